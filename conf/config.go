@@ -1,0 +1,157 @@
+// Package conf knows every setting of mepserver: its key, its default, the
+// rules it must keep and how file, environment and flags override one another.
+//
+// It must not know what the settings are used for. It reads no clock, keeps no
+// global state, never ends the process and imports nothing of the project, so
+// that every other package may import it.
+package conf
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the complete, validated configuration of one mepserver.
+type Config struct {
+	Server       Server
+	Store        Store
+	Applications Applications
+	Liveness     Liveness
+	Discovery    Discovery
+	Notify       Notify
+	Compat       Compat
+
+	// Derived follows from the rest; no key sets it.
+	Derived Derived
+}
+
+// Server says where the one HTTP port listens.
+type Server struct {
+	Listen   string // host:port; the host is an IP address or localhost
+	Insecure bool   // allows a listen address beyond loopback without TLS and identities
+}
+
+// Kind names the store behind service-center.
+type Kind string
+
+// The kinds of store.
+const (
+	Embedded Kind = "embedded" // etcd inside this process, without any socket
+	Etcd     Kind = "etcd"     // an etcd cluster, reached at Store.Endpoints
+)
+
+// Store says where records live.
+type Store struct {
+	Kind      Kind
+	DataDir   string   // of the embedded store; without meaning for Etcd
+	Endpoints []string // of the cluster; empty for Embedded
+}
+
+// Admission names who may register services.
+type Admission string
+
+// The admissions.
+const (
+	Open       Admission = "open"       // every well-formed appInstanceId
+	Registered Admission = "registered" // only those that the platform knows
+)
+
+// Applications limits who registers, and how much.
+type Applications struct {
+	Admission        Admission
+	Known            []string // appInstanceIds admitted from the start
+	MaxServices      int      // services of one application
+	MaxSubscriptions int      // subscriptions of one application
+}
+
+// Liveness holds the times by which silence is judged. Intervals are whole
+// seconds because the wire carries them so (MEC 011 livenessInterval).
+type Liveness struct {
+	DefaultInterval time.Duration // given to an application that proposes 0
+	MinInterval     time.Duration
+	MaxInterval     time.Duration
+	AllowedMisses   int           // beats that may fail to arrive; the window is interval × (AllowedMisses + 1)
+	Hold            time.Duration // between the end of a lease and the first claim
+	DeregisterAfter time.Duration // from SUSPENDED to removal; 0 means never
+}
+
+// Window is the silence after which an instance with this interval is taken
+// for dead, and the TTL of its lease.
+func (l Liveness) Window(interval time.Duration) time.Duration {
+	return interval * time.Duration(l.AllowedMisses+1)
+}
+
+// Discovery shapes the lists that consumers read.
+type Discovery struct {
+	IncludeSuspended bool
+}
+
+// Notify rules delivery to subscribers.
+type Notify struct {
+	Timeout              time.Duration  // of one POST
+	GiveUpAfter          time.Duration  // from the event's creation
+	AllowedCallbackCIDRs []netip.Prefix // where callbacks may be dialled, beside loopback on a loopback server
+}
+
+// Compat names whose clients the defaults suit.
+type Compat string
+
+// The compatibility modes.
+const (
+	CompatNone        Compat = "none"
+	CompatEdgeGallery Compat = "edgegallery"
+)
+
+// Derived holds what Compat decides beyond the defaults of keys.
+type Derived struct {
+	// FixedInterval replaces every non-zero interval that an application
+	// proposes. 0: the proposal is clamped to [MinInterval, MaxInterval].
+	FixedInterval time.Duration
+	// MaxBody is the largest request body that is read, in bytes.
+	MaxBody int64
+	// LimitStatus answers a registration or subscription over a limit.
+	LimitStatus int
+	// SuspendedIsFree: SUSPENDED registrations do not count against MaxServices.
+	SuspendedIsFree bool
+	// EmptySubscriptionsNotFound: a subscription list with no entry is a 404.
+	EmptySubscriptionsNotFound bool
+}
+
+// Default is the configuration of a mepserver that was told nothing.
+func Default() Config { return defaults(CompatNone) }
+
+// defaults are the values that hold under a mode where nothing else is given.
+func defaults(mode Compat) Config {
+	c := Config{
+		Server:       Server{Listen: "127.0.0.1:30100"},
+		Store:        Store{Kind: Embedded, DataDir: "./data"},
+		Applications: Applications{Admission: Open, MaxServices: 1000, MaxSubscriptions: 200},
+		Liveness: Liveness{
+			DefaultInterval: 30 * time.Second,
+			MinInterval:     5 * time.Second,
+			MaxInterval:     300 * time.Second,
+			AllowedMisses:   2,
+			Hold:            time.Second,
+			DeregisterAfter: 24 * time.Hour,
+		},
+		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour},
+		Compat:  CompatNone,
+		Derived: Derived{MaxBody: 64 << 10, LimitStatus: 403},
+	}
+	if mode == CompatEdgeGallery {
+		c.Compat = CompatEdgeGallery
+		c.Applications.MaxServices = 50
+		c.Applications.MaxSubscriptions = 50
+		c.Liveness.AllowedMisses = 1
+		c.Liveness.DeregisterAfter = 0
+		c.Discovery.IncludeSuspended = true
+		c.Derived = Derived{
+			FixedInterval:              60 * time.Second,
+			MaxBody:                    4096,
+			LimitStatus:                400,
+			SuspendedIsFree:            true,
+			EmptySubscriptionsNotFound: true,
+		}
+	}
+	return c
+}

@@ -1,0 +1,178 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sort"
+	"strings"
+)
+
+// Sources are the places that a configuration is put together from. Later
+// fields win over earlier ones, and all of them over the defaults.
+type Sources struct {
+	// File is the path of a YAML file. Empty: there is none.
+	File string
+	// Data, if not nil, is what File holds; File then only names it in faults.
+	Data []byte
+	// Environ has the form of os.Environ. Variables that are no setting's are
+	// ignored (Kubernetes injects some that begin with MEP_), and so are empty
+	// ones. Lists are separated by commas.
+	Environ []string
+	// Flags holds the flags that were given, by their name without dashes:
+	// listen, insecure, data-dir, etcd-endpoints.
+	Flags map[string]string
+}
+
+// Load puts a configuration together. Its error is a Faults with everything
+// that is wrong in any source, overridden values included.
+func Load(src Sources) (Config, error) {
+	var all Faults
+	var values []value
+	for _, read := range []func(Sources) ([]value, Faults){fromFile, fromEnviron, fromFlags} {
+		v, f := read(src)
+		values, all = append(values, v...), append(all, f...)
+	}
+	// Compat decides the defaults, and any source may set it: read all once
+	// for the faults and the mode, then again on the defaults of that mode.
+	var probe Config
+	_, bad := apply(&probe, values)
+	all = append(all, bad...)
+	c := defaults(probe.Compat)
+	origin, _ := apply(&c, values)
+	if beats(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
+		c.Store.Kind = Etcd
+	}
+	broken := map[string]bool{}
+	for _, f := range all {
+		broken[f.Path] = true
+	}
+	check(&c, func(path string) string { return origin[path].where }, func(f Fault, also ...string) {
+		for _, path := range append(also, f.Path) {
+			if broken[path] {
+				return // judged by a default that was not asked for
+			}
+		}
+		all = append(all, f)
+	})
+	if err := all.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// value is one setting found in a source.
+type value struct {
+	path  string
+	where string
+	rank  int      // of the source
+	words []string // one, or the items of a list
+}
+
+// found is where the winning value of a setting came from.
+type found struct {
+	where string
+	rank  int // of the source; 0 is the default
+}
+
+func beats(a, b found) bool { return a.rank > b.rank }
+
+// The sources in rising order of precedence.
+const (
+	rankFile = 1 + iota
+	rankEnviron
+	rankFlags
+)
+
+// apply writes the values in order, so that the last one of a setting wins.
+func apply(c *Config, values []value) (map[string]found, Faults) {
+	byPath := map[string]setting{}
+	for _, s := range settings(c) {
+		byPath[s.path] = s
+	}
+	origin := map[string]found{}
+	var bad Faults
+	for _, v := range values {
+		if err := byPath[v.path].assign(v); err != nil {
+			bad.add(v.where, v.path, "%s", err)
+			continue
+		}
+		origin[v.path] = found{where: v.where, rank: v.rank}
+	}
+	return origin, bad
+}
+
+func fromFile(src Sources) ([]value, Faults) {
+	if src.File == "" && src.Data == nil {
+		return nil, nil
+	}
+	name, data := src.File, src.Data
+	if name == "" {
+		name = "configuration"
+	}
+	if data == nil {
+		var err error
+		if data, err = readFile(src.File); err != nil {
+			var pe *fs.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err
+			}
+			return nil, Faults{{Where: name, Rule: fmt.Sprintf("cannot be read: %v", err)}}
+		}
+	}
+	return parseFile(name, data)
+}
+
+// readFile reads no more than it takes to know that a file is too large.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if data == nil {
+		data = []byte{}
+	}
+	return data, err
+}
+
+func fromEnviron(src Sources) ([]value, Faults) {
+	env := map[string]string{}
+	for _, kv := range src.Environ {
+		if name, text, ok := strings.Cut(kv, "="); ok {
+			env[name] = text
+		}
+	}
+	var values []value
+	for _, s := range settings(new(Config)) {
+		if text := env[s.env()]; text != "" {
+			values = append(values, value{path: s.path, where: s.env(), rank: rankEnviron, words: splitFor(s, text)})
+		}
+	}
+	return values, nil
+}
+
+func fromFlags(src Sources) ([]value, Faults) {
+	var values []value
+	var bad Faults
+	byFlag := map[string]setting{}
+	for _, s := range settings(new(Config)) {
+		if s.flag != "" {
+			byFlag[s.flag] = s
+		}
+	}
+	for name, text := range src.Flags {
+		s, known := byFlag[name]
+		if !known {
+			bad.add("--"+plain(name), "", "is not a flag that sets anything")
+			continue
+		}
+		values = append(values, value{path: s.path, where: "--" + name, rank: rankFlags, words: splitFor(s, text)})
+	}
+	sort.Slice(values, func(i, j int) bool { return values[i].where < values[j].where })
+	sort.Slice(bad, func(i, j int) bool { return bad[i].Where < bad[j].Where })
+	return values, bad
+}

@@ -1,0 +1,167 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// setting ties a key to its place in a Config. The pointer's type decides what
+// may be written there.
+type setting struct {
+	path string
+	flag string // the flag that sets it too, or ""
+	ptr  any    // *string, *bool, *int, *time.Duration, *[]string, *[]netip.Prefix, *choice
+}
+
+// choice is a string that must be one of a few.
+type choice struct {
+	set func(string)
+	of  []string
+}
+
+// settings lists every key there is, in the order of the shipped file.
+func settings(c *Config) []setting {
+	return []setting{
+		{"server.listen", "listen", &c.Server.Listen},
+		{"server.insecure", "insecure", &c.Server.Insecure},
+		{"store.kind", "", oneOf(&c.Store.Kind, Embedded, Etcd)},
+		{"store.dataDir", "data-dir", &c.Store.DataDir},
+		{"store.endpoints", "etcd-endpoints", &c.Store.Endpoints},
+		{"applications.admission", "", oneOf(&c.Applications.Admission, Open, Registered)},
+		{"applications.known", "", &c.Applications.Known},
+		{"applications.maxServices", "", &c.Applications.MaxServices},
+		{"applications.maxSubscriptions", "", &c.Applications.MaxSubscriptions},
+		{"liveness.defaultInterval", "", &c.Liveness.DefaultInterval},
+		{"liveness.minInterval", "", &c.Liveness.MinInterval},
+		{"liveness.maxInterval", "", &c.Liveness.MaxInterval},
+		{"liveness.allowedMisses", "", &c.Liveness.AllowedMisses},
+		{"liveness.hold", "", &c.Liveness.Hold},
+		{"liveness.deregisterAfter", "", &c.Liveness.DeregisterAfter},
+		{"discovery.includeSuspended", "", &c.Discovery.IncludeSuspended},
+		{"notify.timeout", "", &c.Notify.Timeout},
+		{"notify.giveUpAfter", "", &c.Notify.GiveUpAfter},
+		{"notify.allowedCallbackCIDRs", "", &c.Notify.AllowedCallbackCIDRs},
+		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
+	}
+}
+
+func oneOf[T ~string](p *T, of ...T) *choice {
+	c := &choice{set: func(s string) { *p = T(s) }}
+	for _, v := range of {
+		c.of = append(c.of, string(v))
+	}
+	return c
+}
+
+// env is the environment variable of a key: MEP_ and the path in upper snake.
+func (s setting) env() string {
+	var b strings.Builder
+	b.WriteString("MEP_")
+	var before rune
+	for _, r := range s.path {
+		switch {
+		case r == '.':
+			b.WriteByte('_')
+		case unicode.IsUpper(r) && unicode.IsLower(before):
+			b.WriteByte('_')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(unicode.ToUpper(r))
+		}
+		before = r
+	}
+	return b.String()
+}
+
+func (s setting) isList() bool {
+	switch s.ptr.(type) {
+	case *[]string, *[]netip.Prefix:
+		return true
+	}
+	return false
+}
+
+// splitFor gives the words of a text from a source that has no lists of its own.
+func splitFor(s setting, text string) []string {
+	if !s.isList() {
+		return []string{text}
+	}
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// assign writes the value into the Config, or says what is wrong with it.
+func (s setting) assign(v value) error {
+	switch p := s.ptr.(type) {
+	case *[]string:
+		*p = append([]string(nil), v.words...)
+		return nil
+	case *[]netip.Prefix:
+		return assignPrefixes(p, v.words)
+	}
+	text := v.words[0] // every other setting has one word
+	switch p := s.ptr.(type) {
+	case *string:
+		*p = text
+	case *bool:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("must be true or false, not %s", shown(text))
+		}
+		*p = text == "true"
+	case *int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("must be a whole number up to %d, not %s", math.MaxInt32, shown(text))
+		}
+		*p = int(n)
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("must be a Go duration such as 30s, 5m or 24h, not %s", shown(text))
+		}
+		*p = d
+	case *choice:
+		for _, v := range p.of {
+			if text == v {
+				p.set(v)
+				return nil
+			}
+		}
+		return fmt.Errorf("must be %s, not %s", strings.Join(p.of, " or "), shown(text))
+	default:
+		return errors.New("has no type that a value can be given for")
+	}
+	return nil
+}
+
+func assignPrefixes(p *[]netip.Prefix, words []string) error {
+	var list []netip.Prefix
+	var bad []string
+	for _, w := range words {
+		prefix, err := netip.ParsePrefix(w)
+		switch {
+		case err != nil:
+			bad = append(bad, shown(w))
+		case prefix != prefix.Masked():
+			bad = append(bad, fmt.Sprintf("%s (has host bits: did you mean %s?)", shown(w), prefix.Masked()))
+		default:
+			list = append(list, prefix)
+		}
+	}
+	if bad != nil {
+		return fmt.Errorf("must be networks such as 10.0.0.0/8 or fd00::/8, not %s", strings.Join(bad, ", "))
+	}
+	*p = list
+	return nil
+}

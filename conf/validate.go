@@ -1,0 +1,179 @@
+package conf
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxWindow is the longest window there can be: ServiceComb keeps the interval,
+// the number of misses and their product in 32 bits.
+const MaxWindow = math.MaxInt32 * time.Second
+
+// The least that each kind of time may be.
+const (
+	leastInterval = time.Second            // the wire counts whole seconds
+	loneInterval  = 10 * time.Second       // an interval that may go without an allowed miss
+	leastHold     = 100 * time.Millisecond // one self-tick; less could not be measured
+	leastRemoval  = time.Second
+	leastTimeout  = 100 * time.Millisecond
+)
+
+var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// Validate checks every rule on a Config that was put together by hand. Its
+// error is a Faults.
+func (c Config) Validate() error {
+	var all Faults
+	check(&c, func(string) string { return "" }, func(f Fault, _ ...string) { all = append(all, f) })
+	return all.err()
+}
+
+// checker runs the rules. report is told which other keys a rule read.
+type checker struct {
+	*Config
+	where  func(path string) string
+	report func(f Fault, also ...string)
+}
+
+func check(c *Config, where func(string) string, report func(Fault, ...string)) {
+	k := checker{c, where, report}
+	k.server()
+	k.store()
+	k.applications()
+	k.intervals()
+	k.window()
+	k.aftermath()
+	k.notify()
+	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
+}
+
+func (k checker) fault(path, format string, args ...any) {
+	k.report(Fault{Where: k.where(path), Path: path, Rule: fmt.Sprintf(format, args...)})
+}
+
+// between reports a constraint between two keys, blaming the one that was
+// given; both numbers are in the rule.
+func (k checker) between(path string, d time.Duration, relation, other string, limit time.Duration) {
+	f := Fault{Where: k.where(path), Path: path}
+	f.Rule = fmt.Sprintf("%s must be %s %s, which is %s%s", d, relation, other, limit, k.from(other))
+	if f.Where == "" {
+		f.Where = k.where(other)
+	}
+	k.report(f, other)
+}
+
+// from tells where the other side of a constraint stands.
+func (k checker) from(path string) string {
+	if w := k.where(path); w != "" {
+		return " (" + w + ")"
+	}
+	return ""
+}
+
+func (k checker) oneOf(path, got string, of ...string) {
+	for _, v := range of {
+		if got == v {
+			return
+		}
+	}
+	k.fault(path, "must be %s, not %s", strings.Join(of, " or "), shown(got))
+}
+
+// Loopback tells whether only this machine can reach the server.
+func (s Server) Loopback() bool {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func (k checker) server() {
+	const form = "must be HOST:PORT with an IP address or localhost as HOST and a number up to 65535 as PORT"
+	host, port, err := net.SplitHostPort(k.Server.Listen)
+	if err != nil {
+		k.fault("server.listen", form+", not %s", shown(k.Server.Listen))
+		return
+	}
+	if host == "" {
+		k.fault("server.listen", form+"; for every address write 0.0.0.0:%s or [::]:%s", plain(port), plain(port))
+		return
+	}
+	_, addrErr := netip.ParseAddr(host)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if (addrErr != nil && !strings.EqualFold(host, "localhost")) || portErr != nil {
+		k.fault("server.listen", form+", not %s", shown(k.Server.Listen))
+		return
+	}
+	if !k.Server.Loopback() && !k.Server.Insecure {
+		k.report(Fault{k.where("server.listen"), "server.listen", fmt.Sprintf(
+			"%s is reachable from other machines, which needs TLS and identities; this version has neither yet: "+
+				"listen on loopback, or accept the risk with --insecure (server.insecure: true)", shown(k.Server.Listen))},
+			"server.insecure")
+	}
+}
+
+func (k checker) store() {
+	k.oneOf("store.kind", string(k.Store.Kind), string(Embedded), string(Etcd))
+	if k.Store.Kind == Embedded {
+		if k.Store.DataDir == "" || strings.ContainsRune(k.Store.DataDir, 0) {
+			k.fault("store.dataDir", "must name a directory for store.kind embedded, not %s", shown(k.Store.DataDir))
+		}
+		if len(k.Store.Endpoints) > 0 {
+			k.report(Fault{k.where("store.endpoints"), "store.endpoints",
+				"must be empty for store.kind embedded" + k.from("store.kind") + "; set store.kind to etcd"}, "store.kind")
+		}
+	}
+	if k.Store.Kind == Etcd && len(k.Store.Endpoints) == 0 {
+		f := Fault{k.where("store.endpoints"), "store.endpoints",
+			"must name at least one URL for store.kind etcd" + k.from("store.kind")}
+		if f.Where == "" {
+			f.Where = k.where("store.kind")
+		}
+		k.report(f, "store.kind")
+	}
+	for _, e := range k.Store.Endpoints {
+		if !endpointForm(e) {
+			k.fault("store.endpoints", "must be URLs such as http://10.0.0.1:2379, without user, path or query; one of them is not")
+			return // not shown: a URL may hold a password
+		}
+	}
+}
+
+func endpointForm(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
+		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+}
+
+func (k checker) applications() {
+	k.oneOf("applications.admission", string(k.Applications.Admission), string(Open), string(Registered))
+	for _, id := range k.Applications.Known {
+		if !idForm.MatchString(id) {
+			k.fault("applications.known",
+				"must be ids of 1 to 128 letters, digits, '.', '_' or '-' that start with a letter or digit, not %s", shown(id))
+		}
+	}
+	k.atLeastOne("applications.maxServices", k.Applications.MaxServices)
+	k.atLeastOne("applications.maxSubscriptions", k.Applications.MaxSubscriptions)
+}
+
+func (k checker) atLeastOne(path string, n int) {
+	if n < 1 || n > math.MaxInt32 {
+		k.fault(path, "must be from 1 to %d, not %d", math.MaxInt32, n)
+	}
+}

@@ -1,0 +1,118 @@
+package conf
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// intervals checks each interval and their order: min ≤ default ≤ max, and the
+// one interval that compat gives within them.
+func (k checker) intervals() {
+	l := k.Liveness
+	for _, one := range []struct {
+		path string
+		d    time.Duration
+	}{
+		{"liveness.defaultInterval", l.DefaultInterval},
+		{"liveness.minInterval", l.MinInterval},
+		{"liveness.maxInterval", l.MaxInterval},
+	} {
+		switch {
+		case one.d < leastInterval || one.d > MaxWindow:
+			k.fault(one.path, "must be from %s to %s, not %s", leastInterval, MaxWindow, one.d)
+		case one.d%time.Second != 0:
+			k.fault(one.path, "must be whole seconds, as MEC 011 sends it, not %s", one.d)
+		}
+	}
+	if l.MinInterval > l.MaxInterval {
+		k.between("liveness.minInterval", l.MinInterval, "at most", "liveness.maxInterval", l.MaxInterval)
+		return // whatever the default is, it breaks one of the next two
+	}
+	if l.DefaultInterval < l.MinInterval {
+		k.between("liveness.defaultInterval", l.DefaultInterval, "at least", "liveness.minInterval", l.MinInterval)
+	}
+	if l.DefaultInterval > l.MaxInterval {
+		k.between("liveness.defaultInterval", l.DefaultInterval, "at most", "liveness.maxInterval", l.MaxInterval)
+	}
+	if fixed := k.Derived.FixedInterval; fixed != 0 && (fixed < l.MinInterval || fixed > l.MaxInterval) {
+		k.report(Fault{k.where("compat"), "compat", fmt.Sprintf(
+			"%s gives every application %s, which must lie between liveness.minInterval and liveness.maxInterval, which are %s%s and %s%s",
+			k.Compat, fixed, l.MinInterval, k.from("liveness.minInterval"), l.MaxInterval, k.from("liveness.maxInterval"))},
+			"liveness.minInterval", "liveness.maxInterval")
+	}
+}
+
+// window checks what interval and allowedMisses make together.
+func (k checker) window() {
+	l := k.Liveness
+	const path = "liveness.allowedMisses"
+	if l.AllowedMisses < 0 || l.AllowedMisses >= math.MaxInt32 {
+		k.fault(path, "must be from 0 to %d, not %d", math.MaxInt32-1, l.AllowedMisses)
+		return
+	}
+	if l.AllowedMisses == 0 && l.MinInterval < loneInterval {
+		k.report(Fault{k.blame(path, "liveness.minInterval"), path, fmt.Sprintf(
+			"must be at least 1 unless liveness.minInterval is at least %s; it is %s%s, and one late beat would suspend a living service",
+			loneInterval, l.MinInterval, k.from("liveness.minInterval"))}, "liveness.minInterval")
+	}
+	if l.MaxInterval <= 0 || l.MaxInterval > MaxWindow {
+		return // said already
+	}
+	if most := MaxWindow / l.MaxInterval; time.Duration(l.AllowedMisses)+1 > most {
+		k.report(Fault{k.blame(path, "liveness.maxInterval"), path, fmt.Sprintf(
+			"must be at most %d while liveness.maxInterval is %s%s, so that their window fits %s; it is %d",
+			most-1, l.MaxInterval, k.from("liveness.maxInterval"), MaxWindow, l.AllowedMisses)}, "liveness.maxInterval")
+		return
+	}
+	k.hold()
+}
+
+// hold must end before the next window could: an instance that is present for
+// discovery while it is held must not stay so for longer than its lease did.
+func (k checker) hold() {
+	l := k.Liveness
+	const path = "liveness.hold"
+	if l.Hold < leastHold {
+		k.fault(path, "must be at least %s, not %s", leastHold, l.Hold)
+		return
+	}
+	if shortest := l.Window(l.MinInterval); l.MinInterval >= leastInterval && l.Hold >= shortest {
+		k.report(Fault{k.blame(path, "liveness.minInterval"), path, fmt.Sprintf(
+			"%s must be shorter than the shortest window, liveness.minInterval × (liveness.allowedMisses + 1) = %s × %d = %s",
+			l.Hold, l.MinInterval, l.AllowedMisses+1, shortest)}, "liveness.minInterval", "liveness.allowedMisses")
+	}
+}
+
+// aftermath checks the removal of the suspended.
+func (k checker) aftermath() {
+	l := k.Liveness
+	const path = "liveness.deregisterAfter"
+	switch {
+	case l.DeregisterAfter == 0:
+	case l.DeregisterAfter < leastRemoval:
+		k.fault(path, "must be 0 (never) or at least %s, not %s", leastRemoval, l.DeregisterAfter)
+	case l.DeregisterAfter < l.Hold:
+		k.between(path, l.DeregisterAfter, "0 (never) or at least", "liveness.hold", l.Hold)
+	}
+}
+
+func (k checker) notify() {
+	n := k.Notify
+	if n.Timeout < leastTimeout {
+		k.fault("notify.timeout", "must be at least %s, not %s", leastTimeout, n.Timeout)
+	}
+	if n.GiveUpAfter < n.Timeout {
+		k.between("notify.giveUpAfter", n.GiveUpAfter, "at least", "notify.timeout", n.Timeout)
+	}
+}
+
+// blame is the place of the first key that was given at all.
+func (k checker) blame(paths ...string) string {
+	for _, p := range paths {
+		if w := k.where(p); w != "" {
+			return w
+		}
+	}
+	return ""
+}

@@ -1,0 +1,172 @@
+package meta
+
+import (
+	"strings"
+)
+
+// row is a line of the import table in the house rules: what the non-test files
+// of a folder and the folders below it may import. Test files may import more
+// (testify, and the package that they test from outside), see testImport.
+type row struct {
+	dir     string
+	project []string // rows of this module beside itself; a trailing /* includes those below
+	outside []string // module prefixes; the standard library is always allowed
+	never   []string // packages of the standard library that are not
+}
+
+// The modules behind a word of the table.
+var (
+	yamlModule  = []string{"go.yaml.in/yaml/v3"}
+	logMetrics  = []string{"github.com/go-chassis/openlog", "github.com/prometheus"}
+	agentExtras = []string{"go.yaml.in/yaml/v3", "golang.org/x/oauth2", "github.com/go-chassis/openlog", "github.com/prometheus"}
+	adapterOnly = []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari",
+		"github.com/go-chassis/go-chassis/v2", "github.com/coreos/etcd", "go.etcd.io"}
+)
+
+// forPlugins is what every plugin may import; its own folder is added.
+var forPlugins = []string{"plugins", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
+
+// table is the house's import table. The longest dir that matches counts.
+var table = []row{
+	{dir: "mp1", never: []string{"net/http"}},
+	{dir: "heartbeat", never: []string{"net/http"}},
+	{dir: "mp1/server", project: []string{"mp1", "mp1/openapi", "heartbeat"}},
+	{dir: "mp1/client", project: []string{"mp1"}},
+	{dir: "mp1/openapi", project: []string{"mp1"}},
+	{dir: "conf", outside: yamlModule},
+	{dir: "plugins", project: []string{"plugins", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
+	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
+	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap"}, logMetrics...), adapterOnly...)},
+	{dir: "agent", project: []string{"mp1", "mp1/client", "conf"}, outside: agentExtras},
+	{dir: "cmd/mepserver", project: []string{"conf", "plugins/*"}, outside: logMetrics},
+	{dir: "cmd/mep-agent", project: []string{"conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},
+	{dir: "build"},
+	{dir: "test", project: []string{"*"}, outside: []string{""}},
+	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/conformance", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+}
+
+// Imports checks every import of the tree against the table.
+func Imports(t *Tree) []Finding {
+	const rule = "imports"
+	var out []Finding
+	for _, f := range t.goFiles() {
+		r, ok := rowFor(f.Dir())
+		for _, spec := range f.Go.Imports {
+			imp := strings.Trim(spec.Path.Value, `"`)
+			why := ""
+			switch {
+			case !ok && !f.Test():
+				why = "the table has no row for " + f.Dir()
+			case f.Test() && testImport(t, f, imp):
+			default:
+				why = refused(t, r, f, imp)
+			}
+			if why != "" {
+				out = append(out, Finding{rule, f.Path, f.Line(spec.Pos()), imp + ": " + why})
+			}
+		}
+	}
+	return out
+}
+
+// rowFor gives the row of a folder, or false when the table has none.
+func rowFor(dir string) (row, bool) {
+	var best row
+	most := -1
+	for _, r := range table {
+		base, below := strings.CutSuffix(r.dir, "/*")
+		score := 2 * len(base)
+		if below {
+			score++ // than the row of the folder itself, which is no match below it
+		}
+		if below && dir == base {
+			continue
+		}
+		if within(dir, base) && score > most {
+			best, most = r, score
+		}
+	}
+	return best, most >= 0
+}
+
+// testImport tells whether a test file may have what its package may not: the
+// test framework, and the package itself from its external tests.
+func testImport(t *Tree, f File, imp string) bool {
+	if f.Dir() != "." && imp == t.Module+"/"+f.Dir() {
+		return true
+	}
+	return hasPrefix(imp, "github.com/stretchr/testify") || (imp == "net/http" || imp == "net/http/httptest")
+}
+
+// refused says why the row does not allow the import, or "".
+func refused(t *Tree, r row, f File, imp string) string {
+	if imp == t.Module || strings.HasPrefix(imp, t.Module+"/") {
+		return refusedProject(r, f, strings.TrimPrefix(strings.TrimPrefix(imp, t.Module), "/"))
+	}
+	if hasPrefix(imp, adapterOnly...) && !within(f.Dir(), "plugins/servicecenter", "test") {
+		return "only plugins/servicecenter may import it"
+	}
+	if !strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") { // standard library
+		for _, n := range r.never {
+			if hasPrefix(imp, n) {
+				return r.dir + " must not know it"
+			}
+		}
+		return ""
+	}
+	for _, o := range r.outside {
+		if o == "" || hasPrefix(imp, o) {
+			return ""
+		}
+	}
+	return r.dir + " may not import it"
+}
+
+func refusedProject(r row, f File, target string) string {
+	if within(target, "test") {
+		if within(f.Dir(), "test") {
+			return ""
+		}
+		return "nothing imports test"
+	}
+	to, _ := rowFor(target)
+	if other := plugin(target); other != "" {
+		own := plugin(f.Dir())
+		if own == other {
+			return ""
+		}
+		if own != "" {
+			return "a plugin may not import a sibling"
+		}
+	} else if to.dir == r.dir {
+		return "" // a part of the same
+	}
+	for _, p := range r.project {
+		base, below := strings.CutSuffix(p, "/*")
+		if p == "*" || to.dir == base || (below && within(target, base)) {
+			return ""
+		}
+	}
+	return r.dir + " may not import " + target
+}
+
+// plugin is the name of the plugin that a folder belongs to, or "".
+func plugin(dir string) string {
+	rest, ok := strings.CutPrefix(dir, "plugins/")
+	if !ok {
+		return ""
+	}
+	return strings.SplitN(rest, "/", 2)[0]
+}
+
+func hasPrefix(imp string, modules ...string) bool {
+	for _, m := range modules {
+		if m != "" && (imp == m || strings.HasPrefix(imp, m+"/")) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,5 @@
+package agent
+
+import "time"
+
+func wait() { time.Sleep(time.Second) }

@@ -1,0 +1,7 @@
+package heartbeat
+
+import "time"
+
+var at = time.Now()
+
+func since() time.Duration { return time.Since(at) }

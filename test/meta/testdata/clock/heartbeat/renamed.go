@@ -1,0 +1,5 @@
+package heartbeat
+
+import clock "time"
+
+var now = clock.Now

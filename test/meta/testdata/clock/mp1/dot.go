@@ -1,0 +1,5 @@
+package mp1
+
+import . "time"
+
+var at = Now()

@@ -1,0 +1,5 @@
+package server
+
+import "time"
+
+var started = time.Now()

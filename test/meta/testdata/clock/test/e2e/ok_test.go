@@ -1,0 +1,5 @@
+package e2e
+
+import "time"
+
+func wait() { time.Sleep(time.Second) }

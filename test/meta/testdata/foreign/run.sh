@@ -1,0 +1,3 @@
+farm-run x
+farmland is fine
+cd /Users/Someone/src

@@ -1,0 +1,7 @@
+// Package tools knows what its fixture needs.
+package tools
+
+import (
+	_ "github.com/x/y"
+	_ "net/http"
+)

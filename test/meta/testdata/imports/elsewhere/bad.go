@@ -1,0 +1,6 @@
+// Package elsewhere knows what its fixture needs.
+package elsewhere
+
+import (
+	_ "context"
+)

@@ -1,0 +1,6 @@
+// Package model knows what its fixture needs.
+package model
+
+import (
+	_ "example.org/own/name/heartbeat"
+)

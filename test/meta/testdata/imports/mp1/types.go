@@ -1,0 +1,7 @@
+// Package mp1 knows what its fixture needs.
+package mp1
+
+import (
+	_ "encoding/json"
+	_ "time"
+)

@@ -1,0 +1,8 @@
+// Package liveness knows what its fixture needs.
+package liveness
+
+import (
+	_ "example.org/own/name/mp1/client"
+	_ "example.org/own/name/plugins/notify"
+	_ "github.com/apache/servicecomb-service-center/server/core"
+)

@@ -1,0 +1,6 @@
+// Package inner knows what its fixture needs.
+package inner
+
+import (
+	_ "context"
+)

@@ -1,0 +1,8 @@
+// Package servicecenter knows what its fixture needs.
+package servicecenter
+
+import (
+	_ "example.org/own/name/heartbeat"
+	_ "github.com/go-chassis/cari/discovery"
+	_ "go.etcd.io/etcd/client/v3"
+)

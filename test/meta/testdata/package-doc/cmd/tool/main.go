@@ -1,0 +1,4 @@
+// Command tool does one thing for its caller.
+package main
+
+func main() {}

@@ -1,0 +1,3 @@
+// Package detached is cut off from its clause by the next line.
+
+package detached

@@ -1,0 +1,2 @@
+// Package good knows nothing, and must not know more.
+package good

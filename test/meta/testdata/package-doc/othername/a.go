@@ -1,0 +1,2 @@
+// Package another knows what it is not called.
+package othername

@@ -1,0 +1,5 @@
+package a
+
+import "crypto/tls"
+
+var c = tls.Config{InsecureSkipVerify: true}
