@@ -1,0 +1,242 @@
+package heartbeat
+
+import "time"
+
+type step uint8
+
+const (
+	stepStart step = iota
+	stepRead
+	stepGrant
+	stepHold
+	stepCommit
+	stepSettle
+)
+
+// RefuteFlow re-arms an instance whose projection vanished although this replica
+// holds fresh evidence. It grants only what is left of the window, so that
+// refuting never doubles the detection time. It ends with ErrUnavailable or
+// ErrFull if it should be tried again.
+type RefuteFlow struct {
+	step step
+	attempt
+}
+
+// Next implements Flow.
+func (f *RefuteFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		f.step = stepRead
+		return Action{Do: DoRead}
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		rec := &f.snap.Record
+		if !f.snap.Absent() || !in.Local.fresh(in.Now, rec) {
+			return answer(nil, *rec)
+		}
+		f.step = stepGrant
+		return f.grant(in, seconds(rec.window()-(in.Now-in.Local.HeardAt)))
+	case stepGrant:
+		if r.Outcome != Done {
+			return answer(failure(r.Outcome), f.snap.Record)
+		}
+		f.lease = r.Lease
+		if f.stale(in) {
+			return f.retry(f.lease)
+		}
+		f.step = stepCommit
+		return Action{Do: DoCommit, Txn: f.snap.rearm(f.lease)}
+	default:
+		switch r.Outcome {
+		case Done:
+			return answer(nil, f.snap.Record)
+		case Full:
+			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+		default:
+			return f.retry(f.lost(r.Outcome))
+		}
+	}
+}
+
+func (f *RefuteFlow) retry(retire LeaseID) Action {
+	f.step = stepRead
+	a, _ := f.again(retire)
+	return a
+}
+
+// ClaimFlow waits out the hold of an absent instance and then claims its silence:
+// SUSPENDED, in one transaction at the revision that the hold began with. It ends
+// without an error when there is nothing (more) to claim.
+type ClaimFlow struct {
+	step step
+	attempt
+	since Instant // credited time of the answer to the read that began the hold
+}
+
+// Next implements Flow. On DoWait it is to be called again at a later tick.
+func (f *ClaimFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		return f.begin()
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		if !f.snap.Absent() {
+			return answer(nil, f.snap.Record)
+		}
+		// The hold belongs to this revision, and starts after the answer (protocol CE3).
+		f.step, f.since = stepHold, in.Gate.Credited
+		return Action{Do: DoWait}
+	case stepHold:
+		return f.hold(in)
+	default:
+		switch r.Outcome {
+		case Done:
+			return answer(nil, f.snap.Record)
+		case Full:
+			f.step, f.since = stepHold, in.Gate.Credited
+			return Action{Do: DoWait}
+		default:
+			return f.begin() // whoever won: read again and decide from the record
+		}
+	}
+}
+
+func (f *ClaimFlow) begin() Action {
+	f.step = stepRead
+	return Action{Do: DoRead}
+}
+
+func (f *ClaimFlow) hold(in Input) Action {
+	rec := &f.snap.Record
+	switch {
+	case in.Local.fresh(in.Now, rec):
+		return answer(nil, *rec) // refuting has its own lane
+	case in.Known.At > f.snap.At || !in.Known.Exists():
+		return f.begin()
+	case in.Gate.Full || !f.over(in):
+		return Action{Do: DoWait}
+	}
+	f.step = stepCommit
+	return Action{Do: DoCommit, Txn: f.snap.claim(in.Wall, in.Local.HeardWall)}
+}
+
+// over: the hold counts credited time in which writing worked, and who has not
+// heard the instance last lets the others go first.
+func (f *ClaimFlow) over(in Input) bool {
+	rec := &f.snap.Record
+	wait := in.Policy.Hold
+	if !in.Local.heard || in.Now-in.Local.HeardAt > rec.window()+2*in.Policy.Hold+time.Second {
+		wait += Instant(in.Rank) * time.Second
+	}
+	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= wait && in.Local.served(in.Gate, rec)
+}
+
+// RetentionFlow removes an instance that has been SUSPENDED for too long. Removal
+// cannot be taken back, so both the wall clock and this replica's own observation
+// must agree.
+type RetentionFlow struct {
+	step step
+	snap Snapshot
+}
+
+const maxObserved = time.Hour
+
+// due says whether a SUSPENDED record is over its retention.
+func (p *Policy) due(in Input, r *Record) bool {
+	return p.DeregisterAfter > 0 && r.State == Suspended && in.Local.suspended &&
+		in.Wall-r.SuspendedAt >= int64(p.DeregisterAfter) &&
+		in.Gate.Credited-in.Local.SuspendedSince >= min(p.DeregisterAfter, maxObserved)
+}
+
+// Next implements Flow.
+func (f *RetentionFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		f.step = stepRead
+		return Action{Do: DoRead}
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		if !f.snap.Exists() || !in.Policy.due(in, &f.snap.Record) {
+			return answer(nil, f.snap.Record)
+		}
+		f.step = stepCommit
+		return Action{Do: DoCommit, Txn: f.snap.remove(Retention, RetentionOver, in.Wall)}
+	default:
+		if r.Outcome == Done || r.Outcome == Conflict {
+			return answer(nil, f.snap.Record)
+		}
+		return answer(failure(r.Outcome), f.snap.Record)
+	}
+}
+
+// RepairFlow puts a projection back that vanished or differs without our doing,
+// and erases one that has no record. An absent projection of a beating record is
+// not repaired here: that is a silence, to be refuted or claimed.
+type RepairFlow struct {
+	step step
+	ID   ID
+	// Differs: the sweep saw that the projection at this revision is not ours.
+	Differs Revision
+	attempt
+}
+
+// Next implements Flow.
+func (f *RepairFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		f.step = stepRead
+		return Action{Do: DoRead}
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		return f.decide(in)
+	case stepGrant:
+		if r.Outcome != Done {
+			return answer(failure(r.Outcome), f.snap.Record)
+		}
+		f.lease = r.Lease
+		rec := &f.snap.Record
+		return f.commit(f.snap.move(rec.Interval, rec.Previous, rec.Window, f.lease))
+	default:
+		retire := f.lost(r.Outcome)
+		if r.Outcome == Done || r.Outcome == Conflict { // a conflict: somebody was faster, the next sweep looks again
+			return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record}, Retire: retire}
+		}
+		return Action{Do: DoAnswer, Answer: Answer{Err: failure(r.Outcome)}, Retire: retire}
+	}
+}
+
+func (f *RepairFlow) decide(in Input) Action {
+	rec, p := &f.snap.Record, f.snap.Projection
+	switch {
+	case !f.snap.Exists() && p.Present():
+		return f.commit(f.snap.orphan(f.ID))
+	case !f.snap.Exists():
+		return answer(nil, Record{})
+	case rec.Expires() && !p.Present():
+		return answer(nil, *rec)
+	case p.Present() && p.Lease != rec.Lease && rec.Expires():
+		f.step = stepGrant
+		return f.grant(in, rec.Window)
+	case !p.Present() || p.Lease != rec.Lease || p.Revision == f.Differs:
+		return f.commit(f.snap.repair())
+	default:
+		return answer(nil, *rec)
+	}
+}
+
+func (f *RepairFlow) commit(t Txn) Action {
+	f.step = stepCommit
+	return Action{Do: DoCommit, Txn: t}
+}

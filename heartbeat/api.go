@@ -1,0 +1,194 @@
+package heartbeat
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// absenceTTL is how long the store's word that an id does not exist is believed;
+// ids are never reused.
+const absenceTTL = time.Second
+
+// known returns the entry of an instance that exists. What this replica does not
+// know is confirmed by one read of the store, unless it is the only writer.
+func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
+	en := e.entry(id)
+	if en != nil {
+		en.mu.Lock()
+		exists := en.view.Exists()
+		en.mu.Unlock()
+		if exists {
+			return en, nil
+		}
+	}
+	if !e.ready.Load() {
+		return nil, ErrNotReady
+	}
+	if e.Alone {
+		return nil, ErrNotFound
+	}
+	now, _ := e.Clock()
+	if e.missed(id, now) {
+		return nil, ErrNotFound
+	}
+	s, err := e.Store.Read(ctx, id)
+	if err != nil {
+		return nil, ErrUnavailable
+	}
+	if !s.Exists() {
+		e.mu.Lock()
+		e.unknown[id] = now
+		e.mu.Unlock()
+		return nil, ErrNotFound
+	}
+	en = e.enter(id)
+	e.show(en, sightsOf(id, &s, s.At)...)
+	return en, nil
+}
+
+// missed says whether the store was asked for this id in vain just now.
+func (e *Engine) missed(id ID, now Instant) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, ok := e.unknown[id]
+	if ok && now-at <= absenceTTL {
+		return true
+	}
+	if len(e.unknown) > 4096 {
+		clear(e.unknown)
+	}
+	delete(e.unknown, id)
+	return false
+}
+
+// Register enters a record: ID, Owner, Attributes, State (ACTIVE or INACTIVE) and
+// Proposed are the caller's; interval and window are negotiated here.
+func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
+	_, wall := e.Clock()
+	r.Schema = Schema
+	r.Interval = e.Policy.Interval(r.Proposed)
+	r.Window = e.Policy.Window(r.Interval)
+	r.RegisteredAt = wall
+	en := e.enter(r.ID)
+	a := e.run(ctx, en, &RegisterFlow{Record: r})
+	if a.Err != nil {
+		e.forget(en)
+	}
+	return a.Record, a.Err
+}
+
+var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
+
+// Beat carries a heartbeat of the instance's owner through. On Answer.Told the
+// application must be told Answer.Record.Interval.
+func (e *Engine) Beat(ctx context.Context, id ID) Answer {
+	en, err := e.known(ctx, id)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	f := beatFlows.Get().(*BeatFlow)
+	defer beatFlows.Put(f)
+	*f = BeatFlow{}
+	return e.run(ctx, en, f)
+}
+
+// Update carries a PUT through.
+func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
+	en, err := e.known(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	a := e.run(ctx, en, &UpdateFlow{Update: u})
+	return a.Record, a.Err
+}
+
+// Remove deletes the instance for its owner; ifAt, if not 0, is the revision that
+// the record must still have.
+func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision) error {
+	en, err := e.known(ctx, id)
+	if err != nil {
+		return err
+	}
+	return e.run(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
+}
+
+// Get returns the record, whatever its state.
+func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
+	en, err := e.known(ctx, id)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.view.Snapshot, nil
+}
+
+// Hidden says whether discovery must leave an ACTIVE instance out: its projection
+// is gone and this replica would claim that, if it can write or not.
+func (e *Engine) Hidden(id ID) bool {
+	e.mu.RLock()
+	en := e.absent[id]
+	e.mu.RUnlock()
+	if en == nil {
+		return false
+	}
+	now, wall := e.Clock()
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	in := e.input(en, now, wall)
+	return en.local.hidden(in, &en.view.Record)
+}
+
+// LastBeat says when the instance was last heard, in Unix nanoseconds: exactly if
+// this replica heard it, else by the age of its lease.
+func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
+	en, err := e.known(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	en.mu.Lock()
+	rec, heard, at := en.view.Record, en.local.heard, en.local.HeardWall
+	en.mu.Unlock()
+	last := max(rec.LastBeat, rec.RegisteredAt)
+	if heard {
+		last = max(last, at)
+	}
+	if !rec.Expires() || heard && e.Alone {
+		return last, nil
+	}
+	age, err := e.Store.Age(ctx, rec.Lease)
+	if err != nil {
+		return last, nil // the lease is gone or the store silent: the last certain time
+	}
+	_, wall := e.Clock()
+	if derived := wall - int64(age); derived > last+int64(time.Second) {
+		last = derived
+	}
+	return last, nil
+}
+
+// forget drops an entry that never got a record.
+func (e *Engine) forget(en *entry) {
+	en.mu.Lock()
+	exists := en.view.Exists()
+	en.mu.Unlock()
+	if !exists {
+		e.mu.Lock()
+		delete(e.entries, en.id)
+		e.mu.Unlock()
+	}
+}
+
+// Stats is what an engine holds at one moment.
+type Stats struct {
+	Records, Suspended, Absent int
+	Full                       bool
+}
+
+// Stats counts; Records includes removed instances for a short while.
+func (e *Engine) Stats() Stats {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return Stats{Records: len(e.entries), Suspended: len(e.suspended), Absent: len(e.absent), Full: e.gate.Load().Full}
+}

@@ -1,0 +1,238 @@
+package heartbeat
+
+type beatStep uint8
+
+const (
+	beatStart beatStep = iota
+	beatRead
+	beatRenew
+	beatVerify
+	beatGrant
+	beatCommit
+	beatMoved
+)
+
+// BeatFlow carries one authenticated heartbeat through. Its first step notes the
+// evidence, before any store call and kept even if the store fails.
+type BeatFlow struct {
+	step beatStep
+	attempt
+	ttl  int // what the renewal answered
+	txn  Kind
+	to   Record // interval, previous and window that a move leads to
+	tell bool
+	old  LeaseID // the lease that a move leaves behind
+	up   bool    // the heartbeat is renewed and verified; only a wish of ours is open
+}
+
+// Next implements Flow.
+func (f *BeatFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case beatStart:
+		in.Local.Hear(in.Now, in.Wall)
+		if in.Known.Exists() && in.Known.Record.Expires() {
+			f.snap = *in.Known
+			return f.renew(beatRenew, f.snap.Record.Lease)
+		}
+		return f.read()
+	case beatRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		return f.decide(in)
+	case beatRenew:
+		return f.renewed(in, r)
+	case beatVerify:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		if f.snap.on(f.lease) {
+			return f.verified(in)
+		}
+		return f.decide(in)
+	case beatGrant:
+		return f.granted(in, r)
+	case beatCommit:
+		return f.committed(in, r)
+	default: // beatMoved
+		if r.Outcome == Done {
+			return f.done(f.old)
+		}
+		return f.retry(0)
+	}
+}
+
+func (f *BeatFlow) read() Action {
+	f.step = beatRead
+	return Action{Do: DoRead}
+}
+
+func (f *BeatFlow) retry(retire LeaseID) Action {
+	f.step, f.up = beatRead, false
+	a, _ := f.again(retire)
+	return a
+}
+
+func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
+	f.step, f.lease = step, l
+	return Action{Do: DoRenew, Lease: l}
+}
+
+// renewed: a renewal counts only if the record still hangs on that lease with its
+// projection present, as seen after the renewal's answer (protocol CE5).
+func (f *BeatFlow) renewed(in Input, r Result) Action {
+	switch r.Outcome {
+	case Done:
+	case LeaseGone:
+		return f.retry(0)
+	default:
+		return answer(ErrUnavailable, Record{})
+	}
+	f.ttl = r.TTL
+	if !in.Alone {
+		f.step = beatVerify
+		return Action{Do: DoRead}
+	}
+	if in.Known.on(f.lease) {
+		f.snap = *in.Known
+		return f.verified(in)
+	}
+	return f.retry(0)
+}
+
+// verified: the heartbeat counts. What remains is what the platform wants of the
+// application, or of its lease.
+func (f *BeatFlow) verified(in Input) Action {
+	rec := &f.snap.Record
+	f.up = true
+	want := in.Policy.Interval(rec.Proposed)
+	window := in.Policy.Window(want)
+	switch {
+	case f.ttl < rec.Window: // a refutation granted what was left
+		return f.move(in, rec.Interval, rec.Previous, rec.Window)
+	case want > rec.Interval:
+		f.tellOf(in, want)
+		return f.move(in, want, rec.Interval, max(rec.Window, window))
+	case want < rec.Interval:
+		f.tellOf(in, want)
+		f.txn = Lower
+		return f.commit(f.snap.lower(want))
+	case rec.Previous != 0:
+		return f.paced(in)
+	case rec.Window != window: // other allowed misses since a restart
+		return f.move(in, rec.Interval, 0, window)
+	}
+	return f.done(0)
+}
+
+func (f *BeatFlow) tellOf(in Input, interval int) {
+	in.Local.retell(interval, 1)
+	f.tell = true
+}
+
+func (f *BeatFlow) paced(in Input) Action {
+	rec := &f.snap.Record
+	tell, settled := in.Local.pace(rec)
+	f.tell = tell
+	switch {
+	case settled && rec.Interval < rec.Previous:
+		return f.move(in, rec.Interval, 0, in.Policy.Window(rec.Interval))
+	case settled:
+		f.txn = Settle
+		return f.commit(f.snap.settle())
+	}
+	return f.done(0)
+}
+
+// decide chooses by the record when the known lease is of no use.
+func (f *BeatFlow) decide(in Input) Action {
+	rec := &f.snap.Record
+	if !f.snap.Exists() {
+		return answer(ErrNotFound, Record{})
+	}
+	if !rec.Beating() {
+		return answer(ErrNoLiveness, *rec)
+	}
+	if c := Next(rec.State, Beat); c.Err != nil {
+		return answer(c.Err, *rec)
+	}
+	switch {
+	case rec.State == Suspended:
+		return f.wants(in, Resume, rec.Window)
+	case !f.snap.Projection.Present():
+		return f.wants(in, Rearm, rec.Window)
+	case f.snap.Projection.Lease != rec.Lease: // somebody wrote it without us
+		return f.move(in, rec.Interval, rec.Previous, rec.Window)
+	default:
+		return f.renew(beatRenew, rec.Lease)
+	}
+}
+
+func (f *BeatFlow) wants(in Input, k Kind, window int) Action {
+	f.step, f.txn = beatGrant, k
+	return f.grant(in, window)
+}
+
+func (f *BeatFlow) move(in Input, interval, previous, window int) Action {
+	f.to = Record{Interval: interval, Previous: previous, Window: window}
+	return f.wants(in, Raise, window)
+}
+
+func (f *BeatFlow) granted(in Input, r Result) Action {
+	if r.Outcome != Done {
+		return f.refused(r.Outcome)
+	}
+	f.lease = r.Lease
+	if f.stale(in) {
+		return f.retry(f.lease)
+	}
+	switch f.txn {
+	case Resume:
+		return f.commit(f.snap.resume(f.lease, in.Wall))
+	case Rearm:
+		return f.commit(f.snap.rearm(f.lease))
+	default:
+		f.old = f.snap.Record.Lease
+		return f.commit(f.snap.move(f.to.Interval, f.to.Previous, f.to.Window, f.lease))
+	}
+}
+
+func (f *BeatFlow) commit(t Txn) Action {
+	f.step = beatCommit
+	f.to = t.Record
+	return Action{Do: DoCommit, Txn: t}
+}
+
+func (f *BeatFlow) committed(_ Input, r Result) Action {
+	switch {
+	case r.Outcome == Full:
+		return f.refused(r.Outcome)
+	case r.Outcome != Done:
+		retire := f.lost(r.Outcome)
+		if f.txn == Lower || f.txn == Settle {
+			retire = 0 // the lease is the live one
+		}
+		return f.retry(retire)
+	}
+	f.snap.Record = f.to
+	if f.txn == Raise {
+		return f.renew(beatMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)
+	}
+	return f.done(0)
+}
+
+// refused: a store without space does not keep a heartbeat on a present lease
+// from counting; only the interval stays as it was.
+func (f *BeatFlow) refused(o Outcome) Action {
+	if o == Full && f.up {
+		f.tell = false
+		return f.done(0)
+	}
+	return answer(failure(o), f.snap.Record)
+}
+
+func (f *BeatFlow) done(retire LeaseID) Action {
+	return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record, Told: f.tell}, Retire: retire}
+}

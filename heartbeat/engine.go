@@ -1,0 +1,290 @@
+package heartbeat
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Store is what the engine needs of the store. Every call has a deadline of its
+// own. Errors are ErrConflict, ErrLeaseGone or ErrFull if that is what happened;
+// any other means that no answer came, and that a commit may have happened.
+type Store interface {
+	// Read returns record and projection as of one linearizable read.
+	Read(ctx context.Context, id ID) (Snapshot, error)
+	Commit(ctx context.Context, t *Txn) (Revision, error)
+	Grant(ctx context.Context, seconds int) (LeaseID, error)
+	// Renew returns the lease's full time to live in seconds.
+	Renew(ctx context.Context, l LeaseID) (int, error)
+	Revoke(ctx context.Context, l LeaseID) error
+	// Age says how long ago the lease was granted or last renewed.
+	Age(ctx context.Context, l LeaseID) (Instant, error)
+	// List returns every record with its projection, and every projection of ours
+	// without a record, as of one revision. Projection.Differs is filled.
+	List(ctx context.Context) ([]Listed, Revision, error)
+	// Pulse is a linearizable read of nothing; it says whether the store is full.
+	Pulse(ctx context.Context) (full bool, err error)
+}
+
+// Listed is one line of Store.List.
+type Listed struct {
+	ID ID
+	Snapshot
+}
+
+// What a Store answers.
+var (
+	ErrConflict  = errors.New("a compare of the transaction failed")
+	ErrLeaseGone = errors.New("the lease does not exist")
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	Store  Store
+	Policy Policy
+	// Clock reads the monotonic clock, and the wall clock in Unix nanoseconds.
+	Clock func() (Instant, int64)
+	// Alone: this process is the store's only writer.
+	Alone    bool
+	MinLease int        // seconds
+	Rank     func() int // among the living replicas; nil: 0
+	Hooks    Hooks
+}
+
+// Hooks tell the surroundings what happens. They are called with an entry's lock
+// held: they must neither block nor call the engine.
+type Hooks struct {
+	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are
+	// in order.
+	Changed func(id ID, s *Snapshot)
+	// Committed: this replica carried out a transaction.
+	Committed func(t *Txn)
+	// Disturbed: this replica does not trust its own observation for a while.
+	Disturbed func(reason string)
+}
+
+// Engine keeps the instances of one replica alive, or finds them dead. All its
+// methods may be called at once.
+type Engine struct {
+	Config
+	gate  atomic.Pointer[Gate]
+	ready atomic.Bool
+	sweep chan struct{}
+
+	mu        sync.RWMutex
+	entries   map[ID]*entry
+	absent    map[ID]*entry
+	suspended map[ID]*entry
+	watched   Revision
+	unknown   map[ID]Instant // ids that the store was just asked for in vain
+
+	gateMu sync.Mutex // serialises the writers of gate
+	pulse  atomic.Int64
+
+	work               sync.WaitGroup
+	ctx                context.Context // ends with Run
+	end                context.CancelFunc
+	refutes, claims, x lane
+}
+
+// New makes an engine; Load fills it and Run drives it.
+func New(c Config) *Engine {
+	if c.Rank == nil {
+		c.Rank = func() int { return 0 }
+	}
+	if c.Hooks.Changed == nil {
+		c.Hooks.Changed = func(ID, *Snapshot) {}
+	}
+	if c.Hooks.Committed == nil {
+		c.Hooks.Committed = func(*Txn) {}
+	}
+	if c.Hooks.Disturbed == nil {
+		c.Hooks.Disturbed = func(string) {}
+	}
+	ctx, end := context.WithCancel(context.Background())
+	e := &Engine{
+		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1),
+		entries: map[ID]*entry{}, absent: map[ID]*entry{}, suspended: map[ID]*entry{}, unknown: map[ID]Instant{},
+		refutes: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
+	}
+	e.gate.Store(&Gate{Suspected: true})
+	return e
+}
+
+// Ready says whether the lists are loaded.
+func (e *Engine) Ready() bool { return e.ready.Load() }
+
+// entry is what this replica holds of one instance.
+type entry struct {
+	id    ID
+	mu    sync.Mutex
+	view  View
+	local Local
+
+	renewing bool
+	waiters  []chan Result
+
+	refuting  bool
+	refutedAt Instant
+	claiming  bool // a claim is carried out by a worker
+	claim     *ClaimFlow
+	mending   bool
+}
+
+func (e *Engine) entry(id ID) *entry {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.entries[id]
+}
+
+// enter returns the entry of id, a new one if need be.
+func (e *Engine) enter(id ID) *entry {
+	if en := e.entry(id); en != nil {
+		return en
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	en := e.entries[id]
+	if en == nil {
+		en = &entry{id: id}
+		e.entries[id] = en
+	}
+	return en
+}
+
+// step asks a flow for its next action.
+func (e *Engine) step(en *entry, f Flow, r Result) Action {
+	now, wall := e.Clock()
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return f.Next(e.input(en, now, wall), r)
+}
+
+func (e *Engine) input(en *entry, now Instant, wall int64) Input {
+	return Input{Now: now, Wall: wall, Policy: &e.Policy, Gate: e.gate.Load(), Known: &en.view.Snapshot,
+		Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
+}
+
+// run carries a flow through to its answer.
+func (e *Engine) run(ctx context.Context, en *entry, f Flow) Answer {
+	var r Result
+	for {
+		a := e.step(en, f, r)
+		e.retire(a.Retire)
+		if a.Do == DoAnswer {
+			return a.Answer
+		}
+		r = e.perform(ctx, en, &a)
+	}
+}
+
+// perform carries one action out.
+func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
+	var err error
+	switch a.Do {
+	case DoRead:
+		r.Snapshot, err = e.Store.Read(ctx, en.id)
+	case DoGrant:
+		r.Lease, err = e.Store.Grant(ctx, a.TTL)
+	case DoRenew:
+		return e.renew(ctx, en, a.Lease)
+	case DoCommit:
+		if r.Revision, err = e.Store.Commit(ctx, &a.Txn); err == nil {
+			e.committed(en, &a.Txn, r.Revision)
+		}
+	}
+	r.Outcome = e.outcome(err)
+	return r
+}
+
+// outcome tells the ways of failing apart, once.
+func (e *Engine) outcome(err error) Outcome {
+	switch {
+	case err == nil:
+		return Done
+	case errors.Is(err, ErrConflict):
+		return Conflict
+	case errors.Is(err, ErrLeaseGone):
+		return LeaseGone
+	case errors.Is(err, ErrFull):
+		e.changeGate(func(g *Gate) { g.SetFull(true) })
+		return Full
+	default:
+		e.changeGate((*Gate).WriteFailed)
+		return Unavailable
+	}
+}
+
+// renew merges the renewals of one instance that are in flight together.
+func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) (r Result) {
+	en.mu.Lock()
+	if en.renewing && en.view.Record.Lease == l {
+		c := make(chan Result, 1)
+		en.waiters = append(en.waiters, c)
+		en.mu.Unlock()
+		return <-c
+	}
+	mine := !en.renewing
+	en.renewing = true
+	en.mu.Unlock()
+
+	ttl, err := e.Store.Renew(ctx, l)
+	r = Result{Outcome: e.outcome(err), TTL: ttl, Lease: l}
+	if !mine {
+		return r
+	}
+	en.mu.Lock()
+	en.renewing = false
+	waiters := en.waiters
+	en.waiters = nil
+	en.mu.Unlock()
+	for _, c := range waiters {
+		c <- r
+	}
+	return r
+}
+
+// retire revokes a lease on which nothing hangs, beside everything else.
+func (e *Engine) retire(l LeaseID) {
+	if l == 0 {
+		return
+	}
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		_ = e.Store.Revoke(e.ctx, l) // it runs out by itself if this fails
+	}()
+}
+
+// committed shows an own write to this replica before it is acknowledged.
+func (e *Engine) committed(en *entry, t *Txn, at Revision) {
+	en.mu.Lock()
+	for _, s := range t.Sights(at) {
+		en.view.See(s)
+	}
+	e.seen(en)
+	e.Hooks.Committed(t)
+	en.mu.Unlock()
+}
+
+// seen follows a change of what is known; en.mu is held.
+func (e *Engine) seen(en *entry) {
+	en.local.observe(&en.view.Snapshot, e.gate.Load())
+	if !en.view.Absent() && !en.claiming {
+		en.claim = nil
+	}
+	e.Hooks.Changed(en.id, &en.view.Snapshot)
+	e.mu.Lock()
+	mark(e.absent, en, en.view.Absent())
+	mark(e.suspended, en, en.view.Exists() && en.view.Record.State == Suspended)
+	e.mu.Unlock()
+}
+
+func mark(set map[ID]*entry, en *entry, in bool) {
+	if in {
+		set[en.id] = en
+	} else {
+		delete(set, en.id)
+	}
+}

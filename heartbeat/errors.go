@@ -1,0 +1,26 @@
+package heartbeat
+
+import "errors"
+
+// The ways an operation of the engine can end badly. They are matched with
+// errors.Is; mp1/server maps them to HTTP in one table.
+var (
+	// ErrNotFound: there is no record of this instance.
+	ErrNotFound = errors.New("no such service instance")
+	// ErrNotOwner: the record belongs to another application instance.
+	ErrNotOwner = errors.New("the service instance belongs to another application instance")
+	// ErrNoLiveness: the instance is registered without heartbeats.
+	ErrNoLiveness = errors.New("the service instance needs no heartbeat")
+	// ErrInactive: a heartbeat never wakes an INACTIVE instance.
+	ErrInactive = errors.New("the service instance is INACTIVE")
+	// ErrStale: the precondition names an older state of the instance.
+	ErrStale = errors.New("the service instance has changed since")
+	// ErrUnavailable: the store did not confirm in time; the caller may try again.
+	ErrUnavailable = errors.New("the store did not confirm in time")
+	// ErrFull: the store takes no writes until space is made.
+	ErrFull = errors.New("the store is full")
+	// ErrLimit: the application holds as many services as it may.
+	ErrLimit = errors.New("the application has reached its limit of services")
+	// ErrNotReady: the lists are not loaded yet.
+	ErrNotReady = errors.New("the platform is starting")
+)

@@ -1,0 +1,133 @@
+package heartbeat
+
+import "time"
+
+// Verb is what a flow wants done next.
+type Verb uint8
+
+const (
+	DoRead   Verb = iota // one linearizable read of record and projection
+	DoGrant              // a lease of Action.TTL seconds
+	DoRenew              // Action.Lease
+	DoCommit             // Action.Txn
+	DoWait               // ask again at the next tick
+	DoAnswer             // finished; Action.Answer is the result
+)
+
+// Outcome is how an action ended.
+type Outcome uint8
+
+const (
+	Done        Outcome = iota
+	Conflict            // a compare failed: nothing was written
+	LeaseGone           // the lease does not exist (any more): nothing was written
+	Full                // the store takes no writes: nothing was written
+	Unavailable         // no answer; a commit may or may not have happened
+)
+
+// Action is one step that a flow wants carried out.
+type Action struct {
+	Do     Verb
+	TTL    int
+	Lease  LeaseID
+	Txn    Txn
+	Answer Answer
+	// Retire is a lease on which nothing hangs, to be revoked beside the action.
+	Retire LeaseID
+}
+
+// Answer is what a flow ended with.
+type Answer struct {
+	Err    error
+	Record Record // as it is after the flow
+	Told   bool   // a heartbeat: the application must be told Record.Interval
+}
+
+// Result reports the action that the flow asked for.
+type Result struct {
+	Outcome  Outcome
+	Snapshot Snapshot // of DoRead
+	Revision Revision // of DoCommit
+	Lease    LeaseID  // of DoGrant
+	TTL      int      // of DoRenew, in seconds
+}
+
+// Input is what a replica knows while a flow decides.
+type Input struct {
+	Now    Instant // monotonic
+	Wall   int64   // Unix nanoseconds, for payloads
+	Policy *Policy
+	Gate   *Gate
+	Known  *Snapshot // what the watch and own writes have shown
+	Local  *Local
+	// Alone: this replica is the store's only writer, so that Known misses
+	// nothing but the ends of leases.
+	Alone    bool
+	MinLease int // the shortest lease that the store grants, in seconds
+	Rank     int // among the living replicas; 0 claims first
+}
+
+// Flow is a procedure as a step machine. The first call gets the zero Result.
+type Flow interface {
+	Next(Input, Result) Action
+}
+
+const (
+	maxRounds = 3
+	// maxGrantAge: a grant older than this has run down too far to be used (protocol CE6).
+	maxGrantAge = time.Second
+)
+
+// attempt is what the flows that write have in common: the snapshot they decide
+// from, the lease they were granted for it, and how often they began anew.
+type attempt struct {
+	snap   Snapshot
+	rounds int8
+	lease  LeaseID
+	asked  Instant // when the lease was asked for
+}
+
+// again starts a new round with a read, retiring the lease if that is safe; it
+// fails after maxRounds.
+func (a *attempt) again(retire LeaseID) (Action, bool) {
+	a.rounds++
+	a.lease = 0
+	if a.rounds >= maxRounds {
+		return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable}, Retire: retire}, false
+	}
+	return Action{Do: DoRead, Retire: retire}, true
+}
+
+// grant asks for a lease.
+func (a *attempt) grant(in Input, seconds int) Action {
+	a.asked = in.Now
+	return Action{Do: DoGrant, TTL: max(seconds, in.MinLease)}
+}
+
+// stale says whether the lease just granted has already run down.
+func (a *attempt) stale(in Input) bool { return in.Now-a.asked > maxGrantAge }
+
+// lost decides what becomes of the granted lease when its commit did not succeed:
+// it is revoked only after a definite compare failure, for after an unknown
+// outcome the projection may hang on it (protocol CE8).
+func (a *attempt) lost(o Outcome) LeaseID {
+	if o == Conflict || o == Full {
+		return a.lease
+	}
+	return 0
+}
+
+func answer(err error, r Record) Action {
+	return Action{Do: DoAnswer, Answer: Answer{Err: err, Record: r}}
+}
+
+// failure maps the outcome of a read, a grant or a commit that is not retried.
+func failure(o Outcome) error {
+	if o == Full {
+		return ErrFull
+	}
+	return ErrUnavailable
+}
+
+// seconds rounds up.
+func seconds(d Instant) int { return int((d + time.Second - 1) / time.Second) }

@@ -1,0 +1,47 @@
+package heartbeat
+
+import "time"
+
+const (
+	// Tick is how often a replica notes that it is running.
+	Tick = 100 * time.Millisecond
+	// maxCredit is the most that one tick credits.
+	maxCredit = 2 * Tick
+	// maxSilence is how long a replica or its store may be silent before the
+	// replica suspects itself.
+	maxSilence = time.Second
+)
+
+// Gate is what a replica believes of its own ability to take silence for death.
+// Credited time passes only while the replica runs: a pause credits almost
+// nothing, however long it was.
+type Gate struct {
+	Credited  Instant
+	Suspected bool
+	SuspectAt Instant // credited time of the last disturbance
+	Full      bool    // the store takes no writes
+	WritesAt  Instant // credited time since which writing has worked
+}
+
+// Pass credits the time since the last tick.
+func (g *Gate) Pass(elapsed Instant) {
+	g.Credited += min(elapsed, maxCredit)
+	if elapsed > maxSilence {
+		g.Disturb()
+	}
+}
+
+// Disturb notes that heartbeats may have been missed up to now: a start, a pause,
+// a new list, a store that did not answer.
+func (g *Gate) Disturb() { g.Suspected, g.SuspectAt = true, g.Credited }
+
+// WriteFailed restarts every hold (protocol CE9).
+func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
+
+// SetFull follows the store's alarm.
+func (g *Gate) SetFull(full bool) {
+	if g.Full || full {
+		g.WriteFailed()
+	}
+	g.Full = full
+}

@@ -1,0 +1,100 @@
+package heartbeat
+
+import "context"
+
+// lane bounds how many flows of one sort talk to the store at once. There is at
+// most one flow of a sort per instance, so what waits is bounded too.
+type lane chan struct{}
+
+const laneWidth = 32
+
+// spawn runs work in the lane, without making the caller wait.
+func (e *Engine) spawn(l lane, work func(ctx context.Context)) {
+	if e.ctx.Err() != nil {
+		return
+	}
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		select {
+		case l <- struct{}{}:
+			defer func() { <-l }()
+			work(e.ctx)
+		case <-e.ctx.Done():
+		}
+	}()
+}
+
+// refute re-arms an instance; en.mu is held. It has a lane of its own and never
+// waits for a claim (protocol CE4).
+func (e *Engine) refute(en *entry, now Instant) {
+	if en.refuting {
+		return
+	}
+	en.refuting, en.refutedAt = true, now
+	e.spawn(e.refutes, func(ctx context.Context) {
+		e.run(ctx, en, &RefuteFlow{}) // what failed is tried again by the tick
+		en.mu.Lock()
+		en.refuting = false
+		en.mu.Unlock()
+	})
+}
+
+// adopt renews a lease that another replica moved the instance to; en.mu is held.
+func (e *Engine) adopt(en *entry, l LeaseID) {
+	e.spawn(e.refutes, func(ctx context.Context) {
+		_, _ = e.Store.Renew(ctx, l) // the next heartbeat does it again if this fails
+	})
+}
+
+// pursue moves the claim of an absent instance on; en.mu is held.
+func (e *Engine) pursue(en *entry, in Input) {
+	if en.claiming {
+		return
+	}
+	f := en.claim
+	if f == nil {
+		f = &ClaimFlow{}
+		en.claim = f
+	}
+	a := f.Next(in, Result{})
+	if a.Do == DoWait {
+		return
+	}
+	if a.Do == DoAnswer {
+		en.claim = nil
+		return
+	}
+	en.claiming = true
+	e.spawn(e.claims, func(ctx context.Context) { e.pursueOn(ctx, en, f, a) })
+}
+
+// pursueOn performs a claim's actions until it waits or ends.
+func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action) {
+	for a.Do != DoWait && a.Do != DoAnswer {
+		r := e.perform(ctx, en, &a)
+		a = e.step(en, f, r)
+	}
+	en.mu.Lock()
+	en.claiming = false
+	if a.Do == DoAnswer {
+		en.claim = nil
+	}
+	en.mu.Unlock()
+}
+
+// mend runs a repair or a retention; there is one at a time per instance.
+func (e *Engine) mend(en *entry, f Flow) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.mending {
+		return
+	}
+	en.mending = true
+	e.spawn(e.x, func(ctx context.Context) {
+		e.run(ctx, en, f)
+		en.mu.Lock()
+		en.mending = false
+		en.mu.Unlock()
+	})
+}

@@ -1,0 +1,104 @@
+package heartbeat
+
+import "time"
+
+// Local is what one replica knows of one instance by itself and writes nowhere:
+// when it last heard it, since when it misses it, and how it keeps its pace.
+type Local struct {
+	heard     bool
+	HeardAt   Instant
+	HeardWall int64
+	// Gap is the time between the last two heartbeats heard here; 0: unknown.
+	Gap Instant
+
+	gone      bool
+	GoneAt    Instant // credited
+	probation bool
+	FromAt    Instant // credited: silence counts from here on
+
+	telling   int // the interval that told and met belong to
+	told, met int8
+
+	suspended      bool
+	SuspendedSince Instant // credited
+}
+
+// Hear notes evidence: an authenticated heartbeat, or an acknowledged entry into ACTIVE.
+func (l *Local) Hear(now Instant, wall int64) {
+	if l.heard && now < l.HeardAt {
+		return // an older request that took longer
+	}
+	l.Gap = 0
+	if l.heard {
+		l.Gap = max(now-l.HeardAt, 1)
+	}
+	l.heard, l.HeardAt, l.HeardWall = true, now, wall
+}
+
+// fresh says whether this replica holds evidence younger than the window.
+func (l *Local) fresh(now Instant, r *Record) bool {
+	return l.heard && now-l.HeardAt < r.window()
+}
+
+// observe follows what the replica knows of the instance: since when its
+// projection is gone, and since when it is SUSPENDED.
+func (l *Local) observe(s *Snapshot, g *Gate) {
+	switch absent := s.Absent(); {
+	case absent && !l.gone:
+		l.gone, l.GoneAt = true, g.Credited
+		l.probation = g.Suspected && g.Credited-g.SuspectAt < s.Record.window()
+		l.FromAt = g.SuspectAt
+	case !absent:
+		l.gone, l.probation = false, false
+	}
+	switch suspended := s.Exists() && s.Record.State == Suspended; {
+	case suspended && !l.suspended:
+		l.suspended, l.SuspendedSince = true, g.Credited
+	case !suspended:
+		l.suspended = false
+	}
+}
+
+// served says whether the instance had a full window of running platform in which
+// to be heard. The first disturbance that concerns this absence starts the
+// probation; further ones add nothing and take nothing away.
+func (l *Local) served(g *Gate, r *Record) bool {
+	if !l.probation && g.Suspected && g.SuspectAt >= l.GoneAt {
+		l.probation, l.FromAt = true, g.SuspectAt
+	}
+	return !l.probation || g.Credited-l.FromAt >= r.window()
+}
+
+// hidden says whether discovery may leave the instance out: its projection has
+// been gone for the hold and this replica would claim it if it can write.
+func (l *Local) hidden(in Input, r *Record) bool {
+	return l.gone && in.Gate.Credited-l.GoneAt >= in.Policy.Hold && !l.fresh(in.Now, r) && l.served(in.Gate, r)
+}
+
+const maxTold = 10
+
+// pace follows an application that was told another interval: tell says that it
+// must be told (again), settled that its heartbeats show the new pace.
+func (l *Local) pace(r *Record) (tell, settled bool) {
+	if l.telling != r.Interval {
+		l.retell(r.Interval, 0)
+	}
+	n := Instant(r.Interval) * time.Second
+	raised := r.Interval > r.Previous
+	switch {
+	case raised && l.Gap >= n*8/10, !raised && l.Gap > 0 && l.Gap <= n*12/10:
+		l.met++
+	case !raised:
+		l.met = 0
+	}
+	switch {
+	case raised && (l.met > 0 || l.told >= maxTold), !raised && l.met > 1:
+		return false, true
+	case l.met > 0 || l.told >= maxTold:
+		return false, false
+	}
+	l.told++
+	return true, false
+}
+
+func (l *Local) retell(interval int, told int8) { l.telling, l.told, l.met = interval, told, 0 }

@@ -1,0 +1,307 @@
+package heartbeat
+
+// RegisterFlow enters a new record. An acknowledged entry into ACTIVE is evidence,
+// as old as its request (protocol CE2).
+type RegisterFlow struct {
+	step   step
+	began  bool
+	from   Instant // receipt of the request
+	Record Record  // as it shall be; Interval and Window negotiated
+	attempt
+}
+
+// Next implements Flow.
+func (f *RegisterFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		if !f.began {
+			f.began, f.from = true, in.Now
+		}
+		if f.Record.Expires() {
+			f.step = stepGrant
+			return f.grant(in, f.Record.Window)
+		}
+		return f.commit(0)
+	case stepGrant:
+		if r.Outcome != Done {
+			return answer(failure(r.Outcome), f.Record)
+		}
+		if f.stale(in) {
+			f.step = stepStart
+			a := f.Next(in, Result{})
+			a.Retire = r.Lease
+			return a
+		}
+		return f.commit(r.Lease)
+	case stepCommit:
+		return f.committed(in, r)
+	default: // stepSettle: did the commit happen?
+		if r.Outcome == Done && r.Snapshot.Exists() {
+			f.Record = r.Snapshot.Record
+			return f.acknowledge(in)
+		}
+		return answer(ErrUnavailable, f.Record)
+	}
+}
+
+func (f *RegisterFlow) acknowledge(in Input) Action {
+	if f.Record.Expires() {
+		in.Local.Hear(f.from, f.Record.RegisteredAt)
+	}
+	return answer(nil, f.Record)
+}
+
+func (f *RegisterFlow) commit(l LeaseID) Action {
+	f.step, f.lease = stepCommit, l
+	t := register(f.Record, l)
+	f.Record = t.Record
+	return Action{Do: DoCommit, Txn: t}
+}
+
+func (f *RegisterFlow) committed(in Input, r Result) Action {
+	switch r.Outcome {
+	case Done:
+		return f.acknowledge(in)
+	case Full:
+		return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+	case Conflict:
+		return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable}, Retire: f.lease}
+	default:
+		f.step = stepSettle
+		return Action{Do: DoRead}
+	}
+}
+
+// Update is what a PUT asks for.
+type Update struct {
+	Owner      string
+	Attributes string
+	State      State
+	// Proposed is the interval proposed, in seconds; KeepInterval leaves what is.
+	Proposed int
+	// IfAt, if not 0, is the revision that the record must still have.
+	IfAt Revision
+}
+
+// KeepInterval as Update.Proposed keeps the interval that was negotiated.
+const KeepInterval = -2
+
+// UpdateFlow carries a PUT through. A PUT that ends in ACTIVE is evidence.
+type UpdateFlow struct {
+	step   step
+	from   Instant // receipt of the request
+	wall   int64
+	Update Update
+	attempt
+	next Record // the record as it shall be, before lease and seq
+	txn  Kind
+}
+
+// Next implements Flow.
+func (f *UpdateFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		f.from, f.wall = in.Now, in.Wall
+		f.step = stepRead
+		return Action{Do: DoRead}
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		return f.decide(in)
+	case stepGrant:
+		if r.Outcome != Done {
+			return answer(failure(r.Outcome), f.snap.Record)
+		}
+		f.lease = r.Lease
+		if f.stale(in) {
+			return f.retry(f.lease)
+		}
+		return f.commit(in)
+	case stepSettle: // the new lease is renewed after the move (protocol CE6)
+		return f.finish(in)
+	default:
+		switch r.Outcome {
+		case Done:
+			if f.txn == Raise {
+				f.step = stepSettle
+				return Action{Do: DoRenew, Lease: f.lease}
+			}
+			return f.finish(in)
+		case Full:
+			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+		default:
+			return f.retry(f.lost(r.Outcome))
+		}
+	}
+}
+
+func (f *UpdateFlow) finish(in Input) Action {
+	if f.next.Expires() {
+		in.Local.Hear(f.from, f.wall)
+	}
+	a := answer(nil, f.next)
+	if f.snap.Record.Lease != f.next.Lease {
+		a.Retire = f.snap.Record.Lease
+	}
+	return a
+}
+
+func (f *UpdateFlow) retry(retire LeaseID) Action {
+	f.step = stepRead
+	a, _ := f.again(retire)
+	return a
+}
+
+func (f *UpdateFlow) decide(in Input) Action {
+	old := f.snap.Record
+	switch {
+	case !f.snap.Exists():
+		return answer(ErrNotFound, Record{})
+	case old.Owner != f.Update.Owner:
+		return answer(ErrNotOwner, Record{})
+	case f.Update.IfAt != 0 && f.Update.IfAt != f.snap.At:
+		return answer(ErrStale, old)
+	case f.Update.State == Suspended && old.State != Suspended:
+		return answer(ErrNoCell, old) // only the platform suspends
+	}
+	f.next = old
+	f.next.State, f.next.Attributes = f.Update.State, f.Update.Attributes
+	f.renegotiate(in.Policy)
+	if f.next == old {
+		return answer(nil, old)
+	}
+	f.txn = f.kind(old)
+	if f.next.Expires() && f.txn != Rewrite && f.txn != Lower {
+		f.step = stepGrant
+		return f.grant(in, f.next.Window)
+	}
+	return f.commit(in)
+}
+
+// renegotiate applies another proposal. The window never shrinks here: the
+// application may not have heard of the new interval.
+func (f *UpdateFlow) renegotiate(p *Policy) {
+	n := &f.next
+	if f.Update.Proposed == KeepInterval || f.Update.Proposed == n.Proposed {
+		return
+	}
+	n.Proposed = f.Update.Proposed
+	told := n.Interval
+	n.Interval = p.Interval(n.Proposed)
+	if n.Interval == told {
+		return
+	}
+	window := p.Window(n.Interval)
+	switch {
+	case n.Interval == 0: // no heartbeats any more
+		n.Previous, n.Window = 0, 0
+	case n.State == Active && told > 0:
+		n.Previous, n.Window = told, max(n.Window, window)
+	default:
+		n.Previous, n.Window = 0, window
+	}
+}
+
+// kind names the transaction by the record as it was and shall be.
+func (f *UpdateFlow) kind(old Record) Kind {
+	n := &f.next
+	switch ev := putEvent(old.State, n.State); {
+	case ev == PutInactive:
+		return Deactivate
+	case ev == PutActive:
+		return Activate
+	case !old.Expires() && !n.Expires():
+		return Rewrite
+	case !old.Expires() || n.Expires() && !f.snap.Projection.Present():
+		return Activate // needs a lease, whatever hung there before
+	case !n.Expires():
+		return Deactivate // stays ACTIVE, but without heartbeats
+	case n.Window > old.Window || f.snap.Projection.Lease != old.Lease:
+		return Raise
+	case n.Interval < old.Interval:
+		return Lower
+	default:
+		return Rewrite
+	}
+}
+
+func (f *UpdateFlow) commit(in Input) Action {
+	f.step = stepCommit
+	t := f.snap.at(f.txn)
+	ev := putEvent(f.snap.Record.State, f.next.State)
+	c := Next(f.snap.Record.State, ev)
+	if c.Change == StateChanged && f.next.Attributes != f.snap.Record.Attributes {
+		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
+	}
+	t.Record = f.next
+	t.enter(c, in.Wall)
+	if c.To == Suspended {
+		t.Record.SuspendedAt = f.snap.Record.SuspendedAt
+	}
+	switch {
+	case !t.Record.Expires():
+		t.onLease(0)
+	case f.txn == Rewrite || f.txn == Lower:
+		t.onLease(f.snap.Record.Lease)
+		t.Presence, t.ProjectionRevision = ProjectionAt, f.snap.Projection.Revision
+	case f.txn == Raise:
+		t.onLease(f.lease)
+		t.Presence, t.ProjectionRevision = ProjectionAt, f.snap.Projection.Revision
+	case f.snap.Absent(): // as a re-arm
+		t.onLease(f.lease)
+		t.Presence = NoProjection
+	default:
+		t.onLease(f.lease)
+	}
+	f.next = t.Record
+	return Action{Do: DoCommit, Txn: t}
+}
+
+// RemoveFlow deletes an instance for its owner.
+type RemoveFlow struct {
+	step  step
+	Owner string
+	IfAt  Revision
+	attempt
+}
+
+// Next implements Flow.
+func (f *RemoveFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		f.step = stepRead
+		return Action{Do: DoRead}
+	case stepRead:
+		if r.Outcome != Done {
+			return answer(ErrUnavailable, Record{})
+		}
+		f.snap = r.Snapshot
+		switch {
+		case !f.snap.Exists() && f.rounds > 0:
+			return answer(nil, Record{}) // it was there when this request came
+		case !f.snap.Exists():
+			return answer(ErrNotFound, Record{})
+		case f.snap.Record.Owner != f.Owner:
+			return answer(ErrNotOwner, Record{})
+		case f.IfAt != 0 && f.IfAt != f.snap.At:
+			return answer(ErrStale, f.snap.Record)
+		}
+		f.step = stepCommit
+		return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
+	default:
+		switch r.Outcome {
+		case Done:
+			a := answer(nil, f.snap.Record)
+			a.Retire = f.snap.Record.Lease
+			return a
+		case Full:
+			return answer(ErrFull, f.snap.Record)
+		default:
+			f.step = stepRead
+			a, _ := f.again(0)
+			return a
+		}
+	}
+}

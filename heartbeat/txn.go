@@ -1,0 +1,180 @@
+package heartbeat
+
+// Kind names a transaction as docs/protocol.md does.
+type Kind uint8
+
+const (
+	Register Kind = iota
+	Rearm
+	Claim
+	Resume
+	Deactivate
+	Activate
+	Rewrite // attributes, or the same state written again
+	Raise   // also every other move of a present projection to another lease
+	Lower
+	Settle // a raised interval was taken up
+	Remove
+	Retention
+	Repair
+	Orphan
+)
+
+func (k Kind) String() string {
+	return [...]string{"REGISTER", "REARM", "CLAIM", "RESUME", "DEACTIVATE", "ACTIVATE", "REWRITE", "RAISE", "LOWER",
+		"SETTLE", "DELETE", "RETENTION", "REPAIR", "ORPHAN"}[k]
+}
+
+// Presence is what a transaction demands of the projection.
+type Presence uint8
+
+const (
+	AnyProjection Presence = iota
+	NoProjection           // it must be absent
+	ProjectionAt           // its last write must be Txn.ProjectionRevision
+)
+
+// Op is what a transaction does to a key.
+type Op uint8
+
+const (
+	Keep Op = iota
+	Put
+	Erase
+)
+
+// Txn is one transaction: compares, and the writes that happen together when all
+// of them hold. It is a plain value; the store's owner only encodes it.
+type Txn struct {
+	Kind Kind
+	// RecordRevision is the revision at which the record must still be; 0: there
+	// must be none.
+	RecordRevision     Revision
+	Presence           Presence
+	ProjectionRevision Revision
+
+	RecordOp Op
+	// Record is the record as it is afterwards (for a removal: as it is told of).
+	// A projection that is put is this record's, on this record's lease.
+	Record       Record
+	ProjectionOp Op
+	Change       Change // what the outbox event of Record.Seq tells; NoChange: no event
+}
+
+// at starts a transaction on the record as s shows it.
+func (s *Snapshot) at(k Kind) Txn {
+	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record}
+}
+
+// told counts the event in and stamps the change.
+func (t *Txn) told(c Change, wall int64) {
+	t.Change = c
+	t.Record.Seq++
+	t.Record.ChangedAt = wall
+}
+
+// onLease makes the transaction put the record on lease l, and its projection with it.
+func (t *Txn) onLease(l LeaseID) {
+	t.RecordOp, t.ProjectionOp = Put, Put
+	t.Record.Lease = l
+}
+
+func register(r Record, l LeaseID) Txn {
+	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
+	t.onLease(l)
+	t.Record.Seq = 0
+	t.told(Added, r.RegisteredAt)
+	return t
+}
+
+// rearm makes the projection present again. It writes the record too, so that a
+// record unchanged since a read that saw no projection proves that there was none
+// since (protocol CE1).
+func (s *Snapshot) rearm(l LeaseID) Txn {
+	t := s.at(Rearm)
+	t.Presence = NoProjection
+	t.onLease(l)
+	return t
+}
+
+// claim is carried out at the revision that the hold began with (protocol CE3).
+func (s *Snapshot) claim(wall, lastBeat int64) Txn {
+	t := s.at(Claim)
+	t.Presence = NoProjection
+	t.enter(Next(s.Record.State, Expired), wall)
+	t.Record.SuspendedAt = wall
+	if lastBeat > t.Record.LastBeat {
+		t.Record.LastBeat = lastBeat
+	}
+	t.onLease(0)
+	return t
+}
+
+// enter applies a cell of the state table.
+func (t *Txn) enter(c Cell, wall int64) {
+	t.Record.State = c.To
+	t.told(c.Change, wall)
+	if c.To != Suspended {
+		t.Record.SuspendedAt = 0
+	}
+}
+
+func (s *Snapshot) resume(l LeaseID, wall int64) Txn {
+	t := s.at(Resume)
+	t.enter(Next(s.Record.State, Beat), wall)
+	t.Record.LastBeat = wall
+	t.onLease(l)
+	return t
+}
+
+// move puts a present projection on another lease, with another interval or window.
+func (s *Snapshot) move(interval, previous, window int, l LeaseID) Txn {
+	t := s.at(Raise)
+	t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
+	t.Record.Interval, t.Record.Previous, t.Record.Window = interval, previous, window
+	t.onLease(l)
+	return t
+}
+
+// lower tells a shorter interval and keeps the window: the application may not
+// have heard of it (protocol CE7).
+func (s *Snapshot) lower(interval int) Txn {
+	t := s.at(Lower)
+	t.RecordOp = Put
+	t.Record.Previous = s.Record.Interval
+	t.Record.Interval = interval
+	return t
+}
+
+func (s *Snapshot) settle() Txn {
+	t := s.at(Settle)
+	t.RecordOp = Put
+	t.Record.Previous = 0
+	return t
+}
+
+func (s *Snapshot) remove(k Kind, cause Event, wall int64) Txn {
+	t := s.at(k)
+	t.enter(Next(s.Record.State, cause), wall)
+	t.Record.State = s.Record.State // what is told is the state it had
+	t.RecordOp, t.ProjectionOp = Erase, Erase
+	return t
+}
+
+// repair puts the projection back as the record says, on the lease it has. For a
+// record whose projection expires it never makes an absent one present: that is
+// rearm's, which writes the record.
+func (s *Snapshot) repair() Txn {
+	t := s.at(Repair)
+	t.Presence = NoProjection
+	if s.Projection.Present() {
+		t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
+	}
+	t.ProjectionOp = Put
+	return t
+}
+
+// orphan erases a projection of ours that has no record.
+func (s *Snapshot) orphan(id ID) Txn {
+	return Txn{Kind: Orphan, Record: Record{ID: id}, Presence: ProjectionAt, ProjectionRevision: s.Projection.Revision, ProjectionOp: Erase}
+}

@@ -1,0 +1,56 @@
+package heartbeat
+
+// Sight is one write of a record or of a projection, as the watch or an own
+// commit showed it.
+type Sight struct {
+	ID       ID
+	Revision Revision // of the write; of an erasure: its own
+	// Projected: it is a write of the projection, else of the record.
+	Projected bool
+	Present   bool
+	Record    Record  // of a record that was put
+	Lease     LeaseID // of a projection that was put
+}
+
+// View is what a replica knows of an instance from sights, which may reach it
+// twice and, between the watch and its own commits, out of order.
+type View struct {
+	Snapshot
+	recordSeen, projectionSeen Revision
+}
+
+// See takes a sight in unless it is older than what is known.
+func (v *View) See(s Sight) (news bool) {
+	seen := &v.recordSeen
+	if s.Projected {
+		seen = &v.projectionSeen
+	}
+	if s.Revision <= *seen {
+		return false
+	}
+	*seen = s.Revision
+	switch {
+	case s.Projected && s.Present:
+		v.Projection = Projection{Revision: s.Revision, Lease: s.Lease}
+	case s.Projected:
+		v.Projection = Projection{}
+	case s.Present:
+		v.Record, v.At = s.Record, s.Revision
+	default:
+		v.Record, v.At = Record{}, 0
+	}
+	return true
+}
+
+// Sights are what a committed transaction shows to its own replica.
+func (t *Txn) Sights(at Revision) []Sight {
+	var out []Sight
+	id := t.Record.ID
+	if t.RecordOp != Keep {
+		out = append(out, Sight{ID: id, Revision: at, Present: t.RecordOp == Put, Record: t.Record})
+	}
+	if t.ProjectionOp != Keep {
+		out = append(out, Sight{ID: id, Revision: at, Projected: true, Present: t.ProjectionOp == Put, Lease: t.Record.Lease})
+	}
+	return out
+}

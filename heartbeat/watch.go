@@ -1,0 +1,131 @@
+package heartbeat
+
+import "context"
+
+// sightsOf turns a snapshot read at revision at into sights; what it does not
+// show was absent at that revision.
+func sightsOf(id ID, s *Snapshot, at Revision) []Sight {
+	rec := Sight{ID: id, Revision: at}
+	if s.Exists() {
+		rec = Sight{ID: id, Revision: s.At, Present: true, Record: s.Record}
+	}
+	pro := Sight{ID: id, Revision: at, Projected: true}
+	if s.Projection.Present() {
+		pro = Sight{ID: id, Revision: s.Projection.Revision, Projected: true, Present: true, Lease: s.Projection.Lease}
+	}
+	return []Sight{rec, pro}
+}
+
+// show takes sights of one instance in and starts what follows from them.
+func (e *Engine) show(en *entry, sights ...Sight) {
+	now, _ := e.Clock()
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	lease := en.view.Record.Lease
+	news := false
+	for _, s := range sights {
+		news = en.view.See(s) || news
+	}
+	if !news {
+		return
+	}
+	e.seen(en)
+	fresh := en.local.fresh(now, &en.view.Record)
+	switch {
+	case en.view.Absent() && fresh:
+		e.refute(en, now)
+	case fresh && en.view.Record.Lease != lease && en.view.on(en.view.Record.Lease):
+		e.adopt(en, en.view.Record.Lease)
+	}
+}
+
+// See takes in what the watch showed up to a revision, in order. It does not
+// block. All sights of one instance are taken in at once: a transaction writes
+// record and projection together, and half of it must not be acted upon.
+func (e *Engine) See(sights []Sight, upTo Revision) {
+	var order []ID
+	of := make(map[ID][]Sight)
+	for _, s := range sights {
+		if of[s.ID] == nil {
+			order = append(order, s.ID)
+		}
+		of[s.ID] = append(of[s.ID], s)
+	}
+	for _, id := range order {
+		its := of[id]
+		en := e.entry(id)
+		if en == nil && its[len(its)-1].Present {
+			en = e.enter(id)
+		}
+		if en != nil {
+			e.show(en, its...)
+		}
+	}
+	e.mu.Lock()
+	e.watched = max(e.watched, upTo)
+	e.mu.Unlock()
+}
+
+// Load lists the store and makes the engine ready; it is also how a replica
+// starts anew after its watch lost its place. It returns the revision after which
+// the watch must go on.
+func (e *Engine) Load(ctx context.Context) (Revision, error) {
+	_, at, err := e.list(ctx, func() { e.disturb("list") })
+	if err != nil {
+		return 0, err
+	}
+	e.mu.Lock()
+	e.watched = max(e.watched, at)
+	e.mu.Unlock()
+	e.ready.Store(true)
+	return at, nil
+}
+
+// list reads everything and takes it in; before is called between the two.
+func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, error) {
+	all, at, err := e.Store.List(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	before()
+	listed := make(map[ID]bool, len(all))
+	for i := range all {
+		l := &all[i]
+		listed[l.ID] = true
+		if en := e.entry(l.ID); en != nil || l.Exists() {
+			e.show(e.enter(l.ID), sightsOf(l.ID, &l.Snapshot, at)...)
+		}
+	}
+	var none Snapshot
+	for _, en := range e.unlisted(listed) {
+		e.show(en, sightsOf(en.id, &none, at)...)
+	}
+	return all, at, nil
+}
+
+func (e *Engine) unlisted(listed map[ID]bool) (out []*entry) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for id, en := range e.entries {
+		if !listed[id] {
+			out = append(out, en)
+		}
+	}
+	return out
+}
+
+// purge drops the entries of removed instances of which no late sight can come.
+func (e *Engine) purge() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, en := range e.entries {
+		if !en.mu.TryLock() {
+			continue
+		}
+		v := &en.view
+		if v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= e.watched {
+			delete(e.entries, id)
+		}
+		en.mu.Unlock()
+	}
+}
