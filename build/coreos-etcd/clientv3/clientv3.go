@@ -1,0 +1,2 @@
+// Package clientv3 is empty: only tests of service-center import it.
+package clientv3

@@ -1,0 +1,2 @@
+// Package compactor is empty: only tests of service-center import it.
+package compactor

@@ -1,0 +1,2 @@
+// Package rpctypes is empty: only tests of service-center import it.
+package rpctypes

@@ -1,0 +1,2 @@
+// Package lease is empty: only tests of service-center import it.
+package lease

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+// help is complete by itself: the flag package's own list shows neither the
+// form of a value nor what happens without it.
+const help = `mepserver is a MEC platform's service registry (ETSI GS MEC 011, Mp1) with
+heartbeats, on Apache ServiceComb service-center.
+
+  mepserver [flags]
+
+Without flags it listens on 127.0.0.1:30100 and keeps its data in ./data.
+
+  --config FILE               read settings from a YAML file; conf/mepserver.yaml
+                              shows all of them with their defaults
+  --listen HOST:PORT          listen here (an IP address or localhost)
+  --data-dir DIR              keep the embedded etcd's data here
+  --etcd-endpoints URL[,URL]  use this etcd cluster in place of the embedded one;
+                              with it, several mepservers share one registry
+  --insecure                  allow --listen beyond loopback, without TLS and
+                              identities: whoever reaches the port may act for
+                              any application
+  --version                   print the version and exit
+  --help                      print this and exit
+
+A flag wins over its environment variable, that over the file. The variable of
+a setting is MEP_ and its path: server.listen is MEP_SERVER_LISTEN.
+SIGTERM and SIGINT stop the server within ten seconds.
+`
+
+// options is what the command line asks for.
+type options struct {
+	// sources lacks Environ, which main adds.
+	sources conf.Sources
+	version bool
+}
+
+// parseFlags reads the arguments after the program's name. For --help it
+// prints to out and returns flag.ErrHelp, which is a success; any other error
+// is one line for the user.
+func parseFlags(args []string, out io.Writer) (options, error) {
+	fs := flag.NewFlagSet("mepserver", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors are returned, and printed by main alone
+	fs.Usage = func() {}
+	file := fs.String("config", "", "")
+	fs.String("listen", "", "")
+	fs.String("data-dir", "", "")
+	fs.String("etcd-endpoints", "", "")
+	fs.Bool("insecure", false, "")
+	version := fs.Bool("version", false, "")
+
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		if _, err := io.WriteString(out, help); err != nil {
+			return options{}, fmt.Errorf("print help: %w", err)
+		}
+		return options{}, flag.ErrHelp
+	} else if err != nil {
+		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
+	}
+	if fs.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver takes flags only, --help lists them", fs.Arg(0))
+	}
+	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
+	var err error
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "version":
+		case "config":
+			if *file == "" {
+				err = errors.New("--config must name a file")
+			}
+		default:
+			o.sources.Flags[f.Name] = f.Value.String()
+		}
+	})
+	return o, err
+}

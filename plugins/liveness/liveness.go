@@ -1,0 +1,107 @@
+// Package liveness wires the heartbeat engine to its store, its clock, its metrics
+// and the log, and says whether the process is healthy and ready. It must not know
+// service-center, etcd, or how a service is described.
+package liveness
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const tidyEvery = 30 * time.Second
+
+// Plugin makes the engine.
+func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: setup} }
+
+func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	m := newMetrics()
+	h.Engine = heartbeat.New(heartbeat.Config{
+		Store: h.Base, Policy: policy(h.Config), Clock: clock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(),
+		Hooks: heartbeat.Hooks{
+			Changed:   h.Changed,
+			Committed: func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
+			Disturbed: func(reason string) { m.disturbed(reason) },
+		},
+	})
+	m.watch(h.Engine)
+	h.Ready = h.Engine.Ready
+	h.Go(h.Engine.Run)
+	h.Go(func(ctx context.Context) {
+		h.Base.Follow(ctx, h.Engine, func(reason string, err error) {
+			if ctx.Err() == nil {
+				h.Log.Warn("the store is listed again", openlog.WithTags(openlog.Tags{"lost": reason, "reason": err.Error()}))
+			}
+		})
+	})
+	h.Go(func(ctx context.Context) { tidy(ctx, h) })
+	h.Base.Handle("GET /health", "mep.Health", answer(http.StatusOK, "ok\n"))
+	h.Base.Handle("GET /ready", "mep.Ready", answer(http.StatusOK, "ready\n")) // it is served only from then on
+	return m.unregister, nil
+}
+
+// policy turns the configuration into the engine's words.
+func policy(c conf.Config) heartbeat.Policy {
+	s := func(d time.Duration) int { return int(d / time.Second) }
+	l := c.Liveness
+	return heartbeat.Policy{
+		DefaultInterval: s(l.DefaultInterval), MinInterval: s(l.MinInterval), MaxInterval: s(l.MaxInterval),
+		AllowedMisses: l.AllowedMisses, Fixed: s(c.Derived.FixedInterval), Hold: l.Hold, DeregisterAfter: l.DeregisterAfter,
+	}
+}
+
+// clock reads the monotonic clock since its making, and the wall clock.
+func clock() func() (heartbeat.Instant, int64) {
+	origin := time.Now()
+	return func() (heartbeat.Instant, int64) {
+		now := time.Now()
+		return now.Sub(origin), now.UnixNano()
+	}
+}
+
+// tell logs a change of state, one line each; a heartbeat is none.
+func tell(log openlog.Logger, t *heartbeat.Txn) {
+	r := &t.Record
+	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}
+	switch t.Kind {
+	case heartbeat.Claim:
+		log.Warn("service suspended: no heartbeat in its window", openlog.WithTags(tags))
+	case heartbeat.Retention:
+		log.Warn("service removed: suspended for too long", openlog.WithTags(tags))
+	case heartbeat.Rearm:
+		log.Warn("lease re-armed: it ended although the service was heard", openlog.WithTags(tags))
+	case heartbeat.Repair, heartbeat.Orphan:
+		log.Warn("projection repaired: it was changed from outside", openlog.WithTags(tags))
+	default:
+		log.Info("service changed", openlog.WithTags(tags))
+	}
+}
+
+func tidy(ctx context.Context, h *plugins.Host) {
+	t := time.NewTicker(tidyEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if err := h.Base.Tidy(ctx, now); err != nil && ctx.Err() == nil {
+				h.Log.Warn("tidying failed; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+			}
+		}
+	}
+}
+
+func answer(status int, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(text))
+	})
+}

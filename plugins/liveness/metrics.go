@@ -1,0 +1,69 @@
+package liveness
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// metrics count what an operator watches. Labels come from fixed sets only.
+type metrics struct {
+	transactions *prometheus.CounterVec
+	disturbances *prometheus.CounterVec
+	all          []prometheus.Collector
+}
+
+// newMetrics registers with the default registry: service-center's /metrics shows
+// that one.
+func newMetrics() *metrics {
+	m := &metrics{
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_transactions_total", Help: "Transactions of the liveness engine that this replica carried out.",
+		}, []string{"kind"}),
+		disturbances: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_disturbances_total", Help: "Times this replica did not trust its own observation.",
+		}, []string{"reason"}),
+	}
+	m.add(m.transactions)
+	m.add(m.disturbances)
+	for k := heartbeat.Register; k <= heartbeat.Orphan; k++ {
+		m.transactions.WithLabelValues(k.String())
+	}
+	return m
+}
+
+func (m *metrics) add(c prometheus.Collector) {
+	var twice prometheus.AlreadyRegisteredError
+	if err := prometheus.Register(c); err == nil || !errors.As(err, &twice) {
+		m.all = append(m.all, c)
+	}
+}
+
+// watch shows what the engine knows at the time of asking.
+func (m *metrics) watch(e *heartbeat.Engine) {
+	gauge := func(name, help string, f func(heartbeat.Stats) float64) {
+		m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
+	}
+	gauge("mep_services", "Service instances registered.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
+	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
+	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })
+	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 {
+		if s.Full {
+			return 1
+		}
+		return 0
+	})
+}
+
+func (m *metrics) committed(t *heartbeat.Txn) { m.transactions.WithLabelValues(t.Kind.String()).Inc() }
+func (m *metrics) disturbed(reason string)    { m.disturbances.WithLabelValues(reason).Inc() }
+
+func (m *metrics) unregister(context.Context) error {
+	for _, c := range m.all {
+		prometheus.Unregister(c)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package plugins
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-chassis/openlog"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCleanLeavesNothingThatForgesALine(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                         "plain",
+		"über":                          "über",
+		"a\r\nb":                        "ab",
+		"a\x00b\x1b[2Jc\x7f":            "ab[2Jc",
+		"a\u0085b\u009bc":               "abc",
+		"a\u2028b\u2029c":               "abc",
+		"\u202eevil\u2066x\u200f\u061c": "evilx",
+		"\xff\xfeok":                    "ok",
+		"%!s(MISSING) %d":               "%!s(MISSING) %d",
+		`","level":"ERROR`:              `","level":"ERROR`,
+		strings.Repeat("x", 1000):       strings.Repeat("x", 256),
+		strings.Repeat("é", 200):        strings.Repeat("é", 128),
+		"x" + strings.Repeat("é", 200):  "x" + strings.Repeat("é", 127),
+	} {
+		require.Equal(t, want, Clean(in))
+	}
+}
+
+func TestOneLineForEachEvent(t *testing.T) {
+	var out bytes.Buffer
+	l := NewLog(&out, "INFO")
+	l.Debug("not shown")
+	l.Info("a\nb", openlog.WithTags(openlog.Tags{"k\n": "v\r\n\u202e", "n": 7}), openlog.WithErr(errors.New("e\n")))
+	l.Fatal("the process goes on")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 2)
+	var m map[string]any
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &m))
+	require.Equal(t, "ab", m["msg"])
+	require.Equal(t, "v", m["k"])
+	require.EqualValues(t, 7, m["n"])
+	require.Equal(t, "e", m["error"])
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\r\n\u202e\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		c := Clean(s)
+		if len(c) > 256 || !utf8.ValidString(c) || Clean(c) != c {
+			t.Fatalf("%q became %q", s, c)
+		}
+		var out bytes.Buffer
+		NewLog(&out, "INFO").Info(s, openlog.WithTags(openlog.Tags{s: s}))
+		if bytes.Count(out.Bytes(), []byte("\n")) != 1 || !json.Valid(out.Bytes()) {
+			t.Fatalf("%q made %q", s, out.Bytes())
+		}
+	})
+}

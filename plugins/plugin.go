@@ -1,0 +1,78 @@
+// Package plugins knows how mepserver is put together: what a plugin is, what
+// plugins share, and in which order they start and stop. It must not know what
+// any of them does, nor anything of service-center or etcd.
+package plugins
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Plugin is one part of mepserver. cmd/mepserver lists them in order.
+type Plugin struct {
+	Name string
+	// Setup takes what earlier plugins left in the Host and adds its own. What it
+	// starts is ended by the returned function (nil: nothing to end), in bounded
+	// time and in reverse order of the setups.
+	Setup func(ctx context.Context, h *Host) (stop func(context.Context) error, err error)
+}
+
+// Base is what the plugin at the bottom offers: the store, and the way into the
+// server's own handler chain.
+type Base interface {
+	heartbeat.Store
+	// NewID chooses the id of an instance about to be registered.
+	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
+	// Follow loads the engine and shows it every write until ctx ends.
+	Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error))
+	// Tidy erases what crashes may leave behind.
+	Tidy(ctx context.Context, now time.Time) error
+	// Alone says that this process is the store's only writer.
+	Alone() bool
+	// MinLease is the shortest lease that the store grants, in seconds.
+	MinLease() int
+
+	// Handle serves a net/http pattern behind the interceptors and the handler
+	// chain; name is the constant under which metrics know the route.
+	Handle(pattern, name string, h http.Handler)
+	// Handler is the whole surface.
+	Handler() http.Handler
+}
+
+// Host is what plugins share. It is filled by the setups in order and does not
+// change after them.
+type Host struct {
+	Config  conf.Config
+	Version string
+	Log     openlog.Logger
+	Base    Base              // from the base plugin
+	Engine  *heartbeat.Engine // from the liveness plugin
+	// Ready says whether the lists are loaded and the store was reached.
+	Ready func() bool
+
+	watchers []func(heartbeat.ID, *heartbeat.Snapshot)
+	tasks    []func(context.Context)
+}
+
+// OnChange is told of every change of a record, in order per instance. f must
+// neither block nor call the engine.
+func (h *Host) OnChange(f func(heartbeat.ID, *heartbeat.Snapshot)) {
+	h.watchers = append(h.watchers, f)
+}
+
+// Changed tells everybody who asked by OnChange.
+func (h *Host) Changed(id heartbeat.ID, s *heartbeat.Snapshot) {
+	for _, f := range h.watchers {
+		f(id, s)
+	}
+}
+
+// Go has f run from the end of all setups until its context ends.
+func (h *Host) Go(f func(context.Context)) { h.tasks = append(h.tasks, f) }

@@ -1,0 +1,121 @@
+// Package servicecenter is the adapter: the only package that knows service-center,
+// go-chassis and etcd. It starts and stops them, carries the engine's transactions
+// out, and lets handlers into service-center's chain. It must not know what a state
+// means or when it changes; heartbeat decides that.
+package servicecenter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/servicecomb-service-center/datasource"
+	"github.com/apache/servicecomb-service-center/datasource/etcd/kv"
+	"github.com/apache/servicecomb-service-center/pkg/gopool"
+	"github.com/apache/servicecomb-service-center/pkg/metrics"
+	"github.com/apache/servicecomb-service-center/server/config"
+	"github.com/apache/servicecomb-service-center/server/notify"
+	"github.com/apache/servicecomb-service-center/server/plugin"
+	srest "github.com/apache/servicecomb-service-center/server/rest"
+	"github.com/apache/servicecomb-service-center/server/service/rbac"
+	"github.com/go-chassis/openlog"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+)
+
+// Options of the base.
+type Options struct {
+	Listen    string   // host:port that the server listens on; service-center is only told
+	DataDir   string   // of the embedded store; unused with Endpoints
+	Endpoints []string // of an etcd cluster; empty: the store is embedded
+	Log       openlog.Logger
+}
+
+// Center is the running service-center.
+type Center struct {
+	client *clientv3.Client
+	etcd   *embed.Etcd // nil unless embedded
+	lock   io.Closer
+	stop   sync.Once
+}
+
+var started atomic.Bool
+
+// Start starts service-center and the store under it. There can be one per
+// process: its caches live in globals that cannot be started again.
+func Start(ctx context.Context, o Options) (*Center, error) {
+	if !started.CompareAndSwap(false, true) {
+		return nil, errors.New("service-center was started before in this process")
+	}
+	c := &Center{}
+	if err := c.openStore(ctx, o); err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		c.closeStore()
+		return nil, err
+	}
+	chains()
+	if err := configure(host, port, sclogSink{o.Log}); err != nil {
+		c.closeStore()
+		return nil, fmt.Errorf("cannot configure service-center: %w", err)
+	}
+	install(newRegistry(c.client))
+	if err := metrics.Init(metrics.Options{Interval: metricsInterval, InstanceName: o.Listen}); err != nil {
+		c.closeStore()
+		return nil, fmt.Errorf("cannot start service-center's metrics: %w", err)
+	}
+	r := config.GetRegistry()
+	if err := datasource.Init(datasource.Options{PluginImplName: registryKind, SchemaEditable: r.SchemaEditable,
+		CompactInterval: r.CompactInterval, CompactIndexDelta: r.CompactIndexDelta}); err != nil {
+		c.closeStore()
+		return nil, fmt.Errorf("cannot start service-center's data source: %w", err)
+	}
+	notify.Center().Start()
+	plugin.LoadPlugins()
+	rbac.Init()
+	return c, nil
+}
+
+// Client is the store's client, in both modes.
+func (c *Center) Client() *clientv3.Client { return c.client }
+
+// Embedded says whether the store runs in this process.
+func (c *Center) Embedded() bool { return c.etcd != nil }
+
+// Server is the embedded etcd; nil for a cluster.
+func (c *Center) Server() *etcdserver.EtcdServer {
+	if c.etcd == nil {
+		return nil
+	}
+	return c.etcd.Server
+}
+
+// Handler is the whole surface: what access.Intercept would refuse in plain text on
+// our routes is answered before it.
+func (c *Center) Handler() http.Handler { return outer(srest.DefaultServerMux) }
+
+// Stop ends service-center and then the store, not later than ctx.
+func (c *Center) Stop(ctx context.Context) error {
+	done := make(chan struct{})
+	go c.stop.Do(func() {
+		defer close(done)
+		notify.Center().Stop()
+		kv.Store().Stop()
+		c.closeStore()
+		gopool.CloseAndWait()
+	})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("service-center did not stop in time: %w", ctx.Err())
+	}
+}

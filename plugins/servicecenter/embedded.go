@@ -1,0 +1,109 @@
+package servicecenter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
+)
+
+const (
+	embeddedTickMs     = 20
+	embeddedElectionMs = 200 // leases from 1 s on
+	embeddedQuota      = 4 << 30
+	startTimeout       = 60 * time.Second
+	dialTimeout        = 5 * time.Second
+)
+
+func (c *Center) openStore(ctx context.Context, o Options) (err error) {
+	if len(o.Endpoints) > 0 {
+		c.client, err = clientv3.New(clientv3.Config{Endpoints: o.Endpoints, DialTimeout: dialTimeout,
+			DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
+		if err != nil {
+			return fmt.Errorf("cannot use the etcd cluster: %w", err)
+		}
+		return c.reach(ctx)
+	}
+	if c.lock, err = lockDir(o.DataDir); err != nil {
+		return err
+	}
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir = "mep", filepath.Join(o.DataDir, "etcd")
+	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil // no socket: nobody but this process reaches it
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
+	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls
+	cfg.InitialCluster = cfg.Name + "=" + cfg.AdvertisePeerUrls[0].String()
+	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
+	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
+	cfg.QuotaBackendBytes = embeddedQuota
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(zapSink{o.Log}))
+	if c.etcd, err = embed.StartEtcd(cfg); err != nil {
+		c.closeStore()
+		return fmt.Errorf("cannot open the store in %s: %w", o.DataDir, err)
+	}
+	select {
+	case <-c.etcd.Server.ReadyNotify():
+	case err = <-c.etcd.Err():
+	case <-c.etcd.Server.StopNotify():
+		err = errors.New("it stopped")
+	case <-time.After(startTimeout):
+		err = errors.New("it was not ready in a minute")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.closeStore()
+		return fmt.Errorf("cannot start the store in %s: %w", o.DataDir, err)
+	}
+	c.client = v3client.New(c.etcd.Server)
+	return nil
+}
+
+// reach asks the cluster for something, so that a wrong address is found at once.
+func (c *Center) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	defer cancel()
+	if _, err := c.client.Get(ctx, clusterKey); err != nil {
+		c.closeStore()
+		return fmt.Errorf("cannot reach the etcd cluster: %w", err)
+	}
+	return nil
+}
+
+func (c *Center) closeStore() {
+	if c.client != nil {
+		_ = c.client.Close()
+	}
+	if c.etcd != nil {
+		c.etcd.Close()
+	}
+	if c.lock != nil {
+		_ = c.lock.Close()
+	}
+}
+
+// lockDir makes the data directory ours. etcd's own lock waits for ever.
+func lockDir(dir string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("another mepserver uses the data directory %s", dir)
+	}
+	return f, nil
+}

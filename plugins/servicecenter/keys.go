@@ -1,0 +1,86 @@
+package servicecenter
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// Where our services live in service-center (the console looks there).
+const domainProject = "default/default"
+
+// Our own keys, outside every cache of service-center.
+const (
+	recordPrefix  = "/mep/rec/"
+	outboxPrefix  = "/mep/obx/"
+	clusterKey    = "/mep/cluster"
+	recordsEnd    = "/mep/rec0" // the first key behind recordPrefix
+	halfID        = 32
+	schemaVersion = heartbeat.Schema
+)
+
+var (
+	instancePrefix = path.GetInstanceRootKey(domainProject) + path.SPLIT
+	servicePrefix  = path.GetServiceRootKey(domainProject) + path.SPLIT
+)
+
+// newID makes a serInstanceId: 64 lower-case hex characters, of which the first
+// half is the ServiceComb serviceId and the second, random half the instanceId, so
+// that both keys of an instance are known from its id.
+func newID(serviceID string) (heartbeat.ID, error) {
+	var b [halfID / 2]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("servicecenter: no randomness: %w", err)
+	}
+	return heartbeat.ID(serviceID + hex.EncodeToString(b[:])), nil
+}
+
+// split parts an id into serviceId and instanceId; ok is false for what cannot be
+// an id of ours.
+func split(id heartbeat.ID) (serviceID, instanceID string, ok bool) {
+	if len(id) != 2*halfID || strings.Trim(string(id), "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	return string(id[:halfID]), string(id[halfID:]), true
+}
+
+func recordKey(id heartbeat.ID) string { return recordPrefix + string(id) }
+
+func eventKey(id heartbeat.ID, seq uint64) string {
+	return fmt.Sprintf("%s%s/%016x", outboxPrefix, id, seq)
+}
+
+func instanceKey(id heartbeat.ID) string {
+	s, i, _ := split(id)
+	return path.GenerateInstanceKey(domainProject, s, i)
+}
+
+func leaseKey(id heartbeat.ID) string {
+	s, i, _ := split(id)
+	return path.GenerateInstanceLeaseKey(domainProject, s, i)
+}
+
+// instanceID reads the id out of an instance key; ok is false for keys of others.
+func instanceID(key string) (heartbeat.ID, bool) {
+	service, instance, ok := strings.Cut(strings.TrimPrefix(key, instancePrefix), path.SPLIT)
+	if !ok {
+		return "", false
+	}
+	id := heartbeat.ID(service + instance)
+	_, _, ok = split(id)
+	return id, ok && len(service) == halfID
+}
+
+// serviceIDOf is deterministic: all instances of one application, name and version
+// are instances of one microservice.
+func serviceIDOf(k *discovery.MicroServiceKey) string {
+	sum := sha256.Sum256([]byte(path.GenerateServiceIndexKey(k)))
+	return hex.EncodeToString(sum[:halfID/2])
+}

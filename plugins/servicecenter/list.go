@@ -1,0 +1,174 @@
+package servicecenter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+const (
+	pageSize    = 1000
+	listTimeout = 30 * time.Second
+	outboxAge   = time.Minute // how long an event is kept although nobody waits for it
+)
+
+// each calls f for every key under prefix as of one revision (0: now), a page at a
+// time, and returns that revision.
+func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
+	key, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	for {
+		res, err := s.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(at))
+		if err != nil {
+			return 0, translate(err)
+		}
+		if at == 0 {
+			at = res.Header.Revision
+		}
+		for _, kv := range res.Kvs {
+			f(kv)
+		}
+		if !res.More {
+			return at, nil
+		}
+		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// List implements heartbeat.Store. A record that cannot be read is left out, and
+// so is its projection: one bad record harms nobody else.
+func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var all []heartbeat.Listed
+	index := map[heartbeat.ID]int{}
+	bad := map[heartbeat.ID]bool{}
+	at, err := s.each(ctx, recordPrefix, 0, func(kv *mvccpb.KeyValue) {
+		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), recordPrefix))
+		r, err := decodeRecord(kv)
+		if err != nil {
+			bad[id] = true
+			return
+		}
+		index[id] = len(all)
+		all = append(all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	_, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
+		id, ok := instanceID(string(kv.Key))
+		if !ok || bad[id] {
+			return
+		}
+		i, known := index[id]
+		if !known {
+			if ours(kv.Value) {
+				all = append(all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
+			}
+			return
+		}
+		l := &all[i]
+		l.Projection = projectionOf(kv)
+		l.Projection.Differs = differs(&l.Record, kv.Value)
+	})
+	return all, heartbeat.Revision(at), err
+}
+
+func differs(r *heartbeat.Record, value []byte) bool {
+	p, err := project(r)
+	if err != nil {
+		return false // the record itself is bad; leave what is there
+	}
+	want, err := p.instance()
+	return err == nil && !bytes.Equal(want, value)
+}
+
+// ours says whether an instance is a projection of a record of ours.
+func ours(value []byte) bool {
+	var i discovery.MicroServiceInstance
+	return json.Unmarshal(value, &i) == nil && i.Properties[ownerProperty] != ""
+}
+
+// dropService erases a microservice of ours when no instance of it is left. A
+// registration puts microservice and instance together, so that the compare over
+// the empty range excludes it.
+func (s *Store) dropService(ctx context.Context, serviceID string) {
+	got, err := s.client.Get(ctx, servicePrefix+serviceID, clientv3.WithSerializable())
+	if err != nil || len(got.Kvs) != 1 {
+		return
+	}
+	kv := got.Kvs[0]
+	var m discovery.MicroService
+	if json.Unmarshal(kv.Value, &m) != nil || m.Framework == nil || m.Framework.Name != frameworkName {
+		return
+	}
+	k := discovery.MicroServiceKey{Tenant: domainProject, Environment: m.Environment, AppId: m.AppId, ServiceName: m.ServiceName, Version: m.Version}
+	prefix := instancePrefix + serviceID + path.SPLIT
+	_, _ = s.client.Txn(ctx).If(
+		clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0),
+		clientv3.Compare(clientv3.ModRevision(servicePrefix+serviceID), "=", kv.ModRevision),
+	).Then(
+		clientv3.OpDelete(servicePrefix+serviceID),
+		clientv3.OpDelete(path.GenerateServiceIndexKey(&k)),
+		clientv3.OpDelete(path.GenerateServiceTagKey(domainProject, serviceID)),
+		clientv3.OpDelete(path.GenerateServiceSchemaKey(domainProject, serviceID, ""), clientv3.WithPrefix()),
+		clientv3.OpDelete(path.GenerateServiceSchemaSummaryKey(domainProject, serviceID, ""), clientv3.WithPrefix()),
+	).Commit()
+}
+
+// Tidy erases what crashes may leave behind and nobody waits for: microservices of
+// ours without instances, and outbox events older than a minute. As long as there
+// are no subscriptions, nobody waits for any event.
+func (s *Store) Tidy(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	used := map[string]bool{}
+	at, err := s.each(ctx, instancePrefix, 0, func(kv *mvccpb.KeyValue) {
+		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), instancePrefix), path.SPLIT)
+		used[service] = true
+	})
+	if err != nil {
+		return err
+	}
+	var unused []string
+	if _, err = s.each(ctx, servicePrefix, at, func(kv *mvccpb.KeyValue) {
+		if service := strings.TrimPrefix(string(kv.Key), servicePrefix); !used[service] {
+			unused = append(unused, service)
+		}
+	}); err != nil {
+		return err
+	}
+	for _, service := range unused {
+		s.dropService(ctx, service)
+	}
+	var old []string
+	if _, err = s.each(ctx, outboxPrefix, 0, func(kv *mvccpb.KeyValue) {
+		var e event
+		if json.Unmarshal(kv.Value, &e) != nil || now.Sub(time.Unix(0, e.At)) > outboxAge {
+			old = append(old, string(kv.Key))
+		}
+	}); err != nil {
+		return err
+	}
+	for len(old) > 0 {
+		n := min(len(old), 100)
+		ops := make([]clientv3.Op, n)
+		for i, key := range old[:n] {
+			ops[i] = clientv3.OpDelete(key)
+		}
+		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
+			return translate(err)
+		}
+		old = old[n:]
+	}
+	return nil
+}

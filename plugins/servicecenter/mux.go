@@ -1,0 +1,136 @@
+package servicecenter
+
+import (
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/apache/servicecomb-service-center/pkg/chain"
+	sclog "github.com/apache/servicecomb-service-center/pkg/log"
+	"github.com/apache/servicecomb-service-center/pkg/rbacframe"
+	"github.com/apache/servicecomb-service-center/pkg/rest"
+	"github.com/apache/servicecomb-service-center/pkg/util"
+	srest "github.com/apache/servicecomb-service-center/server/rest"
+)
+
+// mp1Chain is the chain of our routes: service-center's handlers without those that
+// read its own query parameters and paths.
+const mp1Chain = "_mp1_chain"
+
+// Handle serves a net/http pattern on service-center's mux, behind its interceptors
+// and handlers. Its router refuses PATCH; its mux does not.
+func (c *Center) Handle(pattern, name string, h http.Handler) {
+	rbacframe.MapResource(pattern, "service")
+	handlers := chain.Handlers(mp1Chain)
+	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve(w, r, pattern, name, handlers, h)
+	})))
+}
+
+func serve(w http.ResponseWriter, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {
+	out := &recorder{ResponseWriter: w}
+	ctx := util.NewStringContext(r.Context())
+	ctx.SetKV(util.CtxDomain, "default") // its context handler knows only its own paths
+	ctx.SetKV(util.CtxProject, "default")
+	inv := chain.NewInvocation(ctx, chain.NewChain(mp1Chain, handlers))
+	inv.WithContext(rest.CtxResponse, http.ResponseWriter(out)).WithContext(rest.CtxRequest, r).
+		WithContext(rest.CtxMatchPattern, pattern).WithContext(rest.CtxMatchFunc, name).
+		Invoke(func(ret chain.Result) {
+			defer out.finish()
+			defer func() {
+				if p := recover(); p != nil {
+					sclog.Errorf(nil, "panic in %s: %v\n%s", name, p, debug.Stack())
+					refuse(out, http.StatusInternalServerError, "The platform failed on this request; its log says more.")
+				}
+			}()
+			switch {
+			case ret.Err != nil && !out.wrote():
+				refuse(out, http.StatusBadRequest, "The request was refused before it reached its resource.")
+			case ret.OK:
+				h.ServeHTTP(out, r)
+			}
+		})
+}
+
+// recorder notes the status for service-center's metrics, which look for it in a
+// header, after the answer: from then on it shows them a header of its own, for
+// net/http reuses the other.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	after  http.Header
+}
+
+func (r *recorder) Header() http.Header {
+	if r.after != nil {
+		return r.after
+	}
+	return r.ResponseWriter.Header()
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController and http.MaxBytesReader through.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) wrote() bool { return r.status != 0 }
+
+var statusTexts = func() (out [600][]string) {
+	for i := range out {
+		out[i] = []string{strconv.Itoa(i)}
+	}
+	return out
+}()
+
+func (r *recorder) finish() {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	r.after = http.Header{rest.HeaderResponseStatus: statusTexts[min(r.status, len(statusTexts)-1)]}
+}
+
+// outer answers what service-center's access interceptor would refuse in plain text
+// on our routes.
+func outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		uri := r.RequestURI
+		switch {
+		case !strings.HasPrefix(uri, "/mec_") && !strings.HasPrefix(uri, "/mep"):
+		case len(uri) >= 2048:
+			refuse(w, http.StatusRequestURITooLong, "The request URI is longer than 2047 characters; ask in several requests.")
+			return
+		case strings.Contains(uri, "//"):
+			refuse(w, http.StatusBadRequest, "The request URI contains an empty path segment (//); remove it.")
+			return
+		case strings.HasSuffix(uri, "?"):
+			r.RequestURI = strings.TrimRight(uri, "?") // an empty query is no error
+		case strings.ContainsAny(uri[len(uri)-1:], ";&+@"):
+			refuse(w, http.StatusBadRequest, "The request URI ends in one of ; & + @; encode or remove it.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse writes a ProblemDetails (RFC 9457).
+func refuse(w http.ResponseWriter, status int, detail string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(`{"type":"about:blank","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` + strconv.Itoa(status) +
+		`,"detail":` + strconv.Quote(detail) + "}\n"))
+}

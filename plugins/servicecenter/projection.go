@@ -1,0 +1,160 @@
+package servicecenter
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chassis/cari/discovery"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+const (
+	frameworkName    = "ETSI-MEC-011"
+	frameworkVersion = "3.1.1"
+	ownerProperty    = "mec.appInstanceId" // marks an instance as a projection of ours
+	foreignSuffix    = "-mec"              // for a name that a ServiceComb client took first
+)
+
+// status maps ETSI's states to service-center's, which refuses the word SUSPENDED.
+func status(s heartbeat.State) string {
+	switch s {
+	case heartbeat.Active:
+		return discovery.MSI_UP
+	case heartbeat.Suspended:
+		return discovery.MSI_OUTOFSERVICE
+	default:
+		return discovery.MSI_DOWN
+	}
+}
+
+// projector turns a record into what ServiceComb shows of it. All of it follows
+// from the record, so that a projection can be compared with what it should be.
+type projector struct {
+	rec  *heartbeat.Record
+	info mp1.ServiceInfo
+	key  discovery.MicroServiceKey
+}
+
+func project(rec *heartbeat.Record) (*projector, error) {
+	p := &projector{rec: rec}
+	if err := json.Unmarshal([]byte(rec.Attributes), &p.info); err != nil {
+		return nil, fmt.Errorf("servicecenter: attributes of the record: %w", err)
+	}
+	p.key = serviceKey(rec.Owner, p.info, "")
+	if service, _, ok := split(rec.ID); ok && serviceIDOf(&p.key) != service {
+		p.key = serviceKey(rec.Owner, p.info, foreignSuffix)
+	}
+	return p, nil
+}
+
+func serviceKey(owner string, info mp1.ServiceInfo, suffix string) discovery.MicroServiceKey {
+	return discovery.MicroServiceKey{
+		Tenant: domainProject, AppId: safeName(owner, 160), ServiceName: safeName(info.SerName, 128-len(suffix)) + suffix,
+		Version: safeVersion(info.Version),
+	}
+}
+
+// safeName maps a name to service-center's alphabet: letters and digits at both
+// ends, between them also _ . and -.
+func safeName(s string, most int) string {
+	alnum := func(r rune) bool { return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	s = strings.Map(func(r rune) rune {
+		if alnum(r) || r == '_' || r == '.' || r == '-' {
+			return r
+		}
+		return '_'
+	}, s)
+	s = s[:min(len(s), most)]
+	b := []byte(s)
+	if len(b) == 0 {
+		return "x"
+	}
+	for _, i := range []int{0, len(b) - 1} {
+		if !alnum(rune(b[i])) {
+			b[i] = 'x'
+		}
+	}
+	return string(b)
+}
+
+// safeVersion keeps x[.y[.z]] with parts up to 32767 and maps all else to 1.0.0.
+func safeVersion(v string) string {
+	parts := strings.Split(v, ".")
+	if len(parts) > 3 {
+		return "1.0.0"
+	}
+	for _, p := range parts {
+		if n, err := strconv.ParseUint(p, 10, 15); err != nil || strconv.FormatUint(n, 10) != p {
+			return "1.0.0"
+		}
+	}
+	return v
+}
+
+func unix(nanos int64) string { return strconv.FormatInt(nanos/int64(time.Second), 10) }
+
+// service is the microservice; its status is always UP, the states are the instances'.
+func (p *projector) service() ([]byte, error) {
+	service, _, _ := split(p.rec.ID)
+	return json.Marshal(&discovery.MicroService{
+		ServiceId: service, AppId: p.key.AppId, ServiceName: p.key.ServiceName, Version: p.key.Version,
+		Description: "MEC service", Level: "FRONT", Status: discovery.MS_UP, RegisterBy: "PLATFORM",
+		Framework:  &discovery.FrameWorkProperty{Name: frameworkName, Version: frameworkVersion},
+		Timestamp:  unix(p.rec.RegisteredAt),
+		Properties: map[string]string{"mec.serName": p.info.SerName, "mec.version": p.info.Version, ownerProperty: p.rec.Owner},
+		// service-center's pages read the length of these
+		Schemas: []string{}, Paths: []*discovery.ServicePath{},
+	})
+}
+
+// instance is the projection itself.
+func (p *projector) instance() ([]byte, error) {
+	service, instance, _ := split(p.rec.ID)
+	rec := p.rec
+	interval := max(rec.Interval, rec.Previous, 1)
+	props := map[string]string{
+		"mec.serName": p.info.SerName, "mec.version": p.info.Version, "mec.serializer": string(p.info.Serializer),
+		"mec.state": rec.State.String(), ownerProperty: rec.Owner, "mec.serInstanceId": string(rec.ID),
+	}
+	if rec.Beating() {
+		props["mec.livenessInterval"] = strconv.Itoa(interval)
+	}
+	if c := p.info.SerCategory; c != nil {
+		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name
+	}
+	return json.Marshal(&discovery.MicroServiceInstance{
+		InstanceId: instance, ServiceId: service, Endpoints: p.endpoints(),
+		HostName: hostName(rec.Owner), Status: status(rec.State), Properties: props, Version: p.key.Version,
+		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: int32(interval), Times: int32(max(rec.Window/interval-1, 0))},
+		Timestamp:   unix(rec.RegisteredAt), ModTimestamp: unix(rec.ChangedAt),
+	})
+}
+
+// hostName is the first column of every list: the application, as far as it fits.
+func hostName(owner string) string { return owner[:min(len(owner), 64)] }
+
+// endpoints are never empty: the consoles' pages fail on that.
+func (p *projector) endpoints() []string {
+	var out []string
+	if t := p.info.TransportInfo; t != nil {
+		out = append(out, t.Endpoint.URIs...)
+		for _, a := range t.Endpoint.Addresses {
+			out = append(out, fmt.Sprintf("%s://%s:%d", strings.ToLower(safeName(t.Protocol, 32)), a.Host, a.Port))
+		}
+		for _, f := range t.Endpoint.FQDN {
+			out = append(out, strings.ToLower(safeName(t.Protocol, 32))+"://"+f)
+		}
+		if len(out) == 0 {
+			out = append(out, "mec-transport:"+safeName(t.ID, 64))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "mec-transport:none")
+	}
+	return out
+}

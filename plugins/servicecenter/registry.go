@@ -1,0 +1,314 @@
+package servicecenter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
+	errorsEx "github.com/apache/servicecomb-service-center/pkg/errors"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const requestTimeout = 3 * time.Second
+
+// registry is service-center's way to the store: its interface client.Registry on
+// the etcd client that we made. It serves embedded and external stores alike.
+type registry struct {
+	client *clientv3.Client
+	ready  chan struct{}
+	err    chan error
+}
+
+var _ client.Registry = (*registry)(nil)
+
+func newRegistry(c *clientv3.Client) *registry {
+	r := &registry{client: c, ready: make(chan struct{}), err: make(chan error, 1)}
+	close(r.ready)
+	return r
+}
+
+func (r *registry) Err() <-chan error      { return r.err }
+func (r *registry) Ready() <-chan struct{} { return r.ready }
+
+// Close does nothing: the Center that made the client closes it.
+func (r *registry) Close() {}
+
+// Compact does nothing: etcd compacts by itself (embedded), or its operator has it do so.
+func (r *registry) Compact(context.Context, int64) error { return nil }
+
+func (r *registry) PutNoOverride(ctx context.Context, opts ...client.PluginOpOption) (bool, error) {
+	op := client.OpPut(opts...)
+	res, err := r.TxnWithCmp(ctx, []client.PluginOp{op},
+		[]client.CompareOp{client.OpCmp(client.CmpCreateRev(op.Key), client.CmpEqual, int64(0))}, nil)
+	if err != nil {
+		return false, err
+	}
+	return res.Succeeded, nil
+}
+
+func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*client.PluginResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	op := client.OptionsToOp(opts...)
+	out := &client.PluginResponse{Action: op.Action, Succeeded: true}
+	switch op.Action {
+	case client.ActionGet:
+		res, err := r.client.Get(ctx, string(op.Key), getOptions(op)...)
+		if err != nil {
+			return nil, err
+		}
+		out.Kvs, out.Count, out.Revision = page(op, res.Kvs), res.Count, res.Header.Revision
+	case client.ActionPut:
+		res, err := r.client.Put(ctx, string(op.Key), string(op.Value), putOptions(op)...)
+		if err != nil {
+			return nil, err
+		}
+		out.Revision = res.Header.Revision
+	case client.ActionDelete:
+		res, err := r.client.Delete(ctx, string(op.Key), rangeOptions(op)...)
+		if err != nil {
+			return nil, err
+		}
+		out.Revision, out.Count = res.Header.Revision, res.Deleted
+	default:
+		return nil, fmt.Errorf("servicecenter: unknown action %d", op.Action)
+	}
+	return out, nil
+}
+
+// page cuts the wanted page out of a range, where service-center asks for one.
+func page(op client.PluginOp, kvs []*mvccpb.KeyValue) []*mvccpb.KeyValue {
+	if op.Offset < 0 || op.Limit <= 0 {
+		return kvs
+	}
+	from := min(op.Offset, int64(len(kvs)))
+	return kvs[from:min(from+op.Limit, int64(len(kvs)))]
+}
+
+func (r *registry) Txn(ctx context.Context, ops []client.PluginOp) (*client.PluginResponse, error) {
+	return r.TxnWithCmp(ctx, ops, nil, nil)
+}
+
+func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cmps []client.CompareOp, fail []client.PluginOp) (*client.PluginResponse, error) {
+	if len(success)+len(fail) == 0 {
+		return nil, errors.New("servicecenter: a transaction without operations")
+	}
+	conditions, err := conditions(cmps)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := r.client.Txn(ctx).If(conditions...).Then(operationsOf(success)...).Else(operationsOf(fail)...).Commit()
+	if errors.Is(err, rpctypes.ErrKeyNotFound) {
+		return &client.PluginResponse{}, nil // a put that was to keep the lease of a key that is gone
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &client.PluginResponse{Succeeded: res.Succeeded, Revision: res.Header.Revision}
+	for _, one := range res.Responses {
+		if got := one.GetResponseRange(); got != nil {
+			out.Kvs = append(out.Kvs, got.Kvs...)
+			out.Count += got.Count
+		}
+	}
+	return out, nil
+}
+
+func conditions(cmps []client.CompareOp) ([]clientv3.Cmp, error) {
+	results := map[client.CompareResult]string{client.CmpEqual: "=", client.CmpGreater: ">", client.CmpLess: "<", client.CmpNotEqual: "!="}
+	out := make([]clientv3.Cmp, 0, len(cmps))
+	for _, c := range cmps {
+		var on clientv3.Cmp
+		key, value := string(c.Key), c.Value
+		switch c.Type {
+		case client.CmpVersion:
+			on = clientv3.Version(key)
+		case client.CmpCreate:
+			on = clientv3.CreateRevision(key)
+		case client.CmpMod:
+			on = clientv3.ModRevision(key)
+		case client.CmpValue:
+			on = clientv3.Value(key)
+		default:
+			return nil, fmt.Errorf("servicecenter: unknown compare %d", c.Type)
+		}
+		switch v := value.(type) { // etcd's client panics on any other type
+		case []byte:
+			value = string(v)
+		case int:
+			value = int64(v)
+		case int64, string:
+		default:
+			return nil, fmt.Errorf("servicecenter: a compare with a %T", value)
+		}
+		if _, isText := value.(string); isText != (c.Type == client.CmpValue) {
+			return nil, fmt.Errorf("servicecenter: a compare of kind %d with a %T", c.Type, value)
+		}
+		out = append(out, clientv3.Compare(on, results[c.Result], value))
+	}
+	return out, nil
+}
+
+func operationsOf(ops []client.PluginOp) []clientv3.Op {
+	var out []clientv3.Op
+	for _, op := range ops {
+		switch op.Action {
+		case client.ActionGet:
+			out = append(out, clientv3.OpGet(string(op.Key), getOptions(op)...))
+		case client.ActionPut:
+			out = append(out, clientv3.OpPut(string(op.Key), string(op.Value), putOptions(op)...))
+		case client.ActionDelete:
+			out = append(out, clientv3.OpDelete(string(op.Key), rangeOptions(op)...))
+		}
+	}
+	return out
+}
+
+func rangeOptions(op client.PluginOp) []clientv3.OpOption {
+	var out []clientv3.OpOption
+	switch {
+	case op.Prefix:
+		out = append(out, clientv3.WithPrefix())
+	case len(op.EndKey) > 0:
+		out = append(out, clientv3.WithRange(string(op.EndKey)))
+	}
+	if op.PrevKV {
+		out = append(out, clientv3.WithPrevKV())
+	}
+	return out
+}
+
+func getOptions(op client.PluginOp) []clientv3.OpOption {
+	out := rangeOptions(op)
+	if op.KeyOnly {
+		out = append(out, clientv3.WithKeysOnly())
+	}
+	if op.CountOnly {
+		out = append(out, clientv3.WithCountOnly())
+	}
+	if op.Revision > 0 {
+		out = append(out, clientv3.WithRev(op.Revision))
+	}
+	by := clientv3.SortByKey
+	if op.OrderBy == client.OrderByCreate {
+		by = clientv3.SortByCreateRevision
+	}
+	switch op.SortOrder {
+	case client.SortAscend:
+		out = append(out, clientv3.WithSort(by, clientv3.SortAscend))
+	case client.SortDescend:
+		out = append(out, clientv3.WithSort(by, clientv3.SortDescend))
+	}
+	return out
+}
+
+func putOptions(op client.PluginOp) []clientv3.OpOption {
+	var out []clientv3.OpOption
+	if op.PrevKV {
+		out = append(out, clientv3.WithPrevKV())
+	}
+	if op.Lease > 0 {
+		out = append(out, clientv3.WithLease(clientv3.LeaseID(op.Lease)))
+	}
+	if op.IgnoreLease {
+		out = append(out, clientv3.WithIgnoreLease())
+	}
+	return out
+}
+
+func (r *registry) LeaseGrant(ctx context.Context, ttl int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := r.client.Grant(ctx, ttl)
+	if err != nil {
+		return 0, err
+	}
+	return int64(res.ID), nil
+}
+
+func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := r.client.KeepAliveOnce(ctx, clientv3.LeaseID(id))
+	if err != nil {
+		return 0, leaseError(err)
+	}
+	return res.TTL, nil
+}
+
+func (r *registry) LeaseRevoke(ctx context.Context, id int64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := r.client.Revoke(ctx, clientv3.LeaseID(id))
+	return leaseError(err)
+}
+
+// leaseError: service-center takes every error of a lease that is not of its
+// internal type for "not found".
+func leaseError(err error) error {
+	if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return err
+	}
+	return errorsEx.RaiseError(err)
+}
+
+// Watch feeds the callback until ctx ends or the watch breaks.
+func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) error {
+	op := client.OpGet(opts...)
+	if len(op.Key) == 0 || op.WatchCallback == nil {
+		return fmt.Errorf("servicecenter: a watch without key or callback")
+	}
+	inner, cancel := context.WithCancel(clientv3.WithRequireLeader(context.WithoutCancel(ctx)))
+	defer cancel()
+	events := r.client.Watch(inner, string(op.Key), getOptions(op)...)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case res, ok := <-events:
+			if !ok {
+				return errors.New("servicecenter: the watch was closed")
+			}
+			if err := res.Err(); err != nil {
+				return err
+			}
+			if err := hand(res.Events, op.WatchCallback); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// hand passes events on in runs of one action and one revision each, as the caches
+// of service-center expect them. A deletion carries the value that was deleted.
+func hand(events []*clientv3.Event, f client.WatchCallback) error {
+	for len(events) > 0 {
+		n := 1
+		for n < len(events) && events[n].Type == events[0].Type && events[n].Kv.ModRevision == events[0].Kv.ModRevision {
+			n++
+		}
+		out := &client.PluginResponse{Action: client.ActionPut, Revision: events[0].Kv.ModRevision, Succeeded: true}
+		if events[0].Type == clientv3.EventTypeDelete {
+			out.Action = client.ActionDelete
+		}
+		for _, ev := range events[:n] {
+			kv := ev.Kv
+			if out.Action == client.ActionDelete && ev.PrevKv != nil {
+				kv = ev.PrevKv
+			}
+			out.Kvs = append(out.Kvs, kv)
+		}
+		out.Count = int64(n)
+		if err := f("key information changed", out); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package servicecenter
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/go-chassis/openlog"
+	"go.uber.org/zap/zapcore"
+)
+
+// zapSink is a zap core that writes etcd's warnings into our log.
+type zapSink struct{ log openlog.Logger }
+
+func (z zapSink) Enabled(l zapcore.Level) bool      { return l >= zapcore.ErrorLevel }
+func (z zapSink) With([]zapcore.Field) zapcore.Core { return z }
+func (z zapSink) Sync() error                       { return nil }
+func (z zapSink) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if z.Enabled(e.Level) {
+		return c.AddCore(e, z)
+	}
+	return c
+}
+
+// harmless is what etcd says at the first start of every store.
+const harmless = "Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster."
+
+func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if e.Message == harmless {
+		return nil
+	}
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	tags := openlog.Tags{"from": "etcd"}
+	if reason, ok := enc.Fields["error"]; ok {
+		tags["reason"] = reason
+	}
+	z.log.Warn(e.Message, openlog.WithTags(tags))
+	return nil
+}
+
+// sclogSink takes the lines of service-center's log into ours.
+type sclogSink struct{ log openlog.Logger }
+
+func (s sclogSink) Sync() error { return nil }
+
+func (s sclogSink) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		var e struct{ Level, Message, Error, Caller string }
+		if json.Unmarshal(line, &e) != nil {
+			e.Level, e.Message = "WARN", string(bytes.TrimSpace(line))
+		}
+		if e.Message == "" {
+			continue
+		}
+		tags := openlog.Tags{"from": "service-center"}
+		if e.Error != "" {
+			tags["reason"] = e.Error
+		}
+		if e.Level == "ERROR" || e.Level == "PANIC" {
+			s.log.Error(e.Message, openlog.WithTags(tags))
+		} else {
+			s.log.Warn(e.Message, openlog.WithTags(tags))
+		}
+	}
+	return len(p), nil
+}

@@ -1,0 +1,320 @@
+package servicecenter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
+	"go.etcd.io/etcd/server/v3/lease"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// callTimeout bounds every call to the store but the lists.
+const callTimeout = 2 * time.Second
+
+// Store encodes the engine's transactions for etcd. It decides nothing.
+type Store struct {
+	client *clientv3.Client
+	server *etcdserver.EtcdServer // nil unless embedded
+}
+
+var _ heartbeat.Store = (*Store)(nil)
+
+// NewID chooses the id of a new instance: its microservice is the one of the
+// application, name and version, under another name if a ServiceComb client took
+// that first.
+func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	k := serviceKey(owner, info, "")
+	got, err := s.client.Get(ctx, path.GenerateServiceIndexKey(&k), clientv3.WithSerializable())
+	if err != nil {
+		return "", translate(err)
+	}
+	if len(got.Kvs) == 1 && string(got.Kvs[0].Value) != serviceIDOf(&k) {
+		k = serviceKey(owner, info, foreignSuffix)
+	}
+	return newID(serviceIDOf(&k))
+}
+
+// Read implements heartbeat.Store.
+func (s *Store) Read(ctx context.Context, id heartbeat.ID) (heartbeat.Snapshot, error) {
+	var out heartbeat.Snapshot
+	if _, _, ok := split(id); !ok {
+		return out, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(instanceKey(id))).Commit()
+	if err != nil {
+		return out, translate(err)
+	}
+	if kvs := res.Responses[0].GetResponseRange().Kvs; len(kvs) == 1 {
+		if out.Record, err = decodeRecord(kvs[0]); err != nil {
+			return out, err
+		}
+		out.At = heartbeat.Revision(kvs[0].ModRevision)
+	}
+	if kvs := res.Responses[1].GetResponseRange().Kvs; len(kvs) == 1 {
+		out.Projection = projectionOf(kvs[0])
+	}
+	return out, nil
+}
+
+func projectionOf(kv *mvccpb.KeyValue) heartbeat.Projection {
+	return heartbeat.Projection{Revision: heartbeat.Revision(kv.ModRevision), Lease: heartbeat.LeaseID(kv.Lease)}
+}
+
+func encodeRecord(r *heartbeat.Record) (string, error) {
+	b, err := json.Marshal(r)
+	return string(b), err
+}
+
+func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
+	if err = json.Unmarshal(kv.Value, &r); err != nil {
+		return r, fmt.Errorf("servicecenter: record: %w", err)
+	}
+	if r.Schema != schemaVersion || recordKey(r.ID) != string(kv.Key) {
+		return r, fmt.Errorf("servicecenter: record of schema %d, this program knows %d", r.Schema, schemaVersion)
+	}
+	return r, nil
+}
+
+// event is one line of the outbox: all that a filter and a notification need.
+type event struct {
+	Schema     int              `json:"schema"`
+	ID         heartbeat.ID     `json:"id"`
+	Seq        uint64           `json:"seq"`
+	Owner      string           `json:"owner"`
+	Change     heartbeat.Change `json:"change"`
+	State      heartbeat.State  `json:"state"`
+	At         int64            `json:"at"`
+	Attributes string           `json:"attributes"`
+}
+
+// Commit implements heartbeat.Store.
+func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ops, err := operations(t)
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.client.Txn(ctx).If(compares(t)...).Then(ops...).Commit()
+	switch {
+	case err != nil:
+		return 0, translate(err)
+	case !res.Succeeded:
+		return 0, heartbeat.ErrConflict
+	}
+	if t.ProjectionOp == heartbeat.Erase {
+		if service, _, ok := split(t.Record.ID); ok {
+			s.dropService(ctx, service) // the tidying finds it again if this fails
+		}
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+func compares(t *heartbeat.Txn) []clientv3.Cmp {
+	id := t.Record.ID
+	out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))}
+	switch t.Presence {
+	case heartbeat.NoProjection:
+		out = append(out, clientv3.Compare(clientv3.Version(instanceKey(id)), "=", 0))
+	case heartbeat.ProjectionAt:
+		out = append(out, clientv3.Compare(clientv3.ModRevision(instanceKey(id)), "=", int64(t.ProjectionRevision)))
+	}
+	return out
+}
+
+func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
+	var ops []clientv3.Op
+	id := t.Record.ID
+	switch t.RecordOp {
+	case heartbeat.Put:
+		value, err := encodeRecord(&t.Record)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, clientv3.OpPut(recordKey(id), value))
+	case heartbeat.Erase:
+		ops = append(ops, clientv3.OpDelete(recordKey(id)))
+	}
+	switch t.ProjectionOp {
+	case heartbeat.Put:
+		more, err := projectionOps(t)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, more...)
+	case heartbeat.Erase:
+		ops = append(ops, clientv3.OpDelete(instanceKey(id)), clientv3.OpDelete(leaseKey(id)))
+	}
+	if t.Change != heartbeat.NoChange {
+		r := &t.Record
+		value, err := json.Marshal(event{Schema: schemaVersion, ID: id, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
+			State: r.State, At: r.ChangedAt, Attributes: r.Attributes})
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, clientv3.OpPut(eventKey(id, r.Seq), string(value)))
+	}
+	return ops, nil
+}
+
+// projectionOps put the instance and, if it hangs on a lease, service-center's
+// lease key; a registration puts the microservice again, so that it exists
+// whenever an instance does.
+func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
+	id := t.Record.ID
+	p, err := project(&t.Record)
+	if err != nil {
+		return nil, err
+	}
+	instance, err := p.instance()
+	if err != nil {
+		return nil, err
+	}
+	var ops []clientv3.Op
+	if l := t.Record.Lease; l != 0 {
+		on := clientv3.WithLease(clientv3.LeaseID(l))
+		ops = append(ops, clientv3.OpPut(instanceKey(id), string(instance), on),
+			clientv3.OpPut(leaseKey(id), strconv.FormatInt(int64(l), 10), on))
+	} else {
+		ops = append(ops, clientv3.OpPut(instanceKey(id), string(instance)), clientv3.OpDelete(leaseKey(id)))
+	}
+	if t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair {
+		service, err := p.service()
+		if err != nil {
+			return nil, err
+		}
+		serviceID, _, _ := split(id)
+		ops = append(ops, clientv3.OpPut(servicePrefix+serviceID, string(service)),
+			clientv3.OpPut(path.GenerateServiceIndexKey(&p.key), serviceID))
+	}
+	return ops, nil
+}
+
+// Grant implements heartbeat.Store.
+func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Grant(ctx, int64(seconds))
+	if err != nil {
+		return 0, translate(err)
+	}
+	return heartbeat.LeaseID(res.ID), nil
+}
+
+// Renew implements heartbeat.Store. In process it is a call of the lessor: no
+// message, no write. The server bounds it by its own request timeout.
+func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+	if s.server != nil {
+		ttl, err := s.server.LeaseRenew(ctx, lease.LeaseID(l))
+		return int(ttl), translate(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.KeepAliveOnce(ctx, clientv3.LeaseID(l))
+	if err != nil {
+		return 0, translate(err)
+	}
+	return int(res.TTL), nil
+}
+
+// Revoke implements heartbeat.Store.
+func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := s.client.Revoke(ctx, clientv3.LeaseID(l))
+	return translate(err)
+}
+
+// Age implements heartbeat.Store.
+func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.TimeToLive(ctx, clientv3.LeaseID(l))
+	if err != nil {
+		return 0, translate(err)
+	}
+	if res.TTL < 0 {
+		return 0, heartbeat.ErrLeaseGone
+	}
+	return time.Duration(res.GrantedTTL-res.TTL) * time.Second, nil
+}
+
+// Pulse implements heartbeat.Store.
+func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := s.client.Get(ctx, clusterKey, clientv3.WithCountOnly()); err != nil {
+		return false, translate(err)
+	}
+	var alarms []*etcdserverpb.AlarmMember
+	if s.server != nil {
+		alarms = s.server.Alarms()
+	} else {
+		res, err := s.client.AlarmList(ctx)
+		if err != nil {
+			return false, translate(err)
+		}
+		alarms = res.Alarms
+	}
+	for _, a := range alarms {
+		full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
+	}
+	return full, nil
+}
+
+// CheckSchema refuses a store that a newer program wrote.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	want := []byte(`{"schema":` + strconv.Itoa(schemaVersion) + `}`)
+	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Version(clusterKey), "=", 0)).
+		Then(clientv3.OpPut(clusterKey, string(want))).Else(clientv3.OpGet(clusterKey)).Commit()
+	if err != nil {
+		return translate(err)
+	}
+	if res.Succeeded {
+		return nil
+	}
+	if kvs := res.Responses[0].GetResponseRange().Kvs; len(kvs) == 1 && bytes.Equal(kvs[0].Value, want) {
+		return nil
+	}
+	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", clusterKey, schemaVersion)
+}
+
+// translate maps etcd's errors to the engine's; whatever else happened stays what
+// it is and counts as "no answer".
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, lease.ErrLeaseNotFound), errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return heartbeat.ErrLeaseGone
+	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, etcderrors.ErrNoSpace):
+		return heartbeat.ErrFull
+	default:
+		return err
+	}
+}
+
+var (
+	errStalled = errors.New("the watch fell silent")
+	errClosed  = errors.New("the watch was closed")
+)

@@ -1,0 +1,246 @@
+package servicecenter
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// There can be one service-center per process, so one serves all tests; they keep
+// apart by the names of their applications.
+var (
+	center *Center
+	store  *Store
+	web    *httptest.Server
+	logged = &lines{}
+)
+
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "servicecenter-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	if center, err = Start(ctx, Options{Listen: "127.0.0.1:30100", DataDir: dir, Log: plugins.NewLog(logged, "INFO")}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	store = &Store{client: center.Client(), server: center.Server()}
+	web = httptest.NewServer(center.Handler())
+	code := m.Run()
+	web.Close()
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := center.Stop(bounded); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+const attributes = `{"serName":"face recognition","version":"v2","state":"ACTIVE","serializer":"JSON",
+	"transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"2","endpoint":{"uris":["http://10.0.0.5:80"]},"security":{}}}`
+
+func newRecord(t *testing.T, owner string) heartbeat.Record {
+	t.Helper()
+	id, err := store.NewID(t.Context(), owner, infoOf(t))
+	require.NoError(t, err)
+	return heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: owner, Attributes: attributes, State: heartbeat.Active, Interval: 30, Window: 60, Proposed: 30, RegisteredAt: 1e18}
+}
+
+// registered commits a record on a lease, as a registration does.
+func registered(t *testing.T, owner string) (heartbeat.Record, heartbeat.Revision) {
+	t.Helper()
+	r := newRecord(t, owner)
+	l, err := store.Grant(t.Context(), 60)
+	require.NoError(t, err)
+	r.Lease, r.Seq = l, 1
+	txn := heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added}
+	at, err := store.Commit(t.Context(), &txn)
+	require.NoError(t, err)
+	_, err = store.Commit(t.Context(), &txn)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "a second registration of one id")
+	return r, at
+}
+
+func get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	res, err := http.Get(web.URL + path)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(b)
+}
+
+func TestACommittedRecordIsReadBackWithItsProjection(t *testing.T) {
+	r, at := registered(t, "app-read")
+	s, err := store.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.Equal(t, r, s.Record)
+	require.Equal(t, at, s.At)
+	require.Equal(t, heartbeat.Projection{Revision: at, Lease: r.Lease}, s.Projection)
+	all, _, err := store.List(t.Context())
+	require.NoError(t, err)
+	for _, l := range all {
+		if l.ID == r.ID {
+			require.Equal(t, s, l.Snapshot, "and it is what it should be")
+			return
+		}
+	}
+	t.Fatal("not listed")
+}
+
+func TestServiceCenterShowsTheProjection(t *testing.T) {
+	r, _ := registered(t, "app-show")
+	service, instance, _ := split(r.ID)
+	require.Eventually(t, func() bool {
+		status, b := get(t, "/v4/default/registry/microservices/"+service+"/instances/"+instance)
+		return status == 200 && strings.Contains(b, `"status":"UP"`) && strings.Contains(b, `"hostName":"app-show"`)
+	}, 10*time.Second, 20*time.Millisecond)
+	status, b := get(t, "/v4/default/govern/microservices?options=instances")
+	require.Equal(t, 200, status)
+	require.Contains(t, b, `"serviceName":"face_recognition"`)
+	require.Contains(t, b, `"version":"1.0.0"`, "v2 is no version for service-center")
+}
+
+func TestTheEndOfALeaseTakesTheProjectionAndNotTheRecord(t *testing.T) {
+	r, _ := registered(t, "app-lease")
+	ttl, err := store.Renew(t.Context(), r.Lease)
+	require.NoError(t, err)
+	require.Equal(t, 60, ttl)
+	age, err := store.Age(t.Context(), r.Lease)
+	require.NoError(t, err)
+	require.LessOrEqual(t, age, 2*time.Second)
+	require.NoError(t, store.Revoke(t.Context(), r.Lease))
+	s, err := store.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.True(t, s.Absent())
+	_, err = store.Renew(t.Context(), r.Lease)
+	require.ErrorIs(t, err, heartbeat.ErrLeaseGone)
+	_, err = store.Age(t.Context(), r.Lease)
+	require.ErrorIs(t, err, heartbeat.ErrLeaseGone)
+	put := heartbeat.Txn{Kind: heartbeat.Rearm, RecordRevision: s.At, Record: s.Record, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put}
+	_, err = store.Commit(t.Context(), &put)
+	require.ErrorIs(t, err, heartbeat.ErrLeaseGone)
+	full, err := store.Pulse(t.Context())
+	require.NoError(t, err)
+	require.False(t, full)
+}
+
+func TestTheMicroserviceGoesWithItsLastInstance(t *testing.T) {
+	one, at1 := registered(t, "app-last")
+	two, at2 := registered(t, "app-last")
+	service, _, _ := split(one.ID)
+	has := func() bool {
+		got, err := store.client.Get(t.Context(), servicePrefix+service, clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	remove := func(r heartbeat.Record, at heartbeat.Revision) {
+		_, err := store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Remove, RecordRevision: at, Record: r, RecordOp: heartbeat.Erase, ProjectionOp: heartbeat.Erase, Change: heartbeat.Removed})
+		require.NoError(t, err)
+	}
+	remove(one, at1)
+	require.True(t, has())
+	remove(two, at2)
+	require.False(t, has())
+	got, err := store.client.Get(t.Context(), "/cse-sr/ms/indexes/default/default//app-last/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.Zero(t, got.Count)
+}
+
+func TestTidyErasesWhatCrashesLeave(t *testing.T) {
+	r, at := registered(t, "app-tidy")
+	service, instance, _ := split(r.ID)
+	_ = at
+	_, err := store.client.Delete(t.Context(), instancePrefix+service+"/"+instance)
+	require.NoError(t, err)
+	require.NoError(t, store.Tidy(t.Context(), time.Now()))
+	for _, prefix := range []string{servicePrefix + service, outboxPrefix + string(r.ID)} {
+		got, err := store.client.Get(t.Context(), prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		require.Zero(t, got.Count, prefix)
+	}
+}
+
+func TestOneBadRecordHarmsNobodyElse(t *testing.T) {
+	r, _ := registered(t, "app-good")
+	bad := recordPrefix + strings.Repeat("b", 64)
+	for _, garbage := range []string{"", "{", "null", `{"Schema":99}`, strings.Repeat("x", 1<<16)} {
+		_, err := store.client.Put(t.Context(), bad, garbage)
+		require.NoError(t, err)
+		all, _, err := store.List(t.Context())
+		require.NoError(t, err)
+		found := false
+		for _, l := range all {
+			found = found || l.ID == r.ID
+			require.NotEqual(t, strings.Repeat("b", 64), string(l.ID))
+		}
+		require.True(t, found)
+	}
+	_, err := store.client.Delete(t.Context(), bad)
+	require.NoError(t, err)
+}
+
+func TestAnotherSchemaIsRefused(t *testing.T) {
+	require.NoError(t, store.CheckSchema(t.Context()))
+	require.NoError(t, store.CheckSchema(t.Context()))
+	_, err := store.client.Put(t.Context(), clusterKey, `{"schema":2}`)
+	require.NoError(t, err)
+	require.ErrorContains(t, store.CheckSchema(t.Context()), "another version")
+	_, err = store.client.Delete(t.Context(), clusterKey)
+	require.NoError(t, err)
+}
+
+func TestANameThatAServiceCombClientTookFirst(t *testing.T) {
+	k := serviceKey("app-taken", infoOf(t), "")
+	_, err := store.client.Put(t.Context(), "/cse-sr/ms/indexes/default/default/"+k.Environment+"/"+k.AppId+"/"+k.ServiceName+"/"+k.Version, "foreign")
+	require.NoError(t, err)
+	r, _ := registered(t, "app-taken")
+	p, err := project(&r)
+	require.NoError(t, err)
+	require.Equal(t, "face_recognition-mec", p.key.ServiceName)
+}
+
+func TestNamesAndVersionsAreMapped(t *testing.T) {
+	for in, want := range map[string]string{"a b": "a_b", "ok-1.x_y": "ok-1.x_y", "": "x", " ": "x", "-a-": "xax", "é/ü": "x_x", strings.Repeat("n", 300): strings.Repeat("n", 128)} {
+		require.Equal(t, want, safeName(in, 128), in)
+	}
+	for in, want := range map[string]string{"1": "1", "1.2": "1.2", "1.2.3": "1.2.3", "v1": "1.0.0", "1.2.3.4": "1.0.0", "01.2": "1.0.0", "32768": "1.0.0", "32767.0.1": "32767.0.1", "": "1.0.0", "1..2": "1.0.0"} {
+		require.Equal(t, want, safeVersion(in), in)
+	}
+}

@@ -1,0 +1,103 @@
+package servicecenter
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+const (
+	progressEvery = 5 * time.Second
+	stallAfter    = 15 * time.Second
+	reloadPause   = 500 * time.Millisecond
+)
+
+// Follow loads the engine and shows it every write until ctx ends. Records and
+// projections come through one watch over the range that holds both, for two
+// watches would have no order between them. Whatever breaks the watch (compaction,
+// a closed channel, silence) leads to a new list. failed is told what did.
+func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
+	for ctx.Err() == nil {
+		at, err := e.Load(ctx)
+		if err != nil {
+			failed("list", err)
+		} else {
+			e.Sweep()
+			failed("watch", s.watch(ctx, e, int64(at)+1))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reloadPause):
+		}
+	}
+}
+
+func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, from int64) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	events := s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(from))
+	ask := time.NewTicker(progressEvery)
+	defer ask.Stop()
+	stall := time.NewTimer(stallAfter)
+	defer stall.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ask.C:
+			if err := s.client.RequestProgress(ctx); err != nil {
+				return err
+			}
+		case <-stall.C:
+			return errStalled
+		case res, ok := <-events:
+			switch {
+			case !ok:
+				return errClosed
+			case res.Err() != nil:
+				return res.Err()
+			}
+			stall.Reset(stallAfter)
+			e.See(sights(res.Events), heartbeat.Revision(res.Header.Revision))
+		}
+	}
+}
+
+// sights turns events into the engine's words; what is not ours is left out.
+func sights(events []*clientv3.Event) []heartbeat.Sight {
+	var out []heartbeat.Sight
+	for _, ev := range events {
+		key := string(ev.Kv.Key)
+		s := heartbeat.Sight{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
+		switch {
+		case strings.HasPrefix(key, recordPrefix):
+			s.ID = heartbeat.ID(strings.TrimPrefix(key, recordPrefix))
+			if _, _, ok := split(s.ID); !ok {
+				continue
+			}
+			if s.Present {
+				r, err := decodeRecord(ev.Kv)
+				if err != nil {
+					continue // the list leaves it out too
+				}
+				s.Record = r
+			}
+		case strings.HasPrefix(key, instancePrefix):
+			id, ok := instanceID(key)
+			if !ok || s.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
+				continue // a ServiceComb client's own
+			}
+			s.ID, s.Projected, s.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
+		default:
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,186 @@
+package servicemgmt
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+// item is one service as the index holds it; it is never changed, only replaced.
+type item struct {
+	id    heartbeat.ID
+	since int64 // registered at
+	state heartbeat.State
+	at    heartbeat.Revision
+	svc   *server.Service
+	attrs string
+}
+
+type set map[heartbeat.ID]*item
+
+// index finds services by id, name, category and owner without a scan. It follows
+// the engine's view.
+type index struct {
+	mu         sync.RWMutex
+	byID       set
+	byName     map[string]set
+	byCategory map[string]set
+	byOwner    map[string]set
+	reserved   map[string]int // registrations on their way, by owner
+}
+
+func newIndex() *index {
+	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]int{}}
+}
+
+// changed takes the engine's word for the state of id.
+func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.byID[id]
+	if !s.Exists() {
+		x.remove(old)
+		return
+	}
+	r := &s.Record
+	if old != nil && old.at == s.At {
+		return
+	}
+	if old != nil && old.state == r.State && old.attrs == r.Attributes && old.svc.Interval == r.Interval {
+		same := *old
+		same.at = s.At
+		x.put(&same)
+		return
+	}
+	svc, err := serviceOf(r)
+	if err != nil {
+		x.remove(old) // a record that says nothing cannot be shown
+		return
+	}
+	x.remove(old)
+	x.put(&item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: svc, attrs: r.Attributes})
+}
+
+// serviceOf is the record as clients are shown it.
+func serviceOf(r *heartbeat.Record) (*server.Service, error) {
+	var info mp1.ServiceInfo
+	if err := json.Unmarshal([]byte(r.Attributes), &info); err != nil {
+		return nil, err
+	}
+	info.SerInstanceID = string(r.ID)
+	info.State = mp1.State(r.State.String())
+	return server.NewService(r.Owner, info, r.Interval), nil
+}
+
+func (x *index) put(it *item) {
+	x.byID[it.id] = it
+	for in, key := range x.keys(it) {
+		if in.of[key] == nil {
+			in.of[key] = set{}
+		}
+		in.of[key][it.id] = it
+	}
+}
+
+func (x *index) remove(it *item) {
+	if it == nil {
+		return
+	}
+	delete(x.byID, it.id)
+	for in, key := range x.keys(it) {
+		delete(in.of[key], it.id)
+		if len(in.of[key]) == 0 {
+			delete(in.of, key)
+		}
+	}
+}
+
+type by struct{ of map[string]set }
+
+// keys yields under which keys of which indexes an item stands.
+func (x *index) keys(it *item) func(func(by, string) bool) {
+	return func(yield func(by, string) bool) {
+		if !yield(by{x.byName}, it.svc.Info.SerName) || !yield(by{x.byOwner}, it.svc.Owner) {
+			return
+		}
+		if c := it.svc.Info.SerCategory; c != nil {
+			yield(by{x.byCategory}, c.ID)
+		}
+	}
+}
+
+func (x *index) get(id heartbeat.ID) *item {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.byID[id]
+}
+
+// find returns what the filter selects, of one owner if that is not "", in the
+// order of registration.
+func (x *index) find(owner string, f mp1.Filter) []*item {
+	x.mu.RLock()
+	var out []*item
+	add := func(from set) {
+		for _, it := range from {
+			if (owner == "" || it.svc.Owner == owner) && f.Match(it.svc.Info) {
+				out = append(out, it)
+			}
+		}
+	}
+	switch {
+	case len(f.SerInstanceIDs) > 0:
+		from := set{}
+		for _, id := range f.SerInstanceIDs {
+			if it := x.byID[heartbeat.ID(id)]; it != nil {
+				from[it.id] = it
+			}
+		}
+		add(from)
+	case owner != "":
+		add(x.byOwner[owner])
+	case len(f.SerNames) > 0:
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(f.SerNames))) {
+			add(x.byName[name])
+		}
+	case f.SerCategoryID != "":
+		add(x.byCategory[f.SerCategoryID])
+	default:
+		add(x.byID)
+	}
+	x.mu.RUnlock()
+	slices.SortFunc(out, func(a, b *item) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.id, b.id)) })
+	return out
+}
+
+// reserve counts a registration in before it is made, so that the limit holds
+// however many are on their way. free: SUSPENDED ones do not count.
+func (x *index) reserve(owner string, most int, free bool) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := x.reserved[owner] + len(x.byOwner[owner])
+	if free {
+		for _, it := range x.byOwner[owner] { // at most 50 count, see compat
+			if it.state == heartbeat.Suspended {
+				n--
+			}
+		}
+	}
+	if n >= most {
+		return false
+	}
+	x.reserved[owner]++
+	return true
+}
+
+func (x *index) release(owner string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.reserved[owner]--; x.reserved[owner] <= 0 {
+		delete(x.reserved, owner)
+	}
+}

@@ -1,0 +1,173 @@
+// Package servicemgmt is the Mp1 service registry: registration, discovery,
+// transports and the liveness resources, over the heartbeat engine. It must not
+// know service-center, etcd, or how silence is judged.
+package servicemgmt
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const maxBeatBody = 1 << 10
+
+// Plugin serves the Mp1 service management routes.
+func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicemgmt", Setup: setup} }
+
+func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	r := &registry{host: h, engine: h.Engine, conf: h.Config, index: newIndex()}
+	h.OnChange(r.index.changed)
+	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: maxBeatBody}
+	for _, route := range server.Routes(r, o) {
+		h.Base.Handle(route.Pattern, route.Name, route.Handler)
+	}
+	return nil, nil
+}
+
+// registry is the Mp1 surface's view of the engine.
+type registry struct {
+	host   *plugins.Host
+	engine *heartbeat.Engine
+	conf   conf.Config
+	index  *index
+}
+
+var _ server.Registry = (*registry)(nil)
+
+func (r *registry) Ready() bool { return r.engine.Ready() }
+
+// Admitted says whether the platform knows the application.
+func (r *registry) Admitted(app string) bool {
+	a := r.conf.Applications
+	return a.Admission != conf.Registered || slices.Contains(a.Known, app)
+}
+
+// Register enters a service. What is stored is what the application asked for;
+// id, state and interval are the record's.
+func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
+	if !r.index.reserve(app, r.conf.Applications.MaxServices, r.conf.Derived.SuspendedIsFree) {
+		return nil, heartbeat.ErrLimit
+	}
+	defer r.index.release(app)
+	id, err := r.host.Base.NewID(ctx, app, info)
+	if err != nil {
+		return nil, heartbeat.ErrUnavailable
+	}
+	rec := heartbeat.Record{ID: id, Owner: app, State: heartbeat.Active, Proposed: -1}
+	if info.State == mp1.Inactive {
+		rec.State = heartbeat.Inactive
+	}
+	if info.LivenessInterval != nil {
+		rec.Proposed = *info.LivenessInterval
+	}
+	if rec.Attributes, err = attributes(info); err != nil {
+		return nil, err
+	}
+	if rec, err = r.engine.Register(ctx, rec); err != nil {
+		return nil, err
+	}
+	return serviceOf(&rec)
+}
+
+// attributes is what the record keeps of a ServiceInfo.
+func attributes(info mp1.ServiceInfo) (string, error) {
+	info.SerInstanceID, info.State, info.LivenessInterval, info.Links = "", "", nil, nil
+	b, err := json.Marshal(info)
+	return string(b), err
+}
+
+// service finds what the index shows; what this replica does not know is confirmed
+// by the engine.
+func (r *registry) item(ctx context.Context, id string) (*item, error) {
+	if it := r.index.get(heartbeat.ID(id)); it != nil {
+		return it, nil
+	}
+	if _, err := r.engine.Get(ctx, heartbeat.ID(id)); err != nil {
+		return nil, err
+	}
+	if it := r.index.get(heartbeat.ID(id)); it != nil {
+		return it, nil
+	}
+	return nil, heartbeat.ErrNotFound
+}
+
+func (r *registry) Service(ctx context.Context, id string) (*server.Service, error) {
+	it, err := r.item(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return it.svc, nil
+}
+
+func (r *registry) Remove(ctx context.Context, app, id string) error {
+	return r.engine.Remove(ctx, heartbeat.ID(id), app, 0)
+}
+
+// Discover leaves out what nobody could use: the SUSPENDED, unless configured
+// otherwise, and the dead that could not yet be suspended.
+func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
+	all := r.index.find("", f)
+	out := make([]*server.Service, 0, len(all))
+	for _, it := range all {
+		switch {
+		case it.state == heartbeat.Suspended && !r.conf.Discovery.IncludeSuspended:
+		case it.state == heartbeat.Active && r.engine.Hidden(it.id):
+		default:
+			out = append(out, it.svc)
+		}
+	}
+	return out, nil
+}
+
+// OfApplication is the owner's own list: everything.
+func (r *registry) OfApplication(_ context.Context, app string, f mp1.Filter) ([]*server.Service, error) {
+	all := r.index.find(app, f)
+	out := make([]*server.Service, len(all))
+	for i, it := range all {
+		out[i] = it.svc
+	}
+	return out, nil
+}
+
+func (r *registry) Producer(ctx context.Context, id string) (string, error) {
+	it, err := r.item(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if it.svc.Interval == 0 {
+		return "", heartbeat.ErrNoLiveness
+	}
+	return it.svc.Owner, nil
+}
+
+func (r *registry) Beat(ctx context.Context, id string) (server.Liveness, bool, error) {
+	a := r.engine.Beat(ctx, heartbeat.ID(id))
+	if a.Err != nil || !a.Told {
+		return server.Liveness{}, false, a.Err
+	}
+	l, err := r.liveness(ctx, &a.Record)
+	return l, true, err
+}
+
+func (r *registry) Liveness(ctx context.Context, id string) (server.Liveness, error) {
+	s, err := r.engine.Get(ctx, heartbeat.ID(id))
+	if err != nil {
+		return server.Liveness{}, err
+	}
+	if !s.Record.Beating() {
+		return server.Liveness{}, heartbeat.ErrNoLiveness
+	}
+	return r.liveness(ctx, &s.Record)
+}
+
+func (r *registry) liveness(ctx context.Context, rec *heartbeat.Record) (server.Liveness, error) {
+	at, err := r.engine.LastBeat(ctx, rec.ID)
+	return server.Liveness{State: mp1.State(rec.State.String()), At: time.Unix(0, at), Interval: rec.Interval}, err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// beats compares heartbeats a second with what a bare net/http handler does with the
+// same request, turn by turn in one run: the client and both servers share the
+// machine, so only the ratio says something. The bare handler runs in a process of
+// its own, as mepserver does.
+func beats(ctx context.Context, services, conns, rounds int, d time.Duration) error {
+	s, stop, err := start(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var paths []string
+	for i := range services {
+		_, liveness, err := s.register(ctx, fmt.Sprint("app", i/500), fmt.Sprint("s", i), 60)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, liveness)
+	}
+	bare, stopBare, err := launch(exec.CommandContext(ctx, os.Args[0], "bare"))
+	if err != nil {
+		return err
+	}
+	defer stopBare()
+	fmt.Printf("%d services, %d connections, %d rounds of %v each\n", services, conns, rounds, d)
+	var ratios []float64
+	for range rounds {
+		a, lat, err := load(ctx, bare.url, paths, conns, d)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("bare net/http  %8.0f/s\n", a)
+		spread("  latency", lat)
+		b, lat, err := load(ctx, s.url, paths, conns, d)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("mepserver      %8.0f/s   %.0f %% of bare\n", b, 100*b/a)
+		spread("  latency", lat)
+		ratios = append(ratios, b/a)
+	}
+	fmt.Printf("ratio, each round: %.2f\n", ratios)
+	return nil
+}
+
+// serveBare is the child process that answers 204 to everything, after reading the
+// body.
+func serveBare() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("bare ready on http://" + l.Addr().String())
+	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	return srv.Serve(l)
+}
+
+// load sends heartbeats over conns connections for d.
+func load(ctx context.Context, url string, paths []string, conns int, d time.Duration) (perSecond float64, lat []time.Duration, err error) {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: conns}}
+	defer client.CloseIdleConnections()
+	var wg sync.WaitGroup
+	var n, bad atomic.Int64
+	lats := make([][]time.Duration, conns)
+	began := time.Now()
+	for c := range conns {
+		wg.Go(func() {
+			for i := c; time.Since(began) < d && ctx.Err() == nil; i += conns {
+				at := time.Now()
+				req, err := http.NewRequestWithContext(ctx, "PATCH", url+paths[i%len(paths)], strings.NewReader(`{"state":"ACTIVE"}`))
+				if err != nil {
+					bad.Add(1)
+					return
+				}
+				req.Header.Set("Content-Type", "application/json")
+				res, err := client.Do(req)
+				if err != nil {
+					bad.Add(1)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusNoContent {
+					bad.Add(1)
+					continue
+				}
+				n.Add(1)
+				lats[c] = append(lats[c], time.Since(at))
+			}
+		})
+	}
+	wg.Wait()
+	if bad.Load() > 0 {
+		return 0, nil, fmt.Errorf("%d of %d heartbeats were not answered 204", bad.Load(), bad.Load()+n.Load())
+	}
+	for _, l := range lats {
+		lat = append(lat, l...)
+	}
+	return float64(n.Load()) / time.Since(began).Seconds(), lat, nil
+}

@@ -1,0 +1,85 @@
+// Command bench prints what a mepserver really does on this machine: how long death
+// takes to be noticed, and how many heartbeats a second it answers. It knows the
+// binary and the wire; its figures are printed and never judged, for machines differ.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+const help = `bench measures a mepserver that it builds and starts itself, on loopback.
+
+  go run ./test/bench deaths [-n 100]          time from the last heartbeat to being hidden, interval 1 s, allowedMisses 1
+  go run ./test/bench beats [-seconds 5] [-conns 32] [-services 1000] [-rounds 3]
+                                               heartbeats a second, beside a bare net/http handler in the same run
+  go run ./test/bench discovery [-services 10000]
+                                               registration and discovery as the number of services grows
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
+		fmt.Print(help)
+		return nil
+	}
+	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	n := fs.Int("n", 100, "deaths")
+	seconds := fs.Int("seconds", 5, "seconds per measurement")
+	conns := fs.Int("conns", 32, "connections")
+	services := fs.Int("services", 0, "services registered")
+	rounds := fs.Int("rounds", 3, "rounds")
+	if err := fs.Parse(args[1:]); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "bare":
+		return serveBare()
+	case "deaths":
+		return deaths(ctx, *n)
+	case "beats":
+		if *services == 0 {
+			*services = 1000
+		}
+		return beats(ctx, *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
+	case "discovery":
+		if *services == 0 {
+			*services = 10000
+		}
+		return discovery(ctx, *services)
+	default:
+		return fmt.Errorf("unknown measurement %q; --help lists them", args[0])
+	}
+}
+
+// built builds mepserver into a new directory.
+func built(ctx context.Context) (binary string, clean func(), err error) {
+	dir, err := os.MkdirTemp("", "mep-bench-")
+	if err != nil {
+		return "", nil, err
+	}
+	clean = func() { _ = os.RemoveAll(dir) }
+	binary = filepath.Join(dir, "mepserver")
+	fmt.Println("building mepserver ...")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		clean()
+		return "", nil, fmt.Errorf("cannot build mepserver: %w", err)
+	}
+	return binary, clean, nil
+}

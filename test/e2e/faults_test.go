@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// keepAlive beats every service at its interval until the returned function is
+// called; what a stopped or dead server does not answer is simply sent again.
+func keepAlive(s *server, interval time.Duration, services []*service) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for i, v := range services {
+		wg.Go(func() {
+			select {
+			case <-done:
+				return
+			case <-time.After(interval * time.Duration(i) / time.Duration(len(services))):
+			}
+			tick := time.NewTicker(interval)
+			defer tick.Stop()
+			for {
+				_, _ = s.try("PATCH", v.liveness, alive)
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+			}
+		})
+	}
+	return func() { close(done); wg.Wait() }
+}
+
+func population(s *server, name string, n, interval int) (out []*service) {
+	for i := range n {
+		out = append(out, s.register("app-"+name, fmt.Sprint(name, i), interval))
+	}
+	return out
+}
+
+// suspensions counts the claims that the server made.
+func (s *server) suspensions() int { return s.metric(`mep_transactions_total{kind="CLAIM"}`) }
+
+// A pause longer than the window proves nothing about the applications: the living
+// stay, discovery never empties, and the dead are still found.
+func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
+	s := start(t, fast...)
+	living, dead := population(s, "living", 60, 1), population(s, "dead", 10, 1)
+	stop := keepAlive(s, time.Second, living)
+	defer stop()
+	polls := pollDiscovery(s, "living", len(living))
+	for range 3 {
+		s.signal(syscall.SIGSTOP)
+		time.Sleep(5 * time.Second)
+		s.signal(syscall.SIGCONT)
+		time.Sleep(500 * time.Millisecond)
+	}
+	for _, v := range dead {
+		eventually(t, "the dead are found", func() bool { return v.state() == "SUSPENDED" && !v.discovered() })
+	}
+	time.Sleep(3 * time.Second)
+	for _, v := range living {
+		require.Equal(t, "ACTIVE", v.state())
+	}
+	require.Equal(t, len(dead), s.suspensions(), "claims made")
+	lowest, n := polls()
+	require.Equal(t, len(living), lowest, "discovery must never lose the living")
+	t.Logf("3 pauses of 5 s with a window of 2 s: %d living, %d dead, 0 false suspensions, %d discovery polls, fewest living seen %d", len(living), len(dead), n, lowest)
+}
+
+// pollDiscovery looks at the living all the time and reports the fewest it saw.
+func pollDiscovery(s *server, name string, n int) func() (lowest, polls int) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	var low, count atomic.Int64
+	low.Store(int64(n))
+	query := base + "/services?scope_of_locality=MEC_HOST"
+	wg.Go(func() {
+		for {
+			if r, err := s.try("GET", query, ""); err == nil && r.status == 200 {
+				count.Add(1)
+				seen := int64(0)
+				for _, m := range r.list(s.t) {
+					if len(m["serName"].(string)) > len(name) && m["serName"].(string)[:len(name)] == name {
+						seen++
+					}
+				}
+				if seen < low.Load() {
+					low.Store(seen)
+				}
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() (int, int) { close(done); wg.Wait(); return int(low.Load()), int(count.Load()) }
+}
+
+// kill -9 at any moment loses no acknowledged registration or transition; the
+// living are not suspended by it, the dead are.
+func TestKillLosesNothingAcknowledged(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	s := start(t, fast...)
+	var mu sync.Mutex
+	var acked []*service
+	gone := map[string]bool{}
+	for round := range 4 {
+		var wg sync.WaitGroup
+		end := make(chan struct{})
+		for w := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-end:
+						return
+					default:
+					}
+					app := fmt.Sprintf("app-%d-%d", round, w)
+					r, err := s.try("POST", base+"/applications/"+app+"/services", info(fmt.Sprint("s", i), 1))
+					if err != nil || r.status != 201 {
+						continue
+					}
+					m := r.json(t)
+					v := &service{s: s, app: app, id: m["serInstanceId"].(string), location: r.header.Get("Location"),
+						liveness: m["_links"].(map[string]any)["liveness"].(map[string]any)["href"].(string)}
+					mu.Lock()
+					acked = append(acked, v)
+					mu.Unlock()
+					if i%5 == 4 {
+						if r, err := s.try("DELETE", v.location, ""); err == nil && r.status == 204 {
+							mu.Lock()
+							gone[v.id] = true
+							mu.Unlock()
+						} else {
+							mu.Lock()
+							gone[v.id] = false // unknown: it may be either
+							mu.Unlock()
+						}
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(200+rnd.IntN(600)) * time.Millisecond)
+		s.kill()
+		close(end)
+		wg.Wait()
+		s.launch()
+		known := map[string]bool{}
+		for _, m := range s.want(200, "GET", base+"/services", "").list(t) {
+			known[m["serInstanceId"].(string)] = true
+		}
+		for _, v := range acked {
+			deleted, asked := gone[v.id]
+			status := s.do("GET", v.location, "").status
+			switch {
+			case !asked:
+				require.Equal(t, 200, status, "acknowledged with 201 and lost by kill -9")
+			case deleted:
+				require.Equal(t, 404, status, "acknowledged with 204 and back after kill -9")
+				require.False(t, known[v.id])
+			}
+		}
+	}
+	var living, dead []*service
+	for i, v := range acked {
+		if _, asked := gone[v.id]; asked {
+			continue
+		}
+		if i%10 == 0 {
+			dead = append(dead, v)
+		} else if len(living) < 80 {
+			living = append(living, v)
+		}
+	}
+	stop := keepAlive(s, time.Second, living)
+	defer stop()
+	time.Sleep(1500 * time.Millisecond)
+	for _, v := range living { // those whose window had ended before somebody beat are back by now
+		eventually(t, "ACTIVE", func() bool { return v.state() == "ACTIVE" })
+	}
+	s.kill()
+	time.Sleep(2500 * time.Millisecond)
+	s.launch()
+	for _, v := range dead {
+		eventually(t, "the dead are found after a restart", func() bool { return v.state() == "SUSPENDED" })
+	}
+	for _, v := range living {
+		require.Equal(t, "ACTIVE", v.state())
+	}
+	t.Logf("4 kills, %d registrations acknowledged and kept; then down for 2.5 s: %d living, 0 suspended, %d dead found", len(acked), len(living), len(dead))
+}
+
+// A transition that was acknowledged or shown is there after kill -9.
+func TestKillKeepsTransitions(t *testing.T) {
+	s := start(t, fast...)
+	v := s.register("a", "b", 1)
+	eventually(t, "SUSPENDED", func() bool { return v.state() == "SUSPENDED" })
+	s.kill()
+	s.launch()
+	require.Equal(t, "SUSPENDED", v.state())
+	require.False(t, v.discovered())
+	v.beat()
+	s.kill()
+	s.launch()
+	require.Equal(t, "ACTIVE", v.state())
+	require.True(t, v.discovered())
+	eventually(t, "SUSPENDED again", func() bool { return v.state() == "SUSPENDED" })
+}
+
+// A heartbeat that changes nothing writes nothing: the store's own counters say so.
+func TestHeartbeatsWriteNothing(t *testing.T) {
+	s := start(t, "MEP_LIVENESS_MIN_INTERVAL=5s")
+	v := s.register("a", "b", 300)
+	puts, txns := s.metric("etcd_mvcc_put_total"), s.metric("etcd_mvcc_txn_total")
+	for range 2000 {
+		require.Equal(t, 204, v.beat().status)
+	}
+	require.Equal(t, puts, s.metric("etcd_mvcc_put_total"))
+	require.Equal(t, txns, s.metric("etcd_mvcc_txn_total"))
+	require.NotContains(t, s.log.String(), "PATCH", "no line per heartbeat")
+}
