@@ -1,6 +1,7 @@
 package servicecenter
 
 import (
+	"log"
 	"net/http"
 	"os"
 	"os/signal"
@@ -50,7 +51,15 @@ import (
 	_ "github.com/apache/servicecomb-service-center/server/rest/controller/v4"
 	_ "github.com/apache/servicecomb-service-center/server/rest/govern"
 	_ "github.com/apache/servicecomb-service-center/server/rest/prometheus"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quiet"
 )
+
+// It runs when all imports are initialised: from here on nobody logs by himself.
+func init() {
+	quiet.Over()
+	log.SetOutput(os.Stderr)
+}
 
 // registryKind names our registry plugin in service-center's configuration.
 const registryKind = "mep"
