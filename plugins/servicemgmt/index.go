@@ -127,7 +127,7 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 	var out []*item
 	add := func(from set) {
 		for _, it := range from {
-			if (owner == "" || it.svc.Owner == owner) && f.Match(it.svc.Info) {
+			if (owner == "" || it.svc.Owner == owner) && f.Match(&it.svc.Info) {
 				out = append(out, it)
 			}
 		}

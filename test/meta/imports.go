@@ -19,7 +19,7 @@ var (
 	yamlModule  = []string{"go.yaml.in/yaml/v3"}
 	logMetrics  = []string{"github.com/go-chassis/openlog", "github.com/prometheus"}
 	agentExtras = []string{"go.yaml.in/yaml/v3", "golang.org/x/oauth2", "github.com/go-chassis/openlog", "github.com/prometheus"}
-	adapterOnly = []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari",
+	adapterOnly = []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "github.com/go-chassis/go-archaius",
 		"github.com/go-chassis/go-chassis/v2", "github.com/coreos/etcd", "go.etcd.io"}
 )
 
@@ -36,7 +36,7 @@ var table = []row{
 	{dir: "conf", outside: yamlModule},
 	{dir: "plugins", project: []string{"plugins", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
-	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap"}, logMetrics...), adapterOnly...)},
+	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors"}, logMetrics...), adapterOnly...)},
 	{dir: "agent", project: []string{"mp1", "mp1/client", "conf"}, outside: agentExtras},
 	{dir: "cmd/mepserver", project: []string{"conf", "plugins/*"}, outside: logMetrics},
 	{dir: "cmd/mep-agent", project: []string{"conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},

@@ -1,0 +1,201 @@
+// Package mp1 speaks ETSI GS MEC 011 (reference point Mp1): its types, its enums,
+// and which of them are valid. It must not know HTTP, the clock, the server behind
+// it or how a service is kept alive.
+//
+// Clauses are those of v3.1.1.
+package mp1
+
+// Base is the root of the service management API.
+const Base = "/mec_service_mgmt/v1"
+
+// State is ServiceState (§8.1.6.6).
+type State string
+
+// The states.
+const (
+	Active    State = "ACTIVE"
+	Inactive  State = "INACTIVE"
+	Suspended State = "SUSPENDED"
+)
+
+// Serializer is SerializerType (§8.1.6.3), Locality LocalityType (§8.1.6.5), and
+// TransportType that of §8.1.6.4.
+type (
+	Serializer    string
+	Locality      string
+	TransportType string
+)
+
+// DefaultLocality is what an absent scopeOfLocality means.
+const DefaultLocality Locality = "MEC_HOST"
+
+var (
+	states      = []string{"ACTIVE", "INACTIVE", "SUSPENDED"}
+	serializers = []string{"JSON", "XML", "PROTOBUF3"}
+	localities  = []string{"MEC_SYSTEM", "MEC_HOST", "NFVI_POP", "ZONE", "ZONE_GROUP", "NFVI_NODE"}
+	transports  = []string{"REST_HTTP", "MB_TOPIC_BASED", "MB_ROUTING", "MB_PUBSUB", "RPC", "RPC_STREAMING", "WEBSOCKET"}
+	grants      = []string{"OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS"}
+)
+
+// ServiceInfo describes a service instance (§8.1.2.2).
+type ServiceInfo struct {
+	SerInstanceID   string         `json:"serInstanceId,omitempty"` // assigned by the platform
+	SerName         string         `json:"serName"`
+	SerCategory     *CategoryRef   `json:"serCategory,omitempty"`
+	Version         string         `json:"version"`
+	State           State          `json:"state"`
+	TransportID     string         `json:"transportId,omitempty"` // only in a request
+	TransportInfo   *TransportInfo `json:"transportInfo,omitempty"`
+	Serializer      Serializer     `json:"serializer"`
+	ScopeOfLocality Locality       `json:"scopeOfLocality,omitempty"`
+	// ConsumedLocalOnly and IsLocal: absent means true.
+	ConsumedLocalOnly *bool `json:"consumedLocalOnly,omitempty"`
+	IsLocal           *bool `json:"isLocal,omitempty"`
+	// LivenessInterval in seconds. In a request: absent, the application sends no
+	// heartbeats; 0, the platform chooses; else a proposal. In an answer: present
+	// exactly when the platform requires heartbeats.
+	LivenessInterval *int          `json:"livenessInterval,omitempty"`
+	Links            *ServiceLinks `json:"_links,omitempty"` // only in an answer
+}
+
+// CategoryRef is §8.1.5.2; all of it is mandatory.
+type CategoryRef struct {
+	Href    string `json:"href"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// TransportInfo is §8.1.2.3.
+type TransportInfo struct {
+	ID               string        `json:"id"`
+	Name             string        `json:"name"`
+	Description      string        `json:"description,omitempty"`
+	Type             TransportType `json:"type"`
+	Protocol         string        `json:"protocol"`
+	Version          string        `json:"version"`
+	Endpoint         EndPointInfo  `json:"endpoint"`
+	Security         SecurityInfo  `json:"security"`
+	ImplSpecificInfo any           `json:"implSpecificInfo,omitempty"`
+}
+
+// EndPointInfo is §8.1.5.3: one of its members.
+type EndPointInfo struct {
+	URIs        []string  `json:"uris,omitempty"`
+	FQDN        []string  `json:"fqdn,omitempty"`
+	Addresses   []Address `json:"addresses,omitempty"`
+	Alternative any       `json:"alternative,omitempty"`
+}
+
+// Address is one of EndPointInfo's addresses.
+type Address struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+// SecurityInfo is §8.1.5.4.
+type SecurityInfo struct {
+	OAuth2Info *OAuth2Info `json:"oAuth2Info,omitempty"`
+}
+
+// OAuth2Info is part of SecurityInfo.
+type OAuth2Info struct {
+	GrantTypes    []string `json:"grantTypes,omitempty"`
+	TokenEndpoint string   `json:"tokenEndpoint,omitempty"`
+}
+
+// LinkType is §6.3.2's link.
+type LinkType struct {
+	Href string `json:"href"`
+}
+
+// SelfLink is ServiceInfo's own link. Liveness is not ETSI's: EdgeGallery's agent
+// reads only this plain string, which always starts with /mep/.
+type SelfLink struct {
+	Href     string `json:"href"`
+	Liveness string `json:"liveness,omitempty"`
+}
+
+// ServiceLinks are the links of ServiceInfo.
+type ServiceLinks struct {
+	Self SelfLink `json:"self"`
+	// Liveness is where the heartbeats go; present exactly when they are required.
+	Liveness *LinkType `json:"liveness,omitempty"`
+}
+
+// ServiceLivenessInfo is §8.1.2.4.
+type ServiceLivenessInfo struct {
+	State     State     `json:"state"`
+	TimeStamp TimeStamp `json:"timeStamp"` // when the platform last received a heartbeat
+	Interval  int       `json:"interval"`  // seconds
+}
+
+// TimeStamp is Unix time, UTC; the spelling of nanoSeconds is the published one.
+type TimeStamp struct {
+	Seconds     uint32 `json:"seconds"`
+	NanoSeconds uint32 `json:"nanoSeconds"`
+}
+
+// ProblemDetails is RFC 9457's, as MEC 009 has it.
+type ProblemDetails struct {
+	Type     string `json:"type,omitempty"`
+	Title    string `json:"title,omitempty"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Instance string `json:"instance,omitempty"`
+}
+
+const maxID = 128
+
+// ValidID says whether s may be an appInstanceId, serviceId or subscriptionId: a
+// letter or digit, then up to 127 letters, digits, dots, underscores or hyphens.
+func ValidID(s string) bool {
+	if len(s) == 0 || len(s) > maxID {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Completed fills in what an absent member means, for an answer.
+func (i ServiceInfo) Completed() ServiceInfo {
+	yes := true
+	if i.ScopeOfLocality == "" {
+		i.ScopeOfLocality = DefaultLocality
+	}
+	if i.ConsumedLocalOnly == nil {
+		i.ConsumedLocalOnly = &yes
+	}
+	if i.IsLocal == nil {
+		i.IsLocal = &yes
+	}
+	return i
+}
+
+// DefaultTransports are those that the platform offers (§8.2.5): the first of its
+// own; the second under the id that the conformance suite of v3.2.1 registers with.
+func DefaultTransports() []TransportInfo {
+	rest := TransportInfo{ID: "rest-http", Name: "REST", Description: "REST over HTTP, at the application's own endpoint", Type: "REST_HTTP",
+		Protocol: "HTTP", Version: "2.0", Endpoint: EndPointInfo{Alternative: map[string]any{}}}
+	suite := rest
+	suite.ID = "transportId"
+	return []TransportInfo{rest, suite}
+}
+
+// TransportByID finds one of the platform's transports.
+func TransportByID(id string) (TransportInfo, bool) {
+	for _, t := range DefaultTransports() {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return TransportInfo{}, false
+}

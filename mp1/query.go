@@ -1,0 +1,93 @@
+package mp1
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Filter selects services by the six query parameters of §8.2.3.3.1. Several values
+// of one parameter are alternatives; different parameters must all match.
+type Filter struct {
+	SerInstanceIDs    []string
+	SerNames          []string
+	SerCategoryID     string
+	ScopeOfLocality   Locality
+	ConsumedLocalOnly *bool
+	IsLocal           *bool
+}
+
+// ParseQuery reads the query of a list. Its errors are *Invalid.
+func ParseQuery(raw string) (f Filter, err error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return f, &Invalid{"", "the query cannot be read; encode its values"}
+	}
+	exclusive := 0
+	for name, values := range q {
+		if err := oneParameter(&f, name, values); err != nil {
+			return Filter{}, err
+		}
+		if name == "ser_instance_id" || name == "ser_name" || name == "ser_category_id" {
+			exclusive++
+		}
+	}
+	if exclusive > 1 {
+		return Filter{}, &Invalid{"query", "only one of ser_instance_id, ser_name and ser_category_id may be given"}
+	}
+	return f, nil
+}
+
+func oneParameter(f *Filter, name string, values []string) error {
+	if slices.Contains(values, "") {
+		return &Invalid{name, "must not be empty"}
+	}
+	switch name {
+	case "ser_instance_id":
+		f.SerInstanceIDs = values
+		return nil
+	case "ser_name":
+		f.SerNames = values
+		return nil
+	}
+	if !slices.Contains([]string{"ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}, name) {
+		return &Invalid{"query", "only ser_instance_id, ser_name, ser_category_id, scope_of_locality, consumed_local_only and is_local may be given"}
+	}
+	if len(values) > 1 {
+		return &Invalid{name, "must be given once"}
+	}
+	switch v := values[0]; name {
+	case "ser_category_id":
+		f.SerCategoryID = v
+	case "scope_of_locality":
+		if !slices.Contains(localities, v) {
+			return &Invalid{name, "must be one of " + strings.Join(localities, ", ")}
+		}
+		f.ScopeOfLocality = Locality(v)
+	default:
+		if v != "true" && v != "false" {
+			return &Invalid{name, "must be true or false"}
+		}
+		b := v == "true"
+		if name == "is_local" {
+			f.IsLocal = &b
+		} else {
+			f.ConsumedLocalOnly = &b
+		}
+	}
+	return nil
+}
+
+// Match says whether the filter selects the service.
+func (f *Filter) Match(i *ServiceInfo) bool {
+	scope := i.ScopeOfLocality
+	if scope == "" {
+		scope = DefaultLocality
+	}
+	is := func(want, b *bool) bool { return want == nil || *want == (b == nil || *b) }
+	return (len(f.SerInstanceIDs) == 0 || slices.Contains(f.SerInstanceIDs, i.SerInstanceID)) &&
+		(len(f.SerNames) == 0 || slices.Contains(f.SerNames, i.SerName)) &&
+		(f.SerCategoryID == "" || i.SerCategory != nil && i.SerCategory.ID == f.SerCategoryID) &&
+		(f.ScopeOfLocality == "" || scope == f.ScopeOfLocality) &&
+		is(f.ConsumedLocalOnly, i.ConsumedLocalOnly) && is(f.IsLocal, i.IsLocal)
+}

@@ -1,0 +1,259 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// answer writes a JSON body.
+func answer(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	secure(h)
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // plain data: cannot happen
+		return []byte("null\n")
+	}
+	return append(b, '\n')
+}
+
+func (s *surface) show(w http.ResponseWriter, status int, svc *Service, prefix string) {
+	rep := svc.represent(prefix)
+	w.Header().Set("ETag", rep.etag)
+	answer(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
+}
+
+// discover is §8.2.3.3.1.
+func (s *surface) discover(w http.ResponseWriter, r *http.Request, c *call) error {
+	f, err := mp1.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	found, err := s.registry.Discover(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, list(found, c.prefix))
+	return nil
+}
+
+// listOwn is §8.2.6.3.1.
+func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c *call) error {
+	f, err := mp1.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	found, err := s.registry.OfApplication(r.Context(), c.app, f)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, list(found, c.prefix))
+	return nil
+}
+
+// getService is §8.2.4.3.1.
+func (s *surface) getService(w http.ResponseWriter, r *http.Request, c *call) error {
+	svc, err := s.registry.Service(r.Context(), c.service)
+	if err != nil {
+		return err
+	}
+	s.show(w, http.StatusOK, svc, c.prefix)
+	return nil
+}
+
+// own finds a service of the application in the path.
+func (s *surface) own(r *http.Request, c *call) (*Service, error) {
+	svc, err := s.registry.Service(r.Context(), c.service)
+	if err != nil {
+		return nil, err
+	}
+	if svc.Owner != c.app {
+		return nil, heartbeat.ErrNotOwner
+	}
+	return svc, nil
+}
+
+// getOwn is §8.2.7.3.1.
+func (s *surface) getOwn(w http.ResponseWriter, r *http.Request, c *call) error {
+	svc, err := s.own(r, c)
+	if err != nil {
+		return err
+	}
+	s.show(w, http.StatusOK, svc, c.prefix)
+	return nil
+}
+
+// register is §8.2.6.3.4.
+func (s *surface) register(w http.ResponseWriter, r *http.Request, c *call) error {
+	body, err := read(w, r, s.options.MaxBody)
+	if err != nil {
+		return err
+	}
+	info, err := mp1.DecodeServiceInfo(body)
+	if err != nil {
+		return err
+	}
+	svc, err := s.registry.Register(r.Context(), c.app, info)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", svc.path(c.prefix))
+	s.show(w, http.StatusCreated, svc, c.prefix)
+	return nil
+}
+
+// remove is §8.2.7.3.5.
+func (s *surface) remove(w http.ResponseWriter, r *http.Request, c *call) error {
+	svc, err := s.own(r, c)
+	if err != nil {
+		return err
+	}
+	if !matches(r, svc.represent(c.prefix).etag) {
+		return errStale
+	}
+	if err := s.registry.Remove(r.Context(), c.app, c.service); err != nil {
+		return err
+	}
+	secure(w.Header())
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
+func matches(r *http.Request, etag string) bool {
+	values := r.Header["If-Match"]
+	if len(values) == 0 {
+		return true
+	}
+	for _, one := range strings.Split(strings.Join(values, ","), ",") {
+		if one = strings.TrimSpace(one); one == "*" || one == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// getTransports is §8.2.5.3.1.
+func (s *surface) getTransports(w http.ResponseWriter, _ *http.Request, _ *call) error {
+	answer(w, http.StatusOK, s.transports)
+	return nil
+}
+
+// producer checks that the service exists and that the application in the path is
+// the one that must send its heartbeats.
+func (s *surface) producer(r *http.Request, c *call) error {
+	app, err := s.registry.Producer(r.Context(), c.service)
+	if err != nil {
+		return err
+	}
+	if app != c.app {
+		return heartbeat.ErrNotOwner
+	}
+	return nil
+}
+
+// getLiveness is §8.2.10.3.1.
+func (s *surface) getLiveness(w http.ResponseWriter, r *http.Request, c *call) error {
+	if err := s.producer(r, c); err != nil {
+		return err
+	}
+	l, err := s.registry.Liveness(r.Context(), c.service)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, encode(livenessInfo(l)))
+	return nil
+}
+
+// beat is §8.2.10.3.3. Existence is checked before the owner, the owner before the
+// body, the body before the state.
+func (s *surface) beat(w http.ResponseWriter, r *http.Request, c *call) error {
+	if err := s.producer(r, c); err != nil {
+		return err
+	}
+	if err := s.checkBeat(w, r); err != nil {
+		return err
+	}
+	if v := r.Header["If-Match"]; len(v) > 0 && (len(v) > 1 || strings.TrimSpace(v[0]) != "*") {
+		return errStale // the liveness resource has no ETag that could match
+	}
+	l, told, err := s.registry.Beat(r.Context(), c.service)
+	switch {
+	case err != nil:
+		return err
+	case told:
+		answer(w, http.StatusOK, encode(livenessInfo(l)))
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return nil
+}
+
+// beats holds buffers one byte larger than a heartbeat may be.
+var beats = sync.Pool{New: func() any { b := make([]byte, 0, 1025); return &b }}
+
+func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
+	if s.options.MaxBeat > 1024 {
+		body, err := read(w, r, s.options.MaxBeat)
+		if err != nil {
+			return err
+		}
+		return mp1.CheckLivenessUpdate(body)
+	}
+	if err := mediaType(r); err != nil {
+		return err
+	}
+	buf := beats.Get().(*[]byte)
+	defer beats.Put(buf)
+	n, err := io.ReadFull(r.Body, (*buf)[:s.options.MaxBeat+1])
+	switch {
+	case err == nil:
+		w.Header().Set("Connection", "close") // the rest is not read
+		return errTooLarge
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return errBody
+	}
+	return mp1.CheckLivenessUpdate((*buf)[:n])
+}
+
+// read reads a body up to its limit, after its type was accepted.
+func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if err := mediaType(r); err != nil {
+		return nil, err
+	}
+	if r.ContentLength > most {
+		return nil, errTooLarge
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	var large *http.MaxBytesError
+	if err != nil && !errors.As(err, &large) {
+		return nil, errBody
+	}
+	return b, err
+}
+
+// mediaType accepts JSON of any kind, anything, and nothing said.
+func mediaType(r *http.Request) error {
+	values := r.Header["Content-Type"]
+	if len(values) == 0 || values[0] == "application/json" {
+		return nil
+	}
+	kind, _, _ := strings.Cut(values[0], ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	if kind == "" || kind == "application/json" || kind == "*/*" || strings.HasSuffix(kind, "+json") {
+		return nil
+	}
+	return errMediaType
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// problem is an error that a request ends with: a status, and what to do.
+type problem struct {
+	status int
+	detail string
+	allow  string // of a 405
+}
+
+func (p *problem) Error() string { return p.detail }
+
+// The refusals that the handlers make themselves.
+var (
+	errNoResource = &problem{status: http.StatusNotFound, detail: "There is no such resource; take URIs from _links."}
+	errUnknownApp = &problem{status: http.StatusNotFound, detail: "This appInstanceId is not known to the platform; have it registered first."}
+	errMediaType  = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must be JSON; send Content-Type: application/json."}
+	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
+	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
+	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
+	errStale      = &problem{status: http.StatusPreconditionFailed, detail: "If-Match names no current representation; GET it again."}
+)
+
+// table maps the errors of the platform to HTTP, once.
+var table = []struct {
+	err    error
+	status int
+	detail string
+}{
+	{heartbeat.ErrNotFound, 404, "There is no such service instance; register it (again)."},
+	{heartbeat.ErrNoLiveness, 404, "This service instance has no liveness resource: it was registered without livenessInterval."},
+	{heartbeat.ErrNotOwner, 403, "The service instance belongs to another application instance; only that one may do this."},
+	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
+	{heartbeat.ErrStale, 412, "The service instance has changed since; GET it again."},
+	{heartbeat.ErrLimit, 403, "The application has as many services as it may; delete one first."},
+	{heartbeat.ErrFull, 507, "The platform's store is full; what is registered goes on. Try again later."},
+	{heartbeat.ErrNotReady, 503, "The platform is starting; try again in a second."},
+	{heartbeat.ErrUnavailable, 503, "The platform's store did not confirm in time; try again."},
+	{context.DeadlineExceeded, 503, "The platform's store did not confirm in time; try again."},
+	{context.Canceled, 503, "The request was given up; try again."},
+}
+
+// problemOf finds the problem of an error; o says how limits are answered.
+func problemOf(err error, o Options) *problem {
+	var p *problem
+	var bad *mp1.Invalid
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &bad):
+		return &problem{status: http.StatusBadRequest, detail: bad.Error()}
+	case errors.As(err, &large):
+		return errTooLarge
+	case errors.Is(err, heartbeat.ErrLimit) && o.LimitStatus != 0:
+		return &problem{status: o.LimitStatus, detail: "The application has as many services as it may; delete one first."}
+	}
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			return &problem{status: row.status, detail: row.detail}
+		}
+	}
+	return &problem{status: http.StatusInternalServerError, detail: "The platform failed on this request; its log says more."}
+}
+
+// write answers with the problem as RFC 9457 has it.
+func (p *problem) write(w http.ResponseWriter, o Options) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	secure(h)
+	switch p.status {
+	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
+		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, 1)))
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", p.allow)
+	}
+	w.WriteHeader(p.status)
+	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
+	_, _ = w.Write(append(b, '\n'))
+}
+
+func secure(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
+}
+
+var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Options of the surface.
+type Options struct {
+	RetryAfter  int   // seconds; of 503 and 507
+	MaxBody     int64 // bytes of a request body
+	MaxBeat     int64 // bytes of a heartbeat's body
+	LimitStatus int   // answers a registration over the limit; 0: 403
+}
+
+// Route is one pattern of a net/http mux with its handler. Name is a constant for
+// metrics.
+type Route struct {
+	Pattern, Name string
+	Handler       http.Handler
+}
+
+// handle answers a request or returns why not.
+type handle func(w http.ResponseWriter, r *http.Request, c *call) error
+
+// row is a resource: its path below mp1.Base and what its methods do.
+type row struct {
+	path    string
+	methods []method
+}
+
+type method struct {
+	name string
+	verb string
+	do   handle
+	// queried: it takes the query parameters of a list; others take none.
+	queried bool
+}
+
+const (
+	ofApplication = "/applications/{appInstanceId}/services"
+	oneOf         = ofApplication + "/{serviceId}"
+	liveness      = oneOf + "/liveness"
+	livenessAlias = "/applications/{appInstanceId}/service/{serviceId}/liveness" // as the feature request has it
+)
+
+// resources is the route table.
+func (s *surface) resources() []row {
+	beat := []method{
+		{"mp1.GetLiveness", http.MethodGet, s.getLiveness, false},
+		{"mp1.PatchLiveness", http.MethodPatch, s.beat, false},
+		{"mp1.PutLiveness", http.MethodPut, s.beat, false}, // as EdgeGallery's agents have it
+	}
+	return []row{
+		{"/services", []method{{"mp1.GetServices", http.MethodGet, s.discover, true}}},
+		{"/services/{serviceId}", []method{{"mp1.GetService", http.MethodGet, s.getService, false}}},
+		{"/transports", []method{{"mp1.GetTransports", http.MethodGet, s.getTransports, false}}},
+		{ofApplication, []method{
+			{"mp1.GetApplicationServices", http.MethodGet, s.listOwn, true},
+			{"mp1.PostService", http.MethodPost, s.register, false},
+		}},
+		{oneOf, []method{
+			{"mp1.GetApplicationService", http.MethodGet, s.getOwn, false},
+			{"mp1.DeleteService", http.MethodDelete, s.remove, false},
+		}},
+		{liveness, beat},
+		{livenessAlias, beat},
+	}
+}
+
+// surface is the Mp1 surface of one registry.
+type surface struct {
+	registry   Registry
+	options    Options
+	transports []byte
+}
+
+// Routes is everything that Mp1 serves, under / and under /mep. Unknown paths below
+// the two API roots and other methods are answered as ProblemDetails too.
+func Routes(r Registry, o Options) []Route {
+	s := &surface{registry: r, options: o, transports: encode(mp1.DefaultTransports())}
+	var out []Route
+	for _, prefix := range []string{"", mepPrefix} {
+		for _, res := range s.resources() {
+			allow := []string{}
+			for _, m := range res.methods {
+				out = append(out, Route{m.verb + " " + prefix + mp1.Base + res.path, m.name, s.serve(prefix, m.queried, m.do)})
+				allow = append(allow, m.verb)
+				if m.verb == http.MethodGet {
+					allow = append(allow, http.MethodHead)
+				}
+			}
+			slices.Sort(allow)
+			refusal := &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
+			out = append(out, Route{prefix + mp1.Base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(refusal))})
+		}
+		out = append(out, Route{prefix + "/mec_service_mgmt/", "mp1.NotFound", s.serve(prefix, true, refuse(errNoResource))})
+	}
+	return append(out, Route{mepPrefix + "/", "mp1.NotFound", s.serve(mepPrefix, true, refuse(errNoResource))})
+}
+
+func refuse(p *problem) handle {
+	return func(http.ResponseWriter, *http.Request, *call) error { return p }
+}
+
+// call is what the handlers know of a request beyond itself.
+type call struct {
+	prefix       string
+	app, service string // from the path; "" if the pattern has none
+	filter       mp1.Filter
+}
+
+func (s *surface) serve(prefix string, queried bool, do handle) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := call{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId")}
+		if err := s.admit(r, &c, queried); err != nil {
+			problemOf(err, s.options).write(w, s.options)
+			return
+		}
+		if err := do(w, r, &c); err != nil {
+			problemOf(err, s.options).write(w, s.options)
+		}
+	})
+}
+
+// admit makes the checks that all resources share.
+func (s *surface) admit(r *http.Request, c *call, queried bool) error {
+	switch {
+	case !s.registry.Ready():
+		return heartbeat.ErrNotReady
+	case c.app != "" && !mp1.ValidID(c.app), c.service != "" && !mp1.ValidID(c.service):
+		return errNoResource
+	case c.app != "" && !s.registry.Admitted(c.app):
+		return errUnknownApp
+	case !queried && r.URL.RawQuery != "":
+		return errQuery
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+// Package server serves Mp1 over net/http: one route table, one table of problems,
+// representations and links. It must not know what registers services or keeps
+// them: it asks a Registry.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Registry is what the handlers need of the platform. Its errors are those of
+// package heartbeat.
+type Registry interface {
+	// Ready: before it, every route answers 503.
+	Ready() bool
+	// Admitted says whether the platform knows the application.
+	Admitted(app string) bool
+	Register(ctx context.Context, app string, info mp1.ServiceInfo) (*Service, error)
+	// Service finds an instance, whatever its state.
+	Service(ctx context.Context, id string) (*Service, error)
+	Remove(ctx context.Context, app, id string) error
+	// Discover is what a consumer sees.
+	Discover(ctx context.Context, f mp1.Filter) ([]*Service, error)
+	// OfApplication is what the owner sees.
+	OfApplication(ctx context.Context, app string, f mp1.Filter) ([]*Service, error)
+	// Producer is the application that a heartbeat must come from.
+	Producer(ctx context.Context, id string) (app string, err error)
+	// Beat carries a heartbeat through; told: the application must be told l.Interval.
+	Beat(ctx context.Context, id string) (l Liveness, told bool, err error)
+	Liveness(ctx context.Context, id string) (Liveness, error)
+}
+
+// Liveness is the liveness resource of an instance.
+type Liveness struct {
+	State    mp1.State
+	At       time.Time // the last heartbeat
+	Interval int       // seconds
+}
+
+// Service is an immutable picture of one registered instance.
+type Service struct {
+	Owner    string
+	Info     mp1.ServiceInfo // without links
+	Interval int             // seconds; 0: no heartbeats required
+
+	plain, mep representation
+}
+
+type representation struct {
+	once sync.Once
+	body []byte
+	etag string
+}
+
+// NewService makes the picture; info.SerInstanceID and State are set.
+func NewService(owner string, info mp1.ServiceInfo, interval int) *Service {
+	return &Service{Owner: owner, Info: info, Interval: interval}
+}
+
+// mepPrefix is the alias of everything that EdgeGallery's gateway sends.
+const mepPrefix = "/mep"
+
+// represent is the ServiceInfo as JSON with its links under the prefix, made once.
+func (s *Service) represent(prefix string) *representation {
+	r := &s.plain
+	if prefix != "" {
+		r = &s.mep
+	}
+	r.once.Do(func() {
+		info := s.Info.Completed()
+		info.TransportID, info.LivenessInterval = "", nil
+		info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.path(prefix)}}
+		if s.Interval > 0 {
+			info.LivenessInterval = &s.Interval
+			info.Links.Liveness = &mp1.LinkType{Href: s.path(prefix) + "/liveness"}
+			info.Links.Self.Liveness = s.path(mepPrefix) + "/liveness"
+		}
+		body, err := json.Marshal(info)
+		if err != nil { // plain data: cannot happen
+			body = []byte("{}")
+		}
+		sum := sha256.Sum256(body)
+		r.body, r.etag = body, `"`+hex.EncodeToString(sum[:16])+`"`
+	})
+	return r
+}
+
+func (s *Service) path(prefix string) string {
+	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.Info.SerInstanceID
+}
+
+// list is the JSON array of the services.
+func list(services []*Service, prefix string) []byte {
+	size := 3
+	for _, s := range services {
+		size += len(s.represent(prefix).body) + 1
+	}
+	var b strings.Builder
+	b.Grow(size)
+	b.WriteByte('[')
+	for i, s := range services {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(s.represent(prefix).body)
+	}
+	b.WriteString("]\n")
+	return []byte(b.String())
+}
+
+func livenessInfo(l Liveness) mp1.ServiceLivenessInfo {
+	return mp1.ServiceLivenessInfo{State: l.State, Interval: l.Interval,
+		TimeStamp: mp1.TimeStamp{Seconds: uint32(l.At.Unix()), NanoSeconds: uint32(l.At.Nanosecond())}}
+}
