@@ -31,6 +31,7 @@ import (
 	"github.com/apache/servicecomb-service-center/server/plugin"
 	"github.com/apache/servicecomb-service-center/server/plugin/tracing"
 	"github.com/go-chassis/go-archaius"
+	"github.com/go-chassis/openlog"
 	rscors "github.com/rs/cors"
 
 	// What service-center registers by being imported. Left out: its bootstrap and
@@ -80,7 +81,7 @@ func settings(host, port string) map[string]any {
 	}
 }
 
-// foreignNames are the environment names under which service-center would read its
+// clearEnvironment takes away the names under which service-center would read its
 // settings in spite of ours.
 func clearEnvironment(keys map[string]any) {
 	upper := func(k string) string { return strings.ToUpper(strings.ReplaceAll(k, ".", "_")) }
@@ -97,6 +98,8 @@ func clearEnvironment(keys map[string]any) {
 // configure gives service-center its settings, its log our sink, and its event
 // machinery what it needs to tell the truth.
 func configure(host, port string, sink sclogSink) error {
+	openlog.SetLogger(facade{}) // archaius warns that it is initialised twice, which is what we want
+	defer openlog.SetLogger(facade{sink.log})
 	s := settings(host, port)
 	clearEnvironment(s)
 	for k, v := range s {

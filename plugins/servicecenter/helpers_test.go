@@ -2,6 +2,8 @@ package servicecenter
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,3 +16,5 @@ func infoOf(t *testing.T) (info mp1.ServiceInfo) {
 	require.NoError(t, json.Unmarshal([]byte(attributes), &info))
 	return info
 }
+
+func copyTo(w io.Writer, res *http.Response) (int64, error) { return io.Copy(w, res.Body) }

@@ -40,6 +40,27 @@ func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
+// facade is what go-chassis' own packages log through: warnings and worse. log nil
+// is silence.
+type facade struct{ log openlog.Logger }
+
+func (facade) Debug(string, ...openlog.Option) {}
+func (facade) Info(string, ...openlog.Option)  {} // archaius tells every setting, with its value
+
+func (f facade) Warn(m string, o ...openlog.Option) {
+	if f.log != nil {
+		f.log.Warn(m, o...)
+	}
+}
+
+func (f facade) Error(m string, o ...openlog.Option) {
+	if f.log != nil {
+		f.log.Error(m, o...)
+	}
+}
+
+func (f facade) Fatal(m string, o ...openlog.Option) { f.Error(m, o...) }
+
 // sclogSink takes the lines of service-center's log into ours.
 type sclogSink struct{ log openlog.Logger }
 
