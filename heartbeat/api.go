@@ -159,7 +159,7 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	}
 	age, err := e.Store.Age(ctx, rec.Lease)
 	if err != nil {
-		return last, nil // the lease is gone or the store silent: the last certain time
+		return last, nil //nolint:nilerr // the lease is gone or the store silent: the last certain time
 	}
 	_, wall := e.Clock()
 	if derived := wall - int64(age); derived > last+int64(time.Second) {

@@ -287,7 +287,7 @@ func CheckLivenessUpdate(data []byte) error {
 		if err := activeState(inner); err != nil {
 			return err
 		}
-		if _, err := o.get("state"); err != nil {
+		if o.members["state"] == nil {
 			return nil
 		}
 	case ignoreAbsent(err) != nil:

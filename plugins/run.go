@@ -30,7 +30,7 @@ const (
 // told that something does not exist which is only not known yet. up is called once
 // the surface is served.
 func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) (err error) {
-	l, err := net.Listen("tcp", h.Config.Server.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", h.Config.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", h.Config.Server.Listen, errors.Unwrap(err))
 	}

@@ -111,7 +111,6 @@ func refuse(p *problem) handle {
 type call struct {
 	prefix       string
 	app, service string // from the path; "" if the pattern has none
-	filter       mp1.Filter
 }
 
 func (s *surface) serve(prefix string, queried bool, do handle) http.Handler {

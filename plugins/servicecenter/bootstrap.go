@@ -57,7 +57,7 @@ import (
 )
 
 // It runs when all imports are initialised: from here on nobody logs by himself.
-func init() {
+func init() { //nolint:gochecknoinits // see above: no other moment is after all of them
 	quiet.Over()
 	log.SetOutput(os.Stderr)
 }
@@ -99,7 +99,7 @@ func clearEnvironment(keys map[string]any) {
 // machinery what it needs to tell the truth.
 func configure(host, port string, sink sclogSink) error {
 	openlog.SetLogger(facade{}) // archaius warns that it is initialised twice, which is what we want
-	defer openlog.SetLogger(facade{sink.log})
+	defer openlog.SetLogger(facade(sink))
 	s := settings(host, port)
 	clearEnvironment(s)
 	for k, v := range s {

@@ -52,7 +52,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	ctx := context.Background()
 	if center, err = Start(ctx, Options{Listen: "127.0.0.1:30100", DataDir: dir, Log: plugins.NewLog(logged, "INFO")}); err != nil {
 		fmt.Fprintln(os.Stderr, err)

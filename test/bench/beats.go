@@ -60,8 +60,8 @@ func beats(ctx context.Context, services, conns, rounds int, d time.Duration) er
 
 // serveBare is the child process that answers 204 to everything, after reading the
 // body.
-func serveBare() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func serveBare(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "bare":
-		return serveBare()
+		return serveBare(ctx)
 	case "deaths":
 		return deaths(ctx, *n)
 	case "beats":

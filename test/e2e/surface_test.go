@@ -209,7 +209,7 @@ func fails(t *testing.T, env []string, args ...string) []string {
 func TestAFailedStartIsOneClearLine(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	lines := fails(t, nil, "--listen", l.Addr().String(), "--data-dir", t.TempDir())
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0], "cannot listen on "+l.Addr().String())

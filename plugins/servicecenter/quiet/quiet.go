@@ -9,7 +9,7 @@ import "os"
 var stdout, stderr = os.Stdout, os.Stderr
 
 // There is no other moment: whoever logs in an init takes os.Stdout as it is then.
-func init() {
+func init() { //nolint:gochecknoinits // see above
 	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
 		os.Stdout, os.Stderr = null, null
 	}
