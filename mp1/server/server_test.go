@@ -1,0 +1,222 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// desk answers what a test tells it to: the handlers' own rules are tested here, the
+// platform's against the real one (test/e2e).
+type desk struct {
+	unready bool
+	err     error
+	told    bool
+	svc     *Service
+}
+
+func (d *desk) Ready() bool              { return !d.unready }
+func (d *desk) Admitted(app string) bool { return app != "stranger" }
+func (d *desk) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
+	i.SerInstanceID = "new"
+	return NewService(app, i, 5), d.err
+}
+func (d *desk) Service(context.Context, string) (*Service, error) { return d.svc, d.err }
+func (d *desk) Remove(context.Context, string, string) error      { return d.err }
+func (d *desk) Discover(context.Context, mp1.Filter) ([]*Service, error) {
+	return []*Service{d.svc, d.svc}, d.err
+}
+func (d *desk) OfApplication(context.Context, string, mp1.Filter) ([]*Service, error) {
+	return nil, d.err
+}
+func (d *desk) Producer(context.Context, string) (string, error) { return "app", nil }
+func (d *desk) Beat(context.Context, string) (Liveness, bool, error) {
+	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.told, d.err
+}
+func (d *desk) Liveness(context.Context, string) (Liveness, error) {
+	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9}, d.err
+}
+
+func newDesk() *desk {
+	return &desk{svc: NewService("app", mp1.ServiceInfo{SerInstanceID: "id1", SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON"}, 5)}
+}
+
+func mux(d *desk) *http.ServeMux {
+	m := http.NewServeMux()
+	for _, r := range Routes(d, Options{RetryAfter: 3, MaxBody: 65536, MaxBeat: 1024}) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	return m
+}
+
+func call1(d *desk, method, path string, body io.Reader, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, body)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	mux(d).ServeHTTP(w, r)
+	return w
+}
+
+const one = mp1.Base + "/applications/app/services/id1"
+
+func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
+	for err, status := range map[error]int{
+		heartbeat.ErrNotFound: 404, heartbeat.ErrNoLiveness: 404, heartbeat.ErrNotOwner: 403, heartbeat.ErrInactive: 409, heartbeat.ErrStale: 412,
+		heartbeat.ErrUnavailable: 503, heartbeat.ErrFull: 507, heartbeat.ErrLimit: 403, heartbeat.ErrNotReady: 503,
+		context.DeadlineExceeded: 503, errors.New("a secret"): 500, fmt.Errorf("wrapped: %w", heartbeat.ErrFull): 507,
+	} {
+		d := newDesk()
+		d.err = err
+		w := call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+		require.Equal(t, status, w.Code, err)
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+		var p mp1.ProblemDetails
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+		require.Equal(t, status, p.Status)
+		require.NotEmpty(t, p.Detail)
+		require.NotContains(t, p.Detail, "secret")
+		if status == 503 || status == 507 {
+			require.Equal(t, "3", w.Header().Get("Retry-After"))
+		}
+	}
+	require.Equal(t, 400, problemOf(heartbeat.ErrLimit, Options{LimitStatus: 400}).status, "EdgeGallery's clients know 400 for a limit")
+}
+
+func TestBeforeReadyEveryRouteSaysTryAgain(t *testing.T) {
+	d := newDesk()
+	d.unready = true
+	for _, r := range Routes(d, Options{}) {
+		method, path, ok := strings.Cut(r.Pattern, " ")
+		if !ok {
+			method, path = "GET", r.Pattern
+		}
+		path = strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id1").Replace(path)
+		w := call1(d, method, path, nil)
+		require.Equal(t, 503, w.Code, r.Pattern)
+		require.NotEmpty(t, w.Header().Get("Retry-After"))
+	}
+}
+
+func TestOtherMethodsAreToldWhichThereAre(t *testing.T) {
+	for path, allow := range map[string]string{"/services": "GET, HEAD", "/services/id1": "GET, HEAD", "/transports": "GET, HEAD",
+		"/applications/app/services": "GET, HEAD, POST", "/applications/app/services/id1": "DELETE, GET, HEAD",
+		"/applications/app/services/id1/liveness": "GET, HEAD, PATCH, PUT", "/applications/app/service/id1/liveness": "GET, HEAD, PATCH, PUT"} {
+		for _, prefix := range []string{"", "/mep"} {
+			w := call1(newDesk(), "OPTIONS", prefix+mp1.Base+path, nil)
+			require.Equal(t, 405, w.Code, path)
+			require.Equal(t, allow, w.Header().Get("Allow"), path)
+		}
+	}
+	for _, path := range []string{mp1.Base, mp1.Base + "/", mp1.Base + "/x", "/mep/x", "/mec_service_mgmt/v2/services", one + "/", one + "/x"} {
+		require.Equal(t, 404, call1(newDesk(), "GET", path, nil).Code, path)
+	}
+}
+
+func TestAServiceIsShownWithItsLinks(t *testing.T) {
+	for _, prefix := range []string{"", "/mep"} {
+		w := call1(newDesk(), "GET", prefix+one, nil)
+		require.Equal(t, 200, w.Code)
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+		var m map[string]any
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &m))
+		require.Equal(t, map[string]any{
+			"self":     map[string]any{"href": prefix + one, "liveness": "/mep" + one + "/liveness"},
+			"liveness": map[string]any{"href": prefix + one + "/liveness"},
+		}, m["_links"])
+		require.EqualValues(t, 5, m["livenessInterval"])
+		require.Equal(t, true, m["isLocal"])
+		require.Equal(t, "MEC_HOST", m["scopeOfLocality"])
+		var list []json.RawMessage
+		require.NoError(t, json.Unmarshal(call1(newDesk(), "GET", prefix+mp1.Base+"/services", nil).Body.Bytes(), &list))
+		require.Len(t, list, 2)
+		require.JSONEq(t, w.Body.String(), string(list[0]))
+	}
+	d := newDesk()
+	d.svc = NewService("app", d.svc.Info, 0)
+	body := call1(d, "GET", one, nil).Body.String()
+	require.NotContains(t, body, "liveness")
+	require.Equal(t, "[]\n", call1(newDesk(), "GET", mp1.Base+"/applications/app/services", nil).Body.String())
+}
+
+func TestIfMatchProtectsADeletion(t *testing.T) {
+	etag := call1(newDesk(), "GET", one, nil).Header().Get("ETag")
+	require.Regexp(t, `^"[0-9a-f]{32}"$`, etag)
+	for value, status := range map[string]int{"": 204, etag: 204, "*": 204, `"x", ` + etag: 204, `"x"`: 412, "INVALID_ETAG": 412} {
+		var header []string
+		if value != "" {
+			header = []string{"If-Match", value}
+		}
+		require.Equal(t, status, call1(newDesk(), "DELETE", one, nil, header...).Code, value)
+	}
+}
+
+func TestANewIntervalIsToldWithTheWholeLivenessInfo(t *testing.T) {
+	d := newDesk()
+	d.told = true
+	w := call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+	require.Equal(t, 200, w.Code)
+	require.JSONEq(t, `{"state":"ACTIVE","timeStamp":{"seconds":7,"nanoSeconds":8},"interval":9}`, w.Body.String())
+	d.told = false
+	w = call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+	require.Equal(t, 204, w.Code)
+	require.Zero(t, w.Body.Len())
+	require.Equal(t, 412, call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`), "If-Match", `"x"`).Code)
+}
+
+// endless counts what is read of a body that never ends.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+func TestBodiesAreCutOffAndNotRead(t *testing.T) {
+	e := &endless{}
+	require.Equal(t, 413, call1(newDesk(), "PATCH", one+"/liveness", e).Code)
+	require.LessOrEqual(t, e.read, 1025)
+	e = &endless{}
+	require.Equal(t, 413, call1(newDesk(), "POST", mp1.Base+"/applications/app/services", e).Code)
+	require.LessOrEqual(t, e.read, 2*65536)
+}
+
+func TestTheApplicationMustBeAdmittedAndNamedWell(t *testing.T) {
+	require.Equal(t, 404, call1(newDesk(), "POST", mp1.Base+"/applications/stranger/services", strings.NewReader("{}")).Code)
+	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/applications/a%2Fb/services", nil).Code)
+	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/services/%00", nil).Code)
+	require.Equal(t, 403, call1(newDesk(), "PATCH", mp1.Base+"/applications/other/services/id1/liveness", strings.NewReader("not even JSON")).Code)
+	require.Equal(t, 400, call1(newDesk(), "GET", one+"?x=1", nil).Code)
+}
+
+func TestAHeartbeatAllocatesLittle(t *testing.T) {
+	d := newDesk()
+	m := mux(d)
+	r := httptest.NewRequest("PATCH", one+"/liveness", nil)
+	r.Header.Set("Content-Type", "application/json")
+	body := strings.NewReader("")
+	r.Body = io.NopCloser(body)
+	w := httptest.NewRecorder()
+	n := testing.AllocsPerRun(1000, func() {
+		body.Reset(`{"state":"ACTIVE"}`)
+		m.ServeHTTP(w, r)
+	})
+	require.LessOrEqual(t, n, 4.0, "allocations of mux and handler for one heartbeat")
+}
