@@ -5,37 +5,10 @@
 // Clauses are those of v3.1.1.
 package mp1
 
+import "encoding/json"
+
 // Base is the root of the service management API.
 const Base = "/mec_service_mgmt/v1"
-
-// State is ServiceState (§8.1.6.6).
-type State string
-
-// The states.
-const (
-	Active    State = "ACTIVE"
-	Inactive  State = "INACTIVE"
-	Suspended State = "SUSPENDED"
-)
-
-// Serializer is SerializerType (§8.1.6.3), Locality LocalityType (§8.1.6.5), and
-// TransportType that of §8.1.6.4.
-type (
-	Serializer    string
-	Locality      string
-	TransportType string
-)
-
-// DefaultLocality is what an absent scopeOfLocality means.
-const DefaultLocality Locality = "MEC_HOST"
-
-var (
-	states      = []string{"ACTIVE", "INACTIVE", "SUSPENDED"}
-	serializers = []string{"JSON", "XML", "PROTOBUF3"}
-	localities  = []string{"MEC_SYSTEM", "MEC_HOST", "NFVI_POP", "ZONE", "ZONE_GROUP", "NFVI_NODE"}
-	transports  = []string{"REST_HTTP", "MB_TOPIC_BASED", "MB_ROUTING", "MB_PUBSUB", "RPC", "RPC_STREAMING", "WEBSOCKET"}
-	grants      = []string{"OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS"}
-)
 
 // ServiceInfo describes a service instance (§8.1.2.2).
 type ServiceInfo struct {
@@ -68,23 +41,26 @@ type CategoryRef struct {
 
 // TransportInfo is §8.1.2.3.
 type TransportInfo struct {
-	ID               string        `json:"id"`
-	Name             string        `json:"name"`
-	Description      string        `json:"description,omitempty"`
-	Type             TransportType `json:"type"`
-	Protocol         string        `json:"protocol"`
-	Version          string        `json:"version"`
-	Endpoint         EndPointInfo  `json:"endpoint"`
-	Security         SecurityInfo  `json:"security"`
-	ImplSpecificInfo any           `json:"implSpecificInfo,omitempty"`
+	ID          string        `json:"id"`
+	Name        string        `json:"name"`
+	Description string        `json:"description,omitempty"`
+	Type        TransportType `json:"type"`
+	Protocol    string        `json:"protocol"`
+	Version     string        `json:"version"`
+	Endpoint    EndPointInfo  `json:"endpoint"`
+	Security    SecurityInfo  `json:"security"`
+	// ImplSpecificInfo is an object that only the application understands: it is
+	// kept as text, for its numbers need not fit Go's.
+	ImplSpecificInfo json.RawMessage `json:"implSpecificInfo,omitempty"`
 }
 
-// EndPointInfo is §8.1.5.3: one of its members.
+// EndPointInfo is §8.1.5.3: one of its members. An empty array is one too (minItems
+// 0), so that only absent ones are left out.
 type EndPointInfo struct {
-	URIs        []string  `json:"uris,omitempty"`
-	FQDN        []string  `json:"fqdn,omitempty"`
-	Addresses   []Address `json:"addresses,omitempty"`
-	Alternative any       `json:"alternative,omitempty"`
+	URIs        []string        `json:"uris,omitzero"`
+	FQDN        []string        `json:"fqdn,omitzero"`
+	Addresses   []Address       `json:"addresses,omitzero"`
+	Alternative json.RawMessage `json:"alternative,omitempty"`
 }
 
 // Address is one of EndPointInfo's addresses.
@@ -93,9 +69,46 @@ type Address struct {
 	Port int    `json:"port"`
 }
 
-// SecurityInfo is §8.1.5.4.
+// SecurityInfo is §8.1.5.4. The standard leaves it open to extensions; they are
+// given back as they came.
 type SecurityInfo struct {
-	OAuth2Info *OAuth2Info `json:"oAuth2Info,omitempty"`
+	OAuth2Info *OAuth2Info
+	Extensions map[string]json.RawMessage
+}
+
+const oauthMember = "oAuth2Info"
+
+// MarshalJSON writes OAuth2Info beside the extensions.
+func (s SecurityInfo) MarshalJSON() ([]byte, error) {
+	members := make(map[string]any, len(s.Extensions)+1)
+	for name, v := range s.Extensions {
+		members[name] = v
+	}
+	delete(members, oauthMember)
+	if s.OAuth2Info != nil {
+		members[oauthMember] = s.OAuth2Info
+	}
+	return json.Marshal(members)
+}
+
+// UnmarshalJSON is its inverse, for what the platform itself has written; requests
+// are read by DecodeServiceInfo.
+func (s *SecurityInfo) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	*s = SecurityInfo{}
+	if info, ok := members[oauthMember]; ok {
+		if err := json.Unmarshal(info, &s.OAuth2Info); err != nil {
+			return err
+		}
+		delete(members, oauthMember)
+	}
+	if len(members) > 0 {
+		s.Extensions = members
+	}
+	return nil
 }
 
 // OAuth2Info is part of SecurityInfo.
@@ -128,6 +141,11 @@ type ServiceLivenessInfo struct {
 	State     State     `json:"state"`
 	TimeStamp TimeStamp `json:"timeStamp"` // when the platform last received a heartbeat
 	Interval  int       `json:"interval"`  // seconds
+}
+
+// ServiceLivenessUpdate is §8.1.2.5, the body of a heartbeat; State is ACTIVE.
+type ServiceLivenessUpdate struct {
+	State State `json:"state"`
 }
 
 // TimeStamp is Unix time, UTC; the spelling of nanoSeconds is the published one.
@@ -184,7 +202,7 @@ func (i ServiceInfo) Completed() ServiceInfo {
 // own; the second under the id that the conformance suite of v3.2.1 registers with.
 func DefaultTransports() []TransportInfo {
 	rest := TransportInfo{ID: "rest-http", Name: "REST", Description: "REST over HTTP, at the application's own endpoint", Type: "REST_HTTP",
-		Protocol: "HTTP", Version: "2.0", Endpoint: EndPointInfo{Alternative: map[string]any{}}}
+		Protocol: "HTTP", Version: "2.0", Endpoint: EndPointInfo{Alternative: json.RawMessage("{}")}}
 	suite := rest
 	suite.ID = "transportId"
 	return []TransportInfo{rest, suite}

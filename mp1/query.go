@@ -1,8 +1,10 @@
 package mp1
 
 import (
+	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +19,8 @@ type Filter struct {
 	IsLocal           *bool
 }
 
+var parameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}
+
 // ParseQuery reads the query of a list. Its errors are *Invalid.
 func ParseQuery(raw string) (f Filter, err error) {
 	q, err := url.ParseQuery(raw)
@@ -24,8 +28,8 @@ func ParseQuery(raw string) (f Filter, err error) {
 		return f, &Invalid{"", "the query cannot be read; encode its values"}
 	}
 	exclusive := 0
-	for name, values := range q {
-		if err := oneParameter(&f, name, values); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(q)) { // of several faults always the same is told
+		if err := oneParameter(&f, name, q[name]); err != nil {
 			return Filter{}, err
 		}
 		if name == "ser_instance_id" || name == "ser_name" || name == "ser_category_id" {
@@ -39,6 +43,9 @@ func ParseQuery(raw string) (f Filter, err error) {
 }
 
 func oneParameter(f *Filter, name string, values []string) error {
+	if !slices.Contains(parameters, name) { // first of all: a name that the client made up is not repeated
+		return &Invalid{"query", "only " + strings.Join(parameters, ", ") + " may be given"}
+	}
 	if slices.Contains(values, "") {
 		return &Invalid{name, "must not be empty"}
 	}
@@ -50,9 +57,6 @@ func oneParameter(f *Filter, name string, values []string) error {
 		f.SerNames = values
 		return nil
 	}
-	if !slices.Contains([]string{"ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}, name) {
-		return &Invalid{"query", "only ser_instance_id, ser_name, ser_category_id, scope_of_locality, consumed_local_only and is_local may be given"}
-	}
 	if len(values) > 1 {
 		return &Invalid{name, "must be given once"}
 	}
@@ -60,7 +64,7 @@ func oneParameter(f *Filter, name string, values []string) error {
 	case "ser_category_id":
 		f.SerCategoryID = v
 	case "scope_of_locality":
-		if !slices.Contains(localities, v) {
+		if !Locality(v).Valid() {
 			return &Invalid{name, "must be one of " + strings.Join(localities, ", ")}
 		}
 		f.ScopeOfLocality = Locality(v)
@@ -76,6 +80,24 @@ func oneParameter(f *Filter, name string, values []string) error {
 		}
 	}
 	return nil
+}
+
+// Query is the filter as a query; ParseQuery is its inverse.
+func (f *Filter) Query() string {
+	q := url.Values{"ser_instance_id": f.SerInstanceIDs, "ser_name": f.SerNames}
+	if f.SerCategoryID != "" {
+		q.Set("ser_category_id", f.SerCategoryID)
+	}
+	if f.ScopeOfLocality != "" {
+		q.Set("scope_of_locality", string(f.ScopeOfLocality))
+	}
+	if f.ConsumedLocalOnly != nil {
+		q.Set("consumed_local_only", strconv.FormatBool(*f.ConsumedLocalOnly))
+	}
+	if f.IsLocal != nil {
+		q.Set("is_local", strconv.FormatBool(*f.IsLocal))
+	}
+	return q.Encode()
 }
 
 // Match says whether the filter selects the service.

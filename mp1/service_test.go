@@ -2,7 +2,6 @@ package mp1
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -56,6 +55,24 @@ func TestARegistrationWithEverythingIsRead(t *testing.T) {
 	require.Equal(t, info, again)
 }
 
+func TestExactlyOneKindOfEndpointIsKept(t *testing.T) {
+	uris, fqdn, addresses := []string{"u"}, []string{"f"}, []any{map[string]any{"host": "h", "port": 1}}
+	for _, c := range []struct {
+		sent map[string]any
+		want EndPointInfo
+	}{
+		{map[string]any{"uris": uris, "fqdn": []any{}, "addresses": []any{}}, EndPointInfo{URIs: uris}},
+		{map[string]any{"uris": []any{}, "fqdn": fqdn, "addresses": []any{}}, EndPointInfo{FQDN: fqdn}},
+		{map[string]any{"uris": []any{}, "fqdn": []any{}, "addresses": addresses}, EndPointInfo{Addresses: []Address{{"h", 1}}}},
+		{map[string]any{"uris": []any{}, "fqdn": []any{}, "addresses": []any{}, "alternative": map[string]any{}}, EndPointInfo{Alternative: json.RawMessage("{}")}},
+		{map[string]any{"uris": []any{}, "addresses": nil}, EndPointInfo{URIs: []string{}}},
+	} {
+		info, err := DecodeServiceInfo(set("transportInfo.endpoint", c.sent))
+		require.NoError(t, err, c.sent)
+		require.Equal(t, c.want, info.TransportInfo.Endpoint)
+	}
+}
+
 func TestWhatTheAgentsInTheFieldSendIsAccepted(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"null for an optional member":  set("serCategory", nil),
@@ -67,6 +84,8 @@ func TestWhatTheAgentsInTheFieldSendIsAccepted(t *testing.T) {
 		"fqdn":                         set("transportInfo.endpoint", map[string]any{"fqdn": []string{"a.example"}}),
 		"alternative":                  set("transportInfo.endpoint", map[string]any{"alternative": map[string]any{"x": 1}}),
 		"no uris at all":               set("transportInfo.endpoint", map[string]any{"uris": []string{}}),
+		"empty arrays beside one":      set("transportInfo.endpoint", map[string]any{"uris": []string{}, "addresses": []string{}, "fqdn": []string{"a"}}),
+		"256 characters of 3 bytes":    set("serName", strings.Repeat("名", 256)),
 		"empty security":               set("transportInfo.security", map[string]any{}),
 		"the platform's transport":     with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = DefaultTransports()[0].ID }),
 		"the suite's transport":        with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "transportId" }),
@@ -76,7 +95,76 @@ func TestWhatTheAgentsInTheFieldSendIsAccepted(t *testing.T) {
 		require.NoError(t, err, name)
 		require.NotNil(t, info.TransportInfo, name)
 		require.Empty(t, info.TransportID, name)
+		b, err := json.Marshal(info)
+		require.NoError(t, err, name)
+		again, err := DecodeServiceInfo(b)
+		require.NoError(t, err, "%s: what was made of it must be valid itself: %s", name, b)
+		require.Equal(t, info, again, name)
 	}
+}
+
+// A large number must not be bent, and one beyond a double must not make the lists
+// unreadable, ours or a consumer's.
+func TestWhatOnlyTheApplicationUnderstandsIsGivenBack(t *testing.T) {
+	for _, inside := range []string{`{"z":1e308}`, `{"z":12345678901234567891}`, `{"z":[null,{"a":-0.10}]}`} {
+		for _, where := range []string{"transportInfo.implSpecificInfo", "transportInfo.endpoint", "transportInfo.security"} {
+			value, path := json.RawMessage(inside), where
+			switch where {
+			case "transportInfo.endpoint":
+				value = json.RawMessage(`{"alternative":` + inside + `}`)
+			case "transportInfo.security":
+				value, path = json.RawMessage(`{"x-vendor":`+inside+`}`), where
+			}
+			info, err := DecodeServiceInfo(set(path, value))
+			require.NoError(t, err, "%s in %s", inside, where)
+			_, err = DecodeServiceInfo([]byte(strings.ReplaceAll(string(set(path, value)), inside, `{"z":[{"a":-1e400}]}`)))
+			var bad *Invalid
+			require.ErrorAs(t, err, &bad, where)
+			require.True(t, strings.HasPrefix(bad.Attribute, where), bad.Attribute)
+			stored, err := json.Marshal(info)
+			require.NoError(t, err)
+			var back ServiceInfo
+			require.NoError(t, json.Unmarshal(stored, &back), "%s in %s", inside, where)
+			require.Equal(t, info, back)
+			shown, err := json.Marshal(back.Completed())
+			require.NoError(t, err)
+			require.Contains(t, string(shown), inside, where)
+		}
+	}
+	both := SecurityInfo{OAuth2Info: &OAuth2Info{TokenEndpoint: "/t"}, Extensions: map[string]json.RawMessage{"x": json.RawMessage("1"), oauthMember: json.RawMessage("2")}}
+	b, err := json.Marshal(both)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"oAuth2Info":{"tokenEndpoint":"/t"},"x":1}`, string(b))
+	require.Error(t, new(SecurityInfo).UnmarshalJSON([]byte(`{"oAuth2Info":1}`)))
+	require.Error(t, new(SecurityInfo).UnmarshalJSON([]byte(`[]`)))
+}
+
+func TestAnUpdateMayLeaveItsTransportOutAndEchoSuspended(t *testing.T) {
+	bare := with(func(m map[string]any) { delete(m, "transportInfo"); m["state"] = "SUSPENDED" })
+	info, err := DecodeUpdate(bare)
+	require.NoError(t, err)
+	require.Equal(t, Suspended, info.State)
+	require.Nil(t, info.TransportInfo)
+	info, err = DecodeUpdate(with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "rest-http" }))
+	require.NoError(t, err)
+	require.Equal(t, "rest-http", info.TransportInfo.ID)
+	for attribute, body := range map[string][]byte{
+		"version":          with(func(m map[string]any) { m["a_version"] = m["version"]; delete(m, "version") }),
+		"transportId":      with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "nobody's" }),
+		"state":            set("state", nil),
+		"livenessInterval": set("livenessInterval", -1),
+	} {
+		var bad *Invalid
+		_, err := DecodeUpdate(body)
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, attribute, bad.Attribute)
+	}
+}
+
+func TestEnumsAreCaseSensitiveAndClosed(t *testing.T) {
+	require.True(t, Active.Valid() && Inactive.Valid() && Suspended.Valid() && DefaultLocality.Valid())
+	require.True(t, Serializer("PROTOBUF3").Valid() && TransportType("REST_HTTP").Valid())
+	require.False(t, State("active").Valid() || Locality("").Valid() || Serializer("YAML").Valid() || TransportType("HTTP").Valid())
 }
 
 func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
@@ -90,6 +178,7 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{set("serName", 5), "serName"},
 		{set("serName", "a\nb"), "serName"},
 		{set("serName", strings.Repeat("x", 257)), "serName"},
+		{set("serName", strings.Repeat("名", 257)), "serName"},
 		{set("version", nil), "version"},
 		{set("state", nil), "state"},
 		{set("state", "SUSPENDED"), "state"},
@@ -111,6 +200,12 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{set("transportInfo.security", nil), "transportInfo.security"},
 		{set("transportInfo.endpoint", map[string]any{}), "transportInfo.endpoint"},
 		{set("transportInfo.endpoint", map[string]any{"uris": []string{"x"}, "fqdn": []string{"y"}}), "transportInfo.endpoint"},
+		{set("transportInfo.endpoint", map[string]any{"uris": []string{}, "fqdn": []string{}}), "transportInfo.endpoint"},
+		{set("transportInfo.endpoint", map[string]any{"uris": []string{"x"}, "alternative": map[string]any{}}), "transportInfo.endpoint"},
+		{set("transportInfo.endpoint", map[string]any{"alternative": "x"}), "transportInfo.endpoint.alternative"},
+		{set("transportInfo.endpoint", map[string]any{"uris": []string{""}}), "transportInfo.endpoint.uris"},
+		{set("transportInfo.implSpecificInfo", 1), "transportInfo.implSpecificInfo"},
+		{set("transportInfo.security.OAUTH2INFO", 1), "transportInfo.security.oAuth2Info"},
 		{set("transportInfo.endpoint", map[string]any{"uris": []any{1}}), "transportInfo.endpoint.uris"},
 		{set("transportInfo.endpoint", map[string]any{"addresses": []any{map[string]any{"host": "h", "port": 70000}}}), "transportInfo.endpoint.addresses.port"},
 		{set("transportInfo.security.oAuth2Info", map[string]any{"grantTypes": []string{"MAGIC"}}), "transportInfo.security.oAuth2Info.grantTypes"},
@@ -160,105 +255,11 @@ func TestAHeartbeatSaysActiveAndNothingElse(t *testing.T) {
 		var invalid *Invalid
 		require.ErrorAs(t, CheckLivenessUpdate([]byte(bad)), &invalid, bad)
 	}
-	require.Zero(t, testing.AllocsPerRun(100, func() { _ = CheckLivenessUpdate(usualBeat) }))
-}
-
-func TestIDs(t *testing.T) {
-	for _, ok := range []string{"a", "0", "A.b_c-d", strings.Repeat("x", 128), "5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f"} {
-		require.True(t, ValidID(ok), ok)
+	for _, usual := range []string{`{"state":"ACTIVE"}`, "{ \"state\": \"ACTIVE\" }\r\n", `{"ServiceLivenessUpdate": {"state": "ACTIVE"}}`} {
+		body := []byte(usual)
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = CheckLivenessUpdate(body) }), usual)
 	}
-	for _, bad := range []string{"", ".", "-a", "_a", "a/b", "a b", "..", "a\x00", "é", "１", strings.Repeat("x", 129), "a%2f", "a\n"} {
-		require.False(t, ValidID(bad), bad)
+	for _, almost := range []string{`{"state":"ACTIVE"`, `{"state":"ACTIVE"}}`, `{"state":"ACTIVE",}`, `{"st ate":"ACTIVE"}`, `{"state":" ACTIVE"}`, "{\"state\":\v\"ACTIVE\"}", "\xef\xbb\xbf{\"state\":\"ACTIVE\"}", "\u00a0{\"state\":\"ACTIVE\"}"} {
+		require.Error(t, CheckLivenessUpdate([]byte(almost)), almost)
 	}
-}
-
-func TestQueries(t *testing.T) {
-	yes := true
-	for raw, want := range map[string]Filter{
-		"":                           {},
-		"ser_name=a&ser_name=b":      {SerNames: []string{"a", "b"}},
-		"ser_instance_id=x":          {SerInstanceIDs: []string{"x"}},
-		"ser_category_id=c":          {SerCategoryID: "c"},
-		"scope_of_locality=ZONE":     {ScopeOfLocality: "ZONE"},
-		"is_local=true&ser_name=%20": {SerNames: []string{" "}, IsLocal: &yes},
-		"consumed_local_only=true":   {ConsumedLocalOnly: &yes},
-	} {
-		f, err := ParseQuery(raw)
-		require.NoError(t, err, raw)
-		require.Equal(t, want, f, raw)
-	}
-	for _, bad := range []string{"instance_id=5", "ser_name=a&ser_instance_id=b", "ser_name=a&ser_category_id=b", "ser_instance_id=a&ser_category_id=b",
-		"is_local=1", "is_local=TRUE", "is_local=", "scope_of_locality=zone", "scope_of_locality=ZONE&scope_of_locality=ZONE", "ser_name=", "x=%zz", "a;b=1", "Ser_name=a"} {
-		_, err := ParseQuery(bad)
-		var invalid *Invalid
-		require.ErrorAs(t, err, &invalid, bad)
-	}
-}
-
-func TestAFilterMatchesWhatAbsenceMeans(t *testing.T) {
-	yes, no := true, false
-	plain := &ServiceInfo{SerInstanceID: "i", SerName: "n"}
-	other := &ServiceInfo{SerInstanceID: "j", SerName: "m", SerCategory: &CategoryRef{ID: "c"}, ScopeOfLocality: "ZONE", ConsumedLocalOnly: &no, IsLocal: &no}
-	for _, c := range []struct {
-		f            Filter
-		plain, other bool
-	}{
-		{Filter{}, true, true},
-		{Filter{SerNames: []string{"n", "x"}}, true, false},
-		{Filter{SerInstanceIDs: []string{"j"}}, false, true},
-		{Filter{SerCategoryID: "c"}, false, true},
-		{Filter{ScopeOfLocality: "MEC_HOST"}, true, false},
-		{Filter{ScopeOfLocality: "ZONE"}, false, true},
-		{Filter{IsLocal: &yes}, true, false},
-		{Filter{IsLocal: &no}, false, true},
-		{Filter{ConsumedLocalOnly: &yes}, true, false},
-		{Filter{ConsumedLocalOnly: &no, SerNames: []string{"n"}}, false, false},
-	} {
-		require.Equal(t, c.plain, c.f.Match(plain), c.f)
-		require.Equal(t, c.other, c.f.Match(other), c.f)
-	}
-}
-
-func FuzzDecodeServiceInfo(f *testing.F) {
-	for _, s := range []string{full, "{}", "null", `{"serName":"\ud800"}`, `{"a":1,"a":2}`, strings.Repeat("[", 50)} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		info, err := DecodeServiceInfo(data)
-		var bad *Invalid
-		if err != nil {
-			if !errors.As(err, &bad) {
-				t.Fatalf("%q: %v", data, err)
-			}
-			return
-		}
-		b, err := json.Marshal(info)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := DecodeServiceInfo(b); err != nil {
-			t.Fatalf("%q was accepted, and what was made of it not: %q: %v", data, b, err)
-		}
-	})
-}
-
-func FuzzCheckLivenessUpdate(f *testing.F) {
-	for _, s := range []string{`{"state":"ACTIVE"}`, `{"ServiceLivenessUpdate":{"state":"ACTIVE"}}`, `{"state":"\ud800"}`, "null", `{"state":1e309}`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if CheckLivenessUpdate(data) == nil && !strings.Contains(strings.ToLower(string(data)), "state") && !strings.Contains(string(data), `\u`) {
-			t.Fatalf("%q was taken for a heartbeat", data)
-		}
-	})
-}
-
-func FuzzParseQuery(f *testing.F) {
-	f.Add("ser_name=a&is_local=true")
-	f.Add("%zz;&==")
-	f.Fuzz(func(t *testing.T, raw string) {
-		if filter, err := ParseQuery(raw); err == nil {
-			filter.Match(&ServiceInfo{})
-		}
-	})
 }

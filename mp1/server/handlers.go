@@ -36,7 +36,7 @@ func (s *surface) show(w http.ResponseWriter, status int, svc *Service, prefix s
 }
 
 // discover is §8.2.3.3.1.
-func (s *surface) discover(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) discover(w http.ResponseWriter, r *http.Request, c call) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *surface) discover(w http.ResponseWriter, r *http.Request, c *call) erro
 }
 
 // listOwn is §8.2.6.3.1.
-func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c call) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c *call) error
 }
 
 // getService is §8.2.4.3.1.
-func (s *surface) getService(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) getService(w http.ResponseWriter, r *http.Request, c call) error {
 	svc, err := s.registry.Service(r.Context(), c.service)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *surface) getService(w http.ResponseWriter, r *http.Request, c *call) er
 }
 
 // own finds a service of the application in the path.
-func (s *surface) own(r *http.Request, c *call) (*Service, error) {
+func (s *surface) own(r *http.Request, c call) (*Service, error) {
 	svc, err := s.registry.Service(r.Context(), c.service)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (s *surface) own(r *http.Request, c *call) (*Service, error) {
 }
 
 // getOwn is §8.2.7.3.1.
-func (s *surface) getOwn(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) getOwn(w http.ResponseWriter, r *http.Request, c call) error {
 	svc, err := s.own(r, c)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *surface) getOwn(w http.ResponseWriter, r *http.Request, c *call) error 
 }
 
 // register is §8.2.6.3.4.
-func (s *surface) register(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) register(w http.ResponseWriter, r *http.Request, c call) error {
 	body, err := read(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *surface) register(w http.ResponseWriter, r *http.Request, c *call) erro
 }
 
 // remove is §8.2.7.3.5.
-func (s *surface) remove(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) remove(w http.ResponseWriter, r *http.Request, c call) error {
 	svc, err := s.own(r, c)
 	if err != nil {
 		return err
@@ -146,14 +146,14 @@ func matches(r *http.Request, etag string) bool {
 }
 
 // getTransports is §8.2.5.3.1.
-func (s *surface) getTransports(w http.ResponseWriter, _ *http.Request, _ *call) error {
+func (s *surface) getTransports(w http.ResponseWriter, _ *http.Request, _ call) error {
 	answer(w, http.StatusOK, s.transports)
 	return nil
 }
 
 // producer checks that the service exists and that the application in the path is
 // the one that must send its heartbeats.
-func (s *surface) producer(r *http.Request, c *call) error {
+func (s *surface) producer(r *http.Request, c call) error {
 	app, err := s.registry.Producer(r.Context(), c.service)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (s *surface) producer(r *http.Request, c *call) error {
 }
 
 // getLiveness is §8.2.10.3.1.
-func (s *surface) getLiveness(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) getLiveness(w http.ResponseWriter, r *http.Request, c call) error {
 	if err := s.producer(r, c); err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *surface) getLiveness(w http.ResponseWriter, r *http.Request, c *call) e
 
 // beat is §8.2.10.3.3. Existence is checked before the owner, the owner before the
 // body, the body before the state.
-func (s *surface) beat(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *surface) beat(w http.ResponseWriter, r *http.Request, c call) error {
 	if err := s.producer(r, c); err != nil {
 		return err
 	}
@@ -196,16 +196,18 @@ func (s *surface) beat(w http.ResponseWriter, r *http.Request, c *call) error {
 	case told:
 		answer(w, http.StatusOK, encode(livenessInfo(l)))
 	default:
+		// Without secure's headers: an answer to PATCH is not stored (RFC 9110 §9.2.3),
+		// there is no content to guess at, and this is the answer that there is most of.
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return nil
 }
 
 // beats holds buffers one byte larger than a heartbeat may be.
-var beats = sync.Pool{New: func() any { b := make([]byte, 0, 1025); return &b }}
+var beats = sync.Pool{New: func() any { b := make([]byte, 0, usualMaxBeat+1); return &b }}
 
 func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
-	if s.options.MaxBeat > 1024 {
+	if s.options.MaxBeat > usualMaxBeat {
 		body, err := read(w, r, s.options.MaxBeat)
 		if err != nil {
 			return err

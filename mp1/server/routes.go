@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +13,8 @@ import (
 // Options of the surface.
 type Options struct {
 	RetryAfter  int   // seconds; of 503 and 507
-	MaxBody     int64 // bytes of a request body
-	MaxBeat     int64 // bytes of a heartbeat's body
+	MaxBody     int64 // bytes of a request body; 0: 65536
+	MaxBeat     int64 // bytes of a heartbeat's body; 0: 1024
 	LimitStatus int   // answers a registration over the limit; 0: 403
 }
 
@@ -25,7 +26,7 @@ type Route struct {
 }
 
 // handle answers a request or returns why not.
-type handle func(w http.ResponseWriter, r *http.Request, c *call) error
+type handle func(w http.ResponseWriter, r *http.Request, c call) error
 
 // row is a resource: its path below mp1.Base and what its methods do.
 type row struct {
@@ -72,6 +73,11 @@ func (s *surface) resources() []row {
 	}
 }
 
+const (
+	defaultMaxBody = 64 << 10
+	usualMaxBeat   = 1 << 10
+)
+
 // surface is the Mp1 surface of one registry.
 type surface struct {
 	registry   Registry
@@ -82,6 +88,7 @@ type surface struct {
 // Routes is everything that Mp1 serves, under / and under /mep. Unknown paths below
 // the two API roots and other methods are answered as ProblemDetails too.
 func Routes(r Registry, o Options) []Route {
+	o.MaxBody, o.MaxBeat = cmp.Or(o.MaxBody, defaultMaxBody), cmp.Or(o.MaxBeat, usualMaxBeat)
 	s := &surface{registry: r, options: o, transports: encode(mp1.DefaultTransports())}
 	var out []Route
 	for _, prefix := range []string{"", mepPrefix} {
@@ -98,13 +105,18 @@ func Routes(r Registry, o Options) []Route {
 			refusal := &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
 			out = append(out, Route{prefix + mp1.Base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(refusal))})
 		}
-		out = append(out, Route{prefix + "/mec_service_mgmt/", "mp1.NotFound", s.serve(prefix, true, refuse(errNoResource))})
 	}
-	return append(out, Route{mepPrefix + "/", "mp1.NotFound", s.serve(mepPrefix, true, refuse(errNoResource))})
+	// net/http's mux answers the root of a subtree without its slash with a redirect
+	// in HTML, so each root stands here by itself too.
+	for _, root := range []string{"/mec_service_mgmt", mepPrefix + "/mec_service_mgmt", mepPrefix} {
+		nothing := s.serve("", true, refuse(errNoResource))
+		out = append(out, Route{root, "mp1.NotFound", nothing}, Route{root + "/", "mp1.NotFound", nothing})
+	}
+	return out
 }
 
 func refuse(p *problem) handle {
-	return func(http.ResponseWriter, *http.Request, *call) error { return p }
+	return func(http.ResponseWriter, *http.Request, call) error { return p }
 }
 
 // call is what the handlers know of a request beyond itself.
@@ -116,18 +128,18 @@ type call struct {
 func (s *surface) serve(prefix string, queried bool, do handle) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := call{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId")}
-		if err := s.admit(r, &c, queried); err != nil {
+		if err := s.admit(r, c, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 			return
 		}
-		if err := do(w, r, &c); err != nil {
+		if err := do(w, r, c); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 		}
 	})
 }
 
 // admit makes the checks that all resources share.
-func (s *surface) admit(r *http.Request, c *call, queried bool) error {
+func (s *surface) admit(r *http.Request, c call, queried bool) error {
 	switch {
 	case !s.registry.Ready():
 		return heartbeat.ErrNotReady

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -102,17 +101,14 @@ func list(services []*Service, prefix string) []byte {
 	for _, s := range services {
 		size += len(s.represent(prefix).body) + 1
 	}
-	var b strings.Builder
-	b.Grow(size)
-	b.WriteByte('[')
+	out := append(make([]byte, 0, size), '[')
 	for i, s := range services {
 		if i > 0 {
-			b.WriteByte(',')
+			out = append(out, ',')
 		}
-		b.Write(s.represent(prefix).body)
+		out = append(out, s.represent(prefix).body...)
 	}
-	b.WriteString("]\n")
-	return []byte(b.String())
+	return append(out, "]\n"...)
 }
 
 func livenessInfo(l Liveness) mp1.ServiceLivenessInfo {

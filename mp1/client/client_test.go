@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// platform answers every request with what answer says, and notes the last one.
+type platform struct {
+	*httptest.Server
+	method, uri, body, accept, contentType string
+	conns                                  atomic.Int32
+}
+
+func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {
+	t.Helper()
+	p := &platform{}
+	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		p.method, p.uri, p.body, p.accept, p.contentType = r.Method, r.RequestURI, string(b), r.Header.Get("Accept"), r.Header.Get("Content-Type")
+		answer(w, r)
+	}))
+	p.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			p.conns.Add(1)
+		}
+	}
+	p.Start()
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *platform) client(t *testing.T, prefix string) *Client {
+	t.Helper()
+	c, err := New(Options{BaseURL: p.URL, Prefix: prefix})
+	require.NoError(t, err)
+	t.Cleanup(c.CloseIdle)
+	return c
+}
+
+func says(status int, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+const shown = `{"serInstanceId":"id1","serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","livenessInterval":30,
+	"_links":{"self":{"href":"/x","liveness":"/mep/l"},"liveness":{"href":"/l"}}}`
+
+func TestEveryRequestIsWhatMEC011Has(t *testing.T) {
+	ctx := context.Background()
+	yes := true
+	for _, c := range []struct {
+		do           func(c *Client) error
+		answer       http.HandlerFunc
+		method, path string
+	}{
+		{func(c *Client) error {
+			_, err := c.Register(ctx, "a", mp1.ServiceInfo{SerInstanceID: "mine", SerName: "n", Links: &mp1.ServiceLinks{}})
+			return err
+		}, says(201, shown), "POST", "/applications/a/services"},
+		{func(c *Client) error { _, err := c.Service(ctx, "id1"); return err }, says(200, shown), "GET", "/services/id1"},
+		{func(c *Client) error {
+			l, err := c.Services(ctx, mp1.Filter{SerNames: []string{"a b", "c&d"}, IsLocal: &yes})
+			require.Len(t, l, 1)
+			return err
+		}, says(200, "["+shown+"]"), "GET", "/services?is_local=true&ser_name=a+b&ser_name=c%26d"},
+		{func(c *Client) error { _, err := c.ApplicationServices(ctx, "a", mp1.Filter{}); return err }, says(200, "[]"), "GET", "/applications/a/services"},
+		{func(c *Client) error { _, err := c.Transports(ctx); return err }, says(200, "[]"), "GET", "/transports"},
+		{func(c *Client) error { return c.Remove(ctx, "a", "id1") }, says(204, ""), "DELETE", "/applications/a/services/id1"},
+	} {
+		for _, prefix := range []string{"", "/mep"} {
+			p := newPlatform(t, c.answer)
+			require.NoError(t, c.do(p.client(t, prefix)), c.path)
+			require.Equal(t, c.method, p.method)
+			require.Equal(t, prefix+mp1.Base+c.path, p.uri)
+			require.Contains(t, p.accept, "application/json")
+			if c.method == "POST" {
+				require.Equal(t, "application/json", p.contentType)
+				require.NotContains(t, p.body, "mine")
+				require.NotContains(t, p.body, "_links")
+			}
+		}
+	}
+}
+
+func TestIDsThatCouldLeaveThePathAreNotSent(t *testing.T) {
+	p := newPlatform(t, says(200, shown))
+	c, ctx := p.client(t, ""), context.Background()
+	for _, id := range []string{"", "..", "a/b", "a?b", "a%2fb", "a#"} {
+		_, err := c.Service(ctx, id)
+		require.Error(t, err)
+		_, err = c.Register(ctx, id, mp1.ServiceInfo{})
+		require.Error(t, err)
+		_, err = c.ApplicationServices(ctx, id, mp1.Filter{})
+		require.Error(t, err)
+		require.Error(t, c.Remove(ctx, id, "x"))
+		require.Error(t, c.Remove(ctx, "x", id))
+	}
+	require.Zero(t, p.conns.Load())
+}
+
+func TestAHeartbeatIsTakenWith204And200(t *testing.T) {
+	for _, c := range []struct {
+		answer   http.HandlerFunc
+		interval int
+	}{
+		{says(204, ""), 0},
+		{says(200, `{"state":"ACTIVE","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`), 60},
+		{says(200, ""), 0}, {says(200, "not JSON"), 0}, {says(200, `{"interval":-5}`), 0}, {says(200, `{"interval":"x"}`), 0},
+	} {
+		p := newPlatform(t, c.answer)
+		a, err := p.client(t, "/mep").Beat(context.Background(), "/anywhere?x=1")
+		require.NoError(t, err)
+		require.Equal(t, c.interval, a.NewInterval)
+		require.Equal(t, "PATCH /anywhere?x=1", p.method+" "+p.uri, "the href is taken as it is, without our prefix")
+		require.Equal(t, `{"state":"ACTIVE"}`, p.body)
+		require.Equal(t, "application/json", p.contentType)
+	}
+	p := newPlatform(t, says(200, `{"state":"SUSPENDED","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`))
+	l, err := p.client(t, "").Liveness(context.Background(), p.URL+"/l")
+	require.NoError(t, err)
+	require.Equal(t, mp1.ServiceLivenessInfo{State: mp1.Suspended, TimeStamp: mp1.TimeStamp{Seconds: 1, NanoSeconds: 2}, Interval: 60}, l)
+}
+
+func TestAnHrefStaysWithItsPlatform(t *testing.T) {
+	c, err := New(Options{BaseURL: "https://Mep.example"})
+	require.NoError(t, err)
+	for href, want := range map[string]string{
+		"/a/b": "https://Mep.example/a/b", "/a%2Fb?q": "https://Mep.example/a%2Fb?q", "https://mep.example:443/a#f": "https://Mep.example/a",
+	} {
+		u, err := c.resolve(href)
+		require.NoError(t, err, href)
+		require.Equal(t, want, u.String())
+	}
+	for _, href := range []string{"", "a/b", "//evil.example/a", "http://mep.example/a", "https://evil.example/a", "https://mep.example:444/a",
+		"https://user@mep.example/a", "https:a", "javascript:a", "https://mep.example", "/%zz"} {
+		_, err := c.resolve(href)
+		require.Error(t, err, href)
+		_, err = c.Beat(context.Background(), href)
+		require.Error(t, err, href)
+	}
+}
+
+func TestTheLinkForHeartbeatsIsFoundInBothForms(t *testing.T) {
+	for body, want := range map[string]string{
+		shown: "/l", `{"_links":{"self":{"liveness":"/mep/l"}}}`: "/mep/l", `{"_links":{"self":{"href":"/x"}}}`: "", `{}`: "", `{"_links":{"liveness":{"href":""}}}`: "",
+	} {
+		var info mp1.ServiceInfo
+		require.NoError(t, json.Unmarshal([]byte(body), &info))
+		require.Equal(t, want, LivenessHref(info), body)
+	}
+}
+
+func TestARefusalIsAProblem(t *testing.T) {
+	for _, c := range []struct {
+		answer http.HandlerFunc
+		want   Problem
+	}{
+		{says(404, `{"status":404,"detail":"register it"}`), Problem{404, "register it", 0}},
+		{says(503, `{"detail":"later"}`, "Retry-After", "7"), Problem{503, "later", 7 * time.Second}},
+		{says(503, ``, "Retry-After", "Tue, 24 Nov 2026 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 30 * time.Second}},
+		{says(503, ``, "Retry-After", "Tue, 24 Nov 2020 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 0}},
+		{says(503, ``, "Retry-After", "2000000000"), Problem{503, "", maxRetryAfter}},
+		{says(503, ``, "Retry-After", "-1"), Problem{503, "", 0}},
+		{says(502, `<html>bad gateway</html>`), Problem{502, "", 0}},
+		{says(400, `{"detail":"a\u0007b\u202ec\u2028\nd"}`), Problem{400, "abcd", 0}},
+		{says(500, `{"detail":"`+strings.Repeat("x", 2000)+`"}`), Problem{500, strings.Repeat("x", maxDetail), 0}},
+		{says(500, strings.Repeat(" ", maxAnswer+2)), Problem{500, "", 0}},
+		{says(302, "", "Location", "/elsewhere"), Problem{302, "", 0}},
+		{says(307, "", "Location", "/elsewhere"), Problem{307, "", 0}},
+	} {
+		p := newPlatform(t, c.answer)
+		_, err := p.client(t, "").Beat(context.Background(), "/l")
+		var got *Problem
+		require.ErrorAs(t, err, &got)
+		require.Equal(t, c.want, *got)
+		require.Equal(t, "/l", p.uri, "no redirect is followed")
+	}
+	require.Equal(t, "mp1: 404 Not Found: register it", (&Problem{Status: 404, Detail: "register it"}).Error())
+	require.Equal(t, "mp1: 299", (&Problem{Status: 299}).Error())
+}

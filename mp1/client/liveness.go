@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// LivenessHref is where the heartbeats of a registered service go, "" if it needs
+// none. EdgeGallery's server has the link only inside self.
+func LivenessHref(info mp1.ServiceInfo) string {
+	switch {
+	case info.Links == nil:
+		return ""
+	case info.Links.Liveness != nil && info.Links.Liveness.Href != "":
+		return info.Links.Liveness.Href
+	default:
+		return info.Links.Self.Liveness
+	}
+}
+
+// BeatAnswer is what the platform says to a heartbeat.
+type BeatAnswer struct {
+	// NewInterval in seconds, 0 if the platform has none to tell (§5.2.12).
+	NewInterval int
+}
+
+var beatBody = mustJSON(mp1.ServiceLivenessUpdate{State: mp1.Active})
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // plain data: cannot happen
+		panic(err)
+	}
+	return b
+}
+
+// Beat sends a heartbeat to the href that the platform gave (§8.2.10.3.3). Both 204
+// and 200 mean that it was taken; the platform tells a new interval with the latter,
+// and one that cannot be read does not make the heartbeat untaken.
+func (c *Client) Beat(ctx context.Context, href string) (BeatAnswer, error) {
+	path, err := c.resolve(href)
+	if err != nil {
+		return BeatAnswer{}, err
+	}
+	var info mp1.ServiceLivenessInfo
+	err = c.call(ctx, request{method: http.MethodPatch, target: path, body: beatBody, most: maxAnswer, want: http.StatusOK, orEmpty: true, repeatable: true}, &info)
+	if errors.Is(err, errUnreadable) || info.Interval < 0 {
+		return BeatAnswer{}, nil
+	}
+	return BeatAnswer{NewInterval: info.Interval}, err
+}
+
+// Liveness reads the liveness resource (§8.2.10.3.1).
+func (c *Client) Liveness(ctx context.Context, href string) (mp1.ServiceLivenessInfo, error) {
+	var out mp1.ServiceLivenessInfo
+	path, err := c.resolve(href)
+	if err != nil {
+		return out, err
+	}
+	err = c.call(ctx, request{method: http.MethodGet, target: path, most: maxAnswer, want: http.StatusOK}, &out)
+	return out, err
+}
+
+// resolve turns an href into an absolute URL. MEC 011 leaves its form open (§8.1.2.2),
+// so both paths and absolute URLs are met. It must stay with the platform that it
+// came from: the HTTP client may add a token to whatever it sends.
+func (c *Client) resolve(href string) (*url.URL, error) {
+	u, err := url.Parse(href)
+	if err != nil {
+		return nil, errHref
+	}
+	switch {
+	case u.User != nil, u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
+		return nil, errHref
+	case u.Host == "" && u.Scheme == "":
+	case u.Scheme != c.origin.Scheme || !sameHost(u, c.origin):
+		return nil, errForeign
+	}
+	u.Scheme, u.Host, u.Fragment, u.RawFragment = c.origin.Scheme, c.origin.Host, "", ""
+	return u, nil
+}
+
+var (
+	errHref    = errors.New("mp1 client: the href is neither a path nor an absolute URL")
+	errForeign = errors.New("mp1 client: the href leads to another host than the platform's")
+)
+
+// sameHost compares hosts without case, a scheme's own port with none.
+func sameHost(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		switch p := u.Port(); {
+		case p != "":
+			return p
+		case u.Scheme == "https":
+			return "443"
+		default:
+			return "80"
+		}
+	}
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}

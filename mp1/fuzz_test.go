@@ -1,0 +1,88 @@
+package mp1
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func FuzzDecodeServiceInfo(f *testing.F) {
+	for _, s := range []string{full, "{}", "null", `{"serName":"\ud800"}`, `{"a":1,"a":2}`, strings.Repeat("[", 50),
+		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[],"addresses":[]}`, 1),
+		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[]}`, 1),
+		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":1}],"fqdn":[]}`, 1),
+		strings.Replace(full, `"z":[1,{"a":null}]`, `"z":1e400`, 1),
+		strings.Replace(full, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for name, decode := range map[string]func([]byte) (ServiceInfo, error){"registration": DecodeServiceInfo, "update": DecodeUpdate} {
+			info, err := decode(data)
+			var bad *Invalid
+			if err != nil {
+				if !errors.As(err, &bad) {
+					t.Fatalf("%s %q: %v", name, data, err)
+				}
+				continue
+			}
+			b, err := json.Marshal(info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := decode(b)
+			if err != nil {
+				t.Fatalf("%s %q was accepted, and what was made of it not: %q: %v", name, data, b, err)
+			}
+			var stored ServiceInfo
+			if err := json.Unmarshal(b, &stored); err != nil {
+				t.Fatalf("%s %q was accepted, and cannot be read from the store: %q: %v", name, data, b, err)
+			}
+			if !reflect.DeepEqual(info, again) || !reflect.DeepEqual(info, stored) {
+				t.Fatalf("%s %q means another thing after it was written: %q", name, data, b)
+			}
+		}
+	})
+}
+
+func FuzzCheckLivenessUpdate(f *testing.F) {
+	for _, s := range []string{`{"state":"ACTIVE"}`, `{"ServiceLivenessUpdate":{"state":"ACTIVE"}}`, `{"state":"\ud800"}`, "null", `{"state":1e309}`,
+		"\t{ \"state\" :\"ACTIVE\"\n} ", `{"state":"ACTIVE","state":"ACTIVE"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err, slow := CheckLivenessUpdate(data), checkUpdate(data)
+		if (err == nil) != (slow == nil) {
+			t.Fatalf("%q: the short way says %v, the strict reader %v", data, err, slow)
+		}
+		var bad *Invalid
+		if err != nil && !errors.As(err, &bad) {
+			t.Fatalf("%q: %v", data, err)
+		}
+		if err == nil && !strings.Contains(strings.ToLower(string(data)), "state") && !strings.Contains(string(data), `\u`) {
+			t.Fatalf("%q was taken for a heartbeat", data)
+		}
+	})
+}
+
+func FuzzParseQuery(f *testing.F) {
+	f.Add("ser_name=a&is_local=true")
+	f.Add("ser_instance_id=%ff&ser_instance_id=+&scope_of_locality=ZONE&consumed_local_only=false")
+	f.Add("%zz;&==")
+	f.Fuzz(func(t *testing.T, raw string) {
+		filter, err := ParseQuery(raw)
+		var bad *Invalid
+		if err != nil {
+			if !errors.As(err, &bad) {
+				t.Fatalf("%q: %v", raw, err)
+			}
+			return
+		}
+		filter.Match(&ServiceInfo{})
+		again, err := ParseQuery(filter.Query())
+		if err != nil || !reflect.DeepEqual(filter, again) {
+			t.Fatalf("%q: %v, and written again %q: %v, %v", raw, filter, filter.Query(), again, err)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package mp1
+
+import "bytes"
+
+// usualBeats are the two bodies that a heartbeat may have, token by token. Between
+// tokens JSON allows whitespace that means nothing (RFC 8259 §2), so a body of
+// exactly these tokens is one that the strict reader accepts too.
+var usualBeats = [][]string{
+	{"{", `"state"`, ":", `"ACTIVE"`, "}"},
+	{"{", `"ServiceLivenessUpdate"`, ":", "{", `"state"`, ":", `"ACTIVE"`, "}", "}"},
+}
+
+func consistsOf(tokens []string, data []byte) bool {
+	const whitespace = " \t\r\n"
+	for _, t := range tokens {
+		data = bytes.TrimLeft(data, whitespace)
+		if len(data) < len(t) || string(data[:len(t)]) != t {
+			return false
+		}
+		data = data[len(t):]
+	}
+	return len(bytes.TrimLeft(data, whitespace)) == 0
+}
+
+// CheckLivenessUpdate reads the body of a heartbeat (§8.1.2.5): {"state":"ACTIVE"}, or
+// the same inside ServiceLivenessUpdate as the published OpenAPI has it. Its errors
+// are *Invalid.
+func CheckLivenessUpdate(data []byte) error {
+	for _, tokens := range usualBeats {
+		if consistsOf(tokens, data) {
+			return nil
+		}
+	}
+	return checkUpdate(data)
+}
+
+func checkUpdate(data []byte) error {
+	o, err := document(data)
+	if err != nil {
+		return err
+	}
+	if err := o.only(livenessMembers...); err != nil {
+		return err
+	}
+	inner, err := o.object("ServiceLivenessUpdate")
+	switch {
+	case err == nil:
+		if err := inner.only("state"); err != nil {
+			return err
+		}
+		if err := activeState(inner); err != nil {
+			return err
+		}
+		if o.members["state"] == nil {
+			return nil
+		}
+	case ignoreAbsent(err) != nil:
+		return err
+	}
+	return activeState(o)
+}
+
+func activeState(o object) error {
+	state, err := o.text("state", maxText)
+	if err != nil {
+		return o.missing("state", err)
+	}
+	if state != string(Active) {
+		return &Invalid{o.at("state"), "must be ACTIVE: a heartbeat says nothing else"}
+	}
+	return nil
+}

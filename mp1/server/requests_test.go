@@ -1,0 +1,236 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+const (
+	usual        = `{"state":"ACTIVE"}`
+	registration = `{"serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"transportId","livenessInterval":0}`
+)
+
+// MEC 011 leaves the order open; the conformance suite sends an invalid body to an
+// unknown service and wants 404.
+func TestABeatIsCheckedForExistenceOwnerBodyAndStateInThisOrder(t *testing.T) {
+	faults := []struct {
+		status int
+		add    func(d *desk, path, body *string)
+	}{
+		{404, func(d *desk, _, _ *string) { d.none = heartbeat.ErrNotFound }},
+		{403, func(_ *desk, path, _ *string) { *path = mp1.Base + "/applications/other/services/id1/liveness" }},
+		{400, func(_ *desk, _, body *string) { *body = `{"state":"INACTIVE"}` }},
+		{409, func(d *desk, _, _ *string) { d.err = heartbeat.ErrInactive }},
+		{204, func(*desk, *string, *string) {}},
+	}
+	for i, first := range faults {
+		for _, method := range []string{"PATCH", "PUT"} {
+			d, path, body := newDesk(), one+"/liveness", usual
+			for _, f := range faults[i:] { // this fault, with all that are checked later
+				f.add(d, &path, &body)
+			}
+			require.Equal(t, first.status, call1(d, method, path, strings.NewReader(body)).Code, method)
+		}
+	}
+	d := newDesk()
+	d.none = heartbeat.ErrNoLiveness
+	require.Equal(t, 404, call1(d, "PATCH", one+"/liveness", strings.NewReader(usual)).Code)
+	require.Equal(t, 404, call1(d, "GET", one+"/liveness", nil).Code)
+	require.Equal(t, 403, call1(newDesk(), "GET", mp1.Base+"/applications/other/services/id1/liveness", nil).Code)
+}
+
+func TestAForeignServiceIsRefusedAndNotChanged(t *testing.T) {
+	foreign := mp1.Base + "/applications/other/services/id1"
+	for _, method := range []string{"GET", "DELETE"} {
+		require.Equal(t, 403, call1(newDesk(), method, foreign, nil).Code, method)
+	}
+	require.Equal(t, 200, call1(newDesk(), "GET", mp1.Base+"/services/id1", nil).Code, "anybody may read what is offered")
+}
+
+func TestJSONUnderAnyNameAndNothingElse(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"": true, "application/json": true, "application/json; charset=utf-8": true, "Application/JSON": true, "*/*": true,
+		"application/merge-patch+json": true, "application/vnd.x+json;v=1": true,
+		"text/xml": false, "text/plain; x=application/json": false, "application/x-www-form-urlencoded": false, "application/jsonx": false, "application/json, text/xml": false,
+	} {
+		for _, c := range []struct {
+			method, path, body string
+			good               int
+		}{{"PATCH", one + "/liveness", usual, 204}, {"POST", mp1.Base + "/applications/app/services", registration, 201}} {
+			var header []string
+			if value != "" {
+				header = []string{"Content-Type", value}
+			}
+			want := 415
+			if ok {
+				want = c.good
+			}
+			require.Equal(t, want, call1(newDesk(), c.method, c.path, strings.NewReader(c.body), header...).Code, "%s %q", c.method, value)
+		}
+	}
+}
+
+func TestARegistrationIsAnsweredWithWhereItIs(t *testing.T) {
+	for _, prefix := range []string{"", "/mep"} {
+		w := call1(newDesk(), "POST", prefix+mp1.Base+"/applications/app/services", strings.NewReader(registration))
+		require.Equal(t, 201, w.Code)
+		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		at := prefix + mp1.Base + "/applications/app/services/new"
+		require.Equal(t, at, w.Header().Get("Location"))
+		require.NotEmpty(t, w.Header().Get("ETag"))
+		var info mp1.ServiceInfo
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &info))
+		require.Equal(t, at, info.Links.Self.Href)
+		require.Equal(t, at+"/liveness", info.Links.Liveness.Href)
+		require.Equal(t, "/mep"+mp1.Base+"/applications/app/services/new/liveness", info.Links.Self.Liveness)
+		require.Equal(t, "transportId", info.TransportInfo.ID, "the transport is shown in full")
+		require.Empty(t, info.TransportID)
+	}
+}
+
+func TestARequestIsRefusedWithTheRuleItBroke(t *testing.T) {
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		detail             string
+	}{
+		{"POST", mp1.Base + "/applications/app/services", strings.Replace(registration, "serName", "Name", 1), 400, "serName"},
+		{"POST", mp1.Base + "/applications/app/services", "", 400, "empty"},
+		{"PATCH", one + "/liveness", "", 400, "empty"},
+		{"PATCH", one + "/liveness?x=1", usual, 400, "query"},
+		{"GET", mp1.Base + "/services?instance_id=5", "", 400, "ser_instance_id"},
+		{"GET", mp1.Base + "/services?CANARY=", "", 400, "ser_instance_id"},
+		{"GET", mp1.Base + "/applications/app/services?is_local=1", "", 400, "true or false"},
+		{"GET", mp1.Base + "/services?a;b", "", 400, "query"},
+		{"GET", mp1.Base + "/transports?x", "", 400, "query"},
+		{"PUT", one, registration, 405, "Allow"},
+		{"GET", mp1.Base + "/applications/%2e%2e/services", "", 404, "no such resource"},
+	} {
+		w := call1(newDesk(), c.method, c.path, strings.NewReader(c.body))
+		require.Equal(t, c.status, w.Code, c.path)
+		var p mp1.ProblemDetails
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p), c.path)
+		require.Equal(t, c.status, p.Status)
+		require.Contains(t, p.Detail, c.detail, c.path)
+		require.NotContains(t, p.Detail, "CANARY")
+	}
+}
+
+func TestUnsetOptionsAreTheDefaults(t *testing.T) {
+	m := http.NewServeMux()
+	for _, r := range Routes(newDesk(), Options{}) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	for n, status := range map[int]int{usualMaxBeat: 204, usualMaxBeat + 1: 413} {
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest("PATCH", one+"/liveness", strings.NewReader(usual+strings.Repeat(" ", n-len(usual)))))
+		require.Equal(t, status, w.Code, n)
+	}
+	for n, status := range map[int]int{defaultMaxBody: 201, defaultMaxBody + 1: 413} {
+		w := httptest.NewRecorder()
+		body := registration + strings.Repeat(" ", n-len(registration))
+		m.ServeHTTP(w, httptest.NewRequest("POST", mp1.Base+"/applications/app/services", strings.NewReader(body)))
+		require.Equal(t, status, w.Code, n)
+	}
+}
+
+// endless counts what is read of a body that never ends.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+func TestBodiesAreCutOffAndNotRead(t *testing.T) {
+	e := &endless{}
+	require.Equal(t, 413, call1(newDesk(), "PATCH", one+"/liveness", e).Code)
+	require.LessOrEqual(t, e.read, 1025)
+	e = &endless{}
+	require.Equal(t, 413, call1(newDesk(), "POST", mp1.Base+"/applications/app/services", e).Code)
+	require.LessOrEqual(t, e.read, 2*65536)
+}
+
+func TestTheApplicationMustBeAdmittedAndNamedWell(t *testing.T) {
+	require.Equal(t, 404, call1(newDesk(), "POST", mp1.Base+"/applications/stranger/services", strings.NewReader("{}")).Code)
+	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/applications/a%2Fb/services", nil).Code)
+	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/services/%00", nil).Code)
+	require.Equal(t, 403, call1(newDesk(), "PATCH", mp1.Base+"/applications/other/services/id1/liveness", strings.NewReader("not even JSON")).Code)
+	require.Equal(t, 400, call1(newDesk(), "GET", one+"?x=1", nil).Code)
+}
+
+func TestAHeartbeatAllocatesNothingInItsHandler(t *testing.T) {
+	for _, route := range Routes(newDesk(), Options{}) {
+		if route.Name != "mp1.PatchLiveness" {
+			continue
+		}
+		body, w := strings.NewReader(""), &quiet{h: http.Header{}}
+		r := httptest.NewRequest("PATCH", one+"/liveness", nil)
+		r.SetPathValue("appInstanceId", "app")
+		r.SetPathValue("serviceId", "id1")
+		r.Header.Set("Content-Type", "application/json")
+		r.Body = io.NopCloser(body)
+		n := testing.AllocsPerRun(1000, func() {
+			body.Reset(usual)
+			route.Handler.ServeHTTP(w, r)
+		})
+		require.Equal(t, 204, w.status)
+		require.Zero(t, n, route.Pattern)
+	}
+}
+
+// quiet is a ResponseWriter that keeps nothing, as cheap as one can be.
+type quiet struct {
+	h      http.Header
+	status int
+}
+
+func (q *quiet) Header() http.Header         { return q.h }
+func (q *quiet) WriteHeader(status int)      { q.status = status }
+func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
+
+func BenchmarkPatchLiveness(b *testing.B) {
+	for name, text := range map[string]string{"plain": usual, "wrapped": `{"ServiceLivenessUpdate": {"state": "ACTIVE"}}`, "unusual": `{"state":"ACTIVE","x":1}`} {
+		b.Run(name, func(b *testing.B) {
+			m, body, w := mux(newDesk()), strings.NewReader(""), &quiet{h: http.Header{}}
+			r := httptest.NewRequest("PATCH", one+"/liveness", nil)
+			r.Header.Set("Content-Type", "application/json")
+			r.Body = io.NopCloser(body)
+			b.ReportAllocs()
+			for b.Loop() {
+				body.Reset(text)
+				m.ServeHTTP(w, r)
+			}
+			require.Equal(b, 204, w.status)
+		})
+	}
+}
+
+func BenchmarkGetTenThousandServices(b *testing.B) {
+	d := newDesk()
+	for i := range 10000 {
+		info := d.svc.Info
+		info.SerInstanceID = fmt.Sprint("id", i)
+		d.many = append(d.many, NewService("app", info, 30))
+	}
+	m, w := mux(d), &quiet{h: http.Header{}}
+	r := httptest.NewRequest("GET", mp1.Base+"/services", nil)
+	m.ServeHTTP(w, r) // the pictures are made once
+	b.ReportAllocs()
+	for b.Loop() {
+		m.ServeHTTP(w, r)
+	}
+}

@@ -1,0 +1,162 @@
+package mp1
+
+import (
+	"math"
+	"slices"
+)
+
+func transport(o object) (*TransportInfo, error) {
+	t, err := o.object("transportInfo")
+	if err != nil {
+		return nil, ignoreAbsent(err)
+	}
+	if err := t.only(transportMembers...); err != nil {
+		return nil, err
+	}
+	var out TransportInfo
+	for _, f := range []struct {
+		name string
+		to   *string
+	}{{"id", &out.ID}, {"name", &out.Name}, {"protocol", &out.Protocol}, {"version", &out.Version}} {
+		if *f.to, err = t.text(f.name, maxText); err != nil {
+			return nil, t.missing(f.name, err)
+		}
+	}
+	if out.Description, err = t.text("description", maxURI); ignoreAbsent(err) != nil {
+		return nil, err
+	}
+	kind, err := t.enum("type", transports)
+	if err != nil {
+		return nil, t.missing("type", err)
+	}
+	out.Type = TransportType(kind)
+	if out.ImplSpecificInfo, err = t.raw("implSpecificInfo"); err != nil {
+		return nil, err
+	}
+	if out.Endpoint, err = endpoint(t); err != nil {
+		return nil, err
+	}
+	out.Security, err = security(t)
+	return &out, err
+}
+
+func endpoint(t object) (out EndPointInfo, err error) {
+	e, err := t.object("endpoint")
+	if err != nil {
+		return out, t.missing("endpoint", err)
+	}
+	if err = e.only(endpointMembers...); err != nil {
+		return out, err
+	}
+	if out.URIs, err = e.texts("uris", maxURI); err != nil {
+		return out, err
+	}
+	if out.FQDN, err = e.texts("fqdn", maxText); err != nil {
+		return out, err
+	}
+	if out.Addresses, err = addresses(e); err != nil {
+		return out, err
+	}
+	if out.Alternative, err = e.raw("alternative"); err != nil {
+		return out, err
+	}
+	return oneKind(e, out)
+}
+
+// oneKind demands one kind of endpoint. Empty arrays beside a filled one are taken
+// for absent: clients whose types know no absence send them. §8.1.5.3 wants exactly
+// one, so that what is kept has no other.
+func oneKind(e object, out EndPointInfo) (EndPointInfo, error) {
+	forms, filled := 0, 0
+	for _, there := range [][2]bool{{out.URIs != nil, len(out.URIs) > 0}, {out.FQDN != nil, len(out.FQDN) > 0},
+		{out.Addresses != nil, len(out.Addresses) > 0}, {out.Alternative != nil, out.Alternative != nil}} {
+		if there[0] {
+			forms++
+		}
+		if there[1] {
+			filled++
+		}
+	}
+	if forms == 0 || filled > 1 || filled == 0 && forms > 1 {
+		return out, &Invalid{e.path, "must have exactly one of uris, fqdn, addresses and alternative"}
+	}
+	if filled == 1 && forms > 1 {
+		if len(out.URIs) == 0 {
+			out.URIs = nil
+		}
+		if len(out.FQDN) == 0 {
+			out.FQDN = nil
+		}
+		if len(out.Addresses) == 0 {
+			out.Addresses = nil
+		}
+	}
+	return out, nil
+}
+
+func addresses(e object) ([]Address, error) {
+	l, err := e.list("addresses")
+	if l == nil || err != nil {
+		return nil, err
+	}
+	out := make([]Address, 0, len(l))
+	for _, v := range l {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, &Invalid{e.at("addresses"), "must be an array of objects with host and port"}
+		}
+		a := object{path: e.at("addresses"), members: m}
+		if err := a.only(addressMembers...); err != nil {
+			return nil, err
+		}
+		host, err := a.filled("host", maxText)
+		if err != nil {
+			return nil, err
+		}
+		port, err := a.whole("port", math.MaxInt32)
+		if err != nil {
+			return nil, err
+		}
+		if port == nil || *port < 1 || *port > 65535 {
+			return nil, &Invalid{a.at("port"), "must be a number from 1 to 65535"}
+		}
+		out = append(out, Address{host, *port})
+	}
+	return out, nil
+}
+
+func security(t object) (out SecurityInfo, err error) {
+	s, err := t.object("security")
+	if err != nil {
+		return out, t.missing("security", err)
+	}
+	if err = s.only(securityMembers...); err != nil {
+		return out, err
+	}
+	if out.Extensions, err = s.others(oauthMember); err != nil {
+		return out, err
+	}
+	o, err := s.object(oauthMember)
+	if err != nil {
+		return out, ignoreAbsent(err)
+	}
+	if err = o.only(oauthMembers...); err != nil {
+		return out, err
+	}
+	var info OAuth2Info
+	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
+		return out, err
+	}
+	for _, g := range info.GrantTypes {
+		if !slices.Contains(grants, g) {
+			return out, &Invalid{o.at("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}
+		}
+	}
+	if info.TokenEndpoint, err = o.text("tokenEndpoint", maxURI); ignoreAbsent(err) != nil {
+		return out, err
+	}
+	if len(info.GrantTypes) > 0 || info.TokenEndpoint != "" {
+		out.OAuth2Info = &info
+	}
+	return out, nil
+}
