@@ -126,9 +126,9 @@ func TestTwoReplicasShareOneRegistry(t *testing.T) {
 	a, b := start(t, binary, endpoint), start(t, binary, endpoint)
 	status, answer := a.do("POST", base+"/applications/app/services", body)
 	require.Equal(t, http.StatusCreated, status, "%s", answer)
-	var m struct{ SerInstanceId string }
+	var m struct{ SerInstanceID string }
 	require.NoError(t, json.Unmarshal(answer, &m))
-	id, beat := m.SerInstanceId, base+"/applications/app/services/"+m.SerInstanceId+"/liveness"
+	id, beat := m.SerInstanceID, base+"/applications/app/services/"+m.SerInstanceID+"/liveness"
 	require.Equal(t, "ACTIVE", b.state(id), "a 404 is confirmed by the store, so there is none")
 
 	for i := range 8 { // 4 s, alternating: twice the window
