@@ -75,7 +75,8 @@ func settings(host, port string) map[string]any {
 		"registry.cache.ttl":              "87600h", // a cache that expires is rebuilt without telling anybody
 		"registry.etcd.request.timeout":   requestTimeout.String(),
 		"registry.etcd.cluster.endpoints": "",
-		"registry.instance.ttl":           0, // would override every lease
+		"registry.instance.ttl":           0,          // would override every lease
+		"plugin.dir":                      os.DevNull, // it would load every .so below the working directory
 		"log.level":                       "WARN", "log.file": "", "log.format": "json", "log.accessEnable": false,
 		"rbac.enable": false, "syncer.enabled": false, "server.pprof.mode": 0,
 	}

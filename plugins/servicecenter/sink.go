@@ -21,11 +21,18 @@ func (z zapSink) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.Checke
 	return c
 }
 
-// harmless is what etcd says at the first start of every store.
-const harmless = "Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster."
+// harmless is what etcd and service-center say at every start, or at the first of a
+// store, although all is as it should be.
+var harmless = map[string]bool{
+	"Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster.": true,
+	"failed to update storage version":        true, // the same, a moment later
+	"no any plugin has been loaded":           true, // we load no shared objects
+	"data source enable etcd mode":            true,
+	"quota init, all resources are unlimited": true, // applications.maxServices is the limit
+}
 
 func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if e.Message == harmless {
+	if harmless[e.Message] {
 		return nil
 	}
 	enc := zapcore.NewMapObjectEncoder()
@@ -72,7 +79,7 @@ func (s sclogSink) Write(p []byte) (int, error) {
 		if json.Unmarshal(line, &e) != nil {
 			e.Level, e.Message = "WARN", string(bytes.TrimSpace(line))
 		}
-		if e.Message == "" {
+		if e.Message == "" || harmless[e.Message] {
 			continue
 		}
 		tags := openlog.Tags{"from": "service-center"}

@@ -12,11 +12,13 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-const (
-	progressEvery = 5 * time.Second
-	stallAfter    = 15 * time.Second
-	reloadPause   = 500 * time.Millisecond
-)
+const reloadPause = 500 * time.Millisecond
+
+// pace is how often a watch asks for progress, and after how much silence it is
+// given up.
+type pace struct{ ask, stall time.Duration }
+
+var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
 
 // Follow loads the engine and shows it every write until ctx ends. Records and
 // projections come through one watch over the range that holds both, for two
@@ -29,7 +31,7 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 			failed("list", err)
 		} else {
 			e.Sweep()
-			failed("watch", s.watch(ctx, e, int64(at)+1))
+			failed("watch", s.watch(ctx, e, int64(at), usualPace))
 		}
 		select {
 		case <-ctx.Done():
@@ -38,13 +40,17 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 	}
 }
 
-func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, from int64) error {
+// watch shows the engine what is written from revision at on. What was written at
+// it is shown twice, which the engine does not mind: etcd answers no request for
+// progress of a watch that starts behind the newest revision, so that a watch from
+// at+1 would fall silent on an idle store.
+func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at int64, p pace) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	events := s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(from))
-	ask := time.NewTicker(progressEvery)
+	events := s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(at))
+	ask := time.NewTicker(p.ask)
 	defer ask.Stop()
-	stall := time.NewTimer(stallAfter)
+	stall := time.NewTimer(p.stall)
 	defer stall.Stop()
 	for {
 		select {
@@ -63,7 +69,7 @@ func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, from int64) erro
 			case res.Err() != nil:
 				return res.Err()
 			}
-			stall.Reset(stallAfter)
+			stall.Reset(p.stall)
 			e.See(sights(res.Events), heartbeat.Revision(res.Header.Revision))
 		}
 	}
