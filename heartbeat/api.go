@@ -71,7 +71,7 @@ func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	r.Window = e.Policy.Window(r.Interval)
 	r.RegisteredAt = wall
 	en := e.enter(r.ID)
-	a := e.run(ctx, en, &RegisterFlow{Record: r})
+	a := e.serve(ctx, en, &RegisterFlow{Record: r})
 	if a.Err != nil {
 		e.forget(en)
 	}
@@ -90,7 +90,7 @@ func (e *Engine) Beat(ctx context.Context, id ID) Answer {
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
 	*f = BeatFlow{}
-	return e.run(ctx, en, f)
+	return e.serve(ctx, en, f)
 }
 
 // Update carries a PUT through.
@@ -99,7 +99,7 @@ func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	a := e.run(ctx, en, &UpdateFlow{Update: u})
+	a := e.serve(ctx, en, &UpdateFlow{Update: u})
 	return a.Record, a.Err
 }
 
@@ -110,7 +110,7 @@ func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision)
 	if err != nil {
 		return err
 	}
-	return e.run(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
+	return e.serve(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
 }
 
 // Get returns the record, whatever its state.

@@ -166,6 +166,13 @@ func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 		Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
 }
 
+// serve carries a request through, also when its client hangs up: what is half done
+// is finished, renewals are shared with others, and a cancelled call would look like
+// a store that does not answer. The store bounds every call by itself.
+func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Answer {
+	return e.run(context.WithoutCancel(ctx), en, f)
+}
+
 // run carries a flow through to its answer.
 func (e *Engine) run(ctx context.Context, en *entry, f Flow) Answer {
 	var r Result
