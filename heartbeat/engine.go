@@ -8,8 +8,8 @@ import (
 )
 
 // Store is what the engine needs of the store. Every call has a deadline of its
-// own. Errors are ErrConflict, ErrLeaseGone or ErrFull if that is what happened;
-// any other means that no answer came, and that a commit may have happened.
+// own. Errors are ErrConflict, ErrLeaseGone, ErrUnusable or ErrFull if that is what
+// happened; any other means that no answer came, and that a commit may have happened.
 type Store interface {
 	// Read returns record and projection as of one linearizable read.
 	Read(ctx context.Context, id ID) (Snapshot, error)
@@ -37,6 +37,8 @@ type Listed struct {
 var (
 	ErrConflict  = errors.New("a compare of the transaction failed")
 	ErrLeaseGone = errors.New("the lease does not exist")
+	// ErrUnusable: the store answers, but this record cannot be read or written.
+	ErrUnusable = errors.New("the record cannot be used")
 )
 
 // Config is what an Engine is made of.
@@ -201,12 +203,18 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 			e.committed(en, &a.Txn, r.Revision)
 		}
 	}
-	r.Outcome = e.outcome(err)
+	r.Outcome = outcomeOf(err)
+	switch {
+	case r.Outcome == Full:
+		e.changeGate(func(g *Gate) { g.SetFull(true) })
+	case r.Outcome == Unavailable && (a.Do == DoGrant || a.Do == DoCommit):
+		e.changeGate((*Gate).WriteFailed) // a read that fails is no write, and the pulse tells of a silent store
+	}
 	return r
 }
 
-// outcome tells the ways of failing apart, once.
-func (e *Engine) outcome(err error) Outcome {
+// outcomeOf tells the ways of failing apart, once.
+func outcomeOf(err error) Outcome {
 	switch {
 	case err == nil:
 		return Done
@@ -215,10 +223,10 @@ func (e *Engine) outcome(err error) Outcome {
 	case errors.Is(err, ErrLeaseGone):
 		return LeaseGone
 	case errors.Is(err, ErrFull):
-		e.changeGate(func(g *Gate) { g.SetFull(true) })
 		return Full
+	case errors.Is(err, ErrUnusable):
+		return Unusable
 	default:
-		e.changeGate((*Gate).WriteFailed)
 		return Unavailable
 	}
 }
@@ -237,7 +245,7 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) (r Result) {
 	en.mu.Unlock()
 
 	ttl, err := e.Store.Renew(ctx, l)
-	r = Result{Outcome: e.outcome(err), TTL: ttl, Lease: l}
+	r = Result{Outcome: outcomeOf(err), TTL: ttl, Lease: l}
 	if !mine {
 		return r
 	}

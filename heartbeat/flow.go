@@ -22,6 +22,7 @@ const (
 	Conflict            // a compare failed: nothing was written
 	LeaseGone           // the lease does not exist (any more): nothing was written
 	Full                // the store takes no writes: nothing was written
+	Unusable            // this record cannot be read or written: nothing was written
 	Unavailable         // no answer; a commit may or may not have happened
 )
 
@@ -108,10 +109,10 @@ func (a *attempt) grant(in Input, seconds int) Action {
 func (a *attempt) stale(in Input) bool { return in.Now-a.asked > maxGrantAge }
 
 // lost decides what becomes of the granted lease when its commit did not succeed:
-// it is revoked only after a definite compare failure, for after an unknown
-// outcome the projection may hang on it (protocol CE8).
+// it is revoked only after a definite failure, for after an unknown outcome the
+// projection may hang on it (protocol CE8).
 func (a *attempt) lost(o Outcome) LeaseID {
-	if o == Conflict || o == Full {
+	if o == Conflict || o == Full || o == Unusable {
 		return a.lease
 	}
 	return 0

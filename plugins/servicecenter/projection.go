@@ -43,7 +43,7 @@ type projector struct {
 func project(rec *heartbeat.Record) (*projector, error) {
 	p := &projector{rec: rec}
 	if err := json.Unmarshal([]byte(rec.Attributes), &p.info); err != nil {
-		return nil, fmt.Errorf("servicecenter: attributes of the record: %w", err)
+		return nil, fmt.Errorf("%w: its attributes: %w", heartbeat.ErrUnusable, err)
 	}
 	p.key = serviceKey(rec.Owner, p.info, "")
 	if service, _, ok := split(rec.ID); ok && serviceIDOf(&p.key) != service {

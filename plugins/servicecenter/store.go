@@ -85,10 +85,10 @@ func encodeRecord(r *heartbeat.Record) (string, error) {
 
 func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
 	if err = json.Unmarshal(kv.Value, &r); err != nil {
-		return r, fmt.Errorf("servicecenter: record: %w", err)
+		return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
 	}
 	if r.Schema != schemaVersion || recordKey(r.ID) != string(kv.Key) {
-		return r, fmt.Errorf("servicecenter: record of schema %d, this program knows %d", r.Schema, schemaVersion)
+		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, schemaVersion)
 	}
 	return r, nil
 }
