@@ -3,11 +3,8 @@ package conf
 import (
 	"fmt"
 	"math"
-	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -86,34 +83,9 @@ func (k checker) oneOf(path, got string, of ...string) {
 	k.fault(path, "must be %s, not %s", strings.Join(of, " or "), shown(got))
 }
 
-// Loopback tells whether only this machine can reach the server.
-func (s Server) Loopback() bool {
-	host, _, err := net.SplitHostPort(s.Listen)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
-
 func (k checker) server() {
-	const form = "must be HOST:PORT with an IP address or localhost as HOST and a number up to 65535 as PORT"
-	host, port, err := net.SplitHostPort(k.Server.Listen)
-	if err != nil {
-		k.fault("server.listen", form+", not %s", shown(k.Server.Listen))
-		return
-	}
-	if host == "" {
-		k.fault("server.listen", form+"; for every address write 0.0.0.0:%s or [::]:%s", plain(port), plain(port))
-		return
-	}
-	_, addrErr := netip.ParseAddr(host)
-	_, portErr := strconv.ParseUint(port, 10, 16)
-	if (addrErr != nil && !strings.EqualFold(host, "localhost")) || portErr != nil {
-		k.fault("server.listen", form+", not %s", shown(k.Server.Listen))
+	if rule := listenRule(k.Server.Listen); rule != "" {
+		k.fault("server.listen", "%s", rule)
 		return
 	}
 	if !k.Server.Loopback() && !k.Server.Insecure {

@@ -1,115 +1,15 @@
 package plugins
 
 import (
-	"context"
-	"fmt"
 	"io"
-	"log/slog"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/logs"
 )
 
-// NewLog makes the one sink of the process: JSON, one line per event, every value
-// from outside cleaned. level is the lowest that is written: DEBUG, INFO, WARN or
-// ERROR; INFO if it is none of them.
-func NewLog(w io.Writer, level string) openlog.Logger {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
-	}
-	return logger{slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))}
-}
+// NewLog is logs.New, so that a plugin needs no more than this package.
+func NewLog(w io.Writer, level string) openlog.Logger { return logs.New(w, level) }
 
-type logger struct{ *slog.Logger }
-
-func (l logger) Debug(m string, o ...openlog.Option) { l.write(slog.LevelDebug, m, o) }
-func (l logger) Info(m string, o ...openlog.Option)  { l.write(slog.LevelInfo, m, o) }
-func (l logger) Warn(m string, o ...openlog.Option)  { l.write(slog.LevelWarn, m, o) }
-func (l logger) Error(m string, o ...openlog.Option) { l.write(slog.LevelError, m, o) }
-
-// Fatal only writes: who may end the process decides that in cmd.
-func (l logger) Fatal(m string, o ...openlog.Option) { l.write(slog.LevelError, m, o) }
-
-func (l logger) write(level slog.Level, message string, options []openlog.Option) {
-	ctx := context.Background()
-	if !l.Enabled(ctx, level) {
-		return
-	}
-	o := openlog.ToOptions(options...)
-	attrs := make([]slog.Attr, 0, len(o.Tags)+1)
-	for key, value := range o.Tags {
-		attrs = append(attrs, slog.Attr{Key: Clean(key), Value: clean(value)})
-	}
-	slices.SortFunc(attrs, func(a, b slog.Attr) int { return strings.Compare(a.Key, b.Key) })
-	if o.Err != nil {
-		attrs = append(attrs, slog.String("error", Clean(o.Err.Error())))
-	}
-	l.LogAttrs(ctx, level, Clean(message), attrs...)
-}
-
-func clean(value any) slog.Value {
-	switch v := value.(type) {
-	case int:
-		return slog.IntValue(v)
-	case int64:
-		return slog.Int64Value(v)
-	case uint64:
-		return slog.Uint64Value(v)
-	case bool:
-		return slog.BoolValue(v)
-	case string:
-		return slog.StringValue(Clean(v))
-	default:
-		return slog.StringValue(Clean(fmt.Sprint(v)))
-	}
-}
-
-// maxLogged is the most bytes of one value that a line carries.
-const maxLogged = 256
-
-// Clean is the sanitiser that every value passes on its way into the log: without
-// control characters, bidirectional controls and line separators, valid UTF-8, and
-// cut to 256 bytes.
-func Clean(s string) string {
-	if len(s) <= maxLogged && plain(s) {
-		return s
-	}
-	s = strings.Map(func(r rune) rune {
-		if unwanted(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if len(s) > maxLogged {
-		cut := maxLogged
-		for !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
-	return s
-}
-
-func plain(s string) bool {
-	for i := range len(s) {
-		if s[i] < 0x20 || s[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-func unwanted(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r <= 0x9f: // C0, DEL, C1
-		return true
-	case r == 0x61c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // bidi
-		return true
-	case r == 0x2028, r == 0x2029, r == 0xfeff:
-		return true
-	}
-	return false
-}
+// Clean is logs.Clean.
+func Clean(s string) string { return logs.Clean(s) }

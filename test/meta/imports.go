@@ -24,7 +24,7 @@ var (
 )
 
 // forPlugins is what every plugin may import; its own folder is added.
-var forPlugins = []string{"plugins", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
+var forPlugins = []string{"plugins", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
 
 // table is the house's import table. The longest dir that matches counts.
 var table = []row{
@@ -34,12 +34,13 @@ var table = []row{
 	{dir: "mp1/client", project: []string{"mp1"}},
 	{dir: "mp1/openapi", project: []string{"mp1"}},
 	{dir: "conf", outside: yamlModule},
-	{dir: "plugins", project: []string{"plugins", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
+	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
+	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors"}, logMetrics...), adapterOnly...)},
-	{dir: "agent", project: []string{"mp1", "mp1/client", "conf"}, outside: agentExtras},
+	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
 	{dir: "cmd/mepserver", project: []string{"conf", "plugins/*"}, outside: logMetrics},
-	{dir: "cmd/mep-agent", project: []string{"conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},
+	{dir: "cmd/mep-agent", project: []string{"conf", "agent", "logs", "mp1", "mp1/client"}, outside: agentExtras},
 	{dir: "build"},
 	{dir: "test", project: []string{"*"}, outside: []string{""}},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},

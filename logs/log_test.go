@@ -1,4 +1,4 @@
-package plugins
+package logs
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func TestCleanLeavesNothingThatForgesALine(t *testing.T) {
 
 func TestOneLineForEachEvent(t *testing.T) {
 	var out bytes.Buffer
-	l := NewLog(&out, "INFO")
+	l := New(&out, "INFO")
 	l.Debug("not shown")
 	l.Info("a\nb", openlog.WithTags(openlog.Tags{"k\n": "v\r\n\u202e", "n": 7}), openlog.WithErr(errors.New("e\n")))
 	l.Fatal("the process goes on")
@@ -56,7 +56,7 @@ func FuzzClean(f *testing.F) {
 			t.Fatalf("%q became %q", s, c)
 		}
 		var out bytes.Buffer
-		NewLog(&out, "INFO").Info(s, openlog.WithTags(openlog.Tags{s: s}))
+		New(&out, "INFO").Info(s, openlog.WithTags(openlog.Tags{s: s}))
 		if bytes.Count(out.Bytes(), []byte("\n")) != 1 || !json.Valid(out.Bytes()) {
 			t.Fatalf("%q made %q", s, out.Bytes())
 		}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
+	idleTimeout   = 90 * time.Second
+	maxHeader     = 16 << 10
+	drainTime     = 4 * time.Second
+	// maxNotification is more than a hundred references need.
+	maxNotification = 1 << 20
+)
+
+// listen prints the notifications that arrive at addr until ctx ends.
+func listen(ctx context.Context, addr string, out io.Writer) error {
+	if strings.HasPrefix(addr, ":") { // every address is opened only to who names it
+		addr = "127.0.0.1" + addr
+	}
+	if err := conf.CheckListen(addr); err != nil {
+		return fmt.Errorf("the address %w", err)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", addr, errors.Unwrap(err))
+	}
+	fmt.Fprintf(out, "listening; as callbackReference use http://%s/\n", l.Addr())
+	return serve(ctx, l, &printer{out: out, now: time.Now})
+}
+
+// serve answers on l until ctx ends, then lets what is in flight finish.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
+		WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		return srv.Close()
+	}
+	return nil
+}
+
+// printer is the subscriber's end of a subscription (MEC 011 v3.1.1 §8.1.4.2).
+type printer struct {
+	mu  sync.Mutex // a line is never torn
+	out io.Writer
+	now func() time.Time
+}
+
+// notification is what the printer shows; other members are ignored, so that it
+// also prints what a platform adds.
+type notification struct {
+	Type       string      `json:"notificationType"`
+	References []reference `json:"serviceReferences"`
+}
+
+type reference struct {
+	SerName    string `json:"serName"`
+	InstanceID string `json:"serInstanceId"`
+	State      string `json:"state"`
+	ChangeType string `json:"changeType"`
+}
+
+func (p *printer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "notifications are POSTed", http.StatusMethodNotAllowed)
+		return
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		http.Error(w, "a notification is application/json", http.StatusUnsupportedMediaType)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		http.Error(w, "the notification is too large", http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		http.Error(w, "the notification could not be read to its end", http.StatusBadRequest)
+		return
+	}
+	var n notification
+	if err := json.Unmarshal(body, &n); err != nil || n.Type == "" {
+		http.Error(w, "the body is not a notification with a notificationType", http.StatusBadRequest)
+		return
+	}
+	if err := p.print(n, r.Header.Get("Webhook-Id")); err != nil {
+		http.Error(w, "the notification could not be printed", http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}
+
+// print writes one line per change. Every value comes from outside.
+func (p *printer) print(n notification, id string) error {
+	var b strings.Builder
+	at := p.now().Format("15:04:05.000")
+	if len(n.References) == 0 {
+		fmt.Fprintf(&b, "%s %s without references webhook-id=%s\n", at, word(n.Type), word(id))
+	}
+	for _, r := range n.References {
+		fmt.Fprintf(&b, "%s %-18s %-9s %s serInstanceId=%s webhook-id=%s\n",
+			at, word(r.ChangeType), word(r.State), word(r.SerName), word(r.InstanceID), word(id))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := io.WriteString(p.out, b.String())
+	return err
+}
+
+// word is a value as one word of the line: "-" for none, spaces as underscores, so
+// that no value can look like two.
+func word(s string) string {
+	s = strings.Join(strings.Fields(logs.Clean(s)), "_")
+	if s == "" {
+		return "-"
+	}
+	return s
+}
