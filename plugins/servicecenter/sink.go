@@ -43,6 +43,10 @@ func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if reason, ok := enc.Fields["error"]; ok {
 		tags["reason"] = reason
 	}
+	if e.Level > zapcore.ErrorLevel { // after which zap ends the process: it can write no more
+		z.log.Error("the store cannot go on: "+e.Message, openlog.WithTags(tags))
+		return nil
+	}
 	z.log.Warn(e.Message, openlog.WithTags(tags))
 	return nil
 }
