@@ -23,11 +23,13 @@ func deaths(ctx context.Context, n int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range n {
-		id, liveness, err := s.register(ctx, "bench", fmt.Sprint("s", i), 1)
+		id, liveness, err := s.register(ctx, fmt.Sprint("bench", i/500), fmt.Sprint("s", i), 1)
 		if err != nil {
 			return err
 		}
+		mu.Lock()
 		last[id] = time.Now()
+		mu.Unlock()
 		beats := 1 + rnd.IntN(8)
 		wg.Go(func() {
 			for range beats {
