@@ -1,0 +1,72 @@
+package heartbeat
+
+import (
+	"testing"
+	"time"
+)
+
+func TestCreditPassesOnlyWhileRunning(t *testing.T) {
+	var g Gate
+	for range 10 {
+		g.Pass(Tick)
+	}
+	if g.Credited != time.Second || g.Suspected {
+		t.Fatalf("ten ticks on time credit %v, suspected %t", g.Credited, g.Suspected)
+	}
+	for _, c := range []struct {
+		elapsed, credit Instant
+		suspected       bool
+	}{
+		{0, 0, false},
+		{150 * time.Millisecond, 150 * time.Millisecond, false},
+		{maxCredit, maxCredit, false},
+		{maxCredit + 1, maxCredit, false},
+		{maxSilence, maxCredit, false},
+		{maxSilence + 1, maxCredit, true},
+		{time.Hour, maxCredit, true},
+	} {
+		var g Gate
+		g.Pass(c.elapsed)
+		if g.Credited != c.credit || g.Suspected != c.suspected {
+			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Suspected, c.credit, c.suspected)
+		}
+	}
+}
+
+func TestADisturbanceIsDatedInCreditedTime(t *testing.T) {
+	g := Gate{Credited: 5 * time.Second}
+	g.Disturb()
+	if !g.Suspected || g.SuspectAt != 5*time.Second {
+		t.Errorf("disturbed: %+v", g)
+	}
+}
+
+// Protocol CE9: holds count from the moment that writing works again.
+func TestAFullStoreRestartsEveryHold(t *testing.T) {
+	var g Gate
+	at := func(credited Instant, full bool) {
+		g.Credited = credited
+		g.SetFull(full)
+	}
+	at(1*time.Second, false)
+	if g.WritesAt != 0 {
+		t.Errorf("a store that is not full restarts the holds at %v", g.WritesAt)
+	}
+	at(2*time.Second, true)
+	at(5*time.Second, true)
+	if !g.Full || g.WritesAt != 5*time.Second {
+		t.Errorf("full: %+v", g)
+	}
+	at(6*time.Second, false)
+	if g.Full || g.WritesAt != 6*time.Second {
+		t.Errorf("cleared: %+v", g)
+	}
+	at(9*time.Second, false)
+	if g.WritesAt != 6*time.Second {
+		t.Errorf("long since cleared: %+v", g)
+	}
+	g.WriteFailed()
+	if g.WritesAt != 9*time.Second {
+		t.Errorf("after a failed write: %+v", g)
+	}
+}

@@ -1,0 +1,226 @@
+package heartbeat
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestEvidenceIsTheLatestRequest(t *testing.T) {
+	var l Local
+	r := Record{Window: 10}
+	if l.fresh(0, &r) {
+		t.Error("fresh without having heard anything")
+	}
+	l.Hear(5*time.Second, 50)
+	if l.HeardAt != 5*time.Second || l.HeardWall != 50 || l.Gap != 0 {
+		t.Errorf("first: %+v", l)
+	}
+	l.Hear(8*time.Second, 80)
+	l.Hear(6*time.Second, 60) // an older request that took longer
+	if l.HeardAt != 8*time.Second || l.HeardWall != 80 || l.Gap != 3*time.Second {
+		t.Errorf("after an older one: %+v", l)
+	}
+	l.Hear(8*time.Second, 80)
+	if l.Gap <= 0 {
+		t.Errorf("two at one instant leave the pace unknown: %+v", l)
+	}
+	for _, c := range []struct {
+		now   Instant
+		fresh bool
+	}{{8 * time.Second, true}, {18*time.Second - 1, true}, {18 * time.Second, false}, {time.Hour, false}} {
+		if l.fresh(c.now, &r) != c.fresh {
+			t.Errorf("at %v fresh is %t", c.now, !c.fresh)
+		}
+	}
+}
+
+// absentAt is a Local that saw its instance vanish at credited time gone, with a
+// disturbance (if any) before it.
+func absentAt(gone, disturbed Instant) (*Local, *Gate, *Snapshot) {
+	g := &Gate{Credited: gone}
+	if disturbed >= 0 {
+		g.Suspected, g.SuspectAt = true, disturbed
+	}
+	s := &Snapshot{Record: Record{State: Active, Interval: 5, Window: 10, Lease: 7}, At: 1}
+	l := new(Local)
+	l.observe(s, g)
+	return l, g, s
+}
+
+func TestSilenceCountsOnlyAfterAWindowOfRunningPlatform(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		name                 string
+		gone, before, during Instant // -1: no disturbance
+		served               Instant // the credited time from which on the instance may be claimed
+	}{
+		{"undisturbed", 100 * s, -1, -1, 100 * s},
+		{"disturbed long before", 100 * s, 90 * s, -1, 100 * s},
+		{"disturbed just before", 100 * s, 95 * s, -1, 105 * s},
+		{"disturbed at that moment", 100 * s, 100 * s, -1, 110 * s},
+		{"disturbed meanwhile", 100 * s, -1, 103 * s, 113 * s},
+		{"disturbed before and meanwhile", 100 * s, 95 * s, 103 * s, 105 * s},
+	} {
+		l, g, snap := absentAt(c.gone, c.before)
+		for ; g.Credited < c.served+3*s; g.Credited += s {
+			if g.Credited == c.during {
+				g.Disturb()
+			}
+			want := g.Credited >= c.served && g.Credited >= c.during || c.during >= 0 && g.Credited < c.during && c.before < 0
+			if got := l.served(g, &snap.Record); got != want {
+				t.Errorf("%s: at %v served is %t", c.name, g.Credited, got)
+			}
+		}
+	}
+}
+
+// A noisy machine still claims: disturbances after the first add nothing.
+func TestFurtherDisturbancesAddNothing(t *testing.T) {
+	l, g, snap := absentAt(0, 0)
+	for g.Credited = 0; g.Credited < 10*time.Second; g.Credited += time.Second {
+		g.Disturb()
+		if l.served(g, &snap.Record) {
+			t.Fatalf("served after %v of a window of 10 s", g.Credited)
+		}
+	}
+	g.Disturb()
+	if !l.served(g, &snap.Record) {
+		t.Error("not served after a full window, because of further disturbances")
+	}
+}
+
+func TestANewAbsenceIsObservedAnew(t *testing.T) {
+	l, g, snap := absentAt(time.Second, 0)
+	g.Credited = 5 * time.Second
+	l.observe(snap, g)
+	if !l.gone || l.GoneAt != time.Second || !l.probation {
+		t.Errorf("still absent: %+v", l)
+	}
+	back := *snap
+	back.Projection = Projection{Revision: 2, Lease: 7}
+	l.observe(&back, g)
+	if l.gone || l.probation {
+		t.Errorf("back: %+v", l)
+	}
+	g.Credited = 50 * time.Second
+	l.observe(snap, g)
+	if !l.gone || l.GoneAt != 50*time.Second || l.probation {
+		t.Errorf("absent again: %+v", l)
+	}
+}
+
+func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
+	var l Local
+	g := Gate{Credited: 3}
+	s := Snapshot{Record: Record{State: Suspended, Interval: 5}, At: 1}
+	l.observe(&s, &g)
+	g.Credited = 9
+	l.observe(&s, &g)
+	if !l.suspended || l.SuspendedSince != 3 {
+		t.Errorf("%+v", l)
+	}
+	s.Record.State = Active
+	l.observe(&s, &g)
+	s.Record.State = Suspended
+	l.observe(&s, &g)
+	if l.SuspendedSince != 9 {
+		t.Errorf("suspended anew: %+v", l)
+	}
+	p := Policy{DeregisterAfter: 10}
+	in := Input{Wall: 30, Gate: &Gate{Credited: 19}, Local: &l}
+	s.Record.SuspendedAt = 20
+	for name, c := range map[string]struct {
+		change func(*Policy, *Input, *Record)
+		due    bool
+	}{
+		"over":                {func(*Policy, *Input, *Record) {}, true},
+		"never":               {func(p *Policy, _ *Input, _ *Record) { p.DeregisterAfter = 0 }, false},
+		"not by the wall":     {func(_ *Policy, in *Input, _ *Record) { in.Wall-- }, false},
+		"not by our watching": {func(_ *Policy, in *Input, _ *Record) { in.Gate = &Gate{Credited: 18} }, false},
+		"it is back":          {func(_ *Policy, _ *Input, r *Record) { r.State = Active }, false},
+		"an hour is enough": {func(p *Policy, in *Input, r *Record) {
+			p.DeregisterAfter = 24 * time.Hour
+			in.Wall, in.Gate = r.SuspendedAt+int64(24*time.Hour), &Gate{Credited: 9 + time.Hour}
+		}, true},
+	} {
+		p, in, r := p, in, s.Record
+		c.change(&p, &in, &r)
+		if p.due(in, &r) != c.due {
+			t.Errorf("%s: due is %t", name, !c.due)
+		}
+	}
+}
+
+func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
+	policy := Policy{Hold: time.Second}
+	hidden := func(l *Local, g *Gate, s *Snapshot, now Instant) bool {
+		return l.hidden(Input{Now: now, Policy: &policy, Gate: g, Local: l}, &s.Record)
+	}
+	l, g, s := absentAt(100*time.Second, -1)
+	for _, c := range []struct {
+		after Instant
+		want  bool
+	}{{0, false}, {time.Second - 1, false}, {time.Second, true}, {time.Minute, true}} {
+		g.Credited = 100*time.Second + c.after
+		if got := hidden(l, g, s, 0); got != c.want {
+			t.Errorf("%v after it vanished: hidden %t", c.after, got)
+		}
+	}
+	g.Full = true
+	if !hidden(l, g, s, 0) {
+		t.Error("a full store holds back the hiding")
+	}
+	l.Hear(time.Second, 0)
+	if hidden(l, g, s, 11*time.Second-1) || !hidden(l, g, s, 11*time.Second) {
+		t.Error("evidence does not count exactly for its window")
+	}
+	l, g, s = absentAt(100*time.Second, 95*time.Second)
+	g.Credited = 104 * time.Second
+	if hidden(l, g, s, 0) {
+		t.Error("hidden on probation")
+	}
+	present, gate, _ := new(Local), g, 0
+	if hidden(present, gate, s, 0) {
+		t.Error("hidden without having vanished")
+	}
+}
+
+// MEC 011 leaves open how an interval is told anew; here it is told on each
+// heartbeat until the pace shows that it was taken up, or ten times.
+func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
+	const raised, lowered = 10, 5
+	for _, c := range []struct {
+		name           string
+		previous, next int
+		gaps           []Instant // in milliseconds
+		want           string    // per heartbeat: t told, s settled, . neither
+	}{
+		{"raised, taken up at once", 5, raised, []Instant{10000}, "s"},
+		{"raised, just long enough", 5, raised, []Instant{5000, 7999, 8000}, "tts"},
+		{"raised, never taken up", 5, raised, []Instant{5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000}, "tttttttttts"},
+		{"lowered, taken up", 10, lowered, []Instant{10000, 6000, 6000}, "t.s"},
+		{"lowered, just too long", 10, lowered, []Instant{6001, 6001, 6000, 6001}, "tt.t"},
+		{"lowered, one of two", 10, lowered, []Instant{5000, 10000, 5000, 5000}, ".t.s"},
+		{"lowered, never taken up", 10, lowered, []Instant{9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000}, "tttttttttt.."},
+		{"lowered, pace unknown", 10, lowered, []Instant{0}, "t"},
+	} {
+		r := Record{Interval: c.next, Previous: c.previous}
+		var l Local
+		got := ""
+		for _, gap := range c.gaps {
+			l.Gap = gap * time.Millisecond
+			tell, settled := l.pace(&r)
+			got += map[string]string{"true false": "t", "false true": "s", "false false": ".", "true true": "!"}[fmt.Sprint(tell, settled)]
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	var l Local
+	l.Gap = 5 * time.Second
+	l.pace(&Record{Interval: 5, Previous: 10})
+	if tell, settled := l.pace(&Record{Interval: 7, Previous: 10}); tell || settled {
+		t.Errorf("another interval goes on with the old count: told %t, settled %t", tell, settled)
+	}
+}

@@ -1,0 +1,118 @@
+package heartbeat
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Sights of one instance in the order in which the store wrote them.
+var history = []Sight{
+	{ID: "i", Revision: 1, Present: true, Record: Record{ID: "i", Seq: 1, Lease: 7}},
+	{ID: "i", Revision: 1, Projected: true, Present: true, Lease: 7},
+	{ID: "i", Revision: 2, Projected: true},
+	{ID: "i", Revision: 3, Present: true, Record: Record{ID: "i", Seq: 1, Lease: 8}},
+	{ID: "i", Revision: 3, Projected: true, Present: true, Lease: 8},
+	{ID: "i", Revision: 4},
+	{ID: "i", Revision: 4, Projected: true},
+}
+
+// after is what the first n sights amount to.
+func after(n int) Snapshot {
+	var s Snapshot
+	for _, h := range history[:n] {
+		switch {
+		case h.Projected && h.Present:
+			s.Projection = Projection{Revision: h.Revision, Lease: h.Lease}
+		case h.Projected:
+			s.Projection = Projection{}
+		case h.Present:
+			s.Record, s.At = h.Record, h.Revision
+		default:
+			s.Record, s.At = Record{}, 0
+		}
+	}
+	return s
+}
+
+// permute calls f with every order of 0..n-1.
+func permute(n int, f func([]int)) {
+	order := make([]int, 0, n)
+	var place func(used uint)
+	place = func(used uint) {
+		if len(order) == n {
+			f(order)
+			return
+		}
+		for i := range n {
+			if used&(1<<i) == 0 {
+				order = append(order, i)
+				place(used | 1<<i)
+				order = order[:len(order)-1]
+			}
+		}
+	}
+	place(0)
+}
+
+// A replica's own commits and its watch show the same writes, twice and in any
+// order; what it knows at the end is what was written last.
+func TestAnyOrderOfSightsLeadsToTheLastWrite(t *testing.T) {
+	orders := 0
+	for n := 1; n <= len(history); n++ {
+		permute(n, func(order []int) {
+			orders++
+			var v View
+			for _, i := range order {
+				v.See(history[i])
+				if v.See(history[i]) {
+					t.Fatalf("order %v: sight %d is news a second time", order, i)
+				}
+			}
+			if v.Snapshot != after(n) {
+				t.Fatalf("order %v: knows %+v, want %+v", order, v.Snapshot, after(n))
+			}
+		})
+	}
+	t.Logf("%d orders", orders)
+}
+
+func TestAnErasureIsNotUndoneByAnOlderWrite(t *testing.T) {
+	var v View
+	v.See(history[5])
+	v.See(history[6])
+	for i, h := range history[:5] {
+		if v.See(h) || v.Exists() || v.Projection.Present() {
+			t.Errorf("sight %d of revision %d brings back what revision 4 erased", i, h.Revision)
+		}
+	}
+}
+
+func TestATransactionShowsWhatItWrote(t *testing.T) {
+	r := Record{ID: "i", Lease: 7}
+	for _, c := range []struct {
+		record, projection Op
+		want               string
+	}{
+		{Keep, Keep, "[]"},
+		{Put, Keep, "[record put]"},
+		{Keep, Put, "[projection put on 7]"},
+		{Put, Put, "[record put projection put on 7]"},
+		{Erase, Erase, "[record erased projection erased on 7]"},
+	} {
+		txn := Txn{Record: r, RecordOp: c.record, ProjectionOp: c.projection}
+		var got []string
+		for _, s := range txn.Sights(9) {
+			if s.ID != "i" || s.Revision != 9 {
+				t.Errorf("a sight of %s at %d", s.ID, s.Revision)
+			}
+			words := map[bool]string{false: "record ", true: "projection "}[s.Projected] + map[bool]string{false: "erased", true: "put"}[s.Present]
+			if s.Projected {
+				words += fmt.Sprint(" on ", s.Lease)
+			}
+			got = append(got, words)
+		}
+		if s := fmt.Sprint(got); s != c.want {
+			t.Errorf("ops %d, %d show %s, want %s", c.record, c.projection, s, c.want)
+		}
+	}
+}
