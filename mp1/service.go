@@ -25,7 +25,8 @@ var (
 
 // known says whether a name may appear in an error: what the client made up may not.
 func known(name string) bool {
-	for _, names := range [][]string{serviceMembers, categoryMembers, transportMembers, endpointMembers, addressMembers, securityMembers, oauthMembers, livenessMembers} {
+	for _, names := range [][]string{serviceMembers, categoryMembers, transportMembers, endpointMembers, addressMembers, securityMembers, oauthMembers, livenessMembers,
+		subscriptionMembers, criteriaMembers} {
 		if slices.Contains(names, name) {
 			return true
 		}
@@ -122,15 +123,19 @@ func category(o object) (*CategoryRef, error) {
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
+	out, err := categoryOf(c)
+	return &out, err
+}
+
+func categoryOf(c object) (out CategoryRef, err error) {
 	if err := c.only(categoryMembers...); err != nil {
-		return nil, err
+		return out, err
 	}
-	var out CategoryRef
 	for i, to := range []*string{&out.Href, &out.ID, &out.Name, &out.Version} {
 		name := categoryMembers[i]
 		if *to, err = c.text(name, maxURI); err != nil {
-			return nil, c.missing(name, err)
+			return out, c.missing(name, err)
 		}
 	}
-	return &out, nil
+	return out, nil
 }

@@ -43,6 +43,8 @@ var table = []struct {
 	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
 	{heartbeat.ErrStale, 412, "The service instance has changed since; GET it again."},
 	{heartbeat.ErrLimit, 403, "The application has as many services as it may; delete one first."},
+	{ErrNoSubscription, 404, "The application instance has no such subscription; subscribe (again)."},
+	{ErrSubscriptionLimit, 403, "The application has as many subscriptions as it may; delete one first."},
 	{heartbeat.ErrFull, 507, "The platform's store is full; what is registered goes on. Try again later."},
 	{heartbeat.ErrNotReady, 503, "The platform is starting; try again in a second."},
 	{heartbeat.ErrUnavailable, 503, "The platform's store did not confirm in time; try again."},
@@ -62,11 +64,14 @@ func problemOf(err error, o Options) *problem {
 		return &problem{status: http.StatusBadRequest, detail: bad.Error()}
 	case errors.As(err, &large):
 		return errTooLarge
-	case errors.Is(err, heartbeat.ErrLimit) && o.LimitStatus != 0:
-		return &problem{status: o.LimitStatus, detail: "The application has as many services as it may; delete one first."}
 	}
+	limit := errors.Is(err, heartbeat.ErrLimit) || errors.Is(err, ErrSubscriptionLimit)
 	for _, row := range table {
-		if errors.Is(err, row.err) {
+		switch {
+		case !errors.Is(err, row.err):
+		case limit && o.LimitStatus != 0:
+			return &problem{status: o.LimitStatus, detail: row.detail}
+		default:
 			return &problem{status: row.status, detail: row.detail}
 		}
 	}

@@ -15,7 +15,10 @@ type Options struct {
 	RetryAfter  int   // seconds; of 503 and 507
 	MaxBody     int64 // bytes of a request body; 0: 65536
 	MaxBeat     int64 // bytes of a heartbeat's body; 0: 1024
-	LimitStatus int   // answers a registration over the limit; 0: 403
+	LimitStatus int   // answers a registration or subscription over the limit; 0: 403
+
+	Subscriptions        Subscriptions // nil: the surface has no subscriptions
+	NoEmptySubscriptions bool          // a list of none is a 404, as EdgeGallery's clients know it
 }
 
 // Route is one pattern of a net/http mux with its handler. Name is a constant for
@@ -56,7 +59,7 @@ func (s *surface) resources() []row {
 		{"mp1.PatchLiveness", http.MethodPatch, s.beat, false},
 		{"mp1.PutLiveness", http.MethodPut, s.beat, false}, // as EdgeGallery's agents have it
 	}
-	return []row{
+	return append(s.subscriptionRows(), []row{
 		{"/services", []method{{"mp1.GetServices", http.MethodGet, s.discover, true}}},
 		{"/services/{serviceId}", []method{{"mp1.GetService", http.MethodGet, s.getService, false}}},
 		{"/transports", []method{{"mp1.GetTransports", http.MethodGet, s.getTransports, false}}},
@@ -70,7 +73,7 @@ func (s *surface) resources() []row {
 		}},
 		{liveness, beat},
 		{livenessAlias, beat},
-	}
+	}...)
 }
 
 const (
@@ -123,11 +126,12 @@ func refuse(p *problem) handle {
 type call struct {
 	prefix       string
 	app, service string // from the path; "" if the pattern has none
+	subscription string
 }
 
 func (s *surface) serve(prefix string, queried bool, do handle) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := call{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId")}
+		c := call{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
 		if err := s.admit(r, c, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 			return
@@ -143,7 +147,8 @@ func (s *surface) admit(r *http.Request, c call, queried bool) error {
 	switch {
 	case !s.registry.Ready():
 		return heartbeat.ErrNotReady
-	case c.app != "" && !mp1.ValidID(c.app), c.service != "" && !mp1.ValidID(c.service):
+	case c.app != "" && !mp1.ValidID(c.app), c.service != "" && !mp1.ValidID(c.service),
+		c.subscription != "" && !mp1.ValidID(c.subscription):
 		return errNoResource
 	case c.app != "" && !s.registry.Admitted(c.app):
 		return errUnknownApp

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Subscriptions is what the handlers need of whoever keeps subscriptions. Its errors
+// are those below, *mp1.Invalid, and those of package heartbeat.
+type Subscriptions interface {
+	// Subscribe enters a subscription of app. Links in its notifications carry prefix.
+	Subscribe(ctx context.Context, app, prefix string, s mp1.Subscription) (*Subscription, error)
+	// Subscription finds one of app's own; those of others do not exist for it.
+	Subscription(ctx context.Context, app, id string) (*Subscription, error)
+	// SubscriptionsOf lists app's own, the oldest first.
+	SubscriptionsOf(ctx context.Context, app string) ([]*Subscription, error)
+	// Unsubscribe ends one of app's own: after it no notification is sent any more.
+	Unsubscribe(ctx context.Context, app, id string) error
+}
+
+// What Subscriptions answer.
+var (
+	ErrNoSubscription    = errors.New("no such subscription of this application instance")
+	ErrSubscriptionLimit = errors.New("the application has reached its limit of subscriptions")
+)
+
+var errNoSubscriptions = &problem{status: http.StatusNotFound, detail: "The application has no subscription."}
+
+// Subscription is one subscription as it was made.
+type Subscription struct {
+	ID, Owner string
+	Asked     mp1.Subscription // without links
+}
+
+// Path is where a subscription is found; prefix is "" or "/mep".
+func (s *Subscription) Path(prefix string) string {
+	return subscriptionsPath(prefix, s.Owner) + "/" + s.ID
+}
+
+func subscriptionsPath(prefix, app string) string {
+	return prefix + mp1.Base + "/applications/" + app + "/subscriptions"
+}
+
+func (s *Subscription) represent(prefix string) (body []byte, etag string) {
+	out := s.Asked
+	out.Links = &mp1.SubscriptionLinks{Self: mp1.LinkType{Href: s.Path(prefix)}}
+	body, err := json.Marshal(out)
+	if err != nil { // plain data: cannot happen
+		body = []byte("{}")
+	}
+	sum := sha256.Sum256(body)
+	return append(body, '\n'), `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+const (
+	allSubscriptions = "/applications/{appInstanceId}/subscriptions"
+	oneSubscription  = allSubscriptions + "/{subscriptionId}"
+)
+
+// subscriptionRows is the part of the route table that the subscriptions have.
+func (s *surface) subscriptionRows() []row {
+	if s.options.Subscriptions == nil {
+		return nil
+	}
+	return []row{
+		{allSubscriptions, []method{
+			{"mp1.GetSubscriptions", http.MethodGet, s.listSubscriptions, false},
+			{"mp1.PostSubscription", http.MethodPost, s.subscribe, false},
+		}},
+		{oneSubscription, []method{
+			{"mp1.GetSubscription", http.MethodGet, s.getSubscription, false},
+			{"mp1.DeleteSubscription", http.MethodDelete, s.unsubscribe, false},
+		}},
+	}
+}
+
+// listSubscriptions is §8.2.8.3.1.
+func (s *surface) listSubscriptions(w http.ResponseWriter, r *http.Request, c call) error {
+	all, err := s.options.Subscriptions.SubscriptionsOf(r.Context(), c.app)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 && s.options.NoEmptySubscriptions {
+		return errNoSubscriptions
+	}
+	list := mp1.SubscriptionLinkList{Links: mp1.SubscriptionListLinks{
+		Self: mp1.LinkType{Href: subscriptionsPath(c.prefix, c.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
+	for _, one := range all {
+		list.Links.Subscriptions = append(list.Links.Subscriptions,
+			mp1.SubscriptionLink{Href: one.Path(c.prefix), SubscriptionType: mp1.SubscriptionType, Rel: mp1.SubscriptionType})
+	}
+	answer(w, http.StatusOK, encode(list))
+	return nil
+}
+
+// subscribe is §8.2.8.3.4.
+func (s *surface) subscribe(w http.ResponseWriter, r *http.Request, c call) error {
+	body, err := read(w, r, s.options.MaxBody)
+	if err != nil {
+		return err
+	}
+	asked, err := mp1.DecodeSubscription(body)
+	if err != nil {
+		return err
+	}
+	made, err := s.options.Subscriptions.Subscribe(r.Context(), c.app, c.prefix, asked)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", made.Path(c.prefix))
+	showSubscription(w, http.StatusCreated, made, c.prefix)
+	return nil
+}
+
+func showSubscription(w http.ResponseWriter, status int, one *Subscription, prefix string) {
+	body, etag := one.represent(prefix)
+	w.Header().Set("ETag", etag)
+	answer(w, status, body)
+}
+
+// getSubscription is §8.2.9.3.1.
+func (s *surface) getSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
+	if err != nil {
+		return err
+	}
+	showSubscription(w, http.StatusOK, one, c.prefix)
+	return nil
+}
+
+// unsubscribe is §8.2.9.3.5.
+func (s *surface) unsubscribe(w http.ResponseWriter, r *http.Request, c call) error {
+	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
+	if err != nil {
+		return err
+	}
+	if _, etag := one.represent(c.prefix); !matches(r, etag) {
+		return errStale
+	}
+	if err := s.options.Subscriptions.Unsubscribe(r.Context(), c.app, c.subscription); err != nil {
+		return err
+	}
+	secure(w.Header())
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,201 @@
+package mp1
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// SubscriptionType is the one type of subscription of the service management API.
+const SubscriptionType = "SerAvailabilityNotificationSubscription"
+
+// Subscription is SerAvailabilityNotificationSubscription (§8.1.3.2).
+type Subscription struct {
+	SubscriptionType  string             `json:"subscriptionType"`
+	CallbackReference string             `json:"callbackReference"`
+	Links             *SubscriptionLinks `json:"_links,omitempty"` // only in an answer
+	// FilteringCriteria: absent matches every service.
+	FilteringCriteria *FilteringCriteria `json:"filteringCriteria,omitempty"`
+}
+
+// SubscriptionLinks are the links of Subscription.
+type SubscriptionLinks struct {
+	Self LinkType `json:"self"`
+}
+
+// FilteringCriteria are part of Subscription: all that are present must match. At
+// most one of the first three is present; an empty array is the absence of one.
+type FilteringCriteria struct {
+	SerInstanceIDs []string      `json:"serInstanceIds,omitempty"`
+	SerNames       []string      `json:"serNames,omitempty"`
+	SerCategories  []CategoryRef `json:"serCategories,omitempty"`
+	States         []State       `json:"states,omitempty"` // of the service after the change
+	IsLocal        *bool         `json:"isLocal,omitempty"`
+}
+
+// SubscriptionLinkList is §6.2.2.
+type SubscriptionLinkList struct {
+	Links SubscriptionListLinks `json:"_links"`
+}
+
+// SubscriptionListLinks are what SubscriptionLinkList consists of.
+type SubscriptionListLinks struct {
+	Self          LinkType           `json:"self"`
+	Subscriptions []SubscriptionLink `json:"subscriptions"`
+}
+
+// SubscriptionLink is one entry of a SubscriptionLinkList. Rel says the same as
+// SubscriptionType: it is that member's name in v2.1.1, and what EdgeGallery reads.
+type SubscriptionLink struct {
+	Href             string `json:"href"`
+	SubscriptionType string `json:"subscriptionType"`
+	Rel              string `json:"rel,omitempty"`
+}
+
+// maxCriteria is the most entries of one criterion.
+const maxCriteria = 1000
+
+var (
+	subscriptionMembers = []string{"subscriptionType", "callbackReference", "_links", "filteringCriteria"}
+	criteriaMembers     = []string{"serInstanceIds", "serNames", "serCategories", "states", "isLocal"}
+)
+
+// DecodeSubscription reads the body of a subscription (§8.2.8.3.4), as
+// DecodeServiceInfo reads that of a service; _links is ignored. Its errors are *Invalid.
+func DecodeSubscription(data []byte) (s Subscription, err error) {
+	o, err := document(data)
+	if err != nil {
+		return s, err
+	}
+	if err = o.only(subscriptionMembers...); err != nil {
+		return s, err
+	}
+	if s.SubscriptionType, err = o.enum("subscriptionType", []string{SubscriptionType}); err != nil {
+		return s, o.missing("subscriptionType", err)
+	}
+	if s.CallbackReference, err = o.filled("callbackReference", maxURI); err != nil {
+		return s, err
+	}
+	if err = CheckCallback(s.CallbackReference); err != nil {
+		return s, err
+	}
+	s.FilteringCriteria, err = criteria(o)
+	return s, err
+}
+
+// CheckCallback says whether notifications can be sent to a URI: absolute, http or
+// https, without user information and fragment. Whether they may be sent to the host
+// is not known here. Its errors are *Invalid.
+func CheckCallback(uri string) error {
+	const attribute = "callbackReference"
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil, u.Opaque != "", strings.ContainsAny(uri, " \\"):
+		return &Invalid{attribute, "must be an absolute URI"}
+	case u.Scheme != "http" && u.Scheme != "https":
+		return &Invalid{attribute, "must be an http or https URI"}
+	case u.Hostname() == "", strings.HasSuffix(u.Host, ":"):
+		return &Invalid{attribute, "must name a host"}
+	case u.User != nil:
+		return &Invalid{attribute, "must not contain user information"}
+	case u.Fragment != "", strings.HasSuffix(uri, "#"):
+		return &Invalid{attribute, "must not contain a fragment"}
+	case u.Port() != "":
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
+			return &Invalid{attribute, "must have a port from 1 to 65535, or none"}
+		}
+	}
+	return nil
+}
+
+func criteria(o object) (*FilteringCriteria, error) {
+	c, err := o.object("filteringCriteria")
+	if err != nil {
+		return nil, ignoreAbsent(err)
+	}
+	if err := c.only(criteriaMembers...); err != nil {
+		return nil, err
+	}
+	var out FilteringCriteria
+	if out.SerInstanceIDs, err = c.few("serInstanceIds"); err != nil {
+		return nil, err
+	}
+	if out.SerNames, err = c.few("serNames"); err != nil {
+		return nil, err
+	}
+	if out.SerCategories, err = categories(c); err != nil {
+		return nil, err
+	}
+	present := 0
+	for _, n := range []int{len(out.SerInstanceIDs), len(out.SerNames), len(out.SerCategories)} {
+		if n > 0 {
+			present++
+		}
+	}
+	if present > 1 {
+		return nil, &Invalid{c.path, "only one of serInstanceIds, serNames and serCategories may be present"}
+	}
+	texts, err := c.few("states")
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range texts {
+		if !State(s).Valid() {
+			return nil, &Invalid{c.at("states"), "must be of " + strings.Join(states, ", ")}
+		}
+		out.States = append(out.States, State(s))
+	}
+	if out.IsLocal, err = c.boolean("isLocal"); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// few reads an array of texts of a bounded length.
+func (o object) few(name string) ([]string, error) {
+	out, err := o.texts(name, maxText)
+	if err == nil && len(out) > maxCriteria {
+		err = &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+	}
+	return out, err
+}
+
+func categories(o object) ([]CategoryRef, error) {
+	const name = "serCategories"
+	l, err := o.list(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(l) > maxCriteria {
+		return nil, &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+	}
+	var out []CategoryRef
+	for _, v := range l {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, &Invalid{o.at(name), "must be an array of objects"}
+		}
+		c, err := categoryOf(object{path: o.at(name), members: m})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// Match says whether a change after which the service is i is to be told. A category
+// is known by its id. nil matches everything.
+func (c *FilteringCriteria) Match(i *ServiceInfo) bool {
+	if c == nil {
+		return true
+	}
+	ofCategory := func(r CategoryRef) bool { return i.SerCategory != nil && i.SerCategory.ID == r.ID }
+	return (len(c.SerInstanceIDs) == 0 || slices.Contains(c.SerInstanceIDs, i.SerInstanceID)) &&
+		(len(c.SerNames) == 0 || slices.Contains(c.SerNames, i.SerName)) &&
+		(len(c.SerCategories) == 0 || slices.ContainsFunc(c.SerCategories, ofCategory)) &&
+		(len(c.States) == 0 || slices.Contains(c.States, i.State)) &&
+		(c.IsLocal == nil || *c.IsLocal == (i.IsLocal == nil || *i.IsLocal))
+}
