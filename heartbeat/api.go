@@ -32,6 +32,11 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	if e.missed(id, now) {
 		return nil, ErrNotFound
 	}
+	return e.look(ctx, id, now)
+}
+
+// look reads an instance from the store and takes it in.
+func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
 	s, err := e.Store.Read(ctx, id)
 	if err != nil {
 		return nil, ErrUnavailable
@@ -42,9 +47,17 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 		e.mu.Unlock()
 		return nil, ErrNotFound
 	}
-	en = e.enter(id)
+	en := e.enter(id)
 	e.show(en, sightsOf(id, &s, s.At)...)
 	return en, nil
+}
+
+// Look asks the store, for a caller to whom ErrStale showed that this replica is
+// behind.
+func (e *Engine) Look(ctx context.Context, id ID) error {
+	now, _ := e.Clock()
+	_, err := e.look(ctx, id, now)
+	return err
 }
 
 // missed says whether the store was asked for this id in vain just now.

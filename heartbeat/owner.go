@@ -76,6 +76,7 @@ func (f *RegisterFlow) committed(in Input, r Result) Action {
 type Update struct {
 	Owner      string
 	Attributes string
+	Place      string // see Record.Place
 	State      State
 	// Proposed is the interval proposed, in seconds; KeepInterval leaves what is.
 	Proposed int
@@ -167,7 +168,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 		return answer(ErrNoCell, old) // only the platform suspends
 	}
 	f.next = old
-	f.next.State, f.next.Attributes = f.Update.State, f.Update.Attributes
+	f.next.State, f.next.Attributes, f.next.Place = f.Update.State, f.Update.Attributes, f.Update.Place
 	f.renegotiate(in.Policy)
 	if f.next == old {
 		return answer(nil, old)
@@ -180,11 +181,12 @@ func (f *UpdateFlow) decide(in Input) Action {
 	return f.commit(in)
 }
 
-// renegotiate applies another proposal. The window never shrinks here: the
-// application may not have heard of the new interval.
+// renegotiate applies another proposal; to give back the interval that was told is
+// none. The window never shrinks here: the application may not have heard of the
+// new interval.
 func (f *UpdateFlow) renegotiate(p *Policy) {
 	n := &f.next
-	if f.Update.Proposed == KeepInterval || f.Update.Proposed == n.Proposed {
+	if u := f.Update.Proposed; u == KeepInterval || u == n.Proposed || u == n.Interval && n.Beating() {
 		return
 	}
 	n.Proposed = f.Update.Proposed

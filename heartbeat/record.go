@@ -23,8 +23,12 @@ type Record struct {
 	ID         ID
 	Owner      string // appInstanceId of the producing application
 	Attributes string // what the application registered, opaque here
-	State      State
-	Seq        uint64 // grows by one with every event told
+	// Place is where the projection stands, in the words of the store's owner;
+	// "" is where the id says. It changes when an update gives the instance another
+	// name.
+	Place string
+	State State
+	Seq   uint64 // grows by one with every event told
 	// Proposed is the interval in seconds that the application asked for: 0
 	// leaves it to the platform, -1 means that it sends no heartbeats.
 	Proposed int

@@ -52,6 +52,9 @@ type Txn struct {
 	RecordRevision     Revision
 	Presence           Presence
 	ProjectionRevision Revision
+	// From is the Record.Place that the projection stood at before. If it is another
+	// than Record.Place, a projection that is put leaves it.
+	From string
 
 	RecordOp Op
 	// Record is the record as it is afterwards (for a removal: as it is told of).
@@ -63,7 +66,7 @@ type Txn struct {
 
 // at starts a transaction on the record as s shows it.
 func (s *Snapshot) at(k Kind) Txn {
-	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record}
+	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place}
 }
 
 // told counts the event in and stamps the change.

@@ -30,6 +30,9 @@ type Base interface {
 	heartbeat.Store
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
+	// Place says where the instance stands once info describes it: its new
+	// heartbeat.Record.Place.
+	Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error)
 	// Follow loads the engine and shows it every write until ctx ends.
 	Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error))
 	// Tidy erases what crashes may leave behind.

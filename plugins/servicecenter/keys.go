@@ -1,6 +1,7 @@
 package servicecenter
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -57,25 +58,33 @@ func eventKey(id heartbeat.ID, seq uint64) string {
 	return fmt.Sprintf("%s%s/%016x", outboxPrefix, id, seq)
 }
 
-func instanceKey(id heartbeat.ID) string {
+// seat is where a projection stands: serviceId and instanceId.
+type seat struct{ service, instance string }
+
+// seatOf is the seat of id at a Record.Place.
+func seatOf(id heartbeat.ID, place string) seat {
 	s, i, _ := split(id)
-	return path.GenerateInstanceKey(domainProject, s, i)
+	return seat{cmp.Or(place, s), i}
 }
 
-func leaseKey(id heartbeat.ID) string {
-	s, i, _ := split(id)
-	return path.GenerateInstanceLeaseKey(domainProject, s, i)
+func (s seat) key() string { return path.GenerateInstanceKey(domainProject, s.service, s.instance) }
+
+func (s seat) leaseKey() string {
+	return path.GenerateInstanceLeaseKey(domainProject, s.service, s.instance)
 }
 
-// instanceID reads the id out of an instance key; ok is false for keys of others.
-func instanceID(key string) (heartbeat.ID, bool) {
+// id is that of an instance which was never moved.
+func (s seat) id() heartbeat.ID { return heartbeat.ID(s.service + s.instance) }
+
+// seatIn reads an instance key; ok is false for keys of others.
+func seatIn(key string) (seat, bool) {
 	service, instance, ok := strings.Cut(strings.TrimPrefix(key, instancePrefix), path.SPLIT)
 	if !ok {
-		return "", false
+		return seat{}, false
 	}
-	id := heartbeat.ID(service + instance)
-	_, _, ok = split(id)
-	return id, ok && len(service) == halfID
+	s := seat{service, instance}
+	_, _, ok = split(s.id())
+	return s, ok && len(service) == halfID
 }
 
 // serviceIDOf is deterministic: all instances of one application, name and version

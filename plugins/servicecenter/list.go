@@ -50,6 +50,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	defer cancel()
 	var all []heartbeat.Listed
 	index := map[heartbeat.ID]int{}
+	sits := map[seat]int{}
 	bad := map[heartbeat.ID]bool{}
 	at, err := s.each(ctx, recordPrefix, 0, func(kv *mvccpb.KeyValue) {
 		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), recordPrefix))
@@ -58,21 +59,24 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 			bad[id] = true
 			return
 		}
-		index[id] = len(all)
+		index[id], sits[seatOf(id, r.Place)] = len(all), len(all)
+		s.moved.note(&r, heartbeat.Revision(kv.ModRevision))
 		all = append(all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
 	})
 	if err != nil {
 		return nil, 0, err
 	}
+	s.moved.listed(index, heartbeat.Revision(at))
 	_, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
-		id, ok := instanceID(string(kv.Key))
-		if !ok || bad[id] {
+		place, ok := seatIn(string(kv.Key))
+		if !ok {
 			return
 		}
-		i, known := index[id]
+		i, known := sits[place]
 		if !known {
-			if ours(kv.Value) {
-				all = append(all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
+			_, moved := index[place.id()]
+			if id, ok := ours(kv.Value); ok && !moved && !bad[id] {
+				all = append(all, heartbeat.Listed{ID: place.id(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
 			}
 			return
 		}
@@ -92,10 +96,11 @@ func differs(r *heartbeat.Record, value []byte) bool {
 	return err == nil && !bytes.Equal(want, value)
 }
 
-// ours says whether an instance is a projection of a record of ours.
-func ours(value []byte) bool {
+// ours says whether an instance is a projection of a record of ours, and of which.
+func ours(value []byte) (heartbeat.ID, bool) {
 	var i discovery.MicroServiceInstance
-	return json.Unmarshal(value, &i) == nil && i.Properties[ownerProperty] != ""
+	err := json.Unmarshal(value, &i)
+	return heartbeat.ID(i.Properties[idProperty]), err == nil && i.Properties[ownerProperty] != ""
 }
 
 // dropService erases a microservice of ours when no instance of it is left. A

@@ -45,7 +45,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		_ = c.Stop(ctx)
 		return nil, err
 	}
-	own := &owned{ids: map[heartbeat.ID]bool{}, services: map[string]int{}}
+	own := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
 	h.OnChange(own.changed)
 	c.Protect(own.has)
 	h.Base = base{Store: s, Center: c}
@@ -69,26 +69,33 @@ func minLease(electionMs int) int { return (electionMs*3/2 + 999) / 1000 }
 // ours, which only Mp1 may change.
 type owned struct {
 	mu       sync.RWMutex
-	ids      map[heartbeat.ID]bool
+	seats    map[heartbeat.ID]seat // of every record
+	taken    map[seat]bool
 	services map[string]int
 }
 
 func (o *owned) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
-	service, _, ok := split(id)
-	if !ok {
+	if _, _, ok := split(id); !ok {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch exists := s.Exists(); {
-	case exists && !o.ids[id]:
-		o.ids[id] = true
-		o.services[service]++
-	case !exists && o.ids[id]:
-		delete(o.ids, id)
-		if o.services[service]--; o.services[service] == 0 {
-			delete(o.services, service)
+	at := seatOf(id, s.Record.Place)
+	old, known := o.seats[id]
+	if known && s.Exists() && old == at {
+		return
+	}
+	if known {
+		delete(o.seats, id)
+		delete(o.taken, old)
+		if o.services[old.service]--; o.services[old.service] == 0 {
+			delete(o.services, old.service)
 		}
+	}
+	if s.Exists() {
+		o.seats[id] = at
+		o.taken[at] = true
+		o.services[at.service]++
 	}
 }
 
@@ -98,5 +105,5 @@ func (o *owned) has(serviceID, instanceID string) bool {
 	if instanceID == "" {
 		return o.services[serviceID] > 0
 	}
-	return o.ids[heartbeat.ID(serviceID+instanceID)]
+	return o.taken[seat{serviceID, instanceID}]
 }

@@ -17,7 +17,8 @@ const (
 	frameworkName    = "ETSI-MEC-011"
 	frameworkVersion = "3.1.1"
 	ownerProperty    = "mec.appInstanceId" // marks an instance as a projection of ours
-	foreignSuffix    = "-mec"              // for a name that a ServiceComb client took first
+	idProperty       = "mec.serInstanceId"
+	foreignSuffix    = "-mec" // for a name that a ServiceComb client took first
 )
 
 // status maps ETSI's states to service-center's, which refuses the word SUSPENDED.
@@ -46,7 +47,7 @@ func project(rec *heartbeat.Record) (*projector, error) {
 		return nil, fmt.Errorf("%w: its attributes: %w", heartbeat.ErrUnusable, err)
 	}
 	p.key = serviceKey(rec.Owner, p.info, "")
-	if service, _, ok := split(rec.ID); ok && serviceIDOf(&p.key) != service {
+	if serviceIDOf(&p.key) != seatOf(rec.ID, rec.Place).service {
 		p.key = serviceKey(rec.Owner, p.info, foreignSuffix)
 	}
 	return p, nil
@@ -100,9 +101,8 @@ func unix(nanos int64) string { return strconv.FormatInt(nanos/int64(time.Second
 
 // service is the microservice; its status is always UP, the states are the instances'.
 func (p *projector) service() ([]byte, error) {
-	service, _, _ := split(p.rec.ID)
 	return json.Marshal(&discovery.MicroService{
-		ServiceId: service, AppId: p.key.AppId, ServiceName: p.key.ServiceName, Version: p.key.Version,
+		ServiceId: seatOf(p.rec.ID, p.rec.Place).service, AppId: p.key.AppId, ServiceName: p.key.ServiceName, Version: p.key.Version,
 		Description: "MEC service", Level: "FRONT", Status: discovery.MS_UP, RegisterBy: "PLATFORM",
 		Framework:  &discovery.FrameWorkProperty{Name: frameworkName, Version: frameworkVersion},
 		Timestamp:  unix(p.rec.RegisteredAt),
@@ -114,12 +114,12 @@ func (p *projector) service() ([]byte, error) {
 
 // instance is the projection itself.
 func (p *projector) instance() ([]byte, error) {
-	service, instance, _ := split(p.rec.ID)
 	rec := p.rec
+	at := seatOf(rec.ID, rec.Place)
 	interval := max(rec.Interval, rec.Previous, 1)
 	props := map[string]string{
 		"mec.serName": p.info.SerName, "mec.version": p.info.Version, "mec.serializer": string(p.info.Serializer),
-		"mec.state": rec.State.String(), ownerProperty: rec.Owner, "mec.serInstanceId": string(rec.ID),
+		"mec.state": rec.State.String(), ownerProperty: rec.Owner, idProperty: string(rec.ID),
 	}
 	if rec.Beating() {
 		props["mec.livenessInterval"] = strconv.Itoa(interval)
@@ -128,7 +128,7 @@ func (p *projector) instance() ([]byte, error) {
 		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name
 	}
 	return json.Marshal(&discovery.MicroServiceInstance{
-		InstanceId: instance, ServiceId: service, Endpoints: p.endpoints(),
+		InstanceId: at.instance, ServiceId: at.service, Endpoints: p.endpoints(),
 		HostName: hostName(rec.Owner), Status: status(rec.State), Properties: props, Version: p.key.Version,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: int32(interval), Times: int32(max(rec.Window/interval-1, 0))},
 		Timestamp:   unix(rec.RegisteredAt), ModTimestamp: unix(rec.ChangedAt),

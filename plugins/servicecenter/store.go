@@ -29,14 +29,33 @@ const callTimeout = 2 * time.Second
 type Store struct {
 	client *clientv3.Client
 	server *etcdserver.EtcdServer // nil unless embedded
+	moved  moved
 }
 
 var _ heartbeat.Store = (*Store)(nil)
 
-// NewID chooses the id of a new instance: its microservice is the one of the
-// application, name and version, under another name if a ServiceComb client took
-// that first.
+// NewID chooses the id of a new instance.
 func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error) {
+	service, err := s.serviceFor(ctx, owner, info)
+	if err != nil {
+		return "", err
+	}
+	return newID(service)
+}
+
+// Place says where the instance stands once it is described by info; "" is where
+// its id says.
+func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error) {
+	service, err := s.serviceFor(ctx, owner, info)
+	if home, _, _ := split(id); service == home {
+		service = ""
+	}
+	return service, err
+}
+
+// serviceFor is the microservice of the application, name and version, under
+// another name if a ServiceComb client took that first.
+func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceInfo) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	k := serviceKey(owner, info, "")
@@ -47,18 +66,31 @@ func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (
 	if len(got.Kvs) == 1 && string(got.Kvs[0].Value) != serviceIDOf(&k) {
 		k = serviceKey(owner, info, foreignSuffix)
 	}
-	return newID(serviceIDOf(&k))
+	return serviceIDOf(&k), nil
 }
 
-// Read implements heartbeat.Store.
-func (s *Store) Read(ctx context.Context, id heartbeat.ID) (heartbeat.Snapshot, error) {
-	var out heartbeat.Snapshot
+// Read implements heartbeat.Store. Of an instance that another replica has just
+// moved it takes a second look, where the record says.
+func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapshot, err error) {
 	if _, _, ok := split(id); !ok {
 		return out, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(instanceKey(id))).Commit()
+	for place := s.moved.place(id); ; place = out.Record.Place {
+		out, err = s.readAt(ctx, id, place)
+		if err != nil || !out.Exists() {
+			return out, err
+		}
+		s.moved.note(&out.Record, out.At)
+		if out.Record.Place == place {
+			return out, nil
+		}
+	}
+}
+
+func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
+	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(seatOf(id, place).key())).Commit()
 	if err != nil {
 		return out, translate(err)
 	}
@@ -120,22 +152,30 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	case !res.Succeeded:
 		return 0, heartbeat.ErrConflict
 	}
-	if t.ProjectionOp == heartbeat.Erase {
-		if service, _, ok := split(t.Record.ID); ok {
-			s.dropService(ctx, service) // the tidying finds it again if this fails
-		}
+	at := heartbeat.Revision(res.Header.Revision)
+	if t.RecordOp == heartbeat.Put {
+		s.moved.note(&t.Record, at)
 	}
-	return heartbeat.Revision(res.Header.Revision), nil
+	if t.ProjectionOp == heartbeat.Erase || leaves(t) {
+		s.dropService(ctx, seatOf(t.Record.ID, t.From).service) // the tidying finds it again if this fails
+	}
+	return at, nil
+}
+
+// leaves says whether the transaction moves a projection to another microservice.
+func leaves(t *heartbeat.Txn) bool {
+	return t.ProjectionOp == heartbeat.Put && t.From != t.Record.Place
 }
 
 func compares(t *heartbeat.Txn) []clientv3.Cmp {
 	id := t.Record.ID
+	key := seatOf(id, t.From).key()
 	out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))}
 	switch t.Presence {
 	case heartbeat.NoProjection:
-		out = append(out, clientv3.Compare(clientv3.Version(instanceKey(id)), "=", 0))
+		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
 	case heartbeat.ProjectionAt:
-		out = append(out, clientv3.Compare(clientv3.ModRevision(instanceKey(id)), "=", int64(t.ProjectionRevision)))
+		out = append(out, clientv3.Compare(clientv3.ModRevision(key), "=", int64(t.ProjectionRevision)))
 	}
 	return out
 }
@@ -161,7 +201,8 @@ func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
 		}
 		ops = append(ops, more...)
 	case heartbeat.Erase:
-		ops = append(ops, clientv3.OpDelete(instanceKey(id)), clientv3.OpDelete(leaseKey(id)))
+		at := seatOf(id, t.From)
+		ops = append(ops, clientv3.OpDelete(at.key()), clientv3.OpDelete(at.leaseKey()))
 	}
 	if t.Change != heartbeat.NoChange {
 		r := &t.Record
@@ -176,7 +217,7 @@ func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
 }
 
 // projectionOps put the instance and, if it hangs on a lease, service-center's
-// lease key; a registration puts the microservice again, so that it exists
+// lease key; a registration and a move put the microservice again, so that it exists
 // whenever an instance does.
 func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
 	id := t.Record.ID
@@ -189,21 +230,25 @@ func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
 		return nil, err
 	}
 	var ops []clientv3.Op
+	at := seatOf(id, t.Record.Place)
 	if l := t.Record.Lease; l != 0 {
 		on := clientv3.WithLease(clientv3.LeaseID(l))
-		ops = append(ops, clientv3.OpPut(instanceKey(id), string(instance), on),
-			clientv3.OpPut(leaseKey(id), strconv.FormatInt(int64(l), 10), on))
+		ops = append(ops, clientv3.OpPut(at.key(), string(instance), on),
+			clientv3.OpPut(at.leaseKey(), strconv.FormatInt(int64(l), 10), on))
 	} else {
-		ops = append(ops, clientv3.OpPut(instanceKey(id), string(instance)), clientv3.OpDelete(leaseKey(id)))
+		ops = append(ops, clientv3.OpPut(at.key(), string(instance)), clientv3.OpDelete(at.leaseKey()))
 	}
-	if t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair {
+	if leaves(t) {
+		from := seatOf(id, t.From)
+		ops = append(ops, clientv3.OpDelete(from.key()), clientv3.OpDelete(from.leaseKey()))
+	}
+	if t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t) {
 		service, err := p.service()
 		if err != nil {
 			return nil, err
 		}
-		serviceID, _, _ := split(id)
-		ops = append(ops, clientv3.OpPut(servicePrefix+serviceID, string(service)),
-			clientv3.OpPut(path.GenerateServiceIndexKey(&p.key), serviceID))
+		ops = append(ops, clientv3.OpPut(servicePrefix+at.service, string(service)),
+			clientv3.OpPut(path.GenerateServiceIndexKey(&p.key), at.service))
 	}
 	return ops, nil
 }

@@ -70,40 +70,47 @@ func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at int64, p pace
 				return res.Err()
 			}
 			stall.Reset(p.stall)
-			e.See(sights(res.Events), heartbeat.Revision(res.Header.Revision))
+			e.See(s.sights(res.Events), heartbeat.Revision(res.Header.Revision))
 		}
 	}
 }
 
-// sights turns events into the engine's words; what is not ours is left out.
-func sights(events []*clientv3.Event) []heartbeat.Sight {
+// sights turns events into the engine's words; what is not ours is left out. A
+// transaction's record comes before its projections, so that it is known by then
+// whether the instance has moved.
+func (s *Store) sights(events []*clientv3.Event) []heartbeat.Sight {
 	var out []heartbeat.Sight
 	for _, ev := range events {
 		key := string(ev.Kv.Key)
-		s := heartbeat.Sight{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
+		one := heartbeat.Sight{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
 		switch {
 		case strings.HasPrefix(key, recordPrefix):
-			s.ID = heartbeat.ID(strings.TrimPrefix(key, recordPrefix))
-			if _, _, ok := split(s.ID); !ok {
+			one.ID = heartbeat.ID(strings.TrimPrefix(key, recordPrefix))
+			if _, _, ok := split(one.ID); !ok {
 				continue
 			}
-			if s.Present {
+			if one.Present {
 				r, err := decodeRecord(ev.Kv)
 				if err != nil {
 					continue // the list leaves it out too
 				}
-				s.Record = r
+				one.Record = r
+				s.moved.note(&r, one.Revision)
 			}
 		case strings.HasPrefix(key, instancePrefix):
-			id, ok := instanceID(key)
-			if !ok || s.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
+			at, ok := seatIn(key)
+			if !ok || one.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
 				continue // a ServiceComb client's own
 			}
-			s.ID, s.Projected, s.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
+			id, ok := s.moved.sits(at)
+			if !ok {
+				continue // it stands elsewhere now
+			}
+			one.ID, one.Projected, one.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
 		default:
 			continue
 		}
-		out = append(out, s)
+		out = append(out, one)
 	}
 	return out
 }

@@ -1,0 +1,73 @@
+package servicecenter
+
+import (
+	"sync"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// moved knows the instances that an update gave another name: an id says of which
+// microservice an instance was at first, the record of which it is now. What is not
+// in it stands where its id says.
+type moved struct {
+	mu sync.RWMutex
+	of map[string]move // by instanceId
+}
+
+type move struct {
+	id    heartbeat.ID
+	place string             // Record.Place
+	at    heartbeat.Revision // of the record that says so
+}
+
+// note follows a record; what is older than what is known changes nothing.
+func (m *moved) note(r *heartbeat.Record, at heartbeat.Revision) {
+	_, instance, ok := split(r.ID)
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, known := m.of[instance]
+	if !known && r.Place == "" || known && old.at >= at {
+		return
+	}
+	if m.of == nil {
+		m.of = map[string]move{}
+	}
+	m.of[instance] = move{r.ID, r.Place, at}
+}
+
+// listed forgets the instances of which a list at that revision has no record.
+func (m *moved) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for instance, v := range m.of {
+		if _, there := ids[v.id]; !there && v.at <= at {
+			delete(m.of, instance)
+		}
+	}
+}
+
+// place is where the projection of id stands.
+func (m *moved) place(id heartbeat.ID) string {
+	_, instance, _ := split(id)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if v := m.of[instance]; v.id == id {
+		return v.place
+	}
+	return ""
+}
+
+// sits says whose projection stands at a seat; ok is false for a seat that its
+// instance has left.
+func (m *moved) sits(s seat) (id heartbeat.ID, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	v, known := m.of[s.instance]
+	if !known {
+		return s.id(), true
+	}
+	return v.id, seatOf(v.id, v.place) == s
+}

@@ -1,0 +1,119 @@
+package servicecenter
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// renamed commits what a PUT with another serName does.
+func renamed(t *testing.T, r heartbeat.Record, at heartbeat.Revision, name string) (heartbeat.Record, heartbeat.Revision) {
+	t.Helper()
+	from := r.Place
+	info := infoOf(t)
+	info.SerName = name
+	place, err := store.Place(t.Context(), r.ID, r.Owner, info)
+	require.NoError(t, err)
+	r.Place, r.Attributes = place, strings.Replace(attributes, "face recognition", name, 1)
+	r.Seq++
+	at, err = store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: at, Presence: heartbeat.ProjectionAt, ProjectionRevision: at,
+		Record: r, From: from, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Change: heartbeat.AttributesChanged})
+	require.NoError(t, err)
+	return r, at
+}
+
+func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) (out []heartbeat.Sight) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	res := <-s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(int64(from)))
+	require.NoError(t, res.Err())
+	for _, one := range s.sights(res.Events) {
+		if strings.HasSuffix(string(one.ID), string(id[halfID:])) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// An instance that gets another name moves to the microservice of that name, in one
+// transaction, and everybody finds it there: who moved it, who watched, who lists,
+// and a replica that has not heard of it yet.
+func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
+	r, at := registered(t, "app-moved")
+	watching := &Store{client: store.client, server: store.server}
+	require.Len(t, sightsOf(t, watching, at, r.ID), 2)
+	for _, name := range []string{"second", "third", "face recognition"} {
+		r, at = renamed(t, r, at, name)
+		require.Equal(t, name == "face recognition", r.Place == "", "the first name is where its id says")
+		want := heartbeat.Snapshot{Record: r, At: at, Projection: heartbeat.Projection{Revision: at, Lease: r.Lease}}
+		require.Equal(t, []heartbeat.Sight{
+			{ID: r.ID, Revision: at, Present: true, Record: r},
+			{ID: r.ID, Revision: at, Present: true, Projected: true, Lease: r.Lease},
+		}, sightsOf(t, watching, at, r.ID), "the end of the old seat is not the end of the instance")
+		stranger := &Store{client: store.client, server: store.server}
+		for _, s := range []*Store{store, watching, stranger} {
+			got, err := s.Read(t.Context(), r.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+		all, _, err := (&Store{client: store.client, server: store.server}).List(t.Context())
+		require.NoError(t, err)
+		var found []heartbeat.Listed
+		for _, l := range all {
+			if strings.HasSuffix(string(l.ID), string(r.ID[halfID:])) {
+				found = append(found, l)
+			}
+		}
+		require.Equal(t, []heartbeat.Listed{{ID: r.ID, Snapshot: want}}, found, "and its old seat is no orphan")
+	}
+}
+
+func TestANewerPlaceIsNotForgottenForAnOlder(t *testing.T) {
+	id := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))
+	var m moved
+	there := heartbeat.Record{ID: id, Place: strings.Repeat("c", halfID)}
+	m.note(&heartbeat.Record{ID: id}, 1)
+	require.Empty(t, m.of, "who never moved costs no memory")
+	m.note(&there, 5)
+	m.note(&heartbeat.Record{ID: id}, 4)
+	require.Equal(t, there.Place, m.place(id))
+	got, ok := m.sits(seatOf(id, there.Place))
+	require.True(t, ok)
+	require.Equal(t, id, got)
+	_, ok = m.sits(seatOf(id, ""))
+	require.False(t, ok)
+	m.listed(nil, 4)
+	require.Equal(t, there.Place, m.place(id), "the list is older than the move")
+	m.listed(nil, 5)
+	require.Empty(t, m.of)
+}
+
+func TestTheGuardFollowsAMove(t *testing.T) {
+	o := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
+	id := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))
+	at := func(place string) *heartbeat.Snapshot {
+		return &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: id, Place: place}}
+	}
+	home, other := seatOf(id, ""), seatOf(id, strings.Repeat("c", halfID))
+	for _, place := range []string{"", other.service, ""} {
+		o.changed(id, at(place))
+		o.changed(id, at(place))
+		now, then := seatOf(id, place), home
+		if now == home {
+			then = other
+		}
+		require.True(t, o.has(now.service, now.instance))
+		require.True(t, o.has(now.service, ""))
+		require.False(t, o.has(then.service, then.instance))
+		require.False(t, o.has(then.service, ""))
+	}
+	o.changed(id, &heartbeat.Snapshot{})
+	require.False(t, o.has(home.service, ""))
+	require.Empty(t, o.seats)
+}
