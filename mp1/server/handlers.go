@@ -114,16 +114,34 @@ func (s *surface) register(w http.ResponseWriter, r *http.Request, c call) error
 	return nil
 }
 
-// remove is §8.2.7.3.5.
-func (s *surface) remove(w http.ResponseWriter, r *http.Request, c call) error {
-	svc, err := s.own(r, c)
+// update is §8.2.7.3.2. Existence is checked before the owner, the owner before the
+// body, the body before If-Match (RFC 9110 §13.2.1).
+func (s *surface) update(w http.ResponseWriter, r *http.Request, c call) error {
+	if _, err := s.own(r, c); err != nil {
+		return err
+	}
+	body, err := read(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
-	if !matches(r, svc.represent(c.prefix).etag) {
-		return errStale
+	info, err := mp1.DecodeUpdate(body)
+	if err != nil {
+		return err
 	}
-	if err := s.registry.Remove(r.Context(), c.app, c.service); err != nil {
+	svc, err := s.registry.Update(r.Context(), c.app, c.service, info, condition(r, c.prefix))
+	if err != nil {
+		return err
+	}
+	s.show(w, http.StatusOK, svc, c.prefix)
+	return nil
+}
+
+// remove is §8.2.7.3.5.
+func (s *surface) remove(w http.ResponseWriter, r *http.Request, c call) error {
+	if _, err := s.own(r, c); err != nil {
+		return err
+	}
+	if err := s.registry.Remove(r.Context(), c.app, c.service, condition(r, c.prefix)); err != nil {
 		return err
 	}
 	secure(w.Header())
@@ -131,12 +149,18 @@ func (s *surface) remove(w http.ResponseWriter, r *http.Request, c call) error {
 	return nil
 }
 
-// matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
-func matches(r *http.Request, etag string) bool {
+// condition is what If-Match says of a representation under the prefix; nil: it was
+// not sent.
+func condition(r *http.Request, prefix string) Condition {
 	values := r.Header["If-Match"]
 	if len(values) == 0 {
-		return true
+		return nil
 	}
+	return func(s *Service) bool { return matches(values, s.represent(prefix).etag) }
+}
+
+// matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
+func matches(values []string, etag string) bool {
 	for _, one := range strings.Split(strings.Join(values, ","), ",") {
 		if one = strings.TrimSpace(one); one == "*" || one == etag {
 			return true
@@ -187,7 +211,7 @@ func (s *surface) beat(w http.ResponseWriter, r *http.Request, c call) error {
 		return err
 	}
 	if v := r.Header["If-Match"]; len(v) > 0 && (len(v) > 1 || strings.TrimSpace(v[0]) != "*") {
-		return errStale // the liveness resource has no ETag that could match
+		return heartbeat.ErrStale // the liveness resource has no ETag that could match
 	}
 	l, told, err := s.registry.Beat(r.Context(), c.service)
 	switch {

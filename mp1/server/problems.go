@@ -28,7 +28,6 @@ var (
 	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
-	errStale      = &problem{status: http.StatusPreconditionFailed, detail: "If-Match names no current representation; GET it again."}
 )
 
 // table maps the errors of the platform to HTTP, once.
@@ -41,7 +40,8 @@ var table = []struct {
 	{heartbeat.ErrNoLiveness, 404, "This service instance has no liveness resource: it was registered without livenessInterval."},
 	{heartbeat.ErrNotOwner, 403, "The service instance belongs to another application instance; only that one may do this."},
 	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
-	{heartbeat.ErrStale, 412, "The service instance has changed since; GET it again."},
+	{heartbeat.ErrStale, 412, "If-Match: names no current representation; GET it again."},
+	{heartbeat.ErrNoCell, 400, "state: must be ACTIVE or INACTIVE; only the platform suspends."},
 	{heartbeat.ErrLimit, 403, "The application has as many services as it may; delete one first."},
 	{ErrNoSubscription, 404, "The application instance has no such subscription; subscribe (again)."},
 	{ErrSubscriptionLimit, 403, "The application has as many subscriptions as it may; delete one first."},

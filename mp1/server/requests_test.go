@@ -51,8 +51,10 @@ func TestABeatIsCheckedForExistenceOwnerBodyAndStateInThisOrder(t *testing.T) {
 
 func TestAForeignServiceIsRefusedAndNotChanged(t *testing.T) {
 	foreign := mp1.Base + "/applications/other/services/id1"
-	for _, method := range []string{"GET", "DELETE"} {
-		require.Equal(t, 403, call1(newDesk(), method, foreign, nil).Code, method)
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		d := newDesk()
+		require.Equal(t, 403, call1(d, method, foreign, strings.NewReader("not even JSON")).Code, method)
+		require.Zero(t, d.updates)
 	}
 	require.Equal(t, 200, call1(newDesk(), "GET", mp1.Base+"/services/id1", nil).Code, "anybody may read what is offered")
 }
@@ -113,7 +115,9 @@ func TestARequestIsRefusedWithTheRuleItBroke(t *testing.T) {
 		{"GET", mp1.Base + "/applications/app/services?is_local=1", "", 400, "true or false"},
 		{"GET", mp1.Base + "/services?a;b", "", 400, "query"},
 		{"GET", mp1.Base + "/transports?x", "", 400, "query"},
-		{"PUT", one, registration, 405, "Allow"},
+		{"POST", one, registration, 405, "Allow"},
+		{"PUT", one, strings.Replace(registration, "version", "a_version", 1), 400, "version"},
+		{"PUT", one, strings.Replace(registration, "transportId\":\"transportId", "transportId\":\"no", 1), 400, "transportId"},
 		{"GET", mp1.Base + "/applications/%2e%2e/services", "", 404, "no such resource"},
 	} {
 		w := call1(newDesk(), c.method, c.path, strings.NewReader(c.body))
@@ -233,4 +237,50 @@ func BenchmarkGetTenThousandServices(b *testing.B) {
 	for b.Loop() {
 		m.ServeHTTP(w, r)
 	}
+}
+
+// RFC 9110 §13.2.1: a precondition is looked at when the request would succeed
+// without it.
+func TestAnUpdateIsCheckedForExistenceOwnerBodyAndIfMatchInThisOrder(t *testing.T) {
+	faults := []struct {
+		status int
+		add    func(d *desk, path, body, match *string)
+	}{
+		{404, func(d *desk, _, _, _ *string) { d.err = heartbeat.ErrNotFound }},
+		{403, func(_ *desk, path, _, _ *string) { *path = mp1.Base + "/applications/other/services/id1" }},
+		{400, func(_ *desk, _, body, _ *string) { *body = `{"serName":"n"}` }},
+		{412, func(_ *desk, _, _, match *string) { *match = "INVALID_ETAG" }},
+		{200, func(*desk, *string, *string, *string) {}},
+	}
+	for i, first := range faults {
+		d, path, body, match := newDesk(), one, registration, "*"
+		for _, f := range faults[i:] { // this fault, with all that are checked later
+			f.add(d, &path, &body, &match)
+		}
+		require.Equal(t, first.status, call1(d, "PUT", path, strings.NewReader(body), "If-Match", match).Code)
+	}
+}
+
+func TestAnUpdateIsAnsweredWithTheNewRepresentation(t *testing.T) {
+	for _, prefix := range []string{"", "/mep"} {
+		d := newDesk()
+		etag := call1(d, "GET", prefix+one, nil).Header().Get("ETag")
+		body := `{"serName":"other","version":"2","state":"INACTIVE","serializer":"XML","serInstanceId":"mine","_links":{}}`
+		w := call1(d, "PUT", prefix+one, strings.NewReader(body), "If-Match", etag)
+		require.Equal(t, 200, w.Code)
+		require.NotEqual(t, etag, w.Header().Get("ETag"))
+		require.Empty(t, w.Header().Get("Location"))
+		var info mp1.ServiceInfo
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &info))
+		require.Equal(t, "id1", info.SerInstanceID, "the body's serInstanceId is ignored")
+		require.Equal(t, "other", info.SerName)
+		require.Equal(t, prefix+one, info.Links.Self.Href)
+		other := "/mep"
+		if prefix == other {
+			other = ""
+		}
+		require.Equal(t, 412, call1(d, "PUT", other+one, strings.NewReader(body), "If-Match", etag).Code, "an ETag is of one representation, and this one has other links")
+		require.Equal(t, 1, d.updates)
+	}
+	require.Equal(t, 400, problemOf(heartbeat.ErrNoCell, Options{}).status, "only the platform suspends")
 }

@@ -69,6 +69,7 @@ func (s *surface) resources() []row {
 		}},
 		{oneOf, []method{
 			{"mp1.GetApplicationService", http.MethodGet, s.getOwn, false},
+			{"mp1.PutService", http.MethodPut, s.update, false},
 			{"mp1.DeleteService", http.MethodDelete, s.remove, false},
 		}},
 		{liveness, beat},

@@ -27,6 +27,7 @@ type desk struct {
 	told    bool
 	svc     *Service
 	many    []*Service // what Discover finds, if set
+	updates int
 }
 
 func (d *desk) Ready() bool              { return !d.unready }
@@ -36,7 +37,21 @@ func (d *desk) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Serv
 	return NewService(app, i, 5), d.err
 }
 func (d *desk) Service(context.Context, string) (*Service, error) { return d.svc, d.err }
-func (d *desk) Remove(context.Context, string, string) error      { return d.err }
+func (d *desk) Update(_ context.Context, app, id string, i mp1.ServiceInfo, c Condition) (*Service, error) {
+	if c != nil && !c(d.svc) {
+		return nil, heartbeat.ErrStale
+	}
+	d.updates++
+	i.SerInstanceID = id
+	return NewService(app, i, 5), d.err
+}
+
+func (d *desk) Remove(_ context.Context, _, _ string, c Condition) error {
+	if c != nil && !c(d.svc) {
+		return heartbeat.ErrStale
+	}
+	return d.err
+}
 func (d *desk) Discover(context.Context, mp1.Filter) ([]*Service, error) {
 	if d.many != nil {
 		return d.many, d.err
@@ -118,7 +133,7 @@ func TestBeforeReadyEveryRouteSaysTryAgain(t *testing.T) {
 
 func TestOtherMethodsAreToldWhichThereAre(t *testing.T) {
 	for path, allow := range map[string]string{"/services": "GET, HEAD", "/services/id1": "GET, HEAD", "/transports": "GET, HEAD",
-		"/applications/app/services": "GET, HEAD, POST", "/applications/app/services/id1": "DELETE, GET, HEAD",
+		"/applications/app/services": "GET, HEAD, POST", "/applications/app/services/id1": "DELETE, GET, HEAD, PUT",
 		"/applications/app/services/id1/liveness": "GET, HEAD, PATCH, PUT", "/applications/app/service/id1/liveness": "GET, HEAD, PATCH, PUT"} {
 		for _, prefix := range []string{"", "/mep"} {
 			w := call1(newDesk(), "OPTIONS", prefix+mp1.Base+path, nil)

@@ -24,7 +24,10 @@ type Registry interface {
 	Register(ctx context.Context, app string, info mp1.ServiceInfo) (*Service, error)
 	// Service finds an instance, whatever its state.
 	Service(ctx context.Context, id string) (*Service, error)
-	Remove(ctx context.Context, app, id string) error
+	// Update replaces what the application registered; without a transport the
+	// stored one stays, without a proposal the interval.
+	Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c Condition) (*Service, error)
+	Remove(ctx context.Context, app, id string, c Condition) error
 	// Discover is what a consumer sees.
 	Discover(ctx context.Context, f mp1.Filter) ([]*Service, error)
 	// OfApplication is what the owner sees.
@@ -35,6 +38,10 @@ type Registry interface {
 	Beat(ctx context.Context, id string) (l Liveness, told bool, err error)
 	Liveness(ctx context.Context, id string) (Liveness, error)
 }
+
+// Condition is what If-Match says of a picture. A change is made to a picture that
+// it accepts, or not at all (heartbeat.ErrStale); nil accepts every one.
+type Condition func(*Service) bool
 
 // Liveness is the liveness resource of an instance.
 type Liveness struct {

@@ -60,10 +60,7 @@ func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInf
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	rec := heartbeat.Record{ID: id, Owner: app, State: heartbeat.Active, Proposed: -1}
-	if info.State == mp1.Inactive {
-		rec.State = heartbeat.Inactive
-	}
+	rec := heartbeat.Record{ID: id, Owner: app, State: stateOf(info.State), Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
 	}
@@ -76,8 +73,10 @@ func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInf
 	return serviceOf(&rec)
 }
 
-// attributes is what the record keeps of a ServiceInfo.
+// attributes is what the record keeps of a ServiceInfo, in one form for all that
+// mean the same: to write what is there already changes nothing.
 func attributes(info mp1.ServiceInfo) (string, error) {
+	info = info.Completed()
 	info.SerInstanceID, info.State, info.LivenessInterval, info.Links = "", "", nil, nil
 	b, err := json.Marshal(info)
 	return string(b), err
@@ -104,10 +103,6 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 		return nil, err
 	}
 	return it.svc, nil
-}
-
-func (r *registry) Remove(ctx context.Context, app, id string) error {
-	return r.engine.Remove(ctx, heartbeat.ID(id), app, 0)
 }
 
 // Discover leaves out what nobody could use: the SUSPENDED, unless configured

@@ -1,0 +1,95 @@
+package servicemgmt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+// maxRounds is how often a change is decided anew because the service changed in
+// between.
+const maxRounds = 4
+
+// stateOf is the engine's word for a state that was decoded.
+func stateOf(s mp1.State) heartbeat.State {
+	switch s {
+	case mp1.Inactive:
+		return heartbeat.Inactive
+	case mp1.Suspended:
+		return heartbeat.Suspended
+	default:
+		return heartbeat.Active
+	}
+}
+
+// Update implements server.Registry.
+func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
+	place, err := r.host.Base.Place(ctx, heartbeat.ID(id), app, info)
+	if err != nil {
+		return nil, heartbeat.ErrUnavailable
+	}
+	u := heartbeat.Update{Owner: app, Place: place, State: stateOf(info.State), Proposed: heartbeat.KeepInterval}
+	if info.LivenessInterval != nil {
+		u.Proposed = *info.LivenessInterval
+	}
+	var after heartbeat.Record
+	keeps := info.TransportInfo == nil
+	err = r.decide(ctx, id, c, keeps, func(it *item, at heartbeat.Revision) (err error) {
+		if keeps {
+			info.TransportInfo = it.svc.Info.TransportInfo
+		}
+		u.IfAt = at
+		if u.Attributes, err = attributes(info); err != nil {
+			return err
+		}
+		after, err = r.engine.Update(ctx, heartbeat.ID(id), u)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return serviceOf(&after)
+}
+
+// Remove implements server.Registry.
+func (r *registry) Remove(ctx context.Context, app, id string, c server.Condition) error {
+	return r.decide(ctx, id, c, false, func(_ *item, at heartbeat.Revision) error {
+		return r.engine.Remove(ctx, heartbeat.ID(id), app, at)
+	})
+}
+
+// decide makes a change to the picture that the condition accepts: the store
+// compares the revision of that very picture. The revision grows without a change
+// of the picture too, when a lease moves, and another replica's change may not have
+// been seen here yet, so a change that came too late is decided anew. pinned: the
+// change must be made to the picture even without a condition.
+func (r *registry) decide(ctx context.Context, id string, c server.Condition, pinned bool, change func(*item, heartbeat.Revision) error) error {
+	for range maxRounds {
+		it, err := r.item(ctx, id)
+		if err != nil {
+			return err
+		}
+		at := it.at
+		if c == nil && !pinned {
+			at = 0
+		}
+		if c == nil || c(it.svc) {
+			if err := change(it, at); !errors.Is(err, heartbeat.ErrStale) {
+				return err
+			}
+		}
+		if err := r.engine.Look(ctx, heartbeat.ID(id)); err != nil {
+			return err
+		}
+		if now := r.index.get(heartbeat.ID(id)); now != nil && now.at == it.at {
+			break // this replica was not behind
+		}
+	}
+	if c == nil {
+		return heartbeat.ErrUnavailable
+	}
+	return heartbeat.ErrStale
+}
