@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -276,4 +277,9 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 	}
 	t.Fatalf("never: %s", what)
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
 }

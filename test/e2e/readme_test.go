@@ -11,42 +11,75 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var walkBlock = regexp.MustCompile("(?s)<!-- walk: run by test/e2e -->\n```sh\n(.*?)```")
-
-// The README's walk is pasted as a new user would, against a server without any
-// settings but its address.
-func TestTheWalkOfTheREADME(t *testing.T) {
+// block is the commands below one marker of the README.
+func block(t *testing.T, name string) (commands, readme string) {
+	t.Helper()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the README's walk is pasted into %s, which this machine does not have", tool)
+			t.Skipf("the README's commands are pasted into %s, which this machine does not have", tool)
 		}
 	}
-	readme, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	block := walkBlock.FindSubmatch(readme)
-	require.NotNil(t, block, "the README has no walk")
-	s := start(t)
-	script := strings.Replace(string(block[1]), "URL=http://127.0.0.1:30100\n", "URL="+s.url+"\n", 1)
-	require.NotEqual(t, string(block[1]), script, "the walk must begin with the default address")
+	found := regexp.MustCompile("(?s)<!-- " + name + ": run by test/e2e -->\n```sh\n(.*?)```").FindSubmatch(text)
+	require.NotNil(t, found, "the README has no %s", name)
+	return string(found[1]), string(text)
+}
+
+// paste runs commands as a new user would, and wants the outputs in their order.
+func paste(t *testing.T, s *server, dir, commands string, wants ...string) {
+	t.Helper()
+	script := strings.Replace(commands, "URL=http://127.0.0.1:30100\n", "URL="+s.url+"\n", 1)
+	require.NotEqual(t, commands, script, "the commands must begin with the default address")
 	cmd := exec.Command("bash", "-s")
-	cmd.Dir, cmd.Stdin = t.TempDir(), strings.NewReader(script)
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(script)
 	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	rest := string(out)
-	for _, want := range []string{
+	for _, want := range wants {
+		at := strings.Index(rest, want)
+		require.GreaterOrEqual(t, at, 0, "%q is missing after what came before it, in:\n%s", want, out)
+		rest = rest[at+len(want)-1:]
+	}
+}
+
+// The README's walk, against a server without any settings but its address.
+func TestTheWalkOfTheREADME(t *testing.T) {
+	commands, readme := block(t, "walk")
+	s := start(t)
+	paste(t, s, t.TempDir(), commands,
 		"201 Created", `"livenessInterval":5`, // registered
 		"\n204\n", `{"state":"ACTIVE"`, `"interval":5}`, `[{"serInstanceId":`, // heard and listed
 		"\n[]\n", `{"state":"SUSPENDED"`, `"status":"OUTOFSERVICE"`, // silent and hidden
 		"\n204\n", `[{"serInstanceId":`, `"status":"UP"`, // back
 		"\n204\n", // deleted
-	} {
-		at := strings.Index(rest, want)
-		require.GreaterOrEqual(t, at, 0, "%q is missing after what came before it, in:\n%s", want, out)
-		rest = rest[at+len(want)-1:]
-	}
+	)
 	require.Equal(t, "[]", strings.TrimSpace(string(s.want(200, "GET", base+"/services", "").body)))
-	require.Contains(t, string(readme), "go run ./cmd/mepserver\n")
-	require.Contains(t, string(readme), "go test ./...\n")
+	require.Contains(t, readme, "go run ./cmd/mepserver\n")
+	require.Contains(t, readme, "go test ./...\n")
+}
+
+var restartOfTheREADME = regexp.MustCompile("`(MEP_[A-Z_]+=[0-9a-z]+) go run ./cmd/mepserver`")
+
+// The README's change of bounds, with the setting that it names, and a restart where
+// it asks for one.
+func TestTheNewIntervalOfTheREADME(t *testing.T) {
+	before, readme := block(t, "bounds")
+	after, _ := block(t, "bounds, after a restart")
+	setting := restartOfTheREADME.FindStringSubmatch(readme)
+	require.NotNil(t, setting, "the README names no setting to restart with")
+	s := start(t)
+	dir := t.TempDir()
+	paste(t, s, dir, before, "204\n")
+	s.kill()
+	s.env = []string{setting[1]}
+	s.launch()
+	begin, _, ok := strings.Cut(before, "curl ")
+	require.True(t, ok)
+	beat := regexp.MustCompile(`(?m)^BEAT=.*$`).FindString(before)
+	paste(t, s, dir, begin+beat+"\n"+after, // the same shell, as the reader has it
+		`{"state":"ACTIVE"`, `"interval":10}`, "\n200\n", // told
+		`"livenessInterval":20`, "412\n", "\n204\n")
 }
