@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -21,6 +22,7 @@ const maxFile = 1 << 20
 // because only they know their line, and because decoding into a struct lets
 // duplicate keys in other spellings and second documents pass.
 type document struct {
+	form   form
 	name   string
 	data   []byte
 	byPath map[string]setting
@@ -30,10 +32,23 @@ type document struct {
 	faults Faults
 }
 
+// form is what one program can be told.
+type form struct {
+	program  string
+	settings []setting
+	lists    []objects // what only a file can hold
+}
+
+// objects is a key that holds a list of things with keys of their own.
+type objects struct {
+	path string
+	read func(d *document, n *yaml.Node)
+}
+
 // parseFile returns what the file sets and all that is wrong with its form.
-func parseFile(name string, data []byte) ([]value, Faults) {
-	d := &document{name: name, data: data, byPath: map[string]setting{}, parts: map[string]bool{}, seen: map[string]int{}}
-	for _, s := range settings(new(Config)) {
+func parseFile(f form, name string, data []byte) ([]value, Faults) {
+	d := &document{form: f, name: name, data: data, byPath: map[string]setting{}, parts: map[string]bool{}, seen: map[string]int{}}
+	for _, s := range f.settings {
 		d.byPath[s.path] = s
 		if part, _, ok := strings.Cut(s.path, "."); ok {
 			d.parts[part] = true
@@ -140,8 +155,9 @@ func (d *document) key(key, val *yaml.Node, prefix string) {
 	}
 	s, known := d.byPath[path]
 	part := prefix == "" && d.parts[path]
-	if strings.Contains(key.Value, ".") || (!known && !part) {
-		d.faults.add(d.at(key), plain(path), "is not a key of mepserver%s", d.near(path))
+	list := slices.IndexFunc(d.form.lists, func(o objects) bool { return o.path == path })
+	if strings.Contains(key.Value, ".") || (!known && !part && list < 0) {
+		d.faults.add(d.at(key), plain(path), "is not a key of %s%s", d.form.program, d.near(path))
 		return
 	}
 	if line, twice := d.seen[path]; twice {
@@ -149,17 +165,23 @@ func (d *document) key(key, val *yaml.Node, prefix string) {
 		return
 	}
 	d.seen[path] = key.Line
-	if part {
+	switch {
+	case part:
 		d.mapping(val, path)
-		return
+	case list >= 0:
+		d.form.lists[list].read(d, val)
+	default:
+		d.value(s, key, val)
 	}
-	d.value(s, key, val)
 }
 
 // value takes the words of one setting, if they have the form that it needs.
 func (d *document) value(s setting, key, val *yaml.Node) {
 	v := value{path: s.path, where: d.at(val), rank: rankFile}
 	switch {
+	case s.isSecret():
+		d.faults.add(d.at(key), s.path, "must not stand in this file, which is not kept secret; give it as %s, or the file that holds it as %sFile", s.env(), s.path)
+		return
 	case !s.isList():
 		if !scalarFor(s, val) {
 			d.faults.add(d.at(key), s.path, "must be %s, not %s", wanted(s), kindOf(val))
@@ -183,7 +205,7 @@ func (d *document) value(s setting, key, val *yaml.Node) {
 
 // near suggests the key that was probably meant.
 func (d *document) near(path string) string {
-	for _, s := range settings(new(Config)) {
+	for _, s := range d.form.settings {
 		if s.path == path { // a dot in one key
 			return "; keys are nested: " + strings.Replace(path, ".", ": {", 1) + ": ...}"
 		}
@@ -193,13 +215,18 @@ func (d *document) near(path string) string {
 	}
 	var sub []string
 	prefix, _, inner := strings.Cut(path, ".")
-	for _, s := range settings(new(Config)) {
+	for _, s := range d.form.settings {
 		part, rest, nested := strings.Cut(s.path, ".")
 		switch {
 		case inner && nested && part == prefix:
 			sub = append(sub, rest)
 		case !inner && (len(sub) == 0 || sub[len(sub)-1] != part):
 			sub = append(sub, part)
+		}
+	}
+	if !inner {
+		for _, l := range d.form.lists {
+			sub = append(sub, l.path)
 		}
 	}
 	return "; there are " + strings.Join(sub, ", ")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -48,4 +49,10 @@ func listenRule(listen string) string {
 		return fmt.Sprintf(form+", not %s", shown(listen))
 	}
 	return ""
+}
+
+// OnLoopback tells whether a URL leads to this machine only.
+func OnLoopback(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && loopback(net.JoinHostPort(u.Hostname(), "1"))
 }

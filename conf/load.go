@@ -21,46 +21,56 @@ type Sources struct {
 	// ignored (Kubernetes injects some that begin with MEP_), and so are empty
 	// ones. Lists are separated by commas.
 	Environ []string
-	// Flags holds the flags that were given, by their name without dashes:
-	// listen, insecure, data-dir, etcd-endpoints.
+	// Flags holds the flags that were given, by their name without dashes, such as
+	// listen and etcd-endpoints.
 	Flags map[string]string
 }
 
 // Load puts a configuration together. Its error is a Faults with everything
 // that is wrong in any source, overridden values included.
 func Load(src Sources) (Config, error) {
-	var all Faults
-	var values []value
-	for _, read := range []func(Sources) ([]value, Faults){fromFile, fromEnviron, fromFlags} {
-		v, f := read(src)
-		values, all = append(values, v...), append(all, f...)
-	}
+	values, all := gather(form{program: "mepserver", settings: settings(new(Config))}, src)
 	// Compat decides the defaults, and any source may set it: read all once
 	// for the faults and the mode, then again on the defaults of that mode.
 	var probe Config
-	_, bad := apply(&probe, values)
+	_, bad := apply(settings(&probe), values)
 	all = append(all, bad...)
 	c := defaults(probe.Compat)
-	origin, _ := apply(&c, values)
+	origin, _ := apply(settings(&c), values)
 	if beats(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
 		c.Store.Kind = Etcd
 	}
-	broken := map[string]bool{}
-	for _, f := range all {
-		broken[f.Path] = true
-	}
-	check(&c, func(path string) string { return origin[path].where }, func(f Fault, also ...string) {
-		for _, path := range append(also, f.Path) {
-			if broken[path] {
-				return // judged by a default that was not asked for
-			}
-		}
-		all = append(all, f)
-	})
+	check(&c, origin.where, all.reporter())
 	if err := all.err(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// gather reads every source, in rising order of precedence.
+func gather(f form, src Sources) (values []value, all Faults) {
+	for _, read := range []func(form, Sources) ([]value, Faults){fromFile, fromEnviron, fromFlags} {
+		v, bad := read(f, src)
+		values, all = append(values, v...), append(all, bad...)
+	}
+	return values, all
+}
+
+// reporter takes what the rules find, except where a value that could not be read
+// leaves a default to be judged that was not asked for.
+func (f *Faults) reporter() func(Fault, ...string) {
+	broken := map[string]bool{}
+	for _, one := range *f {
+		broken[one.Path] = true
+	}
+	return func(one Fault, also ...string) {
+		for _, path := range append(also, one.Path) {
+			if broken[path] {
+				return
+			}
+		}
+		*f = append(*f, one)
+	}
 }
 
 // value is one setting found in a source.
@@ -77,6 +87,11 @@ type found struct {
 	rank  int // of the source; 0 is the default
 }
 
+// origins tells where the winning value of each setting came from.
+type origins map[string]found
+
+func (o origins) where(path string) string { return o[path].where }
+
 func beats(a, b found) bool { return a.rank > b.rank }
 
 // The sources in rising order of precedence.
@@ -87,12 +102,12 @@ const (
 )
 
 // apply writes the values in order, so that the last one of a setting wins.
-func apply(c *Config, values []value) (map[string]found, Faults) {
+func apply(all []setting, values []value) (origins, Faults) {
 	byPath := map[string]setting{}
-	for _, s := range settings(c) {
+	for _, s := range all {
 		byPath[s.path] = s
 	}
-	origin := map[string]found{}
+	origin := origins{}
 	var bad Faults
 	for _, v := range values {
 		if err := byPath[v.path].assign(v); err != nil {
@@ -104,7 +119,7 @@ func apply(c *Config, values []value) (map[string]found, Faults) {
 	return origin, bad
 }
 
-func fromFile(src Sources) ([]value, Faults) {
+func fromFile(f form, src Sources) ([]value, Faults) {
 	if src.File == "" && src.Data == nil {
 		return nil, nil
 	}
@@ -122,7 +137,7 @@ func fromFile(src Sources) ([]value, Faults) {
 			return nil, Faults{{Where: name, Rule: fmt.Sprintf("cannot be read: %v", err)}}
 		}
 	}
-	return parseFile(name, data)
+	return parseFile(f, name, data)
 }
 
 // readFile reads no more than it takes to know that a file is too large.
@@ -139,7 +154,7 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-func fromEnviron(src Sources) ([]value, Faults) {
+func fromEnviron(f form, src Sources) ([]value, Faults) {
 	env := map[string]string{}
 	for _, kv := range src.Environ {
 		if name, text, ok := strings.Cut(kv, "="); ok {
@@ -147,7 +162,7 @@ func fromEnviron(src Sources) ([]value, Faults) {
 		}
 	}
 	var values []value
-	for _, s := range settings(new(Config)) {
+	for _, s := range f.settings {
 		if text := env[s.env()]; text != "" {
 			values = append(values, value{path: s.path, where: s.env(), rank: rankEnviron, words: splitFor(s, text)})
 		}
@@ -155,11 +170,11 @@ func fromEnviron(src Sources) ([]value, Faults) {
 	return values, nil
 }
 
-func fromFlags(src Sources) ([]value, Faults) {
+func fromFlags(f form, src Sources) ([]value, Faults) {
 	var values []value
 	var bad Faults
 	byFlag := map[string]setting{}
-	for _, s := range settings(new(Config)) {
+	for _, s := range f.settings {
 		if s.flag != "" {
 			byFlag[s.flag] = s
 		}

@@ -16,7 +16,7 @@ import (
 type setting struct {
 	path string
 	flag string // the flag that sets it too, or ""
-	ptr  any    // *string, *bool, *int, *time.Duration, *[]string, *[]netip.Prefix, *choice
+	ptr  any    // *string, *bool, *int, *time.Duration, *[]string, *[]netip.Prefix, *choice, *Secret
 }
 
 // choice is a string that must be one of a few.
@@ -87,6 +87,11 @@ func (s setting) isList() bool {
 	return false
 }
 
+func (s setting) isSecret() bool {
+	_, is := s.ptr.(*Secret)
+	return is
+}
+
 // splitFor gives the words of a text from a source that has no lists of its own.
 func splitFor(s setting, text string) []string {
 	if !s.isList() {
@@ -114,6 +119,8 @@ func (s setting) assign(v value) error {
 	switch p := s.ptr.(type) {
 	case *string:
 		*p = text
+	case *Secret:
+		*p = Secret(text)
 	case *bool:
 		if text != "true" && text != "false" {
 			return fmt.Errorf("must be true or false, not %s", shown(text))

@@ -116,7 +116,7 @@ func TestListenServesOnLoopbackUntilItIsStopped(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		var out, errs lockedBuffer
 		ended := make(chan int, 1)
-		go func() { ended <- run(ctx, []string{"listen", addr}, &out, &errs) }()
+		go func() { ended <- run(ctx, []string{"listen", addr}, nil, &out, &errs) }()
 		var url string
 		require.Eventually(t, func() bool {
 			url = regexp.MustCompile(`http://\S+/`).FindString(out.String())
@@ -150,7 +150,7 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 		{"dance", `unknown command "dance"`},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, 1, run(context.Background(), strings.Fields(c.line), &out, &errs), c.line)
+		require.Equal(t, 1, run(context.Background(), strings.Fields(c.line), nil, &out, &errs), c.line)
 		require.Contains(t, errs.String(), c.want)
 		require.Equal(t, 1, strings.Count(errs.String(), "\n"))
 		require.Empty(t, out.String())
@@ -160,7 +160,7 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 func TestHelpAndVersionSucceed(t *testing.T) {
 	for _, line := range []string{"--help", "-h", "listen --help"} {
 		var out, errs bytes.Buffer
-		require.Equal(t, 0, run(context.Background(), strings.Fields(line), &out, &errs))
+		require.Equal(t, 0, run(context.Background(), strings.Fields(line), nil, &out, &errs))
 		require.Contains(t, out.String(), "mep-agent listen HOST:PORT")
 		for l := range strings.Lines(out.String()) {
 			require.LessOrEqual(t, len(l), 84)
@@ -168,6 +168,6 @@ func TestHelpAndVersionSucceed(t *testing.T) {
 		require.Empty(t, errs.String())
 	}
 	var out, errs bytes.Buffer
-	require.Equal(t, 0, run(context.Background(), []string{"--version"}, &out, &errs))
+	require.Equal(t, 0, run(context.Background(), []string{"--version"}, nil, &out, &errs))
 	require.Regexp(t, `^mep-agent \S+\n$`, out.String())
 }

@@ -1,5 +1,6 @@
 // Command mep-agent stands between a MEC application and the platform: it knows
-// flags, signals and exit codes, and leaves the rest to package agent.
+// flags, signals, exit codes and the configuration, and leaves the rest to package
+// agent.
 package main
 
 import (
@@ -12,6 +13,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/mec-liveness/mepserver/conf"
 )
 
 // version is set by the linker for releases.
@@ -20,11 +23,12 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is main without its surroundings. A failure is one clear line, and exit code 1.
-func run(ctx context.Context, args []string, out, errs io.Writer) int {
+// run is main without its surroundings. A failure is one clear line (for a
+// configuration: one a fault), and exit code 1.
+func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	c, err := parse(args, out)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -33,13 +37,32 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintln(out, "mep-agent", describe())
 		return 0
 	case err == nil:
-		err = listen(ctx, c.listen, out)
+		err = c.run(ctx, environ, out, errs)
 	}
-	if err != nil {
+	var faults conf.Faults
+	switch {
+	case errors.As(err, &faults):
+		fmt.Fprintln(errs, err)
+		return 1
+	case err != nil:
 		fmt.Fprintln(errs, "mep-agent:", err)
 		return 1
 	}
 	return 0
+}
+
+func (c command) run(ctx context.Context, environ []string, out, errs io.Writer) error {
+	if c.name == "listen" {
+		return listen(ctx, c.listen, out)
+	}
+	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ}, judge)
+	if err != nil {
+		return err
+	}
+	if c.name == "status" {
+		return status(ctx, settings.Local.Listen, out)
+	}
+	return keep(ctx, settings, out, errs)
 }
 
 // describe is the version, with the revision it was built from if that is known.

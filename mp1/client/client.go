@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -33,6 +34,7 @@ type Client struct {
 	origin *url.URL // scheme and host, which every href must keep
 	root   string   // path of the service management API
 	http   http.Client
+	put    atomic.Bool // the platform has shown that it takes heartbeats by PUT only
 }
 
 const (
@@ -96,6 +98,26 @@ func (c *Client) Register(ctx context.Context, app string, info mp1.ServiceInfo)
 		return out, fmt.Errorf("mp1 client: %w", err)
 	}
 	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, most: maxAnswer, want: http.StatusCreated}, &out)
+	return out, err
+}
+
+// Update replaces what the platform knows of a service of app (§8.2.7.3.2) and
+// returns it as the platform shows it.
+func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
+	var out mp1.ServiceInfo
+	path, err := ofApplication(app)
+	if err != nil {
+		return out, err
+	}
+	if err := checkID("serInstanceId", id); err != nil {
+		return out, err
+	}
+	info.SerInstanceID, info.Links = "", nil
+	body, err := json.Marshal(info)
+	if err != nil {
+		return out, fmt.Errorf("mp1 client: %w", err)
+	}
+	err = c.call(ctx, request{method: http.MethodPut, path: path + "/" + id, body: body, most: maxAnswer, want: http.StatusOK}, &out)
 	return out, err
 }
 

@@ -24,6 +24,16 @@ func LivenessHref(info mp1.ServiceInfo) string {
 	}
 }
 
+// HrefPath is the part of an href that holds at every endpoint of one platform, path
+// and query, and the host that it names, "" if it names none.
+func HrefPath(href string) (path, host string, err error) {
+	u, err := parseHref(href)
+	if err != nil {
+		return "", "", err
+	}
+	return u.RequestURI(), u.Host, nil
+}
+
 // BeatAnswer is what the platform says to a heartbeat.
 type BeatAnswer struct {
 	// NewInterval in seconds, 0 if the platform has none to tell (§5.2.12).
@@ -49,11 +59,27 @@ func (c *Client) Beat(ctx context.Context, href string) (BeatAnswer, error) {
 		return BeatAnswer{}, err
 	}
 	var info mp1.ServiceLivenessInfo
-	err = c.call(ctx, request{method: http.MethodPatch, target: path, body: beatBody, most: maxAnswer, want: http.StatusOK, orEmpty: true, repeatable: true}, &info)
+	q := request{method: http.MethodPatch, target: path, body: beatBody, most: maxAnswer, want: http.StatusOK, orEmpty: true, repeatable: true}
+	if c.put.Load() {
+		q.method = http.MethodPut
+	}
+	err = c.call(ctx, q, &info)
+	if refusesPatch(err) && q.method == http.MethodPatch {
+		// EdgeGallery's server knows no PATCH and takes the same heartbeat by PUT.
+		q.method = http.MethodPut
+		if err = c.call(ctx, q, &info); !refusesPatch(err) {
+			c.put.Store(true)
+		}
+	}
 	if errors.Is(err, errUnreadable) || info.Interval < 0 {
 		return BeatAnswer{}, nil
 	}
 	return BeatAnswer{NewInterval: info.Interval}, err
+}
+
+func refusesPatch(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Status == http.StatusMethodNotAllowed
 }
 
 // Liveness reads the liveness resource (§8.2.10.3.1).
@@ -71,18 +97,22 @@ func (c *Client) Liveness(ctx context.Context, href string) (mp1.ServiceLiveness
 // so both paths and absolute URLs are met. It must stay with the platform that it
 // came from: the HTTP client may add a token to whatever it sends.
 func (c *Client) resolve(href string) (*url.URL, error) {
-	u, err := url.Parse(href)
+	u, err := parseHref(href)
 	if err != nil {
-		return nil, errHref
+		return nil, err
 	}
-	switch {
-	case u.User != nil, u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
-		return nil, errHref
-	case u.Host == "" && u.Scheme == "":
-	case u.Scheme != c.origin.Scheme || !sameHost(u, c.origin):
+	if u.Host != "" && (u.Scheme != c.origin.Scheme || !sameHost(u, c.origin)) {
 		return nil, errForeign
 	}
 	u.Scheme, u.Host, u.Fragment, u.RawFragment = c.origin.Scheme, c.origin.Host, "", ""
+	return u, nil
+}
+
+func parseHref(href string) (*url.URL, error) {
+	u, err := url.Parse(href)
+	if err != nil || u.User != nil || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || (u.Host == "") != (u.Scheme == "") {
+		return nil, errHref
+	}
 	return u, nil
 }
 

@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// find lists the application's services: some of them may be ours from an earlier
+// life, or from a registration whose answer was lost. One list serves every service
+// that is unsure.
+func (a *Agent) find(ctx context.Context) func(time.Time) {
+	began := time.Now()
+	list, err := a.platform.list(ctx)
+	return func(now time.Time) {
+		if err != nil && !certain(err) {
+			if a.missed++; a.missed == 1 {
+				a.log.Warn("the platform does not answer; it is tried again", openlog.WithTags(openlog.Tags{"reason": answer(err, "")}))
+			}
+			for _, e := range a.entries {
+				if e.stage == unsure {
+					e.answer = answer(err, "")
+				}
+			}
+			wait := a.dice.retryRegister(a.missed)
+			if told := retryAfter(err); told > 0 {
+				wait = told
+			}
+			a.lookFor(now.Add(wait))
+			return
+		}
+		a.missed = 0
+		a.match(now, began, list)
+	}
+}
+
+// lookFor has the application's services listed at a time, or before.
+func (a *Agent) lookFor(at time.Time) {
+	if a.search.index < 0 || at.Before(a.search.due) {
+		a.search.due = at
+		a.beats.put(&a.search)
+	}
+}
+
+// certain: the refusal of a list is not a failure that passes. What was to be found
+// in it is then registered, or not, by its own answer.
+func certain(err error) bool {
+	switch s := status(err); s {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	default:
+		return s >= 400 && s < 500
+	}
+}
+
+// match gives every unsure service its registration, if the list has it, and has the
+// others registered. Who became unsure after the list was asked for needs another.
+func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
+	byID, taken := map[string]mp1.ServiceInfo{}, map[string]bool{}
+	for _, info := range list {
+		byID[info.SerInstanceID] = info
+	}
+	for _, e := range a.entries {
+		if e.id != "" {
+			taken[e.id] = true
+		}
+	}
+	for _, e := range a.entries { // those that are remembered choose first
+		s, ok := a.saved[e.name]
+		if info, there := byID[s.ID]; e.unsureAt(began) && ok && there && !taken[s.ID] {
+			taken[s.ID] = true
+			a.adopt(e, now, info, "found again")
+			if s.Digest != e.digest {
+				e.stage, e.item.due = stale, now
+				a.again(e)
+			}
+		}
+	}
+	for _, e := range a.entries {
+		if !e.unsureAt(began) {
+			if e.stage == unsure {
+				a.lookFor(now)
+			}
+			continue
+		}
+		e.stage, e.failures = absent, 0
+		e.item.due = now
+		for _, info := range list {
+			if !taken[info.SerInstanceID] && same(e.service.Info, info) {
+				taken[info.SerInstanceID] = true
+				a.adopt(e, now, info, "found again")
+				break
+			}
+		}
+		a.again(e)
+	}
+}
+
+// same tells whether what the platform shows is what we would register: another agent
+// of the application may offer a service of the same name elsewhere.
+func same(ours, shown mp1.ServiceInfo) bool {
+	if ours.SerName != shown.SerName || ours.Version != shown.Version || shown.SerInstanceID == "" {
+		return false
+	}
+	if (ours.LivenessInterval == nil) != (shown.LivenessInterval == nil) {
+		return false
+	}
+	if ours.TransportInfo == nil {
+		return true // a transport of the platform's own, which only it knows
+	}
+	if shown.TransportInfo == nil {
+		return false
+	}
+	a, errA := json.Marshal(ours.TransportInfo.Endpoint)
+	b, errB := json.Marshal(shown.TransportInfo.Endpoint)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}

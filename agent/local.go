@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// LocalOptions shape the agent's own pages.
+type LocalOptions struct {
+	Metrics prometheus.Gatherer // nil: no /metrics
+	// EdgeGallery adds the local API of EdgeGallery's agent. It hands the token out, so
+	// it must be served on loopback only.
+	EdgeGallery bool
+}
+
+// Local serves /health (the process), /ready (every service is registered and alive),
+// /status (JSON) and /metrics. The Host of a request must be an address or localhost,
+// so that no web page can read them through a name of its own.
+func (a *Agent) Local(o LocalOptions) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		if a.Ready() {
+			text(w, http.StatusOK, "ready")
+			return
+		}
+		text(w, http.StatusServiceUnavailable, "not every service is alive; see /status")
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a.Status()) })
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
+	}
+	if o.EdgeGallery {
+		mux.HandleFunc("GET /mep-agent/v1/token", a.showToken)
+		mux.HandleFunc("GET /mep-agent/v1/endpoint/{serName}", a.showEndpoint)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !addressed(r.Host) {
+			text(w, http.StatusMisdirectedRequest, "use the address, not a name")
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// addressed: a page on the web can have its own name resolved to our address, but
+// its requests keep that name.
+func addressed(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}
+
+func text(w http.ResponseWriter, status int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(s + "\n"))
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	b, err := json.Marshal(v)
+	if err != nil { // plain data: cannot happen
+		b = []byte("null")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}
+
+// showToken gives the application the token, in the form that EdgeGallery's agent
+// does; 412 while there is none.
+func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
+	if a.o.Token == nil {
+		text(w, http.StatusPreconditionFailed, "this agent has no identity")
+		return
+	}
+	token, err := a.o.Token.Token(r.Context())
+	if err != nil {
+		text(w, http.StatusPreconditionFailed, "there is no token yet")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"access_token": token, "token_type": "Bearer"})
+}
+
+// showEndpoint tells the application where a service is, in the form that
+// EdgeGallery's agent does: the endpoint of the first instance.
+func (a *Agent) showEndpoint(w http.ResponseWriter, r *http.Request) {
+	found, err := a.Discover(r.Context(), r.PathValue("serName"))
+	switch {
+	case err != nil && (status(err) == 0 || status(err) >= http.StatusInternalServerError):
+		text(w, http.StatusServiceUnavailable, "the platform does not answer")
+	case err != nil, len(found) == 0, found[0].TransportInfo == nil:
+		text(w, http.StatusBadRequest, "Service does not exist.")
+	default:
+		writeJSON(w, http.StatusOK, found[0].TransportInfo.Endpoint)
+	}
+}

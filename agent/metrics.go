@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// measures are the agent's metrics. Their labels have few values, whatever the
+// services are called.
+type measures struct {
+	beats, registrations *prometheus.CounterVec
+	losses, failovers    prometheus.Counter
+	delay                prometheus.Histogram
+}
+
+func newMeasures(r prometheus.Registerer) (*measures, error) {
+	m := &measures{
+		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_heartbeats_total",
+			Help: "Heartbeats by outcome: ok, refused (the platform said no), failed (it said nothing)."}, []string{"outcome"}),
+		registrations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_registrations_total",
+			Help: "Registrations by outcome, as for heartbeats."}, []string{"outcome"}),
+		losses: prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_agent_registrations_lost_total",
+			Help: "Registrations that the platform no longer knew."}),
+		failovers: prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_agent_failovers_total",
+			Help: "Changes to another endpoint of the platform."}),
+		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mep_agent_heartbeat_delay_seconds",
+			Help: "How long after its due time a heartbeat was sent.", Buckets: []float64{.001, .01, .1, .5, 1, 2.5, 5, 10, 30}}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.beats, m.registrations, m.losses, m.failovers, m.delay} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func result(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case status(err) != 0:
+		return "refused"
+	}
+	return "failed"
+}
+
+func (m *measures) beat(late time.Duration, err error) {
+	m.beats.WithLabelValues(result(err)).Inc()
+	m.delay.Observe(max(late, 0).Seconds())
+}
+
+func (m *measures) registration(err error) { m.registrations.WithLabelValues(result(err)).Inc() }
+func (m *measures) lost()                  { m.losses.Inc() }
+func (m *measures) failover()              { m.failovers.Inc() }

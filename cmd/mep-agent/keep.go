@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
+)
+
+// keep runs the agent, and its own pages if they are wanted, until ctx ends.
+func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
+	o, err := build(c)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	o.Log, o.Metrics = logs.New(errs, c.Log.Level), metrics
+	a, err := agent.New(o)
+	if err != nil {
+		return err
+	}
+	warnAboutPlainTokens(c, o.Log)
+	where := ""
+	ended := make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if c.Local.Listen != "" {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Local.Listen)
+		if err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", c.Local.Listen, errors.Unwrap(err))
+		}
+		where = fmt.Sprintf("; status on http://%s/status", l.Addr())
+		go func() {
+			ended <- serve(ctx, l, a.Local(agent.LocalOptions{Metrics: metrics, EdgeGallery: c.Local.EdgeGallery}))
+			stop() // an agent that cannot be looked at is not what was asked for
+		}()
+	} else {
+		ended <- nil
+	}
+	fmt.Fprintf(out, "mep-agent %s keeps %d services of %s alive at %s%s\n",
+		describe(), len(c.Services), c.Application.ID, strings.Join(c.Platform.Endpoints, ", "), where)
+	err = a.Run(ctx)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// warnAboutPlainTokens: whoever reads the network reads the token, too.
+func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
+	if c.Identity.Kind == conf.Anonymous {
+		return
+	}
+	for _, e := range c.Platform.Endpoints {
+		if strings.HasPrefix(e, "http:") && !conf.OnLoopback(e) {
+			log.Warn("tokens are sent without TLS", openlog.WithTags(openlog.Tags{"endpoint": e}))
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package conf
+
+import (
+	"time"
+)
+
+// Agent is the complete, validated configuration of one mep-agent.
+type Agent struct {
+	Platform    Platform
+	Application Application
+	Identity    Identity
+	Local       Local
+	Log         AgentLog
+	Services    []AgentService
+}
+
+// Platform says where the MEC platform is, and how it is known to be the right one.
+type Platform struct {
+	Endpoints  []string      // URLs of one platform; the next is used when one does not answer
+	Prefix     string        // of every path: "" or, behind EdgeGallery's gateway, "/mep"
+	Timeout    time.Duration // of one request to one endpoint
+	CAFile     string        // PEM; "": the system's roots
+	CertFile   string        // PEM, our certificate
+	KeyFile    string
+	ServerName string // that the platform's certificate has, if not the endpoint's host
+}
+
+// Application is the one whose services these are.
+type Application struct {
+	ID        string // appInstanceId
+	OnStop    string // deregister or leave
+	StateFile string // ""; or where to keep which registrations are ours
+}
+
+// IdentityKind names where bearer tokens come from.
+type IdentityKind string
+
+// The kinds of identity.
+const (
+	Anonymous   IdentityKind = "none"
+	TokenFile   IdentityKind = "tokenFile"   // a file that somebody else keeps fresh
+	OAuth2      IdentityKind = "oauth2"      // client credentials (RFC 6749 §4.4)
+	EdgeGallery IdentityKind = "edgegallery" // a token request signed with an access key
+)
+
+// Identity says who the agent is. Each secret is given either itself or as the file
+// that holds it.
+type Identity struct {
+	Kind             IdentityKind
+	TokenFile        string
+	TokenURL         string // of OAuth2
+	ClientID         string
+	ClientSecret     Secret
+	ClientSecretFile string
+	Scopes           []string
+	AccessKey        Secret // of EdgeGallery
+	AccessKeyFile    string
+	SecretKey        Secret
+	SecretKeyFile    string
+}
+
+// Local is the agent's own listener.
+type Local struct {
+	Listen      string // HOST:PORT; "": none
+	EdgeGallery bool   // serves EdgeGallery's local API, which hands the token out
+}
+
+// AgentLog shapes the log.
+type AgentLog struct {
+	Level string
+}
+
+// AgentService is one service to register.
+type AgentService struct {
+	Info  []byte // JSON: the ServiceInfo as it is registered
+	Probe *AgentProbe
+}
+
+// AgentProbe asks the application whether it is well. One of TCP, HTTP and Exec is
+// given.
+type AgentProbe struct {
+	TCP      string   // HOST:PORT
+	HTTP     string   // URL
+	Exec     []string // program and arguments
+	Interval time.Duration
+	Timeout  time.Duration
+	Failures int // in a row until heartbeats stop
+}
+
+// DefaultAgent is the configuration of an agent that was told nothing; it lacks an
+// application and its services.
+func DefaultAgent() Agent {
+	return Agent{
+		Platform:    Platform{Endpoints: []string{"http://127.0.0.1:30100"}, Timeout: 5 * time.Second},
+		Application: Application{OnStop: "deregister"},
+		Identity:    Identity{Kind: Anonymous},
+		Log:         AgentLog{Level: "INFO"},
+	}
+}
+
+func agentSettings(a *Agent) []setting {
+	return []setting{
+		{"platform.endpoints", "", &a.Platform.Endpoints},
+		{"platform.prefix", "", &a.Platform.Prefix},
+		{"platform.timeout", "", &a.Platform.Timeout},
+		{"platform.caFile", "", &a.Platform.CAFile},
+		{"platform.certFile", "", &a.Platform.CertFile},
+		{"platform.keyFile", "", &a.Platform.KeyFile},
+		{"platform.serverName", "", &a.Platform.ServerName},
+		{"application.id", "", &a.Application.ID},
+		{"application.onStop", "", oneOf(&a.Application.OnStop, "deregister", "leave")},
+		{"application.stateFile", "", &a.Application.StateFile},
+		{"identity.kind", "", oneOf(&a.Identity.Kind, Anonymous, TokenFile, OAuth2, EdgeGallery)},
+		{"identity.tokenFile", "", &a.Identity.TokenFile},
+		{"identity.tokenURL", "", &a.Identity.TokenURL},
+		{"identity.clientId", "", &a.Identity.ClientID},
+		{"identity.clientSecret", "", &a.Identity.ClientSecret},
+		{"identity.clientSecretFile", "", &a.Identity.ClientSecretFile},
+		{"identity.scopes", "", &a.Identity.Scopes},
+		{"identity.accessKey", "", &a.Identity.AccessKey},
+		{"identity.accessKeyFile", "", &a.Identity.AccessKeyFile},
+		{"identity.secretKey", "", &a.Identity.SecretKey},
+		{"identity.secretKeyFile", "", &a.Identity.SecretKeyFile},
+		{"local.listen", "", &a.Local.Listen},
+		{"local.edgeGallery", "", &a.Local.EdgeGallery},
+		{"log.level", "", oneOf(&a.Log.Level, "DEBUG", "INFO", "WARN", "ERROR")},
+	}
+}
+
+// SecretVariables are the environment variables that hold secrets, which no child
+// process of an agent may inherit.
+func SecretVariables() []string {
+	names := []string{"AK", "SK"}
+	for _, s := range agentSettings(new(Agent)) {
+		if s.isSecret() {
+			names = append(names, s.env())
+		}
+	}
+	return names
+}
+
+// Wrong is something wrong with a service: an attribute such as
+// transportInfo.endpoint, "" for the whole, and the rule that it breaks.
+type Wrong struct{ Attribute, Rule string }
+
+// LoadAgent puts an agent's configuration together. Judge says what MEC 011 has
+// against a ServiceInfo, given as JSON. Its error is a Faults.
+func LoadAgent(src Sources, judge func(info []byte) []Wrong) (Agent, error) {
+	r := &reader{judge: judge}
+	f := form{"mep-agent", agentSettings(new(Agent)), r.lists()}
+	if src.File == "" && src.Data == nil {
+		src.File = instanceInfoIn(src.Environ)
+	}
+	values := fromEdgeGallery(src)
+	more, all := gather(f, src)
+	values = append(values, more...)
+	c := DefaultAgent()
+	origin, bad := apply(agentSettings(&c), values)
+	all = append(all, bad...)
+	c.Services = r.services
+	checkAgent(&c, origin, all.reporter())
+	if len(c.Services) == 0 && !r.broken {
+		name := src.File
+		if name == "" {
+			name = "configuration"
+		}
+		all.add(name, "services", "must list at least one service")
+	}
+	if err := all.err(); err != nil {
+		return Agent{}, err
+	}
+	return c, nil
+}
