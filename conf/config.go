@@ -40,11 +40,17 @@ const (
 	Etcd     Kind = "etcd"     // an etcd cluster, reached at Store.Endpoints
 )
 
-// Store says where records live.
+// Store says where records live. What follows Endpoints is of the cluster, too.
 type Store struct {
-	Kind      Kind
-	DataDir   string   // of the embedded store; without meaning for Etcd
-	Endpoints []string // of the cluster; empty for Embedded
+	Kind         Kind
+	DataDir      string   // of the embedded store; without meaning for Etcd
+	Endpoints    []string // of the cluster; empty for Embedded
+	CAFile       string   // certificates that sign the servers'; empty: the system's
+	CertFile     string   // our client certificate, with KeyFile
+	KeyFile      string
+	Username     string
+	PasswordFile string // holds the password of Username, on one line
+	Password     Secret // the same, from the environment alone
 }
 
 // Admission names who may register services.

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -55,6 +57,15 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"store: {kind: redis}\n", `m.yaml:1: store.kind: must be embedded or etcd, not "redis"`},
 		{"store: {dataDir: ''}\n", `m.yaml:1: store.dataDir: must name a directory for store.kind embedded, not ""`},
 		{"store: {kind: etcd}\n", "m.yaml:1: store.endpoints: must name at least one URL for store.kind etcd (m.yaml:1)"},
+		{"store: {kind: embedded, caFile: x}\n", "m.yaml:1: store.caFile: must be empty for store.kind embedded (m.yaml:1); set store.kind to etcd"},
+		{"store: {endpoints: ['http://e:1', 'https://f:1']}\n", "m.yaml:1: store.endpoints: must be all https or all http"},
+		{"store: {endpoints: ['http://e:1'], caFile: x}\n", "m.yaml:1: store.caFile: is of no use without https:// in store.endpoints (m.yaml:1)"},
+		{"store:\n  endpoints: ['https://e:1']\n  certFile: x\n", "m.yaml:3: store.keyFile: must be given together with store.certFile"},
+		{"store:\n  endpoints: ['https://e:1']\n  keyFile: x\n", "m.yaml:3: store.certFile: must be given together with store.keyFile"},
+		{"store:\n  endpoints: ['https://e:1']\n  username: x\n", "m.yaml:3: store.username: must be given together with store.passwordFile or MEP_STORE_PASSWORD"},
+		{"store:\n  endpoints: ['https://e:1']\n  passwordFile: x\n", "m.yaml:3: store.username: must be given together with a password"},
+		{"store:\n  endpoints: ['http://e:1']\n  username: x\n  passwordFile: x\n", "m.yaml:3: store.username: needs https:// in store.endpoints (m.yaml:2): over http the password"},
+		{"store: {password: sesame}\n", "m.yaml:1: store.password: must not stand in this file, which is not kept secret; give it as MEP_STORE_PASSWORD, or the file that holds it as store.passwordFile"},
 		{"applications: {admission: closed}\n", `m.yaml:1: applications.admission: must be open or registered, not "closed"`},
 		{"applications: {known: [-a]}\n", "m.yaml:1: applications.known: must be ids of 1 to 128"},
 		{"applications: {known: [" + strings.Repeat("a", 129) + "]}\n", "m.yaml:1: applications.known: must be ids of 1 to 128"},
@@ -108,6 +119,24 @@ func TestAllFaultsOfAllSourcesAtOnce(t *testing.T) {
 		`--etcd-endpoints: store.endpoints: must be URLs such as http://10.0.0.1:2379, without user, path or query; one of them is not`,
 		`m.yaml:5: liveness.hold: must be at least 100ms, not 0s`,
 	}, faultLines(t, src))
+}
+
+func TestThePasswordComesFromOnePlaceAndIsNeverPrinted(t *testing.T) {
+	src := fromYAML("store: {endpoints: ['http://127.0.0.1:1', 'http://localhost:2'], username: mep}\n")
+	src.Environ = []string{"MEP_STORE_PASSWORD=sesame"}
+	c, err := Load(src)
+	require.NoError(t, err, "loopback needs no TLS")
+	assert.Equal(t, "sesame", string(c.Store.Password))
+	inJSON, err := json.Marshal(c)
+	require.NoError(t, err)
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), string(inJSON)} {
+		assert.NotContains(t, text, "sesame")
+		assert.Contains(t, text, "(secret)")
+	}
+	src.Environ = append(src.Environ, "MEP_STORE_PASSWORD_FILE=p")
+	assert.Equal(t, []string{"MEP_STORE_PASSWORD_FILE: store.passwordFile: must be empty when the password itself is given (MEP_STORE_PASSWORD)"}, faultLines(t, src))
+	src.Environ = []string{"MEP_STORE_PASSWORD=ses\name"}
+	assert.Equal(t, []string{"MEP_STORE_PASSWORD: store.password: must be text without control characters"}, faultLines(t, src))
 }
 
 func TestABadValueIsAFaultEvenWhenOverridden(t *testing.T) {

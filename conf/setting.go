@@ -33,6 +33,12 @@ func settings(c *Config) []setting {
 		{"store.kind", "", oneOf(&c.Store.Kind, Embedded, Etcd)},
 		{"store.dataDir", "data-dir", &c.Store.DataDir},
 		{"store.endpoints", "etcd-endpoints", &c.Store.Endpoints},
+		{"store.caFile", "", &c.Store.CAFile},
+		{"store.certFile", "", &c.Store.CertFile},
+		{"store.keyFile", "", &c.Store.KeyFile},
+		{"store.username", "", &c.Store.Username},
+		{"store.passwordFile", "", &c.Store.PasswordFile},
+		{"store.password", "", &c.Store.Password},
 		{"applications.admission", "", oneOf(&c.Applications.Admission, Open, Registered)},
 		{"applications.known", "", &c.Applications.Known},
 		{"applications.maxServices", "", &c.Applications.MaxServices},
@@ -120,6 +126,9 @@ func (s setting) assign(v value) error {
 	case *string:
 		*p = text
 	case *Secret:
+		if strings.IndexFunc(text, unicode.IsControl) >= 0 {
+			return errors.New("must be text without control characters")
+		}
 		*p = Secret(text)
 	case *bool:
 		if text != "true" && text != "false" {

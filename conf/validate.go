@@ -3,7 +3,6 @@ package conf
 import (
 	"fmt"
 	"math"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -94,42 +93,6 @@ func (k checker) server() {
 				"listen on loopback, or accept the risk with --insecure (server.insecure: true)", shown(k.Server.Listen))},
 			"server.insecure")
 	}
-}
-
-func (k checker) store() {
-	k.oneOf("store.kind", string(k.Store.Kind), string(Embedded), string(Etcd))
-	if k.Store.Kind == Embedded {
-		if k.Store.DataDir == "" || strings.ContainsRune(k.Store.DataDir, 0) {
-			k.fault("store.dataDir", "must name a directory for store.kind embedded, not %s", shown(k.Store.DataDir))
-		}
-		if len(k.Store.Endpoints) > 0 {
-			k.report(Fault{k.where("store.endpoints"), "store.endpoints",
-				"must be empty for store.kind embedded" + k.from("store.kind") + "; set store.kind to etcd"}, "store.kind")
-		}
-	}
-	if k.Store.Kind == Etcd && len(k.Store.Endpoints) == 0 {
-		f := Fault{k.where("store.endpoints"), "store.endpoints",
-			"must name at least one URL for store.kind etcd" + k.from("store.kind")}
-		if f.Where == "" {
-			f.Where = k.where("store.kind")
-		}
-		k.report(f, "store.kind")
-	}
-	for _, e := range k.Store.Endpoints {
-		if !endpointForm(e) {
-			k.fault("store.endpoints", "must be URLs such as http://10.0.0.1:2379, without user, path or query; one of them is not")
-			return // not shown: a URL may hold a password
-		}
-	}
-}
-
-func endpointForm(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		return false
-	}
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
-		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 func (k checker) applications() {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -140,8 +141,10 @@ func (s *surface) unsubscribe(w http.ResponseWriter, r *http.Request, c call) er
 	if err != nil {
 		return err
 	}
-	if _, etag := one.represent(c.prefix); !matches(r, etag) {
-		return errStale
+	if values := r.Header["If-Match"]; len(values) > 0 {
+		if _, etag := one.represent(c.prefix); !matches(values, etag) {
+			return heartbeat.ErrStale
+		}
 	}
 	if err := s.options.Subscriptions.Unsubscribe(r.Context(), c.app, c.subscription); err != nil {
 		return err

@@ -31,10 +31,10 @@ import (
 
 // Options of the base.
 type Options struct {
-	Listen    string   // host:port that the server listens on; service-center is only told
-	DataDir   string   // of the embedded store; unused with Endpoints
-	Endpoints []string // of an etcd cluster; empty: the store is embedded
-	Log       openlog.Logger
+	Listen  string  // host:port that the server listens on; service-center is only told
+	DataDir string  // of the embedded store; unused with Cluster
+	Cluster *remote // of an etcd cluster; nil: the store is embedded
+	Log     openlog.Logger
 }
 
 // Center is the running service-center.

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
@@ -22,17 +21,11 @@ const (
 	embeddedElectionMs = 200 // leases from 1 s on
 	embeddedQuota      = 4 << 30
 	startTimeout       = 60 * time.Second
-	dialTimeout        = 5 * time.Second
 )
 
 func (c *Center) openStore(ctx context.Context, o Options) (err error) {
-	if len(o.Endpoints) > 0 {
-		c.client, err = clientv3.New(clientv3.Config{Endpoints: o.Endpoints, DialTimeout: dialTimeout,
-			DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
-		if err != nil {
-			return fmt.Errorf("cannot use the etcd cluster: %w", err)
-		}
-		return c.reach(ctx)
+	if o.Cluster != nil {
+		return c.openCluster(ctx, o)
 	}
 	if c.lock, err = lockDir(o.DataDir); err != nil {
 		return err
@@ -66,17 +59,6 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("cannot start the store in %s: %w", o.DataDir, err)
 	}
 	c.client = v3client.New(c.etcd.Server)
-	return nil
-}
-
-// reach asks the cluster for something, so that a wrong address is found at once.
-func (c *Center) reach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
-	defer cancel()
-	if _, err := c.client.Get(ctx, clusterKey); err != nil {
-		c.closeStore()
-		return fmt.Errorf("cannot reach the etcd cluster: %w", err)
-	}
 	return nil
 }
 

@@ -2,8 +2,10 @@ package servicecenter
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -18,6 +20,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setu
 type base struct {
 	*Store
 	*Center
+	least int // seconds of the shortest lease
 }
 
 var _ plugins.Base = base{}
@@ -26,44 +29,65 @@ var _ plugins.Base = base{}
 func (b base) Alone() bool { return b.Embedded() }
 
 func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
-	o := Options{Listen: h.Config.Server.Listen, Log: h.Log}
-	if h.Config.Store.Kind == conf.Etcd {
-		o.Endpoints = h.Config.Store.Endpoints
-	} else {
-		dir, err := filepath.Abs(h.Config.Store.DataDir)
-		if err != nil {
-			return nil, err
-		}
-		o.DataDir = dir
+	o, err := optionsOf(h)
+	if err != nil {
+		return nil, err
 	}
 	c, err := Start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: c.Client(), server: c.Server()}
-	if err := s.CheckSchema(ctx); err != nil {
+	s := &Store{client: c.Client(), server: c.Server(), log: h.Log}
+	b := base{Store: s, Center: c, least: minLease(embeddedElectionMs)}
+	if !c.Embedded() {
+		b.least = leastLease(ctx, c.Client())
+	}
+	if err = s.CheckSchema(ctx); err == nil {
+		err = longEnough(h.Config, b.least)
+	}
+	if err != nil {
 		_ = c.Stop(ctx)
 		return nil, err
 	}
 	own := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
 	h.OnChange(own.changed)
 	c.Protect(own.has)
-	h.Base = base{Store: s, Center: c}
+	h.Base = b
 	return c.Stop, nil
+}
+
+// optionsOf takes what the base needs out of the configuration.
+func optionsOf(h *plugins.Host) (o Options, err error) {
+	o = Options{Listen: h.Config.Server.Listen, Log: h.Log}
+	if h.Config.Store.Kind == conf.Etcd {
+		o.Cluster, err = accessTo(h.Config.Store)
+	} else {
+		o.DataDir, err = filepath.Abs(h.Config.Store.DataDir)
+	}
+	return o, err
 }
 
 // MinLease implements plugins.Base: etcd grants no less than one and a half
 // election timeouts, rounded up.
-func (b base) MinLease() int {
-	if b.Embedded() {
-		return minLease(embeddedElectionMs)
-	}
-	return minLease(defaultElectionMs)
-}
+func (b base) MinLease() int { return b.least }
 
 const defaultElectionMs = 1000
 
 func minLease(electionMs int) int { return (electionMs*3/2 + 999) / 1000 }
+
+// longEnough refuses a configuration whose shortest window the store cannot keep:
+// its leases would outlive it, and every death be found late.
+func longEnough(c conf.Config, least int) error {
+	interval := c.Liveness.MinInterval
+	if f := c.Derived.FixedInterval; f != 0 {
+		interval = min(f, c.Liveness.DefaultInterval)
+	}
+	if shortest := c.Liveness.Window(interval); shortest < time.Duration(least)*time.Second {
+		return fmt.Errorf("the store grants no lease below %ds (one and a half of etcd's election timeout), but an interval of %s with "+
+			"liveness.allowedMisses %d needs one of %s: raise these, or lower the election timeout", least, interval, c.Liveness.AllowedMisses, shortest)
+	}
+	return nil
+}
 
 // owned knows which instances and microservices are projections of records of
 // ours, which only Mp1 may change.

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -30,6 +33,8 @@ type Store struct {
 	client *clientv3.Client
 	server *etcdserver.EtcdServer // nil unless embedded
 	moved  moved
+	log    openlog.Logger
+	longer atomic.Int64 // the longest lease that was granted in place of a shorter one
 }
 
 var _ heartbeat.Store = (*Store)(nil)
@@ -261,7 +266,19 @@ func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, erro
 	if err != nil {
 		return 0, translate(err)
 	}
+	if res.TTL > int64(seconds) {
+		s.tellLonger(int64(seconds), res.TTL)
+	}
 	return heartbeat.LeaseID(res.ID), nil
+}
+
+// tellLonger says once for each length that deaths are found late: the start made
+// sure of the shortest lease, so the cluster's election timeout was raised since.
+func (s *Store) tellLonger(asked, granted int64) {
+	if before := s.longer.Load(); granted > before && s.longer.CompareAndSwap(before, granted) {
+		s.log.Warn("etcd grants longer leases than asked for: deaths are found late; restart to check the configuration against its election timeout",
+			openlog.WithTags(openlog.Tags{"asked": asked, "granted": granted}))
+	}
 }
 
 // Renew implements heartbeat.Store. In process it is a call of the lessor: no
@@ -302,43 +319,53 @@ func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant
 	return time.Duration(res.GrantedTTL-res.TTL) * time.Second, nil
 }
 
-// Pulse implements heartbeat.Store.
+// Pulse implements heartbeat.Store. Whether a cluster is full is asked of the
+// member that answers: a list of the alarms would be a raft write each time.
 func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if _, err := s.client.Get(ctx, clusterKey, clientv3.WithCountOnly()); err != nil {
 		return false, translate(err)
 	}
-	var alarms []*etcdserverpb.AlarmMember
 	if s.server != nil {
-		alarms = s.server.Alarms()
-	} else {
-		res, err := s.client.AlarmList(ctx)
-		if err != nil {
-			return false, translate(err)
+		for _, a := range s.server.Alarms() {
+			full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
 		}
-		alarms = res.Alarms
+		return full, nil
 	}
-	for _, a := range alarms {
-		full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
+	res, err := etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
+	if err != nil {
+		return false, translate(err)
+	}
+	for _, e := range res.Errors { // an alarm in protobuf's text form, or "etcdserver: no leader"
+		full = full || strings.Contains(e, etcdserverpb.AlarmType_NOSPACE.String())
 	}
 	return full, nil
 }
 
-// CheckSchema refuses a store that a newer program wrote.
+// CheckSchema refuses a store that a newer program wrote. It reads before it
+// writes: a full store refuses the whole transaction.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	want := []byte(`{"schema":` + strconv.Itoa(schemaVersion) + `}`)
-	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Version(clusterKey), "=", 0)).
-		Then(clientv3.OpPut(clusterKey, string(want))).Else(clientv3.OpGet(clusterKey)).Commit()
+	got, err := s.client.Get(ctx, clusterKey)
 	if err != nil {
-		return translate(err)
+		return fmt.Errorf("cannot read %s: %w", clusterKey, plainly(err))
 	}
-	if res.Succeeded {
-		return nil
+	kvs := got.Kvs
+	if len(kvs) == 0 {
+		res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Version(clusterKey), "=", 0)).
+			Then(clientv3.OpPut(clusterKey, string(want))).Else(clientv3.OpGet(clusterKey)).Commit()
+		switch {
+		case err != nil:
+			return fmt.Errorf("cannot write %s: %w", clusterKey, plainly(err))
+		case res.Succeeded:
+			return nil
+		}
+		kvs = res.Responses[0].GetResponseRange().Kvs
 	}
-	if kvs := res.Responses[0].GetResponseRange().Kvs; len(kvs) == 1 && bytes.Equal(kvs[0].Value, want) {
+	if len(kvs) == 1 && bytes.Equal(kvs[0].Value, want) {
 		return nil
 	}
 	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", clusterKey, schemaVersion)

@@ -72,7 +72,7 @@ func Walk(root string) (*Tree, error) {
 		switch {
 		case d.IsDir() && skip(rel):
 			return filepath.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular(), rel == ".git": // the latter in a linked work tree
 			return nil
 		}
 		return t.add(p, rel)
