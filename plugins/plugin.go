@@ -13,6 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // Plugin is one part of mepserver. cmd/mepserver lists them in order.
@@ -28,6 +29,7 @@ type Plugin struct {
 // server's own handler chain.
 type Base interface {
 	heartbeat.Store
+	Outbox
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new
@@ -57,6 +59,8 @@ type Host struct {
 	Log     openlog.Logger
 	Base    Base              // from the base plugin
 	Engine  *heartbeat.Engine // from the liveness plugin
+	// Subscriptions is from the notify plugin; nil without it.
+	Subscriptions server.Subscriptions
 	// Ready says whether the lists are loaded and the store was reached.
 	Ready func() bool
 

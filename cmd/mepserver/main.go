@@ -19,6 +19,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
+	"github.com/mec-liveness/mepserver/plugins/notify"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
 	"github.com/mec-liveness/mepserver/plugins/servicemgmt"
 )
@@ -28,6 +29,7 @@ func list() []plugins.Plugin {
 	return []plugins.Plugin{
 		servicecenter.Plugin(),
 		liveness.Plugin(),
+		notify.Plugin(),
 		servicemgmt.Plugin(),
 	}
 }

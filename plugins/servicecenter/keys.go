@@ -21,6 +21,9 @@ const domainProject = "default/default"
 const (
 	recordPrefix  = "/mep/rec/"
 	outboxPrefix  = "/mep/obx/"
+	subPrefix     = "/mep/sub/"
+	cursorPrefix  = "/mep/cur/"
+	lockPrefix    = "/mep/lck/"
 	clusterKey    = "/mep/cluster"
 	recordsEnd    = "/mep/rec0" // the first key behind recordPrefix
 	halfID        = 32

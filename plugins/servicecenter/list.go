@@ -18,7 +18,6 @@ import (
 const (
 	pageSize    = 1000
 	listTimeout = 30 * time.Second
-	outboxAge   = time.Minute // how long an event is kept although nobody waits for it
 )
 
 // each calls f for every key under prefix as of one revision (0: now), a page at a
@@ -131,8 +130,7 @@ func (s *Store) dropService(ctx context.Context, serviceID string) {
 }
 
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of
-// ours without instances, and outbox events older than a minute. As long as there
-// are no subscriptions, nobody waits for any event.
+// ours without instances, and the events that all were told of.
 func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -155,25 +153,5 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	for _, service := range unused {
 		s.dropService(ctx, service)
 	}
-	var old []string
-	if _, err = s.each(ctx, outboxPrefix, 0, func(kv *mvccpb.KeyValue) {
-		var e event
-		if json.Unmarshal(kv.Value, &e) != nil || now.Sub(time.Unix(0, e.At)) > outboxAge {
-			old = append(old, string(kv.Key))
-		}
-	}); err != nil {
-		return err
-	}
-	for len(old) > 0 {
-		n := min(len(old), 100)
-		ops := make([]clientv3.Op, n)
-		for i, key := range old[:n] {
-			ops[i] = clientv3.OpDelete(key)
-		}
-		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
-			return translate(err)
-		}
-		old = old[n:]
-	}
-	return nil
+	return s.tidyOutbox(ctx, now)
 }

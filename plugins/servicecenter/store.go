@@ -130,18 +130,6 @@ func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
 	return r, nil
 }
 
-// event is one line of the outbox: all that a filter and a notification need.
-type event struct {
-	Schema     int              `json:"schema"`
-	ID         heartbeat.ID     `json:"id"`
-	Seq        uint64           `json:"seq"`
-	Owner      string           `json:"owner"`
-	Change     heartbeat.Change `json:"change"`
-	State      heartbeat.State  `json:"state"`
-	At         int64            `json:"at"`
-	Attributes string           `json:"attributes"`
-}
-
 // Commit implements heartbeat.Store.
 func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -210,13 +198,11 @@ func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
 		ops = append(ops, clientv3.OpDelete(at.key()), clientv3.OpDelete(at.leaseKey()))
 	}
 	if t.Change != heartbeat.NoChange {
-		r := &t.Record
-		value, err := json.Marshal(event{Schema: schemaVersion, ID: id, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-			State: r.State, At: r.ChangedAt, Attributes: r.Attributes})
+		op, err := tell(t)
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, clientv3.OpPut(eventKey(id, r.Seq), string(value)))
+		ops = append(ops, op)
 	}
 	return ops, nil
 }

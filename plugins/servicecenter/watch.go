@@ -41,13 +41,21 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 }
 
 // watch shows the engine what is written from revision at on. What was written at
-// it is shown twice, which the engine does not mind: etcd answers no request for
-// progress of a watch that starts behind the newest revision, so that a watch from
-// at+1 would fall silent on an idle store.
+// it is shown twice, which the engine does not mind.
 func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at int64, p pace) error {
+	return s.watchRange(ctx, instancePrefix, recordsEnd, at, p, func(res clientv3.WatchResponse) {
+		e.See(s.sights(res.Events), heartbeat.Revision(res.Header.Revision))
+	})
+}
+
+// watchRange shows what is written from revision at on, until something breaks the
+// watch. It begins at what is known already, for etcd answers no request for progress
+// of a watch that starts behind the newest revision, so that a watch from at+1 would
+// fall silent on an idle store.
+func (s *Store) watchRange(ctx context.Context, from, end string, at int64, p pace, see func(clientv3.WatchResponse)) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	events := s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(at))
+	events := s.client.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(at))
 	ask := time.NewTicker(p.ask)
 	defer ask.Stop()
 	stall := time.NewTimer(p.stall)
@@ -70,7 +78,7 @@ func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at int64, p pace
 				return res.Err()
 			}
 			stall.Reset(p.stall)
-			e.See(s.sights(res.Events), heartbeat.Revision(res.Header.Revision))
+			see(res)
 		}
 	}
 }

@@ -24,7 +24,8 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicemgmt", Setup:
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	r := &registry{host: h, engine: h.Engine, conf: h.Config, index: newIndex()}
 	h.OnChange(r.index.changed)
-	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: maxBeatBody, LimitStatus: h.Config.Derived.LimitStatus}
+	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: maxBeatBody, LimitStatus: h.Config.Derived.LimitStatus,
+		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound}
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)
 	}

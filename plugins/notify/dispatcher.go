@@ -1,0 +1,301 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// store is what the dispatcher needs of the store.
+type store interface {
+	plugins.Outbox
+	Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error)
+	Renew(ctx context.Context, l heartbeat.LeaseID) (int, error)
+	Revoke(ctx context.Context, l heartbeat.LeaseID) error
+}
+
+// poster attempts deliveries.
+type poster interface {
+	post(ctx context.Context, d delivery, wall int64) result
+}
+
+// dispatcher knows the outbox and all subscriptions, and runs a worker for each that
+// this replica sends to.
+type dispatcher struct {
+	store  store
+	poster poster
+	now    func() (heartbeat.Instant, int64)
+	giveUp time.Duration
+	alone  bool // nobody else reaches the store: no locks are needed
+	random func() float64
+	watch  observer
+	log    openlog.Logger
+
+	ready atomic.Bool
+	owner owner
+
+	mu      sync.Mutex
+	events  []*message // the outbox, in order
+	at      map[string]heartbeat.Revision
+	seen    heartbeat.Revision
+	entries map[string]*entry
+	of      map[string]map[string]*entry // by application
+	leaving map[string]*worker           // of deleted subscriptions, until they have stopped
+	deleted map[string]bool              // here, and not yet seen to be
+	closed  bool
+}
+
+// entry is what this replica knows of a subscription.
+type entry struct {
+	sub    *plugins.Subscription
+	held   bool               // somebody has its lock
+	lockAt heartbeat.Revision // of what is known about the lock
+	tryAt  heartbeat.Instant  // when this replica takes the lock, if nobody has it
+	trying bool
+	worker *worker
+}
+
+// observer is told what happens, for metrics and the log.
+type observer interface {
+	attempt(s *plugins.Subscription, r result, failures int, again bool)
+	loss(s *plugins.Subscription, why loss, events int64)
+}
+
+func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer, log openlog.Logger) *dispatcher {
+	return &dispatcher{store: s, poster: p, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o, log: log,
+		owner: owner{kick: make(chan struct{}, 1)},
+		at:    map[string]heartbeat.Revision{}, entries: map[string]*entry{}, of: map[string]map[string]*entry{},
+		leaving: map[string]*worker{}, deleted: map[string]bool{}}
+}
+
+// Load implements plugins.OutboxReader.
+func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.events, d.at = nil, map[string]heartbeat.Revision{}
+	listed, locks := map[string]bool{}, map[string]bool{}
+	var news []*message
+	for i := range all {
+		switch w := &all[i]; w.Kind {
+		case plugins.EventWritten:
+			if m := d.append(w); m != nil {
+				news = append(news, m)
+			}
+		case plugins.SubscriptionWritten:
+			listed[w.Name] = true
+			d.enter(w.Subscription)
+		case plugins.LockWritten:
+			locks[w.Name] = true
+			d.lockSeen(w)
+		}
+	}
+	for id, en := range d.entries {
+		switch {
+		case !listed[id] && en.sub.At <= at:
+			d.leave(id)
+		case !locks[id] && en.held && en.lockAt <= at:
+			d.lockSeen(&plugins.OutboxWrite{Name: id, At: at, Gone: true})
+		}
+	}
+	for id := range d.deleted {
+		if !listed[id] {
+			delete(d.deleted, id)
+		}
+	}
+	d.fan(news)
+	d.seen = max(d.seen, at)
+	d.ready.Store(true)
+	d.owner.poke()
+}
+
+// See implements plugins.OutboxReader.
+func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var news []*message
+	for i := range writes {
+		switch w := &writes[i]; w.Kind {
+		case plugins.EventWritten:
+			if w.Gone {
+				d.erase(w.Name)
+			} else if m := d.append(w); m != nil {
+				news = append(news, m)
+			}
+		case plugins.SubscriptionWritten:
+			if w.Gone {
+				delete(d.deleted, w.Name)
+				d.leave(w.Name)
+			} else {
+				d.enter(w.Subscription)
+			}
+		case plugins.LockWritten:
+			d.lockSeen(w)
+		}
+	}
+	d.fan(news)
+	d.seen = max(d.seen, upTo)
+}
+
+// append takes an event in; nil: it was there, or it says nothing.
+func (d *dispatcher) append(w *plugins.OutboxWrite) *message {
+	if n := len(d.events); n > 0 && w.Event.At <= d.events[n-1].at {
+		return nil
+	}
+	m, err := newMessage(w.Event)
+	if err != nil {
+		return nil
+	}
+	d.events = append(d.events, m)
+	d.at[w.Name] = m.at
+	return m
+}
+
+func (d *dispatcher) erase(key string) {
+	at, ok := d.at[key]
+	if !ok {
+		return
+	}
+	delete(d.at, key)
+	if i, ok := d.find(at); ok {
+		d.events = slices.Delete(d.events, i, i+1)
+	}
+}
+
+// find is where the first event at or behind a revision stands.
+func (d *dispatcher) find(at heartbeat.Revision) (int, bool) {
+	return slices.BinarySearchFunc(d.events, at, func(m *message, at heartbeat.Revision) int { return cmp.Compare(m.at, at) })
+}
+
+func (d *dispatcher) fan(news []*message) {
+	if len(news) == 0 {
+		return
+	}
+	for _, en := range d.entries {
+		if en.worker != nil {
+			en.worker.add(news)
+		}
+	}
+}
+
+// enter takes a subscription in; d.mu is held.
+func (d *dispatcher) enter(s *plugins.Subscription) *entry {
+	if en := d.entries[s.ID]; en != nil || d.deleted[s.ID] {
+		return en
+	}
+	en := &entry{sub: s, tryAt: d.soon(reserveTime)}
+	d.entries[s.ID] = en
+	if d.of[s.Owner] == nil {
+		d.of[s.Owner] = map[string]*entry{}
+	}
+	d.of[s.Owner][s.ID] = en
+	d.owner.poke()
+	return en
+}
+
+// leave forgets a subscription and lets its worker stop; d.mu is held.
+func (d *dispatcher) leave(id string) {
+	en := d.entries[id]
+	if en == nil {
+		return
+	}
+	delete(d.entries, id)
+	delete(d.of[en.sub.Owner], id)
+	if len(d.of[en.sub.Owner]) == 0 {
+		delete(d.of, en.sub.Owner)
+	}
+	d.dismiss(id, en)
+}
+
+// dismiss lets the worker of an entry stop, and then gives its lock back; d.mu is held.
+func (d *dispatcher) dismiss(id string, en *entry) {
+	w := en.worker
+	if w == nil {
+		return
+	}
+	en.worker = nil
+	d.leaving[id] = w
+	go func() {
+		w.halt()
+		d.unlock(id)
+		d.mu.Lock()
+		if d.leaving[id] == w {
+			delete(d.leaving, id)
+		}
+		d.mu.Unlock()
+	}()
+}
+
+// start makes the worker of an entry from its cursor, unless it has gone meanwhile.
+func (d *dispatcher) start(id string, en *entry, c plugins.Cursor) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.entries[id] != en || en.worker != nil || d.closed {
+		return false
+	}
+	s := en.sub
+	match := func(m *message) bool { return s.Asked.FilteringCriteria.Match(&m.info) }
+	q := newQueue(c, d.giveUp, match, d.random, func(why loss, n int64) { d.watch.loss(s, why, n) })
+	from, _ := d.find(c.After + 1)
+	now, _ := d.now()
+	for _, m := range d.events[from:] {
+		q.add(m, now)
+	}
+	w := newWorker(s, q, d)
+	en.worker = w
+	go func() {
+		w.run()
+		d.ended(id, w)
+	}()
+	return true
+}
+
+// ended: a worker that was not told to stop lost its cursor to somebody.
+func (d *dispatcher) ended(id string, w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if en := d.entries[id]; en != nil && en.worker == w {
+		en.worker = nil
+		en.tryAt = d.soon(reserveTime)
+		if !d.alone {
+			go d.unlock(id)
+		}
+	}
+}
+
+// The rest is what workers need.
+
+func (d *dispatcher) clock() (heartbeat.Instant, int64) { return d.now() }
+
+func (d *dispatcher) post(ctx context.Context, p delivery, wall int64) result {
+	return d.poster.post(ctx, p, wall)
+}
+
+func (d *dispatcher) moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	return d.store.MoveCursor(ctx, id, c)
+}
+
+func (d *dispatcher) readCursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	return d.store.Cursor(ctx, id)
+}
+
+func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, again bool) {
+	d.watch.attempt(s, r, failures, again)
+}
+
+// soon is a moment up to most ahead, so that replicas do not all try at once.
+func (d *dispatcher) soon(most time.Duration) heartbeat.Instant {
+	now, _ := d.now()
+	if d.alone {
+		return now
+	}
+	return now + time.Duration(d.random()*float64(most))
+}

@@ -1,0 +1,52 @@
+package notify
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// message is an event as consumers are told of it; it is never changed.
+type message struct {
+	at     heartbeat.Revision
+	made   int64 // wall clock, Unix nanoseconds
+	change mp1.ChangeType
+	info   mp1.ServiceInfo // after the change
+}
+
+func newMessage(e *plugins.Event) (*message, error) {
+	m := &message{at: e.At, made: e.Made, change: mp1.ChangeType(e.Change.String())}
+	if err := json.Unmarshal([]byte(e.Attributes), &m.info); err != nil {
+		return nil, err
+	}
+	m.info.SerInstanceID, m.info.State = string(e.ID), mp1.State(e.State.String())
+	return m, nil
+}
+
+// delivery is one POST, the same whoever attempts it and how often.
+type delivery struct {
+	id   string // webhook-id
+	url  string
+	body []byte
+}
+
+// compose makes the POST that tells a subscription of some events, at least one.
+func compose(s *plugins.Subscription, events []*message) delivery {
+	n := mp1.Notification{NotificationType: mp1.NotificationType}
+	n.Links.Subscription.Href = s.Prefix + mp1.Base + "/applications/" + s.Owner + "/subscriptions/" + s.ID
+	for _, m := range events {
+		r := mp1.ServiceReference{SerName: m.info.SerName, SerInstanceID: m.info.SerInstanceID, State: m.info.State, ChangeType: m.change}
+		if m.change != mp1.Removed {
+			r.Link = &mp1.LinkType{Href: s.Prefix + mp1.Base + "/services/" + m.info.SerInstanceID}
+		}
+		n.ServiceReferences = append(n.ServiceReferences, r)
+	}
+	body, err := json.Marshal(n)
+	if err != nil { // plain data: cannot happen
+		body = []byte("{}")
+	}
+	return delivery{id: fmt.Sprintf("%s-%d-%d", s.ID, events[0].at, events[len(events)-1].at), url: s.Asked.CallbackReference, body: body}
+}

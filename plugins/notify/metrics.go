@@ -1,0 +1,134 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// metrics count what an operator watches, and write the log. Labels come from fixed
+// sets only.
+type metrics struct {
+	log      openlog.Logger
+	attempts *prometheus.CounterVec
+	retries  prometheus.Counter
+	events   *prometheus.CounterVec
+	all      []prometheus.Collector
+}
+
+var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded"}
+
+// newMetrics registers with the default registry: service-center's /metrics shows
+// that one.
+func newMetrics(log openlog.Logger) *metrics {
+	m := &metrics{log: log,
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_notification_posts_total", Help: "Attempts to notify a subscriber, by how they ended.",
+		}, []string{"outcome"}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mep_notification_retries_total", Help: "Attempts after the one before had failed.",
+		}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
+		}, []string{"reason"}),
+	}
+	m.add(m.attempts)
+	m.add(m.retries)
+	m.add(m.events)
+	for o := range outcomes {
+		m.attempts.WithLabelValues(o.String())
+	}
+	for _, name := range lossNames {
+		m.events.WithLabelValues(name)
+	}
+	return m
+}
+
+func (m *metrics) add(c prometheus.Collector) {
+	var twice prometheus.AlreadyRegisteredError
+	if err := prometheus.Register(c); err == nil || !errors.As(err, &twice) {
+		m.all = append(m.all, c)
+	}
+}
+
+// watch shows what the dispatcher knows at the time of asking.
+func (m *metrics) watch(d *dispatcher) {
+	gauge := func(name, help string, f func() float64) {
+		m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
+	gauge("mep_notification_oldest_seconds", "Age of the oldest event that a subscriber of this replica still waits for; 0: none.",
+		func() float64 { return d.oldest().Seconds() })
+}
+
+func (d *dispatcher) subscriptions() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.entries)
+}
+
+// oldest is the age of the oldest event that is not delivered.
+func (d *dispatcher) oldest() time.Duration {
+	d.mu.Lock()
+	var workers []*worker
+	for _, en := range d.entries {
+		if en.worker != nil {
+			workers = append(workers, en.worker)
+		}
+	}
+	d.mu.Unlock()
+	_, wall := d.now()
+	age := time.Duration(0)
+	for _, w := range workers {
+		if made := w.oldest(); made != 0 {
+			age = max(age, time.Duration(wall-made))
+		}
+	}
+	return age
+}
+
+// attempt implements observer. A line is written for the first failure in a row and
+// for a subscriber that is gone, none for a delivery.
+func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again bool) {
+	m.attempts.WithLabelValues(r.outcome.String()).Inc()
+	if again {
+		m.retries.Inc()
+	}
+	switch {
+	case r.gone():
+		m.log.Warn("subscriber is gone: nothing is sent until it subscribes anew", tags(s, openlog.Tags{}))
+	case failures == 1:
+		m.log.Warn("subscriber cannot be notified; it is tried again", tags(s, openlog.Tags{"outcome": r.outcome.String()}))
+	}
+}
+
+// loss implements observer.
+func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
+	m.events.WithLabelValues(lossNames[why]).Add(float64(events))
+	if why == givenUp {
+		m.log.Warn("notifications given up: the subscriber could not be reached in time", tags(s, openlog.Tags{"events": events}))
+	}
+}
+
+// tags name a subscription. Of its callback only the host is told: paths and queries
+// may hold secrets.
+func tags(s *plugins.Subscription, more openlog.Tags) openlog.Option {
+	more["subscriptionId"], more["appInstanceId"] = s.ID, s.Owner
+	if u, err := url.Parse(s.Asked.CallbackReference); err == nil {
+		more["host"] = u.Host
+	}
+	return openlog.WithTags(more)
+}
+
+func (m *metrics) unregister(context.Context) error {
+	for _, c := range m.all {
+		prometheus.Unregister(c)
+	}
+	return nil
+}

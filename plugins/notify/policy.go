@@ -1,0 +1,98 @@
+package notify
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"syscall"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+// policy says to which addresses a callback may be dialled.
+type policy struct {
+	loopback bool // the server is reachable from this machine only, and so may be its subscribers
+	allowed  []netip.Prefix
+}
+
+func newPolicy(c *conf.Config) policy {
+	return policy{loopback: c.Server.Loopback(), allowed: c.Notify.AllowedCallbackCIDRs}
+}
+
+// permits judges an address. Networks that belong to one machine or one link are
+// allowed only by an entry that lies inside them: 0.0.0.0/0 does not mean the
+// metadata service at 169.254.169.254 or our own port on 127.0.0.1.
+func (p policy) permits(a netip.Addr) bool {
+	if !a.IsValid() || a.Zone() != "" {
+		return false
+	}
+	a = a.Unmap()
+	if inner, ok := embedded(a); ok && !p.permits(inner) {
+		return false
+	}
+	switch {
+	case a.IsUnspecified(), a.IsMulticast(), a == broadcast, thisNetwork.Contains(a):
+		return false
+	case a.IsLoopback():
+		return p.loopback || p.named(a, netip.Addr.IsLoopback)
+	case a.IsLinkLocalUnicast():
+		return p.named(a, netip.Addr.IsLinkLocalUnicast)
+	default:
+		return p.named(a, func(netip.Addr) bool { return true })
+	}
+}
+
+func (p policy) named(a netip.Addr, inside func(netip.Addr) bool) bool {
+	for _, prefix := range p.allowed {
+		if prefix.Contains(a) && inside(prefix.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // Linux takes it for itself
+	nat64       = netip.MustParsePrefix("64:ff9b::/96")
+	sixToFour   = netip.MustParsePrefix("2002::/16")
+	compatible  = netip.MustParsePrefix("::/96")
+)
+
+// embedded is the IPv4 address that a gateway behind an IPv6 address would dial.
+func embedded(a netip.Addr) (netip.Addr, bool) {
+	b := a.As16()
+	switch {
+	case !a.Is6(), a.IsLoopback(), a.IsUnspecified():
+		return netip.Addr{}, false
+	case nat64.Contains(a), compatible.Contains(a):
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case sixToFour.Contains(a):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
+}
+
+// errForbidden: the address that was about to be dialled is not allowed.
+var errForbidden = errors.New("the callback's address is not allowed")
+
+// control is called with each address that is about to be dialled, after names were
+// resolved: whatever a name says now is what counts.
+func (p policy) control(_, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil || a.Port() == 0 || !p.permits(a.Addr()) {
+		return errForbidden
+	}
+	return nil
+}
+
+// refuses says whether a callback could never be dialled because its host is an
+// address that is not allowed. Names are judged when they are dialled.
+func (p policy) refuses(callback string) bool {
+	u, err := url.Parse(callback)
+	if err != nil {
+		return true
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return err == nil && !p.permits(a)
+}

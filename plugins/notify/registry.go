@@ -1,0 +1,174 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// registry is the Mp1 surface's view of the subscriptions.
+type registry struct {
+	*dispatcher
+	policy policy
+	most   int           // subscriptions of one application
+	asks   chan struct{} // bounds how many ids are looked for in the store at once
+
+	reserved map[string]int // subscriptions on their way, by application; under mu
+}
+
+var _ server.Subscriptions = (*registry)(nil)
+
+func newRegistry(d *dispatcher, p policy, most int) *registry {
+	return &registry{dispatcher: d, policy: p, most: most, asks: make(chan struct{}, 32), reserved: map[string]int{}}
+}
+
+// newID is a random UUID (RFC 9562 §5.4), as EdgeGallery's clients expect it.
+func newID() (string, error) {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("notify: no randomness: %w", err)
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
+}
+
+// Subscribe implements server.Subscriptions.
+func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.Subscription) (*server.Subscription, error) {
+	if r.policy.refuses(asked.CallbackReference) {
+		return nil, &mp1.Invalid{Attribute: "callbackReference", Rule: "its address is none that the platform may call; the operator allows networks by notify.allowedCallbackCIDRs"}
+	}
+	if !r.reserve(app) {
+		return nil, server.ErrSubscriptionLimit
+	}
+	defer r.release(app)
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	asked.Links = nil
+	_, wall := r.now()
+	s := &plugins.Subscription{ID: id, Owner: app, Prefix: prefix, Asked: asked, Since: wall}
+	ctx = context.WithoutCancel(ctx) // whoever hangs up must not leave it undecided
+	s.At, err = r.store.Subscribe(ctx, s)
+	if err != nil && !errors.Is(err, heartbeat.ErrFull) { // it may have happened all the same
+		if made, readErr := r.store.Subscription(ctx, id); readErr == nil && made != nil {
+			s, err = made, nil
+		}
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	r.mu.Lock()
+	r.enter(s).tryAt = 0
+	r.mu.Unlock()
+	r.owner.poke()
+	return shown(s), nil
+}
+
+// unavailable is what a failing store means to a client.
+func unavailable(err error) error {
+	if errors.Is(err, heartbeat.ErrFull) {
+		return err
+	}
+	return heartbeat.ErrUnavailable
+}
+
+func shown(s *plugins.Subscription) *server.Subscription {
+	return &server.Subscription{ID: s.ID, Owner: s.Owner, Asked: s.Asked}
+}
+
+func (r *registry) reserve(app string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reserved[app]+len(r.of[app]) >= r.most {
+		return false
+	}
+	r.reserved[app]++
+	return true
+}
+
+func (r *registry) release(app string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reserved[app]--; r.reserved[app] <= 0 {
+		delete(r.reserved, app)
+	}
+}
+
+// Subscription implements server.Subscriptions. What this replica does not know is
+// confirmed by the store, unless nobody else writes there.
+func (r *registry) Subscription(ctx context.Context, app, id string) (*server.Subscription, error) {
+	r.mu.Lock()
+	en, gone := r.entries[id], r.deleted[id]
+	r.mu.Unlock()
+	if en == nil && !r.alone && !gone {
+		var err error
+		if en, err = r.confirm(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	if en == nil || en.sub.Owner != app {
+		return nil, server.ErrNoSubscription
+	}
+	return shown(en.sub), nil
+}
+
+func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
+	select {
+	case r.asks <- struct{}{}:
+		defer func() { <-r.asks }()
+	case <-ctx.Done():
+		return nil, heartbeat.ErrUnavailable
+	}
+	s, err := r.store.Subscription(ctx, id)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if s == nil {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.enter(s), nil
+}
+
+// SubscriptionsOf implements server.Subscriptions.
+func (r *registry) SubscriptionsOf(_ context.Context, app string) ([]*server.Subscription, error) {
+	r.mu.Lock()
+	all := make([]*plugins.Subscription, 0, len(r.of[app]))
+	for _, en := range r.of[app] {
+		all = append(all, en.sub)
+	}
+	r.mu.Unlock()
+	slices.SortFunc(all, func(a, b *plugins.Subscription) int { return cmp.Compare(a.At, b.At) })
+	out := make([]*server.Subscription, len(all))
+	for i, s := range all {
+		out[i] = shown(s)
+	}
+	return out, nil
+}
+
+// Unsubscribe implements server.Subscriptions.
+func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
+	if _, err := r.Subscription(ctx, app, id); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	_, err := r.store.Unsubscribe(ctx, id)
+	switch {
+	case errors.Is(err, heartbeat.ErrConflict): // another request was faster
+		_ = r.drop(ctx, id)
+		return server.ErrNoSubscription
+	case err != nil:
+		return unavailable(err)
+	}
+	return r.drop(ctx, id)
+}

@@ -1,0 +1,41 @@
+package notify
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// waits are the times between attempts; the last one goes on.
+var waits = [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
+
+const (
+	spread = 0.2 // of a wait, up and down, so that subscribers do not come back all at once
+	// maxRetryAfter bounds what a subscriber may ask for: our own longest wait.
+	maxRetryAfter = time.Hour
+)
+
+// backoff is the wait after so many failures in a row; random is from [0, 1).
+func backoff(failures int, random float64) time.Duration {
+	wait := waits[min(failures, len(waits))-1]
+	return time.Duration(float64(wait) * (1 - spread + 2*spread*random))
+}
+
+// retryAfter reads both forms of RFC 9110 §10.2.3; a date counts from the answer's
+// own, so that our clock does not matter. 0: nothing usable was said.
+func retryAfter(h http.Header) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	from, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(at.Sub(from), 0)
+}

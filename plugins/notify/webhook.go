@@ -1,0 +1,124 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	connectTimeout = 2 * time.Second
+	tlsTimeout     = 3 * time.Second
+	maxAnswer      = 4 << 10
+	maxHeader      = 16 << 10
+)
+
+// outcome classes how an attempt ended; it is a label of metrics.
+type outcome uint8
+
+const (
+	delivered  outcome = iota // any 2xx
+	gone                      // 410
+	redirected                // any 3xx: not followed
+	refused                   // any other 4xx
+	failed                    // any 5xx, and what is no status of HTTP
+	timedOut
+	forbidden // by our policy of addresses
+	unreachable
+	outcomes
+)
+
+func (o outcome) String() string {
+	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable"}[o]
+}
+
+// result is how an attempt ended.
+type result struct {
+	outcome    outcome
+	retryAfter time.Duration // 0: not said
+}
+
+func (r result) delivered() bool { return r.outcome == delivered }
+func (r result) gone() bool      { return r.outcome == gone }
+
+// webhook sends POSTs to subscribers, whom it does not trust.
+type webhook struct {
+	client    *http.Client
+	timeout   time.Duration
+	userAgent string
+}
+
+func newWebhook(p policy, timeout time.Duration, version string) *webhook {
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: p.control}
+	return &webhook{timeout: timeout, userAgent: "mepserver/" + version, client: &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:                  nil, // what the environment names was not checked
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    tlsTimeout,
+			DisableKeepAlives:      true, // so that each attempt dials, and is checked
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+	}}
+}
+
+// post attempts a delivery once. Nothing of the answer but its status and Retry-After
+// is kept.
+func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(d.body))
+	if err != nil {
+		return result{outcome: unreachable}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", w.userAgent)
+	// The names of Standard Webhooks: an id that every repetition carries, and the time
+	// of this attempt.
+	r.Header.Set("Webhook-Id", d.id)
+	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
+	res, err := w.client.Do(r)
+	if err != nil {
+		return result{outcome: reason(err)}
+	}
+	// A polite subscriber may finish its answer; what it says changes nothing.
+	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer)
+	_ = res.Body.Close()
+	return result{outcome: judge(res.StatusCode), retryAfter: retryAfter(res.Header)}
+}
+
+func judge(status int) outcome {
+	switch {
+	case status >= 200 && status <= 299:
+		return delivered
+	case status == http.StatusGone:
+		return gone
+	case status >= 300 && status <= 399:
+		return redirected
+	case status >= 400 && status <= 499:
+		return refused
+	default:
+		return failed
+	}
+}
+
+// reason classes an error without its text, in which the subscriber may have a say.
+func reason(err error) outcome {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errForbidden):
+		return forbidden
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return timedOut
+	default:
+		return unreachable
+	}
+}

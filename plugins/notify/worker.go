@@ -1,0 +1,181 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// linger is how long a POST that is under way may go on after its worker was told to
+// stop.
+const linger = time.Second
+
+// surroundings are what a worker needs of its dispatcher.
+type surroundings interface {
+	clock() (heartbeat.Instant, int64)
+	// holds says whether this replica is surely the only one that sends.
+	holds(now heartbeat.Instant) bool
+	post(ctx context.Context, d delivery, wall int64) result
+	moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error)
+	readCursor(ctx context.Context, id string) (plugins.Cursor, error)
+	// attempted is told of each attempt, and how many failed in a row up to it.
+	attempted(s *plugins.Subscription, r result, failures int, again bool)
+}
+
+// worker sends to one subscription, one POST at a time.
+type worker struct {
+	sub  *plugins.Subscription
+	with surroundings
+
+	mu     sync.Mutex
+	q      *queue
+	halted bool
+
+	wake   chan struct{}
+	ctx    context.Context // of all that it does
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newWorker(s *plugins.Subscription, q *queue, with surroundings) *worker {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &worker{sub: s, with: with, q: q, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel, done: make(chan struct{})}
+}
+
+// add shows the worker events; it does not block.
+func (w *worker) add(ms []*message) {
+	now, _ := w.with.clock()
+	w.mu.Lock()
+	for _, m := range ms {
+		w.q.add(m, now)
+	}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// oldest is when the oldest event was made that is not delivered; 0: there is none.
+func (w *worker) oldest() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.q.oldest()
+}
+
+// halt stops the worker. When it returns, no POST starts any more and none is under
+// way: a subscriber that answers is waited for, one that does not is left.
+func (w *worker) halt() {
+	w.mu.Lock()
+	w.halted = true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	t := time.NewTimer(linger)
+	defer t.Stop()
+	select {
+	case <-w.done:
+	case <-t.C:
+	}
+	w.cancel()
+	<-w.done
+}
+
+// run works until it is halted or the cursor turns out to be somebody else's.
+func (w *worker) run() {
+	defer close(w.done)
+	defer w.cancel()
+	for {
+		now, wall := w.with.clock()
+		w.mu.Lock()
+		if w.halted {
+			w.mu.Unlock()
+			return
+		}
+		a := action{until: now + holdPoll}
+		if w.with.holds(now) {
+			a = w.q.next(now, wall)
+		}
+		w.mu.Unlock()
+		switch a.do {
+		case doWait:
+			w.sleep(a.until - now)
+		case doMove:
+			if !w.move(a.cursor) {
+				return
+			}
+		case doPost:
+			w.attempt(a.events, wall)
+		}
+	}
+}
+
+// holdPoll is how often a worker looks whether its lock is sure again.
+const holdPoll = 100 * time.Millisecond
+
+func (w *worker) sleep(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-w.ctx.Done():
+	case <-w.wake:
+	case <-t.C:
+	}
+}
+
+func (w *worker) attempt(events []*message, wall int64) {
+	r := w.with.post(w.ctx, compose(w.sub, events), wall)
+	if w.ctx.Err() != nil {
+		return // it was cut off, which says nothing about the subscriber
+	}
+	now, _ := w.with.clock()
+	w.mu.Lock()
+	again := w.q.failures > 0
+	w.q.posted(r, now)
+	failures := w.q.failures
+	w.mu.Unlock()
+	w.with.attempted(w.sub, r, failures, again)
+}
+
+// move writes the cursor. false: it is not where this worker left it, so that another
+// one works for the subscription, or it is deleted.
+func (w *worker) move(to plugins.Cursor) bool {
+	at, err := w.with.moveCursor(w.ctx, w.sub.ID, to)
+	if err != nil { // also without an answer it may have been written
+		var is plugins.Cursor
+		is, readErr := w.with.readCursor(w.ctx, w.sub.ID)
+		switch {
+		case readErr == nil && is.At > to.At && sameCursor(is, to):
+			at, err = is.At, nil
+		case errors.Is(readErr, heartbeat.ErrConflict), readErr == nil && is.At != to.At:
+			return false
+		}
+	}
+	now, _ := w.with.clock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.q.stuck(now)
+	} else {
+		w.q.moved(at)
+	}
+	return true
+}
+
+func sameCursor(a, b plugins.Cursor) bool {
+	if a.After != b.After || a.Gone != b.Gone || len(a.Group) != len(b.Group) {
+		return false
+	}
+	for i := range a.Group {
+		if a.Group[i] != b.Group[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,161 @@
+package servicecenter
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// outboxAge is how long an event is kept at least.
+const outboxAge = time.Minute
+
+// outboxEnd is the first key behind subPrefix. One watch covers locks, events and
+// subscriptions, for several would have no order between them; the records that lie
+// in its range are skipped.
+const outboxEnd = "/mep/sub0"
+
+// event is the value of one key of the outbox.
+type event struct {
+	Schema     int              `json:"schema"`
+	ID         heartbeat.ID     `json:"id"`
+	Seq        uint64           `json:"seq"`
+	Owner      string           `json:"owner"`
+	Change     heartbeat.Change `json:"change"`
+	State      heartbeat.State  `json:"state"`
+	At         int64            `json:"at"`
+	Attributes string           `json:"attributes"`
+}
+
+// tell puts the event of a transition.
+func tell(t *heartbeat.Txn) (clientv3.Op, error) {
+	r := &t.Record
+	value, err := json.Marshal(event{Schema: schemaVersion, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
+		State: r.State, At: r.ChangedAt, Attributes: r.Attributes})
+	return clientv3.OpPut(eventKey(r.ID, r.Seq), string(value)), err
+}
+
+// decodeEvent reads an event. Its revision is that of the key's creation: events are
+// told in the order of commits, which is not the order of keys (protocol CE13).
+func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
+	var e event
+	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != schemaVersion || eventKey(e.ID, e.Seq) != string(kv.Key) ||
+		e.Change > heartbeat.Removed || e.State > heartbeat.Inactive {
+		return nil, false
+	}
+	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
+		Made: e.At, Attributes: e.Attributes}, true
+}
+
+// FollowOutbox implements plugins.Outbox, as Follow does for the engine.
+func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed func(reason string, err error)) {
+	for ctx.Err() == nil {
+		at, err := s.loadOutbox(ctx, r)
+		if err != nil {
+			failed("list", err)
+		} else {
+			failed("watch", s.watchRange(ctx, lockPrefix, outboxEnd, at, usualPace, func(res clientv3.WatchResponse) {
+				var writes []plugins.OutboxWrite
+				for _, ev := range res.Events {
+					if w, ok := outboxWrite(ev.Kv, ev.Type == mvccpb.DELETE); ok {
+						writes = append(writes, w)
+					}
+				}
+				r.See(writes, heartbeat.Revision(res.Header.Revision))
+			}))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reloadPause):
+		}
+	}
+}
+
+func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (at int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var all []plugins.OutboxWrite
+	for _, prefix := range []string{outboxPrefix, subPrefix, lockPrefix} {
+		at, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
+			if w, ok := outboxWrite(kv, false); ok {
+				all = append(all, w)
+			}
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.SortStableFunc(all, func(a, b plugins.OutboxWrite) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.At, b.At))
+	})
+	r.Load(all, heartbeat.Revision(at))
+	return at, nil
+}
+
+// outboxWrite turns a key into the reader's words; ok is false for what is not for
+// it, or cannot be read: one bad value harms nobody else.
+func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool) {
+	key := string(kv.Key)
+	w.At, w.Gone = heartbeat.Revision(kv.ModRevision), gone
+	switch {
+	case strings.HasPrefix(key, outboxPrefix):
+		w.Kind, w.Name, ok = plugins.EventWritten, key, gone
+		if !gone {
+			w.Event, ok = decodeEvent(kv)
+		}
+	case strings.HasPrefix(key, subPrefix):
+		w.Kind, w.Name, ok = plugins.SubscriptionWritten, strings.TrimPrefix(key, subPrefix), gone
+		if !gone {
+			w.Subscription, ok = decodeSubscription(kv)
+		}
+	case strings.HasPrefix(key, lockPrefix):
+		w.Kind, w.Name, ok = plugins.LockWritten, strings.TrimPrefix(key, lockPrefix), true
+		w.Lease = heartbeat.LeaseID(kv.Lease)
+	}
+	return w, ok
+}
+
+// tidyOutbox erases the events that are old enough and that every cursor has passed.
+// A subscription made meanwhile asks for later events only.
+func (s *Store) tidyOutbox(ctx context.Context, now time.Time) error {
+	passed := heartbeat.Revision(1<<63 - 1)
+	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
+		c, ok := decodeCursor(kv)
+		switch {
+		case !ok:
+			passed = 0 // whatever it says, nothing is lost
+		case !c.Gone:
+			passed = min(passed, c.After)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	var old []string
+	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
+		e, ok := decodeEvent(kv)
+		if !ok || e.At <= passed && now.Sub(time.Unix(0, e.Made)) > outboxAge {
+			old = append(old, string(kv.Key))
+		}
+	}); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(old, 100) {
+		ops := make([]clientv3.Op, len(some))
+		for i, key := range some {
+			ops[i] = clientv3.OpDelete(key)
+		}
+		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package servicecenter
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+var _ plugins.Outbox = (*Store)(nil)
+
+// subscription is the value of one subscription's key.
+type subscription struct {
+	Schema int              `json:"schema"`
+	Owner  string           `json:"owner"`
+	Prefix string           `json:"prefix,omitempty"`
+	Since  int64            `json:"since"`
+	Asked  mp1.Subscription `json:"asked"`
+}
+
+// cursor is the value of one cursor's key. It begins where it was created.
+type cursor struct {
+	Schema int                  `json:"schema"`
+	After  heartbeat.Revision   `json:"after"`
+	Group  []heartbeat.Revision `json:"group,omitempty"`
+	Gone   bool                 `json:"gone,omitempty"`
+}
+
+func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
+	var v subscription
+	id := strings.TrimPrefix(string(kv.Key), subPrefix)
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion || !mp1.ValidID(id) {
+		return nil, false
+	}
+	return &plugins.Subscription{ID: id, Owner: v.Owner, Prefix: v.Prefix, Asked: v.Asked, Since: v.Since, At: heartbeat.Revision(kv.CreateRevision)}, true
+}
+
+func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
+	var v cursor
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion {
+		return plugins.Cursor{}, false
+	}
+	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
+}
+
+func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), ">", 0) }
+func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), "=", 0) }
+
+// commit carries a transaction out; a compare that failed is ErrConflict.
+func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Txn(ctx).If(compares...).Then(ops...).Commit()
+	switch {
+	case err != nil:
+		return nil, translate(err)
+	case !res.Succeeded:
+		return nil, heartbeat.ErrConflict
+	}
+	return res, nil
+}
+
+// one reads one key; nil: there is none.
+func (s *Store) one(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Get(ctx, key)
+	if err != nil || len(res.Kvs) == 0 {
+		return nil, translate(err)
+	}
+	return res.Kvs[0], nil
+}
+
+// Subscribe implements plugins.Outbox.
+func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heartbeat.Revision, error) {
+	value, err := json.Marshal(subscription{Schema: schemaVersion, Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
+	if err != nil {
+		return 0, err
+	}
+	start, err := json.Marshal(cursor{Schema: schemaVersion})
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.commit(ctx, []clientv3.Cmp{absent(subPrefix + sub.ID)},
+		clientv3.OpPut(subPrefix+sub.ID, string(value)), clientv3.OpPut(cursorPrefix+sub.ID, string(start)))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Subscription implements plugins.Outbox.
+func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscription, error) {
+	kv, err := s.one(ctx, subPrefix+id)
+	if kv == nil || err != nil {
+		return nil, err
+	}
+	sub, _ := decodeSubscription(kv)
+	return sub, nil
+}
+
+// Unsubscribe implements plugins.Outbox.
+func (s *Store) Unsubscribe(ctx context.Context, id string) (locked bool, err error) {
+	res, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id)},
+		clientv3.OpDelete(subPrefix+id), clientv3.OpDelete(cursorPrefix+id), clientv3.OpGet(lockPrefix+id, clientv3.WithCountOnly()))
+	if err != nil {
+		return false, err
+	}
+	return res.Responses[2].GetResponseRange().Count > 0, nil
+}
+
+// Cursor implements plugins.Outbox.
+func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	kv, err := s.one(ctx, cursorPrefix+id)
+	if err != nil {
+		return plugins.Cursor{}, err
+	}
+	if kv != nil {
+		if c, ok := decodeCursor(kv); ok {
+			return c, nil
+		}
+	}
+	return plugins.Cursor{}, heartbeat.ErrConflict
+}
+
+// MoveCursor implements plugins.Outbox.
+func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	value, err := json.Marshal(cursor{Schema: schemaVersion, After: c.After, Group: c.Group, Gone: c.Gone})
+	if err != nil {
+		return 0, err
+	}
+	key := cursorPrefix + id
+	res, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Lock implements plugins.Outbox.
+func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	res, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id), absent(lockPrefix + id)},
+		clientv3.OpPut(lockPrefix+id, "", clientv3.WithLease(clientv3.LeaseID(on))))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Unlock implements plugins.Outbox.
+func (s *Store) Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error {
+	key := lockPrefix + id
+	_, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.LeaseValue(key), "=", clientv3.LeaseID(on))}, clientv3.OpDelete(key))
+	return err
+}
+
+// Locked implements plugins.Outbox.
+func (s *Store) Locked(ctx context.Context, id string) (bool, error) {
+	kv, err := s.one(ctx, lockPrefix+id)
+	return kv != nil, err
+}
