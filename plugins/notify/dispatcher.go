@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -38,7 +36,6 @@ type dispatcher struct {
 	alone  bool // nobody else reaches the store: no locks are needed
 	random func() float64
 	watch  observer
-	log    openlog.Logger
 
 	ready atomic.Bool
 	owner owner
@@ -70,8 +67,8 @@ type observer interface {
 	loss(s *plugins.Subscription, why loss, events int64)
 }
 
-func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer, log openlog.Logger) *dispatcher {
-	return &dispatcher{store: s, poster: p, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o, log: log,
+func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
+	return &dispatcher{store: s, poster: p, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
 		owner: owner{kick: make(chan struct{}, 1)},
 		at:    map[string]heartbeat.Revision{}, entries: map[string]*entry{}, of: map[string]map[string]*entry{},
 		leaving: map[string]*worker{}, deleted: map[string]bool{}}
@@ -223,8 +220,9 @@ func (d *dispatcher) dismiss(id string, en *entry) {
 	}
 	en.worker = nil
 	d.leaving[id] = w
+	w.halt() // at once: with a new lease it would believe that it has its lock
 	go func() {
-		w.halt()
+		w.stop()
 		d.unlock(id)
 		d.mu.Lock()
 		if d.leaving[id] == w {

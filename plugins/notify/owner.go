@@ -69,7 +69,7 @@ func (d *dispatcher) close() {
 	var stopped sync.WaitGroup
 	for _, en := range d.entries {
 		if en.worker != nil {
-			stopped.Go(en.worker.halt)
+			stopped.Go(en.worker.stop)
 		}
 	}
 	d.mu.Unlock()

@@ -67,8 +67,7 @@ func (w *worker) oldest() int64 {
 	return w.q.oldest()
 }
 
-// halt stops the worker. When it returns, no POST starts any more and none is under
-// way: a subscriber that answers is waited for, one that does not is left.
+// halt lets no POST start any more.
 func (w *worker) halt() {
 	w.mu.Lock()
 	w.halted = true
@@ -77,6 +76,12 @@ func (w *worker) halt() {
 	case w.wake <- struct{}{}:
 	default:
 	}
+}
+
+// stop halts the worker. When it returns, no POST is under way either: a subscriber
+// that answers is waited for, one that does not is left.
+func (w *worker) stop() {
+	w.halt()
 	t := time.NewTimer(linger)
 	defer t.Stop()
 	select {
@@ -92,12 +97,12 @@ func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
 	for {
-		now, wall := w.with.clock()
 		w.mu.Lock()
 		if w.halted {
 			w.mu.Unlock()
 			return
 		}
+		now, wall := w.with.clock()
 		a := action{until: now + holdPoll}
 		if w.with.holds(now) {
 			a = w.q.next(now, wall)

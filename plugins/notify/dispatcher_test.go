@@ -1,0 +1,292 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+const here = "http://127.0.0.1:1/"
+
+// hang answers nothing until the attempt is over.
+func hang(ctx context.Context, _ string) result {
+	t := time.NewTimer(10 * time.Second)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	return result{outcome: timedOut}
+}
+
+func TestAHangingSubscriberDelaysNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &subscribers{answer: func(ctx context.Context, url string) result {
+			if url == here+"0" {
+				return hang(ctx, url)
+			}
+			return result{}
+		}}
+		s := newShelf()
+		r := newReplica(t, s, to, "a", true)
+		for i := range 100 {
+			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprint(here, i))
+		}
+		synctest.Wait()
+		for n := range 5 {
+			at := time.Now()
+			s.happen("x", "S")
+			synctest.Wait()
+			for i := 1; i < 100; i++ {
+				got := to.of(fmt.Sprint(here, i))
+				require.Len(t, got, n+1)
+				require.Equal(t, at, got[n].at, "not a moment later than alone")
+			}
+			time.Sleep(time.Second)
+		}
+		require.Len(t, to.of(here+"0"), 1, "one request in flight")
+	})
+}
+
+func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a, b := newReplica(t, s, to, "a", false), newReplica(t, s, to, "b", false)
+		time.Sleep(2 * time.Second)
+		for i := range 20 {
+			a.subscribe(t, "app", fmt.Sprint(here, i))
+		}
+		time.Sleep(2 * time.Second)
+		s.happen("x", "S")
+		time.Sleep(time.Second)
+		for i := range 20 {
+			got := to.of(fmt.Sprint(here, i))
+			require.Len(t, got, 1, "told once, by whoever has the lock")
+			require.Equal(t, "a", got[0].by, "the replica that was asked takes it")
+		}
+		a.link.sever(true)
+		died := time.Now()
+		s.happen("x", "A")
+		time.Sleep(handoverMax)
+		for i := range 20 {
+			got := to.of(fmt.Sprint(here, i))
+			require.Len(t, got, 2)
+			require.Equal(t, "b", got[1].by)
+			require.Less(t, got[1].at.Sub(died), handoverMax)
+		}
+		// The other one comes back and finds that it has no lock any more.
+		a.link.sever(false)
+		s.happen("x", "S")
+		time.Sleep(time.Minute)
+		for i := range 20 {
+			got := to.of(fmt.Sprint(here, i))
+			require.Len(t, got, 3)
+			require.Equal(t, "b", got[2].by)
+		}
+		b.stop()
+		s.happen("x", "A")
+		time.Sleep(time.Second)
+		for i := range 20 {
+			require.Len(t, to.of(fmt.Sprint(here, i)), 4, "a stopped replica hands over at once")
+		}
+	})
+}
+
+// A replica that does not reach the store cannot know whether it still has the lock.
+func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		to.answer = func(context.Context, string) result { return result{outcome: unreachable} }
+		a := newReplica(t, s, to, "a", false)
+		time.Sleep(2 * time.Second)
+		a.subscribe(t, "app", here)
+		s.happen("x", "S")
+		time.Sleep(500 * time.Millisecond)
+		require.Len(t, to.of(here), 1)
+		a.link.sever(true)
+		cut := time.Now()
+		time.Sleep(10 * time.Minute)
+		for _, p := range to.of(here) {
+			require.Less(t, p.at.Sub(cut), sure)
+		}
+		n := len(to.of(here))
+		to.answer = nil
+		a.link.sever(false)
+		time.Sleep(10 * time.Second)
+		require.Len(t, to.of(here), n+1, "tried at once when it has the lock again")
+	})
+}
+
+func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			to, s := &subscribers{}, newShelf()
+			a := newReplica(t, s, to, "a", alone)
+			other := a
+			if !alone {
+				other = newReplica(t, s, to, "b", false)
+			}
+			time.Sleep(2 * time.Second)
+			for i, answer := range []func(context.Context, string) result{hang,
+				func(context.Context, string) result { return result{outcome: failed} },
+				func(context.Context, string) result { time.Sleep(900 * time.Millisecond); return result{} }} {
+				url := fmt.Sprint(here, i)
+				id := a.subscribe(t, "app", url)
+				time.Sleep(time.Second)
+				to.answer = answer
+				for range 3 {
+					s.happen("x", "S")
+					time.Sleep(500 * time.Millisecond)
+				}
+				if !alone {
+					// the one that is asked to delete it is not the one that sends
+					_, err := other.Subscription(t.Context(), "app", id)
+					require.NoError(t, err)
+				}
+				require.NoError(t, other.Unsubscribe(t.Context(), "app", id))
+				n := len(to.of(url))
+				require.NotZero(t, n)
+				_, err := other.Subscription(t.Context(), "app", id)
+				require.ErrorIs(t, err, server.ErrNoSubscription)
+				s.happen("x", "A")
+				time.Sleep(time.Hour)
+				require.Len(t, to.of(url), n)
+				require.ErrorIs(t, other.Unsubscribe(t.Context(), "app", id), server.ErrNoSubscription)
+			}
+		})
+	}
+}
+
+// A replica that is cut off holds a lock: the deletion is answered when it must have
+// stopped.
+func TestADeletionWaitsForAReplicaThatIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a, b := newReplica(t, s, to, "a", false), newReplica(t, s, to, "b", false)
+		time.Sleep(2 * time.Second)
+		id := a.subscribe(t, "app", here)
+		time.Sleep(time.Second)
+		to.answer = func(context.Context, string) result { return result{outcome: failed} }
+		s.happen("x", "S")
+		time.Sleep(10 * time.Millisecond)
+		a.link.sever(true)
+		began := time.Now()
+		require.NoError(t, b.Unsubscribe(t.Context(), "app", id))
+		require.Greater(t, time.Since(began), 3*time.Second)
+		answered := time.Now()
+		time.Sleep(time.Hour)
+		for _, p := range to.of(here) {
+			require.False(t, p.at.After(answered))
+		}
+	})
+}
+
+func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		a.subscribe(t, "app", here+"slow")
+		a.subscribe(t, "app", here+"hangs")
+		synctest.Wait()
+		to.answer = func(ctx context.Context, url string) result {
+			if url == here+"hangs" {
+				return hang(ctx, url)
+			}
+			time.Sleep(linger / 2)
+			return result{}
+		}
+		s.happen("x", "S")
+		synctest.Wait()
+		began := time.Now()
+		a.stop()
+		require.Equal(t, linger, time.Since(began))
+		to.answer = nil
+		newReplica(t, s, to, "b", true)
+		time.Sleep(time.Second)
+		slow, hung := to.of(here+"slow"), to.of(here+"hangs")
+		require.Len(t, hung, 2)
+		require.Equal(t, hung[0].id, hung[1].id)
+		require.GreaterOrEqual(t, len(slow), 1)
+		for _, p := range slow {
+			require.Equal(t, slow[0].id, p.id)
+		}
+	})
+}
+
+func TestTheLimitHoldsHoweverManyAreOnTheirWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		a.most = 10
+		done := make(chan error, 50)
+		for range 50 {
+			go func() {
+				_, err := a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: here})
+				done <- err
+			}()
+		}
+		made := 0
+		for range 50 {
+			if err := <-done; err == nil {
+				made++
+			} else {
+				require.ErrorIs(t, err, server.ErrSubscriptionLimit)
+			}
+		}
+		require.Equal(t, 10, made)
+		all, err := a.SubscriptionsOf(t.Context(), "app")
+		require.NoError(t, err)
+		require.Len(t, all, 10)
+		a.subscribe(t, "another", here)
+		require.NoError(t, a.Unsubscribe(t.Context(), "app", all[0].ID))
+		a.subscribe(t, "app", here)
+		require.Empty(t, a.reserved)
+	})
+}
+
+func TestAForeignSubscriptionDoesNotExist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		a, b := newReplica(t, s, &subscribers{}, "a", false), newReplica(t, s, &subscribers{}, "b", false)
+		id := a.subscribe(t, "app", here)
+		for _, r := range []*replica{a, b} {
+			_, err := r.Subscription(t.Context(), "app", id)
+			require.NoError(t, err, "the other asks the store")
+			_, err = r.Subscription(t.Context(), "other", id)
+			require.ErrorIs(t, err, server.ErrNoSubscription)
+			require.ErrorIs(t, r.Unsubscribe(t.Context(), "other", id), server.ErrNoSubscription)
+			all, err := r.SubscriptionsOf(t.Context(), "other")
+			require.NoError(t, err)
+			require.Empty(t, all)
+		}
+	})
+}
+
+// A new list replaces what was known, but nothing that came after it.
+func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		id := a.subscribe(t, "app", here)
+		s.happen("x", "S")
+		synctest.Wait()
+		require.Len(t, to.of(here), 1)
+		a.Load(nil, 0) // older than the subscription
+		_, err := a.Subscription(t.Context(), "app", id)
+		require.NoError(t, err)
+		s.mu.Lock()
+		all, at := s.events, s.at
+		s.mu.Unlock()
+		a.Load(all, at) // newer, and without it
+		_, err = a.Subscription(t.Context(), "app", id)
+		require.ErrorIs(t, err, server.ErrNoSubscription)
+		time.Sleep(time.Minute)
+		require.Len(t, to.of(here), 1)
+	})
+}

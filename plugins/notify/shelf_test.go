@@ -1,0 +1,347 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// shelf is a linearizable store with leases on the bubble's clock. The real one needs
+// files and cannot live in a bubble; test/e2e and test/external run it.
+type shelf struct {
+	mu      sync.Mutex
+	at      heartbeat.Revision
+	lease   heartbeat.LeaseID
+	ends    map[heartbeat.LeaseID]*time.Timer
+	events  []plugins.OutboxWrite
+	subs    map[string]*plugins.Subscription
+	cursors map[string]plugins.Cursor
+	locks   map[string]plugins.OutboxWrite
+	links   []*link
+}
+
+func newShelf() *shelf {
+	return &shelf{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}}
+}
+
+// link is one replica's way to the shelf.
+type link struct {
+	*shelf
+	wire chan plugins.OutboxWrite
+	cut  sync.RWMutex // held for writing: no call comes through and nothing is shown
+	off  bool
+}
+
+func (s *shelf) link() *link {
+	l := &link{shelf: s, wire: make(chan plugins.OutboxWrite, 100000)}
+	s.mu.Lock()
+	s.links = append(s.links, l)
+	s.mu.Unlock()
+	return l
+}
+
+var errCut = errors.New("no answer")
+
+// reach is the beginning of every call.
+func (l *link) reach() error {
+	l.cut.RLock()
+	off := l.off
+	l.cut.RUnlock()
+	if off {
+		time.Sleep(2 * time.Second)
+		return errCut
+	}
+	return nil
+}
+
+func (l *link) sever(off bool) {
+	l.cut.Lock()
+	l.off = off
+	l.cut.Unlock()
+}
+
+// show tells everybody; mu is held.
+func (s *shelf) show(w plugins.OutboxWrite) {
+	s.at++
+	w.At = s.at
+	for _, l := range s.links {
+		l.wire <- w
+	}
+}
+
+func (s *shelf) happen(name, kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := event(s.at+1, name+" "+kind, 0)
+	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(name), Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
+		Made: time.Now().UnixNano(), Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
+	if m.info.State == mp1.Suspended {
+		e.State = heartbeat.Suspended
+	}
+	w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}
+	s.events = append(s.events, w)
+	s.show(w)
+}
+
+func (l *link) FollowOutbox(ctx context.Context, r plugins.OutboxReader, _ func(string, error)) {
+	l.mu.Lock()
+	for len(l.wire) > 0 {
+		<-l.wire
+	}
+	all := slices.Clone(l.events)
+	for id, s := range l.subs {
+		all = append(all, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: id, At: s.At, Subscription: s})
+	}
+	all = slices.AppendSeq(all, maps.Values(l.locks))
+	at := l.at
+	l.mu.Unlock()
+	r.Load(all, at)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-l.wire:
+			for l.reach() != nil && ctx.Err() == nil {
+			}
+			r.See([]plugins.OutboxWrite{w}, w.At)
+		}
+	}
+}
+
+func (l *link) Subscribe(_ context.Context, s *plugins.Subscription) (heartbeat.Revision, error) {
+	if err := l.reach(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := *s
+	c.At = l.at + 1
+	l.subs[s.ID] = &c
+	l.cursors[s.ID] = plugins.Cursor{After: c.At, At: c.At}
+	l.show(plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: s.ID, Subscription: &c})
+	return c.At, nil
+}
+
+func (l *link) Subscription(_ context.Context, id string) (*plugins.Subscription, error) {
+	if err := l.reach(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.subs[id], nil
+}
+
+func (l *link) Unsubscribe(_ context.Context, id string) (bool, error) {
+	if err := l.reach(); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.subs[id] == nil {
+		return false, heartbeat.ErrConflict
+	}
+	delete(l.subs, id)
+	delete(l.cursors, id)
+	l.show(plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: id, Gone: true})
+	_, locked := l.locks[id]
+	return locked, nil
+}
+
+func (l *link) Cursor(_ context.Context, id string) (plugins.Cursor, error) {
+	if err := l.reach(); err != nil {
+		return plugins.Cursor{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.cursors[id]
+	if !ok {
+		return c, heartbeat.ErrConflict
+	}
+	return c, nil
+}
+
+func (l *link) MoveCursor(_ context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	if err := l.reach(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if is, ok := l.cursors[id]; !ok || is.At != c.At {
+		return 0, heartbeat.ErrConflict
+	}
+	l.at++
+	c.At = l.at
+	l.cursors[id] = c
+	return c.At, nil
+}
+
+func (l *link) Lock(_ context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	if err := l.reach(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, taken := l.locks[id]; taken || l.subs[id] == nil || l.ends[on] == nil {
+		return 0, heartbeat.ErrConflict
+	}
+	w := plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Lease: on, At: l.at + 1}
+	l.locks[id] = w
+	l.show(w)
+	return w.At, nil
+}
+
+func (l *link) Unlock(_ context.Context, id string, on heartbeat.LeaseID) error {
+	if err := l.reach(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.locks[id].Lease == on {
+		l.release(id)
+	}
+	return nil
+}
+
+func (s *shelf) release(id string) {
+	delete(s.locks, id)
+	s.show(plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Gone: true})
+}
+
+func (l *link) Locked(_ context.Context, id string) (bool, error) {
+	if err := l.reach(); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.locks[id]
+	return ok, nil
+}
+
+func (l *link) Grant(_ context.Context, seconds int) (heartbeat.LeaseID, error) {
+	if err := l.reach(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lease++
+	id := l.lease
+	l.ends[id] = time.AfterFunc(time.Duration(seconds)*time.Second, func() { _ = l.end(id) })
+	return id, nil
+}
+
+func (s *shelf) end(id heartbeat.LeaseID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ends, id)
+	for name, w := range s.locks {
+		if w.Lease == id {
+			s.release(name)
+		}
+	}
+	return nil
+}
+
+func (l *link) Renew(_ context.Context, id heartbeat.LeaseID) (int, error) {
+	if err := l.reach(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ends[id] == nil {
+		return 0, heartbeat.ErrLeaseGone
+	}
+	l.ends[id].Reset(leaseSeconds * time.Second)
+	return leaseSeconds, nil
+}
+
+func (l *link) Revoke(_ context.Context, id heartbeat.LeaseID) error {
+	if err := l.reach(); err != nil {
+		return err
+	}
+	return l.end(id)
+}
+
+// subscribers answer all deliveries in a test, and note them.
+type subscribers struct {
+	mu     sync.Mutex
+	got    []sent
+	answer func(ctx context.Context, url string) result // nil: delivered
+}
+
+type sent struct {
+	url, id string
+	at      time.Time
+	by      string
+}
+
+// as is the subscribers as one replica reaches them.
+type as struct {
+	*subscribers
+	name string
+}
+
+func (s as) post(ctx context.Context, d delivery, _ int64) result {
+	s.mu.Lock()
+	s.got = append(s.got, sent{d.url, d.id, time.Now(), s.name})
+	answer := s.answer
+	s.mu.Unlock()
+	if answer == nil {
+		return result{}
+	}
+	return answer(ctx, d.url)
+}
+
+func (s *subscribers) of(url string) (out []sent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.got {
+		if g.url == url {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+type unobserved struct{}
+
+func (unobserved) attempt(*plugins.Subscription, result, int, bool) {}
+func (unobserved) loss(*plugins.Subscription, loss, int64)          {}
+
+// replica runs a dispatcher over the shelf until stop.
+type replica struct {
+	*registry
+	link *link
+	stop func()
+}
+
+func newReplica(t *testing.T, s *shelf, to *subscribers, name string, alone bool) *replica {
+	l := s.link()
+	d := newDispatcher(l, as{to, name}, clock(), giveUpAfter, alone, unobserved{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { d.run(ctx) })
+	running.Go(func() { l.FollowOutbox(ctx, d, nil) })
+	r := &replica{registry: newRegistry(d, policy{loopback: true}, 200), link: l, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	t.Cleanup(r.stop)
+	synctest.Wait()
+	return r
+}
+
+func (r *replica) subscribe(t *testing.T, app, url string) string {
+	t.Helper()
+	s, err := r.Subscribe(t.Context(), app, "", mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: url})
+	require.NoError(t, err)
+	return s.ID
+}
