@@ -19,7 +19,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "notify", Setup: setu
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics(h.Log)
 	p := newPolicy(&h.Config)
-	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version), clock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
+	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), clock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	m.watch(d)
 	h.Subscriptions = newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	ready := h.Ready

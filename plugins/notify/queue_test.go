@@ -125,7 +125,9 @@ func (p *play) times() (out []time.Duration) {
 	return out
 }
 
-func fails(outcome outcome) func(int) result { return func(int) result { return result{outcome: outcome} } }
+func fails(outcome outcome) func(int) result {
+	return func(int) result { return result{outcome: outcome} }
+}
 
 func TestALoneEventIsSentAtOnceAndTheCursorFollows(t *testing.T) {
 	p := newPlay(t)

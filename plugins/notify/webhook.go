@@ -54,8 +54,9 @@ type webhook struct {
 	userAgent string
 }
 
-func newWebhook(p policy, timeout time.Duration, version string) *webhook {
-	dialer := &net.Dialer{Timeout: connectTimeout, Control: p.control}
+// resolver, if not nil, is asked for addresses in place of the system's.
+func newWebhook(p policy, timeout time.Duration, version string, resolver *net.Resolver) *webhook {
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: p.control, Resolver: resolver}
 	return &webhook{timeout: timeout, userAgent: "mepserver/" + version, client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
