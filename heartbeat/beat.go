@@ -29,7 +29,7 @@ type BeatFlow struct {
 func (f *BeatFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case beatStart:
-		in.Local.Hear(in.Now, in.Wall)
+		in.Local.Hear(in.moment())
 		if in.Known.Exists() && in.Known.Record.Expires() {
 			f.snap = *in.Known
 			return f.renew(beatRenew, f.snap.Record.Lease)

@@ -119,19 +119,16 @@ func (e *Engine) Ready() bool { return e.ready.Load() }
 
 // entry is what this replica holds of one instance.
 type entry struct {
-	id    ID
-	mu    sync.Mutex
-	view  View
-	local Local
+	id ID
+	mu sync.Mutex
+	knowledge
 
 	renewing bool
 	waiters  []chan Result
 
-	refuting  bool
-	refutedAt Instant
-	claiming  bool // a claim is carried out by a worker
-	claim     *ClaimFlow
-	mending   bool
+	underway
+	claim   *ClaimFlow
+	mending bool
 }
 
 func (e *Engine) entry(id ID) *entry {
@@ -275,9 +272,7 @@ func (e *Engine) retire(l LeaseID) {
 // committed shows an own write to this replica before it is acknowledged.
 func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
-	for _, s := range t.Sights(at) {
-		en.view.See(s)
-	}
+	en.absorb(e.gate.Load(), t.Sights(at)...)
 	e.seen(en)
 	e.Hooks.Committed(t)
 	en.mu.Unlock()
@@ -285,7 +280,6 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 
 // seen follows a change of what is known; en.mu is held.
 func (e *Engine) seen(en *entry) {
-	en.local.observe(&en.view.Snapshot, e.gate.Load())
 	if !en.view.Absent() && !en.claiming {
 		en.claim = nil
 	}

@@ -68,6 +68,10 @@ type Input struct {
 	Rank     int // among the living replicas; 0 claims first
 }
 
+func (in *Input) moment() Moment {
+	return Moment{Now: in.Now, Credited: in.Gate.Credited, Wall: in.Wall}
+}
+
 // Flow is a procedure as a step machine. The first call gets the zero Result.
 type Flow interface {
 	Next(Input, Result) Action

@@ -38,6 +38,16 @@ func (g *Gate) Disturb() { g.Suspected, g.SuspectAt = true, g.Credited }
 // WriteFailed restarts every hold (protocol CE9).
 func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
 
+// Note follows how a call to the store ended.
+func (g *Gate) Note(o Outcome) {
+	switch o {
+	case Full:
+		g.SetFull(true)
+	case Unavailable:
+		g.WriteFailed()
+	}
+}
+
 // SetFull follows the store's alarm.
 func (g *Gate) SetFull(full bool) {
 	if g.Full || full {

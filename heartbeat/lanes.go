@@ -49,9 +49,6 @@ func (e *Engine) adopt(en *entry, l LeaseID) {
 
 // pursue moves the claim of an absent instance on; en.mu is held.
 func (e *Engine) pursue(en *entry, in Input) {
-	if en.claiming {
-		return
-	}
 	f := en.claim
 	if f == nil {
 		f = &ClaimFlow{}

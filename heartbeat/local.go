@@ -5,9 +5,10 @@ import "time"
 // Local is what one replica knows of one instance by itself and writes nowhere:
 // when it last heard it, since when it misses it, and how it keeps its pace.
 type Local struct {
-	heard     bool
-	HeardAt   Instant
-	HeardWall int64
+	heard       bool
+	HeardAt     Instant
+	HeardCredit Instant // credited
+	HeardWall   int64
 	// Gap is the time between the last two heartbeats heard here; 0: unknown.
 	Gap Instant
 
@@ -23,16 +24,30 @@ type Local struct {
 	SuspendedSince Instant // credited
 }
 
-// Hear notes evidence: an authenticated heartbeat, or an acknowledged entry into ACTIVE.
-func (l *Local) Hear(now Instant, wall int64) {
-	if l.heard && now < l.HeardAt {
+// Moment is when something was received.
+type Moment struct {
+	Now      Instant // monotonic
+	Credited Instant
+	Wall     int64
+}
+
+// Hear notes evidence: an authenticated heartbeat, or an acknowledged entry into
+// ACTIVE. What disturbed the replica before does not concern the silence after it.
+func (l *Local) Hear(at Moment) {
+	if l.heard && at.Now < l.HeardAt {
 		return // an older request that took longer
 	}
 	l.Gap = 0
 	if l.heard {
-		l.Gap = max(now-l.HeardAt, 1)
+		l.Gap = max(at.Now-l.HeardAt, 1)
 	}
-	l.heard, l.HeardAt, l.HeardWall = true, now, wall
+	l.heard, l.HeardAt, l.HeardWall, l.HeardCredit = true, at.Now, at.Wall, at.Credited
+	l.probation = false
+}
+
+// concerned says whether the last disturbance came after what was heard last.
+func (l *Local) concerned(g *Gate) bool {
+	return g.Suspected && (!l.heard || g.SuspectAt >= l.HeardCredit)
 }
 
 // fresh says whether this replica holds evidence younger than the window.
@@ -46,7 +61,7 @@ func (l *Local) observe(s *Snapshot, g *Gate) {
 	switch absent := s.Absent(); {
 	case absent && !l.gone:
 		l.gone, l.GoneAt = true, g.Credited
-		l.probation = g.Suspected && g.Credited-g.SuspectAt < s.Record.window()
+		l.probation = l.concerned(g) && g.Credited-g.SuspectAt < s.Record.window()
 		l.FromAt = g.SuspectAt
 	case !absent:
 		l.gone, l.probation = false, false
@@ -63,7 +78,7 @@ func (l *Local) observe(s *Snapshot, g *Gate) {
 // to be heard. The first disturbance that concerns this absence starts the
 // probation; further ones add nothing and take nothing away.
 func (l *Local) served(g *Gate, r *Record) bool {
-	if !l.probation && g.Suspected && g.SuspectAt >= l.GoneAt {
+	if !l.probation && l.concerned(g) && g.SuspectAt >= l.GoneAt {
 		l.probation, l.FromAt = true, g.SuspectAt
 	}
 	return !l.probation || g.Credited-l.FromAt >= r.window()

@@ -12,16 +12,16 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 	if l.fresh(0, &r) {
 		t.Error("fresh without having heard anything")
 	}
-	l.Hear(5*time.Second, 50)
+	l.Hear(Moment{Now: 5 * time.Second, Credited: 5 * time.Second, Wall: 50})
 	if l.HeardAt != 5*time.Second || l.HeardWall != 50 || l.Gap != 0 {
 		t.Errorf("first: %+v", l)
 	}
-	l.Hear(8*time.Second, 80)
-	l.Hear(6*time.Second, 60) // an older request that took longer
+	l.Hear(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
+	l.Hear(Moment{Now: 6 * time.Second, Credited: 6 * time.Second, Wall: 60}) // an older request that took longer
 	if l.HeardAt != 8*time.Second || l.HeardWall != 80 || l.Gap != 3*time.Second {
 		t.Errorf("after an older one: %+v", l)
 	}
-	l.Hear(8*time.Second, 80)
+	l.Hear(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
 	if l.Gap <= 0 {
 		t.Errorf("two at one instant leave the pace unknown: %+v", l)
 	}
@@ -87,6 +87,23 @@ func TestFurtherDisturbancesAddNothing(t *testing.T) {
 	g.Disturb()
 	if !l.served(g, &snap.Record) {
 		t.Error("not served after a full window, because of further disturbances")
+	}
+}
+
+// The model found it: a heartbeat was heard while its instance was absent on
+// probation, and a pause came before it could be answered.
+func TestADisturbanceAfterAHeartbeatIsTheFirstAgain(t *testing.T) {
+	l, g, snap := absentAt(0, 0)
+	g.Credited = 9 * time.Second
+	l.Hear(Moment{Now: 9 * time.Second, Credited: 9 * time.Second, Wall: 0})
+	g.Disturb() // a pause, longer than the window
+	g.Credited = 18 * time.Second
+	if l.served(g, &snap.Record) {
+		t.Error("claimed on the strength of silence before the heartbeat")
+	}
+	g.Credited = 19 * time.Second
+	if !l.served(g, &snap.Record) {
+		t.Error("not served a full window after the disturbance")
 	}
 }
 
@@ -171,7 +188,7 @@ func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	if !hidden(l, g, s, 0) {
 		t.Error("a full store holds back the hiding")
 	}
-	l.Hear(time.Second, 0)
+	l.Hear(Moment{Now: time.Second})
 	if hidden(l, g, s, 11*time.Second-1) || !hidden(l, g, s, 11*time.Second) {
 		t.Error("evidence does not count exactly for its window")
 	}

@@ -72,14 +72,11 @@ func (e *Engine) tick(ctx context.Context) {
 func (e *Engine) chase(now Instant, wall int64) {
 	for _, en := range e.members(e.absent) {
 		en.mu.Lock()
-		switch in := e.input(en, now, wall); {
-		case !en.view.Absent():
-		case en.local.fresh(now, &en.view.Record):
-			if now-en.refutedAt >= e.Policy.Hold/4 {
-				e.refute(en, now)
-			}
-		default:
-			e.pursue(en, in)
+		switch en.attend(now, &e.Policy, en.underway) {
+		case refuting:
+			e.refute(en, now)
+		case claiming:
+			e.pursue(en, e.input(en, now, wall))
 		}
 		en.mu.Unlock()
 	}

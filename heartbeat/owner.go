@@ -5,8 +5,8 @@ package heartbeat
 type RegisterFlow struct {
 	step   step
 	began  bool
-	from   Instant // receipt of the request
-	Record Record  // as it shall be; Interval and Window negotiated
+	from   Moment // receipt of the request
+	Record Record // as it shall be; Interval and Window negotiated
 	attempt
 }
 
@@ -15,7 +15,8 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
 		if !f.began {
-			f.began, f.from = true, in.Now
+			f.began, f.from = true, in.moment()
+			f.from.Wall = f.Record.RegisteredAt
 		}
 		if f.Record.Expires() {
 			f.step = stepGrant
@@ -46,7 +47,7 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 
 func (f *RegisterFlow) acknowledge(in Input) Action {
 	if f.Record.Expires() {
-		in.Local.Hear(f.from, f.Record.RegisteredAt)
+		in.Local.Hear(f.from)
 	}
 	return answer(nil, f.Record)
 }
@@ -90,8 +91,7 @@ const KeepInterval = -2
 // UpdateFlow carries a PUT through. A PUT that ends in ACTIVE is evidence.
 type UpdateFlow struct {
 	step   step
-	from   Instant // receipt of the request
-	wall   int64
+	from   Moment // receipt of the request
 	Update Update
 	attempt
 	next Record // the record as it shall be, before lease and seq
@@ -102,12 +102,15 @@ type UpdateFlow struct {
 func (f *UpdateFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
-		f.from, f.wall = in.Now, in.Wall
+		f.from = in.moment()
 		f.step = stepRead
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome != Done {
 			return answer(ErrUnavailable, Record{})
+		}
+		if f.rounds > 0 && r.Snapshot.Record == f.next {
+			return f.committed(in) // what got no answer happened
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
@@ -125,11 +128,7 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 	default:
 		switch r.Outcome {
 		case Done:
-			if f.txn == Raise {
-				f.step = stepSettle
-				return Action{Do: DoRenew, Lease: f.lease}
-			}
-			return f.finish(in)
+			return f.committed(in)
 		case Full:
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
 		default:
@@ -138,11 +137,25 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 	}
 }
 
-func (f *UpdateFlow) finish(in Input) Action {
-	if f.next.Expires() {
-		in.Local.Hear(f.from, f.wall)
+func (f *UpdateFlow) committed(in Input) Action {
+	if f.txn == Raise {
+		f.step = stepSettle
+		return Action{Do: DoRenew, Lease: f.next.Lease}
 	}
-	a := answer(nil, f.next)
+	return f.finish(in)
+}
+
+// acknowledge answers with the record as it now is: a PUT that ends in ACTIVE is
+// evidence, also one that had nothing to change.
+func (f *UpdateFlow) acknowledge(in Input) Action {
+	if f.next.Expires() {
+		in.Local.Hear(f.from)
+	}
+	return answer(nil, f.next)
+}
+
+func (f *UpdateFlow) finish(in Input) Action {
+	a := f.acknowledge(in)
 	if f.snap.Record.Lease != f.next.Lease {
 		a.Retire = f.snap.Record.Lease
 	}
@@ -170,10 +183,14 @@ func (f *UpdateFlow) decide(in Input) Action {
 	f.next = old
 	f.next.State, f.next.Attributes, f.next.Place = f.Update.State, f.Update.Attributes, f.Update.Place
 	f.renegotiate(in.Policy)
-	if f.next == old {
-		return answer(nil, old)
-	}
 	f.txn = f.kind(old)
+	switch {
+	case f.next != old:
+	case f.snap.Absent(): // a claim may be on its way, which the record must not await
+		f.txn = Rearm
+	default:
+		return f.acknowledge(in)
+	}
 	if f.next.Expires() && f.txn != Rewrite && f.txn != Lower {
 		f.step = stepGrant
 		return f.grant(in, f.next.Window)
@@ -231,6 +248,11 @@ func (f *UpdateFlow) kind(old Record) Kind {
 
 func (f *UpdateFlow) commit(in Input) Action {
 	f.step = stepCommit
+	if f.txn == Rearm {
+		t := f.snap.rearm(f.lease)
+		f.next = t.Record
+		return Action{Do: DoCommit, Txn: t}
+	}
 	t := f.snap.at(f.txn)
 	ev := putEvent(f.snap.Record.State, f.next.State)
 	c := Next(f.snap.Record.State, ev)

@@ -22,19 +22,14 @@ func (e *Engine) show(en *entry, sights ...Sight) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	lease := en.view.Record.Lease
-	news := false
-	for _, s := range sights {
-		news = en.view.See(s) || news
-	}
-	if !news {
+	if !en.absorb(e.gate.Load(), sights...) {
 		return
 	}
 	e.seen(en)
-	fresh := en.local.fresh(now, &en.view.Record)
-	switch {
-	case en.view.Absent() && fresh:
+	switch en.owed(now, lease) {
+	case refuting:
 		e.refute(en, now)
-	case fresh && en.view.Record.Lease != lease && en.view.on(en.view.Record.Lease):
+	case adopting:
 		e.adopt(en, en.view.Record.Lease)
 	}
 }

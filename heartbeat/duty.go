@@ -1,0 +1,69 @@
+package heartbeat
+
+// knowledge is all that a replica has of one instance: what the store showed of
+// it, and what the replica noticed itself.
+type knowledge struct {
+	view  View
+	local Local
+}
+
+// absorb takes sights in and follows what they change.
+func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
+	for _, s := range sights {
+		news = k.view.See(s) || news
+	}
+	if news {
+		k.local.observe(&k.view.Snapshot, g)
+	}
+	return news
+}
+
+// duty is what a replica owes an instance beside answering for it.
+type duty uint8
+
+const (
+	nothing duty = iota
+	refuting
+	claiming
+	adopting // renewing the lease that another replica moved it to
+)
+
+// owed is the duty that follows at once from news. lease is the one that the
+// record hung on before.
+func (k *knowledge) owed(now Instant, lease LeaseID) duty {
+	switch fresh := k.local.fresh(now, &k.view.Record); {
+	case !fresh:
+		return nothing
+	case k.view.Absent():
+		return refuting
+	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):
+		return adopting
+	default:
+		return nothing
+	}
+}
+
+// underway is what a replica's workers are doing about an instance.
+type underway struct {
+	refuting  bool
+	refutedAt Instant
+	claiming  bool
+}
+
+// attend is the duty of each tick: an absent instance is refuted or claimed. A
+// refutation does not wait for a claim that is under way (protocol CE4).
+func (k *knowledge) attend(now Instant, p *Policy, u underway) duty {
+	switch {
+	case !k.view.Absent():
+		return nothing
+	case !k.local.fresh(now, &k.view.Record):
+		if u.claiming {
+			return nothing
+		}
+		return claiming
+	case u.refuting || now-u.refutedAt < p.Hold/4:
+		return nothing
+	default:
+		return refuting
+	}
+}

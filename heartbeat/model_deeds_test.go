@@ -1,0 +1,289 @@
+package heartbeat
+
+import "fmt"
+
+// deed is one step of the world.
+type deed struct {
+	do      deedKind
+	x, lane int8
+	how     manner
+	put     int8
+}
+
+type deedKind uint8
+
+const (
+	doAct     deedKind = iota // a flow's action reaches the store
+	doReply                   // a delayed reply arrives
+	doHeard                   // the application hears an interval
+	doUnheard                 // or does not
+	doDeliver                 // the watch shows what it has next
+	doAttend                  // the engine's tick
+	doTick                    // a second passes
+	doBeat
+	doPut
+	doDelete
+	doRetain
+	doRevoke
+	doFull
+	doClear
+	doPause
+	doWake
+	doCrash
+	doRestart
+	doLand // the commit that was given up is carried out after all
+	doSink // or never
+)
+
+// deeds calls yield with every deed that is possible in w.
+func (m *model) deeds(w *world, yield func(deed)) {
+	still := true // nothing keeps time from passing
+	slow, late := w.left.slow, w.left.late
+	for x := range w.rep[:m.replicas] {
+		r := &w.rep[x]
+		xi := int8(x)
+		switch r.status {
+		case crashed:
+			yield(deed{do: doRestart, x: xi})
+			continue
+		case paused:
+			if r.nap > 0 {
+				yield(deed{do: doWake, x: xi})
+			}
+			if w.left.crashes > 0 {
+				yield(deed{do: doCrash, x: xi})
+			}
+			continue
+		}
+		for lane := range r.lanes {
+			still = m.laneDeeds(w, x, lane, yield) && still
+		}
+		if m.busy(r) {
+			slow--
+		}
+		if r.queue[0] != nil {
+			late--
+			yield(deed{do: doDeliver, x: xi})
+		}
+		if trial := *w; m.attend(&trial, x) {
+			still = false
+			yield(deed{do: doAttend, x: xi})
+		}
+		m.wishes(w, x, yield)
+	}
+	m.storeDeeds(w, yield)
+	if still && slow >= 0 && late >= 0 {
+		yield(deed{do: doTick})
+	}
+}
+
+// laneDeeds yields what can become of a lane's flow; it says whether time may
+// pass before.
+func (m *model) laneDeeds(w *world, x, lane int, yield func(deed)) bool {
+	ln := &w.rep[x].lanes[lane]
+	d := deed{x: int8(x), lane: int8(lane)}
+	with := func(do deedKind, how manner) {
+		d.do, d.how = do, how
+		yield(d)
+	}
+	switch ln.phase {
+	case laneAsking:
+		with(doAct, answered)
+		commit := ln.act.(Action).Do == DoCommit
+		if w.left.replies > 0 {
+			with(doAct, delayed)
+		}
+		if w.left.lost > 0 {
+			with(doAct, undone)
+			if commit {
+				with(doAct, silent)
+			}
+			if commit && w.float == nil {
+				with(doAct, floating)
+			}
+		}
+	case laneReplying:
+		with(doReply, answered)
+	case laneAnswering:
+		with(doHeard, answered)
+		if w.left.unheard > 0 {
+			with(doUnheard, answered)
+		}
+		return false
+	}
+	return true
+}
+
+// wishes yields what application, owner and fate want of a running replica.
+func (m *model) wishes(w *world, x int, yield func(deed)) {
+	r, d := &w.rep[x], deed{x: int8(x)}
+	may := func(left int8, do deedKind) {
+		if left > 0 {
+			d.do = do
+			yield(d)
+		}
+	}
+	if r.lanes[laneBeat].phase == laneIdle && w.store.rev > 0 && !(m.paced && w.app.since < w.app.interval) {
+		may(w.left.beats, doBeat)
+	}
+	if r.lanes[laneOwner].phase == laneIdle {
+		for i := range m.puts {
+			d.put = int8(i)
+			may(w.left.puts, doPut)
+		}
+		d.put = 0
+		may(w.left.deletes, doDelete)
+	}
+	if m.dueAt(w, x) {
+		may(1, doRetain)
+	}
+	may(w.left.pauses, doPause)
+	may(w.left.crashes, doCrash)
+}
+
+func (m *model) dueAt(w *world, x int) bool {
+	r := &w.rep[x]
+	return r.lanes[laneRetain].phase == laneIdle && m.policy.due(m.input(w, x, laneRetain), &r.view.Record)
+}
+
+func (m *model) storeDeeds(w *world, yield func(deed)) {
+	if w.left.revokes > 0 && w.store.Projection.Lease != 0 {
+		yield(deed{do: doRevoke})
+	}
+	if w.store.full {
+		yield(deed{do: doClear})
+	} else if w.left.fulls > 0 {
+		yield(deed{do: doFull})
+	}
+	if w.float != nil {
+		yield(deed{do: doLand})
+		yield(deed{do: doSink})
+	}
+}
+
+// do is the world after a deed.
+func (m *model) do(w world, d deed) world {
+	x, lane := int(d.x), int(d.lane)
+	r := &w.rep[x]
+	switch d.do {
+	case doAct:
+		switch d.how {
+		case delayed:
+			w.left.replies--
+		case undone, silent, floating:
+			w.left.lost--
+		}
+		m.execute(&w, x, lane, d.how)
+	case doReply:
+		m.reply(&w, x, lane, r.lanes[lane].res.(Result))
+	case doHeard, doUnheard:
+		if d.do == doHeard {
+			w.app.interval = r.lanes[lane].tells
+		} else {
+			w.left.unheard--
+		}
+		r.lanes[lane] = modelLane{}
+	case doDeliver:
+		m.deliver(&w, x)
+	case doAttend:
+		m.attend(&w, x)
+	case doTick:
+		m.judgeQuiet(&w)
+		m.tick(&w)
+	case doBeat:
+		w.left.beats--
+		m.heard(&w)
+		m.start(&w, x, laneBeat, BeatFlow{})
+	case doPut:
+		w.left.puts--
+		m.heard(&w)
+		m.start(&w, x, laneOwner, UpdateFlow{Update: m.puts[d.put]})
+	case doDelete:
+		w.left.deletes--
+		m.start(&w, x, laneOwner, RemoveFlow{Owner: modelOwner})
+	case doRetain:
+		m.start(&w, x, laneRetain, RetentionFlow{})
+	default:
+		m.fate(&w, x, d.do)
+	}
+	m.judgeWorld(&w)
+	return w
+}
+
+// heard: the platform has just received something of the application.
+func (m *model) heard(w *world) {
+	w.app.since = 0
+	for y := range w.rep {
+		w.rep[y].ran, w.rep[y].napped = 0, false
+	}
+}
+
+func (m *model) fate(w *world, x int, do deedKind) {
+	switch do {
+	case doRevoke:
+		w.left.revokes--
+		m.end(w, w.store.Projection.Lease)
+	case doFull:
+		w.left.fulls--
+		m.setFull(w, true)
+	case doClear:
+		m.setFull(w, false)
+	case doPause:
+		w.left.pauses--
+		w.rep[x].status = paused
+	case doWake:
+		m.wake(w, x)
+	case doCrash:
+		w.left.crashes--
+		w.rep[x] = modelReplica{status: crashed, acked: never}
+	case doRestart:
+		m.restart(w, x)
+	case doLand:
+		f := w.float.(modelFloat)
+		w.float = nil
+		if m.commit(w, f.x, f.lane, &f.txn) == Done {
+			for y := range w.rep {
+				m.show(w, y, batchOf(&f.txn, w.store.rev))
+			}
+		}
+	case doSink:
+		w.float = nil
+	}
+}
+
+// tell names a deed for a trace.
+func (m *model) tell(w *world, d deed) string {
+	name := string(rune('A' + d.x))
+	flow := [laneCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention"}[d.lane]
+	switch d.do {
+	case doAct:
+		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ", given up, may land later"}[d.how]
+		return name + "'s " + flow + ": " + w.rep[d.x].lanes[d.lane].act.(Action).String() + how
+	case doReply:
+		return name + "'s " + flow + ": the delayed reply arrives"
+	case doHeard, doUnheard:
+		return fmt.Sprintf("the application %s the interval %d of %s's answer",
+			map[deedKind]string{doHeard: "hears", doUnheard: "never hears"}[d.do], w.rep[d.x].lanes[d.lane].tells, name)
+	case doPut:
+		return fmt.Sprintf("PUT %+v at %s", m.puts[d.put], name)
+	}
+	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doAttend: "%s's tick attends to the absence", doTick: "a second passes%.0s",
+		doBeat: "heartbeat at %s", doDelete: "DELETE at %s", doRetain: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
+		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
+		doRestart: "%s starts again", doLand: "the commit given up is carried out%.0s", doSink: "the commit given up is lost%.0s"}[d.do], name)
+}
+
+// String names an action for a trace.
+func (a Action) String() string {
+	switch a.Do {
+	case DoRead:
+		return "READ"
+	case DoGrant:
+		return fmt.Sprintf("GRANT for %d s", a.TTL)
+	case DoRenew:
+		return fmt.Sprintf("RENEW lease %d", a.Lease)
+	case DoCommit:
+		return fmt.Sprintf("%s at revision %d, lease %d, seq %d", a.Txn.Kind, a.Txn.RecordRevision, a.Txn.Record.Lease, a.Txn.Record.Seq)
+	}
+	return "ANSWER"
+}

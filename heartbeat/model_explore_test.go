@@ -1,0 +1,122 @@
+package heartbeat
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"time"
+)
+
+// exploration is what a breadth-first search over the worlds found.
+type exploration struct {
+	states, steps, judged int
+	depth                 int
+	complete              bool
+	bad                   string
+	trace                 string
+	took                  time.Duration
+}
+
+func (e *exploration) String() string {
+	how := "complete"
+	if !e.complete {
+		how = "capped"
+	}
+	return fmt.Sprintf("%d states, %d steps, depth %d, %s; %d states continued fairly", e.states, e.steps, e.depth, how, e.judged)
+}
+
+// explore visits every world that is reachable, breadth first, up to a number of
+// states; it stops at the first invariant that breaks. Visited worlds are kept as
+// 64-bit hashes: with a million states the odds that two share one, so that one is
+// skipped, are below 1 in 10 million.
+func (m *model) explore(limit int) exploration {
+	type origin struct {
+		parent int32
+		deed   deed
+	}
+	type place struct {
+		w  world
+		id int32
+	}
+	var (
+		out     exploration
+		seed    = maphash.MakeSeed()
+		visited = map[uint64]struct{}{}
+		origins []origin
+		now     []place
+		then    []place
+	)
+	enter := func(w *world, parent int32, d deed) {
+		h := maphash.Comparable(seed, *w)
+		if _, ok := visited[h]; ok {
+			return
+		}
+		visited[h] = struct{}{}
+		then = append(then, place{*w, int32(len(origins))})
+		origins = append(origins, origin{parent, d})
+	}
+	trace := func(id int32, last ...deed) string {
+		path := last
+		for ; id > 0; id = origins[id].parent {
+			path = append([]deed{origins[id].deed}, path...)
+		}
+		return m.retell(path)
+	}
+	begin := m.begin()
+	enter(&begin, -1, deed{})
+	for len(then) > 0 && out.bad == "" {
+		now, then = then, now[:0]
+		out.depth++
+		for i := range now {
+			p := &now[i]
+			if limit > 0 && len(origins) >= limit {
+				out.states = len(origins)
+				return out
+			}
+			if int(p.id)%sample == 0 {
+				out.judged++
+				if m.judgeFair(&p.w); m.bad != "" {
+					out.bad = m.bad
+					out.trace = trace(p.id)
+					break
+				}
+			}
+			m.deeds(&p.w, func(d deed) {
+				if out.bad != "" {
+					return
+				}
+				out.steps++
+				w := m.do(p.w, d)
+				if m.bad != "" {
+					out.bad = m.bad
+					out.trace = trace(p.id, d)
+					return
+				}
+				enter(&w, p.id, d)
+			})
+			if out.bad != "" {
+				break
+			}
+		}
+	}
+	out.states, out.complete = len(origins), out.bad == ""
+	return out
+}
+
+// retell walks a path again and says what happened.
+func (m *model) retell(path []deed) string {
+	var b strings.Builder
+	w := m.begin()
+	m.bad = ""
+	fmt.Fprintf(&b, "  at first: %s\n", brief(&w.store.Snapshot))
+	for i, d := range path {
+		before := w.store.Snapshot
+		fmt.Fprintf(&b, "%3d %s", i+1, m.tell(&w, d))
+		w = m.do(w, d)
+		if w.store.Snapshot != before {
+			fmt.Fprintf(&b, "\n      %s", brief(&w.store.Snapshot))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,323 @@
+package heartbeat
+
+import (
+	"fmt"
+	"time"
+)
+
+// The invariants, by the numbers of docs/protocol.md. Each is judged where it can
+// break first: I3, I4, I5, I2 and the state table by the transaction that is about
+// to happen; I7 when a lease is revoked; I6 in every world; coverage when a
+// heartbeat is answered and before time passes; I1 by fair continuations.
+
+// judge looks at a transaction that is about to be carried out.
+func (m *model) judge(w *world, x, lane int, t *Txn) {
+	old, now := w.store.Snapshot, w.store.Snapshot
+	switch t.RecordOp {
+	case Put:
+		now.Record, now.At = t.Record, w.store.rev+1
+	case Erase:
+		now.Record, now.At = Record{}, 0
+	}
+	switch t.ProjectionOp {
+	case Put:
+		now.Projection = Projection{Revision: w.store.rev + 1, Lease: t.Record.Lease}
+	case Erase:
+		now.Projection = Projection{}
+	}
+	m.judgeEvent(t, &old, &now)
+	switch p := now.Projection; {
+	case w.store.removed && now.Exists():
+		m.breaks("I4 %s brings a removed instance back", t.Kind)
+	case p.Present() && !now.Exists():
+		m.breaks("I4 %s leaves a projection without a record", t.Kind)
+	case p.Present() && p.Lease != now.Record.Lease:
+		m.breaks("I5 %s leaves the projection on lease %d and the record on %d", t.Kind, p.Lease, now.Record.Lease)
+	case now.Exists() && !now.Record.Expires() && (!p.Present() || p.Lease != 0):
+		m.breaks("I5 %s leaves a %s record without a lasting projection", t.Kind, now.Record.State)
+	case now.Exists() && now.Record.Expires() && p.Present() && p.Lease == 0:
+		m.breaks("I5 %s leaves a projection that never ends", t.Kind)
+	}
+	m.judgeMove(w, x, lane, t, old.Record.State, now.Record.State)
+}
+
+// judgeEvent is I3: seq grows by one with exactly one event, and there is no event
+// without its change.
+func (m *model) judgeEvent(t *Txn, old, now *Snapshot) {
+	seq := old.Record.Seq
+	if t.Change != NoChange {
+		seq++
+	}
+	if t.RecordOp == Keep && t.Change != NoChange || t.RecordOp != Keep && t.Record.Seq != seq {
+		m.breaks("I3 %s tells %q and leads from seq %d to %d", t.Kind, t.Change, old.Record.Seq, t.Record.Seq)
+	}
+	state, rest := old.Record.State != now.Record.State, old.Record.Attributes != now.Record.Attributes || old.Record.Proposed != now.Record.Proposed
+	right := map[Change]bool{
+		NoChange:          !state && !rest,
+		Added:             !old.Exists() && now.Exists(),
+		StateChanged:      old.Exists() && now.Exists() && state && old.Record.Attributes == now.Record.Attributes,
+		AttributesChanged: old.Exists() && now.Exists() && rest,
+		Removed:           old.Exists() && !now.Exists(),
+	}
+	if !right[t.Change] {
+		m.breaks("I3 %s tells %q of a change from %s to %s", t.Kind, t.Change, old.Record.State, now.Record.State)
+	}
+}
+
+// judgeMove is who may move an instance where, and I2.
+func (m *model) judgeMove(w *world, x, lane int, t *Txn, from, to State) {
+	by := map[[2]State][]int{
+		{None, Active}: {laneOwner}, {None, Inactive}: {laneOwner},
+		{Active, Suspended}: {laneClaim}, {Active, Inactive}: {laneOwner},
+		{Suspended, Active}: {laneBeat, laneOwner}, {Suspended, Inactive}: {laneOwner},
+		{Inactive, Active}: {laneOwner},
+		{Active, None}:     {laneOwner}, {Inactive, None}: {laneOwner}, {Suspended, None}: {laneOwner, laneRetain},
+	}[[2]State{from, to}]
+	allowed := from == to
+	for _, l := range by {
+		allowed = allowed || l == lane
+	}
+	if !allowed {
+		m.breaks("STATE %s leads from %s to %s", t.Kind, from, to)
+	}
+	if to != Suspended || from == to {
+		return
+	}
+	window := w.store.Record.Window
+	if m.paced {
+		window = max(window, m.policy.Window(int(w.app.interval)))
+	}
+	for y := range w.rep {
+		if r := &w.rep[y]; r.status == running && !r.sick && int(r.acked) < window {
+			m.breaks("I2 SUSPENDED although %c is healthy and answered a heartbeat %d s ago; the window is %d s", 'A'+y, r.acked, window)
+		}
+	}
+}
+
+// judgeClaim looks at the decision to claim: whoever was away must have run for a
+// window since, so that the living had the time to be heard.
+func (m *model) judgeClaim(w *world, x int) {
+	if r := &w.rep[x]; r.napped && int(r.ran) < w.store.Record.Window {
+		m.breaks("I2 %c decides to claim, away for a while and running for only %d s since the last heartbeat; the window is %d s", 'A'+x, r.ran, w.store.Record.Window)
+	}
+}
+
+// judgeBeat looks at a heartbeat that is answered 2xx: the live lease, if there is
+// one, was renewed for it.
+func (m *model) judgeBeat(w *world, ln *modelLane) {
+	s := &w.store
+	if !s.Record.Expires() || !s.Projection.Present() || w.short || ln.delayed {
+		return
+	}
+	if l := s.lease(s.Projection.Lease); int(l.left) < s.Record.Window-int(ln.age) {
+		m.breaks("COV a heartbeat of %d s ago is answered 2xx while the live lease lasts %d s; the window is %d s", ln.age, l.left, s.Record.Window)
+	}
+}
+
+// judgeQuiet looks at a world in which time is about to pass: when nothing is under
+// way and nobody was sick, the last heartbeat answered 2xx is covered.
+func (m *model) judgeQuiet(w *world) {
+	s := &w.store
+	if !s.Record.Expires() || !s.Projection.Present() || w.short {
+		return
+	}
+	for x := range w.rep {
+		if r := &w.rep[x]; r.status != running && x < m.replicas || r.sick || m.busy(r) || r.queue[0] != nil {
+			return
+		}
+	}
+	if l := s.lease(s.Projection.Lease); int(l.left) < s.Record.Window-int(w.covered) {
+		m.breaks("COV the live lease lasts %d s, the last heartbeat was %d s ago; the window is %d s", l.left, w.covered, s.Record.Window)
+	}
+}
+
+// judgeWorld is I6, and that the live lease does not outlast the window.
+func (m *model) judgeWorld(w *world) {
+	s := &w.store
+	if !s.Record.Expires() || !s.Projection.Present() {
+		return
+	}
+	l := s.lease(s.Projection.Lease)
+	if l == nil {
+		m.breaks("MODEL the projection hangs on lease %d, which does not exist", s.Projection.Lease)
+		return
+	}
+	if !w.short && int(l.ttl) < s.Record.Window {
+		m.breaks("I6 the live lease is of %d s, the window of %d s", l.ttl, s.Record.Window)
+	}
+	if told := m.policy.Window(int(w.app.interval)); m.paced && s.Record.Window < told {
+		m.breaks("I6 the window is %d s, but the application keeps the interval of %d s that it was told", s.Record.Window, w.app.interval)
+	}
+	if m.replicas == 1 && m.left.slow+m.left.pauses+m.left.lost == 0 && int(l.left) > max(s.Record.Window-int(w.app.since), 1) {
+		m.breaks("I1 the live lease lasts %d s more, %d s after the last heartbeat; the window is %d s", l.left, w.app.since, s.Record.Window)
+	}
+}
+
+// retire revokes a lease for a flow that is done with it: I7.
+func (m *model) retire(w *world, x int, id LeaseID) {
+	if w.store.Projection.Present() && w.store.Projection.Lease == id {
+		m.breaks("I7 %c revokes lease %d, on which the projection hangs", 'A'+x, id)
+	}
+	m.end(w, id)
+}
+
+// settle lets everything that is under way end well.
+func (m *model) settle(w *world) {
+	for range 100 {
+		quiet := true
+		for x := range w.rep {
+			r := &w.rep[x]
+			if r.status != running {
+				continue
+			}
+			for r.queue[0] != nil {
+				m.deliver(w, x)
+				quiet = false
+			}
+			for lane := range r.lanes {
+				switch ln := &r.lanes[lane]; ln.phase {
+				case laneAsking:
+					m.execute(w, x, lane, answered)
+				case laneReplying:
+					m.reply(w, x, lane, ln.res.(Result))
+				case laneAnswering:
+					w.app.interval = ln.tells
+					*ln = modelLane{}
+				default:
+					continue
+				}
+				quiet = false
+			}
+			if r.queue[0] == nil && m.attend(w, x) {
+				quiet = false
+			}
+			if m.dueAt(w, x) && !w.store.full {
+				m.start(w, x, laneRetain, RetentionFlow{})
+				quiet = false
+			}
+		}
+		if quiet {
+			return
+		}
+	}
+	m.breaks("I1 the platform never comes to rest")
+}
+
+// continued is a fair continuation of w without faults, in which the application
+// is dead or keeps its interval; full leaves a full store full.
+func (m *model) continued(w world, alive, full bool) world {
+	w.left, w.float, w.app.streak = budget{}, nil, 0
+	up := false
+	for x := range w.rep {
+		if w.rep[x].status == paused {
+			m.wake(&w, x)
+		}
+		up = up || w.rep[x].status == running
+	}
+	if !up {
+		m.restart(&w, 0)
+	}
+	if w.store.full && !full {
+		m.setFull(&w, false)
+	}
+	ticks := -int(m.floorNow/time.Second) + 6 + int(m.policy.DeregisterAfter/time.Second)
+	if alive {
+		ticks += 6
+	}
+	for n := range ticks {
+		m.settle(&w)
+		if alive && w.app.since >= max(w.app.interval, 1) {
+			x := n % 2
+			if m.paced {
+				x = 0 // a pace shows only to the replica that hears all of it
+			}
+			if w.rep[x].status != running {
+				x = 1 - x
+			}
+			m.heard(&w)
+			m.start(&w, x, laneBeat, BeatFlow{})
+			m.settle(&w)
+		}
+		if m.bad != "" {
+			return w
+		}
+		m.judgeQuiet(&w)
+		m.tick(&w)
+		m.judgeWorld(&w)
+	}
+	m.settle(&w)
+	return w
+}
+
+// judgeFair is I1, and the end of I5.
+func (m *model) judgeFair(w *world) {
+	if w.store.rev == 0 {
+		return // not registered yet
+	}
+	dead := m.continued(*w, false, false)
+	s := &dead.store
+	switch st := s.Record.State; {
+	case m.bad != "":
+	case st == Active:
+		m.breaks("I1 a dead application stays ACTIVE, its projection present: %t", s.Projection.Present())
+	case st == Suspended && m.policy.DeregisterAfter > 0:
+		m.breaks("I1 what was SUSPENDED for too long is not removed")
+	case (st != None) != s.Projection.Present() || s.Projection.Lease != 0:
+		m.breaks("I5 at last %s, projection present: %t on lease %d", st, s.Projection.Present(), s.Projection.Lease)
+	}
+	m.judgeViews(&dead)
+	if w.store.full && m.bad == "" {
+		hidden := m.continued(*w, false, true)
+		for x := range hidden.rep {
+			r := &hidden.rep[x]
+			if r.status == running && r.view.Record.Expires() && !r.local.hidden(m.input(&hidden, x, laneClaim), &r.view.Record) {
+				m.breaks("I1 %c still shows a dead application, because the store is full", 'A'+x)
+			}
+		}
+	}
+	if m.bad == "" {
+		alive := m.continued(*w, true, false)
+		m.judgeAlive(&alive)
+		m.judgeViews(&alive)
+	}
+	if m.bad != "" {
+		m.bad += " (in a fair continuation)"
+	}
+}
+
+func (m *model) judgeAlive(w *world) {
+	s := &w.store
+	r := &s.Record
+	l := s.lease(s.Projection.Lease)
+	switch {
+	case m.bad != "" || !s.Exists() || r.State == Inactive:
+	case r.State != Active || l == nil || !s.on(l.id):
+		m.breaks("I1 a living application ends %s, projection present: %t", r.State, s.Projection.Present())
+	case w.app.streak < 3:
+		m.breaks("I1 heartbeats of a living application are refused")
+	case int(l.ttl) < r.Window:
+		m.breaks("I6 at last the live lease is of %d s, the window of %d s", l.ttl, r.Window)
+	case r.Interval != m.policy.Interval(r.Proposed) || r.Previous != 0 || r.Window != m.policy.Window(r.Interval):
+		m.breaks("I1 the interval does not settle: %d s, before %d s, window %d s", r.Interval, r.Previous, r.Window)
+	case m.paced && int(w.app.interval) > r.Interval:
+		m.breaks("I1 the application keeps %d s, the record says %d s", w.app.interval, r.Interval)
+	}
+}
+
+// judgeViews: at rest every replica knows what the store holds.
+func (m *model) judgeViews(w *world) {
+	for x := range w.rep {
+		if r := &w.rep[x]; m.bad == "" && r.status == running && r.view.Snapshot != w.store.Snapshot {
+			m.breaks("VIEW %c knows %s, the store holds %s", 'A'+x, brief(&r.view.Snapshot), brief(&w.store.Snapshot))
+		}
+	}
+}
+
+func brief(s *Snapshot) string {
+	if !s.Exists() && !s.Projection.Present() {
+		return "nothing"
+	}
+	r := &s.Record
+	return fmt.Sprintf("%s@%d seq %d interval %d/%d window %d lease %d, projection@%d on %d",
+		r.State, s.At, r.Seq, r.Interval, r.Previous, r.Window, r.Lease, s.Projection.Revision, s.Projection.Lease)
+}

@@ -1,0 +1,396 @@
+package heartbeat
+
+import "time"
+
+// manner is how an action of a flow goes.
+type manner uint8
+
+const (
+	answered manner = iota
+	delayed         // carried out; the reply comes later
+	silent          // carried out; the reply is lost
+	undone          // not carried out, and no reply
+	floating        // given up without a reply; a commit may still be carried out
+)
+
+// next asks a boxed flow for its next action and boxes it again.
+func next(flow any, in Input, r Result) (any, Action) {
+	switch f := flow.(type) {
+	case BeatFlow:
+		a := f.Next(in, r)
+		return f, a
+	case RefuteFlow:
+		a := f.Next(in, r)
+		return f, a
+	case ClaimFlow:
+		a := f.Next(in, r)
+		return f, a
+	case RegisterFlow:
+		a := f.Next(in, r)
+		return f, a
+	case UpdateFlow:
+		a := f.Next(in, r)
+		return f, a
+	case RemoveFlow:
+		a := f.Next(in, r)
+		return f, a
+	case RetentionFlow:
+		a := f.Next(in, r)
+		return f, a
+	}
+	panic("no such flow")
+}
+
+func (m *model) input(w *world, x, lane int) Input {
+	r := &w.rep[x]
+	in := Input{Policy: &m.policy, Gate: &r.gate, Known: &r.view.Snapshot, Local: &r.local,
+		Alone: m.replicas == 1, MinLease: 1, Rank: x}
+	if lane == laneRetain {
+		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
+	}
+	return in
+}
+
+// start begins a flow in a lane.
+func (m *model) start(w *world, x, lane int, flow any) {
+	w.rep[x].lanes[lane] = modelLane{flow: flow, after: true}
+	m.advance(w, x, lane, Result{})
+	if ln := &w.rep[x].lanes[lane]; m.plain && lane != laneBeat && ln.phase == laneAsking && ln.act.(Action).Do == DoRead {
+		m.execute(w, x, lane, answered)
+	}
+}
+
+// advance gives a flow the result that it waits for.
+func (m *model) advance(w *world, x, lane int, r Result) {
+	ln := &w.rep[x].lanes[lane]
+	flow, a := next(ln.flow, m.input(w, x, lane), r)
+	if a.Retire != 0 {
+		m.retire(w, x, a.Retire)
+	}
+	switch a.Do {
+	case DoAnswer:
+		m.answer(w, x, lane, &a.Answer)
+	case DoWait:
+		*ln = modelLane{phase: laneWaiting, flow: flow}
+		if !w.rep[x].view.Absent() {
+			*ln = modelLane{}
+		}
+	default:
+		if lane == laneClaim && a.Do == DoCommit {
+			m.judgeClaim(w, x)
+		}
+		ln.phase, ln.flow, ln.act, ln.res = laneAsking, flow, a, nil
+		if a.Do == DoGrant && m.plain {
+			m.execute(w, x, lane, answered)
+		}
+	}
+}
+
+// answer ends a flow.
+func (m *model) answer(w *world, x, lane int, a *Answer) {
+	r := &w.rep[x]
+	ln := r.lanes[lane]
+	r.lanes[lane] = modelLane{}
+	beat := lane == laneBeat
+	if a.Err != nil {
+		if beat {
+			w.app.streak = 0
+		}
+		return
+	}
+	if _, is := ln.flow.(RemoveFlow); is || !beat && lane != laneOwner {
+		return
+	}
+	if a.Record.Expires() {
+		r.acked = min(r.acked, ln.age)
+	}
+	if beat {
+		m.judgeBeat(w, &ln)
+		w.covered = min(w.covered, ln.age)
+		if ln.after && !ln.refused {
+			w.short = false
+		}
+		w.app.streak = min(w.app.streak+1, 4)
+	}
+	tells := int8(a.Record.Interval)
+	if beat && !a.Told || tells == w.app.interval {
+		return
+	}
+	if w.left.unheard > 0 {
+		r.lanes[lane] = modelLane{phase: laneAnswering, tells: tells}
+		return
+	}
+	w.app.interval = tells
+}
+
+// execute carries out the action that a lane asks for.
+func (m *model) execute(w *world, x, lane int, how manner) {
+	ln := &w.rep[x].lanes[lane]
+	a := ln.act.(Action)
+	if how == undone || how == floating {
+		if how == floating {
+			w.float = modelFloat{x, lane, a.Txn}
+		}
+		m.reply(w, x, lane, Result{Outcome: Unavailable})
+		return
+	}
+	res := m.perform(w, x, lane, &a)
+	if a.Do == DoCommit && res.Outcome == Done {
+		for y := range w.rep {
+			if y != x || how != answered { // an own commit is known with its reply
+				m.show(w, y, batchOf(&a.Txn, res.Revision))
+			}
+		}
+	}
+	switch how {
+	case delayed:
+		ln.phase, ln.res = laneReplying, res
+		return
+	case silent:
+		res = Result{Outcome: Unavailable}
+	}
+	m.reply(w, x, lane, res)
+}
+
+func (m *model) perform(w *world, x, lane int, a *Action) Result {
+	switch a.Do {
+	case DoRead:
+		return Result{Snapshot: w.store.Snapshot}
+	case DoGrant:
+		return m.grant(w, x, a.TTL)
+	case DoRenew:
+		return m.renewal(w, a.Lease)
+	}
+	o := m.commit(w, x, lane, &a.Txn)
+	return Result{Outcome: o, Revision: w.store.rev}
+}
+
+// reply does what the engine does with a result before the flow hears of it.
+func (m *model) reply(w *world, x, lane int, res Result) {
+	r := &w.rep[x]
+	ln := &r.lanes[lane]
+	ln.delayed = ln.phase == laneReplying
+	a := ln.act.(Action)
+	r.gate.Note(res.Outcome)
+	if res.Outcome == Full {
+		ln.refused = true
+	}
+	if res.Outcome == Done && a.Do == DoCommit {
+		r.absorb(&r.gate, a.Txn.Sights(res.Revision)...)
+		m.seen(r)
+	}
+	m.advance(w, x, lane, res)
+}
+
+// seen: a hold ends when the instance is back.
+func (m *model) seen(r *modelReplica) {
+	if !r.view.Absent() && r.lanes[laneClaim].phase == laneWaiting {
+		r.lanes[laneClaim] = modelLane{}
+	}
+}
+
+// deliver shows a replica the oldest batch of its watch. An adoption is one
+// renewal, carried out at once.
+func (m *model) deliver(w *world, x int) {
+	r := &w.rep[x]
+	b := r.queue[0].(modelBatch)
+	copy(r.queue[:], r.queue[1:])
+	r.queue[len(r.queue)-1] = nil
+	lease := r.view.Record.Lease
+	if !r.absorb(&r.gate, b.sights[:b.n]...) {
+		return
+	}
+	m.seen(r)
+	switch r.owed(0, lease) {
+	case refuting:
+		m.refute(w, x)
+	case adopting:
+		m.renewal(w, r.view.Record.Lease)
+	}
+}
+
+func (m *model) refute(w *world, x int) {
+	if w.rep[x].lanes[laneRefute].phase == laneIdle {
+		m.start(w, x, laneRefute, RefuteFlow{})
+	}
+}
+
+func (r *modelReplica) underway(m *model) underway {
+	claim := r.lanes[laneClaim].phase
+	return underway{
+		refuting: r.lanes[laneRefute].phase != laneIdle, refutedAt: m.floorNow,
+		claiming: claim == laneAsking || claim == laneReplying,
+	}
+}
+
+// attend does what the tick owes; it says whether that did anything.
+func (m *model) attend(w *world, x int) bool {
+	r := &w.rep[x]
+	switch r.attend(0, &m.policy, r.underway(m)) {
+	case refuting:
+		if w.store.full {
+			return false // it would be refused, again and again
+		}
+		m.refute(w, x)
+		return true
+	case claiming:
+		ln := &r.lanes[laneClaim]
+		if ln.phase == laneIdle {
+			m.start(w, x, laneClaim, ClaimFlow{})
+			return true
+		}
+		before := r.local
+		m.advance(w, x, laneClaim, Result{})
+		return ln.phase != laneWaiting || r.local != before
+	}
+	return false
+}
+
+// tick lets a second pass.
+func (m *model) tick(w *world) {
+	for x := range w.rep {
+		r := &w.rep[x]
+		r.sick = false
+		if r.status == paused {
+			r.nap = min(r.nap+1, 3)
+			r.sick = true
+		}
+		if r.status == running {
+			if m.busy(r) {
+				w.left.slow--
+				r.sick = true
+			}
+			if r.queue[0] != nil {
+				w.left.late--
+				r.sick = true
+			}
+			for range int(time.Second / Tick) {
+				r.gate.Pass(Tick)
+			}
+			r.ran = m.age(r.ran)
+		}
+		for i := range r.lanes {
+			if r.lanes[i].phase != laneIdle {
+				r.lanes[i].age = m.age(r.lanes[i].age)
+			}
+		}
+		r.acked = m.age(r.acked)
+		m.rebase(r, time.Second)
+	}
+	w.app.since = m.age(w.app.since)
+	w.covered = m.age(w.covered)
+	ids := w.store.leases
+	for i := range ids {
+		if l := w.store.lease(ids[i].id); l != nil {
+			if l.left--; l.left <= 0 {
+				m.end(w, l.id)
+			}
+		}
+	}
+}
+
+// age is an age a second later; beyond the longest window it makes no difference.
+func (m *model) age(a int8) int8 {
+	if Instant(a)*time.Second > -m.floorCredit {
+		return never
+	}
+	return a + 1
+}
+
+// busy says whether a flow of the replica is under way.
+func (m *model) busy(r *modelReplica) bool {
+	for i := range r.lanes {
+		if p := r.lanes[i].phase; p == laneAsking || p == laneReplying {
+			return true
+		}
+	}
+	return false
+}
+
+// rebase keeps a replica's instants relative to now, which was elapsed ago.
+func (m *model) rebase(r *modelReplica, elapsed Instant) {
+	credit := r.gate.Credited
+	r.gate.Credited = 0
+	now := func(t *Instant) { *t = max(*t-elapsed, m.floorNow) }
+	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
+	credited(&r.gate.SuspectAt)
+	credited(&r.gate.WritesAt)
+	l := &r.local
+	if l.heard {
+		now(&l.HeardAt)
+		credited(&l.HeardCredit)
+	}
+	if l.gone {
+		credited(&l.GoneAt)
+	} else {
+		l.GoneAt = 0
+	}
+	if l.probation {
+		credited(&l.FromAt)
+	} else {
+		l.FromAt = 0
+	}
+	if l.suspended {
+		l.SuspendedSince = max(l.SuspendedSince-credit, -m.policy.DeregisterAfter)
+	} else {
+		l.SuspendedSince = 0
+	}
+	if !m.paced {
+		l.Gap = 0
+	}
+	for i := range r.lanes {
+		ln := &r.lanes[i]
+		switch f := ln.flow.(type) {
+		case BeatFlow:
+			now(&f.asked)
+			ln.flow = f
+		case RefuteFlow:
+			now(&f.asked)
+			ln.flow = f
+		case ClaimFlow:
+			credited(&f.since)
+			ln.flow = f
+		case RegisterFlow:
+			now(&f.asked)
+			now(&f.from.Now)
+			credited(&f.from.Credited)
+			ln.flow = f
+		case UpdateFlow:
+			now(&f.asked)
+			now(&f.from.Now)
+			credited(&f.from.Credited)
+			ln.flow = f
+		}
+	}
+}
+
+// wake lets a paused replica go on: its first tick notices how long it slept.
+func (m *model) wake(w *world, x int) {
+	r := &w.rep[x]
+	if r.nap > 0 {
+		r.gate.Pass(Instant(r.nap)*time.Second + Tick)
+		r.sick, r.napped = true, true
+	}
+	r.status, r.nap = running, 0
+	if r.gate.Full != w.store.full {
+		r.gate.SetFull(w.store.full)
+	}
+	m.rebase(r, 0)
+}
+
+// restart brings a crashed replica back with nothing but what the store lists.
+func (m *model) restart(w *world, x int) {
+	r := &w.rep[x]
+	*r = modelReplica{acked: never, napped: true, sick: true, gate: Gate{Suspected: true, Full: w.store.full}}
+	r.absorb(&r.gate, sightsOf(modelID, &w.store.Snapshot, w.store.rev)...)
+}
+
+// setFull raises or clears the alarm; every running replica asks for it often.
+func (m *model) setFull(w *world, full bool) {
+	w.store.full = full
+	for x := range w.rep {
+		if w.rep[x].status == running {
+			w.rep[x].gate.SetFull(full)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package heartbeat
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+// brisk is a policy of one interval; its window is twice that.
+func brisk(interval int) Policy {
+	return Policy{DefaultInterval: interval, MinInterval: interval, MaxInterval: interval, AllowedMisses: 1, Hold: time.Second}
+}
+
+// policy is brisk with another way to remove.
+func removing(p Policy, after time.Duration) Policy {
+	p.DeregisterAfter = after
+	return p
+}
+
+func pointer(p Policy) *Policy { return &p }
+
+var (
+	putSame   = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval}
+	putOther  = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval, Attributes: "other"}
+	putAsleep = Update{Owner: modelOwner, State: Inactive, Proposed: KeepInterval}
+	puts      = []Update{putSame, putOther, putAsleep}
+)
+
+// The configurations: few wishes and faults each, so that most of them are explored
+// to the end. Where that takes too long for every day, quick says how far the
+// default tier goes.
+var modelConfigs = []modelConfig{
+	{name: "false revocation", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1}},
+	{name: "from the registration on", policy: brisk(1), replicas: 2, register: true, left: budget{beats: 1, revokes: 1}},
+	{name: "two heartbeats", policy: brisk(1), replicas: 2, left: budget{beats: 2, revokes: 1}, quick: 150e3, max: 4e6},
+	{name: "an unanswered action", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, lost: 1}, quick: 150e3, max: 4e6},
+	{name: "a delayed reply", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, replies: 1}, quick: 150e3, max: 4e6},
+	{name: "a pause", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, pauses: 1}, quick: 150e3, max: 4e6},
+	{name: "a crash", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, crashes: 1}, max: 4e6},
+	{name: "a full store", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, fulls: 1}, quick: 150e3, max: 4e6},
+	{name: "a slow flow and a late watch", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1, late: 1}, quick: 150e3, max: 4e6},
+	{name: "the owner", policy: brisk(1), replicas: 2, puts: puts, left: budget{puts: 1, deletes: 1, revokes: 1}, max: 4e6},
+	{name: "the owner and a heartbeat", policy: brisk(1), replicas: 2, puts: puts, left: budget{beats: 1, puts: 2, deletes: 1}, quick: 150e3, max: 4e6},
+	{name: "retention", policy: removing(brisk(1), time.Second), replicas: 2, left: budget{beats: 1}, max: 4e6},
+	{name: "a longer interval", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},
+	{name: "a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},
+	{name: "a longer interval told slowly", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, slow: 1}, quick: 150e3, max: 4e6},
+	{name: "alone", policy: brisk(1), replicas: 1, puts: puts, left: budget{beats: 1, puts: 1, revokes: 1, fulls: 1, crashes: 1}, quick: 150e3, max: 4e6},
+	{name: "alone, unanswered and away", policy: removing(brisk(1), time.Second), replicas: 1, left: budget{beats: 2, revokes: 1, lost: 1, crashes: 1, pauses: 1}, quick: 150e3, max: 4e6},
+	{name: "alone, a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 1, paced: true, left: budget{beats: 5, revokes: 1, lost: 1, unheard: 1}, quick: 150e3, max: 4e6},
+}
+
+var modelFull = flag.Bool("model.full", false, "explore the model as far as its full caps, which takes an hour")
+
+// limit is how many states a configuration may take in this run.
+func (c *modelConfig) limit() int {
+	n := c.max
+	if !*modelFull && c.quick > 0 {
+		n = c.quick
+	}
+	if raceEnabled && !*modelFull {
+		n = min(max(n, 1), 10e3)
+	}
+	if testing.Short() {
+		n = min(max(n, 1), 5e3)
+	}
+	return n
+}
+
+// TestModel explores every interleaving that a configuration allows and judges each
+// world by the invariants.
+func TestModel(t *testing.T) {
+	if !*modelFull {
+		t.Log("larger configurations are capped here, and said to be; -model.full explores them further")
+	}
+	for _, c := range modelConfigs {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(c)
+			e := m.explore(c.limit())
+			t.Log(&e)
+			if e.bad != "" {
+				t.Errorf("%s\n%s", e.bad, e.trace)
+			}
+		})
+	}
+}

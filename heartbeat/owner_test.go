@@ -1,0 +1,132 @@
+package heartbeat
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// script performs a flow against prepared results and tells the actions it wanted.
+type script struct {
+	flow    Flow
+	in      Input
+	results []Result
+	asked   []string
+	retired []LeaseID
+	last    Action
+}
+
+func (s *script) run(t *testing.T) Answer {
+	t.Helper()
+	var r Result
+	for range 20 {
+		s.last = s.flow.Next(s.in, r)
+		if s.last.Retire != 0 {
+			s.retired = append(s.retired, s.last.Retire)
+		}
+		if s.last.Do == DoAnswer {
+			return s.last.Answer
+		}
+		word := [...]string{"read", "grant", "renew", "", "wait"}[s.last.Do]
+		if s.last.Do == DoCommit {
+			word = s.last.Txn.Kind.String()
+		}
+		s.asked = append(s.asked, word)
+		if len(s.results) == 0 {
+			t.Fatalf("wants more than was prepared: %v", s.asked)
+		}
+		r, s.results = s.results[0], s.results[1:]
+	}
+	t.Fatalf("does not end: %v", s.asked)
+	return Answer{}
+}
+
+func newScript(f Flow, results ...Result) *script {
+	p := brisk(10)
+	return &script{flow: f, results: results,
+		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Gate: new(Gate), Known: new(Snapshot), Local: new(Local), MinLease: 1}}
+}
+
+func aliveAt(at Revision, attributes string) Snapshot {
+	return Snapshot{At: at, Projection: Projection{Revision: at, Lease: 7},
+		Record: Record{ID: "i", Owner: "app", State: Active, Seq: 3, Interval: 10, Window: 20, Proposed: 10, Lease: 7, Attributes: attributes}}
+}
+
+// The model found it: a PUT that had nothing to change was answered 200, and the
+// instance suspended by the same replica a second later.
+func TestAPutThatChangesNothingIsEvidence(t *testing.T) {
+	s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: KeepInterval}}, Result{Snapshot: aliveAt(5, "")})
+	if a := s.run(t); a.Err != nil || !s.in.Local.heard || s.in.Local.HeardAt != time.Hour || s.in.Local.HeardWall != 77 {
+		t.Errorf("%v, heard %+v", a.Err, s.in.Local)
+	}
+	if got := fmt.Sprint(s.asked); got != "[read]" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+// The model found it: a claim that was on its way suspended the instance after the
+// PUT was answered. Re-arming writes the record, and the claim fails.
+func TestAPutOnAnAbsentInstanceRearmsIt(t *testing.T) {
+	gone := aliveAt(5, "")
+	gone.Projection = Projection{}
+	s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: KeepInterval}},
+		Result{Snapshot: gone}, Result{Lease: 9}, Result{Revision: 6})
+	if a := s.run(t); a.Err != nil || a.Record.Lease != 9 || a.Record.Seq != 3 || !s.in.Local.heard {
+		t.Errorf("%+v, heard %+v", a, s.in.Local)
+	}
+	if got := fmt.Sprint(s.asked); got != "[read grant REARM]" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+// An update whose commit got no answer looks at the record: it is its own, so
+// neither stale nor to be told a second time.
+func TestAPutThatHappenedWithoutAnAnswerIsItsOwn(t *testing.T) {
+	before := aliveAt(5, "old")
+	for _, state := range []State{Active, Inactive} {
+		f := &UpdateFlow{Update: Update{Owner: "app", State: state, Attributes: "new", Proposed: KeepInterval, IfAt: 5}}
+		s := newScript(f, Result{Snapshot: before}, Result{Outcome: Unavailable})
+		s.in.Wall = 88
+		var r Result
+		for range 3 {
+			if a := f.Next(s.in, r); a.Do == DoCommit {
+				mine := Snapshot{Record: a.Txn.Record, At: 6, Projection: Projection{Revision: 6, Lease: a.Txn.Record.Lease}}
+				f.Next(s.in, Result{Outcome: Unavailable})
+				s.results = []Result{{Snapshot: mine}}
+				break
+			}
+			r, s.results = s.results[0], s.results[1:]
+		}
+		r = s.results[0]
+		a := f.Next(s.in, r)
+		if a.Do != DoAnswer || a.Answer.Err != nil || a.Answer.Record.Attributes != "new" || a.Answer.Record.Seq != 4 {
+			t.Errorf("%s: %v %+v", state, a.Answer.Err, a.Answer.Record)
+		}
+		if s.in.Local.heard != (state == Active) {
+			t.Errorf("%s: heard is %t", state, s.in.Local.heard)
+		}
+		if want := map[State]LeaseID{Inactive: 7}[state]; a.Retire != want {
+			t.Errorf("%s: retires lease %d, want %d", state, a.Retire, want)
+		}
+	}
+}
+
+func TestWhatAPutIsRefusedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		snap Snapshot
+		put  Update
+		want error
+	}{
+		"no record":                 {Snapshot{}, Update{Owner: "app", State: Active}, ErrNotFound},
+		"not the owner":             {aliveAt(5, ""), Update{Owner: "other", State: Active}, ErrNotOwner},
+		"an older state":            {aliveAt(5, ""), Update{Owner: "app", State: Active, IfAt: 4}, ErrStale},
+		"to SUSPENDED":              {aliveAt(5, ""), Update{Owner: "app", State: Suspended}, ErrNoCell},
+		"not the owner, and no one": {Snapshot{}, Update{Owner: "other", State: Active}, ErrNotFound},
+	} {
+		s := newScript(&UpdateFlow{Update: c.put}, Result{Snapshot: c.snap})
+		if a := s.run(t); !errors.Is(a.Err, c.want) || s.in.Local.heard {
+			t.Errorf("%s: %v, heard %t", name, a.Err, s.in.Local.heard)
+		}
+	}
+}
