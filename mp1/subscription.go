@@ -156,8 +156,11 @@ func criteria(o object) (*FilteringCriteria, error) {
 // few reads an array of texts of a bounded length.
 func (o object) few(name string) ([]string, error) {
 	out, err := o.texts(name, maxText)
-	if err == nil && len(out) > maxCriteria {
-		err = &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+	switch {
+	case len(out) > maxCriteria:
+		return nil, &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+	case len(out) == 0:
+		return nil, err
 	}
 	return out, err
 }
