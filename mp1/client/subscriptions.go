@@ -1,0 +1,63 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Subscribe asks for notifications to app (§8.2.8.3.4). The answer's _links.self.href
+// is the subscription.
+func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription) (mp1.Subscription, error) {
+	var out mp1.Subscription
+	path, err := subscriptionsOf(app)
+	if err != nil {
+		return out, err
+	}
+	s.SubscriptionType, s.Links = mp1.SubscriptionType, nil
+	body, err := json.Marshal(s)
+	if err != nil {
+		return out, fmt.Errorf("mp1 client: %w", err)
+	}
+	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, most: maxAnswer, want: http.StatusCreated}, &out)
+	return out, err
+}
+
+// Subscriptions lists those of app (§8.2.8.3.1).
+func (c *Client) Subscriptions(ctx context.Context, app string) ([]mp1.SubscriptionLink, error) {
+	path, err := subscriptionsOf(app)
+	if err != nil {
+		return nil, err
+	}
+	var out mp1.SubscriptionLinkList
+	err = c.call(ctx, request{method: http.MethodGet, path: path, most: maxList, want: http.StatusOK}, &out)
+	return out.Links.Subscriptions, err
+}
+
+// Subscription reads one by the href that the platform gave (§8.2.9.3.1).
+func (c *Client) Subscription(ctx context.Context, href string) (mp1.Subscription, error) {
+	var out mp1.Subscription
+	target, err := c.resolve(href)
+	if err != nil {
+		return out, err
+	}
+	err = c.call(ctx, request{method: http.MethodGet, target: target, most: maxAnswer, want: http.StatusOK}, &out)
+	return out, err
+}
+
+// Unsubscribe ends one by its href (§8.2.9.3.5): no notification is sent after the
+// platform has answered.
+func (c *Client) Unsubscribe(ctx context.Context, href string) error {
+	target, err := c.resolve(href)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, request{method: http.MethodDelete, target: target, most: maxAnswer, want: http.StatusNoContent}, nil)
+}
+
+func subscriptionsOf(app string) (string, error) {
+	return "/applications/" + app + "/subscriptions", checkID("appInstanceId", app)
+}
