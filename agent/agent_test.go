@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,7 @@ func TestTheFirstHeartbeatFollowsTheRegistrationAndNoneIsLate(t *testing.T) {
 		require.Len(t, f.looks(), 1, "the liveness resource is read once after the start")
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
-		require.Empty(t, f.services)
+		require.Empty(t, f.all())
 	})
 }
 
@@ -113,6 +114,8 @@ func TestTheIntervalThatThePlatformTellsHoldsAtOnce(t *testing.T) {
 		f := newFake(60)
 		f.answer = onBeat(func(n int) (*http.Response, error) {
 			if n == 2 {
+				f.mu.Lock()
+				defer f.mu.Unlock()
 				f.interval = 4
 				return reply(200, mp1.ServiceLivenessInfo{State: mp1.Active, Interval: 4}), nil
 			}
@@ -137,7 +140,7 @@ func TestWhatIsGoneAtThePlatformIsRegisteredAgain(t *testing.T) {
 		pass(interval + interval/2)
 		registers := f.registers()
 		require.Len(t, registers, 100)
-		require.Len(t, f.services, 50)
+		require.Len(t, f.all(), 50)
 		instants := map[time.Time]bool{}
 		for _, s := range registers[50:] {
 			instants[s.at] = true
@@ -279,14 +282,14 @@ func TestTheOrderOfStartingDoesNotMatter(t *testing.T) {
 		f.answer = func(*http.Request, int) (*http.Response, error) { return nil, refusedDial() }
 		r := run(t, options(f, 20))
 		pass(time.Hour)
-		n := len(f.seen)
+		n := len(f.of("GET", "")) + len(f.registers())
 		require.Less(t, n, 200, "it backs off")
 		require.False(t, r.Ready())
 		require.Equal(t, "searching", r.Status()[0].State)
 		f.answers(nil)
 		pass(mostRegister)
 		require.True(t, r.Ready())
-		require.Len(t, f.services, 20)
+		require.Len(t, f.all(), 20)
 		require.NoError(t, r.stop())
 	})
 }
@@ -301,10 +304,9 @@ func TestARegistrationIsNotDoubledWhenItsAnswerIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(10)
-				lost := 0
+				var lost atomic.Int32
 				f.answer = func(r *http.Request, _ int) (*http.Response, error) {
-					if r.Method == http.MethodPost && lost < 3 {
-						lost++
+					if r.Method == http.MethodPost && lost.Add(1) <= 3 {
 						body, _ := io.ReadAll(mustBody(r))
 						f.mu.Lock()
 						defer f.mu.Unlock()
@@ -314,11 +316,11 @@ func TestARegistrationIsNotDoubledWhenItsAnswerIsLost(t *testing.T) {
 				}
 				r := run(t, options(f, 3))
 				pass(time.Minute)
-				require.Len(t, f.services, 3)
+				require.Len(t, f.all(), 3)
 				require.Len(t, f.registers(), 3)
 				require.True(t, r.Ready())
 				require.NoError(t, r.stop())
-				require.Empty(t, f.services)
+				require.Empty(t, f.all())
 			})
 		})
 	}
@@ -339,11 +341,11 @@ func TestAnAgentThatStartsAnewFindsItsRegistrations(t *testing.T) {
 		o.OnStop = Leave
 		o.Services[2].Info = o.Services[1].Info // the same service twice
 		require.NoError(t, run(t, o).stop())
-		require.Len(t, f.services, 3)
+		require.Len(t, f.all(), 3)
 		other := offered("s0")
 		other.TransportInfo.Endpoint.URIs = []string{"http://elsewhere"}
 		other.SerInstanceID = "another"
-		f.services["another"] = other
+		f.put("another", other)
 		r := run(t, o)
 		pass(interval)
 		require.Len(t, f.registers(), 3)
@@ -364,11 +366,11 @@ func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 		o := options(f, 2)
 		o.OnStop, o.StateFile = Leave, filepath.Join(t.TempDir(), "state")
 		require.NoError(t, run(t, o).stop())
-		for id, info := range f.services { // a gateway shows its own address in place of ours
+		for id, info := range f.all() { // a gateway shows its own address in place of ours
 			moved := *info.TransportInfo
 			moved.Endpoint.URIs = []string{"http://gateway/" + id}
 			info.TransportInfo = &moved
-			f.services[id] = info
+			f.put(id, info)
 		}
 		r := run(t, o)
 		pass(interval)
@@ -391,15 +393,13 @@ func TestAJumpOfTheClockSendsEveryHeartbeat(t *testing.T) {
 		f := newFake(300)
 		a, err := New(options(f, 5))
 		require.NoError(t, err)
-		offset := time.Duration(0)
-		a.wall = func() time.Time { return time.Now().Add(offset) }
+		var slept atomic.Int64
+		a.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		r := start(t, a)
 		pass(10 * time.Second)
 		require.Len(t, f.beats(), 5)
 		looks := len(f.looks())
-		a.mu.Lock()
-		offset = 10 * time.Minute // the machine slept: the monotonic clock stood still
-		a.mu.Unlock()
+		slept.Store(int64(10 * time.Minute)) // the machine slept: the monotonic clock stood still
 		pass(2 * wakeCheck)
 		require.Len(t, f.beats(), 10)
 		require.Len(t, f.looks(), looks+5, "after a wake the liveness resource is read")
@@ -433,14 +433,15 @@ func TestAPauseOfTheProcessIsNoticed(t *testing.T) {
 func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(10)
-		var sick error = errors.New("not up yet")
+		var sick atomic.Bool
+		sick.Store(true)
 		o := options(f, 2)
-		o.Services[0].Probe = &Probe{Check: func(context.Context) error { return sick }, Interval: time.Second, Failures: 3}
+		o.Services[0].Probe = &Probe{Check: sickness(&sick), Interval: time.Second, Failures: 3}
 		r := run(t, o)
 		pass(time.Minute)
 		require.Len(t, f.registers(), 1, "nothing is registered before the application is well")
 		require.Equal(t, "withheld", r.Status()[0].State)
-		sick = nil
+		sick.Store(false)
 		pass(time.Second)
 		require.Len(t, f.registers(), 2)
 		mine := r.Status()[0].ID
@@ -448,7 +449,7 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 		pass(2 * interval)
 		require.GreaterOrEqual(t, count(), 3)
 
-		sick = errors.New("down")
+		sick.Store(true)
 		pass(1900 * time.Millisecond)
 		require.NotEqual(t, "withheld", r.Status()[0].State, "two failures are not three")
 		pass(2 * time.Second)
@@ -458,10 +459,10 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 		require.Equal(t, n, count())
 		require.False(t, r.Ready())
 		f.set(mine, mp1.Suspended)
-		sick = nil
+		sick.Store(false)
 		pass(time.Second)
 		require.Equal(t, n+1, count(), "at once")
-		require.Equal(t, mp1.Active, f.services[mine].State)
+		require.Equal(t, mp1.Active, f.all()[mine].State)
 		pass(2 * interval)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
@@ -497,4 +498,13 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 		require.NoError(t, start(t, a).stop())
 		require.ErrorIs(t, a.Run(t.Context()), errTwice)
 	})
+}
+
+func sickness(sick *atomic.Bool) func(context.Context) error {
+	return func(context.Context) error {
+		if sick.Load() {
+			return errors.New("it is not well")
+		}
+		return nil
+	}
 }

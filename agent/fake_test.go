@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"slices"
@@ -141,6 +142,19 @@ func (f *fake) answers(a func(r *http.Request, n int) (*http.Response, error)) {
 	f.answer = a
 }
 
+// all is a copy of what is registered.
+func (f *fake) all() map[string]mp1.ServiceInfo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.services)
+}
+
+func (f *fake) put(id string, info mp1.ServiceInfo) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.services[id] = info
+}
+
 // forgets loses every registration.
 func (f *fake) forgets() {
 	f.mu.Lock()
@@ -209,3 +223,6 @@ func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// quiet is for servers whose handshakes are meant to fail.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -1,0 +1,315 @@
+package agent
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// tokens is a source whose fetches a test decides.
+func tokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *cached {
+	return newCached(func(context.Context) (string, time.Duration, error) {
+		n := asked.Add(1)
+		if down.Load() {
+			return "", 0, errors.New("the token server is down")
+		}
+		return fmt.Sprint("token", n), life, nil
+	})
+}
+
+func TestATokenIsRefreshedBetween70And85PercentOfItsLife(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			var asked atomic.Int32
+			var down atomic.Bool
+			c := tokens(1000*time.Second, &asked, &down)
+			for second := 0; asked.Load() < 2; second++ {
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "token1", token, "who refreshes does not wait")
+				pass(time.Second)
+				if asked.Load() == 2 {
+					require.GreaterOrEqual(t, second, 700)
+					require.LessOrEqual(t, second, 850)
+				}
+			}
+		})
+	}
+}
+
+func TestHeartbeatsOutliveATokenServerThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		var down atomic.Bool
+		f := newFake(10)
+		o := options(f, 3)
+		o.Token = tokens(time.Hour, &asked, &down)
+		r := run(t, o)
+		pass(30 * time.Minute)
+		down.Store(true)
+		pass(29 * time.Minute)
+		require.True(t, r.Ready(), "the old token is still valid")
+		pass(31 * time.Minute)
+		require.False(t, r.Ready())
+		require.Contains(t, r.Status()[0].LastAnswer, "no token")
+		require.LessOrEqual(t, asked.Load(), int32(160), "asked every 30 s at most")
+		down.Store(false)
+		pass(mostTokenRetry + interval)
+		require.True(t, r.Ready(), "a failed refresh is not the last")
+		require.Len(t, f.registers(), 3)
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestA401FetchesOneTokenAndTriesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		var down atomic.Bool
+		f := newFake(10)
+		good := "Bearer token1"
+		f.answer = func(r *http.Request, _ int) (*http.Response, error) {
+			if r.Header.Get("Authorization") != good {
+				return reply(401, nil), nil
+			}
+			return nil, nil
+		}
+		o := options(f, 5)
+		o.Token = tokens(0, &asked, &down)
+		r := run(t, o)
+		require.Len(t, f.all(), 5)
+		f.mu.Lock()
+		good = "Bearer token2"
+		f.mu.Unlock()
+		pass(interval)
+		require.EqualValues(t, 2, asked.Load(), "one for all services")
+		require.True(t, r.Ready())
+		require.Len(t, f.registers(), 5)
+		f.mu.Lock()
+		good = "nobody's"
+		f.mu.Unlock()
+		before := len(f.beats())
+		pass(10 * interval)
+		require.Contains(t, r.Status()[0].LastAnswer, "401")
+		require.Less(t, len(f.beats())-before, 5*10*8, "it backs off")
+		require.NoError(t, func() error { f.answers(nil); return r.stop() }())
+	})
+}
+
+func TestManyWhoWaitAskOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		c := newCached(func(context.Context) (string, time.Duration, error) {
+			asked.Add(1)
+			time.Sleep(time.Second)
+			return "t", 0, nil
+		})
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "t", token)
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, asked.Load())
+		c.Reject("another")
+		_, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, asked.Load(), "a token that was replaced already is not replaced again")
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Reject("t")
+		cancel()
+		_, err = c.Token(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		pass(2 * time.Second)
+	})
+}
+
+func TestTheTokenFileIsReadWhenItChanges(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	s := TokenFile(file)
+	_, err := s.Token(t.Context())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	for i, c := range []struct{ write, want string }{{"one\n", "one"}, {"second", "second"}, {" third \r\n", "third"}} {
+		require.NoError(t, os.WriteFile(file, []byte(c.write), 0o600))
+		at := time.Unix(int64(1e9+i), 0)
+		require.NoError(t, os.Chtimes(file, at, at))
+		token, err := s.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, c.want, token)
+	}
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(" thirD \r\n"), 0o600))
+	require.NoError(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
+	s.Reject("third")
+	token, err := s.Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "thirD", token, "refused: read although it looks the same")
+	for _, bad := range []string{"", "\n", "a b", "a\nb", "ü", strings.Repeat("x", maxToken+1)} {
+		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
+		_, err := ReadSecret(file)
+		require.Error(t, err)
+		if bad != "" {
+			require.NotContains(t, err.Error(), bad)
+		}
+	}
+}
+
+// The value was computed by another program from the rules alone.
+func TestTheSignatureIsEdgeGallerys(t *testing.T) {
+	r, err := http.NewRequest(http.MethodPost, "https://mep.example:8443/mep/token", nil)
+	require.NoError(t, err)
+	sign(r, "QVUJMSUMgS0VZLS0tLS0", "DXPb4sqElKhcHe07Kw5uorayETwId1JOjjOIRomRs5wyszoCR5R7AtVa28KT3lSc",
+		time.Date(2026, 11, 22, 11, 11, 15, 0, time.FixedZone("CET", 3600)))
+	require.Equal(t, "20261122T101115Z", r.Header.Get("X-Sdk-Date"))
+	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+	require.Equal(t, "SDK-HMAC-SHA256 Access=QVUJMSUMgS0VZLS0tLS0, SignedHeaders=content-type;host;x-sdk-date, "+
+		"Signature=1f8abc95cc018f9114b57903dbd8648c0e9aa6894ce7f88c4a8f3defdbf13b1a", r.Header.Get("Authorization"))
+}
+
+func given(s string) func() (string, error) { return func() (string, error) { return s, nil } }
+
+func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T) {
+	answer := `{"access_token":"abc.def","token_type":"Bearer","expires_in":3600}`
+	status := 200
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "POST" || r.URL.Path != "/mep/token" || r.Header.Get("Authorization") == "" {
+			status = 418
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer gateway.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close()) // nobody listens there now
+	k := AccessKey{Endpoints: []string{"http://" + l.Addr().String(), gateway.URL + "/"}, Access: given("ak"), Secret: given("the-secret-key")}
+	token, err := EdgeGallery(k).Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "abc.def", token)
+	for _, c := range []struct {
+		status int
+		answer string
+	}{{403, "the-secret-key"}, {500, ""}, {302, ""}, {200, ""}, {200, "{}"}, {200, `{"access_token":"a\nb"}`}, {200, `{"access_token":7}`}} {
+		status, answer = c.status, c.answer
+		_, err := EdgeGallery(k).Token(t.Context())
+		require.ErrorContains(t, err, "token server: ")
+		require.NotContains(t, err.Error(), "the-secret-key")
+	}
+}
+
+func TestOAuth2TokensComeFromClientCredentials(t *testing.T) {
+	status, answer := 200, `{"access_token":"tok","token_type":"bearer","expires_in":3600}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, secret, basic := r.BasicAuth()
+		if !basic { // tried after the header was refused
+			id, secret = r.FormValue("client_id"), r.FormValue("client_secret")
+		}
+		if r.FormValue("grant_type") != "client_credentials" || r.FormValue("scope") != "mec" || id != "me" || secret != "hush" {
+			status = 418
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	o := OAuth2Client{TokenURL: server.URL + "/t", ClientID: "me", Secret: given("hush"), Scopes: []string{"mec"}}
+	token, err := OAuth2(o).Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "tok", token)
+	for _, c := range []struct {
+		status       int
+		answer, want string
+	}{
+		{400, `{"error":"invalid_client","error_description":"hush is wrong"}`, "token server: 400, invalid_client"},
+		{401, `{"error":"hush"}`, "token server: 401"},
+		{500, `hush`, "token server: 500"},
+		{302, ``, "token server: 302"},
+	} {
+		status, answer = c.status, c.answer
+		_, err := OAuth2(o).Token(t.Context())
+		require.EqualError(t, err, c.want)
+	}
+	o.Secret = func() (string, error) { return ReadSecret(filepath.Join(t.TempDir(), "none")) }
+	_, err = OAuth2(o).Token(t.Context())
+	require.ErrorContains(t, err, "client secret: ")
+}
+
+// keyPair writes a certificate, signed by itself, and its key.
+func keyPair(t *testing.T, name string) (cert, key string, pair tls.Certificate) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	require.NoError(t, err)
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	pair, err = tls.LoadX509KeyPair(cert, key)
+	require.NoError(t, err)
+	return cert, key, pair
+}
+
+func TestBothSidesAreVerified(t *testing.T) {
+	serverCert, _, serverPair := keyPair(t, "mep.example")
+	clientCert, clientKey, _ := keyPair(t, "agent")
+	pool := x509.NewCertPool()
+	data, err := os.ReadFile(clientCert)
+	require.NoError(t, err)
+	require.True(t, pool.AppendCertsFromPEM(data))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	s.Config.ErrorLog = quiet()
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{serverPair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	s.StartTLS()
+	defer s.Close()
+	get := func(c TLS) error {
+		tr, err := NewTransport(c)
+		require.NoError(t, err)
+		defer tr.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
+	}
+	require.NoError(t, get(TLS{CAFile: serverCert, CertFile: clientCert, KeyFile: clientKey, ServerName: "mep.example"}))
+	require.ErrorContains(t, get(TLS{CertFile: clientCert, KeyFile: clientKey, ServerName: "mep.example"}), "certificate")
+	require.ErrorContains(t, get(TLS{CAFile: serverCert, CertFile: clientCert, KeyFile: clientKey}), "certificate")
+	require.Error(t, get(TLS{CAFile: serverCert, ServerName: "mep.example"}))
+	for _, bad := range []TLS{{CAFile: "nowhere"}, {CAFile: clientKey}, {CertFile: clientCert}, {KeyFile: clientKey}, {CertFile: clientKey, KeyFile: clientKey}} {
+		_, err := NewTransport(bad)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "PRIVATE KEY-----")
+	}
+}
