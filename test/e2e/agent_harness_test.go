@@ -252,3 +252,12 @@ func recovers(t *testing.T, what string, from time.Time, f func() bool) time.Dur
 	t.Logf("%s: %s", what, d)
 	return d
 }
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
