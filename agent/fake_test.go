@@ -8,6 +8,8 @@ import (
 	"log"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -226,3 +228,18 @@ func pass(d time.Duration) {
 
 // quiet is for servers whose handshakes are meant to fail.
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func checkState(t *testing.T, file string, services int) {
+	t.Helper()
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var s savedState
+	require.NoError(t, json.Unmarshal(data, &s))
+	require.Len(t, s.Services, services)
+	left, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing is left beside it")
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+const services = `
+services:
+- serName: s
+  version: "1"
+  state: ACTIVE
+  serializer: JSON
+  transportInfo: {id: t, name: n, type: REST_HTTP, protocol: HTTP, version: "1", endpoint: {uris: ["http://h"]}, security: {}}
+`
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "a.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+func TestEverythingThatIsWrongWithAServiceIsSaidAtOnce(t *testing.T) {
+	for doc, want := range map[string][]string{
+		`{"serName":"s","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"the-platforms-own"}`: nil,
+		`{"serName":"s","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"","transportInfo":null}`: {
+			"transportInfo"},
+		sample: nil,
+		`{}`:   {"serName", "serializer", "state", "transportInfo", "version"},
+		`{"serName":"","version":"1","state":"RUNNING","serializer":"YAML","scopeOfLocality":"MARS","livenessInterval":-1,
+			"transportInfo":{"id":"t","type":"PIGEON","protocol":"HTTP","version":"1","endpoint":{},"security":{}}}`: {
+			"livenessInterval", "scopeOfLocality", "serName", "serializer", "state",
+			"transportInfo.endpoint", "transportInfo.name", "transportInfo.type"},
+		`{"serName":"s","version":"1","state":"SUSPENDED","serializer":"JSON","serCategory":{"href":"h"},"transportInfo":{}}`: {
+			"serCategory.id", "state", "transportInfo.endpoint", "transportInfo.id", "transportInfo.name", "transportInfo.protocol",
+			"transportInfo.security", "transportInfo.type", "transportInfo.version"},
+		`[]`: {""},
+	} {
+		var got []string
+		for _, w := range judge([]byte(doc)) {
+			got = append(got, w.Attribute)
+			require.NotEmpty(t, w.Rule)
+		}
+		require.ElementsMatch(t, want, got, doc)
+	}
+}
+
+func TestAConfigurationWithFaultsEndsTheStart(t *testing.T) {
+	name := file(t, "identity:\n  kind: oauth2\n  clientSecret: hush\nplatform: {timeout: 5}\n"+strings.Replace(services, "ACTIVE", "RUNNING", 1))
+	for _, args := range [][]string{{"--config", name}, {"status", "--config", name}} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 1, run(context.Background(), args, []string{"MEP_LOG_LEVEL=LOUD"}, &out, &errs))
+		require.Empty(t, out.String())
+		for _, want := range []string{
+			name + ":3: identity.clientSecret: must not stand in this file",
+			name + ":4: platform.timeout: must be a Go duration",
+			name + ":9: services[0].state: must be one of ACTIVE",
+			"MEP_LOG_LEVEL: log.level: must be DEBUG or",
+			"application.id: is mandatory",
+			name + ":2: identity.tokenURL: is mandatory",
+		} {
+			require.Contains(t, errs.String(), want)
+		}
+		require.Equal(t, 8, strings.Count(errs.String(), "\n"), errs.String())
+		require.NotContains(t, errs.String(), "hush")
+	}
+}
+
+func TestWhatCannotStartSaysSoOnOneLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	name := file(t, "application: {id: a}\n"+services)
+	for _, c := range []struct {
+		env, want string
+	}{
+		{"MEP_LOCAL_LISTEN=" + taken.Addr().String(), "cannot listen on "},
+		{"MEP_PLATFORM_CA_FILE=/nowhere/ca.pem", "read the CA file: "},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 1, run(context.Background(), []string{"--config", name}, []string{c.env}, &out, &errs))
+		require.Contains(t, errs.String(), "mep-agent: "+c.want)
+		require.Equal(t, 1, strings.Count(errs.String(), "\n"))
+	}
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, run(context.Background(), []string{"status", "--config", name}, nil, &out, &errs))
+	require.Contains(t, errs.String(), "status needs local.listen")
+}
+
+func TestTheConfigurationBecomesOptions(t *testing.T) {
+	c, err := conf.LoadAgent(conf.Sources{File: file(t, `
+application: {id: a, onStop: leave, stateFile: f}
+platform: {endpoints: ["http://x", "http://y"], prefix: /mep, timeout: 2s}
+`+services+`  probe: {tcp: "127.0.0.1:1", interval: 2s, timeout: 1s, failures: 4}
+`), Environ: []string{"MEP_IDENTITY_KIND=edgegallery", "MEP_IDENTITY_ACCESS_KEY=a", "MEP_IDENTITY_SECRET_KEY=b"}}, judge)
+	require.NoError(t, err)
+	o, err := build(c)
+	require.NoError(t, err)
+	require.Equal(t, "a", o.App)
+	require.Equal(t, []string{"http://x", "http://y"}, o.Endpoints)
+	require.Equal(t, "/mep", o.Prefix)
+	require.Equal(t, 2*time.Second, o.Timeout)
+	require.Equal(t, agent.Leave, o.OnStop)
+	require.Equal(t, "f", o.StateFile)
+	require.NotNil(t, o.Token)
+	require.Equal(t, "s", o.Services[0].Info.SerName)
+	p := o.Services[0].Probe
+	require.Equal(t, []any{2 * time.Second, time.Second, 4}, []any{p.Interval, p.Timeout, p.Failures})
+	require.Error(t, p.Check(context.Background()))
+}
+
+func TestStatusPrintsATable(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	last, next := now.Add(-1500*time.Millisecond), now.Add(time.Second)
+	var out bytes.Buffer
+	require.NoError(t, table(&out, []agent.Status{
+		{Service: "face", ID: "id1", State: "beating", Interval: 30, LastBeat: &last, NextBeat: &next, LastAnswer: "204"},
+		{Service: "a\nb\x1b", State: "searching", LastAnswer: "503, later"},
+		{Service: "late", State: "beating", NextBeat: &last},
+	}, now))
+	require.Equal(t, ""+
+		"SERVICE  STATE      LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID\n"+
+		"face     beating    1.5s ago   in 1s      30s       204          id1\n"+
+		"ab       searching  -          -          -         503, later   -\n"+
+		"late     beating    -          in 0s      -         -            -\n", out.String())
+
+	answers := map[string]http.HandlerFunc{
+		"answers 404": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
+		"is no agent": func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode("x") },
+	}
+	for want, answer := range answers {
+		s := httptest.NewServer(answer)
+		require.ErrorContains(t, status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), want)
+		s.Close()
+		require.ErrorContains(t, status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), "no agent answers: ")
+	}
+}
