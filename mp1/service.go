@@ -26,7 +26,7 @@ var (
 // known says whether a name may appear in an error: what the client made up may not.
 func known(name string) bool {
 	for _, names := range [][]string{serviceMembers, categoryMembers, transportMembers, endpointMembers, addressMembers, securityMembers, oauthMembers, livenessMembers,
-		subscriptionMembers, criteriaMembers} {
+		subscriptionMembers, criteriaMembers, appMembers, serviceDependencyMembers, featureDependencyMembers} {
 		if slices.Contains(names, name) {
 			return true
 		}

@@ -30,6 +30,7 @@ type Plugin struct {
 type Base interface {
 	heartbeat.Store
 	Outbox
+	Applications
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new
@@ -61,12 +62,23 @@ type Host struct {
 	Engine  *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.
 	Subscriptions server.Subscriptions
+	// Admitted says whether the platform knows an application, and Registrations are
+	// those of applications; from the appsupport plugin.
+	Admitted      func(ctx context.Context, app string) (bool, error)
+	Registrations server.Registrations
 	// Ready says whether the lists are loaded and the store was reached.
 	Ready func() bool
 
 	watchers []func(heartbeat.ID, *heartbeat.Snapshot)
 	tasks    []func(context.Context)
+	leaving  []Belongings
 }
+
+// Belong has b's things go with the application that has them.
+func (h *Host) Belong(b Belongings) { h.leaving = append(h.leaving, b) }
+
+// Belongings is all that applications have.
+func (h *Host) Belongings() []Belongings { return h.leaving }
 
 // OnChange is told of every change of a record, in order per instance. f must
 // neither block nor call the engine.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
 	"github.com/mec-liveness/mepserver/plugins/notify"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
@@ -29,6 +30,7 @@ func list() []plugins.Plugin {
 	return []plugins.Plugin{
 		servicecenter.Plugin(),
 		liveness.Plugin(),
+		appsupport.Plugin(),
 		notify.Plugin(),
 		servicemgmt.Plugin(),
 	}

@@ -19,6 +19,7 @@ type Options struct {
 
 	Subscriptions        Subscriptions // nil: the surface has no subscriptions
 	NoEmptySubscriptions bool          // a list of none is a 404, as EdgeGallery's clients know it
+	Registrations        Registrations // nil: applications cannot register
 }
 
 // Route is one pattern of a net/http mux with its handler. Name is a constant for
@@ -97,26 +98,34 @@ func Routes(r Registry, o Options) []Route {
 	var out []Route
 	for _, prefix := range []string{"", mepPrefix} {
 		for _, res := range s.resources() {
-			allow := []string{}
-			for _, m := range res.methods {
-				out = append(out, Route{m.verb + " " + prefix + mp1.Base + res.path, m.name, s.serve(prefix, m.queried, m.do)})
-				allow = append(allow, m.verb)
-				if m.verb == http.MethodGet {
-					allow = append(allow, http.MethodHead)
-				}
-			}
-			slices.Sort(allow)
-			refusal := &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
-			out = append(out, Route{prefix + mp1.Base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(refusal))})
+			out = append(out, s.routes(prefix, mp1.Base, res)...)
+		}
+		for _, res := range s.registrationRows() {
+			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
 		}
 	}
 	// net/http's mux answers the root of a subtree without its slash with a redirect
 	// in HTML, so each root stands here by itself too.
-	for _, root := range []string{"/mec_service_mgmt", mepPrefix + "/mec_service_mgmt", mepPrefix} {
+	for _, root := range []string{"/mec_service_mgmt", mepPrefix + "/mec_service_mgmt", "/mec_app_support", mepPrefix + "/mec_app_support", mepPrefix} {
 		nothing := s.serve("", true, refuse(errNoResource))
 		out = append(out, Route{root, "mp1.NotFound", nothing}, Route{root + "/", "mp1.NotFound", nothing})
 	}
 	return out
+}
+
+// routes are those of one resource, with the refusal of the methods it does not have.
+func (s *surface) routes(prefix, base string, res row) (out []Route) {
+	allow := []string{}
+	for _, m := range res.methods {
+		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, s.serve(prefix, m.queried, m.do)})
+		allow = append(allow, m.verb)
+		if m.verb == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	slices.Sort(allow)
+	refusal := &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
+	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(refusal))})
 }
 
 func refuse(p *problem) handle {
@@ -151,9 +160,16 @@ func (s *surface) admit(r *http.Request, c call, queried bool) error {
 	case c.app != "" && !mp1.ValidID(c.app), c.service != "" && !mp1.ValidID(c.service),
 		c.subscription != "" && !mp1.ValidID(c.subscription):
 		return errNoResource
-	case c.app != "" && !s.registry.Admitted(c.app):
-		return errUnknownApp
-	case !queried && r.URL.RawQuery != "":
+	}
+	if c.app != "" {
+		switch known, err := s.registry.Admitted(r.Context(), c.app); {
+		case err != nil:
+			return err
+		case !known:
+			return errUnknownApp
+		}
+	}
+	if !queried && r.URL.RawQuery != "" {
 		return errQuery
 	}
 	return nil

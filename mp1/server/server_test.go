@@ -28,10 +28,13 @@ type desk struct {
 	svc     *Service
 	many    []*Service // what Discover finds, if set
 	updates int
+	unsure  error // of Admitted
 }
 
-func (d *desk) Ready() bool              { return !d.unready }
-func (d *desk) Admitted(app string) bool { return app != "stranger" }
+func (d *desk) Ready() bool { return !d.unready }
+func (d *desk) Admitted(_ context.Context, app string) (bool, error) {
+	return app != "stranger", d.unsure
+}
 func (d *desk) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
 	i.SerInstanceID = "new"
 	return NewService(app, i, 5), d.err

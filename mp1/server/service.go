@@ -20,7 +20,7 @@ type Registry interface {
 	// Ready: before it, every route answers 503.
 	Ready() bool
 	// Admitted says whether the platform knows the application.
-	Admitted(app string) bool
+	Admitted(ctx context.Context, app string) (bool, error)
 	Register(ctx context.Context, app string, info mp1.ServiceInfo) (*Service, error)
 	// Service finds an instance, whatever its state.
 	Service(ctx context.Context, id string) (*Service, error)

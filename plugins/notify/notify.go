@@ -21,7 +21,9 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p := newPolicy(&h.Config)
 	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), clock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	m.watch(d)
-	h.Subscriptions = newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
+	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
+	h.Subscriptions = r
+	h.Belong(belongings{r})
 	ready := h.Ready
 	h.Ready = func() bool { return ready() && d.ready.Load() }
 	h.Go(d.run)

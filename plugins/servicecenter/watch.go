@@ -2,6 +2,7 @@ package servicecenter
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func (s *Store) watchRange(ctx context.Context, from, end string, at int64, p pa
 		case res, ok := <-events:
 			switch {
 			case !ok:
-				return errClosed
+				return cmp.Or(ctx.Err(), errClosed)
 			case res.Err() != nil:
 				return res.Err()
 			}

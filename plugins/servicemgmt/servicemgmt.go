@@ -6,7 +6,7 @@ package servicemgmt
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"errors"
 	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
@@ -23,9 +23,13 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicemgmt", Setup:
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	r := &registry{host: h, engine: h.Engine, conf: h.Config, index: newIndex()}
+	if h.Admitted == nil {
+		return nil, errors.New("nobody says which applications are admitted; appsupport must come first")
+	}
 	h.OnChange(r.index.changed)
+	h.Belong(belongings{r})
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: maxBeatBody, LimitStatus: h.Config.Derived.LimitStatus,
-		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound}
+		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations}
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)
 	}
@@ -42,12 +46,11 @@ type registry struct {
 
 var _ server.Registry = (*registry)(nil)
 
-func (r *registry) Ready() bool { return r.engine.Ready() }
+func (r *registry) Ready() bool { return r.host.Ready() }
 
-// Admitted says whether the platform knows the application.
-func (r *registry) Admitted(app string) bool {
-	a := r.conf.Applications
-	return a.Admission != conf.Registered || slices.Contains(a.Known, app)
+// Admitted implements server.Registry.
+func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
+	return r.host.Admitted(ctx, app)
 }
 
 // Register enters a service. What is stored is what the application asked for;

@@ -1,0 +1,43 @@
+package plugins
+
+import (
+	"context"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// Application is the registration of an application instance.
+type Application struct {
+	Info mp1.AppInfo // AppInstanceID names it
+	// Leaving: it is removed; the entry stays until nothing is left of it.
+	Leaving bool
+	At      heartbeat.Revision // of its last write; 0: there is none
+}
+
+// Applications is what the store offers to those who keep registrations. Its errors
+// are those of heartbeat.Store.
+type Applications interface {
+	// SaveApplication writes a registration whose last write is still a.At (0: there is
+	// none) and returns the new one; ErrConflict: it is not.
+	SaveApplication(ctx context.Context, a Application) (heartbeat.Revision, error)
+	// EraseApplication erases a registration whose last write is still at; ErrConflict:
+	// it is not.
+	EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error)
+	// Application reads one; its At is 0 if there is none.
+	Application(ctx context.Context, app string) (Application, error)
+	// FollowApplications shows all registrations by load and then every write by see
+	// until ctx ends; At is that of the write, and erased says what it was. Whatever
+	// breaks the watch leads to a new load. Neither may block.
+	FollowApplications(ctx context.Context, load func(all []Application, at heartbeat.Revision),
+		see func(a Application, erased bool), failed func(reason string, err error))
+}
+
+// Belongings are things of one kind that applications have at the platform. They go
+// with the application.
+type Belongings interface {
+	// Of lists the ids of what an application has, as far as this replica knows.
+	Of(app string) []string
+	// Remove removes one; that it is gone already is no error.
+	Remove(ctx context.Context, app, id string) error
+}

@@ -1,0 +1,52 @@
+// Package appsupport keeps the registrations of application instances: who the
+// platform knows, and that all they have goes with them. It must not know what they
+// have, nor the store that holds the registrations.
+package appsupport
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// settle is how long an application that left may still have requests under way
+// that were admitted before: the longest time to read a body, and to commit.
+const settle = 20 * time.Second
+
+// Plugin keeps registrations.
+func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: setup} }
+
+func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	d := &directory{
+		store: h.Base, alone: h.Base.Alone(), log: h.Log, belongings: h.Belongings, clock: clock(),
+		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
+		apps: map[string]*entry{}, absent: map[string]time.Duration{},
+	}
+	for _, id := range h.Config.Applications.Known {
+		d.known[id] = true
+	}
+	lists := h.Ready
+	h.Ready = func() bool { return d.loaded.Load() && lists() }
+	d.ready = h.Ready
+	h.Admitted = d.admitted
+	h.Registrations = d
+	h.Go(func(ctx context.Context) {
+		h.Base.FollowApplications(ctx, d.load, d.see, func(reason string, err error) {
+			if ctx.Err() == nil {
+				h.Log.Warn("the registrations are listed again", openlog.WithTags(openlog.Tags{"lost": reason, "reason": err.Error()}))
+			}
+		})
+	})
+	h.Go(d.finish)
+	return nil, nil
+}
+
+// clock reads the monotonic clock since its making.
+func clock() func() time.Duration {
+	origin := time.Now()
+	return func() time.Duration { return time.Since(origin) }
+}

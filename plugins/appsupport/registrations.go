@@ -1,0 +1,206 @@
+package appsupport
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const (
+	// maxApplications bounds what a hostile registrar can fill the store with.
+	maxApplications = 10000
+	maxRounds       = 4
+	finishEvery     = time.Second
+)
+
+var _ server.Registrations = (*directory)(nil)
+
+// newID is a version 4 UUID, as MEC 011 recommends for identifiers.
+func newID() (string, error) {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
+}
+
+// Enter implements server.Registrations.
+func (d *directory) Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error) {
+	if d.count() >= maxApplications {
+		return info, server.ErrTooManyRegistrations
+	}
+	if info.AppInstanceID == "" {
+		id, err := newID()
+		if err != nil {
+			return info, heartbeat.ErrUnavailable
+		}
+		info.AppInstanceID = id
+	}
+	err := d.decide(ctx, info.AppInstanceID, func(now plugins.Application) (*plugins.Application, error) {
+		if now.At != 0 && !now.Leaving {
+			return nil, server.ErrRegistered
+		}
+		return &plugins.Application{Info: info, At: now.At}, nil
+	})
+	return info, err
+}
+
+// Registration implements server.Registrations.
+func (d *directory) Registration(ctx context.Context, app string) (mp1.AppInfo, error) {
+	a, ok, err := d.find(ctx, app)
+	if err == nil && !ok {
+		err = server.ErrNoRegistration
+	}
+	return a.Info, err
+}
+
+// Change implements server.Registrations.
+func (d *directory) Change(ctx context.Context, app string, info mp1.AppInfo, accepts func(mp1.AppInfo) bool) error {
+	return d.decide(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
+		if err := current(now, accepts); err != nil {
+			return nil, err
+		}
+		return &plugins.Application{Info: info, At: now.At}, nil
+	})
+}
+
+func current(now plugins.Application, accepts func(mp1.AppInfo) bool) error {
+	switch {
+	case now.At == 0 || now.Leaving:
+		return server.ErrNoRegistration
+	case accepts != nil && !accepts(now.Info):
+		return heartbeat.ErrStale
+	}
+	return nil
+}
+
+// decide writes what next makes of the registration as it is in the store, and
+// begins anew if somebody else was faster.
+func (d *directory) decide(ctx context.Context, app string, next func(plugins.Application) (*plugins.Application, error)) error {
+	for range maxRounds {
+		now, err := d.store.Application(ctx, app)
+		if err != nil {
+			return heartbeat.ErrUnavailable
+		}
+		a, err := next(now)
+		if err != nil {
+			return err
+		}
+		a.At, err = d.store.SaveApplication(ctx, *a)
+		switch {
+		case err == nil:
+			d.note(*a, false)
+			return nil
+		case errors.Is(err, heartbeat.ErrFull):
+			return heartbeat.ErrFull
+		case !errors.Is(err, heartbeat.ErrConflict):
+			return heartbeat.ErrUnavailable
+		}
+	}
+	return heartbeat.ErrUnavailable
+}
+
+// Leave implements server.Registrations. First the application is marked, so that it
+// is not admitted any more; what it has goes before the answer; what a request that
+// was admitted before has entered meanwhile goes when none can be under way any more.
+// If everybody is admitted there is nothing to wait for.
+func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppInfo) bool) error {
+	var gone plugins.Application
+	err := d.decide(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
+		if err := current(now, accepts); err != nil {
+			return nil, err
+		}
+		gone = now
+		gone.Leaving = true
+		return &gone, nil
+	})
+	if err != nil {
+		return err
+	}
+	removed, err := d.clear(ctx, gone)
+	if err != nil {
+		return err
+	}
+	d.log.Info("application removed", openlog.WithTags(openlog.Tags{"appInstanceId": app, "removed": removed}))
+	if !d.open {
+		return nil
+	}
+	return d.erase(ctx, gone)
+}
+
+// clear removes all that a leaving application has. What is listed before the mark is
+// read from the store was entered before the application could return, so that a
+// returned one loses nothing.
+func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
+	app := gone.Info.AppInstanceID
+	for _, b := range d.belongings() {
+		for ids := b.Of(app); len(ids) > 0; ids = b.Of(app) {
+			now, err := d.store.Application(ctx, app)
+			switch {
+			case err != nil:
+				return removed, heartbeat.ErrUnavailable
+			case now.At != gone.At:
+				return removed, nil // it is back, or another replica has finished
+			}
+			for _, id := range ids {
+				if err := b.Remove(ctx, app, id); err != nil {
+					return removed, err
+				}
+				removed++
+			}
+		}
+	}
+	return removed, nil
+}
+
+func (d *directory) erase(ctx context.Context, gone plugins.Application) error {
+	at, err := d.store.EraseApplication(ctx, gone.Info.AppInstanceID, gone.At)
+	switch {
+	case err == nil:
+		gone.At = at
+		d.note(gone, true)
+		return nil
+	case errors.Is(err, heartbeat.ErrConflict):
+		return nil
+	case errors.Is(err, heartbeat.ErrFull):
+		return heartbeat.ErrFull
+	default:
+		return heartbeat.ErrUnavailable
+	}
+}
+
+// finish carries on with the applications that are leaving, also those that another
+// replica or an earlier process began with.
+func (d *directory) finish(ctx context.Context) {
+	t := time.NewTicker(finishEvery)
+	defer t.Stop()
+	least := settle
+	if d.open {
+		least = 0
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !d.ready() {
+			continue
+		}
+		for _, gone := range d.leaving(least) {
+			if _, err := d.clear(ctx, gone); err == nil {
+				_ = d.erase(ctx, gone) // tried again at the next tick
+			}
+		}
+	}
+}

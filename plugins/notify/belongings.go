@@ -1,0 +1,30 @@
+package notify
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+// belongings are the subscriptions of an application, which go with it.
+type belongings struct{ r *registry }
+
+// Of implements plugins.Belongings.
+func (b belongings) Of(app string) (ids []string) {
+	b.r.mu.Lock()
+	defer b.r.mu.Unlock()
+	for id := range b.r.of[app] {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Remove implements plugins.Belongings.
+func (b belongings) Remove(ctx context.Context, app, id string) error {
+	err := b.r.Unsubscribe(ctx, app, id)
+	if errors.Is(err, server.ErrNoSubscription) {
+		return nil
+	}
+	return err
+}

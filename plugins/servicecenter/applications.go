@@ -1,0 +1,129 @@
+package servicecenter
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const (
+	appPrefix = "/mep/app/"
+	appsEnd   = "/mep/app0" // the first key behind appPrefix
+)
+
+var _ plugins.Applications = (*Store)(nil)
+
+// application is the value of one registration's key.
+type application struct {
+	Schema  int         `json:"schema"`
+	Info    mp1.AppInfo `json:"info"`
+	Leaving bool        `json:"leaving,omitempty"`
+}
+
+func decodeApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
+	var v application
+	id := strings.TrimPrefix(string(kv.Key), appPrefix)
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
+		return plugins.Application{}, false
+	}
+	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, true
+}
+
+// SaveApplication implements plugins.Applications.
+func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	value, err := json.Marshal(application{Schema: schemaVersion, Info: a.Info, Leaving: a.Leaving})
+	if err != nil {
+		return 0, err
+	}
+	key := appPrefix + a.Info.AppInstanceID
+	return s.writeAt(ctx, key, a.At, clientv3.OpPut(key, string(value)))
+}
+
+// EraseApplication implements plugins.Applications.
+func (s *Store) EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
+	return s.writeAt(ctx, appPrefix+app, at, clientv3.OpDelete(appPrefix+app))
+}
+
+// writeAt writes a key whose last write is at.
+func (s *Store) writeAt(ctx context.Context, key string, at heartbeat.Revision, op clientv3.Op) (heartbeat.Revision, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))).Then(op).Commit()
+	switch {
+	case err != nil:
+		return 0, translate(err)
+	case !res.Succeeded:
+		return 0, heartbeat.ErrConflict
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Application implements plugins.Applications. What cannot be read is as good as not
+// there; its revision lets it be replaced.
+func (s *Store) Application(ctx context.Context, app string) (plugins.Application, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client.Get(ctx, appPrefix+app)
+	if err != nil || len(res.Kvs) == 0 {
+		return plugins.Application{}, translate(err)
+	}
+	a, ok := decodeApplication(res.Kvs[0])
+	if !ok {
+		a = plugins.Application{Leaving: true, At: heartbeat.Revision(res.Kvs[0].ModRevision)}
+	}
+	return a, nil
+}
+
+// FollowApplications implements plugins.Applications.
+func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision),
+	see func(plugins.Application, bool), failed func(reason string, err error)) {
+	for ctx.Err() == nil {
+		at, err := s.listApplications(ctx, load)
+		if err != nil {
+			failed("list", err)
+		} else {
+			failed("watch", s.watchRange(ctx, appPrefix, appsEnd, at, usualPace, func(res clientv3.WatchResponse) {
+				for _, ev := range res.Events {
+					showApplication(ev, see)
+				}
+			}))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reloadPause):
+		}
+	}
+}
+
+func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var all []plugins.Application
+	at, err := s.each(ctx, appPrefix, 0, func(kv *mvccpb.KeyValue) {
+		if a, ok := decodeApplication(kv); ok {
+			all = append(all, a)
+		}
+	})
+	if err == nil {
+		load(all, heartbeat.Revision(at))
+	}
+	return at, err
+}
+
+func showApplication(ev *clientv3.Event, see func(plugins.Application, bool)) {
+	if ev.Type == mvccpb.DELETE {
+		gone := plugins.Application{At: heartbeat.Revision(ev.Kv.ModRevision)}
+		gone.Info.AppInstanceID = strings.TrimPrefix(string(ev.Kv.Key), appPrefix)
+		see(gone, true)
+	} else if a, ok := decodeApplication(ev.Kv); ok {
+		see(a, false)
+	}
+}
