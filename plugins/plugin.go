@@ -44,6 +44,10 @@ type Base interface {
 	Alone() bool
 	// MinLease is the shortest lease that the store grants, in seconds.
 	MinLease() int
+	// Rank is how many living replicas claim before this one.
+	Rank() int
+	// Replicas is how many live, this one included.
+	Replicas() int
 
 	// Handle serves a net/http pattern behind the interceptors and the handler
 	// chain; name is the constant under which metrics know the route.

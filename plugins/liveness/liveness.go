@@ -23,14 +23,14 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: se
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics()
 	h.Engine = heartbeat.New(heartbeat.Config{
-		Store: h.Base, Policy: policy(h.Config), Clock: clock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(),
+		Store: h.Base, Policy: policy(h.Config), Clock: clock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
 		Hooks: heartbeat.Hooks{
 			Changed:   h.Changed,
 			Committed: func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
 			Disturbed: func(reason string) { m.disturbed(reason) },
 		},
 	})
-	m.watch(h.Engine)
+	m.watch(h.Engine, h.Base.Replicas)
 	h.Ready = h.Engine.Ready
 	h.Go(h.Engine.Run)
 	h.Go(func(ctx context.Context) {

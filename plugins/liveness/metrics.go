@@ -43,10 +43,11 @@ func (m *metrics) add(c prometheus.Collector) {
 }
 
 // watch shows what the engine knows at the time of asking.
-func (m *metrics) watch(e *heartbeat.Engine) {
+func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge := func(name, help string, f func(heartbeat.Stats) float64) {
 		m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
 	}
+	gauge("mep_replicas", "Replicas that live, this one included, as far as it knows.", func(heartbeat.Stats) float64 { return float64(replicas()) })
 	gauge("mep_services", "Service instances registered.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
 	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
 	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })

@@ -3,6 +3,7 @@ package servicecenter
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -22,7 +23,7 @@ import (
 )
 
 // freeURL is a loopback address that nobody uses now.
-func freeURL(t *testing.T, scheme string) url.URL {
+func freeURL(t testing.TB, scheme string) url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -31,7 +32,7 @@ func freeURL(t *testing.T, scheme string) url.URL {
 }
 
 // listening is a one-member etcd with sockets.
-func listening(t *testing.T, change func(*embed.Config)) (*embed.Etcd, string) {
+func listening(t testing.TB, change func(*embed.Config)) (*embed.Etcd, string) {
 	t.Helper()
 	cfg := embed.NewConfig()
 	cfg.Dir = t.TempDir()
@@ -52,6 +53,8 @@ func listening(t *testing.T, change func(*embed.Config)) (*embed.Etcd, string) {
 	}
 	return e, cfg.ListenClientUrls[0].String()
 }
+
+var discard = plugins.NewLog(io.Discard, "ERROR")
 
 func plain(*embed.Config) {}
 
@@ -74,6 +77,13 @@ func open(t *testing.T, s conf.Store) (*Center, error) {
 	return c, nil
 }
 
+func storeOf(t *testing.T, c *Center) *Store {
+	t.Helper()
+	s := newStore(t.Context(), c, plugins.NewLog(logged, "INFO"))
+	t.Cleanup(s.Close)
+	return s
+}
+
 func TestAUserOfTheClusterNeedsItsPassword(t *testing.T) {
 	_, endpoint := listening(t, plain)
 	admin, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
@@ -94,7 +104,7 @@ func TestAUserOfTheClusterNeedsItsPassword(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("sesame\n"), 0o600))
 	c, err := open(t, conf.Store{Endpoints: []string{endpoint}, Username: "mep", PasswordFile: file})
 	require.NoError(t, err)
-	s := &Store{client: c.client}
+	s := storeOf(t, c)
 	require.NoError(t, s.CheckSchema(ctx))
 	l, err := s.Grant(ctx, 10)
 	require.NoError(t, err)
@@ -158,8 +168,9 @@ func TestOneEndpointThatAnswersIsEnoughAndNoneIsAnError(t *testing.T) {
 	c, err := open(t, conf.Store{Endpoints: []string{dead.String(), endpoint}})
 	require.NoError(t, err)
 	require.Contains(t, logged.String(), dead.String(), "the silent one is named in the log")
+	s := storeOf(t, c)
 	for range 8 { // the balancer never stays with the dead one
-		_, err = (&Store{client: c.client}).Pulse(t.Context())
+		_, err = s.Pulse(t.Context())
 		require.NoError(t, err)
 	}
 	_, err = open(t, conf.Store{Endpoints: []string{dead.String()}})
@@ -214,7 +225,7 @@ func TestTheShortestLeaseIsAskedForAndABelowItRefused(t *testing.T) {
 	require.NoError(t, err)
 	least := leastLease(t.Context(), c.client)
 	require.Equal(t, 8, least)
-	s := &Store{client: c.client, log: plugins.NewLog(logged, "INFO")}
+	s := storeOf(t, c)
 	for range 2 {
 		_, err = s.Grant(t.Context(), 7)
 		require.NoError(t, err)
@@ -235,7 +246,7 @@ func TestThePulseSeesAFullClusterAndWritesNothing(t *testing.T) {
 	e, endpoint := listening(t, func(c *embed.Config) { c.QuotaBackendBytes = 1 << 20 })
 	c, err := open(t, conf.Store{Endpoints: []string{endpoint}})
 	require.NoError(t, err)
-	s := &Store{client: c.client, log: plugins.NewLog(logged, "INFO")}
+	s := storeOf(t, c)
 	require.NoError(t, s.CheckSchema(t.Context()))
 	index := e.Server.CommittedIndex()
 	for range 5 {

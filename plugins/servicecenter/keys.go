@@ -25,7 +25,8 @@ const (
 	cursorPrefix  = "/mep/cur/"
 	lockPrefix    = "/mep/lck/"
 	clusterKey    = "/mep/cluster"
-	recordsEnd    = "/mep/rec0" // the first key behind recordPrefix
+	replicaPrefix = "/mep/rep/"
+	watchedEnd    = "/mep/rep0" // the first key behind replicaPrefix
 	halfID        = 32
 	schemaVersion = heartbeat.Schema
 )

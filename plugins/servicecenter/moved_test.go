@@ -31,7 +31,7 @@ func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	res := <-s.client.Watch(ctx, instancePrefix, clientv3.WithRange(recordsEnd), clientv3.WithRev(int64(from)))
+	res := <-s.client.Watch(ctx, instancePrefix, clientv3.WithRange(watchedEnd), clientv3.WithRev(int64(from)))
 	require.NoError(t, res.Err())
 	for _, one := range s.sights(res.Events) {
 		if strings.HasSuffix(string(one.ID), string(id[halfID:])) {

@@ -20,7 +20,11 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setu
 type base struct {
 	*Store
 	*Center
-	least int // seconds of the shortest lease
+}
+
+func (b base) stop(ctx context.Context) error {
+	b.Close()
+	return b.Stop(ctx)
 }
 
 var _ plugins.Base = base{}
@@ -37,23 +41,23 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: c.Client(), server: c.Server(), log: h.Log}
-	b := base{Store: s, Center: c, least: minLease(embeddedElectionMs)}
-	if !c.Embedded() {
-		b.least = leastLease(ctx, c.Client())
-	}
+	s := newStore(ctx, c, h.Log)
+	b := base{Store: s, Center: c}
 	if err = s.CheckSchema(ctx); err == nil {
-		err = longEnough(h.Config, b.least)
+		err = longEnough(h.Config, s.least)
 	}
 	if err != nil {
-		_ = c.Stop(ctx)
+		_ = b.stop(ctx)
 		return nil, err
+	}
+	if !c.Embedded() {
+		h.Go(func(ctx context.Context) { s.attend(ctx, map[string]string{"listen": o.Listen, "version": h.Version}) })
 	}
 	own := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
 	h.OnChange(own.changed)
 	c.Protect(own.has)
 	h.Base = b
-	return c.Stop, nil
+	return b.stop, nil
 }
 
 // optionsOf takes what the base needs out of the configuration.
@@ -70,6 +74,12 @@ func optionsOf(h *plugins.Host) (o Options, err error) {
 // MinLease implements plugins.Base: etcd grants no less than one and a half
 // election timeouts, rounded up.
 func (b base) MinLease() int { return b.least }
+
+// Rank implements plugins.Base.
+func (b base) Rank() int { return b.replicas.Rank() }
+
+// Replicas implements plugins.Base.
+func (b base) Replicas() int { return b.replicas.Replicas() }
 
 const defaultElectionMs = 1000
 

@@ -34,7 +34,27 @@ type Store struct {
 	server *etcdserver.EtcdServer // nil unless embedded
 	moved  moved
 	log    openlog.Logger
-	longer atomic.Int64 // the longest lease that was granted in place of a shorter one
+	least  int // seconds of the shortest lease that is granted
+
+	replicas *replicas
+	renewals *renewer     // nil if embedded
+	longer   atomic.Int64 // the longest lease that was granted in place of a shorter one
+}
+
+func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
+	s := &Store{client: c.Client(), server: c.Server(), log: log, replicas: newReplicas(), least: minLease(embeddedElectionMs)}
+	if s.server == nil {
+		s.least = leastLease(ctx, s.client)
+		s.renewals = newRenewer(s.client.ActiveConnection())
+	}
+	return s
+}
+
+// Close ends what the store started.
+func (s *Store) Close() {
+	if s.renewals != nil {
+		s.renewals.close()
+	}
 }
 
 var _ heartbeat.Store = (*Store)(nil)
@@ -268,7 +288,8 @@ func (s *Store) tellLonger(asked, granted int64) {
 }
 
 // Renew implements heartbeat.Store. In process it is a call of the lessor: no
-// message, no write. The server bounds it by its own request timeout.
+// message, no write. The server bounds it by its own request timeout. Over a
+// cluster it goes along shared streams.
 func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 	if s.server != nil {
 		ttl, err := s.server.LeaseRenew(ctx, lease.LeaseID(l))
@@ -276,11 +297,8 @@ func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := s.client.KeepAliveOnce(ctx, clientv3.LeaseID(l))
-	if err != nil {
-		return 0, translate(err)
-	}
-	return int(res.TTL), nil
+	ttl, err := s.renewals.renew(ctx, int64(l))
+	return int(ttl), translate(err)
 }
 
 // Revoke implements heartbeat.Store.

@@ -58,7 +58,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	store = &Store{client: center.Client(), server: center.Server(), log: plugins.NewLog(logged, "INFO")}
+	store = newStore(ctx, center, plugins.NewLog(logged, "INFO"))
 	web = httptest.NewServer(center.Handler())
 	code := m.Run()
 	web.Close()

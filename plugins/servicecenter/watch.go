@@ -28,6 +28,9 @@ var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
 func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
 	for ctx.Err() == nil {
 		at, err := e.Load(ctx)
+		if err == nil {
+			err = s.loadReplicas(ctx, int64(at))
+		}
 		if err != nil {
 			failed("list", err)
 		} else {
@@ -44,7 +47,8 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 // watch shows the engine what is written from revision at on. What was written at
 // it is shown twice, which the engine does not mind.
 func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at int64, p pace) error {
-	return s.watchRange(ctx, instancePrefix, recordsEnd, at, p, func(res clientv3.WatchResponse) {
+	return s.watchRange(ctx, instancePrefix, watchedEnd, at, p, func(res clientv3.WatchResponse) {
+		s.replicas.see(res.Events)
 		e.See(s.sights(res.Events), heartbeat.Revision(res.Header.Revision))
 	})
 }

@@ -1,117 +1,31 @@
-// Package external runs mepserver replicas over an etcd server beside them. It knows
+// Package external runs mepserver replicas over etcd servers beside them. It knows
 // the binary, the wire and etcd; it must not know anything of the program's inside.
 package external
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/mec-liveness/mepserver/test/etcd"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
-const (
-	base  = "/mec_service_mgmt/v1"
-	alive = `{"state":"ACTIVE"}`
-	body  = `{"serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","livenessInterval":1,"transportInfo":{"id":"t","name":"n","type":"REST_HTTP",
-		"protocol":"HTTP","version":"2","endpoint":{"uris":["http://10.0.0.1"]},"security":{}}}`
-)
+var binary string
 
-// free finds a loopback address that nobody uses now.
-func free(t *testing.T) url.URL {
+func TestMain(m *testing.M) { os.Exit(mep.Main(m, func(_, b string) { binary = b })) }
+
+func start(t *testing.T, c *etcd.Cluster) *mep.Replica {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return url.URL{Scheme: "http", Host: l.Addr().String()}
-}
-
-// etcd starts a one-member etcd with sockets, as an operator has it.
-func etcd(t *testing.T) string {
-	t.Helper()
-	cfg := embed.NewConfig()
-	cfg.Dir, cfg.LogLevel = t.TempDir(), "fatal"
-	client, peer := free(t), free(t)
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.InitialCluster = cfg.Name + "=" + peer.String()
-	e, err := embed.StartEtcd(cfg)
-	require.NoError(t, err)
-	t.Cleanup(e.Close)
-	select {
-	case <-e.Server.ReadyNotify():
-	case <-time.After(time.Minute):
-		t.Fatal("etcd was not ready in a minute")
-	}
-	return client.String()
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "mepserver")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return binary
-}
-
-type replica struct {
-	t   *testing.T
-	url string
-	cmd *exec.Cmd
-}
-
-func start(t *testing.T, binary, endpoint string) *replica {
-	t.Helper()
-	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--etcd-endpoints", endpoint)
-	cmd.Env = append(os.Environ(), "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1")
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
-	return &replica{t, regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(line), cmd}
-}
-
-func (r *replica) do(method, path, body string) (int, []byte) {
-	r.t.Helper()
-	req, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
-	require.NoError(r.t, err)
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(r.t, err)
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(r.t, err)
-	return res.StatusCode, b
-}
-
-func (r *replica) state(id string) string {
-	status, b := r.do("GET", base+"/services/"+id, "")
-	if status != http.StatusOK {
-		return fmt.Sprint(status)
-	}
-	var m struct{ State string }
-	require.NoError(r.t, json.Unmarshal(b, &m))
-	return m.State
-}
-
-func (r *replica) discovered() bool {
-	status, b := r.do("GET", base+"/services", "")
-	require.Equal(r.t, http.StatusOK, status)
-	return strings.TrimSpace(string(b)) != "[]"
+	return mep.Start(t, binary, c.Endpoints(), mep.Fast...)
 }
 
 func eventually(t *testing.T, what string, f func() bool) {
@@ -119,62 +33,123 @@ func eventually(t *testing.T, what string, f func() bool) {
 	require.Eventually(t, f, time.Minute, 50*time.Millisecond, what)
 }
 
-// Two replicas over one etcd: a heartbeat may reach either, a death is found once,
-// and what one acknowledged the other knows.
-func TestTwoReplicasShareOneRegistry(t *testing.T) {
-	endpoint, binary := etcd(t), build(t)
-	a, b := start(t, binary, endpoint), start(t, binary, endpoint)
-	status, answer := a.do("POST", base+"/applications/app/services", body)
-	require.Equal(t, http.StatusCreated, status, "%s", answer)
-	var m struct{ SerInstanceID string }
-	require.NoError(t, json.Unmarshal(answer, &m))
-	id, beat := m.SerInstanceID, base+"/applications/app/services/"+m.SerInstanceID+"/liveness"
-	require.Equal(t, "ACTIVE", b.state(id), "a 404 is confirmed by the store, so there is none")
-
-	for i := range 8 { // 4 s, alternating: twice the window
-		time.Sleep(500 * time.Millisecond)
-		status, answer := []*replica{a, b}[i%2].do("PATCH", beat, alive)
-		require.Equal(t, http.StatusNoContent, status, "%s", answer)
-	}
-	require.Equal(t, "ACTIVE", a.state(id))
-	for _, r := range []*replica{a, b} {
-		eventually(t, "hidden everywhere", func() bool { return !r.discovered() })
-		eventually(t, "suspended everywhere", func() bool { return r.state(id) == "SUSPENDED" })
-	}
-	require.Equal(t, 2, events(t, endpoint, id), "ADDED and one STATE_CHANGED")
-
-	status, _ = b.do("PATCH", beat, alive)
-	require.Equal(t, http.StatusNoContent, status)
-	require.Equal(t, "ACTIVE", b.state(id))
-	eventually(t, "back at the other", func() bool { return a.state(id) == "ACTIVE" && a.discovered() })
-	require.Equal(t, 3, events(t, endpoint, id))
-
-	status, _ = a.do("DELETE", base+"/applications/app/services/"+id, "")
-	require.Equal(t, http.StatusNoContent, status)
-	eventually(t, "gone at the other", func() bool { return b.state(id) == "404" })
-	status, _ = b.do("PATCH", beat, alive)
-	require.Equal(t, http.StatusNotFound, status, "a heartbeat never resurrects")
+func discovered(r *mep.Replica, id string) bool {
+	ids, err := r.Discover()
+	return err == nil && ids[id]
 }
 
-func events(t *testing.T, endpoint, id string) int {
+// Two replicas over one etcd, of either release line: a heartbeat may reach either,
+// a death is found once, and what one acknowledged the other knows.
+func TestTwoReplicasShareOneRegistry(t *testing.T) {
+	for _, line := range []etcd.Line{etcd.Current, etcd.Previous} {
+		t.Run(string(line), func(t *testing.T) {
+			c := etcd.Start(t, etcd.Binary(t, line), 1)
+			a, b := start(t, c), start(t, c)
+			id, err := a.Register("app", "n", 1)
+			require.NoError(t, err)
+			require.Equal(t, "ACTIVE", b.State(id), "a 404 is confirmed by the store, so there is none")
+
+			for i := range 8 { // 4 s, alternating: twice the window
+				time.Sleep(500 * time.Millisecond)
+				require.Equal(t, http.StatusNoContent, []*mep.Replica{a, b}[i%2].Beat("app", id))
+			}
+			require.Equal(t, "ACTIVE", a.State(id))
+			for _, r := range []*mep.Replica{a, b} {
+				eventually(t, "hidden everywhere", func() bool { return !discovered(r, id) })
+				eventually(t, "suspended everywhere", func() bool { return r.State(id) == "SUSPENDED" })
+			}
+			require.Equal(t, 1, claims(a, b), "one of them claimed")
+
+			require.Equal(t, http.StatusNoContent, b.Beat("app", id))
+			require.Equal(t, "ACTIVE", b.State(id))
+			eventually(t, "back at the other", func() bool { return a.State(id) == "ACTIVE" && discovered(a, id) })
+
+			gone, err := a.Try(http.MethodDelete, mep.Base+"/applications/app/services/"+id, "")
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNoContent, gone.Status)
+			eventually(t, "gone at the other", func() bool { return b.State(id) == "404" })
+			require.Equal(t, http.StatusNotFound, b.Beat("app", id), "a heartbeat never resurrects")
+		})
+	}
+}
+
+func claims(replicas ...*mep.Replica) (n int) {
+	for _, r := range replicas {
+		n += r.Metric(`mep_transactions_total{kind="CLAIM"}`)
+	}
+	return n
+}
+
+// Whatever a dead replica would have done, another one does: the heartbeats go on
+// there, and a death that only the dead one had heard of is found by the other.
+func TestAKilledReplicasWorkGoesOn(t *testing.T) {
+	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
+	a, b := start(t, c), start(t, c)
+	living, err := a.Register("app", "living", 1)
+	require.NoError(t, err)
+	dying, err := a.Register("app", "dying", 1)
+	require.NoError(t, err)
+	for range 4 {
+		require.Equal(t, http.StatusNoContent, a.Beat("app", living))
+		require.Equal(t, http.StatusNoContent, a.Beat("app", dying))
+		time.Sleep(500 * time.Millisecond)
+	}
+	eventually(t, "both replicas are known", func() bool { return b.Metric("mep_replicas") == 2 })
+	a.Kill()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(500 * time.Millisecond):
+				b.Beat("app", living)
+			}
+		}
+	}()
+	eventually(t, "claimed by the survivor", func() bool { return b.State(dying) == "SUSPENDED" })
+	require.Equal(t, "ACTIVE", b.State(living))
+	eventually(t, "the dead replica is gone", func() bool { return b.Metric("mep_replicas") == 1 })
+	require.Equal(t, 1, claims(b))
+}
+
+// exits runs mepserver over these endpoints, which it must refuse in one line.
+func exits(t *testing.T, endpoints string, env ...string) string {
 	t.Helper()
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second})
-	require.NoError(t, err)
-	defer func() { _ = c.Close() }()
-	got, err := c.Get(t.Context(), "/mep/obx/"+id, clientv3.WithPrefix(), clientv3.WithCountOnly())
-	require.NoError(t, err)
-	return int(got.Count)
+	p := proc.Start(t, binary, env, "--listen", "127.0.0.1:0", "--etcd-endpoints", endpoints)
+	timer := time.AfterFunc(time.Minute, p.Kill)
+	defer timer.Stop()
+	require.Equal(t, 1, p.Wait(), "%s", p.Errors)
+	out := strings.TrimSpace(p.Errors.String())
+	require.NotContains(t, out, "\n", "one line")
+	return out
 }
 
 func TestAClusterThatCannotBeReachedIsOneClearLine(t *testing.T) {
-	where := free(t)
-	cmd := exec.Command(build(t), "--listen", "127.0.0.1:0", "--etcd-endpoints", where.String())
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	require.Equal(t, 1, exit.ExitCode())
-	require.Len(t, strings.Split(strings.TrimSpace(string(out)), "\n"), 1, "%s", out)
-	require.Contains(t, string(out), "cannot reach the etcd cluster")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	where := "http://" + l.Addr().String()
+	require.Contains(t, exits(t, where), "cannot reach the etcd cluster at "+where+": dial tcp")
+}
+
+// Debian's etcd is older than anything that we use.
+func TestAnOldEtcdIsRefused(t *testing.T) {
+	old, err := exec.LookPath("etcd")
+	if err != nil {
+		t.Skip("no etcd is installed; Debian's etcd-server would do")
+	}
+	version, err := exec.Command(old, "--version").Output()
+	require.NoError(t, err)
+	if !strings.HasPrefix(string(version), "etcd Version: 3.4.") {
+		t.Skipf("%s is not the 3.4 that this is about: %s", old, version)
+	}
+	c := etcd.Start(t, old, 1)
+	line := exits(t, c.Endpoints()[0])
+	require.Contains(t, line, "is etcd 3.4.")
+	require.Contains(t, line, "3.5.23 or 3.6.5 or later is needed")
+	got, err := c.Dial().Get(t.Context(), "/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	require.Empty(t, got.Kvs, "nothing was written to it")
 }

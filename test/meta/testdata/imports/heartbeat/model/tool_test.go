@@ -1,0 +1,6 @@
+package model
+
+import (
+	_ "example.org/own/name/test/helper"
+	_ "example.org/own/name/test/proxy"
+)
