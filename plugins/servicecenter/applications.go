@@ -54,14 +54,9 @@ func (s *Store) EraseApplication(ctx context.Context, app string, at heartbeat.R
 
 // writeAt writes a key whose last write is at.
 func (s *Store) writeAt(ctx context.Context, key string, at heartbeat.Revision, op clientv3.Op) (heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))).Then(op).Commit()
-	switch {
-	case err != nil:
-		return 0, translate(err)
-	case !res.Succeeded:
-		return 0, heartbeat.ErrConflict
+	res, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))}, op)
+	if err != nil {
+		return 0, err
 	}
 	return heartbeat.Revision(res.Header.Revision), nil
 }
@@ -69,15 +64,13 @@ func (s *Store) writeAt(ctx context.Context, key string, at heartbeat.Revision, 
 // Application implements plugins.Applications. What cannot be read is as good as not
 // there; its revision lets it be replaced.
 func (s *Store) Application(ctx context.Context, app string) (plugins.Application, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	res, err := s.client.Get(ctx, appPrefix+app)
-	if err != nil || len(res.Kvs) == 0 {
-		return plugins.Application{}, translate(err)
+	kv, err := s.one(ctx, appPrefix+app)
+	if kv == nil || err != nil {
+		return plugins.Application{}, err
 	}
-	a, ok := decodeApplication(res.Kvs[0])
+	a, ok := decodeApplication(kv)
 	if !ok {
-		a = plugins.Application{Leaving: true, At: heartbeat.Revision(res.Kvs[0].ModRevision)}
+		a = plugins.Application{Leaving: true, At: heartbeat.Revision(kv.ModRevision)}
 	}
 	return a, nil
 }
@@ -90,8 +83,9 @@ func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Appl
 		if err != nil {
 			failed("list", err)
 		} else {
-			failed("watch", s.watchRange(ctx, appPrefix, appsEnd, at, usualPace, func(res clientv3.WatchResponse) {
-				for _, ev := range res.Events {
+			seen := heartbeat.Revision(at)
+			failed("watch", s.watchRange(ctx, watched{name: "applications", from: appPrefix, end: appsEnd}, &seen, s.pace, func(events []*clientv3.Event) {
+				for _, ev := range events {
 					showApplication(ev, see)
 				}
 			}))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,8 +32,16 @@ func freeURL(t testing.TB, scheme string) url.URL {
 	return url.URL{Scheme: scheme, Host: l.Addr().String()}
 }
 
+// member0 can be closed before the test ends.
+type member0 struct {
+	*embed.Etcd
+	once sync.Once
+}
+
+func (m *member0) Close() { m.once.Do(m.Etcd.Close) }
+
 // listening is a one-member etcd with sockets.
-func listening(t testing.TB, change func(*embed.Config)) (*embed.Etcd, string) {
+func listening(t testing.TB, change func(*embed.Config)) (*member0, string) {
 	t.Helper()
 	cfg := embed.NewConfig()
 	cfg.Dir = t.TempDir()
@@ -43,8 +52,9 @@ func listening(t testing.TB, change func(*embed.Config)) (*embed.Etcd, string) {
 	cfg.InitialCluster = cfg.Name + "=" + peer.String()
 	change(cfg)
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
-	e, err := embed.StartEtcd(cfg)
+	started, err := embed.StartEtcd(cfg)
 	require.NoError(t, err)
+	e := &member0{Etcd: started}
 	t.Cleanup(e.Close)
 	select {
 	case <-e.Server.ReadyNotify():

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -18,3 +19,5 @@ func infoOf(t *testing.T) (info mp1.ServiceInfo) {
 }
 
 func copyTo(w io.Writer, res *http.Response) (int64, error) { return io.Copy(w, res.Body) }
+
+func kvAt(revision int64) *mvccpb.KeyValue { return &mvccpb.KeyValue{ModRevision: revision} }

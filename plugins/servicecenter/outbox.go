@@ -62,14 +62,15 @@ func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed
 		if err != nil {
 			failed("list", err)
 		} else {
-			failed("watch", s.watchRange(ctx, lockPrefix, outboxEnd, at, usualPace, func(res clientv3.WatchResponse) {
+			seen := heartbeat.Revision(at)
+			failed("watch", s.watchRange(ctx, watched{name: "outbox", from: lockPrefix, end: outboxEnd}, &seen, s.pace, func(events []*clientv3.Event) {
 				var writes []plugins.OutboxWrite
-				for _, ev := range res.Events {
+				for _, ev := range events {
 					if w, ok := outboxWrite(ev.Kv, ev.Type == mvccpb.DELETE); ok {
 						writes = append(writes, w)
 					}
 				}
-				r.See(writes, heartbeat.Revision(res.Header.Revision))
+				r.See(writes, seen)
 			}))
 		}
 		select {

@@ -66,13 +66,15 @@ func (r *replicas) relist(ids map[string]bool) {
 // see follows the watch.
 func (r *replicas) see(events []*clientv3.Event) {
 	for _, ev := range events {
-		id, ok := strings.CutPrefix(string(ev.Kv.Key), replicaPrefix)
+		id, ok := replicaID(ev.Kv)
 		if !ok {
 			continue
 		}
 		r.mu.Lock()
 		if ev.Type == mvccpb.PUT {
-			r.ids[id] = true
+			if ev.Kv.Lease != 0 {
+				r.ids[id] = true
+			}
 		} else {
 			delete(r.ids, id)
 		}
@@ -80,11 +82,19 @@ func (r *replicas) see(events []*clientv3.Event) {
 	}
 }
 
+// replicaID reads the name out of a key; without a lease the key is none of a replica.
+func replicaID(kv *mvccpb.KeyValue) (string, bool) {
+	id, ok := strings.CutPrefix(string(kv.Key), replicaPrefix)
+	return id, ok && len(id) == 16 && strings.Trim(id, "0123456789abcdef") == ""
+}
+
 // loadReplicas lists the living replicas as of a revision.
 func (s *Store) loadReplicas(ctx context.Context, at int64) error {
 	ids := map[string]bool{}
 	_, err := s.each(ctx, replicaPrefix, at, func(kv *mvccpb.KeyValue) {
-		ids[strings.TrimPrefix(string(kv.Key), replicaPrefix)] = true
+		if id, ok := replicaID(kv); ok && kv.Lease != 0 {
+			ids[id] = true
+		}
 	})
 	if err == nil {
 		s.replicas.relist(ids)

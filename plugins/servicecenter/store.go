@@ -35,14 +35,17 @@ type Store struct {
 	moved  moved
 	log    openlog.Logger
 	least  int // seconds of the shortest lease that is granted
+	pace   pace
 
+	lineage  *lineage
 	replicas *replicas
 	renewals *renewer     // nil if embedded
 	longer   atomic.Int64 // the longest lease that was granted in place of a shorter one
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
-	s := &Store{client: c.Client(), server: c.Server(), log: log, replicas: newReplicas(), least: minLease(embeddedElectionMs)}
+	s := &Store{client: c.Client(), server: c.Server(), log: log, pace: usualPace,
+		lineage: newLineage(), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
 		s.renewals = newRenewer(s.client.ActiveConnection())
@@ -175,95 +178,6 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	return at, nil
 }
 
-// leaves says whether the transaction moves a projection to another microservice.
-func leaves(t *heartbeat.Txn) bool {
-	return t.ProjectionOp == heartbeat.Put && t.From != t.Record.Place
-}
-
-func compares(t *heartbeat.Txn) []clientv3.Cmp {
-	id := t.Record.ID
-	key := seatOf(id, t.From).key()
-	out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))}
-	switch t.Presence {
-	case heartbeat.NoProjection:
-		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
-	case heartbeat.ProjectionAt:
-		out = append(out, clientv3.Compare(clientv3.ModRevision(key), "=", int64(t.ProjectionRevision)))
-	}
-	return out
-}
-
-func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
-	var ops []clientv3.Op
-	id := t.Record.ID
-	switch t.RecordOp {
-	case heartbeat.Put:
-		value, err := encodeRecord(&t.Record)
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, clientv3.OpPut(recordKey(id), value))
-	case heartbeat.Erase:
-		ops = append(ops, clientv3.OpDelete(recordKey(id)))
-	}
-	switch t.ProjectionOp {
-	case heartbeat.Put:
-		more, err := projectionOps(t)
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, more...)
-	case heartbeat.Erase:
-		at := seatOf(id, t.From)
-		ops = append(ops, clientv3.OpDelete(at.key()), clientv3.OpDelete(at.leaseKey()))
-	}
-	if t.Change != heartbeat.NoChange {
-		op, err := tell(t)
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, op)
-	}
-	return ops, nil
-}
-
-// projectionOps put the instance and, if it hangs on a lease, service-center's
-// lease key; a registration and a move put the microservice again, so that it exists
-// whenever an instance does.
-func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
-	id := t.Record.ID
-	p, err := project(&t.Record)
-	if err != nil {
-		return nil, err
-	}
-	instance, err := p.instance()
-	if err != nil {
-		return nil, err
-	}
-	var ops []clientv3.Op
-	at := seatOf(id, t.Record.Place)
-	if l := t.Record.Lease; l != 0 {
-		on := clientv3.WithLease(clientv3.LeaseID(l))
-		ops = append(ops, clientv3.OpPut(at.key(), string(instance), on),
-			clientv3.OpPut(at.leaseKey(), strconv.FormatInt(int64(l), 10), on))
-	} else {
-		ops = append(ops, clientv3.OpPut(at.key(), string(instance)), clientv3.OpDelete(at.leaseKey()))
-	}
-	if leaves(t) {
-		from := seatOf(id, t.From)
-		ops = append(ops, clientv3.OpDelete(from.key()), clientv3.OpDelete(from.leaseKey()))
-	}
-	if t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t) {
-		service, err := p.service()
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, clientv3.OpPut(servicePrefix+at.service, string(service)),
-			clientv3.OpPut(path.GenerateServiceIndexKey(&p.key), at.service))
-	}
-	return ops, nil
-}
-
 // Grant implements heartbeat.Store.
 func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -328,9 +242,12 @@ func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant
 func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := s.client.Get(ctx, clusterKey, clientv3.WithCountOnly()); err != nil {
+	before := s.lineage.now()
+	read, err := s.client.Get(ctx, clusterKey, clientv3.WithCountOnly())
+	if err != nil {
 		return false, translate(err)
 	}
+	s.lineage.answered(before, read.Header)
 	if s.server != nil {
 		for _, a := range s.server.Alarms() {
 			full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
@@ -391,6 +308,7 @@ func translate(err error) error {
 }
 
 var (
-	errStalled = errors.New("the watch fell silent")
-	errClosed  = errors.New("the watch was closed")
+	errStalled  = errors.New("the watch fell silent")
+	errClosed   = errors.New("the watch was closed")
+	errRestored = errors.New("the store went back in time: it was restored, or is another one")
 )

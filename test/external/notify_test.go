@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/etcd"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // consumer notes what it is told.
@@ -64,39 +65,49 @@ func (c *consumer) told() []string {
 	return append([]string(nil), c.first...)
 }
 
-func (r *replica) subscribe(callback string) (path string) {
-	r.t.Helper()
-	status, b := r.do("POST", base+"/applications/watcher/subscriptions",
+// do sends a request that must be answered.
+func do(t *testing.T, r *mep.Replica, method, path, body string) (int, []byte) {
+	t.Helper()
+	a, err := r.Try(method, path, body)
+	require.NoError(t, err)
+	return a.Status, a.Body
+}
+
+func subscribe(t *testing.T, r *mep.Replica, callback string) (path string) {
+	t.Helper()
+	status, b := do(t, r, "POST", mep.Base+"/applications/watcher/subscriptions",
 		fmt.Sprintf(`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":%q}`, callback))
-	require.Equal(r.t, http.StatusCreated, status, "%s", b)
+	require.Equal(t, http.StatusCreated, status, "%s", b)
 	var m mp1.Subscription
-	require.NoError(r.t, json.Unmarshal(b, &m))
+	require.NoError(t, json.Unmarshal(b, &m))
 	return m.Links.Self.Href
 }
 
-func (r *replica) register(app, name string) {
-	r.t.Helper()
-	status, b := r.do("POST", base+"/applications/"+app+"/services", fmt.Sprintf(`{"serName":%q,"version":"1","state":"ACTIVE","serializer":"JSON","transportId":"transportId"}`, name))
-	require.Equal(r.t, http.StatusCreated, status, "%s", b)
+// quietly is a service that needs no heartbeats.
+func quietly(t *testing.T, r *mep.Replica, app, name string) {
+	t.Helper()
+	status, b := do(t, r, "POST", mep.Base+"/applications/"+app+"/services",
+		fmt.Sprintf(`{"serName":%q,"version":"1","state":"ACTIVE","serializer":"JSON","transportId":"transportId"}`, name))
+	require.Equal(t, http.StatusCreated, status, "%s", b)
 }
 
 // Whatever happens to the replica that sends, another one goes on, in order.
 func TestAnotherReplicaGoesOnSending(t *testing.T) {
-	endpoint, binary := etcd(t), build(t)
-	a, b := start(t, binary, endpoint), start(t, binary, endpoint)
+	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
+	a, b := start(t, c), start(t, c)
 	const subscribers = 6
 	var consumers []*consumer
 	var paths []string
 	for i := range subscribers {
 		c := newConsumer(t)
 		consumers = append(consumers, c)
-		paths = append(paths, []*replica{a, b}[i%2].subscribe(c.URL))
+		paths = append(paths, subscribe(t, []*mep.Replica{a, b}[i%2], c.URL))
 	}
 	var want []string
-	register := func(at *replica, n int) {
+	register := func(at *mep.Replica, n int) {
 		for range n {
 			name := fmt.Sprint("s", len(want))
-			at.register("app", name)
+			quietly(t, at, "app", name)
 			want = append(want, name+" ADDED")
 		}
 	}
@@ -111,21 +122,21 @@ func TestAnotherReplicaGoesOnSending(t *testing.T) {
 	register(a, 10)
 	register(b, 10)
 	all("told by whichever replica has the lock")
-	for path, r := range map[string]*replica{paths[0]: b, paths[1]: a} {
-		status, _ := r.do("GET", path, "")
+	for path, r := range map[string]*mep.Replica{paths[0]: b, paths[1]: a} {
+		status, _ := do(t, r, "GET", path, "")
 		require.Equal(t, http.StatusOK, status, "what one acknowledged the other knows")
 	}
 
-	require.NoError(t, a.cmd.Process.Signal(syscall.SIGSTOP))
+	a.Pause()
 	register(b, 10)
 	all("told although a replica is paused")
-	require.NoError(t, a.cmd.Process.Signal(syscall.SIGCONT))
+	a.Resume()
 	time.Sleep(500 * time.Millisecond)
 	register(a, 10)
 	all("told after it is back")
 
 	killed := time.Now()
-	require.NoError(t, b.cmd.Process.Kill())
+	b.Kill()
 	register(a, 10)
 	all("told after a replica died")
 	longest := time.Duration(0)
@@ -137,11 +148,11 @@ func TestAnotherReplicaGoesOnSending(t *testing.T) {
 
 // The replica that is asked to end a subscription need not be the one that sends.
 func TestADeletionReachesTheReplicaThatSends(t *testing.T) {
-	endpoint, binary := etcd(t), build(t)
-	a, b := start(t, binary, endpoint), start(t, binary, endpoint)
+	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
+	a, b := start(t, c), start(t, c)
 	for i := range 6 {
 		c := newConsumer(t)
-		path := []*replica{a, b}[i%2].subscribe(c.URL)
+		path := subscribe(t, []*mep.Replica{a, b}[i%2], c.URL)
 		end := make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -151,19 +162,19 @@ func TestADeletionReachesTheReplicaThatSends(t *testing.T) {
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				a.register(fmt.Sprint("app", i), fmt.Sprint(i, " ", n))
+				quietly(t, a, fmt.Sprint("app", i), fmt.Sprint(i, " ", n))
 			}
 		})
 		eventually(t, "told", func() bool { return len(c.told()) > 20 })
-		status, _ := b.do("DELETE", path, "")
+		status, _ := do(t, b, "DELETE", path, "")
 		answered := time.Now()
 		require.Equal(t, http.StatusNoContent, status)
-		status, _ = b.do("GET", path, "")
+		status, _ = do(t, b, "GET", path, "")
 		require.Equal(t, http.StatusNotFound, status)
 		time.Sleep(time.Second)
 		close(end)
 		wg.Wait()
 		require.False(t, c.last.After(answered), "a POST came after the deletion was answered")
-		eventually(t, "gone at the other", func() bool { status, _ := a.do("GET", path, ""); return status == http.StatusNotFound })
+		eventually(t, "gone at the other", func() bool { status, _ := do(t, a, "GET", path, ""); return status == http.StatusNotFound })
 	}
 }

@@ -1,0 +1,23 @@
+package heartbeat
+
+// Restored forgets at which revisions things were seen, and must be followed by
+// Load: the store went back in time (it was restored from an older snapshot), so
+// that what it says now bears lower revisions than what is known.
+func (e *Engine) Restored() {
+	e.disturb("restored")
+	e.mu.Lock()
+	e.watched = 0
+	all := make([]*entry, 0, len(e.entries))
+	for _, en := range e.entries {
+		all = append(all, en)
+	}
+	e.mu.Unlock()
+	for _, en := range all {
+		en.mu.Lock()
+		en.view.recordSeen, en.view.projectionSeen = 0, 0
+		if !en.claiming {
+			en.claim = nil // its hold belongs to a revision of another history
+		}
+		en.mu.Unlock()
+	}
+}

@@ -1,0 +1,54 @@
+package servicecenter
+
+import (
+	"sync"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// lineage tells whether the store still speaks of the history that it spoke of
+// before. A cluster that was restored from a snapshot answers as if nothing had
+// happened, at an older revision or under another cluster id, and a watch of it
+// simply stays silent.
+type lineage struct {
+	mu     sync.Mutex
+	last   mark
+	broken chan struct{} // one waits
+}
+
+// mark is a point in a history.
+type mark struct {
+	cluster  uint64
+	revision int64
+}
+
+func newLineage() *lineage { return &lineage{broken: make(chan struct{}, 1)} }
+
+// now is the latest point known. A linearizable read that begins after it must not
+// answer with an earlier one.
+func (l *lineage) now() mark {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// reach notes what the watch showed.
+func (l *lineage) reach(revision int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last.revision = max(l.last.revision, revision)
+}
+
+// answered takes in the header of a linearizable read that began after before.
+func (l *lineage) answered(before mark, h *pb.ResponseHeader) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before.cluster != 0 && (h.ClusterId != before.cluster || h.Revision < before.revision) {
+		select {
+		case l.broken <- struct{}{}:
+		default:
+		}
+		l.last = mark{}
+	}
+	l.last = mark{h.ClusterId, max(h.Revision, l.last.revision)}
+}

@@ -1,0 +1,246 @@
+package servicecenter
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/test/proxy"
+)
+
+// followed runs an engine on a store until the test ends and keeps why it listed anew.
+type followed struct {
+	*heartbeat.Engine
+	mu      sync.Mutex
+	reasons []string
+}
+
+func follow(t *testing.T, s *Store) *followed {
+	t.Helper()
+	began := time.Now()
+	f := &followed{Engine: heartbeat.New(heartbeat.Config{Store: s, MinLease: 2,
+		Policy: heartbeat.Policy{DefaultInterval: 30, MinInterval: 1, MaxInterval: 300, AllowedMisses: 1, Hold: time.Second},
+		Clock:  func() (heartbeat.Instant, int64) { return time.Since(began), time.Now().UnixNano() }})}
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { f.Run(ctx) })
+	work.Go(func() {
+		s.Follow(ctx, f.Engine, func(reason string, err error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.reasons = append(f.reasons, reason+": "+err.Error())
+		})
+	})
+	t.Cleanup(func() { cancel(); work.Wait() })
+	require.Eventually(t, f.Ready, time.Minute, 10*time.Millisecond)
+	return f
+}
+
+func (f *followed) why() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.reasons, "\n")
+}
+
+// registeredIn commits a record on a lease of ten minutes.
+func registeredIn(t *testing.T, s *Store, owner string) heartbeat.Record {
+	t.Helper()
+	id, err := s.NewID(t.Context(), owner, infoOf(t))
+	require.NoError(t, err)
+	l, err := s.Grant(t.Context(), 600)
+	require.NoError(t, err)
+	r := heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: owner, Attributes: attributes, State: heartbeat.Active,
+		Interval: 300, Window: 600, Proposed: 300, RegisteredAt: 1e18, Seq: 1, Lease: l}
+	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection,
+		RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
+	require.NoError(t, err)
+	return r
+}
+
+func (f *followed) knows(id heartbeat.ID) bool {
+	_, err := f.Get(context.Background(), id)
+	return err == nil
+}
+
+// erased takes a record away behind the replica's back.
+func erased(t *testing.T, c *clientv3.Client, id heartbeat.ID) int64 {
+	t.Helper()
+	res, err := c.Txn(t.Context()).Then(clientv3.OpDelete(recordKey(id)), clientv3.OpDelete(seatOf(id, "").key())).Commit()
+	require.NoError(t, err)
+	return res.Header.Revision
+}
+
+func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
+	_, endpoint := listening(t, plain)
+	p := proxy.Start(t, endpoint[len("http://"):])
+	s, direct := storeAt(t, "http://"+p.Addr), storeAt(t, endpoint)
+	kept, lost := registeredIn(t, s, "kept"), registeredIn(t, s, "lost")
+	f := follow(t, s)
+	require.True(t, f.knows(kept.ID) && f.knows(lost.ID))
+
+	p.Set(proxy.Refuse)
+	at := erased(t, direct.client, lost.ID)
+	_, err := direct.client.Put(t.Context(), "/elsewhere", "")
+	require.NoError(t, err)
+	_, err = direct.client.Compact(t.Context(), at+1)
+	require.NoError(t, err)
+	p.Set(proxy.Pass)
+	require.Eventually(t, func() bool { return !f.knows(lost.ID) }, time.Minute, 10*time.Millisecond)
+	require.True(t, f.knows(kept.ID))
+	require.Contains(t, f.why(), "compacted")
+
+	late := registeredIn(t, direct, "late")
+	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(late.ID) }, time.Minute, 10*time.Millisecond, "the new watch goes on")
+}
+
+func storeAt(t *testing.T, endpoint string) *Store {
+	t.Helper()
+	c := &Center{}
+	require.NoError(t, c.openStore(t.Context(), Options{Cluster: &remote{endpoints: []string{endpoint}}, Log: discard}))
+	t.Cleanup(c.closeStore)
+	s := newStore(t.Context(), c, discard)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// A link that stays open and says nothing is noticed, whichever way it swallows.
+func TestASilentWatchIsGivenUp(t *testing.T) {
+	for _, mode := range []proxy.Mode{proxy.HalfDown, proxy.Blackhole} {
+		s, p := clustered(t)
+		s.pace = pace{ask: 100 * time.Millisecond, stall: 2 * time.Second}
+		r := registeredIn(t, s, fmt.Sprint("silent-", mode))
+		f := follow(t, s)
+		p.Set(mode)
+		require.Eventually(t, func() bool { return strings.Contains(f.why(), errStalled.Error()) }, time.Minute, 10*time.Millisecond)
+		p.Set(proxy.Pass)
+		late := registeredIn(t, s, "after")
+		require.Eventually(t, func() bool { return f.knows(late.ID) }, time.Minute, 10*time.Millisecond)
+		require.True(t, f.knows(r.ID))
+	}
+}
+
+// A store that was restored from an older snapshot is believed: what it does not
+// hold is gone, although all that it says bears lower revisions than before.
+func TestARestoredStoreIsLoadedAnew(t *testing.T) {
+	dir, backup := t.TempDir(), t.TempDir()
+	client, peer := freeURL(t, "http"), freeURL(t, "http")
+	same := func(c *embed.Config) {
+		c.Dir, c.ListenClientUrls = dir, []url.URL{client}
+		c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+		c.InitialCluster = c.Name + "=" + peer.String()
+	}
+	e, endpoint := listening(t, same)
+	s := storeAt(t, endpoint)
+	early := registeredIn(t, s, "early")
+	e.Close()
+	require.NoError(t, os.CopyFS(backup, os.DirFS(dir)))
+
+	e, _ = listening(t, same)
+	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
+	s.pace = pace{ask: 100 * time.Millisecond, stall: time.Minute} // not by silence
+	f := follow(t, s)
+	late := registeredIn(t, s, "late")
+	for range 20 {
+		_, err := s.client.Put(t.Context(), recordPrefix+"x", "")
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return f.knows(late.ID) && f.knows(early.ID) }, time.Minute, 10*time.Millisecond)
+	e.Close()
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(backup)))
+	_, _ = listening(t, same)
+	require.Eventually(t, func() bool { return !f.knows(late.ID) && f.knows(early.ID) }, time.Minute, 10*time.Millisecond, f.why())
+	require.Contains(t, f.why(), errRestored.Error())
+	again := registeredIn(t, s, "again")
+	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
+}
+
+func retried(f func() error) (err error) {
+	for range 50 {
+		if err = f(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func TestALineageBreaksWhenTheStoreGoesBackOrIsAnotherOne(t *testing.T) {
+	for name, tt := range map[string]struct {
+		headers []pb.ResponseHeader
+		broken  bool
+	}{
+		"forward":         {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 9}}, false},
+		"back":            {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 4}}, true},
+		"another cluster": {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 2, Revision: 9}}, true},
+	} {
+		l := newLineage()
+		for i := range tt.headers {
+			l.answered(l.now(), &tt.headers[i])
+		}
+		require.Equal(t, tt.broken, len(l.broken) == 1, name)
+	}
+	l := newLineage()
+	l.answered(mark{}, &pb.ResponseHeader{ClusterId: 1, Revision: 5})
+	before := l.now()
+	l.reach(7) // the watch is faster than a read that was on its way
+	l.answered(before, &pb.ResponseHeader{ClusterId: 1, Revision: 6})
+	require.Empty(t, l.broken)
+	l.answered(l.now(), &pb.ResponseHeader{ClusterId: 1, Revision: 6})
+	require.Len(t, l.broken, 1, "the watch had been further")
+}
+
+// A watch that fell behind is sent its events in portions, each under the newest
+// revision: only the events say how far it is.
+func TestAWatchIsCompleteOnlyUpToItsLastEvent(t *testing.T) {
+	ev := func(at int64) *clientv3.Event { e := &clientv3.Event{}; e.Kv = kvAt(at); return e }
+	behind := clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}, Events: []*clientv3.Event{ev(11), ev(12)}}
+	require.EqualValues(t, 12, complete(&behind))
+	require.EqualValues(t, 5000, complete(&clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}}))
+	require.Zero(t, complete(&clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}, Created: true}))
+}
+
+// What else lies under the prefix of replicas gives nobody another rank.
+func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
+	_, endpoint := listening(t, plain)
+	one, two := storeAt(t, endpoint), storeAt(t, endpoint)
+	one.replicas.self, two.replicas.self = strings.Repeat("1", 16), strings.Repeat("2", 16)
+	for _, garbage := range []string{"", "0", strings.Repeat("0", 16), "../../x", strings.Repeat("z", 16)} {
+		_, err := one.client.Put(t.Context(), replicaPrefix+garbage, "{")
+		require.NoError(t, err)
+	}
+	follow(t, one)
+	follow(t, two)
+	require.Equal(t, 0, one.replicas.Rank())
+	require.Equal(t, 1, one.replicas.Replicas())
+	var work sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for _, s := range []*Store{one, two} {
+		work.Go(func() { s.attend(ctx, "here") })
+	}
+	require.Eventually(t, func() bool {
+		return one.replicas.Replicas() == 2 && two.replicas.Replicas() == 2 && one.replicas.Rank() == 0 && two.replicas.Rank() == 1
+	}, time.Minute, 10*time.Millisecond)
+	lost, err := one.client.Get(t.Context(), replicaPrefix+one.replicas.self)
+	require.NoError(t, err)
+	require.NoError(t, two.Revoke(t.Context(), heartbeat.LeaseID(lost.Kvs[0].Lease)))
+	require.Eventually(t, func() bool {
+		now, err := one.client.Get(t.Context(), replicaPrefix+one.replicas.self)
+		return err == nil && len(now.Kvs) == 1 && now.Kvs[0].CreateRevision > lost.Kvs[0].CreateRevision
+	}, time.Minute, 10*time.Millisecond, "a key that was lost comes back")
+	stop()
+	work.Wait()
+	got, err := one.client.Get(t.Context(), replicaPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.EqualValues(t, 5, got.Count, "the garbage; who stops takes its key away")
+}
