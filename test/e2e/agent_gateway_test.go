@@ -149,6 +149,7 @@ func signed(r *http.Request) bool {
 }
 
 func TestAgentKeepsItsTokenFresh(t *testing.T) {
+	t.Parallel()
 	s := start(t, quick...)
 	g := newGateway(t, s, 4*time.Second)
 	g.Start()
@@ -191,6 +192,7 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 
 // An application made for EdgeGallery's agent changes nothing but the image.
 func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
+	t.Parallel()
 	s := start(t, quick...)
 	g := newGateway(t, s, time.Hour)
 	certificate, pair := certify(t, "mep.example")

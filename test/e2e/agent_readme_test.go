@@ -27,6 +27,7 @@ func part(t *testing.T, name, language string) string {
 // The README's commands run from the root of the repository, as a new user has it,
 // but for the build and the ports.
 func TestAgentOfTheREADME(t *testing.T) {
+	t.Parallel()
 	path, err := agentBinary()
 	require.NoError(t, err)
 	s := start(t)
@@ -68,6 +69,7 @@ var foreign = regexp.MustCompile(`servicecomb|etcd|go-chassis/(cari|go-chassis)|
 // A module of somebody else, made as the README says, builds, carries nothing of the
 // server, and keeps its service alive.
 func TestAgentInAForeignModule(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	dir := t.TempDir()

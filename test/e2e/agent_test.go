@@ -28,6 +28,7 @@ func pair(t *testing.T, n int, env ...string) (*server, *relay, *agent) {
 }
 
 func TestAgentKeepsEveryServiceAliveAndTakesThemAlong(t *testing.T) {
+	t.Parallel()
 	s, r, a := pair(t, 6)
 	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		require.True(t, s.alive(6), "three windows, and nobody is missed once")
@@ -48,6 +49,7 @@ func TestAgentKeepsEveryServiceAliveAndTakesThemAlong(t *testing.T) {
 }
 
 func TestAgentRidesOutKillNineOfThePlatform(t *testing.T) {
+	t.Parallel()
 	s, r, a := pair(t, 4)
 	ids := a.ids()
 	s.kill()
@@ -70,6 +72,7 @@ func TestAgentRidesOutKillNineOfThePlatform(t *testing.T) {
 }
 
 func TestAgentRegistersAgainWhatWasDeletedBehindItsBack(t *testing.T) {
+	t.Parallel()
 	s, _, a := pair(t, 3)
 	ids := a.ids()
 	s.want(204, "DELETE", base+"/applications/agent-app/services/"+ids[1], "")
@@ -78,6 +81,7 @@ func TestAgentRegistersAgainWhatWasDeletedBehindItsBack(t *testing.T) {
 }
 
 func TestAgentBringsItsServicesBackAfterTheNetworkIs(t *testing.T) {
+	t.Parallel()
 	s, r, a := pair(t, 3)
 	ids := a.ids()
 	r.cut()
@@ -89,6 +93,7 @@ func TestAgentBringsItsServicesBackAfterTheNetworkIs(t *testing.T) {
 }
 
 func TestAgentThatIsPausedIsSuspendedAndBackAtOnce(t *testing.T) {
+	t.Parallel()
 	s, _, a := pair(t, 3)
 	ids := a.ids()
 	a.signal(syscall.SIGSTOP)
@@ -100,6 +105,7 @@ func TestAgentThatIsPausedIsSuspendedAndBackAtOnce(t *testing.T) {
 }
 
 func TestAgentFollowsANewInterval(t *testing.T) {
+	t.Parallel()
 	s, r, a := pair(t, 2)
 	ids := a.ids()
 	s.kill()
@@ -118,6 +124,7 @@ func TestAgentFollowsANewInterval(t *testing.T) {
 }
 
 func TestAgentFindsItsRegistrationsAgain(t *testing.T) {
+	t.Parallel()
 	s, _, a := pair(t, 3, "MEP_APPLICATION_ON_STOP=leave")
 	ids := a.ids()
 	a.kill()
@@ -134,6 +141,7 @@ func TestAgentFindsItsRegistrationsAgain(t *testing.T) {
 }
 
 func TestAgentUsesItsSecondEndpointWithinTheInterval(t *testing.T) {
+	t.Parallel()
 	s := start(t, quick...)
 	one, two := newRelay(t, s), newRelay(t, s)
 	a := startAgent(t, services(t, 20), "MEP_PLATFORM_ENDPOINTS="+one.url()+","+two.url())
@@ -151,6 +159,7 @@ func TestAgentUsesItsSecondEndpointWithinTheInterval(t *testing.T) {
 }
 
 func TestAgentWithholdsTheHeartbeatsOfASickApplication(t *testing.T) {
+	t.Parallel()
 	s := start(t, quick...)
 	well := filepath.Join(t.TempDir(), "well")
 	config := services(t, 2)
@@ -172,6 +181,7 @@ func TestAgentWithholdsTheHeartbeatsOfASickApplication(t *testing.T) {
 }
 
 func TestAgentDoesNotCareWhoStartsFirst(t *testing.T) {
+	t.Parallel()
 	s := start(t, quick...)
 	r := newRelay(t, s)
 	r.cut()
@@ -188,6 +198,7 @@ func TestAgentDoesNotCareWhoStartsFirst(t *testing.T) {
 }
 
 func TestAgentIsSmallWithAThousandServices(t *testing.T) {
+	t.Parallel()
 	s := start(t, "MEP_LIVENESS_DEFAULT_INTERVAL=5s")
 	a := startAgent(t, services(t, 1000), "MEP_PLATFORM_ENDPOINTS="+s.url)
 	began := time.Now()

@@ -52,6 +52,7 @@ func (s *server) suspensions() int { return s.metric(`mep_transactions_total{kin
 // A pause longer than the window proves nothing about the applications: the living
 // stay, discovery never empties, and the dead are still found.
 func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	living, dead := population(s, "living", 60, 1), population(s, "dead", 10, 1)
 	stop := keepAlive(s, time.Second, living)
@@ -110,6 +111,7 @@ func pollDiscovery(s *server, name string, n int) func() (lowest, polls int) {
 // kill -9 at any moment loses no acknowledged registration or transition; the
 // living are not suspended by it, the dead are.
 func TestKillLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -205,6 +207,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 
 // A transition that was acknowledged or shown is there after kill -9.
 func TestKillKeepsTransitions(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 1)
 	eventually(t, "SUSPENDED", func() bool { return v.state() == "SUSPENDED" })
@@ -222,6 +225,7 @@ func TestKillKeepsTransitions(t *testing.T) {
 
 // A heartbeat that changes nothing writes nothing: the store's own counters say so.
 func TestHeartbeatsWriteNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, "MEP_LIVENESS_MIN_INTERVAL=5s")
 	v := s.register("a", "b", 300)
 	puts, txns := -1, -1

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +40,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "cannot build mepserver: %v\n%s", err, out)
 		os.Exit(1)
 	}
+	// They wait far more than they compute, so more run together than there are processors.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -54,9 +60,21 @@ type server struct {
 	url  string
 	dir  string
 	env  []string
-	log  *syncBuffer
+	log  *logFile
 	line string
 	http *http.Client
+}
+
+// logFile is what a server wrote to its standard error. As a file it holds every
+// line of an event when the answer is there; a pipe would lag behind.
+type logFile struct{ path string }
+
+func (l *logFile) String() string {
+	b, err := os.ReadFile(l.path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 type syncBuffer struct {
@@ -98,8 +116,11 @@ func (s *server) launch() {
 	s.t.Helper()
 	s.cmd = exec.Command(binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), s.env...)
-	s.log = &syncBuffer{}
-	s.cmd.Stderr = s.log
+	errs, err := os.CreateTemp(s.t.TempDir(), "log")
+	require.NoError(s.t, err)
+	defer func() { _ = errs.Close() }()
+	s.log = &logFile{errs.Name()}
+	s.cmd.Stderr = errs
 	out, err := s.cmd.StdoutPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.cmd.Start())

@@ -10,6 +10,7 @@ import (
 // A service registers, beats, dies, disappears, comes back and is deleted, and
 // service-center's own API shows the same truth all the while.
 func TestALifeOverHTTP(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("app-1", "face recognition", 1)
 	require.NotEmpty(t, v.liveness)
@@ -60,6 +61,7 @@ func microservices(s *server) []any {
 }
 
 func TestTheConsoleSeesEachServiceAsTheDesignSays(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("app-1", "face recognition", 30)
 	quiet := s.register("app-1", "no beats", -1)
@@ -86,6 +88,7 @@ func TestTheConsoleSeesEachServiceAsTheDesignSays(t *testing.T) {
 // Whoever could beat, change or delete our instances through service-center's own
 // API would keep the dead alive.
 func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("app-1", "a", 2)
 	inst := "/v4/default/registry/microservices/" + v.id[:32] + "/instances/" + v.id[32:]
@@ -112,6 +115,7 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 
 // A ServiceComb client's own services are none of our business.
 func TestServiceCombClientsKeepTheirOwnServices(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	r := s.want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`)
 	id := r.json(t)["serviceId"].(string)

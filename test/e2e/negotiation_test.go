@@ -10,6 +10,7 @@ import (
 
 // MEC 011 v3.1.1 §8.1.2.2: absent, 0 and n differ.
 func TestTheIntervalIsNegotiatedAtRegistration(t *testing.T) {
+	t.Parallel()
 	s := start(t, "MEP_LIVENESS_MIN_INTERVAL=2s", "MEP_LIVENESS_DEFAULT_INTERVAL=7s", "MEP_LIVENESS_MAX_INTERVAL=20s")
 	for _, c := range []struct{ asked, told int }{{-1, 0}, {0, 7}, {1, 2}, {2, 2}, {9, 9}, {20, 20}, {2147483646, 20}} {
 		r := s.want(201, "POST", base+"/applications/a/services", info(fmt.Sprint("n", c.asked), c.asked))
@@ -36,6 +37,7 @@ func TestTheIntervalIsNegotiatedAtRegistration(t *testing.T) {
 // The interval that the platform told is told anew when its bounds moved at a
 // restart, until the heartbeats show the new pace.
 func TestANewIntervalIsToldAfterARestartWithOtherBounds(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "raised", 1)
 	low := s.register("a", "lowered", 4)

@@ -17,6 +17,7 @@ import (
 // One STATE_CHANGED when a service falls silent, one when it is back, and nothing for
 // the heartbeats in between.
 func TestConsumersAreToldOfSilenceAndReturn(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, fast...), newConsumer(t)
 	where := s.subscribe("watcher", c.URL+"/cb", "")
 	v := s.register("app-1", "face", 1)
@@ -49,6 +50,7 @@ func TestConsumersAreToldOfSilenceAndReturn(t *testing.T) {
 }
 
 func TestASubscriptionHasALifeOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, append(fast, "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=2")...), newConsumer(t)
 	list := base + "/applications/a/subscriptions"
 	require.JSONEq(t, `{"_links":{"self":{"href":"`+list+`"},"subscriptions":[]}}`, string(s.want(200, "GET", list, "").body))
@@ -81,6 +83,7 @@ func TestASubscriptionHasALifeOfItsOwn(t *testing.T) {
 }
 
 func TestTheFilterSelectsWhatIsTold(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v, w := s.register("p", "x", 1), s.register("p", "y", 1)
 	consumers := map[string]*consumer{}
@@ -109,6 +112,7 @@ func TestTheFilterSelectsWhatIsTold(t *testing.T) {
 // The suspended are removed when their time is over, told of, and gone from the
 // ServiceComb side too.
 func TestTheSuspendedAreRemovedInTheEnd(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, append(fast, "MEP_LIVENESS_DEREGISTER_AFTER=3s")...), newConsumer(t)
 	s.subscribe("watcher", c.URL, "")
 	dead, quiet := s.register("p", "dead", 1), s.register("p", "quiet", -1)
@@ -131,6 +135,7 @@ func TestTheSuspendedAreRemovedInTheEnd(t *testing.T) {
 // Whenever the platform is killed, a change that it acknowledged is told; what is told
 // twice carries the same webhook-id, and what is told first comes in order.
 func TestKillLosesNoNotification(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -223,6 +228,7 @@ func TestKillLosesNoNotification(t *testing.T) {
 }
 
 func TestADeletedSubscriptionIsNotCalledAnyMore(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	const others = 20
 	var gone []*consumer
@@ -267,6 +273,7 @@ func TestADeletedSubscriptionIsNotCalledAnyMore(t *testing.T) {
 
 // A subscriber that is down is told when it is back, and only of the newest state.
 func TestASubscriberThatComesBackIsToldOfTheNewestState(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, fast...), newConsumer(t)
 	c.answer(http.StatusInternalServerError)
 	s.subscribe("watcher", c.URL, "")
@@ -287,6 +294,7 @@ func TestASubscriberThatComesBackIsToldOfTheNewestState(t *testing.T) {
 }
 
 func TestASubscriberThatSays410IsLeftAlone(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, fast...), newConsumer(t)
 	c.answer(http.StatusGone)
 	path := s.subscribe("watcher", c.URL, "")
@@ -309,6 +317,7 @@ func TestASubscriberThatSays410IsLeftAlone(t *testing.T) {
 
 // What was pending when the platform was told to stop is sent by the next one.
 func TestAStopLeavesTheOutboxAsItIs(t *testing.T) {
+	t.Parallel()
 	s, c := start(t, fast...), newConsumer(t)
 	c.answer(http.StatusServiceUnavailable)
 	s.subscribe("watcher", c.URL, "")

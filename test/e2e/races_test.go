@@ -13,6 +13,7 @@ import (
 // Whatever heartbeats race a deletion: none that began after its answer finds the
 // service, and none brings it back.
 func TestNoHeartbeatThatRacesADeletionResurrects(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	var late atomic.Int64
 	for round := range 40 {
@@ -55,6 +56,7 @@ func TestNoHeartbeatThatRacesADeletionResurrects(t *testing.T) {
 // What was acknowledged, the next answer shows, whoever asks and however busy the
 // server is.
 func TestWhatIsAcknowledgedTheNextAnswerShows(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	var wg sync.WaitGroup
 	for w := range 8 {

@@ -47,6 +47,7 @@ func paste(t *testing.T, s *server, dir, commands string, wants ...string) {
 
 // The README's walk, against a server without any settings but its address.
 func TestTheWalkOfTheREADME(t *testing.T) {
+	t.Parallel()
 	commands, readme := block(t, "walk")
 	s := start(t)
 	paste(t, s, t.TempDir(), commands,
@@ -66,6 +67,7 @@ var restartOfTheREADME = regexp.MustCompile("`(MEP_[A-Z_]+=[0-9a-z]+) go run ./c
 // The README's change of bounds, with the setting that it names, and a restart where
 // it asks for one.
 func TestTheNewIntervalOfTheREADME(t *testing.T) {
+	t.Parallel()
 	before, readme := block(t, "bounds")
 	after, _ := block(t, "bounds, after a restart")
 	setting := restartOfTheREADME.FindStringSubmatch(readme)

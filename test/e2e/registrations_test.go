@@ -14,6 +14,7 @@ func appInfo(id string) string { return fmt.Sprintf(`{"appName":"n","appInstance
 
 // Only registered applications, and those that the operator names, may do anything.
 func TestOnlyWhoIsRegisteredIsAdmitted(t *testing.T) {
+	t.Parallel()
 	s := start(t, append([]string{"MEP_APPLICATIONS_ADMISSION=registered", "MEP_APPLICATIONS_KNOWN=known-1,known-2"}, fast...)...)
 	s.register("known-2", "a", 60)
 	for _, c := range [][2]string{{"POST", "/services"}, {"GET", "/services"}, {"GET", "/services/x"}, {"PUT", "/services/x"}, {"DELETE", "/services/x"},
@@ -63,6 +64,7 @@ func TestOnlyWhoIsRegisteredIsAdmitted(t *testing.T) {
 }
 
 func TestThePlatformNamesAnApplicationThatDoesNot(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	ids := map[string]bool{}
 	for range 3 {
@@ -79,6 +81,7 @@ func TestThePlatformNamesAnApplicationThatDoesNot(t *testing.T) {
 // Under open admission nobody must register; who does and leaves takes all along,
 // and nothing of what comes later.
 func TestAnApplicationThatLeavesTakesItsServicesAlong(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	watcher, its := newConsumer(t), newConsumer(t)
 	s.want(201, "POST", registrations, appInfo("a"))
@@ -111,6 +114,7 @@ func TestAnApplicationThatLeavesTakesItsServicesAlong(t *testing.T) {
 }
 
 func TestRefusalsOfRegistrations(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.want(201, "POST", registrations, appInfo("a"))
 	for _, c := range []struct {

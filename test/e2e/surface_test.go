@@ -31,6 +31,7 @@ func (s *server) metric(series string) int {
 
 // Every refusal is a ProblemDetails whose status is the HTTP status.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 60)
 	other := s.register("other", "b", 60)
@@ -96,6 +97,7 @@ func TestRefusals(t *testing.T) {
 // An INACTIVE service needs no heartbeat, is listed with its state, and a heartbeat
 // does not wake it.
 func TestAHeartbeatNeverWakesTheInactive(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	r := s.want(201, "POST", base+"/applications/a/services", strings.Replace(info("x", 1), `"state":"ACTIVE"`, `"state":"INACTIVE"`, 1))
 	m := r.json(t)
@@ -111,6 +113,7 @@ func TestAHeartbeatNeverWakesTheInactive(t *testing.T) {
 
 // The feature request's own URL and body, EdgeGallery's prefix and verb.
 func TestEveryFormOfTheHeartbeat(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 60)
 	wrapped := `{"ServiceLivenessUpdate":{"state":"ACTIVE"}}`
@@ -131,6 +134,7 @@ func TestEveryFormOfTheHeartbeat(t *testing.T) {
 }
 
 func TestDiscoveryFilters(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	with := func(name, more string) string {
 		body := info(name, -1)
@@ -172,6 +176,7 @@ func TestDiscoveryFilters(t *testing.T) {
 }
 
 func TestServersRunSideBySide(t *testing.T) {
+	t.Parallel()
 	a, b := start(t, fast...), start(t, fast...)
 	v := a.register("app", "x", 60)
 	require.NotEqual(t, a.url, b.url)
@@ -181,6 +186,7 @@ func TestServersRunSideBySide(t *testing.T) {
 }
 
 func TestHealthReadyAndSIGTERM(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	s.want(200, "GET", "/health", "")
 	s.want(200, "GET", "/ready", "")
@@ -207,6 +213,7 @@ func fails(t *testing.T, env []string, args ...string) []string {
 }
 
 func TestAFailedStartIsOneClearLine(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()

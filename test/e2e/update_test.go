@@ -49,6 +49,7 @@ func (v *service) events() (out []string) {
 }
 
 func TestPUTReplacesWhatWasRegistered(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	body := with(t, info("old name", 60), map[string]any{"scopeOfLocality": "ZONE", "serCategory": map[string]string{"href": "/c", "id": "c1", "name": "n", "version": "1"}})
 	r := s.want(201, "POST", base+"/applications/a/services", body)
@@ -85,6 +86,7 @@ func TestPUTReplacesWhatWasRegistered(t *testing.T) {
 // The rows of service-center follow the names: the old one goes with its last
 // instance, and an instance that keeps the name keeps the row.
 func TestARenamedServiceHasItsNewNameInServiceCenter(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v, twin := s.register("a", "one", 1), s.register("a", "one", 60)
 	require.Equal(t, v.id[:32], twin.id[:32], "two instances of one microservice")
@@ -143,6 +145,7 @@ func rowOf(s *server, name string) string {
 }
 
 func TestPUTChangesTheState(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 1)
 	put := func(status int, state string) {
@@ -171,6 +174,7 @@ func TestPUTChangesTheState(t *testing.T) {
 }
 
 func TestIfMatchProtectsAnUpdate(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 60)
 	etag := s.want(200, "GET", v.location, "").header.Get("ETag")
@@ -210,6 +214,7 @@ func TestIfMatchProtectsAnUpdate(t *testing.T) {
 
 // Without If-Match the last one wins, and nobody is refused.
 func TestUpdatesWithoutAConditionAllSucceed(t *testing.T) {
+	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("a", "b", 60)
 	var wg sync.WaitGroup
@@ -232,6 +237,7 @@ func TestUpdatesWithoutAConditionAllSucceed(t *testing.T) {
 }
 
 func TestPUTRenegotiatesTheInterval(t *testing.T) {
+	t.Parallel()
 	s := start(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_MAX_INTERVAL=20s", "MEP_LIVENESS_DEFAULT_INTERVAL=7s", "MEP_LIVENESS_ALLOWED_MISSES=1")
 	v := s.register("a", "b", 1)
 	put := func(interval, told int) {
