@@ -30,9 +30,8 @@ type fake struct {
 	services map[string]mp1.ServiceInfo
 	next     int
 	seen     []seen
-	// answer, if not nil, may answer a request in place of the platform; nil means that
-	// it does not.
-	answer func(r *http.Request, n int) (*http.Response, error)
+	// answer, if not nil, may answer a request in place of the platform.
+	answer func(r *http.Request, n int) said
 }
 
 type seen struct {
@@ -55,8 +54,10 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 		body, _ = io.ReadAll(r.Body)
 	}
 	if answer != nil {
-		if resp, err := answer(r, n); resp != nil || err != nil {
-			return resp, err
+		if s := answer(r, n); s.err != nil {
+			return nil, s.err
+		} else if s.status != 0 {
+			return reply(s.status, s.body, s.header...), nil
 		}
 	}
 	f.mu.Lock()
@@ -138,7 +139,7 @@ func (f *fake) set(id string, state mp1.State) {
 	f.services[id] = info
 }
 
-func (f *fake) answers(a func(r *http.Request, n int) (*http.Response, error)) {
+func (f *fake) answers(a func(r *http.Request, n int) said) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answer = a
@@ -164,12 +165,22 @@ func (f *fake) forgets() {
 	clear(f.services)
 }
 
+// said is what a test answers; the zero value leaves it to the platform.
+type said struct {
+	status int
+	body   any
+	header []string
+	err    error
+}
+
+func says(status int, body any, header ...string) said { return said{status, body, header, nil} }
+
 // onBeat answers heartbeats only.
-func onBeat(answer func(n int) (*http.Response, error)) func(*http.Request, int) (*http.Response, error) {
+func onBeat(answer func(n int) said) func(*http.Request, int) said {
 	n := 0
-	return func(r *http.Request, _ int) (*http.Response, error) {
+	return func(r *http.Request, _ int) said {
 		if r.Method != http.MethodPatch {
-			return nil, nil
+			return said{}
 		}
 		n++
 		return answer(n)

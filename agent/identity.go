@@ -41,18 +41,28 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	b.source.Reject(token)
-	next, err := b.source.Token(r.Context())
-	if err != nil || next == token || (r.Body != nil && r.GetBody == nil) {
+	again, ok := b.again(r, token)
+	if !ok {
 		return resp, nil // the refusal is the answer
-	}
-	again := withToken(r, next)
-	if r.GetBody != nil {
-		if again.Body, err = r.GetBody(); err != nil {
-			return resp, nil
-		}
 	}
 	drain(resp)
 	return b.base.RoundTrip(again)
+}
+
+// again is the same request with another token, if there is one and the body can be
+// sent twice.
+func (b *bearer) again(r *http.Request, refused string) (*http.Request, bool) {
+	token, err := b.source.Token(r.Context())
+	if err != nil || token == refused || (r.Body != nil && r.GetBody == nil) {
+		return nil, false
+	}
+	out := withToken(r, token)
+	if r.GetBody != nil {
+		if out.Body, err = r.GetBody(); err != nil {
+			return nil, false
+		}
+	}
+	return out, true
 }
 
 // CloseIdleConnections is what http.Client looks for.

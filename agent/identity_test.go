@@ -89,11 +89,11 @@ func TestA401FetchesOneTokenAndTriesOnce(t *testing.T) {
 		var down atomic.Bool
 		f := newFake(10)
 		good := "Bearer token1"
-		f.answer = func(r *http.Request, _ int) (*http.Response, error) {
+		f.answer = func(r *http.Request, _ int) said {
 			if r.Header.Get("Authorization") != good {
-				return reply(401, nil), nil
+				return says(401, nil)
 			}
-			return nil, nil
+			return said{}
 		}
 		o := options(f, 5)
 		o.Token = tokens(0, &asked, &down)

@@ -70,17 +70,17 @@ const (
 func (o *Options) check() error {
 	var all []error
 	if !mp1.ValidID(o.App) {
-		all = append(all, errors.New("App must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"))
+		all = append(all, errors.New("option App must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"))
 	}
 	if len(o.Endpoints) == 0 {
-		all = append(all, errors.New("Endpoints must name at least one URL"))
+		all = append(all, errors.New("option Endpoints must name at least one URL"))
 	}
 	if len(o.Services) == 0 || len(o.Services) > maxServices {
-		all = append(all, fmt.Errorf("Services must be 1 to %d, not %d", maxServices, len(o.Services)))
+		all = append(all, fmt.Errorf("option Services must be 1 to %d, not %d", maxServices, len(o.Services)))
 	}
 	for i, s := range o.Services {
 		if s.Probe != nil && s.Probe.Check == nil {
-			all = append(all, fmt.Errorf("Services[%d].Probe must have a Check", i))
+			all = append(all, fmt.Errorf("option Services[%d].Probe must have a Check", i))
 		}
 	}
 	switch o.OnStop {
@@ -88,13 +88,13 @@ func (o *Options) check() error {
 		o.OnStop = Deregister
 	case Deregister, Leave:
 	default:
-		all = append(all, fmt.Errorf("OnStop must be %q or %q", Deregister, Leave))
+		all = append(all, fmt.Errorf("option OnStop must be %q or %q", Deregister, Leave))
 	}
 	if o.Timeout == 0 {
 		o.Timeout = usualTimeout
 	}
 	if o.Timeout < 0 {
-		all = append(all, errors.New("Timeout must not be negative"))
+		all = append(all, errors.New("option Timeout must not be negative"))
 	}
 	return errors.Join(all...)
 }

@@ -46,7 +46,7 @@ func newPlatform(o Options, failover func()) (*platform, error) {
 	for i, endpoint := range o.Endpoints {
 		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt}})
 		if err != nil {
-			return nil, fmt.Errorf("Endpoints[%d]: %w", i, err)
+			return nil, fmt.Errorf("option Endpoints[%d]: %w", i, err)
 		}
 		p.ends = append(p.ends, c)
 		if u, err := url.Parse(endpoint); err == nil {

@@ -47,7 +47,7 @@ func (a *Agent) restore() error {
 		return fmt.Errorf("agent: read the state file: %w", err)
 	}
 	var s savedState
-	if err := json.Unmarshal(data, &s); err != nil || s.Version != stateVersion || s.App != a.o.App {
+	if usable := json.Unmarshal(data, &s) == nil && s.Version == stateVersion && s.App == a.o.App; !usable {
 		a.log.Warn("the state file is of another application or version, or broken: it is not used",
 			openlog.WithTags(openlog.Tags{"file": a.o.StateFile}))
 		return nil

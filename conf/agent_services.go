@@ -128,15 +128,11 @@ func (r *reader) read(d *document, n *yaml.Node, path string, form shape, loose 
 
 // fault blames an attribute, by the line of the nearest key that is there.
 func (o *one) fault(attribute, format string, args ...any) {
-	line, near := 0, attribute
-	for {
-		if n, ok := o.lines[near]; ok {
-			line = n
-			break
-		}
+	near := attribute
+	for near != "" && o.lines[near] == 0 {
 		near = near[:max(strings.LastIndexByte(near, '.'), 0)]
 	}
-	o.faults.add(fmt.Sprintf("%s:%d", o.name, line), strings.TrimSuffix(o.base+"."+attribute, "."), format, args...)
+	o.faults.add(fmt.Sprintf("%s:%d", o.name, o.lines[near]), strings.TrimSuffix(o.base+"."+attribute, "."), format, args...)
 }
 
 // saidAbout tells whether the form of an attribute was refused already: what is
