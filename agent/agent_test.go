@@ -134,9 +134,14 @@ func TestTheIntervalThatThePlatformTellsHoldsAtOnce(t *testing.T) {
 func TestWhatIsGoneAtThePlatformIsRegisteredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(10)
-		r := run(t, options(f, 50))
+		a, err := New(options(f, 50))
+		require.NoError(t, err)
+		var slept atomic.Int64
+		a.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		r := start(t, a)
 		pass(time.Second)
 		f.forgets()
+		slept.Store(int64(time.Hour)) // so that all find it out together
 		pass(interval + interval/2)
 		registers := f.registers()
 		require.Len(t, registers, 100)
@@ -386,6 +391,22 @@ func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 		require.Len(t, f.of("PUT", ""), 1, "what changed is updated, not doubled")
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
+
+		o.Services[1].Info.Version = "3"
+		refused := 0
+		f.answers(func(r *http.Request, _ int) said {
+			if r.Method == http.MethodPut && refused < 3 {
+				refused++
+				return says(500, nil)
+			}
+			return said{}
+		})
+		r = run(t, o)
+		pass(6 * interval)
+		require.Len(t, f.of("PUT", ""), 5, "it is tried again while the old one lives on")
+		require.True(t, r.Ready())
+		require.Len(t, f.all(), 2)
+		require.NoError(t, r.stop())
 	})
 }
 
@@ -474,17 +495,19 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 
 func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
-		r := run(t, options(f, 100))
+		f := newFake(100)
+		o := options(f, 100)
+		o.Timeout = time.Minute
+		r := run(t, o)
 		pass(interval)
 		f.answers(func(r *http.Request, _ int) said {
 			<-r.Context().Done()
 			return said{err: r.Context().Err()}
 		})
-		pass(interval)
+		pass(100 * time.Second)
 		began := time.Now()
 		require.ErrorContains(t, r.stop(), "100 services could not be deregistered")
-		require.LessOrEqual(t, time.Since(began), 10*time.Second)
+		require.LessOrEqual(t, time.Since(began), gracePeriod+farewell)
 	})
 }
 

@@ -103,10 +103,9 @@ func (a *Agent) updated(e *entry, now time.Time, info mp1.ServiceInfo, err error
 		a.adopt(e, now, info, "updated")
 	case s == http.StatusNotFound:
 		a.forget(e, now)
-	default: // the old one goes on: better alive as it was than dead
-		e.failures++
-		a.complain(e, "could not be updated; it goes on as it was registered before", err)
-		e.stage = beating
+	default: // better alive as it was than dead; tried again after the next heartbeat
+		a.say(e, "could not be updated; it goes on as it was registered before", openlog.Tags{"reason": answer(err, "")})
+		e.stage, e.outdated = beating, !certain(err)
 		a.again(e)
 	}
 }
@@ -125,8 +124,11 @@ func (a *Agent) beaten(e *entry, now, sent time.Time, told client.BeatAnswer, er
 			}
 		}
 		e.accepted(a.dice, sent, next)
-		if e.check {
+		switch {
+		case e.check:
 			e.stage, e.item.due = checking, now
+		case e.outdated:
+			e.stage, e.outdated, e.item.due = stale, false, now
 		}
 	case s == http.StatusNotFound, s == http.StatusConflict:
 		e.failures++

@@ -35,6 +35,7 @@ type entry struct {
 	beatDue  time.Time // when the next heartbeat is due, retries aside
 	spread   bool      // the next interval starts a new phase
 	check    bool      // read the liveness resource after the next heartbeat
+	outdated bool      // update it after the next heartbeat
 	failures int       // in a row
 	losses   int       // registrations lost in a row
 	since    time.Time // of the first failure in a row

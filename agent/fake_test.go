@@ -84,7 +84,11 @@ func (f *fake) platform(r *http.Request, body []byte) *http.Response {
 		f.services[info.SerInstanceID] = info
 		return reply(201, info)
 	case id == "":
-		return reply(200, slices.Collect(maps.Values(f.services)))
+		list := []mp1.ServiceInfo{}
+		for _, id := range slices.Sorted(maps.Keys(f.services)) {
+			list = append(list, f.services[id])
+		}
+		return reply(200, list)
 	case !known:
 		return reply(404, mp1.ProblemDetails{Detail: "no such service"})
 	case r.Method == http.MethodDelete:

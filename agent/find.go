@@ -35,6 +35,9 @@ func (a *Agent) find(ctx context.Context) func(time.Time) {
 			a.lookFor(now.Add(wait))
 			return
 		}
+		if a.missed > 0 {
+			a.log.Info("the platform answers again", openlog.WithTags(openlog.Tags{"failures": a.missed}))
+		}
 		a.missed = 0
 		a.match(now, began, list)
 	}

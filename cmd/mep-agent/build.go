@@ -19,7 +19,9 @@ func build(c conf.Agent) (agent.Options, error) {
 		return o, err
 	}
 	o.Transport = transport
-	o.Token = token(c, transport)
+	if o.Token, err = token(c, transport); err != nil {
+		return o, err
+	}
 	for _, s := range c.Services {
 		service := agent.Service{Probe: probe(s.Probe)}
 		if err := json.Unmarshal(s.Info, &service.Info); err != nil {
@@ -46,19 +48,24 @@ func probe(p *conf.AgentProbe) *agent.Probe {
 	return out
 }
 
-func token(c conf.Agent, rt http.RoundTripper) agent.TokenSource {
+func token(c conf.Agent, platform http.RoundTripper) (agent.TokenSource, error) {
 	i := c.Identity
 	switch i.Kind {
 	case conf.TokenFile:
-		return agent.TokenFile(i.TokenFile)
+		return agent.TokenFile(i.TokenFile), nil
 	case conf.OAuth2:
+		// the token server is trusted by the same authority, but has a name of its own
+		own, err := agent.NewTransport(agent.TLS{CAFile: c.Platform.CAFile, CertFile: c.Platform.CertFile, KeyFile: c.Platform.KeyFile})
+		if err != nil {
+			return nil, err
+		}
 		return agent.OAuth2(agent.OAuth2Client{TokenURL: i.TokenURL, ClientID: i.ClientID, Scopes: i.Scopes,
-			Secret: secret(i.ClientSecret, i.ClientSecretFile), Transport: rt})
+			Secret: secret(i.ClientSecret, i.ClientSecretFile), Transport: own}), nil
 	case conf.EdgeGallery:
-		return agent.EdgeGallery(agent.AccessKey{Endpoints: c.Platform.Endpoints, Transport: rt,
-			Access: secret(i.AccessKey, i.AccessKeyFile), Secret: secret(i.SecretKey, i.SecretKeyFile)})
+		return agent.EdgeGallery(agent.AccessKey{Endpoints: c.Platform.Endpoints, Transport: platform,
+			Access: secret(i.AccessKey, i.AccessKeyFile), Secret: secret(i.SecretKey, i.SecretKeyFile)}), nil
 	}
-	return nil
+	return nil, nil
 }
 
 // secret brings a secret each time that it is needed: a file may be replaced.

@@ -1,0 +1,65 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// An application offers a service, and leaves the interval of its heartbeats to the
+// platform. It is registered, heard for the first time, and removed at the end.
+func Example() {
+	ctx, stop := context.WithCancel(context.Background())
+	platform := platform(stop)
+	defer platform.Close()
+
+	interval := 0 // the platform chooses
+	a, err := agent.New(agent.Options{
+		App:       "my-app",
+		Endpoints: []string{platform.URL}, // such as http://127.0.0.1:30100
+		Services: []agent.Service{{Info: mp1.ServiceInfo{
+			SerName: "face-recognition", Version: "1.0.0", State: mp1.Active, Serializer: "JSON",
+			LivenessInterval: &interval,
+			TransportInfo: &mp1.TransportInfo{ID: "rest", Name: "REST", Type: "REST_HTTP", Protocol: "HTTP", Version: "2.0",
+				Endpoint: mp1.EndPointInfo{URIs: []string{"http://10.0.0.5:8080/face"}}},
+		}}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := a.Run(ctx); err != nil { // until ctx ends
+		fmt.Println(err)
+	}
+	// Output:
+	// GET /mec_service_mgmt/v1/applications/my-app/services
+	// POST /mec_service_mgmt/v1/applications/my-app/services
+	// PATCH /liveness
+	// GET /liveness
+	// DELETE /mec_service_mgmt/v1/applications/my-app/services/1
+}
+
+// platform answers in a platform's place and shows what it is asked. It stops the
+// application when its service is alive.
+func platform(stop func()) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.URL.Path)
+		switch r.Method + " " + r.URL.Path {
+		case "POST /mec_service_mgmt/v1/applications/my-app/services":
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"serInstanceId":"1","state":"ACTIVE","livenessInterval":30,"_links":{"self":{"href":"/1"},"liveness":{"href":"/liveness"}}}`)
+		case "GET /mec_service_mgmt/v1/applications/my-app/services":
+			_, _ = io.WriteString(w, `[]`)
+		case "GET /liveness":
+			_, _ = io.WriteString(w, `{"state":"ACTIVE","timeStamp":{"seconds":1,"nanoSeconds":0},"interval":30}`)
+			stop()
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+}
