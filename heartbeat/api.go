@@ -32,6 +32,15 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	if e.missed(id, now) {
 		return nil, ErrNotFound
 	}
+	select { // whoever asks for many at once waits here, and nobody else does
+	case e.lookups <- struct{}{}:
+		defer func() { <-e.lookups }()
+	case <-ctx.Done():
+		return nil, ErrUnavailable
+	}
+	if now, _ = e.Clock(); e.missed(id, now) {
+		return nil, ErrNotFound
+	}
 	return e.look(ctx, id, now)
 }
 
@@ -83,12 +92,25 @@ func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	r.Interval = e.Policy.Interval(r.Proposed)
 	r.Window = e.Policy.Window(r.Interval)
 	r.RegisteredAt = wall
-	en := e.enter(r.ID)
+	en := e.lock(e.enter(r.ID))
+	en.registering = true
+	en.mu.Unlock()
 	a := e.serve(ctx, en, &RegisterFlow{Record: r})
-	if a.Err != nil {
-		e.forget(en)
-	}
+	e.registered(en)
 	return a.Record, a.Err
+}
+
+// registered drops the entry again if it never got a record.
+func (e *Engine) registered(en *entry) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	en.registering = false
+	if !en.view.Exists() {
+		e.mu.Lock()
+		delete(e.entries, en.id)
+		e.mu.Unlock()
+		en.dropped = true
+	}
 }
 
 var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
@@ -103,7 +125,7 @@ func (e *Engine) Beat(ctx context.Context, id ID) Answer {
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
 	*f = BeatFlow{}
-	return e.serve(ctx, en, f)
+	return e.run(ctx, en, f)
 }
 
 // Update carries a PUT through.
@@ -179,18 +201,6 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 		last = derived
 	}
 	return last, nil
-}
-
-// forget drops an entry that never got a record.
-func (e *Engine) forget(en *entry) {
-	en.mu.Lock()
-	exists := en.view.Exists()
-	en.mu.Unlock()
-	if !exists {
-		e.mu.Lock()
-		delete(e.entries, en.id)
-		e.mu.Unlock()
-	}
 }
 
 // Stats is what an engine holds at one moment.

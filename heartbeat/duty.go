@@ -28,11 +28,21 @@ const (
 	adopting // renewing the lease that another replica moved it to
 )
 
+// underway is what a replica's workers are doing about an instance. A refutation
+// does not wait for a claim (protocol CE4).
+type underway struct {
+	refuting  bool
+	refutedAt Instant
+	claiming  bool
+}
+
 // owed is the duty that follows at once from news. lease is the one that the
 // record hung on before.
-func (k *knowledge) owed(now Instant, lease LeaseID) duty {
+func (k *knowledge) owed(now Instant, lease LeaseID, u underway) duty {
 	switch fresh := k.local.fresh(now, &k.view.Record); {
 	case !fresh:
+		return nothing
+	case k.view.Absent() && u.refuting:
 		return nothing
 	case k.view.Absent():
 		return refuting
@@ -43,15 +53,7 @@ func (k *knowledge) owed(now Instant, lease LeaseID) duty {
 	}
 }
 
-// underway is what a replica's workers are doing about an instance.
-type underway struct {
-	refuting  bool
-	refutedAt Instant
-	claiming  bool
-}
-
-// attend is the duty of each tick: an absent instance is refuted or claimed. A
-// refutation does not wait for a claim that is under way (protocol CE4).
+// attend is the duty of each tick: an absent instance is refuted or claimed.
 func (k *knowledge) attend(now Instant, p *Policy, u underway) duty {
 	switch {
 	case !k.view.Absent():

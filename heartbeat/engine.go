@@ -84,10 +84,12 @@ type Engine struct {
 	gateMu sync.Mutex // serialises the writers of gate
 	pulse  atomic.Int64
 
+	workMu             sync.Mutex
 	work               sync.WaitGroup
 	ctx                context.Context // ends with Run
 	end                context.CancelFunc
 	refutes, claims, x lane
+	lookups            lane // reads of ids that this replica does not know
 }
 
 // New makes an engine; Load fills it and Run drives it.
@@ -109,6 +111,7 @@ func New(c Config) *Engine {
 		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1),
 		entries: map[ID]*entry{}, absent: map[ID]*entry{}, suspended: map[ID]*entry{}, unknown: map[ID]Instant{},
 		refutes: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
+		lookups: make(lane, lookupWidth),
 	}
 	e.gate.Store(&Gate{Suspected: true})
 	return e
@@ -123,8 +126,13 @@ type entry struct {
 	mu sync.Mutex
 	knowledge
 
-	renewing bool
+	renewing LeaseID // the renewal in flight that others may join; 0: none
 	waiters  []chan Result
+	reading  bool
+	nextRead *sharedRead
+
+	registering bool // it may not be dropped, although it has no record yet
+	dropped     bool // it is no longer the engine's entry of its id
 
 	underway
 	claim   *ClaimFlow
@@ -165,9 +173,9 @@ func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 		Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
 }
 
-// serve carries a request through, also when its client hangs up: what is half done
-// is finished, renewals are shared with others, and a cancelled call would look like
-// a store that does not answer. The store bounds every call by itself.
+// serve carries what writes through, also when its client hangs up: what is half done
+// is finished. The store bounds every call by itself. A heartbeat needs none of this:
+// its renewal is the engine's own.
 func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Answer {
 	return e.run(context.WithoutCancel(ctx), en, f)
 }
@@ -190,28 +198,24 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	var err error
 	switch a.Do {
 	case DoRead:
-		r.Snapshot, err = e.Store.Read(ctx, en.id)
+		r.Snapshot, err = e.read(ctx, en)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoRenew:
 		return e.renew(ctx, en, a.Lease)
 	case DoCommit:
-		if r.Revision, err = e.Store.Commit(ctx, &a.Txn); err == nil {
-			e.committed(en, &a.Txn, r.Revision)
+		t := a.Txn // a copy, so that actions that commit nothing stay off the heap
+		if r.Revision, err = e.Store.Commit(ctx, &t); err == nil {
+			e.committed(en, &t, r.Revision)
 		}
 	}
-	r.Outcome = outcomeOf(err)
-	switch {
-	case r.Outcome == Full:
-		e.changeGate(func(g *Gate) { g.SetFull(true) })
-	case r.Outcome == Unavailable && (a.Do == DoGrant || a.Do == DoCommit):
-		e.changeGate((*Gate).WriteFailed) // a read that fails is no write, and the pulse tells of a silent store
-	}
+	r.Outcome = e.outcome(ctx, a.Do, err)
 	return r
 }
 
-// outcomeOf tells the ways of failing apart, once.
-func outcomeOf(err error) Outcome {
+// outcome tells the ways of failing apart, once. A caller that went away says
+// nothing of the store.
+func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	switch {
 	case err == nil:
 		return Done
@@ -219,54 +223,24 @@ func outcomeOf(err error) Outcome {
 		return Conflict
 	case errors.Is(err, ErrLeaseGone):
 		return LeaseGone
-	case errors.Is(err, ErrFull):
-		return Full
 	case errors.Is(err, ErrUnusable):
 		return Unusable
-	default:
+	case errors.Is(err, ErrFull):
+		o = Full
+	case ctx.Err() != nil:
 		return Unavailable
+	default:
+		o = Unavailable
 	}
-}
-
-// renew merges the renewals of one instance that are in flight together.
-func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) (r Result) {
-	en.mu.Lock()
-	if en.renewing && en.view.Record.Lease == l {
-		c := make(chan Result, 1)
-		en.waiters = append(en.waiters, c)
-		en.mu.Unlock()
-		return <-c
-	}
-	mine := !en.renewing
-	en.renewing = true
-	en.mu.Unlock()
-
-	ttl, err := e.Store.Renew(ctx, l)
-	r = Result{Outcome: outcomeOf(err), TTL: ttl, Lease: l}
-	if !mine {
-		return r
-	}
-	en.mu.Lock()
-	en.renewing = false
-	waiters := en.waiters
-	en.waiters = nil
-	en.mu.Unlock()
-	for _, c := range waiters {
-		c <- r
-	}
-	return r
+	e.changeGate(func(g *Gate) { g.Note(do, o) })
+	return o
 }
 
 // retire revokes a lease on which nothing hangs, beside everything else.
 func (e *Engine) retire(l LeaseID) {
-	if l == 0 {
-		return
+	if l != 0 {
+		e.begin(func() { _ = e.Store.Revoke(e.ctx, l) }) // it runs out by itself if this fails
 	}
-	e.work.Add(1)
-	go func() {
-		defer e.work.Done()
-		_ = e.Store.Revoke(e.ctx, l) // it runs out by itself if this fails
-	}()
 }
 
 // committed shows an own write to this replica before it is acknowledged.

@@ -38,12 +38,13 @@ func (g *Gate) Disturb() { g.Suspected, g.SuspectAt = true, g.Credited }
 // WriteFailed restarts every hold (protocol CE9).
 func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
 
-// Note follows how a call to the store ended.
-func (g *Gate) Note(o Outcome) {
-	switch o {
-	case Full:
+// Note follows how a call to the store ended. A read or a renewal that fails is no
+// failed write; the pulse tells of a silent store.
+func (g *Gate) Note(do Verb, o Outcome) {
+	switch {
+	case o == Full:
 		g.SetFull(true)
-	case Unavailable:
+	case o == Unavailable && (do == DoGrant || do == DoCommit):
 		g.WriteFailed()
 	}
 }

@@ -6,31 +6,46 @@ import "context"
 // most one flow of a sort per instance, so what waits is bounded too.
 type lane chan struct{}
 
-const laneWidth = 32
+const (
+	laneWidth   = 32
+	lookupWidth = 8
+)
+
+// begin runs work in a goroutine that Run waits for; after Run it does nothing.
+func (e *Engine) begin(work func()) bool {
+	e.workMu.Lock()
+	defer e.workMu.Unlock()
+	if e.ctx.Err() != nil {
+		return false
+	}
+	e.work.Go(work)
+	return true
+}
+
+// stop ends all work and waits for it. The lock keeps work from beginning between
+// the two.
+func (e *Engine) stop() {
+	e.workMu.Lock()
+	e.end()
+	e.workMu.Unlock()
+	e.work.Wait()
+}
 
 // spawn runs work in the lane, without making the caller wait.
 func (e *Engine) spawn(l lane, work func(ctx context.Context)) {
-	if e.ctx.Err() != nil {
-		return
-	}
-	e.work.Add(1)
-	go func() {
-		defer e.work.Done()
+	e.begin(func() {
 		select {
 		case l <- struct{}{}:
 			defer func() { <-l }()
 			work(e.ctx)
 		case <-e.ctx.Done():
 		}
-	}()
+	})
 }
 
 // refute re-arms an instance; en.mu is held. It has a lane of its own and never
 // waits for a claim (protocol CE4).
 func (e *Engine) refute(en *entry, now Instant) {
-	if en.refuting {
-		return
-	}
 	en.refuting, en.refutedAt = true, now
 	e.spawn(e.refutes, func(ctx context.Context) {
 		e.run(ctx, en, &RefuteFlow{}) // what failed is tried again by the tick
@@ -74,7 +89,7 @@ func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action
 	}
 	en.mu.Lock()
 	en.claiming = false
-	if a.Do == DoAnswer {
+	if a.Do == DoAnswer || !en.view.Absent() { // a new absence gets a new hold
 		en.claim = nil
 	}
 	en.mu.Unlock()

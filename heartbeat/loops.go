@@ -14,8 +14,7 @@ const (
 
 // Run drives the engine until ctx ends, and returns when all its work has ended.
 func (e *Engine) Run(ctx context.Context) {
-	defer e.work.Wait()
-	defer e.end()
+	defer e.stop()
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps} {
 		loops.Go(func() { loop(ctx) })
@@ -35,6 +34,13 @@ func (e *Engine) changeGate(change func(*Gate)) {
 func (e *Engine) disturb(reason string) {
 	e.changeGate((*Gate).Disturb)
 	e.Hooks.Disturbed(reason)
+}
+
+// doubt is a disturbance that many may notice at once; once a second is enough.
+func (e *Engine) doubt(reason string) {
+	if g := e.gate.Load(); !g.Suspected || g.Credited-g.SuspectAt >= maxSilence {
+		e.disturb(reason)
+	}
 }
 
 // tick credits running time and moves every absence on.

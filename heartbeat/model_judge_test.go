@@ -158,7 +158,9 @@ func (m *model) retire(w *world, x int, id LeaseID) {
 	if w.store.Projection.Present() && w.store.Projection.Lease == id {
 		m.breaks("I7 %c revokes lease %d, on which the projection hangs", 'A'+x, id)
 	}
-	m.end(w, id)
+	if !m.litter {
+		m.end(w, id)
+	}
 }
 
 // settle lets everything that is under way end well.
@@ -297,7 +299,7 @@ func (m *model) judgeAlive(w *world) {
 		m.breaks("I1 heartbeats of a living application are refused")
 	case int(l.ttl) < r.Window:
 		m.breaks("I6 at last the live lease is of %d s, the window of %d s", l.ttl, r.Window)
-	case r.Interval != m.policy.Interval(r.Proposed) || r.Previous != 0 || r.Window != m.policy.Window(r.Interval):
+	case m.paced && (r.Interval != m.policy.Interval(r.Proposed) || r.Previous != 0 || r.Window != m.policy.Window(r.Interval)):
 		m.breaks("I1 the interval does not settle: %d s, before %d s, window %d s", r.Interval, r.Previous, r.Window)
 	case m.paced && int(w.app.interval) > r.Interval:
 		m.breaks("I1 the application keeps %d s, the record says %d s", w.app.interval, r.Interval)

@@ -171,7 +171,7 @@ func (m *model) reply(w *world, x, lane int, res Result) {
 	ln := &r.lanes[lane]
 	ln.delayed = ln.phase == laneReplying
 	a := ln.act.(Action)
-	r.gate.Note(res.Outcome)
+	r.gate.Note(a.Do, res.Outcome)
 	if res.Outcome == Full {
 		ln.refused = true
 	}
@@ -201,17 +201,11 @@ func (m *model) deliver(w *world, x int) {
 		return
 	}
 	m.seen(r)
-	switch r.owed(0, lease) {
+	switch r.owed(0, lease, r.underway(m)) {
 	case refuting:
-		m.refute(w, x)
+		m.start(w, x, laneRefute, RefuteFlow{})
 	case adopting:
 		m.renewal(w, r.view.Record.Lease)
-	}
-}
-
-func (m *model) refute(w *world, x int) {
-	if w.rep[x].lanes[laneRefute].phase == laneIdle {
-		m.start(w, x, laneRefute, RefuteFlow{})
 	}
 }
 
@@ -231,7 +225,7 @@ func (m *model) attend(w *world, x int) bool {
 		if w.store.full {
 			return false // it would be refused, again and again
 		}
-		m.refute(w, x)
+		m.start(w, x, laneRefute, RefuteFlow{})
 		return true
 	case claiming:
 		ln := &r.lanes[laneClaim]
@@ -257,8 +251,11 @@ func (m *model) tick(w *world) {
 		}
 		if r.status == running {
 			if m.busy(r) {
-				w.left.slow--
-				r.sick = true
+				w.left.slow-- // a slow claim keeps nobody from refuting
+				claim := r.lanes[laneClaim]
+				r.lanes[laneClaim].phase = laneIdle
+				r.sick = m.busy(r)
+				r.lanes[laneClaim] = claim
 			}
 			if r.queue[0] != nil {
 				w.left.late--

@@ -11,7 +11,14 @@ func brisk(interval int) Policy {
 	return Policy{DefaultInterval: interval, MinInterval: interval, MaxInterval: interval, AllowedMisses: 1, Hold: time.Second}
 }
 
-// policy is brisk with another way to remove.
+// between leaves the application a choice.
+func between(least, most int) Policy {
+	p := brisk(most)
+	p.MinInterval = least
+	return p
+}
+
+// removing is a policy with another way to remove.
 func removing(p Policy, after time.Duration) Policy {
 	p.DeregisterAfter = after
 	return p
@@ -23,6 +30,7 @@ var (
 	putSame   = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval}
 	putOther  = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval, Attributes: "other"}
 	putAsleep = Update{Owner: modelOwner, State: Inactive, Proposed: KeepInterval}
+	putLonger = Update{Owner: modelOwner, State: Active, Proposed: 2}
 	puts      = []Update{putSame, putOther, putAsleep}
 )
 
@@ -39,12 +47,16 @@ var modelConfigs = []modelConfig{
 	{name: "a crash", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, crashes: 1}, max: 4e6},
 	{name: "a full store", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, fulls: 1}, quick: 150e3, max: 4e6},
 	{name: "a slow flow and a late watch", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1, late: 1}, quick: 150e3, max: 4e6},
+	{name: "a slow claim", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1}, max: 4e6},
 	{name: "the owner", policy: brisk(1), replicas: 2, puts: puts, left: budget{puts: 1, deletes: 1, revokes: 1}, max: 4e6},
 	{name: "the owner and a heartbeat", policy: brisk(1), replicas: 2, puts: puts, left: budget{beats: 1, puts: 2, deletes: 1}, quick: 150e3, max: 4e6},
 	{name: "retention", policy: removing(brisk(1), time.Second), replicas: 2, left: budget{beats: 1}, max: 4e6},
 	{name: "a longer interval", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},
 	{name: "a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},
+	{name: "a longer interval asked for, a late watch", policy: between(1, 2), before: pointer(brisk(1)), replicas: 2, litter: true, puts: []Update{putLonger}, left: budget{beats: 1, puts: 1, late: 1}, quick: 150e3, max: 4e6},
 	{name: "a longer interval told slowly", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, slow: 1}, quick: 150e3, max: 4e6},
+	{name: "a shorter interval told twice at once", policy: brisk(1), before: pointer(brisk(2)), replicas: 2, left: budget{beats: 2}, quick: 150e3, max: 4e6},
+	{name: "a longer interval asked for slowly", policy: between(1, 2), before: pointer(brisk(1)), replicas: 2, puts: []Update{putLonger}, left: budget{beats: 1, puts: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "alone", policy: brisk(1), replicas: 1, puts: puts, left: budget{beats: 1, puts: 1, revokes: 1, fulls: 1, crashes: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, unanswered and away", policy: removing(brisk(1), time.Second), replicas: 1, left: budget{beats: 2, revokes: 1, lost: 1, crashes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 1, paced: true, left: budget{beats: 5, revokes: 1, lost: 1, unheard: 1}, quick: 150e3, max: 4e6},

@@ -140,6 +140,7 @@ type modelConfig struct {
 	puts     []Update
 	paced    bool // the application keeps its interval; intervals matter here
 	register bool // begins before the registration
+	litter   bool // leases to be revoked are left to run out
 	max      int  // states at most; 0: no bound
 	quick    int  // states at most in the default tier; 0: max
 }

@@ -19,18 +19,30 @@ func sightsOf(id ID, s *Snapshot, at Revision) []Sight {
 // show takes sights of one instance in and starts what follows from them.
 func (e *Engine) show(en *entry, sights ...Sight) {
 	now, _ := e.Clock()
-	en.mu.Lock()
+	en = e.lock(en)
 	defer en.mu.Unlock()
 	lease := en.view.Record.Lease
 	if !en.absorb(e.gate.Load(), sights...) {
 		return
 	}
 	e.seen(en)
-	switch en.owed(now, lease) {
+	switch en.owed(now, lease, en.underway) {
 	case refuting:
 		e.refute(en, now)
 	case adopting:
 		e.adopt(en, en.view.Record.Lease)
+	}
+}
+
+// lock locks the entry, or the one that took its place.
+func (e *Engine) lock(en *entry) *entry {
+	for {
+		en.mu.Lock()
+		if !en.dropped {
+			return en
+		}
+		en.mu.Unlock()
+		en = e.enter(en.id)
 	}
 }
 
@@ -118,8 +130,9 @@ func (e *Engine) purge() {
 			continue
 		}
 		v := &en.view
-		if v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= e.watched {
+		if !en.registering && v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= e.watched {
 			delete(e.entries, id)
+			en.dropped = true
 		}
 		en.mu.Unlock()
 	}

@@ -1,0 +1,509 @@
+package heartbeat
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lab is a store on a bubble's clock, for tests of the engine's loops; the real one
+// is tested where it is used. Its leases end by timers, its watch shows every write
+// to every engine, and it can be silent, full, or hold back single calls.
+type lab struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	rev         Revision
+	records     map[ID]Snapshot // the record's part
+	projections map[ID]Projection
+	leases      map[LeaseID]*labLease
+	lastLease   LeaseID
+	outbox      []Txn // transactions that told an event, in order
+	commits     []Kind
+	renewals    map[LeaseID]int
+	reads       int
+	reading     int
+	mostReading int
+
+	full   bool
+	silent chan struct{} // not nil: no call is answered until it is closed
+	gate   map[string]chan struct{}
+	seats  []*seat
+}
+
+type labLease struct {
+	ttl   time.Duration
+	until time.Time
+	timer *time.Timer
+}
+
+// seat is one replica: its engine, its watch and its clock.
+type seat struct {
+	*Engine
+	lab    *lab
+	queue  chan func()
+	mu     sync.Mutex
+	origin time.Time
+	jumped time.Duration
+	stop   func()
+	ended  chan struct{}
+	doubts []string
+}
+
+var errSilent = errors.New("no answer")
+
+func newLab(t *testing.T) *lab {
+	return &lab{t: t, records: map[ID]Snapshot{}, projections: map[ID]Projection{}, leases: map[LeaseID]*labLease{},
+		renewals: map[LeaseID]int{}, gate: map[string]chan struct{}{}}
+}
+
+// seat adds a replica that is loaded and runs.
+func (l *lab) seat(p Policy, alone bool) *seat {
+	s := &seat{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
+	rank := len(l.seats)
+	s.Engine = New(Config{Store: l, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank },
+		Hooks: Hooks{Disturbed: func(why string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.doubts = append(s.doubts, why)
+		}}})
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = func() {
+		stop()
+		<-s.ended
+	}
+	go func() {
+		defer close(s.ended)
+		s.Run(ctx)
+	}()
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case show := <-s.queue:
+				l.calling(ctx, "watch") // a silent store shows nothing either
+				show()
+			}
+		}
+	}()
+	if _, err := s.Load(ctx); err != nil {
+		l.t.Fatal(err)
+	}
+	l.mu.Lock()
+	l.seats = append(l.seats, s)
+	l.mu.Unlock()
+	return s
+}
+
+func (s *seat) clock() (Instant, int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().Add(s.jumped)
+	return now.Sub(s.origin), now.UnixNano()
+}
+
+// disturbed counts the disturbances so far.
+func (s *seat) disturbed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.doubts)
+}
+
+// pause is what the whole process sees after it was stopped for d: the clocks have
+// gone on, and every lease that was due has ended.
+func (l *lab) pause(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.seats {
+		s.mu.Lock()
+		s.jumped += d
+		s.mu.Unlock()
+	}
+	for id, le := range l.leases {
+		left := time.Until(le.until) - d
+		if left <= 0 {
+			l.expire(id)
+		} else {
+			le.until = time.Now().Add(left)
+			le.timer.Reset(left)
+		}
+	}
+}
+
+// calling is where every call of the store waits while it is silent, or held back.
+func (l *lab) calling(ctx context.Context, what string) error {
+	for {
+		l.mu.Lock()
+		wait := l.silent
+		if wait == nil {
+			wait = l.gate[what]
+		}
+		l.mu.Unlock()
+		if wait == nil {
+			return ctx.Err()
+		}
+		deadline := time.NewTimer(2 * time.Second)
+		if what == "watch" {
+			deadline.Reset(time.Hour)
+		}
+		select {
+		case <-wait:
+			deadline.Stop()
+		case <-deadline.C:
+			return errSilent
+		case <-ctx.Done():
+			deadline.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// hold keeps calls of one sort waiting; the function returned lets them go.
+func (l *lab) hold(what string) (release func()) {
+	c := make(chan struct{})
+	l.mu.Lock()
+	l.gate[what] = c
+	l.mu.Unlock()
+	return func() {
+		l.mu.Lock()
+		delete(l.gate, what)
+		l.mu.Unlock()
+		close(c)
+	}
+}
+
+func (l *lab) setSilent(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on {
+		l.silent = make(chan struct{})
+	} else {
+		close(l.silent)
+		l.silent = nil
+	}
+}
+
+func (l *lab) setFull(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = on
+}
+
+func (l *lab) Read(ctx context.Context, id ID) (Snapshot, error) {
+	l.mu.Lock()
+	l.reads++
+	l.reading++
+	l.mostReading = max(l.mostReading, l.reading)
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.reading--
+		l.mu.Unlock()
+	}()
+	if err := l.calling(ctx, "read"); err != nil {
+		return Snapshot{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.snapshot(id), nil
+}
+
+func (l *lab) snapshot(id ID) Snapshot {
+	s := l.records[id]
+	s.Projection = l.projections[id]
+	s.Projection.Differs = false
+	return s
+}
+
+func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
+	if err := l.calling(ctx, "commit"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.full {
+		return 0, ErrFull
+	}
+	id := t.Record.ID
+	s := l.snapshot(id)
+	if t.RecordRevision != s.At || t.Presence == NoProjection && s.Projection.Present() ||
+		t.Presence == ProjectionAt && t.ProjectionRevision != s.Projection.Revision {
+		return 0, ErrConflict
+	}
+	if t.ProjectionOp == Put && t.Record.Lease != 0 && l.leases[t.Record.Lease] == nil {
+		return 0, ErrLeaseGone
+	}
+	l.rev++
+	switch t.RecordOp {
+	case Put:
+		l.records[id] = Snapshot{Record: t.Record, At: l.rev}
+	case Erase:
+		delete(l.records, id)
+	}
+	switch t.ProjectionOp {
+	case Put:
+		l.projections[id] = Projection{Revision: l.rev, Lease: t.Record.Lease}
+	case Erase:
+		delete(l.projections, id)
+	}
+	l.commits = append(l.commits, t.Kind)
+	if t.Change != NoChange {
+		l.outbox = append(l.outbox, *t)
+	}
+	l.show(t.Sights(l.rev)...)
+	return l.rev, nil
+}
+
+func (l *lab) show(sights ...Sight) {
+	rev := l.rev
+	for _, s := range l.seats {
+		s.queue <- func() { s.See(sights, rev) }
+	}
+}
+
+func (l *lab) Grant(ctx context.Context, seconds int) (LeaseID, error) {
+	if err := l.calling(ctx, "grant"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.full {
+		return 0, ErrFull
+	}
+	l.lastLease++
+	id, ttl := l.lastLease, time.Duration(seconds)*time.Second
+	l.leases[id] = &labLease{ttl: ttl, until: time.Now().Add(ttl), timer: time.AfterFunc(ttl, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.expire(id)
+	})}
+	return id, nil
+}
+
+// expire ends a lease and what hangs on it; l.mu is held.
+func (l *lab) expire(id LeaseID) {
+	le := l.leases[id]
+	if le == nil {
+		return
+	}
+	le.timer.Stop()
+	delete(l.leases, id)
+	for name, p := range l.projections {
+		if p.Lease == id {
+			l.erase(name)
+		}
+	}
+}
+
+// erase takes a projection away, as its lease's end or a foreign hand does; l.mu is
+// held.
+func (l *lab) erase(id ID) {
+	l.rev++
+	delete(l.projections, id)
+	l.show(Sight{ID: id, Revision: l.rev, Projected: true})
+}
+
+// revoke ends the lease of an instance falsely.
+func (l *lab) revoke(id ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(l.projections[id].Lease)
+}
+
+func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
+	l.mu.Lock()
+	l.renewals[id]++
+	l.mu.Unlock()
+	if err := l.calling(ctx, "renew"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le := l.leases[id]
+	if le == nil {
+		return 0, ErrLeaseGone
+	}
+	le.until = time.Now().Add(le.ttl)
+	le.timer.Reset(le.ttl)
+	return int(le.ttl / time.Second), nil
+}
+
+func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
+	if err := l.calling(ctx, "revoke"); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(id)
+	return nil
+}
+
+func (l *lab) Age(ctx context.Context, id LeaseID) (Instant, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le := l.leases[id]
+	if le == nil {
+		return 0, ErrLeaseGone
+	}
+	return le.ttl - time.Until(le.until), nil
+}
+
+func (l *lab) List(ctx context.Context) ([]Listed, Revision, error) {
+	if err := l.calling(ctx, "list"); err != nil {
+		return nil, 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Listed
+	for id := range l.records {
+		s := l.snapshot(id)
+		s.Projection.Differs = l.projections[id].Differs
+		out = append(out, Listed{ID: id, Snapshot: s})
+	}
+	for id, p := range l.projections {
+		if s := l.records[id]; !s.Exists() {
+			out = append(out, Listed{ID: id, Snapshot: Snapshot{Projection: p}})
+		}
+	}
+	return out, l.rev, nil
+}
+
+func (l *lab) Pulse(ctx context.Context) (bool, error) {
+	if err := l.calling(ctx, "pulse"); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full, nil
+}
+
+// told lists what the outbox says of an instance, "CHANGE STATE seq".
+func (l *lab) told(id ID) (out []Txn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.outbox {
+		if t.Record.ID == id {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// count says how often a transaction was carried out.
+func (l *lab) count(k Kind) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, c := range l.commits {
+		if c == k {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *lab) at(id ID) *Snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.snapshot(id)
+	return &s
+}
+
+// bubble runs a test on a clock of its own, with a lab whose engines end with it.
+func bubble(t *testing.T, f func(*testing.T, *lab)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer l.end()
+		f(t, l)
+	})
+}
+
+// end stops what still runs.
+func (l *lab) end() {
+	for _, s := range l.seats {
+		s.stop()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, le := range l.leases {
+		le.timer.Stop()
+	}
+}
+
+// register enters an instance through a replica.
+func (s *seat) register(id ID) Record {
+	s.lab.t.Helper()
+	r, err := s.Register(context.Background(), Record{ID: id, Owner: "app", State: Active, Proposed: 0})
+	if err != nil {
+		s.lab.t.Fatalf("register %s: %v", id, err)
+	}
+	return r
+}
+
+func (s *seat) beat(id ID) Answer { return s.Beat(context.Background(), id) }
+
+// beats sends a heartbeat every interval until the function returned is called.
+func (s *seat) beats(every time.Duration, ids ...ID) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			for _, id := range ids {
+				s.Beat(ctx, id)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// until waits for something, at most a minute of the bubble's time; it says how
+// long that took.
+func until(t *testing.T, what string, f func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for !f() {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("still not after a minute: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	synctest.Wait()
+	return time.Since(began)
+}
+
+func states(told []Txn) (out []State) {
+	for _, t := range told {
+		out = append(out, t.Record.State)
+	}
+	return out
+}
+
+func wantStates(t *testing.T, l *lab, id ID, want ...State) {
+	t.Helper()
+	told := l.told(id)
+	if !slices.Equal(states(told), want) {
+		t.Errorf("%s: told %v, want %v", id, states(told), want)
+	}
+	for i, x := range told {
+		if x.Record.Seq != uint64(i+1) {
+			t.Errorf("%s: event %d has seq %d", id, i+1, x.Record.Seq)
+		}
+	}
+}
