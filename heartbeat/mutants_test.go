@@ -1,0 +1,237 @@
+package heartbeat
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// edit replaces one place of a production file; old must occur there exactly once.
+type edit struct{ file, old, new string }
+
+// mutant is a fault put into the production code. The model, built with it, must
+// break an invariant in one of its configurations.
+type mutant struct {
+	name    string
+	configs string // of TestModel, as a regular expression
+	edits   []edit
+	// alike says why no run can tell the mutant from the code; "" if one must.
+	alike string
+	quick bool // part of the default tier
+}
+
+var mutants = []mutant{
+	{name: "F1: a re-arm does not write the record", configs: "false revocation", quick: true, edits: []edit{
+		{"txn.go", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.onLease(l)", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.ProjectionOp = Put\n	t.Record.Lease = l"}}},
+	{name: "F2: a registration is no evidence", configs: "from the registration on", quick: true, edits: []edit{
+		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	return answer(nil, f.Record)", "	}\n	return answer(nil, f.Record)"}}},
+	{name: "F2: a PUT is no evidence", configs: "the owner", edits: []edit{
+		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	return answer(nil, f.next)", "	}\n	return answer(nil, f.next)"}}},
+	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
+		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: f.snap.claim(", "	if f.step == stepHold {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: f.snap.claim("},
+		{"absence.go", "	case stepHold:\n		return f.hold(in)\n", "	case stepHold:\n		return f.hold(in)\n	case stepSettle:\n		f.snap = r.Snapshot\n		if !f.snap.Absent() {\n			return answer(nil, f.snap.Record)\n		}\n		return f.hold(in)\n"}}},
+	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
+		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
+		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
+	{name: "F5: a renewal counts unverified", configs: "a longer interval asked for, a late", edits: []edit{
+		{"beat.go", "	if !in.Alone {\n		f.step = beatVerify", "	if false {\n		f.step = beatVerify"}}},
+	{name: "F6: no renewal after a move, no adoption", configs: "a longer interval asked for slowly", edits: []edit{
+		{"owner.go", "	if f.txn == Raise {\n", "	if false {\n"},
+		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}}},
+	{name: "F6: no renewal after a move", configs: "a longer interval asked for slowly", edits: []edit{
+		{"owner.go", "	if f.txn == Raise {\n", "	if false {\n"}}},
+	{name: "F6: no adoption", configs: "a longer interval asked for slowly", edits: []edit{
+		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}},
+		alike: "the mover renews by itself; adopting covers its crash in between, with a grant that was slow besides"},
+	{name: "F7: the window shrinks when it is told", configs: "a shorter interval", edits: []edit{
+		{"txn.go", "	t.Record.Previous = s.Record.Interval\n	t.Record.Interval = interval\n	return t", "	t.Record.Window = s.Record.Window / s.Record.Interval * interval\n	t.Record.Interval = interval\n	return t"}}},
+	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
+		{"flow.go", "	if o == Conflict || o == Full {", "	if true {"}}},
+	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{
+		{"gate.go", "{ g.WritesAt = g.Credited }", "{}"}}},
+	{name: "F12: a retention demands that the projection is gone", configs: "retention", edits: []edit{
+		{"txn.go", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n	if k == Retention {\n		t.Presence = NoProjection\n	}\n"}}},
+	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
+		{"txn.go", "	t := s.at(Resume)\n", "	t := s.at(Resume)\n	t.Presence = NoProjection\n"}}},
+	{name: "no hold", configs: "false revocation|two heartbeats", edits: []edit{
+		{"absence.go", "	wait := in.Policy.Hold\n", "	wait := Instant(0)\n"}}},
+	{name: "evidence counts for nothing", configs: "false revocation", edits: []edit{
+		{"local.go", "	return l.heard && now-l.HeardAt < r.window()", "	return false"}}},
+	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
+		{"local.go", "	return !l.probation || ", "	return true || "}}},
+	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
+		{"local.go", "	return g.Suspected && (!l.heard || g.SuspectAt >= l.HeardCredit)", "	return g.Suspected"},
+		{"local.go", "	l.probation = false\n", ""}}},
+	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
+		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
+		{"beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
+	{name: "a heartbeat brings back what was deleted", configs: "the owner", edits: []edit{
+		{"beat.go", "	if !f.snap.Exists() {\n", "	if !f.snap.Exists() && in.Known.Exists() {\n		f.snap.Record = in.Known.Record\n		return f.wants(in, Rearm, in.Known.Record.Window)\n	}\n	if !f.snap.Exists() {\n"}}},
+	{name: "a re-arm tells an event", configs: "false revocation", edits: []edit{
+		{"txn.go", "	t := s.at(Rearm)\n", "	t := s.at(Rearm)\n	t.told(StateChanged, 0)\n"}}},
+	{name: "a change of state is not told", configs: "false revocation", edits: []edit{
+		{"txn.go", "	t.told(c.Change, wall)\n", ""}}},
+	{name: "an event does not count", configs: "false revocation", edits: []edit{
+		{"txn.go", "	t.Record.Seq++\n", ""}}},
+	{name: "a short lease is never raised", configs: "false revocation", edits: []edit{
+		{"beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
+	{name: "a refutation grants a full window", configs: "alone", edits: []edit{
+		{"absence.go", "seconds(rec.window()-(in.Now-in.Local.HeardAt))", "seconds(rec.window())"}}},
+	{name: "an INACTIVE projection keeps its lease", configs: "the owner", edits: []edit{
+		{"owner.go", "	case !t.Record.Expires():\n		t.onLease(0)", "	case !t.Record.Expires():\n		t.onLease(f.snap.Record.Lease)"}}},
+	{name: "a LOWER that lost revokes the live lease", configs: "a shorter interval told twice", edits: []edit{
+		{"beat.go", "			retire = 0 // the lease is the live one\n", ""}}},
+	{name: "a PUT that changes nothing is no evidence", configs: "alone$", edits: []edit{
+		{"owner.go", "		return f.acknowledge(in)\n	}\n	if f.next.Expires()", "		return answer(nil, old)\n	}\n	if f.next.Expires()"}}},
+	{name: "a PUT on an absent instance does not re-arm it", configs: "alone|the owner", edits: []edit{
+		{"owner.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
+	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{
+		{"view.go", "	if s.Revision <= *seen {", "	if false {"}}},
+	{name: "a claim does not demand that the projection is gone", configs: "false revocation|two heartbeats|an unanswered action", edits: []edit{
+		{"txn.go", "	t := s.at(Claim)\n	t.Presence = NoProjection\n", "	t := s.at(Claim)\n"}},
+		alike: "whatever makes the projection present also writes the record (F1, F3); the compare is a defence against writes from outside"},
+	{name: "a move that lost is answered 204", configs: "a longer interval told slowly", edits: []edit{
+		{"beat.go", "	case r.Outcome != Done:\n", "	case r.Outcome != Done && f.up:\n		return f.done(0)\n	case r.Outcome != Done:\n"}}},
+}
+
+var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")
+
+// TestTheModelCatchesEveryMutant edits the production code by an overlay, builds
+// the model with it and sees an invariant break.
+func TestTheModelCatchesEveryMutant(t *testing.T) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("skipped: no go command here to build the mutants with")
+	}
+	if testing.Short() || raceEnabled && !*allMutants {
+		t.Skip("skipped: -short or -race; the mutants are built and run without")
+	}
+	left := 0
+	for i := range mutants {
+		m := &mutants[i]
+		if !m.quick && !*allMutants {
+			left++
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) { m.run(t, goTool) })
+	}
+	if left > 0 {
+		t.Logf("%d mutants left for go test ./heartbeat -run EveryMutant -mutants, which takes minutes", left)
+	}
+}
+
+func (m *mutant) run(t *testing.T, goTool string) {
+	dir := t.TempDir()
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "mutant.test")
+	build := exec.CommandContext(t.Context(), goTool, "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("the mutant does not build: %v\n%s", err, out)
+	}
+	began := time.Now()
+	run := exec.CommandContext(t.Context(), binary, "-test.run", "^TestModel$/^("+m.configs+")", "-test.v", "-test.failfast", fmt.Sprintf("-model.full=%t", *modelFull))
+	out, err := run.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	verdict, broken := m.verdict(string(out))
+	t.Logf("%s (%.1f s)", verdict, time.Since(began).Seconds())
+	switch {
+	case !strings.Contains(string(out), "states,"):
+		t.Errorf("the model did not run:\n%s", out)
+	case broken && m.alike != "":
+		t.Errorf("it can be told from the code after all; it was thought that %s\n%s", m.alike, out)
+	case !broken && m.alike == "":
+		t.Errorf("not caught\n%s", out)
+	}
+}
+
+// overlay writes the edited files and the list that the go command takes.
+func (m *mutant) overlay(dir string) (string, error) {
+	text := map[string]string{}
+	for _, e := range m.edits {
+		src, ok := text[e.file]
+		if !ok {
+			data, err := os.ReadFile(e.file)
+			if err != nil {
+				return "", err
+			}
+			src = string(data)
+		}
+		if n := strings.Count(src, e.old); n != 1 {
+			return "", fmt.Errorf("%s holds %d times what the mutant replaces, not once: %q", e.file, n, e.old)
+		}
+		text[e.file] = strings.Replace(src, e.old, e.new, 1)
+	}
+	list := struct{ Replace map[string]string }{map[string]string{}}
+	for name, src := range text {
+		from, err := filepath.Abs(name)
+		if err != nil {
+			return "", err
+		}
+		to := filepath.Join(dir, name)
+		if err := os.WriteFile(to, []byte(src), 0o644); err != nil {
+			return "", err
+		}
+		list.Replace[from] = to
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, data, 0o644)
+}
+
+var (
+	brokenLine = regexp.MustCompile(`model_test\.go:\d+: ((?:I\d|COV|STATE|VIEW) .*)`)
+	statesLine = regexp.MustCompile(`model_test\.go:\d+: (\d+) states, \d+ steps`)
+)
+
+// verdict says which invariant broke and after how many states.
+func (m *mutant) verdict(out string) (string, bool) {
+	at := brokenLine.FindStringSubmatchIndex(out)
+	if at == nil {
+		total := 0
+		for _, s := range statesLine.FindAllStringSubmatch(out, -1) {
+			n := 0
+			_, _ = fmt.Sscan(s[1], &n)
+			total += n
+		}
+		return fmt.Sprintf("not caught in %d states", total), false
+	}
+	states := "?"
+	if all := statesLine.FindAllStringSubmatch(out[:at[0]], -1); len(all) > 0 {
+		states = all[len(all)-1][1]
+	}
+	return fmt.Sprintf("caught after %s states: %s", states, out[at[2]:at[3]]), true
+}
+
+// The runner itself must refuse a mutant that is no longer one.
+func TestAMutantOfNothingIsRefused(t *testing.T) {
+	for _, old := range []string{"this stands nowhere", "return"} {
+		m := mutant{edits: []edit{{"gate.go", old, ""}}}
+		if _, err := m.overlay(t.TempDir()); err == nil {
+			t.Errorf("%q is replaced although it does not stand there once", old)
+		}
+	}
+	m := mutant{}
+	if v, broken := m.verdict("model_test.go:1: 5 states, 7 steps, depth 1"); broken || !strings.Contains(v, "5 states") {
+		t.Errorf("a clean run counts as caught: %s", v)
+	}
+	if v, broken := m.verdict("model_test.go:1: 5 states, 7 steps\nmodel_test.go:2: MODEL no room"); broken {
+		t.Errorf("the model's own limit counts as caught: %s", v)
+	}
+}
