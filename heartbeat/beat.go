@@ -17,7 +17,8 @@ const (
 type BeatFlow struct {
 	step beatStep
 	attempt
-	ttl  int // what the renewal answered
+	gap  Instant // since the heartbeat before
+	ttl  int     // what the renewal answered
 	txn  Kind
 	to   Record // interval, previous and window that a move leads to
 	tell bool
@@ -29,7 +30,7 @@ type BeatFlow struct {
 func (f *BeatFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case beatStart:
-		in.Local.Hear(in.moment())
+		f.gap = in.Local.Beat(in.moment())
 		if in.Known.Exists() && in.Known.Record.Expires() {
 			f.snap = *in.Known
 			return f.renew(beatRenew, f.snap.Record.Lease)
@@ -134,11 +135,12 @@ func (f *BeatFlow) tellOf(in Input, interval int) {
 
 func (f *BeatFlow) paced(in Input) Action {
 	rec := &f.snap.Record
-	tell, settled := in.Local.pace(rec)
+	window := in.Policy.Window(rec.Interval)
+	tell, settled := in.Local.pace(rec, window, f.gap)
 	f.tell = tell
 	switch {
-	case settled && rec.Interval < rec.Previous:
-		return f.move(in, rec.Interval, 0, in.Policy.Window(rec.Interval))
+	case settled && rec.Window > window:
+		return f.move(in, rec.Interval, 0, window)
 	case settled:
 		f.txn = Settle
 		return f.commit(f.snap.settle())

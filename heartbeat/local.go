@@ -9,8 +9,8 @@ type Local struct {
 	HeardAt     Instant
 	HeardCredit Instant // credited
 	HeardWall   int64
-	// Gap is the time between the last two heartbeats heard here; 0: unknown.
-	Gap Instant
+	beaten      bool    // a heartbeat was heard, not only an entry into ACTIVE
+	beatAt      Instant // the last one
 
 	gone      bool
 	GoneAt    Instant // credited
@@ -19,6 +19,7 @@ type Local struct {
 
 	telling   int // the interval that told and met belong to
 	told, met int8
+	run       Instant // what the gaps counted in met add up to
 
 	suspended      bool
 	SuspendedSince Instant // credited
@@ -37,12 +38,22 @@ func (l *Local) Hear(at Moment) {
 	if l.heard && at.Now < l.HeardAt {
 		return // an older request that took longer
 	}
-	l.Gap = 0
-	if l.heard {
-		l.Gap = max(at.Now-l.HeardAt, 1)
-	}
 	l.heard, l.HeardAt, l.HeardWall, l.HeardCredit = true, at.Now, at.Wall, at.Credited
 	l.probation = false
+}
+
+// Beat notes a heartbeat, which is evidence too. It returns the time since the one
+// before, as far as it was heard here; 0: unknown.
+func (l *Local) Beat(at Moment) (gap Instant) {
+	l.Hear(at)
+	if l.beaten && at.Now < l.beatAt {
+		return 0
+	}
+	if l.beaten {
+		gap = max(at.Now-l.beatAt, 1)
+	}
+	l.beaten, l.beatAt = true, at.Now
+	return gap
 }
 
 // concerned says whether the last disturbance came after what was heard last.
@@ -92,22 +103,26 @@ func (l *Local) hidden(in Input, r *Record) bool {
 
 const maxTold = 10
 
-// pace follows an application that was told another interval: tell says that it
-// must be told (again), settled that its heartbeats show the new pace.
-func (l *Local) pace(r *Record) (tell, settled bool) {
+// pace follows an application that was told another interval, by the gap before its
+// heartbeat: tell says that it must be told (again), settled that its heartbeats
+// show the new pace. window is the one of the new interval alone: if the record's
+// is longer, a longer interval was told and may still be kept, until two gaps in a
+// row that are more than a burst of repetitions show otherwise (protocol CE7).
+func (l *Local) pace(r *Record, window int, gap Instant) (tell, settled bool) {
 	if l.telling != r.Interval {
 		l.retell(r.Interval, 0)
 	}
 	n := Instant(r.Interval) * time.Second
-	raised := r.Interval > r.Previous
+	raised := r.Window <= window
 	switch {
-	case raised && l.Gap >= n*8/10, !raised && l.Gap > 0 && l.Gap <= n*12/10:
-		l.met++
+	case raised && gap >= n*8/10, !raised && gap > 0 && gap <= n*12/10:
+		l.met = min(l.met+1, 2)
+		l.run += gap
 	case !raised:
-		l.met = 0
+		l.met, l.run = 0, 0
 	}
 	switch {
-	case raised && (l.met > 0 || l.told >= maxTold), !raised && l.met > 1:
+	case raised && (l.met > 0 || l.told >= maxTold), !raised && l.met > 1 && l.run >= n*3/2:
 		return false, true
 	case l.met > 0 || l.told >= maxTold:
 		return false, false
@@ -116,4 +131,6 @@ func (l *Local) pace(r *Record) (tell, settled bool) {
 	return true, false
 }
 
-func (l *Local) retell(interval int, told int8) { l.telling, l.told, l.met = interval, told, 0 }
+func (l *Local) retell(interval int, told int8) {
+	l.telling, l.told, l.met, l.run = interval, told, 0, 0
+}

@@ -13,17 +13,13 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 		t.Error("fresh without having heard anything")
 	}
 	l.Hear(Moment{Now: 5 * time.Second, Credited: 5 * time.Second, Wall: 50})
-	if l.HeardAt != 5*time.Second || l.HeardWall != 50 || l.Gap != 0 {
+	if l.HeardAt != 5*time.Second || l.HeardWall != 50 {
 		t.Errorf("first: %+v", l)
 	}
 	l.Hear(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
 	l.Hear(Moment{Now: 6 * time.Second, Credited: 6 * time.Second, Wall: 60}) // an older request that took longer
-	if l.HeardAt != 8*time.Second || l.HeardWall != 80 || l.Gap != 3*time.Second {
+	if l.HeardAt != 8*time.Second || l.HeardWall != 80 {
 		t.Errorf("after an older one: %+v", l)
-	}
-	l.Hear(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
-	if l.Gap <= 0 {
-		t.Errorf("two at one instant leave the pace unknown: %+v", l)
 	}
 	for _, c := range []struct {
 		now   Instant
@@ -32,6 +28,22 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 		if l.fresh(c.now, &r) != c.fresh {
 			t.Errorf("at %v fresh is %t", c.now, !c.fresh)
 		}
+	}
+}
+
+// The model found it: a PUT between two heartbeats is evidence, but no pace.
+func TestThePaceIsTheGapBetweenHeartbeats(t *testing.T) {
+	var l Local
+	at := func(s Instant) Moment { return Moment{Now: s * time.Second} }
+	l.Hear(at(1))
+	for _, c := range []struct{ at, gap Instant }{{5, 0}, {8, 3 * time.Second}, {8, 1}, {7, 0}} {
+		if gap := l.Beat(at(c.at)); gap != c.gap {
+			t.Errorf("at %d s: gap %v, want %v", c.at, gap, c.gap)
+		}
+	}
+	l.Hear(at(9))
+	if gap := l.Beat(at(10)); gap != 2*time.Second || l.HeardAt != 10*time.Second {
+		t.Errorf("after a PUT in between: gap %v, heard at %v", gap, l.HeardAt)
 	}
 }
 
@@ -220,24 +232,30 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 		{"lowered, just too long", 10, lowered, []Instant{6001, 6001, 6000, 6001}, "tt.t"},
 		{"lowered, one of two", 10, lowered, []Instant{5000, 10000, 5000, 5000}, ".t.s"},
 		{"lowered, never taken up", 10, lowered, []Instant{9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000}, "tttttttttt.."},
+		{"lowered, a burst of repetitions", 10, lowered, []Instant{10000, 2000, 2000, 10000, 5000, 5000}, "t..t.s"},
+		{"lowered, faster than asked", 10, lowered, []Instant{2500, 2500, 2500}, "..s"},
 		{"lowered, pace unknown", 10, lowered, []Instant{0}, "t"},
 	} {
-		r := Record{Interval: c.next, Previous: c.previous}
+		r := Record{Interval: c.next, Previous: c.previous, Window: 2 * max(c.next, c.previous)}
 		var l Local
 		got := ""
 		for _, gap := range c.gaps {
-			l.Gap = gap * time.Millisecond
-			tell, settled := l.pace(&r)
+			tell, settled := l.pace(&r, 2*c.next, gap*time.Millisecond)
 			got += map[string]string{"true false": "t", "false true": "s", "false false": ".", "true true": "!"}[fmt.Sprint(tell, settled)]
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
+	var kept Local
+	for range 3 { // 10 s, then 5 s unheard, then 8 s unheard: what it keeps is 10 s
+		if _, settled := kept.pace(&Record{Interval: 8, Previous: 5, Window: 20}, 16, 10*time.Second); settled {
+			t.Error("an interval counts as taken up that is shorter than the pace")
+		}
+	}
 	var l Local
-	l.Gap = 5 * time.Second
-	l.pace(&Record{Interval: 5, Previous: 10})
-	if tell, settled := l.pace(&Record{Interval: 7, Previous: 10}); tell || settled {
+	l.pace(&Record{Interval: 5, Previous: 10, Window: 20}, 10, 5*time.Second)
+	if tell, settled := l.pace(&Record{Interval: 7, Previous: 10, Window: 20}, 14, 5*time.Second); tell || settled {
 		t.Errorf("another interval goes on with the old count: told %t, settled %t", tell, settled)
 	}
 }

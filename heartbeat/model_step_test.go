@@ -332,8 +332,11 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	} else {
 		l.SuspendedSince = 0
 	}
-	if !m.paced {
-		l.Gap = 0
+	l.beaten = l.beaten && m.paced
+	if l.beaten {
+		now(&l.beatAt)
+	} else {
+		l.beatAt = 0
 	}
 	for i := range r.lanes {
 		ln := &r.lanes[i]

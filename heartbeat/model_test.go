@@ -27,11 +27,12 @@ func removing(p Policy, after time.Duration) Policy {
 func pointer(p Policy) *Policy { return &p }
 
 var (
-	putSame   = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval}
-	putOther  = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval, Attributes: "other"}
-	putAsleep = Update{Owner: modelOwner, State: Inactive, Proposed: KeepInterval}
-	putLonger = Update{Owner: modelOwner, State: Active, Proposed: 2}
-	puts      = []Update{putSame, putOther, putAsleep}
+	putSame    = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval}
+	putOther   = Update{Owner: modelOwner, State: Active, Proposed: KeepInterval, Attributes: "other"}
+	putAsleep  = Update{Owner: modelOwner, State: Inactive, Proposed: KeepInterval}
+	putShorter = Update{Owner: modelOwner, State: Active, Proposed: 1}
+	putLonger  = Update{Owner: modelOwner, State: Active, Proposed: 2}
+	puts       = []Update{putSame, putOther, putAsleep}
 )
 
 // The configurations: few wishes and faults each, so that most of them are explored
@@ -57,6 +58,8 @@ var modelConfigs = []modelConfig{
 	{name: "a longer interval told slowly", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "a shorter interval told twice at once", policy: brisk(1), before: pointer(brisk(2)), replicas: 2, left: budget{beats: 2}, quick: 150e3, max: 4e6},
 	{name: "a longer interval asked for slowly", policy: between(1, 2), before: pointer(brisk(1)), replicas: 2, puts: []Update{putLonger}, left: budget{beats: 1, puts: 1, slow: 1}, quick: 150e3, max: 4e6},
+	{name: "two intervals asked for", policy: between(1, 3), before: pointer(brisk(3)), replicas: 1, paced: true, puts: []Update{putShorter, putLonger},
+		left: budget{beats: 3, puts: 2, unheard: 2}, quick: 150e3, max: 4e6},
 	{name: "alone", policy: brisk(1), replicas: 1, puts: puts, left: budget{beats: 1, puts: 1, revokes: 1, fulls: 1, crashes: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, unanswered and away", policy: removing(brisk(1), time.Second), replicas: 1, left: budget{beats: 2, revokes: 1, lost: 1, crashes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 1, paced: true, left: budget{beats: 5, revokes: 1, lost: 1, unheard: 1}, quick: 150e3, max: 4e6},
