@@ -1,0 +1,211 @@
+package soak
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// consumer receives notifications and holds each of them against the promises.
+type consumer struct {
+	*httptest.Server
+	w     *world
+	name  string
+	judge bool   // it is told of everything and never fails: it knows each change
+	only  string // of its filter: what its names begin with
+	state string // of its filter: the one state it is told of
+
+	mu                   sync.Mutex
+	rnd                  *rand.Rand
+	fails                int // of a hundred attempts
+	bodies               map[string]string
+	newest               uint64            // revision
+	last                 map[string]string // what was told of an instance last
+	posts, repeated      int
+	suspensions, returns int
+	wrong                int
+}
+
+func (w *world) consumer(name, filter string, fails int) *consumer {
+	c := &consumer{w: w, name: name, fails: fails, judge: name == "everything", rnd: rand.New(rand.NewPCG(*seed, 1<<40)), bodies: map[string]string{}, last: map[string]string{}}
+	switch {
+	case strings.Contains(filter, "serNames"):
+		c.only = "even-"
+	case filter != "":
+		c.state = "SUSPENDED"
+	}
+	c.Server = httptest.NewServer(http.HandlerFunc(c.receive))
+	w.t.Cleanup(c.Close)
+	w.subscribe(c.URL, filter)
+	return c
+}
+
+func (w *world) subscribe(callback, filter string) {
+	if filter != "" {
+		filter = `,"filteringCriteria":` + filter
+	}
+	status, err := w.server.do("POST", base+"/applications/watcher/subscriptions",
+		fmt.Sprintf(`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":%q%s}`, callback, filter), nil)
+	if err != nil || status != http.StatusCreated {
+		w.t.Fatalf("cannot subscribe: %d %v", status, err)
+	}
+}
+
+// hanging is a subscriber that answers nothing, in the way of nobody.
+func (w *world) hanging() *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else net/http does not notice that the other side has gone
+		select {
+		case <-r.Context().Done():
+		case <-w.done:
+		}
+	}))
+	w.subscribe(s.URL, "")
+	return s
+}
+
+func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	b, err := io.ReadAll(r.Body)
+	var n mp1.Notification
+	if err != nil || json.Unmarshal(b, &n) != nil {
+		return // it was cut off, and will come again
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := r.Header.Get("webhook-id")
+	c.posts++
+	switch before, again := c.bodies[id]; {
+	case again && before != string(b):
+		c.breach("%s came with another body", id)
+	case again:
+		c.repeated++
+	default:
+		c.bodies[id] = string(b)
+		c.take(id, &n, now)
+	}
+	if c.rnd.IntN(100) < c.fails {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	rw.WriteHeader(http.StatusNoContent)
+}
+
+// breach notes a broken promise; mu is held.
+func (c *consumer) breach(format string, args ...any) {
+	c.wrong++
+	c.w.mu.Lock()
+	c.w.fault("consumer "+c.name+": "+format, args...)
+	c.w.mu.Unlock()
+}
+
+// take takes in what came for the first time; mu is held.
+func (c *consumer) take(id string, n *mp1.Notification, now time.Time) {
+	parts := strings.Split(id, "-")
+	var from, to uint64
+	if len(parts) < 3 {
+		c.breach("webhook-id %s", id)
+		return
+	}
+	_, err1 := fmt.Sscan(parts[len(parts)-2], &from)
+	_, err2 := fmt.Sscan(parts[len(parts)-1], &to)
+	if err1 != nil || err2 != nil || from <= c.newest || to < from {
+		c.breach("%s came after revision %d", id, c.newest)
+	}
+	c.newest = max(c.newest, to)
+	for _, r := range n.ServiceReferences {
+		c.follow(r, now)
+	}
+}
+
+// follow checks that the change may follow the one before.
+func (c *consumer) follow(r mp1.ServiceReference, now time.Time) {
+	before := c.last[r.SerInstanceID]
+	what := string(r.State)
+	if r.ChangeType == mp1.Removed {
+		what = "REMOVED"
+	}
+	c.last[r.SerInstanceID] = what
+	if c.state != "" || c.fails > 0 {
+		return // it is not told of every change
+	}
+	legal := map[string]string{"": "ACTIVE", "ACTIVE": "SUSPENDED REMOVED", "SUSPENDED": "ACTIVE REMOVED", "REMOVED": ""}[before]
+	if !strings.Contains(legal, what) || (before == "") != (r.ChangeType == mp1.Added) {
+		c.breach("%s: %s %s after %q", r.SerInstanceID, r.ChangeType, what, before)
+	}
+	if !c.judge {
+		return
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s := c.w.services[r.SerInstanceID]
+	switch what {
+	case "SUSPENDED":
+		c.suspensions++
+		if s != nil {
+			c.w.suspended(s, now)
+		}
+	case "ACTIVE":
+		if before == "SUSPENDED" {
+			c.returns++
+		}
+	case "REMOVED":
+		if s != nil && !s.ending {
+			c.w.removed++
+			if now.Sub(s.sent) < window+removal {
+				c.w.falsely++
+				c.w.fault("%s was removed %v after its last heartbeat", s.id, now.Sub(s.sent))
+			}
+			s.gone = true
+		}
+	}
+}
+
+// suspended checks that there was a silence for it; mu is held.
+func (w *world) suspended(s *service, now time.Time) {
+	switch {
+	case s.told < s.gaps:
+		s.told++
+	case !s.open && w.silent(s, now):
+		s.open = true
+	default:
+		w.falsely++
+		w.fault("%s was suspended %v after a heartbeat that was acknowledged", s.id, now.Sub(s.sent))
+	}
+}
+
+// behind is what the consumer was not told yet, given the states that there are.
+func (c *consumer) behind(is map[string]string) (out []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for id, s := range c.w.services {
+		want := is[id]
+		if want == "" {
+			want = "REMOVED"
+		}
+		told := c.last[id]
+		switch {
+		case c.only != "" && !strings.HasPrefix(s.name, c.only):
+			if told != "" {
+				out = append(out, fmt.Sprintf("consumer %s was told of %s", c.name, s.name))
+			}
+		case c.state != "":
+			if want == c.state && told != want {
+				out = append(out, fmt.Sprintf("consumer %s was not told that %s is %s", c.name, id, want))
+			}
+		case told != want:
+			out = append(out, fmt.Sprintf("consumer %s was told that %s is %q, not %s", c.name, id, told, want))
+		}
+	}
+	return out
+}
