@@ -21,6 +21,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                heartbeats a second, beside a bare net/http handler in the same run
   go run ./test/bench discovery [-services 10000]
                                                registration and discovery as the number of services grows
+  go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
+                                               time from a change to each of many subscribers being told of it
 `
 
 func main() {
@@ -43,6 +45,7 @@ func run(ctx context.Context, args []string) error {
 	conns := fs.Int("conns", 32, "connections")
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
+	subscribers := fs.Int("subscribers", 1000, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -61,6 +64,8 @@ func run(ctx context.Context, args []string) error {
 			*services = 10000
 		}
 		return discovery(ctx, *services)
+	case "fanout":
+		return fanout(ctx, *subscribers, *rounds)
 	default:
 		return fmt.Errorf("unknown measurement %q; --help lists them", args[0])
 	}
