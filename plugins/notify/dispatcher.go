@@ -78,6 +78,16 @@ func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), g
 func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// A list that is older than what was seen is that of a store that was restored: what
+	// came after it never happened, and the cursors say again what is to be sent.
+	restored := at < d.seen
+	if restored {
+		for id, en := range d.entries {
+			d.dismiss(id, en)
+			en.held, en.lockAt, en.tryAt = false, 0, d.soon(takeTime)
+		}
+		d.seen = at
+	}
 	d.events, d.at = nil, map[string]heartbeat.Revision{}
 	listed, locks := map[string]bool{}, map[string]bool{}
 	var news []*message
@@ -97,7 +107,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	}
 	for id, en := range d.entries {
 		switch {
-		case !listed[id] && en.sub.At <= at:
+		case !listed[id] && (en.sub.At <= at || restored):
 			d.leave(id)
 		case !locks[id] && en.held && en.lockAt <= at:
 			d.lockSeen(&plugins.OutboxWrite{Name: id, At: at, Gone: true})

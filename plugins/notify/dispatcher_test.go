@@ -9,8 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const here = "http://127.0.0.1:1/"
@@ -277,16 +279,66 @@ func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
 		s.happen("x", "S")
 		synctest.Wait()
 		require.Len(t, to.of(here), 1)
-		a.Load(nil, 0) // older than the subscription
-		_, err := a.Subscription(t.Context(), "app", id)
-		require.NoError(t, err)
 		s.mu.Lock()
 		all, at := s.events, s.at
 		s.mu.Unlock()
-		a.Load(all, at) // newer, and without it
-		_, err = a.Subscription(t.Context(), "app", id)
+		a.mu.Lock()
+		a.enter(&plugins.Subscription{ID: "new", Owner: "app", At: at + 1}) // made here after the list was read
+		a.mu.Unlock()
+		a.Load(all, at)
+		_, err := a.Subscription(t.Context(), "app", "new")
+		require.NoError(t, err)
+		_, err = a.Subscription(t.Context(), "app", id) // erased elsewhere before it
 		require.ErrorIs(t, err, server.ErrNoSubscription)
 		time.Sleep(time.Minute)
 		require.Len(t, to.of(here), 1)
 	})
+}
+
+// What a restored store does not know never happened; what is sent then is not older
+// than its cursor, though its revisions were used before.
+func TestARestoredStoreIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		a.subscribe(t, "app", here)
+		s.happen("x", "S")
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		at, cursor, backup := s.at, s.cursors[a.only()], s.events
+		s.mu.Unlock()
+		late := a.subscribe(t, "app", here+"late")
+		for range 10 {
+			s.happen("x", "A")
+		}
+		time.Sleep(time.Second)
+		n := len(to.of(here))
+		require.Greater(t, n, 1)
+
+		s.mu.Lock()
+		delete(s.subs, late)
+		delete(s.cursors, late)
+		s.at, s.cursors[a.only()], s.events = at, cursor, backup
+		all := append([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: a.only(), At: s.subs[a.only()].At, Subscription: s.subs[a.only()]}}, backup...)
+		s.mu.Unlock()
+		a.Load(all, at)
+		_, err := a.Subscription(t.Context(), "app", late)
+		require.ErrorIs(t, err, server.ErrNoSubscription)
+		time.Sleep(time.Second)
+		require.Len(t, to.of(here), n)
+		s.happen("y", "S")
+		time.Sleep(time.Second)
+		require.Len(t, to.of(here), n+1, "an event at a revision that was used before")
+	})
+}
+
+// only is the oldest subscription.
+func (r *replica) only() string {
+	id, first := "", heartbeat.Revision(0)
+	for _, en := range r.entries {
+		if first == 0 || en.sub.At < first {
+			id, first = en.sub.ID, en.sub.At
+		}
+	}
+	return id
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -36,10 +37,15 @@ func newServer(t *testing.T) *server {
 	s := &server{t: t, dir: dir, binary: filepath.Join(dir, "mepserver"), http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 600}}}
 	out, err := exec.Command("go", "build", "-o", s.binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s.address = l.Addr().String()
-	require.NoError(t, l.Close())
+	// Below the ports that the system gives away by itself: it would give this one to
+	// somebody else while the server is down.
+	for s.address == "" {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			s.address = address
+		}
+	}
 	s.launch()
 	return s
 }
@@ -56,7 +62,10 @@ func (s *server) launch() {
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.cmd.Start())
 	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(s.t, err, "mepserver did not start: %s", line)
+	if err != nil {
+		said, _ := os.ReadFile(log.Name())
+		s.t.Fatalf("mepserver did not start: %s\n%s", line, said[max(len(said)-2000, 0):])
+	}
 }
 
 func (s *server) kill() {
