@@ -50,13 +50,21 @@ func TestTheWalkOfTheREADME(t *testing.T) {
 	t.Parallel()
 	commands, readme := block(t, "walk")
 	s := start(t)
-	paste(t, s, t.TempDir(), commands,
+	consumer := runConsumer(t)
+	paste(t, s, t.TempDir(), strings.ReplaceAll(commands, usualConsumer, consumer.address),
+		"201 Created", "SerAvailabilityNotificationSubscription", // subscribed
 		"201 Created", `"livenessInterval":5`, // registered
 		"\n204\n", `{"state":"ACTIVE"`, `"interval":5}`, `[{"serInstanceId":`, // heard and listed
 		"\n[]\n", `{"state":"SUSPENDED"`, `"status":"OUTOFSERVICE"`, // silent and hidden
 		"\n204\n", `[{"serInstanceId":`, `"status":"UP"`, // back
-		"\n204\n", // deleted
+		"\n204\n", "\n204\n", // both deleted
 	)
+	rest := consumer.out.String()
+	for _, want := range []string{"ADDED", "SUSPENDED", "STATE_CHANGED", "REMOVED"} {
+		require.Contains(t, rest, want)
+		rest = rest[strings.Index(rest, want)+len(want):]
+	}
+	require.Equal(t, 5, strings.Count(consumer.out.String(), "\n"), "one line more than it was told of changes:\n%s", consumer.out)
 	require.Equal(t, "[]", strings.TrimSpace(string(s.want(200, "GET", base+"/services", "").body)))
 	require.Contains(t, readme, "go run ./cmd/mepserver\n")
 	require.Contains(t, readme, "go test ./...\n")
@@ -84,4 +92,30 @@ func TestTheNewIntervalOfTheREADME(t *testing.T) {
 	paste(t, s, dir, begin+beat+"\n"+after, // the same shell, as the reader has it
 		`{"state":"ACTIVE"`, `"interval":10}`, "\n200\n", // told
 		`"livenessInterval":20`, "412\n", "\n204\n")
+}
+
+// usualConsumer is where the README's consumer listens.
+const usualConsumer = "127.0.0.1:9999"
+
+type printing struct {
+	address string
+	out     *syncBuffer
+}
+
+// runConsumer runs the README's consumer, on a free port, until the test ends.
+func runConsumer(t *testing.T) printing {
+	t.Helper()
+	commands, _ := block(t, "consumer")
+	path, err := agentBinary()
+	require.NoError(t, err)
+	words := strings.Fields(strings.NewReplacer("go run ./cmd/mep-agent", path, usualConsumer, "127.0.0.1:0").Replace(commands))
+	require.Equal(t, path, words[0])
+	c := printing{out: &syncBuffer{}}
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdout = c.out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	at := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	eventually(t, "the consumer listens", func() bool { c.address = at.FindString(c.out.String()); return c.address != "" })
+	return c
 }
