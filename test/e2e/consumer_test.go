@@ -28,7 +28,9 @@ type consumer struct {
 	*httptest.Server
 	mu     sync.Mutex
 	got    []receipt
-	status int // of its answers; 0: 204
+	status int    // of its answers; 0: 204
+	before func() // called once before the next answer
+	after  func() // called once when the next answer is on its way
 }
 
 func newConsumer(t *testing.T) *consumer {
@@ -42,14 +44,24 @@ func newConsumer(t *testing.T) *consumer {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.got = append(c.got, n)
+		once(&c.before)
 		if c.status != 0 {
 			w.WriteHeader(c.status)
 		} else {
 			w.WriteHeader(http.StatusNoContent)
 		}
+		_ = http.NewResponseController(w).Flush()
+		once(&c.after)
 	}))
 	t.Cleanup(c.Close)
 	return c
+}
+
+func once(f *func()) {
+	if do := *f; do != nil {
+		*f = nil
+		do()
+	}
 }
 
 func (c *consumer) answer(status int) {

@@ -227,6 +227,60 @@ func TestKillLosesNoNotification(t *testing.T) {
 	t.Logf("%d kills, %d services changed, %d notifications, of them %d repeated, 0 lost, 0 out of order", kills, len(acked), len(c.receipts()), again)
 }
 
+// The worst moments to die: with the change committed and nobody told, while the
+// subscriber has the notification but not answered, and when it has just answered.
+func TestKillAroundANotificationLosesAndReordersNothing(t *testing.T) {
+	s, c := start(t, fast...), newConsumer(t)
+	s.subscribe("watcher", c.URL, "")
+	killed := make(chan struct{}, 1)
+	register := func(hook *func(), name string) {
+		c.mu.Lock()
+		*hook = func() { s.kill(); killed <- struct{}{} }
+		c.mu.Unlock()
+		_, _ = s.try("POST", base+"/applications/p/services", info(name, -1))
+		<-killed
+	}
+	var want []string
+	for round := range 12 {
+		name := fmt.Sprint("s", round)
+		want = append(want, name+" ADDED ACTIVE")
+		switch round % 3 {
+		case 0:
+			c.answer(http.StatusServiceUnavailable)
+			s.register("p", name, -1)
+			s.kill()
+			c.answer(0)
+		case 1:
+			register(&c.before, name)
+		case 2:
+			register(&c.after, name)
+		}
+		s.launch()
+	}
+	var first []string
+	eventually(t, "all told", func() bool {
+		first = nil
+		seen := map[string]bool{}
+		for _, line := range c.told() {
+			if !seen[line] {
+				seen[line] = true
+				first = append(first, line)
+			}
+		}
+		return len(first) == len(want)
+	})
+	require.Equal(t, want, first)
+	ids := map[string]string{}
+	for _, n := range c.receipts() {
+		name := n.body.ServiceReferences[0].SerName
+		if id, again := ids[name]; again {
+			require.Equal(t, id, n.id, "a repetition carries the same webhook-id")
+		}
+		ids[name] = n.id
+	}
+	t.Logf("12 kills around a notification: 0 lost, 0 out of order, %d repeated under the same id", len(c.receipts())-len(want))
+}
+
 func TestADeletedSubscriptionIsNotCalledAnyMore(t *testing.T) {
 	t.Parallel()
 	s := start(t, fast...)

@@ -35,7 +35,7 @@ type consumer struct {
 }
 
 func (w *world) consumer(name, filter string, fails int) *consumer {
-	c := &consumer{w: w, name: name, fails: fails, judge: name == "everything", rnd: rand.New(rand.NewPCG(*seed, 1<<40)), bodies: map[string]string{}, last: map[string]string{}}
+	c := &consumer{w: w, name: name, fails: fails, judge: name == "everything", rnd: newRand(*seed), bodies: map[string]string{}, last: map[string]string{}}
 	switch {
 	case strings.Contains(filter, "serNames"):
 		c.only = "even-"
@@ -209,3 +209,5 @@ func (c *consumer) behind(is map[string]string) (out []string) {
 	}
 	return out
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1<<40)) }

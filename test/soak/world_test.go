@@ -41,12 +41,11 @@ type service struct {
 	acked    time.Time
 	tried    time.Time // the end of the last attempt, acknowledged or not
 	beating  bool
-	ending   bool   // a deletion was asked for
-	gone     bool   // a deletion was acknowledged, or the platform removed it
-	gaps     int    // silences after which it may have been suspended
-	told     int    // suspensions told, each of one gap
-	open     bool   // the silence that goes on was told of
-	last     string // what the first consumer was told last
+	ending   bool // a deletion was asked for
+	gone     bool // a deletion was acknowledged, or the platform removed it
+	gaps     int  // silences after which it may have been suspended
+	told     int  // suspensions told, each of one gap
+	open     bool // the silence that goes on was told of
 }
 
 func newWorld(t *testing.T, _ uint64) *world {
@@ -78,7 +77,7 @@ func (w *world) life(place int, rnd *rand.Rand) {
 			default: // silent, some for so long that they are removed
 				w.rest(time.Duration(1+rnd.IntN(8)) * time.Second)
 				if rnd.IntN(8) == 0 {
-					w.rest(removal)
+					w.rest(removal + 5*time.Second)
 				}
 				if w.isGone(s) {
 					s = nil
