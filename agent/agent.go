@@ -82,7 +82,7 @@ const (
 	maxProbers  = 8  // that ask the application
 	wakeCheck   = time.Second
 	gracePeriod = 2 * time.Second // for what is in flight at the end
-	farewell    = 5 * time.Second // for the deregistrations
+	farewell    = 9 * time.Second // from the end, for the deregistrations
 )
 
 // Run keeps the services alive until ctx ends, then removes them or leaves them as
@@ -111,8 +111,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.search.due = now
 	a.beats.put(&a.search)
 	a.mu.Unlock()
-	a.loop(ctx)
-	err := a.end(context.WithoutCancel(ctx))
+	ended := a.loop(ctx)
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(farewell))
+	defer cancel()
+	err := a.end(last)
 	a.save()
 	a.platform.close()
 	return err

@@ -9,14 +9,12 @@ import (
 	"time"
 )
 
-// end lets the services go as OnStop says.
+// end lets the services go as OnStop says, for as long as ctx allows.
 func (a *Agent) end(ctx context.Context) error {
 	if a.o.OnStop == Leave {
 		a.log.Info("stopped; the services are left at the platform")
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, farewell)
-	defer cancel()
 	a.resolve(ctx)
 	registered := make(chan *entry)
 	var wg sync.WaitGroup

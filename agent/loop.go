@@ -69,8 +69,8 @@ func (p *pool) stop() {
 const longest = time.Hour
 
 // loop hands out what is due and takes what came of it, until ctx ends and nothing
-// is in flight any more.
-func (a *Agent) loop(ctx context.Context) {
+// is in flight any more; it tells when ctx ended.
+func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	inFlight, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	beats, probes := newPool(inFlight, &a.beats, workers), newPool(inFlight, &a.probes, a.probers())
@@ -108,10 +108,11 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-tick.C:
 			a.tick(&clocks)
 		case <-done:
-			done = nil
+			done, ended = nil, time.Now()
 			defer time.AfterFunc(gracePeriod, cut).Stop()
 		}
 	}
+	return ended
 }
 
 // probers is how many workers the probes need.

@@ -1,5 +1,6 @@
-// Package conf knows every setting of mepserver: its key, its default, the
-// rules it must keep and how file, environment and flags override one another.
+// Package conf knows every setting of mepserver and of mep-agent: its key, its
+// default, the rules it must keep and how file, environment and flags override one
+// another.
 //
 // It must not know what the settings are used for. It reads no clock, keeps no
 // global state, never ends the process and imports nothing of the project, so
