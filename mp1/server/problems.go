@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -29,6 +30,11 @@ var (
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
 )
+
+// notAllowed refuses the methods that a resource does not have.
+func notAllowed(allow []string) *problem {
+	return &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
+}
 
 // table maps the errors of the platform to HTTP, once.
 var table = []struct {

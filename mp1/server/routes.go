@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -95,7 +94,7 @@ type surface struct {
 func Routes(r Registry, o Options) []Route {
 	o.MaxBody, o.MaxBeat = cmp.Or(o.MaxBody, defaultMaxBody), cmp.Or(o.MaxBeat, usualMaxBeat)
 	s := &surface{registry: r, options: o, transports: encode(mp1.DefaultTransports())}
-	var out []Route
+	out := s.documents()
 	for _, prefix := range []string{"", mepPrefix} {
 		for _, res := range s.resources() {
 			out = append(out, s.routes(prefix, mp1.Base, res)...)
@@ -124,8 +123,7 @@ func (s *surface) routes(prefix, base string, res row) (out []Route) {
 		}
 	}
 	slices.Sort(allow)
-	refusal := &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
-	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(refusal))})
+	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", s.serve(prefix, true, refuse(notAllowed(allow)))})
 }
 
 func refuse(p *problem) handle {

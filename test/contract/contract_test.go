@@ -1,0 +1,127 @@
+// Package contract holds the OpenAPI document against what is really served, and
+// against what ETSI published. It knows both sides and nothing of the inside.
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/openapi"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/test/run"
+)
+
+var (
+	update = flag.Bool("update", false, "write the generated files instead of comparing them")
+	binary string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "mepserver-contract-")
+	if err == nil {
+		binary, err = run.Build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// document is ours, read and checked by a library that others use.
+func document(t *testing.T) *openapi3.T {
+	t.Helper()
+	d, err := openapi3.NewLoader().LoadFromData(openapi.YAML)
+	require.NoError(t, err)
+	require.NoError(t, d.Validate(t.Context()))
+	return d
+}
+
+func TestTheJSONIsTheYAML(t *testing.T) {
+	const file = "../../mp1/openapi/openapi.json"
+	var v any
+	require.NoError(t, yaml.Unmarshal(openapi.YAML, &v))
+	want, err := json.MarshalIndent(v, "", " ")
+	require.NoError(t, err)
+	want = append(want, '\n')
+	if *update {
+		require.NoError(t, os.WriteFile(file, want, 0o644))
+	}
+	got, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got), "%s is stale; run go generate ./mp1/openapi", file)
+}
+
+// operations are "GET /path" of everything that a document describes.
+func operations(d *openapi3.T) map[string]*openapi3.Operation {
+	out := map[string]*openapi3.Operation{}
+	for path, item := range d.Paths.Map() {
+		for method, o := range item.Operations() {
+			out[method+" "+path] = o
+		}
+	}
+	return out
+}
+
+// routes are those of the surface without the alias prefix, by their pattern.
+func routes() map[string]server.Route {
+	out := map[string]server.Route{}
+	for _, r := range server.Routes(nothing{}, server.Options{Subscriptions: nothing{}, Registrations: nothing{}}) {
+		if method, path, ok := strings.Cut(r.Pattern, " "); ok && !strings.HasPrefix(path, "/mep/") {
+			out[method+" "+path] = r
+		}
+	}
+	return out
+}
+
+// others are served by other plugins.
+var others = []string{"GET /health", "GET /metrics", "GET /ready"}
+
+func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
+	d := document(t)
+	require.Equal(t, slices.Sorted(maps.Keys(operations(d))), slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(routes())), others...))))
+	for pattern, r := range routes() {
+		require.True(t, strings.HasPrefix(r.Name, "mp1."))
+		o := operations(d)[pattern]
+		if strings.Contains(r.Name, "Liveness") {
+			continue // two paths of one resource
+		}
+		require.Equal(t, strings.ToLower(strings.TrimPrefix(r.Name, "mp1.")), strings.ToLower(o.OperationID), "the name that metrics know")
+	}
+	require.Equal(t, "/mep", d.Servers[1].URL, "the alias of everything")
+}
+
+func TestEveryListTakesTheSameSixParameters(t *testing.T) {
+	d := document(t)
+	six := []string{"consumed_local_only", "is_local", "scope_of_locality", "ser_category_id", "ser_instance_id", "ser_name"}
+	for pattern, o := range operations(d) {
+		var query []string
+		for _, p := range o.Parameters {
+			if p.Value.In == "query" {
+				query = append(query, p.Value.Name)
+				require.False(t, p.Value.Required)
+			}
+		}
+		slices.Sort(query)
+		if pattern == "GET "+mp1.Base+"/services" || pattern == "GET "+mp1.Base+"/applications/{appInstanceId}/services" {
+			require.Equal(t, six, query, pattern)
+		} else {
+			require.Empty(t, query, pattern)
+		}
+	}
+}

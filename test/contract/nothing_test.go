@@ -1,0 +1,67 @@
+package contract
+
+import (
+	"context"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+// nothing is a platform whose store answers every call with one error: what clients
+// are told then is hard to provoke from outside, at every route at once.
+type nothing struct{ err error }
+
+func (n nothing) Ready() bool                                    { return true }
+func (n nothing) Admitted(context.Context, string) (bool, error) { return true, nil }
+func (n nothing) Register(context.Context, string, mp1.ServiceInfo) (*server.Service, error) {
+	return nil, n.err
+}
+
+// Service is found, so that what follows is reached.
+func (n nothing) Service(context.Context, string) (*server.Service, error) {
+	return server.NewService("app", mp1.ServiceInfo{SerInstanceID: "id", SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON"}, 5), nil
+}
+
+func (n nothing) Update(context.Context, string, string, mp1.ServiceInfo, server.Condition) (*server.Service, error) {
+	return nil, n.err
+}
+func (n nothing) Remove(context.Context, string, string, server.Condition) error { return n.err }
+func (n nothing) Discover(context.Context, mp1.Filter) ([]*server.Service, error) {
+	return nil, n.err
+}
+
+func (n nothing) OfApplication(context.Context, string, mp1.Filter) ([]*server.Service, error) {
+	return nil, n.err
+}
+func (n nothing) Producer(context.Context, string) (string, error) { return "app", nil }
+func (n nothing) Beat(context.Context, string) (server.Liveness, bool, error) {
+	return server.Liveness{}, false, n.err
+}
+
+func (n nothing) Liveness(context.Context, string) (server.Liveness, error) {
+	return server.Liveness{}, n.err
+}
+
+func (n nothing) Subscribe(context.Context, string, string, mp1.Subscription) (*server.Subscription, error) {
+	return nil, n.err
+}
+
+func (n nothing) Subscription(context.Context, string, string) (*server.Subscription, error) {
+	return &server.Subscription{ID: "id", Owner: "app"}, nil
+}
+
+func (n nothing) SubscriptionsOf(context.Context, string) ([]*server.Subscription, error) {
+	return nil, n.err
+}
+func (n nothing) Unsubscribe(context.Context, string, string) error { return n.err }
+
+func (n nothing) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) { return i, n.err }
+func (n nothing) Registration(context.Context, string) (mp1.AppInfo, error) {
+	return mp1.AppInfo{AppName: "n", AppInstanceID: "app"}, nil
+}
+
+func (n nothing) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
+	return n.err
+}
+
+func (n nothing) Leave(context.Context, string, func(mp1.AppInfo) bool) error { return n.err }
