@@ -40,9 +40,12 @@ func Build(dir string) (binary string, err error) {
 type Server struct {
 	URL    string
 	t      testing.TB
+	binary string
+	dir    string
+	env    []string
 	cmd    *exec.Cmd
-	stderr buffer
-	client http.Client
+	stderr *buffer
+	client *http.Client
 }
 
 type buffer struct {
@@ -69,19 +72,40 @@ var url = regexp.MustCompile(`http://\S+:\d+`)
 // ends; env are settings such as MEP_LIVENESS_HOLD=1s.
 func Start(t testing.TB, binary string, env ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, cmd: exec.Command(binary, "--listen", "127.0.0.1:0", "--data-dir", t.TempDir())}
-	s.client = http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 100},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.cmd.Env = append(os.Environ(), env...)
-	s.cmd.Stderr = &s.stderr
+	s, err := Launch(binary, t.TempDir(), env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	return s.For(t)
+}
+
+// Launch runs a server until it is killed.
+func Launch(binary, dir string, env ...string) (*Server, error) {
+	s := &Server{binary: binary, dir: dir, env: env, stderr: &buffer{}, client: &http.Client{Timeout: requestTimeout,
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return s, s.launch()
+}
+
+// For is the same server, whose failures end that test.
+func (s *Server) For(t testing.TB) *Server {
+	out := *s
+	out.t = t
+	return &out
+}
+
+func (s *Server) launch() error {
+	s.cmd = exec.Command(s.binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Stderr = s.stderr
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
 		err = s.cmd.Start()
 	}
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
 	line := make(chan string, 1)
 	go func() {
 		r := bufio.NewReader(out)
@@ -92,12 +116,29 @@ func Start(t testing.TB, binary string, env ...string) *Server {
 	select {
 	case said := <-line:
 		if s.URL = url.FindString(said); s.URL == "" {
-			t.Fatalf("mepserver says %q; its log:\n%s", said, s.Log())
+			s.Kill()
+			return fmt.Errorf("mepserver says %q; its log:\n%s", said, s.Log())
 		}
 	case <-time.After(startTimeout):
-		t.Fatalf("mepserver was not ready in time; its log:\n%s", s.Log())
+		s.Kill()
+		return fmt.Errorf("mepserver was not ready in time; its log:\n%s", s.Log())
 	}
-	return s
+	return nil
+}
+
+// Kill ends the process as kill -9 does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Restart starts a killed server again on the same data; its URL changes.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if err := s.launch(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(s.Kill)
 }
 
 // Response is an answer with its body read.

@@ -1,0 +1,217 @@
+// Package conformance runs the test purposes of ETSI GS MEC-DEC 032 for MEC 011, each
+// a Go test named by its id, against the built program, and the behaviours that no
+// ETSI test covers. It knows the wire only; docs/conformance.md is its result.
+package conformance
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/run"
+)
+
+var (
+	update = flag.Bool("update", false, "write docs/conformance.md instead of comparing it")
+
+	binary string
+	shared *run.Server
+)
+
+// settings: the quickest detection there is, and applications must register, for the
+// suite asks on behalf of unknown ones.
+var settings = []string{"MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_ADMISSION=registered"}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "mepserver-conformance-")
+	if err == nil {
+		binary, err = run.Build(dir)
+	}
+	if err == nil {
+		shared, err = run.Launch(binary, filepath.Join(dir, "data"), settings...)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	shared.Kill()
+	if err := report(code == 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// platform is the platform under test for one test purpose, with an application that
+// is registered there. text and clause go into the result table.
+type platform struct {
+	*run.Server
+	t   *testing.T
+	app string
+}
+
+func begin(t *testing.T, clause, text string) *platform {
+	t.Helper()
+	note(t, clause, text)
+	return with(t, shared.For(t))
+}
+
+func with(t *testing.T, s *run.Server) *platform {
+	t.Helper()
+	p := &platform{Server: s, t: t}
+	r := p.want(http.StatusCreated, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"`+strings.ToLower(t.Name())+`"}`)
+	p.app = r.object(t)["appInstanceId"].(string)
+	return p
+}
+
+type answer struct{ run.Response }
+
+func (a answer) object(t *testing.T) map[string]any {
+	t.Helper()
+	var m map[string]any
+	require.NoError(t, json.Unmarshal(a.Body, &m), "%s", a.Body)
+	return m
+}
+
+func (a answer) list(t *testing.T) []map[string]any {
+	t.Helper()
+	var m []map[string]any
+	require.NoError(t, json.Unmarshal(a.Body, &m), "%s", a.Body)
+	require.NotNil(t, m, "an empty list is [], not null")
+	return m
+}
+
+// want sends a request and checks the status, and what holds for every answer: JSON
+// on success, ProblemDetails on refusal, nothing with 204.
+func (p *platform) want(status int, method, path, body string, header ...string) answer {
+	p.t.Helper()
+	r := p.Do(method, path, body, header...)
+	require.Equal(p.t, status, r.Status, "%s %s: %s", method, path, r.Body)
+	switch {
+	case status == http.StatusNoContent:
+		require.Empty(p.t, r.Body)
+	case status < http.StatusMultipleChoices:
+		require.Contains(p.t, r.Header.Get("Content-Type"), "application/json")
+	default:
+		require.Equal(p.t, "application/problem+json", r.Header.Get("Content-Type"))
+		var d mp1.ProblemDetails
+		require.NoError(p.t, json.Unmarshal(r.Body, &d))
+		require.Equal(p.t, status, d.Status)
+		require.NotEmpty(p.t, d.Detail)
+	}
+	return answer{r}
+}
+
+func (p *platform) of(resource string) string {
+	return mp1.Base + "/applications/" + p.app + resource
+}
+
+// The data of the suites, put right where mec-test data is known to be wrong: a client
+// serInstanceId, a grant type twice, a host with blanks and an odd token URI must do
+// no harm.
+const (
+	transport = `"transportInfo":{"id":"t1","name":"REST","description":"REST API","type":"REST_HTTP","protocol":"HTTP","version":"2.0",
+		"endpoint":{"addresses":[{"host":"some host","port":8080}]},
+		"security":{"oAuth2Info":{"grantTypes":["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"],"tokenEndpoint":"/mecSerMgmtApi/security/TokenEndPoint"}},"implSpecificInfo":{}}`
+	category = `"serCategory":{"href":"/example/catalogue1","id":"id12345","name":"RNI","version":"version1"}`
+)
+
+func serviceInfo(name, more string) string {
+	return `{"serInstanceId":"of the client","serName":"` + name + `","version":"1.0","state":"ACTIVE","serializer":"JSON","scopeOfLocality":"MEC_SYSTEM","consumedLocalOnly":false,"isLocal":true,` +
+		category + `,` + transport + more + `}`
+}
+
+// registered is a service that a test purpose needs beforehand.
+type registered struct {
+	p                  *platform
+	id, self, liveness string
+}
+
+func (p *platform) register(name string, interval int) *registered {
+	p.t.Helper()
+	more := ""
+	if interval >= 0 {
+		more = fmt.Sprintf(`,"livenessInterval":%d`, interval)
+	}
+	return p.read(p.want(http.StatusCreated, "POST", p.of("/services"), serviceInfo(name, more)))
+}
+
+func (p *platform) read(a answer) *registered {
+	p.t.Helper()
+	var info mp1.ServiceInfo
+	require.NoError(p.t, json.Unmarshal(a.Body, &info))
+	require.NotNil(p.t, info.Links)
+	r := &registered{p: p, id: info.SerInstanceID, self: info.Links.Self.Href}
+	if info.Links.Liveness != nil {
+		r.liveness = info.Links.Liveness.Href
+	}
+	return r
+}
+
+const alive = `{"state":"ACTIVE"}`
+
+func (r *registered) state() string {
+	r.p.t.Helper()
+	return r.p.want(http.StatusOK, "GET", mp1.Base+"/services/"+r.id, "").object(r.p.t)["state"].(string)
+}
+
+func (r *registered) discovered() bool {
+	r.p.t.Helper()
+	return len(r.p.want(http.StatusOK, "GET", mp1.Base+"/services?ser_instance_id="+r.id, "").list(r.p.t)) == 1
+}
+
+// eventually waits for what is promised without a time; the bound ends a broken test.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+// purpose is one line of the result table.
+type purpose struct{ id, clause, text, result string }
+
+var (
+	mu       sync.Mutex
+	purposes = map[string]*purpose{}
+)
+
+func note(t *testing.T, clause, text string) {
+	one := &purpose{id: strings.TrimPrefix(t.Name(), "Test"), clause: clause, text: text}
+	mu.Lock()
+	purposes[one.id] = one
+	mu.Unlock()
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case t.Failed():
+			one.result = "failed"
+		case t.Skipped():
+			one.result = "skipped"
+		default:
+			one.result = "passed"
+		}
+	})
+}
+
+func (p *platform) into(a answer, v any) {
+	p.t.Helper()
+	require.NoError(p.t, json.Unmarshal(a.Body, v), "%s", a.Body)
+}
