@@ -1,33 +1,40 @@
 package server
 
 import (
+	"io"
 	"net/http"
+	"sync"
 
 	"github.com/mec-liveness/mepserver/mp1/openapi"
 )
 
 // documents are the description of everything served, for machines and for people.
 func (s *surface) documents() (out []Route) {
-	page, policy, err := openapi.Page()
-	if err != nil { // made of our own files: cannot happen
-		page = []byte(err.Error())
-	}
+	page := sync.OnceValue(func() (p struct{ body, policy string }) {
+		html, policy, err := openapi.Page()
+		if err != nil { // made of our own files: cannot happen
+			return p
+		}
+		p.body, p.policy = string(html), policy
+		return p
+	})
 	for _, d := range []struct {
-		path, name, kind, policy string
-		body                     []byte
+		path, name, kind string
+		read             func() (body, policy string)
 	}{
-		{"/openapi.yaml", "mp1.GetOpenAPI", "application/yaml", "", openapi.YAML},
-		{"/docs", "mp1.GetDocs", "text/html; charset=utf-8", policy, page},
+		{"/openapi.yaml", "mp1.GetOpenAPI", "application/yaml", func() (string, string) { return string(openapi.YAML), "" }},
+		{"/docs", "mp1.GetDocs", "text/html; charset=utf-8", func() (string, string) { return page().body, page().policy }},
 	} {
 		out = append(out, Route{d.path, "mp1.MethodNotAllowed", s.serve("", true, refuse(notAllowed([]string{"GET", "HEAD"})))},
 			Route{"GET " + d.path, d.name, s.serve("", true, func(w http.ResponseWriter, _ *http.Request, _ call) error {
 				h := w.Header()
 				h.Set("Content-Type", d.kind)
 				h.Set("X-Content-Type-Options", "nosniff")
-				if d.policy != "" {
-					h.Set("Content-Security-Policy", d.policy)
+				body, policy := d.read()
+				if policy != "" {
+					h.Set("Content-Security-Policy", policy)
 				}
-				_, _ = w.Write(d.body)
+				_, _ = io.WriteString(w, body)
 				return nil
 			})})
 	}

@@ -23,6 +23,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                registration and discovery as the number of services grows
   go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
                                                time from a change to each of many subscribers being told of it
+  go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
+                                               heartbeats beside clients that idle, drip and do not read
 `
 
 func main() {
@@ -42,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	n := fs.Int("n", 100, "deaths")
 	seconds := fs.Int("seconds", 5, "seconds per measurement")
-	conns := fs.Int("conns", 32, "connections")
+	conns := fs.Int("conns", 0, "connections")
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
 	subscribers := fs.Int("subscribers", 1000, "subscribers")
@@ -58,6 +60,9 @@ func run(ctx context.Context, args []string) error {
 		if *services == 0 {
 			*services = 1000
 		}
+		if *conns == 0 {
+			*conns = 32
+		}
 		return beats(ctx, *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "discovery":
 		if *services == 0 {
@@ -66,6 +71,11 @@ func run(ctx context.Context, args []string) error {
 		return discovery(ctx, *services)
 	case "fanout":
 		return fanout(ctx, *subscribers, *rounds)
+	case "slow":
+		if *conns == 0 {
+			*conns = 2000
+		}
+		return slow(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	default:
 		return fmt.Errorf("unknown measurement %q; --help lists them", args[0])
 	}
