@@ -32,6 +32,7 @@ type Member struct {
 type Cluster struct {
 	Members []*Member
 	t       testing.TB
+	shared  *clientv3.Client
 }
 
 // Start runs a cluster of n members of a binary until the test ends.
@@ -124,8 +125,11 @@ func (c *Cluster) Leader() *Member {
 	return nil
 }
 
-// Compact drops all history, and Disarm ends every alarm.
-func (c *Cluster) Compact(ctx context.Context, client *clientv3.Client) error {
+// Compact drops all history.
+func (c *Cluster) Compact() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client := c.client()
 	res, err := client.Get(ctx, "ready")
 	if err != nil {
 		return err
@@ -134,8 +138,14 @@ func (c *Cluster) Compact(ctx context.Context, client *clientv3.Client) error {
 	return err
 }
 
-// Disarm makes room (after the caller deleted something) and ends the alarm.
-func (c *Cluster) Disarm(ctx context.Context, client *clientv3.Client) error {
+// Disarm gives the space of what was erased back and ends every alarm.
+func (c *Cluster) Disarm() error {
+	if err := c.Compact(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client := c.client()
 	for _, m := range c.Members {
 		if _, err := client.Defragment(ctx, m.Client); err != nil {
 			return err
@@ -153,4 +163,46 @@ func (c *Cluster) Disarm(ctx context.Context, client *clientv3.Client) error {
 		}
 	}
 	return nil
+}
+
+// Put writes a key, for tests that may not know etcd's client.
+func (c *Cluster) Put(key, value string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := c.client().Put(ctx, key, value)
+	return err
+}
+
+// Get reads a key; "": there is none.
+func (c *Cluster) Get(key string) (value string, lease int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	res, err := c.client().Get(ctx, key)
+	if err != nil || len(res.Kvs) == 0 {
+		return "", 0, err
+	}
+	return string(res.Kvs[0].Value), res.Kvs[0].Lease, nil
+}
+
+// Erase deletes everything under a prefix.
+func (c *Cluster) Erase(prefix string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_, err := c.client().Delete(ctx, prefix, clientv3.WithPrefix())
+	return err
+}
+
+// Revoke ends a lease as a leader that woke up does: whoever still renews it.
+func (c *Cluster) Revoke(lease int64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := c.client().Revoke(ctx, clientv3.LeaseID(lease))
+	return err
+}
+
+func (c *Cluster) client() *clientv3.Client {
+	if c.shared == nil {
+		c.shared = c.Dial()
+	}
+	return c.shared
 }

@@ -59,8 +59,11 @@ func Main(m *testing.M, use func(dir, binary string)) int {
 // Replica is one running mepserver.
 type Replica struct {
 	*proc.Process
-	URL  string
-	http *http.Client
+	URL       string
+	http      *http.Client
+	binary    string
+	endpoints []string
+	env       []string
 }
 
 var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
@@ -77,7 +80,7 @@ func StartAt(t testing.TB, binary, listen string, endpoints []string, env ...str
 	t.Helper()
 	p := proc.Start(t, binary, env, "--listen", listen, "--etcd-endpoints", strings.Join(endpoints, ","))
 	line := p.FirstLine(2 * time.Minute)
-	r := &Replica{Process: p, URL: urlInLine.FindString(line),
+	r := &Replica{Process: p, binary: binary, endpoints: endpoints, env: env, URL: urlInLine.FindString(line),
 		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 	t.Cleanup(r.http.CloseIdleConnections)
 	if r.URL == "" {
@@ -86,8 +89,11 @@ func StartAt(t testing.TB, binary, listen string, endpoints []string, env ...str
 	return r
 }
 
-// Listen is the replica's host:port.
-func (r *Replica) Listen() string { return strings.TrimPrefix(r.URL, "http://") }
+// Restart starts a replica that has ended anew, at the address that it had.
+func Restart(t testing.TB, r *Replica) *Replica {
+	t.Helper()
+	return StartAt(t, r.binary, strings.TrimPrefix(r.URL, "http://"), r.endpoints, r.env...)
+}
 
 // Answer is a response with its body read.
 type Answer struct {

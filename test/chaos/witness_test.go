@@ -1,0 +1,177 @@
+package chaos
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/etcd"
+)
+
+// witness compares what the platform says with the truth of the agents: by the
+// history of the store, and by what discovery shows.
+type witness struct {
+	w       *world
+	history *etcd.History
+
+	mu      sync.Mutex
+	polls   int
+	flicker []string             // the living that a poll did not show
+	hidden  map[string]time.Time // the dead, when a poll first did not show them
+	back    []string             // the dead that a later poll showed again
+}
+
+// poll looks at discovery all the time, at each replica in turn.
+func (v *witness) poll(every time.Duration) {
+	v.w.work.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-v.w.end:
+				return
+			case <-time.After(every):
+			}
+			v.look(i % len(v.w.replicas))
+		}
+	})
+}
+
+func (v *witness) look(replica int) {
+	began := time.Now()
+	seen, err := v.w.replicas[replica].get().Discover()
+	if err != nil {
+		return
+	}
+	v.w.mu.Lock()
+	agents := slices.Clone(v.w.agents)
+	v.w.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.polls++
+	for _, a := range agents {
+		switch {
+		case a.alive.Load():
+			// One whose heartbeats were not confirmed within its window may be hidden.
+			if !seen[a.id] && a.silence(began) < v.w.window() {
+				v.flicker = append(v.flicker, fmt.Sprintf("%s at replica %d, %s after its last confirmed heartbeat", a.id[:8], replica, a.silence(began)))
+			}
+		case !seen[a.id] && v.hidden[a.id].IsZero():
+			v.hidden[a.id] = time.Now()
+		}
+	}
+}
+
+// allHidden tells whether discovery has stopped showing these, at every replica.
+func (v *witness) allHidden(agents []*agent) bool {
+	for i := range v.w.replicas {
+		seen, err := v.w.replicas[i].get().Discover()
+		if err != nil {
+			return false
+		}
+		for _, a := range agents {
+			if seen[a.id] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// suspensions counts, per instance, how often the store was told SUSPENDED.
+func (v *witness) suspensions() map[string]int {
+	out := map[string]int{}
+	for _, write := range v.history.Writes() {
+		if write.Erased || !strings.Contains(write.Value, `"mec.state":"SUSPENDED"`) {
+			continue
+		}
+		var i struct{ Properties map[string]string }
+		if json.Unmarshal([]byte(write.Value), &i) == nil {
+			out[i.Properties["mec.serInstanceId"]]++
+		}
+	}
+	return out
+}
+
+// ends counts how often the projection of an instance vanished: an expiry or a
+// revocation, false or not.
+func (v *witness) ends() map[string]int {
+	out := map[string]int{}
+	for _, write := range v.history.Writes() {
+		if write.Erased {
+			key := strings.TrimPrefix(write.Key, "/cse-sr/inst/files/default/default/")
+			out[strings.ReplaceAll(key, "/", "")]++
+		}
+	}
+	return out
+}
+
+// verdict is what became of one kind of agents.
+type verdict struct{ agents, suspended, twice, revoked, refused int }
+
+func (v *witness) of(agents []*agent) (out verdict) {
+	suspended, ends := v.suspensions(), v.ends()
+	for _, a := range agents {
+		out.agents++
+		out.revoked += ends[a.id]
+		if n := suspended[a.id]; n > 0 {
+			out.suspended++
+			if n > 1 {
+				out.twice++
+			}
+		}
+		if a.refused.Load() > 0 {
+			out.refused++
+		}
+	}
+	return out
+}
+
+func (o verdict) String() string {
+	return fmt.Sprintf("%d agents, %d suspended (%d more than once), %d ends of leases, %d told that they do not exist",
+		o.agents, o.suspended, o.twice, o.revoked, o.refused)
+}
+
+// unharmed is the verdict that the living must get.
+func (v *witness) unharmed(living []*agent) {
+	v.w.t.Helper()
+	got := v.of(living)
+	v.w.t.Logf("living: %s", got)
+	require.Zero(v.w.t, got.suspended, "false suspensions")
+	require.Zero(v.w.t, got.refused, "registrations lost")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.w.t.Logf("discovery: %d polls, %d times a living one was missing", v.polls, len(v.flicker))
+	require.Empty(v.w.t, v.flicker)
+}
+
+// buried is the verdict that the dead must get, each exactly once.
+func (v *witness) buried(dead []*agent) {
+	v.w.t.Helper()
+	v.w.eventually("all the dead are hidden", func() bool { return v.allHidden(dead) })
+	v.w.eventually("all the dead are SUSPENDED", func() bool { return v.of(dead).suspended == len(dead) })
+	time.Sleep(2 * time.Second) // for a second claim, if there is one
+	got := v.of(dead)
+	v.w.t.Logf("dead: %s; detection (last confirmed heartbeat and window to hidden): %s", got, v.lateness(dead))
+	require.Zero(v.w.t, got.twice, "deaths told more than once")
+}
+
+// lateness describes how long after the end of their windows the dead were hidden.
+func (v *witness) lateness(dead []*agent) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var late []time.Duration
+	for _, a := range dead {
+		if at := v.hidden[a.id]; !at.IsZero() {
+			late = append(late, at.Sub(time.Unix(0, a.acked.Load()).Add(v.w.window())).Round(10*time.Millisecond))
+		}
+	}
+	if len(late) == 0 {
+		return "not polled"
+	}
+	slices.Sort(late)
+	return fmt.Sprintf("p50 %s, p99 %s, max %s of %d", late[len(late)/2], late[len(late)*99/100], late[len(late)-1], len(late))
+}

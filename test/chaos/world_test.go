@@ -1,0 +1,245 @@
+// Package chaos is the fault laboratory: real replicas over real etcd servers, agents
+// whose truth is known, and three witnesses of what the platform made of it. It knows
+// the binary, the wire and the store's public projection; it must not know anything
+// of the program's inside.
+package chaos
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/etcd"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proxy"
+)
+
+var (
+	binary, workDir string
+	long            = flag.Bool("long", false, "run the long tier: every scenario in full (hours)")
+	seedFlag        = flag.Uint64("seed", 0, "replay this seed; 0: a new one")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(mep.Main(m, func(dir, b string) { workDir, binary = dir, b }))
+}
+
+// pick gives a figure of the long tier, or of the short one.
+func pick[T any](short, full T) T {
+	if *long {
+		return full
+	}
+	return short
+}
+
+// world is one platform with its agents.
+type world struct {
+	t        *testing.T
+	rnd      *rand.Rand
+	etcd     *etcd.Cluster
+	replicas []*slot
+	links    [][]*proxy.Proxy // of each replica to each member
+	interval time.Duration
+	misses   int
+	http     *http.Client
+
+	mu     sync.Mutex
+	agents []*agent
+	work   sync.WaitGroup
+	end    chan struct{}
+	*witness
+}
+
+// slot is a place that a replica runs in, one after the other.
+type slot struct {
+	mu sync.RWMutex
+	r  *mep.Replica
+}
+
+func (s *slot) get() *mep.Replica { s.mu.RLock(); defer s.mu.RUnlock(); return s.r }
+
+// plan says how large a world is.
+type plan struct {
+	members, replicas int
+	interval, misses  int      // seconds, and how many may be missed
+	etcd              []string // further flags of it
+	env               []string // further settings of the replicas
+}
+
+func begin(t *testing.T, p plan) *world {
+	t.Helper()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), interval: time.Duration(p.interval) * time.Second, misses: p.misses,
+		end: make(chan struct{}), http: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
+	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/"), hidden: map[string]time.Time{}}
+	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
+	for range p.replicas {
+		var links []*proxy.Proxy
+		var endpoints []string
+		for _, m := range w.etcd.Members {
+			l := proxy.Start(t, m.Client)
+			links, endpoints = append(links, l), append(endpoints, "http://"+l.Addr)
+		}
+		w.links = append(w.links, links)
+		w.replicas = append(w.replicas, &slot{r: mep.Start(t, binary, endpoints, env...)})
+	}
+	t.Cleanup(w.stop)
+	return w
+}
+
+// again starts a replica anew at the address that it had.
+func (w *world) again(i int) {
+	w.t.Helper()
+	old := w.replicas[i].get()
+	r := mep.Restart(w.t, old)
+	w.replicas[i].mu.Lock()
+	w.replicas[i].r = r
+	w.replicas[i].mu.Unlock()
+}
+
+func (w *world) stop() {
+	select {
+	case <-w.end:
+	default:
+		close(w.end)
+	}
+	w.work.Wait()
+	w.http.CloseIdleConnections()
+}
+
+func (w *world) window() time.Duration { return w.interval * time.Duration(w.misses+1) }
+
+// agent is one service and its truth.
+type agent struct {
+	app, id string
+	home    int
+	alive   atomic.Bool
+	acked   atomic.Int64 // Unix nanoseconds of the sending of the last confirmed heartbeat
+	refused atomic.Int64 // 404s: the platform forgot it
+}
+
+func (a *agent) silence(now time.Time) time.Duration { return now.Sub(time.Unix(0, a.acked.Load())) }
+
+// populate registers n services, spread over the replicas.
+func (w *world) populate(name string, n int) []*agent {
+	w.t.Helper()
+	out := make([]*agent, n)
+	var work sync.WaitGroup
+	var failed atomic.Pointer[error]
+	gate := make(chan struct{}, 32)
+	for i := range n {
+		gate <- struct{}{}
+		work.Go(func() {
+			defer func() { <-gate }()
+			a := &agent{app: fmt.Sprintf("%s-%d", name, i/500), home: i % len(w.replicas)}
+			at := time.Now()
+			id, err := w.replicas[a.home].get().Register(a.app, fmt.Sprint(name, i), int(w.interval/time.Second))
+			if err != nil {
+				failed.Store(&err)
+				return
+			}
+			a.id = id
+			a.acked.Store(at.UnixNano())
+			out[i] = a
+		})
+	}
+	work.Wait()
+	if err := failed.Load(); err != nil {
+		w.t.Fatal(*err)
+	}
+	w.mu.Lock()
+	w.agents = append(w.agents, out...)
+	w.mu.Unlock()
+	return out
+}
+
+// live has agents beat at their interval until they are killed or the world ends.
+func (w *world) live(agents []*agent) {
+	for _, a := range agents {
+		a.alive.Store(true)
+		phase := time.Duration(w.rnd.Int64N(int64(w.interval)))
+		w.work.Go(func() {
+			for next := time.Now().Add(phase); ; next = next.Add(w.interval) {
+				select {
+				case <-w.end:
+					return
+				case <-time.After(time.Until(next)):
+				}
+				if !a.alive.Load() {
+					return
+				}
+				w.beat(a)
+			}
+		})
+	}
+}
+
+func kill(agents []*agent) {
+	for _, a := range agents {
+		a.alive.Store(false)
+	}
+}
+
+// beat sends one heartbeat and fails over to the other replicas, as agents do.
+func (w *world) beat(a *agent) {
+	for i := range w.replicas {
+		r := w.replicas[(a.home+i)%len(w.replicas)].get()
+		at := time.Now()
+		switch w.patch(r, a) {
+		case http.StatusOK, http.StatusNoContent:
+			a.acked.Store(at.UnixNano())
+			return
+		case http.StatusNotFound:
+			a.refused.Add(1)
+			return
+		}
+	}
+}
+
+func (w *world) patch(r *mep.Replica, a *agent) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, r.URL+mep.Base+"/applications/"+a.app+"/services/"+a.id+"/liveness",
+		strings.NewReader(`{"state":"ACTIVE"}`))
+	if err != nil {
+		return 0
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := w.http.Do(req)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, f, 3*time.Minute, 100*time.Millisecond, what)
+}
+
+// claims adds up the claims of the replicas that run.
+func (w *world) metric(name string) (n int) {
+	for _, s := range w.replicas {
+		n += s.get().Metric(name)
+	}
+	return n
+}
