@@ -207,11 +207,15 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 type Stats struct {
 	Records, Suspended, Absent int
 	Full                       bool
+	// Massive: very many instances vanished within the last window, so that no
+	// removal is carried out.
+	Massive bool
 }
 
 // Stats counts; Records includes removed instances for a short while.
 func (e *Engine) Stats() Stats {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return Stats{Records: len(e.entries), Suspended: len(e.suspended), Absent: len(e.absent), Full: e.gate.Load().Full}
+	return Stats{Records: len(e.entries), Suspended: len(e.suspended), Absent: len(e.absent), Full: e.gate.Load().Full,
+		Massive: e.breaker.open(e.gate.Load().Credited, len(e.entries))}
 }

@@ -51,7 +51,9 @@ type Config struct {
 	Alone    bool
 	MinLease int        // seconds
 	Rank     func() int // among the living replicas; nil: 0
-	Hooks    Hooks
+	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
+	ClaimsPerSecond int
+	Hooks           Hooks
 }
 
 // Hooks tell the surroundings what happens. They are called with an entry's lock
@@ -80,6 +82,8 @@ type Engine struct {
 	suspended map[ID]*entry
 	watched   Revision
 	unknown   map[ID]Instant // ids that the store was just asked for in vain
+
+	breaker breaker
 
 	gateMu sync.Mutex // serialises the writers of gate
 	pulse  atomic.Int64
@@ -114,6 +118,7 @@ func New(c Config) *Engine {
 		lookups: make(lane, lookupWidth),
 	}
 	e.gate.Store(&Gate{Suspected: true})
+	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)
 	return e
 }
 
@@ -259,15 +264,20 @@ func (e *Engine) seen(en *entry) {
 	}
 	e.Hooks.Changed(en.id, &en.view.Snapshot)
 	e.mu.Lock()
-	mark(e.absent, en, en.view.Absent())
+	if mark(e.absent, en, en.view.Absent()) {
+		e.breaker.ended(e.gate.Load().Credited)
+	}
 	mark(e.suspended, en, en.view.Exists() && en.view.Record.State == Suspended)
 	e.mu.Unlock()
 }
 
-func mark(set map[ID]*entry, en *entry, in bool) {
-	if in {
-		set[en.id] = en
-	} else {
+// mark enters or leaves a set, and tells whether it was entered just now.
+func mark(set map[ID]*entry, en *entry, in bool) bool {
+	if !in {
 		delete(set, en.id)
+		return false
 	}
+	was := set[en.id] != nil
+	set[en.id] = en
+	return !was
 }

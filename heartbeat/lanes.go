@@ -84,6 +84,9 @@ func (e *Engine) pursue(en *entry, in Input) {
 // pursueOn performs a claim's actions until it waits or ends.
 func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action) {
 	for a.Do != DoWait && a.Do != DoAnswer {
+		if a.Do == DoCommit {
+			e.turn(ctx)
+		}
 		r := e.perform(ctx, en, &a)
 		a = e.step(en, f, r)
 	}

@@ -88,9 +88,9 @@ func (e *Engine) chase(now Instant, wall int64) {
 	}
 }
 
-// retain removes what has been SUSPENDED for too long.
+// retain removes what has been SUSPENDED for too long, but not amid a mass of ends.
 func (e *Engine) retain(now Instant, wall int64) {
-	if e.Policy.DeregisterAfter <= 0 {
+	if e.Policy.DeregisterAfter <= 0 || e.massive() {
 		return
 	}
 	for _, en := range e.members(e.suspended) {

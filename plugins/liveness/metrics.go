@@ -51,12 +51,16 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge("mep_services", "Service instances registered.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
 	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
 	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })
-	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 {
-		if s.Full {
-			return 1
-		}
-		return 0
-	})
+	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 { return oneIf(s.Full) })
+	gauge("mep_mass_expiry", "1 while very many services vanished within one window: none is removed meanwhile.",
+		func(s heartbeat.Stats) float64 { return oneIf(s.Massive) })
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) committed(t *heartbeat.Txn) { m.transactions.WithLabelValues(t.Kind.String()).Inc() }

@@ -10,6 +10,8 @@ import (
 	"github.com/go-chassis/openlog"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	grpcstatus "google.golang.org/grpc/status"
 )
 
@@ -21,6 +23,11 @@ const (
 	pingTimeout = 3 * time.Second
 )
 
+// reconnect is quick at any age of an outage: gRPC's own steps grow to two minutes,
+// in which a store that is back is not used.
+var reconnect = grpc.ConnectParams{MinConnectTimeout: pingTimeout,
+	Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}}
+
 // openCluster connects to an etcd cluster and makes sure, in bounded time, that it
 // is one that we can work with.
 func (c *Center) openCluster(ctx context.Context, o Options) error {
@@ -29,7 +36,7 @@ func (c *Center) openCluster(ctx context.Context, o Options) error {
 	var err error
 	c.client, err = clientv3.New(clientv3.Config{Endpoints: a.endpoints, TLS: a.tls, Username: a.username, Password: a.password,
 		DialTimeout: dialTimeout, DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
-		Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(reconnect)}, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
 	if err != nil {
 		c.client = nil
 		return fmt.Errorf("cannot use %s: %w", where, a.reason(ctx, a.endpoints[0], err))

@@ -150,7 +150,14 @@ func (w *world) populate(name string, n int) []*agent {
 			defer func() { <-gate }()
 			a := &agent{app: fmt.Sprintf("%s-%d", name, i/500), home: i % len(w.replicas)}
 			at := time.Now()
-			id, err := w.replicas[a.home].get().Register(a.app, fmt.Sprint(name, i), int(w.interval/time.Second))
+			var id string
+			var err error
+			for try := range 3 * len(w.replicas) { // agents fail over
+				r := w.replicas[(a.home+try)%len(w.replicas)].get()
+				if id, err = r.Register(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
+					break
+				}
+			}
 			if err != nil {
 				failed.Store(&err)
 				return

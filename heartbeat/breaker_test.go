@@ -1,0 +1,100 @@
+package heartbeat
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func newBreaker(rate int) *breaker {
+	b := &breaker{}
+	b.setUp(&Policy{DefaultInterval: 30, AllowedMisses: 2}, rate)
+	return b
+}
+
+func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
+	for _, tt := range []struct {
+		ends, instances int
+		open            bool
+	}{
+		{9, 9, false}, {10, 10, true}, {10, 33, true}, {10, 34, false}, {29, 100, false}, {30, 100, true}, {299, 1000, false}, {300, 1000, true}, {0, 0, false},
+	} {
+		b := newBreaker(0)
+		for i := range tt.ends {
+			b.ended(Instant(i) * time.Millisecond)
+		}
+		if got := b.open(time.Second, tt.instances); got != tt.open {
+			t.Errorf("%d of %d: open %v", tt.ends, tt.instances, got)
+		}
+		if last := 90*time.Second + Instant(tt.ends)*time.Millisecond; b.open(last, tt.instances) {
+			t.Errorf("%d of %d: open a window after the last", tt.ends, tt.instances)
+		}
+		if len(b.at) != 0 {
+			t.Errorf("%d are kept", len(b.at))
+		}
+	}
+	b := newBreaker(0)
+	for i := range 100 { // one each ten seconds is no mass, whatever they add up to
+		b.ended(Instant(i) * 10 * time.Second)
+		if b.open(Instant(i)*10*time.Second, 20) {
+			t.Fatalf("open after %d slow ones", i)
+		}
+	}
+}
+
+// Suspension is paced and never refused; a quiet time saves nothing up.
+func TestClaimsArePacedAndNeverRefused(t *testing.T) {
+	for rate, gap := range map[int]Instant{0: 500 * time.Microsecond, 2000: 500 * time.Microsecond, 100: 10 * time.Millisecond} {
+		b := newBreaker(rate)
+		for _, now := range []Instant{0, time.Hour} {
+			for i := range 50 {
+				if got, want := b.pace(now), Instant(i)*gap; got != want {
+					t.Fatalf("rate %d: claim %d waits %s, want %s", rate, i, got, want)
+				}
+			}
+		}
+	}
+}
+
+type counting struct {
+	failing
+	reads *atomic.Int64
+}
+
+func (c counting) Read(context.Context, ID) (s Snapshot, err error) { c.reads.Add(1); return s, nil }
+
+// Removal cannot be undone, so it waits while very many vanish, and only so long.
+func TestNothingIsRemovedAmidAMass(t *testing.T) {
+	var reads atomic.Int64
+	var now Instant
+	e := New(Config{Store: counting{reads: &reads}, Clock: func() (Instant, int64) { return now, int64(now) },
+		Policy: Policy{DefaultInterval: 30, AllowedMisses: 2, DeregisterAfter: time.Second}})
+	for i := range 20 {
+		id := ID(fmt.Sprint(i))
+		r := Record{ID: id, State: Suspended, Interval: 30, Window: 90}
+		if i < 10 {
+			r.State, r.Lease = Active, 7
+		}
+		e.show(e.enter(id), Sight{ID: id, Revision: 1, Present: true, Record: r}, Sight{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+	}
+	pass := func(d Instant) {
+		now += d
+		e.changeGate(func(g *Gate) { g.Credited += d })
+		e.retain(now, int64(now))
+		e.work.Wait()
+	}
+	for i := range 10 {
+		id := ID(fmt.Sprint(i))
+		e.show(e.enter(id), Sight{ID: id, Revision: 2, Projected: true}) // the lease ended
+	}
+	require.True(t, e.Stats().Massive)
+	pass(89 * time.Second)
+	require.Zero(t, reads.Load(), "removals begun")
+	pass(2 * time.Second)
+	require.False(t, e.Stats().Massive)
+	require.EqualValues(t, 10, reads.Load(), "removals begun")
+}

@@ -1,0 +1,96 @@
+package chaos
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/proxy"
+)
+
+func (w *world) setLinks(replica int, m proxy.Mode) {
+	for _, l := range w.links[replica] {
+		l.Set(m)
+	}
+}
+
+// A replica that cannot reach the store, or hears nothing of it, answers 503; its
+// agents go to another one, and its own deaths are found there.
+func TestReplicaCutOff(t *testing.T) {
+	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
+	living := w.populate("living", 60)
+	w.live(living)
+	w.poll(200 * time.Millisecond)
+	var dead []*agent
+	modes := []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown, proxy.HalfUp}
+	for range pick(1, 5) {
+		for _, mode := range modes[:pick(2, 4)] {
+			doomed := w.populate("doomed", 10)
+			w.live(doomed)
+			time.Sleep(2 * time.Second)
+			kill(doomed)
+			dead = append(dead, doomed...)
+			victim := w.rnd.IntN(2)
+			w.setLinks(victim, mode)
+			time.Sleep(time.Duration(pick(10, 30)) * time.Second)
+			require.Equal(t, http.StatusServiceUnavailable, w.patch(w.replicas[victim].get(), living[0]), "no 204 without the store")
+			w.setLinks(victim, proxy.Pass)
+			time.Sleep(3 * time.Second)
+		}
+	}
+	w.buried(dead)
+	w.unharmed(living)
+}
+
+// One member of three is silent, or slow: no heartbeat fails for it.
+func TestOneMemberSilentOrSlow(t *testing.T) {
+	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
+	living := w.populate("living", 60)
+	w.live(living)
+	w.poll(200 * time.Millisecond)
+	for member := range w.etcd.Members {
+		for i := range w.replicas {
+			if w.rnd.IntN(2) == 0 {
+				w.links[i][member].Set(proxy.Blackhole)
+			} else {
+				w.links[i][member].SetDelay(300 * time.Millisecond)
+			}
+		}
+		time.Sleep(time.Duration(pick(5, 20)) * time.Second)
+		for i := range w.replicas {
+			w.links[i][member].Set(proxy.Pass)
+		}
+		time.Sleep(2 * time.Second)
+	}
+	w.unharmed(living)
+}
+
+// The window that refutation leaves open: the only replica that heard the service is
+// cut off while its lease is revoked falsely. The others cannot know better. Agents
+// that fail over close the window with their next heartbeat.
+func TestTheWindowThatRefutationLeavesOpen(t *testing.T) {
+	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
+	a := w.populate("only", 1)[0]
+	a.home = 0
+	require.Equal(t, http.StatusNoContent, w.patch(w.replicas[0].get(), a))
+	w.setLinks(0, proxy.Refuse)
+	_, lease, err := w.etcd.Get(projection(a.id))
+	require.NoError(t, err)
+	require.NoError(t, w.etcd.Revoke(lease))
+	revoked := time.Now()
+	w.eventually("suspended by the other replica, which never heard it", func() bool { return w.replicas[1].get().State(a.id) == "SUSPENDED" })
+	suspended := time.Now()
+	w.beat(a) // at its home: 503; then at the other one
+	w.eventually("back by its next heartbeat", func() bool { return w.replicas[1].get().State(a.id) == "ACTIVE" })
+	t.Logf("revoked falsely; suspended after %s by the replica that had no evidence; back %s after that, with the first heartbeat that failed over",
+		suspended.Sub(revoked).Round(10*time.Millisecond), time.Since(suspended).Round(10*time.Millisecond))
+	w.setLinks(0, proxy.Pass)
+	w.eventually("known at its home", func() bool { return w.replicas[0].get().State(a.id) == "ACTIVE" })
+	require.Equal(t, 1, w.of([]*agent{a}).suspended)
+}
+
+func pick3(w *world) proxy.Mode {
+	return []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown}[w.rnd.IntN(3)]
+}
