@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
 )
 
 const (
@@ -37,6 +38,9 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 		}
 		if !res.More {
 			return at, nil
+		}
+		if failpoint.On {
+			_ = failpoint.Hit("list.mid-range")
 		}
 		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
 	}

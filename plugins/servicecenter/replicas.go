@@ -134,14 +134,14 @@ func (s *Store) attend(ctx context.Context, say any) {
 
 // appear puts the key on a lease of its own; 0: it is tried again.
 func (s *Store) appear(ctx context.Context, value string) heartbeat.LeaseID {
-	l, err := s.Grant(ctx, max(int(presenceTTL/time.Second), s.least))
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.least)))
 	if err != nil {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if _, err := s.client.Put(ctx, replicaPrefix+s.replicas.self, value, clientv3.WithLease(clientv3.LeaseID(l))); err != nil {
+	if _, err := s.client.Put(ctx, replicaPrefix+s.replicas.self, value, clientv3.WithLease(l.ID)); err != nil {
 		return 0 // perhaps it was put: the lease is left to run out
 	}
-	return l
+	return heartbeat.LeaseID(l.ID)
 }

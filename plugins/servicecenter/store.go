@@ -23,6 +23,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
 )
 
 // callTimeout bounds every call to the store but the lists.
@@ -161,7 +162,13 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if err != nil {
 		return 0, err
 	}
+	if failpoint.On {
+		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
+	}
 	res, err := s.client.Txn(ctx).If(compares(t)...).Then(ops...).Commit()
+	if failpoint.On && err == nil && res.Succeeded {
+		err = failpoint.Hit(t.Kind.String() + ".after-txn") // an error: the outcome is unknown
+	}
 	switch {
 	case err != nil:
 		return 0, translate(err)
@@ -176,65 +183,6 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 		s.dropService(ctx, seatOf(t.Record.ID, t.From).service) // the tidying finds it again if this fails
 	}
 	return at, nil
-}
-
-// Grant implements heartbeat.Store.
-func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	res, err := s.client.Grant(ctx, int64(seconds))
-	if err != nil {
-		return 0, translate(err)
-	}
-	if res.TTL > int64(seconds) {
-		s.tellLonger(int64(seconds), res.TTL)
-	}
-	return heartbeat.LeaseID(res.ID), nil
-}
-
-// tellLonger says once for each length that deaths are found late: the start made
-// sure of the shortest lease, so the cluster's election timeout was raised since.
-func (s *Store) tellLonger(asked, granted int64) {
-	if before := s.longer.Load(); granted > before && s.longer.CompareAndSwap(before, granted) {
-		s.log.Warn("etcd grants longer leases than asked for: deaths are found late; restart to check the configuration against its election timeout",
-			openlog.WithTags(openlog.Tags{"asked": asked, "granted": granted}))
-	}
-}
-
-// Renew implements heartbeat.Store. In process it is a call of the lessor: no
-// message, no write. The server bounds it by its own request timeout. Over a
-// cluster it goes along shared streams.
-func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
-	if s.server != nil {
-		ttl, err := s.server.LeaseRenew(ctx, lease.LeaseID(l))
-		return int(ttl), translate(err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	ttl, err := s.renewals.renew(ctx, int64(l))
-	return int(ttl), translate(err)
-}
-
-// Revoke implements heartbeat.Store.
-func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := s.client.Revoke(ctx, clientv3.LeaseID(l))
-	return translate(err)
-}
-
-// Age implements heartbeat.Store.
-func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	res, err := s.client.TimeToLive(ctx, clientv3.LeaseID(l))
-	if err != nil {
-		return 0, translate(err)
-	}
-	if res.TTL < 0 {
-		return 0, heartbeat.ErrLeaseGone
-	}
-	return time.Duration(res.GrantedTTL-res.TTL) * time.Second, nil
 }
 
 // Pulse implements heartbeat.Store. Whether a cluster is full is asked of the

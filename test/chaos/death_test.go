@@ -10,6 +10,7 @@ import (
 
 // However many replicas see an expiry, one of them tells of it.
 func TestManyReplicasClaimEachDeathOnce(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 4, interval: 10, misses: 1})
 	n := pick(1000, 10000)
 	began := time.Now()
@@ -52,6 +53,7 @@ func projection(id string) string {
 // A whole site dies at once while others live: all of it is hidden soon, and nobody
 // else is harmed by the storm.
 func TestMassDeath(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
 	living, dying := w.populate("living", 100), w.populate("dying", pick(1000, 5000))
 	w.live(living)
@@ -65,6 +67,7 @@ func TestMassDeath(t *testing.T) {
 
 // A replica dies and comes back, again and again; whatever it had to do the others do.
 func TestReplicasKilled(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 3, interval: 2, misses: 2})
 	living := w.populate("living", 100)
 	w.live(living)

@@ -19,6 +19,7 @@ func (w *world) setLinks(replica int, m proxy.Mode) {
 // A replica that cannot reach the store, or hears nothing of it, answers 503; its
 // agents go to another one, and its own deaths are found there.
 func TestReplicaCutOff(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	living := w.populate("living", 60)
 	w.live(living)
@@ -46,6 +47,7 @@ func TestReplicaCutOff(t *testing.T) {
 
 // One member of three is silent, or slow: no heartbeat fails for it.
 func TestOneMemberSilentOrSlow(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
 	living := w.populate("living", 60)
 	w.live(living)
@@ -71,6 +73,7 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 // cut off while its lease is revoked falsely. The others cannot know better. Agents
 // that fail over close the window with their next heartbeat.
 func TestTheWindowThatRefutationLeavesOpen(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
 	a := w.populate("only", 1)[0]
 	a.home = 0

@@ -11,6 +11,7 @@ import (
 // extended and agents have renewed. Refutation brings every one of them back before
 // anybody is told, and the dead are found all the same.
 func TestLeaderPausedAndResumed(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
 	living := w.populate("living", pick(100, 200))
 	w.live(living)
@@ -45,6 +46,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 // When everything stands still, nobody learns of a death that nobody could have
 // heard of; in whatever order it wakes up.
 func TestWholePlatformPaused(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	living := w.populate("living", 100)
 	w.live(living)
@@ -76,6 +78,7 @@ func TestWholePlatformPaused(t *testing.T) {
 
 // The same when it was down: killed, and started again after the windows had ended.
 func TestWholePlatformDown(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	living, dead := w.populate("living", 100), w.populate("dead", 10)
 	w.live(living)

@@ -16,6 +16,7 @@ import (
 // hidden although nothing can be written about them, whoever must write is told so,
 // and everything heals when there is space.
 func TestStoreFull(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2, etcd: []string{"--quota-backend-bytes", fmt.Sprint(16 << 20)}})
 	living, dead := w.populate("living", 60), w.populate("dying", 10)
 	w.live(living)
@@ -59,6 +60,7 @@ func TestStoreFull(t *testing.T) {
 // Garbage under every prefix that is read, before a replica starts and while it
 // runs, harms nobody else.
 func TestGarbageRecords(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
 	victim := w.populate("victim", 1)[0]
 	living, dead := w.populate("living", 20), w.populate("dead", 10)
@@ -93,6 +95,7 @@ func TestGarbageRecords(t *testing.T) {
 
 // History that is compacted while a replica cannot follow is made up for by a list.
 func TestCompactionBehindACut(t *testing.T) {
+	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
 	living := w.populate("living", 20)
 	w.live(living)

@@ -33,6 +33,9 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && !*long {
+		_ = flag.Set("test.parallel", "5") // worlds mostly wait
+	}
 	os.Exit(mep.Main(m, func(dir, b string) { workDir, binary = dir, b }))
 }
 
@@ -76,6 +79,8 @@ type plan struct {
 	interval, misses  int      // seconds, and how many may be missed
 	etcd              []string // further flags of it
 	env               []string // further settings of the replicas
+	binary            string   // another one than usual
+	first             []string // settings of the first replica alone
 }
 
 func begin(t *testing.T, p plan) *world {
@@ -90,7 +95,10 @@ func begin(t *testing.T, p plan) *world {
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
 	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/"), hidden: map[string]time.Time{}}
 	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
-	for range p.replicas {
+	if p.binary == "" {
+		p.binary = binary
+	}
+	for i := range p.replicas {
 		var links []*proxy.Proxy
 		var endpoints []string
 		for _, m := range w.etcd.Members {
@@ -98,7 +106,11 @@ func begin(t *testing.T, p plan) *world {
 			links, endpoints = append(links, l), append(endpoints, "http://"+l.Addr)
 		}
 		w.links = append(w.links, links)
-		w.replicas = append(w.replicas, &slot{r: mep.Start(t, binary, endpoints, env...)})
+		own := env
+		if i == 0 {
+			own = append(append([]string(nil), env...), p.first...)
+		}
+		w.replicas = append(w.replicas, &slot{r: mep.Start(t, p.binary, endpoints, own...)})
 	}
 	t.Cleanup(w.stop)
 	return w

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,10 +90,12 @@ func StartAt(t testing.TB, binary, listen string, endpoints []string, env ...str
 	return r
 }
 
-// Restart starts a replica that has ended anew, at the address that it had.
+// Restart starts a replica that has ended anew, at the address that it had; what was
+// to fail in it fails once.
 func Restart(t testing.TB, r *Replica) *Replica {
 	t.Helper()
-	return StartAt(t, r.binary, strings.TrimPrefix(r.URL, "http://"), r.endpoints, r.env...)
+	env := slices.DeleteFunc(slices.Clone(r.env), func(s string) bool { return strings.HasPrefix(s, "MEP_FAILPOINTS=") })
+	return StartAt(t, r.binary, strings.TrimPrefix(r.URL, "http://"), r.endpoints, env...)
 }
 
 // Answer is a response with its body read.

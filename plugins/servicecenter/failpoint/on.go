@@ -1,0 +1,60 @@
+//go:build failpoint
+
+package failpoint
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// On guards every use.
+const On = true
+
+// Variable holds what happens where: point=action[;point=action...]. Each happens
+// once. The actions are exit, panic, sleep (2 s), stop (SIGSTOP) and error.
+const Variable = "MEP_FAILPOINTS"
+
+// ErrInjected is what the action error makes of a success.
+var ErrInjected = errors.New("failpoint: injected")
+
+var (
+	load    sync.Once
+	mu      sync.Mutex
+	actions = map[string]string{}
+)
+
+// Hit carries out what the environment wants at a point.
+func Hit(point string) error {
+	load.Do(func() {
+		for one := range strings.SplitSeq(os.Getenv(Variable), ";") {
+			if point, action, ok := strings.Cut(one, "="); ok {
+				actions[point] = action
+			}
+		}
+	})
+	mu.Lock()
+	action := actions[point]
+	delete(actions, point)
+	mu.Unlock()
+	if action == "" {
+		return nil
+	}
+	_, _ = os.Stderr.WriteString("failpoint " + point + ": " + action + "\n")
+	switch action {
+	case "exit":
+		os.Exit(3)
+	case "panic":
+		panic("failpoint " + point)
+	case "sleep":
+		time.Sleep(2 * time.Second)
+	case "stop":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "error":
+		return ErrInjected
+	}
+	return nil
+}
