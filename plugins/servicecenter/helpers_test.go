@@ -1,6 +1,7 @@
 package servicecenter
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -21,3 +23,5 @@ func infoOf(t *testing.T) (info mp1.ServiceInfo) {
 func copyTo(w io.Writer, res *http.Response) (int64, error) { return io.Copy(w, res.Body) }
 
 func kvAt(revision int64) *mvccpb.KeyValue { return &mvccpb.KeyValue{ModRevision: revision} }
+
+func containsID(b []byte, id heartbeat.ID) bool { return bytes.Contains(b, []byte(id)) }

@@ -1,0 +1,166 @@
+// Package mutants seeds defects into the program, one at a time, and shows that a
+// named target catches each. It knows the sources as text and go test; it must not
+// import anything of the program.
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	unit = flag.Bool("mutants", false, "run the mutants that unit tests catch (minutes)")
+	lab  = flag.Bool("lab", false, "run the mutants that only the fault laboratory catches (many minutes)")
+)
+
+// mutant is one defect: exactly one place of one file, and who must notice.
+type mutant struct {
+	name, file, old, new string
+	pkg, run             string
+	lab                  bool // the target is a scenario of the laboratory
+}
+
+const adapter, engine = "plugins/servicecenter", "heartbeat"
+
+var mutants = []mutant{
+	{name: "no compare of the record's revision", file: adapter + "/store.go",
+		old: `clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))`, new: `clientv3.ModRevision(recordKey(id)), ">", int64(-1))`,
+		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
+	{name: "no compare that the projection is absent", file: adapter + "/store.go",
+		old: `clientv3.Version(instanceKey(id)), "=", 0)`, new: `clientv3.Version(instanceKey(id)), ">", -1)`,
+		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
+	{name: "the event is not in the transaction", file: adapter + "/store.go",
+		old: `if t.Change != heartbeat.NoChange {`, new: `if false {`,
+		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
+	{name: "a suspended projection keeps its lease", file: adapter + "/store.go",
+		old: `if l := t.Record.Lease; l != 0 {`, new: `if l := max(t.Record.Lease, 1); l != 0 {`,
+		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
+	{name: "a renewal is acknowledged before etcd confirmed it", file: adapter + "/renew.go",
+		old: "for send(); ; {", new: "send()\n\treturn 600, nil\n\tfor {",
+		pkg: adapter, run: "TestRenewals"},
+	{name: "the end of a lease is no end", file: adapter + "/renew.go",
+		old: `if res.TTL <= 0 {`, new: `if res.TTL < 0 {`,
+		pkg: adapter, run: "TestRenewalsShare"},
+	{name: "a silent stream is waited for", file: adapter + "/renew.go",
+		old: "if flying < mostLanes {", new: "if false {",
+		pkg: adapter, run: "TestASilentEndpointIsHedged"},
+	{name: "a restored store is not noticed", file: adapter + "/lineage.go",
+		old: `h.Revision < before.revision`, new: `false`,
+		pkg: adapter, run: "TestALineage"},
+	{name: "the watch is believed to be further than its events", file: adapter + "/watch.go",
+		old: `return heartbeat.Revision(res.Events[n-1].Kv.ModRevision)`, new: `return heartbeat.Revision(res.Header.Revision)`,
+		pkg: adapter, run: "TestAWatchIsComplete"},
+	{name: "a silent watch is trusted", file: adapter + "/watch.go",
+		old: `return errStalled`, new: `continue`,
+		pkg: adapter, run: "TestASilentWatchIsGivenUp"},
+	{name: "an old etcd is used", file: adapter + "/version.go",
+		old: `case patch < l.needed:`, new: `case patch < 0:`,
+		pkg: adapter, run: "TestOldVersions"},
+	{name: "certificates are not verified", file: adapter + "/remote.go",
+		old: `MinVersion: tls.VersionTLS12}`, new: `MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}`,
+		pkg: adapter, run: "TestAClusterWithTLS"},
+	{name: "one record of another schema is used", file: adapter + "/store.go",
+		old: `r.Schema != schemaVersion ||`, new: ``,
+		pkg: adapter, run: "TestOneBadRecord"},
+	{name: "a full store is not noticed", file: adapter + "/store.go",
+		old: `full = full || strings.Contains(e,`, new: `full = full && strings.Contains(e,`,
+		pkg: adapter, run: "TestThePulse"},
+	{name: "garbage has a rank", file: adapter + "/replicas.go",
+		old: `if id, ok := replicaID(kv); ok && kv.Lease != 0 {`, new: `if id, ok := replicaID(kv); ok || kv.Lease != 0 {`,
+		pkg: adapter, run: "TestRanks"},
+	{name: "removal goes on amid a mass", file: engine + "/loops.go",
+		old: `|| e.massive() {`, new: `|| false {`,
+		pkg: engine, run: "TestNothingIsRemovedAmidAMass"},
+	{name: "evidence is ignored", file: engine + "/local.go",
+		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
+		pkg: "test/chaos", run: "TestWholePlatformPaused", lab: true},
+	{name: "a pause is not credited", file: engine + "/gate.go",
+		old: `g.Credited += min(elapsed, maxCredit)`, new: `g.Credited += elapsed`,
+		pkg: "test/chaos", run: "TestWholePlatform(Paused|Down)", lab: true},
+	{name: "nobody suspects himself", file: engine + "/gate.go",
+		old: `func (g *Gate) Disturb() {`, new: "func (g *Gate) Disturb() {\n\treturn\n",
+		pkg: "test/chaos", run: "TestWholePlatformPaused", lab: true},
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	return dir
+}
+
+// TestMutantsFitTheSources needs no run: a mutant that no longer fits its file would
+// be caught by nobody.
+func TestMutantsFitTheSources(t *testing.T) {
+	require.GreaterOrEqual(t, len(mutants), 10)
+	for _, m := range mutants {
+		b, err := os.ReadFile(filepath.Join(root(t), m.file))
+		require.NoError(t, err)
+		require.Equal(t, 1, bytes.Count(b, []byte(m.old)), "%s: %q in %s", m.name, m.old, m.file)
+	}
+}
+
+func TestEveryMutantIsCaught(t *testing.T) {
+	if !*unit && !*lab {
+		t.Skip("run it with -mutants (minutes) or -lab (many minutes)")
+	}
+	passed := map[string]bool{}
+	for _, m := range mutants {
+		if m.lab && !*lab || !m.lab && !*unit {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			target := m.pkg + " " + m.run
+			if !passed[target] {
+				out, err := goTest(t, m, "")
+				require.NoError(t, err, "the target must pass without the mutant\n%s", out)
+				passed[target] = true
+			}
+			out, err := goTest(t, m, overlay(t, m))
+			require.Error(t, err, "nobody noticed\n%s", out)
+			require.NotContains(t, out, "[build failed]")
+			require.Contains(t, out, "--- FAIL: ", "%s", out)
+			t.Logf("caught by %s", target)
+		})
+	}
+}
+
+// overlay has the go command see the mutant in place of the file.
+func overlay(t *testing.T, m mutant) string {
+	t.Helper()
+	path := filepath.Join(root(t), m.file)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	changed := filepath.Join(dir, "mutant.go")
+	require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(b), m.old, m.new, 1)), 0o600))
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, list, 0o600))
+	return file
+}
+
+func goTest(t *testing.T, m mutant, overlay string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	// Vet would refuse what some mutants are; the laboratory builds the program with GOFLAGS.
+	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-run", "^"+m.run, "./"+m.pkg)
+	cmd.Dir = root(t)
+	if overlay != "" {
+		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
