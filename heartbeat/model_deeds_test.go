@@ -196,7 +196,7 @@ func (m *model) do(w world, d deed) world {
 		m.start(&w, x, laneBeat, BeatFlow{})
 	case doPut:
 		w.left.puts--
-		m.heard(&w)
+		w.app.since = 0
 		m.start(&w, x, laneOwner, UpdateFlow{Update: m.puts[d.put]})
 	case doDelete:
 		w.left.deletes--
@@ -210,7 +210,7 @@ func (m *model) do(w world, d deed) world {
 	return w
 }
 
-// heard: the platform has just received something of the application.
+// heard: the platform has just received a heartbeat.
 func (m *model) heard(w *world) {
 	w.app.since = 0
 	for y := range w.rep {

@@ -264,6 +264,9 @@ func (m *model) tick(w *world) {
 			for range int(time.Second / Tick) {
 				r.gate.Pass(Tick)
 			}
+			if r.gate.Full != w.store.full { // a late reply was older than what the pulse knows
+				r.gate.SetFull(w.store.full)
+			}
 			r.ran = m.age(r.ran)
 		}
 		for i := range r.lanes {
