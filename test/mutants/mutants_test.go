@@ -33,16 +33,16 @@ type mutant struct {
 const adapter, engine = "plugins/servicecenter", "heartbeat"
 
 var mutants = []mutant{
-	{name: "no compare of the record's revision", file: adapter + "/store.go",
+	{name: "no compare of the record's revision", file: adapter + "/txn.go",
 		old: `clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))`, new: `clientv3.ModRevision(recordKey(id)), ">", int64(-1))`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
-	{name: "no compare that the projection is absent", file: adapter + "/store.go",
+	{name: "no compare that the projection is absent", file: adapter + "/txn.go",
 		old: `clientv3.Version(instanceKey(id)), "=", 0)`, new: `clientv3.Version(instanceKey(id)), ">", -1)`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
-	{name: "the event is not in the transaction", file: adapter + "/store.go",
+	{name: "the event is not in the transaction", file: adapter + "/txn.go",
 		old: `if t.Change != heartbeat.NoChange {`, new: `if false {`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
-	{name: "a suspended projection keeps its lease", file: adapter + "/store.go",
+	{name: "a suspended projection keeps its lease", file: adapter + "/txn.go",
 		old: `if l := t.Record.Lease; l != 0 {`, new: `if l := max(t.Record.Lease, 1); l != 0 {`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
 	{name: "a renewal is acknowledged before etcd confirmed it", file: adapter + "/renew.go",
