@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,7 @@ type consumer struct {
 	status int    // of its answers; 0: 204
 	before func() // called once before the next answer
 	after  func() // called once when the next answer is on its way
+	about  string // the hooks wait for a notification of this service; "": the next one
 }
 
 func newConsumer(t *testing.T) *consumer {
@@ -44,14 +47,19 @@ func newConsumer(t *testing.T) *consumer {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.got = append(c.got, n)
-		once(&c.before)
+		meant := c.about == "" || strings.Contains(string(b), strconv.Quote(c.about))
+		if meant {
+			once(&c.before)
+		}
 		if c.status != 0 {
 			w.WriteHeader(c.status)
 		} else {
 			w.WriteHeader(http.StatusNoContent)
 		}
 		_ = http.NewResponseController(w).Flush()
-		once(&c.after)
+		if meant {
+			once(&c.after)
+		}
 	}))
 	t.Cleanup(c.Close)
 	return c

@@ -235,6 +235,7 @@ func TestKillAroundANotificationLosesAndReordersNothing(t *testing.T) {
 	killed := make(chan struct{}, 1)
 	register := func(hook *func(), name string) {
 		c.mu.Lock()
+		c.about = name // not one that is sent again, which may come before the service is registered
 		*hook = func() { s.kill(); killed <- struct{}{} }
 		c.mu.Unlock()
 		_, _ = s.try("POST", base+"/applications/p/services", info(name, -1))

@@ -37,7 +37,7 @@ var mutants = []mutant{
 		old: `clientv3.ModRevision(recordKey(id)), "=", int64(t.RecordRevision))`, new: `clientv3.ModRevision(recordKey(id)), ">", int64(-1))`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
 	{name: "no compare that the projection is absent", file: adapter + "/txn.go",
-		old: `clientv3.Version(instanceKey(id)), "=", 0)`, new: `clientv3.Version(instanceKey(id)), ">", -1)`,
+		old: `clientv3.Version(key), "=", 0)`, new: `clientv3.Version(key), ">", -1)`,
 		pkg: adapter, run: "TestEachCompareHoldsATransactionBack"},
 	{name: "the event is not in the transaction", file: adapter + "/txn.go",
 		old: `if t.Change != heartbeat.NoChange {`, new: `if false {`,
