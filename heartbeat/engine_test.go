@@ -380,7 +380,7 @@ func TestAHeartbeatAllocatesNothing(t *testing.T) {
 		t.Skip("skipped: the race detector allocates")
 	}
 	l := newLab(t)
-	now := Instant(time.Hour)
+	const now = time.Hour
 	e := New(Config{Store: l, Policy: brisk(10), Alone: true, Clock: func() (Instant, int64) { return now, 0 }})
 	ctx := context.Background()
 	if _, err := e.Load(ctx); err != nil {

@@ -86,8 +86,9 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 			case <-ctx.Done():
 				return
 			case show := <-s.queue:
-				l.calling(ctx, "watch") // a silent store shows nothing either
-				show()
+				if l.calling(ctx, "watch") == nil { // a silent store shows nothing either
+					show()
+				}
 			}
 		}
 	}()
@@ -147,10 +148,11 @@ func (l *lab) calling(ctx context.Context, what string) error {
 		if wait == nil {
 			return ctx.Err()
 		}
-		deadline := time.NewTimer(2 * time.Second)
+		patience := 2 * time.Second
 		if what == "watch" {
-			deadline.Reset(time.Hour)
+			patience = time.Hour
 		}
+		deadline := time.NewTimer(patience)
 		select {
 		case <-wait:
 			deadline.Stop()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strings"
-	"time"
 )
 
 // exploration is what a breadth-first search over the worlds found.
@@ -14,7 +13,6 @@ type exploration struct {
 	complete              bool
 	bad                   string
 	trace                 string
-	took                  time.Duration
 }
 
 func (e *exploration) String() string {

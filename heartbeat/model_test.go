@@ -48,7 +48,7 @@ var modelConfigs = []modelConfig{
 	{name: "a crash", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, crashes: 1}, max: 4e6},
 	{name: "a full store", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, fulls: 1}, quick: 150e3, max: 4e6},
 	{name: "a slow flow and a late watch", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1, late: 1}, quick: 150e3, max: 4e6},
-	{name: "a slow claim", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1}, max: 4e6},
+	{name: "a slow claim", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "the owner", policy: brisk(1), replicas: 2, puts: puts, left: budget{puts: 1, deletes: 1, revokes: 1}, max: 4e6},
 	{name: "the owner and a heartbeat", policy: brisk(1), replicas: 2, puts: puts, left: budget{beats: 1, puts: 2, deletes: 1}, quick: 150e3, max: 4e6},
 	{name: "retention", policy: removing(brisk(1), time.Second), replicas: 2, left: budget{beats: 1}, max: 4e6},
