@@ -208,15 +208,17 @@ func (f *BeatFlow) commit(t Txn) Action {
 }
 
 func (f *BeatFlow) committed(_ Input, r Result) Action {
-	switch {
-	case r.Outcome == Full:
-		return f.refused(r.Outcome)
-	case r.Outcome != Done:
+	if r.Outcome != Done {
 		retire := f.lost(r.Outcome)
 		if f.txn == Lower || f.txn == Settle {
 			retire = 0 // the lease is the live one
 		}
-		return f.retry(retire)
+		if r.Outcome != Full {
+			return f.retry(retire)
+		}
+		a := f.refused(r.Outcome)
+		a.Retire = retire
+		return a
 	}
 	f.snap.Record = f.to
 	if f.txn == Raise {

@@ -101,7 +101,7 @@ var mutants = []mutant{
 		{"txn.go", "	t := s.at(Claim)\n	t.Presence = NoProjection\n", "	t := s.at(Claim)\n"}},
 		alike: "whatever makes the projection present also writes the record (F1, F3); the compare is a defence against writes from outside"},
 	{name: "a move that lost is answered 204", configs: "a longer interval told slowly", edits: []edit{
-		{"beat.go", "	case r.Outcome != Done:\n", "	case r.Outcome != Done && f.up:\n		return f.done(0)\n	case r.Outcome != Done:\n"}}},
+		{"beat.go", "		if r.Outcome != Full {\n			return f.retry(retire)", "		if f.up {\n			return f.done(0)\n		}\n		if r.Outcome != Full {\n			return f.retry(retire)"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")

@@ -1,0 +1,125 @@
+package heartbeat
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// What a heartbeat asks of the store and ends with, path by path.
+func TestTheStepsOfAHeartbeat(t *testing.T) {
+	alive := aliveAt(5, "")
+	absent, asleep, inactive, silent, moved := alive, alive, alive, alive, alive
+	absent.Projection = Projection{}
+	asleep.Record.State, asleep.Record.Lease, asleep.Projection.Lease = Suspended, 0, 0
+	inactive.Record.State, inactive.Record.Lease, inactive.Projection.Lease = Inactive, 0, 0
+	silent.Record.Interval, silent.Record.Window, silent.Record.Lease = 0, 0, 0
+	moved.Record.Lease, moved.Projection.Lease = 8, 8
+	read := func(s Snapshot) Result { return Result{Snapshot: s} }
+	renewed := Result{TTL: 20}
+	gone, lost, full, beaten := Result{Outcome: LeaseGone}, Result{Outcome: Unavailable}, Result{Outcome: Full}, Result{Outcome: Conflict}
+	for _, c := range []struct {
+		name    string
+		known   Snapshot
+		alone   bool
+		results []Result
+		asked   string
+		err     error
+		retired string
+	}{
+		{"verified by a read", alive, false, []Result{renewed, read(alive)}, "[renew read]", nil, "[]"},
+		{"alone, by what is known", alive, true, []Result{renewed}, "[renew]", nil, "[]"},
+		{"the lease was left", alive, false, []Result{renewed, read(moved), renewed, read(moved)}, "[renew read renew read]", nil, "[]"},
+		{"the lease ended", alive, false, []Result{gone, read(absent), {Lease: 9}, {Revision: 6}}, "[renew read grant REARM]", nil, "[]"},
+		{"somebody re-armed it first", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(moved), renewed, read(moved)},
+			"[renew read grant REARM read renew read]", nil, "[9]"},
+		{"the re-arm got no answer", alive, false, []Result{gone, read(absent), {Lease: 9}, lost, read(moved), renewed, read(moved)},
+			"[renew read grant REARM read renew read]", nil, "[]"},
+		{"a short lease", alive, true, []Result{{TTL: 3}, {Lease: 9}, {Revision: 6}, renewed}, "[renew grant RAISE renew]", nil, "[7]"},
+		{"a short lease, full", alive, true, []Result{{TTL: 3}, full}, "[renew grant]", nil, "[]"},
+		{"SUSPENDED", asleep, false, []Result{read(asleep), {Lease: 9}, {Revision: 6}}, "[read grant RESUME]", nil, "[]"},
+		{"SUSPENDED, no lease to be had", asleep, false, []Result{read(asleep), full}, "[read grant]", ErrFull, "[]"},
+		{"SUSPENDED, full at the commit", asleep, false, []Result{read(asleep), {Lease: 9}, full}, "[read grant RESUME]", ErrFull, "[9]"},
+		{"INACTIVE", inactive, false, []Result{read(inactive)}, "[read]", ErrInactive, "[]"},
+		{"without heartbeats", silent, false, []Result{read(silent)}, "[read]", ErrNoLiveness, "[]"},
+		{"removed", alive, false, []Result{gone, read(Snapshot{})}, "[renew read]", ErrNotFound, "[]"},
+		{"a silent store", alive, false, []Result{lost}, "[renew]", ErrUnavailable, "[]"},
+		{"silent after the renewal", alive, false, []Result{renewed, lost}, "[renew read]", ErrUnavailable, "[]"},
+		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(absent), {Lease: 10}, beaten},
+			"[renew read grant REARM read grant REARM]", ErrUnavailable, "[9 10]"},
+	} {
+		s := newScript(new(BeatFlow), c.results...)
+		s.in.Known, s.in.Alone = &c.known, c.alone
+		a := s.run(t)
+		retired := fmt.Sprint(s.retired)
+		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || retired != c.retired {
+			t.Errorf("%s: asked %v, %v, retired %s; want %s, %v, %s", c.name, s.asked, a.Err, retired, c.asked, c.err, c.retired)
+		}
+		if !s.in.Local.heard || s.in.Local.HeardAt != time.Hour {
+			t.Errorf("%s: not noted as evidence", c.name)
+		}
+		if len(s.results) != 0 {
+			t.Errorf("%s: %d results were not asked for", c.name, len(s.results))
+		}
+	}
+}
+
+// A grant that is older than a second has run down too far (protocol CE6).
+func TestAStaleGrantIsDiscarded(t *testing.T) {
+	gone := aliveAt(5, "")
+	gone.Projection = Projection{}
+	for name, f := range map[string]Flow{"heartbeat": new(BeatFlow), "refutation": new(RefuteFlow),
+		"PUT": &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}} {
+		for _, late := range []Instant{maxGrantAge, maxGrantAge + 1} {
+			s := newScript(f, Result{Snapshot: gone}, Result{Lease: 9})
+			s.in.Local.Hear(Moment{Now: time.Hour})
+			var a Action
+			r := Result{}
+			for range 2 {
+				a = s.flow.Next(s.in, r)
+				r, s.results = s.results[0], s.results[1:]
+			}
+			if a.Do != DoGrant {
+				t.Fatalf("%s: wants %v, not a grant", name, a.Do)
+			}
+			s.in.Now += late
+			a = s.flow.Next(s.in, r)
+			if stale := late > maxGrantAge; stale != (a.Do == DoRead && a.Retire == 9) || !stale && a.Do != DoCommit {
+				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", name, late, a, a.Retire)
+			}
+			switch f.(type) {
+			case *BeatFlow:
+				f = new(BeatFlow)
+			case *RefuteFlow:
+				f = new(RefuteFlow)
+			default:
+				f = &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}
+			}
+		}
+	}
+}
+
+func TestADeletionIsWholeOrNotAtAll(t *testing.T) {
+	alive := aliveAt(5, "")
+	for _, c := range []struct {
+		name    string
+		results []Result
+		asked   string
+		err     error
+		retired string
+	}{
+		{"done", []Result{{Snapshot: alive}, {Revision: 6}}, "[read DELETE]", nil, "[7]"},
+		{"a full store", []Result{{Snapshot: alive}, {Outcome: Full}}, "[read DELETE]", ErrFull, "[]"},
+		{"no answer, but done", []Result{{Snapshot: alive}, {Outcome: Unavailable}, {}}, "[read DELETE read]", nil, "[]"},
+		{"no answer, not done", []Result{{Snapshot: alive}, {Outcome: Unavailable}, {Snapshot: alive}, {Revision: 6}}, "[read DELETE read DELETE]", nil, "[7]"},
+		{"it changed", []Result{{Snapshot: alive}, {Outcome: Conflict}, {Snapshot: aliveAt(6, "new")}, {Revision: 7}}, "[read DELETE read DELETE]", nil, "[7]"},
+		{"there is none", []Result{{}}, "[read]", ErrNotFound, "[]"},
+	} {
+		s := newScript(&RemoveFlow{Owner: "app"}, c.results...)
+		a := s.run(t)
+		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || fmt.Sprint(s.retired) != c.retired {
+			t.Errorf("%s: asked %v, %v, retired %v; want %s, %v, %s", c.name, s.asked, a.Err, s.retired, c.asked, c.err, c.retired)
+		}
+	}
+}
