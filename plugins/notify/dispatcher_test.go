@@ -342,3 +342,50 @@ func (r *replica) only() string {
 	}
 	return id
 }
+
+// failing is a store that takes a subscription and does not say so, or is full.
+type failing struct {
+	*link
+	err   error
+	takes bool
+}
+
+func (f *failing) Subscribe(ctx context.Context, s *plugins.Subscription) (heartbeat.Revision, error) {
+	if f.takes {
+		_, _ = f.link.Subscribe(ctx, s)
+	}
+	return 0, f.err
+}
+
+func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		for _, c := range []struct {
+			f    failing
+			want error
+		}{
+			{failing{err: errCut, takes: true}, nil},
+			{failing{err: errCut}, heartbeat.ErrUnavailable},
+			{failing{err: heartbeat.ErrFull}, heartbeat.ErrFull},
+		} {
+			c.f.link = a.link
+			a.store = &c.f
+			s, err := a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: here})
+			require.ErrorIs(t, err, c.want)
+			if err == nil {
+				_, err = a.Subscription(t.Context(), "app", s.ID)
+				require.NoError(t, err)
+			}
+		}
+		all, err := a.SubscriptionsOf(t.Context(), "app")
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		a.link.sever(true)
+		a.store = a.link
+		require.ErrorIs(t, a.Unsubscribe(t.Context(), "app", all[0].ID), heartbeat.ErrUnavailable)
+		_, err = a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: "http://10.0.0.1"})
+		var bad *mp1.Invalid
+		require.ErrorAs(t, err, &bad, "an address that may not be called")
+		require.Empty(t, a.reserved)
+	})
+}

@@ -22,6 +22,7 @@ func newMessage(e *plugins.Event) (*message, error) {
 	if err := json.Unmarshal([]byte(e.Attributes), &m.info); err != nil {
 		return nil, err
 	}
+	m.info.TransportInfo = nil // neither filtered by nor told, and the largest part
 	m.info.SerInstanceID, m.info.State = string(e.ID), mp1.State(e.State.String())
 	return m, nil
 }

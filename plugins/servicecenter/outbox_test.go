@@ -1,0 +1,212 @@
+package servicecenter
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+func subscribed(t *testing.T, id string) *plugins.Subscription {
+	t.Helper()
+	s := &plugins.Subscription{ID: id, Owner: "app", Prefix: "/mep", Since: 7, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://h",
+		FilteringCriteria: &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{mp1.Suspended}}}}
+	at, err := store.Subscribe(t.Context(), s)
+	require.NoError(t, err)
+	s.At = at
+	t.Cleanup(func() { _, _ = store.Unsubscribe(context.Background(), id) })
+	return s
+}
+
+func TestASubscriptionBeginsWhereItWasMade(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-begin")
+	read, err := store.Subscription(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, s, read)
+	_, err = store.Subscribe(ctx, s)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, plugins.Cursor{After: s.At, At: s.At}, c)
+
+	none, err := store.Subscription(ctx, "sub-none")
+	require.NoError(t, err)
+	require.Nil(t, none)
+	_, err = store.Cursor(ctx, "sub-none")
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	_, err = store.Unsubscribe(ctx, "sub-none")
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+}
+
+func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-move")
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	to := plugins.Cursor{After: c.After + 5, Group: []heartbeat.Revision{c.After + 6, c.After + 9}, At: c.At}
+	at, err := store.MoveCursor(ctx, s.ID, to)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, to)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "from where it was before")
+	to.At = at
+	is, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, to, is)
+	_, err = store.Unsubscribe(ctx, s.ID)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, to)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "a cursor is not made by moving it")
+}
+
+func TestALockIsHeldByOneLease(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-lock")
+	mine, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	other, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	_, err = store.Lock(ctx, "sub-none", mine)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "nothing to lock")
+	_, err = store.Lock(ctx, s.ID, mine)
+	require.NoError(t, err)
+	_, err = store.Lock(ctx, s.ID, other)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	require.ErrorIs(t, store.Unlock(ctx, s.ID, other), heartbeat.ErrConflict)
+	locked := func() bool {
+		is, err := store.Locked(ctx, s.ID)
+		require.NoError(t, err)
+		return is
+	}
+	require.True(t, locked())
+	require.NoError(t, store.Unlock(ctx, s.ID, mine))
+	require.False(t, locked())
+	_, err = store.Lock(ctx, s.ID, other)
+	require.NoError(t, err)
+	is, err := store.Unsubscribe(ctx, s.ID)
+	require.NoError(t, err)
+	require.True(t, is, "and the one who asks is told that somebody holds it")
+	require.NoError(t, store.Revoke(ctx, other))
+	require.False(t, locked(), "a lock ends with its lease")
+}
+
+// reader notes what it is shown.
+type reader struct {
+	mu     sync.Mutex
+	loaded int
+	all    []plugins.OutboxWrite
+}
+
+func (r *reader) Load(all []plugins.OutboxWrite, _ heartbeat.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded++
+	r.all = append(r.all, all...)
+}
+
+func (r *reader) See(writes []plugins.OutboxWrite, _ heartbeat.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, writes...)
+}
+
+// shown are the writes of some names, in order, without those shown twice.
+func (r *reader) shown(names ...string) (out []plugins.OutboxWrite) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.all {
+		for _, name := range names {
+			if w.Name == name && (len(out) == 0 || out[len(out)-1].At < w.At) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
+	s := subscribed(t, "sub-follow")
+	b, _ := registered(t, "outbox-b") // its key may sort before or behind the next one
+	a, _ := registered(t, "outbox-a")
+	_, err := store.client.Put(t.Context(), outboxPrefix+"garbage", "{")
+	require.NoError(t, err)
+	_, err = store.client.Put(t.Context(), subPrefix+"garbage", "{")
+	require.NoError(t, err)
+	r := &reader{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		store.FollowOutbox(ctx, r, func(string, error) {})
+		close(done)
+	}()
+	require.Eventually(t, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.loaded == 1 }, 30*time.Second, time.Millisecond)
+	c, _ := registered(t, "outbox-c")
+	l, err := store.Grant(t.Context(), 60)
+	require.NoError(t, err)
+	lockedAt, err := store.Lock(t.Context(), s.ID, l)
+	require.NoError(t, err)
+	_, err = store.Unsubscribe(t.Context(), s.ID)
+	require.NoError(t, err)
+	events := []string{eventKey(b.ID, 1), eventKey(a.ID, 1), eventKey(c.ID, 1)}
+	require.Eventually(t, func() bool { return len(r.shown(s.ID)) == 3 && len(r.shown(events...)) == 3 }, 30*time.Second, time.Millisecond)
+	cancel()
+	<-done
+	for i, w := range r.shown(events...) {
+		require.Equal(t, events[i], w.Name)
+		require.Equal(t, plugins.EventWritten, w.Kind)
+		require.Equal(t, w.At, w.Event.At)
+		require.Equal(t, heartbeat.Added, w.Event.Change)
+		require.Equal(t, heartbeat.Active, w.Event.State)
+		require.JSONEq(t, attributes, w.Event.Attributes)
+	}
+	of := r.shown(s.ID)
+	require.Equal(t, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: s.ID, At: s.At, Subscription: s}, of[0])
+	require.Equal(t, plugins.OutboxWrite{Kind: plugins.LockWritten, Name: s.ID, At: lockedAt, Lease: l}, of[1])
+	require.True(t, of[2].Gone)
+	require.Empty(t, r.shown(outboxPrefix+"garbage", "garbage"))
+	_, err = store.client.Delete(t.Context(), subPrefix+"garbage")
+	require.NoError(t, err)
+}
+
+func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
+	ctx := t.Context()
+	s, gone := subscribed(t, "sub-keep"), subscribed(t, "sub-gone")
+	one, _ := registered(t, "outbox-keep")
+	two, at := registered(t, "outbox-keep")
+	left := func() (n int) {
+		for _, r := range []heartbeat.Record{one, two} {
+			got, err := store.client.Get(ctx, eventKey(r.ID, 1))
+			require.NoError(t, err)
+			n += len(got.Kvs)
+		}
+		return n
+	}
+	move := func(id string, to plugins.Cursor) {
+		c, err := store.Cursor(ctx, id)
+		require.NoError(t, err)
+		to.At = c.At
+		_, err = store.MoveCursor(ctx, id, to)
+		require.NoError(t, err)
+	}
+	made := time.Unix(0, one.ChangedAt)
+	later := made.Add(2 * outboxAge)
+	require.NoError(t, store.Tidy(ctx, later))
+	require.Equal(t, 2, left())
+	move(s.ID, plugins.Cursor{After: at - 1})
+	require.NoError(t, store.Tidy(ctx, later))
+	require.Equal(t, 2, left(), "another subscription waits for it")
+	move(gone.ID, plugins.Cursor{After: gone.At, Gone: true})
+	require.NoError(t, store.Tidy(ctx, made.Add(outboxAge)))
+	require.Equal(t, 2, left(), "passed, and not old enough")
+	require.NoError(t, store.Tidy(ctx, later))
+	require.Equal(t, 1, left(), "one that is gone keeps nothing")
+	move(s.ID, plugins.Cursor{After: at})
+	require.NoError(t, store.Tidy(ctx, later))
+	require.Zero(t, left())
+}
