@@ -389,3 +389,20 @@ func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 		require.Empty(t, a.reserved)
 	})
 }
+
+// What the store had when it was asked may be erased, and seen to be, before the answer
+// is taken in.
+func TestAnAnswerThatIsTooOldMakesNoGhost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		a := newReplica(t, s, &subscribers{}, "a", false)
+		id := a.subscribe(t, "app", here)
+		old := s.subs[id]
+		require.NoError(t, a.Unsubscribe(t.Context(), "app", id))
+		synctest.Wait()
+		a.mu.Lock()
+		require.Nil(t, a.admit(old))
+		require.NotNil(t, a.admit(&plugins.Subscription{ID: "newer", Owner: "app", At: a.seen + 1}))
+		a.mu.Unlock()
+	})
+}

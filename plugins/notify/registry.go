@@ -67,10 +67,21 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 		return nil, unavailable(err)
 	}
 	r.mu.Lock()
-	r.enter(s).tryAt = 0
+	if en := r.admit(s); en != nil {
+		en.tryAt = 0
+	}
 	r.mu.Unlock()
 	r.owner.poke()
 	return shown(s), nil
+}
+
+// admit takes in a subscription that the store was seen to have; nil: it was erased
+// since. mu is held.
+func (r *registry) admit(s *plugins.Subscription) *entry {
+	if en := r.entries[s.ID]; en != nil || r.seen >= s.At {
+		return en
+	}
+	return r.enter(s)
 }
 
 // unavailable is what a failing store means to a client.
@@ -137,7 +148,7 @@ func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.enter(s), nil
+	return r.admit(s), nil
 }
 
 // SubscriptionsOf implements server.Subscriptions.
