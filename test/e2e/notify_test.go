@@ -109,6 +109,22 @@ func TestTheFilterSelectsWhatIsTold(t *testing.T) {
 	require.ElementsMatch(t, []string{"x STATE_CHANGED SUSPENDED", "y STATE_CHANGED SUSPENDED"}, consumers[`{"states":["SUSPENDED"]}`].told())
 }
 
+func TestAnUpdateIsToldByWhatItChanged(t *testing.T) {
+	s, c := start(t, fast...), newConsumer(t)
+	s.subscribe("watcher", c.URL, "")
+	v := s.register("p", "x", -1)
+	body := info("x", -1)
+	s.want(200, "PUT", v.location, body) // says nothing new
+	s.want(200, "PUT", v.location, strings.Replace(body, "ACTIVE", "INACTIVE", 1))
+	s.want(200, "PUT", v.location, body)
+	s.want(200, "PUT", v.location, strings.Replace(body, "1.2.3", "1.2.4", 1))
+	s.want(200, "PUT", v.location, strings.NewReplacer("1.2.3", "1.2.5", "ACTIVE", "INACTIVE").Replace(body))
+	s.want(204, "DELETE", v.location, "")
+	want := []string{"x ADDED ACTIVE", "x STATE_CHANGED INACTIVE", "x STATE_CHANGED ACTIVE", "x ATTRIBUTES_CHANGED ACTIVE", "x ATTRIBUTES_CHANGED INACTIVE", "x REMOVED INACTIVE"}
+	eventually(t, "told", func() bool { return len(c.told()) >= len(want) })
+	require.Equal(t, want, c.told())
+}
+
 // The suspended are removed when their time is over, told of, and gone from the
 // ServiceComb side too.
 func TestTheSuspendedAreRemovedInTheEnd(t *testing.T) {

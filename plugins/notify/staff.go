@@ -1,0 +1,85 @@
+package notify
+
+import (
+	"context"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// dismiss lets the worker of an entry stop, and then gives its lock back; d.mu is held.
+func (d *dispatcher) dismiss(id string, en *entry) {
+	w := en.worker
+	if w == nil {
+		return
+	}
+	en.worker = nil
+	d.leaving[id] = w
+	w.halt() // at once: with a new lease it would believe that it has its lock
+	go func() {
+		w.stop()
+		d.unlock(id)
+		d.mu.Lock()
+		if d.leaving[id] == w {
+			delete(d.leaving, id)
+		}
+		d.mu.Unlock()
+	}()
+}
+
+// start makes the worker of an entry from its cursor, unless it has gone meanwhile.
+func (d *dispatcher) start(id string, en *entry, c plugins.Cursor) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.entries[id] != en || en.worker != nil || d.closed {
+		return false
+	}
+	s := en.sub
+	match := func(m *message) bool { return s.Asked.FilteringCriteria.Match(&m.info) }
+	q := newQueue(c, d.giveUp, match, d.random, func(why loss, n int64) { d.watch.loss(s, why, n) })
+	from, _ := d.find(c.After + 1)
+	now, _ := d.now()
+	for _, m := range d.events[from:] {
+		q.add(m, now)
+	}
+	w := newWorker(s, q, d)
+	en.worker = w
+	go func() {
+		w.run()
+		d.ended(id, w)
+	}()
+	return true
+}
+
+// ended: a worker that was not told to stop lost its cursor to somebody.
+func (d *dispatcher) ended(id string, w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if en := d.entries[id]; en != nil && en.worker == w {
+		en.worker = nil
+		en.tryAt = d.soon(reserveTime)
+		if !d.alone {
+			go d.unlock(id)
+		}
+	}
+}
+
+// The rest is what workers need.
+
+func (d *dispatcher) clock() (heartbeat.Instant, int64) { return d.now() }
+
+func (d *dispatcher) post(ctx context.Context, p delivery, wall int64) result {
+	return d.poster.post(ctx, p, wall)
+}
+
+func (d *dispatcher) moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	return d.store.MoveCursor(ctx, id, c)
+}
+
+func (d *dispatcher) readCursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	return d.store.Cursor(ctx, id)
+}
+
+func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, again bool) {
+	d.watch.attempt(s, r, failures, again)
+}
