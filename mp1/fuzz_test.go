@@ -14,6 +14,7 @@ func FuzzDecodeServiceInfo(f *testing.F) {
 		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[]}`, 1),
 		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":1}],"fqdn":[]}`, 1),
 		strings.Replace(full, `"z":[1,{"a":null}]`, `"z":1e400`, 1),
+		`{"serName":"0","version":"0","state":"ACTIVE","transportInfo":{"id":"0","name":"0","type":"RPC","protocol":"0","version":"0","endpoint":{"uris":["0"]},"security":{"oAuth2Info":{"grantTypes":[],"tokenEndpoint":"0"}}},"serializer":"JSON"}`,
 		strings.Replace(full, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
 		f.Add([]byte(s))
 	}

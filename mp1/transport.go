@@ -147,6 +147,9 @@ func security(t object) (out SecurityInfo, err error) {
 	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
 		return out, err
 	}
+	if len(info.GrantTypes) == 0 {
+		info.GrantTypes = nil // an empty array says as little as none
+	}
 	for _, g := range info.GrantTypes {
 		if !slices.Contains(grants, g) {
 			return out, &Invalid{o.at("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -40,7 +41,7 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) (err er
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*surface.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader,
+		MaxHeaderBytes: maxHeader, ErrorLog: log.New(serverLog{h.Log}, "", 0),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -75,6 +76,15 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) (err er
 	end()
 	waitFor(&tasks, stopTime)
 	return err
+}
+
+// serverLog takes what net/http says by itself, about a panic or a handshake, into our
+// log: by its own logger it would write lines of another form.
+type serverLog struct{ log openlog.Logger }
+
+func (s serverLog) Write(p []byte) (int, error) {
+	s.log.Warn("the HTTP server had to say something", openlog.WithTags(openlog.Tags{"reason": string(p)}))
+	return len(p), nil
 }
 
 // untilReady waits for the lists; false: ctx ended first.

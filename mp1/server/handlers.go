@@ -246,7 +246,6 @@ func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
 	n, err := io.ReadFull(r.Body, (*buf)[:s.options.MaxBeat+1])
 	switch {
 	case err == nil:
-		w.Header().Set("Connection", "close") // the rest is not read
 		return errTooLarge
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return errBody

@@ -97,6 +97,8 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, 1)))
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
+	case http.StatusRequestEntityTooLarge:
+		h.Set("Connection", "close") // else net/http waits for the rest of the body before it answers
 	}
 	w.WriteHeader(p.status)
 	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
