@@ -29,7 +29,7 @@ const (
 // Build builds mepserver and returns where; TestMain calls it once.
 func Build(dir string) (binary string, err error) {
 	binary = filepath.Join(dir, "mepserver")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("cannot build mepserver: %w\n%s", err, out)
 	}
@@ -96,7 +96,7 @@ func (s *Server) For(t testing.TB) *Server {
 }
 
 func (s *Server) launch() error {
-	s.cmd = exec.Command(s.binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
+	s.cmd = exec.CommandContext(context.Background(), s.binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stderr = s.stderr
 	out, err := s.cmd.StdoutPipe()

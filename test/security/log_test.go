@@ -156,8 +156,9 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 		}
 		service, subscription := fresh(t, s)
 		made++
+		now := strings.NewReplacer()
 		for _, a := range attacks(t, method, path, service, subscription, bodyOf(pattern)) {
-			status := send(t, s, []byte(a.raw))
+			status := send(t, s, []byte(now.Replace(a.raw)))
 			sent++
 			if status == 201 && method == "POST" && strings.HasSuffix(path, "/services") {
 				made++
@@ -166,7 +167,8 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 				require.Less(t, status, 500, "%s: %s", pattern, a.where)
 			}
 			if method == "DELETE" && status == 204 {
-				service, subscription = fresh(t, s)
+				another, one := fresh(t, s)
+				now = strings.NewReplacer(service, another, subscription, one)
 				made++
 			}
 		}

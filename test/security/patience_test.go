@@ -52,8 +52,8 @@ func held(s *run.Server, begin, drip string) (time.Duration, error) {
 	}
 	defer func() { _ = c.Close() }()
 	at := time.Now()
-	closed := make(chan error, 1)
-	go func() { _, err := io.Copy(io.Discard, c); closed <- err }()
+	closed := make(chan struct{})
+	go func() { defer close(closed); _, _ = io.Copy(io.Discard, c) }()
 	if _, err := io.WriteString(c, begin); err != nil {
 		return 0, err
 	}
