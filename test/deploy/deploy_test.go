@@ -1,0 +1,181 @@
+// Package deploy checks the shipped deployment files against the program that they
+// deploy, for where no container engine runs. It knows files and conf; it must not
+// know anything else of the program's inside.
+package deploy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+type service struct {
+	Image       string
+	Build       struct{ Context, Dockerfile string }
+	Entrypoint  []string
+	Command     []string
+	Environment map[string]string
+	Networks    []string
+	Ports       []any
+	NetworkMode string `yaml:"network_mode"`
+	Privileged  bool
+	ReadOnly    bool     `yaml:"read_only"`
+	CapDrop     []string `yaml:"cap_drop"`
+	Restart     string
+	StopGrace   string   `yaml:"stop_grace_period"`
+	DependsOn   []string `yaml:"depends_on"`
+	Volumes     []string
+	Configs     []struct{ Source, Target string }
+}
+
+type compose struct {
+	Services map[string]service
+	Networks map[string]struct{ Internal bool }
+	Configs  map[string]struct{ Content string }
+	Volumes  map[string]any
+}
+
+func load(t *testing.T) compose {
+	t.Helper()
+	b, err := os.ReadFile("../../build/compose.yaml")
+	require.NoError(t, err)
+	var c compose
+	require.NoError(t, yaml.Unmarshal(b, &c))
+	return c
+}
+
+func (c compose) named(prefix string) (names []string) {
+	for name := range c.Services {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestTheComposeFileIsOnePrivateNetwork(t *testing.T) {
+	c := load(t)
+	require.Len(t, c.named("etcd-"), 3)
+	require.Len(t, c.named("mepserver-"), 3)
+	require.Equal(t, []string{"agent"}, c.named("agent"))
+	require.Len(t, c.Services, 7)
+	require.Len(t, c.Networks, 1)
+	require.True(t, c.Networks["mec"].Internal)
+	for name, s := range c.Services {
+		require.Equal(t, []string{"mec"}, s.Networks, name)
+		require.Empty(t, s.Ports, "%s: nothing is published", name)
+		require.Empty(t, s.NetworkMode, name)
+		require.False(t, s.Privileged, name)
+		require.Regexp(t, regexp.MustCompile(`:(dev|v\d+\.\d+\.\d+)$`), s.Image, "%s: a fixed version", name)
+		require.Equal(t, "unless-stopped", s.Restart, name)
+		for _, d := range s.DependsOn {
+			require.Contains(t, c.Services, d, name)
+		}
+		if !strings.HasPrefix(name, "etcd-") {
+			require.True(t, s.ReadOnly, name)
+			require.Equal(t, []string{"ALL"}, s.CapDrop, name)
+			require.Equal(t, "15s", s.StopGrace, "%s: longer than the ten seconds of a stop", name)
+		}
+		for _, v := range s.Volumes {
+			volume, _, _ := strings.Cut(v, ":")
+			require.Contains(t, c.Volumes, volume, name)
+		}
+	}
+}
+
+func TestEtcdMembersNameEachOther(t *testing.T) {
+	c := load(t)
+	var cluster []string
+	for _, name := range c.named("etcd-") {
+		cluster = append(cluster, name+"=http://"+name+":2380")
+	}
+	for _, name := range c.named("etcd-") {
+		s := c.Services[name]
+		for _, want := range []string{"--name=" + name, "--initial-cluster=" + strings.Join(cluster, ","), "--advertise-client-urls=http://" + name + ":2379",
+			"--initial-advertise-peer-urls=http://" + name + ":2380", "--auto-compaction-retention=1h"} {
+			require.Contains(t, s.Command, want)
+		}
+		require.Equal(t, []string{name + ":/data"}, s.Volumes)
+		module, err := os.ReadFile("../../build/etcd/go.mod")
+		require.NoError(t, err)
+		_, version, _ := strings.Cut(s.Image, ":")
+		require.Contains(t, string(module), "go.etcd.io/etcd/server/v3 "+version+"\n", "the version that the tests run")
+	}
+}
+
+// What the file gives mepserver and the agent is what they take.
+func TestTheComposedSettingsAreValid(t *testing.T) {
+	c := load(t)
+	var endpoints, servers []string
+	for _, name := range c.named("etcd-") {
+		endpoints = append(endpoints, "http://"+name+":2379")
+	}
+	for _, name := range c.named("mepserver-") {
+		servers = append(servers, "http://"+name+":30100")
+		s := c.Services[name]
+		sources := conf.Sources{Flags: map[string]string{}}
+		for i := 0; i < len(s.Command); i++ {
+			flag := strings.TrimPrefix(s.Command[i], "--")
+			if flag == "insecure" {
+				sources.Flags[flag] = "true"
+				continue
+			}
+			i++
+			sources.Flags[flag] = s.Command[i]
+		}
+		for k, v := range s.Environment {
+			sources.Environ = append(sources.Environ, k+"="+v)
+			_, err := conf.Load(conf.Sources{Flags: sources.Flags, Environ: []string{k + "=nonsense"}})
+			require.ErrorContains(t, err, k, "it is a setting")
+		}
+		got, err := conf.Load(sources)
+		require.NoError(t, err)
+		require.Equal(t, conf.Etcd, got.Store.Kind)
+		require.Equal(t, endpoints, got.Store.Endpoints)
+	}
+	agent, err := conf.LoadAgent(conf.Sources{File: "agent.yaml", Data: []byte(c.Configs["agent"].Content)}, func([]byte) []conf.Wrong { return nil })
+	require.NoError(t, err)
+	require.Equal(t, servers, agent.Platform.Endpoints)
+	s := c.Services["agent"]
+	require.Equal(t, []string{"/usr/local/bin/mep-agent", "--config", s.Configs[0].Target}, s.Entrypoint)
+	require.Equal(t, "agent", s.Configs[0].Source)
+}
+
+func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {
+	b, err := os.ReadFile("../../build/Dockerfile")
+	require.NoError(t, err)
+	text := string(b)
+	stages := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(text, -1)
+	require.Len(t, stages, 2)
+	module, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	goVersion := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))[1]
+	require.True(t, strings.HasPrefix(stages[0][1], "golang:"+goVersion), stages[0][1])
+	require.Contains(t, stages[1][1], "distroless/static")
+	_, last, _ := strings.Cut(text, stages[1][0])
+	require.Regexp(t, `(?m)^USER 65532:65532$`, last, "not root")
+	for _, name := range []string{"mepserver", "mep-agent"} {
+		require.Contains(t, text, "./cmd/"+name)
+		require.DirExists(t, filepath.Join("../../cmd", name))
+	}
+	for _, m := range regexp.MustCompile(`(?m)^COPY (?:--\S+ )*([a-z./ -]+?)/? \S+$`).FindAllStringSubmatch(strings.Split(text, stages[1][0])[0], -1) {
+		for path := range strings.FieldsSeq(m[1]) {
+			_, err := os.Stat(filepath.Join("../..", path))
+			require.NoError(t, err, fmt.Sprint("COPY ", path))
+		}
+	}
+	c := load(t)
+	build := c.Services["mepserver-1"].Build
+	_, err = os.Stat(filepath.Join("../../build", build.Context, build.Dockerfile))
+	require.NoError(t, err)
+}
