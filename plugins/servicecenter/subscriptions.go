@@ -11,6 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
 )
 
 var _ plugins.Outbox = (*Store)(nil)
@@ -136,6 +137,9 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 		return 0, err
 	}
 	key := cursorPrefix + id
+	if failpoint.On {
+		_ = failpoint.Hit("cursor.before")
+	}
 	res, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
 	if err != nil {
 		return 0, err

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // However many replicas see an expiry, one of them tells of it.
 func TestManyReplicasClaimEachDeathOnce(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 4, interval: 10, misses: 1})
+	c := w.subscribe()
 	n := pick(1000, 10000)
 	began := time.Now()
 	dead := w.populate("dead", n) // and not one heartbeat
@@ -22,6 +25,7 @@ func TestManyReplicasClaimEachDeathOnce(t *testing.T) {
 	claims := w.metric(`mep_transactions_total{kind="CLAIM"}`)
 	t.Logf("4 replicas, %d expiries: %d claims", n, claims)
 	require.Equal(t, n, claims)
+	c.heardOf(w, dead, nil)
 }
 
 // revoke ends the leases of all these, side by side.
@@ -55,13 +59,17 @@ func projection(id string) string {
 func TestMassDeath(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
+	c := w.subscribe()
 	living, dying := w.populate("living", 100), w.populate("dying", pick(1000, 5000))
 	w.live(living)
 	w.live(dying)
 	w.poll(250 * time.Millisecond)
 	time.Sleep(w.window() + time.Second)
 	kill(dying)
+	began := time.Now()
 	w.buried(dying)
+	c.heardOf(w, dying, living)
+	t.Logf("%d deaths hidden, told and checked %s after the last heartbeats, window %s", len(dying), time.Since(began).Round(100*time.Millisecond), w.window())
 	w.unharmed(living)
 }
 
@@ -69,6 +77,7 @@ func TestMassDeath(t *testing.T) {
 func TestReplicasKilled(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 3, interval: 2, misses: 2})
+	c := w.subscribe()
 	living := w.populate("living", 100)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
@@ -86,5 +95,38 @@ func TestReplicasKilled(t *testing.T) {
 		w.again(victim)
 	}
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
+}
+
+// The replica that tells a consumer is killed in the moment in which the consumer has
+// taken the notification and not yet answered: it is told again, under the same id.
+func TestReplicaKilledBetweenPostAndCursor(t *testing.T) {
+	t.Parallel()
+	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
+	c := w.subscribe()
+	var kills int
+	c.after = func(told []mp1.ServiceReference) {
+		if told[0].State != mp1.Suspended || kills >= pick(2, 20) {
+			return
+		}
+		kills++ // one worker tells this consumer, so one goroutine runs here
+		for i := range w.replicas { // it is one of them
+			w.replicas[i].get().Kill()
+		}
+		for i := range w.replicas {
+			w.again(i)
+		}
+	}
+	var dead []*agent
+	for range pick(2, 20) {
+		doomed := w.populate("doomed", 5)
+		dead = append(dead, doomed...)
+		w.eventually("suspended", func() bool { return w.of(doomed).suspended == len(doomed) })
+	}
+	w.buried(dead)
+	c.heardOf(w, dead, nil)
+	_, _, repeated := c.of(dead)
+	t.Logf("%d kills between POST and cursor", kills)
+	require.GreaterOrEqual(t, repeated, kills, "what was not acknowledged is told again")
 }

@@ -34,7 +34,7 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 var points = []string{
 	"renew.before-reply", "grant.after", "revoke.before",
 	"REGISTER.before-txn", "REGISTER.after-txn", "CLAIM.before-txn", "CLAIM.after-txn", "REARM.before-txn", "REARM.after-txn",
-	"RESUME.before-txn", "RESUME.after-txn", "RAISE.after-txn", "DELETE.before-txn", "DELETE.after-txn",
+	"RESUME.before-txn", "RESUME.after-txn", "RAISE.after-txn", "DELETE.before-txn", "DELETE.after-txn", "cursor.before",
 }
 
 // Wherever a replica fails, what it acknowledged holds, each death is told once, and
@@ -82,6 +82,7 @@ func failAt(t *testing.T, point, action string) {
 		}
 	})
 	defer close(heal)
+	c := w.subscribe()
 	living := w.populate("living", 6)
 	w.live(living)
 	dying := w.populate("dying", 6)
@@ -98,6 +99,7 @@ func failAt(t *testing.T, point, action string) {
 	}
 	w.live(resumed)
 	time.Sleep(w.window() + 2*time.Second)
+	w.eventually("the deaths are told", func() bool { told, _, _ := c.of(dying); return told == len(dying) })
 	t.Logf("%s, %s: reached: %v", point, action, strings.Contains(first.Errors.String(), "failpoint "+point))
 	require.Zero(t, w.of(dying).twice)
 	for _, a := range append(living, resumed...) {

@@ -48,6 +48,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 func TestWholePlatformPaused(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
+	c := w.subscribe()
 	living := w.populate("living", 100)
 	w.live(living)
 	dead := w.populate("dead", 10) // never beat
@@ -73,6 +74,7 @@ func TestWholePlatformPaused(t *testing.T) {
 		t.Logf("everything paused %s, window %s: %d leases of the living ended", pause, w.window(), w.of(living).revoked)
 	}
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
 
@@ -80,6 +82,7 @@ func TestWholePlatformPaused(t *testing.T) {
 func TestWholePlatformDown(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
+	c := w.subscribe()
 	living, dead := w.populate("living", 100), w.populate("dead", 10)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
@@ -98,5 +101,6 @@ func TestWholePlatformDown(t *testing.T) {
 	time.Sleep(w.window() + 4*time.Second)
 	t.Logf("everything down %s, window %s", down, w.window())
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }

@@ -164,7 +164,10 @@ func (w *world) populate(name string, n int) []*agent {
 			at := time.Now()
 			var id string
 			var err error
-			for try := range 3 * len(w.replicas) { // agents fail over
+			for try := range 100 { // agents fail over, and try again
+				if try > 0 && try%len(w.replicas) == 0 {
+					time.Sleep(300 * time.Millisecond)
+				}
 				r := w.replicas[(a.home+try)%len(w.replicas)].get()
 				if id, err = r.Register(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
 					break
