@@ -110,7 +110,7 @@ func TestReplicaKilledBetweenPostAndCursor(t *testing.T) {
 		if told[0].State != mp1.Suspended || kills >= pick(2, 20) {
 			return
 		}
-		kills++ // one worker tells this consumer, so one goroutine runs here
+		kills++                     // one worker tells this consumer, so one goroutine runs here
 		for i := range w.replicas { // it is one of them
 			w.replicas[i].get().Kill()
 		}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -81,16 +82,22 @@ func (v *witness) allHidden(agents []*agent) bool {
 	return true
 }
 
+// suspendedID is the instance that a projection shows as SUSPENDED; "": none.
+func suspendedID(value []byte) string {
+	if !bytes.Contains(value, []byte(`"mec.state":"SUSPENDED"`)) {
+		return ""
+	}
+	var i struct{ Properties map[string]string }
+	_ = json.Unmarshal(value, &i)
+	return i.Properties["mec.serInstanceId"]
+}
+
 // suspensions counts, per instance, how often the store was told SUSPENDED.
 func (v *witness) suspensions() map[string]int {
 	out := map[string]int{}
 	for _, write := range v.history.Writes() {
-		if write.Erased || !strings.Contains(write.Value, `"mec.state":"SUSPENDED"`) {
-			continue
-		}
-		var i struct{ Properties map[string]string }
-		if json.Unmarshal([]byte(write.Value), &i) == nil {
-			out[i.Properties["mec.serInstanceId"]]++
+		if !write.Erased && write.Kept != "" {
+			out[write.Kept]++
 		}
 	}
 	return out

@@ -12,24 +12,26 @@ import (
 
 // Write is one write that a History saw.
 type Write struct {
-	Key, Value string
-	Erased     bool
-	Revision   int64
-	Seen       time.Time
+	Key    string
+	Kept   string // what the recorder keeps of the value
+	Erased bool
+	Seen   time.Time
 }
 
 // History is everything that is written under a prefix while a test runs, whatever
 // becomes of the servers meanwhile: an oracle that asks nobody but the store.
 type History struct {
+	keep   func(value []byte) string
 	mu     sync.Mutex
 	writes []Write
 	at     int64
 }
 
-// Record begins a history. It ends with the test.
-func (c *Cluster) Record(t testing.TB, prefix string) *History {
+// Record begins a history, which keeps of each value what keep returns. It ends with
+// the test.
+func (c *Cluster) Record(t testing.TB, prefix string, keep func(value []byte) string) *History {
 	t.Helper()
-	h := &History{at: 1}
+	h := &History{at: 1, keep: keep}
 	client := c.Dial()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -52,7 +54,7 @@ func (h *History) watch(ctx context.Context, client *clientv3.Client, prefix str
 		}
 		h.mu.Lock()
 		for _, ev := range res.Events {
-			h.writes = append(h.writes, Write{string(ev.Kv.Key), string(ev.Kv.Value), ev.Type == mvccpb.DELETE, ev.Kv.ModRevision, time.Now()})
+			h.writes = append(h.writes, Write{string(ev.Kv.Key), h.keep(ev.Kv.Value), ev.Type == mvccpb.DELETE, time.Now()})
 			h.at = ev.Kv.ModRevision + 1
 		}
 		h.mu.Unlock()

@@ -1,0 +1,114 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/proxy"
+)
+
+var (
+	minutes  = flag.Int("minutes", 0, "run the fault schedule for so long")
+	services = flag.Int("services", 10000, "with so many services")
+)
+
+// fault is one kind of harm, with its weight in the schedule.
+type fault struct {
+	weight int
+	name   string
+	do     func(w *world)
+}
+
+var faults = []fault{
+	{30, "a replica killed", func(w *world) {
+		i := w.rnd.IntN(len(w.replicas))
+		w.replicas[i].get().Kill()
+		w.pause(0, 3)
+		w.again(i)
+	}},
+	{20, "a replica paused", func(w *world) {
+		r := w.replicas[w.rnd.IntN(len(w.replicas))].get()
+		r.Pause()
+		w.pause(1, 20)
+		r.Resume()
+	}},
+	{15, "an etcd member killed", func(w *world) {
+		m := w.etcd.Members[w.rnd.IntN(len(w.etcd.Members))]
+		m.Kill()
+		w.pause(1, 15)
+		m.Launch(w.t)
+	}},
+	{15, "the leader paused", func(w *world) {
+		if m := w.etcd.Leader(); m != nil {
+			m.Pause()
+			w.pause(2, 20)
+			m.Resume()
+		}
+	}},
+	{10, "a replica cut off", func(w *world) {
+		i := w.rnd.IntN(len(w.replicas))
+		w.setLinks(i, []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown, proxy.HalfUp}[w.rnd.IntN(4)])
+		w.pause(5, 30)
+		w.setLinks(i, proxy.Pass)
+	}},
+	{5, "history compacted", func(w *world) { _ = w.etcd.Compact() }},
+	{5, "all connections cut", func(w *world) {
+		for _, links := range w.links {
+			for _, l := range links {
+				l.Cut()
+			}
+		}
+	}},
+}
+
+func (w *world) pause(least, most int) {
+	time.Sleep(time.Duration(least)*time.Second + time.Duration(w.rnd.Int64N(int64(most-least)*int64(time.Second))))
+}
+
+func (w *world) fault() fault {
+	n := w.rnd.IntN(100)
+	for _, f := range faults {
+		if n -= f.weight; n < 0 {
+			return f
+		}
+	}
+	return faults[0]
+}
+
+// One fault after the other, for as long as it is asked, among thousands of living
+// services, of which some die for good now and then: none of the living is suspended,
+// none of the dead is missed.
+func TestFaultSchedule(t *testing.T) {
+	if *minutes == 0 {
+		t.Skip("run it with -minutes N (and -services M)")
+	}
+	w := begin(t, plan{members: 3, replicas: 3, interval: 30, misses: 1})
+	living := w.populate("living", *services)
+	w.live(living)
+	w.poll(5 * time.Second)
+	began := time.Now()
+	var dead []*agent
+	done := map[string]int{}
+	for time.Since(began) < time.Duration(*minutes)*time.Minute {
+		doomed := w.populate("doomed", 60)
+		w.live(doomed)
+		w.pause(3, 8)
+		f := w.fault()
+		kill(doomed)
+		dead = append(dead, doomed...)
+		f.do(w)
+		done[f.name]++
+		t.Logf("%s: %s; %d of the living suspended, %d ends of their leases so far", time.Since(began).Round(time.Second), f.name, w.of(living).suspended, w.of(living).revoked)
+		w.pause(10, 20)
+	}
+	hours := time.Since(began).Hours() * float64(*services)
+	w.buried(dead)
+	w.unharmed(living)
+	t.Logf("%.0f lease-hours, %d deaths, 0 false suspensions, 0 missed; by the rule of three less than %.1e false ones a lease-hour at 95 %%; faults: %s",
+		hours, len(dead), 3/hours, fmt.Sprint(done))
+	require.NotEmpty(t, done)
+}
