@@ -201,5 +201,5 @@ func answer(err error, good string) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	}
-	return strings.TrimPrefix(err.Error(), "mp1 client: ")
+	return strings.TrimPrefix(withoutURL(err).Error(), "mp1 client: ")
 }

@@ -55,14 +55,14 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	return errors.Join(err, <-ended)
 }
 
-// warnAboutPlainTokens: whoever reads the network reads the token, too.
+// warnAboutPlainTokens: whoever reads the network reads tokens and secrets, too.
 func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
 	if c.Identity.Kind == conf.Anonymous {
 		return
 	}
-	for _, e := range c.Platform.Endpoints {
+	for _, e := range append([]string{c.Identity.TokenURL}, c.Platform.Endpoints...) {
 		if strings.HasPrefix(e, "http:") && !conf.OnLoopback(e) {
-			log.Warn("tokens are sent without TLS", openlog.WithTags(openlog.Tags{"endpoint": e}))
+			log.Warn("tokens and secrets are sent without TLS", openlog.WithTags(openlog.Tags{"endpoint": e}))
 		}
 	}
 }

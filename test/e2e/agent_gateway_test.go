@@ -150,7 +150,7 @@ func signed(r *http.Request) bool {
 
 func TestAgentKeepsItsTokenFresh(t *testing.T) {
 	t.Parallel()
-	s := start(t, quick...)
+	s := start(t, steady...)
 	g := newGateway(t, s, 4*time.Second)
 	g.Start()
 	defer g.Close()
@@ -193,7 +193,7 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 // An application made for EdgeGallery's agent changes nothing but the image.
 func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	t.Parallel()
-	s := start(t, quick...)
+	s := start(t, steady...)
 	g := newGateway(t, s, time.Hour)
 	certificate, pair := certify(t, "mep.example")
 	g.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
@@ -210,7 +210,7 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	eventually(t, "both services are alive, not only the first", func() bool { return s.alive(2) && a.ready() })
 	list := s.want(200, "GET", base+"/applications/"+appID+"/services", "").list(t)
 	require.Len(t, list, 2)
-	time.Sleep(5 * time.Second)
+	time.Sleep(6 * time.Second)
 	require.True(t, s.alive(2))
 
 	status, body := a.get("/mep-agent/v1/token")

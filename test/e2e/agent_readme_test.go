@@ -85,7 +85,7 @@ func TestAgentInAForeignModule(t *testing.T) {
 		words := strings.Fields(strings.Replace(line, "=../mepserver", "="+root, 1))
 		run(words[0], words[1:]...)
 	}
-	s := start(t, quick...)
+	s := start(t, steady...)
 	program := part(t, "program", "go")
 	require.Contains(t, program, "http://127.0.0.1:30100")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(strings.Replace(program, "http://127.0.0.1:30100", s.url, 1)), 0o600))
@@ -124,7 +124,7 @@ func TestAgentInAForeignModule(t *testing.T) {
 		}
 	}()
 	eventually(t, "its service is alive", func() bool { return s.alive(1) })
-	time.Sleep(4 * time.Second)
+	time.Sleep(6 * time.Second)
 	require.True(t, s.alive(1), "and stays so beyond its window")
 	require.NoError(t, app.Process.Signal(syscall.SIGINT))
 	require.NoError(t, app.Wait(), "%s", log)
