@@ -366,6 +366,58 @@ func TestAnAgentThatStartsAnewFindsItsRegistrations(t *testing.T) {
 	})
 }
 
+// A platform that requires no heartbeats shows no interval.
+func TestWhatNeedsNoHeartbeatsIsFoundAgainToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		o := options(f, 1)
+		o.OnStop = Leave
+		plain := o.Services[0].Info
+		plain.LivenessInterval = nil
+		o.Services = append(o.Services, Service{Info: plain})
+		shown := plain
+		shown.SerInstanceID = "a1"
+		f.put("a1", shown)
+		shown.SerInstanceID = "a2"
+		f.put("a2", shown)
+		r := run(t, o)
+		pass(interval)
+		require.Empty(t, f.registers())
+		require.Empty(t, f.beats())
+		require.NoError(t, r.stop())
+
+		zero := 10
+		shown.LivenessInterval, shown.Links = &zero, &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/a2/liveness"}}
+		f.put("a2", shown)
+		r = run(t, o)
+		pass(interval)
+		require.Empty(t, f.registers())
+		require.Equal(t, []string{"a2", "a1"}, []string{r.Status()[0].ID, r.Status()[1].ID}, "who beats has the one that is to be beaten")
+		require.NotEmpty(t, f.beats())
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestAnAnswerWithoutAnIDIsNoRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		n := 0
+		f.answer = func(r *http.Request, _ int) said {
+			if r.Method == http.MethodPost && n < 2 {
+				n++
+				return says(201, mp1.ServiceInfo{})
+			}
+			return said{}
+		}
+		r := run(t, options(f, 1))
+		require.Contains(t, r.Status()[0].LastAnswer, "no serInstanceId")
+		pass(interval)
+		require.True(t, r.Ready())
+		require.Len(t, f.registers(), 3)
+		require.NoError(t, r.stop())
+	})
+}
+
 func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(10)

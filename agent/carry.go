@@ -21,6 +21,9 @@ func (a *Agent) next(e *entry) job {
 	case absent:
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.register(ctx, e.service.Info)
+			if err == nil && !mp1.ValidID(info.SerInstanceID) {
+				err = errNoID
+			}
 			return func(now time.Time) { a.registered(e, now, info, err) }
 		}
 	case stale:
@@ -41,6 +44,8 @@ func (a *Agent) next(e *entry) job {
 		}
 	}
 }
+
+var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // again puts the service back for what is due next. Nothing is due while its probe
 // fails, or when the platform wants no heartbeats.

@@ -85,33 +85,44 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			}
 		}
 	}
+	for _, exact := range []bool{true, false} {
+		for _, e := range a.entries {
+			if e.unsureAt(began) {
+				a.choose(e, now, list, taken, exact)
+			}
+		}
+	}
 	for _, e := range a.entries {
-		if !e.unsureAt(began) {
-			if e.stage == unsure {
-				a.lookFor(now)
-			}
-			continue
+		switch {
+		case e.unsureAt(began):
+			e.stage, e.failures, e.item.due = absent, 0, now
+			a.again(e)
+		case e.stage == unsure:
+			a.lookFor(now)
 		}
-		e.stage, e.failures = absent, 0
-		e.item.due = now
-		for _, info := range list {
-			if !taken[info.SerInstanceID] && same(e.service.Info, info) {
-				taken[info.SerInstanceID] = true
-				a.adopt(e, now, info, "found again")
-				break
-			}
+	}
+}
+
+// choose takes the first registration that is the same, if there is one.
+func (a *Agent) choose(e *entry, now time.Time, list []mp1.ServiceInfo, taken map[string]bool, exact bool) {
+	for _, info := range list {
+		if !taken[info.SerInstanceID] && same(e.service.Info, info, exact) {
+			taken[info.SerInstanceID] = true
+			e.item.due = now
+			a.adopt(e, now, info, "found again")
+			return
 		}
-		a.again(e)
 	}
 }
 
 // same tells whether what the platform shows is what we would register: another agent
-// of the application may offer a service of the same name elsewhere.
-func same(ours, shown mp1.ServiceInfo) bool {
+// of the application may offer a service of the same name elsewhere. Not exactly, it
+// may show no interval where we send heartbeats: then it requires none.
+func same(ours, shown mp1.ServiceInfo, exact bool) bool {
 	if ours.SerName != shown.SerName || ours.Version != shown.Version || shown.SerInstanceID == "" {
 		return false
 	}
-	if (ours.LivenessInterval == nil) != (shown.LivenessInterval == nil) {
+	if beats, required := ours.LivenessInterval != nil, shown.LivenessInterval != nil; beats != required && (exact || required) {
 		return false
 	}
 	if ours.TransportInfo == nil {
