@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,6 +22,22 @@ const base = "/mec_service_mgmt/v1"
 type server struct {
 	url  string
 	http *http.Client
+	pid  int
+}
+
+// cpu is the processor time that the server has used; 0 where the system does not say.
+func (s *server) cpu() time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // ticks of 1/100 s
 }
 
 var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
@@ -61,7 +78,7 @@ func launch(cmd *exec.Cmd) (*server, func(), error) {
 		return nil, nil, fmt.Errorf("%s did not start", cmd.Path)
 	}
 	fmt.Print(line)
-	return &server{url, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}, stop, nil
+	return &server{pid: cmd.Process.Pid, url: url, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}, stop, nil
 }
 
 func (s *server) do(ctx context.Context, method, path, body string) (int, []byte, error) {

@@ -42,20 +42,24 @@ func slow(ctx context.Context, conns, rounds int, d time.Duration) error {
 	fmt.Printf("%d heartbeats a second, %v each; %d connections: silent, silent after a request, a byte a second of a header, of a body, and not reading\n", pacedRate, d, conns)
 	var allFree, allBusy []time.Duration
 	for range rounds {
+		used := s.cpu()
 		free, err := paced(ctx, s.url, paths, d)
 		if err != nil {
 			return err
 		}
+		usedFree := s.cpu() - used
 		spread("without", free)
 		h := crowd(ctx, strings.TrimPrefix(s.url, "http://"), paths[0], conns)
 		h.wait(ctx, conns)
+		used = s.cpu()
 		busy, err := paced(ctx, s.url, paths, d)
+		usedBusy := s.cpu() - used
 		open, closed, reading := h.end()
 		if err != nil {
 			return err
 		}
 		spread("with", busy)
-		fmt.Printf("  %d open at the end; meanwhile the server closed %d, and answered the slow %d times\n", open, closed, reading)
+		fmt.Printf("  %d open at the end; meanwhile the server closed %d, and answered the slow %d times; its processor time: %v without, %v with\n", open, closed, reading, usedFree, usedBusy)
 		allFree, allBusy = append(allFree, free...), append(allBusy, busy...)
 	}
 	fmt.Printf("with / without, all rounds: p50 %.2f, p90 %.2f, p99 %.2f\n", ratio(allBusy, allFree, .5), ratio(allBusy, allFree, .9), ratio(allBusy, allFree, .99))

@@ -1,0 +1,244 @@
+package appsupport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// shelf is a store in memory, for what only a chosen order of events shows; the real
+// one is under test in test/e2e and test/external.
+type shelf struct {
+	mu   sync.Mutex
+	at   heartbeat.Revision
+	apps map[string]plugins.Application
+	fail error
+}
+
+func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return 0, s.fail
+	}
+	if s.apps[a.Info.AppInstanceID].At != a.At {
+		return 0, heartbeat.ErrConflict
+	}
+	s.at++
+	a.At = s.at
+	s.apps[a.Info.AppInstanceID] = a
+	return s.at, nil
+}
+
+func (s *shelf) EraseApplication(_ context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.apps[app].At != at {
+		return 0, heartbeat.ErrConflict
+	}
+	s.at++
+	delete(s.apps, app)
+	return s.at, nil
+}
+
+func (s *shelf) Application(_ context.Context, app string) (plugins.Application, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.apps[app], s.fail
+}
+
+func (s *shelf) FollowApplications(context.Context, func([]plugins.Application, heartbeat.Revision), func(plugins.Application, bool), func(string, error)) {
+}
+
+// things are what applications have.
+type things struct {
+	mu   sync.Mutex
+	of   map[string][]string
+	stop error // of Remove
+}
+
+func (b *things) add(app, id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of[app] = append(b.of[app], id)
+}
+
+func (b *things) Of(app string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.of[app])
+}
+
+func (b *things) Remove(_ context.Context, app, id string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stop != nil {
+		return b.stop
+	}
+	b.of[app] = slices.DeleteFunc(b.of[app], func(s string) bool { return s == id })
+	return nil
+}
+
+func newDirectory(open, alone bool) (*directory, *shelf, *things) {
+	s, b := &shelf{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
+	d := &directory{store: s, alone: alone, open: open, known: map[string]bool{"known": true}, belongings: func() []plugins.Belongings { return []plugins.Belongings{b} },
+		clock: clock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]time.Duration{}}
+	return d, s, b
+}
+
+func admits(t *testing.T, d *directory, app string) bool {
+	t.Helper()
+	ok, err := d.admitted(t.Context(), app)
+	require.NoError(t, err)
+	return ok
+}
+
+func info(app string) mp1.AppInfo { return mp1.AppInfo{AppName: "n", AppInstanceID: app} }
+
+// A request that was admitted before the application left may still enter something;
+// it goes when no such request can be under way any more.
+func TestWhatIsEnteredWhileAnApplicationLeavesGoesToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := newDirectory(false, true)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		go d.finish(ctx)
+		_, err := d.Enter(ctx, info("a"))
+		require.NoError(t, err)
+		require.True(t, admits(t, d, "a"))
+		b.add("a", "1")
+		require.NoError(t, d.Leave(ctx, "a", nil))
+		require.Empty(t, b.Of("a"))
+		require.False(t, admits(t, d, "a"))
+		require.ErrorIs(t, d.Leave(ctx, "a", nil), server.ErrNoRegistration)
+		b.add("a", "late")
+		time.Sleep(settle - time.Second)
+		require.Equal(t, []string{"late"}, b.Of("a"))
+		time.Sleep(3 * time.Second)
+		require.Empty(t, b.Of("a"))
+		require.Empty(t, s.apps, "and the mark with it")
+	})
+}
+
+func TestWhoComesBackLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := newDirectory(false, true)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		go d.finish(ctx)
+		_, err := d.Enter(ctx, info("a"))
+		require.NoError(t, err)
+		require.NoError(t, d.Leave(ctx, "a", nil))
+		time.Sleep(settle / 2)
+		_, err = d.Enter(ctx, info("a"))
+		require.NoError(t, err)
+		b.add("a", "new")
+		time.Sleep(2 * settle)
+		require.Equal(t, []string{"new"}, b.Of("a"))
+		require.True(t, admits(t, d, "a"))
+		// also when this replica has not heard of the return yet
+		gone := s.apps["a"]
+		gone.Leaving = true
+		gone.At--
+		removed, err := d.clear(ctx, gone)
+		require.NoError(t, err)
+		require.Zero(t, removed)
+	})
+}
+
+// A removal that is broken off leaves the mark, and is carried on with.
+func TestABrokenRemovalIsFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, open := range []bool{true, false} {
+			d, s, b := newDirectory(open, true)
+			ctx, end := context.WithCancel(t.Context())
+			go d.finish(ctx)
+			_, err := d.Enter(ctx, info("a"))
+			require.NoError(t, err)
+			b.add("a", "1")
+			b.stop = errors.New("broken off")
+			require.Error(t, d.Leave(ctx, "a", nil))
+			require.True(t, s.apps["a"].Leaving)
+			b.mu.Lock()
+			b.stop = nil
+			b.mu.Unlock()
+			time.Sleep(settle + 3*time.Second)
+			require.Empty(t, b.Of("a"), fmt.Sprint("open ", open))
+			require.Empty(t, s.apps)
+			end()
+		}
+	})
+}
+
+// What a replica knows follows the order of writes, whatever the order in which it
+// hears of them.
+func TestNothingOlderReplacesWhatIsNewer(t *testing.T) {
+	at := func(app string, at heartbeat.Revision, leaving bool) plugins.Application {
+		return plugins.Application{Info: info(app), At: at, Leaving: leaving}
+	}
+	d, _, _ := newDirectory(false, true)
+	d.load([]plugins.Application{at("a", 3, false)}, 5)
+	require.True(t, admits(t, d, "a"))
+	d.note(at("a", 7, true), false)
+	d.see(at("a", 6, false), false)
+	require.False(t, admits(t, d, "a"), "the watch is behind its own write")
+	d.note(at("a", 8, true), true)
+	d.see(at("a", 7, true), false)
+	require.False(t, admits(t, d, "a"))
+	d.see(at("a", 8, false), true)
+	require.Empty(t, d.apps, "nothing is kept of what is gone")
+	d.note(at("a", 7, false), false)
+	require.Empty(t, d.apps, "a read that the watch has overtaken says nothing")
+	d.note(at("b", 9, false), false)
+	require.True(t, admits(t, d, "b"))
+	d.load(nil, 9)
+	require.False(t, admits(t, d, "b"), "a list without it")
+	require.True(t, admits(t, d, "known"))
+}
+
+func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, _ := newDirectory(false, false)
+		require.False(t, admits(t, d, "a"))
+		_, err := s.SaveApplication(t.Context(), plugins.Application{Info: info("a")})
+		require.NoError(t, err)
+		require.False(t, admits(t, d, "a"), "believed to be unknown for a second")
+		time.Sleep(absenceTTL + time.Millisecond)
+		require.True(t, admits(t, d, "a"))
+		s.fail = errors.New("no answer")
+		_, err = d.admitted(t.Context(), "b")
+		require.ErrorIs(t, err, heartbeat.ErrUnavailable, "no answer is no refusal")
+		require.True(t, admits(t, d, "a"))
+		require.ErrorIs(t, d.Change(t.Context(), "a", info("a"), nil), heartbeat.ErrUnavailable)
+		s.fail = nil
+		require.ErrorIs(t, d.Change(t.Context(), "a", info("a"), func(mp1.AppInfo) bool { return false }), heartbeat.ErrStale)
+		require.ErrorIs(t, d.Change(t.Context(), "b", info("b"), nil), server.ErrNoRegistration)
+		_, err = d.Enter(t.Context(), info("a"))
+		require.ErrorIs(t, err, server.ErrRegistered)
+		_, err = d.Registration(t.Context(), "b")
+		require.ErrorIs(t, err, server.ErrNoRegistration)
+	})
+}
+
+func TestThePlatformTakesABoundedNumberOfApplications(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	for i := range maxApplications {
+		_, err := d.Enter(t.Context(), info(fmt.Sprint("a", i)))
+		require.NoError(t, err)
+	}
+	_, err := d.Enter(t.Context(), mp1.AppInfo{AppName: "n"})
+	require.ErrorIs(t, err, server.ErrTooManyRegistrations)
+}
