@@ -63,11 +63,22 @@ func (s *shelf) Application(_ context.Context, app string) (plugins.Application,
 func (s *shelf) FollowApplications(context.Context, func([]plugins.Application, heartbeat.Revision), func(plugins.Application, bool), func(string, error)) {
 }
 
+func (s *shelf) get(app string) plugins.Application {
+	a, _ := s.Application(context.Background(), app)
+	return a
+}
+
 // things are what applications have.
 type things struct {
 	mu   sync.Mutex
 	of   map[string][]string
 	stop error // of Remove
+}
+
+func (b *things) refuse(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop = why
 }
 
 func (b *things) add(app, id string) {
@@ -129,7 +140,7 @@ func TestWhatIsEnteredWhileAnApplicationLeavesGoesToo(t *testing.T) {
 		require.Equal(t, []string{"late"}, b.Of("a"))
 		time.Sleep(3 * time.Second)
 		require.Empty(t, b.Of("a"))
-		require.Empty(t, s.apps, "and the mark with it")
+		require.Zero(t, s.get("a").At, "and the mark with it")
 	})
 }
 
@@ -150,7 +161,7 @@ func TestWhoComesBackLosesNothing(t *testing.T) {
 		require.Equal(t, []string{"new"}, b.Of("a"))
 		require.True(t, admits(t, d, "a"))
 		// also when this replica has not heard of the return yet
-		gone := s.apps["a"]
+		gone := s.get("a")
 		gone.Leaving = true
 		gone.At--
 		removed, err := d.clear(ctx, gone)
@@ -169,15 +180,13 @@ func TestABrokenRemovalIsFinished(t *testing.T) {
 			_, err := d.Enter(ctx, info("a"))
 			require.NoError(t, err)
 			b.add("a", "1")
-			b.stop = errors.New("broken off")
+			b.refuse(errors.New("broken off"))
 			require.Error(t, d.Leave(ctx, "a", nil))
-			require.True(t, s.apps["a"].Leaving)
-			b.mu.Lock()
-			b.stop = nil
-			b.mu.Unlock()
+			require.True(t, s.get("a").Leaving)
+			b.refuse(nil)
 			time.Sleep(settle + 3*time.Second)
 			require.Empty(t, b.Of("a"), fmt.Sprint("open ", open))
-			require.Empty(t, s.apps)
+			require.Zero(t, s.get("a").At)
 			end()
 		}
 	})
