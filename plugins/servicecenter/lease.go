@@ -16,7 +16,9 @@ import (
 func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := s.client.Grant(ctx, int64(seconds))
+	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
+		return s.client.Grant(ctx, int64(seconds)) // one that is granted in vain runs out
+	})
 	if err != nil {
 		return 0, translate(err)
 	}

@@ -22,7 +22,7 @@ const (
 	stuckAfter = 50 * time.Millisecond
 	// hedgeAfter: a renewal without an answer is sent along another lane too, whose
 	// stream most likely ends at another member. It may be renewed twice.
-	hedgeAfter = 500 * time.Millisecond
+	hedgeAfter = 300 * time.Millisecond
 	retryPause = 50 * time.Millisecond
 )
 

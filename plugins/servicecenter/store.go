@@ -41,6 +41,7 @@ type Store struct {
 	lineage  *lineage
 	replicas *replicas
 	renewals *renewer     // nil if embedded
+	spares   spares       // nil if embedded
 	longer   atomic.Int64 // the longest lease that was granted in place of a shorter one
 }
 
@@ -50,6 +51,9 @@ func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
 		s.renewals = newRenewer(s.client.ActiveConnection())
+		if len(s.client.Endpoints()) > 1 {
+			s.spares = make(spares, mostSpares)
+		}
 	}
 	return s
 }
@@ -119,7 +123,9 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 }
 
 func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
-	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(seatOf(id, place).key())).Commit()
+	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(seatOf(id, place).key())).Commit()
+	})
 	if err != nil {
 		return out, translate(err)
 	}
@@ -165,13 +171,17 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if failpoint.On {
 		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
 	}
-	res, err := s.client.Txn(ctx).If(compares(t)...).Then(ops...).Commit()
+	res, again, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).If(compares(t)...).Then(ops...).Commit()
+	})
 	if failpoint.On && err == nil && res.Succeeded {
 		err = failpoint.Hit(t.Kind.String() + ".after-txn") // an error: the outcome is unknown
 	}
 	switch {
 	case err != nil:
 		return 0, translate(err)
+	case !res.Succeeded && again:
+		return 0, errUnsure
 	case !res.Succeeded:
 		return 0, heartbeat.ErrConflict
 	}
@@ -191,7 +201,9 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	before := s.lineage.now()
-	read, err := s.client.Get(ctx, clusterKey, clientv3.WithCountOnly())
+	read, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return s.client.Get(ctx, clusterKey, clientv3.WithCountOnly())
+	})
 	if err != nil {
 		return false, translate(err)
 	}
@@ -202,7 +214,9 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 		}
 		return full, nil
 	}
-	res, err := etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
+	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
+		return etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
+	})
 	if err != nil {
 		return false, translate(err)
 	}
