@@ -47,20 +47,38 @@ func TestTheFirstHeartbeatFollowsTheRegistrationAndNoneIsLate(t *testing.T) {
 	})
 }
 
-func TestServicesRegisteredTogetherDoNotBeatTogether(t *testing.T) {
+func TestServicesRegisteredOrReturningTogetherDoNotBeatTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(10)
+		spread := func(since time.Time) {
+			perSecond := map[int]int{}
+			for _, b := range f.beats() {
+				if b.at.After(since) {
+					perSecond[int(b.at.Sub(since)/time.Second)]++
+				}
+			}
+			for second, n := range perSecond {
+				require.Less(t, n, 110, "second %d of ten has %d of 500 heartbeats", second, n)
+			}
+			require.GreaterOrEqual(t, len(perSecond), 9)
+		}
+		began := time.Now()
 		r := run(t, options(f, 500))
 		require.Len(t, f.beats(), 500)
 		pass(interval)
-		perSecond := map[int]int{}
-		for _, b := range f.beats()[500:] {
-			perSecond[int(b.at.Sub(f.seen[0].at)/time.Second)]++
-		}
-		for second, n := range perSecond {
-			require.Less(t, n, 110, "second %d of ten has %d of 500 heartbeats", second, n)
-		}
-		require.GreaterOrEqual(t, len(perSecond), 9)
+		spread(began)
+
+		f.answers(func(*http.Request, int) said { return said{err: refusedDial()} })
+		pass(10 * interval)
+		f.answers(nil)
+		before := len(f.beats())
+		pass(interval / 3) // the longest wait between two tries
+		require.True(t, r.Ready(), "all are back")
+		pass(interval)
+		require.LessOrEqual(t, len(f.beats())-before, 3*500, "what was missed is not made up for")
+		back := time.Now()
+		pass(interval)
+		spread(back)
 		require.NoError(t, r.stop())
 	})
 }

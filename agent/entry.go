@@ -81,7 +81,7 @@ func (e *entry) accepted(d dice, sent time.Time, told time.Duration) {
 	}
 	e.failures, e.lastBeat = 0, sent
 	next := e.beatDue.Add(d.jitter(e.interval))
-	if e.spread || !next.After(sent) || sent.Sub(e.beatDue) > e.interval/2 {
+	if e.spread || !next.After(sent) { // they were all late together: part them again
 		next = sent.Add(phase(e.id, e.interval))
 	}
 	e.spread = false
