@@ -35,14 +35,20 @@ func newReplicas() *replicas {
 	return &replicas{self: hex.EncodeToString(b[:]), ids: map[string]bool{}}
 }
 
-// Rank is how many living replicas go first. One that does
-// not see itself (it has just started, or the store is full) goes last.
-func (r *replicas) Rank() (rank int) {
+// Rank is how many go first when something must be claimed that this replica did not
+// hear last: the one that did, whose refutation must not be overtaken, and the living
+// replicas before it. One that does not see itself (it has just started, or the store
+// is full) goes last. Alone, it waits for nobody.
+func (r *replicas) Rank() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	last := !r.ids[r.self]
+	self := r.ids[r.self]
+	if len(r.ids) == 0 || self && len(r.ids) == 1 {
+		return 0
+	}
+	rank := 1
 	for id := range r.ids {
-		if last || id < r.self {
+		if !self || id < r.self {
 			rank++
 		}
 	}

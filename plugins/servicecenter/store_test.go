@@ -200,7 +200,8 @@ func TestTidyErasesWhatCrashesLeave(t *testing.T) {
 func TestOneBadRecordHarmsNobodyElse(t *testing.T) {
 	r, _ := registered(t, "app-good")
 	bad := recordPrefix + strings.Repeat("b", 64)
-	for _, garbage := range []string{"", "{", "null", `{"Schema":99}`, strings.Repeat("x", 1<<16)} {
+	for _, garbage := range []string{"", "{", "null", `{"Schema":99}`,
+		`{"Schema":99,"ID":"` + strings.Repeat("b", 64) + `","Attributes":"{}"}`, strings.Repeat("x", 1<<16)} {
 		_, err := store.client.Put(t.Context(), bad, garbage)
 		require.NoError(t, err)
 		all, _, err := store.List(t.Context())

@@ -229,7 +229,7 @@ func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
 		work.Go(func() { s.attend(ctx, "here") })
 	}
 	require.Eventually(t, func() bool {
-		return one.replicas.Replicas() == 2 && two.replicas.Replicas() == 2 && one.replicas.Rank() == 0 && two.replicas.Rank() == 1
+		return one.replicas.Replicas() == 2 && two.replicas.Replicas() == 2 && one.replicas.Rank() == 1 && two.replicas.Rank() == 2
 	}, time.Minute, 10*time.Millisecond)
 	lost, err := one.client.Get(t.Context(), replicaPrefix+one.replicas.self)
 	require.NoError(t, err)

@@ -147,12 +147,39 @@ func (v *witness) unharmed(living []*agent) {
 	v.w.t.Helper()
 	got := v.of(living)
 	v.w.t.Logf("living: %s", got)
+	if got.suspended > 0 {
+		v.explain(living)
+	}
 	require.Zero(v.w.t, got.suspended, "false suspensions")
 	require.Zero(v.w.t, got.refused, "registrations lost")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.w.t.Logf("discovery: %d polls, %d times a living one was missing", v.polls, len(v.flicker))
 	require.Empty(v.w.t, v.flicker)
+}
+
+// explain prints how the first few of the living came to be suspended: what the store
+// was told, and what the replicas said about it.
+func (v *witness) explain(living []*agent) {
+	suspended, shown := v.suspensions(), 0
+	for _, a := range living {
+		if suspended[a.id] == 0 || shown == 3 {
+			continue
+		}
+		shown++
+		for _, write := range v.history.Writes() {
+			if strings.HasSuffix(write.Key, a.id[32:]) {
+				v.w.t.Logf("%s: store: %s erased=%v suspended=%v", a.id[32:40], write.Seen.Format("15:04:05.000"), write.Erased, write.Kept != "")
+			}
+		}
+		for i, s := range v.w.replicas {
+			for line := range strings.Lines(s.get().Errors.String()) {
+				if strings.Contains(line, a.id) {
+					v.w.t.Logf("%s: replica %d: %s", a.id[32:40], i, strings.TrimSpace(line))
+				}
+			}
+		}
+	}
 }
 
 // buried is the verdict that the dead must get, each exactly once.

@@ -255,7 +255,7 @@ func (w *world) patch(r *mep.Replica, a *agent) int {
 
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, f, 3*time.Minute, 100*time.Millisecond, what)
+	require.Eventually(w.t, f, 5*time.Minute, 200*time.Millisecond, what)
 }
 
 // claims adds up the claims of the replicas that run.
