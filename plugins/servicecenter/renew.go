@@ -66,7 +66,7 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	answers := make(chan answer, mostLanes) // late ones find room
 	hedge := time.NewTicker(hedgeAfter)
 	defer hedge.Stop()
-	last := error(context.DeadlineExceeded)
+	last := context.DeadlineExceeded
 	next, flying := int(uint64(id)%usualLanes), 0
 	send := func() {
 		next = r.pick(next)

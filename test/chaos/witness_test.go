@@ -24,7 +24,6 @@ type witness struct {
 	polls   int
 	flicker []string             // the living that a poll did not show
 	hidden  map[string]time.Time // the dead, when a poll first did not show them
-	back    []string             // the dead that a later poll showed again
 }
 
 // poll looks at discovery all the time, at each replica in turn.

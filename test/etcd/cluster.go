@@ -59,7 +59,7 @@ func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 
 func free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 	if err != nil {
 		t.Fatal(err)
 	}
