@@ -31,11 +31,11 @@ type index struct {
 	byName     map[string]set
 	byCategory map[string]set
 	byOwner    map[string]set
-	reserved   map[string]int // registrations on their way, by owner
+	reserved   map[string]map[heartbeat.ID]bool // registrations on their way, by owner
 }
 
 func newIndex() *index {
-	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]int{}}
+	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}}
 }
 
 // changed takes the engine's word for the state of id.
@@ -159,28 +159,34 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 
 // reserve counts a registration in before it is made, so that the limit holds
 // however many are on their way. free: SUSPENDED ones do not count.
-func (x *index) reserve(owner string, most int, free bool) bool {
+func (x *index) reserve(owner string, id heartbeat.ID, most int, free bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	n := x.reserved[owner] + len(x.byOwner[owner])
-	if free {
-		for _, it := range x.byOwner[owner] { // at most 50 count, see compat
-			if it.state == heartbeat.Suspended {
-				n--
-			}
+	n := 0
+	for _, it := range x.byOwner[owner] {
+		if !free || it.state != heartbeat.Suspended {
+			n++
+		}
+	}
+	for on := range x.reserved[owner] {
+		if x.byID[on] == nil { // else it is made, and counted above
+			n++
 		}
 	}
 	if n >= most {
 		return false
 	}
-	x.reserved[owner]++
+	if x.reserved[owner] == nil {
+		x.reserved[owner] = map[heartbeat.ID]bool{}
+	}
+	x.reserved[owner][id] = true
 	return true
 }
 
-func (x *index) release(owner string) {
+func (x *index) release(owner string, id heartbeat.ID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.reserved[owner]--; x.reserved[owner] <= 0 {
+	if delete(x.reserved[owner], id); len(x.reserved[owner]) == 0 {
 		delete(x.reserved, owner)
 	}
 }

@@ -56,14 +56,14 @@ func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
 // Register enters a service. What is stored is what the application asked for;
 // id, state and interval are the record's.
 func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
-	if !r.index.reserve(app, r.conf.Applications.MaxServices, r.conf.Derived.SuspendedIsFree) {
-		return nil, heartbeat.ErrLimit
-	}
-	defer r.index.release(app)
 	id, err := r.host.Base.NewID(ctx, app, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
+	if !r.index.reserve(app, id, r.conf.Applications.MaxServices, r.conf.Derived.SuspendedIsFree) {
+		return nil, heartbeat.ErrLimit
+	}
+	defer r.index.release(app, id)
 	rec := heartbeat.Record{ID: id, Owner: app, State: stateOf(info.State), Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
