@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,6 +195,8 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, s := &subscribers{}, newShelf()
 		a := newReplica(t, s, to, "a", true)
+		seen := &counted{}
+		a.watch = seen
 		a.subscribe(t, "app", here+"slow")
 		a.subscribe(t, "app", here+"hangs")
 		synctest.Wait()
@@ -209,6 +212,7 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 		began := time.Now()
 		a.stop()
 		require.Equal(t, linger, time.Since(began))
+		require.EqualValues(t, 1, seen.attempts.Load(), "what was cut off says nothing about the subscriber")
 		to.answer = nil
 		newReplica(t, s, to, "b", true)
 		time.Sleep(time.Second)
@@ -405,4 +409,52 @@ func TestAnAnswerThatIsTooOldMakesNoGhost(t *testing.T) {
 		require.NotNil(t, a.admit(&plugins.Subscription{ID: "newer", Owner: "app", At: a.seen + 1}))
 		a.mu.Unlock()
 	})
+}
+
+type counted struct {
+	unobserved
+	attempts atomic.Int64
+}
+
+func (c *counted) attempt(*plugins.Subscription, result, int, bool) { c.attempts.Add(1) }
+
+// A worker whose lock went must not see the next lease and believe that it has it.
+func TestADismissedWorkerIsHaltedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		w := newWorker(&plugins.Subscription{ID: "x"}, newQueue(plugins.Cursor{}, giveUpAfter, nil, nil, nil), a.dispatcher)
+		w.mu.Lock() // whoever halts it later must wait
+		a.mu.Lock()
+		go func() { w.mu.Unlock() }()
+		a.dismiss("x", &entry{worker: w})
+		w.mu.Lock()
+		require.True(t, w.halted)
+		w.mu.Unlock()
+		a.mu.Unlock()
+		close(w.done)
+	})
+}
+
+// A cursor that was written without an answer: nothing is sent again.
+func TestALostAnswerOfACursorRepeatsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		a.store = &deaf{link: a.link}
+		a.subscribe(t, "app", here)
+		synctest.Wait()
+		for n := range 3 {
+			s.happen("x", "S")
+			time.Sleep(5 * time.Second)
+			require.Len(t, to.of(here), n+1)
+		}
+	})
+}
+
+// deaf is a store whose answers about cursors are lost.
+type deaf struct{ *link }
+
+func (d *deaf) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	_, _ = d.link.MoveCursor(ctx, id, c)
+	return 0, errCut
 }

@@ -148,17 +148,14 @@ func (w *worker) attempt(events []*message, wall int64) {
 	w.with.attempted(w.sub, r, failures, again)
 }
 
-// move writes the cursor. false: it is not where this worker left it, so that another
-// one works for the subscription, or it is deleted.
+// move writes the cursor. false: it is not where this worker left it: another one works
+// for the subscription, it is deleted, or a write without an answer was done after all.
+// Whoever comes next begins at what the store has.
 func (w *worker) move(to plugins.Cursor) bool {
 	at, err := w.with.moveCursor(w.ctx, w.sub.ID, to)
-	if err != nil { // also without an answer it may have been written
-		var is plugins.Cursor
+	if err != nil {
 		is, readErr := w.with.readCursor(w.ctx, w.sub.ID)
-		switch {
-		case readErr == nil && is.At > to.At && sameCursor(is, to):
-			at, err = is.At, nil
-		case errors.Is(readErr, heartbeat.ErrConflict), readErr == nil && is.At != to.At:
+		if errors.Is(readErr, heartbeat.ErrConflict) || readErr == nil && is.At != to.At {
 			return false
 		}
 	}
@@ -169,18 +166,6 @@ func (w *worker) move(to plugins.Cursor) bool {
 		w.q.stuck(now)
 	} else {
 		w.q.moved(at)
-	}
-	return true
-}
-
-func sameCursor(a, b plugins.Cursor) bool {
-	if a.After != b.After || a.Gone != b.Gone || len(a.Group) != len(b.Group) {
-		return false
-	}
-	for i := range a.Group {
-		if a.Group[i] != b.Group[i] {
-			return false
-		}
 	}
 	return true
 }
