@@ -154,6 +154,7 @@ func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 					require.NoError(t, err)
 				}
 				require.NoError(t, other.Unsubscribe(t.Context(), "app", id))
+				require.Zero(t, to.flying.Load(), "none is under way either")
 				n := len(to.of(url))
 				require.NotZero(t, n)
 				_, err := other.Subscription(t.Context(), "app", id)

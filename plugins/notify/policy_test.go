@@ -155,7 +155,7 @@ func TestNoCallbackLeavesTheAllowedNetworks(t *testing.T) {
 	t.Setenv("ALL_PROXY", "http://127.0.0.1:"+port4)
 	p := policy{allowed: prefixes("192.0.2.0/24", "2001:db8:2::/48")}
 	loop := func(int64) netip.Addr { return netip.MustParseAddr("127.0.0.1") }
-	w := newWebhook(p, 2*time.Second, "test", lying(t, loop))
+	w := newWebhook(p, 20*time.Second, "test", lying(t, loop))
 	asked := map[string]int{}
 	all := callbacks(t, port4, port6)
 	require.GreaterOrEqual(t, len(all), 100)
@@ -177,7 +177,7 @@ func TestNoCallbackLeavesTheAllowedNetworks(t *testing.T) {
 
 	// The same without the policy: the listener does count.
 	p.loopback = true
-	r := newWebhook(p, 2*time.Second, "test", lying(t, loop)).post(t.Context(), delivery{id: "x", url: "http://example.org:" + port4}, 0)
+	r := newWebhook(p, 20*time.Second, "test", lying(t, loop)).post(t.Context(), delivery{id: "x", url: "http://example.org:" + port4}, 0)
 	require.Equal(t, unreachable, r.outcome)
 	require.EqualValues(t, 1, hits4.Load())
 }
@@ -189,7 +189,7 @@ func TestANameThatChangesItsMindIsJudgedEachTime(t *testing.T) {
 	good, bad := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 	var now atomic.Pointer[netip.Addr]
 	now.Store(&good)
-	w := newWebhook(policy{allowed: prefixes("127.0.0.1/32")}, 2*time.Second, "test", lying(t, func(int64) netip.Addr { return *now.Load() }))
+	w := newWebhook(policy{allowed: prefixes("127.0.0.1/32")}, 20*time.Second, "test", lying(t, func(int64) netip.Addr { return *now.Load() }))
 	to := delivery{id: "x", url: "http://rebind.example.org:" + port}
 	for i, a := range []*netip.Addr{&good, &bad, &good, &bad, &bad} {
 		now.Store(a)

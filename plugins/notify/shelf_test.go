@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -278,6 +279,7 @@ type subscribers struct {
 	mu     sync.Mutex
 	got    []sent
 	answer func(ctx context.Context, url string) result // nil: delivered
+	flying atomic.Int64                                 // POSTs under way
 }
 
 type sent struct {
@@ -293,6 +295,8 @@ type as struct {
 }
 
 func (s as) post(ctx context.Context, d delivery, _ int64) result {
+	s.flying.Add(1)
+	defer s.flying.Add(-1)
 	s.mu.Lock()
 	s.got = append(s.got, sent{d.url, d.id, time.Now(), s.name})
 	answer := s.answer
