@@ -2,6 +2,7 @@ package servicecenter
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -23,7 +24,7 @@ func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, erro
 		return 0, translate(err)
 	}
 	if failpoint.On {
-		_ = failpoint.Hit("grant.after")
+		_ = failpoint.Hit(fmt.Sprintf("grant-%ds.after", seconds)) // not whatever is granted first
 	}
 	if res.TTL > int64(seconds) {
 		s.tellLonger(int64(seconds), res.TTL)

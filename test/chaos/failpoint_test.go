@@ -32,7 +32,7 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 
 // points are where a replica may fail: around its calls of the store.
 var points = []string{
-	"renew.before-reply", "grant.after", "revoke.before",
+	"renew.before-reply", "grant-4s.after", "revoke.before",
 	"REGISTER.before-txn", "REGISTER.after-txn", "CLAIM.before-txn", "CLAIM.after-txn", "REARM.before-txn", "REARM.after-txn",
 	"RESUME.before-txn", "RESUME.after-txn", "RAISE.after-txn", "DELETE.before-txn", "DELETE.after-txn", "cursor.before",
 }
