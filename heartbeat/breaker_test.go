@@ -98,3 +98,28 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 	require.False(t, e.Stats().Massive)
 	require.EqualValues(t, 10, reads.Load(), "removals begun")
 }
+
+// Who heard a service and sees it suspended by another replica says so; who did not
+// hear it, or long ago, does not.
+func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		heard bool
+		age   Instant
+		told  int
+	}{"heard": {true, 3 * time.Second, 1}, "long ago": {true, 4 * time.Second, 0}, "never": {false, 0, 0}} {
+		told := 0
+		now := Instant(time.Minute)
+		e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return now, 0 }, Hooks: Hooks{Overruled: func(ID) { told++ }}})
+		e.end() // nothing is carried out
+		en := e.enter("a")
+		r := Record{ID: "a", State: Active, Interval: 2, Window: 4, Lease: 7}
+		e.show(en, Sight{ID: "a", Revision: 1, Present: true, Record: r}, Sight{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
+		if c.heard {
+			en.local.Hear(Moment{Now: now, Wall: int64(now)})
+		}
+		now += c.age
+		r.State, r.Lease, r.SuspendedAt = Suspended, 0, int64(now)
+		e.show(en, Sight{ID: "a", Revision: 2, Present: true, Record: r}, Sight{ID: "a", Revision: 2, Projected: true, Present: true})
+		require.Equal(t, c.told, told, name)
+	}
+}

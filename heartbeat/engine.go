@@ -66,6 +66,9 @@ type Hooks struct {
 	Committed func(t *Txn)
 	// Disturbed: this replica does not trust its own observation for a while.
 	Disturbed func(reason string)
+	// Overruled: another replica suspended an instance that this one had heard within
+	// its window, and could not refute in time (it was cut off from the store).
+	Overruled func(id ID)
 }
 
 // Engine keeps the instances of one replica alive, or finds them dead. All its
@@ -106,6 +109,9 @@ func New(c Config) *Engine {
 	}
 	if c.Hooks.Committed == nil {
 		c.Hooks.Committed = func(*Txn) {}
+	}
+	if c.Hooks.Overruled == nil {
+		c.Hooks.Overruled = func(ID) {}
 	}
 	if c.Hooks.Disturbed == nil {
 		c.Hooks.Disturbed = func(string) {}

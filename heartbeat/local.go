@@ -66,6 +66,12 @@ func (l *Local) fresh(now Instant, r *Record) bool {
 	return l.heard && now-l.HeardAt < r.window()
 }
 
+// overruled says whether this replica had heard the instance within its window when
+// it was suspended. The wall clocks of two replicas will do: it is only counted.
+func (l *Local) overruled(r *Record) bool {
+	return l.heard && r.SuspendedAt-l.HeardWall < int64(r.window())
+}
+
 // observe follows what the replica knows of the instance: since when its
 // projection is gone, and since when it is SUSPENDED.
 func (l *Local) observe(s *Snapshot, g *Gate) {

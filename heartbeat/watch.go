@@ -21,11 +21,14 @@ func (e *Engine) show(en *entry, sights ...Sight) {
 	now, _ := e.Clock()
 	en = e.lock(en)
 	defer en.mu.Unlock()
-	lease := en.view.Record.Lease
+	lease, state := en.view.Record.Lease, en.view.Record.State
 	if !en.absorb(e.gate.Load(), sights...) {
 		return
 	}
 	e.seen(en)
+	if state == Active && en.view.Record.State == Suspended && en.local.overruled(&en.view.Record) {
+		e.Hooks.Overruled(en.id)
+	}
 	switch en.owed(now, lease, en.underway) {
 	case refuting:
 		e.refute(en, now)

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	transactions *prometheus.CounterVec
 	disturbances *prometheus.CounterVec
+	overruled    prometheus.Counter
 	all          []prometheus.Collector
 }
 
@@ -28,7 +29,11 @@ func newMetrics() *metrics {
 		}, []string{"reason"}),
 	}
 	m.add(m.transactions)
+	m.overruled = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mep_suspended_though_heard_total", Help: "Services that another replica suspended although this one had heard them within their window.",
+	})
 	m.add(m.disturbances)
+	m.add(m.overruled)
 	for k := heartbeat.Register; k <= heartbeat.Orphan; k++ {
 		m.transactions.WithLabelValues(k.String())
 	}

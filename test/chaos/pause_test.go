@@ -104,3 +104,23 @@ func TestWholePlatformDown(t *testing.T) {
 	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
+
+// What a woken leader does by chance, done on purpose: every lease of the living is
+// revoked, again and again. Only what the replicas heard speaks for them.
+func TestFalseRevocations(t *testing.T) {
+	t.Parallel()
+	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
+	c := w.subscribe()
+	living := w.populate("living", pick(60, 500))
+	w.live(living)
+	w.poll(200 * time.Millisecond)
+	time.Sleep(w.window() + 2*time.Second) // both replicas have run for a window
+	for range pick(3, 30) {
+		w.revoke(living)
+		time.Sleep(4 * time.Second) // less than the interval, more than any hold
+	}
+	t.Logf("%d leases of the living revoked", w.of(living).revoked)
+	require.GreaterOrEqual(t, w.of(living).revoked, pick(3, 30)*len(living)*9/10)
+	c.heardOf(w, nil, living)
+	w.unharmed(living)
+}

@@ -83,7 +83,7 @@ var mutants = []mutant{
 		pkg: engine, run: "TestNothingIsRemovedAmidAMass"},
 	{name: "evidence is ignored", file: engine + "/local.go",
 		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
-		pkg: "test/chaos", run: "TestWholePlatformPaused", lab: true},
+		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},
 	{name: "a pause is not credited", file: engine + "/gate.go",
 		old: `g.Credited += min(elapsed, maxCredit)`, new: `g.Credited += elapsed`,
 		pkg: "test/chaos", run: "TestWholePlatform(Paused|Down)", lab: true},
