@@ -126,15 +126,10 @@ func (f *ClaimFlow) hold(in Input) Action {
 	return Action{Do: DoCommit, Txn: f.snap.claim(in.Wall, in.Local.HeardWall)}
 }
 
-// over: the hold counts credited time in which writing worked, and who has not
-// heard the instance last lets the others go first.
+// over: the hold counts credited time in which writing worked.
 func (f *ClaimFlow) over(in Input) bool {
 	rec := &f.snap.Record
-	wait := in.Policy.Hold
-	if !in.Local.heard || in.Now-in.Local.HeardAt > rec.window()+2*in.Policy.Hold+time.Second {
-		wait += Instant(in.Rank) * time.Second
-	}
-	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= wait && in.Local.served(in.Gate, rec)
+	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) && in.Local.served(in.Gate, rec)
 }
 
 // RetentionFlow removes an instance that has been SUSPENDED for too long. Removal

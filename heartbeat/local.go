@@ -104,7 +104,16 @@ func (l *Local) served(g *Gate, r *Record) bool {
 // hidden says whether discovery may leave the instance out: its projection has
 // been gone for the hold and this replica would claim it if it can write.
 func (l *Local) hidden(in Input, r *Record) bool {
-	return l.gone && in.Gate.Credited-l.GoneAt >= in.Policy.Hold && !l.fresh(in.Now, r) && l.served(in.Gate, r)
+	return l.gone && in.Gate.Credited-l.GoneAt >= l.patience(in, r) && !l.fresh(in.Now, r) && l.served(in.Gate, r)
+}
+
+// patience is how long this replica holds an absence: who has not heard the instance
+// last lets the others go first.
+func (l *Local) patience(in Input, r *Record) Instant {
+	if !l.heard || in.Now-l.HeardAt > r.window()+2*in.Policy.Hold+time.Second {
+		return in.Policy.Hold + Instant(in.Rank)*time.Second
+	}
+	return in.Policy.Hold
 }
 
 const maxTold = 10
