@@ -108,7 +108,7 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 		told  int
 	}{"heard": {true, 3 * time.Second, 1}, "long ago": {true, 4 * time.Second, 0}, "never": {false, 0, 0}} {
 		told := 0
-		now := Instant(time.Minute)
+		now := time.Minute
 		e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return now, 0 }, Hooks: Hooks{Overruled: func(ID) { told++ }}})
 		e.end() // nothing is carried out
 		en := e.enter("a")
