@@ -87,8 +87,12 @@ func TestFaultSchedule(t *testing.T) {
 		t.Skip("run it with -minutes N (and -services M)")
 	}
 	w := begin(t, plan{members: 3, replicas: 3, interval: 30, misses: 1})
-	living := w.populate("living", *services)
-	w.live(living)
+	var living []*agent
+	for len(living) < *services { // they beat from the start, as agents do: to register all takes longer than a window
+		some := w.populate(fmt.Sprint("living", len(living)), min(500, *services-len(living)))
+		w.live(some)
+		living = append(living, some...)
+	}
 	w.poll(5 * time.Second)
 	began := time.Now()
 	var dead []*agent
