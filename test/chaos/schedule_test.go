@@ -98,7 +98,7 @@ func TestFaultSchedule(t *testing.T) {
 	var dead []*agent
 	done := map[string]int{}
 	for time.Since(began) < time.Duration(*minutes)*time.Minute {
-		doomed := w.populate("doomed", 60)
+		doomed := w.populate(fmt.Sprint("doomed", len(dead)), 60) // of another application each time, for each may have a thousand
 		w.live(doomed)
 		w.pause(3, 8)
 		f := w.fault()
