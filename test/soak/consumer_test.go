@@ -138,6 +138,9 @@ func (c *consumer) follow(r mp1.ServiceReference, now time.Time) {
 		return // it is not told of every change
 	}
 	legal := map[string]string{"": "ACTIVE", "ACTIVE": "SUSPENDED REMOVED", "SUSPENDED": "ACTIVE REMOVED", "REMOVED": ""}[before]
+	if before == what && r.ChangeType == mp1.StateChanged && c.unheard(now) {
+		return // an attempt failed for it, so that of two changes it told the newer
+	}
 	if !strings.Contains(legal, what) || (before == "") != (r.ChangeType == mp1.Added) {
 		c.breach("%s: %s %s after %q", r.SerInstanceID, r.ChangeType, what, before)
 	}
@@ -167,6 +170,13 @@ func (c *consumer) follow(r mp1.ServiceReference, now time.Time) {
 			s.gone = true
 		}
 	}
+}
+
+// unheard says whether what this consumer answered may not have reached the platform.
+func (c *consumer) unheard(now time.Time) bool {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	return c.w.troubled(now)
 }
 
 // suspended checks that there was a silence for it; mu is held.

@@ -37,8 +37,10 @@ func TestTheJudgeNotices(t *testing.T) {
 		"suspended twice":                 {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "STATE_CHANGED", "SUSPENDED"), ref("b", "STATE_CHANGED", "SUSPENDED")}}}, wrong: 1},
 		"a change after the removal":      {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "REMOVED", "ACTIVE"), ref("b", "STATE_CHANGED", "ACTIVE")}}}, wrong: 1},
 		"suspended while it was heard":    {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window / 2, falsely: 1},
-		"suspended for a pause":           {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 2 * window, troubles: []trouble{{now.Add(-2 * window), now.Add(-window / 4)}}, falsely: 1},
-		"suspended a window after it":     {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, troubles: []trouble{{now.Add(-3 * window), now.Add(-window)}}},
+		"suspended for a pause":           {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 2 * window, troubles: []trouble{{from: now.Add(-2 * window), to: now.Add(-window / 4)}}, falsely: 1},
+		"a pause that is none":            {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window * 3 / 2, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2), brief: true}}},
+		"collapsed after a pause":         {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "STATE_CHANGED", "ACTIVE")}}}, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2)}}},
+		"suspended a window after it":     {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, troubles: []trouble{{from: now.Add(-3 * window), to: now.Add(-window)}}},
 		"two suspensions for one silence": {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window, falsely: 1},
 		"removed too early":               {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "REMOVED", "ACTIVE")}}}, beat: removal, falsely: 1},
 	} {
@@ -77,7 +79,7 @@ func TestTheJudgeNoticesALateDeath(t *testing.T) {
 	require.Zero(t, w.late)
 	w.lateness(s, true, now)
 	require.Equal(t, 1, w.late)
-	w.troubles = []trouble{{now.Add(-10 * time.Second), now.Add(-9 * time.Second)}}
+	w.troubles = []trouble{{from: now.Add(-10 * time.Second), to: now.Add(-9 * time.Second)}}
 	w.lateness(s, true, now)
 	require.Equal(t, 1, w.late, "a restart excuses it for a while")
 }

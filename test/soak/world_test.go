@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,14 @@ import (
 )
 
 // trouble is a time in which the platform was paused or dead.
-type trouble struct{ from, to time.Time }
+// trouble is a kill or a pause of the platform. A pause of up to a second is none that
+// it notices: its promise to suspend nobody for a pause begins there.
+type trouble struct {
+	from, to time.Time
+	brief    bool
+}
+
+const noticed = 1100 * time.Millisecond // a second, and what lies between a signal and its note
 
 // world knows what really happens.
 type world struct {
@@ -174,7 +182,7 @@ func (w *world) silent(s *service, now time.Time) bool {
 	from := s.sent
 	troubled := false
 	for _, tr := range w.troubles {
-		if !tr.to.After(s.sent) {
+		if tr.brief || !tr.to.After(s.sent) {
 			continue
 		}
 		part := max(tr.from.Sub(from), 0)
@@ -191,6 +199,11 @@ func (w *world) silent(s *service, now time.Time) bool {
 		first = now.Sub(from)
 	}
 	return first >= window-slack || rest >= window-slack
+}
+
+// troubled says whether there was trouble not long before a moment. mu is held.
+func (w *world) troubled(now time.Time) bool {
+	return slices.ContainsFunc(w.troubles, func(tr trouble) bool { return tr.to.After(now.Add(-15 * time.Second)) })
 }
 
 func (w *world) mayBeRemoved(s *service, now time.Time) bool {
@@ -265,8 +278,9 @@ func (w *world) trouble(rnd *rand.Rand, end time.Time) {
 			time.Sleep(down)
 			w.server.signal(syscall.SIGCONT)
 		}
+		to := time.Now()
 		w.mu.Lock()
-		w.troubles = append(w.troubles, trouble{from, time.Now()})
+		w.troubles = append(w.troubles, trouble{from, to, !kill && to.Sub(from) < noticed})
 		if kill {
 			w.kills++
 		} else {
