@@ -107,6 +107,13 @@ func (f *ClaimFlow) Next(in Input, r Result) Action {
 	}
 }
 
+// Again decides anew about the claim that Next wanted committed, after it has waited
+// for its turn.
+func (f *ClaimFlow) Again(in Input) Action {
+	f.step = stepHold
+	return f.hold(in)
+}
+
 func (f *ClaimFlow) begin() Action {
 	f.step = stepRead
 	return Action{Do: DoRead}

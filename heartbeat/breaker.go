@@ -79,13 +79,13 @@ func (e *Engine) massive() bool {
 	return e.breaker.open(e.gate.Load().Credited, n)
 }
 
-// turn waits for a claim's turn. Its hold goes on meanwhile, and whatever brings the
-// instance back changes the record, so that the claim then fails.
-func (e *Engine) turn(ctx context.Context) {
+// turn waits for a claim's turn and says whether it had to. What became of the
+// instance meanwhile must be looked at again.
+func (e *Engine) turn(ctx context.Context) (waited bool) {
 	now, _ := e.Clock()
 	wait := e.breaker.pace(now)
 	if wait <= 0 {
-		return
+		return false
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -93,4 +93,5 @@ func (e *Engine) turn(ctx context.Context) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+	return true
 }

@@ -91,12 +91,12 @@ type Engine struct {
 	gateMu sync.Mutex // serialises the writers of gate
 	pulse  atomic.Int64
 
-	workMu             sync.Mutex
-	work               sync.WaitGroup
-	ctx                context.Context // ends with Run
-	end                context.CancelFunc
-	refutes, claims, x lane
-	lookups            lane // reads of ids that this replica does not know
+	workMu                     sync.Mutex
+	work                       sync.WaitGroup
+	ctx                        context.Context // ends with Run
+	end                        context.CancelFunc
+	refutes, adopts, claims, x lane
+	lookups                    lane // reads of ids that this replica does not know
 }
 
 // New makes an engine; Load fills it and Run drives it.
@@ -120,7 +120,7 @@ func New(c Config) *Engine {
 	e := &Engine{
 		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1),
 		entries: map[ID]*entry{}, absent: map[ID]*entry{}, suspended: map[ID]*entry{}, unknown: map[ID]Instant{},
-		refutes: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
+		refutes: make(lane, laneWidth), adopts: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
 		lookups: make(lane, lookupWidth),
 	}
 	e.gate.Store(&Gate{Suspected: true})
@@ -146,8 +146,8 @@ type entry struct {
 	dropped     bool // it is no longer the engine's entry of its id
 
 	underway
-	claim   *ClaimFlow
-	mending bool
+	claim             *ClaimFlow
+	mending, adopting bool
 }
 
 func (e *Engine) entry(id ID) *entry {

@@ -55,11 +55,29 @@ func (e *Engine) refute(en *entry, now Instant) {
 	})
 }
 
-// adopt renews a lease that another replica moved the instance to; en.mu is held.
-func (e *Engine) adopt(en *entry, l LeaseID) {
-	e.spawn(e.refutes, func(ctx context.Context) {
-		_, _ = e.Store.Renew(ctx, l) // the next heartbeat does it again if this fails
+// adopt renews a lease that another replica moved the instance to; en.mu is held. It
+// has a lane of its own: many at once must not delay a refutation.
+func (e *Engine) adopt(en *entry) {
+	if en.adopting {
+		return // whoever does it looks again
+	}
+	en.adopting = true
+	e.spawn(e.adopts, func(ctx context.Context) {
+		for l := en.adopted(0); l != 0; l = en.adopted(l) {
+			_, _ = e.Store.Renew(ctx, l) // the next heartbeat does it again if this fails
+		}
 	})
+}
+
+// adopted says which lease to adopt after done, if there is still one.
+func (en *entry) adopted(done LeaseID) LeaseID {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if l := en.view.Record.Lease; l != done && en.view.on(l) {
+		return l
+	}
+	en.adopting = false
+	return 0
 }
 
 // pursue moves the claim of an absent instance on; en.mu is held.
@@ -84,8 +102,10 @@ func (e *Engine) pursue(en *entry, in Input) {
 // pursueOn performs a claim's actions until it waits or ends.
 func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action) {
 	for a.Do != DoWait && a.Do != DoAnswer {
-		if a.Do == DoCommit {
-			e.turn(ctx)
+		if a.Do == DoCommit && e.turn(ctx) {
+			if a = e.again(en, f); a.Do != DoCommit {
+				continue
+			}
 		}
 		r := e.perform(ctx, en, &a)
 		a = e.step(en, f, r)
@@ -96,6 +116,13 @@ func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action
 		en.claim = nil
 	}
 	en.mu.Unlock()
+}
+
+func (e *Engine) again(en *entry, f *ClaimFlow) Action {
+	now, wall := e.Clock()
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return f.Again(e.input(en, now, wall))
 }
 
 // mend runs a repair or a retention; there is one at a time per instance.

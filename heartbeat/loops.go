@@ -62,7 +62,7 @@ func (e *Engine) tick(ctx context.Context) {
 		last = now
 		if began := e.pulse.Load(); began != 0 && now-Instant(began) > maxSilence {
 			e.disturb("store")
-			e.pulse.Store(int64(now)) // once per second of silence
+			e.pulse.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
 		}
 		if !e.ready.Load() {
 			continue

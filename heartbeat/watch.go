@@ -33,7 +33,7 @@ func (e *Engine) show(en *entry, sights ...Sight) {
 	case refuting:
 		e.refute(en, now)
 	case adopting:
-		e.adopt(en, en.view.Record.Lease)
+		e.adopt(en)
 	}
 }
 
