@@ -102,7 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	now := time.Now()
 	a.mu.Lock()
 	for _, e := range a.entries {
-		e.stage, e.doubted, e.item.due = unsure, now, now
+		e.stage, e.item.due = unsure, now
 		if e.service.Probe != nil {
 			e.probe.due = now
 			a.probes.put(&e.probe)

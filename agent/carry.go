@@ -26,9 +26,9 @@ func (a *Agent) next(e *entry) job {
 			}
 			return func(now time.Time) { a.registered(e, now, info, err) }
 		}
-	case stale:
+	case stale, free: // what is free is due only when it is outdated
 		return func(ctx context.Context) func(time.Time) {
-			info, err := a.platform.update(ctx, id, e.service.Info)
+			info, err := a.platform.update(ctx, id, interval, e.service.Info)
 			return func(now time.Time) { a.updated(e, now, info, err) }
 		}
 	case beating:
@@ -48,13 +48,16 @@ func (a *Agent) next(e *entry) job {
 var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // again puts the service back for what is due next. Nothing is due while its probe
-// fails, or when the platform wants no heartbeats.
+// fails, or when the platform wants no heartbeats; an update is.
 func (a *Agent) again(e *entry) {
 	e.item.rank = 1
 	if e.stage == beating {
 		e.item.rank = 0 // who is known must not be suspended for who is not yet
 	}
 	switch {
+	case e.stage == free && e.outdated:
+		e.item.due = e.updateDue
+		a.beats.put(&e.item)
 	case e.stage == free, e.stage == unsure, !e.well && e.stage != stale:
 		a.beats.drop(&e.item)
 	default:
@@ -73,7 +76,7 @@ func (a *Agent) registered(e *entry, now time.Time, info mp1.ServiceInfo, err er
 	a.complain(e, "could not be registered", err)
 	e.failed(now, a.dice.retryRegister(e.failures), err)
 	if unclear(err) { // it may have been carried out: look before doing it again
-		e.stage, e.doubted = unsure, now
+		e.stage = unsure
 		a.lookFor(e.item.due)
 		return
 	}
@@ -108,9 +111,11 @@ func (a *Agent) updated(e *entry, now time.Time, info mp1.ServiceInfo, err error
 		a.adopt(e, now, info, "updated")
 	case s == http.StatusNotFound:
 		a.forget(e, now)
-	default: // better alive as it was than dead; tried again after the next heartbeat
-		a.say(e, "could not be updated; it goes on as it was registered before", openlog.Tags{"reason": answer(err, "")})
-		e.stage, e.outdated = beating, !certain(err)
+	default: // better alive as it was than dead
+		if e.updates++; e.updates == 1 {
+			a.say(e, "could not be updated; it goes on as it was registered before", openlog.Tags{"reason": answer(err, "")})
+		}
+		e.notUpdated(now, a.dice.retryRegister(e.updates), err)
 		a.again(e)
 	}
 }
@@ -130,10 +135,10 @@ func (a *Agent) beaten(e *entry, now, sent time.Time, told client.BeatAnswer, er
 		}
 		e.accepted(a.dice, sent, next)
 		switch {
+		case e.outdated && !now.Before(e.updateDue): // right after a heartbeat it delays none
+			e.stage, e.item.due = stale, now
 		case e.check:
 			e.stage, e.item.due = checking, now
-		case e.outdated:
-			e.stage, e.outdated, e.item.due = stale, false, now
 		}
 	case s == http.StatusNotFound, s == http.StatusConflict:
 		e.failures++
@@ -177,7 +182,7 @@ func (a *Agent) compared(e *entry, was stage, before time.Duration, info mp1.Ser
 		a.say(e, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE", nil)
 	case e.stage != inactive && was == inactive:
 		a.note(e, "is no longer INACTIVE: heartbeats are sent again", nil)
-	case info.State != mp1.Active && was == checking:
+	case e.denials == 1 && was == checking:
 		a.say(e, "is not ACTIVE after a heartbeat; another is sent", openlog.Tags{"state": string(info.State)})
 	}
 }

@@ -35,11 +35,14 @@ type entry struct {
 	beatDue  time.Time // when the next heartbeat is due, retries aside
 	spread   bool      // the next interval starts a new phase
 	check    bool      // read the liveness resource after the next heartbeat
-	outdated bool      // update it after the next heartbeat
 	failures int       // in a row
 	losses   int       // registrations lost in a row
+	denials  int       // heartbeats in a row that were taken and the liveness resource denied
 	since    time.Time // of the first failure in a row
-	doubted  time.Time // when it became unsure
+
+	outdated  bool      // its update failed: try again
+	updateDue time.Time // not before this
+	updates   int       // that failed in a row
 
 	well     bool // what the probe says
 	misses   int  // failed probes in a row
@@ -49,19 +52,21 @@ type entry struct {
 	item, probe item
 }
 
-// unsureAt tells whether a list that was asked for at a time decides about it.
-func (e *entry) unsureAt(began time.Time) bool { return e.stage == unsure && !e.doubted.After(began) }
+// unsureAt tells whether a list that was asked for at a time decides about it: one
+// from before its wait was over says nothing of a request that was still under way.
+func (e *entry) unsureAt(began time.Time) bool { return e.stage == unsure && !e.item.due.After(began) }
 
 // known takes what the platform says of the registration.
 func (e *entry) known(info mp1.ServiceInfo, path string, now time.Time) {
 	e.id, e.href, e.failures = info.SerInstanceID, path, 0
 	e.beatDue, e.spread, e.check = now, true, true
+	e.outdated, e.updates = false, 0
 	e.interval = 0
 	if info.LivenessInterval != nil {
 		e.interval = time.Duration(*info.LivenessInterval) * time.Second
 	}
 	switch {
-	case e.href == "" || e.interval <= 0:
+	case !e.beats():
 		e.stage = free
 	case info.State == mp1.Inactive:
 		e.stage = inactive
@@ -93,10 +98,29 @@ func (e *entry) failed(now time.Time, wait time.Duration, err error) {
 	if e.failures == 1 {
 		e.since = now
 	}
-	if told := retryAfter(err); told > 0 { // 429 and 503: the platform says when
-		wait = max(told, leastRetry)
+	e.item.due = now.Add(patience(wait, err))
+}
+
+// notUpdated lets it live on as it is registered. A refusal for good is not tried
+// again.
+func (e *entry) notUpdated(now time.Time, wait time.Duration, err error) {
+	e.outdated, e.updateDue = !certain(err), now.Add(patience(wait, err))
+	if e.stage = beating; !e.beats() {
+		e.stage = free
 	}
-	e.item.due = now.Add(wait)
+	e.item.due = e.beatDue
+}
+
+// beats tells whether the platform requires heartbeats.
+func (e *entry) beats() bool { return e.href != "" && e.interval > 0 }
+
+// patience is the wait after an error: what the platform said (429, 503, 507), if it
+// said anything.
+func patience(wait time.Duration, err error) time.Duration {
+	if told := retryAfter(err); told > 0 {
+		return max(told, leastRetry)
+	}
+	return wait
 }
 
 // lost forgets the registration.
@@ -118,10 +142,17 @@ func (e *entry) seen(d dice, now time.Time, info mp1.ServiceLivenessInfo) (was s
 		e.stage = inactive
 		e.item.due = now.Add(d.jitter(e.interval))
 	case was == checking && info.State == mp1.Active:
-		e.stage, e.losses = beating, 0
+		e.stage, e.losses, e.denials = beating, 0, 0
 		e.beatDue = earlier(e.beatDue, e.lastBeat.Add(e.interval))
 		e.item.due = e.beatDue
+	case was == checking && e.denials > 0: // the repetition did not help: go on, and look again
+		e.stage, e.check = beating, true
+		e.denials++
+		e.item.due = e.beatDue
 	default: // it is not as a heartbeat should have left it: send one
+		if was == checking {
+			e.denials++
+		}
 		e.stage = beating
 		e.beatDue, e.spread, e.check = now, true, true
 		e.item.due = now

@@ -28,11 +28,7 @@ func (a *Agent) find(ctx context.Context) func(time.Time) {
 					e.answer = answer(err, "")
 				}
 			}
-			wait := a.dice.retryRegister(a.missed)
-			if told := retryAfter(err); told > 0 {
-				wait = told
-			}
-			a.lookFor(now.Add(wait))
+			a.lookFor(now.Add(patience(a.dice.retryRegister(a.missed), err)))
 			return
 		}
 		if a.missed > 0 {
@@ -63,7 +59,7 @@ func certain(err error) bool {
 }
 
 // match gives every unsure service its registration, if the list has it, and has the
-// others registered. Who became unsure after the list was asked for needs another.
+// others registered. Whose wait was not over when it was asked for needs another.
 func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 	byID, taken := map[string]mp1.ServiceInfo{}, map[string]bool{}
 	for _, info := range list {
@@ -95,10 +91,10 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 	for _, e := range a.entries {
 		switch {
 		case e.unsureAt(began):
-			e.stage, e.failures, e.item.due = absent, 0, now
+			e.stage, e.item.due = absent, now // its failures count on: a list says nothing of writes
 			a.again(e)
 		case e.stage == unsure:
-			a.lookFor(now)
+			a.lookFor(e.item.due)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (a *Agent) tick(w *watch) {
 // wake makes every heartbeat due. One that is in flight is left alone.
 func (a *Agent) wake(now time.Time) {
 	for _, e := range a.entries {
-		if e.item.index < 0 || e.id == "" {
+		if e.item.index < 0 || e.id == "" || e.stage == free {
 			continue
 		}
 		if e.stage == checking {

@@ -168,8 +168,13 @@ func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) 
 	return out, err
 }
 
-func (p *platform) update(ctx context.Context, id string, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, elsewhere, func(ctx context.Context, c *client.Client) error {
+// update leaves time for the next heartbeat, where there are heartbeats.
+func (p *platform) update(ctx context.Context, id string, interval time.Duration, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
+	each := p.timeout
+	if interval > 0 {
+		each = p.each(interval)
+	}
+	err = p.call(ctx, each, elsewhere, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Update(ctx, p.app, id, info)
 		return err
 	})

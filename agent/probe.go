@@ -80,14 +80,17 @@ func (a *Agent) asked(e *entry, now time.Time, err error) {
 	}
 	e.well = true
 	a.note(e, "its probe succeeds", nil)
-	if !e.item.flying {
+	if e.item.flying {
+		return
+	}
+	if !e.item.due.After(now) { // else nothing was missed, or the platform wants us to wait
 		e.beatDue, e.item.due = now, now
 		e.spread, e.check = true, true
 		if e.stage == checking {
 			e.stage = beating
 		}
-		a.again(e)
 	}
+	a.again(e)
 }
 
 // TCPProbe is well when address (HOST:PORT) takes a connection.

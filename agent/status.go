@@ -54,12 +54,12 @@ func (e *entry) state() string {
 }
 
 // Ready tells whether every service is registered and the last heartbeat of each
-// that needs them was taken.
+// that needs them was taken and is not denied by the liveness resource.
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.entries {
-		alive := (e.stage == beating || e.stage == checking) && e.well && e.failures == 0 && !e.lastBeat.IsZero()
+		alive := (e.stage == beating || e.stage == checking) && e.well && e.failures == 0 && e.denials == 0 && !e.lastBeat.IsZero()
 		if !alive && e.stage != free && e.stage != inactive {
 			return false
 		}

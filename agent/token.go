@@ -30,6 +30,9 @@ type cached struct {
 	last     error
 	failures int
 	notUntil time.Time // after a failure
+	fetched  time.Time
+	refused  bool // the token, by the platform
+	refusals int  // of young tokens in a row
 }
 
 const (
@@ -84,6 +87,7 @@ func (c *cached) start(ctx context.Context) {
 			return
 		}
 		c.token, c.last, c.failures, c.notUntil = token, nil, 0, time.Time{}
+		c.fetched, c.refused = now, false
 		c.refresh, c.expires = time.Time{}, time.Time{}
 		if life > 0 { // refreshed at 70 to 85 % of its life
 			c.refresh = now.Add(time.Duration((0.70 + 0.15*c.dice()) * float64(life)))
@@ -92,13 +96,25 @@ func (c *cached) start(ctx context.Context) {
 	}()
 }
 
-// Reject implements TokenSource.
+// Reject implements TokenSource. The first refusal has another token fetched at once.
+// If that is refused too, the fault may be the platform's, or one service's: it stays
+// in use until its replacement, and replacements come at growing distances.
 func (c *cached) Reject(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.token == token {
-		c.token = ""
+	if c.token != token || c.refused {
+		return
 	}
+	now := time.Now()
+	if now.Sub(c.fetched) > mostTokenRetry {
+		c.refusals = 0
+	}
+	if c.refusals++; c.refusals == 1 {
+		c.token = ""
+		return
+	}
+	c.refused = true
+	c.refresh = now.Add(c.dice.backoff(c.refusals-1, leastTokenRetry, mostTokenRetry))
 }
 
 // OAuth2Client asks for tokens by client credentials (RFC 6749 §4.4).

@@ -1,0 +1,281 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// only answers the requests of one method whose path ends so.
+func only(method, end string, answer func(*http.Request) said) func(*http.Request, int) said {
+	return func(r *http.Request, _ int) said {
+		if r.Method != method || !strings.HasSuffix(r.URL.Path, end) {
+			return said{}
+		}
+		return answer(r)
+	}
+}
+
+func gaps(of []seen) (out []time.Duration) {
+	for i := 1; i < len(of); i++ {
+		out = append(out, of[i].at.Sub(of[i-1].at))
+	}
+	return out
+}
+
+// leastWait is the shortest wait after the n-th failure of a registration in a row.
+func leastWait(n int) time.Duration { return dice(func() float64 { return 1 }).retryRegister(n) }
+
+// A store that is full takes heartbeats and refuses writes.
+func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
+	const told = 25 * time.Second
+	for name, c := range map[string]struct {
+		fail func(*http.Request) said
+		wait time.Duration // 0: as the agent chooses
+	}{
+		"507":       {fail: func(*http.Request) said { return says(507, nil) }},
+		"500":       {fail: func(*http.Request) said { return says(500, nil) }},
+		"507 later": {func(*http.Request) said { return says(507, nil, "Retry-After", "25") }, told},
+		"429 later": {func(*http.Request) said { return says(429, nil, "Retry-After", "25") }, told},
+		"hangs": {fail: func(r *http.Request) said {
+			<-r.Context().Done()
+			return said{err: r.Context().Err()}
+		}},
+	} {
+		for _, seconds := range []int{1, 10} {
+			t.Run(fmt.Sprint(name, " ", seconds), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(seconds)
+					interval := time.Duration(seconds) * time.Second
+					o := options(f, 1)
+					o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+					require.NoError(t, run(t, o).stop())
+					before := len(f.beats())
+					var sent atomic.Int32
+					f.answers(only(http.MethodPut, "", func(r *http.Request) said {
+						if sent.Add(1) > 500 {
+							return said{} // or a broken agent never comes to an end
+						}
+						return c.fail(r)
+					}))
+					o.Services[0].Info.Serializer = "XML"
+					r := run(t, o)
+					pass(5 * time.Minute)
+					require.True(t, r.Ready(), "it lives on as it was")
+					puts := gaps(f.of(http.MethodPut, ""))
+					require.GreaterOrEqual(t, len(puts), 4, "it is tried again")
+					for i, gap := range puts {
+						least := c.wait
+						if least == 0 {
+							least = leastWait(i + 1)
+						}
+						require.GreaterOrEqual(t, gap, least, "update %d", i+1)
+					}
+					for i, gap := range gaps(f.beats()[before:]) {
+						require.LessOrEqual(t, gap, interval, "heartbeat %d", i)
+						if i > 0 {
+							require.GreaterOrEqual(t, gap, interval*9/10, "heartbeat %d", i)
+						}
+					}
+					f.answers(nil)
+					pass(mostRegister + interval)
+					n := len(f.of(http.MethodPut, ""))
+					pass(10 * interval)
+					require.Len(t, f.of(http.MethodPut, ""), n, "it was taken")
+					require.EqualValues(t, "XML", f.all()["id0001"].Serializer)
+					require.NoError(t, r.stop())
+				})
+			})
+		}
+	}
+}
+
+func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		o := options(f, 1)
+		o.Services[0].Info.LivenessInterval = nil
+		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+		require.NoError(t, run(t, o).stop())
+		f.answers(only(http.MethodPut, "", func(*http.Request) said { return says(507, nil) }))
+		o.Services[0].Info.Serializer = "XML"
+		r := run(t, o)
+		pass(10 * time.Minute)
+		require.True(t, r.Ready())
+		puts := gaps(f.of(http.MethodPut, ""))
+		require.GreaterOrEqual(t, len(puts), 20)
+		for i, gap := range puts {
+			require.GreaterOrEqual(t, gap, leastWait(i+1), "update %d", i+1)
+		}
+		require.Equal(t, "no heartbeats", r.Status()[0].State)
+		require.Contains(t, r.Status()[0].LastAnswer, "507")
+		f.answers(nil)
+		pass(mostRegister)
+		require.EqualValues(t, "XML", f.all()["id0001"].Serializer)
+		require.NoError(t, r.stop())
+	})
+}
+
+// The list in between is answered: that says nothing about writes.
+func TestARegistrationThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		f.answer = only(http.MethodPost, "", func(*http.Request) said { return says(507, nil) })
+		r := run(t, options(f, 1))
+		pass(10 * time.Minute)
+		posts := gaps(f.registers())
+		require.GreaterOrEqual(t, len(posts), 20)
+		for i, gap := range posts {
+			require.GreaterOrEqual(t, gap, leastWait(i+1), "registration %d", i+1)
+		}
+		f.answers(nil)
+		pass(mostRegister + interval)
+		require.True(t, r.Ready())
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestTheRetriesOfOneRegistrationDoNotHastenAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		var late []seen
+		f.answer = only(http.MethodPost, "", func(r *http.Request) said {
+			var info mp1.ServiceInfo
+			if err := json.NewDecoder(mustBody(r)).Decode(&info); err != nil || info.SerName != "s0" {
+				return says(500, nil)
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			late = append(late, seen{at: time.Now()})
+			return says(503, nil, "Retry-After", "60")
+		})
+		r := run(t, options(f, 20))
+		pass(10 * time.Minute)
+		require.GreaterOrEqual(t, len(late), 5)
+		for i, gap := range gaps(late) {
+			require.GreaterOrEqual(t, gap, time.Minute, "registration %d", i+1)
+		}
+		f.answers(nil)
+		pass(2 * time.Minute)
+		require.True(t, r.Ready())
+		require.Len(t, f.all(), 20)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A copy that is behind, or a platform that shows no state, must not set the pace.
+func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		var looks atomic.Int32
+		f.answer = only(http.MethodGet, "/liveness", func(*http.Request) said {
+			if looks.Add(1) > 500 {
+				return said{}
+			}
+			return says(200, mp1.ServiceLivenessInfo{State: mp1.Suspended, Interval: 10})
+		})
+		r := run(t, options(f, 1))
+		pass(10 * interval)
+		beats := gaps(f.beats())
+		require.GreaterOrEqual(t, len(beats), 9)
+		for i, gap := range beats {
+			require.LessOrEqual(t, gap, interval)
+			if i > 1 { // one is repeated at once, and one starts the phase
+				require.GreaterOrEqual(t, gap, interval*9/10, "heartbeat %d", i+1)
+			}
+		}
+		require.LessOrEqual(t, len(f.looks()), len(f.beats()))
+		require.False(t, r.Ready(), "consumers do not see it")
+		f.answers(nil)
+		pass(2 * interval)
+		n := len(f.looks())
+		pass(5 * interval)
+		require.Len(t, f.looks(), n, "it agrees")
+		require.True(t, r.Ready())
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestAProbeThatComesAndGoesDoesNotHastenAnything(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(*http.Request, int) said
+		least  time.Duration
+	}{
+		"all is well":     {nil, interval / 10},
+		"later":           {only(http.MethodPatch, "", func(*http.Request) said { return says(503, nil, "Retry-After", "60") }), time.Minute},
+		"register, later": {only(http.MethodPost, "", func(*http.Request) said { return says(429, nil, "Retry-After", "60") }), time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(10)
+				f.answer = c.answer
+				o := options(f, 1)
+				var asked atomic.Int32
+				o.Services[0].Probe = &Probe{Interval: 300 * time.Millisecond, Failures: 1, Check: func(context.Context) error {
+					if asked.Add(1)%2 == 0 {
+						return http.ErrAbortHandler
+					}
+					return nil
+				}}
+				r := run(t, o)
+				pass(5 * time.Minute)
+				sent := append(f.registers(), f.beats()...)
+				require.Greater(t, len(sent), 3)
+				for i, gap := range gaps(sent) {
+					if i > 0 || name == "register, later" { // a heartbeat follows the registration at once
+						require.GreaterOrEqual(t, gap, c.least, "request %d", i+1)
+					}
+				}
+				require.NoError(t, r.stop())
+			})
+		})
+	}
+}
+
+// A platform that refuses each token must not have the token server asked for each
+// request.
+func TestATokenServerWhoseTokensAreRefusedIsAskedAtGrowingDistances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []seen
+		c := newCached(func(context.Context) (string, time.Duration, error) {
+			asked = append(asked, seen{at: time.Now()})
+			return fmt.Sprint("t", len(asked)), time.Hour, nil
+		})
+		for range 10 * 600 {
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Reject(token)
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.GreaterOrEqual(t, len(asked), 20)
+		apart := gaps(asked)
+		require.LessOrEqual(t, apart[0], 100*time.Millisecond, "the first refusal has another fetched at once")
+		for i, gap := range apart[1:] {
+			require.GreaterOrEqual(t, gap, leastWait(i+1), "token %d", i+2)
+		}
+
+		pass(mostTokenRetry)
+		old, err := c.Token(t.Context())
+		require.NoError(t, err)
+		pass(0)
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, old, token)
+		pass(2 * mostTokenRetry) // it serves for a while
+		c.Reject(token)
+		other, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, token, other)
+	})
+}
