@@ -89,7 +89,7 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 						}
 					}
 					f.answers(nil)
-					pass(mostRegister + interval)
+					pass(2*mostRegister + interval)
 					n := len(f.of(http.MethodPut, ""))
 					pass(10 * interval)
 					require.Len(t, f.of(http.MethodPut, ""), n, "it was taken")

@@ -59,7 +59,7 @@ func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.entries {
-		alive := (e.stage == beating || e.stage == checking) && e.well && e.failures == 0 && e.denials == 0 && !e.lastBeat.IsZero()
+		alive := (e.stage == beating || e.stage == checking || e.stage == stale) && e.well && e.failures == 0 && e.denials == 0 && !e.lastBeat.IsZero()
 		if !alive && e.stage != free && e.stage != inactive {
 			return false
 		}
