@@ -157,7 +157,7 @@ func TestEdgeGalleryChangesDefaultsButNotWhatWasWritten(t *testing.T) {
 	assert.Equal(t, 1, c.Liveness.AllowedMisses)
 	assert.Equal(t, 50, c.Applications.MaxServices)
 	assert.Equal(t, 50, c.Applications.MaxSubscriptions)
-	assert.Equal(t, Derived{60 * time.Second, 4096, 400, true, true}, c.Derived)
+	assert.Equal(t, Derived{60 * time.Second, 4096, 4096, 400, true, true}, c.Derived)
 
 	written := "discovery: {includeSuspended: false}\nliveness: {deregisterAfter: 24h, allowedMisses: 2}\napplications: {maxServices: 1000}\n"
 	c, err = Load(Sources{File: "m.yaml", Data: []byte(written), Environ: []string{"MEP_COMPAT=edgegallery"}})

@@ -114,8 +114,9 @@ type Derived struct {
 	// FixedInterval replaces every non-zero interval that an application
 	// proposes. 0: the proposal is clamped to [MinInterval, MaxInterval].
 	FixedInterval time.Duration
-	// MaxBody is the largest request body that is read, in bytes.
-	MaxBody int64
+	// MaxBody is the largest request body that is read, MaxBeat that of a heartbeat,
+	// in bytes.
+	MaxBody, MaxBeat int64
 	// LimitStatus answers a registration or subscription over a limit.
 	LimitStatus int
 	// SuspendedIsFree: SUSPENDED registrations do not count against MaxServices.
@@ -143,7 +144,7 @@ func defaults(mode Compat) Config {
 		},
 		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour},
 		Compat:  CompatNone,
-		Derived: Derived{MaxBody: 64 << 10, LimitStatus: 403},
+		Derived: Derived{MaxBody: 64 << 10, MaxBeat: 1 << 10, LimitStatus: 403},
 	}
 	if mode == CompatEdgeGallery {
 		c.Compat = CompatEdgeGallery
@@ -155,6 +156,7 @@ func defaults(mode Compat) Config {
 		c.Derived = Derived{
 			FixedInterval:              60 * time.Second,
 			MaxBody:                    4096,
+			MaxBeat:                    4096,
 			LimitStatus:                400,
 			SuspendedIsFree:            true,
 			EmptySubscriptionsNotFound: true,

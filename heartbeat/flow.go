@@ -86,10 +86,25 @@ const (
 // attempt is what the flows that write have in common: the snapshot they decide
 // from, the lease they were granted for it, and how often they began anew.
 type attempt struct {
-	snap   Snapshot
-	rounds int8
-	lease  LeaseID
-	asked  Instant // when the lease was asked for
+	snap      Snapshot
+	rounds    int8
+	conflicts int8 // rounds that an owner lost to other writers
+	lease     LeaseID
+	asked     Instant // when the lease was asked for
+}
+
+// maxConflicts is how often an owner's request may lose to other writers, each of
+// whom got on by it: that says nothing against the store.
+const maxConflicts = 64
+
+// anew is again for an owner's request, which waits for its turn among the writers.
+func (a *attempt) anew(o Outcome, retire LeaseID) (Action, bool) {
+	if o != Conflict || a.conflicts >= maxConflicts {
+		return a.again(retire)
+	}
+	a.conflicts++
+	a.lease = 0
+	return Action{Do: DoRead, Retire: retire}, true
 }
 
 // again starts a new round with a read, retiring the lease if that is safe; it

@@ -132,7 +132,9 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 		case Full:
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
 		default:
-			return f.retry(f.lost(r.Outcome))
+			f.step = stepRead
+			a, _ := f.anew(r.Outcome, f.lost(r.Outcome))
+			return a
 		}
 	}
 }
@@ -303,7 +305,7 @@ func (f *RemoveFlow) Next(in Input, r Result) Action {
 		}
 		f.snap = r.Snapshot
 		switch {
-		case !f.snap.Exists() && f.rounds > 0:
+		case !f.snap.Exists() && f.rounds+f.conflicts > 0:
 			return answer(nil, Record{}) // it was there when this request came
 		case !f.snap.Exists():
 			return answer(ErrNotFound, Record{})
@@ -324,7 +326,7 @@ func (f *RemoveFlow) Next(in Input, r Result) Action {
 			return answer(ErrFull, f.snap.Record)
 		default:
 			f.step = stepRead
-			a, _ := f.again(0)
+			a, _ := f.anew(r.Outcome, 0)
 			return a
 		}
 	}

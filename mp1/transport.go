@@ -150,6 +150,9 @@ func security(t object) (out SecurityInfo, err error) {
 	if len(info.GrantTypes) == 0 {
 		info.GrantTypes = nil // an empty array says as little as none
 	}
+	if len(info.GrantTypes) > len(grants) {
+		return out, &Invalid{o.at("grantTypes"), "must not contain more than four grant types"}
+	}
 	for _, g := range info.GrantTypes {
 		if !slices.Contains(grants, g) {
 			return out, &Invalid{o.at("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}

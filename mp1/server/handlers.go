@@ -161,12 +161,25 @@ func condition(r *http.Request, prefix string) Condition {
 
 // matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
 func matches(values []string, etag string) bool {
-	for _, one := range strings.Split(strings.Join(values, ","), ",") {
-		if one = strings.TrimSpace(one); one == "*" || one == etag {
-			return true
-		}
+	list := strings.TrimSpace(strings.Join(values, ","))
+	if list == "*" {
+		return true
 	}
-	return false
+	found := false
+	for list != "" {
+		one := strings.TrimPrefix(list, "W/")
+		end := strings.IndexByte(strings.TrimPrefix(one, `"`), '"')
+		if !strings.HasPrefix(one, `"`) || end < 0 {
+			return false
+		}
+		found = found || list[0] == '"' && one[:end+2] == etag // a weak one never matches strongly
+		rest := strings.TrimSpace(one[end+2:])
+		if rest != "" && rest[0] != ',' {
+			return false
+		}
+		list = strings.TrimSpace(strings.TrimPrefix(rest, ","))
+	}
+	return found
 }
 
 // getTransports is §8.2.5.3.1.
@@ -243,14 +256,28 @@ func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
 	}
 	buf := beats.Get().(*[]byte)
 	defer beats.Put(buf)
-	n, err := io.ReadFull(r.Body, (*buf)[:s.options.MaxBeat+1])
+	n, err := fill(r.Body, (*buf)[:s.options.MaxBeat+1])
 	switch {
 	case err == nil:
 		return errTooLarge
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case !errors.Is(err, io.EOF):
 		return errBody
 	}
 	return mp1.CheckLivenessUpdate((*buf)[:n])
+}
+
+// fill reads until the buffer is full (nil) or the body ends. io.ReadFull gives a body
+// that was cut off and one that is merely shorter the same error.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var more int
+		more, err = r.Read(b[n:])
+		n += more
+	}
+	if n == len(b) {
+		return n, nil
+	}
+	return n, err
 }
 
 // read reads a body up to its limit, after its type was accepted.
@@ -269,11 +296,17 @@ func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	return b, err
 }
 
-// mediaType accepts JSON of any kind, anything, and nothing said.
+// mediaType accepts JSON of any kind, anything, and nothing said, as it is.
 func mediaType(r *http.Request) error {
+	if coding := r.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
+		return errCoding
+	}
 	values := r.Header["Content-Type"]
-	if len(values) == 0 || values[0] == "application/json" {
+	if len(values) == 0 || len(values) == 1 && values[0] == "application/json" {
 		return nil
+	}
+	if len(values) > 1 {
+		return errMediaType
 	}
 	kind, _, _ := strings.Cut(values[0], ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))

@@ -26,6 +26,7 @@ var (
 	errNoResource = &problem{status: http.StatusNotFound, detail: "There is no such resource; take URIs from _links."}
 	errUnknownApp = &problem{status: http.StatusNotFound, detail: "This appInstanceId is not known to the platform; have it registered first."}
 	errMediaType  = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must be JSON; send Content-Type: application/json."}
+	errCoding     = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must not be compressed or otherwise coded; remove Content-Encoding."}
 	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}

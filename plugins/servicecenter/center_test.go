@@ -1,12 +1,16 @@
 package servicecenter
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,26 +87,66 @@ func TestAPanicIsA500AndNothingMore(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "and everybody else goes on")
 }
 
-func TestWhatTheAccessInterceptorRefusesIsAProblemOnOurRoutes(t *testing.T) {
+// service-center's access interceptor refuses in plain text, shows the raw URI, and
+// lets the request be carried out all the same.
+func TestNothingReachesTheAccessInterceptorThatItRefuses(t *testing.T) {
+	var carriedOut atomic.Int64
+	center.Handle("GET /mec_refused/{rest...}", "test.Refused", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		carriedOut.Add(1)
+		_, _ = w.Write([]byte(r.URL.RawQuery))
+	}))
 	long := strings.Repeat("x", 3000)
 	for _, c := range []struct {
 		status int
-		path   string
+		target string
 	}{
-		{414, "/mec_service_mgmt/v1/services?ser_name=" + long},
-		{414, "/mep/mec_service_mgmt/v1/services?ser_name=" + long},
-		{400, "/mec_service_mgmt//v1/services"},
-		{400, "/mec_service_mgmt/v1/services?ser_name=x&"},
-		{400, "/mep/x;"},
+		{414, "/mec_refused/a?q=" + long}, {414, "/%6dec_refused/a?q=" + long}, {414, "http://host/mec_refused/a?q=" + long},
+		{400, "/mec_refused//a"}, {400, "http://host/mec_refused//a"}, {400, "/mec_refused/a;"}, {400, "/%6dec_refused/a@"}, {400, "//mec_refused/a"},
+		{404, "/mec_refused/../a"}, {404, "/mec_refused/%2e%2e/a"}, {404, "/mec_refused/./a"},
+		{414, "/v4/default/registry/version?" + long}, {400, "/v4/default//registry/version"},
 	} {
-		status, h, b := send(t, "GET", c.path, "")
-		require.Equal(t, c.status, status, c.path[:min(len(c.path), 30)])
-		require.Equal(t, "application/problem+json", h.Get("Content-Type"))
-		require.True(t, json.Valid([]byte(b)))
+		status, body := raw(t, c.target)
+		require.Equal(t, c.status, status, "%.40s", c.target)
+		require.True(t, json.Valid([]byte(body)), "%.40s: %.200s", c.target, body)
+		require.NotContains(t, body, "refused/", "no echo of the request")
 	}
-	status, h, _ := send(t, "GET", "/v4/default/registry/version?a=b&", "")
-	require.Equal(t, 400, status)
-	require.NotEqual(t, "application/problem+json", h.Get("Content-Type"), "service-center's own surface stays as it is")
+	require.Zero(t, carriedOut.Load())
+	for _, target := range []string{"/mec_refused/a?q=http://x", "http://host/mec_refused/a?q=1&", "/mec_refused/a?", "/mec_refused/a?q=;@", "/v4/default/registry/version?a=b&"} {
+		status, _ := raw(t, target)
+		require.Equal(t, 200, status, target)
+	}
+	require.EqualValues(t, 4, carriedOut.Load(), "each once")
+}
+
+// raw sends a request target as it is.
+func raw(t *testing.T, target string) (status int, body string) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(web.URL, "http://"))
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(b)
+}
+
+func TestOnlyAPreflightIsAnsweredAsOne(t *testing.T) {
+	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(405) }))
+	status, _, _ := send(t, "OPTIONS", "/mec_options", "")
+	require.Equal(t, 405, status)
+	r, err := http.NewRequest("OPTIONS", web.URL+"/mec_options", nil)
+	require.NoError(t, err)
+	r.Header.Set("Origin", "http://console.example")
+	r.Header.Set("Access-Control-Request-Method", "PATCH")
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode)
+	require.Contains(t, res.Header.Get("Access-Control-Allow-Methods"), "PATCH")
 }
 
 // The table of guarded routes is all of the v4 routes that write services or

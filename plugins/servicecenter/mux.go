@@ -102,27 +102,51 @@ func (r *recorder) finish() {
 	r.after = http.Header{rest.HeaderResponseStatus: statusTexts[min(r.status, len(statusTexts)-1)]}
 }
 
-// outer answers what service-center's access interceptor would refuse in plain text
-// on our routes.
+// outer answers what service-center's access interceptor would refuse: it does so in
+// plain text, with the raw URI, and has the request carried out all the same. What
+// passes here passes there too. It judges r.RequestURI, which nothing else of what we
+// use reads but to log it; so that is made the path alone, also of a request in
+// absolute form (RFC 9112 §3.2.2).
 func outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		uri := r.RequestURI
+		path := r.URL.EscapedPath()
 		switch {
-		case !strings.HasPrefix(uri, "/mec_") && !strings.HasPrefix(uri, "/mep"):
-		case len(uri) >= 2048:
+		case len(r.RequestURI) >= maxURI:
 			refuse(w, http.StatusRequestURITooLong, "The request URI is longer than 2047 characters; ask in several requests.")
 			return
-		case strings.Contains(uri, "//"):
+		case path == "" || path[0] != '/':
+			if r.Method == http.MethodOptions && r.RequestURI == "*" {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			refuse(w, http.StatusBadRequest, "The request URI must have a path that begins with /.")
+			return
+		case strings.Contains(path, "//"):
 			refuse(w, http.StatusBadRequest, "The request URI contains an empty path segment (//); remove it.")
 			return
-		case strings.HasSuffix(uri, "?"):
-			r.RequestURI = strings.TrimRight(uri, "?") // an empty query is no error
-		case strings.ContainsAny(uri[len(uri)-1:], ";&+@"):
-			refuse(w, http.StatusBadRequest, "The request URI ends in one of ; & + @; encode or remove it.")
+		case dotted(r.URL.Path): // which net/http's mux answers with a redirect
+			refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
+			return
+		case strings.ContainsAny(path[len(path)-1:], ";&+@"):
+			refuse(w, http.StatusBadRequest, "The path of the request URI ends in one of ; & + @; encode or remove it.")
 			return
 		}
+		r.RequestURI = path
 		next.ServeHTTP(w, r)
 	})
+}
+
+// maxURI is from how many bytes on service-center refuses a request URI.
+const maxURI = 2048
+
+// dotted says whether the path has a segment . or ..
+func dotted(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse writes a ProblemDetails (RFC 9457).

@@ -3,10 +3,15 @@ package servicecenter
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/go-chassis/openlog"
 	"go.uber.org/zap/zapcore"
 )
+
+// unheard begins what service-center says of each change of an instance: nobody
+// watches its own events here.
+const unheard = "publish event["
 
 // zapSink is a zap core that writes etcd's warnings into our log.
 type zapSink struct{ log openlog.Logger }
@@ -83,7 +88,7 @@ func (s sclogSink) Write(p []byte) (int, error) {
 		if json.Unmarshal(line, &e) != nil {
 			e.Level, e.Message = "WARN", string(bytes.TrimSpace(line))
 		}
-		if e.Message == "" || harmless[e.Message] {
+		if e.Message == "" || harmless[e.Message] || strings.HasPrefix(e.Message, unheard) {
 			continue
 		}
 		tags := openlog.Tags{"from": "service-center"}

@@ -250,7 +250,7 @@ func TestNamesAndVersionsAreMapped(t *testing.T) {
 // newest revision: an idle store was listed again every 15 s, and with each list
 // silence counted anew.
 func TestAnIdleStoreIsNotTakenForASilentWatch(t *testing.T) {
-	t.Parallel() // it waits: a busy machine must not look like silence
+	t.Parallel()                                       // it waits: a busy machine must not look like silence
 	require.NoError(t, store.CheckSchema(t.Context())) // no server watches a store in which nothing was ever written
 	e := heartbeat.New(heartbeat.Config{Store: store, Clock: func() (heartbeat.Instant, int64) { return 0, 0 }})
 	at, err := e.Load(t.Context())

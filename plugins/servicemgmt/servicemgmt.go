@@ -16,8 +16,6 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-const maxBeatBody = 1 << 10
-
 // Plugin serves the Mp1 service management routes.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicemgmt", Setup: setup} }
 
@@ -28,7 +26,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	}
 	h.OnChange(r.index.changed)
 	h.Belong(belongings{r})
-	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: maxBeatBody, LimitStatus: h.Config.Derived.LimitStatus,
+	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations}
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)

@@ -1,39 +1,9 @@
 package heartbeat
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"time"
 )
-
-// Another replica moves many instances to new leases, and the renewals by which this
-// one adopts them are slow. What it must refute does not wait behind them (protocol CE4).
-func TestARefutationDoesNotWaitBehindAdoptions(t *testing.T) {
-	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
-		time.Sleep(30 * time.Second)
-		a.register("refuted")
-		for n := range 4 * laneWidth {
-			a.register(ID(fmt.Sprint(n)))
-		}
-		time.Sleep(time.Second)
-		defer l.hold("renew")()
-		for n := range 4 * laneWidth {
-			id := ID(fmt.Sprint(n))
-			for _, to := range []State{Inactive, Active} {
-				if _, err := b.Update(context.Background(), id, Update{Owner: "app", State: to, Proposed: KeepInterval}); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		l.revoke("refuted")
-		time.Sleep(900 * time.Millisecond) // less than the hold, and than a slow renewal
-		if l.at("refuted").Absent() {
-			t.Error("its refutation waits behind the adoptions of others")
-		}
-	})
-}
 
 // In a mass claims wait for their turn. What is heard meanwhile, or a store that
 // became full, is seen before the claim is made.
