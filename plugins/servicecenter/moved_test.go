@@ -95,7 +95,7 @@ func TestANewerPlaceIsNotForgottenForAnOlder(t *testing.T) {
 }
 
 func TestTheGuardFollowsAMove(t *testing.T) {
-	o := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
+	o := newOwned()
 	id := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))
 	at := func(place string) *heartbeat.Snapshot {
 		return &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: id, Place: place}}
@@ -112,6 +112,7 @@ func TestTheGuardFollowsAMove(t *testing.T) {
 		require.True(t, o.has(now.service, ""))
 		require.False(t, o.has(then.service, then.instance))
 		require.False(t, o.has(then.service, ""))
+		require.True(t, o.has("", now.instance), "wherever it stands")
 	}
 	o.changed(id, &heartbeat.Snapshot{})
 	require.False(t, o.has(home.service, ""))

@@ -53,7 +53,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if !c.Embedded() {
 		h.Go(func(ctx context.Context) { s.attend(ctx, map[string]string{"listen": o.Listen, "version": h.Version}) })
 	}
-	own := &owned{seats: map[heartbeat.ID]seat{}, taken: map[seat]bool{}, services: map[string]int{}}
+	own := newOwned()
 	h.OnChange(own.changed)
 	c.Protect(own.has)
 	h.Base = b
@@ -104,8 +104,12 @@ func longEnough(c conf.Config, least int) error {
 type owned struct {
 	mu       sync.RWMutex
 	seats    map[heartbeat.ID]seat // of every record
-	taken    map[seat]bool
-	services map[string]int
+	taken    map[string]string     // instanceId to serviceId
+	services map[string]int        // their instances
+}
+
+func newOwned() *owned {
+	return &owned{seats: map[heartbeat.ID]seat{}, taken: map[string]string{}, services: map[string]int{}}
 }
 
 func (o *owned) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
@@ -121,14 +125,14 @@ func (o *owned) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	}
 	if known {
 		delete(o.seats, id)
-		delete(o.taken, old)
+		delete(o.taken, old.instance)
 		if o.services[old.service]--; o.services[old.service] == 0 {
 			delete(o.services, old.service)
 		}
 	}
 	if s.Exists() {
 		o.seats[id] = at
-		o.taken[at] = true
+		o.taken[at.instance] = at.service
 		o.services[at.service]++
 	}
 }
@@ -139,5 +143,6 @@ func (o *owned) has(serviceID, instanceID string) bool {
 	if instanceID == "" {
 		return o.services[serviceID] > 0
 	}
-	return o.taken[seat{serviceID, instanceID}]
+	at, taken := o.taken[instanceID]
+	return taken && (serviceID == "" || serviceID == at)
 }

@@ -93,6 +93,11 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 	v := s.register("app-1", "a", 2)
 	inst := "/v4/default/registry/microservices/" + v.id[:32] + "/instances/" + v.id[32:]
 	both := `[{"serviceId":"` + v.id[:32] + `","instanceId":"` + v.id[32:] + `"}]`
+	ms, root := "/v4/default/registry/microservices/"+v.id[:32], "/v4/default/registry/microservices"
+	own := s.want(200, "POST", root, `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`).json(t)["serviceId"].(string)
+	key := `"appId":"app-1","serviceName":"a","version":"1.2.3"`
+	again := `[{"instanceId":"` + v.id[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}]`
+	attack := `{"service":{` + key + `,"level":"FRONT","status":"UP"},"instances":` + again + `}`
 	for _, c := range [][3]string{
 		{"PUT", inst + "/heartbeat", ""},
 		{"PUT", "/v4/default/registry/heartbeats", `{"Instances":` + both + `}`},
@@ -102,6 +107,29 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 		{"DELETE", inst, ""},
 		{"DELETE", "/v4/default/registry/microservices/" + v.id[:32] + "?force=true", ""},
 		{"DELETE", "/v4/default/registry/microservices", `{"serviceIds":["` + v.id[:32] + `"],"force":true}`},
+		{"POST", root, attack},
+		{"POST", root, `{"service":{` + key + `}}`},
+		{"POST", root, `{"SERVICE":{"appId":"x"},"service":{"APPID":"app-1","serviceName":"y","ServiceName":"a","VERSION":"1.2.3"}}`},
+		{"POST", root, `{"service":{"serviceName":"other"},"instances":` + again + `}`},
+		{"POST", root, `{"service":{"serviceName":"other"},"instances":` + again + `,"Instances":[{}]}`},
+		{"POST", root, `{"service":{"serviceName":"other","serviceId":"` + v.id[:32] + `"}}`},
+		{"POST", "/v4/other/registry/microservices", `{"service":{"serviceName":"other"},"instances":` + again + `}`},
+		{"PUT", "/v4/default/registry/heartbeats", `{"instances":` + both + `,"INSTANCES":[{}]}`},
+		{"PUT", root + "/" + own + "/properties", `{"serviceId":"` + v.id[:32] + `","properties":{"a":"b"}}`},
+		{"PUT", root + "/" + own + "/instances/x/properties", `{"serviceId":"` + v.id[:32] + `","instanceId":"` + v.id[32:] + `","properties":{"a":"b"}}`},
+		{"POST", root + "/" + own + "/instances", `{"instance":{"instanceId":"` + v.id[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}}`},
+		{"PUT", ms + "/properties", `{"properties":{"a":"b"}}`},
+		{"POST", ms + "/rules", `{"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}]}`},
+		{"PUT", ms + "/rules/x", `{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}`},
+		{"DELETE", ms + "/rules/x", ""},
+		{"POST", ms + "/tags", `{"tags":{"a":"b"}}`},
+		{"PUT", ms + "/tags/a?value=b", ""},
+		{"DELETE", ms + "/tags/a", ""},
+		{"POST", ms + "/schemas", `{"schemas":[{"schemaId":"a","summary":"b","schema":"c"}]}`},
+		{"PUT", ms + "/schemas/a", `{"schema":"c","summary":"b"}`},
+		{"DELETE", ms + "/schemas/a", ""},
+		{"POST", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{` + key + `},"providers":[{"serviceName":"*"}]}]}`},
+		{"PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{` + key + `},"providers":[]}]}`},
 	} {
 		r := s.do(c[0], c[1], c[2])
 		require.Equal(t, 403, r.status, "%s %s: %s", c[0], c[1], r.body)
@@ -109,8 +137,27 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 	require.Equal(t, "UP", v.instance()["status"])
 	eventually(t, "suspended in spite of foreign heartbeats", func() bool {
 		s.do("PUT", inst+"/heartbeat", "")
+		s.do("POST", root, attack)
 		return v.state() == "SUSPENDED"
 	})
+}
+
+// A client can give the id that a service of ours will have to one of its own: its
+// name leads to ours from then on, and that is refused too.
+func TestAnIDTakenInAdvanceIsNoWayAroundTheGuard(t *testing.T) {
+	t.Parallel()
+	s := start(t, fast...)
+	v := s.register("app-1", "a", 30)
+	s.want(204, "DELETE", v.location, "")
+	squat := `{"serviceName":"mine","version":"1.0.0","alias":"nick"`
+	root := "/v4/default/registry/microservices"
+	eventually(t, "its microservice is gone", func() bool { return len(microservices(s)) == 0 })
+	s.want(200, "POST", root, `{"service":`+squat+`,"serviceId":"`+v.id[:32]+`"}}`)
+	w := s.register("app-1", "a", 30)
+	require.Equal(t, v.id[:32], w.id[:32])
+	rules := `,"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}]}`
+	s.want(403, "POST", root, `{"service":`+squat+`}`+rules)
+	s.want(403, "POST", root, `{"service":{"serviceName":"new","version":"1.0.0","alias":"nick"}`+rules)
 }
 
 // A ServiceComb client's own services are none of our business.
@@ -124,5 +171,12 @@ func TestServiceCombClientsKeepTheirOwnServices(t *testing.T) {
 	inst := r.json(t)["instanceId"].(string)
 	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/heartbeat", "")
 	require.Empty(t, s.want(200, "GET", base+"/services", "").list(t))
+	mec := s.register("app-1", "a", -1)
+	s.want(200, "POST", "/v4/other/registry/microservices", `{"service":{"appId":"app-1","serviceName":"a","version":"1.2.3"},"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":"x"}]}`)
+	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/properties", `{"properties":{"a":"b"}}`)
+	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/properties", `{"properties":{"a":"b"}}`)
+	s.want(200, "POST", "/v4/default/registry/microservices/"+id+"/tags", `{"tags":{"a":"b"}}`)
+	s.want(200, "PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"shop","serviceName":"cart","version":"1.0.0"},"providers":[{"appId":"app-1","serviceName":"a","version":"1.2.3"}]}]}`)
+	require.Equal(t, "UP", mec.instance()["status"])
 	s.want(200, "DELETE", "/v4/default/registry/microservices/"+id+"?force=true", "")
 }
