@@ -47,6 +47,10 @@ type directory struct {
 func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if at < d.seen { // the store was restored: what came later never happened
+		clear(d.apps)
+		d.seen = at
+	}
 	listed := map[string]bool{}
 	for _, a := range all {
 		listed[a.Info.AppInstanceID] = true

@@ -218,6 +218,24 @@ func TestNothingOlderReplacesWhatIsNewer(t *testing.T) {
 	require.True(t, admits(t, d, "known"))
 }
 
+// A list that is older than what was seen is that of a store that was restored.
+func TestARestoredStoreIsBelieved(t *testing.T) {
+	at := func(app string, at heartbeat.Revision, leaving bool) plugins.Application {
+		return plugins.Application{Info: info(app), At: at, Leaving: leaving}
+	}
+	d, _, _ := newDirectory(false, true)
+	d.load([]plugins.Application{at("a", 3, false)}, 5)
+	d.see(at("late", 20, false), false)
+	d.see(at("a", 21, true), false)
+	require.True(t, admits(t, d, "late"))
+	require.False(t, admits(t, d, "a"))
+	d.load([]plugins.Application{at("a", 3, false)}, 5)
+	require.False(t, admits(t, d, "late"))
+	require.True(t, admits(t, d, "a"))
+	d.see(at("late", 6, false), false)
+	require.True(t, admits(t, d, "late"), "what is written from then on counts")
+}
+
 func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s, _ := newDirectory(false, false)

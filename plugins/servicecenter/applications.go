@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -78,26 +77,18 @@ func (s *Store) Application(ctx context.Context, app string) (plugins.Applicatio
 // FollowApplications implements plugins.Applications.
 func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision),
 	see func(plugins.Application, bool), failed func(reason string, err error)) {
-	for ctx.Err() == nil {
-		at, err := s.listApplications(ctx, load)
-		if err != nil {
-			failed("list", err)
-		} else {
-			seen := heartbeat.Revision(at)
-			failed("watch", s.watchRange(ctx, watched{name: "applications", from: appPrefix, end: appsEnd}, &seen, s.pace, func(events []*clientv3.Event) {
-				for _, ev := range events {
-					showApplication(ev, see)
-				}
-			}))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(reloadPause):
-		}
-	}
+	s.follow(ctx, watched{name: "applications", from: appPrefix, end: appsEnd,
+		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.listApplications(ctx, load) },
+		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
+		see: func(events []*clientv3.Event, _ heartbeat.Revision) {
+			for _, ev := range events {
+				showApplication(ev, see)
+			}
+		},
+	}, failed)
 }
 
-func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (int64, error) {
+func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	var all []plugins.Application
@@ -109,7 +100,7 @@ func (s *Store) listApplications(ctx context.Context, load func([]plugins.Applic
 	if err == nil {
 		load(all, heartbeat.Revision(at))
 	}
-	return at, err
+	return heartbeat.Revision(at), err
 }
 
 func showApplication(ev *clientv3.Event, see func(plugins.Application, bool)) {

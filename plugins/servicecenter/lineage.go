@@ -13,7 +13,7 @@ import (
 type lineage struct {
 	mu     sync.Mutex
 	last   mark
-	broken chan struct{} // one waits
+	broken chan struct{} // closed, and replaced, when the history ends
 }
 
 // mark is a point in a history.
@@ -22,7 +22,14 @@ type mark struct {
 	revision int64
 }
 
-func newLineage() *lineage { return &lineage{broken: make(chan struct{}, 1)} }
+func newLineage() *lineage { return &lineage{broken: make(chan struct{})} }
+
+// ends tells everybody who took it of the end of the history that goes on now.
+func (l *lineage) ends() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
 
 // now is the latest point known. A linearizable read that begins after it must not
 // answer with an earlier one.
@@ -44,10 +51,8 @@ func (l *lineage) answered(before mark, h *pb.ResponseHeader) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before.cluster != 0 && (h.ClusterId != before.cluster || h.Revision < before.revision) {
-		select {
-		case l.broken <- struct{}{}:
-		default:
-		}
+		close(l.broken)
+		l.broken = make(chan struct{})
 		l.last = mark{}
 	}
 	l.last = mark{h.ClusterId, max(h.Revision, l.last.revision)}

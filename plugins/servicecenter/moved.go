@@ -49,6 +49,17 @@ func (m *moved) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
 	}
 }
 
+// restored forgets at which revisions the moves were seen, as Engine.Restored does:
+// the next list says what they are in the history that goes on.
+func (m *moved) restored() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for instance, v := range m.of {
+		v.at = 0
+		m.of[instance] = v
+	}
+}
+
 // place is where the projection of id stands.
 func (m *moved) place(id heartbeat.ID) string {
 	_, instance, _ := split(id)

@@ -94,6 +94,26 @@ func TestANewerPlaceIsNotForgottenForAnOlder(t *testing.T) {
 	require.Empty(t, m.of)
 }
 
+// A store that goes back in time may take a move back with it, or make it again at a
+// lower revision.
+func TestAMoveOfAnotherHistoryGivesWayToTheList(t *testing.T) {
+	home := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))
+	gone := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("d", halfID))
+	there, elsewhere := strings.Repeat("c", halfID), strings.Repeat("e", halfID)
+	var m moved
+	m.note(&heartbeat.Record{ID: home, Place: there}, 50)
+	m.note(&heartbeat.Record{ID: gone, Place: there}, 60)
+	m.restored()
+	require.Equal(t, there, m.place(home), "until it is listed")
+	m.note(&heartbeat.Record{ID: home, Place: elsewhere}, 5)
+	m.listed(map[heartbeat.ID]int{home: 0}, 7)
+	require.Equal(t, elsewhere, m.place(home))
+	require.Len(t, m.of, 1)
+	m.restored()
+	m.note(&heartbeat.Record{ID: home}, 4)
+	require.Empty(t, m.place(home))
+}
+
 func TestTheGuardFollowsAMove(t *testing.T) {
 	o := newOwned()
 	id := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))

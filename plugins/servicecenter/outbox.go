@@ -57,34 +57,28 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 
 // FollowOutbox implements plugins.Outbox, as Follow does for the engine.
 func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed func(reason string, err error)) {
-	for ctx.Err() == nil {
-		at, err := s.loadOutbox(ctx, r)
-		if err != nil {
-			failed("list", err)
-		} else {
-			seen := heartbeat.Revision(at)
-			failed("watch", s.watchRange(ctx, watched{name: "outbox", from: lockPrefix, end: outboxEnd}, &seen, s.pace, func(events []*clientv3.Event) {
-				var writes []plugins.OutboxWrite
-				for _, ev := range events {
-					if w, ok := outboxWrite(ev.Kv, ev.Type == mvccpb.DELETE); ok {
-						writes = append(writes, w)
-					}
+	s.follow(ctx, watched{name: "outbox", from: lockPrefix, end: outboxEnd,
+		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.loadOutbox(ctx, r) },
+		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
+		see: func(events []*clientv3.Event, at heartbeat.Revision) {
+			var writes []plugins.OutboxWrite
+			for _, ev := range events {
+				if w, ok := outboxWrite(ev.Kv, ev.Type == mvccpb.DELETE); ok {
+					writes = append(writes, w)
 				}
-				r.See(writes, seen)
-			}))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(reloadPause):
-		}
-	}
+			}
+			r.See(writes, at)
+		},
+	}, failed)
 }
 
-func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (at int64, err error) {
+func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	var all []plugins.OutboxWrite
+	var at int64
 	for _, prefix := range []string{outboxPrefix, subPrefix, lockPrefix} {
+		var err error
 		at, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
 			if w, ok := outboxWrite(kv, false); ok {
 				all = append(all, w)
@@ -98,7 +92,7 @@ func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (at int6
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.At, b.At))
 	})
 	r.Load(all, heartbeat.Revision(at))
-	return at, nil
+	return heartbeat.Revision(at), nil
 }
 
 // outboxWrite turns a key into the reader's words; ok is false for what is not for

@@ -25,30 +25,55 @@ var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
 
 // Follow loads the engine and shows it every write until ctx ends. Records and
 // projections come through one watch over the range that holds both, for two
-// watches would have no order between them. Whatever breaks the watch (compaction,
-// a closed channel, silence, a store that went back in time) leads to a new list.
-// failed is told what did.
+// watches would have no order between them. failed is told why there is a new list.
 func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
+	s.follow(ctx, s.engine(e), failed)
+}
+
+func (s *Store) engine(e *heartbeat.Engine) watched {
+	return watched{name: "engine", from: instancePrefix, end: watchedEnd,
+		load: func(ctx context.Context) (heartbeat.Revision, error) {
+			at, err := e.Load(ctx)
+			if err == nil {
+				err = s.loadReplicas(ctx, int64(at))
+			}
+			return at, err
+		},
+		loaded: e.Sweep,
+		see: func(events []*clientv3.Event, at heartbeat.Revision) {
+			s.replicas.see(events)
+			s.lineage.reach(int64(at))
+			e.See(s.sights(events), at)
+		},
+		restored: func() {
+			s.moved.restored()
+			e.Restored()
+		},
+	}
+}
+
+// follow loads the reader and shows it every write until ctx ends. Whatever breaks
+// the watch (compaction, a closed channel, silence, a store that went back in time)
+// leads to a new list.
+func (s *Store) follow(ctx context.Context, w watched, failed func(reason string, err error)) {
 	var seen heartbeat.Revision
 	for ctx.Err() == nil {
-		at, err := e.Load(ctx)
+		ends := s.lineage.ends() // before the list: it may be of either history
+		at, err := w.load(ctx)
 		if err == nil && at < seen {
-			e.Restored()
-			at, err = e.Load(ctx)
-		}
-		if err == nil {
-			err = s.loadReplicas(ctx, int64(at))
+			w.restored()
+			at, err = w.load(ctx)
 		}
 		if err != nil {
 			failed("list", err)
 		} else {
 			seen = at
-			e.Sweep()
-			err = s.watch(ctx, e, &seen, s.pace)
+			w.loaded()
+			err = s.watch(ctx, w, ends, &seen, s.pace)
 			failed("watch", err)
 		}
 		if errors.Is(err, errRestored) {
-			e.Restored()
+			w.restored()
 			seen = 0
 		}
 		select {
@@ -58,29 +83,22 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 	}
 }
 
-// watch shows the engine what is written from revision at on, and keeps at up to
-// date. What was written at it is shown twice, which the engine does not mind.
-func (s *Store) watch(ctx context.Context, e *heartbeat.Engine, at *heartbeat.Revision, p pace) error {
-	w := watched{name: "engine", from: instancePrefix, end: watchedEnd, broken: s.lineage.broken}
-	return s.watchRange(ctx, w, at, p, func(events []*clientv3.Event) {
-		s.replicas.see(events)
-		s.lineage.reach(int64(*at))
-		e.See(s.sights(events), *at)
-	})
-}
-
 // watched is a range of keys that one reader follows.
 type watched struct {
 	name      string // of the reader
 	from, end string
-	broken    <-chan struct{} // ends the watch with errRestored; may be nil
+	load      func(context.Context) (heartbeat.Revision, error)
+	loaded    func() // after the list that the watch goes on from
+	see       func(events []*clientv3.Event, at heartbeat.Revision)
+	restored  func() // what is loaded next is of an older or another history
 }
 
-// watchRange shows what is written from revision at on, until something breaks the
-// watch, and keeps at up to date. It begins at what is known already: etcd answers no
-// request for progress of a watch that starts behind the newest revision, so that a
-// watch from at+1 would fall silent on an idle store.
-func (s *Store) watchRange(ctx context.Context, w watched, at *heartbeat.Revision, p pace, see func([]*clientv3.Event)) error {
+// watch shows what is written from revision at on, until something breaks the watch,
+// and keeps at up to date. It begins at what is known already, which is shown twice:
+// etcd answers no request for progress of a watch that starts behind the newest
+// revision, so that a watch from at+1 would fall silent on an idle store. ends ends
+// it with errRestored.
+func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *heartbeat.Revision, p pace) error {
 	// The extra word makes it a stream of its own: one that others share tells of
 	// progress only when none of them lags.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
@@ -96,7 +114,7 @@ func (s *Store) watchRange(ctx context.Context, w watched, at *heartbeat.Revisio
 			return ctx.Err()
 		case <-ask.C:
 			s.askProgress(ctx)
-		case <-w.broken:
+		case <-ends:
 			return errRestored
 		case <-stall.C:
 			return errStalled
@@ -111,7 +129,7 @@ func (s *Store) watchRange(ctx context.Context, w watched, at *heartbeat.Revisio
 			}
 			stall.Reset(p.stall)
 			*at = max(*at, complete(&res))
-			see(res.Events)
+			w.see(res.Events, *at)
 		}
 	}
 }

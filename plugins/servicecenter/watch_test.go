@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -150,7 +152,9 @@ func TestARestoredStoreIsLoadedAnew(t *testing.T) {
 	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
 	s.pace = pace{ask: 100 * time.Millisecond, stall: time.Minute} // not by silence
 	f := follow(t, s)
+	others := followOthers(t, s)
 	late := registeredIn(t, s, "late")
+	early = renamedIn(t, s, early, "for a while")
 	for range 20 {
 		_, err := s.client.Put(t.Context(), recordPrefix+"x", "")
 		require.NoError(t, err)
@@ -162,8 +166,71 @@ func TestARestoredStoreIsLoadedAnew(t *testing.T) {
 	_, _ = listening(t, same)
 	require.Eventually(t, func() bool { return !f.knows(late.ID) && f.knows(early.ID) }, time.Minute, 10*time.Millisecond, f.why())
 	require.Contains(t, f.why(), errRestored.Error())
+	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
+		"every reader is told")
+	require.Empty(t, s.moved.place(early.ID), "its other name never was")
 	again := registeredIn(t, s, "again")
 	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
+}
+
+// renamedIn commits what a PUT with another serName does.
+func renamedIn(t *testing.T, s *Store, r heartbeat.Record, name string) heartbeat.Record {
+	t.Helper()
+	snap, err := s.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	info := infoOf(t)
+	info.SerName = name
+	r.Place, err = s.Place(t.Context(), r.ID, r.Owner, info)
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Place)
+	r.Attributes = strings.Replace(attributes, "face recognition", name, 1)
+	r.Seq++
+	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: snap.At, Presence: heartbeat.ProjectionAt, ProjectionRevision: snap.Projection.Revision,
+		Record: r, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Change: heartbeat.AttributesChanged})
+	require.NoError(t, err)
+	return r
+}
+
+// readers are the followers beside the engine: what each was told, and how often it
+// got a list.
+type readers struct {
+	mu  sync.Mutex
+	log map[string][]string
+}
+
+func (r *readers) restored(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := slices.Index(r.log[name], "watch: "+errRestored.Error())
+	return at >= 0 && slices.Contains(r.log[name][at:], "load")
+}
+
+func (r *readers) note(name, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log[name] = append(r.log[name], what)
+}
+
+type outboxNotes struct{ *readers }
+
+func (o outboxNotes) Load([]plugins.OutboxWrite, heartbeat.Revision) { o.note("outbox", "load") }
+func (o outboxNotes) See([]plugins.OutboxWrite, heartbeat.Revision)  {}
+
+func followOthers(t *testing.T, s *Store) *readers {
+	t.Helper()
+	r := &readers{log: map[string][]string{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	failed := func(name string) func(string, error) {
+		return func(reason string, err error) { r.note(name, reason+": "+err.Error()) }
+	}
+	work.Go(func() { s.FollowOutbox(ctx, outboxNotes{r}, failed("outbox")) })
+	work.Go(func() {
+		s.FollowApplications(ctx, func([]plugins.Application, heartbeat.Revision) { r.note("applications", "load") },
+			func(plugins.Application, bool) {}, failed("applications"))
+	})
+	t.Cleanup(func() { cancel(); work.Wait() })
+	return r
 }
 
 func retried(f func() error) (err error) {
@@ -185,19 +252,32 @@ func TestALineageBreaksWhenTheStoreGoesBackOrIsAnotherOne(t *testing.T) {
 		"another cluster": {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 2, Revision: 9}}, true},
 	} {
 		l := newLineage()
+		one, two := l.ends(), l.ends()
 		for i := range tt.headers {
 			l.answered(l.now(), &tt.headers[i])
 		}
-		require.Equal(t, tt.broken, len(l.broken) == 1, name)
+		require.Equal(t, tt.broken, ended(one), name)
+		require.Equal(t, tt.broken, ended(two), "everybody is told: %s", name)
+		require.False(t, ended(l.ends()), "another history has begun: %s", name)
 	}
 	l := newLineage()
 	l.answered(mark{}, &pb.ResponseHeader{ClusterId: 1, Revision: 5})
 	before := l.now()
 	l.reach(7) // the watch is faster than a read that was on its way
 	l.answered(before, &pb.ResponseHeader{ClusterId: 1, Revision: 6})
-	require.Empty(t, l.broken)
+	ends := l.ends()
+	require.False(t, ended(ends))
 	l.answered(l.now(), &pb.ResponseHeader{ClusterId: 1, Revision: 6})
-	require.Len(t, l.broken, 1, "the watch had been further")
+	require.True(t, ended(ends), "the watch had been further")
+}
+
+func ended(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // A watch that fell behind is sent its events in portions, each under the newest
