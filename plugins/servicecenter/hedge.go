@@ -24,7 +24,8 @@ const (
 // failed, which the other may have caused.
 var errUnsure = errors.New("the store did not say whether the transaction was carried out")
 
-// spares are the permits for sending again; nil: never (embedded, or one endpoint).
+// spares are the permits for sending again, of calls and renewals together; nil:
+// never (embedded, or one endpoint).
 type spares chan struct{}
 
 // hedged makes a call whose repetition does no harm, and makes it again beside the

@@ -31,14 +31,15 @@ const (
 // stream breaks fail over to another one until their deadline.
 type renewer struct {
 	client pb.LeaseClient
+	free   spares
 	ctx    context.Context // of the streams
 	cancel context.CancelFunc
 	lanes  [mostLanes]*renewLane
 	work   sync.WaitGroup
 }
 
-func newRenewer(conn *grpc.ClientConn) *renewer {
-	r := &renewer{client: pb.NewLeaseClient(conn)}
+func newRenewer(conn *grpc.ClientConn, free spares) *renewer {
+	r := &renewer{client: pb.NewLeaseClient(conn), free: free}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for i := range r.lanes {
 		r.lanes[i] = &renewLane{r: r}
@@ -66,6 +67,13 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	answers := make(chan answer, mostLanes) // late ones find room
 	hedge := time.NewTicker(hedgeAfter)
 	defer hedge.Stop()
+	var permit spares // wanted, when a hedge is due
+	held := 0
+	defer func() {
+		for range held {
+			<-r.free
+		}
+	}()
 	last := context.DeadlineExceeded
 	next, flying := int(uint64(id)%usualLanes), 0
 	send := func() {
@@ -90,9 +98,13 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 			last = a.err
 			flying--
 		case <-hedge.C:
-			if flying < mostLanes {
-				send()
+			if flying < usualLanes {
+				permit = r.free
 			}
+		case permit <- struct{}{}:
+			permit = nil
+			held++
+			send()
 		case <-retry:
 			send()
 		case <-ctx.Done():

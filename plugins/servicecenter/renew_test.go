@@ -161,6 +161,34 @@ func TestASilentEndpointIsHedged(t *testing.T) {
 	wg.Wait()
 }
 
+// A store that is silent as a whole is not asked many times over: what is sent again
+// is bounded for all renewals together.
+func TestASilentStoreIsNotFloodedWithRenewals(t *testing.T) {
+	s, p := clustered(t)
+	const n = 200
+	l := leases(t, s, 1)[0]
+	_, err := s.Renew(t.Context(), l)
+	require.NoError(t, err)
+	p.Set(proxy.Blackhole)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			if _, err := s.Renew(t.Context(), l); err == nil {
+				t.Error("a silent store renewed")
+			}
+		})
+	}
+	wg.Wait()
+	sent := 0
+	for _, lane := range s.renewals.lanes {
+		lane.mu.Lock()
+		sent += len(lane.waiting)
+		lane.mu.Unlock()
+	}
+	require.LessOrEqual(t, sent, 3*n, "a permit that the first gave back at their deadline may serve once more")
+	require.Empty(t, s.renewals.free, "every permit is given back")
+}
+
 func TestTheEndOfTheStoreEndsItsStreams(t *testing.T) {
 	s, p := clustered(t)
 	l := leases(t, s, 1)[0]

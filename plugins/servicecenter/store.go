@@ -41,7 +41,7 @@ type Store struct {
 	lineage  *lineage
 	replicas *replicas
 	renewals *renewer     // nil if embedded
-	spares   spares       // nil if embedded
+	spares   spares       // nil if embedded, or one endpoint
 	longer   atomic.Int64 // the longest lease that was granted in place of a shorter one
 }
 
@@ -50,9 +50,10 @@ func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 		lineage: newLineage(), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
-		s.renewals = newRenewer(s.client.ActiveConnection())
+		free := make(spares, mostSpares)
+		s.renewals = newRenewer(s.client.ActiveConnection(), free)
 		if len(s.client.Endpoints()) > 1 {
-			s.spares = make(spares, mostSpares)
+			s.spares = free
 		}
 	}
 	return s
