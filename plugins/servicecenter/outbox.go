@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -122,17 +123,23 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 // A subscription made meanwhile asks for later events only.
 func (s *Store) tidyOutbox(ctx context.Context, now time.Time) error {
 	passed := heartbeat.Revision(1<<63 - 1)
+	unreadable, first := 0, ""
 	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
 		c, ok := decodeCursor(kv)
 		switch {
 		case !ok:
 			passed = 0 // whatever it says, nothing is lost
+			unreadable, first = unreadable+1, cmp.Or(first, string(kv.Key))
 		case !c.Gone:
 			passed = min(passed, c.After)
 		}
 	})
 	if err != nil {
 		return err
+	}
+	if unreadable > 0 {
+		s.log.Error("a subscription's cursor cannot be read: no event is erased, and the store grows, until it is repaired or deleted",
+			openlog.WithTags(openlog.Tags{"unreadable": unreadable, "first": plugins.Clean(first)}))
 	}
 	var old []string
 	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {

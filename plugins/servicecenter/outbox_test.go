@@ -2,6 +2,7 @@ package servicecenter
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -209,4 +210,21 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	move(s.ID, plugins.Cursor{After: at})
 	require.NoError(t, store.Tidy(ctx, later))
 	require.Zero(t, left())
+
+	more, _ := registered(t, "outbox-keep")
+	for _, bad := range []string{"bad\n1", "bad2"} {
+		_, err := store.client.Put(ctx, cursorPrefix+bad, "{")
+		require.NoError(t, err)
+		defer func() { _, _ = store.client.Delete(context.Background(), cursorPrefix+bad) }()
+	}
+	before := len(logged.String())
+	require.NoError(t, store.Tidy(ctx, later.Add(time.Hour)))
+	got, err := store.client.Get(ctx, eventKey(more.ID, 1))
+	require.NoError(t, err)
+	require.Len(t, got.Kvs, 1, "nothing is lost to a cursor that nobody can read")
+	said := logged.String()[before:]
+	require.Equal(t, 1, strings.Count(said, "cursor"), "once per tidying: %s", said)
+	require.Contains(t, said, `"unreadable":2`)
+	require.Contains(t, said, cursorPrefix+"bad")
+	require.NotContains(t, said, "bad\n")
 }
