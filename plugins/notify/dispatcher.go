@@ -55,6 +55,7 @@ type dispatcher struct {
 type entry struct {
 	sub    *plugins.Subscription
 	held   bool               // somebody has its lock
+	lease  heartbeat.LeaseID  // on which its lock is
 	lockAt heartbeat.Revision // of what is known about the lock
 	tryAt  heartbeat.Instant  // when this replica takes the lock, if nobody has it
 	trying bool

@@ -109,20 +109,21 @@ func (d *dispatcher) renew(ctx context.Context) {
 	}
 	before, _ = d.now()
 	if l, err := d.store.Grant(ctx, leaseSeconds); err == nil {
-		d.owner.renewed.Store(int64(before))
 		d.owner.lease.Store(int64(l))
+		d.owner.renewed.Store(int64(before))
 		d.owner.poke()
 	}
 }
 
-// dispossess: with the lease all locks of this replica went.
+// dispossess: with the lease all locks of this replica went, also those whose worker has
+// not begun yet.
 func (d *dispatcher) dispossess() {
 	d.owner.renewed.Store(0)
-	d.owner.lease.Store(0)
+	gone := heartbeat.LeaseID(d.owner.lease.Swap(0))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, en := range d.entries {
-		if en.worker != nil {
+		if en.worker != nil || en.held && en.lease == gone {
 			d.dismiss(id, en)
 			en.held, en.tryAt = false, d.soon(takeTime)
 		}
@@ -135,7 +136,7 @@ func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	if en == nil || w.At < en.lockAt {
 		return
 	}
-	en.lockAt, en.held = w.At, !w.Gone
+	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
 	if w.Gone {
 		d.dismiss(w.Name, en)
 		en.tryAt = d.soon(takeTime)
@@ -212,19 +213,29 @@ func (d *dispatcher) tried(id string, en *entry, ok bool) {
 
 // acquire takes the lock of a subscription and starts its worker.
 func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) bool {
+	on, at := d.owner.id(), heartbeat.Revision(0)
 	if !d.alone {
-		at, err := d.store.Lock(ctx, id, d.owner.id())
-		if err != nil {
+		if on == 0 {
+			return false // a lock on no lease would never end
+		}
+		var err error
+		if at, err = d.store.Lock(ctx, id, on); err != nil {
 			return false
 		}
 		d.mu.Lock()
 		if at > en.lockAt {
-			en.lockAt, en.held = at, true
+			en.lockAt, en.held, en.lease = at, true, on
 		}
 		d.mu.Unlock()
 	}
 	c, err := d.store.Cursor(ctx, id)
-	return err == nil && d.start(id, en, c)
+	return err == nil && d.start(id, en, c, on, at)
+}
+
+// has says whether this replica still has the lock that it took on a lease, as far as it
+// knows. With another lease holds says nothing about that lock. d.mu is held.
+func (d *dispatcher) has(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
+	return d.alone || en.held && en.lockAt == at && d.owner.id() == on
 }
 
 // unlock gives a lock back if this replica has it.

@@ -332,7 +332,12 @@ type replica struct {
 
 func newReplica(t *testing.T, s *shelf, to *subscribers, name string, alone bool) *replica {
 	l := s.link()
-	d := newDispatcher(l, as{to, name}, clock(), giveUpAfter, alone, unobserved{})
+	return start(t, l, l, to, name, alone)
+}
+
+// start has a replica use l in a way of its own.
+func start(t *testing.T, by store, l *link, to *subscribers, name string, alone bool) *replica {
+	d := newDispatcher(by, as{to, name}, clock(), giveUpAfter, alone, unobserved{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { d.run(ctx) })

@@ -27,11 +27,12 @@ func (d *dispatcher) dismiss(id string, en *entry) {
 	}()
 }
 
-// start makes the worker of an entry from its cursor, unless it has gone meanwhile.
-func (d *dispatcher) start(id string, en *entry, c plugins.Cursor) bool {
+// start makes the worker of an entry from its cursor, unless the entry has gone
+// meanwhile, or the lock that was taken for it on a lease at a revision.
+func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.LeaseID, at heartbeat.Revision) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.entries[id] != en || en.worker != nil || d.closed {
+	if d.entries[id] != en || en.worker != nil || d.closed || !d.has(en, on, at) {
 		return false
 	}
 	s := en.sub

@@ -1,0 +1,121 @@
+package notify
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// between is a way to the shelf on which something happens between the first answer to
+// Lock and the answer to Cursor.
+type between struct {
+	*link
+	once  sync.Once
+	does  func(l *link, lock plugins.OutboxWrite)
+	locks []heartbeat.LeaseID // on which locks were asked for; under link.mu
+}
+
+func (b *between) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	b.mu.Lock()
+	b.locks = append(b.locks, on)
+	b.mu.Unlock()
+	return b.link.Lock(ctx, id, on)
+}
+
+func (b *between) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	b.once.Do(func() {
+		b.mu.Lock()
+		lock := b.link.locks[id]
+		b.mu.Unlock()
+		b.does(b.link, lock)
+	})
+	return b.link.Cursor(ctx, id)
+}
+
+// The lease may end, or the lock be given away, after the lock was taken and before the
+// worker begins: as when a new leader revokes leases while reads wait for it. By a new
+// lease the replica would then believe that it has its lock.
+func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
+	for name, does := range map[string]func(l *link, lock plugins.OutboxWrite){
+		"the lease ends and a new one is granted": func(l *link, lock plugins.OutboxWrite) {
+			_ = l.end(lock.Lease)
+			time.Sleep(1500 * time.Millisecond)
+		},
+		"the lease ends and nobody has said so": func(l *link, lock plugins.OutboxWrite) {
+			_ = l.end(lock.Lease)
+			synctest.Wait() // the watch has
+		},
+		"the lock goes and the lease stays": func(l *link, lock plugins.OutboxWrite) {
+			_ = l.Unlock(context.Background(), lock.Name, lock.Lease)
+			time.Sleep(1500 * time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				to, s := &subscribers{}, newShelf()
+				l := &between{link: s.link(), does: does}
+				a := start(t, l, l.link, to, "a", false)
+				b := newReplica(t, s, to, "b", false)
+				time.Sleep(2 * time.Second)
+				id := a.subscribe(t, "app", here)
+				time.Sleep(10 * time.Second)
+				require.Equal(t, 1, working(a, id)+working(b, id), "one of them has the lock, and works")
+				s.happen("x", "S")
+				time.Sleep(time.Second)
+				require.Len(t, to.of(here), 1, "told once")
+			})
+		})
+	}
+}
+
+// The watch need not have shown anything of it.
+func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		l := &between{link: s.link()}
+		d := newDispatcher(l, as{&subscribers{}, "a"}, clock(), giveUpAfter, false, unobserved{})
+		at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
+		require.NoError(t, err)
+		d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
+		d.renew(t.Context())
+		l.does = func(_ *link, lock plugins.OutboxWrite) {
+			require.Equal(t, d.owner.id(), lock.Lease)
+			_ = l.end(lock.Lease)
+			d.renew(t.Context())
+			require.NotEqual(t, d.owner.id(), lock.Lease)
+		}
+		en := d.entries["sub"]
+		require.False(t, d.acquire(t.Context(), "sub", en))
+		require.Nil(t, en.worker)
+		require.False(t, en.held, "so that it is tried for again")
+		require.True(t, d.acquire(t.Context(), "sub", en))
+		require.NotNil(t, en.worker)
+		d.close()
+	})
+}
+
+func working(r *replica, id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries[id].worker != nil {
+		return 1
+	}
+	return 0
+}
+
+// A lock on no lease would never end. An attempt may wait for its turn until the lease
+// is gone.
+func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
+	s := newShelf()
+	l := &between{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
+	d := newDispatcher(l, as{&subscribers{}, "a"}, clock(), giveUpAfter, false, unobserved{})
+	require.False(t, d.acquire(t.Context(), "sub", &entry{}))
+	require.Empty(t, l.locks)
+}
