@@ -11,7 +11,7 @@ import (
 
 // maxRounds is how often a change is decided anew because the service changed in
 // between.
-const maxRounds = 4
+const maxRounds = 64
 
 // stateOf is the engine's word for a state that was decoded.
 func stateOf(s mp1.State) heartbeat.State {
