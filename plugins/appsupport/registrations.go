@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -140,11 +141,13 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 
 // clear removes all that a leaving application has. What is listed before the mark is
 // read from the store was entered before the application could return, so that a
-// returned one loses nothing.
+// returned one loses nothing. What was removed may be listed until the watch has shown
+// its end, and is not waited for.
 func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
 	app := gone.Info.AppInstanceID
 	for _, b := range d.belongings() {
-		for ids := b.Of(app); len(ids) > 0; ids = b.Of(app) {
+		done := map[string]bool{}
+		for ids := unless(done, b.Of(app)); len(ids) > 0; ids = unless(done, b.Of(app)) {
 			now, err := d.store.Application(ctx, app)
 			switch {
 			case err != nil:
@@ -156,11 +159,16 @@ func (d *directory) clear(ctx context.Context, gone plugins.Application) (remove
 				if err := b.Remove(ctx, app, id); err != nil {
 					return removed, err
 				}
+				done[id] = true
 				removed++
 			}
 		}
 	}
 	return removed, nil
+}
+
+func unless(done map[string]bool, ids []string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool { return done[id] })
 }
 
 func (d *directory) erase(ctx context.Context, gone plugins.Application) error {
