@@ -24,7 +24,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d := &directory{
 		store: h.Base, alone: h.Base.Alone(), log: h.Log, belongings: h.Belongings, clock: clock(),
 		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
-		apps: map[string]*entry{}, absent: map[string]time.Duration{},
+		apps: map[string]*entry{}, absent: map[string]time.Duration{}, asks: make(chan struct{}, maxAsks),
 	}
 	for _, id := range h.Config.Applications.Known {
 		d.known[id] = true

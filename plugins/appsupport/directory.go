@@ -15,6 +15,7 @@ import (
 const (
 	absenceTTL = time.Second // how long the store's word that an application is unknown is believed
 	maxAbsent  = 4096
+	maxAsks    = 32 // unknown applications that the store is asked for at a time
 )
 
 // entry is a registration as this replica knows it. One that was erased here stays
@@ -36,6 +37,7 @@ type directory struct {
 	log        openlog.Logger
 	loaded     atomic.Bool
 	ready      func() bool // all lists are loaded
+	asks       chan struct{}
 
 	mu     sync.Mutex
 	apps   map[string]*entry
@@ -124,6 +126,15 @@ func (d *directory) admitted(ctx context.Context, app string) (bool, error) {
 
 func (d *directory) find(ctx context.Context, app string) (plugins.Application, bool, error) {
 	if a, ok := d.here(app); ok || d.alone || d.missed(app) {
+		return a, ok, nil
+	}
+	select { // whoever asks for many at once waits here, and nobody else does
+	case d.asks <- struct{}{}:
+		defer func() { <-d.asks }()
+	case <-ctx.Done():
+		return plugins.Application{}, false, heartbeat.ErrUnavailable
+	}
+	if a, ok := d.here(app); ok || d.missed(app) {
 		return a, ok, nil
 	}
 	a, err := d.store.Application(ctx, app)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,8 @@ type shelf struct {
 	at   heartbeat.Revision
 	apps map[string]plugins.Application
 	fail error
+	gate chan struct{} // reads wait until it is closed; nil: they do not
+	read atomic.Int64  // reads so far
 }
 
 func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heartbeat.Revision, error) {
@@ -55,6 +58,10 @@ func (s *shelf) EraseApplication(_ context.Context, app string, at heartbeat.Rev
 }
 
 func (s *shelf) Application(_ context.Context, app string) (plugins.Application, error) {
+	s.read.Add(1)
+	if s.gate != nil {
+		<-s.gate
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.apps[app], s.fail
@@ -113,7 +120,8 @@ func (b *things) Remove(_ context.Context, app, id string) error {
 func newDirectory(open, alone bool) (*directory, *shelf, *things) {
 	s, b := &shelf{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
 	d := &directory{store: s, alone: alone, open: open, known: map[string]bool{"known": true}, belongings: func() []plugins.Belongings { return []plugins.Belongings{b} },
-		clock: clock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]time.Duration{}}
+		clock: clock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]time.Duration{},
+		asks: make(chan struct{}, maxAsks)}
 	return d, s, b
 }
 
@@ -253,30 +261,6 @@ func TestARestoredStoreIsBelieved(t *testing.T) {
 	require.True(t, admits(t, d, "a"))
 	d.see(at("late", 6, false), false)
 	require.True(t, admits(t, d, "late"), "what is written from then on counts")
-}
-
-func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, s, _ := newDirectory(false, false)
-		require.False(t, admits(t, d, "a"))
-		_, err := s.SaveApplication(t.Context(), plugins.Application{Info: info("a")})
-		require.NoError(t, err)
-		require.False(t, admits(t, d, "a"), "believed to be unknown for a second")
-		time.Sleep(absenceTTL + time.Millisecond)
-		require.True(t, admits(t, d, "a"))
-		s.fail = errors.New("no answer")
-		_, err = d.admitted(t.Context(), "b")
-		require.ErrorIs(t, err, heartbeat.ErrUnavailable, "no answer is no refusal")
-		require.True(t, admits(t, d, "a"))
-		require.ErrorIs(t, d.Change(t.Context(), "a", info("a"), nil), heartbeat.ErrUnavailable)
-		s.fail = nil
-		require.ErrorIs(t, d.Change(t.Context(), "a", info("a"), func(mp1.AppInfo) bool { return false }), heartbeat.ErrStale)
-		require.ErrorIs(t, d.Change(t.Context(), "b", info("b"), nil), server.ErrNoRegistration)
-		_, err = d.Enter(t.Context(), info("a"))
-		require.ErrorIs(t, err, server.ErrRegistered)
-		_, err = d.Registration(t.Context(), "b")
-		require.ErrorIs(t, err, server.ErrNoRegistration)
-	})
 }
 
 func TestThePlatformTakesABoundedNumberOfApplications(t *testing.T) {
