@@ -30,11 +30,16 @@ const (
 // lists are loaded every request but GET /health is answered 503, so that nobody is
 // told that something does not exist which is only not known yet. up is called once
 // the surface is served.
-func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) (err error) {
+func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", h.Config.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", h.Config.Server.Listen, errors.Unwrap(err))
 	}
+	return serve(ctx, l, h, list, up)
+}
+
+// serve is Run from when it listens.
+func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(net.Addr)) (err error) {
 	var surface atomic.Pointer[http.Handler]
 	starting := http.Handler(http.HandlerFunc(notYet))
 	surface.Store(&starting)
@@ -63,14 +68,15 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) (err er
 	for _, task := range h.tasks {
 		tasks.Go(func() { task(background) })
 	}
-	if untilReady(ctx, h.Ready) {
+	ready, err := untilReady(ctx, served, h.Ready)
+	if ready {
 		full := h.Base.Handler()
 		surface.Store(&full)
 		up(l.Addr())
-	}
-	select {
-	case <-ctx.Done():
-	case err = <-served:
+		select {
+		case <-ctx.Done():
+		case err = <-served:
+		}
 	}
 	drain(srv, h.Log)
 	end()
@@ -87,18 +93,20 @@ func (s serverLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// untilReady waits for the lists; false: ctx ended first.
-func untilReady(ctx context.Context, ready func() bool) bool {
+// untilReady waits for the lists; false: ctx ended first, or the server did by err.
+func untilReady(ctx context.Context, served <-chan error, ready func() bool) (is bool, err error) {
 	t := time.NewTicker(readyPoll)
 	defer t.Stop()
 	for !ready() {
 		select {
 		case <-ctx.Done():
-			return false
+			return false, nil
+		case err := <-served:
+			return false, err
 		case <-t.C:
 		}
 	}
-	return true
+	return true, nil
 }
 
 // drain lets what is in flight finish.
