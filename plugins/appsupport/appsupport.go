@@ -10,6 +10,7 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -22,9 +23,9 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: 
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	d := &directory{
-		store: h.Base, alone: h.Base.Alone(), log: h.Log, belongings: h.Belongings, clock: clock(),
+		store: h.Base, alone: h.Base.Alone(), log: h.Log, belongings: h.Belongings, clock: plugins.NewClock(),
 		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
-		apps: map[string]*entry{}, absent: map[string]time.Duration{}, asks: make(chan struct{}, maxAsks),
+		apps: map[string]*entry{}, absent: map[string]heartbeat.Instant{}, asks: make(chan struct{}, maxAsks),
 	}
 	for _, id := range h.Config.Applications.Known {
 		d.known[id] = true
@@ -43,10 +44,4 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	})
 	h.Go(d.finish)
 	return nil, nil
-}
-
-// clock reads the monotonic clock since its making.
-func clock() func() time.Duration {
-	origin := time.Now()
-	return func() time.Duration { return time.Since(origin) }
 }

@@ -23,7 +23,7 @@ const (
 type entry struct {
 	plugins.Application
 	erased bool
-	left   time.Duration // since when it is seen to be leaving
+	left   heartbeat.Instant // since when it is seen to be leaving
 }
 
 // directory is what this replica knows of the registrations.
@@ -33,7 +33,7 @@ type directory struct {
 	open       bool // everybody is admitted
 	known      map[string]bool
 	belongings func() []plugins.Belongings
-	clock      func() time.Duration
+	clock      func() (heartbeat.Instant, int64)
 	log        openlog.Logger
 	loaded     atomic.Bool
 	ready      func() bool // all lists are loaded
@@ -41,8 +41,8 @@ type directory struct {
 
 	mu     sync.Mutex
 	apps   map[string]*entry
-	seen   heartbeat.Revision       // all writes up to it were shown
-	absent map[string]time.Duration // ids that the store was just asked for in vain
+	seen   heartbeat.Revision           // all writes up to it were shown
+	absent map[string]heartbeat.Instant // ids that the store was just asked for in vain
 }
 
 // load takes a list of everything in.
@@ -97,7 +97,7 @@ func (d *directory) take(a plugins.Application, erased bool) {
 	}
 	e := &entry{Application: a, erased: erased}
 	if a.Leaving {
-		e.left = d.clock()
+		e.left, _ = d.clock()
 	}
 	d.apps[id] = e
 	delete(d.absent, id)
@@ -142,8 +142,9 @@ func (d *directory) find(ctx context.Context, app string) (plugins.Application, 
 	case err != nil:
 		return a, false, heartbeat.ErrUnavailable
 	case a.At == 0 || a.Leaving:
+		now, _ := d.clock()
 		d.mu.Lock()
-		d.absent[app] = d.clock()
+		d.absent[app] = now
 		d.mu.Unlock()
 		return a, false, nil
 	}
@@ -155,8 +156,9 @@ func (d *directory) find(ctx context.Context, app string) (plugins.Application, 
 func (d *directory) missed(app string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now, _ := d.clock()
 	at, ok := d.absent[app]
-	if ok && d.clock()-at <= absenceTTL {
+	if ok && now-at <= absenceTTL {
 		return true
 	}
 	if len(d.absent) > maxAbsent {
@@ -177,7 +179,7 @@ func (d *directory) count() int {
 func (d *directory) leaving(least time.Duration) (out []plugins.Application) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := d.clock()
+	now, _ := d.clock()
 	for _, e := range d.apps {
 		if e.Leaving && !e.erased && now-e.left >= least {
 			out = append(out, e.Application)

@@ -23,7 +23,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: se
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics()
 	h.Engine = heartbeat.New(heartbeat.Config{
-		Store: h.Base, Policy: policy(h.Config), Clock: clock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
+		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
 		Hooks: heartbeat.Hooks{
 			Changed:   h.Changed,
 			Committed: func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
@@ -57,15 +57,6 @@ func policy(c conf.Config) heartbeat.Policy {
 	return heartbeat.Policy{
 		DefaultInterval: s(l.DefaultInterval), MinInterval: s(l.MinInterval), MaxInterval: s(l.MaxInterval),
 		AllowedMisses: l.AllowedMisses, Fixed: s(c.Derived.FixedInterval), Hold: l.Hold, DeregisterAfter: l.DeregisterAfter,
-	}
-}
-
-// clock reads the monotonic clock since its making, and the wall clock.
-func clock() func() (heartbeat.Instant, int64) {
-	origin := time.Now()
-	return func() (heartbeat.Instant, int64) {
-		now := time.Now()
-		return now.Sub(origin), now.UnixNano()
 	}
 }
 

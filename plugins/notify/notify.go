@@ -5,11 +5,9 @@ package notify
 
 import (
 	"context"
-	"time"
 
 	"github.com/go-chassis/openlog"
 
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -19,7 +17,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "notify", Setup: setu
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics(h.Log)
 	p := newPolicy(&h.Config)
-	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), clock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
+	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	m.watch(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	h.Subscriptions = r
@@ -35,13 +33,4 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		})
 	})
 	return m.unregister, nil
-}
-
-// clock reads the monotonic clock since its making, and the wall clock.
-func clock() func() (heartbeat.Instant, int64) {
-	origin := time.Now().Add(-time.Hour) // so that no instant is 0
-	return func() (heartbeat.Instant, int64) {
-		now := time.Now()
-		return now.Sub(origin), now.UnixNano()
-	}
 }

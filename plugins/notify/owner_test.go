@@ -80,7 +80,7 @@ func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		l := &between{link: s.link()}
-		d := newDispatcher(l, as{&subscribers{}, "a"}, clock(), giveUpAfter, false, unobserved{})
+		d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
 		at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
 		require.NoError(t, err)
 		d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
@@ -115,7 +115,7 @@ func working(r *replica, id string) int {
 func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
 	s := newShelf()
 	l := &between{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
-	d := newDispatcher(l, as{&subscribers{}, "a"}, clock(), giveUpAfter, false, unobserved{})
+	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
 	require.False(t, d.acquire(t.Context(), "sub", &entry{}))
 	require.Empty(t, l.locks)
 }

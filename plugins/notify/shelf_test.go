@@ -337,7 +337,7 @@ func newReplica(t *testing.T, s *shelf, to *subscribers, name string, alone bool
 
 // start has a replica use l in a way of its own.
 func start(t *testing.T, by store, l *link, to *subscribers, name string, alone bool) *replica {
-	d := newDispatcher(by, as{to, name}, clock(), giveUpAfter, alone, unobserved{})
+	d := newDispatcher(by, as{to, name}, plugins.NewClock(), giveUpAfter, alone, unobserved{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { d.run(ctx) })
