@@ -2,9 +2,7 @@ package appsupport
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -25,27 +23,13 @@ const (
 
 var _ server.Registrations = (*directory)(nil)
 
-// newID is a version 4 UUID, as MEC 011 recommends for identifiers.
-func newID() (string, error) {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", err
-	}
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
-}
-
 // Enter implements server.Registrations.
 func (d *directory) Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error) {
 	if d.count() >= maxApplications {
 		return info, server.ErrTooManyRegistrations
 	}
 	if info.AppInstanceID == "" {
-		id, err := newID()
-		if err != nil {
-			return info, heartbeat.ErrUnavailable
-		}
-		info.AppInstanceID = id
+		info.AppInstanceID = plugins.NewUUID()
 	}
 	err := d.decide(ctx, info.AppInstanceID, func(now plugins.Application) (*plugins.Application, error) {
 		if now.At != 0 && !now.Leaving {

@@ -47,7 +47,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	h.Go(func(ctx context.Context) { tidy(ctx, h) })
 	h.Base.Handle("GET /health", "mep.Health", answer(http.StatusOK, "ok\n"))
 	h.Base.Handle("GET /ready", "mep.Ready", answer(http.StatusOK, "ready\n")) // it is served only from then on
-	return m.unregister, nil
+	return m.Unregister, nil
 }
 
 // policy turns the configuration into the engine's words.

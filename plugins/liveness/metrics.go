@@ -1,24 +1,20 @@
 package liveness
 
 import (
-	"context"
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // metrics count what an operator watches. Labels come from fixed sets only.
 type metrics struct {
+	plugins.Collectors
 	transactions *prometheus.CounterVec
 	disturbances *prometheus.CounterVec
 	overruled    prometheus.Counter
-	all          []prometheus.Collector
 }
 
-// newMetrics registers with the default registry: service-center's /metrics shows
-// that one.
 func newMetrics() *metrics {
 	m := &metrics{
 		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,29 +24,22 @@ func newMetrics() *metrics {
 			Name: "mep_disturbances_total", Help: "Times this replica did not trust its own observation.",
 		}, []string{"reason"}),
 	}
-	m.add(m.transactions)
+	m.Add(m.transactions)
 	m.overruled = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mep_suspended_though_heard_total", Help: "Services that another replica suspended although this one had heard them within their window.",
 	})
-	m.add(m.disturbances)
-	m.add(m.overruled)
+	m.Add(m.disturbances)
+	m.Add(m.overruled)
 	for k := heartbeat.Register; k <= heartbeat.Orphan; k++ {
 		m.transactions.WithLabelValues(k.String())
 	}
 	return m
 }
 
-func (m *metrics) add(c prometheus.Collector) {
-	var twice prometheus.AlreadyRegisteredError
-	if err := prometheus.Register(c); err == nil || !errors.As(err, &twice) {
-		m.all = append(m.all, c)
-	}
-}
-
 // watch shows what the engine knows at the time of asking.
 func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge := func(name, help string, f func(heartbeat.Stats) float64) {
-		m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
+		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
 	}
 	gauge("mep_replicas", "Replicas that live, this one included, as far as it knows.", func(heartbeat.Stats) float64 { return float64(replicas()) })
 	gauge("mep_services", "Service instances registered.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
@@ -70,10 +59,3 @@ func oneIf(b bool) float64 {
 
 func (m *metrics) committed(t *heartbeat.Txn) { m.transactions.WithLabelValues(t.Kind.String()).Inc() }
 func (m *metrics) disturbed(reason string)    { m.disturbances.WithLabelValues(reason).Inc() }
-
-func (m *metrics) unregister(context.Context) error {
-	for _, c := range m.all {
-		prometheus.Unregister(c)
-	}
-	return nil
-}

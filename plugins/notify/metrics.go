@@ -1,8 +1,6 @@
 package notify
 
 import (
-	"context"
-	"errors"
 	"net/url"
 	"time"
 
@@ -15,17 +13,15 @@ import (
 // metrics count what an operator watches, and write the log. Labels come from fixed
 // sets only.
 type metrics struct {
+	plugins.Collectors
 	log      openlog.Logger
 	attempts *prometheus.CounterVec
 	retries  prometheus.Counter
 	events   *prometheus.CounterVec
-	all      []prometheus.Collector
 }
 
 var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded"}
 
-// newMetrics registers with the default registry: service-center's /metrics shows
-// that one.
 func newMetrics(log openlog.Logger) *metrics {
 	m := &metrics{log: log,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,9 +34,9 @@ func newMetrics(log openlog.Logger) *metrics {
 			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
 		}, []string{"reason"}),
 	}
-	m.add(m.attempts)
-	m.add(m.retries)
-	m.add(m.events)
+	m.Add(m.attempts)
+	m.Add(m.retries)
+	m.Add(m.events)
 	for o := range outcomes {
 		m.attempts.WithLabelValues(o.String())
 	}
@@ -50,17 +46,10 @@ func newMetrics(log openlog.Logger) *metrics {
 	return m
 }
 
-func (m *metrics) add(c prometheus.Collector) {
-	var twice prometheus.AlreadyRegisteredError
-	if err := prometheus.Register(c); err == nil || !errors.As(err, &twice) {
-		m.all = append(m.all, c)
-	}
-}
-
 // watch shows what the dispatcher knows at the time of asking.
 func (m *metrics) watch(d *dispatcher) {
 	gauge := func(name, help string, f func() float64) {
-		m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
 	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
 	gauge("mep_notification_oldest_seconds", "Age of the oldest event that a subscriber of this replica still waits for; 0: none.",
@@ -124,11 +113,4 @@ func tags(s *plugins.Subscription, more openlog.Tags) openlog.Option {
 		more["host"] = u.Host
 	}
 	return openlog.WithTags(more)
-}
-
-func (m *metrics) unregister(context.Context) error {
-	for _, c := range m.all {
-		prometheus.Unregister(c)
-	}
-	return nil
 }

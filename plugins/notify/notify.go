@@ -32,5 +32,5 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			}
 		})
 	})
-	return m.unregister, nil
+	return m.Unregister, nil
 }

@@ -3,9 +3,7 @@ package notify
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -30,16 +28,6 @@ func newRegistry(d *dispatcher, p policy, most int) *registry {
 	return &registry{dispatcher: d, policy: p, most: most, asks: make(chan struct{}, 32), reserved: map[string]int{}}
 }
 
-// newID is a random UUID (RFC 9562 §5.4), as EdgeGallery's clients expect it.
-func newID() (string, error) {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", fmt.Errorf("notify: no randomness: %w", err)
-	}
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
-}
-
 // Subscribe implements server.Subscriptions.
 func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.Subscription) (*server.Subscription, error) {
 	if r.policy.refuses(asked.CallbackReference) {
@@ -49,15 +37,13 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 		return nil, server.ErrSubscriptionLimit
 	}
 	defer r.release(app)
-	id, err := newID()
-	if err != nil {
-		return nil, err
-	}
+	id := plugins.NewUUID()
 	asked.Links = nil
 	_, wall := r.now()
 	s := &plugins.Subscription{ID: id, Owner: app, Prefix: prefix, Asked: asked, Since: wall}
 	ctx = context.WithoutCancel(ctx) // whoever hangs up must not leave it undecided
-	s.At, err = r.store.Subscribe(ctx, s)
+	at, err := r.store.Subscribe(ctx, s)
+	s.At = at
 	if err != nil && !errors.Is(err, heartbeat.ErrFull) { // it may have happened all the same
 		if made, readErr := r.store.Subscription(ctx, id); readErr == nil && made != nil {
 			s, err = made, nil
