@@ -83,9 +83,8 @@ type Outbox interface {
 	Subscribe(ctx context.Context, s *Subscription) (heartbeat.Revision, error)
 	// Subscription reads one; nil: there is none.
 	Subscription(ctx context.Context, id string) (*Subscription, error)
-	// Unsubscribe erases it with its cursor; ErrConflict: there is none. locked says
-	// whether a replica holds its lock.
-	Unsubscribe(ctx context.Context, id string) (locked bool, err error)
+	// Unsubscribe erases it with its cursor; ErrConflict: there is none.
+	Unsubscribe(ctx context.Context, id string) error
 
 	// Cursor reads a cursor; ErrConflict: there is none.
 	Cursor(ctx context.Context, id string) (Cursor, error)

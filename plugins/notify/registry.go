@@ -159,7 +159,7 @@ func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	_, err := r.store.Unsubscribe(ctx, id)
+	err := r.store.Unsubscribe(ctx, id)
 	switch {
 	case errors.Is(err, heartbeat.ErrConflict): // another request was faster
 		_ = r.drop(ctx, id)

@@ -144,20 +144,19 @@ func (l *link) Subscription(_ context.Context, id string) (*plugins.Subscription
 	return l.subs[id], nil
 }
 
-func (l *link) Unsubscribe(_ context.Context, id string) (bool, error) {
+func (l *link) Unsubscribe(_ context.Context, id string) error {
 	if err := l.reach(); err != nil {
-		return false, err
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.subs[id] == nil {
-		return false, heartbeat.ErrConflict
+		return heartbeat.ErrConflict
 	}
 	delete(l.subs, id)
 	delete(l.cursors, id)
 	l.show(plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: id, Gone: true})
-	_, locked := l.locks[id]
-	return locked, nil
+	return nil
 }
 
 func (l *link) Cursor(_ context.Context, id string) (plugins.Cursor, error) {

@@ -107,13 +107,9 @@ func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscript
 }
 
 // Unsubscribe implements plugins.Outbox.
-func (s *Store) Unsubscribe(ctx context.Context, id string) (locked bool, err error) {
-	res, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id)},
-		clientv3.OpDelete(subPrefix+id), clientv3.OpDelete(cursorPrefix+id), clientv3.OpGet(lockPrefix+id, clientv3.WithCountOnly()))
-	if err != nil {
-		return false, err
-	}
-	return res.Responses[2].GetResponseRange().Count > 0, nil
+func (s *Store) Unsubscribe(ctx context.Context, id string) error {
+	_, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id)}, clientv3.OpDelete(subPrefix+id), clientv3.OpDelete(cursorPrefix+id))
+	return err
 }
 
 // Cursor implements plugins.Outbox.
