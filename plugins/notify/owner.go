@@ -233,9 +233,9 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) bool {
 }
 
 // has says whether this replica still has the lock that it took on a lease, as far as it
-// knows. With another lease holds says nothing about that lock. d.mu is held.
+// knows: nothing newer was seen of it, and the lease has not been replaced. d.mu is held.
 func (d *dispatcher) has(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
-	return d.alone || en.held && en.lockAt == at && d.owner.id() == on
+	return d.alone || en.lockAt == at && d.owner.id() == on
 }
 
 // unlock gives a lock back if this replica has it.

@@ -13,10 +13,11 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// between is a way to the shelf on which something happens between the first answer to
-// Lock and the answer to Cursor.
+// between is a way to the shelf on which something happens while the first answer to Lock
+// is under way, or between it and the answer to Cursor.
 type between struct {
 	*link
+	early bool
 	once  sync.Once
 	does  func(l *link, lock plugins.OutboxWrite)
 	locks []heartbeat.LeaseID // on which locks were asked for; under link.mu
@@ -26,16 +27,24 @@ func (b *between) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (he
 	b.mu.Lock()
 	b.locks = append(b.locks, on)
 	b.mu.Unlock()
-	return b.link.Lock(ctx, id, on)
+	at, err := b.link.Lock(ctx, id, on)
+	if b.early {
+		b.act(id)
+	}
+	return at, err
 }
 
-func (b *between) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+func (b *between) act(id string) {
 	b.once.Do(func() {
 		b.mu.Lock()
 		lock := b.link.locks[id]
 		b.mu.Unlock()
 		b.does(b.link, lock)
 	})
+}
+
+func (b *between) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	b.act(id)
 	return b.link.Cursor(ctx, id)
 }
 
@@ -77,28 +86,32 @@ func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 
 // The watch need not have shown anything of it.
 func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newShelf()
-		l := &between{link: s.link()}
-		d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
-		at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
-		require.NoError(t, err)
-		d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
-		d.renew(t.Context())
-		l.does = func(_ *link, lock plugins.OutboxWrite) {
-			require.Equal(t, d.owner.id(), lock.Lease)
-			_ = l.end(lock.Lease)
+	for _, early := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf()
+			l := &between{link: s.link(), early: early}
+			d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+			at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
+			require.NoError(t, err)
+			d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
 			d.renew(t.Context())
-			require.NotEqual(t, d.owner.id(), lock.Lease)
-		}
-		en := d.entries["sub"]
-		require.False(t, d.acquire(t.Context(), "sub", en))
-		require.Nil(t, en.worker)
-		require.False(t, en.held, "so that it is tried for again")
-		require.True(t, d.acquire(t.Context(), "sub", en))
-		require.NotNil(t, en.worker)
-		d.close()
-	})
+			l.does = func(_ *link, lock plugins.OutboxWrite) {
+				require.Equal(t, d.owner.id(), lock.Lease)
+				_ = l.end(lock.Lease)
+				d.renew(t.Context())
+				require.NotEqual(t, d.owner.id(), lock.Lease)
+			}
+			en := d.entries["sub"]
+			require.False(t, d.acquire(t.Context(), "sub", en))
+			require.Nil(t, en.worker)
+			if !early { // else the watch says so
+				require.False(t, en.held, "so that it is tried for again")
+			}
+			require.True(t, d.acquire(t.Context(), "sub", en))
+			require.NotNil(t, en.worker)
+			d.close()
+		})
+	}
 }
 
 func working(r *replica, id string) int {
