@@ -39,7 +39,13 @@ func listen(ctx context.Context, addr string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", addr, errors.Unwrap(err))
 	}
-	fmt.Fprintf(out, "listening; as callbackReference use http://%s/\n", l.Addr())
+	at := l.Addr().String()
+	if host, port, err := net.SplitHostPort(at); err == nil && net.ParseIP(host).IsUnspecified() {
+		at = "ADDRESS:" + port + ", with an address of this machine that the platform may call"
+	} else {
+		at += "/"
+	}
+	fmt.Fprintf(out, "listening; as callbackReference use http://%s\n", at)
 	return serve(ctx, l, &printer{out: out, now: time.Now})
 }
 

@@ -42,7 +42,7 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
 	}
 	gauge("mep_replicas", "Replicas that live, this one included, as far as it knows.", func(heartbeat.Stats) float64 { return float64(replicas()) })
-	gauge("mep_services", "Service instances registered.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
+	gauge("mep_services", "Service instances known; those removed count for up to a minute more.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
 	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
 	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })
 	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 { return oneIf(s.Full) })

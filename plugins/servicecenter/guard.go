@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -74,16 +75,41 @@ func (g *guard) Handle(i *chain.Invocation) {
 	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
 	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
 	owned := g.owned.Load()
+	if fatal := unsound[r.Method+" "+pattern]; fatal != nil && fatal(r) {
+		reply(w, http.StatusBadRequest, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"A list in the body contains null; leave it out."}`)
+		return
+	}
 	if of := guarded[r.Method+" "+pattern]; of != nil && owned != nil {
 		if slices.ContainsFunc(of(r), func(p pair) bool { return (*owned)(p.ServiceID, p.InstanceID) }) {
-			w.Header().Set("Content-Type", rest.ContentTypeJSON)
-			w.Header().Set(rest.HeaderResponseStatus, "403")
-			w.WriteHeader(http.StatusForbidden)
-			_, _ = w.Write([]byte(`{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}` + "\n"))
+			reply(w, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
 			return // the chain ends here
 		}
 	}
 	i.Next()
+}
+
+// reply answers in service-center's own form.
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", rest.ContentTypeJSON)
+	w.Header().Set(rest.HeaderResponseStatus, strconv.Itoa(status))
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body + "\n"))
+}
+
+// unsound are the routes whose controllers dereference a null of a list, with how to
+// find one: a bulk heartbeat answers 500 with the panic's text, and the creation of a
+// microservice waits for ever, whether its client is still there or not.
+var unsound = map[string]func(*http.Request) bool{
+	"PUT " + registryRoot + "heartbeats": func(r *http.Request) bool {
+		var set discovery.HeartbeatSetRequest
+		body(r, &set)
+		return slices.Contains(set.Instances, nil)
+	},
+	"POST " + services: func(r *http.Request) bool {
+		var set discovery.CreateServiceRequest
+		body(r, &set)
+		return slices.Contains(set.Instances, nil) || slices.Contains(set.Rules, nil)
+	},
 }
 
 // inPath: service-center's router puts path parameters in front of the query.

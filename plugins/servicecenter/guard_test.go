@@ -45,3 +45,17 @@ func TestEveryRouteThatWritesIsGuardedOrHarmless(t *testing.T) {
 		require.False(t, strings.HasPrefix(route, "GET"))
 	}
 }
+
+func TestANullInAListReachesNoController(t *testing.T) {
+	for path, body := range map[string]string{
+		"PUT /v4/default/registry/heartbeats":     `{"instances":[null]}`,
+		"POST /v4/default/registry/microservices": `{"service":{"appId":"null","serviceName":"h","version":"1.0"},"instances":[null]}`,
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		status, _, answer := send(t, method, path, body)
+		require.Equal(t, 400, status, answer)
+		require.NotContains(t, answer, "runtime error")
+	}
+	status, _, answer := send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"null","serviceName":"h","version":"1.0"},"rules":[null]}`)
+	require.Equal(t, 400, status, answer)
+}

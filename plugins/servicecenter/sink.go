@@ -9,9 +9,11 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// unheard begins what service-center says of each change of an instance: nobody
-// watches its own events here.
-const unheard = "publish event["
+// What service-center says in everyday use although all is well: nobody watches its
+// own events here, and its cache of consumers learns of a new service a moment later.
+func everyday(message string) bool {
+	return strings.HasPrefix(message, "publish event[") || strings.HasSuffix(message, "get cached provider's file failed")
+}
 
 // zapSink is a zap core that writes etcd's warnings into our log.
 type zapSink struct{ log openlog.Logger }
@@ -88,7 +90,7 @@ func (s sclogSink) Write(p []byte) (int, error) {
 		if json.Unmarshal(line, &e) != nil {
 			e.Level, e.Message = "WARN", string(bytes.TrimSpace(line))
 		}
-		if e.Message == "" || harmless[e.Message] || strings.HasPrefix(e.Message, unheard) {
+		if e.Message == "" || harmless[e.Message] || everyday(e.Message) {
 			continue
 		}
 		tags := openlog.Tags{"from": "service-center"}
