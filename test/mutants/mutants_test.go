@@ -52,7 +52,7 @@ var mutants = []mutant{
 		old: `if res.TTL <= 0 {`, new: `if res.TTL < 0 {`,
 		pkg: adapter, run: "TestRenewalsShare"},
 	{name: "a silent stream is waited for", file: adapter + "/renew.go",
-		old: "if flying < mostLanes {", new: "if false {",
+		old: "if flying < usualLanes {", new: "if false {",
 		pkg: adapter, run: "TestASilentEndpointIsHedged"},
 	{name: "a restored store is not noticed", file: adapter + "/lineage.go",
 		old: `h.Revision < before.revision`, new: `false`,
