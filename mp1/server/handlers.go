@@ -2,11 +2,8 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -238,80 +235,4 @@ func (s *surface) beat(w http.ResponseWriter, r *http.Request, c call) error {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return nil
-}
-
-// beats holds buffers one byte larger than a heartbeat may be.
-var beats = sync.Pool{New: func() any { b := make([]byte, 0, usualMaxBeat+1); return &b }}
-
-func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
-	if s.options.MaxBeat > usualMaxBeat {
-		body, err := read(w, r, s.options.MaxBeat)
-		if err != nil {
-			return err
-		}
-		return mp1.CheckLivenessUpdate(body)
-	}
-	if err := mediaType(r); err != nil {
-		return err
-	}
-	buf := beats.Get().(*[]byte)
-	defer beats.Put(buf)
-	n, err := fill(r.Body, (*buf)[:s.options.MaxBeat+1])
-	switch {
-	case err == nil:
-		return errTooLarge
-	case !errors.Is(err, io.EOF):
-		return errBody
-	}
-	return mp1.CheckLivenessUpdate((*buf)[:n])
-}
-
-// fill reads until the buffer is full (nil) or the body ends. io.ReadFull gives a body
-// that was cut off and one that is merely shorter the same error.
-func fill(r io.Reader, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var more int
-		more, err = r.Read(b[n:])
-		n += more
-	}
-	if n == len(b) {
-		return n, nil
-	}
-	return n, err
-}
-
-// read reads a body up to its limit, after its type was accepted.
-func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if err := mediaType(r); err != nil {
-		return nil, err
-	}
-	if r.ContentLength > most {
-		return nil, errTooLarge
-	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	var large *http.MaxBytesError
-	if err != nil && !errors.As(err, &large) {
-		return nil, errBody
-	}
-	return b, err
-}
-
-// mediaType accepts JSON of any kind, anything, and nothing said, as it is.
-func mediaType(r *http.Request) error {
-	if coding := r.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
-		return errCoding
-	}
-	values := r.Header["Content-Type"]
-	if len(values) == 0 || len(values) == 1 && values[0] == "application/json" {
-		return nil
-	}
-	if len(values) > 1 {
-		return errMediaType
-	}
-	kind, _, _ := strings.Cut(values[0], ";")
-	kind = strings.ToLower(strings.TrimSpace(kind))
-	if kind == "" || kind == "application/json" || kind == "*/*" || strings.HasSuffix(kind, "+json") {
-		return nil
-	}
-	return errMediaType
 }
