@@ -22,8 +22,15 @@ type witness struct {
 
 	mu      sync.Mutex
 	polls   int
-	flicker []string             // the living that a poll did not show
+	flicker []string             // the living that a poll did not show any more
+	shown   map[place]bool       // who was shown where
 	hidden  map[string]time.Time // the dead, when a poll first did not show them
+}
+
+// place is an instance at a replica.
+type place struct {
+	replica int
+	id      string
 }
 
 // poll looks at discovery all the time, at each replica in turn.
@@ -55,8 +62,12 @@ func (v *witness) look(replica int) {
 	for _, a := range agents {
 		switch {
 		case a.alive.Load():
-			// One whose heartbeats were not confirmed within its window may be hidden.
-			if !seen[a.id] && a.silence(began) < v.w.window() {
+			// One whose heartbeats were not confirmed within its window may be hidden; one that
+			// was just registered elsewhere is not yet known to every replica.
+			at := place{replica, a.id}
+			if seen[a.id] {
+				v.shown[at] = true
+			} else if v.shown[at] && a.silence(began) < v.w.window() {
 				v.flicker = append(v.flicker, fmt.Sprintf("%s at replica %d, %s after its last confirmed heartbeat", a.id[:8], replica, a.silence(began)))
 			}
 		case !seen[a.id] && v.hidden[a.id].IsZero():

@@ -93,7 +93,7 @@ func begin(t *testing.T, p plan) *world {
 	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), interval: time.Duration(p.interval) * time.Second, misses: p.misses,
 		end: make(chan struct{}), http: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
-	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}}
+	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[place]bool{}}
 	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
 	if p.binary == "" {
 		p.binary = binary
