@@ -64,7 +64,7 @@ var mutants = []mutant{
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t := s.at(Resume)\n", "	t := s.at(Resume)\n	t.Presence = NoProjection\n"}}},
 	{name: "no hold", configs: "false revocation|two heartbeats", edits: []edit{
-		{"absence.go", "	wait := in.Policy.Hold\n", "	wait := Instant(0)\n"}}},
+		{"absence.go", "max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) &&", "max(f.since, in.Gate.WritesAt) >= 0 &&"}}},
 	{name: "evidence counts for nothing", configs: "false revocation", edits: []edit{
 		{"local.go", "	return l.heard && now-l.HeardAt < r.window()", "	return false"}}},
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
