@@ -84,7 +84,7 @@ func attributes(info mp1.ServiceInfo) (string, error) {
 	return string(b), err
 }
 
-// service finds what the index shows; what this replica does not know is confirmed
+// item finds what the index shows; what this replica does not know is confirmed
 // by the engine.
 func (r *registry) item(ctx context.Context, id string) (*item, error) {
 	if it := r.index.get(heartbeat.ID(id)); it != nil {
