@@ -257,6 +257,35 @@ func TestTheLimitHoldsHoweverManyAreOnTheirWay(t *testing.T) {
 	})
 }
 
+// late is a store whose answer comes after its watch told of the subscription.
+type late struct {
+	*link
+	between func()
+}
+
+func (l *late) Subscribe(ctx context.Context, s *plugins.Subscription) (heartbeat.Revision, error) {
+	at, err := l.link.Subscribe(ctx, s)
+	synctest.Wait()
+	if f := l.between; f != nil {
+		l.between = nil
+		f()
+	}
+	return at, err
+}
+
+func TestASubscriptionOnItsWayIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &late{link: newShelf().link()}
+		a := start(t, l, l.link, &subscribers{}, "a", true)
+		a.most = 2
+		l.between = func() { a.subscribe(t, "app", here) }
+		a.subscribe(t, "app", here)
+		_, err := a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: here})
+		require.ErrorIs(t, err, server.ErrSubscriptionLimit)
+		require.Empty(t, a.reserved)
+	})
+}
+
 func TestAForeignSubscriptionDoesNotExist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
@@ -364,17 +393,18 @@ func (f *failing) Subscribe(ctx context.Context, s *plugins.Subscription) (heart
 
 func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		f := &failing{link: newShelf().link()}
+		a := start(t, f, f.link, &subscribers{}, "a", true)
 		for _, c := range []struct {
-			f    failing
-			want error
+			err   error
+			takes bool
+			want  error
 		}{
-			{failing{err: errCut, takes: true}, nil},
-			{failing{err: errCut}, heartbeat.ErrUnavailable},
-			{failing{err: heartbeat.ErrFull}, heartbeat.ErrFull},
+			{errCut, true, nil},
+			{errCut, false, heartbeat.ErrUnavailable},
+			{heartbeat.ErrFull, false, heartbeat.ErrFull},
 		} {
-			c.f.link = a.link
-			a.store = &c.f
+			f.err, f.takes = c.err, c.takes
 			s, err := a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: here})
 			require.ErrorIs(t, err, c.want)
 			if err == nil {
@@ -386,7 +416,6 @@ func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all, 1)
 		a.link.sever(true)
-		a.store = a.link
 		require.ErrorIs(t, a.Unsubscribe(t.Context(), "app", all[0].ID), heartbeat.ErrUnavailable)
 		_, err = a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: "http://10.0.0.1"})
 		var bad *mp1.Invalid

@@ -19,13 +19,13 @@ type registry struct {
 	most   int           // subscriptions of one application
 	asks   chan struct{} // bounds how many ids are looked for in the store at once
 
-	reserved map[string]int // subscriptions on their way, by application; under mu
+	reserved map[string]map[string]bool // subscriptions on their way, by application; under mu
 }
 
 var _ server.Subscriptions = (*registry)(nil)
 
 func newRegistry(d *dispatcher, p policy, most int) *registry {
-	return &registry{dispatcher: d, policy: p, most: most, asks: make(chan struct{}, 32), reserved: map[string]int{}}
+	return &registry{dispatcher: d, policy: p, most: most, asks: make(chan struct{}, 32), reserved: map[string]map[string]bool{}}
 }
 
 // Subscribe implements server.Subscriptions.
@@ -33,11 +33,11 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	if r.policy.refuses(asked.CallbackReference) {
 		return nil, &mp1.Invalid{Attribute: "callbackReference", Rule: "its address is none that the platform may call; the operator allows networks by notify.allowedCallbackCIDRs"}
 	}
-	if !r.reserve(app) {
+	id := plugins.NewUUID()
+	if !r.reserve(app, id) {
 		return nil, server.ErrSubscriptionLimit
 	}
-	defer r.release(app)
-	id := plugins.NewUUID()
+	defer r.release(app, id)
 	asked.Links = nil
 	_, wall := r.now()
 	s := &plugins.Subscription{ID: id, Owner: app, Prefix: prefix, Asked: asked, Since: wall}
@@ -82,20 +82,31 @@ func shown(s *plugins.Subscription) *server.Subscription {
 	return &server.Subscription{ID: s.ID, Owner: s.Owner, Asked: s.Asked}
 }
 
-func (r *registry) reserve(app string) bool {
+// reserve counts a subscription in before it is made, so that the limit holds however
+// many are on their way; one that the watch has already told of is counted once.
+func (r *registry) reserve(app, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reserved[app]+len(r.of[app]) >= r.most {
+	n := len(r.of[app])
+	for on := range r.reserved[app] {
+		if r.of[app][on] == nil {
+			n++
+		}
+	}
+	if n >= r.most {
 		return false
 	}
-	r.reserved[app]++
+	if r.reserved[app] == nil {
+		r.reserved[app] = map[string]bool{}
+	}
+	r.reserved[app][id] = true
 	return true
 }
 
-func (r *registry) release(app string) {
+func (r *registry) release(app, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reserved[app]--; r.reserved[app] <= 0 {
+	if delete(r.reserved[app], id); len(r.reserved[app]) == 0 {
 		delete(r.reserved, app)
 	}
 }
