@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +25,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
 // tokens is a source whose fetches a test decides.
@@ -204,10 +205,7 @@ func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T)
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer gateway.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close()) // nobody listens there now
-	k := AccessKey{Endpoints: []string{"http://" + l.Addr().String(), gateway.URL + "/"}, Access: given("ak"), Secret: given("the-secret-key")}
+	k := AccessKey{Endpoints: []string{"http://" + proxy.Nobody(t), gateway.URL + "/"}, Access: given("ak"), Secret: given("the-secret-key")}
 	token, err := EdgeGallery(k).Token(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "abc.def", token)

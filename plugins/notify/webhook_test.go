@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
 // rude is a subscriber that does what it likes with each connection after it has read
@@ -71,9 +73,6 @@ func attemptAt(t *testing.T, url string, timeout time.Duration) result {
 }
 
 func TestHostileSubscribers(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
 	port, strayed := canary(t, "127.0.0.1:0")
 	elsewhere := "http://127.0.0.1:" + port
 	ok := "HTTP/1.1 200 OK\r\n"
@@ -87,7 +86,7 @@ func TestHostileSubscribers(t *testing.T) {
 		"drips its header":           {rude(t, func(c net.Conn) { drip(c, ok+strings.Repeat("X: y\r\n", 50)) }), timedOut},
 		"drips its status line":      {rude(t, func(c net.Conn) { drip(c, ok) }), timedOut},
 		"drips its body":             {rude(t, func(c net.Conn) { say(ok + "Content-Length: 1000\r\n\r\n")(c); drip(c, strings.Repeat("x", 1000)) }), delivered},
-		"refuses":                    {"http://" + closed.Addr().String(), unreachable},
+		"refuses":                    {"http://" + proxy.Nobody(t), unreachable},
 		"closes early":               {rude(t, func(net.Conn) {}), unreachable},
 		"closes within the status":   {rude(t, say("HTTP/1.1 20")), unreachable},
 		"closes within the header":   {rude(t, say(ok+"Content-Le")), unreachable},

@@ -3,7 +3,6 @@
 package external
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
 var binary string
@@ -127,10 +127,7 @@ func exits(t *testing.T, endpoints string, env ...string) string {
 }
 
 func TestAClusterThatCannotBeReachedIsOneClearLine(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	where := "http://" + l.Addr().String()
+	where := "http://" + proxy.Nobody(t)
 	require.Contains(t, exits(t, where), "cannot reach the etcd cluster at "+where+": dial tcp")
 }
 

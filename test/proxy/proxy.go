@@ -25,6 +25,22 @@ const (
 	Drip           // a byte each millisecond
 )
 
+// Nobody is a host:port that refuses connections until the test ends: the near end of a
+// connection, which no listener can get meanwhile.
+func Nobody(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback, at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // to itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = c.Close(), l.Close() })
+	return c.LocalAddr().String()
+}
+
 // Proxy forwards one listening address to one target.
 type Proxy struct {
 	Addr   string // host:port to connect to
