@@ -6,6 +6,7 @@ const (
 	beatStart beatStep = iota
 	beatRead
 	beatRenew
+	beatHead
 	beatVerify
 	beatGrant
 	beatCommit
@@ -44,6 +45,8 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 		return f.decide(in)
 	case beatRenew:
 		return f.renewed(in, r)
+	case beatHead:
+		return f.headed(in, r)
 	case beatVerify:
 		if r.Outcome != Done {
 			return answer(ErrUnavailable, Record{})
@@ -93,14 +96,28 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 	}
 	f.ttl = r.TTL
 	if !in.Alone {
-		f.step = beatVerify
-		return Action{Do: DoRead}
+		f.step = beatHead
+		return Action{Do: DoHead}
 	}
 	if in.Known.on(f.lease) {
 		f.snap = *in.Known
 		return f.verified(in)
 	}
 	return f.retry(0)
+}
+
+// headed: what is known is as good as a read of the instance if nothing that the store
+// had written by then is missing from it.
+func (f *BeatFlow) headed(in Input, r Result) Action {
+	switch {
+	case r.Outcome != Done:
+		return answer(ErrUnavailable, Record{})
+	case in.Watched >= r.Revision && in.Known.on(f.lease):
+		f.snap = *in.Known
+		return f.verified(in)
+	}
+	f.step = beatVerify
+	return Action{Do: DoRead}
 }
 
 // verified: the heartbeat counts. What remains is what the platform wants of the

@@ -17,7 +17,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 	silent.Record.Interval, silent.Record.Window, silent.Record.Lease = 0, 0, 0
 	moved.Record.Lease, moved.Projection.Lease = 8, 8
 	read := func(s Snapshot) Result { return Result{Snapshot: s} }
-	renewed := Result{TTL: 20}
+	renewed, head, ahead := Result{TTL: 20}, Result{Revision: 5}, Result{Revision: 6}
 	gone, lost, full, beaten := Result{Outcome: LeaseGone}, Result{Outcome: Unavailable}, Result{Outcome: Full}, Result{Outcome: Conflict}
 	for _, c := range []struct {
 		name    string
@@ -28,14 +28,16 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		err     error
 		retired string
 	}{
-		{"verified by a read", alive, false, []Result{renewed, read(alive)}, "[renew read]", nil, "[]"},
+		{"verified by what the watch has shown", alive, false, []Result{renewed, head}, "[renew head]", nil, "[]"},
+		{"verified by a read", alive, false, []Result{renewed, ahead, read(alive)}, "[renew head read]", nil, "[]"},
+		{"known to have lost its projection", absent, false, []Result{renewed, head, read(absent), {Lease: 9}, {Revision: 6}}, "[renew head read grant REARM]", nil, "[]"},
 		{"alone, by what is known", alive, true, []Result{renewed}, "[renew]", nil, "[]"},
-		{"the lease was left", alive, false, []Result{renewed, read(moved), renewed, read(moved)}, "[renew read renew read]", nil, "[]"},
+		{"the lease was left", alive, false, []Result{renewed, ahead, read(moved), renewed, head, read(moved)}, "[renew head read renew head read]", nil, "[]"},
 		{"the lease ended", alive, false, []Result{gone, read(absent), {Lease: 9}, {Revision: 6}}, "[renew read grant REARM]", nil, "[]"},
-		{"somebody re-armed it first", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(moved), renewed, read(moved)},
-			"[renew read grant REARM read renew read]", nil, "[9]"},
-		{"the re-arm got no answer", alive, false, []Result{gone, read(absent), {Lease: 9}, lost, read(moved), renewed, read(moved)},
-			"[renew read grant REARM read renew read]", nil, "[]"},
+		{"somebody re-armed it first", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(moved), renewed, head, read(moved)},
+			"[renew read grant REARM read renew head read]", nil, "[9]"},
+		{"the re-arm got no answer", alive, false, []Result{gone, read(absent), {Lease: 9}, lost, read(moved), renewed, head, read(moved)},
+			"[renew read grant REARM read renew head read]", nil, "[]"},
 		{"a short lease", alive, true, []Result{{TTL: 3}, {Lease: 9}, {Revision: 6}, renewed}, "[renew grant RAISE renew]", nil, "[7]"},
 		{"a short lease, full", alive, true, []Result{{TTL: 3}, full}, "[renew grant]", nil, "[]"},
 		{"SUSPENDED", asleep, false, []Result{read(asleep), {Lease: 9}, {Revision: 6}}, "[read grant RESUME]", nil, "[]"},
@@ -45,7 +47,8 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		{"without heartbeats", silent, false, []Result{read(silent)}, "[read]", ErrNoLiveness, "[]"},
 		{"removed", alive, false, []Result{gone, read(Snapshot{})}, "[renew read]", ErrNotFound, "[]"},
 		{"a silent store", alive, false, []Result{lost}, "[renew]", ErrUnavailable, "[]"},
-		{"silent after the renewal", alive, false, []Result{renewed, lost}, "[renew read]", ErrUnavailable, "[]"},
+		{"silent after the renewal", alive, false, []Result{renewed, lost}, "[renew head]", ErrUnavailable, "[]"},
+		{"silent at the read", alive, false, []Result{renewed, ahead, lost}, "[renew head read]", ErrUnavailable, "[]"},
 		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(absent), {Lease: 10}, beaten},
 			"[renew read grant REARM read grant REARM]", ErrUnavailable, "[9 10]"},
 	} {

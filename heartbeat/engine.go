@@ -23,6 +23,9 @@ type Store interface {
 	// List returns every record with its projection, and every projection of ours
 	// without a record, as of one revision. Projection.Differs is filled.
 	List(ctx context.Context) ([]Listed, Revision, error)
+	// Head is the newest revision of the store, as of a linearizable read; an error if
+	// the store went back behind what the watch has shown.
+	Head(ctx context.Context) (Revision, error)
 	// Pulse is a linearizable read of nothing; it says whether the store is full.
 	Pulse(ctx context.Context) (full bool, err error)
 }
@@ -83,9 +86,10 @@ type Engine struct {
 	entries   map[ID]*entry
 	absent    map[ID]*entry
 	suspended map[ID]*entry
-	watched   Revision
 	unknown   map[ID]Instant // ids that the store was just asked for in vain
 
+	watched atomic.Int64 // a Revision; written by whoever shows the watch
+	heads   turns[Revision]
 	breaker breaker
 
 	gateMu sync.Mutex // serialises the writers of gate
@@ -139,8 +143,7 @@ type entry struct {
 
 	renewing LeaseID // the renewal in flight that others may join; 0: none
 	waiters  []chan Result
-	reading  bool
-	nextRead *sharedRead
+	reads    turns[Snapshot]
 
 	registering bool // it may not be dropped, although it has no record yet
 	dropped     bool // it is no longer the engine's entry of its id
@@ -181,7 +184,7 @@ func (e *Engine) step(en *entry, f Flow, r Result) Action {
 
 func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Gate: e.gate.Load(), Known: &en.view.Snapshot,
-		Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
+		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
 }
 
 // serve carries what writes through, also when its client hangs up: what is half done
@@ -209,7 +212,9 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	var err error
 	switch a.Do {
 	case DoRead:
-		r.Snapshot, err = e.read(ctx, en)
+		r.Snapshot, err = ask(ctx, e, &en.reads, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
+	case DoHead:
+		r.Revision, err = ask(ctx, e, &e.heads, e.Store.Head)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoRenew:

@@ -7,6 +7,7 @@ type Verb uint8
 
 const (
 	DoRead   Verb = iota // one linearizable read of record and projection
+	DoHead               // the newest revision, as of a linearizable read
 	DoGrant              // a lease of Action.TTL seconds
 	DoRenew              // Action.Lease
 	DoCommit             // Action.Txn
@@ -48,7 +49,7 @@ type Answer struct {
 type Result struct {
 	Outcome  Outcome
 	Snapshot Snapshot // of DoRead
-	Revision Revision // of DoCommit
+	Revision Revision // of DoCommit and DoHead
 	Lease    LeaseID  // of DoGrant
 	TTL      int      // of DoRenew, in seconds
 }
@@ -60,7 +61,9 @@ type Input struct {
 	Policy *Policy
 	Gate   *Gate
 	Known  *Snapshot // what the watch and own writes have shown
-	Local  *Local
+	// Watched: up to this revision Known misses nothing.
+	Watched Revision
+	Local   *Local
 	// Alone: this replica is the store's only writer, so that Known misses
 	// nothing but the ends of leases.
 	Alone    bool

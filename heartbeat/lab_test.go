@@ -28,6 +28,7 @@ type lab struct {
 	reads       int
 	reading     int
 	mostReading int
+	heads       int
 
 	full   bool
 	silent chan struct{} // not nil: no call is answered until it is closed
@@ -373,6 +374,18 @@ func (l *lab) List(ctx context.Context) ([]Listed, Revision, error) {
 		}
 	}
 	return out, l.rev, nil
+}
+
+func (l *lab) Head(ctx context.Context) (Revision, error) {
+	l.mu.Lock()
+	l.heads++
+	l.mu.Unlock()
+	if err := l.calling(ctx, "head"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rev, nil
 }
 
 func (l *lab) Pulse(ctx context.Context) (bool, error) {

@@ -278,6 +278,8 @@ func (a Action) String() string {
 	switch a.Do {
 	case DoRead:
 		return "READ"
+	case DoHead:
+		return "HEAD"
 	case DoGrant:
 		return fmt.Sprintf("GRANT for %d s", a.TTL)
 	case DoRenew:

@@ -43,12 +43,20 @@ func next(flow any, in Input, r Result) (any, Action) {
 
 func (m *model) input(w *world, x, lane int) Input {
 	r := &w.rep[x]
-	in := Input{Policy: &m.policy, Gate: &r.gate, Known: &r.view.Snapshot, Local: &r.local,
+	in := Input{Policy: &m.policy, Gate: &r.gate, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
 		Alone: m.replicas == 1, MinLease: 1, Rank: x}
 	if lane == laneRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
 	}
 	return in
+}
+
+// watched is how far the watch of a replica has come.
+func (m *model) watched(w *world, x int) Revision {
+	if b, behind := w.rep[x].queue[0].(modelBatch); behind {
+		return b.sights[0].Revision - 1
+	}
+	return w.store.rev
 }
 
 // start begins a flow in a lane.
@@ -156,6 +164,8 @@ func (m *model) perform(w *world, x, lane int, a *Action) Result {
 	switch a.Do {
 	case DoRead:
 		return Result{Snapshot: w.store.Snapshot}
+	case DoHead:
+		return Result{Revision: w.store.rev}
 	case DoGrant:
 		return m.grant(w, x, a.TTL)
 	case DoRenew:

@@ -42,7 +42,11 @@ var mutants = []mutant{
 		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
 		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
 	{name: "F5: a renewal counts unverified", configs: "a longer interval asked for, a late", edits: []edit{
-		{"beat.go", "	if !in.Alone {\n		f.step = beatVerify", "	if false {\n		f.step = beatVerify"}}},
+		{"beat.go", "	if !in.Alone {\n		f.step = beatHead", "	if false {\n		f.step = beatHead"}}},
+	{name: "F5: what is known counts, however old it is", configs: "a longer interval asked for, a late", edits: []edit{
+		{"beat.go", "	case in.Watched >= r.Revision && in.Known.on(f.lease):", "	case in.Known.on(f.lease):"}}},
+	{name: "F5: a watch that is up to date counts, whatever it shows", configs: "a longer interval asked for|the owner", edits: []edit{
+		{"beat.go", "	case in.Watched >= r.Revision && in.Known.on(f.lease):", "	case in.Watched >= r.Revision:"}}},
 	{name: "F6: no renewal after a move, no adoption", configs: "a longer interval asked for slowly", edits: []edit{
 		{"owner.go", "	if f.txn == Raise {\n", "	if false {\n"},
 		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}}},

@@ -28,7 +28,7 @@ func (s *script) run(t *testing.T) Answer {
 		if s.last.Do == DoAnswer {
 			return s.last.Answer
 		}
-		word := [...]string{"read", "grant", "renew", "", "wait"}[s.last.Do]
+		word := [...]string{"read", "head", "grant", "renew", "", "wait"}[s.last.Do]
 		if s.last.Do == DoCommit {
 			word = s.last.Txn.Kind.String()
 		}
@@ -45,7 +45,7 @@ func (s *script) run(t *testing.T) Answer {
 func newScript(f Flow, results ...Result) *script {
 	p := brisk(10)
 	return &script{flow: f, results: results,
-		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Gate: new(Gate), Known: new(Snapshot), Local: new(Local), MinLease: 1}}
+		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Gate: new(Gate), Known: new(Snapshot), Watched: 5, Local: new(Local), MinLease: 1}}
 }
 
 func aliveAt(at Revision, attributes string) Snapshot {

@@ -5,8 +5,8 @@ package heartbeat
 // that what it says now bears lower revisions than what is known.
 func (e *Engine) Restored() {
 	e.disturb("restored")
+	e.watched.Store(0)
 	e.mu.Lock()
-	e.watched = 0
 	all := make([]*entry, 0, len(e.entries))
 	for _, en := range e.entries {
 		all = append(all, en)

@@ -1,6 +1,9 @@
 package heartbeat
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // renew merges the renewals of one lease that are in flight together. It belongs to
 // the engine, not to the caller that happened to be first: that one may go away.
@@ -42,54 +45,63 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	return r
 }
 
-// sharedRead is a read that has not begun yet; whoever asks before it begins may
-// have its answer.
-type sharedRead struct {
-	done     chan struct{}
-	snapshot Snapshot
-	err      error
+// turns are reads of one thing, one after the other. Whoever asks while one is under
+// way shares the next, for an answer counts only if its read began after the question
+// (protocol CE5).
+type turns[T any] struct {
+	mu   sync.Mutex
+	busy bool
+	next *turn[T] // asked for, and not begun yet
 }
 
-// read reads record and projection. Of one instance one read is in flight: whoever
-// asks meanwhile shares the next one, for an answer counts only if its read began
-// after the question (protocol CE5).
-func (e *Engine) read(ctx context.Context, en *entry) (Snapshot, error) {
-	en.mu.Lock()
-	if en.reading {
-		if en.nextRead == nil {
-			en.nextRead = &sharedRead{done: make(chan struct{})}
+type turn[T any] struct {
+	done   chan struct{}
+	answer T
+	err    error
+}
+
+// ask reads in turn.
+func ask[T any](ctx context.Context, e *Engine, of *turns[T], read func(context.Context) (T, error)) (T, error) {
+	of.mu.Lock()
+	if of.busy {
+		if of.next == nil {
+			of.next = &turn[T]{done: make(chan struct{})}
 		}
-		r := en.nextRead
-		en.mu.Unlock()
+		t := of.next
+		of.mu.Unlock()
 		select {
-		case <-r.done:
-			return r.snapshot, r.err
+		case <-t.done:
+			return t.answer, t.err
 		case <-ctx.Done():
-			return Snapshot{}, ctx.Err()
+			var none T
+			return none, ctx.Err()
 		}
 	}
-	en.reading = true
-	en.mu.Unlock()
-	s, err := e.Store.Read(ctx, en.id)
-	if next := en.followed(); next != nil && !e.begin(func() { e.readOn(en, next) }) {
-		e.readOn(en, next) // stopped: they learn of it here
+	of.busy = true
+	of.mu.Unlock()
+	answer, err := read(ctx)
+	if t := of.ended(); t != nil {
+		on := func() { of.run(e.ctx, t, read) }
+		if !e.begin(on) {
+			on() // stopped: they learn of it here
+		}
 	}
-	return s, err
+	return answer, err
 }
 
-// readOn reads for those who waited, until nobody waits.
-func (e *Engine) readOn(en *entry, r *sharedRead) {
-	for ; r != nil; r = en.followed() {
-		r.snapshot, r.err = e.Store.Read(e.ctx, en.id)
-		close(r.done)
+// run reads for those who waited, until nobody waits.
+func (of *turns[T]) run(ctx context.Context, t *turn[T], read func(context.Context) (T, error)) {
+	for ; t != nil; t = of.ended() {
+		t.answer, t.err = read(ctx)
+		close(t.done)
 	}
 }
 
-// followed ends a read; it returns the one that was asked for meanwhile.
-func (en *entry) followed() *sharedRead {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	next := en.nextRead
-	en.nextRead, en.reading = nil, next != nil
-	return next
+// ended ends a read; it returns the one that was asked for meanwhile.
+func (of *turns[T]) ended() *turn[T] {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	t := of.next
+	of.next, of.busy = nil, t != nil
+	return t
 }

@@ -9,6 +9,7 @@ type Sight struct {
 	Projected bool
 	Present   bool
 	Record    Record  // of a record that was put
+	Unusable  bool    // a record was put that cannot be read
 	Lease     LeaseID // of a projection that was put
 }
 
@@ -17,6 +18,17 @@ type Sight struct {
 type View struct {
 	Snapshot
 	recordSeen, projectionSeen Revision
+	// unusable: what was put last cannot be read; Record is what was known before.
+	unusable bool
+}
+
+// upTo is the revision up to which the view misses nothing, of a watch that shows
+// everything up to watched.
+func (v *View) upTo(watched Revision) Revision {
+	if v.unusable {
+		return 0
+	}
+	return watched
 }
 
 // See takes a sight in unless it is older than what is known.
@@ -29,7 +41,11 @@ func (v *View) See(s Sight) (news bool) {
 		return false
 	}
 	*seen = s.Revision
+	if !s.Projected {
+		v.unusable = s.Unusable
+	}
 	switch {
+	case s.Unusable:
 	case s.Projected && s.Present:
 		v.Projection = Projection{Revision: s.Revision, Lease: s.Lease}
 	case s.Projected:

@@ -116,3 +116,29 @@ func TestATransactionShowsWhatItWrote(t *testing.T) {
 		}
 	}
 }
+
+// A record that was overwritten with something that cannot be read is as it was, but
+// nothing is concluded from that.
+func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
+	var v View
+	v.See(history[0])
+	if at := v.upTo(9); at != 9 {
+		t.Errorf("up to %d, not 9", at)
+	}
+	v.See(Sight{ID: "i", Revision: 2, Present: true, Unusable: true})
+	if at := v.upTo(9); at != 0 || v.Record != history[0].Record || v.At != 1 {
+		t.Errorf("up to %d, %+v", at, v.Snapshot)
+	}
+	v.See(Sight{ID: "i", Revision: 3, Projected: true})
+	if at := v.upTo(9); at != 0 {
+		t.Error("the end of its projection made it readable")
+	}
+	v.See(history[0])
+	if at := v.upTo(9); at != 0 {
+		t.Error("an older sight made it readable")
+	}
+	v.See(Sight{ID: "i", Revision: 4, Present: true, Record: Record{ID: "i", Seq: 2}})
+	if at := v.upTo(9); at != 9 || v.Record.Seq != 2 {
+		t.Errorf("up to %d, %+v", at, v.Snapshot)
+	}
+}

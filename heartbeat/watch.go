@@ -71,9 +71,13 @@ func (e *Engine) See(sights []Sight, upTo Revision) {
 			e.show(en, its...)
 		}
 	}
-	e.mu.Lock()
-	e.watched = max(e.watched, upTo)
-	e.mu.Unlock()
+	e.reached(upTo)
+}
+
+func (e *Engine) reached(at Revision) {
+	if int64(at) > e.watched.Load() {
+		e.watched.Store(int64(at))
+	}
 }
 
 // Load lists the store and makes the engine ready; it is also how a replica
@@ -84,9 +88,7 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.mu.Lock()
-	e.watched = max(e.watched, at)
-	e.mu.Unlock()
+	e.reached(at)
 	e.ready.Store(true)
 	return at, nil
 }
@@ -126,6 +128,7 @@ func (e *Engine) unlisted(listed map[ID]bool) (out []*entry) {
 
 // purge drops the entries of removed instances of which no late sight can come.
 func (e *Engine) purge() {
+	watched := Revision(e.watched.Load())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, en := range e.entries {
@@ -133,7 +136,7 @@ func (e *Engine) purge() {
 			continue
 		}
 		v := &en.view
-		if !en.registering && v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= e.watched {
+		if !en.registering && v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= watched {
 			delete(e.entries, id)
 			en.dropped = true
 		}

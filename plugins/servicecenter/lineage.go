@@ -14,6 +14,7 @@ type lineage struct {
 	mu     sync.Mutex
 	last   mark
 	broken chan struct{} // closed, and replaced, when the history ends
+	over   bool          // it ended, and the engine has not been told yet
 }
 
 // mark is a point in a history.
@@ -46,14 +47,24 @@ func (l *lineage) reach(revision int64) {
 	l.last.revision = max(l.last.revision, revision)
 }
 
-// answered takes in the header of a linearizable read that began after before.
-func (l *lineage) answered(before mark, h *pb.ResponseHeader) {
+// told: the engine knows that the history ended.
+func (l *lineage) told() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if before.cluster != 0 && (h.ClusterId != before.cluster || h.Revision < before.revision) {
+	l.over = false
+}
+
+// answered takes in the header of a linearizable read that began after before, and
+// says whether it is of the history that the engine knows.
+func (l *lineage) answered(before mark, h *pb.ResponseHeader) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before.cluster != 0 && h.ClusterId != before.cluster || h.Revision < before.revision {
+		l.over = true
 		close(l.broken)
 		l.broken = make(chan struct{})
 		l.last = mark{}
 	}
 	l.last = mark{h.ClusterId, max(h.Revision, l.last.revision)}
+	return !l.over
 }

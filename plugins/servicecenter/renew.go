@@ -115,21 +115,28 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	}
 }
 
-// pick chooses a lane that is not stuck: the usual one if it can be, else the first
-// free one after it, new ones last.
+// pick chooses a lane that is not stuck: of the usual ones that on which the fewest
+// wait, from a given one on, for a member that is not the leader passes each renewal on
+// and is slower; else the first new one.
 func (r *renewer) pick(from int) int {
 	now := time.Now()
 	from %= usualLanes
-	for i := range mostLanes {
-		n := i
-		if i < usualLanes {
-			n = (from + i) % usualLanes
-		}
-		if !r.lanes[n].stuck(now) {
-			return n
+	best, fewest := -1, laneDepth
+	for i := range usualLanes {
+		n := (from + i) % usualLanes
+		if waiting, stuck := r.lanes[n].load(now); !stuck && waiting < fewest {
+			best, fewest = n, waiting
 		}
 	}
-	return from
+	for n := usualLanes; best < 0 && n < mostLanes; n++ {
+		if _, stuck := r.lanes[n].load(now); !stuck {
+			best = n
+		}
+	}
+	if best < 0 {
+		return from
+	}
+	return best
 }
 
 // renewLane is one stream, opened when it is needed.
@@ -149,17 +156,18 @@ type flight struct {
 	done chan<- answer // has room
 }
 
-func (l *renewLane) stuck(now time.Time) bool {
+// load says how many renewals wait on the lane, and whether it is stuck.
+func (l *renewLane) load(now time.Time) (int, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) == 0 {
-		return false
+		return 0, false
 	}
 	age := now.Sub(l.waiting[0].at)
 	if age > callTimeout {
 		l.cancel() // nobody waits for these any more: the stream is as good as dead
 	}
-	return age > stuckAfter || len(l.waiting) >= laneDepth
+	return len(l.waiting), age > stuckAfter || len(l.waiting) >= laneDepth
 }
 
 // send puts a renewal on its way, on a new stream if need be.

@@ -40,14 +40,16 @@ type Store struct {
 
 	lineage  *lineage
 	replicas *replicas
-	renewals *renewer     // nil if embedded
-	spares   spares       // nil if embedded, or one endpoint
-	longer   atomic.Int64 // the longest lease that was granted in place of a shorter one
+	shown    atomic.Int64  // the revision up to which the engine was shown everything
+	behind   chan struct{} // told when the store is ahead of that
+	renewals *renewer      // nil if embedded
+	spares   spares        // nil if embedded, or one endpoint
+	longer   atomic.Int64  // the longest lease that was granted in place of a shorter one
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 	s := &Store{client: c.Client(), server: c.Server(), log: log, pace: usualPace,
-		lineage: newLineage(), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
+		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
 		free := make(spares, mostSpares)
@@ -196,9 +198,8 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	return at, nil
 }
 
-// Pulse implements heartbeat.Store. Whether a cluster is full is asked of the
-// member that answers: a list of the alarms would be a raft write each time.
-func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
+// Head implements heartbeat.Store.
+func (s *Store) Head(ctx context.Context) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	before := s.lineage.now()
@@ -206,9 +207,28 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 		return s.client.Get(ctx, clusterKey, clientv3.WithCountOnly())
 	})
 	if err != nil {
-		return false, translate(err)
+		return 0, translate(err)
 	}
-	s.lineage.answered(before, read.Header)
+	if !s.lineage.answered(before, read.Header) {
+		return 0, errRestored
+	}
+	if read.Header.Revision > s.shown.Load() {
+		select {
+		case s.behind <- struct{}{}:
+		default:
+		}
+	}
+	return heartbeat.Revision(read.Header.Revision), nil
+}
+
+// Pulse implements heartbeat.Store. Whether a cluster is full is asked of the
+// member that answers: a list of the alarms would be a raft write each time.
+func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
+	if _, err := s.Head(ctx); err != nil && !errors.Is(err, errRestored) {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	if s.server != nil {
 		for _, a := range s.server.Alarms() {
 			full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE

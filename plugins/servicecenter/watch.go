@@ -15,7 +15,10 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-const reloadPause = 500 * time.Millisecond
+const (
+	reloadPause = 500 * time.Millisecond
+	hasty       = 100 * time.Millisecond // between two questions for progress because heartbeats wait for it
+)
 
 // pace is how often a watch asks for progress, and after how much silence it is
 // given up.
@@ -31,7 +34,7 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 }
 
 func (s *Store) engine(e *heartbeat.Engine) watched {
-	return watched{name: "engine", from: instancePrefix, end: watchedEnd,
+	return watched{name: "engine", from: instancePrefix, end: watchedEnd, behind: s.behind,
 		load: func(ctx context.Context) (heartbeat.Revision, error) {
 			at, err := e.Load(ctx)
 			if err == nil {
@@ -43,11 +46,14 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 		see: func(events []*clientv3.Event, at heartbeat.Revision) {
 			s.replicas.see(events)
 			s.lineage.reach(int64(at))
+			s.shown.Store(int64(at))
 			e.See(s.sights(events), at)
 		},
 		restored: func() {
 			s.moved.restored()
 			e.Restored()
+			s.shown.Store(0)
+			s.lineage.told()
 		},
 	}
 }
@@ -90,7 +96,8 @@ type watched struct {
 	load      func(context.Context) (heartbeat.Revision, error)
 	loaded    func() // after the list that the watch goes on from
 	see       func(events []*clientv3.Event, at heartbeat.Revision)
-	restored  func() // what is loaded next is of an older or another history
+	restored  func()          // what is loaded next is of an older or another history
+	behind    <-chan struct{} // told when the store is ahead of what was shown; may be nil
 }
 
 // watch shows what is written from revision at on, until something breaks the watch,
@@ -104,6 +111,7 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
 	defer cancel()
 	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
+	var asked time.Time
 	ask := time.NewTicker(p.ask)
 	defer ask.Stop()
 	stall := time.NewTimer(p.stall)
@@ -114,6 +122,11 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 			return ctx.Err()
 		case <-ask.C:
 			s.askProgress(ctx)
+		case <-w.behind:
+			if now := time.Now(); now.Sub(asked) > hasty {
+				asked = now
+				s.askProgress(ctx)
+			}
 		case <-ends:
 			return errRestored
 		case <-stall.C:
@@ -171,11 +184,10 @@ func (s *Store) sights(events []*clientv3.Event) []heartbeat.Sight {
 			}
 			if one.Present {
 				r, err := decodeRecord(ev.Kv)
-				if err != nil {
-					continue // the list leaves it out too
+				if one.Unusable = err != nil; !one.Unusable {
+					one.Record = r
+					s.moved.note(&r, one.Revision)
 				}
-				one.Record = r
-				s.moved.note(&r, one.Revision)
 			}
 		case strings.HasPrefix(key, instancePrefix):
 			at, ok := seatIn(key)

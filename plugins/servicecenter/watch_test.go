@@ -107,6 +107,23 @@ func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(late.ID) }, time.Minute, 10*time.Millisecond, "the new watch goes on")
 }
 
+// What others write beside our keys moves the store's revision and is shown by no watch
+// of ours; a heartbeat that meets it asks the watch how far it is.
+func TestAHeartbeatBehindTheStoreLetsTheWatchCatchUp(t *testing.T) {
+	_, endpoint := listening(t, plain)
+	s := storeAt(t, endpoint)
+	s.pace = pace{ask: time.Hour, stall: 2 * time.Hour}
+	r := registeredIn(t, s, "one")
+	f := follow(t, s)
+	foreign, err := s.client.Put(t.Context(), "/somebody/else", "")
+	require.NoError(t, err)
+	require.Less(t, s.shown.Load(), foreign.Header.Revision)
+	require.Eventually(t, func() bool {
+		require.NoError(t, f.Beat(t.Context(), r.ID).Err)
+		return s.shown.Load() >= foreign.Header.Revision
+	}, time.Minute, 10*time.Millisecond)
+}
+
 func storeAt(t *testing.T, endpoint string) *Store {
 	t.Helper()
 	c := &Center{}
@@ -254,9 +271,15 @@ func TestALineageBreaksWhenTheStoreGoesBackOrIsAnotherOne(t *testing.T) {
 	} {
 		l := newLineage()
 		one, two := l.ends(), l.ends()
+		known := true
 		for i := range tt.headers {
-			l.answered(l.now(), &tt.headers[i])
+			known = l.answered(l.now(), &tt.headers[i])
 		}
+		require.Equal(t, tt.broken, !known, name)
+		last := tt.headers[len(tt.headers)-1]
+		require.Equal(t, known, l.answered(l.now(), &last), "until the engine was told, nothing is of the history that it knows: %s", name)
+		l.told()
+		require.True(t, l.answered(l.now(), &last), name)
 		require.Equal(t, tt.broken, ended(one), name)
 		require.Equal(t, tt.broken, ended(two), "everybody is told: %s", name)
 		require.False(t, ended(l.ends()), "another history has begun: %s", name)

@@ -18,8 +18,8 @@ import (
 // same request, turn by turn in one run: the client and both servers share the
 // machine, so only the ratio says something. The bare handler runs in a process of
 // its own, as mepserver does.
-func beats(ctx context.Context, services, conns, rounds int, d time.Duration) error {
-	s, stop, err := start(ctx)
+func beats(ctx context.Context, endpoints string, services, conns, rounds int, d time.Duration) error {
+	s, stop, err := startOn(ctx, endpoints)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 const help = `bench measures a mepserver that it builds and starts itself, on loopback.
 
   go run ./test/bench deaths [-n 100]          time from the last heartbeat to being hidden, interval 1 s, allowedMisses 1
-  go run ./test/bench beats [-seconds 5] [-conns 32] [-services 1000] [-rounds 3]
+  go run ./test/bench beats [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
                                                heartbeats a second, beside a bare net/http handler in the same run
   go run ./test/bench discovery [-services 10000]
                                                registration and discovery as the number of services grows
@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string) error {
 	conns := fs.Int("conns", 0, "connections")
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
+	endpoints := fs.String("etcd-endpoints", "", "an etcd cluster to use, which is written to; empty: the embedded one")
 	subscribers := fs.Int("subscribers", 1000, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 		if *conns == 0 {
 			*conns = 32
 		}
-		return beats(ctx, *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
+		return beats(ctx, *endpoints, *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "discovery":
 		if *services == 0 {
 			*services = 10000

@@ -42,13 +42,22 @@ func (s *server) cpu() time.Duration {
 
 var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
 
-// start runs mepserver on a free loopback port and a new data directory.
+// start runs mepserver on a free loopback port, with a data directory of its own.
 func start(ctx context.Context, env ...string) (*server, func(), error) {
+	return startOn(ctx, "", env...)
+}
+
+// startOn is start over the etcd cluster at these endpoints, if any are given.
+func startOn(ctx context.Context, endpoints string, env ...string) (*server, func(), error) {
 	binary, clean, err := built(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "--listen", "127.0.0.1:0", "--data-dir", binary+".data")
+	args := []string{"--listen", "127.0.0.1:0", "--data-dir", binary + ".data"}
+	if endpoints != "" {
+		args = []string{"--listen", "127.0.0.1:0", "--etcd-endpoints", endpoints}
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), env...)
 	s, kill, err := launch(cmd)
 	if err != nil {
