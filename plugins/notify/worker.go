@@ -8,6 +8,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 // linger is how long a POST that is under way may go on after its worker was told to
@@ -135,6 +136,9 @@ func (w *worker) sleep(d time.Duration) {
 }
 
 func (w *worker) attempt(events []*message, wall int64) {
+	if failpoint.On {
+		_ = failpoint.Hit("post.before")
+	}
 	r := w.with.post(w.ctx, compose(w.sub, events), wall)
 	if w.ctx.Err() != nil {
 		return // it was cut off, which says nothing about the subscriber

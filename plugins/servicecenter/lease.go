@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 // Grant implements heartbeat.Store.
@@ -51,6 +51,9 @@ func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if failpoint.On {
+		_ = failpoint.Hit("renew.before")
+	}
 	ttl, err := s.renewals.renew(ctx, int64(l))
 	if failpoint.On && err == nil {
 		err = failpoint.Hit("renew.before-reply")

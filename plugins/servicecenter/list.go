@@ -13,20 +13,23 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 const (
-	pageSize    = 1000
+	usualPage   = 1000
 	listTimeout = 30 * time.Second
 )
 
 // each calls f for every key under prefix as of one revision (0: now), a page at a
 // time, and returns that revision.
 func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
-	key, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	key, end, page := prefix, clientv3.GetPrefixRangeEnd(prefix), int64(usualPage)
+	if failpoint.On {
+		page = 3 // so that few keys have a middle
+	}
 	for {
-		res, err := s.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(at))
+		res, err := s.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
 		if err != nil {
 			return 0, translate(err)
 		}

@@ -23,7 +23,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 // callTimeout bounds every call to the store but the lists.

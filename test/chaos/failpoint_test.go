@@ -30,11 +30,11 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 	}
 }
 
-// points are where a replica may fail: around its calls of the store.
+// points are where a replica may fail: around its calls of the store and of consumers.
 var points = []string{
-	"renew.before-reply", "grant-4s.after", "revoke.before",
+	"renew.before", "renew.before-reply", "grant-4s.after", "revoke.before",
 	"REGISTER.before-txn", "REGISTER.after-txn", "CLAIM.before-txn", "CLAIM.after-txn", "REARM.before-txn", "REARM.after-txn",
-	"RESUME.before-txn", "RESUME.after-txn", "RAISE.after-txn", "DELETE.before-txn", "DELETE.after-txn", "cursor.before",
+	"RESUME.before-txn", "RESUME.after-txn", "RAISE.after-txn", "DELETE.before-txn", "DELETE.after-txn", "post.before", "cursor.before", "list.mid-range",
 }
 
 // Wherever a replica fails, what it acknowledged holds, each death is told once, and
@@ -100,7 +100,8 @@ func failAt(t *testing.T, point, action string) {
 	w.live(resumed)
 	time.Sleep(w.window() + 2*time.Second)
 	w.eventually("the deaths are told", func() bool { told, _, _ := c.of(dying); return told == len(dying) })
-	t.Logf("%s, %s: reached: %v", point, action, strings.Contains(first.Errors.String(), "failpoint "+point))
+	// a list that is long enough comes with the next sweep
+	w.eventually("the point is reached", func() bool { return strings.Contains(first.Errors.String(), "failpoint "+point) })
 	require.Zero(t, w.of(dying).twice)
 	for _, a := range append(living, resumed...) {
 		require.Equal(t, "ACTIVE", w.replicas[1].get().State(a.id))

@@ -24,7 +24,7 @@ var (
 )
 
 // forPlugins is what every plugin may import; its own folder is added.
-var forPlugins = []string{"plugins", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
+var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
 
 // table is the house's import table. The longest dir that matches counts.
 var table = []row{
@@ -37,6 +37,7 @@ var table = []row{
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
+	{dir: "plugins/failpoint"},
 	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors"}, logMetrics...), adapterOnly...)},
 	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
 	{dir: "cmd/mepserver", project: []string{"conf", "plugins/*"}, outside: logMetrics},
@@ -164,7 +165,7 @@ func refusedProject(r row, f File, target string) string {
 // plugin is the name of the plugin that a folder belongs to, or "".
 func plugin(dir string) string {
 	rest, ok := strings.CutPrefix(dir, "plugins/")
-	if !ok {
+	if !ok || rest == "failpoint" { // it serves them all
 		return ""
 	}
 	return strings.SplitN(rest, "/", 2)[0]
