@@ -72,6 +72,9 @@ type Hooks struct {
 	// Overruled: another replica suspended an instance that this one had heard within
 	// its window, and could not refute in time (it was cut off from the store).
 	Overruled func(id ID)
+	// Rewound: a list shows that the store was restored; whoever follows the store must
+	// call Restored and Load. nil: Restored is called, and that list is taken in.
+	Rewound func()
 }
 
 // Engine keeps the instances of one replica alive, or finds them dead. All its
@@ -126,6 +129,9 @@ func New(c Config) *Engine {
 		entries: map[ID]*entry{}, absent: map[ID]*entry{}, suspended: map[ID]*entry{}, unknown: map[ID]Instant{},
 		refutes: make(lane, laneWidth), adopts: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
 		lookups: make(lane, lookupWidth),
+	}
+	if c.Hooks.Rewound == nil {
+		e.Hooks.Rewound = e.Restored
 	}
 	e.gate.Store(&Gate{Suspected: true})
 	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)

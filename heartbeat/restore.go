@@ -1,5 +1,25 @@
 package heartbeat
 
+// contradicted says whether a record is listed although, by that revision, a newer one
+// had been seen, or its end. The store was restored, and has been written to so often since that its
+// revision does not tell.
+func (e *Engine) contradicted(all []Listed, at Revision) bool {
+	for i := range all {
+		l := &all[i]
+		en := e.entry(l.ID)
+		if en == nil || !l.Exists() {
+			continue
+		}
+		en.mu.Lock()
+		seen := en.view.recordSeen
+		en.mu.Unlock()
+		if l.At < seen && seen <= at {
+			return true
+		}
+	}
+	return false
+}
+
 // Restored forgets at which revisions things were seen, and must be followed by
 // Load: the store went back in time (it was restored from an older snapshot), so
 // that what it says now bears lower revisions than what is known.

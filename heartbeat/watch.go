@@ -100,6 +100,9 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 		return nil, 0, err
 	}
 	before()
+	if e.contradicted(all, at) {
+		e.Hooks.Rewound()
+	}
 	listed := make(map[ID]bool, len(all))
 	for i := range all {
 		l := &all[i]

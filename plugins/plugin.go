@@ -38,6 +38,9 @@ type Base interface {
 	Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error)
 	// Follow loads the engine and shows it every write until ctx ends.
 	Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error))
+	// Rewound has everybody who follows the store load it anew: the engine saw that it
+	// was restored.
+	Rewound()
 	// Tidy erases what crashes may leave behind.
 	Tidy(ctx context.Context, now time.Time) error
 	// Alone says that this process is the store's only writer.

@@ -49,5 +49,7 @@ func compose(s *plugins.Subscription, events []*message) delivery {
 	if err != nil { // plain data: cannot happen
 		body = []byte("{}")
 	}
-	return delivery{id: fmt.Sprintf("%s-%d-%d", s.ID, events[0].at, events[len(events)-1].at), url: s.Asked.CallbackReference, body: body}
+	last := events[len(events)-1]
+	// The time is in it because a store that was restored uses revisions again.
+	return delivery{id: fmt.Sprintf("%s-%x-%d-%d", s.ID, last.made, events[0].at, last.at), url: s.Asked.CallbackReference, body: body}
 }

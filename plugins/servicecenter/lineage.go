@@ -47,6 +47,20 @@ func (l *lineage) reach(revision int64) {
 	l.last.revision = max(l.last.revision, revision)
 }
 
+// end: somebody else saw that the history ended.
+func (l *lineage) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.breaks()
+}
+
+// breaks tells everybody; l.mu is held.
+func (l *lineage) breaks() {
+	close(l.broken)
+	l.broken = make(chan struct{})
+	l.last, l.over = mark{}, true
+}
+
 // told: the engine knows that the history ended.
 func (l *lineage) told() {
 	l.mu.Lock()
@@ -60,10 +74,7 @@ func (l *lineage) answered(before mark, h *pb.ResponseHeader) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before.cluster != 0 && h.ClusterId != before.cluster || h.Revision < before.revision {
-		l.over = true
-		close(l.broken)
-		l.broken = make(chan struct{})
-		l.last = mark{}
+		l.breaks()
 	}
 	l.last = mark{h.ClusterId, max(h.Revision, l.last.revision)}
 	return !l.over

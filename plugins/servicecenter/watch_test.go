@@ -33,7 +33,8 @@ func follow(t *testing.T, s *Store) *followed {
 	began := time.Now()
 	f := &followed{Engine: heartbeat.New(heartbeat.Config{Store: s, MinLease: 2,
 		Policy: heartbeat.Policy{DefaultInterval: 30, MinInterval: 1, MaxInterval: 300, AllowedMisses: 1, Hold: time.Second},
-		Clock:  func() (heartbeat.Instant, int64) { return time.Since(began), time.Now().UnixNano() }})}
+		Clock:  func() (heartbeat.Instant, int64) { return time.Since(began), time.Now().UnixNano() },
+		Hooks:  heartbeat.Hooks{Rewound: s.Rewound}})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { f.Run(ctx) })
@@ -152,14 +153,62 @@ func TestASilentWatchIsGivenUp(t *testing.T) {
 
 // A store that was restored from an older snapshot is believed: what it does not
 // hold is gone, although all that it says bears lower revisions than before.
-func TestARestoredStoreIsLoadedAnew(t *testing.T) {
-	dir, backup := t.TempDir(), t.TempDir()
+// sameEtcd makes an etcd that always comes back as the same one, with what is in dir.
+func sameEtcd(t *testing.T, dir string) func(*embed.Config) {
 	client, peer := freeURL(t, "http"), freeURL(t, "http")
-	same := func(c *embed.Config) {
+	return func(c *embed.Config) {
 		c.Dir, c.ListenClientUrls = dir, []url.URL{client}
 		c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 		c.InitialCluster = c.Name + "=" + peer.String()
 	}
+}
+
+// What was restored while nobody looked may have passed every revision that was seen.
+func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
+	dir, backup := t.TempDir(), t.TempDir()
+	same := sameEtcd(t, dir)
+	e, endpoint := listening(t, same)
+	p := proxy.Start(t, endpoint[len("http://"):])
+	s := storeAt(t, "http://"+p.Addr)
+	early := registeredIn(t, s, "early")
+	e.Close()
+	require.NoError(t, os.CopyFS(backup, os.DirFS(dir)))
+
+	e, _ = listening(t, same)
+	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
+	f := follow(t, s)
+	others := followOthers(t, s)
+	early.Seq++
+	renamed := renamedIn(t, s, early, "for a while")
+	seq := func() uint64 {
+		got, err := f.Get(t.Context(), early.ID)
+		require.NoError(t, err)
+		return got.Record.Seq
+	}
+	require.Eventually(t, func() bool { return seq() == renamed.Seq }, time.Minute, 10*time.Millisecond)
+
+	p.Set(proxy.Refuse)
+	e.Close()
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(backup)))
+	_, _ = listening(t, same)
+	direct := storeAt(t, endpoint)
+	for range 50 {
+		_, err := direct.client.Put(t.Context(), recordPrefix+"x", "")
+		require.NoError(t, err)
+	}
+	p.Set(proxy.Pass)
+	require.Eventually(t, func() bool { f.Sweep(); return seq() == 1 }, time.Minute, 10*time.Millisecond, f.why())
+	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
+		"every reader is told")
+	require.Empty(t, s.moved.place(early.ID), "its other name never was")
+	again := registeredIn(t, s, "again")
+	require.Eventually(t, func() bool { return f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
+}
+
+func TestARestoredStoreIsLoadedAnew(t *testing.T) {
+	dir, backup := t.TempDir(), t.TempDir()
+	same := sameEtcd(t, dir)
 	e, endpoint := listening(t, same)
 	s := storeAt(t, endpoint)
 	early := registeredIn(t, s, "early")

@@ -1,0 +1,41 @@
+package heartbeat
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// A store that was restored from a backup and written to since has passed the revision
+// that was known before; only what it lists tells.
+func TestTheSweepFindsARestoreThatNoRevisionTells(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(10), false)
+		s.register("i")
+		s.register("j")
+		backup, projection := l.records["i"], l.projections["i"]
+		for _, id := range []ID{"i", "j"} {
+			if _, err := s.Update(context.Background(), id, Update{Owner: "app", State: Active, Attributes: "lost", Proposed: KeepInterval}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := s.beats(5*time.Second, "i", "j")
+		defer stop()
+		l.mu.Lock()
+		kept := l.records["j"]
+		l.records["i"], l.projections["i"] = backup, projection
+		l.rev += 100
+		l.mu.Unlock()
+		before := s.disturbed()
+		time.Sleep(40 * time.Second)
+		if got, err := s.Get(context.Background(), "i"); err != nil || got.Record.Attributes != backup.Record.Attributes || got.At != backup.At {
+			t.Errorf("%v, %q at %d; want %q at %d", err, got.Record.Attributes, got.At, backup.Record.Attributes, backup.At)
+		}
+		if got, err := s.Get(context.Background(), "j"); err != nil || got.Record.Attributes != kept.Record.Attributes {
+			t.Errorf("the other one: %v, %+v", err, got)
+		}
+		if n := s.disturbed() - before; n != 1 {
+			t.Errorf("%d disturbances, not one", n)
+		}
+	})
+}

@@ -1,0 +1,22 @@
+package notify
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// A consumer drops what it has, by webhook-id: it must not drop what a restored store
+// told at a revision that had been used before.
+func TestAWebhookIDIsNotUsedAgainAfterARestore(t *testing.T) {
+	s := &plugins.Subscription{ID: "s", Owner: "app"}
+	id := func(events ...*message) string { return compose(s, events).id }
+	lost, again := event(7, "x S", 1000), event(7, "y S", 2000)
+	require.NotEqual(t, id(lost), id(again))
+	require.Equal(t, id(lost), id(event(7, "x S", 1000)), "whoever sends it")
+	first := event(6, "z S", 500)
+	ids := map[string]bool{id(first): true, id(lost): true, id(first, lost): true, id(first, again): true}
+	require.Len(t, ids, 4, "%v", ids)
+}
