@@ -30,7 +30,7 @@ type mutant struct {
 	lab                  bool // the target is a scenario of the laboratory
 }
 
-const adapter, engine = "plugins/servicecenter", "heartbeat"
+const adapter, engine, notifier = "plugins/servicecenter", "heartbeat", "plugins/notify"
 
 var mutants = []mutant{
 	{name: "no compare of the record's revision", file: adapter + "/txn.go",
@@ -81,6 +81,27 @@ var mutants = []mutant{
 	{name: "removal goes on amid a mass", file: engine + "/loops.go",
 		old: `|| e.massive() {`, new: `|| false {`,
 		pkg: engine, run: "TestNothingIsRemovedAmidAMass"},
+	{name: "what is known counts, although the store went on", file: engine + "/beat.go",
+		old: `case in.Watched >= r.Revision && in.Known.on(f.lease):`, new: `case in.Known.on(f.lease):`,
+		pkg: engine, run: "TestTheStepsOfAHeartbeat"},
+	{name: "a retry has an id of its own", file: notifier + "/message.go",
+		old: `fmt.Sprintf("%s-%x-%d-%d", s.ID, last.made, events[0].at, last.at)`, new: `fmt.Sprint(last.at, plugins.NewUUID())`,
+		pkg: notifier, run: "TestAWebhookID"},
+	{name: "a redirect is followed", file: notifier + "/webhook.go",
+		old: `{ return http.ErrUseLastResponse }`, new: `{ return nil }`,
+		pkg: notifier, run: "TestHostileSubscribers"},
+	{name: "any address is called", file: notifier + "/policy.go",
+		old: `|| !p.permits(a.Addr()) {`, new: `{`,
+		pkg: notifier, run: "TestNoCallback"},
+	{name: "what failed counts as delivered", file: notifier + "/queue.go",
+		old: `	case r.delivered():`, new: `	case !r.gone():`,
+		pkg: notifier, run: "TestTheRetryClock"},
+	{name: "a group is not fixed before its first attempt", file: notifier + "/queue.go",
+		old: `	if n > 1 {`, new: `	if false {`,
+		pkg: notifier, run: "TestWhatComes|TestATakeOverRepeats"},
+	{name: "a lock outlives its lease", file: notifier + "/owner.go",
+		old: `return at != 0 && now-at < sure`, new: `return at != 0`,
+		pkg: notifier, run: "Test"},
 	{name: "evidence is ignored", file: engine + "/local.go",
 		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
 		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},
@@ -156,7 +177,7 @@ func goTest(t *testing.T, m mutant, overlay string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	// Vet would refuse what some mutants are; the laboratory builds the program with GOFLAGS.
-	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-run", "^"+m.run, "./"+m.pkg)
+	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-run", "^("+m.run+")", "./"+m.pkg)
 	cmd.Dir = root(t)
 	if overlay != "" {
 		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
