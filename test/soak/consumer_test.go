@@ -184,11 +184,13 @@ func (w *world) suspended(s *service, now time.Time) {
 	switch {
 	case s.told < s.gaps:
 		s.told++
-	case !s.open && w.silent(s, now):
+	case !s.open && w.silent(s.sent, now):
 		s.open = true
+	case s.open && !s.perhaps.IsZero() && w.silent(s.perhaps, now):
+		s.perhaps = time.Time{}
 	default:
 		w.falsely++
-		w.fault("%s was suspended %v after a heartbeat that was acknowledged", s.id, now.Sub(s.sent))
+		w.fault("%s was suspended %v after a heartbeat that was acknowledged (its silence told before: %t; troubles: %v)", s.id, now.Sub(s.sent), s.open, w.since(s.sent))
 	}
 }
 

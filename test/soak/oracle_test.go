@@ -25,6 +25,7 @@ func TestTheJudgeNotices(t *testing.T) {
 		posts          []post
 		troubles       []trouble
 		beat           time.Duration // before now
+		unanswered     time.Duration // another one, not answered; 0: none
 		wrong, falsely int
 	}{
 		"nothing":                         {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE")}}, {"s-2-2", []string{ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window},
@@ -42,9 +43,15 @@ func TestTheJudgeNotices(t *testing.T) {
 		"collapsed after a pause":         {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "STATE_CHANGED", "ACTIVE")}}}, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2)}}},
 		"suspended a window after it":     {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, troubles: []trouble{{from: now.Add(-3 * window), to: now.Add(-window)}}},
 		"two suspensions for one silence": {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window, falsely: 1},
+		"back by one without an answer":   {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, unanswered: window},
+		"and suspended too early":         {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, unanswered: window / 2, falsely: 1},
+		"back by one, suspended twice":    {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED"), ref("a", "STATE_CHANGED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, unanswered: window, falsely: 1},
 		"removed too early":               {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "REMOVED", "ACTIVE")}}}, beat: removal, falsely: 1},
 	} {
 		s := &service{id: "a", name: "even-1", sent: now.Add(-c.beat)}
+		if c.unanswered > 0 {
+			s.perhaps = now.Add(-c.unanswered)
+		}
 		w := &world{t: t, services: map[string]*service{"a": s}, troubles: c.troubles}
 		told := &consumer{w: w, judge: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}
 		for _, p := range c.posts {
