@@ -1,0 +1,266 @@
+package heartbeat
+
+import (
+	"context"
+	"time"
+)
+
+// calling is where every call of the store waits while it is silent, or held back.
+func (l *lab) calling(ctx context.Context, what string) error {
+	for {
+		l.mu.Lock()
+		wait := l.silent
+		if wait == nil {
+			wait = l.gate[what]
+		}
+		l.mu.Unlock()
+		if wait == nil {
+			return ctx.Err()
+		}
+		patience := 2 * time.Second
+		if what == "watch" {
+			patience = time.Hour
+		}
+		deadline := time.NewTimer(patience)
+		select {
+		case <-wait:
+			deadline.Stop()
+		case <-deadline.C:
+			return errSilent
+		case <-ctx.Done():
+			deadline.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// hold keeps calls of one sort waiting; the function returned lets them go.
+func (l *lab) hold(what string) (release func()) {
+	c := make(chan struct{})
+	l.mu.Lock()
+	l.gate[what] = c
+	l.mu.Unlock()
+	return func() {
+		l.mu.Lock()
+		delete(l.gate, what)
+		l.mu.Unlock()
+		close(c)
+	}
+}
+
+func (l *lab) setSilent(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on {
+		l.silent = make(chan struct{})
+	} else {
+		close(l.silent)
+		l.silent = nil
+	}
+}
+
+func (l *lab) setFull(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = on
+}
+
+func (l *lab) Read(ctx context.Context, id ID) (Snapshot, error) {
+	l.mu.Lock()
+	l.reads++
+	l.reading++
+	l.mostReading = max(l.mostReading, l.reading)
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.reading--
+		l.mu.Unlock()
+	}()
+	if err := l.calling(ctx, "read"); err != nil {
+		return Snapshot{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.snapshot(id), nil
+}
+
+func (l *lab) snapshot(id ID) Snapshot {
+	s := l.records[id]
+	s.Projection = l.projections[id]
+	s.Projection.Differs = false
+	return s
+}
+
+func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
+	if err := l.calling(ctx, "commit"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.full {
+		return 0, ErrFull
+	}
+	id := t.Record.ID
+	s := l.snapshot(id)
+	if t.RecordRevision != s.At || t.Presence == NoProjection && s.Projection.Present() ||
+		t.Presence == ProjectionAt && t.ProjectionRevision != s.Projection.Revision {
+		return 0, ErrConflict
+	}
+	if t.ProjectionOp == Put && t.Record.Lease != 0 && l.leases[t.Record.Lease] == nil {
+		return 0, ErrLeaseGone
+	}
+	l.rev++
+	switch t.RecordOp {
+	case Put:
+		l.records[id] = Snapshot{Record: t.Record, At: l.rev}
+	case Erase:
+		delete(l.records, id)
+	}
+	switch t.ProjectionOp {
+	case Put:
+		l.projections[id] = Projection{Revision: l.rev, Lease: t.Record.Lease}
+	case Erase:
+		delete(l.projections, id)
+	}
+	l.commits = append(l.commits, t.Kind)
+	if t.Change != NoChange {
+		l.outbox = append(l.outbox, *t)
+	}
+	l.show(t.Sights(l.rev)...)
+	return l.rev, nil
+}
+
+func (l *lab) show(sights ...Sight) {
+	rev := l.rev
+	for _, s := range l.seats {
+		s.queue <- func() { s.See(sights, rev) }
+	}
+}
+
+func (l *lab) Grant(ctx context.Context, seconds int) (LeaseID, error) {
+	if err := l.calling(ctx, "grant"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.full {
+		return 0, ErrFull
+	}
+	l.lastLease++
+	id, ttl := l.lastLease, time.Duration(seconds)*time.Second
+	l.leases[id] = &labLease{ttl: ttl, until: time.Now().Add(ttl), timer: time.AfterFunc(ttl, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.expire(id)
+	})}
+	return id, nil
+}
+
+// expire ends a lease and what hangs on it; l.mu is held.
+func (l *lab) expire(id LeaseID) {
+	le := l.leases[id]
+	if le == nil {
+		return
+	}
+	le.timer.Stop()
+	delete(l.leases, id)
+	for name, p := range l.projections {
+		if p.Lease == id {
+			l.erase(name)
+		}
+	}
+}
+
+// erase takes a projection away, as its lease's end or a foreign hand does; l.mu is
+// held.
+func (l *lab) erase(id ID) {
+	l.rev++
+	delete(l.projections, id)
+	l.show(Sight{ID: id, Revision: l.rev, Projected: true})
+}
+
+// revoke ends the lease of an instance falsely.
+func (l *lab) revoke(id ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(l.projections[id].Lease)
+}
+
+func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
+	l.mu.Lock()
+	l.renewals[id]++
+	l.mu.Unlock()
+	if err := l.calling(ctx, "renew"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le := l.leases[id]
+	if le == nil {
+		return 0, ErrLeaseGone
+	}
+	le.until = time.Now().Add(le.ttl)
+	le.timer.Reset(le.ttl)
+	return int(le.ttl / time.Second), nil
+}
+
+func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
+	if err := l.calling(ctx, "revoke"); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(id)
+	return nil
+}
+
+func (l *lab) Age(ctx context.Context, id LeaseID) (Instant, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le := l.leases[id]
+	if le == nil {
+		return 0, ErrLeaseGone
+	}
+	return le.ttl - time.Until(le.until), nil
+}
+
+func (l *lab) List(ctx context.Context) ([]Listed, Revision, error) {
+	if err := l.calling(ctx, "list"); err != nil {
+		return nil, 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Listed
+	for id := range l.records {
+		s := l.snapshot(id)
+		s.Projection.Differs = l.projections[id].Differs
+		out = append(out, Listed{ID: id, Snapshot: s})
+	}
+	for id, p := range l.projections {
+		if s := l.records[id]; !s.Exists() {
+			out = append(out, Listed{ID: id, Snapshot: Snapshot{Projection: p}})
+		}
+	}
+	return out, l.rev, nil
+}
+
+func (l *lab) Head(ctx context.Context) (Revision, error) {
+	l.mu.Lock()
+	l.heads++
+	l.mu.Unlock()
+	if err := l.calling(ctx, "head"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rev, nil
+}
+
+func (l *lab) Pulse(ctx context.Context) (bool, error) {
+	if err := l.calling(ctx, "pulse"); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full, nil
+}

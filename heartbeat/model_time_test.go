@@ -1,0 +1,161 @@
+package heartbeat
+
+import "time"
+
+// tick lets a second pass.
+func (m *model) tick(w *world) {
+	for x := range w.rep {
+		r := &w.rep[x]
+		r.sick = false
+		if r.status == paused {
+			r.nap = min(r.nap+1, 3)
+			r.sick = true
+		}
+		if r.status == running {
+			if m.busy(r) {
+				w.left.slow-- // a slow claim keeps nobody from refuting
+				claim := r.lanes[laneClaim]
+				r.lanes[laneClaim].phase = laneIdle
+				r.sick = m.busy(r)
+				r.lanes[laneClaim] = claim
+			}
+			if r.queue[0] != nil {
+				w.left.late--
+				r.sick = true
+			}
+			for range int(time.Second / Tick) {
+				r.gate.Pass(Tick)
+			}
+			if r.gate.Full != w.store.full { // a late reply was older than what the pulse knows
+				r.gate.SetFull(w.store.full)
+			}
+			r.ran = m.age(r.ran)
+		}
+		for i := range r.lanes {
+			if r.lanes[i].phase != laneIdle {
+				r.lanes[i].age = m.age(r.lanes[i].age)
+			}
+		}
+		r.acked = m.age(r.acked)
+		m.rebase(r, time.Second)
+	}
+	w.app.since = m.age(w.app.since)
+	w.covered = m.age(w.covered)
+	ids := w.store.leases
+	for i := range ids {
+		if l := w.store.lease(ids[i].id); l != nil {
+			if l.left--; l.left <= 0 {
+				m.end(w, l.id)
+			}
+		}
+	}
+}
+
+// age is an age a second later; beyond the longest window it makes no difference.
+func (m *model) age(a int8) int8 {
+	if Instant(a)*time.Second > -m.floorCredit {
+		return never
+	}
+	return a + 1
+}
+
+// busy says whether a flow of the replica is under way.
+func (m *model) busy(r *modelReplica) bool {
+	for i := range r.lanes {
+		if p := r.lanes[i].phase; p == laneAsking || p == laneReplying {
+			return true
+		}
+	}
+	return false
+}
+
+// rebase keeps a replica's instants relative to now, which was elapsed ago.
+func (m *model) rebase(r *modelReplica, elapsed Instant) {
+	credit := r.gate.Credited
+	r.gate.Credited = 0
+	now := func(t *Instant) { *t = max(*t-elapsed, m.floorNow) }
+	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
+	credited(&r.gate.SuspectAt)
+	credited(&r.gate.WritesAt)
+	l := &r.local
+	if l.heard {
+		now(&l.HeardAt)
+		credited(&l.HeardCredit)
+	}
+	if l.gone {
+		credited(&l.GoneAt)
+	} else {
+		l.GoneAt = 0
+	}
+	if l.probation {
+		credited(&l.FromAt)
+	} else {
+		l.FromAt = 0
+	}
+	if l.suspended {
+		l.SuspendedSince = max(l.SuspendedSince-credit, -m.policy.DeregisterAfter)
+	} else {
+		l.SuspendedSince = 0
+	}
+	l.beaten = l.beaten && m.paced
+	if l.beaten {
+		now(&l.beatAt)
+	} else {
+		l.beatAt = 0
+	}
+	for i := range r.lanes {
+		ln := &r.lanes[i]
+		switch f := ln.flow.(type) {
+		case BeatFlow:
+			now(&f.asked)
+			ln.flow = f
+		case RefuteFlow:
+			now(&f.asked)
+			ln.flow = f
+		case ClaimFlow:
+			credited(&f.since)
+			ln.flow = f
+		case RegisterFlow:
+			now(&f.asked)
+			now(&f.from.Now)
+			credited(&f.from.Credited)
+			ln.flow = f
+		case UpdateFlow:
+			now(&f.asked)
+			now(&f.from.Now)
+			credited(&f.from.Credited)
+			ln.flow = f
+		}
+	}
+}
+
+// wake lets a paused replica go on: its first tick notices how long it slept.
+func (m *model) wake(w *world, x int) {
+	r := &w.rep[x]
+	if r.nap > 0 {
+		r.gate.Pass(Instant(r.nap)*time.Second + Tick)
+		r.sick, r.napped = true, true
+	}
+	r.status, r.nap = running, 0
+	if r.gate.Full != w.store.full {
+		r.gate.SetFull(w.store.full)
+	}
+	m.rebase(r, 0)
+}
+
+// restart brings a crashed replica back with nothing but what the store lists.
+func (m *model) restart(w *world, x int) {
+	r := &w.rep[x]
+	*r = modelReplica{acked: never, napped: true, sick: true, gate: Gate{Suspected: true, Full: w.store.full}}
+	r.absorb(&r.gate, sightsOf(modelID, &w.store.Snapshot, w.store.rev)...)
+}
+
+// setFull raises or clears the alarm; every running replica asks for it often.
+func (m *model) setFull(w *world, full bool) {
+	w.store.full = full
+	for x := range w.rep {
+		if w.rep[x].status == running {
+			w.rep[x].gate.SetFull(full)
+		}
+	}
+}

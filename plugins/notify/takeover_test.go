@@ -1,0 +1,74 @@
+package notify
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// Whatever was attempted before a restart or a take-over is attempted again as it was:
+// the fixed group, else the first pending event alone.
+func TestATakeOverRepeatsWhatWasAttempted(t *testing.T) {
+	p := newPlay(t)
+	p.answer = fails(unreachable)
+	p.add(11, "A S")
+	p.add(12, "B S")
+	p.until(0)
+	p.restart()
+	p.answer = nil
+	for i, what := range []string{"A S", "B S", "C S"} {
+		p.add(heartbeat.Revision(11+i), what)
+	}
+	p.until(time.Minute)
+	require.Equal(t, []string{"11", "11", "12 13"}, p.sent())
+
+	p = newPlay(t)
+	p.add(11, "A S")
+	p.until(0)
+	p.answer = fails(unreachable)
+	p.add(12, "B S")
+	p.add(13, "B A")
+	p.until(window)
+	require.Equal(t, []string{"11", "12 13"}, p.sent())
+	p.restart()
+	p.answer = nil
+	p.add(11, "A S")
+	p.add(12, "B S")
+	p.until(p.now + time.Second)
+	require.Len(t, p.posts, 2, "half of the group is not sent")
+	p.add(13, "B A")
+	p.add(14, "C S")
+	p.until(p.now + time.Second)
+	require.Equal(t, []string{"11", "12 13", "12 13", "14"}, p.sent())
+}
+
+// What was left out of a group because something newer was in it stays left out.
+func TestATakeOverDoesNotTellWhatWasSuperseded(t *testing.T) {
+	p := newPlay(t)
+	p.answer = fails(unreachable)
+	p.add(11, "A S")
+	p.add(12, "B S")
+	p.add(13, "C S")
+	p.add(14, "B A")
+	p.until(0)
+	p.answer = func(n int) result {
+		if n == 1 {
+			return result{}
+		}
+		return result{outcome: unreachable}
+	}
+	p.until(time.Second)
+	require.Equal(t, []string{"11", "11"}, p.sent())
+	p.until(1500 * time.Millisecond)
+	require.Equal(t, []string{"11", "11", "13 14"}, p.sent())
+	p.restart()
+	p.answer = nil
+	for at, what := range []string{"A S", "B S", "C S", "B A", "D S"} {
+		p.add(heartbeat.Revision(11+at), what)
+	}
+	p.until(p.now + time.Second)
+	require.Equal(t, []string{"13 14", "15"}, p.sent()[3:])
+}
