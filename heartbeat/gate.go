@@ -13,8 +13,8 @@ const (
 )
 
 // Gate is what a replica believes of its own ability to take silence for death.
-// Credited time passes only while the replica runs: a pause credits almost
-// nothing, however long it was.
+// Credited time passes only while the replica runs: a pause credits nothing, a delay
+// that is too short to be one almost nothing.
 type Gate struct {
 	Credited  Instant
 	Suspected bool
@@ -23,12 +23,13 @@ type Gate struct {
 	WritesAt  Instant // credited time since which writing has worked
 }
 
-// Pass credits the time since the last tick.
+// Pass credits the time since the last tick; a pause adds nothing.
 func (g *Gate) Pass(elapsed Instant) {
-	g.Credited += min(elapsed, maxCredit)
 	if elapsed > maxSilence {
 		g.Disturb()
+		return
 	}
+	g.Credited += min(elapsed, maxCredit)
 }
 
 // Disturb notes that heartbeats may have been missed up to now: a start, a pause,

@@ -22,14 +22,36 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 		{maxCredit, maxCredit, false},
 		{maxCredit + 1, maxCredit, false},
 		{maxSilence, maxCredit, false},
-		{maxSilence + 1, maxCredit, true},
-		{time.Hour, maxCredit, true},
+		{maxSilence + 1, 0, true},
+		{time.Hour, 0, true},
 	} {
 		var g Gate
 		g.Pass(c.elapsed)
 		if g.Credited != c.credit || g.Suspected != c.suspected {
 			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Suspected, c.credit, c.suspected)
 		}
+	}
+}
+
+// The soak found it: each pause credited 200 ms in which hardly anything ran, so that
+// after the second pause 1.9 s of running counted as a window of 2.
+func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
+	var g Gate
+	var l Local
+	l.Hear(Moment{})
+	s := Snapshot{At: 1, Record: Record{State: Active, Interval: 1, Window: 2, Lease: 7}}
+	ran := Instant(0)
+	for range 100 {
+		g.Pass(3 * time.Second)
+		l.observe(&s, &g)
+		if l.served(&g, &s.Record) {
+			break
+		}
+		g.Pass(Tick)
+		ran += Tick
+	}
+	if ran != s.Record.window() {
+		t.Errorf("served after %v of running, the window is %v", ran, s.Record.window())
 	}
 }
 
