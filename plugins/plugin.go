@@ -41,8 +41,9 @@ type Base interface {
 	// Rewound has everybody who follows the store load it anew: the engine saw that it
 	// was restored.
 	Rewound()
-	// Tidy erases what crashes may leave behind.
-	Tidy(ctx context.Context, now time.Time) error
+	// Tidy erases what crashes may leave behind, and the events of which nobody is to be
+	// told any more: all were, or they are older than giveUp.
+	Tidy(ctx context.Context, now time.Time, giveUp time.Duration) error
 	// Alone says that this process is the store's only writer.
 	Alone() bool
 	// MinLease is the shortest lease that the store grants, in seconds.

@@ -87,7 +87,7 @@ func tidy(ctx context.Context, h *plugins.Host) {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
-			if err := h.Base.Tidy(ctx, now); err != nil && ctx.Err() == nil {
+			if err := h.Base.Tidy(ctx, now, h.Config.Notify.GiveUpAfter); err != nil && ctx.Err() == nil {
 				h.Log.Warn("tidying failed; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
 			}
 		}

@@ -20,10 +20,13 @@ const (
 	reserveTime = time.Second            // within which replicas try for a subscription that another one made
 	takeTime    = 500 * time.Millisecond // within which they try for one whose sender is gone
 	takePause   = time.Second            // after an attempt failed
+	badPause    = 30 * time.Second       // after the cursor turned out to be unreadable
 	takers      = 16                     // attempts at a time
 	handoverMax = 7 * time.Second        // a lock and its lease are gone by then, whatever happened
 	lockPoll    = 20 * time.Millisecond
 )
+
+var errNoLock = errors.New("the lock is not ours")
 
 // owner is the lease on which this replica holds its locks, one lock a subscription.
 type owner struct {
@@ -139,7 +142,7 @@ func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
 	if w.Gone {
 		d.dismiss(w.Name, en)
-		en.tryAt = d.soon(takeTime)
+		en.tryAt = max(en.tryAt, d.soon(takeTime))
 		d.owner.poke()
 		return
 	}
@@ -197,30 +200,33 @@ func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	return due, next
 }
 
-func (d *dispatcher) tried(id string, en *entry, ok bool) {
+func (d *dispatcher) tried(id string, en *entry, err error) {
 	now, _ := d.now()
 	d.mu.Lock()
 	en.trying = false
-	if !ok {
+	switch {
+	case errors.Is(err, heartbeat.ErrUnusable):
+		en.tryAt = now + badPause
+	case err != nil:
 		en.tryAt = now + takePause
 	}
 	d.mu.Unlock()
-	if !ok {
+	if err != nil {
 		d.unlock(id)
 	}
 	d.owner.poke()
 }
 
 // acquire takes the lock of a subscription and starts its worker.
-func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) bool {
+func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 	on, at := d.owner.id(), heartbeat.Revision(0)
 	if !d.alone {
 		if on == 0 {
-			return false // a lock on no lease would never end
+			return errNoLock // on no lease it would never end
 		}
 		var err error
 		if at, err = d.store.Lock(ctx, id, on); err != nil {
-			return false
+			return err
 		}
 		d.mu.Lock()
 		if at > en.lockAt {
@@ -229,7 +235,10 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) bool {
 		d.mu.Unlock()
 	}
 	c, err := d.store.Cursor(ctx, id)
-	return err == nil && d.start(id, en, c, on, at)
+	if err == nil && !d.start(id, en, c, on, at) {
+		err = errNoLock
+	}
+	return err
 }
 
 // has says whether this replica still has the lock that it took on a lease, as far as it

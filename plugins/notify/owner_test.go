@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,12 +103,12 @@ func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
 				require.NotEqual(t, d.owner.id(), lock.Lease)
 			}
 			en := d.entries["sub"]
-			require.False(t, d.acquire(t.Context(), "sub", en))
+			require.Error(t, d.acquire(t.Context(), "sub", en))
 			require.Nil(t, en.worker)
 			if !early { // else the watch says so
 				require.False(t, en.held, "so that it is tried for again")
 			}
-			require.True(t, d.acquire(t.Context(), "sub", en))
+			require.NoError(t, d.acquire(t.Context(), "sub", en))
 			require.NotNil(t, en.worker)
 			d.close()
 		})
@@ -129,6 +130,49 @@ func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
 	s := newShelf()
 	l := &between{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
 	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
-	require.False(t, d.acquire(t.Context(), "sub", &entry{}))
+	require.Error(t, d.acquire(t.Context(), "sub", &entry{}))
 	require.Empty(t, l.locks)
+}
+
+// unreadable is a store in which one cursor was overwritten with garbage.
+type unreadable struct {
+	*link
+	id       string
+	repaired atomic.Bool
+	locks    atomic.Int64
+}
+
+func (u *unreadable) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	if id == u.id {
+		u.locks.Add(1)
+	}
+	return u.link.Lock(ctx, id, on)
+}
+
+func (u *unreadable) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	if id == u.id && !u.repaired.Load() {
+		return plugins.Cursor{}, heartbeat.ErrUnusable
+	}
+	return u.link.Cursor(ctx, id)
+}
+
+func TestAnUnreadableCursorHarmsNobodyElseAndCostsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", false)
+		bad, good := a.subscribe(t, "app", here+"bad"), a.subscribe(t, "app", here+"good")
+		a.stop()
+		u := &unreadable{link: s.link(), id: bad}
+		b := start(t, u, u.link, to, "b", false)
+		time.Sleep(5 * time.Minute)
+		s.happen("x", "S")
+		time.Sleep(time.Second)
+		require.Len(t, to.of(here+"good"), 1)
+		require.Empty(t, to.of(here+"bad"))
+		require.Equal(t, 1, working(b, good))
+		require.LessOrEqual(t, u.locks.Load(), int64(12), "a lock taken and given back each time")
+		u.repaired.Store(true)
+		time.Sleep(badPause + time.Second)
+		require.Len(t, to.of(here+"bad"), 1, "told once it can be read again")
+	})
 }

@@ -159,7 +159,7 @@ func (w *worker) move(to plugins.Cursor) bool {
 	at, err := w.with.moveCursor(w.ctx, w.sub.ID, to)
 	if err != nil {
 		is, readErr := w.with.readCursor(w.ctx, w.sub.ID)
-		if errors.Is(readErr, heartbeat.ErrConflict) || readErr == nil && is.At != to.At {
+		if errors.Is(readErr, heartbeat.ErrConflict) || errors.Is(readErr, heartbeat.ErrUnusable) || readErr == nil && is.At != to.At {
 			return false
 		}
 	}

@@ -138,7 +138,7 @@ func (s *Store) dropService(ctx context.Context, serviceID string) {
 
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of
 // ours without instances, and the events that all were told of.
-func (s *Store) Tidy(ctx context.Context, now time.Time) error {
+func (s *Store) Tidy(ctx context.Context, now time.Time, giveUp time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	used := map[string]bool{}
@@ -160,5 +160,5 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	for _, service := range unused {
 		s.dropService(ctx, service)
 	}
-	return s.tidyOutbox(ctx, now)
+	return s.tidyOutbox(ctx, now, giveUp)
 }

@@ -119,9 +119,10 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 	return w, ok
 }
 
-// tidyOutbox erases the events that are old enough and that every cursor has passed.
-// A subscription made meanwhile asks for later events only.
-func (s *Store) tidyOutbox(ctx context.Context, now time.Time) error {
+// tidyOutbox erases the events that are old enough and that every cursor has passed, and
+// those that nobody is told of any more. A subscription made meanwhile asks for later
+// events only.
+func (s *Store) tidyOutbox(ctx context.Context, now time.Time, giveUp time.Duration) error {
 	passed := heartbeat.Revision(1<<63 - 1)
 	unreadable, first := 0, ""
 	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
@@ -138,13 +139,17 @@ func (s *Store) tidyOutbox(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if unreadable > 0 {
-		s.log.Error("a subscription's cursor cannot be read: no event is erased, and the store grows, until it is repaired or deleted",
+		s.log.Error("a subscription's cursor cannot be read: its consumer is told nothing, and events are kept until they are given up, until it is repaired or deleted",
 			openlog.WithTags(openlog.Tags{"unreadable": unreadable, "first": plugins.Clean(first)}))
 	}
 	var old []string
 	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
 		e, ok := decodeEvent(kv)
-		if !ok || e.At <= passed && now.Sub(time.Unix(0, e.Made)) > outboxAge {
+		if !ok {
+			old = append(old, string(kv.Key))
+			return
+		}
+		if age := now.Sub(time.Unix(0, e.Made)); e.At <= passed && age > outboxAge || age > giveUp+outboxAge {
 			old = append(old, string(kv.Key))
 		}
 	}); err != nil {

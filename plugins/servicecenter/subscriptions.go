@@ -118,12 +118,14 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	if err != nil {
 		return plugins.Cursor{}, err
 	}
-	if kv != nil {
-		if c, ok := decodeCursor(kv); ok {
-			return c, nil
-		}
+	if kv == nil {
+		return plugins.Cursor{}, heartbeat.ErrConflict
 	}
-	return plugins.Cursor{}, heartbeat.ErrConflict
+	c, ok := decodeCursor(kv)
+	if !ok {
+		return plugins.Cursor{}, heartbeat.ErrUnusable
+	}
+	return c, nil
 }
 
 // MoveCursor implements plugins.Outbox.
