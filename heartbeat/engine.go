@@ -59,8 +59,8 @@ type Config struct {
 	Hooks           Hooks
 }
 
-// Hooks tell the surroundings what happens. They are called with an entry's lock
-// held: they must neither block nor call the engine.
+// Hooks tell the surroundings what happens. But for Rewound they are called with an
+// entry's lock held: they must neither block nor call the engine.
 type Hooks struct {
 	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are
 	// in order.
@@ -73,7 +73,8 @@ type Hooks struct {
 	// its window, and could not refute in time (it was cut off from the store).
 	Overruled func(id ID)
 	// Rewound: a list shows that the store was restored; whoever follows the store must
-	// call Restored and Load. nil: Restored is called, and that list is taken in.
+	// call Restored and Load. nil: Restored is called, and that list is taken in, which
+	// does where no watch can show what was before.
 	Rewound func()
 }
 

@@ -1,19 +1,19 @@
 package heartbeat
 
-// contradicted says whether a record is listed although, by that revision, a newer one
-// had been seen, or its end. The store was restored, and has been written to so often since that its
+// contradicted says whether something is listed although, by that revision, a newer
+// write of it had been seen, or its end. The store was restored, and has been written to so often since that its
 // revision does not tell.
 func (e *Engine) contradicted(all []Listed, at Revision) bool {
 	for i := range all {
 		l := &all[i]
 		en := e.entry(l.ID)
-		if en == nil || !l.Exists() {
+		if en == nil {
 			continue
 		}
 		en.mu.Lock()
-		seen := en.view.recordSeen
+		record, projection := en.view.recordSeen, en.view.projectionSeen
 		en.mu.Unlock()
-		if l.At < seen && seen <= at {
+		if l.Exists() && l.At < record && record <= at || l.Projection.Present() && l.Projection.Revision < projection && projection <= at {
 			return true
 		}
 	}

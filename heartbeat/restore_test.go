@@ -36,3 +36,27 @@ func TestTheSweepFindsARestoreThatNoRevisionTells(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatContradictsWhatWasSeen(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		record, projection Revision // seen
+		l                  Snapshot
+		at                 Revision
+		want               bool
+	}{
+		{"the same", 5, 5, Snapshot{At: 5, Projection: Projection{Revision: 5}}, 9, false},
+		{"newer", 5, 5, Snapshot{At: 7, Projection: Projection{Revision: 8}}, 9, false},
+		{"a list that is older than the watch", 12, 12, Snapshot{At: 5, Projection: Projection{Revision: 5}}, 9, false},
+		{"an older record", 5, 3, Snapshot{At: 4, Projection: Projection{Revision: 3}}, 9, true},
+		{"an older projection, or one that had ended", 5, 6, Snapshot{At: 5, Projection: Projection{Revision: 5}}, 9, true},
+		{"no record any more", 5, 5, Snapshot{}, 9, false},
+	} {
+		e := New(Config{Clock: func() (Instant, int64) { return 0, 0 }})
+		en := e.enter("i")
+		en.view.recordSeen, en.view.projectionSeen = c.record, c.projection
+		if got := e.contradicted([]Listed{{ID: "i", Snapshot: c.l}, {ID: "unknown", Snapshot: c.l}}, c.at); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}

@@ -208,3 +208,32 @@ func TestAReadThatIsSharedEndsWithItsCaller(t *testing.T) {
 		}
 	})
 }
+
+// Whoever began the read leaves; those who wait for the next one get theirs.
+func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(10), false)
+		s.register("i")
+		release := l.hold("head")
+		ctx, leave := context.WithCancel(context.Background())
+		left := make(chan Answer, 1)
+		go func() { left <- s.Beat(ctx, "i") }()
+		synctest.Wait()
+		rest := s.answers(3, "i")
+		synctest.Wait()
+		leave()
+		if a := <-left; !errors.Is(a.Err, ErrUnavailable) {
+			t.Errorf("who left: %v", a.Err)
+		}
+		synctest.Wait()
+		release()
+		for _, a := range rest() {
+			if a.Err != nil {
+				t.Error(a.Err)
+			}
+		}
+		if l.heads != 2 {
+			t.Errorf("%d reads", l.heads)
+		}
+	})
+}

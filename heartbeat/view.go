@@ -9,7 +9,7 @@ type Sight struct {
 	Projected bool
 	Present   bool
 	Record    Record  // of a record that was put
-	Unusable  bool    // a record was put that cannot be read
+	Unusable  bool    // something was put that cannot be read, or is not ours
 	Lease     LeaseID // of a projection that was put
 }
 
@@ -18,14 +18,14 @@ type Sight struct {
 type View struct {
 	Snapshot
 	recordSeen, projectionSeen Revision
-	// unusable: what was put last cannot be read; Record is what was known before.
-	unusable bool
+	// What was put last cannot be read; the snapshot is what was known before.
+	recordUnusable, projectionUnusable bool
 }
 
 // upTo is the revision up to which the view misses nothing, of a watch that shows
 // everything up to watched.
 func (v *View) upTo(watched Revision) Revision {
-	if v.unusable {
+	if v.recordUnusable || v.projectionUnusable {
 		return 0
 	}
 	return watched
@@ -33,17 +33,14 @@ func (v *View) upTo(watched Revision) Revision {
 
 // See takes a sight in unless it is older than what is known.
 func (v *View) See(s Sight) (news bool) {
-	seen := &v.recordSeen
+	seen, unusable := &v.recordSeen, &v.recordUnusable
 	if s.Projected {
-		seen = &v.projectionSeen
+		seen, unusable = &v.projectionSeen, &v.projectionUnusable
 	}
 	if s.Revision <= *seen {
 		return false
 	}
-	*seen = s.Revision
-	if !s.Projected {
-		v.unusable = s.Unusable
-	}
+	*seen, *unusable = s.Revision, s.Unusable
 	switch {
 	case s.Unusable:
 	case s.Projected && s.Present:

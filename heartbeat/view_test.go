@@ -141,4 +141,12 @@ func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
 	if at := v.upTo(9); at != 9 || v.Record.Seq != 2 {
 		t.Errorf("up to %d, %+v", at, v.Snapshot)
 	}
+	v.See(Sight{ID: "i", Revision: 5, Projected: true, Unusable: true})
+	if at := v.upTo(9); at != 0 {
+		t.Error("a projection that is not ours is trusted")
+	}
+	v.See(Sight{ID: "i", Revision: 6, Projected: true, Present: true, Lease: 7})
+	if at := v.upTo(9); at != 9 || v.Projection.Lease != 7 {
+		t.Errorf("up to %d, %+v", at, v.Snapshot)
+	}
 }

@@ -56,6 +56,9 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	listed := map[string]bool{}
 	for _, a := range all {
 		listed[a.Info.AppInstanceID] = true
+		if e := d.apps[a.Info.AppInstanceID]; e != nil && e.At > a.At && e.At <= at {
+			delete(d.apps, a.Info.AppInstanceID) // so was it here, though its revision does not tell
+		}
 		d.take(a, false)
 	}
 	for id, e := range d.apps {

@@ -261,6 +261,13 @@ func TestARestoredStoreIsBelieved(t *testing.T) {
 	require.True(t, admits(t, d, "a"))
 	d.see(at("late", 6, false), false)
 	require.True(t, admits(t, d, "late"), "what is written from then on counts")
+
+	d, _, _ = newDirectory(false, true)
+	d.load([]plugins.Application{at("a", 3, false)}, 5)
+	d.see(at("a", 21, true), false)
+	require.False(t, admits(t, d, "a"))
+	d.load([]plugins.Application{at("a", 3, false)}, 100)
+	require.True(t, admits(t, d, "a"), "restored, and written to past all that was seen")
 }
 
 func TestThePlatformTakesABoundedNumberOfApplications(t *testing.T) {

@@ -19,6 +19,7 @@ type lineage struct {
 
 // mark is a point in a history.
 type mark struct {
+	history  int // how many ended before it
 	cluster  uint64
 	revision int64
 }
@@ -58,7 +59,7 @@ func (l *lineage) end() {
 func (l *lineage) breaks() {
 	close(l.broken)
 	l.broken = make(chan struct{})
-	l.last, l.over = mark{}, true
+	l.last, l.over = mark{history: l.last.history + 1}, true
 }
 
 // told: the engine knows that the history ended.
@@ -73,9 +74,12 @@ func (l *lineage) told() {
 func (l *lineage) answered(before mark, h *pb.ResponseHeader) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if before.history != l.last.history {
+		return false // it may be of the one that ended, and says nothing of the other
+	}
 	if before.cluster != 0 && h.ClusterId != before.cluster || h.Revision < before.revision {
 		l.breaks()
 	}
-	l.last = mark{h.ClusterId, max(h.Revision, l.last.revision)}
+	l.last.cluster, l.last.revision = h.ClusterId, max(h.Revision, l.last.revision)
 	return !l.over
 }

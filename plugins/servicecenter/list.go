@@ -73,6 +73,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		return nil, 0, err
 	}
 	s.moved.listed(index, heartbeat.Revision(at))
+	s.lineage.reach(at)
 	_, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
 		place, ok := seatIn(string(kv.Key))
 		if !ok {

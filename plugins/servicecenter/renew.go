@@ -115,9 +115,9 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	}
 }
 
-// pick chooses a lane that is not stuck: of the usual ones that on which the fewest
-// wait, from a given one on, for a member that is not the leader passes each renewal on
-// and is slower; else the first new one.
+// pick chooses among the usual lanes that are not stuck the one with the fewest waiting
+// renewals (a stream to a follower is slower, for it passes each one on to the leader);
+// if all are stuck, the first spare lane.
 func (r *renewer) pick(from int) int {
 	now := time.Now()
 	from %= usualLanes

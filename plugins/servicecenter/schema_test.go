@@ -18,7 +18,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	require.Equal(t, 1, schemaVersion)
 	require.Equal(t, []heartbeat.State{1, 2, 3}, []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive})
 	require.Equal(t, []heartbeat.Change{1, 2, 3, 4}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed})
-	id := heartbeat.ID("0123456789abcdef0123456789abcdef01234567.0123456789abcdef0123456789abcdef")
+	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
 	record := heartbeat.Record{Schema: 1, ID: id, Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Suspended, Seq: 3, Proposed: -1,
 		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4}
 	asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://a/"}
@@ -30,13 +30,13 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		read   func(*mvccpb.KeyValue) (any, bool)
 		want   any
 	}{
-		{recordKey(id), &record, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
+		{"/mep/rec/" + string(id), &record, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
 		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
 		{"/mep/cur/s", cursor{Schema: 1, After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}, `{"schema":1,"after":9,"group":[10,12],"gone":true}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}},
-		{eventKey(id, 3), event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
+		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}"}},
 		{"/mep/app/app", application{Schema: 1, Info: app, Leaving: true}, `{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeApplication(kv) }, plugins.Application{Info: app, Leaving: true}},
@@ -48,4 +48,25 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		require.True(t, ok, c.key)
 		require.Equal(t, c.want, got)
 	}
+}
+
+// Replicas of two releases compare projections byte for byte, and repair what differs.
+func TestTheProjectionIsWhatItWas(t *testing.T) {
+	info := infoOf(t)
+	key := serviceKey("app", info, "")
+	r := heartbeat.Record{Schema: 1, ID: heartbeat.ID(serviceIDOf(&key) + "0123456789abcdef0123456789abcdef"), Owner: "app", Attributes: attributes,
+		State: heartbeat.Active, Seq: 1, Proposed: 30, Interval: 30, Window: 60, Lease: 7, RegisteredAt: 1e18, ChangedAt: 2e18}
+	p, err := project(&r)
+	require.NoError(t, err)
+	instance, err := p.instance()
+	require.NoError(t, err)
+	service, err := p.service()
+	require.NoError(t, err)
+	require.Equal(t, `{"instanceId":"0123456789abcdef0123456789abcdef","serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","endpoints":["http://10.0.0.5:80"],"hostName":"app","status":"UP",`+
+		`"properties":{"mec.appInstanceId":"app","mec.livenessInterval":"30","mec.serInstanceId":"8a1fc251959c8c7c7cc28d0d8a2696340123456789abcdef0123456789abcdef",`+
+		`"mec.serName":"face recognition","mec.serializer":"JSON","mec.state":"ACTIVE","mec.version":"v2"},"healthCheck":{"mode":"push","interval":30,"times":1},`+
+		`"timestamp":"1000000000","modTimestamp":"2000000000","version":"1.0.0"}`, string(instance))
+	require.Equal(t, `{"serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","appId":"app","serviceName":"face_recognition","version":"1.0.0","description":"MEC service","level":"FRONT",`+
+		`"status":"UP","properties":{"mec.appInstanceId":"app","mec.serName":"face recognition","mec.version":"v2"},"timestamp":"1000000000","registerBy":"PLATFORM",`+
+		`"framework":{"name":"ETSI-MEC-011","version":"3.1.1"}}`, string(service))
 }

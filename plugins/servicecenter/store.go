@@ -224,11 +224,11 @@ func (s *Store) Head(ctx context.Context) (heartbeat.Revision, error) {
 // Pulse implements heartbeat.Store. Whether a cluster is full is asked of the
 // member that answers: a list of the alarms would be a raft write each time.
 func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	if _, err := s.Head(ctx); err != nil && !errors.Is(err, errRestored) {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if s.server != nil {
 		for _, a := range s.server.Alarms() {
 			full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE

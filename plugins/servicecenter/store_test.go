@@ -217,6 +217,25 @@ func TestOneBadRecordHarmsNobodyElse(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A heartbeat must not be answered by what was known of an instance key that somebody
+// else has overwritten since.
+func TestAnInstanceOverwrittenFromOutsideIsLookedAtAgain(t *testing.T) {
+	_, endpoint := listening(t, plain)
+	s := storeAt(t, endpoint)
+	r := registeredIn(t, s, "one")
+	f := follow(t, s)
+	require.NoError(t, f.Beat(t.Context(), r.ID).Err)
+	put, err := s.client.Put(t.Context(), seatOf(r.ID, "").key(), `{"instanceId":"foreign"}`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.shown.Load() >= put.Header.Revision }, time.Minute, time.Millisecond)
+	a := f.Beat(t.Context(), r.ID)
+	require.NoError(t, a.Err)
+	now, err := s.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.NotZero(t, now.Projection.Lease)
+	require.Equal(t, a.Record.Lease, now.Projection.Lease, "it hangs on the lease that was renewed")
+}
+
 func TestAnotherSchemaIsRefused(t *testing.T) {
 	require.NoError(t, store.CheckSchema(t.Context()))
 	require.NoError(t, store.CheckSchema(t.Context()))

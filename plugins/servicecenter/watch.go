@@ -66,8 +66,8 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 // leads to a new list.
 func (s *Store) follow(ctx context.Context, w watched, failed func(reason string, err error)) {
 	var seen heartbeat.Revision
+	ends := s.lineage.ends() // kept until its end was handled, whenever that came
 	for ctx.Err() == nil {
-		ends := s.lineage.ends() // before the list: it may be of either history
 		at, err := w.load(ctx)
 		if err == nil && at < seen {
 			w.restored()
@@ -82,6 +82,7 @@ func (s *Store) follow(ctx context.Context, w watched, failed func(reason string
 			failed("watch", err)
 		}
 		if errors.Is(err, errRestored) {
+			ends = s.lineage.ends() // before the next list: that may be of either history
 			w.restored()
 			seen = 0
 		}
@@ -194,14 +195,17 @@ func (s *Store) sights(events []*clientv3.Event) []heartbeat.Sight {
 			}
 		case strings.HasPrefix(key, instancePrefix):
 			at, ok := seatIn(key)
-			if !ok || one.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
-				continue // a ServiceComb client's own
+			if !ok {
+				continue
 			}
 			id, ok := s.moved.sits(at)
 			if !ok {
 				continue // it stands elsewhere now
 			}
 			one.ID, one.Projected, one.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
+			if one.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
+				one.Present, one.Unusable = false, true // a ServiceComb client's own, or ours overwritten
+			}
 		default:
 			continue
 		}
