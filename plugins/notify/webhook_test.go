@@ -78,7 +78,7 @@ func TestHostileSubscribers(t *testing.T) {
 	ok := "HTTP/1.1 200 OK\r\n"
 	var poured atomic.Int64
 	pourer := make(chan struct{})
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		url  string
 		want outcome
 	}{
@@ -121,24 +121,25 @@ func TestHostileSubscribers(t *testing.T) {
 		"says 204":                   {status(t, 204), delivered},
 		"says 202":                   {status(t, 202), delivered},
 		"says 299":                   {status(t, 299), delivered},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			timeout := long
-			switch {
-			case c.want == timedOut:
-				timeout = quick
-			case name == "drips its body":
-				timeout = patient
-			}
-			require.Equal(t, c.want.String(), attemptAt(t, c.url, timeout).outcome.String())
-		})
 	}
-	t.Cleanup(func() {
-		require.Zero(t, strayed.Load(), "nobody is followed elsewhere")
-		<-pourer
-		require.Less(t, poured.Load(), int64(32<<20), "its connection was closed")
+	t.Run("all at once", func(t *testing.T) {
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				timeout := long
+				switch {
+				case c.want == timedOut:
+					timeout = quick
+				case name == "drips its body":
+					timeout = patient
+				}
+				require.Equal(t, c.want.String(), attemptAt(t, c.url, timeout).outcome.String())
+			})
+		}
 	})
+	require.Zero(t, strayed.Load(), "nobody is followed elsewhere")
+	<-pourer
+	require.Less(t, poured.Load(), int64(32<<20), "its connection was closed")
 }
 
 // pour writes until the other side has enough.
