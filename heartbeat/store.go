@@ -1,0 +1,43 @@
+package heartbeat
+
+import (
+	"context"
+	"errors"
+)
+
+// Store is what the engine needs of the store. Every call has a deadline of its
+// own. Errors are ErrConflict, ErrLeaseGone, ErrUnusable or ErrFull if that is what
+// happened; any other means that no answer came, and that a commit may have happened.
+type Store interface {
+	// Read returns record and projection as of one linearizable read.
+	Read(ctx context.Context, id ID) (Snapshot, error)
+	Commit(ctx context.Context, t *Txn) (Revision, error)
+	Grant(ctx context.Context, seconds int) (LeaseID, error)
+	// Renew returns the lease's full time to live in seconds.
+	Renew(ctx context.Context, l LeaseID) (int, error)
+	Revoke(ctx context.Context, l LeaseID) error
+	// Age says how long ago the lease was granted or last renewed.
+	Age(ctx context.Context, l LeaseID) (Instant, error)
+	// List returns every record with its projection, and every projection of ours
+	// without a record, as of one revision. Projection.Differs is filled.
+	List(ctx context.Context) ([]Listed, Revision, error)
+	// Head is the newest revision of the store, as of a linearizable read; an error if
+	// the store went back behind what the watch has shown.
+	Head(ctx context.Context) (Revision, error)
+	// Pulse is a linearizable read of nothing; it says whether the store is full.
+	Pulse(ctx context.Context) (full bool, err error)
+}
+
+// Listed is one line of Store.List.
+type Listed struct {
+	ID ID
+	Snapshot
+}
+
+// What a Store answers.
+var (
+	ErrConflict  = errors.New("a compare of the transaction failed")
+	ErrLeaseGone = errors.New("the lease does not exist")
+	// ErrUnusable: the store answers, but this record cannot be read or written.
+	ErrUnusable = errors.New("the record cannot be used")
+)
