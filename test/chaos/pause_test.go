@@ -78,6 +78,36 @@ func TestWholePlatformPaused(t *testing.T) {
 	w.unharmed(living)
 }
 
+// The site slept, agents and replicas, while etcd's leases ended. Each agent comes back
+// when it is due, up to an interval after the replicas: they must give it the whole
+// window, of their own running time, in which to be heard.
+func TestSiteAsleep(t *testing.T) {
+	t.Parallel()
+	w := begin(t, plan{members: 1, replicas: 2, interval: 4, misses: 1})
+	c := w.subscribe()
+	living := w.populate("living", 100)
+	w.live(living)
+	time.Sleep(w.window() + 2*time.Second) // both replicas have run for a window
+	for range pick(1, 5) {
+		before := w.of(living).revoked
+		w.hushed.Store(true)
+		for _, r := range w.replicas {
+			r.get().Pause()
+		}
+		time.Sleep(w.window() + pick(4*time.Second, 30*time.Second))
+		for _, r := range w.replicas {
+			r.get().Resume()
+		}
+		w.hushed.Store(false)
+		time.Sleep(w.window() + 4*time.Second)
+		ended := w.of(living).revoked - before
+		t.Logf("%d leases of %d living ended while all slept, window %s", ended, len(living), w.window())
+		require.GreaterOrEqual(t, ended, len(living)*9/10)
+	}
+	c.heardOf(w, nil, living)
+	w.unharmed(living)
+}
+
 // The same when it was down: killed, and started again after the windows had ended.
 func TestWholePlatformDown(t *testing.T) {
 	t.Parallel()

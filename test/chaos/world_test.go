@@ -58,6 +58,7 @@ type world struct {
 	misses   int
 	http     *http.Client
 
+	hushed atomic.Bool // no agent beats; afterwards each does when it is due
 	mu     sync.Mutex
 	agents []*agent
 	work   sync.WaitGroup
@@ -207,7 +208,9 @@ func (w *world) live(agents []*agent) {
 				if !a.alive.Load() {
 					return
 				}
-				w.beat(a)
+				if !w.hushed.Load() {
+					w.beat(a)
+				}
 			}
 		})
 	}

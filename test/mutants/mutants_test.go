@@ -106,11 +106,11 @@ var mutants = []mutant{
 		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
 		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},
 	{name: "a pause is credited", file: engine + "/gate.go",
-		old: `if elapsed > maxSilence {`, new: "if elapsed > maxSilence {\n\t\tg.Credited += elapsed",
-		pkg: "test/chaos", run: "TestWholePlatform(Paused|Down)", lab: true},
+		old: "\t\tg.Disturb()\n\t\treturn\n", new: "\t\tg.Disturb()\n\t\tg.Credited += elapsed\n\t\treturn\n",
+		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 	{name: "nobody suspects himself", file: engine + "/gate.go",
 		old: `func (g *Gate) Disturb() {`, new: "func (g *Gate) Disturb() {\n\treturn\n",
-		pkg: "test/chaos", run: "TestWholePlatformPaused", lab: true},
+		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 }
 
 func root(t *testing.T) string {
