@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +21,7 @@ type consumer struct {
 	mu    sync.Mutex
 	told  map[string]map[string]int // per change of an instance: how often, by webhook-id
 	posts int
+	fails int                               // percent of the POSTs that are answered 503
 	after func(told []mp1.ServiceReference) // runs before the answer; may be nil
 }
 
@@ -56,10 +59,14 @@ func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
 		}
 		c.told[key][r.Header.Get("webhook-id")]++
 	}
-	after := c.after
+	after, fails := c.after, rand.IntN(100) < c.fails
 	c.mu.Unlock()
 	if after != nil {
 		after(n.ServiceReferences)
+	}
+	if fails {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	rw.WriteHeader(http.StatusNoContent)
 }
@@ -89,11 +96,27 @@ func (c *consumer) heardOf(w *world, dead, living []*agent) {
 	w.t.Helper()
 	w.eventually("every death is told", func() bool { told, _, _ := c.of(dead); return told == len(dead) })
 	told, twice, repeated := c.of(dead)
-	wrong, _, _ := c.of(living)
+	wrong := c.wrong(living)
 	c.mu.Lock()
 	posts := c.posts
 	c.mu.Unlock()
-	w.t.Logf("consumer: %d of %d deaths told in %d posts, %d repeated under the same id, %d under another; %d of the living", told, len(dead), posts, repeated, twice, wrong)
+	w.t.Logf("consumer: %d of %d deaths told in %d posts, %d repeated under the same id, %d under another; %v of the living", told, len(dead), posts, repeated, twice, wrong)
 	require.Zero(w.t, twice, "one change under two ids")
-	require.Zero(w.t, wrong, "the living told of as suspended")
+	require.Empty(w.t, wrong, "the living told of as other than registered")
+}
+
+// wrong lists what was told of the living but their registration.
+func (c *consumer) wrong(living []*agent) (out []string) {
+	is := map[string]bool{}
+	for _, a := range living {
+		is[a.id] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.told {
+		if id, change, _ := strings.Cut(key, " "); is[id] && !strings.HasPrefix(change, string(mp1.Added)) {
+			out = append(out, key)
+		}
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package chaos
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,55 +14,64 @@ import (
 
 var (
 	minutes  = flag.Int("minutes", 0, "run the fault schedule for so long")
-	services = flag.Int("services", 10000, "with so many services")
+	services = flag.Int("services", 6000, "with so many services")
+	every    = flag.Int("interval", 10, "that beat so often, in seconds; the window is twice that")
 )
 
 // fault is one kind of harm, with its weight in the schedule.
 type fault struct {
 	weight int
 	name   string
-	do     func(w *world)
+	do     func(w *world) bool // whether it happened
 }
 
 var faults = []fault{
-	{30, "a replica killed", func(w *world) {
+	{30, "a replica killed", func(w *world) bool {
 		i := w.rnd.IntN(len(w.replicas))
 		w.replicas[i].get().Kill()
 		w.pause(0, 3)
 		w.again(i)
+		return true
 	}},
-	{20, "a replica paused", func(w *world) {
+	{20, "a replica paused", func(w *world) bool {
 		r := w.replicas[w.rnd.IntN(len(w.replicas))].get()
 		r.Pause()
 		w.pause(1, 20)
 		r.Resume()
+		return true
 	}},
-	{15, "an etcd member killed", func(w *world) {
+	{15, "an etcd member killed", func(w *world) bool {
 		m := w.etcd.Members[w.rnd.IntN(len(w.etcd.Members))]
 		m.Kill()
 		w.pause(1, 15)
 		m.Launch(w.t)
+		return true
 	}},
-	{15, "the leader paused", func(w *world) {
-		if m := w.etcd.Leader(); m != nil {
-			m.Pause()
-			w.pause(2, 20)
-			m.Resume()
+	{15, "the leader paused", func(w *world) bool {
+		m := w.etcd.Leader()
+		if m == nil {
+			return false
 		}
+		m.Pause()
+		w.pause(2, 20)
+		m.Resume()
+		return true
 	}},
-	{10, "a replica cut off", func(w *world) {
+	{10, "a replica cut off", func(w *world) bool {
 		i := w.rnd.IntN(len(w.replicas))
 		w.setLinks(i, []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown, proxy.HalfUp}[w.rnd.IntN(4)])
 		w.pause(5, 30)
 		w.setLinks(i, proxy.Pass)
+		return true
 	}},
-	{5, "history compacted", func(w *world) { _ = w.etcd.Compact() }},
-	{5, "all connections cut", func(w *world) {
+	{5, "history compacted", func(w *world) bool { return w.etcd.Compact() == nil }},
+	{5, "all connections cut", func(w *world) bool {
 		for _, links := range w.links {
 			for _, l := range links {
 				l.Cut()
 			}
 		}
+		return true
 	}},
 }
 
@@ -86,7 +96,9 @@ func TestFaultSchedule(t *testing.T) {
 	if *minutes == 0 {
 		t.Skip("run it with -minutes N (and -services M)")
 	}
-	w := begin(t, plan{members: 3, replicas: 3, interval: 30, misses: 1})
+	w := begin(t, plan{members: 3, replicas: 3, interval: *every, misses: 1})
+	c := w.subscribe()
+	c.fails = 10
 	var living []*agent
 	for len(living) < *services { // they beat from the start, as agents do: to register all takes longer than a window
 		some := w.populate(fmt.Sprint("living", len(living)), min(500, *services-len(living)))
@@ -104,15 +116,25 @@ func TestFaultSchedule(t *testing.T) {
 		f := w.fault()
 		kill(doomed)
 		dead = append(dead, doomed...)
-		f.do(w)
-		done[f.name]++
+		if f.do(w) {
+			done[f.name]++
+		}
 		t.Logf("%s: %s; %d of the living suspended, %d ends of their leases so far", time.Since(began).Round(time.Second), f.name, w.of(living).suspended, w.of(living).revoked)
 		w.pause(10, 20)
 	}
 	hours := time.Since(began).Hours() * float64(*services)
 	w.buried(dead)
 	w.unharmed(living)
-	t.Logf("%.0f lease-hours, %d deaths, 0 false suspensions, 0 missed; by the rule of three less than %.1e false ones a lease-hour at 95 %%; faults: %s",
-		hours, len(dead), 3/hours, fmt.Sprint(done))
+	c.heardOf(w, dead, living)
+	ends := w.of(living).revoked
+	late := w.late(dead)
+	most := w.window() + 5*time.Second
+	first, _ := slices.BinarySearch(late, most+1)
+	t.Logf("%.0f lease-hours, %d leases of the living ended, 0 of them suspended: by the rule of three less than %.1e a lease-hour at 95 %%; %d deaths, all found, %d of them later than %s after their windows; faults: %s",
+		hours, ends, 3/hours, len(dead), len(late)-first, most, fmt.Sprint(done))
 	require.NotEmpty(t, done)
+	if *minutes >= 15 {
+		require.Positive(t, ends, "a run in which no lease ended early shows nothing")
+		require.GreaterOrEqual(t, len(dead), 1000)
+	}
 }

@@ -203,19 +203,24 @@ func (v *witness) buried(dead []*agent) {
 	require.Zero(v.w.t, got.twice, "deaths told more than once")
 }
 
-// lateness describes how long after the end of their windows the dead were hidden.
-func (v *witness) lateness(dead []*agent) string {
+// late is how long after the end of their windows the dead were hidden, in order.
+func (v *witness) late(dead []*agent) (out []time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var late []time.Duration
 	for _, a := range dead {
 		if at := v.hidden[a.id]; !at.IsZero() {
-			late = append(late, at.Sub(time.Unix(0, a.acked.Load()).Add(v.w.window())).Round(10*time.Millisecond))
+			out = append(out, at.Sub(time.Unix(0, a.acked.Load()).Add(v.w.window())).Round(10*time.Millisecond))
 		}
 	}
+	slices.Sort(out)
+	return out
+}
+
+// lateness describes it.
+func (v *witness) lateness(dead []*agent) string {
+	late := v.late(dead)
 	if len(late) == 0 {
 		return "not polled"
 	}
-	slices.Sort(late)
 	return fmt.Sprintf("p50 %s, p99 %s, max %s of %d", late[len(late)/2], late[len(late)*99/100], late[len(late)-1], len(late))
 }
