@@ -63,6 +63,7 @@ func TestStoreFull(t *testing.T) {
 func TestGarbageRecords(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
+	c := w.subscribe()
 	victim := w.populate("victim", 1)[0]
 	living, dead := w.populate("living", 20), w.populate("dead", 10)
 	w.live(living)
@@ -71,7 +72,7 @@ func TestGarbageRecords(t *testing.T) {
 	for round, garbage := range []string{"", "{", "null", "[]", "\x00\xff", `{"Schema":99}`, `{"Schema":1,"ID":"` + id + `","Attributes":"{"}`, strings.Repeat("[", 10000)} {
 		for _, key := range []string{
 			"/mep/rec/" + id, "/mep/rec/x", "/mep/rec/" + id + "/y", "/mep/rec/" + victim.id, "/mep/obx/x", "/mep/obx/" + id + "/1", "/mep/sub/x",
-			"/mep/sub/app/" + id, "/mep/cur/x", "/mep/cur/" + id, "/mep/own/x", "/mep/rep/x", "/mep/rep/0000000000000000", "/mep/x",
+			"/mep/sub/app/" + id, "/mep/cur/x", "/mep/cur/" + id, "/mep/lck/x", "/mep/app/x", "/mep/app/" + id, "/mep/rep/x", "/mep/rep/0000000000000000", "/mep/x",
 			projection(id), projection(victim.id), "/cse-sr/inst/files/default/default/x", "/cse-sr/inst/leases/default/default/" + id[:32] + "/" + id[32:],
 			"/cse-sr/ms/files/default/default/" + id[:32], "/cse-sr/ms/indexes/default/default/x/y",
 		} {
@@ -90,7 +91,11 @@ func TestGarbageRecords(t *testing.T) {
 			require.True(t, seen[more])
 		}
 	}
+	for _, s := range w.replicas {
+		require.Equal(t, http.StatusServiceUnavailable, w.patch(s.get(), victim), "its record cannot be read, so nothing is confirmed")
+	}
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
 
