@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,7 @@ import (
 
 // consumer is subscribed to everything: the third witness.
 type consumer struct {
+	id    string // of its subscription
 	mu    sync.Mutex
 	told  map[change]map[string]int // how often, by webhook-id
 	posts int
@@ -39,6 +41,7 @@ func (w *world) subscribe() *consumer {
 	a, err := w.replicas[0].get().Try(http.MethodPost, mep.Base+"/applications/consumer/subscriptions", body)
 	require.NoError(w.t, err)
 	require.Equal(w.t, http.StatusCreated, a.Status, "%s", a.Body)
+	c.id = path.Base(a.Header.Get("Location"))
 	return c
 }
 
