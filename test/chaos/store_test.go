@@ -59,23 +59,19 @@ func TestStoreFull(t *testing.T) {
 }
 
 // Garbage under every prefix that is read, before a replica starts and while it
-// runs, harms nobody else.
+// runs, harms nobody but those whose own keys it overwrites.
 func TestGarbageRecords(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
-	c := w.subscribe()
+	c, noCursor, noSubscription := w.subscribe(), w.subscribe(), w.subscribe()
 	victim := w.populate("victim", 1)[0]
 	living, dead := w.populate("living", 20), w.populate("dead", 10)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
+	require.Equal(t, http.StatusNoContent, w.patch(w.replicas[0].get(), victim))
 	id := strings.Repeat("0123456789abcdef", 4)
 	for round, garbage := range []string{"", "{", "null", "[]", "\x00\xff", `{"Schema":99}`, `{"Schema":1,"ID":"` + id + `","Attributes":"{"}`, strings.Repeat("[", 10000)} {
-		for _, key := range []string{
-			"/mep/rec/" + id, "/mep/rec/x", "/mep/rec/" + id + "/y", "/mep/rec/" + victim.id, "/mep/obx/x", "/mep/obx/" + id + "/1", "/mep/sub/x",
-			"/mep/sub/app/" + id, "/mep/cur/x", "/mep/cur/" + id, "/mep/lck/x", "/mep/app/x", "/mep/app/" + id, "/mep/rep/x", "/mep/rep/0000000000000000", "/mep/x",
-			projection(id), projection(victim.id), "/cse-sr/inst/files/default/default/x", "/cse-sr/inst/leases/default/default/" + id[:32] + "/" + id[32:],
-			"/cse-sr/ms/files/default/default/" + id[:32], "/cse-sr/ms/indexes/default/default/x/y",
-		} {
+		for _, key := range append(strangers(id), "/mep/rec/"+victim.id, projection(victim.id), "/mep/cur/"+noCursor.id, "/mep/sub/"+noSubscription.id) {
 			require.NoError(t, w.etcd.Put(key, garbage))
 		}
 		if round == 3 {
@@ -85,18 +81,35 @@ func TestGarbageRecords(t *testing.T) {
 		more, err := w.replicas[round%2].get().Register("app", fmt.Sprint("more", round), 60)
 		require.NoError(t, err)
 		w.eventually("seen by the other", func() bool { return w.replicas[1-round%2].get().State(more) == "ACTIVE" })
-		for _, s := range w.replicas {
+		for i, s := range w.replicas {
 			seen, err := s.get().Discover()
 			require.NoError(t, err)
 			require.True(t, seen[more])
+			w.eventually(fmt.Sprint("whose record cannot be read is not confirmed by replica ", i),
+				func() bool { return w.patch(s.get(), victim) == http.StatusServiceUnavailable })
 		}
-	}
-	for _, s := range w.replicas {
-		require.Equal(t, http.StatusServiceUnavailable, w.patch(s.get(), victim), "its record cannot be read, so nothing is confirmed")
 	}
 	w.buried(dead)
 	c.heardOf(w, dead, living)
 	w.unharmed(living)
+}
+
+// strangers are keys that no replica wrote, under each prefix that one reads: some
+// that cannot be keys of it, some that could.
+func strangers(id string) []string {
+	service, instance := id[:32], id[32:]
+	keys := []string{"/mep/x", "/mep/rec/" + id + "/y", "/mep/obx/" + id + "/1", "/mep/obx/" + id + "/0000000000000001", "/mep/sub/app/" + id, "/mep/rep/0000000000000000",
+		projection(id), "/cse-sr/inst/leases/default/default/" + service + "/" + instance,
+		"/cse-sr/ms/files/default/default/" + service, "/cse-sr/ms/indexes/default/default/x/y", "/cse-sr/ms/tags/default/default/" + service,
+		"/cse-sr/ms/schemas/default/default/" + service + "/x", "/cse-sr/ms/schema-sum/default/default/" + service + "/x",
+		"/cse-sr/ms/alias/default/default/x/y", "/cse-sr/ms/rules/default/default/" + service + "/x", "/cse-sr/ms/dep-rules/default/default/c/x"}
+	for _, prefix := range []string{"rec", "obx", "sub", "cur", "lck", "rep", "app"} {
+		keys = append(keys, "/mep/"+prefix+"/x", "/mep/"+prefix+"/"+id)
+	}
+	for _, prefix := range []string{"inst/files", "inst/leases", "ms/files", "ms/indexes", "ms/tags", "ms/schemas", "ms/dep-queue"} {
+		keys = append(keys, "/cse-sr/"+prefix+"/default/default/x")
+	}
+	return append(keys, "/cse-sr/domains/x", "/cse-sr/projects/x/y", "/cse-sr/x")
 }
 
 // History that is compacted while a replica cannot follow is made up for by a list.

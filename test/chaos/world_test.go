@@ -5,6 +5,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -56,6 +57,7 @@ type world struct {
 	links    [][]*proxy.Proxy // of each replica to each member
 	interval time.Duration
 	misses   int
+	patience time.Duration // of agents with an answer
 	http     *http.Client
 
 	hushed atomic.Bool // no agent beats; afterwards each does when it is due
@@ -82,17 +84,24 @@ type plan struct {
 	env               []string // further settings of the replicas
 	binary            string   // another one than usual
 	first             []string // settings of the first replica alone
+	seed              uint64   // 0: a new one
+	patience          time.Duration
+}
+
+// newSeed is what -seed says, or a new one.
+func newSeed() uint64 {
+	if *seedFlag != 0 {
+		return *seedFlag
+	}
+	return rand.Uint64()
 }
 
 func begin(t *testing.T, p plan) *world {
 	t.Helper()
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+	seed := cmp.Or(p.seed, newSeed())
 	t.Logf("seed %d", seed)
 	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), interval: time.Duration(p.interval) * time.Second, misses: p.misses,
-		end: make(chan struct{}), http: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+		patience: cmp.Or(p.patience, 3*time.Second), end: make(chan struct{}), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
 	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[place]bool{}}
 	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
@@ -239,7 +248,7 @@ func (w *world) beat(a *agent) {
 }
 
 func (w *world) patch(r *mep.Replica, a *agent) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, r.URL+mep.Base+"/applications/"+a.app+"/services/"+a.id+"/liveness",
 		strings.NewReader(`{"state":"ACTIVE"}`))

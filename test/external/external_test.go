@@ -81,10 +81,18 @@ func claims(replicas ...*mep.Replica) (n int) {
 }
 
 // Whatever a dead replica would have done, another one does: the heartbeats go on
-// there, and a death that only the dead one had heard of is found by the other.
+// there, a death that only the dead one had heard of is found, told and in the end
+// removed by the other.
 func TestAKilledReplicasWorkGoesOn(t *testing.T) {
+	t.Setenv("MEP_LIVENESS_DEREGISTER_AFTER", "3s")
 	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
 	a, b := start(t, c), start(t, c)
+	var consumers []*consumer
+	for range 6 { // of which each replica serves some
+		told := newConsumer(t)
+		subscribe(t, a, told.URL)
+		consumers = append(consumers, told)
+	}
 	living, err := a.Register("app", "living", 1)
 	require.NoError(t, err)
 	dying, err := a.Register("app", "dying", 1)
@@ -95,6 +103,9 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 	}
 	eventually(t, "both replicas are known", func() bool { return b.Metric("mep_replicas") == 2 })
+	a.Pause()
+	quietly(t, b, "other", "queued")
+	killed := time.Now()
 	a.Kill()
 	stop := make(chan struct{})
 	defer close(stop)
@@ -108,10 +119,27 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 			}
 		}
 	}()
+	since := func() time.Duration { return time.Since(killed).Round(10 * time.Millisecond) }
 	eventually(t, "claimed by the survivor", func() bool { return b.State(dying) == "SUSPENDED" })
+	claimed := since()
 	require.Equal(t, "ACTIVE", b.State(living))
+	eventually(t, "removed by the survivor", func() bool { return b.State(dying) == "404" })
+	removed := since()
+	require.GreaterOrEqual(t, removed, 3*time.Second, "its time began with the claim, after the kill")
+	want := []string{"living ADDED", "dying ADDED", "queued ADDED", "dying STATE_CHANGED", "dying REMOVED"}
+	var queued, end time.Duration // the latest
+	for _, told := range consumers {
+		eventually(t, "all of it is told", func() bool { return len(told.told()) >= len(want) })
+		require.Equal(t, want, told.told())
+		require.Empty(t, told.odd)
+		queued, end = max(queued, told.seen["queued ADDED"].Sub(killed)), max(end, told.seen["dying REMOVED"].Sub(killed))
+	}
+	t.Logf("a replica died; %s later what only it had heard was claimed, %s removed; %s the last of its queues went on, %s all were told of the removal", claimed, removed,
+		queued.Round(10*time.Millisecond), end.Round(10*time.Millisecond))
 	eventually(t, "the dead replica is gone", func() bool { return b.Metric("mep_replicas") == 1 })
 	require.Equal(t, 1, claims(b))
+	require.Equal(t, 1, b.Metric(`mep_transactions_total{kind="RETENTION"}`))
+	require.Equal(t, "ACTIVE", b.State(living))
 }
 
 // exits runs mepserver over these endpoints, which it must refuse in one line.
