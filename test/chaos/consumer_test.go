@@ -22,7 +22,7 @@ type consumer struct {
 	mu    sync.Mutex
 	told  map[change]map[string]int // how often, by webhook-id
 	posts int
-	fails int // percent of the POSTs that are answered 503
+	fails int                               // percent of the POSTs that are answered 503
 	after func(told []mp1.ServiceReference) // runs before the answer; may be nil
 }
 
