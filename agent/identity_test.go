@@ -2,17 +2,10 @@ package agent
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/pki"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -257,36 +251,13 @@ func TestOAuth2TokensComeFromClientCredentials(t *testing.T) {
 	require.ErrorContains(t, err, "client secret: ")
 }
 
-// keyPair writes a certificate, signed by itself, and its key.
-func keyPair(t *testing.T, name string) (cert, key string, pair tls.Certificate) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(k)
-	require.NoError(t, err)
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	pair, err = tls.LoadX509KeyPair(cert, key)
-	require.NoError(t, err)
-	return cert, key, pair
-}
-
 func TestBothSidesAreVerified(t *testing.T) {
-	serverCert, _, serverPair := keyPair(t, "mep.example")
-	clientCert, clientKey, _ := keyPair(t, "agent")
-	pool := x509.NewCertPool()
-	data, err := os.ReadFile(clientCert)
-	require.NoError(t, err)
-	require.True(t, pool.AppendCertsFromPEM(data))
+	servers, clients := pki.New(t), pki.New(t)
+	serverCert, client := servers.File, clients.Client("agent")
+	clientCert, clientKey := client.CertFile, client.KeyFile
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 	s.Config.ErrorLog = quiet()
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{serverPair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{servers.Server("mep.example").TLS}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients.Pool}
 	s.StartTLS()
 	defer s.Close()
 	get := func(c TLS) error {

@@ -1,20 +1,13 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -28,6 +21,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/pki"
 )
 
 const (
@@ -195,8 +190,8 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	t.Parallel()
 	s := start(t, steady...)
 	g := newGateway(t, s, time.Hour)
-	certificate, pair := certify(t, "mep.example")
-	g.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	authority := pki.New(t)
+	g.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Server("mep.example").TLS}}
 	g.StartTLS()
 	defer g.Close()
 	dir := t.TempDir()
@@ -204,7 +199,7 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "conf", "app_instance_info.yaml"), []byte(instanceInfo), 0o600))
 	port := g.URL[strings.LastIndexByte(g.URL, ':')+1:]
 	a := &agent{t: t, log: &syncBuffer{}, dir: dir, env: []string{"APPINSTID=" + appID, "MEP_IP=127.0.0.1", "MEP_APIGW_PORT=" + port,
-		"CA_CERT_DOMAIN_NAME=mep.example", "CA_CERT=" + certificate, "AK=" + accessKey, "SK=" + secretKey, "EG_PROTOCOL=https", "MEP_LOCAL_LISTEN=127.0.0.1:0"}}
+		"CA_CERT_DOMAIN_NAME=mep.example", "CA_CERT=" + authority.File, "AK=" + accessKey, "SK=" + secretKey, "EG_PROTOCOL=https", "MEP_LOCAL_LISTEN=127.0.0.1:0"}}
 	a.launch()
 	t.Cleanup(a.kill)
 	eventually(t, "both services are alive, not only the first", func() bool { return s.alive(2) && a.ready() })
@@ -278,18 +273,3 @@ serAvailabilityNotificationSubscriptions:
   - subscriptionType: SerAvailabilityNotificationSubscription
     callbackReference: string
 `
-
-// certify makes a certificate that is its own authority.
-func certify(t *testing.T, name string) (file string, pair tls.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	file = filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	return file, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,8 @@ var table = []row{
 	{dir: "cmd/mep-agent", project: []string{"conf", "agent", "logs", "mp1", "mp1/client"}, outside: agentExtras},
 	{dir: "build"},
 	{dir: "test", project: []string{"*"}, outside: []string{""}},
+	{dir: "test/proxy"},
+	{dir: "test/pki"},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
 	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
 	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
@@ -94,14 +97,14 @@ func rowFor(dir string) (row, bool) {
 	return best, most >= 0
 }
 
-// faultTool breaks links between processes; it knows nothing of the project, and
-// the adapter's own tests need it as much as those in test.
-const faultTool = "test/proxy"
+// testTools break links between processes and make certificates. They know nothing of
+// the project (their rows say so), and unit tests need them as much as those in test.
+var testTools = []string{"test/proxy", "test/pki"}
 
 // testImport tells whether a test file may have what its package may not: the
 // test framework, and the package itself from its external tests.
 func testImport(t *Tree, f File, imp string) bool {
-	if imp == t.Module+"/"+faultTool {
+	if tool, ok := strings.CutPrefix(imp, t.Module+"/"); ok && slices.Contains(testTools, tool) {
 		return true
 	}
 	if f.Dir() != "." && imp == t.Module+"/"+f.Dir() {

@@ -5,4 +5,5 @@ import (
 	_ "example.org/own/name/mp1"
 	_ "example.org/own/name/plugins/liveness"
 	_ "example.org/own/name/test/helper"
+	_ "example.org/own/name/test/pki"
 )
