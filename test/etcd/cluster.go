@@ -35,14 +35,15 @@ type Cluster struct {
 	shared  *clientv3.Client
 }
 
-// Start runs a cluster of n members of a binary until the test ends.
+// Start runs a cluster of n members of a binary until the test ends. In args, {client}
+// is the Client of the member.
 func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	var initial []string
 	for i := range n {
 		m := &Member{Name: fmt.Sprintf("m%d", i), Dir: filepath.Join(t.TempDir(), fmt.Sprintf("m%d.etcd", i)),
-			Client: free(t), Peer: free(t), binary: binary}
+			Client: Free(t), Peer: Free(t), binary: binary}
 		initial = append(initial, m.Name+"=http://"+m.Peer)
 		c.Members = append(c.Members, m)
 	}
@@ -51,13 +52,17 @@ func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 			"--listen-client-urls", "http://" + m.Client, "--advertise-client-urls", "http://" + m.Client,
 			"--listen-peer-urls", "http://" + m.Peer, "--initial-advertise-peer-urls", "http://" + m.Peer,
 			"--initial-cluster", strings.Join(initial, ","), "--initial-cluster-token", t.Name()}, args...)
+		for i := range m.args {
+			m.args[i] = strings.ReplaceAll(m.args[i], "{client}", m.Client)
+		}
 		m.Launch(t)
 	}
 	c.Await()
 	return c
 }
 
-func free(t testing.TB) string {
+// Free is a loopback host:port that nobody uses now.
+func Free(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 	if err != nil {
