@@ -62,7 +62,7 @@ func access(ca string, client pki.Pair, passwordFile string) []string {
 // The whole life of a service over a cluster with TLS, client certificates and users.
 func TestASecureClusterServesWhoMayUseIt(t *testing.T) {
 	ours := pki.New(t)
-	_, endpoint := secured(t, ours)
+	c, endpoint := secured(t, ours)
 	env := append(access(ours.File, ours.Client("mepserver"), kept(t, storePassword)), mep.Fast...)
 	r := mep.Start(t, binary, []string{endpoint}, env...)
 	id, err := r.Register("app", "n", 1)
@@ -76,6 +76,16 @@ func TestASecureClusterServesWhoMayUseIt(t *testing.T) {
 	eventually(t, "hidden", func() bool { return !discovered(r, id) })
 	eventually(t, "suspended", func() bool { return r.State(id) == "SUSPENDED" })
 	require.Equal(t, 1, claims(r))
+
+	// etcd forgets whom it let in when it restarts; every call and stream asks anew.
+	c.Members[0].Kill()
+	c.Members[0].Launch(t)
+	eventually(t, "heard again", func() bool { return r.Beat("app", id) == http.StatusNoContent })
+	eventually(t, "discovered again", func() bool { return r.State(id) == "ACTIVE" && discovered(r, id) })
+	eventually(t, "suspended again", func() bool { return r.State(id) == "SUSPENDED" })
+	again, err := r.Register("app", "m", 1)
+	require.NoError(t, err)
+	eventually(t, "written and watched", func() bool { return discovered(r, again) })
 	require.Equal(t, 0, r.Terminate())
 	require.NotContains(t, r.Errors.String(), storePassword)
 }
