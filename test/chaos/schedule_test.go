@@ -26,7 +26,7 @@ type fault struct {
 }
 
 var faults = []fault{
-	{30, "a replica killed", func(w *world) bool {
+	{25, "a replica killed", func(w *world) bool {
 		i := w.rnd.IntN(len(w.replicas))
 		w.replicas[i].get().Kill()
 		w.pause(0, 3)
@@ -40,7 +40,7 @@ var faults = []fault{
 		r.Resume()
 		return true
 	}},
-	{15, "an etcd member killed", func(w *world) bool {
+	{10, "an etcd member killed", func(w *world) bool {
 		m := w.etcd.Members[w.rnd.IntN(len(w.etcd.Members))]
 		m.Kill()
 		w.pause(1, 15)
@@ -56,6 +56,11 @@ var faults = []fault{
 		w.pause(2, 20)
 		m.Resume()
 		return true
+	}},
+	{10, "leases of the living revoked", func(w *world) bool { // as a woken leader does now and then
+		some := w.some(200)
+		w.revoke(some)
+		return len(some) > 0
 	}},
 	{10, "a replica cut off", func(w *world) bool {
 		i := w.rnd.IntN(len(w.replicas))
@@ -77,6 +82,16 @@ var faults = []fault{
 
 func (w *world) pause(least, most int) {
 	time.Sleep(time.Duration(least)*time.Second + time.Duration(w.rnd.Int64N(int64(most-least)*int64(time.Second))))
+}
+
+// some are up to n of those that beat.
+func (w *world) some(n int) []*agent {
+	w.mu.Lock()
+	all := slices.Clone(w.agents)
+	w.mu.Unlock()
+	all = slices.DeleteFunc(all, func(a *agent) bool { return !a.alive.Load() })
+	w.rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:min(n, len(all))]
 }
 
 func (w *world) fault() fault {
