@@ -21,6 +21,7 @@ func (w *world) setLinks(replica int, m proxy.Mode) {
 func TestReplicaCutOff(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
+	c := w.subscribe()
 	living := w.populate("living", 60)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
@@ -42,6 +43,7 @@ func TestReplicaCutOff(t *testing.T) {
 		}
 	}
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
 
@@ -49,6 +51,7 @@ func TestReplicaCutOff(t *testing.T) {
 func TestOneMemberSilentOrSlow(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
+	c := w.subscribe()
 	living := w.populate("living", 60)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
@@ -66,6 +69,7 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 	}
+	c.heardOf(w, nil, living)
 	w.unharmed(living)
 }
 

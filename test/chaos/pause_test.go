@@ -13,6 +13,7 @@ import (
 func TestLeaderPausedAndResumed(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
+	c := w.subscribe()
 	living := w.populate("living", pick(100, 200))
 	w.live(living)
 	w.poll(200 * time.Millisecond)
@@ -40,6 +41,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 		t.Logf("leader paused %s: %d leases of the living ended, %d of %d living suspended", pause, w.of(living).revoked-before, w.of(living).suspended, len(living))
 	}
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
 

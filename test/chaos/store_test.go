@@ -19,6 +19,7 @@ import (
 func TestStoreFull(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2, etcd: []string{"--quota-backend-bytes", fmt.Sprint(16 << 20)}})
+	c := w.subscribe()
 	living, dead := w.populate("living", 60), w.populate("dying", 10)
 	w.live(living)
 	w.live(dead)
@@ -53,6 +54,7 @@ func TestStoreFull(t *testing.T) {
 	require.NoError(t, w.etcd.Disarm())
 	t.Logf("full for %s", time.Since(full).Round(time.Second))
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	_, err = w.replicas[0].get().Register("late", "late", 5)
 	require.NoError(t, err)
 	w.unharmed(living)
@@ -116,6 +118,7 @@ func strangers(id string) []string {
 func TestCompactionBehindACut(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
+	c := w.subscribe()
 	living := w.populate("living", 20)
 	w.live(living)
 	var dead []*agent
@@ -132,5 +135,6 @@ func TestCompactionBehindACut(t *testing.T) {
 	}
 	w.poll(200 * time.Millisecond)
 	w.buried(dead)
+	c.heardOf(w, dead, living)
 	w.unharmed(living)
 }
