@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
 // A full store takes no writes: heartbeats on present leases go on, the dead are
@@ -122,16 +123,25 @@ func TestCompactionBehindACut(t *testing.T) {
 	living := w.populate("living", 20)
 	w.live(living)
 	var dead []*agent
-	for range pick(2, 20) {
+	const list = `mep_disturbances_total{reason="list"}`
+	before := w.replicas[0].get().Metric(list)
+	for round := range pick(2, 20) {
 		doomed := w.populate("doomed", 10)
 		dead = append(dead, doomed...)
-		w.links[0][0].Set(pick3(w))
+		mode := pick3(w)
+		if round == 0 {
+			mode = proxy.Refuse // the others may let the watch live on
+		}
+		w.links[0][0].Set(mode)
 		time.Sleep(time.Second)
 		w.revoke(doomed)
 		require.NoError(t, w.etcd.Put("/elsewhere", "x"))
 		require.NoError(t, w.etcd.Compact())
 		time.Sleep(time.Second)
-		w.links[0][0].Set(0)
+		w.links[0][0].Set(proxy.Pass)
+		if round == 0 {
+			w.eventually("what was compacted is made up for by a list", func() bool { return w.replicas[0].get().Metric(list) > before })
+		}
 	}
 	w.poll(200 * time.Millisecond)
 	w.buried(dead)
