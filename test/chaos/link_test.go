@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -105,6 +106,37 @@ func TestTheWindowThatRefutationLeavesOpen(t *testing.T) {
 		return w.replicas[0].get().State(a.id) == "ACTIVE" && w.replicas[0].get().State(b.id) == "ACTIVE"
 	})
 	require.Equal(t, verdict{agents: 2, suspended: 2, revoked: 2}, w.of(both))
+}
+
+// The store is out of reach for every replica while all leases end: each heartbeat is
+// answered 503, and is evidence all the same.
+func TestHeartbeatsWithoutAnAnswerAreEvidence(t *testing.T) {
+	t.Parallel()
+	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
+	c := w.subscribe()
+	living := w.populate("living", 60)
+	w.live(living)
+	w.poll(200 * time.Millisecond)
+	time.Sleep(w.window() + 2*time.Second) // the replicas may claim
+	for i := range w.replicas {
+		w.setLinks(i, proxy.Refuse)
+	}
+	w.eventually("503 without the store", func() bool {
+		return w.patch(w.replicas[0].get(), living[0]) == http.StatusServiceUnavailable && w.patch(w.replicas[1].get(), living[1]) == http.StatusServiceUnavailable
+	})
+	time.Sleep(w.interval + time.Second) // all have beaten in vain
+	w.revoke(living)
+	time.Sleep(w.interval) // nothing confirmed is younger than a window
+	for i := range w.replicas {
+		w.setLinks(i, proxy.Pass)
+	}
+	w.eventually("heartbeats are confirmed again", func() bool {
+		return !slices.ContainsFunc(living, func(a *agent) bool { return a.silence(time.Now()) > w.interval+time.Second })
+	})
+	time.Sleep(w.window()) // for a claim, if there is one
+	require.GreaterOrEqual(t, w.of(living).revoked, len(living))
+	c.heardOf(w, nil, living)
+	w.unharmed(living)
 }
 
 func pick3(w *world) proxy.Mode {
