@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -29,7 +31,7 @@ func TestReplicaCutOff(t *testing.T) {
 	var dead []*agent
 	modes := []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown, proxy.HalfUp}
 	for range pick(1, 5) {
-		for _, mode := range modes[:pick(2, 4)] {
+		for _, mode := range modes[:pick(3, 4)] {
 			doomed := w.populate("doomed", 10)
 			w.live(doomed)
 			time.Sleep(2 * time.Second)
@@ -38,14 +40,37 @@ func TestReplicaCutOff(t *testing.T) {
 			victim := w.rnd.IntN(2)
 			w.setLinks(victim, mode)
 			time.Sleep(time.Duration(pick(10, 30)) * time.Second)
-			require.Equal(t, http.StatusServiceUnavailable, w.patch(w.replicas[victim].get(), living[0]), "no 204 without the store")
+			a, err := w.replicas[victim].get().Try(http.MethodPatch, mep.Base+"/applications/"+living[0].app+"/services/"+living[0].id+"/liveness", `{"state":"ACTIVE"}`)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, a.Status, "no 204 without the store")
+			require.NotEmpty(t, a.Header.Get("Retry-After"))
 			w.setLinks(victim, proxy.Pass)
 			time.Sleep(3 * time.Second)
 		}
+		w.bad(w.links[w.rnd.IntN(2)][0])
 	}
 	w.buried(dead)
 	c.heardOf(w, dead, living)
 	w.unharmed(living)
+}
+
+// bad lets a link be cut, late and slow for a while, one after the other.
+func (w *world) bad(link *proxy.Proxy) {
+	link.Cut()
+	time.Sleep(2 * time.Second)
+	for _, links := range w.links {
+		links[0].SetDelay(700 * time.Millisecond)
+	}
+	time.Sleep(4 * time.Second)
+	for _, links := range w.links {
+		links[0].Set(proxy.Pass)
+	}
+	link.Set(proxy.Drip)
+	time.Sleep(4 * time.Second)
+	link.Set(proxy.Pass)
+	for i, s := range w.replicas {
+		w.eventually(fmt.Sprint("confirmed again by replica ", i), func() bool { return w.patch(s.get(), w.agents[0]) == http.StatusNoContent })
+	}
 }
 
 // One member of three is silent, or slow: no heartbeat fails for it.
