@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +22,7 @@ type consumer struct {
 	id    string // of its subscription
 	mu    sync.Mutex
 	told  map[change]map[string]int // how often, by webhook-id
+	at    map[change]time.Time      // when first
 	posts int
 	fails int                               // percent of the POSTs that are answered 503
 	after func(told []mp1.ServiceReference) // runs before the answer; may be nil
@@ -36,7 +38,7 @@ type change struct {
 // subscribe makes the consumer and its subscription, at the first replica.
 func (w *world) subscribe() *consumer {
 	w.t.Helper()
-	c := &consumer{told: map[change]map[string]int{}}
+	c := &consumer{told: map[change]map[string]int{}, at: map[change]time.Time{}}
 	s := httptest.NewServer(http.HandlerFunc(c.receive))
 	w.t.Cleanup(s.Close)
 	body := fmt.Sprintf(`{"subscriptionType":%q,"callbackReference":%q}`, mp1.SubscriptionType, s.URL+"/told")
@@ -60,6 +62,7 @@ func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
 		key := change{s.SerInstanceID, s.ChangeType, s.State}
 		if c.told[key] == nil {
 			c.told[key] = map[string]int{}
+			c.at[key] = time.Now()
 		}
 		c.told[key][r.Header.Get("webhook-id")]++
 	}
@@ -89,6 +92,19 @@ func (c *consumer) of(agents []*agent) (told, repeated int) {
 		}
 	}
 	return told, repeated
+}
+
+// lateness describes how long after the end of their windows the dead were told of.
+func (c *consumer) lateness(w *world, dead []*agent) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var late []time.Duration
+	for _, a := range dead {
+		if at, ok := c.at[change{a.id, mp1.StateChanged, mp1.Suspended}]; ok {
+			late = append(late, w.after(a, at))
+		}
+	}
+	return spread(late)
 }
 
 // heardOf is the verdict of the consumer: every death told, each change under one id,

@@ -58,7 +58,7 @@ func projection(id string) string {
 // else is harmed by the storm.
 func TestMassDeath(t *testing.T) {
 	t.Parallel()
-	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
+	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1, env: []string{"MEP_LIVENESS_DEFAULT_INTERVAL=5s"}}) // the breaker's window
 	c := w.subscribe()
 	living, dying := w.populate("living", 100), w.populate("dying", pick(1000, 5000))
 	w.live(living)
@@ -67,8 +67,11 @@ func TestMassDeath(t *testing.T) {
 	time.Sleep(w.window() + time.Second)
 	kill(dying)
 	began := time.Now()
+	w.eventually("it is taken for a mass", func() bool { return w.metric("mep_mass_expiry") > 0 })
 	w.buried(dying)
 	c.heardOf(w, dying, living)
+	w.eventually("and the mass is over by itself", func() bool { return w.metric("mep_mass_expiry") == 0 })
+	t.Logf("told after the window: %s", c.lateness(w, dying))
 	t.Logf("%d deaths hidden, told and checked %s after the last heartbeats, window %s", len(dying), time.Since(began).Round(100*time.Millisecond), w.window())
 	w.unharmed(living)
 }

@@ -209,7 +209,7 @@ func (v *witness) late(dead []*agent) (out []time.Duration) {
 	defer v.mu.Unlock()
 	for _, a := range dead {
 		if at := v.hidden[a.id]; !at.IsZero() {
-			out = append(out, at.Sub(time.Unix(0, a.acked.Load()).Add(v.w.window())).Round(10*time.Millisecond))
+			out = append(out, v.w.after(a, at))
 		}
 	}
 	slices.Sort(out)
@@ -217,10 +217,17 @@ func (v *witness) late(dead []*agent) (out []time.Duration) {
 }
 
 // lateness describes it.
-func (v *witness) lateness(dead []*agent) string {
-	late := v.late(dead)
+func (v *witness) lateness(dead []*agent) string { return spread(v.late(dead)) }
+
+// after is how long after the end of the window of one that died something was.
+func (w *world) after(a *agent, at time.Time) time.Duration {
+	return at.Sub(time.Unix(0, a.acked.Load()).Add(w.window())).Round(10 * time.Millisecond)
+}
+
+func spread(late []time.Duration) string {
 	if len(late) == 0 {
-		return "not polled"
+		return "not seen"
 	}
+	slices.Sort(late)
 	return fmt.Sprintf("p50 %s, p99 %s, max %s of %d", late[len(late)/2], late[len(late)*99/100], late[len(late)-1], len(late))
 }
