@@ -73,7 +73,7 @@ func (w *world) bad(link *proxy.Proxy) {
 	}
 }
 
-// One member of three is silent, or slow: no heartbeat fails for it.
+// One member of three is silent, or slow, and in the end the leader dies for a while: nobody is suspended for it.
 func TestOneMemberSilentOrSlow(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
@@ -81,6 +81,8 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 	living := w.populate("living", 60)
 	w.live(living)
 	w.poll(200 * time.Millisecond)
+	time.Sleep(time.Second)
+	before := w.failedOver.Load()
 	for member := range w.etcd.Members {
 		for i := range w.replicas {
 			if w.rnd.IntN(2) == 0 {
@@ -95,6 +97,14 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 	}
+	// None is the aim, which is not reached: 1, 16 and 33 were seen on a busy machine.
+	t.Logf("%d heartbeats had to be sent to another replica", w.failedOver.Load()-before)
+	leader := w.etcd.Leader()
+	require.NotNil(t, leader)
+	leader.Kill()
+	time.Sleep(5 * time.Second)
+	leader.Launch(t)
+	time.Sleep(w.window())
 	c.heardOf(w, nil, living)
 	w.unharmed(living)
 }

@@ -60,11 +60,12 @@ type world struct {
 	patience time.Duration // of agents with an answer
 	http     *http.Client
 
-	hushed atomic.Bool // no agent beats; afterwards each does when it is due
-	mu     sync.Mutex
-	agents []*agent
-	work   sync.WaitGroup
-	end    chan struct{}
+	hushed     atomic.Bool  // no agent beats; afterwards each does when it is due
+	failedOver atomic.Int64 // heartbeats that the first replica asked did not confirm
+	mu         sync.Mutex
+	agents     []*agent
+	work       sync.WaitGroup
+	end        chan struct{}
 	*witness
 }
 
@@ -243,6 +244,9 @@ func (w *world) beat(a *agent) {
 		case http.StatusNotFound:
 			a.refused.Add(1)
 			return
+		}
+		if i == 0 {
+			w.failedOver.Add(1)
 		}
 	}
 }
