@@ -25,7 +25,7 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 	for path, want := range map[string]bool{binary: false, withTag: true} {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for _, word := range []string{"MEP_FAILPOINTS", ".before-txn", "renew.before-reply"} {
+		for _, word := range []string{"MEP_FAILPOINTS", ".before-txn", "renew.before-reply", "post.before", "list.mid-range"} {
 			require.Equal(t, want, bytes.Contains(b, []byte(word)), "%s in %s", word, path)
 		}
 	}
