@@ -104,8 +104,17 @@ func (l *Local) served(g *Gate, r *Record) bool {
 // hidden says whether discovery may leave the instance out: its projection has
 // been gone for the hold and this replica would claim it if it can write.
 func (l *Local) hidden(in Input, r *Record) bool {
-	return l.gone && in.Gate.Credited-l.GoneAt >= l.patience(in, r) && !l.fresh(in.Now, r) && l.served(in.Gate, r)
+	wait := l.patience(in, r)
+	if !in.Alone {
+		wait += courtesy
+	}
+	return l.gone && in.Gate.Credited-l.GoneAt >= wait && !l.fresh(in.Now, r) && l.served(in.Gate, r)
 }
+
+// courtesy is how much longer than its claim a replica waits before it hides what others
+// may have heard and be busy to refute. A claim hides it too; this is for the time in
+// which none can be written.
+const courtesy = time.Second
 
 // patience is how long this replica holds an absence: who has not heard the instance
 // last lets the others go first.

@@ -184,9 +184,18 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	policy := Policy{Hold: time.Second}
 	hidden := func(l *Local, g *Gate, s *Snapshot, now Instant) bool {
-		return l.hidden(Input{Now: now, Policy: &policy, Gate: g, Local: l}, &s.Record)
+		return l.hidden(Input{Now: now, Policy: &policy, Gate: g, Local: l, Alone: true}, &s.Record)
 	}
 	l, g, s := absentAt(100*time.Second, -1)
+	for _, c := range []struct {
+		after Instant
+		want  bool
+	}{{time.Second, false}, {2*time.Second - 1, false}, {2 * time.Second, true}} { // another replica may be refuting
+		g.Credited = 100*time.Second + c.after
+		if got := l.hidden(Input{Policy: &policy, Gate: g, Local: l}, &s.Record); got != c.want {
+			t.Errorf("%v after it vanished, among others: hidden %t", c.after, got)
+		}
+	}
 	for _, c := range []struct {
 		after Instant
 		want  bool

@@ -14,7 +14,7 @@ const (
 	// until a ping fails, and without this every third call would wait for it: a
 	// refutation that waits for longer than the hold comes too late.
 	askAgainAfter = 200 * time.Millisecond
-	mostAttempts  = 3
+	mostAttempts  = 6 // within callTimeout; each meets a silent member of three by a chance of a third
 	// mostSpares bounds the calls that are sent again, so that a store which is slow
 	// as a whole is not made slower.
 	mostSpares = 64
