@@ -3,6 +3,7 @@ package servicecenter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -30,7 +31,8 @@ func TestACallWithoutAnAnswerIsMadeAgainAndNoOther(t *testing.T) {
 		"quick":                 {make(spares, 9), []time.Duration{time.Millisecond}, []error{nil}, 1, nil, time.Millisecond, false},
 		"the first is silent":   {make(spares, 9), []time.Duration{time.Hour, time.Millisecond}, []error{nil, nil}, 2, nil, 201 * time.Millisecond, true},
 		"two are silent":        {make(spares, 9), []time.Duration{time.Hour, time.Hour, 0}, []error{nil, nil, nil}, 3, nil, 400 * time.Millisecond, true},
-		"all are silent":        {make(spares, 9), []time.Duration{time.Hour, time.Hour, time.Hour}, []error{nil, nil, nil}, 3, context.DeadlineExceeded, 2 * time.Second, true},
+		"five are silent":       {make(spares, 9), []time.Duration{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, 0}, make([]error, mostAttempts), 6, nil, time.Second, true},
+		"all are silent":        {make(spares, 9), slices.Repeat([]time.Duration{time.Hour}, mostAttempts), make([]error, mostAttempts), 6, context.DeadlineExceeded, 2 * time.Second, true},
 		"one endpoint":          {nil, []time.Duration{time.Second}, []error{nil}, 1, nil, time.Second, false},
 		"no permit is left":     {make(spares), []time.Duration{time.Second}, []error{nil}, 1, nil, time.Second, false},
 		"a definite error":      {make(spares, 9), []time.Duration{time.Hour, 0}, []error{nil, rpctypes.ErrNoSpace}, 2, rpctypes.ErrNoSpace, 200 * time.Millisecond, true},
