@@ -62,7 +62,7 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
-		all, _, err := (&Store{client: store.client, server: store.server}).List(t.Context())
+		all, _, err := (&Store{client: store.client, server: store.server, lineage: newLineage()}).List(t.Context())
 		require.NoError(t, err)
 		var found []heartbeat.Listed
 		for _, l := range all {
