@@ -138,9 +138,10 @@ func (s *Store) attend(ctx context.Context, say any) {
 	}
 }
 
-// appear puts the key on a lease of its own; 0: it is tried again.
+// appear puts the key on a lease of its own; 0: it is tried again. A stop waits for it,
+// so that it knows what to take away.
 func (s *Store) appear(ctx context.Context, value string) heartbeat.LeaseID {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.least)))
 	if err != nil {

@@ -114,7 +114,11 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 	// progress only when none of them lags.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
 	defer cancel()
+	silent := time.AfterFunc(p.stall, cancel) // Watch returns when the server has answered
 	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
+	if !silent.Stop() {
+		return errStalled
+	}
 	var asked time.Time
 	ask := time.NewTicker(p.ask)
 	defer ask.Stop()

@@ -3,22 +3,16 @@ package servicecenter
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"os"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -47,7 +41,7 @@ func follow(t *testing.T, s *Store) *followed {
 		})
 	})
 	t.Cleanup(func() { cancel(); work.Wait() })
-	require.Eventually(t, f.Ready, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.Ready() && s.shown.Load() > 0 }, time.Minute, 10*time.Millisecond, "it watches")
 	return f
 }
 
@@ -148,243 +142,6 @@ func TestASilentWatchIsGivenUp(t *testing.T) {
 		late := registeredIn(t, s, "after")
 		require.Eventually(t, func() bool { return f.knows(late.ID) }, time.Minute, 10*time.Millisecond)
 		require.True(t, f.knows(r.ID))
-	}
-}
-
-// sameEtcd makes an etcd that always comes back as the same one, with what is in dir.
-func sameEtcd(t *testing.T, dir string) func(*embed.Config) {
-	client, peer := freeURL(t, "http"), freeURL(t, "http")
-	return func(c *embed.Config) {
-		c.Dir, c.ListenClientUrls = dir, []url.URL{client}
-		c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-		c.InitialCluster = c.Name + "=" + peer.String()
-	}
-}
-
-// What was restored while nobody looked may have passed every revision that was seen.
-func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
-	dir, backup := t.TempDir(), t.TempDir()
-	same := sameEtcd(t, dir)
-	e, endpoint := listening(t, same)
-	p := proxy.Start(t, endpoint[len("http://"):])
-	s := storeAt(t, "http://"+p.Addr)
-	early := registeredIn(t, s, "early")
-	e.Close()
-	require.NoError(t, os.CopyFS(backup, os.DirFS(dir)))
-
-	e, _ = listening(t, same)
-	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
-	f := follow(t, s)
-	others := followOthers(t, s)
-	early.Seq++
-	renamed := renamedIn(t, s, early, "for a while")
-	seq := func() uint64 {
-		got, err := f.Get(t.Context(), early.ID)
-		require.NoError(t, err)
-		return got.Record.Seq
-	}
-	require.Eventually(t, func() bool { return seq() == renamed.Seq }, time.Minute, 10*time.Millisecond)
-
-	p.Set(proxy.Refuse)
-	e.Close()
-	require.NoError(t, os.RemoveAll(dir))
-	require.NoError(t, os.CopyFS(dir, os.DirFS(backup)))
-	_, _ = listening(t, same)
-	direct := storeAt(t, endpoint)
-	for range 50 {
-		_, err := direct.client.Put(t.Context(), recordPrefix+"x", "")
-		require.NoError(t, err)
-	}
-	p.Set(proxy.Pass)
-	require.Eventually(t, func() bool { f.Sweep(); return seq() == 1 }, time.Minute, 10*time.Millisecond, f.why())
-	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
-		"every reader is told")
-	require.Empty(t, s.moved.place(early.ID), "its other name never was")
-	again := registeredIn(t, s, "again")
-	require.Eventually(t, func() bool { return f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
-}
-
-// A store that was restored from an older snapshot is believed: what it does not
-// hold is gone, although all that it says bears lower revisions than before.
-func TestARestoredStoreIsLoadedAnew(t *testing.T) {
-	dir, backup := t.TempDir(), t.TempDir()
-	same := sameEtcd(t, dir)
-	e, endpoint := listening(t, same)
-	s := storeAt(t, endpoint)
-	early := registeredIn(t, s, "early")
-	e.Close()
-	require.NoError(t, os.CopyFS(backup, os.DirFS(dir)))
-
-	e, _ = listening(t, same)
-	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
-	s.pace = pace{ask: 100 * time.Millisecond, stall: time.Minute} // not by silence
-	f := follow(t, s)
-	others := followOthers(t, s)
-	late := registeredIn(t, s, "late")
-	early = renamedIn(t, s, early, "for a while")
-	for range 20 {
-		_, err := s.client.Put(t.Context(), recordPrefix+"x", "")
-		require.NoError(t, err)
-	}
-	require.Eventually(t, func() bool { return f.knows(late.ID) && f.knows(early.ID) }, time.Minute, 10*time.Millisecond)
-	e.Close()
-	require.NoError(t, os.RemoveAll(dir))
-	require.NoError(t, os.CopyFS(dir, os.DirFS(backup)))
-	_, _ = listening(t, same)
-	require.Eventually(t, func() bool { return !f.knows(late.ID) && f.knows(early.ID) }, time.Minute, 10*time.Millisecond, f.why())
-	require.Contains(t, f.why(), errRestored.Error())
-	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
-		"every reader is told")
-	require.Empty(t, s.moved.place(early.ID), "its other name never was")
-	again := registeredIn(t, s, "again")
-	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
-}
-
-// renamedIn commits what a PUT with another serName does.
-func renamedIn(t *testing.T, s *Store, r heartbeat.Record, name string) heartbeat.Record {
-	t.Helper()
-	snap, err := s.Read(t.Context(), r.ID)
-	require.NoError(t, err)
-	info := infoOf(t)
-	info.SerName = name
-	r.Place, err = s.Place(t.Context(), r.ID, r.Owner, info)
-	require.NoError(t, err)
-	require.NotEmpty(t, r.Place)
-	r.Attributes = strings.Replace(attributes, "face recognition", name, 1)
-	r.Seq++
-	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: snap.At, Presence: heartbeat.ProjectionAt, ProjectionRevision: snap.Projection.Revision,
-		Record: r, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Change: heartbeat.AttributesChanged})
-	require.NoError(t, err)
-	return r
-}
-
-// readers are the followers beside the engine: what each was told, and how often it
-// got a list.
-type readers struct {
-	mu  sync.Mutex
-	log map[string][]string
-}
-
-func (r *readers) restored(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at := slices.Index(r.log[name], "watch: "+errRestored.Error())
-	return at >= 0 && slices.Contains(r.log[name][at:], "load")
-}
-
-func (r *readers) note(name, what string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.log[name] = append(r.log[name], what)
-}
-
-type outboxNotes struct{ *readers }
-
-func (o outboxNotes) Load([]plugins.OutboxWrite, heartbeat.Revision) { o.note("outbox", "load") }
-func (o outboxNotes) See([]plugins.OutboxWrite, heartbeat.Revision)  {}
-
-func followOthers(t *testing.T, s *Store) *readers {
-	t.Helper()
-	r := &readers{log: map[string][]string{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	var work sync.WaitGroup
-	failed := func(name string) func(string, error) {
-		return func(reason string, err error) { r.note(name, reason+": "+err.Error()) }
-	}
-	work.Go(func() { s.FollowOutbox(ctx, outboxNotes{r}, failed("outbox")) })
-	work.Go(func() {
-		s.FollowApplications(ctx, func([]plugins.Application, heartbeat.Revision) { r.note("applications", "load") },
-			func(plugins.Application, bool) {}, failed("applications"))
-	})
-	t.Cleanup(func() { cancel(); work.Wait() })
-	return r
-}
-
-func retried(f func() error) (err error) {
-	for range 50 {
-		if err = f(); err == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-func TestALineageBreaksWhenTheStoreGoesBackOrIsAnotherOne(t *testing.T) {
-	for name, tt := range map[string]struct {
-		headers []pb.ResponseHeader
-		broken  bool
-	}{
-		"forward":         {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 9}}, false},
-		"back":            {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 1, Revision: 4}}, true},
-		"another cluster": {[]pb.ResponseHeader{{ClusterId: 1, Revision: 5}, {ClusterId: 2, Revision: 9}}, true},
-	} {
-		l := newLineage()
-		one, two := l.ends(), l.ends()
-		known := true
-		for i := range tt.headers {
-			known = l.answered(l.now(), &tt.headers[i])
-		}
-		require.Equal(t, tt.broken, !known, name)
-		last := tt.headers[len(tt.headers)-1]
-		require.Equal(t, known, l.answered(l.now(), &last), "until the engine was told, nothing is of the history that it knows: %s", name)
-		l.told()
-		require.True(t, l.answered(l.now(), &last), name)
-		require.Equal(t, tt.broken, ended(one), name)
-		require.Equal(t, tt.broken, ended(two), "everybody is told: %s", name)
-		require.False(t, ended(l.ends()), "another history has begun: %s", name)
-	}
-	l := newLineage()
-	l.answered(mark{}, &pb.ResponseHeader{ClusterId: 1, Revision: 5})
-	before := l.now()
-	l.reach(7) // the watch is faster than a read that was on its way
-	l.answered(before, &pb.ResponseHeader{ClusterId: 1, Revision: 6})
-	ends := l.ends()
-	require.False(t, ended(ends))
-	l.answered(l.now(), &pb.ResponseHeader{ClusterId: 1, Revision: 6})
-	require.True(t, ended(ends), "the watch had been further")
-
-	l = newLineage()
-	l.answered(l.now(), &pb.ResponseHeader{ClusterId: 1, Revision: 200})
-	both, ends := l.now(), l.ends() // of two reads that are in flight together
-	require.False(t, l.answered(both, &pb.ResponseHeader{ClusterId: 1, Revision: 150}))
-	require.True(t, ended(ends))
-	l.told()
-	ends = l.ends()
-	require.False(t, l.answered(both, &pb.ResponseHeader{ClusterId: 1, Revision: 151}), "it was asked before the end")
-	require.False(t, ended(ends), "and ends nothing again")
-	require.True(t, l.answered(l.now(), &pb.ResponseHeader{ClusterId: 1, Revision: 152}))
-}
-
-// The end of a history may come when nobody watches: while a list fails, or in the pause
-// after a watch.
-func TestAnEndThatComesBetweenTwoWatchesIsHandled(t *testing.T) {
-	s, _ := clustered(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var told atomic.Int64
-	lists := 0
-	s.follow(ctx, watched{name: "test", from: recordPrefix, end: watchedEnd,
-		load: func(context.Context) (heartbeat.Revision, error) {
-			if lists++; lists == 1 {
-				s.lineage.end()
-				return 0, errClosed
-			}
-			return 1, nil
-		},
-		loaded: func() {}, see: func([]*clientv3.Event, heartbeat.Revision) {},
-		restored: func() { told.Add(1); cancel() },
-	}, func(string, error) {})
-	require.EqualValues(t, 1, told.Load())
-}
-
-func ended(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 
