@@ -61,7 +61,7 @@ var mutants = []mutant{
 		old: `return heartbeat.Revision(res.Events[n-1].Kv.ModRevision)`, new: `return heartbeat.Revision(res.Header.Revision)`,
 		pkg: adapter, run: "TestAWatchIsComplete"},
 	{name: "a silent watch is trusted", file: adapter + "/watch.go",
-		old: `return errStalled`, new: `continue`,
+		old: "case <-stall.C:\n\t\t\treturn errStalled", new: "case <-stall.C:\n\t\t\tcontinue",
 		pkg: adapter, run: "TestASilentWatchIsGivenUp"},
 	{name: "an old etcd is used", file: adapter + "/version.go",
 		old: `case patch < l.needed:`, new: `case patch < 0:`,
