@@ -36,8 +36,8 @@ type Hooks struct {
 	// its window, and could not refute in time (it was cut off from the store).
 	Overruled func(id ID)
 	// Rewound: a list shows that the store was restored; whoever follows the store must
-	// call Restored and Load. nil: Restored is called, and that list is taken in, which
-	// does where no watch can show what was before.
+	// call Restored and Load. nil: Restored is called and that list is taken in, which is
+	// enough if no watch can still show the old history.
 	Rewound func()
 }
 

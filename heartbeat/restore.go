@@ -1,8 +1,8 @@
 package heartbeat
 
 // contradicted says whether something is listed although, by that revision, a newer
-// write of it had been seen, or its end. The store was restored, and has been written to so often since that its
-// revision does not tell.
+// write of it had been seen, or its end. The store was restored, and has been written to
+// so often since that its revision does not tell.
 func (e *Engine) contradicted(all []Listed, at Revision) bool {
 	for i := range all {
 		l := &all[i]

@@ -41,7 +41,7 @@ func (l *lineage) now() mark {
 	return l.last
 }
 
-// reach notes what the watch showed.
+// reach notes what the watch or a list showed.
 func (l *lineage) reach(revision int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

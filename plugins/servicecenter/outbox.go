@@ -139,7 +139,7 @@ func (s *Store) tidyOutbox(ctx context.Context, now time.Time, giveUp time.Durat
 		return err
 	}
 	if unreadable > 0 {
-		s.log.Error("a subscription's cursor cannot be read: its consumer is told nothing, and events are kept until they are given up, until it is repaired or deleted",
+		s.log.Error("a subscription's cursor cannot be read: until it is repaired or deleted its consumer is told nothing, and no event is erased before it is given up",
 			openlog.WithTags(openlog.Tags{"unreadable": unreadable, "first": plugins.Clean(first)}))
 	}
 	var old []string
