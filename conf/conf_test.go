@@ -73,7 +73,7 @@ func TestEveryKeyIsReadFromTheFile(t *testing.T) {
 	c, err := Load(fromYAML(`
 server: {listen: "[::1]:31000", insecure: true}
 store:
-  {kind: etcd, dataDir: /var/lib/mep, endpoints: ["https://10.0.0.1:2379", "https://e2:2379/"],
+  {kind: etcd, dataDir: /var/lib/mep, quotaBytes: 32MiB, endpoints: ["https://10.0.0.1:2379", "https://e2:2379/"],
    caFile: ca.pem, certFile: c.pem, keyFile: k.pem, username: mep, passwordFile: p}
 applications: {admission: registered, known: [app-1, "2"], maxServices: 3, maxSubscriptions: 4}
 liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0}
@@ -84,7 +84,7 @@ compat: edgegallery
 	require.NoError(t, err)
 	want := defaults(CompatEdgeGallery)
 	want.Server = Server{Listen: "[::1]:31000", Insecure: true}
-	want.Store = Store{Kind: Etcd, DataDir: "/var/lib/mep", Endpoints: []string{"https://10.0.0.1:2379", "https://e2:2379/"},
+	want.Store = Store{Kind: Etcd, DataDir: "/var/lib/mep", QuotaBytes: 32 * MiB, Endpoints: []string{"https://10.0.0.1:2379", "https://e2:2379/"},
 		CAFile: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", Username: "mep", PasswordFile: "p"}
 	want.Applications = Applications{Admission: Registered, Known: []string{"app-1", "2"}, MaxServices: 3, MaxSubscriptions: 4}
 	want.Liveness = Liveness{DefaultInterval: 20 * time.Second, MinInterval: 10 * time.Second, MaxInterval: time.Minute, Hold: 500 * time.Millisecond}
@@ -106,6 +106,7 @@ func TestEnvironmentNames(t *testing.T) {
 		"notify.allowedCallbackCIDRs": "MEP_NOTIFY_ALLOWED_CALLBACK_CIDRS",
 		"store.caFile":                "MEP_STORE_CA_FILE",
 		"store.password":              "MEP_STORE_PASSWORD",
+		"store.quotaBytes":            "MEP_STORE_QUOTA_BYTES",
 		"notify.giveUpAfter":          "MEP_NOTIFY_GIVE_UP_AFTER",
 		"compat":                      "MEP_COMPAT",
 	} {

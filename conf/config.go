@@ -45,6 +45,7 @@ const (
 type Store struct {
 	Kind         Kind
 	DataDir      string   // of the embedded store; without meaning for Etcd
+	QuotaBytes   Size     // what the embedded store's database may hold; without meaning for Etcd
 	Endpoints    []string // of the cluster; empty for Embedded
 	CAFile       string   // certificates that sign the servers'; empty: the system's
 	CertFile     string   // our client certificate, with KeyFile
@@ -132,7 +133,7 @@ func Default() Config { return defaults(CompatNone) }
 func defaults(mode Compat) Config {
 	c := Config{
 		Server:       Server{Listen: "127.0.0.1:30100"},
-		Store:        Store{Kind: Embedded, DataDir: "./data"},
+		Store:        Store{Kind: Embedded, DataDir: "./data", QuotaBytes: 4 * GiB},
 		Applications: Applications{Admission: Open, MaxServices: 1000, MaxSubscriptions: 200},
 		Liveness: Liveness{
 			DefaultInterval: 30 * time.Second,

@@ -16,7 +16,7 @@ func scalarFor(s setting, n *yaml.Node) bool {
 		return n.Tag == "!!bool"
 	case *int:
 		return n.Tag == "!!int"
-	case *time.Duration: // 0 needs no unit
+	case *time.Duration, *Size: // 0 needs no unit
 		return n.Tag == "!!str" || (n.Tag == "!!int" && n.Value == "0")
 	}
 	return n.Tag == "!!str"
@@ -31,6 +31,8 @@ func wanted(s setting) string {
 		return "a whole number"
 	case *time.Duration:
 		return "a Go duration with its unit such as 30s, 5m or 24h"
+	case *Size:
+		return sizeForm
 	}
 	return "text"
 }

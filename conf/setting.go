@@ -16,7 +16,7 @@ import (
 type setting struct {
 	path string
 	flag string // the flag that sets it too, or ""
-	ptr  any    // *string, *bool, *int, *time.Duration, *[]string, *[]netip.Prefix, *choice, *Secret
+	ptr  any    // *string, *bool, *int, *Size, *time.Duration, *[]string, *[]netip.Prefix, *choice, *Secret
 }
 
 // choice is a string that must be one of a few.
@@ -32,6 +32,7 @@ func settings(c *Config) []setting {
 		{"server.insecure", "insecure", &c.Server.Insecure},
 		{"store.kind", "", oneOf(&c.Store.Kind, Embedded, Etcd)},
 		{"store.dataDir", "data-dir", &c.Store.DataDir},
+		{"store.quotaBytes", "", &c.Store.QuotaBytes},
 		{"store.endpoints", "etcd-endpoints", &c.Store.Endpoints},
 		{"store.caFile", "", &c.Store.CAFile},
 		{"store.certFile", "", &c.Store.CertFile},
@@ -147,6 +148,12 @@ func (s setting) assign(v value) error {
 			return fmt.Errorf("must be a Go duration such as 30s, 5m or 24h, not %s", shown(text))
 		}
 		*p = d
+	case *Size:
+		n, err := ParseSize(text)
+		if err != nil {
+			return err
+		}
+		*p = n
 	case *choice:
 		for _, v := range p.of {
 			if text == v {

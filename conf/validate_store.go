@@ -6,12 +6,23 @@ import (
 	"strings"
 )
 
+// The bounds of the embedded store's quota. Below the least, what a platform without
+// services writes would already be near it. The most is what bbolt's file of pages is
+// known to carry; etcd itself warns above 8 GiB.
+const (
+	leastQuota = 16 * MiB
+	mostQuota  = 64 * GiB
+)
+
 func (k checker) store() {
 	k.oneOf("store.kind", string(k.Store.Kind), string(Embedded), string(Etcd))
 	switch k.Store.Kind {
 	case Embedded:
 		if k.Store.DataDir == "" || strings.ContainsRune(k.Store.DataDir, 0) {
 			k.fault("store.dataDir", "must name a directory for store.kind embedded, not %s", shown(k.Store.DataDir))
+		}
+		if q := k.Store.QuotaBytes; q < leastQuota || q > mostQuota {
+			k.fault("store.quotaBytes", "must be from %s to %s, not %s", leastQuota, mostQuota, q)
 		}
 		for _, s := range k.clusterOnly() {
 			if s.given {

@@ -37,7 +37,7 @@ func TestEveryFlagIsOneThatConfKnows(t *testing.T) {
 	c, err := conf.Load(o.sources)
 	require.NoError(t, err)
 	assert.Equal(t, conf.Server{Listen: "0.0.0.0:1", Insecure: true}, c.Server)
-	assert.Equal(t, conf.Store{Kind: conf.Etcd, DataDir: "d", Endpoints: []string{"http://a:1"}}, c.Store)
+	assert.Equal(t, conf.Store{Kind: conf.Etcd, DataDir: "d", QuotaBytes: 4 * conf.GiB, Endpoints: []string{"http://a:1"}}, c.Store)
 }
 
 func TestHelpGoesToOutAndNamesEveryFlag(t *testing.T) {

@@ -33,6 +33,7 @@ import (
 type Options struct {
 	Listen  string  // host:port that the server listens on; service-center is only told
 	DataDir string  // of the embedded store; unused with Cluster
+	Quota   int64   // bytes that the embedded store's database may hold; 0: etcd's own bound
 	Cluster *remote // of an etcd cluster; nil: the store is embedded
 	Log     openlog.Logger
 }

@@ -19,7 +19,6 @@ import (
 const (
 	embeddedTickMs     = 20
 	embeddedElectionMs = 200 // leases from 1 s on
-	embeddedQuota      = 4 << 30
 	startTimeout       = 60 * time.Second
 )
 
@@ -38,7 +37,7 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	cfg.InitialCluster = cfg.Name + "=" + cfg.AdvertisePeerUrls[0].String()
 	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
-	cfg.QuotaBackendBytes = embeddedQuota
+	cfg.QuotaBackendBytes = o.Quota
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(zapSink{o.Log}))
 	if c.etcd, err = embed.StartEtcd(cfg); err != nil {
 		c.closeStore()

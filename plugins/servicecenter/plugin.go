@@ -67,6 +67,7 @@ func optionsOf(h *plugins.Host) (o Options, err error) {
 		o.Cluster, err = accessTo(h.Config.Store)
 	} else {
 		o.DataDir, err = filepath.Abs(h.Config.Store.DataDir)
+		o.Quota = int64(h.Config.Store.QuotaBytes)
 	}
 	return o, err
 }
