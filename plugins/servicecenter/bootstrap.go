@@ -24,7 +24,6 @@ import (
 	"github.com/apache/servicecomb-service-center/server/handler/cache"
 	"github.com/apache/servicecomb-service-center/server/handler/context"
 	"github.com/apache/servicecomb-service-center/server/handler/maxbody"
-	"github.com/apache/servicecomb-service-center/server/handler/metrics"
 	"github.com/apache/servicecomb-service-center/server/interceptor"
 	"github.com/apache/servicecomb-service-center/server/interceptor/access"
 	"github.com/apache/servicecomb-service-center/server/interceptor/cors"
@@ -136,7 +135,7 @@ var chains = sync.OnceFunc(func() {
 	interceptor.RegisterInterceptFunc(preflight)
 	for _, name := range []string{rest.ServerChainName, mp1Chain} {
 		chain.RegisterHandler(name, &maxbody.Handler{})
-		chain.RegisterHandler(name, &metrics.Handler{})
+		chain.RegisterHandler(name, requestMetrics{})
 		chain.RegisterHandler(name, &auth.Handler{})
 	}
 	chain.RegisterHandler(rest.ServerChainName, &context.Handler{})

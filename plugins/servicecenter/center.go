@@ -27,6 +27,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
+
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // Options of the base.
@@ -43,6 +45,7 @@ type Center struct {
 	client *clientv3.Client
 	etcd   *embed.Etcd // nil unless embedded
 	lock   io.Closer
+	counts plugins.Collectors
 	stop   sync.Once
 }
 
@@ -82,6 +85,8 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 	notify.Center().Start()
 	plugin.LoadPlugins()
 	rbac.Init()
+	gopool.Go(forgetLabels)
+	c.counts = storedCounts()
 	return c, nil
 }
 
@@ -108,6 +113,7 @@ func (c *Center) Stop(ctx context.Context) error {
 	done := make(chan struct{})
 	go c.stop.Do(func() {
 		defer close(done)
+		_ = c.counts.Unregister(ctx)
 		notify.Center().Stop()
 		kv.Store().Stop()
 		c.closeStore()

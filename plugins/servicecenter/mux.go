@@ -31,8 +31,8 @@ func (c *Center) Handle(pattern, name string, h http.Handler) {
 func serve(w http.ResponseWriter, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {
 	out := &recorder{ResponseWriter: w}
 	ctx := util.NewStringContext(r.Context())
-	ctx.SetKV(util.CtxDomain, "default") // its context handler knows only its own paths
-	ctx.SetKV(util.CtxProject, "default")
+	ctx.SetKV(util.CtxDomain, defaultTenant) // its context handler knows only its own paths
+	ctx.SetKV(util.CtxProject, defaultTenant)
 	inv := chain.NewInvocation(ctx, chain.NewChain(mp1Chain, handlers))
 	inv.WithContext(rest.CtxResponse, http.ResponseWriter(out)).WithContext(rest.CtxRequest, r).
 		WithContext(rest.CtxMatchPattern, pattern).WithContext(rest.CtxMatchFunc, name).
