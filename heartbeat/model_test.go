@@ -67,11 +67,14 @@ var modelConfigs = []modelConfig{
 
 var modelFull = flag.Bool("model.full", false, "explore the model as far as its full caps, which takes an hour")
 
+// modelStates keeps go test ./... quick. .ci/run explores as far as each quick says.
+var modelStates = flag.Int("model.states", 30e3, "explore at most so many states of a configuration that is capped in the default tier")
+
 // limit is how many states a configuration may take in this run.
 func (c *modelConfig) limit() int {
 	n := c.max
 	if !*modelFull && c.quick > 0 {
-		n = c.quick
+		n = min(c.quick, *modelStates)
 	}
 	if raceEnabled && !*modelFull {
 		n = min(max(n, 1), 10e3)

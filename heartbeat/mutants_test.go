@@ -146,7 +146,7 @@ func (m *mutant) run(t *testing.T, goTool string) {
 		t.Fatalf("the mutant does not build: %v\n%s", err, out)
 	}
 	began := time.Now()
-	run := exec.CommandContext(t.Context(), binary, "-test.run", "^TestModel$/^("+m.configs+")", "-test.v", "-test.failfast", fmt.Sprintf("-model.full=%t", *modelFull))
+	run := exec.CommandContext(t.Context(), binary, "-test.run", "^TestModel$/^("+m.configs+")", "-test.v", "-test.failfast", "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
 	out, err := run.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -24,6 +24,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proxy"
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 var (
@@ -37,7 +38,9 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && !*long {
 		_ = flag.Set("test.parallel", "5") // worlds mostly wait
 	}
-	os.Exit(mep.Main(m, func(dir, b string) { workDir, binary = dir, b }))
+	os.Exit(tier.Main(m, "test/chaos", "starts etcd servers and pauses processes for minutes", func() int {
+		return mep.Main(m, func(dir, b string) { workDir, binary = dir, b })
+	}))
 }
 
 // pick gives a figure of the long tier, or of the short one.

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/pki"
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 const (
@@ -144,6 +145,7 @@ func signed(r *http.Request) bool {
 }
 
 func TestAgentKeepsItsTokenFresh(t *testing.T) {
+	tier.Long(t, "test/e2e", "waits for the end of many tokens")
 	t.Parallel()
 	s := start(t, steady...)
 	g := newGateway(t, s, 4*time.Second)

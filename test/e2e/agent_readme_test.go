@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 // part is the fenced text below one marker of the README.
@@ -69,6 +71,7 @@ var foreign = regexp.MustCompile(`servicecomb|etcd|go-chassis/(cari|go-chassis)|
 // A module of somebody else, made as the README says, builds, carries nothing of the
 // server, and keeps its service alive.
 func TestAgentInAForeignModule(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
 	t.Parallel()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)

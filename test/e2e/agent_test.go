@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 // quick has every interval be one second and every window two.
@@ -101,6 +103,7 @@ func TestAgentBringsItsServicesBackAfterTheNetworkIs(t *testing.T) {
 }
 
 func TestAgentThatIsPausedIsSuspendedAndBackAtOnce(t *testing.T) {
+	tier.Long(t, "test/e2e", "pauses the agent for longer than windows")
 	t.Parallel()
 	s, _, a := pair(t, 3)
 	ids := a.ids()
@@ -170,6 +173,7 @@ func TestAgentFindsItsRegistrationsAgain(t *testing.T) {
 }
 
 func TestAgentUsesItsSecondEndpointWithinTheInterval(t *testing.T) {
+	tier.Long(t, "test/e2e", "cuts links off for several intervals")
 	t.Parallel()
 	s := start(t, steady...)
 	one, two := newRelay(t, s), newRelay(t, s)
@@ -227,6 +231,7 @@ func TestAgentDoesNotCareWhoStartsFirst(t *testing.T) {
 }
 
 func TestAgentIsSmallWithAThousandServices(t *testing.T) {
+	tier.Long(t, "test/e2e", "watches a thousand services for several intervals")
 	t.Parallel()
 	s := start(t, "MEP_LIVENESS_DEFAULT_INTERVAL=5s")
 	a := startAgent(t, services(t, 1000), "MEP_PLATFORM_ENDPOINTS="+s.url)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 // hundred are subscribers behind one address, of which the first may hang.
@@ -43,6 +45,7 @@ func newHundred(t *testing.T) *hundred {
 // Of a hundred subscribers one hangs: all others are told meanwhile, each of everything
 // and once. How long that takes is printed, beside rounds in which none hangs.
 func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
+	tier.Long(t, "test/e2e", "tells a hundred subscribers of forty changes, one after the other")
 	const subscribers, rounds = 100, 40
 	h := newHundred(t)
 	s := start(t, append(fast, "MEP_NOTIFY_TIMEOUT=10m")...)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 // keepAlive beats every service at its interval until the returned function is
@@ -52,6 +54,7 @@ func (s *server) suspensions() int { return s.metric(`mep_transactions_total{kin
 // A pause longer than the window proves nothing about the applications: the living
 // stay, discovery never empties, and the dead are still found.
 func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
+	tier.Long(t, "test/e2e", "pauses the platform for longer than windows")
 	t.Parallel()
 	s := start(t, fast...)
 	living, dead := population(s, "living", 60, 1), population(s, "dead", 10, 1)

@@ -17,11 +17,16 @@ import (
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/proxy"
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(mep.Main(m, func(_, b string) { binary = b })) }
+func TestMain(m *testing.M) {
+	os.Exit(tier.Main(m, "test/external", "builds and starts etcd servers", func() int {
+		return mep.Main(m, func(_, b string) { binary = b })
+	}))
+}
 
 func start(t *testing.T, c *etcd.Cluster) *mep.Replica {
 	t.Helper()

@@ -46,6 +46,7 @@ var table = []row{
 	{dir: "build"},
 	{dir: "test", project: []string{"*"}, outside: []string{""}},
 	{dir: "test/proxy"},
+	{dir: "test/tier"},
 	{dir: "test/pki"},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
 	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},

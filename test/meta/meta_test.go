@@ -24,6 +24,7 @@ var rules = map[string]func(*Tree) []Finding{
 	"size":        Size,
 	"foreign":     Foreign,
 	"adr":         ADRs,
+	"tiers":       Tiers,
 }
 
 func TestTheHouseKeepsItsRules(t *testing.T) {

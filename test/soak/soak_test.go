@@ -10,9 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/tier"
 )
 
 var (
@@ -27,6 +30,10 @@ const (
 	window   = 2 * time.Second
 	removal  = 20 * time.Second // deregisterAfter
 )
+
+func TestMain(m *testing.M) {
+	os.Exit(tier.Main(m, "test/soak", "goes on for as long as it is told, half a minute at least", m.Run))
+}
 
 func TestSoak(t *testing.T) {
 	if *seed == 0 {

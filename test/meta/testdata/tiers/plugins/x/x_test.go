@@ -1,0 +1,5 @@
+package x
+
+import "syscall"
+
+func TestIt(t *testing.T) { kill(syscall.SIGSTOP) }

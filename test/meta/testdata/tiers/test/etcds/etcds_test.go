@@ -1,0 +1,5 @@
+package etcds
+
+import "example.org/tiers/test/etcd"
+
+func TestIt(t *testing.T) { etcd.Start(t) }

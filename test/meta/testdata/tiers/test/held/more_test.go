@@ -1,0 +1,5 @@
+package held
+
+import "syscall"
+
+var signal = syscall.SIGSTOP

@@ -1,0 +1,3 @@
+package pauses
+
+func TestIt(t *testing.T) { start(t).Pause() }

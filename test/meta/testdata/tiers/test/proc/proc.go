@@ -1,0 +1,5 @@
+package proc
+
+import "syscall"
+
+func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }

@@ -1,0 +1,5 @@
+package soaks
+
+import "flag"
+
+var length = flag.Duration("soak", 0, "how long")

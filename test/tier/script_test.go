@@ -1,0 +1,50 @@
+package tier_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// script is .ci/run with other steps.
+func script(t *testing.T, steps string) (out string, passed bool) {
+	t.Helper()
+	b, err := os.ReadFile("../../.ci/run")
+	require.NoError(t, err)
+	functions, _, found := strings.Cut(string(b), "# What is above is tried by test/tier.\n")
+	require.True(t, found)
+	file := filepath.Join(t.TempDir(), "run")
+	functions = strings.ReplaceAll(functions, `cd "$(dirname "$0")/.."`, "cd "+mustAbs(t))
+	require.NoError(t, os.WriteFile(file, []byte(functions+steps+"\necho went on\n"), 0o600))
+	return run(t, "bash", file)
+}
+
+func TestTheScriptGoesOnAfterATierThatPassed(t *testing.T) {
+	out, passed := script(t, "step a tier\ntier quick go test ./testdata/mixed -run Quick -v\ntook\ncat \"$work/times\"")
+	assert.True(t, passed, "%s", out)
+	assert.Contains(t, out, "quick: --- PASS: TestQuick")
+	assert.Regexp(t, ` s    quick\n +\d+ s  a tier\nwent on\n$`, out, "the times")
+}
+
+func TestTheScriptFailsWithATier(t *testing.T) {
+	for why, steps := range map[string]string{
+		"a test fails":                      "tier lab go test ./testdata/lab -run .",
+		"one of two in the background does": "tier lab go test ./testdata/lab -run . & tier ok go test ./testdata/mixed -run Quick\nwait $!",
+		"it is held back":                   "tier lab go test ./testdata/lab",
+		"it is held back, with -v":          "tier lab go test ./testdata/lab -v",
+		"no test has the name":              "tier lab go test ./testdata/mixed -run NoSuchTest",
+		"etcd cannot be built":              "tier lab echo 'etcd cannot be built here, its modules cannot be fetched'",
+		"there is no such package":          "tier lab go test ./testdata/none -run .",
+	} {
+		out, passed := script(t, "step a tier\n"+steps)
+		assert.False(t, passed, "%s: %s", why, out)
+		assert.NotContains(t, out, "went on", why)
+		assert.Contains(t, out, "FAILED after ", why)
+	}
+	out, _ := script(t, "tier lab go test ./testdata/lab -run . -v")
+	assert.Contains(t, out, "lab:     lab_test.go:21: it ran", "what the test said is shown")
+}
