@@ -1,6 +1,9 @@
 package heartbeat
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 type step uint8
 
@@ -9,6 +12,7 @@ const (
 	stepRead
 	stepGrant
 	stepHold
+	stepTurn
 	stepCommit
 	stepSettle
 )
@@ -69,14 +73,17 @@ func (f *RefuteFlow) retry(retire LeaseID) Action {
 
 // ClaimFlow waits out the hold of an absent instance and then claims its silence:
 // SUSPENDED, in one transaction at the revision that the hold began with. It ends
-// without an error when there is nothing (more) to claim.
+// without an error when there is nothing (more) to claim. Very many may wait at once,
+// so it keeps no record: it claims the one that is known, which must be the one that
+// the hold belongs to.
 type ClaimFlow struct {
-	step step
-	attempt
-	since Instant // credited time of the answer to the read that began the hold
+	step  step
+	at    Revision // of the record, as of the read that began the hold
+	since Instant  // credited time of the answer to that read
 }
 
-// Next implements Flow. On DoWait it is to be called again at a later tick.
+// Next implements Flow. After DoWait or DoTurn it is to be called again when what it
+// waits for may have come.
 func (f *ClaimFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
@@ -85,33 +92,25 @@ func (f *ClaimFlow) Next(in Input, r Result) Action {
 		if r.Outcome != Done {
 			return answer(ErrUnavailable, Record{})
 		}
-		f.snap = r.Snapshot
-		if !f.snap.Absent() {
-			return answer(nil, f.snap.Record)
+		if !r.Snapshot.Absent() {
+			return answer(nil, r.Snapshot.Record)
 		}
 		// The hold belongs to this revision, and starts after the answer (protocol CE3).
-		f.step, f.since = stepHold, in.Gate.Credited
-		return Action{Do: DoWait}
-	case stepHold:
+		f.at, f.since = r.Snapshot.At, in.Gate.Credited
+		return f.wait(in)
+	case stepHold, stepTurn:
 		return f.hold(in)
 	default:
 		switch r.Outcome {
 		case Done:
-			return answer(nil, f.snap.Record)
+			return answer(nil, in.Known.Record)
 		case Full:
-			f.step, f.since = stepHold, in.Gate.Credited
-			return Action{Do: DoWait}
+			f.since = in.Gate.Credited
+			return f.wait(in)
 		default:
 			return f.begin() // whoever won: read again and decide from the record
 		}
 	}
-}
-
-// Again decides anew about the claim that Next wanted committed, after it has waited
-// for its turn.
-func (f *ClaimFlow) Again(in Input) Action {
-	f.step = stepHold
-	return f.hold(in)
 }
 
 func (f *ClaimFlow) begin() Action {
@@ -119,23 +118,39 @@ func (f *ClaimFlow) begin() Action {
 	return Action{Do: DoRead}
 }
 
+// wait says when the hold can be over at the earliest.
+func (f *ClaimFlow) wait(in Input) Action {
+	f.step = stepHold
+	if in.Gate.Full {
+		return Action{Do: DoWait, Wait: Wait{Room: true}}
+	}
+	until := max(f.since, in.Gate.WritesAt) + in.Local.patience(in, &in.Known.Record)
+	if in.Local.probation {
+		until = max(until, in.Local.FromAt+in.Known.Record.window())
+	}
+	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Gate.Credited+Tick)}}
+}
+
 func (f *ClaimFlow) hold(in Input) Action {
-	rec := &f.snap.Record
+	rec := &in.Known.Record
 	switch {
 	case in.Local.fresh(in.Now, rec):
 		return answer(nil, *rec) // refuting has its own lane
-	case in.Known.At > f.snap.At || !in.Known.Exists():
+	case in.Known.At > f.at || !in.Known.Exists():
 		return f.begin()
-	case in.Gate.Full || !f.over(in):
-		return Action{Do: DoWait}
+	case in.Known.At < f.at || in.Gate.Full || !f.over(in): // the first: the watch is behind
+		return f.wait(in)
+	case f.step != stepTurn:
+		f.step = stepTurn
+		return Action{Do: DoTurn}
 	}
 	f.step = stepCommit
-	return Action{Do: DoCommit, Txn: f.snap.claim(in.Wall, in.Local.HeardWall)}
+	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.HeardWall)}
 }
 
 // over: the hold counts credited time in which writing worked.
 func (f *ClaimFlow) over(in Input) bool {
-	rec := &f.snap.Record
+	rec := &in.Known.Record
 	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) && in.Local.served(in.Gate, rec)
 }
 
@@ -149,11 +164,22 @@ type RetentionFlow struct {
 
 const maxObserved = time.Hour
 
+// removal is when the retention of a SUSPENDED record is over, by the wall clock.
+func (p *Policy) removal(r *Record) int64 {
+	if p.DeregisterAfter <= 0 {
+		return math.MaxInt64
+	}
+	return r.SuspendedAt + int64(p.DeregisterAfter)
+}
+
+// observed is for how long, in credited time, this replica must have seen a record
+// SUSPENDED before it removes it.
+func (p *Policy) observed() Instant { return min(p.DeregisterAfter, maxObserved) }
+
 // due says whether a SUSPENDED record is over its retention.
 func (p *Policy) due(in Input, r *Record) bool {
 	return p.DeregisterAfter > 0 && r.State == Suspended && in.Local.suspended &&
-		in.Wall-r.SuspendedAt >= int64(p.DeregisterAfter) &&
-		in.Gate.Credited-in.Local.SuspendedSince >= min(p.DeregisterAfter, maxObserved)
+		in.Wall >= p.removal(r) && in.Gate.Credited-in.Local.SuspendedSince >= p.observed()
 }
 
 // Next implements Flow.

@@ -58,6 +58,9 @@ func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
 	}
 	en := e.enter(id)
 	e.show(en, sightsOf(id, &s, s.At)...)
+	if err := e.shown(ctx, en); err != nil {
+		return nil, err
+	}
 	return en, nil
 }
 
@@ -125,7 +128,7 @@ func (e *Engine) Beat(ctx context.Context, id ID) Answer {
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
 	*f = BeatFlow{}
-	return e.run(ctx, en, f)
+	return e.answer(ctx, en, f)
 }
 
 // Update carries a PUT through.
@@ -162,17 +165,20 @@ func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
 // Hidden says whether discovery must leave an ACTIVE instance out: its projection
 // is gone and this replica would claim that, if it can write or not.
 func (e *Engine) Hidden(id ID) bool {
-	e.mu.RLock()
-	en := e.absent[id]
-	e.mu.RUnlock()
+	if e.counts[absent].Load() == 0 {
+		return false
+	}
+	en := e.entry(id)
 	if en == nil {
 		return false
 	}
 	now, wall := e.Clock()
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	in := e.input(en, now, wall)
-	return en.local.hidden(in, &en.view.Record)
+	if en.standing != absent {
+		return false
+	}
+	return en.local.hidden(e.input(en, now, wall), &en.view.Record)
 }
 
 // LastBeat says when the instance was last heard, in Unix nanoseconds: exactly if
@@ -201,21 +207,4 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 		last = derived
 	}
 	return last, nil
-}
-
-// Stats is what an engine holds at one moment.
-type Stats struct {
-	Records, Suspended, Absent int
-	Full                       bool
-	// Massive: very many instances vanished within the last window, so that no
-	// removal is carried out.
-	Massive bool
-}
-
-// Stats counts; Records includes removed instances for a short while.
-func (e *Engine) Stats() Stats {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return Stats{Records: len(e.entries), Suspended: len(e.suspended), Absent: len(e.absent), Full: e.gate.Load().Full,
-		Massive: e.breaker.open(e.gate.Load().Credited, len(e.entries))}
 }

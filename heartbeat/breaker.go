@@ -1,7 +1,6 @@
 package heartbeat
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -20,12 +19,25 @@ const (
 // by itself: one window after the last of the mass at the latest, however many of
 // them stay away (Eureka's preservation, which waits for them to return, never ends).
 type breaker struct {
-	mu   sync.Mutex
-	span Instant   // the window, in credited time
-	at   []Instant // when leases ended, credited, oldest first
+	mu      sync.Mutex
+	span    Instant // the window, in credited time
+	ends    []ending
+	missing int // instances that ended within the window and have not come back
 
 	gap  Instant // between two claims
 	next Instant // monotonic: when the next claim may be made
+}
+
+// ending is the end of an instance's lease.
+type ending struct {
+	at Instant // credited
+	of *vanished
+}
+
+// vanished is what a breaker knows of an instance.
+type vanished struct {
+	missing bool
+	at      Instant // of the last end
 }
 
 // setUp: the window is that of the default interval.
@@ -38,60 +50,72 @@ func (b *breaker) setUp(p *Policy, claimsPerSecond int) {
 }
 
 // ended notes that an instance vanished.
-func (b *breaker) ended(credited Instant) {
+func (b *breaker) ended(of *vanished, credited Instant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forget(credited)
-	b.at = append(b.at, credited)
+	b.ends = append(b.ends, ending{credited, of})
+	if !of.missing {
+		b.missing++
+	}
+	of.missing, of.at = true, credited
+}
+
+// returned notes that an instance has a lease again.
+func (b *breaker) returned(of *vanished) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found(of)
+}
+
+func (b *breaker) found(of *vanished) {
+	if of.missing {
+		of.missing = false
+		b.missing--
+	}
 }
 
 func (b *breaker) forget(credited Instant) {
 	n := 0
-	for n < len(b.at) && credited-b.at[n] >= b.span {
-		n++
+	for ; n < len(b.ends) && credited-b.ends[n].at >= b.span; n++ {
+		if end := b.ends[n]; end.of.at == end.at {
+			b.found(end.of)
+		}
 	}
-	b.at = b.at[n:]
+	if b.ends = b.ends[n:]; len(b.ends) == 0 {
+		b.ends = nil
+	}
 }
 
-// open tells whether removals must wait, with so many instances in all.
-func (b *breaker) open(credited Instant, instances int) bool {
+// open tells whether removals must wait while so many instances live, and until when
+// at least. It is a part of the leases that existed within the window that counts:
+// records that have none cannot vanish.
+func (b *breaker) open(credited Instant, living int) (until Instant, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forget(credited)
-	return len(b.at) >= max(massLeast, (instances*massPercent+99)/100)
+	mass := max(massLeast, ((living+b.missing)*massPercent+99)/100)
+	if len(b.ends) < mass {
+		return 0, false
+	}
+	return b.ends[len(b.ends)-mass].at + b.span, true
 }
 
-// pace is how long a claim that is ready now must wait for its turn.
-func (b *breaker) pace(now Instant) Instant {
+// turn says whether a claim may be made now. No more than a tick's worth of turns is
+// saved up.
+func (b *breaker) turn(now Instant) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.next = max(b.next, now)
-	wait := b.next - now
-	b.next += b.gap
-	return wait
-}
-
-// massive tells whether very many instances vanished within the last window.
-func (e *Engine) massive() bool {
-	e.mu.RLock()
-	n := len(e.entries)
-	e.mu.RUnlock()
-	return e.breaker.open(e.gate.Load().Credited, n)
-}
-
-// turn waits for a claim's turn and says whether it had to. What became of the
-// instance meanwhile must be looked at again.
-func (e *Engine) turn(ctx context.Context) (waited bool) {
-	now, _ := e.Clock()
-	wait := e.breaker.pace(now)
-	if wait <= 0 {
+	b.next = max(b.next, now-Tick)
+	if b.next > now {
 		return false
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+	b.next += b.gap
 	return true
+}
+
+// massive tells whether very many instances vanished within the last window, and
+// until when it is so at least, in credited time.
+func (e *Engine) massive() (until Instant, is bool) {
+	return e.breaker.open(e.gate.Load().Credited, int(e.counts[living].Load()))
 }

@@ -25,35 +25,43 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	} {
 		b := newBreaker(0)
 		for i := range tt.ends {
-			b.ended(Instant(i) * time.Millisecond)
+			b.ended(new(vanished), Instant(i)*time.Millisecond)
 		}
-		if got := b.open(time.Second, tt.instances); got != tt.open {
+		if _, got := b.open(time.Second, tt.instances-tt.ends); got != tt.open {
 			t.Errorf("%d of %d: open %v", tt.ends, tt.instances, got)
 		}
-		if last := 90*time.Second + Instant(tt.ends)*time.Millisecond; b.open(last, tt.instances) {
+		if _, open := b.open(90*time.Second+Instant(tt.ends)*time.Millisecond, tt.instances); open {
 			t.Errorf("%d of %d: open a window after the last", tt.ends, tt.instances)
 		}
-		if len(b.at) != 0 {
-			t.Errorf("%d are kept", len(b.at))
+		if len(b.ends) != 0 || b.missing != 0 {
+			t.Errorf("%d are kept, %d counted", len(b.ends), b.missing)
 		}
 	}
 	b := newBreaker(0)
 	for i := range 100 { // one each ten seconds is no mass, whatever they add up to
-		b.ended(Instant(i) * 10 * time.Second)
-		if b.open(Instant(i)*10*time.Second, 20) {
+		b.ended(new(vanished), Instant(i)*10*time.Second)
+		if _, open := b.open(Instant(i)*10*time.Second, 11); open {
 			t.Fatalf("open after %d slow ones", i)
 		}
 	}
 }
 
-// Suspension is paced and never refused; a quiet time saves nothing up.
+// Suspension is paced and never refused; a quiet time saves up no more than a tick's worth.
 func TestClaimsArePacedAndNeverRefused(t *testing.T) {
-	for rate, gap := range map[int]Instant{0: 500 * time.Microsecond, 2000: 500 * time.Microsecond, 100: 10 * time.Millisecond} {
+	for rate, perTick := range map[int]int{0: 200, 2000: 200, 100: 10, 10: 1} {
 		b := newBreaker(rate)
-		for _, now := range []Instant{0, time.Hour} {
-			for i := range 50 {
-				if got, want := b.pace(now), Instant(i)*gap; got != want {
-					t.Fatalf("rate %d: claim %d waits %s, want %s", rate, i, got, want)
+		for _, begin := range []Instant{time.Minute, time.Hour} {
+			for tick := range 5 {
+				turns := 0
+				for b.turn(begin + Instant(tick)*Tick) {
+					turns++
+				}
+				want := perTick
+				if tick == 0 {
+					want++ // and the one of this moment
+				}
+				if turns != want {
+					t.Fatalf("rate %d: %d turns in tick %d, want %d", rate, turns, tick, want)
 				}
 			}
 		}
@@ -65,7 +73,13 @@ type counting struct {
 	reads *atomic.Int64
 }
 
-func (c counting) Read(context.Context, ID) (s Snapshot, err error) { c.reads.Add(1); return s, nil }
+// Read counts what is done about the SUSPENDED ones, which begin with a 1.
+func (c counting) Read(_ context.Context, id ID) (s Snapshot, err error) {
+	if len(id) == 2 {
+		c.reads.Add(1)
+	}
+	return s, nil
+}
 
 // Removal cannot be undone, so it waits while very many vanish, and only so long.
 func TestNothingIsRemovedAmidAMass(t *testing.T) {
@@ -84,7 +98,7 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 	pass := func(d Instant) {
 		now += d
 		e.changeGate(func(g *Gate) { g.Credited += d })
-		e.retain(now, int64(now))
+		e.attendAll(now, int64(now))
 		e.work.Wait()
 	}
 	for i := range 10 {
@@ -120,6 +134,7 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 		now += c.age
 		r.State, r.Lease, r.SuspendedAt = Suspended, 0, int64(now)
 		e.show(en, Sight{ID: "a", Revision: 2, Present: true, Record: r}, Sight{ID: "a", Revision: 2, Projected: true, Present: true})
+		e.hooks.rest(t.Context())
 		require.Equal(t, c.told, told, name)
 	}
 }

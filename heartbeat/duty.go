@@ -36,6 +36,10 @@ type underway struct {
 	claiming  bool
 }
 
+// disturbed notes the first disturbance that concerns an absence: its probation starts
+// with it, and not with whatever came last when somebody looked.
+func (k *knowledge) disturbed(g *Gate) { k.local.served(g, &k.view.Record) }
+
 // owed is the duty that follows at once from news. lease is the one that the
 // record hung on before.
 func (k *knowledge) owed(now Instant, lease LeaseID, u underway) duty {
@@ -53,7 +57,7 @@ func (k *knowledge) owed(now Instant, lease LeaseID, u underway) duty {
 	}
 }
 
-// attend is the duty of each tick: an absent instance is refuted or claimed.
+// attend is the duty when somebody looks: an absent instance is refuted or claimed.
 func (k *knowledge) attend(now Instant, p *Policy, u underway) duty {
 	switch {
 	case !k.view.Absent():
@@ -68,4 +72,27 @@ func (k *knowledge) attend(now Instant, p *Policy, u underway) duty {
 	default:
 		return refuting
 	}
+}
+
+// standing is how a replica counts an instance.
+type standing uint8
+
+const (
+	unleased  standing = iota // no record, INACTIVE, or without heartbeats
+	living                    // its projection is present and hangs on a lease
+	absent                    // it should, and does not
+	suspended                 // SUSPENDED
+	standings
+)
+
+func (s *Snapshot) standing() standing {
+	switch {
+	case s.Absent():
+		return absent
+	case s.Exists() && s.Record.Expires():
+		return living
+	case s.Exists() && s.Record.State == Suspended:
+		return suspended
+	}
+	return unleased
 }

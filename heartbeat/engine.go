@@ -22,25 +22,6 @@ type Config struct {
 	Hooks           Hooks
 }
 
-// Hooks tell the surroundings what happens. But for Rewound they are called with an
-// entry's lock held: they must neither block nor call the engine.
-type Hooks struct {
-	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are
-	// in order.
-	Changed func(id ID, s *Snapshot)
-	// Committed: this replica carried out a transaction.
-	Committed func(t *Txn)
-	// Disturbed: this replica does not trust its own observation for a while.
-	Disturbed func(reason string)
-	// Overruled: another replica suspended an instance that this one had heard within
-	// its window, and could not refute in time (it was cut off from the store).
-	Overruled func(id ID)
-	// Rewound: a list shows that the store was restored; whoever follows the store must
-	// call Restored and Load. nil: Restored is called and that list is taken in, which is
-	// enough if no watch can still show the old history.
-	Rewound func()
-}
-
 // Engine keeps the instances of one replica alive, or finds them dead. All its
 // methods may be called at once.
 type Engine struct {
@@ -49,25 +30,26 @@ type Engine struct {
 	ready atomic.Bool
 	sweep chan struct{}
 
-	mu        sync.RWMutex
-	entries   map[ID]*entry
-	absent    map[ID]*entry
-	suspended map[ID]*entry
-	unknown   map[ID]Instant // ids that the store was just asked for in vain
+	mu      sync.RWMutex
+	entries map[ID]*entry
+	unknown map[ID]Instant // ids that the store was just asked for in vain
+	counts  [standings]atomic.Int64
 
-	watched atomic.Int64 // a Revision; written by whoever shows the watch
-	heads   turns[Revision]
-	breaker breaker
+	watched  atomic.Int64 // a Revision; written by whoever shows the watch
+	heads    turns[Revision]
+	schedule schedule
+	breaker  breaker
 
 	gateMu sync.Mutex // serialises the writers of gate
 	pulse  atomic.Int64
+	shaken chan struct{} // told when the replica was disturbed
 
-	workMu                     sync.Mutex
-	work                       sync.WaitGroup
-	ctx                        context.Context // ends with Run
-	end                        context.CancelFunc
-	refutes, adopts, claims, x lane
-	lookups                    lane // reads of ids that this replica does not know
+	workMu sync.Mutex
+	work   sync.WaitGroup
+	ctx    context.Context // ends with Run
+	end    context.CancelFunc
+	lanes
+	hooks hookCalls
 }
 
 // New makes an engine; Load fills it and Run drives it.
@@ -75,25 +57,14 @@ func New(c Config) *Engine {
 	if c.Rank == nil {
 		c.Rank = func() int { return 0 }
 	}
-	if c.Hooks.Changed == nil {
-		c.Hooks.Changed = func(ID, *Snapshot) {}
-	}
-	if c.Hooks.Committed == nil {
-		c.Hooks.Committed = func(*Txn) {}
-	}
-	if c.Hooks.Overruled == nil {
-		c.Hooks.Overruled = func(ID) {}
-	}
-	if c.Hooks.Disturbed == nil {
-		c.Hooks.Disturbed = func(string) {}
-	}
+	c.Hooks.fill()
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, absent: map[ID]*entry{}, suspended: map[ID]*entry{}, unknown: map[ID]Instant{},
-		refutes: make(lane, laneWidth), adopts: make(lane, laneWidth), claims: make(lane, laneWidth), x: make(lane, laneWidth),
-		lookups: make(lane, lookupWidth),
+		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1), shaken: make(chan struct{}, 1),
+		entries: map[ID]*entry{}, unknown: map[ID]Instant{},
 	}
+	e.setUpLanes()
+	e.hooks.setUp(e.tellChanges)
 	if c.Hooks.Rewound == nil {
 		e.Hooks.Rewound = e.Restored
 	}
@@ -119,8 +90,13 @@ type entry struct {
 	dropped     bool // it is no longer the engine's entry of its id
 
 	underway
-	claim             *ClaimFlow
+	claimed           *ClaimFlow // the claim that waits, or is under way; nil: none
 	mending, adopting bool
+
+	standing standing
+	telling
+	place    place    // guarded by schedule.mu
+	vanished vanished // guarded by breaker.mu
 }
 
 func (e *Engine) entry(id ID) *entry {
@@ -158,22 +134,45 @@ func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 }
 
 // serve carries what writes through, also when its client hangs up: what is half done
-// is finished. The store bounds every call by itself. A heartbeat needs none of this:
-// its renewal is the engine's own.
+// is finished. The store bounds every call by itself, and every flow ends after a few.
+// A heartbeat needs none of this: its renewal is the engine's own.
 func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Answer {
-	return e.run(context.WithoutCancel(ctx), en, f)
+	return e.answer(context.WithoutCancel(ctx), en, f)
 }
 
-// run carries a flow through to its answer.
-func (e *Engine) run(ctx context.Context, en *entry, f Flow) Answer {
+// answer carries a request through to its answer. If it found no answer, but is
+// evidence of an instance that is missing, that is looked at by the next tick.
+func (e *Engine) answer(ctx context.Context, en *entry, f Flow) Answer {
+	a, wrote := e.run(ctx, en, f)
+	if a.Answer.Err != nil {
+		e.lookAgain(en)
+	}
+	if wrote {
+		if err := e.shown(ctx, en); err != nil {
+			return Answer{Err: err}
+		}
+	}
+	return a.Answer
+}
+
+// run carries a flow on until it ends or waits.
+func (e *Engine) run(ctx context.Context, en *entry, f Flow) (a Action, wrote bool) {
 	var r Result
 	for {
-		a := e.step(en, f, r)
+		a = e.step(en, f, r)
 		e.retire(a.Retire)
-		if a.Do == DoAnswer {
-			return a.Answer
+		switch a.Do {
+		case DoAnswer, DoWait:
+			return a, wrote
+		case DoTurn:
+			if !e.takeTurn() {
+				return a, wrote
+			}
+			r = Result{}
+		default:
+			r = e.perform(ctx, en, &a)
+			wrote = wrote || a.Do == DoCommit && r.Outcome == Done
 		}
-		r = e.perform(ctx, en, &a)
 	}
 }
 
@@ -225,7 +224,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 // retire revokes a lease on which nothing hangs, beside everything else.
 func (e *Engine) retire(l LeaseID) {
 	if l != 0 {
-		e.begin(func() { _ = e.Store.Revoke(e.ctx, l) }) // it runs out by itself if this fails
+		e.revokes.put(l)
 	}
 }
 
@@ -234,31 +233,32 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
 	en.absorb(e.gate.Load(), t.Sights(at)...)
 	e.seen(en)
-	e.Hooks.Committed(t)
 	en.mu.Unlock()
+	e.notice(func() { e.Hooks.Committed(t) })
 }
 
 // seen follows a change of what is known; en.mu is held.
 func (e *Engine) seen(en *entry) {
 	if !en.view.Absent() && !en.claiming {
-		en.claim = nil
+		en.claimed = nil
 	}
-	e.Hooks.Changed(en.id, &en.view.Snapshot)
-	e.mu.Lock()
-	if mark(e.absent, en, en.view.Absent()) {
-		e.breaker.ended(e.gate.Load().Credited)
+	e.changed(en)
+	was, is := en.standing, en.view.standing()
+	en.standing = is
+	if was != is {
+		e.counts[was].Add(-1)
+		e.counts[is].Add(1)
 	}
-	mark(e.suspended, en, en.view.Exists() && en.view.Record.State == Suspended)
-	e.mu.Unlock()
-}
-
-// mark enters or leaves a set, and tells whether it was entered just now.
-func mark(set map[ID]*entry, en *entry, in bool) bool {
-	if !in {
-		delete(set, en.id)
-		return false
+	switch credited := e.gate.Load().Credited; {
+	case is == absent && was != absent:
+		e.breaker.ended(&en.vanished, credited)
+		e.schedule.put(&e.schedule.due, en, int64(credited))
+	case is == suspended && e.Policy.DeregisterAfter > 0:
+		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))
+	case is != absent:
+		e.schedule.drop(en)
 	}
-	was := set[en.id] != nil
-	set[en.id] = en
-	return !was
+	if is == living {
+		e.breaker.returned(&en.vanished)
+	}
 }

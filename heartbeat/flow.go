@@ -11,7 +11,8 @@ const (
 	DoGrant              // a lease of Action.TTL seconds
 	DoRenew              // Action.Lease
 	DoCommit             // Action.Txn
-	DoWait               // ask again at the next tick
+	DoTurn               // its turn among the claims; ask again when it has come
+	DoWait               // ask again when Action.Wait may have come
 	DoAnswer             // finished; Action.Answer is the result
 )
 
@@ -34,8 +35,16 @@ type Action struct {
 	Lease  LeaseID
 	Txn    Txn
 	Answer Answer
+	Wait   Wait
 	// Retire is a lease on which nothing hangs, to be revoked beside the action.
 	Retire LeaseID
+}
+
+// Wait is what a flow waits for. It may come later than said, and is judged anew; it
+// does not come earlier.
+type Wait struct {
+	Until Instant // credited time
+	Room  bool    // not before the store takes writes again
 }
 
 // Answer is what a flow ended with.

@@ -1,15 +1,108 @@
 package heartbeat
 
-import "context"
-
-// lane bounds how many flows of one sort talk to the store at once. There is at
-// most one flow of a sort per instance, so what waits is bounded too.
-type lane chan struct{}
+import (
+	"context"
+	"sync"
+)
 
 const (
+	// refuteWidth: refutations are in a hurry, and each waits for the store thrice.
+	refuteWidth = 256
 	laneWidth   = 32
 	lookupWidth = 8
+	// mostRevokes is how many leases wait to be revoked; what is over it runs out by itself.
+	mostRevokes = 100_000
 )
+
+// lane is a queue of work of one sort, and a bounded number of workers, which are
+// started while there is work. Whoever gives it work never waits.
+type lane[T any] struct {
+	start func(work func()) bool // begins a worker; false: it has ended for good
+	do    func(T)
+	width int
+	most  int // longest queue; 0: bounded by what can be asked for
+
+	mu      sync.Mutex
+	queue   []T
+	working int
+	lost    uint64
+}
+
+// put queues a piece of work; false: there was no room for it.
+func (l *lane[T]) put(x T) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.most > 0 && len(l.queue) >= l.most {
+		l.lost++
+		return false
+	}
+	l.queue = append(l.queue, x)
+	if l.working < l.width && l.start(l.work) {
+		l.working++
+	}
+	return true
+}
+
+// work does what is queued until nothing is.
+func (l *lane[T]) work() {
+	for {
+		x, ok := l.next()
+		if !ok {
+			return
+		}
+		l.do(x)
+	}
+}
+
+func (l *lane[T]) next() (x T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		l.queue = nil // a mass leaves no memory behind
+		l.working--
+		return x, false
+	}
+	var none T
+	x, l.queue[0] = l.queue[0], none
+	l.queue = l.queue[1:]
+	return x, true
+}
+
+// waiting is how much is queued.
+func (l *lane[T]) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}
+
+// dropped is how much found no room.
+func (l *lane[T]) dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// lanes are the engine's workers. A refutation never waits for a claim (protocol CE4),
+// nor for an adoption or a repair.
+type lanes struct {
+	refutes, claims, adopts lane[*entry]
+	repairs                 lane[mending]
+	revokes                 lane[LeaseID]
+	lookups                 chan struct{} // reads of ids that this replica does not know
+}
+
+func (e *Engine) setUpLanes() {
+	of := func(width int, do func(*entry)) lane[*entry] {
+		return lane[*entry]{start: e.begin, width: width, do: do}
+	}
+	e.refutes = of(refuteWidth, e.refute)
+	e.claims = of(laneWidth, e.claim)
+	e.adopts = of(laneWidth, e.adopt)
+	e.repairs = lane[mending]{start: e.begin, width: laneWidth, do: e.repair}
+	e.revokes = lane[LeaseID]{start: e.begin, width: laneWidth, most: mostRevokes,
+		do: func(l LeaseID) { _ = e.Store.Revoke(e.ctx, l) }} // it runs out by itself if this fails
+	e.lookups = make(chan struct{}, lookupWidth)
+}
 
 // begin runs work in a goroutine that Run waits for; after Run it does nothing.
 func (e *Engine) begin(work func()) bool {
@@ -29,114 +122,5 @@ func (e *Engine) stop() {
 	e.end()
 	e.workMu.Unlock()
 	e.work.Wait()
-}
-
-// spawn runs work in the lane, without making the caller wait.
-func (e *Engine) spawn(l lane, work func(ctx context.Context)) {
-	e.begin(func() {
-		select {
-		case l <- struct{}{}:
-			defer func() { <-l }()
-			work(e.ctx)
-		case <-e.ctx.Done():
-		}
-	})
-}
-
-// refute re-arms an instance; en.mu is held. It has a lane of its own and never
-// waits for a claim (protocol CE4).
-func (e *Engine) refute(en *entry, now Instant) {
-	en.refuting, en.refutedAt = true, now
-	e.spawn(e.refutes, func(ctx context.Context) {
-		e.run(ctx, en, &RefuteFlow{}) // what failed is tried again by the tick
-		en.mu.Lock()
-		en.refuting = false
-		en.mu.Unlock()
-	})
-}
-
-// adopt renews a lease that another replica moved the instance to; en.mu is held. It
-// has a lane of its own: many at once must not delay a refutation.
-func (e *Engine) adopt(en *entry) {
-	if en.adopting {
-		return // whoever does it looks again
-	}
-	en.adopting = true
-	e.spawn(e.adopts, func(ctx context.Context) {
-		for l := en.adopted(0); l != 0; l = en.adopted(l) {
-			_, _ = e.Store.Renew(ctx, l) // the next heartbeat does it again if this fails
-		}
-	})
-}
-
-// adopted says which lease to adopt after done, if there is still one.
-func (en *entry) adopted(done LeaseID) LeaseID {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if l := en.view.Record.Lease; l != done && en.view.on(l) {
-		return l
-	}
-	en.adopting = false
-	return 0
-}
-
-// pursue moves the claim of an absent instance on; en.mu is held.
-func (e *Engine) pursue(en *entry, in Input) {
-	f := en.claim
-	if f == nil {
-		f = &ClaimFlow{}
-		en.claim = f
-	}
-	a := f.Next(in, Result{})
-	if a.Do == DoWait {
-		return
-	}
-	if a.Do == DoAnswer {
-		en.claim = nil
-		return
-	}
-	en.claiming = true
-	e.spawn(e.claims, func(ctx context.Context) { e.pursueOn(ctx, en, f, a) })
-}
-
-// pursueOn performs a claim's actions until it waits or ends.
-func (e *Engine) pursueOn(ctx context.Context, en *entry, f *ClaimFlow, a Action) {
-	for a.Do != DoWait && a.Do != DoAnswer {
-		if a.Do == DoCommit && e.turn(ctx) {
-			if a = e.again(en, f); a.Do != DoCommit {
-				continue
-			}
-		}
-		r := e.perform(ctx, en, &a)
-		a = e.step(en, f, r)
-	}
-	en.mu.Lock()
-	en.claiming = false
-	if a.Do == DoAnswer || !en.view.Absent() { // a new absence gets a new hold
-		en.claim = nil
-	}
-	en.mu.Unlock()
-}
-
-func (e *Engine) again(en *entry, f *ClaimFlow) Action {
-	now, wall := e.Clock()
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	return f.Again(e.input(en, now, wall))
-}
-
-// mend runs a repair or a retention; there is one at a time per instance.
-func (e *Engine) mend(en *entry, f Flow) {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if en.mending {
-		return
-	}
-	en.mending = true
-	e.spawn(e.x, func(ctx context.Context) {
-		e.run(ctx, en, f)
-		en.mu.Lock()
-		en.mending = false
-		en.mu.Unlock()
-	})
+	e.hooks.rest(context.Background())
 }

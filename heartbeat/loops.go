@@ -16,7 +16,7 @@ const (
 func (e *Engine) Run(ctx context.Context) {
 	defer e.stop()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps} {
+	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps, e.probations} {
 		loops.Go(func() { loop(ctx) })
 	}
 	loops.Wait()
@@ -33,7 +33,34 @@ func (e *Engine) changeGate(change func(*Gate)) {
 
 func (e *Engine) disturb(reason string) {
 	e.changeGate((*Gate).Disturb)
-	e.Hooks.Disturbed(reason)
+	e.disturbed(reason)
+}
+
+// disturbed follows a disturbance.
+func (e *Engine) disturbed(reason string) {
+	e.notice(func() { e.Hooks.Disturbed(reason) })
+	select {
+	case e.shaken <- struct{}{}:
+	default:
+	}
+}
+
+// probations has every absence that waits take notice of a disturbance.
+func (e *Engine) probations(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.shaken:
+		}
+		for _, en := range e.schedule.absences() {
+			en.mu.Lock()
+			if en.standing == absent {
+				en.knowledge.disturbed(e.gate.Load())
+			}
+			en.mu.Unlock()
+		}
+	}
 }
 
 // doubt is a disturbance that many may notice at once; once a second is enough.
@@ -43,12 +70,11 @@ func (e *Engine) doubt(reason string) {
 	}
 }
 
-// tick credits running time and moves every absence on.
+// tick credits running time and hands what is due to the workers.
 func (e *Engine) tick(ctx context.Context) {
 	t := time.NewTicker(Tick)
 	defer t.Stop()
-	last, _ := e.Clock()
-	for n := 0; ; n++ {
+	for last, _ := e.Clock(); ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -57,63 +83,17 @@ func (e *Engine) tick(ctx context.Context) {
 		now, wall := e.Clock()
 		e.changeGate(func(g *Gate) { g.Pass(now - last) })
 		if now-last > maxSilence {
-			e.Hooks.Disturbed("pause")
+			e.disturbed("pause")
 		}
 		last = now
 		if began := e.pulse.Load(); began != 0 && now-Instant(began) > maxSilence {
 			e.disturb("store")
 			e.pulse.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
 		}
-		if !e.ready.Load() {
-			continue
-		}
-		e.chase(now, wall)
-		if n%10 == 0 {
-			e.retain(now, wall)
+		if e.ready.Load() {
+			e.attendAll(now, wall)
 		}
 	}
-}
-
-// chase refutes or claims the absent.
-func (e *Engine) chase(now Instant, wall int64) {
-	for _, en := range e.members(e.absent) {
-		en.mu.Lock()
-		switch en.attend(now, &e.Policy, en.underway) {
-		case refuting:
-			e.refute(en, now)
-		case claiming:
-			e.pursue(en, e.input(en, now, wall))
-		}
-		en.mu.Unlock()
-	}
-}
-
-// retain removes what has been SUSPENDED for too long, but not amid a mass of ends.
-func (e *Engine) retain(now Instant, wall int64) {
-	if e.Policy.DeregisterAfter <= 0 || e.massive() {
-		return
-	}
-	for _, en := range e.members(e.suspended) {
-		en.mu.Lock()
-		due := e.Policy.due(e.input(en, now, wall), &en.view.Record)
-		en.mu.Unlock()
-		if due {
-			e.mend(en, &RetentionFlow{})
-		}
-	}
-}
-
-func (e *Engine) members(set map[ID]*entry) []*entry {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if len(set) == 0 {
-		return nil
-	}
-	out := make([]*entry, 0, len(set))
-	for _, en := range set {
-		out = append(out, en)
-	}
-	return out
 }
 
 // pulses asks the store whether it answers and takes writes.
@@ -139,6 +119,9 @@ func (e *Engine) pulses(ctx context.Context) {
 		}
 		if err == nil && (full || e.gate.Load().Full) {
 			e.changeGate(func(g *Gate) { g.SetFull(full) })
+		}
+		if g := e.gate.Load(); !g.Full {
+			e.schedule.release(&e.schedule.room, g.Credited)
 		}
 	}
 }

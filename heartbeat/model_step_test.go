@@ -70,6 +70,9 @@ func (m *model) start(w *world, x, lane int, flow any) {
 func (m *model) advance(w *world, x, lane int, r Result) {
 	ln := &w.rep[x].lanes[lane]
 	flow, a := next(ln.flow, m.input(w, x, lane), r)
+	for a.Do == DoTurn { // its turn comes at once, or later: as if it began to wait later
+		flow, a = next(flow, m.input(w, x, lane), Result{})
+	}
 	if a.Retire != 0 {
 		m.retire(w, x, a.Retire)
 	}

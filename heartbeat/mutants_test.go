@@ -36,8 +36,8 @@ var mutants = []mutant{
 	{name: "F2: a PUT is no evidence", configs: "the owner", edits: []edit{
 		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	return answer(nil, f.next)", "	}\n	return answer(nil, f.next)"}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
-		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: f.snap.claim(", "	if f.step == stepHold {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: f.snap.claim("},
-		{"absence.go", "	case stepHold:\n		return f.hold(in)\n", "	case stepHold:\n		return f.hold(in)\n	case stepSettle:\n		f.snap = r.Snapshot\n		if !f.snap.Absent() {\n			return answer(nil, f.snap.Record)\n		}\n		return f.hold(in)\n"}}},
+		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(", "	if f.step == stepTurn {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim("},
+		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return answer(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.HeardWall)}\n	case stepHold, stepTurn:\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
 		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
 		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},

@@ -36,7 +36,7 @@ func (e *Engine) Restored() {
 		en.mu.Lock()
 		en.view.recordSeen, en.view.projectionSeen = 0, 0
 		if !en.claiming {
-			en.claim = nil // its hold belongs to a revision of another history
+			en.claimed = nil // its hold belongs to a revision of another history
 		}
 		en.mu.Unlock()
 	}

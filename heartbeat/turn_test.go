@@ -12,32 +12,31 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 	ready := func() (ClaimFlow, Input) {
 		p := brisk(1)
 		in := Input{Policy: &p, Gate: &Gate{Credited: time.Hour}, Known: &snap, Local: &Local{}}
-		f := ClaimFlow{step: stepHold}
-		f.snap = snap
-		if a := f.Next(in, Result{}); a.Do != DoCommit {
-			t.Fatalf("no claim: %v", a.Do)
+		f := ClaimFlow{step: stepHold, at: snap.At}
+		if a := f.Next(in, Result{}); a.Do != DoTurn {
+			t.Fatalf("it asks for no turn: %v", a.Do)
 		}
 		return f, in
 	}
 	f, in := ready()
-	if a := f.Again(in); a.Do != DoCommit || a.Txn.Kind != Claim {
+	if a := f.Next(in, Result{}); a.Do != DoCommit || a.Txn.Kind != Claim {
 		t.Errorf("nothing changed, and yet %v", a.Do)
 	}
 	f, in = ready()
 	in.Local.Hear(Moment{Now: in.Now})
-	if a := f.Again(in); a.Do != DoAnswer {
+	if a := f.Next(in, Result{}); a.Do != DoAnswer {
 		t.Errorf("it was heard, and yet %v", a.Do)
 	}
 	f, in = ready()
 	in.Gate.SetFull(true)
-	if a := f.Again(in); a.Do != DoWait {
+	if a := f.Next(in, Result{}); a.Do != DoWait || !a.Wait.Room {
 		t.Errorf("the store is full, and yet %v", a.Do)
 	}
 	f, in = ready()
 	newer := snap
 	newer.At++
 	in.Known = &newer
-	if a := f.Again(in); a.Do != DoRead {
+	if a := f.Next(in, Result{}); a.Do != DoRead {
 		t.Errorf("the record changed, and yet %v", a.Do)
 	}
 }

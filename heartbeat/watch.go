@@ -1,6 +1,9 @@
 package heartbeat
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // sightsOf turns a snapshot read at revision at into sights; what it does not
 // show was absent at that revision.
@@ -18,22 +21,25 @@ func sightsOf(id ID, s *Snapshot, at Revision) []Sight {
 
 // show takes sights of one instance in and starts what follows from them.
 func (e *Engine) show(en *entry, sights ...Sight) {
-	now, _ := e.Clock()
 	en = e.lock(en)
 	defer en.mu.Unlock()
+	now, _ := e.Clock()
 	lease, state := en.view.Record.Lease, en.view.Record.State
 	if !en.absorb(e.gate.Load(), sights...) {
 		return
 	}
 	e.seen(en)
 	if state == Active && en.view.Record.State == Suspended && en.local.overruled(&en.view.Record) {
-		e.Hooks.Overruled(en.id)
+		e.notice(func() { e.Hooks.Overruled(en.id) })
 	}
 	switch en.owed(now, lease, en.underway) {
 	case refuting:
-		e.refute(en, now)
+		e.beginRefuting(en)
 	case adopting:
-		e.adopt(en)
+		if !en.adopting { // else whoever does it looks again
+			en.adopting = true
+			e.adopts.put(en)
+		}
 	}
 }
 
@@ -64,7 +70,7 @@ func (e *Engine) See(sights []Sight, upTo Revision) {
 	for _, id := range order {
 		its := of[id]
 		en := e.entry(id)
-		if en == nil && its[len(its)-1].Present {
+		if en == nil && slices.ContainsFunc(its, func(s Sight) bool { return s.Present }) {
 			en = e.enter(id)
 		}
 		if en != nil {
@@ -89,6 +95,7 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 		return 0, err
 	}
 	e.reached(at)
+	e.hooks.rest(ctx) // what is answered from now on shows what was listed
 	e.ready.Store(true)
 	return at, nil
 }

@@ -1,0 +1,188 @@
+package heartbeat
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Hooks tell the surroundings what happens. They are called without any lock of the
+// engine, by goroutines that do nothing else: one that blocks stops neither heartbeats
+// nor claims, ticks or the end of Run. What it does stop is said below.
+type Hooks struct {
+	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are in
+	// order; of several changes in a row only the last may be told. What a replica
+	// acknowledges was told before, so that while Changed blocks, requests that change
+	// something end with ErrUnavailable after two seconds (all the same, what they
+	// asked for is written), and so does a list before it counts as loaded.
+	Changed func(id ID, s *Snapshot)
+	// Committed: this replica carried out a transaction. Committed, Disturbed and
+	// Overruled are called one at a time and in order; while one blocks, the calls
+	// wait, and those over some thousands are left out and counted (Stats.HooksLost).
+	Committed func(t *Txn)
+	// Disturbed: this replica does not trust its own observation for a while.
+	Disturbed func(reason string)
+	// Overruled: another replica suspended an instance that this one had heard within
+	// its window, and could not refute in time (it was cut off from the store).
+	Overruled func(id ID)
+	// Rewound: a list shows that the store was restored; whoever follows the store must
+	// call Restored and Load. nil: Restored is called and that list is taken in, which is
+	// enough if no watch can still show the old history. It must return at once.
+	Rewound func()
+}
+
+// fill replaces what is missing by nothing.
+func (h *Hooks) fill() {
+	if h.Changed == nil {
+		h.Changed = func(ID, *Snapshot) {}
+	}
+	if h.Committed == nil {
+		h.Committed = func(*Txn) {}
+	}
+	if h.Disturbed == nil {
+		h.Disturbed = func(string) {}
+	}
+	if h.Overruled == nil {
+		h.Overruled = func(ID) {}
+	}
+}
+
+const (
+	// changeWidth is how many calls of Changed are made at once, each for another id.
+	changeWidth = 4
+	mostNotices = 8192
+	// hookPatience is how long anybody waits for Changed, or the end of Run for any hook.
+	hookPatience = 2 * time.Second
+)
+
+// hookCalls carries the calls of the hooks out.
+type hookCalls struct {
+	changes lane[*entry]
+	notices lane[func()]
+	mu      sync.Mutex
+	running int
+	idle    chan struct{} // not nil: somebody waits until nothing runs
+}
+
+func (h *hookCalls) setUp(changed func(*entry)) {
+	h.changes = lane[*entry]{start: h.begin, width: changeWidth, do: changed}
+	h.notices = lane[func()]{start: h.begin, width: 1, most: mostNotices, do: func(call func()) { call() }}
+}
+
+func (h *hookCalls) begin(work func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running++
+	go func() {
+		work()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.running--; h.running == 0 && h.idle != nil {
+			close(h.idle)
+			h.idle = nil
+		}
+	}()
+	return true
+}
+
+// rest waits until every call has been made, or none was for hookPatience, for a hook
+// may block for ever.
+func (h *hookCalls) rest(ctx context.Context) {
+	for left := -1; ; {
+		n := h.changes.waiting() + h.notices.waiting()
+		if h.idleWithin(ctx, hookPatience) || n == left {
+			return
+		}
+		left = n
+	}
+}
+
+func (h *hookCalls) idleWithin(ctx context.Context, d time.Duration) bool {
+	h.mu.Lock()
+	if h.running == 0 {
+		h.mu.Unlock()
+		return true
+	}
+	if h.idle == nil {
+		h.idle = make(chan struct{})
+	}
+	idle := h.idle
+	h.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		return true
+	}
+}
+
+// telling is how far Changed is behind what is known of an instance.
+type telling struct {
+	changes, told uint32
+	busy          bool          // it is queued, or somebody tells it
+	caughtUp      chan struct{} // not nil: closed when the next call has returned
+}
+
+// changed has Changed called soon; en.mu is held.
+func (e *Engine) changed(en *entry) {
+	en.changes++
+	if !en.busy {
+		en.busy = true
+		e.hooks.changes.put(en)
+	}
+}
+
+// tellChanges calls Changed until it knows what is known.
+func (e *Engine) tellChanges(en *entry) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	for en.told != en.changes {
+		upTo, s := en.changes, en.view.Snapshot
+		en.mu.Unlock()
+		e.Hooks.Changed(en.id, &s)
+		en.mu.Lock()
+		en.told = upTo
+		if en.caughtUp != nil {
+			close(en.caughtUp)
+			en.caughtUp = nil
+		}
+	}
+	en.busy = false
+}
+
+// shown waits until Changed knows what is known of the instance now: what a replica
+// acknowledges, its next answer shows.
+func (e *Engine) shown(ctx context.Context, en *entry) error {
+	en.mu.Lock()
+	upTo := en.changes
+	if en.told == upTo {
+		en.mu.Unlock()
+		return nil
+	}
+	t := time.NewTimer(hookPatience)
+	defer t.Stop()
+	for int32(upTo-en.told) > 0 {
+		if en.caughtUp == nil {
+			en.caughtUp = make(chan struct{})
+		}
+		c := en.caughtUp
+		en.mu.Unlock()
+		select {
+		case <-c:
+		case <-t.C:
+			return ErrUnavailable
+		case <-ctx.Done():
+			return ErrUnavailable
+		}
+		en.mu.Lock()
+	}
+	en.mu.Unlock()
+	return nil
+}
+
+// notice has a hook called soon, if there is room.
+func (e *Engine) notice(call func()) { e.hooks.notices.put(call) }

@@ -1,0 +1,132 @@
+package heartbeat
+
+import (
+	"container/heap"
+	"math"
+	"sync"
+)
+
+// schedule holds the instances that this replica must look at again, so that a tick
+// costs what is due and not what exists. An instance waits in one queue at most; what
+// it waits for is judged anew when its time has come, so a key may be too early, but
+// must not be too late.
+type schedule struct {
+	mu sync.Mutex
+	// due: an absence that is new, a hold that may be over, a refutation to be tried
+	// again, a removal; by credited time.
+	due waitQueue
+	// turns: claims that only their turn keeps waiting, the oldest first.
+	turns waitQueue
+	// room: what cannot go on before the store takes writes again.
+	room waitQueue
+	// removals: SUSPENDED instances, by the wall clock, which somebody may set.
+	removals waitQueue
+}
+
+// waitQueue is a heap of instances.
+type waitQueue []*entry
+
+// place is where an entry waits; it is guarded by schedule.mu.
+type place struct {
+	in    *waitQueue // nil: nowhere
+	key   int64
+	index int
+}
+
+const anyKey = math.MaxInt64
+
+// put has the instance wait in a queue, and in no other.
+func (s *schedule) put(in *waitQueue, en *entry, key int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if en.place.in == in {
+		en.place.key = key
+		heap.Fix(in, en.place.index)
+		return
+	}
+	s.leave(en)
+	en.place = place{in: in, key: key}
+	heap.Push(in, en)
+}
+
+// drop has the instance wait for nothing.
+func (s *schedule) drop(en *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave(en)
+}
+
+func (s *schedule) leave(en *entry) {
+	if q := en.place.in; q != nil {
+		heap.Remove(q, en.place.index)
+	}
+}
+
+// take returns the first of a queue, if its key is not above the one given.
+func (s *schedule) take(from *waitQueue, upTo int64) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(*from) == 0 || (*from)[0].place.key > upTo {
+		return nil
+	}
+	return heap.Pop(from).(*entry)
+}
+
+// release has all that wait in one queue be due.
+func (s *schedule) release(from *waitQueue, at Instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, en := range *from {
+		en.place = place{in: &s.due, key: int64(at)}
+		heap.Push(&s.due, en)
+	}
+	*from = nil
+}
+
+// size is how many wait in a queue, and the key of the first.
+func (s *schedule) size(q *waitQueue) (n int, first int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n = len(*q); n > 0 {
+		first = (*q)[0].place.key
+	}
+	return n, first
+}
+
+// absences are the instances that wait for something else than their removal.
+func (s *schedule) absences() []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*entry
+	for _, q := range []waitQueue{s.due, s.turns, s.room} {
+		out = append(out, q...)
+	}
+	return out
+}
+
+func (q waitQueue) Len() int           { return len(q) }
+func (q waitQueue) Less(i, j int) bool { return q[i].place.key < q[j].place.key }
+func (q waitQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place.index, q[j].place.index = i, j
+}
+
+// Push implements heap.Interface.
+func (q *waitQueue) Push(x any) {
+	en := x.(*entry)
+	en.place.index = len(*q)
+	*q = append(*q, en)
+}
+
+// Pop implements heap.Interface.
+func (q *waitQueue) Pop() any {
+	old := *q
+	n := len(old) - 1
+	en := old[n]
+	old[n] = nil
+	en.place = place{}
+	if *q = old[:n]; n == 0 {
+		*q = nil // a mass leaves no memory behind
+	}
+	return en
+}

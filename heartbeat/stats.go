@@ -1,0 +1,48 @@
+package heartbeat
+
+import "time"
+
+// Stats is what an engine holds at one moment.
+type Stats struct {
+	Records, Suspended, Absent int
+	Full                       bool
+	// Massive: very many instances vanished within the last window, so that no
+	// removal is carried out.
+	Massive bool
+
+	// Scheduled, Turns and Room are the absences and removals that wait for their time,
+	// the claims that wait for their turn, and what waits for a store that takes writes.
+	Scheduled, Turns, Room int
+	// Late is how long the one that has waited longest has been due, in credited time;
+	// more than a few ticks mean that this replica does not get round to its work.
+	Late time.Duration
+	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
+	Refutations, Claims, Adoptions, Repairs, Revocations int
+	// Hooks are calls of hooks that wait; HooksLost were left out, because too many did.
+	Hooks     int
+	HooksLost uint64
+}
+
+// Stats counts; Records includes removed instances for a short while.
+func (e *Engine) Stats() Stats {
+	e.mu.RLock()
+	records := len(e.entries)
+	e.mu.RUnlock()
+	g, q := e.gate.Load(), &e.schedule
+	s := Stats{
+		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: g.Full,
+		Refutations: e.refutes.waiting(), Claims: e.claims.waiting(), Adoptions: e.adopts.waiting(),
+		Repairs: e.repairs.waiting(), Revocations: e.revokes.waiting(),
+		Hooks: e.hooks.changes.waiting() + e.hooks.notices.waiting(), HooksLost: e.hooks.notices.dropped(),
+	}
+	_, s.Massive = e.massive()
+	var first int64
+	if s.Scheduled, first = q.size(&q.due); s.Scheduled > 0 {
+		s.Late = max(g.Credited-Instant(first), 0)
+	}
+	removals, _ := q.size(&q.removals)
+	s.Scheduled += removals
+	s.Turns, _ = q.size(&q.turns)
+	s.Room, _ = q.size(&q.room)
+	return s
+}
