@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -23,13 +24,22 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// freeURL is a loopback address that nobody uses now.
+// freeURL is a loopback address that nobody uses now. It lies below the ports that the
+// system gives away by itself: one of those would be somebody else's while a server that
+// is to come back at its address is down.
 func freeURL(t testing.TB, scheme string) url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return url.URL{Scheme: scheme, Host: l.Addr().String()}
+	for range 100 {
+		host := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
+		l, err := net.Listen("tcp", host)
+		if err != nil {
+			continue
+		}
+		require.NoError(t, l.Close())
+		return url.URL{Scheme: scheme, Host: host}
+	}
+	t.Fatal("no port is free")
+	return url.URL{}
 }
 
 // member0 can be closed before the test ends.
@@ -173,6 +183,7 @@ func user(ctx context.Context, c *clientv3.Client, name, password, role string) 
 }
 
 func TestOneEndpointThatAnswersIsEnoughAndNoneIsAnError(t *testing.T) {
+	t.Parallel()
 	_, endpoint := listening(t, plain)
 	dead := freeURL(t, "http")
 	c, err := open(t, conf.Store{Endpoints: []string{dead.String(), endpoint}})
@@ -195,6 +206,7 @@ func TestOneEndpointThatAnswersIsEnoughAndNoneIsAnError(t *testing.T) {
 }
 
 func TestEndpointsOfTwoClustersAreRefused(t *testing.T) {
+	t.Parallel()
 	_, one := listening(t, plain)
 	_, other := listening(t, func(c *embed.Config) { c.InitialClusterToken = "other" })
 	_, err := open(t, conf.Store{Endpoints: []string{one, other}})

@@ -68,6 +68,7 @@ func TestACallWithoutAnAnswerIsMadeAgainAndNoOther(t *testing.T) {
 // With one member of two silent nothing fails, and a transaction that was sent twice
 // and refused is not taken for one that was not carried out.
 func TestASilentMemberKeepsNoCallWaiting(t *testing.T) {
+	t.Parallel()
 	_, endpoint := listening(t, plain)
 	quiet, good := proxy.Start(t, endpoint[len("http://"):]), proxy.Start(t, endpoint[len("http://"):])
 	c, err := open(t, conf.Store{Endpoints: []string{"http://" + quiet.Addr, "http://" + good.Addr}})

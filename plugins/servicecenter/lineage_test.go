@@ -33,6 +33,7 @@ func sameEtcd(t *testing.T, dir string) func(*embed.Config) {
 
 // What was restored while nobody looked may have passed every revision that was seen.
 func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
+	t.Parallel()
 	dir, backup := t.TempDir(), t.TempDir()
 	same := sameEtcd(t, dir)
 	e, endpoint := listening(t, same)
@@ -77,6 +78,7 @@ func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
 
 // The link may fall silent while the watch is begun, too.
 func TestAWatchThatIsNotAnsweredIsGivenUp(t *testing.T) {
+	t.Parallel()
 	s, p := clustered(t)
 	require.NoError(t, s.CheckSchema(t.Context()))
 	e := heartbeat.New(heartbeat.Config{Store: s, Clock: func() (heartbeat.Instant, int64) { return 0, 0 }})
@@ -91,6 +93,7 @@ func TestAWatchThatIsNotAnsweredIsGivenUp(t *testing.T) {
 // A store that was restored from an older snapshot is believed: what it does not
 // hold is gone, although all that it says bears lower revisions than before.
 func TestARestoredStoreIsLoadedAnew(t *testing.T) {
+	t.Parallel()
 	dir, backup := t.TempDir(), t.TempDir()
 	same := sameEtcd(t, dir)
 	e, endpoint := listening(t, same)
@@ -243,6 +246,7 @@ func TestALineageBreaksWhenTheStoreGoesBackOrIsAnotherOne(t *testing.T) {
 // The end of a history may come when nobody watches: while a list fails, or in the pause
 // after a watch.
 func TestAnEndThatComesBetweenTwoWatchesIsHandled(t *testing.T) {
+	t.Parallel()
 	s, _ := clustered(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -124,6 +124,7 @@ func TestRenewalsOutliveCutConnections(t *testing.T) {
 // A link that swallows everything ends in an error at the deadline, and the streams
 // that were on it are given up.
 func TestAHalfOpenLinkIsAnErrorAtTheDeadline(t *testing.T) {
+	t.Parallel()
 	s, p := clustered(t)
 	l := leases(t, s, 1)[0]
 	for _, m := range []proxy.Mode{proxy.HalfDown, proxy.HalfUp, proxy.Blackhole} {
@@ -163,6 +164,7 @@ func TestASilentEndpointIsHedged(t *testing.T) {
 // A store that is silent as a whole is not asked many times over: what is sent again
 // is bounded for all renewals together.
 func TestASilentStoreIsNotFloodedWithRenewals(t *testing.T) {
+	t.Parallel()
 	s, p := clustered(t)
 	const n = 200
 	l := leases(t, s, 1)[0]
@@ -189,6 +191,7 @@ func TestASilentStoreIsNotFloodedWithRenewals(t *testing.T) {
 }
 
 func TestTheEndOfTheStoreEndsItsStreams(t *testing.T) {
+	t.Parallel()
 	s, p := clustered(t)
 	l := leases(t, s, 1)[0]
 	p.Set(proxy.Blackhole)

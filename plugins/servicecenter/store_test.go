@@ -2,6 +2,7 @@ package servicecenter
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,6 +49,10 @@ func (l *lines) String() string {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8") // what runs in parallel here waits, and hardly computes
+	}
 	dir, err := os.MkdirTemp("", "servicecenter-")
 	if err != nil {
 		panic(err)

@@ -80,6 +80,7 @@ func erased(t *testing.T, c *clientv3.Client, id heartbeat.ID) int64 {
 }
 
 func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
+	t.Parallel()
 	_, endpoint := listening(t, plain)
 	p := proxy.Start(t, endpoint[len("http://"):])
 	s, direct := storeAt(t, "http://"+p.Addr), storeAt(t, endpoint)
@@ -131,6 +132,7 @@ func storeAt(t *testing.T, endpoint string) *Store {
 
 // A link that stays open and says nothing is noticed, whichever way it swallows.
 func TestASilentWatchIsGivenUp(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []proxy.Mode{proxy.HalfDown, proxy.Blackhole} {
 		s, p := clustered(t)
 		s.pace = pace{ask: 100 * time.Millisecond, stall: 2 * time.Second}
@@ -157,6 +159,7 @@ func TestAWatchIsCompleteOnlyUpToItsLastEvent(t *testing.T) {
 
 // What else lies under the prefix of replicas gives nobody another rank.
 func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
+	t.Parallel()
 	_, endpoint := listening(t, plain)
 	one, two := storeAt(t, endpoint), storeAt(t, endpoint)
 	one.replicas.self, two.replicas.self = strings.Repeat("1", 16), strings.Repeat("2", 16)
