@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,10 +14,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-var broken = sync.OnceValues(func() (string, error) { return mep.Build(workDir, "mepserver-failpoint", "-tags", "failpoint") })
+var broken = sync.OnceValues(func() (string, error) {
+	return built.Command(filepath.Join(workDir, "failpoint"), "mepserver", "-tags", "failpoint")
+})
 
 // What breaks the program on purpose is not in a release, not even its names.
 func TestAReleaseHasNoFailpoints(t *testing.T) {

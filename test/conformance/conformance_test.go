@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/run"
 )
 
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "mepserver-conformance-")
 	if err == nil {
-		binary, err = run.Build(dir)
+		binary, err = built.Command(dir, "mepserver")
 	}
 	if err == nil {
 		shared, err = run.Launch(binary, filepath.Join(dir, "data"), settings...)

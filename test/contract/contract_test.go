@@ -20,7 +20,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/openapi"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/built"
 )
 
 var (
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "mepserver-contract-")
 	if err == nil {
-		binary, err = run.Build(dir)
+		binary, err = built.Command(dir, "mepserver")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

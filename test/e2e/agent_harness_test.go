@@ -18,17 +18,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
 )
 
 // agentBinary builds mep-agent once, beside the server.
-var agentBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "mep-agent")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/mec-liveness/mepserver/cmd/mep-agent").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return path, err
-})
+var agentBinary = sync.OnceValues(func() (string, error) { return built.Command(filepath.Dir(binary), "mep-agent") })
 
 // relay is the network between an agent and a server: it forwards connections, and
 // can be cut and led elsewhere.
@@ -155,6 +150,7 @@ func startAgent(t *testing.T, config string, env ...string) *agent {
 
 func (a *agent) launch() {
 	a.t.Helper()
+	built.Depend()
 	path, err := agentBinary()
 	require.NoError(a.t, err)
 	args := []string{"--config", a.config}

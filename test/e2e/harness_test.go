@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,25 +23,24 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
 )
 
 var binary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "mepserver-e2e-")
+	if err == nil {
+		binary, err = built.Command(dir, "mepserver")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	binary = filepath.Join(dir, "mepserver")
-	build := exec.Command("go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "cannot build mepserver: %v\n%s", err, out)
-		os.Exit(1)
-	}
 	// They wait far more than they compute, so more run together than there are processors.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	code := m.Run()
@@ -114,6 +112,7 @@ var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
 
 func (s *server) launch() {
 	s.t.Helper()
+	built.Depend()
 	s.cmd = exec.Command(binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	errs, err := os.CreateTemp(s.t.TempDir(), "log")

@@ -11,8 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/proc"
 )
 
@@ -29,18 +28,6 @@ const Base = "/mec_service_mgmt/v1"
 // Fast is the quickest detection that the configuration allows.
 var Fast = []string{"MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1"}
 
-// Build compiles mepserver into dir, with build flags, and returns its path.
-func Build(dir, name string, flags ...string) (string, error) {
-	binary := filepath.Join(dir, name)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	args := append(append([]string{"build", "-o", binary}, flags...), "github.com/mec-liveness/mepserver/cmd/mepserver")
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build mepserver: %w\n%s", err, out)
-	}
-	return binary, nil
-}
-
 // Main is for TestMain: it builds mepserver, hands it to use, runs the tests and
 // returns the exit code.
 func Main(m *testing.M, use func(dir, binary string)) int {
@@ -48,7 +35,7 @@ func Main(m *testing.M, use func(dir, binary string)) int {
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
 		var binary string
-		if binary, err = Build(dir, "mepserver"); err == nil {
+		if binary, err = built.Command(dir, "mepserver"); err == nil {
 			use(dir, binary)
 			return m.Run()
 		}
@@ -79,6 +66,7 @@ func Start(t testing.TB, binary string, endpoints []string, env ...string) *Repl
 // StartAt is Start at a given address.
 func StartAt(t testing.TB, binary, listen string, endpoints []string, env ...string) *Replica {
 	t.Helper()
+	built.Depend()
 	p := proc.Start(t, binary, env, "--listen", listen, "--etcd-endpoints", strings.Join(endpoints, ","))
 	line := p.FirstLine(2 * time.Minute)
 	r := &Replica{Process: p, binary: binary, endpoints: endpoints, env: env, URL: urlInLine.FindString(line),

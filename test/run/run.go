@@ -12,12 +12,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/built"
 )
 
 // The times that end a broken test.
@@ -25,16 +26,6 @@ const (
 	startTimeout   = time.Minute
 	requestTimeout = 30 * time.Second
 )
-
-// Build builds mepserver and returns where; TestMain calls it once.
-func Build(dir string) (binary string, err error) {
-	binary = filepath.Join(dir, "mepserver")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("cannot build mepserver: %w\n%s", err, out)
-	}
-	return binary, nil
-}
 
 // Server is a running mepserver.
 type Server struct {
@@ -90,12 +81,14 @@ func Launch(binary, dir string, env ...string) (*Server, error) {
 
 // For is the same server, whose failures end that test.
 func (s *Server) For(t testing.TB) *Server {
+	built.Depend()
 	out := *s
 	out.t = t
 	return &out
 }
 
 func (s *Server) launch() error {
+	built.Depend()
 	s.cmd = exec.CommandContext(context.Background(), s.binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stderr = s.stderr

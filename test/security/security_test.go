@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/run"
 )
 
@@ -29,7 +30,7 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "mepserver-security-")
 	if err == nil {
-		binary, err = run.Build(dir)
+		binary, err = built.Command(dir, "mepserver")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

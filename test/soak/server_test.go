@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
 )
 
 const base = "/mec_service_mgmt/v1"
@@ -34,9 +36,9 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	dir := t.TempDir()
-	s := &server{t: t, dir: dir, binary: filepath.Join(dir, "mepserver"), http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 600}}}
-	out, err := exec.Command("go", "build", "-o", s.binary, "github.com/mec-liveness/mepserver/cmd/mepserver").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	binary, err := built.Command(dir, "mepserver")
+	require.NoError(t, err)
+	s := &server{t: t, dir: dir, binary: binary, http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 600}}}
 	// Below the ports that the system gives away by itself: it would give this one to
 	// somebody else while the server is down.
 	for s.address == "" {
@@ -51,6 +53,7 @@ func newServer(t *testing.T) *server {
 }
 
 func (s *server) launch() {
+	built.Depend()
 	s.cmd = exec.Command(s.binary, "--listen", s.address, "--data-dir", filepath.Join(s.dir, "data"))
 	s.cmd.Env = append(os.Environ(), "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_LIVENESS_DEREGISTER_AFTER="+removal.String(),
 		"MEP_NOTIFY_TIMEOUT=3s", "MEP_APPLICATIONS_MAX_SERVICES=100000")
