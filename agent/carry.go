@@ -74,7 +74,7 @@ func (a *Agent) registered(e *entry, now time.Time, info mp1.ServiceInfo, err er
 	}
 	e.failures++
 	a.complain(e, "could not be registered", err)
-	e.failed(now, a.dice.retryRegister(e.failures), err)
+	e.failed(now, patienceToRegister(a.dice.retryRegister(e.failures), err))
 	if unclear(err) { // it may have been carried out: look before doing it again
 		e.stage = unsure
 		a.lookFor(e.item.due)
@@ -146,7 +146,7 @@ func (a *Agent) beaten(e *entry, now, sent time.Time, told client.BeatAnswer, er
 	default:
 		e.failures++
 		a.complain(e, "a heartbeat was not taken", err)
-		e.failed(now, a.dice.retryBeat(e.failures, e.interval), err)
+		e.failed(now, patience(a.dice.retryBeat(e.failures, e.interval), err))
 	}
 	a.again(e)
 }
@@ -167,7 +167,7 @@ func (a *Agent) looked(e *entry, now time.Time, info mp1.ServiceLivenessInfo, er
 		e.failures++
 		e.answer = answer(err, "")
 		a.complain(e, "the liveness resource cannot be read", err)
-		e.failed(now, a.dice.retryBeat(e.failures, e.interval), err)
+		e.failed(now, patience(a.dice.retryBeat(e.failures, e.interval), err))
 	}
 	a.again(e)
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -94,11 +95,11 @@ func (e *entry) accepted(d dice, sent time.Time, told time.Duration) {
 }
 
 // failed schedules the next try of what did not succeed.
-func (e *entry) failed(now time.Time, wait time.Duration, err error) {
+func (e *entry) failed(now time.Time, wait time.Duration) {
 	if e.failures == 1 {
 		e.since = now
 	}
-	e.item.due = now.Add(patience(wait, err))
+	e.item.due = now.Add(wait)
 }
 
 // notUpdated lets it live on as it is registered. A refusal for good is not tried
@@ -121,6 +122,15 @@ func patience(wait time.Duration, err error) time.Duration {
 		return max(told, leastRetry)
 	}
 	return wait
+}
+
+// patienceToRegister is patience, but a platform that limits changes (429) tells everybody
+// the same wait, who then come all at once: whoever is refused again comes later.
+func patienceToRegister(wait time.Duration, err error) time.Duration {
+	if status(err) == http.StatusTooManyRequests {
+		return max(wait, patience(wait, err))
+	}
+	return patience(wait, err)
 }
 
 // lost forgets the registration.

@@ -79,6 +79,7 @@ applications: {admission: registered, known: [app-1, "2"], maxServices: 3, maxSu
 liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0}
 discovery: {includeSuspended: true}
 notify: {timeout: 3s, giveUpAfter: 1h, allowedCallbackCIDRs: [10.0.0.0/8, "fd00::/8"]}
+limits: {writesPerSecond: 1, writesBurst: 2, listsPerSecond: 3, bytesPerSecond: 4KiB, bytesBurst: 5MiB, connections: 66}
 compat: edgegallery
 `))
 	require.NoError(t, err)
@@ -91,6 +92,7 @@ compat: edgegallery
 	want.Discovery = Discovery{IncludeSuspended: true}
 	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour,
 		AllowedCallbackCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
+	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66}
 	assert.Equal(t, want, c)
 }
 
@@ -108,6 +110,8 @@ func TestEnvironmentNames(t *testing.T) {
 		"store.password":              "MEP_STORE_PASSWORD",
 		"store.quotaBytes":            "MEP_STORE_QUOTA_BYTES",
 		"notify.giveUpAfter":          "MEP_NOTIFY_GIVE_UP_AFTER",
+		"limits.writesPerSecond":      "MEP_LIMITS_WRITES_PER_SECOND",
+		"limits.bytesBurst":           "MEP_LIMITS_BYTES_BURST",
 		"compat":                      "MEP_COMPAT",
 	} {
 		assert.Equal(t, want, got[path])

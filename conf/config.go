@@ -20,6 +20,7 @@ type Config struct {
 	Liveness     Liveness
 	Discovery    Discovery
 	Notify       Notify
+	Limits       Limits
 	Compat       Compat
 
 	// Derived follows from the rest; no key sets it.
@@ -144,6 +145,7 @@ func defaults(mode Compat) Config {
 			DeregisterAfter: 24 * time.Hour,
 		},
 		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour},
+		Limits:  defaultLimits(),
 		Compat:  CompatNone,
 		Derived: Derived{MaxBody: 64 << 10, MaxBeat: 1 << 10, LimitStatus: 403},
 	}

@@ -17,7 +17,7 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		// the form of the file
 		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure"},
 		{"liveness:\n  mininterval: 1s\n", "m.yaml:2: liveness.mininterval: is not a key of mepserver; did you mean liveness.minInterval?"},
-		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, compat"},
+		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, limits, compat"},
 		{"server.listen: 127.0.0.1:1\n", "m.yaml:1: server.listen: is not a key of mepserver; keys are nested: server: {listen: ...}"},
 		{"compat: none\n\ncompat: none\n", "m.yaml:3: compat: must stand once; it stands in line 1 already"},
 		{"server: {}\nserver: {}\n", "m.yaml:2: server: must stand once; it stands in line 1 already"},
@@ -57,6 +57,11 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"store: {kind: redis}\n", `m.yaml:1: store.kind: must be embedded or etcd, not "redis"`},
 		{"store: {dataDir: ''}\n", `m.yaml:1: store.dataDir: must name a directory for store.kind embedded, not ""`},
 		{"store: {quotaBytes: 33554432}\n", `m.yaml:1: store.quotaBytes: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not the number "33554432"`},
+		{"limits: {writesPerSecond: -1}\n", "m.yaml:1: limits.writesPerSecond: must be from 0 to 2147483647, not -1; 0 turns the limit off"},
+		{"limits: {writesBurst: 0}\n", "m.yaml:1: limits.writesBurst: must be at least 1 for limits.writesPerSecond 100: nothing would ever pass"},
+		{"limits: {bytesBurst: 65535B}\n", "m.yaml:1: limits.bytesBurst: must be at least 64KiB, the largest body there may be, not 65535B"},
+		{"limits: {bytesPerSecond: 1MB}\n", `m.yaml:1: limits.bytesPerSecond: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not "1MB"`},
+		{"limits: {connections: 15}\n", "m.yaml:1: limits.connections: must be at least 16, not 15; 0 turns the limit off"},
 		{"store: {quotaBytes: 4GB}\n", `m.yaml:1: store.quotaBytes: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not "4GB"`},
 		{"store: {quotaBytes: 0}\n", "m.yaml:1: store.quotaBytes: must be from 16MiB to 64GiB, not 0"},
 		{"store: {quotaBytes: 16777215B}\n", "m.yaml:1: store.quotaBytes: must be from 16MiB to 64GiB, not 16777215B"},
@@ -115,7 +120,7 @@ func TestAllFaultsOfAllSourcesAtOnce(t *testing.T) {
 	src.Flags = map[string]string{"etcd-endpoints": "http://user:secret@e:2379", "verbose": "1"}
 	assert.Equal(t, []string{
 		`m.yaml:2: server.listen: must be text, not the number "1"`,
-		`m.yaml:3: nonsense: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, compat`,
+		`m.yaml:3: nonsense: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, limits, compat`,
 		`--verbose: is not a flag that sets anything`,
 		`m.yaml:6: liveness.minInterval: must be a Go duration such as 30s, 5m or 24h, not "x"`,
 		`MEP_APPLICATIONS_MAX_SERVICES: applications.maxServices: must be a whole number up to 2147483647, not "many"`,

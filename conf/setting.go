@@ -54,6 +54,12 @@ func settings(c *Config) []setting {
 		{"notify.timeout", "", &c.Notify.Timeout},
 		{"notify.giveUpAfter", "", &c.Notify.GiveUpAfter},
 		{"notify.allowedCallbackCIDRs", "", &c.Notify.AllowedCallbackCIDRs},
+		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
+		{"limits.writesBurst", "", &c.Limits.WritesBurst},
+		{"limits.listsPerSecond", "", &c.Limits.ListsPerSecond},
+		{"limits.bytesPerSecond", "", &c.Limits.BytesPerSecond},
+		{"limits.bytesBurst", "", &c.Limits.BytesBurst},
+		{"limits.connections", "", &c.Limits.Connections},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
 	}
 }

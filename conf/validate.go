@@ -47,6 +47,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.window()
 	k.aftermath()
 	k.notify()
+	k.limits()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
 }
 

@@ -60,12 +60,22 @@ type Base interface {
 	Handler() http.Handler
 }
 
+// Limits bounds what a caller may write: an application of the path, or where it has
+// none, the address of a connection. A wait above 0 refuses.
+type Limits interface {
+	// Write counts a write with a body of so many bytes.
+	Write(app, peer string, bytes int64) (wait time.Duration)
+	// Bytes counts what was read of a body whose length was not told before.
+	Bytes(app, peer string, n int64) (wait time.Duration)
+}
+
 // Host is what plugins share. It is filled by the setups in order and does not
 // change after them.
 type Host struct {
 	Config  conf.Config
 	Version string
 	Log     openlog.Logger
+	Limits  Limits            // from the identity plugin; nil: nothing is limited
 	Base    Base              // from the base plugin
 	Engine  *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.

@@ -19,6 +19,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
+	"github.com/mec-liveness/mepserver/plugins/identity"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
 	"github.com/mec-liveness/mepserver/plugins/notify"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
@@ -28,6 +29,7 @@ import (
 // list is every part of mepserver, bottom first.
 func list() []plugins.Plugin {
 	return []plugins.Plugin{
+		identity.Plugin(),
 		servicecenter.Plugin(),
 		liveness.Plugin(),
 		appsupport.Plugin(),

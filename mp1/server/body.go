@@ -60,7 +60,8 @@ func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
-	if err != nil && !errors.As(err, &large) {
+	var over *problem
+	if err != nil && !errors.As(err, &large) && !errors.As(err, &over) {
 		return nil, errBody
 	}
 	return b, err

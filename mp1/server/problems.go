@@ -17,6 +17,8 @@ type problem struct {
 	status int
 	detail string
 	allow  string // of a 405
+	retry  int    // seconds, of a 429
+	closes bool   // the body was begun and not read: else net/http waits for the rest before it answers
 }
 
 func (p *problem) Error() string { return p.detail }
@@ -27,7 +29,7 @@ var (
 	errUnknownApp = &problem{status: http.StatusNotFound, detail: "This appInstanceId is not known to the platform; have it registered first."}
 	errMediaType  = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must be JSON; send Content-Type: application/json."}
 	errCoding     = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must not be compressed or otherwise coded; remove Content-Encoding."}
-	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
+	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes.", closes: true}
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
 )
@@ -96,13 +98,17 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 	switch p.status {
 	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, 1)))
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(p.retry))
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
-	case http.StatusRequestEntityTooLarge:
-		h.Set("Connection", "close") // else net/http waits for the rest of the body before it answers
 	}
-	w.WriteHeader(p.status)
+	if p.closes {
+		h.Set("Connection", "close")
+	}
 	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
+	h.Set("Content-Length", strconv.Itoa(len(b)+1))
+	w.WriteHeader(p.status)
 	_, _ = w.Write(append(b, '\n'))
 }
 

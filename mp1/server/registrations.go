@@ -42,11 +42,11 @@ func (s *surface) registrationRows() []row {
 		return nil
 	}
 	return []row{
-		{allRegistrations, []method{{"mp1.PostRegistration", http.MethodPost, s.enter, false}}},
+		{allRegistrations, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, do: s.enter}}},
 		{oneRegistration, []method{
-			{"mp1.GetRegistration", http.MethodGet, s.getRegistration, false},
-			{"mp1.PutRegistration", http.MethodPut, s.changeRegistration, false},
-			{"mp1.DeleteRegistration", http.MethodDelete, s.leave, false},
+			{name: "mp1.GetRegistration", verb: http.MethodGet, do: s.getRegistration},
+			{name: "mp1.PutRegistration", verb: http.MethodPut, do: s.changeRegistration},
+			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, do: s.leave},
 		}},
 	}
 }

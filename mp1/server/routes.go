@@ -19,6 +19,7 @@ type Options struct {
 	Subscriptions        Subscriptions // nil: the surface has no subscriptions
 	NoEmptySubscriptions bool          // a list of none is a 404, as EdgeGallery's clients know it
 	Registrations        Registrations // nil: applications cannot register
+	Limits               Limits        // nil: nothing is limited
 }
 
 // Route is one pattern of a net/http mux with its handler. Name is a constant for
@@ -43,6 +44,14 @@ type method struct {
 	do   handle
 	// queried: it takes the query parameters of a list; others take none.
 	queried bool
+	// beats: it is a heartbeat, which no limit ever holds back.
+	beats bool
+}
+
+// writes says whether the method adds something to the store, or changes it. What only
+// removes is not limited: it is the remedy when there is too much.
+func (m method) writes() bool {
+	return !m.beats && m.verb != http.MethodGet && m.verb != http.MethodDelete
 }
 
 const (
@@ -55,22 +64,22 @@ const (
 // resources is the route table.
 func (s *surface) resources() []row {
 	beat := []method{
-		{"mp1.GetLiveness", http.MethodGet, s.getLiveness, false},
-		{"mp1.PatchLiveness", http.MethodPatch, s.beat, false},
-		{"mp1.PutLiveness", http.MethodPut, s.beat, false}, // as EdgeGallery's agents have it
+		{name: "mp1.GetLiveness", verb: http.MethodGet, do: s.getLiveness},
+		{name: "mp1.PatchLiveness", verb: http.MethodPatch, do: s.beat, beats: true},
+		{name: "mp1.PutLiveness", verb: http.MethodPut, do: s.beat, beats: true}, // as EdgeGallery's agents have it
 	}
 	return append(s.subscriptionRows(), []row{
-		{"/services", []method{{"mp1.GetServices", http.MethodGet, s.discover, true}}},
-		{"/services/{serviceId}", []method{{"mp1.GetService", http.MethodGet, s.getService, false}}},
-		{"/transports", []method{{"mp1.GetTransports", http.MethodGet, s.getTransports, false}}},
+		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, do: s.discover, queried: true}}},
+		{"/services/{serviceId}", []method{{name: "mp1.GetService", verb: http.MethodGet, do: s.getService}}},
+		{"/transports", []method{{name: "mp1.GetTransports", verb: http.MethodGet, do: s.getTransports}}},
 		{ofApplication, []method{
-			{"mp1.GetApplicationServices", http.MethodGet, s.listOwn, true},
-			{"mp1.PostService", http.MethodPost, s.register, false},
+			{name: "mp1.GetApplicationServices", verb: http.MethodGet, do: s.listOwn, queried: true},
+			{name: "mp1.PostService", verb: http.MethodPost, do: s.register},
 		}},
 		{oneOf, []method{
-			{"mp1.GetApplicationService", http.MethodGet, s.getOwn, false},
-			{"mp1.PutService", http.MethodPut, s.update, false},
-			{"mp1.DeleteService", http.MethodDelete, s.remove, false},
+			{name: "mp1.GetApplicationService", verb: http.MethodGet, do: s.getOwn},
+			{name: "mp1.PutService", verb: http.MethodPut, do: s.update},
+			{name: "mp1.DeleteService", verb: http.MethodDelete, do: s.remove},
 		}},
 		{liveness, beat},
 		{livenessAlias, beat},
@@ -116,7 +125,11 @@ func Routes(r Registry, o Options) []Route {
 func (s *surface) routes(prefix, base string, res row) (out []Route) {
 	allow := []string{}
 	for _, m := range res.methods {
-		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, s.serve(prefix, m.queried, m.do)})
+		do := m.do
+		if s.options.Limits != nil && m.writes() {
+			do = s.limited(do)
+		}
+		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, s.serve(prefix, m.queried, do)})
 		allow = append(allow, m.verb)
 		if m.verb == http.MethodGet {
 			allow = append(allow, http.MethodHead)

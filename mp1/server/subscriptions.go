@@ -71,12 +71,12 @@ func (s *surface) subscriptionRows() []row {
 	}
 	return []row{
 		{allSubscriptions, []method{
-			{"mp1.GetSubscriptions", http.MethodGet, s.listSubscriptions, false},
-			{"mp1.PostSubscription", http.MethodPost, s.subscribe, false},
+			{name: "mp1.GetSubscriptions", verb: http.MethodGet, do: s.listSubscriptions},
+			{name: "mp1.PostSubscription", verb: http.MethodPost, do: s.subscribe},
 		}},
 		{oneSubscription, []method{
-			{"mp1.GetSubscription", http.MethodGet, s.getSubscription, false},
-			{"mp1.DeleteSubscription", http.MethodDelete, s.unsubscribe, false},
+			{name: "mp1.GetSubscription", verb: http.MethodGet, do: s.getSubscription},
+			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, do: s.unsubscribe},
 		}},
 	}
 }

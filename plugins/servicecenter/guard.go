@@ -92,6 +92,7 @@ func (g *guard) Handle(i *chain.Invocation) {
 func reply(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", rest.ContentTypeJSON)
 	w.Header().Set(rest.HeaderResponseStatus, strconv.Itoa(status))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body + "\n"))
 }

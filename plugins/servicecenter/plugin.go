@@ -56,6 +56,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	own := newOwned()
 	h.OnChange(own.changed)
 	c.Protect(own.has)
+	c.Limit(h.Limits)
 	h.Base = b
 	return b.stop, nil
 }

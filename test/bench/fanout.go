@@ -16,7 +16,7 @@ import (
 // fanout lets one service change its state, and shows when each of many subscribers
 // was told. Receiver and platform share the machine.
 func fanout(ctx context.Context, subscribers, rounds int) error {
-	s, stop, err := start(ctx, "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1000000", "MEP_APPLICATIONS_MAX_SERVICES=1000000")
+	s, stop, err := start(ctx, "MEP_LIMITS_WRITES_PER_SECOND=0", "MEP_LIMITS_BYTES_PER_SECOND=0", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1000000", "MEP_APPLICATIONS_MAX_SERVICES=1000000")
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (s *server) launch() {
 	built.Depend()
 	s.cmd = exec.Command(s.binary, "--listen", s.address, "--data-dir", filepath.Join(s.dir, "data"))
 	s.cmd.Env = append(os.Environ(), "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_LIVENESS_DEREGISTER_AFTER="+removal.String(),
-		"MEP_NOTIFY_TIMEOUT=3s", "MEP_APPLICATIONS_MAX_SERVICES=100000")
+		"MEP_NOTIFY_TIMEOUT=3s", "MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_LIMITS_WRITES_PER_SECOND=0")
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
 	defer func() { _ = log.Close() }()

@@ -1,0 +1,47 @@
+package conf
+
+import "math"
+
+// Limits bounds what callers may ask for. 0 turns a limit off, and its burst is then
+// without meaning.
+type Limits struct {
+	WritesPerSecond int  // changes of one caller; heartbeats and deletions are none
+	WritesBurst     int  // changes at once, after a pause
+	ListsPerSecond  int  // lists of one identity; without identities lists are not limited
+	BytesPerSecond  Size // of the bodies of one caller's changes
+	BytesBurst      Size // at once, after a pause
+	Connections     int  // open at a time, of all together; 0: as many as there are file descriptors for
+}
+
+func defaultLimits() Limits {
+	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000}
+}
+
+// leastBytesBurst lets the largest body pass that Mp1 takes.
+const leastBytesBurst = 64 * KiB
+
+// leastConnections leaves room for those that are reserved.
+const leastConnections = 16
+
+func (k checker) limits() {
+	l := k.Limits
+	for _, s := range []struct {
+		path string
+		n    int
+	}{
+		{"limits.writesPerSecond", l.WritesPerSecond}, {"limits.writesBurst", l.WritesBurst}, {"limits.listsPerSecond", l.ListsPerSecond}, {"limits.connections", l.Connections},
+	} {
+		if s.n < 0 || s.n > math.MaxInt32 {
+			k.fault(s.path, "must be from 0 to %d, not %d; 0 turns the limit off", math.MaxInt32, s.n)
+		}
+	}
+	if l.WritesPerSecond > 0 && l.WritesBurst == 0 {
+		k.fault("limits.writesBurst", "must be at least 1 for limits.writesPerSecond %d%s: nothing would ever pass", l.WritesPerSecond, k.from("limits.writesPerSecond"))
+	}
+	if l.BytesPerSecond > 0 && l.BytesBurst < leastBytesBurst {
+		k.fault("limits.bytesBurst", "must be at least %s, the largest body there may be, not %s", leastBytesBurst, l.BytesBurst)
+	}
+	if l.Connections > 0 && l.Connections < leastConnections {
+		k.fault("limits.connections", "must be at least %d, not %d; 0 turns the limit off", leastConnections, l.Connections)
+	}
+}

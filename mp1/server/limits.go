@@ -1,0 +1,81 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// Limits is what the handlers need of whoever bounds how much an application may write.
+// A wait above 0 refuses.
+type Limits interface {
+	// Write counts a write with a body of so many bytes. peer is the connection's remote
+	// address, for requests whose path names no application.
+	Write(app, peer string, bytes int64) (wait time.Duration)
+	// Bytes counts what was read of a body whose length was not told before.
+	Bytes(app, peer string, n int64) (wait time.Duration)
+}
+
+// tooMany refuses what is over a limit. Retry-After is the exact wait, in whole seconds.
+func tooMany(wait time.Duration) *problem {
+	return &problem{status: http.StatusTooManyRequests, retry: int((wait + time.Second - 1) / time.Second),
+		detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
+}
+
+// limited counts a request before it is carried out: by the length of its body if that
+// is told, else while it is read. A body that is larger than bodies may be is refused
+// for that, unread and uncounted.
+func (s *surface) limited(do handle) handle {
+	return func(w http.ResponseWriter, r *http.Request, c call) error {
+		if r.ContentLength > s.options.MaxBody {
+			return do(w, r, c)
+		}
+		if wait := s.options.Limits.Write(c.app, r.RemoteAddr, max(r.ContentLength, 0)); wait > 0 {
+			AnswerUnread(w, r, func() { tooMany(wait).write(w, s.options) })
+			return nil
+		}
+		if r.ContentLength < 0 {
+			r.Body = &countedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(c.app, r.RemoteAddr, n) }}
+		}
+		return do(w, r, c)
+	}
+}
+
+// AnswerUnread writes an answer to a request whose body was not read. Without it net/http
+// would wait for the rest of the body before it sends the answer, and a client may
+// withhold that. A body of known length is read and dropped after the answer, so that
+// its connection can be used again; any other costs the connection.
+func AnswerUnread(w http.ResponseWriter, r *http.Request, write func()) {
+	if r.ContentLength == 0 {
+		write()
+		return
+	}
+	c := http.NewResponseController(w)
+	if r.ContentLength < 0 || c.EnableFullDuplex() != nil {
+		w.Header().Set("Connection", "close")
+		write()
+		return
+	}
+	write()
+	if c.Flush() == nil {
+		_, _ = io.Copy(io.Discard, r.Body) // what fails here ends the connection
+	}
+}
+
+// countedBody counts while it is read, and ends with a refusal where too much was.
+type countedBody struct {
+	io.ReadCloser
+	count func(n int64) time.Duration
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		if wait := b.count(int64(n)); wait > 0 {
+			over := tooMany(wait)
+			over.closes = true
+			return n, over
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// ledger is Limits that refuses everything, or nothing, and notes what it was asked.
+type ledger struct {
+	wait  time.Duration // for a write
+	after int64         // bytes read after which the rest is refused
+	apps  []string
+	bytes []int64
+	read  int64
+}
+
+func (l *ledger) Write(app, _ string, n int64) time.Duration {
+	l.apps, l.bytes = append(l.apps, app), append(l.bytes, n)
+	return l.wait
+}
+
+func (l *ledger) Bytes(_, _ string, n int64) time.Duration {
+	if l.read += n; l.after > 0 && l.read > l.after {
+		return 2500 * time.Millisecond
+	}
+	return 0
+}
+
+// untold is a body whose length is not known before; left counts what was not read.
+type untold struct{ left int }
+
+func (u *untold) Read(p []byte) (int, error) {
+	n := min(len(p), u.left, 512)
+	if u.left -= n; n == 0 {
+		return 0, io.EOF
+	}
+	copy(p, strings.Repeat(" ", n))
+	return n, nil
+}
+
+// Every route that adds or changes is counted; heartbeats, deletions and reads are not,
+// however much was used up.
+func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
+	l := &ledger{wait: 1001 * time.Millisecond}
+	d := newDesk()
+	m := http.NewServeMux()
+	writes := map[string]bool{}
+	all := Routes(d, Options{Limits: l, Subscriptions: &subscriptionDesk{}, Registrations: &book{apps: map[string]mp1.AppInfo{}}})
+	for _, r := range all {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	for _, r := range all {
+		verb, path, ok := strings.Cut(r.Pattern, " ")
+		if !ok {
+			continue
+		}
+		path = strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id1", "{subscriptionId}", "sub").Replace(path)
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest(verb, path, strings.NewReader(`{"state":"ACTIVE"}`)))
+		beat := strings.HasSuffix(path, "/liveness")
+		if (verb == "POST" || verb == "PUT" || verb == "PATCH") && !beat {
+			require.Equal(t, 429, w.Code, "%s %s", verb, path)
+			require.Equal(t, "2", w.Header().Get("Retry-After"))
+			require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+			writes[verb+" "+strings.TrimPrefix(path, mepPrefix)] = true
+		} else {
+			require.NotEqual(t, 429, w.Code, "%s %s", verb, path)
+		}
+	}
+	require.Len(t, writes, 5, "%v", writes)
+	require.NotContains(t, l.apps, "stranger")
+}
+
+func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
+	post := func(l *ledger, body io.Reader) *httptest.ResponseRecorder {
+		m := http.NewServeMux()
+		for _, r := range Routes(newDesk(), Options{Limits: l, MaxBody: 4096}) {
+			m.Handle(r.Pattern, r.Handler)
+		}
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest("POST", mp1.Base+"/applications/app/services", body))
+		return w
+	}
+	l := &ledger{}
+	require.Equal(t, 400, post(l, strings.NewReader(strings.Repeat(" ", 4096))).Code)
+	require.Equal(t, []int64{4096}, l.bytes)
+	require.Equal(t, []string{"app"}, l.apps)
+	require.Equal(t, 413, post(l, strings.NewReader(strings.Repeat(" ", 4097))).Code)
+	require.Len(t, l.bytes, 1, "what is too large is not read, and costs nothing")
+
+	require.Equal(t, 400, post(l, &untold{4000}).Code)
+	require.EqualValues(t, 4000, l.read)
+	u := &untold{4000}
+	l = &ledger{after: 1500}
+	w := post(l, u)
+	require.Equal(t, 429, w.Code)
+	require.Equal(t, "3", w.Header().Get("Retry-After"))
+	require.Less(t, l.read, int64(2500))
+	require.Positive(t, u.left, "it was not read to its end")
+}

@@ -1,0 +1,38 @@
+// Package identity knows who calls, as far as the platform asks that today: the
+// application that the path names, or the address of the connection. It bounds how much
+// each may write. It must not know what a route does with a request, nor service-center,
+// etcd or the heartbeat engine.
+package identity
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// Plugin makes the limits. It needs no other plugin, and those that serve need it.
+func Plugin() plugins.Plugin { return plugins.Plugin{Name: "identity", Setup: setup} }
+
+func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	var m plugins.Collectors
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mep_limit_refused_total", Help: "Requests answered 429, by the limit and by whose it was: the caller's own, or that of all together.",
+	}, []string{"limit", "scope"})
+	for k := range kinds {
+		for s := range scopes {
+			refused.WithLabelValues(kindNames[k], scopes[s])
+		}
+	}
+	m.Add(refused)
+	began := time.Now()
+	l := newLimits(h.Config.Limits, func() time.Duration { return time.Since(began) }, func(k kind, s scope) {
+		refused.WithLabelValues(kindNames[k], scopes[s]).Inc()
+	})
+	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes are counted apart."},
+		func() float64 { return float64(l.known()) }))
+	h.Limits = l
+	return m.Unregister, nil
+}

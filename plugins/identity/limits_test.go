@@ -1,0 +1,141 @@
+package identity
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+// bench is limits with a clock of its own.
+type bench struct {
+	*limits
+	now     time.Duration
+	refused [kinds][len(scopes)]int
+}
+
+func newBench(c conf.Limits) *bench {
+	b := &bench{}
+	b.limits = newLimits(c, func() time.Duration { return b.now }, func(k kind, s scope) { b.refused[k][s]++ })
+	return b
+}
+
+var small = conf.Limits{WritesPerSecond: 10, WritesBurst: 20, BytesPerSecond: 1000, BytesBurst: 5000}
+
+// Who waits exactly as long as it was told is let through, and not before.
+func TestTheWaitIsExact(t *testing.T) {
+	b := newBench(small)
+	for range 20 {
+		require.Zero(t, b.Write("a", "", 0))
+	}
+	wait := b.Write("a", "", 0)
+	require.Equal(t, 100*time.Millisecond, wait)
+	b.now += wait - time.Millisecond
+	require.Positive(t, b.Write("a", "", 0), "and what was refused took nothing")
+	b.now += time.Millisecond
+	require.Zero(t, b.Write("a", "", 0))
+	require.Positive(t, b.Write("a", "", 0))
+	b.now += time.Hour
+	for range 20 {
+		require.Zero(t, b.Write("a", "", 0))
+	}
+	require.Positive(t, b.Write("a", "", 0), "no more than the burst is saved up")
+	require.Equal(t, 4, b.refused[writes][ofCaller])
+}
+
+func TestBytesAreCountedBeforeTheyAreReadAndWhileTheyAre(t *testing.T) {
+	b := newBench(small)
+	require.Zero(t, b.Write("a", "", 4000))
+	require.Equal(t, time.Second, b.Write("a", "", 2000), "1,000 are left")
+	require.Zero(t, b.Write("a", "", 1000), "what was refused took nothing")
+	require.Equal(t, 3*time.Second, b.Bytes("a", "", 3000))
+	require.Equal(t, 4*time.Second, b.Write("a", "", 1000), "what was read before its length was known is owed")
+	b.now += 4 * time.Second
+	require.Zero(t, b.Write("a", "", 1000))
+	b.now += time.Hour
+	require.Zero(t, b.Write("a", "", 1<<40), "more than the bucket holds is all that it holds")
+	b.now += time.Minute
+	require.Zero(t, b.Write("a", "", 5000), "and is paid for like that")
+	require.Zero(t, b.Bytes("other", "", 5000))
+}
+
+func TestCallersDoNotShareTheirBuckets(t *testing.T) {
+	b := newBench(small)
+	for range 30 {
+		b.Write("a", "1.2.3.4:5", 0)
+	}
+	require.Positive(t, b.Write("a", "9.9.9.9:9", 0))
+	require.Zero(t, b.Write("b", "1.2.3.4:5", 0))
+	require.Zero(t, b.Write("", "1.2.3.4:5", 0))
+	for range 30 {
+		b.Write("", "1.2.3.4:99", 0)
+	}
+	require.Positive(t, b.Write("", "1.2.3.4:5", 0), "an address is one caller, whatever its port")
+	require.Zero(t, b.Write("", "1.2.3.5:5", 0))
+	for range 30 {
+		b.Write("", "[2001:db8::1]:5", 0)
+	}
+	require.Positive(t, b.Write("", "[2001:db8::ffff:2]:5", 0), "a host has a whole /64")
+	require.Zero(t, b.Write("", "[2001:db8:0:1::1]:5", 0))
+	require.Zero(t, b.Write("peer 1.2.3.4", "", 0), "an application cannot pass for an address")
+}
+
+// Whoever names a new application in each request gets no more than all have together,
+// and the table does not grow.
+func TestMadeUpNamesAreNoWayAroundTheLimits(t *testing.T) {
+	b := newBench(small)
+	passed := 0
+	for i := range 20 * allWrites * 3 {
+		if b.Write(fmt.Sprint("new", i), "", 0) == 0 {
+			passed++
+		}
+	}
+	require.Equal(t, 20*allWrites, passed)
+	require.LessOrEqual(t, b.known(), maxCallers)
+	require.Positive(t, b.refused[writes][ofAll])
+	b.now += time.Hour
+	passed = 0
+	for i := range 3 * maxCallers {
+		if b.Write(fmt.Sprint("large", i), "", 4000) == 0 {
+			passed++
+		}
+		require.LessOrEqual(t, b.known(), maxCallers)
+	}
+	require.Equal(t, 5000*allBytes/4000, passed)
+}
+
+// A table that is full forgets only those whose buckets are full again: being forgotten
+// pays nobody's debts.
+func TestNobodyIsForgivenByBeingForgotten(t *testing.T) {
+	b := newBench(conf.Limits{WritesPerSecond: 10, WritesBurst: 20})
+	b.total[writes] = rate{1e12, 1e12}
+	for range 20 {
+		require.Zero(t, b.Write("spender", "", 0))
+	}
+	for i := range 2 * maxCallers {
+		for range 3 {
+			b.Write(fmt.Sprint("other", i), "", 0)
+		}
+	}
+	require.Positive(t, b.Write("spender", "", 0), "its place was not given away")
+	require.Equal(t, maxCallers, b.known())
+	require.Positive(t, b.Write("late", "", 0), "who finds no place shares one with all who find none")
+	b.now += 10 * time.Second
+	require.Zero(t, b.Write("late", "", 0), "now there are places")
+	require.Equal(t, maxCallers, b.known())
+}
+
+func TestZeroTurnsALimitOff(t *testing.T) {
+	b := newBench(conf.Limits{WritesPerSecond: 10, WritesBurst: 20})
+	require.Zero(t, b.Write("a", "", 1<<40))
+	b = newBench(conf.Limits{BytesPerSecond: 1000, BytesBurst: 1000})
+	for range 10000 {
+		require.Zero(t, b.Write("a", "", 0))
+	}
+	b = newBench(conf.Limits{})
+	require.Zero(t, b.Write("a", "", 1<<40))
+	require.Zero(t, b.Bytes("a", "", 1<<40))
+}
