@@ -64,6 +64,8 @@ func clean(value any) slog.Value {
 		return slog.BoolValue(v)
 	case string:
 		return slog.StringValue(Clean(v))
+	case Stack:
+		return slog.StringValue(v.String())
 	default:
 		return slog.StringValue(Clean(fmt.Sprint(v)))
 	}

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/logs"
 )
 
 const (
@@ -21,6 +24,7 @@ const (
 	idleTimeout   = 90 * time.Second
 	maxHeader     = 32 << 10
 	drainTime     = 4 * time.Second // for what is in flight
+	setupTime     = 2 * time.Second // for a setup that is under way when the server is stopped
 	stopTime      = 2 * time.Second // for the background work, then again for the plugins
 	readyPoll     = 10 * time.Millisecond
 )
@@ -32,7 +36,13 @@ const (
 // the surface is served.
 func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", h.Config.Server.Listen)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // it was told to stop before it began
+		if err == nil {
+			_ = l.Close()
+		}
+		return nil
+	case err != nil:
 		return fmt.Errorf("cannot listen on %s: %w", h.Config.Server.Listen, errors.Unwrap(err))
 	}
 	return serve(ctx, l, h, list, up)
@@ -43,25 +53,28 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	var surface atomic.Pointer[http.Handler]
 	starting := http.Handler(http.HandlerFunc(notYet))
 	surface.Store(&starting)
+	said := serverLog{logs.NewRepeats(h.Log)}
+	defer said.log.Flush()
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*surface.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: log.New(serverLog{h.Log}, "", 0),
+		MaxHeaderBytes: maxHeader, ErrorLog: log.New(said, "", 0),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 
-	var stops []func(context.Context) error
-	defer func() { err = errors.Join(err, unwind(stops)) }()
-	for _, p := range list {
-		stop, err := p.Setup(ctx, h)
-		if err != nil {
-			_ = srv.Close()
-			return fmt.Errorf("%s: %w", p.Name, err)
+	stops, err := setUp(ctx, h, list)
+	stops = append(stops, countDropped(h))
+	defer func() {
+		if left := unwind(stops); ctx.Err() == nil {
+			err = errors.Join(err, left)
+		} else if left != nil { // to be told to stop is no failure, and all that was acknowledged is on disk
+			h.Log.Warn("a part did not stop in time", openlog.WithTags(openlog.Tags{"reason": left.Error()}))
 		}
-		if stop != nil {
-			stops = append(stops, stop)
-		}
+	}()
+	if err != nil || ctx.Err() != nil {
+		_ = srv.Close()
+		return err
 	}
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
@@ -84,13 +97,56 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	return err
 }
 
-// serverLog takes what net/http says by itself, about a panic or a handshake, into our
-// log: by its own logger it would write lines of another form.
-type serverLog struct{ log openlog.Logger }
+// setUp sets the plugins up in order. Whoever stops the server meanwhile does not wait
+// for a store that takes long to open: that is left as it is, like by kill -9. err is nil
+// when ctx ended, for what fails then fails because of it.
+func setUp(ctx context.Context, h *Host, list []Plugin) (stops []func(context.Context) error, err error) {
+	type result struct {
+		stops []func(context.Context) error
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		for _, p := range list {
+			stop, err := p.Setup(ctx, h)
+			if err != nil {
+				r.err = fmt.Errorf("%s: %w", p.Name, err)
+				break
+			}
+			if stop != nil {
+				r.stops = append(r.stops, stop)
+			}
+			if ctx.Err() != nil {
+				break
+			}
+		}
+		done <- r
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		select {
+		case r = <-done:
+		case <-time.After(setupTime):
+		}
+	}
+	if ctx.Err() != nil {
+		r.err = nil
+	}
+	return r.stops, r.err
+}
 
-func (s serverLog) Write(p []byte) (int, error) {
-	s.log.Warn("the HTTP server had to say something", openlog.WithTags(openlog.Tags{"reason": string(p)}))
-	return len(p), nil
+// countDropped shows the lines that nobody took.
+func countDropped(h *Host) func(context.Context) error {
+	var counts Collectors
+	if h.LogDropped != nil {
+		counts.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mep_log_lines_dropped_total",
+			Help: "Lines of the log that were dropped because nobody read the standard error output or took them."},
+			func() float64 { return float64(h.LogDropped()) }))
+	}
+	return counts.Unregister
 }
 
 // untilReady waits for the lists; false: ctx ended first, or the server did by err.

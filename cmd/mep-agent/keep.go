@@ -25,6 +25,9 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mep_agent_log_lines_dropped_total",
+		Help: "Lines that were dropped because nobody read the standard outputs or took them."},
+		func() float64 { return droppedBy(out) + droppedBy(errs) }))
 	o.Log, o.Metrics = logs.New(errs, c.Log.Level), metrics
 	a, err := agent.New(o)
 	if err != nil {
@@ -65,4 +68,11 @@ func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
 			log.Warn("tokens and secrets are sent without TLS", openlog.WithTags(openlog.Tags{"endpoint": e}))
 		}
 	}
+}
+
+func droppedBy(w io.Writer) float64 {
+	if q, ok := w.(*logs.Queue); ok {
+		return float64(q.Dropped())
+	}
+	return 0
 }

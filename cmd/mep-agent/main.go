@@ -10,16 +10,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
+	"time"
 
+	"github.com/mec-liveness/mepserver/cmd/early"
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
 )
 
 // usualGC has a sidecar collect twice as often as Go does: memory is what it must not
 // need, and a thousand heartbeats make little garbage.
 const usualGC = 50
+
+// printTime is how long a notification waits for who reads the standard output.
+const printTime = 2 * time.Second
 
 // version is set by the linker for releases.
 var version = "dev"
@@ -28,9 +32,19 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(usualGC)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	outputs := logs.TakeStandard()
+	ctx := early.Context()
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, os.Args[1:], os.Environ(), outputs.Out, outputs.Err) }()
+	code := 0
+	select {
+	case code = <-ended:
+	case <-early.Overdue(ctx):
+		fmt.Fprintln(outputs.Err, "mep-agent: it did not stop in time and is ended as it is")
+		code = 1
+	}
+	outputs.Flush()
+	os.Exit(code)
 }
 
 // run is main without its surroundings. A failure is one clear line (for a
@@ -60,6 +74,9 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 
 func (c command) run(ctx context.Context, environ []string, out, errs io.Writer) error {
 	if c.name == "listen" {
+		if q, ok := out.(*logs.Queue); ok {
+			out = q.Sure(printTime) // a platform is told that it was printed
+		}
 		return listen(ctx, c.listen, out)
 	}
 	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ}, judge)

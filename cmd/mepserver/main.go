@@ -11,12 +11,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
 
+	"github.com/mec-liveness/mepserver/cmd/early"
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/identity"
@@ -42,34 +42,58 @@ func list() []plugins.Plugin {
 var version = "dev"
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	outputs := logs.TakeStandard()
+	ctx := early.Context()
+	p := process{args: os.Args[1:], environ: os.Environ(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
+		fail: func(why string) {
+			fmt.Fprintln(outputs.Err, "mepserver:", why)
+			outputs.Flush()
+			os.Exit(1)
+		}}
+	ended := make(chan int, 1)
+	go func() { ended <- p.run(ctx) }()
+	code := 0
+	select {
+	case code = <-ended:
+	case <-early.Overdue(ctx):
+		fmt.Fprintln(outputs.Err, "mepserver: it did not stop in time and is ended as it is; nothing that was acknowledged is lost")
+		code = 1
+	}
+	outputs.Flush()
+	os.Exit(code)
+}
+
+// process is what surrounds a run.
+type process struct {
+	args, environ []string
+	out, errs     io.Writer // neither blocks
+	dropped       func() uint64
+	fail          func(why string) // ends the process at once
 }
 
 // run is main without its surroundings. A failure is one clear line (for a
-// configuration: one a fault), and exit code 1.
-func run(args, environ []string, out, errs io.Writer) int {
-	o, err := parseFlags(args, out)
+// configuration: one a fault), and exit code 1. To be stopped is no failure.
+func (p process) run(ctx context.Context) int {
+	o, err := parseFlags(p.args, p.out)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(errs, "mepserver:", err)
+		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
 	case o.version:
-		fmt.Fprintln(out, "mepserver", describe())
+		fmt.Fprintln(p.out, "mepserver", describe())
 		return 0
 	}
-	o.sources.Environ = environ
+	o.sources.Environ = p.environ
 	c, err := conf.Load(o.sources)
 	if err != nil {
-		fmt.Fprintln(errs, err)
+		fmt.Fprintln(p.errs, err)
 		return 1
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	h := &plugins.Host{Config: c, Version: describe(), Log: plugins.NewLog(errs, "INFO")}
-	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(out, c, a) }); err != nil {
-		fmt.Fprintln(errs, "mepserver:", err)
+	h := &plugins.Host{Config: c, Version: describe(), Log: plugins.NewLog(p.errs, "INFO"), LogDropped: p.dropped, Fail: p.fail}
+	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(p.out, c, a) }); err != nil {
+		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
 	}
 	return 0

@@ -139,6 +139,7 @@ var chains = sync.OnceFunc(func() {
 		chain.RegisterHandler(name, &auth.Handler{})
 	}
 	chain.RegisterHandler(rest.ServerChainName, &context.Handler{})
+	chain.RegisterHandler(rest.ServerChainName, peerAddress{})
 	chain.RegisterHandler(rest.ServerChainName, &cache.Handler{})
 	chain.RegisterHandler(rest.ServerChainName, theLimits)
 	chain.RegisterHandler(rest.ServerChainName, theGuard)

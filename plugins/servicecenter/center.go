@@ -28,6 +28,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -38,6 +39,7 @@ type Options struct {
 	Quota   int64   // bytes that the embedded store's database may hold; 0: etcd's own bound
 	Cluster *remote // of an etcd cluster; nil: the store is embedded
 	Log     openlog.Logger
+	Fail    func(why string) // see plugins.Host
 }
 
 // Center is the running service-center.
@@ -46,6 +48,7 @@ type Center struct {
 	etcd   *embed.Etcd // nil unless embedded
 	lock   io.Closer
 	counts plugins.Collectors
+	said   *logs.Repeats // what service-center and etcd log
 	stop   sync.Once
 }
 
@@ -57,7 +60,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("service-center was started before in this process")
 	}
-	c := &Center{}
+	c := &Center{said: logs.NewRepeats(o.Log)}
 	if err := c.openStore(ctx, o); err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 		return nil, err
 	}
 	chains()
-	if err := configure(host, port, sclogSink{o.Log}); err != nil {
+	if err := configure(host, port, sclogSink{c.said}); err != nil {
 		c.closeStore()
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
@@ -118,6 +121,7 @@ func (c *Center) Stop(ctx context.Context) error {
 		kv.Store().Stop()
 		c.closeStore()
 		gopool.CloseAndWait()
+		c.said.Flush()
 	})
 	select {
 	case <-done:

@@ -13,7 +13,6 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"go.uber.org/zap"
 )
 
 const (
@@ -38,11 +37,13 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
 	cfg.QuotaBackendBytes = o.Quota
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(zapSink{o.Log}))
-	if c.etcd, err = embed.StartEtcd(cfg); err != nil {
+	last := &lastWords{zapSink: zapSink{c.said}, dir: o.DataDir, fail: o.Fail}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(last.logger())
+	if c.etcd, err = startEtcd(cfg); err != nil {
 		c.closeStore()
-		return fmt.Errorf("cannot open the store in %s: %w", o.DataDir, err)
+		return storeFault("cannot open the store", o.DataDir, err)
 	}
+	last.open()
 	select {
 	case <-c.etcd.Server.ReadyNotify():
 	case err = <-c.etcd.Err():
@@ -76,11 +77,11 @@ func (c *Center) closeStore() {
 // lockDir makes the data directory ours. etcd's own lock waits for ever.
 func lockDir(dir string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the data directory: %w", err)
+		return nil, storeFault("cannot make the directory for the store", dir, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the data directory: %w", err)
+		return nil, storeFault("cannot use the directory for the store", dir, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()

@@ -132,6 +132,8 @@ func outer(next http.Handler) http.Handler {
 			return
 		}
 		r.RequestURI = path
+		r.Header.Del("X-Forwarded-For") // anybody may send these; a proxy that is believed is not configured yet
+		r.Header.Del("X-Real-Ip")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -63,7 +63,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 
 // optionsOf takes what the base needs out of the configuration.
 func optionsOf(h *plugins.Host) (o Options, err error) {
-	o = Options{Listen: h.Config.Server.Listen, Log: h.Log}
+	o = Options{Listen: h.Config.Server.Listen, Log: h.Log, Fail: h.Fail}
 	if h.Config.Store.Kind == conf.Etcd {
 		o.Cluster, err = accessTo(h.Config.Store)
 	} else {

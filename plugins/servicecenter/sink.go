@@ -1,12 +1,13 @@
 package servicecenter
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 
 	"github.com/go-chassis/openlog"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/mec-liveness/mepserver/logs"
 )
 
 // What service-center says in everyday use although all is well: nobody watches its
@@ -15,8 +16,8 @@ func everyday(message string) bool {
 	return strings.HasPrefix(message, "publish event[") || strings.HasSuffix(message, "get cached provider's file failed")
 }
 
-// zapSink is a zap core that writes etcd's warnings into our log.
-type zapSink struct{ log openlog.Logger }
+// zapSink is a zap core that writes etcd's errors into our log, as warnings.
+type zapSink struct{ log *logs.Repeats }
 
 func (z zapSink) Enabled(l zapcore.Level) bool      { return l >= zapcore.ErrorLevel }
 func (z zapSink) With([]zapcore.Field) zapcore.Core { return z }
@@ -51,57 +52,87 @@ func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		tags["reason"] = reason
 	}
 	if e.Level > zapcore.ErrorLevel { // after which zap ends the process: it can write no more
-		z.log.Error("the store cannot go on: "+e.Message, openlog.WithTags(tags))
+		z.log.Error("etcd "+e.Message, "the store cannot go on: "+e.Message, tags)
 		return nil
 	}
-	z.log.Warn(e.Message, openlog.WithTags(tags))
+	z.log.Warn("etcd "+e.Message, e.Message, tags)
 	return nil
 }
 
 // facade is what go-chassis' own packages log through: warnings and worse. log nil
 // is silence.
-type facade struct{ log openlog.Logger }
+type facade struct{ log *logs.Repeats }
 
 func (facade) Debug(string, ...openlog.Option) {}
 func (facade) Info(string, ...openlog.Option)  {} // archaius tells every setting, with its value
 
 func (f facade) Warn(m string, o ...openlog.Option) {
-	if f.log != nil {
-		f.log.Warn(m, o...)
+	if f.log == nil {
+		return
 	}
+	tags := openlog.Tags{"from": "go-chassis"}
+	if err := openlog.ToOptions(o...).Err; err != nil {
+		tags["reason"] = err.Error()
+	}
+	f.log.Warn("go-chassis "+logs.Kind(m), m, tags)
 }
 
-func (f facade) Error(m string, o ...openlog.Option) {
-	if f.log != nil {
-		f.log.Error(m, o...)
-	}
-}
+func (f facade) Error(m string, o ...openlog.Option) { f.Warn(m, o...) }
+func (f facade) Fatal(m string, o ...openlog.Option) { f.Warn(m, o...) }
 
-func (f facade) Fatal(m string, o ...openlog.Option) { f.Error(m, o...) }
-
-// sclogSink takes the lines of service-center's log into ours.
-type sclogSink struct{ log openlog.Logger }
+// sclogSink takes the lines of service-center's log into ours. It logs an error for
+// whatever it refuses to a client, one for each element of a list, so what it calls an
+// error is a warning here, and repetitions are counted: those of one place in its source,
+// for its messages hold text of the client's. Its panics are errors.
+type sclogSink struct{ log *logs.Repeats }
 
 func (s sclogSink) Sync() error { return nil }
 
+// Write takes one event: as JSON, or for a panic a line and the stack below it.
 func (s sclogSink) Write(p []byte) (int, error) {
-	for line := range bytes.Lines(p) {
-		var e struct{ Level, Message, Error, Caller string }
-		if json.Unmarshal(line, &e) != nil {
-			e.Level, e.Message = "WARN", string(bytes.TrimSpace(line))
-		}
-		if e.Message == "" || harmless[e.Message] || everyday(e.Message) {
-			continue
-		}
-		tags := openlog.Tags{"from": "service-center"}
-		if e.Error != "" {
-			tags["reason"] = e.Error
-		}
-		if e.Level == "ERROR" || e.Level == "PANIC" {
-			s.log.Error(e.Message, openlog.WithTags(tags))
-		} else {
-			s.log.Warn(e.Message, openlog.WithTags(tags))
+	var e struct{ Level, Message, Error, Caller string }
+	if json.Unmarshal(p, &e) != nil {
+		e.Message = string(p)
+		if f := strings.SplitN(e.Message, "\t", 4); len(f) == 4 && f[1] == "PANIC" {
+			e.Caller, e.Message = f[2], "service-center panicked: "+f[3]
 		}
 	}
+	message, below, _ := strings.Cut(strings.TrimSpace(e.Message), "\n")
+	if message == "" || harmless[message] || everyday(message) { // a panic comes a second time, without message
+		return len(p), nil
+	}
+	message, e.Error = withoutBody(message), withoutBody(e.Error)
+	kind := "service-center " + e.Caller
+	if e.Caller == "" {
+		kind += logs.Kind(message)
+	}
+	tags := openlog.Tags{"from": "service-center"}
+	if e.Caller != "" {
+		tags["at"] = e.Caller
+	}
+	if e.Error != "" {
+		tags["reason"] = e.Error
+	}
+	if stack := logs.Stack(below); stack.String() != "" {
+		tags["stack"] = stack
+		s.log.Error(kind, message, tags)
+	} else {
+		s.log.Warn(kind, message, tags)
+	}
 	return len(p), nil
+}
+
+// withoutBody takes the client's body out of a message, or what is quoted of it.
+func withoutBody(s string) string {
+	if strings.HasPrefix(s, "invalid json: ") {
+		return "invalid json"
+	}
+	before, value, ok := strings.Cut(s, " invalid value '")
+	if !ok {
+		return s
+	}
+	if end := strings.LastIndex(value, "' does not match"); end >= 0 {
+		return before + " invalid value" + value[end+1:]
+	}
+	return before + " invalid value"
 }

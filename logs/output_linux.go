@@ -1,0 +1,47 @@
+package logs
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// ownDescription gives the log a descriptor of its own for f, and has what the Go runtime
+// itself writes to f, the trace of a crash, fail instead of block: a process that cannot
+// say why it crashes must still end. It changes nothing unless f is a pipe.
+func ownDescription(f *os.File) *os.File {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return f
+	}
+	raw, err := f.SyscallConn() // f.Fd would change the flags that others see
+	if err != nil {
+		return f
+	}
+	own := -1
+	if err := raw.Control(func(fd uintptr) { own = separate(int(fd)) }); err != nil || own < 0 {
+		return f
+	}
+	return os.NewFile(uintptr(own), f.Name())
+}
+
+// separate returns a copy of fd, and puts in its place the same pipe without waiting; -1
+// if it could not.
+func separate(fd int) int {
+	// opened anew: the flag belongs to the open description, which other processes share
+	fresh, err := syscall.Open("/proc/self/fd/"+strconv.Itoa(fd), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	defer func() { _ = syscall.Close(fresh) }()
+	own, err := syscall.Dup(fd)
+	if err != nil {
+		return -1
+	}
+	syscall.CloseOnExec(own)
+	if err := syscall.Dup3(fresh, fd, 0); err != nil {
+		_ = syscall.Close(own)
+		return -1
+	}
+	return own
+}
