@@ -210,6 +210,8 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 		return LeaseGone
 	case errors.Is(err, ErrUnusable):
 		return Unusable
+	case errors.Is(err, ErrNoRoom):
+		return Full // no claim waits for it
 	case errors.Is(err, ErrFull):
 		o = Full
 	case ctx.Err() != nil:

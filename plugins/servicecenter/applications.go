@@ -11,6 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 const (
@@ -43,17 +44,21 @@ func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (hea
 		return 0, err
 	}
 	key := appPrefix + a.Info.AppInstanceID
-	return s.writeAt(ctx, key, a.At, clientv3.OpPut(key, string(value)))
+	class := quota.Grow
+	if a.Leaving {
+		class = quota.Free // what it has is about to go
+	}
+	return s.writeAt(ctx, class, key, a.At, clientv3.OpPut(key, string(value)))
 }
 
 // EraseApplication implements plugins.Applications.
 func (s *Store) EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
-	return s.writeAt(ctx, appPrefix+app, at, clientv3.OpDelete(appPrefix+app))
+	return s.writeAt(ctx, quota.Free, appPrefix+app, at, clientv3.OpDelete(appPrefix+app))
 }
 
 // writeAt writes a key whose last write is at.
-func (s *Store) writeAt(ctx context.Context, key string, at heartbeat.Revision, op clientv3.Op) (heartbeat.Revision, error) {
-	res, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))}, op)
+func (s *Store) writeAt(ctx context.Context, c quota.Class, key string, at heartbeat.Revision, op clientv3.Op) (heartbeat.Revision, error) {
+	res, err := s.commit(ctx, c, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))}, op)
 	if err != nil {
 		return 0, err
 	}

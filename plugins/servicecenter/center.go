@@ -30,13 +30,14 @@ import (
 
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 // Options of the base.
 type Options struct {
 	Listen  string  // host:port that the server listens on; service-center is only told
 	DataDir string  // of the embedded store; unused with Cluster
-	Quota   int64   // bytes that the embedded store's database may hold; 0: etcd's own bound
+	Quota   int64   // bytes that the embedded store's database may hold
 	Cluster *remote // of an etcd cluster; nil: the store is embedded
 	Log     openlog.Logger
 	Fail    func(why string) // see plugins.Host
@@ -46,6 +47,9 @@ type Options struct {
 type Center struct {
 	client *clientv3.Client
 	etcd   *embed.Etcd // nil unless embedded
+	gate   *quota.Gate // nil unless embedded
+	upkeep *upkeep     // nil unless embedded
+	needed needed      // history that is still read
 	lock   io.Closer
 	counts plugins.Collectors
 	said   *logs.Repeats // what service-center and etcd log
@@ -74,7 +78,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 		c.closeStore()
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
-	install(newRegistry(c.client))
+	install(newRegistry(c.client, c.gate, &c.needed))
 	if err := metrics.Init(metrics.Options{Interval: metricsInterval, InstanceName: o.Listen}); err != nil {
 		c.closeStore()
 		return nil, fmt.Errorf("cannot start service-center's metrics: %w", err)

@@ -47,7 +47,7 @@ func TestServiceCenterInitialisesInOrderAndSilently(t *testing.T) {
 }
 
 func TestThereIsOneServiceCenterPerProcess(t *testing.T) {
-	_, err := Start(context.Background(), Options{Listen: "127.0.0.1:1", DataDir: t.TempDir(), Log: plugins.NewLog(logged, "INFO")})
+	_, err := Start(context.Background(), Options{Listen: "127.0.0.1:1", DataDir: t.TempDir(), Quota: 1 << 30, Log: plugins.NewLog(logged, "INFO")})
 	require.ErrorContains(t, err, "started before")
 }
 

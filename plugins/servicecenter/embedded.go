@@ -19,7 +19,23 @@ const (
 	embeddedTickMs     = 20
 	embeddedElectionMs = 200 // leases from 1 s on
 	startTimeout       = 60 * time.Second
+
+	// The log of raft is kept in memory too, for followers that lag. There are none, and
+	// entries may be hundreds of kilobytes large.
+	catchUp       = 16
+	snapshotCount = 5000
+	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
+
+// alarmAt is the size of the file from which etcd takes no writes. A file that is larger
+// already (the quota was lowered) must leave room for what frees.
+func alarmAt(limit int64, file string) int64 {
+	at := alarmFactor*limit + alarmRoom
+	if info, err := os.Stat(file); err == nil {
+		at = max(at, info.Size()/4*5+alarmRoom)
+	}
+	return at
+}
 
 func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	if o.Cluster != nil {
@@ -35,8 +51,10 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls
 	cfg.InitialCluster = cfg.Name + "=" + cfg.AdvertisePeerUrls[0].String()
 	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
-	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
-	cfg.QuotaBackendBytes = o.Quota
+	cfg.AutoCompactionRetention = "0" // etcd's compactor forgets at each restart when it was due
+	cfg.SnapshotCatchUpEntries, cfg.SnapshotCount = catchUp, snapshotCount
+	cfg.WatchProgressNotifyInterval = progressEvery
+	cfg.QuotaBackendBytes = alarmAt(o.Quota, filepath.Join(cfg.Dir, "member", "snap", "db"))
 	last := &lastWords{zapSink: zapSink{c.said}, dir: o.DataDir, fail: o.Fail}
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(last.logger())
 	if c.etcd, err = startEtcd(cfg); err != nil {
@@ -59,6 +77,9 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("cannot start the store in %s: %w", o.DataDir, err)
 	}
 	c.client = v3client.New(c.etcd.Server)
+	c.upkeep = newUpkeep(c.etcd.Server, c.client, o.Quota, c.needed.floor, o.Log)
+	c.gate = c.upkeep.gate
+	c.upkeep.start(ctx)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package servicecenter
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -28,6 +27,8 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 	if failpoint.On {
 		page = 3 // so that few keys have a middle
 	}
+	reads := s.needed.add(at)
+	defer reads.drop()
 	for {
 		res, err := s.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
 		if err != nil {
@@ -35,6 +36,7 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 		}
 		if at == 0 {
 			at = res.Header.Revision
+			reads.reach(at)
 		}
 		for _, kv := range res.Kvs {
 			f(kv)
@@ -100,7 +102,8 @@ func differs(r *heartbeat.Record, value []byte) bool {
 		return false // the record itself is bad; leave what is there
 	}
 	want, err := p.instance()
-	return err == nil && !bytes.Equal(want, value)
+	// The release before escaped for HTML.
+	return err == nil && string(value) != want && string(value) != canonical(want)
 }
 
 // ours says whether an instance is a projection of a record of ours, and of which.

@@ -39,9 +39,9 @@ type event struct {
 // tell puts the event of a transition.
 func tell(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
-	value, err := json.Marshal(event{Schema: schemaVersion, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-		State: r.State, At: r.ChangedAt, Attributes: r.Attributes})
-	return clientv3.OpPut(eventKey(r.ID, r.Seq), string(value)), err
+	value, err := encode(event{Schema: schemaVersion, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
+		State: r.State, At: r.ChangedAt, Attributes: unescaped(told(r.Attributes))})
+	return clientv3.OpPut(eventKey(r.ID, r.Seq), value), err
 }
 
 // decodeEvent reads an event. Its revision is that of the key's creation: events are
@@ -53,7 +53,7 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 		return nil, false
 	}
 	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
-		Made: e.At, Attributes: e.Attributes}, true
+		Made: e.At, Attributes: canonical(e.Attributes)}, true
 }
 
 // FollowOutbox implements plugins.Outbox, as Follow does for the engine.

@@ -53,12 +53,20 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if !c.Embedded() {
 		h.Go(func(ctx context.Context) { s.attend(ctx, map[string]string{"listen": o.Listen, "version": h.Version}) })
 	}
+	var shown plugins.Collectors
+	if c.upkeep != nil {
+		c.upkeep.collect(&shown)
+		h.Go(c.upkeep.run)
+	}
 	own := newOwned()
 	h.OnChange(own.changed)
 	c.Protect(own.has)
 	c.Limit(h.Limits)
 	h.Base = b
-	return b.stop, nil
+	return func(ctx context.Context) error {
+		_ = shown.Unregister(ctx)
+		return b.stop(ctx)
+	}, nil
 }
 
 // optionsOf takes what the base needs out of the configuration.

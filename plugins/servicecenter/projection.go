@@ -113,7 +113,7 @@ func (p *projector) service() ([]byte, error) {
 }
 
 // instance is the projection itself.
-func (p *projector) instance() ([]byte, error) {
+func (p *projector) instance() (string, error) {
 	rec := p.rec
 	at := seatOf(rec.ID, rec.Place)
 	interval := max(rec.Interval, rec.Previous, 1)
@@ -127,7 +127,7 @@ func (p *projector) instance() ([]byte, error) {
 	if c := p.info.SerCategory; c != nil {
 		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name
 	}
-	return json.Marshal(&discovery.MicroServiceInstance{
+	return encode(&discovery.MicroServiceInstance{
 		InstanceId: at.instance, ServiceId: at.service, Endpoints: p.endpoints(),
 		HostName: hostName(rec.Owner), Status: status(rec.State), Properties: props, Version: p.key.Version,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: int32(interval), Times: int32(max(rec.Window/interval-1, 0))},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
@@ -11,6 +12,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 const requestTimeout = 3 * time.Second
@@ -19,14 +22,16 @@ const requestTimeout = 3 * time.Second
 // the etcd client that we made. It serves embedded and external stores alike.
 type registry struct {
 	client *clientv3.Client
+	gate   *quota.Gate // nil: there is no quota of ours
+	shown  resumes
 	ready  chan struct{}
 	err    chan error
 }
 
 var _ client.Registry = (*registry)(nil)
 
-func newRegistry(c *clientv3.Client) *registry {
-	r := &registry{client: c, ready: make(chan struct{}), err: make(chan error, 1)}
+func newRegistry(c *clientv3.Client, g *quota.Gate, n *needed) *registry {
+	r := &registry{client: c, gate: g, shown: resumes{needed: n}, ready: make(chan struct{}), err: make(chan error, 1)}
 	close(r.ready)
 	return r
 }
@@ -37,7 +42,7 @@ func (r *registry) Ready() <-chan struct{} { return r.ready }
 // Close does nothing: the Center that made the client closes it.
 func (r *registry) Close() {}
 
-// Compact does nothing: etcd compacts by itself (embedded), or its operator has it do so.
+// Compact does nothing: the embedded store's upkeep compacts, or a cluster's operator.
 func (r *registry) Compact(context.Context, int64) error { return nil }
 
 func (r *registry) PutNoOverride(ctx context.Context, opts ...client.PluginOpOption) (bool, error) {
@@ -54,6 +59,11 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	op := client.OptionsToOp(opts...)
+	done, err := admitOps(r.gate, operationsOf([]client.PluginOp{op}))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	out := &client.PluginResponse{Action: op.Action, Succeeded: true}
 	switch op.Action {
 	case client.ActionGet:
@@ -101,9 +111,15 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	if err != nil {
 		return nil, err
 	}
+	then, otherwise := operationsOf(success), operationsOf(fail)
+	done, err := admitOps(r.gate, slices.Concat(then, otherwise))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	res, err := r.client.Txn(ctx).If(conditions...).Then(operationsOf(success)...).Else(operationsOf(fail)...).Commit()
+	res, err := r.client.Txn(ctx).If(conditions...).Then(then...).Else(otherwise...).Commit()
 	if errors.Is(err, rpctypes.ErrKeyNotFound) {
 		return &client.PluginResponse{}, nil // a put that was to keep the lease of a key that is gone
 	}
@@ -164,7 +180,9 @@ func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) err
 	}
 	inner, cancel := context.WithCancel(clientv3.WithRequireLeader(context.WithoutCancel(ctx)))
 	defer cancel()
-	events := r.client.Watch(inner, string(op.Key), getOptions(op)...)
+	var at *resume
+	at, op.Revision = r.shown.from(string(op.Key), op.Revision)
+	events := r.client.Watch(inner, string(op.Key), append(getOptions(op), clientv3.WithProgressNotify())...)
 	for {
 		select {
 		case <-ctx.Done():
@@ -178,6 +196,9 @@ func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) err
 			}
 			if err := hand(res.Events, op.WatchCallback); err != nil {
 				return err
+			}
+			if upto := int64(complete(&res)); upto > 0 {
+				r.shown.handed(at, upto, len(res.Events) > 0)
 			}
 		}
 	}

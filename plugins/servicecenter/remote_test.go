@@ -29,7 +29,7 @@ func TestAClusterWithTLSIsUsedOnlyAsItsCertificatesSay(t *testing.T) {
 	c, err := open(t, good)
 	require.NoError(t, err)
 	require.EqualValues(t, 0x0303, mustRemote(t, good).tls.MinVersion)
-	_, err = newRegistry(c.client).LeaseGrant(t.Context(), 60)
+	_, err = newRegistry(c.client, nil, &needed{}).LeaseGrant(t.Context(), 60)
 	require.NoError(t, err, "service-center goes the same way")
 
 	for name, tt := range map[string]struct {

@@ -24,6 +24,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 // callTimeout bounds every call to the store but the lists.
@@ -37,6 +38,8 @@ type Store struct {
 	log    openlog.Logger
 	least  int // seconds of the shortest lease that is granted
 	pace   pace
+	gate   *quota.Gate // nil unless embedded
+	needed *needed     // history that is still read
 
 	lineage  *lineage
 	replicas *replicas
@@ -48,7 +51,7 @@ type Store struct {
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
-	s := &Store{client: c.Client(), server: c.Server(), log: log, pace: usualPace,
+	s := &Store{client: c.Client(), server: c.Server(), gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
 		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
@@ -149,14 +152,16 @@ func projectionOf(kv *mvccpb.KeyValue) heartbeat.Projection {
 }
 
 func encodeRecord(r *heartbeat.Record) (string, error) {
-	b, err := json.Marshal(r)
-	return string(b), err
+	lean := *r
+	lean.Attributes = unescaped(r.Attributes)
+	return encode(&lean)
 }
 
 func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
 	if err = json.Unmarshal(kv.Value, &r); err != nil {
 		return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
 	}
+	r.Attributes = canonical(r.Attributes)
 	if r.Schema != schemaVersion || recordKey(r.ID) != string(kv.Key) {
 		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, schemaVersion)
 	}
@@ -171,6 +176,11 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if err != nil {
 		return 0, err
 	}
+	done, err := s.admit(s.classOf(ctx, t, ops), ops)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	if failpoint.On {
 		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
 	}

@@ -59,7 +59,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx := context.Background()
-	if center, err = Start(ctx, Options{Listen: "127.0.0.1:30100", DataDir: dir, Log: plugins.NewLog(logged, "INFO")}); err != nil {
+	if center, err = Start(ctx, Options{Listen: "127.0.0.1:30100", DataDir: dir, Quota: 1 << 30, Log: plugins.NewLog(logged, "INFO")}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

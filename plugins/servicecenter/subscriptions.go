@@ -12,6 +12,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 var _ plugins.Outbox = (*Store)(nil)
@@ -54,9 +55,14 @@ func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(
 func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), "=", 0) }
 
 // commit carries a transaction out; a compare that failed is ErrConflict.
-func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
+func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	done, err := s.admit(c, ops)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	res, err := s.client.Txn(ctx).If(compares...).Then(ops...).Commit()
 	switch {
 	case err != nil:
@@ -88,7 +94,7 @@ func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heart
 	if err != nil {
 		return 0, err
 	}
-	res, err := s.commit(ctx, []clientv3.Cmp{absent(subPrefix + sub.ID)},
+	res, err := s.commit(ctx, quota.Grow, []clientv3.Cmp{absent(subPrefix + sub.ID)},
 		clientv3.OpPut(subPrefix+sub.ID, string(value)), clientv3.OpPut(cursorPrefix+sub.ID, string(start)))
 	if err != nil {
 		return 0, err
@@ -108,7 +114,7 @@ func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscript
 
 // Unsubscribe implements plugins.Outbox.
 func (s *Store) Unsubscribe(ctx context.Context, id string) error {
-	_, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id)}, clientv3.OpDelete(subPrefix+id), clientv3.OpDelete(cursorPrefix+id))
+	_, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(subPrefix + id)}, clientv3.OpDelete(subPrefix+id), clientv3.OpDelete(cursorPrefix+id))
 	return err
 }
 
@@ -138,7 +144,7 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 	if failpoint.On {
 		_ = failpoint.Hit("cursor.before")
 	}
-	res, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +153,7 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 
 // Lock implements plugins.Outbox.
 func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
-	res, err := s.commit(ctx, []clientv3.Cmp{exists(subPrefix + id), absent(lockPrefix + id)},
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(subPrefix + id), absent(lockPrefix + id)},
 		clientv3.OpPut(lockPrefix+id, "", clientv3.WithLease(clientv3.LeaseID(on))))
 	if err != nil {
 		return 0, err
@@ -158,7 +164,7 @@ func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (hear
 // Unlock implements plugins.Outbox.
 func (s *Store) Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error {
 	key := lockPrefix + id
-	_, err := s.commit(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.LeaseValue(key), "=", clientv3.LeaseID(on))}, clientv3.OpDelete(key))
+	_, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.LeaseValue(key), "=", clientv3.LeaseID(on))}, clientv3.OpDelete(key))
 	return err
 }
 

@@ -78,10 +78,10 @@ func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
 	at := seatOf(id, t.Record.Place)
 	if l := t.Record.Lease; l != 0 {
 		on := clientv3.WithLease(clientv3.LeaseID(l))
-		ops = append(ops, clientv3.OpPut(at.key(), string(instance), on),
+		ops = append(ops, clientv3.OpPut(at.key(), instance, on),
 			clientv3.OpPut(at.leaseKey(), strconv.FormatInt(int64(l), 10), on))
 	} else {
-		ops = append(ops, clientv3.OpPut(at.key(), string(instance)), clientv3.OpDelete(at.leaseKey()))
+		ops = append(ops, clientv3.OpPut(at.key(), instance), clientv3.OpDelete(at.leaseKey()))
 	}
 	if leaves(t) {
 		from := seatOf(id, t.From)

@@ -114,6 +114,8 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 	// progress only when none of them lags.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
 	defer cancel()
+	reads := s.needed.add(int64(*at))
+	defer reads.drop()
 	silent := time.AfterFunc(p.stall, cancel) // Watch returns when the server has answered
 	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
 	if !silent.Stop() {
@@ -150,6 +152,7 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 			}
 			stall.Reset(p.stall)
 			*at = max(*at, complete(&res))
+			reads.reach(int64(*at))
 			w.see(res.Events, *at)
 		}
 	}
