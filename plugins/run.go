@@ -63,8 +63,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 
+	h.Answers = newAnswers()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, countDropped(h))
+	stops = append(stops, countDropped(h), h.Answers.watch())
 	defer func() {
 		if left := unwind(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)
@@ -83,7 +84,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	}
 	ready, err := untilReady(ctx, served, h.Ready)
 	if ready {
-		full := h.Base.Handler()
+		full := h.Answers.Handler(h.Base.Handler())
 		surface.Store(&full)
 		up(l.Addr())
 		select {

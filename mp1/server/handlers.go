@@ -42,8 +42,7 @@ func (s *surface) discover(w http.ResponseWriter, r *http.Request, c call) error
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, list(found, c.prefix))
-	return nil
+	return s.answerList(w, r, found, c.prefix)
 }
 
 // listOwn is §8.2.6.3.1.
@@ -56,8 +55,7 @@ func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, list(found, c.prefix))
-	return nil
+	return s.answerList(w, r, found, c.prefix)
 }
 
 // getService is §8.2.4.3.1.

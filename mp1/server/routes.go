@@ -20,6 +20,7 @@ type Options struct {
 	NoEmptySubscriptions bool          // a list of none is a 404, as EdgeGallery's clients know it
 	Registrations        Registrations // nil: applications cannot register
 	Limits               Limits        // nil: nothing is limited
+	Unread               Unread        // nil: answers are not bounded
 }
 
 // Route is one pattern of a net/http mux with its handler. Name is a constant for

@@ -102,22 +102,6 @@ func (s *Service) path(prefix string) string {
 	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.Info.SerInstanceID
 }
 
-// list is the JSON array of the services.
-func list(services []*Service, prefix string) []byte {
-	size := 3
-	for _, s := range services {
-		size += len(s.represent(prefix).body) + 1
-	}
-	out := append(make([]byte, 0, size), '[')
-	for i, s := range services {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, s.represent(prefix).body...)
-	}
-	return append(out, "]\n"...)
-}
-
 func livenessInfo(l Liveness) mp1.ServiceLivenessInfo {
 	return mp1.ServiceLivenessInfo{State: l.State, Interval: l.Interval,
 		TimeStamp: mp1.TimeStamp{Seconds: uint32(l.At.Unix()), NanoSeconds: uint32(l.At.Nanosecond())}}

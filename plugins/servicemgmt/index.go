@@ -31,6 +31,7 @@ type index struct {
 	byName     map[string]set
 	byCategory map[string]set
 	byOwner    map[string]set
+	changes    uint64                           // how often anything was
 	reserved   map[string]map[heartbeat.ID]bool // registrations on their way, by owner
 }
 
@@ -42,6 +43,7 @@ func newIndex() *index {
 func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.changes++
 	old := x.byID[id]
 	if !s.Exists() {
 		x.remove(old)
@@ -112,6 +114,13 @@ func (x *index) keys(it *item) func(func(by, string) bool) {
 			yield(by{x.byCategory}, c.ID)
 		}
 	}
+}
+
+// version changes with every change.
+func (x *index) version() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.changes
 }
 
 func (x *index) get(id heartbeat.ID) *item {

@@ -28,6 +28,9 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	h.Belong(belongings{r})
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits}
+	if h.Answers != nil {
+		o.Unread = h.Answers
+	}
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)
 	}
@@ -40,6 +43,7 @@ type registry struct {
 	engine *heartbeat.Engine
 	conf   conf.Config
 	index  *index
+	lists  lists
 }
 
 var _ server.Registry = (*registry)(nil)
@@ -110,17 +114,16 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 // Discover leaves out what nobody could use: the SUSPENDED, unless configured
 // otherwise, and the dead that could not yet be suspended.
 func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
-	all := r.index.find("", f)
-	out := make([]*server.Service, 0, len(all))
-	for _, it := range all {
-		switch {
-		case it.state == heartbeat.Suspended && !r.conf.Discovery.IncludeSuspended:
-		case it.state == heartbeat.Active && r.engine.Hidden(it.id):
+	return r.lists.discover(r.index, f, func(it *item) bool {
+		switch it.state {
+		case heartbeat.Suspended:
+			return r.conf.Discovery.IncludeSuspended
+		case heartbeat.Active:
+			return !r.engine.Hidden(it.id)
 		default:
-			out = append(out, it.svc)
+			return true
 		}
-	}
-	return out, nil
+	}), nil
 }
 
 // OfApplication is the owner's own list: everything.

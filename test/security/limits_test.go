@@ -109,3 +109,41 @@ func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
 	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/services", sized(0)).Status, "Mp1 has its own")
 	require.Equal(t, 200, s.Do("DELETE", base+"/sid/instances/iid", "").Status)
 }
+
+// Clients that ask for lists and read none of them cost a share of a bounded memory, and
+// are cut off; 150 of them held 330 MB.
+func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
+	s := run.Start(t, binary)
+	for range 600 {
+		require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/services", sized(0)).Status)
+	}
+	var all []net.Conn
+	for _, path := range []string{mp1.Base + "/services", "/mep" + mp1.Base + "/services", "/v4/default/govern/microservices?options=all"} {
+		for range 50 {
+			c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+			require.NoError(t, err)
+			_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+			_, err = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n", 50))
+			require.NoError(t, err)
+			all = append(all, c)
+		}
+	}
+	unread := func() int {
+		for line := range strings.Lines(string(s.Do("GET", "/metrics", "").Body)) {
+			if rest, ok := strings.CutPrefix(line, "mep_answers_unread_bytes "); ok {
+				n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+				require.NoError(t, err)
+				return int(n)
+			}
+		}
+		t.Fatal("there is no such metric")
+		return 0
+	}
+	require.Eventually(t, func() bool { return unread() > 0 }, 10*time.Second, 50*time.Millisecond, "they are held")
+	require.Less(t, unread(), 65<<20)
+	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/other/services", sized(0)).Status, "others go on")
+	for _, c := range all {
+		_ = c.Close()
+	}
+	require.Eventually(t, func() bool { return unread() == 0 }, 20*time.Second, 50*time.Millisecond, "and nothing stays")
+}

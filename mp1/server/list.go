@@ -1,0 +1,79 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// Unread is what the handlers need of whoever bounds the memory of answers that their
+// readers do not take.
+type Unread interface {
+	// Hold takes so many bytes until release is called; not ok: there are not as many.
+	Hold(bytes int64) (release func(), ok bool)
+}
+
+var errUnread = &problem{status: http.StatusServiceUnavailable, detail: "Too much of other answers is waiting to be read; try again in a few seconds."}
+
+// pieceSize is of the only memory that a list needs for each of its readers, beside the
+// pointers to what it shows: the services are encoded once for all of them.
+const pieceSize = 8 << 10
+
+var pieces = sync.Pool{New: func() any { b := make([]byte, 0, pieceSize); return &b }}
+
+const (
+	pointerSize = 8
+	readerCost  = 2 * pieceSize // with what the server keeps for a request
+)
+
+// answerList writes the services as a JSON array, piece by piece, out of their encodings.
+func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
+	if s.options.Unread != nil {
+		release, ok := s.options.Unread.Hold(readerCost + pointerSize*int64(len(services)))
+		if !ok {
+			return errUnread
+		}
+		defer release()
+	}
+	size := 3 + max(len(services)-1, 0)
+	for _, one := range services {
+		size += len(one.represent(prefix).body)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(size))
+	secure(h)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	writeList(w, services, prefix)
+	return nil
+}
+
+// writeList writes until the reader is gone.
+func writeList(w http.ResponseWriter, services []*Service, prefix string) {
+	piece, _ := pieces.Get().(*[]byte)
+	defer func() { *piece = (*piece)[:0]; pieces.Put(piece) }()
+	out := append((*piece)[:0], '[')
+	for i, one := range services {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		body := one.represent(prefix).body
+		if len(out)+len(body) > pieceSize-3 {
+			if _, err := w.Write(out); err != nil {
+				return
+			}
+			out = out[:0]
+		}
+		if len(body) > pieceSize-3 {
+			if _, err := w.Write(body); err != nil {
+				return
+			}
+			continue
+		}
+		out = append(out, body...)
+	}
+	_, _ = w.Write(append(out, "]\n"...))
+}

@@ -1,0 +1,110 @@
+package plugins
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"time"
+)
+
+// answerWriter writes one answer. The status is not sent before there is something to
+// write, so that what is too much can still be refused.
+type answerWriter struct {
+	http.ResponseWriter
+	answers *Answers
+	control *http.ResponseController
+	made    func() // the answer is made; nil: nobody waits for that
+	began   time.Time
+	status  int
+	sent    bool // the status was
+	refused bool
+	written int64
+	due     int64 // of written, when the deadline is set anew
+}
+
+// Unwrap lets http.ResponseController through.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *answerWriter) WriteHeader(status int) {
+	switch {
+	case status < http.StatusOK:
+		w.ResponseWriter.WriteHeader(status)
+	case w.status == 0:
+		w.status = status
+	}
+}
+
+// Write implements http.ResponseWriter. A large p is held until its reader took it.
+func (w *answerWriter) Write(p []byte) (n int, err error) {
+	if w.refused {
+		return len(p), nil
+	}
+	if len(p) >= largeWrite && !w.sent {
+		release, ok := w.answers.Hold(int64(len(p)))
+		if !ok {
+			w.refused = true
+			refuseUnread(w.ResponseWriter)
+			return len(p), nil
+		}
+		defer release()
+	}
+	if w.made != nil {
+		w.made()
+	}
+	w.send()
+	for err == nil && n < len(p) {
+		if len(p) >= largeWrite || w.written >= w.due {
+			w.hurry()
+		}
+		var more int
+		more, err = w.ResponseWriter.Write(p[n:min(n+largeWrite, len(p))])
+		n += more
+		w.written += int64(more)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.answers.cut.Inc()
+	}
+	return n, err
+}
+
+// Flush implements http.Flusher.
+func (w *answerWriter) Flush() {
+	if !w.refused {
+		w.send()
+		_ = w.control.Flush()
+	}
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *answerWriter) FlushError() error {
+	w.Flush()
+	return nil
+}
+
+// hurry gives the reader time for the next piece: not longer than stall, and not more in
+// all than its pace earned. A short answer has the server's own deadline.
+func (w *answerWriter) hurry() {
+	w.due = w.written + largeWrite
+	deadline := w.answers.now().Add(stall)
+	if all := w.began.Add(grace + time.Duration(w.written)*time.Second/minPace); all.Before(deadline) {
+		deadline = all
+	}
+	_ = w.control.SetWriteDeadline(deadline) // what cannot has no connection
+}
+
+func (w *answerWriter) send() {
+	if !w.sent {
+		w.sent = true
+		if w.status != 0 {
+			w.ResponseWriter.WriteHeader(w.status)
+		}
+	}
+}
+
+// end sends the status of an answer without a body.
+func (w *answerWriter) end() {
+	if !w.refused {
+		w.send()
+	}
+}
