@@ -43,7 +43,7 @@ func Hit(point string) error {
 	if action == "" {
 		return nil
 	}
-	_, _ = os.Stderr.WriteString("failpoint " + point + ": " + action + "\n")
+	_, _ = syscall.Write(syscall.Stderr, []byte("failpoint "+point+": "+action+"\n")) // the log's queue would be lost
 	switch action {
 	case "exit":
 		os.Exit(3)

@@ -63,16 +63,22 @@ type server struct {
 	http *http.Client
 }
 
-// logFile is what a server wrote to its standard error. As a file it holds every
-// line of an event when the answer is there; a pipe would lag behind.
+// logFile is what a server wrote to its standard error. Its log is a queue: what an
+// answer brought about is there a moment later.
 type logFile struct{ path string }
 
+// String is the log once it has not grown for a while.
 func (l *logFile) String() string {
-	b, err := os.ReadFile(l.path)
-	if err != nil {
-		return err.Error()
+	for before := -1; ; time.Sleep(50 * time.Millisecond) {
+		b, err := os.ReadFile(l.path)
+		if err != nil {
+			return err.Error()
+		}
+		if before == len(b) {
+			return string(b)
+		}
+		before = len(b)
 	}
-	return string(b)
 }
 
 type syncBuffer struct {
@@ -100,12 +106,16 @@ func start(t *testing.T, env ...string) *server {
 
 func startIn(t *testing.T, dir string, env ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, env: env, http: &http.Client{Timeout: 20 * time.Second,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	s := &server{t: t, dir: dir, env: env, http: newClient()}
 	s.launch()
 	t.Cleanup(func() { s.kill() })
 	return s
+}
+
+func newClient() *http.Client {
+	return &http.Client{Timeout: 20 * time.Second,
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
