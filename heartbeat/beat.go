@@ -55,6 +55,9 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 		if f.snap.on(f.lease) {
 			return f.verified(in)
 		}
+		if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
+			return answer(ErrUnavailable, f.snap.Record)
+		}
 		return f.decide(in)
 	case beatGrant:
 		return f.granted(in, r)

@@ -138,3 +138,38 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 		require.Equal(t, c.told, told, name)
 	}
 }
+
+// SUSPENDED and INACTIVE records and those without heartbeats cannot vanish: that very
+// many of the others do must not be hidden by their number.
+func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
+	e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return 0, 0 }, Policy: Policy{DefaultInterval: 30, AllowedMisses: 2}})
+	e.end() // nothing is carried out
+	enter := func(n int, r Record) (ids []ID) {
+		for range n {
+			id := ID(fmt.Sprint(len(e.entries)))
+			r.ID = id
+			e.show(e.enter(id), Sight{ID: id, Revision: 1, Present: true, Record: r}, Sight{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	enter(3000, Record{State: Suspended, Interval: 30, Window: 90})
+	enter(2000, Record{State: Inactive, Interval: 30, Window: 90})
+	enter(2100, Record{State: Active})
+	ids := enter(2900, Record{State: Active, Interval: 30, Window: 90, Lease: 7})
+	for i, id := range ids {
+		if want := i >= 870; e.Stats().Massive != want {
+			t.Fatalf("%d of 2900 leases ended: massive is %t", i, !want)
+		}
+		e.show(e.enter(id), Sight{ID: id, Revision: 2, Projected: true})
+	}
+	// Those that came back existed all the same, and only once.
+	for _, id := range ids {
+		e.show(e.enter(id), Sight{ID: id, Revision: 3, Projected: true, Present: true, Lease: 7})
+	}
+	require.EqualValues(t, 2900, e.counts[living].Load())
+	require.Zero(t, e.breaker.missing)
+	require.True(t, e.Stats().Massive)
+	e.changeGate(func(g *Gate) { g.Credited = 90 * time.Second })
+	require.False(t, e.Stats().Massive)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Config is what an Engine is made of.
@@ -134,11 +135,18 @@ func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 }
 
 // serve carries what writes through, also when its client hangs up: what is half done
-// is finished. The store bounds every call by itself, and every flow ends after a few.
-// A heartbeat needs none of this: its renewal is the engine's own.
+// is finished. The store bounds every call by itself, every flow makes a bounded number
+// of them, and all of them together have serveTime. A heartbeat needs none of this: its
+// renewal is the engine's own.
 func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Answer {
-	return e.answer(context.WithoutCancel(ctx), en, f)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveTime)
+	defer cancel()
+	return e.answer(ctx, en, f)
 }
+
+// serveTime is longer than any client waits; an owner's request that loses to other
+// writers 64 times, each time slowly, ends here.
+const serveTime = 15 * time.Second
 
 // answer carries a request through to its answer. If it found no answer, but is
 // evidence of an instance that is missing, that is looked at by the next tick.

@@ -34,6 +34,7 @@ type lab struct {
 	silent chan struct{} // not nil: no call is answered until it is closed
 	gate   map[string]chan struct{}
 	seats  []*seat
+	hooks  Hooks // of the seats to come, but for Disturbed if they have none
 }
 
 type labLease struct {
@@ -49,7 +50,8 @@ type seat struct {
 	queue  chan func()
 	mu     sync.Mutex
 	origin time.Time
-	jumped time.Duration
+	jumped time.Duration // monotonic and wall clock
+	set    time.Duration // the wall clock only
 	stop   func()
 	ended  chan struct{}
 	doubts []string
@@ -66,12 +68,15 @@ func newLab(t *testing.T) *lab {
 func (l *lab) seat(p Policy, alone bool) *seat {
 	s := &seat{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
 	rank := len(l.seats)
-	s.Engine = New(Config{Store: l, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank },
-		Hooks: Hooks{Disturbed: func(why string) {
+	hooks := l.hooks
+	if hooks.Disturbed == nil {
+		hooks.Disturbed = func(why string) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.doubts = append(s.doubts, why)
-		}}})
+		}
+	}
+	s.Engine = New(Config{Store: l, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()
@@ -106,7 +111,14 @@ func (s *seat) clock() (Instant, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now().Add(s.jumped)
-	return now.Sub(s.origin), now.UnixNano()
+	return now.Sub(s.origin), now.Add(s.set).UnixNano()
+}
+
+// setWall moves the wall clock.
+func (s *seat) setWall(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set = by
 }
 
 // disturbed counts the disturbances so far.

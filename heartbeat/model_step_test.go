@@ -35,6 +35,9 @@ func next(flow any, in Input, r Result) (any, Action) {
 	case RetentionFlow:
 		a := f.Next(in, r)
 		return f, a
+	case RepairFlow:
+		a := f.Next(in, r)
+		return f, a
 	}
 	panic("no such flow")
 }

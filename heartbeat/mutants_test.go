@@ -18,11 +18,14 @@ import (
 type edit struct{ file, old, new string }
 
 // mutant is a fault put into the production code. The model, built with it, must
-// break an invariant in one of its configurations.
+// break an invariant in one of its configurations, or a test that is named must fail.
 type mutant struct {
 	name    string
 	configs string // of TestModel, as a regular expression
-	edits   []edit
+	// tests are what must fail instead of the model, for a rule that it does not show: a
+	// regular expression of names.
+	tests string
+	edits []edit
 	// alike says why no run can tell the mutant from the code; "" if one must.
 	alike string
 	quick bool // part of the default tier
@@ -106,6 +109,44 @@ var mutants = []mutant{
 		alike: "whatever makes the projection present also writes the record (F1, F3); the compare is a defence against writes from outside"},
 	{name: "a move that lost is answered 204", configs: "a longer interval told slowly", edits: []edit{
 		{"beat.go", "		if r.Outcome != Full {\n			return f.retry(retire)", "		if f.up {\n			return f.done(0)\n		}\n		if r.Outcome != Full {\n			return f.retry(retire)"}}},
+	{name: "a stale grant of a registration counts no round", tests: "EveryFlowEnds", edits: []edit{
+		{"owner.go", "if f.rounds++; f.rounds >= maxRounds {", "if f.rounds >= maxRounds {"}}},
+	{name: "a heartbeat follows a record that moves on and on", tests: "EveryFlowEnds", edits: []edit{
+		{"beat.go", "if f.rounds++; f.rounds >= maxRounds { // somebody", "if f.rounds >= maxRounds { // somebody"}}},
+	{name: "an owner's request that loses tries for ever", tests: "EveryFlowEnds", edits: []edit{
+		{"flow.go", "	a.conflicts++\n", ""}}},
+	{name: "hooks are called under an entry's lock", tests: "AHookThatBlocks", edits: []edit{
+		{"hooks.go", "		en.mu.Unlock()\n		e.Hooks.Changed(en.id, &s)\n		en.mu.Lock()\n", "		e.Hooks.Changed(en.id, &s)\n"}}},
+	{name: "a worker calls the hooks itself", tests: "AHookThatBlocks", edits: []edit{
+		{"hooks.go", "func (e *Engine) notice(call func()) { e.hooks.notices.put(call) }", "func (e *Engine) notice(call func()) { call() }"}}},
+	{name: "an answer does not wait for what it must show", tests: "ChangesAreTold", edits: []edit{
+		{"engine.go", "	if wrote {\n", "	if false {\n"}}},
+	{name: "changes are told twice at once", tests: "ChangesAreTold", edits: []edit{
+		{"hooks.go", "	if !en.busy {\n", "	if true {\n"}}},
+	{name: "the end of Run waits for a hook", tests: "AHookThatBlocks", edits: []edit{
+		{"lanes.go", "	e.hooks.rest(context.Background())\n", "	for e.hooks.running > 0 {\n		e.hooks.rest(context.Background())\n	}\n"}}},
+	{name: "a mass is a part of all records", tests: "LeasesThatExisted", edits: []edit{
+		{"breaker.go", "int(e.counts[living].Load())", "len(e.entries)"}}},
+	{name: "what came back counts twice", tests: "LeasesThatExisted", edits: []edit{
+		{"engine.go", "		e.breaker.returned(&en.vanished)\n", ""}}},
+	{name: "a batch is entered by its last sight", tests: "ABatchThatEnds", edits: []edit{
+		{"watch.go", "slices.ContainsFunc(its, func(s Sight) bool { return s.Present })", "slices.ContainsFunc(its[len(its)-1:], func(s Sight) bool { return s.Present })"}}},
+	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
+		{"work.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
+	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{
+		{"work.go", "	for ; looked < mostPerTick; looked++ {", "	for ; ; looked++ {"}}},
+	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
+		{"absence.go", "	if in.Gate.Full {\n		return", "	if false {\n		return"}}},
+	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
+		{"work.go", "	if errors.Is(err, ErrFull) && e.gate.Load().Full {", "	if false {"}}},
+	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
+		{"loops.go", "			e.schedule.release(&e.schedule.room, g.Credited)\n", "			_ = g\n"}}},
+	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
+		{"loops.go", "				en.knowledge.disturbed(e.gate.Load())\n", ""}}},
+	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
+		{"work.go", "		e.schedule.put(&e.schedule.removals, en, removal)\n", "		e.due(en, Instant(removal-wall))\n"}}},
+	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
+		{"lanes.go", "	laneWidth   = 32\n", "	laneWidth   = 1000000\n"}, {"lanes.go", "	if l.working < l.width &&", "	if len(l.queue) > 0 &&"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")
@@ -146,13 +187,25 @@ func (m *mutant) run(t *testing.T, goTool string) {
 		t.Fatalf("the mutant does not build: %v\n%s", err, out)
 	}
 	began := time.Now()
-	run := exec.CommandContext(t.Context(), binary, "-test.run", "^TestModel$/^("+m.configs+")", "-test.v", "-test.failfast", "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
+	which := "^TestModel$/^(" + m.configs + ")"
+	if m.tests != "" {
+		which = m.tests
+	}
+	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", "-test.timeout=2m", "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
 	out, err := run.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
 	verdict, broken := m.verdict(string(out))
+	if m.tests != "" {
+		if failed := failedLine.FindString(string(out)); failed == "" && exit == nil {
+			t.Errorf("not caught\n%s", out)
+		} else {
+			t.Logf("caught (%.1f s): %s", time.Since(began).Seconds(), failed)
+		}
+		return
+	}
 	t.Logf("%s (%.1f s)", verdict, time.Since(began).Seconds())
 	switch {
 	case !strings.Contains(string(out), "states,"):
@@ -203,6 +256,7 @@ func (m *mutant) overlay(dir string) (string, error) {
 
 var (
 	brokenLine = regexp.MustCompile(`model_test\.go:\d+: ((?:I\d|COV|STATE|VIEW) .*)`)
+	failedLine = regexp.MustCompile(`--- FAIL: \S+|panic: .*|fatal error: .*`)
 	statesLine = regexp.MustCompile(`model_test\.go:\d+: (\d+) states, \d+ steps`)
 )
 

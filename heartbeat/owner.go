@@ -4,7 +4,6 @@ package heartbeat
 // as old as its request (protocol CE2).
 type RegisterFlow struct {
 	step   step
-	began  bool
 	from   Moment // receipt of the request
 	Record Record // as it shall be; Interval and Window negotiated
 	attempt
@@ -14,10 +13,8 @@ type RegisterFlow struct {
 func (f *RegisterFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
-		if !f.began {
-			f.began, f.from = true, in.moment()
-			f.from.Wall = f.Record.RegisteredAt
-		}
+		f.from = in.moment()
+		f.from.Wall = f.Record.RegisteredAt
 		if f.Record.Expires() {
 			f.step = stepGrant
 			return f.grant(in, f.Record.Window)
@@ -27,13 +24,15 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 		if r.Outcome != Done {
 			return answer(failure(r.Outcome), f.Record)
 		}
-		if f.stale(in) {
-			f.step = stepStart
-			a := f.Next(in, Result{})
-			a.Retire = r.Lease
-			return a
+		if !f.stale(in) {
+			return f.commit(r.Lease)
 		}
-		return f.commit(r.Lease)
+		if f.rounds++; f.rounds >= maxRounds {
+			return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable, Record: f.Record}, Retire: r.Lease}
+		}
+		a := f.grant(in, f.Record.Window)
+		a.Retire = r.Lease
+		return a
 	case stepCommit:
 		return f.committed(in, r)
 	default: // stepSettle: did the commit happen?

@@ -1,0 +1,198 @@
+package heartbeat
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A flow may not go on for ever, whatever the store answers: grants that are stale when
+// they come, commits that always lose, records that move again and again. All that a
+// flow remembers is in its value, so one that cannot come back to a value that it had
+// ends; the longest way there is counted.
+func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
+	rec := Record{Schema: Schema, ID: "i", Owner: "app", State: Active, Seq: 1, Interval: 10, Window: 20, Lease: 7}
+	raised := rec
+	raised.Interval, raised.Previous, raised.Window = 5, 10, 20
+	for _, c := range []struct {
+		name  string
+		flow  Flow
+		most  int // actions
+		alone bool
+	}{
+		{"heartbeat", &BeatFlow{}, 7 * maxRounds, false},
+		{"heartbeat, alone", &BeatFlow{}, 5 * maxRounds, true},
+		{"refutation", &RefuteFlow{}, 3 * maxRounds, false},
+		{"claim", &ClaimFlow{}, 1, false},
+		{"claim whose turn it is", &ClaimFlow{step: stepTurn, at: 9, since: -time.Hour}, 2, false},
+		{"registration", &RegisterFlow{Record: rec}, maxRounds + 2, false},
+		{"registration without heartbeats", &RegisterFlow{Record: Record{ID: "i", State: Active}}, 2, false},
+		{"update", &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}, 3*(maxConflicts+maxRounds) + 1, false},
+		{"update of the interval", &UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: 60}}, 3*(maxConflicts+maxRounds) + 1, false},
+		{"deactivation", &UpdateFlow{Update: Update{Owner: "app", State: Inactive, Proposed: KeepInterval}}, 2 * (maxConflicts + maxRounds), false},
+		{"removal by its owner", &RemoveFlow{Owner: "app"}, 2 * (maxConflicts + maxRounds), false},
+		{"removal", &RetentionFlow{}, 2, false},
+		{"repair", &RepairFlow{ID: "i", Differs: 9}, 3, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := flowWalk{most: map[any]int{}}
+			w.situations(c.flow, rec, raised, c.alone)
+			n := w.longest(t, c.flow, Result{})
+			t.Logf("at most %d actions, %d values of the flow", n, len(w.most))
+			if n > c.most {
+				t.Errorf("it takes up to %d actions, want at most %d", n, c.most)
+			}
+			if n == 0 {
+				t.Error("it does nothing")
+			}
+		})
+	}
+}
+
+const underWay = -1
+
+// flowWalk goes through every value that a flow can come to.
+type flowWalk struct {
+	inputs []Input
+	reads  []Snapshot
+	most   map[any]int // the longest way from a value and a result to the end
+}
+
+type flowAt struct {
+	flow   any
+	result Result
+}
+
+// longest is the number of actions from here to the end.
+func (w *flowWalk) longest(t *testing.T, f Flow, r Result) int {
+	at := flowAt{valueOf(f), r}
+	if n, known := w.most[at]; known {
+		if n == underWay {
+			t.Fatalf("it comes back to where it was: %+v after %+v", at.flow, r)
+		}
+		return n
+	}
+	w.most[at] = underWay
+	type step struct {
+		flow any
+		do   Verb
+	}
+	steps := map[step]bool{}
+	for i := range w.inputs {
+		in := w.inputs[i]
+		local := *in.Local
+		in.Local = &local
+		flow, a := next(at.flow, in, r)
+		if a.Do != DoAnswer && a.Do != DoWait && a.Do != DoTurn {
+			steps[step{flow, a.Do}] = true
+		}
+	}
+	longest := 0
+	for s := range steps {
+		for _, result := range w.results(s.do) {
+			longest = max(longest, 1+w.longest(t, pointerTo(s.flow), result))
+		}
+	}
+	w.most[at] = longest
+	return longest
+}
+
+// results are the ways in which an action may end.
+func (w *flowWalk) results(do Verb) (out []Result) {
+	failed := []Outcome{Unavailable}
+	switch do {
+	case DoRead:
+		out = append(out, Result{})
+		for _, s := range w.reads {
+			out = append(out, Result{Snapshot: s})
+		}
+	case DoHead:
+		out = append(out, Result{Revision: 5}, Result{Revision: 1000})
+	case DoGrant:
+		out, failed = append(out, Result{Lease: 8}), append(failed, Full)
+	case DoRenew:
+		out, failed = append(out, Result{TTL: 20}, Result{TTL: 5}), append(failed, LeaseGone)
+	case DoCommit:
+		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, LeaseGone, Full, Unusable)
+	}
+	for _, o := range failed {
+		out = append(out, Result{Outcome: o})
+	}
+	return out
+}
+
+// situations are those in which a flow may have to decide: the record in every state,
+// heard lately or not, at once or after a grant has run down.
+func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
+	p := brisk(10)
+	p.DeregisterAfter = time.Second
+	asleep, resting, strange := rec, rec, rec
+	asleep.State, asleep.Lease = Suspended, 0
+	resting.State, resting.Lease = Inactive, 0
+	strange.Owner = "other"
+	present, moved, lasting := Projection{Revision: 9, Lease: 7}, Projection{Revision: 10, Lease: 6}, Projection{Revision: 9}
+	w.reads = []Snapshot{
+		{Record: rec, At: 9}, {Record: rec, At: 9, Projection: present}, {Record: rec, At: 11, Projection: moved},
+		{Record: raised, At: 12, Projection: present}, {Record: asleep, At: 13, Projection: lasting}, {Record: resting, At: 14, Projection: lasting},
+		{Record: strange, At: 15, Projection: present},
+	}
+	known := w.reads
+	switch f.(type) {
+	case *UpdateFlow, *RemoveFlow:
+		known = known[:1] // they decide by what they read
+	}
+	for i := range known {
+		for _, heard := range []bool{true, false} {
+			for _, now := range []Instant{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
+				l := &Local{heard: heard, suspended: true, SuspendedSince: -time.Hour}
+				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Gate: new(Gate), Known: &known[i], Watched: 100, Local: l,
+					Wall: int64(time.Hour), Alone: alone, MinLease: 1})
+			}
+		}
+	}
+}
+
+// valueOf is what a pointer to a flow points at.
+func valueOf(f Flow) any {
+	switch f := f.(type) {
+	case *BeatFlow:
+		return *f
+	case *RefuteFlow:
+		return *f
+	case *ClaimFlow:
+		return *f
+	case *RegisterFlow:
+		return *f
+	case *UpdateFlow:
+		return *f
+	case *RemoveFlow:
+		return *f
+	case *RetentionFlow:
+		return *f
+	case *RepairFlow:
+		return *f
+	}
+	panic(fmt.Sprintf("no such flow: %T", f))
+}
+
+func pointerTo(v any) Flow {
+	switch f := v.(type) {
+	case BeatFlow:
+		return &f
+	case RefuteFlow:
+		return &f
+	case ClaimFlow:
+		return &f
+	case RegisterFlow:
+		return &f
+	case UpdateFlow:
+		return &f
+	case RemoveFlow:
+		return &f
+	case RetentionFlow:
+		return &f
+	case RepairFlow:
+		return &f
+	}
+	panic(fmt.Sprintf("no such flow: %T", v))
+}

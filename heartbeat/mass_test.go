@@ -1,0 +1,148 @@
+package heartbeat
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// populate puts n ACTIVE instances into the store without any ceremony, and loads them.
+func (l *lab) populate(s *seat, n int) []ID {
+	ids := make([]ID, n)
+	l.mu.Lock()
+	for i := range ids {
+		id := ID(fmt.Sprintf("%032x", i))
+		ids[i] = id
+		l.rev++
+		l.records[id] = Snapshot{At: l.rev, Record: Record{Schema: Schema, ID: id, Owner: "app", State: Active, Seq: 1,
+			Interval: s.Policy.DefaultInterval, Window: s.Policy.Window(s.Policy.DefaultInterval), Lease: LeaseID(i + 1)}}
+		l.projections[id] = Projection{Revision: l.rev, Lease: LeaseID(i + 1)}
+	}
+	l.mu.Unlock()
+	if _, err := s.Load(context.Background()); err != nil {
+		l.t.Fatal(err)
+	}
+	return ids
+}
+
+// vanish ends the leases of many at once, in one batch of the watch.
+func (l *lab) vanish(ids []ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sights := make([]Sight, len(ids))
+	for i, id := range ids {
+		l.rev++
+		delete(l.projections, id)
+		sights[i] = Sight{ID: id, Revision: l.rev, Projected: true}
+	}
+	rev := l.rev
+	for _, s := range l.seats {
+		s.queue <- func() { s.See(sights, rev) }
+	}
+}
+
+// inUse is how many bytes are in use, stacks included, after a collection.
+func inUse() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc + m.StackInuse)
+}
+
+// A hundred thousand absences at once used to start 80,603 goroutines and take 304 MiB.
+func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
+	if raceEnabled {
+		t.Skip("skipped: the race detector takes memory of its own, and minutes")
+	}
+	const n = 100_000
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(1), true)
+		ids := l.populate(s, n)
+		time.Sleep(10 * time.Second)
+		bytes, goroutines := inUse(), runtime.NumGoroutine()
+		l.vanish(ids)
+		most, added := 0, 0
+		for tick := range 30 {
+			most = max(most, runtime.NumGoroutine()-goroutines)
+			if tick%10 == 9 {
+				added = max(added, inUse()-bytes)
+			}
+			if st := s.Stats(); tick == 2 && st.Absent != n {
+				t.Fatalf("%d are absent after %d ticks", st.Absent, tick)
+			}
+			time.Sleep(Tick)
+		}
+		t.Logf("%d absences: at most %d goroutines and %.1f MiB more", n, most, float64(added)/(1<<20))
+		if bound := refuteWidth + 4*laneWidth; most > bound {
+			t.Errorf("%d goroutines more, want at most %d", most, bound)
+		}
+		if added > 30<<20 {
+			t.Errorf("%.1f MiB more, want at most 30", float64(added)/(1<<20))
+		}
+		time.Sleep(n/usualClaimRate*time.Second + 10*time.Second)
+		synctest.Wait()
+		if st := s.Stats(); st.Suspended != n || st.Absent != 0 || l.count(Claim) != n {
+			t.Errorf("%d of %d are SUSPENDED, %d absent", st.Suspended, n, st.Absent)
+		}
+	})
+}
+
+// vacant is a store in which every instance is absent, and stays so.
+type vacant struct {
+	Store
+	snapshots map[ID]Snapshot
+	full      bool
+}
+
+func (v vacant) Read(_ context.Context, id ID) (Snapshot, error) { return v.snapshots[id], nil }
+func (v vacant) Commit(context.Context, *Txn) (Revision, error)  { return 0, ErrUnusable }
+func (v vacant) Grant(context.Context, int) (LeaseID, error)     { return 0, ErrFull }
+
+// A tick costs what is due: an absence is looked at when it begins, when its hold may
+// be over and when its turn has come, not at every tick.
+func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
+	const n = 100_000
+	v := vacant{snapshots: map[ID]Snapshot{}}
+	now := time.Hour
+	e := New(Config{Store: v, Policy: brisk(10), Clock: func() (Instant, int64) { return now, int64(now) }, Alone: true})
+	for i := range n {
+		id := ID(fmt.Sprintf("%032x", i))
+		v.snapshots[id] = Snapshot{At: 1, Record: Record{ID: id, State: Active, Interval: 10, Window: 20, Lease: 7}}
+		e.show(e.enter(id), sightsOf(id, &Snapshot{At: 1, Record: v.snapshots[id].Record}, 1)...)
+	}
+	var longest time.Duration
+	ticks := func(count int) (looked, most int) {
+		for range count {
+			now += Tick
+			e.changeGate(func(g *Gate) { g.Pass(Tick) })
+			began := time.Now()
+			looks := e.attendAll(now, int64(now))
+			longest = max(longest, time.Since(began))
+			e.work.Wait()
+			looked, most = looked+looks, max(most, looks)
+		}
+		return looked, most
+	}
+	for _, phase := range []struct {
+		name    string
+		prepare func()
+		ticks   int
+		want    int
+	}{
+		{"they begin", func() {}, 25, n},
+		{"the replica has just started", func() {}, 100, 0},
+		{"its window of 20 s ends, but the store is full", func() { e.changeGate(func(g *Gate) { g.SetFull(true) }) }, 125, n},
+		{"the store stays full", func() {}, 100, 0},
+	} {
+		phase.prepare()
+		if looked, most := ticks(phase.ticks); looked != phase.want || most > mostPerTick {
+			t.Errorf("%s: %d looks in %d ticks, %d of them in one; want %d in all, and at most %d in one",
+				phase.name, looked, phase.ticks, most, phase.want, mostPerTick)
+		}
+	}
+	t.Logf("the longest tick took %v", longest)
+}

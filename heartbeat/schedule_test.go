@@ -1,0 +1,119 @@
+package heartbeat
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestWhatIsDueIsTakenInOrderAndOnce(t *testing.T) {
+	var s schedule
+	all := make([]*entry, 1000)
+	for i := range all {
+		all[i] = &entry{}
+		s.put(&s.due, all[i], int64(rand.IntN(100)))
+	}
+	for range 5000 { // they come, go and are put off
+		en := all[rand.IntN(len(all))]
+		switch rand.IntN(4) {
+		case 0:
+			s.drop(en)
+		case 1:
+			s.put(&s.room, en, 0)
+		default:
+			s.put(&s.due, en, int64(rand.IntN(100)))
+		}
+	}
+	due, _ := s.size(&s.due)
+	room, _ := s.size(&s.room)
+	seen, last := map[*entry]bool{}, int64(-1)
+	take := func(upTo int64) {
+		for en := s.take(&s.due, upTo); en != nil; en = s.take(&s.due, upTo) {
+			if seen[en] || en.place != (place{}) {
+				t.Fatal("taken twice, or it still waits")
+			}
+			seen[en] = true
+		}
+	}
+	for key := range int64(50) {
+		if n, first := s.size(&s.due); n > 0 && first < last {
+			t.Fatalf("%d is due after %d", first, last)
+		}
+		take(key)
+		last = key
+	}
+	s.release(&s.room, 60)
+	if n, _ := s.size(&s.room); n != 0 {
+		t.Errorf("%d still wait for room", n)
+	}
+	if first := s.take(&s.due, last); first != nil {
+		t.Error("what was released is due too early")
+	}
+	take(anyKey)
+	if len(seen) != due+room {
+		t.Errorf("%d taken of %d and %d", len(seen), due, room)
+	}
+}
+
+// Somebody may set the wall clock: a board without a battery begins in 1970.
+func TestARemovalFollowsTheWallClock(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(removing(brisk(1), 30*time.Second), true)
+		time.Sleep(10 * time.Second)
+		s.register("i")
+		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		s.setWall(-24 * time.Hour)
+		time.Sleep(time.Hour)
+		wantStates(t, l, "i", Active, Suspended)
+		s.setWall(0)
+		if d := until(t, "removed", func() bool { return len(l.told("i")) == 3 }); d > time.Second {
+			t.Errorf("removed %v after the clock was set", d)
+		}
+	})
+}
+
+// A probation begins with the first disturbance, also if nobody looked at the absence
+// between that and the last one.
+func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(5), true) // window 10 s
+		time.Sleep(30 * time.Second)
+		s.register("i")
+		l.setFull(true)
+		until(t, "it waits for room", func() bool { return s.Stats().Room == 1 })
+		s.disturb("test")
+		time.Sleep(30 * time.Second)
+		s.disturb("test")
+		time.Sleep(Tick)
+		l.setFull(false)
+		if d := until(t, "suspended", func() bool { return len(l.told("i")) == 2 }); d > 3*time.Second {
+			t.Errorf("suspended %v after the store had space again", d)
+		}
+	})
+}
+
+// What a full store refuses is not tried again and again; it goes on when there is room.
+func TestARefutationWaitsForRoom(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(10), true)
+		time.Sleep(30 * time.Second)
+		s.register("i")
+		l.setFull(true)
+		time.Sleep(time.Second)
+		l.revoke("i")
+		until(t, "it waits for room", func() bool { return s.Stats().Room == 1 })
+		synctest.Wait()
+		reads := l.reads
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if l.reads != reads {
+			t.Errorf("%d more attempts while the store was full", l.reads-reads)
+		}
+		l.setFull(false)
+		if d := until(t, "re-armed", func() bool { return !l.at("i").Absent() }); d > s.Policy.Hold/2 {
+			t.Errorf("re-armed %v after the store had space again", d)
+		}
+		wantStates(t, l, "i", Active)
+	})
+}
