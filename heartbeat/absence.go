@@ -20,36 +20,43 @@ const (
 // RefuteFlow re-arms an instance whose projection vanished although this replica
 // holds fresh evidence. It grants only what is left of the window, so that
 // refuting never doubles the detection time. It ends with ErrUnavailable or
-// ErrFull if it should be tried again.
+// ErrFull if it should be tried again, with ErrUnusable if that is of no use.
 type RefuteFlow struct {
 	step step
+	// Careful: the last refutation of this absence did not put it back, so that what is
+	// known may be late.
+	Careful bool
 	attempt
 }
 
-// Next implements Flow.
+// Next implements Flow. What is known to be absent need not be read first: if it is not
+// so any more, the transaction fails its compares.
 func (f *RefuteFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
+		if in.Known.Absent() && !f.Careful {
+			f.snap = *in.Known
+			return f.decide(in)
+		}
 		f.step = stepRead
 		return Action{Do: DoRead}
 	case stepRead:
+		if r.Outcome == Unusable {
+			return answer(ErrUnusable, Record{})
+		}
 		if r.Outcome != Done {
 			return answer(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
-		rec := &f.snap.Record
-		if !f.snap.Absent() || !in.Local.fresh(in.Now, rec) {
-			return answer(nil, *rec)
-		}
-		f.step = stepGrant
-		return f.grant(in, seconds(rec.window()-(in.Now-in.Local.HeardAt)))
+		return f.decide(in)
 	case stepGrant:
 		if r.Outcome != Done {
 			return answer(failure(r.Outcome), f.snap.Record)
 		}
 		f.lease = r.Lease
-		if f.stale(in) {
-			return f.retry(f.lease)
+		// However slow the grant was, the lease ends when the evidence is too old.
+		if !in.Local.fresh(in.Now, &f.snap.Record) {
+			return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record}, Retire: f.lease}
 		}
 		f.step = stepCommit
 		return Action{Do: DoCommit, Txn: f.snap.rearm(f.lease)}
@@ -59,10 +66,21 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 			return answer(nil, f.snap.Record)
 		case Full:
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+		case Unusable:
+			return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnusable}, Retire: f.lease}
 		default:
 			return f.retry(f.lost(r.Outcome))
 		}
 	}
+}
+
+func (f *RefuteFlow) decide(in Input) Action {
+	rec := &f.snap.Record
+	if !f.snap.Absent() || !in.Local.fresh(in.Now, rec) {
+		return answer(nil, *rec)
+	}
+	f.step = stepGrant
+	return f.grant(in, seconds(rec.window()-(in.Now-in.Local.HeardAt)))
 }
 
 func (f *RefuteFlow) retry(retire LeaseID) Action {
@@ -138,8 +156,11 @@ func (f *ClaimFlow) hold(in Input) Action {
 		return answer(nil, *rec) // refuting has its own lane
 	case in.Known.At > f.at || !in.Known.Exists():
 		return f.begin()
-	case in.Known.At < f.at || in.Gate.Full || !f.over(in): // the first: the watch is behind
+	case in.Known.At < f.at || in.behind(f.at) || in.Gate.Full || !f.over(in): // the first: the watch is behind
 		return f.wait(in)
+	case !in.settled():
+		f.step = stepHold
+		return Action{Do: DoWait, Wait: Wait{Settled: in.Ended}}
 	case f.step != stepTurn:
 		f.step = stepTurn
 		return Action{Do: DoTurn}

@@ -57,7 +57,7 @@ func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
 		return nil, ErrNotFound
 	}
 	en := e.enter(id)
-	e.show(en, sightsOf(id, &s, s.At)...)
+	e.showSince(en, endedSince(Revision(e.watched.Load()), s.At), sightsOf(id, &s, s.At)...)
 	if err := e.shown(ctx, en); err != nil {
 		return nil, err
 	}
@@ -97,6 +97,7 @@ func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	r.RegisteredAt = wall
 	en := e.lock(e.enter(r.ID))
 	en.registering = true
+	en.owners++
 	en.mu.Unlock()
 	a := e.serve(ctx, en, &RegisterFlow{Record: r})
 	e.registered(en)
@@ -108,6 +109,7 @@ func (e *Engine) registered(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.registering = false
+	en.owners--
 	if !en.view.Exists() {
 		e.mu.Lock()
 		delete(e.entries, en.id)
@@ -137,7 +139,13 @@ func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	en = e.lock(en)
+	en.owners++
+	en.mu.Unlock()
 	a := e.serve(ctx, en, &UpdateFlow{Update: u})
+	en.mu.Lock()
+	en.owners--
+	en.mu.Unlock()
 	return a.Record, a.Err
 }
 

@@ -207,7 +207,9 @@ func (f *BeatFlow) granted(in Input, r Result) Action {
 		return f.refused(r.Outcome)
 	}
 	f.lease = r.Lease
-	if f.stale(in) {
+	// What is granted after the heartbeat came ends no earlier than a window after it,
+	// however slowly; a lease that takes a live one's place must last as long (CE6).
+	if f.txn == Raise && f.stale(in) {
 		return f.retry(f.lease)
 	}
 	switch f.txn {

@@ -68,14 +68,32 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 	}
 }
 
-// A grant that is older than a second has run down too far (protocol CE6).
-func TestAStaleGrantIsDiscarded(t *testing.T) {
+// A lease to which a live instance is moved must not have run down (protocol CE6): the
+// other leases are granted after the receipt of what they stand for, so that one which
+// was granted slowly ends when it should. Where each write takes a second, no refutation
+// would ever be carried out else.
+func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 	gone := aliveAt(5, "")
 	gone.Projection = Projection{}
-	for name, f := range map[string]Flow{"heartbeat": new(BeatFlow), "refutation": new(RefuteFlow),
-		"PUT": &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}} {
+	alive := aliveAt(5, "")
+	put := func() Flow {
+		return &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}
+	}
+	for _, c := range []struct {
+		name     string
+		flow     func() Flow
+		known    Snapshot
+		first    Result // before the grant
+		discards bool
+	}{
+		{"a heartbeat that raises", func() Flow { return new(BeatFlow) }, alive, Result{TTL: 1}, true},
+		{"a heartbeat that re-arms", func() Flow { return new(BeatFlow) }, Snapshot{}, Result{Snapshot: gone}, false},
+		{"a refutation", func() Flow { return new(RefuteFlow) }, Snapshot{}, Result{Snapshot: gone}, false},
+		{"a PUT", put, Snapshot{}, Result{Snapshot: gone}, true},
+	} {
 		for _, late := range []Instant{maxGrantAge, maxGrantAge + 1} {
-			s := newScript(f, Result{Snapshot: gone}, Result{Lease: 9})
+			s := newScript(c.flow(), c.first, Result{Lease: 9})
+			s.in.Known, s.in.Alone = &c.known, true
 			s.in.Local.Hear(Moment{Now: time.Hour})
 			var a Action
 			r := Result{}
@@ -84,22 +102,37 @@ func TestAStaleGrantIsDiscarded(t *testing.T) {
 				r, s.results = s.results[0], s.results[1:]
 			}
 			if a.Do != DoGrant {
-				t.Fatalf("%s: wants %v, not a grant", name, a.Do)
+				t.Fatalf("%s: wants %v, not a grant", c.name, a.Do)
 			}
 			s.in.Now += late
 			a = s.flow.Next(s.in, r)
-			if stale := late > maxGrantAge; stale != (a.Do == DoRead && a.Retire == 9) || !stale && a.Do != DoCommit {
-				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", name, late, a, a.Retire)
-			}
-			switch f.(type) {
-			case *BeatFlow:
-				f = new(BeatFlow)
-			case *RefuteFlow:
-				f = new(RefuteFlow)
-			default:
-				f = &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval}}
+			if stale := c.discards && late > maxGrantAge; stale != (a.Do == DoRead && a.Retire == 9) || !stale && a.Do != DoCommit {
+				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", c.name, late, a, a.Retire)
 			}
 		}
+	}
+}
+
+// A refutation needs no read where what is known shows that the instance is gone, and uses
+// no lease that outlives the evidence.
+func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
+	gone := aliveAt(5, "")
+	gone.Projection = Projection{}
+	s := newScript(new(RefuteFlow), Result{Lease: 9}, Result{Revision: 6})
+	s.in.Known = &gone
+	s.in.Local.Hear(Moment{Now: time.Hour})
+	if a := s.run(t); a.Err != nil || fmt.Sprint(s.asked) != "[grant REARM]" {
+		t.Errorf("asked %v, %v", s.asked, a.Err)
+	}
+	f := new(RefuteFlow)
+	in := s.in
+	in.Known = &gone
+	if a := f.Next(in, Result{}); a.Do != DoGrant {
+		t.Fatalf("wants %v", a.Do)
+	}
+	in.Now += gone.Record.window()
+	if a := f.Next(in, Result{Lease: 9}); a.Do != DoAnswer || a.Retire != 9 {
+		t.Errorf("the evidence is too old, and yet %v, retired %d", a.Do, a.Retire)
 	}
 }
 

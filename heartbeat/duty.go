@@ -5,6 +5,12 @@ package heartbeat
 type knowledge struct {
 	view  View
 	local Local
+	// open is a revision since which the lease may have ended that this replica has to
+	// refute, and has not; 0: nothing is open.
+	open     Revision
+	openedAt Instant
+	// careful: a refutation of this absence has ended and did not put it back.
+	careful bool
 }
 
 // absorb takes sights in and follows what they change.
@@ -13,6 +19,7 @@ func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
 		news = k.view.See(s) || news
 	}
 	if news {
+		k.careful = k.careful && k.view.Absent()
 		k.local.observe(&k.view.Snapshot, g)
 	}
 	return news
@@ -34,6 +41,8 @@ type underway struct {
 	refuting  bool
 	refutedAt Instant
 	claiming  bool
+	owners    int  // requests of the owner
+	unusable  bool // the last refutation found that the record cannot be written
 }
 
 // disturbed notes the first disturbance that concerns an absence: its probation starts

@@ -39,6 +39,7 @@ type Engine struct {
 	watched  atomic.Int64 // a Revision; written by whoever shows the watch
 	heads    turns[Revision]
 	schedule schedule
+	others   others
 	breaker  breaker
 
 	gateMu sync.Mutex // serialises the writers of gate
@@ -131,7 +132,8 @@ func (e *Engine) step(en *entry, f Flow, r Result) Action {
 
 func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Gate: e.gate.Load(), Known: &en.view.Snapshot,
-		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank()}
+		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
+		Ended: en.view.ended, Unsettled: e.others.unsettled()}
 }
 
 // serve carries what writes through, also when its client hangs up: what is half done
@@ -227,7 +229,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	default:
 		o = Unavailable
 	}
-	e.changeGate(func(g *Gate) { g.Note(do, o) })
+	e.changeGate(func(g *Gate) { g.Note(do, o, e.others.unspoken()) })
 	return o
 }
 

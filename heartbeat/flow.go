@@ -45,6 +45,8 @@ type Action struct {
 type Wait struct {
 	Until Instant // credited time
 	Room  bool    // not before the store takes writes again
+	// Settled, if not 0, is the end of a lease that the other replicas must have settled.
+	Settled Revision
 }
 
 // Answer is what a flow ended with.
@@ -78,6 +80,11 @@ type Input struct {
 	Alone    bool
 	MinLease int // the shortest lease that the store grants, in seconds
 	Rank     int // among the living replicas; 0 claims first
+	// Ended is the revision by which the instance was absent that Known shows as absent.
+	Ended Revision
+	// Unsettled: ends of leases from this revision on may still be refuted by another
+	// living replica; 0: no other is waited for.
+	Unsettled Revision
 }
 
 func (in *Input) moment() Moment {

@@ -39,16 +39,24 @@ func (g *Gate) Disturb() { g.Suspected, g.SuspectAt = true, g.Credited }
 // WriteFailed restarts every hold (protocol CE9).
 func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
 
-// Note follows how a call to the store ended. A read or a renewal that fails is no
-// failed write; the pulse tells of a silent store.
-func (g *Gate) Note(do Verb, o Outcome) {
+// Note follows how a call to the store ended. A write that got no answer concerns the
+// instance it was made for, whose flow begins its hold anew. If it restarted the holds of
+// all, one failure a second would keep every death from being found. It does so only
+// beside a replica that publishes no watermark: of that one nobody knows whether its
+// refutations get through (protocol CE9). A read or a renewal that fails is no failed
+// write; the pulse tells of a silent store.
+func (g *Gate) Note(do Verb, o Outcome, unspoken bool) {
 	switch {
 	case o == Full:
 		g.SetFull(true)
-	case o == Unavailable && (do == DoGrant || do == DoCommit):
+	case unspoken && o == Unavailable && (do == DoGrant || do == DoCommit):
 		g.WriteFailed()
 	}
 }
+
+// cannotWrite says whether the store is full, or was so less than a hold ago: then nobody
+// can say that an end is settled.
+func (g *Gate) cannotWrite(hold Instant) bool { return g.Full || g.Credited-g.WritesAt < hold }
 
 // SetFull follows the store's alarm.
 func (g *Gate) SetFull(full bool) {

@@ -19,23 +19,31 @@ func (f failing) Commit(context.Context, *Txn) (Revision, error)   { return 0, f
 func (f failing) Grant(context.Context, int) (LeaseID, error)      { return 0, f.err }
 func (f failing) Renew(context.Context, LeaseID) (int, error)      { return 0, f.err }
 
-// Every hold of a replica counts from its last failed write. A record that cannot be
-// used is tried again and again; were that a failed write, one such record would keep
-// all the dead in discovery.
+// Beside a replica that publishes no watermark every hold counts from the last failed
+// write, else only from the time that the store was full. A record that cannot be used is
+// tried again and again; were that a failed write, one such record would keep all the
+// dead in discovery, and so would one unanswered write a second.
 func TestOnlyAStoreThatFailsToWriteRestartsTheHolds(t *testing.T) {
 	silent := errors.New("no answer")
 	for _, c := range []struct {
-		do    Verb
-		err   error
-		holds bool
+		do              Verb
+		err             error
+		holds, unspoken bool // restarted; restarted beside a release that publishes none
 	}{
-		{DoCommit, ErrUnusable, false}, {DoCommit, ErrConflict, false}, {DoCommit, ErrLeaseGone, false}, {DoCommit, nil, false},
-		{DoCommit, silent, true}, {DoCommit, ErrFull, true}, {DoGrant, silent, true},
-		{DoRead, ErrUnusable, false}, {DoRead, silent, false}, {DoRenew, silent, false},
+		{DoCommit, ErrUnusable, false, false}, {DoCommit, ErrConflict, false, false}, {DoCommit, ErrLeaseGone, false, false}, {DoCommit, nil, false, false},
+		{DoCommit, silent, false, true}, {DoCommit, ErrFull, true, true}, {DoGrant, silent, false, true},
+		{DoRead, ErrUnusable, false, false}, {DoRead, silent, false, false}, {DoRenew, silent, false, false},
 	} {
-		e := New(Config{Store: failing{err: c.err}, Clock: func() (Instant, int64) { return 0, 0 }})
-		e.changeGate(func(g *Gate) { g.Credited = 7 })
-		e.perform(t.Context(), e.enter("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
-		require.Equal(t, c.holds, e.gate.Load().WritesAt == 7, "%v %v", c.do, c.err)
+		for _, unspoken := range []bool{false, true} {
+			e := New(Config{Store: failing{err: c.err}, Clock: func() (Instant, int64) { return 0, 0 }})
+			e.SeePeer("b", PeerWord{Speaks: !unspoken})
+			e.changeGate(func(g *Gate) { g.Credited = 7 })
+			e.perform(t.Context(), e.enter("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
+			want := c.holds
+			if unspoken {
+				want = c.unspoken
+			}
+			require.Equal(t, want, e.gate.Load().WritesAt == 7, "%v %v, beside a release without watermarks: %t", c.do, c.err, unspoken)
+		}
 	}
 }

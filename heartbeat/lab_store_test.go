@@ -95,6 +95,9 @@ func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
 	if err := l.calling(ctx, "commit"); err != nil {
 		return 0, err
 	}
+	if err := l.write(ctx); err != nil {
+		return 0, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.full {
@@ -139,6 +142,9 @@ func (l *lab) show(sights ...Sight) {
 
 func (l *lab) Grant(ctx context.Context, seconds int) (LeaseID, error) {
 	if err := l.calling(ctx, "grant"); err != nil {
+		return 0, err
+	}
+	if err := l.write(ctx); err != nil {
 		return 0, err
 	}
 	l.mu.Lock()
@@ -255,6 +261,8 @@ func (l *lab) Head(ctx context.Context) (Revision, error) {
 	defer l.mu.Unlock()
 	return l.rev, nil
 }
+
+func (l *lab) Publish(ctx context.Context, w PeerWord) error { panic("a seat publishes by itself") }
 
 func (l *lab) Pulse(ctx context.Context) (bool, error) {
 	if err := l.calling(ctx, "pulse"); err != nil {

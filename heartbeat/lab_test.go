@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -30,6 +31,10 @@ type lab struct {
 	mostReading int
 	heads       int
 
+	publishes int
+	each      time.Duration // that a write takes; see slow
+	free      []time.Time   // when each of those that can be under way at once has ended
+
 	full   bool
 	silent chan struct{} // not nil: no call is answered until it is closed
 	gate   map[string]chan struct{}
@@ -55,6 +60,12 @@ type seat struct {
 	stop   func()
 	ended  chan struct{}
 	doubts []string
+
+	name   string
+	old    bool // of the release before: it has no key that says anything
+	key    bool // guarded by lab.mu
+	word   PeerWord
+	killed bool
 }
 
 var errSilent = errors.New("no answer")
@@ -68,6 +79,7 @@ func newLab(t *testing.T) *lab {
 func (l *lab) seat(p Policy, alone bool) *seat {
 	s := &seat{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
 	rank := len(l.seats)
+	s.name = fmt.Sprint("replica ", rank)
 	hooks := l.hooks
 	if hooks.Disturbed == nil {
 		hooks.Disturbed = func(why string) {
@@ -76,11 +88,16 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 			s.doubts = append(s.doubts, why)
 		}
 	}
-	s.Engine = New(Config{Store: l, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks})
+	s.Engine = New(Config{Store: seatStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()
 		<-s.ended
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !s.killed {
+			l.dropKey(s, true)
+		}
 	}
 	go func() {
 		defer close(s.ended)
@@ -102,8 +119,15 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 		l.t.Fatal(err)
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	words := map[string]PeerWord{}
+	for _, other := range l.seats {
+		if other.key {
+			words[other.name] = other.word
+		}
+	}
+	s.SetPeers(words)
 	l.seats = append(l.seats, s)
-	l.mu.Unlock()
 	return s
 }
 

@@ -26,6 +26,30 @@ type lane[T any] struct {
 	queue   []T
 	working int
 	lost    uint64
+
+	cut   int // workers that the store is too slow for, as far as was seen
+	good  int // pieces of work that succeeded since the number was changed
+	cutAt Instant
+}
+
+// leastWidth is how many workers there are however slow the store is.
+const leastWidth = 4
+
+// ended follows how a piece of work that began then ended. A store that does not get round
+// to what it is asked for carries out what was given up as well: fewer at once get done
+// more.
+func (l *lane[T]) ended(began, now Instant, failed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case failed && began >= l.cutAt:
+		l.cut, l.good, l.cutAt = l.width-max((l.width-l.cut)/2, min(l.width, leastWidth)), 0, now
+	case failed || l.cut == 0:
+	default:
+		if l.good++; l.good >= leastWidth {
+			l.cut, l.good = l.cut-1, 0
+		}
+	}
 }
 
 // put queues a piece of work; false: there was no room for it.
@@ -37,10 +61,15 @@ func (l *lane[T]) put(x T) bool {
 		return false
 	}
 	l.queue = append(l.queue, x)
-	if l.working < l.width && l.start(l.work) {
+	l.hire()
+	return true
+}
+
+// hire starts a worker, if there may be one more; l.mu is held.
+func (l *lane[T]) hire() {
+	if l.working < l.width-l.cut && l.start(l.work) {
 		l.working++
 	}
-	return true
 }
 
 // work does what is queued until nothing is.
@@ -61,6 +90,13 @@ func (l *lane[T]) next() (x T, ok bool) {
 		l.queue = nil // a mass leaves no memory behind
 		l.working--
 		return x, false
+	}
+	if l.working > l.width-l.cut {
+		l.working--
+		return x, false
+	}
+	if len(l.queue) > 1 {
+		l.hire() // there may be more again
 	}
 	var none T
 	x, l.queue[0] = l.queue[0], none

@@ -108,7 +108,8 @@ func (l *Local) hidden(in Input, r *Record) bool {
 	if !in.Alone {
 		wait += courtesy
 	}
-	return l.gone && in.Gate.Credited-l.GoneAt >= wait && !l.fresh(in.Now, r) && l.served(in.Gate, r)
+	return l.gone && in.Gate.Credited-l.GoneAt >= wait && !l.fresh(in.Now, r) && l.served(in.Gate, r) &&
+		(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))
 }
 
 // courtesy is how much longer than its claim a replica waits before it hides what others

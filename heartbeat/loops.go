@@ -92,6 +92,7 @@ func (e *Engine) tick(ctx context.Context) {
 		}
 		if e.ready.Load() {
 			e.attendAll(now, wall)
+			e.tend(now)
 		}
 	}
 }

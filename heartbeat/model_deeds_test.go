@@ -8,6 +8,7 @@ type deed struct {
 	x, lane int8
 	how     manner
 	put     int8
+	i       int8 // the instance
 }
 
 type deedKind uint8
@@ -33,6 +34,15 @@ const (
 	doRestart
 	doLand // the commit that was given up is carried out after all
 	doSink // or never
+	// Of masses only:
+	doPublish   // a watermark is on its way to the store
+	doPublished // and arrives
+	doPutBack   // a replica puts its key back
+	doAsk       // it asks the store how far it is, before it takes another for dead
+	doLoseKey   // the lease of a key is revoked falsely
+	doJoin      // a replica that starts lists the store
+	doEnter     // and puts its key: it serves from then on
+	doList      // a watch broke: a new list
 )
 
 // deeds calls yield with every deed that is possible in w.

@@ -27,13 +27,13 @@ func (e *exploration) String() string {
 // states; it stops at the first invariant that breaks. Visited worlds are kept as
 // 64-bit hashes: with a million states the odds that two share one, so that one is
 // skipped, are below 1 in 10 million.
-func (m *model) explore(limit int) exploration {
+func explore[W comparable](m machine[W], limit int) exploration {
 	type origin struct {
 		parent int32
 		deed   deed
 	}
 	type place struct {
-		w  world
+		w  W
 		id int32
 	}
 	var (
@@ -44,7 +44,7 @@ func (m *model) explore(limit int) exploration {
 		now     []place
 		then    []place
 	)
-	enter := func(w *world, parent int32, d deed) {
+	enter := func(w *W, parent int32, d deed) {
 		h := maphash.Comparable(seed, *w)
 		if _, ok := visited[h]; ok {
 			return
@@ -58,7 +58,7 @@ func (m *model) explore(limit int) exploration {
 		for ; id > 0; id = origins[id].parent {
 			path = append([]deed{origins[id].deed}, path...)
 		}
-		return m.retell(path)
+		return retell(m, path)
 	}
 	begin := m.begin()
 	enter(&begin, -1, deed{})
@@ -73,8 +73,8 @@ func (m *model) explore(limit int) exploration {
 			}
 			if int(p.id)%sample == 0 {
 				out.judged++
-				if m.judgeFair(&p.w); m.bad != "" {
-					out.bad = m.bad
+				if m.judgeFair(&p.w); m.broken() != "" {
+					out.bad = m.broken()
 					out.trace = trace(p.id)
 					break
 				}
@@ -85,8 +85,8 @@ func (m *model) explore(limit int) exploration {
 				}
 				out.steps++
 				w := m.do(p.w, d)
-				if m.bad != "" {
-					out.bad = m.bad
+				if m.broken() != "" {
+					out.bad = m.broken()
 					out.trace = trace(p.id, d)
 					return
 				}
@@ -102,19 +102,36 @@ func (m *model) explore(limit int) exploration {
 }
 
 // retell walks a path again and says what happened.
-func (m *model) retell(path []deed) string {
+func retell[W comparable](m machine[W], path []deed) string {
 	var b strings.Builder
 	w := m.begin()
-	m.bad = ""
-	fmt.Fprintf(&b, "  at first: %s\n", brief(&w.store.Snapshot))
+	m.forgive()
+	fmt.Fprintf(&b, "  at first: %s\n", m.brief(&w))
 	for i, d := range path {
-		before := w.store.Snapshot
+		before := m.brief(&w)
 		fmt.Fprintf(&b, "%3d %s", i+1, m.tell(&w, d))
 		w = m.do(w, d)
-		if w.store.Snapshot != before {
-			fmt.Fprintf(&b, "\n      %s", brief(&w.store.Snapshot))
+		if now := m.brief(&w); now != before {
+			fmt.Fprintf(&b, "\n      %s", now)
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
 }
+
+// machine is a model that can be explored: worlds, and the deeds that lead from one to
+// the next.
+type machine[W comparable] interface {
+	begin() W
+	deeds(w *W, yield func(deed))
+	do(w W, d deed) W
+	judgeFair(w *W)
+	broken() string // the invariant that broke; "" if none did
+	forgive()       // forgets it
+	tell(w *W, d deed) string
+	brief(w *W) string
+}
+
+func (m *model) broken() string        { return m.bad }
+func (m *model) forgive()              { m.bad = "" }
+func (m *model) brief(w *world) string { return brief(&w.store.Snapshot) }

@@ -103,6 +103,7 @@ func (m *model) answer(w *world, x, lane int, a *Answer) {
 	r := &w.rep[x]
 	ln := r.lanes[lane]
 	r.lanes[lane] = modelLane{}
+	r.careful = r.careful || lane == laneRefute && r.view.Absent()
 	beat := lane == laneBeat
 	if a.Err != nil {
 		if beat {
@@ -185,7 +186,7 @@ func (m *model) reply(w *world, x, lane int, res Result) {
 	ln := &r.lanes[lane]
 	ln.delayed = ln.phase == laneReplying
 	a := ln.act.(Action)
-	r.gate.Note(a.Do, res.Outcome)
+	r.gate.Note(a.Do, res.Outcome, m.replicas > 1)
 	if res.Outcome == Full {
 		ln.refused = true
 	}
@@ -217,7 +218,7 @@ func (m *model) deliver(w *world, x int) {
 	m.seen(r)
 	switch r.owed(0, lease, r.underway(m)) {
 	case refuting:
-		m.start(w, x, laneRefute, RefuteFlow{})
+		m.start(w, x, laneRefute, RefuteFlow{Careful: r.careful})
 	case adopting:
 		m.renewal(w, r.view.Record.Lease)
 	}
@@ -225,9 +226,14 @@ func (m *model) deliver(w *world, x int) {
 
 func (r *modelReplica) underway(m *model) underway {
 	claim := r.lanes[laneClaim].phase
+	owners := 0
+	if r.lanes[laneOwner].phase != laneIdle {
+		owners = 1
+	}
 	return underway{
 		refuting: r.lanes[laneRefute].phase != laneIdle, refutedAt: m.floorNow,
 		claiming: claim == laneAsking || claim == laneReplying,
+		owners:   owners,
 	}
 }
 
@@ -239,7 +245,7 @@ func (m *model) attend(w *world, x int) bool {
 		if w.store.full {
 			return false // it would be refused, again and again
 		}
-		m.start(w, x, laneRefute, RefuteFlow{})
+		m.start(w, x, laneRefute, RefuteFlow{Careful: r.careful})
 		return true
 	case claiming:
 		ln := &r.lanes[laneClaim]

@@ -95,7 +95,7 @@ func TestModel(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := newModel(c)
-			e := m.explore(c.limit())
+			e := explore(m, c.limit())
 			t.Log(&e)
 			if e.bad != "" {
 				t.Errorf("%s\n%s", e.bad, e.trace)

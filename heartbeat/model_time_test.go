@@ -77,6 +77,9 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
 	credited(&r.gate.SuspectAt)
 	credited(&r.gate.WritesAt)
+	if r.open != 0 {
+		now(&r.openedAt)
+	}
 	l := &r.local
 	if l.heard {
 		now(&l.HeardAt)

@@ -57,7 +57,7 @@ func TestModelWalks(t *testing.T) {
 				steps += len(path)
 				if m.bad != "" {
 					bad := m.bad
-					t.Fatalf("%s\n%s", bad, m.retell(path))
+					t.Fatalf("%s\n%s", bad, retell(m, path))
 				}
 			}
 			t.Logf("%d steps; %d walks outgrew the model", steps, cut)

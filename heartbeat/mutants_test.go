@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type edit struct{ file, old, new string }
 type mutant struct {
 	name    string
 	configs string // of TestModel, as a regular expression
+	masses  string // of TestModelOfMasses
 	// tests are what must fail instead of the model, for a rule that it does not show: a
 	// regular expression of names.
 	tests string
@@ -162,8 +164,9 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		t.Skip("skipped: -short or -race; the mutants are built and run without")
 	}
 	left := 0
-	for i := range mutants {
-		m := &mutants[i]
+	all := slices.Concat(mutants, massMutants)
+	for i := range all {
+		m := &all[i]
 		if !m.quick && !*allMutants {
 			left++
 			continue
@@ -188,8 +191,11 @@ func (m *mutant) run(t *testing.T, goTool string) {
 	}
 	began := time.Now()
 	which := "^TestModel$/^(" + m.configs + ")"
-	if m.tests != "" {
+	switch {
+	case m.tests != "":
 		which = m.tests
+	case m.masses != "":
+		which = "^TestModelOfMasses$/^(" + m.masses + ")$"
 	}
 	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", "-test.timeout=2m", "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
 	out, err := run.CombinedOutput()
@@ -255,9 +261,9 @@ func (m *mutant) overlay(dir string) (string, error) {
 }
 
 var (
-	brokenLine = regexp.MustCompile(`model_test\.go:\d+: ((?:I\d|COV|STATE|VIEW) .*)`)
+	brokenLine = regexp.MustCompile(`model(?:_mass)?_test\.go:\d+: ((?:I\d|COV|STATE|VIEW|HIDE) .*)`)
 	failedLine = regexp.MustCompile(`--- FAIL: \S+|panic: .*|fatal error: .*`)
-	statesLine = regexp.MustCompile(`model_test\.go:\d+: (\d+) states, \d+ steps`)
+	statesLine = regexp.MustCompile(`model(?:_mass)?_test\.go:\d+: (\d+) states, \d+ steps`)
 )
 
 // verdict says which invariant broke and after how many states.

@@ -26,6 +26,7 @@ func (e *Engine) contradicted(all []Listed, at Revision) bool {
 func (e *Engine) Restored() {
 	e.disturb("restored")
 	e.watched.Store(0)
+	e.others.forget()
 	e.mu.Lock()
 	all := make([]*entry, 0, len(e.entries))
 	for _, en := range e.entries {
@@ -35,6 +36,7 @@ func (e *Engine) Restored() {
 	for _, en := range all {
 		en.mu.Lock()
 		en.view.recordSeen, en.view.projectionSeen = 0, 0
+		en.view.ended, en.open = 0, 0 // of another history
 		if !en.claiming {
 			en.claimed = nil // its hold belongs to a revision of another history
 		}

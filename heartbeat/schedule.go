@@ -19,6 +19,8 @@ type schedule struct {
 	turns waitQueue
 	// room: what cannot go on before the store takes writes again.
 	room waitQueue
+	// peers: claims that wait for what other replicas have settled, by the end of the lease.
+	peers waitQueue
 	// removals: SUSPENDED instances, by the wall clock, which somebody may set.
 	removals waitQueue
 }
@@ -98,7 +100,7 @@ func (s *schedule) absences() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*entry
-	for _, q := range []waitQueue{s.due, s.turns, s.room} {
+	for _, q := range []waitQueue{s.due, s.turns, s.room, s.peers} {
 		out = append(out, q...)
 	}
 	return out

@@ -24,6 +24,10 @@ type Store interface {
 	// Head is the newest revision of the store, as of a linearizable read; an error if
 	// the store went back behind what the watch has shown.
 	Head(ctx context.Context) (Revision, error)
+	// Publish tells the other replicas what this one has settled, and that it lives. It is
+	// called neither twice at once nor where there are no others. What another history of
+	// the store had settled must not appear in this one.
+	Publish(ctx context.Context, w PeerWord) error
 	// Pulse is a linearizable read of nothing; it says whether the store is full.
 	Pulse(ctx context.Context) (full bool, err error)
 }

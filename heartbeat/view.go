@@ -1,5 +1,7 @@
 package heartbeat
 
+import "math"
+
 // Sight is one write of a record or of a projection, as the watch or an own
 // commit showed it.
 type Sight struct {
@@ -20,6 +22,9 @@ type View struct {
 	recordSeen, projectionSeen Revision
 	// What was put last cannot be read; the snapshot is what was known before.
 	recordUnusable, projectionUnusable bool
+	// ended is the revision by which the projection was gone, while the record was at
+	// revision endedOf; 0 while it is present.
+	ended, endedOf Revision
 }
 
 // upTo is the revision up to which the view misses nothing, of a watch that shows
@@ -45,8 +50,9 @@ func (v *View) See(s Sight) (news bool) {
 	case s.Unusable:
 	case s.Projected && s.Present:
 		v.Projection = Projection{Revision: s.Revision, Lease: s.Lease}
+		v.ended, v.endedOf = 0, 0
 	case s.Projected:
-		v.Projection = Projection{}
+		v.gone(s.Revision)
 	case s.Present:
 		v.Record, v.At = s.Record, s.Revision
 	default:
@@ -54,6 +60,23 @@ func (v *View) See(s Sight) (news bool) {
 	}
 	return true
 }
+
+// gone takes in that there was no projection at a revision. If none was known before and
+// the record is the same, none was there in between (protocol CE1): the end is no newer.
+// At the record's own revision nothing ends; what a read found gone, of which that is all
+// that is known, has ended at an unknown revision, until the watch or a list tells.
+func (v *View) gone(at Revision) {
+	if v.Projection.Present() || v.ended == 0 || v.ended == unknownEnd || v.endedOf != v.At {
+		v.ended, v.endedOf = at, v.At
+		if at <= v.At {
+			v.ended = unknownEnd
+		}
+	}
+	v.Projection = Projection{}
+}
+
+// unknownEnd is later than whatever another replica may have settled.
+const unknownEnd = Revision(math.MaxInt64)
 
 // Sights are what a committed transaction shows to its own replica.
 func (t *Txn) Sights(at Revision) []Sight {

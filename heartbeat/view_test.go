@@ -150,3 +150,37 @@ func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
 		t.Errorf("up to %d, %+v", at, v.Snapshot)
 	}
 }
+
+// The revision by which an absence had begun is what other replicas must have settled.
+func TestAnAbsenceHasEndedNoEarlierThanItIsKnownToHave(t *testing.T) {
+	rec := Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 7}
+	put := func(v *View, at Revision) {
+		v.See(Sight{ID: "i", Revision: at, Present: true, Record: rec})
+		v.See(Sight{ID: "i", Revision: at, Projected: true, Present: true, Lease: 7})
+	}
+	list := func(v *View, record, at Revision) {
+		s := Snapshot{Record: rec, At: record}
+		for _, one := range sightsOf("i", &s, at) {
+			v.See(one)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		shown func(v *View)
+		want  Revision
+	}{
+		{"the watch shows the end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}) }, 5},
+		{"a list shows it later: the same end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); list(v, 3, 9) }, 5},
+		{"a list shows another record: a later end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); list(v, 7, 9) }, 9},
+		{"only a list shows it", func(v *View) { put(v, 3); list(v, 3, 9) }, 9},
+		{"it is back", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); put(v, 6) }, 0},
+		{"only a read shows it", func(v *View) { list(v, 3, 3) }, unknownEnd},
+		{"a read shows it, then the watch", func(v *View) { list(v, 3, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}) }, 5},
+	} {
+		var v View
+		c.shown(&v)
+		if v.ended != c.want {
+			t.Errorf("%s: ended by %d, want %d", c.name, v.ended, c.want)
+		}
+	}
+}

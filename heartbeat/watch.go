@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -19,8 +20,12 @@ func sightsOf(id ID, s *Snapshot, at Revision) []Sight {
 	return []Sight{rec, pro}
 }
 
-// show takes sights of one instance in and starts what follows from them.
-func (e *Engine) show(en *entry, sights ...Sight) {
+// show takes sights of one instance in, as the watch shows them.
+func (e *Engine) show(en *entry, sights ...Sight) { e.showSince(en, sights[0].Revision, sights...) }
+
+// showSince takes sights of one instance in and starts what follows from them. Before
+// since, what they show as gone was not so.
+func (e *Engine) showSince(en *entry, since Revision, sights ...Sight) {
 	en = e.lock(en)
 	defer en.mu.Unlock()
 	now, _ := e.Clock()
@@ -29,6 +34,7 @@ func (e *Engine) show(en *entry, sights ...Sight) {
 		return
 	}
 	e.seen(en)
+	e.seenGone(en, now, since)
 	if state == Active && en.view.Record.State == Suspended && en.local.overruled(&en.view.Record) {
 		e.notice(func() { e.Hooks.Overruled(en.id) })
 	}
@@ -95,6 +101,11 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 		return 0, err
 	}
 	e.reached(at)
+	if !e.ready.Load() {
+		if err := e.appear(ctx, at); err != nil && !errors.Is(err, ErrFull) {
+			return 0, err
+		}
+	}
 	e.hooks.rest(ctx) // what is answered from now on shows what was listed
 	e.ready.Store(true)
 	return at, nil
@@ -110,17 +121,18 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 	if e.contradicted(all, at) {
 		e.Hooks.Rewound()
 	}
+	since := endedSince(Revision(e.watched.Load()), at)
 	listed := make(map[ID]bool, len(all))
 	for i := range all {
 		l := &all[i]
 		listed[l.ID] = true
 		if en := e.entry(l.ID); en != nil || l.Exists() {
-			e.show(e.enter(l.ID), sightsOf(l.ID, &l.Snapshot, at)...)
+			e.showSince(e.enter(l.ID), since, sightsOf(l.ID, &l.Snapshot, at)...)
 		}
 	}
 	var none Snapshot
 	for _, en := range e.unlisted(listed) {
-		e.show(en, sightsOf(en.id, &none, at)...)
+		e.showSince(en, since, sightsOf(en.id, &none, at)...)
 	}
 	return all, at, nil
 }

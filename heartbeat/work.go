@@ -40,6 +40,9 @@ func (e *Engine) nextDue(now, credited Instant, wall int64) *entry {
 	if en := s.take(&s.due, int64(credited)); en != nil {
 		return en
 	}
+	if en := s.take(&s.peers, e.others.ready()); en != nil {
+		return en
+	}
 	return s.take(&s.removals, wall)
 }
 
@@ -148,13 +151,23 @@ func (e *Engine) repair(m mending) {
 
 // refute is the work of one refutation.
 func (e *Engine) refute(en *entry) {
-	a, _ := e.run(e.ctx, en, &RefuteFlow{})
+	began, _ := e.Clock()
+	a, _ := e.run(e.ctx, en, &RefuteFlow{Careful: en.isCareful()})
+	now, _ := e.Clock()
+	e.refutes.ended(began, now, errors.Is(a.Answer.Err, ErrUnavailable))
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	en.refuting = false
+	en.refuting, en.unusable = false, errors.Is(a.Answer.Err, ErrUnusable)
 	if en.standing == absent {
+		en.careful = true
 		e.postpone(en, a.Answer.Err, e.Policy.Hold/4)
 	}
+}
+
+func (en *entry) isCareful() bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.careful
 }
 
 // claim carries a claim on to where it waits.
@@ -177,6 +190,9 @@ func (e *Engine) claim(en *entry) {
 		e.schedule.put(&e.schedule.turns, en, int64(e.gate.Load().Credited))
 	case a.Do == DoWait && a.Wait.Room:
 		e.schedule.put(&e.schedule.room, en, 0)
+	case a.Do == DoWait && a.Wait.Settled != 0:
+		e.schedule.put(&e.schedule.peers, en, int64(a.Wait.Settled))
+		e.others.waits(a.Wait.Settled)
 	case a.Do == DoWait:
 		e.schedule.put(&e.schedule.due, en, int64(a.Wait.Until))
 	case a.Answer.Err == nil: // it was heard, or the watch is behind

@@ -51,7 +51,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		return nil, err
 	}
 	if !c.Embedded() {
-		h.Go(func(ctx context.Context) { s.attend(ctx, map[string]string{"listen": o.Listen, "version": h.Version}) })
+		say := map[string]string{"listen": o.Listen, "version": h.Version}
+		s.presence.join(say) // before the engine publishes
+		h.Go(func(ctx context.Context) { s.attend(ctx, say) })
 	}
 	var shown plugins.Collectors
 	if c.upkeep != nil {

@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -16,15 +14,11 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-const (
-	presenceTTL   = 5 * time.Second
-	presenceEvery = presenceTTL / 4
-)
-
 // replicas knows who else lives: each replica keeps a key on a short lease. All are
 // equal; the order of their names only spreads their claims.
 type replicas struct {
 	self string
+	lost chan struct{} // told when this replica's own key is gone
 	mu   sync.RWMutex
 	ids  map[string]bool
 }
@@ -32,7 +26,7 @@ type replicas struct {
 func newReplicas() *replicas {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return &replicas{self: hex.EncodeToString(b[:]), ids: map[string]bool{}}
+	return &replicas{self: hex.EncodeToString(b[:]), lost: make(chan struct{}, 1), ids: map[string]bool{}}
 }
 
 // Rank is how many go first when something must be claimed that this replica did not
@@ -69,23 +63,68 @@ func (r *replicas) relist(ids map[string]bool) {
 	r.ids = ids
 }
 
-// see follows the watch.
-func (r *replicas) see(events []*clientv3.Event) {
+// see follows the watch, and tells the engine what the others say.
+func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 	for _, ev := range events {
 		id, ok := replicaID(ev.Kv)
-		if !ok {
+		if !ok || ev.Type == mvccpb.PUT && ev.Kv.Lease == 0 {
 			continue
 		}
-		r.mu.Lock()
+		word, leaves := replicaWord{}, false
 		if ev.Type == mvccpb.PUT {
-			if ev.Kv.Lease != 0 {
-				r.ids[id] = true
-			}
+			word = decodeWord(ev.Kv.Value)
+			leaves = word.Leaving
+		}
+		there := ev.Type == mvccpb.PUT && !leaves
+		r.mu.Lock()
+		if there {
+			r.ids[id] = true
 		} else {
 			delete(r.ids, id)
 		}
 		r.mu.Unlock()
+		switch {
+		case id == r.self:
+			if !there {
+				r.lose()
+			}
+		case there:
+			e.SeePeer(id, word.word())
+		default:
+			e.LosePeer(id, leaves)
+		}
 	}
+}
+
+// lose has this replica look after its key.
+func (r *replicas) lose() {
+	select {
+	case r.lost <- struct{}{}:
+	default:
+	}
+}
+
+// replicaWord is the value of a replica's key. A release that publishes no watermark has
+// no settled; what a later release adds is of no concern here.
+type replicaWord struct {
+	Settled *int64 `json:"settled"`
+	Wanted  int64  `json:"wanted"`
+	Leaving bool   `json:"leaving"`
+}
+
+// decodeWord reads a value; one that cannot be read says nothing.
+func decodeWord(value []byte) (w replicaWord) {
+	if json.Unmarshal(value, &w) != nil {
+		return replicaWord{}
+	}
+	return w
+}
+
+func (w *replicaWord) word() heartbeat.PeerWord {
+	if w.Settled == nil || *w.Settled < 0 {
+		return heartbeat.PeerWord{}
+	}
+	return heartbeat.PeerWord{Speaks: true, Settled: heartbeat.Revision(*w.Settled), Wanted: heartbeat.Revision(max(w.Wanted, 0))}
 }
 
 // replicaID reads the name out of a key; without a lease the key is none of a replica.
@@ -94,61 +133,26 @@ func replicaID(kv *mvccpb.KeyValue) (string, bool) {
 	return id, ok && len(id) == 16 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
-// loadReplicas lists the living replicas as of a revision.
-func (s *Store) loadReplicas(ctx context.Context, at int64) error {
-	ids := map[string]bool{}
+// loadReplicas lists the living replicas as of a revision, for the engine too.
+func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine) error {
+	ids, words := map[string]bool{}, map[string]heartbeat.PeerWord{}
 	_, err := s.each(ctx, replicaPrefix, at, func(kv *mvccpb.KeyValue) {
-		if id, ok := replicaID(kv); ok && kv.Lease != 0 {
+		id, ok := replicaID(kv)
+		if !ok || kv.Lease == 0 {
+			return
+		}
+		if w := decodeWord(kv.Value); !w.Leaving {
 			ids[id] = true
+			words[id] = w.word()
 		}
 	})
-	if err == nil {
-		s.replicas.relist(ids)
-	}
-	return err
-}
-
-// attend keeps this replica's key until ctx ends, then takes it away. say is its
-// value, for an operator who looks.
-func (s *Store) attend(ctx context.Context, say any) {
-	value, err := json.Marshal(say)
 	if err != nil {
-		value = []byte("{}")
+		return err
 	}
-	t := time.NewTicker(presenceEvery)
-	defer t.Stop()
-	var l heartbeat.LeaseID
-	for {
-		if l != 0 {
-			if _, err := s.Renew(ctx, l); errors.Is(err, heartbeat.ErrLeaseGone) {
-				l = 0
-			}
-		}
-		if l == 0 {
-			l = s.appear(ctx, string(value))
-		}
-		select {
-		case <-ctx.Done():
-			if l != 0 {
-				_ = s.Revoke(context.WithoutCancel(ctx), l) // else it runs out
-			}
-			return
-		case <-t.C:
-		}
+	if delete(words, s.replicas.self); !ids[s.replicas.self] {
+		s.replicas.lose()
 	}
-}
-
-// appear puts the key on a lease of its own; 0: it is tried again. A stop waits for it,
-// so that it knows what to take away.
-func (s *Store) appear(ctx context.Context, value string) heartbeat.LeaseID {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.least)))
-	if err != nil {
-		return 0
-	}
-	if _, err := s.client.Put(ctx, replicaPrefix+s.replicas.self, value, clientv3.WithLease(l.ID)); err != nil {
-		return 0 // perhaps it was put: the lease is left to run out
-	}
-	return heartbeat.LeaseID(l.ID)
+	s.replicas.relist(ids)
+	e.SetPeers(words)
+	return nil
 }

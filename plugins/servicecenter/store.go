@@ -43,11 +43,13 @@ type Store struct {
 
 	lineage  *lineage
 	replicas *replicas
-	shown    atomic.Int64  // the revision up to which the engine was shown everything
-	behind   chan struct{} // told when the store is ahead of that
-	renewals *renewer      // nil if embedded
-	spares   spares        // nil if embedded, or one endpoint
-	longer   atomic.Int64  // the longest lease that was granted in place of a shorter one
+	presence presence
+	heart    atomic.Pointer[heartbeat.Engine] // that is followed
+	shown    atomic.Int64                     // the revision up to which the engine was shown everything
+	behind   chan struct{}                    // told when the store is ahead of that
+	renewals *renewer                         // nil if embedded
+	spares   spares                           // nil if embedded, or one endpoint
+	longer   atomic.Int64                     // the longest lease that was granted in place of a shorter one
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {

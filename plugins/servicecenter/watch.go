@@ -30,6 +30,7 @@ var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
 // projections come through one watch over the range that holds both, for two
 // watches would have no order between them. failed is told why there is a new list.
 func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
+	s.heart.Store(e)
 	s.follow(ctx, s.engine(e), failed)
 }
 
@@ -41,13 +42,13 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 		load: func(ctx context.Context) (heartbeat.Revision, error) {
 			at, err := e.Load(ctx)
 			if err == nil {
-				err = s.loadReplicas(ctx, int64(at))
+				err = s.loadReplicas(ctx, int64(at), e)
 			}
 			return at, err
 		},
 		loaded: e.Sweep,
 		see: func(events []*clientv3.Event, at heartbeat.Revision) {
-			s.replicas.see(events)
+			s.replicas.see(events, e)
 			s.lineage.reach(int64(at))
 			s.shown.Store(int64(at))
 			e.See(s.sights(events), at)
@@ -55,6 +56,7 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 		restored: func() {
 			s.moved.restored()
 			e.Restored()
+			s.presence.forget()
 			s.shown.Store(0)
 			s.lineage.told()
 		},

@@ -1,0 +1,145 @@
+package heartbeat
+
+import (
+	"context"
+	"time"
+)
+
+const labKeyLife = 5 * time.Second
+
+// seatStore is the lab as one replica reaches it: with a key of its own.
+type seatStore struct {
+	*lab
+	seat *seat
+}
+
+// Publish implements Store.
+func (s seatStore) Publish(ctx context.Context, w PeerWord) error {
+	if s.seat.old {
+		return nil // a release that has none
+	}
+	if err := s.calling(ctx, "publish"); err != nil {
+		return err
+	}
+	if err := s.write(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return ErrFull
+	}
+	s.putKey(s.seat, w)
+	return nil
+}
+
+// putKey puts a replica's key; l.mu is held.
+func (l *lab) putKey(s *seat, w PeerWord) {
+	l.rev++
+	l.publishes++
+	s.key, s.word = true, w
+	l.tellKey(s, func(other *seat) { other.SeePeer(s.name, w) })
+}
+
+// dropKey takes a replica's key away; l.mu is held.
+func (l *lab) dropKey(s *seat, left bool) {
+	if !s.key {
+		return
+	}
+	l.rev++
+	s.key = false
+	l.tellKey(s, func(other *seat) { other.LosePeer(s.name, left) })
+}
+
+// tellKey shows every other replica a write of a key.
+func (l *lab) tellKey(of *seat, show func(*seat)) {
+	rev := l.rev
+	for _, s := range l.seats {
+		if s != of && !s.old {
+			s.queue <- func() {
+				show(s)
+				s.See(nil, rev)
+			}
+		} else {
+			s.queue <- func() { s.See(nil, rev) }
+		}
+	}
+}
+
+// loseKey revokes the lease of a replica's key falsely; the replica puts it back by two
+// writes, one after the other.
+func (s *seat) loseKey() {
+	l := s.lab
+	l.mu.Lock()
+	l.dropKey(s, false)
+	l.mu.Unlock()
+	go func() {
+		for range 2 {
+			if l.write(context.Background()) != nil {
+				return
+			}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !s.key {
+			l.putKey(s, s.word)
+		}
+	}()
+}
+
+// kill stops a replica as if its process was killed: its key outlives it.
+func (s *seat) kill() {
+	s.killed = true
+	s.stop()
+	time.AfterFunc(labKeyLife, func() {
+		s.lab.mu.Lock()
+		defer s.lab.mu.Unlock()
+		s.lab.dropKey(s, false)
+	})
+}
+
+// slow makes every write take so long, with at most so many at once; 0: at once.
+func (l *lab) slow(each time.Duration, atOnce int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.each, l.free = each, make([]time.Time, atOnce)
+}
+
+// write takes as long as a write takes, within the bound that every call has. One that
+// was given up takes up the store all the same.
+func (l *lab) write(ctx context.Context) error {
+	l.mu.Lock()
+	if l.each == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	first := 0
+	for i := range l.free {
+		if l.free[i].Before(l.free[first]) {
+			first = i
+		}
+		if !l.free[i].After(time.Now()) {
+			first = i
+			break
+		}
+	}
+	begin := time.Now()
+	if l.free[first].After(begin) {
+		begin = l.free[first]
+	}
+	l.free[first] = begin.Add(l.each)
+	takes := time.Until(l.free[first])
+	l.mu.Unlock()
+	bound := 2 * time.Second
+	t := time.NewTimer(min(takes, bound))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if takes > bound {
+		return errSilent
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package heartbeat
+
+// massMutants are faults of the watermark, which the model of masses must catch.
+var massMutants = []mutant{
+	{name: "F10: a watermark passes an end whose refutation has only begun", masses: "one lease", quick: true, edits: []edit{
+		{"watermark.go", "	if k.open != 0 && (!k.contested(now, u) ||", "	if k.open != 0 && (u.refuting || !k.contested(now, u) ||"}}},
+	{name: "F10: the watermark of one replica is ignored", masses: "one lease|four replicas", edits: []edit{
+		{"watermark.go", "	for i := range peers {\n", "	for i := range peers {\n		if i == 0 {\n			continue\n		}\n"}}},
+	{name: "F10: a missing key counts as a death at once", masses: "a replica's own lease", edits: []edit{
+		{"watermark.go", "	return p.missing && p.head != 0 && watched >= p.head", "	return p.missing"}}},
+	{name: "F10: a missing key counts as a death though the watch is late", masses: "a replica's own lease, a late watch", edits: []edit{
+		{"watermark.go", "	return p.missing && p.head != 0 && watched >= p.head", "	return p.missing && p.head != 0"}}},
+	{name: "F10: a watermark is compared with the record's revision", masses: "one lease", edits: []edit{
+		{"watermark.go", "in.Ended < in.Unsettled", "in.Known.At < in.Unsettled"}}},
+	{name: "F10: a watermark is ahead of the watch", masses: "two leases", edits: []edit{
+		{"watermark.go", "		return min(watched, open-1)\n	}\n	return watched\n", "		return min(watched, open-1)\n	}\n	return watched + 1\n"}}},
+	{name: "F10: an open end does not hold the watermark back", masses: "one lease", edits: []edit{
+		{"watermark.go", "		return min(watched, open-1)\n", "		return watched\n"}}},
+	{name: "F10: what a list shows as gone ended at the list's revision", masses: "a new list", edits: []edit{
+		{"watermark.go", "func endedSince(watched, _ Revision) Revision { return watched + 1 }", "func endedSince(_, at Revision) Revision { return at }"}}},
+	{name: "F10: a request of the owner under way is no reason to wait", masses: "from the registrations on|a PUT", edits: []edit{
+		{"watermark.go", "(k.local.fresh(now, &v.Record) || u.owners > 0)", "k.local.fresh(now, &v.Record)"}}},
+	{name: "F10: discovery hides what others may still refute", masses: "one lease|a heartbeat", edits: []edit{
+		{"local.go", "		(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))", "		true"}}},
+	{name: "F10: the watch need not have shown the record", masses: "one lease|two leases|a heartbeat|a PUT", edits: []edit{
+		{"watermark.go", "{ return in.Unsettled != 0 && in.Watched < m }", "{ return false }"}},
+		alike: "only an own write of the record without the projection is known before the watch shows it, and whoever made it holds evidence"},
+}

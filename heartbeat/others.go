@@ -1,0 +1,267 @@
+package heartbeat
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// mostPatient is how long claims wait for other replicas before those are asked to
+	// publish: they may not have seen the end that only a list showed to this one.
+	mostPatient = time.Second
+	// mostStuck is for how long nothing may get on here before this replica gives up
+	// being waited for.
+	mostStuck = 10 * time.Second
+)
+
+// others is what this replica has to say to the others, and what they said.
+type others struct {
+	mu    sync.Mutex
+	peers []peer
+
+	open      openQueue // ends that this replica has not settled; some are settled by now
+	needed    Revision  // the highest end that others may wait for
+	published PeerWord  // what the store took
+	epoch     int       // of the store's history
+	sending   bool
+	asking    bool
+
+	retryAt  Instant  // credited: not before it is published again, after a failure
+	wanted   Revision // the highest end of a claim that waits
+	since    Instant  // credited: since when claims wait without a break
+	gotOn    Instant  // credited: when something got on, or nothing was to be done
+	unsettle atomic.Int64
+	silent   atomic.Bool // a living peer publishes no watermark
+	stuck    atomic.Bool
+}
+
+// openEnd is an end of a lease that was open when it was entered.
+type openEnd struct {
+	at Revision
+	en *entry
+}
+
+type openQueue []openEnd
+
+func (q openQueue) Len() int           { return len(q) }
+func (q openQueue) Less(i, j int) bool { return q[i].at < q[j].at }
+func (q openQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+
+// Push implements heap.Interface.
+func (q *openQueue) Push(x any) { *q = append(*q, x.(openEnd)) }
+
+// Pop implements heap.Interface.
+func (q *openQueue) Pop() any {
+	old := *q
+	n := len(old) - 1
+	x := old[n]
+	old[n] = openEnd{}
+	if *q = old[:n]; n == 0 {
+		*q = nil
+	}
+	return x
+}
+
+// seenGone follows an absence that news showed; en.mu is held. since is a revision at which
+// the lease had not ended.
+func (e *Engine) seenGone(en *entry, now Instant, since Revision) {
+	opened := en.unsettle(now, since, en.underway)
+	if e.Alone || !en.view.Absent() {
+		return
+	}
+	o := &e.others
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if en.view.ended != unknownEnd {
+		o.needed = max(o.needed, en.view.ended)
+	}
+	if opened {
+		heap.Push(&o.open, openEnd{en.open, en})
+	}
+}
+
+// waits notes a claim that waits for others.
+func (o *others) waits(end Revision) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if end != unknownEnd {
+		o.wanted = max(o.wanted, end)
+	}
+}
+
+// tend publishes what this replica has settled, if others may wait for it, and finds out
+// who of them is dead; by each tick.
+func (e *Engine) tend(now Instant) {
+	if e.Alone {
+		return
+	}
+	watched, credited := Revision(e.watched.Load()), e.gate.Load().Credited // before what is open is looked at
+	waiting, _ := e.schedule.size(&e.schedule.peers)
+	low, got := e.openest(now)
+	o := &e.others
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.judge(watched)
+	if waiting == 0 {
+		o.since, o.wanted = credited, 0
+	}
+	word := PeerWord{Speaks: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
+	if credited-o.since >= mostPatient {
+		word.Wanted = max(word.Wanted, o.wanted)
+	}
+	owes := o.published.Settled < o.needed
+	full := e.gate.Load().Full
+	if got || !owes && low == 0 || full {
+		o.gotOn = credited
+	}
+	o.stuck.Store(credited-o.gotOn >= mostStuck)
+	asks, probes := o.doubts(credited)
+	if asks && !o.asking {
+		o.asking = e.begin(e.askHead)
+	}
+	tells := o.some() && owes && word.Settled > o.published.Settled
+	if o.sending || full || credited < o.retryAt || o.published.Speaks && !tells && !probes && word.Wanted == o.published.Wanted {
+		return
+	}
+	o.sending = e.begin(func() { e.publish(word) })
+}
+
+// some says whether there are other replicas; o.mu is held.
+func (o *others) some() bool {
+	for i := range o.peers {
+		if o.peers[i].name != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// doubts says whether the store must be asked how far it is, and whether own writes must
+// show how fast it is; o.mu is held.
+func (o *others) doubts(credited Instant) (asks, probes bool) {
+	for i := range o.peers {
+		p := &o.peers[i]
+		asks = asks || p.doubtful(credited)
+		probes = probes || p.missing && p.probes < peerProbes
+	}
+	return asks, probes
+}
+
+// openest is the lowest end that is open here, 0 if none is; settled says whether one was
+// found that is so no more.
+func (e *Engine) openest(now Instant) (low Revision, settled bool) {
+	o := &e.others
+	for {
+		o.mu.Lock()
+		if len(o.open) == 0 {
+			o.mu.Unlock()
+			return 0, settled
+		}
+		top := o.open[0]
+		o.mu.Unlock()
+		top.en.mu.Lock()
+		over := top.en.settle(now, top.en.underway) || top.en.open != top.at
+		top.en.mu.Unlock()
+		if !over {
+			return top.at, settled
+		}
+		settled = true
+		o.mu.Lock()
+		if len(o.open) > 0 && o.open[0] == top { // else a lower one came before it, or all were forgotten
+			heap.Pop(&o.open)
+		}
+		o.mu.Unlock()
+	}
+}
+
+// publish writes this replica's key.
+func (e *Engine) publish(w PeerWord) {
+	o := &e.others
+	o.mu.Lock()
+	epoch := o.epoch
+	missing := map[string]bool{}
+	for i := range o.peers {
+		if o.peers[i].missing {
+			missing[o.peers[i].name] = true
+		}
+	}
+	o.mu.Unlock()
+	err := e.Store.Publish(e.ctx, w)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sending = false
+	credited := e.gate.Load().Credited
+	if err != nil {
+		o.retryAt = credited + e.Policy.Hold/4
+	}
+	if err != nil || epoch != o.epoch {
+		return
+	}
+	o.published, o.gotOn = w, credited
+	for i := range o.peers {
+		if missing[o.peers[i].name] {
+			o.peers[i].probed(credited)
+		}
+	}
+}
+
+// askHead finds out up to where the watch must come before a replica counts as dead.
+func (e *Engine) askHead() {
+	at, err := ask(e.ctx, e, &e.heads, e.Store.Head)
+	o := &e.others
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asking = false; err != nil {
+		return
+	}
+	credited := e.gate.Load().Credited
+	for i := range o.peers {
+		if o.peers[i].doubtful(credited) {
+			o.peers[i].head = at
+		}
+	}
+}
+
+// appear publishes for the first time, before anything is heard here: who does not see
+// this replica does not wait for it. A full store keeps it from that, but then nobody can
+// claim either.
+func (e *Engine) appear(ctx context.Context, at Revision) error {
+	if e.Alone {
+		return nil
+	}
+	w := PeerWord{Speaks: true, Settled: at}
+	err := e.Store.Publish(ctx, w)
+	if err == nil {
+		o := &e.others
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.published = w
+	}
+	return err
+}
+
+// forget drops what belongs to another history of the store.
+func (o *others) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.epoch++
+	o.open, o.needed, o.published, o.wanted = nil, 0, PeerWord{Speaks: true}, 0
+	for i := range o.peers {
+		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0
+	}
+	o.judge(0)
+}
+
+// Stuck says that this replica can neither refute nor tell what it has settled, so that
+// nobody should wait for it.
+func (e *Engine) Stuck() bool { return e.others.stuck.Load() }
+
+// Settled says whether nothing is open here that others would have to wait for.
+func (e *Engine) Settled() bool {
+	now, _ := e.Clock()
+	low, _ := e.openest(now)
+	return low == 0
+}

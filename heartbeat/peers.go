@@ -1,0 +1,99 @@
+package heartbeat
+
+import "math"
+
+// SeePeer takes in that the key of another replica was put. Whoever shows the watch must
+// call it before See with what was written later.
+func (e *Engine) SeePeer(name string, w PeerWord) {
+	e.others.change(Revision(e.watched.Load()), func(o *others) {
+		o.peer(name).says(w)
+		o.needed = max(o.needed, w.Wanted)
+	})
+}
+
+// LosePeer takes in that the key of another replica is gone. left: it said that it leaves,
+// and has nothing to refute.
+func (e *Engine) LosePeer(name string, left bool) {
+	e.others.change(Revision(e.watched.Load()), func(o *others) {
+		for i := range o.peers {
+			switch p := &o.peers[i]; {
+			case p.name != name:
+			case left:
+				*p = peer{}
+			default:
+				p.vanish()
+			}
+		}
+	})
+}
+
+// SetPeers takes in a list of the keys of all other replicas.
+func (e *Engine) SetPeers(listed map[string]PeerWord) {
+	e.others.change(Revision(e.watched.Load()), func(o *others) {
+		for i := range o.peers {
+			if _, there := listed[o.peers[i].name]; !there && o.peers[i].name != "" {
+				o.peers[i].vanish()
+			}
+		}
+		for name, w := range listed {
+			o.peer(name).says(w)
+			o.needed = max(o.needed, w.Wanted)
+		}
+	})
+}
+
+// peer returns the peer of that name, in the place of one that is forgotten if it is new;
+// o.mu is held.
+func (o *others) peer(name string) *peer {
+	free := -1
+	for i := range o.peers {
+		switch o.peers[i].name {
+		case name:
+			return &o.peers[i]
+		case "":
+			free = i
+		}
+	}
+	if free < 0 {
+		free = len(o.peers)
+		o.peers = append(o.peers, peer{})
+	}
+	o.peers[free].name = name
+	return &o.peers[free]
+}
+
+// change changes what is known of the peers.
+func (o *others) change(watched Revision, f func(*others)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f(o)
+	o.judge(watched)
+}
+
+// judge keeps what is asked often; o.mu is held.
+func (o *others) judge(watched Revision) {
+	silent := false
+	for i := range o.peers {
+		if p := &o.peers[i]; p.dead(watched) {
+			*p = peer{}
+		}
+		silent = silent || o.peers[i].name != "" && !o.peers[i].Speaks
+	}
+	o.silent.Store(silent)
+	o.unsettle.Store(int64(unsettledAmong(o.peers, watched)))
+}
+
+// unsettled is the lowest end that another living replica may still refute; 0: none is
+// waited for.
+func (o *others) unsettled() Revision { return Revision(o.unsettle.Load()) }
+
+// unspoken says whether a living replica publishes no watermark.
+func (o *others) unspoken() bool { return o.silent.Load() }
+
+// ready is up to which end claims need not wait any more.
+func (o *others) ready() int64 {
+	if low := o.unsettle.Load(); low != 0 {
+		return low - 1
+	}
+	return math.MaxInt64
+}

@@ -1,0 +1,148 @@
+package heartbeat
+
+import "time"
+
+// peerGrace is how long the key of another replica must be missing before that replica
+// counts as dead. Its lease may have been revoked falsely, together with those of the
+// instances that only it heard; it puts the key back at once.
+const peerGrace = 3 * time.Second
+
+// peerProbes is how many own writes, one after the other, must have succeeded before the
+// grace begins: as many as putting a key back takes, so that a slow store does not make
+// a living replica look dead.
+const peerProbes = 2
+
+// PeerWord is what another replica's key says.
+type PeerWord struct {
+	// Speaks: it publishes a watermark. A release that knows none is waited for by
+	// time alone: the hold and a second for each rank.
+	Speaks bool
+	// Settled is its watermark: every end of a lease up to this revision is settled
+	// there. Either it is refuted, or that replica had no fresh evidence against it.
+	Settled Revision
+	// Wanted is the highest end of a lease that this replica waits to claim.
+	Wanted Revision
+}
+
+// peer is another replica, as its key shows it. It is a plain value; its owner says
+// what time it is.
+type peer struct {
+	name string // "": nobody
+	PeerWord
+	missing bool
+	probes  int8     // own writes begun and done since its key is missing
+	since   Instant  // credited: when the last of them was done
+	head    Revision // a revision of the store read after the grace; 0: not yet read
+}
+
+// says takes in a key that was put. What was settled once remains so: a replica may
+// put back an older word with its key.
+func (p *peer) says(w PeerWord) {
+	w.Settled = max(w.Settled, p.Settled)
+	*p = peer{name: p.name, PeerWord: w}
+}
+
+// vanish takes in that the key is gone.
+func (p *peer) vanish() {
+	if !p.missing {
+		*p = peer{name: p.name, PeerWord: p.PeerWord, missing: true}
+	}
+}
+
+// probed notes an own write that began after the key was missing.
+func (p *peer) probed(credited Instant) {
+	if p.missing && p.probes < peerProbes {
+		p.probes++
+		p.since = credited
+	}
+}
+
+// doubtful: the grace is over, and the store must be asked how far it is: a late watch
+// may hide that the key is back.
+func (p *peer) doubtful(credited Instant) bool {
+	return p.missing && p.probes >= peerProbes && credited-p.since >= peerGrace && p.head == 0
+}
+
+// dead says whether the replica need not be waited for any more.
+func (p *peer) dead(watched Revision) bool { return p.missing && p.head != 0 && watched >= p.head }
+
+// unsettled is the lowest revision of an end that this replica may still refute; 0: it is
+// not waited for.
+func (p *peer) unsettled(watched Revision) Revision {
+	if !p.Speaks || p.dead(watched) {
+		return 0
+	}
+	return p.Settled + 1
+}
+
+// unsettledAmong is the lowest revision of an end that any of them may still refute; 0: none
+// is waited for.
+func unsettledAmong(peers []peer, watched Revision) (low Revision) {
+	for i := range peers {
+		low = lowest(low, peers[i].unsettled(watched))
+	}
+	return low
+}
+
+// lowest is the lower of two revisions of which 0 is none.
+func lowest(a, b Revision) Revision {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// settledUpTo is a replica's watermark: it was shown everything up to watched, and open is
+// the lowest end that it has not settled (0: none). It never exceeds what was shown: an
+// end that is not seen yet may be one to refute.
+func settledUpTo(watched, open Revision) Revision {
+	if open != 0 {
+		return min(watched, open-1)
+	}
+	return watched
+}
+
+// endedSince is the first revision at which a lease may have ended that a list at
+// revision at shows as gone, to a replica that was shown everything up to watched.
+func endedSince(watched, _ Revision) Revision { return watched + 1 }
+
+// openMost bounds for how long one end may hold the watermark back: four windows, or this
+// if they are shorter. A refutation that fails for so long is not the store's fault, and
+// must not keep the deaths of others from being claimed.
+const openMost = 2 * time.Minute
+
+// contested says whether this replica may have to refute the absence of the instance: it
+// has fresh evidence, or a request of the owner is under way that may become evidence as
+// of its receipt. What cannot be written cannot be refuted.
+func (k *knowledge) contested(now Instant, u underway) bool {
+	v := &k.view
+	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.owners > 0)
+}
+
+// unsettle notes, after news, that the end of the lease is not settled here. since is a
+// revision up to which it had not ended, and one: of an end that the watch showed it is
+// that of the end, of one that a list showed the first that the watch had not shown.
+func (k *knowledge) unsettle(now Instant, since Revision, u underway) (opened bool) {
+	if k.open != 0 || !k.contested(now, u) {
+		return false
+	}
+	k.open, k.openedAt = since, now
+	return true
+}
+
+// settle says whether no end is open (any more). An end that is settled stays so: a later
+// heartbeat re-arms by itself before it is answered.
+func (k *knowledge) settle(now Instant, u underway) bool {
+	if k.open != 0 && (!k.contested(now, u) || now-k.openedAt >= max(4*k.view.Record.window(), openMost)) {
+		k.open, k.openedAt = 0, 0
+	}
+	return k.open == 0
+}
+
+// behind says whether the watch has not shown all up to the record's last write, although
+// others must be waited for. Once it has, what it shows as absent has been so ever since
+// (protocol CE1): Ended is the end that is to be claimed, and no older one.
+func (in *Input) behind(m Revision) bool { return in.Unsettled != 0 && in.Watched < m }
+
+// settled says whether every replica that is waited for has settled the end that is known.
+func (in *Input) settled() bool { return in.Unsettled == 0 || in.Ended < in.Unsettled }
