@@ -15,6 +15,7 @@ const help = `mepserver is a MEC platform's service registry (ETSI GS MEC 011, M
 heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
+  mepserver check [flags]     examine the store of a server that is stopped
 
 Without flags it listens on 127.0.0.1:30100 and keeps its data in ./data.
 

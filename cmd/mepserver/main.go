@@ -74,6 +74,9 @@ type process struct {
 // run is main without its surroundings. A failure is one clear line (for a
 // configuration: one a fault), and exit code 1. To be stopped is no failure.
 func (p process) run(ctx context.Context) int {
+	if c, ok := commandIn(p.args); ok {
+		return c.do(ctx, p)
+	}
 	o, err := parseFlags(p.args, p.out)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

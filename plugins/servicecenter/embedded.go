@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,8 +45,12 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	if c.lock, err = lockDir(o.DataDir); err != nil {
 		return err
 	}
+	if _, err = sound(o.DataDir); err != nil {
+		c.closeStore()
+		return err
+	}
 	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir = "mep", filepath.Join(o.DataDir, "etcd")
+	cfg.Name, cfg.Dir = "mep", etcdDir(o.DataDir)
 	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil // no socket: nobody but this process reaches it
 	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
 	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls
@@ -95,6 +100,26 @@ func (c *Center) closeStore() {
 	}
 }
 
+// lockExisting makes a data directory ours that must exist, and changes nothing in it.
+func lockExisting(dir string) (io.Closer, error) {
+	f, err := os.Open(filepath.Join(dir, "LOCK"))
+	if errors.Is(err, fs.ErrNotExist) { // no server was ever started on it, or its files were copied
+		f, err = os.Open(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, inUse(dir)
+	}
+	return f, nil
+}
+
+func inUse(dir string) error {
+	return fmt.Errorf("another mepserver uses the data directory %s", dir)
+}
+
 // lockDir makes the data directory ours. etcd's own lock waits for ever.
 func lockDir(dir string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -106,7 +131,7 @@ func lockDir(dir string) (io.Closer, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("another mepserver uses the data directory %s", dir)
+		return nil, inUse(dir)
 	}
 	return f, nil
 }
