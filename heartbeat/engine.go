@@ -216,6 +216,8 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 		return Done
 	case errors.Is(err, ErrConflict):
 		return Conflict
+	case errors.Is(err, ErrTaken):
+		return Taken
 	case errors.Is(err, ErrLeaseGone):
 		return LeaseGone
 	case errors.Is(err, ErrUnusable):

@@ -22,6 +22,7 @@ type Outcome uint8
 const (
 	Done        Outcome = iota
 	Conflict            // a compare failed: nothing was written
+	Taken               // the place of the instance belongs to somebody else: nothing was written
 	LeaseGone           // the lease does not exist (any more): nothing was written
 	Full                // the store takes no writes: nothing was written
 	Unusable            // this record cannot be read or written: nothing was written
@@ -150,7 +151,7 @@ func (a *attempt) stale(in Input) bool { return in.Now-a.asked > maxGrantAge }
 // it is revoked only after a definite failure, for after an unknown outcome the
 // projection may hang on it (protocol CE8).
 func (a *attempt) lost(o Outcome) LeaseID {
-	if o == Conflict || o == Full || o == Unusable {
+	if o == Conflict || o == Taken || o == Full || o == Unusable {
 		return a.lease
 	}
 	return 0

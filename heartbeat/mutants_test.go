@@ -65,7 +65,7 @@ var mutants = []mutant{
 	{name: "F7: a longer interval settles what was told before it", configs: "two intervals", edits: []edit{
 		{"local.go", "	raised := r.Window <= window\n", "	raised := r.Interval > r.Previous\n"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
-		{"flow.go", "	if o == Conflict || o == Full || o == Unusable {", "	if true {"}}},
+		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{
 		{"gate.go", "{ g.WritesAt = g.Credited }", "{}"}}},
 	{name: "F12: a retention demands that the projection is gone", configs: "retention", edits: []edit{

@@ -66,6 +66,8 @@ func (f *RegisterFlow) committed(in Input, r Result) Action {
 		return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
 	case Conflict:
 		return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable}, Retire: f.lease}
+	case Taken:
+		return Action{Do: DoAnswer, Answer: Answer{Err: ErrTaken}, Retire: f.lease}
 	default:
 		f.step = stepSettle
 		return Action{Do: DoRead}
@@ -130,6 +132,8 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 			return f.committed(in)
 		case Full:
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+		case Taken:
+			return Action{Do: DoAnswer, Answer: Answer{Err: ErrTaken}, Retire: f.lease}
 		default:
 			f.step = stepRead
 			a, _ := f.anew(r.Outcome, f.lost(r.Outcome))

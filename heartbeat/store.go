@@ -6,7 +6,7 @@ import (
 )
 
 // Store is what the engine needs of the store. Every call has a deadline of its
-// own. Errors are ErrConflict, ErrLeaseGone, ErrUnusable or ErrFull if that is what
+// own. Errors are ErrConflict, ErrTaken, ErrLeaseGone, ErrUnusable or ErrFull if that is what
 // happened; any other means that no answer came, and that a commit may have happened.
 type Store interface {
 	// Read returns record and projection as of one linearizable read.
@@ -42,6 +42,9 @@ type Listed struct {
 var (
 	ErrConflict  = errors.New("a compare of the transaction failed")
 	ErrLeaseGone = errors.New("the lease does not exist")
+	// ErrTaken: the place that was chosen for the instance belongs to somebody else;
+	// nothing was written, and another place must be chosen.
+	ErrTaken = errors.New("the place of the instance is taken")
 	// ErrUnusable: the store answers, but this record cannot be read or written.
 	ErrUnusable = errors.New("the record cannot be used")
 )

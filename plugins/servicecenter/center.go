@@ -94,6 +94,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 	rbac.Init()
 	gopool.Go(forgetLabels)
 	c.counts = storedCounts()
+	theGuard.show(&c.counts)
 	return c, nil
 }
 
@@ -113,7 +114,7 @@ func (c *Center) Server() *etcdserver.EtcdServer {
 
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
-func (c *Center) Handler() http.Handler { return outer(srest.DefaultServerMux) }
+func (c *Center) Handler() http.Handler { return outer(theGuard.door(srest.DefaultServerMux)) }
 
 // Stop ends service-center and then the store, not later than ctx.
 func (c *Center) Stop(ctx context.Context) error {

@@ -1,92 +1,170 @@
 package servicecenter
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
+	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
-	"github.com/apache/servicecomb-service-center/datasource"
-	etcdutil "github.com/apache/servicecomb-service-center/datasource/etcd/util"
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
-	"github.com/apache/servicecomb-service-center/pkg/util"
-	"github.com/go-chassis/cari/discovery"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// theGuard stands in service-center's chain before its controllers.
-var theGuard = &guard{}
+// theGuard keeps service-center's own API away from what Mp1 registered. Its rule is
+// in the registry plugin (finalkeys.go), where every write passes; here are what it
+// knows of ours, and how a refusal reaches the client.
+var theGuard = newGuard()
 
-// guard makes service-center's own API read-only for what Mp1 registered: a foreign
-// heartbeat would keep the dead alive.
 type guard struct {
-	owned atomic.Pointer[func(serviceID, instanceID string) bool]
+	ours     atomic.Pointer[owned]
+	refusals *prometheus.CounterVec // writes by reason
+	turned   *prometheus.CounterVec // requests by reason
 }
 
-// Protect tells the guard what is ours. An empty instanceID asks for a microservice
-// of which instances are, an empty serviceID for an instance wherever it stands.
-func (c *Center) Protect(owned func(serviceID, instanceID string) bool) { theGuard.owned.Store(&owned) }
-
-// pair names an instance, or with an empty instanceID a microservice.
-type pair struct{ ServiceID, InstanceID string }
-
-const (
-	registryRoot = "/v4/:project/registry/"
-	services     = registryRoot + "microservices"
-	oneService   = services + "/:serviceId"
-	instances    = oneService + "/instances"
-	oneInstance  = instances + "/:instanceId"
-	dependencies = registryRoot + "dependencies"
-)
-
-// guarded are the routes that write to microservices and instances, with what each
-// of them writes to. What else is not a GET is harmless; a test says why.
-var guarded = map[string]func(*http.Request) []pair{
-	"PUT " + oneInstance + "/heartbeat":           inPath,
-	"PUT " + oneInstance + "/status":              inPath,
-	"PUT " + oneInstance + "/properties":          inInstanceProperties,
-	"DELETE " + oneInstance:                       inPath,
-	"POST " + instances:                           inInstance,
-	"PUT " + registryRoot + "heartbeats":          inHeartbeats,
-	"POST " + services:                            inService,
-	"DELETE " + oneService:                        inPath,
-	"DELETE " + services:                          inServices,
-	"PUT " + oneService + "/properties":           inServiceProperties,
-	"POST " + oneService + "/rules":               inPath, // a rule can hide a provider
-	"PUT " + oneService + "/rules/:rule_id":       inPath,
-	"DELETE " + oneService + "/rules/:rule_id":    inPath,
-	"POST " + oneService + "/tags":                inPath,
-	"PUT " + oneService + "/tags/:key":            inPath,
-	"DELETE " + oneService + "/tags/:key":         inPath,
-	"POST " + oneService + "/schemas":             inPath,
-	"PUT " + oneService + "/schemas/:schemaId":    inPath,
-	"DELETE " + oneService + "/schemas/:schemaId": inPath,
-	"POST " + dependencies:                        inDependencies,
-	"PUT " + dependencies:                         inDependencies,
+func newGuard() *guard {
+	return &guard{
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_servicecomb_writes_refused_total", Help: "Writes of service-center that were not carried out, by reason.",
+		}, []string{"reason"}),
+		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_servicecomb_requests_refused_total", Help: "Requests that never reached service-center, by reason.",
+		}, []string{"reason"}),
+	}
 }
 
-// Handle implements chain.Handler.
+// show adds the guard's metrics, with all their labels.
+func (g *guard) show(cs *plugins.Collectors) {
+	for _, why := range []refusal{refusedOurs, refusedForm} {
+		g.refusals.WithLabelValues(string(why))
+	}
+	for _, why := range []string{turnedPath, turnedQuery, turnedHeader, turnedBody} {
+		g.turned.WithLabelValues(why)
+	}
+	cs.Add(g.refusals)
+	cs.Add(g.turned)
+}
+
+// Protect tells the guard what is ours by the records that this replica has seen.
+func (c *Center) Protect(o *owned) { theGuard.ours.Store(o) }
+
+// owns: an empty instanceID asks for a microservice of which instances are ours, an
+// empty serviceID for an instance wherever it stands.
+func (g *guard) owns(serviceID, instanceID string) bool {
+	o := g.ours.Load()
+	return o != nil && o.has(serviceID, instanceID)
+}
+
+// leases says whether a record of ours hangs on the lease.
+func (g *guard) leases(l heartbeat.LeaseID) bool {
+	o := g.ours.Load()
+	return o != nil && o.leased(l)
+}
+
+// Handle implements chain.Handler. A body that a controller would fall over is
+// refused, and a request that names something of ours by its id, so that the answer
+// does not depend on what service-center would have found: this is politeness, not the
+// rule.
 func (g *guard) Handle(i *chain.Invocation) {
 	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
 	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
 	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
-	owned := g.owned.Load()
-	if fatal := unsound[r.Method+" "+pattern]; fatal != nil && fatal(r) {
-		reply(w, http.StatusBadRequest, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"A list in the body contains null; leave it out."}`)
+	if r.Method == http.MethodGet {
+		i.Next()
 		return
 	}
-	if of := guarded[r.Method+" "+pattern]; of != nil && owned != nil {
-		if slices.ContainsFunc(of(r), func(p pair) bool { return (*owned)(p.ServiceID, p.InstanceID) }) {
-			reply(w, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
-			return // the chain ends here
-		}
+	b := scan(r)
+	if complaint := b.complaint(r.Method + " " + pattern); complaint != "" {
+		g.turn(w, complaint)
+		return // the chain ends here
+	}
+	if pattern != batchFind && g.names(r.URL.Path, b.ids) {
+		g.refuse(r.Context(), refusedOurs)
+		w.WriteHeader(http.StatusForbidden) // the request's writer says it in words
+		return
 	}
 	i.Next()
 }
+
+const (
+	registryRoot = "/v4/:project/registry/"
+	oneInstance  = registryRoot + "microservices/:serviceId/instances/:instanceId"
+	// batchFind is a question, although it is a POST: it may name ours.
+	batchFind = registryRoot + "instances/action"
+)
+
+func (g *guard) names(path string, ids []string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if g.owns(segment, "") || g.owns("", segment) {
+			return true
+		}
+	}
+	for _, id := range ids {
+		if g.owns(id, "") || g.owns("", id) {
+			return true
+		}
+	}
+	return false
+}
+
+// callKey finds what the door knows of a request in its context.
+type callKey struct{}
+
+// apiCall is one to service-center's API that may change something.
+type apiCall struct{ refused atomic.Pointer[refusal] }
+
+// refuse counts a refused write, and has the request that asked for it say so.
+func (g *guard) refuse(ctx context.Context, why refusal) {
+	g.refusals.WithLabelValues(string(why)).Inc()
+	if r, ok := ctx.Value(callKey{}).(*apiCall); ok {
+		r.refused.CompareAndSwap(nil, &why)
+	}
+}
+
+// answerer turns the answer of a request whose write was refused into a 403:
+// service-center itself does not know why its transaction failed, and after some
+// writes it does not look.
+type answerer struct {
+	http.ResponseWriter
+	call   *apiCall
+	status int
+	mute   bool // the answer was replaced
+}
+
+func (a *answerer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	why := a.call.refused.Load()
+	switch {
+	case why == nil:
+		a.ResponseWriter.WriteHeader(status)
+		return
+	case *why == refusedOurs:
+		reply(a.ResponseWriter, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
+	default:
+		invalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
+	}
+	a.mute = true
+}
+
+func (a *answerer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.mute {
+		return len(p), nil
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController and http.MaxBytesReader through.
+func (a *answerer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // reply answers in service-center's own form.
 func reply(w http.ResponseWriter, status int, body string) {
@@ -97,138 +175,7 @@ func reply(w http.ResponseWriter, status int, body string) {
 	_, _ = w.Write([]byte(body + "\n"))
 }
 
-// unsound are the routes whose controllers dereference a null of a list, with how to
-// find one: a bulk heartbeat answers 500 with the panic's text, and the creation of a
-// microservice waits for ever, whether its client is still there or not.
-var unsound = map[string]func(*http.Request) bool{
-	"PUT " + registryRoot + "heartbeats": func(r *http.Request) bool {
-		var set discovery.HeartbeatSetRequest
-		body(r, &set)
-		return slices.Contains(set.Instances, nil)
-	},
-	"POST " + services: func(r *http.Request) bool {
-		var set discovery.CreateServiceRequest
-		body(r, &set)
-		return slices.Contains(set.Instances, nil) || slices.Contains(set.Rules, nil)
-	},
-}
-
-// inPath: service-center's router puts path parameters in front of the query.
-func inPath(r *http.Request) []pair {
-	q := r.URL.Query()
-	first := func(key string) string {
-		if v := q[key]; len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-	return []pair{{first(":serviceId"), first(":instanceId")}}
-}
-
-// body reads the request's body and puts it back. A body that is too large or not
-// JSON is left to the controller to refuse; it writes nothing then.
-func body(r *http.Request, into any) {
-	if r.Body == nil {
-		return
-	}
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		r.Body = io.NopCloser(strings.NewReader("")) // over the limit of the handler before this one
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	_ = json.Unmarshal(b, into)
-}
-
-// The bodies are decoded into the types that the controllers decode them into: only
-// these treat other spellings and repetitions of a name as the controllers do.
-
-func inHeartbeats(r *http.Request) (out []pair) {
-	var set discovery.HeartbeatSetRequest
-	body(r, &set)
-	for _, i := range set.Instances {
-		if i != nil {
-			out = append(out, pair{i.ServiceId, i.InstanceId})
-		}
-	}
-	return out
-}
-
-func inServices(r *http.Request) (out []pair) {
-	var set discovery.DelServicesRequest
-	body(r, &set)
-	for _, id := range set.ServiceIds {
-		out = append(out, pair{ServiceID: id})
-	}
-	return out
-}
-
-// inServiceProperties: an id in the body replaces the one in the path.
-func inServiceProperties(r *http.Request) []pair {
-	out := inPath(r)
-	set := discovery.UpdateServicePropsRequest{ServiceId: out[0].ServiceID}
-	body(r, &set)
-	return append(out, pair{ServiceID: set.ServiceId})
-}
-
-// inInstanceProperties: the same with either id.
-func inInstanceProperties(r *http.Request) []pair {
-	out := inPath(r)
-	set := discovery.UpdateInstancePropsRequest{ServiceId: out[0].ServiceID, InstanceId: out[0].InstanceID}
-	body(r, &set)
-	return append(out, pair{set.ServiceId, set.InstanceId})
-}
-
-func inInstance(r *http.Request) []pair {
-	var set discovery.RegisterInstanceRequest
-	body(r, &set)
-	return append(inPath(r), named(set.Instance)...)
-}
-
-// inService: creating a microservice that exists under its name, or its alias, adds
-// the rest of the body to it, and an instance that exists is given a heartbeat.
-func inService(r *http.Request) (out []pair) {
-	var set discovery.CreateServiceRequest
-	body(r, &set)
-	for _, i := range set.Instances {
-		out = append(out, named(i)...)
-	}
-	if set.Service == nil {
-		return out
-	}
-	datasource.SetServiceDefaultValue(set.Service)
-	out = append(out, pair{ServiceID: set.Service.ServiceId})
-	return append(out, found(r, discovery.MicroServiceToKey(util.ParseDomainProject(r.Context()), set.Service))...)
-}
-
-// inDependencies: they are written to their consumers.
-func inDependencies(r *http.Request) (out []pair) {
-	var set discovery.CreateDependenciesRequest // as AddDependenciesRequest
-	body(r, &set)
-	for _, d := range set.Dependencies {
-		if d != nil && d.Consumer != nil {
-			keys := discovery.DependenciesToKeys([]*discovery.MicroServiceKey{d.Consumer}, util.ParseDomainProject(r.Context()))
-			out = append(out, found(r, keys[0])...)
-		}
-	}
-	return out
-}
-
-// named is what an instance in a body calls itself.
-func named(i *discovery.MicroServiceInstance) []pair {
-	if i == nil {
-		return nil
-	}
-	return []pair{{ServiceID: i.ServiceId}, {InstanceID: i.InstanceId}}
-}
-
-// found is the microservice with that key: the one that we would make, and the one
-// that service-center finds, for a client can give a name of its own to an id of
-// ours before it is registered.
-func found(r *http.Request, k *discovery.MicroServiceKey) []pair {
-	out := []pair{{ServiceID: serviceIDOf(k)}}
-	if id, err := etcdutil.GetServiceID(util.WithNoCache(r.Context()), k); err == nil { // else the controller fails too
-		out = append(out, pair{ServiceID: id})
-	}
-	return out
+// invalid refuses what a request says.
+func invalid(w http.ResponseWriter, complaint string) {
+	reply(w, http.StatusBadRequest, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"`+complaint+`"}`)
 }

@@ -117,27 +117,49 @@ func ours(value []byte) (heartbeat.ID, bool) {
 // registration puts microservice and instance together, so that the compare over
 // the empty range excludes it.
 func (s *Store) dropService(ctx context.Context, serviceID string) {
-	got, err := s.client.Get(ctx, servicePrefix+serviceID, clientv3.WithSerializable())
-	if err != nil || len(got.Kvs) != 1 {
+	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+serviceID, clientv3.WithSerializable()),
+		clientv3.OpGet(servicePrefix+serviceID, clientv3.WithSerializable())).Commit()
+	if err != nil {
 		return
 	}
-	kv := got.Kvs[0]
-	var m discovery.MicroService
-	if json.Unmarshal(kv.Value, &m) != nil || m.Framework == nil || m.Framework.Name != frameworkName {
+	var mark, file *mvccpb.KeyValue
+	for i, to := range []**mvccpb.KeyValue{&mark, &file} {
+		if kvs := got.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+			*to = kvs[0]
+		}
+	}
+	index := indexOf(mark, file)
+	if index == "" {
 		return
 	}
-	k := discovery.MicroServiceKey{Tenant: domainProject, Environment: m.Environment, AppId: m.AppId, ServiceName: m.ServiceName, Version: m.Version}
+	ops := []clientv3.Op{clientv3.OpDelete(servicePrefix + serviceID), clientv3.OpDelete(markPrefix + serviceID)}
+	if named := hashOf(index); named != serviceID {
+		ops = append(ops, clientv3.OpDelete(markPrefix+named))
+	}
 	prefix := instancePrefix + serviceID + path.SPLIT
 	_, _ = s.client.Txn(ctx).If(
 		clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0),
-		clientv3.Compare(clientv3.ModRevision(servicePrefix+serviceID), "=", kv.ModRevision),
-	).Then(
-		clientv3.OpDelete(servicePrefix+serviceID),
-		clientv3.OpDelete(path.GenerateServiceIndexKey(&k)),
-		clientv3.OpDelete(path.GenerateServiceTagKey(domainProject, serviceID)),
-		clientv3.OpDelete(path.GenerateServiceSchemaKey(domainProject, serviceID, ""), clientv3.WithPrefix()),
-		clientv3.OpDelete(path.GenerateServiceSchemaSummaryKey(domainProject, serviceID, ""), clientv3.WithPrefix()),
-	).Commit()
+		unchanged(markPrefix+serviceID, mark), unchanged(servicePrefix+serviceID, file),
+	).Then(append(append(ops, bare(serviceID, index)...),
+		// the name may lead to a stranger's by now
+		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Value(index), "=", serviceID)}, []clientv3.Op{clientv3.OpDelete(index)}, nil))...).Commit()
+}
+
+// indexOf is the index key of a microservice of ours: its mark says it, or, where the
+// release before made none, what is written there and leads to that very id.
+func indexOf(mark, file *mvccpb.KeyValue) string {
+	if mark != nil {
+		return string(mark.Value)
+	}
+	var m discovery.MicroService
+	if file == nil || json.Unmarshal(file.Value, &m) != nil || m.Framework == nil || m.Framework.Name != frameworkName {
+		return ""
+	}
+	k := discovery.MicroServiceKey{Tenant: domainProject, Environment: m.Environment, AppId: m.AppId, ServiceName: m.ServiceName, Version: m.Version}
+	if serviceIDOf(&k) != strings.TrimPrefix(string(file.Key), servicePrefix) {
+		return ""
+	}
+	return path.GenerateServiceIndexKey(&k)
 }
 
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of

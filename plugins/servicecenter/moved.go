@@ -82,3 +82,15 @@ func (m *moved) sits(s seat) (id heartbeat.ID, ok bool) {
 	}
 	return v.id, seatOf(v.id, v.place) == s
 }
+
+// anyAt says whether an instance was moved to the microservice.
+func (m *moved) anyAt(service string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, v := range m.of {
+		if v.place == service {
+			return true
+		}
+	}
+	return false
+}

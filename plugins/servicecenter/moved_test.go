@@ -136,5 +136,5 @@ func TestTheGuardFollowsAMove(t *testing.T) {
 	}
 	o.changed(id, &heartbeat.Snapshot{})
 	require.False(t, o.has(home.service, ""))
-	require.Empty(t, o.seats)
+	require.Empty(t, o.held)
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -62,7 +60,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	own := newOwned()
 	h.OnChange(own.changed)
-	c.Protect(own.has)
+	c.Protect(own)
 	c.Limit(h.Limits)
 	h.Base = b
 	return func(ctx context.Context) error {
@@ -109,52 +107,4 @@ func longEnough(c conf.Config, least int) error {
 			"liveness.allowedMisses %d needs one of %s: raise these, or lower the election timeout", least, interval, c.Liveness.AllowedMisses, shortest)
 	}
 	return nil
-}
-
-// owned knows which instances and microservices are projections of records of
-// ours, which only Mp1 may change.
-type owned struct {
-	mu       sync.RWMutex
-	seats    map[heartbeat.ID]seat // of every record
-	taken    map[string]string     // instanceId to serviceId
-	services map[string]int        // their instances
-}
-
-func newOwned() *owned {
-	return &owned{seats: map[heartbeat.ID]seat{}, taken: map[string]string{}, services: map[string]int{}}
-}
-
-func (o *owned) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
-	if _, _, ok := split(id); !ok {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := seatOf(id, s.Record.Place)
-	old, known := o.seats[id]
-	if known && s.Exists() && old == at {
-		return
-	}
-	if known {
-		delete(o.seats, id)
-		delete(o.taken, old.instance)
-		if o.services[old.service]--; o.services[old.service] == 0 {
-			delete(o.services, old.service)
-		}
-	}
-	if s.Exists() {
-		o.seats[id] = at
-		o.taken[at.instance] = at.service
-		o.services[at.service]++
-	}
-}
-
-func (o *owned) has(serviceID, instanceID string) bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	if instanceID == "" {
-		return o.services[serviceID] > 0
-	}
-	at, taken := o.taken[instanceID]
-	return taken && (serviceID == "" || serviceID == at)
 }

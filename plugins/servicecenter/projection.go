@@ -46,19 +46,37 @@ func project(rec *heartbeat.Record) (*projector, error) {
 	if err := json.Unmarshal([]byte(rec.Attributes), &p.info); err != nil {
 		return nil, fmt.Errorf("%w: its attributes: %w", heartbeat.ErrUnusable, err)
 	}
-	p.key = serviceKey(rec.Owner, p.info, "")
-	if serviceIDOf(&p.key) != seatOf(rec.ID, rec.Place).service {
-		p.key = serviceKey(rec.Owner, p.info, foreignSuffix)
+	service := seatOf(rec.ID, rec.Place).service
+	all := suffixes(service)
+	for _, suffix := range all {
+		p.key = serviceKey(rec.Owner, p.info, suffix)
+		if serviceIDOf(&p.key) == service {
+			return p, nil
+		}
 	}
-	return p, nil
+	return p, nil // the last is derived from the id
 }
+
+// suffixes are those that a microservice of ours with this id may have at its name:
+// none, or one where a ServiceComb client took the name or the id first. The last is
+// that of an id which nobody could know in advance.
+func suffixes(id string) []string {
+	return []string{"", foreignSuffix, foreignSuffix + "-" + id[:min(len(id), unguessable)]}
+}
+
+const (
+	unguessable = 12  // characters of an id
+	maxAppID    = 160 // of service-center
+	maxName     = 128
+)
 
 func serviceKey(owner string, info mp1.ServiceInfo, suffix string) discovery.MicroServiceKey {
 	return discovery.MicroServiceKey{
-		Tenant: domainProject, AppId: safeName(owner, 160), ServiceName: safeName(info.SerName, 128-len(suffix)) + suffix,
-		Version: safeVersion(info.Version),
+		Tenant: domainProject, AppId: safeName(owner, maxAppID), ServiceName: suffixed(info.SerName, suffix), Version: safeVersion(info.Version),
 	}
 }
+
+func suffixed(name, suffix string) string { return safeName(name, maxName-len(suffix)) + suffix }
 
 // safeName maps a name to service-center's alphabet: letters and digits at both
 // ends, between them also _ . and -.
@@ -99,14 +117,19 @@ func safeVersion(v string) string {
 
 func unix(nanos int64) string { return strconv.FormatInt(nanos/int64(time.Second), 10) }
 
-// service is the microservice; its status is always UP, the states are the instances'.
+// service is the microservice.
 func (p *projector) service() ([]byte, error) {
+	return microservice(seatOf(p.rec.ID, p.rec.Place).service, &p.key, p.rec.Owner, p.info.SerName, p.info.Version, unix(p.rec.RegisteredAt))
+}
+
+// microservice encodes one; its status is always UP, the states are the instances'.
+func microservice(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) ([]byte, error) {
 	return json.Marshal(&discovery.MicroService{
-		ServiceId: seatOf(p.rec.ID, p.rec.Place).service, AppId: p.key.AppId, ServiceName: p.key.ServiceName, Version: p.key.Version,
+		ServiceId: id, AppId: k.AppId, ServiceName: k.ServiceName, Version: k.Version,
 		Description: "MEC service", Level: "FRONT", Status: discovery.MS_UP, RegisterBy: "PLATFORM",
 		Framework:  &discovery.FrameWorkProperty{Name: frameworkName, Version: frameworkVersion},
-		Timestamp:  unix(p.rec.RegisteredAt),
-		Properties: map[string]string{"mec.serName": p.info.SerName, "mec.version": p.info.Version, ownerProperty: p.rec.Owner},
+		Timestamp:  registered,
+		Properties: map[string]string{"mec.serName": serName, "mec.version": version, ownerProperty: owner},
 		// service-center's pages read the length of these
 		Schemas: []string{}, Paths: []*discovery.ServicePath{},
 	})

@@ -24,6 +24,8 @@ type registry struct {
 	client *clientv3.Client
 	gate   *quota.Gate // nil: there is no quota of ours
 	shown  resumes
+	guard  *guard
+	leases foreignLeases
 	ready  chan struct{}
 	err    chan error
 }
@@ -31,7 +33,7 @@ type registry struct {
 var _ client.Registry = (*registry)(nil)
 
 func newRegistry(c *clientv3.Client, g *quota.Gate, n *needed) *registry {
-	r := &registry{client: c, gate: g, shown: resumes{needed: n}, ready: make(chan struct{}), err: make(chan error, 1)}
+	r := &registry{client: c, guard: theGuard, gate: g, shown: resumes{needed: n}, ready: make(chan struct{}), err: make(chan error, 1)}
 	close(r.ready)
 	return r
 }
@@ -59,12 +61,20 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	op := client.OptionsToOp(opts...)
+	touched, refused := r.judge([]client.PluginOp{op})
+	if refused != "" {
+		r.guard.refuse(ctx, refused)
+		return nil, errRefused
+	}
 	done, err := admitOps(r.gate, operationsOf([]client.PluginOp{op}))
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	out := &client.PluginResponse{Action: op.Action, Succeeded: true}
+	if len(touched.services) > 0 {
+		return r.alone(ctx, op, touched)
+	}
 	switch op.Action {
 	case client.ActionGet:
 		res, err := r.client.Get(ctx, string(op.Key), getOptions(op)...)
@@ -111,6 +121,10 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	if err != nil {
 		return nil, err
 	}
+	touched, refused := r.judge(success, fail)
+	if refused != "" {
+		return r.refused(ctx, refused)
+	}
 	then, otherwise := operationsOf(success), operationsOf(fail)
 	done, err := admitOps(r.gate, slices.Concat(then, otherwise))
 	if err != nil {
@@ -119,15 +133,17 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	res, err := r.client.Txn(ctx).If(conditions...).Then(then...).Else(otherwise...).Commit()
-	if errors.Is(err, rpctypes.ErrKeyNotFound) {
+	succeeded, responses, revision, err := r.commit(ctx, touched.services, conditions, then, otherwise)
+	switch {
+	case errors.Is(err, rpctypes.ErrKeyNotFound):
 		return &client.PluginResponse{}, nil // a put that was to keep the lease of a key that is gone
-	}
-	if err != nil {
+	case errors.Is(err, errRefused):
+		return r.refused(ctx, refusedOurs)
+	case err != nil:
 		return nil, err
 	}
-	out := &client.PluginResponse{Succeeded: res.Succeeded, Revision: res.Header.Revision}
-	for _, one := range res.Responses {
+	out := &client.PluginResponse{Succeeded: succeeded, Revision: revision}
+	for _, one := range responses {
 		if got := one.GetResponseRange(); got != nil {
 			out.Kvs = append(out.Kvs, got.Kvs...)
 			out.Count += got.Count
@@ -143,12 +159,16 @@ func (r *registry) LeaseGrant(ctx context.Context, ttl int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	r.leases.add(int64(res.ID))
 	return int64(res.ID), nil
 }
 
 func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if err := r.mayTouch(ctx, id); err != nil {
+		return 0, err
+	}
 	res, err := r.client.KeepAliveOnce(ctx, clientv3.LeaseID(id))
 	if err != nil {
 		return 0, leaseError(err)
@@ -159,6 +179,9 @@ func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 func (r *registry) LeaseRevoke(ctx context.Context, id int64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if err := r.mayTouch(ctx, id); err != nil {
+		return err
+	}
 	_, err := r.client.Revoke(ctx, clientv3.LeaseID(id))
 	return leaseError(err)
 }

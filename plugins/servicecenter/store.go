@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -94,22 +93,6 @@ func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info m
 	return service, err
 }
 
-// serviceFor is the microservice of the application, name and version, under
-// another name if a ServiceComb client took that first.
-func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceInfo) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	k := serviceKey(owner, info, "")
-	got, err := s.client.Get(ctx, path.GenerateServiceIndexKey(&k), clientv3.WithSerializable())
-	if err != nil {
-		return "", translate(err)
-	}
-	if len(got.Kvs) == 1 && string(got.Kvs[0].Value) != serviceIDOf(&k) {
-		k = serviceKey(owner, info, foreignSuffix)
-	}
-	return serviceIDOf(&k), nil
-}
-
 // Read implements heartbeat.Store. Of an instance that another replica has just
 // moved it takes a second look, where the record says.
 func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapshot, err error) {
@@ -174,21 +157,14 @@ func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
 func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	ops, err := operations(t)
-	if err != nil {
-		return 0, err
+	var res *clientv3.TxnResponse
+	var again bool
+	var err error
+	if establishes(t) {
+		res, again, err = s.establish(ctx, t)
+	} else {
+		res, again, err = s.transact(ctx, t, nil)
 	}
-	done, err := s.admit(s.classOf(ctx, t, ops), ops)
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	if failpoint.On {
-		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
-	}
-	res, again, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-		return s.client.Txn(ctx).If(compares(t)...).Then(ops...).Commit()
-	})
 	if failpoint.On && err == nil && res.Succeeded {
 		err = failpoint.Hit(t.Kind.String() + ".after-txn") // an error: the outcome is unknown
 	}

@@ -3,7 +3,6 @@ package servicecenter
 import (
 	"strconv"
 
-	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -27,7 +26,15 @@ func compares(t *heartbeat.Txn) []clientv3.Cmp {
 	return out
 }
 
-func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
+// establishes says whether the transaction must see to it that the microservice exists:
+// it does whenever an instance of it does.
+func establishes(t *heartbeat.Txn) bool {
+	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t))
+}
+
+// operations are what the transaction writes; st is the microservice's standing, nil
+// unless it establishes that.
+func operations(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
 	var ops []clientv3.Op
 	id := t.Record.ID
 	switch t.RecordOp {
@@ -42,7 +49,7 @@ func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
 	}
 	switch t.ProjectionOp {
 	case heartbeat.Put:
-		more, err := projectionOps(t)
+		more, err := projectionOps(t, st)
 		if err != nil {
 			return nil, err
 		}
@@ -62,9 +69,8 @@ func operations(t *heartbeat.Txn) ([]clientv3.Op, error) {
 }
 
 // projectionOps put the instance and, if it hangs on a lease, service-center's
-// lease key; a registration and a move put the microservice again, so that it exists
-// whenever an instance does.
-func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
+// lease key.
+func projectionOps(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
 	id := t.Record.ID
 	p, err := project(&t.Record)
 	if err != nil {
@@ -87,13 +93,12 @@ func projectionOps(t *heartbeat.Txn) ([]clientv3.Op, error) {
 		from := seatOf(id, t.From)
 		ops = append(ops, clientv3.OpDelete(from.key()), clientv3.OpDelete(from.leaseKey()))
 	}
-	if t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t) {
-		service, err := p.service()
+	if st != nil {
+		more, err := st.operations(p)
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, clientv3.OpPut(servicePrefix+at.service, string(service)),
-			clientv3.OpPut(path.GenerateServiceIndexKey(&p.key), at.service))
+		ops = append(ops, more...)
 	}
 	return ops, nil
 }

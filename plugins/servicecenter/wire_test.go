@@ -27,7 +27,9 @@ func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 	for _, c := range []string{"x", "&", "<"} {
 		r := newRecord(t, "app-size")
 		r.Attributes = described(t, c, 60_000)
-		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
+		service, _, _ := split(r.ID)
+		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added},
+			&standing{id: service, index: indexPrefix + "/a/b/1"}) // its microservice is new, too
 		require.NoError(t, err)
 		require.Less(t, cost(ops), int64(2.2*60_000), "of 60 kB of %q", c)
 	}

@@ -27,6 +27,16 @@ func stateOf(s mp1.State) heartbeat.State {
 
 // Update implements server.Registry.
 func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
+	for range placeRounds {
+		svc, err := r.update(ctx, app, id, info, c)
+		if !errors.Is(err, heartbeat.ErrTaken) {
+			return svc, err
+		}
+	}
+	return nil, heartbeat.ErrUnavailable
+}
+
+func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
 	place, err := r.host.Base.Place(ctx, heartbeat.ID(id), app, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable

@@ -58,6 +58,20 @@ func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
 // Register enters a service. What is stored is what the application asked for;
 // id, state and interval are the record's.
 func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
+	for range placeRounds {
+		svc, err := r.register(ctx, app, info)
+		if !errors.Is(err, heartbeat.ErrTaken) {
+			return svc, err
+		}
+	}
+	return nil, heartbeat.ErrUnavailable
+}
+
+// placeRounds is how often another place is chosen for an instance because somebody
+// took the one before between the choice and the transaction.
+const placeRounds = 3
+
+func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
 	id, err := r.host.Base.NewID(ctx, app, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable

@@ -142,22 +142,27 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 	})
 }
 
-// A client can give the id that a service of ours will have to one of its own: its
-// name leads to ours from then on, and that is refused too.
-func TestAnIDTakenInAdvanceIsNoWayAroundTheGuard(t *testing.T) {
+// A client can give the id that a service of ours would have to one of its own, with a
+// rule and an instance: ours gets another then, and nothing of the client's is ours.
+func TestWhatIsTakenInAdvanceIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	s := start(t, fast...)
 	v := s.register("app-1", "a", 30)
 	s.want(204, "DELETE", v.location, "")
-	squat := `{"serviceName":"mine","version":"1.0.0","alias":"nick"`
 	root := "/v4/default/registry/microservices"
 	eventually(t, "its microservice is gone", func() bool { return len(microservices(s)) == 0 })
-	s.want(200, "POST", root, `{"service":`+squat+`,"serviceId":"`+v.id[:32]+`"}}`)
+	s.want(200, "POST", root, `{"service":{"serviceName":"mine","version":"1.0.0","alias":"nick","serviceId":"`+v.id[:32]+`"},
+		"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}],"instances":[{"hostName":"h","endpoints":["rest://127.0.0.1:1"]}]}`)
 	w := s.register("app-1", "a", 30)
-	require.Equal(t, v.id[:32], w.id[:32])
-	rules := `,"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}]}`
-	s.want(403, "POST", root, `{"service":`+squat+`}`+rules)
-	s.want(403, "POST", root, `{"service":{"serviceName":"new","version":"1.0.0","alias":"nick"}`+rules)
+	require.NotEqual(t, v.id[:32], w.id[:32])
+	require.True(t, w.discovered())
+	consumer := s.want(200, "POST", root, `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).json(t)["serviceId"].(string)
+	found := s.want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a-mec&version=latest", "", "X-ConsumerId", consumer)
+	require.Len(t, found.json(t)["instances"], 1, "%s", found.body)
+	require.Contains(t, string(found.body), w.id[32:])
+	s.want(403, "DELETE", root+"/"+w.id[:32]+"?force=true", "")
+	s.want(200, "DELETE", root+"/"+v.id[:32]+"?force=true", "")
+	require.True(t, w.discovered())
 }
 
 // A ServiceComb client's own services are none of our business.

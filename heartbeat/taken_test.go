@@ -1,0 +1,33 @@
+package heartbeat
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A place that somebody else has is no failure of the store: nobody's hold begins anew,
+// the lease is given back, and the caller is told to choose another.
+func TestAPlaceThatIsTakenIsToldToWhoChoseIt(t *testing.T) {
+	e := New(Config{Store: failing{err: ErrTaken}, Clock: func() (Instant, int64) { return 0, 0 }})
+	e.changeGate(func(g *Gate) { g.Credited = 7 })
+	r := e.perform(t.Context(), e.enter("a"), &Action{Do: DoCommit, Txn: Txn{Record: Record{ID: "a"}}})
+	require.Equal(t, Taken, r.Outcome)
+	require.Zero(t, e.gate.Load().WritesAt)
+
+	in := Input{Policy: &Policy{}, Gate: &Gate{}, Local: &Local{}}
+	reg := &RegisterFlow{Record: Record{ID: "a", State: Inactive}}
+	require.Equal(t, DoCommit, reg.Next(in, Result{}).Do)
+	reg.lease = 5
+	a := reg.Next(in, Result{Outcome: Taken})
+	require.Equal(t, DoAnswer, a.Do)
+	require.ErrorIs(t, a.Answer.Err, ErrTaken)
+	require.EqualValues(t, 5, a.Retire)
+
+	put := &UpdateFlow{Update: Update{State: Inactive, Attributes: "b", Proposed: KeepInterval}}
+	require.Equal(t, DoRead, put.Next(in, Result{}).Do)
+	require.Equal(t, DoCommit, put.Next(in, Result{Snapshot: Snapshot{At: 1, Record: Record{ID: "a", State: Inactive}}}).Do)
+	a = put.Next(in, Result{Outcome: Taken})
+	require.Equal(t, DoAnswer, a.Do)
+	require.ErrorIs(t, a.Answer.Err, ErrTaken)
+}

@@ -1,0 +1,258 @@
+package servicecenter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+)
+
+// standing is what the store holds of the microservice that a projection is to stand
+// under. A ServiceComb client may have taken its id or its name first.
+type standing struct {
+	id    string // the serviceId
+	index string // its index key, if it is ours
+
+	mark, file, entry *mvccpb.KeyValue // entry: at the index key
+	under             int64            // instances and leases below it
+	records           int64            // of ours whose ids begin with it
+}
+
+// stand reads a standing. The compares of the transaction that uses it hold it fast,
+// so that it may be a little old.
+func (s *Store) stand(ctx context.Context, id, index string) (st standing, err error) {
+	below := func(prefix string) clientv3.Op {
+		return clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithSerializable())
+	}
+	one := func(key string) clientv3.Op { return clientv3.OpGet(key, clientv3.WithSerializable()) }
+	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).Then(one(markPrefix+id), one(servicePrefix+id), one(index),
+			below(instancePrefix+id+path.SPLIT), below(leasePrefix+id+path.SPLIT), below(recordPrefix+id)).Commit()
+	})
+	if err != nil {
+		return st, translate(err)
+	}
+	st = standing{id: id, index: index}
+	for i, to := range []**mvccpb.KeyValue{&st.mark, &st.file, &st.entry} {
+		if kvs := res.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+			*to = kvs[0]
+		}
+	}
+	st.under = res.Responses[3].GetResponseRange().Count + res.Responses[4].GetResponseRange().Count
+	st.records = res.Responses[5].GetResponseRange().Count
+	if st.records == 0 && !st.ours() && s.moved.anyAt(id) {
+		st.records = 1 // one that was moved here
+	}
+	return st, nil
+}
+
+// ours says whether the microservice is ours or can become it: it is marked, or
+// records of ours stand there (the release before marked none), or nobody has its id,
+// its name or anything below it.
+func (st *standing) ours() bool {
+	if st.mark != nil {
+		return true
+	}
+	free := st.file == nil && st.under == 0 && (st.entry == nil || string(st.entry.Value) == st.id)
+	return st.records > 0 || free
+}
+
+// compares hold the standing fast.
+func (st *standing) compares() []clientv3.Cmp {
+	if st.mark != nil {
+		out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(markPrefix+st.id), "=", st.mark.ModRevision)}
+		if st.whole() {
+			out = append(out, unchanged(servicePrefix+st.id, st.file), unchanged(st.index, st.entry))
+		}
+		return out
+	}
+	out := []clientv3.Cmp{
+		unchanged(markPrefix+st.id, nil), unchanged(servicePrefix+st.id, st.file), unchanged(st.index, st.entry)}
+	if st.records == 0 {
+		for _, prefix := range []string{instancePrefix, leasePrefix} {
+			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
+		}
+	}
+	return out
+}
+
+func unchanged(key string, kv *mvccpb.KeyValue) clientv3.Cmp {
+	if kv == nil {
+		return clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
+	}
+	return clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
+}
+
+// whole says whether the microservice is there as it should be.
+func (st *standing) whole() bool {
+	return st.file != nil && st.entry != nil && string(st.entry.Value) == st.id && intact(st.id, st.index, st.file.Value)
+}
+
+// same says whether nothing was written since the other was read.
+func (st *standing) same(other *standing) bool {
+	at := func(kv *mvccpb.KeyValue) int64 {
+		if kv == nil {
+			return 0
+		}
+		return kv.ModRevision
+	}
+	return at(st.mark) == at(other.mark) && at(st.file) == at(other.file) && at(st.entry) == at(other.entry) &&
+		(st.mark != nil || st.under == other.under)
+}
+
+// operations make the microservice what it should be; none if it is. Whatever hung on
+// its id without it is nobody's.
+func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
+	if st.mark != nil && st.whole() {
+		return nil, nil
+	}
+	service, err := p.service()
+	if err != nil {
+		return nil, err
+	}
+	out := []clientv3.Op{clientv3.OpPut(servicePrefix+st.id, string(service)), clientv3.OpPut(st.index, st.id)}
+	if st.mark != nil {
+		return out, nil
+	}
+	out = append(out, clientv3.OpPut(markPrefix+st.id, st.index))
+	if named := hashOf(st.index); named != st.id {
+		out = append(out, clientv3.OpPut(markPrefix+named, st.index))
+	}
+	return append(out, bare(st.id, st.index)...), nil
+}
+
+// bare erases what stands below a microservice beside its instances: we never write
+// any of it.
+func bare(id, index string) []clientv3.Op {
+	out := []clientv3.Op{clientv3.OpDelete(tagPrefix + id), clientv3.OpDelete(consumerPrefix + strings.TrimPrefix(index, indexPrefix))}
+	for _, prefix := range belowService {
+		out = append(out, clientv3.OpDelete(prefix+id+path.SPLIT, clientv3.WithPrefix()))
+	}
+	return out
+}
+
+var (
+	leasePrefix = path.GetInstanceLeaseRootKey(domainProject) + path.SPLIT
+	tagPrefix   = path.GetServiceTagRootKey(domainProject) + path.SPLIT
+	// behind it stands the name of a consumer, as behind indexPrefix
+	consumerPrefix = path.GenerateConsumerDependencyRuleKey(domainProject, nil) + path.SPLIT
+	// belowService are the roots below which keys begin with a serviceId.
+	belowService = []string{
+		path.GetServiceRuleRootKey(domainProject) + path.SPLIT, path.GetServiceRuleIndexRootKey(domainProject) + path.SPLIT,
+		path.GetServiceSchemaRootKey(domainProject) + path.SPLIT, path.GetServiceSchemaSummaryRootKey(domainProject) + path.SPLIT,
+		path.GetServiceDependencyQueueRootKey(domainProject) + path.SPLIT,
+	}
+)
+
+// intact says whether value is the microservice that we put under this id and index
+// key, whichever of its instances it was put for.
+func intact(id, index string, value []byte) bool {
+	var is discovery.MicroService
+	if json.Unmarshal(value, &is) != nil {
+		return false
+	}
+	name := strings.Split(strings.TrimPrefix(index, indexPrefix), path.SPLIT)
+	if len(name) != 4 {
+		return false
+	}
+	owner, serName, version := is.Properties[ownerProperty], is.Properties["mec.serName"], is.Properties["mec.version"]
+	k := discovery.MicroServiceKey{AppId: name[1], ServiceName: name[2], Version: name[3]}
+	if k.AppId != safeName(owner, maxAppID) || k.Version != safeVersion(version) || !slices.ContainsFunc(suffixes(id), func(suffix string) bool {
+		return k.ServiceName == suffixed(serName, suffix)
+	}) {
+		return false
+	}
+	want, err := microservice(id, &k, owner, serName, version, is.Timestamp)
+	return err == nil && bytes.Equal(want, value)
+}
+
+// serviceFor is the microservice of the application, name and version. Where a
+// ServiceComb client took its name or its id, it is one under another name; and where
+// that is taken too, one of an id that nobody can take in advance.
+func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceInfo) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for _, suffix := range []string{"", foreignSuffix} {
+		k := serviceKey(owner, info, suffix)
+		id := serviceIDOf(&k)
+		got, err := s.client.Get(ctx, markPrefix+id, clientv3.WithCountOnly(), clientv3.WithSerializable())
+		if err != nil {
+			return "", translate(err)
+		}
+		if got.Count == 1 {
+			return id, nil
+		}
+		st, err := s.stand(ctx, id, path.GenerateServiceIndexKey(&k))
+		if err != nil {
+			return "", err
+		}
+		if st.ours() {
+			return id, nil
+		}
+	}
+	id, err := newID("")
+	return string(id), err
+}
+
+// establish carries out a transaction that needs its microservice: what that is may
+// change between the look and the transaction, which is then made anew.
+func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
+	p, err := project(&t.Record)
+	if err != nil {
+		return nil, false, err
+	}
+	id, index := seatOf(t.Record.ID, t.Record.Place).service, path.GenerateServiceIndexKey(&p.key)
+	var before *standing
+	for range establishRounds {
+		st, err := s.stand(ctx, id, index)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case !st.ours():
+			return nil, false, fmt.Errorf("%w: a ServiceComb client has the microservice %s", heartbeat.ErrTaken, id)
+		case before != nil && st.same(before):
+			return res, again, nil // it was another compare that failed
+		}
+		if res, again, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || again {
+			return res, again, err
+		}
+		before = &st
+	}
+	return res, again, nil
+}
+
+const establishRounds = 4
+
+// transact carries the transaction out, once.
+func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*clientv3.TxnResponse, bool, error) {
+	ops, err := operations(t, st)
+	if err != nil {
+		return nil, false, err
+	}
+	done, err := s.admit(s.classOf(ctx, t, ops), ops)
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	cmps := compares(t)
+	if st != nil {
+		cmps = append(cmps, st.compares()...)
+	}
+	if failpoint.On {
+		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
+	}
+	return hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
+	})
+}
