@@ -25,6 +25,14 @@ type answerWriter struct {
 // Unwrap lets http.ResponseController through.
 func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// OnWrite has f called before the first byte is written, when the answer is made and
+// counted; f is not called if nothing is.
+func (w *answerWriter) OnWrite(f func()) {
+	if w.made == nil {
+		w.made = f
+	}
+}
+
 // WriteHeader implements http.ResponseWriter.
 func (w *answerWriter) WriteHeader(status int) {
 	switch {

@@ -14,9 +14,9 @@ import (
 
 // Bounds of what answers may hold of the memory while their readers have not taken them.
 const (
-	mostUnread = 64 << 20 // bytes of all answers together
+	mostUnread = 32 << 20 // bytes of all answers together
 	largeWrite = 16 << 10 // from here on a write is an answer's own memory; what is less lies in the connection's buffers
-	makers     = 8        // answers of service-center that are being made at a time
+	makers     = 4        // answers of service-center that are being made at a time
 	makerWait  = 5 * time.Second
 
 	// A reader must take something every stall, and on the average what minPace says once

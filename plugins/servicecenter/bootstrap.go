@@ -142,6 +142,7 @@ var chains = sync.OnceFunc(func() {
 	chain.RegisterHandler(rest.ServerChainName, peerAddress{})
 	chain.RegisterHandler(rest.ServerChainName, &cache.Handler{})
 	chain.RegisterHandler(rest.ServerChainName, theLimits)
+	chain.RegisterHandler(rest.ServerChainName, theBounds)
 	chain.RegisterHandler(rest.ServerChainName, theGuard)
 	// Its etcd packages and handlers call a tracing plugin without asking if there is one.
 	plugin.RegisterPlugin(plugin.Plugin{Kind: tracing.TRACING, Name: plugin.Buildin, New: func() plugin.Instance { return noTrace{} }})

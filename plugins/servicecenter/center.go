@@ -74,6 +74,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 		return nil, err
 	}
 	chains()
+	boundFinds()
 	if err := configure(host, port, sclogSink{c.said}); err != nil {
 		c.closeStore()
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)

@@ -119,5 +119,11 @@ func storedCounts() (out plugins.Collectors) {
 			ConstLabels: prometheus.Labels{"kind": kind},
 		}, func() float64 { return float64(of().Cache().GetAll(nil)) }))
 	}
+	for of, b := range map[string]*budget{"finds": findBudgets.finds, "dependencies": findBudgets.dependencies} {
+		out.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mep_servicecomb_cache_bytes", Help: "What ServiceComb's caches of finds are thought to hold; they are emptied when it is too much.",
+			ConstLabels: prometheus.Labels{"cache": of},
+		}, func() float64 { return float64(b.estimate()) }))
+	}
 	return out
 }

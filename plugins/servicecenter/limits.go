@@ -41,7 +41,7 @@ var free = map[string]bool{
 }
 
 // queries only ask, although they have a body: the body counts, a write does not.
-var queries = map[string]bool{"POST " + registryRoot + "instances/action": true}
+var queries = map[string]bool{"POST " + batchFind: true}
 
 // Handle implements chain.Handler.
 func (l *limits) Handle(i *chain.Invocation) {

@@ -91,9 +91,17 @@ func launch(cmd *exec.Cmd) (*server, func(), error) {
 }
 
 func (s *server) do(ctx context.Context, method, path, body string) (int, []byte, error) {
+	return s.with(ctx, method, path, body)
+}
+
+// with is do with headers, in pairs.
+func (s *server) with(ctx context.Context, method, path, body string, header ...string) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := s.http.Do(req)
 	if err != nil {
