@@ -147,6 +147,7 @@ func attacks(t *testing.T, method, path, service, subscription, body string) (ou
 // line for each event that it brought about, each one JSON object of ours, and the
 // secret is in none.
 func TestNoRequestWritesIntoTheLog(t *testing.T) {
+	t.Parallel()
 	s := run.Start(t, binary, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=100000")
 	sent, made := 0, 1 // the one that dies below
 	for _, pattern := range append(patterns(), "GET /health", "GET /ready", "GET /metrics") {

@@ -91,6 +91,7 @@ func (w *world) seen() string {
 // Nobody but the owner reads, changes, deletes or beats what is his: routes ×
 // {owner, other, unknown}, below both prefixes.
 func TestOwnership(t *testing.T) {
+	t.Parallel()
 	w := &world{t: t, s: run.Start(t, binary, "MEP_APPLICATIONS_ADMISSION=registered")}
 	asked := 0
 	for _, prefix := range []string{"", "/mep"} {

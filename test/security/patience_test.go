@@ -19,6 +19,7 @@ import (
 // A client that does not get on is let go: one that says nothing, one that never ends
 // its header, and one that never ends its body.
 func TestSlowClientsAreLetGo(t *testing.T) {
+	t.Parallel()
 	s := run.Start(t, binary)
 	service, _ := fresh(t, s)
 	beat := "PATCH " + mp1.Base + "/applications/app/services/" + service + "/liveness HTTP/1.1\r\nHost: h\r\n"
@@ -73,6 +74,7 @@ func held(s *run.Server, begin, drip string) (time.Duration, error) {
 // A body is cut off where its resource ends it, however much was announced, and the
 // refusal does not wait for the rest.
 func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
+	t.Parallel()
 	s := run.Start(t, binary)
 	service, _ := fresh(t, s)
 	one := mp1.Base + "/applications/app/services/" + service
