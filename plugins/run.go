@@ -60,12 +60,18 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(said, "", 0),
 	}
+	conns := newConnections(l, mostConnections(h.Config.Limits.Connections, openFiles()))
+	srv.ConnState = conns.state
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go conns.run()
+	go func() { served <- srv.Serve(conns) }()
+	if most := h.Config.Limits.Connections; conns.most < most {
+		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
+	}
 
 	h.Answers = newAnswers()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, countDropped(h), h.Answers.watch())
+	stops = append(stops, countDropped(h), h.Answers.watch(), conns.watch())
 	defer func() {
 		if left := unwind(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)

@@ -1,0 +1,282 @@
+package plugins
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// newSilence and busySilence are how long a connection may send nothing, or be busy
+	// with one request, before it must make room when there are too many.
+	newSilence  = time.Second
+	busySilence = 3 * time.Second
+	tick        = 100 * time.Millisecond
+	// evictions are how many are chosen at a time: choosing looks at all of them.
+	evictions = 64
+	// sendBuffer bounds what the kernel holds of an answer that is not read; it doubles
+	// the number. A fast reader far away gets 6 MB/s over 20 ms.
+	sendBuffer = 64 << 10
+	// leastFiles and shareOfFiles are the file descriptors that connections leave to
+	// everything else: the store, etcd, the notifications.
+	leastFiles   = 64
+	shareOfFiles = 4
+	fewest       = 16
+)
+
+// mostConnections is how many there may be: as many as configured (0: any number), but
+// not more than the file descriptors leave room for, so that accepting never fails.
+func mostConnections(configured int, files uint64) int {
+	most := configured
+	if files > 0 && files < 1<<31 {
+		room := int(files) - max(leastFiles, int(files)/shareOfFiles)
+		if most == 0 || room < most {
+			most = max(room, fewest)
+		}
+	}
+	return most
+}
+
+// connections is a listener that keeps no more connections than it may. When there are
+// too many, those that say nothing, idle, or hang in a request make room for new ones;
+// of whoever has the most first, so that nobody keeps the heartbeats of others out.
+type connections struct {
+	net.Listener
+	most int // 0: any number
+
+	clock  atomic.Int64 // in ticks: reading the time would cost more than all else here
+	closer chan struct{}
+
+	open   atomic.Int64
+	once   sync.Once
+	mu     sync.Mutex
+	all    map[*connection]struct{}
+	chosen []choice // to be closed next
+
+	closed *prometheus.CounterVec
+}
+
+const (
+	closedSilent  = "silent"
+	closedIdle    = "idle"
+	closedBusy    = "hanging"
+	closedRefused = "refused"
+)
+
+func newConnections(l net.Listener, most int) *connections {
+	c := &connections{Listener: l, most: most, all: map[*connection]struct{}{}, closer: make(chan struct{}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_connections_closed_total", Help: "Connections closed, or not taken, because there were too many, by what they did.",
+		}, []string{"reason"})}
+	for _, why := range []string{closedSilent, closedIdle, closedBusy, closedRefused} {
+		c.closed.WithLabelValues(why)
+	}
+	return c
+}
+
+// run moves the clock until the listener is closed.
+func (c *connections) run() {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			c.clock.Add(1)
+		case <-c.closer:
+			return
+		}
+	}
+}
+
+// Close implements net.Listener.
+func (c *connections) Close() error {
+	c.once.Do(func() { close(c.closer) })
+	return c.Listener.Close()
+}
+
+// watch shows the metrics, until the returned function.
+func (c *connections) watch() func(context.Context) error {
+	var cs Collectors
+	cs.Add(c.closed)
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections", Help: "Connections that are open."},
+		func() float64 { return float64(c.open.Load()) }))
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections_limit", Help: "Connections that may be open; 0: any number."},
+		func() float64 { return float64(c.most) }))
+	return cs.Unregister
+}
+
+// connection is one of them. What it does is one word: changing it is all that a request
+// costs.
+type connection struct {
+	net.Conn
+	of    *connections
+	peer  string
+	doing atomic.Int64 // since which tick, times four, and what
+	once  sync.Once
+}
+
+// What a connection may be doing.
+const (
+	silent = iota // it has not sent anything
+	idle
+	busy
+	taken // by a websocket
+)
+
+func (c *connection) set(what int) { c.doing.Store(c.of.clock.Load()<<2 | int64(what)) }
+
+// Close implements net.Conn.
+func (c *connection) Close() error {
+	c.once.Do(func() {
+		c.of.open.Add(-1)
+		c.of.mu.Lock()
+		defer c.of.mu.Unlock()
+		delete(c.of.all, c)
+	})
+	return c.Conn.Close()
+}
+
+// state is http.Server's ConnState.
+func (c *connections) state(conn net.Conn, s http.ConnState) {
+	t, ok := conn.(*connection)
+	if !ok {
+		under, secure := conn.(interface{ NetConn() net.Conn })
+		if !secure {
+			return
+		}
+		if t, ok = under.NetConn().(*connection); !ok {
+			return
+		}
+	}
+	switch s {
+	case http.StateActive:
+		t.set(busy)
+	case http.StateIdle:
+		t.set(idle)
+	case http.StateHijacked:
+		t.set(taken)
+	}
+}
+
+// Accept implements net.Listener.
+func (c *connections) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c.most > 0 && c.open.Load() >= int64(c.most) && !c.evict() {
+			c.closed.WithLabelValues(closedRefused).Inc()
+			turnAway(conn)
+			continue
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(sendBuffer) // what cannot keeps its own
+		}
+		return c.take(conn), nil
+	}
+}
+
+func (c *connections) take(conn net.Conn) *connection {
+	t := &connection{Conn: conn, of: c}
+	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
+		t.peer = host
+	}
+	t.set(silent)
+	c.open.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all[t] = struct{}{}
+	return t
+}
+
+// turnAway answers at once that there is no room, for whoever would else wait.
+func turnAway(conn net.Conn) {
+	const body = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The platform has as many connections as it may; try again in a second."}` + "\n"
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: " +
+		strconv.Itoa(len(body)) + "\r\n\r\n" + body))
+	_ = conn.Close()
+}
+
+// choice is a connection that may be closed, if it still does what it did.
+type choice struct {
+	*connection
+	doing  int64
+	others bool // of whoever has no more than its share
+}
+
+// evict closes one connection that can make room.
+func (c *connections) evict() bool {
+	for range 2 {
+		for {
+			c.mu.Lock()
+			if len(c.chosen) == 0 {
+				c.mu.Unlock()
+				break
+			}
+			next := c.chosen[0]
+			c.chosen = c.chosen[1:]
+			_, open := c.all[next.connection]
+			c.mu.Unlock()
+			if !open || next.connection.doing.Load() != next.doing {
+				continue
+			}
+			c.closed.WithLabelValues([]string{silent: closedSilent, idle: closedIdle, busy: closedBusy}[next.doing&3]).Inc()
+			_ = next.Close()
+			return true
+		}
+		c.choose()
+	}
+	return false
+}
+
+// choose finds those that make room first: of whoever has more than its share, then of
+// the others, but of them none that is busy; the silent before the idle before the busy,
+// and the longest first.
+func (c *connections) choose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	perPeer := map[string]int{}
+	for t := range c.all {
+		perPeer[t.peer]++
+	}
+	share := c.most / (2 * max(len(perPeer), 1))
+	now := c.clock.Load()
+	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick)}
+	var all []choice
+	for t := range c.all {
+		one := choice{t, t.doing.Load(), perPeer[t.peer] <= share}
+		what := one.doing & 3
+		if what == taken || now-one.doing>>2 < least[what] || one.others && what == busy {
+			continue
+		}
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b choice) int {
+		switch {
+		case a.others != b.others:
+			if b.others {
+				return -1
+			}
+			return 1
+		case a.doing&3 != b.doing&3:
+			return int(a.doing&3 - b.doing&3)
+		case a.doing < b.doing:
+			return -1
+		}
+		return 1
+	})
+	n := min(len(all), evictions)
+	if others := slices.IndexFunc(all, func(one choice) bool { return one.others }); others >= 0 {
+		n = min(n, max(others, 1)) // one of the others only if there is nothing else, and looked for anew each time
+	}
+	c.chosen = slices.Clone(all[:n])
+}

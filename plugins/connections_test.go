@@ -1,0 +1,215 @@
+package plugins
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// gate is a server with a small number of connections, whose clock a test moves.
+type gate struct {
+	*connections
+	t       *testing.T
+	release chan struct{} // lets "/wait" be answered
+}
+
+func newGate(t *testing.T, most int) *gate {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g := &gate{newConnections(l, most), t, make(chan struct{})}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-g.release
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	go func() { _ = srv.Serve(g) }()
+	t.Cleanup(func() { close(g.release); _ = srv.Close() })
+	return g
+}
+
+// dial opens a connection, sends text and waits until the server has seen what it does.
+func (g *gate) dial(text string, doing int64) net.Conn {
+	g.t.Helper()
+	c, err := new(net.Dialer).DialContext(g.t.Context(), "tcp", g.Addr().String())
+	require.NoError(g.t, err)
+	g.t.Cleanup(func() { _ = c.Close() })
+	_, err = io.WriteString(c, text)
+	require.NoError(g.t, err)
+	require.Eventually(g.t, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for one := range g.all {
+			if one.RemoteAddr().String() == c.LocalAddr().String() {
+				return one.doing.Load()&3 == doing
+			}
+		}
+		return false
+	}, 10*time.Second, time.Millisecond)
+	return c
+}
+
+const beatText = "PATCH /beat HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+
+// answered sends a request on a connection, or a new one, and gives the status; 0: it is
+// closed.
+func (g *gate) answered(c net.Conn) int {
+	g.t.Helper()
+	if c == nil {
+		var err error
+		c, err = new(net.Dialer).DialContext(g.t.Context(), "tcp", g.Addr().String())
+		require.NoError(g.t, err)
+		defer func() { _ = c.Close() }()
+	}
+	require.NoError(g.t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	_, _ = io.WriteString(c, beatText)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	_ = res.Body.Close()
+	if res.StatusCode == 503 {
+		require.Equal(g.t, "1", res.Header.Get("Retry-After"))
+	}
+	return res.StatusCode
+}
+
+func (g *gate) pass(d time.Duration) { g.clock.Add(int64(d / tick)) }
+
+// Connections that somebody leaves open must not keep the heartbeats of others out.
+func TestThereIsRoomForAHeartbeatWhateverIsOpen(t *testing.T) {
+	const most = 20
+	for name, c := range map[string]struct {
+		text  string
+		doing int64
+		after time.Duration
+	}{
+		"silent":   {"", silent, newSilence},
+		"a header": {"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ", silent, newSilence},
+		"idle":     {beatText, idle, 0},
+		"hanging":  {"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n", busy, busySilence},
+		"a body":   {"POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n1", busy, busySilence},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, most)
+			for range most {
+				g.dial(c.text, c.doing)
+			}
+			if c.after > 0 {
+				require.Equal(t, 503, g.answered(nil), "at first nobody is thrown out, and whoever comes is told so at once")
+				g.pass(c.after)
+			}
+			for range 3 * most {
+				require.Equal(t, 204, g.answered(nil))
+				require.LessOrEqual(t, g.open.Load(), int64(most))
+			}
+		})
+	}
+}
+
+func TestTheLongestIdleMakesRoomFirst(t *testing.T) {
+	g := newGate(t, 10)
+	var all []net.Conn
+	for range 10 {
+		c := g.dial("", silent)
+		require.Equal(t, 204, g.answered(c))
+		g.pass(time.Second)
+		all = append(all, c)
+	}
+	require.Equal(t, 204, g.answered(all[0]), "which makes it the newest")
+	require.Eventually(t, func() bool { return g.doing() == 0 }, 10*time.Second, time.Millisecond)
+	g.dial("", silent)
+	require.Zero(t, g.answered(all[1]), "it was closed")
+	for _, c := range append(all[2:], all[0]) {
+		require.Equal(t, 204, g.answered(c))
+	}
+}
+
+// doing is how many are busy.
+func (g *gate) doing() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.all {
+		if c.doing.Load()&3 == busy {
+			n++
+		}
+	}
+	return n
+}
+
+// fakeConn has an address and nothing else.
+type fakeConn struct {
+	net.Conn
+	from string
+}
+
+func (f fakeConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(f.from), Port: 1} }
+func (f fakeConn) Close() error         { return nil }
+
+// Whoever has the most makes room: the few connections of the others stay, whatever they
+// do.
+func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
+	c := newConnections(nil, 100)
+	var few []*connection
+	for i := range 8 {
+		one := c.take(fakeConn{from: "10.0.0.1"})
+		one.set([]int{idle, busy}[i%2])
+		few = append(few, one)
+	}
+	c.clock.Add(int64(time.Hour / tick)) // they are the oldest by far
+	for range 92 {
+		c.take(fakeConn{from: "10.6.6.6"}).set(busy)
+	}
+	require.True(t, c.evict(), "idle ones of the others, if there is nothing else")
+	c.clock.Add(int64(busySilence / tick))
+	for range 50 {
+		require.True(t, c.evict())
+		c.take(fakeConn{from: "10.6.6.6"}).set(idle)
+	}
+	left := 0
+	for _, one := range few {
+		if _, open := c.all[one]; open {
+			left++
+		}
+	}
+	require.Equal(t, 7, left)
+	require.EqualValues(t, 99, c.open.Load())
+}
+
+// A connection that does something else by the time its turn comes is left alone.
+func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
+	c := newConnections(nil, 4)
+	var all []*connection
+	for i := range 4 {
+		one := c.take(fakeConn{from: fmt.Sprint("10.0.0.", i)})
+		one.set(idle)
+		all = append(all, one)
+		c.clock.Add(1)
+	}
+	c.choose()
+	all[0].set(busy)
+	require.True(t, c.evict())
+	require.Contains(t, c.all, all[0])
+	require.NotContains(t, c.all, all[1])
+}
+
+func TestConnectionsLeaveFileDescriptorsToOthers(t *testing.T) {
+	for _, c := range []struct {
+		configured int
+		files      uint64
+		want       int
+	}{
+		{10000, 1 << 20, 10000}, {10000, 0, 10000}, {10000, 1 << 63, 10000}, {0, 0, 0}, {0, 1 << 20, 3 << 18},
+		{10000, 10000, 7500}, {10000, 1024, 768}, {10000, 200, 136}, {100, 200, 100}, {10000, 64, fewest}, {50, 64, fewest},
+	} {
+		require.Equal(t, c.want, mostConnections(c.configured, c.files), "%+v", c)
+	}
+	require.Positive(t, openFiles())
+}

@@ -1,0 +1,66 @@
+package security
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/run"
+)
+
+// With 256 file descriptors and 600 connections that idle, say nothing or drip, accepting
+// must not fail, and heartbeats on new connections must be answered.
+func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "mepserver")
+	require.NoError(t, os.WriteFile(script, []byte(fmt.Sprintf("#!/bin/sh\nulimit -n 256\nexec '%s' \"$@\"\n", binary)), 0o755)) //nolint:gosec // it is run
+	s := run.Start(t, script)
+	service, _ := fresh(t, s)
+	liveness := mp1.Base + "/applications/app/services/" + service + "/liveness"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	texts := []string{"", "GET /health HTTP/1.1\r\nHost: h\r\n\r\n", "PATCH " + liveness + " HTTP/1.1\r\nHost: h\r\nX-Slow: "}
+	for i := range 600 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		require.NoError(t, err)
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, texts[i%3]) // it may have been turned away
+		if i%3 == 2 {
+			go drip(ctx, c)
+		}
+	}
+	time.Sleep(1500 * time.Millisecond) // from then on the silent make room
+	for i := range 100 {
+		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		r, err := http.NewRequestWithContext(ctx, "PATCH", s.URL+liveness, strings.NewReader(`{"state":"ACTIVE"}`))
+		require.NoError(t, err)
+		res, err := client.Do(r)
+		require.NoError(t, err, "heartbeat %d", i)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 204, res.StatusCode, "heartbeat %d", i)
+	}
+	metrics := string(s.Do("GET", "/metrics", "").Body)
+	require.Contains(t, metrics, "mep_connections_limit 192\n")
+	require.NotContains(t, string(s.Log()), "too many open files")
+}
+
+func drip(ctx context.Context, c net.Conn) {
+	for ctx.Err() == nil {
+		if _, err := io.WriteString(c, "x"); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
