@@ -36,7 +36,7 @@ func main() {
 	ctx := early.Context()
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, os.Args[1:], os.Environ(), outputs.Out, outputs.Err) }()
-	code := 0
+	var code int
 	select {
 	case code = <-ended:
 	case <-early.Overdue(ctx):

@@ -52,7 +52,7 @@ func main() {
 		}}
 	ended := make(chan int, 1)
 	go func() { ended <- p.run(ctx) }()
-	code := 0
+	var code int
 	select {
 	case code = <-ended:
 	case <-early.Overdue(ctx):

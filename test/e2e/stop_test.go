@@ -222,3 +222,56 @@ func TestWhatServiceCombsClientsDoWrongIsAFewLines(t *testing.T) {
 	require.NotContains(t, log, forged)
 	require.Contains(t, log, "operator 127.0.0.1")
 }
+
+// The agent's outputs are nobody's either: both are full, or closed, from the start.
+func TestAnAgentWhoseOutputsNobodyTakesBeatsOn(t *testing.T) {
+	t.Parallel()
+	tier.Long(t, "test/e2e", "waits for several windows")
+	for name, outputs := range map[string]func(t *testing.T) (out, errs *os.File){
+		"nobody reads": func(t *testing.T) (*os.File, *os.File) {
+			_, out := fullPipe(t)
+			_, errs := fullPipe(t)
+			return out, errs
+		},
+		"they are closed": func(t *testing.T) (*os.File, *os.File) {
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			require.NoError(t, r.Close())
+			t.Cleanup(func() { _ = w.Close() })
+			return w, w
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, local := start(t, steady...), freeAddress(t)
+			r := newRelay(t, s)
+			path, err := agentBinary()
+			require.NoError(t, err)
+			cmd := exec.Command(path, "--config", services(t, 3))
+			cmd.Dir = t.TempDir()
+			cmd.Env = append(os.Environ(), "MEP_PLATFORM_ENDPOINTS="+r.url(), "MEP_LOCAL_LISTEN="+local)
+			cmd.Stdout, cmd.Stderr = outputs(t)
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			eventually(t, "its services are registered", func() bool { return s.alive(3) })
+			a := &agent{t: t, status: "http://" + local}
+			ids := a.ids()
+			r.cut() // which it logs
+			time.Sleep(2 * time.Second)
+			r.join()
+			eventually(t, "it beats again", func() bool { return s.alive(3) && a.ready() })
+			time.Sleep(8 * time.Second)
+			require.True(t, s.alive(3), "it has beaten for more than a window")
+			require.Equal(t, ids, a.ids())
+			if name == "they are closed" {
+				_, metrics := a.get("/metrics")
+				require.Regexp(t, `(?m)^mep_agent_log_lines_dropped_total [1-9]`, metrics)
+			}
+			late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+			defer late.Stop()
+			require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+			require.NoError(t, cmd.Wait(), "exit 0 within ten seconds")
+			eventually(t, "its services are gone", func() bool { return s.alive(0) })
+		})
+	}
+}

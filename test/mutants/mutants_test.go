@@ -30,7 +30,7 @@ type mutant struct {
 	lab                  bool // the target is a scenario of the laboratory
 }
 
-const adapter, engine, notifier = "plugins/servicecenter", "heartbeat", "plugins/notify"
+const adapter, engine, notifier, log = "plugins/servicecenter", "heartbeat", "plugins/notify", "logs"
 
 var mutants = []mutant{
 	{name: "no compare of the record's revision", file: adapter + "/txn.go",
@@ -102,6 +102,33 @@ var mutants = []mutant{
 	{name: "a lock outlives its lease", file: notifier + "/owner.go",
 		old: `return at != 0 && now-at < sure`, new: `return at != 0`,
 		pkg: notifier, run: "Test"},
+	{name: "what nobody reads is kept without bound", file: log + "/queue.go",
+		old: `if q.dropping || len(q.lines) >= maxLines || q.bytes+len(p) > maxBytes {`, new: `if q.dropping && len(p) > maxBytes {`,
+		pkg: log, run: "TestAReaderThatStops"},
+	{name: "there are many gaps where one was", file: log + "/queue.go",
+		old: `		q.dropping = true`, new: ``,
+		pkg: log, run: "TestAReaderThatStops"},
+	{name: "what could not be written is not said", file: log + "/queue.go",
+		old: `		q.lost.add(said)`, new: ``,
+		pkg: log, run: "TestAReaderThatFails"},
+	{name: "a torn line swallows the next", file: log + "/queue.go",
+		old: `if q.torn {`, new: `if false {`,
+		pkg: log, run: "TestAReaderThatFails"},
+	{name: "each element is a line", file: log + "/repeats.go",
+		old: `r.kinds[kind] = &repeat{`, new: `r.kinds[l.message] = &repeat{`,
+		pkg: log, run: "TestRepetitions"},
+	{name: "a closed pipe ends the process", file: log + "/signals_unix.go",
+		old: `{syscall.SIGPIPE, syscall.SIGXFSZ}`, new: `{syscall.SIGXFSZ}`,
+		pkg: "test/e2e", run: "TestAReaderThatGoesAway"},
+	{name: "etcd's last words are a trace", file: adapter + "/startfault.go",
+		old: "\tif l.fail == nil {", new: "\tif l.dir != \"\" {",
+		pkg: "test/e2e", run: "TestAStartThatFails"},
+	{name: "to be stopped is a failure", file: "plugins/run.go",
+		old: `		r.err = nil`, new: ``,
+		pkg: "plugins", run: "TestAStopDuringTheStart"},
+	{name: "a client's body is logged", file: adapter + "/sink.go",
+		old: `message, e.Error = withoutBody(message), withoutBody(e.Error)`, new: ``,
+		pkg: "test/e2e", run: "TestWhatServiceCombsClients"},
 	{name: "evidence is ignored", file: engine + "/local.go",
 		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
 		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},

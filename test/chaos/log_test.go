@@ -1,0 +1,278 @@
+package chaos
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/mep"
+)
+
+// muted is a server with its own store whose standard error is read only when the test
+// says so.
+type muted struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	url string
+
+	http    *http.Client
+	silent  atomic.Bool  // nobody reads
+	dropped atomic.Int64 // as the log says
+	lines   atomic.Int64
+}
+
+func startMuted(t *testing.T, env ...string) *muted {
+	t.Helper()
+	built.Depend()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.Close() })
+	m := &muted{t: t, url: "http://" + addr, http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
+	t.Cleanup(m.http.CloseIdleConnections)
+	m.cmd = exec.Command(binary, "--listen", addr, "--data-dir", t.TempDir()) //nolint:noctx // ended by its process id
+	m.cmd.Env, m.cmd.Stderr = append(os.Environ(), env...), w
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	require.NoError(t, m.cmd.Start())
+	require.NoError(t, w.Close())
+	t.Cleanup(func() {
+		if m.cmd.ProcessState == nil {
+			_ = m.cmd.Process.Kill()
+			_ = m.cmd.Wait()
+		}
+	})
+	go m.read(r)
+	for end := time.Now().Add(time.Minute); m.do("GET", "/ready", "", nil) != http.StatusOK; time.Sleep(50 * time.Millisecond) {
+		require.True(t, time.Now().Before(end), "it is not ready")
+	}
+	return m
+}
+
+// read takes the log as long as the test lets it.
+func (m *muted) read(r io.Reader) {
+	for in := bufio.NewReaderSize(r, 4096); ; {
+		for m.silent.Load() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		m.lines.Add(1)
+		var said struct{ Dropped int64 }
+		if strings.Contains(line, "log lines were dropped between") && json.Unmarshal([]byte(line), &said) == nil {
+			m.dropped.Add(said.Dropped)
+		}
+	}
+}
+
+// do sends one request and returns the status; 0: no answer.
+func (m *muted) do(method, path, body string, into any) int {
+	r, err := http.NewRequest(method, m.url+path, strings.NewReader(body)) //nolint:noctx // the client has a timeout
+	if err != nil {
+		return 0
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := m.http.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err == nil && into != nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		return 0
+	}
+	return res.StatusCode
+}
+
+const mutedApp = mep.Base + "/applications/muted/services"
+
+func (m *muted) register(interval int) (id string) {
+	var s struct{ SerInstanceID string }
+	if status := m.do("POST", mutedApp, mep.Info("s", interval), &s); status != http.StatusCreated {
+		m.t.Errorf("a registration was answered %d", status)
+	}
+	return s.SerInstanceID
+}
+
+func (m *muted) beat(id string) bool {
+	return m.do("PATCH", mutedApp+"/"+id+"/liveness", `{"state":"ACTIVE"}`, nil) == http.StatusNoContent
+}
+
+func (m *muted) state(id string) string {
+	var s struct{ State string }
+	m.do("GET", mep.Base+"/services/"+id, "", &s)
+	return s.State
+}
+
+var droppedLines = regexp.MustCompile(`(?m)^mep_log_lines_dropped_total (\S+)$`)
+
+// counted is how many lines the server says that it dropped.
+func (m *muted) counted() int64 {
+	res, err := m.http.Get(m.url + "/metrics") //nolint:noctx // the client has a timeout
+	require.NoError(m.t, err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(m.t, err)
+	found := droppedLines.FindSubmatch(b)
+	require.NotNil(m.t, found, "the metric is there")
+	n, err := strconv.ParseFloat(string(found[1]), 64)
+	require.NoError(m.t, err)
+	return int64(n)
+}
+
+// load is what goes on while nobody reads.
+type load struct {
+	*muted
+	beats, failed, made, deaths, late atomic.Int64
+	latest                            atomic.Int64 // ns after the window
+}
+
+const (
+	mutedLiving = 200
+	mutedWindow = 5 * time.Second // an interval of 1 s, four misses
+	mutedLate   = 4 * time.Second // after which a death is late
+)
+
+// live has one service beat every second until end is closed.
+func (l *load) live(id string, end <-chan struct{}) {
+	select {
+	case <-end:
+		return
+	case <-time.After(time.Duration(rand.Int64N(int64(time.Second)))):
+	}
+	for tick := time.NewTicker(time.Second); ; {
+		l.beats.Add(1)
+		if !l.beat(id) {
+			l.failed.Add(1)
+		}
+		select {
+		case <-end:
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// churn registers and deletes, two lines each, and now and then somebody dies.
+func (l *load) churn(end <-chan struct{}, dies bool) {
+	var deaths sync.WaitGroup
+	defer deaths.Wait()
+	for n := 0; ; n++ {
+		select {
+		case <-end:
+			return
+		default:
+		}
+		if id := l.register(60); id != "" {
+			l.made.Add(1)
+			l.do("DELETE", mutedApp+"/"+id, "", nil)
+		}
+		if dies && n%50 == 0 {
+			deaths.Go(l.death)
+		}
+	}
+}
+
+// death registers somebody who never beats, and looks when that is known.
+func (l *load) death() {
+	id := l.register(1)
+	last := time.Now()
+	for l.state(id) != "SUSPENDED" {
+		if time.Since(last) > mutedWindow+30*time.Second {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	l.deaths.Add(1)
+	over := time.Since(last) - mutedWindow
+	for was := l.latest.Load(); int64(over) > was && !l.latest.CompareAndSwap(was, int64(over)); was = l.latest.Load() {
+	}
+	if over > mutedLate {
+		l.late.Add(1)
+	}
+}
+
+// run has the living beat and others change, some of them die, for a time.
+func (l *load) run(ids []string, most time.Duration) {
+	end := make(chan struct{})
+	var all sync.WaitGroup
+	for _, id := range ids {
+		all.Go(func() { l.live(id, end) })
+	}
+	for i := range 4 {
+		all.Go(func() { l.churn(end, i == 0 && len(ids) > 0) })
+	}
+	time.Sleep(most)
+	close(end)
+	all.Wait()
+}
+
+// Nobody reads standard error for a while, under load: nothing waits for it. What was
+// dropped is counted, and said once somebody reads again; and a stop does not wait either.
+func TestAReaderOfTheLogStops(t *testing.T) {
+	m := startMuted(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=4", "MEP_APPLICATIONS_MAX_SERVICES=100000",
+		"MEP_LIMITS_WRITES_PER_SECOND=0", "MEP_LIMITS_BYTES_PER_SECOND=0")
+	l := &load{muted: m}
+	var ids []string
+	for range mutedLiving {
+		ids = append(ids, m.register(1))
+	}
+	m.silent.Store(true)
+	silence := pick(20*time.Second, time.Minute)
+	l.run(ids, silence)
+	counted, read := m.counted(), m.lines.Load()
+	for _, id := range ids {
+		require.True(t, m.beat(id), "a heartbeat after the silence")
+		require.Equal(t, "ACTIVE", m.state(id))
+	}
+	t.Logf("standard error unread for %s: %d heartbeats, %d failed; %d registrations and deletions; %d deaths, %d late, the last %s after its window; %d lines dropped",
+		silence, l.beats.Load(), l.failed.Load(), l.made.Load(), l.deaths.Load(), l.late.Load(), time.Duration(l.latest.Load()).Round(time.Millisecond), counted)
+	require.Zero(t, l.failed.Load(), "failed heartbeats")
+	require.NotZero(t, l.deaths.Load())
+	require.Zero(t, l.late.Load(), "late deaths")
+	require.NotZero(t, counted, "lines are dropped and counted")
+
+	m.silent.Store(false)
+	require.Eventually(t, func() bool { return m.dropped.Load() > 0 }, time.Minute, 10*time.Millisecond, "the log says what is missing")
+	require.Equal(t, m.counted(), m.dropped.Load(), "in one line, which agrees with the metric")
+	require.Greater(t, m.lines.Load(), read)
+
+	m.silent.Store(true)
+	for before := m.counted(); m.counted() == before; {
+		l.run(nil, time.Second)
+	}
+	begun := time.Now()
+	require.NoError(t, m.cmd.Process.Signal(syscall.SIGTERM))
+	late := time.AfterFunc(30*time.Second, func() { _ = m.cmd.Process.Kill() })
+	defer late.Stop()
+	err := m.cmd.Wait()
+	t.Logf("SIGTERM while nobody reads: %s", fmt.Sprint(time.Since(begun).Round(10*time.Millisecond)))
+	require.NoError(t, err, "exit 0")
+	require.LessOrEqual(t, time.Since(begun), 10*time.Second)
+	m.silent.Store(false)
+}
