@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -42,6 +43,8 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 			_ = l.Close()
 		}
 		return nil
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fmt.Errorf("cannot listen on %s: %w; raise the limit of open files (ulimit -n)", h.Config.Server.Listen, errors.Unwrap(err))
 	case err != nil:
 		return fmt.Errorf("cannot listen on %s: %w", h.Config.Server.Listen, errors.Unwrap(err))
 	}

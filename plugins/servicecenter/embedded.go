@@ -123,7 +123,10 @@ func inUse(dir string) error {
 // lockDir makes the data directory ours. etcd's own lock waits for ever.
 func lockDir(dir string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, storeFault("cannot make the directory for the store", dir, err)
+		if err = storeFault("cannot make the directory for the store", dir, err); remedy(err) == "" {
+			err = fmt.Errorf("%w; choose another --data-dir", err)
+		}
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -150,7 +150,7 @@ func TestAStartThatFailsIsOneLine(t *testing.T) {
 		"a file for the snapshots": {"", func(t *testing.T, dir string) { put(t, dir, "etcd", "member", "snap") },
 			"a file is where a directory must be"},
 		"a directory for the database": {"", func(t *testing.T, dir string) { put(t, dir, "etcd", "member", "snap", "db", "x") },
-			"a directory is where a file must be"},
+			"is a directory"},
 		"a directory for the lock": {"", func(t *testing.T, dir string) { put(t, dir, "LOCK", "x") }, "a directory is where a file must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
