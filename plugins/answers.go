@@ -16,7 +16,7 @@ import (
 const (
 	mostUnread = 32 << 20 // bytes of all answers together
 	largeWrite = 16 << 10 // from here on a write is an answer's own memory; what is less lies in the connection's buffers
-	makers     = 4        // answers of service-center that are being made at a time
+	makers     = 2        // of the lists of service-center that are being made at a time
 	makerWait  = 5 * time.Second
 
 	// A reader must take something every stall, and on the average what minPace says once
@@ -65,13 +65,13 @@ func (a *Answers) watch() func(context.Context) error {
 	return a.collectors.Unregister
 }
 
-// Hold takes so many bytes of what may be unread. ok is false if there are not as many;
-// one answer alone is always let through, however large. release gives them back, and may
+// Hold takes so many bytes of what may be unread. ok is false if there are not as many; but
+// where others hold little, an answer is let through however large it is. release gives them back, and may
 // be called again.
 func (a *Answers) Hold(n int64) (release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held > 0 && a.held+n > mostUnread {
+	if a.held > mostUnread/8 && a.held+n > mostUnread {
 		a.refused.Inc()
 		return nil, false
 	}
@@ -121,11 +121,16 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// made says whether the answer is made as a whole in memory before it is written: the
-// lists of service-center, and the metrics. Only what has no body to wait for is counted.
+// made says whether a large answer is made as a whole in memory before it is written: the
+// lists of service-center of all that there is, and the metrics. Only what has no body to
+// wait for is counted.
 func made(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0 &&
-		(r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/v4/") || strings.HasPrefix(r.URL.Path, "/v1/"))
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
+		return false
+	}
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	return path == "/metrics" || strings.HasPrefix(path, "/v4/") &&
+		(strings.Contains(path, "/govern/") || strings.Contains(path, "/admin/") || strings.HasSuffix(path, "/microservices"))
 }
 
 // refuseUnread answers that others do not read.

@@ -198,7 +198,7 @@ func TestAnAnswerIsAsItsHandlerMadeIt(t *testing.T) {
 			_, _ = w.Write([]byte("b"))
 		},
 	} {
-		for _, path := range []string{"/", "/v4/x", "/metrics"} {
+		for _, path := range []string{"/", "/v4/x/registry/microservices", "/metrics"} {
 			want, got := httptest.NewRecorder(), httptest.NewRecorder()
 			r := httptest.NewRequest("GET", path, nil)
 			h(want, r)

@@ -25,6 +25,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                time from a change to each of many subscribers being told of it
   go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
                                                heartbeats beside clients that idle, drip and do not read
+  go run ./test/bench flood [-seconds 5] [-rounds 3]
+                                               heartbeats beside others who ask for lists, register and find as fast as they can
   go run ./test/bench hostile [-services 4000] [-rounds 3]
                                                memory while labels, finds and unread answers are made up, round after round
 `
@@ -79,6 +81,8 @@ func run(ctx context.Context, args []string) error {
 			*conns = 2000
 		}
 		return slow(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
+	case "flood":
+		return flood(ctx, *rounds, time.Duration(*seconds)*time.Second)
 	case "hostile":
 		if *services == 0 {
 			*services = 4000
