@@ -71,7 +71,7 @@ func TestShippedFileNamesEveryKey(t *testing.T) {
 
 func TestEveryKeyIsReadFromTheFile(t *testing.T) {
 	c, err := Load(fromYAML(`
-server: {listen: "[::1]:31000", insecure: true}
+server: {listen: "[::1]:31000", insecure: true, adminSocket: /run/mep.sock}
 store:
   {kind: etcd, dataDir: /var/lib/mep, quotaBytes: 32MiB, endpoints: ["https://10.0.0.1:2379", "https://e2:2379/"],
    caFile: ca.pem, certFile: c.pem, keyFile: k.pem, username: mep, passwordFile: p}
@@ -84,7 +84,7 @@ compat: edgegallery
 `))
 	require.NoError(t, err)
 	want := defaults(CompatEdgeGallery)
-	want.Server = Server{Listen: "[::1]:31000", Insecure: true}
+	want.Server = Server{Listen: "[::1]:31000", Insecure: true, AdminSocket: "/run/mep.sock"}
 	want.Store = Store{Kind: Etcd, DataDir: "/var/lib/mep", QuotaBytes: 32 * MiB, Endpoints: []string{"https://10.0.0.1:2379", "https://e2:2379/"},
 		CAFile: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", Username: "mep", PasswordFile: "p"}
 	want.Applications = Applications{Admission: Registered, Known: []string{"app-1", "2"}, MaxServices: 3, MaxSubscriptions: 4}
@@ -109,6 +109,7 @@ func TestEnvironmentNames(t *testing.T) {
 		"store.caFile":                "MEP_STORE_CA_FILE",
 		"store.password":              "MEP_STORE_PASSWORD",
 		"store.quotaBytes":            "MEP_STORE_QUOTA_BYTES",
+		"server.adminSocket":          "MEP_SERVER_ADMIN_SOCKET",
 		"notify.giveUpAfter":          "MEP_NOTIFY_GIVE_UP_AFTER",
 		"limits.writesPerSecond":      "MEP_LIMITS_WRITES_PER_SECOND",
 		"limits.bytesBurst":           "MEP_LIMITS_BYTES_BURST",
@@ -199,4 +200,16 @@ func TestLoopback(t *testing.T) {
 	} {
 		assert.Equal(t, want, Server{Listen: listen}.Loopback(), listen)
 	}
+}
+
+func TestTheAdminSocketIsWhereTheDataIs(t *testing.T) {
+	c := Default()
+	c.Store.DataDir = "/var/lib/mep"
+	assert.Equal(t, "/var/lib/mep/admin.sock", c.AdminSocket())
+	c.Store.Kind = Etcd
+	assert.Empty(t, c.AdminSocket(), "of a cluster nobody knows where")
+	c.Server.AdminSocket = "/run/mep.sock"
+	assert.Equal(t, "/run/mep.sock", c.AdminSocket())
+	c.Server.AdminSocket = NoSocket
+	assert.Empty(t, c.AdminSocket())
 }

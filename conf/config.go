@@ -9,6 +9,7 @@ package conf
 
 import (
 	"net/netip"
+	"path/filepath"
 	"time"
 )
 
@@ -31,6 +32,23 @@ type Config struct {
 type Server struct {
 	Listen   string // host:port; the host is an IP address or localhost
 	Insecure bool   // allows a listen address beyond loopback without TLS and identities
+	// AdminSocket is the path of the Unix socket for mepserver's own commands. Empty:
+	// admin.sock in Store.DataDir, and none for a cluster. NoSocket: none.
+	AdminSocket string
+}
+
+// NoSocket is a Server.AdminSocket that asks for none.
+const NoSocket = "none"
+
+// AdminSocket is where the server's admin socket is; "": there is none.
+func (c Config) AdminSocket() string {
+	switch {
+	case c.Server.AdminSocket == NoSocket, c.Server.AdminSocket == "" && c.Store.Kind != Embedded:
+		return ""
+	case c.Server.AdminSocket == "":
+		return filepath.Join(c.Store.DataDir, "admin.sock")
+	}
+	return c.Server.AdminSocket
 }
 
 // Kind names the store behind service-center.

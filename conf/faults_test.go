@@ -15,7 +15,7 @@ import (
 func TestFaultsNameLineKeyAndRule(t *testing.T) {
 	for _, tt := range []struct{ doc, want string }{
 		// the form of the file
-		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure"},
+		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure, adminSocket"},
 		{"liveness:\n  mininterval: 1s\n", "m.yaml:2: liveness.mininterval: is not a key of mepserver; did you mean liveness.minInterval?"},
 		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, limits, compat"},
 		{"server.listen: 127.0.0.1:1\n", "m.yaml:1: server.listen: is not a key of mepserver; keys are nested: server: {listen: ...}"},

@@ -84,6 +84,9 @@ func (k checker) oneOf(path, got string, of ...string) {
 }
 
 func (k checker) server() {
+	if strings.ContainsRune(k.Server.AdminSocket, 0) {
+		k.fault("server.adminSocket", "must be the path of a socket, not %s", shown(k.Server.AdminSocket))
+	}
 	if rule := listenRule(k.Server.Listen); rule != "" {
 		k.fault("server.listen", "%s", rule)
 		return

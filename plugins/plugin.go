@@ -98,7 +98,21 @@ type Host struct {
 	watchers []func(heartbeat.ID, *heartbeat.Snapshot)
 	tasks    []func(context.Context)
 	leaving  []Belongings
+	admin    []AdminRoute
 }
+
+// AdminRoute is served on the admin socket, and never on the public port: who may open
+// the socket is the administrator.
+type AdminRoute struct {
+	Pattern string // of net/http
+	Handler http.Handler
+}
+
+// OnAdmin serves a route on the admin socket.
+func (h *Host) OnAdmin(r AdminRoute) { h.admin = append(h.admin, r) }
+
+// AdminRoutes are those of all plugins so far.
+func (h *Host) AdminRoutes() []AdminRoute { return h.admin }
 
 // Belong has b's things go with the application that has them.
 func (h *Host) Belong(b Belongings) { h.leaving = append(h.leaving, b) }

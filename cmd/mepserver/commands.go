@@ -6,8 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/admin"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
 )
 
@@ -33,7 +36,51 @@ holds. Nothing is changed. Exit code 0: it is sound.
 			}
 			return servicecenter.Check(c.Store.DataDir, p.out)
 		}},
+		{name: "backup", args: []string{"FILE"}, flags: []string{"force"}, help: `mepserver backup FILE [--force] [--data-dir DIR | --config FILE]
+
+Writes a backup of the embedded store to FILE, which appears when it is complete
+and checked. A running server is asked by its admin socket and goes on as before;
+of a stopped one the store in DIR is opened. --force replaces FILE.
+`, run: backup},
+		{name: "restore", args: []string{"FILE"}, help: `mepserver restore FILE [--data-dir DIR | --config FILE]
+
+Makes the embedded store in DIR, which must hold nothing, of a backup in FILE.
+All that were alive then get a full window in which to send a heartbeat.
+`, run: func(ctx context.Context, p process, c conf.Config, args []string, _ map[string]bool) error {
+			if c.Store.Kind != conf.Embedded {
+				return errors.New("only an embedded store is restored by this command; for a cluster use etcdutl snapshot restore")
+			}
+			return servicecenter.Restore(ctx, args[0], c.Store.DataDir, p.errs, p.out)
+		}},
 	}
+}
+
+// backup asks the running server, or opens the store itself if there is none.
+func backup(ctx context.Context, p process, c conf.Config, args []string, flags map[string]bool) error {
+	from, size, err := running(ctx, c)
+	if errors.Is(err, admin.ErrNotServed) && c.Store.Kind == conf.Embedded {
+		from, size, err = servicecenter.OfflineBackup(ctx, c.Store.DataDir, int64(c.Store.QuotaBytes), plugins.NewLog(p.errs, "WARN"))
+	}
+	if err != nil {
+		return err
+	}
+	err = servicecenter.SaveBackup(ctx, args[0], flags["force"], from, size, p.errs)
+	if err = errors.Join(err, from.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "wrote %s (%d bytes)\n", args[0], size)
+	return err
+}
+
+func running(ctx context.Context, c conf.Config) (io.ReadCloser, int64, error) {
+	path := c.AdminSocket()
+	switch {
+	case c.Store.Kind != conf.Embedded:
+		return nil, 0, errors.New("only an embedded store is backed up by this command; for a cluster use etcdctl snapshot save")
+	case path == "":
+		return nil, 0, admin.ErrNotServed
+	}
+	return admin.Get(ctx, path, servicecenter.BackupRoute)
 }
 
 // commandIn finds the command that the arguments begin with.
@@ -73,7 +120,11 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, rest []s
 		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
 	}
 	if len(rest) != len(c.args) {
-		return src, nil, nil, fmt.Errorf("%s takes %d arguments, not %d; mepserver %s --help says which", c.name, len(c.args), len(rest), c.name)
+		what := "no arguments but flags"
+		if len(c.args) > 0 {
+			what = strings.Join(c.args, " ")
+		}
+		return src, nil, nil, fmt.Errorf("mepserver %s takes %s, not %q; --help says more", c.name, what, rest)
 	}
 	src.File = *file
 	if *dir != "" {

@@ -15,7 +15,9 @@ const help = `mepserver is a MEC platform's service registry (ETSI GS MEC 011, M
 heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
-  mepserver check [flags]     examine the store of a server that is stopped
+  mepserver check [flags]         examine the store of a server that is stopped
+  mepserver backup FILE [flags]   write a backup, while the server runs or not
+  mepserver restore FILE [flags]  make a store of a backup
 
 Without flags it listens on 127.0.0.1:30100 and keeps its data in ./data.
 

@@ -18,6 +18,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/admin"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/identity"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
@@ -35,6 +36,7 @@ func list() []plugins.Plugin {
 		appsupport.Plugin(),
 		notify.Plugin(),
 		servicemgmt.Plugin(),
+		admin.Plugin(), // last: it serves what all of them offer
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/datadir"
 )
 
 const (
@@ -27,6 +29,10 @@ const (
 	snapshotCount = 5000
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
+
+// identity is the member's. It never changes: the member's id and its cluster's follow
+// from it.
+var identity = datadir.Identity{Name: "mep", URL: "http://127.0.0.1:1", Token: "etcd-cluster"}
 
 // alarmAt is the size of the file from which etcd takes no writes. A file that is larger
 // already (the quota was lowered) must leave room for what frees.
@@ -50,7 +56,7 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir = "mep", etcdDir(o.DataDir)
+	cfg.Name, cfg.Dir, cfg.InitialClusterToken = identity.Name, etcdDir(o.DataDir), identity.Token
 	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil // no socket: nobody but this process reaches it
 	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
 	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls

@@ -57,6 +57,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if c.upkeep != nil {
 		c.upkeep.collect(&shown)
 		h.Go(c.upkeep.run)
+		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: c.serveBackup(h.Log)})
 	}
 	own := newOwned()
 	h.OnChange(own.changed)

@@ -235,12 +235,15 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 	return full, nil
 }
 
+// clusterValue is what clusterKey holds.
+func clusterValue() string { return `{"schema":` + strconv.Itoa(schemaVersion) + `}` }
+
 // CheckSchema refuses a store that a newer program wrote. It reads before it
 // writes: a full store refuses the whole transaction.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	want := []byte(`{"schema":` + strconv.Itoa(schemaVersion) + `}`)
+	want := []byte(clusterValue())
 	got, err := s.client.Get(ctx, clusterKey)
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", clusterKey, plainly(err))

@@ -1,0 +1,208 @@
+// Package admin knows the Unix socket by which an administrator's commands reach the
+// running server: how it is made, who may open it, and how it is reached. It must not
+// know what is asked by it, and nothing of it is served on the public port.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const (
+	dialTimeout   = 2 * time.Second
+	headerTimeout = 5 * time.Second
+	maxHeader     = 8 << 10
+	// patience is how long the server waits for the other side to take a piece of a
+	// long answer.
+	patience = 30 * time.Second
+	// longestPath is what fits into an address of a Unix socket on every system.
+	longestPath = 100
+)
+
+// Plugin serves the routes that the plugins before it have for the admin socket.
+func Plugin() plugins.Plugin { return plugins.Plugin{Name: "admin", Setup: setup} }
+
+func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	path := h.Config.AdminSocket()
+	if path == "" {
+		return nil, nil
+	}
+	l, err := Listen(ctx, path)
+	switch {
+	case err != nil && h.Config.Server.AdminSocket == "": // nobody asked for it, and some volumes know no sockets
+		h.Log.Warn("there is no admin socket: mepserver backup works only while no server runs", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("cannot serve the admin socket %s: %w", path, err)
+	}
+	mux := http.NewServeMux()
+	for _, r := range h.AdminRoutes() {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	srv := &http.Server{Handler: patient(mux), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader, ErrorLog: log.New(said{h.Log}, "", 0)}
+	var served sync.WaitGroup
+	served.Go(func() { _ = srv.Serve(l) })
+	return func(context.Context) error {
+		err := srv.Close()
+		served.Wait()
+		return err
+	}, nil
+}
+
+// said takes what net/http says by itself into our log.
+type said struct{ log openlog.Logger }
+
+func (s said) Write(p []byte) (int, error) {
+	s.log.Warn("the admin socket's server had to say something", openlog.WithTags(openlog.Tags{"reason": string(p)}))
+	return len(p), nil
+}
+
+// patient gives each piece of an answer a time of its own, for a backup may take long
+// and a reader that has stopped must not hold a snapshot of the database for ever.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(patientWriter{w, http.NewResponseController(w)}, r)
+	})
+}
+
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w patientWriter) Write(p []byte) (int, error) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(patience))
+	return w.ResponseWriter.Write(p)
+}
+
+// socket is a listener that takes its name away when it is closed.
+type socket struct {
+	net.Listener
+	path string
+	is   os.FileInfo
+	once sync.Once
+}
+
+func (s *socket) Close() error {
+	err := s.Listener.Close()
+	s.once.Do(func() {
+		if now, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(now, s.is) {
+			_ = os.Remove(s.path) // and not that of another server, which took its place
+		}
+	})
+	return err
+}
+
+// Listen makes the socket, with mode 0600 before anybody can open it. One that a killed
+// server has left is replaced; one that is answered, and whatever is no socket, is not.
+func Listen(ctx context.Context, path string) (net.Listener, error) {
+	if err := removeStale(ctx, path); err != nil {
+		return nil, err
+	}
+	private, err := os.MkdirTemp(filepath.Dir(path), ".admin-*") // mode 0700
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(private) }()
+	temp := filepath.Join(private, "s")
+	address, done, err := addressOf(temp)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", address)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // its name is another by then
+	}
+	is, err := os.Lstat(temp)
+	if err = errors.Join(err, os.Chmod(temp, 0o600), os.Rename(temp, path)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &socket{Listener: l, path: path, is: is}, nil
+}
+
+func removeStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return errors.New("there is a file of that name, which is no socket")
+	}
+	if c, err := dial(ctx, path); err == nil {
+		_ = c.Close()
+		return errors.New("another server answers there")
+	}
+	return os.Remove(path)
+}
+
+// addressOf is the path in a form that fits into an address.
+func addressOf(path string) (address string, done func(), err error) {
+	if len(path) <= longestPath {
+		return path, func() {}, nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), func() { _ = dir.Close() }, nil
+}
+
+func dial(ctx context.Context, path string) (net.Conn, error) {
+	address, done, err := addressOf(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	d := net.Dialer{Timeout: dialTimeout}
+	return d.DialContext(ctx, "unix", address)
+}
+
+// ErrNotServed is matched when no server answers at the socket.
+var ErrNotServed = errors.New("no server answers there")
+
+// maxRefusal is how much of a refusal is read.
+const maxRefusal = 1 << 10
+
+// Get asks a running server by its socket. The answer's body is the caller's to close;
+// its length is -1 if the server did not tell.
+func Get(ctx context.Context, path, route string) (body io.ReadCloser, length int64, err error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+route, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	res, err := client.Do(req)
+	var refused *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Op == "dial", errors.Is(err, os.ErrNotExist):
+		return nil, 0, fmt.Errorf("%s: %w", path, ErrNotServed)
+	case err != nil:
+		return nil, 0, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
+	case res.StatusCode != http.StatusOK:
+		b, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+		_ = res.Body.Close()
+		return nil, 0, fmt.Errorf("the server refused (%d): %s", res.StatusCode, plugins.Clean(strings.TrimSpace(string(b))))
+	}
+	return res.Body, res.ContentLength, nil
+}

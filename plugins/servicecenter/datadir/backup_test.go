@@ -1,0 +1,139 @@
+package datadir
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+var (
+	self     = Identity{Name: "mep", URL: "http://127.0.0.1:1", Token: "etcd-cluster"}
+	restored = Restored{Key: "/restored", Value: func(int64) []byte { return []byte("now") }}
+)
+
+func nobody(*mvccpb.KeyValue) {}
+func silent(int64)            {}
+func anything() error         { return nil }
+
+// backupOf is a backup of a running store, and what was written after it.
+func backupOf(t *testing.T) (file string, revision int64, lease clientv3.LeaseID) {
+	t.Helper()
+	e, c := open(t, copyOf(t, store(t)), "mep")
+	defer e.Close()
+	defer func() { _ = c.Close() }()
+	l, err := c.Grant(t.Context(), 60)
+	require.NoError(t, err)
+	put, err := c.Put(t.Context(), "/leased", "x", clientv3.WithLease(l.ID))
+	require.NoError(t, err)
+	s := e.Server.Backend().Snapshot()
+	var b bytes.Buffer
+	require.NoError(t, WriteBackup(&b, s.WriteTo))
+	require.EqualValues(t, b.Len(), BackupSize(s.Size()))
+	require.NoError(t, s.Close())
+	_, err = c.Put(t.Context(), "/late", "x")
+	require.NoError(t, err)
+	file = filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, SaveBackup(t.Context(), file, false, &b, silent))
+	return file, put.Header.Revision, l.ID
+}
+
+func TestARestoredStoreHasWhatTheBackupHadAtLaterRevisions(t *testing.T) {
+	file, revision, lease := backupOf(t)
+	dir := filepath.Join(t.TempDir(), "etcd")
+	keys := 0
+	h, err := Restore(t.Context(), file, dir, self, restored, silent, func(*mvccpb.KeyValue) { keys++ }, anything)
+	require.NoError(t, err)
+	require.Equal(t, revision, h.Revision)
+	require.Equal(t, 301, keys)
+	_, err = Restore(t.Context(), file, dir, self, restored, silent, nobody, anything)
+	require.ErrorContains(t, err, "exists", "a store is never replaced")
+	e, c := open(t, dir, "mep")
+	defer e.Close()
+	defer func() { _ = c.Close() }()
+	got, err := c.Get(t.Context(), "/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	require.NoError(t, err)
+	require.EqualValues(t, 302, got.Count, "and the note of the restore; nothing of later")
+	require.EqualValues(t, revision+Bump, got.Header.Revision)
+	ttl, err := c.TimeToLive(t.Context(), lease)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, ttl.TTL, int64(58), "all that live get their full window")
+	w := <-c.Watch(t.Context(), "/", clientv3.WithPrefix(), clientv3.WithRev(revision))
+	require.Error(t, w.Err(), "who watched the old history must list anew")
+	put, err := c.Put(t.Context(), "/new", "x")
+	require.NoError(t, err)
+	require.EqualValues(t, revision+Bump+1, put.Header.Revision)
+	members, err := c.MemberList(t.Context())
+	require.NoError(t, err)
+	require.Len(t, members.Members, 1)
+}
+
+func TestABackupThatIsNotWholeIsRefused(t *testing.T) {
+	file, _, _ := backupOf(t)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for name, b := range map[string][]byte{
+		"cut off":         whole[:len(whole)-1000],
+		"cut off at 512":  whole[:len(whole)/2/dbUnit*dbUnit+sumSize],
+		"without its sum": whole[:len(whole)-sumSize],
+		"one bit":         append(append(bytes.Clone(whole[:70_000]), whole[70_000]^1), whole[70_001:]...),
+		"its sum":         append(bytes.Clone(whole[:len(whole)-1]), whole[len(whole)-1]^1),
+		"empty":           {},
+		"something else":  bytes.Repeat([]byte("no"), 5000),
+	} {
+		bad := filepath.Join(t.TempDir(), "bad")
+		require.NoError(t, os.WriteFile(bad, b, 0o600))
+		dir := filepath.Join(t.TempDir(), "etcd")
+		_, err := Restore(t.Context(), bad, dir, self, restored, silent, nobody, anything)
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "\n")
+		left, err := os.ReadDir(filepath.Dir(dir))
+		require.NoError(t, err)
+		require.Empty(t, left, "%s: nothing is left behind", name)
+		saved := filepath.Join(t.TempDir(), "saved")
+		require.Error(t, SaveBackup(t.Context(), saved, false, bytes.NewReader(b), silent), name)
+		require.NoFileExists(t, saved)
+	}
+	dir := filepath.Join(t.TempDir(), "etcd")
+	refused := errors.New("not this one")
+	_, err = Restore(t.Context(), file, dir, self, restored, silent, nobody, func() error { return refused })
+	require.ErrorIs(t, err, refused)
+	require.NoDirExists(t, dir)
+	_, err = Restore(t.Context(), file+"x", dir, self, restored, silent, nobody, anything)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestABackupReplacesNoFileUnlessItIsTold(t *testing.T) {
+	file, _, _ := backupOf(t)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	other := filepath.Join(t.TempDir(), "precious")
+	require.NoError(t, os.WriteFile(other, []byte("precious"), 0o600))
+	require.ErrorIs(t, SaveBackup(t.Context(), other, false, bytes.NewReader(whole), silent), fs.ErrExist)
+	b, err := os.ReadFile(other)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(b))
+	require.NoError(t, SaveBackup(t.Context(), other, true, bytes.NewReader(whole), silent))
+	b, err = os.ReadFile(other)
+	require.NoError(t, err)
+	require.Equal(t, whole, b)
+	all, err := os.ReadDir(filepath.Dir(other))
+	require.NoError(t, err)
+	require.Len(t, all, 1, "and leaves nothing else")
+	broken := io.MultiReader(bytes.NewReader(whole[:5000]), brokenPipe{})
+	require.ErrorIs(t, SaveBackup(t.Context(), other, true, broken, silent), io.ErrClosedPipe)
+	b, err = os.ReadFile(other)
+	require.NoError(t, err)
+	require.Equal(t, whole, b, "what was there stays until there is something better")
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }

@@ -1,0 +1,186 @@
+package datadir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
+	"go.etcd.io/etcd/server/v3/storage/backend"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
+	"go.etcd.io/etcd/server/v3/storage/schema"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+)
+
+// Identity is what the member calls itself: what etcd is configured with.
+type Identity struct {
+	Name, URL, Token string
+}
+
+// Bump is by how much the revision is raised at a restore. Whatever was written after
+// the backup is gone, and its revisions must not be given to anything else: somebody may
+// have seen them. A thousand million is a year of thirty writes a second.
+const Bump = 1_000_000_000
+
+// Restored describes the restore to who looks at the store: it is written as the newest
+// revision.
+type Restored struct {
+	Key   string
+	Value func(revision int64) []byte // of the backup
+}
+
+// Restore makes a directory of etcd of a backup. dir must not exist; it appears when it
+// is complete and was checked, or not at all. look is called for every key before, and
+// then accept, whose error refuses the backup.
+func Restore(ctx context.Context, file, dir string, id Identity, r Restored, progress func(int64),
+	look func(*mvccpb.KeyValue), accept func() error) (h History, err error) {
+	if _, err := os.Lstat(dir); err == nil {
+		return h, fmt.Errorf("%s exists", dir)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".restore-*")
+	if err != nil {
+		return h, err
+	}
+	defer func() { _ = os.RemoveAll(temp) }() // it has another name by then, or is of no use
+	p := pathsOf(temp)
+	if err := os.MkdirAll(p.snap, 0o700); err != nil {
+		return h, err
+	}
+	if err := unpack(ctx, file, p.db, progress); err != nil {
+		return h, err
+	}
+	if h, err = Keys(temp, look); err != nil { // also walks all pages: bbolt may open it
+		return h, fmt.Errorf("the backup %s: %w", file, err)
+	}
+	if err := accept(); err != nil {
+		return h, err
+	}
+	if err := settle(p, id, h, r); err != nil {
+		return h, fmt.Errorf("cannot make a store of %s: %w", file, err)
+	}
+	if _, err := Check(temp); err != nil {
+		return h, fmt.Errorf("the store made of %s: %w", file, err)
+	}
+	if err := errors.Join(syncDir(p.snap), syncDir(p.wal), os.Rename(temp, dir)); err != nil {
+		return h, err
+	}
+	return h, syncDir(filepath.Dir(dir))
+}
+
+// unpack copies the database out of a backup and checks its sum.
+func unpack(ctx context.Context, file, db string, progress func(int64)) error {
+	from, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // nothing was written
+	to, err := os.OpenFile(db, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = to.Close() }()
+	sum := newSummed()
+	if err := copyShowing(ctx, io.MultiWriter(to, sum), from, progress); err != nil {
+		return err
+	}
+	if err := sum.whole(); err != nil {
+		return fmt.Errorf("%s cannot be restored: %w", file, err)
+	}
+	return errors.Join(to.Truncate(sum.n-sumSize), to.Sync(), to.Close())
+}
+
+// settle gives the database a member, a log and a snapshot of its own, and raises its
+// revision. etcd panics at what it cannot write.
+func settle(p paths, id Identity, h History, r Restored) (err error) {
+	defer func() {
+		if f := recover(); f != nil {
+			err = fmt.Errorf("%v", f)
+		}
+	}()
+	lg := zap.NewNop()
+	u, err := url.Parse(id.URL)
+	if err != nil {
+		return err
+	}
+	cluster, err := membership.NewClusterFromURLsMap(lg, id.Token, types.URLsMap{id.Name: {*u}})
+	if err != nil {
+		return err
+	}
+	be := backend.NewDefaultBackend(lg, p.db, backend.WithMmapSize(0))
+	defer func() { err = errors.Join(err, be.Close()) }()
+	if err := raise(be, h, r); err != nil {
+		return err
+	}
+	members := schema.NewMembershipBackend(lg, be)
+	if err := members.TrimMembershipFromBackend(); err != nil {
+		return err
+	}
+	cluster.SetBackend(members)
+	for _, m := range cluster.Members() {
+		cluster.AddMember(m, true)
+	}
+	return begin(lg, p, be, cluster, cluster.MemberByName(id.Name))
+}
+
+// raise writes the newest revision, and has what went before compacted.
+func raise(be backend.Backend, h History, r Restored) error {
+	at := mvcc.BucketKey{Revision: mvcc.Revision{Main: h.Revision + Bump}}
+	value, err := (&mvccpb.KeyValue{Key: []byte(r.Key), Value: r.Value(h.Revision), CreateRevision: at.Main, ModRevision: at.Main, Version: 1}).Marshal()
+	if err != nil {
+		return err
+	}
+	tx := be.BatchTx()
+	tx.LockOutsideApply()
+	defer tx.Unlock()
+	tx.UnsafePut(schema.Key, mvcc.BucketKeyToBytes(at, mvcc.NewRevBytes()), value)
+	mvcc.UnsafeSetScheduledCompact(tx, at.Main)
+	return nil
+}
+
+// begin writes the log that the member starts from: that it is the only one.
+func begin(lg *zap.Logger, p paths, be backend.Backend, cluster *membership.RaftCluster, m *membership.Member) error {
+	metadata, err := (&etcdserverpb.Metadata{NodeID: uint64(m.ID), ClusterID: uint64(cluster.ID())}).Marshal()
+	if err != nil {
+		return err
+	}
+	w, err := wal.Create(lg, p.wal, metadata)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.Close() }() // it syncs what it saves
+	const index, term = 1, 1
+	change := raftpb.ConfChange{Type: raftpb.ConfChangeAddNode, NodeID: uint64(m.ID), Context: []byte(fmt.Sprintf(`{"id":%d,"peerURLs":[%q],"name":%q}`, uint64(m.ID), m.PeerURLs[0], m.Name))}
+	data, err := change.Marshal()
+	if err != nil {
+		return err
+	}
+	voters := raftpb.ConfState{Voters: []uint64{uint64(m.ID)}}
+	err = w.Save(raftpb.HardState{Term: term, Vote: uint64(m.ID), Commit: index}, []raftpb.Entry{{Type: raftpb.EntryConfChange, Term: term, Index: index, Data: data}})
+	if err != nil {
+		return err
+	}
+	tx := be.BatchTx()
+	tx.LockOutsideApply()
+	schema.MustUnsafeSaveConfStateToBackend(lg, tx, &voters)
+	schema.UnsafeUpdateConsistentIndexForce(tx, index, term)
+	tx.Unlock()
+	be.ForceCommit()
+	err = snap.New(lg, p.snap).SaveSnap(raftpb.Snapshot{Data: etcdserver.GetMembershipInfoInV2Format(lg, cluster),
+		Metadata: raftpb.SnapshotMetadata{Index: index, Term: term, ConfState: voters}})
+	if err != nil {
+		return err
+	}
+	return w.SaveSnapshot(walpb.Snapshot{Index: index, Term: term, ConfState: &voters})
+}

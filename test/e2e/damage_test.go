@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/tier"
+)
+
+// command runs one of mepserver's commands to its end.
+func command(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err := cmd.Run()
+	require.NotNil(t, cmd.ProcessState, "%v", err)
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// A damaged store ends the start with one line that names the file, and nothing else.
+func TestADamagedStoreIsNamedInOneLine(t *testing.T) {
+	tier.Long(t, "test/e2e", "copies a store for each damage")
+	t.Parallel()
+	s := start(t)
+	population(s, "kept", 50, -1)
+	s.kill() // as it is after kill -9: sound
+	code, out, errs := command(t, "check", "--data-dir", s.dir)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "it is sound")
+	s.launch()
+	population(s, "more", 50, -1)
+	s.signal(syscall.SIGTERM)
+	require.NoError(t, s.cmd.Wait())
+	wal := func(dir string) string {
+		all, err := filepath.Glob(filepath.Join(dir, "etcd", "member", "wal", "*.wal"))
+		require.NoError(t, err)
+		return all[len(all)-1]
+	}
+	db := func(dir string) string { return filepath.Join(dir, "etcd", "member", "snap", "db") }
+	overwrite := func(file string, at int64, b []byte) {
+		f, err := os.OpenFile(file, os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt(b, at)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	garbage := bytes.Repeat([]byte{0xde, 0xad}, 100)
+	for name, c := range map[string]struct {
+		harm func(dir string)
+		file string
+	}{
+		"the log is emptied":               {func(dir string) { require.NoError(t, os.Truncate(wal(dir), 0)) }, ".wal"},
+		"the log is removed":               {func(dir string) { require.NoError(t, os.RemoveAll(filepath.Dir(wal(dir)))) }, "wal"},
+		"the log is cut off":               {func(dir string) { require.NoError(t, os.Truncate(wal(dir), 3000)) }, ".wal"},
+		"garbage in the log":               {func(dir string) { overwrite(wal(dir), 9000, garbage) }, ".wal"},
+		"the database is cut off":          {func(dir string) { require.NoError(t, os.Truncate(db(dir), 20_000)) }, "db"},
+		"the database is emptied":          {func(dir string) { require.NoError(t, os.Truncate(db(dir), 0)) }, "db"},
+		"the database is removed":          {func(dir string) { require.NoError(t, os.Remove(db(dir))) }, "db"},
+		"the database's head is garbage":   {func(dir string) { overwrite(db(dir), 0, bytes.Repeat(garbage, 60)) }, "db"},
+		"the database's middle is garbage": {func(dir string) { overwrite(db(dir), 8192, bytes.Repeat(garbage, 400)) }, "db"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			require.NoError(t, os.CopyFS(dir, os.DirFS(s.dir)))
+			c.harm(dir)
+			for _, args := range [][]string{{"--listen", "127.0.0.1:0", "--data-dir", dir}, {"check", "--data-dir", dir}} {
+				began := time.Now()
+				code, out, errs := command(t, args...)
+				require.Equal(t, 1, code)
+				require.Empty(t, out)
+				require.Equal(t, 1, strings.Count(errs, "\n"), errs)
+				require.Contains(t, errs, c.file+" is damaged: ")
+				require.Contains(t, errs, "restore a backup (docs/operations.md")
+				t.Logf("%s: %s", time.Since(began).Round(time.Millisecond), strings.TrimSpace(errs))
+			}
+		})
+	}
+}
+
+// What was in a backup is there after a restore elsewhere: heartbeats go on, and what is
+// told then was never told before.
+func TestABackupIsRestoredElsewhere(t *testing.T) {
+	tier.Long(t, "test/e2e", "starts a server three times")
+	t.Parallel()
+	s, c := start(t, fast...), newConsumer(t)
+	s.subscribe("watcher", c.URL, "")
+	kept, dying := s.register("app-a", "kept", 2), s.register("app-a", "dying", 2)
+	eventually(t, "both are told", func() bool { return len(c.told()) == 2 })
+	file := filepath.Join(t.TempDir(), "backup")
+	code, out, errs := command(t, "backup", file, "--data-dir", s.dir)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "wrote "+file)
+	code, _, errs = command(t, "backup", file, "--data-dir", s.dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "--force replaces it")
+	late := s.register("app-a", "late", -1)
+	eventually(t, "it is told", func() bool { return len(c.told()) == 3 })
+	code, _, errs = command(t, "restore", file, "--data-dir", s.dir)
+	require.Equal(t, 1, code, "of a running server")
+	require.Contains(t, errs, "is not empty")
+	s.signal(syscall.SIGTERM)
+	require.NoError(t, s.cmd.Wait())
+	require.NoFileExists(t, filepath.Join(s.dir, "admin.sock"))
+
+	before := len(c.receipts())
+	elsewhere := filepath.Join(t.TempDir(), "new")
+	code, out, errs = command(t, "restore", file, "--data-dir", elsewhere)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "2 services, 1 subscriptions")
+	s.dir = elsewhere
+	s.launch()
+	require.Equal(t, "ACTIVE", kept.state())
+	kept.beat()
+	s.want(404, "GET", late.location, "")
+	stop := keepAlive(s, 500*time.Millisecond, []*service{kept})
+	eventually(t, "the dead is found", func() bool { return dying.state() == "SUSPENDED" })
+	eventually(t, "and told", func() bool { return strings.Contains(strings.Join(c.told(), "\n"), "dying STATE_CHANGED SUSPENDED") })
+	s.register("app-a", "later", -1)
+	eventually(t, "what is new is told", func() bool { return strings.Contains(strings.Join(c.told(), "\n"), "later ADDED ACTIVE") })
+	stop()
+	require.Equal(t, "ACTIVE", kept.state())
+	require.Equal(t, 1, s.suspensions())
+	ids := map[string]string{}
+	for i, r := range c.receipts() {
+		body, err := json.Marshal(r.body)
+		require.NoError(t, err)
+		if i < before {
+			ids[r.id] = string(body)
+		} else if old, twice := ids[r.id]; twice {
+			require.Equal(t, old, string(body), "an id that was used is used for the same alone")
+		}
+	}
+	s.signal(syscall.SIGTERM)
+	require.NoError(t, s.cmd.Wait())
+	code, out, errs = command(t, "check", "--data-dir", elsewhere)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "services       3: 2 ACTIVE, 1 SUSPENDED")
+}
