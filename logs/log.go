@@ -81,6 +81,9 @@ func Clean(s string) string {
 	if len(s) <= maxLogged && plain(s) {
 		return s
 	}
+	if len(s) > 4*maxLogged { // a body may be megabytes
+		s = s[:4*maxLogged]
+	}
 	s = strings.Map(func(r rune) rune {
 		if unwanted(r) {
 			return -1

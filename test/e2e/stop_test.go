@@ -91,6 +91,22 @@ func TestAReaderThatGoesAwayEndsNothing(t *testing.T) {
 	s.stops()
 }
 
+// A crash writes its trace, past the log, where nobody reads: it must end all the same.
+func TestACrashDoesNotWaitForWhoReads(t *testing.T) {
+	t.Parallel()
+	_, errs := fullPipe(t)
+	s := launchWith(t, nil, errs)
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	s.signal(syscall.SIGQUIT)
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "it hangs")
+	}
+}
+
 // A signal at any moment of the start is no failure, and nothing is said of it.
 func TestAStopDuringTheStartIsQuiet(t *testing.T) {
 	t.Parallel()
