@@ -87,7 +87,7 @@ func (a *Answers) Hold(n int64) (release func(), ok bool) {
 // go straight to next.
 func (a *Answers) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch || r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/liveness") || r.Header.Get("Upgrade") != "" {
+		if r.Method == http.MethodPatch || r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/liveness") || upgrades(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -119,6 +119,12 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 		_, _ = out.Write(whole.Bytes())
 		out.end()
 	})
+}
+
+// upgrades says whether the request takes its connection over: a watch of service-center's
+// does. Only its routes are believed, for anybody may send the header.
+func upgrades(r *http.Request) bool {
+	return r.Header.Get("Upgrade") != "" && strings.HasPrefix(r.URL.Path, "/v4/") && (strings.HasSuffix(r.URL.Path, "/watcher") || strings.HasSuffix(r.URL.Path, "/listwatcher"))
 }
 
 // made says whether a large answer is made as a whole in memory before it is written: the

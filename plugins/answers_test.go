@@ -107,6 +107,19 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 	})
 }
 
+// A header that anybody may send is no way around.
+func TestOnlyAWatchTakesItsConnectionOver(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/v4/default/registry/microservices/x/watcher": true, "/v4/default/registry/microservices/x/listwatcher": true,
+		"/v4/default/govern/microservices": false, "/mec_service_mgmt/v1/services": false, "/metrics": false, "/watcher": false,
+	} {
+		r := httptest.NewRequest("GET", path, nil)
+		require.False(t, upgrades(r))
+		r.Header.Set("Upgrade", "websocket")
+		require.Equal(t, want, upgrades(r), path)
+	}
+}
+
 // A reader may be slow, but not so slow that its answer lasts for ever.
 func TestAReaderMustGetOn(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -67,6 +67,7 @@ const (
 	closedSilent  = "silent"
 	closedIdle    = "idle"
 	closedBusy    = "hanging"
+	closedTaken   = "websocket"
 	closedRefused = "refused"
 )
 
@@ -75,7 +76,7 @@ func newConnections(l net.Listener, most int) *connections {
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_connections_closed_total", Help: "Connections closed, or not taken, because there were too many, by what they did.",
 		}, []string{"reason"})}
-	for _, why := range []string{closedSilent, closedIdle, closedBusy, closedRefused} {
+	for _, why := range []string{closedSilent, closedIdle, closedBusy, closedTaken, closedRefused} {
 		c.closed.WithLabelValues(why)
 	}
 	return c
@@ -229,7 +230,7 @@ func (c *connections) evict() bool {
 			if !open || next.connection.doing.Load() != next.doing {
 				continue
 			}
-			c.closed.WithLabelValues([]string{silent: closedSilent, idle: closedIdle, busy: closedBusy}[next.doing&3]).Inc()
+			c.closed.WithLabelValues([]string{silent: closedSilent, idle: closedIdle, busy: closedBusy, taken: closedTaken}[next.doing&3]).Inc()
 			_ = next.Close()
 			return true
 		}
@@ -239,8 +240,8 @@ func (c *connections) evict() bool {
 }
 
 // choose finds those that make room first: of whoever has more than its share, then of
-// the others, but of them none that is busy; the silent before the idle before the busy,
-// and the longest first.
+// the others, but of them none that is busy; the silent before the idle before the busy
+// before the websockets, and the longest first.
 func (c *connections) choose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,12 +251,12 @@ func (c *connections) choose() {
 	}
 	share := c.most / (2 * max(len(perPeer), 1))
 	now := c.clock.Load()
-	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick)}
+	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick), taken: int64(busySilence / tick)}
 	var all []choice
 	for t := range c.all {
 		one := choice{t, t.doing.Load(), perPeer[t.peer] <= share}
 		what := one.doing & 3
-		if what == taken || now-one.doing>>2 < least[what] || one.others && what == busy {
+		if now-one.doing>>2 < least[what] || one.others && what >= busy {
 			continue
 		}
 		all = append(all, one)

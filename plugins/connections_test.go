@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,8 +26,13 @@ func newGate(t *testing.T, most int) *gate {
 	require.NoError(t, err)
 	g := &gate{newConnections(l, most), t, make(chan struct{})}
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/wait" {
+		switch r.URL.Path {
+		case "/wait":
 			<-g.release
+		case "/watch":
+			_, _, err := http.NewResponseController(w).Hijack()
+			assert.NoError(t, err)
+			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})}
@@ -95,6 +101,7 @@ func TestThereIsRoomForAHeartbeatWhateverIsOpen(t *testing.T) {
 		"a header": {"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ", silent, newSilence},
 		"idle":     {beatText, idle, 0},
 		"hanging":  {"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n", busy, busySilence},
+		"a watch":  {"GET /watch HTTP/1.1\r\nHost: h\r\n\r\n", taken, busySilence},
 		"a body":   {"POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n1", busy, busySilence},
 	} {
 		t.Run(name, func(t *testing.T) {
