@@ -24,6 +24,7 @@ type BeatFlow struct {
 	to   Record // interval, previous and window that a move leads to
 	tell bool
 	old  LeaseID // the lease that a move leaves behind
+	gone LeaseID // a lease that was not there to be renewed
 	up   bool    // the heartbeat is renewed and verified; only a wish of ours is open
 }
 
@@ -93,6 +94,7 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 	switch r.Outcome {
 	case Done:
 	case LeaseGone:
+		f.gone = f.lease
 		return f.retry(0)
 	default:
 		return answer(ErrUnavailable, Record{})
@@ -185,7 +187,8 @@ func (f *BeatFlow) decide(in Input) Action {
 		return f.wants(in, Resume, rec.Window)
 	case !f.snap.Projection.Present():
 		return f.wants(in, Rearm, rec.Window)
-	case f.snap.Projection.Lease != rec.Lease: // somebody wrote it without us
+	case f.snap.Projection.Lease != rec.Lease, // somebody wrote it without us
+		rec.Lease == f.gone: // its lease has run out, and the store has not taken it away yet
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	default:
 		return f.renew(beatRenew, rec.Lease)

@@ -202,7 +202,7 @@ func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
-	if le == nil {
+	if le == nil || l.ending == id {
 		return 0, ErrLeaseGone
 	}
 	le.until = time.Now().Add(le.ttl)

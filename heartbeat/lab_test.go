@@ -36,6 +36,7 @@ type lab struct {
 	free      []time.Time   // when each of those that can be under way at once has ended
 
 	full   bool
+	ending LeaseID       // it has run out, and its revocation has not come yet
 	silent chan struct{} // not nil: no call is answered until it is closed
 	gate   map[string]chan struct{}
 	seats  []*seat

@@ -237,3 +237,26 @@ func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
 		}
 	})
 }
+
+// After a pause a store may take many seconds to revoke what ran out meanwhile. Whoever
+// is heard before its turn comes is moved to a new lease at once.
+func TestAHeartbeatOnALeaseThatIsAboutToBeRevokedMovesAtOnce(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		bubble(t, func(t *testing.T, l *lab) {
+			s := l.seat(brisk(10), alone)
+			old := s.register("i").Lease
+			l.mu.Lock()
+			l.ending = old
+			l.mu.Unlock()
+			if a := s.beat("i"); a.Err != nil {
+				t.Fatalf("alone %t: %v", alone, a.Err)
+			}
+			synctest.Wait()
+			now := l.at("i")
+			if now.Record.Lease == old || !now.on(now.Record.Lease) || l.count(Raise) != 1 {
+				t.Errorf("alone %t: on lease %d, then %d, by %v", alone, old, now.Record.Lease, l.commits)
+			}
+			wantStates(t, l, "i", Active)
+		})
+	}
+}

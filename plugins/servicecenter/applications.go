@@ -94,8 +94,6 @@ func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Appl
 }
 
 func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	var all []plugins.Application
 	at, err := s.each(ctx, appPrefix, 0, func(kv *mvccpb.KeyValue) {
 		if a, ok := decodeApplication(kv); ok {

@@ -47,6 +47,7 @@ type Options struct {
 type Center struct {
 	client *clientv3.Client
 	etcd   *embed.Etcd // nil unless embedded
+	lessor *lessor     // nil unless embedded
 	gate   *quota.Gate // nil unless embedded
 	upkeep *upkeep     // nil unless embedded
 	needed needed      // history that is still read

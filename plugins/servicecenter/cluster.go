@@ -41,6 +41,7 @@ func (c *Center) openCluster(ctx context.Context, o Options) error {
 		c.client = nil
 		return fmt.Errorf("cannot use %s: %w", where, a.reason(ctx, a.endpoints[0], err))
 	}
+	bind(c.client, nil, nil)
 	err = c.meet(ctx, o)
 	if err == nil {
 		return nil

@@ -88,6 +88,8 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("cannot start the store in %s: %w", o.DataDir, err)
 	}
 	c.client = v3client.New(c.etcd.Server)
+	c.lessor = etcdLessor(c.etcd.Server)
+	bind(c.client, newCalls(mostCalls), c.lessor)
 	c.upkeep = newUpkeep(c.etcd.Server, c.client, o.Quota, c.needed.floor, o.Log)
 	c.gate = c.upkeep.gate
 	c.upkeep.start(ctx)
@@ -95,6 +97,9 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 }
 
 func (c *Center) closeStore() {
+	if c.lessor != nil {
+		c.lessor.close()
+	}
 	if c.client != nil {
 		_ = c.client.Close()
 	}

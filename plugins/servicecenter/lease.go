@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-chassis/openlog"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
@@ -42,11 +41,10 @@ func (s *Store) tellLonger(asked, granted int64) {
 }
 
 // Renew implements heartbeat.Store. In process it is a call of the lessor: no
-// message, no write. The server bounds it by its own request timeout. Over a
-// cluster it goes along shared streams.
+// message, no write. Over a cluster it goes along shared streams.
 func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
-	if s.server != nil {
-		ttl, err := s.server.LeaseRenew(ctx, lease.LeaseID(l))
+	if s.lessor != nil {
+		ttl, err := s.lessor.renewed(ctx, int64(l))
 		return int(ttl), translate(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -3,12 +3,14 @@ package servicecenter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -16,8 +18,11 @@ import (
 )
 
 const (
-	usualPage   = 1000
-	listTimeout = 30 * time.Second
+	usualPage = 1000
+	// pageTimeout bounds the reading of one page, which is tried pageAttempts times: a
+	// list that advances goes on, however long it is.
+	pageTimeout  = 10 * time.Second
+	pageAttempts = 3
 )
 
 // each calls f for every key under prefix as of one revision (0: now), a page at a
@@ -30,7 +35,7 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 	reads := s.needed.add(at)
 	defer reads.drop()
 	for {
-		res, err := s.client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
+		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
 		if err != nil {
 			return 0, translate(err)
 		}
@@ -51,11 +56,22 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 	}
 }
 
+// page reads one page.
+func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption) (res *clientv3.GetResponse, err error) {
+	for range pageAttempts {
+		one, cancel := context.WithTimeout(ctx, pageTimeout)
+		res, err = s.client.Get(one, key, opts...)
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, rpctypes.ErrCompacted) {
+			break
+		}
+	}
+	return res, err
+}
+
 // List implements heartbeat.Store. A record that cannot be read is left out, and
 // so is its projection: one bad record harms nobody else.
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	var all []heartbeat.Listed
 	index := map[heartbeat.ID]int{}
 	sits := map[seat]int{}
@@ -165,8 +181,6 @@ func indexOf(mark, file *mvccpb.KeyValue) string {
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of
 // ours without instances, and the events that all were told of.
 func (s *Store) Tidy(ctx context.Context, now time.Time, giveUp time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	used := map[string]bool{}
 	at, err := s.each(ctx, instancePrefix, 0, func(kv *mvccpb.KeyValue) {
 		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), instancePrefix), path.SPLIT)

@@ -74,8 +74,6 @@ func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed
 }
 
 func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	var all []plugins.OutboxWrite
 	var at int64
 	for _, prefix := range []string{outboxPrefix, subPrefix, lockPrefix} {

@@ -33,6 +33,7 @@ const callTimeout = 2 * time.Second
 type Store struct {
 	client *clientv3.Client
 	server *etcdserver.EtcdServer // nil unless embedded
+	lessor *lessor                // the same
 	moved  moved
 	log    openlog.Logger
 	least  int // seconds of the shortest lease that is granted
@@ -52,7 +53,7 @@ type Store struct {
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
-	s := &Store{client: c.Client(), server: c.Server(), gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
+	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
 		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
@@ -101,7 +102,8 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	for place := s.moved.place(id); ; place = out.Record.Place {
+	place := s.moved.place(id)
+	for range mostLooks {
 		out, err = s.readAt(ctx, id, place)
 		if err != nil || !out.Exists() {
 			return out, err
@@ -110,8 +112,13 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 		if out.Record.Place == place {
 			return out, nil
 		}
+		place = out.Record.Place
 	}
+	return heartbeat.Snapshot{}, errMoving
 }
+
+// mostLooks is how often an instance is looked for where its record says.
+const mostLooks = 3
 
 func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
 	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
@@ -284,5 +291,6 @@ func translate(err error) error {
 var (
 	errStalled  = errors.New("the watch fell silent")
 	errClosed   = errors.New("the watch was closed")
+	errMoving   = errors.New("the instance is moved again and again")
 	errRestored = errors.New("the store went back in time: it was restored, or is another one")
 )
