@@ -120,7 +120,16 @@ func configure(host, port string, sink sclogSink) error {
 	for t := range kv.Store().AddOns {
 		kv.Store().AddOns[t].Config().OnEvent = sd.EventProxy(t).OnEvent
 	}
+	kv.Store().AddOns[kv.RULE].Config().OnEvent = onRule
 	return nil
+}
+
+// onRule: where a provider has consumers, service-center tells them of its rules as if
+// these were instances, and panics; the events of one batch behind that one are lost.
+// By then it has done what matters, and forgotten what it had found for them.
+func onRule(e sd.KvEvent) {
+	defer func() { _ = recover() }()
+	sd.EventProxy(kv.RULE).OnEvent(e)
 }
 
 // chains registers interceptors and handlers once per process, in the order of

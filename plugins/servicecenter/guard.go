@@ -24,6 +24,7 @@ type guard struct {
 	ours     atomic.Pointer[owned]
 	refusals *prometheus.CounterVec // writes by reason
 	turned   *prometheus.CounterVec // requests by reason
+	repairs  *prometheus.CounterVec // of what was changed in spite of it, by kind
 }
 
 func newGuard() *guard {
@@ -34,6 +35,7 @@ func newGuard() *guard {
 		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_servicecomb_requests_refused_total", Help: "Requests that never reached service-center, by reason.",
 		}, []string{"reason"}),
+		repairs: newRepairs(),
 	}
 }
 
@@ -47,6 +49,7 @@ func (g *guard) show(cs *plugins.Collectors) {
 	}
 	cs.Add(g.refusals)
 	cs.Add(g.turned)
+	cs.Add(g.repairs)
 }
 
 // Protect tells the guard what is ours by the records that this replica has seen.
@@ -57,6 +60,14 @@ func (c *Center) Protect(o *owned) { theGuard.ours.Store(o) }
 func (g *guard) owns(serviceID, instanceID string) bool {
 	o := g.ours.Load()
 	return o != nil && o.has(serviceID, instanceID)
+}
+
+// standing counts the records that are known to stand at a microservice.
+func (g *guard) standing(serviceID string) int {
+	if o := g.ours.Load(); o != nil {
+		return o.standing(serviceID)
+	}
+	return 0
 }
 
 // leases says whether a record of ours hangs on the lease.

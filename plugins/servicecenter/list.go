@@ -72,9 +72,8 @@ func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption)
 // List implements heartbeat.Store. A record that cannot be read is left out, and
 // so is its projection: one bad record harms nobody else.
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
-	var all []heartbeat.Listed
+	l := &listing{sits: map[seat]int{}, first: map[string]int{}}
 	index := map[heartbeat.ID]int{}
-	sits := map[seat]int{}
 	bad := map[heartbeat.ID]bool{}
 	at, err := s.each(ctx, recordPrefix, 0, func(kv *mvccpb.KeyValue) {
 		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), recordPrefix))
@@ -83,33 +82,38 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 			bad[id] = true
 			return
 		}
-		index[id], sits[seatOf(id, r.Place)] = len(all), len(all)
+		n, stands := len(l.all), seatOf(id, r.Place)
+		index[id], l.sits[stands], l.first[stands.service] = n, n, n
 		s.moved.note(&r, heartbeat.Revision(kv.ModRevision))
-		all = append(all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
+		l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	s.moved.listed(index, heartbeat.Revision(at))
 	s.lineage.reach(at)
-	_, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
+	l.at, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
 		place, ok := seatIn(string(kv.Key))
-		if !ok {
+		if i, known := l.sits[place]; ok && known {
+			one := &l.all[i]
+			one.Projection = projectionOf(kv)
+			one.Projection.Differs = differs(&one.Record, kv.Value)
 			return
 		}
-		i, known := sits[place]
-		if !known {
-			_, moved := index[place.id()]
-			if id, ok := ours(kv.Value); ok && !moved && !bad[id] {
-				all = append(all, heartbeat.Listed{ID: place.id(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
-			}
-			return
+		id, marked := ours(kv.Value)
+		_, elsewhere := index[place.id()]
+		switch {
+		case marked && bad[id]:
+		case marked && ok && !elsewhere:
+			l.all = append(l.all, heartbeat.Listed{ID: place.id(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
+		default:
+			l.stray(kv)
 		}
-		l := &all[i]
-		l.Projection = projectionOf(kv)
-		l.Projection.Differs = differs(&l.Record, kv.Value)
 	})
-	return all, heartbeat.Revision(at), err
+	if err == nil && s.mends != nil {
+		s.mend(ctx, l)
+	}
+	return l.all, heartbeat.Revision(at), err
 }
 
 func differs(r *heartbeat.Record, value []byte) bool {
@@ -131,8 +135,12 @@ func ours(value []byte) (heartbeat.ID, bool) {
 
 // dropService erases a microservice of ours when no instance of it is left. A
 // registration puts microservice and instance together, so that the compare over
-// the empty range excludes it.
-func (s *Store) dropService(ctx context.Context, serviceID string) {
+// the empty range excludes it. leaving is how many of the records that are known to
+// stand there just left.
+func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) {
+	if theGuard.standing(serviceID) > leaving {
+		return // the lease of another one ended, but it is not gone
+	}
 	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+serviceID, clientv3.WithSerializable()),
 		clientv3.OpGet(servicePrefix+serviceID, clientv3.WithSerializable())).Commit()
 	if err != nil {
@@ -198,7 +206,7 @@ func (s *Store) Tidy(ctx context.Context, now time.Time, giveUp time.Duration) e
 		return err
 	}
 	for _, service := range unused {
-		s.dropService(ctx, service)
+		s.dropService(ctx, service, 0)
 	}
 	return s.tidyOutbox(ctx, now, giveUp)
 }

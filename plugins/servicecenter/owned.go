@@ -64,6 +64,12 @@ func (o *owned) has(serviceID, instanceID string) bool {
 	return taken && (serviceID == "" || serviceID == at)
 }
 
+func (o *owned) standing(serviceID string) int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.services[serviceID]
+}
+
 func (o *owned) leased(l heartbeat.LeaseID) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()

@@ -139,6 +139,8 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 		return &client.PluginResponse{}, nil // a put that was to keep the lease of a key that is gone
 	case errors.Is(err, errRefused):
 		return r.refused(ctx, refusedOurs)
+	case errors.Is(err, rpctypes.ErrDuplicateKey): // the request said a thing twice
+		return r.refused(ctx, refusedForm)
 	case err != nil:
 		return nil, err
 	}

@@ -114,7 +114,8 @@ func (st *standing) same(other *standing) bool {
 // operations make the microservice what it should be; none if it is. Whatever hung on
 // its id without it is nobody's.
 func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
-	if st.mark != nil && st.whole() {
+	marked := st.mark != nil && string(st.mark.Value) == st.index
+	if marked && st.whole() && hashOf(st.index) == st.id {
 		return nil, nil
 	}
 	service, err := p.service()
@@ -122,14 +123,13 @@ func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
 		return nil, err
 	}
 	out := []clientv3.Op{clientv3.OpPut(servicePrefix+st.id, string(service)), clientv3.OpPut(st.index, st.id)}
-	if st.mark != nil {
-		return out, nil
-	}
-	out = append(out, clientv3.OpPut(markPrefix+st.id, st.index))
-	if named := hashOf(st.index); named != st.id {
+	if named := hashOf(st.index); named != st.id { // one that nobody could know in advance
 		out = append(out, clientv3.OpPut(markPrefix+named, st.index))
 	}
-	return append(out, bare(st.id, st.index)...), nil
+	if marked {
+		return out, nil
+	}
+	return append(append(out, clientv3.OpPut(markPrefix+st.id, st.index)), bare(st.id, st.index)...), nil
 }
 
 // bare erases what stands below a microservice beside its instances: we never write
@@ -151,8 +151,11 @@ var (
 	belowService = []string{
 		path.GetServiceRuleRootKey(domainProject) + path.SPLIT, path.GetServiceRuleIndexRootKey(domainProject) + path.SPLIT,
 		path.GetServiceSchemaRootKey(domainProject) + path.SPLIT, path.GetServiceSchemaSummaryRootKey(domainProject) + path.SPLIT,
-		path.GetServiceDependencyQueueRootKey(domainProject) + path.SPLIT,
+		queuePrefix,
 	}
+	queuePrefix = path.GetServiceDependencyQueueRootKey(domainProject) + path.SPLIT
+	// behind it stands the name of a provider, as behind indexPrefix
+	providerPrefix = path.GenerateProviderDependencyRuleKey(domainProject, nil) + path.SPLIT
 )
 
 // intact says whether value is the microservice that we put under this id and index

@@ -50,11 +50,12 @@ type Store struct {
 	renewals *renewer                         // nil if embedded
 	spares   spares                           // nil if embedded, or one endpoint
 	longer   atomic.Int64                     // the longest lease that was granted in place of a shorter one
+	mends    *mends                           // nil: a list puts nothing right
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
-		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), least: minLease(embeddedElectionMs)}
+		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: &mends{}, least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
 		free := make(spares, mostSpares)
@@ -188,7 +189,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 		s.moved.note(&t.Record, at)
 	}
 	if t.ProjectionOp == heartbeat.Erase || leaves(t) {
-		s.dropService(ctx, seatOf(t.Record.ID, t.From).service) // the tidying finds it again if this fails
+		s.dropService(ctx, seatOf(t.Record.ID, t.From).service, 1) // the tidying finds it again if this fails
 	}
 	return at, nil
 }

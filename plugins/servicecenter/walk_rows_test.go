@@ -1,7 +1,5 @@
 package servicecenter
 
-import "github.com/apache/servicecomb-service-center/datasource/etcd/path"
-
 // row says how a route of service-center can be asked to write to what is ours. In
 // query and bodies stand $sid, $iid, $app, $name and $version for what is ours and $own
 // and $inst for what is a ServiceComb client's.
@@ -25,9 +23,6 @@ const (
 	blackRule = `{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}`
 	policies  = "policies go to a configuration server, and none is built in"
 )
-
-// Below it is noted who depends on a provider.
-var providerPrefix = path.GenerateProviderDependencyRuleKey(domainProject, nil) + path.SPLIT
 
 var rows = map[string]row{
 	"GET " + v4reg + "version":                         {none: reads},

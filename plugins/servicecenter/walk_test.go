@@ -56,6 +56,7 @@ type walker struct {
 	ours      heartbeat.Record
 	own, inst string
 	before    map[string]string
+	at        int64 // the revision of the last picture
 	calls     int
 	sample    int  // only so many ways of a route
 	marksOnly bool // nobody knows our instances by heart
@@ -101,6 +102,7 @@ func (w *walker) picture() map[string]string {
 	app := p.key.AppId
 	got, err := store.client.Get(w.t.Context(), "/", clientv3.WithRange("0"))
 	require.NoError(w.t, err)
+	w.at = got.Header.Revision
 	for _, kv := range got.Kvs {
 		key, value := string(kv.Key), string(kv.Value)
 		if strings.Contains(key, w.own) || strings.Contains(key, "//walk/own/") || strings.Contains(key, "/Default/") {
@@ -120,7 +122,12 @@ func (w *walker) picture() map[string]string {
 // changed says what is not as it was.
 func (w *walker) changed() (out []string) {
 	w.t.Helper()
-	now := w.picture()
+	var now map[string]string
+	if head, err := store.client.Get(w.t.Context(), "/", clientv3.WithCountOnly()); err == nil && head.Header.Revision == w.at {
+		now = w.before // nothing was written at all
+	} else {
+		now = w.picture()
+	}
 	for key, value := range w.before {
 		if now[key] != value {
 			out = append(out, fmt.Sprintf("%s: %.200s -> %.200s", key, value, now[key]))
