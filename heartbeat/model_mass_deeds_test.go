@@ -87,7 +87,7 @@ func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) 
 			yield(d)
 		}
 	}
-	may(r.queue[0] != nil, doDeliver)
+	may(r.queue[0] != nil && !(m.deaf && x == 0), doDeliver)
 	_, publish := m.mayPublish(w, x)
 	may(publish, doPublish)
 	may(r.sending != nil, doPublished)

@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -13,7 +14,8 @@ var massConfigs = []massConfig{
 	{name: "a watermark on its way", policy: brisk(1), replicas: 2, instances: 1, floating: true, left: massBudget{revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "two leases", policy: brisk(1), replicas: 2, left: massBudget{revokes: 2}, quick: 50e3, max: 4e6},
 	{name: "a replica's own lease", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{revokes: 1, keys: 1}, quick: 50e3, max: 4e6},
-	{name: "a replica's own lease, a late watch", policy: brisk(3), replicas: 2, instances: 1, left: massBudget{revokes: 1, keys: 1}, quick: 50e3, max: 4e6},
+	{name: "a replica's own lease, a late watch", policy: brisk(3), replicas: 2, instances: 1, deaf: true, left: massBudget{revokes: 1, keys: 1}, quick: 50e3, max: 4e6},
+	{name: "discovery", policy: brisk(2), replicas: 2, instances: 1, left: massBudget{revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "a heartbeat", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{beats: 1, revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "a PUT", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{puts: 1, revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "from the registrations on", policy: brisk(1), replicas: 2, register: true, left: massBudget{revokes: 1, replies: 1}, quick: 50e3, max: 4e6},
@@ -32,6 +34,69 @@ func (c *massConfig) limit() int {
 	return (&modelConfig{max: c.max, quick: min(c.quick, *modelStates/3)}).limit()
 }
 
+const massWalkLength = 60
+
+// walks is how many walks by chance go where the exploration does not reach.
+func (c *massConfig) walks() int {
+	switch {
+	case *modelFull:
+		return 100e3
+	case raceEnabled || testing.Short():
+		return 100
+	}
+	return *modelStates / 40
+}
+
+// walk takes walks by chance; seconds pass more seldom than other things happen, for
+// what one replica heard is soon too old.
+func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	steps, seldom := 0, 4
+	if m.policy.Window(1) < m.policy.Window(m.policy.MaxInterval) {
+		seldom = 2 // longer windows
+	}
+	for range walks {
+		w := m.begin()
+		var path, choice []deed
+		for len(path) < massWalkLength && m.bad == "" {
+			choice = choice[:0]
+			m.deeds(&w, func(d deed) {
+				if d.do != doTick || r.IntN(seldom) == 0 {
+					choice = append(choice, d)
+				}
+			})
+			if len(choice) == 0 {
+				if m.decided(&w) {
+					break
+				}
+				choice = append(choice, deed{do: doTick})
+				if !m.mayTick(&w) {
+					break
+				}
+			}
+			d := choice[r.IntN(len(choice))]
+			path = append(path, d)
+			w = m.do(w, d)
+		}
+		steps += len(path)
+		if m.bad == "" {
+			m.judgeFair(&w)
+		}
+		if m.bad != "" {
+			bad = m.bad
+			return bad, retell(m, path)
+		}
+	}
+	t.Logf("%d walks, %d steps, seed %d", walks, steps, seed)
+	return "", ""
+}
+
+func (m *massModel) mayTick(w *massWorld) (may bool) {
+	m.deeds(w, func(d deed) { may = may || d.do == doTick })
+	return may
+}
+
 // TestModelOfMasses explores masses of false revocations at any speed of the store.
 func TestModelOfMasses(t *testing.T) {
 	for _, c := range massConfigs {
@@ -40,6 +105,9 @@ func TestModelOfMasses(t *testing.T) {
 			m := newMassModel(c)
 			e := explore(m, c.limit())
 			t.Log(&e)
+			if e.bad == "" {
+				e.bad, e.trace = m.walk(t, c.walks())
+			}
 			switch {
 			case c.broken == "" && e.bad != "":
 				t.Errorf("%s\n%s", e.bad, e.trace)

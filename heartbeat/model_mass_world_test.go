@@ -90,6 +90,7 @@ type massConfig struct {
 	max       int
 	quick     int
 	prompt    bool // nobody is slow or late: the release before judges by time
+	deaf      bool // the watch of the first one shows nothing until all goes well again
 	floating  bool // a watermark takes its time to the store
 	// broken is the invariant that must break: for the rules of the release before.
 	broken string

@@ -7,9 +7,9 @@ var massMutants = []mutant{
 	{name: "F10: the watermark of one replica is ignored", masses: "one lease|four replicas", edits: []edit{
 		{"watermark.go", "	for i := range peers {\n", "	for i := range peers {\n		if i == 0 {\n			continue\n		}\n"}}},
 	{name: "F10: a missing key counts as a death at once", masses: "a replica's own lease", edits: []edit{
-		{"watermark.go", "	return p.missing && p.head != 0 && watched >= p.head", "	return p.missing"}}},
+		{"watermark.go", "return p.missing && p.head != 0 && watched >= p.head", "return p.missing"}}},
 	{name: "F10: a missing key counts as a death though the watch is late", masses: "a replica's own lease, a late watch", edits: []edit{
-		{"watermark.go", "	return p.missing && p.head != 0 && watched >= p.head", "	return p.missing && p.head != 0"}}},
+		{"watermark.go", "return p.missing && p.head != 0 && watched >= p.head", "return p.missing && p.head != 0"}}},
 	{name: "F10: a watermark is compared with the record's revision", masses: "one lease", edits: []edit{
 		{"watermark.go", "in.Ended < in.Unsettled", "in.Known.At < in.Unsettled"}}},
 	{name: "F10: a watermark is ahead of the watch", masses: "two leases", edits: []edit{
@@ -20,9 +20,29 @@ var massMutants = []mutant{
 		{"watermark.go", "func endedSince(watched, _ Revision) Revision { return watched + 1 }", "func endedSince(_, at Revision) Revision { return at }"}}},
 	{name: "F10: a request of the owner under way is no reason to wait", masses: "from the registrations on|a PUT", edits: []edit{
 		{"watermark.go", "(k.local.fresh(now, &v.Record) || u.owners > 0)", "k.local.fresh(now, &v.Record)"}}},
-	{name: "F10: discovery hides what others may still refute", masses: "one lease|a heartbeat", edits: []edit{
+	{name: "F10: discovery hides what others may still refute", masses: "discovery", edits: []edit{
 		{"local.go", "		(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))", "		true"}}},
 	{name: "F10: the watch need not have shown the record", masses: "one lease|two leases|a heartbeat|a PUT", edits: []edit{
 		{"watermark.go", "{ return in.Unsettled != 0 && in.Watched < m }", "{ return false }"}},
 		alike: "only an own write of the record without the projection is known before the watch shows it, and whoever made it holds evidence"},
+	{name: "F10: what is open does not hold the watermark back in the engine", tests: "NoLivingOneIsSuspended", edits: []edit{
+		{"others.go", "max(settledUpTo(watched, low), ", "max(settledUpTo(watched, low-low), "}}},
+	{name: "F10: a slow store makes a living replica look dead", tests: "WhoseKeyIsLost", edits: []edit{
+		{"watermark.go", "p.probes >= peerProbes &&", ""}}},
+	{name: "F10: a replica is never dead", tests: "DeathBesideAKill", edits: []edit{
+		{"watermark.go", "return p.missing && p.head != 0 && watched >= p.head", "return false"}}},
+	{name: "F10: a death is told of to nobody", tests: "SingleDeathIsClaimed", edits: []edit{
+		{"others.go", "		o.needed = max(o.needed, en.view.ended)\n", ""}}},
+	{name: "F10: words of another history are believed", tests: "RestoredStoreForgets", edits: []edit{
+		{"others.go", "		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0\n", "		_ = i\n"}}},
+	{name: "F10: a replica that cannot get on is waited for", tests: "CannotGetOn", edits: []edit{
+		{"others.go", "	o.stuck.Store(credited-o.gotOn >= mostStuck)\n", ""}}},
+	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
+		{"work.go", "	e.refutes.ended(began, now, errors.Is(a.Answer.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
+	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{
+		{"absence.go", "		if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "		if f.stale(in) {\n"}}},
+	{name: "one unanswered write restarts the holds of all", tests: "OneFailingWrite", edits: []edit{
+		{"gate.go", "	case unspoken && o == Unavailable", "	case o == Unavailable"}}},
+	{name: "a full store shows the dead", tests: "FullStoreHidesTheDead", edits: []edit{
+		{"local.go", "(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))", "in.settled()"}}},
 }

@@ -164,13 +164,14 @@ func TestADeathBesideAKillIsFoundWithinItsBound(t *testing.T) {
 // them back as fast as the store takes them, and nobody claims before.
 func TestAReplicaWhoseKeyIsLostIsWaitedFor(t *testing.T) {
 	for _, c := range []struct {
+		n      int
 		each   time.Duration
 		atOnce int
-	}{{40 * time.Millisecond, 1000}, {time.Second, 1000}, {40 * time.Millisecond, 4}} {
+	}{{3000, 40 * time.Millisecond, 40}, {500, time.Second, 1000}, {500, 40 * time.Millisecond, 4}} {
 		bubble(t, func(t *testing.T, l *lab) {
 			a, b := l.seat(brisk(45), false), l.seat(brisk(45), false)
 			time.Sleep(100 * time.Second)
-			ids := l.inMass(500, c.each, c.atOnce, a, b)
+			ids := l.inMass(c.n, c.each, c.atOnce, a, b)
 			a.loseKey()
 			b.loseKey()
 			hidden := 0
