@@ -255,6 +255,16 @@ func (o *others) forget() {
 	o.judge(0)
 }
 
+// lag is how many ends may be open here, and for how long nothing has got on.
+func (o *others) lag(credited Instant) (open int, idle Instant) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.open) > 0 || o.published.Settled < o.needed && o.some() {
+		idle = credited - o.gotOn
+	}
+	return len(o.open), idle
+}
+
 // Stuck says that this replica can neither refute nor tell what it has settled, so that
 // nobody should wait for it.
 func (e *Engine) Stuck() bool { return e.others.stuck.Load() }

@@ -16,6 +16,12 @@ type Stats struct {
 	// Late is how long the one that has waited longest has been due, in credited time;
 	// more than a few ticks mean that this replica does not get round to its work.
 	Late time.Duration
+	// Waiting are claims that wait for what other replicas have settled, Unsettled the ends
+	// of leases that this one has not (some of them may be by now).
+	Waiting, Unsettled int
+	// Unpublished is for how long, in credited time, others may have waited for what this
+	// replica has not published, without that anything got on here.
+	Unpublished time.Duration
 	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
 	Refutations, Claims, Adoptions, Repairs, Revocations int
 	// Hooks are calls of hooks that wait; HooksLost were left out, because too many did.
@@ -44,5 +50,7 @@ func (e *Engine) Stats() Stats {
 	s.Scheduled += removals
 	s.Turns, _ = q.size(&q.turns)
 	s.Room, _ = q.size(&q.room)
+	s.Waiting, _ = q.size(&q.peers)
+	s.Unsettled, s.Unpublished = e.others.lag(g.Credited)
 	return s
 }

@@ -18,6 +18,29 @@ const On = true
 // once. The actions are exit, panic, sleep (2 s), stop (SIGSTOP) and error.
 const Variable = "MEP_FAILPOINTS"
 
+// DelayVariable holds how long every write takes longer, as a Go duration.
+const DelayVariable = "MEP_WRITE_DELAY"
+
+var delay = sync.OnceValue(func() time.Duration {
+	d, _ := time.ParseDuration(os.Getenv(DelayVariable)) // none: no delay
+	return d
+})
+
+// Write takes as long as the environment wants a write of the store to take.
+func Write() {
+	if d := delay(); d > 0 {
+		time.Sleep(d)
+	}
+}
+
+// Armed says whether the environment wants something at a point.
+func Armed(point string) bool {
+	load.Do(read)
+	mu.Lock()
+	defer mu.Unlock()
+	return actions[point] != ""
+}
+
 // ErrInjected is what the action error makes of a success.
 var ErrInjected = errors.New("failpoint: injected")
 
@@ -29,13 +52,7 @@ var (
 
 // Hit carries out what the environment wants at a point.
 func Hit(point string) error {
-	load.Do(func() {
-		for one := range strings.SplitSeq(os.Getenv(Variable), ";") {
-			if point, action, ok := strings.Cut(one, "="); ok {
-				actions[point] = action
-			}
-		}
-	})
+	load.Do(read)
 	mu.Lock()
 	action := actions[point]
 	delete(actions, point)
@@ -57,4 +74,13 @@ func Hit(point string) error {
 		return ErrInjected
 	}
 	return nil
+}
+
+// read takes the environment in.
+func read() {
+	for one := range strings.SplitSeq(os.Getenv(Variable), ";") {
+		if point, action, ok := strings.Cut(one, "="); ok {
+			actions[point] = action
+		}
+	}
 }

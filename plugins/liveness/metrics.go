@@ -45,6 +45,11 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge("mep_services", "Service instances known; those removed count for up to a minute more.", func(s heartbeat.Stats) float64 { return float64(s.Records) })
 	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
 	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })
+	gauge("mep_claims_waiting", "ACTIVE service instances that are silent here, whose claim waits until the other replicas have settled the end of their lease.",
+		func(s heartbeat.Stats) float64 { return float64(s.Waiting) })
+	gauge("mep_ends_unsettled", "Ends of leases that this replica has to refute, and has not: the others wait for it.", func(s heartbeat.Stats) float64 { return float64(s.Unsettled) })
+	gauge("mep_watermark_idle_seconds", "How long others have waited for this replica without that anything got on here; at 10 it gives up being waited for.",
+		func(s heartbeat.Stats) float64 { return s.Unpublished.Seconds() })
 	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 { return oneIf(s.Full) })
 	gauge("mep_mass_expiry", "1 while very many services vanished within one window: none is removed meanwhile.",
 		func(s heartbeat.Stats) float64 { return oneIf(s.Massive) })

@@ -16,6 +16,9 @@ import (
 func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if failpoint.On {
+		failpoint.Write()
+	}
 	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
 		return s.client.Grant(ctx, int64(seconds)) // one that is granted in vain runs out
 	})

@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 const (
@@ -92,6 +93,9 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerWord) error {
 
 // putWord puts the key where it is as it was left; false: it is not. p.mu is held.
 func (s *Store) putWord(ctx context.Context, w heartbeat.PeerWord, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
+	if failpoint.On {
+		failpoint.Write()
+	}
 	key := replicaPrefix + s.replicas.self
 	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", at)).
 		Then(clientv3.OpPut(key, s.presence.value(w, leaving), clientv3.WithLease(clientv3.LeaseID(l)))).Commit()
@@ -111,6 +115,10 @@ func (s *Store) putWord(ctx context.Context, w heartbeat.PeerWord, leaving bool,
 func (s *Store) appear(ctx context.Context, w heartbeat.PeerWord) error {
 	if _, err := s.Head(ctx); err != nil {
 		return err
+	}
+	if failpoint.On {
+		failpoint.Write()
+		failpoint.Write() // it is two
 	}
 	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.least)))
 	if err != nil {

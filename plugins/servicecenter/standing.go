@@ -253,6 +253,7 @@ func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*
 		cmps = append(cmps, st.compares()...)
 	}
 	if failpoint.On {
+		failpoint.Write()
 		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
 	}
 	return hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
