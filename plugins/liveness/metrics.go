@@ -53,6 +53,39 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge("mep_store_full", "1 while the store takes no writes.", func(s heartbeat.Stats) float64 { return oneIf(s.Full) })
 	gauge("mep_mass_expiry", "1 while very many services vanished within one window: none is removed meanwhile.",
 		func(s heartbeat.Stats) float64 { return oneIf(s.Massive) })
+	gauge("mep_engine_late_seconds", "How long the instance that has waited longest has been due to be looked at, in credited time.",
+		func(s heartbeat.Stats) float64 { return s.Late.Seconds() })
+	m.watchQueues(e)
+}
+
+// watchQueues shows how much the engine has before it.
+func (m *metrics) watchQueues(e *heartbeat.Engine) {
+	for reason, f := range map[string]func(heartbeat.Stats) int{
+		"time": func(s heartbeat.Stats) int { return s.Scheduled },
+		"turn": func(s heartbeat.Stats) int { return s.Turns },
+		"room": func(s heartbeat.Stats) int { return s.Room },
+	} {
+		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mep_engine_scheduled", Help: "Service instances that wait to be looked at again, by what they wait for.",
+			ConstLabels: prometheus.Labels{"for": reason},
+		}, func() float64 { return float64(f(e.Stats())) }))
+	}
+	for work, f := range map[string]func(heartbeat.Stats) int{
+		"refutation": func(s heartbeat.Stats) int { return s.Refutations },
+		"claim":      func(s heartbeat.Stats) int { return s.Claims },
+		"adoption":   func(s heartbeat.Stats) int { return s.Adoptions },
+		"repair":     func(s heartbeat.Stats) int { return s.Repairs },
+		"revocation": func(s heartbeat.Stats) int { return s.Revocations },
+		"hook":       func(s heartbeat.Stats) int { return s.Hooks },
+	} {
+		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mep_engine_queue", Help: "What waits for a worker of the liveness engine, by sort.",
+			ConstLabels: prometheus.Labels{"work": work},
+		}, func() float64 { return float64(f(e.Stats())) }))
+	}
+	m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "mep_engine_notices_dropped_total", Help: "Changes that were not logged and counted, because those before them were not taken.",
+	}, func() float64 { return float64(e.Stats().HooksLost) }))
 }
 
 func oneIf(b bool) float64 {

@@ -47,6 +47,7 @@ type Options struct {
 type Center struct {
 	client *clientv3.Client
 	etcd   *embed.Etcd // nil unless embedded
+	calls  *calls      // nil unless embedded
 	lessor *lessor     // nil unless embedded
 	gate   *quota.Gate // nil unless embedded
 	upkeep *upkeep     // nil unless embedded
@@ -97,6 +98,10 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 	gopool.Go(forgetLabels)
 	c.counts = storedCounts()
 	theGuard.show(&c.counts)
+	if c.Embedded() {
+		c.calls.collect(&c.counts, "call")
+		c.lessor.collect(&c.counts, "renewal")
+	}
 	return c, nil
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/lease"
+
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // bind has every call of a client end in time; all and l are nil for a cluster. Watches
@@ -14,6 +17,14 @@ import (
 func bind(c *clientv3.Client, all *calls, r *lessor) {
 	c.KV = boundKV{c.KV, all}
 	c.Lease = boundLease{c.Lease, all, r}
+}
+
+// collect adds what an operator watches.
+func (s *calls) collect(cs *plugins.Collectors, sort string) {
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mep_store_calls_hanging", Help: "Calls into the embedded store that nobody waits for any more, and that have not returned.",
+		ConstLabels: prometheus.Labels{"sort": sort},
+	}, func() float64 { return float64(s.hanging.Load()) }))
 }
 
 type boundKV struct {

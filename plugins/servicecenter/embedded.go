@@ -89,7 +89,8 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	}
 	c.client = v3client.New(c.etcd.Server)
 	c.lessor = etcdLessor(c.etcd.Server)
-	bind(c.client, newCalls(mostCalls), c.lessor)
+	c.calls = newCalls(mostCalls)
+	bind(c.client, c.calls, c.lessor)
 	c.upkeep = newUpkeep(c.etcd.Server, c.client, o.Quota, c.needed.floor, o.Log)
 	c.gate = c.upkeep.gate
 	c.upkeep.start(ctx)

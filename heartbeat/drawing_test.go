@@ -1,0 +1,102 @@
+package heartbeat
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// engineCalls reads which identifiers stand in the body of each method of Engine.
+func engineCalls(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]map[string]bool{}
+	for _, f := range packages["heartbeat"].Files {
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil || fn.Body == nil {
+				continue
+			}
+			star, ok := fn.Recv.List[0].Type.(*ast.StarExpr)
+			if !ok {
+				continue
+			}
+			if of, ok := star.X.(*ast.Ident); !ok || of.Name != "Engine" {
+				continue
+			}
+			said := map[string]bool{}
+			ast.Inspect(fn.Body, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok {
+					said[id.Name] = true
+				}
+				return true
+			})
+			out[fn.Name.Name] = said
+		}
+	}
+	return out
+}
+
+var arrow = regexp.MustCompile(`^\s*(?:--\s*(\w+)\s*)?-->\s*(\w+)|^\s*-\.\s*(\w+)\s*\.->\s*(\w+)`)
+
+// undrawn says what a line of the drawing claims and the code does not do.
+func undrawn(line string, calls map[string]map[string]bool) (arrows int, wrong []string) {
+	line = strings.TrimSpace(line)
+	from := regexp.MustCompile(`^\w+`).FindString(line)
+	for rest := line[len(from):]; ; arrows++ {
+		m := arrow.FindStringSubmatch(rest)
+		if m == nil {
+			if strings.TrimSpace(rest) != "" {
+				wrong = append(wrong, "not understood: "+rest)
+			}
+			return arrows, wrong
+		}
+		lane, to, queue, taker := m[1], m[2], m[3], m[4]
+		does := calls[from][to]
+		switch {
+		case lane != "": // given to the lane, whose workers do it
+			does = calls[from][lane] && calls["setUpLanes"][lane] && calls["setUpLanes"][to]
+		case queue != "":
+			to = taker
+			does = (calls[from][queue] || queue == "due" && calls[from]["postpone"]) && calls[taker][queue]
+		}
+		if calls[from] == nil || calls[to] == nil || !does {
+			wrong = append(wrong, from+" → "+to+" "+lane+queue)
+		}
+		from, rest = to, rest[len(m[0]):]
+	}
+}
+
+func TestTheWayFromATickToAClaimIsDrawn(t *testing.T) {
+	calls := engineCalls(t)
+	doc, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, drawing, _ := strings.Cut(string(doc), "flowchart LR\n  tick")
+	drawing, _, found := strings.Cut("  tick"+drawing, "```")
+	arrows := 0
+	for line := range strings.Lines(drawing) {
+		n, wrong := undrawn(line, calls)
+		arrows += n
+		for _, w := range wrong {
+			t.Errorf("drawn, and not in the code: %s", w)
+		}
+	}
+	if !found || arrows < 20 {
+		t.Errorf("the drawing has %d arrows", arrows)
+	}
+	for _, lie := range []string{"tick --> claim", "attend -- refutes --> claim", "seen -. turns .-> nextDue", "tick --> chase", "tick ==> attendAll"} {
+		if _, wrong := undrawn(lie, calls); len(wrong) == 0 {
+			t.Errorf("%q passes for true", lie)
+		}
+	}
+}
