@@ -36,15 +36,16 @@ func (s *Store) admit(c quota.Class, ops []clientv3.Op) (done func(), err error)
 	return done, nil
 }
 
-// admitOps takes a write of service-center in. Whatever it puts adds to the store; the
-// refusal is etcd's own, which it knows.
-func admitOps(g *quota.Gate, ops []clientv3.Op) (done func(), err error) {
+// admit takes a write of service-center in. Whatever it puts adds to the store; the
+// refusal is etcd's own, which service-center knows, and the guard makes it a 507.
+func (r *registry) admit(ctx context.Context, ops []clientv3.Op) (done func(), err error) {
 	n := cost(ops)
 	if n == 0 {
 		return func() {}, nil
 	}
-	done, ok := g.Admit(quota.Grow, n)
+	done, ok := r.gate.Admit(quota.Grow, n)
 	if !ok {
+		r.guard.refuse(ctx, refusedRoom)
 		return nil, rpctypes.ErrNoSpace
 	}
 	return done, nil

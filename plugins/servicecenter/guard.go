@@ -41,7 +41,7 @@ func newGuard() *guard {
 
 // show adds the guard's metrics, with all their labels.
 func (g *guard) show(cs *plugins.Collectors) {
-	for _, why := range []refusal{refusedOurs, refusedForm} {
+	for _, why := range []refusal{refusedOurs, refusedForm, refusedRoom} {
 		g.refusals.WithLabelValues(string(why))
 	}
 	for _, why := range []string{turnedPath, turnedQuery, turnedHeader, turnedBody} {
@@ -158,6 +158,9 @@ func (a *answerer) WriteHeader(status int) {
 		return
 	case *why == refusedOurs:
 		reply(a.ResponseWriter, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
+	case *why == refusedRoom:
+		a.Header().Set("Retry-After", "1")
+		reply(a.ResponseWriter, http.StatusInsufficientStorage, `{"errorCode":"507001","errorMessage":"Insufficient storage","detail":"The platform's store is full; what is registered goes on. Try again later."}`)
 	default:
 		invalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
 	}

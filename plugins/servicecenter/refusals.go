@@ -24,6 +24,7 @@ type refusal string
 const (
 	refusedOurs refusal = "ours" // it would change what Mp1 registered
 	refusedForm refusal = "form" // its key is none that service-center should make
+	refusedRoom refusal = "room" // the store takes nothing that adds to it
 )
 
 var errRefused = errors.New("servicecenter: the write was refused")

@@ -66,7 +66,7 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 		r.guard.refuse(ctx, refused)
 		return nil, errRefused
 	}
-	done, err := admitOps(r.gate, operationsOf([]client.PluginOp{op}))
+	done, err := r.admit(ctx, operationsOf([]client.PluginOp{op}))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 		return r.refused(ctx, refused)
 	}
 	then, otherwise := operationsOf(success), operationsOf(fail)
-	done, err := admitOps(r.gate, slices.Concat(then, otherwise))
+	done, err := r.admit(ctx, slices.Concat(then, otherwise))
 	if err != nil {
 		return nil, err
 	}

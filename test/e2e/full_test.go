@@ -81,6 +81,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	s := start(t, append(fast, "MEP_STORE_QUOTA_BYTES=16MiB")...)
 	living, leaving := population(s, "living", 20, 1), population(s, "leaving", 3, -1)
 	dying := s.register("app-dying", "dying", 10)
+	lists := s.metric(`mep_disturbances_total{reason="watch"}`) + s.metric(`mep_disturbances_total{reason="list"}`)
 	var failed atomic.Int64
 	done := make(chan struct{})
 	var beats sync.WaitGroup
@@ -105,10 +106,15 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	require.Equal(t, 0, s.metric("mep_store_full"), "what frees is taken")
 	s.want(204, "DELETE", leaving[0].location, "")
 	s.want(507, "POST", base+"/applications/app-other/services", large("other"))
+	r := s.want(507, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"theirs","appId":"a","version":"1.0.0","properties":{"p":"`+strings.Repeat("x", 150_000)+`"}}}`)
+	require.NotEmpty(t, r.header.Get("Retry-After"), "ServiceComb's clients pass the same gate")
 	eventually(t, "a death is found while the store is full", func() bool { return dying.state() == "SUSPENDED" })
 	require.Equal(t, 1, s.suspensions(), "and nobody else's")
 	f.end()
-	require.Nil(t, f.other.Load())
+	if other := f.other.Load(); other != nil {
+		t.Errorf("the filler got %d: %s", other.status, other.body)
+	}
+	require.Zero(t, s.metric(`mep_disturbances_total{reason="watch"}`)+s.metric(`mep_disturbances_total{reason="list"}`)-lists, "no watch and no list was compacted away")
 	require.Zero(t, failed.Load(), "heartbeats of others")
 	require.Positive(t, s.metric(`mep_store_refused_total{class="grow"}`))
 	close(done)

@@ -324,6 +324,36 @@ func TestNoBrokenPageOfTheDatabaseIsMissed(t *testing.T) {
 	require.NoError(t, err, "and nothing else was broken")
 }
 
+// A value that reaches into the page behind it would be overwritten with that, or free
+// it; bbolt does not start on such a file.
+func TestAPageThatIsUsedTwiceIsFound(t *testing.T) {
+	dir := copyOf(t, store(t))
+	file := one(t, dir, "snap/db")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	d, err := openDB(file)
+	require.NoError(t, err)
+	_, err = d.state()
+	require.NoError(t, err)
+	d.close()
+	used := func(id uint64) bool { return id < d.pages && d.seen[id/64]&(1<<(id%64)) != 0 }
+	tried := 0
+	for id := uint64(2); id < d.pages && tried < 20; id++ {
+		at := id * d.pageSize
+		over := uint64(order.Uint32(whole[at+12:]))
+		if !used(id) || order.Uint64(whole[at:]) != id || !used(id+over+1) {
+			continue
+		}
+		longer := order.AppendUint32(nil, uint32(over)+1)
+		overwrite(t, file, int64(at)+12, longer)
+		_, err := Check(dir)
+		require.ErrorContains(t, err, "is used twice", "page %d", id)
+		overwrite(t, file, int64(at)+12, whole[at+12:at+16])
+		tried++
+	}
+	require.Positive(t, tried)
+}
+
 func TestAMemberOfAClusterIsRefused(t *testing.T) {
 	dir := copyOf(t, store(t))
 	e, c := open(t, dir, "mep")
