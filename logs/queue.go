@@ -174,12 +174,11 @@ func (q *Queue) end() {
 // say writes the notice of what was lost until now. q.mu is held but while it writes.
 func (q *Queue) say() bool {
 	said := q.lost
-	q.lost = losses{}
+	q.lost, q.dropping = losses{}, false // from here on there is room: it is one gap
 	if !q.write(q.notice(said.n, said.from, said.to)) {
 		q.lost.add(said)
 		return false
 	}
-	q.dropping = false
 	return true
 }
 

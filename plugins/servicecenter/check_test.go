@@ -7,8 +7,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/storage/backend"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/logs"
 )
 
 func TestWhatAStoreHoldsIsCountedAndWhatCannotBeReadIsNamed(t *testing.T) {
@@ -48,4 +52,20 @@ func TestCheckSaysInOneLineWhyItCannotLook(t *testing.T) {
 	err = c.openStore(t.Context(), Options{DataDir: dir, Quota: 1 << 30, Log: discard})
 	require.ErrorContains(t, err, "db is damaged: it is empty; restore a backup", "and neither does a server start")
 	require.Empty(t, out.String())
+}
+
+// A first start that was killed, or told to stop, between the log and its first entry left
+// a directory on which no later start came up.
+func TestAFirstStartThatWasCutShortIsBegunAnew(t *testing.T) {
+	dir := t.TempDir()
+	member := filepath.Join(etcdDir(dir), "member")
+	require.NoError(t, os.MkdirAll(filepath.Join(member, "snap"), 0o700))
+	require.NoError(t, backend.NewDefaultBackend(zap.NewNop(), filepath.Join(member, "snap", "db")).Close())
+	w, err := wal.Create(zap.NewNop(), filepath.Join(member, "wal"), nil)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.ErrorContains(t, Check(dir, &strings.Builder{}), "there is no store in")
+	c := &Center{said: logs.NewRepeats(discard)}
+	require.NoError(t, c.openStore(t.Context(), Options{DataDir: dir, Quota: 1 << 30, Log: discard}))
+	c.closeStore()
 }

@@ -51,7 +51,11 @@ func (c *Center) openStore(ctx context.Context, o Options) (err error) {
 	if c.lock, err = lockDir(o.DataDir); err != nil {
 		return err
 	}
-	if _, err = sound(o.DataDir); err != nil {
+	found, err := sound(o.DataDir)
+	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
+		err = os.RemoveAll(found.CutShort)
+	}
+	if err != nil {
 		c.closeStore()
 		return err
 	}

@@ -136,6 +136,7 @@ func TestAStopDuringTheStartIsQuiet(t *testing.T) {
 			}
 			s.stops()
 			require.Empty(t, errs.String())
+			startIn(t, dir) // and what it leaves can be started again
 		})
 	}
 }

@@ -33,6 +33,7 @@ var ErrForeign = errors.New("it is not a store of mepserver")
 // Report is what a directory holds.
 type Report struct {
 	Empty     bool   // there is no store yet
+	CutShort  string // the log of a first start that was ended before its first entry
 	Size      int64  // bytes of the database's file
 	InUse     int64  // bytes of it in use
 	Segments  int    // of the log
@@ -91,6 +92,10 @@ func Check(dir string) (Report, error) {
 	l, err := readLog(segments)
 	if err != nil {
 		return Report{}, err
+	}
+	if state.index == 0 && l.last == 0 && l.commit == 0 && len(l.segments) == 1 {
+		// etcd takes this log for one of a member that has joined others, and waits for them for ever
+		return Report{Empty: true, CutShort: p.wal, Size: info.Size()}, nil
 	}
 	if err := belongTogether(p, state, l); err != nil {
 		return Report{}, err
