@@ -57,7 +57,7 @@ func TestFailpoints(t *testing.T) {
 	t.Logf("seed %d: the points %d, %d, ..., the actions from number %d on", seed, third, third+3, first)
 	for i, point := range points {
 		if !*long && i%3 != third {
-			continue // each third in the short tier, others each time
+			continue // each third in the short size, others each time
 		}
 		actions := []string{"exit", "stop", "sleep", "panic"}
 		if point.errs {

@@ -16,7 +16,7 @@ const rearms = `mep_transactions_total{kind="REARM"}`
 func TestMassOfFalseRevocationsOverASlowStore(t *testing.T) {
 	for _, replicas := range []int{2, 4} {
 		if replicas == 4 && !*long {
-			continue // the short tier has no room for twice as many
+			continue // the short size has no room for twice as many
 		}
 		t.Run(fmt.Sprint(replicas, " replicas"), func(t *testing.T) {
 			path, err := broken() // which can be slowed

@@ -29,7 +29,7 @@ import (
 
 var (
 	binary, workDir string
-	long            = flag.Bool("long", false, "run the long tier: every scenario in full (hours)")
+	long            = flag.Bool("long", false, "run the long size: every scenario in full (hours)")
 	seedFlag        = flag.Uint64("seed", 0, "replay this seed; 0: a new one")
 )
 
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// pick gives a figure of the long tier, or of the short one.
+// pick gives a figure of the long size, or of the short one.
 func pick[T any](short, full T) T {
 	if *long {
 		return full
