@@ -189,10 +189,10 @@ func TestAStartThatFailsIsOneLine(t *testing.T) {
 			said := lines[len(lines)-1]
 			require.Contains(t, said, "mepserver: ")
 			require.Contains(t, said, c.want)
-			for _, l := range lines[:len(lines)-1] { // net/http may find no file for a connection
+			for _, l := range lines[:len(lines)-1] { // net/http finds no file for a connection, and there may be few for all
 				require.True(t, json.Valid([]byte(l)), "%s", l)
 			}
-			require.LessOrEqual(t, len(lines), 2, "%s", &errs)
+			require.LessOrEqual(t, len(lines), 3, "%s", &errs)
 		})
 	}
 }
