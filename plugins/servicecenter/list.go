@@ -80,6 +80,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		r, err := decodeRecord(kv)
 		if err != nil {
 			bad[id] = true
+			l.spare(id)
 			return
 		}
 		n, stands := len(l.all), seatOf(id, r.Place)

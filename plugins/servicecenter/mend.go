@@ -55,9 +55,20 @@ const (
 type listing struct {
 	at     int64
 	all    []heartbeat.Listed
-	sits   map[seat]int   // records by where they stand
-	first  map[string]int // a record of each microservice
+	sits   map[seat]int    // records by where they stand
+	first  map[string]int  // a record of each microservice
+	spared map[string]bool // microservices of records that could not be read
 	strays []*mvccpb.KeyValue
+}
+
+// spare leaves the microservice of a record that could not be read as it is.
+func (l *listing) spare(id heartbeat.ID) {
+	if service, _, ok := split(id); ok {
+		if l.spared == nil {
+			l.spared = map[string]bool{}
+		}
+		l.spared[service] = true
+	}
 }
 
 // stray notes an instance below a microservice of ours that no record put there.
@@ -140,7 +151,7 @@ func (m *mender) lookAtMarks(ctx context.Context) error {
 		m.index[index] = id
 	}
 	for id, index := range m.marks {
-		if _, used := m.first[id]; !used && m.index[index] == "" {
+		if _, used := m.first[id]; !used && m.index[index] == "" && !m.spared[id] {
 			leftover[id] = index
 		}
 	}

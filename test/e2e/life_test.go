@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -183,5 +184,15 @@ func TestServiceCombClientsKeepTheirOwnServices(t *testing.T) {
 	s.want(200, "POST", "/v4/default/registry/microservices/"+id+"/tags", `{"tags":{"a":"b"}}`)
 	s.want(200, "PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"shop","serviceName":"cart","version":"1.0.0"},"providers":[{"appId":"app-1","serviceName":"a","version":"1.2.3"}]}]}`)
 	require.Equal(t, "UP", mec.instance()["status"])
+	// a consumer of ours is noted at ours, by service-center's queue of dependencies
+	consumer := s.want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).json(t)["serviceId"].(string)
+	found := s.want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a&version=1.2.3", "", "X-ConsumerId", consumer)
+	require.Contains(t, string(found.body), mec.id[32:])
+	eventually(t, "the consumer is noted", func() bool {
+		return strings.Contains(string(s.do("GET", "/v4/default/registry/microservices/"+mec.id[:32]+"/consumers", "").body), consumer)
+	})
 	s.want(200, "DELETE", "/v4/default/registry/microservices/"+id+"?force=true", "")
+	for _, reason := range []string{"ours", "form"} {
+		require.Contains(t, string(s.do("GET", "/metrics", "").body), `mep_servicecomb_writes_refused_total{reason="`+reason+`"} 0`, "nothing of all that was refused")
+	}
 }
