@@ -30,12 +30,21 @@ type standing struct {
 }
 
 // stand reads a standing. The compares of the transaction that uses it hold it fast,
-// so that it may be a little old.
+// so that it may be a little old; what says that a stranger is there is read again.
 func (s *Store) stand(ctx context.Context, id, index string) (st standing, err error) {
-	below := func(prefix string) clientv3.Op {
-		return clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithSerializable())
+	st, err = s.standAt(ctx, id, index, clientv3.WithSerializable())
+	if err == nil && !st.ours() {
+		st, err = s.standAt(ctx, id, index)
 	}
-	one := func(key string) clientv3.Op { return clientv3.OpGet(key, clientv3.WithSerializable()) }
+	return st, err
+}
+
+// standAt is one read, by default a linearizable one.
+func (s *Store) standAt(ctx context.Context, id, index string, opts ...clientv3.OpOption) (st standing, err error) {
+	below := func(prefix string) clientv3.Op {
+		return clientv3.OpGet(prefix, append(opts, clientv3.WithPrefix(), clientv3.WithCountOnly())...)
+	}
+	one := func(key string) clientv3.Op { return clientv3.OpGet(key, opts...) }
 	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).Then(one(markPrefix+id), one(servicePrefix+id), one(index),
 			below(instancePrefix+id+path.SPLIT), below(leasePrefix+id+path.SPLIT), below(recordPrefix+id)).Commit()
@@ -217,8 +226,9 @@ func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.
 	}
 	id, index := seatOf(t.Record.ID, t.Record.Place).service, path.GenerateServiceIndexKey(&p.key)
 	var before *standing
+	look := s.stand
 	for range establishRounds {
-		st, err := s.stand(ctx, id, index)
+		st, err := look(ctx, id, index)
 		switch {
 		case err != nil:
 			return nil, false, err
@@ -231,6 +241,7 @@ func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.
 			return res, again, err
 		}
 		before = &st
+		look = func(ctx context.Context, id, index string) (standing, error) { return s.standAt(ctx, id, index) }
 	}
 	return res, again, nil
 }
