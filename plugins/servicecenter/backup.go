@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/datadir"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
@@ -59,7 +60,7 @@ func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog
 	} else if r.Empty {
 		return nil, 0, fmt.Errorf("there is no store in %s", dataDir)
 	}
-	c := &Center{}
+	c := &Center{said: logs.NewRepeats(log)}
 	if err := c.openStore(ctx, Options{DataDir: dataDir, Quota: quota, Log: log}); err != nil {
 		return nil, 0, err
 	}

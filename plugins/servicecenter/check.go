@@ -30,6 +30,8 @@ func sound(dataDir string) (datadir.Report, error) {
 		return r, fmt.Errorf("cannot open the store in %s: %w; %s", dataDir, err, whatToDo)
 	case err != nil:
 		return r, storeFault("cannot open the store", dataDir, err)
+	case !r.Empty && r.Member != identity.Member():
+		return r, fmt.Errorf("cannot open the store in %s: %w: another etcd has made %s", dataDir, datadir.ErrForeign, etcdDir(dataDir))
 	}
 	return r, nil
 }

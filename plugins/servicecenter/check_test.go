@@ -1,12 +1,14 @@
 package servicecenter
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
@@ -44,6 +46,7 @@ func TestCheckSaysInOneLineWhyItCannotLook(t *testing.T) {
 	require.ErrorContains(t, Check(dir, &out), "another mepserver uses the data directory")
 	require.NoError(t, lock.Close())
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "etcd", "member", "snap"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "etcd", "member", "wal"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etcd", "member", "snap", "db"), nil, 0o600))
 	err = Check(dir, &out)
 	require.ErrorContains(t, err, "db is damaged: it is empty; restore a backup (docs/operations.md")
@@ -68,4 +71,22 @@ func TestAFirstStartThatWasCutShortIsBegunAnew(t *testing.T) {
 	c := &Center{said: logs.NewRepeats(discard)}
 	require.NoError(t, c.openStore(t.Context(), Options{DataDir: dir, Quota: 1 << 30, Log: discard}))
 	c.closeStore()
+}
+
+func TestTheStoreOfAnotherEtcdIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir = "default", etcdDir(dir)
+	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2"}}
+	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls
+	cfg.InitialCluster = "default=http://127.0.0.1:2"
+	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	e, err := embed.StartEtcd(cfg)
+	require.NoError(t, err)
+	<-e.Server.ReadyNotify()
+	e.Close()
+	err = (&Center{said: logs.NewRepeats(discard)}).openStore(t.Context(), Options{DataDir: dir, Quota: 1 << 30, Log: discard})
+	require.ErrorContains(t, err, "it is not a store of mepserver: another etcd has made "+dir)
 }

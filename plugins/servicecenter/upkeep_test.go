@@ -15,6 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/datadir"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
@@ -23,8 +24,10 @@ import (
 // opened is a store of the test's own.
 func opened(t *testing.T, dir string) (*Center, *lines) {
 	t.Helper()
-	c, said := &Center{}, &lines{}
-	require.NoError(t, c.openStore(t.Context(), Options{DataDir: dir, Quota: 64 << 20, Log: plugins.NewLog(said, "INFO")}))
+	said := &lines{}
+	log := plugins.NewLog(said, "INFO")
+	c := &Center{said: logs.NewRepeats(log)}
+	require.NoError(t, c.openStore(t.Context(), Options{DataDir: dir, Quota: 64 << 20, Log: log}))
 	return c, said
 }
 

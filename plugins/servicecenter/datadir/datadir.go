@@ -40,6 +40,7 @@ type Report struct {
 	LogBytes  int64  // of all segments
 	LastEntry uint64 // of the log
 	Applied   uint64 // the last entry that the database holds
+	Member    uint64 // the member that the log is of
 }
 
 // paths of a store below a directory of etcd.
@@ -73,6 +74,8 @@ func Check(dir string) (Report, error) {
 		return Report{}, err
 	case info.IsDir():
 		return Report{}, damaged(p.db, "it is a directory")
+	case info.Size() == 0 && len(segments) == 0 && neverUsed(p):
+		return Report{Empty: true}, nil
 	}
 	db, err := openDB(p.db)
 	if err != nil {
@@ -100,7 +103,15 @@ func Check(dir string) (Report, error) {
 	if err := belongTogether(p, state, l); err != nil {
 		return Report{}, err
 	}
-	return Report{Size: info.Size(), InUse: db.inUse(), Segments: len(segments), LogBytes: l.bytes, LastEntry: l.last, Applied: state.index}, nil
+	return Report{Size: info.Size(), InUse: db.inUse(), Segments: len(segments), LogBytes: l.bytes, LastEntry: l.last, Applied: state.index, Member: l.node}, nil
+}
+
+// neverUsed says whether an empty database may be what the very first start was killed
+// over: etcd makes the log after it.
+func neverUsed(p paths) bool {
+	_, err := os.Lstat(p.wal)
+	left, _ := filepath.Glob(filepath.Join(p.snap, "*.snap"))
+	return errors.Is(err, fs.ErrNotExist) && len(left) == 0
 }
 
 // belongTogether compares the database with the log that etcd would apply to it.

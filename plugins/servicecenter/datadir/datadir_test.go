@@ -115,7 +115,11 @@ func TestASoundStoreIsSound(t *testing.T) {
 	require.Equal(t, r.LastEntry, r.Applied, "it was stopped in order")
 	require.Positive(t, r.InUse)
 	require.LessOrEqual(t, r.InUse, r.Size)
-	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none")} {
+	require.Equal(t, self.Member(), r.Member)
+	young := t.TempDir() // killed before the log was made
+	require.NoError(t, os.MkdirAll(filepath.Join(young, "member", "snap"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(young, "member", "snap", "db"), nil, 0o600))
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), young} {
 		r, err = Check(dir)
 		require.NoError(t, err)
 		require.True(t, r.Empty)

@@ -29,6 +29,24 @@ type Identity struct {
 	Name, URL, Token string
 }
 
+// cluster is the one-member cluster of that identity.
+func (i Identity) cluster() (*membership.RaftCluster, error) {
+	u, err := url.Parse(i.URL)
+	if err != nil {
+		return nil, err
+	}
+	return membership.NewClusterFromURLsMap(zap.NewNop(), i.Token, types.URLsMap{i.Name: {*u}})
+}
+
+// Member is its id, which follows from URL and token; 0: they are none.
+func (i Identity) Member() uint64 {
+	c, err := i.cluster()
+	if err != nil {
+		return 0
+	}
+	return uint64(c.MemberByName(i.Name).ID)
+}
+
 // Bump is by how much the revision is raised at a restore. Whatever was written after
 // the backup is gone, and its revisions must not be given to anything else: somebody may
 // have seen them. A thousand million is a year of thirty writes a second.
@@ -110,11 +128,7 @@ func settle(p paths, id Identity, h History, r Restored) (err error) {
 		}
 	}()
 	lg := zap.NewNop()
-	u, err := url.Parse(id.URL)
-	if err != nil {
-		return err
-	}
-	cluster, err := membership.NewClusterFromURLsMap(lg, id.Token, types.URLsMap{id.Name: {*u}})
+	cluster, err := id.cluster()
 	if err != nil {
 		return err
 	}
