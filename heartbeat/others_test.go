@@ -43,6 +43,9 @@ func TestNoLivingOneIsSuspendedInAMass(t *testing.T) {
 		{2, 1000, time.Second, 1000},
 		{2, 1000, 40 * time.Millisecond, 4}, // a hundred a second
 	} {
+		if *modelFull && c.atOnce > 100 {
+			c.n = 10000
+		}
 		t.Run(fmt.Sprintf("%d replicas, %d leases, %v a write, %d at once", c.replicas, c.n, c.each, c.atOnce), func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
 				var seats []*seat
