@@ -169,7 +169,7 @@ func (f *ClaimFlow) hold(in Input) Action {
 	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.HeardWall)}
 }
 
-// over: the hold counts credited time in which writing worked.
+// over: the hold counts credited time since the store had space, if it was full.
 func (f *ClaimFlow) over(in Input) bool {
 	rec := &in.Known.Record
 	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) && in.Local.served(in.Gate, rec)
