@@ -76,13 +76,18 @@ func TestOutputsThatNobodyReadsHoldNothingUp(t *testing.T) {
 	s.stops()
 }
 
-// The reader goes away, as in mepserver 2>&1 | head: the server lives on, and counts.
+// The reader goes away, as in mepserver 2>&1 | head, before the line on standard output or
+// while it runs: the server lives on, and counts.
 func TestAReaderThatGoesAwayEndsNothing(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
+	gone, out, err := os.Pipe()
 	require.NoError(t, err)
-	s := launchWith(t, w, w, fast...)
-	require.NoError(t, w.Close())
+	require.NoError(t, gone.Close())
+	r, errs, err := os.Pipe()
+	require.NoError(t, err)
+	s := launchWith(t, out, errs, fast...)
+	require.NoError(t, out.Close())
+	require.NoError(t, errs.Close())
 	require.NoError(t, r.Close())
 	for range 5 {
 		s.register("p", "x", 60).beat()
