@@ -112,6 +112,12 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	require.NoError(t, s.cmd.Wait())
 	require.NoFileExists(t, filepath.Join(s.dir, "admin.sock"))
 
+	code, _, errs = command(t, "backup", file+".later", "--data-dir", s.dir)
+	require.Zero(t, code, "of a stopped server: %s", errs)
+	code, out, errs = command(t, "restore", file+".later", "--data-dir", filepath.Join(t.TempDir(), "later"))
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "3 services, 1 subscriptions")
+
 	before := len(c.receipts())
 	elsewhere := filepath.Join(t.TempDir(), "new")
 	code, out, errs = command(t, "restore", file, "--data-dir", elsewhere)
