@@ -95,7 +95,6 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 type vacant struct {
 	Store
 	snapshots map[ID]Snapshot
-	full      bool
 }
 
 func (v vacant) Read(_ context.Context, id ID) (Snapshot, error) { return v.snapshots[id], nil }

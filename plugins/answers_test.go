@@ -89,6 +89,7 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 		require.Equal(t, 503, res.StatusCode)
 		require.Equal(t, "5", res.Header.Get("Retry-After"))
 		require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
+		_ = res.Body.Close()
 		_ = c.Close()
 		time.Sleep(stall + time.Second)
 		synctest.Wait()
@@ -101,6 +102,7 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 		n, err := io.Copy(io.Discard, res.Body)
 		require.NoError(t, err)
 		require.EqualValues(t, 4<<20, n)
+		_ = res.Body.Close()
 		for _, c := range append(idle, c) {
 			_ = c.Close()
 		}
@@ -175,6 +177,7 @@ func TestFewAnswersAreMadeAtATime(t *testing.T) {
 		res, err := http.ReadResponse(bufio.NewReader(beat), nil)
 		require.NoError(t, err)
 		require.Equal(t, 200, res.StatusCode, "others do not wait")
+		_ = res.Body.Close()
 		time.Sleep(makerWait)
 		synctest.Wait()
 		require.Equal(t, 2*makers, value(t, a.refused))
