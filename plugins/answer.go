@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,7 +14,8 @@ type answerWriter struct {
 	http.ResponseWriter
 	answers *Answers
 	control *http.ResponseController
-	made    func() // the answer is made; nil: nobody waits for that
+	made    func()        // the answer is made; nil: nobody waits for that
+	size    *atomic.Int64 // of answers of its kind; nil: it has none
 	began   time.Time
 	status  int
 	sent    bool // the status was
@@ -49,10 +51,12 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 		return len(p), nil
 	}
 	if len(p) >= largeWrite && !w.sent {
+		if w.size != nil {
+			w.size.Store(int64(len(p)))
+		}
 		release, ok := w.answers.Hold(int64(len(p)))
 		if !ok {
-			w.refused = true
-			refuseUnread(w.ResponseWriter)
+			w.refuse()
 			return len(p), nil
 		}
 		defer release()
@@ -74,6 +78,12 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 		w.answers.cut.Inc()
 	}
 	return n, err
+}
+
+// refuse answers that too much is unread; what the handler says is dropped.
+func (w *answerWriter) refuse() {
+	w.refused = true
+	refuseUnread(w.ResponseWriter)
 }
 
 // Flush implements http.Flusher.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,7 @@ import (
 
 // Bounds of what answers may hold of the memory while their readers have not taken them.
 const (
-	mostUnread = 32 << 20 // bytes of all answers together
+	mostUnread = 16 << 20 // bytes of all answers together
 	largeWrite = 16 << 10 // from here on a write is an answer's own memory; what is less lies in the connection's buffers
 	makers     = 2        // of the lists of service-center that are being made at a time
 	makerWait  = 5 * time.Second
@@ -32,6 +33,7 @@ const (
 type Answers struct {
 	making chan struct{}
 	now    func() time.Time
+	sizes  [largeKinds]atomic.Int64 // of the last answer of each kind
 
 	mu   sync.Mutex
 	held int64
@@ -71,7 +73,7 @@ func (a *Answers) watch() func(context.Context) error {
 func (a *Answers) Hold(n int64) (release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held > mostUnread/8 && a.held+n > mostUnread {
+	if !a.fits(n) {
 		a.refused.Inc()
 		return nil, false
 	}
@@ -92,34 +94,57 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 			return
 		}
 		out := &answerWriter{ResponseWriter: w, answers: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
-		if !made(r) {
+		if kind := kindOf(r); kind != usual {
+			a.make(out, r, kind, next)
+		} else {
 			next.ServeHTTP(out, r)
-			out.end()
-			return
 		}
+		out.end()
+	})
+}
+
+// make has an answer made that is made as a whole, unless there is no room for one of its
+// kind: it would only be made in vain.
+func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next http.Handler) {
+	refused := !a.room(kind)
+	if !refused {
 		select { // whoever asks for many at once waits here
 		case a.making <- struct{}{}:
 			out.made = sync.OnceFunc(func() { <-a.making })
 			defer out.made()
+			refused = !a.room(kind)
 		case <-r.Context().Done():
 			return
 		case <-time.After(makerWait):
-			a.refused.Inc()
-			refuseUnread(w)
-			return
+			refused = true
 		}
-		if r.URL.Path != "/metrics" {
-			next.ServeHTTP(out, r)
-			out.end()
-			return
-		}
-		// it would be written in small pieces while all that was gathered is held
-		whole := &wholeWriter{ResponseWriter: out}
-		next.ServeHTTP(whole, r)
-		_, _ = out.Write(whole.Bytes())
-		out.end()
-	})
+	}
+	if refused {
+		a.refused.Inc()
+		out.refuse()
+		return
+	}
+	out.size = &a.sizes[kind]
+	if kind != metricsKind {
+		next.ServeHTTP(out, r)
+		return
+	}
+	// it would be written in small pieces while all that was gathered is held
+	whole := &wholeWriter{ResponseWriter: out}
+	next.ServeHTTP(whole, r)
+	_, _ = out.Write(whole.Bytes())
 }
+
+// room says whether an answer of a kind would be let through, if it is as large as the
+// last one was.
+func (a *Answers) room(kind largeKind) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fits(a.sizes[kind].Load())
+}
+
+// fits says whether so many bytes more may be unread; a.mu is held.
+func (a *Answers) fits(n int64) bool { return a.held <= mostUnread/8 || a.held+n <= mostUnread }
 
 // upgrades says whether the request takes its connection over: a watch of service-center's
 // does. Only its routes are believed, for anybody may send the header.
@@ -127,16 +152,38 @@ func upgrades(r *http.Request) bool {
 	return r.Header.Get("Upgrade") != "" && strings.HasPrefix(r.URL.Path, "/v4/") && (strings.HasSuffix(r.URL.Path, "/watcher") || strings.HasSuffix(r.URL.Path, "/listwatcher"))
 }
 
-// made says whether a large answer is made as a whole in memory before it is written: the
-// lists of service-center of all that there is, and the metrics. Only what has no body to
-// wait for is counted.
-func made(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
-		return false
-	}
+// largeKind is a kind of large answers that are made as a whole in memory before they are
+// written: the lists of service-center of all that there is, and the metrics.
+type largeKind int
+
+const (
+	usual largeKind = iota
+	metricsKind
+	governKind
+	adminKind
+	listKind
+	largeKinds
+)
+
+// kindOf looks only at what has no body to wait for.
+func kindOf(r *http.Request) largeKind {
 	path := strings.TrimSuffix(r.URL.Path, "/")
-	return path == "/metrics" || strings.HasPrefix(path, "/v4/") &&
-		(strings.Contains(path, "/govern/") || strings.Contains(path, "/admin/") || strings.HasSuffix(path, "/microservices"))
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0:
+		return usual
+	case path == "/metrics":
+		return metricsKind
+	case !strings.HasPrefix(path, "/v4/"):
+		return usual
+	case strings.Contains(path, "/govern/"):
+		return governKind
+	case strings.Contains(path, "/admin/"):
+		return adminKind
+	case strings.HasSuffix(path, "/microservices"):
+		return listKind
+	default:
+		return usual
+	}
 }
 
 // refuseUnread answers that others do not read.

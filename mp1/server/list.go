@@ -26,10 +26,58 @@ const (
 	readerCost  = 2 * pieceSize // with what the server keeps for a request
 )
 
+// readers counts who reads each list, so that one which many share is held once.
+type readers struct {
+	mu sync.Mutex
+	of map[**Service]*sharedList // by where the list begins
+}
+
+type sharedList struct {
+	readers int
+	release func()
+}
+
+// hold takes what one more reader of the list costs.
+func (rs *readers) hold(u Unread, services []*Service) (release func(), ok bool) {
+	if len(services) == 0 {
+		return u.Hold(readerCost)
+	}
+	own, ok := u.Hold(readerCost)
+	if !ok {
+		return nil, false
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	key := &services[0]
+	l := rs.of[key]
+	if l == nil {
+		shared, ok := u.Hold(pointerSize * int64(len(services)))
+		if !ok {
+			own()
+			return nil, false
+		}
+		if rs.of == nil {
+			rs.of = map[**Service]*sharedList{}
+		}
+		l = &sharedList{release: shared}
+		rs.of[key] = l
+	}
+	l.readers++
+	return func() {
+		own()
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		if l.readers--; l.readers == 0 {
+			l.release()
+			delete(rs.of, key)
+		}
+	}, true
+}
+
 // answerList writes the services as a JSON array, piece by piece, out of their encodings.
 func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
 	if s.options.Unread != nil {
-		release, ok := s.options.Unread.Hold(readerCost + pointerSize*int64(len(services)))
+		release, ok := s.readers.hold(s.options.Unread, services)
 		if !ok {
 			return errUnread
 		}

@@ -97,6 +97,7 @@ type surface struct {
 	registry   Registry
 	options    Options
 	transports []byte
+	readers    readers
 }
 
 // Routes is everything that Mp1 serves, under / and under /mep. Unknown paths below

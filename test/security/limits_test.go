@@ -140,7 +140,7 @@ func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
 		return 0
 	}
 	require.Eventually(t, func() bool { return unread() > 0 }, 10*time.Second, 50*time.Millisecond, "they are held")
-	require.Less(t, unread(), 33<<20)
+	require.Less(t, unread(), 17<<20)
 	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/other/services", sized(0)).Status, "others go on")
 	for _, c := range all {
 		_ = c.Close()

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// purse is Unread with so many bytes.
+type purse struct{ left int64 }
+
+func (p *purse) Hold(n int64) (func(), bool) {
+	if n > p.left {
+		return nil, false
+	}
+	p.left -= n
+	return func() { p.left += n }, true
+}
+
+func many(n, padding int) (out []*Service) {
+	for i := range n {
+		out = append(out, NewService("app", mp1.ServiceInfo{SerInstanceID: fmt.Sprint("id", i), SerName: strings.Repeat("n", padding), Version: "1", State: mp1.Active, Serializer: "JSON"}, 5))
+	}
+	return out
+}
+
+// The pieces in which a list is written must not be seen, wherever they end.
+func TestAListIsTheSameInPieces(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 50} {
+		for _, padding := range []int{1, pieceSize - 600, pieceSize - 3, pieceSize, 3 * pieceSize} {
+			for _, prefix := range []string{"", mepPrefix} {
+				all := many(n, padding)
+				d := newDesk()
+				d.many = all
+				if n == 0 {
+					d.many = []*Service{}
+				}
+				var want []string
+				for _, s := range all {
+					want = append(want, string(s.represent(prefix).body))
+				}
+				w := call1(d, "GET", prefix+mp1.Base+"/services", nil)
+				require.Equal(t, 200, w.Code)
+				require.Equal(t, "["+strings.Join(want, ",")+"]\n", w.Body.String())
+				require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
+				require.True(t, json.Valid(w.Body.Bytes()))
+				head := call1(d, "HEAD", prefix+mp1.Base+"/services", nil)
+				require.Equal(t, w.Header(), head.Header())
+				require.Zero(t, head.Body.Len())
+			}
+		}
+	}
+}
+
+func TestAListThatManyReadIsHeldOnce(t *testing.T) {
+	p := &purse{5*readerCost + 1000*pointerSize}
+	var rs readers
+	list := many(1000, 1)
+	var releases []func()
+	for range 5 {
+		release, ok := rs.hold(p, list)
+		require.True(t, ok)
+		releases = append(releases, release)
+	}
+	require.Zero(t, p.left)
+	_, ok := rs.hold(p, list)
+	require.False(t, ok)
+	releases[0]()
+	_, ok = rs.hold(p, many(1000, 1))
+	require.False(t, ok, "another list is held by itself")
+	require.EqualValues(t, readerCost, p.left, "and what was refused holds nothing")
+	for _, release := range releases[1:] {
+		release()
+	}
+	require.EqualValues(t, 5*readerCost+1000*pointerSize, p.left)
+	require.Empty(t, rs.of)
+
+	s := &surface{registry: newDesk(), options: Options{Unread: &purse{readerCost}, RetryAfter: 3}}
+	w := httptest.NewRecorder()
+	require.NoError(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), nil, ""))
+	require.Equal(t, "[]\n", w.Body.String())
+	require.ErrorIs(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), list, ""), errUnread)
+	require.True(t, bytes.Equal([]byte("[]\n"), w.Body.Bytes()))
+}
