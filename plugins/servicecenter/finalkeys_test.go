@@ -75,7 +75,7 @@ func TestAMicroserviceTakenBetweenTheLookAndTheTransaction(t *testing.T) {
 	r := newRecord(t, owner)
 	p, err := project(&r)
 	require.NoError(t, err)
-	st, err := store.stand(t.Context(), string(r.ID[:halfID]), path.GenerateServiceIndexKey(&p.key))
+	st, err := store.stand(t.Context(), string(r.ID[:halfID]), path.GenerateServiceIndexKey(&p.key), false)
 	require.NoError(t, err)
 	require.True(t, st.ours())
 	squat(t, owner, "")

@@ -335,7 +335,7 @@ func (m *mender) rebuild(ctx context.Context, id string) {
 	if err != nil {
 		return
 	}
-	st, err := m.standAt(ctx, id, path.GenerateServiceIndexKey(&p.key))
+	st, err := m.standAt(ctx, id, path.GenerateServiceIndexKey(&p.key), false)
 	if err != nil {
 		return
 	}

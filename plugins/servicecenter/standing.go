@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -31,35 +32,50 @@ type standing struct {
 
 // stand reads a standing. The compares of the transaction that uses it hold it fast,
 // so that it may be a little old; what says that a stranger is there is read again.
-func (s *Store) stand(ctx context.Context, id, index string) (st standing, err error) {
-	st, err = s.standAt(ctx, id, index, clientv3.WithSerializable())
+func (s *Store) stand(ctx context.Context, id, index string, glance bool) (st standing, err error) {
+	st, err = s.standAt(ctx, id, index, glance, clientv3.WithSerializable())
 	if err == nil && !st.ours() {
-		st, err = s.standAt(ctx, id, index)
+		st, err = s.standAt(ctx, id, index, false)
 	}
 	return st, err
 }
 
-// standAt is one read, by default a linearizable one.
-func (s *Store) standAt(ctx context.Context, id, index string, opts ...clientv3.OpOption) (st standing, err error) {
-	below := func(prefix string) clientv3.Op {
-		return clientv3.OpGet(prefix, append(opts, clientv3.WithPrefix(), clientv3.WithCountOnly())...)
-	}
-	one := func(key string) clientv3.Op { return clientv3.OpGet(key, opts...) }
-	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-		return s.client.Txn(ctx).Then(one(markPrefix+id), one(servicePrefix+id), one(index),
-			below(instancePrefix+id+path.SPLIT), below(leasePrefix+id+path.SPLIT), below(recordPrefix+id)).Commit()
-	})
-	if err != nil {
-		return st, translate(err)
-	}
+// standAt reads it, by default from the leader. What is below is looked at only where
+// there is no mark: to count it takes as long as there is of it.
+// A glance leaves that to the compares also where nobody seems to be.
+func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st standing, err error) {
 	st = standing{id: id, index: index}
+	read := func(keys []string, more ...clientv3.OpOption) ([]*etcdserverpb.ResponseOp, error) {
+		var ops []clientv3.Op
+		for _, key := range keys {
+			ops = append(ops, clientv3.OpGet(key, slices.Concat(opts, more)...))
+		}
+		res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+			return s.client.Txn(ctx).Then(ops...).Commit()
+		})
+		if err != nil {
+			return nil, translate(err)
+		}
+		return res.Responses, nil
+	}
+	got, err := read([]string{markPrefix + id, servicePrefix + id, index})
+	if err != nil {
+		return st, err
+	}
 	for i, to := range []**mvccpb.KeyValue{&st.mark, &st.file, &st.entry} {
-		if kvs := res.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+		if kvs := got[i].GetResponseRange().Kvs; len(kvs) == 1 {
 			*to = kvs[0]
 		}
 	}
-	st.under = res.Responses[3].GetResponseRange().Count + res.Responses[4].GetResponseRange().Count
-	st.records = res.Responses[5].GetResponseRange().Count
+	if st.mark != nil || glance && st.ours() {
+		return st, nil
+	}
+	got, err = read([]string{instancePrefix + id + path.SPLIT, leasePrefix + id + path.SPLIT, recordPrefix + id}, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return st, err
+	}
+	st.under = got[0].GetResponseRange().Count + got[1].GetResponseRange().Count
+	st.records = got[2].GetResponseRange().Count
 	if st.records == 0 && !st.ours() && s.moved.anyAt(id) {
 		st.records = 1 // one that was moved here
 	}
@@ -117,7 +133,7 @@ func (st *standing) same(other *standing) bool {
 		return kv.ModRevision
 	}
 	return at(st.mark) == at(other.mark) && at(st.file) == at(other.file) && at(st.entry) == at(other.entry) &&
-		(st.mark != nil || st.under == other.under)
+		(st.records > 0) == (other.records > 0)
 }
 
 // operations make the microservice what it should be; none if it is. Whatever hung on
@@ -198,14 +214,7 @@ func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceIn
 	for _, suffix := range []string{"", foreignSuffix} {
 		k := serviceKey(owner, info, suffix)
 		id := serviceIDOf(&k)
-		got, err := s.client.Get(ctx, markPrefix+id, clientv3.WithCountOnly(), clientv3.WithSerializable())
-		if err != nil {
-			return "", translate(err)
-		}
-		if got.Count == 1 {
-			return id, nil
-		}
-		st, err := s.stand(ctx, id, path.GenerateServiceIndexKey(&k))
+		st, err := s.stand(ctx, id, path.GenerateServiceIndexKey(&k), false)
 		if err != nil {
 			return "", err
 		}
@@ -226,9 +235,13 @@ func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.
 	}
 	id, index := seatOf(t.Record.ID, t.Record.Place).service, path.GenerateServiceIndexKey(&p.key)
 	var before *standing
-	look := s.stand
-	for range establishRounds {
-		st, err := look(ctx, id, index)
+	for round := range establishRounds {
+		var st standing
+		if round == 0 {
+			st, err = s.stand(ctx, id, index, true)
+		} else {
+			st, err = s.standAt(ctx, id, index, false)
+		}
 		switch {
 		case err != nil:
 			return nil, false, err
@@ -241,7 +254,6 @@ func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.
 			return res, again, err
 		}
 		before = &st
-		look = func(ctx context.Context, id, index string) (standing, error) { return s.standAt(ctx, id, index) }
 	}
 	return res, again, nil
 }
