@@ -83,10 +83,12 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 		if added > 30<<20 {
 			t.Errorf("%.1f MiB more, want at most 30", float64(added)/(1<<20))
 		}
-		time.Sleep(n/usualClaimRate*time.Second + 10*time.Second)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if st := s.Stats(); st.Suspended != n || st.Absent != 0 || l.count(Claim) != n {
-			t.Errorf("%d of %d are SUSPENDED, %d absent", st.Suspended, n, st.Absent)
+		// All holds are over: what keeps the others is their turn, 2,000 a second.
+		st, claims := s.Stats(), l.count(Claim)
+		if st.Suspended != claims || st.Suspended+st.Absent != n || claims < 4*usualClaimRate || claims > 8*usualClaimRate || st.Turns < n/2 {
+			t.Errorf("%d claims; %+v", claims, st)
 		}
 	})
 }

@@ -197,7 +197,11 @@ func (m *mutant) run(t *testing.T, goTool string) {
 	case m.masses != "":
 		which = "^TestModelOfMasses$/^(" + m.masses + ")$"
 	}
-	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", "-test.timeout=2m", "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
+	most := "-test.timeout=5m"
+	if m.tests != "" {
+		most = "-test.timeout=40s" // some of them hang
+	}
+	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", most, "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
 	out, err := run.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

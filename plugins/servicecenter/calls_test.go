@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,22 +66,27 @@ func TestACallIsBoundedWhateverHangsInTheStore(t *testing.T) {
 // A plain call is made only of a lease that surely lives, while plain calls return.
 func TestOnlyALeaseThatSurelyLivesIsRenewedByAPlainCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var plain, careful int
+		var plain, careful atomic.Int32
 		hang := make(chan struct{})
-		close(hang)
-		l := newLessor(4, func(context.Context, lease.LeaseID) (int64, error) { plain++; <-hang; return 5, nil },
-			func(_ context.Context, id lease.LeaseID) (int64, error) {
-				if careful++; id == 9 {
-					return 0, lease.ErrLeaseNotFound
-				}
-				return 5, nil
-			})
+		l := newLessor(4, func(ctx context.Context, _ lease.LeaseID) (int64, error) {
+			plain.Add(1)
+			if ctx.Value(hang) != nil {
+				<-hang
+			}
+			return 5, nil
+		}, func(_ context.Context, id lease.LeaseID) (int64, error) {
+			if careful.Add(1); id == 9 {
+				return 0, lease.ErrLeaseNotFound
+			}
+			return 5, nil
+		})
 		go l.watch()
-		renew := func(id int64, wantPlain, wantCareful int) {
+		renew := func(id int64, wantPlain, wantCareful int32) {
 			t.Helper()
-			plain, careful = 0, 0
+			plain.Store(0)
+			careful.Store(0)
 			_, _ = l.renewed(t.Context(), id)
-			require.Equal(t, []int{wantPlain, wantCareful}, []int{plain, careful})
+			require.Equal(t, []int32{wantPlain, wantCareful}, []int32{plain.Load(), careful.Load()})
 		}
 		renew(1, 0, 1) // not known
 		renew(1, 1, 0)
@@ -91,8 +97,7 @@ func TestOnlyALeaseThatSurelyLivesIsRenewedByAPlainCall(t *testing.T) {
 		renew(1, 0, 1)
 		renew(9, 0, 1)
 		renew(9, 0, 1) // gone
-		hang = make(chan struct{})
-		go func() { _, _ = l.renewed(context.Background(), 1) }()
+		go func() { _, _ = l.renewed(context.WithValue(context.Background(), hang, true), 1) }()
 		time.Sleep(3 * watchIdle)
 		renew(1, 0, 1) // another one does not return
 		close(hang)
