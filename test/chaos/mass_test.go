@@ -26,8 +26,12 @@ func TestMassOfFalseRevocationsOverASlowStore(t *testing.T) {
 			w := begin(t, plan{members: 1, replicas: replicas, interval: pick(10, 45), misses: 1, binary: path, env: []string{"MEP_WRITE_DELAY=40ms"}})
 			c := w.subscribe()
 			n := pick(1500, 10000)
-			living := w.populate("living", n)
-			w.live(living)
+			var living []*agent
+			for len(living) < n { // else the first would wait for a heartbeat until the last is registered
+				some := w.populate(fmt.Sprint("living", len(living)), min(500, n-len(living)))
+				w.live(some)
+				living = append(living, some...)
+			}
 			w.poll(500 * time.Millisecond)
 			time.Sleep(w.window() + 2*time.Second) // every replica has run for a window
 			before := w.metric(rearms)
