@@ -148,7 +148,8 @@ var mutants = []mutant{
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
 		{"work.go", "		e.schedule.put(&e.schedule.removals, en, removal)\n", "		e.due(en, Instant(removal-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
-		{"lanes.go", "	laneWidth   = 32\n", "	laneWidth   = 1000000\n"}, {"lanes.go", "	if l.working < l.width-l.cut &&", "	if len(l.queue) > 0 &&"}}},
+		{"lanes.go", "	if l.working < l.width-l.cut &&", "	if len(l.queue) > 0 &&"},
+		{"lanes.go", "	if l.working > l.width-l.cut {", "	if false {"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")
