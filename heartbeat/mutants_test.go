@@ -122,7 +122,7 @@ var mutants = []mutant{
 	{name: "a worker calls the hooks itself", tests: "AHookThatBlocks", edits: []edit{
 		{"hooks.go", "func (e *Engine) notice(call func()) { e.hooks.notices.put(call) }", "func (e *Engine) notice(call func()) { call() }"}}},
 	{name: "an answer does not wait for what it must show", tests: "ChangesAreTold", edits: []edit{
-		{"engine.go", "	if wrote {\n", "	if false {\n"}}},
+		{"engine.go", "	if wrote {\n", "	if wrote && false {\n"}}},
 	{name: "changes are told twice at once", tests: "ChangesAreTold", edits: []edit{
 		{"hooks.go", "	if !en.busy {\n", "	if true {\n"}}},
 	{name: "the end of Run waits for a hook", tests: "AHookThatBlocks", edits: []edit{
@@ -146,7 +146,7 @@ var mutants = []mutant{
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
 		{"loops.go", "				en.knowledge.disturbed(e.gate.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
-		{"work.go", "		e.schedule.put(&e.schedule.removals, en, removal)\n", "		e.due(en, Instant(removal-wall))\n"}}},
+		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.due(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
 		{"lanes.go", "	if l.working < l.width-l.cut &&", "	if len(l.queue) > 0 &&"},
 		{"lanes.go", "	if l.working > l.width-l.cut {", "	if false {"}}},
