@@ -37,9 +37,8 @@ func (e *Engine) Restored() {
 		en.mu.Lock()
 		en.view.recordSeen, en.view.projectionSeen = 0, 0
 		en.view.ended, en.open = 0, 0 // of another history
-		if !en.claiming {
-			en.claimed = nil // its hold belongs to a revision of another history
-		}
+		en.claimed = nil              // its hold belongs to a revision of another history
 		en.mu.Unlock()
 	}
+	e.schedule.release(&e.schedule.peers, e.gate.Load().Credited) // they wait for ends of another history
 }

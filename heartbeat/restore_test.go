@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -59,4 +60,81 @@ func TestWhatContradictsWhatWasSeen(t *testing.T) {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}
+}
+
+// A claim that waits for an end of another history would wait until revisions pass that.
+func TestARestoredStoreFreesClaimsThatWaitForOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(1), false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		l.mu.Lock()
+		l.rev = 1000
+		l.mu.Unlock()
+		s.SeePeer("other", PeerWord{Speaks: true, Settled: 1})
+		s.register("i")
+		until(t, "it waits for the other", func() bool { n, _ := s.schedule.size(&s.schedule.peers); return n == 1 })
+		l.mu.Lock()
+		older := l.records["i"]
+		older.At = 20
+		l.records["i"], l.rev = older, 30
+		l.mu.Unlock()
+		s.Restored()
+		if _, err := s.Load(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if l.count(Claim) != 0 {
+			t.Fatal("claimed although the other has not settled it")
+		}
+		s.SeePeer("other", PeerWord{Speaks: true, Settled: 100})
+		until(t, "claimed", func() bool { return l.count(Claim) == 1 })
+	})
+}
+
+// restoring is a store that is restored while a read of the older history is under way.
+type restoring struct {
+	vacant
+	restored func()
+}
+
+func (r restoring) Read(ctx context.Context, id ID) (Snapshot, error) {
+	s, err := r.vacant.Read(ctx, id)
+	r.restored()
+	return s, err
+}
+
+func TestARestoredStoreForgetsTheClaimUnderWay(t *testing.T) {
+	s := Snapshot{At: 1000, Record: Record{ID: "i", State: Active, Interval: 10, Window: 20, Lease: 7}}
+	r := &restoring{vacant: vacant{snapshots: map[ID]Snapshot{"i": s}}}
+	e := New(Config{Store: r, Policy: brisk(10), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }})
+	r.restored = e.Restored
+	en := e.enter("i")
+	e.show(en, sightsOf("i", &s, 1001)...)
+	en.claiming = true
+	e.claim(en)
+	if n, _ := e.schedule.size(&e.schedule.due); en.claimed != nil || n != 1 {
+		t.Errorf("its hold belongs to %+v; %d due", en.claimed, n)
+	}
+}
+
+// A read shows an absence without its end; the claim waits for all, until a list tells.
+func TestAClaimFollowsTheEndThatBecomesKnown(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(1), false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		l.mu.Lock()
+		l.records["i"] = Snapshot{At: 1000, Record: Record{Schema: Schema, ID: "i", Owner: "app", State: Active, Seq: 1, Interval: 1, Window: 2, Lease: 99}}
+		l.rev = 1005
+		l.mu.Unlock()
+		s.SeePeer("other", PeerWord{Speaks: true, Settled: 2000})
+		s.reached(1005)
+		if err := s.Look(context.Background(), "i"); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it waits for the other", func() bool { _, first := s.schedule.size(&s.schedule.peers); return first == int64(unknownEnd) })
+		s.Sweep()
+		until(t, "claimed", func() bool { return l.count(Claim) == 1 })
+	})
 }

@@ -51,6 +51,18 @@ func (s *schedule) put(in *waitQueue, en *entry, key int64) {
 	heap.Push(in, en)
 }
 
+// move has the instance wait in another queue, if it waits in this one.
+func (s *schedule) move(from, to *waitQueue, en *entry, key int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if en.place.in != from {
+		return
+	}
+	s.leave(en)
+	en.place = place{in: to, key: key}
+	heap.Push(to, en)
+}
+
 // drop has the instance wait for nothing.
 func (s *schedule) drop(en *entry) {
 	s.mu.Lock()

@@ -29,12 +29,15 @@ func (e *Engine) showSince(en *entry, since Revision, sights ...Sight) {
 	en = e.lock(en)
 	defer en.mu.Unlock()
 	now, _ := e.Clock()
-	lease, state := en.view.Record.Lease, en.view.Record.State
+	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
 	if !en.absorb(e.gate.Load(), sights...) {
 		return
 	}
 	e.seen(en)
 	e.seenGone(en, now, since)
+	if en.view.ended != ended { // a claim must not wait for an end that is known better by now
+		e.schedule.move(&e.schedule.peers, &e.schedule.due, en, int64(e.gate.Load().Credited))
+	}
 	if state == Active && en.view.Record.State == Suspended && en.local.overruled(&en.view.Record) {
 		e.notice(func() { e.Hooks.Overruled(en.id) })
 	}

@@ -186,6 +186,8 @@ func (e *Engine) claim(en *entry) {
 	switch {
 	case en.standing != absent:
 		en.claimed = nil // a new absence gets a new hold
+	case en.claimed != f, a.Wait.Settled != 0 && a.Wait.Settled != en.view.ended: // the store was restored, or the end is known better by now
+		e.due(en, Tick)
 	case a.Do == DoTurn:
 		e.schedule.put(&e.schedule.turns, en, int64(e.gate.Load().Credited))
 	case a.Do == DoWait && a.Wait.Room:
