@@ -29,15 +29,18 @@ const BackupRoute = "/backup"
 
 // serveBackup sends a backup, as the store is at this moment. Writes go on meanwhile.
 func (c *Center) serveBackup(log openlog.Logger) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		s := c.etcd.Server.Backend().Snapshot()
-		defer func() { _ = s.Close() }()
-		size := datadir.BackupSize(s.Size())
+		from, size, err := c.upkeep.held.backup(r.Context(), c.etcd.Server.Backend())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer func() { _ = from.Close() }()
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		tags := openlog.Tags{"size": quota.Bytes(size)}
-		if err := datadir.WriteBackup(w, s.WriteTo); err != nil { // the other side sees that it is cut off
+		if _, err := io.Copy(w, from); err != nil { // the other side sees that it is cut off
 			tags["reason"] = err.Error()
 			log.Warn("a backup was not taken to its end", openlog.WithTags(tags))
 			return
@@ -64,19 +67,12 @@ func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog
 	if err := c.openStore(ctx, Options{DataDir: dataDir, Quota: quota, Log: log}); err != nil {
 		return nil, 0, err
 	}
-	s := c.etcd.Server.Backend().Snapshot()
-	r, w := io.Pipe()
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		_ = w.CloseWithError(datadir.WriteBackup(w, s.WriteTo))
-	}()
+	r, size, _, ended := readBackup(c.etcd.Server.Backend())
 	return offline{r, func() {
 		_ = r.Close()
-		<-written
-		_ = s.Close()
+		<-ended
 		c.closeStore()
-	}}, datadir.BackupSize(s.Size()), nil
+	}}, size, nil
 }
 
 type offline struct {

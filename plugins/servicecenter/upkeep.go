@@ -40,6 +40,7 @@ type upkeep struct {
 	policy quota.Upkeep
 	began  time.Time
 	floor  func() int64
+	held   *heldOpen
 
 	compactions, defragmentations, refusals *prometheus.CounterVec
 	stuck                                   atomic.Bool // it was said that nothing helps
@@ -49,7 +50,7 @@ func newUpkeep(s *etcdserver.EtcdServer, c *clientv3.Client, limit int64, floor 
 	counter := func(name, label, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	}
-	u := &upkeep{server: s, client: c, log: log, began: time.Now(), floor: floor,
+	u := &upkeep{server: s, client: c, log: log, began: time.Now(), floor: floor, held: newHeldOpen(),
 		compactions:      counter("mep_store_compactions_total", "reason", "Times that history was compacted away in the embedded store."),
 		defragmentations: counter("mep_store_defragmentations_total", "reason", "Times that the embedded store's file was copied to give free pages back."),
 		refusals:         counter("mep_store_refused_total", "class", "Writes that the embedded store did not take for want of room."),
@@ -161,7 +162,7 @@ func (u *upkeep) carryOut(ctx context.Context, w quota.Work, alarmed bool) error
 		}
 	}
 	if w.Defragment {
-		if err := u.server.Backend().Defrag(); err != nil {
+		if err := u.defragment(ctx, alarmed); err != nil {
 			return fmt.Errorf("cannot defragment: %w", err)
 		}
 		u.defragmentations.WithLabelValues(string(w.Reason)).Inc()
@@ -171,6 +172,21 @@ func (u *upkeep) carryOut(ctx context.Context, w quota.Work, alarmed bool) error
 		return err
 	}
 	return nil
+}
+
+// defragment waits for no backup. One that is being taken ends if the store takes no
+// writes until its file was copied.
+func (u *upkeep) defragment(ctx context.Context, alarmed bool) error {
+	wait := time.Duration(0)
+	if alarmed {
+		u.held.end(errBackupFull)
+		wait = backupWait
+	}
+	if err := u.held.take(ctx, wait); err != nil {
+		return err
+	}
+	defer u.held.give()
+	return u.server.Backend().Defrag()
 }
 
 // compact waits until the history is erased: only then its pages are free. The start
