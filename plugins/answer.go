@@ -50,10 +50,10 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 	if w.refused {
 		return len(p), nil
 	}
+	if w.size != nil && !w.sent && (w.status == 0 || w.status == http.StatusOK) { // a refusal is not what was asked for
+		w.size.Store(int64(len(p)))
+	}
 	if len(p) >= largeWrite && !w.sent {
-		if w.size != nil {
-			w.size.Store(int64(len(p)))
-		}
 		release, ok := w.answers.Hold(int64(len(p)))
 		if !ok {
 			w.refuse()

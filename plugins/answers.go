@@ -18,6 +18,7 @@ const (
 	mostUnread = 16 << 20 // bytes of all answers together
 	largeWrite = 16 << 10 // from here on a write is an answer's own memory; what is less lies in the connection's buffers
 	makers     = 2        // of the lists of service-center that are being made at a time
+	finders    = 4        // of its answers about one service
 	makerWait  = 5 * time.Second
 
 	// A reader must take something every stall, and on the average what minPace says once
@@ -31,9 +32,10 @@ const (
 // and does not read costs the connection's buffers, and for large answers a share of
 // mostUnread, until it is cut off. Whoever would exceed it is answered 503.
 type Answers struct {
-	making chan struct{}
-	now    func() time.Time
-	sizes  [largeKinds]atomic.Int64 // of the last answer of each kind
+	making  chan struct{}
+	finding chan struct{}
+	now     func() time.Time
+	sizes   [largeKinds]atomic.Int64 // of the last answer of each kind
 
 	mu   sync.Mutex
 	held int64
@@ -43,7 +45,7 @@ type Answers struct {
 }
 
 func newAnswers() *Answers {
-	a := &Answers{making: make(chan struct{}, makers), now: time.Now,
+	a := &Answers{making: make(chan struct{}, makers), finding: make(chan struct{}, finders), now: time.Now,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_answers_refused_total", Help: "Requests answered 503 because too much of other answers was unread.",
 		}),
@@ -89,8 +91,12 @@ func (a *Answers) Hold(n int64) (release func(), ok bool) {
 // go straight to next.
 func (a *Answers) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch || r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/liveness") || upgrades(r) {
+		if beats(r) || upgrades(r) {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if r.URL.Path == metricsPath && !reads(r) { // its handler takes any method
+			refuseMethod(w)
 			return
 		}
 		out := &answerWriter{ResponseWriter: w, answers: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
@@ -106,11 +112,15 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 // make has an answer made that is made as a whole, unless there is no room for one of its
 // kind: it would only be made in vain.
 func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next http.Handler) {
+	places := a.making
+	if kind == findKind {
+		places = a.finding
+	}
 	refused := !a.room(kind)
 	if !refused {
 		select { // whoever asks for many at once waits here
-		case a.making <- struct{}{}:
-			out.made = sync.OnceFunc(func() { <-a.making })
+		case places <- struct{}{}:
+			out.made = sync.OnceFunc(func() { <-places })
 			defer out.made()
 			refused = !a.room(kind)
 		case <-r.Context().Done():
@@ -124,7 +134,11 @@ func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next 
 		out.refuse()
 		return
 	}
-	out.size = &a.sizes[kind]
+	if kind != findKind {
+		out.size = &a.sizes[kind]
+	}
+	r = r.WithContext(r.Context()) // a body that comes slowly, or never, would keep a place
+	r.Body, r.ContentLength = http.NoBody, 0
 	if kind != metricsKind {
 		next.ServeHTTP(out, r)
 		return
@@ -136,8 +150,12 @@ func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next 
 }
 
 // room says whether an answer of a kind would be let through, if it is as large as the
-// last one was.
+// last one was. What is said of one service says nothing about another: it is counted
+// only when it is written.
 func (a *Answers) room(kind largeKind) bool {
+	if kind == findKind {
+		return true
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.fits(a.sizes[kind].Load())
@@ -146,14 +164,29 @@ func (a *Answers) room(kind largeKind) bool {
 // fits says whether so many bytes more may be unread; a.mu is held.
 func (a *Answers) fits(n int64) bool { return a.held <= mostUnread/8 || a.held+n <= mostUnread }
 
+const metricsPath = "/metrics"
+
+// beats says whether the request is a heartbeat, in either form that is taken.
+func beats(r *http.Request) bool {
+	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness")
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // upgrades says whether the request takes its connection over: a watch of service-center's
-// does. Only its routes are believed, for anybody may send the header.
+// does. Only its routes are believed, for anybody may send the header, and call something
+// else that has an answer a watcher.
 func upgrades(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" && strings.HasPrefix(r.URL.Path, "/v4/") && (strings.HasSuffix(r.URL.Path, "/watcher") || strings.HasSuffix(r.URL.Path, "/listwatcher"))
+	if r.Header.Get("Upgrade") == "" {
+		return false
+	}
+	s := strings.Split(r.URL.Path, "/")
+	return len(s) == 7 && s[1] == "v4" && s[3] == "registry" && s[4] == "microservices" && (s[6] == "watcher" || s[6] == "listwatcher")
 }
 
 // largeKind is a kind of large answers that are made as a whole in memory before they are
-// written: the lists of service-center of all that there is, and the metrics.
+// written: the lists of service-center of all that there is, the metrics, and what one
+// service of service-center has.
 type largeKind int
 
 const (
@@ -162,28 +195,45 @@ const (
 	governKind
 	adminKind
 	listKind
+	findKind
 	largeKinds
 )
 
-// kindOf looks only at what has no body to wait for.
+// kindOf looks at the path alone: whether the request has a body changes nothing.
 func kindOf(r *http.Request) largeKind {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0:
+	case !reads(r):
 		return usual
-	case path == "/metrics":
+	case path == metricsPath:
 		return metricsKind
-	case !strings.HasPrefix(path, "/v4/"):
+	case !strings.HasPrefix(path, "/v4/") && !strings.HasPrefix(path, "/registry/v3/"):
 		return usual
 	case strings.Contains(path, "/govern/"):
+		if strings.Count(path, "/") > 4 {
+			return findKind
+		}
 		return governKind
 	case strings.Contains(path, "/admin/"):
 		return adminKind
 	case strings.HasSuffix(path, "/microservices"):
 		return listKind
+	}
+	switch path[strings.LastIndexByte(path, '/')+1:] {
+	case "instances", "schemas", "providers", "consumers":
+		return findKind
 	default:
 		return usual
 	}
+}
+
+// refuseMethod answers whoever does not read the metrics but does something to them.
+func refuseMethod(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Allow", "GET, HEAD")
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	_, _ = w.Write([]byte(`{"type":"about:blank","title":"Method Not Allowed","status":405,"detail":"This resource does not have that method; Allow lists those it has."}` + "\n"))
 }
 
 // refuseUnread answers that others do not read.

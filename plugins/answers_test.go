@@ -113,6 +113,7 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 func TestOnlyAWatchTakesItsConnectionOver(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/v4/default/registry/microservices/x/watcher": true, "/v4/default/registry/microservices/x/listwatcher": true,
+		"/v4/default/govern/microservices/watcher": false, "/v4/default/registry/microservices/x/schemas/watcher": false, "/v4/default/registry/microservices/watcher": false,
 		"/v4/default/govern/microservices": false, "/mec_service_mgmt/v1/services": false, "/metrics": false, "/watcher": false,
 	} {
 		r := httptest.NewRequest("GET", path, nil)

@@ -1,0 +1,191 @@
+package plugins
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const govern = "/v4/default/govern/microservices"
+
+// status reads the answer that comes to a connection.
+func status(t *testing.T, c net.Conn) int {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	_, err = io.Copy(io.Discard, res.Body)
+	require.NoError(t, err)
+	return res.StatusCode
+}
+
+// service-center's older paths have the same handlers.
+func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
+	for path, want := range map[string]largeKind{
+		"/metrics":                                     metricsKind,
+		govern:                                         governKind,
+		"/v4/default/govern/relations":                 governKind,
+		"/v4/default/govern/apps":                      governKind,
+		"/registry/v3/govern/services":                 governKind,
+		"/registry/v3/govern/relation":                 governKind,
+		"/v4/default/admin/dump":                       adminKind,
+		"/v4/x/registry/microservices":                 listKind,
+		"/registry/v3/govern/service/id":               findKind,
+		govern + "/id":                                 findKind,
+		"/v4/x/registry/instances":                     findKind,
+		"/v4/x/registry/microservices/id/instances":    findKind,
+		"/v4/x/registry/microservices/id/schemas":      findKind,
+		"/v4/x/registry/microservices/id/providers":    findKind,
+		"/v4/x/registry/microservices/id/consumers":    findKind,
+		"/v4/x/registry/microservices/id/instances/id": usual,
+		"/v4/x/registry/health":                        usual,
+		"/mec_service_mgmt/v1/services":                usual,
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := httptest.NewRequest(method, path+"?options=all", nil)
+			require.Equal(t, want, kindOf(r), path)
+			r.ContentLength = -1
+			require.Equal(t, want, kindOf(r), "%s with a body", path)
+		}
+		require.Equal(t, usual, kindOf(httptest.NewRequest("POST", path, nil)), path)
+	}
+}
+
+// A body that is empty, or never comes, is no way around, and keeps no place.
+func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
+	for _, body := range []string{"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length: 5\r\n\r\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			var making, most, failed atomic.Int64
+			wait := make(chan struct{})
+			p, end := served(t, newAnswers(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if n, err := io.Copy(io.Discard, r.Body); n > 0 || err != nil {
+					failed.Add(1)
+				}
+				most.Store(max(most.Load(), making.Add(1)))
+				<-wait
+				making.Add(-1)
+			}))
+			defer end()
+			for range 3 * makers {
+				ours, theirs := net.Pipe()
+				defer func() { _ = ours.Close() }()
+				p.conns <- theirs
+				_, err := fmt.Fprintf(ours, "GET %s HTTP/1.1\r\nHost: h\r\n%s", govern, body)
+				require.NoError(t, err)
+				synctest.Wait()
+			}
+			require.EqualValues(t, makers, making.Load())
+			close(wait)
+			time.Sleep(time.Minute)
+			require.EqualValues(t, makers, most.Load())
+			require.Zero(t, failed.Load(), "nobody waits for the body")
+		})
+	}
+}
+
+// The metrics' own handler gathers them all for whatever method.
+func TestMetricsAreOnlyRead(t *testing.T) {
+	asked := 0
+	h := newAnswers().Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, "/metrics?x", nil))
+		require.Equal(t, 405, w.Code, method)
+		require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	}
+	require.Zero(t, asked)
+	for _, method := range []string{"GET", "HEAD"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, "/metrics", nil))
+		require.Equal(t, 200, w.Code, method)
+	}
+	require.Equal(t, 2, asked)
+}
+
+// Only heartbeats go past the bound of what is unread.
+func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
+	a := newAnswers()
+	for what, want := range map[string]bool{"PATCH /a/liveness": true, "PUT /a/liveness": true, "PATCH /a": false, "PUT /a": false, "POST /a/liveness": false, "GET /a/liveness": false} {
+		var method, path string
+		_, err := fmt.Sscan(what, &method, &path)
+		require.NoError(t, err)
+		a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, counted := w.(*answerWriter)
+			require.Equal(t, want, !counted, what)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+	}
+}
+
+// What one service has can be as long as what all have.
+func TestFewFindsAreMadeAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAnswers()
+		var making atomic.Int64
+		wait := make(chan struct{})
+		p, end := served(t, a, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if kindOf(r) == findKind {
+				making.Add(1)
+				<-wait
+			}
+		}))
+		defer end()
+		for i := range 3 * finders {
+			c := p.ask(t, "GET", []string{"/v4/default/registry/instances?appId=a", "/v4/default/registry/microservices/x/instances", "/v4/default/registry/microservices/x/schemas"}[i%3])
+			defer func() { _ = c.Close() }()
+			synctest.Wait()
+		}
+		require.EqualValues(t, finders, making.Load())
+		c := p.ask(t, "GET", govern)
+		require.Equal(t, 200, status(t, c), "lists have places of their own")
+		_ = c.Close()
+		time.Sleep(makerWait)
+		synctest.Wait()
+		require.Equal(t, 2*finders, value(t, a.refused))
+		close(wait)
+	})
+}
+
+// One answer that was very large stops small ones of its kind no longer than until one of
+// them was made; that somebody asked for what there is not says nothing.
+func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
+	a := newAnswers()
+	size, code := 2*mostUnread, http.StatusOK
+	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = w.Write(make([]byte, size))
+	}))
+	get := func(path string) int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w.Code
+	}
+	held := func(path string) int { // while others have not read theirs
+		release, ok := a.Hold(mostUnread / 2)
+		require.True(t, ok)
+		defer release()
+		return get(path)
+	}
+	require.Equal(t, 200, get(govern))
+	require.Equal(t, 503, held(govern), "it would be made in vain")
+	size, code = 10, http.StatusBadRequest
+	require.Equal(t, 400, get(govern))
+	require.Equal(t, 503, held(govern), "a refusal is small whatever the list is")
+	code = http.StatusOK
+	require.Equal(t, 200, get(govern))
+	require.Equal(t, 200, held(govern))
+
+	size = 2 * mostUnread
+	require.Equal(t, 200, get(govern+"/large"))
+	size = 10
+	require.Equal(t, 200, held(govern+"/small"), "one service says nothing about another")
+}
