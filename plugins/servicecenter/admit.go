@@ -28,8 +28,8 @@ func cost(ops []clientv3.Op) (n int64) {
 
 // admit takes a write in, or answers heartbeat.ErrNoRoom. done must be called when the
 // write has returned.
-func (s *Store) admit(c quota.Class, ops []clientv3.Op) (done func(), err error) {
-	done, ok := s.gate.Admit(c, cost(ops))
+func (s *Store) admit(ctx context.Context, c quota.Class, ops []clientv3.Op) (done func(), err error) {
+	done, ok := s.gate.Admit(ctx, c, cost(ops))
 	if !ok {
 		return nil, heartbeat.ErrNoRoom
 	}
@@ -43,7 +43,7 @@ func (r *registry) admit(ctx context.Context, ops []clientv3.Op) (done func(), e
 	if n == 0 {
 		return func() {}, nil
 	}
-	done, ok := r.gate.Admit(quota.Grow, n)
+	done, ok := r.gate.Admit(ctx, quota.Grow, n)
 	if !ok {
 		r.guard.refuse(ctx, refusedRoom)
 		return nil, rpctypes.ErrNoSpace

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
 // etcd's lessor waits for the end of a revocation without regard to any context: one
@@ -166,7 +167,11 @@ func TestNoCallWaitsForAStoreThatAppliesNothing(t *testing.T) {
 	l := etcdLessor(e.Server)
 	defer l.close()
 	bind(c, newCalls(64), l)
-	s := &Store{client: c, server: e.Server, lessor: l, lineage: newLineage()}
+	s := &Store{client: c, server: e.Server, lessor: l, calls: newCalls(64), lineage: newLineage()}
+	s.gate = quota.NewGate(quota.Config{Limit: 100 << 20, InUse: func() int64 { return 95 << 20 }, Flush: e.Server.Backend().ForceCommit, Refused: func(quota.Class) {}})
+	written, err := s.admit(t.Context(), quota.Free, []clientv3.Op{clientv3.OpPut("/some", "value")})
+	require.NoError(t, err)
+	written() // and is measured by who comes next
 	short, err := s.Grant(t.Context(), 1)
 	require.NoError(t, err)
 	long, err := s.Grant(t.Context(), 60)
@@ -196,6 +201,13 @@ func TestNoCallWaitsForAStoreThatAppliesNothing(t *testing.T) {
 		"commit": func() error {
 			_, err := s.client.Txn(context.Background()).Then(clientv3.OpPut("/some", "value")).Commit()
 			return err
+		},
+		"a write that is measured first": func() error {
+			_, err := s.admit(context.Background(), quota.Grow, []clientv3.Op{clientv3.OpPut("/some", "value")})
+			if !errors.Is(err, heartbeat.ErrNoRoom) {
+				t.Errorf("it was not refused: %v", err)
+			}
+			return nil
 		},
 		"a foreign one": func() error { _, err := c.KeepAliveOnce(context.Background(), 1<<40); return err },
 	} {

@@ -108,6 +108,7 @@ func (c *Center) closeStore() {
 	if c.client != nil {
 		_ = c.client.Close()
 	}
+	c.gate.Close()
 	if c.etcd != nil {
 		c.etcd.Close()
 	}

@@ -266,7 +266,7 @@ func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*
 	if err != nil {
 		return nil, false, err
 	}
-	done, err := s.admit(s.classOf(ctx, t, ops), ops)
+	done, err := s.admit(ctx, s.classOf(ctx, t, ops), ops)
 	if err != nil {
 		return nil, false, err
 	}

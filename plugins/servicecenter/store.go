@@ -34,6 +34,7 @@ type Store struct {
 	client *clientv3.Client
 	server *etcdserver.EtcdServer // nil unless embedded
 	lessor *lessor                // the same
+	calls  *calls                 // the same
 	moved  moved
 	log    openlog.Logger
 	least  int // seconds of the shortest lease that is granted
@@ -54,7 +55,7 @@ type Store struct {
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
-	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
+	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, calls: c.calls, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
 		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: &mends{}, least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
@@ -226,10 +227,12 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 		return false, err
 	}
 	if s.server != nil {
-		for _, a := range s.server.Alarms() {
-			full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
-		}
-		return full, nil
+		return inTime(ctx, s.calls, func(context.Context) (full bool, err error) {
+			for _, a := range s.server.Alarms() {
+				full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
+			}
+			return full, nil
+		})
 	}
 	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
 		return etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})

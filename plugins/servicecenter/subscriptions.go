@@ -58,7 +58,7 @@ func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(
 func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	done, err := s.admit(c, ops)
+	done, err := s.admit(ctx, c, ops)
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (u *upkeep) run(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		u.gate.Measure()
+		u.gate.Measure(ctx)
 		u.do(ctx, u.policy.Next(u.figures()))
 	}
 }

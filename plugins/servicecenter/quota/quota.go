@@ -4,8 +4,10 @@
 package quota
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Class says what a write does to the store's size.
@@ -54,11 +56,16 @@ type Gate struct {
 	flush   func() // has the next call of inUse count every write that has returned
 	refused func(Class)
 
-	measuring sync.Mutex // held while flush runs, before mu
 	mu        sync.Mutex
-	flying    int64 // cost of the writes under way
-	returned  int64 // cost of those that returned and were not measured yet
+	flying    int64         // cost of the writes under way
+	returned  int64         // cost of those that returned and were not measured yet
+	measuring chan struct{} // is closed when flush has returned; nil: it does not run
+	closed    bool
 }
+
+// measureWait is how long a write waits to be measured. The database takes no notice of
+// a context: while its disk hangs or it is copied, a measurement takes as long.
+const measureWait = time.Second
 
 // Config of a Gate.
 type Config struct {
@@ -83,17 +90,29 @@ func (g *Gate) threshold(c Class) int64 {
 }
 
 // Admit says whether a write of this class and about this many bytes is taken. done
-// must be called once it has returned, whatever came of it.
-func (g *Gate) Admit(c Class, cost int64) (done func(), ok bool) {
+// must be called once it has returned, whatever came of it. It waits for a measurement
+// until ctx ends, and a second at most; without one, the write is not taken.
+func (g *Gate) Admit(ctx context.Context, c Class, cost int64) (done func(), ok bool) {
 	if g == nil {
 		return func() {}, true
 	}
 	if done, ok = g.reserve(c, cost); ok {
 		return done, true
 	}
-	// What has returned may be counted twice, or have freed as much as it wrote.
-	g.Measure()
-	if done, ok = g.reserve(c, cost); !ok {
+	ctx, cancel := context.WithTimeout(ctx, measureWait)
+	defer cancel()
+	// What has returned may be counted twice, or have freed as much as it wrote. A
+	// measurement that was under way may have begun before that.
+	for range 2 {
+		joined := g.Measure(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if done, ok = g.reserve(c, cost); ok || !joined {
+			break
+		}
+	}
+	if !ok {
 		g.refused(c)
 	}
 	return done, ok
@@ -114,24 +133,56 @@ func (g *Gate) reserve(c Class, cost int64) (done func(), ok bool) {
 	}, true
 }
 
-// Measure has the database count what was written, so that it is not counted twice.
-// It is called now and then, and costs a commit of the database if there was a write.
-func (g *Gate) Measure() {
+// Measure has the database count what was written, so that it is not counted twice, and
+// waits for that until ctx ends. It costs a commit of the database if there was a write.
+// There is one measurement at a time; joined says that this one was under way already.
+func (g *Gate) Measure(ctx context.Context) (joined bool) {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	end := g.measuring
+	joined = end != nil
+	switch {
+	case joined:
+	case g.returned == 0 || g.closed:
+		g.mu.Unlock()
+		return false
+	default:
+		end = make(chan struct{})
+		g.measuring = end
+		go g.measure(g.returned)
+	}
+	g.mu.Unlock()
+	select {
+	case <-end:
+	case <-ctx.Done():
+	}
+	return joined
+}
+
+func (g *Gate) measure(counted int64) {
+	g.flush()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.returned -= counted
+	close(g.measuring)
+	g.measuring = nil
+}
+
+// Close waits for the measurement that is under way, and lets no other begin: the
+// database is closed next, and a commit of one that is closed ends the process.
+func (g *Gate) Close() {
 	if g == nil {
 		return
 	}
-	g.measuring.Lock()
-	defer g.measuring.Unlock()
 	g.mu.Lock()
-	counted := g.returned
+	g.closed = true
+	end := g.measuring
 	g.mu.Unlock()
-	if counted == 0 {
-		return
+	if end != nil {
+		<-end
 	}
-	g.flush()
-	g.mu.Lock()
-	g.returned -= counted
-	g.mu.Unlock()
 }
 
 // Refusing says whether what grows is refused, whatever its size.

@@ -1,10 +1,12 @@
 package quota
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -49,7 +51,7 @@ func TestManyWritersAtOnceDoNotJumpOverTheHeadroom(t *testing.T) {
 		all.Go(func() {
 			for range 50 {
 				cost := rand.Int64N(mib)
-				if done, ok := g.Admit(Grow, cost); ok {
+				if done, ok := g.Admit(t.Context(), Grow, cost); ok {
 					d.write(cost)
 					taken.Add(cost)
 					done()
@@ -76,7 +78,7 @@ func TestWhatFreesIsTakenAtAFullStoreAndWhatGrowsIsNot(t *testing.T) {
 		var refused atomic.Int64
 		g := gateOn(&database{written: c.used, used: c.used}, &refused)
 		for class, want := range c.want {
-			done, ok := g.Admit(class, 1000)
+			done, ok := g.Admit(t.Context(), class, 1000)
 			require.Equal(t, want, ok, "%s at %d", class, c.used)
 			if ok {
 				done()
@@ -88,12 +90,58 @@ func TestWhatFreesIsTakenAtAFullStoreAndWhatGrowsIsNot(t *testing.T) {
 
 func TestWithoutAQuotaEverythingIsTaken(t *testing.T) {
 	var g *Gate
-	done, ok := g.Admit(Grow, 1<<40)
+	done, ok := g.Admit(t.Context(), Grow, 1<<40)
 	require.True(t, ok)
 	done()
-	g.Measure()
+	g.Measure(t.Context())
 	require.False(t, g.Refusing())
 	require.Zero(t, g.Limit())
+}
+
+// While the disk hangs, or the database is copied, nothing is measured: who asks waits a
+// second at most, or as long as its own time lasts, and there is one measurement for all.
+func TestNobodyWaitsForAMeasurementThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := database{written: 89 * mib, used: 89 * mib}
+		hangs := make(chan struct{})
+		var flushes, refused atomic.Int64
+		g := NewGate(Config{Limit: 100 * mib, InUse: d.inUse, Refused: func(Class) { refused.Add(1) }, Flush: func() {
+			flushes.Add(1)
+			<-hangs
+			d.flush()
+		}})
+		done, ok := g.Admit(t.Context(), Grow, mib/2)
+		require.True(t, ok)
+		done() // it freed as much as it wrote: once measured there is room
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				_, ok := g.Admit(t.Context(), Grow, mib)
+				require.False(t, ok)
+				require.Equal(t, measureWait, time.Since(began))
+			})
+		}
+		all.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, ok = g.Admit(ctx, Change, 7*mib)
+		require.False(t, ok)
+		require.Equal(t, measureWait+time.Millisecond, time.Since(began))
+		done, ok = g.Admit(t.Context(), Free, mib/4)
+		require.True(t, ok, "what frees is not measured")
+		done()
+		require.Equal(t, measureWait+time.Millisecond, time.Since(began))
+		require.EqualValues(t, 11, refused.Load())
+		require.EqualValues(t, 1, flushes.Load())
+		close(hangs)
+		done, ok = g.Admit(t.Context(), Grow, mib/2)
+		require.True(t, ok)
+		done()
+		g.Close()
+		g.Measure(t.Context())
+		require.EqualValues(t, 1, flushes.Load(), "nothing is measured once the database is closed")
+	})
 }
 
 // clock asks an upkeep once a second while rate revisions and bytes are written.
