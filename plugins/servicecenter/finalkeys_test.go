@@ -155,6 +155,7 @@ func bent(r *rand.Rand, v any) any {
 // No body makes a controller of service-center, or a goroutine that it starts, panic or
 // wait for ever: what would is refused before. (50,000 such calls found no more.)
 func TestNoBodyBreaksAController(t *testing.T) {
+	drivesControllers(t)
 	w := newWalker(t, "app-bent")
 	r := rand.New(rand.NewPCG(1, 2))
 	said := len(logged.String())

@@ -152,7 +152,9 @@ func TestABatchCountsWhatItAnswersWith(t *testing.T) {
 	}
 	one := `{"service":{"appId":"finds","serviceName":"counted","version":"%s"}}`
 	require.Zero(t, ask(fmt.Sprintf(`{"services":[`+one+`]}`, "0+")), "one find is as large as it is")
-	require.Equal(t, 3, ask(fmt.Sprintf(`{"services":[`+one+`,`+one+`,`+one+`]}`, "0+", "1.0.0+", "latest")))
+	three := fmt.Sprintf(`{"services":[`+one+`,`+one+`,`+one+`]}`, "0+", "1.0.0+", "latest")
+	require.Eventually(t, func() bool { return ask(three) > 0 }, time.Minute, 10*time.Millisecond, "its cache hears of the provider")
+	require.Equal(t, 3, ask(three))
 	require.Equal(t, 2, ask(fmt.Sprintf(`{"services":[null,`+one+`,{},{"service":{"appId":"finds","serviceName":"nobody","version":"0+"}},`+one+`]}`, "0+", "1.0.0+")))
 	require.Equal(t, 2, ask(fmt.Sprintf(`{"consumerServiceId":"counted","services":[`+one+`,`+one+`]}`, "0+", "1.0.0+")))
 }

@@ -32,6 +32,7 @@ func everything(t *testing.T) map[string]string {
 // was, whatever is a ServiceComb client's is as he left it, and no consumer of Mp1 was
 // told of anything.
 func TestAListPutsRightWhatOthersChanged(t *testing.T) {
+	drivesControllers(t)
 	r, _ := registered(t, "app-mend")
 	twin, _ := registered(t, "app-mend")
 	at, other := seatOf(r.ID, ""), seatOf(twin.ID, "")

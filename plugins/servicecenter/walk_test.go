@@ -286,6 +286,7 @@ func (w *walker) walk(found func(c call, status int, changed []string)) {
 // Nothing that can be asked of service-center changes what is ours, whether this
 // replica has seen what that is or not: then the marks in the store suffice.
 func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
+	drivesControllers(t)
 	both := map[bool]*walker{true: newWalker(t, "app-walk-seen"), false: newWalker(t, "app-walk-unseen")}
 	for seen, w := range both {
 		w.marksOnly = !seen
@@ -311,6 +312,7 @@ func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
 
 // The walk finds what a guard that knows nothing lets through.
 func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
+	drivesControllers(t)
 	w := newWalker(t, "app-open")
 	_, err := store.client.Delete(t.Context(), markPrefix+seatOf(w.ours.ID, "").service)
 	require.NoError(t, err)

@@ -1,0 +1,5 @@
+//go:build race
+
+package servicecenter
+
+const raceEnabled = true
