@@ -1,7 +1,11 @@
 package heartbeat
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -38,5 +42,51 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 	in.Known = &newer
 	if a := f.Next(in, Result{}); a.Do != DoRead {
 		t.Errorf("the record changed, and yet %v", a.Do)
+	}
+}
+
+// Whoever asks for dead services again and again moves no claim past those that wait.
+func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
+	const n, rate = 300, 10
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(1), true)
+		s.breaker.mu.Lock()
+		s.breaker.gap = time.Second / rate
+		s.breaker.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		ids := make([]ID, n)
+		for i := range ids {
+			ids[i] = ID(fmt.Sprint("i", i))
+			s.register(ids[i])
+		}
+		until(t, "all wait for their turn", func() bool { turns, _ := s.schedule.size(&s.schedule.turns); return turns > n-2*rate })
+		began, before := time.Now(), l.count(Claim)
+		for time.Since(began) < 5*time.Second {
+			for _, id := range ids {
+				if _, err := s.Update(context.Background(), id, Update{Owner: "stranger", State: Active, Proposed: KeepInterval}); !errors.Is(err, ErrNotOwner) {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(Tick / 2)
+		}
+		if got := l.count(Claim) - before; got < 4*rate || got > 6*rate {
+			t.Errorf("%d claims in 5 s at %d a second", got, rate)
+		}
+	})
+}
+
+// What else is looked at asks for its turn, too.
+func TestAClaimThatIsLookedAtOutOfTurnAsksForItsTurn(t *testing.T) {
+	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
+	for _, turn := range []bool{false, true} {
+		en := &entry{standing: absent, claimed: &ClaimFlow{step: stepTurn}}
+		en.view.Record = Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}
+		en.view.At = 7
+		e.end() // so that no worker begins
+		e.attend(en, time.Hour, int64(time.Hour), turn)
+		if !en.claiming || (en.claimed.step == stepTurn) != turn {
+			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimed.step, en.claiming)
+		}
 	}
 }

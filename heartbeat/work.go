@@ -21,33 +21,34 @@ const (
 func (e *Engine) attendAll(now Instant, wall int64) (looked int) {
 	credited := e.gate.Load().Credited
 	for ; looked < mostPerTick; looked++ {
-		en := e.nextDue(now, credited, wall)
+		en, turn := e.nextDue(now, credited, wall)
 		if en == nil {
 			break
 		}
-		e.attend(en, now, wall)
+		e.attend(en, now, wall, turn)
 	}
 	return looked
 }
 
 // nextDue is the next instance to be looked at. Claims whose turn it is come first:
 // their number is bounded by their pace.
-func (e *Engine) nextDue(now, credited Instant, wall int64) *entry {
+func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn bool) {
 	s := &e.schedule
 	if n, _ := s.size(&s.turns); n > 0 && e.breaker.turn(now) {
-		return s.take(&s.turns, anyKey)
+		return s.take(&s.turns, anyKey), true
 	}
-	if en := s.take(&s.due, int64(credited)); en != nil {
-		return en
+	if en = s.take(&s.due, int64(credited)); en != nil {
+		return en, false
 	}
-	if en := s.take(&s.peers, e.others.ready()); en != nil {
-		return en
+	if en = s.take(&s.peers, e.others.ready()); en != nil {
+		return en, false
 	}
-	return s.take(&s.removals, wall)
+	return s.take(&s.removals, wall), false
 }
 
-// attend does what an instance is owed whose time has come.
-func (e *Engine) attend(en *entry, now Instant, wall int64) {
+// attend does what an instance is owed whose time has come. A claim whose turn it is not
+// asks for one, whatever it waited for before: else a mass would pass the pace.
+func (e *Engine) attend(en *entry, now Instant, wall int64, turn bool) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	switch en.standing {
@@ -56,6 +57,9 @@ func (e *Engine) attend(en *entry, now Instant, wall int64) {
 		case refuting:
 			e.beginRefuting(en)
 		case claiming:
+			if !turn && en.claimed != nil && en.claimed.step == stepTurn {
+				en.claimed.step = stepHold
+			}
 			en.claiming = true
 			e.claims.put(en)
 		default: // a worker that is at it schedules it again
@@ -73,11 +77,13 @@ func (e *Engine) due(en *entry, after Instant) {
 	e.schedule.put(&e.schedule.due, en, int64(e.gate.Load().Credited+after))
 }
 
-// lookAgain has the next tick look at an instance that is missing.
+// lookAgain has the next tick look at an instance that is missing and may be refuted. A
+// claim waits on for what it waits for: its place among the turns is not lost either.
 func (e *Engine) lookAgain(en *entry) {
+	now, _ := e.Clock()
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.standing == absent {
+	if en.standing == absent && en.local.fresh(now, &en.view.Record) {
 		e.due(en, 0)
 	}
 }
