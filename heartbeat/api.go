@@ -10,6 +10,10 @@ import (
 // ids are never reused.
 const absenceTTL = time.Second
 
+// lookupWait bounds the wait for one of the few lookups: a flood of ids that do not exist
+// must not hold up a heartbeat that reached this replica before the watch showed it.
+const lookupWait = 2 * time.Second
+
 // known returns the entry of an instance that exists. What this replica does not
 // know is confirmed by one read of the store, unless it is the only writer.
 func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
@@ -32,10 +36,14 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	if e.missed(id, now) {
 		return nil, ErrNotFound
 	}
+	patience := time.NewTimer(lookupWait)
+	defer patience.Stop()
 	select { // whoever asks for many at once waits here, and nobody else does
 	case e.lookups <- struct{}{}:
 		defer func() { <-e.lookups }()
 	case <-ctx.Done():
+		return nil, ErrUnavailable
+	case <-patience.C:
 		return nil, ErrUnavailable
 	}
 	if now, _ = e.Clock(); e.missed(id, now) {

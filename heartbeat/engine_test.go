@@ -40,6 +40,32 @@ func TestACallerThatHangsUpRestartsNoHold(t *testing.T) {
 	})
 }
 
+// A flood of made-up ids over a slow store holds up nobody for longer than the wait for a
+// lookup and the lookup itself.
+func TestAFloodOfUnknownIdsHoldsUpAHeartbeatForABoundedTime(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.seat(brisk(1), false)
+		release := l.hold("read") // each takes 2 s, in vain
+		var wg sync.WaitGroup
+		for n := range 400 {
+			wg.Go(func() { s.beat(ID(fmt.Sprint("made up", n))) })
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		if a := s.beat("unseen"); !errors.Is(a.Err, ErrUnavailable) {
+			t.Error(a.Err)
+		}
+		if d := time.Since(began); d > lookupWait+2*time.Second {
+			t.Errorf("held up for %v", d)
+		}
+		wg.Wait()
+		if d := time.Since(began); d > lookupWait+2*time.Second {
+			t.Errorf("the flood itself took %v", d)
+		}
+		release()
+	})
+}
+
 func TestUnknownIdsAreLookedUpAFewAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.seat(brisk(1), false)

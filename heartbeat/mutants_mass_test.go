@@ -35,6 +35,12 @@ var massMutants = []mutant{
 		{"others.go", "		o.needed = max(o.needed, en.view.ended)\n", ""}}},
 	{name: "F10: words of another history are believed", tests: "RestoredStoreForgets", edits: []edit{
 		{"others.go", "		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0\n", "		_ = i\n"}}},
+	{name: "F10: a claim waits for an end of another history", tests: "RestoredStoreFrees", edits: []edit{
+		{"restore.go", "	e.schedule.release(&e.schedule.peers, e.gate.Load().Credited) //", "	//"}}},
+	{name: "F10: a claim waits for an end that is known better by now", tests: "ClaimFollowsTheEnd", edits: []edit{
+		{"watch.go", "	if en.view.ended != ended {", "	if false {"}, {"watch.go", "state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended", "state := en.view.Record.Lease, en.view.Record.State"}}},
+	{name: "a claim goes on out of its turn", tests: "OutOfTurn", edits: []edit{
+		{"work.go", "			if !turn && en.claimed != nil", "			if false && en.claimed != nil"}}},
 	{name: "F10: a replica that cannot get on is waited for", tests: "CannotGetOn", edits: []edit{
 		{"others.go", "	o.stuck.Store(credited-o.gotOn >= mostStuck)\n", ""}}},
 	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
