@@ -36,7 +36,8 @@ var massMutants = []mutant{
 	{name: "F10: words of another history are believed", tests: "RestoredStoreForgets", edits: []edit{
 		{"others.go", "		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0\n", "		_ = i\n"}}},
 	{name: "F10: a claim waits for an end of another history", tests: "RestoredStoreFrees", edits: []edit{
-		{"restore.go", "	e.schedule.release(&e.schedule.peers, e.gate.Load().Credited) //", "	//"}}},
+		{"restore.go", "	e.schedule.release(&e.schedule.peers, e.gate.Load().Credited) //", "	//"},
+		{"watch.go", "	if en.view.ended != ended {", "	if en.view.ended != ended && ended != 0 {"}}},
 	{name: "F10: a claim waits for an end that is known better by now", tests: "ClaimFollowsTheEnd", edits: []edit{
 		{"watch.go", "	if en.view.ended != ended {", "	if false {"}, {"watch.go", "state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended", "state := en.view.Record.Lease, en.view.Record.State"}}},
 	{name: "a claim goes on out of its turn", tests: "OutOfTurn", edits: []edit{
