@@ -19,7 +19,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "identity", Setup: se
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	var m plugins.Collectors
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mep_limit_refused_total", Help: "Requests answered 429, by the limit and by whose it was: the caller's own, or that of all together.",
+		Name: "mep_limit_refused_total", Help: "Requests answered 429, by the limit and by whose it was: the caller's own, its address's, or that of all together.",
 	}, []string{"limit", "scope"})
 	for k := range kinds {
 		for s := range scopes {

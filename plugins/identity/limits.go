@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"container/list"
 	"net"
 	"sync"
 	"time"
@@ -10,14 +9,14 @@ import (
 )
 
 const (
-	// maxCallers bounds the table of buckets: an application is any name that somebody
-	// sends.
-	maxCallers = 4096
 	// allWrites and allBytes are how many callers' worth of writes and of bytes all
 	// callers together have: made-up names get nobody more than that. Bytes are what
 	// fills a store.
 	allWrites = 100
 	allBytes  = 8
+	// perAddress is the part of that which one address gets: whoever else calls has the
+	// rest. It is not less, for behind a gateway or on loopback all have one address.
+	perAddress = 0.5
 )
 
 // scope says whose bucket was empty.
@@ -25,10 +24,12 @@ type scope int
 
 const (
 	ofCaller scope = iota
+	ofAddress
 	ofAll
+	nobodys
 )
 
-var scopes = [...]string{ofCaller: "caller", ofAll: "all"}
+var scopes = [nobodys]string{ofCaller: "caller", ofAddress: "address", ofAll: "all"}
 
 // kind is what a bucket counts.
 type kind int
@@ -41,45 +42,28 @@ const (
 
 var kindNames = [kinds]string{writes: "writes", bytes: "bytes"}
 
-// buckets are those of a caller, or of all together.
-type buckets struct {
-	name string
-	of   [kinds]bucket
-}
-
-// full says whether the buckets are as good as new.
-func (b *buckets) full(r [kinds]rate, now time.Duration) bool {
-	for k := range b.of {
-		b.of[k].fill(r[k], now)
-		if !r[k].off() && b.of[k].spent > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // limits bounds how much an application may write, counted by its name in the path, or
-// by the address of its connection where the path has none. It is safe for concurrent
-// use, and remembers a bounded number of callers.
+// by the address of its connection where the path has none; and how much all who call
+// from one address may. It is safe for concurrent use, and remembers a bounded number of
+// callers and addresses.
 type limits struct {
-	rates, total [kinds]rate
-	clock        func() time.Duration
-	refused      func(kind, scope)
+	total   [kinds]rate
+	clock   func() time.Duration
+	refused func(kind, scope)
 
-	mu      sync.Mutex
-	callers map[string]*list.Element // of *buckets
-	recent  list.List                // the most recently seen first
-	all     buckets
-	crowd   buckets // of those that the table had no room for
+	mu                 sync.Mutex
+	callers, addresses table
+	all                buckets
 }
 
 func newLimits(c conf.Limits, clock func() time.Duration, refused func(kind, scope)) *limits {
-	l := &limits{clock: clock, refused: refused, callers: map[string]*list.Element{}}
-	l.rates = [kinds]rate{
+	one := [kinds]rate{
 		writes: {float64(c.WritesPerSecond), float64(c.WritesBurst)},
 		bytes:  {float64(c.BytesPerSecond), float64(c.BytesBurst)},
 	}
-	l.total = [kinds]rate{writes: l.rates[writes].times(allWrites), bytes: l.rates[bytes].times(allBytes)}
+	l := &limits{clock: clock, refused: refused, callers: newTable(one)}
+	l.total = [kinds]rate{writes: one[writes].times(allWrites), bytes: one[bytes].times(allBytes)}
+	l.addresses = newTable([kinds]rate{writes: l.total[writes].times(perAddress), bytes: l.total[bytes].times(perAddress)})
 	return l
 }
 
@@ -99,16 +83,21 @@ func (l *limits) take(app, peer string, n [kinds]float64, anyway bool) (wait tim
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock()
-	own := l.caller(callerName(app, peer), now)
+	caller, address := names(app, peer)
+	asked := [nobodys]asked{
+		ofCaller:  {l.callers.of(caller, now), l.callers.rates},
+		ofAddress: {nil, l.addresses.rates},
+		ofAll:     {&l.all, l.total},
+	}
+	if address != "" {
+		asked[ofAddress].buckets = l.addresses.of(address, now)
+	}
 	why, of := writes, ofCaller
 	for k := range kinds {
-		own.of[k].fill(l.rates[k], now)
-		l.all.of[k].fill(l.total[k], now)
-		if w := own.of[k].wait(l.rates[k], n[k]); w > wait {
-			wait, why, of = w, k, ofCaller
-		}
-		if w := l.all.of[k].wait(l.total[k], n[k]); w > wait {
-			wait, why, of = w, k, ofAll
+		for s, b := range asked {
+			if w := b.wait(k, n[k], now); w > wait {
+				wait, why, of = w, k, scope(s)
+			}
 		}
 	}
 	if wait > 0 {
@@ -118,54 +107,58 @@ func (l *limits) take(app, peer string, n [kinds]float64, anyway bool) (wait tim
 		}
 	}
 	for k := range kinds {
-		own.of[k].take(l.rates[k], n[k])
-		l.all.of[k].take(l.total[k], n[k])
+		for _, b := range asked {
+			b.take(k, n[k])
+		}
 	}
 	return wait
 }
 
-// callerName keeps applications and addresses apart, and those of an IPv6 host together:
-// it has a whole /64 to call from.
-func callerName(app, peer string) string {
-	if app != "" {
-		return "app " + app
-	}
-	host, _, err := net.SplitHostPort(peer)
-	if err != nil {
-		return "peer"
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
-		host = ip.Mask(net.CIDRMask(64, 128)).String()
-	}
-	return "peer " + host
+// asked are the buckets that a write is taken from, or nil, and how they fill.
+type asked struct {
+	*buckets
+	rates [kinds]rate
 }
 
-// caller finds the buckets of a caller. A table that is full makes room by forgetting
-// whoever was seen the longest ago, if its buckets are full again: nothing is forgiven
-// by that. Who gets no place shares the buckets of the crowd.
-func (l *limits) caller(name string, now time.Duration) *buckets {
-	if e := l.callers[name]; e != nil {
-		l.recent.MoveToFront(e)
-		b, _ := e.Value.(*buckets)
-		return b
+func (a *asked) wait(k kind, n float64, now time.Duration) time.Duration {
+	if a.buckets == nil {
+		return 0
 	}
-	if len(l.callers) >= maxCallers {
-		last := l.recent.Back()
-		old, _ := last.Value.(*buckets)
-		if !old.full(l.rates, now) {
-			return &l.crowd
-		}
-		l.recent.Remove(last)
-		delete(l.callers, old.name)
+	a.of[k].fill(a.rates[k], now)
+	return a.of[k].wait(a.rates[k], n)
+}
+
+func (a *asked) take(k kind, n float64) {
+	if a.buckets != nil {
+		a.of[k].take(a.rates[k], n)
 	}
-	b := &buckets{name: name}
-	l.callers[name] = l.recent.PushFront(b)
-	return b
+}
+
+// names keeps applications and addresses apart, and those of an IPv6 host together: it
+// has a whole /64 to call from. address is "" where peer is none.
+func names(app, peer string) (caller, address string) {
+	host, _, err := net.SplitHostPort(peer)
+	if ip := net.ParseIP(host); ip.To4() != nil {
+		host = ip.String()
+	} else if ip != nil {
+		host = ip.Mask(net.CIDRMask(64, 128)).String()
+	}
+	if err == nil {
+		address = "peer " + host
+	}
+	switch {
+	case app != "":
+		return "app " + app, address
+	case err != nil:
+		return "peer", ""
+	default:
+		return address, address
+	}
 }
 
 // known is how many callers have buckets of their own.
 func (l *limits) known() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.callers)
+	return len(l.callers.places)
 }

@@ -107,6 +107,37 @@ func TestMadeUpNamesAreNoWayAroundTheLimits(t *testing.T) {
 	require.Equal(t, 5000*allBytes/4000, passed)
 }
 
+// Eight made-up names of one address took all the bytes that everybody has.
+func TestOneAddressDoesNotUseUpWhatAllHave(t *testing.T) {
+	b := newBench(small)
+	passed := 0
+	for i := range 10 * allBytes {
+		if b.Write(fmt.Sprint("new", i), "1.2.3.4:5", 5000) == 0 {
+			passed++
+		}
+	}
+	require.Equal(t, allBytes/2, passed, "but a half, for on loopback it is everybody's")
+	require.Positive(t, b.refused[bytes][ofAddress])
+	require.Zero(t, b.refused[bytes][ofAll])
+	require.Zero(t, b.Write("other", "1.2.3.5:5", 5000))
+	require.Positive(t, b.Write("", "1.2.3.4:6", 5000), "ServiceComb's writes are the address's, too")
+	require.Positive(t, b.Write("new", "[::ffff:1.2.3.4]:5", 5000), "it is the same address")
+	require.Zero(t, b.Write("new0", "[2001:db8::1]:5", 0))
+	b.now += time.Second
+	require.Zero(t, b.Write("late", "1.2.3.4:5", 4000), "four callers' worth a second")
+	require.Positive(t, b.Write("later", "1.2.3.4:5", 4000))
+
+	b = newBench(small)
+	passed = 0
+	for i := range 2 * 20 * allWrites {
+		if b.Write(fmt.Sprint("new", i), "1.2.3.4:5", 0) == 0 {
+			passed++
+		}
+	}
+	require.Equal(t, 20*allWrites/2, passed)
+	require.Zero(t, b.Write("other", "1.2.3.5:5", 0))
+}
+
 // A table that is full forgets only those whose buckets are full again: being forgotten
 // pays nobody's debts.
 func TestNobodyIsForgivenByBeingForgotten(t *testing.T) {
