@@ -50,7 +50,7 @@ All that were alive then get a full window in which to send a heartbeat.
 			if c.Store.Kind != conf.Embedded {
 				return errors.New("only an embedded store is restored by this command; for a cluster use etcdutl snapshot restore")
 			}
-			return servicecenter.Restore(ctx, args[0], c.Store.DataDir, p.errs, p.out)
+			return servicecenter.Restore(ctx, args[0], c.Store.DataDir, p.errs, p.out, p.fail)
 		}},
 	}
 }
@@ -59,7 +59,7 @@ All that were alive then get a full window in which to send a heartbeat.
 func backup(ctx context.Context, p process, c conf.Config, args []string, flags map[string]bool) error {
 	from, size, err := running(ctx, c)
 	if errors.Is(err, admin.ErrNotServed) && c.Store.Kind == conf.Embedded {
-		from, size, err = servicecenter.OfflineBackup(ctx, c.Store.DataDir, int64(c.Store.QuotaBytes), plugins.NewLog(p.errs, "WARN"))
+		from, size, err = servicecenter.OfflineBackup(ctx, c.Store.DataDir, int64(c.Store.QuotaBytes), plugins.NewLog(p.errs, "WARN"), p.fail)
 	}
 	if err != nil {
 		return err

@@ -132,7 +132,13 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 		u.SetUnlinkOnClose(false) // its name is another by then
 	}
 	is, err := os.Lstat(temp)
-	if err = errors.Join(err, os.Chmod(temp, 0o600), os.Rename(temp, path)); err != nil {
+	if err == nil {
+		err = os.Chmod(temp, 0o600)
+	}
+	if err == nil { // and not before: then others could open it
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return &socket{Listener: l, path: path, is: is}, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.uber.org/zap"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/logs"
@@ -51,8 +52,8 @@ func (c *Center) serveBackup(log openlog.Logger) http.Handler {
 }
 
 // OfflineBackup is the backup of a store that no server uses: it is opened for it, and
-// closed by Close.
-func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog.Logger) (backup io.ReadCloser, size int64, err error) {
+// closed by Close. fail is as in plugins.Host.
+func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog.Logger, fail func(why string)) (backup io.ReadCloser, size int64, err error) {
 	lock, err := lockExisting(dataDir)
 	if err != nil {
 		return nil, 0, err
@@ -64,7 +65,7 @@ func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog
 		return nil, 0, fmt.Errorf("there is no store in %s", dataDir)
 	}
 	c := &Center{said: logs.NewRepeats(log)}
-	if err := c.openStore(ctx, Options{DataDir: dataDir, Quota: quota, Log: log}); err != nil {
+	if err := c.openStore(ctx, Options{DataDir: dataDir, Quota: quota, Log: log, Fail: fail}); err != nil {
 		return nil, 0, err
 	}
 	r, size, _, ended := readBackup(c.etcd.Server.Backend())
@@ -106,8 +107,9 @@ func show(out io.Writer, what string, size int64) func(int64) {
 const restoredKey = "/mep/restored"
 
 // Restore makes the embedded store in dataDir of a backup. dataDir may hold nothing, and
-// no server may use it.
-func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer) error {
+// no server may use it. What a restore that was killed has left is removed. fail is as in
+// plugins.Host.
+func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer, fail func(why string)) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
@@ -123,9 +125,13 @@ func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer)
 	if err := nothingIn(dataDir); err != nil {
 		return err
 	}
+	etcd := etcdDir(dataDir)
+	if err := datadir.RemoveLeft(etcd); err != nil {
+		return err
+	}
 	c := contents{states: map[heartbeat.State]int{}}
 	var schema []byte
-	h, err := datadir.Restore(ctx, file, etcdDir(dataDir), identity, datadir.Restored{Key: restoredKey, Value: restoredNow},
+	h, err := datadir.Restore(ctx, file, etcd, identity, datadir.Restored{Key: restoredKey, Value: restoredNow, Log: restoreLog(etcd, fail)},
 		show(progress, "restore", info.Size()), func(kv *mvccpb.KeyValue) {
 			if string(kv.Key) == clusterKey {
 				schema = kv.Value
@@ -142,6 +148,18 @@ func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer)
 	fmt.Fprintf(out, "restored %s from %s: %d services, %d subscriptions; revision %d became %d\n",
 		dataDir, file, all, c.subscriptions, h.Revision, h.Revision+datadir.Bump)
 	return nil
+}
+
+// restoreLog is etcd's log while it makes a store: its last words alone are heard.
+func restoreLog(etcd string, fail func(why string)) *zap.Logger {
+	if fail == nil {
+		return zap.NewNop()
+	}
+	l := &lastWords{dir: filepath.Dir(etcd), fail: func(why string) {
+		_ = datadir.RemoveLeft(etcd) // the process ends, and nothing else does it
+		fail(why)
+	}}
+	return l.logger()
 }
 
 func restoredNow(revision int64) []byte {
@@ -162,7 +180,8 @@ func knownSchema(file string, schema []byte) error {
 	return nil
 }
 
-// mayStay are what a server leaves in a directory that holds nothing else.
+// mayStay are what a server leaves in a directory that holds nothing else. A restore that
+// was killed leaves more, see datadir.RemoveLeft.
 var mayStay = []string{"LOCK", "admin.sock"}
 
 func nothingIn(dataDir string) error {
@@ -174,7 +193,7 @@ func nothingIn(dataDir string) error {
 		return err
 	}
 	for _, e := range all {
-		if !slices.Contains(mayStay, e.Name()) && !strings.HasPrefix(e.Name(), ".admin-") {
+		if !slices.Contains(mayStay, e.Name()) && !strings.HasPrefix(e.Name(), ".admin-") && !datadir.IsLeft(etcdDir(dataDir), e.Name()) {
 			return fmt.Errorf("%s is not empty (there is %s): restore into a directory that holds nothing, or move what it holds away",
 				dataDir, plugins.Clean(filepath.Join(dataDir, e.Name())))
 		}

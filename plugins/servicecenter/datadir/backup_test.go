@@ -7,16 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 var (
 	self     = Identity{Name: "mep", URL: "http://127.0.0.1:1", Token: "etcd-cluster"}
-	restored = Restored{Key: "/restored", Value: func(int64) []byte { return []byte("now") }}
+	restored = Restored{Key: "/restored", Value: func(int64) []byte { return []byte("now") }, Log: zap.NewNop()}
 )
 
 func nobody(*mvccpb.KeyValue) {}
@@ -108,6 +111,39 @@ func TestABackupThatIsNotWholeIsRefused(t *testing.T) {
 	require.NoDirExists(t, dir)
 	_, err = Restore(t.Context(), file+"x", dir, self, restored, silent, nobody, anything)
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// hears is told what etcd says with its last breath.
+type hears struct{ told chan string }
+
+func (h hears) OnWrite(e *zapcore.CheckedEntry, _ []zapcore.Field) {
+	h.told <- e.Message
+	runtime.Goexit()
+}
+
+func TestARestoreThatEtcdPanicsAtIsHeard(t *testing.T) {
+	file, _, _ := backupOf(t)
+	dir := filepath.Join(t.TempDir(), "etcd")
+	h := hears{make(chan string, 1)}
+	loud := restored
+	loud.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.ErrorLevel), zap.WithPanicHook(h), zap.WithFatalHook(h))
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		_, err := Restore(t.Context(), file, dir, self, loud, silent, nobody, func() error {
+			all, err := filepath.Glob(filepath.Join(filepath.Dir(dir), ".etcd.restore-*", "member", "snap", "db"))
+			if len(all) == 1 { // bbolt is to open something else
+				err = errors.Join(os.Remove(all[0]), os.Mkdir(all[0], 0o700))
+			}
+			return err
+		})
+		t.Errorf("it went on: %v", err)
+	}()
+	<-end
+	require.Equal(t, "failed to open database", <-h.told)
+	left, err := os.ReadDir(filepath.Dir(dir))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestABackupReplacesNoFileUnlessItIsTold(t *testing.T) {

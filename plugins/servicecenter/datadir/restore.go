@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -30,17 +31,17 @@ type Identity struct {
 }
 
 // cluster is the one-member cluster of that identity.
-func (i Identity) cluster() (*membership.RaftCluster, error) {
+func (i Identity) cluster(lg *zap.Logger) (*membership.RaftCluster, error) {
 	u, err := url.Parse(i.URL)
 	if err != nil {
 		return nil, err
 	}
-	return membership.NewClusterFromURLsMap(zap.NewNop(), i.Token, types.URLsMap{i.Name: {*u}})
+	return membership.NewClusterFromURLsMap(lg, i.Token, types.URLsMap{i.Name: {*u}})
 }
 
 // Member is its id, which follows from URL and token; 0: they are none.
 func (i Identity) Member() uint64 {
-	c, err := i.cluster()
+	c, err := i.cluster(zap.NewNop())
 	if err != nil {
 		return 0
 	}
@@ -57,6 +58,7 @@ const Bump = 1_000_000_000
 type Restored struct {
 	Key   string
 	Value func(revision int64) []byte // of the backup
+	Log   *zap.Logger                 // etcd's: it panics or ends the process at what it cannot write, on a goroutine of its own too
 }
 
 // Restore makes a directory of etcd of a backup. dir must not exist; it appears when it
@@ -67,7 +69,7 @@ func Restore(ctx context.Context, file, dir string, id Identity, r Restored, pro
 	if _, err := os.Lstat(dir); err == nil {
 		return h, fmt.Errorf("%s exists", dir)
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".restore-*")
+	temp, err := os.MkdirTemp(filepath.Dir(dir), leftPrefix(dir)+"*")
 	if err != nil {
 		return h, err
 	}
@@ -85,16 +87,43 @@ func Restore(ctx context.Context, file, dir string, id Identity, r Restored, pro
 	if err := accept(); err != nil {
 		return h, err
 	}
-	if err := settle(p, id, h, r); err != nil {
+	if err := settle(r.Log, p, id, h, r); err != nil {
 		return h, fmt.Errorf("cannot make a store of %s: %w", file, err)
 	}
 	if _, err := Check(temp); err != nil {
 		return h, fmt.Errorf("the store made of %s: %w", file, err)
 	}
-	if err := errors.Join(syncDir(p.snap), syncDir(p.wal), os.Rename(temp, dir)); err != nil {
+	for _, d := range []string{p.snap, p.wal, filepath.Dir(p.snap), temp} {
+		if err := syncDir(d); err != nil {
+			return h, err
+		}
+	}
+	if err := os.Rename(temp, dir); err != nil {
 		return h, err
 	}
 	return h, syncDir(filepath.Dir(dir))
+}
+
+// leftPrefix is what the name of a directory begins with that is to become dir.
+func leftPrefix(dir string) string { return "." + filepath.Base(dir) + ".restore-" }
+
+// IsLeft says whether a name beside dir is that of a restore to dir, under way or killed.
+func IsLeft(dir, name string) bool { return strings.HasPrefix(name, leftPrefix(dir)) }
+
+// RemoveLeft removes what restores to dir have left that were killed. None may be under way.
+func RemoveLeft(dir string) error {
+	all, err := os.ReadDir(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if IsLeft(dir, e.Name()) {
+			if err := os.RemoveAll(filepath.Join(filepath.Dir(dir), e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // unpack copies the database out of a backup and checks its sum.
@@ -121,14 +150,13 @@ func unpack(ctx context.Context, file, db string, progress func(int64)) error {
 
 // settle gives the database a member, a log and a snapshot of its own, and raises its
 // revision. etcd panics at what it cannot write.
-func settle(p paths, id Identity, h History, r Restored) (err error) {
+func settle(lg *zap.Logger, p paths, id Identity, h History, r Restored) (err error) {
 	defer func() {
 		if f := recover(); f != nil {
 			err = fmt.Errorf("%v", f)
 		}
 	}()
-	lg := zap.NewNop()
-	cluster, err := id.cluster()
+	cluster, err := id.cluster(lg)
 	if err != nil {
 		return err
 	}
