@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 )
 
 // A backup is what etcdctl snapshot save writes as well: the database, and behind it the
@@ -88,15 +90,34 @@ func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, pr
 	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	if force {
-		err = os.Rename(temp.Name(), file)
-	} else {
-		err = os.Link(temp.Name(), file) // fails where the file was made meanwhile
-	}
-	if err != nil {
+	if err := give(temp.Name(), file, force, os.Link); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(file))
+}
+
+// noLinks is what systems say of links on volumes that know none: FAT, some network's.
+var noLinks = []error{syscall.EPERM, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.EMLINK}
+
+// give gives a complete file its name. Without force it fails where there is a file of
+// that name, though it was made meanwhile: link does, as a rename would not.
+func give(temp, file string, force bool, link func(from, to string) error) error {
+	if force {
+		return os.Rename(temp, file)
+	}
+	err := link(temp, file)
+	if !slices.ContainsFunc(noLinks, func(no error) bool { return errors.Is(err, no) }) {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_ = f.Close() // it is empty
+	if err := os.Rename(temp, file); err != nil {
+		return errors.Join(err, os.Remove(file))
+	}
+	return nil
 }
 
 // copyShowing copies until from ends or ctx does.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -168,6 +169,30 @@ func TestABackupReplacesNoFileUnlessItIsTold(t *testing.T) {
 	b, err = os.ReadFile(other)
 	require.NoError(t, err)
 	require.Equal(t, whole, b, "what was there stays until there is something better")
+}
+
+// A volume that knows no links takes backups all the same, and none replaces a file.
+func TestABackupIsSavedWhereThereAreNoLinks(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EOPNOTSUPP, syscall.ENOSYS} {
+		dir := t.TempDir()
+		temp, file := filepath.Join(dir, "temp"), filepath.Join(dir, "file")
+		none := func(from, to string) error { return &os.LinkError{Op: "link", Old: from, New: to, Err: errno} }
+		require.NoError(t, os.WriteFile(temp, []byte("one"), 0o600))
+		require.NoError(t, give(temp, file, false, none))
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, "one", string(b))
+		require.NoFileExists(t, temp)
+		require.NoError(t, os.WriteFile(temp, []byte("two"), 0o600))
+		require.ErrorIs(t, give(temp, file, false, none), fs.ErrExist)
+		b, err = os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, "one", string(b))
+		require.ErrorIs(t, give(temp+"x", filepath.Join(dir, "other"), false, none), fs.ErrNotExist)
+		require.NoFileExists(t, filepath.Join(dir, "other"), "nothing empty is left")
+		full := func(string, string) error { return syscall.ENOSPC }
+		require.ErrorIs(t, give(temp, filepath.Join(dir, "other"), false, full), syscall.ENOSPC)
+	}
 }
 
 type brokenPipe struct{}
