@@ -112,6 +112,37 @@ func (n *needed) add(at int64) *span {
 	return r
 }
 
+// begin notes where it begins; what was listed first counts.
+func (r *span) begin(at int64) {
+	if r == nil {
+		return
+	}
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	if r.at == 0 {
+		r.at = at
+	}
+}
+
+// kept is the key of the span in a context within which history is kept.
+type kept struct{}
+
+func holdIn(ctx context.Context) *span {
+	r, _ := ctx.Value(kept{}).(*span)
+	return r
+}
+
+// hold keeps the history that is written from the first list within the context on: that
+// of a watch that is to go on from it, or of a list that reads several ranges. If that is
+// kept already, the span is nil.
+func (s *Store) hold(ctx context.Context) (context.Context, *span) {
+	if holdIn(ctx) != nil {
+		return ctx, nil
+	}
+	r := s.needed.add(0)
+	return context.WithValue(ctx, kept{}, r), r
+}
+
 // reach notes that its watch or list needs nothing before at any more.
 func (r *span) reach(at int64) {
 	r.of.mu.Lock()
@@ -125,7 +156,11 @@ func (r *span) revision() int64 {
 	return r.at
 }
 
+// drop has nothing kept for it any more.
 func (r *span) drop() {
+	if r == nil {
+		return
+	}
 	r.of.mu.Lock()
 	defer r.of.mu.Unlock()
 	delete(r.of.all, r)

@@ -42,6 +42,7 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 		if at == 0 {
 			at = res.Header.Revision
 			reads.reach(at)
+			holdIn(ctx).begin(at)
 		}
 		for _, kv := range res.Kvs {
 			f(kv)
@@ -72,6 +73,8 @@ func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption)
 // List implements heartbeat.Store. A record that cannot be read is left out, and
 // so is its projection: one bad record harms nobody else.
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
+	ctx, held := s.hold(ctx)
+	defer held.drop()
 	l := &listing{sits: map[seat]int{}, first: map[string]int{}}
 	index := map[heartbeat.ID]int{}
 	bad := map[heartbeat.ID]bool{}
@@ -112,7 +115,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		}
 	})
 	if err == nil && s.mends != nil {
-		s.mend(ctx, l)
+		s.mends.begin(s, l)
 	}
 	return l.all, heartbeat.Revision(at), err
 }

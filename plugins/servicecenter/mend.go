@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
@@ -79,13 +78,6 @@ func (l *listing) stray(kv *mvccpb.KeyValue) {
 	}
 }
 
-// mends is what lists remember of the microservices that were as they should be: their
-// revisions.
-type mends struct {
-	mu      sync.Mutex
-	checked map[string]int64
-}
-
 // mender puts right what one list shows.
 type mender struct {
 	*Store
@@ -103,10 +95,6 @@ type mender struct {
 func (s *Store) mend(ctx context.Context, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
-	if !s.mends.mu.TryLock() {
-		return // another list does it
-	}
-	defer s.mends.mu.Unlock()
 	m := &mender{Store: s, listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
 		checked: map[string]int64{}, doomed: map[string][]clientv3.Cmp{}, keys: map[string][]clientv3.Op{}, done: map[string]int{}}
 	for _, step := range []func(context.Context) error{m.lookAtMarks, m.lookAtFiles, m.lookAtIndexes, m.lookBelow, m.lookAtDependencies, m.lookAtLeases} {

@@ -28,6 +28,19 @@ func everything(t *testing.T) map[string]string {
 	return out
 }
 
+// mended lists the store, and waits until what that shows was put right.
+func mended(t *testing.T) {
+	t.Helper()
+	rested := func() {
+		store.mends.mu.Lock()
+		defer store.mends.mu.Unlock()
+	}
+	rested() // after the list of another test
+	_, _, err := store.List(t.Context())
+	require.NoError(t, err)
+	rested()
+}
+
 // Whoever reaches etcd can damage whatever is about ours. One list later all is as it
 // was, whatever is a ServiceComb client's is as he left it, and no consumer of Mp1 was
 // told of anything.
@@ -46,8 +59,7 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 	k, err := project(&third)
 	require.NoError(t, err)
 	unknown := seatOf(third.ID, "").service
-	_, _, err = store.List(t.Context())
-	require.NoError(t, err)
+	mended(t)
 	before := everything(t)
 
 	const under = "/cse-sr/ms/"
@@ -82,8 +94,7 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NotEqual(t, before, everything(t), "%v", damage)
-		_, _, err = store.List(t.Context())
-		require.NoError(t, err)
+		mended(t)
 		after := everything(t)
 		for key, value := range before {
 			require.Equal(t, value, after[key], "%s after %v", key, damage)
@@ -118,8 +129,7 @@ func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
 	_, err = store.client.Put(t.Context(), mixed, `{"Dependency":[`+client+`,{"appId":"`+p.key.AppId+`","serviceName":"`+p.key.ServiceName+`","version":"`+p.key.Version+`"}]}`)
 	require.NoError(t, err)
 	keys[mixed] = `{"Dependency":[` + client + `]}`
-	_, _, err = store.List(t.Context())
-	require.NoError(t, err)
+	mended(t)
 	for key, value := range keys {
 		got, err := store.client.Get(t.Context(), key)
 		require.NoError(t, err)
@@ -136,12 +146,10 @@ func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
 // A list that finds all as it should be writes nothing.
 func TestAListOfWhatIsRightWritesNothing(t *testing.T) {
 	registered(t, "app-mend-not")
-	_, _, err := store.List(t.Context())
-	require.NoError(t, err)
+	mended(t)
 	before := everything(t)
 	for range 2 {
-		_, _, err := store.List(t.Context())
-		require.NoError(t, err)
+		mended(t)
 	}
 	require.Equal(t, before, everything(t))
 }

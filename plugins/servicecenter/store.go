@@ -56,7 +56,7 @@ type Store struct {
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, calls: c.calls, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
-		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: &mends{}, least: minLease(embeddedElectionMs)}
+		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: newMends(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
 		s.least = leastLease(ctx, s.client)
 		free := make(spares, mostSpares)
@@ -70,6 +70,9 @@ func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 
 // Close ends what the store started.
 func (s *Store) Close() {
+	if s.mends != nil {
+		s.mends.close()
+	}
 	if s.renewals != nil {
 		s.renewals.close()
 	}

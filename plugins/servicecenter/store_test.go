@@ -67,6 +67,7 @@ func run(m *testing.M) int {
 	web = httptest.NewServer(center.Handler())
 	code := m.Run()
 	web.Close()
+	store.Close()
 	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := center.Stop(bounded); err != nil {

@@ -70,19 +70,21 @@ func (s *Store) follow(ctx context.Context, w watched, failed func(reason string
 	var seen heartbeat.Revision
 	ends := s.lineage.ends() // kept until its end was handled, whenever that came
 	for ctx.Err() == nil {
-		at, err := w.load(ctx)
+		keeping, held := s.hold(ctx)
+		at, err := w.load(keeping)
 		if err == nil && at < seen {
 			w.restored()
-			at, err = w.load(ctx)
+			at, err = w.load(keeping)
 		}
 		if err != nil {
 			failed("list", err)
 		} else {
 			seen = at
 			w.loaded()
-			err = s.watch(ctx, w, ends, &seen, s.pace)
+			err = s.watch(keeping, w, ends, &seen, s.pace)
 			failed("watch", err)
 		}
+		held.drop()
 		if errors.Is(err, errRestored) {
 			ends = s.lineage.ends() // before the next list: that may be of either history
 			w.restored()
@@ -118,6 +120,7 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 	defer cancel()
 	reads := s.needed.add(int64(*at))
 	defer reads.drop()
+	holdIn(ctx).drop()                        // its list's
 	silent := time.AfterFunc(p.stall, cancel) // Watch returns when the server has answered
 	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
 	if !silent.Stop() {
