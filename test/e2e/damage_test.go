@@ -152,3 +152,34 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "services       3: 2 ACTIVE, 1 SUSPENDED")
 }
+
+// Where memory or files are limited, a backup of a stopped server and a restore end with
+// one line that says what to do, and leave nothing half made.
+func TestACommandThatTheSystemLimitsIsOneLine(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.signal(syscall.SIGTERM)
+	require.NoError(t, s.cmd.Wait())
+	dir := t.TempDir()
+	file, to := filepath.Join(dir, "backup"), filepath.Join(dir, "data")
+	limited := func(limit string, args ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), "sh", append([]string{"-c", limit + ` exec "$0" "$@"`, binary}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+	said, err := limited("ulimit -v 3500000;", "backup", file, "--data-dir", s.dir)
+	require.Error(t, err)
+	require.Contains(t, said, "mepserver: cannot open the store in "+s.dir)
+	require.Contains(t, said, "ulimit -v")
+	require.Equal(t, 1, strings.Count(said, "\n"), said)
+	code, _, errs := command(t, "backup", file, "--data-dir", s.dir)
+	require.Zero(t, code, errs)
+	said, err = limited("ulimit -f 30000;", "restore", file, "--data-dir", to)
+	require.Error(t, err)
+	require.Contains(t, said, "file too large")
+	require.Equal(t, 1, strings.Count(said, "\n"), said)
+	left, err := os.ReadDir(to)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "LOCK")
+	code, _, errs = command(t, "restore", file, "--data-dir", to)
+	require.Zero(t, code, errs)
+}
