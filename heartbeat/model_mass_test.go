@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func (c *massConfig) walks() int {
 func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
-	steps, seldom := 0, 4
+	steps, cut, seldom := 0, 0, 4
 	if m.policy.Window(1) < m.policy.Window(m.policy.MaxInterval) {
 		seldom = 2 // longer windows
 	}
@@ -80,15 +81,20 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 			w = m.do(w, d)
 		}
 		steps += len(path)
+		if m.bad == noRoom {
+			cut++
+			m.forgive()
+			continue
+		}
 		if m.bad == "" {
 			m.judgeFair(&w)
 		}
 		if m.bad != "" {
 			bad = m.bad
-			return bad, retell(m, path)
+			return bad, fmt.Sprintf("seed %d\n%s", seed, retell(m, path))
 		}
 	}
-	t.Logf("%d walks, %d steps, seed %d", walks, steps, seed)
+	t.Logf("%d walks, %d steps, seed %d; %d cut short for want of room", walks, steps, seed, cut)
 	return "", ""
 }
 

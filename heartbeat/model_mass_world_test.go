@@ -115,6 +115,10 @@ func (m *massModel) breaks(format string, args ...any) {
 	}
 }
 
+// noRoom: a walk by chance left more writes unseen by a replica than the model holds. That
+// says nothing of the engine; the walk ends there.
+const noRoom = "MODEL the watch has no room for another write"
+
 func (m *massModel) broken() string { return m.bad }
 func (m *massModel) forgive()       { m.bad = "" }
 
@@ -292,7 +296,7 @@ func (m *massModel) show(w *massWorld, but int, s massShow) {
 				break
 			}
 			if j == len(r.queue)-1 {
-				m.breaks("MODEL the watch has no room for another write")
+				m.breaks(noRoom)
 			}
 		}
 	}
