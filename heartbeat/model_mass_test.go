@@ -95,6 +95,9 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 		}
 	}
 	t.Logf("%d walks, %d steps, seed %d; %d cut short for want of room", walks, steps, seed, cut)
+	if cut > walks/10 {
+		return noRoom, fmt.Sprintf("%d of %d walks", cut, walks)
+	}
 	return "", ""
 }
 

@@ -37,9 +37,20 @@ var mutants = []mutant{
 	{name: "F1: a re-arm does not write the record", configs: "false revocation", quick: true, edits: []edit{
 		{"txn.go", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.onLease(l)", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.ProjectionOp = Put\n	t.Record.Lease = l"}}},
 	{name: "F2: a registration is no evidence", configs: "from the registration on", quick: true, edits: []edit{
-		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	return answer(nil, f.Record)", "	}\n	return answer(nil, f.Record)"}}},
+		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"}}},
 	{name: "F2: a PUT is no evidence", configs: "the owner", edits: []edit{
-		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	return answer(nil, f.next)", "	}\n	return answer(nil, f.next)"}}},
+		{"owner.go", "		in.Local.Hear(f.from)\n	}\n}\n\nfunc (f *UpdateFlow) finish", "	}\n}\n\nfunc (f *UpdateFlow) finish"}}},
+	{name: "F2: a registration is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
+		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"},
+		{"owner.go", "	case Done:\n		return answer(nil, f.Record)", "	case Done:\n		if f.Record.Expires() {\n			in.Local.Hear(f.from)\n		}\n		return answer(nil, f.Record)"},
+		{"owner.go", "return f.committed(r)", "return f.committed(in, r)"},
+		{"owner.go", "committed(r Result)", "committed(in Input, r Result)"}}},
+	{name: "F2: a PUT is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
+		{"owner.go", "	f.hear(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
+	{name: "a PUT that was not sent has happened", tests: "AStaleGrant", edits: []edit{
+		{"owner.go", "if f.sent && r.Snapshot", "if f.rounds > 0 && r.Snapshot"}}},
+	{name: "a late read answers a PUT", tests: "ALateRead", edits: []edit{
+		{"owner.go", "	case in.Known.Absent() && ", "	case false && "}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
 		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(", "	if f.step == stepTurn {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim("},
 		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return answer(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.HeardWall)}\n	case stepHold, stepTurn:\n"}}},
@@ -101,7 +112,7 @@ var mutants = []mutant{
 	{name: "a LOWER that lost revokes the live lease", configs: "a shorter interval told twice", edits: []edit{
 		{"beat.go", "			retire = 0 // the lease is the live one\n", ""}}},
 	{name: "a PUT that changes nothing is no evidence", configs: "alone$", edits: []edit{
-		{"owner.go", "		return f.acknowledge(in)\n	}\n	if f.next.Expires()", "		return answer(nil, old)\n	}\n	if f.next.Expires()"}}},
+		{"owner.go", "		f.hear(in)\n		return answer(nil, f.next)", "		return answer(nil, f.next)"}}},
 	{name: "a PUT on an absent instance does not re-arm it", configs: "alone|the owner", edits: []edit{
 		{"owner.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
 	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{

@@ -1,7 +1,8 @@
 package heartbeat
 
-// RegisterFlow enters a new record. An acknowledged entry into ACTIVE is evidence,
-// as old as its request (protocol CE2).
+// RegisterFlow enters a new record. An entry into ACTIVE is evidence, as old as its
+// request (protocol CE2), and from before its commit on: the answer to that may come
+// later than the end of the lease and a whole hold.
 type RegisterFlow struct {
 	step   step
 	from   Moment // receipt of the request
@@ -19,13 +20,13 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 			f.step = stepGrant
 			return f.grant(in, f.Record.Window)
 		}
-		return f.commit(0)
+		return f.commit(in, 0)
 	case stepGrant:
 		if r.Outcome != Done {
 			return answer(failure(r.Outcome), f.Record)
 		}
 		if !f.stale(in) {
-			return f.commit(r.Lease)
+			return f.commit(in, r.Lease)
 		}
 		if f.rounds++; f.rounds >= maxRounds {
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable, Record: f.Record}, Retire: r.Lease}
@@ -34,34 +35,29 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 		a.Retire = r.Lease
 		return a
 	case stepCommit:
-		return f.committed(in, r)
+		return f.committed(r)
 	default: // stepSettle: did the commit happen?
 		if r.Outcome == Done && r.Snapshot.Exists() {
-			f.Record = r.Snapshot.Record
-			return f.acknowledge(in)
+			return answer(nil, r.Snapshot.Record)
 		}
 		return answer(ErrUnavailable, f.Record)
 	}
 }
 
-func (f *RegisterFlow) acknowledge(in Input) Action {
+func (f *RegisterFlow) commit(in Input, l LeaseID) Action {
 	if f.Record.Expires() {
 		in.Local.Hear(f.from)
 	}
-	return answer(nil, f.Record)
-}
-
-func (f *RegisterFlow) commit(l LeaseID) Action {
 	f.step, f.lease = stepCommit, l
 	t := register(f.Record, l)
 	f.Record = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }
 
-func (f *RegisterFlow) committed(in Input, r Result) Action {
+func (f *RegisterFlow) committed(r Result) Action {
 	switch r.Outcome {
 	case Done:
-		return f.acknowledge(in)
+		return answer(nil, f.Record)
 	case Full:
 		return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
 	case Conflict:
@@ -97,6 +93,7 @@ type UpdateFlow struct {
 	attempt
 	next Record // the record as it shall be, before lease and seq
 	txn  Kind
+	sent bool // a commit of next was asked for, and may have happened
 }
 
 // Next implements Flow.
@@ -110,8 +107,8 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 		if r.Outcome != Done {
 			return answer(ErrUnavailable, Record{})
 		}
-		if f.rounds > 0 && r.Snapshot.Record == f.next {
-			return f.committed(in) // what got no answer happened
+		if f.sent && r.Snapshot.Record == f.next {
+			return f.committed() // what got no answer happened
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
@@ -125,11 +122,11 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 		}
 		return f.commit(in)
 	case stepSettle: // the new lease is renewed after the move (protocol CE6)
-		return f.finish(in)
+		return f.finish()
 	default:
 		switch r.Outcome {
 		case Done:
-			return f.committed(in)
+			return f.committed()
 		case Full:
 			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
 		case Taken:
@@ -142,25 +139,24 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 	}
 }
 
-func (f *UpdateFlow) committed(in Input) Action {
+func (f *UpdateFlow) committed() Action {
 	if f.txn == Raise {
 		f.step = stepSettle
 		return Action{Do: DoRenew, Lease: f.next.Lease}
 	}
-	return f.finish(in)
+	return f.finish()
 }
 
-// acknowledge answers with the record as it now is: a PUT that ends in ACTIVE is
-// evidence, also one that had nothing to change.
-func (f *UpdateFlow) acknowledge(in Input) Action {
+// hear: a PUT that ends in ACTIVE is evidence, from before its commit on, and also one
+// that has nothing to change.
+func (f *UpdateFlow) hear(in Input) {
 	if f.next.Expires() {
 		in.Local.Hear(f.from)
 	}
-	return answer(nil, f.next)
 }
 
-func (f *UpdateFlow) finish(in Input) Action {
-	a := f.acknowledge(in)
+func (f *UpdateFlow) finish() Action {
+	a := answer(nil, f.next)
 	if f.snap.Record.Lease != f.next.Lease {
 		a.Retire = f.snap.Record.Lease
 	}
@@ -175,6 +171,7 @@ func (f *UpdateFlow) retry(retire LeaseID) Action {
 
 func (f *UpdateFlow) decide(in Input) Action {
 	old := f.snap.Record
+	f.sent = false
 	switch {
 	case !f.snap.Exists():
 		return answer(ErrNotFound, Record{})
@@ -193,8 +190,11 @@ func (f *UpdateFlow) decide(in Input) Action {
 	case f.next != old:
 	case f.snap.Absent(): // a claim may be on its way, which the record must not await
 		f.txn = Rearm
+	case in.Known.Absent() && in.Known.At == f.snap.At: // so it may, although the read, a late one, still saw the projection
+		return f.retry(0)
 	default:
-		return f.acknowledge(in)
+		f.hear(in)
+		return answer(nil, f.next)
 	}
 	if f.next.Expires() && f.txn != Rewrite && f.txn != Lower {
 		f.step = stepGrant
@@ -252,7 +252,8 @@ func (f *UpdateFlow) kind(old Record) Kind {
 }
 
 func (f *UpdateFlow) commit(in Input) Action {
-	f.step = stepCommit
+	f.hear(in)
+	f.step, f.sent = stepCommit, true
 	if f.txn == Rearm {
 		t := f.snap.rearm(f.lease)
 		f.next = t.Record
