@@ -56,7 +56,7 @@ type modelStore struct {
 	Snapshot
 	rev     Revision
 	grants  [2]int8
-	leases  [6]modelLease // in the order of their ids
+	leases  [8]modelLease // in the order of their ids
 	full    bool
 	removed bool
 }
