@@ -41,6 +41,13 @@ func (l *lab) putKey(s *seat, w PeerWord) {
 	l.tellKey(s, func(other *seat) { other.SeePeer(s.name, w) })
 }
 
+// published is how often keys were put.
+func (l *lab) published() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.publishes
+}
+
 // dropKey takes a replica's key away; l.mu is held.
 func (l *lab) dropKey(s *seat, left bool) {
 	if !s.key {
