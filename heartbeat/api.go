@@ -17,14 +17,8 @@ const lookupWait = 2 * time.Second
 // known returns the entry of an instance that exists. What this replica does not
 // know is confirmed by one read of the store, unless it is the only writer.
 func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
-	en := e.entry(id)
-	if en != nil {
-		en.mu.Lock()
-		exists := en.view.Exists()
-		en.mu.Unlock()
-		if exists {
-			return en, nil
-		}
+	if en := e.existing(id); en != nil {
+		return en, nil
 	}
 	if !e.ready.Load() {
 		return nil, ErrNotReady
@@ -32,12 +26,28 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	if e.Alone {
 		return nil, ErrNotFound
 	}
-	now, _ := e.Clock()
-	if e.missed(id, now) {
-		return nil, ErrNotFound
-	}
 	patience := time.NewTimer(lookupWait)
 	defer patience.Stop()
+	for {
+		if now, _ := e.Clock(); e.missed(id, now) {
+			return nil, ErrNotFound
+		}
+		answered, mine := e.asks(id)
+		if mine {
+			break
+		}
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			return nil, ErrUnavailable
+		case <-patience.C:
+			return nil, ErrUnavailable
+		}
+		if en := e.existing(id); en != nil {
+			return en, nil
+		}
+	}
+	defer e.asked(id)
 	select { // whoever asks for many at once waits here, and nobody else does
 	case e.lookups <- struct{}{}:
 		defer func() { <-e.lookups }()
@@ -46,10 +56,41 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	case <-patience.C:
 		return nil, ErrUnavailable
 	}
-	if now, _ = e.Clock(); e.missed(id, now) {
-		return nil, ErrNotFound
-	}
+	now, _ := e.Clock()
 	return e.look(ctx, id, now)
+}
+
+// existing is the entry of an instance that is known to exist; nil: none is.
+func (e *Engine) existing(id ID) *entry {
+	en := e.entry(id)
+	if en == nil {
+		return nil
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if !en.view.Exists() {
+		return nil
+	}
+	return en
+}
+
+// asks says whether the store is to be asked for this id by the caller; if somebody does
+// already, answered is closed when that has ended. The caller must call asked afterwards.
+func (e *Engine) asks(id ID) (answered <-chan struct{}, mine bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.asking[id]; c != nil {
+		return c, false
+	}
+	e.asking[id] = make(chan struct{})
+	return nil, true
+}
+
+func (e *Engine) asked(id ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.asking[id])
+	delete(e.asking, id)
 }
 
 // look reads an instance from the store and takes it in.

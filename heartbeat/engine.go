@@ -33,7 +33,8 @@ type Engine struct {
 
 	mu      sync.RWMutex
 	entries map[ID]*entry
-	unknown map[ID]Instant // ids that the store was just asked for in vain
+	unknown map[ID]Instant       // ids that the store was just asked for in vain
+	asking  map[ID]chan struct{} // ids that it is being asked for
 	counts  [standings]atomic.Int64
 
 	watched  atomic.Int64 // a Revision; written by whoever shows the watch
@@ -63,7 +64,7 @@ func New(c Config) *Engine {
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1), shaken: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, unknown: map[ID]Instant{},
+		entries: map[ID]*entry{}, unknown: map[ID]Instant{}, asking: map[ID]chan struct{}{},
 	}
 	e.setUpLanes()
 	e.hooks.setUp(e.tellChanges)
