@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 // agentBinary builds mep-agent once, beside the server.
@@ -39,7 +40,7 @@ type relay struct {
 
 func newRelay(t *testing.T, s *server) *relay {
 	t.Helper()
-	r := &relay{t: t, addr: "127.0.0.1:0", conns: map[net.Conn]bool{}}
+	r := &relay{t: t, addr: proc.Free(t), conns: map[net.Conn]bool{}}
 	r.lead(s)
 	r.join()
 	t.Cleanup(r.cut)
@@ -247,13 +248,4 @@ func recovers(t *testing.T, what string, from time.Time, f func() bool) time.Dur
 	d := time.Since(from).Round(10 * time.Millisecond)
 	t.Logf("%s: %s", what, d)
 	return d
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

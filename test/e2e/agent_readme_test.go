@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/tier"
 )
 
@@ -35,7 +36,7 @@ func TestAgentOfTheREADME(t *testing.T) {
 	s := start(t)
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	local := freeAddress(t)
+	local := proc.Free(t)
 	env := append(os.Environ(), "MEP_PLATFORM_ENDPOINTS="+s.url, "MEP_LOCAL_LISTEN="+local)
 	words := strings.Fields(strings.Replace(part(t, "agent", "sh"), "go run ./cmd/mep-agent", path, 1))
 	require.Equal(t, path, words[0])

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/tier"
 )
 
@@ -34,7 +35,7 @@ func fullPipe(t *testing.T) (r, w *os.File) {
 func launchWith(t *testing.T, out, errs *os.File, env ...string) *server {
 	t.Helper()
 	built.Depend()
-	listen := freeAddress(t)
+	listen := proc.Free(t)
 	s := &server{t: t, dir: t.TempDir(), url: "http://" + listen, http: newClient()}
 	s.cmd = exec.Command(binary, "--listen", listen, "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), env...)
@@ -130,7 +131,7 @@ func TestAStopDuringTheStartIsQuiet(t *testing.T) {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			built.Depend()
-			listen, dir, errs := freeAddress(t), t.TempDir(), &bytes.Buffer{}
+			listen, dir, errs := proc.Free(t), t.TempDir(), &bytes.Buffer{}
 			s := &server{t: t}
 			s.cmd = exec.Command(binary, "--listen", listen, "--data-dir", dir)
 			s.cmd.Stderr = errs
@@ -265,7 +266,7 @@ func TestAnAgentWhoseOutputsNobodyTakesBeatsOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, local := start(t, steady...), freeAddress(t)
+			s, local := start(t, steady...), proc.Free(t)
 			r := newRelay(t, s)
 			path, err := agentBinary()
 			require.NoError(t, err)

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,7 +42,7 @@ func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 	var initial []string
 	for i := range n {
 		m := &Member{Name: fmt.Sprintf("m%d", i), Dir: filepath.Join(t.TempDir(), fmt.Sprintf("m%d.etcd", i)),
-			Client: Free(t), Peer: Free(t), binary: binary}
+			Client: proc.Free(t), Peer: proc.Free(t), binary: binary}
 		initial = append(initial, m.Name+"=http://"+m.Peer)
 		c.Members = append(c.Members, m)
 	}
@@ -59,17 +58,6 @@ func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 	}
 	c.Await()
 	return c
-}
-
-// Free is a loopback host:port that nobody uses now.
-func Free(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // Launch starts the member's process, anew after Kill.

@@ -14,6 +14,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/pki"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 const storePassword = "correct-horse-7c1d"
@@ -23,7 +24,7 @@ const storePassword = "correct-horse-7c1d"
 // guide asks for. Its plain endpoint is for the test.
 func secured(t *testing.T, ours *pki.Authority) (c *etcd.Cluster, endpoint string) {
 	t.Helper()
-	server, address := ours.Server("127.0.0.1"), etcd.Free(t)
+	server, address := ours.Server("127.0.0.1"), proc.Free(t)
 	endpoint = "https://" + address
 	c = etcd.Start(t, etcd.Binary(t, etcd.Current), 1, "--listen-client-urls", "http://{client},"+endpoint,
 		"--cert-file", server.CertFile, "--key-file", server.KeyFile, "--trusted-ca-file", ours.File, "--client-cert-auth")

@@ -60,7 +60,7 @@ var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
 // until it is ready.
 func Start(t testing.TB, binary string, endpoints []string, env ...string) *Replica {
 	t.Helper()
-	return StartAt(t, binary, "127.0.0.1:0", endpoints, env...)
+	return StartAt(t, binary, proc.Free(t), endpoints, env...)
 }
 
 // StartAt is Start at a given address.

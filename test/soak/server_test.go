@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 const base = "/mec_service_mgmt/v1"
@@ -38,16 +37,7 @@ func newServer(t *testing.T) *server {
 	dir := t.TempDir()
 	binary, err := built.Command(dir, "mepserver")
 	require.NoError(t, err)
-	s := &server{t: t, dir: dir, binary: binary, http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 600}}}
-	// Below the ports that the system gives away by itself: it would give this one to
-	// somebody else while the server is down.
-	for s.address == "" {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			require.NoError(t, l.Close())
-			s.address = address
-		}
-	}
+	s := &server{t: t, dir: dir, binary: binary, address: proc.Free(t), http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 600}}}
 	s.launch()
 	return s
 }
