@@ -138,6 +138,10 @@ func (s *Store) appear(ctx context.Context, w heartbeat.PeerWord) error {
 // get on is taken away, so that they do not wait at all.
 func (s *Store) attend(ctx context.Context, say any) {
 	s.presence.join(say)
+	select {
+	case <-s.replicas.lost: // a list before this showed that it was not there yet
+	default:
+	}
 	t := time.NewTicker(presenceEvery)
 	defer t.Stop()
 	for {

@@ -184,7 +184,7 @@ func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
 	require.NoError(t, two.Revoke(t.Context(), heartbeat.LeaseID(lost.Kvs[0].Lease)))
 	require.Eventually(t, func() bool {
 		now, err := one.client.Get(t.Context(), replicaPrefix+one.replicas.self)
-		return err == nil && len(now.Kvs) == 1 && now.Kvs[0].CreateRevision > lost.Kvs[0].CreateRevision
+		return err == nil && len(now.Kvs) == 1 && now.Kvs[0].Lease != lost.Kvs[0].Lease && now.Kvs[0].ModRevision > lost.Kvs[0].ModRevision
 	}, time.Minute, 10*time.Millisecond, "a key that was lost comes back")
 	stop()
 	work.Wait()
