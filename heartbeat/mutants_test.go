@@ -113,7 +113,7 @@ var mutants = []mutant{
 		{"beat.go", "			retire = 0 // the lease is the live one\n", ""}}},
 	{name: "a PUT that changes nothing is no evidence", configs: "alone$", edits: []edit{
 		{"owner.go", "		f.hear(in)\n		return answer(nil, f.next)", "		return answer(nil, f.next)"}}},
-	{name: "a PUT on an absent instance does not re-arm it", configs: "alone|the owner", edits: []edit{
+	{name: "a PUT on an absent instance does not re-arm it", tests: "ALateReadIsNoReason", edits: []edit{
 		{"owner.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
 	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{
 		{"view.go", "	if s.Revision <= *seen {", "	if false {"}}},
