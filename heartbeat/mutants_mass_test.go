@@ -16,9 +16,9 @@ var massMutants = []mutant{
 		{"watermark.go", "		return min(watched, open-1)\n	}\n	return watched\n", "		return min(watched, open-1)\n	}\n	return watched + 1\n"}}},
 	{name: "F10: an open end does not hold the watermark back", masses: "one lease", edits: []edit{
 		{"watermark.go", "		return min(watched, open-1)\n", "		return watched\n"}}},
-	{name: "F10: what a list shows as gone ended at the list's revision", masses: "a new list", edits: []edit{
+	{name: "F10: what a list shows as gone ended at the list's revision", tests: "AnEndThatAListShows", edits: []edit{
 		{"watermark.go", "func endedSince(watched, _ Revision) Revision { return watched + 1 }", "func endedSince(_, at Revision) Revision { return at }"}}},
-	{name: "F10: a request of the owner under way is no reason to wait", masses: "from the registrations on|a PUT", edits: []edit{
+	{name: "F10: a request of the owner under way is no reason to wait", tests: "ARequestUnderWayKeeps", edits: []edit{
 		{"watermark.go", "(k.local.fresh(now, &v.Record) || u.owners > 0)", "k.local.fresh(now, &v.Record)"}}},
 	{name: "F10: discovery hides what others may still refute", masses: "discovery", edits: []edit{
 		{"local.go", "		(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))", "		true"}}},

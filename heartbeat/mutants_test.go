@@ -202,18 +202,19 @@ func (m *mutant) run(t *testing.T, goTool string) {
 		t.Fatalf("the mutant does not build: %v\n%s", err, out)
 	}
 	began := time.Now()
-	which := "^TestModel$/^(" + m.configs + ")"
+	which, states := "^TestModel$/^("+m.configs+")", 150_000
 	switch {
 	case m.tests != "":
 		which = m.tests
 	case m.masses != "":
 		which = "^TestModelOfMasses$/^(" + m.masses + ")$"
+		states = 1_000_000 // for the walks by chance, which find some of them
 	}
 	most := "-test.timeout=5m"
 	if m.tests != "" {
 		most = "-test.timeout=40s" // some of them hang
 	}
-	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", most, "-model.states=150000", fmt.Sprintf("-model.full=%t", *modelFull))
+	run := exec.CommandContext(t.Context(), binary, "-test.run", which, "-test.v", "-test.failfast", most, fmt.Sprintf("-model.states=%d", states), fmt.Sprintf("-model.full=%t", *modelFull))
 	out, err := run.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
