@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // Bounds of what answers may hold of the memory while their readers have not taken them.
@@ -70,8 +71,8 @@ func (a *Answers) watch() func(context.Context) error {
 }
 
 // Hold takes so many bytes of what may be unread. ok is false if there are not as many; but
-// where others hold little, an answer is let through however large it is. release gives them back, and may
-// be called again.
+// where others hold little, an answer is let through however large it is. release gives
+// them back, and may be called again.
 func (a *Answers) Hold(n int64) (release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,7 +97,7 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 			return
 		}
 		if r.URL.Path == metricsPath && !reads(r) { // its handler takes any method
-			refuseMethod(w)
+			server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 			return
 		}
 		out := &answerWriter{ResponseWriter: w, answers: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
@@ -227,26 +228,11 @@ func kindOf(r *http.Request) largeKind {
 	}
 }
 
-// refuseMethod answers whoever does not read the metrics but does something to them.
-func refuseMethod(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Allow", "GET, HEAD")
-	w.WriteHeader(http.StatusMethodNotAllowed)
-	_, _ = w.Write([]byte(`{"type":"about:blank","title":"Method Not Allowed","status":405,"detail":"This resource does not have that method; Allow lists those it has."}` + "\n"))
-}
-
 // refuseUnread answers that others do not read.
 func refuseUnread(w http.ResponseWriter) {
-	const body = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"Too much of other answers is waiting to be read; try again in a few seconds."}` + "\n"
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Retry-After", strconv.Itoa(int(stall/time.Second)/2))
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Del("ETag")
-	h.Del("Content-Encoding")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write([]byte(body))
+	w.Header().Del("ETag")
+	w.Header().Del("Content-Encoding")
+	server.Refuse(w, http.StatusServiceUnavailable, "Too much of other answers is waiting to be read; try again in a few seconds.", int(stall/time.Second)/2)
 }
 
 // wholeWriter collects an answer.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 const (
@@ -209,8 +210,5 @@ func notYet(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 		return
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write([]byte(`{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The platform is starting; try again in a second."}` + "\n"))
+	server.Refuse(w, http.StatusServiceUnavailable, "The platform is starting; try again in a second.", 1)
 }

@@ -112,6 +112,17 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 	_, _ = w.Write(append(b, '\n'))
 }
 
+// Refuse answers with a ProblemDetails (RFC 9457), for whoever refuses a request before it
+// reaches a handler of this package. retryAfter is in seconds, of a 503.
+func Refuse(w http.ResponseWriter, status int, detail string, retryAfter int) {
+	(&problem{status: status, detail: detail}).write(w, Options{RetryAfter: retryAfter})
+}
+
+// RefuseMethod answers a method that a resource does not have.
+func RefuseMethod(w http.ResponseWriter, allow ...string) {
+	notAllowed(allow).write(w, Options{})
+}
+
 func secure(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore

@@ -12,6 +12,8 @@ import (
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 	"github.com/apache/servicecomb-service-center/pkg/util"
 	srest "github.com/apache/servicecomb-service-center/server/rest"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // mp1Chain is the chain of our routes: service-center's handlers without those that
@@ -153,10 +155,5 @@ func dotted(path string) bool {
 
 // refuse writes a ProblemDetails (RFC 9457).
 func refuse(w http.ResponseWriter, status int, detail string) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(`{"type":"about:blank","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` + strconv.Itoa(status) +
-		`,"detail":` + strconv.Quote(detail) + "}\n"))
+	server.Refuse(w, status, detail, 0)
 }
