@@ -31,14 +31,14 @@ type lessor struct {
 	began    atomic.Int64 // plain calls
 	returned atomic.Int64
 	slow     atomic.Bool // plain calls do not return
-	end      chan struct{}
+	closed   chan struct{}
 }
 
 // lived knows until when leases live at least, since origin.
 type lived struct {
-	mu    sync.Mutex
-	until map[lease.LeaseID]time.Duration
-	purge int // the size at which what has run out is forgotten
+	mu    sync.RWMutex
+	until map[lease.LeaseID]*atomic.Int64 // nanoseconds
+	purge int                             // the size at which what has run out is forgotten
 }
 
 const (
@@ -57,7 +57,7 @@ type renewal struct {
 }
 
 func newLessor(most int, renew, careful func(context.Context, lease.LeaseID) (int64, error)) *lessor {
-	l := &lessor{calls: newCalls(most), renew: renew, careful: careful, origin: time.Now(), end: make(chan struct{})}
+	l := &lessor{calls: newCalls(most), renew: renew, careful: careful, origin: time.Now(), closed: make(chan struct{})}
 	l.pool.New = func() any {
 		one := new(renewal)
 		one.pendingCall = newCall(func(ctx context.Context) { one.ttl, one.err = l.careful(ctx, one.id) })
@@ -85,7 +85,7 @@ func (l *lessor) watch() {
 	defer t.Stop()
 	for last := int64(-1); ; {
 		select {
-		case <-l.end:
+		case <-l.closed:
 			return
 		case <-t.C:
 		}
@@ -95,21 +95,24 @@ func (l *lessor) watch() {
 	}
 }
 
-func (l *lessor) close() { close(l.end) }
+func (l *lessor) close() { close(l.closed) }
 
 // renewed renews a lease and returns its time to live in seconds.
 func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
 	name, now := lease.LeaseID(id), time.Since(l.origin)
-	if l.alive(name, now) && !l.slow.Load() {
+	end := l.end(name)
+	if end != nil && end.Load() > int64(now) && !l.slow.Load() {
 		l.began.Add(1)
 		ttl, err = l.renew(ctx, name)
 		l.returned.Add(1)
 	} else {
 		ttl, err = l.handed(ctx, name)
 	}
-	switch {
+	switch until := now + time.Duration(ttl)*time.Second - nearEnd; {
+	case err == nil && end != nil:
+		end.Store(int64(until)) // if it was forgotten meanwhile, the next renewal is a careful one
 	case err == nil:
-		l.note(name, now, now+time.Duration(ttl)*time.Second-nearEnd)
+		l.note(name, now, until)
 	case errors.Is(err, lease.ErrLeaseNotFound):
 		l.forget(name)
 	}
@@ -129,11 +132,12 @@ func (l *lessor) handed(ctx context.Context, id lease.LeaseID) (ttl int64, err e
 
 func (l *lessor) of(id lease.LeaseID) *lived { return &l.lives[uint64(id)%uint64(len(l.lives))] }
 
-func (l *lessor) alive(id lease.LeaseID, now time.Duration) bool {
+// end is until when a lease lives at least; nil if nothing is known of it.
+func (l *lessor) end(id lease.LeaseID) *atomic.Int64 {
 	s := l.of(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.until[id] > now
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.until[id]
 }
 
 func (l *lessor) note(id lease.LeaseID, now, until time.Duration) {
@@ -142,16 +146,18 @@ func (l *lessor) note(id lease.LeaseID, now, until time.Duration) {
 	defer s.mu.Unlock()
 	if len(s.until) >= s.purge {
 		for old, end := range s.until {
-			if end <= now {
+			if end.Load() <= int64(now) {
 				delete(s.until, old)
 			}
 		}
 		s.purge = max(leastSize, 2*len(s.until))
 	}
 	if s.until == nil {
-		s.until = map[lease.LeaseID]time.Duration{}
+		s.until = map[lease.LeaseID]*atomic.Int64{}
 	}
-	s.until[id] = until
+	end := new(atomic.Int64)
+	end.Store(int64(until))
+	s.until[id] = end
 }
 
 func (l *lessor) forget(id lease.LeaseID) {
