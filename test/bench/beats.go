@@ -38,24 +38,39 @@ func beats(ctx context.Context, endpoints string, services, conns, rounds int, d
 	}
 	defer stopBare()
 	fmt.Printf("%d services, %d connections, %d rounds of %v each\n", services, conns, rounds, d)
-	var ratios []float64
+	var ratios, costs []float64
 	for range rounds {
-		a, lat, err := load(ctx, bare.url, paths, conns, d)
+		a, bareCost, err := turn(ctx, "bare net/http", bare, paths, conns, d)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("bare net/http  %8.0f/s\n", a)
-		spread("  latency", lat)
-		b, lat, err := load(ctx, s.url, paths, conns, d)
+		b, cost, err := turn(ctx, "mepserver", s, paths, conns, d)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("mepserver      %8.0f/s   %.0f %% of bare\n", b, 100*b/a)
-		spread("  latency", lat)
 		ratios = append(ratios, b/a)
+		if bareCost > 0 {
+			costs = append(costs, float64(cost)/float64(bareCost))
+		}
 	}
-	fmt.Printf("ratio, each round: %.2f\n", ratios)
+	fmt.Printf("heartbeats a second, of bare net/http, each round: %.2f\n", ratios)
+	fmt.Printf("processor time of the server for one, of bare net/http's, each round: %.2f\n", costs)
 	return nil
+}
+
+// turn loads one server and prints how many heartbeats a second it answered, and the
+// processor time that it took for one. The latter hardly depends on what else the machine
+// does.
+func turn(ctx context.Context, name string, s *server, paths []string, conns int, d time.Duration) (perSecond float64, cost time.Duration, err error) {
+	before := s.cpu()
+	perSecond, lat, err := load(ctx, s.url, paths, conns, d)
+	if err != nil {
+		return 0, 0, err
+	}
+	cost = (s.cpu() - before) / time.Duration(len(lat))
+	fmt.Printf("%-14s %8.0f/s, %v of processor time for one\n", name, perSecond, cost.Round(100*time.Nanosecond))
+	spread("  latency", lat)
+	return perSecond, cost, nil
 }
 
 // serveBare is the child process that answers 204 to everything, after reading the
