@@ -144,7 +144,9 @@ var chains = sync.OnceFunc(func() {
 	interceptor.RegisterInterceptFunc(preflight)
 	for _, name := range []string{rest.ServerChainName, mp1Chain} {
 		chain.RegisterHandler(name, &maxbody.Handler{})
-		chain.RegisterHandler(name, requestMetrics{})
+		if name == rest.ServerChainName {
+			chain.RegisterHandler(name, requestMetrics{}) // our routes count by themselves: routecounts.go
+		}
 		chain.RegisterHandler(name, &auth.Handler{})
 	}
 	chain.RegisterHandler(rest.ServerChainName, &context.Handler{})

@@ -3,8 +3,8 @@ package servicecenter
 import (
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	sclog "github.com/apache/servicecomb-service-center/pkg/log"
@@ -25,13 +25,15 @@ const mp1Chain = "_mp1_chain"
 func (c *Center) Handle(pattern, name string, h http.Handler) {
 	rbacframe.MapResource(pattern, "service")
 	handlers := chain.Handlers(mp1Chain)
+	counts := newRouteCounts(name)
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serve(w, r, pattern, name, handlers, h)
+		began, out := time.Now(), &recorder{ResponseWriter: w}
+		serve(out, r, pattern, name, handlers, h)
+		counts.count(r, out.status, time.Since(began))
 	})))
 }
 
-func serve(w http.ResponseWriter, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {
-	out := &recorder{ResponseWriter: w}
+func serve(out *recorder, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {
 	ctx := util.NewStringContext(r.Context())
 	ctx.SetKV(util.CtxDomain, defaultTenant) // its context handler knows only its own paths
 	ctx.SetKV(util.CtxProject, defaultTenant)
@@ -39,7 +41,6 @@ func serve(w http.ResponseWriter, r *http.Request, pattern, name string, handler
 	inv.WithContext(rest.CtxResponse, http.ResponseWriter(out)).WithContext(rest.CtxRequest, r).
 		WithContext(rest.CtxMatchPattern, pattern).WithContext(rest.CtxMatchFunc, name).
 		Invoke(func(ret chain.Result) {
-			defer out.finish()
 			defer func() {
 				if p := recover(); p != nil {
 					sclog.Errorf(nil, "panic in %s: %v\n%s", name, p, debug.Stack())
@@ -55,22 +56,13 @@ func serve(w http.ResponseWriter, r *http.Request, pattern, name string, handler
 		})
 }
 
-// recorder notes the status for service-center's metrics, which look for it in a
-// header, after the answer: from then on it shows them a header of its own, for
-// net/http reuses the other.
+// recorder notes the status of an answer.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	after  http.Header
+	status int // 0: nothing was written
 }
 
-func (r *recorder) Header() http.Header {
-	if r.after != nil {
-		return r.after
-	}
-	return r.ResponseWriter.Header()
-}
-
+// WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
@@ -78,6 +70,7 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
@@ -89,20 +82,6 @@ func (r *recorder) Write(p []byte) (int, error) {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) wrote() bool { return r.status != 0 }
-
-var statusTexts = func() (out [600][]string) {
-	for i := range out {
-		out[i] = []string{strconv.Itoa(i)}
-	}
-	return out
-}()
-
-func (r *recorder) finish() {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	r.after = http.Header{rest.HeaderResponseStatus: statusTexts[min(r.status, len(statusTexts)-1)]}
-}
 
 // outer answers what service-center's access interceptor would refuse: it does so in
 // plain text, with the raw URI, and has the request carried out all the same. What
