@@ -42,8 +42,9 @@ type Base interface {
 	// was restored.
 	Rewound()
 	// Tidy erases what crashes may leave behind, and the events of which nobody is to be
-	// told any more: all were, or they are older than giveUp.
-	Tidy(ctx context.Context, now time.Time, giveUp time.Duration) error
+	// told any more (Erasable). now and wall are of one clock in all calls, which do not
+	// overlap.
+	Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error
 	// Alone says that this process is the store's only writer.
 	Alone() bool
 	// MinLease is the shortest lease that the store grants, in seconds.

@@ -86,8 +86,9 @@ func tidy(ctx context.Context, h *plugins.Host) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-t.C:
-			if err := h.Base.Tidy(ctx, now, h.Config.Notify.GiveUpAfter); err != nil && ctx.Err() == nil {
+		case <-t.C:
+			now, wall := h.Engine.Clock()
+			if err := h.Base.Tidy(ctx, now, wall, h.Config.Notify.GiveUpAfter); err != nil && ctx.Err() == nil {
 				h.Log.Warn("tidying failed; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
 			}
 		}

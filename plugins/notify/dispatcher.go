@@ -44,6 +44,7 @@ type dispatcher struct {
 	events  []*message // the outbox, in order
 	at      map[string]heartbeat.Revision
 	seen    heartbeat.Revision
+	current heartbeat.Instant // when everything was known last; 0: never
 	entries map[string]*entry
 	of      map[string]map[string]*entry // by application
 	leaving map[string]*worker           // of deleted subscriptions, until they have stopped
@@ -89,13 +90,14 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 		}
 		d.seen = at
 	}
+	age := d.ages(restored)
 	d.events, d.at = nil, map[string]heartbeat.Revision{}
 	listed, locks := map[string]bool{}, map[string]bool{}
 	var news []*message
 	for i := range all {
 		switch w := &all[i]; w.Kind {
 		case plugins.EventWritten:
-			if m := d.append(w); m != nil {
+			if m := d.append(w, age(w.Event)); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -129,13 +131,14 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.current, _ = d.now()
 	var news []*message
 	for i := range writes {
 		switch w := &writes[i]; w.Kind {
 		case plugins.EventWritten:
 			if w.Gone {
 				d.erase(w.Name)
-			} else if m := d.append(w); m != nil {
+			} else if m := d.append(w, plugins.Age{Known: d.current}); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -154,17 +157,38 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 }
 
 // append takes an event in; nil: it was there, or it says nothing.
-func (d *dispatcher) append(w *plugins.OutboxWrite) *message {
+func (d *dispatcher) append(w *plugins.OutboxWrite, age plugins.Age) *message {
 	if n := len(d.events); n > 0 && w.Event.At <= d.events[n-1].at {
 		return nil
 	}
-	m, err := newMessage(w.Event)
+	m, err := newMessage(w.Event, age)
 	if err != nil {
 		return nil
 	}
 	d.events = append(d.events, m)
 	d.at[w.Name] = m.at
 	return m
+}
+
+// ages says how old the events of a list are that is taken in now. What was known keeps
+// its age; the rest was made since everything was known, unless the store was restored.
+func (d *dispatcher) ages(restored bool) func(*plugins.Event) plugins.Age {
+	since := d.current
+	if restored {
+		since = 0
+	}
+	known := make(map[heartbeat.Revision]*message, len(d.events))
+	for _, m := range d.events {
+		known[m.at] = m
+	}
+	now, wall := d.now()
+	d.current = now
+	return func(e *plugins.Event) plugins.Age {
+		if m := known[e.At]; m != nil && m.made == e.Made && m.info.SerInstanceID == string(e.ID) {
+			return m.age
+		}
+		return plugins.AgeOf(now, wall, e.Made, since)
+	}
 }
 
 func (d *dispatcher) erase(key string) {

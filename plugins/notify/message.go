@@ -13,12 +13,13 @@ import (
 type message struct {
 	at     heartbeat.Revision
 	made   int64 // wall clock, Unix nanoseconds
+	age    plugins.Age
 	change mp1.ChangeType
 	info   mp1.ServiceInfo // after the change
 }
 
-func newMessage(e *plugins.Event) (*message, error) {
-	m := &message{at: e.At, made: e.Made, change: mp1.ChangeType(e.Change.String())}
+func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
+	m := &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String())}
 	if err := json.Unmarshal([]byte(e.Attributes), &m.info); err != nil {
 		return nil, err
 	}

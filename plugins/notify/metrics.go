@@ -72,12 +72,10 @@ func (d *dispatcher) oldest() time.Duration {
 		}
 	}
 	d.mu.Unlock()
-	_, wall := d.now()
+	now, _ := d.now()
 	age := time.Duration(0)
 	for _, w := range workers {
-		if made := w.oldest(); made != 0 {
-			age = max(age, time.Duration(wall-made))
-		}
+		age = max(age, w.oldest(now))
 	}
 	return age
 }

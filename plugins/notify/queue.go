@@ -36,6 +36,7 @@ type queue struct {
 	advanceAt heartbeat.Instant  // when the cursor passes events that do not match; 0: nothing to pass
 
 	head    []*message // what is attempted until it is delivered, unchanged
+	tried   bool       // this queue has attempted the head; who had it before does not count
 	pending []*message // behind it, in order
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
@@ -94,22 +95,20 @@ func (q *queue) add(m *message, now heartbeat.Instant) {
 }
 
 // next says what to do now.
-func (q *queue) next(now heartbeat.Instant, wall int64) action {
+func (q *queue) next(now heartbeat.Instant) action {
 	if q.cursor.Gone && !q.moving {
 		return action{until: never}
 	}
-	if !q.moving && q.head == nil && !q.take(now, wall) {
+	if !q.moving && q.head == nil && !q.take(now) {
 		return action{until: q.idle(now)}
 	}
 	if !q.moving && q.head != nil {
-		last := q.head[len(q.head)-1]
-		left := time.Duration(last.made - wall + int64(q.giveUp))
 		switch {
-		case left <= 0:
+		case q.over(now):
 			q.lose(givenUp, len(q.head))
 			q.pass()
 		case now < q.retryAt:
-			return action{until: min(q.retryAt, now+left)}
+			return action{until: min(q.retryAt, q.end(now))}
 		default:
 			q.postedAt = now
 			q.posts++
@@ -124,11 +123,10 @@ func (q *queue) next(now heartbeat.Instant, wall int64) action {
 
 // take makes the next head, if it is time. A group is fixed in the cursor before it
 // is attempted; a single event needs no fixing, for it is the first behind the cursor.
-func (q *queue) take(now heartbeat.Instant, wall int64) bool {
+func (q *queue) take(now heartbeat.Instant) bool {
 	if q.cursor.Group != nil {
 		return q.restore()
 	}
-	q.expire(wall)
 	n := min(len(q.pending), maxGroup)
 	if n == 0 || now < q.ready() {
 		if n == 0 && q.seen > q.cursor.After && q.advanceAt != 0 && now >= q.advanceAt {
@@ -140,7 +138,7 @@ func (q *queue) take(now heartbeat.Instant, wall int64) bool {
 	if q.resumed {
 		n = 1
 	}
-	q.resumed = false
+	q.resumed, q.tried = false, false
 	q.head, q.pending = q.pending[:n:n], q.pending[n:]
 	if n > 1 {
 		group := make([]heartbeat.Revision, n)
@@ -159,7 +157,7 @@ func (q *queue) restore() bool {
 	if q.seen < last {
 		return false // its events are on their way here
 	}
-	q.resumed = false
+	q.resumed, q.tried = false, false
 	rest := q.pending[:0:0]
 	for _, m := range q.pending {
 		switch {
@@ -199,14 +197,21 @@ func (q *queue) idle(now heartbeat.Instant) heartbeat.Instant {
 	return never
 }
 
-// expire gives up the pending events whose time is over.
-func (q *queue) expire(wall int64) {
-	n := len(q.pending)
-	q.pending = slices.DeleteFunc(q.pending, func(m *message) bool { return wall-m.made >= int64(q.giveUp) })
-	if n -= len(q.pending); n > 0 {
-		q.lose(givenUp, n)
-		q.advanceAt = max(q.advanceAt, 1)
+// over says whether the head is given up: all of it, so that no event is given up early.
+func (q *queue) over(now heartbeat.Instant) bool {
+	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.tried) })
+}
+
+// end is when the head is given up; never: it is to be attempted first.
+func (q *queue) end(now heartbeat.Instant) heartbeat.Instant {
+	if !q.tried {
+		return never
 	}
+	left := time.Duration(0)
+	for _, m := range q.head {
+		left = max(left, m.age.Left(now, q.giveUp))
+	}
+	return now + left
 }
 
 // pass ends with the head: the cursor goes up to what is pending.
@@ -248,6 +253,7 @@ func (q *queue) posted(r result, now heartbeat.Instant) {
 		q.move(plugins.Cursor{After: max(q.seen, q.cursor.After), Gone: true})
 	default:
 		q.failures++
+		q.tried = true
 		q.retryAt = now + max(backoff(q.failures, q.random()), min(r.retryAfter, maxRetryAfter))
 		q.collapse()
 	}
@@ -290,13 +296,13 @@ func (q *queue) lose(why loss, n int) {
 	}
 }
 
-// oldest is when the oldest event was made that is not delivered; 0: there is none.
-func (q *queue) oldest() int64 {
+// oldest is the age of the oldest event that is not delivered; 0: there is none.
+func (q *queue) oldest(now heartbeat.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:
-		return q.head[0].made
+		return q.head[0].age.At(now)
 	case len(q.pending) > 0:
-		return q.pending[0].made
+		return q.pending[0].age.At(now)
 	}
 	return 0
 }

@@ -52,7 +52,7 @@ func (p *play) restart() {
 // event makes revision at: what is "A S" (STATE_CHANGED to SUSPENDED of A), "A A" (to
 // ACTIVE), "A +" or "A -" (ADDED, REMOVED), "A ~" (ATTRIBUTES_CHANGED), or "other".
 func event(at heartbeat.Revision, what string, made heartbeat.Instant) *message {
-	m := &message{at: at, made: int64(made), change: mp1.StateChanged}
+	m := &message{at: at, made: int64(made), age: plugins.Age{Known: made}, change: mp1.StateChanged}
 	name, kind, _ := strings.Cut(what, " ")
 	m.info = mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
 	switch kind {
@@ -73,7 +73,7 @@ func (p *play) add(at heartbeat.Revision, what string) { p.q.add(event(at, what,
 // until lets time pass.
 func (p *play) until(end heartbeat.Instant) *play {
 	for range 100000 {
-		a := p.q.next(p.now, int64(p.now))
+		a := p.q.next(p.now)
 		switch a.do {
 		case doWait:
 			require.Greater(p.t, a.until, p.now, "a wait that is over already would spin")
@@ -247,37 +247,6 @@ func TestBehindAFailureOnlyTheNewestStateIsKept(t *testing.T) {
 	require.Equal(t, "20 21", p.posts[3].events, "after a success everything is told again")
 }
 
-func TestEventsAreGivenUpByTheirAge(t *testing.T) {
-	p := newPlay(t)
-	p.answer = fails(timedOut)
-	p.add(11, "A S")
-	p.until(12 * time.Hour)
-	p.add(12, "B S")
-	p.until(giveUpAfter - time.Nanosecond)
-	require.Zero(t, p.lost[givenUp])
-	p.until(giveUpAfter)
-	require.EqualValues(t, 1, p.lost[givenUp])
-	require.Equal(t, heartbeat.Revision(11), p.store.After)
-	n := len(p.posts)
-	p.until(giveUpAfter + 61*time.Minute)
-	require.Len(t, p.posts, n+1, "the clock is the subscription's: giving up starts no new one")
-	require.Equal(t, "12", p.posts[n].events)
-	p.until(40 * time.Hour)
-	require.EqualValues(t, 2, p.lost[givenUp])
-	require.Equal(t, heartbeat.Revision(12), p.store.After)
-	require.Zero(t, p.q.oldest())
-}
-
-func TestAnEventThatIsTooOldIsNotAttempted(t *testing.T) {
-	p := newPlay(t)
-	p.now = 48 * time.Hour
-	p.q.add(event(11, "A S", time.Hour), p.now)
-	p.add(12, "B S")
-	p.until(p.now + time.Minute)
-	require.Equal(t, []string{"12"}, p.sent())
-	require.EqualValues(t, 1, p.lost[givenUp])
-}
-
 func TestAfter410NothingIsSent(t *testing.T) {
 	p := newPlay(t)
 	p.answer = fails(gone)
@@ -314,14 +283,14 @@ func TestEventsThatDoNotMatchArePassedWithinTenSeconds(t *testing.T) {
 func TestACursorThatCannotBeWrittenHoldsBackTheNextPost(t *testing.T) {
 	p := newPlay(t)
 	p.add(11, "A S")
-	a := p.q.next(0, 0)
+	a := p.q.next(0)
 	require.Equal(t, doPost, a.do)
 	p.q.posted(result{}, 0)
 	p.add(12, "B S")
 	for range 3 {
-		require.Equal(t, doMove, p.q.next(p.now, int64(p.now)).do)
+		require.Equal(t, doMove, p.q.next(p.now).do)
 		p.q.stuck(p.now)
-		a := p.q.next(p.now, int64(p.now))
+		a := p.q.next(p.now)
 		require.Equal(t, action{until: p.now + moveAgain}, a)
 		p.now = a.until
 	}

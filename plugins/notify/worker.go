@@ -61,11 +61,11 @@ func (w *worker) add(ms []*message) {
 	}
 }
 
-// oldest is when the oldest event was made that is not delivered; 0: there is none.
-func (w *worker) oldest() int64 {
+// oldest is the age of the oldest event that is not delivered; 0: there is none.
+func (w *worker) oldest(now heartbeat.Instant) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.q.oldest()
+	return w.q.oldest(now)
 }
 
 // halt lets no POST start any more.
@@ -106,7 +106,7 @@ func (w *worker) run() {
 		now, wall := w.with.clock()
 		a := action{until: now + holdPoll}
 		if w.with.holds(now) {
-			a = w.q.next(now, wall)
+			a = w.q.next(now)
 		}
 		w.mu.Unlock()
 		switch a.do {

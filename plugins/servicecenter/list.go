@@ -192,7 +192,7 @@ func indexOf(mark, file *mvccpb.KeyValue) string {
 
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of
 // ours without instances, and the events that all were told of.
-func (s *Store) Tidy(ctx context.Context, now time.Time, giveUp time.Duration) error {
+func (s *Store) Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
 	used := map[string]bool{}
 	at, err := s.each(ctx, instancePrefix, 0, func(kv *mvccpb.KeyValue) {
 		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), instancePrefix), path.SPLIT)
@@ -212,5 +212,5 @@ func (s *Store) Tidy(ctx context.Context, now time.Time, giveUp time.Duration) e
 	for _, service := range unused {
 		s.dropService(ctx, service, 0)
 	}
-	return s.tidyOutbox(ctx, now, giveUp)
+	return s.tidyOutbox(ctx, now, wall, giveUp)
 }

@@ -60,7 +60,7 @@ func TestAListThatAdvancesGoesOn(t *testing.T) {
 			return err
 		},
 		"outbox": func(s *Store, ctx context.Context) error { _, err := s.loadOutbox(ctx, noReader{}); return err },
-		"tidy":   func(s *Store, ctx context.Context) error { return s.Tidy(ctx, time.Now(), time.Hour) },
+		"tidy":   func(s *Store, ctx context.Context) error { return s.Tidy(ctx, 1, time.Now().UnixNano(), time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

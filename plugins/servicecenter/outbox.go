@@ -16,9 +16,6 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// outboxAge is how long an event is kept at least.
-const outboxAge = time.Minute
-
 // outboxEnd is the first key behind subPrefix. One watch covers locks, events and
 // subscriptions, for several would have no order between them; the records that lie
 // in its range are skipped.
@@ -117,17 +114,15 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 	return w, ok
 }
 
-// tidyOutbox erases the events that are old enough and that every cursor has passed, and
-// those that nobody is told of any more. A subscription made meanwhile asks for later
-// events only.
-func (s *Store) tidyOutbox(ctx context.Context, now time.Time, giveUp time.Duration) error {
-	passed := heartbeat.Revision(1<<63 - 1)
+// tidyOutbox erases the events that are old enough and that every cursor has passed
+// (plugins.Erasable). A subscription made meanwhile asks for later events only.
+func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
+	passed := heartbeat.Revision(1<<63 - 1) // by every cursor that can be read
 	unreadable, first := 0, ""
 	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
 		c, ok := decodeCursor(kv)
 		switch {
 		case !ok:
-			passed = 0 // whatever it says, nothing is lost
 			unreadable, first = unreadable+1, cmp.Or(first, string(kv.Key))
 		case !c.Gone:
 			passed = min(passed, c.After)
@@ -141,17 +136,30 @@ func (s *Store) tidyOutbox(ctx context.Context, now time.Time, giveUp time.Durat
 			openlog.WithTags(openlog.Tags{"unreadable": unreadable, "first": plugins.Clean(first)}))
 	}
 	var old []string
+	made, waiting := map[string]int64{}, map[string]plugins.Waiting{}
 	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
 		e, ok := decodeEvent(kv)
 		if !ok {
 			old = append(old, string(kv.Key))
 			return
 		}
-		if age := now.Sub(time.Unix(0, e.Made)); e.At <= passed && age > outboxAge || age > giveUp+outboxAge {
-			old = append(old, string(kv.Key))
+		key := string(kv.Key)
+		made[key] = e.Made
+		switch {
+		case e.At > passed:
+			waiting[key] = plugins.SomebodyWaits
+		case unreadable > 0:
+			waiting[key] = plugins.PerhapsWaits
+		default:
+			waiting[key] = plugins.NobodyWaits
 		}
 	}); err != nil {
 		return err
+	}
+	for key, age := range s.ages.Listed(now, wall, made) {
+		if plugins.Erasable(waiting[key], age, now, giveUp) {
+			old = append(old, key)
+		}
 	}
 	for some := range slices.Chunk(old, 100) {
 		ops := make([]clientv3.Op, len(some))

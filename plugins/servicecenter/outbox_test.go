@@ -195,30 +195,50 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 		require.NoError(t, err)
 	}
 	const giveUp = 24 * time.Hour
-	made := time.Unix(0, one.ChangedAt)
-	later := made.Add(2 * outboxAge)
-	require.NoError(t, store.Tidy(ctx, later, giveUp))
+	wall := one.ChangedAt
+	tidy := func(now heartbeat.Instant) { require.NoError(t, store.Tidy(ctx, now, wall, giveUp)) }
+	store.ages = plugins.Ages{}
+	tidy(1)
+	tidy(1 + plugins.OutboxAge)
 	require.Equal(t, 2, left())
 	move(s.ID, plugins.Cursor{After: at - 1})
-	require.NoError(t, store.Tidy(ctx, later, giveUp))
+	tidy(1 + plugins.OutboxAge)
 	require.Equal(t, 2, left(), "another subscription waits for it")
 	move(gone.ID, plugins.Cursor{After: gone.At, Gone: true})
-	require.NoError(t, store.Tidy(ctx, made.Add(outboxAge), giveUp))
-	require.Equal(t, 2, left(), "passed, and not old enough")
-	require.NoError(t, store.Tidy(ctx, later, giveUp))
+	tidy(plugins.OutboxAge)
+	require.Equal(t, 2, left(), "passed, and not known for long enough")
+	for _, step := range []time.Duration{-24 * time.Hour, 25 * time.Hour, 6 * 365 * 24 * time.Hour, -6 * 365 * 24 * time.Hour} {
+		wall = one.ChangedAt + int64(step)
+		tidy(plugins.OutboxAge)
+		require.Equal(t, 2, left(), "whatever the wall clock says: %s", step)
+	}
+	tidy(1 + plugins.OutboxAge)
 	require.Equal(t, 1, left(), "one that is gone keeps nothing")
+	for _, step := range []time.Duration{25 * time.Hour, 6 * 365 * 24 * time.Hour} {
+		wall = one.ChangedAt + int64(step)
+		tidy(1 + 100*giveUp)
+		require.Equal(t, 1, left(), "what somebody waits for does not go for its age")
+	}
+	store.ages = plugins.Ages{}
+	tidy(1)
+	tidy(1 + 100*giveUp)
+	require.Equal(t, 1, left(), "nor by an eraser that lists it first when it seems old")
 	move(s.ID, plugins.Cursor{After: at})
-	require.NoError(t, store.Tidy(ctx, later, giveUp))
+	tidy(1 + 100*giveUp)
 	require.Zero(t, left())
 
-	more, _ := registered(t, "outbox-keep")
+	more, at := registered(t, "outbox-keep")
+	move(s.ID, plugins.Cursor{After: at})
 	for _, bad := range []string{"bad\n1", "bad2"} {
 		_, err := store.client.Put(ctx, cursorPrefix+bad, "{")
 		require.NoError(t, err)
 		defer func() { _, _ = store.client.Delete(context.Background(), cursorPrefix+bad) }()
 	}
+	wall, store.ages = more.ChangedAt, plugins.Ages{}
+	tidy(1)
 	before := len(logged.String())
-	require.NoError(t, store.Tidy(ctx, later.Add(time.Hour), giveUp))
+	wall += int64(6 * 365 * 24 * time.Hour)
+	tidy(time.Hour)
 	got, err := store.client.Get(ctx, eventKey(more.ID, 1))
 	require.NoError(t, err)
 	require.Len(t, got.Kvs, 1, "nothing is lost to a cursor that nobody can read")
@@ -227,7 +247,7 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	require.Contains(t, said, `"unreadable":2`)
 	require.Contains(t, said, cursorPrefix+"bad")
 	require.NotContains(t, said, "bad\n")
-	require.NoError(t, store.Tidy(ctx, time.Unix(0, more.ChangedAt).Add(giveUp+2*outboxAge), giveUp))
+	tidy(1 + giveUp + plugins.OutboxAge)
 	got, err = store.client.Get(ctx, eventKey(more.ID, 1))
 	require.NoError(t, err)
 	require.Empty(t, got.Kvs, "nor is it kept for ever")

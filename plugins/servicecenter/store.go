@@ -22,6 +22,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
@@ -52,6 +53,7 @@ type Store struct {
 	spares   spares                           // nil if embedded, or one endpoint
 	longer   atomic.Int64                     // the longest lease that was granted in place of a shorter one
 	mends    *mends                           // nil: a list puts nothing right
+	ages     plugins.Ages                     // of the events, as Tidy listed them
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {

@@ -195,7 +195,10 @@ func TestTidyErasesWhatCrashesLeave(t *testing.T) {
 	_ = at
 	_, err := store.client.Delete(t.Context(), instancePrefix+service+"/"+instance)
 	require.NoError(t, err)
-	require.NoError(t, store.Tidy(t.Context(), time.Now(), time.Hour))
+	store.ages = plugins.Ages{}
+	for _, now := range []heartbeat.Instant{1, 1 + plugins.OutboxAge} {
+		require.NoError(t, store.Tidy(t.Context(), now, time.Now().UnixNano(), time.Hour))
+	}
 	for _, prefix := range []string{servicePrefix + service, outboxPrefix + string(r.ID)} {
 		got, err := store.client.Get(t.Context(), prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 		require.NoError(t, err)
