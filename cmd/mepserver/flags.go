@@ -68,7 +68,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver takes flags only, --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands check, backup and restore, and flags; --help lists them", fs.Arg(0))
 	}
 	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
 	var err error

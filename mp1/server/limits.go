@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
 // Limits is what the handlers need of whoever bounds how much an application may write.
@@ -20,6 +23,24 @@ type Limits interface {
 func tooMany(wait time.Duration) *problem {
 	return &problem{status: http.StatusTooManyRequests, retry: int((wait + time.Second - 1) / time.Second),
 		detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
+}
+
+// RoomAfter is the Retry-After, in seconds, of a 507 to what adds to the store: the store
+// looks for room each second, but history is kept for some seconds before it goes, so
+// that room which was made can be used after five to eleven.
+const RoomAfter = 12
+
+// adding says when a full store may have room again, to whoever adds to it.
+func (s *surface) adding(do handle) handle {
+	return func(w http.ResponseWriter, r *http.Request, c call) error {
+		err := do(w, r, c)
+		if !errors.Is(err, heartbeat.ErrFull) {
+			return err
+		}
+		full := problemOf(err, s.options)
+		full.retry = RoomAfter
+		return full
+	}
 }
 
 // limited counts a request before it is carried out: by the length of its body if that

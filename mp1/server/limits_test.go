@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -105,4 +106,22 @@ func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
 	require.Equal(t, "3", w.Header().Get("Retry-After"))
 	require.Less(t, l.read, int64(2500))
 	require.Positive(t, u.left, "it was not read to its end")
+}
+
+// A full store told whoever adds to it to come back after a second, while room that was
+// made is usable after five at the earliest. A heartbeat or a deletion, which only a full
+// cluster refuses, still comes back soon: its window does not wait.
+func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
+	d := newDesk()
+	d.err = heartbeat.ErrNoRoom
+	for _, c := range []struct{ method, path, body, after string }{
+		{"PATCH", one + "/liveness", `{"state":"ACTIVE"}`, "3"},
+		{"DELETE", one, "", "3"},
+		{"POST", mp1.Base + "/applications/app/services", registration, "12"},
+		{"PUT", one, registration, "12"},
+	} {
+		w := call1(d, c.method, c.path, strings.NewReader(c.body))
+		require.Equal(t, http.StatusInsufficientStorage, w.Code, "%s %s: %s", c.method, c.path, w.Body)
+		require.Equal(t, c.after, w.Header().Get("Retry-After"), "%s %s", c.method, c.path)
+	}
 }

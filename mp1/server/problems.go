@@ -17,7 +17,7 @@ type problem struct {
 	status int
 	detail string
 	allow  string // of a 405
-	retry  int    // seconds, of a 429
+	retry  int    // seconds, of a 429; of a 503 or 507 that waits for longer than usual
 	closes bool   // the body was begun and not read: else net/http waits for the rest before it answers
 }
 
@@ -97,7 +97,7 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 	secure(h)
 	switch p.status {
 	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
-		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, 1)))
+		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, p.retry, 1)))
 	case http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	case http.StatusMethodNotAllowed:

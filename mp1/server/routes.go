@@ -128,8 +128,10 @@ func (s *surface) routes(prefix, base string, res row) (out []Route) {
 	allow := []string{}
 	for _, m := range res.methods {
 		do := m.do
-		if s.options.Limits != nil && m.writes() {
-			do = s.limited(do)
+		if m.writes() {
+			if do = s.adding(do); s.options.Limits != nil {
+				do = s.limited(do)
+			}
 		}
 		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, s.serve(prefix, m.queried, do)})
 		allow = append(allow, m.verb)

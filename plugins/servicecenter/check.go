@@ -85,6 +85,9 @@ func (c *contents) take(kv *mvccpb.KeyValue) {
 // line: the store is not sound, or cannot be looked at.
 func Check(dataDir string, out io.Writer) error {
 	lock, err := lockExisting(dataDir)
+	if errors.Is(err, errInUse) {
+		return fmt.Errorf("%w; stop it first, or take a checked copy with mepserver backup while it runs", err)
+	}
 	if err != nil {
 		return err
 	}

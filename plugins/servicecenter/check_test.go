@@ -43,7 +43,7 @@ func TestCheckSaysInOneLineWhyItCannotLook(t *testing.T) {
 	require.ErrorContains(t, Check(dir, &out), "there is no store in "+dir)
 	lock, err := lockDir(dir)
 	require.NoError(t, err)
-	require.ErrorContains(t, Check(dir, &out), "another mepserver uses the data directory")
+	require.ErrorContains(t, Check(dir, &out), "another mepserver uses the data directory "+dir+"; stop it first")
 	require.NoError(t, lock.Close())
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "etcd", "member", "snap"), 0o700))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "etcd", "member", "wal"), 0o700))

@@ -133,9 +133,10 @@ func lockExisting(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-func inUse(dir string) error {
-	return fmt.Errorf("another mepserver uses the data directory %s", dir)
-}
+// errInUse: another process holds the data directory.
+var errInUse = errors.New("another mepserver uses the data directory")
+
+func inUse(dir string) error { return fmt.Errorf("%w %s", errInUse, dir) }
 
 // lockDir makes the data directory ours. etcd's own lock waits for ever.
 func lockDir(dir string) (io.Closer, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -159,7 +160,7 @@ func (a *answerer) WriteHeader(status int) {
 	case *why == refusedOurs:
 		reply(a.ResponseWriter, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
 	case *why == refusedRoom:
-		a.Header().Set("Retry-After", "1")
+		a.Header().Set("Retry-After", strconv.Itoa(server.RoomAfter))
 		reply(a.ResponseWriter, http.StatusInsufficientStorage, `{"errorCode":"507001","errorMessage":"Insufficient storage","detail":"The platform's store is full; what is registered goes on. Try again later."}`)
 	default:
 		invalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")

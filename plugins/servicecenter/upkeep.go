@@ -28,6 +28,9 @@ const (
 	// always fits.
 	alarmFactor = 2
 	alarmRoom   = 64 << 20
+	// shortFor is how long the store counts as short after a refusal: near its limit it
+	// takes what is small and refuses what is large, and is looked at every few seconds.
+	shortFor = 30 * time.Second
 )
 
 // upkeep keeps the embedded store's database within its quota: it compacts history,
@@ -43,7 +46,8 @@ type upkeep struct {
 	held   *heldOpen
 
 	compactions, defragmentations, refusals *prometheus.CounterVec
-	stuck                                   atomic.Bool // it was said that nothing helps
+	refusedAt                               atomic.Int64 // nanoseconds since began; 0: nothing was refused
+	stuck                                   atomic.Bool  // it was said that nothing helps
 }
 
 func newUpkeep(s *etcdserver.EtcdServer, c *clientv3.Client, limit int64, floor func() int64, log openlog.Logger) *upkeep {
@@ -63,9 +67,12 @@ func newUpkeep(s *etcdserver.EtcdServer, c *clientv3.Client, limit int64, floor 
 		u.refusals.WithLabelValues(c.String())
 	}
 	u.gate = quota.NewGate(quota.Config{Limit: limit,
-		InUse:   func() int64 { return s.Backend().SizeInUse() },
-		Flush:   func() { s.Backend().ForceCommit() },
-		Refused: func(c quota.Class) { u.refusals.WithLabelValues(c.String()).Inc() },
+		InUse: func() int64 { return s.Backend().SizeInUse() },
+		Flush: func() { s.Backend().ForceCommit() },
+		Refused: func(c quota.Class) {
+			u.refusals.WithLabelValues(c.String()).Inc()
+			u.refusedAt.Store(int64(time.Since(u.began)))
+		},
 	})
 	return u
 }
@@ -78,8 +85,8 @@ func (u *upkeep) collect(cs *plugins.Collectors) {
 	gauge("mep_store_bytes", "Bytes of the embedded store's database file.", func() int64 { return u.server.Backend().Size() })
 	gauge("mep_store_bytes_in_use", "Bytes of it in use; the rest is free pages, which are used again.", func() int64 { return u.server.Backend().SizeInUse() })
 	gauge("mep_store_quota_bytes", "store.quotaBytes.", u.gate.Limit)
-	gauge("mep_store_short", "1 while the embedded store refuses what adds to it.", func() int64 {
-		if u.gate.Refusing() {
+	gauge("mep_store_short", "1 while the embedded store refuses what adds to it, and for half a minute after it last did.", func() int64 {
+		if at := u.refusedAt.Load(); u.gate.Refusing() || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor {
 			return 1
 		}
 		return 0

@@ -122,7 +122,7 @@ func TestServiceCentersWritesPassTheSameGate(t *testing.T) {
 	w := httptest.NewRecorder()
 	(&answerer{ResponseWriter: w, call: call}).WriteHeader(http.StatusInternalServerError)
 	require.Equal(t, http.StatusInsufficientStorage, w.Code)
-	require.Equal(t, "1", w.Header().Get("Retry-After"))
+	require.Equal(t, "12", w.Header().Get("Retry-After"), "room is found after five to eleven seconds")
 	require.Contains(t, w.Body.String(), `"errorCode":"507001"`)
 }
 
