@@ -3,7 +3,9 @@ package conf
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -193,6 +195,10 @@ func (o *one) scalar(n *yaml.Node, k kind) (v any, ok bool) {
 	case text, period:
 		return n.Value, n.Tag == "!!str" || o.loose && (n.Tag == "!!int" || n.Tag == "!!float")
 	case whole:
+		if n.Tag == "!!float" { // 60.0 is the same number, here as on the wire
+			f, err := strconv.ParseFloat(n.Value, 64)
+			return json.Number(strconv.FormatInt(int64(f), 10)), err == nil && f == math.Trunc(f) && math.Abs(f) <= math.MaxInt32
+		}
 		var i int64
 		return json.Number(n.Value), n.Tag == "!!int" && json.Unmarshal([]byte(n.Value), &i) == nil
 	default:

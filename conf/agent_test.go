@@ -75,7 +75,7 @@ log: {level: DEBUG}
 services:
 - serName: s
   consumedLocalOnly: false
-  livenessInterval: 7
+  livenessInterval: 7.0
   transportInfo: {endpoint: {addresses: [{host: h, port: 1}], alternative: {x: [1, {y: null}]}}, implSpecificInfo: {a: 1.5}}
   probe: {exec: [a, b c], interval: 2s, timeout: 500ms, failures: 1}
 - {serName: t, probe: {tcp: "h:1"}}

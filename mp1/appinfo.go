@@ -83,7 +83,7 @@ func decodeApp(o object) (out AppInfo, err error) {
 			return out, err
 		}
 	}
-	if out.AppCategory, err = namedCategory(o, "appCategory"); err != nil {
+	if out.AppCategory, err = category(o, "appCategory"); err != nil {
 		return out, err
 	}
 	if o.members["endpoint"] != nil {
@@ -175,7 +175,7 @@ func serviceDependency(o object) (out ServiceDependency, err error) {
 	if out.Version, err = o.filled("version", maxText); err != nil {
 		return out, err
 	}
-	if out.SerCategory, err = namedCategory(o, "serCategory"); err != nil {
+	if out.SerCategory, err = category(o, "serCategory"); err != nil {
 		return out, err
 	}
 	l, err := o.list("serTransportDependencies")
@@ -207,13 +207,4 @@ func featureDependency(o object) (out FeatureDependency, err error) {
 	}
 	out.Version, err = o.filled("version", maxText)
 	return out, err
-}
-
-func namedCategory(o object, name string) (*CategoryRef, error) {
-	c, err := o.object(name)
-	if err != nil {
-		return nil, ignoreAbsent(err)
-	}
-	out, err := categoryOf(c)
-	return &out, err
 }

@@ -3,6 +3,7 @@ package mp1
 import (
 	"encoding/json"
 	"errors"
+	"math/big"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ func FuzzDecodeServiceInfo(f *testing.F) {
 		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[]}`, 1),
 		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":1}],"fqdn":[]}`, 1),
 		strings.Replace(full, `"z":[1,{"a":null}]`, `"z":1e400`, 1),
+		strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":6.0e1`, 1), strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":-0e99999999999`, 1),
+		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":8080.0}]}`, 1),
+		strings.Replace(strings.Replace(full, `"scopeOfLocality":"ZONE"`, `"scopeOfLocality":""`, 1), `["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"]`, `[""]`, 1),
 		`{"serName":"0","version":"0","state":"ACTIVE","transportInfo":{"id":"0","name":"0","type":"RPC","protocol":"0","version":"0","endpoint":{"uris":["0"]},"security":{"oAuth2Info":{"grantTypes":[],"tokenEndpoint":"0"}}},"serializer":"JSON"}`,
 		strings.Replace(full, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
 		f.Add([]byte(s))
@@ -63,6 +67,33 @@ func FuzzCheckLivenessUpdate(f *testing.F) {
 		}
 		if err == nil && !strings.Contains(strings.ToLower(string(data)), "state") && !strings.Contains(string(data), `\u`) {
 			t.Fatalf("%q was taken for a heartbeat", data)
+		}
+	})
+}
+
+func FuzzWholeNumber(f *testing.F) {
+	for _, s := range []string{"60.0", "6e1", "0.6E+2", "600e-1", "-0.0", "1e400", "1e-400", "1e99999999999999999999", "1.5", "-1", "1000000000000000000", "0.000e-9", "60.00000000000000000000001"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 100 || !json.Valid([]byte(text)) || strings.Trim(text, "0123456789+-.eE") != "" {
+			return
+		}
+		const most = 1 << 31
+		n, ok := wholeNumber(text, most)
+		if e := strings.IndexAny(text, "eE"); e < 0 || len(text)-e < 6 { // what can be reckoned with in full
+			exact, _ := new(big.Rat).SetString(text)
+			whole := exact.IsInt() && exact.Sign() >= 0
+			if whole != ok || whole && exact.Cmp(big.NewRat(most, 1)) <= 0 && exact.Cmp(big.NewRat(int64(n), 1)) != 0 {
+				t.Fatalf("%q was read as %d, %v", text, n, ok)
+			}
+		}
+		if n < 0 || n > most {
+			t.Fatalf("%q was read as %d", text, n)
+		}
+		var before, after any
+		if json.Unmarshal([]byte(text), &before) == nil && (json.Unmarshal(PlainNumbers([]byte(text)), &after) != nil || before != after) {
+			t.Fatalf("%q was written as %q", text, PlainNumbers([]byte(text)))
 		}
 	})
 }

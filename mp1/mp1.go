@@ -12,18 +12,19 @@ const Base = "/mec_service_mgmt/v1"
 
 // ServiceInfo describes a service instance (§8.1.2.2).
 type ServiceInfo struct {
-	SerInstanceID   string         `json:"serInstanceId,omitempty"` // assigned by the platform
-	SerName         string         `json:"serName"`
-	SerCategory     *CategoryRef   `json:"serCategory,omitempty"`
-	Version         string         `json:"version"`
-	State           State          `json:"state"`
-	TransportID     string         `json:"transportId,omitempty"` // only in a request
-	TransportInfo   *TransportInfo `json:"transportInfo,omitempty"`
-	Serializer      Serializer     `json:"serializer"`
-	ScopeOfLocality Locality       `json:"scopeOfLocality,omitempty"`
-	// ConsumedLocalOnly and IsLocal: absent means true.
-	ConsumedLocalOnly *bool `json:"consumedLocalOnly,omitempty"`
-	IsLocal           *bool `json:"isLocal,omitempty"`
+	SerInstanceID     string         `json:"serInstanceId,omitempty"` // assigned by the platform
+	SerName           string         `json:"serName"`
+	SerCategory       *CategoryRef   `json:"serCategory,omitempty"`
+	Version           string         `json:"version"`
+	State             State          `json:"state"`
+	TransportID       string         `json:"transportId,omitempty"` // only in a request
+	TransportInfo     *TransportInfo `json:"transportInfo,omitempty"`
+	Serializer        Serializer     `json:"serializer"`
+	ScopeOfLocality   Locality       `json:"scopeOfLocality,omitempty"`
+	ConsumedLocalOnly *bool          `json:"consumedLocalOnly,omitempty"` // absent means true
+	// IsLocal is the platform's to say (NOTE 4): it counts in answers and in what selects
+	// services, and is ignored in a request. Absent means true.
+	IsLocal *bool `json:"isLocal,omitempty"`
 	// LivenessInterval in seconds. In a request: absent, the application sends no
 	// heartbeats; 0, the platform chooses; else a proposal. In an answer: present
 	// exactly when the platform requires heartbeats.
@@ -183,19 +184,29 @@ func ValidID(s string) bool {
 	return true
 }
 
-// Completed fills in what an absent member means, for an answer.
+// Completed fills in what an absent member means, and what the platform has to say, for
+// an answer. isLocal is true for whoever asks: there is one locality, that of the
+// platform at which the service is registered.
 func (i ServiceInfo) Completed() ServiceInfo {
 	yes := true
+	i.IsLocal = &yes
 	if i.ScopeOfLocality == "" {
 		i.ScopeOfLocality = DefaultLocality
 	}
 	if i.ConsumedLocalOnly == nil {
 		i.ConsumedLocalOnly = &yes
 	}
-	if i.IsLocal == nil {
-		i.IsLocal = &yes
-	}
 	return i
+}
+
+// ReadStored reads a ServiceInfo that the platform itself has written, with what the
+// platform has to say of it: releases before stored what the application had said.
+func ReadStored(text string) (ServiceInfo, error) {
+	var i ServiceInfo
+	if err := json.Unmarshal([]byte(text), &i); err != nil {
+		return ServiceInfo{}, err
+	}
+	return i.Completed(), nil
 }
 
 // DefaultTransports are those that the platform offers (§8.2.5): the first of its

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -81,6 +80,15 @@ func (o object) filled(name string, most int) (string, error) {
 	return s, o.missing(name, err)
 }
 
+// mayEnum is an optional enum; "" is the absence that types without one send.
+func (o object) mayEnum(name string, values []string) (string, error) {
+	if o.members[name] == "" {
+		return "", nil
+	}
+	s, err := o.enum(name, values)
+	return s, ignoreAbsent(err)
+}
+
 func (o object) enum(name string, values []string) (string, error) {
 	s, err := o.text(name, maxText)
 	if err == nil && !slices.Contains(values, s) {
@@ -101,22 +109,48 @@ func (o object) boolean(name string) (*bool, error) {
 	return &b, nil
 }
 
-// whole reads an integer that is not negative, of any size; larger ones than most
-// count as most.
+// whole reads an integer that is not negative, of any size and however it is written;
+// larger ones than most count as most.
 func (o object) whole(name string, most int) (*int, error) {
 	v, err := o.get(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	n, ok := v.(json.Number)
-	if !ok || strings.Trim(string(n), "0123456789") != "" {
-		return nil, &Invalid{o.at(name), "must be a whole number, 0 or greater"}
+	if n, ok := v.(json.Number); ok {
+		if i, ok := wholeNumber(string(n), most); ok {
+			return &i, nil
+		}
 	}
-	i, err := strconv.Atoi(string(n))
-	if err != nil || i > most {
-		i = most
+	return nil, &Invalid{o.at(name), "must be a whole number, 0 or greater"}
+}
+
+// something is the object of a name; errAbsent also if nothing is said in it. Types
+// without an absence, as EdgeGallery's agent has them, send one with all members empty.
+func (o object) something(name string) (object, error) {
+	v, err := o.object(name)
+	if err == nil && saysNothing(v.members) {
+		return object{}, errAbsent
 	}
-	return &i, nil
+	return v, err
+}
+
+func saysNothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !saysNothing(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !saysNothing(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func (o object) object(name string) (object, error) {

@@ -43,8 +43,8 @@ func ParseQuery(raw string) (f Filter, err error) {
 }
 
 func oneParameter(f *Filter, name string, values []string) error {
-	if !slices.Contains(parameters, name) { // first of all: a name that the client made up is not repeated
-		return &Invalid{"query", "only " + strings.Join(parameters, ", ") + " may be given"}
+	if !slices.Contains(parameters, name) {
+		return unknownParameter(name)
 	}
 	if slices.Contains(values, "") {
 		return &Invalid{name, "must not be empty"}
@@ -80,6 +80,19 @@ func oneParameter(f *Filter, name string, values []string) error {
 		}
 	}
 	return nil
+}
+
+// unknownParameter refuses a name, first of all. It is repeated only if it was meant to
+// be one of ours: what stands in a query without = is all of it a name, a token too.
+func unknownParameter(name string) error {
+	rule := "only " + strings.Join(parameters, ", ") + " may be given"
+	if like := likest(name, parameters); like != "" && identifier(name) {
+		return &Invalid{name, "is not known here, and what narrows a question is never ignored; in MEC 011 v3.1.1 it is " + like + ": " + rule}
+	}
+	if otherForm(name, criteriaMembers) != "" && identifier(name) {
+		return &Invalid{name, "narrows a subscription only: " + rule}
+	}
+	return &Invalid{"query", rule}
 }
 
 // Query is the filter as a query; ParseQuery is its inverse.

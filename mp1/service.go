@@ -35,9 +35,10 @@ func known(name string) bool {
 }
 
 // DecodeServiceInfo reads the body of a registration (§8.2.6.3.4). Unknown members
-// are ignored at every level, and so are serInstanceId and _links; null is the
-// absence of an optional member. transportId is resolved; transportInfo wins over it.
-// Its errors are *Invalid.
+// are ignored at every level, and so are serInstanceId, _links and isLocal, which are
+// the platform's to say; null is the absence of an optional member, and of security,
+// as is an optional object in which nothing is said. transportId is resolved;
+// transportInfo wins over it. Its errors are *Invalid.
 func DecodeServiceInfo(data []byte) (ServiceInfo, error) {
 	info, err := DecodeUpdate(data)
 	switch {
@@ -94,21 +95,21 @@ func decodeService(data []byte) (info ServiceInfo, err error) {
 		return info, o.missing("serializer", err)
 	}
 	info.Serializer = Serializer(serializer)
-	scope, err := o.enum("scopeOfLocality", localities)
-	if ignoreAbsent(err) != nil {
+	scope, err := o.mayEnum("scopeOfLocality", localities)
+	if err != nil {
 		return info, err
 	}
 	info.ScopeOfLocality = Locality(scope)
 	if info.ConsumedLocalOnly, err = o.boolean("consumedLocalOnly"); err != nil {
 		return info, err
 	}
-	if info.IsLocal, err = o.boolean("isLocal"); err != nil {
+	if _, err = o.boolean("isLocal"); err != nil { // its value is not the application's to say
 		return info, err
 	}
 	if info.LivenessInterval, err = o.whole("livenessInterval", math.MaxInt32); err != nil {
 		return info, err
 	}
-	if info.SerCategory, err = category(o); err != nil {
+	if info.SerCategory, err = category(o, "serCategory"); err != nil {
 		return info, err
 	}
 	if info.TransportID, err = o.text("transportId", maxText); ignoreAbsent(err) != nil {
@@ -118,8 +119,9 @@ func decodeService(data []byte) (info ServiceInfo, err error) {
 	return info, err
 }
 
-func category(o object) (*CategoryRef, error) {
-	c, err := o.object("serCategory")
+// category reads an optional CategoryRef.
+func category(o object, name string) (*CategoryRef, error) {
+	c, err := o.something(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}

@@ -46,7 +46,7 @@ func TestARegistrationWithEverythingIsRead(t *testing.T) {
 	require.Equal(t, 10, *info.LivenessInterval)
 	require.Equal(t, []string{"http://h:1/x"}, info.TransportInfo.Endpoint.URIs)
 	require.Equal(t, "/token", info.TransportInfo.Security.OAuth2Info.TokenEndpoint)
-	require.False(t, *info.IsLocal)
+	require.Nil(t, info.IsLocal, "it is the platform's to say")
 	require.False(t, *info.Completed().ConsumedLocalOnly)
 	b, err := json.Marshal(info)
 	require.NoError(t, err)
@@ -197,7 +197,8 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{set("transportInfo", []int{}), "transportInfo"},
 		{set("transportInfo.type", "SMOKE"), "transportInfo.type"},
 		{set("transportInfo.id", nil), "transportInfo.id"},
-		{set("transportInfo.security", nil), "transportInfo.security"},
+		{set("transportInfo.security", "none"), "transportInfo.security"},
+		{set("transportInfo.security", []any{}), "transportInfo.security"},
 		{set("transportInfo.endpoint", map[string]any{}), "transportInfo.endpoint"},
 		{set("transportInfo.endpoint", map[string]any{"uris": []string{"x"}, "fqdn": []string{"y"}}), "transportInfo.endpoint"},
 		{set("transportInfo.endpoint", map[string]any{"uris": []string{}, "fqdn": []string{}}), "transportInfo.endpoint"},
@@ -212,8 +213,8 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "nobody's" }), "transportId"},
 		{with(func(m map[string]any) { m["SerName"] = "x" }), "serName"},
 		{set("transportInfo.Endpoint", map[string]any{}), "transportInfo.endpoint"},
-		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":1e1`, 1)), "livenessInterval"},
-		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":10.0`, 1)), "livenessInterval"},
+		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":1e-1`, 1)), "livenessInterval"},
+		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":10.5`, 1)), "livenessInterval"},
 		{[]byte(strings.Replace(full, `"id":"c1"`, `"id":"c1","id":"c2"`, 1)), "serCategory"},
 		{[]byte(full + full), ""},
 		{[]byte(full + " x"), ""},

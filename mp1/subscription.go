@@ -63,13 +63,17 @@ var (
 )
 
 // DecodeSubscription reads the body of a subscription (§8.2.8.3.4), as
-// DecodeServiceInfo reads that of a service; _links is ignored. Its errors are *Invalid.
+// DecodeServiceInfo reads that of a service; _links is ignored. In filteringCriteria, and
+// for it, nothing is: a member that is not known there is refused. Its errors are *Invalid.
 func DecodeSubscription(data []byte) (s Subscription, err error) {
 	o, err := document(data)
 	if err != nil {
 		return s, err
 	}
 	if err = o.only(subscriptionMembers...); err != nil {
+		return s, err
+	}
+	if err = o.astray(); err != nil {
 		return s, err
 	}
 	if s.SubscriptionType, err = o.enum("subscriptionType", []string{SubscriptionType}); err != nil {
@@ -115,7 +119,7 @@ func criteria(o object) (*FilteringCriteria, error) {
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	if err := c.only(criteriaMembers...); err != nil {
+	if err := c.onlyThese(criteriaMembers...); err != nil {
 		return nil, err
 	}
 	var out FilteringCriteria
@@ -180,9 +184,16 @@ func categories(o object) ([]CategoryRef, error) {
 		if !ok {
 			return nil, &Invalid{o.at(name), "must be an array of objects"}
 		}
-		c, err := categoryOf(object{path: o.at(name), members: m})
+		one := object{path: o.at(name), members: m}
+		if err := one.onlyThese(categoryMembers...); err != nil {
+			return nil, err
+		}
+		c, err := categoryOf(one)
 		if err != nil {
 			return nil, err
+		}
+		if c.ID == "" { // by which it is known: it would match nothing, or what has none
+			return nil, &Invalid{one.at("id"), "must not be empty"}
 		}
 		out = append(out, c)
 	}

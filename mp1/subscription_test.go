@@ -23,9 +23,9 @@ func TestASubscriptionIsReadWithAllItsCriteria(t *testing.T) {
 	for filter, want := range map[string]*FilteringCriteria{
 		`null`: nil,
 		`{}`:   {},
-		`{"serInstanceIds":["a","b"],"states":["SUSPENDED"],"isLocal":false}`:               {SerInstanceIDs: []string{"a", "b"}, States: []State{Suspended}, IsLocal: &no},
-		`{"serNames":["n"],"serInstanceIds":[],"serCategories":null,"states":[],"other":1}`: {SerNames: []string{"n"}},
-		`{"serCategories":[` + category1 + `]}`:                                             {SerCategories: []CategoryRef{{"/c", "c1", "cat", "1"}}},
+		`{"serInstanceIds":["a","b"],"states":["SUSPENDED"],"isLocal":false}`:     {SerInstanceIDs: []string{"a", "b"}, States: []State{Suspended}, IsLocal: &no},
+		`{"serNames":["n"],"serInstanceIds":[],"serCategories":null,"states":[]}`: {SerNames: []string{"n"}},
+		`{"serCategories":[` + category1 + `]}`:                                   {SerCategories: []CategoryRef{{"/c", "c1", "cat", "1"}}},
 	} {
 		s, err := DecodeSubscription([]byte(asks(filter)))
 		require.NoError(t, err, filter)
@@ -104,7 +104,8 @@ func TestAllCriteriaMustMatch(t *testing.T) {
 }
 
 func FuzzDecodeSubscription(f *testing.F) {
-	for _, filter := range []string{`null`, `{}`, `{"serNames":["n"],"states":["ACTIVE"]}`, `{"serInstanceIds":["a"],"serNames":["b"]}`, `{"serCategories":[` + category1 + `]}`, `{"isLocal":false}`} {
+	for _, filter := range []string{`null`, `{}`, `{"serNames":["n"],"states":["ACTIVE"]}`, `{"serInstanceIds":["a"],"serNames":["b"]}`, `{"serCategories":[` + category1 + `]}`, `{"isLocal":false}`,
+		`{"serName":["n"]}`, `{"serNames ":["n"]}`, `{"\u202e":1}`, `{"serCategories":[{"href":"/c","id":"c1","name":"cat","version":"1","x":null}]}`} {
 		f.Add([]byte(asks(filter)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -6,7 +6,7 @@ import (
 )
 
 func transport(o object) (*TransportInfo, error) {
-	t, err := o.object("transportInfo")
+	t, err := o.something("transportInfo")
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
@@ -125,10 +125,12 @@ func addresses(e object) ([]Address, error) {
 	return out, nil
 }
 
+// security reads SecurityInfo. §8.1.2.3 has it as mandatory, but all of it may be absent
+// (§8.1.5.4), and clients in the field leave it out: that says as much as {}.
 func security(t object) (out SecurityInfo, err error) {
 	s, err := t.object("security")
 	if err != nil {
-		return out, t.missing("security", err)
+		return out, ignoreAbsent(err)
 	}
 	if err = s.only(securityMembers...); err != nil {
 		return out, err
@@ -144,11 +146,11 @@ func security(t object) (out SecurityInfo, err error) {
 		return out, err
 	}
 	var info OAuth2Info
+	if l, ok := o.members["grantTypes"].([]any); ok && saysNothing(l) { // as little as none; [""] is EdgeGallery's
+		delete(o.members, "grantTypes")
+	}
 	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
 		return out, err
-	}
-	if len(info.GrantTypes) == 0 {
-		info.GrantTypes = nil // an empty array says as little as none
 	}
 	if len(info.GrantTypes) > len(grants) {
 		return out, &Invalid{o.at("grantTypes"), "must not contain more than four grant types"}

@@ -87,7 +87,18 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 	case out == nil:
 		return nil
 	}
-	if err := json.Unmarshal(data, out); err != nil { // its text repeats what was read
+	return decode(data, out)
+}
+
+// decode reads an answer. A platform whose language has no integers writes 60.0, which
+// encoding/json takes for none; it says so only after it has read the rest.
+func decode(data []byte, out any) error {
+	err := json.Unmarshal(data, out)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && strings.HasPrefix(kind.Value, "number") {
+		err = json.Unmarshal(mp1.PlainNumbers(data), out)
+	}
+	if err != nil { // its text repeats what was read
 		return errUnreadable
 	}
 	return nil

@@ -103,6 +103,24 @@ func TestEveryRequestIsWhatMEC011Has(t *testing.T) {
 	}
 }
 
+// A platform whose language has no integers writes 30.0.
+func TestIntegersWithAFractionOfNothingAreRead(t *testing.T) {
+	ctx := context.Background()
+	odd := strings.Replace(shown, `"livenessInterval":30`, `"livenessInterval":3.0E1,"transportInfo":{"id":"60.0","endpoint":{"addresses":[{"host":"h","port":8080.0}]},"security":{}}`, 1)
+	c := newPlatform(t, says(200, odd)).client(t, "")
+	info, err := c.Service(ctx, "id1")
+	require.NoError(t, err)
+	require.Equal(t, 30, *info.LivenessInterval)
+	require.Equal(t, 8080, info.TransportInfo.Endpoint.Addresses[0].Port)
+	require.Equal(t, "60.0", info.TransportInfo.ID)
+	l, err := newPlatform(t, says(200, "["+odd+","+shown+"]")).client(t, "").Services(ctx, mp1.Filter{})
+	require.NoError(t, err)
+	require.Len(t, l, 2)
+	require.Nil(t, l[1].TransportInfo)
+	_, err = newPlatform(t, says(200, strings.Replace(odd, "3.0E1", "30.5", 1))).client(t, "").Service(ctx, "id1")
+	require.ErrorIs(t, err, errUnreadable)
+}
+
 func TestIDsThatCouldLeaveThePathAreNotSent(t *testing.T) {
 	p := newPlatform(t, says(200, shown))
 	c, ctx := p.client(t, ""), context.Background()

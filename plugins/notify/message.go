@@ -19,10 +19,11 @@ type message struct {
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
-	m := &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String())}
-	if err := json.Unmarshal([]byte(e.Attributes), &m.info); err != nil {
+	info, err := mp1.ReadStored(e.Attributes)
+	if err != nil {
 		return nil, err
 	}
+	m := &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info}
 	m.info.TransportInfo = nil // neither filtered by nor told, and the largest part
 	m.info.SerInstanceID, m.info.State = string(e.ID), mp1.State(e.State.String())
 	return m, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -19,4 +20,14 @@ func TestAWebhookIDIsNotUsedAgainAfterARestore(t *testing.T) {
 	first := event(6, "z S", 500)
 	ids := map[string]bool{id(first): true, id(lost): true, id(first, lost): true, id(first, again): true}
 	require.Len(t, ids, 4, "%v", ids)
+}
+
+// isLocal is the platform's to say (MEC 011 §8.1.2.2 NOTE 4); events of a release before
+// carry what the application had said.
+func TestIsLocalIsFilteredByThePlatformsValue(t *testing.T) {
+	m, err := newMessage(&plugins.Event{Attributes: `{"serName":"n","isLocal":false}`}, plugins.Age{})
+	require.NoError(t, err)
+	yes, no := true, false
+	require.True(t, (&mp1.FilteringCriteria{IsLocal: &yes}).Match(&m.info))
+	require.False(t, (&mp1.FilteringCriteria{IsLocal: &no}).Match(&m.info))
 }

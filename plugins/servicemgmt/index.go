@@ -2,7 +2,6 @@ package servicemgmt
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"sync"
 
@@ -70,8 +69,8 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 
 // serviceOf is the record as clients are shown it.
 func serviceOf(r *heartbeat.Record) (*server.Service, error) {
-	var info mp1.ServiceInfo
-	if err := json.Unmarshal([]byte(r.Attributes), &info); err != nil {
+	info, err := mp1.ReadStored(r.Attributes)
+	if err != nil {
 		return nil, err
 	}
 	info.SerInstanceID = string(r.ID)

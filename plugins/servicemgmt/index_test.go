@@ -73,3 +73,17 @@ func TestEveryIndexFollowsEveryChange(t *testing.T) {
 	x.changed("bad", &heartbeat.Snapshot{At: 9, Record: heartbeat.Record{ID: "bad", Owner: "app", State: heartbeat.Active, Attributes: "{"}})
 	require.Nil(t, x.get("bad"), "a record that says nothing is not shown")
 }
+
+// A release before stored what the application said of isLocal, which is the platform's
+// to say (MEC 011 §8.1.2.2 NOTE 4).
+func TestWhatAnApplicationSaidOfIsLocalIsNotBelieved(t *testing.T) {
+	svc, err := serviceOf(&heartbeat.Record{ID: "a", Owner: "app", State: heartbeat.Active, Attributes: `{"serName":"n","version":"1","serializer":"JSON","isLocal":false}`})
+	require.NoError(t, err)
+	require.True(t, *svc.Info.IsLocal)
+	no, yes := false, true
+	text, err := attributes(mp1.ServiceInfo{SerName: "n", IsLocal: &no})
+	require.NoError(t, err)
+	other, err := attributes(mp1.ServiceInfo{SerName: "n", IsLocal: &yes})
+	require.NoError(t, err)
+	require.Equal(t, other, text, "to say another thing of it is no change")
+}

@@ -154,6 +154,7 @@ var beyond = []string{"Not_specified", "SerInstanceId", "SerName", "TransportDes
 var differences = map[string]string{
 	"ServiceInfo needs _links":                "the same type is the request, where it must be absent",
 	"OAuth2Info needs grantTypes":             "EdgeGallery's agents send null",
+	"TransportInfo needs security":            "EdgeGallery's agents, AdvantEDGE and the MEC Sandbox's client leave it out; answers have it",
 	"ServiceLivenessUpdate needs state":       "the wrapped form of the feature request has it one level deeper",
 	"OAuth2Info.grantTypes":                   "up to four of them, as v2.1.1 and their own examples have it",
 	"ServiceLinks.self":                       "a LinkType with a member more, which EdgeGallery's agents read",

@@ -153,8 +153,8 @@ func TestDiscoveryFilters(t *testing.T) {
 		"scope_of_locality=ZONE":       {two},
 		"scope_of_locality=MEC_HOST":   {one, three},
 		"consumed_local_only=false":    {two},
-		"is_local=false":               {three},
-		"is_local=true&ser_name=three": {},
+		"is_local=false":               {}, // what is registered here is local, whatever its application says
+		"is_local=true&ser_name=three": {three},
 		"ser_name=two&is_local=true":   {two},
 		"ser_instance_id=" + one + "&ser_instance_id=" + three: {one, three},
 	} {

@@ -1,0 +1,138 @@
+package mp1
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A filter of which a part is ignored tells everything to who asked for little.
+func TestWhatNarrowsASubscriptionIsNeverIgnored(t *testing.T) {
+	for body, want := range map[string][2]string{ // the attribute, and what its rule says
+		asks(`{"serName":["n"]}`):                                 {"filteringCriteria.serName", "it is serNames"},
+		asks(`{"serInstanceId":["n"]}`):                           {"filteringCriteria.serInstanceId", "it is serInstanceIds"},
+		asks(`{"serCategory":[` + category1 + `]}`):               {"filteringCriteria.serCategory", "it is serCategories"},
+		asks(`{"state":["ACTIVE"]}`):                              {"filteringCriteria.state", "it is states"},
+		asks(`{"serNames":["n"],"state":"ACTIVE"}`):               {"filteringCriteria.state", "it is states"},
+		asks(`{"ser_names":["n"]}`):                               {"filteringCriteria.ser_names", "it is serNames"},
+		asks(`{"serviceNames":["n"]}`):                            {"filteringCriteria.serviceNames", "it is serNames"},
+		asks(`{"serNamse":["n"]}`):                                {"filteringCriteria.serNamse", "it is serNames"},
+		asks(`{"is_local":true}`):                                 {"filteringCriteria.is_local", "it is isLocal"},
+		asks(`{"colour":"red"}`):                                  {"filteringCriteria.colour", "known are serInstanceIds, serNames, serCategories, states, isLocal"},
+		asks(`{"colour":null}`):                                   {"filteringCriteria.colour", "never ignored"},
+		asks(`{"scopeOfLocality":"ZONE"}`):                        {"filteringCriteria.scopeOfLocality", "never ignored"},
+		asks(`{"consumedLocalOnly":true}`):                        {"filteringCriteria.consumedLocalOnly", "never ignored"},
+		asks(`{"SERNAMES":["n"]}`):                                {"filteringCriteria.serNames", "exactly so"},
+		asks(`{"serNames":["n"],"serNames":["m"]}`):               {"filteringCriteria", "twice"},
+		asks(`{"serNames":["n"],"serNames":null}`):                {"filteringCriteria", "twice"},
+		asks(`{"serNames ":["n"]}`):                               {"filteringCriteria", "it is serNames"},
+		asks(`{"\u202e":["n"]}`):                                  {"filteringCriteria", "never ignored"},
+		asks(`{"` + strings.Repeat("a", 65) + `":1}`):             {"filteringCriteria", "never ignored"},
+		asks(`{"":1}`):                                            {"filteringCriteria", "never ignored"},
+		asks(`{"serNames":[null]}`):                               {"filteringCriteria.serNames", "strings"},
+		asks(`{"states":[null]}`):                                 {"filteringCriteria.states", "strings"},
+		asks(`{"serCategories":[null]}`):                          {"filteringCriteria.serCategories", "objects"},
+		asks(`{"states":"ACTIVE"}`):                               {"filteringCriteria.states", "array"},
+		asks(`{"serNames":{}}`):                                   {"filteringCriteria.serNames", "array"},
+		asks(`{"serCategories":` + category1 + `}`):               {"filteringCriteria.serCategories", "array"},
+		asks(`"serNames"`):                                        {"filteringCriteria", "object"},
+		categoryWith(`"owner":"me"`):                              {"filteringCriteria.serCategories.owner", "known are href, id, name, version"},
+		categoryWith(`"ID":"x"`):                                  {"filteringCriteria.serCategories.id", "exactly so"},
+		categoryWith(`"id":"x"`):                                  {"filteringCriteria.serCategories", "twice"},
+		strings.Replace(categoryWith(`"x":1`), `,"x":1`, ``, 1):   {}, // a good one
+		strings.Replace(categoryWith(`"x":1`), `"c1"`, `null`, 1): {"filteringCriteria.serCategories.x", "never ignored"},
+		strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"c1"`, `null`, 1): {"filteringCriteria.serCategories.id", "mandatory"},
+		strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"c1"`, `""`, 1):   {"filteringCriteria.serCategories.id", "empty"},
+	} {
+		refused(t, body, want)
+	}
+}
+
+func categoryWith(member string) string {
+	return strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"id":"c1"`, `"id":"c1",`+member, 1)
+}
+
+func refused(t *testing.T, body string, want [2]string) {
+	t.Helper()
+	_, err := DecodeSubscription([]byte(body))
+	if want == [2]string{} {
+		require.NoError(t, err, body)
+		return
+	}
+	var bad *Invalid
+	require.ErrorAs(t, err, &bad, body)
+	require.Equal(t, want[0], bad.Attribute, body)
+	require.Contains(t, bad.Rule, want[1], body)
+}
+
+// Beside filteringCriteria, too: only what narrows nothing is ignored there.
+func TestACriterionOutOfItsPlaceIsNotIgnored(t *testing.T) {
+	beside := func(member string) string { return strings.Replace(asks(`{}`), `"filteringCriteria":{}`, member, 1) }
+	for member, want := range map[string][2]string{
+		`"filterCriteria":{"serNames":["n"]}`:       {"filterCriteria", "it is filteringCriteria"},
+		`"filteringCriterias":{"serNames":["n"]}`:   {"filteringCriterias", "it is filteringCriteria"},
+		`"filtering_criteria":{"serNames":["n"]}`:   {"filtering_criteria", "it is filteringCriteria"},
+		`"FilteringCriteria":{"serNames":["n"]}`:    {"filteringCriteria", "exactly so"},
+		`"criteria":{"serNames":["n"]}`:             {"criteria", "filteringCriteria"},
+		`"filter":"(eq,serName,n)"`:                 {"filter", "filteringCriteria"},
+		`"filteringCriteria ":{"serNames":["n"]}`:   {"", "it is filteringCriteria"},
+		`"serNames":["n"]`:                          {"serNames", "only as filteringCriteria.serNames"},
+		`"serInstanceId":"n"`:                       {"serInstanceId", "only as filteringCriteria.serInstanceIds"},
+		`"states":["ACTIVE"]`:                       {"states", "only as filteringCriteria.states"},
+		`"isLocal":true`:                            {"isLocal", "only as filteringCriteria.isLocal"},
+		`"filteringCriteria":{},"serNames":["n"]`:   {"serNames", "only as filteringCriteria.serNames"},
+		`"subscriptionId":"","appInstanceId":"a"`:   {}, // EdgeGallery's
+		`"_links":{"self":{"href":"x"}}`:            {}, // the conformance suite's
+		`"expiryDeadline":{"seconds":1},"name":"x"`: {}, // of other APIs
+		`"filteringCriteria":null`:                  {},
+	} {
+		refused(t, beside(member), want)
+	}
+}
+
+// Descriptions are open to members of later versions and of vendors (MEC 009).
+func TestWhatOnlyDescribesMayHaveMoreMembers(t *testing.T) {
+	for _, path := range []string{"other", "serName2", "serCategory.owner", "transportInfo.other", "transportInfo.endpoint.other", "transportInfo.security.oAuth2Info.other"} {
+		_, err := DecodeServiceInfo(set(path, 1))
+		require.NoError(t, err, path)
+	}
+	_, err := DecodeAppInfo([]byte(`{"appName":"n","other":1,"filter":1}`))
+	require.NoError(t, err)
+	require.NoError(t, CheckLivenessUpdate([]byte(`{"state":"ACTIVE","states":["ACTIVE"]}`)))
+}
+
+func TestWhatNarrowsAListIsNeverIgnored(t *testing.T) {
+	const known = "only ser_instance_id, ser_name, ser_category_id, scope_of_locality, consumed_local_only, is_local may be given"
+	for raw, attribute := range map[string]string{
+		"instance_id=x": "instance_id", "serInstanceId=x": "serInstanceId", "Ser_name=x": "Ser_name", "ser_names=x": "ser_names", "serName=x": "serName", "name=x": "name", "service_name=x": "service_name",
+		"ser_nmae=x": "ser_nmae", "category=x": "category", "locality=ZONE": "locality", "isLocal=true": "isLocal", "local=true": "local", "ser_category=x": "ser_category",
+		"state=ACTIVE": "state", "states=ACTIVE": "states", "ser_name=a&instance_id=b": "instance_id", "ser_name[]=x": "query", "ser_name%20=x": "query", "=x": "query", "x": "query",
+		"a=1": "query", "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl": "query", "filter=x": "query", "limit=1": "query", strings.Repeat("ser_name", 9) + "=1": "query",
+	} {
+		_, err := ParseQuery(raw)
+		var bad *Invalid
+		require.ErrorAs(t, err, &bad, raw)
+		require.Equal(t, attribute, bad.Attribute, raw)
+		require.Contains(t, bad.Rule, known, raw)
+	}
+	for raw, like := range map[string]string{"instance_id=x": "ser_instance_id", "name=x": "ser_name", "local=true": "is_local", "locality=ZONE": "scope_of_locality", "serCategoryId=x": "ser_category_id"} {
+		_, err := ParseQuery(raw)
+		require.ErrorContains(t, err, "it is "+like+":", raw)
+	}
+}
+
+func FuzzOtherNames(f *testing.F) {
+	for _, s := range []string{"serName", "ser_name[]", "", "filter", "instance_id", "\u202e", strings.Repeat("s", 65), "ies", "services"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		likest(name, parameters)
+		if s := skeleton(name); strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
+			t.Fatalf("%q: %q", name, s)
+		}
+		if identifier(name) && strings.ContainsAny(name, " .:\"<>&%\x00\x7f\n") {
+			t.Fatalf("%q would be repeated", name)
+		}
+	})
+}
