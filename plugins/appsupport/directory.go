@@ -43,6 +43,7 @@ type directory struct {
 	apps   map[string]*entry
 	seen   heartbeat.Revision           // all writes up to it were shown
 	absent map[string]heartbeat.Instant // ids that the store was just asked for in vain
+	ending map[string]bool              // applications whose things are being removed here
 }
 
 // load takes a list of everything in.
@@ -176,6 +177,23 @@ func (d *directory) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.apps)
+}
+
+// begin says that the removal of what an application has begins; false: it is under way.
+func (d *directory) begin(app string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ending[app] {
+		return false
+	}
+	d.ending[app] = true
+	return true
+}
+
+func (d *directory) end(app string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.ending, app)
 }
 
 // leaving are those that have been leaving for at least that long.

@@ -1,9 +1,11 @@
 package appsupport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -19,6 +21,11 @@ const (
 	maxApplications = 10000
 	maxRounds       = 4
 	finishEvery     = time.Second
+	// removers is how many things of one application are removed at a time. A removal may
+	// take a second, that of a subscription whose consumer hangs.
+	removers = 256
+	// finishers is how many applications are finished at a time.
+	finishers = 32
 )
 
 var _ server.Registrations = (*directory)(nil)
@@ -112,6 +119,9 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 	if err != nil {
 		return err
 	}
+	if d.begin(app) {
+		defer d.end(app)
+	}
 	removed, err := d.clear(ctx, gone)
 	if err != nil {
 		return err
@@ -123,32 +133,70 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 	return d.erase(ctx, gone)
 }
 
-// clear removes all that a leaving application has. What is listed before the mark is
-// read from the store was entered before the application could return, so that a
+// clear removes all that a leaving application has, of each kind at the same time.
+func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
+	kinds := d.belongings()
+	counts, errs := make([]int, len(kinds)), make([]error, len(kinds))
+	var all sync.WaitGroup
+	for i, b := range kinds {
+		all.Go(func() { counts[i], errs[i] = d.clearKind(ctx, gone, b) })
+	}
+	all.Wait()
+	for i := range kinds {
+		removed += counts[i]
+		err = cmp.Or(err, errs[i])
+	}
+	return removed, err
+}
+
+// clearKind removes what an application has of one kind. What is listed before the mark
+// is read from the store was entered before the application could return, so that a
 // returned one loses nothing. What was removed may be listed until the watch has shown
 // its end, and is not waited for.
-func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
+func (d *directory) clearKind(ctx context.Context, gone plugins.Application, b plugins.Belongings) (removed int, err error) {
 	app := gone.Info.AppInstanceID
-	for _, b := range d.belongings() {
-		done := map[string]bool{}
-		for ids := unless(done, b.Of(app)); len(ids) > 0; ids = unless(done, b.Of(app)) {
-			now, err := d.store.Application(ctx, app)
-			switch {
-			case err != nil:
-				return removed, heartbeat.ErrUnavailable
-			case now.At != gone.At:
-				return removed, nil // it is back, or another replica has finished
-			}
-			for _, id := range ids {
-				if err := b.Remove(ctx, app, id); err != nil {
-					return removed, err
-				}
-				done[id] = true
-				removed++
-			}
+	done := map[string]bool{}
+	for ids := unless(done, b.Of(app)); len(ids) > 0; ids = unless(done, b.Of(app)) {
+		now, err := d.store.Application(ctx, app)
+		switch {
+		case err != nil:
+			return removed, heartbeat.ErrUnavailable
+		case now.At != gone.At:
+			return removed, nil // it is back, or another replica has finished
+		}
+		n, err := removeAll(ids, func(id string) error { return b.Remove(ctx, app, id) })
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+		for _, id := range ids {
+			done[id] = true
 		}
 	}
 	return removed, nil
+}
+
+// removeAll removes many things side by side, so that the slow ones cost the time of the
+// slowest. It goes on after an error, and returns the first.
+func removeAll(ids []string, remove func(id string) error) (removed int, err error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	lane := make(chan struct{}, removers)
+	for _, id := range ids {
+		lane <- struct{}{}
+		all.Go(func() {
+			defer func() { <-lane }()
+			failed := remove(id)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed == nil {
+				removed++
+			}
+			err = cmp.Or(err, failed)
+		})
+	}
+	all.Wait()
+	return removed, err
 }
 
 func unless(done map[string]bool, ids []string) []string {
@@ -172,10 +220,13 @@ func (d *directory) erase(ctx context.Context, gone plugins.Application) error {
 }
 
 // finish carries on with the applications that are leaving, also those that another
-// replica or an earlier process began with.
+// replica or an earlier process began with. None waits for another.
 func (d *directory) finish(ctx context.Context) {
 	t := time.NewTicker(finishEvery)
 	defer t.Stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	lane := make(chan struct{}, finishers)
 	least := settle
 	if d.open {
 		least = 0
@@ -190,9 +241,22 @@ func (d *directory) finish(ctx context.Context) {
 			continue
 		}
 		for _, gone := range d.leaving(least) {
-			if _, err := d.clear(ctx, gone); err == nil {
-				_ = d.erase(ctx, gone) // tried again at the next tick
+			app := gone.Info.AppInstanceID
+			select {
+			case lane <- struct{}{}:
+			default:
+				continue // at a later tick
 			}
+			if !d.begin(app) {
+				<-lane
+				continue
+			}
+			all.Go(func() {
+				defer func() { d.end(app); <-lane }()
+				if _, err := d.clear(ctx, gone); err == nil {
+					_ = d.erase(ctx, gone) // tried again at the next tick
+				}
+			})
 		}
 	}
 }

@@ -1,0 +1,108 @@
+package appsupport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// Each of an application's subscriptions may take a second to end, while its consumer hangs.
+func TestWhatHangsIsRemovedSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, b := newDirectory(true, true)
+		b.took = time.Second
+		other := &things{of: map[string][]string{}, took: time.Second}
+		d.belongings = func() []plugins.Belongings { return []plugins.Belongings{b, other} }
+		_, err := d.Enter(t.Context(), info("a"))
+		require.NoError(t, err)
+		for i := range 200 {
+			b.add("a", fmt.Sprint(i))
+			other.add("a", fmt.Sprint("other", i))
+		}
+		began := time.Now()
+		require.NoError(t, d.Leave(t.Context(), "a", nil))
+		require.Equal(t, time.Second, time.Since(began), "what the slowest takes")
+		require.Len(t, b.removed, 200)
+		require.Len(t, other.removed, 200, "of every kind")
+		require.Empty(t, d.ending)
+	})
+}
+
+func TestSoManyAreRemovedAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, b := newDirectory(true, true)
+		b.took = time.Second
+		_, err := d.Enter(t.Context(), info("a"))
+		require.NoError(t, err)
+		for i := range removers + 1 {
+			b.add("a", fmt.Sprint(i))
+		}
+		began := time.Now()
+		require.NoError(t, d.Leave(t.Context(), "a", nil))
+		require.Equal(t, 2*time.Second, time.Since(began))
+		require.EqualValues(t, removers, b.most.Load())
+	})
+}
+
+// What fails is no reason to leave the rest, and what failed is tried again.
+func TestOneThatCannotBeRemovedHoldsNothingBack(t *testing.T) {
+	n, err := removeAll([]string{"1", "bad", "2", "worse", "3"}, func(id string) error {
+		if id == "bad" || id == "worse" {
+			return errors.New(id)
+		}
+		return nil
+	})
+	require.Equal(t, 3, n)
+	require.Error(t, err)
+}
+
+// The removal of one application may take long; that of others goes on meanwhile.
+func TestOneApplicationWaitsForNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := newDirectory(false, true)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b.took, b.slow = time.Minute, map[string]bool{"slow0": true, "slow1": true, "slow2": true}
+		for _, app := range []string{"slow0", "slow1", "slow2", "a", "b"} {
+			_, err := d.Enter(ctx, info(app))
+			require.NoError(t, err)
+			require.NoError(t, d.Leave(ctx, app, nil))
+			b.add(app, "late")
+		}
+		go d.finish(ctx)
+		time.Sleep(settle + 2*finishEvery)
+		require.Empty(t, b.Of("a"))
+		require.Empty(t, b.Of("b"))
+		require.Zero(t, s.get("a").At)
+		require.EqualValues(t, 3, b.once.Load(), "each of the slow ones is removed once")
+		time.Sleep(time.Minute)
+		for app := range b.slow {
+			require.Empty(t, b.Of(app))
+			require.Zero(t, s.get(app).At)
+		}
+		require.Empty(t, d.ending)
+	})
+}
+
+func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, b := newDirectory(true, true)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go d.finish(ctx)
+		_, err := d.Enter(ctx, info("a"))
+		require.NoError(t, err)
+		b.add("a", "1")
+		b.took = 5 * finishEvery
+		require.NoError(t, d.Leave(ctx, "a", nil))
+		require.EqualValues(t, 1, b.most.Load())
+		require.Equal(t, []string{"1"}, b.removed)
+	})
+}

@@ -1,0 +1,53 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hangs lets every POST but those to here hang until it is cut off.
+func hangs(ctx context.Context, url string) result {
+	if url == here {
+		return result{}
+	}
+	<-ctx.Done()
+	return result{outcome: timedOut}
+}
+
+// An application's subscriptions end together: each waits a second for its consumer to
+// answer, and none for another. Nor does anybody else's.
+func TestHangingSubscriptionsEndTogether(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s, to := newShelf(), &subscribers{answer: hangs}
+			a := newReplica(t, s, to, "a", alone)
+			for i := range 70 {
+				a.subscribe(t, "app", fmt.Sprint("http://hangs/", i))
+			}
+			other := a.subscribe(t, "other", here)
+			time.Sleep(time.Minute)
+			s.happen("x", "S")
+			time.Sleep(100 * time.Millisecond)
+			require.EqualValues(t, 70, to.flying.Load())
+			began := time.Now()
+			var all sync.WaitGroup
+			for _, id := range (belongings{a.registry}).Of("app") {
+				all.Go(func() { assert.NoError(t, belongings{a.registry}.Remove(t.Context(), "app", id)) })
+			}
+			synctest.Wait()
+			require.NoError(t, a.Unsubscribe(t.Context(), "other", other))
+			require.Less(t, time.Since(began), linger, "another's waits for none of them")
+			all.Wait()
+			require.Less(t, time.Since(began), linger+2*lockPoll)
+			require.Zero(t, to.flying.Load(), "nobody sends to them any more")
+			require.Empty(t, a.entries)
+		})
+	}
+}
