@@ -1,7 +1,6 @@
 package servicemgmt
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 
@@ -32,10 +31,11 @@ type index struct {
 	byOwner    map[string]set
 	changes    uint64                           // how often anything was
 	reserved   map[string]map[heartbeat.ID]bool // registrations on their way, by owner
+	leaving    map[heartbeat.ID]bool            // SUSPENDED services that make room for one
 }
 
 func newIndex() *index {
-	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}}
+	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, leaving: map[heartbeat.ID]bool{}}
 }
 
 // changed takes the engine's word for the state of id.
@@ -45,6 +45,7 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	x.changes++
 	old := x.byID[id]
 	if !s.Exists() {
+		delete(x.leaving, id)
 		x.remove(old)
 		return
 	}
@@ -161,40 +162,6 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 		add(x.byID)
 	}
 	x.mu.RUnlock()
-	slices.SortFunc(out, func(a, b *item) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.id, b.id)) })
+	slices.SortFunc(out, older)
 	return out
-}
-
-// reserve counts a registration in before it is made, so that the limit holds
-// however many are on their way. free: SUSPENDED ones do not count.
-func (x *index) reserve(owner string, id heartbeat.ID, most int, free bool) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := 0
-	for _, it := range x.byOwner[owner] {
-		if !free || it.state != heartbeat.Suspended {
-			n++
-		}
-	}
-	for on := range x.reserved[owner] {
-		if x.byID[on] == nil { // else it is made, and counted above
-			n++
-		}
-	}
-	if n >= most {
-		return false
-	}
-	if x.reserved[owner] == nil {
-		x.reserved[owner] = map[heartbeat.ID]bool{}
-	}
-	x.reserved[owner][id] = true
-	return true
-}
-
-func (x *index) release(owner string, id heartbeat.ID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if delete(x.reserved[owner], id); len(x.reserved[owner]) == 0 {
-		delete(x.reserved, owner)
-	}
 }

@@ -15,35 +15,41 @@ func shown(x *index, id, owner, name, category string, state heartbeat.State, at
 	x.changed(heartbeat.ID(id), &heartbeat.Snapshot{At: at, Record: heartbeat.Record{ID: heartbeat.ID(id), Owner: owner, State: state, Attributes: attrs, RegisteredAt: int64(at)}})
 }
 
+// reserved reserves a place for a registration of a name that nobody else has.
+func reserved(x *index, owner, id string, most int, free bool) bool {
+	_, ok := x.reserve(claimant{owner: owner, name: "new", id: heartbeat.ID(id)}, limit{most, free})
+	return ok
+}
+
 // Between the moment in which a registration is seen and the one in which it is
 // answered it was counted twice, and the last of many at once was refused.
 func TestARegistrationCountsOnce(t *testing.T) {
 	x := newIndex()
-	require.True(t, x.reserve("app", "a", 2, false))
+	require.True(t, reserved(x, "app", "a", 2, false))
 	shown(x, "a", "app", "n", "c", heartbeat.Active, 1)
-	require.True(t, x.reserve("app", "b", 2, false), "a is one, seen or not")
-	require.False(t, x.reserve("app", "c", 2, false))
-	require.True(t, x.reserve("other", "d", 2, false), "the limit is each application's own")
-	x.release("app", "b") // it failed
-	require.True(t, x.reserve("app", "c", 2, false))
-	x.release("app", "a")
-	x.release("app", "c")
-	x.release("other", "d")
+	require.True(t, reserved(x, "app", "b", 2, false), "a is one, seen or not")
+	require.False(t, reserved(x, "app", "c", 2, false))
+	require.True(t, reserved(x, "other", "d", 2, false), "the limit is each application's own")
+	x.release(claimant{owner: "app", id: "b"}) // it failed
+	require.True(t, reserved(x, "app", "c", 2, false))
+	x.release(claimant{owner: "app", id: "a"})
+	x.release(claimant{owner: "app", id: "c"})
+	x.release(claimant{owner: "other", id: "d"})
 	require.Empty(t, x.reserved)
 }
 
 func TestSuspendedServicesAreFreeOnlyUnderCompat(t *testing.T) {
 	x := newIndex()
 	shown(x, "a", "app", "n", "c", heartbeat.Suspended, 1)
-	require.False(t, x.reserve("app", "b", 1, false))
-	require.True(t, x.reserve("app", "b", 1, true))
+	require.False(t, reserved(x, "app", "b", 1, false))
+	require.True(t, reserved(x, "app", "b", 1, true))
 	shown(x, "b", "app", "n", "c", heartbeat.Active, 2)
-	require.False(t, x.reserve("app", "d", 1, true))
+	require.False(t, reserved(x, "app", "d", 1, true))
 }
 
 func TestEveryIndexFollowsEveryChange(t *testing.T) {
 	x := newIndex()
-	ids := func(owner string, f mp1.Filter) (out []string) {
+	of := func(owner string, f mp1.Filter) (out []string) {
 		for _, it := range x.find(owner, f) {
 			out = append(out, string(it.id))
 		}
@@ -52,20 +58,20 @@ func TestEveryIndexFollowsEveryChange(t *testing.T) {
 	shown(x, "b", "app", "n", "c", heartbeat.Active, 1)
 	shown(x, "a", "app", "n", "c", heartbeat.Active, 2)
 	shown(x, "c", "other", "m", "d", heartbeat.Inactive, 3)
-	require.Equal(t, []string{"b", "a", "c"}, ids("", mp1.Filter{}), "in the order of registration")
-	require.Equal(t, []string{"b", "a"}, ids("app", mp1.Filter{}))
-	require.Equal(t, []string{"b", "a"}, ids("", mp1.Filter{SerNames: []string{"n", "n", "x"}}), "each once")
-	require.Equal(t, []string{"c"}, ids("", mp1.Filter{SerCategoryID: "d"}))
-	require.Equal(t, []string{"a", "c"}, ids("", mp1.Filter{SerInstanceIDs: []string{"c", "a", "zz", "a"}}))
-	require.Empty(t, ids("app", mp1.Filter{SerInstanceIDs: []string{"c"}}))
+	require.Equal(t, []string{"b", "a", "c"}, of("", mp1.Filter{}), "in the order of registration")
+	require.Equal(t, []string{"b", "a"}, of("app", mp1.Filter{}))
+	require.Equal(t, []string{"b", "a"}, of("", mp1.Filter{SerNames: []string{"n", "n", "x"}}), "each once")
+	require.Equal(t, []string{"c"}, of("", mp1.Filter{SerCategoryID: "d"}))
+	require.Equal(t, []string{"a", "c"}, of("", mp1.Filter{SerInstanceIDs: []string{"c", "a", "zz", "a"}}))
+	require.Empty(t, of("app", mp1.Filter{SerInstanceIDs: []string{"c"}}))
 
 	shown(x, "a", "app", "renamed", "d", heartbeat.Active, 4)
-	require.Equal(t, []string{"b"}, ids("", mp1.Filter{SerNames: []string{"n"}}))
-	require.ElementsMatch(t, []string{"a", "c"}, ids("", mp1.Filter{SerCategoryID: "d"}))
+	require.Equal(t, []string{"b"}, of("", mp1.Filter{SerNames: []string{"n"}}))
+	require.ElementsMatch(t, []string{"a", "c"}, of("", mp1.Filter{SerCategoryID: "d"}))
 	for _, id := range []heartbeat.ID{"a", "b", "c"} {
 		x.changed(id, &heartbeat.Snapshot{})
 	}
-	require.Empty(t, ids("", mp1.Filter{}))
+	require.Empty(t, of("", mp1.Filter{}))
 	require.Empty(t, x.byName)
 	require.Empty(t, x.byCategory)
 	require.Empty(t, x.byOwner)

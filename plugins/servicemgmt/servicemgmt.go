@@ -9,6 +9,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -24,6 +26,11 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	if h.Admitted == nil {
 		return nil, errors.New("nobody says which applications are admitted; appsupport must come first")
 	}
+	var m plugins.Collectors
+	r.displaced = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mep_services_displaced_total", Help: "SUSPENDED services that were removed because a new one of their application and name found its limit reached.",
+	})
+	m.Add(r.displaced)
 	h.OnChange(r.index.changed)
 	h.Belong(belongings{r})
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
@@ -34,7 +41,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)
 	}
-	return nil, nil
+	return m.Unregister, nil
 }
 
 // registry is the Mp1 surface's view of the engine.
@@ -44,6 +51,8 @@ type registry struct {
 	conf   conf.Config
 	index  *index
 	lists  lists
+	// displaced counts the SUSPENDED services that were removed for new ones.
+	displaced prometheus.Counter
 }
 
 var _ server.Registry = (*registry)(nil)
@@ -76,10 +85,11 @@ func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInf
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	if !r.index.reserve(app, id, r.conf.Applications.MaxServices, r.conf.Derived.SuspendedIsFree) {
-		return nil, heartbeat.ErrLimit
+	place := claimant{owner: app, name: info.SerName, id: id}
+	if err := r.admit(ctx, place); err != nil {
+		return nil, err
 	}
-	defer r.index.release(app, id)
+	defer r.index.release(place)
 	rec := heartbeat.Record{ID: id, Owner: app, State: stateOf(info.State), Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval

@@ -1,0 +1,115 @@
+package servicemgmt
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+func ids(all []*item) (out []string) {
+	for _, it := range all {
+		out = append(out, string(it.id))
+	}
+	return out
+}
+
+// A crash loop that registers anew used up the limit with its own dead for a day.
+func TestTheDeadOfTheSameNameMakeRoomOldestFirst(t *testing.T) {
+	x := newIndex()
+	for i, s := range []struct {
+		id, owner, name string
+		state           heartbeat.State
+	}{
+		{"foreign", "other", "n", heartbeat.Suspended}, {"another-name", "app", "m", heartbeat.Suspended},
+		{"living", "app", "n", heartbeat.Active}, {"asleep", "app", "n", heartbeat.Inactive},
+		{"old", "app", "n", heartbeat.Suspended}, {"young", "app", "n", heartbeat.Suspended},
+	} {
+		shown(x, s.id, s.owner, s.name, "c", s.state, heartbeat.Revision(i+1))
+	}
+	c := func(id, name string) claimant { return claimant{owner: "app", name: name, id: heartbeat.ID(id)} }
+
+	dead, ok := x.reserve(c("a", "n"), limit{most: 6})
+	require.True(t, ok)
+	require.Empty(t, dead, "there is room")
+	x.release(c("a", "n"))
+
+	dead, ok = x.reserve(c("a", "n"), limit{most: 5})
+	require.True(t, ok)
+	require.Equal(t, []string{"old"}, ids(dead), "only as many as needed")
+	more, ok := x.reserve(c("b", "n"), limit{most: 5})
+	require.True(t, ok)
+	require.Equal(t, []string{"young"}, ids(more), "and each for one registration only")
+	_, ok = x.reserve(c("d", "n"), limit{most: 5})
+	require.False(t, ok, "neither the living, nor the INACTIVE, nor those of another name or application")
+	dead2, ok := x.reserve(c("d", "m"), limit{most: 5})
+	require.True(t, ok)
+	require.Equal(t, []string{"another-name"}, ids(dead2))
+	x.release(c("d", "m"))
+	x.stay(dead2)
+
+	x.release(c("b", "n"))
+	x.stay(more)
+	again, ok := x.reserve(c("b", "n"), limit{most: 5})
+	require.True(t, ok)
+	require.Equal(t, []string{"young"}, ids(again), "what did not go after all may go the next time")
+	shown(x, "young", "app", "n", "c", heartbeat.Active, 20)
+	require.Empty(t, x.dead(c("b", "n")), "what has come back to life does not")
+
+	for _, it := range append(dead, again...) {
+		x.changed(it.id, &heartbeat.Snapshot{})
+	}
+	require.Empty(t, x.leaving, "what is gone is forgotten")
+}
+
+func TestALimitThatWasLoweredTakesAllOrNone(t *testing.T) {
+	x := newIndex()
+	for i := range 6 {
+		state := heartbeat.Suspended
+		if i > 2 {
+			state = heartbeat.Active
+		}
+		shown(x, fmt.Sprint("s", i), "app", "n", "c", state, heartbeat.Revision(i+1))
+	}
+	dead, ok := x.reserve(claimant{owner: "app", name: "n", id: "a"}, limit{most: 4})
+	require.True(t, ok)
+	require.Equal(t, []string{"s0", "s1", "s2"}, ids(dead))
+	x.stay(dead)
+	x.release(claimant{owner: "app", name: "n", id: "a"})
+	_, ok = x.reserve(claimant{owner: "app", name: "n", id: "a"}, limit{most: 3})
+	require.False(t, ok)
+	require.Empty(t, x.leaving, "none goes for a registration that is refused all the same")
+	require.Empty(t, x.reserved)
+}
+
+func TestRegistrationsAtOnceChooseDifferentDead(t *testing.T) {
+	const most = 50
+	x := newIndex()
+	for i := range most {
+		shown(x, fmt.Sprintf("s%02d", i), "app", "n", "c", heartbeat.Suspended, heartbeat.Revision(i+1))
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	chosen, refused := map[heartbeat.ID]bool{}, 0
+	for i := range most + 5 {
+		wg.Go(func() {
+			dead, ok := x.reserve(claimant{owner: "app", name: "n", id: heartbeat.ID(fmt.Sprint("new", i))}, limit{most: most})
+			mu.Lock()
+			defer mu.Unlock()
+			if !ok {
+				refused++
+				return
+			}
+			for _, it := range dead {
+				require.False(t, chosen[it.id])
+				chosen[it.id] = true
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, chosen, most)
+	require.Equal(t, 5, refused)
+}
