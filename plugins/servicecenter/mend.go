@@ -10,8 +10,6 @@ import (
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
-	"github.com/go-chassis/openlog"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -22,28 +20,6 @@ import (
 // store, can change keys of ServiceComb's that are about ours. Every list compares all
 // of them with the records, and what is missing, altered or not ours is put right. The
 // records themselves say nothing of it, so no consumer of Mp1 is told.
-
-// The kinds of damage: labels of a metric.
-const (
-	mendService  = "microservice" // its mark, its file or its index key
-	mendInstance = "instance"     // a stranger's below a microservice of ours
-	mendLease    = "lease"        // service-center's key of an instance's lease
-	mendBelow    = "below"        // a rule, tag, schema or summary: we write none
-	mendAlias    = "alias"        // another name that leads to ours, or an index key
-	mendDeps     = "dependency"   // one that has ours for its consumer
-)
-
-var mendKinds = []string{mendService, mendInstance, mendLease, mendBelow, mendAlias, mendDeps}
-
-func newRepairs() *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mep_servicecomb_repairs_total", Help: "Keys of ServiceComb's that were put right because somebody else had changed them, by kind.",
-	}, []string{"kind"})
-	for _, k := range mendKinds {
-		v.WithLabelValues(k)
-	}
-	return v
-}
 
 const (
 	mendTimeout = 10 * time.Second
@@ -169,6 +145,8 @@ func (m *mender) lookAtFiles(ctx context.Context) error {
 		delete(byID, id)
 		if m.mends.checked[id] == kv.ModRevision || intact(id, index, kv.Value) {
 			m.checked[id] = kv.ModRevision
+		} else if want, earlier := should(id, index, kv.Value); earlier {
+			m.change(mendRelease, kv, clientv3.OpPut(string(kv.Key), string(want)))
 		} else {
 			m.wrong[id] = true
 		}
@@ -335,16 +313,4 @@ func (m *mender) rebuild(ctx context.Context, id string) {
 	if res, err := m.client.Txn(ctx).If(st.compares()...).Then(ops...).Commit(); err == nil && res.Succeeded {
 		m.done[mendService]++
 	}
-}
-
-func (m *mender) tell() {
-	if len(m.done) == 0 {
-		return
-	}
-	tags := openlog.Tags{}
-	for kind, n := range m.done {
-		tags[kind] = n
-		theGuard.repairs.WithLabelValues(kind).Add(float64(n))
-	}
-	m.log.Warn("what somebody else had changed about our services in ServiceComb was put right", openlog.WithTags(tags))
 }

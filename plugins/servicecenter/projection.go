@@ -11,6 +11,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/endpoint"
 )
 
 const (
@@ -18,7 +19,8 @@ const (
 	frameworkVersion = "3.1.1"
 	ownerProperty    = "mec.appInstanceId" // marks an instance as a projection of ours
 	idProperty       = "mec.serInstanceId"
-	foreignSuffix    = "-mec" // for a name that a ServiceComb client took first
+	foreignSuffix    = "-mec"                      // for a name that a ServiceComb client took first
+	crossAppProperty = discovery.PropAllowCrossApp // without it only consumers of the same appId find a service and hear of it
 )
 
 // status maps ETSI's states to service-center's, which refuses the word SUSPENDED.
@@ -122,9 +124,17 @@ func (p *projector) service() ([]byte, error) {
 	return microservice(seatOf(p.rec.ID, p.rec.Place).service, &p.key, p.rec.Owner, p.info.SerName, p.info.Version, unix(p.rec.RegisteredAt))
 }
 
-// microservice encodes one; its status is always UP, the states are the instances'.
+// microservice encodes one; its status is always UP, the states are the instances'. Its
+// appId is that of one application instance, so that every consumer is of another.
 func microservice(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) ([]byte, error) {
-	return json.Marshal(&discovery.MicroService{
+	m := forOwnApp(id, k, owner, serName, version, registered)
+	m.Properties[crossAppProperty] = "true"
+	return json.Marshal(m)
+}
+
+// forOwnApp is a microservice as the release before encoded it, for its own appId alone.
+func forOwnApp(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) *discovery.MicroService {
+	return &discovery.MicroService{
 		ServiceId: id, AppId: k.AppId, ServiceName: k.ServiceName, Version: k.Version,
 		Description: "MEC service", Level: "FRONT", Status: discovery.MS_UP, RegisterBy: "PLATFORM",
 		Framework:  &discovery.FrameWorkProperty{Name: frameworkName, Version: frameworkVersion},
@@ -132,7 +142,7 @@ func microservice(id string, k *discovery.MicroServiceKey, owner, serName, versi
 		Properties: map[string]string{"mec.serName": serName, "mec.version": version, ownerProperty: owner},
 		// service-center's pages read the length of these
 		Schemas: []string{}, Paths: []*discovery.ServicePath{},
-	})
+	}
 }
 
 // instance is the projection itself.
@@ -151,7 +161,7 @@ func (p *projector) instance() (string, error) {
 		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name
 	}
 	return encode(&discovery.MicroServiceInstance{
-		InstanceId: at.instance, ServiceId: at.service, Endpoints: p.endpoints(),
+		InstanceId: at.instance, ServiceId: at.service, Endpoints: endpoint.URLs(p.info.TransportInfo),
 		HostName: hostName(rec.Owner), Status: status(rec.State), Properties: props, Version: p.key.Version,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: int32(interval), Times: int32(max(rec.Window/interval-1, 0))},
 		Timestamp:   unix(rec.RegisteredAt), ModTimestamp: unix(rec.ChangedAt),
@@ -160,24 +170,3 @@ func (p *projector) instance() (string, error) {
 
 // hostName is the first column of every list: the application, as far as it fits.
 func hostName(owner string) string { return owner[:min(len(owner), 64)] }
-
-// endpoints are never empty: the consoles' pages fail on that.
-func (p *projector) endpoints() []string {
-	var out []string
-	if t := p.info.TransportInfo; t != nil {
-		out = append(out, t.Endpoint.URIs...)
-		for _, a := range t.Endpoint.Addresses {
-			out = append(out, fmt.Sprintf("%s://%s:%d", strings.ToLower(safeName(t.Protocol, 32)), a.Host, a.Port))
-		}
-		for _, f := range t.Endpoint.FQDN {
-			out = append(out, strings.ToLower(safeName(t.Protocol, 32))+"://"+f)
-		}
-		if len(out) == 0 {
-			out = append(out, "mec-transport:"+safeName(t.ID, 64))
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, "mec-transport:none")
-	}
-	return out
-}

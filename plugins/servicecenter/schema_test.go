@@ -62,11 +62,11 @@ func TestTheProjectionIsWhatItWas(t *testing.T) {
 	require.NoError(t, err)
 	service, err := p.service()
 	require.NoError(t, err)
-	require.Equal(t, `{"instanceId":"0123456789abcdef0123456789abcdef","serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","endpoints":["http://10.0.0.5:80"],"hostName":"app","status":"UP",`+
+	require.Equal(t, `{"instanceId":"0123456789abcdef0123456789abcdef","serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","endpoints":["http://10.0.0.5:80","rest://10.0.0.5:80"],"hostName":"app","status":"UP",`+
 		`"properties":{"mec.appInstanceId":"app","mec.livenessInterval":"30","mec.serInstanceId":"8a1fc251959c8c7c7cc28d0d8a2696340123456789abcdef0123456789abcdef",`+
 		`"mec.serName":"face recognition","mec.serializer":"JSON","mec.state":"ACTIVE","mec.version":"v2"},"healthCheck":{"mode":"push","interval":30,"times":1},`+
 		`"timestamp":"1000000000","modTimestamp":"2000000000","version":"1.0.0"}`, instance)
 	require.Equal(t, `{"serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","appId":"app","serviceName":"face_recognition","version":"1.0.0","description":"MEC service","level":"FRONT",`+
-		`"status":"UP","properties":{"mec.appInstanceId":"app","mec.serName":"face recognition","mec.version":"v2"},"timestamp":"1000000000","registerBy":"PLATFORM",`+
+		`"status":"UP","properties":{"allowCrossApp":"true","mec.appInstanceId":"app","mec.serName":"face recognition","mec.version":"v2"},"timestamp":"1000000000","registerBy":"PLATFORM",`+
 		`"framework":{"name":"ETSI-MEC-011","version":"3.1.1"}}`, string(service))
 }

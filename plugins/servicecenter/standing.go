@@ -186,23 +186,35 @@ var (
 // intact says whether value is the microservice that we put under this id and index
 // key, whichever of its instances it was put for.
 func intact(id, index string, value []byte) bool {
+	want, _ := should(id, index, value)
+	return want != nil && bytes.Equal(want, value)
+}
+
+// should is what a microservice of ours should be, by what it says itself of its
+// application, name and version; nil: it contradicts its id or its index key. earlier
+// says that the release before put it so.
+func should(id, index string, value []byte) (want []byte, earlier bool) {
 	var is discovery.MicroService
 	if json.Unmarshal(value, &is) != nil {
-		return false
+		return nil, false
 	}
 	name := strings.Split(strings.TrimPrefix(index, indexPrefix), path.SPLIT)
 	if len(name) != 4 {
-		return false
+		return nil, false
 	}
 	owner, serName, version := is.Properties[ownerProperty], is.Properties["mec.serName"], is.Properties["mec.version"]
 	k := discovery.MicroServiceKey{AppId: name[1], ServiceName: name[2], Version: name[3]}
 	if k.AppId != safeName(owner, maxAppID) || k.Version != safeVersion(version) || !slices.ContainsFunc(suffixes(id), func(suffix string) bool {
 		return k.ServiceName == suffixed(serName, suffix)
 	}) {
-		return false
+		return nil, false
 	}
 	want, err := microservice(id, &k, owner, serName, version, is.Timestamp)
-	return err == nil && bytes.Equal(want, value)
+	if err != nil {
+		return nil, false
+	}
+	before, err := json.Marshal(forOwnApp(id, &k, owner, serName, version, is.Timestamp))
+	return want, err == nil && bytes.Equal(before, value)
 }
 
 // serviceFor is the microservice of the application, name and version. Where a

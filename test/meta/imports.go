@@ -39,7 +39,7 @@ var table = []row{
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/failpoint"},
-	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors"}, logMetrics...), adapterOnly...)},
+	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors", "golang.org/x/net/idna"}, logMetrics...), adapterOnly...)},
 	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
 	{dir: "cmd/early", never: []string{"net/http"}},
 	{dir: "cmd/mepserver", project: []string{"cmd/early", "logs", "conf", "plugins/*"}, outside: logMetrics},
