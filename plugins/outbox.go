@@ -17,6 +17,17 @@ type Event struct {
 	State      heartbeat.State // after the change; of a removed instance: the one it had
 	Made       int64           // wall clock, Unix nanoseconds
 	Attributes string          // the service as it was registered
+	Size       int             // bytes that the store keeps for it, key and value
+}
+
+// Service is the service after the change, as filters see it. An error: the event's
+// attributes cannot be read.
+func (e *Event) Service() (i mp1.ServiceInfo, err error) {
+	if i, err = mp1.ReadStored(e.Attributes); err != nil {
+		return i, err
+	}
+	i.SerInstanceID, i.State = string(e.ID), mp1.State(e.State.String())
+	return i, nil
 }
 
 // Subscription is who wants to know of which events.
@@ -50,7 +61,7 @@ type OutboxWrite struct {
 	Name         string // the subscription's id; of an event: what it was written under
 	At           heartbeat.Revision
 	Gone         bool          // it was erased; the rest is not set
-	Event        *Event        // of an EventWritten
+	Event        *Event        // of an EventWritten; nil: it cannot be read
 	Subscription *Subscription // of a SubscriptionWritten
 	Lease        heartbeat.LeaseID
 }

@@ -1,10 +1,8 @@
 package notify
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,11 +39,12 @@ type dispatcher struct {
 	owner owner
 
 	mu      sync.Mutex
-	events  []*message // the outbox, in order
-	at      map[string]heartbeat.Revision
+	events  backlog
+	unread  []string // keys of events that could not be read, until that is said
 	seen    heartbeat.Revision
 	current heartbeat.Instant // when everything was known last; 0: never
 	entries map[string]*entry
+	asking  plugins.Index[*entry]
 	of      map[string]map[string]*entry // by application
 	leaving map[string]*worker           // of deleted subscriptions, until they have stopped
 	deleted map[string]bool              // here, and not yet seen to be
@@ -67,12 +66,14 @@ type entry struct {
 type observer interface {
 	attempt(s *plugins.Subscription, r result, failures int, again bool)
 	loss(s *plugins.Subscription, why loss, events int64)
+	// unreadable is told of events of the outbox that say nothing to this program.
+	unreadable(events int, first string)
 }
 
 func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
 	return &dispatcher{store: s, poster: p, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
-		owner: owner{kick: make(chan struct{}, 1)},
-		at:    map[string]heartbeat.Revision{}, entries: map[string]*entry{}, of: map[string]map[string]*entry{},
+		owner:  owner{kick: make(chan struct{}, 1)},
+		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
 		leaving: map[string]*worker{}, deleted: map[string]bool{}}
 }
 
@@ -91,13 +92,13 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 		d.seen = at
 	}
 	age := d.ages(restored)
-	d.events, d.at = nil, map[string]heartbeat.Revision{}
+	d.events = newBacklog()
 	listed, locks := map[string]bool{}, map[string]bool{}
 	var news []*message
 	for i := range all {
 		switch w := &all[i]; w.Kind {
 		case plugins.EventWritten:
-			if m := d.append(w, age(w.Event)); m != nil {
+			if m := d.append(w, age); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -122,6 +123,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 		}
 	}
 	d.fan(news)
+	d.sayUnread()
 	d.seen = max(d.seen, at)
 	d.ready.Store(true)
 	d.owner.poke()
@@ -137,8 +139,8 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 		switch w := &writes[i]; w.Kind {
 		case plugins.EventWritten:
 			if w.Gone {
-				d.erase(w.Name)
-			} else if m := d.append(w, plugins.Age{Known: d.current}); m != nil {
+				d.events.erase(w.Name)
+			} else if m := d.append(w, func(*plugins.Event) plugins.Age { return plugins.Age{Known: d.current} }); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -153,21 +155,25 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 		}
 	}
 	d.fan(news)
+	d.sayUnread()
 	d.seen = max(d.seen, upTo)
 }
 
-// append takes an event in; nil: it was there, or it says nothing.
-func (d *dispatcher) append(w *plugins.OutboxWrite, age plugins.Age) *message {
-	if n := len(d.events); n > 0 && w.Event.At <= d.events[n-1].at {
+// append takes an event in; nil: it was there, or nobody can be told of it.
+func (d *dispatcher) append(w *plugins.OutboxWrite, age func(*plugins.Event) plugins.Age) *message {
+	if w.At <= d.events.newest {
 		return nil
 	}
-	m, err := newMessage(w.Event, age)
-	if err != nil {
-		return nil
+	if w.Event != nil {
+		if m, err := newMessage(w.Event, age(w.Event)); err == nil {
+			d.events.add(w.Name, m)
+			return m
+		}
 	}
-	d.events = append(d.events, m)
-	d.at[w.Name] = m.at
-	return m
+	if w.At > d.seen { // else it was said before this list
+		d.unread = append(d.unread, w.Name)
+	}
+	return nil
 }
 
 // ages says how old the events of a list are that is taken in now. What was known keeps
@@ -177,8 +183,8 @@ func (d *dispatcher) ages(restored bool) func(*plugins.Event) plugins.Age {
 	if restored {
 		since = 0
 	}
-	known := make(map[heartbeat.Revision]*message, len(d.events))
-	for _, m := range d.events {
+	known := make(map[heartbeat.Revision]*message, len(d.events.list))
+	for _, m := range d.events.list {
 		known[m.at] = m
 	}
 	now, wall := d.now()
@@ -191,32 +197,39 @@ func (d *dispatcher) ages(restored bool) func(*plugins.Event) plugins.Age {
 	}
 }
 
-func (d *dispatcher) erase(key string) {
-	at, ok := d.at[key]
-	if !ok {
-		return
-	}
-	delete(d.at, key)
-	if i, ok := d.find(at); ok {
-		d.events = slices.Delete(d.events, i, i+1)
+// sayUnread tells of the events that could not be read; d.mu is held.
+func (d *dispatcher) sayUnread() {
+	if len(d.unread) > 0 {
+		d.watch.unreadable(len(d.unread), d.unread[0])
+		d.unread = nil
 	}
 }
 
-// find is where the first event at or behind a revision stands.
-func (d *dispatcher) find(at heartbeat.Revision) (int, bool) {
-	return slices.BinarySearchFunc(d.events, at, func(m *message, at heartbeat.Revision) int { return cmp.Compare(m.at, at) })
-}
-
+// fan shows new events to the workers of those who asked for them, and costs nobody
+// else anything; d.mu is held. The others find them when they begin.
 func (d *dispatcher) fan(news []*message) {
-	if len(news) == 0 {
+	if len(news) == 1 {
+		for en := range d.asking.Asking(&news[0].info) {
+			if en.worker != nil && en.matches(news[0]) {
+				en.worker.add(news)
+			}
+		}
 		return
 	}
-	for _, en := range d.entries {
-		if en.worker != nil {
-			en.worker.add(news)
+	told := map[*entry][]*message{}
+	for _, m := range news {
+		for en := range d.asking.Asking(&m.info) {
+			if en.worker != nil && en.matches(m) {
+				told[en] = append(told[en], m)
+			}
 		}
 	}
+	for en, ms := range told {
+		en.worker.add(ms)
+	}
 }
+
+func (en *entry) matches(m *message) bool { return en.sub.Asked.FilteringCriteria.Match(&m.info) }
 
 // enter takes a subscription in; d.mu is held.
 func (d *dispatcher) enter(s *plugins.Subscription) *entry {
@@ -225,6 +238,7 @@ func (d *dispatcher) enter(s *plugins.Subscription) *entry {
 	}
 	en := &entry{sub: s, tryAt: d.soon(reserveTime)}
 	d.entries[s.ID] = en
+	d.asking.Add(s.Asked.FilteringCriteria, en)
 	if d.of[s.Owner] == nil {
 		d.of[s.Owner] = map[string]*entry{}
 	}
@@ -240,6 +254,7 @@ func (d *dispatcher) leave(id string) {
 		return
 	}
 	delete(d.entries, id)
+	d.asking.Remove(en.sub.Asked.FilteringCriteria, en)
 	delete(d.of[en.sub.Owner], id)
 	if len(d.of[en.sub.Owner]) == 0 {
 		delete(d.of, en.sub.Owner)

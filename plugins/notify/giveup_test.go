@@ -37,7 +37,7 @@ func TestEventsAreGivenUpByTheirAge(t *testing.T) {
 func (p *play) listed(at heartbeat.Revision, what string, wall, made int64) {
 	m := event(at, what, heartbeat.Instant(made))
 	m.age = plugins.AgeOf(p.now, wall, made, 0)
-	p.q.add(m, p.now)
+	p.q.add(m)
 }
 
 // The wall clock said so once, when it was listed: that is not enough.
@@ -130,8 +130,8 @@ func TestATakeOverGivesNothingUpThatItDidNotAttempt(t *testing.T) {
 	p.restart()
 	p.answer = nil
 	p.now += 100 * time.Hour
-	p.q.add(event(12, "B S", 0), p.now)
-	p.q.add(event(13, "C S", 0), p.now)
+	p.q.add(event(12, "B S", 0))
+	p.q.add(event(13, "C S", 0))
 	p.until(p.now + time.Minute)
 	require.Equal(t, []string{"12 13"}, p.sent()[n:])
 	require.Empty(t, p.lost)

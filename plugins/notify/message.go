@@ -9,24 +9,24 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// message is an event as consumers are told of it; it is never changed.
+// message is an event as consumers are told of it; it is never changed but for what the
+// backlog notes of it for itself.
 type message struct {
 	at     heartbeat.Revision
 	made   int64 // wall clock, Unix nanoseconds
 	age    plugins.Age
 	change mp1.ChangeType
 	info   mp1.ServiceInfo // after the change
+	erased bool            // the backlog's
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
-	info, err := mp1.ReadStored(e.Attributes)
+	info, err := e.Service()
 	if err != nil {
 		return nil, err
 	}
-	m := &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info}
-	m.info.TransportInfo = nil // neither filtered by nor told, and the largest part
-	m.info.SerInstanceID, m.info.State = string(e.ID), mp1.State(e.State.String())
-	return m, nil
+	info.TransportInfo = nil // neither filtered by nor told, and the largest part
+	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info}, nil
 }
 
 // delivery is one POST, the same whoever attempts it and how often.

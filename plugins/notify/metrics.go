@@ -18,6 +18,7 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	retries  prometheus.Counter
 	events   *prometheus.CounterVec
+	unread   prometheus.Counter
 }
 
 var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded"}
@@ -33,7 +34,11 @@ func newMetrics(log openlog.Logger) *metrics {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
 		}, []string{"reason"}),
+		unread: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mep_notification_events_unreadable_total", Help: "Events of the outbox that this replica could not read: it tells nobody of them.",
+		}),
 	}
+	m.Add(m.unread)
 	m.Add(m.attempts)
 	m.Add(m.retries)
 	m.Add(m.events)
@@ -101,6 +106,12 @@ func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
 	if why == givenUp {
 		m.log.Warn("notifications given up: the subscriber could not be reached in time", tags(s, openlog.Tags{"events": events}))
 	}
+}
+
+// unreadable implements observer.
+func (m *metrics) unreadable(events int, first string) {
+	m.unread.Add(float64(events))
+	m.log.Error("events of the outbox cannot be read: nobody is told of them", openlog.WithTags(openlog.Tags{"events": events, "first": plugins.Clean(first)}))
 }
 
 // tags name a subscription. Of its callback only the host is told: paths and queries

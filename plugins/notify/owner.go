@@ -103,7 +103,7 @@ func (d *dispatcher) renew(ctx context.Context) {
 	if l := d.owner.id(); l != 0 {
 		_, err := d.store.Renew(ctx, l)
 		if err == nil {
-			d.owner.renewed.Store(int64(before))
+			d.renewed(before)
 		}
 		if !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return
@@ -113,8 +113,24 @@ func (d *dispatcher) renew(ctx context.Context) {
 	before, _ = d.now()
 	if l, err := d.store.Grant(ctx, leaseSeconds); err == nil {
 		d.owner.lease.Store(int64(l))
-		d.owner.renewed.Store(int64(before))
+		d.renewed(before)
 		d.owner.poke()
+	}
+}
+
+// renewed notes that the lease was renewed by a call that began at from. Workers that
+// found their locks unsure before wait for nothing but this: one waiter for all of them.
+func (d *dispatcher) renewed(from heartbeat.Instant) {
+	last := heartbeat.Instant(d.owner.renewed.Swap(int64(from)))
+	if now, _ := d.now(); last != 0 && now-last < sure {
+		return // nobody has found them unsure
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, en := range d.entries {
+		if en.worker != nil {
+			en.worker.look()
+		}
 	}
 }
 

@@ -11,19 +11,18 @@ import (
 )
 
 const (
-	window       = 200 * time.Millisecond // from one POST to the next: what comes meanwhile goes together
-	maxGroup     = 100                    // events of one POST
-	advanceAfter = 10 * time.Second       // at most, until the cursor passes events that do not match
-	moveAgain    = time.Second            // after a cursor could not be written
-	never        = heartbeat.Instant(math.MaxInt64)
+	window    = 200 * time.Millisecond // from one POST to the next: what comes meanwhile goes together
+	maxGroup  = 100                    // events of one POST
+	moveAgain = time.Second            // after a cursor could not be written
+	never     = heartbeat.Instant(math.MaxInt64)
 )
 
 // queue decides for one subscription what is sent next and when. It is told the time
-// and does nothing itself: next says what to do, and moved, stuck and posted tell how
-// that went.
+// and the events that match, and does nothing itself: next says what to do, and moved,
+// stuck and posted tell how that went. What does not match costs it nothing: the cursor
+// stays where the last matching event left it.
 type queue struct {
-	giveUp time.Duration // from an event's creation
-	match  func(*message) bool
+	giveUp time.Duration                // from an event's creation
 	random func() float64               // from [0, 1)
 	lost   func(why loss, events int64) // told of events that are never delivered; may be nil
 
@@ -32,8 +31,7 @@ type queue struct {
 	target plugins.Cursor
 	moveAt heartbeat.Instant
 
-	seen      heartbeat.Revision // the newest event, whether it matches or not
-	advanceAt heartbeat.Instant  // when the cursor passes events that do not match; 0: nothing to pass
+	seen heartbeat.Revision // what matches up to there was shown
 
 	head    []*message // what is attempted until it is delivered, unchanged
 	tried   bool       // this queue has attempted the head; who had it before does not count
@@ -56,8 +54,8 @@ const (
 )
 
 // newQueue starts at a cursor as read from the store.
-func newQueue(c plugins.Cursor, giveUp time.Duration, match func(*message) bool, random func() float64, lost func(loss, int64)) *queue {
-	return &queue{giveUp: giveUp, match: match, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
+func newQueue(c plugins.Cursor, giveUp time.Duration, random func() float64, lost func(loss, int64)) *queue {
+	return &queue{giveUp: giveUp, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
 }
 
 type deed uint8
@@ -75,24 +73,23 @@ type action struct {
 	events []*message
 }
 
-// add takes in an event. What was shown before is ignored.
-func (q *queue) add(m *message, now heartbeat.Instant) {
+// add takes in an event that matches. What was shown before is ignored.
+func (q *queue) add(m *message) {
 	if m.at <= q.seen {
 		return
 	}
 	q.seen = m.at
-	switch {
-	case q.cursor.Gone || q.moving && q.target.Gone:
+	if q.cursor.Gone || q.moving && q.target.Gone {
 		return
-	case q.match(m):
-		if q.failures > 0 {
-			q.supersede(m)
-		}
-		q.pending = append(q.pending, m)
-	case q.advanceAt == 0:
-		q.advanceAt = now + time.Duration((1+q.random())/2*float64(advanceAfter))
 	}
+	if q.failures > 0 {
+		q.supersede(m)
+	}
+	q.pending = append(q.pending, m)
 }
+
+// shown tells that every matching event up to a revision was added.
+func (q *queue) shown(upTo heartbeat.Revision) { q.seen = max(q.seen, upTo) }
 
 // next says what to do now.
 func (q *queue) next(now heartbeat.Instant) action {
@@ -100,7 +97,7 @@ func (q *queue) next(now heartbeat.Instant) action {
 		return action{until: never}
 	}
 	if !q.moving && q.head == nil && !q.take(now) {
-		return action{until: q.idle(now)}
+		return action{until: q.idle()}
 	}
 	if !q.moving && q.head != nil {
 		switch {
@@ -129,10 +126,6 @@ func (q *queue) take(now heartbeat.Instant) bool {
 	}
 	n := min(len(q.pending), maxGroup)
 	if n == 0 || now < q.ready() {
-		if n == 0 && q.seen > q.cursor.After && q.advanceAt != 0 && now >= q.advanceAt {
-			q.pass()
-			return true
-		}
 		return false
 	}
 	if q.resumed {
@@ -185,16 +178,11 @@ func (q *queue) ready() heartbeat.Instant {
 }
 
 // idle is until when there is nothing to do.
-func (q *queue) idle(now heartbeat.Instant) heartbeat.Instant {
-	switch {
-	case q.cursor.Group != nil:
+func (q *queue) idle() heartbeat.Instant {
+	if q.cursor.Group != nil || len(q.pending) == 0 {
 		return never
-	case len(q.pending) > 0:
-		return q.ready()
-	case q.advanceAt != 0:
-		return max(q.advanceAt, now)
 	}
-	return never
+	return q.ready()
 }
 
 // over says whether the head is given up: all of it, so that no event is given up early.
@@ -227,9 +215,6 @@ func (q *queue) pass() {
 func (q *queue) move(to plugins.Cursor) {
 	to.At = q.cursor.At
 	q.moving, q.target = true, to
-	if len(q.pending) == 0 {
-		q.advanceAt = 0
-	}
 }
 
 // moved tells that the cursor is written.

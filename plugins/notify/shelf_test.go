@@ -31,6 +31,7 @@ type shelf struct {
 	cursors map[string]plugins.Cursor
 	locks   map[string]plugins.OutboxWrite
 	links   []*link
+	moves   int // cursors written
 }
 
 func newShelf() *shelf {
@@ -182,6 +183,7 @@ func (l *link) MoveCursor(_ context.Context, id string, c plugins.Cursor) (heart
 		return 0, heartbeat.ErrConflict
 	}
 	l.at++
+	l.moves++
 	c.At = l.at
 	l.cursors[id] = c
 	return c.At, nil
@@ -321,6 +323,7 @@ type unobserved struct{}
 
 func (unobserved) attempt(*plugins.Subscription, result, int, bool) {}
 func (unobserved) loss(*plugins.Subscription, loss, int64)          {}
+func (unobserved) unreadable(int, string)                           {}
 
 // replica runs a dispatcher over the shelf until stop.
 type replica struct {
@@ -336,7 +339,10 @@ func newReplica(t *testing.T, s *shelf, to *subscribers, name string, alone bool
 
 // start has a replica use l in a way of its own.
 func start(t *testing.T, by store, l *link, to *subscribers, name string, alone bool) *replica {
-	d := newDispatcher(by, as{to, name}, plugins.NewClock(), giveUpAfter, alone, unobserved{})
+	return run(t, newDispatcher(by, as{to, name}, plugins.NewClock(), giveUpAfter, alone, unobserved{}), l)
+}
+
+func run(t *testing.T, d *dispatcher, l *link) *replica {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { d.run(ctx) })
@@ -349,7 +355,12 @@ func start(t *testing.T, by store, l *link, to *subscribers, name string, alone 
 
 func (r *replica) subscribe(t *testing.T, app, url string) string {
 	t.Helper()
-	s, err := r.Subscribe(t.Context(), app, "", mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: url})
+	return r.subscribeTo(t, app, url, nil)
+}
+
+func (r *replica) subscribeTo(t *testing.T, app, url string, asked *mp1.FilteringCriteria) string {
+	t.Helper()
+	s, err := r.Subscribe(t.Context(), app, "", mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: url, FilteringCriteria: asked})
 	require.NoError(t, err)
 	return s.ID
 }

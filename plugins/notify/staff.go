@@ -36,13 +36,11 @@ func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.
 		return false
 	}
 	s := en.sub
-	match := func(m *message) bool { return s.Asked.FilteringCriteria.Match(&m.info) }
-	q := newQueue(c, d.giveUp, match, d.random, func(why loss, n int64) { d.watch.loss(s, why, n) })
-	from, _ := d.find(c.After + 1)
-	now, _ := d.now()
-	for _, m := range d.events[from:] {
-		q.add(m, now)
+	q := newQueue(c, d.giveUp, d.random, func(why loss, n int64) { d.watch.loss(s, why, n) })
+	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
+		q.add(m)
 	}
+	q.shown(d.seen)
 	w := newWorker(s, q, d)
 	en.worker = w
 	go func() {

@@ -49,12 +49,16 @@ func newWorker(s *plugins.Subscription, q *queue, with surroundings) *worker {
 
 // add shows the worker events; it does not block.
 func (w *worker) add(ms []*message) {
-	now, _ := w.with.clock()
 	w.mu.Lock()
 	for _, m := range ms {
-		w.q.add(m, now)
+		w.q.add(m)
 	}
 	w.mu.Unlock()
+	w.look()
+}
+
+// look has the worker look again what there is to do.
+func (w *worker) look() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -73,10 +77,7 @@ func (w *worker) halt() {
 	w.mu.Lock()
 	w.halted = true
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.look()
 }
 
 // stop halts the worker. When it returns, no POST is under way either: a subscriber
@@ -104,7 +105,7 @@ func (w *worker) run() {
 			return
 		}
 		now, wall := w.with.clock()
-		a := action{until: now + holdPoll}
+		a := action{until: never} // until the dispatcher knows again that its locks are sure
 		if w.with.holds(now) {
 			a = w.q.next(now)
 		}
@@ -121,9 +122,6 @@ func (w *worker) run() {
 		}
 	}
 }
-
-// holdPoll is how often a worker looks whether its lock is sure again.
-const holdPoll = 100 * time.Millisecond
 
 func (w *worker) sleep(d time.Duration) {
 	t := time.NewTimer(d)

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -50,7 +48,7 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 		return nil, false
 	}
 	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
-		Made: e.At, Attributes: canonical(e.Attributes)}, true
+		Made: e.At, Attributes: canonical(e.Attributes), Size: len(kv.Key) + len(kv.Value)}, true
 }
 
 // FollowOutbox implements plugins.Outbox, as Follow does for the engine.
@@ -92,15 +90,15 @@ func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbe
 }
 
 // outboxWrite turns a key into the reader's words; ok is false for what is not for
-// it, or cannot be read: one bad value harms nobody else.
+// it, and for a subscription that cannot be read: one bad value harms nobody else.
 func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool) {
 	key := string(kv.Key)
 	w.At, w.Gone = heartbeat.Revision(kv.ModRevision), gone
 	switch {
 	case strings.HasPrefix(key, outboxPrefix):
-		w.Kind, w.Name, ok = plugins.EventWritten, key, gone
+		w.Kind, w.Name, ok = plugins.EventWritten, key, true
 		if !gone {
-			w.Event, ok = decodeEvent(kv)
+			w.Event, _ = decodeEvent(kv) // the reader counts what cannot be read
 		}
 	case strings.HasPrefix(key, subPrefix):
 		w.Kind, w.Name, ok = plugins.SubscriptionWritten, strings.TrimPrefix(key, subPrefix), gone
@@ -112,63 +110,4 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 		w.Lease = heartbeat.LeaseID(kv.Lease)
 	}
 	return w, ok
-}
-
-// tidyOutbox erases the events that are old enough and that every cursor has passed
-// (plugins.Erasable). A subscription made meanwhile asks for later events only.
-func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
-	passed := heartbeat.Revision(1<<63 - 1) // by every cursor that can be read
-	unreadable, first := 0, ""
-	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
-		c, ok := decodeCursor(kv)
-		switch {
-		case !ok:
-			unreadable, first = unreadable+1, cmp.Or(first, string(kv.Key))
-		case !c.Gone:
-			passed = min(passed, c.After)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if unreadable > 0 {
-		s.log.Error("a subscription's cursor cannot be read: until it is repaired or deleted its consumer is told nothing, and no event is erased before it is given up",
-			openlog.WithTags(openlog.Tags{"unreadable": unreadable, "first": plugins.Clean(first)}))
-	}
-	var old []string
-	made, waiting := map[string]int64{}, map[string]plugins.Waiting{}
-	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
-		e, ok := decodeEvent(kv)
-		if !ok {
-			old = append(old, string(kv.Key))
-			return
-		}
-		key := string(kv.Key)
-		made[key] = e.Made
-		switch {
-		case e.At > passed:
-			waiting[key] = plugins.SomebodyWaits
-		case unreadable > 0:
-			waiting[key] = plugins.PerhapsWaits
-		default:
-			waiting[key] = plugins.NobodyWaits
-		}
-	}); err != nil {
-		return err
-	}
-	for key, age := range s.ages.Listed(now, wall, made) {
-		if plugins.Erasable(waiting[key], age, now, giveUp) {
-			old = append(old, key)
-		}
-	}
-	for some := range slices.Chunk(old, 100) {
-		ops := make([]clientv3.Op, len(some))
-		for i, key := range some {
-			ops[i] = clientv3.OpDelete(key)
-		}
-		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
-			return translate(err)
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -16,8 +17,13 @@ import (
 
 func subscribed(t *testing.T, id string) *plugins.Subscription {
 	t.Helper()
+	return subscribedTo(t, id, &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{mp1.Suspended}})
+}
+
+func subscribedTo(t *testing.T, id string, asked *mp1.FilteringCriteria) *plugins.Subscription {
+	t.Helper()
 	s := &plugins.Subscription{ID: id, Owner: "app", Prefix: "/mep", Since: 7, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://h",
-		FilteringCriteria: &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{mp1.Suspended}}}}
+		FilteringCriteria: asked}}
 	at, err := store.Subscribe(t.Context(), s)
 	require.NoError(t, err)
 	s.At = at
@@ -169,14 +175,73 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 	require.Equal(t, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: s.ID, At: s.At, Subscription: s}, of[0])
 	require.Equal(t, plugins.OutboxWrite{Kind: plugins.LockWritten, Name: s.ID, At: lockedAt, Lease: l}, of[1])
 	require.True(t, of[2].Gone)
-	require.Empty(t, r.shown(outboxPrefix+"garbage", "garbage"))
+	require.Empty(t, r.shown("garbage"))
+	unread := r.shown(outboxPrefix + "garbage")
+	require.Len(t, unread, 1, "an event that cannot be read is shown, so that it is counted and said")
+	require.Nil(t, unread[0].Event)
 	_, err = store.client.Delete(t.Context(), subPrefix+"garbage")
 	require.NoError(t, err)
 }
 
+// A subscription is waited for only where it asked to be told: its cursor stays where it
+// was made, and holds nothing back.
+func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
+	ctx := t.Context()
+	info := infoOf(t)
+	subscribedTo(t, "sub-state", &mp1.FilteringCriteria{States: []mp1.State{mp1.Suspended}})
+	subscribedTo(t, "sub-name", &mp1.FilteringCriteria{SerNames: []string{"of another service"}})
+	later := &mp1.FilteringCriteria{SerNames: []string{info.SerName}}
+	r, _ := registered(t, "outbox-nobody")
+	subscribedTo(t, "sub-later", later)
+	asked, _ := registered(t, "outbox-asked")
+	has := func(r heartbeat.Record) bool {
+		got, err := store.client.Get(ctx, eventKey(r.ID, 1), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	store.ages = plugins.Ages{}
+	tidy := func(now heartbeat.Instant) { require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, 24*time.Hour)) }
+	tidy(1)
+	tidy(plugins.OutboxAge)
+	require.True(t, has(r), "not before its minute")
+	tidy(1 + plugins.OutboxAge)
+	require.False(t, has(r), "three cursors are before it, and none of them waits for it")
+	tidy(1 + 100*24*time.Hour)
+	require.True(t, has(asked), "somebody waits for this one")
+}
+
+// What a subscription asked that cannot be read, nobody knows: nothing behind its cursor
+// is erased before it would be given up.
+func TestASubscriptionThatCannotBeReadLosesNothing(t *testing.T) {
+	ctx := t.Context()
+	before, _ := registered(t, "outbox-unread")
+	s := subscribed(t, "sub-unread")
+	_, err := store.client.Put(ctx, subPrefix+s.ID, "{")
+	require.NoError(t, err)
+	behind, _ := registered(t, "outbox-unread")
+	has := func(r heartbeat.Record) bool {
+		got, err := store.client.Get(ctx, eventKey(r.ID, 1), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	store.ages = plugins.Ages{}
+	tidy := func(now heartbeat.Instant) {
+		require.NoError(t, store.Tidy(ctx, now, behind.ChangedAt, 24*time.Hour))
+	}
+	tidy(1)
+	said := len(logged.String())
+	tidy(1 + plugins.OutboxAge)
+	require.False(t, has(before))
+	require.True(t, has(behind))
+	require.Contains(t, logged.String()[said:], "a subscription cannot be read")
+	tidy(1 + 24*time.Hour + plugins.OutboxAge)
+	require.False(t, has(behind), "nor is it kept for ever")
+}
+
 func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	ctx := t.Context()
-	s, gone := subscribed(t, "sub-keep"), subscribed(t, "sub-gone")
+	asked := &mp1.FilteringCriteria{States: []mp1.State{mp1.Active}}
+	s, gone := subscribedTo(t, "sub-keep", asked), subscribedTo(t, "sub-gone", asked)
 	one, _ := registered(t, "outbox-keep")
 	two, at := registered(t, "outbox-keep")
 	left := func() (n int) {

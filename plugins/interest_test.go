@@ -1,0 +1,108 @@
+package plugins
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// anyFilter and anyService have few values, so that many of them meet.
+func anyFilter(r *rand.Rand) *mp1.FilteringCriteria {
+	if r.IntN(8) == 0 {
+		return nil
+	}
+	some := func(kind string) (out []string) {
+		for range r.IntN(4) {
+			out = append(out, fmt.Sprint(kind, r.IntN(3)))
+		}
+		return out
+	}
+	c := &mp1.FilteringCriteria{}
+	switch r.IntN(5) {
+	case 0:
+		c.SerInstanceIDs = some("id")
+	case 1:
+		c.SerNames = some("name")
+	case 2:
+		for _, id := range some("category") {
+			c.SerCategories = append(c.SerCategories, mp1.CategoryRef{ID: id, Name: fmt.Sprint(r.IntN(9))})
+		}
+	case 3: // no request may have several, and they are ANDed all the same
+		c.SerInstanceIDs, c.SerNames = some("id"), some("name")
+	}
+	for range r.IntN(5) {
+		c.States = append(c.States, []mp1.State{mp1.Active, mp1.Inactive, mp1.Suspended}[r.IntN(3)])
+	}
+	if r.IntN(3) == 0 {
+		is := r.IntN(2) == 0
+		c.IsLocal = &is
+	}
+	return c
+}
+
+func anyService(r *rand.Rand) *mp1.ServiceInfo {
+	i := &mp1.ServiceInfo{SerInstanceID: fmt.Sprint("id", r.IntN(3)), SerName: fmt.Sprint("name", r.IntN(3)), State: []mp1.State{mp1.Active, mp1.Inactive, mp1.Suspended}[r.IntN(3)]}
+	if r.IntN(3) > 0 {
+		i.SerCategory = &mp1.CategoryRef{ID: fmt.Sprint("category", r.IntN(3))}
+	}
+	if r.IntN(2) == 0 {
+		is := r.IntN(2) == 0
+		i.IsLocal = &is
+	}
+	return i
+}
+
+// Whoever is missing in the index is never told: it must find what Match says, through
+// every combination of criteria, and nobody twice.
+func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 1))
+	var x Index[int]
+	filters := map[int]*mp1.FilteringCriteria{}
+	for n := range 600 {
+		if n%3 == 2 && len(filters) > 0 {
+			gone := r.IntN(n)
+			if c, ok := filters[gone]; ok {
+				x.Remove(c, gone)
+				delete(filters, gone)
+			}
+		}
+		filters[n] = anyFilter(r)
+		x.Add(filters[n], n)
+		i := anyService(r)
+		found := map[int]bool{}
+		for v := range x.Asking(i) {
+			require.False(t, found[v], "found twice: %+v", filters[v])
+			found[v] = true
+			c, ok := filters[v]
+			require.True(t, ok, "it was taken out")
+			if c == nil || len(c.SerInstanceIDs) == 0 || len(c.SerNames) == 0 {
+				require.True(t, c.Match(i), "%+v does not ask for %+v", c, i)
+			}
+		}
+		for v, c := range filters {
+			if c.Match(i) && !found[v] {
+				require.Failf(t, "somebody is not told", "%+v of %+v", c, i)
+			}
+		}
+	}
+	for n, c := range filters {
+		x.Remove(c, n)
+	}
+	require.Empty(t, x.of, "nothing is kept of whoever left")
+}
+
+func TestWhoDoesNotAskCostsNothing(t *testing.T) {
+	var x Index[int]
+	for n := range 10000 {
+		x.Add(&mp1.FilteringCriteria{SerNames: []string{"name"}, States: []mp1.State{mp1.Inactive}}, n)
+	}
+	looked := 0
+	for range x.Asking(&mp1.ServiceInfo{SerName: "name", SerInstanceID: "id", State: mp1.Suspended}) {
+		looked++
+	}
+	require.Zero(t, looked, "none of them is even looked at")
+}

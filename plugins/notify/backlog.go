@@ -1,0 +1,94 @@
+package notify
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// backlog is the outbox as this replica knows it. It is not safe for concurrent use.
+type backlog struct {
+	list   messages
+	of     map[plugins.Interest]*messages // those that one criterion selects
+	byKey  map[string]*message            // by what the event was written under
+	newest heartbeat.Revision             // of all that were ever taken in
+	erased int                            // of list that are not in the outbox any more
+	moved  int                            // messages copied to close gaps; as many as were erased, at most
+}
+
+// messages are in the order of commits.
+type messages []*message
+
+func newBacklog() backlog {
+	return backlog{of: map[plugins.Interest]*messages{}, byKey: map[string]*message{}}
+}
+
+// add takes in a message that is newer than all before.
+func (b *backlog) add(key string, m *message) {
+	m.erased = false
+	b.newest = m.at
+	b.byKey[key] = m
+	b.enter(m)
+}
+
+func (b *backlog) enter(m *message) {
+	b.list = append(b.list, m)
+	for i := range plugins.CriteriaOf(&m.info) {
+		l := b.of[i]
+		if l == nil {
+			l = &messages{}
+			b.of[i] = l
+		}
+		*l = append(*l, m)
+	}
+}
+
+// erase takes a message out. Its place is kept until half of all places are empty, so
+// that erasing many costs as much as they are, and not its square.
+func (b *backlog) erase(key string) {
+	m := b.byKey[key]
+	if m == nil {
+		return
+	}
+	delete(b.byKey, key)
+	m.erased = true
+	if b.erased++; 2*b.erased < len(b.list) {
+		return
+	}
+	old := b.list
+	b.list, b.of, b.erased = make(messages, 0, len(old)-b.erased), map[plugins.Interest]*messages{}, 0
+	for _, m := range old {
+		if !m.erased {
+			b.enter(m)
+			b.moved++
+		}
+	}
+}
+
+// behind are the messages behind a revision that match a filter, in order. Of the
+// others only those are looked at that one of its criteria selects.
+func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out []*message) {
+	selecting := plugins.NarrowestOf(c)
+	for _, i := range selecting {
+		l := b.of[i]
+		if i == (plugins.Interest{}) {
+			l = &b.list
+		}
+		if l == nil {
+			continue
+		}
+		from, _ := slices.BinarySearchFunc(*l, at+1, func(m *message, at heartbeat.Revision) int { return cmp.Compare(m.at, at) })
+		for _, m := range (*l)[from:] {
+			if !m.erased && c.Match(&m.info) {
+				out = append(out, m)
+			}
+		}
+	}
+	if len(selecting) > 1 {
+		slices.SortFunc(out, func(a, b *message) int { return cmp.Compare(a.at, b.at) })
+	}
+	return out
+}

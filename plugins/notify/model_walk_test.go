@@ -1,0 +1,141 @@
+package notify
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+var walks = flag.Int("queue.walks", 100, "walks of each model of the queue")
+
+// step is one thing that happens, by chance.
+func (m *model) step(clocks bool) {
+	switch n := m.r.IntN(100); {
+	case n < 14:
+		m.commit()
+	case n < 17:
+		m.subscribe()
+	case n < 18:
+		m.unsubscribe()
+	case n < 30:
+		r := m.one()
+		if behind := int64(m.at - r.seen); behind > 0 {
+			m.watch(r, r.seen+1+heartbeat.Revision(m.r.Int64N(behind)))
+		}
+	case n < 65:
+		if c := m.anySub(); c != nil {
+			m.send(c)
+		}
+	case n < 69:
+		if c := m.anySub(); c != nil {
+			m.takeOver(c, m.one())
+		}
+	case n < 77:
+		m.choose(m.one())
+	case n < 83:
+		m.erase(m.one())
+	case n < 85:
+		m.crash(m.one())
+	case n < 86:
+		m.list(m.one())
+	case n < 89:
+		if c := m.anySub(); c != nil {
+			c.down = !c.down
+		}
+	case n < 90 && clocks:
+		r := m.one()
+		r.wall += []time.Duration{24 * time.Hour, -24 * time.Hour, 6 * 365 * 24 * time.Hour, -6 * 365 * 24 * time.Hour}[m.r.IntN(4)]
+		m.note("the clock of %s is off by %s", r.name, r.wall)
+	default:
+		m.now += []time.Duration{50 * time.Millisecond, 250 * time.Millisecond, time.Second, 10 * time.Second, 40 * time.Second, 5 * time.Minute}[m.r.IntN(6)]
+	}
+}
+
+// settle ends all faults: everybody sees everything, consumers answer, and senders send
+// until nothing is left. Then all that remains is to be erased.
+func (m *model) settle() {
+	m.note("the faults end")
+	m.settling = true
+	for _, c := range m.subs {
+		c.down = false
+	}
+	for range 2000 {
+		quiet := true
+		for _, r := range m.replicas {
+			m.watch(r, m.at)
+		}
+		for _, id := range sortedKeys(m.subs) {
+			c := m.subs[id]
+			if c.by == nil {
+				m.takeOver(c, m.replicas[0])
+			}
+			if m.send(c) || len(c.q.pending) > 0 || c.q.head != nil || c.q.moving || c.q.cursor.Group != nil {
+				quiet = false
+			}
+		}
+		if quiet || m.broken != "" {
+			break
+		}
+		m.now += 10 * time.Second
+	}
+	for _, id := range sortedKeys(m.subs) {
+		c := m.subs[id]
+		for _, at := range sortedKeys(m.all) {
+			if tried := c.tried[at]; m.asks(c, m.all[at]) && !c.got[at] && !m.superseded(c, at) && (tried == 0 || m.now-m.made[at] < time.Hour) {
+				m.fail("%s was never told of event %d", id, at)
+			}
+		}
+	}
+	for range 4 {
+		m.now += 30 * time.Second
+		for _, r := range m.replicas {
+			m.choose(r)
+			m.erase(r)
+		}
+	}
+	if len(m.events) > 0 {
+		m.fail("%d events are left that nobody waits for", len(m.events))
+	}
+}
+
+// What is told is told, by whichever replica, under one id and in order; what nobody
+// waits for is erased, and nothing else, by however many erase at once; and what does not
+// match is not written.
+func TestTheModelOfTellingHolds(t *testing.T) {
+	for name, c := range map[string]struct {
+		replicas, old int
+		clocks        bool
+	}{
+		"one replica":                         {1, 0, false},
+		"three replicas that erase":           {3, 0, false},
+		"clocks are set":                      {3, 0, true},
+		"beside one of the release before":    {3, 1, false},
+		"beside two of the release before it": {3, 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			posts, moves := 0, 0
+			for seed := range uint64(*walks) {
+				m := newModel(seed, c.replicas, c.old)
+				for range 400 {
+					if m.step(c.clocks); m.broken != "" {
+						break
+					}
+				}
+				if m.broken == "" {
+					m.settle()
+				}
+				require.Empty(t, m.broken, "seed %d\n%s", seed, m)
+				for _, s := range m.subs {
+					posts, moves = posts+s.posts, moves+s.moves
+					require.False(t, c.old == 0 && s.posts == 0 && s.moves > 0, "seed %d: %s was told nothing, and its cursor written", seed, s.sub.ID)
+				}
+			}
+			require.NotZero(t, posts)
+			t.Logf("%d POSTs, %d cursors written", posts, moves)
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package notify
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// Telling costs what is told: with ten thousand subscriptions, an event that nobody
+// asked for costs no write, whatever they filter by, and one that ten asked for costs
+// ten POSTs and ten writes.
+func TestAnEventCostsWritesForThoseItMatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		is := false
+		for i := range 10_000 {
+			asked := &mp1.FilteringCriteria{}
+			switch i % 5 {
+			case 0:
+				asked.SerNames = []string{fmt.Sprint("name", i), "also"}
+			case 1:
+				asked.SerInstanceIDs = []string{fmt.Sprint("id", i)}
+			case 2:
+				asked.SerCategories = []mp1.CategoryRef{{ID: fmt.Sprint(i), Name: "n"}}
+			case 3:
+				asked.SerNames, asked.States = []string{"x"}, []mp1.State{mp1.Inactive}
+			case 4:
+				asked.IsLocal = &is
+			}
+			if i < 10 {
+				asked = &mp1.FilteringCriteria{SerNames: []string{"ten"}, States: []mp1.State{mp1.Suspended}}
+			}
+			a.subscribeTo(t, fmt.Sprint("app", i/100), fmt.Sprint(here, i), asked)
+		}
+		synctest.Wait()
+		for range 4 {
+			s.happen("x", "S")
+			s.happen("ten", "A")
+			time.Sleep(10 * time.Second)
+		}
+		time.Sleep(time.Hour)
+		require.Zero(t, s.moves, "nobody asked for them")
+		require.Empty(t, to.got)
+		s.happen("ten", "S")
+		time.Sleep(time.Hour)
+		require.Len(t, to.got, 10)
+		require.Equal(t, 10, s.moves)
+	})
+}
+
+// A worker that is cut off from the store must not look again and again whether it still
+// is: thousands of them would take a part of a core.
+func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		l, looks := s.link(), atomic.Int64{}
+		clock := plugins.NewClock()
+		d := newDispatcher(l, as{to, "a"}, func() (heartbeat.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, unobserved{})
+		a := run(t, d, l)
+		const n = 500
+		a.most = n
+		for i := range n {
+			a.subscribe(t, "app", fmt.Sprint(here, i))
+		}
+		time.Sleep(time.Second)
+		a.link.sever(true)
+		time.Sleep(10 * time.Second)
+		s.happen("x", "S") // which wakes nobody: it does not come through
+		looks.Store(0)
+		time.Sleep(10 * time.Minute)
+		require.Less(t, looks.Load(), int64(1200), "at the clock: two a second, by the dispatcher, and none by a worker")
+		require.Empty(t, to.got)
+		a.link.sever(false)
+		time.Sleep(10 * time.Second)
+		require.Len(t, to.got, n, "and are told when it is over")
+	})
+}
+
+// unread counts the events that could not be read.
+type unread struct {
+	unobserved
+	n atomic.Int64
+}
+
+func (u *unread) unreadable(events int, _ string) { u.n.Add(int64(events)) }
+
+func TestAnEventThatCannotBeReadIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		a := newReplica(t, s, to, "a", true)
+		seen := &unread{}
+		a.watch = seen
+		a.subscribe(t, "app", here)
+		synctest.Wait()
+		bad := func(e *plugins.Event) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if e != nil {
+				e.At = s.at + 1
+			}
+			w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}
+			s.events = append(s.events, w)
+			s.show(w)
+		}
+		bad(&plugins.Event{ID: "x", Attributes: "{"})
+		bad(nil)
+		s.happen("x", "S")
+		time.Sleep(time.Second)
+		require.EqualValues(t, 2, seen.n.Load())
+		require.Len(t, to.of(here), 1, "the others are told")
+		s.mu.Lock()
+		all, at := s.events, s.at
+		all = append(all, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: a.only(), At: 1, Subscription: s.subs[a.only()]})
+		s.mu.Unlock()
+		a.Load(all, at)
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 2, seen.n.Load(), "a new list tells of them again")
+		require.Len(t, to.of(here), 1)
+	})
+}

@@ -1,0 +1,116 @@
+package servicecenter
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chassis/openlog"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// erasedAtOnce is how many events one transaction erases.
+const erasedAtOnce = 100
+
+// tidyOutbox erases the events of which nobody is to be told any more
+// (plugins.Waiters) and that are old enough (plugins.Erasable). Cursors, subscriptions
+// and events are read as of one revision: whatever is written meanwhile, nobody comes to
+// wait for an event of which nobody was to be told.
+func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
+	ctx, held := s.hold(ctx)
+	defer held.drop()
+	waiters, at, err := s.waiters(ctx)
+	if err != nil {
+		return err
+	}
+	var old []string
+	made, waiting := map[string]int64{}, map[string]plugins.Waiting{}
+	unreadable := unreadable{what: "events of the outbox cannot be read and are erased: nobody is told of them"}
+	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
+		key := string(kv.Key)
+		e, ok := decodeEvent(kv)
+		if !ok {
+			unreadable.add(key)
+			old = append(old, key)
+			return
+		}
+		made[key], waiting[key] = e.Made, waiters.For(e)
+	}); err != nil {
+		return err
+	}
+	unreadable.say(s.log)
+	for key, age := range s.ages.Listed(now, wall, made) {
+		if plugins.Erasable(waiting[key], age, now, giveUp) {
+			old = append(old, key)
+		}
+	}
+	for some := range slices.Chunk(old, erasedAtOnce) {
+		ops := make([]clientv3.Op, len(some))
+		for i, key := range some {
+			ops[i] = clientv3.OpDelete(key)
+		}
+		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
+}
+
+// waiters reads all subscriptions with their cursors, as of the revision that it
+// returns. Both are written and erased together: nobody is told by a cursor without
+// its subscription, nor by a subscription without its cursor.
+func (s *Store) waiters(ctx context.Context) (*plugins.Waiters, int64, error) {
+	w := &plugins.Waiters{}
+	cursors := map[string]plugins.Cursor{}
+	noCursor := unreadable{what: "a subscription's cursor cannot be read: until it is repaired or deleted its consumer is told nothing, and no event is erased before it is given up"}
+	noSubscription := unreadable{what: "a subscription cannot be read: until it is repaired or deleted its consumer is told nothing, and no event behind its cursor is erased before it is given up"}
+	at, err := s.each(ctx, cursorPrefix, 0, func(kv *mvccpb.KeyValue) {
+		c, ok := decodeCursor(kv)
+		if !ok {
+			noCursor.add(string(kv.Key))
+			w.AddUnreadable(0)
+			return
+		}
+		cursors[strings.TrimPrefix(string(kv.Key), cursorPrefix)] = c
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	_, err = s.each(ctx, subPrefix, at, func(kv *mvccpb.KeyValue) {
+		c, told := cursors[strings.TrimPrefix(string(kv.Key), subPrefix)]
+		sub, ok := decodeSubscription(kv)
+		switch {
+		case !ok:
+			noSubscription.add(string(kv.Key))
+			w.AddUnreadable(c.After)
+		case told:
+			w.Add(sub, c)
+		}
+	})
+	noCursor.say(s.log)
+	noSubscription.say(s.log)
+	return w, at, err
+}
+
+// unreadable are keys that could not be read, said in one line for all of them.
+type unreadable struct {
+	what, first string
+	keys        int
+}
+
+func (u *unreadable) add(key string) {
+	u.keys++
+	u.first = cmp.Or(u.first, key)
+}
+
+func (u *unreadable) say(log openlog.Logger) {
+	if u.keys > 0 {
+		log.Error(u.what, openlog.WithTags(openlog.Tags{"unreadable": u.keys, "first": plugins.Clean(u.first)}))
+	}
+}
