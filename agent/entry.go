@@ -103,13 +103,26 @@ func (e *entry) failed(now time.Time, wait time.Duration) {
 }
 
 // notUpdated lets it live on as it is registered. A refusal for good is not tried
-// again.
+// again. Without an answer the platform may have taken the update, and judge by the
+// interval that it asked for: until it says otherwise, the shorter one is kept.
 func (e *entry) notUpdated(now time.Time, wait time.Duration, err error) {
 	e.outdated, e.updateDue = !certain(err), now.Add(patience(wait, err))
+	if asked := e.asked(); e.outdated && asked > 0 && asked < e.interval {
+		e.interval = asked
+		e.beatDue = earlier(e.beatDue, e.lastBeat.Add(asked))
+	}
 	if e.stage = beating; !e.beats() {
 		e.stage = free
 	}
 	e.item.due = e.beatDue
+}
+
+// asked is the interval that an update asks for; 0: none.
+func (e *entry) asked() time.Duration {
+	if n := e.service.Info.LivenessInterval; n != nil {
+		return time.Duration(*n) * time.Second
+	}
+	return 0
 }
 
 // beats tells whether the platform requires heartbeats.

@@ -101,6 +101,39 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 	}
 }
 
+// The platform judges by the interval that a PUT asked for from the PUT on, whether its
+// answer arrives or not.
+func TestAShorterIntervalIsKeptFromWhenItIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(10)
+		o := options(f, 1)
+		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+		require.NoError(t, run(t, o).stop())
+		f.answers(only(http.MethodPut, "", func(r *http.Request) said {
+			<-r.Context().Done()
+			return said{err: r.Context().Err()}
+		}))
+		shorter := 3
+		o.Services[0].Info.LivenessInterval = &shorter
+		r := run(t, o)
+		eventually := func() bool { return len(f.of(http.MethodPut, "")) > 0 }
+		for range 600 {
+			if pass(100 * time.Millisecond); eventually() {
+				break
+			}
+		}
+		pass(10 * time.Second) // for the PUT to be given up
+		before := len(f.beats())
+		pass(30 * time.Second)
+		kept := gaps(f.beats()[before:])
+		require.GreaterOrEqual(t, len(kept), 8)
+		for i, gap := range kept {
+			require.LessOrEqual(t, gap, 3*time.Second, "heartbeat %d", i)
+		}
+		require.NoError(t, r.stop())
+	})
+}
+
 func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(10)

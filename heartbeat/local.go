@@ -131,14 +131,15 @@ const maxTold = 10
 // pace follows an application that was told another interval, by the gap before its
 // heartbeat: tell says that it must be told (again), settled that its heartbeats
 // show the new pace. window is the one of the new interval alone: if the record's
-// is longer, a longer interval was told and may still be kept, until two gaps in a
-// row that are more than a burst of repetitions show otherwise (protocol CE7).
+// is longer, or the interval before was, a longer interval was told and may still be
+// kept, until two gaps in a row that are more than a burst of repetitions show otherwise
+// (protocol CE7).
 func (l *Local) pace(r *Record, window int, gap Instant) (tell, settled bool) {
 	if l.telling != r.Interval {
 		l.retell(r.Interval, 0)
 	}
 	n := Instant(r.Interval) * time.Second
-	raised := r.Window <= window
+	raised := r.Window <= window && r.Interval > r.Previous
 	switch {
 	case raised && gap >= n*8/10, !raised && gap > 0 && gap <= n*12/10:
 		l.met = min(l.met+1, 2)

@@ -256,6 +256,13 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
+	var put Local // a PUT asked for 5 s in place of 10, and the window followed at once
+	for i, want := range []string{"true false", "true false", "false false", "false true"} {
+		gap := []Instant{0, 10 * time.Second, 5 * time.Second, 5 * time.Second}[i]
+		if got := fmt.Sprint(put.pace(&Record{Interval: 5, Previous: 10, Window: 10}, 10, gap)); got != want {
+			t.Errorf("shortened by a PUT, heartbeat %d: %s, want %s", i, got, want)
+		}
+	}
 	var kept Local
 	for range 3 { // 10 s, then 5 s unheard, then 8 s unheard: what it keeps is 10 s
 		if _, settled := kept.pace(&Record{Interval: 8, Previous: 5, Window: 20}, 16, 10*time.Second); settled {

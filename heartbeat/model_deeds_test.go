@@ -138,8 +138,9 @@ func (m *model) wishes(w *world, x int, yield func(deed)) {
 	}
 	if r.lanes[laneOwner].phase == laneIdle {
 		for i := range m.puts {
-			d.put = int8(i)
-			may(w.left.puts, doPut)
+			if d.put = int8(i); m.puts[i].Proposed < 0 || !m.asked(w) {
+				may(w.left.puts, doPut)
+			}
 		}
 		d.put = 0
 		may(w.left.deletes, doDelete)
@@ -207,6 +208,7 @@ func (m *model) do(w world, d deed) world {
 	case doPut:
 		w.left.puts--
 		w.app.since = 0
+		m.asks(&w, &m.puts[d.put])
 		m.start(&w, x, laneOwner, UpdateFlow{Update: m.puts[d.put]})
 	case doDelete:
 		w.left.deletes--
@@ -218,6 +220,32 @@ func (m *model) do(w world, d deed) world {
 	}
 	m.judgeWorld(&w)
 	return w
+}
+
+// asked says whether an owner's request is under way where it matters which of two
+// intervals was asked for last: an application does not ask for two at once.
+func (m *model) asked(w *world) bool {
+	return m.paced && (w.rep[0].lanes[laneOwner].phase != laneIdle || w.rep[1].lanes[laneOwner].phase != laneIdle)
+}
+
+// asks: an application that names an interval beats at the shorter of the two until it is
+// told, and goes by the answer to what it asked last.
+func (m *model) asks(w *world, u *Update) {
+	if u.Proposed < 0 {
+		return
+	}
+	w.app.interval = min(w.app.interval, int8(m.policy.Interval(u.Proposed)))
+	for x := range w.rep {
+		for i := range w.rep[x].lanes {
+			switch ln := &w.rep[x].lanes[i]; ln.phase {
+			case laneIdle, laneWaiting:
+			case laneAnswering:
+				*ln = modelLane{}
+			default:
+				ln.older = true
+			}
+		}
+	}
 }
 
 // heard: the platform has just received a heartbeat.

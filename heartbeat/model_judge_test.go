@@ -114,6 +114,15 @@ func (m *model) judgeBeat(w *world, ln *modelLane) {
 	}
 }
 
+// judgePut looks at an answer to a PUT that names an interval: it tells the window that
+// counts from now on.
+func (m *model) judgePut(ln *modelLane, a *Answer) {
+	f, is := ln.flow.(UpdateFlow)
+	if r := &a.Record; is && f.Update.Proposed >= 0 && r.Expires() && r.Window != m.policy.Window(r.Interval) {
+		m.breaks("I6 a PUT is told %d s, and the window is %d s", r.Interval, r.Window)
+	}
+}
+
 // judgeQuiet looks at a world in which time is about to pass: when nothing is under
 // way and nobody was sick, the last heartbeat answered 2xx is covered.
 func (m *model) judgeQuiet(w *world) {

@@ -62,7 +62,7 @@ func (m *model) watched(w *world, x int) Revision {
 
 // start begins a flow in a lane.
 func (m *model) start(w *world, x, lane int, flow any) {
-	w.rep[x].lanes[lane] = modelLane{flow: flow, after: true}
+	w.rep[x].lanes[lane] = modelLane{flow: flow, after: true, older: lane == laneBeat && m.asked(w)}
 	m.advance(w, x, lane, Result{})
 	if ln := &w.rep[x].lanes[lane]; m.plain && lane != laneBeat && ln.phase == laneAsking && ln.act.(Action).Do == DoRead {
 		m.execute(w, x, lane, answered)
@@ -114,6 +114,7 @@ func (m *model) answer(w *world, x, lane int, a *Answer) {
 	if _, is := ln.flow.(RemoveFlow); is || !beat && lane != laneOwner {
 		return
 	}
+	m.judgePut(&ln, a)
 	if a.Record.Expires() {
 		r.acked = min(r.acked, ln.age)
 	}
@@ -126,7 +127,7 @@ func (m *model) answer(w *world, x, lane int, a *Answer) {
 		w.app.streak = min(w.app.streak+1, 4)
 	}
 	tells := int8(a.Record.Interval)
-	if beat && !a.Told || tells == w.app.interval {
+	if beat && !a.Told || tells == w.app.interval || ln.older {
 		return
 	}
 	if w.left.unheard > 0 {

@@ -45,6 +45,7 @@ type modelLane struct {
 	// kept it from moving the lease.
 	after, refused bool
 	delayed        bool // its last reply came late
+	older          bool // begun before the application was answered for another interval
 }
 
 type modelLease struct {

@@ -73,8 +73,14 @@ var mutants = []mutant{
 		alike: "the mover renews by itself; adopting covers its crash in between, with a grant that was slow besides"},
 	{name: "F7: the window shrinks when it is told", configs: "a shorter interval", edits: []edit{
 		{"txn.go", "	t.Record.Previous = s.Record.Interval\n	t.Record.Interval = interval\n	return t", "	t.Record.Window = s.Record.Window / s.Record.Interval * interval\n	t.Record.Interval = interval\n	return t"}}},
-	{name: "F7: a longer interval settles what was told before it", configs: "two intervals", edits: []edit{
-		{"local.go", "	raised := r.Window <= window\n", "	raised := r.Interval > r.Previous\n"}}},
+	{name: "F7: a longer interval settles what was told before it", tests: "AnIntervalIsTold", edits: []edit{
+		{"local.go", "	raised := r.Window <= window && r", "	raised := r"}}},
+	{name: "a PUT of a shorter interval leaves the window", configs: "two intervals", edits: []edit{
+		{"owner.go", "		n.Previous, n.Window = told, window\n", "		n.Previous, n.Window = told, max(n.Window, window)\n"}}},
+	{name: "a PUT of a shorter interval leaves the lease", configs: "two intervals", edits: []edit{
+		{"owner.go", "	case n.Window != old.Window ||", "	case n.Window > old.Window ||"}}},
+	{name: "what a PUT shortened counts as taken up by the old pace", tests: "AnIntervalIsTold", edits: []edit{
+		{"local.go", "	raised := r.Window <= window && r.Interval > r.Previous\n", "	raised := r.Window <= window\n"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
 		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{

@@ -204,8 +204,10 @@ func (f *UpdateFlow) decide(in Input) Action {
 }
 
 // renegotiate applies another proposal; to give back the interval that was told is
-// none. The window never shrinks here: the application may not have heard of the
-// new interval.
+// none. The window is that of the new interval from the commit on, also where it is
+// shorter: the application named the interval itself, and beats at the shorter of the
+// two from its request until it is told. What the platform shortens by itself is
+// another matter, for of that the application may not have heard (protocol CE7).
 func (f *UpdateFlow) renegotiate(p *Policy) {
 	n := &f.next
 	if u := f.Update.Proposed; u == KeepInterval || u == n.Proposed || u == n.Interval && n.Beating() {
@@ -222,7 +224,7 @@ func (f *UpdateFlow) renegotiate(p *Policy) {
 	case n.Interval == 0: // no heartbeats any more
 		n.Previous, n.Window = 0, 0
 	case n.State == Active && told > 0:
-		n.Previous, n.Window = told, max(n.Window, window)
+		n.Previous, n.Window = told, window
 	default:
 		n.Previous, n.Window = 0, window
 	}
@@ -242,7 +244,7 @@ func (f *UpdateFlow) kind(old Record) Kind {
 		return Activate // needs a lease, whatever hung there before
 	case !n.Expires():
 		return Deactivate // stays ACTIVE, but without heartbeats
-	case n.Window > old.Window || f.snap.Projection.Lease != old.Lease:
+	case n.Window != old.Window || f.snap.Projection.Lease != old.Lease:
 		return Raise
 	case n.Interval < old.Interval:
 		return Lower
