@@ -71,7 +71,7 @@ func TestShippedFileNamesEveryKey(t *testing.T) {
 
 func TestEveryKeyIsReadFromTheFile(t *testing.T) {
 	c, err := Load(fromYAML(`
-server: {listen: "[::1]:31000", insecure: true, adminSocket: /run/mep.sock}
+server: {listen: "[::1]:31000", insecure: true, advertise: "mep.example:443", adminSocket: /run/mep.sock}
 store:
   {kind: etcd, dataDir: /var/lib/mep, quotaBytes: 32MiB, endpoints: ["https://10.0.0.1:2379", "https://e2:2379/"],
    caFile: ca.pem, certFile: c.pem, keyFile: k.pem, username: mep, passwordFile: p}
@@ -84,7 +84,7 @@ compat: edgegallery
 `))
 	require.NoError(t, err)
 	want := defaults(CompatEdgeGallery)
-	want.Server = Server{Listen: "[::1]:31000", Insecure: true, AdminSocket: "/run/mep.sock"}
+	want.Server = Server{Listen: "[::1]:31000", Insecure: true, Advertise: "mep.example:443", AdminSocket: "/run/mep.sock"}
 	want.Store = Store{Kind: Etcd, DataDir: "/var/lib/mep", QuotaBytes: 32 * MiB, Endpoints: []string{"https://10.0.0.1:2379", "https://e2:2379/"},
 		CAFile: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", Username: "mep", PasswordFile: "p"}
 	want.Applications = Applications{Admission: Registered, Known: []string{"app-1", "2"}, MaxServices: 3, MaxSubscriptions: 4}

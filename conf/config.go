@@ -32,6 +32,9 @@ type Config struct {
 type Server struct {
 	Listen   string // host:port; the host is an IP address or localhost
 	Insecure bool   // allows a listen address beyond loopback without TLS and identities
+	// Advertise is host:port at which ServiceComb's clients reach this server. Empty: where
+	// it listens, or, on every address, one of the machine's that others can reach.
+	Advertise string
 	// AdminSocket is the path of the Unix socket for mepserver's own commands. Empty:
 	// admin.sock in Store.DataDir, and none for a cluster. NoSocket: none.
 	AdminSocket string

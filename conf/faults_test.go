@@ -15,7 +15,7 @@ import (
 func TestFaultsNameLineKeyAndRule(t *testing.T) {
 	for _, tt := range []struct{ doc, want string }{
 		// the form of the file
-		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure, adminSocket"},
+		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure, advertise, adminSocket"},
 		{"liveness:\n  mininterval: 1s\n", "m.yaml:2: liveness.mininterval: is not a key of mepserver; did you mean liveness.minInterval?"},
 		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, store, applications, liveness, discovery, notify, limits, compat"},
 		{"server.listen: 127.0.0.1:1\n", "m.yaml:1: server.listen: is not a key of mepserver; keys are nested: server: {listen: ...}"},
@@ -52,6 +52,11 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"server: {listen: '127.0.0.1'}\n", "m.yaml:1: server.listen: must be HOST:PORT"},
 		{"server: {listen: 'example.org:1'}\n", "m.yaml:1: server.listen: must be HOST:PORT with an IP address or localhost"},
 		{"server: {listen: '127.0.0.1:http'}\n", "m.yaml:1: server.listen: must be HOST:PORT"},
+		{"server: {advertise: 'mep.example'}\n", "m.yaml:1: server.advertise: must be HOST:PORT with a host that clients can reach and a port from 1 to 65535"},
+		{"server: {advertise: '0.0.0.0:30100'}\n", "m.yaml:1: server.advertise: must be HOST:PORT"},
+		{"server: {advertise: 'a b:1'}\n", "m.yaml:1: server.advertise: must be HOST:PORT"},
+		{"server: {advertise: '[fe80::1%eth0]:1'}\n", "m.yaml:1: server.advertise: must be HOST:PORT"},
+		{"server: {advertise: '10.0.0.5:0'}\n", "m.yaml:1: server.advertise: must be HOST:PORT"},
 		{"server: {listen: '127.0.0.1:65536'}\n", "m.yaml:1: server.listen: must be HOST:PORT"},
 		{"server: {listen: ':30100'}\n", "m.yaml:1: server.listen: must be HOST:PORT with an IP address or localhost as HOST and a number up to 65535 as PORT; for every address write 0.0.0.0:30100 or [::]:30100"},
 		{"store: {kind: redis}\n", `m.yaml:1: store.kind: must be embedded or etcd, not "redis"`},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -49,6 +50,21 @@ func listenRule(listen string) string {
 		return fmt.Sprintf(form+", not %s", shown(listen))
 	}
 	return ""
+}
+
+var hostForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
+
+// advertisable tells whether clients can make a URL of host:port that leads somewhere.
+func advertisable(a string) bool {
+	host, port, err := net.SplitHostPort(a)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || n == 0 {
+		return false
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return !ip.IsUnspecified() && ip.Zone() == ""
+	}
+	return len(host) <= 253 && hostForm.MatchString(host)
 }
 
 // OnLoopback tells whether a URL leads to this machine only.

@@ -30,6 +30,7 @@ func settings(c *Config) []setting {
 	return []setting{
 		{"server.listen", "listen", &c.Server.Listen},
 		{"server.insecure", "insecure", &c.Server.Insecure},
+		{"server.advertise", "", &c.Server.Advertise},
 		{"server.adminSocket", "", &c.Server.AdminSocket},
 		{"store.kind", "", oneOf(&c.Store.Kind, Embedded, Etcd)},
 		{"store.dataDir", "data-dir", &c.Store.DataDir},

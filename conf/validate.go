@@ -87,6 +87,9 @@ func (k checker) server() {
 	if strings.ContainsRune(k.Server.AdminSocket, 0) {
 		k.fault("server.adminSocket", "must be the path of a socket, not %s", shown(k.Server.AdminSocket))
 	}
+	if a := k.Server.Advertise; a != "" && !advertisable(a) {
+		k.fault("server.advertise", "must be HOST:PORT with a host that clients can reach and a port from 1 to 65535, not %s", shown(a))
+	}
 	if rule := listenRule(k.Server.Listen); rule != "" {
 		k.fault("server.listen", "%s", rule)
 		return

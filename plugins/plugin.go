@@ -5,6 +5,7 @@ package plugins
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -84,6 +85,7 @@ type Host struct {
 	// nil: the store's own way, a panic.
 	Fail    func(why string)
 	Limits  Limits            // from the identity plugin; nil: nothing is limited
+	Address net.Addr          // where the server listens; from Run
 	Answers *Answers          // from Run
 	Base    Base              // from the base plugin
 	Engine  *heartbeat.Engine // from the liveness plugin

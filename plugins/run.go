@@ -73,7 +73,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
 	}
 
-	h.Answers = newAnswers()
+	h.Answers, h.Address = newAnswers(), l.Addr()
 	stops, err := setUp(ctx, h, list)
 	stops = append(stops, countDropped(h), h.Answers.watch(), conns.watch())
 	defer func() {

@@ -110,6 +110,7 @@ func configure(host, port string, sink sclogSink) error {
 	sclog.StdoutSyncer, sclog.StderrSyncer = sink, sink
 	log.SetOutput(sink) // whoever in there uses the standard library's logger
 	log.SetFlags(0)
+	core.Service.Environment = ""  // of its own registration, and of who is looked for by its name (selfregister.go)
 	core.Initialize()              // reads the settings again: its init read none
 	runtime.SetDefaultGOMAXPROCS() // which config.Init set to the number of processors, whatever the cgroup allows
 	signal.Ignore(syscall.SIGHUP)  // pkg/grace forks a copy of the process on it

@@ -26,6 +26,9 @@ func (s *subject) service(tenant, id string) {
 // named adds the microservice that we would make of that name.
 func (s *subject) named(tenant string, name []string) {
 	if tenant == domainProject {
+		if isSelf(name) {
+			s.services = append(s.services, selfID)
+		}
 		s.services = append(s.services, hashOf(indexPrefix+strings.Join(name, path.SPLIT)))
 	}
 }

@@ -59,6 +59,9 @@ func (c *Center) Protect(o *owned) { theGuard.ours.Store(o) }
 // owns: an empty instanceID asks for a microservice of which instances are ours, an
 // empty serviceID for an instance wherever it stands.
 func (g *guard) owns(serviceID, instanceID string) bool {
+	if serviceID == selfID {
+		return true
+	}
 	o := g.ours.Load()
 	return o != nil && o.has(serviceID, instanceID)
 }

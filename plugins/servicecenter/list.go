@@ -203,7 +203,7 @@ func (s *Store) Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giv
 	}
 	var unused []string
 	if _, err = s.each(ctx, servicePrefix, at, func(kv *mvccpb.KeyValue) {
-		if service := strings.TrimPrefix(string(kv.Key), servicePrefix); !used[service] {
+		if service := strings.TrimPrefix(string(kv.Key), servicePrefix); !used[service] && service != selfID {
 			unused = append(unused, service)
 		}
 	}); err != nil {

@@ -18,9 +18,13 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setu
 type base struct {
 	*Store
 	*Center
+	entry *selfEntry // nil until the store has shown that it can be used
 }
 
 func (b base) stop(ctx context.Context) error {
+	if b.entry != nil {
+		b.entry.leave(ctx)
+	}
 	b.Close()
 	return b.Stop(ctx)
 }
@@ -53,6 +57,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		s.presence.join(say) // before the engine publishes
 		h.Go(func(ctx context.Context) { s.attend(ctx, say) })
 	}
+	b.entry = &selfEntry{store: s, address: advertised(h)}
+	b.entry.keep(ctx) // before anybody can ask for it
+	h.Go(b.entry.stay)
 	var shown plugins.Collectors
 	if c.upkeep != nil {
 		c.upkeep.collect(&shown)

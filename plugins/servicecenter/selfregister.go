@@ -1,0 +1,246 @@
+package servicecenter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/apache/servicecomb-service-center/server/core"
+	"github.com/go-chassis/cari/discovery"
+	"github.com/go-chassis/openlog"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// ServiceComb's clients find the replicas of service-center in its own registry: the
+// microservice SERVICECENTER has an instance for each, registry/health lists them, and is
+// a 400 without them. service-center's own registration of itself is not used, for its
+// heartbeats answer success while the store is away, and its guard against others is none.
+//
+// Nothing of it is a record: Mp1 does not see it. The instances have names that no
+// projection has, so that neither list nor watch takes one for a stranger.
+const (
+	selfTTL    = 15 // seconds that a replica stays there which was killed
+	selfEvery  = selfTTL * time.Second / 3
+	selfRounds = 8
+	selfPrefix = "mep-" // of instanceIds; behind it stands the replica's name
+)
+
+var (
+	selfKey   = discovery.MicroServiceKey{Tenant: domainProject, AppId: core.RegistryAppID, ServiceName: core.RegistryServiceName, Version: core.Service.Version}
+	selfIndex = path.GenerateServiceIndexKey(&selfKey)
+	selfID    = hashOf(selfIndex) // its serviceId, the same on every replica
+	// where all its versions are named, and its aliases
+	selfNames   = strings.TrimSuffix(selfIndex, selfKey.Version)
+	selfAliases = aliasPrefix + strings.TrimPrefix(selfNames, indexPrefix)
+)
+
+// isSelf says whether a name that somebody writes at, as an index key has it, is that of
+// service-center: of any version and environment, for a client that looks for
+// service-center by a version rule takes whatever is there.
+func isSelf(name []string) bool {
+	return len(name) == 4 && name[1] == core.RegistryAppID && name[2] == core.RegistryServiceName
+}
+
+// selfEntry is this replica's registration.
+type selfEntry struct {
+	store   *Store
+	address string // host:port at which clients reach this replica
+
+	mu     sync.Mutex // held while it writes
+	lease  heartbeat.LeaseID
+	warned bool // that it cannot be written
+}
+
+func (e *selfEntry) instanceID() string { return selfPrefix + e.store.replicas.self }
+
+func (e *selfEntry) keys() (instance, lease string) {
+	id := e.instanceID()
+	return path.GenerateInstanceKey(domainProject, selfID, id), path.GenerateInstanceLeaseKey(domainProject, selfID, id)
+}
+
+// selfService is the microservice; registered says since when, in seconds.
+func selfService(registered string) string {
+	b, _ := json.Marshal(&discovery.MicroService{ // plain values
+		ServiceId: selfID, AppId: selfKey.AppId, ServiceName: selfKey.ServiceName, Version: selfKey.Version,
+		Description: "service-center", Level: "BACK", Status: discovery.MS_UP, RegisterBy: "PLATFORM", Timestamp: registered,
+		Properties: map[string]string{crossAppProperty: "true"},
+		Schemas:    []string{}, Paths: []*discovery.ServicePath{},
+	})
+	return string(b)
+}
+
+func (e *selfEntry) value(since string) string {
+	b, _ := json.Marshal(&discovery.MicroServiceInstance{
+		InstanceId: e.instanceID(), ServiceId: selfID, Endpoints: []string{"rest://" + e.address}, HostName: hostName(e.address),
+		Status: discovery.MSI_UP, Version: selfKey.Version, Timestamp: since, ModTimestamp: since,
+		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: selfTTL / 3, Times: 2},
+	})
+	return string(b)
+}
+
+// stay keeps the registration until ctx ends.
+func (e *selfEntry) stay(ctx context.Context) {
+	t := time.NewTicker(selfEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.leave(ctx)
+			return
+		case <-t.C:
+			e.keep(ctx)
+		}
+	}
+}
+
+// keep renews the registration's lease, and puts right what is not there as it should be:
+// somebody else may write to the store, or bring it back from a backup.
+func (e *selfEntry) keep(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := errUnsettled
+	for range selfRounds {
+		var done bool
+		if done, err = e.settle(ctx); done || err != nil {
+			break
+		}
+		err = errUnsettled
+	}
+	if err != nil && !e.warned {
+		e.store.log.Warn("this replica cannot be registered as service-center for ServiceComb's clients; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+	}
+	e.warned = err != nil
+}
+
+var errUnsettled = errors.New("somebody else changes it as often as it is put right")
+
+// settle looks, and does one thing that is missing; false: look again.
+func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
+	instance, leaseKey := e.keys()
+	res, err := e.store.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+selfID), clientv3.OpGet(servicePrefix+selfID), clientv3.OpGet(selfIndex),
+		clientv3.OpGet(instance), clientv3.OpGet(leaseKey), clientv3.OpGet(instancePrefix+selfID+path.SPLIT, clientv3.WithPrefix(), clientv3.WithKeysOnly()),
+		clientv3.OpGet(selfNames, clientv3.WithPrefix(), clientv3.WithKeysOnly()), clientv3.OpGet(selfAliases, clientv3.WithPrefix(), clientv3.WithKeysOnly())).Commit()
+	if err != nil {
+		return false, translate(err)
+	}
+	all := func(i int) []*mvccpb.KeyValue { return res.Responses[i].GetResponseRange().Kvs }
+	one := func(i int) *mvccpb.KeyValue {
+		if kvs := all(i); len(kvs) == 1 {
+			return kvs[0]
+		}
+		return nil
+	}
+	mark, file, entry := one(0), one(1), one(2)
+	if !holds(mark, selfIndex) || !holds(entry, selfID) || file == nil || string(file.Value) != selfService(timestampOf(file)) {
+		return false, e.establish(ctx, mark, file, entry)
+	}
+	if strays := append(e.strays(all(5)), namesakes(all(6), all(7))...); len(strays) > 0 {
+		_, err = e.store.client.Txn(ctx).Then(strays[:min(len(strays), mendBatch)]...).Commit()
+		return false, translate(err)
+	}
+	own, held := one(3), one(4)
+	if e.lease != 0 && own != nil && own.Lease == int64(e.lease) && string(own.Value) == e.value(timestampOf(own)) &&
+		held != nil && held.Lease == int64(e.lease) && holds(held, leaseText(e.lease)) {
+		_, err = e.store.Renew(ctx, e.lease)
+		if !errors.Is(err, heartbeat.ErrLeaseGone) {
+			return err == nil, err
+		}
+	}
+	return false, e.appear(ctx, instance, leaseKey, mark)
+}
+
+func holds(kv *mvccpb.KeyValue, value string) bool { return kv != nil && string(kv.Value) == value }
+
+func leaseText(l heartbeat.LeaseID) string { return strconv.FormatInt(int64(l), 10) }
+
+// timestampOf is since when what is stored says to be there.
+func timestampOf(kv *mvccpb.KeyValue) string {
+	var is struct {
+		Timestamp string `json:"timestamp"`
+	}
+	if json.Unmarshal(kv.Value, &is) != nil {
+		return ""
+	}
+	return is.Timestamp
+}
+
+// establish puts the microservice, with the mark that keeps ServiceComb's clients from
+// writing to it, and erases what stood at its name or below its id before that.
+func (e *selfEntry) establish(ctx context.Context, mark, file, entry *mvccpb.KeyValue) error {
+	cmps := []clientv3.Cmp{unchanged(markPrefix+selfID, mark), unchanged(servicePrefix+selfID, file), unchanged(selfIndex, entry)}
+	ops := []clientv3.Op{clientv3.OpPut(servicePrefix+selfID, selfService(unix(time.Now().UnixNano()))), clientv3.OpPut(selfIndex, selfID)}
+	if !holds(mark, selfIndex) {
+		ops = append(append(ops, clientv3.OpPut(markPrefix+selfID, selfIndex)), bare(selfID, selfIndex)...)
+		for _, prefix := range []string{instancePrefix, leasePrefix} {
+			ops = append(ops, clientv3.OpDelete(prefix+selfID+path.SPLIT, clientv3.WithPrefix()))
+		}
+	}
+	_, err := e.store.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
+	return translate(err) // another replica may have been first: the next look shows it
+}
+
+// strays erases instances that are none of replicas. On a store that nobody shares the
+// others are of processes that were killed.
+func (e *selfEntry) strays(kvs []*mvccpb.KeyValue) (ops []clientv3.Op) {
+	for _, kv := range kvs {
+		id := strings.TrimPrefix(string(kv.Key), instancePrefix+selfID+path.SPLIT)
+		name, ok := strings.CutPrefix(id, selfPrefix)
+		if ok && (name == e.store.replicas.self || e.store.server == nil && len(name) == len(e.store.replicas.self) && kv.Lease != 0) {
+			continue
+		}
+		ops = append(ops, clientv3.OpDelete(string(kv.Key)), clientv3.OpDelete(leasePrefix+selfID+path.SPLIT+id))
+	}
+	return ops
+}
+
+// namesakes erases names and aliases that lead clients elsewhere who look for
+// service-center: the release before let everybody have them.
+func namesakes(lists ...[]*mvccpb.KeyValue) (ops []clientv3.Op) {
+	for _, kv := range slices.Concat(lists...) {
+		if string(kv.Key) != selfIndex {
+			ops = append(ops, clientv3.OpDelete(string(kv.Key)))
+		}
+	}
+	return ops
+}
+
+// appear puts the instance on a lease of its own.
+func (e *selfEntry) appear(ctx context.Context, instance, leaseKey string, mark *mvccpb.KeyValue) error {
+	l, err := e.store.client.Grant(ctx, int64(max(selfTTL, e.store.least)))
+	if err != nil {
+		return translate(err)
+	}
+	old, on := e.lease, clientv3.WithLease(l.ID)
+	e.lease = heartbeat.LeaseID(l.ID) // whatever becomes of it: perhaps it was put
+	_, err = e.store.client.Txn(ctx).If(unchanged(markPrefix+selfID, mark)).Then(
+		clientv3.OpPut(instance, e.value(unix(time.Now().UnixNano())), on), clientv3.OpPut(leaseKey, leaseText(e.lease), on)).Commit()
+	if old != 0 {
+		_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(old)) // else it runs out
+	}
+	return translate(err)
+}
+
+// leave takes the registration away, so that clients turn elsewhere at once; else its
+// lease runs out.
+func (e *selfEntry) leave(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lease == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(e.lease))
+	e.lease = 0
+}

@@ -1,0 +1,210 @@
+package servicecenter
+
+import (
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chassis/cari/discovery"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// entered registers this replica as service-center until the test ends.
+func entered(t *testing.T) *selfEntry {
+	t.Helper()
+	e := &selfEntry{store: store, address: "10.0.0.1:30100"}
+	e.keep(t.Context())
+	require.False(t, e.warned)
+	t.Cleanup(func() { e.leave(t.Context()) })
+	return e
+}
+
+// healthy are the instances that registry/health shows; nil: it is not 200.
+func healthy(t *testing.T) []*discovery.MicroServiceInstance {
+	t.Helper()
+	status, body := get(t, "/v4/default/registry/health")
+	if status != 200 {
+		return nil
+	}
+	var out discovery.GetInstancesResponse
+	require.NoError(t, json.Unmarshal([]byte(body), &out))
+	return out.Instances
+}
+
+func TestHealthShowsThisReplicaUntilItLeaves(t *testing.T) {
+	e := entered(t)
+	got := healthy(t)
+	require.Len(t, got, 1)
+	require.Equal(t, []string{"rest://10.0.0.1:30100"}, got[0].Endpoints)
+	require.Equal(t, "UP", got[0].Status)
+	status, body := get(t, "/v4/default/registry/instances?appId=default&serviceName=SERVICECENTER&version=0%2B")
+	require.Equal(t, 200, status, "java-chassis looks for service-center by its name")
+	require.Contains(t, body, "rest://10.0.0.1:30100")
+	status, body = get(t, "/v4/default/govern/microservices?options=instances")
+	require.Equal(t, 200, status)
+	require.NotContains(t, body, "SERVICECENTER", "who wants to see it, asks withShared")
+	e.leave(t.Context())
+	got2, err := store.client.Get(t.Context(), instancePrefix+selfID, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.Zero(t, got2.Count)
+}
+
+// Its lease is renewed without a write, and goes with the replica.
+func TestTheRegistrationOfServiceCenterIsRenewedWithoutAWrite(t *testing.T) {
+	e := entered(t)
+	ttl := func() int64 {
+		res, err := store.client.TimeToLive(t.Context(), clientv3.LeaseID(e.lease))
+		require.NoError(t, err)
+		return res.TTL
+	}
+	require.Eventually(t, func() bool { return ttl() < selfTTL-1 }, 10*time.Second, 20*time.Millisecond)
+	before := everything(t)
+	e.keep(t.Context())
+	require.Equal(t, before, everything(t))
+	require.GreaterOrEqual(t, ttl(), int64(selfTTL-1))
+	require.Contains(t, before, markPrefix+selfID)
+}
+
+// Whatever is done to it past service-center's API, the next look puts it right.
+func TestTheRegistrationOfServiceCenterIsPutRight(t *testing.T) {
+	e := entered(t)
+	instance, lease := e.keys()
+	const gone = ""
+	stranger := instancePrefix + selfID + "/stranger"
+	for _, damage := range []map[string]string{
+		{markPrefix + selfID: gone}, {markPrefix + selfID: "x"}, {servicePrefix + selfID: gone}, {servicePrefix + selfID: "{"},
+		{selfIndex: gone}, {selfIndex: "somebody"}, {instance: gone}, {instance: "{}"}, {lease: gone}, {lease: "7"}, {instance: gone, lease: gone},
+		{markPrefix + selfID: gone, servicePrefix + selfID: gone, selfIndex: gone, instance: gone, lease: gone},
+		{stranger: `{"instanceId":"stranger","serviceId":"` + selfID + `","endpoints":["rest://10.9.9.9:1"],"status":"UP"}`, leasePrefix + selfID + "/stranger": "7"},
+		{instancePrefix + selfID + "/mep-0123456789abcdef": `{"instanceId":"mep-0123456789abcdef"}`},
+		{selfNames + "9.9.9": "somebody"}, {selfAliases + "9.9.9": "somebody"},
+	} {
+		for key, value := range damage {
+			var err error
+			if value == gone {
+				_, err = store.client.Delete(t.Context(), key)
+			} else {
+				_, err = store.client.Put(t.Context(), key, value)
+			}
+			require.NoError(t, err)
+		}
+		e.keep(t.Context())
+		require.False(t, e.warned, "%v", damage)
+		require.Eventually(t, func() bool {
+			got := healthy(t)
+			return len(got) == 1 && got[0].InstanceId == e.instanceID() && got[0].Endpoints[0] == "rest://10.0.0.1:30100"
+		}, 5*time.Second, 10*time.Millisecond, "%v", damage)
+		for key := range everything(t) {
+			require.NotContains(t, key, "stranger", "%v", damage)
+			require.NotContains(t, key, "9.9.9", "%v", damage)
+		}
+	}
+	require.NoError(t, store.Revoke(t.Context(), e.lease))
+	e.keep(t.Context())
+	require.Len(t, healthy(t), 1, "its lease had run out")
+}
+
+// A client that was there first has neither the name nor what he put below the id.
+func TestTheNameOfServiceCenterIsTakenFromWhoHadIt(t *testing.T) {
+	e := entered(t)
+	e.leave(t.Context())
+	for key, value := range map[string]string{
+		servicePrefix + "squatter": `{"serviceId":"squatter","appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"}`, selfIndex: "squatter",
+		instancePrefix + selfID + "/mep-fedcba9876543210": `{"instanceId":"mep-fedcba9876543210","serviceId":"` + selfID + `","endpoints":["rest://10.9.9.9:1"]}`,
+		tagPrefix + selfID: `{"a":"b"}`,
+	} {
+		_, err := store.client.Put(t.Context(), key, value)
+		require.NoError(t, err)
+	}
+	_, err := store.client.Delete(t.Context(), markPrefix+selfID)
+	require.NoError(t, err)
+	e.keep(t.Context())
+	require.Eventually(t, func() bool { got := healthy(t); return len(got) == 1 && got[0].InstanceId == e.instanceID() }, 5*time.Second, 10*time.Millisecond)
+	require.NotContains(t, everything(t), tagPrefix+selfID)
+	_, err = store.client.Delete(t.Context(), servicePrefix+"squatter")
+	require.NoError(t, err)
+}
+
+// Nothing of it is a service of Mp1's, neither list nor watch nor tidying takes it for a
+// stranger, and service-center's own API can neither change it nor take its name.
+func TestTheRegistrationOfServiceCenterIsNobodysElse(t *testing.T) {
+	drivesControllers(t)
+	e := entered(t)
+	instance, _ := e.keys()
+	mended(t)
+	before := everything(t)
+	all, _, err := store.List(t.Context())
+	require.NoError(t, err)
+	for _, l := range all {
+		require.False(t, strings.HasPrefix(string(l.ID), selfID))
+	}
+	require.NoError(t, store.Tidy(t.Context(), 0, time.Now().UnixNano(), time.Hour))
+	mended(t)
+	require.Contains(t, everything(t), servicePrefix+selfID)
+	require.Contains(t, everything(t), markPrefix+selfID)
+	_, ok := seatIn(instance)
+	require.False(t, ok, "the watch passes over it")
+
+	const root = "/v4/default/registry/microservices"
+	one := root + "/" + selfID
+	for _, c := range [][3]string{
+		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"},"instances":[{` + instOf + `}]}`},
+		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"9.9.9"}}`},
+		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"9.9.9","environment":"production"}}`},
+		{"POST", root, `{"service":{"serviceName":"SERVICECENTER","version":"9.9.8"}}`},
+		{"POST", root, `{"service":{"serviceName":"other","alias":"SERVICECENTER","version":"9.9.9"}}`},
+		{"POST", root, `{"service":{"serviceName":"other2","serviceId":"` + selfID + `","version":"9.9.9"}}`},
+		{"POST", one + "/instances", `{"instance":{` + instOf + `}}`},
+		{"POST", one + "/instances", `{"instance":{"instanceId":"` + e.instanceID() + `",` + instOf + `}}`},
+		{"PUT", one + "/instances/" + e.instanceID() + "/heartbeat", ""},
+		{"PUT", one + "/instances/" + e.instanceID() + "/status?value=DOWN", ""},
+		{"PUT", one + "/instances/" + e.instanceID() + "/properties", `{"properties":{"a":"b"}}`},
+		{"PUT", one + "/properties", `{"properties":{"a":"b"}}`},
+		{"DELETE", one + "/instances/" + e.instanceID(), ""},
+		{"DELETE", one + "?force=true", ""},
+		{"DELETE", root, `{"serviceIds":["` + selfID + `"],"force":true}`},
+		{"POST", one + "/rules", `{"rules":[` + blackRule + `]}`},
+		{"POST", one + "/tags", `{"tags":{"a":"b"}}`},
+		{"PUT", "/v4/default/registry/heartbeats", `{"instances":[{"serviceId":"` + selfID + `","instanceId":"` + e.instanceID() + `"}]}`},
+		{"POST", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"},"providers":[{"serviceName":"*"}]}]}`},
+	} {
+		status, _, body := send(t, c[0], c[1], c[2])
+		require.Equal(t, 403, status, "%v: %s", c, body)
+	}
+	require.Equal(t, before, everything(t))
+}
+
+func TestWhereClientsReachAReplica(t *testing.T) {
+	host := func(advertise, listen string) *plugins.Host {
+		return &plugins.Host{Config: conf.Config{Server: conf.Server{Advertise: advertise, Listen: listen}}}
+	}
+	require.Equal(t, "mep.example:443", advertised(host("mep.example:443", "0.0.0.0:30100")))
+	require.Equal(t, "127.0.0.1:30100", advertised(host("", "127.0.0.1:30100")))
+	chosen := host("", "127.0.0.1:0")
+	chosen.Address = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}
+	require.Equal(t, "127.0.0.1:4711", advertised(chosen))
+	every := host("", "[::]:30100")
+	every.Address = &net.TCPAddr{IP: net.IPv6unspecified, Port: 30100}
+	got, port, err := net.SplitHostPort(advertised(every))
+	require.NoError(t, err)
+	require.Equal(t, "30100", port)
+	require.False(t, net.ParseIP(got).IsUnspecified(), got)
+
+	nets := func(all ...string) (out []net.Addr) {
+		for _, one := range all {
+			ip, n, err := net.ParseCIDR(one)
+			require.NoError(t, err)
+			out = append(out, &net.IPNet{IP: ip, Mask: n.Mask})
+		}
+		return out
+	}
+	require.Equal(t, "127.0.0.1", reachable(nets("127.0.0.1/8", "::1/128", "fe80::1/64", "169.254.1.1/16")).String())
+	require.Equal(t, "10.0.0.5", reachable(nets("127.0.0.1/8", "fd00::5/64", "10.0.0.5/24", "10.0.1.5/24")).String())
+	require.Equal(t, "fd00::5", reachable(nets("fe80::1/64", "fd00::5/64")).String())
+}
