@@ -24,25 +24,7 @@ const (
 	// sendBuffer bounds what the kernel holds of an answer that is not read; it doubles
 	// the number. A fast reader far away gets 6 MB/s over 20 ms.
 	sendBuffer = 64 << 10
-	// leastFiles and shareOfFiles are the file descriptors that connections leave to
-	// everything else: the store, etcd, the notifications.
-	leastFiles   = 64
-	shareOfFiles = 4
-	fewest       = 16
 )
-
-// mostConnections is how many there may be: as many as configured (0: any number), but
-// not more than the file descriptors leave room for, so that accepting never fails.
-func mostConnections(configured int, files uint64) int {
-	most := configured
-	if files > 0 && files < 1<<31 {
-		room := int(files) - max(leastFiles, int(files)/shareOfFiles)
-		if most == 0 || room < most {
-			most = max(room, fewest)
-		}
-	}
-	return most
-}
 
 // connections is a listener that keeps no more connections than it may. When there are
 // too many, those that say nothing, idle, or hang in a request make room for new ones;

@@ -206,17 +206,3 @@ func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
 	require.Contains(t, c.all, all[0])
 	require.NotContains(t, c.all, all[1])
 }
-
-func TestConnectionsLeaveFileDescriptorsToOthers(t *testing.T) {
-	for _, c := range []struct {
-		configured int
-		files      uint64
-		want       int
-	}{
-		{10000, 1 << 20, 10000}, {10000, 0, 10000}, {10000, 1 << 63, 10000}, {0, 0, 0}, {0, 1 << 20, 3 << 18},
-		{10000, 10000, 7500}, {10000, 1024, 768}, {10000, 200, 136}, {100, 200, 100}, {10000, 64, fewest}, {50, 64, fewest},
-	} {
-		require.Equal(t, c.want, mostConnections(c.configured, c.files), "%+v", c)
-	}
-	require.Positive(t, openFiles())
-}

@@ -87,6 +87,7 @@ type Host struct {
 	Limits  Limits            // from the identity plugin; nil: nothing is limited
 	Address net.Addr          // where the server listens; from Run
 	Answers *Answers          // from Run
+	Posts   int               // POSTs to consumers that may be in flight, from Run; 0: any number
 	Base    Base              // from the base plugin
 	Engine  *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.

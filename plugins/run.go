@@ -64,7 +64,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(said, "", 0),
 	}
-	conns := newConnections(l, mostConnections(h.Config.Limits.Connections, openFiles()))
+	most, posts := shareFiles(h.Config.Limits.Connections, openFiles())
+	conns := newConnections(l, most)
+	h.Posts = posts
 	srv.ConnState = conns.state
 	served := make(chan error, 1)
 	go conns.run()

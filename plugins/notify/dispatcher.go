@@ -29,6 +29,7 @@ type poster interface {
 type dispatcher struct {
 	store  store
 	poster poster
+	slots  *slots
 	now    func() (heartbeat.Instant, int64)
 	giveUp time.Duration
 	alone  bool // nobody else reaches the store: no locks are needed
@@ -71,7 +72,7 @@ type observer interface {
 }
 
 func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
-	return &dispatcher{store: s, poster: p, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
+	return &dispatcher{store: s, poster: p, slots: newSlots(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
 		owner:  owner{kick: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
 		leaving: map[string]*worker{}, deleted: map[string]bool{}}

@@ -3,6 +3,8 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -27,6 +29,16 @@ func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
 	}
 	info.TransportInfo = nil // neither filtered by nor told, and the largest part
 	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info}, nil
+}
+
+// hostOf is the host and port of a subscription's consumer. What cannot be parsed shares
+// the host "".
+func hostOf(s *plugins.Subscription) string {
+	u, err := url.Parse(s.Asked.CallbackReference)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
 
 // delivery is one POST, the same whoever attempts it and how often.

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"net/url"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -57,6 +56,10 @@ func (m *metrics) watch(d *dispatcher) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
 	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
+	gauge("mep_notification_posts_in_flight", "Notifications that are being sent.", func() float64 { n, _ := d.slots.figures(); return float64(n) })
+	gauge("mep_notification_posts_waiting", "Notifications that wait because there are as many in flight as may be.",
+		func() float64 { _, n := d.slots.figures(); return float64(n) })
+	gauge("mep_notification_posts_limit", "Notifications that may be in flight; 0: any number.", func() float64 { return float64(d.slots.limit) })
 	gauge("mep_notification_oldest_seconds", "Age of the oldest event that a subscriber of this replica still waits for; 0: none.",
 		func() float64 { return d.oldest().Seconds() })
 }
@@ -118,8 +121,6 @@ func (m *metrics) unreadable(events int, first string) {
 // may hold secrets.
 func tags(s *plugins.Subscription, more openlog.Tags) openlog.Option {
 	more["subscriptionId"], more["appInstanceId"] = s.ID, s.Owner
-	if u, err := url.Parse(s.Asked.CallbackReference); err == nil {
-		more["host"] = u.Host
-	}
+	more["host"] = hostOf(s)
 	return openlog.WithTags(more)
 }

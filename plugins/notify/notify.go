@@ -18,6 +18,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m := newMetrics(h.Log)
 	p := newPolicy(&h.Config)
 	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
+	d.slots = newSlots(h.Posts)
 	m.watch(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	h.Subscriptions = r

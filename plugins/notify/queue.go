@@ -38,6 +38,7 @@ type queue struct {
 	pending []*message // behind it, in order
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
+	hung     bool // the last attempt took too long
 	failures int  // in a row, of whatever head: the retry clock is the subscription's
 	retryAt  heartbeat.Instant
 	postedAt heartbeat.Instant // the start of the last POST
@@ -228,6 +229,7 @@ func (q *queue) stuck(now heartbeat.Instant) { q.moveAt = now + moveAgain }
 
 // posted tells how the attempt on the head ended.
 func (q *queue) posted(r result, now heartbeat.Instant) {
+	q.hung = r.hung()
 	switch {
 	case r.delivered():
 		q.failures, q.retryAt = 0, 0
@@ -242,6 +244,14 @@ func (q *queue) posted(r result, now heartbeat.Instant) {
 		q.retryAt = now + max(backoff(q.failures, q.random()), min(r.retryAfter, maxRetryAfter))
 		q.collapse()
 	}
+}
+
+// lane is among whom the next attempt waits.
+func (q *queue) lane() lane {
+	if q.hung {
+		return slow
+	}
+	return usual
 }
 
 // collapse leaves of the changes of state of each instance the newest. It is done

@@ -67,6 +67,10 @@ func (d *dispatcher) ended(id string, w *worker) {
 
 func (d *dispatcher) clock() (heartbeat.Instant, int64) { return d.now() }
 
+func (d *dispatcher) slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context) {
+	return d.slots.take(ctx, halted, in, host, app)
+}
+
 func (d *dispatcher) post(ctx context.Context, p delivery, wall int64) result {
 	return d.poster.post(ctx, p, wall)
 }

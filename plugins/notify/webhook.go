@@ -31,11 +31,12 @@ const (
 	timedOut
 	forbidden // by our policy of addresses
 	unreachable
+	cutShort // it took longer than patience while others waited
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable"}[o]
+	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable", "cut_short"}[o]
 }
 
 // result is how an attempt ended.
@@ -46,6 +47,7 @@ type result struct {
 
 func (r result) delivered() bool { return r.outcome == delivered }
 func (r result) gone() bool      { return r.outcome == gone }
+func (r result) hung() bool      { return r.outcome == timedOut || r.outcome == cutShort }
 
 // webhook sends POSTs to subscribers, whom it does not trust.
 type webhook struct {
@@ -56,12 +58,15 @@ type webhook struct {
 
 // resolver, if not nil, is asked for addresses in place of the system's.
 func newWebhook(p policy, timeout time.Duration, version string, resolver *net.Resolver) *webhook {
+	if resolver == nil {
+		resolver = &net.Resolver{Dial: askDNS}
+	}
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: p.control, Resolver: resolver}
 	return &webhook{timeout: timeout, userAgent: "mepserver/" + version, client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // what the environment names was not checked
-			DialContext:            dialer.DialContext,
+			DialContext:            opened(dialer),
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,
 			DisableKeepAlives:      true, // so that each attempt dials, and is checked
@@ -76,6 +81,9 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
+	opened := &connections{of: ctx}
+	defer opened.close()
+	ctx = context.WithValue(ctx, connectionsKey{}, opened)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(d.body))
 	if err != nil {
 		return result{outcome: unreachable}
@@ -88,7 +96,7 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
 	res, err := w.client.Do(r)
 	if err != nil {
-		return result{outcome: reason(err)}
+		return result{outcome: reason(ctx, err)}
 	}
 	// A polite subscriber may finish its answer; what it says changes nothing.
 	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer)
@@ -112,9 +120,11 @@ func judge(status int) outcome {
 }
 
 // reason classes an error without its text, in which the subscriber may have a say.
-func reason(err error) outcome {
+func reason(ctx context.Context, err error) outcome {
 	var timeout net.Error
 	switch {
+	case errors.Is(context.Cause(ctx), errNeeded):
+		return cutShort
 	case errors.Is(err, errForbidden):
 		return forbidden
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

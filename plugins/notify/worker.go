@@ -20,6 +20,8 @@ type surroundings interface {
 	clock() (heartbeat.Instant, int64)
 	// holds says whether this replica is surely the only one that sends.
 	holds(now heartbeat.Instant) bool
+	// slot waits for a place for a POST until ctx or halted ends; nil: one of them did.
+	slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context)
 	post(ctx context.Context, d delivery, wall int64) result
 	moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error)
 	readCursor(ctx context.Context, id string) (plugins.Cursor, error)
@@ -30,6 +32,7 @@ type surroundings interface {
 // worker sends to one subscription, one POST at a time.
 type worker struct {
 	sub  *plugins.Subscription
+	host string // of its consumer
 	with surroundings
 
 	mu     sync.Mutex
@@ -37,6 +40,7 @@ type worker struct {
 	halted bool
 
 	wake   chan struct{}
+	stops  chan struct{}   // closed when it is halted
 	ctx    context.Context // of all that it does
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -44,7 +48,7 @@ type worker struct {
 
 func newWorker(s *plugins.Subscription, q *queue, with surroundings) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &worker{sub: s, with: with, q: q, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	return &worker{sub: s, host: hostOf(s), with: with, q: q, wake: make(chan struct{}, 1), stops: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
 // add shows the worker events; it does not block.
@@ -75,7 +79,10 @@ func (w *worker) oldest(now heartbeat.Instant) time.Duration {
 // halt lets no POST start any more.
 func (w *worker) halt() {
 	w.mu.Lock()
-	w.halted = true
+	if !w.halted {
+		w.halted = true
+		close(w.stops)
+	}
 	w.mu.Unlock()
 	w.look()
 }
@@ -98,6 +105,9 @@ func (w *worker) stop() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
+	var place *slot
+	var ctx context.Context // of the POST in that place
+	defer func() { place.done() }()
 	for {
 		w.mu.Lock()
 		if w.halted {
@@ -109,16 +119,24 @@ func (w *worker) run() {
 		if w.with.holds(now) {
 			a = w.q.next(now)
 		}
+		in := w.q.lane()
 		w.mu.Unlock()
+		if a.do == doPost && place == nil { // it may take long: then all is looked at again
+			place, ctx = w.with.slot(w.ctx, w.stops, in, w.host, w.sub.Owner)
+			continue
+		}
 		switch a.do {
-		case doWait:
-			w.sleep(a.until - now)
+		case doPost:
+			w.attempt(ctx, a.events, wall)
 		case doMove:
 			if !w.move(a.cursor) {
 				return
 			}
-		case doPost:
-			w.attempt(a.events, wall)
+		}
+		place.done() // also if there was nothing to send any more
+		place = nil
+		if a.do == doWait {
+			w.sleep(a.until - now)
 		}
 	}
 }
@@ -133,11 +151,12 @@ func (w *worker) sleep(d time.Duration) {
 	}
 }
 
-func (w *worker) attempt(events []*message, wall int64) {
+// attempt makes a POST under ctx, which ends with the worker's, or when others need its place.
+func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	if failpoint.On {
 		_ = failpoint.Hit("post.before")
 	}
-	r := w.with.post(w.ctx, compose(w.sub, events), wall)
+	r := w.with.post(ctx, compose(w.sub, events), wall)
 	if w.ctx.Err() != nil {
 		return // it was cut off, which says nothing about the subscriber
 	}

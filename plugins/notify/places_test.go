@@ -1,0 +1,179 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// hangOr hangs until it is cut off, or for ten seconds; here answers.
+func hangOr(ctx context.Context, url string) result {
+	if url == here {
+		return result{}
+	}
+	if r := hang(ctx, url); ctx.Err() == nil {
+		return r
+	}
+	return result{outcome: cutShort}
+}
+
+// Eight hundred consumers hang and there are places for 43: no more are ever in flight,
+// and whoever answers waits for the others' first attempt at most, and from then on for
+// nobody.
+func TestHangingConsumersLeavePlacesToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newShelf(), &subscribers{answer: hangOr}
+		r := newReplica(t, s, to, "a", true)
+		r.slots = newSlots(43)
+		for i := range 800 {
+			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
+		}
+		r.subscribe(t, "app", here)
+		synctest.Wait()
+		began := time.Now()
+		s.happen("x", "S")
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			require.LessOrEqual(t, to.flying.Load(), int64(43))
+		}
+		got := to.of(here)
+		require.Len(t, got, 1)
+		require.Less(t, got[0].at.Sub(began), 800*patience/29+2*patience)
+		for n := range 20 {
+			at := time.Now()
+			s.happen("x", "A")
+			synctest.Wait()
+			got = to.of(here)
+			require.Len(t, got, n+2)
+			require.Equal(t, at, got[n+1].at, "those that hung before do not hold it up")
+			time.Sleep(time.Second)
+		}
+		require.LessOrEqual(t, to.flying.Load(), int64(43))
+	})
+}
+
+// A consumer that needs its time has all of it, though not at the first attempt.
+func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newShelf(), &subscribers{}
+		to.answer = func(ctx context.Context, url string) result {
+			if url != here {
+				return hangOr(ctx, url)
+			}
+			select {
+			case <-ctx.Done():
+				return result{outcome: cutShort}
+			case <-time.After(5 * time.Second):
+				return result{}
+			}
+		}
+		r := newReplica(t, s, to, "a", true)
+		r.slots = newSlots(6)
+		r.subscribe(t, "slow", here)
+		for i := range 20 {
+			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
+		}
+		s.happen("x", "S")
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		got := to.of(here)
+		require.NotEmpty(t, got)
+		for _, one := range got {
+			require.Equal(t, got[0].id, one.id)
+		}
+		n := len(got)
+		time.Sleep(time.Hour)
+		require.Len(t, to.of(here), n, "it was told")
+	})
+}
+
+// A place may be long in coming, and the lock be lost meanwhile: then nothing is sent.
+func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newShelf(), &subscribers{}
+		r := newReplica(t, s, to, "a", false)
+		r.slots = newSlots(2)
+		place, _ := r.slots.take(t.Context(), nil, slow, "h", "a")
+		other, _ := r.slots.take(t.Context(), nil, usual, "h", "a")
+		r.subscribe(t, "app", here)
+		time.Sleep(2 * time.Second)
+		s.happen("x", "S")
+		time.Sleep(time.Second)
+		_, waiting := r.slots.figures()
+		require.Equal(t, 1, waiting)
+		r.link.sever(true)
+		time.Sleep(sure + time.Second)
+		other.done()
+		synctest.Wait()
+		require.Empty(t, to.of(here), "the lock is not sure any more")
+		taken, waiting := r.slots.figures()
+		require.Equal(t, []int{1, 0}, []int{taken, waiting}, "and the place is given back")
+		r.link.sever(false)
+		time.Sleep(20 * time.Second)
+		require.Len(t, to.of(here), 1)
+		place.done()
+	})
+}
+
+func TestAWorkerThatWaitsForAPlaceStopsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newShelf(), &subscribers{}
+		r := newReplica(t, s, to, "a", true)
+		r.slots = newSlots(2)
+		place, _ := r.slots.take(t.Context(), nil, usual, "h", "a")
+		defer place.done()
+		id := r.subscribe(t, "app", here)
+		s.happen("x", "S")
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, r.Unsubscribe(t.Context(), "app", id))
+		require.Zero(t, time.Since(began))
+		require.Empty(t, to.of(here))
+	})
+}
+
+// What is cut off leaves no connection behind: its place is given to another at once.
+func TestNoConnectionOutlivesItsPost(t *testing.T) {
+	closed, asked := make(chan struct{}, 10), make(chan struct{}, 10)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	srv.Config.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	w := newWebhook(policy{loopback: true}, long, "test", nil)
+	s := newSlots(2)
+	place, ctx := s.take(t.Context(), nil, usual, "h", "a")
+	done := make(chan result, 1)
+	go func() { done <- w.post(ctx, delivery{id: "x", url: srv.URL, body: []byte("{}")}, 0) }()
+	<-asked
+	place.cut(errNeeded)
+	require.Equal(t, result{outcome: cutShort}, <-done)
+	<-closed
+	require.True(t, result{outcome: cutShort}.hung())
+	require.True(t, result{outcome: timedOut}.hung())
+	require.False(t, result{outcome: unreachable}.hung())
+	place.done()
+
+	// nor does one that is dialled for a POST that is over
+	c := &connections{of: t.Context()}
+	c.close()
+	_, err := opened(new(net.Dialer))(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
+	require.ErrorIs(t, err, context.Canceled)
+	<-closed
+}
