@@ -31,11 +31,13 @@ type shelf struct {
 	cursors map[string]plugins.Cursor
 	locks   map[string]plugins.OutboxWrite
 	links   []*link
-	moves   int // cursors written
+	moves   int                  // cursors written
+	stamp   int64                // by how much the clock is set of whoever makes an event
+	born    map[string]time.Time // when events happened
 }
 
 func newShelf() *shelf {
-	return &shelf{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}}
+	return &shelf{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}, born: map[string]time.Time{}}
 }
 
 // link is one replica's way to the shelf.
@@ -88,12 +90,12 @@ func (s *shelf) happen(name, kind string) {
 	defer s.mu.Unlock()
 	m := event(s.at+1, name+" "+kind, 0)
 	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(name), Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
-		Made: time.Now().UnixNano(), Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
+		Made: time.Now().UnixNano() + s.stamp, Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
 	if m.info.State == mp1.Suspended {
 		e.State = heartbeat.Suspended
 	}
 	w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}
-	s.events = append(s.events, w)
+	s.events, s.born[w.Name] = append(s.events, w), time.Now()
 	s.show(w)
 }
 
@@ -287,6 +289,7 @@ type sent struct {
 	url, id string
 	at      time.Time
 	by      string
+	body    []byte
 }
 
 // as is the subscribers as one replica reaches them.
@@ -299,7 +302,7 @@ func (s as) post(ctx context.Context, d delivery, _ int64) result {
 	s.flying.Add(1)
 	defer s.flying.Add(-1)
 	s.mu.Lock()
-	s.got = append(s.got, sent{d.url, d.id, time.Now(), s.name})
+	s.got = append(s.got, sent{d.url, d.id, time.Now(), s.name, d.body})
 	answer := s.answer
 	s.mu.Unlock()
 	if answer == nil {

@@ -1,0 +1,148 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// machine is a machine whose wall clock somebody sets. It stamps events, runs a replica
+// and erases, like every replica.
+type machine struct {
+	*replica
+	step   atomic.Int64
+	clock  func() (heartbeat.Instant, int64)
+	ages   plugins.Ages
+	erased int
+}
+
+func (m *machine) boot(t *testing.T, s *shelf, to *subscribers, name string) {
+	base := plugins.NewClock()
+	m.clock = func() (heartbeat.Instant, int64) {
+		now, wall := base()
+		return now, wall + m.step.Load()
+	}
+	m.ages = plugins.Ages{}
+	l := s.link()
+	m.replica = run(t, newDispatcher(l, as{to, name}, m.clock, giveUpAfter, false, unobserved{}), l)
+}
+
+// tidy is what the store's adapter does every 30 s.
+func (m *machine) tidy(t *testing.T, s *shelf) {
+	now, wall := m.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var who plugins.Waiters
+	for id, sub := range s.subs {
+		who.Add(sub, s.cursors[id])
+	}
+	made := map[string]int64{}
+	for _, w := range s.events {
+		made[w.Name] = w.Event.Made
+	}
+	ages := m.ages.Listed(now, wall, made)
+	kept := s.events[:0:0]
+	for _, w := range s.events {
+		if !plugins.Erasable(who.For(w.Event), ages[w.Name], now, giveUpAfter) {
+			kept = append(kept, w)
+			continue
+		}
+		require.GreaterOrEqual(t, time.Since(s.born[w.Name]), plugins.OutboxAge)
+		m.erased++
+		s.show(plugins.OutboxWrite{Kind: plugins.EventWritten, Name: w.Name, Gone: true})
+	}
+	s.events = kept
+}
+
+// Two replicas, whose machines' clocks are set, one after the other and both, by a day
+// and by years, while consumers are away, while a replica is restarted, and while both
+// erase: every event is told, none under two ids, and none is kept for ever.
+func TestSetClocksLoseNothingAndTellNothingTwice(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, step := range []time.Duration{day, -day, 6 * 365 * day, -6 * 365 * day} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(step, " restart ", restart), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { setClocks(t, step, restart) })
+			})
+		}
+	}
+}
+
+func setClocks(t *testing.T, step time.Duration, restart bool) {
+	var away atomic.Bool
+	to := &subscribers{answer: func(context.Context, string) result {
+		if away.Load() {
+			return result{outcome: unreachable}
+		}
+		return result{}
+	}}
+	s, a, b, events := newShelf(), &machine{}, &machine{}, 0
+	a.boot(t, s, to, "a")
+	b.boot(t, s, to, "b")
+	for i := range 4 {
+		a.subscribe(t, fmt.Sprint("app", i), fmt.Sprint(here, i))
+	}
+	minutes := func(n int, by ...*machine) { // in each of which some machines make an event
+		for range n {
+			for _, m := range by {
+				events++
+				s.stamp = m.step.Load()
+				s.happen(fmt.Sprint("instance", events), "S")
+			}
+			for range 2 {
+				time.Sleep(30 * time.Second)
+				a.tidy(t, s)
+				b.tidy(t, s)
+			}
+		}
+	}
+	minutes(3, a, b)
+	away.Store(true)
+	minutes(5, a, b)
+	a.step.Store(int64(step))
+	minutes(5, a, b)
+	if restart {
+		a.stop()
+		a.boot(t, s, to, "a again")
+	}
+	b.step.Store(int64(step))
+	minutes(5, b, a)
+	a.step.Store(0)
+	minutes(5, a)
+	away.Store(false)
+	minutes(45)
+	b.step.Store(0)
+	minutes(5, a, b)
+	minutes(5)
+
+	for i := range 4 {
+		ids := map[string]map[string]bool{} // of each event
+		for _, one := range to.of(fmt.Sprint(here, i)) {
+			var n mp1.Notification
+			require.NoError(t, json.Unmarshal(one.body, &n))
+			for _, r := range n.ServiceReferences {
+				if ids[r.SerInstanceID] == nil {
+					ids[r.SerInstanceID] = map[string]bool{}
+				}
+				ids[r.SerInstanceID][one.id] = true
+			}
+		}
+		require.Len(t, ids, events, "each was told")
+		for event, under := range ids {
+			require.Len(t, under, 1, event)
+		}
+	}
+	require.Empty(t, s.events, "all were told, and erased")
+	require.Equal(t, events, a.erased+b.erased)
+	t.Logf("step %s, restart %v: %d events to 4 consumers, 0 lost, 0 under two ids", step, restart, events)
+}
