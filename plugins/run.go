@@ -23,7 +23,7 @@ const (
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 10 * time.Second
 	answerTimeout = 60 * time.Second
-	idleTimeout   = 90 * time.Second
+	leastIdle     = 90 * time.Second
 	maxHeader     = 32 << 10
 	drainTime     = 4 * time.Second // for what is in flight
 	setupTime     = 2 * time.Second // for a setup that is under way when the server is stopped
@@ -59,11 +59,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	surface.Store(&starting)
 	said := serverLog{logs.NewRepeats(h.Log)}
 	defer said.log.Flush()
-	srv := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*surface.Load()).ServeHTTP(w, r) }),
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: log.New(said, "", 0),
-	}
+	unread := newBodies()
+	srv := newServer(h, unread.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*surface.Load()).ServeHTTP(w, r) })))
+	srv.ErrorLog = log.New(said, "", 0)
 	most, posts := shareFiles(h.Config.Limits.Connections, openFiles())
 	conns := newConnections(l, most)
 	h.Posts = posts
@@ -77,7 +75,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 
 	h.Answers, h.Address = newAnswers(), l.Addr()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, countDropped(h), h.Answers.watch(), conns.watch())
+	stops = append(stops, countDropped(h), h.Answers.watch(), conns.watch(), unread.watch())
 	defer func() {
 		if left := unwind(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)
@@ -108,6 +106,23 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	end()
 	waitFor(&tasks, stopTime)
 	return err
+}
+
+// newServer is the HTTP server with its times. The limits of header and body begin with a
+// request's first byte, not when the one before was answered.
+func newServer(h *Host, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, DisableGeneralOptionsHandler: true, // it reads the body of OPTIONS * before it answers
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout(h.Config.Liveness.MaxInterval),
+		MaxHeaderBytes: maxHeader,
+	}
+}
+
+// idleTimeout is how long a connection may say nothing. A client that beats once in the
+// longest interval must find its own open: net/http's clients do not repeat a PATCH whose
+// connection turns out to be closed. Where there is no room for others, idle ones make it.
+func idleTimeout(longest time.Duration) time.Duration {
+	return max(leastIdle, longest+longest/4+30*time.Second)
 }
 
 // setUp sets the plugins up in order. Whoever stops the server meanwhile does not wait
@@ -208,8 +223,12 @@ func unwind(stops []func(context.Context) error) (err error) {
 
 // notYet answers while the plugins are being set up.
 func notYet(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/health" && r.Method == http.MethodGet {
+	switch {
+	case r.URL.Path == "/health" && reads(r):
 		_, _ = w.Write([]byte("ok\n"))
+		return
+	case r.URL.Path == "/health":
+		server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 		return
 	}
 	server.Refuse(w, http.StatusServiceUnavailable, "The platform is starting; try again in a second.", 1)

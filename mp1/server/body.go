@@ -24,6 +24,9 @@ func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
 	if err := mediaType(r); err != nil {
 		return err
 	}
+	if r.ContentLength > s.options.MaxBeat {
+		return errTooLarge
+	}
 	buf := beats.Get().(*[]byte)
 	defer beats.Put(buf)
 	n, err := fill(r.Body, (*buf)[:s.options.MaxBeat+1])

@@ -52,34 +52,12 @@ func (s *surface) limited(do handle) handle {
 			return do(w, r, c)
 		}
 		if wait := s.options.Limits.Write(c.app, r.RemoteAddr, max(r.ContentLength, 0)); wait > 0 {
-			AnswerUnread(w, r, func() { tooMany(wait).write(w, s.options) })
-			return nil
+			return tooMany(wait)
 		}
 		if r.ContentLength < 0 {
 			r.Body = &countedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(c.app, r.RemoteAddr, n) }}
 		}
 		return do(w, r, c)
-	}
-}
-
-// AnswerUnread writes an answer to a request whose body was not read. Without it net/http
-// would wait for the rest of the body before it sends the answer, and a client may
-// withhold that. A body of known length is read and dropped after the answer, so that
-// its connection can be used again; any other costs the connection.
-func AnswerUnread(w http.ResponseWriter, r *http.Request, write func()) {
-	if r.ContentLength == 0 {
-		write()
-		return
-	}
-	c := http.NewResponseController(w)
-	if r.ContentLength < 0 || c.EnableFullDuplex() != nil {
-		w.Header().Set("Connection", "close")
-		write()
-		return
-	}
-	write()
-	if c.Flush() == nil {
-		_, _ = io.Copy(io.Discard, r.Body) // what fails here ends the connection
 	}
 }
 
@@ -93,9 +71,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
 		if wait := b.count(int64(n)); wait > 0 {
-			over := tooMany(wait)
-			over.closes = true
-			return n, over
+			return n, tooMany(wait)
 		}
 	}
 	return n, err

@@ -18,7 +18,6 @@ type problem struct {
 	detail string
 	allow  string // of a 405
 	retry  int    // seconds, of a 429; of a 503 or 507 that waits for longer than usual
-	closes bool   // the body was begun and not read: else net/http waits for the rest before it answers
 }
 
 func (p *problem) Error() string { return p.detail }
@@ -29,7 +28,7 @@ var (
 	errUnknownApp = &problem{status: http.StatusNotFound, detail: "This appInstanceId is not known to the platform; have it registered first."}
 	errMediaType  = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must be JSON; send Content-Type: application/json."}
 	errCoding     = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must not be compressed or otherwise coded; remove Content-Encoding."}
-	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes.", closes: true}
+	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
 )
@@ -102,9 +101,6 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
-	}
-	if p.closes {
-		h.Set("Connection", "close")
 	}
 	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))

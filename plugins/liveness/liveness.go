@@ -12,6 +12,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -48,6 +49,9 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	h.Go(func(ctx context.Context) { tidy(ctx, h) })
 	h.Base.Handle("GET /health", "mep.Health", answer(http.StatusOK, "ok\n"))
 	h.Base.Handle("GET /ready", "mep.Ready", answer(http.StatusOK, "ready\n")) // it is served only from then on
+	for _, path := range []string{"/health", "/ready"} {
+		h.Base.Handle(path, "mep.MethodNotAllowed", http.HandlerFunc(refuseMethod))
+	}
 	return m.Unregister, nil
 }
 
@@ -93,6 +97,10 @@ func tidy(ctx context.Context, h *plugins.Host) {
 			}
 		}
 	}
+}
+
+func refuseMethod(w http.ResponseWriter, _ *http.Request) {
+	server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 }
 
 func answer(status int, text string) http.Handler {

@@ -17,6 +17,7 @@ import (
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 	"github.com/apache/servicecomb-service-center/pkg/util"
+	"github.com/apache/servicecomb-service-center/server/config"
 	"github.com/go-chassis/cari/discovery"
 )
 
@@ -49,15 +50,20 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		i.Next()
 		return
 	}
+	most := largest(pattern)
 	if free[route] || r.Method == http.MethodDelete {
-		r.Body = http.MaxBytesReader(w, r.Body, maxFreeBody)
+		most = min(most, maxFreeBody)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
+	if r.ContentLength > most { // it need not come to be refused
+		tooLarge(w)
+		return
 	}
 	text, err := io.ReadAll(r.Body)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		w.Header().Set("Connection", "close") // else net/http waits for the rest before it answers
-		reply(w, http.StatusRequestEntityTooLarge, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"The body is larger than this resource takes; send several."}`)
+		tooLarge(w)
 		return
 	case err != nil:
 		invalid(w, "The body could not be read to its end.")
@@ -76,6 +82,23 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		return
 	}
 	b.oneOfFew(w, r, i)
+}
+
+// largest is how many bytes of a body service-center's own handler lets through: it looks
+// at what has come, not at what is announced.
+func largest(pattern string) int64 {
+	switch {
+	case strings.HasSuffix(pattern, "/:serviceId/instances"):
+		return 5 << 10
+	case strings.HasSuffix(pattern, "/properties"):
+		return 3 << 10
+	default:
+		return config.GetServer().MaxBodyBytes
+	}
+}
+
+func tooLarge(w http.ResponseWriter) {
+	reply(w, http.StatusRequestEntityTooLarge, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"The body is larger than this resource takes; send several."}`)
 }
 
 // oneOfFew carries a batch of finds out: its answer is made in memory, and many at once

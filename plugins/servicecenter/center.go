@@ -121,7 +121,23 @@ func (c *Center) Server() *etcdserver.EtcdServer {
 
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
-func (c *Center) Handler() http.Handler { return outer(theGuard.door(srest.DefaultServerMux)) }
+func (c *Center) Handler() http.Handler {
+	return outer(theGuard.door(unknownPaths(srest.DefaultServerMux)))
+}
+
+// unknownPaths refuses what neither we nor service-center serve: its router, behind the
+// last pattern of its mux, would answer in plain text.
+func unknownPaths(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !serviceCombs(r.URL.Path) {
+			if _, pattern := mux.Handler(r); pattern == "/" {
+				refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
 
 // Stop ends service-center and then the store, not later than ctx.
 func (c *Center) Stop(ctx context.Context) error {

@@ -12,7 +12,6 @@ import (
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 
-	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -55,7 +54,7 @@ func (l *limits) Handle(i *chain.Invocation) {
 		return
 	}
 	if wait := admit(*of, r, queries[route]); wait > 0 {
-		server.AnswerUnread(w, r, func() { tooMany(w, wait) })
+		tooMany(w, wait)
 		return // the chain ends here
 	}
 	i.Next()

@@ -1,0 +1,154 @@
+package plugins
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// bodyGrace is how long an answer that was decided without the body waits for it, so
+	// that a client whose body is on its way keeps its connection.
+	bodyGrace = 50 * time.Millisecond
+	// lastRead is how long a connection that ends is still read from: to close it while
+	// the client sends would have its system drop the answer that it did not read yet.
+	lastRead = 500 * time.Millisecond
+	// mostDropped is how much of an unread body a connection is worth, as net/http has it.
+	mostDropped = 256 << 10
+)
+
+// bodies has answers sent when they are decided. net/http by itself waits for the rest of
+// a body that the handler did not read before it sends anything, for as long as the body
+// may take: a client that withholds its body until it is told 100 Continue, or sends it
+// slowly or never, would hear nothing for ten seconds although its answer was there.
+// And what the client sends then must never be taken for its next request.
+type bodies struct {
+	left prometheus.Counter
+}
+
+func newBodies() *bodies {
+	return &bodies{left: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mep_bodies_left_total", Help: "Answers sent although the body of their request had not come; their connections are closed.",
+	})}
+}
+
+// watch shows the metric, until the returned function.
+func (b *bodies) watch() func(context.Context) error {
+	var cs Collectors
+	cs.Add(b.left)
+	return cs.Unregister
+}
+
+// Handler is next with answers that wait for no body. next gets a copy of the request:
+// net/http looks at the type of the body in its own when it ends the connection, and
+// handlers put other bodies in its place.
+func (b *bodies) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 || r.ProtoMajor != 1 { // HTTP/2 does not wait
+			next.ServeHTTP(w, r)
+			return
+		}
+		e := &exchange{ResponseWriter: w, of: b, request: *r}
+		e.body.ReadCloser = r.Body
+		e.request.Body = &e.body
+		next.ServeHTTP(e, &e.request)
+		e.decide()
+	})
+}
+
+// exchange is a request with a body, and the writer of its answer: one allocation.
+type exchange struct {
+	http.ResponseWriter
+	of      *bodies
+	request http.Request
+	body    incoming
+	decided bool
+}
+
+// incoming is a body that knows how far it was read.
+type incoming struct {
+	io.ReadCloser
+	begun  bool // who waits for 100 Continue was told to send
+	ended  bool
+	failed bool // no more of it comes
+}
+
+// Read implements io.Reader.
+func (i *incoming) Read(p []byte) (int, error) {
+	i.begun = true
+	n, err := i.ReadCloser.Read(p)
+	i.ended = err == io.EOF //nolint:errorlint // it is compared as io.Reader returns it
+	i.failed = err != nil && !i.ended
+	return n, err
+}
+
+// Unwrap lets http.ResponseController through.
+func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (e *exchange) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		e.decide()
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (e *exchange) Write(p []byte) (int, error) {
+	e.decide()
+	return e.ResponseWriter.Write(p)
+}
+
+// Flush implements http.Flusher.
+func (e *exchange) Flush() { _ = e.FlushError() }
+
+// FlushError is what http.ResponseController calls.
+func (e *exchange) FlushError() error {
+	e.decide()
+	return http.NewResponseController(e.ResponseWriter).Flush()
+}
+
+// Hijack implements http.Hijacker: what was not read belongs to whoever takes over.
+func (e *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	e.decided = true
+	return http.NewResponseController(e.ResponseWriter).Hijack()
+}
+
+// decide is called before the status of the answer is written. If the body was not read
+// to its end, and the rest is not here, the connection is announced to end: net/http then
+// neither waits for the body nor takes what comes of it for a request.
+func (e *exchange) decide() {
+	if e.decided {
+		return
+	}
+	e.decided = true
+	if e.body.ended {
+		return
+	}
+	control := http.NewResponseController(e.ResponseWriter)
+	withheld := !e.body.begun && e.request.Header.Get("Expect") != ""
+	if !withheld && !e.body.failed && e.Header().Get("Connection") != "close" && e.drop(control) {
+		return
+	}
+	e.of.left.Inc()
+	e.Header().Set("Connection", "close")
+	_ = control.SetReadDeadline(time.Now().Add(lastRead)) // what cannot has no connection
+}
+
+// drop reads the rest of the body if it is here. Nobody may wait for 100 Continue: to
+// read would have it sent.
+func (e *exchange) drop(control *http.ResponseController) (ended bool) {
+	if control.SetReadDeadline(time.Now().Add(bodyGrace)) != nil {
+		return false
+	}
+	_, err := io.CopyN(io.Discard, &e.body, mostDropped)
+	if err != io.EOF { //nolint:errorlint // it is compared as io.Reader returns it
+		return false
+	}
+	return control.SetReadDeadline(time.Time{}) == nil
+}

@@ -1,0 +1,215 @@
+package security
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/run"
+)
+
+// others are paths beside the route table of Mp1: ours, ServiceComb's, and nobody's.
+var others = []string{"/health", "/ready", "/metrics", "/", "/nope", "/version", "/v3/x", "/mec_service_mgmt/v2/services", "/v4/x", "/v4/default/registry/nope", "/v4/default/registry/version",
+	"/v4/default/registry/microservices", "/v4/default/registry/microservices/id", "/v4/default/registry/microservices/id/properties", "/v4/default/registry/microservices/id/schemas",
+	"/v4/default/registry/microservices/id/instances", "/v4/default/registry/microservices/id/instances/id", "/v4/default/registry/microservices/id/instances/id/heartbeat",
+	"/v4/default/registry/microservices/id/instances/id/properties", "/v4/default/registry/heartbeats", "/v4/default/registry/dependencies", "/v4/default/registry/existence",
+	"/v4/default/registry/instances/action", "/v4/default/registry/instances", "/v4/default/registry/microservices/id%2F", "/v4/default/govern/microservices", "/v4/default/admin/dump",
+	"/v1/default/gov/x", "//", "/a//b", "/a/../b", "/x;", "/" + strings.Repeat("x", 2100)}
+
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"}
+
+// forms are requests whose body does not come: an answer that does not need it is sent at
+// once, or the client is told to send it.
+var forms = map[string]string{
+	"withheld":          "Content-Type: application/json\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n",
+	"withheld, chunked": "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+	"too large":         "Content-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n",
+	"of another type":   "Content-Type: text/plain\r\nContent-Length: 18\r\n\r\n{",
+}
+
+// Every route, every method: no answer that can be given waits for a body. What shows it
+// is a witness: a heartbeat whose body does not come, which is answered after the time
+// that a body has. It is sent before all others, so that an answer that waited as long
+// would come after the witness's.
+func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
+	t.Parallel()
+	s := run.Start(t, binary)
+	service, _ := fresh(t, s)
+	paths := slices.Clone(others)
+	for _, p := range patterns() {
+		if _, path, ok := strings.Cut(p, " "); ok {
+			paths = append(paths, strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", service, "{subscriptionId}", "id").Replace(path))
+		}
+	}
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	late := witness(t, s, service)
+	var wg sync.WaitGroup
+	places := make(chan struct{}, 64)
+	var mu sync.Mutex
+	asked, statuses := 0, map[int]int{}
+	for _, path := range paths {
+		for _, method := range methods {
+			for name, form := range forms {
+				if method == "DELETE" && (strings.HasSuffix(path, service) || strings.HasSuffix(path, "/registrations/app")) {
+					continue // the witness needs it
+				}
+				if name == "of another type" && serviceCombs(path) && !slices.Contains([]string{"GET", "HEAD", "PATCH", "OPTIONS", "BREW"}, method) {
+					continue // service-center takes any type: it needs the body
+				}
+				asked++
+				wg.Go(func() {
+					places <- struct{}{}
+					defer func() { <-places }()
+					if t.Failed() {
+						return
+					}
+					res, body, err := firstAnswer(s, method+" "+path+" HTTP/1.1\r\nHost: h\r\n"+form)
+					what := fmt.Sprintf("%s %.100s, %s", method, path, name)
+					if !assert.NoError(t, err, what) {
+						return
+					}
+					select {
+					case <-late:
+						assert.Fail(t, "it was answered after the witness", "%s: %d", what, res.StatusCode)
+					default:
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					statuses[res.StatusCode]++
+					if strings.HasPrefix(name, "withheld") && res.StatusCode == 100 {
+						return
+					}
+					assert.NotEqual(t, 100, res.StatusCode, "%s: nobody waits for it", what)
+					if !serviceCombs(path) && res.StatusCode >= 400 && method != "HEAD" {
+						assert.Equal(t, "application/problem+json", res.Header.Get("Content-Type"), "%s: %d %s", what, res.StatusCode, body)
+					}
+				})
+			}
+		}
+	}
+	wg.Wait()
+	require.Equal(t, 204, s.Do("PATCH", mp1.Base+"/applications/app/services/"+service+"/liveness", `{"state":"ACTIVE"}`).Status)
+	t.Logf("%d requests to %d paths, by status: %v", asked, len(paths), statuses)
+}
+
+// serviceCombs says whether service-center itself answers.
+func serviceCombs(path string) bool {
+	return strings.HasPrefix(path, "/v4/") || strings.HasPrefix(path, "/v1/")
+}
+
+// witness sends a heartbeat without its body; the channel is closed when it is answered,
+// which is when a body's time is over.
+func witness(t *testing.T, s *run.Server, service string) <-chan struct{} {
+	t.Helper()
+	answered := make(chan struct{})
+	begun := make(chan struct{})
+	go func() {
+		defer close(answered)
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if !assert.NoError(t, err) {
+			close(begun)
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = fmt.Fprintf(c, "PATCH %s/applications/app/services/%s/liveness HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n", mp1.Base, service)
+		r := bufio.NewReader(c)
+		_, err = http.ReadResponse(r, nil) // from here on its body is waited for
+		close(begun)
+		assert.NoError(t, err)
+		_, _ = http.ReadResponse(r, nil)
+	}()
+	<-begun
+	return answered
+}
+
+// firstAnswer sends text and reads what is answered first, 100 Continue included.
+func firstAnswer(s *run.Server, text string) (res *http.Response, body []byte, err error) {
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = c.Close() }()
+	if err = c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		return nil, nil, err
+	}
+	if _, err = io.WriteString(c, text); err != nil {
+		return nil, nil, err
+	}
+	method, _, _ := strings.Cut(text, " ")
+	res, err = http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode > 100 {
+		body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	}
+	return res, body, err
+}
+
+// Other methods of the probes have an answer of their own.
+func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
+	t.Parallel()
+	s := run.Start(t, binary)
+	for _, path := range []string{"/health", "/ready", "/metrics"} {
+		require.Equal(t, 200, s.Do("GET", path, "").Status)
+		require.Equal(t, 200, s.Do("HEAD", path, "").Status)
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			res := s.Do(method, path, "")
+			require.Equal(t, 405, res.Status, "%s %s", method, path)
+			require.Equal(t, "GET, HEAD", res.Header.Get("Allow"))
+			require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
+			require.Contains(t, string(res.Body), `"status":405`)
+		}
+	}
+	for _, path := range []string{"/", "/nope", "/healthy", "/health/x", "/version", "/favicon.ico"} {
+		for _, method := range methods[:7] {
+			res := s.Do(method, path, "")
+			require.Equal(t, 404, res.Status, "%s %s", method, path)
+			require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"), "%s %s", method, path)
+		}
+	}
+}
+
+// curl withholds large bodies, and any if it is told to.
+func TestCurlIsAnsweredWhileItWithholdsItsBody(t *testing.T) {
+	t.Parallel()
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("there is no curl")
+	}
+	s := run.Start(t, binary)
+	service, _ := fresh(t, s)
+	late := witness(t, s, service)
+	for _, c := range []struct{ method, path, kind, want string }{
+		{"POST", mp1.Base + "/applications/app/nothing", "application/json", "404"}, {"POST", mp1.Base + "/applications/app/services", "text/plain", "415"},
+		{"DELETE", mp1.Base + "/services", "application/json", "405"}, {"POST", "/health", "application/json", "405"}, {"PUT", "/v4/default/nope", "application/json", "404"},
+		{"PATCH", mp1.Base + "/applications/app/services/" + service + "/liveness", "application/json", "204"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		out, err := exec.CommandContext(ctx, curl, "-s", "-o", "/dev/null", "-w", "%{http_code}", "--expect100-timeout", "50", "-H", "Expect: 100-continue", "-H", "Content-Type: "+c.kind,
+			"-X", c.method, "-d", `{"state":"ACTIVE"}`, s.URL+c.path).CombinedOutput() //nolint:gosec // a test's own arguments
+		cancel()
+		require.NoError(t, err, "%s %s: %s", c.method, c.path, out)
+		require.Equal(t, c.want, string(out), "%s %s", c.method, c.path)
+		select {
+		case <-late:
+			require.Fail(t, "it was answered after the witness", "%s %s", c.method, c.path)
+		default:
+		}
+	}
+}
