@@ -49,7 +49,7 @@ func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
 		require.Equal(t, 204, res.StatusCode, "heartbeat %d", i)
 	}
 	metrics := string(s.Do("GET", "/metrics", "").Body)
-	require.Contains(t, metrics, "mep_connections_limit 192\n")
+	require.Contains(t, metrics, "mep_connections_limit 176\n")
 	require.NotContains(t, string(s.Log()), "too many open files")
 }
 
