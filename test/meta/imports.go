@@ -50,6 +50,7 @@ var table = []row{
 	{dir: "test/tier"},
 	{dir: "test/pki"},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/e2e/clients", outside: []string{""}}, // a module of its own
 	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
 	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
 	{dir: "test/conformance", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
