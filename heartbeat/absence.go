@@ -59,7 +59,9 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 			return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record}, Retire: f.lease}
 		}
 		f.step = stepCommit
-		return Action{Do: DoCommit, Txn: f.snap.rearm(f.lease)}
+		t := f.snap.rearm(f.lease)
+		t.beaten(in.Local)
+		return Action{Do: DoCommit, Txn: t}
 	default:
 		switch r.Outcome {
 		case Done:
@@ -166,7 +168,7 @@ func (f *ClaimFlow) hold(in Input) Action {
 		return Action{Do: DoTurn}
 	}
 	f.step = stepCommit
-	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.HeardWall)}
+	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.beatWall)}
 }
 
 // over: the hold counts credited time since the store had space, if it was full.

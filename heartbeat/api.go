@@ -238,28 +238,30 @@ func (e *Engine) Hidden(id ID) bool {
 	return en.local.hidden(e.input(en, now, wall), &en.view.Record)
 }
 
-// LastBeat says when the instance was last heard, in Unix nanoseconds: exactly if
-// this replica heard it, else by the age of its lease.
+// moverSlack is how long after a lease was seen to be new its renewals may be those of
+// whoever moved or adopted it, which are no heartbeats.
+const moverSlack = 3 * time.Second
+
+// LastBeat says when the instance was last heard, in Unix nanoseconds, and never a later
+// time: exactly if this replica heard it, or a write of the record kept it. Else the age
+// of its lease tells, to a second, where that can be by a heartbeat only; what is left is
+// the last heartbeat that is certain, or the registration.
 func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	en, err := e.known(ctx, id)
 	if err != nil {
 		return 0, err
 	}
 	en.mu.Lock()
-	rec, heard, at := en.view.Record, en.local.heard, en.local.HeardWall
+	rec, last, leasedAt := en.view.Record, en.lastBeat(e.Alone), en.local.leasedAt
 	en.mu.Unlock()
-	last := max(rec.LastBeat, rec.RegisteredAt)
-	if heard {
-		last = max(last, at)
-	}
-	if !rec.Expires() || heard && e.Alone {
+	if !rec.Expires() || e.Alone { // alone, nobody else renews
 		return last, nil
 	}
+	_, wall := e.Clock() // from before the answer, which says how old the lease was later
 	age, err := e.Store.Age(ctx, rec.Lease)
-	if err != nil {
-		return last, nil //nolint:nilerr // the lease is gone or the store silent: the last certain time
+	if err != nil || e.gate.Load().Credited-age < leasedAt+moverSlack {
+		return last, nil //nolint:nilerr // the lease is gone, or its age says nothing: the last certain time
 	}
-	_, wall := e.Clock()
 	if derived := wall - int64(age); derived > last+int64(time.Second) {
 		last = derived
 	}

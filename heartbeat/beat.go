@@ -141,7 +141,7 @@ func (f *BeatFlow) verified(in Input) Action {
 	case want < rec.Interval:
 		f.tellOf(in, want)
 		f.txn = Lower
-		return f.commit(f.snap.lower(want))
+		return f.commit(in, f.snap.lower(want))
 	case rec.Previous != 0:
 		return f.paced(in)
 	case rec.Window != window: // other allowed misses since a restart
@@ -165,7 +165,7 @@ func (f *BeatFlow) paced(in Input) Action {
 		return f.move(in, rec.Interval, 0, window)
 	case settled:
 		f.txn = Settle
-		return f.commit(f.snap.settle())
+		return f.commit(in, f.snap.settle())
 	}
 	return f.done(0)
 }
@@ -217,17 +217,18 @@ func (f *BeatFlow) granted(in Input, r Result) Action {
 	}
 	switch f.txn {
 	case Resume:
-		return f.commit(f.snap.resume(f.lease, in.Wall))
+		return f.commit(in, f.snap.resume(f.lease, in.Wall, in.Local.beatWall))
 	case Rearm:
-		return f.commit(f.snap.rearm(f.lease))
+		return f.commit(in, f.snap.rearm(f.lease))
 	default:
 		f.old = f.snap.Record.Lease
-		return f.commit(f.snap.move(f.to.Interval, f.to.Previous, f.to.Window, f.lease))
+		return f.commit(in, f.snap.move(f.to.Interval, f.to.Previous, f.to.Window, f.lease))
 	}
 }
 
-func (f *BeatFlow) commit(t Txn) Action {
+func (f *BeatFlow) commit(in Input, t Txn) Action {
 	f.step = beatCommit
+	t.beaten(in.Local)
 	f.to = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }

@@ -15,14 +15,29 @@ type knowledge struct {
 
 // absorb takes sights in and follows what they change.
 func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
+	lease := k.view.Record.Lease
 	for _, s := range sights {
 		news = k.view.See(s) || news
 	}
 	if news {
 		k.careful = k.careful && k.view.Absent()
+		if k.view.Record.Lease != lease {
+			k.local.leasedAt = g.Credited
+		}
 		k.local.observe(&k.view.Snapshot, g)
 	}
 	return news
+}
+
+// lastBeat is when the instance was heard last, as far as is certain, in Unix nanoseconds:
+// by a heartbeat, not by a PUT or a re-armed lease; at first by its registration. Alone, a
+// heartbeat that was heard here is the last, whatever the wall clock was before it.
+func (k *knowledge) lastBeat(alone bool) int64 {
+	r := &k.view.Record
+	if alone && k.local.beaten {
+		return k.local.beatWall
+	}
+	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)
 }
 
 // duty is what a replica owes an instance beside answering for it.

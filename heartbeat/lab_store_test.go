@@ -192,6 +192,16 @@ func (l *lab) revoke(id ID) {
 	l.expire(l.projections[id].Lease)
 }
 
+// extend is what a new leader of etcd does at its start: every lease begins anew.
+func (l *lab) extend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, le := range l.leases {
+		le.until, le.extended = time.Now().Add(le.ttl), true
+		le.timer.Reset(le.ttl)
+	}
+}
+
 func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	l.mu.Lock()
 	l.renewals[id]++
@@ -205,7 +215,7 @@ func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	if le == nil || l.ending == id {
 		return 0, ErrLeaseGone
 	}
-	le.until = time.Now().Add(le.ttl)
+	le.until, le.extended = time.Now().Add(le.ttl), false
 	le.timer.Reset(le.ttl)
 	return int(le.ttl / time.Second), nil
 }
@@ -226,6 +236,9 @@ func (l *lab) Age(ctx context.Context, id LeaseID) (Instant, error) {
 	le := l.leases[id]
 	if le == nil {
 		return 0, ErrLeaseGone
+	}
+	if le.extended {
+		return 0, errSilent
 	}
 	return le.ttl - time.Until(le.until), nil
 }

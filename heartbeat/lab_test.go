@@ -47,6 +47,8 @@ type labLease struct {
 	ttl   time.Duration
 	until time.Time
 	timer *time.Timer
+	// extended: the store itself did so, nobody renewed it since.
+	extended bool
 }
 
 // seat is one replica: its engine, its watch and its clock.

@@ -11,6 +11,8 @@ type Local struct {
 	HeardWall   int64
 	beaten      bool    // a heartbeat was heard, not only an entry into ACTIVE
 	beatAt      Instant // the last one
+	beatWall    int64   // the same; 0: none was heard
+	leasedAt    Instant // credited: when the record was seen to hang on its lease
 
 	gone      bool
 	GoneAt    Instant // credited
@@ -52,7 +54,7 @@ func (l *Local) Beat(at Moment) (gap Instant) {
 	if l.beaten {
 		gap = max(at.Now-l.beatAt, 1)
 	}
-	l.beaten, l.beatAt = true, at.Now
+	l.beaten, l.beatAt, l.beatWall = true, at.Now, at.Wall
 	return gap
 }
 

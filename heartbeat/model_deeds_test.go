@@ -203,8 +203,7 @@ func (m *model) do(w world, d deed) world {
 		m.tick(&w)
 	case doBeat:
 		w.left.beats--
-		m.heard(&w)
-		m.start(&w, x, laneBeat, BeatFlow{})
+		m.beat(&w, x)
 	case doPut:
 		w.left.puts--
 		w.app.since = 0
@@ -248,11 +247,30 @@ func (m *model) asks(w *world, u *Update) {
 	}
 }
 
-// heard: the platform has just received a heartbeat.
-func (m *model) heard(w *world) {
+// beat: a replica receives a heartbeat.
+func (m *model) beat(w *world, x int) {
 	w.app.since = 0
 	for y := range w.rep {
 		w.rep[y].ran, w.rep[y].napped = 0, false
+	}
+	if m.stamps {
+		w.app.heard++
+	}
+	w.app.hearing = true
+	m.start(w, x, laneBeat, BeatFlow{})
+	w.app.hearing = false
+}
+
+// wall is the wall clock where stamps are judged: it stands still but for heartbeats, each
+// of which takes a moment of its own.
+func (m *model) wall(w *world) int64 {
+	switch {
+	case !m.stamps:
+		return 0
+	case w.app.hearing:
+		return 2 * int64(w.app.heard)
+	default:
+		return 2*int64(w.app.heard) + 1
 	}
 }
 

@@ -140,8 +140,25 @@ func (m *model) judgeQuiet(w *world) {
 	}
 }
 
+// judgeStamp is I9: nobody tells a later time than that of the last heartbeat.
+func (m *model) judgeStamp(w *world) {
+	if !m.stamps {
+		return
+	}
+	last := 2 * int64(w.app.heard)
+	for x := range w.rep {
+		if r := &w.rep[x]; r.view.Exists() && r.lastBeat(m.replicas == 1) > last {
+			m.breaks("I9 %c tells a time that is later than the last heartbeat", 'A'+x)
+		}
+	}
+	if w.store.Record.LastBeat > last {
+		m.breaks("I9 the record says a time that is later than the last heartbeat")
+	}
+}
+
 // judgeWorld is I6, and that the live lease does not outlast the window.
 func (m *model) judgeWorld(w *world) {
+	m.judgeStamp(w)
 	s := &w.store
 	if !s.Record.Expires() || !s.Projection.Present() {
 		return
@@ -245,8 +262,7 @@ func (m *model) continued(w world, alive, full bool) world {
 			if w.rep[x].status != running {
 				x = 1 - x
 			}
-			m.heard(&w)
-			m.start(&w, x, laneBeat, BeatFlow{})
+			m.beat(&w, x)
 			m.settle(&w)
 		}
 		if m.bad != "" {

@@ -45,7 +45,7 @@ func next(flow any, in Input, r Result) (any, Action) {
 func (m *model) input(w *world, x, lane int) Input {
 	r := &w.rep[x]
 	in := Input{Policy: &m.policy, Gate: &r.gate, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
-		Alone: m.replicas == 1, MinLease: 1, Rank: x}
+		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w)}
 	if lane == laneRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
 	}

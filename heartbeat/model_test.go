@@ -46,6 +46,7 @@ var modelConfigs = []modelConfig{
 	{name: "a delayed reply", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, replies: 1}, quick: 150e3, max: 4e6},
 	{name: "a pause", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "a crash", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, crashes: 1}, max: 4e6},
+	{name: "when it was heard last", policy: brisk(1), replicas: 2, stamps: true, puts: []Update{putOther}, left: budget{beats: 1, puts: 1, revokes: 1}, quick: 150e3, max: 4e6},
 	{name: "a full store", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, fulls: 1}, quick: 150e3, max: 4e6},
 	{name: "a slow flow and a late watch", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1, late: 1}, quick: 150e3, max: 4e6},
 	{name: "a slow claim", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1}, quick: 150e3, max: 4e6},

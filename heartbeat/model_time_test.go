@@ -100,7 +100,8 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	} else {
 		l.SuspendedSince = 0
 	}
-	l.beaten = l.beaten && m.paced
+	l.leasedAt = 0 // it is compared with the age of a lease only, which no flow asks for
+	l.beaten = l.beaten && (m.paced || m.stamps)
 	if l.beaten {
 		now(&l.beatAt)
 	} else {

@@ -96,6 +96,10 @@ type modelApp struct {
 	interval int8 // the interval it was last told and heard of
 	since    int8 // ticks since its last heartbeat was received (or it was registered)
 	streak   int8 // good answers in a row, in fair runs
+	// heard counts the heartbeats received so far, where stamps are judged; hearing: the
+	// last of them is being received right now.
+	heard   int8
+	hearing bool
 }
 
 // budget is how many wishes and faults are left.
@@ -141,6 +145,7 @@ type modelConfig struct {
 	puts     []Update
 	paced    bool // the application keeps its interval; intervals matter here
 	register bool // begins before the registration
+	stamps   bool // what is told as the last heartbeat is judged
 	litter   bool // leases to be revoked are left to run out
 	max      int  // states at most; 0: no bound
 	quick    int  // states at most in the default tier; 0: max

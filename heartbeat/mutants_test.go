@@ -53,7 +53,7 @@ var mutants = []mutant{
 		{"owner.go", "	case in.Known.Absent() && ", "	case false && "}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
 		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(", "	if f.step == stepTurn {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim("},
-		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return answer(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.HeardWall)}\n	case stepHold, stepTurn:\n"}}},
+		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return answer(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	case stepHold, stepTurn:\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
 		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
 		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
@@ -81,6 +81,16 @@ var mutants = []mutant{
 		{"owner.go", "	case n.Window != old.Window ||", "	case n.Window > old.Window ||"}}},
 	{name: "what a PUT shortened counts as taken up by the old pace", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r.Interval > r.Previous\n", "	raised := r.Window <= window\n"}}},
+	{name: "timeStamp: a PUT counts as a heartbeat", configs: "when it was heard", edits: []edit{
+		{"duty.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.HeardWall)\n"}}},
+	{name: "timeStamp: a claim keeps a PUT as a heartbeat", configs: "when it was heard", edits: []edit{
+		{"absence.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.HeardWall)"}}},
+	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
+		{"beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
+	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{
+		{"api.go", "e.gate.Load().Credited-age < leasedAt+moverSlack", "e.gate.Load().Credited < leasedAt"}}},
+	{name: "timeStamp: what was heard is forgotten with its replica", tests: "AWriteKeepsWhenItWasHeard", edits: []edit{
+		{"txn.go", "{ t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }", "{}"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
 		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{

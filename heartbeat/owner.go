@@ -258,6 +258,7 @@ func (f *UpdateFlow) commit(in Input) Action {
 	f.step, f.sent = stepCommit, true
 	if f.txn == Rearm {
 		t := f.snap.rearm(f.lease)
+		t.beaten(in.Local)
 		f.next = t.Record
 		return Action{Do: DoCommit, Txn: t}
 	}
@@ -287,6 +288,7 @@ func (f *UpdateFlow) commit(in Input) Action {
 	default:
 		t.onLease(f.lease)
 	}
+	t.beaten(in.Local)
 	f.next = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }

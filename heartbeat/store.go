@@ -16,7 +16,8 @@ type Store interface {
 	// Renew returns the lease's full time to live in seconds.
 	Renew(ctx context.Context, l LeaseID) (int, error)
 	Revoke(ctx context.Context, l LeaseID) error
-	// Age says how long ago the lease was granted or last renewed.
+	// Age says how long ago the lease was granted or last renewed; an error if the store may
+	// have extended it by itself since then.
 	Age(ctx context.Context, l LeaseID) (Instant, error)
 	// List returns every record with its projection, and every projection of ours
 	// without a record, as of one revision. Projection.Differs is filled.

@@ -82,6 +82,10 @@ func (t *Txn) onLease(l LeaseID) {
 	t.Record.Lease = l
 }
 
+// beaten has a record that is written anyway keep the last heartbeat that this replica
+// received: no heartbeat writes that by itself, and after a restart nobody else knows.
+func (t *Txn) beaten(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
+
 func register(r Record, l LeaseID) Txn {
 	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
 	t.onLease(l)
@@ -106,9 +110,7 @@ func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	t.Presence = NoProjection
 	t.enter(Next(s.Record.State, Expired), wall)
 	t.Record.SuspendedAt = wall
-	if lastBeat > t.Record.LastBeat {
-		t.Record.LastBeat = lastBeat
-	}
+	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
 	t.onLease(0)
 	return t
 }
@@ -122,10 +124,10 @@ func (t *Txn) enter(c Cell, wall int64) {
 	}
 }
 
-func (s *Snapshot) resume(l LeaseID, wall int64) Txn {
+func (s *Snapshot) resume(l LeaseID, wall, lastBeat int64) Txn {
 	t := s.at(Resume)
 	t.enter(Next(s.Record.State, Beat), wall)
-	t.Record.LastBeat = wall
+	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
 	t.onLease(l)
 	return t
 }

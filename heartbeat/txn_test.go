@@ -28,7 +28,7 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		"REGISTER":  {register(Record{ID: "i", State: Active, Interval: 10, Seq: 8, RegisteredAt: wall}, l), 0, NoProjection, 0, Put, Put, Active, 1, l, Added},
 		"REARM":     {snap(Active, 4, false).rearm(l), m, NoProjection, 0, Put, Put, Active, 3, l, NoChange},
 		"CLAIM":     {snap(Active, 4, false).claim(wall, 50), m, NoProjection, 0, Put, Put, Suspended, 4, 0, StateChanged},
-		"RESUME":    {snap(Suspended, 0, true).resume(l, wall), m, AnyProjection, 0, Put, Put, Active, 4, l, StateChanged},
+		"RESUME":    {snap(Suspended, 0, true).resume(l, wall, 50), m, AnyProjection, 0, Put, Put, Active, 4, l, StateChanged},
 		"RAISE":     {snap(Active, 4, true).move(20, 10, 60, l), m, ProjectionAt, p, Put, Put, Active, 3, l, NoChange},
 		"LOWER":     {snap(Active, 4, true).lower(5), m, AnyProjection, 0, Put, Keep, Active, 3, 4, NoChange},
 		"SETTLE":    {snap(Active, 4, true).settle(), m, AnyProjection, 0, Put, Keep, Active, 3, 4, NoChange},
@@ -73,7 +73,7 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		if r := old.claim(wall, 50).Record; r.LastBeat != 60 {
 			t.Errorf("claimed by who heard it before: %+v", r)
 		}
-		if r := snap(Suspended, 0, true).resume(l, wall).Record; r.SuspendedAt != 0 || r.LastBeat != wall {
+		if r := snap(Suspended, 0, true).resume(l, wall, 50).Record; r.SuspendedAt != 0 || r.LastBeat != 50 {
 			t.Errorf("resumed: %+v", r)
 		}
 	})

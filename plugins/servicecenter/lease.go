@@ -73,7 +73,7 @@ func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 	return translate(err)
 }
 
-// Age implements heartbeat.Store.
+// Age implements heartbeat.Store, to a second: etcd tells whole ones that are left.
 func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -84,5 +84,5 @@ func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant
 	if res.TTL < 0 {
 		return 0, heartbeat.ErrLeaseGone
 	}
-	return time.Duration(res.GrantedTTL-res.TTL) * time.Second, nil
+	return s.term.ageOf(res.RaftTerm, time.Duration(res.GrantedTTL)*time.Second, time.Duration(res.TTL)*time.Second, time.Now())
 }

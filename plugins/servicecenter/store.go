@@ -44,6 +44,7 @@ type Store struct {
 	needed *needed     // history that is still read
 
 	lineage  *lineage
+	term     term
 	replicas *replicas
 	presence presence
 	heart    atomic.Pointer[heartbeat.Engine] // that is followed
@@ -211,6 +212,7 @@ func (s *Store) Head(ctx context.Context) (heartbeat.Revision, error) {
 	if err != nil {
 		return 0, translate(err)
 	}
+	s.term.seen(read.Header.RaftTerm, time.Now())
 	if !s.lineage.answered(before, read.Header) {
 		return 0, errRestored
 	}
