@@ -58,6 +58,9 @@ func (m *machine) tidy(t *testing.T, s *shelf) {
 			continue
 		}
 		require.GreaterOrEqual(t, time.Since(s.born[w.Name]), plugins.OutboxAge)
+		for _, c := range s.cursors {
+			require.GreaterOrEqual(t, c.After, w.Event.At, "erased before it was told")
+		}
 		m.erased++
 		s.show(plugins.OutboxWrite{Kind: plugins.EventWritten, Name: w.Name, Gone: true})
 	}
@@ -65,20 +68,20 @@ func (m *machine) tidy(t *testing.T, s *shelf) {
 }
 
 // Two replicas, whose machines' clocks are set, one after the other and both, by a day
-// and by years, while consumers are away, while a replica is restarted, and while both
-// erase: every event is told, none under two ids, and none is kept for ever.
+// and by years, while consumers are away, while none, one or both are restarted,
+// and while both erase: every event is told, none under two ids, and none is kept for ever.
 func TestSetClocksLoseNothingAndTellNothingTwice(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, step := range []time.Duration{day, -day, 6 * 365 * day, -6 * 365 * day} {
-		for _, restart := range []bool{false, true} {
-			t.Run(fmt.Sprint(step, " restart ", restart), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { setClocks(t, step, restart) })
+		for restarted := range 3 {
+			t.Run(fmt.Sprint(step, " restarted ", restarted), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { setClocks(t, step, restarted) })
 			})
 		}
 	}
 }
 
-func setClocks(t *testing.T, step time.Duration, restart bool) {
+func setClocks(t *testing.T, step time.Duration, restarted int) {
 	var away atomic.Bool
 	to := &subscribers{answer: func(context.Context, string) result {
 		if away.Load() {
@@ -108,25 +111,36 @@ func setClocks(t *testing.T, step time.Duration, restart bool) {
 	}
 	minutes(3, a, b)
 	away.Store(true)
-	minutes(5, a, b)
-	a.step.Store(int64(step))
-	minutes(5, a, b)
-	if restart {
+	left := time.Now()
+	a.step.Store(int64(step)) // a sends, and b makes the first event
+	minutes(1, b)
+	minutes(9, b, a)
+	if restarted > 0 {
 		a.stop()
+		minutes(1) // b takes over
 		a.boot(t, s, to, "a again")
+		b.step.Store(int64(step))
+	}
+	if restarted == 2 {
+		b.stop()
+		b.boot(t, s, to, "b again")
 	}
 	b.step.Store(int64(step))
 	minutes(5, b, a)
 	a.step.Store(0)
 	minutes(5, a)
+	if restarted < 2 { // somebody knows how old the events are, who saw them being made
+		minutes(180)
+	}
 	away.Store(false)
-	minutes(45)
+	back := time.Now()
+	minutes(75)
 	b.step.Store(0)
 	minutes(5, a, b)
 	minutes(5)
 
 	for i := range 4 {
-		ids := map[string]map[string]bool{} // of each event
+		ids, told := map[string]map[string]bool{}, map[string]bool{} // of each event
 		for _, one := range to.of(fmt.Sprint(here, i)) {
 			var n mp1.Notification
 			require.NoError(t, json.Unmarshal(one.body, &n))
@@ -135,14 +149,17 @@ func setClocks(t *testing.T, step time.Duration, restart bool) {
 					ids[r.SerInstanceID] = map[string]bool{}
 				}
 				ids[r.SerInstanceID][one.id] = true
+				if one.at.Before(left) || !one.at.Before(back) {
+					told[r.SerInstanceID] = true
+				}
 			}
 		}
-		require.Len(t, ids, events, "each was told")
+		require.Len(t, told, events, "each was told")
 		for event, under := range ids {
 			require.Len(t, under, 1, event)
 		}
 	}
 	require.Empty(t, s.events, "all were told, and erased")
 	require.Equal(t, events, a.erased+b.erased)
-	t.Logf("step %s, restart %v: %d events to 4 consumers, 0 lost, 0 under two ids", step, restart, events)
+	t.Logf("step %s, %d restarted: %d events to 4 consumers, 0 lost, 0 under two ids", step, restarted, events)
 }

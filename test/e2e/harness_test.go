@@ -6,6 +6,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -58,6 +59,7 @@ type server struct {
 	url  string
 	dir  string
 	env  []string
+	bin  string // "": binary
 	log  *logFile
 	line string
 	http *http.Client
@@ -123,7 +125,7 @@ var urlInLine = regexp.MustCompile(`http://\S+:\d+`)
 func (s *server) launch() {
 	s.t.Helper()
 	built.Depend()
-	s.cmd = exec.Command(binary, "--listen", "127.0.0.1:0", "--data-dir", s.dir)
+	s.cmd = exec.Command(cmp.Or(s.bin, binary), "--listen", "127.0.0.1:0", "--data-dir", s.dir)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	errs, err := os.CreateTemp(s.t.TempDir(), "log")
 	require.NoError(s.t, err)
