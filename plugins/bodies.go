@@ -58,6 +58,9 @@ func (b *bodies) Handler(next http.Handler) http.Handler {
 		e.request.Body = &e.body
 		next.ServeHTTP(e, &e.request)
 		e.decide()
+		if e.left { // net/http reads on before it closes the connection
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastRead)) // what cannot has no connection
+		}
 	})
 }
 
@@ -68,6 +71,7 @@ type exchange struct {
 	request http.Request
 	body    incoming
 	decided bool
+	left    bool // the body was not awaited
 }
 
 // incoming is a body that knows how far it was read.
@@ -130,25 +134,22 @@ func (e *exchange) decide() {
 	if e.body.ended {
 		return
 	}
-	control := http.NewResponseController(e.ResponseWriter)
 	withheld := !e.body.begun && e.request.Header.Get("Expect") != ""
-	if !withheld && !e.body.failed && e.Header().Get("Connection") != "close" && e.drop(control) {
+	if !withheld && !e.body.failed && e.Header().Get("Connection") != "close" && e.drop() {
 		return
 	}
+	e.left = true
 	e.of.left.Inc()
 	e.Header().Set("Connection", "close")
-	_ = control.SetReadDeadline(time.Now().Add(lastRead)) // what cannot has no connection
 }
 
 // drop reads the rest of the body if it is here. Nobody may wait for 100 Continue: to
 // read would have it sent.
-func (e *exchange) drop(control *http.ResponseController) (ended bool) {
+func (e *exchange) drop() (ended bool) {
+	control := http.NewResponseController(e.ResponseWriter)
 	if control.SetReadDeadline(time.Now().Add(bodyGrace)) != nil {
 		return false
 	}
 	_, err := io.CopyN(io.Discard, &e.body, mostDropped)
-	if err != io.EOF { //nolint:errorlint // it is compared as io.Reader returns it
-		return false
-	}
-	return control.SetReadDeadline(time.Time{}) == nil
+	return err == io.EOF //nolint:errorlint // it is compared as io.Reader returns it; net/http ends the deadline then
 }

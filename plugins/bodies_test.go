@@ -48,6 +48,11 @@ func inBubble(t *testing.T, run func(w *wire)) {
 		})
 		mux.HandleFunc("/silent", func(http.ResponseWriter, *http.Request) {})
 		mux.HandleFunc("/flushes", func(w http.ResponseWriter, _ *http.Request) { _ = http.NewResponseController(w).Flush() })
+		mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			time.Sleep(time.Second)
+			assert.NoError(t, r.Context().Err(), "the client is still there")
+		})
 		mux.HandleFunc("/taken", func(w http.ResponseWriter, _ *http.Request) {
 			c, _, err := w.(http.Hijacker).Hijack()
 			if assert.NoError(t, err) {
@@ -214,6 +219,8 @@ func TestABodyThatIsThereKeepsItsConnection(t *testing.T) {
 		time.Sleep(11 * time.Second) // no time of the body's is left over
 		status, _, _ = conn.ask(head("/reads", length) + beatBody)
 		require.Equal(t, 204, status)
+		status, _, _ = conn.ask(head("/long", length) + beatBody)
+		require.Equal(t, 202, status)
 		status, _, _ = w.dial().ask(head("/taken", length))
 		require.Equal(t, 299, status, "what takes the connection over takes the body, too")
 	})

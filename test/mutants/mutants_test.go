@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -302,7 +303,7 @@ func root(t *testing.T) string {
 // be caught by nobody.
 func TestMutantsFitTheSources(t *testing.T) {
 	require.GreaterOrEqual(t, len(mutants), 10)
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, formMutants) {
 		b, err := os.ReadFile(filepath.Join(root(t), m.file))
 		require.NoError(t, err)
 		if n := bytes.Count(b, []byte(m.old)); n != 1 {
@@ -316,7 +317,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		t.Skip("run it with -mutants (minutes) or -lab (many minutes)")
 	}
 	passed := map[string]bool{}
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, formMutants) {
 		if m.lab && !*lab || !m.lab && !*unit {
 			continue
 		}
