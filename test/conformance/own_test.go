@@ -133,7 +133,7 @@ func TestOWN_OnlyTheProducerActs(t *testing.T) {
 func TestOWN_EveryFilteringCriterion(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "8.1.3.2", "serInstanceIds, serNames, serCategories, states (after the change) and isLocal select what is told; all that are present must match")
-	s := p.read(p.want(http.StatusCreated, "POST", p.of("/services"), strings.Replace(serviceInfo("filtered", `,"livenessInterval":1`), "id12345", "its own", 1)))
+	s := p.read(p.want(http.StatusCreated, "POST", p.of("/services"), strings.NewReplacer("id12345", "its own", `"isLocal":true`, `"isLocal":false`).Replace(serviceInfo("filtered", `,"livenessInterval":1`))))
 	told := map[string]*consumer{}
 	for _, criteria := range []string{`{}`, `{"serInstanceIds":["` + s.id + `"]}`, `{"serInstanceIds":["another"]}`, `{"serNames":["filtered"]}`, `{"serNames":["no","filtered"]}`, `{"serNames":["no"]}`,
 		`{"serCategories":[{"href":"/c","id":"its own","name":"RNI","version":"1"}]}`, `{"serCategories":[{"href":"/c","id":"no","name":"RNI","version":"1"}]}`,
@@ -165,6 +165,27 @@ func TestOWN_EveryFilteringCriterion(t *testing.T) {
 			strings.Contains(criteria, "INACTIVE") || strings.Contains(criteria, "false") {
 			require.Empty(t, c.told(), criteria)
 		}
+	}
+}
+
+func TestOWN_WhatNarrowsIsNeverIgnored(t *testing.T) {
+	p := begin(t, "8.1.3.2", "a member of filteringCriteria, or a query parameter, that is not known or of another version: 400, and no subscription")
+	for _, criteria := range []string{`{"serName":["a"]}`, `{"serNames":["a"],"colour":"red"}`, `{"SerNames":["a"]}`, `{"state":["ACTIVE"]}`, `{"serCategories":[{"href":"/c","id":"1","name":"n","version":"1","x":1}]}`} {
+		p.want(http.StatusBadRequest, "POST", p.of("/subscriptions"), subscriptionTo(nowhere, criteria))
+	}
+	for _, query := range []string{"instance_id=a", "serName=a", "state=ACTIVE", "colour=red"} {
+		p.want(http.StatusBadRequest, "GET", p.of("/services?"+query), "")
+	}
+	require.NotContains(t, string(p.want(http.StatusOK, "GET", p.of("/subscriptions"), "").Body), "/subscriptions/")
+}
+
+func TestOWN_IsLocalIsThePlatforms(t *testing.T) {
+	p := begin(t, "8.1.2.2", "isLocal false or true in a POST or PUT: the answer and is_local say what the platform knows, true")
+	for _, said := range []string{"true", "false"} {
+		s := p.read(p.want(http.StatusCreated, "POST", p.of("/services"), strings.Replace(serviceInfo("local", ""), `"isLocal":true`, `"isLocal":`+said, 1)))
+		require.Equal(t, true, p.want(http.StatusOK, "PUT", s.self, strings.Replace(serviceInfo("local", ""), `"isLocal":true`, `"isLocal":`+said, 1)).object(t)["isLocal"])
+		require.Contains(t, string(p.want(http.StatusOK, "GET", p.of("/services?is_local=true"), "").Body), s.id)
+		require.NotContains(t, string(p.want(http.StatusOK, "GET", p.of("/services?is_local=false"), "").Body), s.id)
 	}
 }
 
