@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,39 @@ func TestAnEventThatCannotBeReadIsCountedOnce(t *testing.T) {
 		a.Load(all, at)
 		time.Sleep(time.Minute)
 		require.EqualValues(t, 2, seen.n.Load(), "a new list tells of them again")
+		require.Len(t, to.of(here), 1)
+	})
+}
+
+// silent is a store that renews leases and does not say so for a while.
+type silent struct {
+	*link
+	off atomic.Bool
+}
+
+func (s *silent) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+	n, err := s.link.Renew(ctx, l)
+	if s.off.Load() {
+		return 0, errCut
+	}
+	return n, err
+}
+
+// What came while the locks were not sure is told with the first renewal that is.
+func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newShelf()
+		by := &silent{link: s.link()}
+		a := start(t, by, by.link, to, "a", false)
+		a.subscribe(t, "app", here)
+		time.Sleep(2 * time.Second)
+		by.off.Store(true)
+		time.Sleep(10 * time.Second)
+		s.happen("x", "S")
+		time.Sleep(10 * time.Second)
+		require.Empty(t, to.of(here), "it is not sure to be the only one that sends")
+		by.off.Store(false)
+		time.Sleep(2 * renewEvery)
 		require.Len(t, to.of(here), 1)
 	})
 }

@@ -187,7 +187,7 @@ var mutants = []mutant{
 		pkg: notifier, run: "TestErasing"},
 	{name: "whoever is cut off is not woken", file: notifier + "/owner.go",
 		old: `if now, _ := d.now(); last != 0 && now-last < sure {`, new: `if now, _ := d.now(); last != 0 || now-last < sure {`,
-		pkg: notifier, run: "TestWorkersThatAreCutOff"},
+		pkg: notifier, run: "TestTheRenewalWakes"},
 	{name: "a lock outlives its lease", file: notifier + "/owner.go",
 		old: `return at != 0 && now-at < sure`, new: `return at != 0`,
 		pkg: notifier, run: "Test"},
