@@ -120,6 +120,8 @@ type Discovery struct {
 type Notify struct {
 	Timeout              time.Duration  // of one POST
 	GiveUpAfter          time.Duration  // from the event's creation
+	KeptBytes            Size           // of events that the store keeps for one subscription, at most
+	KeptBytesInAll       Size           // for all of them together, at most; with an embedded store also a quarter of its quota
 	AllowedCallbackCIDRs []netip.Prefix // where callbacks may be dialled, beside loopback on a loopback server
 }
 
@@ -165,7 +167,7 @@ func defaults(mode Compat) Config {
 			Hold:            time.Second,
 			DeregisterAfter: 24 * time.Hour,
 		},
-		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour},
+		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
 		Limits:  defaultLimits(),
 		Compat:  CompatNone,
 		Derived: Derived{MaxBody: 64 << 10, MaxBeat: 1 << 10, LimitStatus: 403},

@@ -55,6 +55,8 @@ func settings(c *Config) []setting {
 		{"discovery.includeSuspended", "", &c.Discovery.IncludeSuspended},
 		{"notify.timeout", "", &c.Notify.Timeout},
 		{"notify.giveUpAfter", "", &c.Notify.GiveUpAfter},
+		{"notify.keptBytes", "", &c.Notify.KeptBytes},
+		{"notify.keptBytesInAll", "", &c.Notify.KeptBytesInAll},
 		{"notify.allowedCallbackCIDRs", "", &c.Notify.AllowedCallbackCIDRs},
 		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
 		{"limits.writesBurst", "", &c.Limits.WritesBurst},

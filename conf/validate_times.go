@@ -97,6 +97,9 @@ func (k checker) aftermath() {
 	}
 }
 
+// leastKept is what may at least be kept for one subscription.
+const leastKept = 256 * KiB
+
 func (k checker) notify() {
 	n := k.Notify
 	if n.Timeout < leastTimeout {
@@ -104,6 +107,13 @@ func (k checker) notify() {
 	}
 	if n.GiveUpAfter < n.Timeout {
 		k.between("notify.giveUpAfter", n.GiveUpAfter, "at least", "notify.timeout", n.Timeout)
+	}
+	if n.KeptBytes < leastKept {
+		k.fault("notify.keptBytes", "must be at least %s, room for a few of the largest events, not %s", leastKept, n.KeptBytes)
+	}
+	if n.KeptBytesInAll < n.KeptBytes {
+		k.report(Fault{k.blame("notify.keptBytesInAll", "notify.keptBytes"), "notify.keptBytesInAll", fmt.Sprintf(
+			"%s must be at least notify.keptBytes, which is %s%s", n.KeptBytesInAll, n.KeptBytes, k.from("notify.keptBytes"))}, "notify.keptBytes")
 	}
 }
 

@@ -48,10 +48,22 @@ type Cursor struct {
 	// Group are the events of the POST to be sent, fixed before its first attempt; nil:
 	// the first pending event alone.
 	Group []heartbeat.Revision
+	// Newest: of the events behind After, and up to this revision, only the newest of each
+	// instance is still to be told, and those of Group; 0: all are. It is a bound on what
+	// the store keeps for a consumer that does not answer.
+	Newest heartbeat.Revision
 	// Gone: the subscriber answered 410, and nothing is sent any more.
 	Gone bool
 	// At is the cursor's own revision, at which it must still be to be moved.
 	At heartbeat.Revision
+}
+
+// Needs is the revision up to which the outbox must be known before the cursor is of use.
+func (c *Cursor) Needs() heartbeat.Revision {
+	if n := len(c.Group); n > 0 {
+		return max(c.Newest, c.Group[n-1])
+	}
+	return c.Newest
 }
 
 // OutboxWrite is one write that concerns notifications: of an event, a subscription

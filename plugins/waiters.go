@@ -2,8 +2,10 @@ package plugins
 
 import (
 	"math"
+	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // Waiters say of which events of the outbox somebody is still to be told, as of the one
@@ -15,9 +17,16 @@ import (
 // The zero value: there are no subscriptions. It is not safe for concurrent use.
 type Waiters struct {
 	least      map[Interest]heartbeat.Revision // the least cursor of those who asked for it
+	picky      Index[*picky]                   // whose cursor says more than that
 	first      heartbeat.Revision              // the least of all
 	unreadable heartbeat.Revision              // the least of those of whom something could not be read
 	some, bad  bool
+}
+
+// picky is a subscription that waits for the newest event of each instance only.
+type picky struct {
+	asked  *mp1.FilteringCriteria
+	cursor Cursor
 }
 
 // Add enters a subscription with its cursor. One that is gone waits for nothing.
@@ -29,7 +38,12 @@ func (w *Waiters) Add(s *Subscription, c Cursor) {
 		w.least, w.first = map[Interest]heartbeat.Revision{}, math.MaxInt64
 	}
 	w.some, w.first = true, min(w.first, c.After)
-	for _, i := range InterestsOf(s.Asked.FilteringCriteria) {
+	asked := s.Asked.FilteringCriteria
+	if c.Newest > c.After {
+		w.picky.Add(asked, &picky{asked, c})
+		return
+	}
+	for _, i := range InterestsOf(asked) {
 		if at, is := w.least[i]; !is || c.After < at {
 			w.least[i] = c.After
 		}
@@ -45,27 +59,62 @@ func (w *Waiters) AddUnreadable(after heartbeat.Revision) {
 	w.bad = true
 }
 
-// For says who waits for an event.
-func (w *Waiters) For(e *Event) Waiting {
-	perhaps := w.bad && e.At > w.unreadable
-	if w.some && e.At > w.first {
-		i, err := e.Service()
-		perhaps = perhaps || err != nil // a replica of another release may know what it says
-		if err == nil && w.asked(e, InterestsIn(&i)) {
-			return SomebodyWaits
+// For says who waits for each of some events. They are all that the outbox has of one
+// instance, in order.
+func (w *Waiters) For(events []*Event) []Waiting {
+	out := make([]Waiting, len(events))
+	after := make([]*mp1.ServiceInfo, len(events)) // nil: it cannot be read
+	for i, e := range slices.Backward(events) {
+		if w.bad && e.At > w.unreadable {
+			out[i] = PerhapsWaits
+		}
+		if !w.some || e.At <= w.first {
+			continue
+		}
+		info, err := e.Service()
+		if err != nil {
+			out[i] = PerhapsWaits // a replica of another release may know what it says
+			continue
+		}
+		after[i] = &info
+		if w.asked(e, &info) || w.picked(events[i:], after[i:]) {
+			out[i] = SomebodyWaits
 		}
 	}
-	if perhaps {
-		return PerhapsWaits
-	}
-	return NobodyWaits
+	return out
 }
 
-func (w *Waiters) asked(e *Event, in func(func(Interest) bool)) bool {
-	for i := range in {
+func (w *Waiters) asked(e *Event, after *mp1.ServiceInfo) bool {
+	for i := range InterestsIn(after) {
 		if at, is := w.least[i]; is && at < e.At {
 			return true
 		}
 	}
 	return false
+}
+
+// picked says whether a picky one waits for the first of some events of an instance.
+func (w *Waiters) picked(events []*Event, after []*mp1.ServiceInfo) bool {
+	for p := range w.picky.Asking(after[0]) {
+		if p.waits(events, after) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *picky) waits(events []*Event, after []*mp1.ServiceInfo) bool {
+	at, c := events[0].At, &p.cursor
+	switch {
+	case at <= c.After || !p.asked.Match(after[0]):
+		return false
+	case at > c.Newest || slices.Contains(c.Group, at):
+		return true
+	}
+	for i, later := range events[1:] {
+		if later.At <= c.Newest && after[i+1] != nil && p.asked.Match(after[i+1]) {
+			return false
+		}
+	}
+	return true
 }

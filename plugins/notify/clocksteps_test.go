@@ -53,7 +53,7 @@ func (m *machine) tidy(t *testing.T, s *shelf) {
 	ages := m.ages.Listed(now, wall, made)
 	kept := s.events[:0:0]
 	for _, w := range s.events {
-		if !plugins.Erasable(who.For(w.Event), ages[w.Name], now, giveUpAfter) {
+		if !plugins.Erasable(who.For([]*plugins.Event{w.Event})[0], ages[w.Name], now, giveUpAfter) {
 			kept = append(kept, w)
 			continue
 		}

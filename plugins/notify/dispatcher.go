@@ -35,6 +35,7 @@ type dispatcher struct {
 	alone  bool // nobody else reaches the store: no locks are needed
 	random func() float64
 	watch  observer
+	kept   *kept // nil: what is kept is not bounded
 
 	ready atomic.Bool
 	owner owner
@@ -46,9 +47,10 @@ type dispatcher struct {
 	current heartbeat.Instant // when everything was known last; 0: never
 	entries map[string]*entry
 	asking  plugins.Index[*entry]
-	of      map[string]map[string]*entry // by application
-	leaving map[string]*worker           // of deleted subscriptions, until they have stopped
-	deleted map[string]bool              // here, and not yet seen to be
+	of      map[string]map[string]*entry   // by application
+	leaving map[string]*worker             // of deleted subscriptions, until they have stopped
+	deleted map[string]bool                // here, and not yet seen to be
+	lagging map[*worker]heartbeat.Revision // begun before so much was seen as their cursors need
 	closed  bool
 }
 
@@ -75,7 +77,7 @@ func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), g
 	return &dispatcher{store: s, poster: p, slots: newSlots(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
 		owner:  owner{kick: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
-		leaving: map[string]*worker{}, deleted: map[string]bool{}}
+		leaving: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
 }
 
 // Load implements plugins.OutboxReader.
@@ -125,7 +127,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	}
 	d.fan(news)
 	d.sayUnread()
-	d.seen = max(d.seen, at)
+	d.advance(at)
 	d.ready.Store(true)
 	d.owner.poke()
 }
@@ -157,7 +159,19 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 	}
 	d.fan(news)
 	d.sayUnread()
+	d.advance(upTo)
+}
+
+// advance notes how far everything was seen, and tells those who wait for that: their
+// events may all have been erased.
+func (d *dispatcher) advance(upTo heartbeat.Revision) {
 	d.seen = max(d.seen, upTo)
+	for w, needs := range d.lagging {
+		if d.seen >= needs {
+			delete(d.lagging, w)
+			w.shown(d.seen)
+		}
+	}
 }
 
 // append takes an event in; nil: it was there, or nobody can be told of it.

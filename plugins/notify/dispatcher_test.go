@@ -310,7 +310,7 @@ func (c *counted) attempt(*plugins.Subscription, result, int, bool) { c.attempts
 func TestADismissedWorkerIsHaltedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
-		w := newWorker(&plugins.Subscription{ID: "x"}, newQueue(plugins.Cursor{}, giveUpAfter, nil, nil), a.dispatcher)
+		w := newWorker(&plugins.Subscription{ID: "x"}, newQueue(plugins.Cursor{}, giveUpAfter, nil, nil, nil), a.dispatcher)
 		w.mu.Lock() // whoever halts it later must wait
 		a.mu.Lock()
 		go func() { w.mu.Unlock() }()

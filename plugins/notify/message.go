@@ -5,21 +5,23 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// message is an event as consumers are told of it; it is never changed but for what the
-// backlog notes of it for itself.
+// message is an event as consumers are told of it. What is told is never changed.
 type message struct {
-	at     heartbeat.Revision
-	made   int64 // wall clock, Unix nanoseconds
-	age    plugins.Age
-	change mp1.ChangeType
-	info   mp1.ServiceInfo // after the change
-	erased bool            // the backlog's
+	at      heartbeat.Revision
+	made    int64 // wall clock, Unix nanoseconds
+	age     plugins.Age
+	change  mp1.ChangeType
+	info    mp1.ServiceInfo // after the change
+	size    int             // bytes that the store keeps for it
+	erased  bool            // the backlog's
+	holders atomic.Int32    // queues that keep it
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
@@ -28,7 +30,7 @@ func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
 		return nil, err
 	}
 	info.TransportInfo = nil // neither filtered by nor told, and the largest part
-	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info}, nil
+	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info, size: e.Size}, nil
 }
 
 // hostOf is the host and port of a subscription's consumer. What cannot be parsed shares

@@ -20,7 +20,7 @@ type metrics struct {
 	unread   prometheus.Counter
 }
 
-var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded"}
+var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded", overflowed: "over_bound"}
 
 func newMetrics(log openlog.Logger) *metrics {
 	m := &metrics{log: log,
@@ -60,6 +60,12 @@ func (m *metrics) watch(d *dispatcher) {
 	gauge("mep_notification_posts_waiting", "Notifications that wait because there are as many in flight as may be.",
 		func() float64 { _, n := d.slots.figures(); return float64(n) })
 	gauge("mep_notification_posts_limit", "Notifications that may be in flight; 0: any number.", func() float64 { return float64(d.slots.limit) })
+	gauge("mep_notification_kept_bytes", "Bytes of events that the store keeps for subscribers of this replica.", func() float64 {
+		if d.kept == nil {
+			return 0
+		}
+		return float64(d.kept.bytes.Load())
+	})
 	gauge("mep_notification_oldest_seconds", "Age of the oldest event that a subscriber of this replica still waits for; 0: none.",
 		func() float64 { return d.oldest().Seconds() })
 }
@@ -106,8 +112,11 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again
 // loss implements observer.
 func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
 	m.events.WithLabelValues(lossNames[why]).Add(float64(events))
-	if why == givenUp {
+	switch why {
+	case givenUp:
 		m.log.Warn("notifications given up: the subscriber could not be reached in time", tags(s, openlog.Tags{"events": events}))
+	case overflowed:
+		m.log.Warn("notifications lost: more was kept for the subscriber than notify.keptBytes or notify.keptBytesInAll", tags(s, openlog.Tags{"events": events}))
 	}
 }
 

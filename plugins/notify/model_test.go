@@ -27,7 +27,10 @@ type model struct {
 	replicas []*modelReplica
 	path     []string
 	broken   string
-	settling bool // consumers answer
+	settling bool  // consumers answer
+	kept     *kept // nil: what is kept is not bounded
+
+	instances int // there are
 }
 
 // consumer is a subscription as the store has it, and what its consumer saw.
@@ -40,6 +43,7 @@ type consumer struct {
 	ids    map[heartbeat.Revision]string // under which an event was attempted
 	tried  map[heartbeat.Revision]heartbeat.Instant
 	got    map[heartbeat.Revision]bool
+	lost   map[heartbeat.Revision]loss
 	last   map[string]heartbeat.Revision // first deliveries, by instance
 	moves  int
 	posts  int
@@ -60,7 +64,7 @@ type modelReplica struct {
 
 func newModel(seed uint64, replicas, old int) *model {
 	m := &model{r: rand.New(rand.NewPCG(seed, 10)), at: 10, now: heartbeat.Instant(time.Hour), events: map[heartbeat.Revision]*plugins.Event{},
-		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]heartbeat.Instant{}, subs: map[string]*consumer{}}
+		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]heartbeat.Instant{}, subs: map[string]*consumer{}, instances: 3}
 	for i := range replicas {
 		rep := &modelReplica{name: string(rune('A' + i)), old: i < old}
 		m.replicas = append(m.replicas, rep)
@@ -111,7 +115,7 @@ func sortedKeys[K ~string | ~int64, V any](of map[K]V) []K {
 
 func (m *model) commit() {
 	m.at++
-	e := &plugins.Event{At: m.at, ID: heartbeat.ID(string("abc"[m.r.IntN(3)])), Owner: "producer", Change: heartbeat.StateChanged, Made: m.wallOf(m.one()),
+	e := &plugins.Event{At: m.at, ID: m.instance(), Owner: "producer", Change: heartbeat.StateChanged, Made: m.wallOf(m.one()),
 		State: []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive}[m.r.IntN(3)]}
 	if m.r.IntN(4) == 0 {
 		e.Change = heartbeat.AttributesChanged
@@ -122,12 +126,26 @@ func (m *model) commit() {
 	m.note("event %d of %s: %s", e.At, e.ID, e.State)
 }
 
+func (m *model) instance() heartbeat.ID {
+	n := m.r.IntN(m.instances)
+	if n < 3 {
+		return heartbeat.ID("abc"[n : n+1])
+	}
+	return heartbeat.ID(fmt.Sprint(n))
+}
+
+// last is the newest event of all.
+func (m *model) last() (at heartbeat.Revision) {
+	for _, e := range m.all {
+		at = max(at, e.At)
+	}
+	return at
+}
+
 func (m *model) subscribe() {
 	if len(m.subs) >= 5 {
 		return
 	}
-	m.at++
-	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at}
 	c := &mp1.FilteringCriteria{}
 	switch m.r.IntN(4) {
 	case 0:
@@ -140,15 +158,23 @@ func (m *model) subscribe() {
 	if c != nil && m.r.IntN(2) == 0 {
 		c.States = []mp1.State{mp1.Suspended}
 	}
+	m.subscribeTo(c)
+}
+
+func (m *model) subscribeTo(c *mp1.FilteringCriteria) *consumer {
+	m.at++
+	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at}
 	s.Asked.FilteringCriteria = c
 	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]heartbeat.Instant{},
-		got: map[heartbeat.Revision]bool{}, last: map[string]heartbeat.Revision{}}
+		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]loss{}, last: map[string]heartbeat.Revision{}}
 	m.note("subscription %s: %+v", s.ID, c)
+	return m.subs[s.ID]
 }
 
 func (m *model) unsubscribe() {
 	if c := m.anySub(); c != nil {
 		m.at++
+		m.stop(c)
 		delete(m.subs, c.sub.ID)
 		m.note("%s is deleted", c.sub.ID)
 	}
@@ -193,17 +219,30 @@ func (m *model) watch(r *modelReplica, upTo heartbeat.Revision) {
 			r.backlog.erase(k)
 		}
 	}
+	for _, c := range m.subs {
+		if c.by == r {
+			c.q.shown(r.seen)
+		}
+	}
 }
 
 func (m *model) crash(r *modelReplica) {
 	for _, c := range m.subs {
 		if c.by == r {
-			c.by, c.q = nil, nil
+			m.stop(c)
 		}
 	}
 	r.current, r.ages, r.erasing = 0, plugins.Ages{}, nil
 	m.note("%s crashes", r.name)
 	m.list(r)
+}
+
+// stop ends whoever sends to a subscription.
+func (m *model) stop(c *consumer) {
+	if c.q != nil {
+		c.q.close()
+	}
+	c.by, c.q = nil, nil
 }
 
 // takeOver has a replica send to a subscription, from what the store has; whoever did so
@@ -212,182 +251,23 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	if r.seen < c.sub.At {
 		return // it does not know of it
 	}
+	m.stop(c)
 	c.by = r
-	c.q = newQueue(c.cursor, giveUpAfter, m.r.Float64, nil)
+	from := c.cursor
+	if r.old {
+		from.Newest = 0 // it knows nothing of that
+	}
+	bound := m.kept
+	if r.old {
+		bound = nil
+	}
+	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why loss, lost []*message) { m.lose(c, why, lost) })
 	for _, msg := range r.backlog.behind(c.cursor.After, c.sub.Asked.FilteringCriteria) {
 		c.q.add(msg)
 	}
 	c.q.shown(r.seen)
 	c.q.postedAt = m.now - window
 	m.note("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
-}
-
-// send carries out what the queue of a subscription wants next.
-func (m *model) send(c *consumer) (acted bool) {
-	if c.by == nil {
-		m.takeOver(c, m.one())
-		return false
-	}
-	a := c.q.next(m.now)
-	switch a.do {
-	case doPost:
-		m.post(c, a.events)
-	case doMove:
-		m.move(c, a.cursor)
-	default:
-		return m.oldAdvance(c)
-	}
-	return true
-}
-
-// oldAdvance is what release N − 1 does with events that do not match.
-func (m *model) oldAdvance(c *consumer) bool {
-	q := c.q
-	if !c.by.old || q.moving || q.head != nil || len(q.pending) > 0 || q.cursor.Group != nil || c.by.backlog.newest <= q.cursor.After || q.cursor.Gone {
-		return false
-	}
-	q.shown(c.by.backlog.newest)
-	q.pass()
-	return true
-}
-
-func (m *model) post(c *consumer, events []*message) {
-	id := compose(c.sub, events).id
-	c.posts++
-	c.q.postedAt = m.now
-	reached := !c.down
-	answered := reached && (m.settling || m.r.IntN(8) > 0)
-	m.note("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
-	for _, e := range events {
-		if was := c.ids[e.at]; was != "" && was != id {
-			m.fail("event %d is attempted as %s, and was as %s", e.at, id, was)
-		}
-		c.ids[e.at] = id
-		if _, before := c.tried[e.at]; !before {
-			c.tried[e.at] = m.now
-		}
-		if !c.sub.Asked.FilteringCriteria.Match(&e.info) || e.at <= c.sub.At {
-			m.fail("event %d is not for %s", e.at, c.sub.ID)
-		}
-		if reached && !c.got[e.at] {
-			if c.last[e.info.SerInstanceID] > e.at {
-				m.fail("event %d of %s comes first after %d", e.at, e.info.SerInstanceID, c.last[e.info.SerInstanceID])
-			}
-			c.got[e.at], c.last[e.info.SerInstanceID] = true, e.at
-		}
-	}
-	r := result{outcome: timedOut}
-	if answered {
-		r = result{}
-	}
-	c.q.posted(r, m.now)
-}
-
-// move writes a cursor, or does so without an answer, or does not.
-func (m *model) move(c *consumer, to plugins.Cursor) {
-	outcome := m.r.IntN(10)
-	if outcome == 0 {
-		m.note("the cursor of %s is not written", c.sub.ID)
-		c.q.stuck(m.now)
-		return
-	}
-	if to.At != c.cursor.At {
-		m.fail("%s moves a cursor that it does not know", c.sub.ID)
-	}
-	m.judgeMove(c, to)
-	m.at++
-	to.At = m.at
-	c.cursor = to
-	c.moves++
-	m.note("cursor of %s: %+v", c.sub.ID, to)
-	if outcome == 1 { // the answer is lost: whoever reads it again finds it moved, and stops
-		c.by, c.q = nil, nil
-		return
-	}
-	c.q.moved(m.at)
-}
-
-// judgeMove says whether all that a cursor leaves behind was told, or may be left untold.
-func (m *model) judgeMove(c *consumer, to plugins.Cursor) {
-	if to.After < c.cursor.After {
-		m.fail("the cursor of %s goes back", c.sub.ID)
-	}
-	for _, at := range sortedKeys(m.all) {
-		if at <= c.cursor.After || at > to.After || !m.asks(c, m.all[at]) || c.got[at] || m.superseded(c, at) {
-			continue
-		}
-		tried, was := c.tried[at]
-		if !was || m.now-tried < 0 || m.now-m.made[at] < time.Hour {
-			m.fail("%s is never told of event %d", c.sub.ID, at)
-		}
-	}
-}
-
-// asks judges by the filter alone.
-func (m *model) asks(c *consumer, e *plugins.Event) bool {
-	i, err := e.Service()
-	return err == nil && e.At > c.sub.At && c.sub.Asked.FilteringCriteria.Match(&i)
-}
-
-// superseded: a later change of state of the same instance is told, or was.
-func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
-	e := m.all[at]
-	for _, later := range m.all {
-		if later.At > at && later.ID == e.ID && e.Change == heartbeat.StateChanged && later.Change == heartbeat.StateChanged && m.asks(c, later) {
-			return true
-		}
-	}
-	return false
-}
-
-// choose has an eraser read the store, at one revision, and choose.
-func (m *model) choose(r *modelReplica) {
-	w, made := &plugins.Waiters{}, map[string]int64{}
-	least := m.at
-	for _, c := range m.subs {
-		w.Add(c.sub, c.cursor)
-		if !c.cursor.Gone {
-			least = min(least, c.cursor.After)
-		}
-	}
-	for at, e := range m.events {
-		made[key(at)] = e.Made
-	}
-	ages := r.ages.Listed(m.now, m.wallOf(r), made)
-	r.erasing = nil
-	for _, at := range sortedKeys(m.events) {
-		waiting := w.For(m.events[at])
-		if r.old {
-			if waiting = plugins.SomebodyWaits; at <= least {
-				waiting = plugins.NobodyWaits
-			}
-		}
-		if plugins.Erasable(waiting, ages[key(at)], m.now, giveUpAfter) {
-			r.erasing = append(r.erasing, at)
-		}
-	}
-}
-
-// erase deletes what was chosen then, whatever was written since.
-func (m *model) erase(r *modelReplica) {
-	for _, at := range r.erasing {
-		e := m.events[at]
-		if e == nil {
-			continue // another one was faster
-		}
-		for _, c := range m.subs {
-			if !c.cursor.Gone && at > c.cursor.After && m.asks(c, e) {
-				m.fail("event %d is erased, and %s waits for it", at, c.sub.ID)
-			}
-		}
-		if m.now-m.made[at] < plugins.OutboxAge {
-			m.fail("event %d is erased after %s", at, m.now-m.made[at])
-		}
-		delete(m.events, at)
-		m.at++
-		m.note("%s erases %d", r.name, at)
-	}
-	r.erasing = nil
 }
 
 func (m *model) String() string { return strings.Join(m.path, "\n") }

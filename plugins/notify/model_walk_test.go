@@ -85,7 +85,7 @@ func (m *model) settle() {
 	for _, id := range sortedKeys(m.subs) {
 		c := m.subs[id]
 		for _, at := range sortedKeys(m.all) {
-			if tried := c.tried[at]; m.asks(c, m.all[at]) && !c.got[at] && !m.superseded(c, at) && (tried == 0 || m.now-m.made[at] < time.Hour) {
+			if _, lost := c.lost[at]; m.asks(c, m.all[at]) && !c.got[at] && !m.superseded(c, at) && !lost {
 				m.fail("%s was never told of event %d", id, at)
 			}
 		}
@@ -109,17 +109,24 @@ func TestTheModelOfTellingHolds(t *testing.T) {
 	for name, c := range map[string]struct {
 		replicas, old int
 		clocks        bool
+		bound         int64
 	}{
-		"one replica":                         {1, 0, false},
-		"three replicas that erase":           {3, 0, false},
-		"clocks are set":                      {3, 0, true},
-		"beside one of the release before":    {3, 1, false},
-		"beside two of the release before it": {3, 2, false},
+		"one replica":                         {1, 0, false, 0},
+		"three replicas that erase":           {3, 0, false, 0},
+		"clocks are set":                      {3, 0, true, 0},
+		"beside one of the release before":    {3, 1, false, 0},
+		"beside two of the release before it": {3, 2, false, 0},
+		"little may be kept":                  {3, 0, true, 1200},
+		"hardly anything may be kept":         {2, 0, false, 600},
+		"little, beside the release before":   {3, 1, false, 1200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			posts, moves := 0, 0
 			for seed := range uint64(*walks) {
 				m := newModel(seed, c.replicas, c.old)
+				if c.bound > 0 {
+					m.kept = newKept(c.bound, func() int64 { return 1 << 40 })
+				}
 				for range 400 {
 					if m.step(c.clocks); m.broken != "" {
 						break

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chassis/openlog"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -19,6 +20,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p := newPolicy(&h.Config)
 	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	d.slots = newSlots(h.Posts)
+	d.kept = newKept(int64(h.Config.Notify.KeptBytes), keptInAll(h))
 	m.watch(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	h.Subscriptions = r
@@ -34,4 +36,14 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		})
 	})
 	return m.Unregister, nil
+}
+
+// keptInAll is this replica's share of what may be kept for all subscriptions. Of an
+// embedded store it is a part of its quota at most: the rest is for what events tell of.
+func keptInAll(h *plugins.Host) func() int64 {
+	all := int64(h.Config.Notify.KeptBytesInAll)
+	if h.Config.Store.Kind == conf.Embedded {
+		all = min(all, int64(h.Config.Store.QuotaBytes)/4)
+	}
+	return func() int64 { return all / int64(h.Base.Replicas()) }
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
@@ -58,6 +57,9 @@ func (d *dispatcher) holds(now heartbeat.Instant) bool {
 func (d *dispatcher) run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { d.take(ctx) })
+	if d.kept != nil {
+		loops.Go(func() { d.relieve(ctx) })
+	}
 	if !d.alone {
 		loops.Go(func() { d.keep(ctx) })
 	}
@@ -145,163 +147,6 @@ func (d *dispatcher) dispossess() {
 		if en.worker != nil || en.held && en.lease == gone {
 			d.dismiss(id, en)
 			en.held, en.tryAt = false, d.soon(takeTime)
-		}
-	}
-}
-
-// lockSeen follows what is known about a lock; d.mu is held.
-func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
-	en := d.entries[w.Name]
-	if en == nil || w.At < en.lockAt {
-		return
-	}
-	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
-	if w.Gone {
-		d.dismiss(w.Name, en)
-		en.tryAt = max(en.tryAt, d.soon(takeTime))
-		d.owner.poke()
-		return
-	}
-	if w.Lease == d.owner.id() && en.worker == nil && !en.trying {
-		go d.unlock(w.Name) // taken by an attempt that got no answer: it is tried again
-	}
-}
-
-// take starts workers for the subscriptions that nobody sends to.
-func (d *dispatcher) take(ctx context.Context) {
-	var trying sync.WaitGroup
-	defer trying.Wait()
-	lane := make(chan struct{}, takers)
-	for {
-		due, next := d.due()
-		for id, en := range due {
-			trying.Go(func() {
-				lane <- struct{}{}
-				defer func() { <-lane }()
-				d.tried(id, en, d.acquire(ctx, id, en))
-			})
-		}
-		t := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-d.owner.kick:
-			t.Stop()
-		case <-t.C:
-		}
-	}
-}
-
-// due are the subscriptions to try for now, and when to look again.
-func (d *dispatcher) due() (map[string]*entry, time.Duration) {
-	now, _ := d.now()
-	next := takePause
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	due := map[string]*entry{}
-	if !d.ready.Load() || !d.holds(now) {
-		return nil, next
-	}
-	for id, en := range d.entries {
-		switch {
-		case en.held, en.trying, en.worker != nil, d.leaving[id] != nil:
-		case en.tryAt > now:
-			next = min(next, en.tryAt-now)
-		default:
-			en.trying = true
-			due[id] = en
-		}
-	}
-	return due, next
-}
-
-func (d *dispatcher) tried(id string, en *entry, err error) {
-	now, _ := d.now()
-	d.mu.Lock()
-	en.trying = false
-	switch {
-	case errors.Is(err, heartbeat.ErrUnusable):
-		en.tryAt = now + badPause
-	case err != nil:
-		en.tryAt = now + takePause
-	}
-	d.mu.Unlock()
-	if err != nil {
-		d.unlock(id)
-	}
-	d.owner.poke()
-}
-
-// acquire takes the lock of a subscription and starts its worker.
-func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
-	on, at := d.owner.id(), heartbeat.Revision(0)
-	if !d.alone {
-		if on == 0 {
-			return errNoLock // on no lease it would never end
-		}
-		var err error
-		if at, err = d.store.Lock(ctx, id, on); err != nil {
-			return err
-		}
-		d.mu.Lock()
-		if at > en.lockAt {
-			en.lockAt, en.held, en.lease = at, true, on
-		}
-		d.mu.Unlock()
-	}
-	c, err := d.store.Cursor(ctx, id)
-	if err == nil && !d.start(id, en, c, on, at) {
-		err = errNoLock
-	}
-	return err
-}
-
-// has says whether this replica still has the lock that it took on a lease, as far as it
-// knows: nothing newer was seen of it, and the lease has not been replaced. d.mu is held.
-func (d *dispatcher) has(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
-	return d.alone || en.lockAt == at && d.owner.id() == on
-}
-
-// unlock gives a lock back if this replica has it.
-func (d *dispatcher) unlock(id string) {
-	l := d.owner.id()
-	if d.alone || l == 0 {
-		return
-	}
-	_ = d.store.Unlock(context.Background(), id, l) // it goes with the lease if this fails
-}
-
-// drop ends a subscription that was just erased from the store. When it returns
-// without an error, nobody sends to it any more.
-func (d *dispatcher) drop(ctx context.Context, id string) error {
-	d.mu.Lock()
-	if d.entries[id] != nil {
-		d.deleted[id] = true
-		d.leave(id)
-	}
-	w := d.leaving[id]
-	d.mu.Unlock()
-	if w != nil {
-		<-w.done
-	}
-	if d.alone {
-		return nil
-	}
-	// Whoever held the lock gives it back when its worker has stopped; of a replica that
-	// is dead or cut off it ends with the lease, before which it stops by its own clock.
-	ctx, cancel := context.WithTimeout(ctx, handoverMax)
-	defer cancel()
-	for {
-		if locked, err := d.store.Locked(ctx, id); err == nil && !locked {
-			return nil
-		}
-		t := time.NewTimer(lockPoll)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return heartbeat.ErrUnavailable
-		case <-t.C:
 		}
 	}
 }

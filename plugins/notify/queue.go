@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -22,9 +21,9 @@ const (
 // stuck and posted tell how that went. What does not match costs it nothing: the cursor
 // stays where the last matching event left it.
 type queue struct {
-	giveUp time.Duration                // from an event's creation
-	random func() float64               // from [0, 1)
-	lost   func(why loss, events int64) // told of events that are never delivered; may be nil
+	giveUp time.Duration                     // from an event's creation
+	random func() float64                    // from [0, 1)
+	lost   func(why loss, events []*message) // told of events that are never delivered; may be nil
 
 	cursor plugins.Cursor // as the store has it
 	moving bool           // the cursor must become target before anything else happens
@@ -36,6 +35,7 @@ type queue struct {
 	head    []*message // what is attempted until it is delivered, unchanged
 	tried   bool       // this queue has attempted the head; who had it before does not count
 	pending []*message // behind it, in order
+	holding            // all that the store keeps for this subscription
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
 	hung     bool // the last attempt took too long
@@ -45,18 +45,9 @@ type queue struct {
 	posts    int               // attempts made
 }
 
-// loss is why an event is never delivered.
-type loss uint8
-
-const (
-	givenUp   loss = iota // its time was over
-	dropped               // the subscriber answered 410
-	collapsed             // a newer change of state of the same instance is told
-)
-
-// newQueue starts at a cursor as read from the store.
-func newQueue(c plugins.Cursor, giveUp time.Duration, random func() float64, lost func(loss, int64)) *queue {
-	return &queue{giveUp: giveUp, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
+// newQueue starts at a cursor as read from the store. all may be nil: nothing is bounded.
+func newQueue(c plugins.Cursor, giveUp time.Duration, all *kept, random func() float64, lost func(loss, []*message)) *queue {
+	return &queue{giveUp: giveUp, holding: holding{all: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
 }
 
 type deed uint8
@@ -80,9 +71,10 @@ func (q *queue) add(m *message) {
 		return
 	}
 	q.seen = m.at
-	if q.cursor.Gone || q.moving && q.target.Gone {
+	if q.closed || q.cursor.Gone || q.moving && q.target.Gone {
 		return
 	}
+	q.hold(m)
 	if q.failures > 0 {
 		q.supersede(m)
 	}
@@ -97,13 +89,16 @@ func (q *queue) next(now heartbeat.Instant) action {
 	if q.cursor.Gone && !q.moving {
 		return action{until: never}
 	}
+	if !q.moving {
+		q.bound()
+	}
 	if !q.moving && q.head == nil && !q.take(now) {
 		return action{until: q.idle()}
 	}
 	if !q.moving && q.head != nil {
 		switch {
 		case q.over(now):
-			q.lose(givenUp, len(q.head))
+			q.lose(givenUp, q.head)
 			q.pass()
 		case now < q.retryAt:
 			return action{until: min(q.retryAt, q.end(now))}
@@ -122,12 +117,20 @@ func (q *queue) next(now heartbeat.Instant) action {
 // take makes the next head, if it is time. A group is fixed in the cursor before it
 // is attempted; a single event needs no fixing, for it is the first behind the cursor.
 func (q *queue) take(now heartbeat.Instant) bool {
+	if q.seen < q.cursor.Newest {
+		return false // it is not known yet what is the newest
+	}
+	q.leaveOut()
 	if q.cursor.Group != nil {
 		return q.restore()
 	}
 	n := min(len(q.pending), maxGroup)
 	if n == 0 || now < q.ready() {
 		return false
+	}
+	if q.skipped() {
+		q.pass()
+		return true
 	}
 	if q.resumed {
 		n = 1
@@ -159,6 +162,8 @@ func (q *queue) restore() bool {
 			q.head = append(q.head, m)
 		case m.at > last:
 			rest = append(rest, m)
+		default:
+			q.superseded = append(q.superseded, m)
 		}
 	}
 	q.pending = rest
@@ -205,6 +210,7 @@ func (q *queue) end(now heartbeat.Instant) heartbeat.Instant {
 
 // pass ends with the head: the cursor goes up to what is pending.
 func (q *queue) pass() {
+	q.release(q.head)
 	q.head = nil
 	after := q.seen
 	if len(q.pending) > 0 {
@@ -215,7 +221,11 @@ func (q *queue) pass() {
 
 func (q *queue) move(to plugins.Cursor) {
 	to.At = q.cursor.At
+	if to.Newest == 0 && !to.Gone && q.cursor.Newest > to.After {
+		to.Newest = q.cursor.Newest
+	}
 	q.moving, q.target = true, to
+	q.passed(to.After)
 }
 
 // moved tells that the cursor is written.
@@ -235,8 +245,9 @@ func (q *queue) posted(r result, now heartbeat.Instant) {
 		q.failures, q.retryAt = 0, 0
 		q.pass()
 	case r.gone():
-		q.lose(dropped, len(q.head)+len(q.pending))
-		q.head, q.pending = nil, nil
+		q.lose(dropped, q.head)
+		q.lose(dropped, q.pending)
+		q.drop()
 		q.move(plugins.Cursor{After: max(q.seen, q.cursor.After), Gone: true})
 	default:
 		q.failures++
@@ -252,52 +263,4 @@ func (q *queue) lane() lane {
 		return slow
 	}
 	return usual
-}
-
-// collapse leaves of the changes of state of each instance the newest. It is done
-// behind what was attempted only.
-func (q *queue) collapse() {
-	newer := map[string]bool{}
-	kept := make([]*message, 0, len(q.pending))
-	for _, m := range slices.Backward(q.pending) {
-		if m.change == mp1.StateChanged {
-			if newer[m.info.SerInstanceID] {
-				continue
-			}
-			newer[m.info.SerInstanceID] = true
-		}
-		kept = append(kept, m)
-	}
-	q.lose(collapsed, len(q.pending)-len(kept))
-	slices.Reverse(kept)
-	q.pending = kept
-}
-
-// supersede does the same for one more event.
-func (q *queue) supersede(by *message) {
-	if by.change != mp1.StateChanged {
-		return
-	}
-	n := len(q.pending)
-	q.pending = slices.DeleteFunc(q.pending, func(m *message) bool {
-		return m.change == mp1.StateChanged && m.info.SerInstanceID == by.info.SerInstanceID
-	})
-	q.lose(collapsed, n-len(q.pending))
-}
-
-func (q *queue) lose(why loss, n int) {
-	if q.lost != nil && n > 0 {
-		q.lost(why, int64(n))
-	}
-}
-
-// oldest is the age of the oldest event that is not delivered; 0: there is none.
-func (q *queue) oldest(now heartbeat.Instant) time.Duration {
-	switch {
-	case len(q.head) > 0:
-		return q.head[0].age.At(now)
-	case len(q.pending) > 0:
-		return q.pending[0].age.At(now)
-	}
-	return 0
 }

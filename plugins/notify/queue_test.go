@@ -25,6 +25,7 @@ type play struct {
 	// answer says how attempt n (from 0) ends; nil: delivered.
 	answer func(n int) result
 	took   time.Duration // one POST
+	kept   *kept
 }
 
 type attempt struct {
@@ -44,7 +45,7 @@ func newPlay(t *testing.T) *play {
 // restart takes the queue up from the store, as another replica would.
 func (p *play) restart() {
 	half := func() float64 { return 0.5 } // no jitter
-	p.q = newQueue(p.store, giveUpAfter, half, func(why loss, n int64) { p.lost[why] += n })
+	p.q = newQueue(p.store, giveUpAfter, p.kept, half, func(why loss, lost []*message) { p.lost[why] += int64(len(lost)) })
 	p.q.postedAt = p.now - window
 }
 

@@ -32,6 +32,7 @@ type shelf struct {
 	locks   map[string]plugins.OutboxWrite
 	links   []*link
 	moves   int                  // cursors written
+	size    int                  // of an event
 	stamp   int64                // by how much the clock is set of whoever makes an event
 	born    map[string]time.Time // when events happened
 }
@@ -85,11 +86,14 @@ func (s *shelf) show(w plugins.OutboxWrite) {
 	}
 }
 
-func (s *shelf) happen(name, kind string) {
+func (s *shelf) happen(name, kind string) { s.happenTo(name, name, kind) }
+
+// happenTo has something happen to an instance of a name.
+func (s *shelf) happenTo(name, instance, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := event(s.at+1, name+" "+kind, 0)
-	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(name), Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
+	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(instance), Size: s.size, Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
 		Made: time.Now().UnixNano() + s.stamp, Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
 	if m.info.State == mp1.Suspended {
 		e.State = heartbeat.Suspended

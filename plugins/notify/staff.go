@@ -36,13 +36,16 @@ func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.
 		return false
 	}
 	s := en.sub
-	q := newQueue(c, d.giveUp, d.random, func(why loss, n int64) { d.watch.loss(s, why, n) })
+	q := newQueue(c, d.giveUp, d.kept, d.random, func(why loss, lost []*message) { d.watch.loss(s, why, int64(len(lost))) })
 	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
 		q.add(m)
 	}
 	q.shown(d.seen)
 	w := newWorker(s, q, d)
 	en.worker = w
+	if d.seen < c.Needs() {
+		d.lagging[w] = c.Needs()
+	}
 	go func() {
 		w.run()
 		d.ended(id, w)

@@ -40,7 +40,7 @@ type worker struct {
 	halted bool
 
 	wake   chan struct{}
-	stops  chan struct{}   // closed when it is halted
+	stops  chan struct{}   // closed when it is to wait for a place no longer
 	ctx    context.Context // of all that it does
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -57,8 +57,18 @@ func (w *worker) add(ms []*message) {
 	for _, m := range ms {
 		w.q.add(m)
 	}
+	w.hurry()
 	w.mu.Unlock()
 	w.look()
+}
+
+// hurry has the worker wait for a place no longer if more is kept than may be: that is to
+// be said in the store first, however long the wait is. w.mu is held.
+func (w *worker) hurry() {
+	if !w.halted && w.q.bytes > w.q.limit() {
+		close(w.stops)
+		w.stops = make(chan struct{})
+	}
 }
 
 // look has the worker look again what there is to do.
@@ -74,6 +84,38 @@ func (w *worker) oldest(now heartbeat.Instant) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.q.oldest(now)
+}
+
+// shown tells the worker that it was shown everything up to a revision.
+func (w *worker) shown(upTo heartbeat.Revision) {
+	w.mu.Lock()
+	w.q.shown(upTo)
+	w.mu.Unlock()
+	w.look()
+}
+
+// kept is how many bytes the store keeps for the subscription, and whether the worker
+// was asked to keep less and has not got round to it.
+func (w *worker) kept() (bytes int64, asked bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.q.bytes, w.q.asked != 0
+}
+
+// keep asks the worker to keep no more than so many bytes.
+func (w *worker) keep(most int64) {
+	w.mu.Lock()
+	w.q.asked = max(most, 1)
+	w.hurry()
+	w.mu.Unlock()
+	w.look()
+}
+
+// forget ends what is held for the subscription: whoever sends to it next holds it.
+func (w *worker) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.q.close()
 }
 
 // halt lets no POST start any more.
@@ -105,6 +147,7 @@ func (w *worker) stop() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
+	defer w.forget()
 	var place *slot
 	var ctx context.Context // of the POST in that place
 	defer func() { place.done() }()
@@ -119,10 +162,10 @@ func (w *worker) run() {
 		if w.with.holds(now) {
 			a = w.q.next(now)
 		}
-		in := w.q.lane()
+		in, stops := w.q.lane(), w.stops
 		w.mu.Unlock()
 		if a.do == doPost && place == nil { // it may take long: then all is looked at again
-			place, ctx = w.with.slot(w.ctx, w.stops, in, w.host, w.sub.Owner)
+			place, ctx = w.with.slot(w.ctx, stops, in, w.host, w.sub.Owner)
 			continue
 		}
 		switch a.do {

@@ -32,6 +32,14 @@ func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int6
 	var old []string
 	made, waiting := map[string]int64{}, map[string]plugins.Waiting{}
 	unreadable := unreadable{what: "events of the outbox cannot be read and are erased: nobody is told of them"}
+	var keys []string
+	var instance []*plugins.Event // events of one, which follow each other
+	judge := func() {
+		for i, w := range waiters.For(instance) {
+			made[keys[i]], waiting[keys[i]] = instance[i].Made, w
+		}
+		keys, instance = nil, nil
+	}
 	if _, err = s.each(ctx, outboxPrefix, at, func(kv *mvccpb.KeyValue) {
 		key := string(kv.Key)
 		e, ok := decodeEvent(kv)
@@ -40,10 +48,14 @@ func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int6
 			old = append(old, key)
 			return
 		}
-		made[key], waiting[key] = e.Made, waiters.For(e)
+		if len(instance) > 0 && instance[0].ID != e.ID {
+			judge()
+		}
+		keys, instance = append(keys, key), append(instance, e)
 	}); err != nil {
 		return err
 	}
+	judge()
 	unreadable.say(s.log)
 	for key, age := range s.ages.Listed(now, wall, made) {
 		if plugins.Erasable(waiting[key], age, now, giveUp) {

@@ -57,7 +57,7 @@ func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
 	s := subscribed(t, "sub-move")
 	c, err := store.Cursor(ctx, s.ID)
 	require.NoError(t, err)
-	to := plugins.Cursor{After: c.After + 5, Group: []heartbeat.Revision{c.After + 6, c.After + 9}, At: c.At}
+	to := plugins.Cursor{After: c.After + 5, Group: []heartbeat.Revision{c.After + 6, c.After + 9}, Newest: c.After + 20, At: c.At}
 	at, err := store.MoveCursor(ctx, s.ID, to)
 	require.NoError(t, err)
 	_, err = store.MoveCursor(ctx, s.ID, to)
@@ -208,6 +208,41 @@ func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
 	require.False(t, has(r), "three cursors are before it, and none of them waits for it")
 	tidy(1 + 100*24*time.Hour)
 	require.True(t, has(asked), "somebody waits for this one")
+}
+
+// A consumer for whom too much was kept is told of the newest event of each instance,
+// and of what was attempted; the others are erased.
+func TestWhatACursorLeavesOutIsErased(t *testing.T) {
+	ctx := t.Context()
+	s := subscribedTo(t, "sub-newest", nil)
+	r, at := registered(t, "outbox-newest")
+	ats := []heartbeat.Revision{at}
+	for seq := uint64(2); seq <= 5; seq++ {
+		op, err := tell(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: schemaVersion, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: attributes}})
+		require.NoError(t, err)
+		res, err := store.client.Txn(ctx).Then(op).Commit()
+		require.NoError(t, err)
+		ats = append(ats, heartbeat.Revision(res.Header.Revision))
+	}
+	left := func() (seqs []uint64) {
+		for seq := uint64(1); seq <= 5; seq++ {
+			got, err := store.client.Get(ctx, eventKey(r.ID, seq), clientv3.WithCountOnly())
+			require.NoError(t, err)
+			if got.Count == 1 {
+				seqs = append(seqs, seq)
+			}
+		}
+		return seqs
+	}
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, plugins.Cursor{After: c.After, Group: ats[:1], Newest: ats[3], At: c.At})
+	require.NoError(t, err)
+	store.ages = plugins.Ages{}
+	for _, now := range []heartbeat.Instant{1, 1 + plugins.OutboxAge} {
+		require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, time.Hour))
+	}
+	require.Equal(t, []uint64{1, 4, 5}, left(), "the group, the newest up to there, and what came later")
 }
 
 // What a subscription asked that cannot be read, nobody knows: nothing behind its cursor

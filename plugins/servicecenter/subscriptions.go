@@ -31,6 +31,7 @@ type cursor struct {
 	Schema int                  `json:"schema"`
 	After  heartbeat.Revision   `json:"after"`
 	Group  []heartbeat.Revision `json:"group,omitempty"`
+	Newest heartbeat.Revision   `json:"newest,omitempty"`
 	Gone   bool                 `json:"gone,omitempty"`
 }
 
@@ -48,7 +49,7 @@ func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
 	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion {
 		return plugins.Cursor{}, false
 	}
-	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
+	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
 }
 
 func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), ">", 0) }
@@ -136,7 +137,7 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 
 // MoveCursor implements plugins.Outbox.
 func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
-	value, err := json.Marshal(cursor{Schema: schemaVersion, After: c.After, Group: c.Group, Gone: c.Gone})
+	value, err := json.Marshal(cursor{Schema: schemaVersion, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,161 @@
+package notify
+
+import (
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// send carries out what the queue of a subscription wants next.
+func (m *model) send(c *consumer) (acted bool) {
+	if c.by == nil {
+		m.takeOver(c, m.one())
+		return false
+	}
+	a := c.q.next(m.now)
+	switch a.do {
+	case doPost:
+		m.post(c, a.events)
+	case doMove:
+		m.move(c, a.cursor)
+	default:
+		return m.oldAdvance(c)
+	}
+	return true
+}
+
+// oldAdvance is what release N − 1 does with events that do not match.
+func (m *model) oldAdvance(c *consumer) bool {
+	q := c.q
+	if !c.by.old || q.moving || q.head != nil || len(q.pending) > 0 || q.cursor.Group != nil || c.by.backlog.newest <= q.cursor.After || q.cursor.Gone {
+		return false
+	}
+	q.shown(c.by.backlog.newest)
+	q.pass()
+	return true
+}
+
+func (m *model) post(c *consumer, events []*message) {
+	id := compose(c.sub, events).id
+	c.posts++
+	c.q.postedAt = m.now
+	reached := !c.down
+	answered := reached && (m.settling || m.r.IntN(8) > 0)
+	m.note("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
+	for _, e := range events {
+		// The release before may fix a group with what a cursor left out, and an eraser that
+		// had read that cursor erase it.
+		if was := c.ids[e.at]; was != "" && was != id && !(m.kept != nil && m.replicas[0].old) {
+			m.fail("event %d is attempted as %s, and was as %s", e.at, id, was)
+		}
+		c.ids[e.at] = id
+		if _, before := c.tried[e.at]; !before {
+			c.tried[e.at] = m.now
+		}
+		if !c.sub.Asked.FilteringCriteria.Match(&e.info) || e.at <= c.sub.At {
+			m.fail("event %d is not for %s", e.at, c.sub.ID)
+		}
+		if reached && !c.got[e.at] {
+			if c.last[e.info.SerInstanceID] > e.at {
+				m.fail("event %d of %s comes first after %d", e.at, e.info.SerInstanceID, c.last[e.info.SerInstanceID])
+			}
+			c.got[e.at], c.last[e.info.SerInstanceID] = true, e.at
+		}
+	}
+	r := result{outcome: timedOut}
+	if answered {
+		r = result{}
+	}
+	c.q.posted(r, m.now)
+}
+
+// move writes a cursor, or does so without an answer, or does not.
+func (m *model) move(c *consumer, to plugins.Cursor) {
+	outcome := m.r.IntN(10)
+	if outcome == 0 {
+		m.note("the cursor of %s is not written", c.sub.ID)
+		c.q.stuck(m.now)
+		return
+	}
+	if to.At != c.cursor.At {
+		m.fail("%s moves a cursor that it does not know", c.sub.ID)
+	}
+	m.judgeMove(c, to)
+	m.at++
+	to.At = m.at
+	c.cursor = to
+	c.moves++
+	m.note("cursor of %s: %+v", c.sub.ID, to)
+	if outcome == 1 { // the answer is lost: whoever reads it again finds it moved, and stops
+		m.stop(c)
+		return
+	}
+	c.q.moved(m.at)
+}
+
+// choose has an eraser read the store, at one revision, and choose.
+func (m *model) choose(r *modelReplica) {
+	w, made := &plugins.Waiters{}, map[string]int64{}
+	least := m.at
+	for _, c := range m.subs {
+		w.Add(c.sub, c.cursor)
+		if !c.cursor.Gone {
+			least = min(least, c.cursor.After)
+		}
+	}
+	for at, e := range m.events {
+		made[key(at)] = e.Made
+	}
+	ages := r.ages.Listed(m.now, m.wallOf(r), made)
+	r.erasing = nil
+	waiting := m.waiting(w)
+	for _, at := range sortedKeys(m.events) {
+		waiting := waiting[at]
+		if r.old {
+			if waiting = plugins.SomebodyWaits; at <= least {
+				waiting = plugins.NobodyWaits
+			}
+		}
+		if plugins.Erasable(waiting, ages[key(at)], m.now, giveUpAfter) {
+			r.erasing = append(r.erasing, at)
+		}
+	}
+}
+
+// waiting asks for each instance, as an eraser does.
+func (m *model) waiting(w *plugins.Waiters) map[heartbeat.Revision]plugins.Waiting {
+	of, out := map[heartbeat.ID][]*plugins.Event{}, map[heartbeat.Revision]plugins.Waiting{}
+	for _, at := range sortedKeys(m.events) {
+		e := m.events[at]
+		of[e.ID] = append(of[e.ID], e)
+	}
+	for _, events := range of {
+		for i, waits := range w.For(events) {
+			out[events[i].At] = waits
+		}
+	}
+	return out
+}
+
+// erase deletes what was chosen then, whatever was written since.
+func (m *model) erase(r *modelReplica) {
+	for _, at := range r.erasing {
+		e := m.events[at]
+		if e == nil {
+			continue // another one was faster
+		}
+		for _, c := range m.subs {
+			// The release before forgets what a cursor left out: what was counted as lost may
+			// be waited for again, in vain.
+			if _, lost := c.lost[at]; m.asks(c, e) && m.waits(c, at) && !(lost && m.replicas[0].old) {
+				m.fail("event %d is erased, and %s waits for it", at, c.sub.ID)
+			}
+		}
+		if m.now-m.made[at] < plugins.OutboxAge {
+			m.fail("event %d is erased after %s", at, m.now-m.made[at])
+		}
+		delete(m.events, at)
+		m.at++
+		m.note("%s erases %d", r.name, at)
+	}
+	r.erasing = nil
+}
