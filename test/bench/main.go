@@ -23,6 +23,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                registration and discovery as the number of services grows
   go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
                                                time from a change to each of many subscribers being told of it
+  go run ./test/bench subscriptions [-subscribers 10000] [-n 100]
+                                               writes and processor time of a change, beside subscriptions that it does not match
   go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
                                                heartbeats beside clients that idle, drip and do not read
   go run ./test/bench flood [-seconds 5] [-rounds 3]
@@ -52,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
 	endpoints := fs.String("etcd-endpoints", "", "an etcd cluster to use, which is written to; empty: the embedded one")
-	subscribers := fs.Int("subscribers", 1000, "subscribers")
+	subscribers := fs.Int("subscribers", 0, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -75,7 +77,15 @@ func run(ctx context.Context, args []string) error {
 		}
 		return discovery(ctx, *services)
 	case "fanout":
+		if *subscribers == 0 {
+			*subscribers = 1000
+		}
 		return fanout(ctx, *subscribers, *rounds)
+	case "subscriptions":
+		if *subscribers == 0 {
+			*subscribers = 10000
+		}
+		return subscriptions(ctx, *subscribers, *n)
 	case "slow":
 		if *conns == 0 {
 			*conns = 2000
