@@ -96,12 +96,13 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	}
 	s.moved.listed(index, heartbeat.Revision(at))
 	s.lineage.reach(at)
+	older := s.replicas.older()
 	l.at, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
 		place, ok := seatIn(string(kv.Key))
 		if i, known := l.sits[place]; ok && known {
 			one := &l.all[i]
 			one.Projection = projectionOf(kv)
-			one.Projection.Differs = differs(&one.Record, kv.Value)
+			one.Projection.Differs = differs(&one.Record, kv.Value, older)
 			return
 		}
 		id, marked := ours(kv.Value)
@@ -120,14 +121,22 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	return l.all, heartbeat.Revision(at), err
 }
 
-func differs(r *heartbeat.Record, value []byte) bool {
+// differs says whether a projection is not what its record makes of it. older: replicas
+// live that make of it what the release before did, which is as good then.
+func differs(r *heartbeat.Record, value []byte, older bool) bool {
 	p, err := project(r)
 	if err != nil {
 		return false // the record itself is bad; leave what is there
 	}
 	want, err := p.instance()
-	// The release before escaped for HTML.
-	return err == nil && string(value) != want && string(value) != canonical(want)
+	is := func(want string) bool { // an earlier release escaped for HTML
+		return string(value) == want || string(value) == canonical(want)
+	}
+	if err != nil || is(want) {
+		return false
+	}
+	before, err := p.instanceBefore()
+	return !older || err != nil || !is(before)
 }
 
 // ours says whether an instance is a projection of a record of ours, and of which.

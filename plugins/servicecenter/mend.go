@@ -145,7 +145,9 @@ func (m *mender) lookAtFiles(ctx context.Context) error {
 		delete(byID, id)
 		if m.mends.checked[id] == kv.ModRevision || intact(id, index, kv.Value) {
 			m.checked[id] = kv.ModRevision
-		} else if want, earlier := should(id, index, kv.Value); earlier {
+		} else if want, earlier := should(id, index, kv.Value); earlier && m.replicas.older() {
+			return // who put it would put it again
+		} else if earlier {
 			m.change(mendRelease, kv, clientv3.OpPut(string(kv.Key), string(want)))
 		} else {
 			m.wrong[id] = true

@@ -53,7 +53,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		return nil, err
 	}
 	if !c.Embedded() {
-		say := map[string]string{"listen": o.Listen, "version": h.Version}
+		say := map[string]string{"listen": o.Listen, "version": h.Version, "projection": projectionForm}
 		s.presence.join(say) // before the engine publishes
 		h.Go(func(ctx context.Context) { s.attend(ctx, say) })
 	}
@@ -61,6 +61,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	b.entry.keep(ctx) // before anybody can ask for it
 	h.Go(b.entry.stay)
 	var shown plugins.Collectors
+	b.entry.collect(&shown)
 	if c.upkeep != nil {
 		c.upkeep.collect(&shown)
 		h.Go(c.upkeep.run)

@@ -3,6 +3,7 @@ package servicecenter
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,31 @@ func forOwnApp(id string, k *discovery.MicroServiceKey, owner, serName, version,
 
 // instance is the projection itself.
 func (p *projector) instance() (string, error) {
+	return p.instanceAt(endpoint.URLs(p.info.TransportInfo))
+}
+
+// instanceBefore is the projection as the release before made it: with the addresses as the
+// application wrote them, whether anybody could call them or not.
+func (p *projector) instanceBefore() (string, error) {
+	t := p.info.TransportInfo
+	if t == nil {
+		return p.instanceAt([]string{"mec-transport:none"})
+	}
+	scheme := strings.ToLower(safeName(t.Protocol, 32)) + "://"
+	out := slices.Clone(t.Endpoint.URIs)
+	for _, a := range t.Endpoint.Addresses {
+		out = append(out, fmt.Sprintf("%s%s:%d", scheme, a.Host, a.Port))
+	}
+	for _, f := range t.Endpoint.FQDN {
+		out = append(out, scheme+f)
+	}
+	if len(out) == 0 {
+		out = append(out, "mec-transport:"+safeName(t.ID, 64))
+	}
+	return p.instanceAt(out)
+}
+
+func (p *projector) instanceAt(endpoints []string) (string, error) {
 	rec := p.rec
 	at := seatOf(rec.ID, rec.Place)
 	interval := max(rec.Interval, rec.Previous, 1)
@@ -161,7 +187,7 @@ func (p *projector) instance() (string, error) {
 		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name
 	}
 	return encode(&discovery.MicroServiceInstance{
-		InstanceId: at.instance, ServiceId: at.service, Endpoints: endpoint.URLs(p.info.TransportInfo),
+		InstanceId: at.instance, ServiceId: at.service, Endpoints: endpoints,
 		HostName: hostName(rec.Owner), Status: status(rec.State), Properties: props, Version: p.key.Version,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: int32(interval), Times: int32(max(rec.Window/interval-1, 0))},
 		Timestamp:   unix(rec.RegisteredAt), ModTimestamp: unix(rec.ChangedAt),

@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
@@ -53,6 +54,50 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 }
 
+// asBefore puts the projection of a record as the release before did, and returns how it
+// is now and was before.
+func asBefore(t *testing.T, r *heartbeat.Record) (now, before map[string]string) {
+	t.Helper()
+	at := seatOf(r.ID, "")
+	p, err := project(r)
+	require.NoError(t, err)
+	mended(t) // whatever another test has left
+	now = map[string]string{servicePrefix + at.service: stored(t, servicePrefix+at.service), at.key(): stored(t, at.key())}
+	file, err := json.Marshal(forOwnApp(at.service, &p.key, r.Owner, p.info.SerName, p.info.Version, unix(r.RegisteredAt)))
+	require.NoError(t, err)
+	instance, err := p.instanceBefore()
+	require.NoError(t, err)
+	before = map[string]string{servicePrefix + at.service: string(file), at.key(): instance}
+	for key, value := range before {
+		require.NotEqual(t, now[key], value)
+		_, err = store.client.Put(t.Context(), key, value, clientv3.WithIgnoreLease())
+		require.NoError(t, err)
+	}
+	return now, before
+}
+
+func stored(t *testing.T, key string) string {
+	t.Helper()
+	got, err := store.client.Get(t.Context(), key)
+	require.NoError(t, err)
+	require.Len(t, got.Kvs, 1, key)
+	return string(got.Kvs[0].Value)
+}
+
+// differing says whether the engine's sweep would put the instance anew.
+func differing(t *testing.T, id heartbeat.ID) bool {
+	t.Helper()
+	all, _, err := store.List(t.Context())
+	require.NoError(t, err)
+	for _, l := range all {
+		if l.ID == id {
+			return l.Projection.Differs
+		}
+	}
+	require.Fail(t, "not listed")
+	return false
+}
+
 // What the release before put is brought up to date by the next list: the microservice
 // gets the property without which no consumer of another appId finds it, and keeps the
 // others; the instance gets the endpoints that ServiceComb's clients call. Nobody had
@@ -60,45 +105,71 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
 	r, _ := registered(t, "app-release")
 	registered(t, "app-release")
-	at := seatOf(r.ID, "")
 	p, err := project(&r)
 	require.NoError(t, err)
-	mended(t)
-	stored := func(key string) string {
-		got, err := store.client.Get(t.Context(), key)
-		require.NoError(t, err)
-		require.Len(t, got.Kvs, 1, key)
-		return string(got.Kvs[0].Value)
+	at := seatOf(r.ID, "")
+	now, before := asBefore(t, &r)
+	require.NotContains(t, before[servicePrefix+at.service], crossAppProperty)
+	require.Contains(t, before[at.key()], `"endpoints":["http://10.0.0.5:80"]`)
+	consumer := consumerOf(t, "shop", "release-cart")
+	found := func() bool {
+		status, body := findAs(t, consumer, &p.key)
+		return status == 200 && strings.Contains(body, at.instance)
 	}
-	file, instance := stored(servicePrefix+at.service), stored(at.key())
-	old, err := json.Marshal(forOwnApp(at.service, &p.key, r.Owner, p.info.SerName, p.info.Version, unix(r.RegisteredAt)))
-	require.NoError(t, err)
-	require.NotContains(t, string(old), crossAppProperty)
-	_, err = store.client.Put(t.Context(), servicePrefix+at.service, string(old))
-	require.NoError(t, err)
-	_, err = store.client.Put(t.Context(), at.key(), strings.Replace(instance, `,"rest://10.0.0.5:80"`, "", 1))
-	require.NoError(t, err)
+	require.Eventually(t, func() bool { return !found() }, 10*time.Second, 20*time.Millisecond)
 
 	count := func(kind string) float64 { return testutil.ToFloat64(theGuard.repairs.WithLabelValues(kind)) }
 	updated, damaged := count(mendRelease), count(mendService)
 	mended(t)
-	require.Equal(t, file, stored(servicePrefix+at.service))
+	require.Equal(t, now[servicePrefix+at.service], stored(t, servicePrefix+at.service))
 	var is discovery.MicroService
-	require.NoError(t, json.Unmarshal([]byte(file), &is))
+	require.NoError(t, json.Unmarshal([]byte(stored(t, servicePrefix+at.service)), &is))
 	require.Equal(t, map[string]string{"allowCrossApp": "true", "mec.serName": "face recognition", "mec.version": "v2", ownerProperty: "app-release"}, is.Properties)
 	require.Equal(t, updated+1, count(mendRelease))
 	require.Equal(t, damaged, count(mendService))
 	mended(t)
 	require.Equal(t, updated+1, count(mendRelease), "once")
-	got, err := store.client.Get(t.Context(), path.GenerateServiceIndexKey(&p.key))
-	require.NoError(t, err)
-	require.Equal(t, at.service, string(got.Kvs[0].Value))
+	require.Eventually(t, found, 10*time.Second, 20*time.Millisecond, "and nobody remembers that it could not be found")
+	require.True(t, differing(t, r.ID), "the engine's sweep puts the instance anew")
+}
 
-	all, _, err := store.List(t.Context())
-	require.NoError(t, err)
-	differ := map[heartbeat.ID]bool{}
-	for _, l := range all {
-		differ[l.ID] = l.Projection.Differs
+// As long as a replica of the release before lives, it puts its own form back wherever it
+// finds another: what is in it is left alone then, or the two would write every instance
+// anew in turns. What is in neither form is put right all the same.
+func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {
+	r, _ := registered(t, "app-roll")
+	at := seatOf(r.ID, "")
+	_, before := asBefore(t, &r)
+	put := func(word string) { // as the watch shows it
+		const older = "00000000000000aa"
+		ev := &clientv3.Event{Type: mvccpb.PUT, Kv: &mvccpb.KeyValue{Key: []byte(replicaPrefix + older), Value: []byte(word), Lease: 7}}
+		if word == "" {
+			ev.Type = mvccpb.DELETE
+		}
+		store.replicas.see([]*clientv3.Event{ev}, heartbeat.New(heartbeat.Config{}))
 	}
-	require.True(t, differ[r.ID], "the engine's sweep puts the instance anew")
+	put(`{"listen":"127.0.0.1:1","settled":1}`)
+	t.Cleanup(func() { put("") })
+	mended(t)
+	require.Equal(t, before[servicePrefix+at.service], stored(t, servicePrefix+at.service))
+	require.False(t, differing(t, r.ID))
+	_, err := store.client.Put(t.Context(), at.key(), strings.Replace(before[at.key()], "10.0.0.5", "10.0.0.6", 1), clientv3.WithIgnoreLease())
+	require.NoError(t, err)
+	require.True(t, differing(t, r.ID))
+	_, err = store.client.Put(t.Context(), at.key(), before[at.key()], clientv3.WithIgnoreLease())
+	require.NoError(t, err)
+
+	put(`{"listen":"127.0.0.1:1","settled":1,"projection":"2"}`) // it was upgraded
+	require.True(t, differing(t, r.ID))
+	put(`{"listen":"127.0.0.1:1","settled":1}`)
+	require.False(t, differing(t, r.ID))
+	put("") // it left
+	require.True(t, differing(t, r.ID))
+	mended(t)
+	require.Contains(t, stored(t, servicePrefix+at.service), crossAppProperty)
+	unknown := newReplicas()
+	unknown.unlisted = true
+	require.True(t, unknown.older(), "of a cluster that was not listed yet nobody knows")
+	unknown.relist(map[string]bool{}, map[string]bool{})
+	require.False(t, unknown.older())
 }

@@ -21,12 +21,30 @@ type replicas struct {
 	lost chan struct{} // told when this replica's own key is gone
 	mu   sync.RWMutex
 	ids  map[string]bool
+	old  map[string]bool // those of a release that projects in the form before
+	// unlisted: nobody knows yet whether there are any
+	unlisted bool
+}
+
+// projectionForm is what a replica's key says of the form in which it projects. Each puts
+// right what is not of its own form; so a newer one leaves the older form alone as long as
+// somebody writes it, or the two would take turns with every instance there is.
+const projectionForm = "2"
+
+// older says whether replicas of the release before may live.
+func (r *replicas) older() bool {
+	if r == nil {
+		return false // a store that nobody follows
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.unlisted || len(r.old) > 0
 }
 
 func newReplicas() *replicas {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return &replicas{self: hex.EncodeToString(b[:]), lost: make(chan struct{}, 1), ids: map[string]bool{}}
+	return &replicas{self: hex.EncodeToString(b[:]), lost: make(chan struct{}, 1), ids: map[string]bool{}, old: map[string]bool{}}
 }
 
 // Rank is how many go first when something must be claimed that this replica did not
@@ -57,10 +75,10 @@ func (r *replicas) Replicas() int {
 }
 
 // relist replaces what is known by a list.
-func (r *replicas) relist(ids map[string]bool) {
+func (r *replicas) relist(ids, old map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ids = ids
+	r.ids, r.old, r.unlisted = ids, old, false
 }
 
 // see follows the watch, and tells the engine what the others say.
@@ -77,8 +95,12 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 		}
 		there := ev.Type == mvccpb.PUT && !leaves
 		r.mu.Lock()
+		delete(r.old, id)
 		if there {
 			r.ids[id] = true
+			if word.Projection == "" {
+				r.old[id] = true
+			}
 		} else {
 			delete(r.ids, id)
 		}
@@ -110,6 +132,8 @@ type replicaWord struct {
 	Settled *int64 `json:"settled"`
 	Wanted  int64  `json:"wanted"`
 	Leaving bool   `json:"leaving"`
+	// Projection is projectionForm; a release that knew only one form says nothing.
+	Projection string `json:"projection"`
 }
 
 // decodeWord reads a value; one that cannot be read says nothing.
@@ -135,7 +159,7 @@ func replicaID(kv *mvccpb.KeyValue) (string, bool) {
 
 // loadReplicas lists the living replicas as of a revision, for the engine too.
 func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine) error {
-	ids, words := map[string]bool{}, map[string]heartbeat.PeerWord{}
+	ids, old, words := map[string]bool{}, map[string]bool{}, map[string]heartbeat.PeerWord{}
 	_, err := s.each(ctx, replicaPrefix, at, func(kv *mvccpb.KeyValue) {
 		id, ok := replicaID(kv)
 		if !ok || kv.Lease == 0 {
@@ -144,6 +168,9 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 		if w := decodeWord(kv.Value); !w.Leaving {
 			ids[id] = true
 			words[id] = w.word()
+			if w.Projection == "" && id != s.replicas.self {
+				old[id] = true
+			}
 		}
 	})
 	if err != nil {
@@ -152,7 +179,7 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 	if delete(words, s.replicas.self); !ids[s.replicas.self] {
 		s.replicas.lose()
 	}
-	s.replicas.relist(ids)
+	s.replicas.relist(ids, old)
 	e.SetPeers(words)
 	return nil
 }

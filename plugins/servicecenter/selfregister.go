@@ -8,16 +8,19 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/apache/servicecomb-service-center/server/core"
 	"github.com/go-chassis/cari/discovery"
 	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // ServiceComb's clients find the replicas of service-center in its own registry: the
@@ -55,9 +58,20 @@ type selfEntry struct {
 	store   *Store
 	address string // host:port at which clients reach this replica
 
-	mu     sync.Mutex // held while it writes
+	there  atomic.Bool // as of the last look
+	mu     sync.Mutex  // held while it writes
 	lease  heartbeat.LeaseID
 	warned bool // that it cannot be written
+}
+
+func (e *selfEntry) collect(cs *plugins.Collectors) {
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_servicecomb_registered",
+		Help: "1 while this replica is registered as service-center, so that registry/health shows it to ServiceComb's clients."}, func() float64 {
+		if e.there.Load() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 func (e *selfEntry) instanceID() string { return selfPrefix + e.store.replicas.self }
@@ -121,6 +135,7 @@ func (e *selfEntry) keep(ctx context.Context) {
 		e.store.log.Warn("this replica cannot be registered as service-center for ServiceComb's clients; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
 	}
 	e.warned = err != nil
+	e.there.Store(err == nil)
 }
 
 var errUnsettled = errors.New("somebody else changes it as often as it is put right")
@@ -243,4 +258,5 @@ func (e *selfEntry) leave(ctx context.Context) {
 	defer cancel()
 	_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(e.lease))
 	e.lease = 0
+	e.there.Store(false)
 }

@@ -180,6 +180,17 @@ func TestTheRegistrationOfServiceCenterIsNobodysElse(t *testing.T) {
 	require.Equal(t, before, everything(t))
 }
 
+// The microservice stays when the last replica has gone for a while: another one's tidying
+// or list may come before its instance is back.
+func TestTheMicroserviceOfServiceCenterOutlivesItsInstances(t *testing.T) {
+	e := entered(t)
+	e.leave(t.Context())
+	mended(t)
+	require.NoError(t, store.Tidy(t.Context(), 0, time.Now().UnixNano(), time.Hour))
+	require.Contains(t, everything(t), markPrefix+selfID)
+	require.Contains(t, everything(t), servicePrefix+selfID)
+}
+
 func TestWhereClientsReachAReplica(t *testing.T) {
 	host := func(advertise, listen string) *plugins.Host {
 		return &plugins.Host{Config: conf.Config{Server: conf.Server{Advertise: advertise, Listen: listen}}}

@@ -61,7 +61,7 @@ func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, calls: c.calls, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
 		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: newMends(), least: minLease(embeddedElectionMs)}
 	if s.server == nil {
-		s.least = leastLease(ctx, s.client)
+		s.least, s.replicas.unlisted = leastLease(ctx, s.client), true
 		free := make(spares, mostSpares)
 		s.renewals = newRenewer(s.client.ActiveConnection(), free)
 		if len(s.client.Endpoints()) > 1 {
