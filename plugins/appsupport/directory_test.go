@@ -23,12 +23,14 @@ import (
 // shelf is a store in memory, for what only a chosen order of events shows; the real
 // one is under test in test/e2e and test/external.
 type shelf struct {
-	mu   sync.Mutex
-	at   heartbeat.Revision
-	apps map[string]plugins.Application
-	fail error
-	gate chan struct{} // reads wait until it is closed; nil: they do not
-	read atomic.Int64  // reads so far
+	mu          sync.Mutex
+	at          heartbeat.Revision
+	apps        map[string]plugins.Application
+	fail        error
+	gate        chan struct{} // reads wait until it is closed; nil: they do not
+	read        atomic.Int64  // reads so far
+	save, erase error         // of writes; nil: they are done
+	lost        int           // so many saves are overtaken by somebody else
 }
 
 func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heartbeat.Revision, error) {
@@ -37,7 +39,10 @@ func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heart
 	if s.fail != nil {
 		return 0, s.fail
 	}
-	if s.apps[a.Info.AppInstanceID].At != a.At {
+	if s.save != nil {
+		return 0, s.save
+	}
+	if s.lost--; s.lost >= 0 || s.apps[a.Info.AppInstanceID].At != a.At {
 		return 0, heartbeat.ErrConflict
 	}
 	s.at++
@@ -49,6 +54,9 @@ func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heart
 func (s *shelf) EraseApplication(_ context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.erase != nil {
+		return 0, s.erase
+	}
 	if s.apps[app].At != at {
 		return 0, heartbeat.ErrConflict
 	}
@@ -221,10 +229,11 @@ func TestABrokenRemovalIsFinished(t *testing.T) {
 			b.add("a", "1")
 			b.refuse(errors.New("broken off"))
 			require.Error(t, d.Leave(ctx, "a", nil))
-			require.True(t, s.get("a").Leaving)
+			time.Sleep(settle + 3*time.Second)
+			require.True(t, s.get("a").Leaving, "as long as it cannot be finished")
 			b.refuse(nil)
 			time.Sleep(settle + 3*time.Second)
-			require.Empty(t, b.Of("a"), fmt.Sprint("open ", open))
+			require.Empty(t, b.Of("a"), "open %v", open)
 			require.Zero(t, s.get("a").At)
 			end()
 		}

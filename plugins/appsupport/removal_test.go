@@ -93,16 +93,20 @@ func TestOneApplicationWaitsForNoOther(t *testing.T) {
 
 func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, _, b := newDirectory(true, true)
+		d, s, b := newDirectory(true, true)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go d.finish(ctx)
 		_, err := d.Enter(ctx, info("a"))
 		require.NoError(t, err)
 		b.add("a", "1")
-		b.took = 5 * finishEvery
+		b.took, b.slow = 2*finishers*finishEvery, map[string]bool{"a": true}
 		require.NoError(t, d.Leave(ctx, "a", nil))
 		require.EqualValues(t, 1, b.most.Load())
 		require.Equal(t, []string{"1"}, b.removed)
+		d.note(plugins.Application{Info: info("broken"), At: 1000, Leaving: true}, false)
+		s.apps["broken"] = plugins.Application{Info: info("broken"), At: 1000, Leaving: true}
+		time.Sleep(2 * finishEvery)
+		require.Zero(t, s.get("broken").At, "and all others are finished, however often it was passed over")
 	})
 }

@@ -1,0 +1,180 @@
+package appsupport
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+func written(app string, at heartbeat.Revision, leaving bool) plugins.Application {
+	return plugins.Application{Info: info(app), At: at, Leaving: leaving}
+}
+
+// After a restore what this replica writes itself is news, however low its revision.
+func TestWhatIsWrittenAfterARestoreIsNews(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load(nil, 5)
+	require.True(t, d.loaded.Load())
+	d.see(written("late", 21, false), false)
+	d.load(nil, 5)
+	d.note(written("own", 6, false), false)
+	require.True(t, admits(t, d, "own"))
+}
+
+// A list may be older than what this replica wrote since it was read.
+func TestAListDoesNotUndoAnOwnWrite(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load([]plugins.Application{written("a", 3, false)}, 5)
+	d.note(written("a", 7, true), false)
+	d.load([]plugins.Application{written("a", 3, false)}, 5)
+	require.False(t, admits(t, d, "a"))
+}
+
+func TestAReadThatAListHasOvertakenSaysNothing(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load(nil, 9)
+	d.note(written("b", 7, false), false)
+	require.Empty(t, d.apps)
+}
+
+// The watch may be at an older erasure than this replica's own.
+func TestAnErasureIsRememberedUntilTheWatchHasShownIt(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load(nil, 5)
+	d.note(written("a", 12, false), true)
+	require.False(t, admits(t, d, "a"), "it is erased, whether it was marked or not")
+	d.see(written("a", 8, true), true)
+	d.see(written("a", 10, false), false)
+	require.False(t, admits(t, d, "a"), "what is older does not bring it back")
+	d.see(written("a", 12, true), true)
+	require.Empty(t, d.apps)
+}
+
+// The time in which late requests may still enter something counts from the mark: not
+// from the start of the process, and not from the last list either.
+func TestAnApplicationIsLeavingSinceItsMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, _ := newDirectory(false, true)
+		time.Sleep(time.Hour)
+		d.load([]plugins.Application{written("a", 3, true)}, 5)
+		require.Empty(t, d.leaving(settle))
+		time.Sleep(settle / 2)
+		d.load([]plugins.Application{written("a", 3, true)}, 6)
+		time.Sleep(settle / 2)
+		require.Len(t, d.leaving(settle), 1)
+	})
+}
+
+// What the store does not have is remembered for a second, of some thousands.
+func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, _ := newDirectory(false, false)
+		for _, app := range []string{"a", "b", "a", "b"} {
+			require.False(t, admits(t, d, app))
+		}
+		require.EqualValues(t, 2, s.read.Load(), "one question each")
+		time.Sleep(time.Second + time.Millisecond)
+		require.False(t, admits(t, d, "a"))
+		require.EqualValues(t, 3, s.read.Load(), "and another a second later")
+
+		for i := range 3 * maxAbsent {
+			require.False(t, admits(t, d, string(rune(0x10000+i))))
+			require.LessOrEqual(t, len(d.absent), maxAbsent+1)
+		}
+		require.Greater(t, len(d.absent), maxAbsent/2, "not forgotten before it is too much")
+		_, err := d.Enter(t.Context(), info("new"))
+		require.NoError(t, err)
+		d.absent["here"] = 1
+		d.note(written("here", 100000, false), false)
+		require.NotContains(t, d.absent, "here")
+		d.absent = map[string]heartbeat.Instant{"a": 1}
+		d.missed("a")
+		require.NotContains(t, d.absent, "a", "nor kept when it is over")
+	})
+}
+
+func TestWhatIsKnownToBeAbsentWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, _ := newDirectory(false, false)
+		require.False(t, admits(t, d, "none"))
+		s.gate = make(chan struct{})
+		for i := range maxAsks {
+			go func() { _, _ = d.admitted(t.Context(), string(rune('a'+i))) }()
+		}
+		synctest.Wait()
+		began := time.Now()
+		require.False(t, admits(t, d, "none"))
+		require.Zero(t, time.Since(began))
+		close(s.gate)
+	})
+}
+
+func TestTheOnlyWriterAsksNobody(t *testing.T) {
+	d, s, _ := newDirectory(false, true)
+	require.False(t, admits(t, d, "none"))
+	require.Zero(t, s.read.Load())
+}
+
+func TestWhoIsLeavingElsewhereIsNotAdmitted(t *testing.T) {
+	d, s, _ := newDirectory(false, false)
+	s.apps["a"] = written("a", 3, true)
+	require.False(t, admits(t, d, "a"))
+}
+
+func TestAWriteIsTriedAFewTimes(t *testing.T) {
+	for lost, want := range map[int]error{0: nil, 1: nil, maxRounds - 1: nil, maxRounds: heartbeat.ErrUnavailable} {
+		d, s, _ := newDirectory(false, true)
+		s.lost = lost
+		_, err := d.Enter(t.Context(), info("a"))
+		require.ErrorIs(t, err, want, "%d times somebody was faster", lost)
+	}
+}
+
+func TestAFullStoreIsSaid(t *testing.T) {
+	d, s, _ := newDirectory(true, true)
+	s.save = heartbeat.ErrFull
+	_, err := d.Enter(t.Context(), info("a"))
+	require.ErrorIs(t, err, heartbeat.ErrFull)
+	s.save = nil
+	_, err = d.Enter(t.Context(), info("a"))
+	require.NoError(t, err)
+	s.erase = heartbeat.ErrFull
+	require.ErrorIs(t, d.Leave(t.Context(), "a", nil), heartbeat.ErrFull)
+}
+
+// If everybody is admitted there is nothing to wait for.
+func TestWhereAllAreAdmittedTheMarkGoesWithTheAnswer(t *testing.T) {
+	d, s, _ := newDirectory(true, true)
+	_, err := d.Enter(t.Context(), info("a"))
+	require.NoError(t, err)
+	require.NoError(t, d.Leave(t.Context(), "a", nil))
+	require.Zero(t, s.get("a").At)
+	_, err = d.Enter(t.Context(), info("a"))
+	require.NoError(t, err)
+	s.erase = heartbeat.ErrConflict
+	require.NoError(t, d.Leave(t.Context(), "a", nil), "another one has erased it, or it is back")
+}
+
+func TestAMarkIsFinishedOnceTheListsAreLoaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := newDirectory(true, true)
+		var ready atomic.Bool
+		d.ready = ready.Load
+		s.apps["a"] = written("a", 3, true)
+		b.add("a", "1")
+		d.load([]plugins.Application{written("a", 3, true)}, 5)
+		go d.finish(t.Context())
+		time.Sleep(10 * finishEvery)
+		require.NotEmpty(t, b.Of("a"), "what it has is not known yet")
+		ready.Store(true)
+		time.Sleep(2 * finishEvery)
+		require.Empty(t, b.Of("a"))
+		require.Zero(t, s.get("a").At, "without waiting for anybody, where all are admitted")
+	})
+}
