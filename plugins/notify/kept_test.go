@@ -134,10 +134,15 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	require.Equal(t, plugins.Cursor{After: 10, Group: []heartbeat.Revision{11}, Newest: 18, At: 11}, p.store)
 	require.EqualValues(t, 5, p.lost[collapsed])
 	p.restart()
+	p.answer = nil
 	for i, what := range all {
 		sized(heartbeat.Revision(11+i), what)
+		n := len(p.posts)
+		p.until(p.now + time.Second)
+		if i < len(all)-1 {
+			require.Len(t, p.posts, n, "what is the newest is not known before")
+		}
 	}
-	p.answer = nil
 	p.until(p.now + time.Minute)
 	require.Equal(t, []string{"11", "17 18"}, p.sent()[len(p.posts)-2:])
 	require.EqualValues(t, 5, p.lost[collapsed], "they are counted once")

@@ -72,3 +72,27 @@ func TestATakeOverDoesNotTellWhatWasSuperseded(t *testing.T) {
 	p.until(p.now + time.Second)
 	require.Equal(t, []string{"13 14", "15"}, p.sent()[3:])
 }
+
+// What was superseded before anything was attempted must not be where a take-over begins:
+// it would be told first after what is newer, and that again under another id.
+func TestATakeOverBeginsWithWhatWasAttempted(t *testing.T) {
+	p := newPlay(t)
+	p.answer = fails(unreachable)
+	p.add(11, "A S")
+	p.until(23 * time.Hour)
+	p.add(12, "B S")
+	p.until(giveUpAfter)
+	require.Equal(t, heartbeat.Revision(11), p.store.After, "the first is given up")
+	p.add(13, "B A") // which supersedes the second
+	for n := len(p.posts); len(p.posts) == n; {
+		p.until(p.now + time.Minute)
+	}
+	require.Equal(t, "13", p.sent()[len(p.posts)-1])
+	p.restart()
+	p.answer = nil
+	p.add(12, "B S")
+	p.add(13, "B A")
+	p.until(p.now + time.Minute)
+	require.Equal(t, "13", p.sent()[len(p.posts)-1])
+	require.NotContains(t, p.sent(), "12")
+}
