@@ -94,14 +94,14 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 		}
 		d.seen = at
 	}
-	age := d.ages(restored)
+	read := d.rereading(restored)
 	d.events = newBacklog()
 	listed, locks := map[string]bool{}, map[string]bool{}
 	var news []*message
 	for i := range all {
 		switch w := &all[i]; w.Kind {
 		case plugins.EventWritten:
-			if m := d.append(w, age); m != nil {
+			if m := d.append(w, read); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -137,13 +137,14 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.current, _ = d.now()
+	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Known: d.current}) }
 	var news []*message
 	for i := range writes {
 		switch w := &writes[i]; w.Kind {
 		case plugins.EventWritten:
 			if w.Gone {
 				d.events.erase(w.Name)
-			} else if m := d.append(w, func(*plugins.Event) plugins.Age { return plugins.Age{Known: d.current} }); m != nil {
+			} else if m := d.append(w, read); m != nil {
 				news = append(news, m)
 			}
 		case plugins.SubscriptionWritten:
@@ -175,12 +176,12 @@ func (d *dispatcher) advance(upTo heartbeat.Revision) {
 }
 
 // append takes an event in; nil: it was there, or nobody can be told of it.
-func (d *dispatcher) append(w *plugins.OutboxWrite, age func(*plugins.Event) plugins.Age) *message {
+func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*message, error)) *message {
 	if w.At <= d.events.newest {
 		return nil
 	}
 	if w.Event != nil {
-		if m, err := newMessage(w.Event, age(w.Event)); err == nil {
+		if m, err := read(w.Event); err == nil {
 			d.events.add(w.Name, m)
 			return m
 		}
@@ -191,9 +192,10 @@ func (d *dispatcher) append(w *plugins.OutboxWrite, age func(*plugins.Event) plu
 	return nil
 }
 
-// ages says how old the events of a list are that is taken in now. What was known keeps
-// its age; the rest was made since everything was known, unless the store was restored.
-func (d *dispatcher) ages(restored bool) func(*plugins.Event) plugins.Age {
+// rereading reads the events of a list that is taken in now. What was known stays what it
+// is, with its age and whoever holds it; the rest was made since everything was known,
+// unless the store was restored.
+func (d *dispatcher) rereading(restored bool) func(*plugins.Event) (*message, error) {
 	since := d.current
 	if restored {
 		since = 0
@@ -204,11 +206,11 @@ func (d *dispatcher) ages(restored bool) func(*plugins.Event) plugins.Age {
 	}
 	now, wall := d.now()
 	d.current = now
-	return func(e *plugins.Event) plugins.Age {
+	return func(e *plugins.Event) (*message, error) {
 		if m := known[e.At]; m != nil && m.made == e.Made && m.info.SerInstanceID == string(e.ID) {
-			return m.age
+			return m, nil
 		}
-		return plugins.AgeOf(now, wall, e.Made, since)
+		return newMessage(e, plugins.AgeOf(now, wall, e.Made, since))
 	}
 }
 

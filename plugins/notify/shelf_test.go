@@ -86,6 +86,13 @@ func (s *shelf) show(w plugins.OutboxWrite) {
 	}
 }
 
+// written is how many cursors were.
+func (s *shelf) written() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moves
+}
+
 func (s *shelf) happen(name, kind string) { s.happenTo(name, name, kind) }
 
 // happenTo has something happen to an instance of a name.
@@ -324,6 +331,13 @@ func (s *subscribers) of(url string) (out []sent) {
 		}
 	}
 	return out
+}
+
+// all is how many POSTs there were.
+func (s *subscribers) all() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.got)
 }
 
 type unobserved struct{}

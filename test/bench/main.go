@@ -23,7 +23,7 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                registration and discovery as the number of services grows
   go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
                                                time from a change to each of many subscribers being told of it
-  go run ./test/bench subscriptions [-subscribers 10000] [-n 100]
+  go run ./test/bench subscriptions [-subscribers 10000] [-n 1000]
                                                writes and processor time of a change, beside subscriptions that it does not match
   go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
                                                heartbeats beside clients that idle, drip and do not read
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	n := fs.Int("n", 100, "deaths")
+	n := fs.Int("n", 0, "deaths, or changes")
 	seconds := fs.Int("seconds", 5, "seconds per measurement")
 	conns := fs.Int("conns", 0, "connections")
 	services := fs.Int("services", 0, "services registered")
@@ -62,6 +62,9 @@ func run(ctx context.Context, args []string) error {
 	case "bare":
 		return serveBare(ctx)
 	case "deaths":
+		if *n == 0 {
+			*n = 100
+		}
 		return deaths(ctx, *n)
 	case "beats":
 		if *services == 0 {
@@ -84,6 +87,9 @@ func run(ctx context.Context, args []string) error {
 	case "subscriptions":
 		if *subscribers == 0 {
 			*subscribers = 10000
+		}
+		if *n == 0 {
+			*n = 1000
 		}
 		return subscriptions(ctx, *subscribers, *n)
 	case "slow":
