@@ -101,7 +101,7 @@ func (q *queue) leaveOut() {
 
 // bound keeps the store from keeping more for this subscription than it may, or was asked
 // to: of each instance only the newest event, whatever it tells, and if that is not
-// enough, not the oldest of these. The cursor says so before anything else happens, and
+// enough, not the oldest of these; of what it may itself the newest stays in any case. The cursor says so before anything else happens, and
 // erasers follow it. What was attempted last goes on being attempted, unless it is
 // itself among the oldest.
 func (q *queue) bound() {
@@ -113,12 +113,16 @@ func (q *queue) bound() {
 	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Newest {
 		return // what there is, is not known yet
 	}
+	least := 1
+	if q.asked != 0 {
+		least = 0
+	}
 	q.asked = 0
 	q.keepNewest(func(*message) bool { return true })
 	done := len(q.superseded) > 0
 	q.release(q.superseded)
 	q.superseded = nil
-	out := q.shed(most - most/4) // so that it is not done for every event
+	out := q.shed(most-most/4, least) // less than most, so that it is not done for every event
 	if !done && len(out) == 0 {
 		return
 	}
@@ -131,19 +135,21 @@ func (q *queue) bound() {
 		}
 	case len(q.pending) > 0:
 		to.After = max(to.After, q.pending[0].at-1)
+	default:
+		to.After = max(to.After, q.seen)
 	}
 	q.move(to)
 }
 
-// shed takes out the oldest, until no more than so many bytes are held; but never the
-// newest of all.
-func (q *queue) shed(most int64) (out []*message) {
-	if q.bytes <= most || len(q.pending) == 0 {
+// shed takes out the oldest, until no more than so many bytes are held, or no more than
+// so many events are left.
+func (q *queue) shed(most int64, least int) (out []*message) {
+	if q.bytes <= most || len(q.pending) < least {
 		return nil
 	}
 	out, q.head = q.head, nil
 	q.release(out)
-	for q.bytes > most && len(q.pending) > 1 {
+	for q.bytes > most && len(q.pending) > least {
 		q.release(q.pending[:1])
 		out, q.pending = append(out, q.pending[0]), q.pending[1:]
 	}

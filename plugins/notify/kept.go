@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -49,6 +50,7 @@ const (
 	// relieveWait is how long one who was asked to keep less is waited for: a POST may be
 	// under way. The others are asked for more then.
 	relieveWait = 15 * time.Second
+	mostMore    = 1 << 20 // times as much is asked for as is too much
 )
 
 // relieve has those keep less for whom most is kept, whenever all together are over
@@ -61,9 +63,9 @@ func (d *dispatcher) relieve(ctx context.Context) {
 		case <-d.kept.full:
 		}
 		began, _ := d.now()
-		for d.kept.over() && ctx.Err() == nil {
+		for more := int64(1); d.kept.over() && ctx.Err() == nil; more = min(2*more, mostMore) {
 			now, _ := d.now()
-			if !d.askForLess(now-began > relieveWait) {
+			if !d.askForLess(more, now-began > relieveWait) {
 				break // all is asked for
 			}
 			t := time.NewTimer(relieveEvery)
@@ -76,34 +78,37 @@ func (d *dispatcher) relieve(ctx context.Context) {
 	}
 }
 
-// askForLess asks those for whom more than half is kept of what is kept for one of them
-// to keep that at most. It asks nobody while somebody has not done so yet, unless he is
-// not to be waited for. false: there is nothing to ask for.
-func (d *dispatcher) askForLess(hurry bool) bool {
-	d.mu.Lock()
-	var workers []*worker
-	for _, en := range d.entries {
-		if en.worker != nil {
-			workers = append(workers, en.worker)
-		}
-	}
-	d.mu.Unlock()
-	largest := int64(0)
-	for _, w := range workers {
-		bytes, asked := w.kept()
+// askForLess asks those for whom most is kept to keep at most half of what is kept for one
+// of them, until more times what is too much is asked for: what several keep is free only
+// when the last of them lets it go. It asks nobody while somebody has not done so yet,
+// unless there is no time to wait for him. false: there is nothing to ask for.
+func (d *dispatcher) askForLess(more int64, hurry bool) bool {
+	var loads []load
+	for _, w := range d.workers() {
+		l := w.load()
 		switch {
-		case !asked:
-			largest = max(largest, bytes)
-		case !hurry:
+		case !l.asked && l.bytes > 0:
+			loads = append(loads, l)
+		case l.asked && !hurry:
 			return true
 		}
 	}
-	for _, w := range workers {
-		if bytes, asked := w.kept(); !asked && bytes > largest/2 {
-			w.keep(largest / 2)
-		}
+	if len(loads) == 0 {
+		return false
 	}
-	return largest > 0
+	slices.SortFunc(loads, func(a, b load) int { // those who keep the same stand together
+		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.last, b.last))
+	})
+	half := loads[0].bytes / 2
+	excess := more * (d.kept.bytes.Load() - d.kept.most()/4*3)
+	for _, l := range loads {
+		if excess <= 0 || l.bytes <= half {
+			break
+		}
+		l.w.keep(half)
+		excess -= l.bytes // at most: what one of them lets go may be all that it keeps
+	}
+	return true
 }
 
 // holding is what the store keeps for one subscription.

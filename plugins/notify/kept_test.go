@@ -195,3 +195,31 @@ func (l *losses) loss(_ *plugins.Subscription, why loss, n int64) {
 		l.n.Add(n)
 	}
 }
+
+// Each of very many keeps only the newest event, and together that is too much: then some
+// of them lose it, and the others keep theirs.
+func TestManyThatKeepLittleAreBounded(t *testing.T) {
+	for _, shared := range []int{1, 50} { // subscriptions that wait for the same events
+		synctest.Test(t, func(t *testing.T) {
+			to := &subscribers{answer: func(context.Context, string) result { return result{outcome: unreachable} }}
+			s := newShelf()
+			s.size = 1000
+			d := newDispatcher(s.link(), as{to, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
+			const most = 100_000
+			d.kept = newKept(50_000, func() int64 { return most })
+			a := run(t, d, s.links[0])
+			for i := range 120 {
+				for j := range shared {
+					a.subscribeTo(t, fmt.Sprint("app", i), fmt.Sprint(here, i, "/", j), &mp1.FilteringCriteria{SerNames: []string{fmt.Sprint("x", i)}})
+				}
+			}
+			time.Sleep(time.Second)
+			for n := range 120 {
+				s.happen(fmt.Sprint("x", n), "S")
+			}
+			time.Sleep(time.Minute)
+			require.LessOrEqual(t, d.kept.bytes.Load(), int64(most))
+			require.Greater(t, d.kept.bytes.Load(), int64(most/2), "nor is more lost than must be")
+		})
+	}
+}

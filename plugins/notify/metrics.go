@@ -78,17 +78,9 @@ func (d *dispatcher) subscriptions() int {
 
 // oldest is the age of the oldest event that is not delivered.
 func (d *dispatcher) oldest() time.Duration {
-	d.mu.Lock()
-	var workers []*worker
-	for _, en := range d.entries {
-		if en.worker != nil {
-			workers = append(workers, en.worker)
-		}
-	}
-	d.mu.Unlock()
 	now, _ := d.now()
 	age := time.Duration(0)
-	for _, w := range workers {
+	for _, w := range d.workers() {
 		age = max(age, w.oldest(now))
 	}
 	return age

@@ -66,6 +66,18 @@ func (d *dispatcher) ended(id string, w *worker) {
 	}
 }
 
+// workers are all that send now.
+func (d *dispatcher) workers() (out []*worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, en := range d.entries {
+		if en.worker != nil {
+			out = append(out, en.worker)
+		}
+	}
+	return out
+}
+
 // The rest is what workers need.
 
 func (d *dispatcher) clock() (heartbeat.Instant, int64) { return d.now() }

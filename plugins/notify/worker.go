@@ -94,12 +94,24 @@ func (w *worker) shown(upTo heartbeat.Revision) {
 	w.look()
 }
 
-// kept is how many bytes the store keeps for the subscription, and whether the worker
-// was asked to keep less and has not got round to it.
-func (w *worker) kept() (bytes int64, asked bool) {
+// load is what the store keeps for the subscription of a worker.
+type load struct {
+	w     *worker
+	bytes int64
+	last  heartbeat.Revision // the newest of it
+	asked bool               // to keep less, and has not got round to it
+}
+
+func (w *worker) load() load {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.q.bytes, w.q.asked != 0
+	l := load{w: w, bytes: w.q.bytes, asked: w.q.asked != 0}
+	if n := len(w.q.pending); n > 0 {
+		l.last = w.q.pending[n-1].at
+	} else if n := len(w.q.head); n > 0 {
+		l.last = w.q.head[n-1].at
+	}
+	return l
 }
 
 // keep asks the worker to keep no more than so many bytes.

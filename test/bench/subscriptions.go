@@ -27,11 +27,10 @@ func subscriptions(ctx context.Context, subscribers, events int) error {
 		return err
 	}
 	defer in.close()
-	in.expect(10)
 	if _, _, err := s.register(ctx, "producer", "ten", 300); err != nil { // so that its microservice is there
 		return err
 	}
-	if err := s.costs(ctx, "no subscription", "x", events); err != nil {
+	if err := s.costs(ctx, "no subscription", "x", events, 0); err != nil {
 		return err
 	}
 	filters := []string{`"serNames":["name%d"]`, `"serInstanceIds":["id%d"]`, `"serCategories":[{"href":"h","id":"%d","name":"n","version":"v"}]`, `"serNames":["x","%d"],"states":["INACTIVE"]`, `"serNames":["y%d"],"isLocal":true`}
@@ -40,7 +39,7 @@ func subscriptions(ctx context.Context, subscribers, events int) error {
 			return err
 		}
 	}
-	if err := s.costs(ctx, fmt.Sprintf("%d subscriptions, none matches", subscribers), "x", events); err != nil {
+	if err := s.costs(ctx, fmt.Sprintf("%d subscriptions, none matches", subscribers), "x", events, 0); err != nil {
 		return err
 	}
 	for i := range 10 {
@@ -48,7 +47,9 @@ func subscriptions(ctx context.Context, subscribers, events int) error {
 			return err
 		}
 	}
-	if err := s.costs(ctx, "the same, an event that matches ten", "ten", 1); err != nil {
+	in.expect(10)
+	const alone = 500 * time.Millisecond // so that no two of them go together
+	if err := s.costs(ctx, "the same, events that match ten", "ten", 20, alone); err != nil {
 		return err
 	}
 	if n := len(in.wait(ctx, time.Minute)); n != 10 {
@@ -67,7 +68,7 @@ func (s *server) subscribe(ctx context.Context, to string, n int, criteria strin
 }
 
 // costs registers services of a name, and prints what each of them cost.
-func (s *server) costs(ctx context.Context, what, name string, events int) error {
+func (s *server) costs(ctx context.Context, what, name string, events int, pause time.Duration) error {
 	time.Sleep(settled) // what was done before
 	idle := s.cpu()
 	time.Sleep(settled)
@@ -81,6 +82,7 @@ func (s *server) costs(ctx context.Context, what, name string, events int) error
 		if _, _, err := s.register(ctx, "producer", name, 300); err != nil {
 			return err
 		}
+		time.Sleep(pause)
 	}
 	time.Sleep(settled)
 	used = s.cpu() - used - idle*time.Since(began)/settled
