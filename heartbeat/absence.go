@@ -61,6 +61,9 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 		f.step = stepCommit
 		t := f.snap.rearm(f.lease)
 		t.beaten(in.Local)
+		if in.Gate.Credited-in.Local.HeardCredit < t.Record.Silence {
+			t.ends(in.Local) // it was kept by who had not heard this
+		}
 		return Action{Do: DoCommit, Txn: t}
 	default:
 		switch r.Outcome {
@@ -146,7 +149,10 @@ func (f *ClaimFlow) wait(in Input) Action {
 	}
 	until := max(f.since, in.Gate.WritesAt) + in.Local.patience(in, &in.Known.Record)
 	if in.Local.probation {
-		until = max(until, in.Local.FromAt+in.Known.Record.window())
+		until = max(until, in.Local.FromAt+in.Local.required(in.Gate, &in.Known.Record))
+		if at, ok := in.Local.keepAt(in.Gate, &in.Known.Record); ok {
+			until = min(until, max(at, in.Gate.Credited+Tick)) // the tick keeps the silence first
+		}
 	}
 	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Gate.Credited+Tick)}}
 }

@@ -142,6 +142,9 @@ func (f *BeatFlow) verified(in Input) Action {
 		f.tellOf(in, want)
 		f.txn = Lower
 		return f.commit(in, f.snap.lower(want))
+	case rec.Silence != 0 || in.Local.mayKeep: // it is over, and must not count after a restart
+		f.txn = Heard
+		return f.commit(in, f.snap.heard())
 	case rec.Previous != 0:
 		return f.paced(in)
 	case rec.Window != window: // other allowed misses since a restart
@@ -228,7 +231,7 @@ func (f *BeatFlow) granted(in Input, r Result) Action {
 
 func (f *BeatFlow) commit(in Input, t Txn) Action {
 	f.step = beatCommit
-	t.beaten(in.Local)
+	t.ends(in.Local)
 	f.to = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }
@@ -236,7 +239,7 @@ func (f *BeatFlow) commit(in Input, t Txn) Action {
 func (f *BeatFlow) committed(_ Input, r Result) Action {
 	if r.Outcome != Done {
 		retire := f.lost(r.Outcome)
-		if f.txn == Lower || f.txn == Settle {
+		if f.txn == Lower || f.txn == Settle || f.txn == Heard {
 			retire = 0 // the lease is the live one
 		}
 		if r.Outcome != Full {

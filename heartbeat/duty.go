@@ -15,7 +15,7 @@ type knowledge struct {
 
 // absorb takes sights in and follows what they change.
 func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
-	lease := k.view.Record.Lease
+	lease, at := k.view.Record.Lease, k.view.At
 	for _, s := range sights {
 		news = k.view.See(s) || news
 	}
@@ -23,6 +23,17 @@ func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
 		k.careful = k.careful && k.view.Absent()
 		if k.view.Record.Lease != lease {
 			k.local.leasedAt = g.Credited
+		}
+		if at == 0 {
+			k.local.seenAt = g.Credited
+		}
+		k.local.mayKeep = k.local.mayKeep && k.view.At == at
+		switch {
+		case !g.Loaded: // all that is known now is from before this start
+			k.local.seenAt = g.StartAt
+			k.local.before = silenceBefore(&k.view.Record, g)
+		case k.view.Record.Silence == 0: // it was heard, by somebody
+			k.local.before = 0
 		}
 		k.local.observe(&k.view.Snapshot, g)
 	}

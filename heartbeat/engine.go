@@ -18,6 +18,10 @@ type Config struct {
 	Alone    bool
 	MinLease int        // seconds
 	Rank     func() int // among the living replicas; nil: 0
+	// Ran, if not nil, is told now and then how long the platform has run, credited, over
+	// all its starts. RanBefore is what it was told last. Only for a replica alone.
+	Ran       func(Instant)
+	RanBefore Instant
 	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
 	ClaimsPerSecond int
 	Hooks           Hooks
@@ -42,6 +46,7 @@ type Engine struct {
 	schedule schedule
 	others   others
 	breaker  breaker
+	keeps    pacer
 
 	gateMu sync.Mutex // serialises the writers of gate
 	pulse  atomic.Int64
@@ -71,7 +76,7 @@ func New(c Config) *Engine {
 	if c.Hooks.Rewound == nil {
 		e.Hooks.Rewound = e.Restored
 	}
-	e.gate.Store(&Gate{Suspected: true})
+	e.gate.Store(&Gate{Suspected: true, Alone: c.Alone, Clocked: c.Ran != nil, RanBefore: c.RanBefore})
 	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)
 	return e
 }
@@ -197,6 +202,8 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 		r.Revision, err = ask(ctx, e, &e.heads, e.Store.Head)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
+	case DoAge:
+		r.Age, err = e.Store.Age(ctx, a.Lease)
 	case DoRenew:
 		return e.renew(ctx, en, a.Lease)
 	case DoCommit:
@@ -270,6 +277,8 @@ func (e *Engine) seen(en *entry) {
 		e.schedule.put(&e.schedule.due, en, int64(credited))
 	case is == suspended && e.Policy.DeregisterAfter > 0:
 		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))
+	case is == living:
+		e.watchSilence(en)
 	case is != absent:
 		e.schedule.drop(en)
 	}

@@ -10,6 +10,7 @@ const (
 	DoHead               // the newest revision, as of a linearizable read
 	DoGrant              // a lease of Action.TTL seconds
 	DoRenew              // Action.Lease
+	DoAge                // how long ago Action.Lease was renewed
 	DoCommit             // Action.Txn
 	DoTurn               // its turn among the claims; ask again when it has come
 	DoWait               // ask again when Action.Wait may have come
@@ -64,6 +65,7 @@ type Result struct {
 	Revision Revision // of DoCommit and DoHead
 	Lease    LeaseID  // of DoGrant
 	TTL      int      // of DoRenew, in seconds
+	Age      Instant  // of DoAge
 }
 
 // Input is what a replica knows while a flow decides.

@@ -21,6 +21,16 @@ type Gate struct {
 	SuspectAt Instant // credited time of the last disturbance
 	Full      bool    // the store takes no writes
 	WritesAt  Instant // credited time since which writing has worked
+
+	Alone bool // this replica is the store's only writer
+	// Loaded: the first list was taken in, at credited time StartAt. What was known then
+	// is from before.
+	Loaded  bool
+	StartAt Instant
+	// RanBefore is how long the platform had run before this start, credited, and over
+	// all its starts; only if Clocked.
+	Clocked   bool
+	RanBefore Instant
 }
 
 // Pass credits the time since the last tick; a pause adds nothing.

@@ -192,6 +192,15 @@ func (l *lab) revoke(id ID) {
 	l.expire(l.projections[id].Lease)
 }
 
+// pauseLeases has no lease end before extend: the store is down.
+func (l *lab) pauseLeases() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, le := range l.leases {
+		le.timer.Stop()
+	}
+}
+
 // extend is what a new leader of etcd does at its start: every lease begins anew.
 func (l *lab) extend() {
 	l.mu.Lock()

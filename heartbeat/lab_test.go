@@ -35,12 +35,14 @@ type lab struct {
 	each      time.Duration // that a write takes; see slow
 	free      []time.Time   // when each of those that can be under way at once has ended
 
-	full   bool
-	ending LeaseID       // it has run out, and its revocation has not come yet
-	silent chan struct{} // not nil: no call is answered until it is closed
-	gate   map[string]chan struct{}
-	seats  []*seat
-	hooks  Hooks // of the seats to come, but for Disturbed if they have none
+	full      bool
+	ending    LeaseID       // it has run out, and its revocation has not come yet
+	silent    chan struct{} // not nil: no call is answered until it is closed
+	gate      map[string]chan struct{}
+	seats     []*seat
+	ran       func(Instant) // of the seats to come, and what they ran before
+	ranBefore Instant
+	hooks     Hooks // of the seats to come, but for Disturbed if they have none
 }
 
 type labLease struct {
@@ -83,6 +85,9 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 	s := &seat{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
 	rank := len(l.seats)
 	s.name = fmt.Sprint("replica ", rank)
+	if alone {
+		rank = 0
+	}
 	hooks := l.hooks
 	if hooks.Disturbed == nil {
 		hooks.Disturbed = func(why string) {
@@ -91,7 +96,8 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 			s.doubts = append(s.doubts, why)
 		}
 	}
-	s.Engine = New(Config{Store: seatStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks})
+	s.Engine = New(Config{Store: seatStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks,
+		Ran: l.ran, RanBefore: l.ranBefore})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()

@@ -19,6 +19,15 @@ type Local struct {
 	probation bool
 	FromAt    Instant // credited: silence counts from here on
 
+	seenAt    Instant // credited: when its record was first seen here
+	before    Instant // credited: its silence before this replica's start
+	asked     bool    // it was found out whether the silence since askedFrom is to be kept
+	askedFrom Instant // credited
+	// mayKeep: the record is being made to keep a silence, or may have been, without an
+	// answer; until the record is seen to have changed.
+	mayKeep   bool
+	keptUntil Instant // credited: when all the silences that were kept are paid for
+
 	telling   int // the interval that told and met belong to
 	told, met int8
 	run       Instant // what the gaps counted in met add up to
@@ -41,7 +50,7 @@ func (l *Local) Hear(at Moment) {
 		return // an older request that took longer
 	}
 	l.heard, l.HeardAt, l.HeardWall, l.HeardCredit = true, at.Now, at.Wall, at.Credited
-	l.probation = false
+	l.probation, l.before = false, 0
 }
 
 // Beat notes a heartbeat, which is evidence too. It returns the time since the one
@@ -80,8 +89,11 @@ func (l *Local) observe(s *Snapshot, g *Gate) {
 	switch absent := s.Absent(); {
 	case absent && !l.gone:
 		l.gone, l.GoneAt = true, g.Credited
-		l.probation = l.concerned(g) && g.Credited-g.SuspectAt < s.Record.window()
 		l.FromAt = g.SuspectAt
+		if !l.heard && g.Alone {
+			l.FromAt = l.seenAt
+		}
+		l.probation = l.concerned(g) && g.Credited-l.FromAt < l.required(g, &s.Record)
 	case !absent:
 		l.gone, l.probation = false, false
 	}
@@ -93,14 +105,14 @@ func (l *Local) observe(s *Snapshot, g *Gate) {
 	}
 }
 
-// served says whether the instance had a full window of running platform in which
-// to be heard. The first disturbance that concerns this absence starts the
+// served says whether the instance had as much of running platform in which to be heard
+// as it must have. The first disturbance that concerns this absence starts the
 // probation; further ones add nothing and take nothing away.
 func (l *Local) served(g *Gate, r *Record) bool {
-	if !l.probation && l.concerned(g) && g.SuspectAt >= l.GoneAt {
+	if !l.probation && l.concerned(g) && g.SuspectAt >= l.GoneAt && (l.heard || !g.Alone) {
 		l.probation, l.FromAt = true, g.SuspectAt
 	}
-	return !l.probation || g.Credited-l.FromAt >= r.window()
+	return !l.probation || g.Credited-l.FromAt >= l.required(g, r)
 }
 
 // hidden says whether discovery may leave the instance out: its projection has

@@ -15,6 +15,7 @@ const (
 // Run drives the engine until ctx ends, and returns when all its work has ended.
 func (e *Engine) Run(ctx context.Context) {
 	defer e.stop()
+	go e.tellRunTime(ctx)
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps, e.probations} {
 		loops.Go(func() { loop(ctx) })

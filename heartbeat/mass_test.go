@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// populate puts n ACTIVE instances into the store without any ceremony, and loads them.
+// populate puts n ACTIVE instances into the store without any ceremony, loads them, and
+// has them heard once.
 func (l *lab) populate(s *seat, n int) []ID {
 	ids := make([]ID, n)
 	l.mu.Lock()
@@ -24,6 +25,13 @@ func (l *lab) populate(s *seat, n int) []ID {
 	l.mu.Unlock()
 	if _, err := s.Load(context.Background()); err != nil {
 		l.t.Fatal(err)
+	}
+	now, wall := s.Clock()
+	for _, id := range ids {
+		en := s.entry(id)
+		en.mu.Lock()
+		en.local.Hear(Moment{Now: now, Credited: s.gate.Load().Credited, Wall: wall})
+		en.mu.Unlock()
 	}
 	return ids
 }

@@ -54,6 +54,9 @@ func (m *model) deeds(w *world, yield func(deed)) {
 		xi := int8(x)
 		switch r.status {
 		case crashed:
+			if w.float != nil && m.silences && m.replicas == 1 {
+				continue // the store starts with it, and is done with what was under way
+			}
 			yield(deed{do: doRestart, x: xi})
 			continue
 		case paused:
@@ -310,7 +313,7 @@ func (m *model) fate(w *world, x int, do deedKind) {
 // tell names a deed for a trace.
 func (m *model) tell(w *world, d deed) string {
 	name := string(rune('A' + d.x))
-	flow := [laneCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention"}[d.lane]
+	flow := [laneCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence"}[d.lane]
 	switch d.do {
 	case doAct:
 		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ", given up, may land later"}[d.how]
@@ -340,6 +343,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("GRANT for %d s", a.TTL)
 	case DoRenew:
 		return fmt.Sprintf("RENEW lease %d", a.Lease)
+	case DoAge:
+		return fmt.Sprintf("AGE of lease %d", a.Lease)
 	case DoCommit:
 		return fmt.Sprintf("%s at revision %d, lease %d, seq %d", a.Txn.Kind, a.Txn.RecordRevision, a.Txn.Record.Lease, a.Txn.Record.Seq)
 	}

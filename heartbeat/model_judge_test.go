@@ -97,6 +97,9 @@ func (m *model) judgeMove(w *world, x, lane int, t *Txn, from, to State) {
 // judgeClaim looks at the decision to claim: whoever was away must have run for a
 // window since, so that the living had the time to be heard.
 func (m *model) judgeClaim(w *world, x int) {
+	if m.waited(w, x) {
+		return
+	}
 	if r := &w.rep[x]; r.napped && int(r.ran) < w.store.Record.Window {
 		m.breaks("I2 %c decides to claim, away for a while and running for only %d s since the last heartbeat; the window is %d s", 'A'+x, r.ran, w.store.Record.Window)
 	}
@@ -174,7 +177,7 @@ func (m *model) judgeWorld(w *world) {
 	if told := m.policy.Window(int(w.app.interval)); m.paced && s.Record.Window < told {
 		m.breaks("I6 the window is %d s, but the application keeps the interval of %d s that it was told", s.Record.Window, w.app.interval)
 	}
-	if m.replicas == 1 && m.left.slow+m.left.pauses+m.left.lost == 0 && int(l.left) > max(s.Record.Window-int(w.app.since), 1) {
+	if m.replicas == 1 && !m.silences && m.left.slow+m.left.pauses+m.left.lost == 0 && int(l.left) > max(s.Record.Window-int(w.app.since), 1) {
 		m.breaks("I1 the live lease lasts %d s more, %d s after the last heartbeat; the window is %d s", l.left, w.app.since, s.Record.Window)
 	}
 }
@@ -303,6 +306,7 @@ func (m *model) judgeFair(w *world) {
 		}
 	}
 	if m.bad == "" {
+		m.judgeRestarts(w)
 		alive := m.continued(*w, true, false)
 		m.judgeAlive(&alive)
 		m.judgeViews(&alive)

@@ -38,6 +38,12 @@ func next(flow any, in Input, r Result) (any, Action) {
 	case RepairFlow:
 		a := f.Next(in, r)
 		return f, a
+	case SilenceFlow:
+		a := f.Next(in, r)
+		return f, a
+	case ExpireFlow:
+		a := f.Next(in, r)
+		return f, a
 	}
 	panic("no such flow")
 }
@@ -88,7 +94,7 @@ func (m *model) advance(w *world, x, lane int, r Result) {
 			*ln = modelLane{}
 		}
 	default:
-		if lane == laneClaim && a.Do == DoCommit {
+		if a.Do == DoCommit && (lane == laneClaim || a.Txn.Kind == Expire) {
 			m.judgeClaim(w, x)
 		}
 		ln.phase, ln.flow, ln.act, ln.res = laneAsking, flow, a, nil
@@ -120,7 +126,7 @@ func (m *model) answer(w *world, x, lane int, a *Answer) {
 	}
 	if beat {
 		m.judgeBeat(w, &ln)
-		w.covered = min(w.covered, ln.age)
+		w.covered, w.app.ran = min(w.covered, ln.age), min(w.app.ran, ln.age)
 		if ln.after && !ln.refused {
 			w.short = false
 		}
@@ -176,6 +182,8 @@ func (m *model) perform(w *world, x, lane int, a *Action) Result {
 		return m.grant(w, x, a.TTL)
 	case DoRenew:
 		return m.renewal(w, a.Lease)
+	case DoAge:
+		return m.age1(w, a.Lease)
 	}
 	o := m.commit(w, x, lane, &a.Txn)
 	return Result{Outcome: o, Revision: w.store.rev}
@@ -241,6 +249,9 @@ func (r *modelReplica) underway(m *model) underway {
 // attend does what the tick owes; it says whether that did anything.
 func (m *model) attend(w *world, x int) bool {
 	r := &w.rep[x]
+	if m.silences && m.attendSilence(w, x) {
+		return true
+	}
 	switch r.attend(0, &m.policy, r.underway(m)) {
 	case refuting:
 		if w.store.full {

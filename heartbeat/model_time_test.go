@@ -40,6 +40,9 @@ func (m *model) tick(w *world) {
 		m.rebase(r, time.Second)
 	}
 	w.app.since = m.age(w.app.since)
+	if m.silences && (w.rep[0].status == running || w.rep[1].status == running) {
+		w.app.ran = m.age(w.app.ran)
+	}
 	w.covered = m.age(w.covered)
 	ids := w.store.leases
 	for i := range ids {
@@ -77,6 +80,7 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
 	credited(&r.gate.SuspectAt)
 	credited(&r.gate.WritesAt)
+	credited(&r.gate.StartAt)
 	if r.open != 0 {
 		now(&r.openedAt)
 	}
@@ -100,6 +104,7 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	} else {
 		l.SuspendedSince = 0
 	}
+	m.rebaseSilence(l, credited)
 	l.leasedAt = 0 // it is compared with the age of a lease only, which no flow asks for
 	l.beaten = l.beaten && (m.paced || m.stamps)
 	if l.beaten {
@@ -115,6 +120,9 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 			ln.flow = f
 		case RefuteFlow:
 			now(&f.asked)
+			ln.flow = f
+		case SilenceFlow:
+			credited(&f.from)
 			ln.flow = f
 		case ClaimFlow:
 			credited(&f.since)
@@ -150,8 +158,15 @@ func (m *model) wake(w *world, x int) {
 // restart brings a crashed replica back with nothing but what the store lists.
 func (m *model) restart(w *world, x int) {
 	r := &w.rep[x]
-	*r = modelReplica{acked: never, napped: true, sick: true, gate: Gate{Suspected: true, Full: w.store.full}}
+	*r = modelReplica{acked: never, napped: true, restarted: m.silences, sick: true,
+		gate: Gate{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
+	if m.silences && m.replicas == 1 {
+		for i := range w.store.leases { // etcd starts with it
+			w.store.leases[i].left = w.store.leases[i].ttl
+		}
+	}
 	r.absorb(&r.gate, sightsOf(modelID, &w.store.Snapshot, w.store.rev)...)
+	r.gate.Loaded = true
 }
 
 // setFull raises or clears the alarm; every running replica asks for it often.

@@ -12,6 +12,8 @@ var walkConfigs = []modelConfig{
 		left: budget{beats: 8, puts: 2, deletes: 1, revokes: 3, pauses: 1, crashes: 1, fulls: 1, lost: 2, replies: 2, slow: 1, late: 2}},
 	{name: "alone", policy: removing(brisk(1), 2*time.Second), replicas: 1, puts: puts,
 		left: budget{beats: 8, puts: 3, deletes: 1, revokes: 3, pauses: 2, crashes: 2, fulls: 2, lost: 2, replies: 2, slow: 1, late: 1}},
+	{name: "silences", policy: brisk(2), replicas: 1, silences: true, puts: []Update{putSame, putOther, putAsleep},
+		left: budget{beats: 8, puts: 2, revokes: 2, pauses: 1, crashes: 4, fulls: 1, lost: 2, replies: 1, slow: 1, late: 1}},
 	{name: "intervals", policy: between(1, 2), before: pointer(brisk(2)), replicas: 2, paced: true, puts: []Update{putShorter, putLonger},
 		left: budget{beats: 10, puts: 3, revokes: 2, unheard: 2, lost: 1, replies: 1, slow: 1, late: 1}},
 }

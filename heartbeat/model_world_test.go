@@ -19,6 +19,7 @@ const (
 	laneClaim
 	laneOwner
 	laneRetain
+	laneSilence
 	laneCount
 )
 
@@ -90,6 +91,8 @@ type modelReplica struct {
 	// napped: it was paused or started since.
 	ran    int8
 	napped bool
+	// restarted: its silence may be shorter, if the platform as a whole ran long enough.
+	restarted bool
 }
 
 type modelApp struct {
@@ -100,6 +103,7 @@ type modelApp struct {
 	// last of them is being received right now.
 	heard   int8
 	hearing bool
+	ran     int8 // ticks that any replica ran since the last heartbeat answered 2xx, where silences are kept
 }
 
 // budget is how many wishes and faults are left.
@@ -145,6 +149,7 @@ type modelConfig struct {
 	puts     []Update
 	paced    bool // the application keeps its interval; intervals matter here
 	register bool // begins before the registration
+	silences bool // what lasts is kept, and a single replica's store extends leases at its starts
 	stamps   bool // what is told as the last heartbeat is judged
 	litter   bool // leases to be revoked are left to run out
 	max      int  // states at most; 0: no bound
@@ -186,6 +191,7 @@ func (m *model) begin() world {
 		r := &w.rep[x]
 		r.acked = never
 		r.gate.SuspectAt, r.gate.WritesAt = m.floorCredit, m.floorCredit
+		r.gate.Alone, r.gate.Loaded, r.gate.StartAt = m.replicas == 1, true, m.floorCredit
 		if x >= m.replicas {
 			r.status = crashed
 		}

@@ -192,7 +192,7 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		t.Skip("skipped: -short or -race; the mutants are built and run without")
 	}
 	left := 0
-	all := slices.Concat(mutants, massMutants)
+	all := slices.Concat(mutants, silenceMutants, massMutants)
 	for i := range all {
 		m := &all[i]
 		if !m.quick && !*allMutants {

@@ -108,7 +108,7 @@ func (e *Engine) tend(now Instant) {
 	if waiting == 0 {
 		o.since, o.wanted = credited, 0
 	}
-	word := PeerWord{Speaks: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
+	word := PeerWord{Speaks: true, Keeps: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
 	if credited-o.since >= mostPatient {
 		word.Wanted = max(word.Wanted, o.wanted)
 	}
@@ -137,6 +137,18 @@ func (o *others) some() bool {
 		}
 	}
 	return false
+}
+
+// keep says whether every replica that may hear an instance would end a silence that is kept.
+func (o *others) keep() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.peers {
+		if o.peers[i].name != "" && !o.peers[i].Keeps {
+			return false
+		}
+	}
+	return true
 }
 
 // doubts says whether the store must be asked how far it is, and whether own writes must
@@ -232,7 +244,7 @@ func (e *Engine) appear(ctx context.Context, at Revision) error {
 	if e.Alone {
 		return nil
 	}
-	w := PeerWord{Speaks: true, Settled: at}
+	w := PeerWord{Speaks: true, Keeps: true, Settled: at}
 	err := e.Store.Publish(ctx, w)
 	if err == nil {
 		o := &e.others
@@ -248,7 +260,7 @@ func (o *others) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.epoch++
-	o.open, o.needed, o.published, o.wanted = nil, 0, PeerWord{Speaks: true}, 0
+	o.open, o.needed, o.published, o.wanted = nil, 0, PeerWord{Speaks: true, Keeps: true}, 0
 	for i := range o.peers {
 		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0
 	}

@@ -192,6 +192,9 @@ func (f *UpdateFlow) decide(in Input) Action {
 		f.txn = Rearm
 	case in.Known.Absent() && in.Known.At == f.snap.At: // so it may, although the read, a late one, still saw the projection
 		return f.retry(0)
+	case f.next.Expires() && (old.Silence != 0 || in.Local.mayKeep): // it is over, and must not count after a restart
+		f.txn = Heard
+		return f.commit(in)
 	default:
 		f.hear(in)
 		return answer(nil, f.next)
@@ -258,7 +261,13 @@ func (f *UpdateFlow) commit(in Input) Action {
 	f.step, f.sent = stepCommit, true
 	if f.txn == Rearm {
 		t := f.snap.rearm(f.lease)
-		t.beaten(in.Local)
+		t.ends(in.Local)
+		f.next = t.Record
+		return Action{Do: DoCommit, Txn: t}
+	}
+	if f.txn == Heard {
+		t := f.snap.heard()
+		t.ends(in.Local)
 		f.next = t.Record
 		return Action{Do: DoCommit, Txn: t}
 	}
@@ -289,6 +298,9 @@ func (f *UpdateFlow) commit(in Input) Action {
 		t.onLease(f.lease)
 	}
 	t.beaten(in.Local)
+	if t.Record.Expires() {
+		t.ends(in.Local)
+	}
 	f.next = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }

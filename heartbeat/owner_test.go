@@ -15,6 +15,8 @@ type script struct {
 	asked   []string
 	retired []LeaseID
 	last    Action
+	// committed is the last transaction.
+	committed Txn
 }
 
 func (s *script) run(t *testing.T) Answer {
@@ -28,9 +30,9 @@ func (s *script) run(t *testing.T) Answer {
 		if s.last.Do == DoAnswer {
 			return s.last.Answer
 		}
-		word := [...]string{"read", "head", "grant", "renew", "", "wait"}[s.last.Do]
+		word := map[Verb]string{DoRead: "read", DoHead: "head", DoGrant: "grant", DoRenew: "renew", DoAge: "age"}[s.last.Do]
 		if s.last.Do == DoCommit {
-			word = s.last.Txn.Kind.String()
+			word, s.committed = s.last.Txn.Kind.String(), s.last.Txn
 		}
 		s.asked = append(s.asked, word)
 		if len(s.results) == 0 {

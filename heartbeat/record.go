@@ -47,6 +47,14 @@ type Record struct {
 	ChangedAt    int64
 	SuspendedAt  int64
 	LastBeat     int64
+
+	// Silence is how much credited time had passed without a heartbeat when that was kept
+	// (a lower bound); 0: the last heartbeat was in time, or is not long ago. SilenceAt is
+	// what the platform's run time was then, 0 if it has none.
+	Silence   Instant `json:",omitempty"`
+	SilenceAt Instant `json:",omitempty"`
+	// Extra is what a later release wrote besides, and survives whatever this one writes.
+	Extra string `json:"-"`
 }
 
 // Beating says whether the platform requires heartbeats of this instance.

@@ -21,6 +21,8 @@ type schedule struct {
 	room waitQueue
 	// peers: claims that wait for what other replicas have settled, by the end of the lease.
 	peers waitQueue
+	// silences: living instances, by the credited time at which their silence may matter.
+	silences waitQueue
 	// removals: SUSPENDED instances, by the wall clock, which somebody may set.
 	removals waitQueue
 }

@@ -16,13 +16,16 @@ const (
 	Settle // a raised interval was taken up
 	Remove
 	Retention
+	Silent // the record keeps a silence that has lasted
+	Heard  // a heartbeat ended that
+	Expire // a lease is over that etcd extended at a start
 	Repair
 	Orphan
 )
 
 func (k Kind) String() string {
 	return [...]string{"REGISTER", "REARM", "CLAIM", "RESUME", "DEACTIVATE", "ACTIVATE", "REWRITE", "RAISE", "LOWER",
-		"SETTLE", "DELETE", "RETENTION", "REPAIR", "ORPHAN"}[k]
+		"SETTLE", "DELETE", "RETENTION", "SILENT", "HEARD", "EXPIRE", "REPAIR", "ORPHAN"}[k]
 }
 
 // Presence is what a transaction demands of the projection.
@@ -86,6 +89,12 @@ func (t *Txn) onLease(l LeaseID) {
 // received: no heartbeat writes that by itself, and after a restart nobody else knows.
 func (t *Txn) beaten(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
 
+// ends has a record that is written for a heartbeat or a PUT keep no silence any more.
+func (t *Txn) ends(l *Local) {
+	t.beaten(l)
+	t.Record.Silence, t.Record.SilenceAt = 0, 0
+}
+
 func register(r Record, l LeaseID) Txn {
 	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
 	t.onLease(l)
@@ -122,6 +131,9 @@ func (t *Txn) enter(c Cell, wall int64) {
 	if c.To != Suspended {
 		t.Record.SuspendedAt = 0
 	}
+	if c.Change == StateChanged || c.To != Active {
+		t.Record.Silence, t.Record.SilenceAt = 0, 0
+	}
 }
 
 func (s *Snapshot) resume(l LeaseID, wall, lastBeat int64) Txn {
@@ -155,6 +167,30 @@ func (s *Snapshot) settle() Txn {
 	t := s.at(Settle)
 	t.RecordOp = Put
 	t.Record.Previous = 0
+	return t
+}
+
+func (s *Snapshot) silent(silence Instant, g *Gate) Txn {
+	t := s.at(Silent)
+	t.RecordOp = Put
+	t.Record.Silence = silence
+	if g.Clocked {
+		t.Record.SilenceAt = g.RanBefore + g.Credited
+	}
+	return t
+}
+
+func (s *Snapshot) heard() Txn {
+	t := s.at(Heard)
+	t.RecordOp = Put
+	t.Record.Silence, t.Record.SilenceAt = 0, 0
+	return t
+}
+
+func (s *Snapshot) expire() Txn {
+	t := s.at(Expire)
+	t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
+	t.ProjectionOp = Erase
 	return t
 }
 

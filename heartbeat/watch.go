@@ -99,10 +99,18 @@ func (e *Engine) reached(at Revision) {
 // starts anew after its watch lost its place. It returns the revision after which
 // the watch must go on.
 func (e *Engine) Load(ctx context.Context) (Revision, error) {
-	_, at, err := e.list(ctx, func() { e.disturb("list") })
+	_, at, err := e.list(ctx, func() {
+		e.changeGate(func(g *Gate) {
+			if g.Disturb(); !g.Loaded {
+				g.StartAt = g.Credited
+			}
+		})
+		e.disturbed("list")
+	})
 	if err != nil {
 		return 0, err
 	}
+	e.changeGate(func(g *Gate) { g.Loaded = true })
 	e.reached(at)
 	if !e.ready.Load() {
 		if err := e.appear(ctx, at); err != nil && !errors.Is(err, ErrFull) {

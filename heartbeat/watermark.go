@@ -17,6 +17,8 @@ type PeerWord struct {
 	// Speaks: it publishes a watermark. A release that knows none is waited for by
 	// time alone: the hold and a second for each rank.
 	Speaks bool
+	// Keeps: a heartbeat there ends a silence that a record keeps.
+	Keeps bool
 	// Settled is its watermark: every end of a lease up to this revision is settled
 	// there. Either it is refuted, or that replica had no fresh evidence against it.
 	Settled Revision

@@ -43,7 +43,10 @@ func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn boo
 	if en = s.take(&s.peers, e.others.ready()); en != nil {
 		return en, false
 	}
-	return s.take(&s.removals, wall), false
+	if en = s.take(&s.removals, wall); en != nil {
+		return en, false
+	}
+	return s.take(&s.silences, int64(credited)), false
 }
 
 // attend does what an instance is owed whose time has come. A claim whose turn it is not
@@ -52,7 +55,12 @@ func (e *Engine) attend(en *entry, now Instant, wall int64, turn bool) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	switch en.standing {
+	case living:
+		e.attendLiving(en, now)
 	case absent:
+		if en.local.probation { // else it is about to be claimed
+			e.keepSilence(en, now, e.gate.Load())
+		}
 		switch en.attend(now, &e.Policy, en.underway) {
 		case refuting:
 			e.beginRefuting(en)

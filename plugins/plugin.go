@@ -48,6 +48,9 @@ type Base interface {
 	Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error
 	// Alone says that this process is the store's only writer.
 	Alone() bool
+	// RunTime is how long the platform had run, over all its starts, when that was kept
+	// last, and how it is kept; nil: it is not.
+	RunTime() (before time.Duration, keep func(time.Duration))
 	// MinLease is the shortest lease that the store grants, in seconds.
 	MinLease() int
 	// Rank is how many living replicas claim before this one.

@@ -23,8 +23,10 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: se
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics()
+	before, keep := h.Base.RunTime()
 	h.Engine = heartbeat.New(heartbeat.Config{
 		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
+		Ran: keep, RanBefore: before,
 		Hooks: heartbeat.Hooks{
 			Changed:   h.Changed,
 			Committed: func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
@@ -70,6 +72,9 @@ func tell(log openlog.Logger, t *heartbeat.Txn) {
 	r := &t.Record
 	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}
 	switch t.Kind {
+	case heartbeat.Silent, heartbeat.Heard: // neither changes what anybody sees
+	case heartbeat.Expire:
+		log.Warn("lease ended: silent for a window over the platform's starts", openlog.WithTags(tags))
 	case heartbeat.Claim:
 		log.Warn("service suspended: no heartbeat in its window", openlog.WithTags(tags))
 	case heartbeat.Retention:

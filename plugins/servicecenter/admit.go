@@ -63,6 +63,8 @@ func (s *Store) classOf(ctx context.Context, t *heartbeat.Txn, ops []clientv3.Op
 			return quota.Change
 		}
 		return quota.Grow
+	case heartbeat.Silent: // deaths are found without it, only not as soon after restarts
+		return quota.Change
 	default:
 		return quota.Free
 	}

@@ -18,6 +18,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setu
 type base struct {
 	*Store
 	*Center
+	ran   *runTime   // nil unless embedded
 	entry *selfEntry // nil until the store has shown that it can be used
 }
 
@@ -45,6 +46,10 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	s := newStore(ctx, c, h.Log)
 	b := base{Store: s, Center: c}
+	if c.Embedded() {
+		ran := newRunTime(o.DataDir)
+		b.ran = &ran
+	}
 	if err = s.CheckSchema(ctx); err == nil {
 		err = longEnough(h.Config, s.least)
 	}

@@ -60,7 +60,7 @@ func (p *presence) value(w heartbeat.PeerWord, leaving bool) string {
 	for name, what := range p.say {
 		all[name] = what
 	}
-	all["settled"], all["wanted"] = w.Settled, w.Wanted
+	all["settled"], all["wanted"], all["keeps"] = w.Settled, w.Wanted, w.Keeps
 	if leaving {
 		all["leaving"] = true
 	}

@@ -134,6 +134,7 @@ type replicaWord struct {
 	Leaving bool   `json:"leaving"`
 	// Projection is projectionForm; a release that knew only one form says nothing.
 	Projection string `json:"projection"`
+	Keeps      bool   `json:"keeps"`
 }
 
 // decodeWord reads a value; one that cannot be read says nothing.
@@ -148,7 +149,7 @@ func (w *replicaWord) word() heartbeat.PeerWord {
 	if w.Settled == nil || *w.Settled < 0 {
 		return heartbeat.PeerWord{}
 	}
-	return heartbeat.PeerWord{Speaks: true, Settled: heartbeat.Revision(*w.Settled), Wanted: heartbeat.Revision(max(w.Wanted, 0))}
+	return heartbeat.PeerWord{Speaks: true, Keeps: w.Keeps, Settled: heartbeat.Revision(*w.Settled), Wanted: heartbeat.Revision(max(w.Wanted, 0))}
 }
 
 // replicaID reads the name out of a key; without a lease the key is none of a replica.

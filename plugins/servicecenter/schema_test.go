@@ -52,6 +52,37 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	}
 }
 
+// A silence that is kept adds members to a record, which the release before ignores. What
+// a later release adds survives what this one writes.
+func TestARecordKeepsWhatItDoesNotKnow(t *testing.T) {
+	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
+	key := []byte("/mep/rec/" + string(id))
+	silent := heartbeat.Record{Schema: 1, ID: id, Attributes: `{"a":"\u003c"}`, State: heartbeat.Active, Interval: 5, Window: 15, Silence: 7500000000, SilenceAt: 9}
+	text, err := encodeRecord(&silent)
+	require.NoError(t, err)
+	require.Contains(t, text, `,"LastBeat":0,"Silence":7500000000,"SilenceAt":9}`)
+	got, err := decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(text)})
+	require.NoError(t, err)
+	require.Equal(t, silent, got)
+
+	later := text[:len(text)-1] + `,"Younger":{"b":[1,"<"]},"Added":1e3}`
+	got, err = decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(later)})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"Added":1e3,"Younger":{"b":[1,"<"]}}`, got.Extra)
+	got.Seq++
+	again, err := encodeRecord(&got)
+	require.NoError(t, err)
+	require.Contains(t, again, `"Seq":1,`)
+	require.Contains(t, again, `"SilenceAt":9,"Added":1e3,"Younger":{"b":[1,"<"]}}`)
+	twice, err := decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(again)})
+	require.NoError(t, err)
+	require.Equal(t, got, twice)
+	for _, bad := range []string{text + "x", text + text, later + "x", "{", `{"Added":`} {
+		_, err = decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(bad)})
+		require.ErrorIs(t, err, heartbeat.ErrUnusable, bad)
+	}
+}
+
 // Replicas of two releases compare projections byte for byte, and repair what differs.
 func TestTheProjectionIsWhatItWas(t *testing.T) {
 	info := infoOf(t)

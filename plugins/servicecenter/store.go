@@ -3,7 +3,6 @@ package servicecenter
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -151,23 +150,6 @@ func projectionOf(kv *mvccpb.KeyValue) heartbeat.Projection {
 	return heartbeat.Projection{Revision: heartbeat.Revision(kv.ModRevision), Lease: heartbeat.LeaseID(kv.Lease)}
 }
 
-func encodeRecord(r *heartbeat.Record) (string, error) {
-	lean := *r
-	lean.Attributes = unescaped(r.Attributes)
-	return encode(&lean)
-}
-
-func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
-	if err = json.Unmarshal(kv.Value, &r); err != nil {
-		return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
-	}
-	r.Attributes = canonical(r.Attributes)
-	if r.Schema != schemaVersion || recordKey(r.ID) != string(kv.Key) {
-		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, schemaVersion)
-	}
-	return r, nil
-}
-
 // Commit implements heartbeat.Store.
 func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -195,7 +177,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if t.RecordOp == heartbeat.Put {
 		s.moved.note(&t.Record, at)
 	}
-	if t.ProjectionOp == heartbeat.Erase || leaves(t) {
+	if t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t) {
 		s.dropService(ctx, seatOf(t.Record.ID, t.From).service, 1) // the tidying finds it again if this fails
 	}
 	return at, nil

@@ -143,6 +143,26 @@ func TestServiceCenterShowsTheProjection(t *testing.T) {
 	require.Contains(t, b, `"version":"1.0.0"`, "v2 is no version for service-center")
 }
 
+// The microservice stays for the SUSPENDED projection that follows, or the heartbeat.
+func TestAnExtendedLeaseIsEndedWithItsProjectionOnly(t *testing.T) {
+	r, at := registered(t, "app-expire")
+	s, err := store.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	end := heartbeat.Txn{Kind: heartbeat.Expire, RecordRevision: at, Record: s.Record, Presence: heartbeat.ProjectionAt, ProjectionRevision: s.Projection.Revision,
+		ProjectionOp: heartbeat.Erase}
+	_, err = store.Commit(t.Context(), &end)
+	require.NoError(t, err)
+	_, err = store.Commit(t.Context(), &end)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	s, err = store.Read(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.True(t, s.Absent())
+	service, _, _ := split(r.ID)
+	keys, err := store.client.Get(t.Context(), "/cse-sr/ms/files/default/default/"+service)
+	require.NoError(t, err)
+	require.Len(t, keys.Kvs, 1)
+}
+
 func TestTheEndOfALeaseTakesTheProjectionAndNotTheRecord(t *testing.T) {
 	r, _ := registered(t, "app-lease")
 	ttl, err := store.Renew(t.Context(), r.Lease)

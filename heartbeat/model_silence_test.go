@@ -1,0 +1,80 @@
+package heartbeat
+
+import "time"
+
+// What the model has of silences that outlive a replica. The platform's run time is not
+// modelled: a silence counts for what was kept of it, which is the least.
+
+// attendSilence does what the tick owes a silence; it says whether that did anything.
+func (m *model) attendSilence(w *world, x int) bool {
+	r := &w.rep[x]
+	if r.lanes[laneSilence].phase != laneIdle || w.store.full {
+		return false
+	}
+	at, ends := r.local.expireAt(&m.policy, &r.gate, &r.view.Snapshot)
+	switch {
+	case ends && r.gate.Credited >= at:
+		m.start(w, x, laneSilence, ExpireFlow{})
+	case r.local.keepDue(&r.gate, &r.view.Record) && (!r.view.Absent() || r.local.probation):
+		m.start(w, x, laneSilence, SilenceFlow{})
+	default:
+		return false
+	}
+	return true
+}
+
+// rebaseSilence keeps the instants of a silence relative to now.
+func (m *model) rebaseSilence(l *Local, credited func(*Instant)) {
+	credited(&l.seenAt)
+	if l.asked = l.asked && m.silences; l.asked {
+		credited(&l.askedFrom)
+	} else {
+		l.askedFrom = 0
+	}
+	l.keptUntil = 0 // how many silences are kept is judged elsewhere
+}
+
+// age1 is how long ago a lease was renewed.
+func (m *model) age1(w *world, id LeaseID) Result {
+	l := w.store.lease(id)
+	if l == nil {
+		return Result{Outcome: LeaseGone}
+	}
+	return Result{Age: Instant(l.ttl-l.left) * time.Second}
+}
+
+// waited: after a restart an interval is enough, if the platform as a whole has run for a
+// window since the last heartbeat.
+func (m *model) waited(w *world, x int) bool {
+	r := &w.rep[x]
+	return r.restarted && int(w.app.ran) >= w.store.Record.Window && int(r.ran) >= w.store.Record.Interval
+}
+
+// judgeRestarts is I1 where the platform is restarted again and again, each time before a
+// window is over: a dead application becomes SUSPENDED all the same.
+func (m *model) judgeRestarts(from *world) {
+	if !m.silences || m.bad != "" {
+		return
+	}
+	w := *from
+	w.left, w.float = budget{}, nil
+	m.settle(&w)
+	for range 4 {
+		for x := range m.replicas {
+			w.rep[x] = modelReplica{status: crashed, acked: never}
+			m.restart(&w, x)
+		}
+		if w.store.full {
+			m.setFull(&w, false)
+		}
+		for range w.store.Record.Window - 1 {
+			m.settle(&w)
+			m.tick(&w)
+			m.judgeWorld(&w)
+		}
+		m.settle(&w)
+	}
+	if m.bad == "" && w.store.Record.State == Active {
+		m.breaks("I1 a dead application stays ACTIVE while the platform is restarted again and again")
+	}
+}

@@ -1,0 +1,217 @@
+package heartbeat
+
+import "time"
+
+// A silence must outlive the replica that observed it: else a platform that is restarted
+// again and again never finds a death. Once it has lasted for one and a half intervals the
+// record keeps it, by one write; a heartbeat that ends it takes it away again, by another.
+// After a start, a silence that was credited before it counts; only an interval in which
+// to be heard is always due (design: credited time).
+
+// interval is what the application was told.
+func (r *Record) interval() Instant { return Instant(r.Interval) * time.Second }
+
+// keptAfter is how long a silence lasts before the record keeps it.
+func (r *Record) keptAfter() Instant { return r.interval() * 3 / 2 }
+
+// silentFrom is the credited time since which nothing was heard here. Who is alone and has
+// heard nothing since its start has missed nothing that counts: what disturbed it since
+// is no credited time.
+func (l *Local) silentFrom(g *Gate) Instant {
+	switch {
+	case l.concerned(g) && (l.heard || !g.Alone):
+		return max(g.SuspectAt, l.seenAt)
+	case l.heard:
+		return l.HeardCredit
+	default:
+		return l.seenAt
+	}
+}
+
+// silenceBefore is how much silence was credited before this start, as a record tells that
+// was listed by it: what was kept, and what the replica ran afterwards.
+func silenceBefore(r *Record, g *Gate) Instant {
+	if r.Silence <= 0 {
+		return 0
+	}
+	s := r.Silence
+	if r.SilenceAt > 0 && g.Clocked {
+		s += max(g.RanBefore-r.SilenceAt, 0)
+	}
+	return min(s, r.window())
+}
+
+// required is how much time must have been credited since FromAt: a window, less what was
+// credited of this silence before the start.
+func (l *Local) required(g *Gate, r *Record) Instant {
+	if l.FromAt != g.StartAt {
+		return r.window()
+	}
+	return max(r.interval(), r.window()-l.before)
+}
+
+const (
+	// An application whose pace is slower than one and a half intervals would cost two
+	// writes for each heartbeat: no more than three silences are kept at once, and one
+	// in ten windows after that.
+	mostKept  = 3
+	keptEvery = 10
+)
+
+// keepAt is the credited time from which on the record should keep the silence; false:
+// it never should.
+func (l *Local) keepAt(g *Gate, r *Record) (Instant, bool) {
+	from := l.silentFrom(g)
+	if !r.Expires() || r.Silence != 0 || r.keptAfter() >= r.window() || l.asked && l.askedFrom == from {
+		return 0, false
+	}
+	return max(from+r.keptAfter(), l.keptUntil-(mostKept-1)*keptEvery*r.window()), true
+}
+
+// keepDue says whether the record should keep the silence now.
+func (l *Local) keepDue(g *Gate, r *Record) bool {
+	at, ok := l.keepAt(g, r)
+	return ok && g.Credited >= at && !g.Full
+}
+
+// expireAt is the credited time from which on a lease is ended that etcd extended at the
+// start of this replica, although the silence is as long as it may be; false: never.
+// Without a silence from before it ends by itself, at about that time.
+func (l *Local) expireAt(p *Policy, g *Gate, s *Snapshot) (Instant, bool) {
+	if !g.Alone || l.heard || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
+		return 0, false
+	}
+	at := l.seenAt + max(s.Record.interval(), s.Record.window()-l.before)
+	if l.before == 0 {
+		at += p.Hold
+	}
+	return at, true
+}
+
+// lookAt is when the silence of a living instance is to be looked at again.
+func (k *knowledge) lookAt(p *Policy, g *Gate) Instant {
+	r := &k.view.Record
+	at := g.Credited + max(r.keptAfter(), Tick)
+	if keep, ok := k.local.keepAt(g, r); ok {
+		at = min(at, keep)
+	}
+	if end, ok := k.local.expireAt(p, g, &k.view.Snapshot); ok {
+		at = min(at, end)
+	}
+	return max(at, g.Credited+Tick)
+}
+
+// SilenceFlow has the record keep how long an instance has been silent. A heartbeat that
+// comes meanwhile ends that by a write of its own, of which one loses its compare. One
+// that is heard elsewhere meanwhile is found by the age of the lease.
+type SilenceFlow struct {
+	step    step
+	from    Instant // credited: since when it is silent
+	silence Instant // what is kept
+	snap    Snapshot
+}
+
+// Next implements Flow.
+func (f *SilenceFlow) Next(in Input, r Result) Action {
+	switch f.step {
+	case stepStart:
+		return f.begin(in)
+	case stepRead: // how long ago was its lease renewed, by whomever?
+		if r.Outcome != Done || r.Age < f.snap.Record.keptAfter() {
+			return answer(nil, f.snap.Record) // it was heard elsewhere, or nobody knows
+		}
+		f.silence = min(f.silence, r.Age)
+		return f.commit(in)
+	case stepCommit:
+		in.Local.mayKeep = in.Local.mayKeep && r.Outcome == Unavailable
+		if r.Outcome != Done {
+			return answer(failure(r.Outcome), f.snap.Record)
+		}
+		switch {
+		case in.Local.silentFrom(in.Gate) != f.from:
+			return f.takeBack(in)
+		case in.Alone || f.snap.Absent(): // nobody can have renewed meanwhile
+			return answer(nil, in.Known.Record)
+		}
+		f.step = stepTurn
+		return Action{Do: DoAge, Lease: f.snap.Record.Lease}
+	case stepTurn: // it may have been heard elsewhere while this was written
+		if r.Outcome != Done || r.Age < f.silence {
+			return f.takeBack(in)
+		}
+		return answer(nil, in.Known.Record)
+	default:
+		return answer(nil, in.Known.Record)
+	}
+}
+
+func (f *SilenceFlow) begin(in Input) Action {
+	l := in.Local
+	f.snap, f.from = *in.Known, l.silentFrom(in.Gate)
+	if !l.keepDue(in.Gate, &f.snap.Record) {
+		return answer(nil, f.snap.Record)
+	}
+	l.asked, l.askedFrom = true, f.from
+	f.silence = in.Gate.Credited - f.from
+	switch {
+	case in.Alone:
+		return f.commit(in)
+	case f.snap.Absent(): // nobody renewed since
+		if f.silence = min(f.silence, in.Gate.Credited-l.GoneAt); f.silence < f.snap.Record.keptAfter() {
+			return answer(nil, f.snap.Record)
+		}
+		return f.commit(in)
+	}
+	f.step = stepRead
+	return Action{Do: DoAge, Lease: f.snap.Record.Lease}
+}
+
+func (f *SilenceFlow) commit(in Input) Action {
+	if in.Known.At != f.snap.At || in.Local.silentFrom(in.Gate) != f.from {
+		return answer(nil, f.snap.Record) // it changed, or was heard
+	}
+	f.step = stepCommit
+	l := in.Local
+	l.mayKeep = true
+	l.keptUntil = max(l.keptUntil, in.Gate.Credited) + keptEvery*f.snap.Record.window()
+	t := f.snap.silent(f.silence, in.Gate)
+	t.beaten(l)
+	return Action{Do: DoCommit, Txn: t}
+}
+
+func (f *SilenceFlow) takeBack(in Input) Action {
+	if in.Known.Record.Silence == 0 {
+		return answer(nil, in.Known.Record) // the heartbeat did it
+	}
+	f.step = stepSettle
+	t := in.Known.heard()
+	t.beaten(in.Local)
+	return Action{Do: DoCommit, Txn: t}
+}
+
+// ExpireFlow takes away the projection of an instance that was silent for as long as it
+// may be, on a lease that etcd extended when this replica started. What follows is what
+// follows the end of any lease: a hold, and a claim. Only a replica alone does this: it
+// knows that nobody else heard the instance.
+type ExpireFlow struct {
+	step step
+	snap Snapshot
+}
+
+// Next implements Flow.
+func (f *ExpireFlow) Next(in Input, r Result) Action {
+	if f.step == stepStart {
+		f.snap = *in.Known
+		if at, ok := in.Local.expireAt(in.Policy, in.Gate, &f.snap); !ok || in.Gate.Credited < at {
+			return answer(nil, f.snap.Record)
+		}
+		f.step = stepCommit
+		return Action{Do: DoCommit, Txn: f.snap.expire()}
+	}
+	if r.Outcome != Done {
+		return answer(failure(r.Outcome), f.snap.Record)
+	}
+	a := answer(nil, f.snap.Record)
+	a.Retire = f.snap.Record.Lease
+	return a
+}
