@@ -50,6 +50,11 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		i.Next()
 		return
 	}
+	if pattern != batchFind && theGuard.names(r.URL.Path, nil) { // no body makes it another's
+		theGuard.refuse(r.Context(), refusedOurs)
+		w.WriteHeader(http.StatusForbidden) // the request's writer says it in words
+		return
+	}
 	most := largest(pattern)
 	if free[route] || r.Method == http.MethodDelete {
 		most = min(most, maxFreeBody)

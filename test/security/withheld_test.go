@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,34 @@ func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
 	wg.Wait()
 	require.Equal(t, 204, s.Do("PATCH", mp1.Base+"/applications/app/services/"+service+"/liveness", `{"state":"ACTIVE"}`).Status)
 	t.Logf("%d requests to %d paths, by status: %v", asked, len(paths), statuses)
+}
+
+var idsOfOurs = regexp.MustCompile(`"instanceId":"([0-9a-f]+)","serviceId":"([0-9a-f]+)"`)
+
+// What Mp1 registered is refused on ServiceComb's side by the path alone.
+func TestServiceCombsRefusalsWaitForNoBody(t *testing.T) {
+	t.Parallel()
+	s := run.Start(t, binary)
+	service, _ := fresh(t, s)
+	late := witness(t, s, service)
+	ids := idsOfOurs.FindSubmatch(s.Do("GET", "/v4/default/govern/microservices?options=instances", "").Body)
+	require.NotNil(t, ids)
+	one := "/v4/default/registry/microservices/" + string(ids[2])
+	for _, route := range []string{"PUT " + one + "/properties", "DELETE " + one, "POST " + one + "/instances", "PUT " + one + "/instances/" + string(ids[1]) + "/heartbeat",
+		"PUT " + one + "/instances/" + string(ids[1]) + "/properties", "PUT " + one + "/instances/" + string(ids[1]) + "/status", "DELETE " + one + "/instances/" + string(ids[1])} {
+		for name, form := range forms {
+			res, body, err := firstAnswer(s, route+" HTTP/1.1\r\nHost: h\r\n"+form)
+			require.NoError(t, err, "%s, %s", route, name)
+			if name != "withheld, chunked" || res.StatusCode != 100 { // its length is not told, so its bytes are counted first
+				require.Contains(t, []int{403, 429}, res.StatusCode, "%s, %s: %s", route, name, body)
+			}
+			select {
+			case <-late:
+				require.Fail(t, "it was answered after the witness", "%s, %s", route, name)
+			default:
+			}
+		}
+	}
 }
 
 // serviceCombs says whether service-center itself answers.
