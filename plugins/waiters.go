@@ -17,14 +17,14 @@ import (
 // The zero value: there are no subscriptions. It is not safe for concurrent use.
 type Waiters struct {
 	least      map[Interest]heartbeat.Revision // the least cursor of those who asked for it
-	picky      Index[*picky]                   // whose cursor says more than that
+	newest     Index[*newestOnly]              // whose cursor says more than that
 	first      heartbeat.Revision              // the least of all
 	unreadable heartbeat.Revision              // the least of those of whom something could not be read
 	some, bad  bool
 }
 
-// picky is a subscription that waits for the newest event of each instance only.
-type picky struct {
+// newestOnly is a subscription that waits for the newest event of each instance only.
+type newestOnly struct {
 	asked  *mp1.FilteringCriteria
 	cursor Cursor
 }
@@ -40,7 +40,7 @@ func (w *Waiters) Add(s *Subscription, c Cursor) {
 	w.some, w.first = true, min(w.first, c.After)
 	asked := s.Asked.FilteringCriteria
 	if c.Newest > c.After {
-		w.picky.Add(asked, &picky{asked, c})
+		w.newest.Add(asked, &newestOnly{asked, c})
 		return
 	}
 	for _, i := range InterestsOf(asked) {
@@ -77,7 +77,7 @@ func (w *Waiters) For(events []*Event) []Waiting {
 			continue
 		}
 		after[i] = &info
-		if w.asked(e, &info) || w.picked(events[i:], after[i:]) {
+		if w.asked(e, &info) || w.askedNewest(events[i:], after[i:]) {
 			out[i] = SomebodyWaits
 		}
 	}
@@ -93,9 +93,9 @@ func (w *Waiters) asked(e *Event, after *mp1.ServiceInfo) bool {
 	return false
 }
 
-// picked says whether a picky one waits for the first of some events of an instance.
-func (w *Waiters) picked(events []*Event, after []*mp1.ServiceInfo) bool {
-	for p := range w.picky.Asking(after[0]) {
+// askedNewest says whether somebody whose cursor is such waits for the first of some events of an instance.
+func (w *Waiters) askedNewest(events []*Event, after []*mp1.ServiceInfo) bool {
+	for p := range w.newest.Asking(after[0]) {
 		if p.waits(events, after) {
 			return true
 		}
@@ -103,7 +103,7 @@ func (w *Waiters) picked(events []*Event, after []*mp1.ServiceInfo) bool {
 	return false
 }
 
-func (p *picky) waits(events []*Event, after []*mp1.ServiceInfo) bool {
+func (p *newestOnly) waits(events []*Event, after []*mp1.ServiceInfo) bool {
 	at, c := events[0].At, &p.cursor
 	switch {
 	case at <= c.After || !p.asked.Match(after[0]):

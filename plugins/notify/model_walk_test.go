@@ -10,7 +10,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-var walks = flag.Int("queue.walks", 100, "walks of each model of the queue")
+var walks = flag.Int("queue.walks", 60, "walks of each model of the queue")
 
 // step is one thing that happens, by chance.
 func (m *model) step(clocks bool) {

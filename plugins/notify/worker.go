@@ -57,14 +57,14 @@ func (w *worker) add(ms []*message) {
 	for _, m := range ms {
 		w.q.add(m)
 	}
-	w.hurry()
+	w.interruptWait()
 	w.mu.Unlock()
 	w.look()
 }
 
-// hurry has the worker wait for a place no longer if more is kept than may be: that is to
+// interruptWait has the worker wait for a place no longer if more is kept than may be: that is to
 // be said in the store first, however long the wait is. w.mu is held.
-func (w *worker) hurry() {
+func (w *worker) interruptWait() {
 	if !w.halted && w.q.bytes > w.q.limit() {
 		close(w.stops)
 		w.stops = make(chan struct{})
@@ -118,7 +118,7 @@ func (w *worker) load() load {
 func (w *worker) keep(most int64) {
 	w.mu.Lock()
 	w.q.asked = max(most, 1)
-	w.hurry()
+	w.interruptWait()
 	w.mu.Unlock()
 	w.look()
 }
