@@ -107,7 +107,7 @@ var mutants = []mutant{
 		{"local.go", "	return !l.probation || ", "	return true || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
 		{"local.go", "	return g.Suspected && (!l.heard || g.SuspectAt >= l.HeardCredit)", "	return g.Suspected"},
-		{"local.go", "	l.probation = false\n", ""}}},
+		{"local.go", "	l.probation, l.before = false, 0\n", "	l.before = 0\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
 		{"beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
@@ -316,6 +316,15 @@ func (m *mutant) verdict(out string) (string, bool) {
 		states = all[len(all)-1][1]
 	}
 	return fmt.Sprintf("caught after %s states: %s", states, out[at[2]:at[3]]), true
+}
+
+// A mutant whose place has been rewritten is found at once, and not when all are run.
+func TestEveryMutantReplacesPlacesThatExist(t *testing.T) {
+	for _, m := range slices.Concat(mutants, silenceMutants, massMutants) {
+		if _, err := m.overlay(t.TempDir()); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
 }
 
 // The runner itself must refuse a mutant that is no longer one.

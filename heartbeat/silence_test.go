@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ type platform struct {
 	l       *lab
 	p       Policy
 	clocked bool
-	ran     Instant
+	ran     atomic.Int64 // an Instant
 }
 
 func (l *lab) platform(p Policy, clocked bool) *platform {
@@ -27,7 +28,7 @@ func (f *platform) start() {
 	f.l.extend()
 	f.l.ran = nil
 	if f.clocked {
-		f.l.ranBefore, f.l.ran = f.ran, func(r Instant) { f.ran = r }
+		f.l.ranBefore, f.l.ran = Instant(f.ran.Load()), func(r Instant) { f.ran.Store(int64(r)) }
 	}
 	f.seat = f.l.seat(f.p, true)
 }
