@@ -91,6 +91,7 @@ func (c *client) ask(text string) (status int, closes bool, took time.Duration) 
 	if err != nil {
 		return 0, true, time.Since(began)
 	}
+	defer func() { _ = res.Body.Close() }()
 	_, err = io.Copy(io.Discard, res.Body)
 	require.NoError(c.t, err)
 	return res.StatusCode, res.Close, time.Since(began)

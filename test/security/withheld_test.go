@@ -78,25 +78,25 @@ func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
 					if t.Failed() {
 						return
 					}
-					res, body, err := firstAnswer(s, method+" "+path+" HTTP/1.1\r\nHost: h\r\n"+form)
+					status, kind, body, err := firstAnswer(s, method+" "+path+" HTTP/1.1\r\nHost: h\r\n"+form)
 					what := fmt.Sprintf("%s %.100s, %s", method, path, name)
 					if !assert.NoError(t, err, what) {
 						return
 					}
 					select {
 					case <-late:
-						assert.Fail(t, "it was answered after the witness", "%s: %d", what, res.StatusCode)
+						assert.Fail(t, "it was answered after the witness", "%s: %d", what, status)
 					default:
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					statuses[res.StatusCode]++
-					if strings.HasPrefix(name, "withheld") && res.StatusCode == 100 {
+					statuses[status]++
+					if strings.HasPrefix(name, "withheld") && status == 100 {
 						return
 					}
-					assert.NotEqual(t, 100, res.StatusCode, "%s: nobody waits for it", what)
-					if !serviceCombs(path) && res.StatusCode >= 400 && method != "HEAD" {
-						assert.Equal(t, "application/problem+json", res.Header.Get("Content-Type"), "%s: %d %s", what, res.StatusCode, body)
+					assert.NotEqual(t, 100, status, "%s: nobody waits for it", what)
+					if !serviceCombs(path) && status >= 400 && method != "HEAD" {
+						assert.Equal(t, "application/problem+json", kind, "%s: %d %s", what, status, body)
 					}
 				})
 			}
@@ -121,10 +121,10 @@ func TestServiceCombsRefusalsWaitForNoBody(t *testing.T) {
 	for _, route := range []string{"PUT " + one + "/properties", "DELETE " + one, "POST " + one + "/instances", "PUT " + one + "/instances/" + string(ids[1]) + "/heartbeat",
 		"PUT " + one + "/instances/" + string(ids[1]) + "/properties", "PUT " + one + "/instances/" + string(ids[1]) + "/status", "DELETE " + one + "/instances/" + string(ids[1])} {
 		for name, form := range forms {
-			res, body, err := firstAnswer(s, route+" HTTP/1.1\r\nHost: h\r\n"+form)
+			status, _, body, err := firstAnswer(s, route+" HTTP/1.1\r\nHost: h\r\n"+form)
 			require.NoError(t, err, "%s, %s", route, name)
-			if name != "withheld, chunked" || res.StatusCode != 100 { // its length is not told, so its bytes are counted first
-				require.Contains(t, []int{403, 429}, res.StatusCode, "%s, %s: %s", route, name, body)
+			if name != "withheld, chunked" || status != 100 { // its length is not told, so its bytes are counted first
+				require.Contains(t, []int{403, 429}, status, "%s, %s: %s", route, name, body)
 			}
 			select {
 			case <-late:
@@ -156,38 +156,43 @@ func witness(t *testing.T, s *run.Server, service string) <-chan struct{} {
 		defer func() { _ = c.Close() }()
 		_, _ = fmt.Fprintf(c, "PATCH %s/applications/app/services/%s/liveness HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n", mp1.Base, service)
 		r := bufio.NewReader(c)
-		_, err = http.ReadResponse(r, nil) // from here on its body is waited for
+		_, _, _, err = nextAnswer(r, "PATCH") // 100: from here on its body is waited for
 		close(begun)
 		assert.NoError(t, err)
-		_, _ = http.ReadResponse(r, nil)
+		_, _, _, _ = nextAnswer(r, "PATCH")
 	}()
 	<-begun
 	return answered
 }
 
-// firstAnswer sends text and reads what is answered first, 100 Continue included.
-func firstAnswer(s *run.Server, text string) (res *http.Response, body []byte, err error) {
+// firstAnswer sends text and reads what is answered first, 100 Continue included; kind is
+// its Content-Type.
+func firstAnswer(s *run.Server, text string) (status int, kind string, body []byte, err error) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	defer func() { _ = c.Close() }()
 	if err = c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	if _, err = io.WriteString(c, text); err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	method, _, _ := strings.Cut(text, " ")
-	res, err = http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	return nextAnswer(bufio.NewReader(c), method)
+}
+
+func nextAnswer(r *bufio.Reader, method string) (status int, kind string, body []byte, err error) {
+	res, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode > 100 {
 		body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	}
-	return res, body, err
+	return res.StatusCode, res.Header.Get("Content-Type"), body, err
 }
 
 // Other methods of the probes have an answer of their own.
