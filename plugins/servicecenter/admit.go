@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -36,21 +35,6 @@ func (s *Store) admit(ctx context.Context, c quota.Class, ops []clientv3.Op) (do
 	return done, nil
 }
 
-// admit takes a write of service-center in. Whatever it puts adds to the store; the
-// refusal is etcd's own, which service-center knows, and the guard makes it a 507.
-func (r *registry) admit(ctx context.Context, ops []clientv3.Op) (done func(), err error) {
-	n := cost(ops)
-	if n == 0 {
-		return func() {}, nil
-	}
-	done, ok := r.gate.Admit(ctx, quota.Grow, n)
-	if !ok {
-		r.guard.refuse(ctx, refusedRoom)
-		return nil, rpctypes.ErrNoSpace
-	}
-	return done, nil
-}
-
 // classOf says what an engine's transaction does to the store. Only what an
 // application adds can wait for room: a claim that could not be written would leave a
 // death untold, and a deletion is what makes room.
@@ -59,7 +43,7 @@ func (s *Store) classOf(ctx context.Context, t *heartbeat.Txn, ops []clientv3.Op
 	case heartbeat.Register:
 		return quota.Grow
 	case heartbeat.Rewrite, heartbeat.Activate, heartbeat.Deactivate:
-		if s.gate.Refusing() && !s.grows(ctx, t, ops) {
+		if s.gate.Short(cost(ops)) && !s.grows(ctx, t, ops) {
 			return quota.Change
 		}
 		return quota.Grow

@@ -68,6 +68,7 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	}
 	done, err := r.admit(ctx, operationsOf([]client.PluginOp{op}))
 	if err != nil {
+		r.guard.refuse(ctx, refusedRoom)
 		return nil, err
 	}
 	defer done()
@@ -127,7 +128,12 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	}
 	then, otherwise := operationsOf(success), operationsOf(fail)
 	done, err := r.admit(ctx, slices.Concat(then, otherwise))
-	if err != nil {
+	switch {
+	case err != nil && noted(then, otherwise): // the question is answered without the note
+		r.guard.refusals.WithLabelValues(string(refusedRoom)).Inc()
+		return &client.PluginResponse{}, nil
+	case err != nil:
+		r.guard.refuse(ctx, refusedRoom)
 		return nil, err
 	}
 	defer done()

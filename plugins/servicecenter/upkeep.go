@@ -86,7 +86,7 @@ func (u *upkeep) collect(cs *plugins.Collectors) {
 	gauge("mep_store_bytes_in_use", "Bytes of it in use; the rest is free pages, which are used again.", func() int64 { return u.server.Backend().SizeInUse() })
 	gauge("mep_store_quota_bytes", "store.quotaBytes.", u.gate.Limit)
 	gauge("mep_store_short", "1 while the embedded store refuses what adds to it, and for half a minute after it last did.", func() int64 {
-		if at := u.refusedAt.Load(); u.gate.Refusing() || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor {
+		if at := u.refusedAt.Load(); u.gate.Short(0) || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor {
 			return 1
 		}
 		return 0

@@ -185,14 +185,15 @@ func (g *Gate) Close() {
 	}
 }
 
-// Refusing says whether what grows is refused, whatever its size.
-func (g *Gate) Refusing() bool {
+// Short says whether what grows by that many bytes is refused, as far as is measured;
+// 0 bytes: whatever grows is.
+func (g *Gate) Short(cost int64) bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.inUse()+g.flying+g.returned >= g.threshold(Grow)
+	return g.inUse()+g.flying+g.returned+max(cost, 1) > g.threshold(Grow)
 }
 
 // Limit is the quota in bytes; 0: there is none of ours.

@@ -84,7 +84,7 @@ func TestWhatFreesIsTakenAtAFullStoreAndWhatGrowsIsNot(t *testing.T) {
 				done()
 			}
 		}
-		require.Equal(t, !c.want[Grow], g.Refusing())
+		require.Equal(t, !c.want[Grow], g.Short(0))
 	}
 }
 
@@ -94,7 +94,7 @@ func TestWithoutAQuotaEverythingIsTaken(t *testing.T) {
 	require.True(t, ok)
 	done()
 	g.Measure(t.Context())
-	require.False(t, g.Refusing())
+	require.False(t, g.Short(0))
 	require.Zero(t, g.Limit())
 }
 

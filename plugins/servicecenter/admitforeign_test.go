@@ -1,0 +1,79 @@
+package servicecenter
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Every deletion of a microservice through ServiceComb puts a note for its queue of
+// dependencies, so that a store which was filled through ServiceComb could not be emptied
+// there: each was a 507, also after a restart.
+func TestAFullStoreCanBeEmptiedThroughServiceComb(t *testing.T) {
+	tenant := "default/default/"
+	put := func(key, value string) client.PluginOp {
+		return client.OpPut(client.WithStrKey(key), client.WithStrValue(value))
+	}
+	service := "/cse-sr/ms/files/" + tenant + "admit-a"
+	tags := "/cse-sr/ms/tags/" + tenant + "admit-a"
+	queue := path.GenerateConsumerDependencyQueueKey("default/default", "admit-a", "0")
+	lock := scLocks + "admit"
+	request := `{"consumer":{"appId":"a","serviceName":"s","version":"1.0.0"},"providers":[],"override":true}`
+	_, err := store.client.Put(t.Context(), tags, strings.Repeat("x", 100))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, key := range []string{service, tags, queue, lock} {
+			_, err := store.client.Delete(t.Context(), key)
+			_ = err
+		}
+	})
+	remove := client.OpDel(client.WithStrKey(service))
+	for _, c := range []struct {
+		name             string
+		ops              []client.PluginOp
+		at91, at96, at99 bool // of the quota in use: it is taken
+	}{
+		{"a deletion with its note", []client.PluginOp{remove, put(queue, request)}, true, true, true},
+		{"a deletion with more than a note", []client.PluginOp{remove, put(queue, request), put(service, "new")}, false, false, false},
+		{"a deletion with a long note", []client.PluginOp{remove, put(queue, strings.Replace(request, `"s"`, `"`+strings.Repeat("s", 3000)+`"`, 1))}, false, false, false},
+		{"a note alone", []client.PluginOp{put(queue, request)}, true, false, false},
+		{"a lock", []client.PluginOp{put(lock, "x")}, true, true, true},
+		{"what shrinks", []client.PluginOp{put(tags, strings.Repeat("x", 99))}, true, true, true},
+		{"what stays as large", []client.PluginOp{put(tags, strings.Repeat("y", 100))}, true, false, false},
+		{"what grows", []client.PluginOp{put(tags, strings.Repeat("x", 101))}, false, false, false},
+		{"what is new", []client.PluginOp{put(service, "x")}, false, false, false},
+	} {
+		for percent, taken := range map[int64]bool{91: c.at91, 96: c.at96, 99: c.at99} {
+			_, err := store.client.Put(t.Context(), tags, strings.Repeat("x", 100))
+			require.NoError(t, err)
+			_, err = newRegistry(store.client, full(percent), &needed{}).Txn(t.Context(), c.ops)
+			require.Equal(t, taken, err == nil, "%s at %d %%: %v", c.name, percent, err)
+		}
+	}
+
+	// The limit may lie within the cost of a write; then, too, what frees is taken.
+	edge := full(90)
+	require.False(t, edge.Short(0) && !edge.Short(1<<20))
+	_, err = newRegistry(store.client, edge, &needed{}).Txn(t.Context(), []client.PluginOp{remove, put(queue, request)})
+	require.NoError(t, err)
+}
+
+// A consumer that asks for a provider for the first time is noted by service-center, with
+// a write. That was a 500 to the question when the store was full.
+func TestAQuestionIsAnsweredByAFullStore(t *testing.T) {
+	key := path.GenerateConsumerDependencyQueueKey("default/default", "admit-b", "a_s")
+	request := `{"consumer":{"appId":"a","serviceName":"s","version":"1.0.0"},"providers":[{"appId":"b","serviceName":"p","version":"1+"}]}`
+	r := newRegistry(store.client, full(99), &needed{})
+	res, err := r.TxnWithCmp(t.Context(), nil,
+		[]client.CompareOp{client.OpCmp(client.CmpStrVal(key), client.CmpEqual, request)},
+		[]client.PluginOp{client.OpPut(client.WithStrKey(key), client.WithStrValue(request))})
+	require.NoError(t, err)
+	require.False(t, res.Succeeded)
+	got, err := store.client.Get(t.Context(), key, clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.Zero(t, got.Count)
+}
