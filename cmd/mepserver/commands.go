@@ -40,7 +40,8 @@ holds. Nothing is changed. Exit code 0: it is sound.
 
 Writes a backup of the embedded store to FILE, which appears when it is complete
 and checked. A running server is asked by its admin socket and goes on as before;
-of a stopped one the store in DIR is opened. --force replaces FILE.
+of a stopped one the store in DIR is opened. --force replaces FILE, if it is a file
+and does not lie in DIR.
 `, run: backup},
 		{name: "restore", args: []string{"FILE"}, help: `mepserver restore FILE [--data-dir DIR | --config FILE]
 
@@ -57,6 +58,9 @@ All that were alive then get a full window in which to send a heartbeat.
 
 // backup asks the running server, or opens the store itself if there is none.
 func backup(ctx context.Context, p process, c conf.Config, args []string, flags map[string]bool) error {
+	if err := servicecenter.BackupTarget(args[0], flags["force"], c.Store.DataDir); err != nil {
+		return err
+	}
 	from, size, err := running(ctx, c)
 	if errors.Is(err, admin.ErrNotServed) && c.Store.Kind == conf.Embedded {
 		from, size, err = servicecenter.OfflineBackup(ctx, c.Store.DataDir, int64(c.Store.QuotaBytes), plugins.NewLog(p.errs, "WARN"), p.fail)

@@ -83,6 +83,11 @@ type offline struct {
 
 func (o offline) Close() error { o.end(); return nil }
 
+// BackupTarget says why a backup of the store in dataDir cannot be written to a file.
+func BackupTarget(file string, force bool, dataDir string) error {
+	return datadir.Target(file, force, dataDir)
+}
+
 // SaveBackup writes a backup that is size bytes long to a file, and shows on progress
 // how far it is if that takes long.
 func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, size int64, progress io.Writer) error {

@@ -119,8 +119,8 @@ func (c *Center) closeStore() {
 
 // lockExisting makes a data directory ours that must exist, and changes nothing in it.
 func lockExisting(dir string) (io.Closer, error) {
-	f, err := os.Open(filepath.Join(dir, "LOCK"))
-	if errors.Is(err, fs.ErrNotExist) { // no server was ever started on it, or its files were copied
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDONLY|syscall.O_NONBLOCK, 0) // it waits for nobody, whatever that is
+	if errors.Is(err, fs.ErrNotExist) {                                                  // no server was ever started on it, or its files were copied
 		f, err = os.Open(dir)
 	}
 	if err != nil {

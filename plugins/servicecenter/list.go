@@ -78,11 +78,13 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	l := &listing{sits: map[seat]int{}, first: map[string]int{}}
 	index := map[heartbeat.ID]int{}
 	bad := map[heartbeat.ID]bool{}
+	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
 	at, err := s.each(ctx, recordPrefix, 0, func(kv *mvccpb.KeyValue) {
 		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), recordPrefix))
 		r, err := decodeRecord(kv)
 		if err != nil {
 			bad[id] = true
+			lost.add(string(kv.Key))
 			l.spare(id)
 			return
 		}
@@ -93,6 +95,9 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	})
 	if err != nil {
 		return nil, 0, err
+	}
+	if n := int64(lost.keys); s.unreadable.Swap(n) != n { // each list finds them again
+		lost.say(s.log)
 	}
 	s.moved.listed(index, heartbeat.Revision(at))
 	s.lineage.reach(at)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -67,6 +69,8 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	h.Go(b.entry.stay)
 	var shown plugins.Collectors
 	b.entry.collect(&shown)
+	shown.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
+		func() float64 { return float64(s.unreadable.Load()) }))
 	if c.upkeep != nil {
 		c.upkeep.collect(&shown)
 		h.Go(c.upkeep.run)

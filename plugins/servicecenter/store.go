@@ -42,18 +42,19 @@ type Store struct {
 	gate   *quota.Gate // nil unless embedded
 	needed *needed     // history that is still read
 
-	lineage  *lineage
-	term     term
-	replicas *replicas
-	presence presence
-	heart    atomic.Pointer[heartbeat.Engine] // that is followed
-	shown    atomic.Int64                     // the revision up to which the engine was shown everything
-	behind   chan struct{}                    // told when the store is ahead of that
-	renewals *renewer                         // nil if embedded
-	spares   spares                           // nil if embedded, or one endpoint
-	longer   atomic.Int64                     // the longest lease that was granted in place of a shorter one
-	mends    *mends                           // nil: a list puts nothing right
-	ages     plugins.Ages                     // of the events, as Tidy listed them
+	lineage    *lineage
+	term       term
+	replicas   *replicas
+	presence   presence
+	heart      atomic.Pointer[heartbeat.Engine] // that is followed
+	shown      atomic.Int64                     // the revision up to which the engine was shown everything
+	unreadable atomic.Int64                     // records, at the last list
+	behind     chan struct{}                    // told when the store is ahead of that
+	renewals   *renewer                         // nil if embedded
+	spares     spares                           // nil if embedded, or one endpoint
+	longer     atomic.Int64                     // the longest lease that was granted in place of a shorter one
+	mends      *mends                           // nil: a list puts nothing right
+	ages       plugins.Ages                     // of the events, as Tidy listed them
 }
 
 func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {

@@ -247,8 +247,30 @@ func TestOneBadRecordHarmsNobodyElse(t *testing.T) {
 		}
 		require.True(t, found)
 	}
+	require.EqualValues(t, 1, store.unreadable.Load())
 	_, err := store.client.Delete(t.Context(), bad)
 	require.NoError(t, err)
+	_, _, err = store.List(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, store.unreadable.Load())
+}
+
+// Two services were missing after a start, and no line said so.
+func TestARecordThatCannotBeReadIsSaidOnce(t *testing.T) {
+	_, endpoint := listening(t, plain)
+	s := storeAt(t, endpoint)
+	var said strings.Builder
+	s.log = plugins.NewLog(&said, "INFO")
+	for _, id := range []string{"b", "c"} {
+		_, err := s.client.Put(t.Context(), recordPrefix+strings.Repeat(id, 64), "{")
+		require.NoError(t, err)
+	}
+	for range 3 {
+		_, _, err := s.List(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, strings.Count(said.String(), "records of services cannot be read"), "%s", said.String())
+	require.Contains(t, said.String(), recordPrefix+strings.Repeat("b", 64))
 }
 
 // A heartbeat must not be answered by what was known of an instance key that somebody

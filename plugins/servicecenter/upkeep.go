@@ -86,7 +86,7 @@ func (u *upkeep) collect(cs *plugins.Collectors) {
 	gauge("mep_store_bytes_in_use", "Bytes of it in use; the rest is free pages, which are used again.", func() int64 { return u.server.Backend().SizeInUse() })
 	gauge("mep_store_quota_bytes", "store.quotaBytes.", u.gate.Limit)
 	gauge("mep_store_short", "1 while the embedded store refuses what adds to it, and for half a minute after it last did.", func() int64 {
-		if at := u.refusedAt.Load(); u.gate.Short(0) || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor {
+		if u.short() {
 			return 1
 		}
 		return 0
@@ -94,6 +94,26 @@ func (u *upkeep) collect(cs *plugins.Collectors) {
 	cs.Add(u.compactions)
 	cs.Add(u.defragmentations)
 	cs.Add(u.refusals)
+}
+
+// short says whether what adds is refused, or was a short time ago.
+func (u *upkeep) short() bool {
+	at := u.refusedAt.Load()
+	return u.gate.Short(0) || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor
+}
+
+// sayShort says when what adds is refused, and when that is over.
+func (u *upkeep) sayShort(was bool) (is bool) {
+	is = u.short()
+	f := u.figures()
+	tags := openlog.Tags{"inUse": quota.Bytes(f.InUse), "quota": quota.Bytes(f.Limit)}
+	switch {
+	case is && !was:
+		u.log.Warn("the store is short of room: what adds to it is refused, until something is deleted or store.quotaBytes is raised", openlog.WithTags(tags))
+	case was && !is:
+		u.log.Info("the store has room again", openlog.WithTags(tags))
+	}
+	return is
 }
 
 func (u *upkeep) figures() quota.Figures {
@@ -122,7 +142,7 @@ func (u *upkeep) start(ctx context.Context) {
 func (u *upkeep) run(ctx context.Context) {
 	t := time.NewTicker(upkeepEvery)
 	defer t.Stop()
-	for {
+	for short := false; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -130,6 +150,7 @@ func (u *upkeep) run(ctx context.Context) {
 		}
 		u.gate.Measure(ctx)
 		u.do(ctx, u.policy.Next(u.figures()))
+		short = u.sayShort(short)
 	}
 }
 

@@ -109,6 +109,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	r := s.want(507, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"theirs","appId":"a","version":"1.0.0","properties":{"p":"`+strings.Repeat("x", 150_000)+`"}}}`)
 	require.Equal(t, "12", r.header.Get("Retry-After"), "ServiceComb's clients pass the same gate")
 	require.Equal(t, 1, s.metric("mep_store_short"))
+	eventually(t, "it is said", func() bool { return strings.Contains(s.log.String(), "the store is short of room") })
 	eventually(t, "a death is found while the store is full", func() bool { return dying.state() == "SUSPENDED" })
 	require.Equal(t, 1, s.suspensions(), "and nobody else's")
 	f.end()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -66,12 +67,52 @@ func (s *summed) whole() error {
 	return nil
 }
 
-// SaveBackup writes a backup to a file: under a name of its own until it is complete,
-// checked and on disk. It never replaces a file unless force says so.
-func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, progress func(done int64)) (err error) {
-	if _, err := os.Lstat(file); err == nil && !force {
+// Target says why a backup cannot be written to a file, as far as it can be said before.
+// Only a file is ever replaced, only if force says so, and none in the data directory of
+// the server that is backed up, where its lock and its database stand.
+func Target(file string, force bool, dataDir string) error {
+	if file == "" {
+		return errors.New("the name of the backup's file is empty")
+	}
+	info, err := os.Lstat(file)
+	switch {
+	case err == nil && info.IsDir(), strings.HasSuffix(file, string(filepath.Separator)):
+		return fmt.Errorf("%s is a directory; name a file in it", file)
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no file; a backup replaces files only", file)
+	case err == nil && !force:
 		return fmt.Errorf("%s: %w; --force replaces it", file, fs.ErrExist)
 	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return fmt.Errorf("the backup cannot be written to %s: %w", file, err)
+	}
+	if info != nil && within(dir, dataDir) {
+		return fmt.Errorf("%s lies in the data directory, where a backup replaces nothing; name another file", file)
+	}
+	return nil
+}
+
+// within says whether dir, without symbolic links, is root or below it.
+func within(dir, root string) bool {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return false // there is none
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, dir)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// SaveBackup writes a backup to a file: under a name of its own until it is complete,
+// checked and on disk. Target says before whether it may be written there.
+func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, progress func(done int64)) (err error) {
 	temp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
 		return err
@@ -81,7 +122,13 @@ func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, pr
 		_ = os.Remove(temp.Name()) // it has another name by then, or is of no use
 	}()
 	sum := newSummed()
-	if err := copyShowing(ctx, io.MultiWriter(temp, sum), from, progress); err != nil {
+	err = copyShowing(ctx, io.MultiWriter(temp, sum), from, progress)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("the backup was stopped before it was complete; %s was not written", file)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the server ended before the backup was complete; %s was not written", file)
+	case err != nil:
 		return err
 	}
 	if err := sum.whole(); err != nil {

@@ -2,14 +2,17 @@ package datadir
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -198,3 +201,46 @@ func TestABackupIsSavedWhereThereAreNoLinks(t *testing.T) {
 type brokenPipe struct{}
 
 func (brokenPipe) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// With --force a backup replaced whatever had its name: the lock of a running server and
+// its database, a device, a FIFO.
+func TestABackupReplacesFilesOnlyAndNoneOfTheStore(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	require.NoError(t, os.MkdirAll(filepath.Join(data, "etcd"), 0o700))
+	lock, db := filepath.Join(data, "LOCK"), filepath.Join(data, "etcd", "db")
+	file, pipe, to := filepath.Join(dir, "old"), filepath.Join(dir, "fifo"), filepath.Join(dir, "to")
+	for _, name := range []string{lock, db, file} {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+	}
+	require.NoError(t, os.Symlink(data, to))
+	require.NoError(t, os.Symlink(file, filepath.Join(dir, "link")))
+	fifo(t, pipe)
+	for name, says := range map[string]string{
+		lock: "lies in the data directory", db: "lies in the data directory", filepath.Join(to, "LOCK"): "lies in the data directory",
+		filepath.Join(data, "etcd") + "/../LOCK": "lies in the data directory",
+		pipe:                                     "is no file", "/dev/null": "is no file", filepath.Join(dir, "link"): "is no file",
+		dir: "is a directory", dir + "/": "is a directory", filepath.Join(dir, "new") + "/": "is a directory", "": "is empty",
+		filepath.Join(dir, "none", "new"): "no such file or directory",
+	} {
+		err := Target(name, true, data)
+		require.ErrorContains(t, err, says, "%q", name)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	require.ErrorIs(t, Target(file, false, data), fs.ErrExist)
+	require.NoError(t, Target(file, true, data))
+	require.NoError(t, Target(filepath.Join(data, "new"), true, data))
+	require.NoError(t, Target(filepath.Join(dir, "new"), false, filepath.Join(dir, "no-store")))
+}
+
+func TestABackupThatIsCutOffSaysWhy(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "backup")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorContains(t, SaveBackup(gone, file, false, bytes.NewReader(nil), silent), "stopped before it was complete")
+	cut := io.MultiReader(strings.NewReader("x"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	require.ErrorContains(t, SaveBackup(t.Context(), file, false, cut, silent), "the server ended before the backup was complete")
+	require.NoFileExists(t, file)
+	_, err := Restore(t.Context(), "/dev/zero", filepath.Join(t.TempDir(), "etcd"), self, restored, silent, nobody, anything)
+	require.ErrorContains(t, err, "/dev/zero is no file that could hold a backup")
+}

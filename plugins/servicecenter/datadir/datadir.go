@@ -56,6 +56,9 @@ func pathsOf(dir string) paths {
 // signal, or silence. It reads every page of the database, and all of the log. An error
 // that is a *Damage names the file.
 func Check(dir string) (Report, error) {
+	if err := regular(dir); err != nil {
+		return Report{}, err
+	}
 	p := pathsOf(dir)
 	segments, err := segmentsIn(p.wal)
 	if err != nil {
@@ -104,6 +107,31 @@ func Check(dir string) (Report, error) {
 		return Report{}, err
 	}
 	return Report{Size: info.Size(), InUse: db.inUse(), Segments: len(segments), LogBytes: l.bytes, LastEntry: l.last, Applied: state.index, Member: l.node}, nil
+}
+
+// regular says that something below dir is neither a file nor a directory. To open a FIFO
+// waits for somebody who writes to it.
+func regular(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		mode := e.Type()
+		if mode&fs.ModeSymlink != 0 {
+			info, err := os.Stat(path)
+			if err != nil {
+				return nil //nolint:nilerr // it leads nowhere, as whoever opens it will find
+			}
+			mode = info.Mode().Type()
+		}
+		if !mode.IsDir() && !mode.IsRegular() {
+			return damaged(path, "it is neither a file nor a directory")
+		}
+		return nil
+	})
 }
 
 // neverUsed says whether an empty database may be what the very first start was killed

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -189,6 +190,13 @@ func copyAsCrashed(t *testing.T, e *embed.Etcd, from, to string, late func()) {
 	files("wal/*.wal")
 }
 
+// fifo puts a FIFO in the place of what is there: to open it waits for a writer.
+func fifo(t *testing.T, path string) {
+	t.Helper()
+	require.NoError(t, os.RemoveAll(path))
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+}
+
 func TestEveryDamageIsNamedInOneLine(t *testing.T) {
 	garbage := []byte(strings.Repeat("\xde\xad\xbe\xef", 16))
 	for name, c := range map[string]struct {
@@ -221,6 +229,16 @@ func TestEveryDamageIsNamedInOneLine(t *testing.T) {
 			require.NoError(t, os.Remove(w))
 			require.NoError(t, os.Mkdir(w, 0o700))
 		}, ".wal", "it is a directory"},
+		"the log is a FIFO": {func(t *testing.T, dir string) { fifo(t, one(t, dir, "wal/*.wal")) }, ".wal", "it is neither a file nor a directory"},
+		"the log's directory is a FIFO": {func(t *testing.T, dir string) {
+			fifo(t, filepath.Join(dir, "member", "wal"))
+		}, "wal", "it is neither a file nor a directory"},
+		"the database is a FIFO": {func(t *testing.T, dir string) { fifo(t, one(t, dir, "snap/db")) }, "db", "it is neither a file nor a directory"},
+		"the database leads to a device": {func(t *testing.T, dir string) {
+			db := one(t, dir, "snap/db")
+			require.NoError(t, os.Remove(db))
+			require.NoError(t, os.Symlink("/dev/zero", db))
+		}, "db", "it is neither a file nor a directory"},
 		"the database is missing": {func(t *testing.T, dir string) { require.NoError(t, os.Remove(one(t, dir, "snap/db"))) },
 			"db", "it is missing"},
 		"all of it but the snapshots": {func(t *testing.T, dir string) {

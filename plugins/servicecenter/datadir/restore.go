@@ -128,6 +128,9 @@ func RemoveLeft(dir string) error {
 
 // unpack copies the database out of a backup and checks its sum.
 func unpack(ctx context.Context, file, db string, progress func(int64)) error {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file that could hold a backup", file)
+	}
 	from, err := os.Open(file)
 	if err != nil {
 		return err
