@@ -125,14 +125,6 @@ func configure(host, port string, sink sclogSink) error {
 	return nil
 }
 
-// onRule: where a provider has consumers, service-center tells them of its rules as if
-// these were instances, and panics; the events of one batch behind that one are lost.
-// By then it has done what matters, and forgotten what it had found for them.
-func onRule(e sd.KvEvent) {
-	defer func() { _ = recover() }()
-	sd.EventProxy(kv.RULE).OnEvent(e)
-}
-
 // chains registers interceptors and handlers once per process, in the order of
 // service-center's own bootstrap, with the guard in front of its controllers. The
 // tracing handler is left out: it reads a header map that net/http reuses.

@@ -5,7 +5,11 @@ import (
 	"sync"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/cache"
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/apache/servicecomb-service-center/datasource/etcd/sd"
+	etcdutil "github.com/apache/servicecomb-service-center/datasource/etcd/util"
 	sccache "github.com/apache/servicecomb-service-center/pkg/cache"
+	"github.com/apache/servicecomb-service-center/pkg/util"
 	"github.com/go-chassis/cari/discovery"
 )
 
@@ -114,4 +118,18 @@ func (b *budget) estimate() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.spent
+}
+
+// onRule takes the place of service-center's handler, which tells the consumers of a
+// provider of its rules as if these were instances, and panics: what had been found for
+// them is forgotten, and that is all that comes of it there, too.
+func onRule(e sd.KvEvent) {
+	if e.Type == discovery.EVT_INIT {
+		return
+	}
+	id, _, tenant := path.GetInfoFromRuleKV(e.KV.Key)
+	ctx := util.WithGlobal(util.WithCacheOnly(context.Background()))
+	if provider, err := etcdutil.GetService(ctx, tenant, id); err == nil {
+		cache.FindInstances.Remove(discovery.MicroServiceToKey(tenant, provider))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -157,4 +158,35 @@ func TestABatchCountsWhatItAnswersWith(t *testing.T) {
 	require.Equal(t, 3, ask(three))
 	require.Equal(t, 2, ask(fmt.Sprintf(`{"services":[null,`+one+`,{},{"service":{"appId":"finds","serviceName":"nobody","version":"0+"}},`+one+`]}`, "0+", "1.0.0+")))
 	require.Equal(t, 2, ask(fmt.Sprintf(`{"consumerServiceId":"counted","services":[`+one+`,`+one+`]}`, "0+", "1.0.0+")))
+}
+
+// Where a provider has consumers, service-center takes a rule of it for an instance, and
+// panics on a goroutine of its pool. What was found for them must be forgotten all the same.
+func TestARuleOfAProviderThatHasConsumersIsNoPanic(t *testing.T) {
+	const registry = "/v4/default/registry/"
+	for _, b := range []string{
+		`{"service":{"serviceId":"ruled","appId":"ruled","serviceName":"ruled","version":"1.0.0"},"instances":[{"instanceId":"ruled","hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`,
+		`{"service":{"serviceId":"ruler","appId":"ruled","serviceName":"ruler","version":"1.0.0"}}`,
+	} {
+		status, _, text := send(t, "POST", registry+"microservices", b)
+		require.Equal(t, 200, status, text)
+	}
+	found := func() bool {
+		res, err := http.DefaultClient.Do(request(t, "GET", registry+"instances?appId=ruled&serviceName=ruled&version=1.0.0", "", "X-ConsumerId", "ruler"))
+		require.NoError(t, err)
+		defer func() { _ = res.Body.Close() }()
+		b, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return strings.Contains(string(b), "10.0.0.1")
+	}
+	require.Eventually(t, func() bool { return found() }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		_, _, text := send(t, "GET", registry+"microservices/ruled/consumers", "")
+		return strings.Contains(text, "ruler")
+	}, 20*time.Second, 50*time.Millisecond, "it is noted as a consumer")
+	status, _, text := send(t, "POST", registry+"microservices/ruled/rules",
+		`{"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":"ruler"}]}`)
+	require.Equal(t, 200, status, text)
+	require.Eventually(t, func() bool { return !found() }, 20*time.Second, 50*time.Millisecond, "the rule counts at once")
+	require.NotContains(t, logged.String(), "service-center panicked")
 }
