@@ -44,6 +44,7 @@ func findAs(t *testing.T, consumer string, k *discovery.MicroServiceKey) (int, s
 
 // A ServiceComb consumer of another appId finds a service, and where it is called.
 func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
+	drivesControllers(t)
 	r, _ := registered(t, "app-cross")
 	p, err := project(&r)
 	require.NoError(t, err)
@@ -103,6 +104,7 @@ func differing(t *testing.T, id heartbeat.ID) bool {
 // others; the instance gets the endpoints that ServiceComb's clients call. Nobody had
 // changed anything, so nothing is said of damage.
 func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
+	drivesControllers(t)
 	r, _ := registered(t, "app-release")
 	registered(t, "app-release")
 	p, err := project(&r)

@@ -112,6 +112,7 @@ func TestTheRegistrationOfServiceCenterIsPutRight(t *testing.T) {
 
 // A client that was there first has neither the name nor what he put below the id.
 func TestTheNameOfServiceCenterIsTakenFromWhoHadIt(t *testing.T) {
+	drivesControllers(t)
 	e := entered(t)
 	e.leave(t.Context())
 	for key, value := range map[string]string{
