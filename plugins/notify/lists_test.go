@@ -70,10 +70,10 @@ func TestALockOfARestoredStoreIsBelieved(t *testing.T) {
 // that are behind.
 func TestADeletedSubscriptionDoesNotComeBack(t *testing.T) {
 	d := follower()
+	d.alone = true
 	d.list(5, subscription("s", 3), subscription("t", 4))
 	for _, id := range []string{"s", "t"} {
-		d.deleted[id] = true
-		d.leave(id)
+		require.NoError(t, d.drop(t.Context(), id))
 	}
 	require.Empty(t, d.of, "nothing is kept of an application without subscriptions")
 	d.list(6, subscription("s", 3), subscription("t", 4))

@@ -1,0 +1,204 @@
+package notify
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// withLease is a follower over a store that has a subscription "s", with a lease.
+func withLease(t *testing.T) (*dispatcher, *link, heartbeat.Revision) {
+	l := newShelf().link()
+	at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "s", Owner: "app"})
+	require.NoError(t, err)
+	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+	d.renew(t.Context())
+	return d, l, at
+}
+
+func locked(t *testing.T, l *link) bool {
+	synctest.Wait()
+	is, err := l.Locked(t.Context(), "s")
+	require.NoError(t, err)
+	return is
+}
+
+// A lock that was taken by an attempt which got no answer would be held by nobody.
+func TestALockWithoutAWorkerIsGivenBack(t *testing.T) {
+	for _, trying := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d, l, at := withLease(t)
+			d.list(at, subscription("s", at))
+			d.entries["s"].trying = trying
+			lockedAt, err := l.Lock(t.Context(), "s", d.owner.id())
+			require.NoError(t, err)
+			d.watched(lock("s", lockedAt, d.owner.id()))
+			require.Equal(t, trying, locked(t, l), "unless the attempt is still under way")
+		})
+	}
+}
+
+func TestALockIsGivenBackWhenItsCursorCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, l, at := withLease(t)
+		d.list(at, subscription("s", at))
+		u := &unreadable{link: l, id: "s"}
+		d.store = u
+		err := d.acquire(t.Context(), "s", d.entries["s"])
+		require.ErrorIs(t, err, heartbeat.ErrUnusable)
+		require.True(t, locked(t, l))
+		d.tried("s", d.entries["s"], err)
+		require.False(t, locked(t, l), "so that another replica may try")
+	})
+}
+
+// Which subscriptions a replica tries for: none before it knows all, none while its lease
+// is not sure, none whose worker has not ended.
+func TestWhatIsTriedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, at := withLease(t)
+		due := func() int {
+			all, _ := d.due()
+			for _, en := range all {
+				en.trying = false
+			}
+			return len(all)
+		}
+		d.watched(subscription("s", at))
+		time.Sleep(reserveTime)
+		require.Zero(t, due(), "a list is missing")
+		d.list(at, subscription("s", at))
+		require.Equal(t, 1, due())
+		d.leaving["s"] = &worker{}
+		require.Zero(t, due(), "its worker before has not ended")
+		delete(d.leaving, "s")
+		require.Equal(t, 1, due())
+		time.Sleep(sure)
+		require.Zero(t, due(), "the lease may have ended")
+		d.renew(t.Context())
+		require.Equal(t, 1, due())
+	})
+}
+
+// overtaken is a store whose watch is faster than its answer: the lock has gone again.
+type overtaken struct {
+	*link
+	d *dispatcher
+}
+
+func (o *overtaken) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	at, err := o.link.Lock(ctx, id, on)
+	o.d.watched(lock(id, at, on), erased(plugins.LockWritten, id, at+1))
+	return at, err
+}
+
+func TestALockThatTheWatchShowedToBeGoneIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, l, at := withLease(t)
+		d.list(at, subscription("s", at))
+		en := d.entries["s"]
+		en.trying = true
+		d.store = &overtaken{l, d}
+		require.ErrorIs(t, d.acquire(t.Context(), "s", en), errNoLock)
+		require.Nil(t, en.worker)
+		require.False(t, en.held)
+	})
+}
+
+// A deletion does not wait for ever for a replica that keeps a lock.
+func TestADeletionIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, l, _ := withLease(t)
+		other, err := l.Grant(t.Context(), 100)
+		require.NoError(t, err)
+		_, err = l.Lock(t.Context(), "s", other)
+		require.NoError(t, err)
+		began := time.Now()
+		require.ErrorIs(t, d.drop(t.Context(), "s"), heartbeat.ErrUnavailable)
+		require.Equal(t, handoverMax, time.Since(began))
+	})
+}
+
+// answering is a store that answers as it is told.
+type answering struct {
+	*link
+	moved, read error
+	at          heartbeat.Revision
+}
+
+func (a *answering) MoveCursor(context.Context, string, plugins.Cursor) (heartbeat.Revision, error) {
+	return 11, a.moved
+}
+
+func (a *answering) Cursor(context.Context, string) (plugins.Cursor, error) {
+	return plugins.Cursor{At: a.at}, a.read
+}
+
+// A cursor that could not be written may be somebody else's, or gone: then its worker
+// ends. If the store does not say so, it is tried again.
+func TestWhoseACursorIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		answering
+		goesOn bool
+	}{
+		"written":                    {answering{}, true},
+		"no answer, and still there": {answering{moved: errCut, at: 10}, true},
+		"no answer at all":           {answering{moved: errCut, read: errCut}, true},
+		"no answer, but moved":       {answering{moved: errCut, at: 11}, false},
+		"somebody else's":            {answering{moved: heartbeat.ErrConflict, at: 12}, false},
+		"deleted":                    {answering{moved: heartbeat.ErrConflict, read: heartbeat.ErrConflict}, false},
+		"overwritten with garbage":   {answering{moved: heartbeat.ErrConflict, read: heartbeat.ErrUnusable}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d, _, _ := withLease(t)
+			d.store = &c.answering
+			q := newPlay(t).q
+			w := newWorker(&plugins.Subscription{ID: "s"}, q, d)
+			q.move(plugins.Cursor{After: 12})
+			require.Equal(t, c.goesOn, w.move(q.target), name)
+			require.Equal(t, c.goesOn && c.moved == nil, !q.moving, name)
+			now, _ := d.now()
+			if q.moving && c.goesOn {
+				require.Equal(t, now+moveAgain, q.moveAt, "not at once")
+			}
+		})
+	}
+}
+
+// retries notes which attempts were said to be repetitions.
+type retries struct {
+	unobserved
+	again []bool
+}
+
+func (r *retries) attempt(_ *plugins.Subscription, _ result, _ int, again bool) {
+	r.again = append(r.again, again)
+}
+
+func TestRepetitionsAreCountedAsSuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		to := &subscribers{answer: func(context.Context, string) result {
+			if n++; n%3 != 0 {
+				return result{outcome: failed}
+			}
+			return result{}
+		}}
+		s, seen := newShelf(), &retries{}
+		a := newReplica(t, s, to, "a", true)
+		a.watch = seen
+		a.subscribe(t, "app", here)
+		for range 2 {
+			s.happen("x", "S")
+			time.Sleep(time.Minute)
+		}
+		synctest.Wait()
+		require.Equal(t, []bool{false, true, true, false, true, true}, seen.again)
+	})
+}
