@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,4 +31,14 @@ func TestIsLocalIsFilteredByThePlatformsValue(t *testing.T) {
 	yes, no := true, false
 	require.True(t, (&mp1.FilteringCriteria{IsLocal: &yes}).Match(&m.info))
 	require.False(t, (&mp1.FilteringCriteria{IsLocal: &no}).Match(&m.info))
+}
+
+// What is removed has no link to be followed.
+func TestOnlyWhatIsThereHasALink(t *testing.T) {
+	s := &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/mep"}
+	var n mp1.Notification
+	require.NoError(t, json.Unmarshal(compose(s, []*message{event(7, "x +", 1), event(8, "x -", 2), event(9, "y ~", 3)}).body, &n))
+	require.Equal(t, "/mep"+mp1.Base+"/services/x", n.ServiceReferences[0].Link.Href)
+	require.Nil(t, n.ServiceReferences[1].Link)
+	require.Equal(t, "/mep"+mp1.Base+"/services/y", n.ServiceReferences[2].Link.Href)
 }

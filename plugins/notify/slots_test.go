@@ -181,12 +181,22 @@ func TestWhoWaitsNoMoreTakesNoPlace(t *testing.T) {
 			ctx, cancel = context.WithCancel(t.Context())
 			go func() { one, _ := s.take(ctx, nil, usual, "h", "b"); one.done(); none <- one }()
 			synctest.Wait()
-			go cancel()
-			go first.done()
+			cancel()
+			first.done() // before it has seen that
 			<-none
 			synctest.Wait()
 			taken, waiting = s.figures()
 			require.Equal(t, []int{0, 0}, []int{taken, waiting})
 		}
 	})
+}
+
+// Its clock may have gone off at the moment in which it is given back.
+func TestAPlaceThatWasGivenBackIsNotCutOff(t *testing.T) {
+	s := newSlots(2)
+	place, ctx := s.take(t.Context(), nil, usual, "h", "a")
+	place.done()
+	require.Error(t, ctx.Err(), "what is under it has ended")
+	place.ripen()
+	require.Empty(t, s.lanes[usual].ripe)
 }

@@ -115,3 +115,34 @@ func TestHangingConsumersLeaveDescriptorsToHeartbeats(t *testing.T) {
 	require.NotContains(t, s.log.String(), "too many open files")
 	eventually(t, "told of every change", func() bool { return len(good.told()) >= changes })
 }
+
+// An application with 70 subscriptions whose consumers hang is removed in the time of
+// one, which is printed beside that of another application meanwhile; no POST is sent
+// after the answer.
+func TestAnApplicationOfHangingConsumersIsRemoved(t *testing.T) {
+	tier.Long(t, "test/e2e", "waits for consumers that hang")
+	s := start(t, "MEP_LIMITS_WRITES_PER_SECOND=0")
+	at := hanging(t)
+	location := s.want(201, "POST", registrations, appInfo("many")).header.Get("Location")
+	other := s.want(201, "POST", registrations, appInfo("one")).header.Get("Location")
+	for i := range 70 {
+		s.subscribe("many", fmt.Sprint(at, "/", i), "")
+	}
+	s.register("p", "x", -1)
+	eventually(t, "70 in flight", func() bool { return s.metric("mep_notification_posts_in_flight") == 70 })
+	began, meanwhile := time.Now(), make(chan time.Duration, 1)
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		at := time.Now()
+		r, err := s.try("DELETE", other, "")
+		if err != nil || r.status != 204 {
+			t.Errorf("the other application: %v %d", err, r.status)
+		}
+		meanwhile <- time.Since(at)
+	}()
+	s.want(204, "DELETE", location, "")
+	took := time.Since(began)
+	require.Zero(t, s.metric("mep_notification_posts_in_flight"))
+	require.Zero(t, s.metric("mep_subscriptions"))
+	t.Logf("70 hanging consumers: removed in %s; another application meanwhile in %s", took, <-meanwhile)
+}
