@@ -42,3 +42,12 @@ func TestOnlyWhatIsThereHasALink(t *testing.T) {
 	require.Nil(t, n.ServiceReferences[1].Link)
 	require.Equal(t, "/mep"+mp1.Base+"/services/y", n.ServiceReferences[2].Link.Href)
 }
+
+func TestAConsumersHostHasItsPort(t *testing.T) {
+	host := func(callback string) string {
+		return hostOf(&plugins.Subscription{Asked: mp1.Subscription{CallbackReference: callback}})
+	}
+	require.Equal(t, "h:80", host("http://H:80/a?b#c"))
+	require.NotEqual(t, host("http://h:80"), host("http://h:81"))
+	require.Empty(t, host("://"))
+}

@@ -176,4 +176,16 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	_, err := opened(new(net.Dialer))(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
 	require.ErrorIs(t, err, context.Canceled)
 	<-closed
+	over, end := context.WithCancel(t.Context())
+	end()
+	_, err = opened(new(net.Dialer))(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
+	require.Error(t, err, "http.Transport's own context goes on")
+
+	// nor a question to DNS whoever waits for the answer
+	over, end = context.WithCancel(t.Context())
+	question, err := askDNS(over, "udp", "127.0.0.1:53")
+	require.NoError(t, err)
+	end()
+	_, err = question.Read(make([]byte, 1))
+	require.ErrorIs(t, err, net.ErrClosed)
 }

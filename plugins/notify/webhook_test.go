@@ -102,6 +102,7 @@ func TestHostileSubscribers(t *testing.T) {
 		"lies about its length":      {rude(t, say(ok+"Content-Length: 999999999999\r\n\r\n")), delivered},
 		"has two lengths":            {rude(t, say(ok+"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab")), unreachable},
 		"hangs before the handshake": {strings.Replace(rude(t, waits4End), "http", "https", 1), timedOut},
+		"offers a choice":            {status(t, 300, "Location", elsewhere), redirected},
 		"moves":                      {status(t, 301, "Location", elsewhere), redirected},
 		"is found elsewhere":         {status(t, 302, "Location", elsewhere), redirected},
 		"wants a GET elsewhere":      {status(t, 303, "Location", elsewhere), redirected},
@@ -206,6 +207,7 @@ func TestARequestSaysWhatItIs(t *testing.T) {
 	require.Equal(t, "1700000000", got.Header.Get("webhook-timestamp"))
 	require.Equal(t, "mepserver/1.2.3", got.Header.Get("User-Agent"))
 	require.JSONEq(t, `{"a":1}`, string(body))
+	require.True(t, got.Close, "no connection is kept")
 }
 
 func TestRetryAfterInBothForms(t *testing.T) {
