@@ -7,14 +7,15 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Interest is one combination of values that a filter asks for, of each criterion one
-// or any. It is a key of maps: who asked for a change is found by what the change is,
-// and not by asking every filter.
+// Interest is what a filter asks for, with one value of the criterion that it has. It is
+// a key of maps: who asked for a change is found by what the change is, and not by asking
+// every filter. States and localities are sets, so that a filter has as many Interests as
+// it has values: a filter may have a thousand.
 type Interest struct {
-	by    criterion
-	value string    // of that criterion
-	state mp1.State // "": any
-	local locality
+	by     criterion
+	states states
+	local  localities
+	value  string // of that criterion
 }
 
 // criterion is one of the three of which a filter has at most one (MEC 011 v3.1.1
@@ -28,41 +29,56 @@ const (
 	byCategory
 )
 
-type locality uint8
+// states is a set of states.
+type states uint8
 
-const (
-	anywhere locality = iota
-	local
-	elsewhere
-)
+const anyState states = 7
 
-func localityOf(isLocal bool) locality {
-	if isLocal {
-		return local
+func stateOf(s mp1.State) states {
+	switch s {
+	case mp1.Active:
+		return 1
+	case mp1.Inactive:
+		return 2
+	case mp1.Suspended:
+		return 4
 	}
-	return elsewhere
+	return anyState // of another release: the filter decides
+}
+
+// localities is a set of what isLocal may say.
+type localities uint8
+
+const anywhere localities = 3
+
+func localityOf(isLocal bool) localities {
+	if isLocal {
+		return 1
+	}
+	return 2
 }
 
 // InterestsOf are all that a filter asks for; nil asks for everything. A service has at
-// most one of them, for each of its values and of its states stands there once.
+// most one of them, for each of its values stands there once.
 func InterestsOf(c *mp1.FilteringCriteria) (out []Interest) {
+	one := Interest{states: anyState, local: anywhere}
 	if c == nil {
-		return []Interest{{}}
+		return []Interest{one}
 	}
-	var one Interest
 	if c.IsLocal != nil {
 		one.local = localityOf(*c.IsLocal)
 	}
+	if len(c.States) > 0 {
+		one.states = 0
+		for _, s := range c.States {
+			one.states |= stateOf(s)
+		}
+	}
 	by, values := valuesOf(c)
 	one.by = by
-	states := distinct(c.States)
-	if len(states) == 0 {
-		states = []mp1.State{""}
-	}
+	out = make([]Interest, 0, len(values))
 	for _, one.value = range values {
-		for _, one.state = range states {
-			out = append(out, one)
-		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -95,10 +111,10 @@ func distinct[T ~string](values []T) []T {
 // which the service is i: it must be consistent with FilteringCriteria.Match.
 func InterestsIn(i *mp1.ServiceInfo) iter.Seq[Interest] {
 	return func(yield func(Interest) bool) {
-		where := localityOf(i.IsLocal == nil || *i.IsLocal)
+		is, where := stateOf(i.State), localityOf(i.IsLocal == nil || *i.IsLocal)
 		for by, value := range valuesIn(i) {
-			for _, s := range [...]mp1.State{"", i.State} {
-				if !yield(Interest{by, value, s, anywhere}) || !yield(Interest{by, value, s, where}) {
+			for s := states(1); s <= anyState; s++ {
+				if s&is != 0 && (!yield(Interest{by, s, where, value}) || !yield(Interest{by, s, anywhere, value})) {
 					return
 				}
 			}
@@ -122,7 +138,7 @@ func CriteriaOf(i *mp1.ServiceInfo) iter.Seq[Interest] {
 				return
 			}
 		}
-		_ = yield(Interest{state: i.State}) && yield(Interest{local: localityOf(i.IsLocal == nil || *i.IsLocal)})
+		_ = yield(Interest{states: stateOf(i.State)}) && yield(Interest{local: localityOf(i.IsLocal == nil || *i.IsLocal)})
 	}
 }
 
@@ -141,7 +157,7 @@ func NarrowestOf(c *mp1.FilteringCriteria) (out []Interest) {
 		}
 	case len(c.States) > 0:
 		for _, s := range distinct(c.States) {
-			out = append(out, Interest{state: s})
+			out = append(out, Interest{states: stateOf(s)})
 		}
 	case c.IsLocal != nil:
 		out = []Interest{{local: localityOf(*c.IsLocal)}}
@@ -185,7 +201,7 @@ func (x *Index[T]) Remove(c *mp1.FilteringCriteria, v T) {
 }
 
 // Asking are those whose filter a change may match after which the service is i, each
-// once; the filter decides. It costs sixteen look-ups and what it finds, however many
+// once; the filter decides. It costs thirty-two look-ups and what it finds, however many
 // were added.
 func (x *Index[T]) Asking(i *mp1.ServiceInfo) iter.Seq[T] {
 	return func(yield func(T) bool) {
