@@ -83,6 +83,12 @@ func (s *shelf) get(app string) plugins.Application {
 	return a
 }
 
+func (s *shelf) put(a plugins.Application) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apps[a.Info.AppInstanceID] = a
+}
+
 // things are what applications have.
 type things struct {
 	mu   sync.Mutex

@@ -123,7 +123,7 @@ func TestTheOnlyWriterAsksNobody(t *testing.T) {
 
 func TestWhoIsLeavingElsewhereIsNotAdmitted(t *testing.T) {
 	d, s, _ := newDirectory(false, false)
-	s.apps["a"] = written("a", 3, true)
+	s.put(written("a", 3, true))
 	require.False(t, admits(t, d, "a"))
 }
 
@@ -166,7 +166,7 @@ func TestAMarkIsFinishedOnceTheListsAreLoaded(t *testing.T) {
 		d, s, b := newDirectory(true, true)
 		var ready atomic.Bool
 		d.ready = ready.Load
-		s.apps["a"] = written("a", 3, true)
+		s.put(written("a", 3, true))
 		b.add("a", "1")
 		d.load([]plugins.Application{written("a", 3, true)}, 5)
 		go d.finish(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +32,7 @@ func TestWhatHangsIsRemovedSideBySide(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began), "what the slowest takes")
 		require.Len(t, b.removed, 200)
 		require.Len(t, other.removed, 200, "of every kind")
-		require.Empty(t, d.ending)
+		require.Zero(t, d.beingRemoved())
 	})
 }
 
@@ -87,7 +88,7 @@ func TestOneApplicationWaitsForNoOther(t *testing.T) {
 			require.Empty(t, b.Of(app))
 			require.Zero(t, s.get(app).At)
 		}
-		require.Empty(t, d.ending)
+		require.Zero(t, d.beingRemoved())
 	})
 }
 
@@ -103,10 +104,24 @@ func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
 		b.took, b.slow = 2*finishers*finishEvery, map[string]bool{"a": true}
 		require.NoError(t, d.Leave(ctx, "a", nil))
 		require.EqualValues(t, 1, b.most.Load())
-		require.Equal(t, []string{"1"}, b.removed)
+		require.Equal(t, []string{"1"}, b.gone())
 		d.note(plugins.Application{Info: info("broken"), At: 1000, Leaving: true}, false)
-		s.apps["broken"] = plugins.Application{Info: info("broken"), At: 1000, Leaving: true}
+		s.put(plugins.Application{Info: info("broken"), At: 1000, Leaving: true})
 		time.Sleep(2 * finishEvery)
 		require.Zero(t, s.get("broken").At, "and all others are finished, however often it was passed over")
 	})
+}
+
+// beingRemoved is how many applications are.
+func (d *directory) beingRemoved() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.ending)
+}
+
+// gone is what was removed.
+func (b *things) gone() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.removed)
 }
