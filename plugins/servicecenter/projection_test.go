@@ -53,6 +53,16 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 		status, body := findAs(t, consumer, &p.key)
 		return status == 200 && strings.Contains(body, `"endpoints":["http://10.0.0.5:80","rest://10.0.0.5:80"]`)
 	}, 10*time.Second, 20*time.Millisecond)
+	// now that it has a provider, a change of its tags is told it
+	require.Eventually(t, func() bool {
+		_, _, body := send(t, "GET", "/v4/default/registry/microservices/"+consumer+"/providers", "")
+		return strings.Contains(body, seatOf(r.ID, "").service)
+	}, 20*time.Second, 20*time.Millisecond)
+	before := strings.Count(logged.String(), "service-center panicked")
+	status, _, body := send(t, "POST", "/v4/default/registry/microservices/"+consumer+"/tags", `{"tags":{"a":"b"}}`)
+	require.Equal(t, 200, status, body)
+	require.Never(t, func() bool { return strings.Count(logged.String(), "service-center panicked") > before }, 500*time.Millisecond, 50*time.Millisecond,
+		"the task that tells it runs on its own")
 }
 
 // asBefore puts the projection of a record as the release before did, and returns how it
