@@ -2,6 +2,8 @@ package heartbeat
 
 // silenceMutants are faults of what is kept of a silence over restarts.
 var silenceMutants = []mutant{
+	{name: "silence: it is kept no sooner after a start", tests: "ASilenceCountsAcrossRestarts", edits: []edit{
+		{"silence.go", "	if !l.heard && g.Clocked {", "	if false {"}}},
 	{name: "silence: none is kept", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return ok && g.Credited >= at && !g.Full\n", "	return ok && g.Credited >= at && !g.Full && false\n"}}},
 	{name: "silence: a heartbeat does not end it", configs: "silences, alone$", edits: []edit{
@@ -22,7 +24,7 @@ var silenceMutants = []mutant{
 	{name: "silence: a lease that etcd extended is waited for", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	if !g.Alone || l.heard ||", "	if true || l.heard ||"}}},
 	{name: "silence: what was heard elsewhere is kept as one", tests: "KeptByWhoHeardLast", edits: []edit{
-		{"silence.go", "r.Outcome != Done || r.Age < f.snap.Record.keptAfter()", "r.Outcome != Done"},
+		{"silence.go", "r.Outcome != Done || r.Age < in.Local.keptAfter(in.Gate, &f.snap.Record)", "r.Outcome != Done"},
 		{"silence.go", "f.silence = min(f.silence, r.Age)", "_ = r.Age"},
 		{"silence.go", "		if r.Outcome != Done || r.Age < f.silence {", "		if r.Outcome != Done {"}}},
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{

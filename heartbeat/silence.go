@@ -3,16 +3,24 @@ package heartbeat
 import "time"
 
 // A silence must outlive the replica that observed it: else a platform that is restarted
-// again and again never finds a death. Once it has lasted for one and a half intervals the
-// record keeps it, by one write; a heartbeat that ends it takes it away again, by another.
+// again and again never finds a death. Once it has lasted for one and a half intervals, or
+// little more than one since a start, the record keeps it, by one write; a heartbeat that
+// ends it takes it away again, by another.
 // After a start, a silence that was credited before it counts; only an interval in which
 // to be heard is always due (design: credited time).
 
 // interval is what the application was told.
 func (r *Record) interval() Instant { return Instant(r.Interval) * time.Second }
 
-// keptAfter is how long a silence lasts before the record keeps it.
-func (r *Record) keptAfter() Instant { return r.interval() * 3 / 2 }
+// keptAfter is how long a silence lasts before the record keeps it. Since a start it is
+// shorter, for who lives beats within an interval of it, and the next start may come soon;
+// but only where what comes after counts, too, for there is one write of it.
+func (l *Local) keptAfter(g *Gate, r *Record) Instant {
+	if !l.heard && g.Clocked {
+		return r.interval() * 11 / 10
+	}
+	return r.interval() * 3 / 2
+}
 
 // silentFrom is the credited time since which nothing was heard here. Who is alone and has
 // heard nothing since its start has missed nothing that counts: what disturbed it since
@@ -62,10 +70,10 @@ const (
 // it never should.
 func (l *Local) keepAt(g *Gate, r *Record) (Instant, bool) {
 	from := l.silentFrom(g)
-	if !r.Expires() || r.Silence != 0 || r.keptAfter() >= r.window() || l.asked && l.askedFrom == from {
+	if !r.Expires() || r.Silence != 0 || l.keptAfter(g, r) >= r.window() || l.asked && l.askedFrom == from {
 		return 0, false
 	}
-	return max(from+r.keptAfter(), l.keptUntil-(mostKept-1)*keptEvery*r.window()), true
+	return max(from+l.keptAfter(g, r), l.keptUntil-(mostKept-1)*keptEvery*r.window()), true
 }
 
 // keepDue says whether the record should keep the silence now.
@@ -91,7 +99,7 @@ func (l *Local) expireAt(p *Policy, g *Gate, s *Snapshot) (Instant, bool) {
 // lookAt is when the silence of a living instance is to be looked at again.
 func (k *knowledge) lookAt(p *Policy, g *Gate) Instant {
 	r := &k.view.Record
-	at := g.Credited + max(r.keptAfter(), Tick)
+	at := g.Credited + max(k.local.keptAfter(g, r), Tick)
 	if keep, ok := k.local.keepAt(g, r); ok {
 		at = min(at, keep)
 	}
@@ -117,7 +125,7 @@ func (f *SilenceFlow) Next(in Input, r Result) Action {
 	case stepStart:
 		return f.begin(in)
 	case stepRead: // how long ago was its lease renewed, by whomever?
-		if r.Outcome != Done || r.Age < f.snap.Record.keptAfter() {
+		if r.Outcome != Done || r.Age < in.Local.keptAfter(in.Gate, &f.snap.Record) {
 			return answer(nil, f.snap.Record) // it was heard elsewhere, or nobody knows
 		}
 		f.silence = min(f.silence, r.Age)
@@ -157,7 +165,7 @@ func (f *SilenceFlow) begin(in Input) Action {
 	case in.Alone:
 		return f.commit(in)
 	case f.snap.Absent(): // nobody renewed since
-		if f.silence = min(f.silence, in.Gate.Credited-l.GoneAt); f.silence < f.snap.Record.keptAfter() {
+		if f.silence = min(f.silence, in.Gate.Credited-l.GoneAt); f.silence < l.keptAfter(in.Gate, &f.snap.Record) {
 			return answer(nil, f.snap.Record)
 		}
 		return f.commit(in)

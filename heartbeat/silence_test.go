@@ -62,6 +62,7 @@ func TestASilenceCountsAcrossRestarts(t *testing.T) {
 		// window + hold, and less than a second for each start
 		{"every 10 s", true, 10 * s, 15*s + s + s},
 		{"every 8 s", true, 8 * s, 15*s + s + 2*s + 5*s},
+		{"every 7 s, less than one and a half intervals", true, 7 * s, 3*7*s + 5*s + s + 2*s},
 		{"every 10 s, the run time was lost", false, 10 * s, 10*s + 7500*time.Millisecond + s + s},
 		{"every 30 s", true, 30 * s, 15*s + s + s},
 	} {
