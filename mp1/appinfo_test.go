@@ -32,7 +32,7 @@ func TestARegistrationOfAnApplicationIsKeptWhole(t *testing.T) {
 func TestARegistrationOfAnApplicationIsRefusedWithItsRule(t *testing.T) {
 	for body, attribute := range map[string]string{
 		``: "", `null`: "", `[]`: "", `{}`: "appName", `{"appName":""}`: "appName", `{"appName":1}`: "appName", `{"AppName":"n"}`: "appName",
-		`{"appName":"n","appName":"n"}`: "", `{"appName":"n","appdid":"x"}`: "appDId",
+		`{"appName":"n","appName":"n"}`: "appName", `{"appName":"n","appdid":"x"}`: "appDId",
 		`{"appName":"n","appInstanceId":"a/b"}`:                                                                      "appInstanceId",
 		`{"appName":"n","isInsByMec":"true"}`:                                                                        "isInsByMec",
 		`{"appName":"n","isInsByMec":true,"appInstanceId":"a"}`:                                                      "appDId",

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
-// Invalid says which attribute of a request broke which rule. It never repeats what
-// was sent.
+// Invalid says which attribute of a request broke which rule. It never repeats a value
+// that was sent, and of names only words (letters, digits, _ and -, at most 64).
 type Invalid struct {
 	Attribute string // a path such as transportInfo.endpoint.uris; "" is the whole
 	Rule      string
@@ -81,11 +80,11 @@ func element(dec *json.Decoder, path string, depth int) (any, error) {
 		}
 		name, _ := key.(string)
 		if _, twice := m[name]; twice {
-			return nil, &Invalid{path, "a member stands twice in this object"}
+			return nil, object{path: path}.about(name, "stands twice in its object")
 		}
 		inner := path
-		if known(name) {
-			inner = strings.TrimPrefix(path+"."+name, ".")
+		if identifier(name) {
+			inner = object{path: path}.at(name)
 		}
 		if m[name], err = element(dec, inner, depth); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package mp1
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -31,34 +32,102 @@ func (o object) onlyThese(names ...string) error {
 }
 
 // unknown refuses a member that would narrow a question; like is what it was probably
-// meant to be. A name that is no word is not repeated.
+// meant to be.
 func (o object) unknown(member, like string, names ...string) error {
 	rule := "is not known here, and what narrows a question is never ignored"
 	if like != "" {
 		rule += "; in MEC 011 v3.1.1 it is " + like
 	}
-	rule += " (known are " + strings.Join(names, ", ") + ")"
-	if !identifier(member) {
-		return &Invalid{o.path, "has a member that " + rule}
-	}
-	return &Invalid{o.at(member), rule}
+	return o.about(member, rule+" (known are "+strings.Join(names, ", ")+")")
 }
 
-// astray refuses members beside filteringCriteria that were meant to be it, or to stand
-// in it. All others of a subscription narrow nothing, and are ignored.
+// about is a fault of a member that is not ours. A name that is no word is not repeated.
+func (o object) about(member, rule string) error {
+	switch {
+	case identifier(member):
+		return &Invalid{o.at(member), rule}
+	case o.path == "":
+		return &Invalid{"", "a member " + rule}
+	}
+	return &Invalid{o.path, "a member in it " + rule}
+}
+
+// narrowing are parts of names of what narrows a question, in whatever words. They are
+// as skeleton has them.
+var narrowing = []string{"filter", "criteri", "quer", "scope", "local", "categor", "condition", "select", "search", "match", "where", "predicate",
+	"constrain", "restrict", "includ", "exclud", "only", "event", "changetype"}
+
+// pointless are members that real clients send beside filteringCriteria, and that narrow
+// nothing: EdgeGallery's, and those of subscriptions of other MEC APIs.
+var pointless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline", "requestTestNotification", "websockNotifConfig"}
+
+// astray refuses members beside filteringCriteria that were meant to be it, to stand in
+// it, or to narrow in another way, and objects in which the subscription or a part of it
+// stands. All others of a subscription narrow nothing, and are ignored.
 func (o object) astray() error {
 	for _, member := range slices.Sorted(maps.Keys(o.members)) {
 		if slices.Contains(subscriptionMembers, member) {
 			continue
 		}
-		if s := skeleton(member); strings.Contains(s, "filter") || strings.Contains(s, "criteri") {
+		s := skeleton(member)
+		if strings.Contains(s, "filter") || strings.Contains(s, "criteri") {
 			return o.unknown(member, "filteringCriteria", subscriptionMembers...)
 		}
-		if like := otherForm(member, criteriaMembers); like != "" && identifier(member) {
-			return &Invalid{o.at(member), "narrows a question only as filteringCriteria." + like}
+		if inside := wrapped(o.members[member]); inside != "" {
+			return o.about(member, "must not hold "+inside+": what narrows a question is never ignored, and a subscription's members stand at the top of its body, its criteria in filteringCriteria")
+		}
+		if slices.Contains(pointless, member) {
+			continue
+		}
+		if like := likest(member, criteriaMembers); like != "" {
+			return o.about(member, "narrows a question only as filteringCriteria."+like)
+		}
+		if like := likest(member, parameters); like != "" {
+			return o.about(member, "narrows no subscription, and what narrows a question is never ignored: "+like+" is a query parameter of lists of services, and filteringCriteria has only "+strings.Join(criteriaMembers, ", "))
+		}
+		if slices.ContainsFunc(narrowing, func(part string) bool { return strings.Contains(s, part) }) {
+			return o.unknown(member, "", subscriptionMembers...)
 		}
 	}
 	return nil
+}
+
+// belonging are the names of what stands in a subscription or narrows, by their skeleton.
+// Links are everywhere, and narrow nothing.
+var belonging = func() map[string]string {
+	out := map[string]string{}
+	for _, name := range slices.Concat(parameters, criteriaMembers, subscriptionMembers) {
+		if name != "_links" {
+			out[skeleton(name)] = name
+		}
+	}
+	for old, now := range older {
+		out[skeleton(old)] = cmp.Or(out[skeleton(old)], now)
+	}
+	return out
+}()
+
+// wrapped is the name of the first member of a subscription, or of what narrows one, that
+// stands in a value at any depth; "": none.
+func wrapped(v any) string {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if inside := wrapped(e); inside != "" {
+				return inside
+			}
+		}
+	case map[string]any:
+		for _, member := range slices.Sorted(maps.Keys(v)) {
+			if name := belonging[skeleton(member)]; name != "" {
+				return name
+			}
+			if inside := wrapped(v[member]); inside != "" {
+				return inside
+			}
+		}
+	}
+	return ""
 }
 
 // likest is the name that another one was probably meant to be; "": none can be told.
@@ -71,7 +140,7 @@ func likest(name string, names []string) string {
 		return ""
 	}
 	for _, near := range []func(string) bool{
-		func(n string) bool { return distance(s, n) <= 2 },
+		func(n string) bool { return len(s) > 4 && distance(s, n) <= 2 }, // date is no misspelt state
 		func(n string) bool { return strings.HasSuffix(n, s) },
 		func(n string) bool { return strings.Contains(n, s) },
 	} {

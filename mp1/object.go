@@ -181,7 +181,11 @@ func (o object) others(than string) (map[string]json.RawMessage, error) {
 		if name == than {
 			continue
 		}
-		b, err := text(o.path, v)
+		at := o.path
+		if identifier(name) {
+			at = o.at(name)
+		}
+		b, err := text(at, v)
 		if err != nil {
 			return nil, err
 		}

@@ -25,10 +25,13 @@ var parameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "sco
 func ParseQuery(raw string) (f Filter, err error) {
 	q, err := url.ParseQuery(raw)
 	if err != nil {
-		return f, &Invalid{"", "the query cannot be read; encode its values"}
+		return f, unreadable(raw)
 	}
 	exclusive := 0
 	for _, name := range slices.Sorted(maps.Keys(q)) { // of several faults always the same is told
+		if !slices.Contains(parameters, name) {
+			return Filter{}, unknownParameter(name, raw)
+		}
 		if err := oneParameter(&f, name, q[name]); err != nil {
 			return Filter{}, err
 		}
@@ -43,9 +46,6 @@ func ParseQuery(raw string) (f Filter, err error) {
 }
 
 func oneParameter(f *Filter, name string, values []string) error {
-	if !slices.Contains(parameters, name) {
-		return unknownParameter(name)
-	}
 	if slices.Contains(values, "") {
 		return &Invalid{name, "must not be empty"}
 	}
@@ -82,9 +82,8 @@ func oneParameter(f *Filter, name string, values []string) error {
 	return nil
 }
 
-// unknownParameter refuses a name, first of all. It is repeated only if it was meant to
-// be one of ours: what stands in a query without = is all of it a name, a token too.
-func unknownParameter(name string) error {
+// unknownParameter refuses a name, first of all.
+func unknownParameter(name, raw string) error {
 	rule := "only " + strings.Join(parameters, ", ") + " may be given"
 	if like := likest(name, parameters); like != "" && identifier(name) {
 		return &Invalid{name, "is not known here, and what narrows a question is never ignored; in MEC 011 v3.1.1 it is " + like + ": " + rule}
@@ -92,7 +91,53 @@ func unknownParameter(name string) error {
 	if otherForm(name, criteriaMembers) != "" && identifier(name) {
 		return &Invalid{name, "narrows a subscription only: " + rule}
 	}
+	if given(raw, name) {
+		return &Invalid{name, "is not known here, and what narrows a question is never ignored: " + rule}
+	}
 	return &Invalid{"query", rule}
+}
+
+// NoParameters refuses the query of a resource that takes none; nil: there is none. Its
+// error is an *Invalid.
+func NoParameters(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(raw, "&") {
+		if name, _, _ := strings.Cut(part, "="); given(raw, name) {
+			return &Invalid{name, "this resource takes no query parameters; remove it"}
+		}
+	}
+	return &Invalid{"query", "this resource takes no query parameters; remove them"}
+}
+
+// given says whether a name in a query may be repeated: it is a word that is given a
+// value. What stands there without one is all of it a name, and may be a token, whose
+// last = is its padding.
+func given(raw, name string) bool {
+	if !identifier(name) {
+		return false
+	}
+	for part := range strings.SplitSeq(raw, "&") {
+		if value, ok := strings.CutPrefix(part, name+"="); ok && strings.Trim(value, "=") != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// unreadable names the part of a query that cannot be read, if it may be repeated.
+func unreadable(raw string) error {
+	for part := range strings.SplitSeq(raw, "&") {
+		if _, err := url.ParseQuery(part); err == nil {
+			continue
+		}
+		if name, _, _ := strings.Cut(part, "="); given(part, name) {
+			return &Invalid{name, "cannot be read; encode its value"}
+		}
+		break
+	}
+	return &Invalid{"query", "cannot be read; encode its values"}
 }
 
 // Query is the filter as a query; ParseQuery is its inverse.

@@ -37,7 +37,7 @@ func TestQueries(t *testing.T) {
 		var invalid *Invalid
 		require.ErrorAs(t, err, &invalid, bad)
 	}
-	for _, raw := range []string{"CANARY=", "CANARY=1", "ser_name=a&CANARY=", "is_local=CANARY", "scope_of_locality=CANARY", "%CANARY"} {
+	for _, raw := range []string{"CANARY", "CANARY=", "CANARY==", "CANARY.x=1", "ser_name=a&CANARY=", "ser_name=CANARY%zz", "x=1&CANARY", "is_local=CANARY", "scope_of_locality=CANARY", "%CANARY"} {
 		_, err := ParseQuery(raw)
 		require.Error(t, err, raw)
 		require.NotContains(t, err.Error(), "CANARY", raw)

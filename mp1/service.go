@@ -2,7 +2,6 @@ package mp1
 
 import (
 	"math"
-	"slices"
 )
 
 // The most characters of a text; URIs may be longer.
@@ -22,17 +21,6 @@ var (
 	oauthMembers     = []string{"grantTypes", "tokenEndpoint"}
 	livenessMembers  = []string{"state", "ServiceLivenessUpdate"}
 )
-
-// known says whether a name may appear in an error: what the client made up may not.
-func known(name string) bool {
-	for _, names := range [][]string{serviceMembers, categoryMembers, transportMembers, endpointMembers, addressMembers, securityMembers, oauthMembers, livenessMembers,
-		subscriptionMembers, criteriaMembers, appMembers, serviceDependencyMembers, featureDependencyMembers} {
-		if slices.Contains(names, name) {
-			return true
-		}
-	}
-	return false
-}
 
 // DecodeServiceInfo reads the body of a registration (§8.2.6.3.4). Unknown members
 // are ignored at every level, and so are serInstanceId, _links and isLocal, which are

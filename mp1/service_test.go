@@ -215,7 +215,7 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{set("transportInfo.Endpoint", map[string]any{}), "transportInfo.endpoint"},
 		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":1e-1`, 1)), "livenessInterval"},
 		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":10.5`, 1)), "livenessInterval"},
-		{[]byte(strings.Replace(full, `"id":"c1"`, `"id":"c1","id":"c2"`, 1)), "serCategory"},
+		{[]byte(strings.Replace(full, `"id":"c1"`, `"id":"c1","id":"c2"`, 1)), "serCategory.id"},
 		{[]byte(full + full), ""},
 		{[]byte(full + " x"), ""},
 		{[]byte("null"), ""}, {[]byte("[]"), ""}, {[]byte(`"x"`), ""}, {[]byte(""), ""}, {[]byte(" "), ""}, {[]byte("{"), ""},
@@ -236,12 +236,34 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 	require.Positive(t, *info.LivenessInterval)
 }
 
+// Of names, only words are repeated, and no values.
 func TestAnErrorNeverRepeatsWhatWasSent(t *testing.T) {
-	for _, body := range []string{`{"CANARY":1,"CANARY":2}`, `{"serName":["CANARY"]}`, `{"x":{"CANARY":{"a":1,"a":1}}}`, `{"state":"CANARY"}`, "CANARY"} {
+	for _, body := range []string{`{"CANARY.":1,"CANARY.":2}`, `{"serName":["CANARY"]}`, `{"x":{"CANARY ":{"a":1,"a":1}}}`, `{"a":"CANARY","a":"CANARY"}`, `{"` + strings.Repeat("CANARY", 11) + `":1,"` + strings.Repeat("CANARY", 11) + `":1}`, `{"state":"CANARY"}`, "CANARY"} {
 		_, err := DecodeServiceInfo([]byte(body))
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "CANARY", body)
 	}
+}
+
+func TestAMemberThatStandsTwiceIsNamed(t *testing.T) {
+	for body, attribute := range map[string]string{
+		`{"state":"ACTIVE","state":"ACTIVE"}`: "state", `{"state":null,"st\u0061te":1}`: "state", `{"vendor":1,"vendor":1}`: "vendor",
+		`{"transportInfo":{"endpoint":{"uris":[],"uris":[]}}}`: "transportInfo.endpoint.uris", `{"x":[[1,{"y":{"z":1,"z":1}}]]}`: "x.y.z",
+		`{"transportInfo":{"security":{"vendor":1,"vendor":2}}}`: "transportInfo.security.vendor",
+		`{"a b":{"c":1,"c":1}}`:                                  "c", `{"a":{"b c":1,"b c":1}}`: "a", `{"b c":1,"b c":1}`: "", `{"":1,"":1}`: "",
+	} {
+		_, service := DecodeServiceInfo([]byte(body))
+		_, subscription := DecodeSubscription([]byte(body))
+		_, app := DecodeAppInfo([]byte(body))
+		for _, err := range []error{service, subscription, app, CheckLivenessUpdate([]byte(body))} {
+			var bad *Invalid
+			require.ErrorAs(t, err, &bad, body)
+			require.Equal(t, attribute, bad.Attribute, body)
+			require.Contains(t, bad.Error(), "stands twice", body)
+		}
+	}
+	_, err := DecodeServiceInfo(set("transportInfo.security.vendor", json.Number("1e999")))
+	require.ErrorContains(t, err, "transportInfo.security.vendor: ", "so is a number that no consumer could read")
 }
 
 func TestAHeartbeatSaysActiveAndNothingElse(t *testing.T) {

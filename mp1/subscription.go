@@ -63,8 +63,9 @@ var (
 )
 
 // DecodeSubscription reads the body of a subscription (§8.2.8.3.4), as
-// DecodeServiceInfo reads that of a service; _links is ignored. In filteringCriteria, and
-// for it, nothing is: a member that is not known there is refused. Its errors are *Invalid.
+// DecodeServiceInfo reads that of a service; _links is ignored. Nothing that narrows is: a
+// member that is not known in filteringCriteria is refused, and one beside it that was
+// meant to narrow, or that holds what was. Its errors are *Invalid.
 func DecodeSubscription(data []byte) (s Subscription, err error) {
 	o, err := document(data)
 	if err != nil {

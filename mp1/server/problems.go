@@ -30,7 +30,6 @@ var (
 	errCoding     = &problem{status: http.StatusUnsupportedMediaType, detail: "The body must not be compressed or otherwise coded; remove Content-Encoding."}
 	errTooLarge   = &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is larger than this resource takes."}
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
-	errQuery      = &problem{status: http.StatusBadRequest, detail: "This resource takes no query parameters; remove them."}
 )
 
 // notAllowed refuses the methods that a resource does not have.

@@ -184,8 +184,8 @@ func (s *surface) admit(r *http.Request, c call, queried bool) error {
 			return errUnknownApp
 		}
 	}
-	if !queried && r.URL.RawQuery != "" {
-		return errQuery
+	if !queried {
+		return mp1.NoParameters(r.URL.RawQuery)
 	}
 	return nil
 }

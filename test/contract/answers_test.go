@@ -133,6 +133,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	j.broken(heartbeat.ErrUnavailable, 503)
 	j.broken(heartbeat.ErrFull, 507)
 	j.broken(server.ErrTooManyRegistrations, 403)
+	j.limited()
 	var open []string
 	for pattern, o := range operations(j.doc) {
 		for status := range o.Responses.Map() {

@@ -182,7 +182,7 @@ var differences = map[string]string{
 }
 
 // generic are statuses that MEC 009 has for every resource, or HTTP itself.
-var generic = []string{"400", "409", "412", "413", "414", "415", "503", "507"}
+var generic = []string{"400", "409", "412", "413", "414", "415", "429", "503", "507"}
 
 const placeholder = mp1.Base + "/resource_uri_allocated_by_MEC_platform"
 

@@ -2,12 +2,16 @@ package contract
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/test/run"
 )
 
@@ -100,22 +104,74 @@ func TestWhatNarrowsAQuestionIsNeverIgnored(t *testing.T) {
 	for filter, detail := range map[string]string{
 		`"filteringCriteria":{"serName":["n"]}`: "filteringCriteria.serName: ", `"filteringCriteria":{"serInstanceId":["n"]}`: "serInstanceIds", `"filteringCriteria":{"state":["ACTIVE"]}`: "states",
 		`"filteringCriteria":{"serNames":["n"],"colour":1}`: "filteringCriteria.colour: ", `"filteringCriteria":{"colour":null}`: "filteringCriteria.colour: ",
-		`"filteringCriteria":{"SerNames":["n"]}`: "filteringCriteria.serNames: ", `"filteringCriteria":{"serNames":["n"],"serNames":["m"]}`: "filteringCriteria: ",
+		`"filteringCriteria":{"SerNames":["n"]}`: "filteringCriteria.serNames: ", `"filteringCriteria":{"serNames":["n"],"serNames":["m"]}`: "filteringCriteria.serNames: stands twice",
 		`"filteringCriteria":{"serCategories":[{"href":"h","id":"c","name":"n","version":"1","kind":"x"}]}`: "filteringCriteria.serCategories.kind: ",
 		`"filteringCriteria":{"serCategories":[null]}`:                                                      "filteringCriteria.serCategories: ", `"filteringCriteria":{"serNames":[null]}`: "filteringCriteria.serNames: ",
 		`"filteringCriteria":[]`: "filteringCriteria: ", `"filterCriteria":{"serNames":["n"]}`: "filterCriteria: ", `"serNames":["n"]`: "serNames: ",
+		`"scopeOfLocality":"ZONE"`: "scopeOfLocality: ", `"consumedLocalOnly":true`: "consumedLocalOnly: ", `"query":"ser_name=n"`: "query: ", `"serNmaes":["n"]`: "serNmaes: ",
+		`"subscription":{"filteringCriteria":{"serNames":["n"]}}`: "subscription: ", `"serAvailabilityNotificationSubscription":{"filteringCriteria":{}}`: "serAvailabilityNotificationSubscription: ",
 	} {
 		refusedWith(t, s, all, "POST", all, asks(filter), detail)
 	}
-	for _, filter := range []string{`"filteringCriteria":null`, `"filteringCriteria":{}`, `"filteringCriteria":{"serNames":["n"],"states":null,"serInstanceIds":[]}`, `"subscriptionId":""`, `"expiryDeadline":{}`} {
+	for _, filter := range []string{`"filteringCriteria":null`, `"filteringCriteria":{}`, `"filteringCriteria":{"serNames":["n"],"states":null,"serInstanceIds":[]}`, `"subscriptionId":""`, `"expiryDeadline":{}`, `"vendor":{"a":1}`} {
 		res := s.Do("POST", all, asks(filter))
 		require.Equal(t, 201, res.Status, "%s: %s", filter, res.Body)
 	}
+	for _, takesNone := range []string{one, all, mp1.Base + "/transports", mp1.Base + "/services/" + id} {
+		refusedWith(t, s, all, "GET", takesNone+"?colour=x", "", "colour: ")
+		refusedWith(t, s, all, "GET", takesNone+"?eyJhbGciOiJIUzI1NiJ9", "", "query: ")
+	}
+	refusedWith(t, s, services, "POST", services, strings.Replace(plainService, `{"serName"`, `{"state":"ACTIVE","serName"`, 1), "state: stands twice")
 	for _, list := range []string{mp1.Base + "/services", services} {
-		for query, detail := range map[string]string{"instance_id=x": "ser_instance_id", "serName=x": "serName: ", "Ser_name=x": "Ser_name: ", "state=ACTIVE": "state: ", "ser_name%5B%5D=x": "ser_name", "colour=x": "only ser_instance_id", "x": "query"} {
+		for query, detail := range map[string]string{"instance_id=x": "ser_instance_id", "serName=x": "serName: ", "Ser_name=x": "Ser_name: ", "state=ACTIVE": "state: ", "ser_name%5B%5D=x": "ser_name", "colour=x": "colour: ", "colour": "only ser_instance_id", "x": "query"} {
 			refusedWith(t, s, all, "GET", list+"?"+query, "", detail)
 		}
 		require.Contains(t, string(s.Do("GET", list+"?is_local=true", "").Body), id)
 		require.Equal(t, "[]\n", string(s.Do("GET", list+"?is_local=false", "").Body))
 	}
+}
+
+// 429 stands, with Retry-After, exactly where limits apply.
+func TestATooManyIsDescribedWhereLimitsApply(t *testing.T) {
+	j := newJudge(t)
+	require.Len(t, j.limited(), 5, "registering and changing services and applications, and subscribing")
+	info := j.doc.Info.Description
+	for _, told := range []string{"429 with Retry-After", "417", "one exception: what narrows a question is never ignored", "serNames: []"} {
+		require.Contains(t, info, told)
+	}
+}
+
+// limited asks everything of a surface in which nothing may be written any more.
+func (j *judge) limited() (refused []string) {
+	j.t.Helper()
+	m := http.NewServeMux()
+	for _, r := range server.Routes(nothing{}, server.Options{Subscriptions: nothing{}, Registrations: nothing{}, Limits: nothingLeft{}}) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	for pattern, o := range operations(j.doc) {
+		method, path, _ := strings.Cut(pattern, " ")
+		if method == "GET" || method == "DELETE" || slices.Contains(others, pattern) {
+			require.Nil(j.t, o.Responses.Value("429"), pattern)
+			continue
+		}
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest(method, filled.Replace(path), strings.NewReader(bodies(pattern))))
+		require.Equal(j.t, w.Code == http.StatusTooManyRequests, o.Responses.Value("429") != nil, "%s: %d", pattern, w.Code)
+		if w.Code != http.StatusTooManyRequests {
+			continue
+		}
+		require.Equal(j.t, "1", w.Header().Get("Retry-After"), pattern)
+		j.check(method, filled.Replace(path), "", http.Header{}, false, run.Response{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()})
+		refused = append(refused, pattern)
+	}
+	return refused
+}
+
+// RFC 9110 §10.1.1, whatever the resource is; net/http says so before any of ours is asked.
+func TestAnotherExpectationFails(t *testing.T) {
+	s := run.Start(t, binary)
+	for method, path := range map[string]string{"POST": services, "GET": mp1.Base + "/services", "DELETE": services + "/x"} {
+		require.Equal(t, 417, s.Do(method, path, "", "Expect", "200-ok").Status, path)
+	}
+	require.Equal(t, 201, s.Do("POST", services, plainService, "Expect", "100-continue").Status)
 }

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
@@ -65,3 +66,9 @@ func (n nothing) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) 
 }
 
 func (n nothing) Leave(context.Context, string, func(mp1.AppInfo) bool) error { return n.err }
+
+// nothingLeft is a limit that refuses every write that it is asked about.
+type nothingLeft struct{}
+
+func (nothingLeft) Write(string, string, int64) time.Duration { return time.Second / 2 }
+func (nothingLeft) Bytes(string, string, int64) time.Duration { return time.Second / 2 }
