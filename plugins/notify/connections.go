@@ -19,14 +19,16 @@ type connections struct {
 
 type connectionsKey struct{}
 
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // opened dials for the POST that the context is of, and for no longer than that.
-func opened(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+func opened(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, of := ctx.Value(connectionsKey{}).(*connections)
 		if !of {
-			return d.DialContext(ctx, network, address)
+			return dial(ctx, network, address)
 		}
-		conn, err := d.DialContext(c.of, network, address)
+		conn, err := dial(c.of, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -41,6 +43,7 @@ func opened(d *net.Dialer) func(ctx context.Context, network, address string) (n
 	}
 }
 
+// close may be called more than once.
 func (c *connections) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -153,11 +153,11 @@ func (d *dispatcher) drop(ctx context.Context, id string) error {
 	// is dead or cut off it ends with the lease, before which it stops by its own clock.
 	ctx, cancel := context.WithTimeout(ctx, handoverMax)
 	defer cancel()
-	for {
+	for wait := lockPoll; ; wait = min(2*wait, lockPollMost) {
 		if locked, err := d.store.Locked(ctx, id); err == nil && !locked {
 			return nil
 		}
-		t := time.NewTimer(lockPoll)
+		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			t.Stop()

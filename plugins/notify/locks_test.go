@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,38 @@ func TestADeletionIsAnsweredInTime(t *testing.T) {
 		require.ErrorIs(t, d.drop(t.Context(), "s"), heartbeat.ErrUnavailable)
 		require.Equal(t, handoverMax, time.Since(began))
 	})
+}
+
+// asked counts how often a store was asked for a lock.
+type asked struct {
+	*link
+	n atomic.Int64
+}
+
+func (a *asked) Locked(ctx context.Context, id string) (bool, error) {
+	a.n.Add(1)
+	return a.link.Locked(ctx, id)
+}
+
+// A lock that is given back at once is seen at once, and one of a replica that was killed
+// is asked for more and more seldom.
+func TestADeletionAsksMoreAndMoreSeldom(t *testing.T) {
+	for after, most := range map[time.Duration]int64{30 * time.Millisecond: 3, time.Second: 7, 6 * time.Second: 17} {
+		synctest.Test(t, func(t *testing.T) {
+			d, l, _ := withLease(t)
+			by := &asked{link: l}
+			d.store = by
+			other, err := l.Grant(t.Context(), 100)
+			require.NoError(t, err)
+			_, err = l.Lock(t.Context(), "s", other)
+			require.NoError(t, err)
+			time.AfterFunc(after, func() { _ = l.end(other) })
+			began := time.Now()
+			require.NoError(t, d.drop(t.Context(), "s"))
+			require.LessOrEqual(t, by.n.Load(), most)
+			require.LessOrEqual(t, time.Since(began)-after, min(lockPollMost, after+lockPoll))
+		})
+	}
 }
 
 // answering is a store that answers as it is told.

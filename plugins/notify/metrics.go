@@ -16,6 +16,7 @@ type metrics struct {
 	log      openlog.Logger
 	attempts *prometheus.CounterVec
 	retries  prometheus.Counter
+	cut      prometheus.Counter
 	events   *prometheus.CounterVec
 	unread   prometheus.Counter
 }
@@ -30,6 +31,9 @@ func newMetrics(log openlog.Logger) *metrics {
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_retries_total", Help: "Attempts after the one before had failed.",
 		}),
+		cut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mep_notification_answers_cut_total", Help: "Answers whose status came and counts, but not the rest of them in time.",
+		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
 		}, []string{"reason"}),
@@ -40,6 +44,7 @@ func newMetrics(log openlog.Logger) *metrics {
 	m.Add(m.unread)
 	m.Add(m.attempts)
 	m.Add(m.retries)
+	m.Add(m.cut)
 	m.Add(m.events)
 	for o := range outcomes {
 		m.attempts.WithLabelValues(o.String())
@@ -92,6 +97,9 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again
 	m.attempts.WithLabelValues(r.outcome.String()).Inc()
 	if again {
 		m.retries.Inc()
+	}
+	if r.unfinished {
+		m.cut.Inc()
 	}
 	switch {
 	case r.gone():

@@ -22,7 +22,10 @@ const (
 	badPause    = 30 * time.Second       // after the cursor turned out to be unreadable
 	takers      = 16                     // attempts at a time
 	handoverMax = 7 * time.Second        // a lock and its lease are gone by then, whatever happened
-	lockPoll    = 20 * time.Millisecond
+	// lockPoll is the first pause in which a deletion asks again whether a lock has gone, and
+	// lockPollMost the longest: a thousand deletions may wait for a replica that was killed.
+	lockPoll     = 20 * time.Millisecond
+	lockPollMost = 500 * time.Millisecond
 )
 
 var errNoLock = errors.New("the lock is not ours")

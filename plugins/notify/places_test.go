@@ -61,6 +61,55 @@ func TestHangingConsumersLeavePlacesToOthers(t *testing.T) {
 	})
 }
 
+// Whoever takes its time in any other way is among the slow from then on too: the quick
+// wait for its first attempt, and not at every event.
+func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
+	for name, end := range map[string]struct {
+		after time.Duration
+		with  result
+	}{
+		"takes it, and hangs in the body":     {restTimeout, result{outcome: delivered, unfinished: true}},
+		"refuses it, and hangs in the body":   {restTimeout, result{outcome: failed, unfinished: true}},
+		"takes it after a while":              {5 * time.Second, result{outcome: delivered}},
+		"closes the connection after a while": {5 * time.Second, result{outcome: unreachable}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, to := newShelf(), &subscribers{}
+				to.answer = func(ctx context.Context, url string) result {
+					if url == here {
+						return result{}
+					}
+					select {
+					case <-ctx.Done():
+						return result{outcome: cutShort}
+					case <-time.After(end.after):
+						return end.with
+					}
+				}
+				r := newReplica(t, s, to, "a", true)
+				r.slots = newSlots(12)
+				for i := range 100 {
+					r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
+				}
+				r.subscribe(t, "app", here)
+				s.happen("x", "S")
+				time.Sleep(3 * time.Minute)
+				require.Len(t, to.of(here), 1)
+				for n := range 20 {
+					at := time.Now()
+					s.happen("x", "A")
+					synctest.Wait()
+					got := to.of(here)
+					require.Len(t, got, n+2)
+					require.Equal(t, at, got[n+1].at)
+					time.Sleep(20 * time.Second)
+				}
+			})
+		})
+	}
+}
+
 // A consumer that needs its time has all of it, though not at the first attempt.
 func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -173,12 +222,12 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	// nor does one that is dialled for a POST that is over
 	c := &connections{of: t.Context()}
 	c.close()
-	_, err := opened(new(net.Dialer))(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
+	_, err := opened(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
 	require.ErrorIs(t, err, context.Canceled)
 	<-closed
 	over, end := context.WithCancel(t.Context())
 	end()
-	_, err = opened(new(net.Dialer))(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
+	_, err = opened(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
 	require.Error(t, err, "http.Transport's own context goes on")
 
 	// nor a question to DNS whoever waits for the answer

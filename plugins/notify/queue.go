@@ -38,7 +38,7 @@ type queue struct {
 	holding            // all that the store keeps for this subscription
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
-	hung     bool // the last attempt took too long
+	hung     bool // the last attempt took too long, however it ended
 	failures int  // in a row, of whatever head: the retry clock is the subscription's
 	retryAt  heartbeat.Instant
 	postedAt heartbeat.Instant // the start of the last POST
@@ -239,7 +239,7 @@ func (q *queue) stuck(now heartbeat.Instant) { q.moveAt = now + moveAgain }
 
 // posted tells how the attempt on the head ended.
 func (q *queue) posted(r result, now heartbeat.Instant) {
-	q.hung = r.hung()
+	q.hung = r.hung() || now-q.postedAt > patience
 	switch {
 	case r.delivered():
 		q.failures, q.retryAt = 0, 0

@@ -24,13 +24,13 @@ type lane uint8
 
 const (
 	usual lane = iota
-	slow       // its last attempt hung, so that nothing is known against the next but time
+	slow       // its last attempt hung or went on for longer than patience
 	lanes
 )
 
 // slots bounds how many POSTs are in flight over all subscriptions, and with them the
 // file descriptors that they use: a POST without a place does not dial. Consumers that
-// hang would keep all places for ever, so those whose last attempt hung have places of
+// hang would keep all places for ever, so those whose last attempt was slow have places of
 // their own, and a POST that hangs in a place of the others is cut off when it is needed.
 type slots struct {
 	limit int // 0: any number

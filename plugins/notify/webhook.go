@@ -15,8 +15,11 @@ import (
 const (
 	connectTimeout = 2 * time.Second
 	tlsTimeout     = 3 * time.Second
-	maxAnswer      = 4 << 10
-	maxHeader      = 16 << 10
+	// restTimeout is how long the rest of an answer may come after its header. A consumer
+	// that needs longer is cut off, or it would keep its place with a status long known.
+	restTimeout = 100 * time.Millisecond
+	maxAnswer   = 4 << 10
+	maxHeader   = 16 << 10
 )
 
 // outcome classes how an attempt ended; it is a label of metrics.
@@ -43,11 +46,16 @@ func (o outcome) String() string {
 type result struct {
 	outcome    outcome
 	retryAfter time.Duration // 0: not said
+	unfinished bool          // the status came, but the rest of the answer did not end in time
 }
 
 func (r result) delivered() bool { return r.outcome == delivered }
 func (r result) gone() bool      { return r.outcome == gone }
-func (r result) hung() bool      { return r.outcome == timedOut || r.outcome == cutShort }
+
+// hung says whether it ended by time alone, whatever the status was.
+func (r result) hung() bool {
+	return r.outcome == timedOut || r.outcome == cutShort || r.unfinished
+}
 
 // webhook sends POSTs to subscribers, whom it does not trust.
 type webhook struct {
@@ -66,7 +74,7 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // what the environment names was not checked
-			DialContext:            opened(dialer),
+			DialContext:            opened(dialer.DialContext),
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,
 			DisableKeepAlives:      true, // so that each attempt dials, and is checked
@@ -98,10 +106,19 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	if err != nil {
 		return result{outcome: reason(ctx, err)}
 	}
-	// A polite subscriber may finish its answer; what it says changes nothing.
-	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer)
-	_ = res.Body.Close()
-	return result{outcome: judge(res.StatusCode), retryAfter: retryAfter(res.Header)}
+	return result{outcome: judge(res.StatusCode), retryAfter: retryAfter(res.Header), unfinished: !finish(ctx, opened, res.Body)}
+}
+
+// finish lets a polite subscriber end its answer, which changes nothing. false: it did
+// not do so in time. A connection that switched protocols does not end with ctx: only
+// closing it ends the wait.
+func finish(ctx context.Context, opened *connections, body io.ReadCloser) bool {
+	ctx, cancel := context.WithTimeout(ctx, restTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, opened.close)()
+	_, err := io.CopyN(io.Discard, body, maxAnswer)
+	_ = body.Close()
+	return err == nil || errors.Is(err, io.EOF) || ctx.Err() == nil
 }
 
 func judge(status int) outcome {
