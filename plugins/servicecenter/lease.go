@@ -50,16 +50,33 @@ func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 		ttl, err := s.lessor.renewed(ctx, int64(l))
 		return int(ttl), translate(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if failpoint.On {
 		_ = failpoint.Hit("renew.before")
 	}
-	ttl, err := s.renewals.renew(ctx, int64(l))
+	ttl, err := s.keepAlive(ctx, l)
 	if failpoint.On && err == nil {
-		err = failpoint.Hit("renew.before-reply")
+		err = translate(failpoint.Hit("renew.before-reply"))
 	}
+	return ttl, err
+}
+
+// keepAlive renews a lease of a cluster.
+func (s *Store) keepAlive(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ttl, err := s.renewals.renew(ctx, int64(l))
 	return int(ttl), translate(err)
+}
+
+// renewOwn renews a lease of this replica itself, whom no failpoint means: they are for
+// heartbeats.
+func (s *Store) renewOwn(ctx context.Context, l heartbeat.LeaseID) error {
+	if s.lessor != nil {
+		_, err := s.Renew(ctx, l)
+		return err
+	}
+	_, err := s.keepAlive(ctx, l)
+	return err
 }
 
 // Revoke implements heartbeat.Store.

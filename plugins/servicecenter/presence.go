@@ -168,7 +168,7 @@ func (s *Store) keep(ctx context.Context) {
 		return
 	}
 	if l != 0 {
-		if _, err := s.Renew(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
+		if err := s.renewOwn(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return
 		}
 	}
