@@ -18,7 +18,7 @@ const (
 func TestAStepOfTheWallClockMakesNothingOlder(t *testing.T) {
 	const made = int64(years) // by the clock of whoever made it
 	for name, step := range map[string]time.Duration{"right": 0, "a day ahead": day, "a day behind": -day, "six years ahead": years, "six years behind": -years} {
-		known := heartbeat.Instant(5 * time.Second)
+		known := 5 * time.Second
 		seen := AgeOf(known, made+int64(step), made, known-time.Millisecond)
 		require.LessOrEqual(t, seen.Before, time.Millisecond, name, ": everything older was known")
 		require.False(t, seen.Over(known+day-2*time.Millisecond, day), name)
@@ -39,9 +39,9 @@ func TestAnAgeThatWasKnownGoesOn(t *testing.T) {
 	a := AgeOf(1, int64(20*time.Hour), 0, 0)
 	require.Equal(t, 20*time.Hour, a.Before)
 	require.Equal(t, 4*time.Hour, a.Left(1, day))
-	require.Equal(t, time.Hour, a.Left(heartbeat.Instant(1+3*time.Hour), day))
-	require.False(t, a.Over(heartbeat.Instant(4*time.Hour), day))
-	require.True(t, a.Over(heartbeat.Instant(1+4*time.Hour), day))
+	require.Equal(t, time.Hour, a.Left(1+3*time.Hour, day))
+	require.False(t, a.Over(4*time.Hour, day))
+	require.True(t, a.Over(1+4*time.Hour, day))
 }
 
 func TestNoStampOverflows(t *testing.T) {
@@ -60,7 +60,7 @@ func TestNoStampOverflows(t *testing.T) {
 
 func TestNothingIsGivenUpThatWasNotAttempted(t *testing.T) {
 	old := AgeOf(1, int64(years), 0, 0)
-	later := heartbeat.Instant(years)
+	later := years
 	require.False(t, GivenUp(old, later, day, false), "however old")
 	require.True(t, GivenUp(old, later, day, true))
 	require.False(t, GivenUp(old, 2, day, true), "seen to be old by the wall clock only")

@@ -63,7 +63,7 @@ type modelReplica struct {
 }
 
 func newModel(seed uint64, replicas, old int) *model {
-	m := &model{r: rand.New(rand.NewPCG(seed, 10)), at: 10, now: heartbeat.Instant(time.Hour), events: map[heartbeat.Revision]*plugins.Event{},
+	m := &model{r: rand.New(rand.NewPCG(seed, 10)), at: 10, now: time.Hour, events: map[heartbeat.Revision]*plugins.Event{},
 		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]heartbeat.Instant{}, subs: map[string]*consumer{}, instances: 3}
 	for i := range replicas {
 		rep := &modelReplica{name: string(rune('A' + i)), old: i < old}

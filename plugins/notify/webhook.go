@@ -102,7 +102,7 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	// of this attempt.
 	r.Header.Set("Webhook-Id", d.id)
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
-	res, err := w.client.Do(r)
+	res, err := w.client.Do(r) //nolint:bodyclose // finish closes it
 	if err != nil {
 		return result{outcome: reason(ctx, err)}
 	}

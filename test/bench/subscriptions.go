@@ -88,7 +88,7 @@ func (s *server) costs(ctx context.Context, what, name string, events int, pause
 	used = s.cpu() - used - idle*time.Since(began)/settled
 	after, err := s.puts(ctx)
 	fmt.Printf("%-40s n=%d: %.2f puts and %v of processor time for one; without: %v a second\n", what, events, float64(after-puts)/float64(events),
-		(used / time.Duration(events)).Round(10*time.Microsecond), (idle / time.Duration(settled/time.Second)).Round(100*time.Microsecond))
+		(used / time.Duration(events)).Round(10*time.Microsecond), (idle / (settled / time.Second)).Round(100*time.Microsecond))
 	return err
 }
 
