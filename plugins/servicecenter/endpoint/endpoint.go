@@ -99,7 +99,7 @@ func addressesOf(t *mp1.TransportInfo) (out []address) {
 		add(finish(address{scheme: scheme, host: a.Host, port: a.Port}))
 	}
 	for _, f := range t.Endpoint.FQDN {
-		add(parseBare(f, scheme, true))
+		add(parseName(f, scheme))
 	}
 	return out
 }
@@ -107,15 +107,16 @@ func addressesOf(t *mp1.TransportInfo) (out []address) {
 // schemeOf is the scheme of addresses and names that come without one.
 func schemeOf(t *mp1.TransportInfo) string {
 	p := strings.ToLower(strings.TrimSpace(t.Protocol))
-	secure := strings.Contains(p, "https") || strings.Contains(p, "wss") || strings.Contains(p, "tls")
+	secure := strings.Contains(p, "https") || strings.Contains(p, "wss") || strings.Contains(p, "tls") || strings.Contains(p, "ssl")
+	speaksHTTP := t.Type == "REST_HTTP" || strings.Contains(p, "http") || strings.HasPrefix(p, restScheme)
 	switch {
 	case t.Type == "WEBSOCKET" && secure:
 		return "wss"
 	case t.Type == "WEBSOCKET":
 		return "ws"
-	case secure && (t.Type == "REST_HTTP" || strings.Contains(p, "https")):
+	case speaksHTTP && secure:
 		return "https"
-	case t.Type == "REST_HTTP", strings.Contains(p, "http"), strings.HasPrefix(p, restScheme):
+	case speaksHTTP:
 		return "http"
 	}
 	if end := strings.IndexFunc(p, func(r rune) bool { return !schemeRune(r) }); end >= 0 {
@@ -123,6 +124,9 @@ func schemeOf(t *mp1.TransportInfo) string {
 	}
 	if p = strings.TrimLeft(p, "0123456789+-."); p == "" {
 		return transportScheme
+	}
+	if secure && defaultPorts[p+"s"] != 0 { // "MQTT over TLS"
+		p += "s"
 	}
 	return p[:min(len(p), mostScheme)]
 }
@@ -149,6 +153,14 @@ func parseURI(text, scheme string) (address, bool) {
 	return finish(a)
 }
 
+// parseName reads one of fqdn, which some fill with a whole URI.
+func parseName(text, scheme string) (address, bool) {
+	if strings.Contains(text, "://") {
+		return parseURI(text, scheme)
+	}
+	return parseBare(text, scheme, true)
+}
+
 // parseBare reads a host without a scheme: with a port, an IP address, or a name with a
 // dot in it. Another single word, or a path, could be anything; where the member is one
 // of names, a word is a name.
@@ -159,6 +171,9 @@ func parseBare(text, scheme string, named bool) (address, bool) {
 	}
 	rest := strings.TrimPrefix(text, "//")
 	if rest == "" || rest[0] == '/' || strings.Contains(rest, "@") { // a path; an address of mail
+		return address{}, false
+	}
+	if end := strings.IndexAny(rest, "/?#"); strings.HasSuffix(rest[:max(end, 0)], ":") { // "http:/host": a scheme is no host
 		return address{}, false
 	}
 	a, ok := parseHier(rest)

@@ -101,6 +101,16 @@ func TestEveryFormOfAnEndpointArrivesAsAURLThatClientsCall(t *testing.T) {
 		{"MB_PUBSUB", "MQTT", `{"fqdn":["broker.example"]}`, "mqtt://broker.example:1883"},
 		{"RPC", "custom", `{"fqdn":["no-port-known.example"]}`, none},
 		{"REST_HTTP", "HTTP", `{"fqdn":["-bad.example","*.example","a b"]}`, none},
+		{"REST_HTTP", "HTTP", `{"fqdn":["http://face","https://face.example/x","face/x"]}`, "http://face:80 https://face.example:443/x http://face:80/x " +
+			"rest://face:80?urlPrefix=%2Fx rest://face.example:443?sslEnabled=true&urlPrefix=%2Fx rest://face:80"},
+		{"REST_HTTP", "HTTP", `{"fqdn":["face:80:90","http://face:80:90","http:/face","http:face","http:///x","/x"]}`, none},
+		{"REST_HTTP", "HTTP", `{"uris":["face.example:/x"],"fqdn":[]}`, none},
+		// what a protocol's text says of TLS
+		{"RPC", "HTTP over TLS", `{"fqdn":["face"]}`, "https://face:443 rest://face:443?sslEnabled=true"},
+		{"MB_ROUTING", "HTTP/2 (SSL)", `{"addresses":[{"host":"face","port":8443}]}`, "https://face:8443 rest://face:8443?sslEnabled=true"},
+		{"RPC", "REST over TLS", `{"fqdn":["face"]}`, "https://face:443 rest://face:443?sslEnabled=true"},
+		{"MB_PUBSUB", "MQTT over TLS", `{"fqdn":["face"]}`, "mqtts://face:8883"},
+		{"RPC", "HTTP", `{"fqdn":["face"]}`, "http://face:80 rest://face:80"},
 		// alternative
 		{"MB_PUBSUB", "MQTT", `{"alternative":{"topic":"x"}}`, none},
 	} {
