@@ -122,6 +122,7 @@ func configure(host, port string, sink sclogSink) error {
 	for t := range kv.Store().AddOns {
 		kv.Store().AddOns[t].Config().OnEvent = sd.EventProxy(t).OnEvent
 	}
+	kv.Store().AddOns[kv.INSTANCE].Config().OnEvent = theInstances.OnEvent
 	kv.Store().AddOns[kv.RULE].Config().OnEvent = onRule
 	kv.Store().AddOns[kv.ServiceTag].Config().OnEvent = onTag
 	return nil

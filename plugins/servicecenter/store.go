@@ -155,6 +155,12 @@ func projectionOf(kv *mvccpb.KeyValue) heartbeat.Projection {
 func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	from := seatOf(t.Record.ID, t.From)
+	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t)
+	if empties {
+		theInstances.expectEnd(from.key())
+		defer theInstances.over(from.key())
+	}
 	var res *clientv3.TxnResponse
 	var again bool
 	var err error
@@ -178,8 +184,9 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if t.RecordOp == heartbeat.Put {
 		s.moved.note(&t.Record, at)
 	}
-	if t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t) {
-		s.dropService(ctx, seatOf(t.Record.ID, t.From).service, 1) // the tidying finds it again if this fails
+	if empties && theGuard.standing(from.service) <= 1 {
+		theInstances.untilEnded(ctx, from.key())
+		s.dropService(ctx, from.service, 1) // the tidying finds it again if this fails
 	}
 	return at, nil
 }

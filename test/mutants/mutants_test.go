@@ -35,6 +35,20 @@ const adapter, engine, notifier, log, limiter = "plugins/servicecenter", "heartb
 const quotas, datadirs, urls = adapter + "/quota", adapter + "/datadir", adapter + "/endpoint"
 
 var mutants = []mutant{
+	{name: "consumers are told of an instance before its microservice is known", file: adapter + "/instanceevents.go",
+		old: `|| o.known(e.KV.Key):`, new: `|| true:`,
+		pkg: adapter, run: "TestAnInstancesEvents"},
+	{name: "a later event of an instance overtakes those that wait", file: adapter + "/instanceevents.go",
+		old: `	case i >= 0:`, new: `	case i >= 0 && e.Type != discovery.EVT_DELETE:`,
+		pkg: adapter, run: "TestAnInstancesEvents"},
+	{name: "an instance waits longer than it may for its microservice", file: adapter + "/instanceevents.go",
+		old: `if time.Since(h.since) < mostUnknown && !o.known([]byte(h.key)) {`, new: `if time.Since(h.since) < 2*mostUnknown && !o.known([]byte(h.key)) {`,
+		pkg: adapter, run: "TestAnInstancesEvents"},
+	{name: "the scheme of a URI in an fqdn is a host", file: urls + "/endpoint.go",
+		old: `	if strings.Contains(text, "://") {
+		return parseURI(text, scheme)`, new: `	if false {
+		return parseURI(text, scheme)`,
+		pkg: urls, run: "TestEveryForm"},
 	{name: "consumers of other appIds find nothing", file: adapter + "/projection.go",
 		old: `m.Properties[crossAppProperty] = "true"`, new: ``,
 		pkg: adapter, run: "TestAConsumerOfAnotherAppFinds"},
