@@ -48,7 +48,7 @@ func TestEverythingThatIsWrongWithAServiceIsSaidAtOnce(t *testing.T) {
 			"transportInfo.endpoint", "transportInfo.name", "transportInfo.type"},
 		`{"serName":"s","version":"1","state":"SUSPENDED","serializer":"JSON","serCategory":{"href":"h"},"transportInfo":{}}`: {
 			"serCategory.id", "state", "transportInfo.endpoint", "transportInfo.id", "transportInfo.name", "transportInfo.protocol",
-			"transportInfo.security", "transportInfo.type", "transportInfo.version"},
+			"transportInfo.type", "transportInfo.version"},
 		`[]`: {""},
 	} {
 		var got []string

@@ -27,7 +27,7 @@ func TestTheIntervalIsNegotiatedAtRegistration(t *testing.T) {
 			require.Equal(t, "/mep"+href.(string), links["self"].(map[string]any)["liveness"])
 		}
 	}
-	for _, bad := range []string{"-1", "1.5", `"5"`, "true", "1e1"} {
+	for _, bad := range []string{"-1", "1.5", `"5"`, "true", "1e-1"} {
 		body := info("bad", -1)
 		body = body[:len(body)-1] + `,"livenessInterval":` + bad + "}"
 		s.want(400, "POST", base+"/applications/a/services", body)
