@@ -19,14 +19,14 @@ func TestAFullStoreCanBeEmptiedThroughServiceComb(t *testing.T) {
 		return client.OpPut(client.WithStrKey(key), client.WithStrValue(value))
 	}
 	service := "/cse-sr/ms/files/" + tenant + "admit-a"
-	tags := "/cse-sr/ms/tags/" + tenant + "admit-a"
+	schema := "/cse-sr/ms/schemas/" + tenant + "admit-a/s" // of which no handler of service-center's hears
 	queue := path.GenerateConsumerDependencyQueueKey("default/default", "admit-a", "0")
 	lock := scLocks + "admit"
 	request := `{"consumer":{"appId":"a","serviceName":"s","version":"1.0.0"},"providers":[],"override":true}`
-	_, err := store.client.Put(t.Context(), tags, strings.Repeat("x", 100))
+	_, err := store.client.Put(t.Context(), schema, strings.Repeat("x", 100))
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		for _, key := range []string{service, tags, queue, lock} {
+		for _, key := range []string{service, schema, queue, lock} {
 			_, err := store.client.Delete(t.Context(), key)
 			_ = err
 		}
@@ -42,13 +42,13 @@ func TestAFullStoreCanBeEmptiedThroughServiceComb(t *testing.T) {
 		{"a deletion with a long note", []client.PluginOp{remove, put(queue, strings.Replace(request, `"s"`, `"`+strings.Repeat("s", 3000)+`"`, 1))}, false, false, false},
 		{"a note alone", []client.PluginOp{put(queue, request)}, true, false, false},
 		{"a lock", []client.PluginOp{put(lock, "x")}, true, true, true},
-		{"what shrinks", []client.PluginOp{put(tags, strings.Repeat("x", 99))}, true, true, true},
-		{"what stays as large", []client.PluginOp{put(tags, strings.Repeat("y", 100))}, true, false, false},
-		{"what grows", []client.PluginOp{put(tags, strings.Repeat("x", 101))}, false, false, false},
+		{"what shrinks", []client.PluginOp{put(schema, strings.Repeat("x", 99))}, true, true, true},
+		{"what stays as large", []client.PluginOp{put(schema, strings.Repeat("y", 100))}, true, false, false},
+		{"what grows", []client.PluginOp{put(schema, strings.Repeat("x", 101))}, false, false, false},
 		{"what is new", []client.PluginOp{put(service, "x")}, false, false, false},
 	} {
 		for percent, taken := range map[int64]bool{91: c.at91, 96: c.at96, 99: c.at99} {
-			_, err := store.client.Put(t.Context(), tags, strings.Repeat("x", 100))
+			_, err := store.client.Put(t.Context(), schema, strings.Repeat("x", 100))
 			require.NoError(t, err)
 			_, err = newRegistry(store.client, full(percent), &needed{}).Txn(t.Context(), c.ops)
 			require.Equal(t, taken, err == nil, "%s at %d %%: %v", c.name, percent, err)
