@@ -29,7 +29,6 @@ import (
 	"github.com/apache/servicecomb-service-center/server/interceptor/cors"
 	"github.com/apache/servicecomb-service-center/server/plugin"
 	"github.com/apache/servicecomb-service-center/server/plugin/tracing"
-	"github.com/go-chassis/cari/discovery"
 	"github.com/go-chassis/go-archaius"
 	"github.com/go-chassis/openlog"
 	rscors "github.com/rs/cors"
@@ -126,18 +125,6 @@ func configure(host, port string, sink sclogSink) error {
 	kv.Store().AddOns[kv.RULE].Config().OnEvent = onRule
 	kv.Store().AddOns[kv.ServiceTag].Config().OnEvent = onTag
 	return nil
-}
-
-// onTag: where a consumer has providers, service-center tells it that its own tags changed
-// as if these were an instance, and panics. It is told so of an empty one: clients ask anew
-// then, or find nothing to take away.
-func onTag(e sd.KvEvent) {
-	if e.KV != nil {
-		changed := *e.KV
-		changed.Value = &discovery.MicroServiceInstance{}
-		e.KV = &changed
-	}
-	sd.EventProxy(kv.ServiceTag).OnEvent(e)
 }
 
 // chains registers interceptors and handlers once per process, in the order of

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/cache"
+	scevent "github.com/apache/servicecomb-service-center/datasource/etcd/event"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/sd"
 	etcdutil "github.com/apache/servicecomb-service-center/datasource/etcd/util"
@@ -131,5 +132,34 @@ func onRule(e sd.KvEvent) {
 	ctx := util.WithGlobal(util.WithCacheOnly(context.Background()))
 	if provider, err := etcdutil.GetService(ctx, tenant, id); err == nil {
 		cache.FindInstances.Remove(discovery.MicroServiceToKey(tenant, provider))
+	}
+}
+
+// onTag takes the place of service-center's handler: where a consumer has providers, that
+// tells it that its own tags changed as if these were an instance, and panics, in a task of
+// an executor that races with itself. It is told so of an empty one: clients ask anew then,
+// or find nothing to take away.
+func onTag(e sd.KvEvent) {
+	if e.Type == discovery.EVT_INIT {
+		return
+	}
+	id, tenant := path.GetInfoFromTagKV(e.KV.Key)
+	ctx := util.WithGlobal(util.WithCacheOnly(context.Background()))
+	consumer, err := etcdutil.GetService(ctx, tenant, id)
+	if err != nil {
+		return
+	}
+	cache.FindInstances.Remove(discovery.MicroServiceToKey(tenant, consumer))
+	providers, err := etcdutil.GetProviderIds(ctx, tenant, consumer)
+	if err != nil {
+		return
+	}
+	changed := *e.KV
+	changed.Value = &discovery.MicroServiceInstance{}
+	e.KV, e.Type = &changed, discovery.EVT_EXPIRE
+	for _, id := range providers {
+		if provider, err := etcdutil.GetService(ctx, tenant, id); err == nil {
+			scevent.PublishInstanceEvent(e, tenant, discovery.MicroServiceToKey(tenant, provider), []string{consumer.ServiceId})
+		}
 	}
 }
