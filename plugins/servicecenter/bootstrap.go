@@ -30,7 +30,6 @@ import (
 	"github.com/apache/servicecomb-service-center/server/plugin"
 	"github.com/apache/servicecomb-service-center/server/plugin/tracing"
 	"github.com/go-chassis/go-archaius"
-	"github.com/go-chassis/openlog"
 	rscors "github.com/rs/cors"
 
 	// What service-center registers by being imported. Left out: its bootstrap and
@@ -98,8 +97,8 @@ func clearEnvironment(keys map[string]any) {
 // configure gives service-center its settings, its log our sink, and its event
 // machinery what it needs to tell the truth.
 func configure(host, port string, sink sclogSink) error {
-	openlog.SetLogger(facade{}) // archaius warns that it is initialised twice, which is what we want
-	defer openlog.SetLogger(facade(sink))
+	quiet.LogTo(facade{}) // archaius warns that it is initialised twice, which is what we want
+	defer quiet.LogTo(facade(sink))
 	s := settings(host, port)
 	clearEnvironment(s)
 	for k, v := range s {

@@ -6,6 +6,7 @@ package quiet
 
 import (
 	"os"
+	"sync/atomic"
 
 	"github.com/go-chassis/openlog"
 )
@@ -13,31 +14,57 @@ import (
 var stdout, stderr = os.Stdout, os.Stderr
 
 // There is no other moment: whoever logs in an init takes os.Stdout as it is then, and
-// a goroutine that archaius starts there logs later, when the outputs may be back.
+// a goroutine that archaius starts there logs later, when the outputs may be back. It
+// would race with whoever set openlog's logger then.
 func init() { //nolint:gochecknoinits // see above
-	openlog.SetLogger(nowhere{})
+	openlog.SetLogger(relay{})
 	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
 		os.Stdout, os.Stderr = null, null
 	}
 }
 
-// Over puts the real outputs back. openlog stays quiet until it gets another logger.
+// Over puts the real outputs back. openlog stays quiet until LogTo.
 func Over() { os.Stdout, os.Stderr = stdout, stderr }
 
-// nowhere is a logger of openlog that drops everything.
-type nowhere struct{}
+// LogTo gives openlog a logger, at any time.
+func LogTo(l openlog.Logger) { to.Store(&l) }
+
+var to atomic.Pointer[openlog.Logger]
+
+// relay is openlog's logger for as long as the process lives.
+type relay struct{}
 
 // Debug implements openlog.Logger.
-func (nowhere) Debug(string, ...openlog.Option) {}
+func (relay) Debug(m string, o ...openlog.Option) {
+	if l := to.Load(); l != nil {
+		(*l).Debug(m, o...)
+	}
+}
 
 // Info implements openlog.Logger.
-func (nowhere) Info(string, ...openlog.Option) {}
+func (relay) Info(m string, o ...openlog.Option) {
+	if l := to.Load(); l != nil {
+		(*l).Info(m, o...)
+	}
+}
 
 // Warn implements openlog.Logger.
-func (nowhere) Warn(string, ...openlog.Option) {}
+func (relay) Warn(m string, o ...openlog.Option) {
+	if l := to.Load(); l != nil {
+		(*l).Warn(m, o...)
+	}
+}
 
 // Error implements openlog.Logger.
-func (nowhere) Error(string, ...openlog.Option) {}
+func (relay) Error(m string, o ...openlog.Option) {
+	if l := to.Load(); l != nil {
+		(*l).Error(m, o...)
+	}
+}
 
 // Fatal implements openlog.Logger.
-func (nowhere) Fatal(string, ...openlog.Option) {}
+func (relay) Fatal(m string, o ...openlog.Option) {
+	if l := to.Load(); l != nil {
+		(*l).Fatal(m, o...)
+	}
+}
