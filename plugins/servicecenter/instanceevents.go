@@ -12,6 +12,7 @@ import (
 	etcdutil "github.com/apache/servicecomb-service-center/datasource/etcd/util"
 	sclog "github.com/apache/servicecomb-service-center/pkg/log"
 	"github.com/apache/servicecomb-service-center/pkg/util"
+	"github.com/apache/servicecomb-service-center/server/notify"
 	"github.com/go-chassis/cari/discovery"
 )
 
@@ -40,7 +41,11 @@ type instanceEvents struct {
 }
 
 // theInstances is in front of service-center's handler of instances.
-var theInstances = &instanceEvents{next: func(e sd.KvEvent) { sd.EventProxy(kv.INSTANCE).OnEvent(e) }, known: serviceKnown}
+var theInstances = &instanceEvents{known: serviceKnown, next: func(e sd.KvEvent) {
+	if !notify.Center().Closed() { // else nobody is told any more, and it would say so in the log
+		sd.EventProxy(kv.INSTANCE).OnEvent(e)
+	}
+}}
 
 // heldEvents are those of one instance.
 type heldEvents struct {
