@@ -145,6 +145,7 @@ func (c *Center) Stop(ctx context.Context) error {
 	go c.stop.Do(func() {
 		defer close(done)
 		_ = c.counts.Unregister(ctx)
+		theInstances.stop()
 		notify.Center().Stop()
 		kv.Store().Stop()
 		c.closeStore()

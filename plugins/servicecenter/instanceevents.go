@@ -12,7 +12,6 @@ import (
 	etcdutil "github.com/apache/servicecomb-service-center/datasource/etcd/util"
 	sclog "github.com/apache/servicecomb-service-center/pkg/log"
 	"github.com/apache/servicecomb-service-center/pkg/util"
-	"github.com/apache/servicecomb-service-center/server/notify"
 	"github.com/go-chassis/cari/discovery"
 )
 
@@ -34,18 +33,15 @@ type instanceEvents struct {
 	next  func(sd.KvEvent)
 	known func(key []byte) bool // says whether the microservice of an instance is known
 
-	mu    sync.Mutex
-	held  []heldEvents             // in the order in which they came
-	count int                      // of all events in held
-	ends  map[string]chan struct{} // of instances that are being erased, closed once that is told
+	mu      sync.Mutex
+	stopped bool                     // nobody is told any more
+	held    []heldEvents             // in the order in which they came
+	count   int                      // of all events in held
+	ends    map[string]chan struct{} // of instances that are being erased, closed once that is told
 }
 
 // theInstances is in front of service-center's handler of instances.
-var theInstances = &instanceEvents{known: serviceKnown, next: func(e sd.KvEvent) {
-	if !notify.Center().Closed() { // else nobody is told any more, and it would say so in the log
-		sd.EventProxy(kv.INSTANCE).OnEvent(e)
-	}
-}}
+var theInstances = &instanceEvents{next: func(e sd.KvEvent) { sd.EventProxy(kv.INSTANCE).OnEvent(e) }, known: serviceKnown}
 
 // heldEvents are those of one instance.
 type heldEvents struct {
@@ -113,7 +109,17 @@ func (o *instanceEvents) hand(e sd.KvEvent) {
 	if e.Type == discovery.EVT_DELETE {
 		defer o.ended(string(e.KV.Key))
 	}
-	o.next(e)
+	if !o.stopped {
+		o.next(e)
+	}
+}
+
+// stop has nothing handed on any more: service-center would say of each that it could tell
+// nobody of it.
+func (o *instanceEvents) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = true
 }
 
 // serviceKnown looks into what service-center's handler of instances asks: microservices,
