@@ -39,7 +39,7 @@ func (r *registry) admit(ctx context.Context, ops []clientv3.Op) (done func(), e
 // classOf says what a write of service-center does to the store, so that a full one can be
 // emptied through its API, too: its deletions put something as well.
 func (r *registry) classOf(ctx context.Context, ops []clientv3.Op) quota.Class {
-	deletes := false
+	deletes, queued := false, false
 	var added []clientv3.Op // what stays
 	for _, op := range ops {
 		switch key := string(op.KeyBytes()); {
@@ -47,15 +47,16 @@ func (r *registry) classOf(ctx context.Context, ops []clientv3.Op) quota.Class {
 			deletes = true
 		case !op.IsPut(), strings.HasPrefix(key, scLocks):
 		case strings.HasPrefix(key, queueRoot) && len(op.ValueBytes()) <= smallQueued:
+			queued = true
 		default:
 			added = append(added, op)
 		}
 	}
 	if len(added) == 0 {
-		if deletes || passing(ops) {
-			return quota.Free
+		if queued && !deletes {
+			return quota.Change
 		}
-		return quota.Change
+		return quota.Free // a lock ends with its lease
 	}
 	growth, known := r.growth(ctx, added)
 	switch {
@@ -66,16 +67,6 @@ func (r *registry) classOf(ctx context.Context, ops []clientv3.Op) quota.Class {
 	default:
 		return quota.Change
 	}
-}
-
-// passing says whether all that is put are locks, which end with their lease.
-func passing(ops []clientv3.Op) bool {
-	for _, op := range ops {
-		if op.IsPut() && !strings.HasPrefix(string(op.KeyBytes()), scLocks) {
-			return false
-		}
-	}
-	return true
 }
 
 // growth is by how many bytes the puts exceed what stands under their keys now.

@@ -1,8 +1,11 @@
 package servicecenter
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
@@ -60,6 +63,41 @@ func TestAFullStoreCanBeEmptiedThroughServiceComb(t *testing.T) {
 	require.False(t, edge.Short(0) && !edge.Short(1<<20))
 	_, err = newRegistry(store.client, edge, &needed{}).Txn(t.Context(), []client.PluginOp{remove, put(queue, request)})
 	require.NoError(t, err)
+}
+
+// hanging is a store whose transactions end with their context only.
+type hanging struct{ clientv3.KV }
+
+func (h hanging) Txn(ctx context.Context) clientv3.Txn { return hangingTxn{ctx: ctx} }
+
+type hangingTxn struct {
+	clientv3.Txn
+	ctx context.Context
+}
+
+func (h hangingTxn) If(...clientv3.Cmp) clientv3.Txn  { return h }
+func (h hangingTxn) Then(...clientv3.Op) clientv3.Txn { return h }
+func (h hangingTxn) Else(...clientv3.Op) clientv3.Txn { return h }
+func (h hangingTxn) Commit() (*clientv3.TxnResponse, error) {
+	<-h.ctx.Done()
+	return nil, h.ctx.Err()
+}
+
+// What a full store is asked about a write, before it is taken or not, is bounded as the
+// write is: service-center hands some on whose context never ends.
+func TestAWriteToAFullStoreThatHangsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry(&clientv3.Client{KV: hanging{}}, full(91), &needed{})
+		began := time.Now()
+		put := client.OpPut(client.WithStrKey("/cse-sr/ms/schemas/default/default/admit-c/s"), client.WithStrValue("x"))
+		_, err := r.TxnWithCmp(context.Background(), []client.PluginOp{put}, nil, nil)
+		require.Error(t, err)
+		require.Equal(t, requestTimeout, time.Since(began))
+		began = time.Now()
+		_, err = r.Do(context.Background(), client.PUT, client.WithStrKey("/cse-sr/ms/schemas/default/default/admit-c/s"), client.WithStrValue("x"))
+		require.Error(t, err)
+		require.Equal(t, requestTimeout, time.Since(began))
+	})
 }
 
 // A consumer that asks for a provider for the first time is noted by service-center, with

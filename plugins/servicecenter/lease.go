@@ -43,40 +43,30 @@ func (s *Store) tellLonger(asked, granted int64) {
 	}
 }
 
-// Renew implements heartbeat.Store. In process it is a call of the lessor: no
-// message, no write. Over a cluster it goes along shared streams.
+// Renew implements heartbeat.Store.
 func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
-	if s.lessor != nil {
-		ttl, err := s.lessor.renewed(ctx, int64(l))
-		return int(ttl), translate(err)
-	}
-	if failpoint.On {
+	if failpoint.On && s.lessor == nil {
 		_ = failpoint.Hit("renew.before")
 	}
-	ttl, err := s.keepAlive(ctx, l)
-	if failpoint.On && err == nil {
+	ttl, err := s.renew(ctx, l)
+	if failpoint.On && s.lessor == nil && err == nil {
 		err = translate(failpoint.Hit("renew.before-reply"))
 	}
 	return ttl, err
 }
 
-// keepAlive renews a lease of a cluster.
-func (s *Store) keepAlive(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+// renew is Renew without its failpoints, which mean heartbeats: a replica renews leases of
+// its own, too. In process it is a call of the lessor: no message, no write. Over a cluster
+// it goes along shared streams.
+func (s *Store) renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+	if s.lessor != nil {
+		ttl, err := s.lessor.renewed(ctx, int64(l))
+		return int(ttl), translate(err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	ttl, err := s.renewals.renew(ctx, int64(l))
 	return int(ttl), translate(err)
-}
-
-// renewOwn renews a lease of this replica itself, whom no failpoint means: they are for
-// heartbeats.
-func (s *Store) renewOwn(ctx context.Context, l heartbeat.LeaseID) error {
-	if s.lessor != nil {
-		_, err := s.Renew(ctx, l)
-		return err
-	}
-	_, err := s.keepAlive(ctx, l)
-	return err
 }
 
 // Revoke implements heartbeat.Store.

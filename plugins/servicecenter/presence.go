@@ -168,7 +168,7 @@ func (s *Store) keep(ctx context.Context) {
 		return
 	}
 	if l != 0 {
-		if err := s.renewOwn(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
+		if _, err := s.renew(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return
 		}
 	}

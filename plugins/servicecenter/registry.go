@@ -126,6 +126,8 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	if refused != "" {
 		return r.refused(ctx, refused)
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	then, otherwise := operationsOf(success), operationsOf(fail)
 	done, err := r.admit(ctx, slices.Concat(then, otherwise))
 	switch {
@@ -137,8 +139,6 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 		return nil, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	succeeded, responses, revision, err := r.commit(ctx, touched.services, conditions, then, otherwise)
 	switch {
 	case errors.Is(err, rpctypes.ErrKeyNotFound):

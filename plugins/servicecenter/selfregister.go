@@ -167,7 +167,7 @@ func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 	own, held := one(3), one(4)
 	if e.lease != 0 && own != nil && own.Lease == int64(e.lease) && string(own.Value) == e.value(timestampOf(own)) &&
 		held != nil && held.Lease == int64(e.lease) && holds(held, leaseText(e.lease)) {
-		err = e.store.renewOwn(ctx, e.lease)
+		_, err = e.store.renew(ctx, e.lease)
 		if !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return err == nil, err
 		}

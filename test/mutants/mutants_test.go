@@ -71,7 +71,7 @@ var mutants = []mutant{
 		old: `if ok && (name ==`, new: `if ok || (name ==`,
 		pkg: adapter, run: "TestTheRegistrationOfServiceCenterIsPutRight"},
 	{name: "the registration of service-center is not renewed", file: adapter + "/selfregister.go",
-		old: `err = e.store.renewOwn(ctx, e.lease)`, new: ``,
+		old: `_, err = e.store.renew(ctx, e.lease)`, new: ``,
 		pkg: adapter, run: "TestTheRegistrationOfServiceCenterIsRenewed"},
 	{name: "an endpoint of go-chassis has a path", file: urls + "/endpoint.go",
 		old: `return address{scheme: restScheme, host: a.host, port: a.port, query: query}, true`, new: `return address{scheme: restScheme, host: a.host, port: a.port, path: a.path, query: query}, true`,
