@@ -154,29 +154,6 @@ func condition(r *http.Request, prefix string) Condition {
 	return func(s *Service) bool { return matches(values, s.represent(prefix).etag) }
 }
 
-// matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
-func matches(values []string, etag string) bool {
-	list := strings.TrimSpace(strings.Join(values, ","))
-	if list == "*" {
-		return true
-	}
-	found := false
-	for list != "" {
-		one := strings.TrimPrefix(list, "W/")
-		end := strings.IndexByte(strings.TrimPrefix(one, `"`), '"')
-		if !strings.HasPrefix(one, `"`) || end < 0 {
-			return false
-		}
-		found = found || list[0] == '"' && one[:end+2] == etag // a weak one never matches strongly
-		rest := strings.TrimSpace(one[end+2:])
-		if rest != "" && rest[0] != ',' {
-			return false
-		}
-		list = strings.TrimSpace(strings.TrimPrefix(rest, ","))
-	}
-	return found
-}
-
 // getTransports is §8.2.5.3.1.
 func (s *surface) getTransports(w http.ResponseWriter, _ *http.Request, _ call) error {
 	answer(w, http.StatusOK, s.transports)

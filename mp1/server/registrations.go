@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 
@@ -55,11 +53,6 @@ func showRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
 	body := encode(info)
 	w.Header().Set("ETag", etagOf(body))
 	answer(w, status, body)
-}
-
-func etagOf(body []byte) string {
-	sum := sha256.Sum256(body)
-	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // accepts is what If-Match says of a registration; nil: it was not sent.

@@ -5,8 +5,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"sync"
 	"time"
@@ -92,8 +90,7 @@ func (s *Service) represent(prefix string) *representation {
 		if err != nil { // plain data: cannot happen
 			body = []byte("{}")
 		}
-		sum := sha256.Sum256(body)
-		r.body, r.etag = body, `"`+hex.EncodeToString(sum[:16])+`"`
+		r.body, r.etag = body, etagOf(body)
 	})
 	return r
 }

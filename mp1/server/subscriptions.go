@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -55,8 +53,7 @@ func (s *Subscription) represent(prefix string) (body []byte, etag string) {
 	if err != nil { // plain data: cannot happen
 		body = []byte("{}")
 	}
-	sum := sha256.Sum256(body)
-	return append(body, '\n'), `"` + hex.EncodeToString(sum[:16]) + `"`
+	return append(body, '\n'), etagOf(body)
 }
 
 const (
