@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/retryafter"
 )
 
 const (
@@ -134,7 +135,7 @@ func (c *Client) build(ctx context.Context, q request) (*http.Request, error) {
 
 // problem reads a refusal. What it says goes to logs, so it is cut and cleaned.
 func problem(resp *http.Response, data []byte) *Problem {
-	p := &Problem{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
+	p := &Problem{Status: resp.StatusCode, RetryAfter: min(retryafter.Parse(resp.Header), maxRetryAfter)}
 	var said mp1.ProblemDetails
 	if json.Unmarshal(data, &said) == nil {
 		p.Detail = clean(said.Detail)
@@ -153,22 +154,4 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxDetail], "")
 	}
 	return s
-}
-
-// retryAfter reads both forms of RFC 9110 §10.2.3; a date counts from the answer's
-// own, so that our clock does not matter.
-func retryAfter(h http.Header) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if value == "" {
-		return 0
-	}
-	d := time.Duration(0)
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		if now, err := http.ParseTime(h.Get("Date")); err == nil {
-			d = at.Sub(now)
-		}
-	}
-	return min(max(d, 0), maxRetryAfter)
 }

@@ -63,7 +63,7 @@ func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
-	var over *problem
+	var over *OverLimit
 	if err != nil && !errors.As(err, &large) && !errors.As(err, &over) {
 		return nil, errBody
 	}

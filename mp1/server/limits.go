@@ -19,11 +19,10 @@ type Limits interface {
 	Bytes(app, peer string, n int64) (wait time.Duration)
 }
 
-// tooMany refuses what is over a limit. Retry-After is the exact wait, in whole seconds.
-func tooMany(wait time.Duration) *problem {
-	return &problem{status: http.StatusTooManyRequests, retry: int((wait + time.Second - 1) / time.Second),
-		detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
-}
+// OverLimit is the error of a write that Limits refuses. It may be tried again after Wait.
+type OverLimit struct{ Wait time.Duration }
+
+func (e *OverLimit) Error() string { return "over a limit of writes for " + e.Wait.String() }
 
 // RoomAfter is the Retry-After, in seconds, of a 507 to what adds to the store: the store
 // looks for room each second, but history is kept for some seconds before it goes, so
@@ -52,26 +51,29 @@ func (s *surface) limited(do handle) handle {
 			return do(w, r, c)
 		}
 		if wait := s.options.Limits.Write(c.app, r.RemoteAddr, max(r.ContentLength, 0)); wait > 0 {
-			return tooMany(wait)
+			return &OverLimit{wait}
 		}
 		if r.ContentLength < 0 {
-			r.Body = &countedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(c.app, r.RemoteAddr, n) }}
+			r.Body = &CountedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(c.app, r.RemoteAddr, n) }}
 		}
 		return do(w, r, c)
 	}
 }
 
-// countedBody counts while it is read, and ends with a refusal where too much was.
-type countedBody struct {
+// CountedBody is a request's body that is counted while it is read, because its length
+// was not told before. Count is given the bytes of each Read; when it returns a wait above
+// 0, reading ends with *OverLimit.
+type CountedBody struct {
 	io.ReadCloser
-	count func(n int64) time.Duration
+	Count func(n int64) (wait time.Duration)
 }
 
-func (b *countedBody) Read(p []byte) (int, error) {
+// Read implements io.Reader.
+func (b *CountedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		if wait := b.count(int64(n)); wait > 0 {
-			return n, tooMany(wait)
+		if wait := b.Count(int64(n)); wait > 0 {
+			return n, &OverLimit{wait}
 		}
 	}
 	return n, err

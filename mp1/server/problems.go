@@ -10,6 +10,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/retryafter"
 )
 
 // problem is an error that a request ends with: a status, and what to do.
@@ -67,6 +68,7 @@ func problemOf(err error, o Options) *problem {
 	var p *problem
 	var bad *mp1.Invalid
 	var large *http.MaxBytesError
+	var over *OverLimit
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -74,6 +76,9 @@ func problemOf(err error, o Options) *problem {
 		return &problem{status: http.StatusBadRequest, detail: bad.Error()}
 	case errors.As(err, &large):
 		return errTooLarge
+	case errors.As(err, &over):
+		return &problem{status: http.StatusTooManyRequests, retry: retryafter.Seconds(over.Wait),
+			detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
 	}
 	limit := errors.Is(err, heartbeat.ErrLimit) || errors.Is(err, ErrSubscriptionLimit)
 	for _, row := range table {

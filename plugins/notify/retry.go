@@ -1,11 +1,6 @@
 package notify
 
-import (
-	"net/http"
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // waits are the times between attempts; the last one goes on.
 var waits = [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
@@ -20,22 +15,4 @@ const (
 func backoff(failures int, random float64) time.Duration {
 	wait := waits[min(failures, len(waits))-1]
 	return time.Duration(float64(wait) * (1 - spread + 2*spread*random))
-}
-
-// retryAfter reads both forms of RFC 9110 §10.2.3; a date counts from the answer's
-// own, so that our clock does not matter. 0: nothing usable was said.
-func retryAfter(h http.Header) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	from, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return max(at.Sub(from), 0)
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/mec-liveness/mepserver/mp1/retryafter"
 )
 
 const (
@@ -106,7 +108,7 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	if err != nil {
 		return result{outcome: reason(ctx, err)}
 	}
-	return result{outcome: judge(res.StatusCode), retryAfter: retryAfter(res.Header), unfinished: !finish(ctx, opened, res.Body)}
+	return result{outcome: judge(res.StatusCode), retryAfter: retryafter.Parse(res.Header), unfinished: !finish(ctx, opened, res.Body)}
 }
 
 // finish lets a polite subscriber end its answer, which changes nothing. false: it did

@@ -210,16 +210,7 @@ func TestARequestSaysWhatItIs(t *testing.T) {
 	require.True(t, got.Close, "no connection is kept")
 }
 
-func TestRetryAfterInBothForms(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for text, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "99999999999999": 0,
-		now.Add(time.Minute).Format(http.TimeFormat): time.Minute, now.Add(-time.Minute).Format(http.TimeFormat): 0,
-	} {
-		h := http.Header{"Date": {now.Format(http.TimeFormat)}}
-		h.Set("Retry-After", text)
-		require.Equal(t, want, retryAfter(h), text)
-	}
+func TestAnAnswerSaysWhenToComeBack(t *testing.T) {
 	require.Equal(t, 3*time.Second, attemptAt(t, status(t, 503, "Retry-After", "3"), long).retryAfter)
 }
 

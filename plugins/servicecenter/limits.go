@@ -12,6 +12,8 @@ import (
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 
+	"github.com/mec-liveness/mepserver/mp1/retryafter"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -73,32 +75,13 @@ func admit(of plugins.Limits, r *http.Request, query bool) time.Duration {
 	if wait > 0 || r.ContentLength >= 0 || r.Body == nil {
 		return wait
 	}
-	counted := &countedBody{Reader: r.Body, count: func(n int64) time.Duration { return of.Bytes("", r.RemoteAddr, n) }}
-	b, err := io.ReadAll(counted)
-	if counted.wait > 0 {
-		return counted.wait
+	b, err := io.ReadAll(&server.CountedBody{ReadCloser: r.Body, Count: func(n int64) time.Duration { return of.Bytes("", r.RemoteAddr, n) }})
+	var over *server.OverLimit
+	if errors.As(err, &over) {
+		return over.Wait
 	}
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(b), failing{err}))
 	return 0
-}
-
-// countedBody counts while it is read, and ends where too much was.
-type countedBody struct {
-	io.Reader
-	count func(n int64) time.Duration
-	wait  time.Duration
-}
-
-var errOverLimit = errors.New("over the limit of bytes")
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		if b.wait = b.count(int64(n)); b.wait > 0 {
-			return n, errOverLimit
-		}
-	}
-	return n, err
 }
 
 // failing ends a body as it ended when it was read; nil: at its end.
@@ -113,7 +96,7 @@ func (f failing) Read([]byte) (int, error) {
 
 // tooMany answers in service-center's own form.
 func tooMany(w http.ResponseWriter, wait time.Duration) {
-	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	w.Header().Set("Retry-After", strconv.Itoa(retryafter.Seconds(wait)))
 	reply(w, http.StatusTooManyRequests,
 		`{"errorCode":"429001","errorMessage":"Too Many Requests","detail":"Too many changes, or too large ones, in a short time; wait as long as Retry-After says."}`)
 }

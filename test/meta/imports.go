@@ -25,15 +25,16 @@ var (
 )
 
 // forPlugins is what every plugin may import; its own folder is added.
-var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "heartbeat"}
+var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "heartbeat"}
 
 // table is the house's import table. The longest dir that matches counts.
 var table = []row{
 	{dir: "mp1", never: []string{"net/http"}},
 	{dir: "heartbeat", never: []string{"net/http"}},
-	{dir: "mp1/server", project: []string{"mp1", "mp1/openapi", "heartbeat"}},
-	{dir: "mp1/client", project: []string{"mp1"}},
+	{dir: "mp1/server", project: []string{"mp1", "mp1/openapi", "mp1/retryafter", "heartbeat"}},
+	{dir: "mp1/client", project: []string{"mp1", "mp1/retryafter"}},
 	{dir: "mp1/openapi", project: []string{"mp1"}},
+	{dir: "mp1/retryafter"},
 	{dir: "conf", outside: yamlModule},
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
