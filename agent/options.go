@@ -70,7 +70,7 @@ const (
 func (o *Options) check() error {
 	var all []error
 	if !mp1.ValidID(o.App) {
-		all = append(all, errors.New("option App must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"))
+		all = append(all, errors.New("option App must be "+mp1.IDForm))
 	}
 	if len(o.Endpoints) == 0 {
 		all = append(all, errors.New("option Endpoints must name at least one URL"))

@@ -110,7 +110,7 @@ func TestAgentFaultsNameLineKeyAndRule(t *testing.T) {
 		{"services: []\n" + head, "m.yaml: services: must list at least one service"},
 		{head, "m.yaml: services: must list at least one service"},
 		{oneOK, "application.id: is mandatory, and must be 1 to 128"},
-		{"application: {id: a/b}\n" + oneOK, `m.yaml:1: application.id: must be 1 to 128 letters, digits, '.', '_' or '-' that start with a letter or digit, not "a/b"`},
+		{"application: {id: a/b}\n" + oneOK, `m.yaml:1: application.id: must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit, not "a/b"`},
 		{"application: {id: a, onStop: die}\n" + oneOK, `m.yaml:1: application.onStop: must be deregister or leave, not "die"`},
 		{twoOK + "server: {}\n", "m.yaml:4: server: is not a key of mep-agent; there are platform, application, identity, local, log, services"},
 		{twoOK + "platform: {endpoint: x}\n", "m.yaml:4: platform.endpoint: is not a key of mep-agent; there are endpoints, prefix"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 const leastProbe = 100 * time.Millisecond
@@ -54,8 +56,8 @@ type agentChecker struct {
 func checkAgent(c *Agent, origin origins, report func(Fault, ...string)) {
 	k := agentChecker{c, origin, report}
 	k.platform()
-	if !idForm.MatchString(k.Application.ID) {
-		const form = "must be 1 to 128 letters, digits, '.', '_' or '-' that start with a letter or digit"
+	if !mp1.ValidID(k.Application.ID) {
+		const form = "must be " + mp1.IDForm
 		if k.Application.ID == "" {
 			k.fault("application.id", "is mandatory, and "+form)
 		} else {

@@ -3,9 +3,10 @@ package conf
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // MaxWindow is the longest window there can be: ServiceComb keeps the interval,
@@ -20,8 +21,6 @@ const (
 	leastRemoval  = time.Second
 	leastTimeout  = 100 * time.Millisecond
 )
-
-var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Validate checks every rule on a Config that was put together by hand. Its
 // error is a Faults.
@@ -105,9 +104,8 @@ func (k checker) server() {
 func (k checker) applications() {
 	k.oneOf("applications.admission", string(k.Applications.Admission), string(Open), string(Registered))
 	for _, id := range k.Applications.Known {
-		if !idForm.MatchString(id) {
-			k.fault("applications.known",
-				"must be ids of 1 to 128 letters, digits, '.', '_' or '-' that start with a letter or digit, not %s", shown(id))
+		if !mp1.ValidID(id) {
+			k.fault("applications.known", "must be ids of "+mp1.IDForm+", not %s", shown(id))
 		}
 	}
 	k.atLeastOne("applications.maxServices", k.Applications.MaxServices)

@@ -131,7 +131,7 @@ func (a *AppInfo) check() error {
 	}
 	switch {
 	case a.AppInstanceID != "" && !ValidID(a.AppInstanceID):
-		return &Invalid{"appInstanceId", "must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"}
+		return CheckID("appInstanceId", a.AppInstanceID)
 	case byMec && a.AppDID == "":
 		return &Invalid{"appDId", "is mandatory when isInsByMec is true"}
 	case byMec && a.AppInstanceID == "":

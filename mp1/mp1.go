@@ -164,26 +164,6 @@ type ProblemDetails struct {
 	Instance string `json:"instance,omitempty"`
 }
 
-const maxID = 128
-
-// ValidID says whether s may be an appInstanceId, serviceId or subscriptionId: a
-// letter or digit, then up to 127 letters, digits, dots, underscores or hyphens.
-func ValidID(s string) bool {
-	if len(s) == 0 || len(s) > maxID {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		case i > 0 && (c == '.' || c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // Completed fills in what an absent member means, and what the platform has to say, for
 // an answer. isLocal is true for whoever asks: there is one locality, that of the
 // platform at which the service is registered.

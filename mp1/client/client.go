@@ -109,7 +109,7 @@ func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInf
 	if err != nil {
 		return out, err
 	}
-	if err := checkID("serInstanceId", id); err != nil {
+	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return out, err
 	}
 	info.SerInstanceID, info.Links = "", nil
@@ -124,7 +124,7 @@ func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInf
 // Service reads one service, whatever its state (§8.2.4.3.1).
 func (c *Client) Service(ctx context.Context, id string) (mp1.ServiceInfo, error) {
 	var out mp1.ServiceInfo
-	if err := checkID("serInstanceId", id); err != nil {
+	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return out, err
 	}
 	err := c.call(ctx, request{method: http.MethodGet, path: "/services/" + id, most: maxAnswer, want: http.StatusOK}, &out)
@@ -162,19 +162,12 @@ func (c *Client) Remove(ctx context.Context, app, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkID("serInstanceId", id); err != nil {
+	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return err
 	}
 	return c.call(ctx, request{method: http.MethodDelete, path: path + "/" + id, most: maxAnswer, want: http.StatusNoContent}, nil)
 }
 
 func ofApplication(app string) (string, error) {
-	return "/applications/" + app + "/services", checkID("appInstanceId", app)
-}
-
-func checkID(name, id string) error {
-	if !mp1.ValidID(id) {
-		return &mp1.Invalid{Attribute: name, Rule: "must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"}
-	}
-	return nil
+	return "/applications/" + app + "/services", mp1.CheckID("appInstanceId", app)
 }

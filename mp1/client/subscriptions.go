@@ -59,5 +59,5 @@ func (c *Client) Unsubscribe(ctx context.Context, href string) error {
 }
 
 func subscriptionsOf(app string) (string, error) {
-	return "/applications/" + app + "/subscriptions", checkID("appInstanceId", app)
+	return "/applications/" + app + "/subscriptions", mp1.CheckID("appInstanceId", app)
 }

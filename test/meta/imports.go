@@ -35,7 +35,7 @@ var table = []row{
 	{dir: "mp1/client", project: []string{"mp1", "mp1/retryafter"}},
 	{dir: "mp1/openapi", project: []string{"mp1"}},
 	{dir: "mp1/retryafter"},
-	{dir: "conf", outside: yamlModule},
+	{dir: "conf", project: []string{"mp1"}, outside: yamlModule},
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},

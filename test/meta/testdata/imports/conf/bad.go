@@ -2,6 +2,6 @@
 package conf
 
 import (
-	_ "example.org/own/name/mp1"
+	_ "example.org/own/name/heartbeat"
 	_ "gopkg.in/yaml.v3"
 )

@@ -2,5 +2,6 @@
 package conf
 
 import (
+	_ "example.org/own/name/mp1"
 	_ "go.yaml.in/yaml/v3"
 )
