@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/early"
+	"github.com/mec-liveness/mepserver/cmd/revision"
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 )
@@ -55,7 +56,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err == nil && c.version:
-		fmt.Fprintln(out, "mep-agent", describe())
+		fmt.Fprintln(out, "mep-agent", revision.Describe(version))
 		return 0
 	case err == nil:
 		err = c.run(ctx, environ, out, errs)
@@ -87,16 +88,4 @@ func (c command) run(ctx context.Context, environ []string, out, errs io.Writer)
 		return status(ctx, settings.Local.Listen, out)
 	}
 	return keep(ctx, settings, out, errs)
-}
-
-// describe is the version, with the revision it was built from if that is known.
-func describe() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return version + "-" + s.Value[:12]
-			}
-		}
-	}
-	return version
 }

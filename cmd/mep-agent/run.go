@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/cmd/revision"
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 )
@@ -52,7 +53,7 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 		ended <- nil
 	}
 	fmt.Fprintf(out, "mep-agent %s keeps %d services of %s alive at %s%s\n",
-		describe(), len(c.Services), c.Application.ID, strings.Join(c.Platform.Endpoints, ", "), where)
+		revision.Describe(version), len(c.Services), c.Application.ID, strings.Join(c.Platform.Endpoints, ", "), where)
 	err = a.Run(ctx)
 	stop()
 	return errors.Join(err, <-ended)

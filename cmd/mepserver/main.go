@@ -12,9 +12,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/mec-liveness/mepserver/cmd/early"
+	"github.com/mec-liveness/mepserver/cmd/revision"
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -87,7 +87,7 @@ func (p process) run(ctx context.Context) int {
 		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
 	case o.version:
-		fmt.Fprintln(p.out, "mepserver", describe())
+		fmt.Fprintln(p.out, "mepserver", revision.Describe(version))
 		return 0
 	}
 	o.sources.Environ = p.environ
@@ -96,7 +96,7 @@ func (p process) run(ctx context.Context) int {
 		fmt.Fprintln(p.errs, err)
 		return 1
 	}
-	h := &plugins.Host{Config: c, Version: describe(), Log: plugins.NewLog(p.errs, "INFO"), LogDropped: p.dropped, Fail: p.fail}
+	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: plugins.NewLog(p.errs, "INFO"), LogDropped: p.dropped, Fail: p.fail}
 	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(p.out, c, a) }); err != nil {
 		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
@@ -114,17 +114,5 @@ func greet(out io.Writer, c conf.Config, a net.Addr) {
 		}
 		store = "data in " + dir
 	}
-	fmt.Fprintf(out, "mepserver %s ready on http://%s, %s; try: curl http://%s/mec_service_mgmt/v1/services\n", describe(), a, store, a)
-}
-
-// describe is the version, with the revision it was built from if that is known.
-func describe() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return version + "-" + s.Value[:12]
-			}
-		}
-	}
-	return version
+	fmt.Fprintf(out, "mepserver %s ready on http://%s, %s; try: curl http://%s/mec_service_mgmt/v1/services\n", revision.Describe(version), a, store, a)
 }
