@@ -5,12 +5,13 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 const (
@@ -180,12 +181,13 @@ func (c *connections) take(conn net.Conn) *connection {
 	return t
 }
 
+// noRoom is the answer to a connection for which there is no room.
+var noRoom = server.Refusal(http.StatusServiceUnavailable, "The platform has as many connections as it may; try again in a second.", 1)
+
 // turnAway answers at once that there is no room, for whoever would else wait.
 func turnAway(conn net.Conn) {
-	const body = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The platform has as many connections as it may; try again in a second."}` + "\n"
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = conn.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\n\r\n" + body))
+	_, _ = conn.Write(noRoom)
 	_ = conn.Close()
 }
 

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -95,7 +97,13 @@ func problemOf(err error, o Options) *problem {
 
 // write answers with the problem as RFC 9457 has it.
 func (p *problem) write(w http.ResponseWriter, o Options) {
-	h := w.Header()
+	body := p.fill(w.Header(), o)
+	w.WriteHeader(p.status)
+	_, _ = w.Write(body)
+}
+
+// fill sets the header of the answer and returns its body.
+func (p *problem) fill(h http.Header, o Options) (body []byte) {
 	h.Set("Content-Type", "application/problem+json")
 	secure(h)
 	switch p.status {
@@ -108,14 +116,25 @@ func (p *problem) write(w http.ResponseWriter, o Options) {
 	}
 	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
-	w.WriteHeader(p.status)
-	_, _ = w.Write(append(b, '\n'))
+	return append(b, '\n')
 }
 
 // Refuse answers with a ProblemDetails (RFC 9457), for whoever refuses a request before it
 // reaches a handler of this package. retryAfter is in seconds, of a 503.
 func Refuse(w http.ResponseWriter, status int, detail string, retryAfter int) {
 	(&problem{status: status, detail: detail}).write(w, Options{RetryAfter: retryAfter})
+}
+
+// Refusal returns the bytes of the HTTP/1.1 answer that Refuse gives, and that the
+// connection closes after it: for a connection from which no request is read.
+func Refusal(status int, detail string, retryAfter int) []byte {
+	h := http.Header{}
+	body := (&problem{status: status, detail: detail}).fill(h, Options{RetryAfter: retryAfter})
+	var out bytes.Buffer
+	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: h, Close: true,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
+	_ = answer.Write(&out) // to memory: cannot fail
+	return out.Bytes()
 }
 
 // RefuseMethod answers a method that a resource does not have.
