@@ -33,9 +33,9 @@ type Applications interface {
 		see func(a Application, erased bool), failed func(reason string, err error))
 }
 
-// Belongings are things of one kind that applications have at the platform. They go
+// Owned are things of one kind that applications have at the platform. They go
 // with the application.
-type Belongings interface {
+type Owned interface {
 	// Of lists the ids of what an application has, as far as this replica knows.
 	Of(app string) []string
 	// Remove removes one; that it is gone already is no error.

@@ -104,7 +104,7 @@ type Host struct {
 
 	watchers []func(heartbeat.ID, *heartbeat.Snapshot)
 	tasks    []func(context.Context)
-	leaving  []Belongings
+	owned    []Owned
 	admin    []AdminRoute
 }
 
@@ -121,11 +121,11 @@ func (h *Host) OnAdmin(r AdminRoute) { h.admin = append(h.admin, r) }
 // AdminRoutes are those of all plugins so far.
 func (h *Host) AdminRoutes() []AdminRoute { return h.admin }
 
-// Belong has b's things go with the application that has them.
-func (h *Host) Belong(b Belongings) { h.leaving = append(h.leaving, b) }
+// AddOwned has b's things go with the application that has them.
+func (h *Host) AddOwned(b Owned) { h.owned = append(h.owned, b) }
 
-// Belongings is all that applications have.
-func (h *Host) Belongings() []Belongings { return h.leaving }
+// Owned is all that applications have.
+func (h *Host) Owned() []Owned { return h.owned }
 
 // OnChange is told of every change of a record, in order per instance. f must
 // neither block nor call the engine.

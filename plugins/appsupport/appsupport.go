@@ -23,7 +23,7 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: 
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	d := &directory{
-		store: h.Base, alone: h.Base.Alone(), log: h.Log, belongings: h.Belongings, clock: plugins.NewClock(),
+		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: plugins.NewClock(),
 		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
 		apps: map[string]*entry{}, absent: map[string]heartbeat.Instant{}, ending: map[string]bool{}, asks: make(chan struct{}, maxAsks),
 	}

@@ -28,16 +28,16 @@ type entry struct {
 
 // directory is what this replica knows of the registrations.
 type directory struct {
-	store      plugins.Applications
-	alone      bool // nobody else writes the store
-	open       bool // everybody is admitted
-	known      map[string]bool
-	belongings func() []plugins.Belongings
-	clock      func() (heartbeat.Instant, int64)
-	log        openlog.Logger
-	loaded     atomic.Bool
-	ready      func() bool // all lists are loaded
-	asks       chan struct{}
+	store  plugins.Applications
+	alone  bool // nobody else writes the store
+	open   bool // everybody is admitted
+	known  map[string]bool
+	owned  func() []plugins.Owned
+	clock  func() (heartbeat.Instant, int64)
+	log    openlog.Logger
+	loaded atomic.Bool
+	ready  func() bool // all lists are loaded
+	asks   chan struct{}
 
 	mu     sync.Mutex
 	apps   map[string]*entry

@@ -135,7 +135,7 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 
 // clear removes all that a leaving application has, of each kind at the same time.
 func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
-	kinds := d.belongings()
+	kinds := d.owned()
 	counts, errs := make([]int, len(kinds)), make([]error, len(kinds))
 	var all sync.WaitGroup
 	for i, b := range kinds {
@@ -153,7 +153,7 @@ func (d *directory) clear(ctx context.Context, gone plugins.Application) (remove
 // is read from the store was entered before the application could return, so that a
 // returned one loses nothing. What was removed may be listed until the watch has shown
 // its end, and is not waited for.
-func (d *directory) clearKind(ctx context.Context, gone plugins.Application, b plugins.Belongings) (removed int, err error) {
+func (d *directory) clearKind(ctx context.Context, gone plugins.Application, b plugins.Owned) (removed int, err error) {
 	app := gone.Info.AppInstanceID
 	done := map[string]bool{}
 	for ids := unless(done, b.Of(app)); len(ids) > 0; ids = unless(done, b.Of(app)) {

@@ -20,7 +20,7 @@ func TestWhatHangsIsRemovedSideBySide(t *testing.T) {
 		d, _, b := newDirectory(true, true)
 		b.took = time.Second
 		other := &things{of: map[string][]string{}, took: time.Second}
-		d.belongings = func() []plugins.Belongings { return []plugins.Belongings{b, other} }
+		d.owned = func() []plugins.Owned { return []plugins.Owned{b, other} }
 		_, err := d.Enter(t.Context(), info("a"))
 		require.NoError(t, err)
 		for i := range 200 {

@@ -24,7 +24,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m.watch(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	h.Subscriptions = r
-	h.Belong(belongings{r})
+	h.AddOwned(owned{r})
 	ready := h.Ready
 	h.Ready = func() bool { return ready() && d.ready.Load() }
 	h.Go(d.run)

@@ -38,8 +38,8 @@ func TestHangingSubscriptionsEndTogether(t *testing.T) {
 			require.EqualValues(t, 70, to.flying.Load())
 			began := time.Now()
 			var all sync.WaitGroup
-			for _, id := range (belongings{a.registry}).Of("app") {
-				all.Go(func() { assert.NoError(t, belongings{a.registry}.Remove(t.Context(), "app", id)) })
+			for _, id := range (owned{a.registry}).Of("app") {
+				all.Go(func() { assert.NoError(t, owned{a.registry}.Remove(t.Context(), "app", id)) })
 			}
 			synctest.Wait()
 			require.NoError(t, a.Unsubscribe(t.Context(), "other", other))

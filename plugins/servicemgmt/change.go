@@ -104,11 +104,11 @@ func (r *registry) decide(ctx context.Context, id string, c server.Condition, pi
 	return heartbeat.ErrStale
 }
 
-// belongings are the services of an application.
-type belongings struct{ r *registry }
+// owned are the services of an application.
+type owned struct{ r *registry }
 
-// Of implements plugins.Belongings.
-func (b belongings) Of(app string) []string {
+// Of implements plugins.Owned.
+func (b owned) Of(app string) []string {
 	all := b.r.index.find(app, mp1.Filter{})
 	out := make([]string, len(all))
 	for i, it := range all {
@@ -117,8 +117,8 @@ func (b belongings) Of(app string) []string {
 	return out
 }
 
-// Remove implements plugins.Belongings.
-func (b belongings) Remove(ctx context.Context, app, id string) error {
+// Remove implements plugins.Owned.
+func (b owned) Remove(ctx context.Context, app, id string) error {
 	err := b.r.engine.Remove(ctx, heartbeat.ID(id), app, 0)
 	if errors.Is(err, heartbeat.ErrNotFound) {
 		return nil

@@ -32,7 +32,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	})
 	m.Add(r.displaced)
 	h.OnChange(r.index.changed)
-	h.Belong(belongings{r})
+	h.AddOwned(owned{r})
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits}
 	if h.Answers != nil {

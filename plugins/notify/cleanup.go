@@ -7,11 +7,11 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-// belongings are the subscriptions of an application, which go with it.
-type belongings struct{ r *registry }
+// owned are the subscriptions of an application, which go with it.
+type owned struct{ r *registry }
 
-// Of implements plugins.Belongings.
-func (b belongings) Of(app string) (ids []string) {
+// Of implements plugins.Owned.
+func (b owned) Of(app string) (ids []string) {
 	b.r.mu.Lock()
 	defer b.r.mu.Unlock()
 	for id := range b.r.of[app] {
@@ -20,8 +20,8 @@ func (b belongings) Of(app string) (ids []string) {
 	return ids
 }
 
-// Remove implements plugins.Belongings.
-func (b belongings) Remove(ctx context.Context, app, id string) error {
+// Remove implements plugins.Owned.
+func (b owned) Remove(ctx context.Context, app, id string) error {
 	err := b.r.Unsubscribe(ctx, app, id)
 	if errors.Is(err, server.ErrNoSubscription) {
 		return nil
