@@ -8,35 +8,35 @@ import (
 	"time"
 )
 
-// answerWriter writes one answer. The status is not sent before there is something to
+// responseWriter writes one answer. The status is not sent before there is something to
 // write, so that what is too much can still be refused.
-type answerWriter struct {
+type responseWriter struct {
 	http.ResponseWriter
-	answers *Answers
-	control *http.ResponseController
-	made    func()        // the answer is made; nil: nobody waits for that
-	size    *atomic.Int64 // of answers of its kind; nil: it has none
-	began   time.Time
-	status  int
-	sent    bool // the status was
-	refused bool
-	written int64
-	due     int64 // of written, when the deadline is set anew
+	responses *Responses
+	control   *http.ResponseController
+	made      func()        // the answer is made; nil: nobody waits for that
+	size      *atomic.Int64 // of answers of its kind; nil: it has none
+	began     time.Time
+	status    int
+	sent      bool // the status was
+	refused   bool
+	written   int64
+	due       int64 // of written, when the deadline is set anew
 }
 
 // Unwrap lets http.ResponseController through.
-func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // OnWrite has f called before the first byte is written, when the answer is made and
 // counted; f is not called if nothing is.
-func (w *answerWriter) OnWrite(f func()) {
+func (w *responseWriter) OnWrite(f func()) {
 	if w.made == nil {
 		w.made = f
 	}
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (w *answerWriter) WriteHeader(status int) {
+func (w *responseWriter) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK:
 		w.ResponseWriter.WriteHeader(status)
@@ -46,7 +46,7 @@ func (w *answerWriter) WriteHeader(status int) {
 }
 
 // Write implements http.ResponseWriter. A large p is held until its reader took it.
-func (w *answerWriter) Write(p []byte) (n int, err error) {
+func (w *responseWriter) Write(p []byte) (n int, err error) {
 	if w.refused {
 		return len(p), nil
 	}
@@ -54,7 +54,7 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 		w.size.Store(int64(len(p)))
 	}
 	if len(p) >= largeWrite && !w.sent {
-		release, ok := w.answers.Hold(int64(len(p)))
+		release, ok := w.responses.Hold(int64(len(p)))
 		if !ok {
 			w.refuse()
 			return len(p), nil
@@ -75,19 +75,19 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 		w.written += int64(more)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		w.answers.cut.Inc()
+		w.responses.cut.Inc()
 	}
 	return n, err
 }
 
 // refuse answers that too much is unread; what the handler says is dropped.
-func (w *answerWriter) refuse() {
+func (w *responseWriter) refuse() {
 	w.refused = true
 	refuseUnread(w.ResponseWriter)
 }
 
 // Flush implements http.Flusher.
-func (w *answerWriter) Flush() {
+func (w *responseWriter) Flush() {
 	if !w.refused {
 		w.send()
 		_ = w.control.Flush()
@@ -95,23 +95,23 @@ func (w *answerWriter) Flush() {
 }
 
 // FlushError is what http.ResponseController calls.
-func (w *answerWriter) FlushError() error {
+func (w *responseWriter) FlushError() error {
 	w.Flush()
 	return nil
 }
 
 // hurry gives the reader time for the next piece: not longer than stall, and not more in
 // all than its pace earned. A short answer has the server's own deadline.
-func (w *answerWriter) hurry() {
+func (w *responseWriter) hurry() {
 	w.due = w.written + largeWrite
-	deadline := w.answers.now().Add(stall)
+	deadline := w.responses.now().Add(stall)
 	if all := w.began.Add(grace + time.Duration(w.written)*time.Second/minPace); all.Before(deadline) {
 		deadline = all
 	}
 	_ = w.control.SetWriteDeadline(deadline) // what cannot has no connection
 }
 
-func (w *answerWriter) send() {
+func (w *responseWriter) send() {
 	if !w.sent {
 		w.sent = true
 		if w.status != 0 {
@@ -121,7 +121,7 @@ func (w *answerWriter) send() {
 }
 
 // end sends the status of an answer without a body.
-func (w *answerWriter) end() {
+func (w *responseWriter) end() {
 	if !w.refused {
 		w.send()
 	}

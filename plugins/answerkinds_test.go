@@ -66,7 +66,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var making, most, failed atomic.Int64
 			wait := make(chan struct{})
-			p, end := served(t, newAnswers(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			p, end := served(t, newResponses(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if n, err := io.Copy(io.Discard, r.Body); n > 0 || err != nil {
 					failed.Add(1)
 				}
@@ -95,7 +95,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 // The metrics' own handler gathers them all for whatever method.
 func TestMetricsAreOnlyRead(t *testing.T) {
 	asked := 0
-	h := newAnswers().Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	h := newResponses().Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, "/metrics?x", nil))
@@ -114,13 +114,13 @@ func TestMetricsAreOnlyRead(t *testing.T) {
 
 // Only heartbeats go past the bound of what is unread.
 func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
-	a := newAnswers()
+	a := newResponses()
 	for what, want := range map[string]bool{"PATCH /a/liveness": true, "PUT /a/liveness": true, "PATCH /a": false, "PUT /a": false, "POST /a/liveness": false, "GET /a/liveness": false} {
 		var method, path string
 		_, err := fmt.Sscan(what, &method, &path)
 		require.NoError(t, err)
 		a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, counted := w.(*answerWriter)
+			_, counted := w.(*responseWriter)
 			require.Equal(t, want, !counted, what)
 		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
 	}
@@ -129,7 +129,7 @@ func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
 // What one service has can be as long as what all have.
 func TestFewFindsAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAnswers()
+		a := newResponses()
 		var making atomic.Int64
 		wait := make(chan struct{})
 		p, end := served(t, a, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -158,7 +158,7 @@ func TestFewFindsAreMadeAtATime(t *testing.T) {
 // One answer that was very large stops small ones of its kind no longer than until one of
 // them was made; that somebody asked for what there is not says nothing.
 func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
-	a := newAnswers()
+	a := newResponses()
 	size, code := 2*mostUnread, http.StatusOK
 	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)

@@ -29,10 +29,10 @@ const (
 	minPace = 32 << 10 // bytes a second
 )
 
-// Answers bounds the memory that answers hold until they are read: a client that asks
+// Responses bounds the memory that answers hold until they are read: a client that asks
 // and does not read costs the connection's buffers, and for large answers a share of
 // mostUnread, until it is cut off. Whoever would exceed it is answered 503.
-type Answers struct {
+type Responses struct {
 	making  chan struct{}
 	finding chan struct{}
 	now     func() time.Time
@@ -45,8 +45,8 @@ type Answers struct {
 	collectors   Collectors
 }
 
-func newAnswers() *Answers {
-	a := &Answers{making: make(chan struct{}, makers), finding: make(chan struct{}, finders), now: time.Now,
+func newResponses() *Responses {
+	a := &Responses{making: make(chan struct{}, makers), finding: make(chan struct{}, finders), now: time.Now,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_answers_refused_total", Help: "Requests answered 503 because too much of other answers was unread.",
 		}),
@@ -57,7 +57,7 @@ func newAnswers() *Answers {
 }
 
 // watch shows the metrics, until the returned function.
-func (a *Answers) watch() func(context.Context) error {
+func (a *Responses) watch() func(context.Context) error {
 	a.collectors.Add(a.refused)
 	a.collectors.Add(a.cut)
 	a.collectors.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -73,7 +73,7 @@ func (a *Answers) watch() func(context.Context) error {
 // Hold takes so many bytes of what may be unread. ok is false if there are not as many; but
 // where others hold little, an answer is let through however large it is. release gives
 // them back, and may be called again.
-func (a *Answers) Hold(n int64) (release func(), ok bool) {
+func (a *Responses) Hold(n int64) (release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.fits(n) {
@@ -90,7 +90,7 @@ func (a *Answers) Hold(n int64) (release func(), ok bool) {
 
 // Handler is next with its answers bounded. Heartbeats, and what upgrades its connection,
 // go straight to next.
-func (a *Answers) Handler(next http.Handler) http.Handler {
+func (a *Responses) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if beats(r) || upgrades(r) {
 			next.ServeHTTP(w, r)
@@ -100,7 +100,7 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 			server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 			return
 		}
-		out := &answerWriter{ResponseWriter: w, answers: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
+		out := &responseWriter{ResponseWriter: w, responses: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
 		if kind := kindOf(r); kind != usual {
 			a.make(out, r, kind, next)
 		} else {
@@ -112,7 +112,7 @@ func (a *Answers) Handler(next http.Handler) http.Handler {
 
 // make has an answer made that is made as a whole, unless there is no room for one of its
 // kind: it would only be made in vain.
-func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next http.Handler) {
+func (a *Responses) make(out *responseWriter, r *http.Request, kind largeKind, next http.Handler) {
 	places := a.making
 	if kind == findKind {
 		places = a.finding
@@ -153,7 +153,7 @@ func (a *Answers) make(out *answerWriter, r *http.Request, kind largeKind, next 
 // room says whether an answer of a kind would be let through, if it is as large as the
 // last one was. What is said of one service says nothing about another: it is counted
 // only when it is written.
-func (a *Answers) room(kind largeKind) bool {
+func (a *Responses) room(kind largeKind) bool {
 	if kind == findKind {
 		return true
 	}
@@ -163,7 +163,7 @@ func (a *Answers) room(kind largeKind) bool {
 }
 
 // fits says whether so many bytes more may be unread; a.mu is held.
-func (a *Answers) fits(n int64) bool { return a.held <= mostUnread/8 || a.held+n <= mostUnread }
+func (a *Responses) fits(n int64) bool { return a.held <= mostUnread/8 || a.held+n <= mostUnread }
 
 const metricsPath = "/metrics"
 

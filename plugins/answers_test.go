@@ -41,15 +41,15 @@ func (p pipes) ask(t *testing.T, method, path string) net.Conn {
 	return ours
 }
 
-func served(t *testing.T, a *Answers, h http.Handler) (pipes, func()) {
+func served(t *testing.T, a *Responses, h http.Handler) (pipes, func()) {
 	t.Helper()
 	p := pipes{make(chan net.Conn)}
-	srv := &http.Server{Handler: a.Handler(h), WriteTimeout: answerTimeout, ReadHeaderTimeout: headerTimeout}
+	srv := &http.Server{Handler: a.Handler(h), WriteTimeout: responseTimeout, ReadHeaderTimeout: headerTimeout}
 	go func() { _ = srv.Serve(p) }()
 	return p, func() { _ = srv.Close() }
 }
 
-func (a *Answers) unread() int64 {
+func (a *Responses) unread() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.held
@@ -73,7 +73,7 @@ var bulky = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 // 150 clients that asked for a list of 2.3 MB and did not read held 330 MB.
 func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAnswers()
+		a := newResponses()
 		p, end := served(t, a, bulky)
 		defer end()
 		var idle []net.Conn
@@ -131,7 +131,7 @@ func TestAReaderMustGetOn(t *testing.T) {
 	}{"slow": {80 << 10, true}, "too slow": {4 << 10, false}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAnswers()
+				a := newResponses()
 				p, end := served(t, a, bulky)
 				defer end()
 				conn := p.ask(t, "GET", "/")
@@ -153,10 +153,10 @@ func TestAReaderMustGetOn(t *testing.T) {
 	}
 }
 
-// Answers of service-center are made as a whole: only a few at a time are.
+// Responses of service-center are made as a whole: only a few at a time are.
 func TestFewAnswersAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAnswers()
+		a := newResponses()
 		var making, most atomic.Int64
 		wait := make(chan struct{})
 		p, end := served(t, a, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +191,7 @@ func TestFewAnswersAreMadeAtATime(t *testing.T) {
 
 // What passes through is what the handler wrote.
 func TestAnAnswerIsAsItsHandlerMadeIt(t *testing.T) {
-	a := newAnswers()
+	a := newResponses()
 	for name, h := range map[string]http.HandlerFunc{
 		"nothing":  func(http.ResponseWriter, *http.Request) {},
 		"a status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },

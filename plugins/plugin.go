@@ -86,13 +86,13 @@ type Host struct {
 	// Fail ends the process at once, with one line that says why. It is for what makes it
 	// impossible to go on, or even to stop: the store's last words. It does not return.
 	// nil: the store's own way, a panic.
-	Fail    func(why string)
-	Limits  Limits            // from the identity plugin; nil: nothing is limited
-	Address net.Addr          // where the server listens; from Run
-	Answers *Answers          // from Run
-	Posts   int               // POSTs to consumers that may be in flight, from Run; 0: any number
-	Base    Base              // from the base plugin
-	Engine  *heartbeat.Engine // from the liveness plugin
+	Fail      func(why string)
+	Limits    Limits            // from the identity plugin; nil: nothing is limited
+	Address   net.Addr          // where the server listens; from Run
+	Responses *Responses        // from Run
+	Posts     int               // POSTs to consumers that may be in flight, from Run; 0: any number
+	Base      Base              // from the base plugin
+	Engine    *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.
 	Subscriptions server.Subscriptions
 	// Admitted says whether the platform knows an application, and Registrations are

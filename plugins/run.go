@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	headerTimeout = 5 * time.Second
-	bodyTimeout   = 10 * time.Second
-	answerTimeout = 60 * time.Second
-	leastIdle     = 90 * time.Second
-	maxHeader     = 32 << 10
-	drainTime     = 4 * time.Second // for what is in flight
-	setupTime     = 2 * time.Second // for a setup that is under way when the server is stopped
-	stopTime      = 2 * time.Second // for the background work, then again for the plugins
-	readyPoll     = 10 * time.Millisecond
+	headerTimeout   = 5 * time.Second
+	bodyTimeout     = 10 * time.Second
+	responseTimeout = 60 * time.Second
+	leastIdle       = 90 * time.Second
+	maxHeader       = 32 << 10
+	drainTime       = 4 * time.Second // for what is in flight
+	setupTime       = 2 * time.Second // for a setup that is under way when the server is stopped
+	stopTime        = 2 * time.Second // for the background work, then again for the plugins
+	readyPoll       = 10 * time.Millisecond
 )
 
 // Run sets the plugins up in order, serves until ctx ends, and stops them in
@@ -73,9 +73,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
 	}
 
-	h.Answers, h.Address = newAnswers(), l.Addr()
+	h.Responses, h.Address = newResponses(), l.Addr()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, countDropped(h), h.Answers.watch(), conns.watch(), unread.watch())
+	stops = append(stops, countDropped(h), h.Responses.watch(), conns.watch(), unread.watch())
 	defer func() {
 		if left := unwind(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)
@@ -94,7 +94,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	}
 	ready, err := untilReady(ctx, served, h.Ready)
 	if ready {
-		full := h.Answers.Handler(h.Base.Handler())
+		full := h.Responses.Handler(h.Base.Handler())
 		surface.Store(&full)
 		up(l.Addr())
 		select {
@@ -113,7 +113,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 func newServer(h *Host, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, DisableGeneralOptionsHandler: true, // it reads the body of OPTIONS * before it answers
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout(h.Config.Liveness.MaxInterval),
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: responseTimeout, IdleTimeout: idleTimeout(h.Config.Liveness.MaxInterval),
 		MaxHeaderBytes: maxHeader,
 	}
 }
