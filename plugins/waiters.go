@@ -16,10 +16,10 @@ import (
 //
 // The zero value: there are no subscriptions. It is not safe for concurrent use.
 type Waiters struct {
-	least      map[Interest]heartbeat.Revision // the least cursor of those who asked for it
-	newest     Index[*newestOnly]              // whose cursor says more than that
-	first      heartbeat.Revision              // the least of all
-	unreadable heartbeat.Revision              // the least of those of whom something could not be read
+	least      map[FilterKey]heartbeat.Revision // the least cursor of those who asked for it
+	newest     FilterIndex[*newestOnly]         // whose cursor says more than that
+	first      heartbeat.Revision               // the least of all
+	unreadable heartbeat.Revision               // the least of those of whom something could not be read
 	some, bad  bool
 }
 
@@ -35,7 +35,7 @@ func (w *Waiters) Add(s *Subscription, c Cursor) {
 		return
 	}
 	if w.least == nil {
-		w.least, w.first = map[Interest]heartbeat.Revision{}, math.MaxInt64
+		w.least, w.first = map[FilterKey]heartbeat.Revision{}, math.MaxInt64
 	}
 	w.some, w.first = true, min(w.first, c.After)
 	asked := s.Asked.FilteringCriteria
@@ -43,7 +43,7 @@ func (w *Waiters) Add(s *Subscription, c Cursor) {
 		w.newest.Add(asked, &newestOnly{asked, c})
 		return
 	}
-	for _, i := range InterestsOf(asked) {
+	for _, i := range FilterKeysOf(asked) {
 		if at, is := w.least[i]; !is || c.After < at {
 			w.least[i] = c.After
 		}
@@ -85,7 +85,7 @@ func (w *Waiters) For(events []*Event) []Waiting {
 }
 
 func (w *Waiters) asked(e *Event, after *mp1.ServiceInfo) bool {
-	for i := range InterestsIn(after) {
+	for i := range MatchingKeys(after) {
 		if at, is := w.least[i]; is && at < e.At {
 			return true
 		}
@@ -95,7 +95,7 @@ func (w *Waiters) asked(e *Event, after *mp1.ServiceInfo) bool {
 
 // askedNewest says whether somebody whose cursor is such waits for the first of some events of an instance.
 func (w *Waiters) askedNewest(events []*Event, after []*mp1.ServiceInfo) bool {
-	for p := range w.newest.Asking(after[0]) {
+	for p := range w.newest.Candidates(after[0]) {
 		if p.waits(events, after) {
 			return true
 		}

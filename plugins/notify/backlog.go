@@ -12,18 +12,18 @@ import (
 // backlog is the outbox as this replica knows it. It is not safe for concurrent use.
 type backlog struct {
 	list   messages
-	of     map[plugins.Interest]*messages // those that one criterion selects
-	byKey  map[string]*message            // by what the event was written under
-	newest heartbeat.Revision             // of all that were ever taken in
-	erased int                            // of list that are not in the outbox any more
-	moved  int                            // messages copied to close gaps; as many as were erased, at most
+	of     map[plugins.FilterKey]*messages // those that one criterion selects
+	byKey  map[string]*message             // by what the event was written under
+	newest heartbeat.Revision              // of all that were ever taken in
+	erased int                             // of list that are not in the outbox any more
+	moved  int                             // messages copied to close gaps; as many as were erased, at most
 }
 
 // messages are in the order of commits.
 type messages []*message
 
 func newBacklog() backlog {
-	return backlog{of: map[plugins.Interest]*messages{}, byKey: map[string]*message{}}
+	return backlog{of: map[plugins.FilterKey]*messages{}, byKey: map[string]*message{}}
 }
 
 // add takes in a message that is newer than all before.
@@ -36,7 +36,7 @@ func (b *backlog) add(key string, m *message) {
 
 func (b *backlog) enter(m *message) {
 	b.list = append(b.list, m)
-	for i := range plugins.CriteriaOf(&m.info) {
+	for i := range plugins.SingleKeysOf(&m.info) {
 		l := b.of[i]
 		if l == nil {
 			l = &messages{}
@@ -59,7 +59,7 @@ func (b *backlog) erase(key string) {
 		return
 	}
 	old := b.list
-	b.list, b.of, b.erased = make(messages, 0, len(old)-b.erased), map[plugins.Interest]*messages{}, 0
+	b.list, b.of, b.erased = make(messages, 0, len(old)-b.erased), map[plugins.FilterKey]*messages{}, 0
 	for _, m := range old {
 		if !m.erased {
 			b.enter(m)
@@ -71,10 +71,10 @@ func (b *backlog) erase(key string) {
 // behind are the messages behind a revision that match a filter, in order. Of the
 // others only those are looked at that one of its criteria selects.
 func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out []*message) {
-	selecting := plugins.NarrowestOf(c)
+	selecting := plugins.NarrowestKeys(c)
 	for _, i := range selecting {
 		l := b.of[i]
-		if i == (plugins.Interest{}) {
+		if i == (plugins.FilterKey{}) {
 			l = &b.list
 		}
 		if l == nil {

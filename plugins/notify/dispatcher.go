@@ -46,7 +46,7 @@ type dispatcher struct {
 	seen    heartbeat.Revision
 	current heartbeat.Instant // when everything was known last; 0: never
 	entries map[string]*entry
-	asking  plugins.Index[*entry]
+	asking  plugins.FilterIndex[*entry]
 	of      map[string]map[string]*entry   // by application
 	leaving map[string]*worker             // of deleted subscriptions, until they have stopped
 	deleted map[string]bool                // here, and not yet seen to be
@@ -226,7 +226,7 @@ func (d *dispatcher) sayUnread() {
 // else anything; d.mu is held. The others find them when they begin.
 func (d *dispatcher) fan(news []*message) {
 	if len(news) == 1 {
-		for en := range d.asking.Asking(&news[0].info) {
+		for en := range d.asking.Candidates(&news[0].info) {
 			if en.worker != nil && en.matches(news[0]) {
 				en.worker.add(news)
 			}
@@ -235,7 +235,7 @@ func (d *dispatcher) fan(news []*message) {
 	}
 	told := map[*entry][]*message{}
 	for _, m := range news {
-		for en := range d.asking.Asking(&m.info) {
+		for en := range d.asking.Candidates(&m.info) {
 			if en.worker != nil && en.matches(m) {
 				told[en] = append(told[en], m)
 			}

@@ -60,7 +60,7 @@ func anyService(r *rand.Rand) *mp1.ServiceInfo {
 // every combination of criteria, and nobody twice.
 func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 1))
-	var x Index[int]
+	var x FilterIndex[int]
 	filters := map[int]*mp1.FilteringCriteria{}
 	for n := range 600 {
 		if n%3 == 2 && len(filters) > 0 {
@@ -74,7 +74,7 @@ func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 		x.Add(filters[n], n)
 		i := anyService(r)
 		found := map[int]bool{}
-		for v := range x.Asking(i) {
+		for v := range x.Candidates(i) {
 			require.False(t, found[v], "found twice: %+v", filters[v])
 			found[v] = true
 			c, ok := filters[v]
@@ -92,16 +92,16 @@ func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 	for n, c := range filters {
 		x.Remove(c, n)
 	}
-	require.Empty(t, x.of, "nothing is kept of whoever left")
+	require.Empty(t, x.byKey, "nothing is kept of whoever left")
 }
 
 func TestWhoDoesNotAskCostsNothing(t *testing.T) {
-	var x Index[int]
+	var x FilterIndex[int]
 	for n := range 10000 {
 		x.Add(&mp1.FilteringCriteria{SerNames: []string{"name"}, States: []mp1.State{mp1.Inactive}}, n)
 	}
 	looked := 0
-	for range x.Asking(&mp1.ServiceInfo{SerName: "name", SerInstanceID: "id", State: mp1.Suspended}) {
+	for range x.Candidates(&mp1.ServiceInfo{SerName: "name", SerInstanceID: "id", State: mp1.Suspended}) {
 		looked++
 	}
 	require.Zero(t, looked, "none of them is even looked at")
@@ -114,5 +114,5 @@ func TestAFilterIsEnteredOnceForEachOfItsValues(t *testing.T) {
 	for n := range 1000 {
 		c.SerNames = append(c.SerNames, fmt.Sprint("name", n))
 	}
-	require.Len(t, InterestsOf(c), 1000)
+	require.Len(t, FilterKeysOf(c), 1000)
 }
