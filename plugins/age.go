@@ -58,26 +58,29 @@ func GivenUp(a Age, now heartbeat.Instant, giveUp time.Duration, attempted bool)
 	return attempted && a.Over(now, giveUp)
 }
 
-// Waiting says who is still to be told of an event, as far as an eraser knows.
-type Waiting uint8
+// Pending says whether an event of the outbox is still to be sent to a subscription, as far
+// as the replica that erases events can tell.
+type Pending uint8
+
+// The values of Pending.
 
 const (
-	// NobodyWaits: every subscription that it concerns has its cursor at or past it.
-	NobodyWaits Waiting = iota
-	// PerhapsWaits: what would tell, a subscription or a cursor, cannot be read.
-	PerhapsWaits
-	// SomebodyWaits: a subscription that it concerns has not got so far.
-	SomebodyWaits
+	// NotPending means that every subscription that it concerns has its cursor at or past it.
+	NotPending Pending = iota
+	// MaybePending means that a subscription, or a cursor, cannot be read.
+	MaybePending
+	// StillPending means that the cursor of a subscription that it concerns is before it.
+	StillPending
 )
 
-// Erasable says whether an event may be erased from the outbox. One that somebody waits
-// for never is for its age: its sender gives it up, after it has attempted it, and moves
-// the cursor; an eraser cannot know whether anybody attempted it.
-func Erasable(w Waiting, a Age, now heartbeat.Instant, giveUp time.Duration) bool {
-	switch w {
-	case NobodyWaits:
+// Erasable says whether an event may be erased from the outbox. One that is still pending
+// never is, however old: whoever erases cannot know whether it was attempted. Its sender
+// gives it up once it has attempted it, and moves the cursor past it.
+func Erasable(p Pending, a Age, now heartbeat.Instant, giveUp time.Duration) bool {
+	switch p {
+	case NotPending:
 		return a.Over(now, OutboxAge)
-	case PerhapsWaits:
+	case MaybePending:
 		return a.Over(now, giveUp+OutboxAge)
 	default:
 		return false

@@ -69,15 +69,15 @@ func TestNothingIsGivenUpThatWasNotAttempted(t *testing.T) {
 func TestWhatSomebodyWaitsForIsNotErasedForItsAge(t *testing.T) {
 	a := AgeOf(1, int64(years), 0, 0)
 	at := func(d time.Duration) heartbeat.Instant { return 1 + d }
-	require.False(t, Erasable(SomebodyWaits, a, at(years), day))
-	require.False(t, Erasable(NobodyWaits, a, at(OutboxAge-1), day))
-	require.True(t, Erasable(NobodyWaits, a, at(OutboxAge), day))
-	require.False(t, Erasable(PerhapsWaits, a, at(time.Hour-1), day))
-	require.True(t, Erasable(PerhapsWaits, a, at(time.Hour), day), "nothing is kept for ever because it cannot be read")
+	require.False(t, Erasable(StillPending, a, at(years), day))
+	require.False(t, Erasable(NotPending, a, at(OutboxAge-1), day))
+	require.True(t, Erasable(NotPending, a, at(OutboxAge), day))
+	require.False(t, Erasable(MaybePending, a, at(time.Hour-1), day))
+	require.True(t, Erasable(MaybePending, a, at(time.Hour), day), "nothing is kept for ever because it cannot be read")
 	live := AgeOf(1, int64(years), 0, 1)
-	require.False(t, Erasable(PerhapsWaits, live, at(day+OutboxAge-1), day))
-	require.True(t, Erasable(PerhapsWaits, live, at(day+OutboxAge), day))
-	require.False(t, Erasable(PerhapsWaits+2, a, at(years), day), "what is not known is kept")
+	require.False(t, Erasable(MaybePending, live, at(day+OutboxAge-1), day))
+	require.True(t, Erasable(MaybePending, live, at(day+OutboxAge), day))
+	require.False(t, Erasable(MaybePending+2, a, at(years), day), "what is not known is kept")
 }
 
 func TestAgesAreKeptFromListToList(t *testing.T) {

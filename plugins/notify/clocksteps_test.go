@@ -42,7 +42,7 @@ func (m *machine) tidy(t *testing.T, s *shelf) {
 	now, wall := m.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var who plugins.Waiters
+	var who plugins.CursorSet
 	for id, sub := range s.subs {
 		who.Add(sub, s.cursors[id])
 	}
@@ -53,7 +53,7 @@ func (m *machine) tidy(t *testing.T, s *shelf) {
 	ages := m.ages.Listed(now, wall, made)
 	kept := s.events[:0:0]
 	for _, w := range s.events {
-		if !plugins.Erasable(who.For([]*plugins.Event{w.Event})[0], ages[w.Name], now, giveUpAfter) {
+		if !plugins.Erasable(who.Pending([]*plugins.Event{w.Event})[0], ages[w.Name], now, giveUpAfter) {
 			kept = append(kept, w)
 			continue
 		}

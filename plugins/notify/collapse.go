@@ -77,7 +77,7 @@ func (q *queue) skipped() bool {
 }
 
 // leaveOut applies what the cursor says about the events up to Newest, to a queue that
-// starts there: what was left out stays left out. It is plugins.Waiters' rule.
+// starts there: what was left out stays left out. plugins.CursorSet has the same rule.
 func (q *queue) leaveOut() {
 	upTo := q.cursor.Newest
 	if !q.resumed || upTo <= q.cursor.After {

@@ -94,7 +94,7 @@ func (m *model) move(c *consumer, to plugins.Cursor) {
 
 // choose has an eraser read the store, at one revision, and choose.
 func (m *model) choose(r *modelReplica) {
-	w, made := &plugins.Waiters{}, map[string]int64{}
+	w, made := &plugins.CursorSet{}, map[string]int64{}
 	least := m.at
 	for _, c := range m.subs {
 		w.Add(c.sub, c.cursor)
@@ -111,8 +111,8 @@ func (m *model) choose(r *modelReplica) {
 	for _, at := range sortedKeys(m.events) {
 		waiting := waiting[at]
 		if r.old {
-			if waiting = plugins.SomebodyWaits; at <= least {
-				waiting = plugins.NobodyWaits
+			if waiting = plugins.StillPending; at <= least {
+				waiting = plugins.NotPending
 			}
 		}
 		if plugins.Erasable(waiting, ages[key(at)], m.now, giveUpAfter) {
@@ -122,14 +122,14 @@ func (m *model) choose(r *modelReplica) {
 }
 
 // waiting asks for each instance, as an eraser does.
-func (m *model) waiting(w *plugins.Waiters) map[heartbeat.Revision]plugins.Waiting {
-	of, out := map[heartbeat.ID][]*plugins.Event{}, map[heartbeat.Revision]plugins.Waiting{}
+func (m *model) waiting(w *plugins.CursorSet) map[heartbeat.Revision]plugins.Pending {
+	of, out := map[heartbeat.ID][]*plugins.Event{}, map[heartbeat.Revision]plugins.Pending{}
 	for _, at := range sortedKeys(m.events) {
 		e := m.events[at]
 		of[e.ID] = append(of[e.ID], e)
 	}
 	for _, events := range of {
-		for i, waits := range w.For(events) {
+		for i, waits := range w.Pending(events) {
 			out[events[i].At] = waits
 		}
 	}

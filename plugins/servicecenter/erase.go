@@ -19,7 +19,7 @@ import (
 const erasedAtOnce = 100
 
 // tidyOutbox erases the events of which nobody is to be told any more
-// (plugins.Waiters) and that are old enough (plugins.Erasable). Cursors, subscriptions
+// (plugins.CursorSet) and that are old enough (plugins.Erasable). Cursors, subscriptions
 // and events are read as of one revision: whatever is written meanwhile, nobody comes to
 // wait for an event of which nobody was to be told.
 func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
@@ -31,18 +31,18 @@ func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int6
 		s.ages.Listed(now, wall, nil)
 		return nil
 	}
-	waiters, at, err := s.waiters(ctx)
+	cursorSet, at, err := s.cursorSet(ctx)
 	if err != nil {
 		return err
 	}
 	var old []string
-	made, waiting := map[string]int64{}, map[string]plugins.Waiting{}
+	made, pending := map[string]int64{}, map[string]plugins.Pending{}
 	unreadable := unreadable{what: "events of the outbox cannot be read and are erased: nobody is told of them"}
 	var keys []string
 	var instance []*plugins.Event // events of one, which follow each other
 	judge := func() {
-		for i, w := range waiters.For(instance) {
-			made[keys[i]], waiting[keys[i]] = instance[i].Made, w
+		for i, w := range cursorSet.Pending(instance) {
+			made[keys[i]], pending[keys[i]] = instance[i].Made, w
 		}
 		keys, instance = nil, nil
 	}
@@ -64,7 +64,7 @@ func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int6
 	judge()
 	unreadable.say(s.log)
 	for key, age := range s.ages.Listed(now, wall, made) {
-		if plugins.Erasable(waiting[key], age, now, giveUp) {
+		if plugins.Erasable(pending[key], age, now, giveUp) {
 			old = append(old, key)
 		}
 	}
@@ -80,11 +80,11 @@ func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int6
 	return nil
 }
 
-// waiters reads all subscriptions with their cursors, as of the revision that it
+// cursorSet reads all subscriptions with their cursors, as of the revision that it
 // returns. Both are written and erased together: nobody is told by a cursor without
 // its subscription, nor by a subscription without its cursor.
-func (s *Store) waiters(ctx context.Context) (*plugins.Waiters, int64, error) {
-	w := &plugins.Waiters{}
+func (s *Store) cursorSet(ctx context.Context) (*plugins.CursorSet, int64, error) {
+	w := &plugins.CursorSet{}
 	cursors := map[string]plugins.Cursor{}
 	noCursor := unreadable{what: "a subscription's cursor cannot be read: until it is repaired or deleted its consumer is told nothing, and no event is erased before it is given up"}
 	noSubscription := unreadable{what: "a subscription cannot be read: until it is repaired or deleted its consumer is told nothing, and no event behind its cursor is erased before it is given up"}

@@ -10,7 +10,7 @@ var timeMutants = []mutant{
 	{name: "an event is given up that was not attempted", file: "plugins/age.go",
 		old: `return attempted && a.Over(now, giveUp)`, new: `return a.Over(now, giveUp)`,
 		pkg: "plugins", run: "TestNothingIsGivenUp"},
-	{name: "what is waited for is erased for its age", file: "plugins/age.go",
+	{name: "what is still pending is erased for its age", file: "plugins/age.go",
 		old: "\tdefault:\n\t\treturn false", new: "\tdefault:\n\t\treturn a.Over(now, giveUp)",
 		pkg: "plugins", run: "TestWhatSomebody"},
 	{name: "a stamp is believed of what was seen being made", file: notifier + "/dispatcher.go",

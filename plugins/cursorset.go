@@ -1,0 +1,123 @@
+package plugins
+
+import (
+	"math"
+	"slices"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// CursorSet holds all subscriptions and their cursors as they were at one revision of the
+// store, and says which events of the outbox are still pending. An event that was not
+// pending then never becomes pending again, whatever is written later: a cursor only goes
+// forward, and a new subscription gets later events only. So any number of replicas may
+// erase events at the same time without agreeing on anything.
+//
+// The zero value holds no subscriptions. It is not safe for concurrent use.
+type CursorSet struct {
+	least      map[FilterKey]heartbeat.Revision // the lowest cursor of the subscriptions with that key
+	newest     FilterIndex[*newestOnly]         // subscriptions whose cursor has a Newest
+	first      heartbeat.Revision               // the lowest cursor of all
+	unreadable heartbeat.Revision               // the lowest cursor of those that could not be read
+	some, bad  bool                             // whether first and unreadable are set
+}
+
+// newestOnly is a subscription to which, up to Cursor.Newest, only the newest event of each
+// instance is still to be sent.
+type newestOnly struct {
+	asked  *mp1.FilteringCriteria
+	cursor Cursor
+}
+
+// Add enters a subscription with its cursor. For one that is gone nothing is pending.
+func (w *CursorSet) Add(s *Subscription, c Cursor) {
+	if c.Gone {
+		return
+	}
+	if w.least == nil {
+		w.least, w.first = map[FilterKey]heartbeat.Revision{}, math.MaxInt64
+	}
+	w.some, w.first = true, min(w.first, c.After)
+	asked := s.Asked.FilteringCriteria
+	if c.Newest > c.After {
+		w.newest.Add(asked, &newestOnly{asked, c})
+		return
+	}
+	for _, i := range FilterKeysOf(asked) {
+		if at, is := w.least[i]; !is || c.After < at {
+			w.least[i] = c.After
+		}
+	}
+}
+
+// AddUnreadable enters a subscription that cannot be read, or whose cursor cannot: every
+// event after the given revision may be pending for it.
+func (w *CursorSet) AddUnreadable(after heartbeat.Revision) {
+	if !w.bad || after < w.unreadable {
+		w.unreadable = after
+	}
+	w.bad = true
+}
+
+// Pending says of each event whether it is still to be sent to a subscription. events are
+// all that the outbox has of one instance, in order.
+func (w *CursorSet) Pending(events []*Event) []Pending {
+	out := make([]Pending, len(events))
+	after := make([]*mp1.ServiceInfo, len(events)) // nil: it cannot be read
+	for i, e := range slices.Backward(events) {
+		if w.bad && e.At > w.unreadable {
+			out[i] = MaybePending
+		}
+		if !w.some || e.At <= w.first {
+			continue
+		}
+		info, err := e.Service()
+		if err != nil {
+			out[i] = MaybePending // a replica of another release may know what it says
+			continue
+		}
+		after[i] = &info
+		if w.behind(e, &info) || w.behindNewest(events[i:], after[i:]) {
+			out[i] = StillPending
+		}
+	}
+	return out
+}
+
+// behind says whether a subscription that the event concerns has a cursor before it.
+func (w *CursorSet) behind(e *Event, after *mp1.ServiceInfo) bool {
+	for i := range MatchingKeys(after) {
+		if at, is := w.least[i]; is && at < e.At {
+			return true
+		}
+	}
+	return false
+}
+
+// behindNewest says the same of the subscriptions that get the newest events only, for the
+// first of some events of an instance.
+func (w *CursorSet) behindNewest(events []*Event, after []*mp1.ServiceInfo) bool {
+	for p := range w.newest.Candidates(after[0]) {
+		if p.pending(events, after) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *newestOnly) pending(events []*Event, after []*mp1.ServiceInfo) bool {
+	at, c := events[0].At, &p.cursor
+	switch {
+	case at <= c.After || !p.asked.Match(after[0]):
+		return false
+	case at > c.Newest || slices.Contains(c.Group, at):
+		return true
+	}
+	for i, later := range events[1:] {
+		if later.At <= c.Newest && after[i+1] != nil && p.asked.Match(after[i+1]) {
+			return false
+		}
+	}
+	return true
+}
