@@ -8,24 +8,25 @@ import (
 )
 
 const (
-	// OutboxAge is how long an event is kept at least, also if nobody waits for it.
+	// OutboxAge is how long an event is kept at least, even if it is pending for nobody.
 	OutboxAge = time.Minute
-	// maxObserved is for how long this process must at most have known something itself
-	// before it ends for its age.
+	// maxObserved bounds for how long this process must have observed something itself
+	// before it may expire.
 	maxObserved = time.Hour
 )
 
-// Age is how old something is that the store keeps. A wall clock that is wrong, or set,
-// would end it at once; so the wall clock is asked once, when this process comes to know
-// it, and only for the time before. From then on the monotonic clock counts.
+// Age is how old something is that the store keeps. A wall clock that is wrong, or is set,
+// would make it expire at once. So the wall clock is read once, when this process first
+// sees it, and only for the time before that; from then on the monotonic clock counts.
 type Age struct {
-	Known  heartbeat.Instant // since when this process knows it
+	Since  heartbeat.Instant // when this process saw it first
 	Before time.Duration     // how old it was then, at least 0
 }
 
-// AgeOf is the age of what this process comes to know now. made is when it was made, by
-// the wall clock of whoever made it, in Unix nanoseconds. since is a moment at which
-// everything was known that there was, so that it was made later; 0: there was none.
+// AgeOf is the age of what this process sees now for the first time. made is when it was
+// made, by the wall clock of whoever made it, in Unix nanoseconds. since is the last moment
+// at which this process had seen everything that there was: it was made later, whatever
+// made says. 0: there was no such moment.
 func AgeOf(now heartbeat.Instant, wall, made int64, since heartbeat.Instant) Age {
 	before := time.Duration(math.MaxInt64 / 2) // so that no sum overflows
 	if since != 0 {
@@ -36,26 +37,28 @@ func AgeOf(now heartbeat.Instant, wall, made int64, since heartbeat.Instant) Age
 	} else if age := time.Duration(wall - made); age > 0 { // else it overflowed: centuries
 		before = min(before, age)
 	}
-	return Age{Known: now, Before: before}
+	return Age{Since: now, Before: before}
 }
 
-// At is how old it is.
-func (a Age) At(now heartbeat.Instant) time.Duration { return a.Before + now - a.Known }
+// At is how old it is at now.
+func (a Age) At(now heartbeat.Instant) time.Duration { return a.Before + now - a.Since }
 
-// Left is how long it is until it is over: until it is as old as most, and until this
-// process has known it for most, or for an hour if that is less.
-func (a Age) Left(now heartbeat.Instant, most time.Duration) time.Duration {
-	observed := now - a.Known
+// Remaining is how long it is until it expires: until it is as old as most, and this process
+// has observed it for most, or for an hour if that is less. Once it has, it is 0 or less.
+func (a Age) Remaining(now heartbeat.Instant, most time.Duration) time.Duration {
+	observed := now - a.Since
 	return max(min(most, maxObserved)-observed, most-a.Before-observed)
 }
 
-// Over says whether nothing is left.
-func (a Age) Over(now heartbeat.Instant, most time.Duration) bool { return a.Left(now, most) <= 0 }
+// Expired says whether nothing remains.
+func (a Age) Expired(now heartbeat.Instant, most time.Duration) bool {
+	return a.Remaining(now, most) <= 0
+}
 
-// GivenUp says whether a consumer is not told of an event any more: it is over, and it
-// was attempted at least once by whoever gives it up. How old it is never is enough.
+// GivenUp says whether the sender of an event gives it up. An event is lost if its age alone
+// decides, so it must have expired and this sender must have attempted it.
 func GivenUp(a Age, now heartbeat.Instant, giveUp time.Duration, attempted bool) bool {
-	return attempted && a.Over(now, giveUp)
+	return attempted && a.Expired(now, giveUp)
 }
 
 // Pending says whether an event of the outbox is still to be sent to a subscription, as far
@@ -79,32 +82,32 @@ const (
 func Erasable(p Pending, a Age, now heartbeat.Instant, giveUp time.Duration) bool {
 	switch p {
 	case NotPending:
-		return a.Over(now, OutboxAge)
+		return a.Expired(now, OutboxAge)
 	case MaybePending:
-		return a.Over(now, giveUp+OutboxAge)
+		return a.Expired(now, giveUp+OutboxAge)
 	default:
 		return false
 	}
 }
 
-// Ages remembers, from one complete list to the next, since when this process knows each
-// of the listed. The zero value knows nothing. It is not safe for concurrent use.
+// Ages remembers, from one complete list to the next, when this process saw each of the
+// listed first. The zero value has seen nothing. It is not safe for concurrent use.
 type Ages struct {
-	of     map[string]Age
+	byName map[string]Age
 	listed heartbeat.Instant // when the last list began; 0: there was none
 }
 
-// Listed takes in a complete list that began at now: when each of the listed was made, by
-// its name. It returns their ages and forgets what is listed no more.
+// Listed takes in a complete list that began at now: for the name of each of the listed,
+// when it was made. It returns their ages and forgets what is listed no more.
 func (s *Ages) Listed(now heartbeat.Instant, wall int64, made map[string]int64) map[string]Age {
-	of := make(map[string]Age, len(made))
+	ages := make(map[string]Age, len(made))
 	for name, at := range made {
-		a, known := s.of[name]
-		if !known {
+		a, seen := s.byName[name]
+		if !seen {
 			a = AgeOf(now, wall, at, s.listed)
 		}
-		of[name] = a
+		ages[name] = a
 	}
-	s.of, s.listed = of, now
-	return of
+	s.byName, s.listed = ages, now
+	return ages
 }

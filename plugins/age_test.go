@@ -21,27 +21,27 @@ func TestAStepOfTheWallClockMakesNothingOlder(t *testing.T) {
 		known := 5 * time.Second
 		seen := AgeOf(known, made+int64(step), made, known-time.Millisecond)
 		require.LessOrEqual(t, seen.Before, time.Millisecond, name, ": everything older was known")
-		require.False(t, seen.Over(known+day-2*time.Millisecond, day), name)
-		require.True(t, seen.Over(known+day, day), name)
+		require.False(t, seen.Expired(known+day-2*time.Millisecond, day), name)
+		require.True(t, seen.Expired(known+day, day), name)
 
 		listed := AgeOf(known, made+int64(step), made, 0)
 		require.GreaterOrEqual(t, listed.Before, time.Duration(0), name)
-		require.False(t, listed.Over(known, day), name, ": the wall clock alone ends nothing")
-		require.False(t, listed.Over(known+time.Hour-1, day), name)
-		require.Equal(t, step >= day, listed.Over(known+time.Hour, day), name)
-		require.True(t, listed.Over(known+day, day), name, ": what was observed for all of it is over, whatever the wall clock says")
-		require.False(t, listed.Over(known+59*time.Second, time.Minute), name, ": a shorter time is observed in full")
-		require.True(t, listed.Over(known+time.Minute, time.Minute), name)
+		require.False(t, listed.Expired(known, day), name, ": the wall clock alone ends nothing")
+		require.False(t, listed.Expired(known+time.Hour-1, day), name)
+		require.Equal(t, step >= day, listed.Expired(known+time.Hour, day), name)
+		require.True(t, listed.Expired(known+day, day), name, ": what was observed for all of it is over, whatever the wall clock says")
+		require.False(t, listed.Expired(known+59*time.Second, time.Minute), name, ": a shorter time is observed in full")
+		require.True(t, listed.Expired(known+time.Minute, time.Minute), name)
 	}
 }
 
 func TestAnAgeThatWasKnownGoesOn(t *testing.T) {
 	a := AgeOf(1, int64(20*time.Hour), 0, 0)
 	require.Equal(t, 20*time.Hour, a.Before)
-	require.Equal(t, 4*time.Hour, a.Left(1, day))
-	require.Equal(t, time.Hour, a.Left(1+3*time.Hour, day))
-	require.False(t, a.Over(4*time.Hour, day))
-	require.True(t, a.Over(1+4*time.Hour, day))
+	require.Equal(t, 4*time.Hour, a.Remaining(1, day))
+	require.Equal(t, time.Hour, a.Remaining(1+3*time.Hour, day))
+	require.False(t, a.Expired(4*time.Hour, day))
+	require.True(t, a.Expired(1+4*time.Hour, day))
 }
 
 func TestNoStampOverflows(t *testing.T) {
@@ -50,12 +50,12 @@ func TestNoStampOverflows(t *testing.T) {
 			for _, since := range []heartbeat.Instant{0, 1, math.MaxInt64} {
 				a := AgeOf(7, wall, made, since)
 				require.GreaterOrEqual(t, a.Before, time.Duration(0))
-				require.GreaterOrEqual(t, a.Left(7, day), time.Hour)
-				require.True(t, a.Over(7+day, day))
+				require.GreaterOrEqual(t, a.Remaining(7, day), time.Hour)
+				require.True(t, a.Expired(7+day, day))
 			}
 		}
 	}
-	require.Equal(t, time.Hour, AgeOf(7, math.MaxInt64, math.MinInt64, 0).Left(7, day), "centuries old")
+	require.Equal(t, time.Hour, AgeOf(7, math.MaxInt64, math.MinInt64, 0).Remaining(7, day), "centuries old")
 }
 
 func TestNothingIsGivenUpThatWasNotAttempted(t *testing.T) {
@@ -83,10 +83,10 @@ func TestWhatSomebodyWaitsForIsNotErasedForItsAge(t *testing.T) {
 func TestAgesAreKeptFromListToList(t *testing.T) {
 	var ages Ages
 	first := ages.Listed(100, int64(day), map[string]int64{"old": 0, "ahead": int64(years)})
-	require.Equal(t, map[string]Age{"old": {Known: 100, Before: day}, "ahead": {Known: 100}}, first)
+	require.Equal(t, map[string]Age{"old": {Since: 100, Before: day}, "ahead": {Since: 100}}, first)
 	second := ages.Listed(200, int64(years), map[string]int64{"old": 0, "new": 0})
-	require.Equal(t, map[string]Age{"old": {Known: 100, Before: day}, "new": {Known: 200, Before: 100}}, second,
+	require.Equal(t, map[string]Age{"old": {Since: 100, Before: day}, "new": {Since: 200, Before: 100}}, second,
 		"what the list before did not have was made since")
 	third := ages.Listed(300, int64(years), map[string]int64{"ahead": int64(years)})
-	require.Equal(t, map[string]Age{"ahead": {Known: 300}}, third, "and nothing is kept of what was not listed")
+	require.Equal(t, map[string]Age{"ahead": {Since: 300}}, third, "and nothing is kept of what was not listed")
 }

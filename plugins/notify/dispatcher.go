@@ -137,7 +137,7 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.current, _ = d.now()
-	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Known: d.current}) }
+	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Since: d.current}) }
 	var news []*message
 	for i := range writes {
 		switch w := &writes[i]; w.Kind {

@@ -120,7 +120,7 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	p.answer = fails(unreachable)
 	sized := func(at heartbeat.Revision, what string) {
 		m := event(at, what, 0)
-		m.age.Known = p.now
+		m.age.Since = p.now
 		m.size = 150
 		p.q.add(m)
 	}

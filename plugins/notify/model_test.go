@@ -210,7 +210,7 @@ func (m *model) watch(r *modelReplica, upTo heartbeat.Revision) {
 	r.current = m.now
 	for at := r.seen + 1; at <= upTo; at++ {
 		if e := m.all[at]; e != nil {
-			m.take(r, e, plugins.Age{Known: m.now})
+			m.take(r, e, plugins.Age{Since: m.now})
 		}
 	}
 	r.seen = max(r.seen, upTo)

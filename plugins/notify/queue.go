@@ -203,7 +203,7 @@ func (q *queue) end(now heartbeat.Instant) heartbeat.Instant {
 	}
 	left := time.Duration(0)
 	for _, m := range q.head {
-		left = max(left, m.age.Left(now, q.giveUp))
+		left = max(left, m.age.Remaining(now, q.giveUp))
 	}
 	return now + left
 }

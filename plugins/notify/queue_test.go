@@ -52,7 +52,7 @@ func (p *play) restart() {
 // event makes revision at: what is "A S" (STATE_CHANGED to SUSPENDED of A), "A A" (to
 // ACTIVE), "A +" or "A -" (ADDED, REMOVED), "A ~" (ATTRIBUTES_CHANGED), or "other".
 func event(at heartbeat.Revision, what string, made heartbeat.Instant) *message {
-	m := &message{at: at, made: int64(made), age: plugins.Age{Known: made}, change: mp1.StateChanged}
+	m := &message{at: at, made: int64(made), age: plugins.Age{Since: made}, change: mp1.StateChanged}
 	name, kind, _ := strings.Cut(what, " ")
 	m.info = mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
 	switch kind {
