@@ -56,7 +56,7 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 		f.lease = r.Lease
 		// However slow the grant was, the lease ends when the evidence is too old.
 		if !in.Local.fresh(in.Now, &f.snap.Record) {
-			return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record}, Retire: f.lease}
+			return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record}, Retire: f.lease}
 		}
 		f.step = stepCommit
 		t := f.snap.rearm(f.lease)
@@ -70,9 +70,9 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 		case Done:
 			return answer(nil, f.snap.Record)
 		case Full:
-			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+			return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
 		case Unusable:
-			return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnusable}, Retire: f.lease}
+			return Action{Do: DoAnswer, Answer: Response{Err: ErrUnusable}, Retire: f.lease}
 		default:
 			return f.retry(f.lost(r.Outcome))
 		}
@@ -268,9 +268,9 @@ func (f *RepairFlow) Next(in Input, r Result) Action {
 	default:
 		retire := f.lost(r.Outcome)
 		if r.Outcome == Done || r.Outcome == Conflict { // a conflict: somebody was faster, the next sweep looks again
-			return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record}, Retire: retire}
+			return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record}, Retire: retire}
 		}
-		return Action{Do: DoAnswer, Answer: Answer{Err: failure(r.Outcome)}, Retire: retire}
+		return Action{Do: DoAnswer, Answer: Response{Err: failure(r.Outcome)}, Retire: retire}
 	}
 }
 

@@ -115,7 +115,7 @@ func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
 
 // Look asks the store, for a caller to whom ErrStale showed that this replica is
 // behind.
-func (e *Engine) Look(ctx context.Context, id ID) error {
+func (e *Engine) Refresh(ctx context.Context, id ID) error {
 	now, _ := e.Clock()
 	_, err := e.look(ctx, id, now)
 	return err
@@ -169,12 +169,12 @@ func (e *Engine) registered(en *entry) {
 
 var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
 
-// Beat carries a heartbeat of the instance's owner through. On Answer.Told the
-// application must be told Answer.Record.Interval.
-func (e *Engine) Beat(ctx context.Context, id ID) Answer {
+// Beat carries a heartbeat of the instance's owner through. On Response.TellInterval the
+// application must be told Response.Record.Interval.
+func (e *Engine) Beat(ctx context.Context, id ID) Response {
 	en, err := e.known(ctx, id)
 	if err != nil {
-		return Answer{Err: err}
+		return Response{Err: err}
 	}
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)

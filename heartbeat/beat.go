@@ -267,5 +267,5 @@ func (f *BeatFlow) refused(o Outcome) Action {
 }
 
 func (f *BeatFlow) done(retire LeaseID) Action {
-	return Action{Do: DoAnswer, Answer: Answer{Record: f.snap.Record, Told: f.tell}, Retire: retire}
+	return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record, TellInterval: f.tell}, Retire: retire}
 }

@@ -93,7 +93,7 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 		if i < 10 {
 			r.State, r.Lease = Active, 7
 		}
-		e.show(e.enter(id), Sight{ID: id, Revision: 1, Present: true, Record: r}, Sight{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+		e.show(e.enter(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
 	}
 	pass := func(d Instant) {
 		now += d
@@ -103,7 +103,7 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 	}
 	for i := range 10 {
 		id := ID(fmt.Sprint(i))
-		e.show(e.enter(id), Sight{ID: id, Revision: 2, Projected: true}) // the lease ended
+		e.show(e.enter(id), Observation{ID: id, Revision: 2, Projected: true}) // the lease ended
 	}
 	require.True(t, e.Stats().Massive)
 	pass(89 * time.Second)
@@ -127,13 +127,13 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 		e.end() // nothing is carried out
 		en := e.enter("a")
 		r := Record{ID: "a", State: Active, Interval: 2, Window: 4, Lease: 7}
-		e.show(en, Sight{ID: "a", Revision: 1, Present: true, Record: r}, Sight{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
+		e.show(en, Observation{ID: "a", Revision: 1, Present: true, Record: r}, Observation{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
 		if c.heard {
 			en.local.Hear(Moment{Now: now, Wall: int64(now)})
 		}
 		now += c.age
 		r.State, r.Lease, r.SuspendedAt = Suspended, 0, int64(now)
-		e.show(en, Sight{ID: "a", Revision: 2, Present: true, Record: r}, Sight{ID: "a", Revision: 2, Projected: true, Present: true})
+		e.show(en, Observation{ID: "a", Revision: 2, Present: true, Record: r}, Observation{ID: "a", Revision: 2, Projected: true, Present: true})
 		e.hooks.rest(t.Context())
 		require.Equal(t, c.told, told, name)
 	}
@@ -148,7 +148,7 @@ func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
 		for range n {
 			id := ID(fmt.Sprint(len(e.entries)))
 			r.ID = id
-			e.show(e.enter(id), Sight{ID: id, Revision: 1, Present: true, Record: r}, Sight{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+			e.show(e.enter(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
 			ids = append(ids, id)
 		}
 		return ids
@@ -161,11 +161,11 @@ func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
 		if want := i >= 870; e.Stats().Massive != want {
 			t.Fatalf("%d of 2900 leases ended: massive is %t", i, !want)
 		}
-		e.show(e.enter(id), Sight{ID: id, Revision: 2, Projected: true})
+		e.show(e.enter(id), Observation{ID: id, Revision: 2, Projected: true})
 	}
 	// Those that came back existed all the same, and only once.
 	for _, id := range ids {
-		e.show(e.enter(id), Sight{ID: id, Revision: 3, Projected: true, Present: true, Lease: 7})
+		e.show(e.enter(id), Observation{ID: id, Revision: 3, Projected: true, Present: true, Lease: 7})
 	}
 	require.EqualValues(t, 2900, e.counts[living].Load())
 	require.Zero(t, e.breaker.missing)

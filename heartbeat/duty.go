@@ -14,10 +14,10 @@ type knowledge struct {
 }
 
 // absorb takes sights in and follows what they change.
-func (k *knowledge) absorb(g *Gate, sights ...Sight) (news bool) {
+func (k *knowledge) absorb(g *Gate, sights ...Observation) (news bool) {
 	lease, at := k.view.Record.Lease, k.view.At
 	for _, s := range sights {
-		news = k.view.See(s) || news
+		news = k.view.Observe(s) || news
 	}
 	if news {
 		k.careful = k.careful && k.view.Absent()

@@ -18,10 +18,10 @@ type Config struct {
 	Alone    bool
 	MinLease int        // seconds
 	Rank     func() int // among the living replicas; nil: 0
-	// Ran, if not nil, is told now and then how long the platform has run, credited, over
-	// all its starts. RanBefore is what it was told last. Only for a replica alone.
-	Ran       func(Instant)
-	RanBefore Instant
+	// SaveRunTime, if not nil, is told now and then how long the platform has run, credited, over
+	// all its starts. RunTimeBefore is what it was told last. Only for a replica alone.
+	SaveRunTime   func(Instant)
+	RunTimeBefore Instant
 	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
 	ClaimsPerSecond int
 	Hooks           Hooks
@@ -73,10 +73,10 @@ func New(c Config) *Engine {
 	}
 	e.setUpLanes()
 	e.hooks.setUp(e.tellChanges)
-	if c.Hooks.Rewound == nil {
-		e.Hooks.Rewound = e.Restored
+	if c.Hooks.StoreRestored == nil {
+		e.Hooks.StoreRestored = e.Restored
 	}
-	e.gate.Store(&Gate{Suspected: true, Alone: c.Alone, Clocked: c.Ran != nil, RanBefore: c.RanBefore})
+	e.gate.Store(&Gate{Suspected: true, Alone: c.Alone, Clocked: c.SaveRunTime != nil, RanBefore: c.RunTimeBefore})
 	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)
 	return e
 }
@@ -146,7 +146,7 @@ func (e *Engine) input(en *entry, now Instant, wall int64) Input {
 // is finished. The store bounds every call by itself, every flow makes a bounded number
 // of them, and all of them together have serveTime. A heartbeat needs none of this: its
 // renewal is the engine's own.
-func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Answer {
+func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveTime)
 	defer cancel()
 	return e.answer(ctx, en, f)
@@ -158,14 +158,14 @@ const serveTime = 15 * time.Second
 
 // answer carries a request through to its answer. If it found no answer, but is
 // evidence of an instance that is missing, that is looked at by the next tick.
-func (e *Engine) answer(ctx context.Context, en *entry, f Flow) Answer {
+func (e *Engine) answer(ctx context.Context, en *entry, f Flow) Response {
 	a, wrote := e.run(ctx, en, f)
 	if a.Answer.Err != nil {
 		e.lookAgain(en)
 	}
 	if wrote {
 		if err := e.shown(ctx, en); err != nil {
-			return Answer{Err: err}
+			return Response{Err: err}
 		}
 	}
 	return a.Answer
@@ -230,7 +230,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 		return LeaseGone
 	case errors.Is(err, ErrUnusable):
 		return Unusable
-	case errors.Is(err, ErrNoRoom):
+	case errors.Is(err, ErrNoAdditions):
 		return Full // no claim waits for it
 	case errors.Is(err, ErrFull):
 		o = Full
@@ -253,7 +253,7 @@ func (e *Engine) retire(l LeaseID) {
 // committed shows an own write to this replica before it is acknowledged.
 func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
-	en.absorb(e.gate.Load(), t.Sights(at)...)
+	en.absorb(e.gate.Load(), t.Observations(at)...)
 	e.seen(en)
 	en.mu.Unlock()
 	e.notice(func() { e.Hooks.Committed(t) })

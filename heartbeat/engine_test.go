@@ -139,7 +139,7 @@ func TestASweepDuringARegistrationDropsNothing(t *testing.T) {
 		l.mu.Lock()
 		l.rev += 5 // others write meanwhile
 		l.mu.Unlock()
-		s.See(nil, l.rev)
+		s.Observe(nil, l.rev)
 		s.Sweep()
 		synctest.Wait()
 		release()

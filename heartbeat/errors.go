@@ -22,9 +22,9 @@ var (
 	ErrUnavailable = errors.New("the store did not confirm in time")
 	// ErrFull: the store takes no writes until space is made.
 	ErrFull = errors.New("the store is full")
-	// ErrNoRoom: the store takes nothing that adds, but all that frees or judges. It is
+	// ErrNoAdditions: the store takes nothing that adds, but all that frees or judges. It is
 	// an ErrFull to who asked, and says nothing of the other writes.
-	ErrNoRoom = fmt.Errorf("%w for what adds to it", ErrFull)
+	ErrNoAdditions = fmt.Errorf("%w for what adds to it", ErrFull)
 	// ErrLimit: the application holds as many services as it may.
 	ErrLimit = errors.New("the application has reached its limit of services")
 	// ErrNotReady: the lists are not loaded yet.

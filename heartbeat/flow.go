@@ -36,7 +36,7 @@ type Action struct {
 	TTL    int
 	Lease  LeaseID
 	Txn    Txn
-	Answer Answer
+	Answer Response
 	Wait   Wait
 	// Retire is a lease on which nothing hangs, to be revoked beside the action.
 	Retire LeaseID
@@ -52,10 +52,10 @@ type Wait struct {
 }
 
 // Answer is what a flow ended with.
-type Answer struct {
-	Err    error
-	Record Record // as it is after the flow
-	Told   bool   // a heartbeat: the application must be told Record.Interval
+type Response struct {
+	Err          error
+	Record       Record // as it is after the flow
+	TellInterval bool   // a heartbeat: the application must be told Record.Interval
 }
 
 // Result reports the action that the flow asked for.
@@ -135,7 +135,7 @@ func (a *attempt) again(retire LeaseID) (Action, bool) {
 	a.rounds++
 	a.lease = 0
 	if a.rounds >= maxRounds {
-		return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable}, Retire: retire}, false
+		return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable}, Retire: retire}, false
 	}
 	return Action{Do: DoRead, Retire: retire}, true
 }
@@ -160,7 +160,7 @@ func (a *attempt) lost(o Outcome) LeaseID {
 }
 
 func answer(err error, r Record) Action {
-	return Action{Do: DoAnswer, Answer: Answer{Err: err, Record: r}}
+	return Action{Do: DoAnswer, Answer: Response{Err: err, Record: r}}
 }
 
 // failure maps the outcome of a read, a grant or a commit that is not retried.

@@ -36,7 +36,7 @@ func TestOnlyAStoreThatFailsToWriteRestartsTheHolds(t *testing.T) {
 	} {
 		for _, unspoken := range []bool{false, true} {
 			e := New(Config{Store: failing{err: c.err}, Clock: func() (Instant, int64) { return 0, 0 }})
-			e.SeePeer("b", PeerWord{Speaks: !unspoken})
+			e.UpdatePeer("b", PeerStatus{Publishes: !unspoken})
 			e.changeGate(func(g *Gate) { g.Credited = 7 })
 			e.perform(t.Context(), e.enter("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
 			want := c.holds

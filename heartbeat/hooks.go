@@ -18,17 +18,17 @@ type Hooks struct {
 	Changed func(id ID, s *Snapshot)
 	// Committed: this replica carried out a transaction. Committed, Disturbed and
 	// Overruled are called one at a time and in order; while one blocks, the calls
-	// wait, and those over some thousands are left out and counted (Stats.HooksLost).
+	// wait, and those over some thousands are left out and counted (Stats.HooksDropped).
 	Committed func(t *Txn)
 	// Disturbed: this replica does not trust its own observation for a while.
 	Disturbed func(reason string)
 	// Overruled: another replica suspended an instance that this one had heard within
 	// its window, and could not refute in time (it was cut off from the store).
 	Overruled func(id ID)
-	// Rewound: a list shows that the store was restored; whoever follows the store must
+	// StoreRestored: a list shows that the store was restored; whoever follows the store must
 	// call Restored and Load. nil: Restored is called and that list is taken in, which is
 	// enough if no watch can still show the old history. It must return at once.
-	Rewound func()
+	StoreRestored func()
 }
 
 // fill replaces what is missing by nothing.

@@ -53,7 +53,7 @@ func TestAHookThatBlocksStopsNeitherHeartbeatsNorDeaths(t *testing.T) {
 				l.mu.Lock()
 				heard := l.records["heard"]
 				heard.Record.State, heard.Record.SuspendedAt, heard.At = Suspended, time.Now().UnixNano(), l.rev+1
-				l.show(Sight{ID: "heard", Revision: l.rev + 1, Present: true, Record: heard.Record})
+				l.show(Observation{ID: "heard", Revision: l.rev + 1, Present: true, Record: heard.Record})
 				l.mu.Unlock()
 				s.disturb("test")
 				time.Sleep(6 * time.Second)
@@ -124,8 +124,8 @@ func TestCallsOfHooksThatFindNoRoomAreCounted(t *testing.T) {
 	for range mostNotices + 11 {
 		e.disturb("test")
 	}
-	if st := e.Stats(); st.HooksLost < 10 || st.HooksLost > 11 || st.Hooks > mostNotices { // one may be under way
-		t.Errorf("%d waiting, %d lost", st.Hooks, st.HooksLost)
+	if st := e.Stats(); st.HooksDropped < 10 || st.HooksDropped > 11 || st.Hooks > mostNotices { // one may be under way
+		t.Errorf("%d waiting, %d lost", st.Hooks, st.HooksDropped)
 	}
 	close(ever)
 	e.hooks.rest(t.Context())

@@ -14,7 +14,7 @@ type seatStore struct {
 }
 
 // Publish implements Store.
-func (s seatStore) Publish(ctx context.Context, w PeerWord) error {
+func (s seatStore) Publish(ctx context.Context, w PeerStatus) error {
 	if s.seat.old {
 		return nil // a release that has none
 	}
@@ -34,11 +34,11 @@ func (s seatStore) Publish(ctx context.Context, w PeerWord) error {
 }
 
 // putKey puts a replica's key; l.mu is held.
-func (l *lab) putKey(s *seat, w PeerWord) {
+func (l *lab) putKey(s *seat, w PeerStatus) {
 	l.rev++
 	l.publishes++
 	s.key, s.word = true, w
-	l.tellKey(s, func(other *seat) { other.SeePeer(s.name, w) })
+	l.tellKey(s, func(other *seat) { other.UpdatePeer(s.name, w) })
 }
 
 // published is how often keys were put.
@@ -65,10 +65,10 @@ func (l *lab) tellKey(of *seat, show func(*seat)) {
 		if s != of && !s.old {
 			s.queue <- func() {
 				show(s)
-				s.See(nil, rev)
+				s.Observe(nil, rev)
 			}
 		} else {
-			s.queue <- func() { s.See(nil, rev) }
+			s.queue <- func() { s.Observe(nil, rev) }
 		}
 	}
 }

@@ -129,14 +129,14 @@ func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
 	if t.Change != NoChange {
 		l.outbox = append(l.outbox, *t)
 	}
-	l.show(t.Sights(l.rev)...)
+	l.show(t.Observations(l.rev)...)
 	return l.rev, nil
 }
 
-func (l *lab) show(sights ...Sight) {
+func (l *lab) show(sights ...Observation) {
 	rev := l.rev
 	for _, s := range l.seats {
-		s.queue <- func() { s.See(sights, rev) }
+		s.queue <- func() { s.Observe(sights, rev) }
 	}
 }
 
@@ -182,7 +182,7 @@ func (l *lab) expire(id LeaseID) {
 func (l *lab) erase(id ID) {
 	l.rev++
 	delete(l.projections, id)
-	l.show(Sight{ID: id, Revision: l.rev, Projected: true})
+	l.show(Observation{ID: id, Revision: l.rev, Projected: true})
 }
 
 // revoke ends the lease of an instance falsely.
@@ -284,7 +284,7 @@ func (l *lab) Head(ctx context.Context) (Revision, error) {
 	return l.rev, nil
 }
 
-func (l *lab) Publish(ctx context.Context, w PeerWord) error { panic("a seat publishes by itself") }
+func (l *lab) Publish(ctx context.Context, w PeerStatus) error { panic("a seat publishes by itself") }
 
 func (l *lab) Pulse(ctx context.Context) (bool, error) {
 	if err := l.calling(ctx, "pulse"); err != nil {

@@ -69,7 +69,7 @@ type seat struct {
 	name   string
 	old    bool // of the release before: it has no key that says anything
 	key    bool // guarded by lab.mu
-	word   PeerWord
+	word   PeerStatus
 	killed bool
 }
 
@@ -97,7 +97,7 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 		}
 	}
 	s.Engine = New(Config{Store: seatStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks,
-		Ran: l.ran, RanBefore: l.ranBefore})
+		SaveRunTime: l.ran, RunTimeBefore: l.ranBefore})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()
@@ -129,7 +129,7 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	words := map[string]PeerWord{}
+	words := map[string]PeerStatus{}
 	for _, other := range l.seats {
 		if other.key {
 			words[other.name] = other.word
@@ -246,7 +246,7 @@ func (s *seat) register(id ID) Record {
 	return r
 }
 
-func (s *seat) beat(id ID) Answer { return s.Beat(context.Background(), id) }
+func (s *seat) beat(id ID) Response { return s.Beat(context.Background(), id) }
 
 // beats sends a heartbeat every interval until the function returned is called.
 func (s *seat) beats(every time.Duration, ids ...ID) (stop func()) {

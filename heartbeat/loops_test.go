@@ -48,8 +48,8 @@ func TestAHeartbeatThatChangesNothingWritesNothing(t *testing.T) {
 		s.register("i")
 		for range 30 {
 			time.Sleep(time.Second)
-			if a := s.beat("i"); a.Err != nil || a.Told {
-				t.Fatalf("%v, told %t", a.Err, a.Told)
+			if a := s.beat("i"); a.Err != nil || a.TellInterval {
+				t.Fatalf("%v, told %t", a.Err, a.TellInterval)
 			}
 		}
 		if len(l.commits) != 1 || l.reads != 0 {
@@ -344,7 +344,7 @@ func TestStopReturnsWhateverTheStoreDoes(t *testing.T) {
 				t.Errorf("silent %t: stopped after %v", silent, d)
 			}
 			synctest.Wait()
-			s.See([]Sight{{ID: "0", Revision: 1000, Projected: true}}, 1000) // what comes late finds nobody
+			s.Observe([]Observation{{ID: "0", Revision: 1000, Projected: true}}, 1000) // what comes late finds nobody
 			s.beat("1")
 		})
 	}

@@ -40,15 +40,15 @@ func (l *lab) populate(s *seat, n int) []ID {
 func (l *lab) vanish(ids []ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sights := make([]Sight, len(ids))
+	sights := make([]Observation, len(ids))
 	for i, id := range ids {
 		l.rev++
 		delete(l.projections, id)
-		sights[i] = Sight{ID: id, Revision: l.rev, Projected: true}
+		sights[i] = Observation{ID: id, Revision: l.rev, Projected: true}
 	}
 	rev := l.rev
 	for _, s := range l.seats {
-		s.queue <- func() { s.See(sights, rev) }
+		s.queue <- func() { s.Observe(sights, rev) }
 	}
 }
 
@@ -99,7 +99,7 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 		synctest.Wait()
 		// All holds are over: what keeps the others is their turn, 2,000 a second.
 		st, claims := s.Stats(), l.count(Claim)
-		if st.Suspended != claims || st.Suspended+st.Absent != n || claims < 4*usualClaimRate || claims > 8*usualClaimRate || st.Turns < n/2 {
+		if st.Suspended != claims || st.Suspended+st.Absent != n || claims < 4*usualClaimRate || claims > 8*usualClaimRate || st.RateLimited < n/2 {
 			t.Errorf("%d claims; %+v", claims, st)
 		}
 	})

@@ -119,7 +119,7 @@ func (m *model) judgeBeat(w *world, ln *modelLane) {
 
 // judgePut looks at an answer to a PUT that names an interval: it tells the window that
 // counts from now on.
-func (m *model) judgePut(ln *modelLane, a *Answer) {
+func (m *model) judgePut(ln *modelLane, a *Response) {
 	f, is := ln.flow.(UpdateFlow)
 	if r := &a.Record; is && f.Update.Proposed >= 0 && r.Expires() && r.Window != m.policy.Window(r.Interval) {
 		m.breaks("I6 a PUT is told %d s, and the window is %d s", r.Interval, r.Window)

@@ -187,7 +187,7 @@ func (m *massModel) do(w massWorld, d deed) massWorld {
 			return m.do(w, deed{do: doPublished, x: d.x})
 		}
 	case doPublished:
-		word := r.sending.(PeerWord)
+		word := r.sending.(PeerStatus)
 		r.sending = nil
 		if w.store.keys[x].present { // else its lease is gone
 			r.published = word.Settled
@@ -195,7 +195,7 @@ func (m *massModel) do(w massWorld, d deed) massWorld {
 		}
 	case doPutBack:
 		r.gone = 0
-		m.setKey(&w, x, true, PeerWord{Speaks: !m.old[x], Settled: r.published})
+		m.setKey(&w, x, true, PeerStatus{Publishes: !m.old[x], Settled: r.published})
 	case doAsk:
 		r.peers[d.i].head = w.store.rev
 	default:
@@ -210,7 +210,7 @@ func (m *massModel) fate(w *massWorld, x int, do deedKind) {
 	switch do {
 	case doLoseKey:
 		w.left.keys--
-		m.setKey(w, x, false, PeerWord{})
+		m.setKey(w, x, false, PeerStatus{})
 	case doPause:
 		w.left.pauses--
 		r.status = paused
@@ -229,7 +229,7 @@ func (m *massModel) fate(w *massWorld, x int, do deedKind) {
 	case doEnter:
 		r.joining = false
 		r.published = m.watermark(w, x)
-		m.setKey(w, x, true, PeerWord{Speaks: !m.old[x], Settled: r.published})
+		m.setKey(w, x, true, PeerStatus{Publishes: !m.old[x], Settled: r.published})
 	case doList:
 		w.left.relists--
 		m.list(w, x)

@@ -130,7 +130,7 @@ func (m *massModel) reply(w *massWorld, x, i, lane int, res Result) {
 	p := w.place(x, i)
 	a := p.lanes[lane].act.(Action)
 	if res.Outcome == Done && a.Do == DoCommit {
-		p.absorb(&p.gate, a.Txn.Sights(res.Revision)...)
+		p.absorb(&p.gate, a.Txn.Observations(res.Revision)...)
 		m.news(&p)
 	}
 	p.gate.Note(a.Do, res.Outcome, m.old != [massReplicas]bool{})
@@ -147,7 +147,7 @@ func (m *massModel) news(p *massPlace) {
 }
 
 // shown takes sights of an instance in, and starts what follows.
-func (m *massModel) shown(w *massWorld, x, i int, since Revision, sights ...Sight) {
+func (m *massModel) shown(w *massWorld, x, i int, since Revision, sights ...Observation) {
 	p := w.place(x, i)
 	lease := p.view.Record.Lease
 	if !p.absorb(&p.gate, sights...) {
@@ -181,7 +181,7 @@ func (m *massModel) deliver(w *massWorld, x int) {
 	m.peer(r, int(s.key-1), s.there, s.word)
 }
 
-func (m *massModel) peer(r *massReplica, y int, there bool, word PeerWord) {
+func (m *massModel) peer(r *massReplica, y int, there bool, word PeerStatus) {
 	switch {
 	case there:
 		r.peers[y].says(word)
@@ -236,12 +236,12 @@ func (m *massModel) attend(w *massWorld, x, i int) bool {
 }
 
 // mayPublish: others may wait for more than the store has of this replica.
-func (m *massModel) mayPublish(w *massWorld, x int) (PeerWord, bool) {
+func (m *massModel) mayPublish(w *massWorld, x int) (PeerStatus, bool) {
 	r := &w.rep[x]
 	if m.old[x] || r.sending != nil || !w.store.keys[x].present {
-		return PeerWord{}, false
+		return PeerStatus{}, false
 	}
-	word := PeerWord{Speaks: true, Settled: max(m.watermark(w, x), r.published), Wanted: m.wanted(w, x)}
+	word := PeerStatus{Publishes: true, Settled: max(m.watermark(w, x), r.published), Wanted: m.wanted(w, x)}
 	return word, word.Settled > r.published && r.published < r.needed || word.Wanted > w.store.keys[x].word.Wanted
 }
 

@@ -60,7 +60,7 @@ func (m *massModel) keyAges(w *massWorld, x int) {
 		return
 	}
 	if k.left--; k.left <= 0 {
-		m.setKey(w, x, false, PeerWord{})
+		m.setKey(w, x, false, PeerStatus{})
 		if w.rep[x].status == paused { // the others go on without it
 			for i := range m.instances {
 				w.change(x, i, func(p *massPlace) { p.acked = never })

@@ -19,7 +19,7 @@ const (
 type massKey struct {
 	present bool
 	left    int8
-	word    PeerWord
+	word    PeerStatus
 }
 
 // massShow is what one write shows to the watch: of an instance, or of a key.
@@ -27,10 +27,10 @@ type massShow struct {
 	at     Revision
 	i      int8
 	n      int8
-	sights [2]Sight
+	sights [2]Observation
 	key    int8 // 0: none; else the replica, counted from 1
 	there  bool
-	word   PeerWord
+	word   PeerStatus
 }
 
 // massPlace is what a replica has of one instance: knowledge, flows and evidence. Its
@@ -49,7 +49,7 @@ type massReplica struct {
 	// published is the watermark that the store took, needed the highest end that the
 	// others may wait for, sending what is on its way.
 	published, needed Revision
-	sending           any  // PeerWord
+	sending           any  // PeerStatus
 	gone              int8 // ticks since its own key is missing
 	joining           bool // it was listed, and has not yet put its key
 }
@@ -150,10 +150,10 @@ func (m *massModel) begin() massWorld {
 			w.rep[x].status = crashed
 			continue
 		}
-		w.store.keys[x] = massKey{present: true, left: massKeyLife, word: PeerWord{Speaks: !m.old[x]}}
+		w.store.keys[x] = massKey{present: true, left: massKeyLife, word: PeerStatus{Publishes: !m.old[x]}}
 		for y := range m.replicas - m.absent {
 			if y != x {
-				w.rep[y].peers[x].PeerWord, w.rep[y].known[x] = PeerWord{Speaks: !m.old[x]}, true
+				w.rep[y].peers[x].PeerStatus, w.rep[y].known[x] = PeerStatus{Publishes: !m.old[x]}, true
 			}
 		}
 	}
@@ -278,7 +278,7 @@ func (m *massModel) end(w *massWorld, id LeaseID) {
 			w.store.rev++
 			snap.Projection = Projection{}
 			w.store.inst[i] = snap
-			m.show(w, -1, massShow{at: w.store.rev, i: int8(i), n: 1, sights: [2]Sight{{ID: massID(i), Revision: w.store.rev, Projected: true}}})
+			m.show(w, -1, massShow{at: w.store.rev, i: int8(i), n: 1, sights: [2]Observation{{ID: massID(i), Revision: w.store.rev, Projected: true}}})
 		}
 	}
 }
@@ -303,7 +303,7 @@ func (m *massModel) show(w *massWorld, but int, s massShow) {
 }
 
 // setKey puts or erases a replica's key.
-func (m *massModel) setKey(w *massWorld, x int, there bool, word PeerWord) {
+func (m *massModel) setKey(w *massWorld, x int, there bool, word PeerStatus) {
 	w.store.rev++
 	w.store.keys[x] = massKey{}
 	if there {

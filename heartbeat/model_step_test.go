@@ -105,7 +105,7 @@ func (m *model) advance(w *world, x, lane int, r Result) {
 }
 
 // answer ends a flow.
-func (m *model) answer(w *world, x, lane int, a *Answer) {
+func (m *model) answer(w *world, x, lane int, a *Response) {
 	r := &w.rep[x]
 	ln := r.lanes[lane]
 	r.lanes[lane] = modelLane{}
@@ -133,7 +133,7 @@ func (m *model) answer(w *world, x, lane int, a *Answer) {
 		w.app.streak = min(w.app.streak+1, 4)
 	}
 	tells := int8(a.Record.Interval)
-	if beat && !a.Told || tells == w.app.interval || ln.older {
+	if beat && !a.TellInterval || tells == w.app.interval || ln.older {
 		return
 	}
 	if w.left.unheard > 0 {
@@ -200,7 +200,7 @@ func (m *model) reply(w *world, x, lane int, res Result) {
 		ln.refused = true
 	}
 	if res.Outcome == Done && a.Do == DoCommit {
-		r.absorb(&r.gate, a.Txn.Sights(res.Revision)...)
+		r.absorb(&r.gate, a.Txn.Observations(res.Revision)...)
 		m.seen(r)
 	}
 	m.advance(w, x, lane, res)

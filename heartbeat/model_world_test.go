@@ -74,7 +74,7 @@ const (
 // modelBatch is what one transaction, or one end of a lease, shows to the watch.
 type modelBatch struct {
 	n      int8
-	sights [2]Sight
+	sights [2]Observation
 }
 
 type modelReplica struct {
@@ -263,7 +263,7 @@ func (m *model) end(w *world, id LeaseID) {
 		s.rev++
 		s.Projection = Projection{}
 		for x := range w.rep {
-			m.show(w, x, modelBatch{n: 1, sights: [2]Sight{{ID: modelID, Revision: s.rev, Projected: true}}})
+			m.show(w, x, modelBatch{n: 1, sights: [2]Observation{{ID: modelID, Revision: s.rev, Projected: true}}})
 		}
 	}
 }
@@ -336,7 +336,7 @@ func (m *model) commit(w *world, x, lane int, t *Txn) Outcome {
 
 func batchOf(t *Txn, at Revision) modelBatch {
 	var b modelBatch
-	for _, s := range t.Sights(at) {
+	for _, s := range t.Observations(at) {
 		b.sights[b.n] = s
 		b.n++
 	}

@@ -22,10 +22,10 @@ type others struct {
 	mu    sync.Mutex
 	peers []peer
 
-	open      openQueue // ends that this replica has not settled; some are settled by now
-	needed    Revision  // the highest end that others may wait for
-	published PeerWord  // what the store took
-	epoch     int       // of the store's history
+	open      openQueue  // ends that this replica has not settled; some are settled by now
+	needed    Revision   // the highest end that others may wait for
+	published PeerStatus // what the store took
+	epoch     int        // of the store's history
 	sending   bool
 	asking    bool
 
@@ -108,7 +108,7 @@ func (e *Engine) tend(now Instant) {
 	if waiting == 0 {
 		o.since, o.wanted = credited, 0
 	}
-	word := PeerWord{Speaks: true, Keeps: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
+	word := PeerStatus{Publishes: true, EndsSilences: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
 	if credited-o.since >= mostPatient {
 		word.Wanted = max(word.Wanted, o.wanted)
 	}
@@ -123,7 +123,7 @@ func (e *Engine) tend(now Instant) {
 		o.asking = e.begin(e.askHead)
 	}
 	tells := o.some() && owes && word.Settled > o.published.Settled
-	if o.sending || full || credited < o.retryAt || o.published.Speaks && !tells && !probes && word.Wanted == o.published.Wanted {
+	if o.sending || full || credited < o.retryAt || o.published.Publishes && !tells && !probes && word.Wanted == o.published.Wanted {
 		return
 	}
 	o.sending = e.begin(func() { e.publish(word) })
@@ -144,7 +144,7 @@ func (o *others) keep() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.peers {
-		if o.peers[i].name != "" && !o.peers[i].Keeps {
+		if o.peers[i].name != "" && !o.peers[i].EndsSilences {
 			return false
 		}
 	}
@@ -190,7 +190,7 @@ func (e *Engine) openest(now Instant) (low Revision, settled bool) {
 }
 
 // publish writes this replica's key.
-func (e *Engine) publish(w PeerWord) {
+func (e *Engine) publish(w PeerStatus) {
 	o := &e.others
 	o.mu.Lock()
 	epoch := o.epoch
@@ -244,7 +244,7 @@ func (e *Engine) appear(ctx context.Context, at Revision) error {
 	if e.Alone {
 		return nil
 	}
-	w := PeerWord{Speaks: true, Keeps: true, Settled: at}
+	w := PeerStatus{Publishes: true, EndsSilences: true, Settled: at}
 	err := e.Store.Publish(ctx, w)
 	if err == nil {
 		o := &e.others
@@ -260,7 +260,7 @@ func (o *others) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.epoch++
-	o.open, o.needed, o.published, o.wanted = nil, 0, PeerWord{Speaks: true, Keeps: true}, 0
+	o.open, o.needed, o.published, o.wanted = nil, 0, PeerStatus{Publishes: true, EndsSilences: true}, 0
 	for i := range o.peers {
 		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0
 	}

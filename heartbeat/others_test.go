@@ -263,8 +263,8 @@ func TestAReplicaThatCannotGetOnGivesUp(t *testing.T) {
 func TestARestoredStoreForgetsWhatWasSettled(t *testing.T) {
 	e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return 0, 0 }})
 	e.reached(100)
-	e.SeePeer("b", PeerWord{Speaks: true, Settled: 90})
-	e.others.published, e.others.needed = PeerWord{Speaks: true, Settled: 100}, 100
+	e.UpdatePeer("b", PeerStatus{Publishes: true, Settled: 90})
+	e.others.published, e.others.needed = PeerStatus{Publishes: true, Settled: 100}, 100
 	if e.others.unsettled() != 91 {
 		t.Fatalf("unsettled from %d on", e.others.unsettled())
 	}
@@ -272,7 +272,7 @@ func TestARestoredStoreForgetsWhatWasSettled(t *testing.T) {
 	if e.others.unsettled() != 1 || e.others.published.Settled != 0 || e.others.needed != 0 {
 		t.Errorf("unsettled from %d on, published %+v, needed %d", e.others.unsettled(), e.others.published, e.others.needed)
 	}
-	e.SetPeers(map[string]PeerWord{"b": {Speaks: true, Settled: 40}})
+	e.SetPeers(map[string]PeerStatus{"b": {Publishes: true, Settled: 40}})
 	if e.others.unsettled() != 41 {
 		t.Errorf("unsettled from %d on", e.others.unsettled())
 	}

@@ -29,7 +29,7 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 			return f.commit(in, r.Lease)
 		}
 		if f.rounds++; f.rounds >= maxRounds {
-			return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable, Record: f.Record}, Retire: r.Lease}
+			return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable, Record: f.Record}, Retire: r.Lease}
 		}
 		a := f.grant(in, f.Record.Window)
 		a.Retire = r.Lease
@@ -59,11 +59,11 @@ func (f *RegisterFlow) committed(r Result) Action {
 	case Done:
 		return answer(nil, f.Record)
 	case Full:
-		return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+		return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
 	case Conflict:
-		return Action{Do: DoAnswer, Answer: Answer{Err: ErrUnavailable}, Retire: f.lease}
+		return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable}, Retire: f.lease}
 	case Taken:
-		return Action{Do: DoAnswer, Answer: Answer{Err: ErrTaken}, Retire: f.lease}
+		return Action{Do: DoAnswer, Answer: Response{Err: ErrTaken}, Retire: f.lease}
 	default:
 		f.step = stepSettle
 		return Action{Do: DoRead}
@@ -128,9 +128,9 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 		case Done:
 			return f.committed()
 		case Full:
-			return Action{Do: DoAnswer, Answer: Answer{Err: ErrFull}, Retire: f.lease}
+			return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
 		case Taken:
-			return Action{Do: DoAnswer, Answer: Answer{Err: ErrTaken}, Retire: f.lease}
+			return Action{Do: DoAnswer, Answer: Response{Err: ErrTaken}, Retire: f.lease}
 		default:
 			f.step = stepRead
 			a, _ := f.anew(r.Outcome, f.lost(r.Outcome))

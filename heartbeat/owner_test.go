@@ -19,7 +19,7 @@ type script struct {
 	committed Txn
 }
 
-func (s *script) run(t *testing.T) Answer {
+func (s *script) run(t *testing.T) Response {
 	t.Helper()
 	var r Result
 	for range 20 {
@@ -41,7 +41,7 @@ func (s *script) run(t *testing.T) Answer {
 		r, s.results = s.results[0], s.results[1:]
 	}
 	t.Fatalf("does not end: %v", s.asked)
-	return Answer{}
+	return Response{}
 }
 
 func newScript(f Flow, results ...Result) *script {

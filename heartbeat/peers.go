@@ -2,9 +2,9 @@ package heartbeat
 
 import "math"
 
-// SeePeer takes in that the key of another replica was put. Whoever shows the watch must
+// UpdatePeer takes in that the key of another replica was put. Whoever shows the watch must
 // call it before See with what was written later.
-func (e *Engine) SeePeer(name string, w PeerWord) {
+func (e *Engine) UpdatePeer(name string, w PeerStatus) {
 	e.others.change(Revision(e.watched.Load()), func(o *others) {
 		o.peer(name).says(w)
 		o.needed = max(o.needed, w.Wanted)
@@ -28,7 +28,7 @@ func (e *Engine) LosePeer(name string, left bool) {
 }
 
 // SetPeers takes in a list of the keys of all other replicas.
-func (e *Engine) SetPeers(listed map[string]PeerWord) {
+func (e *Engine) SetPeers(listed map[string]PeerStatus) {
 	e.others.change(Revision(e.watched.Load()), func(o *others) {
 		for i := range o.peers {
 			if _, there := listed[o.peers[i].name]; !there && o.peers[i].name != "" {
@@ -77,7 +77,7 @@ func (o *others) judge(watched Revision) {
 		if p := &o.peers[i]; p.dead(watched) {
 			*p = peer{}
 		}
-		silent = silent || o.peers[i].name != "" && !o.peers[i].Speaks
+		silent = silent || o.peers[i].name != "" && !o.peers[i].Publishes
 	}
 	o.silent.Store(silent)
 	o.unsettle.Store(int64(unsettledAmong(o.peers, watched)))

@@ -70,7 +70,7 @@ func (e *Engine) keepSilence(en *entry, now Instant, g *Gate) {
 // tellRunTime tells how long the platform has run, over all its starts, until ctx ends.
 // Nothing waits for it: a disk may hang.
 func (e *Engine) tellRunTime(ctx context.Context) {
-	if e.Ran == nil {
+	if e.SaveRunTime == nil {
 		return
 	}
 	t := time.NewTicker(ranEvery)
@@ -82,7 +82,7 @@ func (e *Engine) tellRunTime(ctx context.Context) {
 		case <-t.C:
 		}
 		if g := e.gate.Load(); g.Loaded {
-			e.Ran(g.RanBefore + g.Credited)
+			e.SaveRunTime(g.RanBefore + g.Credited)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func TestARestoredStoreFreesClaimsThatWaitForOthers(t *testing.T) {
 		l.mu.Lock()
 		l.rev = 1000
 		l.mu.Unlock()
-		s.SeePeer("other", PeerWord{Speaks: true, Settled: 1})
+		s.UpdatePeer("other", PeerStatus{Publishes: true, Settled: 1})
 		s.register("i")
 		until(t, "it waits for the other", func() bool { n, _ := s.schedule.size(&s.schedule.peers); return n == 1 })
 		l.mu.Lock()
@@ -87,7 +87,7 @@ func TestARestoredStoreFreesClaimsThatWaitForOthers(t *testing.T) {
 		if l.count(Claim) != 0 {
 			t.Fatal("claimed although the other has not settled it")
 		}
-		s.SeePeer("other", PeerWord{Speaks: true, Settled: 100})
+		s.UpdatePeer("other", PeerStatus{Publishes: true, Settled: 100})
 		until(t, "claimed", func() bool { return l.count(Claim) == 1 })
 	})
 }
@@ -128,9 +128,9 @@ func TestAClaimFollowsTheEndThatBecomesKnown(t *testing.T) {
 		l.records["i"] = Snapshot{At: 1000, Record: Record{Schema: Schema, ID: "i", Owner: "app", State: Active, Seq: 1, Interval: 1, Window: 2, Lease: 99}}
 		l.rev = 1005
 		l.mu.Unlock()
-		s.SeePeer("other", PeerWord{Speaks: true, Settled: 2000})
+		s.UpdatePeer("other", PeerStatus{Publishes: true, Settled: 2000})
 		s.reached(1005)
-		if err := s.Look(context.Background(), "i"); err != nil {
+		if err := s.Refresh(context.Background(), "i"); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "it waits for the other", func() bool { _, first := s.schedule.size(&s.schedule.peers); return first == int64(unknownEnd) })

@@ -9,13 +9,13 @@ import (
 )
 
 // answers runs n heartbeats at once and collects what becomes of them.
-func (s *seat) answers(n int, id ID) func() []Answer {
-	out := make([]Answer, n)
+func (s *seat) answers(n int, id ID) func() []Response {
+	out := make([]Response, n)
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() { out[i] = s.beat(id) })
 	}
-	return func() []Answer {
+	return func() []Response {
 		wg.Wait()
 		return out
 	}
@@ -58,7 +58,7 @@ func TestAHeartbeatThatIsGivenUpHarmsNoOther(t *testing.T) {
 		lease := s.register("i").Lease
 		release := l.hold("renew")
 		var wg sync.WaitGroup
-		gone := make([]Answer, 2)
+		gone := make([]Response, 2)
 		first, leave := context.WithCancel(context.Background())
 		wg.Go(func() { gone[0] = s.Beat(first, "i") })
 		synctest.Wait()
@@ -126,7 +126,7 @@ func TestTheVerifyingReadIsSharedByAllAndBeginsAfterTheRenewal(t *testing.T) {
 		release := l.hold("head")
 		first := s.answers(1, "i")
 		synctest.Wait() // it is renewed, and its read has begun
-		rest := []func() []Answer{first, s.answers(3, "i"), s.answers(3, "j"), s.answers(3, "k")}
+		rest := []func() []Response{first, s.answers(3, "i"), s.answers(3, "j"), s.answers(3, "k")}
 		synctest.Wait() // they are renewed, and may not use that read
 		if l.heads != 1 {
 			t.Fatalf("%d reads in flight", l.heads)
@@ -192,7 +192,7 @@ func TestAReadThatIsSharedEndsWithItsCaller(t *testing.T) {
 		first := s.answers(1, "i")
 		synctest.Wait()
 		ctx, leave := context.WithCancel(context.Background())
-		left := make(chan Answer, 1)
+		left := make(chan Response, 1)
 		go func() { left <- s.Beat(ctx, "i") }()
 		synctest.Wait()
 		leave()
@@ -216,7 +216,7 @@ func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
 		s.register("i")
 		release := l.hold("head")
 		ctx, leave := context.WithCancel(context.Background())
-		left := make(chan Answer, 1)
+		left := make(chan Response, 1)
 		go func() { left <- s.Beat(ctx, "i") }()
 		synctest.Wait()
 		rest := s.answers(3, "i")

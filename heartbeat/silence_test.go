@@ -202,7 +202,7 @@ func TestAHeartbeatWhileItsSilenceIsKept(t *testing.T) {
 		time.Sleep(7 * s)
 		release := l.hold("commit")
 		time.Sleep(s)
-		done := make(chan Answer)
+		done := make(chan Response)
 		go func() { done <- f.beat("i") }()
 		time.Sleep(500 * time.Millisecond)
 		release()
@@ -287,7 +287,7 @@ func TestNothingIsKeptBesideTheReleaseBefore(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		a := l.seat(thrice(), false)
 		time.Sleep(30 * s)
-		a.SeePeer("old", PeerWord{Speaks: true})
+		a.UpdatePeer("old", PeerStatus{Publishes: true})
 		a.register("i")
 		time.Sleep(12 * s)
 		if n := l.count(Silent); n != 0 {

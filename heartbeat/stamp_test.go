@@ -139,7 +139,7 @@ func TestAReturnIsToldAsOfItsHeartbeat(t *testing.T) {
 		until(t, "SUSPENDED", func() bool { return l.at("i").Record.State == Suspended })
 		heard := time.Since(began)
 		release := l.hold("grant")
-		done := make(chan Answer)
+		done := make(chan Response)
 		go func() { done <- a.beat("i") }()
 		time.Sleep(500 * time.Millisecond)
 		release()

@@ -12,21 +12,21 @@ type Stats struct {
 
 	// Scheduled, Turns and Room are the absences and removals that wait for their time,
 	// the claims that wait for their turn, and what waits for a store that takes writes.
-	Scheduled, Turns, Room int
+	Scheduled, RateLimited, AwaitingSpace int
 	// Late is how long the one that has waited longest has been due, in credited time;
 	// more than a few ticks mean that this replica does not get round to its work.
 	Late time.Duration
 	// Waiting are claims that wait for what other replicas have settled, Unsettled the ends
 	// of leases that this one has not (some of them may be by now).
-	Waiting, Unsettled int
+	AwaitingPeers, Unsettled int
 	// Unpublished is for how long, in credited time, others may have waited for what this
 	// replica has not published, without that anything got on here.
 	Unpublished time.Duration
 	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
 	Refutations, Claims, Adoptions, Repairs, Revocations int
-	// Hooks are calls of hooks that wait; HooksLost were left out, because too many did.
-	Hooks     int
-	HooksLost uint64
+	// Hooks are calls of hooks that wait; HooksDropped were left out, because too many did.
+	Hooks        int
+	HooksDropped uint64
 }
 
 // Stats counts; Records includes removed instances for a short while.
@@ -39,7 +39,7 @@ func (e *Engine) Stats() Stats {
 		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: g.Full,
 		Refutations: e.refutes.waiting(), Claims: e.claims.waiting(), Adoptions: e.adopts.waiting(),
 		Repairs: e.repairs.waiting(), Revocations: e.revokes.waiting(),
-		Hooks: e.hooks.changes.waiting() + e.hooks.notices.waiting(), HooksLost: e.hooks.notices.dropped(),
+		Hooks: e.hooks.changes.waiting() + e.hooks.notices.waiting(), HooksDropped: e.hooks.notices.dropped(),
 	}
 	_, s.Massive = e.massive()
 	var first int64
@@ -48,9 +48,9 @@ func (e *Engine) Stats() Stats {
 	}
 	removals, _ := q.size(&q.removals)
 	s.Scheduled += removals
-	s.Turns, _ = q.size(&q.turns)
-	s.Room, _ = q.size(&q.room)
-	s.Waiting, _ = q.size(&q.peers)
+	s.RateLimited, _ = q.size(&q.turns)
+	s.AwaitingSpace, _ = q.size(&q.room)
+	s.AwaitingPeers, _ = q.size(&q.peers)
 	s.Unsettled, s.Unpublished = e.others.lag(g.Credited)
 	return s
 }

@@ -28,7 +28,7 @@ type Store interface {
 	// Publish tells the other replicas what this one has settled, and that it lives. It is
 	// called neither twice at once nor where there are no others. What another history of
 	// the store had settled must not appear in this one.
-	Publish(ctx context.Context, w PeerWord) error
+	Publish(ctx context.Context, w PeerStatus) error
 	// Pulse is a linearizable read of nothing; it says whether the store is full.
 	Pulse(ctx context.Context) (full bool, err error)
 }

@@ -2,9 +2,9 @@ package heartbeat
 
 import "math"
 
-// Sight is one write of a record or of a projection, as the watch or an own
+// Observation is one write of a record or of a projection, as the watch or an own
 // commit showed it.
-type Sight struct {
+type Observation struct {
 	ID       ID
 	Revision Revision // of the write; of an erasure: its own
 	// Projected: it is a write of the projection, else of the record.
@@ -37,7 +37,7 @@ func (v *View) upTo(watched Revision) Revision {
 }
 
 // See takes a sight in unless it is older than what is known.
-func (v *View) See(s Sight) (news bool) {
+func (v *View) Observe(s Observation) (news bool) {
 	seen, unusable := &v.recordSeen, &v.recordUnusable
 	if s.Projected {
 		seen, unusable = &v.projectionSeen, &v.projectionUnusable
@@ -78,15 +78,15 @@ func (v *View) gone(at Revision) {
 // unknownEnd is later than whatever another replica may have settled.
 const unknownEnd = Revision(math.MaxInt64)
 
-// Sights are what a committed transaction shows to its own replica.
-func (t *Txn) Sights(at Revision) []Sight {
-	var out []Sight
+// Observations are what a committed transaction shows to its own replica.
+func (t *Txn) Observations(at Revision) []Observation {
+	var out []Observation
 	id := t.Record.ID
 	if t.RecordOp != Keep {
-		out = append(out, Sight{ID: id, Revision: at, Present: t.RecordOp == Put, Record: t.Record})
+		out = append(out, Observation{ID: id, Revision: at, Present: t.RecordOp == Put, Record: t.Record})
 	}
 	if t.ProjectionOp != Keep {
-		out = append(out, Sight{ID: id, Revision: at, Projected: true, Present: t.ProjectionOp == Put, Lease: t.Record.Lease})
+		out = append(out, Observation{ID: id, Revision: at, Projected: true, Present: t.ProjectionOp == Put, Lease: t.Record.Lease})
 	}
 	return out
 }

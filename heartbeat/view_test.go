@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Sights of one instance in the order in which the store wrote them.
-var history = []Sight{
+// Observations of one instance in the order in which the store wrote them.
+var history = []Observation{
 	{ID: "i", Revision: 1, Present: true, Record: Record{ID: "i", Seq: 1, Lease: 7}},
 	{ID: "i", Revision: 1, Projected: true, Present: true, Lease: 7},
 	{ID: "i", Revision: 2, Projected: true},
@@ -63,8 +63,8 @@ func TestAnyOrderOfSightsLeadsToTheLastWrite(t *testing.T) {
 			orders++
 			var v View
 			for _, i := range order {
-				v.See(history[i])
-				if v.See(history[i]) {
+				v.Observe(history[i])
+				if v.Observe(history[i]) {
 					t.Fatalf("order %v: sight %d is news a second time", order, i)
 				}
 			}
@@ -78,10 +78,10 @@ func TestAnyOrderOfSightsLeadsToTheLastWrite(t *testing.T) {
 
 func TestAnErasureIsNotUndoneByAnOlderWrite(t *testing.T) {
 	var v View
-	v.See(history[5])
-	v.See(history[6])
+	v.Observe(history[5])
+	v.Observe(history[6])
 	for i, h := range history[:5] {
-		if v.See(h) || v.Exists() || v.Projection.Present() {
+		if v.Observe(h) || v.Exists() || v.Projection.Present() {
 			t.Errorf("sight %d of revision %d brings back what revision 4 erased", i, h.Revision)
 		}
 	}
@@ -101,7 +101,7 @@ func TestATransactionShowsWhatItWrote(t *testing.T) {
 	} {
 		txn := Txn{Record: r, RecordOp: c.record, ProjectionOp: c.projection}
 		var got []string
-		for _, s := range txn.Sights(9) {
+		for _, s := range txn.Observations(9) {
 			if s.ID != "i" || s.Revision != 9 {
 				t.Errorf("a sight of %s at %d", s.ID, s.Revision)
 			}
@@ -121,31 +121,31 @@ func TestATransactionShowsWhatItWrote(t *testing.T) {
 // nothing is concluded from that.
 func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
 	var v View
-	v.See(history[0])
+	v.Observe(history[0])
 	if at := v.upTo(9); at != 9 {
 		t.Errorf("up to %d, not 9", at)
 	}
-	v.See(Sight{ID: "i", Revision: 2, Present: true, Unusable: true})
+	v.Observe(Observation{ID: "i", Revision: 2, Present: true, Unusable: true})
 	if at := v.upTo(9); at != 0 || v.Record != history[0].Record || v.At != 1 {
 		t.Errorf("up to %d, %+v", at, v.Snapshot)
 	}
-	v.See(Sight{ID: "i", Revision: 3, Projected: true})
+	v.Observe(Observation{ID: "i", Revision: 3, Projected: true})
 	if at := v.upTo(9); at != 0 {
 		t.Error("the end of its projection made it readable")
 	}
-	v.See(history[0])
+	v.Observe(history[0])
 	if at := v.upTo(9); at != 0 {
 		t.Error("an older sight made it readable")
 	}
-	v.See(Sight{ID: "i", Revision: 4, Present: true, Record: Record{ID: "i", Seq: 2}})
+	v.Observe(Observation{ID: "i", Revision: 4, Present: true, Record: Record{ID: "i", Seq: 2}})
 	if at := v.upTo(9); at != 9 || v.Record.Seq != 2 {
 		t.Errorf("up to %d, %+v", at, v.Snapshot)
 	}
-	v.See(Sight{ID: "i", Revision: 5, Projected: true, Unusable: true})
+	v.Observe(Observation{ID: "i", Revision: 5, Projected: true, Unusable: true})
 	if at := v.upTo(9); at != 0 {
 		t.Error("a projection that is not ours is trusted")
 	}
-	v.See(Sight{ID: "i", Revision: 6, Projected: true, Present: true, Lease: 7})
+	v.Observe(Observation{ID: "i", Revision: 6, Projected: true, Present: true, Lease: 7})
 	if at := v.upTo(9); at != 9 || v.Projection.Lease != 7 {
 		t.Errorf("up to %d, %+v", at, v.Snapshot)
 	}
@@ -155,13 +155,13 @@ func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
 func TestAnAbsenceHasEndedNoEarlierThanItIsKnownToHave(t *testing.T) {
 	rec := Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 7}
 	put := func(v *View, at Revision) {
-		v.See(Sight{ID: "i", Revision: at, Present: true, Record: rec})
-		v.See(Sight{ID: "i", Revision: at, Projected: true, Present: true, Lease: 7})
+		v.Observe(Observation{ID: "i", Revision: at, Present: true, Record: rec})
+		v.Observe(Observation{ID: "i", Revision: at, Projected: true, Present: true, Lease: 7})
 	}
 	list := func(v *View, record, at Revision) {
 		s := Snapshot{Record: rec, At: record}
 		for _, one := range sightsOf("i", &s, at) {
-			v.See(one)
+			v.Observe(one)
 		}
 	}
 	for _, c := range []struct {
@@ -169,13 +169,13 @@ func TestAnAbsenceHasEndedNoEarlierThanItIsKnownToHave(t *testing.T) {
 		shown func(v *View)
 		want  Revision
 	}{
-		{"the watch shows the end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}) }, 5},
-		{"a list shows it later: the same end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); list(v, 3, 9) }, 5},
-		{"a list shows another record: a later end", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); list(v, 7, 9) }, 9},
+		{"the watch shows the end", func(v *View) { put(v, 3); v.Observe(Observation{ID: "i", Revision: 5, Projected: true}) }, 5},
+		{"a list shows it later: the same end", func(v *View) { put(v, 3); v.Observe(Observation{ID: "i", Revision: 5, Projected: true}); list(v, 3, 9) }, 5},
+		{"a list shows another record: a later end", func(v *View) { put(v, 3); v.Observe(Observation{ID: "i", Revision: 5, Projected: true}); list(v, 7, 9) }, 9},
 		{"only a list shows it", func(v *View) { put(v, 3); list(v, 3, 9) }, 9},
-		{"it is back", func(v *View) { put(v, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}); put(v, 6) }, 0},
+		{"it is back", func(v *View) { put(v, 3); v.Observe(Observation{ID: "i", Revision: 5, Projected: true}); put(v, 6) }, 0},
 		{"only a read shows it", func(v *View) { list(v, 3, 3) }, unknownEnd},
-		{"a read shows it, then the watch", func(v *View) { list(v, 3, 3); v.See(Sight{ID: "i", Revision: 5, Projected: true}) }, 5},
+		{"a read shows it, then the watch", func(v *View) { list(v, 3, 3); v.Observe(Observation{ID: "i", Revision: 5, Projected: true}) }, 5},
 	} {
 		var v View
 		c.shown(&v)

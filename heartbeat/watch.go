@@ -8,24 +8,26 @@ import (
 
 // sightsOf turns a snapshot read at revision at into sights; what it does not
 // show was absent at that revision.
-func sightsOf(id ID, s *Snapshot, at Revision) []Sight {
-	rec := Sight{ID: id, Revision: at}
+func sightsOf(id ID, s *Snapshot, at Revision) []Observation {
+	rec := Observation{ID: id, Revision: at}
 	if s.Exists() {
-		rec = Sight{ID: id, Revision: s.At, Present: true, Record: s.Record}
+		rec = Observation{ID: id, Revision: s.At, Present: true, Record: s.Record}
 	}
-	pro := Sight{ID: id, Revision: at, Projected: true}
+	pro := Observation{ID: id, Revision: at, Projected: true}
 	if s.Projection.Present() {
-		pro = Sight{ID: id, Revision: s.Projection.Revision, Projected: true, Present: true, Lease: s.Projection.Lease}
+		pro = Observation{ID: id, Revision: s.Projection.Revision, Projected: true, Present: true, Lease: s.Projection.Lease}
 	}
-	return []Sight{rec, pro}
+	return []Observation{rec, pro}
 }
 
 // show takes sights of one instance in, as the watch shows them.
-func (e *Engine) show(en *entry, sights ...Sight) { e.showSince(en, sights[0].Revision, sights...) }
+func (e *Engine) show(en *entry, sights ...Observation) {
+	e.showSince(en, sights[0].Revision, sights...)
+}
 
 // showSince takes sights of one instance in and starts what follows from them. Before
 // since, what they show as gone was not so.
-func (e *Engine) showSince(en *entry, since Revision, sights ...Sight) {
+func (e *Engine) showSince(en *entry, since Revision, sights ...Observation) {
 	en = e.lock(en)
 	defer en.mu.Unlock()
 	now, _ := e.Clock()
@@ -67,9 +69,9 @@ func (e *Engine) lock(en *entry) *entry {
 // See takes in what the watch showed up to a revision, in order. It does not
 // block. All sights of one instance are taken in at once: a transaction writes
 // record and projection together, and half of it must not be acted upon.
-func (e *Engine) See(sights []Sight, upTo Revision) {
+func (e *Engine) Observe(sights []Observation, upTo Revision) {
 	var order []ID
-	of := make(map[ID][]Sight)
+	of := make(map[ID][]Observation)
 	for _, s := range sights {
 		if of[s.ID] == nil {
 			order = append(order, s.ID)
@@ -79,7 +81,7 @@ func (e *Engine) See(sights []Sight, upTo Revision) {
 	for _, id := range order {
 		its := of[id]
 		en := e.entry(id)
-		if en == nil && slices.ContainsFunc(its, func(s Sight) bool { return s.Present }) {
+		if en == nil && slices.ContainsFunc(its, func(s Observation) bool { return s.Present }) {
 			en = e.enter(id)
 		}
 		if en != nil {
@@ -130,7 +132,7 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 	}
 	before()
 	if e.contradicted(all, at) {
-		e.Hooks.Rewound()
+		e.Hooks.StoreRestored()
 	}
 	since := endedSince(Revision(e.watched.Load()), at)
 	listed := make(map[ID]bool, len(all))

@@ -12,13 +12,13 @@ const peerGrace = 3 * time.Second
 // a living replica look dead.
 const peerProbes = 2
 
-// PeerWord is what another replica's key says.
-type PeerWord struct {
+// PeerStatus is what another replica's key says.
+type PeerStatus struct {
 	// Speaks: it publishes a watermark. A release that knows none is waited for by
 	// time alone: the hold and a second for each rank.
-	Speaks bool
+	Publishes bool
 	// Keeps: a heartbeat there ends a silence that a record keeps.
-	Keeps bool
+	EndsSilences bool
 	// Settled is its watermark: every end of a lease up to this revision is settled
 	// there. Either it is refuted, or that replica had no fresh evidence against it.
 	Settled Revision
@@ -30,7 +30,7 @@ type PeerWord struct {
 // what time it is.
 type peer struct {
 	name string // "": nobody
-	PeerWord
+	PeerStatus
 	missing bool
 	probes  int8     // own writes begun and done since its key is missing
 	since   Instant  // credited: when the last of them was done
@@ -39,15 +39,15 @@ type peer struct {
 
 // says takes in a key that was put. What was settled once remains so: a replica may
 // put back an older word with its key.
-func (p *peer) says(w PeerWord) {
+func (p *peer) says(w PeerStatus) {
 	w.Settled = max(w.Settled, p.Settled)
-	*p = peer{name: p.name, PeerWord: w}
+	*p = peer{name: p.name, PeerStatus: w}
 }
 
 // vanish takes in that the key is gone.
 func (p *peer) vanish() {
 	if !p.missing {
-		*p = peer{name: p.name, PeerWord: p.PeerWord, missing: true}
+		*p = peer{name: p.name, PeerStatus: p.PeerStatus, missing: true}
 	}
 }
 
@@ -71,7 +71,7 @@ func (p *peer) dead(watched Revision) bool { return p.missing && p.head != 0 && 
 // unsettled is the lowest revision of an end that this replica may still refute; 0: it is
 // not waited for.
 func (p *peer) unsettled(watched Revision) Revision {
-	if !p.Speaks || p.dead(watched) {
+	if !p.Publishes || p.dead(watched) {
 		return 0
 	}
 	return p.Settled + 1

@@ -113,7 +113,7 @@ func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
 // cluster refuses, still comes back soon: its window does not wait.
 func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
 	d := newDesk()
-	d.err = heartbeat.ErrNoRoom
+	d.err = heartbeat.ErrNoAdditions
 	for _, c := range []struct{ method, path, body, after string }{
 		{"PATCH", one + "/liveness", `{"state":"ACTIVE"}`, "3"},
 		{"DELETE", one, "", "3"},

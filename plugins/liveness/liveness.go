@@ -26,12 +26,12 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	before, keep := h.Base.RunTime()
 	h.Engine = heartbeat.New(heartbeat.Config{
 		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
-		Ran: keep, RanBefore: before,
+		SaveRunTime: keep, RunTimeBefore: before,
 		Hooks: heartbeat.Hooks{
-			Changed:   h.Changed,
-			Committed: func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
-			Disturbed: func(reason string) { m.disturbed(reason) },
-			Rewound:   h.Base.Rewound,
+			Changed:       h.Changed,
+			Committed:     func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
+			Disturbed:     func(reason string) { m.disturbed(reason) },
+			StoreRestored: h.Base.Rewound,
 			Overruled: func(id heartbeat.ID) {
 				m.overruled.Inc()
 				h.Log.Warn("service suspended by another replica although this one had heard it", openlog.WithTags(openlog.Tags{"serInstanceId": string(id)}))

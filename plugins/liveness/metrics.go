@@ -46,7 +46,7 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 	gauge("mep_services_suspended", "Service instances SUSPENDED.", func(s heartbeat.Stats) float64 { return float64(s.Suspended) })
 	gauge("mep_services_absent", "ACTIVE service instances whose lease is gone.", func(s heartbeat.Stats) float64 { return float64(s.Absent) })
 	gauge("mep_claims_waiting", "ACTIVE service instances that are silent here, whose claim waits until the other replicas have settled the end of their lease.",
-		func(s heartbeat.Stats) float64 { return float64(s.Waiting) })
+		func(s heartbeat.Stats) float64 { return float64(s.AwaitingPeers) })
 	gauge("mep_ends_unsettled", "Ends of leases that this replica has to refute, and has not: the others wait for it.", func(s heartbeat.Stats) float64 { return float64(s.Unsettled) })
 	gauge("mep_watermark_idle_seconds", "How long others have waited for this replica without that anything got on here; at 10 it gives up being waited for.",
 		func(s heartbeat.Stats) float64 { return s.Unpublished.Seconds() })
@@ -62,8 +62,8 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 func (m *metrics) watchQueues(e *heartbeat.Engine) {
 	for reason, f := range map[string]func(heartbeat.Stats) int{
 		"time": func(s heartbeat.Stats) int { return s.Scheduled },
-		"turn": func(s heartbeat.Stats) int { return s.Turns },
-		"room": func(s heartbeat.Stats) int { return s.Room },
+		"turn": func(s heartbeat.Stats) int { return s.RateLimited },
+		"room": func(s heartbeat.Stats) int { return s.AwaitingSpace },
 	} {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "mep_engine_scheduled", Help: "Service instances that wait to be looked at again, by what they wait for.",
@@ -85,7 +85,7 @@ func (m *metrics) watchQueues(e *heartbeat.Engine) {
 	}
 	m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "mep_engine_notices_dropped_total", Help: "Changes that were not logged and counted, because those before them were not taken.",
-	}, func() float64 { return float64(e.Stats().HooksLost) }))
+	}, func() float64 { return float64(e.Stats().HooksDropped) }))
 }
 
 func oneIf(b bool) float64 {

@@ -25,12 +25,12 @@ func cost(ops []clientv3.Op) (n int64) {
 	return n
 }
 
-// admit takes a write in, or answers heartbeat.ErrNoRoom. done must be called when the
+// admit takes a write in, or answers heartbeat.ErrNoAdditions. done must be called when the
 // write has returned.
 func (s *Store) admit(ctx context.Context, c quota.Class, ops []clientv3.Op) (done func(), err error) {
 	done, ok := s.gate.Admit(ctx, c, cost(ops))
 	if !ok {
-		return nil, heartbeat.ErrNoRoom
+		return nil, heartbeat.ErrNoAdditions
 	}
 	return done, nil
 }

@@ -204,7 +204,7 @@ func TestNoCallWaitsForAStoreThatAppliesNothing(t *testing.T) {
 		},
 		"a write that is measured first": func() error {
 			_, err := s.admit(context.Background(), quota.Grow, []clientv3.Op{clientv3.OpPut("/some", "value")})
-			if !errors.Is(err, heartbeat.ErrNoRoom) {
+			if !errors.Is(err, heartbeat.ErrNoAdditions) {
 				t.Errorf("it was not refused: %v", err)
 			}
 			return nil

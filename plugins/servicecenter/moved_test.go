@@ -27,7 +27,7 @@ func renamed(t *testing.T, r heartbeat.Record, at heartbeat.Revision, name strin
 	return r, at
 }
 
-func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) (out []heartbeat.Sight) {
+func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) (out []heartbeat.Observation) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -52,7 +52,7 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 		r, at = renamed(t, r, at, name)
 		require.Equal(t, name == "face recognition", r.Place == "", "the first name is where its id says")
 		want := heartbeat.Snapshot{Record: r, At: at, Projection: heartbeat.Projection{Revision: at, Lease: r.Lease}}
-		require.Equal(t, []heartbeat.Sight{
+		require.Equal(t, []heartbeat.Observation{
 			{ID: r.ID, Revision: at, Present: true, Record: r},
 			{ID: r.ID, Revision: at, Present: true, Projected: true, Lease: r.Lease},
 		}, sightsOf(t, watching, at, r.ID), "the end of the old seat is not the end of the instance")

@@ -25,7 +25,7 @@ type presence struct {
 	mu     sync.Mutex // held while the key is written
 	joined bool       // the key is to be kept; a store that nobody shares has none
 	say    map[string]any
-	word   heartbeat.PeerWord // what was published last; not Speaks: nothing yet
+	word   heartbeat.PeerStatus // what was published last; not Speaks: nothing yet
 
 	stateMu sync.Mutex
 	lease   heartbeat.LeaseID
@@ -55,12 +55,12 @@ func (p *presence) join(say any) {
 }
 
 // value is what the key holds; p.mu is held.
-func (p *presence) value(w heartbeat.PeerWord, leaving bool) string {
+func (p *presence) value(w heartbeat.PeerStatus, leaving bool) string {
 	all := map[string]any{}
 	for name, what := range p.say {
 		all[name] = what
 	}
-	all["settled"], all["wanted"], all["keeps"] = w.Settled, w.Wanted, w.Keeps
+	all["settled"], all["wanted"], all["keeps"] = w.Settled, w.Wanted, w.EndsSilences
 	if leaving {
 		all["leaving"] = true
 	}
@@ -70,7 +70,7 @@ func (p *presence) value(w heartbeat.PeerWord, leaving bool) string {
 
 // Publish implements heartbeat.Store. The compare keeps the word out of another history
 // of the store: there the key is not what it was left as.
-func (s *Store) Publish(ctx context.Context, w heartbeat.PeerWord) error {
+func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	p := &s.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerWord) error {
 }
 
 // putWord puts the key where it is as it was left; false: it is not. p.mu is held.
-func (s *Store) putWord(ctx context.Context, w heartbeat.PeerWord, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
+func (s *Store) putWord(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
 	if failpoint.On {
 		failpoint.Write()
 	}
@@ -112,7 +112,7 @@ func (s *Store) putWord(ctx context.Context, w heartbeat.PeerWord, leaving bool,
 
 // appear puts the key on a lease of its own. What was settled in another history of the
 // store must not be said in this one, so that it asks first which one this is. p.mu is held.
-func (s *Store) appear(ctx context.Context, w heartbeat.PeerWord) error {
+func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
 	if _, err := s.Head(ctx); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (s *Store) keep(ctx context.Context) {
 	p := &s.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now, _ := p.state(); now != l || !p.word.Speaks {
+	if now, _ := p.state(); now != l || !p.word.Publishes {
 		return // a watermark was published meanwhile, or none ever
 	}
 	// A stop waits for it, so that it knows what to take away.

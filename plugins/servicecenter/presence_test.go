@@ -16,10 +16,10 @@ import (
 
 // A release without watermarks says nothing of them, a later one more than is known here.
 func TestWhatAReplicaSaysIsReadLeniently(t *testing.T) {
-	for value, want := range map[string]heartbeat.PeerWord{
+	for value, want := range map[string]heartbeat.PeerStatus{
 		`{"listen":":8080","version":"1"}`: {},
-		`{"settled":0}`:                    {Speaks: true},
-		`{"listen":":8080","settled":7,"wanted":9,"later":{"x":[1,2]}}`: {Speaks: true, Settled: 7, Wanted: 9},
+		`{"settled":0}`:                    {Publishes: true},
+		`{"listen":":8080","settled":7,"wanted":9,"later":{"x":[1,2]}}`: {Publishes: true, Settled: 7, Wanted: 9},
 		`{"settled":-1}`:     {},
 		`{"settled":"much"}`: {},
 		`"here"`:             {},
@@ -50,14 +50,14 @@ func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, word replicaWord) {
 func TestAReplicaPublishesInItsKey(t *testing.T) {
 	t.Parallel()
 	s, _ := clustered(t)
-	require.NoError(t, s.Publish(t.Context(), heartbeat.PeerWord{Speaks: true, Settled: 1}))
+	require.NoError(t, s.Publish(t.Context(), heartbeat.PeerStatus{Publishes: true, Settled: 1}))
 	kv, _ := keyOf(t, s)
 	require.Nil(t, kv, "who has not joined has no key")
 	s.presence.join(map[string]string{"listen": "here"})
 	publish := func(settled heartbeat.Revision) {
-		require.NoError(t, s.Publish(t.Context(), heartbeat.PeerWord{Speaks: true, Settled: settled, Wanted: 5}))
+		require.NoError(t, s.Publish(t.Context(), heartbeat.PeerStatus{Publishes: true, Settled: settled, Wanted: 5}))
 		kv, w := keyOf(t, s)
-		require.Equal(t, heartbeat.PeerWord{Speaks: true, Settled: settled, Wanted: 5}, w.word())
+		require.Equal(t, heartbeat.PeerStatus{Publishes: true, Settled: settled, Wanted: 5}, w.word())
 		require.NotZero(t, kv.Lease)
 		var say struct{ Listen string }
 		require.NoError(t, json.Unmarshal(kv.Value, &say))
@@ -115,7 +115,7 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	for _, s := range []*Store{one, two} {
 		kv, w := keyOf(t, s)
 		require.NotNil(t, kv)
-		require.True(t, w.word().Speaks)
+		require.True(t, w.word().Publishes)
 	}
 	id, err := one.NewID(t.Context(), "app", infoOf(t))
 	require.NoError(t, err)

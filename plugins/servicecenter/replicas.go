@@ -111,7 +111,7 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 				r.lose()
 			}
 		case there:
-			e.SeePeer(id, word.word())
+			e.UpdatePeer(id, word.word())
 		default:
 			e.LosePeer(id, leaves)
 		}
@@ -145,11 +145,11 @@ func decodeWord(value []byte) (w replicaWord) {
 	return w
 }
 
-func (w *replicaWord) word() heartbeat.PeerWord {
+func (w *replicaWord) word() heartbeat.PeerStatus {
 	if w.Settled == nil || *w.Settled < 0 {
-		return heartbeat.PeerWord{}
+		return heartbeat.PeerStatus{}
 	}
-	return heartbeat.PeerWord{Speaks: true, Keeps: w.Keeps, Settled: heartbeat.Revision(*w.Settled), Wanted: heartbeat.Revision(max(w.Wanted, 0))}
+	return heartbeat.PeerStatus{Publishes: true, EndsSilences: w.Keeps, Settled: heartbeat.Revision(*w.Settled), Wanted: heartbeat.Revision(max(w.Wanted, 0))}
 }
 
 // replicaID reads the name out of a key; without a lease the key is none of a replica.
@@ -160,7 +160,7 @@ func replicaID(kv *mvccpb.KeyValue) (string, bool) {
 
 // loadReplicas lists the living replicas as of a revision, for the engine too.
 func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine) error {
-	ids, old, words := map[string]bool{}, map[string]bool{}, map[string]heartbeat.PeerWord{}
+	ids, old, words := map[string]bool{}, map[string]bool{}, map[string]heartbeat.PeerStatus{}
 	_, err := s.each(ctx, replicaPrefix, at, func(kv *mvccpb.KeyValue) {
 		id, ok := replicaID(kv)
 		if !ok || kv.Lease == 0 {

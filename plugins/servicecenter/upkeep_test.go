@@ -157,10 +157,10 @@ func TestAtAFullStoreTheJudgementGoesOnAndNothingIsAdded(t *testing.T) {
 	s.gate = full(96)
 	put := heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: at, RecordOp: heartbeat.Put, Record: smaller}
 	_, err := s.Commit(t.Context(), &put)
-	require.ErrorIs(t, err, heartbeat.ErrNoRoom)
+	require.ErrorIs(t, err, heartbeat.ErrNoAdditions)
 	require.ErrorIs(t, err, heartbeat.ErrFull, "which is a 507")
 	_, err = s.Subscribe(t.Context(), &plugins.Subscription{ID: "s-full", Owner: "app-full"})
-	require.ErrorIs(t, err, heartbeat.ErrNoRoom)
+	require.ErrorIs(t, err, heartbeat.ErrNoAdditions)
 	gone := heartbeat.Txn{Kind: heartbeat.Remove, RecordRevision: at, RecordOp: heartbeat.Erase, ProjectionOp: heartbeat.Erase, Record: r, Change: heartbeat.Removed}
 	_, err = s.Commit(t.Context(), &gone)
 	require.NoError(t, err)

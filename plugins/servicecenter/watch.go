@@ -51,7 +51,7 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 			s.replicas.see(events, e)
 			s.lineage.reach(int64(at))
 			s.shown.Store(int64(at))
-			e.See(s.sights(events), at)
+			e.Observe(s.sights(events), at)
 		},
 		restored: func() {
 			s.moved.restored()
@@ -187,11 +187,11 @@ func (s *Store) askProgress(ctx context.Context) {
 // sights turns events into the engine's words; what is not ours is left out. A
 // transaction's record comes before its projections, so that it is known by then
 // whether the instance has moved.
-func (s *Store) sights(events []*clientv3.Event) []heartbeat.Sight {
-	var out []heartbeat.Sight
+func (s *Store) sights(events []*clientv3.Event) []heartbeat.Observation {
+	var out []heartbeat.Observation
 	for _, ev := range events {
 		key := string(ev.Kv.Key)
-		one := heartbeat.Sight{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
+		one := heartbeat.Observation{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
 		switch {
 		case strings.HasPrefix(key, recordPrefix):
 			one.ID = heartbeat.ID(strings.TrimPrefix(key, recordPrefix))

@@ -91,7 +91,7 @@ func (r *registry) decide(ctx context.Context, id string, c server.Condition, pi
 				return err
 			}
 		}
-		if err := r.engine.Look(ctx, heartbeat.ID(id)); err != nil {
+		if err := r.engine.Refresh(ctx, heartbeat.ID(id)); err != nil {
 			return err
 		}
 		if now := r.index.get(heartbeat.ID(id)); now != nil && now.at == it.at {

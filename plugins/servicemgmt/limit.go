@@ -138,7 +138,7 @@ func (r *registry) displace(ctx context.Context, dead []*item) (made bool, err e
 			return false, nil
 		case errors.Is(err, heartbeat.ErrStale):
 			r.index.stay(dead[i:])
-			err = r.engine.Look(ctx, it.id) // so that the next choice is made from what it is now
+			err = r.engine.Refresh(ctx, it.id) // so that the next choice is made from what it is now
 			if errors.Is(err, heartbeat.ErrNotFound) {
 				err = nil
 			}

@@ -173,7 +173,7 @@ func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 
 func (r *registry) Beat(ctx context.Context, id string) (server.Liveness, bool, error) {
 	a := r.engine.Beat(ctx, heartbeat.ID(id))
-	if a.Err != nil || !a.Told {
+	if a.Err != nil || !a.TellInterval {
 		return server.Liveness{}, false, a.Err
 	}
 	l, err := r.liveness(ctx, &a.Record)
