@@ -3,8 +3,6 @@ package plugins
 import (
 	"math"
 	"time"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
 const (
@@ -19,15 +17,15 @@ const (
 // would make it expire at once. So the wall clock is read once, when this process first
 // sees it, and only for the time before that; from then on the monotonic clock counts.
 type Age struct {
-	Since  heartbeat.Instant // when this process saw it first
-	Before time.Duration     // how old it was then, at least 0
+	Since  Instant       // when this process saw it first
+	Before time.Duration // how old it was then, at least 0
 }
 
 // AgeOf is the age of what this process sees now for the first time. made is when it was
 // made, by the wall clock of whoever made it, in Unix nanoseconds. since is the last moment
 // at which this process had seen everything that there was: it was made later, whatever
 // made says. 0: there was no such moment.
-func AgeOf(now heartbeat.Instant, wall, made int64, since heartbeat.Instant) Age {
+func AgeOf(now Instant, wall, made int64, since Instant) Age {
 	before := time.Duration(math.MaxInt64 / 2) // so that no sum overflows
 	if since != 0 {
 		before = max(now-since, 0)
@@ -41,23 +39,23 @@ func AgeOf(now heartbeat.Instant, wall, made int64, since heartbeat.Instant) Age
 }
 
 // At is how old it is at now.
-func (a Age) At(now heartbeat.Instant) time.Duration { return a.Before + now - a.Since }
+func (a Age) At(now Instant) time.Duration { return a.Before + now - a.Since }
 
 // Remaining is how long it is until it expires: until it is as old as most, and this process
 // has observed it for most, or for an hour if that is less. Once it has, it is 0 or less.
-func (a Age) Remaining(now heartbeat.Instant, most time.Duration) time.Duration {
+func (a Age) Remaining(now Instant, most time.Duration) time.Duration {
 	observed := now - a.Since
 	return max(min(most, maxObserved)-observed, most-a.Before-observed)
 }
 
 // Expired says whether nothing remains.
-func (a Age) Expired(now heartbeat.Instant, most time.Duration) bool {
+func (a Age) Expired(now Instant, most time.Duration) bool {
 	return a.Remaining(now, most) <= 0
 }
 
 // GivenUp says whether the sender of an event gives it up. An event is lost if its age alone
 // decides, so it must have expired and this sender must have attempted it.
-func GivenUp(a Age, now heartbeat.Instant, giveUp time.Duration, attempted bool) bool {
+func GivenUp(a Age, now Instant, giveUp time.Duration, attempted bool) bool {
 	return attempted && a.Expired(now, giveUp)
 }
 
@@ -79,7 +77,7 @@ const (
 // Erasable says whether an event may be erased from the outbox. One that is still pending
 // never is, however old: whoever erases cannot know whether it was attempted. Its sender
 // gives it up once it has attempted it, and moves the cursor past it.
-func Erasable(p Pending, a Age, now heartbeat.Instant, giveUp time.Duration) bool {
+func Erasable(p Pending, a Age, now Instant, giveUp time.Duration) bool {
 	switch p {
 	case NotPending:
 		return a.Expired(now, OutboxAge)
@@ -94,12 +92,12 @@ func Erasable(p Pending, a Age, now heartbeat.Instant, giveUp time.Duration) boo
 // listed first. The zero value has seen nothing. It is not safe for concurrent use.
 type Ages struct {
 	byName map[string]Age
-	listed heartbeat.Instant // when the last list began; 0: there was none
+	listed Instant // when the last list began; 0: there was none
 }
 
 // Listed takes in a complete list that began at now: for the name of each of the listed,
 // when it was made. It returns their ages and forgets what is listed no more.
-func (s *Ages) Listed(now heartbeat.Instant, wall int64, made map[string]int64) map[string]Age {
+func (s *Ages) Listed(now Instant, wall int64, made map[string]int64) map[string]Age {
 	ages := make(map[string]Age, len(made))
 	for name, at := range made {
 		a, seen := s.byName[name]

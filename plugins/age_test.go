@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
 const (
@@ -47,7 +45,7 @@ func TestAnAgeThatWasKnownGoesOn(t *testing.T) {
 func TestNoStampOverflows(t *testing.T) {
 	for _, made := range []int64{math.MinInt64, -1, 0, math.MaxInt64} {
 		for _, wall := range []int64{math.MinInt64, 0, math.MaxInt64} {
-			for _, since := range []heartbeat.Instant{0, 1, math.MaxInt64} {
+			for _, since := range []Instant{0, 1, math.MaxInt64} {
 				a := AgeOf(7, wall, made, since)
 				require.GreaterOrEqual(t, a.Before, time.Duration(0))
 				require.GreaterOrEqual(t, a.Remaining(7, day), time.Hour)
@@ -68,7 +66,7 @@ func TestNothingIsGivenUpThatWasNotAttempted(t *testing.T) {
 
 func TestWhatSomebodyWaitsForIsNotErasedForItsAge(t *testing.T) {
 	a := AgeOf(1, int64(years), 0, 0)
-	at := func(d time.Duration) heartbeat.Instant { return 1 + d }
+	at := func(d time.Duration) Instant { return 1 + d }
 	require.False(t, Erasable(StillPending, a, at(years), day))
 	require.False(t, Erasable(NotPending, a, at(OutboxAge-1), day))
 	require.True(t, Erasable(NotPending, a, at(OutboxAge), day))

@@ -2,15 +2,17 @@ package plugins
 
 import (
 	"time"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
 )
+
+// Instant is a reading of the clock that NewClock makes: the monotonic time since its
+// making. Deadlines compare Instants, never wall clocks.
+type Instant = time.Duration
 
 // NewClock reads the monotonic clock since its making, and the wall clock in Unix
 // nanoseconds. No instant is 0.
-func NewClock() func() (heartbeat.Instant, int64) {
+func NewClock() func() (Instant, int64) {
 	origin := time.Now().Add(-time.Nanosecond)
-	return func() (heartbeat.Instant, int64) {
+	return func() (Instant, int64) {
 		now := time.Now()
 		return now.Sub(origin), now.UnixNano()
 	}

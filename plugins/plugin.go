@@ -45,7 +45,7 @@ type Base interface {
 	// Tidy erases what crashes may leave behind, and the events of which nobody is to be
 	// told any more (Erasable). now and wall are of one clock in all calls, which do not
 	// overlap.
-	Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error
+	Tidy(ctx context.Context, now Instant, wall int64, giveUp time.Duration) error
 	// Alone says that this process is the store's only writer.
 	Alone() bool
 	// RunTime is how long the platform had run, over all its starts, when that was kept

@@ -10,7 +10,6 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -25,7 +24,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d := &directory{
 		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: plugins.NewClock(),
 		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
-		apps: map[string]*entry{}, absent: map[string]heartbeat.Instant{}, ending: map[string]bool{}, asks: make(chan struct{}, maxAsks),
+		apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, ending: map[string]bool{}, asks: make(chan struct{}, maxAsks),
 	}
 	for _, id := range h.Config.Applications.Known {
 		d.known[id] = true

@@ -23,7 +23,7 @@ const (
 type entry struct {
 	plugins.Application
 	erased bool
-	left   heartbeat.Instant // since when it is seen to be leaving
+	left   plugins.Instant // since when it is seen to be leaving
 }
 
 // directory is what this replica knows of the registrations.
@@ -33,7 +33,7 @@ type directory struct {
 	open   bool // everybody is admitted
 	known  map[string]bool
 	owned  func() []plugins.Owned
-	clock  func() (heartbeat.Instant, int64)
+	clock  func() (plugins.Instant, int64)
 	log    openlog.Logger
 	loaded atomic.Bool
 	ready  func() bool // all lists are loaded
@@ -41,9 +41,9 @@ type directory struct {
 
 	mu     sync.Mutex
 	apps   map[string]*entry
-	seen   heartbeat.Revision           // all writes up to it were shown
-	absent map[string]heartbeat.Instant // ids that the store was just asked for in vain
-	ending map[string]bool              // applications whose things are being removed here
+	seen   heartbeat.Revision         // all writes up to it were shown
+	absent map[string]plugins.Instant // ids that the store was just asked for in vain
+	ending map[string]bool            // applications whose things are being removed here
 }
 
 // load takes a list of everything in.

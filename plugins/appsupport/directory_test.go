@@ -146,7 +146,7 @@ func (b *things) Remove(_ context.Context, app, id string) error {
 func newDirectory(open, alone bool) (*directory, *shelf, *things) {
 	s, b := &shelf{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
 	d := &directory{store: s, alone: alone, open: open, known: map[string]bool{"known": true}, owned: func() []plugins.Owned { return []plugins.Owned{b} },
-		clock: plugins.NewClock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]heartbeat.Instant{}, ending: map[string]bool{},
+		clock: plugins.NewClock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, ending: map[string]bool{},
 		asks: make(chan struct{}, maxAsks)}
 	return d, s, b
 }

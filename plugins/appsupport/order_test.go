@@ -93,7 +93,7 @@ func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 		d.absent["here"] = 1
 		d.note(written("here", 100000, false), false)
 		require.NotContains(t, d.absent, "here")
-		d.absent = map[string]heartbeat.Instant{"a": 1}
+		d.absent = map[string]plugins.Instant{"a": 1}
 		d.missed("a")
 		require.NotContains(t, d.absent, "a", "nor kept when it is over")
 	})

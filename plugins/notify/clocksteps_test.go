@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -21,14 +20,14 @@ import (
 type machine struct {
 	*replica
 	step   atomic.Int64
-	clock  func() (heartbeat.Instant, int64)
+	clock  func() (plugins.Instant, int64)
 	ages   plugins.Ages
 	erased int
 }
 
 func (m *machine) boot(t *testing.T, s *shelf, to *subscribers, name string) {
 	base := plugins.NewClock()
-	m.clock = func() (heartbeat.Instant, int64) {
+	m.clock = func() (plugins.Instant, int64) {
 		now, wall := base()
 		return now, wall + m.step.Load()
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -157,7 +156,7 @@ func (q *queue) shed(most int64, least int) (out []*message) {
 }
 
 // oldest is the age of the oldest event that is not delivered; 0: there is none.
-func (q *queue) oldest(now heartbeat.Instant) time.Duration {
+func (q *queue) oldest(now plugins.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:
 		return q.head[0].age.At(now)

@@ -30,7 +30,7 @@ type dispatcher struct {
 	store  store
 	poster poster
 	slots  *slots
-	now    func() (heartbeat.Instant, int64)
+	now    func() (plugins.Instant, int64)
 	giveUp time.Duration
 	alone  bool // nobody else reaches the store: no locks are needed
 	random func() float64
@@ -44,7 +44,7 @@ type dispatcher struct {
 	events  backlog
 	unread  []string // keys of events that could not be read, until that is said
 	seen    heartbeat.Revision
-	current heartbeat.Instant // when everything was known last; 0: never
+	current plugins.Instant // when everything was known last; 0: never
 	entries map[string]*entry
 	asking  plugins.FilterIndex[*entry]
 	of      map[string]map[string]*entry   // by application
@@ -60,7 +60,7 @@ type entry struct {
 	held   bool               // somebody has its lock
 	lease  heartbeat.LeaseID  // on which its lock is
 	lockAt heartbeat.Revision // of what is known about the lock
-	tryAt  heartbeat.Instant  // when this replica takes the lock, if nobody has it
+	tryAt  plugins.Instant    // when this replica takes the lock, if nobody has it
 	trying bool
 	worker *worker
 }
@@ -73,7 +73,7 @@ type observer interface {
 	unreadable(events int, first string)
 }
 
-func newDispatcher(s store, p poster, clock func() (heartbeat.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
+func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
 	return &dispatcher{store: s, poster: p, slots: newSlots(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
 		owner:  owner{kick: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
@@ -280,7 +280,7 @@ func (d *dispatcher) leave(id string) {
 }
 
 // soon is a moment up to most ahead, so that replicas do not all try at once.
-func (d *dispatcher) soon(most time.Duration) heartbeat.Instant {
+func (d *dispatcher) soon(most time.Duration) plugins.Instant {
 	now, _ := d.now()
 	if d.alone {
 		return now

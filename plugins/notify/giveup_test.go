@@ -35,7 +35,7 @@ func TestEventsAreGivenUpByTheirAge(t *testing.T) {
 
 // listed is an event of a list that is read now, after a start.
 func (p *play) listed(at heartbeat.Revision, what string, wall, made int64) {
-	m := event(at, what, heartbeat.Instant(made))
+	m := event(at, what, plugins.Instant(made))
 	m.age = plugins.AgeOf(p.now, wall, made, 0)
 	p.q.add(m)
 }

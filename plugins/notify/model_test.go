@@ -19,10 +19,10 @@ import (
 type model struct {
 	r        *rand.Rand
 	at       heartbeat.Revision
-	now      heartbeat.Instant
+	now      plugins.Instant
 	events   map[heartbeat.Revision]*plugins.Event // the outbox
 	all      map[heartbeat.Revision]*plugins.Event // also what was erased
-	made     map[heartbeat.Revision]heartbeat.Instant
+	made     map[heartbeat.Revision]plugins.Instant
 	subs     map[string]*consumer
 	replicas []*modelReplica
 	path     []string
@@ -41,7 +41,7 @@ type consumer struct {
 	q      *queue
 	down   bool
 	ids    map[heartbeat.Revision]string // under which an event was attempted
-	tried  map[heartbeat.Revision]heartbeat.Instant
+	tried  map[heartbeat.Revision]plugins.Instant
 	got    map[heartbeat.Revision]bool
 	lost   map[heartbeat.Revision]loss
 	last   map[string]heartbeat.Revision // first deliveries, by instance
@@ -57,14 +57,14 @@ type modelReplica struct {
 	wall    time.Duration // how far its wall clock is off
 	backlog backlog
 	seen    heartbeat.Revision
-	current heartbeat.Instant
+	current plugins.Instant
 	ages    plugins.Ages
 	erasing []heartbeat.Revision // chosen, and not deleted yet
 }
 
 func newModel(seed uint64, replicas, old int) *model {
 	m := &model{r: rand.New(rand.NewPCG(seed, 10)), at: 10, now: time.Hour, events: map[heartbeat.Revision]*plugins.Event{},
-		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]heartbeat.Instant{}, subs: map[string]*consumer{}, instances: 3}
+		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]plugins.Instant{}, subs: map[string]*consumer{}, instances: 3}
 	for i := range replicas {
 		rep := &modelReplica{name: string(rune('A' + i)), old: i < old}
 		m.replicas = append(m.replicas, rep)
@@ -165,7 +165,7 @@ func (m *model) subscribeTo(c *mp1.FilteringCriteria) *consumer {
 	m.at++
 	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at}
 	s.Asked.FilteringCriteria = c
-	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]heartbeat.Instant{},
+	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]plugins.Instant{},
 		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]loss{}, last: map[string]heartbeat.Revision{}}
 	m.note("subscription %s: %+v", s.ID, c)
 	return m.subs[s.ID]

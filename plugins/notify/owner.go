@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
@@ -47,11 +48,11 @@ func (o *owner) poke() {
 }
 
 // holds judges by the monotonic clock: the lease cannot have ended yet.
-func (d *dispatcher) holds(now heartbeat.Instant) bool {
+func (d *dispatcher) holds(now plugins.Instant) bool {
 	if d.alone {
 		return true
 	}
-	at := heartbeat.Instant(d.owner.renewed.Load())
+	at := plugins.Instant(d.owner.renewed.Load())
 	return at != 0 && now-at < sure
 }
 
@@ -125,8 +126,8 @@ func (d *dispatcher) renew(ctx context.Context) {
 
 // renewed notes that the lease was renewed by a call that began at from. Workers that
 // found their locks unsure before wait for nothing but this: one waiter for all of them.
-func (d *dispatcher) renewed(from heartbeat.Instant) {
-	last := heartbeat.Instant(d.owner.renewed.Swap(int64(from)))
+func (d *dispatcher) renewed(from plugins.Instant) {
+	last := plugins.Instant(d.owner.renewed.Swap(int64(from)))
 	if now, _ := d.now(); last != 0 && now-last < sure {
 		return // nobody has found them unsure
 	}

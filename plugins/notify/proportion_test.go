@@ -65,7 +65,7 @@ func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
 		to, s := &subscribers{}, newShelf()
 		l, looks := s.link(), atomic.Int64{}
 		clock := plugins.NewClock()
-		d := newDispatcher(l, as{to, "a"}, func() (heartbeat.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, unobserved{})
+		d := newDispatcher(l, as{to, "a"}, func() (plugins.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, unobserved{})
 		a := run(t, d, l)
 		const n = 500
 		a.most = n

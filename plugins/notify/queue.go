@@ -13,7 +13,7 @@ const (
 	window    = 200 * time.Millisecond // from one POST to the next: what comes meanwhile goes together
 	maxGroup  = 100                    // events of one POST
 	moveAgain = time.Second            // after a cursor could not be written
-	never     = heartbeat.Instant(math.MaxInt64)
+	never     = plugins.Instant(math.MaxInt64)
 )
 
 // queue decides for one subscription what is sent next and when. It is told the time
@@ -28,7 +28,7 @@ type queue struct {
 	cursor plugins.Cursor // as the store has it
 	moving bool           // the cursor must become target before anything else happens
 	target plugins.Cursor
-	moveAt heartbeat.Instant
+	moveAt plugins.Instant
 
 	seen heartbeat.Revision // what matches up to there was shown
 
@@ -40,9 +40,9 @@ type queue struct {
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
 	hung     bool // the last attempt took too long, however it ended
 	failures int  // in a row, of whatever head: the retry clock is the subscription's
-	retryAt  heartbeat.Instant
-	postedAt heartbeat.Instant // the start of the last POST
-	posts    int               // attempts made
+	retryAt  plugins.Instant
+	postedAt plugins.Instant // the start of the last POST
+	posts    int             // attempts made
 }
 
 // newQueue starts at a cursor as read from the store. all may be nil: nothing is bounded.
@@ -60,7 +60,7 @@ const (
 
 type action struct {
 	do     deed
-	until  heartbeat.Instant
+	until  plugins.Instant
 	cursor plugins.Cursor
 	events []*message
 }
@@ -85,7 +85,7 @@ func (q *queue) add(m *message) {
 func (q *queue) shown(upTo heartbeat.Revision) { q.seen = max(q.seen, upTo) }
 
 // next says what to do now.
-func (q *queue) next(now heartbeat.Instant) action {
+func (q *queue) next(now plugins.Instant) action {
 	if q.cursor.Gone && !q.moving {
 		return action{until: never}
 	}
@@ -116,7 +116,7 @@ func (q *queue) next(now heartbeat.Instant) action {
 
 // take makes the next head, if it is time. A group is fixed in the cursor before it
 // is attempted; a single event needs no fixing, for it is the first behind the cursor.
-func (q *queue) take(now heartbeat.Instant) bool {
+func (q *queue) take(now plugins.Instant) bool {
 	if q.seen < q.cursor.Newest {
 		return false // it is not known yet what is the newest
 	}
@@ -175,7 +175,7 @@ func (q *queue) restore() bool {
 
 // ready is when a new head may be made: at once if there was quiet, so that a lone
 // event does not wait.
-func (q *queue) ready() heartbeat.Instant {
+func (q *queue) ready() plugins.Instant {
 	at := q.retryAt
 	if len(q.pending) < maxGroup {
 		at = max(at, q.postedAt+window)
@@ -184,7 +184,7 @@ func (q *queue) ready() heartbeat.Instant {
 }
 
 // idle is until when there is nothing to do.
-func (q *queue) idle() heartbeat.Instant {
+func (q *queue) idle() plugins.Instant {
 	if q.cursor.Group != nil || len(q.pending) == 0 {
 		return never
 	}
@@ -192,12 +192,12 @@ func (q *queue) idle() heartbeat.Instant {
 }
 
 // over says whether the head is given up: all of it, so that no event is given up early.
-func (q *queue) over(now heartbeat.Instant) bool {
+func (q *queue) over(now plugins.Instant) bool {
 	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.tried) })
 }
 
 // end is when the head is given up; never: it is to be attempted first.
-func (q *queue) end(now heartbeat.Instant) heartbeat.Instant {
+func (q *queue) end(now plugins.Instant) plugins.Instant {
 	if !q.tried {
 		return never
 	}
@@ -235,10 +235,10 @@ func (q *queue) moved(at heartbeat.Revision) {
 }
 
 // stuck tells that the store did not take the cursor.
-func (q *queue) stuck(now heartbeat.Instant) { q.moveAt = now + moveAgain }
+func (q *queue) stuck(now plugins.Instant) { q.moveAt = now + moveAgain }
 
 // posted tells how the attempt on the head ended.
-func (q *queue) posted(r result, now heartbeat.Instant) {
+func (q *queue) posted(r result, now plugins.Instant) {
 	q.hung = r.hung() || now-q.postedAt > patience
 	switch {
 	case r.delivered():

@@ -17,7 +17,7 @@ import (
 type play struct {
 	t     *testing.T
 	q     *queue
-	now   heartbeat.Instant
+	now   plugins.Instant
 	store plugins.Cursor // what a restart would find
 	posts []attempt
 	moves []plugins.Cursor
@@ -29,7 +29,7 @@ type play struct {
 }
 
 type attempt struct {
-	at     heartbeat.Instant
+	at     plugins.Instant
 	events string
 	after  plugins.Cursor // what the store had when it began
 }
@@ -51,7 +51,7 @@ func (p *play) restart() {
 
 // event makes revision at: what is "A S" (STATE_CHANGED to SUSPENDED of A), "A A" (to
 // ACTIVE), "A +" or "A -" (ADDED, REMOVED), "A ~" (ATTRIBUTES_CHANGED), or "other".
-func event(at heartbeat.Revision, what string, made heartbeat.Instant) *message {
+func event(at heartbeat.Revision, what string, made plugins.Instant) *message {
 	m := &message{at: at, made: int64(made), age: plugins.Age{Since: made}, change: mp1.StateChanged}
 	name, kind, _ := strings.Cut(what, " ")
 	m.info = mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
@@ -76,7 +76,7 @@ func (p *play) add(at heartbeat.Revision, what string) {
 }
 
 // until lets time pass.
-func (p *play) until(end heartbeat.Instant) *play {
+func (p *play) until(end plugins.Instant) *play {
 	for range 100000 {
 		a := p.q.next(p.now)
 		switch a.do {

@@ -80,7 +80,7 @@ func (d *dispatcher) workers() (out []*worker) {
 
 // The rest is what workers need.
 
-func (d *dispatcher) clock() (heartbeat.Instant, int64) { return d.now() }
+func (d *dispatcher) clock() (plugins.Instant, int64) { return d.now() }
 
 func (d *dispatcher) slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context) {
 	return d.slots.take(ctx, halted, in, host, app)

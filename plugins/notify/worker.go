@@ -17,9 +17,9 @@ const linger = time.Second
 
 // surroundings are what a worker needs of its dispatcher.
 type surroundings interface {
-	clock() (heartbeat.Instant, int64)
+	clock() (plugins.Instant, int64)
 	// holds says whether this replica is surely the only one that sends.
-	holds(now heartbeat.Instant) bool
+	holds(now plugins.Instant) bool
 	// slot waits for a place for a POST until ctx or halted ends; nil: one of them did.
 	slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context)
 	post(ctx context.Context, d delivery, wall int64) result
@@ -80,7 +80,7 @@ func (w *worker) look() {
 }
 
 // oldest is the age of the oldest event that is not delivered; 0: there is none.
-func (w *worker) oldest(now heartbeat.Instant) time.Duration {
+func (w *worker) oldest(now plugins.Instant) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.q.oldest(now)

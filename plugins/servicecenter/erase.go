@@ -11,7 +11,6 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -22,7 +21,7 @@ const erasedAtOnce = 100
 // (plugins.CursorSet) and that are old enough (plugins.Erasable). Cursors, subscriptions
 // and events are read as of one revision: whatever is written meanwhile, nobody comes to
 // wait for an event of which nobody was to be told.
-func (s *Store) tidyOutbox(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
+func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
 	ctx, held := s.hold(ctx)
 	defer held.drop()
 	if some, err := s.page(ctx, outboxPrefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1)); err != nil {

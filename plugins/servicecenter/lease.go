@@ -81,7 +81,7 @@ func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 }
 
 // Age implements heartbeat.Store, to a second: etcd tells whole ones that are left.
-func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (heartbeat.Instant, error) {
+func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	res, err := s.client.TimeToLive(ctx, clientv3.LeaseID(l))

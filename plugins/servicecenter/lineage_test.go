@@ -81,7 +81,7 @@ func TestAWatchThatIsNotAnsweredIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s, p := clustered(t)
 	require.NoError(t, s.CheckSchema(t.Context()))
-	e := heartbeat.New(heartbeat.Config{Store: s, Clock: func() (heartbeat.Instant, int64) { return 0, 0 }})
+	e := heartbeat.New(heartbeat.Config{Store: s, Clock: func() (plugins.Instant, int64) { return 0, 0 }})
 	at, err := e.Load(t.Context())
 	require.NoError(t, err)
 	p.Set(proxy.Blackhole)

@@ -14,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
@@ -206,7 +207,7 @@ func indexOf(mark, file *mvccpb.KeyValue) string {
 
 // Tidy erases what crashes may leave behind and nobody waits for: microservices of
 // ours without instances, and the events that all were told of.
-func (s *Store) Tidy(ctx context.Context, now heartbeat.Instant, wall int64, giveUp time.Duration) error {
+func (s *Store) Tidy(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
 	used := map[string]bool{}
 	at, err := s.each(ctx, instancePrefix, 0, func(kv *mvccpb.KeyValue) {
 		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), instancePrefix), path.SPLIT)

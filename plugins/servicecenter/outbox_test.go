@@ -200,7 +200,7 @@ func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
 		return got.Count == 1
 	}
 	store.ages = plugins.Ages{}
-	tidy := func(now heartbeat.Instant) { require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, 24*time.Hour)) }
+	tidy := func(now plugins.Instant) { require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, 24*time.Hour)) }
 	tidy(1)
 	tidy(plugins.OutboxAge)
 	require.True(t, has(r), "not before its minute")
@@ -239,7 +239,7 @@ func TestWhatACursorLeavesOutIsErased(t *testing.T) {
 	_, err = store.MoveCursor(ctx, s.ID, plugins.Cursor{After: c.After, Group: ats[:1], Newest: ats[3], At: c.At})
 	require.NoError(t, err)
 	store.ages = plugins.Ages{}
-	for _, now := range []heartbeat.Instant{1, 1 + plugins.OutboxAge} {
+	for _, now := range []plugins.Instant{1, 1 + plugins.OutboxAge} {
 		require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, time.Hour))
 	}
 	require.Equal(t, []uint64{1, 4, 5}, left(), "the group, the newest up to there, and what came later")
@@ -260,7 +260,7 @@ func TestASubscriptionThatCannotBeReadLosesNothing(t *testing.T) {
 		return got.Count == 1
 	}
 	store.ages = plugins.Ages{}
-	tidy := func(now heartbeat.Instant) {
+	tidy := func(now plugins.Instant) {
 		require.NoError(t, store.Tidy(ctx, now, behind.ChangedAt, 24*time.Hour))
 	}
 	tidy(1)
@@ -296,7 +296,7 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	}
 	const giveUp = 24 * time.Hour
 	wall := one.ChangedAt
-	tidy := func(now heartbeat.Instant) { require.NoError(t, store.Tidy(ctx, now, wall, giveUp)) }
+	tidy := func(now plugins.Instant) { require.NoError(t, store.Tidy(ctx, now, wall, giveUp)) }
 	store.ages = plugins.Ages{}
 	tidy(1)
 	tidy(1 + plugins.OutboxAge)

@@ -221,7 +221,7 @@ func TestTidyErasesWhatCrashesLeave(t *testing.T) {
 	_, err := store.client.Delete(t.Context(), instancePrefix+service+"/"+instance)
 	require.NoError(t, err)
 	store.ages = plugins.Ages{}
-	for _, now := range []heartbeat.Instant{1, 1 + plugins.OutboxAge} {
+	for _, now := range []plugins.Instant{1, 1 + plugins.OutboxAge} {
 		require.NoError(t, store.Tidy(t.Context(), now, time.Now().UnixNano(), time.Hour))
 	}
 	for _, prefix := range []string{servicePrefix + service, outboxPrefix + string(r.ID)} {
@@ -327,7 +327,7 @@ func TestNamesAndVersionsAreMapped(t *testing.T) {
 func TestAnIdleStoreIsNotTakenForASilentWatch(t *testing.T) {
 	t.Parallel()                                       // it waits: a busy machine must not look like silence
 	require.NoError(t, store.CheckSchema(t.Context())) // no server watches a store in which nothing was ever written
-	e := heartbeat.New(heartbeat.Config{Store: store, Clock: func() (heartbeat.Instant, int64) { return 0, 0 }})
+	e := heartbeat.New(heartbeat.Config{Store: store, Clock: func() (plugins.Instant, int64) { return 0, 0 }})
 	at, err := e.Load(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)

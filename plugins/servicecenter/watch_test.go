@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -28,7 +29,7 @@ func follow(t *testing.T, s *Store) *followed {
 	began := time.Now()
 	f := &followed{Engine: heartbeat.New(heartbeat.Config{Store: s, MinLease: 2,
 		Policy: heartbeat.Policy{DefaultInterval: 30, MinInterval: 1, MaxInterval: 300, AllowedMisses: 1, Hold: time.Second},
-		Clock:  func() (heartbeat.Instant, int64) { return time.Since(began), time.Now().UnixNano() },
+		Clock:  func() (plugins.Instant, int64) { return time.Since(began), time.Now().UnixNano() },
 		Hooks:  heartbeat.Hooks{StoreRestored: s.Rewound}})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
