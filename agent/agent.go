@@ -17,22 +17,22 @@ import (
 
 // Agent registers services and keeps them alive while Run runs.
 type Agent struct {
-	o        Options
+	options  Options
 	platform *platform
-	measures *measures
+	metrics  *metrics
 	log      openlog.Logger
 	wall     func() time.Time
-	dice     dice
+	jitter   jitter
 
-	mu      sync.Mutex // of all below; the loop holds it for moments only
-	entries []*entry
-	beats   lane
-	probes  lane
-	search  item // lists the application's services
-	missed  int  // searches failed in a row
-	saved   map[string]savedService
-	dirty   bool // saved differs from the file
-	started bool
+	mu             sync.Mutex // of all below; the loop holds it for moments only
+	registrations  []*registration
+	requests       timerQueue
+	probes         timerQueue
+	searchTimer    timer // lists the application's services
+	searchFailures int   // searches failed in a row
+	saved          map[string]savedService
+	unsaved        bool // saved differs from the file
+	started        bool
 }
 
 // New makes an agent; nothing is sent before Run. Its error says all that is wrong
@@ -41,31 +41,31 @@ func New(o Options) (*Agent, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	m, err := newMeasures(o.Metrics)
+	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	a := &Agent{o: o, measures: m, log: o.Log, wall: time.Now, dice: random}
+	a := &Agent{options: o, metrics: m, log: o.Log, wall: time.Now, jitter: randomJitter}
 	if a.log == nil {
-		a.log = silent{}
+		a.log = noLog{}
 	}
 	if a.platform, err = newPlatform(o, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	met := map[string]int{}
 	for _, s := range o.Services {
-		e := &entry{name: s.Info.SerName, service: s, well: s.Probe == nil}
-		if met[e.name]++; met[e.name] > 1 {
-			e.name = fmt.Sprintf("%s#%d", e.name, met[e.name])
+		r := &registration{name: s.Info.SerName, service: s, healthy: s.Probe == nil}
+		if met[r.name]++; met[r.name] > 1 {
+			r.name = fmt.Sprintf("%s#%d", r.name, met[r.name])
 		}
-		if e.digest, err = digest(s.Info); err != nil {
-			return nil, fmt.Errorf("agent: service %s: %w", e.name, err)
+		if r.digest, err = digest(s.Info); err != nil {
+			return nil, fmt.Errorf("agent: service %s: %w", r.name, err)
 		}
-		e.item = item{index: -1, begin: func() job { return a.next(e) }}
-		e.probe = item{index: -1, begin: func() job { return a.ask(e) }}
-		a.entries = append(a.entries, e)
+		r.timer = timer{index: -1, start: func() job { return a.request(r) }}
+		r.probeTimer = timer{index: -1, start: func() job { return a.runProbe(r) }}
+		a.registrations = append(a.registrations, r)
 	}
-	a.search = item{index: -1, begin: func() job { return a.find }}
+	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
 	return a, nil
 }
 
@@ -75,14 +75,14 @@ func digest(info mp1.ServiceInfo) (string, error) {
 	return hex.EncodeToString(sum[:16]), err
 }
 
-var errTwice = errors.New("agent: Run may be called once")
+var errRunTwice = errors.New("agent: Run may be called once")
 
 const (
-	workers     = 16 // that speak with the platform
-	maxProbers  = 8  // that ask the application
-	wakeCheck   = time.Second
-	gracePeriod = 2 * time.Second // for what is in flight at the end
-	farewell    = 9 * time.Second // from the end, for the deregistrations
+	requestWorkers  = 16 // that speak with the platform
+	maxProbeWorkers = 8  // that ask the application
+	tickInterval    = time.Second
+	drainTimeout    = 2 * time.Second // for what is in flight at the end
+	shutdownTimeout = 9 * time.Second // from the end, for the deregistrations
 )
 
 // Run keeps the services alive until ctx ends, then removes them or leaves them as
@@ -94,28 +94,28 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.started = true
 	a.mu.Unlock()
 	if twice {
-		return errTwice
+		return errRunTwice
 	}
-	if err := a.restore(); err != nil {
+	if err := a.loadState(); err != nil {
 		return err
 	}
 	now := time.Now()
 	a.mu.Lock()
-	for _, e := range a.entries {
-		e.stage, e.item.due = unsure, now
-		if e.service.Probe != nil {
-			e.probe.due = now
-			a.probes.put(&e.probe)
+	for _, r := range a.registrations {
+		r.stage, r.timer.due = searching, now
+		if r.service.Probe != nil {
+			r.probeTimer.due = now
+			a.probes.put(&r.probeTimer)
 		}
 	}
-	a.search.due = now
-	a.beats.put(&a.search)
+	a.searchTimer.due = now
+	a.requests.put(&a.searchTimer)
 	a.mu.Unlock()
 	ended := a.loop(ctx)
-	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(farewell))
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(shutdownTimeout))
 	defer cancel()
-	err := a.end(last)
-	a.save()
+	err := a.deregister(last)
+	a.saveState()
 	a.platform.close()
 	return err
 }

@@ -17,7 +17,7 @@ func TestNoServiceHasAGoroutineOfItsOwn(t *testing.T) {
 	counts := map[int]int{}
 	for _, n := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
-			r := run(t, options(newFake(10), n))
+			r := run(t, options(newFakePlatform(10), n))
 			pass(5 * interval)
 			counts[n] = runtime.NumGoroutine()
 			require.NoError(t, r.stop())
@@ -31,33 +31,33 @@ func TestNoServiceHasAGoroutineOfItsOwn(t *testing.T) {
 func refusedDial() error { return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")} }
 
 func TestAnotherEndpointIsUsedWithinTheInterval(t *testing.T) {
-	for name, dead := range map[string]func(*http.Request) said{
-		"refuses": func(*http.Request) said { return said{err: refusedDial()} },
-		"hangs": func(r *http.Request) said {
+	for name, dead := range map[string]func(*http.Request) response{
+		"refuses": func(*http.Request) response { return response{err: refusedDial()} },
+		"hangs": func(r *http.Request) response {
 			<-r.Context().Done()
-			return said{err: r.Context().Err()}
+			return response{err: r.Context().Err()}
 		},
-		"starting": func(*http.Request) said { return says(503, nil, "Retry-After", "600") },
+		"starting": func(*http.Request) response { return respond(503, nil, "Retry-After", "600") },
 	} {
 		for _, seconds := range []int{1, 10} {
 			t.Run(fmt.Sprint(name, seconds), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := newFake(seconds)
+					f := newFakePlatform(seconds)
 					o := options(f, 100)
 					o.Endpoints = []string{"http://one", "http://two"}
 					r := run(t, o)
 					interval := time.Duration(seconds) * time.Second
 					pass(interval / 2)
-					f.answers(func(r *http.Request, _ int) said {
+					f.respondWith(func(r *http.Request, _ int) response {
 						if r.URL.Host == "one" {
 							return dead(r)
 						}
-						return said{}
+						return response{}
 					})
 					cut := time.Now()
 					pass(5 * interval)
 					last := map[string]time.Time{}
-					for _, b := range f.beats() {
+					for _, b := range f.heartbeats() {
 						if b.at.Before(cut) || b.host == "two" {
 							if before, ok := last[b.path]; ok {
 								require.LessOrEqual(t, b.at.Sub(before), 2*interval, "one window holds two intervals")
@@ -78,19 +78,19 @@ func TestAnotherEndpointIsUsedWithinTheInterval(t *testing.T) {
 
 func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(100)
+		f := newFakePlatform(100)
 		o := options(f, 100)
 		o.Timeout = time.Minute
 		r := run(t, o)
 		pass(interval)
-		f.answers(func(r *http.Request, _ int) said {
+		f.respondWith(func(r *http.Request, _ int) response {
 			<-r.Context().Done()
-			return said{err: r.Context().Err()}
+			return response{err: r.Context().Err()}
 		})
 		pass(100 * time.Second)
 		began := time.Now()
 		require.ErrorContains(t, r.stop(), "100 services could not be deregistered")
-		require.LessOrEqual(t, time.Since(began), farewell)
+		require.LessOrEqual(t, time.Since(began), shutdownTimeout)
 	})
 }
 
@@ -101,10 +101,10 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 	}
 	_, err = New(Options{App: "a", Endpoints: []string{"ftp://x"}, Services: []Service{{}}})
 	require.ErrorContains(t, err, "Endpoints[0]")
-	a, err := New(options(newFake(1), 1))
+	a, err := New(options(newFakePlatform(1), 1))
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		require.NoError(t, start(t, a).stop())
-		require.ErrorIs(t, a.Run(t.Context()), errTwice)
+		require.ErrorIs(t, a.Run(t.Context()), errRunTwice)
 	})
 }

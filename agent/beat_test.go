@@ -17,13 +17,13 @@ const interval = 10 * time.Second
 
 func TestTheFirstHeartbeatFollowsTheRegistrationAndNoneIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		began := time.Now()
 		r := run(t, options(f, 1))
-		require.Len(t, f.beats(), 1)
-		require.Equal(t, began, f.beats()[0].at)
+		require.Len(t, f.heartbeats(), 1)
+		require.Equal(t, began, f.heartbeats()[0].at)
 		pass(10 * time.Minute)
-		beats := f.beats()
+		beats := f.heartbeats()
 		require.GreaterOrEqual(t, len(beats), 60)
 		require.LessOrEqual(t, len(beats), 60*10/9+2, "a tenth early at most, the first phase aside")
 		for i := 1; i < len(beats); i++ {
@@ -33,20 +33,20 @@ func TestTheFirstHeartbeatFollowsTheRegistrationAndNoneIsLate(t *testing.T) {
 				require.GreaterOrEqual(t, gap, interval*9/10, "beat %d", i)
 			}
 		}
-		require.Len(t, f.registers(), 1)
-		require.Len(t, f.looks(), 1, "the liveness resource is read once after the start")
+		require.Len(t, f.registrations(), 1)
+		require.Len(t, f.livenessReads(), 1, "the liveness resource is read once after the start")
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
-		require.Empty(t, f.all())
+		require.Empty(t, f.registered())
 	})
 }
 
 func TestServicesRegisteredOrReturningTogetherDoNotBeatTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		spread := func(since time.Time) {
 			perSecond := map[int]int{}
-			for _, b := range f.beats() {
+			for _, b := range f.heartbeats() {
 				if b.at.After(since) {
 					perSecond[int(b.at.Sub(since)/time.Second)]++
 				}
@@ -58,18 +58,18 @@ func TestServicesRegisteredOrReturningTogetherDoNotBeatTogether(t *testing.T) {
 		}
 		began := time.Now()
 		r := run(t, options(f, 500))
-		require.Len(t, f.beats(), 500)
+		require.Len(t, f.heartbeats(), 500)
 		pass(interval)
 		spread(began)
 
-		f.answers(func(*http.Request, int) said { return said{err: refusedDial()} })
+		f.respondWith(func(*http.Request, int) response { return response{err: refusedDial()} })
 		pass(10 * interval)
-		f.answers(nil)
-		before := len(f.beats())
+		f.respondWith(nil)
+		before := len(f.heartbeats())
 		pass(interval / 3) // the longest wait between two tries
 		require.True(t, r.Ready(), "all are back")
 		pass(interval)
-		require.LessOrEqual(t, len(f.beats())-before, 3*500, "what was missed is not made up for")
+		require.LessOrEqual(t, len(f.heartbeats())-before, 3*500, "what was missed is not made up for")
 		back := time.Now()
 		pass(interval)
 		spread(back)
@@ -78,29 +78,29 @@ func TestServicesRegisteredOrReturningTogetherDoNotBeatTogether(t *testing.T) {
 }
 
 func TestAHeartbeatThatFailsIsSentAgainWithinItsInterval(t *testing.T) {
-	for name, fail := range map[string]func() said{
-		"500":     func() said { return says(500, nil) },
-		"refused": func() said { return said{err: errors.New("connection reset")} },
-		"403":     func() said { return says(403, nil) },
+	for name, fail := range map[string]func() response{
+		"500":     func() response { return respond(500, nil) },
+		"refused": func() response { return response{err: errors.New("connection reset")} },
+		"403":     func() response { return respond(403, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(10)
-				f.answer = onBeat(func(n int) said {
+				f := newFakePlatform(10)
+				f.respond = onHeartbeat(func(n int) response {
 					if n >= 2 && n <= 4 {
 						return fail()
 					}
-					return said{}
+					return response{}
 				})
 				r := run(t, options(f, 1))
 				pass(2 * interval)
-				beats := f.beats()
+				beats := f.heartbeats()
 				require.GreaterOrEqual(t, len(beats), 5)
 				require.LessOrEqual(t, beats[4].at.Sub(beats[1].at), interval, "three retries fit")
 				for i := 2; i <= 4; i++ {
 					require.GreaterOrEqual(t, beats[i].at.Sub(beats[i-1].at), interval/16*3/4, "with a wait between them")
 				}
-				require.Len(t, f.registers(), 1)
+				require.Len(t, f.registrations(), 1)
 				require.NoError(t, r.stop())
 			})
 		})
@@ -109,19 +109,19 @@ func TestAHeartbeatThatFailsIsSentAgainWithinItsInterval(t *testing.T) {
 
 func TestTheIntervalThatThePlatformTellsHoldsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(60)
-		f.answer = onBeat(func(n int) said {
+		f := newFakePlatform(60)
+		f.respond = onHeartbeat(func(n int) response {
 			if n == 2 {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				f.interval = 4
-				return says(200, mp1.ServiceLivenessInfo{State: mp1.Active, Interval: 4})
+				return respond(200, mp1.ServiceLivenessInfo{State: mp1.Active, Interval: 4})
 			}
-			return said{}
+			return response{}
 		})
 		r := run(t, options(f, 1))
 		pass(90 * time.Second)
-		beats := f.beats()
+		beats := f.heartbeats()
 		require.Greater(t, len(beats), 3)
 		require.LessOrEqual(t, beats[2].at.Sub(beats[1].at), 4*time.Second)
 		require.GreaterOrEqual(t, beats[3].at.Sub(beats[2].at), 3600*time.Millisecond)
@@ -132,25 +132,25 @@ func TestTheIntervalThatThePlatformTellsHoldsAtOnce(t *testing.T) {
 
 func TestWhatIsGoneAtThePlatformIsRegisteredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		a, err := New(options(f, 50))
 		require.NoError(t, err)
 		var slept atomic.Int64
 		a.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		r := start(t, a)
 		pass(time.Second)
-		f.forgets()
+		f.forgetAll()
 		slept.Store(int64(time.Hour)) // so that all find it out together
 		pass(interval + interval/2)
-		registers := f.registers()
+		registers := f.registrations()
 		require.Len(t, registers, 100)
-		require.Len(t, f.all(), 50)
+		require.Len(t, f.registered(), 50)
 		instants := map[time.Time]bool{}
 		for _, s := range registers[50:] {
 			instants[s.at] = true
 		}
 		require.Greater(t, len(instants), 25, "not all at one time")
-		require.GreaterOrEqual(t, len(f.looks()), 100, "a 404 is confirmed by the liveness resource")
+		require.GreaterOrEqual(t, len(f.livenessReads()), 100, "a 404 is confirmed by the liveness resource")
 		pass(interval)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
@@ -159,16 +159,16 @@ func TestWhatIsGoneAtThePlatformIsRegisteredAgain(t *testing.T) {
 
 func TestA404ThatTheLivenessResourceDeniesRegistersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
-		f.answer = onBeat(func(n int) said {
+		f := newFakePlatform(10)
+		f.respond = onHeartbeat(func(n int) response {
 			if n == 2 || n == 3 {
-				return says(404, nil)
+				return respond(404, nil)
 			}
-			return said{}
+			return response{}
 		})
 		r := run(t, options(f, 1))
 		pass(3 * interval)
-		require.Len(t, f.registers(), 1)
+		require.Len(t, f.registrations(), 1)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
 	})
@@ -176,21 +176,21 @@ func TestA404ThatTheLivenessResourceDeniesRegistersNothing(t *testing.T) {
 
 func TestAnINACTIVEServiceIsLookedAtAndNotBeaten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		r := run(t, options(f, 1))
-		f.set("id0001", mp1.Inactive)
+		f.setState("id0001", mp1.Inactive)
 		pass(interval)
-		n := len(f.beats())
+		n := len(f.heartbeats())
 		require.Equal(t, 2, n, "one heartbeat was refused with 409")
 		pass(10 * interval)
-		require.Len(t, f.beats(), n)
-		require.GreaterOrEqual(t, len(f.looks()), 10)
+		require.Len(t, f.heartbeats(), n)
+		require.GreaterOrEqual(t, len(f.livenessReads()), 10)
 		require.Equal(t, "inactive", r.Status()[0].State)
-		f.set("id0001", mp1.Active)
+		f.setState("id0001", mp1.Active)
 		pass(interval)
-		require.Greater(t, len(f.beats()), n, "the application set it ACTIVE again")
+		require.Greater(t, len(f.heartbeats()), n, "the application set it ACTIVE again")
 		require.Equal(t, "beating", r.Status()[0].State)
-		require.Len(t, f.registers(), 1)
+		require.Len(t, f.registrations(), 1)
 		require.NoError(t, r.stop())
 	})
 }
@@ -198,16 +198,16 @@ func TestAnINACTIVEServiceIsLookedAtAndNotBeaten(t *testing.T) {
 func TestThePlatformSaysWhenToComeBack(t *testing.T) {
 	for _, status := range []int{429, 503} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(10)
-			f.answer = onBeat(func(n int) said {
+			f := newFakePlatform(10)
+			f.respond = onHeartbeat(func(n int) response {
 				if n == 2 {
-					return says(status, nil, "Retry-After", "7")
+					return respond(status, nil, "Retry-After", "7")
 				}
-				return said{}
+				return response{}
 			})
 			r := run(t, options(f, 1))
 			pass(3 * interval)
-			beats := f.beats()
+			beats := f.heartbeats()
 			require.Equal(t, 7*time.Second, beats[2].at.Sub(beats[1].at))
 			require.NoError(t, r.stop())
 		})
@@ -216,17 +216,17 @@ func TestThePlatformSaysWhenToComeBack(t *testing.T) {
 
 func TestAServiceWithoutHeartbeatsIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 1)
 		o.Services[0].Info.LivenessInterval = nil
 		r := run(t, o)
 		pass(time.Hour)
-		require.Empty(t, f.beats())
-		require.Empty(t, f.looks())
-		require.Len(t, f.registers(), 1)
+		require.Empty(t, f.heartbeats())
+		require.Empty(t, f.livenessReads())
+		require.Len(t, f.registrations(), 1)
 		require.True(t, r.Ready())
 		require.Equal(t, "no heartbeats", r.Status()[0].State)
 		require.NoError(t, r.stop())
-		require.Len(t, f.of("DELETE", "id0001"), 1)
+		require.Len(t, f.sent("DELETE", "id0001"), 1)
 	})
 }

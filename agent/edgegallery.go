@@ -28,7 +28,7 @@ const tokenPath = "/mep/token"
 // EdgeGallery makes a source that refreshes each token at 70 to 85 % of its life.
 // Three requests with a wrong key within five minutes lock the key for fifteen.
 func EdgeGallery(k AccessKey) TokenSource {
-	return newCached(func(ctx context.Context) (token string, life time.Duration, err error) {
+	return newTokenCache(func(ctx context.Context) (token string, life time.Duration, err error) {
 		access, err := k.Access()
 		if err != nil {
 			return "", 0, fmt.Errorf("access key: %w", err)
@@ -40,7 +40,7 @@ func EdgeGallery(k AccessKey) TokenSource {
 		err = errors.New("token server: no endpoint")
 		for _, endpoint := range k.Endpoints {
 			var answered bool
-			if token, life, answered, err = k.ask(ctx, endpoint, access, secret); err == nil || answered {
+			if token, life, answered, err = k.fetch(ctx, endpoint, access, secret); err == nil || answered {
 				break
 			}
 		}
@@ -48,9 +48,9 @@ func EdgeGallery(k AccessKey) TokenSource {
 	})
 }
 
-// ask sends one request; answered: no other endpoint would say anything else.
-func (k AccessKey) ask(ctx context.Context, endpoint, access, secret string) (token string, life time.Duration, answered bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, usualTimeout)
+// fetch sends one request; answered: no other endpoint would say anything else.
+func (k AccessKey) fetch(ctx context.Context, endpoint, access, secret string) (token string, life time.Duration, answered bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+tokenPath, nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func (k AccessKey) ask(ctx context.Context, endpoint, access, secret string) (to
 		return "", 0, false, fmt.Errorf("token server: %w", withoutURL(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenBytes))
 	if resp.StatusCode != http.StatusOK {
 		return "", 0, resp.StatusCode < http.StatusInternalServerError, fmt.Errorf("token server: %d", resp.StatusCode)
 	}
@@ -77,8 +77,8 @@ func (k AccessKey) ask(ctx context.Context, endpoint, access, secret string) (to
 }
 
 const (
-	signedHeaders = "content-type;host;x-sdk-date"
-	signature     = "SDK-HMAC-SHA256"
+	signedHeaders      = "content-type;host;x-sdk-date"
+	signatureAlgorithm = "SDK-HMAC-SHA256"
 )
 
 // sign signs a request without a body the way that mepauth checks it.
@@ -92,9 +92,9 @@ func sign(r *http.Request, access, secret string, at time.Time) {
 		signedHeaders, hex.EncodeToString(empty[:])}, "\n")
 	sum := sha256.Sum256([]byte(canonical))
 	mac := hmac.New(sha256.New, []byte(secret))
-	_, _ = mac.Write([]byte(signature + "\n" + date + "\n" + hex.EncodeToString(sum[:]))) // never fails
+	_, _ = mac.Write([]byte(signatureAlgorithm + "\n" + date + "\n" + hex.EncodeToString(sum[:]))) // never fails
 	r.Header.Set("Authorization", fmt.Sprintf("%s Access=%s, SignedHeaders=%s, Signature=%s",
-		signature, access, signedHeaders, hex.EncodeToString(mac.Sum(nil))))
+		signatureAlgorithm, access, signedHeaders, hex.EncodeToString(mac.Sum(nil))))
 }
 
 // withoutURL takes the URL out of an error of net/http: who put a secret there would

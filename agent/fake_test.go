@@ -22,32 +22,32 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// fake is a platform in memory: a RoundTripper, so that its time can be a bubble's.
+// fakePlatform is a platform in memory: a RoundTripper, so that its time can be a bubble's.
 // The real one is met in test/e2e.
-type fake struct {
+type fakePlatform struct {
 	mu       sync.Mutex
 	interval int
 	services map[string]mp1.ServiceInfo
 	next     int
-	seen     []seen
-	// answer, if not nil, may answer a request in place of the platform.
-	answer func(r *http.Request, n int) said
+	requests []sentRequest
+	// respond, if not nil, may answer a request in place of the platform.
+	respond func(r *http.Request, n int) response
 }
 
-type seen struct {
+type sentRequest struct {
 	at           time.Time
 	method, path string
 	host, auth   string
 }
 
-func newFake(interval int) *fake {
-	return &fake{interval: interval, services: map[string]mp1.ServiceInfo{}}
+func newFakePlatform(interval int) *fakePlatform {
+	return &fakePlatform{interval: interval, services: map[string]mp1.ServiceInfo{}}
 }
 
-func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *fakePlatform) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Lock()
-	f.seen = append(f.seen, seen{time.Now(), r.Method, r.URL.Path, r.URL.Host, r.Header.Get("Authorization")})
-	n, answer := len(f.seen), f.answer
+	f.requests = append(f.requests, sentRequest{time.Now(), r.Method, r.URL.Path, r.URL.Host, r.Header.Get("Authorization")})
+	n, answer := len(f.requests), f.respond
 	f.mu.Unlock()
 	var body []byte
 	if r.Body != nil {
@@ -62,10 +62,10 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.platform(r, body), nil
+	return f.serve(r, body), nil
 }
 
-func (f *fake) platform(r *http.Request, body []byte) *http.Response {
+func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, mp1.Base), "/")
 	id := ""
 	if len(parts) > 4 {
@@ -119,11 +119,11 @@ func reply(status int, v any, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(string(b)))}
 }
 
-// of gives the requests with a method whose path ends so.
-func (f *fake) of(method, end string) (out []seen) {
+// sent gives the requests with a method whose path ends so.
+func (f *fakePlatform) sent(method, end string) (out []sentRequest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, s := range f.seen {
+	for _, s := range f.requests {
 		if s.method == method && strings.HasSuffix(s.path, end) {
 			out = append(out, s)
 		}
@@ -131,11 +131,11 @@ func (f *fake) of(method, end string) (out []seen) {
 	return out
 }
 
-func (f *fake) beats() []seen     { return f.of("PATCH", "/liveness") }
-func (f *fake) registers() []seen { return f.of("POST", "/services") }
-func (f *fake) looks() []seen     { return f.of("GET", "/liveness") }
+func (f *fakePlatform) heartbeats() []sentRequest    { return f.sent("PATCH", "/liveness") }
+func (f *fakePlatform) registrations() []sentRequest { return f.sent("POST", "/services") }
+func (f *fakePlatform) livenessReads() []sentRequest { return f.sent("GET", "/liveness") }
 
-func (f *fake) set(id string, state mp1.State) {
+func (f *fakePlatform) setState(id string, state mp1.State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info := f.services[id]
@@ -143,55 +143,57 @@ func (f *fake) set(id string, state mp1.State) {
 	f.services[id] = info
 }
 
-func (f *fake) answers(a func(r *http.Request, n int) said) {
+func (f *fakePlatform) respondWith(a func(r *http.Request, n int) response) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer = a
+	f.respond = a
 }
 
-// all is a copy of what is registered.
-func (f *fake) all() map[string]mp1.ServiceInfo {
+// registered is a copy of what is registered.
+func (f *fakePlatform) registered() map[string]mp1.ServiceInfo {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.services)
 }
 
-func (f *fake) put(id string, info mp1.ServiceInfo) {
+func (f *fakePlatform) add(id string, info mp1.ServiceInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.services[id] = info
 }
 
-// forgets loses every registration.
-func (f *fake) forgets() {
+// forgetAll loses every registration.
+func (f *fakePlatform) forgetAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.services)
 }
 
-// said is what a test answers; the zero value leaves it to the platform.
-type said struct {
+// response is what a test answers; the zero value leaves it to the platform.
+type response struct {
 	status int
 	body   any
 	header []string
 	err    error
 }
 
-func says(status int, body any, header ...string) said { return said{status, body, header, nil} }
+func respond(status int, body any, header ...string) response {
+	return response{status, body, header, nil}
+}
 
-// onBeat answers heartbeats only.
-func onBeat(answer func(n int) said) func(*http.Request, int) said {
+// onHeartbeat answers heartbeats only.
+func onHeartbeat(answer func(n int) response) func(*http.Request, int) response {
 	n := 0
-	return func(r *http.Request, _ int) said {
+	return func(r *http.Request, _ int) response {
 		if r.Method != http.MethodPatch {
-			return said{}
+			return response{}
 		}
 		n++
 		return answer(n)
 	}
 }
 
-func offered(name string) mp1.ServiceInfo {
+func serviceInfo(name string) mp1.ServiceInfo {
 	zero := 0
 	return mp1.ServiceInfo{SerName: name, Version: "1", State: mp1.Active, Serializer: "JSON", LivenessInterval: &zero,
 		TransportInfo: &mp1.TransportInfo{ID: "t", Name: "n", Type: "REST_HTTP", Protocol: "HTTP", Version: "1",
@@ -201,7 +203,7 @@ func offered(name string) mp1.ServiceInfo {
 func options(f http.RoundTripper, n int) Options {
 	o := Options{App: "app", Endpoints: []string{"http://one"}, Transport: f}
 	for i := range n {
-		o.Services = append(o.Services, Service{Info: offered(fmt.Sprint("s", i))})
+		o.Services = append(o.Services, Service{Info: serviceInfo(fmt.Sprint("s", i))})
 	}
 	return o
 }

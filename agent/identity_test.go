@@ -24,8 +24,8 @@ import (
 )
 
 // tokens is a source whose fetches a test decides.
-func tokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *cached {
-	return newCached(func(context.Context) (string, time.Duration, error) {
+func tokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *tokenCache {
+	return newTokenCache(func(context.Context) (string, time.Duration, error) {
 		n := asked.Add(1)
 		if down.Load() {
 			return "", 0, errors.New("the token server is down")
@@ -58,7 +58,7 @@ func TestHeartbeatsOutliveATokenServerThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		var down atomic.Bool
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 3)
 		o.Token = tokens(time.Hour, &asked, &down)
 		r := run(t, o)
@@ -71,9 +71,9 @@ func TestHeartbeatsOutliveATokenServerThatIsDown(t *testing.T) {
 		require.Contains(t, r.Status()[0].LastAnswer, "no token")
 		require.LessOrEqual(t, asked.Load(), int32(160), "asked every 30 s at most")
 		down.Store(false)
-		pass(mostTokenRetry + interval)
+		pass(maxTokenRetry + interval)
 		require.True(t, r.Ready(), "a failed refresh is not the last")
-		require.Len(t, f.registers(), 3)
+		require.Len(t, f.registrations(), 3)
 		require.NoError(t, r.stop())
 	})
 }
@@ -82,40 +82,40 @@ func TestA401FetchesOneTokenAndTriesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		var down atomic.Bool
-		f := newFake(10)
+		f := newFakePlatform(10)
 		good := "Bearer token1"
-		f.answer = func(r *http.Request, _ int) said {
+		f.respond = func(r *http.Request, _ int) response {
 			if r.Header.Get("Authorization") != good {
-				return says(401, nil)
+				return respond(401, nil)
 			}
-			return said{}
+			return response{}
 		}
 		o := options(f, 5)
 		o.Token = tokens(0, &asked, &down)
 		r := run(t, o)
-		require.Len(t, f.all(), 5)
+		require.Len(t, f.registered(), 5)
 		f.mu.Lock()
 		good = "Bearer token2"
 		f.mu.Unlock()
 		pass(interval)
 		require.EqualValues(t, 2, asked.Load(), "one for all services")
 		require.True(t, r.Ready())
-		require.Len(t, f.registers(), 5)
+		require.Len(t, f.registrations(), 5)
 		f.mu.Lock()
 		good = "nobody's"
 		f.mu.Unlock()
-		before := len(f.beats())
+		before := len(f.heartbeats())
 		pass(10 * interval)
 		require.Contains(t, r.Status()[0].LastAnswer, "401")
-		require.Less(t, len(f.beats())-before, 5*10*8, "it backs off")
-		require.NoError(t, func() error { f.answers(nil); return r.stop() }())
+		require.Less(t, len(f.heartbeats())-before, 5*10*8, "it backs off")
+		require.NoError(t, func() error { f.respondWith(nil); return r.stop() }())
 	})
 }
 
 func TestManyWhoWaitAskOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
-		c := newCached(func(context.Context) (string, time.Duration, error) {
+		c := newTokenCache(func(context.Context) (string, time.Duration, error) {
 			asked.Add(1)
 			time.Sleep(time.Second)
 			return "t", 0, nil
@@ -164,7 +164,7 @@ func TestTheTokenFileIsReadWhenItChanges(t *testing.T) {
 	token, err := s.Token(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "thirD", token, "refused: read although it looks the same")
-	for _, bad := range []string{"", "\n", "a b", "a\nb", "ü", strings.Repeat("x", maxToken+1)} {
+	for _, bad := range []string{"", "\n", "a b", "a\nb", "ü", strings.Repeat("x", maxTokenBytes+1)} {
 		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
 		_, err := ReadSecret(file)
 		require.Error(t, err)

@@ -16,24 +16,24 @@ import (
 func TestManyServicesAreRegisteredAtThePaceOfThePlatform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const services, burst, perSecond = 600, 100, 20
-		f := newFake(300)
+		f := newFakePlatform(300)
 		var mu sync.Mutex
 		left, at := float64(burst), time.Now()
-		f.answer = only(http.MethodPost, "", func(r *http.Request) said {
+		f.respond = onRequest(http.MethodPost, "", func(r *http.Request) response {
 			mu.Lock()
 			defer mu.Unlock()
 			now := time.Now()
 			left = min(burst, left+perSecond*now.Sub(at).Seconds())
 			at = now
 			if left < 1 {
-				return says(429, nil, "Retry-After", "1")
+				return respond(429, nil, "Retry-After", "1")
 			}
 			left--
-			return said{}
+			return response{}
 		})
 		r := run(t, options(f, services))
 		pass(time.Second)
-		require.GreaterOrEqual(t, len(f.registers()), burst)
+		require.GreaterOrEqual(t, len(f.registrations()), burst)
 		for range 10 * 60 {
 			pass(time.Second)
 			if r.Ready() {
@@ -41,7 +41,7 @@ func TestManyServicesAreRegisteredAtThePaceOfThePlatform(t *testing.T) {
 			}
 		}
 		require.True(t, r.Ready())
-		require.Less(t, len(f.registers()), 6*services)
+		require.Less(t, len(f.registrations()), 6*services)
 		require.NoError(t, r.stop())
 	})
 }

@@ -24,13 +24,13 @@ type LocalOptions struct {
 // so that no web page can read them through a name of its own.
 func (a *Agent) Local(o LocalOptions) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
 		if a.Ready() {
-			text(w, http.StatusOK, "ready")
+			writeText(w, http.StatusOK, "ready")
 			return
 		}
-		text(w, http.StatusServiceUnavailable, "not every service is alive; see /status")
+		writeText(w, http.StatusServiceUnavailable, "not every service is alive; see /status")
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a.Status()) })
 	if o.Metrics != nil {
@@ -41,8 +41,8 @@ func (a *Agent) Local(o LocalOptions) http.Handler {
 		mux.HandleFunc("GET /mep-agent/v1/endpoint/{serName}", a.showEndpoint)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !addressed(r.Host) {
-			text(w, http.StatusMisdirectedRequest, "use the address, not a name")
+		if !isLocalHost(r.Host) {
+			writeText(w, http.StatusMisdirectedRequest, "use the address, not a name")
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -51,9 +51,9 @@ func (a *Agent) Local(o LocalOptions) http.Handler {
 	})
 }
 
-// addressed: a page on the web can have its own name resolved to our address, but
+// isLocalHost: a page on the web can have its own name resolved to our address, but
 // its requests keep that name.
-func addressed(host string) bool {
+func isLocalHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
@@ -64,7 +64,7 @@ func addressed(host string) bool {
 	return err == nil
 }
 
-func text(w http.ResponseWriter, status int, s string) {
+func writeText(w http.ResponseWriter, status int, s string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(s + "\n"))
@@ -83,13 +83,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // showToken gives the application the token, in the form that EdgeGallery's agent
 // does; 412 while there is none.
 func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
-	if a.o.Token == nil {
-		text(w, http.StatusPreconditionFailed, "this agent has no identity")
+	if a.options.Token == nil {
+		writeText(w, http.StatusPreconditionFailed, "this agent has no identity")
 		return
 	}
-	token, err := a.o.Token.Token(r.Context())
+	token, err := a.options.Token.Token(r.Context())
 	if err != nil {
-		text(w, http.StatusPreconditionFailed, "there is no token yet")
+		writeText(w, http.StatusPreconditionFailed, "there is no token yet")
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"access_token": token, "token_type": "Bearer"})
@@ -100,10 +100,10 @@ func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) showEndpoint(w http.ResponseWriter, r *http.Request) {
 	found, err := a.Discover(r.Context(), r.PathValue("serName"))
 	switch {
-	case err != nil && (status(err) == 0 || status(err) >= http.StatusInternalServerError):
-		text(w, http.StatusServiceUnavailable, "the platform does not answer")
+	case err != nil && (statusOf(err) == 0 || statusOf(err) >= http.StatusInternalServerError):
+		writeText(w, http.StatusServiceUnavailable, "the platform does not answer")
 	case err != nil, len(found) == 0, found[0].TransportInfo == nil:
-		text(w, http.StatusBadRequest, "Service does not exist.")
+		writeText(w, http.StatusBadRequest, "Service does not exist.")
 	default:
 		writeJSON(w, http.StatusOK, found[0].TransportInfo.Endpoint)
 	}

@@ -25,7 +25,7 @@ func page(h http.Handler, method, path, host string) *httptest.ResponseRecorder 
 
 func TestTheAgentsOwnPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 2)
 		reg := prometheus.NewRegistry()
 		o.Metrics = reg
@@ -41,7 +41,7 @@ func TestTheAgentsOwnPages(t *testing.T) {
 		down.Store(true)
 		require.Equal(t, 412, page(h, "GET", "/mep-agent/v1/token", here).Code)
 		down.Store(false)
-		pass(mostTokenRetry)
+		pass(maxTokenRetry)
 		r := start(t, a)
 		pass(2 * interval)
 		require.Equal(t, 200, page(h, "GET", "/ready", "localhost").Code)
@@ -101,19 +101,19 @@ func TestProbesAskTheApplication(t *testing.T) {
 
 func TestTheStateFileIsPrivateAndNeverHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 2)
 		o.OnStop, o.StateFile = Leave, filepath.Join(t.TempDir(), "state")
 		r := run(t, o)
-		pass(2 * wakeCheck)
+		pass(2 * tickInterval)
 		checkState(t, o.StateFile, 2)
 		require.NoError(t, r.stop())
 
 		for _, text := range []string{"", "{", `{"version":9}`, `{"version":1,"appInstanceId":"another","services":{"s0":{"serInstanceId":"id0001"}}}`} {
-			require.NoError(t, replace(o.StateFile, []byte(text)))
+			require.NoError(t, replaceFile(o.StateFile, []byte(text)))
 			r := run(t, o)
 			require.NoError(t, r.stop())
-			require.Len(t, f.registers(), 2, "a broken file is as good as none: the list tells")
+			require.Len(t, f.registrations(), 2, "a broken file is as good as none: the list tells")
 			checkState(t, o.StateFile, 2)
 		}
 		o.OnStop = Deregister

@@ -10,53 +10,53 @@ import (
 
 // task is an item on its way to a worker, outcome on its way back.
 type (
-	task struct {
-		of *item
-		do job
+	assignment struct {
+		timer *timer
+		job   job
 	}
 	outcome struct {
-		of     *item
-		settle func(time.Time)
+		timer *timer
+		apply func(time.Time)
 	}
 )
 
 // pool is a few workers for one lane.
 type pool struct {
-	lane    *lane
-	jobs    chan task
-	settled chan outcome
-	busy    int
-	wg      sync.WaitGroup
+	queue    *timerQueue
+	jobs     chan assignment
+	outcomes chan outcome
+	busy     int
+	wg       sync.WaitGroup
 }
 
-func newPool(ctx context.Context, l *lane, n int) *pool {
-	p := &pool{lane: l, jobs: make(chan task), settled: make(chan outcome, n)}
+func newPool(ctx context.Context, q *timerQueue, n int) *pool {
+	p := &pool{queue: q, jobs: make(chan assignment), outcomes: make(chan outcome, n)}
 	for range n {
 		p.wg.Go(func() {
 			for t := range p.jobs {
-				p.settled <- outcome{t.of, t.do(ctx)} // never blocks: one place for each worker
+				p.outcomes <- outcome{t.timer, t.job(ctx)} // never blocks: one place for each worker
 			}
 		})
 	}
 	return p
 }
 
-// offer is what a free worker can take now; until says when to look again.
-func (p *pool) offer(now time.Time, until *time.Time) (chan<- task, task) {
-	it := p.lane.first()
+// next is what a free worker can take now; until says when to look again.
+func (p *pool) next(now time.Time, until *time.Time) (chan<- assignment, assignment) {
+	t := p.queue.first()
 	switch {
-	case it == nil:
-	case it.due.After(now):
-		*until = earlier(*until, it.due)
+	case t == nil:
+	case t.due.After(now):
+		*until = earlier(*until, t.due)
 	default:
-		return p.jobs, task{it, it.begin()}
+		return p.jobs, assignment{t, t.start()}
 	}
-	return nil, task{}
+	return nil, assignment{}
 }
 
-// given notes that a worker took what was offered.
-func (p *pool) given() {
-	p.lane.take().flying = true
+// started notes that a worker took what was offered.
+func (p *pool) started() {
+	p.queue.take().running = true
 	p.busy++
 }
 
@@ -65,61 +65,61 @@ func (p *pool) stop() {
 	p.wg.Wait()
 }
 
-// longest is how long the loop may sleep; the watch over the clocks wakes it anyway.
-const longest = time.Hour
+// maxSleep is how long the loop may sleep; the watch over the clocks wakes it anyway.
+const maxSleep = time.Hour
 
 // loop hands out what is due and takes what came of it, until ctx ends and nothing
 // is in flight any more; it tells when ctx ended.
 func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	inFlight, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	beats, probes := newPool(inFlight, &a.beats, workers), newPool(inFlight, &a.probes, a.probers())
+	beats, probes := newPool(inFlight, &a.requests, requestWorkers), newPool(inFlight, &a.probes, a.probeWorkers())
 	defer beats.stop()
 	defer probes.stop()
-	tick := time.NewTicker(wakeCheck)
+	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
-	due := time.NewTimer(longest)
+	due := time.NewTimer(maxSleep)
 	defer due.Stop()
-	clocks := watch{wall: a.wall}
+	clocks := clockWatch{wall: a.wall}
 	clocks.gap(time.Now())
 	done := ctx.Done()
 	for done != nil || beats.busy+probes.busy > 0 {
 		now := time.Now()
-		until := now.Add(longest)
-		var beatCh, probeCh chan<- task
-		var beat, probe task
+		until := now.Add(maxSleep)
+		var beatCh, probeCh chan<- assignment
+		var beat, probe assignment
 		if done != nil {
-			beatCh, beat = beats.offer(now, &until)
-			probeCh, probe = probes.offer(now, &until)
+			beatCh, beat = beats.next(now, &until)
+			probeCh, probe = probes.next(now, &until)
 		}
 		due.Reset(until.Sub(now))
 		select {
 		case beatCh <- beat:
-			a.locked(beats.given)
+			a.locked(beats.started)
 		case probeCh <- probe:
-			a.locked(probes.given)
-		case o := <-beats.settled:
+			a.locked(probes.started)
+		case o := <-beats.outcomes:
 			beats.busy--
-			a.settle(o)
-		case o := <-probes.settled:
+			a.apply(o)
+		case o := <-probes.outcomes:
 			probes.busy--
-			a.settle(o)
+			a.apply(o)
 		case <-due.C:
 		case <-tick.C:
 			a.tick(&clocks)
 		case <-done:
 			done, ended = nil, time.Now()
-			defer time.AfterFunc(gracePeriod, cut).Stop()
+			defer time.AfterFunc(drainTimeout, cut).Stop()
 		}
 	}
 	return ended
 }
 
-// probers is how many workers the probes need.
-func (a *Agent) probers() int {
+// probeWorkers is how many workers the probes need.
+func (a *Agent) probeWorkers() int {
 	n := 0
-	for _, e := range a.entries {
-		if e.service.Probe != nil && n < maxProbers {
+	for _, r := range a.registrations {
+		if r.service.Probe != nil && n < maxProbeWorkers {
 			n++
 		}
 	}
@@ -132,66 +132,66 @@ func (a *Agent) locked(f func()) {
 	f()
 }
 
-func (a *Agent) settle(o outcome) {
+func (a *Agent) apply(o outcome) {
 	a.locked(func() {
-		o.of.flying = false
-		o.settle(time.Now())
+		o.timer.running = false
+		o.apply(time.Now())
 	})
 }
 
 // tick looks at the clocks and writes what must be written.
-func (a *Agent) tick(w *watch) {
+func (a *Agent) tick(w *clockWatch) {
 	now := time.Now()
 	if gap := w.gap(now); gap != 0 {
 		a.log.Warn("the clock jumped or the machine slept: every heartbeat is sent now",
 			openlog.WithTags(openlog.Tags{"gap": gap.Round(time.Millisecond).String()}))
 		a.locked(func() { a.wake(now) })
 	}
-	a.save()
+	a.saveState()
 }
 
 // wake makes every heartbeat due. One that is in flight is left alone.
 func (a *Agent) wake(now time.Time) {
-	for _, e := range a.entries {
-		if e.item.index < 0 || e.id == "" || e.stage == free {
+	for _, r := range a.registrations {
+		if r.timer.index < 0 || r.id == "" || r.stage == unmonitored {
 			continue
 		}
-		if e.stage == checking {
-			e.stage = beating
+		if r.stage == verifying {
+			r.stage = beating
 		}
-		e.beatDue, e.item.due = now, now
-		e.spread, e.check = true, true
-		a.beats.put(&e.item)
+		r.beatDue, r.timer.due = now, now
+		r.newPhase, r.verifyNext = true, true
+		a.requests.put(&r.timer)
 	}
 }
 
 const (
-	// leastGap is a difference between the clocks that no timer explains.
-	leastGap = time.Second
-	// leastPause is a tick so late that this process must have stood still.
-	leastPause = 4 * wakeCheck
+	// minGap is a difference between the clocks that no timer explains.
+	minGap = time.Second
+	// minPause is a tick so late that this process must have stood still.
+	minPause = 4 * tickInterval
 )
 
-// watch compares the wall clock with the monotonic one, which stands still while the
+// clockWatch compares the wall clock with the monotonic one, which stands still while the
 // machine sleeps.
-type watch struct {
-	wall       func() time.Time
-	mono, real time.Time
+type clockWatch struct {
+	wall                func() time.Time
+	monotonic, wallTime time.Time
 }
 
 // gap is the time that was lost or jumped since the last call, 0 if there was none.
-func (w *watch) gap(now time.Time) time.Duration {
+func (w *clockWatch) gap(now time.Time) time.Duration {
 	// without its monotonic reading, for Sub uses that where both have one
 	real := w.wall().Round(0)
-	mono, last := now.Sub(w.mono), real.Sub(w.real)
-	first := w.mono.IsZero()
-	w.mono, w.real = now, real
+	mono, last := now.Sub(w.monotonic), real.Sub(w.wallTime)
+	first := w.monotonic.IsZero()
+	w.monotonic, w.wallTime = now, real
 	switch diff := last - mono; {
 	case first:
 		return 0
-	case diff > leastGap || diff < -leastGap:
+	case diff > minGap || diff < -minGap:
 		return diff
-	case mono > leastPause:
+	case mono > minPause:
 		return mono
 	}
 	return 0

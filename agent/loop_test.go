@@ -11,28 +11,28 @@ import (
 
 func TestAJumpOfTheClockSendsEveryHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(300)
+		f := newFakePlatform(300)
 		a, err := New(options(f, 5))
 		require.NoError(t, err)
 		var slept atomic.Int64
 		a.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		r := start(t, a)
 		pass(10 * time.Second)
-		require.Len(t, f.beats(), 5)
-		looks := len(f.looks())
+		require.Len(t, f.heartbeats(), 5)
+		looks := len(f.livenessReads())
 		slept.Store(int64(10 * time.Minute)) // the machine slept: the monotonic clock stood still
-		pass(2 * wakeCheck)
-		require.Len(t, f.beats(), 10)
-		require.Len(t, f.looks(), looks+5, "after a wake the liveness resource is read")
+		pass(2 * tickInterval)
+		require.Len(t, f.heartbeats(), 10)
+		require.Len(t, f.livenessReads(), looks+5, "after a wake the liveness resource is read")
 		pass(20 * time.Second)
-		require.Len(t, f.beats(), 10, "once a jump")
+		require.Len(t, f.heartbeats(), 10, "once a jump")
 		require.NoError(t, r.stop())
 	})
 }
 
 func TestAPauseOfTheProcessIsNoticed(t *testing.T) {
 	at := time.Now()
-	w := watch{wall: func() time.Time { return at }}
+	w := clockWatch{wall: func() time.Time { return at }}
 	require.Zero(t, w.gap(at))
 	for _, c := range []struct {
 		step time.Duration

@@ -6,16 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// measures are the agent's metrics. Their labels have few values, whatever the
+// metrics are the agent's metrics. Their labels have few values, whatever the
 // services are called.
-type measures struct {
+type metrics struct {
 	beats, registrations *prometheus.CounterVec
 	losses, failovers    prometheus.Counter
 	delay                prometheus.Histogram
 }
 
-func newMeasures(r prometheus.Registerer) (*measures, error) {
-	m := &measures{
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
 		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_heartbeats_total",
 			Help: "Heartbeats by outcome: ok, refused (the platform said no), failed (it said nothing)."}, []string{"outcome"}),
 		registrations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_registrations_total",
@@ -38,21 +38,21 @@ func newMeasures(r prometheus.Registerer) (*measures, error) {
 	return m, nil
 }
 
-func result(err error) string {
+func outcomeLabel(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case status(err) != 0:
+	case statusOf(err) != 0:
 		return "refused"
 	}
 	return "failed"
 }
 
-func (m *measures) beat(late time.Duration, err error) {
-	m.beats.WithLabelValues(result(err)).Inc()
+func (m *metrics) beat(late time.Duration, err error) {
+	m.beats.WithLabelValues(outcomeLabel(err)).Inc()
 	m.delay.Observe(max(late, 0).Seconds())
 }
 
-func (m *measures) registration(err error) { m.registrations.WithLabelValues(result(err)).Inc() }
-func (m *measures) lost()                  { m.losses.Inc() }
-func (m *measures) failover()              { m.failovers.Inc() }
+func (m *metrics) registration(err error) { m.registrations.WithLabelValues(outcomeLabel(err)).Inc() }
+func (m *metrics) lost()                  { m.losses.Inc() }
+func (m *metrics) failover()              { m.failovers.Inc() }

@@ -62,8 +62,8 @@ type Options struct {
 }
 
 const (
-	usualTimeout = 5 * time.Second
-	maxServices  = 10000
+	defaultTimeout = 5 * time.Second
+	maxServices    = 10000
 )
 
 // check completes the options, or says all that is wrong with them.
@@ -91,7 +91,7 @@ func (o *Options) check() error {
 		all = append(all, fmt.Errorf("option OnStop must be %q or %q", Deregister, Leave))
 	}
 	if o.Timeout == 0 {
-		o.Timeout = usualTimeout
+		o.Timeout = defaultTimeout
 	}
 	if o.Timeout < 0 {
 		all = append(all, errors.New("option Timeout must not be negative"))

@@ -15,23 +15,23 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// leastAttempt is the least time that one endpoint is given.
-const leastAttempt = 250 * time.Millisecond
+// minAttemptTimeout is the least time that one endpoint is given.
+const minAttemptTimeout = 250 * time.Millisecond
 
 // platform is the endpoints of one platform as if they were one. It stays with the
 // endpoint that answered last.
 type platform struct {
-	app       string
-	ends      []*client.Client
-	hosts     []string
-	transport http.RoundTripper
-	current   atomic.Int64
-	timeout   time.Duration
-	failover  func()
+	app        string
+	clients    []*client.Client
+	hosts      []string
+	transport  http.RoundTripper
+	current    atomic.Int64
+	timeout    time.Duration
+	onFailover func()
 }
 
 func newPlatform(o Options, failover func()) (*platform, error) {
-	p := &platform{app: o.App, timeout: o.Timeout, transport: o.Transport, failover: failover}
+	p := &platform{app: o.App, timeout: o.Timeout, transport: o.Transport, onFailover: failover}
 	if p.transport == nil {
 		t, err := NewTransport(TLS{})
 		if err != nil {
@@ -41,14 +41,14 @@ func newPlatform(o Options, failover func()) (*platform, error) {
 	}
 	rt := p.transport
 	if o.Token != nil {
-		rt = &bearer{base: rt, source: o.Token}
+		rt = &tokenTransport{base: rt, source: o.Token}
 	}
 	for i, endpoint := range o.Endpoints {
 		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt}})
 		if err != nil {
 			return nil, fmt.Errorf("option Endpoints[%d]: %w", i, err)
 		}
-		p.ends = append(p.ends, c)
+		p.clients = append(p.clients, c)
 		if u, err := url.Parse(endpoint); err == nil {
 			p.hosts = append(p.hosts, u.Host)
 		}
@@ -61,28 +61,28 @@ func newPlatform(o Options, failover func()) (*platform, error) {
 func (p *platform) call(ctx context.Context, each time.Duration, again func(error) bool, do func(context.Context, *client.Client) error) error {
 	at := int(p.current.Load())
 	var last error
-	for i := range p.ends {
-		n := (at + i) % len(p.ends)
+	for i := range p.clients {
+		n := (at + i) % len(p.clients)
 		attempt, cancel := context.WithTimeout(ctx, each)
-		err := do(attempt, p.ends[n])
+		err := do(attempt, p.clients[n])
 		cancel()
 		if err == nil || !again(err) {
 			if i > 0 && p.current.CompareAndSwap(int64(at), int64(n)) {
-				p.failover()
+				p.onFailover()
 			}
 			return err
 		}
 		if ctx.Err() != nil {
 			return err
 		}
-		last = sooner(last, err)
+		last = shorterWait(last, err)
 	}
 	return last
 }
 
-// sooner keeps the error that asks for the shorter wait; one that asks for none says
+// shorterWait keeps the error that asks for the shorter wait; one that asks for none says
 // less.
-func sooner(a, b error) error {
+func shorterWait(a, b error) error {
 	wa, wb := retryAfter(a), retryAfter(b)
 	if a == nil || wb > 0 && (wa == 0 || wb < wa) {
 		return b
@@ -98,7 +98,7 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-func status(err error) int {
+func statusOf(err error) int {
 	var p *client.Problem
 	if errors.As(err, &p) {
 		return p.Status
@@ -106,10 +106,10 @@ func status(err error) int {
 	return 0
 }
 
-// elsewhere: another endpoint may do better. A refused or missing token will be the
+// failsOver: another endpoint may do better. A refused or missing token will be the
 // same there.
-func elsewhere(err error) bool {
-	switch status(err) {
+func failsOver(err error) bool {
+	switch statusOf(err) {
 	case 0:
 		return !errors.Is(err, ErrToken)
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -118,26 +118,26 @@ func elsewhere(err error) bool {
 	return false
 }
 
-// unsent: the request certainly reached nobody, so that even a registration may go
+// notSent: the request certainly reached nobody, so that even a registration may go
 // to another endpoint.
-func unsent(err error) bool {
+func notSent(err error) bool {
 	var op *net.OpError
-	return status(err) == 0 && errors.As(err, &op) && op.Op == "dial"
+	return statusOf(err) == 0 && errors.As(err, &op) && op.Op == "dial"
 }
 
-// unclear: a registration may have been carried out although it failed.
-func unclear(err error) bool {
-	s := status(err)
-	return !unsent(err) && !errors.Is(err, ErrToken) && (s == 0 || s >= http.StatusInternalServerError)
+// mayHaveSucceeded: a registration may have been carried out although it failed.
+func mayHaveSucceeded(err error) bool {
+	s := statusOf(err)
+	return !notSent(err) && !errors.Is(err, ErrToken) && (s == 0 || s >= http.StatusInternalServerError)
 }
 
-// each is what one endpoint is given, so that all can be tried within the interval.
-func (p *platform) each(interval time.Duration) time.Duration {
-	return min(p.timeout, max(interval/time.Duration(len(p.ends)+1), leastAttempt))
+// attemptTimeout is what one endpoint is given, so that all can be tried within the interval.
+func (p *platform) attemptTimeout(interval time.Duration) time.Duration {
+	return min(p.timeout, max(interval/time.Duration(len(p.clients)+1), minAttemptTimeout))
 }
 
 func (p *platform) register(ctx context.Context, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, unsent, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, p.timeout, notSent, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Register(ctx, p.app, info)
 		return err
 	})
@@ -145,7 +145,7 @@ func (p *platform) register(ctx context.Context, info mp1.ServiceInfo) (out mp1.
 }
 
 func (p *platform) beat(ctx context.Context, href string, interval time.Duration) (out client.BeatAnswer, err error) {
-	err = p.call(ctx, p.each(interval), elsewhere, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, p.attemptTimeout(interval), failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Beat(ctx, href)
 		return err
 	})
@@ -153,7 +153,7 @@ func (p *platform) beat(ctx context.Context, href string, interval time.Duration
 }
 
 func (p *platform) liveness(ctx context.Context, href string, interval time.Duration) (out mp1.ServiceLivenessInfo, err error) {
-	err = p.call(ctx, p.each(interval), elsewhere, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, p.attemptTimeout(interval), failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Liveness(ctx, href)
 		return err
 	})
@@ -161,7 +161,7 @@ func (p *platform) liveness(ctx context.Context, href string, interval time.Dura
 }
 
 func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, elsewhere, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.ApplicationServices(ctx, p.app, mp1.Filter{})
 		return err
 	})
@@ -172,9 +172,9 @@ func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) 
 func (p *platform) update(ctx context.Context, id string, interval time.Duration, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
 	each := p.timeout
 	if interval > 0 {
-		each = p.each(interval)
+		each = p.attemptTimeout(interval)
 	}
-	err = p.call(ctx, each, elsewhere, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, each, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Update(ctx, p.app, id, info)
 		return err
 	})
@@ -182,21 +182,21 @@ func (p *platform) update(ctx context.Context, id string, interval time.Duration
 }
 
 func (p *platform) remove(ctx context.Context, id string) error {
-	return p.call(ctx, p.timeout, elsewhere, func(ctx context.Context, c *client.Client) error {
+	return p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		return c.Remove(ctx, p.app, id)
 	})
 }
 
 func (p *platform) discover(ctx context.Context, name string) (out []mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, elsewhere, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Services(ctx, mp1.Filter{SerNames: []string{name}})
 		return err
 	})
 	return out, err
 }
 
-// at tells whether one of the endpoints is on this host.
-func (p *platform) at(host string) bool {
+// hasHost tells whether one of the endpoints is on this host.
+func (p *platform) hasHost(host string) bool {
 	for _, h := range p.hosts {
 		if strings.EqualFold(h, host) {
 			return true
@@ -207,7 +207,7 @@ func (p *platform) at(host string) bool {
 
 // close ends the connections that are not in use.
 func (p *platform) close() {
-	for _, c := range p.ends {
+	for _, c := range p.clients {
 		c.CloseIdle()
 	}
 }

@@ -26,71 +26,71 @@ type Probe struct {
 }
 
 const (
-	usualProbeInterval = 5 * time.Second
-	usualProbeTimeout  = time.Second
-	usualFailures      = 3
+	defaultProbeInterval = 5 * time.Second
+	defaultProbeTimeout  = time.Second
+	defaultProbeFailures = 3
 )
 
-func (p *Probe) interval() time.Duration { return orUsual(p.Interval, usualProbeInterval) }
-func (p *Probe) timeout() time.Duration  { return orUsual(p.Timeout, usualProbeTimeout) }
+func (p *Probe) interval() time.Duration { return orDefault(p.Interval, defaultProbeInterval) }
+func (p *Probe) timeout() time.Duration  { return orDefault(p.Timeout, defaultProbeTimeout) }
 
 func (p *Probe) failures() int {
 	if p.Failures <= 0 {
-		return usualFailures
+		return defaultProbeFailures
 	}
 	return p.Failures
 }
 
-func orUsual(d, usual time.Duration) time.Duration {
+func orDefault(d, usual time.Duration) time.Duration {
 	if d <= 0 {
 		return usual
 	}
 	return d
 }
 
-// ask runs the probe of a service.
-func (a *Agent) ask(e *entry) job {
-	p := e.service.Probe
+// runProbe runs the probe of a service.
+func (a *Agent) runProbe(r *registration) job {
+	p := r.service.Probe
 	return func(ctx context.Context) func(time.Time) {
 		ctx, cancel := context.WithTimeout(ctx, p.timeout())
 		defer cancel()
 		err := p.Check(ctx)
-		return func(now time.Time) { a.asked(e, now, err) }
+		return func(now time.Time) { a.probeDone(r, now, err) }
 	}
 }
 
-func (a *Agent) asked(e *entry, now time.Time, err error) {
-	p := e.service.Probe
-	e.probe.due = now.Add(a.dice.jitter(p.interval()))
-	a.probes.put(&e.probe)
+func (a *Agent) probeDone(r *registration, now time.Time, err error) {
+	p := r.service.Probe
+	r.probeTimer.due = now.Add(a.jitter.shorten(p.interval()))
+	a.probes.put(&r.probeTimer)
 	if err != nil {
-		e.misses++
-		if e.misses == p.failures() {
-			a.say(e, "its probe fails: no heartbeats are sent until it succeeds", openlog.Tags{"reason": err.Error()})
+		r.probeFailures++
+		if r.probeFailures == p.failures() {
+			a.warn(r, "its probe fails: no heartbeats are sent until it succeeds", openlog.Tags{"reason": err.Error()})
 		}
-		if e.well && e.misses >= p.failures() {
-			e.well = false
-			a.again(e)
+		if r.healthy && r.probeFailures >= p.failures() {
+			r.healthy = false
+			a.reschedule(r)
 		}
 		return
 	}
-	e.misses = 0
-	if e.well {
+	r.probeFailures = 0
+	if r.healthy {
 		return
 	}
-	e.well = true
-	a.note(e, "its probe succeeds", nil)
-	if e.item.flying {
+	r.healthy = true
+	a.info(r, "its probe succeeds", nil)
+	if r.timer.running {
 		return
 	}
-	if !e.item.due.After(now) { // else nothing was missed, or the platform wants us to wait
-		e.beatDue, e.item.due = now, now
-		e.spread, e.check = true, true
-		if e.stage == checking {
-			e.stage = beating
+	if !r.timer.due.After(now) { // else nothing was missed, or the platform wants us to wait
+		r.beatDue, r.timer.due = now, now
+		r.newPhase, r.verifyNext = true, true
+		if r.stage == verifying {
+			r.stage = beating
 		}
 	}
-	a.again(e)
+	a.reschedule(r)
 }
 
 // TCPProbe is well when address (HOST:PORT) takes a connection.
@@ -143,7 +143,7 @@ func ExecProbe(argv []string, without ...string) func(context.Context) error {
 			return slices.Contains(without, name)
 		})
 		cmd.WaitDelay = time.Second // a child of its own may keep what it inherited open
-		ownGroup(cmd)
+		killWholeGroup(cmd)
 		return cmd.Run()
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		var sick atomic.Bool
 		var asked atomic.Int32
 		sick.Store(true)
@@ -23,13 +23,13 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 		o.Services[0].Probe = &Probe{Check: sickness(&sick, &asked), Interval: time.Second, Failures: 3}
 		r := run(t, o)
 		pass(time.Minute)
-		require.Len(t, f.registers(), 1, "nothing is registered before the application is well")
+		require.Len(t, f.registrations(), 1, "nothing is registered before the application is well")
 		require.Equal(t, "withheld", r.Status()[0].State)
 		sick.Store(false)
 		pass(time.Second)
-		require.Len(t, f.registers(), 2)
+		require.Len(t, f.registrations(), 2)
 		mine := r.Status()[0].ID
-		count := func() (n int) { return len(f.of("PATCH", mine+"/liveness")) }
+		count := func() (n int) { return len(f.sent("PATCH", mine+"/liveness")) }
 		pass(2 * interval)
 		require.GreaterOrEqual(t, count(), 3)
 
@@ -43,11 +43,11 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 		pass(10 * interval)
 		require.Equal(t, n, count())
 		require.False(t, r.Ready())
-		f.set(mine, mp1.Suspended)
+		f.setState(mine, mp1.Suspended)
 		sick.Store(false)
 		pass(time.Second)
 		require.Equal(t, n+1, count(), "at once")
-		require.Equal(t, mp1.Active, f.all()[mine].State)
+		require.Equal(t, mp1.Active, f.registered()[mine].State)
 		pass(2 * interval)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())

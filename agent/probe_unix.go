@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownGroup has the program killed together with what it started.
-func ownGroup(cmd *exec.Cmd) {
+// killWholeGroup has the program killed together with what it started.
+func killWholeGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

@@ -15,50 +15,50 @@ import (
 
 func TestTheOrderOfStartingDoesNotMatter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
-		f.answer = func(*http.Request, int) said { return said{err: refusedDial()} }
+		f := newFakePlatform(10)
+		f.respond = func(*http.Request, int) response { return response{err: refusedDial()} }
 		r := run(t, options(f, 20))
 		pass(time.Hour)
-		n := len(f.of("GET", "")) + len(f.registers())
+		n := len(f.sent("GET", "")) + len(f.registrations())
 		require.Less(t, n, 200, "it backs off")
 		require.False(t, r.Ready())
 		require.Equal(t, "searching", r.Status()[0].State)
-		f.answers(nil)
-		pass(mostRegister)
+		f.respondWith(nil)
+		pass(maxRequestBackoff)
 		require.True(t, r.Ready())
-		require.Len(t, f.all(), 20)
+		require.Len(t, f.registered(), 20)
 		require.NoError(t, r.stop())
 	})
 }
 
 // A registration whose answer is lost may have been carried out.
 func TestARegistrationIsNotDoubledWhenItsAnswerIsLost(t *testing.T) {
-	for name, lose := range map[string]func() said{
-		"reset": func() said { return said{err: io.ErrUnexpectedEOF} },
-		"503":   func() said { return says(503, nil, "Retry-After", "1") },
-		"504":   func() said { return says(504, nil) },
+	for name, lose := range map[string]func() response{
+		"reset": func() response { return response{err: io.ErrUnexpectedEOF} },
+		"503":   func() response { return respond(503, nil, "Retry-After", "1") },
+		"504":   func() response { return respond(504, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(10)
+				f := newFakePlatform(10)
 				var lost atomic.Int32
-				f.answer = func(r *http.Request, _ int) said {
+				f.respond = func(r *http.Request, _ int) response {
 					if r.Method == http.MethodPost && lost.Add(1) <= 3 {
 						body, _ := io.ReadAll(mustBody(r))
 						f.mu.Lock()
 						defer f.mu.Unlock()
-						_ = f.platform(r, body).Body.Close()
+						_ = f.serve(r, body).Body.Close()
 						return lose()
 					}
-					return said{}
+					return response{}
 				}
 				r := run(t, options(f, 3))
 				pass(time.Minute)
-				require.Len(t, f.all(), 3)
-				require.Len(t, f.registers(), 3)
+				require.Len(t, f.registered(), 3)
+				require.Len(t, f.registrations(), 3)
 				require.True(t, r.Ready())
 				require.NoError(t, r.stop())
-				require.Empty(t, f.all())
+				require.Empty(t, f.registered())
 			})
 		})
 	}
@@ -74,20 +74,20 @@ func mustBody(r *http.Request) io.Reader {
 
 func TestAnAnswerWithoutAnIDIsNoRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		n := 0
-		f.answer = func(r *http.Request, _ int) said {
+		f.respond = func(r *http.Request, _ int) response {
 			if r.Method == http.MethodPost && n < 2 {
 				n++
-				return says(201, mp1.ServiceInfo{})
+				return respond(201, mp1.ServiceInfo{})
 			}
-			return said{}
+			return response{}
 		}
 		r := run(t, options(f, 1))
 		require.Contains(t, r.Status()[0].LastAnswer, "no serInstanceId")
 		pass(interval)
 		require.True(t, r.Ready())
-		require.Len(t, f.registers(), 3)
+		require.Len(t, f.registrations(), 3)
 		require.NoError(t, r.stop())
 	})
 }

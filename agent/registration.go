@@ -12,177 +12,179 @@ import (
 type stage int
 
 const (
-	unsure   stage = iota // it may be registered already: the application's list tells
-	absent                // it must be registered
-	stale                 // it is registered otherwise than it is now: update it
-	beating               // heartbeats go
-	checking              // heartbeats go, but first the liveness resource is read
-	doubtful              // the platform refused a heartbeat: the liveness resource tells why
-	inactive              // the application is INACTIVE there: it is looked at, not beaten
-	free                  // registered, and the platform requires no heartbeats
+	searching   stage = iota // it may be registered already: the application's list tells
+	registering              // it must be registered
+	updating                 // it is registered otherwise than it is now: update it
+	beating                  // heartbeats go
+	verifying                // heartbeats go, but first the liveness resource is read
+	checking                 // the platform refused a heartbeat: the liveness resource tells why
+	inactive                 // the application is INACTIVE there: it is looked at, not beaten
+	unmonitored              // registered, and the platform requires no heartbeats
 )
 
 var stageNames = [...]string{"searching", "registering", "updating", "beating", "beating", "checking", "inactive", "no heartbeats"}
 
-// entry is one service and all that the agent knows of it. The loop alone changes it.
-type entry struct {
+// registration is one service and all that the agent knows of it. The loop alone changes it.
+type registration struct {
 	name    string // of the service, unique in this agent
 	service Service
 	digest  string // of service.Info
 
-	stage    stage
-	id, href string
-	interval time.Duration
-	beatDue  time.Time // when the next heartbeat is due, retries aside
-	spread   bool      // the next interval starts a new phase
-	check    bool      // read the liveness resource after the next heartbeat
-	failures int       // in a row
-	losses   int       // registrations lost in a row
-	denials  int       // heartbeats in a row that were taken and the liveness resource denied
-	since    time.Time // of the first failure in a row
+	stage            stage
+	id, livenessPath string
+	interval         time.Duration
+	beatDue          time.Time // when the next heartbeat is due, retries aside
+	newPhase         bool      // the next interval starts a new phase
+	verifyNext       bool      // read the liveness resource after the next heartbeat
+	failures         int       // in a row
+	losses           int       // registrations lost in a row
+	denials          int       // heartbeats in a row that were taken and the liveness resource denied
+	failingSince     time.Time // of the first failure in a row
 
-	outdated  bool      // its update failed: try again
-	updateDue time.Time // not before this
-	updates   int       // that failed in a row
+	updatePending  bool      // its update failed: try again
+	updateDue      time.Time // not before this
+	updateFailures int       // that failed in a row
 
-	well     bool // what the probe says
-	misses   int  // failed probes in a row
-	lastBeat time.Time
-	answer   string
+	healthy       bool // what the probe says
+	probeFailures int  // failed probes in a row
+	lastBeat      time.Time
+	lastAnswer    string
 
-	item, probe item
+	timer, probeTimer timer
 }
 
-// unsureAt tells whether a list that was asked for at a time decides about it: one
+// decidedBy tells whether a list that was asked for at a time decides about it: one
 // from before its wait was over says nothing of a request that was still under way.
-func (e *entry) unsureAt(began time.Time) bool { return e.stage == unsure && !e.item.due.After(began) }
+func (r *registration) decidedBy(began time.Time) bool {
+	return r.stage == searching && !r.timer.due.After(began)
+}
 
-// known takes what the platform says of the registration.
-func (e *entry) known(info mp1.ServiceInfo, path string, now time.Time) {
-	e.id, e.href, e.failures = info.SerInstanceID, path, 0
-	e.beatDue, e.spread, e.check = now, true, true
-	e.outdated, e.updates = false, 0
-	e.interval = 0
+// adopt takes what the platform says of the registration.
+func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
+	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
+	r.beatDue, r.newPhase, r.verifyNext = now, true, true
+	r.updatePending, r.updateFailures = false, 0
+	r.interval = 0
 	if info.LivenessInterval != nil {
-		e.interval = time.Duration(*info.LivenessInterval) * time.Second
+		r.interval = time.Duration(*info.LivenessInterval) * time.Second
 	}
 	switch {
-	case !e.beats():
-		e.stage = free
+	case !r.needsHeartbeats():
+		r.stage = unmonitored
 	case info.State == mp1.Inactive:
-		e.stage = inactive
-		e.beatDue = now.Add(e.interval)
+		r.stage = inactive
+		r.beatDue = now.Add(r.interval)
 	default:
-		e.stage = beating
+		r.stage = beating
 	}
-	if e.stage == inactive || e.item.due.After(now) {
-		e.item.due = e.beatDue
+	if r.stage == inactive || r.timer.due.After(now) {
+		r.timer.due = r.beatDue
 	} // else it keeps its place before those that are not registered yet
 }
 
-// accepted schedules the heartbeat after one that was sent at a time and taken.
-func (e *entry) accepted(d dice, sent time.Time, told time.Duration) {
+// heartbeatAccepted schedules the heartbeat after one that was sent at a time and taken.
+func (r *registration) heartbeatAccepted(j jitter, sent time.Time, told time.Duration) {
 	if told > 0 {
-		e.interval = told
+		r.interval = told
 	}
-	e.failures, e.lastBeat = 0, sent
-	next := e.beatDue.Add(d.jitter(e.interval))
-	if e.spread || !next.After(sent) { // they were all late together: part them again
-		next = sent.Add(phase(e.id, e.interval))
+	r.failures, r.lastBeat = 0, sent
+	next := r.beatDue.Add(j.shorten(r.interval))
+	if r.newPhase || !next.After(sent) { // they were all late together: part them again
+		next = sent.Add(firstInterval(r.id, r.interval))
 	}
-	e.spread = false
-	e.beatDue, e.item.due = next, next
+	r.newPhase = false
+	r.beatDue, r.timer.due = next, next
 }
 
-// failed schedules the next try of what did not succeed.
-func (e *entry) failed(now time.Time, wait time.Duration) {
-	if e.failures == 1 {
-		e.since = now
+// retryIn schedules the next try of what did not succeed.
+func (r *registration) retryIn(now time.Time, wait time.Duration) {
+	if r.failures == 1 {
+		r.failingSince = now
 	}
-	e.item.due = now.Add(wait)
+	r.timer.due = now.Add(wait)
 }
 
-// notUpdated lets it live on as it is registered. A refusal for good is not tried
+// keepOld lets it live on as it is registered. A refusal for good is not tried
 // again. Without an answer the platform may have taken the update, and judge by the
 // interval that it asked for: until it says otherwise, the shorter one is kept.
-func (e *entry) notUpdated(now time.Time, wait time.Duration, err error) {
-	e.outdated, e.updateDue = !certain(err), now.Add(patience(wait, err))
-	if asked := e.asked(); e.outdated && asked > 0 && asked < e.interval {
-		e.interval = asked
-		e.beatDue = earlier(e.beatDue, e.lastBeat.Add(asked))
+func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
+	r.updatePending, r.updateDue = !permanent(err), now.Add(retryDelay(wait, err))
+	if asked := r.requestedInterval(); r.updatePending && asked > 0 && asked < r.interval {
+		r.interval = asked
+		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(asked))
 	}
-	if e.stage = beating; !e.beats() {
-		e.stage = free
+	if r.stage = beating; !r.needsHeartbeats() {
+		r.stage = unmonitored
 	}
-	e.item.due = e.beatDue
+	r.timer.due = r.beatDue
 }
 
-// asked is the interval that an update asks for; 0: none.
-func (e *entry) asked() time.Duration {
-	if n := e.service.Info.LivenessInterval; n != nil {
+// requestedInterval is the interval that an update asks for; 0: none.
+func (r *registration) requestedInterval() time.Duration {
+	if n := r.service.Info.LivenessInterval; n != nil {
 		return time.Duration(*n) * time.Second
 	}
 	return 0
 }
 
-// beats tells whether the platform requires heartbeats.
-func (e *entry) beats() bool { return e.href != "" && e.interval > 0 }
+// needsHeartbeats tells whether the platform requires heartbeats.
+func (r *registration) needsHeartbeats() bool { return r.livenessPath != "" && r.interval > 0 }
 
-// patience is the wait after an error: what the platform said (429, 503, 507), if it
+// retryDelay is the wait after an error: what the platform said (429, 503, 507), if it
 // said anything.
-func patience(wait time.Duration, err error) time.Duration {
+func retryDelay(wait time.Duration, err error) time.Duration {
 	if told := retryAfter(err); told > 0 {
-		return max(told, leastRetry)
+		return max(told, minRetry)
 	}
 	return wait
 }
 
-// patienceToRegister is patience, but a platform that limits changes (429) tells everybody
+// registerRetryDelay is patience, but a platform that limits changes (429) tells everybody
 // the same wait, who then come all at once: whoever is refused again comes later.
-func patienceToRegister(wait time.Duration, err error) time.Duration {
-	if status(err) == http.StatusTooManyRequests {
-		return max(wait, patience(wait, err))
+func registerRetryDelay(wait time.Duration, err error) time.Duration {
+	if statusOf(err) == http.StatusTooManyRequests {
+		return max(wait, retryDelay(wait, err))
 	}
-	return patience(wait, err)
+	return retryDelay(wait, err)
 }
 
 // lost forgets the registration.
-func (e *entry) lost(d dice, now time.Time) {
-	e.losses++
-	e.stage, e.id, e.href = absent, "", ""
-	e.item.due = now.Add(d.again(e.losses, e.interval))
+func (r *registration) lost(j jitter, now time.Time) {
+	r.losses++
+	r.stage, r.id, r.livenessPath = registering, "", ""
+	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
 }
 
-// seen takes what the liveness resource shows, and tells what changed.
-func (e *entry) seen(d dice, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
-	was = e.stage
-	e.check = false
+// applyLiveness takes what the liveness resource shows, and tells what changed.
+func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
+	was = r.stage
+	r.verifyNext = false
 	if info.Interval > 0 {
-		e.interval = time.Duration(info.Interval) * time.Second
+		r.interval = time.Duration(info.Interval) * time.Second
 	}
 	switch {
 	case info.State == mp1.Inactive:
-		e.stage = inactive
-		e.item.due = now.Add(d.jitter(e.interval))
-	case was == checking && info.State == mp1.Active:
-		e.stage, e.losses, e.denials = beating, 0, 0
-		e.beatDue = earlier(e.beatDue, e.lastBeat.Add(e.interval))
-		e.item.due = e.beatDue
-	case was == checking && e.denials > 0: // the repetition did not help: go on, and look again
-		e.stage, e.check = beating, true
-		e.denials++
-		e.item.due = e.beatDue
+		r.stage = inactive
+		r.timer.due = now.Add(j.shorten(r.interval))
+	case was == verifying && info.State == mp1.Active:
+		r.stage, r.losses, r.denials = beating, 0, 0
+		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(r.interval))
+		r.timer.due = r.beatDue
+	case was == verifying && r.denials > 0: // the repetition did not help: go on, and look again
+		r.stage, r.verifyNext = beating, true
+		r.denials++
+		r.timer.due = r.beatDue
 	default: // it is not as a heartbeat should have left it: send one
-		if was == checking {
-			e.denials++
+		if was == verifying {
+			r.denials++
 		}
-		e.stage = beating
-		e.beatDue, e.spread, e.check = now, true, true
-		e.item.due = now
+		r.stage = beating
+		r.beatDue, r.newPhase, r.verifyNext = now, true, true
+		r.timer.due = now
 		if was == inactive {
-			e.failures = 0
-		} else if e.failures++; e.failures > 1 {
-			e.item.due = now.Add(d.retryBeat(e.failures, e.interval))
+			r.failures = 0
+		} else if r.failures++; r.failures > 1 {
+			r.timer.due = now.Add(j.heartbeatBackoff(r.failures, r.interval))
 		}
 	}
 	return was
@@ -195,9 +197,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// href finds the path of the heartbeats in an answer; foreign: it names another host
+// livenessPath finds the path of the heartbeats in an answer; foreign: it names another host
 // than the endpoints', which is not called, for it would be given the token.
-func href(info mp1.ServiceInfo) (path, host string, err error) {
+func livenessPath(info mp1.ServiceInfo) (path, host string, err error) {
 	link := client.LivenessHref(info)
 	if link == "" {
 		return "", "", nil

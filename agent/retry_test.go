@@ -17,55 +17,55 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// only answers the requests of one method whose path ends so.
-func only(method, end string, answer func(*http.Request) said) func(*http.Request, int) said {
-	return func(r *http.Request, _ int) said {
+// onRequest answers the requests of one method whose path ends so.
+func onRequest(method, end string, answer func(*http.Request) response) func(*http.Request, int) response {
+	return func(r *http.Request, _ int) response {
 		if r.Method != method || !strings.HasSuffix(r.URL.Path, end) {
-			return said{}
+			return response{}
 		}
 		return answer(r)
 	}
 }
 
-func gaps(of []seen) (out []time.Duration) {
+func gaps(of []sentRequest) (out []time.Duration) {
 	for i := 1; i < len(of); i++ {
 		out = append(out, of[i].at.Sub(of[i-1].at))
 	}
 	return out
 }
 
-// leastWait is the shortest wait after the n-th failure of a registration in a row.
-func leastWait(n int) time.Duration { return dice(func() float64 { return 1 }).retryRegister(n) }
+// minWait is the shortest wait after the n-th failure of a registration in a row.
+func minWait(n int) time.Duration { return jitter(func() float64 { return 1 }).requestBackoff(n) }
 
 // A store that is full takes heartbeats and refuses writes.
 func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 	const told = 25 * time.Second
 	for name, c := range map[string]struct {
-		fail func(*http.Request) said
+		fail func(*http.Request) response
 		wait time.Duration // 0: as the agent chooses
 	}{
-		"507":       {fail: func(*http.Request) said { return says(507, nil) }},
-		"500":       {fail: func(*http.Request) said { return says(500, nil) }},
-		"507 later": {func(*http.Request) said { return says(507, nil, "Retry-After", "25") }, told},
-		"429 later": {func(*http.Request) said { return says(429, nil, "Retry-After", "25") }, told},
-		"hangs": {fail: func(r *http.Request) said {
+		"507":       {fail: func(*http.Request) response { return respond(507, nil) }},
+		"500":       {fail: func(*http.Request) response { return respond(500, nil) }},
+		"507 later": {func(*http.Request) response { return respond(507, nil, "Retry-After", "25") }, told},
+		"429 later": {func(*http.Request) response { return respond(429, nil, "Retry-After", "25") }, told},
+		"hangs": {fail: func(r *http.Request) response {
 			<-r.Context().Done()
-			return said{err: r.Context().Err()}
+			return response{err: r.Context().Err()}
 		}},
 	} {
 		for _, seconds := range []int{1, 10} {
 			t.Run(fmt.Sprint(name, " ", seconds), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := newFake(seconds)
+					f := newFakePlatform(seconds)
 					interval := time.Duration(seconds) * time.Second
 					o := options(f, 1)
 					o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
 					require.NoError(t, run(t, o).stop())
-					before := len(f.beats())
+					before := len(f.heartbeats())
 					var sent atomic.Int32
-					f.answers(only(http.MethodPut, "", func(r *http.Request) said {
+					f.respondWith(onRequest(http.MethodPut, "", func(r *http.Request) response {
 						if sent.Add(1) > 500 {
-							return said{} // or a broken agent never comes to an end
+							return response{} // or a broken agent never comes to an end
 						}
 						return c.fail(r)
 					}))
@@ -73,27 +73,27 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 					r := run(t, o)
 					pass(5 * time.Minute)
 					require.True(t, r.Ready(), "it lives on as it was")
-					puts := gaps(f.of(http.MethodPut, ""))
+					puts := gaps(f.sent(http.MethodPut, ""))
 					require.GreaterOrEqual(t, len(puts), 4, "it is tried again")
 					for i, gap := range puts {
 						least := c.wait
 						if least == 0 {
-							least = leastWait(i + 1)
+							least = minWait(i + 1)
 						}
 						require.GreaterOrEqual(t, gap, least, "update %d", i+1)
 					}
-					for i, gap := range gaps(f.beats()[before:]) {
+					for i, gap := range gaps(f.heartbeats()[before:]) {
 						require.LessOrEqual(t, gap, interval, "heartbeat %d", i)
 						if i > 0 {
 							require.GreaterOrEqual(t, gap, interval*9/10, "heartbeat %d", i)
 						}
 					}
-					f.answers(nil)
-					pass(2*mostRegister + interval)
-					n := len(f.of(http.MethodPut, ""))
+					f.respondWith(nil)
+					pass(2*maxRequestBackoff + interval)
+					n := len(f.sent(http.MethodPut, ""))
 					pass(10 * interval)
-					require.Len(t, f.of(http.MethodPut, ""), n, "it was taken")
-					require.EqualValues(t, "XML", f.all()["id0001"].Serializer)
+					require.Len(t, f.sent(http.MethodPut, ""), n, "it was taken")
+					require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
 					require.NoError(t, r.stop())
 				})
 			})
@@ -105,27 +105,27 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 // answer arrives or not.
 func TestAShorterIntervalIsKeptFromWhenItIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 1)
 		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
 		require.NoError(t, run(t, o).stop())
-		f.answers(only(http.MethodPut, "", func(r *http.Request) said {
+		f.respondWith(onRequest(http.MethodPut, "", func(r *http.Request) response {
 			<-r.Context().Done()
-			return said{err: r.Context().Err()}
+			return response{err: r.Context().Err()}
 		}))
 		shorter := 3
 		o.Services[0].Info.LivenessInterval = &shorter
 		r := run(t, o)
-		eventually := func() bool { return len(f.of(http.MethodPut, "")) > 0 }
+		eventually := func() bool { return len(f.sent(http.MethodPut, "")) > 0 }
 		for range 600 {
 			if pass(100 * time.Millisecond); eventually() {
 				break
 			}
 		}
 		pass(10 * time.Second) // for the PUT to be given up
-		before := len(f.beats())
+		before := len(f.heartbeats())
 		pass(30 * time.Second)
-		kept := gaps(f.beats()[before:])
+		kept := gaps(f.heartbeats()[before:])
 		require.GreaterOrEqual(t, len(kept), 8)
 		for i, gap := range kept {
 			require.LessOrEqual(t, gap, 3*time.Second, "heartbeat %d", i)
@@ -136,26 +136,26 @@ func TestAShorterIntervalIsKeptFromWhenItIsAskedFor(t *testing.T) {
 
 func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		o := options(f, 1)
 		o.Services[0].Info.LivenessInterval = nil
 		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
 		require.NoError(t, run(t, o).stop())
-		f.answers(only(http.MethodPut, "", func(*http.Request) said { return says(507, nil) }))
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response { return respond(507, nil) }))
 		o.Services[0].Info.Serializer = "XML"
 		r := run(t, o)
 		pass(10 * time.Minute)
 		require.True(t, r.Ready())
-		puts := gaps(f.of(http.MethodPut, ""))
+		puts := gaps(f.sent(http.MethodPut, ""))
 		require.GreaterOrEqual(t, len(puts), 20)
 		for i, gap := range puts {
-			require.GreaterOrEqual(t, gap, leastWait(i+1), "update %d", i+1)
+			require.GreaterOrEqual(t, gap, minWait(i+1), "update %d", i+1)
 		}
 		require.Equal(t, "no heartbeats", r.Status()[0].State)
 		require.Contains(t, r.Status()[0].LastAnswer, "507")
-		f.answers(nil)
-		pass(mostRegister)
-		require.EqualValues(t, "XML", f.all()["id0001"].Serializer)
+		f.respondWith(nil)
+		pass(maxRequestBackoff)
+		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
 		require.NoError(t, r.stop())
 	})
 }
@@ -163,17 +163,17 @@ func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 // The list in between is answered: that says nothing about writes.
 func TestARegistrationThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
-		f.answer = only(http.MethodPost, "", func(*http.Request) said { return says(507, nil) })
+		f := newFakePlatform(10)
+		f.respond = onRequest(http.MethodPost, "", func(*http.Request) response { return respond(507, nil) })
 		r := run(t, options(f, 1))
 		pass(10 * time.Minute)
-		posts := gaps(f.registers())
+		posts := gaps(f.registrations())
 		require.GreaterOrEqual(t, len(posts), 20)
 		for i, gap := range posts {
-			require.GreaterOrEqual(t, gap, leastWait(i+1), "registration %d", i+1)
+			require.GreaterOrEqual(t, gap, minWait(i+1), "registration %d", i+1)
 		}
-		f.answers(nil)
-		pass(mostRegister + interval)
+		f.respondWith(nil)
+		pass(maxRequestBackoff + interval)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
 	})
@@ -181,17 +181,17 @@ func TestARegistrationThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 
 func TestTheRetriesOfOneRegistrationDoNotHastenAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
-		var late []seen
-		f.answer = only(http.MethodPost, "", func(r *http.Request) said {
+		f := newFakePlatform(10)
+		var late []sentRequest
+		f.respond = onRequest(http.MethodPost, "", func(r *http.Request) response {
 			var info mp1.ServiceInfo
 			if err := json.NewDecoder(mustBody(r)).Decode(&info); err != nil || info.SerName != "s0" {
-				return says(500, nil)
+				return respond(500, nil)
 			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			late = append(late, seen{at: time.Now()})
-			return says(503, nil, "Retry-After", "60")
+			late = append(late, sentRequest{at: time.Now()})
+			return respond(503, nil, "Retry-After", "60")
 		})
 		r := run(t, options(f, 20))
 		pass(10 * time.Minute)
@@ -199,10 +199,10 @@ func TestTheRetriesOfOneRegistrationDoNotHastenAnother(t *testing.T) {
 		for i, gap := range gaps(late) {
 			require.GreaterOrEqual(t, gap, time.Minute, "registration %d", i+1)
 		}
-		f.answers(nil)
+		f.respondWith(nil)
 		pass(2 * time.Minute)
 		require.True(t, r.Ready())
-		require.Len(t, f.all(), 20)
+		require.Len(t, f.registered(), 20)
 		require.NoError(t, r.stop())
 	})
 }
@@ -210,17 +210,17 @@ func TestTheRetriesOfOneRegistrationDoNotHastenAnother(t *testing.T) {
 // A copy that is behind, or a platform that shows no state, must not set the pace.
 func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(10)
+		f := newFakePlatform(10)
 		var looks atomic.Int32
-		f.answer = only(http.MethodGet, "/liveness", func(*http.Request) said {
+		f.respond = onRequest(http.MethodGet, "/liveness", func(*http.Request) response {
 			if looks.Add(1) > 500 {
-				return said{}
+				return response{}
 			}
-			return says(200, mp1.ServiceLivenessInfo{State: mp1.Suspended, Interval: 10})
+			return respond(200, mp1.ServiceLivenessInfo{State: mp1.Suspended, Interval: 10})
 		})
 		r := run(t, options(f, 1))
 		pass(10 * interval)
-		beats := gaps(f.beats())
+		beats := gaps(f.heartbeats())
 		require.GreaterOrEqual(t, len(beats), 9)
 		for i, gap := range beats {
 			require.LessOrEqual(t, gap, interval)
@@ -228,13 +228,13 @@ func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T)
 				require.GreaterOrEqual(t, gap, interval*9/10, "heartbeat %d", i+1)
 			}
 		}
-		require.LessOrEqual(t, len(f.looks()), len(f.beats()))
+		require.LessOrEqual(t, len(f.livenessReads()), len(f.heartbeats()))
 		require.False(t, r.Ready(), "consumers do not see it")
-		f.answers(nil)
+		f.respondWith(nil)
 		pass(2 * interval)
-		n := len(f.looks())
+		n := len(f.livenessReads())
 		pass(5 * interval)
-		require.Len(t, f.looks(), n, "it agrees")
+		require.Len(t, f.livenessReads(), n, "it agrees")
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
 	})
@@ -242,17 +242,17 @@ func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T)
 
 func TestAProbeThatComesAndGoesDoesNotHastenAnything(t *testing.T) {
 	for name, c := range map[string]struct {
-		answer func(*http.Request, int) said
+		answer func(*http.Request, int) response
 		least  time.Duration
 	}{
 		"all is well":     {nil, interval / 10},
-		"later":           {only(http.MethodPatch, "", func(*http.Request) said { return says(503, nil, "Retry-After", "60") }), time.Minute},
-		"register, later": {only(http.MethodPost, "", func(*http.Request) said { return says(429, nil, "Retry-After", "60") }), time.Minute},
+		"later":           {onRequest(http.MethodPatch, "", func(*http.Request) response { return respond(503, nil, "Retry-After", "60") }), time.Minute},
+		"register, later": {onRequest(http.MethodPost, "", func(*http.Request) response { return respond(429, nil, "Retry-After", "60") }), time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(10)
-				f.answer = c.answer
+				f := newFakePlatform(10)
+				f.respond = c.answer
 				o := options(f, 1)
 				var asked atomic.Int32
 				o.Services[0].Probe = &Probe{Interval: 300 * time.Millisecond, Failures: 1, Check: func(context.Context) error {
@@ -263,7 +263,7 @@ func TestAProbeThatComesAndGoesDoesNotHastenAnything(t *testing.T) {
 				}}
 				r := run(t, o)
 				pass(5 * time.Minute)
-				sent := append(f.registers(), f.beats()...)
+				sent := append(f.registrations(), f.heartbeats()...)
 				require.Greater(t, len(sent), 3)
 				for i, gap := range gaps(sent) {
 					if i > 0 || name == "register, later" { // a heartbeat follows the registration at once
@@ -280,9 +280,9 @@ func TestAProbeThatComesAndGoesDoesNotHastenAnything(t *testing.T) {
 // request.
 func TestATokenServerWhoseTokensAreRefusedIsAskedAtGrowingDistances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []seen
-		c := newCached(func(context.Context) (string, time.Duration, error) {
-			asked = append(asked, seen{at: time.Now()})
+		var asked []sentRequest
+		c := newTokenCache(func(context.Context) (string, time.Duration, error) {
+			asked = append(asked, sentRequest{at: time.Now()})
 			return fmt.Sprint("t", len(asked)), time.Hour, nil
 		})
 		for range 10 * 600 {
@@ -295,17 +295,17 @@ func TestATokenServerWhoseTokensAreRefusedIsAskedAtGrowingDistances(t *testing.T
 		apart := gaps(asked)
 		require.LessOrEqual(t, apart[0], 100*time.Millisecond, "the first refusal has another fetched at once")
 		for i, gap := range apart[1:] {
-			require.GreaterOrEqual(t, gap, leastWait(i+1), "token %d", i+2)
+			require.GreaterOrEqual(t, gap, minWait(i+1), "token %d", i+2)
 		}
 
-		pass(mostTokenRetry)
+		pass(maxTokenRetry)
 		old, err := c.Token(t.Context())
 		require.NoError(t, err)
 		pass(0)
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
 		require.NotEqual(t, old, token)
-		pass(2 * mostTokenRetry) // it serves for a while
+		pass(2 * maxTokenRetry) // it serves for a while
 		c.Reject(token)
 		other, err := c.Token(t.Context())
 		require.NoError(t, err)

@@ -9,36 +9,36 @@ import (
 	"time"
 )
 
-// end lets the services go as OnStop says, for as long as ctx allows.
-func (a *Agent) end(ctx context.Context) error {
-	if a.o.OnStop == Leave {
+// deregister lets the services go as OnStop says, for as long as ctx allows.
+func (a *Agent) deregister(ctx context.Context) error {
+	if a.options.OnStop == Leave {
 		a.log.Info("stopped; the services are left at the platform")
 		return nil
 	}
-	a.resolve(ctx)
-	registered := make(chan *entry)
+	a.searchOnce(ctx)
+	registered := make(chan *registration)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
 	removed := 0
-	for range workers {
+	for range requestWorkers {
 		wg.Go(func() {
-			for e := range registered {
-				err := a.platform.remove(ctx, e.id)
+			for r := range registered {
+				err := a.platform.remove(ctx, r.id)
 				mu.Lock()
-				if err != nil && status(err) != http.StatusNotFound {
-					failed = append(failed, fmt.Errorf("%s: %s", e.name, answer(err, "")))
+				if err != nil && statusOf(err) != http.StatusNotFound {
+					failed = append(failed, fmt.Errorf("%s: %s", r.name, outcomeText(err, "")))
 				} else {
 					removed++
-					a.locked(func() { e.stage, e.id = absent, ""; a.remember(e) })
+					a.locked(func() { r.stage, r.id = registering, ""; a.recordSaved(r) })
 				}
 				mu.Unlock()
 			}
 		})
 	}
-	for _, e := range a.entries {
-		if e.id != "" {
-			registered <- e
+	for _, r := range a.registrations {
+		if r.id != "" {
+			registered <- r
 		}
 	}
 	close(registered)
@@ -50,14 +50,14 @@ func (a *Agent) end(ctx context.Context) error {
 	return nil
 }
 
-// resolve finds registrations whose answer was cut off by the end.
-func (a *Agent) resolve(ctx context.Context) {
+// searchOnce finds registrations whose answer was cut off by the end.
+func (a *Agent) searchOnce(ctx context.Context) {
 	unclear := false
-	for _, e := range a.entries {
-		unclear = unclear || e.stage == unsure
+	for _, r := range a.registrations {
+		unclear = unclear || r.stage == searching
 	}
 	if unclear {
-		settle := a.find(ctx)
+		settle := a.list(ctx)
 		a.locked(func() { settle(time.Now()) })
 	}
 }

@@ -28,18 +28,18 @@ type savedService struct {
 }
 
 const (
-	stateVersion = 1
-	maxState     = 16 << 20
+	stateVersion  = 1
+	maxStateBytes = 16 << 20
 )
 
-// restore reads the state file. A broken one is as good as none, for the platform's
+// loadState reads the state file. A broken one is as good as none, for the platform's
 // list tells the same; only one that cannot be read at all ends the start.
-func (a *Agent) restore() error {
+func (a *Agent) loadState() error {
 	a.saved = map[string]savedService{}
-	if a.o.StateFile == "" {
+	if a.options.StateFile == "" {
 		return nil
 	}
-	data, err := readBounded(a.o.StateFile, maxState)
+	data, err := readAtMost(a.options.StateFile, maxStateBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -47,9 +47,9 @@ func (a *Agent) restore() error {
 		return fmt.Errorf("agent: read the state file: %w", err)
 	}
 	var s savedState
-	if usable := json.Unmarshal(data, &s) == nil && s.Version == stateVersion && s.App == a.o.App; !usable {
+	if usable := json.Unmarshal(data, &s) == nil && s.Version == stateVersion && s.App == a.options.App; !usable {
 		a.log.Warn("the state file is of another application or version, or broken: it is not used",
-			openlog.WithTags(openlog.Tags{"file": a.o.StateFile}))
+			openlog.WithTags(openlog.Tags{"file": a.options.StateFile}))
 		return nil
 	}
 	for name, one := range s.Services {
@@ -60,7 +60,7 @@ func (a *Agent) restore() error {
 	return nil
 }
 
-func readBounded(path string, most int64) ([]byte, error) {
+func readAtMost(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -69,40 +69,40 @@ func readBounded(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// remember notes the registration of a service, or that it has none.
-func (a *Agent) remember(e *entry) {
-	if e.id == "" {
-		delete(a.saved, e.name)
+// recordSaved notes the registration of a service, or that it has none.
+func (a *Agent) recordSaved(r *registration) {
+	if r.id == "" {
+		delete(a.saved, r.name)
 	} else {
-		digest := e.digest
-		if old, ok := a.saved[e.name]; ok && old.ID == e.id && e.stage == stale {
+		digest := r.digest
+		if old, ok := a.saved[r.name]; ok && old.ID == r.id && r.stage == updating {
 			digest = old.Digest
 		}
-		a.saved[e.name] = savedService{ID: e.id, Digest: digest}
+		a.saved[r.name] = savedService{ID: r.id, Digest: digest}
 	}
-	a.dirty = true
+	a.unsaved = true
 }
 
-// save writes the state file, if it would change. It never leaves half of one.
-func (a *Agent) save() {
+// saveState writes the state file, if it would change. It never leaves half of one.
+func (a *Agent) saveState() {
 	a.mu.Lock()
 	var data []byte
-	if a.dirty && a.o.StateFile != "" {
-		data, _ = json.Marshal(savedState{stateVersion, a.o.App, a.saved}) // plain data
+	if a.unsaved && a.options.StateFile != "" {
+		data, _ = json.Marshal(savedState{stateVersion, a.options.App, a.saved}) // plain data
 	}
-	a.dirty = false
+	a.unsaved = false
 	a.mu.Unlock()
 	if data == nil {
 		return
 	}
-	if err := replace(a.o.StateFile, append(data, '\n')); err != nil {
+	if err := replaceFile(a.options.StateFile, append(data, '\n')); err != nil {
 		a.log.Warn("the state file cannot be written", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
-		a.locked(func() { a.dirty = true })
+		a.locked(func() { a.unsaved = true })
 	}
 }
 
-// replace writes a file beside the old one and takes its place.
-func replace(path string, data []byte) (err error) {
+// replaceFile writes a file beside the old one and takes its place.
+func replaceFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err

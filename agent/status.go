@@ -27,17 +27,17 @@ const withheld = "withheld"
 func (a *Agent) Status() []Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make([]Status, 0, len(a.entries))
-	for _, e := range a.entries {
-		s := Status{Service: e.name, ID: e.id, State: e.state(), Interval: e.interval.Seconds(), LastAnswer: e.answer, Failures: e.failures}
-		if !e.lastBeat.IsZero() {
-			last := e.lastBeat
+	out := make([]Status, 0, len(a.registrations))
+	for _, r := range a.registrations {
+		s := Status{Service: r.name, ID: r.id, State: r.status(), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+		if !r.lastBeat.IsZero() {
+			last := r.lastBeat
 			s.LastBeat = &last
 		}
-		if (e.stage == beating || e.stage == checking) && e.well {
-			next := e.beatDue
-			if e.stage == beating && e.item.due.After(next) {
-				next = e.item.due
+		if (r.stage == beating || r.stage == verifying) && r.healthy {
+			next := r.beatDue
+			if r.stage == beating && r.timer.due.After(next) {
+				next = r.timer.due
 			}
 			s.NextBeat = &next
 		}
@@ -46,11 +46,11 @@ func (a *Agent) Status() []Status {
 	return out
 }
 
-func (e *entry) state() string {
-	if !e.well && e.stage != free {
+func (r *registration) status() string {
+	if !r.healthy && r.stage != unmonitored {
 		return withheld
 	}
-	return stageNames[e.stage]
+	return stageNames[r.stage]
 }
 
 // Ready tells whether every service is registered and the last heartbeat of each
@@ -58,9 +58,9 @@ func (e *entry) state() string {
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, e := range a.entries {
-		alive := (e.stage == beating || e.stage == checking || e.stage == stale) && e.well && e.failures == 0 && e.denials == 0 && !e.lastBeat.IsZero()
-		if !alive && e.stage != free && e.stage != inactive {
+	for _, r := range a.registrations {
+		alive := (r.stage == beating || r.stage == verifying || r.stage == updating) && r.healthy && r.failures == 0 && r.denials == 0 && !r.lastBeat.IsZero()
+		if !alive && r.stage != unmonitored && r.stage != inactive {
 			return false
 		}
 	}
@@ -72,35 +72,39 @@ func (a *Agent) Discover(ctx context.Context, serName string) ([]mp1.ServiceInfo
 	return a.platform.discover(ctx, serName)
 }
 
-func (a *Agent) tags(e *entry, more openlog.Tags) openlog.Option {
-	t := openlog.Tags{"service": e.name}
+func (a *Agent) tagsOf(r *registration, more openlog.Tags) openlog.Option {
+	t := openlog.Tags{"service": r.name}
 	for k, v := range more {
 		t[k] = v
 	}
 	return openlog.WithTags(t)
 }
 
-func (a *Agent) note(e *entry, what string, more openlog.Tags) { a.log.Info(what, a.tags(e, more)) }
-func (a *Agent) say(e *entry, what string, more openlog.Tags)  { a.log.Warn(what, a.tags(e, more)) }
+func (a *Agent) info(r *registration, what string, more openlog.Tags) {
+	a.log.Info(what, a.tagsOf(r, more))
+}
+func (a *Agent) warn(r *registration, what string, more openlog.Tags) {
+	a.log.Warn(what, a.tagsOf(r, more))
+}
 
-// complain says the first failure in a row; the others only count.
-func (a *Agent) complain(e *entry, what string, err error) {
-	if e.failures == 1 {
-		a.say(e, what, openlog.Tags{"reason": answer(err, "")})
+// warnOnce says the first failure in a row; the others only count.
+func (a *Agent) warnOnce(r *registration, what string, err error) {
+	if r.failures == 1 {
+		a.warn(r, what, openlog.Tags{"reason": outcomeText(err, "")})
 	}
 }
 
-func (a *Agent) recovered(e *entry, now time.Time, what string) {
-	if e.failures > 0 {
-		a.note(e, what, openlog.Tags{"failures": e.failures, "after": now.Sub(e.since).Round(time.Millisecond).String()})
+func (a *Agent) logRecovery(r *registration, now time.Time, what string) {
+	if r.failures > 0 {
+		a.info(r, what, openlog.Tags{"failures": r.failures, "after": now.Sub(r.failingSince).Round(time.Millisecond).String()})
 	}
 }
 
-// silent is the log of who wants none.
-type silent struct{}
+// noLog is the log of who wants none.
+type noLog struct{}
 
-func (silent) Debug(string, ...openlog.Option) {}
-func (silent) Info(string, ...openlog.Option)  {}
-func (silent) Warn(string, ...openlog.Option)  {}
-func (silent) Error(string, ...openlog.Option) {}
-func (silent) Fatal(string, ...openlog.Option) {}
+func (noLog) Debug(string, ...openlog.Option) {}
+func (noLog) Info(string, ...openlog.Option)  {}
+func (noLog) Warn(string, ...openlog.Option)  {}
+func (noLog) Error(string, ...openlog.Option) {}
+func (noLog) Fatal(string, ...openlog.Option) {}

@@ -12,46 +12,46 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// fetch asks for a token; life 0: nobody knows how long it is valid.
-type fetch func(ctx context.Context) (token string, life time.Duration, err error)
+// fetchFunc asks for a token; life 0: nobody knows how long it is valid.
+type fetchFunc func(ctx context.Context) (token string, life time.Duration, err error)
 
-// cached keeps a token and has it replaced in time, by one request whoever waits for
+// tokenCache keeps a token and has it replaced in time, by one request whoever waits for
 // it. A token server that fails is asked again for ever, at most every 30 s; until
 // the old token ends, nobody notices.
-type cached struct {
-	fetch fetch
-	dice  dice
+type tokenCache struct {
+	fetchToken fetchFunc
+	jitter     jitter
 
-	mu       sync.Mutex
-	token    string
-	refresh  time.Time // when to ask for the next one
-	expires  time.Time // zero: not known
-	flight   chan struct{}
-	last     error
-	failures int
-	notUntil time.Time // after a failure
-	fetched  time.Time
-	refused  bool // the token, by the platform
-	refusals int  // of young tokens in a row
+	mu        sync.Mutex
+	token     string
+	refresh   time.Time // when to ask for the next one
+	expires   time.Time // zero: not known
+	inFlight  chan struct{}
+	lastErr   error
+	failures  int
+	notUntil  time.Time // after a failure
+	fetchedAt time.Time
+	refused   bool // the token, by the platform
+	refusals  int  // of young tokens in a row
 }
 
 const (
-	tokenTimeout    = 10 * time.Second
-	leastTokenRetry = 500 * time.Millisecond
-	mostTokenRetry  = 30 * time.Second
+	tokenTimeout  = 10 * time.Second
+	minTokenRetry = 500 * time.Millisecond
+	maxTokenRetry = 30 * time.Second
 )
 
 // Token implements TokenSource.
-func (c *cached) Token(ctx context.Context) (string, error) {
+func (c *tokenCache) Token(ctx context.Context) (string, error) {
 	for {
 		c.mu.Lock()
 		now := time.Now()
 		valid := c.token != "" && (c.expires.IsZero() || now.Before(c.expires))
 		wanted := !valid || !c.refresh.IsZero() && !now.Before(c.refresh)
-		if wanted && c.flight == nil && !now.Before(c.notUntil) {
-			c.start(ctx)
+		if wanted && c.inFlight == nil && !now.Before(c.notUntil) {
+			c.startFetch(ctx)
 		}
-		token, flight, last := c.token, c.flight, c.last
+		token, flight, last := c.token, c.inFlight, c.lastErr
 		c.mu.Unlock()
 		switch {
 		case valid:
@@ -67,30 +67,30 @@ func (c *cached) Token(ctx context.Context) (string, error) {
 	}
 }
 
-// start asks for a token. Whoever came first may leave before the answer is there.
-func (c *cached) start(ctx context.Context) {
+// startFetch asks for a token. Whoever came first may leave before the answer is there.
+func (c *tokenCache) startFetch(ctx context.Context) {
 	done := make(chan struct{})
-	c.flight = done
+	c.inFlight = done
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenTimeout)
 		defer cancel()
-		token, life, err := c.fetch(ctx)
+		token, life, err := c.fetchToken(ctx)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.flight = nil
+		c.inFlight = nil
 		close(done)
 		now := time.Now()
 		if err != nil {
-			c.last = err
+			c.lastErr = err
 			c.failures++
-			c.notUntil = now.Add(c.dice.backoff(c.failures, leastTokenRetry, mostTokenRetry))
+			c.notUntil = now.Add(c.jitter.backoff(c.failures, minTokenRetry, maxTokenRetry))
 			return
 		}
-		c.token, c.last, c.failures, c.notUntil = token, nil, 0, time.Time{}
-		c.fetched, c.refused = now, false
+		c.token, c.lastErr, c.failures, c.notUntil = token, nil, 0, time.Time{}
+		c.fetchedAt, c.refused = now, false
 		c.refresh, c.expires = time.Time{}, time.Time{}
 		if life > 0 { // refreshed at 70 to 85 % of its life
-			c.refresh = now.Add(time.Duration((0.70 + 0.15*c.dice()) * float64(life)))
+			c.refresh = now.Add(time.Duration((0.70 + 0.15*c.jitter()) * float64(life)))
 			c.expires = now.Add(life)
 		}
 	}()
@@ -99,14 +99,14 @@ func (c *cached) start(ctx context.Context) {
 // Reject implements TokenSource. The first refusal has another token fetched at once.
 // If that is refused too, the fault may be the platform's, or one service's: it stays
 // in use until its replacement, and replacements come at growing distances.
-func (c *cached) Reject(token string) {
+func (c *tokenCache) Reject(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.token != token || c.refused {
 		return
 	}
 	now := time.Now()
-	if now.Sub(c.fetched) > mostTokenRetry {
+	if now.Sub(c.fetchedAt) > maxTokenRetry {
 		c.refusals = 0
 	}
 	if c.refusals++; c.refusals == 1 {
@@ -114,7 +114,7 @@ func (c *cached) Reject(token string) {
 		return
 	}
 	c.refused = true
-	c.refresh = now.Add(c.dice.backoff(c.refusals-1, leastTokenRetry, mostTokenRetry))
+	c.refresh = now.Add(c.jitter.backoff(c.refusals-1, minTokenRetry, maxTokenRetry))
 }
 
 // OAuth2Client asks for tokens by client credentials (RFC 6749 §4.4).
@@ -129,7 +129,7 @@ type OAuth2Client struct {
 
 // OAuth2 makes a source that refreshes each token at 70 to 85 % of its life.
 func OAuth2(o OAuth2Client) TokenSource {
-	return newCached(func(ctx context.Context) (string, time.Duration, error) {
+	return newTokenCache(func(ctx context.Context) (string, time.Duration, error) {
 		secret, err := o.Secret()
 		if err != nil {
 			return "", 0, fmt.Errorf("client secret: %w", err)
@@ -161,7 +161,7 @@ func tokenError(err error) error {
 	return fmt.Errorf("token server: %d", r.Response.StatusCode)
 }
 
-func newCached(f fetch) *cached { return &cached{fetch: f, dice: random} }
+func newTokenCache(f fetchFunc) *tokenCache { return &tokenCache{fetchToken: f, jitter: randomJitter} }
 
 // tokenClient follows no redirect: the secret stays with whom it was meant for.
 func tokenClient(rt http.RoundTripper) *http.Client {

@@ -24,13 +24,13 @@ type TokenSource interface {
 // ErrToken is the error of a request that was not sent because no token could be had.
 var ErrToken = errors.New("no token")
 
-// bearer gives each request its token, and once more with a new one after a 401.
-type bearer struct {
+// tokenTransport gives each request its token, and once more with a new one after a 401.
+type tokenTransport struct {
 	base   http.RoundTripper
 	source TokenSource
 }
 
-func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := b.source.Token(r.Context())
 	if err != nil {
 		closeBody(r)
@@ -41,7 +41,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	b.source.Reject(token)
-	again, ok := b.again(r, token)
+	again, ok := b.retry(r, token)
 	if !ok {
 		return resp, nil // the refusal is the answer
 	}
@@ -49,9 +49,9 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.base.RoundTrip(again)
 }
 
-// again is the same request with another token, if there is one and the body can be
+// retry is the same request with another token, if there is one and the body can be
 // sent twice.
-func (b *bearer) again(r *http.Request, refused string) (*http.Request, bool) {
+func (b *tokenTransport) retry(r *http.Request, refused string) (*http.Request, bool) {
 	token, err := b.source.Token(r.Context())
 	if err != nil || token == refused || (r.Body != nil && r.GetBody == nil) {
 		return nil, false
@@ -66,7 +66,7 @@ func (b *bearer) again(r *http.Request, refused string) (*http.Request, bool) {
 }
 
 // CloseIdleConnections is what http.Client looks for.
-func (b *bearer) CloseIdleConnections() {
+func (b *tokenTransport) CloseIdleConnections() {
 	if c, ok := b.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
@@ -89,7 +89,7 @@ func drain(resp *http.Response) {
 	_ = resp.Body.Close()
 }
 
-const maxToken = 16 << 10
+const maxTokenBytes = 16 << 10
 
 // TokenFile reads the token from a file, again whenever the file has changed or the
 // token was refused: who writes it may replace it at any time.
@@ -136,12 +136,12 @@ func ReadSecret(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = file.Close() }() // nothing was written
-	data, err := io.ReadAll(io.LimitReader(file, maxToken+1))
+	data, err := io.ReadAll(io.LimitReader(file, maxTokenBytes+1))
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(data))
-	if secret == "" || len(data) > maxToken || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if secret == "" || len(data) > maxTokenBytes || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", errors.New("must hold one line of printable ASCII without spaces")
 	}
 	return secret, nil

@@ -25,7 +25,7 @@ const (
 	// idleTimeout is shorter than servers keep connections, so that it is we who
 	// close them.
 	idleTimeout = 60 * time.Second
-	maxConns    = workers
+	maxConns    = requestWorkers
 )
 
 // NewTransport makes the one pool of connections that an agent uses.
