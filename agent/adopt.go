@@ -76,7 +76,8 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			taken[s.ID] = true
 			a.adopt(r, now, info, "found again")
 			if s.Digest != r.digest {
-				r.stage, r.timer.due = updating, now
+				r.step(updateDue)
+				r.timer.due = now
 				a.reschedule(r)
 			}
 		}
@@ -91,7 +92,8 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 	for _, r := range a.registrations {
 		switch {
 		case r.decidedBy(began):
-			r.stage, r.timer.due = registering, now // its failures count on: a list says nothing of writes
+			r.step(notListed)
+			r.timer.due = now // its failures count on: a list says nothing of writes
 			a.reschedule(r)
 		case r.stage == searching:
 			a.searchBy(r.timer.due)

@@ -54,7 +54,7 @@ func New(o Options) (*Agent, error) {
 	}
 	met := map[string]int{}
 	for _, s := range o.Services {
-		r := &registration{name: s.Info.SerName, service: s, healthy: s.Probe == nil}
+		r := &registration{name: s.Info.SerName, service: s, stage: searching, healthy: s.Probe == nil}
 		if met[r.name]++; met[r.name] > 1 {
 			r.name = fmt.Sprintf("%s#%d", r.name, met[r.name])
 		}
@@ -102,7 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	now := time.Now()
 	a.mu.Lock()
 	for _, r := range a.registrations {
-		r.stage, r.timer.due = searching, now
+		r.timer.due = now
 		if r.service.Probe != nil {
 			r.probeTimer.due = now
 			a.probes.put(&r.probeTimer)

@@ -95,9 +95,9 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		delete(f.services, id)
 		return reply(204, nil)
 	case r.Method == http.MethodPut:
-		links := info.Links
+		links, interval := info.Links, f.interval
 		_ = json.Unmarshal(body, &info)
-		info.SerInstanceID, info.Links, info.LivenessInterval = id, links, &f.interval
+		info.SerInstanceID, info.Links, info.LivenessInterval = id, links, &interval
 		f.services[id] = info
 		return reply(200, info)
 	case r.Method == http.MethodGet:

@@ -156,9 +156,7 @@ func (a *Agent) wake(now time.Time) {
 		if r.timer.index < 0 || r.id == "" || r.stage == unmonitored {
 			continue
 		}
-		if r.stage == verifying {
-			r.stage = beating
-		}
+		r.step(woken)
 		r.beatDue, r.timer.due = now, now
 		r.newPhase, r.verifyNext = true, true
 		a.requests.put(&r.timer)

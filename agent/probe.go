@@ -86,9 +86,7 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	if !r.timer.due.After(now) { // else nothing was missed, or the platform wants us to wait
 		r.beatDue, r.timer.due = now, now
 		r.newPhase, r.verifyNext = true, true
-		if r.stage == verifying {
-			r.stage = beating
-		}
+		r.step(woken)
 	}
 	a.reschedule(r)
 }

@@ -8,29 +8,14 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// stage is where a service stands between the application and the platform.
-type stage int
-
-const (
-	searching   stage = iota // it may be registered already: the application's list tells
-	registering              // it must be registered
-	updating                 // it is registered otherwise than it is now: update it
-	beating                  // heartbeats go
-	verifying                // heartbeats go, but first the liveness resource is read
-	checking                 // the platform refused a heartbeat: the liveness resource tells why
-	inactive                 // the application is INACTIVE there: it is looked at, not beaten
-	unmonitored              // registered, and the platform requires no heartbeats
-)
-
-var stageNames = [...]string{"searching", "registering", "updating", "beating", "beating", "checking", "inactive", "no heartbeats"}
-
 // registration is one service and all that the agent knows of it. The loop alone changes it.
 type registration struct {
 	name    string // of the service, unique in this agent
 	service Service
 	digest  string // of service.Info
 
-	stage            stage
+	stage            stage                     // changed by step only
+	stepped          func(from stage, e event) // nil, but in tests
 	id, livenessPath string
 	interval         time.Duration
 	beatDue          time.Time // when the next heartbeat is due, retries aside
@@ -53,6 +38,15 @@ type registration struct {
 	timer, probeTimer timer
 }
 
+// step moves the service to the stage that the table has for an event.
+func (r *registration) step(e event) {
+	from := r.stage
+	r.stage = next(from, e)
+	if r.stepped != nil {
+		r.stepped(from, e)
+	}
+}
+
 // decidedBy tells whether a list that was asked for at a time decides about it: one
 // from before its wait was over says nothing of a request that was still under way.
 func (r *registration) decidedBy(began time.Time) bool {
@@ -70,12 +64,12 @@ func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
 	}
 	switch {
 	case !r.needsHeartbeats():
-		r.stage = unmonitored
+		r.step(adoptedUnmonitored)
 	case info.State == mp1.Inactive:
-		r.stage = inactive
+		r.step(adoptedInactive)
 		r.beatDue = now.Add(r.interval)
 	default:
-		r.stage = beating
+		r.step(adopted)
 	}
 	if r.stage == inactive || r.timer.due.After(now) {
 		r.timer.due = r.beatDue
@@ -113,8 +107,10 @@ func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
 		r.interval = asked
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(asked))
 	}
-	if r.stage = beating; !r.needsHeartbeats() {
-		r.stage = unmonitored
+	if r.needsHeartbeats() {
+		r.step(updateFailed)
+	} else {
+		r.step(updateFailedUnmonitored)
 	}
 	r.timer.due = r.beatDue
 }
@@ -151,7 +147,8 @@ func registerRetryDelay(wait time.Duration, err error) time.Duration {
 // lost forgets the registration.
 func (r *registration) lost(j jitter, now time.Time) {
 	r.losses++
-	r.stage, r.id, r.livenessPath = registering, "", ""
+	r.step(gone)
+	r.id, r.livenessPath = "", ""
 	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
 }
 
@@ -164,21 +161,23 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 	}
 	switch {
 	case info.State == mp1.Inactive:
-		r.stage = inactive
+		r.step(shownInactive)
 		r.timer.due = now.Add(j.shorten(r.interval))
 	case was == verifying && info.State == mp1.Active:
-		r.stage, r.losses, r.denials = beating, 0, 0
+		r.step(shownAlive)
+		r.losses, r.denials = 0, 0
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(r.interval))
 		r.timer.due = r.beatDue
 	case was == verifying && r.denials > 0: // the repetition did not help: go on, and look again
-		r.stage, r.verifyNext = beating, true
+		r.step(shownAlive)
+		r.verifyNext = true
 		r.denials++
 		r.timer.due = r.beatDue
 	default: // it is not as a heartbeat should have left it: send one
 		if was == verifying {
 			r.denials++
 		}
-		r.stage = beating
+		r.step(shownAlive)
 		r.beatDue, r.newPhase, r.verifyNext = now, true, true
 		r.timer.due = now
 		if was == inactive {

@@ -20,7 +20,7 @@ func (a *Agent) deregister(ctx context.Context) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
-	removed := 0
+	deregistered := 0
 	for range requestWorkers {
 		wg.Go(func() {
 			for r := range registered {
@@ -29,8 +29,8 @@ func (a *Agent) deregister(ctx context.Context) error {
 				if err != nil && statusOf(err) != http.StatusNotFound {
 					failed = append(failed, fmt.Errorf("%s: %s", r.name, outcomeText(err, "")))
 				} else {
-					removed++
-					a.locked(func() { r.stage, r.id = registering, ""; a.recordSaved(r) })
+					deregistered++
+					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r) })
 				}
 				mu.Unlock()
 			}
@@ -43,7 +43,7 @@ func (a *Agent) deregister(ctx context.Context) error {
 	}
 	close(registered)
 	wg.Wait()
-	a.log.Info(fmt.Sprintf("stopped; %d services deregistered", removed))
+	a.log.Info(fmt.Sprintf("stopped; %d services deregistered", deregistered))
 	if len(failed) > 0 {
 		return fmt.Errorf("agent: %d services could not be deregistered, such as %w", len(failed), errors.Join(failed[0]))
 	}

@@ -50,7 +50,7 @@ func (r *registration) status() string {
 	if !r.healthy && r.stage != unmonitored {
 		return withheld
 	}
-	return stageNames[r.stage]
+	return stages[r.stage].status
 }
 
 // Ready tells whether every service is registered and the last heartbeat of each

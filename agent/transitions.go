@@ -26,7 +26,9 @@ func (a *Agent) request(r *registration) job {
 			}
 			return func(now time.Time) { a.registerDone(r, now, info, err) }
 		}
-	case updating, unmonitored: // what is free is due only when it is outdated
+	case searching:
+		return a.list
+	case updating, unmonitored: // an unmonitored service is due only while its update is pending
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.update(ctx, id, interval, r.service.Info)
 			return func(now time.Time) { a.updateDone(r, now, info, err) }
@@ -37,12 +39,13 @@ func (a *Agent) request(r *registration) job {
 			told, err := a.platform.beat(ctx, href, interval)
 			return func(now time.Time) { a.heartbeatDone(r, now, sent, told, err) }
 		}
-	default: // checking, doubtful, inactive
+	case verifying, checking, inactive:
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.liveness(ctx, href, interval)
 			return func(now time.Time) { a.livenessDone(r, now, info, err) }
 		}
 	}
+	panic("agent: stage " + r.stage.String() + " has no request")
 }
 
 var errNoID = errors.New("the platform's answer has no serInstanceId")
@@ -76,10 +79,11 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	a.warnOnce(r, "could not be registered", err)
 	r.retryIn(now, registerRetryDelay(a.jitter.requestBackoff(r.failures), err))
 	if mayHaveSucceeded(err) { // it may have been carried out: look before doing it again
-		r.stage = searching
+		r.step(registerUnclear)
 		a.searchBy(r.timer.due)
 		return
 	}
+	r.step(registerFailed)
 	a.reschedule(r)
 }
 
@@ -133,17 +137,22 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, told client.
 				a.info(r, "the platform told a new interval", openlog.Tags{"interval": next.String(), "before": r.interval.String()})
 			}
 		}
+		r.step(heartbeatTaken)
 		r.heartbeatAccepted(a.jitter, sent, next)
 		switch {
 		case r.updatePending && !now.Before(r.updateDue): // right after a heartbeat it delays none
-			r.stage, r.timer.due = updating, now
+			r.step(updateDue)
+			r.timer.due = now
 		case r.verifyNext:
-			r.stage, r.timer.due = verifying, now
+			r.step(verifyDue)
+			r.timer.due = now
 		}
 	case s == http.StatusNotFound, s == http.StatusConflict:
 		r.failures++
-		r.stage, r.timer.due = checking, now
+		r.step(heartbeatRefused)
+		r.timer.due = now
 	default:
+		r.step(heartbeatFailed)
 		r.failures++
 		a.warnOnce(r, "a heartbeat was not taken", err)
 		r.retryIn(now, retryDelay(a.jitter.heartbeatBackoff(r.failures, r.interval), err))
@@ -162,8 +171,10 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 		a.reregister(r, now)
 		return
 	case r.stage == verifying: // the heartbeat before was taken: it was only a look
-		r.stage, r.verifyNext, r.timer.due = beating, false, r.beatDue
+		r.step(livenessFailed)
+		r.verifyNext, r.timer.due = false, r.beatDue
 	default:
+		r.step(livenessFailed)
 		r.failures++
 		r.lastAnswer = outcomeText(err, "")
 		a.warnOnce(r, "the liveness resource cannot be read", err)
