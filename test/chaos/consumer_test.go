@@ -1,12 +1,8 @@
 package chaos
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"path"
 	"sync"
 	"time"
@@ -14,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
-// consumer is subscribed to everything: the third witness.
-type consumer struct {
+// listener is subscribed to everything: the third witness.
+type listener struct {
 	id    string // of its subscription
 	mu    sync.Mutex
 	told  map[change]map[string]int // how often, by webhook-id
@@ -35,36 +31,25 @@ type change struct {
 	state mp1.State
 }
 
-// subscribe makes the consumer and its subscription, at the first replica.
-func (w *world) subscribe() *consumer {
+// subscribe makes a listener and its subscription, at the first replica.
+func (w *world) subscribe() *listener {
 	w.t.Helper()
-	c := &consumer{told: map[change]map[string]int{}, at: map[change]time.Time{}}
-	s := httptest.NewServer(http.HandlerFunc(c.receive))
-	w.t.Cleanup(s.Close)
-	body := fmt.Sprintf(`{"subscriptionType":%q,"callbackReference":%q}`, mp1.SubscriptionType, s.URL+"/told")
-	a, err := w.replicas[0].get().Try(http.MethodPost, mep.Base+"/applications/consumer/subscriptions", body)
-	require.NoError(w.t, err)
-	require.Equal(w.t, http.StatusCreated, a.Status, "%s", a.Body)
-	c.id = path.Base(a.Header.Get("Location"))
+	c := &listener{told: map[change]map[string]int{}, at: map[change]time.Time{}}
+	url := consumer.Listen(w.t, consumer.Handler(c.receive))
+	c.id = path.Base(w.replicas[0].get().Subscribe("consumer", url+"/told", ""))
 	return c
 }
 
-func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
-	b, _ := io.ReadAll(r.Body)
-	var n mp1.Notification
-	if json.Unmarshal(b, &n) != nil {
-		rw.WriteHeader(http.StatusBadRequest)
-		return
-	}
+func (c *listener) receive(n consumer.Receipt) (status int) {
 	c.mu.Lock()
 	c.posts++
 	for _, s := range n.ServiceReferences {
 		key := change{s.SerInstanceID, s.ChangeType, s.State}
 		if c.told[key] == nil {
 			c.told[key] = map[string]int{}
-			c.at[key] = time.Now()
+			c.at[key] = n.At
 		}
-		c.told[key][r.Header.Get("webhook-id")]++
+		c.told[key][n.ID]++
 	}
 	after, fails := c.after, rand.IntN(100) < c.fails
 	c.mu.Unlock()
@@ -72,14 +57,13 @@ func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
 		after(n.ServiceReferences)
 	}
 	if fails {
-		rw.WriteHeader(http.StatusServiceUnavailable)
-		return
+		return http.StatusServiceUnavailable
 	}
-	rw.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent
 }
 
 // of counts whose suspension was told, and repeated under the same id.
-func (c *consumer) of(agents []*agent) (told, repeated int) {
+func (c *listener) of(agents []*agent) (told, repeated int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range agents {
@@ -95,7 +79,7 @@ func (c *consumer) of(agents []*agent) (told, repeated int) {
 }
 
 // lateness describes how long after the end of their windows the dead were told of.
-func (c *consumer) lateness(w *world, dead []*agent) string {
+func (c *listener) lateness(w *world, dead []*agent) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var late []time.Duration
@@ -107,9 +91,9 @@ func (c *consumer) lateness(w *world, dead []*agent) string {
 	return spread(late)
 }
 
-// heardOf is the verdict of the consumer: every death told, each change under one id,
+// heardOf is the verdict of the listener: every death told, each change under one id,
 // and of the living nothing but that they are there.
-func (c *consumer) heardOf(w *world, dead, living []*agent) {
+func (c *listener) heardOf(w *world, dead, living []*agent) {
 	w.t.Helper()
 	w.eventually("every death is told", func() bool { told, _ := c.of(dead); return told == len(dead) })
 	told, repeated := c.of(dead)

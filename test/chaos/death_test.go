@@ -95,7 +95,7 @@ func TestReplicasKilled(t *testing.T) {
 		time.Sleep(time.Duration(w.rnd.IntN(int(w.window()+3*time.Second)/int(time.Millisecond))) * time.Millisecond)
 		w.replicas[victim].get().Kill()
 		time.Sleep(time.Duration(w.rnd.IntN(3000)) * time.Millisecond)
-		w.again(victim)
+		w.restart(victim)
 	}
 	w.buried(dead)
 	c.heardOf(w, dead, living)
@@ -118,7 +118,7 @@ func TestReplicaKilledBetweenPostAndCursor(t *testing.T) {
 			w.replicas[i].get().Kill()
 		}
 		for i := range w.replicas {
-			w.again(i)
+			w.restart(i)
 		}
 	}
 	var dead []*agent

@@ -6,27 +6,18 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-var broken = sync.OnceValues(func() (string, error) {
-	return built.Command(filepath.Join(workDir, "failpoint"), "mepserver", "-tags", "failpoint")
-})
-
 // What breaks the program on purpose is not in a release, not even its names.
 func TestAReleaseHasNoFailpoints(t *testing.T) {
-	withTag, err := broken()
-	require.NoError(t, err)
-	for path, want := range map[string]bool{binary: false, withTag: true} {
+	for path, want := range map[string]bool{mep.Binary(): false, mep.FailpointBinary(t): true} {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, word := range []string{"MEP_FAILPOINTS", ".before-txn", "renew.before-reply", "post.before", "list.mid-range"} {
@@ -76,12 +67,10 @@ func TestFailpoints(t *testing.T) {
 }
 
 func failAt(t *testing.T, seed uint64, point, action string) {
-	path, err := broken()
-	require.NoError(t, err)
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1, seed: seed, patience: time.Second, // to fail over before the other replica may claim
-		binary: path, first: []string{"MEP_FAILPOINTS=" + point + "=" + action}})
+		binary: mep.FailpointBinary(t), first: []string{"MEP_FAILPOINTS=" + point + "=" + action}})
 	first := w.replicas[0].get()
-	reached := func() bool { return strings.Contains(first.Errors.String(), "failpoint "+point+": "+action) }
+	reached := func() bool { return strings.Contains(first.Stderr.String(), "failpoint "+point+": "+action) }
 	healed := w.heal(0)
 	defer healed()
 	c := w.subscribe()
@@ -92,7 +81,7 @@ func failAt(t *testing.T, seed uint64, point, action string) {
 	resumed := w.populate("resumed", 2)
 	gone := w.populate("gone", 2)
 	for _, a := range gone {
-		w.insist(t, a, http.MethodDelete, mep.Base+"/applications/"+a.app+"/services/"+a.id, http.StatusNoContent, http.StatusNotFound)
+		w.insist(t, a, http.MethodDelete, mep.ServicesOf(a.app)+"/"+a.id, http.StatusNoContent, http.StatusNotFound)
 	}
 	w.eventually("the dead are found", func() bool { return w.of(dying).suspended == len(dying) && w.of(resumed).suspended == len(resumed) })
 	for _, a := range resumed {
@@ -129,8 +118,8 @@ func (w *world) heal(replica int) (end func()) {
 			case <-time.After(100 * time.Millisecond):
 			}
 			if r := w.replicas[replica].get(); r.Ended() {
-				w.again(replica)
-			} else if strings.Contains(r.Errors.String(), ": stop\n") {
+				w.restart(replica)
+			} else if strings.Contains(r.Stderr.String(), ": stop\n") {
 				time.Sleep(3 * time.Second)
 				r.Resume()
 				return

@@ -3,36 +3,27 @@ package chaos
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/test/built"
 	"github.com/mec-liveness/mepserver/test/mep"
-	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // muted is a server with its own store whose standard error is read only when the test
 // says so.
 type muted struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	url string
-
-	http    *http.Client
+	*mep.Server
+	t       *testing.T
 	silent  atomic.Bool  // nobody reads
 	dropped atomic.Int64 // as the log says
 	lines   atomic.Int64
@@ -40,28 +31,13 @@ type muted struct {
 
 func startMuted(t *testing.T, env ...string) *muted {
 	t.Helper()
-	built.Depend()
-	addr := proc.Free(t)
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Close() })
-	m := &muted{t: t, url: "http://" + addr, http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
-	t.Cleanup(m.http.CloseIdleConnections)
-	m.cmd = exec.Command(binary, "--listen", addr, "--data-dir", t.TempDir()) //nolint:noctx // ended by its process id
-	m.cmd.Env, m.cmd.Stderr = append(os.Environ(), env...), w
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, m.cmd.Start())
-	require.NoError(t, w.Close())
-	t.Cleanup(func() {
-		if m.cmd.ProcessState == nil {
-			_ = m.cmd.Process.Kill()
-			_ = m.cmd.Wait()
-		}
-	})
+	m := &muted{t: t}
 	go m.read(r)
-	for end := time.Now().Add(time.Minute); m.do("GET", "/ready", "", nil) != http.StatusOK; time.Sleep(50 * time.Millisecond) {
-		require.True(t, time.Now().Before(end), "it is not ready")
-	}
+	m.Server = mep.Options{Env: env, StderrTo: w}.Start(t)
+	require.NoError(t, w.Close())
 	return m
 }
 
@@ -83,61 +59,23 @@ func (m *muted) read(r io.Reader) {
 	}
 }
 
-// do sends one request and returns the status; 0: no answer.
-func (m *muted) do(method, path, body string, into any) int {
-	r, err := http.NewRequest(method, m.url+path, strings.NewReader(body)) //nolint:noctx // the client has a timeout
-	if err != nil {
-		return 0
-	}
-	r.Header.Set("Content-Type", "application/json")
-	res, err := m.http.Do(r)
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && into != nil {
-		err = json.Unmarshal(b, into)
-	}
-	if err != nil {
-		return 0
-	}
-	return res.StatusCode
-}
-
-const mutedApp = mep.Base + "/applications/muted/services"
-
+// register returns the id of a new service; "": it was not registered.
 func (m *muted) register(interval int) (id string) {
-	var s struct{ SerInstanceID string }
-	if status := m.do("POST", mutedApp, mep.Info("s", interval), &s); status != http.StatusCreated {
-		m.t.Errorf("a registration was answered %d", status)
+	v, err := m.TryRegister("muted", "s", interval)
+	if err != nil {
+		m.t.Error(err)
+		return ""
 	}
-	return s.SerInstanceID
+	return v.ID
 }
 
-func (m *muted) beat(id string) bool {
-	return m.do("PATCH", mutedApp+"/"+id+"/liveness", `{"state":"ACTIVE"}`, nil) == http.StatusNoContent
-}
-
-func (m *muted) state(id string) string {
-	var s struct{ State string }
-	m.do("GET", mep.Base+"/services/"+id, "", &s)
-	return s.State
-}
-
-var droppedLines = regexp.MustCompile(`(?m)^mep_log_lines_dropped_total (\S+)$`)
+func (m *muted) beat(id string) bool { return m.Beat("muted", id) == http.StatusNoContent }
 
 // counted is how many lines the server says that it dropped.
 func (m *muted) counted() int64 {
-	res, err := m.http.Get(m.url + "/metrics") //nolint:noctx // the client has a timeout
-	require.NoError(m.t, err)
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(m.t, err)
-	found := droppedLines.FindSubmatch(b)
-	require.NotNil(m.t, found, "the metric is there")
-	n, err := strconv.ParseFloat(string(found[1]), 64)
-	require.NoError(m.t, err)
+	m.t.Helper()
+	n, ok := m.TryMetric("mep_log_lines_dropped_total")
+	require.True(m.t, ok, "the metric is there")
 	return int64(n)
 }
 
@@ -187,7 +125,7 @@ func (l *load) churn(end <-chan struct{}, dies bool) {
 		}
 		if id := l.register(60); id != "" {
 			l.made.Add(1)
-			l.do("DELETE", mutedApp+"/"+id, "", nil)
+			_, _ = l.Try("DELETE", mep.ServicesOf("muted")+"/"+id, "")
 		}
 		if dies && n%50 == 0 {
 			deaths.Go(l.death)
@@ -199,7 +137,7 @@ func (l *load) churn(end <-chan struct{}, dies bool) {
 func (l *load) death() {
 	id := l.register(1)
 	last := time.Now()
-	for l.state(id) != "SUSPENDED" {
+	for l.State(id) != "SUSPENDED" {
 		if time.Since(last) > mutedWindow+30*time.Second {
 			break
 		}
@@ -245,7 +183,7 @@ func TestAReaderOfTheLogStops(t *testing.T) {
 	counted, read := m.counted(), m.lines.Load()
 	for _, id := range ids {
 		require.True(t, m.beat(id), "a heartbeat after the silence")
-		require.Equal(t, "ACTIVE", m.state(id))
+		require.Equal(t, "ACTIVE", m.State(id))
 	}
 	t.Logf("standard error unread for %s: %d heartbeats, %d failed; %d registrations and deletions; %d deaths, %d late, the last %s after its window; %d lines dropped",
 		silence, l.beats.Load(), l.failed.Load(), l.made.Load(), l.deaths.Load(), l.late.Load(), time.Duration(l.latest.Load()).Round(time.Millisecond), counted)
@@ -255,7 +193,7 @@ func TestAReaderOfTheLogStops(t *testing.T) {
 	require.NotZero(t, counted, "lines are dropped and counted")
 
 	m.silent.Store(false)
-	require.Eventually(t, func() bool { return m.dropped.Load() > 0 }, time.Minute, 10*time.Millisecond, "the log says what is missing")
+	wait.Until(t, "the log says what is missing", func() bool { return m.dropped.Load() > 0 })
 	require.Equal(t, m.counted(), m.dropped.Load(), "in one line, which agrees with the metric")
 	require.Greater(t, m.lines.Load(), read)
 
@@ -264,12 +202,9 @@ func TestAReaderOfTheLogStops(t *testing.T) {
 		l.run(nil, time.Second)
 	}
 	begun := time.Now()
-	require.NoError(t, m.cmd.Process.Signal(syscall.SIGTERM))
-	late := time.AfterFunc(30*time.Second, func() { _ = m.cmd.Process.Kill() })
-	defer late.Stop()
-	err := m.cmd.Wait()
-	t.Logf("SIGTERM while nobody reads: %s", fmt.Sprint(time.Since(begun).Round(10*time.Millisecond)))
-	require.NoError(t, err, "exit 0")
+	code := m.Terminate()
+	t.Logf("SIGTERM while nobody reads: %s", time.Since(begun).Round(10*time.Millisecond))
+	require.Zero(t, code)
 	require.LessOrEqual(t, time.Since(begun), 10*time.Second)
 	m.silent.Store(false)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 const rearms = `mep_transactions_total{kind="REARM"}`
@@ -21,9 +23,7 @@ func TestMassOfFalseRevocationsOverASlowStore(t *testing.T) {
 			continue // the short size has no room for twice as many
 		}
 		t.Run(fmt.Sprint(replicas, " replicas"), func(t *testing.T) {
-			path, err := broken() // which can be slowed
-			require.NoError(t, err)
-			w := begin(t, plan{members: 1, replicas: replicas, interval: pick(10, 45), misses: 1, binary: path, env: []string{"MEP_WRITE_DELAY=40ms"}})
+			w := begin(t, plan{members: 1, replicas: replicas, interval: pick(10, 45), misses: 1, binary: mep.FailpointBinary(t), env: []string{"MEP_WRITE_DELAY=40ms"}})
 			c := w.subscribe()
 			n := pick(1500, 10000)
 			var living []*agent

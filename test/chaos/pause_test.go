@@ -128,7 +128,7 @@ func TestWholePlatformDown(t *testing.T) {
 	w.etcd.Members[0].Launch(t)
 	w.etcd.Await()
 	for i := range w.replicas {
-		w.again(i)
+		w.restart(i)
 	}
 	time.Sleep(w.window() + 4*time.Second)
 	t.Logf("everything down %s, window %s", down, w.window())

@@ -30,7 +30,7 @@ var faults = []fault{
 		i := w.rnd.IntN(len(w.replicas))
 		w.replicas[i].get().Kill()
 		w.pause(0, 3)
-		w.again(i)
+		w.restart(i)
 		return true
 	}},
 	{20, "a replica paused", func(w *world) bool {

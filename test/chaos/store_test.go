@@ -35,9 +35,7 @@ func TestStoreFull(t *testing.T) {
 	full := time.Now()
 	w.eventually("the alarm is seen", func() bool { return w.metric("mep_store_full") == 2 })
 	for i := range w.replicas {
-		a, err := w.replicas[i].get().Try(http.MethodPost, mep.Base+"/applications/late/services", mep.Info("late", 5))
-		require.NoError(t, err)
-		require.Equal(t, http.StatusInsufficientStorage, a.Status, "%s", a.Body)
+		a := w.replicas[i].get().Want(http.StatusInsufficientStorage, http.MethodPost, mep.ServicesOf("late"), mep.Info("late", 5))
 		require.NotEmpty(t, a.Header.Get("Retry-After"))
 		require.Contains(t, string(a.Body), `"status":507`)
 	}
@@ -49,15 +47,14 @@ func TestStoreFull(t *testing.T) {
 	require.Zero(t, w.of(dead).suspended, "nothing could be written")
 	began := time.Now()
 	w.replicas[0].get().Kill()
-	w.again(0)
+	w.restart(0)
 	t.Logf("a replica starts on the full store in %s", time.Since(began).Round(10*time.Millisecond))
 	require.NoError(t, w.etcd.Erase("/fill/"))
 	require.NoError(t, w.etcd.Disarm())
 	t.Logf("full for %s", time.Since(full).Round(time.Second))
 	w.buried(dead)
 	c.heardOf(w, dead, living)
-	_, err = w.replicas[0].get().Register("late", "late", 5)
-	require.NoError(t, err)
+	w.replicas[0].get().Register("late", "late", 5)
 	w.unharmed(living)
 }
 
@@ -79,10 +76,9 @@ func TestGarbageRecords(t *testing.T) {
 		}
 		if round == 3 {
 			w.replicas[1].get().Kill()
-			w.again(1) // reads all of it at its start
+			w.restart(1) // reads all of it at its start
 		}
-		more, err := w.replicas[round%2].get().Register("app", fmt.Sprint("more", round), 60)
-		require.NoError(t, err)
+		more := w.replicas[round%2].get().Register("app", fmt.Sprint("more", round), 60).ID
 		w.eventually("seen by the other", func() bool { return w.replicas[1-round%2].get().State(more) == "ACTIVE" })
 		for i, s := range w.replicas {
 			seen, err := s.get().Discover()

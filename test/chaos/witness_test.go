@@ -183,7 +183,7 @@ func (v *witness) explain(living []*agent) {
 			}
 		}
 		for i, s := range v.w.replicas {
-			for line := range strings.Lines(s.get().Errors.String()) {
+			for line := range strings.Lines(s.get().Stderr.String()) {
 				if strings.Contains(line, a.id) {
 					v.w.t.Logf("%s: replica %d: %s", a.id[32:40], i, strings.TrimSpace(line))
 				}

@@ -9,28 +9,26 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proxy"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 var (
-	binary, workDir string
-	long            = flag.Bool("long", false, "run the long size: every scenario in full (hours)")
-	seedFlag        = flag.Uint64("seed", 0, "replay this seed; 0: a new one")
+	long     = flag.Bool("long", false, "run the long size: every scenario in full (hours)")
+	seedFlag = flag.Uint64("seed", 0, "replay this seed; 0: a new one")
 )
 
 func TestMain(m *testing.M) {
@@ -38,9 +36,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && !*long {
 		_ = flag.Set("test.parallel", "5") // worlds mostly wait
 	}
-	os.Exit(tier.Main(m, "test/chaos", "starts etcd servers and pauses processes for minutes", func() int {
-		return mep.Main(m, func(dir, b string) { workDir, binary = dir, b })
-	}))
+	os.Exit(tier.Main(m, "test/chaos", "starts etcd servers and pauses processes for minutes", func() int { return mep.Main(m) }))
 }
 
 // pick gives a figure of the long size, or of the short one.
@@ -61,7 +57,6 @@ type world struct {
 	interval time.Duration
 	misses   int
 	patience time.Duration // of agents with an answer
-	http     *http.Client
 
 	hushed     atomic.Bool  // no agent beats; afterwards each does when it is due
 	failedOver atomic.Int64 // heartbeats that the first replica asked did not confirm
@@ -75,10 +70,10 @@ type world struct {
 // slot is a place that a replica runs in, one after the other.
 type slot struct {
 	mu sync.RWMutex
-	r  *mep.Replica
+	r  *mep.Server
 }
 
-func (s *slot) get() *mep.Replica { s.mu.RLock(); defer s.mu.RUnlock(); return s.r }
+func (s *slot) get() *mep.Server { s.mu.RLock(); defer s.mu.RUnlock(); return s.r }
 
 // plan says how large a world is.
 type plan struct {
@@ -105,13 +100,10 @@ func begin(t *testing.T, p plan) *world {
 	seed := cmp.Or(p.seed, newSeed())
 	t.Logf("seed %d", seed)
 	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), interval: time.Duration(p.interval) * time.Second, misses: p.misses,
-		patience: cmp.Or(p.patience, 3*time.Second), end: make(chan struct{}), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+		patience: cmp.Or(p.patience, 3*time.Second), end: make(chan struct{})}
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
 	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[place]bool{}}
 	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
-	if p.binary == "" {
-		p.binary = binary
-	}
 	for i := range p.replicas {
 		var links []*proxy.Proxy
 		var endpoints []string
@@ -124,17 +116,19 @@ func begin(t *testing.T, p plan) *world {
 		if i == 0 {
 			own = append(append([]string(nil), env...), p.first...)
 		}
-		w.replicas = append(w.replicas, &slot{r: mep.Start(t, p.binary, endpoints, own...)})
+		w.replicas = append(w.replicas, &slot{r: mep.Options{Binary: p.binary, Endpoints: endpoints, Env: own}.Start(t)})
 	}
 	t.Cleanup(w.stop)
 	return w
 }
 
-// again starts a replica anew at the address that it had.
-func (w *world) again(i int) {
+// restart starts a replica that has ended anew, at the address that it had. What was to
+// fail in it fails once.
+func (w *world) restart(i int) {
 	w.t.Helper()
-	old := w.replicas[i].get()
-	r := mep.Restart(w.t, old)
+	o := w.replicas[i].get().Options
+	o.Env = slices.DeleteFunc(slices.Clone(o.Env), func(s string) bool { return strings.HasPrefix(s, "MEP_FAILPOINTS=") })
+	r := o.Start(w.t)
 	w.replicas[i].mu.Lock()
 	w.replicas[i].r = r
 	w.replicas[i].mu.Unlock()
@@ -147,7 +141,6 @@ func (w *world) stop() {
 		close(w.end)
 	}
 	w.work.Wait()
-	w.http.CloseIdleConnections()
 }
 
 func (w *world) window() time.Duration { return w.interval * time.Duration(w.misses+1) }
@@ -183,7 +176,9 @@ func (w *world) populate(name string, n int) []*agent {
 					time.Sleep(300 * time.Millisecond)
 				}
 				r := w.replicas[(a.home+try)%len(w.replicas)].get()
-				if id, err = r.Register(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
+				var v *mep.Service
+				if v, err = r.TryRegister(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
+					id = v.ID
 					break
 				}
 			}
@@ -254,33 +249,22 @@ func (w *world) beat(a *agent) {
 	}
 }
 
-func (w *world) patch(r *mep.Replica, a *agent) int {
+func (w *world) patch(r *mep.Server, a *agent) int {
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, r.URL+mep.Base+"/applications/"+a.app+"/services/"+a.id+"/liveness",
-		strings.NewReader(`{"state":"ACTIVE"}`))
-	if err != nil {
-		return 0
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := w.http.Do(req)
-	if err != nil {
-		return 0
-	}
-	_, _ = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
-	return res.StatusCode
+	return r.BeatWithin(ctx, a.app, a.id)
 }
 
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, f, 5*time.Minute, 200*time.Millisecond, what)
+	wait.Within(w.t, 5*time.Minute, what, f)
 }
 
-// claims adds up the claims of the replicas that run.
-func (w *world) metric(name string) (n int) {
+// metric adds up a series of the replicas that run.
+func (w *world) metric(series string) (n int) {
 	for _, s := range w.replicas {
-		n += s.get().Metric(name)
+		value, _ := s.get().TryMetric(series)
+		n += int(value)
 	}
 	return n
 }

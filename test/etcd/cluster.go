@@ -63,7 +63,7 @@ func Start(t testing.TB, binary string, n int, args ...string) *Cluster {
 // Launch starts the member's process, anew after Kill.
 func (m *Member) Launch(t testing.TB) {
 	t.Helper()
-	m.Process = proc.Start(t, m.binary, nil, m.args...)
+	m.Process = proc.Command{Program: m.binary, Args: m.args}.Start(t)
 }
 
 // Endpoints are the members' client URLs.
@@ -99,7 +99,7 @@ func (c *Cluster) Await() {
 			return
 		}
 		if time.Now().After(end) {
-			c.t.Fatalf("etcd was not ready in %s: %v\n%s", readyTime, err, c.Members[0].Errors)
+			c.t.Fatalf("etcd was not ready in %s: %v\n%s", readyTime, err, c.Members[0].Stderr)
 		}
 	}
 }

@@ -13,34 +13,23 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/mec-liveness/mepserver/test/consumer"
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/proxy"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
-var binary string
-
 func TestMain(m *testing.M) {
-	os.Exit(tier.Main(m, "test/external", "builds and starts etcd servers", func() int {
-		return mep.Main(m, func(_, b string) { binary = b })
-	}))
+	os.Exit(tier.Main(m, "test/external", "builds and starts etcd servers", func() int { return mep.Main(m) }))
 }
 
-func start(t *testing.T, c *etcd.Cluster) *mep.Replica {
+// start runs a replica over a cluster.
+func start(t *testing.T, c *etcd.Cluster) *mep.Server {
 	t.Helper()
-	return mep.Start(t, binary, c.Endpoints(), mep.Fast...)
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	require.Eventually(t, f, time.Minute, 50*time.Millisecond, what)
-}
-
-func discovered(r *mep.Replica, id string) bool {
-	ids, err := r.Discover()
-	return err == nil && ids[id]
+	return mep.Options{Endpoints: c.Endpoints(), Env: mep.Fast}.Start(t)
 }
 
 // Two replicas over one etcd, of either release line: a heartbeat may reach either,
@@ -50,35 +39,32 @@ func TestTwoReplicasShareOneRegistry(t *testing.T) {
 		t.Run(string(line), func(t *testing.T) {
 			c := etcd.Start(t, etcd.Binary(t, line), 1)
 			a, b := start(t, c), start(t, c)
-			id, err := a.Register("app", "n", 1)
-			require.NoError(t, err)
+			id := a.Register("app", "n", 1).ID
 			require.Equal(t, "ACTIVE", b.State(id), "a 404 is confirmed by the store, so there is none")
 
 			for i := range 8 { // 4 s, alternating: twice the window
 				time.Sleep(500 * time.Millisecond)
-				require.Equal(t, http.StatusNoContent, []*mep.Replica{a, b}[i%2].Beat("app", id))
+				require.Equal(t, http.StatusNoContent, []*mep.Server{a, b}[i%2].Beat("app", id))
 			}
 			require.Equal(t, "ACTIVE", a.State(id))
-			for _, r := range []*mep.Replica{a, b} {
-				eventually(t, "hidden everywhere", func() bool { return !discovered(r, id) })
-				eventually(t, "suspended everywhere", func() bool { return r.State(id) == "SUSPENDED" })
+			for _, r := range []*mep.Server{a, b} {
+				wait.Until(t, "hidden everywhere", func() bool { return !r.Discovered(id) })
+				wait.Until(t, "suspended everywhere", func() bool { return r.State(id) == "SUSPENDED" })
 			}
 			require.Equal(t, 1, claims(a, b), "one of them claimed")
 
 			require.Equal(t, http.StatusNoContent, b.Beat("app", id))
 			require.Equal(t, "ACTIVE", b.State(id))
-			eventually(t, "back at the other", func() bool { return a.State(id) == "ACTIVE" && discovered(a, id) })
+			wait.Until(t, "back at the other", func() bool { return a.State(id) == "ACTIVE" && a.Discovered(id) })
 
-			gone, err := a.Try(http.MethodDelete, mep.Base+"/applications/app/services/"+id, "")
-			require.NoError(t, err)
-			require.Equal(t, http.StatusNoContent, gone.Status)
-			eventually(t, "gone at the other", func() bool { return b.State(id) == "404" })
+			a.Want(http.StatusNoContent, http.MethodDelete, mep.ServicesOf("app")+"/"+id, "")
+			wait.Until(t, "gone at the other", func() bool { return b.State(id) == "404" })
 			require.Equal(t, http.StatusNotFound, b.Beat("app", id), "a heartbeat never resurrects")
 		})
 	}
 }
 
-func claims(replicas ...*mep.Replica) (n int) {
+func claims(replicas ...*mep.Server) (n int) {
 	for _, r := range replicas {
 		n += r.Metric(`mep_transactions_total{kind="CLAIM"}`)
 	}
@@ -92,24 +78,21 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 	t.Setenv("MEP_LIVENESS_DEREGISTER_AFTER", "3s")
 	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
 	a, b := start(t, c), start(t, c)
-	var consumers []*consumer
+	var consumers []*consumer.Consumer
 	for range 6 { // of which each replica serves some
-		told := newConsumer(t)
-		subscribe(t, a, told.URL)
-		consumers = append(consumers, told)
+		c := consumer.Start(t)
+		a.Subscribe("watcher", c.URL, "")
+		consumers = append(consumers, c)
 	}
-	living, err := a.Register("app", "living", 1)
-	require.NoError(t, err)
-	dying, err := a.Register("app", "dying", 1)
-	require.NoError(t, err)
+	living, dying := a.Register("app", "living", 1).ID, a.Register("app", "dying", 1).ID
 	for range 4 {
 		require.Equal(t, http.StatusNoContent, a.Beat("app", living))
 		require.Equal(t, http.StatusNoContent, a.Beat("app", dying))
 		time.Sleep(500 * time.Millisecond)
 	}
-	eventually(t, "both replicas are known", func() bool { return b.Metric("mep_replicas") == 2 })
+	wait.Until(t, "both replicas are known", func() bool { return b.Metric("mep_replicas") == 2 })
 	a.Pause()
-	quietly(t, b, "other", "queued")
+	b.Register("other", "queued", -1)
 	killed := time.Now()
 	a.Kill()
 	stop := make(chan struct{})
@@ -125,23 +108,23 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 		}
 	}()
 	since := func() time.Duration { return time.Since(killed).Round(10 * time.Millisecond) }
-	eventually(t, "claimed by the survivor", func() bool { return b.State(dying) == "SUSPENDED" })
+	wait.Until(t, "claimed by the survivor", func() bool { return b.State(dying) == "SUSPENDED" })
 	claimed := since()
 	require.Equal(t, "ACTIVE", b.State(living))
-	eventually(t, "removed by the survivor", func() bool { return b.State(dying) == "404" })
+	wait.Until(t, "removed by the survivor", func() bool { return b.State(dying) == "404" })
 	removed := since()
 	require.GreaterOrEqual(t, removed, 3*time.Second, "its time began with the claim, after the kill")
-	want := []string{"living ADDED", "dying ADDED", "queued ADDED", "dying STATE_CHANGED", "dying REMOVED"}
+	want := []string{"living ADDED ACTIVE", "dying ADDED ACTIVE", "queued ADDED ACTIVE", "dying STATE_CHANGED SUSPENDED", "dying REMOVED SUSPENDED"}
 	var queued, end time.Duration // the latest
-	for _, told := range consumers {
-		eventually(t, "all of it is told", func() bool { return len(told.told()) >= len(want) })
-		require.Equal(t, want, told.told())
-		require.Empty(t, told.odd)
-		queued, end = max(queued, told.seen["queued ADDED"].Sub(killed)), max(end, told.seen["dying REMOVED"].Sub(killed))
+	for _, c := range consumers {
+		wait.Until(t, "all of it is told", func() bool { return len(c.Distinct()) >= len(want) })
+		require.Equal(t, want, c.Distinct())
+		require.Empty(t, c.Faults())
+		queued, end = max(queued, c.FirstOf(want[2]).Sub(killed)), max(end, c.FirstOf(want[4]).Sub(killed))
 	}
 	t.Logf("a replica died; %s later what only it had heard was claimed, %s removed; %s the last of its queues went on, %s all were told of the removal", claimed, removed,
 		queued.Round(10*time.Millisecond), end.Round(10*time.Millisecond))
-	eventually(t, "the dead replica is gone", func() bool { return b.Metric("mep_replicas") == 1 })
+	wait.Until(t, "the dead replica is gone", func() bool { return b.Metric("mep_replicas") == 1 })
 	require.Equal(t, 1, claims(b))
 	require.Equal(t, 1, b.Metric(`mep_transactions_total{kind="RETENTION"}`))
 	require.Equal(t, "ACTIVE", b.State(living))
@@ -150,11 +133,9 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 // exits runs mepserver over these endpoints, which it must refuse in one line.
 func exits(t *testing.T, endpoints string, env ...string) string {
 	t.Helper()
-	p := proc.Start(t, binary, env, "--listen", "127.0.0.1:0", "--etcd-endpoints", endpoints)
-	timer := time.AfterFunc(time.Minute, p.Kill)
-	defer timer.Stop()
-	require.Equal(t, 1, p.Wait(), "%s", p.Errors)
-	out := strings.TrimSpace(p.Errors.String())
+	code, p := proc.Command{Program: mep.Binary(), Args: []string{"--listen", "127.0.0.1:0", "--etcd-endpoints", endpoints}, Env: env}.Run(t, time.Minute)
+	require.Equal(t, 1, code, "%s", p.Stderr)
+	out := strings.TrimSpace(p.Stderr.String())
 	require.NotContains(t, out, "\n", "one line")
 	return out
 }

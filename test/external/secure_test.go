@@ -15,6 +15,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/pki"
 	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 const storePassword = "correct-horse-7c1d"
@@ -65,30 +66,28 @@ func TestASecureClusterServesWhoMayUseIt(t *testing.T) {
 	ours := pki.New(t)
 	c, endpoint := secured(t, ours)
 	env := append(access(ours.File, ours.Client("mepserver"), kept(t, storePassword)), mep.Fast...)
-	r := mep.Start(t, binary, []string{endpoint}, env...)
-	id, err := r.Register("app", "n", 1)
-	require.NoError(t, err)
+	r := mep.Options{Endpoints: []string{endpoint}, Env: env}.Start(t)
+	id := r.Register("app", "n", 1).ID
 	for range 8 { // 4 s: twice the window
 		time.Sleep(500 * time.Millisecond)
 		require.Equal(t, http.StatusNoContent, r.Beat("app", id))
 	}
-	eventually(t, "discovered", func() bool { return discovered(r, id) })
+	wait.Until(t, "discovered", func() bool { return r.Discovered(id) })
 	require.Equal(t, "ACTIVE", r.State(id))
-	eventually(t, "hidden", func() bool { return !discovered(r, id) })
-	eventually(t, "suspended", func() bool { return r.State(id) == "SUSPENDED" })
+	wait.Until(t, "hidden", func() bool { return !r.Discovered(id) })
+	wait.Until(t, "suspended", func() bool { return r.State(id) == "SUSPENDED" })
 	require.Equal(t, 1, claims(r))
 
 	// etcd forgets whom it let in when it restarts; every call and stream asks anew.
 	c.Members[0].Kill()
 	c.Members[0].Launch(t)
-	eventually(t, "heard again", func() bool { return r.Beat("app", id) == http.StatusNoContent })
-	eventually(t, "discovered again", func() bool { return r.State(id) == "ACTIVE" && discovered(r, id) })
-	eventually(t, "suspended again", func() bool { return r.State(id) == "SUSPENDED" })
-	again, err := r.Register("app", "m", 1)
-	require.NoError(t, err)
-	eventually(t, "written and watched", func() bool { return discovered(r, again) })
+	wait.Until(t, "heard again", func() bool { return r.Beat("app", id) == http.StatusNoContent })
+	wait.Until(t, "discovered again", func() bool { return r.State(id) == "ACTIVE" && r.Discovered(id) })
+	wait.Until(t, "suspended again", func() bool { return r.State(id) == "SUSPENDED" })
+	again := r.Register("app", "m", 1).ID
+	wait.Until(t, "written and watched", func() bool { return r.Discovered(again) })
 	require.Equal(t, 0, r.Terminate())
-	require.NotContains(t, r.Errors.String(), storePassword)
+	require.NotContains(t, r.Stderr.String(), storePassword)
 }
 
 func TestASecureClusterRefusesEveryoneElseInOneClearLine(t *testing.T) {

@@ -1,68 +1,96 @@
-// Package proc runs child processes for the tests: it starts, pauses and kills them
-// by their process id and keeps what they print. It must not know what they are.
+// Package proc runs child processes for the tests: it starts, pauses and ends them by
+// their process id, keeps what they print, and finds addresses that are free for them. It
+// must not know what they are.
 package proc
 
 import (
-	"bufio"
-	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// Process is one child.
-type Process struct {
-	Errors *Output
-	lines  chan string
-	cmd    *exec.Cmd
-	done   chan struct{}
+const (
+	endTimeout  = time.Minute     // after which a process that was told to end is killed
+	pipeTimeout = 5 * time.Second // for what its own children print after its end
+)
+
+// Command describes a child process. Only Program is needed.
+type Command struct {
+	Program string
+	Args    []string
+	Env     []string  // added to the environment of the test
+	Dir     string    // its working directory; "": that of the test
+	Stdin   io.Reader // nil: empty
+
+	StdoutTo, StderrTo *os.File // where its outputs go; nil: the Process keeps them
 }
 
-// Start runs a program with env added to the environment. It is killed when the
-// test ends, and does not outlive a test that dies.
-func Start(t testing.TB, program string, env []string, args ...string) *Process {
+// Process is one child that was started.
+type Process struct {
+	Stdout, Stderr *Output // what it printed so far; empty where the Command named a file
+	Both           *Output // both of them, in the order in which they came
+	cmd            *exec.Cmd
+	done           chan struct{}
+}
+
+// Start starts the command. The process is killed when the test ends, and does not
+// outlive a test that dies.
+func (c Command) Start(t testing.TB) *Process {
 	t.Helper()
-	p := &Process{Errors: &Output{}, lines: make(chan string, 1), done: make(chan struct{})}
-	p.cmd = exec.Command(program, args...) //nolint:noctx // ended by its process id, at the latest when the test ends
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr = p.Errors
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := p.cmd.StdoutPipe()
+	p, err := c.Launch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		defer close(p.lines)
-		r := bufio.NewReader(out)
-		if line, err := r.ReadString('\n'); err == nil {
-			p.lines <- line
-		}
-		_, _ = io.Copy(io.Discard, r)
-	}()
-	go func() { <-read; _ = p.cmd.Wait(); close(p.done) }()
 	t.Cleanup(p.Kill)
 	return p
 }
 
-// FirstLine is the first line of the standard output; "": the process ended, or
-// the time is over.
-func (p *Process) FirstLine(most time.Duration) string {
-	select {
-	case line := <-p.lines:
-		return line
-	case <-time.After(most):
-		return ""
+// Launch is Start for a process that its caller must Kill.
+func (c Command) Launch() (*Process, error) {
+	p := &Process{Stdout: newOutput(), Stderr: newOutput(), Both: newOutput(), done: make(chan struct{})}
+	p.cmd = exec.Command(c.Program, c.Args...) //nolint:noctx // ended by its process id
+	p.cmd.Dir, p.cmd.Stdin = c.Dir, c.Stdin
+	p.cmd.Env = append(os.Environ(), c.Env...)
+	p.cmd.Stdout, p.cmd.Stderr = io.MultiWriter(p.Stdout, p.Both), io.MultiWriter(p.Stderr, p.Both)
+	if c.StdoutTo != nil {
+		p.cmd.Stdout = c.StdoutTo
 	}
+	if c.StderrTo != nil {
+		p.cmd.Stderr = c.StderrTo
+	}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.WaitDelay = pipeTimeout
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		p.Stdout.end()
+		close(p.done)
+	}()
+	return p, nil
 }
+
+// Run starts the command and returns once it has ended by itself, with its exit code. One
+// that has not ended after most is killed, which fails the test.
+func (c Command) Run(t testing.TB, most time.Duration) (code int, p *Process) {
+	t.Helper()
+	p = c.Start(t)
+	select {
+	case <-p.done:
+	case <-time.After(most):
+		p.Kill()
+		t.Fatalf("%s %q has not ended in %v; it printed\n%s", c.Program, c.Args, most, p.Both)
+	}
+	return p.Wait(), p
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Kill ends the process as kill -9 does, and waits for its end.
 func (p *Process) Kill() {
@@ -70,13 +98,26 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Terminate asks the process to end and returns its exit code.
-func (p *Process) Terminate() int {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+// Signal sends a signal; one that comes after the end of the process does nothing.
+func (p *Process) Signal(s os.Signal) {
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		panic(err) // no signal of this system
+	}
+}
+
+// Terminate asks the process to end, as an operator does, and returns its exit code; -1:
+// a signal ended it, or it took longer than a minute and was killed.
+func (p *Process) Terminate() int { return p.TerminateWithin(endTimeout) }
+
+// TerminateWithin is Terminate with another bound.
+func (p *Process) TerminateWithin(most time.Duration) int {
+	late := time.AfterFunc(most, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	p.Signal(syscall.SIGTERM)
 	return p.Wait()
 }
 
-// Wait returns the exit code; -1: a signal ended it.
+// Wait returns the exit code once the process has ended; -1: a signal ended it.
 func (p *Process) Wait() int {
 	<-p.done
 	return p.cmd.ProcessState.ExitCode()
@@ -93,32 +134,7 @@ func (p *Process) Ended() bool {
 }
 
 // Pause stops the process where it is; Resume lets it go on.
-func (p *Process) Pause() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
-func (p *Process) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
-
-// maxOutput is what is kept of a process that prints without end.
-const maxOutput = 4 << 20
-
-// Output keeps what a process prints.
-type Output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.b.Len() < maxOutput {
-		_, _ = o.b.Write(p)
-	}
-	return len(p), nil
-}
-
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
+func (p *Process) Resume() { p.Signal(syscall.SIGCONT) }
