@@ -1,22 +1,20 @@
 package soak
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
-// consumer receives notifications and holds each of them against the promises.
-type consumer struct {
-	*httptest.Server
+// listener receives notifications and holds each of them against the promises.
+type listener struct {
 	w     *world
 	name  string
 	judge bool   // it is told of everything and never fails: it knows each change
@@ -34,100 +32,78 @@ type consumer struct {
 	wrong                int
 }
 
-func (w *world) consumer(name, filter string, fails int) *consumer {
-	c := &consumer{w: w, name: name, fails: fails, judge: name == "everything", rnd: newRand(*seed), bodies: map[string]string{}, last: map[string]string{}}
+func (w *world) listener(name, filter string, fails int) *listener {
+	c := &listener{w: w, name: name, fails: fails, judge: name == "everything", rnd: newRand(*seed), bodies: map[string]string{}, last: map[string]string{}}
 	switch {
 	case strings.Contains(filter, "serNames"):
 		c.only = "even-"
 	case filter != "":
 		c.state = "SUSPENDED"
 	}
-	c.Server = httptest.NewServer(http.HandlerFunc(c.receive))
-	w.t.Cleanup(c.Close)
-	w.subscribe(c.URL, filter)
+	w.server.Subscribe("watcher", consumer.Listen(w.t, consumer.Handler(c.receive)), filter)
 	return c
 }
 
-func (w *world) subscribe(callback, filter string) {
-	if filter != "" {
-		filter = `,"filteringCriteria":` + filter
-	}
-	status, err := w.server.do("POST", base+"/applications/watcher/subscriptions",
-		fmt.Sprintf(`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":%q%s}`, callback, filter), nil)
-	if err != nil || status != http.StatusCreated {
-		w.t.Fatalf("cannot subscribe: %d %v", status, err)
-	}
-}
-
 // hanging is a subscriber that answers nothing, in the way of nobody.
-func (w *world) hanging() *httptest.Server {
-	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+func (w *world) hanging() {
+	url := consumer.Listen(w.t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // else net/http does not notice that the other side has gone
 		select {
 		case <-r.Context().Done():
 		case <-w.done:
 		}
 	}))
-	w.subscribe(s.URL, "")
-	return s
+	w.server.Subscribe("watcher", url, "")
 }
 
-func (c *consumer) receive(rw http.ResponseWriter, r *http.Request) {
-	now := time.Now()
-	b, err := io.ReadAll(r.Body)
-	var n mp1.Notification
-	if err != nil || json.Unmarshal(b, &n) != nil {
-		return // it was cut off, and will come again
-	}
+func (c *listener) receive(n consumer.Receipt) (status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id := r.Header.Get("webhook-id")
 	c.posts++
-	switch before, again := c.bodies[id]; {
-	case again && before != string(b):
-		c.breach("%s came with another body", id)
-	case again:
+	switch before, repeated := c.bodies[n.ID]; {
+	case repeated && before != n.Body:
+		c.breach("%s came with another body", n.ID)
+	case repeated:
 		c.repeated++
 	default:
-		c.bodies[id] = string(b)
-		c.take(id, &n, now)
+		c.bodies[n.ID] = n.Body
+		c.first(n)
 	}
 	if c.rnd.IntN(100) < c.fails {
-		rw.WriteHeader(http.StatusServiceUnavailable)
-		return
+		return http.StatusServiceUnavailable
 	}
-	rw.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent
 }
 
 // breach notes a broken promise; mu is held.
-func (c *consumer) breach(format string, args ...any) {
+func (c *listener) breach(format string, args ...any) {
 	c.wrong++
 	c.w.mu.Lock()
 	c.w.fault("consumer "+c.name+": "+format, args...)
 	c.w.mu.Unlock()
 }
 
-// take takes in what came for the first time; mu is held.
-func (c *consumer) take(id string, n *mp1.Notification, now time.Time) {
-	parts := strings.Split(id, "-")
+// first judges what came for the first time; mu is held.
+func (c *listener) first(n consumer.Receipt) {
+	parts := strings.Split(n.ID, "-")
 	var from, to uint64
 	if len(parts) < 3 {
-		c.breach("webhook-id %s", id)
+		c.breach("webhook-id %s", n.ID)
 		return
 	}
 	_, err1 := fmt.Sscan(parts[len(parts)-2], &from)
 	_, err2 := fmt.Sscan(parts[len(parts)-1], &to)
 	if err1 != nil || err2 != nil || from <= c.newest || to < from {
-		c.breach("%s came after revision %d", id, c.newest)
+		c.breach("%s came after revision %d", n.ID, c.newest)
 	}
 	c.newest = max(c.newest, to)
 	for _, r := range n.ServiceReferences {
-		c.follow(r, now)
+		c.follow(r, n.At)
 	}
 }
 
 // follow checks that the change may follow the one before.
-func (c *consumer) follow(r mp1.ServiceReference, now time.Time) {
+func (c *listener) follow(r mp1.ServiceReference, now time.Time) {
 	before := c.last[r.SerInstanceID]
 	what := string(r.State)
 	if r.ChangeType == mp1.Removed {
@@ -173,7 +149,7 @@ func (c *consumer) follow(r mp1.ServiceReference, now time.Time) {
 }
 
 // unheard says whether what this consumer answered may not have reached the platform.
-func (c *consumer) unheard(now time.Time) bool {
+func (c *listener) unheard(now time.Time) bool {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
 	return c.w.troubled(now)
@@ -195,7 +171,7 @@ func (w *world) suspended(s *service, now time.Time) {
 }
 
 // behind is what the consumer was not told yet, given the states that there are.
-func (c *consumer) behind(is map[string]string) (out []string) {
+func (c *listener) behind(is map[string]string) (out []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.w.mu.Lock()

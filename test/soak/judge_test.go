@@ -1,10 +1,13 @@
 package soak
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // poll discovers five times a second and judges what it sees.
@@ -16,9 +19,6 @@ func (w *world) poll() {
 		case <-w.done:
 			return
 		case <-tick.C:
-		}
-		var list []struct {
-			ID string `json:"serInstanceId"`
 		}
 		w.mu.Lock()
 		type hope struct {
@@ -33,14 +33,10 @@ func (w *world) poll() {
 		}
 		w.mu.Unlock()
 		at := time.Now()
-		status, err := w.server.do("GET", base+"/services", "", &list)
+		shown, err := w.server.Discover()
 		now := time.Now()
-		if err != nil || status != http.StatusOK {
+		if err != nil {
 			continue
-		}
-		shown := map[string]bool{}
-		for _, m := range list {
-			shown[m.ID] = true
 		}
 		w.mu.Lock()
 		w.polls++
@@ -86,7 +82,7 @@ func (w *world) halfOfTheNames() string {
 }
 
 // settle waits until the platform agrees with the world, which only ends a broken run.
-func (w *world) settle(consumers []*consumer) {
+func (w *world) settle(consumers []*listener) {
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		if len(w.disagreements(consumers)) == 0 {
 			return
@@ -96,7 +92,6 @@ func (w *world) settle(consumers []*consumer) {
 
 // states are those that the platform has for what the world knows.
 func (w *world) states() map[string]string {
-	var list []struct{ SerInstanceID, State string }
 	out := map[string]string{}
 	w.mu.Lock()
 	apps := map[string]bool{}
@@ -105,8 +100,9 @@ func (w *world) states() map[string]string {
 	}
 	w.mu.Unlock()
 	for app := range apps {
-		list = nil
-		if status, err := w.server.do("GET", base+"/applications/"+app+"/services", "", &list); err != nil || status != http.StatusOK {
+		a, err := w.server.Try("GET", mep.ServicesOf(app), "")
+		var list []struct{ SerInstanceID, State string }
+		if err != nil || a.Status != http.StatusOK || json.Unmarshal(a.Body, &list) != nil {
 			return nil
 		}
 		for _, m := range list {
@@ -117,7 +113,7 @@ func (w *world) states() map[string]string {
 }
 
 // disagreements are what the platform or its consumers still see otherwise.
-func (w *world) disagreements(consumers []*consumer) (out []string) {
+func (w *world) disagreements(consumers []*listener) (out []string) {
 	is := w.states()
 	if is == nil {
 		return []string{"the platform does not answer"}
@@ -139,7 +135,7 @@ func (w *world) disagreements(consumers []*consumer) (out []string) {
 }
 
 // judge counts what is still wrong in the end.
-func (w *world) judge(consumers []*consumer) {
+func (w *world) judge(consumers []*listener) {
 	for _, d := range w.disagreements(consumers) {
 		w.mu.Lock()
 		if strings.Contains(d, "missed death") {

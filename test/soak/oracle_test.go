@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
 // ref is one entry of a notification.
@@ -53,11 +55,11 @@ func TestTheJudgeNotices(t *testing.T) {
 			s.perhaps = now.Add(-c.unanswered)
 		}
 		w := &world{t: t, services: map[string]*service{"a": s}, troubles: c.troubles}
-		told := &consumer{w: w, judge: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}
+		told := &listener{w: w, judge: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}
 		for _, p := range c.posts {
 			r := httptest.NewRequest("POST", "/", strings.NewReader(`{"serviceReferences":[`+strings.Join(p.refs, ",")+`]}`))
 			r.Header.Set("webhook-id", p.id)
-			told.receive(httptest.NewRecorder(), r)
+			consumer.Handler(told.receive).ServeHTTP(httptest.NewRecorder(), r)
 		}
 		require.Equal(t, c.wrong, told.wrong, "%s: %v", name, w.faults)
 		require.Equal(t, c.falsely, w.falsely, "%s: %v", name, w.faults)
@@ -66,15 +68,15 @@ func TestTheJudgeNotices(t *testing.T) {
 
 func TestTheJudgeMissesWhatWasNotTold(t *testing.T) {
 	w := &world{t: t, services: map[string]*service{"a": {id: "a", name: "even-1"}, "b": {id: "b", name: "odd-1"}}}
-	all := &consumer{w: w, last: map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}}
+	all := &listener{w: w, last: map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}}
 	require.Empty(t, all.behind(map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}))
 	require.Len(t, all.behind(map[string]string{"a": "SUSPENDED", "b": "SUSPENDED"}), 1)
 	require.Len(t, all.behind(map[string]string{"a": "ACTIVE"}), 1, "a removal that was not told")
-	half := &consumer{w: w, only: "even-", last: map[string]string{"a": "ACTIVE"}}
+	half := &listener{w: w, only: "even-", last: map[string]string{"a": "ACTIVE"}}
 	require.Empty(t, half.behind(map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}))
 	half.last["b"] = "ACTIVE"
 	require.Len(t, half.behind(map[string]string{"a": "ACTIVE", "b": "ACTIVE"}), 1, "told of what it did not ask for")
-	suspended := &consumer{w: w, state: "SUSPENDED", last: map[string]string{}}
+	suspended := &listener{w: w, state: "SUSPENDED", last: map[string]string{}}
 	require.Len(t, suspended.behind(map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}), 1)
 }
 

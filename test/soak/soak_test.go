@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
 )
 
@@ -32,7 +33,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(tier.Main(m, "test/soak", "goes on for as long as it is told, half a minute at least", m.Run))
+	os.Exit(tier.Main(m, "test/soak", "goes on for as long as it is told, half a minute at least", func() int { return mep.Main(m) }))
 }
 
 func TestSoak(t *testing.T) {
@@ -47,17 +48,15 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d, %d services, %v; repeat with -seed %d", *seed, n, *length, *seed)
-	w := newWorld(t, *seed)
-	defer func() { w.server.kill() }()
-	consumers := []*consumer{
-		w.consumer("everything", "", 0),
-		w.consumer("half of the names", w.halfOfTheNames(), 0),
-		w.consumer("only SUSPENDED", `{"states":["SUSPENDED"]}`, 0),
-		w.consumer("fails one in five", "", 20),
-		w.consumer("everything, again", "", 0),
+	w := newWorld(t)
+	consumers := []*listener{
+		w.listener("everything", "", 0),
+		w.listener("half of the names", w.halfOfTheNames(), 0),
+		w.listener("only SUSPENDED", `{"states":["SUSPENDED"]}`, 0),
+		w.listener("fails one in five", "", 20),
+		w.listener("everything, again", "", 0),
 	}
-	hanging := w.hanging()
-	defer hanging.Close()
+	w.hanging()
 
 	var lives sync.WaitGroup
 	for i := range n {
@@ -80,7 +79,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-func (w *world) summary(consumers []*consumer) string {
+func (w *world) summary(consumers []*listener) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	receipts, repeated := 0, 0

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-// trouble is a time in which the platform was paused or dead.
 // trouble is a kill or a pause of the platform. A pause of up to a second is none that
 // it notices: its promise to suspend nobody for a pause begins there.
 type trouble struct {
@@ -25,7 +25,7 @@ const noticed = 1100 * time.Millisecond // a second, and what lies between a sig
 // world knows what really happens.
 type world struct {
 	t      *testing.T
-	server *server
+	server *mep.Server
 	over   atomic.Bool
 	done   chan struct{}
 	beats  atomic.Int64
@@ -58,8 +58,10 @@ type service struct {
 	perhaps time.Time
 }
 
-func newWorld(t *testing.T, _ uint64) *world {
-	return &world{t: t, server: newServer(t), done: make(chan struct{}), services: map[string]*service{}}
+func newWorld(t *testing.T) *world {
+	server := mep.Options{Timeout: 5 * time.Second, Env: append([]string{"MEP_LIVENESS_DEREGISTER_AFTER=" + removal.String(), "MEP_NOTIFY_TIMEOUT=3s",
+		"MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_LIMITS_WRITES_PER_SECOND=0"}, mep.Fast...)}.Start(t)
+	return &world{t: t, server: server, done: make(chan struct{}), services: map[string]*service{}}
 }
 
 // fault notes a broken promise; mu is held.
@@ -106,11 +108,11 @@ func (w *world) rest(d time.Duration) {
 func (w *world) born(name string) *service {
 	for !w.over.Load() {
 		at := time.Now()
-		id, location, _, err := w.server.register("app-"+name, name)
+		v, err := w.server.TryRegister("app-"+name, name, interval)
 		if err == nil {
-			s := &service{id: id, name: name, location: location, sent: at, acked: time.Now(), tried: time.Now(), beating: true}
+			s := &service{id: v.ID, name: name, location: v.Location, sent: at, acked: time.Now(), tried: time.Now(), beating: true}
 			w.mu.Lock()
-			w.services[id] = s
+			w.services[v.ID] = s
 			w.registered++
 			w.mu.Unlock()
 			return s
@@ -141,12 +143,12 @@ func (w *world) beat(s *service, d time.Duration, rnd *rand.Rand) {
 func (w *world) one(s *service) bool {
 	for {
 		at := time.Now()
-		status, err := w.server.do("PATCH", s.location+"/liveness", `{"state":"ACTIVE"}`, nil)
+		a, err := w.server.Try("PATCH", s.location+"/liveness", mep.Alive)
 		now := time.Now()
 		w.mu.Lock()
 		s.tried = now
 		switch {
-		case err == nil && status < 300:
+		case err == nil && a.Status < 300:
 			w.beats.Add(1)
 			s.perhaps = time.Time{}
 			if w.silent(s.sent, now) {
@@ -159,7 +161,7 @@ func (w *world) one(s *service) bool {
 			s.sent, s.acked = at, now
 			w.mu.Unlock()
 			return true
-		case err == nil && status == http.StatusNotFound:
+		case err == nil && a.Status == http.StatusNotFound:
 			if !s.gone && !w.mayBeRemoved(s, now) {
 				w.falsely++
 				w.fault("%s was answered 404 %v after its last heartbeat", s.id, now.Sub(s.sent))
@@ -238,8 +240,8 @@ func (w *world) end(s *service) {
 	s.ending = true
 	w.mu.Unlock()
 	for {
-		status, err := w.server.do("DELETE", s.location, "", nil)
-		if err == nil && (status == http.StatusNoContent || status == http.StatusNotFound) {
+		a, err := w.server.Try("DELETE", s.location, "")
+		if err == nil && (a.Status == http.StatusNoContent || a.Status == http.StatusNotFound) {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -286,13 +288,13 @@ func (w *world) trouble(rnd *rand.Rand, end time.Time) {
 		}
 		from := time.Now()
 		if kill {
-			w.server.kill()
+			w.server.Kill()
 			time.Sleep(down / 4)
-			w.server.launch()
+			w.server.Restart()
 		} else {
-			w.server.signal(syscall.SIGSTOP)
+			w.server.Pause()
 			time.Sleep(down)
-			w.server.signal(syscall.SIGCONT)
+			w.server.Resume()
 		}
 		to := time.Now()
 		w.mu.Lock()
