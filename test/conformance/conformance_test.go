@@ -13,53 +13,51 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/built"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 var (
 	update = flag.Bool("update", false, "write docs/conformance.md instead of comparing it")
 
 	binary string
-	shared *run.Server
+	shared *mep.Server
 )
 
 // settings: the quickest detection there is, and applications must register, for the
 // suite asks on behalf of unknown ones.
 var settings = []string{"MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_ADMISSION=registered"}
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+// run runs the suite against one platform and writes its result.
+func run(m *testing.M) int {
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "mepserver-conformance-")
+	remove, err := mep.Build()
 	if err == nil {
-		binary, err = built.Command(dir, "mepserver")
-	}
-	if err == nil {
-		shared, err = run.Launch(binary, filepath.Join(dir, "data"), settings...)
+		defer remove()
+		shared, err = mep.Options{DataDir: filepath.Join(filepath.Dir(mep.Binary()), "data"), Env: settings}.Launch()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
+	defer shared.Kill()
 	code := m.Run()
-	shared.Kill()
 	if err := report(code == 0); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	return code
 }
 
 // platform is the platform under test for one test purpose, with an application that
 // is registered there. text and clause go into the result table.
 type platform struct {
-	*run.Server
+	*mep.Server
 	t   *testing.T
 	app string
 }
@@ -70,37 +68,19 @@ func begin(t *testing.T, clause, text string) *platform {
 	return with(t, shared.For(t))
 }
 
-func with(t *testing.T, s *run.Server) *platform {
+func with(t *testing.T, s *mep.Server) *platform {
 	t.Helper()
 	p := &platform{Server: s, t: t}
 	r := p.want(http.StatusCreated, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"`+strings.ToLower(t.Name())+`"}`)
-	p.app = r.object(t)["appInstanceId"].(string)
+	p.app = r.Object(t)["appInstanceId"].(string)
 	return p
-}
-
-type answer struct{ run.Response }
-
-func (a answer) object(t *testing.T) map[string]any {
-	t.Helper()
-	var m map[string]any
-	require.NoError(t, json.Unmarshal(a.Body, &m), "%s", a.Body)
-	return m
-}
-
-func (a answer) list(t *testing.T) []map[string]any {
-	t.Helper()
-	var m []map[string]any
-	require.NoError(t, json.Unmarshal(a.Body, &m), "%s", a.Body)
-	require.NotNil(t, m, "an empty list is [], not null")
-	return m
 }
 
 // want sends a request and checks the status, and what holds for every answer: JSON
 // on success, ProblemDetails on refusal, nothing with 204.
-func (p *platform) want(status int, method, path, body string, header ...string) answer {
+func (p *platform) want(status int, method, path, body string, header ...string) mep.Answer {
 	p.t.Helper()
-	r := p.Do(method, path, body, header...)
-	require.Equal(p.t, status, r.Status, "%s %s: %s", method, path, r.Body)
+	r := p.Want(status, method, path, body, header...)
 	switch {
 	case status == http.StatusNoContent:
 		require.Empty(p.t, r.Body)
@@ -113,7 +93,7 @@ func (p *platform) want(status int, method, path, body string, header ...string)
 		require.Equal(p.t, status, d.Status)
 		require.NotEmpty(p.t, d.Detail)
 	}
-	return answer{r}
+	return r
 }
 
 func (p *platform) of(resource string) string {
@@ -150,7 +130,7 @@ func (p *platform) register(name string, interval int) *registered {
 	return p.read(p.want(http.StatusCreated, "POST", p.of("/services"), serviceInfo(name, more)))
 }
 
-func (p *platform) read(a answer) *registered {
+func (p *platform) read(a mep.Answer) *registered {
 	p.t.Helper()
 	var info mp1.ServiceInfo
 	require.NoError(p.t, json.Unmarshal(a.Body, &info))
@@ -162,27 +142,14 @@ func (p *platform) read(a answer) *registered {
 	return r
 }
 
-const alive = `{"state":"ACTIVE"}`
-
 func (r *registered) state() string {
 	r.p.t.Helper()
-	return r.p.want(http.StatusOK, "GET", mp1.Base+"/services/"+r.id, "").object(r.p.t)["state"].(string)
+	return r.p.want(http.StatusOK, "GET", mp1.Base+"/services/"+r.id, "").Object(r.p.t)["state"].(string)
 }
 
 func (r *registered) discovered() bool {
 	r.p.t.Helper()
-	return len(r.p.want(http.StatusOK, "GET", mp1.Base+"/services?ser_instance_id="+r.id, "").list(r.p.t)) == 1
-}
-
-// eventually waits for what is promised without a time; the bound ends a broken test.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if f() {
-			return
-		}
-	}
-	t.Fatalf("never: %s", what)
+	return len(r.p.want(http.StatusOK, "GET", mp1.Base+"/services?ser_instance_id="+r.id, "").List(r.p.t)) == 1
 }
 
 // purpose is one line of the result table.
@@ -210,9 +177,4 @@ func note(t *testing.T, clause, text string) {
 			one.result = "passed"
 		}
 	})
-}
-
-func (p *platform) into(a answer, v any) {
-	p.t.Helper()
-	require.NoError(p.t, json.Unmarshal(a.Body, v), "%s", a.Body)
 }

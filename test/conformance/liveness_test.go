@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // isLivenessInfo wants the schema of ServiceLivenessInfo.
-func isLivenessInfo(t *testing.T, a answer, interval int) {
+func isLivenessInfo(t *testing.T, a mep.Answer, interval int) {
 	t.Helper()
-	m := a.object(t)
+	m := a.Object(t)
 	require.Equal(t, "ACTIVE", m["state"])
 	require.EqualValues(t, interval, m["interval"])
 	stamp := m["timeStamp"].(map[string]any)
@@ -35,14 +36,14 @@ func TestMSL_002_OK_01(t *testing.T) {
 	p := begin(t, "8.2.10.3.3", "PATCH state ACTIVE when the platform has a new interval to tell: 200, a ServiceLivenessInfo, ACTIVE")
 	s := p.register("n", 10)
 	p.want(http.StatusOK, "PUT", s.self, serviceInfo("n", `,"livenessInterval":20`))
-	isLivenessInfo(t, p.want(http.StatusOK, "PATCH", s.liveness, alive), 20)
+	isLivenessInfo(t, p.want(http.StatusOK, "PATCH", s.liveness, mep.Alive), 20)
 }
 
 func TestMSL_002_OK_02(t *testing.T) {
 	p := begin(t, "8.2.10.3.3", "PATCH state ACTIVE: 204, no body")
 	s := p.register("n", 10)
-	p.want(http.StatusNoContent, "PATCH", s.liveness, alive)
-	p.want(http.StatusNoContent, "PATCH", s.liveness, alive, "Content-Type", "*/*")
+	p.want(http.StatusNoContent, "PATCH", s.liveness, mep.Alive)
+	p.want(http.StatusNoContent, "PATCH", s.liveness, mep.Alive, "Content-Type", "*/*")
 }
 
 func TestMSL_002_BR(t *testing.T) {
@@ -61,10 +62,10 @@ func TestMSL_002_NF(t *testing.T) {
 const registrations = mp1.AppSupportBase + "/registrations"
 
 // enter registers an application and removes it again.
-func (p *platform) enter(body string) answer {
+func (p *platform) enter(body string) mep.Answer {
 	p.t.Helper()
 	r := p.want(http.StatusCreated, "POST", registrations, body)
-	m := r.object(p.t)
+	m := r.Object(p.t)
 	require.Equal(p.t, "sampleAppName", m["appName"])
 	require.Equal(p.t, registrations+"/"+m["appInstanceId"].(string), r.Header.Get("Location"))
 	p.t.Cleanup(func() { p.want(http.StatusNoContent, "DELETE", r.Header.Get("Location"), "") })
@@ -73,18 +74,18 @@ func (p *platform) enter(body string) answer {
 
 func TestREGAPPS_001_OK_01(t *testing.T) {
 	p := begin(t, "7.2.13.3.4", "POST an AppInfo with an endpoint, without appInstanceId: 201, Location, the appName that was posted, an id")
-	m := p.enter(`{"appName":"sampleAppName","isInsByMec":false,"endpoint":{"uris":["http://example.com"]}}`).object(t)
+	m := p.enter(`{"appName":"sampleAppName","isInsByMec":false,"endpoint":{"uris":["http://example.com"]}}`).Object(t)
 	require.NotEmpty(t, m["appInstanceId"])
 }
 
 func TestREGAPPS_001_OK_02(t *testing.T) {
 	p := begin(t, "7.2.13.3.4", "POST an AppInfo with appInstanceId: 201, the same appInstanceId")
-	require.Equal(t, "appInstanceId2", p.enter(`{"appName":"sampleAppName","appInstanceId":"appInstanceId2"}`).object(t)["appInstanceId"])
+	require.Equal(t, "appInstanceId2", p.enter(`{"appName":"sampleAppName","appInstanceId":"appInstanceId2"}`).Object(t)["appInstanceId"])
 }
 
 func TestREGAPPS_001_OK_03(t *testing.T) {
 	p := begin(t, "7.2.13.3.4", "POST an AppInfo with appInstanceId and appDId: 201, the same ids")
-	m := p.enter(`{"appName":"sampleAppName","appInstanceId":"appInstanceId3","appDId":"appDId"}`).object(t)
+	m := p.enter(`{"appName":"sampleAppName","appInstanceId":"appInstanceId3","appDId":"appDId"}`).Object(t)
 	require.Equal(t, "appInstanceId3", m["appInstanceId"])
 	require.Equal(t, "appDId", m["appDId"])
 }
@@ -128,7 +129,7 @@ func TestREGAPPS_001_BR_06(t *testing.T) {
 
 func TestREGAPPS_002_OK(t *testing.T) {
 	p := begin(t, "7.2.14.3.1", "GET a registration: 200, the same appInstanceId")
-	require.Equal(t, p.app, p.want(http.StatusOK, "GET", registrations+"/"+p.app, "").object(t)["appInstanceId"])
+	require.Equal(t, p.app, p.want(http.StatusOK, "GET", registrations+"/"+p.app, "").Object(t)["appInstanceId"])
 }
 
 func TestREGAPPS_002_NF(t *testing.T) {
@@ -139,7 +140,7 @@ func TestREGAPPS_002_NF(t *testing.T) {
 func TestREGAPPS_003_OK(t *testing.T) {
 	p := begin(t, "7.2.14.3.2", "PUT a registration: 204")
 	p.want(http.StatusNoContent, "PUT", registrations+"/"+p.app, `{"appName":"sampleAppName"}`)
-	require.Equal(t, "sampleAppName", p.want(http.StatusOK, "GET", registrations+"/"+p.app, "").object(t)["appName"])
+	require.Equal(t, "sampleAppName", p.want(http.StatusOK, "GET", registrations+"/"+p.app, "").Object(t)["appName"])
 }
 
 func TestREGAPPS_003_NF(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 const (
@@ -18,9 +19,9 @@ const (
 
 func TestAPPSAQ_001_OK(t *testing.T) {
 	p := begin(t, "8.2.6.3.1", "GET /applications/{a}/services: 200, an array")
-	require.Empty(t, p.want(http.StatusOK, "GET", p.of("/services"), "").list(t))
+	require.Empty(t, p.want(http.StatusOK, "GET", p.of("/services"), "").List(t))
 	s := p.register("n", -1)
-	l := p.want(http.StatusOK, "GET", p.of("/services"), "").list(t)
+	l := p.want(http.StatusOK, "GET", p.of("/services"), "").List(t)
 	require.Len(t, l, 1)
 	require.Equal(t, s.id, l[0]["serInstanceId"])
 }
@@ -35,13 +36,13 @@ func TestAPPSAQ_002_OK(t *testing.T) {
 	c := newConsumer(t)
 	p.want(http.StatusCreated, "POST", p.of("/subscriptions"), subscriptionTo(c.URL, `{"serNames":["APPSAQ_002_OK"]}`))
 	r := p.want(http.StatusCreated, "POST", p.of("/services"), serviceInfo("APPSAQ_002_OK", ""))
-	m := r.object(t)
+	m := r.Object(t)
 	require.Equal(t, "APPSAQ_002_OK", m["serName"])
 	require.NotEqual(t, "of the client", m["serInstanceId"])
 	require.Equal(t, r.Header.Get("Location"), m["_links"].(map[string]any)["self"].(map[string]any)["href"])
 	require.Contains(t, r.Header.Get("Location"), fmt.Sprint(m["serInstanceId"]))
-	eventually(t, "notified", func() bool { return len(c.told()) == 1 })
-	require.Equal(t, []string{"APPSAQ_002_OK ADDED ACTIVE"}, c.told())
+	wait.Until(t, "notified", func() bool { return len(c.Changes()) == 1 })
+	require.Equal(t, []string{"APPSAQ_002_OK ADDED ACTIVE"}, c.Changes())
 	p.want(http.StatusCreated, "POST", p.of("/services"), strings.Replace(serviceInfo("by id", ""), transport, `"transportId":"transportId"`, 1))
 }
 
@@ -58,7 +59,7 @@ func TestAPPSAQ_002_NF(t *testing.T) {
 func TestAPPSAQ_003_OK(t *testing.T) {
 	p := begin(t, "8.2.7.3.1", "GET one service: 200, the same serInstanceId")
 	s := p.register("n", -1)
-	require.Equal(t, s.id, p.want(http.StatusOK, "GET", p.of("/services/"+s.id), "").object(t)["serInstanceId"])
+	require.Equal(t, s.id, p.want(http.StatusOK, "GET", p.of("/services/"+s.id), "").Object(t)["serInstanceId"])
 }
 
 func TestAPPSAQ_003_NF(t *testing.T) {
@@ -70,10 +71,10 @@ func TestAPPSAQ_004_OK(t *testing.T) {
 	p := begin(t, "8.2.7.3.2", "PUT with another version, without transportInfo and If-Match: 200 with that version")
 	s := p.register("n", -1)
 	body := strings.Replace(strings.Replace(serviceInfo("n", ""), `,`+transport, "", 1), `"version":"1.0"`, `"version":"v2.0"`, 1)
-	m := p.want(http.StatusOK, "PUT", s.self, body).object(t)
+	m := p.want(http.StatusOK, "PUT", s.self, body).Object(t)
 	require.Equal(t, "v2.0", m["version"])
 	require.Equal(t, "t1", m["transportInfo"].(map[string]any)["id"])
-	require.Equal(t, "v2.0", p.want(http.StatusOK, "GET", s.self, "").object(t)["version"])
+	require.Equal(t, "v2.0", p.want(http.StatusOK, "GET", s.self, "").Object(t)["version"])
 }
 
 func TestAPPSAQ_004_BR(t *testing.T) {
@@ -112,7 +113,7 @@ func TestSAQ_001_OK(t *testing.T) {
 	p := begin(t, "8.2.3.3.1", "GET /services: 200, an array")
 	s := p.register("SAQ_001_OK", -1)
 	found := false
-	for _, m := range p.want(http.StatusOK, "GET", mp1.Base+"/services", "").list(t) {
+	for _, m := range p.want(http.StatusOK, "GET", mp1.Base+"/services", "").List(t) {
 		found = found || m["serInstanceId"] == s.id
 	}
 	require.True(t, found)
@@ -126,7 +127,7 @@ func TestSAQ_001_BR(t *testing.T) {
 func TestSAQ_002_OK(t *testing.T) {
 	p := begin(t, "8.2.4.3.1", "GET /services/{id}: 200, the same serInstanceId")
 	s := p.register("n", -1)
-	m := p.want(http.StatusOK, "GET", mp1.Base+"/services/"+s.id, "").object(t)
+	m := p.want(http.StatusOK, "GET", mp1.Base+"/services/"+s.id, "").Object(t)
 	require.Equal(t, s.id, m["serInstanceId"])
 	for _, member := range []string{"serName", "version", "state", "serializer", "transportInfo", "_links"} {
 		require.Contains(t, m, member)
@@ -140,7 +141,7 @@ func TestSAQ_002_NF(t *testing.T) {
 
 func TestTRANS_001_OK(t *testing.T) {
 	p := begin(t, "8.2.5.3.1", "GET /transports: 200, an array of TransportInfo")
-	l := p.want(http.StatusOK, "GET", mp1.Base+"/transports", "").list(t)
+	l := p.want(http.StatusOK, "GET", mp1.Base+"/transports", "").List(t)
 	require.NotEmpty(t, l)
 	for _, tr := range l {
 		for _, member := range []string{"id", "name", "type", "protocol", "version", "endpoint", "security"} {

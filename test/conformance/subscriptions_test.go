@@ -1,64 +1,20 @@
 package conformance
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
-// consumer is the suite's small web server.
-type consumer struct {
-	*httptest.Server
-	mu   sync.Mutex
-	got  []mp1.Notification
-	fail []error
-}
-
-func newConsumer(t *testing.T) *consumer {
-	c := &consumer{}
-	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var n mp1.Notification
-		b, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = json.Unmarshal(b, &n)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if err != nil {
-			c.fail = append(c.fail, err)
-		}
-		c.got = append(c.got, n)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(func() {
-		c.Close()
-		require.Empty(t, c.fail, "every notification is JSON")
-	})
+// newConsumer is the suite's small web server. Whatever it is sent must be a notification.
+func newConsumer(t *testing.T) *consumer.Consumer {
+	c := consumer.Start(t)
+	t.Cleanup(func() { require.Empty(t, c.Faults()) })
 	return c
-}
-
-func (c *consumer) notifications() []mp1.Notification {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]mp1.Notification(nil), c.got...)
-}
-
-// told is what the consumer was told, one line a change, in order.
-func (c *consumer) told() (out []string) {
-	for _, n := range c.notifications() {
-		for _, r := range n.ServiceReferences {
-			out = append(out, fmt.Sprint(r.SerName, " ", r.ChangeType, " ", r.State))
-		}
-	}
-	return out
 }
 
 func subscriptionTo(callback, criteria string) string {
@@ -78,7 +34,7 @@ func (p *platform) subscribe() string {
 func TestSRVSUB_001_OK(t *testing.T) {
 	p := begin(t, "8.2.8.3.1", "GET /applications/{a}/subscriptions: 200, a link list with _links.self")
 	one := p.subscribe()
-	links := p.want(http.StatusOK, "GET", p.of("/subscriptions"), "").object(t)["_links"].(map[string]any)
+	links := p.want(http.StatusOK, "GET", p.of("/subscriptions"), "").Object(t)["_links"].(map[string]any)
 	require.Equal(t, p.of("/subscriptions"), links["self"].(map[string]any)["href"])
 	list := links["subscriptions"].([]any)
 	require.Len(t, list, 1)
@@ -94,7 +50,7 @@ func TestSRVSUB_001_NF(t *testing.T) {
 func TestSRVSUB_002_OK(t *testing.T) {
 	p := begin(t, "8.2.8.3.4", "POST a subscription with _links: 201, Location, _links, subscriptionType and callbackReference as posted")
 	r := p.want(http.StatusCreated, "POST", p.of("/subscriptions"), subscriptionTo(nowhere, ""))
-	m := r.object(t)
+	m := r.Object(t)
 	require.Equal(t, "SerAvailabilityNotificationSubscription", m["subscriptionType"])
 	require.Equal(t, nowhere, m["callbackReference"])
 	require.Equal(t, r.Header.Get("Location"), m["_links"].(map[string]any)["self"].(map[string]any)["href"])
@@ -108,7 +64,7 @@ func TestSRVSUB_002_BR(t *testing.T) {
 
 func TestSRVSUB_003_OK(t *testing.T) {
 	p := begin(t, "8.2.9.3.1", "GET one subscription: 200")
-	m := p.want(http.StatusOK, "GET", p.subscribe(), "").object(t)
+	m := p.want(http.StatusOK, "GET", p.subscribe(), "").Object(t)
 	require.Equal(t, "SerAvailabilityNotificationSubscription", m["subscriptionType"])
 }
 

@@ -22,7 +22,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // judge holds requests and answers against the document.
@@ -49,7 +49,7 @@ func newJudge(t *testing.T) *judge {
 var usual = []string{"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Server", "Transfer-Encoding", "Vary", "X-Content-Type-Options"}
 
 // check judges one answer; valid: the request is one that the document allows.
-func (j *judge) check(method, path, body string, header http.Header, valid bool, res run.Response) {
+func (j *judge) check(method, path, body string, header http.Header, valid bool, res mep.Answer) {
 	j.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header = header
@@ -75,18 +75,18 @@ func (j *judge) check(method, path, body string, header http.Header, valid bool,
 }
 
 // do sends a request as the document allows it, and judges the answer.
-func (j *judge) do(s *run.Server, want int, method, path, body string, header ...string) run.Response {
+func (j *judge) do(s *mep.Server, want int, method, path, body string, header ...string) mep.Answer {
 	j.t.Helper()
 	return j.send(s, true, want, method, path, body, header...)
 }
 
 // bad sends a request that it does not allow.
-func (j *judge) bad(s *run.Server, want int, method, path, body string, header ...string) {
+func (j *judge) bad(s *mep.Server, want int, method, path, body string, header ...string) {
 	j.t.Helper()
 	j.send(s, false, want, method, path, body, header...)
 }
 
-func (j *judge) send(s *run.Server, valid bool, want int, method, path, body string, header ...string) run.Response {
+func (j *judge) send(s *mep.Server, valid bool, want int, method, path, body string, header ...string) mep.Answer {
 	j.t.Helper()
 	res := s.Do(method, path, body, header...)
 	require.Equal(j.t, want, res.Status, "%s %s: %s", method, path, res.Body)
@@ -118,7 +118,7 @@ var self = regexp.MustCompile(`"self":\{"href":"([^"]+)"`)
 // program; what only a broken store provokes, by the surface over one.
 func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	j := newJudge(t)
-	s := run.Start(t, binary, "MEP_APPLICATIONS_MAX_SERVICES=3", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
+	s := mep.Start(t, "MEP_APPLICATIONS_MAX_SERVICES=3", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
 	for _, prefix := range []string{"", "/mep"} {
 		j.services(s, prefix+mp1.Base, fmt.Sprint("app", len(prefix)))
 		j.subscriptions(s, prefix+mp1.Base+"/applications/"+fmt.Sprint("app", len(prefix))+"/subscriptions")
@@ -128,7 +128,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		j.do(s, 200, "GET", path, "")
 	}
 	j.renegotiation(s)
-	j.unknown(run.Start(t, binary, "MEP_APPLICATIONS_ADMISSION=registered"))
+	j.unknown(mep.Start(t, "MEP_APPLICATIONS_ADMISSION=registered"))
 	j.tooLong(s)
 	j.broken(heartbeat.ErrUnavailable, 503)
 	j.broken(heartbeat.ErrFull, 507)
@@ -152,7 +152,7 @@ var beforeReady = []string{"GET /metrics 503", "GET /ready 503", "GET /docs 503"
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503"}
 
-func (j *judge) services(s *run.Server, base, application string) {
+func (j *judge) services(s *mep.Server, base, application string) {
 	mine := base + "/applications/" + application + "/services"
 	made := j.do(s, 201, "POST", mine, service)
 	one := self.FindSubmatch(made.Body)[1]
@@ -207,7 +207,7 @@ func (j *judge) services(s *run.Server, base, application string) {
 	j.do(s, 204, "DELETE", plain, "")
 }
 
-func (j *judge) liveness(s *run.Server, at, foreign, unknown string) {
+func (j *judge) liveness(s *mep.Server, at, foreign, unknown string) {
 	j.do(s, 200, "GET", at, "")
 	j.do(s, 403, "GET", foreign, "")
 	j.do(s, 404, "GET", unknown, "")
@@ -225,7 +225,7 @@ func (j *judge) liveness(s *run.Server, at, foreign, unknown string) {
 }
 
 // renegotiation makes the platform tell a new interval.
-func (j *judge) renegotiation(s *run.Server) {
+func (j *judge) renegotiation(s *mep.Server) {
 	path := string(self.FindSubmatch(j.do(s, 201, "POST", mp1.Base+"/applications/told/services", service).Body)[1])
 	j.do(s, 200, "PUT", path, strings.Replace(service, `"livenessInterval":30`, `"livenessInterval":60`, 1))
 	for _, at := range []string{path + "/liveness", strings.Replace(path, "/services/", "/service/", 1) + "/liveness"} {
@@ -234,7 +234,7 @@ func (j *judge) renegotiation(s *run.Server) {
 	}
 }
 
-func (j *judge) subscriptions(s *run.Server, all string) {
+func (j *judge) subscriptions(s *mep.Server, all string) {
 	j.do(s, 200, "GET", all, "")
 	j.bad(s, 400, "GET", all+"?x=1", "")
 	one := j.do(s, 201, "POST", all, subscription).Header.Get("Location")
@@ -252,7 +252,7 @@ func (j *judge) subscriptions(s *run.Server, all string) {
 	j.do(s, 404, "GET", one, "")
 }
 
-func (j *judge) registrations(s *run.Server, all string) {
+func (j *judge) registrations(s *mep.Server, all string) {
 	one := j.do(s, 201, "POST", all, app).Header.Get("Location")
 	j.do(s, 409, "POST", all, app)
 	j.bad(s, 400, "POST", all, "{}")
@@ -291,7 +291,7 @@ func bodies(pattern string) string {
 var filled = strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id", "{subscriptionId}", "id")
 
 // unknown asks everything on behalf of an application that is not admitted.
-func (j *judge) unknown(s *run.Server) {
+func (j *judge) unknown(s *mep.Server) {
 	for _, pattern := range slices.Sorted(maps.Keys(operations(j.doc))) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if strings.Contains(path, "{appInstanceId}") {
@@ -301,7 +301,7 @@ func (j *judge) unknown(s *run.Server) {
 }
 
 // tooLong asks everything under a URI that is too long.
-func (j *judge) tooLong(s *run.Server) {
+func (j *judge) tooLong(s *mep.Server) {
 	for _, pattern := range slices.Sorted(maps.Keys(operations(j.doc))) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if strings.HasPrefix(path, "/mec_") {
@@ -327,6 +327,6 @@ func (j *judge) broken(err error, want int) {
 		m.ServeHTTP(w, r)
 		require.Equal(j.t, want, w.Code, pattern)
 		b, _ := io.ReadAll(bytes.NewReader(w.Body.Bytes()))
-		j.check(method, filled.Replace(path), "", http.Header{}, false, run.Response{Status: w.Code, Header: w.Header(), Body: b})
+		j.check(method, filled.Replace(path), "", http.Header{}, false, mep.Answer{Status: w.Code, Header: w.Header(), Body: b})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -20,28 +19,12 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/openapi"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-var (
-	update = flag.Bool("update", false, "write the generated files instead of comparing them")
-	binary string
-)
+var update = flag.Bool("update", false, "write the generated files instead of comparing them")
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	dir, err := os.MkdirTemp("", "mepserver-contract-")
-	if err == nil {
-		binary, err = built.Command(dir, "mepserver")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(mep.Main(m)) }
 
 // document is ours, read and checked by a library that others use.
 func document(t *testing.T) *openapi3.T {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // What docs/requests.md says, asked of the running program.
@@ -24,7 +24,7 @@ const (
 )
 
 // refusedWith sends what must be a 400 that says so, and checks that nothing was stored.
-func refusedWith(t *testing.T, s *run.Server, list, method, path, body, detail string) {
+func refusedWith(t *testing.T, s *mep.Server, list, method, path, body, detail string) {
 	t.Helper()
 	before := s.Do("GET", list, "").Body
 	res := s.Do(method, path, body)
@@ -37,7 +37,7 @@ func refusedWith(t *testing.T, s *run.Server, list, method, path, body, detail s
 }
 
 func TestEveryFormOfAServiceIsDecidedOnce(t *testing.T) {
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	first := s.Do("POST", services, plainService)
 	require.Equal(t, 201, first.Status)
 	one := first.Header.Get("Location")
@@ -94,7 +94,7 @@ func TestEveryFormOfAServiceIsDecidedOnce(t *testing.T) {
 }
 
 func TestWhatNarrowsAQuestionIsNeverIgnored(t *testing.T) {
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	one := s.Do("POST", services, strings.Replace(plainService, `{"serName"`, `{"isLocal":false,"serName"`, 1)).Header.Get("Location")
 	id := one[strings.LastIndexByte(one, '/')+1:]
 	all := mp1.Base + "/applications/forms/subscriptions"
@@ -161,7 +161,7 @@ func (j *judge) limited() (refused []string) {
 			continue
 		}
 		require.Equal(j.t, "1", w.Header().Get("Retry-After"), pattern)
-		j.check(method, filled.Replace(path), "", http.Header{}, false, run.Response{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()})
+		j.check(method, filled.Replace(path), "", http.Header{}, false, mep.Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()})
 		refused = append(refused, pattern)
 	}
 	return refused
@@ -169,7 +169,7 @@ func (j *judge) limited() (refused []string) {
 
 // RFC 9110 §10.1.1, whatever the resource is; net/http says so before any of ours is asked.
 func TestAnotherExpectationFails(t *testing.T) {
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	for method, path := range map[string]string{"POST": services, "GET": mp1.Base + "/services", "DELETE": services + "/x"} {
 		require.Equal(t, 417, s.Do(method, path, "", "Expect", "200-ok").Status, path)
 	}

@@ -2,12 +2,9 @@ package security
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,15 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // With 256 file descriptors and 600 connections that idle, say nothing or drip, accepting
 // must not fail, and heartbeats on new connections must be answered.
 func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "mepserver")
-	require.NoError(t, os.WriteFile(script, []byte(fmt.Sprintf("#!/bin/sh\nulimit -n 256\nexec '%s' \"$@\"\n", binary)), 0o755)) //nolint:gosec // it is run
-	s := run.Start(t, script)
+	s := mep.Options{Binary: mep.Limited(t, "ulimit -n 256")}.Start(t)
 	service, _ := fresh(t, s)
 	liveness := mp1.Base + "/applications/app/services/" + service + "/liveness"
 	ctx, cancel := context.WithCancel(t.Context())
@@ -50,7 +45,7 @@ func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
 	}
 	metrics := string(s.Do("GET", "/metrics", "").Body)
 	require.Contains(t, metrics, "mep_connections_limit 176\n")
-	require.NotContains(t, string(s.Log()), "too many open files")
+	require.NotContains(t, s.Log(), "too many open files")
 }
 
 func drip(ctx context.Context, c net.Conn) {

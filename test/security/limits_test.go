@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // sized is a ServiceInfo of about so many bytes.
@@ -25,10 +25,10 @@ func sized(size int) string {
 // An application that writes too much is refused for exactly as long as it is told;
 // meanwhile its heartbeats and deletions go on, and so do others.
 func TestAnApplicationIsLimitedAndNobodyElse(t *testing.T) {
-	s := run.Start(t, binary, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=5")
+	s := mep.Start(t, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=5")
 	beating, _ := fresh(t, s)
 	services := mp1.Base + "/applications/app/services"
-	var r run.Response
+	var r mep.Answer
 	for i := 0; r.Status != 429; i++ {
 		r = s.Do("POST", services, sized(0))
 		require.Less(t, i, 10)
@@ -52,7 +52,7 @@ func TestAnApplicationIsLimitedAndNobodyElse(t *testing.T) {
 // Bytes are limited in every form in which a body comes, and a refusal does not wait for
 // a body that is withheld.
 func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
-	s := run.Start(t, binary, "MEP_LIMITS_BYTES_PER_SECOND=1KiB", "MEP_LIMITS_BYTES_BURST=64KiB")
+	s := mep.Start(t, "MEP_LIMITS_BYTES_PER_SECOND=1KiB", "MEP_LIMITS_BYTES_BURST=64KiB")
 	for name, send := range map[string]func(app string) int{
 		"with its length": func(app string) int {
 			return s.Do("POST", mp1.Base+"/applications/"+app+"/services", sized(20<<10)).Status
@@ -88,7 +88,7 @@ func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
 // ServiceComb's own writes are counted by the address that they come from; its
 // heartbeats, deletions and finds are not.
 func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
-	s := run.Start(t, binary, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=6")
+	s := mep.Start(t, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=6")
 	base := "/v4/default/registry/microservices"
 	require.Equal(t, 200, s.Do("POST", base, `{"service":{"serviceId":"sid","serviceName":"x","version":"1.0.0"}}`).Status)
 	require.Equal(t, 200, s.Do("POST", base+"/sid/instances", `{"instance":{"instanceId":"iid","hostName":"h","endpoints":["rest://10.0.0.1:80"]}}`).Status)
@@ -113,7 +113,7 @@ func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
 // Clients that ask for lists and read none of them cost a share of a bounded memory, and
 // are cut off; 150 of them held 330 MB.
 func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	for range 600 {
 		require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/services", sized(0)).Status)
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // The secret that must be in no log, alone and among everything that forges lines,
@@ -148,7 +149,7 @@ func attacks(t *testing.T, method, path, service, subscription, body string) (ou
 // secret is in none.
 func TestNoRequestWritesIntoTheLog(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=100000")
+	s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=100000")
 	sent, made := 0, 1 // the one that dies below
 	for _, pattern := range append(patterns(), "GET /health", "GET /ready", "GET /metrics") {
 		method, path, ok := strings.Cut(pattern, " ")
@@ -180,14 +181,14 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 	require.Equal(t, 201, dies.Status)
 	var info mp1.ServiceInfo
 	require.NoError(t, json.Unmarshal(dies.Body, &info))
-	eventually(t, "its death is logged", func() bool {
+	wait.Until(t, "its death is logged", func() bool {
 		return slices.ContainsFunc(logged(t, s), func(m map[string]any) bool {
 			return m["transaction"] == "CLAIM" && m["serInstanceId"] == info.SerInstanceID
 		})
 	})
 	time.Sleep(2 * time.Second) // for a second attempt at the subscriber
 	lines := logged(t, s)
-	require.NotContains(t, string(s.Log()), canary)
+	require.NotContains(t, s.Log(), canary)
 	events := map[string]int{}
 	for _, m := range lines {
 		if m["transaction"] != nil {
@@ -206,7 +207,7 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 }
 
 // fresh makes a service and a subscription of "app", and registers it.
-func fresh(t *testing.T, s *run.Server) (service, subscription string) {
+func fresh(t *testing.T, s *mep.Server) (service, subscription string) {
 	t.Helper()
 	if status := s.Do("POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"app"}`).Status; status != 201 {
 		require.Equal(t, 409, status)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // answers of one route to the application that owns the service or subscription, to
@@ -64,7 +64,7 @@ func TestEveryRouteOfAnApplicationIsInTheMatrix(t *testing.T) {
 // world is a platform with an owner's service and subscription.
 type world struct {
 	t                     *testing.T
-	s                     *run.Server
+	s                     *mep.Server
 	service, subscription string
 }
 
@@ -92,7 +92,7 @@ func (w *world) seen() string {
 // {owner, other, unknown}, below both prefixes.
 func TestOwnership(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t, s: run.Start(t, binary, "MEP_APPLICATIONS_ADMISSION=registered")}
+	w := &world{t: t, s: mep.Start(t, "MEP_APPLICATIONS_ADMISSION=registered")}
 	asked := 0
 	for _, prefix := range []string{"", "/mep"} {
 		for _, pattern := range slices.Sorted(func(yield func(string) bool) {

@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // A client that does not get on is let go: one that says nothing, one that never ends
 // its header, and one that never ends its body.
 func TestSlowClientsAreLetGo(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	beat := "PATCH " + mp1.Base + "/applications/app/services/" + service + "/liveness HTTP/1.1\r\nHost: h\r\n"
 	var wg sync.WaitGroup
@@ -46,7 +46,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 }
 
 // held drips into a connection until the server closes it.
-func held(s *run.Server, begin, drip string) (time.Duration, error) {
+func held(s *mep.Server, begin, drip string) (time.Duration, error) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func held(s *run.Server, begin, drip string) (time.Duration, error) {
 // refusal does not wait for the rest.
 func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	one := mp1.Base + "/applications/app/services/" + service
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 }
 
 // endless sends chunks until the server answers.
-func endless(t *testing.T, s *run.Server, head string) int {
+func endless(t *testing.T, s *mep.Server, head string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ package security
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,25 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/test/built"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "mepserver-security-")
-	if err == nil {
-		binary, err = built.Command(dir, "mepserver")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(mep.Main(m)) }
 
 // patterns are those of the whole route table, "GET /path" and "/path" alike.
 func patterns() (out []string) {
@@ -58,7 +42,7 @@ type none struct {
 
 // send writes a request as it is and reads the answer's status; 0: the connection was
 // closed without one.
-func send(t *testing.T, s *run.Server, request []byte) int {
+func send(t *testing.T, s *mep.Server, request []byte) int {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	require.NoError(t, err)
@@ -77,10 +61,10 @@ func send(t *testing.T, s *run.Server, request []byte) int {
 }
 
 // logged are the lines of the log so far, each of which must be one of ours.
-func logged(t *testing.T, s *run.Server) (out []map[string]any) {
+func logged(t *testing.T, s *mep.Server) (out []map[string]any) {
 	t.Helper()
-	for line := range bytes.Lines(s.Log()) {
-		m, fault := read(line)
+	for line := range strings.Lines(s.Log()) {
+		m, fault := read([]byte(line))
 		require.Empty(t, fault, "%q", line)
 		out = append(out, m)
 	}
@@ -125,14 +109,4 @@ func TestTheLogIsReadStrictly(t *testing.T) {
 		_, got := read([]byte(bad + "\n"))
 		require.Equal(t, fault, got, bad)
 	}
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if f() {
-			return
-		}
-	}
-	t.Fatalf("never: %s", what)
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/test/run"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // others are paths beside the route table of Mp1: ours, ServiceComb's, and nobody's.
@@ -47,7 +47,7 @@ var forms = map[string]string{
 // would come after the witness's.
 func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	paths := slices.Clone(others)
 	for _, p := range patterns() {
@@ -112,7 +112,7 @@ var idsOfOurs = regexp.MustCompile(`"instanceId":"([0-9a-f]+)","serviceId":"([0-
 // What Mp1 registered is refused on ServiceComb's side by the path alone.
 func TestServiceCombsRefusalsWaitForNoBody(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	late := witness(t, s, service)
 	ids := idsOfOurs.FindSubmatch(s.Do("GET", "/v4/default/govern/microservices?options=instances", "").Body)
@@ -142,7 +142,7 @@ func serviceCombs(path string) bool {
 
 // witness sends a heartbeat without its body; the channel is closed when it is answered,
 // which is when a body's time is over.
-func witness(t *testing.T, s *run.Server, service string) <-chan struct{} {
+func witness(t *testing.T, s *mep.Server, service string) <-chan struct{} {
 	t.Helper()
 	answered := make(chan struct{})
 	begun := make(chan struct{})
@@ -167,7 +167,7 @@ func witness(t *testing.T, s *run.Server, service string) <-chan struct{} {
 
 // firstAnswer sends text and reads what is answered first, 100 Continue included; kind is
 // its Content-Type.
-func firstAnswer(s *run.Server, text string) (status int, kind string, body []byte, err error) {
+func firstAnswer(s *mep.Server, text string) (status int, kind string, body []byte, err error) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		return 0, "", nil, err
@@ -198,7 +198,7 @@ func nextAnswer(r *bufio.Reader, method string) (status int, kind string, body [
 // Other methods of the probes have an answer of their own.
 func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
 	t.Parallel()
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	for _, path := range []string{"/health", "/ready", "/metrics"} {
 		require.Equal(t, 200, s.Do("GET", path, "").Status)
 		require.Equal(t, 200, s.Do("HEAD", path, "").Status)
@@ -226,7 +226,7 @@ func TestCurlIsAnsweredWhileItWithholdsItsBody(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no curl")
 	}
-	s := run.Start(t, binary)
+	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	late := witness(t, s, service)
 	for _, c := range []struct{ method, path, kind, want string }{
