@@ -1,5 +1,6 @@
-// Package proxy is a TCP proxy whose link the tests break on purpose: cut, refuse,
-// delay, drip, or swallow one direction. It must not know what runs through it.
+// Package proxy is a TCP proxy whose link the tests break on purpose: it cuts, refuses,
+// delays, drips, or swallows one direction, and leads elsewhere. It must not know what runs
+// through it.
 package proxy
 
 import (
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 // Mode is what the link does to bytes.
@@ -18,6 +21,7 @@ type Mode int32
 const (
 	Pass      Mode = iota
 	Refuse         // accept and close at once; what was open is cut
+	Absent         // listen no more, so that the system refuses; what was open is cut
 	Blackhole      // keep everything open and let nothing through, either way
 	HalfUp         // nothing from the client to the server
 	HalfDown       // nothing from the server to the client
@@ -44,39 +48,69 @@ func Nobody(t testing.TB) string {
 // Proxy forwards one listening address to one target.
 type Proxy struct {
 	Addr   string // host:port to connect to
-	target string
+	t      testing.TB
 	mode   atomic.Int32
 	delay  atomic.Int64
-	l      net.Listener
-	mu     sync.Mutex
+	opened atomic.Int64
+	target atomic.Pointer[string]
+	l      net.Listener // nil: Absent
+	mu     sync.Mutex   // of l and open
 	open   map[net.Conn]bool
 	work   sync.WaitGroup
 	closed atomic.Bool
 }
 
-// Start listens on a free loopback port until the test ends.
+// Start listens on a free loopback port until the test ends, and forwards to target, a
+// host:port.
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed with the test
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &Proxy{Addr: l.Addr().String(), target: target, l: l, open: map[net.Conn]bool{}}
-	p.work.Go(p.accept)
+	p := &Proxy{Addr: proc.Free(t), t: t, open: map[net.Conn]bool{}}
+	p.Lead(target)
+	p.listen(true)
 	t.Cleanup(func() {
 		p.closed.Store(true)
-		_ = l.Close()
+		p.listen(false)
 		p.Cut()
 		p.work.Wait()
 	})
 	return p
 }
 
-// Set changes what the link does from now on. Refuse cuts what is open.
+// URL is the address as the endpoint of an HTTP server.
+func (p *Proxy) URL() string { return "http://" + p.Addr }
+
+// Lead forwards the connections to come to another target.
+func (p *Proxy) Lead(target string) { p.target.Store(&target) }
+
+// Opened is how many connections were made so far, refused ones apart.
+func (p *Proxy) Opened() int { return int(p.opened.Load()) }
+
+// Set changes what the link does from now on. Refuse and Absent cut what is open.
 func (p *Proxy) Set(m Mode) {
+	p.t.Helper()
 	p.mode.Store(int32(m))
-	if m == Refuse {
+	p.listen(m != Absent)
+	if m == Refuse || m == Absent {
 		p.Cut()
+	}
+}
+
+// listen has the proxy listen, or not.
+func (p *Proxy) listen(on bool) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case on && p.l == nil:
+		l, err := net.Listen("tcp", p.Addr) //nolint:noctx // closed with the test
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.l = l
+		p.work.Go(func() { p.accept(l) })
+	case !on && p.l != nil:
+		_ = p.l.Close()
+		p.l = nil
 	}
 }
 
@@ -97,9 +131,9 @@ func (p *Proxy) Cut() {
 
 func (p *Proxy) is() Mode { return Mode(p.mode.Load()) }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(l net.Listener) {
 	for {
-		in, err := p.l.Accept()
+		in, err := l.Accept()
 		if err != nil {
 			return
 		}
@@ -107,7 +141,8 @@ func (p *Proxy) accept() {
 			_ = in.Close()
 			continue
 		}
-		out, err := net.DialTimeout("tcp", p.target, 5*time.Second) //nolint:noctx // bounded
+		p.opened.Add(1)
+		out, err := net.DialTimeout("tcp", *p.target.Load(), 5*time.Second) //nolint:noctx // bounded
 		if err != nil {
 			_ = in.Close()
 			continue
@@ -115,7 +150,7 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.open[in], p.open[out] = true, true
 		p.mu.Unlock()
-		if p.closed.Load() || p.is() == Refuse {
+		if m := p.is(); p.closed.Load() || m == Refuse || m == Absent {
 			_, _ = in.Close(), out.Close()
 		}
 		var pair sync.WaitGroup
@@ -154,7 +189,7 @@ func (p *Proxy) forward(to io.Writer, b []byte, swallowed Mode) bool {
 	for len(b) > 0 {
 		n := len(b)
 		switch m := p.is(); {
-		case p.closed.Load(), m == Refuse:
+		case p.closed.Load(), m == Refuse, m == Absent:
 			return false
 		case m == Blackhole, m == swallowed, m == Delay && time.Now().Before(due):
 			time.Sleep(step) // bytes wait, as they do behind a link that is down
