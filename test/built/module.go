@@ -1,0 +1,84 @@
+package built
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Module compiles a package of a module of its own, such as etcd's, whose folder is given
+// from the root of the repository. It does so once per content of that folder, for all
+// tests of the user, and returns the path of the program. Where the module proxy cannot be
+// reached and nothing is cached, the test is skipped with that reason.
+func Module(t testing.TB, folder, pkg string) string {
+	t.Helper()
+	root, err := root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(root, folder)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	dir := filepath.Join(cache, "mepserver-test")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(dir, filepath.Base(folder)+"-"+fingerprint(t, module, pkg))
+	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o600) // test binaries run side by side
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Close() }()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(target); err == nil {
+		return target
+	}
+	if out, err := run(module, "build", "-o", target+".new", pkg); err != nil {
+		if why, missing := run(module, "mod", "download"); missing != nil {
+			t.Skipf("%s cannot be built here, its modules cannot be fetched: %v\n%s", pkg, missing, why)
+		}
+		t.Fatalf("go build %s in %s: %v\n%s", pkg, module, err, out)
+	}
+	if err := os.Rename(target+".new", target); err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+func run(dir string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.WaitDelay = dir, time.Second
+	return cmd.CombinedOutput()
+}
+
+// fingerprint changes whenever the module does.
+func fingerprint(t testing.TB, module, pkg string) string {
+	t.Helper()
+	sum := sha256.New()
+	_, _ = sum.Write([]byte(pkg))
+	err := filepath.WalkDir(module, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		_, _ = sum.Write(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+}
