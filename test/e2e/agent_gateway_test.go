@@ -22,8 +22,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/pki"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 const (
@@ -46,9 +48,9 @@ type gateway struct {
 	valid   map[string]time.Time
 }
 
-func newGateway(t *testing.T, s *server, life time.Duration) *gateway {
+func newGateway(t *testing.T, s *mep.Server, life time.Duration) *gateway {
 	t.Helper()
-	target, err := url.Parse(s.url)
+	target, err := url.Parse(s.URL)
 	require.NoError(t, err)
 	g := &gateway{life: life, valid: map[string]time.Time{}, forward: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}}
 	g.Server = httptest.NewUnstartedServer(g)
@@ -147,7 +149,7 @@ func signed(r *http.Request) bool {
 func TestAgentKeepsItsTokenFresh(t *testing.T) {
 	tier.Long(t, "test/e2e", "waits for the end of many tokens")
 	t.Parallel()
-	s := start(t, steady...)
+	s := mep.Start(t, steady...)
 	g := newGateway(t, s, 4*time.Second)
 	g.Start()
 	defer g.Close()
@@ -155,9 +157,9 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 	require.NoError(t, os.WriteFile(secret, []byte(secretKey+"\n"), 0o600))
 	a := startAgent(t, services(t, 5), "MEP_PLATFORM_ENDPOINTS="+g.URL, "MEP_IDENTITY_KIND=oauth2", "MEP_IDENTITY_TOKEN_URL="+g.URL+"/oauth/token",
 		"MEP_IDENTITY_CLIENT_ID=agent", "MEP_IDENTITY_CLIENT_SECRET_FILE="+secret)
-	eventually(t, "all are alive", func() bool { return s.alive(5) && a.ready() })
+	wait.Until(t, "all are alive", func() bool { return listed(s, 5) && a.ready() })
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		require.True(t, s.alive(5))
+		require.True(t, listed(s, 5))
 	}
 	given, refused := g.counts()
 	t.Logf("tokens of 4 s over 10 s: %d given, %d requests refused with 401", given, refused)
@@ -167,21 +169,21 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 	g.revoke()
 	recovers(t, "every token revoked: all are heard again", time.Now(), func() bool {
 		more, refused := g.counts()
-		return more > given && refused > 0 && a.ready() && s.alive(5)
+		return more > given && refused > 0 && a.ready() && listed(s, 5)
 	})
 
 	g.set(true)
-	eventually(t, "without a token all are suspended", func() bool { return s.alive(0) && !a.ready() })
+	wait.Until(t, "without a token all are suspended", func() bool { return listed(s, 0) && !a.ready() })
 	g.set(false)
-	recovers(t, "token server back after the token ended: all alive again", time.Now(), func() bool { return s.alive(5) && a.ready() })
-	require.Len(t, s.want(200, "GET", base+"/applications/agent-app/services", "").list(t), 5, "nothing was registered twice")
+	recovers(t, "token server back after the token ended: all alive again", time.Now(), func() bool { return listed(s, 5) && a.ready() })
+	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/agent-app/services", "").List(t), 5, "nothing was registered twice")
 
 	_, status := a.get("/status")
 	_, metrics := a.get("/metrics")
-	process, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", a.cmd.Process.Pid))
-	require.NoError(t, err)
+	process := a.CommandLine()
+	require.NotEmpty(t, process)
 	a.end()
-	for name, text := range map[string]string{"log": a.log.String(), "status": status, "metrics": metrics, "process title": string(process)} {
+	for name, text := range map[string]string{"log": a.Stderr.String(), "status": status, "metrics": metrics, "process title": process} {
 		require.NotContains(t, text, secretKey, name)
 		require.NotContains(t, text, "token-", name)
 	}
@@ -190,7 +192,7 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 // An application made for EdgeGallery's agent changes nothing but the image.
 func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	t.Parallel()
-	s := start(t, steady...)
+	s := mep.Start(t, steady...)
 	g := newGateway(t, s, time.Hour)
 	authority := pki.New(t)
 	g.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Server("mep.example").TLS}}
@@ -200,15 +202,13 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "conf"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "conf", "app_instance_info.yaml"), []byte(instanceInfo), 0o600))
 	port := g.URL[strings.LastIndexByte(g.URL, ':')+1:]
-	a := &agent{t: t, log: &syncBuffer{}, dir: dir, env: []string{"APPINSTID=" + appID, "MEP_IP=127.0.0.1", "MEP_APIGW_PORT=" + port,
-		"CA_CERT_DOMAIN_NAME=mep.example", "CA_CERT=" + authority.File, "AK=" + accessKey, "SK=" + secretKey, "EG_PROTOCOL=https", "MEP_LOCAL_LISTEN=127.0.0.1:0"}}
-	a.launch()
-	t.Cleanup(a.kill)
-	eventually(t, "both services are alive, not only the first", func() bool { return s.alive(2) && a.ready() })
-	list := s.want(200, "GET", base+"/applications/"+appID+"/services", "").list(t)
+	a := startAgentIn(t, dir, nil, "APPINSTID="+appID, "MEP_IP=127.0.0.1", "MEP_APIGW_PORT="+port,
+		"CA_CERT_DOMAIN_NAME=mep.example", "CA_CERT="+authority.File, "AK="+accessKey, "SK="+secretKey, "EG_PROTOCOL=https", "MEP_LOCAL_LISTEN=127.0.0.1:0")
+	wait.Until(t, "both services are mep.Alive, not only the first", func() bool { return listed(s, 2) && a.ready() })
+	list := s.Want(200, "GET", mep.Base+"/applications/"+appID+"/services", "").List(t)
 	require.Len(t, list, 2)
 	time.Sleep(6 * time.Second)
-	require.True(t, s.alive(2))
+	require.True(t, listed(s, 2))
 
 	status, body := a.get("/mep-agent/v1/token")
 	require.Equal(t, 200, status)
@@ -220,7 +220,7 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	require.Equal(t, 400, status)
 	require.Contains(t, body, "Service does not exist.")
 
-	forged, err := http.NewRequest(http.MethodGet, a.status+"/mep-agent/v1/token", nil)
+	forged, err := http.NewRequest(http.MethodGet, a.url+"/mep-agent/v1/token", nil)
 	require.NoError(t, err)
 	forged.Host = "evil.example"
 	resp, err := http.DefaultClient.Do(forged)
@@ -231,8 +231,8 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
 	require.NotContains(t, string(page), "token-")
 	a.end()
-	require.True(t, s.alive(0))
-	require.NotContains(t, a.log.String(), secretKey)
+	require.True(t, listed(s, 0))
+	require.NotContains(t, a.Stderr.String(), secretKey)
 }
 
 const instanceInfo = `appInstanceId: 5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f

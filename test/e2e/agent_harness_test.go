@@ -1,124 +1,29 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
-
-// agentBinary builds mep-agent once, beside the server.
-var agentBinary = sync.OnceValues(func() (string, error) { return built.Command(filepath.Dir(binary), "mep-agent") })
-
-// relay is the network between an agent and a server: it forwards connections, and
-// can be cut and led elsewhere.
-type relay struct {
-	t      *testing.T
-	addr   string
-	mu     sync.Mutex
-	target string
-	l      net.Listener
-	conns  map[net.Conn]bool
-	opened atomic.Int64
-}
-
-func newRelay(t *testing.T, s *server) *relay {
-	t.Helper()
-	r := &relay{t: t, addr: proc.Free(t), conns: map[net.Conn]bool{}}
-	r.lead(s)
-	r.join()
-	t.Cleanup(r.cut)
-	return r
-}
-
-func (r *relay) url() string { return "http://" + r.addr }
-
-// lead sends the connections to come to a server.
-func (r *relay) lead(s *server) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.target = strings.TrimPrefix(s.url, "http://")
-}
-
-// join lets connections through.
-func (r *relay) join() {
-	r.t.Helper()
-	l, err := net.Listen("tcp", r.addr)
-	require.NoError(r.t, err)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.l, r.addr = l, l.Addr().String()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go r.carry(c)
-		}
-	}()
-}
-
-func (r *relay) carry(c net.Conn) {
-	r.opened.Add(1)
-	r.mu.Lock()
-	target := r.target
-	r.mu.Unlock()
-	s, err := net.Dial("tcp", target)
-	if err != nil {
-		_ = c.Close()
-		return
-	}
-	r.mu.Lock()
-	r.conns[c], r.conns[s] = true, true
-	r.mu.Unlock()
-	go func() { _, _ = io.Copy(s, c); _ = s.Close() }()
-	_, _ = io.Copy(c, s)
-	_ = c.Close()
-	r.mu.Lock()
-	delete(r.conns, c)
-	delete(r.conns, s)
-	r.mu.Unlock()
-}
-
-// cut refuses connections and ends those that are open.
-func (r *relay) cut() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.l != nil {
-		_ = r.l.Close()
-		r.l = nil
-	}
-	for c := range r.conns {
-		_ = c.Close()
-	}
-}
 
 // agent is one running mep-agent.
 type agent struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	log    *syncBuffer
-	config string
-	env    []string
-	dir    string
-	status string // URL
+	*proc.Process
+	t       *testing.T
+	command proc.Command
+	url     string // of its own pages
 }
 
 // services writes a configuration with n services that leave the interval to the
@@ -136,63 +41,43 @@ func services(t *testing.T, n int) string {
 	return file
 }
 
+// startAgent runs an agent with this configuration until the test ends.
 func startAgent(t *testing.T, config string, env ...string) *agent {
 	t.Helper()
-	a := &agent{t: t, config: config, env: env, dir: t.TempDir(), log: &syncBuffer{}}
-	a.launch()
+	return startAgentIn(t, t.TempDir(), []string{"--config", config}, env...)
+}
+
+func startAgentIn(t *testing.T, dir string, args []string, env ...string) *agent {
+	t.Helper()
+	a := &agent{t: t, command: proc.Command{Program: mep.AgentBinary(t), Args: args, Env: env, Dir: dir}}
+	a.restart()
 	t.Cleanup(func() {
-		a.kill()
 		if t.Failed() {
-			t.Logf("the agent's log:\n%s", a.log)
+			t.Logf("the agent's log:\n%s", a.Stderr)
 		}
 	})
 	return a
 }
 
-func (a *agent) launch() {
+func (a *agent) restart() {
 	a.t.Helper()
-	built.Depend()
-	path, err := agentBinary()
-	require.NoError(a.t, err)
-	args := []string{"--config", a.config}
-	if a.config == "" {
-		args = nil
-	}
-	a.cmd = exec.Command(path, args...)
-	a.cmd.Dir, a.cmd.Env, a.cmd.Stderr = a.dir, append(os.Environ(), a.env...), a.log
-	out, err := a.cmd.StdoutPipe()
-	require.NoError(a.t, err)
-	require.NoError(a.t, a.cmd.Start())
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(a.t, err, "%s", a.log)
-	a.status = urlInLine.FindString(line[strings.LastIndex(line, "status on"):])
-	require.NotEmpty(a.t, a.status, line)
-}
-
-func (a *agent) kill() {
-	if a.cmd.ProcessState == nil {
-		_ = a.cmd.Process.Kill()
-		_ = a.cmd.Wait()
-	}
+	a.Process = a.command.Start(a.t)
+	_, status, ok := strings.Cut(a.FirstLine(time.Minute), "status on ")
+	require.True(a.t, ok, "%s", a.Stderr)
+	a.url = strings.TrimSuffix(strings.Fields(status)[0], "/status")
 }
 
 // end stops the agent as an operator does, and wants exit code 0.
 func (a *agent) end() time.Duration {
 	a.t.Helper()
 	began := time.Now()
-	require.NoError(a.t, a.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(a.t, a.cmd.Wait(), "%s", a.log)
+	require.Zero(a.t, a.Terminate(), "%s", a.Stderr)
 	return time.Since(began)
-}
-
-func (a *agent) signal(sig syscall.Signal) {
-	a.t.Helper()
-	require.NoError(a.t, a.cmd.Process.Signal(sig))
 }
 
 // get reads one of the agent's own pages.
 func (a *agent) get(path string) (int, string) {
-	resp, err := http.Get(a.status + path)
+	resp, err := http.Get(a.url + path)
 	if err != nil {
 		return 0, ""
 	}
@@ -230,21 +115,10 @@ func (a *agent) ids() (ids []string) {
 	return ids
 }
 
-// alive tells whether consumers discover n services.
-func (s *server) alive(n int) bool {
-	r, err := s.try("GET", base+"/services", "")
-	return err == nil && r.status == 200 && len(r.list(s.t)) == n
-}
-
-func (s *server) stateOf(id string) string {
-	s.t.Helper()
-	return s.want(200, "GET", base+"/services/"+id, "").json(s.t)["state"].(string)
-}
-
 // recovers waits and tells how long it took.
 func recovers(t *testing.T, what string, from time.Time, f func() bool) time.Duration {
 	t.Helper()
-	eventually(t, what, f)
+	wait.Until(t, what, f)
 	d := time.Since(from).Round(10 * time.Millisecond)
 	t.Logf("%s: %s", what, d)
 	return d

@@ -3,18 +3,18 @@ package e2e
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // part is the fenced text below one marker of the README.
@@ -31,39 +31,27 @@ func part(t *testing.T, name, language string) string {
 // but for the build and the ports.
 func TestAgentOfTheREADME(t *testing.T) {
 	t.Parallel()
-	path, err := agentBinary()
-	require.NoError(t, err)
-	s := start(t)
+	path := mep.AgentBinary(t)
+	s := mep.Start(t)
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	local := proc.Free(t)
-	env := append(os.Environ(), "MEP_PLATFORM_ENDPOINTS="+s.url, "MEP_LOCAL_LISTEN="+local)
+	env := []string{"MEP_PLATFORM_ENDPOINTS=" + s.URL, "MEP_LOCAL_LISTEN=" + local}
 	words := strings.Fields(strings.Replace(part(t, "agent", "sh"), "go run ./cmd/mep-agent", path, 1))
 	require.Equal(t, path, words[0])
-	log := &syncBuffer{}
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stderr, cmd.Stdout = root, env, log, log
-	require.NoError(t, cmd.Start())
-	defer func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	}()
-	eventually(t, "the two services of the shipped file are alive", func() bool { return s.alive(2) })
-	require.Contains(t, log.String(), "keeps 2 services of my-app alive at "+s.url)
+	agent := proc.Command{Program: words[0], Args: words[1:], Dir: root, Env: env}.Start(t)
+	wait.Until(t, "the two services of the shipped file are alive", func() bool { return listed(s, 2) })
+	require.Contains(t, agent.Both.String(), "keeps 2 services of my-app alive at "+s.URL)
 
-	script := strings.NewReplacer("URL=http://127.0.0.1:30100\n", "URL="+s.url+"\n", "go run ./cmd/mep-agent", path).Replace(part(t, "agent, seen from outside", "sh"))
-	look := exec.Command("bash", "-s")
-	look.Dir, look.Env, look.Stdin = root, env, strings.NewReader(script)
-	out, err := look.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), `"serName":"plate-recognition"`)
-	require.Regexp(t, `(?m)^face-recognition +beating +`, string(out))
+	script := strings.NewReplacer("URL=http://127.0.0.1:30100\n", "URL="+s.URL+"\n", "go run ./cmd/mep-agent", path).Replace(part(t, "agent, seen from outside", "sh"))
+	code, look := proc.Command{Program: "bash", Args: []string{"-s"}, Dir: root, Env: env, Stdin: strings.NewReader(script)}.Run(t, 2*time.Minute)
+	require.Zero(t, code, "%s", look.Both)
+	require.Contains(t, look.Both.String(), `"serName":"plate-recognition"`)
+	require.Regexp(t, `(?m)^face-recognition +beating +`, look.Both.String())
 
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.NoError(t, cmd.Wait(), "%s", log)
-	require.True(t, s.alive(0), "Ctrl-C let them go as configured")
+	agent.Signal(os.Interrupt)
+	require.Zero(t, agent.WaitWithin(time.Minute), "%s", agent.Both)
+	require.True(t, listed(s, 0), "Ctrl-C let them go as configured")
 }
 
 // foreign is what a program that embeds the agent must not carry.
@@ -78,21 +66,18 @@ func TestAgentInAForeignModule(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	run := func(name string, args ...string) string {
-		cmd := exec.Command(name, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s %v: %s", name, args, out)
-		return string(out)
+		code, p := proc.Command{Program: name, Args: args, Dir: dir, Env: []string{"GOFLAGS=-mod=mod", "GOWORK=off"}}.Run(t, 10*time.Minute)
+		require.Zero(t, code, "%s %v: %s", name, args, p.Both)
+		return p.Both.String()
 	}
 	for line := range strings.Lines(part(t, "module", "sh")) {
 		words := strings.Fields(strings.Replace(line, "=../mepserver", "="+root, 1))
 		run(words[0], words[1:]...)
 	}
-	s := start(t, steady...)
+	s := mep.Start(t, steady...)
 	program := part(t, "program", "go")
 	require.Contains(t, program, "http://127.0.0.1:30100")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(strings.Replace(program, "http://127.0.0.1:30100", s.url, 1)), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(strings.Replace(program, "http://127.0.0.1:30100", s.URL, 1)), 0o600))
 	run("go", "mod", "tidy")
 	var mod struct {
 		Require []struct{ Path string }
@@ -117,22 +102,13 @@ func TestAgentInAForeignModule(t *testing.T) {
 	}
 
 	run("go", "build", "-o", "app", ".")
-	app := exec.Command(filepath.Join(dir, "app"))
-	log := &syncBuffer{}
-	app.Stdout, app.Stderr = log, log
-	require.NoError(t, app.Start())
-	defer func() {
-		if app.ProcessState == nil {
-			_ = app.Process.Kill()
-			_ = app.Wait()
-		}
-	}()
-	eventually(t, "its service is alive", func() bool { return s.alive(1) })
+	app := proc.Command{Program: filepath.Join(dir, "app")}.Start(t)
+	wait.Until(t, "its service is alive", func() bool { return listed(s, 1) })
 	time.Sleep(6 * time.Second)
-	require.True(t, s.alive(1), "and stays so beyond its window")
-	require.NoError(t, app.Process.Signal(syscall.SIGINT))
-	require.NoError(t, app.Wait(), "%s", log)
-	require.True(t, s.alive(0))
+	require.True(t, listed(s, 1), "and stays so beyond its window")
+	app.Signal(os.Interrupt)
+	require.Zero(t, app.WaitWithin(time.Minute), "%s", app.Both)
+	require.True(t, listed(s, 0))
 	info, err := os.Stat(filepath.Join(dir, "app"))
 	require.NoError(t, err)
 	t.Logf("the program: %d packages, %d modules, %.1f MiB", len(deps), len(mod.Require), float64(info.Size())/(1<<20))

@@ -5,32 +5,36 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/consumer"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // An application that crashes and registers anew each time used up its limit with its own
 // dead, for a day.
 func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, append(fast, "MEP_APPLICATIONS_MAX_SERVICES=4")...), newConsumer(t)
-	s.subscribe("watcher", c.URL, `{"serNames":["face"]}`)
-	dead := func(v *service) func() bool { return func() bool { return v.state() == "SUSPENDED" } }
-	keeps := s.register("app-1", "keeps", -1)
-	other := s.register("app-2", "face", 1)
-	first, second := s.register("app-1", "face", 1), s.register("app-1", "face", 1)
-	third := s.register("app-1", "face", 1)
-	for _, v := range []*service{other, first, second, third} {
-		eventually(t, "the dead are found", dead(v))
+	s, c := mep.Start(t, append(mep.Fast, "MEP_APPLICATIONS_MAX_SERVICES=4")...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, `{"serNames":["face"]}`)
+	dead := func(v *mep.Service) func() bool { return func() bool { return v.State() == "SUSPENDED" } }
+	keeps := s.Register("app-1", "keeps", -1)
+	other := s.Register("app-2", "face", 1)
+	first, second := s.Register("app-1", "face", 1), s.Register("app-1", "face", 1)
+	third := s.Register("app-1", "face", 1)
+	for _, v := range []*mep.Service{other, first, second, third} {
+		wait.Until(t, "the dead are found", dead(v))
 	}
-	s.want(403, "POST", base+"/applications/app-1/services", info("another name", 1))
+	s.Want(403, "POST", mep.Base+"/applications/app-1/services", mep.Info("another name", 1))
 
-	fourth := s.register("app-1", "face", 30)
-	s.want(404, "GET", first.location, "")
-	for _, v := range []*service{keeps, other, second, third, fourth} {
-		s.want(200, "GET", v.location, "")
+	fourth := s.Register("app-1", "face", 30)
+	s.Want(404, "GET", first.Location, "")
+	for _, v := range []*mep.Service{keeps, other, second, third, fourth} {
+		s.Want(200, "GET", v.Location, "")
 	}
-	eventually(t, "its consumers are told", func() bool {
+	wait.Until(t, "its consumers are told", func() bool {
 		n := 0
-		for _, line := range c.told() {
+		for _, line := range c.Changes() {
 			if line == "face REMOVED SUSPENDED" {
 				n++
 			}
@@ -42,8 +46,8 @@ func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 	made := make(chan int, 8)
 	for range cap(made) {
 		wg.Go(func() {
-			if r, err := s.try("POST", base+"/applications/app-1/services", info("face", 30)); err == nil {
-				made <- r.status
+			if r, err := s.Try("POST", mep.Base+"/applications/app-1/services", mep.Info("face", 30)); err == nil {
+				made <- r.Status
 			}
 		})
 	}
@@ -54,7 +58,7 @@ func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 		got[status]++
 	}
 	require.Equal(t, map[int]int{201: 2, 403: 6}, got, "two of its dead are left, and the living are not touched")
-	require.Len(t, s.want(200, "GET", base+"/applications/app-1/services", "").list(t), 4)
-	s.want(200, "GET", fourth.location, "")
-	s.want(200, "GET", other.location, "")
+	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/app-1/services", "").List(t), 4)
+	s.Want(200, "GET", fourth.Location, "")
+	s.Want(200, "GET", other.Location, "")
 }

@@ -2,45 +2,41 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/consumer"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // command runs one of mepserver's commands to its end.
 func command(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
-	var o, e bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), binary, args...)
-	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
-	require.NotNil(t, cmd.ProcessState, "%v", err)
-	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+	code, p := proc.Command{Program: mep.Binary(), Args: args}.Run(t, time.Minute)
+	return code, p.Stdout.String(), p.Stderr.String()
 }
 
 // A damaged store ends the start with one line that names the file, and nothing else.
 func TestADamagedStoreIsNamedInOneLine(t *testing.T) {
 	tier.Long(t, "test/e2e", "copies a store for each damage")
 	t.Parallel()
-	s := start(t)
+	s := mep.Start(t)
 	population(s, "kept", 50, -1)
-	s.kill() // as it is after kill -9: sound
-	code, out, errs := command(t, "check", "--data-dir", s.dir)
+	s.Kill() // as it is after kill -9: sound
+	code, out, errs := command(t, "check", "--data-dir", s.DataDir)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "it is sound")
-	s.launch()
+	s.Restart()
 	population(s, "more", 50, -1)
-	s.signal(syscall.SIGTERM)
-	require.NoError(t, s.cmd.Wait())
+	require.Zero(t, s.Terminate())
 	wal := func(dir string) string {
 		all, err := filepath.Glob(filepath.Join(dir, "etcd", "member", "wal", "*.wal"))
 		require.NoError(t, err)
@@ -71,7 +67,7 @@ func TestADamagedStoreIsNamedInOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
-			require.NoError(t, os.CopyFS(dir, os.DirFS(s.dir)))
+			require.NoError(t, os.CopyFS(dir, os.DirFS(s.DataDir)))
 			c.harm(dir)
 			for _, args := range [][]string{{"--listen", "127.0.0.1:0", "--data-dir", dir}, {"check", "--data-dir", dir}} {
 				began := time.Now()
@@ -92,62 +88,58 @@ func TestADamagedStoreIsNamedInOneLine(t *testing.T) {
 func TestABackupIsRestoredElsewhere(t *testing.T) {
 	tier.Long(t, "test/e2e", "starts a server three times")
 	t.Parallel()
-	s, c := start(t, fast...), newConsumer(t)
-	s.subscribe("watcher", c.URL, "")
-	kept, dying := s.register("app-a", "kept", 2), s.register("app-a", "dying", 2)
-	eventually(t, "both are told", func() bool { return len(c.told()) == 2 })
+	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, "")
+	kept, dying := s.Register("app-a", "kept", 2), s.Register("app-a", "dying", 2)
+	wait.Until(t, "both are told", func() bool { return len(c.Changes()) == 2 })
 	file := filepath.Join(t.TempDir(), "backup")
-	code, out, errs := command(t, "backup", file, "--data-dir", s.dir)
+	code, out, errs := command(t, "backup", file, "--data-dir", s.DataDir)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "wrote "+file)
-	code, _, errs = command(t, "backup", file, "--data-dir", s.dir)
+	code, _, errs = command(t, "backup", file, "--data-dir", s.DataDir)
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "--force replaces it")
-	late := s.register("app-a", "late", -1)
-	eventually(t, "it is told", func() bool { return len(c.told()) == 3 })
-	code, _, errs = command(t, "restore", file, "--data-dir", s.dir)
+	late := s.Register("app-a", "late", -1)
+	wait.Until(t, "it is told", func() bool { return len(c.Changes()) == 3 })
+	code, _, errs = command(t, "restore", file, "--data-dir", s.DataDir)
 	require.Equal(t, 1, code, "of a running server")
 	require.Contains(t, errs, "is not empty")
-	s.signal(syscall.SIGTERM)
-	require.NoError(t, s.cmd.Wait())
-	require.NoFileExists(t, filepath.Join(s.dir, "admin.sock"))
+	require.Zero(t, s.Terminate())
+	require.NoFileExists(t, filepath.Join(s.DataDir, "admin.sock"))
 
-	code, _, errs = command(t, "backup", file+".later", "--data-dir", s.dir)
+	code, _, errs = command(t, "backup", file+".later", "--data-dir", s.DataDir)
 	require.Zero(t, code, "of a stopped server: %s", errs)
 	code, out, errs = command(t, "restore", file+".later", "--data-dir", filepath.Join(t.TempDir(), "later"))
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "3 services, 1 subscriptions")
 
-	before := len(c.receipts())
+	before := len(c.Receipts())
 	elsewhere := filepath.Join(t.TempDir(), "new")
 	code, out, errs = command(t, "restore", file, "--data-dir", elsewhere)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "2 services, 1 subscriptions")
-	s.dir = elsewhere
-	s.launch()
-	require.Equal(t, "ACTIVE", kept.state())
-	kept.beat()
-	s.want(404, "GET", late.location, "")
-	stop := keepAlive(s, 500*time.Millisecond, []*service{kept})
-	eventually(t, "the dead is found", func() bool { return dying.state() == "SUSPENDED" })
-	eventually(t, "and told", func() bool { return strings.Contains(strings.Join(c.told(), "\n"), "dying STATE_CHANGED SUSPENDED") })
-	s.register("app-a", "later", -1)
-	eventually(t, "what is new is told", func() bool { return strings.Contains(strings.Join(c.told(), "\n"), "later ADDED ACTIVE") })
+	s.DataDir = elsewhere
+	s.Restart()
+	require.Equal(t, "ACTIVE", kept.State())
+	kept.Beat()
+	s.Want(404, "GET", late.Location, "")
+	stop := keepAlive(s, 500*time.Millisecond, []*mep.Service{kept})
+	wait.Until(t, "the dead is found", func() bool { return dying.State() == "SUSPENDED" })
+	wait.Until(t, "and told", func() bool { return strings.Contains(strings.Join(c.Changes(), "\n"), "dying STATE_CHANGED SUSPENDED") })
+	s.Register("app-a", "later", -1)
+	wait.Until(t, "what is new is told", func() bool { return strings.Contains(strings.Join(c.Changes(), "\n"), "later ADDED ACTIVE") })
 	stop()
-	require.Equal(t, "ACTIVE", kept.state())
-	require.Equal(t, 1, s.suspensions())
+	require.Equal(t, "ACTIVE", kept.State())
+	require.Equal(t, 1, suspensions(s))
 	ids := map[string]string{}
-	for i, r := range c.receipts() {
-		body, err := json.Marshal(r.body)
-		require.NoError(t, err)
+	for i, r := range c.Receipts() {
 		if i < before {
-			ids[r.id] = string(body)
-		} else if old, twice := ids[r.id]; twice {
-			require.Equal(t, old, string(body), "an id that was used is used for the same alone")
+			ids[r.ID] = r.Body
+		} else if old, twice := ids[r.ID]; twice {
+			require.Equal(t, old, r.Body, "an id that was used is used for the same alone")
 		}
 	}
-	s.signal(syscall.SIGTERM)
-	require.NoError(t, s.cmd.Wait())
+	require.Zero(t, s.Terminate())
 	code, out, errs = command(t, "check", "--data-dir", elsewhere)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "services       3: 2 ACTIVE, 1 SUSPENDED")
@@ -157,24 +149,23 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 // one line that says what to do, and leave nothing half made.
 func TestACommandThatTheSystemLimitsIsOneLine(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	s.signal(syscall.SIGTERM)
-	require.NoError(t, s.cmd.Wait())
+	s := mep.Start(t)
+	require.Zero(t, s.Terminate())
 	dir := t.TempDir()
 	file, to := filepath.Join(dir, "backup"), filepath.Join(dir, "data")
-	limited := func(limit string, args ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), "sh", append([]string{"-c", limit + ` exec "$0" "$@"`, binary}, args...)...).CombinedOutput()
-		return string(out), err
+	limited := func(limit string, args ...string) (code int, said string) {
+		code, p := proc.Command{Program: mep.Limited(t, limit), Args: args}.Run(t, time.Minute)
+		return code, p.Both.String()
 	}
-	said, err := limited("ulimit -v 3500000;", "backup", file, "--data-dir", s.dir)
-	require.Error(t, err)
-	require.Contains(t, said, "mepserver: cannot open the store in "+s.dir)
+	code, said := limited("ulimit -v 3500000", "backup", file, "--data-dir", s.DataDir)
+	require.NotZero(t, code)
+	require.Contains(t, said, "mepserver: cannot open the store in "+s.DataDir)
 	require.Contains(t, said, "ulimit -v")
 	require.Equal(t, 1, strings.Count(said, "\n"), said)
-	code, _, errs := command(t, "backup", file, "--data-dir", s.dir)
+	code, _, errs := command(t, "backup", file, "--data-dir", s.DataDir)
 	require.Zero(t, code, errs)
-	said, err = limited("ulimit -f 30000;", "restore", file, "--data-dir", to)
-	require.Error(t, err)
+	code, said = limited("ulimit -f 30000", "restore", file, "--data-dir", to)
+	require.NotZero(t, code)
 	require.Contains(t, said, "file too large")
 	require.Equal(t, 1, strings.Count(said, "\n"), said)
 	left, err := os.ReadDir(to)

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // hundred are subscribers behind one address, of which the first may hang.
@@ -48,9 +50,9 @@ func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
 	tier.Long(t, "test/e2e", "tells a hundred subscribers of forty changes, one after the other")
 	const subscribers, rounds = 100, 40
 	h := newHundred(t)
-	s := start(t, append(fast, "MEP_NOTIFY_TIMEOUT=10m")...)
+	s := mep.Start(t, append(mep.Fast, "MEP_NOTIFY_TIMEOUT=10m")...)
 	for i := range subscribers {
-		s.subscribe("watcher", fmt.Sprint(h.URL, "/", i), "")
+		s.Subscribe("watcher", fmt.Sprint(h.URL, "/", i), "")
 	}
 	took := map[bool][]time.Duration{}
 	for round := range rounds {
@@ -62,8 +64,8 @@ func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
 		}
 		h.mu.Unlock()
 		at := time.Now()
-		s.register("p", fmt.Sprint("s", round), -1)
-		eventually(t, "all told, also the one that hangs", func() bool {
+		s.Register("p", fmt.Sprint("s", round), -1)
+		wait.Until(t, "all told, also the one that hangs", func() bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			return len(h.got) == subscribers

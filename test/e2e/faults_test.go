@@ -5,18 +5,19 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // keepAlive beats every service at its interval until the returned function is
 // called; what a stopped or dead server does not answer is simply sent again.
-func keepAlive(s *server, interval time.Duration, services []*service) (stop func()) {
+func keepAlive(s *mep.Server, interval time.Duration, services []*mep.Service) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for i, v := range services {
@@ -29,7 +30,7 @@ func keepAlive(s *server, interval time.Duration, services []*service) (stop fun
 			tick := time.NewTicker(interval)
 			defer tick.Stop()
 			for {
-				_, _ = s.try("PATCH", v.liveness, alive)
+				_, _ = s.Try("PATCH", v.Liveness, mep.Alive)
 				select {
 				case <-done:
 					return
@@ -41,58 +42,55 @@ func keepAlive(s *server, interval time.Duration, services []*service) (stop fun
 	return func() { close(done); wg.Wait() }
 }
 
-func population(s *server, name string, n, interval int) (out []*service) {
+func population(s *mep.Server, name string, n, interval int) (out []*mep.Service) {
 	for i := range n {
-		out = append(out, s.register("app-"+name, fmt.Sprint(name, i), interval))
+		out = append(out, s.Register("app-"+name, fmt.Sprint(name, i), interval))
 	}
 	return out
 }
-
-// suspensions counts the claims that the server made.
-func (s *server) suspensions() int { return s.metric(`mep_transactions_total{kind="CLAIM"}`) }
 
 // A pause longer than the window proves nothing about the applications: the living
 // stay, discovery never empties, and the dead are still found.
 func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
 	tier.Long(t, "test/e2e", "pauses the platform for longer than windows")
 	t.Parallel()
-	s := start(t, fast...)
+	s := mep.Start(t, mep.Fast...)
 	living, dead := population(s, "living", 60, 1), population(s, "dead", 10, 1)
 	stop := keepAlive(s, time.Second, living)
 	defer stop()
 	polls := pollDiscovery(s, "living", len(living))
 	for range 3 {
-		s.signal(syscall.SIGSTOP)
+		s.Pause()
 		time.Sleep(5 * time.Second)
-		s.signal(syscall.SIGCONT)
+		s.Resume()
 		time.Sleep(500 * time.Millisecond)
 	}
 	for _, v := range dead {
-		eventually(t, "the dead are found", func() bool { return v.state() == "SUSPENDED" && !v.discovered() })
+		wait.Until(t, "the dead are found", func() bool { return v.State() == "SUSPENDED" && !v.Discovered() })
 	}
 	time.Sleep(3 * time.Second)
 	for _, v := range living {
-		require.Equal(t, "ACTIVE", v.state())
+		require.Equal(t, "ACTIVE", v.State())
 	}
-	require.Equal(t, len(dead), s.suspensions(), "claims made")
+	require.Equal(t, len(dead), suspensions(s), "claims made")
 	lowest, n := polls()
 	require.Equal(t, len(living), lowest, "discovery must never lose the living")
 	t.Logf("3 pauses of 5 s with a window of 2 s: %d living, %d dead, 0 false suspensions, %d discovery polls, fewest living seen %d", len(living), len(dead), n, lowest)
 }
 
 // pollDiscovery looks at the living all the time and reports the fewest it saw.
-func pollDiscovery(s *server, name string, n int) func() (lowest, polls int) {
+func pollDiscovery(s *mep.Server, name string, n int) func() (lowest, polls int) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	var low, count atomic.Int64
 	low.Store(int64(n))
-	query := base + "/services?scope_of_locality=MEC_HOST"
+	query := mep.Base + "/services?scope_of_locality=MEC_HOST"
 	wg.Go(func() {
 		for {
-			if r, err := s.try("GET", query, ""); err == nil && r.status == 200 {
+			if r, err := s.Try("GET", query, ""); err == nil && r.Status == 200 {
 				count.Add(1)
 				seen := int64(0)
-				for _, m := range r.list(s.t) {
+				for _, m := range r.List(s.T()) {
 					if len(m["serName"].(string)) > len(name) && m["serName"].(string)[:len(name)] == name {
 						seen++
 					}
@@ -118,9 +116,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	s := start(t, fast...)
+	s := mep.Start(t, mep.Fast...)
 	var mu sync.Mutex
-	var acked []*service
+	var acked []*mep.Service
 	gone := map[string]bool{}
 	for round := range 4 {
 		var wg sync.WaitGroup
@@ -134,24 +132,21 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 					default:
 					}
 					app := fmt.Sprintf("app-%d-%d", round, w)
-					r, err := s.try("POST", base+"/applications/"+app+"/services", info(fmt.Sprint("s", i), 1))
-					if err != nil || r.status != 201 {
+					v, err := s.TryRegister(app, fmt.Sprint("s", i), 1)
+					if err != nil {
 						continue
 					}
-					m := r.json(t)
-					v := &service{s: s, app: app, id: m["serInstanceId"].(string), location: r.header.Get("Location"),
-						liveness: m["_links"].(map[string]any)["liveness"].(map[string]any)["href"].(string)}
 					mu.Lock()
 					acked = append(acked, v)
 					mu.Unlock()
 					if i%5 == 4 {
-						if r, err := s.try("DELETE", v.location, ""); err == nil && r.status == 204 {
+						if r, err := s.Try("DELETE", v.Location, ""); err == nil && r.Status == 204 {
 							mu.Lock()
-							gone[v.id] = true
+							gone[v.ID] = true
 							mu.Unlock()
 						} else {
 							mu.Lock()
-							gone[v.id] = false // unknown: it may be either
+							gone[v.ID] = false // unknown: it may be either
 							mu.Unlock()
 						}
 					}
@@ -159,29 +154,29 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Duration(200+rnd.IntN(600)) * time.Millisecond)
-		s.kill()
+		s.Kill()
 		close(end)
 		wg.Wait()
-		s.launch()
+		s.Restart()
 		known := map[string]bool{}
-		for _, m := range s.want(200, "GET", base+"/services", "").list(t) {
+		for _, m := range s.Want(200, "GET", mep.Base+"/services", "").List(t) {
 			known[m["serInstanceId"].(string)] = true
 		}
 		for _, v := range acked {
-			deleted, asked := gone[v.id]
-			status := s.do("GET", v.location, "").status
+			deleted, asked := gone[v.ID]
+			status := s.Do("GET", v.Location, "").Status
 			switch {
 			case !asked:
 				require.Equal(t, 200, status, "acknowledged with 201 and lost by kill -9")
 			case deleted:
 				require.Equal(t, 404, status, "acknowledged with 204 and back after kill -9")
-				require.False(t, known[v.id])
+				require.False(t, known[v.ID])
 			}
 		}
 	}
-	var living, dead []*service
+	var living, dead []*mep.Service
 	for i, v := range acked {
-		if _, asked := gone[v.id]; asked {
+		if _, asked := gone[v.ID]; asked {
 			continue
 		}
 		if i%10 == 0 {
@@ -194,16 +189,16 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	defer stop()
 	time.Sleep(1500 * time.Millisecond)
 	for _, v := range living { // those whose window had ended before somebody beat are back by now
-		eventually(t, "ACTIVE", func() bool { return v.state() == "ACTIVE" })
+		wait.Until(t, "ACTIVE", func() bool { return v.State() == "ACTIVE" })
 	}
-	s.kill()
+	s.Kill()
 	time.Sleep(2500 * time.Millisecond)
-	s.launch()
+	s.Restart()
 	for _, v := range dead {
-		eventually(t, "the dead are found after a restart", func() bool { return v.state() == "SUSPENDED" })
+		wait.Until(t, "the dead are found after a restart", func() bool { return v.State() == "SUSPENDED" })
 	}
 	for _, v := range living {
-		require.Equal(t, "ACTIVE", v.state())
+		require.Equal(t, "ACTIVE", v.State())
 	}
 	t.Logf("4 kills, %d registrations acknowledged and kept; then down for 2.5 s: %d living, 0 suspended, %d dead found", len(acked), len(living), len(dead))
 }
@@ -211,37 +206,37 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 // A transition that was acknowledged or shown is there after kill -9.
 func TestKillKeepsTransitions(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v := s.register("a", "b", 1)
-	eventually(t, "SUSPENDED", func() bool { return v.state() == "SUSPENDED" })
-	s.kill()
-	s.launch()
-	require.Equal(t, "SUSPENDED", v.state())
-	require.False(t, v.discovered())
-	v.beat()
-	s.kill()
-	s.launch()
-	require.Equal(t, "ACTIVE", v.state())
-	require.True(t, v.discovered())
-	eventually(t, "SUSPENDED again", func() bool { return v.state() == "SUSPENDED" })
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("a", "b", 1)
+	wait.Until(t, "SUSPENDED", func() bool { return v.State() == "SUSPENDED" })
+	s.Kill()
+	s.Restart()
+	require.Equal(t, "SUSPENDED", v.State())
+	require.False(t, v.Discovered())
+	v.Beat()
+	s.Kill()
+	s.Restart()
+	require.Equal(t, "ACTIVE", v.State())
+	require.True(t, v.Discovered())
+	wait.Until(t, "SUSPENDED again", func() bool { return v.State() == "SUSPENDED" })
 }
 
 // A heartbeat that changes nothing writes nothing: the store's own counters say so.
 func TestHeartbeatsWriteNothing(t *testing.T) {
 	t.Parallel()
-	s := start(t, "MEP_LIVENESS_MIN_INTERVAL=5s")
-	v := s.register("a", "b", 300)
+	s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=5s")
+	v := s.Register("a", "b", 300)
 	puts, txns := -1, -1
-	eventually(t, "service-center's own writes about a new service are done", func() bool {
+	wait.Until(t, "service-center's own writes about a new service are done", func() bool {
 		before := puts
 		time.Sleep(time.Second)
-		puts, txns = s.metric("etcd_mvcc_put_total"), s.metric("etcd_mvcc_txn_total")
+		puts, txns = s.Metric("etcd_mvcc_put_total"), s.Metric("etcd_mvcc_txn_total")
 		return puts == before
 	})
 	for range 2000 {
-		require.Equal(t, 204, v.beat().status)
+		require.Equal(t, 204, v.Beat().Status)
 	}
-	require.Equal(t, puts, s.metric("etcd_mvcc_put_total"))
-	require.Equal(t, txns, s.metric("etcd_mvcc_txn_total"))
-	require.NotContains(t, s.log.String(), "PATCH", "no line per heartbeat")
+	require.Equal(t, puts, s.Metric("etcd_mvcc_put_total"))
+	require.Equal(t, txns, s.Metric("etcd_mvcc_txn_total"))
+	require.NotContains(t, s.Log(), "PATCH", "no line per heartbeat")
 }

@@ -8,33 +8,34 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // filler is an application that writes as much as the server takes.
 type filler struct {
-	s       *server
+	s       *mep.Server
 	stop    chan struct{}
 	workers sync.WaitGroup
 	mu      sync.Mutex
 	ids     []string
 	refused atomic.Int64
-	other   atomic.Pointer[response] // neither taken nor refused for want of room
+	other   atomic.Pointer[mep.Answer] // neither taken nor refused for want of room
 }
 
 // large is a service whose description has about 60 kB.
 func large(name string) string {
 	uris := strings.Repeat(`"http://10.0.0.5:8080/`+strings.Repeat("&", 480)+`",`, 118)
-	return strings.Replace(info(name, -1), `"uris":[`, `"uris":[`+uris, 1)
+	return strings.Replace(mep.Info(name, -1), `"uris":[`, `"uris":[`+uris, 1)
 }
 
-func fill(s *server, workers int) *filler {
+func fill(s *mep.Server, workers int) *filler {
 	f := &filler{s: s, stop: make(chan struct{})}
 	for w := range workers {
 		f.workers.Go(func() {
@@ -52,14 +53,14 @@ func fill(s *server, workers int) *filler {
 }
 
 func (f *filler) write(name string) {
-	r, err := f.s.try("POST", base+"/applications/filler/services", large(name))
+	r, err := f.s.Try("POST", mep.Base+"/applications/filler/services", large(name))
 	switch {
 	case err != nil:
-	case r.status == http.StatusCreated:
+	case r.Status == http.StatusCreated:
 		f.mu.Lock()
-		f.ids = append(f.ids, r.json(f.s.t)["serInstanceId"].(string))
+		f.ids = append(f.ids, r.Object(f.s.T())["serInstanceId"].(string))
 		f.mu.Unlock()
-	case (r.status == http.StatusInsufficientStorage || r.status == http.StatusTooManyRequests) && r.header.Get("Retry-After") != "":
+	case (r.Status == http.StatusInsufficientStorage || r.Status == http.StatusTooManyRequests) && r.Header.Get("Retry-After") != "":
 		f.refused.Add(1)
 		time.Sleep(20 * time.Millisecond)
 	default:
@@ -78,10 +79,10 @@ func (f *filler) end() {
 func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	tier.Long(t, "test/e2e", "fills a store")
 	t.Parallel()
-	s := start(t, append(fast, "MEP_STORE_QUOTA_BYTES=16MiB")...)
+	s := mep.Start(t, append(mep.Fast, "MEP_STORE_QUOTA_BYTES=16MiB")...)
 	living, leaving := population(s, "living", 20, 1), population(s, "leaving", 3, -1)
-	dying := s.register("app-dying", "dying", 10)
-	lists := s.metric(`mep_disturbances_total{reason="watch"}`) + s.metric(`mep_disturbances_total{reason="list"}`)
+	dying := s.Register("app-dying", "dying", 10)
+	lists := s.Metric(`mep_disturbances_total{reason="watch"}`) + s.Metric(`mep_disturbances_total{reason="list"}`)
 	var failed atomic.Int64
 	done := make(chan struct{})
 	var beats sync.WaitGroup
@@ -90,7 +91,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 			tick := time.NewTicker(500 * time.Millisecond)
 			defer tick.Stop()
 			for {
-				if r, err := s.try("PATCH", v.liveness, alive); err != nil || r.status != 204 {
+				if r, err := s.Try("PATCH", v.Liveness, mep.Alive); err != nil || r.Status != 204 {
 					failed.Add(1)
 				}
 				select {
@@ -102,39 +103,38 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 		})
 	}
 	f := fill(s, 4)
-	eventually(t, "the filler is refused", func() bool { return f.refused.Load() > 50 })
-	require.Equal(t, 0, s.metric("mep_store_full"), "what frees is taken")
-	s.want(204, "DELETE", leaving[0].location, "")
-	s.want(507, "POST", base+"/applications/app-other/services", large("other"))
-	r := s.want(507, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"theirs","appId":"a","version":"1.0.0","properties":{"p":"`+strings.Repeat("x", 150_000)+`"}}}`)
-	require.Equal(t, "12", r.header.Get("Retry-After"), "ServiceComb's clients pass the same gate")
-	require.Equal(t, 1, s.metric("mep_store_short"))
-	eventually(t, "it is said", func() bool { return strings.Contains(s.log.String(), "the store is short of room") })
-	eventually(t, "a death is found while the store is full", func() bool { return dying.state() == "SUSPENDED" })
-	require.Equal(t, 1, s.suspensions(), "and nobody else's")
+	wait.Until(t, "the filler is refused", func() bool { return f.refused.Load() > 50 })
+	require.Equal(t, 0, s.Metric("mep_store_full"), "what frees is taken")
+	s.Want(204, "DELETE", leaving[0].Location, "")
+	s.Want(507, "POST", mep.Base+"/applications/app-other/services", large("other"))
+	r := s.Want(507, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"theirs","appId":"a","version":"1.0.0","properties":{"p":"`+strings.Repeat("x", 150_000)+`"}}}`)
+	require.Equal(t, "12", r.Header.Get("Retry-After"), "ServiceComb's clients pass the same gate")
+	require.Equal(t, 1, s.Metric("mep_store_short"))
+	wait.Until(t, "it is said", func() bool { return strings.Contains(s.Log(), "the store is short of room") })
+	wait.Until(t, "a death is found while the store is full", func() bool { return dying.State() == "SUSPENDED" })
+	require.Equal(t, 1, suspensions(s), "and nobody else's")
 	f.end()
 	if other := f.other.Load(); other != nil {
-		t.Errorf("the filler got %d: %s", other.status, other.body)
+		t.Errorf("the filler got %d: %s", other.Status, other.Body)
 	}
-	require.Zero(t, s.metric(`mep_disturbances_total{reason="watch"}`)+s.metric(`mep_disturbances_total{reason="list"}`)-lists, "no watch and no list was compacted away")
+	require.Zero(t, s.Metric(`mep_disturbances_total{reason="watch"}`)+s.Metric(`mep_disturbances_total{reason="list"}`)-lists, "no watch and no list was compacted away")
 	require.Zero(t, failed.Load(), "heartbeats of others")
-	require.Positive(t, s.metric(`mep_store_refused_total{class="grow"}`))
+	require.Positive(t, s.Metric(`mep_store_refused_total{class="grow"}`))
 	close(done)
 	beats.Wait()
 
-	s.signal(syscall.SIGTERM)
-	require.NoError(t, s.cmd.Wait())
-	s.launch()
-	s.want(204, "DELETE", leaving[1].location, "")
-	s.want(507, "POST", base+"/applications/app-other/services", large("other"))
+	require.Zero(t, s.Terminate())
+	s.Restart()
+	s.Want(204, "DELETE", leaving[1].Location, "")
+	s.Want(507, "POST", mep.Base+"/applications/app-other/services", large("other"))
 	for _, id := range f.ids {
-		s.want(204, "DELETE", base+"/applications/filler/services/"+id, "")
+		s.Want(204, "DELETE", mep.Base+"/applications/filler/services/"+id, "")
 	}
-	eventually(t, "there is room again", func() bool {
-		return s.do("POST", base+"/applications/app-other/services", large("other")).status == 201
+	wait.Until(t, "there is room again", func() bool {
+		return s.Do("POST", mep.Base+"/applications/app-other/services", large("other")).Status == 201
 	})
-	s.want(204, "DELETE", leaving[2].location, "")
-	db, err := os.Stat(filepath.Join(s.dir, "etcd", "member", "snap", "db"))
+	s.Want(204, "DELETE", leaving[2].Location, "")
+	db, err := os.Stat(filepath.Join(s.DataDir, "etcd", "member", "snap", "db"))
 	require.NoError(t, err)
 	require.Less(t, db.Size(), int64(3*16<<20))
 	t.Logf("%d services of 60 kB were taken, %d refused; the file has %d MiB", len(f.ids), f.refused.Load(), db.Size()>>20)

@@ -7,57 +7,60 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // A service registers, beats, dies, disappears, comes back and is deleted, and
 // service-center's own API shows the same truth all the while.
 func TestALifeOverHTTP(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v := s.register("app-1", "face recognition", 1)
-	require.NotEmpty(t, v.liveness)
-	require.Equal(t, base+"/applications/app-1/services/"+v.id, v.location)
-	require.True(t, v.discovered())
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("app-1", "face recognition", 1)
+	require.NotEmpty(t, v.Liveness)
+	require.Equal(t, mep.Base+"/applications/app-1/services/"+v.ID, v.Location)
+	require.True(t, v.Discovered())
 
-	v.beat()
-	l := s.want(200, "GET", v.liveness, "").json(t)
+	v.Beat()
+	l := s.Want(200, "GET", v.Liveness, "").Object(t)
 	require.Equal(t, "ACTIVE", l["state"])
 	require.EqualValues(t, 1, l["interval"])
 	stamp := l["timeStamp"].(map[string]any)
-	require.InDelta(t, float64(v.last.Unix()), stamp["seconds"], 2)
+	require.InDelta(t, float64(v.Last.Unix()), stamp["seconds"], 2)
 	require.Contains(t, stamp, "nanoSeconds")
-	eventually(t, "UP in service-center", func() bool { return v.instance()["status"] == "UP" })
+	wait.Until(t, "UP in service-center", func() bool { return instance(v)["status"] == "UP" })
 
-	eventually(t, "hidden from discovery", func() bool {
-		seen := v.discovered()
+	wait.Until(t, "hidden from discovery", func() bool {
+		seen := v.Discovered()
 		if !seen {
-			require.GreaterOrEqual(t, time.Since(v.last), 2*time.Second, "hidden before its window was over")
+			require.GreaterOrEqual(t, time.Since(v.Last), 2*time.Second, "hidden before its window was over")
 		}
 		return !seen
 	})
-	eventually(t, "SUSPENDED", func() bool { return v.state() == "SUSPENDED" })
-	eventually(t, "OUTOFSERVICE in service-center", func() bool { return v.instance()["status"] == "OUTOFSERVICE" })
-	require.Len(t, s.want(200, "GET", base+"/applications/app-1/services", "").list(t), 1, "its owner always sees it")
-	require.Equal(t, "SUSPENDED", s.want(200, "GET", v.liveness, "").json(t)["state"])
+	wait.Until(t, "SUSPENDED", func() bool { return v.State() == "SUSPENDED" })
+	wait.Until(t, "OUTOFSERVICE in service-center", func() bool { return instance(v)["status"] == "OUTOFSERVICE" })
+	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/app-1/services", "").List(t), 1, "its owner always sees it")
+	require.Equal(t, "SUSPENDED", s.Want(200, "GET", v.Liveness, "").Object(t)["state"])
 
-	require.Equal(t, 204, v.beat().status)
-	require.Equal(t, "ACTIVE", v.state(), "what was acknowledged, the next answer shows")
-	require.True(t, v.discovered())
-	eventually(t, "UP again", func() bool { return v.instance()["status"] == "UP" })
+	require.Equal(t, 204, v.Beat().Status)
+	require.Equal(t, "ACTIVE", v.State(), "what was acknowledged, the next answer shows")
+	require.True(t, v.Discovered())
+	wait.Until(t, "UP again", func() bool { return instance(v)["status"] == "UP" })
 
-	s.want(204, "DELETE", v.location, "")
-	s.want(404, "GET", v.location, "")
-	s.want(404, "PATCH", v.liveness, alive)
-	require.False(t, v.discovered())
-	eventually(t, "gone from service-center, and its microservice with it", func() bool {
-		return v.instance() == nil && len(microservices(s)) == 0
+	s.Want(204, "DELETE", v.Location, "")
+	s.Want(404, "GET", v.Location, "")
+	s.Want(404, "PATCH", v.Liveness, mep.Alive)
+	require.False(t, v.Discovered())
+	wait.Until(t, "gone from service-center, and its microservice with it", func() bool {
+		return instance(v) == nil && len(microservices(s)) == 0
 	})
 }
 
 // microservices are the rows of the admin console, but for service-center's own.
-func microservices(s *server) []any {
-	s.t.Helper()
-	m := s.want(200, "GET", "/v4/default/govern/microservices?options=instances&withShared=true", "", "X-Domain-Name", "default").json(s.t)
+func microservices(s *mep.Server) []any {
+	s.T().Helper()
+	m := s.Want(200, "GET", "/v4/default/govern/microservices?options=instances&withShared=true", "", "X-Domain-Name", "default").Object(s.T())
 	rows, _ := m["allServicesDetail"].([]any)
 	return slices.DeleteFunc(rows, func(row any) bool {
 		return row.(map[string]any)["microService"].(map[string]any)["serviceName"] == "SERVICECENTER"
@@ -66,11 +69,11 @@ func microservices(s *server) []any {
 
 func TestTheConsoleSeesEachServiceAsTheDesignSays(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v := s.register("app-1", "face recognition", 30)
-	quiet := s.register("app-1", "no beats", -1)
-	eventually(t, "both rows", func() bool { return len(microservices(s)) == 2 })
-	i := v.instance()
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("app-1", "face recognition", 30)
+	quiet := s.Register("app-1", "no beats", -1)
+	wait.Until(t, "both rows", func() bool { return len(microservices(s)) == 2 })
+	i := instance(v)
 	require.Equal(t, "app-1", i["hostName"])
 	require.Equal(t, []any{"http://10.0.0.5:8080/x", "rest://10.0.0.5:8080?urlPrefix=%2Fx"}, i["endpoints"], "as it is, and as ServiceComb's clients call it")
 	require.Equal(t, "1.2.3", i["version"])
@@ -84,44 +87,44 @@ func TestTheConsoleSeesEachServiceAsTheDesignSays(t *testing.T) {
 		require.Contains(t, []any{"face_recognition", "no_beats"}, m["serviceName"])
 		require.Equal(t, map[string]any{"name": "ETSI-MEC-011", "version": "3.1.1"}, m["framework"])
 	}
-	require.Equal(t, "UP", quiet.instance()["status"])
-	require.Empty(t, quiet.liveness)
-	s.want(404, "PATCH", base+"/applications/app-1/services/"+quiet.id+"/liveness", alive)
+	require.Equal(t, "UP", instance(quiet)["status"])
+	require.Empty(t, quiet.Liveness)
+	s.Want(404, "PATCH", mep.Base+"/applications/app-1/services/"+quiet.ID+"/liveness", mep.Alive)
 }
 
 // Whoever could beat, change or delete our instances through service-center's own
 // API would keep the dead alive.
 func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v := s.register("app-1", "a", 2)
-	inst := "/v4/default/registry/microservices/" + v.id[:32] + "/instances/" + v.id[32:]
-	both := `[{"serviceId":"` + v.id[:32] + `","instanceId":"` + v.id[32:] + `"}]`
-	ms, root := "/v4/default/registry/microservices/"+v.id[:32], "/v4/default/registry/microservices"
-	own := s.want(200, "POST", root, `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`).json(t)["serviceId"].(string)
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("app-1", "a", 2)
+	inst := "/v4/default/registry/microservices/" + v.ID[:32] + "/instances/" + v.ID[32:]
+	both := `[{"serviceId":"` + v.ID[:32] + `","instanceId":"` + v.ID[32:] + `"}]`
+	ms, root := "/v4/default/registry/microservices/"+v.ID[:32], "/v4/default/registry/microservices"
+	own := s.Want(200, "POST", root, `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`).Object(t)["serviceId"].(string)
 	key := `"appId":"app-1","serviceName":"a","version":"1.2.3"`
-	again := `[{"instanceId":"` + v.id[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}]`
+	again := `[{"instanceId":"` + v.ID[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}]`
 	attack := `{"service":{` + key + `,"level":"FRONT","status":"UP"},"instances":` + again + `}`
 	for _, c := range [][3]string{
 		{"PUT", inst + "/heartbeat", ""},
 		{"PUT", "/v4/default/registry/heartbeats", `{"Instances":` + both + `}`},
 		{"PUT", inst + "/status?value=DOWN", ""},
 		{"PUT", inst + "/properties", `{"properties":{"a":"b"}}`},
-		{"POST", "/v4/default/registry/microservices/" + v.id[:32] + "/instances", `{"instance":{"hostName":"x","endpoints":["rest://1.2.3.4:5"]}}`},
+		{"POST", "/v4/default/registry/microservices/" + v.ID[:32] + "/instances", `{"instance":{"hostName":"x","endpoints":["rest://1.2.3.4:5"]}}`},
 		{"DELETE", inst, ""},
-		{"DELETE", "/v4/default/registry/microservices/" + v.id[:32] + "?force=true", ""},
-		{"DELETE", "/v4/default/registry/microservices", `{"serviceIds":["` + v.id[:32] + `"],"force":true}`},
+		{"DELETE", "/v4/default/registry/microservices/" + v.ID[:32] + "?force=true", ""},
+		{"DELETE", "/v4/default/registry/microservices", `{"serviceIds":["` + v.ID[:32] + `"],"force":true}`},
 		{"POST", root, attack},
 		{"POST", root, `{"service":{` + key + `}}`},
 		{"POST", root, `{"SERVICE":{"appId":"x"},"service":{"APPID":"app-1","serviceName":"y","ServiceName":"a","VERSION":"1.2.3"}}`},
 		{"POST", root, `{"service":{"serviceName":"other"},"instances":` + again + `}`},
 		{"POST", root, `{"service":{"serviceName":"other"},"instances":` + again + `,"Instances":[{}]}`},
-		{"POST", root, `{"service":{"serviceName":"other","serviceId":"` + v.id[:32] + `"}}`},
+		{"POST", root, `{"service":{"serviceName":"other","serviceId":"` + v.ID[:32] + `"}}`},
 		{"POST", "/v4/other/registry/microservices", `{"service":{"serviceName":"other"},"instances":` + again + `}`},
 		{"PUT", "/v4/default/registry/heartbeats", `{"instances":` + both + `,"INSTANCES":[{}]}`},
-		{"PUT", root + "/" + own + "/properties", `{"serviceId":"` + v.id[:32] + `","properties":{"a":"b"}}`},
-		{"PUT", root + "/" + own + "/instances/x/properties", `{"serviceId":"` + v.id[:32] + `","instanceId":"` + v.id[32:] + `","properties":{"a":"b"}}`},
-		{"POST", root + "/" + own + "/instances", `{"instance":{"instanceId":"` + v.id[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}}`},
+		{"PUT", root + "/" + own + "/properties", `{"serviceId":"` + v.ID[:32] + `","properties":{"a":"b"}}`},
+		{"PUT", root + "/" + own + "/instances/x/properties", `{"serviceId":"` + v.ID[:32] + `","instanceId":"` + v.ID[32:] + `","properties":{"a":"b"}}`},
+		{"POST", root + "/" + own + "/instances", `{"instance":{"instanceId":"` + v.ID[32:] + `","hostName":"x","endpoints":["rest://1.2.3.4:5"]}}`},
 		{"PUT", ms + "/properties", `{"properties":{"a":"b"}}`},
 		{"POST", ms + "/rules", `{"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}]}`},
 		{"PUT", ms + "/rules/x", `{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}`},
@@ -135,14 +138,14 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 		{"POST", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{` + key + `},"providers":[{"serviceName":"*"}]}]}`},
 		{"PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{` + key + `},"providers":[]}]}`},
 	} {
-		r := s.do(c[0], c[1], c[2])
-		require.Equal(t, 403, r.status, "%s %s: %s", c[0], c[1], r.body)
+		r := s.Do(c[0], c[1], c[2])
+		require.Equal(t, 403, r.Status, "%s %s: %s", c[0], c[1], r.Body)
 	}
-	require.Equal(t, "UP", v.instance()["status"])
-	eventually(t, "suspended in spite of foreign heartbeats", func() bool {
-		s.do("PUT", inst+"/heartbeat", "")
-		s.do("POST", root, attack)
-		return v.state() == "SUSPENDED"
+	require.Equal(t, "UP", instance(v)["status"])
+	wait.Until(t, "suspended in spite of foreign heartbeats", func() bool {
+		s.Do("PUT", inst+"/heartbeat", "")
+		s.Do("POST", root, attack)
+		return v.State() == "SUSPENDED"
 	})
 }
 
@@ -150,52 +153,52 @@ func TestServiceCombClientsCannotWriteOurInstances(t *testing.T) {
 // rule and an instance: ours gets another then, and nothing of the client's is ours.
 func TestWhatIsTakenInAdvanceIsNotAdopted(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v := s.register("app-1", "a", 30)
-	s.want(204, "DELETE", v.location, "")
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("app-1", "a", 30)
+	s.Want(204, "DELETE", v.Location, "")
 	root := "/v4/default/registry/microservices"
-	eventually(t, "its microservice is gone", func() bool { return len(microservices(s)) == 0 })
-	s.want(200, "POST", root, `{"service":{"serviceName":"mine","version":"1.0.0","alias":"nick","serviceId":"`+v.id[:32]+`"},
+	wait.Until(t, "its microservice is gone", func() bool { return len(microservices(s)) == 0 })
+	s.Want(200, "POST", root, `{"service":{"serviceName":"mine","version":"1.0.0","alias":"nick","serviceId":"`+v.ID[:32]+`"},
 		"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}],"instances":[{"hostName":"h","endpoints":["rest://127.0.0.1:1"]}]}`)
-	w := s.register("app-1", "a", 30)
-	require.NotEqual(t, v.id[:32], w.id[:32])
-	require.True(t, w.discovered())
-	consumer := s.want(200, "POST", root, `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).json(t)["serviceId"].(string)
-	found := s.want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a-mec&version=latest", "", "X-ConsumerId", consumer)
-	require.Len(t, found.json(t)["instances"], 1, "%s", found.body)
-	require.Contains(t, string(found.body), w.id[32:])
-	s.want(403, "DELETE", root+"/"+w.id[:32]+"?force=true", "")
-	s.want(200, "DELETE", root+"/"+v.id[:32]+"?force=true", "")
-	require.True(t, w.discovered())
+	w := s.Register("app-1", "a", 30)
+	require.NotEqual(t, v.ID[:32], w.ID[:32])
+	require.True(t, w.Discovered())
+	consumer := s.Want(200, "POST", root, `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).Object(t)["serviceId"].(string)
+	found := s.Want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a-mec&version=latest", "", "X-ConsumerId", consumer)
+	require.Len(t, found.Object(t)["instances"], 1, "%s", found.Body)
+	require.Contains(t, string(found.Body), w.ID[32:])
+	s.Want(403, "DELETE", root+"/"+w.ID[:32]+"?force=true", "")
+	s.Want(200, "DELETE", root+"/"+v.ID[:32]+"?force=true", "")
+	require.True(t, w.Discovered())
 }
 
 // A ServiceComb client's own services are none of our business.
 func TestServiceCombClientsKeepTheirOwnServices(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	r := s.want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`)
-	id := r.json(t)["serviceId"].(string)
-	r = s.want(200, "POST", "/v4/default/registry/microservices/"+id+"/instances",
+	s := mep.Start(t, mep.Fast...)
+	r := s.Want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"cart","version":"1.0.0","status":"UP","level":"BACK"}}`)
+	id := r.Object(t)["serviceId"].(string)
+	r = s.Want(200, "POST", "/v4/default/registry/microservices/"+id+"/instances",
 		`{"instance":{"hostName":"h","endpoints":["rest://127.0.0.1:1"],"status":"UP","healthCheck":{"mode":"push","interval":30,"times":3}}}`)
-	inst := r.json(t)["instanceId"].(string)
-	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/heartbeat", "")
-	require.Empty(t, s.want(200, "GET", base+"/services", "").list(t))
-	mec := s.register("app-1", "a", -1)
-	s.want(200, "POST", "/v4/other/registry/microservices", `{"service":{"appId":"app-1","serviceName":"a","version":"1.2.3"},"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":"x"}]}`)
-	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/properties", `{"properties":{"a":"b"}}`)
-	s.want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/properties", `{"properties":{"a":"b"}}`)
-	s.want(200, "POST", "/v4/default/registry/microservices/"+id+"/tags", `{"tags":{"a":"b"}}`)
-	s.want(200, "PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"shop","serviceName":"cart","version":"1.0.0"},"providers":[{"appId":"app-1","serviceName":"a","version":"1.2.3"}]}]}`)
-	require.Equal(t, "UP", mec.instance()["status"])
+	inst := r.Object(t)["instanceId"].(string)
+	s.Want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/heartbeat", "")
+	require.Empty(t, s.Want(200, "GET", mep.Base+"/services", "").List(t))
+	mec := s.Register("app-1", "a", -1)
+	s.Want(200, "POST", "/v4/other/registry/microservices", `{"service":{"appId":"app-1","serviceName":"a","version":"1.2.3"},"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":"x"}]}`)
+	s.Want(200, "PUT", "/v4/default/registry/microservices/"+id+"/properties", `{"properties":{"a":"b"}}`)
+	s.Want(200, "PUT", "/v4/default/registry/microservices/"+id+"/instances/"+inst+"/properties", `{"properties":{"a":"b"}}`)
+	s.Want(200, "POST", "/v4/default/registry/microservices/"+id+"/tags", `{"tags":{"a":"b"}}`)
+	s.Want(200, "PUT", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"shop","serviceName":"cart","version":"1.0.0"},"providers":[{"appId":"app-1","serviceName":"a","version":"1.2.3"}]}]}`)
+	require.Equal(t, "UP", instance(mec)["status"])
 	// a consumer of ours is noted at ours, by service-center's queue of dependencies
-	consumer := s.want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).json(t)["serviceId"].(string)
-	found := s.want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a&version=1.2.3", "", "X-ConsumerId", consumer)
-	require.Contains(t, string(found.body), mec.id[32:])
-	eventually(t, "the consumer is noted", func() bool {
-		return strings.Contains(string(s.do("GET", "/v4/default/registry/microservices/"+mec.id[:32]+"/consumers", "").body), consumer)
+	consumer := s.Want(200, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"app-1","serviceName":"consumer","version":"1.0.0"}}`).Object(t)["serviceId"].(string)
+	found := s.Want(200, "GET", "/v4/default/registry/instances?appId=app-1&serviceName=a&version=1.2.3", "", "X-ConsumerId", consumer)
+	require.Contains(t, string(found.Body), mec.ID[32:])
+	wait.Until(t, "the consumer is noted", func() bool {
+		return strings.Contains(string(s.Do("GET", "/v4/default/registry/microservices/"+mec.ID[:32]+"/consumers", "").Body), consumer)
 	})
-	s.want(200, "DELETE", "/v4/default/registry/microservices/"+id+"?force=true", "")
+	s.Want(200, "DELETE", "/v4/default/registry/microservices/"+id+"?force=true", "")
 	for _, reason := range []string{"ours", "form"} {
-		require.Contains(t, string(s.do("GET", "/metrics", "").body), `mep_servicecomb_writes_refused_total{reason="`+reason+`"} 0`, "nothing of all that was refused")
+		require.Contains(t, string(s.Do("GET", "/metrics", "").Body), `mep_servicecomb_writes_refused_total{reason="`+reason+`"} 0`, "nothing of all that was refused")
 	}
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -11,140 +10,144 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/consumer"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // One STATE_CHANGED when a service falls silent, one when it is back, and nothing for
 // the heartbeats in between.
 func TestConsumersAreToldOfSilenceAndReturn(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, fast...), newConsumer(t)
-	where := s.subscribe("watcher", c.URL+"/cb", "")
-	v := s.register("app-1", "face", 1)
+	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
+	where := s.Subscribe("watcher", c.URL+"/cb", "")
+	v := s.Register("app-1", "face", 1)
 	for range 4 {
-		v.beat()
+		v.Beat()
 		time.Sleep(700 * time.Millisecond)
 	}
-	eventually(t, "told of the silence", func() bool { return len(c.told()) == 2 })
-	require.False(t, v.discovered())
+	wait.Until(t, "told of the silence", func() bool { return len(c.Changes()) == 2 })
+	require.False(t, v.Discovered())
 	for range 4 {
-		v.beat()
+		v.Beat()
 		time.Sleep(700 * time.Millisecond)
 	}
-	s.want(204, "DELETE", v.location, "")
-	eventually(t, "told of the removal", func() bool { return len(c.told()) == 4 })
-	require.Equal(t, []string{"face ADDED ACTIVE", "face STATE_CHANGED SUSPENDED", "face STATE_CHANGED ACTIVE", "face REMOVED ACTIVE"}, c.told())
-	for i, n := range c.receipts() {
-		require.Equal(t, "/cb", n.path)
-		require.Equal(t, "SerAvailabilityNotification", n.body.NotificationType)
-		require.Equal(t, where, n.body.Links.Subscription.Href)
-		require.Len(t, n.body.ServiceReferences, 1)
-		r := n.body.ServiceReferences[0]
-		require.Equal(t, v.id, r.SerInstanceID)
+	s.Want(204, "DELETE", v.Location, "")
+	wait.Until(t, "told of the removal", func() bool { return len(c.Changes()) == 4 })
+	require.Equal(t, []string{"face ADDED ACTIVE", "face STATE_CHANGED SUSPENDED", "face STATE_CHANGED ACTIVE", "face REMOVED ACTIVE"}, c.Changes())
+	for i, n := range c.Receipts() {
+		require.Equal(t, "/cb", n.Path)
+		require.Equal(t, "SerAvailabilityNotification", n.NotificationType)
+		require.Equal(t, where, n.Links.Subscription.Href)
+		require.Len(t, n.ServiceReferences, 1)
+		r := n.ServiceReferences[0]
+		require.Equal(t, v.ID, r.SerInstanceID)
 		if i == 3 {
 			require.Nil(t, r.Link)
 		} else {
-			require.Equal(t, base+"/services/"+v.id, r.Link.Href)
+			require.Equal(t, mep.Base+"/services/"+v.ID, r.Link.Href)
 		}
 	}
 }
 
 func TestASubscriptionHasALifeOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, append(fast, "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=2")...), newConsumer(t)
-	list := base + "/applications/a/subscriptions"
-	require.JSONEq(t, `{"_links":{"self":{"href":"`+list+`"},"subscriptions":[]}}`, string(s.want(200, "GET", list, "").body))
-	one := s.subscribe("a", c.URL, `{"serNames":["x"],"states":["ACTIVE"]}`)
-	two := s.subscribe("a", c.URL, "")
+	s, c := mep.Start(t, append(mep.Fast, "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=2")...), consumer.Start(t)
+	list := mep.Base + "/applications/a/subscriptions"
+	require.JSONEq(t, `{"_links":{"self":{"href":"`+list+`"},"subscriptions":[]}}`, string(s.Want(200, "GET", list, "").Body))
+	one := s.Subscribe("a", c.URL, `{"serNames":["x"],"states":["ACTIVE"]}`)
+	two := s.Subscribe("a", c.URL, "")
 	body := `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"` + c.URL + `"}`
-	s.want(403, "POST", list, body)
-	s.want(400, "POST", list, strings.Replace(body, "127.0.0.1", "10.0.0.1", 1)) // loopback only, unless configured
-	m := s.want(200, "GET", list, "").json(t)
+	s.Want(403, "POST", list, body)
+	s.Want(400, "POST", list, strings.Replace(body, "127.0.0.1", "10.0.0.1", 1)) // loopback only, unless configured
+	m := s.Want(200, "GET", list, "").Object(t)
 	require.Len(t, m["_links"].(map[string]any)["subscriptions"], 2)
-	r := s.want(200, "GET", one, "")
-	require.Equal(t, one, r.json(t)["_links"].(map[string]any)["self"].(map[string]any)["href"])
-	require.NotEmpty(t, r.header.Get("ETag"))
-	s.want(404, "GET", strings.Replace(one, "/a/", "/b/", 1), "")
-	s.want(404, "DELETE", strings.Replace(one, "/a/", "/b/", 1), "")
-	s.want(412, "DELETE", one, "", "If-Match", `"x"`)
-	s.want(204, "DELETE", two, "", "If-Match", s.want(200, "GET", two, "").header.Get("ETag"))
-	s.want(404, "DELETE", two, "")
-	s.want(404, "GET", list+"/0c7f5b2e-0000-4000-8000-000000000000", "")
-	s.kill()
-	s.launch()
-	require.Equal(t, r.body, s.want(200, "GET", one, "").body)
-	s.want(404, "GET", two, "")
-	require.Equal(t, "/mep"+one, s.want(200, "GET", "/mep"+one, "").json(t)["_links"].(map[string]any)["self"].(map[string]any)["href"])
+	r := s.Want(200, "GET", one, "")
+	require.Equal(t, one, r.Object(t)["_links"].(map[string]any)["self"].(map[string]any)["href"])
+	require.NotEmpty(t, r.Header.Get("ETag"))
+	s.Want(404, "GET", strings.Replace(one, "/a/", "/b/", 1), "")
+	s.Want(404, "DELETE", strings.Replace(one, "/a/", "/b/", 1), "")
+	s.Want(412, "DELETE", one, "", "If-Match", `"x"`)
+	s.Want(204, "DELETE", two, "", "If-Match", s.Want(200, "GET", two, "").Header.Get("ETag"))
+	s.Want(404, "DELETE", two, "")
+	s.Want(404, "GET", list+"/0c7f5b2e-0000-4000-8000-000000000000", "")
+	s.Kill()
+	s.Restart()
+	require.Equal(t, r.Body, s.Want(200, "GET", one, "").Body)
+	s.Want(404, "GET", two, "")
+	require.Equal(t, "/mep"+one, s.Want(200, "GET", "/mep"+one, "").Object(t)["_links"].(map[string]any)["self"].(map[string]any)["href"])
 
-	eg := start(t, "MEP_COMPAT=edgegallery", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
-	eg.want(404, "GET", list, "")
-	eg.subscribe("a", c.URL, "")
-	eg.want(400, "POST", list, body)
+	eg := mep.Start(t, "MEP_COMPAT=edgegallery", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
+	eg.Want(404, "GET", list, "")
+	eg.Subscribe("a", c.URL, "")
+	eg.Want(400, "POST", list, body)
 }
 
 func TestTheFilterSelectsWhatIsTold(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
-	v, w := s.register("p", "x", 1), s.register("p", "y", 1)
-	consumers := map[string]*consumer{}
-	for _, filter := range []string{"", `{"serNames":["x"]}`, `{"serInstanceIds":["` + w.id + `"]}`, `{"states":["SUSPENDED"]}`, `{"states":["ACTIVE"]}`, `{"serNames":["x"],"states":["ACTIVE"]}`, `{"isLocal":false}`,
+	s := mep.Start(t, mep.Fast...)
+	v, w := s.Register("p", "x", 1), s.Register("p", "y", 1)
+	consumers := map[string]*consumer.Consumer{}
+	for _, filter := range []string{"", `{"serNames":["x"]}`, `{"serInstanceIds":["` + w.ID + `"]}`, `{"states":["SUSPENDED"]}`, `{"states":["ACTIVE"]}`, `{"serNames":["x"],"states":["ACTIVE"]}`, `{"isLocal":false}`,
 		`{"serCategories":[{"href":"h","id":"c","name":"n","version":"1"}]}`} {
-		consumers[filter] = newConsumer(t)
-		s.subscribe("watcher", consumers[filter].URL, filter)
+		consumers[filter] = consumer.Start(t)
+		s.Subscribe("watcher", consumers[filter].URL, filter)
 	}
-	eventually(t, "both suspended", func() bool { return v.state() == "SUSPENDED" && w.state() == "SUSPENDED" })
-	v.beat()
-	eventually(t, "told", func() bool { return len(consumers[""].told()) == 3 })
+	wait.Until(t, "both suspended", func() bool { return v.State() == "SUSPENDED" && w.State() == "SUSPENDED" })
+	v.Beat()
+	wait.Until(t, "told", func() bool { return len(consumers[""].Changes()) == 3 })
 	for filter, want := range map[string][]string{
 		`{"serNames":["x"]}`:                     {"x STATE_CHANGED SUSPENDED", "x STATE_CHANGED ACTIVE"},
-		`{"serInstanceIds":["` + w.id + `"]}`:    {"y STATE_CHANGED SUSPENDED"},
+		`{"serInstanceIds":["` + w.ID + `"]}`:    {"y STATE_CHANGED SUSPENDED"},
 		`{"states":["ACTIVE"]}`:                  {"x STATE_CHANGED ACTIVE"},
 		`{"serNames":["x"],"states":["ACTIVE"]}`: {"x STATE_CHANGED ACTIVE"},
 		`{"isLocal":false}`:                      nil,
 		`{"serCategories":[{"href":"h","id":"c","name":"n","version":"1"}]}`: nil,
 	} {
-		eventually(t, filter, func() bool { return len(consumers[filter].told()) == len(want) })
-		require.Equal(t, want, consumers[filter].told(), filter)
+		wait.Until(t, filter, func() bool { return len(consumers[filter].Changes()) == len(want) })
+		require.Equal(t, want, consumers[filter].Changes(), filter)
 	}
-	require.ElementsMatch(t, []string{"x STATE_CHANGED SUSPENDED", "y STATE_CHANGED SUSPENDED"}, consumers[`{"states":["SUSPENDED"]}`].told())
+	require.ElementsMatch(t, []string{"x STATE_CHANGED SUSPENDED", "y STATE_CHANGED SUSPENDED"}, consumers[`{"states":["SUSPENDED"]}`].Changes())
 }
 
 func TestAnUpdateIsToldByWhatItChanged(t *testing.T) {
-	s, c := start(t, fast...), newConsumer(t)
-	s.subscribe("watcher", c.URL, "")
-	v := s.register("p", "x", -1)
-	body := info("x", -1)
-	s.want(200, "PUT", v.location, body) // says nothing new
-	s.want(200, "PUT", v.location, strings.Replace(body, "ACTIVE", "INACTIVE", 1))
-	s.want(200, "PUT", v.location, body)
-	s.want(200, "PUT", v.location, strings.Replace(body, "1.2.3", "1.2.4", 1))
-	s.want(200, "PUT", v.location, strings.NewReplacer("1.2.3", "1.2.5", "ACTIVE", "INACTIVE").Replace(body))
-	s.want(204, "DELETE", v.location, "")
+	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, "")
+	v := s.Register("p", "x", -1)
+	body := mep.Info("x", -1)
+	s.Want(200, "PUT", v.Location, body) // says nothing new
+	s.Want(200, "PUT", v.Location, strings.Replace(body, "ACTIVE", "INACTIVE", 1))
+	s.Want(200, "PUT", v.Location, body)
+	s.Want(200, "PUT", v.Location, strings.Replace(body, "1.2.3", "1.2.4", 1))
+	s.Want(200, "PUT", v.Location, strings.NewReplacer("1.2.3", "1.2.5", "ACTIVE", "INACTIVE").Replace(body))
+	s.Want(204, "DELETE", v.Location, "")
 	want := []string{"x ADDED ACTIVE", "x STATE_CHANGED INACTIVE", "x STATE_CHANGED ACTIVE", "x ATTRIBUTES_CHANGED ACTIVE", "x ATTRIBUTES_CHANGED INACTIVE", "x REMOVED INACTIVE"}
-	eventually(t, "told", func() bool { return len(c.told()) >= len(want) })
-	require.Equal(t, want, c.told())
+	wait.Until(t, "told", func() bool { return len(c.Changes()) >= len(want) })
+	require.Equal(t, want, c.Changes())
 }
 
 // The suspended are removed when their time is over, told of, and gone from the
 // ServiceComb side too.
 func TestTheSuspendedAreRemovedInTheEnd(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, append(fast, "MEP_LIVENESS_DEREGISTER_AFTER=3s")...), newConsumer(t)
-	s.subscribe("watcher", c.URL, "")
-	dead, quiet := s.register("p", "dead", 1), s.register("p", "quiet", -1)
+	s, c := mep.Start(t, append(mep.Fast, "MEP_LIVENESS_DEREGISTER_AFTER=3s")...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, "")
+	dead, quiet := s.Register("p", "dead", 1), s.Register("p", "quiet", -1)
 	var suspended time.Time
-	eventually(t, "removed", func() bool {
-		if suspended.IsZero() && len(c.told()) == 3 {
-			suspended = c.receipts()[len(c.receipts())-1].at
+	wait.Until(t, "removed", func() bool {
+		if suspended.IsZero() && len(c.Changes()) == 3 {
+			suspended = c.Receipts()[len(c.Receipts())-1].At
 		}
-		return s.do("GET", dead.location, "").status == 404
+		return s.Do("GET", dead.Location, "").Status == 404
 	})
 	require.GreaterOrEqual(t, time.Since(suspended), 2500*time.Millisecond)
-	eventually(t, "told", func() bool { return len(c.told()) == 4 })
-	require.Equal(t, "dead STATE_CHANGED SUSPENDED", c.told()[2])
-	require.Equal(t, "dead REMOVED SUSPENDED", c.told()[3])
-	eventually(t, "gone from service-center", func() bool { return dead.instance() == nil && len(microservices(s)) == 1 })
-	s.want(404, "PATCH", dead.liveness, alive)
-	require.Equal(t, "ACTIVE", quiet.state(), "who need not beat is not removed")
+	wait.Until(t, "told", func() bool { return len(c.Changes()) == 4 })
+	require.Equal(t, "dead STATE_CHANGED SUSPENDED", c.Changes()[2])
+	require.Equal(t, "dead REMOVED SUSPENDED", c.Changes()[3])
+	wait.Until(t, "gone from service-center", func() bool { return instance(dead) == nil && len(microservices(s)) == 1 })
+	s.Want(404, "PATCH", dead.Liveness, mep.Alive)
+	require.Equal(t, "ACTIVE", quiet.State(), "who need not beat is not removed")
 }
 
 // Whenever the platform is killed, a change that it acknowledged is told; what is told
@@ -154,19 +157,19 @@ func TestKillLosesNoNotification(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	s, c := start(t, fast...), newConsumer(t)
-	s.subscribe("watcher", c.URL, "")
+	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, "")
 	var mu sync.Mutex
 	acked := map[string][]string{} // by service, in order
-	services := map[string]*service{}
+	services := map[string]*mep.Service{}
 	for i := range 8 {
-		v := s.register("p", fmt.Sprint("s", i), -1)
-		services[v.id], acked[v.id] = v, []string{"ADDED"}
+		v := s.Register("p", fmt.Sprint("s", i), -1)
+		services[v.ID], acked[v.ID] = v, []string{"ADDED"}
 	}
 	const kills = 8
 	for k := range kills {
 		if k%3 == 2 {
-			c.answer(http.StatusServiceUnavailable)
+			c.Answer(http.StatusServiceUnavailable)
 		}
 		end := make(chan struct{})
 		var wg sync.WaitGroup
@@ -178,15 +181,15 @@ func TestKillLosesNoNotification(t *testing.T) {
 						return
 					default:
 					}
-					r, err := s.try("POST", base+"/applications/p/services", info("temp", -1))
-					if err != nil || r.status != 201 {
+					r, err := s.Try("POST", mep.Base+"/applications/p/services", mep.Info("temp", -1))
+					if err != nil || r.Status != 201 {
 						continue
 					}
-					id := r.json(t)["serInstanceId"].(string)
+					id := r.Object(t)["serInstanceId"].(string)
 					mu.Lock()
 					acked[id] = append(acked[id], "ADDED")
 					mu.Unlock()
-					if r, err := s.try("DELETE", r.header.Get("Location"), ""); err == nil && r.status == 204 {
+					if r, err := s.Try("DELETE", r.Header.Get("Location"), ""); err == nil && r.Status == 204 {
 						mu.Lock()
 						acked[id] = append(acked[id], "REMOVED")
 						mu.Unlock()
@@ -195,26 +198,21 @@ func TestKillLosesNoNotification(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Duration(100+rnd.IntN(700)) * time.Millisecond)
-		s.kill()
+		s.Kill()
 		close(end)
 		wg.Wait()
-		c.answer(0)
-		s.launch()
+		c.Answer(http.StatusNoContent)
+		s.Restart()
 	}
 	first := map[string]int{} // place of the first receipt of each service and change
 	ids := map[string]string{}
 	check := func() bool {
+		require.Empty(t, c.Faults(), "a webhook-id with other content")
 		clear(first)
 		clear(ids)
-		for i, n := range c.receipts() {
-			b, err := json.Marshal(n.body)
-			require.NoError(t, err)
-			content := string(b)
-			if before, ok := ids[n.id]; ok {
-				require.Equal(t, before, content, "webhook-id %s with other content", n.id)
-			}
-			ids[n.id] = content
-			for j, r := range n.body.ServiceReferences {
+		for i, n := range c.Receipts() {
+			ids[n.ID] = n.Body
+			for j, r := range n.ServiceReferences {
 				key := r.SerInstanceID + string(r.ChangeType)
 				if _, seen := first[key]; !seen {
 					first[key] = i*1000 + j
@@ -232,28 +230,26 @@ func TestKillLosesNoNotification(t *testing.T) {
 		}
 		return true
 	}
-	eventually(t, "everything acknowledged is told", check)
-	again := len(c.receipts()) - len(ids)
+	wait.Until(t, "everything acknowledged is told", check)
+	again := len(c.Receipts()) - len(ids)
 	for id, changes := range acked {
 		if len(changes) == 2 {
 			require.Less(t, first[id+"ADDED"], first[id+"REMOVED"], "out of order")
 		}
 	}
-	t.Logf("%d kills, %d services changed, %d notifications, of them %d repeated, 0 lost, 0 out of order", kills, len(acked), len(c.receipts()), again)
+	t.Logf("%d kills, %d services changed, %d notifications, of them %d repeated, 0 lost, 0 out of order", kills, len(acked), len(c.Receipts()), again)
 }
 
 // The worst moments to die: with the change committed and nobody told, while the
 // subscriber has the notification but not answered, and when it has just answered.
 func TestKillAroundANotificationLosesAndReordersNothing(t *testing.T) {
-	s, c := start(t, fast...), newConsumer(t)
-	s.subscribe("watcher", c.URL, "")
+	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
+	s.Subscribe("watcher", c.URL, "")
 	killed := make(chan struct{}, 1)
-	register := func(hook *func(), name string) {
-		c.mu.Lock()
-		c.about = name // not one that is sent again, which may come before the service is registered
-		*hook = func() { s.kill(); killed <- struct{}{} }
-		c.mu.Unlock()
-		_, _ = s.try("POST", base+"/applications/p/services", info(name, -1))
+	kill := func() { s.Kill(); killed <- struct{}{} }
+	register := func(name string, before, after func()) {
+		c.Once(name, before, after) // not one that is sent again, which may come before the service is registered
+		_, _ = s.Try("POST", mep.Base+"/applications/p/services", mep.Info(name, -1))
 		select {
 		case <-killed:
 		case <-time.After(time.Minute):
@@ -266,38 +262,27 @@ func TestKillAroundANotificationLosesAndReordersNothing(t *testing.T) {
 		want = append(want, name+" ADDED ACTIVE")
 		switch round % 3 {
 		case 0:
-			c.answer(http.StatusServiceUnavailable)
-			s.register("p", name, -1)
-			s.kill()
-			c.answer(0)
+			c.Answer(http.StatusServiceUnavailable)
+			s.Register("p", name, -1)
+			s.Kill()
+			c.Answer(http.StatusNoContent)
 		case 1:
-			register(&c.before, name)
+			register(name, kill, nil)
 		case 2:
-			register(&c.after, name)
+			register(name, nil, kill)
 		}
-		s.launch()
+		s.Restart()
 	}
-	var first []string
-	eventually(t, "all told", func() bool {
-		first = nil
-		seen := map[string]bool{}
-		for _, line := range c.told() {
-			if !seen[line] {
-				seen[line] = true
-				first = append(first, line)
-			}
-		}
-		return len(first) == len(want)
-	})
-	require.Equal(t, want, first)
+	wait.Until(t, "all told", func() bool { return len(c.Distinct()) == len(want) })
+	require.Equal(t, want, c.Distinct())
 	ids := map[string]string{}
-	for _, n := range c.receipts() {
-		for _, r := range n.body.ServiceReferences {
+	for _, n := range c.Receipts() {
+		for _, r := range n.ServiceReferences {
 			if id, again := ids[r.SerName]; again {
-				require.Equal(t, id, n.id, "a repetition carries the same webhook-id")
+				require.Equal(t, id, n.ID, "a repetition carries the same webhook-id")
 			}
-			ids[r.SerName] = n.id
+			ids[r.SerName] = n.ID
 		}
 	}
-	t.Logf("12 kills around a notification: 0 lost, 0 out of order, %d repeated under the same id", len(c.receipts())-len(want))
+	t.Logf("12 kills around a notification: 0 lost, 0 out of order, %d repeated under the same id", len(c.Receipts())-len(want))
 }

@@ -8,23 +8,26 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // Whatever heartbeats race a deletion: none that began after its answer finds the
 // service, and none brings it back.
 func TestNoHeartbeatThatRacesADeletionResurrects(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
+	s := mep.Start(t, mep.Fast...)
 	var late atomic.Int64
 	for round := range 40 {
-		v := s.register("app", fmt.Sprint("s", round), 1)
+		v := s.Register("app", fmt.Sprint("s", round), 1)
 		var deleted atomic.Bool
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
 				for after := 0; after < 3; {
 					began := deleted.Load()
-					r, err := s.try("PATCH", v.liveness, alive)
+					r, err := s.Try("PATCH", v.Liveness, mep.Alive)
 					if err != nil {
 						t.Error(err)
 						return
@@ -32,24 +35,24 @@ func TestNoHeartbeatThatRacesADeletionResurrects(t *testing.T) {
 					if began {
 						after++
 						late.Add(1)
-						if r.status != 404 {
-							t.Errorf("a heartbeat after the deletion's answer: %d %s", r.status, r.body)
+						if r.Status != 404 {
+							t.Errorf("a heartbeat after the deletion's answer: %d %s", r.Status, r.Body)
 						}
-					} else if r.status != 204 && r.status != 404 {
-						t.Errorf("a heartbeat beside the deletion: %d %s", r.status, r.body)
+					} else if r.Status != 204 && r.Status != 404 {
+						t.Errorf("a heartbeat beside the deletion: %d %s", r.Status, r.Body)
 					}
 				}
 			})
 		}
 		time.Sleep(5 * time.Millisecond)
-		s.want(204, "DELETE", v.location, "")
+		s.Want(204, "DELETE", v.Location, "")
 		deleted.Store(true)
 		wg.Wait()
-		require.False(t, v.discovered())
-		s.want(404, "GET", v.location, "")
+		require.False(t, v.Discovered())
+		s.Want(404, "GET", v.Location, "")
 	}
-	eventually(t, "nothing is left in service-center", func() bool { return len(microservices(s)) == 0 })
-	require.Zero(t, s.suspensions())
+	wait.Until(t, "nothing is left in service-center", func() bool { return len(microservices(s)) == 0 })
+	require.Zero(t, suspensions(s))
 	t.Logf("40 deletions among heartbeats; %d heartbeats after the answer, all 404", late.Load())
 }
 
@@ -57,28 +60,28 @@ func TestNoHeartbeatThatRacesADeletionResurrects(t *testing.T) {
 // server is.
 func TestWhatIsAcknowledgedTheNextAnswerShows(t *testing.T) {
 	t.Parallel()
-	s := start(t, fast...)
+	s := mep.Start(t, mep.Fast...)
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
 			for i := range 25 {
 				app := fmt.Sprintf("app-%d", w)
-				r, err := s.try("POST", base+"/applications/"+app+"/services", info(fmt.Sprint("s", i), 1))
-				if err != nil || r.status != 201 {
-					t.Errorf("register: %d %v", r.status, err)
+				r, err := s.Try("POST", mep.Base+"/applications/"+app+"/services", mep.Info(fmt.Sprint("s", i), 1))
+				if err != nil || r.Status != 201 {
+					t.Errorf("register: %d %v", r.Status, err)
 					return
 				}
-				id := r.json(t)["serInstanceId"].(string)
-				list, err := s.try("GET", base+"/services?ser_instance_id="+id, "")
-				if err != nil || len(list.list(t)) != 1 {
-					t.Errorf("registered and not discovered: %s %v", list.body, err)
+				id := r.Object(t)["serInstanceId"].(string)
+				list, err := s.Try("GET", mep.Base+"/services?ser_instance_id="+id, "")
+				if err != nil || len(list.List(t)) != 1 {
+					t.Errorf("registered and not discovered: %s %v", list.Body, err)
 				}
-				if r, err := s.try("DELETE", r.header.Get("Location"), ""); err != nil || r.status != 204 {
-					t.Errorf("delete: %d %v", r.status, err)
+				if r, err := s.Try("DELETE", r.Header.Get("Location"), ""); err != nil || r.Status != 204 {
+					t.Errorf("delete: %d %v", r.Status, err)
 				}
-				list, err = s.try("GET", base+"/applications/"+app+"/services?ser_instance_id="+id, "")
-				if err != nil || len(list.list(t)) != 0 {
-					t.Errorf("deleted and still listed: %s %v", list.body, err)
+				list, err = s.Try("GET", mep.Base+"/applications/"+app+"/services?ser_instance_id="+id, "")
+				if err != nil || len(list.List(t)) != 0 {
+					t.Errorf("deleted and still listed: %s %v", list.Body, err)
 				}
 			}
 		})

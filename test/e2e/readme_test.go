@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // block is the commands below one marker of the README.
@@ -27,20 +31,16 @@ func block(t *testing.T, name string) (commands, readme string) {
 }
 
 // paste runs commands as a new user would, and wants the outputs in their order.
-func paste(t *testing.T, s *server, dir, commands string, wants ...string) {
+func paste(t *testing.T, s *mep.Server, dir, commands string, wants ...string) {
 	t.Helper()
-	script := strings.Replace(commands, "URL=http://127.0.0.1:30100\n", "URL="+s.url+"\n", 1)
+	script := strings.Replace(commands, "URL=http://127.0.0.1:30100\n", "URL="+s.URL+"\n", 1)
 	require.NotEqual(t, commands, script, "the commands must begin with the default address")
-	cmd := exec.Command("bash", "-s")
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader(script)
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	rest := string(out)
+	code, out := proc.Command{Program: "bash", Args: []string{"-s"}, Dir: dir, Stdin: strings.NewReader(script)}.Run(t, 2*time.Minute)
+	require.Zero(t, code, "%s", out.Both)
+	rest := out.Both.String()
 	for _, want := range wants {
 		at := strings.Index(rest, want)
-		require.GreaterOrEqual(t, at, 0, "%q is missing after what came before it, in:\n%s", want, out)
+		require.GreaterOrEqual(t, at, 0, "%q is missing after what came before it, in:\n%s", want, out.Both)
 		rest = rest[at+len(want)-1:]
 	}
 }
@@ -49,7 +49,7 @@ func paste(t *testing.T, s *server, dir, commands string, wants ...string) {
 func TestTheWalkOfTheREADME(t *testing.T) {
 	t.Parallel()
 	commands, readme := block(t, "walk")
-	s := start(t)
+	s := mep.Start(t)
 	consumer := runConsumer(t)
 	paste(t, s, t.TempDir(), strings.ReplaceAll(commands, usualConsumer, consumer.address),
 		"201 Created", "SerAvailabilityNotificationSubscription", // subscribed
@@ -65,7 +65,7 @@ func TestTheWalkOfTheREADME(t *testing.T) {
 		rest = rest[strings.Index(rest, want)+len(want):]
 	}
 	require.Equal(t, 5, strings.Count(consumer.out.String(), "\n"), "one line more than it was told of changes:\n%s", consumer.out)
-	require.Equal(t, "[]", strings.TrimSpace(string(s.want(200, "GET", base+"/services", "").body)))
+	require.Equal(t, "[]", strings.TrimSpace(string(s.Want(200, "GET", mep.Base+"/services", "").Body)))
 	require.Contains(t, readme, "go run ./cmd/mepserver\n")
 	require.Contains(t, readme, "go test ./...\n")
 }
@@ -80,12 +80,12 @@ func TestTheNewIntervalOfTheREADME(t *testing.T) {
 	after, _ := block(t, "bounds, after a restart")
 	setting := restartOfTheREADME.FindStringSubmatch(readme)
 	require.NotNil(t, setting, "the README names no setting to restart with")
-	s := start(t)
+	s := mep.Start(t)
 	dir := t.TempDir()
 	paste(t, s, dir, before, "204\n")
-	s.kill()
-	s.env = []string{setting[1]}
-	s.launch()
+	s.Kill()
+	s.Env = []string{setting[1]}
+	s.Restart()
 	begin, _, ok := strings.Cut(before, "curl ")
 	require.True(t, ok)
 	beat := regexp.MustCompile(`(?m)^BEAT=.*$`).FindString(before)
@@ -99,23 +99,18 @@ const usualConsumer = "127.0.0.1:9999"
 
 type printing struct {
 	address string
-	out     *syncBuffer
+	out     *proc.Output
 }
 
 // runConsumer runs the README's consumer, on a free port, until the test ends.
 func runConsumer(t *testing.T) printing {
 	t.Helper()
 	commands, _ := block(t, "consumer")
-	path, err := agentBinary()
-	require.NoError(t, err)
+	path := mep.AgentBinary(t)
 	words := strings.Fields(strings.NewReplacer("go run ./cmd/mep-agent", path, usualConsumer, "127.0.0.1:0").Replace(commands))
 	require.Equal(t, path, words[0])
-	c := printing{out: &syncBuffer{}}
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Stdout = c.out
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c := printing{out: proc.Command{Program: words[0], Args: words[1:]}.Start(t).Stdout}
 	at := regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	eventually(t, "the consumer listens", func() bool { c.address = at.FindString(c.out.String()); return c.address != "" })
+	wait.Until(t, "the consumer listens", func() bool { c.address = at.FindString(c.out.String()); return c.address != "" })
 	return c
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // A dead service stayed listed for as long as the platform was restarted every 10 s with
@@ -17,37 +20,37 @@ func TestASilenceOutlivesRestartsAndLivingServicesDoToo(t *testing.T) {
 	for _, how := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(how.String(), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=2")
-			dead, living := s.register("app-1", "dead", 2), s.register("app-1", "living", 2)
+			s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=2")
+			dead, living := s.Register("app-1", "dead", 2), s.Register("app-1", "living", 2)
 			time.Sleep(100 * time.Millisecond)
-			dead.beat()
-			last := dead.last
+			dead.Beat()
+			last := dead.Last
 			stop := time.Now().Add(4 * time.Second)
 			hiddenIn := 0
 			for life := 1; life <= 5; life++ {
 				for time.Now().Before(stop) {
-					if time.Since(living.last) > time.Second {
-						living.beat()
+					if time.Since(living.Last) > time.Second {
+						living.Beat()
 					}
-					require.True(t, living.discovered(), "a living service is hidden, %v after the last heartbeat of the dead one", time.Since(last))
-					if hiddenIn == 0 && !dead.discovered() {
+					require.True(t, living.Discovered(), "a living service is hidden, %v after the last heartbeat of the dead one", time.Since(last))
+					if hiddenIn == 0 && !dead.Discovered() {
 						require.GreaterOrEqual(t, time.Since(last), 6*time.Second, "hidden before its window was over")
 						hiddenIn = life
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
-				stamp := s.want(200, "GET", dead.liveness, "").json(t)["timeStamp"].(map[string]any)
+				stamp := s.Want(200, "GET", dead.Liveness, "").Object(t)["timeStamp"].(map[string]any)
 				told := time.Unix(int64(stamp["seconds"].(float64)), int64(stamp["nanoSeconds"].(float64)))
 				require.False(t, told.After(last.Add(time.Second)), "told as heard %v after its last heartbeat", told.Sub(last))
-				s.signal(how)
-				_ = s.cmd.Wait()
-				s.launch()
+				s.Signal(how)
+				s.Wait()
+				s.Restart()
 				stop = time.Now().Add(5 * time.Second)
 			}
 			require.NotZero(t, hiddenIn, "not hidden in five starts")
 			require.LessOrEqual(t, hiddenIn, 3, "hidden by the third start")
-			eventually(t, "SUSPENDED", func() bool { return dead.state() == "SUSPENDED" })
-			require.Equal(t, "ACTIVE", living.state())
+			wait.Until(t, "SUSPENDED", func() bool { return dead.State() == "SUSPENDED" })
+			require.Equal(t, "ACTIVE", living.State())
 			t.Logf("%s: hidden in start %d, %v after its last heartbeat", how, hiddenIn, time.Since(last))
 		})
 	}

@@ -1,131 +1,71 @@
 package e2e
 
 import (
-	"bufio"
-	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
 	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // ServiceComb's own clients, which no part of this project wrote, against the program.
 const scctlPackage = "github.com/apache/servicecomb-service-center/cmd/scctl"
 
-var others struct {
-	sync.Mutex
-	built map[string]string
-}
-
-// otherProgram builds a program of a module of its own below this folder, once. Where
-// the module proxy cannot be reached and nothing is cached, the test is skipped.
-func otherProgram(t *testing.T, module, pkg string) string {
-	t.Helper()
-	others.Lock()
-	defer others.Unlock()
-	if others.built[pkg] != "" {
-		return others.built[pkg]
-	}
-	target := filepath.Join(filepath.Dir(binary), "other-"+filepath.Base(pkg))
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	run := func(args ...string) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir = module
-		return cmd.CombinedOutput()
-	}
-	if out, err := run("build", "-o", target, pkg); err != nil {
-		if why, missing := run("mod", "download"); missing != nil {
-			t.Skipf("%s cannot be built here, its modules cannot be fetched: %v\n%s", pkg, missing, why)
-		}
-		t.Fatalf("go build %s in %s: %v\n%s", pkg, module, err, out)
-	}
-	if others.built == nil {
-		others.built = map[string]string{}
-	}
-	others.built[pkg] = target
-	return target
-}
-
-// client is a running program of which every line is kept.
+// client is a running program whose lines a test awaits.
 type client struct {
-	t     *testing.T
-	mu    sync.Mutex
-	lines []string
-	read  int // by await
+	*proc.Process
+	t    *testing.T
+	read int // how much of its output await has passed
 }
 
 // runClient runs a program until the test ends; it ends itself when its input does.
 func runClient(t *testing.T, program string, args ...string) *client {
 	t.Helper()
+	in, end := io.Pipe()
 	c := &client{t: t}
-	cmd := exec.Command(program, args...)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "http_proxy=", "HTTP_PROXY=")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = cmd.Stdout
-	require.NoError(t, cmd.Start())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			c.mu.Lock()
-			c.lines = append(c.lines, s.Text())
-			c.mu.Unlock()
-		}
-		_ = cmd.Wait()
-	}()
+	c.Process = proc.Command{Program: program, Args: args, Env: []string{"http_proxy=", "HTTP_PROXY="}, Dir: t.TempDir(), Stdin: in}.Start(t)
 	t.Cleanup(func() {
-		_ = in.Close()
-		select {
-		case <-done:
-		case <-time.After(5 * time.Second):
-			_ = cmd.Process.Kill()
-			<-done
+		if t.Failed() {
+			t.Logf("the client printed:\n%s", c.Both)
 		}
+		_ = end.Close()
+		c.WaitWithin(5 * time.Second)
 	})
 	return c
 }
 
 // await waits for a line that begins so, behind those that were awaited before.
-func (c *client) await(prefix string) string {
+func (c *client) await(prefix string) (line string) {
 	c.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		c.mu.Lock()
-		for i := c.read; i < len(c.lines); i++ {
-			if strings.HasPrefix(c.lines[i], prefix) {
-				c.read = i + 1
-				c.mu.Unlock()
-				return c.lines[i]
+	wait.Until(c.t, "a line that begins with "+prefix, func() bool {
+		at := c.read
+		for line = range strings.Lines(c.Both.String()[c.read:]) {
+			if !strings.HasSuffix(line, "\n") {
+				return false
+			}
+			if at += len(line); strings.HasPrefix(line, prefix) {
+				c.read = at
+				return true
 			}
 		}
-		c.mu.Unlock()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	require.Fail(c.t, "no line that begins with "+prefix, "%s", strings.Join(c.lines, "\n"))
-	return ""
+		return false
+	})
+	return strings.TrimSuffix(line, "\n")
 }
 
 // heart beats for a service while it is told to.
-func heart(t *testing.T, v *service) *atomic.Bool {
+func heart(t *testing.T, v *mep.Service) *atomic.Bool {
 	on, over := &atomic.Bool{}, make(chan struct{})
 	on.Store(true)
 	ended := make(chan struct{})
@@ -133,7 +73,7 @@ func heart(t *testing.T, v *service) *atomic.Bool {
 		defer close(ended)
 		for {
 			if on.Load() {
-				_, _ = v.s.try("PATCH", v.liveness, alive)
+				_, _ = v.Server.Try("PATCH", v.Liveness, mep.Alive)
 			}
 			select {
 			case <-over:
@@ -147,14 +87,14 @@ func heart(t *testing.T, v *service) *atomic.Bool {
 }
 
 // lively registers a service that answers below /rni, and beats for it.
-func lively(t *testing.T, s *server, app, name string) (host string, beats *atomic.Bool) {
+func lively(t *testing.T, s *mep.Server, app, name string) (host string, beats *atomic.Bool) {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "called ", r.URL.Path) }))
 	t.Cleanup(backend.Close)
-	body := strings.Replace(info(name, 1), "http://10.0.0.5:8080/x", backend.URL+"/rni", 1)
-	m := s.want(201, "POST", base+"/applications/"+app+"/services", body).json(t)
-	links := m["_links"].(map[string]any)
-	return strings.TrimPrefix(backend.URL, "http://"), heart(t, &service{s: s, liveness: links["liveness"].(map[string]any)["href"].(string)})
+	body := strings.Replace(mep.Info(name, 1), "http://10.0.0.5:8080/x", backend.URL+"/rni", 1)
+	v, err := s.TryRegisterInfo(app, body)
+	require.NoError(t, err)
+	return strings.TrimPrefix(backend.URL, "http://"), heart(t, v)
 }
 
 // A consumer that go-chassis' sc-client serves, of another appId: it finds service-center
@@ -162,10 +102,10 @@ func lively(t *testing.T, s *server, app, name string) (host string, beats *atom
 func TestServiceCombsGoClientFindsAndWatchesAService(t *testing.T) {
 	tier.Long(t, "test/e2e", "builds a program in a module of its own")
 	t.Parallel()
-	program := otherProgram(t, "clients", "./scclient")
-	s := start(t, fast...)
+	program := built.Module(t, "test/e2e/clients", "./scclient")
+	s := mep.Start(t, mep.Fast...)
 	host, beats := lively(t, s, "provider-1", "face-recognition")
-	self := strings.TrimPrefix(s.url, "http://")
+	self := strings.TrimPrefix(s.URL, "http://")
 	endpoints := "http://" + host + "/rni rest://" + host + "?urlPrefix=%2Frni"
 
 	c := runClient(t, program, self, "provider-1", "face-recognition")
@@ -189,10 +129,10 @@ func TestServiceCombsGoClientFindsAndWatchesAService(t *testing.T) {
 func TestAGoChassisApplicationCallsAService(t *testing.T) {
 	tier.Long(t, "test/e2e", "builds a program in a module of its own")
 	t.Parallel()
-	program := otherProgram(t, "clients", "./chassis")
-	s := start(t, fast...)
+	program := built.Module(t, "test/e2e/clients", "./chassis")
+	s := mep.Start(t, mep.Fast...)
 	_, beats := lively(t, s, "provider-2", "radio-network")
-	c := runClient(t, program, s.url, proc.Free(t), "provider-2", "http://radio-network/rni/v2/queries")
+	c := runClient(t, program, s.URL, proc.Free(t), "provider-2", "http://radio-network/rni/v2/queries")
 	for range 2 {
 		c.await("answer 200 called /rni/v2/queries")
 		beats.Store(false)
@@ -200,40 +140,30 @@ func TestAGoChassisApplicationCallsAService(t *testing.T) {
 		beats.Store(true)
 	}
 	c.await("answer 200")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	require.NotContains(t, strings.Join(c.lines, "\n"), "get sc endpoints failed", "autodiscovery works")
+	require.NotContains(t, c.Both.String(), "get sc endpoints failed", "autodiscovery works")
 }
 
 // scctl, as its repository has it.
 func TestScctlShowsServicesAndHealth(t *testing.T) {
 	tier.Long(t, "test/e2e", "builds a program in a module of its own")
 	t.Parallel()
-	program := otherProgram(t, "scctl", scctlPackage)
-	s := start(t, fast...)
+	program := built.Module(t, "test/e2e/scctl", scctlPackage)
+	s := mep.Start(t, mep.Fast...)
 	host, beats := lively(t, s, "provider-3", "location")
-	scctl := func(args ...string) (string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, program, append(args, "--addr", s.url)...)
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+	scctl := func(args ...string) string {
+		t.Helper()
+		code, p := proc.Command{Program: program, Args: append(args, "--addr", s.URL), Dir: t.TempDir()}.Run(t, 30*time.Second)
+		require.Zero(t, code, "%s", p.Both)
+		return p.Both.String()
 	}
-	out, err := scctl("health")
-	require.NoError(t, err, out)
-	out, err = scctl("version")
-	require.NoError(t, err, out)
-	out, err = scctl("get", "cluster")
-	require.NoError(t, err, out)
-	require.Eventually(t, func() bool {
-		out, err = scctl("get", "inst")
-		return err == nil && strings.Contains(out, "rest://"+host) && strings.Contains(out, "provider-3") && strings.Contains(out, "location")
-	}, 20*time.Second, 200*time.Millisecond)
-	out, err = scctl("get", "svc", "-o", "wide")
-	require.NoError(t, err, out)
-	require.Contains(t, out, "ETSI-MEC-011")
+	scctl("health")
+	scctl("version")
+	scctl("get", "cluster")
+	wait.Until(t, "the instance is shown", func() bool {
+		out := scctl("get", "inst")
+		return strings.Contains(out, "rest://"+host) && strings.Contains(out, "provider-3") && strings.Contains(out, "location")
+	})
+	require.Contains(t, scctl("get", "svc", "-o", "wide"), "ETSI-MEC-011")
 	beats.Store(false)
-	out, err = scctl("health")
-	require.NoError(t, err, "whatever becomes of a service: %s", out)
+	scctl("health") // whatever becomes of a service
 }

@@ -163,6 +163,9 @@ func (o Options) Start(t testing.TB) *Server {
 // Launch runs a server until its caller kills it. Without Endpoints, Options must name a
 // DataDir.
 func (o Options) Launch() (*Server, error) {
+	if dir == "" && o.Binary == "" {
+		return nil, errors.New("nothing is built: TestMain must call mep.Main")
+	}
 	o.Binary, o.Listen = cmp.Or(o.Binary, Binary()), cmp.Or(o.Listen, proc.FindFree())
 	s := &Server{Options: o, URL: "http://" + o.Listen, http: &http.Client{Timeout: cmp.Or(o.Timeout, requestTimeout),
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 1024},
@@ -177,6 +180,9 @@ func (s *Server) For(t testing.TB) *Server {
 	out.t = t
 	return &out
 }
+
+// T is the test that the server's failures end.
+func (s *Server) T() testing.TB { return s.t }
 
 // Restart starts a server that has ended anew, at the same address and with the same
 // data, and waits until it is ready. What it prints is kept from then on.

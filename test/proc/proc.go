@@ -111,16 +111,22 @@ func (p *Process) Terminate() int { return p.TerminateWithin(endTimeout) }
 
 // TerminateWithin is Terminate with another bound.
 func (p *Process) TerminateWithin(most time.Duration) int {
-	late := time.AfterFunc(most, func() { _ = p.cmd.Process.Kill() })
-	defer late.Stop()
 	p.Signal(syscall.SIGTERM)
-	return p.Wait()
+	return p.WaitWithin(most)
 }
 
 // Wait returns the exit code once the process has ended; -1: a signal ended it.
 func (p *Process) Wait() int {
 	<-p.done
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// WaitWithin is Wait for a process that must end by itself; it is killed if it has not
+// after most.
+func (p *Process) WaitWithin(most time.Duration) int {
+	late := time.AfterFunc(most, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	return p.Wait()
 }
 
 // Ended tells whether the process has ended.
