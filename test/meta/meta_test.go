@@ -25,6 +25,7 @@ var rules = map[string]func(*Tree) []Finding{
 	"foreign":     Foreign,
 	"adr":         ADRs,
 	"tiers":       Tiers,
+	"documents":   Documents,
 }
 
 func TestTheHouseKeepsItsRules(t *testing.T) {

@@ -1,0 +1,145 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	yaml "go.yaml.in/yaml/v3"
+)
+
+// checks are what looks at blocks that are not run, by the names that documents give. Each
+// returns what is wrong, so that a test can see that it finds something.
+var checks = map[string]func(Block) []string{
+	"ci":         runByCI,
+	"commands":   namesWhatIsThere,
+	"go-chassis": asInTheClient,
+}
+
+func read(name string) string {
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// commands are the lines of a block, without comments and empty ones.
+func commands(b Block) (lines []string) {
+	for line := range strings.Lines(strings.ReplaceAll(b.Text, "\\\n", " ")) {
+		command, _, _ := strings.Cut(line, " #")
+		if command = strings.TrimSpace(command); command != "" && !strings.HasPrefix(command, "#") {
+			lines = append(lines, command)
+		}
+	}
+	return lines
+}
+
+// runByCI wants each command in .ci/run, word for word.
+func runByCI(b Block) (wrong []string) {
+	for _, command := range commands(b) {
+		if !strings.Contains(read(".ci/run"), "\n"+command+"\n") {
+			wrong = append(wrong, ".ci/run does not call "+command)
+		}
+	}
+	return wrong
+}
+
+var (
+	testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	argument     = regexp.MustCompile(`^\.{0,2}/?[a-z.][\w./-]*(/|\.[a-z]+)|^\./|^\.ci/run$`)
+	flagOfGoTest = []string{"run", "v", "race", "count", "timeout", "args", "bench", "fuzz"}
+)
+
+// namesWhatIsThere is for commands that are too long to be run here, or that are .ci/run
+// itself: what they name must exist, be it a folder, a file, a test or a test's own flag.
+func namesWhatIsThere(b Block) (wrong []string) {
+	for _, command := range commands(b) {
+		words := strings.Fields(command)
+		tests, own := "", ""
+		for _, w := range words {
+			if !argument.MatchString(w) || strings.Contains(w, "example.org") {
+				continue
+			}
+			folder := strings.TrimSuffix(strings.TrimSuffix(w, "/..."), "...")
+			if _, err := os.Stat(filepath.Join(root, folder)); err != nil {
+				wrong = append(wrong, "there is no "+w)
+			}
+			files, _ := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+			for _, f := range files {
+				text, _ := os.ReadFile(f)
+				own += string(text)
+			}
+		}
+		for _, m := range testFunction.FindAllStringSubmatch(own, -1) {
+			tests += m[1] + "\n"
+		}
+		if words[0] != "go" || words[1] != "test" {
+			continue
+		}
+		for i, w := range words {
+			name, isFlag := strings.CutPrefix(w, "-")
+			switch {
+			case !isFlag:
+			case name == "run" && words[i+1] != "X" && !regexp.MustCompile(`(?m)`+words[i+1]).MatchString(tests):
+				wrong = append(wrong, command+": there is no test "+words[i+1])
+			case !slices.Contains(flagOfGoTest, name) && !strings.Contains(own, `"`+name+`"`):
+				wrong = append(wrong, command+": there is no flag -"+name)
+			}
+		}
+	}
+	return wrong
+}
+
+// asInTheClient wants the keys of a go-chassis configuration among those with which the
+// client of test/e2e starts.
+func asInTheClient(b Block) (wrong []string) {
+	var shown any
+	if err := yaml.Unmarshal([]byte(b.Text), &shown); err != nil {
+		return []string{err.Error()}
+	}
+	tried := map[string]bool{}
+	for _, text := range strings.Split(read("test/e2e/clients/chassis/main.go"), "`") {
+		var part any
+		if strings.Contains(text, "servicecomb:") && yaml.Unmarshal([]byte(strings.ReplaceAll(text, "%s", "x")), &part) == nil {
+			for _, k := range keys("", part) {
+				tried[k] = true
+			}
+		}
+	}
+	for _, k := range keys("", shown) {
+		if !tried[k] {
+			wrong = append(wrong, "nothing was tried with "+k)
+		}
+	}
+	return wrong
+}
+
+// keys are the paths of the scalars of a YAML document.
+func keys(prefix string, v any) (paths []string) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return []string{prefix}
+	}
+	for k, below := range m {
+		paths = append(paths, keys(prefix+"/"+k, below)...)
+	}
+	return paths
+}
+
+// Each check rejects something.
+func TestAWrongBlockIsFound(t *testing.T) {
+	for name, texts := range map[string][]string{
+		"ci":         {"go test ./... -short\n"},
+		"commands":   {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
+		"go-chassis": {"servicecomb:\n  registry:\n    adress: x\n", "a: [\n"},
+	} {
+		for _, text := range texts {
+			require.NotEmpty(t, checks[name](Block{Text: text}), "%s: %s", name, text)
+		}
+	}
+}

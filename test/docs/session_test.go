@@ -1,0 +1,270 @@
+package docs
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/proc"
+)
+
+// The bounds only end a document that hangs.
+const (
+	longestBlock = 3 * time.Minute
+	longestWait  = time.Minute
+)
+
+// session is a reader in a checkout, with a shell and more terminals. It has every file of
+// the repository, writes into a folder of its own, and has ports of its own.
+type session struct {
+	t         *testing.T
+	dir       string            // the checkout
+	ports     map[string]string // by the address that documents name
+	shell     *exec.Cmd
+	in        io.Writer
+	out       *bufio.Reader
+	cwd       string
+	printed   string // by the last block that ran
+	terminals map[string]*terminal
+}
+
+// terminal is a program that goes on while the reader types elsewhere.
+type terminal struct {
+	cmd       *exec.Cmd
+	out, errs buffer
+	done      chan struct{}
+}
+
+// buffer is written and read by several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+const root = "../.."
+
+// programs are built once, as README's first command builds them.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "mepserver-docs-")
+	for _, name := range []string{"mepserver", "mep-agent"} {
+		if err == nil {
+			_, err = built.Command(dir, name)
+		}
+	}
+	return dir, err
+})
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the documents' commands are typed into %s, which this machine does not have", tool)
+		}
+	}
+	built.Depend()
+	bin, err := programs()
+	require.NoError(t, err)
+	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*terminal{}}
+	require.NoError(t, os.Mkdir(s.dir, 0o700))
+	require.NoError(t, os.Symlink(bin, filepath.Join(s.dir, "bin")))
+	from, err := filepath.Abs(root)
+	require.NoError(t, err)
+	entries, err := os.ReadDir(from)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if name := e.Name(); name != "bin" && name != "data" && name != "dist" && name != ".git" {
+			require.NoError(t, os.Symlink(filepath.Join(from, name), filepath.Join(s.dir, name)))
+		}
+	}
+	s.open()
+	return s
+}
+
+func (s *session) open() {
+	s.cwd = s.dir
+	s.shell = exec.Command("bash", "--norc", "-s") //nolint:noctx // killed when the test ends
+	s.shell.Dir, s.shell.Env = s.dir, s.env()
+	s.shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := s.shell.StdinPipe()
+	require.NoError(s.t, err)
+	out, w := io.Pipe()
+	s.shell.Stdout, s.shell.Stderr = w, w
+	s.in, s.out = in, bufio.NewReader(out)
+	require.NoError(s.t, s.shell.Start())
+	s.t.Cleanup(func() {
+		for _, term := range s.terminals {
+			_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGKILL)
+			<-term.done
+		}
+		_ = syscall.Kill(-s.shell.Process.Pid, syscall.SIGKILL)
+		_ = out.Close()
+		_ = s.shell.Wait()
+	})
+}
+
+// env has the programs use this session's ports where they would use the default ones.
+func (s *session) env() []string {
+	return append(os.Environ(), "LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "GOWORK=off",
+		"MEP_SERVER_LISTEN="+s.here("127.0.0.1:30100"), "MEP_PLATFORM_ENDPOINTS=http://"+s.here("127.0.0.1:30100"),
+		"MEP_LOCAL_LISTEN="+s.here("127.0.0.1:30180"))
+}
+
+var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
+// here puts this session's ports in place of a document's.
+func (s *session) here(text string) string {
+	return loopback.ReplaceAllStringFunc(text, func(at string) string {
+		if s.ports[at] == "" {
+			s.ports[at] = proc.Free(s.t)
+		}
+		return s.ports[at]
+	})
+}
+
+// there is an output as the document's reader sees it.
+func (s *session) there(text string) string {
+	for at, free := range s.ports {
+		text = strings.ReplaceAll(text, free, at)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimRight(line, " \r\n") + "\n")
+	}
+	return b.String()
+}
+
+// do does what one marker says.
+func (s *session) do(b Block) {
+	s.t.Helper()
+	at := fmt.Sprintf("%s:%d", b.Place, b.Line)
+	switch {
+	case b.Do == "run" && b.Name == "":
+		s.run(at, b.Text)
+	case b.Do == "run":
+		s.stop(b.Name)
+		s.launch(b)
+	case b.Do == "stop":
+		require.NotNil(s.t, s.terminals[b.Name], "%s: nothing runs there", at)
+		s.stop(b.Name)
+	case b.Do == "prints" && b.Name == "":
+		require.Regexp(s.t, b.Printed(), s.there(s.printed), at)
+	case b.Do == "prints":
+		s.waitFor(at, s.terminals[b.Name], b.Printed())
+	case b.Do == "file":
+		name := filepath.Join(s.cwd, b.Name)
+		require.NoError(s.t, os.MkdirAll(filepath.Dir(name), 0o700))
+		require.NoError(s.t, os.WriteFile(name, []byte(s.here(b.Text)), 0o600), at)
+	case b.Do == "checked":
+		check := checks[b.Name]
+		require.NotNil(s.t, check, "%s: there is no check of the name %q", at, b.Name)
+		require.Empty(s.t, check(b), at)
+	}
+}
+
+const mark = "the-block-has-ended"
+
+// run types a block into the shell and waits for its end.
+func (s *session) run(at, text string) {
+	s.t.Helper()
+	script := filepath.Join(s.t.TempDir(), "block")
+	require.NoError(s.t, os.WriteFile(script, []byte(s.here(builtAlready(text))), 0o600))
+	_, err := fmt.Fprintf(s.in, ". %s </dev/null\nprintf '%s %%d %%s\\n' $? \"$PWD\"\n", script, mark)
+	require.NoError(s.t, err)
+	timer := time.AfterFunc(longestBlock, func() { _ = syscall.Kill(-s.shell.Process.Pid, syscall.SIGKILL) })
+	defer timer.Stop()
+	s.printed = ""
+	for {
+		line, err := s.out.ReadString('\n')
+		require.NoError(s.t, err, "%s: the shell ended; it printed\n%s", at, s.printed)
+		before, end, found := strings.Cut(line, mark+" ")
+		s.printed += before
+		if !found {
+			continue
+		}
+		code, dir, _ := strings.Cut(strings.TrimSpace(end), " ")
+		status, err := strconv.Atoi(code)
+		require.NoError(s.t, err)
+		require.Zero(s.t, status, "%s: it printed\n%s", at, s.printed)
+		s.cwd = dir
+		return
+	}
+}
+
+var buildLine = regexp.MustCompile(`(?m)^go build -o bin/ \./cmd/mepserver \./cmd/mep-agent$`)
+
+// builtAlready leaves out the build of what lies in bin. TestTheTwoCommandsOnACleanClone
+// runs it as it stands.
+func builtAlready(text string) string { return buildLine.ReplaceAllString(text, "true") }
+
+func (s *session) launch(b Block) {
+	s.t.Helper()
+	term := &terminal{done: make(chan struct{})}
+	term.cmd = exec.Command("bash", "-c", s.here(b.Text)) //nolint:noctx // killed when the test ends
+	term.cmd.Dir, term.cmd.Env = s.cwd, s.env()
+	term.cmd.Stdout, term.cmd.Stderr = &term.out, &term.errs
+	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(s.t, term.cmd.Start())
+	go func() { _ = term.cmd.Wait(); close(term.done) }()
+	s.terminals[b.Name] = term
+}
+
+// stop is Ctrl-C, if something runs in that terminal.
+func (s *session) stop(name string) {
+	s.t.Helper()
+	term := s.terminals[name]
+	if term == nil {
+		return
+	}
+	delete(s.terminals, name)
+	_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGINT)
+	select {
+	case <-term.done:
+	case <-time.After(longestWait):
+		_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGKILL)
+		<-term.done
+		s.t.Fatalf("what ran in terminal %s does not end at Ctrl-C; it logged\n%s", name, &term.errs)
+	}
+}
+
+// waitFor waits until a terminal shows what a document says.
+func (s *session) waitFor(at string, term *terminal, want *regexp.Regexp) {
+	s.t.Helper()
+	require.NotNil(s.t, term, "%s: nothing runs there", at)
+	for end := time.Now().Add(longestWait); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if want.MatchString(s.there(term.out.String())) {
+			return
+		}
+		select {
+		case <-term.done:
+			end = time.Now()
+		default:
+		}
+	}
+	require.Regexp(s.t, want, s.there(term.out.String()), "%s; it logged\n%s", at, &term.errs)
+}

@@ -1,0 +1,5 @@
+package heartbeat
+
+import "testing"
+
+func TestThatIsThere(t *testing.T) {}
