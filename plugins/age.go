@@ -64,7 +64,6 @@ func GivenUp(a Age, now Instant, giveUp time.Duration, attempted bool) bool {
 type Pending uint8
 
 // The values of Pending.
-
 const (
 	// NotPending means that every subscription that it concerns has its cursor at or past it.
 	NotPending Pending = iota

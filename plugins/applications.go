@@ -10,7 +10,8 @@ import (
 // Application is the registration of an application instance.
 type Application struct {
 	Info mp1.AppInfo // AppInstanceID names it
-	// Leaving: it is removed; the entry stays until nothing is left of it.
+	// Leaving says that the application is being removed. The registration is erased when
+	// nothing that the application had is left.
 	Leaving bool
 	At      heartbeat.Revision // of its last write; 0: there is none
 }
@@ -26,15 +27,15 @@ type Applications interface {
 	EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error)
 	// Application reads one; its At is 0 if there is none.
 	Application(ctx context.Context, app string) (Application, error)
-	// FollowApplications shows all registrations by load and then every write by see
-	// until ctx ends; At is that of the write, and erased says what it was. Whatever
-	// breaks the watch leads to a new load. Neither may block.
+	// FollowApplications calls load with all registrations, and then see with every write
+	// until ctx ends; At is the revision of the write, and erased says whether it erased the
+	// registration. Whatever breaks the watch leads to a new load. Neither may block.
 	FollowApplications(ctx context.Context, load func(all []Application, at heartbeat.Revision),
 		see func(a Application, erased bool), failed func(reason string, err error))
 }
 
-// Owned are things of one kind that applications have at the platform. They go
-// with the application.
+// Owned is one kind of things that applications have at the platform, such as their
+// services. They are removed together with the application.
 type Owned interface {
 	// Of lists the ids of what an application has, as far as this replica knows.
 	Of(app string) []string

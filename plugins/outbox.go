@@ -7,10 +7,10 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Event is one entry of the outbox: a transition of an instance, written in the same
-// transaction. It carries all that a filter and a notification need.
+// Event is one entry of the outbox: a change of an instance, written in the transaction that
+// made the change. It carries all that a filter and a notification need.
 type Event struct {
-	At         heartbeat.Revision // at which it was committed; events are told in this order
+	At         heartbeat.Revision // at which it was committed; notifications follow this order
 	ID         heartbeat.ID
 	Owner      string
 	Change     heartbeat.Change
@@ -20,8 +20,8 @@ type Event struct {
 	Size       int             // bytes that the store keeps for it, key and value
 }
 
-// Service is the service after the change, as filters see it. An error: the event's
-// attributes cannot be read.
+// Service is the service after the change, as filters see it. The error says that the
+// event's attributes cannot be read.
 func (e *Event) Service() (i mp1.ServiceInfo, err error) {
 	if i, err = mp1.ReadStored(e.Attributes); err != nil {
 		return i, err
@@ -30,35 +30,37 @@ func (e *Event) Service() (i mp1.ServiceInfo, err error) {
 	return i, nil
 }
 
-// Subscription is who wants to know of which events.
+// Subscription says which events a consumer is to be notified of, and where.
 type Subscription struct {
 	ID     string
 	Owner  string // appInstanceId of the consumer
-	Prefix string // which the links in its notifications carry
+	Prefix string // of the links in its notifications: the path under which the consumer reached the platform
 	Asked  mp1.Subscription
 	Since  int64              // wall clock, Unix nanoseconds
-	At     heartbeat.Revision // at which it was made: later events are told
+	At     heartbeat.Revision // at which it was made: only later events concern it
 }
 
-// Cursor is how far a subscription has been told. It is a value: its owner replaces
-// it as a whole.
+// Cursor is how far the notifications of a subscription have got. It is a value: the replica
+// that sends to the subscription replaces it as a whole.
 type Cursor struct {
-	// After: all events up to this revision are done with.
+	// After is the revision up to which all events are done with: delivered, given up or
+	// left out.
 	After heartbeat.Revision
-	// Group are the events of the POST to be sent, fixed before its first attempt; nil:
-	// the first pending event alone.
+	// Group are the events of the next POST. A group is stored before its first attempt, so
+	// that whoever repeats the POST sends the same. nil: the first pending event alone.
 	Group []heartbeat.Revision
-	// Newest: of the events behind After, and up to this revision, only the newest of each
-	// instance is still to be told, and those of Group; 0: all are. It is a bound on what
-	// the store keeps for a consumer that does not answer.
+	// Newest bounds what the store keeps for a consumer that does not answer: of the events
+	// after After and up to Newest, only the newest of each instance and those of Group are
+	// still to be sent. 0: all are.
 	Newest heartbeat.Revision
-	// Gone: the subscriber answered 410, and nothing is sent any more.
+	// Gone says that the consumer answered 410 Gone: nothing is sent to it any more.
 	Gone bool
-	// At is the cursor's own revision, at which it must still be to be moved.
+	// At is the revision of the cursor's last write; MoveCursor compares it.
 	At heartbeat.Revision
 }
 
-// Needs is the revision up to which the outbox must be known before the cursor is of use.
+// Needs is the revision up to which a replica must have seen the outbox before it can tell
+// by this cursor what to send.
 func (c *Cursor) Needs() heartbeat.Revision {
 	if n := len(c.Group); n > 0 {
 		return max(c.Newest, c.Group[n-1])
@@ -70,39 +72,41 @@ func (c *Cursor) Needs() heartbeat.Revision {
 // or the lock of one.
 type OutboxWrite struct {
 	Kind         OutboxKind
-	Name         string // the subscription's id; of an event: what it was written under
+	Name         string // the subscription's id, or the key of the event
 	At           heartbeat.Revision
-	Gone         bool          // it was erased; the rest is not set
-	Event        *Event        // of an EventWritten; nil: it cannot be read
-	Subscription *Subscription // of a SubscriptionWritten
-	Lease        heartbeat.LeaseID
+	Gone         bool              // it was erased; the fields below are not set
+	Event        *Event            // of an EventWritten; nil: it cannot be read
+	Subscription *Subscription     // of a SubscriptionWritten
+	Lease        heartbeat.LeaseID // of a LockWritten: on which the lock is
 }
 
 // OutboxKind says what was written.
 type OutboxKind uint8
 
-// The kinds. Lists are in this order.
+// The kinds of OutboxWrite. Load gets them in this order.
 const (
 	EventWritten OutboxKind = iota
 	SubscriptionWritten
 	LockWritten
 )
 
-// OutboxReader is shown the store: everything there is, then every write, in order.
-// Its methods must not block.
+// OutboxReader is given everything that concerns notifications: first all there is, then
+// every write, in order. Its methods must not block.
 type OutboxReader interface {
-	// Load replaces all that was shown before.
+	// Load replaces all that was given before by what the store has at a revision.
 	Load(all []OutboxWrite, at heartbeat.Revision)
+	// See adds writes; after it, every write up to upTo was given.
 	See(writes []OutboxWrite, upTo heartbeat.Revision)
 }
 
-// Outbox is what the store offers to those who tell consumers. Its errors are those of
+// Outbox is what the store offers for notifications. Its errors are those of
 // heartbeat.Store.
 type Outbox interface {
-	// FollowOutbox loads r and shows it every write until ctx ends.
+	// FollowOutbox loads r and gives it every write until ctx ends; failed is called when
+	// everything has to be loaded anew.
 	FollowOutbox(ctx context.Context, r OutboxReader, failed func(reason string, err error))
 
-	// Subscribe enters a subscription with its cursor; ErrConflict: the id is taken.
+	// Subscribe stores a subscription with its cursor; ErrConflict: the id is taken.
 	Subscribe(ctx context.Context, s *Subscription) (heartbeat.Revision, error)
 	// Subscription reads one; nil: there is none.
 	Subscription(ctx context.Context, id string) (*Subscription, error)

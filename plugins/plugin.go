@@ -26,7 +26,7 @@ type Plugin struct {
 	Setup func(ctx context.Context, h *Host) (stop func(context.Context) error, err error)
 }
 
-// Base is what the plugin at the bottom offers: the store, and the way into the
+// Base is what the base plugin offers to the others: the store, and the way into the
 // server's own handler chain.
 type Base interface {
 	heartbeat.Store
@@ -39,38 +39,40 @@ type Base interface {
 	Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error)
 	// Follow loads the engine and shows it every write until ctx ends.
 	Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error))
-	// Rewound has everybody who follows the store load it anew: the engine saw that it
-	// was restored.
-	Rewound()
-	// Tidy erases what crashes may leave behind, and the events of which nobody is to be
-	// told any more (Erasable). now and wall are of one clock in all calls, which do not
-	// overlap.
+	// Reload makes everybody who follows the store load it anew. The engine calls it when
+	// it sees that the store was restored from a backup.
+	Reload()
+	// Tidy erases what crashes may have left behind, and the events that are Erasable. now
+	// and wall are the monotonic and the wall clock, of the same clock in all calls. Calls
+	// must not overlap.
 	Tidy(ctx context.Context, now Instant, wall int64, giveUp time.Duration) error
-	// Alone says that this process is the store's only writer.
+	// Alone says whether this process is the store's only writer.
 	Alone() bool
-	// RunTime is how long the platform had run, over all its starts, when that was kept
-	// last, and how it is kept; nil: it is not.
+	// RunTime is how long the platform had run, over all its starts, when that was stored
+	// last, and the function that stores it; nil: it is not stored.
 	RunTime() (before time.Duration, keep func(time.Duration))
 	// MinLease is the shortest lease that the store grants, in seconds.
 	MinLease() int
-	// Rank is how many living replicas claim before this one.
+	// Rank is how many living replicas come before this one in the order in which they
+	// claim silent instances.
 	Rank() int
-	// Replicas is how many live, this one included.
+	// Replicas is how many replicas are alive, this one included.
 	Replicas() int
 
 	// Handle serves a net/http pattern behind the interceptors and the handler
 	// chain; name is the constant under which metrics know the route.
 	Handle(pattern, name string, h http.Handler)
-	// Handler is the whole surface.
+	// Handler serves all that was given to Handle, and service-center's own routes.
 	Handler() http.Handler
 }
 
-// Limits bounds what a caller may write: an application of the path, or where it has
-// none, the address of a connection. A wait above 0 refuses.
+// Limits bounds what a caller may write. The caller is the application that the path names
+// or, if it names none, the peer address. A wait above 0 means that the request is refused,
+// and when it may be repeated.
 type Limits interface {
 	// Write counts a write with a body of so many bytes.
 	Write(app, peer string, bytes int64) (wait time.Duration)
-	// Bytes counts what was read of a body whose length was not told before.
+	// Bytes counts what was read of a body whose length was not announced.
 	Bytes(app, peer string, n int64) (wait time.Duration)
 }
 
@@ -80,17 +82,17 @@ type Host struct {
 	Config  conf.Config
 	Version string
 	Log     openlog.Logger
-	// LogDropped is how many lines were not written because nobody took them; nil:
-	// nobody counts.
+	// LogDropped is how many log lines were dropped because nobody read the output; nil:
+	// it is not counted.
 	LogDropped func() uint64
-	// Fail ends the process at once, with one line that says why. It is for what makes it
-	// impossible to go on, or even to stop: the store's last words. It does not return.
-	// nil: the store's own way, a panic.
+	// Fail ends the process at once, with one line that says why, and does not return. It
+	// is for failures of the store after which the process can neither go on nor stop in
+	// order. nil: the store panics.
 	Fail      func(why string)
 	Limits    Limits            // from the identity plugin; nil: nothing is limited
 	Address   net.Addr          // where the server listens; from Run
 	Responses *Responses        // from Run
-	Posts     int               // POSTs to consumers that may be in flight, from Run; 0: any number
+	MaxPosts  int               // POSTs to consumers that may be in flight, from Run; 0: any number
 	Base      Base              // from the base plugin
 	Engine    *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.
@@ -99,7 +101,8 @@ type Host struct {
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)
 	Registrations server.Registrations
-	// Ready says whether the lists are loaded and the store was reached.
+	// Ready says whether all lists are loaded and the store was reached. Each plugin with
+	// a list replaces it by a function that asks the one before too.
 	Ready func() bool
 
 	watchers []func(heartbeat.ID, *heartbeat.Snapshot)
@@ -108,8 +111,8 @@ type Host struct {
 	admin    []AdminRoute
 }
 
-// AdminRoute is served on the admin socket, and never on the public port: who may open
-// the socket is the administrator.
+// AdminRoute is a route of the admin socket. It is never served on the public port, for
+// whoever can open the socket counts as the administrator.
 type AdminRoute struct {
 	Pattern string // of net/http
 	Handler http.Handler
@@ -118,27 +121,27 @@ type AdminRoute struct {
 // OnAdmin serves a route on the admin socket.
 func (h *Host) OnAdmin(r AdminRoute) { h.admin = append(h.admin, r) }
 
-// AdminRoutes are those of all plugins so far.
+// AdminRoutes are all routes that OnAdmin was given so far.
 func (h *Host) AdminRoutes() []AdminRoute { return h.admin }
 
-// AddOwned has b's things go with the application that has them.
-func (h *Host) AddOwned(b Owned) { h.owned = append(h.owned, b) }
+// AddOwned has the things of o removed together with the application that they belong to.
+func (h *Host) AddOwned(o Owned) { h.owned = append(h.owned, o) }
 
-// Owned is all that applications have.
+// Owned is everything that AddOwned was given so far.
 func (h *Host) Owned() []Owned { return h.owned }
 
-// OnChange is told of every change of a record, in order per instance. f must
+// OnChange has f called with every change of a record, in order per instance. f must
 // neither block nor call the engine.
 func (h *Host) OnChange(f func(heartbeat.ID, *heartbeat.Snapshot)) {
 	h.watchers = append(h.watchers, f)
 }
 
-// Changed tells everybody who asked by OnChange.
+// Changed calls every function that OnChange was given.
 func (h *Host) Changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	for _, f := range h.watchers {
 		f(id, s)
 	}
 }
 
-// Go has f run from the end of all setups until its context ends.
+// Go runs f in a goroutine, from the end of all setups until its context ends.
 func (h *Host) Go(f func(context.Context)) { h.tasks = append(h.tasks, f) }

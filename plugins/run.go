@@ -64,7 +64,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	srv.ErrorLog = log.New(said, "", 0)
 	most, posts := shareFiles(h.Config.Limits.Connections, openFiles())
 	conns := newConnections(l, most)
-	h.Posts = posts
+	h.MaxPosts = posts
 	srv.ConnState = conns.state
 	served := make(chan error, 1)
 	go conns.run()

@@ -31,7 +31,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			Changed:       h.Changed,
 			Committed:     func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
 			Disturbed:     func(reason string) { m.disturbed(reason) },
-			StoreRestored: h.Base.Rewound,
+			StoreRestored: h.Base.Reload,
 			Overruled: func(id heartbeat.ID) {
 				m.overruled.Inc()
 				h.Log.Warn("service suspended by another replica although this one had heard it", openlog.WithTags(openlog.Tags{"serInstanceId": string(id)}))

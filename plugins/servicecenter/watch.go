@@ -34,8 +34,8 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 	s.follow(ctx, s.engine(e), failed)
 }
 
-// Rewound implements plugins.Base.
-func (s *Store) Rewound() { s.lineage.end() }
+// Reload implements plugins.Base.
+func (s *Store) Reload() { s.lineage.end() }
 
 func (s *Store) engine(e *heartbeat.Engine) watched {
 	return watched{name: "engine", from: instancePrefix, end: watchedEnd, behind: s.behind,

@@ -30,7 +30,7 @@ func follow(t *testing.T, s *Store) *followed {
 	f := &followed{Engine: heartbeat.New(heartbeat.Config{Store: s, MinLease: 2,
 		Policy: heartbeat.Policy{DefaultInterval: 30, MinInterval: 1, MaxInterval: 300, AllowedMisses: 1, Hold: time.Second},
 		Clock:  func() (plugins.Instant, int64) { return time.Since(began), time.Now().UnixNano() },
-		Hooks:  heartbeat.Hooks{StoreRestored: s.Rewound}})}
+		Hooks:  heartbeat.Hooks{StoreRestored: s.Reload}})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { f.Run(ctx) })
