@@ -23,7 +23,7 @@ var timeMutants = []mutant{
 	{name: "a lock's revision is kept over a restore", file: notifier + "/dispatcher.go",
 		old: `en.held, en.lockAt, en.tryAt = false, 0,`, new: `en.held, en.tryAt = false,`,
 		pkg: notifier, run: "TestALockOfARestoredStore"},
-	{name: "what hangs keeps a place that others need", file: notifier + "/slots.go",
+	{name: "what hangs keeps a place that others need", file: notifier + "/semaphore.go",
 		old: `		one.cut(errNeeded)`, new: ``,
 		pkg: notifier, run: "TestWhatHangsIsCutOff"},
 	{name: "those that hung wait among all", file: notifier + "/queue.go",
