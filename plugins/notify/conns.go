@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// connections are those that one POST opens. When it ends none may be left, for its place
-// is given to another one, and places stand for file descriptors. http.Transport by itself
+// connections are those that one POST opens. When it ends none may be left, for its permit
+// is given to another one, and permits stand for file descriptors. http.Transport by itself
 // goes on dialling for a request that was cut off, and closes in the background.
 type connections struct {
 	of context.Context // of the POST

@@ -27,15 +27,15 @@ type poster interface {
 // dispatcher knows the outbox and all subscriptions, and runs a worker for each that
 // this replica sends to.
 type dispatcher struct {
-	store  store
-	poster poster
-	slots  *slots
-	now    func() (plugins.Instant, int64)
-	giveUp time.Duration
-	alone  bool // nobody else reaches the store: no locks are needed
-	random func() float64
-	watch  observer
-	kept   *kept // nil: what is kept is not bounded
+	store   store
+	poster  poster
+	permits *semaphore
+	now     func() (plugins.Instant, int64)
+	giveUp  time.Duration
+	alone   bool // nobody else reaches the store: no locks are needed
+	random  func() float64
+	watch   observer
+	kept    *kept // nil: what is kept is not bounded
 
 	ready atomic.Bool
 	owner owner
@@ -74,7 +74,7 @@ type observer interface {
 }
 
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
-	return &dispatcher{store: s, poster: p, slots: newSlots(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
+	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
 		owner:  owner{kick: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
 		leaving: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}

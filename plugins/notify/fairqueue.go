@@ -2,30 +2,31 @@ package notify
 
 import "slices"
 
-// turns is who waits, under names in several levels: the hosts of consumers, and under
-// each host the applications. Each name of a level has its turn in order, so that whoever
-// has many waiting delays others by one at a time.
-type turns struct {
-	order []string // whose turn comes next
-	of    map[string]*turn
+// fairQueue is a round-robin queue over names in several levels: the hosts of consumers,
+// and under each host the applications. The names of a level are served one after the
+// other, so that a name with many waiters delays the others by one at a time.
+type fairQueue struct {
+	order  []string // of the names, the next one first
+	byName map[string]*fairQueueEntry
 }
 
-// turn is what waits under one name: more names, or, at the last level, the waiting.
-type turn struct {
-	under   turns
+// fairQueueEntry is what waits under one name: more names or, at the last level, waiters.
+type fairQueueEntry struct {
+	under   fairQueue
 	waiting []*waiter
 }
 
-func (t *turns) push(w *waiter, names ...string) {
+// push adds a waiter under its names, from the first level to the last.
+func (q *fairQueue) push(w *waiter, names ...string) {
 	name, rest := names[0], names[1:]
-	one := t.of[name]
+	one := q.byName[name]
 	if one == nil {
-		if t.of == nil {
-			t.of = map[string]*turn{}
+		if q.byName == nil {
+			q.byName = map[string]*fairQueueEntry{}
 		}
-		one = &turn{}
-		t.of[name] = one
-		t.order = append(t.order, name)
+		one = &fairQueueEntry{}
+		q.byName[name] = one
+		q.order = append(q.order, name)
 	}
 	if len(rest) > 0 {
 		one.under.push(w, rest...)
@@ -34,30 +35,30 @@ func (t *turns) push(w *waiter, names ...string) {
 	}
 }
 
-// pop takes out whose turn it is; nil: nobody waits.
-func (t *turns) pop() *waiter {
-	if len(t.order) == 0 {
+// pop takes the next waiter out; nil: nobody waits.
+func (q *fairQueue) pop() *waiter {
+	if len(q.order) == 0 {
 		return nil
 	}
-	name := t.order[0]
-	t.order = t.order[1:]
-	one := t.of[name]
+	name := q.order[0]
+	q.order = q.order[1:]
+	one := q.byName[name]
 	w := one.under.pop()
 	if w == nil {
 		w, one.waiting = one.waiting[0], one.waiting[1:]
 	}
 	if one.empty() {
-		delete(t.of, name)
+		delete(q.byName, name)
 	} else {
-		t.order = append(t.order, name)
+		q.order = append(q.order, name)
 	}
 	return w
 }
 
-// remove takes one out who waits no more; false: it was not there.
-func (t *turns) remove(w *waiter, names ...string) bool {
+// remove takes out a waiter that waits no longer; false: it was not there.
+func (q *fairQueue) remove(w *waiter, names ...string) bool {
 	name, rest := names[0], names[1:]
-	one := t.of[name]
+	one := q.byName[name]
 	if one == nil {
 		return false
 	}
@@ -68,10 +69,10 @@ func (t *turns) remove(w *waiter, names ...string) bool {
 		one.waiting, there = slices.Delete(one.waiting, i, i+1), true
 	}
 	if one.empty() {
-		delete(t.of, name)
-		t.order = slices.DeleteFunc(t.order, func(n string) bool { return n == name })
+		delete(q.byName, name)
+		q.order = slices.DeleteFunc(q.order, func(n string) bool { return n == name })
 	}
 	return there
 }
 
-func (t *turn) empty() bool { return len(t.waiting) == 0 && len(t.under.order) == 0 }
+func (e *fairQueueEntry) empty() bool { return len(e.waiting) == 0 && len(e.under.order) == 0 }

@@ -25,14 +25,14 @@ func hangOr(ctx context.Context, url string) result {
 	return result{outcome: cutShort}
 }
 
-// Eight hundred consumers hang and there are places for 43: no more are ever in flight,
+// Eight hundred consumers hang and there are permits for 43: no more are ever in flight,
 // and whoever answers waits for the others' first attempt at most, and from then on for
 // nobody.
-func TestHangingConsumersLeavePlacesToOthers(t *testing.T) {
+func TestHangingConsumersLeavePermitsToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newShelf(), &subscribers{answer: hangOr}
 		r := newReplica(t, s, to, "a", true)
-		r.slots = newSlots(43)
+		r.permits = newSemaphore(43)
 		for i := range 800 {
 			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
 		}
@@ -47,7 +47,7 @@ func TestHangingConsumersLeavePlacesToOthers(t *testing.T) {
 		}
 		got := to.of(here)
 		require.Len(t, got, 1)
-		require.Less(t, got[0].at.Sub(began), 800*patience/29+2*patience)
+		require.Less(t, got[0].at.Sub(began), 800*preemptAfter/29+2*preemptAfter)
 		for n := range 20 {
 			at := time.Now()
 			s.happen("x", "A")
@@ -88,7 +88,7 @@ func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 					}
 				}
 				r := newReplica(t, s, to, "a", true)
-				r.slots = newSlots(12)
+				r.permits = newSemaphore(12)
 				for i := range 100 {
 					r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
 				}
@@ -126,7 +126,7 @@ func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 			}
 		}
 		r := newReplica(t, s, to, "a", true)
-		r.slots = newSlots(6)
+		r.permits = newSemaphore(6)
 		r.subscribe(t, "slow", here)
 		for i := range 20 {
 			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprintf("http://127.0.0.1:%d/", 2000+i))
@@ -145,31 +145,31 @@ func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 	})
 }
 
-// A place may be long in coming, and the lock be lost meanwhile: then nothing is sent.
+// A permit may be long in coming, and the lock be lost meanwhile: then nothing is sent.
 func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newShelf(), &subscribers{}
 		r := newReplica(t, s, to, "a", false)
-		r.slots = newSlots(2)
-		place, _ := r.slots.take(t.Context(), nil, slow, "h", "a")
-		other, _ := r.slots.take(t.Context(), nil, usual, "h", "a")
+		r.permits = newSemaphore(2)
+		permit, _ := r.permits.acquire(t.Context(), nil, slow, "h", "a")
+		other, _ := r.permits.acquire(t.Context(), nil, prompt, "h", "a")
 		r.subscribe(t, "app", here)
 		time.Sleep(2 * time.Second)
 		s.happen("x", "S")
 		time.Sleep(time.Second)
-		_, waiting := r.slots.figures()
+		_, waiting := r.permits.counts()
 		require.Equal(t, 1, waiting)
 		r.link.sever(true)
 		time.Sleep(sure + time.Second)
-		other.done()
+		other.release()
 		synctest.Wait()
 		require.Empty(t, to.of(here), "the lock is not sure any more")
-		taken, waiting := r.slots.figures()
-		require.Equal(t, []int{1, 0}, []int{taken, waiting}, "and the place is given back")
+		taken, waiting := r.permits.counts()
+		require.Equal(t, []int{1, 0}, []int{taken, waiting}, "and the permit is given back")
 		r.link.sever(false)
 		time.Sleep(20 * time.Second)
 		require.Len(t, to.of(here), 1)
-		place.done()
+		permit.release()
 	})
 }
 
@@ -177,9 +177,9 @@ func TestAWorkerThatWaitsForAPlaceStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newShelf(), &subscribers{}
 		r := newReplica(t, s, to, "a", true)
-		r.slots = newSlots(2)
-		place, _ := r.slots.take(t.Context(), nil, usual, "h", "a")
-		defer place.done()
+		r.permits = newSemaphore(2)
+		permit, _ := r.permits.acquire(t.Context(), nil, prompt, "h", "a")
+		defer permit.release()
 		id := r.subscribe(t, "app", here)
 		s.happen("x", "S")
 		synctest.Wait()
@@ -190,7 +190,7 @@ func TestAWorkerThatWaitsForAPlaceStopsAtOnce(t *testing.T) {
 	})
 }
 
-// What is cut off leaves no connection behind: its place is given to another at once.
+// What is cut off leaves no connection behind: its permit is given to another at once.
 func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	closed, asked := make(chan struct{}, 10), make(chan struct{}, 10)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -206,18 +206,18 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	srv.Start()
 	defer srv.Close()
 	w := newWebhook(policy{loopback: true}, long, "test", nil)
-	s := newSlots(2)
-	place, ctx := s.take(t.Context(), nil, usual, "h", "a")
+	s := newSemaphore(2)
+	permit, ctx := s.acquire(t.Context(), nil, prompt, "h", "a")
 	done := make(chan result, 1)
 	go func() { done <- w.post(ctx, delivery{id: "x", url: srv.URL, body: []byte("{}")}, 0) }()
 	<-asked
-	place.cut(errNeeded)
+	permit.cancel(errPreempted)
 	require.Equal(t, result{outcome: cutShort}, <-done)
 	<-closed
 	require.True(t, result{outcome: cutShort}.hung())
 	require.True(t, result{outcome: timedOut}.hung())
 	require.False(t, result{outcome: unreachable}.hung())
-	place.done()
+	permit.release()
 
 	// nor does one that is dialled for a POST that is over
 	c := &connections{of: t.Context()}

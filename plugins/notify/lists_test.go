@@ -129,11 +129,11 @@ func TestWhoAnswersAgainIsNotSlow(t *testing.T) {
 		for len(p.posts) == posts {
 			p.until(p.now + 100*time.Millisecond)
 		}
-		want := usual
+		want := prompt
 		if outcome == timedOut || outcome == cutShort {
 			want = slow
 		}
-		require.Equal(t, want, p.q.lane(), outcome.String())
+		require.Equal(t, want, p.q.class(), outcome.String())
 	}
 }
 

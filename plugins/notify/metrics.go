@@ -61,10 +61,10 @@ func (m *metrics) watch(d *dispatcher) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
 	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
-	gauge("mep_notification_posts_in_flight", "Notifications that are being sent.", func() float64 { n, _ := d.slots.figures(); return float64(n) })
+	gauge("mep_notification_posts_in_flight", "Notifications that are being sent.", func() float64 { n, _ := d.permits.counts(); return float64(n) })
 	gauge("mep_notification_posts_waiting", "Notifications that wait because there are as many in flight as may be.",
-		func() float64 { _, n := d.slots.figures(); return float64(n) })
-	gauge("mep_notification_posts_limit", "Notifications that may be in flight; 0: any number.", func() float64 { return float64(d.slots.limit) })
+		func() float64 { _, n := d.permits.counts(); return float64(n) })
+	gauge("mep_notification_posts_limit", "Notifications that may be in flight; 0: any number.", func() float64 { return float64(d.permits.limit) })
 	gauge("mep_notification_kept_bytes", "Bytes of events that the store keeps for subscribers of this replica.", func() float64 {
 		if d.kept == nil {
 			return 0

@@ -19,7 +19,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m := newMetrics(h.Log)
 	p := newPolicy(&h.Config)
 	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
-	d.slots = newSlots(h.MaxPosts)
+	d.permits = newSemaphore(h.MaxPosts)
 	d.kept = newKept(int64(h.Config.Notify.KeptBytes), keptInAll(h))
 	m.watch(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)

@@ -38,7 +38,7 @@ type queue struct {
 	holding            // all that the store keeps for this subscription
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
-	hung     bool // the last attempt took too long, however it ended
+	slow     bool // the last attempt took too long, however it ended
 	failures int  // in a row, of whatever head: the retry clock is the subscription's
 	retryAt  plugins.Instant
 	postedAt plugins.Instant // the start of the last POST
@@ -239,7 +239,7 @@ func (q *queue) stuck(now plugins.Instant) { q.moveAt = now + moveAgain }
 
 // posted tells how the attempt on the head ended.
 func (q *queue) posted(r result, now plugins.Instant) {
-	q.hung = r.hung() || now-q.postedAt > patience
+	q.slow = r.hung() || now-q.postedAt > preemptAfter
 	switch {
 	case r.delivered():
 		q.failures, q.retryAt = 0, 0
@@ -257,10 +257,10 @@ func (q *queue) posted(r result, now plugins.Instant) {
 	}
 }
 
-// lane is among whom the next attempt waits.
-func (q *queue) lane() lane {
-	if q.hung {
+// class says by which permits the next attempt is made.
+func (q *queue) class() consumerClass {
+	if q.slow {
 		return slow
 	}
-	return usual
+	return prompt
 }

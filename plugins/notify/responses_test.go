@@ -48,7 +48,7 @@ func repeat(c net.Conn, text string, pause time.Duration) {
 }
 
 // The status decides. Of an answer that goes on no more than a moment is waited for, and
-// whoever needs longer counts as hanging, or it would keep a place of the quick for ever.
+// whoever needs longer counts as hanging, or it would keep a permit of the quick for ever.
 func TestTheRestOfAnAnswerIsNotWaitedFor(t *testing.T) {
 	const timeout = 10 * time.Second
 	const length, chunked, early = "Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"

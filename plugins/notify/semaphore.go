@@ -9,189 +9,193 @@ import (
 )
 
 const (
-	// patience is how long a POST may go on while others wait for its place. A consumer
-	// that needs longer has the whole of notify.timeout among the slow.
-	patience = time.Second
-	// slowShare is the part of all places that the slow have to themselves.
+	// preemptAfter is how long a POST may last while others wait for its permit. A consumer
+	// that needs longer gets the whole of notify.timeout in the class of the slow.
+	preemptAfter = time.Second
+	// slowShare: one permit in so many is for the slow.
 	slowShare = 3
 )
 
-// errNeeded ends a POST that goes on while others wait.
-var errNeeded = errors.New("others wait for its place")
+// errPreempted is the cause with which a POST is cancelled whose permit others need.
+var errPreempted = errors.New("others wait for its permit")
 
-// lane says among whom a consumer waits.
-type lane uint8
-
-const (
-	usual lane = iota
-	slow       // its last attempt hung or went on for longer than patience
-	lanes
-)
-
-// slots bounds how many POSTs are in flight over all subscriptions, and with them the
-// file descriptors that they use: a POST without a place does not dial. Consumers that
-// hang would keep all places for ever, so those whose last attempt was slow have places of
-// their own, and a POST that hangs in a place of the others is cut off when it is needed.
-type slots struct {
-	limit int // 0: any number
-	mu    sync.Mutex
-	lanes [lanes]places
-}
-
-// places are those of one lane.
-type places struct {
-	most, taken int
-	turns       turns
-	waiting     int
-	ripe        []*slot // in flight for longer than patience, the oldest first
-	cutting     int     // cut off, and not given back yet
-}
-
-// slot is a place that was given to a POST.
-type slot struct {
-	of    *slots
-	in    lane
-	cut   context.CancelCauseFunc
-	timer *time.Timer
-	state slotState
-}
-
-type slotState uint8
+// consumerClass says by which permits a consumer's next POST is sent.
+type consumerClass uint8
 
 const (
-	slotNew slotState = iota
-	slotRipe
-	slotCut
-	slotDone
+	prompt consumerClass = iota
+	slow                 // its last attempt hung or lasted longer than preemptAfter
+	consumerClasses
 )
 
-// waiter waits for a place.
+// semaphore bounds how many POSTs are in flight over all subscriptions, and with them the
+// file descriptors that they use: a POST without a permit does not dial. Consumers that
+// hang would hold all permits for ever. So those whose last attempt was slow have permits
+// of their own, and a POST that hangs in the class of the prompt is cancelled as soon as
+// somebody waits for its permit.
+type semaphore struct {
+	limit   int // of POSTs in flight; 0: none
+	mu      sync.Mutex
+	classes [consumerClasses]classPermits
+}
+
+// classPermits are the permits of one class, and who waits for them.
+type classPermits struct {
+	most, inUse int
+	queue       fairQueue
+	waiting     int       // in queue
+	preemptible []*permit // in use for longer than preemptAfter, the oldest first
+	preempting  int       // cancelled, and not released yet
+}
+
+// permit lets one POST be in flight.
+type permit struct {
+	sem    *semaphore
+	class  consumerClass
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	state  permitState
+}
+
+type permitState uint8
+
+const (
+	permitGranted permitState = iota
+	permitPreemptible
+	permitPreempted
+	permitReleased
+)
+
+// waiter waits for a permit.
 type waiter struct {
 	granted chan struct{} // closed when it has one
 }
 
-// newSlots is for so many POSTs, at least one in each lane; 0: any number.
-func newSlots(most int) *slots {
-	s := &slots{limit: most}
+// newSemaphore makes a semaphore for so many POSTs, at least one in each class; 0: there
+// is no limit.
+func newSemaphore(most int) *semaphore {
+	s := &semaphore{limit: most}
 	if most <= 0 {
 		most = math.MaxInt
 	}
-	s.lanes[slow].most = max(most/slowShare, 1)
-	s.lanes[usual].most = max(most-s.lanes[slow].most, 1)
+	s.classes[slow].most = max(most/slowShare, 1)
+	s.classes[prompt].most = max(most-s.classes[slow].most, 1)
 	return s
 }
 
-// take waits for a place until ctx or halted ends; nil: one of them did. The POST is to
-// use the returned context, and the place is to be given back.
-func (s *slots) take(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context) {
+// acquire waits for a permit until ctx or halted ends, and then returns nil. The POST must
+// use the returned context, which is cancelled when others need the permit, and the permit
+// must be released.
+func (s *semaphore) acquire(ctx context.Context, halted <-chan struct{}, class consumerClass, host, app string) (*permit, context.Context) {
 	s.mu.Lock()
-	p := &s.lanes[in]
-	if p.taken < p.most && p.waiting == 0 {
-		p.taken++
+	c := &s.classes[class]
+	if c.inUse < c.most && c.waiting == 0 {
+		c.inUse++
 		s.mu.Unlock()
-		return s.begin(ctx, in)
+		return s.start(ctx, class)
 	}
 	w := &waiter{granted: make(chan struct{})}
-	p.turns.push(w, host, app)
-	p.waiting++
-	s.press(p)
+	c.queue.push(w, host, app)
+	c.waiting++
+	s.preempt(c)
 	s.mu.Unlock()
 	select {
 	case <-w.granted:
-		return s.begin(ctx, in)
+		return s.start(ctx, class)
 	case <-ctx.Done():
 	case <-halted:
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.turns.remove(w, host, app) {
-		p.waiting--
-	} else { // it was given one at the same time
-		s.free(p)
+	if c.queue.remove(w, host, app) {
+		c.waiting--
+	} else { // it was granted one at the same time
+		s.passOn(c)
 	}
 	return nil, nil
 }
 
-// begin starts the clock of a place that was taken.
-func (s *slots) begin(ctx context.Context, in lane) (*slot, context.Context) {
-	ctx, cut := context.WithCancelCause(ctx)
-	one := &slot{of: s, in: in, cut: cut}
-	if in == usual {
+// start makes a permit of the class, and starts the time after which it can be preempted.
+func (s *semaphore) start(ctx context.Context, class consumerClass) (*permit, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	one := &permit{sem: s, class: class, cancel: cancel}
+	if class == prompt {
 		s.mu.Lock()
-		one.timer = time.AfterFunc(patience, one.ripen)
+		one.timer = time.AfterFunc(preemptAfter, one.becomePreemptible)
 		s.mu.Unlock()
 	}
 	return one, ctx
 }
 
-// ripen: from now on the POST may be cut off.
-func (o *slot) ripen() {
-	o.of.mu.Lock()
-	defer o.of.mu.Unlock()
-	if o.state == slotNew {
-		p := &o.of.lanes[o.in]
-		o.state = slotRipe
-		p.ripe = append(p.ripe, o)
-		o.of.press(p)
+// becomePreemptible lets the POST be cancelled from now on, if others wait.
+func (p *permit) becomePreemptible() {
+	p.sem.mu.Lock()
+	defer p.sem.mu.Unlock()
+	if p.state == permitGranted {
+		c := &p.sem.classes[p.class]
+		p.state = permitPreemptible
+		c.preemptible = append(c.preemptible, p)
+		p.sem.preempt(c)
 	}
 }
 
-// press cuts off as many as others wait for; s.mu is held.
-func (s *slots) press(p *places) {
-	for len(p.ripe) > 0 && p.cutting < p.waiting {
-		one := p.ripe[0]
-		p.ripe = p.ripe[1:]
-		one.state = slotCut
-		p.cutting++
-		one.cut(errNeeded)
+// preempt cancels as many POSTs as others wait for permits; s.mu is held.
+func (s *semaphore) preempt(c *classPermits) {
+	for len(c.preemptible) > 0 && c.preempting < c.waiting {
+		one := c.preemptible[0]
+		c.preemptible = c.preemptible[1:]
+		one.state = permitPreempted
+		c.preempting++
+		one.cancel(errPreempted)
 	}
 }
 
-// done gives the place back; nothing of the POST may be open any more.
-func (o *slot) done() {
-	if o == nil {
+// release gives the permit back. No connection of the POST may be open any more, for its
+// file descriptors are the next POST's. A second call, and one of nil, do nothing.
+func (p *permit) release() {
+	if p == nil {
 		return
 	}
-	if o.timer != nil {
-		o.timer.Stop()
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	o.cut(nil)
-	o.of.mu.Lock()
-	defer o.of.mu.Unlock()
-	p := &o.of.lanes[o.in]
-	switch o.state {
-	case slotDone:
+	p.cancel(nil)
+	p.sem.mu.Lock()
+	defer p.sem.mu.Unlock()
+	c := &p.sem.classes[p.class]
+	switch p.state {
+	case permitReleased:
 		return
-	case slotRipe:
-		for i, one := range p.ripe {
-			if one == o {
-				p.ripe = append(p.ripe[:i:i], p.ripe[i+1:]...)
+	case permitPreemptible:
+		for i, one := range c.preemptible {
+			if one == p {
+				c.preemptible = append(c.preemptible[:i:i], c.preemptible[i+1:]...)
 				break
 			}
 		}
-	case slotCut:
-		p.cutting--
+	case permitPreempted:
+		c.preempting--
 	}
-	o.state = slotDone
-	o.of.free(p)
+	p.state = permitReleased
+	p.sem.passOn(c)
 }
 
-// free gives a place to whose turn it is; s.mu is held.
-func (s *slots) free(p *places) {
-	if w := p.turns.pop(); w != nil {
-		p.waiting--
+// passOn gives a permit that was released to the waiter who is next; s.mu is held.
+func (s *semaphore) passOn(c *classPermits) {
+	if w := c.queue.pop(); w != nil {
+		c.waiting--
 		close(w.granted)
 		return
 	}
-	p.taken--
+	c.inUse--
 }
 
-// figures are how many are in flight, and how many wait.
-func (s *slots) figures() (taken, waiting int) {
+// counts says how many permits are in use, and how many POSTs wait for one.
+func (s *semaphore) counts() (inUse, waiting int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.lanes {
-		taken, waiting = taken+s.lanes[i].taken, waiting+s.lanes[i].waiting
+	for i := range s.classes {
+		inUse, waiting = inUse+s.classes[i].inUse, waiting+s.classes[i].waiting
 	}
-	return taken, waiting
+	return inUse, waiting
 }

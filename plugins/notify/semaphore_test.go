@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stage takes places for consumers that hang until they are cut off or let go.
+// stage takes permits for consumers that hang until they are cut off or let go.
 type stage struct {
-	*slots
+	*semaphore
 	t     *testing.T
-	begun []string // in the order in which they had a place
+	begun []string // in the order in which they had a permit
 	cut   map[string]time.Duration
 	flown atomic.Int64 // at a time
 	most  atomic.Int64
@@ -23,14 +23,14 @@ type stage struct {
 }
 
 func newStage(t *testing.T, most int) *stage {
-	return &stage{slots: newSlots(most), t: t, cut: map[string]time.Duration{}, let: make(chan struct{})}
+	return &stage{semaphore: newSemaphore(most), t: t, cut: map[string]time.Duration{}, let: make(chan struct{})}
 }
 
-// post begins one, and returns when it has a place or waits for one.
-func (s *stage) post(in lane, host, app string, took time.Duration) {
+// post begins one, and returns when it has a permit or waits for one.
+func (s *stage) post(in consumerClass, host, app string, took time.Duration) {
 	go func() {
-		place, ctx := s.take(s.t.Context(), nil, in, host, app)
-		if place == nil {
+		permit, ctx := s.acquire(s.t.Context(), nil, in, host, app)
+		if permit == nil {
 			return // the test has failed
 		}
 		began := time.Now()
@@ -47,7 +47,7 @@ func (s *stage) post(in lane, host, app string, took time.Duration) {
 		case <-s.let:
 		}
 		s.flown.Add(-1)
-		place.done()
+		permit.release()
 	}()
 	synctest.Wait()
 }
@@ -56,35 +56,35 @@ func TestSoManyPostsAreInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 12)
 		for i := range 100 {
-			s.post(lane(i%2), fmt.Sprint("host", i), "app", time.Minute)
+			s.post(consumerClass(i%2), fmt.Sprint("host", i), "app", time.Minute)
 		}
 		require.EqualValues(t, 12, s.flown.Load())
-		taken, waiting := s.figures()
+		taken, waiting := s.counts()
 		require.Equal(t, []int{12, 88}, []int{taken, waiting})
 		close(s.let)
 		synctest.Wait()
 		require.EqualValues(t, 12, s.most.Load(), "whoever comes and goes")
 		require.Len(t, s.begun, 100)
-		taken, waiting = s.figures()
+		taken, waiting = s.counts()
 		require.Equal(t, []int{0, 0}, []int{taken, waiting})
-		require.Empty(t, s.lanes[usual].turns.of)
-		require.Empty(t, s.lanes[usual].ripe)
+		require.Empty(t, s.classes[prompt].queue.byName)
+		require.Empty(t, s.classes[prompt].preemptible)
 	})
 }
 
-func TestWhatHangsIsCutOffWhenItsPlaceIsNeeded(t *testing.T) {
+func TestWhatHangsIsCutOffWhenItsPermitIsNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 3)
-		s.post(usual, "hangs", "a", time.Hour)
+		s.post(prompt, "hangs", "a", time.Hour)
 		time.Sleep(time.Millisecond)
-		s.post(usual, "hangs", "b", time.Hour)
+		s.post(prompt, "hangs", "b", time.Hour)
 		time.Sleep(time.Minute - time.Millisecond)
 		synctest.Wait()
 		require.Empty(t, s.cut, "nobody waits")
-		s.post(usual, "new", "c", time.Millisecond)
+		s.post(prompt, "new", "c", time.Millisecond)
 		require.Equal(t, map[string]time.Duration{"hangs a": time.Minute}, s.cut, "the oldest, at once, and no more than are needed")
-		s.post(usual, "new", "d", 0)
-		s.post(usual, "new", "e", 0)
+		s.post(prompt, "new", "d", 0)
+		s.post(prompt, "new", "e", 0)
 		synctest.Wait()
 		require.Equal(t, time.Minute-time.Millisecond, s.cut["hangs b"])
 		time.Sleep(time.Second)
@@ -97,29 +97,29 @@ func TestNobodyIsCutOffBeforeASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 3)
 		for i := range 10 {
-			s.post(usual, fmt.Sprint("host", i), "a", 900*time.Millisecond)
+			s.post(prompt, fmt.Sprint("host", i), "a", 900*time.Millisecond)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Empty(t, s.cut)
 		require.Len(t, s.begun, 10)
 		for i := range 10 {
-			s.post(usual, fmt.Sprint("hangs", i), "a", time.Hour)
+			s.post(prompt, fmt.Sprint("hangs", i), "a", time.Hour)
 		}
 		began := time.Now()
-		s.post(usual, "last", "a", time.Hour)
-		time.Sleep(patience*5 + time.Millisecond)
+		s.post(prompt, "last", "a", time.Hour)
+		time.Sleep(preemptAfter*5 + time.Millisecond)
 		synctest.Wait()
 		require.Len(t, s.cut, 9, "eleven, two at a time, and the last two may go on")
 		for _, after := range s.cut {
-			require.Equal(t, patience, after)
+			require.Equal(t, preemptAfter, after)
 		}
 		require.Less(t, time.Since(began), 6*time.Second)
 		close(s.let)
 	})
 }
 
-// The slow have all the time they may, but no place of the others.
+// The slow have all the time they may, but no permit of the others.
 func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 9)
@@ -128,7 +128,7 @@ func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
 		}
 		require.EqualValues(t, 3, s.flown.Load())
 		for i := range 6 {
-			s.post(usual, "quick", fmt.Sprint(i), time.Millisecond)
+			s.post(prompt, "quick", fmt.Sprint(i), time.Millisecond)
 		}
 		require.EqualValues(t, 9, s.flown.Load(), "at once")
 		time.Sleep(70 * time.Second)
@@ -138,11 +138,11 @@ func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
 	})
 }
 
-// Whoever has many waiting has one turn, like whoever has one: by hosts first, then by
+// Whoever has many waiting is served once a round, like whoever has one: by hosts first, then by
 // the applications behind one host.
 func TestPlacesGoRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 2) // one place in each lane
+		s := newStage(t, 2) // one permit in each class
 		s.post(slow, "first", "a", time.Second)
 		for i := range 4 {
 			s.post(slow, "many", fmt.Sprint("hog", i/3), time.Second)
@@ -158,34 +158,34 @@ func TestPlacesGoRound(t *testing.T) {
 
 func TestWhoWaitsNoMoreTakesNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2)
-		first, _ := s.take(t.Context(), nil, usual, "h", "a")
+		s := newSemaphore(2)
+		first, _ := s.acquire(t.Context(), nil, prompt, "h", "a")
 		halted := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
-		none := make(chan *slot, 2)
-		go func() { one, _ := s.take(t.Context(), halted, usual, "h", "b"); none <- one }()
-		go func() { one, _ := s.take(ctx, nil, usual, "h", "b"); none <- one }()
+		none := make(chan *permit, 2)
+		go func() { one, _ := s.acquire(t.Context(), halted, prompt, "h", "b"); none <- one }()
+		go func() { one, _ := s.acquire(ctx, nil, prompt, "h", "b"); none <- one }()
 		synctest.Wait()
 		close(halted)
 		require.Nil(t, <-none)
 		cancel()
 		require.Nil(t, <-none)
-		require.Empty(t, s.lanes[usual].turns.order)
-		first.done()
-		first.done()
-		taken, waiting := s.figures()
+		require.Empty(t, s.classes[prompt].queue.order)
+		first.release()
+		first.release()
+		taken, waiting := s.counts()
 		require.Equal(t, []int{0, 0}, []int{taken, waiting})
 		// at the moment in which it is given one
 		for range 100 {
-			first, _ = s.take(t.Context(), nil, usual, "h", "a")
+			first, _ = s.acquire(t.Context(), nil, prompt, "h", "a")
 			ctx, cancel = context.WithCancel(t.Context())
-			go func() { one, _ := s.take(ctx, nil, usual, "h", "b"); one.done(); none <- one }()
+			go func() { one, _ := s.acquire(ctx, nil, prompt, "h", "b"); one.release(); none <- one }()
 			synctest.Wait()
 			cancel()
-			first.done() // before it has seen that
+			first.release() // before it has seen that
 			<-none
 			synctest.Wait()
-			taken, waiting = s.figures()
+			taken, waiting = s.counts()
 			require.Equal(t, []int{0, 0}, []int{taken, waiting})
 		}
 	})
@@ -193,10 +193,10 @@ func TestWhoWaitsNoMoreTakesNoPlace(t *testing.T) {
 
 // Its clock may have gone off at the moment in which it is given back.
 func TestAPlaceThatWasGivenBackIsNotCutOff(t *testing.T) {
-	s := newSlots(2)
-	place, ctx := s.take(t.Context(), nil, usual, "h", "a")
-	place.done()
+	s := newSemaphore(2)
+	permit, ctx := s.acquire(t.Context(), nil, prompt, "h", "a")
+	permit.release()
 	require.Error(t, ctx.Err(), "what is under it has ended")
-	place.ripen()
-	require.Empty(t, s.lanes[usual].ripe)
+	permit.becomePreemptible()
+	require.Empty(t, s.classes[prompt].preemptible)
 }

@@ -18,7 +18,7 @@ const (
 	connectTimeout = 2 * time.Second
 	tlsTimeout     = 3 * time.Second
 	// restTimeout is how long the rest of an answer may come after its header. A consumer
-	// that needs longer is cut off, or it would keep its place with a status long known.
+	// that needs longer is cut off, or it would keep its permit with a status long known.
 	restTimeout = 100 * time.Millisecond
 	maxAnswer   = 4 << 10
 	maxHeader   = 16 << 10
@@ -36,7 +36,7 @@ const (
 	timedOut
 	forbidden // by our policy of addresses
 	unreachable
-	cutShort // it took longer than patience while others waited
+	cutShort // it took longer than preemptAfter while others waited
 	outcomes
 )
 
@@ -142,7 +142,7 @@ func judge(status int) outcome {
 func reason(ctx context.Context, err error) outcome {
 	var timeout net.Error
 	switch {
-	case errors.Is(context.Cause(ctx), errNeeded):
+	case errors.Is(context.Cause(ctx), errPreempted):
 		return cutShort
 	case errors.Is(err, errForbidden):
 		return forbidden

@@ -20,8 +20,8 @@ type surroundings interface {
 	clock() (plugins.Instant, int64)
 	// holds says whether this replica is surely the only one that sends.
 	holds(now plugins.Instant) bool
-	// slot waits for a place for a POST until ctx or halted ends; nil: one of them did.
-	slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context)
+	// slot waits for a permit for a POST until ctx or halted ends; nil: one of them did.
+	acquirePermit(ctx context.Context, halted <-chan struct{}, in consumerClass, host, app string) (*permit, context.Context)
 	post(ctx context.Context, d delivery, wall int64) result
 	moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error)
 	readCursor(ctx context.Context, id string) (plugins.Cursor, error)
@@ -40,7 +40,7 @@ type worker struct {
 	halted bool
 
 	wake   chan struct{}
-	stops  chan struct{}   // closed when it is to wait for a place no longer
+	stops  chan struct{}   // closed when it is to wait for a permit no longer
 	ctx    context.Context // of all that it does
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -62,7 +62,7 @@ func (w *worker) add(ms []*message) {
 	w.look()
 }
 
-// interruptWait has the worker wait for a place no longer if more is kept than may be: that is to
+// interruptWait has the worker wait for a permit no longer if more is kept than may be: that is to
 // be said in the store first, however long the wait is. w.mu is held.
 func (w *worker) interruptWait() {
 	if !w.halted && w.q.bytes > w.q.limit() {
@@ -160,9 +160,9 @@ func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
 	defer w.forget()
-	var place *slot
-	var ctx context.Context // of the POST in that place
-	defer func() { place.done() }()
+	var permit *permit
+	var ctx context.Context // of the POST in that permit
+	defer func() { permit.release() }()
 	for {
 		w.mu.Lock()
 		if w.halted {
@@ -174,10 +174,10 @@ func (w *worker) run() {
 		if w.with.holds(now) {
 			a = w.q.next(now)
 		}
-		in, stops := w.q.lane(), w.stops
+		class, stops := w.q.class(), w.stops
 		w.mu.Unlock()
-		if a.do == doPost && place == nil { // it may take long: then all is looked at again
-			place, ctx = w.with.slot(w.ctx, stops, in, w.host, w.sub.Owner)
+		if a.do == doPost && permit == nil { // it may take long: then all is looked at again
+			permit, ctx = w.with.acquirePermit(w.ctx, stops, class, w.host, w.sub.Owner)
 			continue
 		}
 		switch a.do {
@@ -188,8 +188,8 @@ func (w *worker) run() {
 				return
 			}
 		}
-		place.done() // also if there was nothing to send any more
-		place = nil
+		permit.release() // also if there was nothing to send any more
+		permit = nil
 		if a.do == doWait {
 			w.sleep(a.until - now)
 		}
@@ -206,7 +206,7 @@ func (w *worker) sleep(d time.Duration) {
 	}
 }
 
-// attempt makes a POST under ctx, which ends with the worker's, or when others need its place.
+// attempt makes a POST under ctx, which ends with the worker's, or when others need its permit.
 func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	if failpoint.On {
 		_ = failpoint.Hit("post.before")

@@ -82,8 +82,8 @@ func (d *dispatcher) workers() (out []*worker) {
 
 func (d *dispatcher) clock() (plugins.Instant, int64) { return d.now() }
 
-func (d *dispatcher) slot(ctx context.Context, halted <-chan struct{}, in lane, host, app string) (*slot, context.Context) {
-	return d.slots.take(ctx, halted, in, host, app)
+func (d *dispatcher) acquirePermit(ctx context.Context, halted <-chan struct{}, class consumerClass, host, app string) (*permit, context.Context) {
+	return d.permits.acquire(ctx, halted, class, host, app)
 }
 
 func (d *dispatcher) post(ctx context.Context, p delivery, wall int64) result {
