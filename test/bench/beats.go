@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 // beats compares heartbeats a second with what a bare net/http handler does with the
@@ -19,32 +21,40 @@ import (
 // machine, so only the ratio says something. The bare handler runs in a process of
 // its own, as mepserver does.
 func beats(ctx context.Context, endpoints string, services, conns, rounds int, d time.Duration) error {
-	s, stop, err := startOn(ctx, endpoints)
+	var o mep.Options
+	if endpoints != "" {
+		o.Endpoints = strings.Split(endpoints, ",")
+	}
+	s, stop, err := startWith(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	var paths []string
 	for i := range services {
-		_, liveness, err := s.register(ctx, fmt.Sprint("app", i/500), fmt.Sprint("s", i), 60)
+		v, err := s.TryRegister(fmt.Sprint("app", i/500), fmt.Sprint("s", i), 60)
 		if err != nil {
 			return err
 		}
-		paths = append(paths, liveness)
+		paths = append(paths, v.Liveness)
 	}
-	bare, stopBare, err := launch(exec.CommandContext(ctx, os.Args[0], "bare"))
+	bare, err := proc.Command{Program: os.Args[0], Args: []string{"bare"}}.Launch()
 	if err != nil {
 		return err
 	}
-	defer stopBare()
+	defer bare.Kill()
+	_, bareURL, ok := strings.Cut(strings.TrimSpace(bare.FirstLine(time.Minute)), "bare ready on ")
+	if !ok {
+		return fmt.Errorf("the bare server did not start: %s", bare.Stderr)
+	}
 	fmt.Printf("%d services, %d connections, %d rounds of %v each\n", services, conns, rounds, d)
 	var ratios, costs []float64
 	for range rounds {
-		a, bareCost, err := turn(ctx, "bare net/http", bare, paths, conns, d)
+		a, bareCost, err := measure(ctx, "bare net/http", bareURL, bare.CPU, paths, conns, d)
 		if err != nil {
 			return err
 		}
-		b, cost, err := turn(ctx, "mepserver", s, paths, conns, d)
+		b, cost, err := measure(ctx, "mepserver", s.URL, s.CPU, paths, conns, d)
 		if err != nil {
 			return err
 		}
@@ -58,16 +68,16 @@ func beats(ctx context.Context, endpoints string, services, conns, rounds int, d
 	return nil
 }
 
-// turn loads one server and prints how many heartbeats a second it answered, and the
+// measure loads one server and prints how many heartbeats a second it answered, and the
 // processor time that it took for one. The latter hardly depends on what else the machine
 // does.
-func turn(ctx context.Context, name string, s *server, paths []string, conns int, d time.Duration) (perSecond float64, cost time.Duration, err error) {
-	before := s.cpu()
-	perSecond, lat, err := load(ctx, s.url, paths, conns, d)
+func measure(ctx context.Context, name, url string, cpu func() time.Duration, paths []string, conns int, d time.Duration) (perSecond float64, cost time.Duration, err error) {
+	before := cpu()
+	perSecond, lat, err := load(ctx, url, paths, conns, d)
 	if err != nil {
 		return 0, 0, err
 	}
-	cost = (s.cpu() - before) / time.Duration(len(lat))
+	cost = (cpu() - before) / time.Duration(len(lat))
 	fmt.Printf("%-14s %8.0f/s, %v of processor time for one\n", name, perSecond, cost.Round(100*time.Nanosecond))
 	spread("  latency", lat)
 	return perSecond, cost, nil
@@ -100,7 +110,7 @@ func load(ctx context.Context, url string, paths []string, conns int, d time.Dur
 		wg.Go(func() {
 			for i := c; time.Since(began) < d && ctx.Err() == nil; i += conns {
 				at := time.Now()
-				req, err := http.NewRequestWithContext(ctx, "PATCH", url+paths[i%len(paths)], strings.NewReader(`{"state":"ACTIVE"}`))
+				req, err := http.NewRequestWithContext(ctx, "PATCH", url+paths[i%len(paths)], strings.NewReader(mep.Alive))
 				if err != nil {
 					bad.Add(1)
 					return

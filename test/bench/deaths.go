@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // deaths lets n services die at random moments and looks every 20 ms which of them
 // discovery still shows.
 func deaths(ctx context.Context, n int) error {
-	s, stop, err := start(ctx, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1")
+	s, stop, err := start(ctx, mep.Fast...)
 	if err != nil {
 		return err
 	}
@@ -23,42 +24,32 @@ func deaths(ctx context.Context, n int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range n {
-		id, liveness, err := s.register(ctx, fmt.Sprint("bench", i/500), fmt.Sprint("s", i), 1)
+		v, err := s.TryRegister(fmt.Sprint("bench", i/500), fmt.Sprint("s", i), 1)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
-		last[id] = time.Now()
+		last[v.ID] = time.Now()
 		mu.Unlock()
 		beats := 1 + rnd.IntN(8)
 		wg.Go(func() {
 			for range beats {
 				time.Sleep(time.Second)
 				at := time.Now()
-				if status, _, err := s.do(ctx, "PATCH", liveness, `{"state":"ACTIVE"}`); err == nil && status < 300 {
+				if a, err := s.Try("PATCH", v.Liveness, mep.Alive); err == nil && a.Status < 300 {
 					mu.Lock()
-					last[id] = at
+					last[v.ID] = at
 					mu.Unlock()
 				}
 			}
 		})
 	}
 	for end := time.Now().Add(60 * time.Second); len(hidden) < n && time.Now().Before(end) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-		_, b, err := s.do(ctx, "GET", base+"/services", "")
+		shown, err := s.Discover()
 		if err != nil {
 			continue
 		}
 		now := time.Now()
-		var list []struct {
-			ID string `json:"serInstanceId"`
-		}
-		if err := json.Unmarshal(b, &list); err != nil {
-			return err
-		}
-		shown := map[string]bool{}
-		for _, m := range list {
-			shown[m.ID] = true
-		}
 		mu.Lock()
 		for id, at := range last {
 			if _, done := hidden[id]; !shown[id] && !done {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // discovery registers services and shows what registration and each query cost as
@@ -19,12 +21,12 @@ func discovery(ctx context.Context, services int) error {
 		var reg []time.Duration
 		for end := min(n+services/10, services); n < end; n++ {
 			at := time.Now()
-			id, _, err := s.register(ctx, fmt.Sprint("app", n/500), fmt.Sprint("s", n), 3600)
+			v, err := s.TryRegister(fmt.Sprint("app", n/500), fmt.Sprint("s", n), 3600)
 			if err != nil {
 				return err
 			}
 			reg = append(reg, time.Since(at))
-			ids = append(ids, id)
+			ids = append(ids, v.ID)
 		}
 		spread(fmt.Sprintf("register, up to %d services", n), reg)
 	}
@@ -43,11 +45,11 @@ func discovery(ctx context.Context, services int) error {
 		size := 0
 		for i := range n {
 			at := time.Now()
-			status, b, err := s.do(ctx, "GET", base+path(i*7919%services), "")
-			if err != nil || status != 200 {
-				return fmt.Errorf("%s: %d %w", what, status, err)
+			a, err := s.Try("GET", mep.Base+path(i*7919%services), "")
+			if err != nil || a.Status != 200 {
+				return fmt.Errorf("%s: %d %w", what, a.Status, err)
 			}
-			d, size = append(d, time.Since(at)), len(b)
+			d, size = append(d, time.Since(at)), len(a.Body)
 		}
 		spread(fmt.Sprintf("%s (%d bytes)", what, size), d)
 	}

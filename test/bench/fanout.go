@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"time"
 
-	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
 // fanout lets one service change its state, and shows when each of many subscribers
@@ -21,18 +19,13 @@ func fanout(ctx context.Context, subscribers, rounds int) error {
 		return err
 	}
 	defer stop()
-	in, err := listen(ctx)
-	if err != nil {
-		return err
-	}
-	defer in.close()
+	in := listen()
+	defer in.Close()
 	var made []time.Duration
 	for i := range subscribers {
 		at := time.Now()
-		status, b, err := s.do(ctx, "POST", fmt.Sprintf("%s/applications/consumer%d/subscriptions", base, i), fmt.Sprintf(
-			`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"%s/%d"}`, in.url, i))
-		if err != nil || status != http.StatusCreated {
-			return fmt.Errorf("subscribe: %d %s %w", status, b, err)
+		if _, err := s.TrySubscribe(fmt.Sprint("consumer", i), fmt.Sprint(in.URL, "/", i), ""); err != nil {
+			return err
 		}
 		made = append(made, time.Since(at))
 	}
@@ -40,7 +33,7 @@ func fanout(ctx context.Context, subscribers, rounds int) error {
 	for range rounds {
 		in.expect(subscribers)
 		at := time.Now()
-		if _, _, err := s.register(ctx, "producer", "x", 300); err != nil {
+		if _, err := s.TryRegister("producer", "x", 300); err != nil {
 			return err
 		}
 		acked := time.Since(at)
@@ -60,8 +53,7 @@ func fanout(ctx context.Context, subscribers, rounds int) error {
 
 // inbox receives notifications.
 type inbox struct {
-	url  string
-	srv  *http.Server
+	*httptest.Server
 	mu   sync.Mutex
 	from time.Time
 	most int
@@ -69,37 +61,22 @@ type inbox struct {
 	full chan struct{}
 }
 
-func listen(ctx context.Context) (*inbox, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	in := &inbox{url: "http://" + l.Addr().String()}
-	in.srv = &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(in.receive)}
-	go func() { _ = in.srv.Serve(l) }()
-	return in, nil
+func listen() *inbox {
+	in := &inbox{}
+	in.Server = httptest.NewServer(consumer.Handler(in.receive))
+	return in
 }
 
-func (in *inbox) close() { _ = in.srv.Close() }
-
-func (in *inbox) receive(w http.ResponseWriter, r *http.Request) {
-	now := time.Now()
-	b, err := io.ReadAll(r.Body)
-	var n mp1.Notification
-	if err != nil || json.Unmarshal(b, &n) != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+func (in *inbox) receive(n consumer.Receipt) (status int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if _, again := in.got[r.URL.Path]; again || in.got == nil {
-		return
+	if _, repeated := in.got[n.Path]; !repeated && in.got != nil {
+		in.got[n.Path] = n.At.Sub(in.from)
+		if len(in.got) == in.most {
+			close(in.full)
+		}
 	}
-	in.got[r.URL.Path] = now.Sub(in.from)
-	if len(in.got) == in.most {
-		close(in.full)
-	}
+	return http.StatusNoContent
 }
 
 // expect starts a measurement of so many subscribers.

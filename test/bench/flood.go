@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 const (
@@ -26,23 +28,22 @@ func flood(ctx context.Context, rounds int, d time.Duration) error {
 	defer stop()
 	var paths []string
 	for i := range floodServices {
-		_, liveness, err := s.register(ctx, fmt.Sprint("app", i/500), fmt.Sprint("s", i), 300)
+		v, err := s.TryRegister(fmt.Sprint("app", i/500), fmt.Sprint("s", i), 300)
 		if err != nil {
 			return err
 		}
 		if i < pacedServices {
-			paths = append(paths, liveness)
+			paths = append(paths, v.Liveness)
 		}
 	}
-	info := fmt.Sprintf(`{"serName":"x","version":"1.0.0","state":"ACTIVE","serializer":"JSON",%s"transportInfo":{"id":"t","name":"REST","type":"REST_HTTP","protocol":"HTTP",
-		"version":"2.0","endpoint":{"uris":["http://10.0.0.5:8080"]},"security":{}}}`, strings.Repeat(" ", 1000))
+	info := mep.Info("x", -1) + strings.Repeat(" ", 1000)
 	kinds := []struct{ name, method, path, body string }{
-		{"lists", "GET", base + "/services", ""},
-		{"writes", "POST", base + "/applications/flooder/services", info},
+		{"lists", "GET", mep.Base + "/services", ""},
+		{"writes", "POST", mep.ServicesOf("flooder"), info},
 		{"ServiceComb's lists", "GET", "/v4/default/govern/microservices?options=all", ""},
 	}
 	for range rounds {
-		free, err := paced(ctx, s.url, paths, d)
+		free, err := paced(ctx, s.URL, paths, d)
 		if err != nil {
 			return err
 		}
@@ -52,9 +53,9 @@ func flood(ctx context.Context, rounds int, d time.Duration) error {
 			var wg sync.WaitGroup
 			var done, refused atomic.Int64
 			for range floodConns {
-				wg.Go(func() { s.repeat(flooding, k.method, k.path, k.body, &done, &refused) })
+				wg.Go(func() { repeat(flooding, s, k.method, k.path, k.body, &done, &refused) })
 			}
-			busy, err := paced(ctx, s.url, paths, d)
+			busy, err := paced(ctx, s.URL, paths, d)
 			end()
 			wg.Wait()
 			if err != nil {
@@ -67,11 +68,11 @@ func flood(ctx context.Context, rounds int, d time.Duration) error {
 }
 
 // repeat sends a request again and again over one connection.
-func (s *server) repeat(ctx context.Context, method, path, body string, done, refused *atomic.Int64) {
+func repeat(ctx context.Context, s *mep.Server, method, path, body string, done, refused *atomic.Int64) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 	defer client.CloseIdleConnections()
 	for ctx.Err() == nil {
-		r, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx, method, s.URL+path, strings.NewReader(body))
 		if err != nil {
 			return
 		}

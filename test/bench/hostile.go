@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 const (
@@ -30,29 +31,29 @@ func hostileMemory(ctx context.Context, services, rounds int) error {
 	}
 	defer stop()
 	for i := range services {
-		if _, _, err := s.register(ctx, fmt.Sprint("app", i/500), fmt.Sprint("s", i), 300); err != nil {
+		if _, err := s.TryRegister(fmt.Sprint("app", i/500), fmt.Sprint("s", i), 300); err != nil {
 			return err
 		}
 	}
-	if status, b, err := s.do(ctx, "POST", "/v4/default/registry/microservices",
-		`{"service":{"serviceId":"found","appId":"hostile","serviceName":"found","version":"1.0.0"},"instances":[{"hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`); err != nil || status != 200 {
-		return fmt.Errorf("a microservice could not be registered: %d %s %w", status, b, err)
+	if a, err := s.Try("POST", "/v4/default/registry/microservices",
+		`{"service":{"serviceId":"found","appId":"hostile","serviceName":"found","version":"1.0.0"},"instances":[{"hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`); err != nil || a.Status != 200 {
+		return fmt.Errorf("a microservice could not be registered: %d %s %w", a.Status, a.Body, err)
 	}
 	fmt.Printf("%d services; each round: %d methods and domains, 12 batches of %d version rules at once and in thousands, %d finds, %d connections that ask for lists and do not read\n",
 		services, madeUp, batchedRules, madeUp, hostileConns)
-	at, err := s.memory(ctx, "at the start")
+	at, err := memory(ctx, s, "at the start")
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	for n := range rounds {
-		s.labels(ctx, n)
-		s.finds(ctx, n)
-		if _, err := s.memory(ctx, fmt.Sprintf("round %d, before the readers", n+1)); err != nil {
+		labels(s, n)
+		finds(s, n)
+		if _, err := memory(ctx, s, fmt.Sprintf("round %d, before the readers", n+1)); err != nil {
 			return err
 		}
-		s.unread(ctx)
-		now, err := s.memory(ctx, fmt.Sprintf("round %d", n+1))
+		unread(ctx, s)
+		now, err := memory(ctx, s, fmt.Sprintf("round %d", n+1))
 		if err != nil {
 			return err
 		}
@@ -61,7 +62,7 @@ func hostileMemory(ctx context.Context, services, rounds int) error {
 	for time.Since(began) < 3*time.Minute && ctx.Err() == nil { // what is freed is given back slowly
 		time.Sleep(time.Second)
 	}
-	now, err := s.memory(ctx, "three minutes after the start")
+	now, err := memory(ctx, s, "three minutes after the start")
 	if err == nil {
 		fmt.Printf("  %+d MB since the start\n", (now-at)>>20)
 	}
@@ -69,18 +70,18 @@ func hostileMemory(ctx context.Context, services, rounds int) error {
 }
 
 // memory prints what the process holds, and what it says of it.
-func (s *server) memory(ctx context.Context, when string) (rss int64, err error) {
+func memory(ctx context.Context, s *mep.Server, when string) (rss int64, err error) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(hostileSettle):
 	}
-	_, b, err := s.do(ctx, "GET", "/metrics", "")
+	a, err := s.Try("GET", "/metrics", "")
 	if err != nil {
 		return 0, err
 	}
 	series := 0
 	seen := map[string]float64{}
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(string(a.Body)) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -90,36 +91,22 @@ func (s *server) memory(ctx context.Context, when string) (rss int64, err error)
 		}
 	}
 	mb := func(name string) int { return int(seen[name]) >> 20 }
-	rss = residentOf(s.pid)
+	rss = s.Memory("VmRSS")
 	fmt.Printf("%-32s RSS %4d MB, live heap %4d MB, %d series, finds remembered %d MB, unread %d MB, refused %.0f, cut %.0f\n", when, rss>>20, mb("go_memstats_heap_alloc_bytes"), series,
 		mb(`mep_servicecomb_cache_bytes{cache="finds"}`), mb("mep_answers_unread_bytes"), seen["mep_answers_refused_total"], seen["mep_answers_cut_total"])
 	return rss, nil
 }
 
-// residentOf is the resident memory of a process; 0 where the system does not say.
-func residentOf(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
 // labels sends made-up methods and domains.
-func (s *server) labels(ctx context.Context, round int) {
-	s.each(madeUp, func(i int) {
-		_, _, _ = s.do(ctx, fmt.Sprintf("M%dX%d", round, i), base+"/services", "")
-		_, _, _ = s.with(ctx, "GET", "/v4/default/registry/microservices", "", "X-Domain-Name", fmt.Sprintf("d%d-%d", round, i))
+func labels(s *mep.Server, round int) {
+	each(madeUp, func(i int) {
+		_, _ = s.Try(fmt.Sprintf("M%dX%d", round, i), mep.Base+"/services", "")
+		_, _ = s.Try("GET", "/v4/default/registry/microservices", "", "X-Domain-Name", fmt.Sprintf("d%d-%d", round, i))
 	})
 }
 
 // each calls f for 0 to n-1, some at a time.
-func (s *server) each(n int, f func(i int)) {
+func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	const at = 8
 	for c := range at {
@@ -134,7 +121,7 @@ func (s *server) each(n int, f func(i int)) {
 
 // finds asks for one service with ever new rules, in batches as large as they may be and
 // larger, and one by one.
-func (s *server) finds(ctx context.Context, round int) {
+func finds(s *mep.Server, round int) {
 	rule := func(i int) string {
 		return fmt.Sprintf(`{"service":{"appId":"hostile","serviceName":"found","version":"0.%d.%d-1.%d.%d"}}`, round, i%30000, round+1, i/30000)
 	}
@@ -151,36 +138,36 @@ func (s *server) finds(ctx context.Context, round int) {
 	}
 	statuses := map[int]int{}
 	var mu sync.Mutex
-	s.each(len(batches), func(i int) {
-		status, _, _ := s.do(ctx, "POST", "/v4/default/registry/instances/action?type=query", `{"services":[`+batches[i]+`]}`)
+	each(len(batches), func(i int) {
+		a, _ := s.Try("POST", "/v4/default/registry/instances/action?type=query", `{"services":[`+batches[i]+`]}`)
 		mu.Lock()
 		defer mu.Unlock()
-		statuses[status]++
+		statuses[a.Status]++
 	})
 	fmt.Println("  batches answered, by status:", statuses)
-	s.each(madeUp, func(i int) {
-		_, _, _ = s.do(ctx, "GET", fmt.Sprintf("/v4/default/registry/instances?appId=a%d&serviceName=n%d&version=1.%d.0&rev=%d", i, round, i, i), "")
-		_, _, _ = s.do(ctx, "GET", fmt.Sprintf("/v4/default/registry/instances?appId=hostile&serviceName=found&version=1.0.0&rev=%d-%d&tags=t%d", round, i, i), "")
+	each(madeUp, func(i int) {
+		_, _ = s.Try("GET", fmt.Sprintf("/v4/default/registry/instances?appId=a%d&serviceName=n%d&version=1.%d.0&rev=%d", i, round, i, i), "")
+		_, _ = s.Try("GET", fmt.Sprintf("/v4/default/registry/instances?appId=hostile&serviceName=found&version=1.0.0&rev=%d-%d&tags=t%d", round, i, i), "")
 	})
 }
 
 // unread asks for lists on many connections and reads none of them.
-func (s *server) unread(ctx context.Context) {
+func unread(ctx context.Context, s *mep.Server) {
 	var all []net.Conn
 	for i := range hostileConns {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(s.url, "http://"))
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", s.Listen)
 		if err != nil {
 			continue
 		}
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetReadBuffer(4 << 10)
 		}
-		path := []string{base + "/services", "/mep" + base + "/services", "/v4/default/govern/microservices?options=all", "/metrics"}[i%4]
+		path := []string{mep.Base + "/services", "/mep" + mep.Base + "/services", "/v4/default/govern/microservices?options=all", "/metrics"}[i%4]
 		_, _ = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n", 200))
 		all = append(all, c)
 	}
 	time.Sleep(2 * time.Second)
-	fmt.Printf("  %d connections do not read: RSS %d MB\n", len(all), residentOf(s.pid)>>20)
+	fmt.Printf("  %d connections do not read: RSS %d MB\n", len(all), s.Memory("VmRSS")>>20)
 	for _, c := range all {
 		_ = c.Close()
 	}

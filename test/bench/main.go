@@ -8,9 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"time"
 )
 
@@ -107,22 +105,4 @@ func run(ctx context.Context, args []string) error {
 	default:
 		return fmt.Errorf("unknown measurement %q; --help lists them", args[0])
 	}
-}
-
-// built builds mepserver into a new directory.
-func built(ctx context.Context) (binary string, clean func(), err error) {
-	dir, err := os.MkdirTemp("", "mep-bench-")
-	if err != nil {
-		return "", nil, err
-	}
-	clean = func() { _ = os.RemoveAll(dir) }
-	binary = filepath.Join(dir, "mepserver")
-	fmt.Println("building mepserver ...")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/mec-liveness/mepserver/cmd/mepserver")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		clean()
-		return "", nil, fmt.Errorf("cannot build mepserver: %w", err)
-	}
-	return binary, clean, nil
 }

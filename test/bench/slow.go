@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 const (
@@ -33,27 +35,27 @@ func slow(ctx context.Context, conns, rounds int, d time.Duration) error {
 	defer stop()
 	var paths []string
 	for i := range pacedServices {
-		_, liveness, err := s.register(ctx, "app", fmt.Sprint("s", i), 300)
+		v, err := s.TryRegister("app", fmt.Sprint("s", i), 300)
 		if err != nil {
 			return err
 		}
-		paths = append(paths, liveness)
+		paths = append(paths, v.Liveness)
 	}
 	fmt.Printf("%d heartbeats a second, %v each; %d connections: silent, silent after a request, a byte a second of a header, of a body, and not reading\n", pacedRate, d, conns)
 	var allFree, allBusy []time.Duration
 	for range rounds {
-		used := s.cpu()
-		free, err := paced(ctx, s.url, paths, d)
+		used := s.CPU()
+		free, err := paced(ctx, s.URL, paths, d)
 		if err != nil {
 			return err
 		}
-		usedFree := s.cpu() - used
+		usedFree := s.CPU() - used
 		spread("without", free)
-		h := crowd(ctx, strings.TrimPrefix(s.url, "http://"), paths[0], conns)
+		h := crowd(ctx, s.Listen, paths[0], conns)
 		h.wait(ctx, conns)
-		used = s.cpu()
-		busy, err := paced(ctx, s.url, paths, d)
-		usedBusy := s.cpu() - used
+		used = s.CPU()
+		busy, err := paced(ctx, s.URL, paths, d)
+		usedBusy := s.CPU() - used
 		open, closed, reading := h.end()
 		if err != nil {
 			return err
@@ -100,7 +102,7 @@ func paced(ctx context.Context, url string, paths []string, d time.Duration) ([]
 }
 
 func patch(ctx context.Context, client *http.Client, url string) error {
-	req, err := http.NewRequestWithContext(ctx, "PATCH", url, strings.NewReader(`{"state":"ACTIVE"}`))
+	req, err := http.NewRequestWithContext(ctx, "PATCH", url, strings.NewReader(mep.Alive))
 	if err != nil {
 		return err
 	}
@@ -193,7 +195,7 @@ func (h *hostile) hold(ctx context.Context, address, path string, kind int) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetReadBuffer(4 << 10)
 		}
-		_, _ = io.WriteString(c, strings.Repeat("GET "+base+"/services HTTP/1.1\r\nHost: x\r\n\r\n", 200))
+		_, _ = io.WriteString(c, strings.Repeat("GET "+mep.Base+"/services HTTP/1.1\r\nHost: x\r\n\r\n", 200))
 		<-ctx.Done()
 		return
 	}
