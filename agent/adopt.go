@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -12,9 +11,9 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// list lists the application's services: some of them may be ours from an earlier
-// life, or from a registration whose answer was lost. One list serves every service
-// that is unsure.
+// list asks for the application's services. Without it a service would be registered
+// twice that an earlier agent left there, or whose POST was carried out and its answer
+// lost (ADR 0011). One list serves every service that is searching.
 func (a *Agent) list(ctx context.Context) func(time.Time) {
 	began := time.Now()
 	list, err := a.platform.list(ctx)
@@ -39,7 +38,7 @@ func (a *Agent) list(ctx context.Context) func(time.Time) {
 	}
 }
 
-// searchBy has the application's services listed at a time, or before.
+// searchBy has the application's services listed at the given time or earlier.
 func (a *Agent) searchBy(at time.Time) {
 	if a.searchTimer.index < 0 || at.Before(a.searchTimer.due) {
 		a.searchTimer.due = at
@@ -47,19 +46,9 @@ func (a *Agent) searchBy(at time.Time) {
 	}
 }
 
-// permanent: the refusal of a list is not a failure that passes. What was to be found
-// in it is then registered, or not, by its own answer.
-func permanent(err error) bool {
-	switch s := statusOf(err); s {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	default:
-		return s >= 400 && s < 500
-	}
-}
-
-// match gives every unsure service its registration, if the list has it, and has the
-// others registered. Whose wait was not over when it was asked for needs another.
+// match gives every searching service its registration, if the list has one, and has the
+// others registered. A service whose wait was not over when the list was asked for, at
+// began, needs a later list: see decidedBy.
 func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 	byID, taken := map[string]mp1.ServiceInfo{}, map[string]bool{}
 	for _, info := range list {
@@ -70,7 +59,8 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			taken[r.id] = true
 		}
 	}
-	for _, r := range a.registrations { // those that are remembered choose first
+	// The ids of the state file count before any likeness: another service may look the same.
+	for _, r := range a.registrations {
 		s, ok := a.saved[r.name]
 		if info, there := byID[s.ID]; r.decidedBy(began) && ok && there && !taken[s.ID] {
 			taken[s.ID] = true
@@ -93,7 +83,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		switch {
 		case r.decidedBy(began):
 			r.step(notListed)
-			r.timer.due = now // its failures count on: a list says nothing of writes
+			r.timer.due = now // its failures count on, for a list that works says nothing of writes
 			a.reschedule(r)
 		case r.stage == searching:
 			a.searchBy(r.timer.due)
@@ -101,7 +91,8 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 	}
 }
 
-// adoptFirst takes the first registration that is the same, if there is one.
+// adoptFirst adopts the first registration of the list that is this service's and no
+// other's, if there is one.
 func (a *Agent) adoptFirst(r *registration, now time.Time, list []mp1.ServiceInfo, taken map[string]bool, exact bool) {
 	for _, info := range list {
 		if !taken[info.SerInstanceID] && sameService(r.service.Info, info, exact) {
@@ -113,9 +104,10 @@ func (a *Agent) adoptFirst(r *registration, now time.Time, list []mp1.ServiceInf
 	}
 }
 
-// sameService tells whether what the platform shows is what we would register: another agent
-// of the application may offer a service of the same name elsewhere. Not exactly, it
-// may show no interval where we send heartbeats: then it requires none.
+// sameService reports whether a registration that the platform shows is what we would
+// register. Name and version are not enough: another agent of the application may offer
+// the same service at another endpoint. If exact is false, the platform may also show no
+// interval for a service of ours that has one, for then it requires no heartbeats.
 func sameService(ours, shown mp1.ServiceInfo, exact bool) bool {
 	if ours.SerName != shown.SerName || ours.Version != shown.Version || shown.SerInstanceID == "" {
 		return false
@@ -124,7 +116,7 @@ func sameService(ours, shown mp1.ServiceInfo, exact bool) bool {
 		return false
 	}
 	if ours.TransportInfo == nil {
-		return true // a transport of the platform's own, which only it knows
+		return true // transportId names a transport of the platform's own, which only it can show
 	}
 	if shown.TransportInfo == nil {
 		return false

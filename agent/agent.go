@@ -15,7 +15,8 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Agent registers services and keeps them alive while Run runs.
+// Agent keeps the services of one application registered and alive while Run runs. Its
+// methods may be called by several goroutines, before, during and after Run.
 type Agent struct {
 	options  Options
 	platform *platform
@@ -24,19 +25,19 @@ type Agent struct {
 	wall     func() time.Time
 	jitter   jitter
 
-	mu             sync.Mutex // of all below; the loop holds it for moments only
+	mu             sync.Mutex // guards all below, and is held for moments only
 	registrations  []*registration
-	requests       timerQueue
-	probes         timerQueue
-	searchTimer    timer // lists the application's services
-	searchFailures int   // searches failed in a row
+	requests       timerQueue // what is to be sent to the platform
+	probes         timerQueue // what the application is to be asked
+	searchTimer    timer      // one list for all services that are searching
+	searchFailures int        // in a row
 	saved          map[string]savedService
-	unsaved        bool // saved differs from the file
+	unsaved        bool // saved differs from the state file
 	started        bool
 }
 
-// New makes an agent; nothing is sent before Run. Its error says all that is wrong
-// with the options.
+// New makes an agent and sends nothing. Its error joins one for each fault of the
+// options.
 func New(o Options) (*Agent, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
@@ -52,11 +53,11 @@ func New(o Options) (*Agent, error) {
 	if a.platform, err = newPlatform(o, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	met := map[string]int{}
+	sameName := map[string]int{}
 	for _, s := range o.Services {
 		r := &registration{name: s.Info.SerName, service: s, stage: searching, healthy: s.Probe == nil}
-		if met[r.name]++; met[r.name] > 1 {
-			r.name = fmt.Sprintf("%s#%d", r.name, met[r.name])
+		if sameName[r.name]++; sameName[r.name] > 1 {
+			r.name = fmt.Sprintf("%s#%d", r.name, sameName[r.name])
 		}
 		if r.digest, err = digest(s.Info); err != nil {
 			return nil, fmt.Errorf("agent: service %s: %w", r.name, err)
@@ -69,6 +70,7 @@ func New(o Options) (*Agent, error) {
 	return a, nil
 }
 
+// digest tells two descriptions of a service apart.
 func digest(info mp1.ServiceInfo) (string, error) {
 	b, err := json.Marshal(info)
 	sum := sha256.Sum256(b)
@@ -78,16 +80,19 @@ func digest(info mp1.ServiceInfo) (string, error) {
 var errRunTwice = errors.New("agent: Run may be called once")
 
 const (
-	requestWorkers  = 16 // that speak with the platform
-	maxProbeWorkers = 8  // that ask the application
+	requestWorkers  = 16 // requests to the platform at a time
+	maxProbeWorkers = 8  // probes at a time
 	tickInterval    = time.Second
-	drainTimeout    = 2 * time.Second // for what is in flight at the end
-	shutdownTimeout = 9 * time.Second // from the end, for the deregistrations
+	drainTimeout    = 2 * time.Second // after the end of Run's context, for what is in flight
+	shutdownTimeout = 9 * time.Second // after the same, for the deregistrations as well
 )
 
-// Run keeps the services alive until ctx ends, then removes them or leaves them as
-// Options.OnStop says. It returns within ten seconds of the end of ctx, with an error
-// if some could not be removed. It may be called once.
+// Run registers the services and keeps them alive until ctx ends. Then it removes them
+// from the platform or leaves them there, as Options.OnStop says, and returns within ten
+// seconds. It may be called once.
+//
+// It returns an error if some services could not be removed, if the state file is there
+// and cannot be read (nothing was sent then), and if it was called before.
 func (a *Agent) Run(ctx context.Context) error {
 	a.mu.Lock()
 	twice := a.started
@@ -114,7 +119,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ended := a.loop(ctx)
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(shutdownTimeout))
 	defer cancel()
-	err := a.deregister(last)
+	err := a.shutdown(last)
 	a.saveState()
 	a.platform.close()
 	return err

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -95,14 +94,4 @@ func sign(r *http.Request, access, secret string, at time.Time) {
 	_, _ = mac.Write([]byte(signatureAlgorithm + "\n" + date + "\n" + hex.EncodeToString(sum[:]))) // never fails
 	r.Header.Set("Authorization", fmt.Sprintf("%s Access=%s, SignedHeaders=%s, Signature=%s",
 		signatureAlgorithm, access, signedHeaders, hex.EncodeToString(mac.Sum(nil))))
-}
-
-// withoutURL takes the URL out of an error of net/http: who put a secret there would
-// find it in the log.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

@@ -8,40 +8,42 @@ import (
 	"github.com/go-chassis/openlog"
 )
 
-// task is an item on its way to a worker, outcome on its way back.
 type (
+	// assignment is the job of a timer on its way to a worker.
 	assignment struct {
 		timer *timer
 		job   job
 	}
+	// outcome is what the job returned, on its way back to the loop.
 	outcome struct {
 		timer *timer
-		apply func(time.Time)
+		apply func(now time.Time)
 	}
 )
 
-// pool is a few workers for one lane.
+// pool is the workers of one queue.
 type pool struct {
-	queue    *timerQueue
-	jobs     chan assignment
-	outcomes chan outcome
-	busy     int
-	wg       sync.WaitGroup
+	queue       *timerQueue
+	assignments chan assignment
+	outcomes    chan outcome // has room for one of each worker, so that none ever blocks
+	busy        int          // workers
+	wg          sync.WaitGroup
 }
 
 func newPool(ctx context.Context, q *timerQueue, n int) *pool {
-	p := &pool{queue: q, jobs: make(chan assignment), outcomes: make(chan outcome, n)}
+	p := &pool{queue: q, assignments: make(chan assignment), outcomes: make(chan outcome, n)}
 	for range n {
 		p.wg.Go(func() {
-			for t := range p.jobs {
-				p.outcomes <- outcome{t.timer, t.job(ctx)} // never blocks: one place for each worker
+			for as := range p.assignments {
+				p.outcomes <- outcome{as.timer, as.job(ctx)}
 			}
 		})
 	}
 	return p
 }
 
-// next is what a free worker can take now; until says when to look again.
+// next is what a free worker can take now. If nothing is due yet, the channel is nil and
+// until is brought forward to when something is.
 func (p *pool) next(now time.Time, until *time.Time) (chan<- assignment, assignment) {
 	t := p.queue.first()
 	switch {
@@ -49,27 +51,29 @@ func (p *pool) next(now time.Time, until *time.Time) (chan<- assignment, assignm
 	case t.due.After(now):
 		*until = earlier(*until, t.due)
 	default:
-		return p.jobs, assignment{t, t.start()}
+		return p.assignments, assignment{t, t.start()}
 	}
 	return nil, assignment{}
 }
 
-// started notes that a worker took what was offered.
+// started notes that a worker took what next returned.
 func (p *pool) started() {
 	p.queue.take().running = true
 	p.busy++
 }
 
+// stop waits until the workers have ended. Nothing may be in flight.
 func (p *pool) stop() {
-	close(p.jobs)
+	close(p.assignments)
 	p.wg.Wait()
 }
 
-// maxSleep is how long the loop may sleep; the watch over the clocks wakes it anyway.
+// maxSleep is how long the loop sleeps when nothing is due. Its tick wakes it sooner.
 const maxSleep = time.Hour
 
-// loop hands out what is due and takes what came of it, until ctx ends and nothing
-// is in flight any more; it tells when ctx ended.
+// loop hands out what is due and applies the outcomes, until ctx has ended and nothing is
+// in flight any more. It returns when ctx ended. Requests in flight then are cut off after
+// drainTimeout, so that a platform that hangs cannot hold up the end.
 func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	inFlight, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -115,7 +119,7 @@ func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	return ended
 }
 
-// probeWorkers is how many workers the probes need.
+// probeWorkers is how many workers the probes get: one each, up to maxProbeWorkers.
 func (a *Agent) probeWorkers() int {
 	n := 0
 	for _, r := range a.registrations {
@@ -126,12 +130,14 @@ func (a *Agent) probeWorkers() int {
 	return n
 }
 
+// locked calls f under the agent's mutex.
 func (a *Agent) locked(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f()
 }
 
+// apply applies an outcome, and frees its timer for the next job.
 func (a *Agent) apply(o outcome) {
 	a.locked(func() {
 		o.timer.running = false
@@ -139,7 +145,8 @@ func (a *Agent) apply(o outcome) {
 	})
 }
 
-// tick looks at the clocks and writes what must be written.
+// tick is called once a tickInterval. A machine that slept has missed its heartbeats,
+// so that they are sent now; and what the agent knows is saved.
 func (a *Agent) tick(w *clockWatch) {
 	now := time.Now()
 	if gap := w.gap(now); gap != 0 {
@@ -150,7 +157,8 @@ func (a *Agent) tick(w *clockWatch) {
 	a.saveState()
 }
 
-// wake makes every heartbeat due. One that is in flight is left alone.
+// wake makes a heartbeat of every registered service due, but for those with a request in
+// flight.
 func (a *Agent) wake(now time.Time) {
 	for _, r := range a.registrations {
 		if r.timer.index < 0 || r.id == "" || r.stage == unmonitored {
@@ -161,36 +169,4 @@ func (a *Agent) wake(now time.Time) {
 		r.newPhase, r.verifyNext = true, true
 		a.requests.put(&r.timer)
 	}
-}
-
-const (
-	// minGap is a difference between the clocks that no timer explains.
-	minGap = time.Second
-	// minPause is a tick so late that this process must have stood still.
-	minPause = 4 * tickInterval
-)
-
-// clockWatch compares the wall clock with the monotonic one, which stands still while the
-// machine sleeps.
-type clockWatch struct {
-	wall                func() time.Time
-	monotonic, wallTime time.Time
-}
-
-// gap is the time that was lost or jumped since the last call, 0 if there was none.
-func (w *clockWatch) gap(now time.Time) time.Duration {
-	// without its monotonic reading, for Sub uses that where both have one
-	real := w.wall().Round(0)
-	mono, last := now.Sub(w.monotonic), real.Sub(w.wallTime)
-	first := w.monotonic.IsZero()
-	w.monotonic, w.wallTime = now, real
-	switch diff := last - mono; {
-	case first:
-		return 0
-	case diff > minGap || diff < -minGap:
-		return diff
-	case mono > minPause:
-		return mono
-	}
-	return 0
 }

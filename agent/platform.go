@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,19 +13,19 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// minAttemptTimeout is the least time that one endpoint is given.
+// minAttemptTimeout is the least time that a request to one endpoint is given.
 const minAttemptTimeout = 250 * time.Millisecond
 
-// platform is the endpoints of one platform as if they were one. It stays with the
-// endpoint that answered last.
+// platform sends the requests of one application. Its endpoints are those of one platform;
+// it stays with the one that answered last, and goes to the next if that does not answer.
 type platform struct {
 	app        string
-	clients    []*client.Client
-	hosts      []string
+	clients    []*client.Client // one for each endpoint
+	hosts      []string         // of the endpoints, with their ports
 	transport  http.RoundTripper
-	current    atomic.Int64
+	current    atomic.Int64 // index of the endpoint that answered last
 	timeout    time.Duration
-	onFailover func()
+	onFailover func() // called when current changes
 }
 
 func newPlatform(o Options, failover func()) (*platform, error) {
@@ -56,18 +54,19 @@ func newPlatform(o Options, failover func()) (*platform, error) {
 	return p, nil
 }
 
-// call tries the endpoints, the last good one first, until one has answered for
-// itself. again tells whether a failure at one endpoint is a reason to try another.
-func (p *platform) call(ctx context.Context, each time.Duration, again func(error) bool, do func(context.Context, *client.Client) error) error {
-	at := int(p.current.Load())
+// call tries the endpoints, beginning with the one that answered last. An error for which
+// failsOver returns true sends it to the next. Each endpoint is given the timeout. If all
+// of them fail, the error is the one that asks for the shortest wait.
+func (p *platform) call(ctx context.Context, timeout time.Duration, failsOver func(error) bool, do func(context.Context, *client.Client) error) error {
+	first := int(p.current.Load())
 	var last error
 	for i := range p.clients {
-		n := (at + i) % len(p.clients)
-		attempt, cancel := context.WithTimeout(ctx, each)
+		n := (first + i) % len(p.clients)
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		err := do(attempt, p.clients[n])
 		cancel()
-		if err == nil || !again(err) {
-			if i > 0 && p.current.CompareAndSwap(int64(at), int64(n)) {
+		if err == nil || !failsOver(err) {
+			if i > 0 && p.current.CompareAndSwap(int64(first), int64(n)) {
 				p.onFailover()
 			}
 			return err
@@ -80,62 +79,14 @@ func (p *platform) call(ctx context.Context, each time.Duration, again func(erro
 	return last
 }
 
-// shorterWait keeps the error that asks for the shorter wait; one that asks for none says
-// less.
-func shorterWait(a, b error) error {
-	wa, wb := retryAfter(a), retryAfter(b)
-	if a == nil || wb > 0 && (wa == 0 || wb < wa) {
-		return b
-	}
-	return a
-}
-
-func retryAfter(err error) time.Duration {
-	var p *client.Problem
-	if errors.As(err, &p) {
-		return p.RetryAfter
-	}
-	return 0
-}
-
-func statusOf(err error) int {
-	var p *client.Problem
-	if errors.As(err, &p) {
-		return p.Status
-	}
-	return 0
-}
-
-// failsOver: another endpoint may do better. A refused or missing token will be the
-// same there.
-func failsOver(err error) bool {
-	switch statusOf(err) {
-	case 0:
-		return !errors.Is(err, ErrToken)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
-
-// notSent: the request certainly reached nobody, so that even a registration may go
-// to another endpoint.
-func notSent(err error) bool {
-	var op *net.OpError
-	return statusOf(err) == 0 && errors.As(err, &op) && op.Op == "dial"
-}
-
-// mayHaveSucceeded: a registration may have been carried out although it failed.
-func mayHaveSucceeded(err error) bool {
-	s := statusOf(err)
-	return !notSent(err) && !errors.Is(err, ErrToken) && (s == 0 || s >= http.StatusInternalServerError)
-}
-
-// attemptTimeout is what one endpoint is given, so that all can be tried within the interval.
+// attemptTimeout is what one endpoint is given for a heartbeat, so that all of them can be
+// tried within one interval.
 func (p *platform) attemptTimeout(interval time.Duration) time.Duration {
 	return min(p.timeout, max(interval/time.Duration(len(p.clients)+1), minAttemptTimeout))
 }
 
+// register POSTs a service. Only a request that certainly reached nobody goes to another
+// endpoint: the service might be registered twice otherwise.
 func (p *platform) register(ctx context.Context, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
 	err = p.call(ctx, p.timeout, notSent, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Register(ctx, p.app, info)
@@ -144,22 +95,25 @@ func (p *platform) register(ctx context.Context, info mp1.ServiceInfo) (out mp1.
 	return out, err
 }
 
-func (p *platform) beat(ctx context.Context, href string, interval time.Duration) (out client.BeatAnswer, err error) {
+// beat PATCHes the liveness resource at path.
+func (p *platform) beat(ctx context.Context, path string, interval time.Duration) (out client.BeatAnswer, err error) {
 	err = p.call(ctx, p.attemptTimeout(interval), failsOver, func(ctx context.Context, c *client.Client) error {
-		out, err = c.Beat(ctx, href)
+		out, err = c.Beat(ctx, path)
 		return err
 	})
 	return out, err
 }
 
-func (p *platform) liveness(ctx context.Context, href string, interval time.Duration) (out mp1.ServiceLivenessInfo, err error) {
+// liveness GETs the liveness resource at path.
+func (p *platform) liveness(ctx context.Context, path string, interval time.Duration) (out mp1.ServiceLivenessInfo, err error) {
 	err = p.call(ctx, p.attemptTimeout(interval), failsOver, func(ctx context.Context, c *client.Client) error {
-		out, err = c.Liveness(ctx, href)
+		out, err = c.Liveness(ctx, path)
 		return err
 	})
 	return out, err
 }
 
+// list GETs the application's services, in every state.
 func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) {
 	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.ApplicationServices(ctx, p.app, mp1.Filter{})
@@ -168,25 +122,28 @@ func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) 
 	return out, err
 }
 
-// update leaves time for the next heartbeat, where there are heartbeats.
+// update PUTs a service. If it has heartbeats, the PUT is given no longer than one of them,
+// for they wait meanwhile.
 func (p *platform) update(ctx context.Context, id string, interval time.Duration, info mp1.ServiceInfo) (out mp1.ServiceInfo, err error) {
-	each := p.timeout
+	timeout := p.timeout
 	if interval > 0 {
-		each = p.attemptTimeout(interval)
+		timeout = p.attemptTimeout(interval)
 	}
-	err = p.call(ctx, each, failsOver, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Update(ctx, p.app, id, info)
 		return err
 	})
 	return out, err
 }
 
+// remove DELETEs a service.
 func (p *platform) remove(ctx context.Context, id string) error {
 	return p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		return c.Remove(ctx, p.app, id)
 	})
 }
 
+// discover GETs the services of that name, whosever they are.
 func (p *platform) discover(ctx context.Context, name string) (out []mp1.ServiceInfo, err error) {
 	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Services(ctx, mp1.Filter{SerNames: []string{name}})
@@ -195,7 +152,7 @@ func (p *platform) discover(ctx context.Context, name string) (out []mp1.Service
 	return out, err
 }
 
-// hasHost tells whether one of the endpoints is on this host.
+// hasHost reports whether one of the endpoints is at this host and port.
 func (p *platform) hasHost(host string) bool {
 	for _, h := range p.hosts {
 		if strings.EqualFold(h, host) {
@@ -205,7 +162,7 @@ func (p *platform) hasHost(host string) bool {
 	return false
 }
 
-// close ends the connections that are not in use.
+// close closes the connections that are not in use.
 func (p *platform) close() {
 	for _, c := range p.clients {
 		c.CloseIdle()

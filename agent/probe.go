@@ -16,13 +16,21 @@ import (
 	"github.com/go-chassis/openlog"
 )
 
-// Probe asks the application whether it is well.
+// Probe asks the application whether it is well, so that consumers are not sent to one
+// that hangs while its agent runs. TCPProbe, HTTPProbe and ExecProbe make a Check.
+//
+// A service is not registered before the first Check that succeeds. After Failures of them
+// in a row no heartbeats are sent, until one succeeds.
 type Probe struct {
-	// Check returns nil when the application is well. It must end with its context.
-	Check    func(ctx context.Context) error
-	Interval time.Duration // between two; 0: 5 s
-	Timeout  time.Duration // of one; 0: 1 s
-	Failures int           // in a row until heartbeats stop; 0: 3
+	// Check returns nil if the application is well. It must return when its context ends.
+	Check func(ctx context.Context) error
+	// Interval is the time from the end of one Check to the next, less up to a tenth.
+	// 0 or less: 5 s.
+	Interval time.Duration
+	// Timeout ends the context of a Check. 0 or less: 1 s.
+	Timeout time.Duration
+	// Failures in a row stop the heartbeats. 0 or less: 3.
+	Failures int
 }
 
 const (
@@ -48,7 +56,7 @@ func orDefault(d, usual time.Duration) time.Duration {
 	return d
 }
 
-// runProbe runs the probe of a service.
+// runProbe is the job that runs the probe of a service.
 func (a *Agent) runProbe(r *registration) job {
 	p := r.service.Probe
 	return func(ctx context.Context) func(time.Time) {
@@ -59,6 +67,7 @@ func (a *Agent) runProbe(r *registration) job {
 	}
 }
 
+// probeDone takes the outcome of a probe.
 func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	p := r.service.Probe
 	r.probeTimer.due = now.Add(a.jitter.shorten(p.interval()))
@@ -83,7 +92,7 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	if r.timer.running {
 		return
 	}
-	if !r.timer.due.After(now) { // else nothing was missed, or the platform wants us to wait
+	if !r.timer.due.After(now) { // else no heartbeat was missed, or the platform asked for a wait
 		r.beatDue, r.timer.due = now, now
 		r.newPhase, r.verifyNext = true, true
 		r.step(woken)
@@ -91,7 +100,7 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	a.reschedule(r)
 }
 
-// TCPProbe is well when address (HOST:PORT) takes a connection.
+// TCPProbe makes a Probe.Check that succeeds if address (HOST:PORT) takes a connection.
 func TCPProbe(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -102,15 +111,15 @@ func TCPProbe(address string) func(context.Context) error {
 	}
 }
 
-// HTTPProbe is well when a GET of the URL is answered with a status from 200 to 399.
-// No redirect is followed.
-func HTTPProbe(target string) func(context.Context) error {
+// HTTPProbe makes a Probe.Check that succeeds if a GET of the URL is answered with a status
+// from 200 to 399. It follows no redirect and uses no connection twice.
+func HTTPProbe(url string) func(context.Context) error {
 	c := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // a kept connection would prove nothing
+		Transport:     &http.Transport{DisableKeepAlives: true}, // one that was kept proves nothing
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return func(ctx context.Context) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
@@ -127,9 +136,10 @@ func HTTPProbe(target string) func(context.Context) error {
 	}
 }
 
-// ExecProbe is well when the program ends with exit code 0. It has no input, its
-// output goes nowhere, and the environment variables named in without are not passed
-// to it.
+// ExecProbe makes a Probe.Check that runs a program, argv[0] with the arguments behind it,
+// and succeeds if its exit code is 0. The program has no input and its output is dropped.
+// It has the environment of this process without the named variables. When the context
+// ends, it is killed; on Unix with all that it started.
 func ExecProbe(argv []string, without ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if len(argv) == 0 {
@@ -140,7 +150,7 @@ func ExecProbe(argv []string, without ...string) func(context.Context) error {
 			name, _, _ := strings.Cut(kv, "=")
 			return slices.Contains(without, name)
 		})
-		cmd.WaitDelay = time.Second // a child of its own may keep what it inherited open
+		cmd.WaitDelay = time.Second // else Wait hangs while a child of the program keeps its output open
 		killWholeGroup(cmd)
 		return cmd.Run()
 	}

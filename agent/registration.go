@@ -1,16 +1,16 @@
 package agent
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// registration is one service and all that the agent knows of it. The loop alone changes it.
+// registration is one service and what the agent knows of its registration at the
+// platform. The loop alone changes it, under the agent's mutex.
 type registration struct {
-	name    string // of the service, unique in this agent
+	name    string // serName; with #2 and so on if an earlier service has the same
 	service Service
 	digest  string // of service.Info
 
@@ -18,22 +18,22 @@ type registration struct {
 	stepped          func(from stage, e event) // nil, but in tests
 	id, livenessPath string
 	interval         time.Duration
-	beatDue          time.Time // when the next heartbeat is due, retries aside
-	newPhase         bool      // the next interval starts a new phase
+	beatDue          time.Time // of the next heartbeat, without the waits after a failure
+	newPhase         bool      // part it from the others after the next heartbeat: see firstInterval
 	verifyNext       bool      // read the liveness resource after the next heartbeat
-	failures         int       // in a row
+	failures         int       // of its requests, in a row
 	losses           int       // registrations lost in a row
-	denials          int       // heartbeats in a row that were taken and the liveness resource denied
+	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
-	updatePending  bool      // its update failed: try again
+	updatePending  bool      // a PUT failed, and is to be sent again
 	updateDue      time.Time // not before this
-	updateFailures int       // that failed in a row
+	updateFailures int       // in a row
 
-	healthy       bool // what the probe says
-	probeFailures int  // failed probes in a row
-	lastBeat      time.Time
-	lastAnswer    string
+	healthy       bool      // what the probe says; true without one
+	probeFailures int       // in a row
+	lastBeat      time.Time // when the last heartbeat was sent that was taken
+	lastAnswer    string    // for Status
 
 	timer, probeTimer timer
 }
@@ -47,13 +47,15 @@ func (r *registration) step(e event) {
 	}
 }
 
-// decidedBy tells whether a list that was asked for at a time decides about it: one
-// from before its wait was over says nothing of a request that was still under way.
+// decidedBy reports whether a list that was asked for at began decides about a service
+// that is searching. A list from before the end of its wait does not: the POST in question
+// may have been under way still.
 func (r *registration) decidedBy(began time.Time) bool {
 	return r.stage == searching && !r.timer.due.After(began)
 }
 
-// adopt takes what the platform says of the registration.
+// adopt takes what the platform shows of the registration, and the path of its liveness
+// resource, and has a heartbeat sent at once if heartbeats are required.
 func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
@@ -73,24 +75,25 @@ func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
 	}
 	if r.stage == inactive || r.timer.due.After(now) {
 		r.timer.due = r.beatDue
-	} // else it keeps its place before those that are not registered yet
+	} // else its earlier time stays, so that it comes before services not registered yet
 }
 
-// heartbeatAccepted schedules the heartbeat after one that was sent at a time and taken.
+// heartbeatAccepted schedules the heartbeat after one that was taken. told is the interval
+// that the answer told, 0 if none.
 func (r *registration) heartbeatAccepted(j jitter, sent time.Time, told time.Duration) {
 	if told > 0 {
 		r.interval = told
 	}
 	r.failures, r.lastBeat = 0, sent
 	next := r.beatDue.Add(j.shorten(r.interval))
-	if r.newPhase || !next.After(sent) { // they were all late together: part them again
+	if r.newPhase || !next.After(sent) { // services that were late together must not stay together
 		next = sent.Add(firstInterval(r.id, r.interval))
 	}
 	r.newPhase = false
 	r.beatDue, r.timer.due = next, next
 }
 
-// retryIn schedules the next try of what did not succeed.
+// retryIn has what failed sent again after a wait.
 func (r *registration) retryIn(now time.Time, wait time.Duration) {
 	if r.failures == 1 {
 		r.failingSince = now
@@ -98,9 +101,10 @@ func (r *registration) retryIn(now time.Time, wait time.Duration) {
 	r.timer.due = now.Add(wait)
 }
 
-// keepOld lets it live on as it is registered. A refusal for good is not tried
-// again. Without an answer the platform may have taken the update, and judge by the
-// interval that it asked for: until it says otherwise, the shorter one is kept.
+// keepOld lets a service whose PUT failed live on as it is registered. The PUT is sent
+// again after a wait, unless it was refused for good. If it had no answer, the platform may
+// have taken it and may suspend the service by the shorter interval that it asked for:
+// heartbeats keep to that one until the platform says otherwise.
 func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
 	r.updatePending, r.updateDue = !permanent(err), now.Add(retryDelay(wait, err))
 	if asked := r.requestedInterval(); r.updatePending && asked > 0 && asked < r.interval {
@@ -115,7 +119,7 @@ func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
 	r.timer.due = r.beatDue
 }
 
-// requestedInterval is the interval that an update asks for; 0: none.
+// requestedInterval is the interval that a POST or PUT asks for, 0 if it asks for none.
 func (r *registration) requestedInterval() time.Duration {
 	if n := r.service.Info.LivenessInterval; n != nil {
 		return time.Duration(*n) * time.Second
@@ -123,28 +127,10 @@ func (r *registration) requestedInterval() time.Duration {
 	return 0
 }
 
-// needsHeartbeats tells whether the platform requires heartbeats.
+// needsHeartbeats reports whether the platform requires heartbeats.
 func (r *registration) needsHeartbeats() bool { return r.livenessPath != "" && r.interval > 0 }
 
-// retryDelay is the wait after an error: what the platform said (429, 503, 507), if it
-// said anything.
-func retryDelay(wait time.Duration, err error) time.Duration {
-	if told := retryAfter(err); told > 0 {
-		return max(told, minRetry)
-	}
-	return wait
-}
-
-// registerRetryDelay is patience, but a platform that limits changes (429) tells everybody
-// the same wait, who then come all at once: whoever is refused again comes later.
-func registerRetryDelay(wait time.Duration, err error) time.Duration {
-	if statusOf(err) == http.StatusTooManyRequests {
-		return max(wait, retryDelay(wait, err))
-	}
-	return retryDelay(wait, err)
-}
-
-// lost forgets the registration.
+// lost forgets the registration, which the platform does not know any more.
 func (r *registration) lost(j jitter, now time.Time) {
 	r.losses++
 	r.step(gone)
@@ -152,7 +138,11 @@ func (r *registration) lost(j jitter, now time.Time) {
 	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
 }
 
-// applyLiveness takes what the liveness resource shows, and tells what changed.
+// applyLiveness takes what the liveness resource shows, and returns the stage before.
+//
+// A service that is not ACTIVE after a heartbeat that was taken gets another at once. If
+// that does not help either, the heartbeats go on at their interval: the copy that was
+// read may be behind, and must not hasten them.
 func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
 	was = r.stage
 	r.verifyNext = false
@@ -168,12 +158,12 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 		r.losses, r.denials = 0, 0
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(r.interval))
 		r.timer.due = r.beatDue
-	case was == verifying && r.denials > 0: // the repetition did not help: go on, and look again
+	case was == verifying && r.denials > 0:
 		r.step(shownAlive)
 		r.verifyNext = true
 		r.denials++
 		r.timer.due = r.beatDue
-	default: // it is not as a heartbeat should have left it: send one
+	default: // a heartbeat is missing there
 		if was == verifying {
 			r.denials++
 		}
@@ -189,6 +179,7 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 	return was
 }
 
+// earlier is the earlier of two times.
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -196,8 +187,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// livenessPath finds the path of the heartbeats in an answer; foreign: it names another host
-// than the endpoints', which is not called, for it would be given the token.
+// livenessPath is the path of the liveness resource that an answer links to, and the host
+// if the link names one. The host is never called, for it would be given the token.
 func livenessPath(info mp1.ServiceInfo) (path, host string, err error) {
 	link := client.LivenessHref(info)
 	if link == "" {

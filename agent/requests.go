@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -14,7 +12,8 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// request is what a service needs now.
+// request is what is sent for a service in its stage. The job runs in a worker, so that it
+// uses copies of what the loop may change meanwhile.
 func (a *Agent) request(r *registration) job {
 	id, href, interval := r.id, r.livenessPath, r.interval
 	switch r.stage {
@@ -36,8 +35,8 @@ func (a *Agent) request(r *registration) job {
 	case beating:
 		return func(ctx context.Context) func(time.Time) {
 			sent := time.Now()
-			told, err := a.platform.beat(ctx, href, interval)
-			return func(now time.Time) { a.heartbeatDone(r, now, sent, told, err) }
+			answer, err := a.platform.beat(ctx, href, interval)
+			return func(now time.Time) { a.heartbeatDone(r, now, sent, answer, err) }
 		}
 	case verifying, checking, inactive:
 		return func(ctx context.Context) func(time.Time) {
@@ -50,12 +49,13 @@ func (a *Agent) request(r *registration) job {
 
 var errNoID = errors.New("the platform's answer has no serInstanceId")
 
-// reschedule puts the service back for what is due next. Nothing is due while its probe
-// fails, or when the platform wants no heartbeats; an update is.
+// reschedule puts a service's timer into the queue, or takes it out if nothing is to be
+// sent: while its probe fails (but for an update), while it is searching, for one list
+// serves all, and when the platform requires no heartbeats.
 func (a *Agent) reschedule(r *registration) {
 	r.timer.rank = 1
 	if r.stage == beating {
-		r.timer.rank = 0 // who is known must not be suspended for who is not yet
+		r.timer.rank = 0 // a service that is registered must not be suspended because others are not yet
 	}
 	switch {
 	case r.stage == unmonitored && r.updatePending:
@@ -68,6 +68,7 @@ func (a *Agent) reschedule(r *registration) {
 	}
 }
 
+// registerDone takes the outcome of a POST.
 func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInfo, err error) {
 	r.lastAnswer = outcomeText(err, "201")
 	a.metrics.registration(err)
@@ -78,7 +79,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.failures++
 	a.warnOnce(r, "could not be registered", err)
 	r.retryIn(now, registerRetryDelay(a.jitter.requestBackoff(r.failures), err))
-	if mayHaveSucceeded(err) { // it may have been carried out: look before doing it again
+	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
 		a.searchBy(r.timer.due)
 		return
@@ -87,7 +88,8 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	a.reschedule(r)
 }
 
-// adopt takes a registration for ours.
+// adopt takes what the platform shows as the registration of a service. how says in the
+// log where it was shown.
 func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how string) {
 	path, host, err := livenessPath(info)
 	if err != nil {
@@ -108,6 +110,8 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 	a.reschedule(r)
 }
 
+// updateDone takes the outcome of a PUT. One that fails is no reason to stop the
+// heartbeats: the service goes on as it is registered.
 func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo, err error) {
 	r.lastAnswer = outcomeText(err, "200")
 	switch s := statusOf(err); {
@@ -115,7 +119,7 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 		a.adopt(r, now, info, "updated")
 	case s == http.StatusNotFound:
 		a.reregister(r, now)
-	default: // better alive as it was than dead
+	default:
 		if r.updateFailures++; r.updateFailures == 1 {
 			a.warn(r, "could not be updated; it goes on as it was registered before", openlog.Tags{"reason": outcomeText(err, "")})
 		}
@@ -124,13 +128,14 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 	}
 }
 
-func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, told client.BeatAnswer, err error) {
+// heartbeatDone takes the outcome of a PATCH of the liveness resource.
+func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer client.BeatAnswer, err error) {
 	a.metrics.beat(sent.Sub(r.beatDue), err)
 	r.lastAnswer = outcomeText(err, "204")
 	switch s := statusOf(err); {
 	case err == nil:
 		a.logRecovery(r, now, "heartbeats are taken again")
-		next := time.Duration(told.NewInterval) * time.Second
+		next := time.Duration(answer.NewInterval) * time.Second
 		if next > 0 {
 			r.lastAnswer = "200, interval " + next.String()
 			if next != r.interval {
@@ -140,7 +145,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, told client.
 		r.step(heartbeatTaken)
 		r.heartbeatAccepted(a.jitter, sent, next)
 		switch {
-		case r.updatePending && !now.Before(r.updateDue): // right after a heartbeat it delays none
+		case r.updatePending && !now.Before(r.updateDue): // sent right after a heartbeat, a PUT delays none
 			r.step(updateDue)
 			r.timer.due = now
 		case r.verifyNext:
@@ -160,6 +165,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, told client.
 	a.reschedule(r)
 }
 
+// livenessDone takes the outcome of a GET of the liveness resource.
 func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLivenessInfo, err error) {
 	switch {
 	case err == nil:
@@ -170,7 +176,7 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 		r.lastAnswer = outcomeText(err, "")
 		a.reregister(r, now)
 		return
-	case r.stage == verifying: // the heartbeat before was taken: it was only a look
+	case r.stage == verifying: // no failure of the service: its heartbeat was taken
 		r.step(livenessFailed)
 		r.verifyNext, r.timer.due = false, r.beatDue
 	default:
@@ -183,7 +189,7 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 	a.reschedule(r)
 }
 
-// logLiveness says what the liveness resource showed otherwise than the agent thought.
+// logLiveness logs where the liveness resource shows something else than the agent had.
 func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, info mp1.ServiceLivenessInfo) {
 	if before != r.interval {
 		a.info(r, "the platform has another interval", openlog.Tags{"interval": r.interval.String(), "before": before.String()})
@@ -198,29 +204,11 @@ func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, in
 	}
 }
 
-// reregister registers a service again that the platform no longer knows.
+// reregister has a service registered again that the platform no longer knows.
 func (a *Agent) reregister(r *registration, now time.Time) {
 	a.warn(r, "the platform no longer knows it; it is registered again", openlog.Tags{"id": r.id})
 	a.metrics.lost()
 	r.lost(a.jitter, now)
 	a.recordSaved(r)
 	a.reschedule(r)
-}
-
-// outcomeText is what the status page shows of an outcome.
-func outcomeText(err error, good string) string {
-	var p *client.Problem
-	switch {
-	case err == nil:
-		return good
-	case errors.As(err, &p):
-		text := strconv.Itoa(p.Status)
-		if p.Detail != "" {
-			text += ", " + p.Detail
-		}
-		return text
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	}
-	return strings.TrimPrefix(withoutURL(err).Error(), "mp1 client: ")
 }

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// deregister lets the services go as OnStop says, for as long as ctx allows.
-func (a *Agent) deregister(ctx context.Context) error {
+// shutdown removes the services from the platform or leaves them there, as OnStop says.
+// It ends with ctx, and its error counts the services that are still registered.
+func (a *Agent) shutdown(ctx context.Context) error {
 	if a.options.OnStop == Leave {
 		a.log.Info("stopped; the services are left at the platform")
 		return nil
@@ -50,14 +51,14 @@ func (a *Agent) deregister(ctx context.Context) error {
 	return nil
 }
 
-// searchOnce finds registrations whose answer was cut off by the end.
+// searchOnce lists the application's services if a service may be registered without
+// our knowing its id, for the end cut off the answer. It would be left behind otherwise.
 func (a *Agent) searchOnce(ctx context.Context) {
-	unclear := false
 	for _, r := range a.registrations {
-		unclear = unclear || r.stage == searching
-	}
-	if unclear {
-		settle := a.list(ctx)
-		a.locked(func() { settle(time.Now()) })
+		if r.stage == searching {
+			apply := a.list(ctx)
+			a.locked(func() { apply(time.Now()) })
+			return
+		}
 	}
 }

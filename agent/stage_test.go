@@ -180,7 +180,7 @@ func live(t *testing.T, a *Agent, rnd *rand.Rand) {
 			a.request(r)(t.Context())(now)
 		}
 	}
-	_ = a.deregister(t.Context()) // a platform that fails does not remove
+	_ = a.shutdown(t.Context()) // a platform that fails does not remove
 }
 
 // Every cell of the table that is expected is met, and no other, by services at a

@@ -14,17 +14,17 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// savedState is the state file.
+// savedState is the form of the state file (ADR 0011).
 type savedState struct {
 	Version  int                     `json:"version"`
 	App      string                  `json:"appInstanceId"`
 	Services map[string]savedService `json:"services"`
 }
 
-// savedService is a registration that is ours.
+// savedService is the registration of one service.
 type savedService struct {
 	ID     string `json:"serInstanceId"`
-	Digest string `json:"digest"` // of what was registered, so that a change is noticed
+	Digest string `json:"digest"` // of the description that is registered: another one is PUT
 }
 
 const (
@@ -32,8 +32,9 @@ const (
 	maxStateBytes = 16 << 20
 )
 
-// loadState reads the state file. A broken one is as good as none, for the platform's
-// list tells the same; only one that cannot be read at all ends the start.
+// loadState reads the state file. One that is absent or broken is as good as none, for the
+// platform's list tells nearly the same. One that cannot be read is an error: a mistake in
+// the path or the permissions would stay unnoticed.
 func (a *Agent) loadState() error {
 	a.saved = map[string]savedService{}
 	if a.options.StateFile == "" {
@@ -60,6 +61,7 @@ func (a *Agent) loadState() error {
 	return nil
 }
 
+// readAtMost reads a file, or its first bytes if it has more than most.
 func readAtMost(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -69,21 +71,17 @@ func readAtMost(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// recordSaved notes the registration of a service, or that it has none.
+// recordSaved has the registration of a service saved, or that it has none.
 func (a *Agent) recordSaved(r *registration) {
 	if r.id == "" {
 		delete(a.saved, r.name)
 	} else {
-		digest := r.digest
-		if old, ok := a.saved[r.name]; ok && old.ID == r.id && r.stage == updating {
-			digest = old.Digest
-		}
-		a.saved[r.name] = savedService{ID: r.id, Digest: digest}
+		a.saved[r.name] = savedService{ID: r.id, Digest: r.digest}
 	}
 	a.unsaved = true
 }
 
-// saveState writes the state file, if it would change. It never leaves half of one.
+// saveState writes the state file if it would change.
 func (a *Agent) saveState() {
 	a.mu.Lock()
 	var data []byte
@@ -101,9 +99,10 @@ func (a *Agent) saveState() {
 	}
 }
 
-// replaceFile writes a file beside the old one and takes its place.
+// replaceFile replaces a file as a whole: after a crash there is the old one or the new
+// one, never half of either. The new one has mode 0600.
 func replaceFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -71,40 +69,3 @@ func (a *Agent) Ready() bool {
 func (a *Agent) Discover(ctx context.Context, serName string) ([]mp1.ServiceInfo, error) {
 	return a.platform.discover(ctx, serName)
 }
-
-func (a *Agent) tagsOf(r *registration, more openlog.Tags) openlog.Option {
-	t := openlog.Tags{"service": r.name}
-	for k, v := range more {
-		t[k] = v
-	}
-	return openlog.WithTags(t)
-}
-
-func (a *Agent) info(r *registration, what string, more openlog.Tags) {
-	a.log.Info(what, a.tagsOf(r, more))
-}
-func (a *Agent) warn(r *registration, what string, more openlog.Tags) {
-	a.log.Warn(what, a.tagsOf(r, more))
-}
-
-// warnOnce says the first failure in a row; the others only count.
-func (a *Agent) warnOnce(r *registration, what string, err error) {
-	if r.failures == 1 {
-		a.warn(r, what, openlog.Tags{"reason": outcomeText(err, "")})
-	}
-}
-
-func (a *Agent) logRecovery(r *registration, now time.Time, what string) {
-	if r.failures > 0 {
-		a.info(r, what, openlog.Tags{"failures": r.failures, "after": now.Sub(r.failingSince).Round(time.Millisecond).String()})
-	}
-}
-
-// noLog is the log of who wants none.
-type noLog struct{}
-
-func (noLog) Debug(string, ...openlog.Option) {}
-func (noLog) Info(string, ...openlog.Option)  {}
-func (noLog) Warn(string, ...openlog.Option)  {}
-func (noLog) Error(string, ...openlog.Option) {}
-func (noLog) Fatal(string, ...openlog.Option) {}

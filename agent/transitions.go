@@ -1,0 +1,107 @@
+package agent
+
+import "fmt"
+
+// event is what can happen to a service. Most are answers of the platform.
+type event uint8
+
+// The events; the table below says what each means.
+const (
+	adopted event = iota
+	adoptedInactive
+	adoptedUnmonitored
+	notListed
+	registerFailed
+	registerUnclear
+	updateDue
+	updateFailed
+	updateFailedUnmonitored
+	heartbeatTaken
+	verifyDue
+	heartbeatRefused
+	heartbeatFailed
+	shownAlive
+	shownInactive
+	livenessFailed
+	gone
+	woken
+	removed
+)
+
+var events = [...]struct{ name, meaning string }{
+	adopted:                 {"adopted", "the answer to a list, POST or PUT shows the registration; heartbeats are required"},
+	adoptedInactive:         {"adopted INACTIVE", "the same, and its state is INACTIVE"},
+	adoptedUnmonitored:      {"adopted without heartbeats", "the same, and no heartbeats are required"},
+	notListed:               {"not listed", "the list does not have it, or was refused for good"},
+	registerFailed:          {"POST failed", "it was certainly not carried out"},
+	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
+	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
+	updateFailed:            {"PUT failed", "any error but 404; heartbeats are required"},
+	updateFailedUnmonitored: {"PUT failed without heartbeats", "any error but 404; no heartbeats are required"},
+	heartbeatTaken:          {"heartbeat taken", "200 or 204"},
+	verifyDue:               {"verification due", "the liveness resource is to be read after the heartbeat that was taken"},
+	heartbeatRefused:        {"heartbeat refused", "404 or 409"},
+	heartbeatFailed:         {"heartbeat failed", "any other answer, or none in time"},
+	shownAlive:              {"shown alive", "the liveness resource says ACTIVE or SUSPENDED"},
+	shownInactive:           {"shown INACTIVE", "the liveness resource says INACTIVE"},
+	livenessFailed:          {"liveness unreadable", "the liveness resource cannot be read"},
+	gone:                    {"gone", "404 for the liveness resource or for a PUT"},
+	woken:                   {"woken", "a heartbeat is due at once, for the clock jumped or the probe succeeds again"},
+	removed:                 {"removed", "DELETE, because the agent stops"},
+}
+
+func (e event) String() string { return events[e].name }
+
+// transition is one row of the table: where an event leads from each stage.
+type transition struct {
+	from [len(stages)]stage // 0: the event is not expected in that stage
+	// late is where the event leads when it is not expected: two requests of one service
+	// were under way, and the answer to one came after the other had changed the stage.
+	// The platform's last word counts. 0: the stage stays.
+	late stage
+}
+
+var transitions = [len(events)]transition{
+	adopted:            {[len(stages)]stage{searching: beating, registering: beating, updating: beating, unmonitored: beating}, beating},
+	adoptedInactive:    {[len(stages)]stage{searching: inactive, registering: inactive, updating: inactive, unmonitored: inactive}, inactive},
+	adoptedUnmonitored: {[len(stages)]stage{searching: unmonitored, registering: unmonitored, updating: unmonitored, unmonitored: unmonitored}, unmonitored},
+
+	notListed:       {[len(stages)]stage{searching: registering}, registering},
+	registerFailed:  {[len(stages)]stage{registering: registering}, 0},
+	registerUnclear: {[len(stages)]stage{registering: searching}, searching},
+
+	updateDue:               {[len(stages)]stage{beating: updating, inactive: updating, unmonitored: updating}, updating},
+	updateFailed:            {[len(stages)]stage{updating: beating}, beating},
+	updateFailedUnmonitored: {[len(stages)]stage{updating: unmonitored, unmonitored: unmonitored}, unmonitored},
+
+	heartbeatTaken:   {[len(stages)]stage{beating: beating}, 0},
+	verifyDue:        {[len(stages)]stage{beating: verifying}, verifying},
+	heartbeatRefused: {[len(stages)]stage{beating: checking}, checking},
+	heartbeatFailed:  {[len(stages)]stage{beating: beating}, 0},
+
+	shownAlive:     {[len(stages)]stage{verifying: beating, checking: beating, inactive: beating}, beating},
+	shownInactive:  {[len(stages)]stage{verifying: inactive, checking: inactive, inactive: inactive}, inactive},
+	livenessFailed: {[len(stages)]stage{verifying: beating, checking: checking, inactive: inactive}, 0},
+	gone:           {[len(stages)]stage{updating: registering, verifying: registering, checking: registering, inactive: registering, unmonitored: registering}, registering},
+
+	woken: {[len(stages)]stage{searching: searching, registering: registering, updating: updating, beating: beating,
+		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}, 0},
+	removed: {[len(stages)]stage{updating: registering, beating: registering, verifying: registering,
+		checking: registering, inactive: registering, unmonitored: registering}, registering},
+}
+
+// next is the table: total, pure, and the only place that says where an event leads.
+// It panics for a stage or an event that there is not.
+func next(from stage, e event) stage {
+	if from == 0 || int(from) >= len(stages) || int(e) >= len(events) {
+		panic(fmt.Sprintf("agent: no stage %d or no event %d", from, e))
+	}
+	t := transitions[e]
+	switch {
+	case t.from[from] != 0:
+		return t.from[from]
+	case t.late != 0:
+		return t.late
+	}
+	return from
+}
