@@ -232,7 +232,7 @@ func kindOf(r *http.Request) largeKind {
 func refuseUnread(w http.ResponseWriter) {
 	w.Header().Del("ETag")
 	w.Header().Del("Content-Encoding")
-	server.Refuse(w, http.StatusServiceUnavailable, "Too much of other answers is waiting to be read; try again in a few seconds.", int(stall/time.Second)/2)
+	server.RefuseError(w, server.ErrUnread, int(stall/time.Second)/2)
 }
 
 // wholeWriter collects an answer.

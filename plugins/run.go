@@ -15,6 +15,7 @@ import (
 	"github.com/go-chassis/openlog"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
@@ -231,5 +232,5 @@ func notYet(w http.ResponseWriter, r *http.Request) {
 		server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 		return
 	}
-	server.Refuse(w, http.StatusServiceUnavailable, "The platform is starting; try again in a second.", 1)
+	server.RefuseError(w, heartbeat.ErrNotReady, 1)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -13,7 +14,8 @@ type Unread interface {
 	Hold(bytes int64) (release func(), ok bool)
 }
 
-var errUnread = &problem{status: http.StatusServiceUnavailable, detail: "Too much of other answers is waiting to be read; try again in a few seconds."}
+// ErrUnread refuses an answer for which there is no memory until others are read.
+var ErrUnread = errors.New("too much of other answers is waiting to be read")
 
 // pieceSize is of the only memory that a list needs for each of its readers, beside the
 // pointers to what it shows: the services are encoded once for all of them.
@@ -79,7 +81,7 @@ func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []
 	if s.options.Unread != nil {
 		release, ok := s.readers.hold(s.options.Unread, services)
 		if !ok {
-			return errUnread
+			return ErrUnread
 		}
 		defer release()
 	}

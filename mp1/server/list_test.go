@@ -87,6 +87,6 @@ func TestAListThatManyReadIsHeldOnce(t *testing.T) {
 	w := httptest.NewRecorder()
 	require.NoError(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), nil, ""))
 	require.Equal(t, "[]\n", w.Body.String())
-	require.ErrorIs(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), list, ""), errUnread)
+	require.ErrorIs(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), list, ""), ErrUnread)
 	require.True(t, bytes.Equal([]byte("[]\n"), w.Body.Bytes()))
 }

@@ -61,6 +61,7 @@ var table = []struct {
 	{heartbeat.ErrFull, 507, "The platform's store is full; what is registered goes on. Try again later."},
 	{heartbeat.ErrNotReady, 503, "The platform is starting; try again in a second."},
 	{heartbeat.ErrUnavailable, 503, "The platform's store did not confirm in time; try again."},
+	{ErrUnread, 503, "Too much of other answers is waiting to be read; try again in a few seconds."},
 	{context.DeadlineExceeded, 503, "The platform's store did not confirm in time; try again."},
 	{context.Canceled, 503, "The request was given up; try again."},
 }
@@ -123,6 +124,13 @@ func (p *problem) fill(h http.Header, o Options) (body []byte) {
 // reaches a handler of this package. retryAfter is in seconds, of a 503.
 func Refuse(w http.ResponseWriter, status int, detail string, retryAfter int) {
 	(&problem{status: status, detail: detail}).write(w, Options{RetryAfter: retryAfter})
+}
+
+// RefuseError answers with the ProblemDetails of an error that the handlers of this
+// package would answer too. retryAfter is in seconds, of a 503.
+func RefuseError(w http.ResponseWriter, err error, retryAfter int) {
+	o := Options{RetryAfter: retryAfter}
+	problemOf(err, o).write(w, o)
 }
 
 // Refusal returns the bytes of the HTTP/1.1 answer that Refuse gives, and that the
