@@ -12,10 +12,10 @@ import (
 type loss uint8
 
 const (
-	givenUp    loss = iota // its time was over
-	dropped                // the subscriber answered 410
-	collapsed              // a newer change of the same instance is told
-	overflowed             // more was kept for the subscriber than may be
+	givenUp      loss = iota // its time was over
+	consumerGone             // the subscriber answered 410
+	superseded               // a newer change of the same instance is told
+	overLimit                // more was kept for the subscriber than may be
 )
 
 func (q *queue) lose(why loss, events []*message) {
@@ -26,7 +26,7 @@ func (q *queue) lose(why loss, events []*message) {
 
 // collapse leaves of the changes of state of each instance the newest. It is done
 // behind what was attempted only.
-func (q *queue) collapse() {
+func (q *queue) supersedeOlder() {
 	q.keepNewest(func(m *message) bool { return m.change == mp1.StateChanged })
 }
 
@@ -48,11 +48,11 @@ func (q *queue) keepNewest(of func(*message) bool) {
 	slices.Reverse(kept)
 	q.pending = kept
 	q.superseded = append(q.superseded, out...)
-	q.lose(collapsed, out)
+	q.lose(superseded, out)
 }
 
 // supersede does the same as collapse for one more event.
-func (q *queue) supersede(by *message) {
+func (q *queue) supersedeBy(by *message) {
 	if by.change != mp1.StateChanged {
 		return
 	}
@@ -65,19 +65,19 @@ func (q *queue) supersede(by *message) {
 		return is
 	})
 	q.superseded = append(q.superseded, out...)
-	q.lose(collapsed, out)
+	q.lose(superseded, out)
 }
 
 // skipped says whether something was superseded that the cursor does not leave out yet
 // and that is older than all that is pending. Whoever took over would begin with it, and
 // not with what was attempted first.
-func (q *queue) skipped() bool {
+func (q *queue) supersededFirst() bool {
 	return slices.ContainsFunc(q.superseded, func(m *message) bool { return m.at < q.pending[0].at })
 }
 
 // leaveOut applies what the cursor says about the events up to Newest, to a queue that
 // starts there: what was left out stays left out. plugins.CursorSet has the same rule.
-func (q *queue) leaveOut() {
+func (q *queue) applyNewest() {
 	upTo := q.cursor.Newest
 	if !q.resumed || upTo <= q.cursor.After {
 		return
@@ -103,7 +103,7 @@ func (q *queue) leaveOut() {
 // enough, not the oldest of these; of what it may itself the newest stays in any case. The cursor says so before anything else happens, and
 // erasers follow it. What was attempted last goes on being attempted, unless it is
 // itself among the oldest.
-func (q *queue) bound() {
+func (q *queue) enforceLimit() {
 	most := q.limit()
 	if q.bytes <= most {
 		q.asked = 0
@@ -125,7 +125,7 @@ func (q *queue) bound() {
 	if !done && len(out) == 0 {
 		return
 	}
-	q.lose(overflowed, out)
+	q.lose(overLimit, out)
 	to := plugins.Cursor{After: q.cursor.After, Newest: q.seen}
 	switch {
 	case q.head != nil:
@@ -137,7 +137,7 @@ func (q *queue) bound() {
 	default:
 		to.After = max(to.After, q.seen)
 	}
-	q.move(to)
+	q.setCursor(to)
 }
 
 // shed takes out the oldest, until no more than so many bytes are held, or no more than
@@ -156,7 +156,7 @@ func (q *queue) shed(most int64, least int) (out []*message) {
 }
 
 // oldest is the age of the oldest event that is not delivered; 0: there is none.
-func (q *queue) oldest(now plugins.Instant) time.Duration {
+func (q *queue) oldestAge(now plugins.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:
 		return q.head[0].age.At(now)

@@ -170,7 +170,7 @@ func (d *dispatcher) advance(upTo heartbeat.Revision) {
 	for w, needs := range d.lagging {
 		if d.seen >= needs {
 			delete(d.lagging, w)
-			w.shown(d.seen)
+			w.seenUpTo(d.seen)
 		}
 	}
 }

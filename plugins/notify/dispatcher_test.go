@@ -204,14 +204,14 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 			if url == here+"hangs" {
 				return hang(ctx, url)
 			}
-			time.Sleep(linger / 2)
+			time.Sleep(stopGrace / 2)
 			return result{}
 		}
 		s.happen("x", "S")
 		synctest.Wait()
 		began := time.Now()
 		a.stop()
-		require.Equal(t, linger, time.Since(began))
+		require.Equal(t, stopGrace, time.Since(began))
 		require.EqualValues(t, 1, seen.attempts.Load(), "what was cut off says nothing about the subscriber")
 		to.answer = nil
 		newReplica(t, s, to, "b", true)

@@ -30,7 +30,7 @@ func TestEventsAreGivenUpByTheirAge(t *testing.T) {
 	p.until(40 * time.Hour)
 	require.EqualValues(t, 2, p.lost[givenUp])
 	require.Equal(t, heartbeat.Revision(12), p.store.After)
-	require.Zero(t, p.q.oldest(p.now))
+	require.Zero(t, p.q.oldestAge(p.now))
 }
 
 // listed is an event of a list that is read now, after a start.

@@ -135,7 +135,7 @@ func (d *dispatcher) renewed(from plugins.Instant) {
 	defer d.mu.Unlock()
 	for _, en := range d.entries {
 		if en.worker != nil {
-			en.worker.look()
+			en.worker.wakeUp()
 		}
 	}
 }

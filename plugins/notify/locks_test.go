@@ -193,12 +193,12 @@ func TestWhoseACursorIs(t *testing.T) {
 			d.store = &c.answering
 			q := newPlay(t).q
 			w := newWorker(&plugins.Subscription{ID: "s"}, q, d)
-			q.move(plugins.Cursor{After: 12})
-			require.Equal(t, c.goesOn, w.move(q.target), name)
-			require.Equal(t, c.goesOn && c.moved == nil, !q.moving, name)
+			q.setCursor(plugins.Cursor{After: 12})
+			require.Equal(t, c.goesOn, w.writeCursor(q.nextCursor), name)
+			require.Equal(t, c.goesOn && c.moved == nil, !q.cursorDue, name)
 			now, _ := d.now()
-			if q.moving && c.goesOn {
-				require.Equal(t, now+moveAgain, q.moveAt, "not at once")
+			if q.cursorDue && c.goesOn {
+				require.Equal(t, now+cursorRetry, q.cursorRetryAt, "not at once")
 			}
 		})
 	}

@@ -21,7 +21,7 @@ type metrics struct {
 	unread   prometheus.Counter
 }
 
-var lossNames = [...]string{givenUp: "given_up", dropped: "dropped", collapsed: "superseded", overflowed: "over_bound"}
+var lossNames = [...]string{givenUp: "given_up", consumerGone: "dropped", superseded: "superseded", overLimit: "over_bound"}
 
 func newMetrics(log openlog.Logger) *metrics {
 	m := &metrics{log: log,
@@ -86,7 +86,7 @@ func (d *dispatcher) oldest() time.Duration {
 	now, _ := d.now()
 	age := time.Duration(0)
 	for _, w := range d.workers() {
-		age = max(age, w.oldest(now))
+		age = max(age, w.oldestAge(now))
 	}
 	return age
 }
@@ -115,7 +115,7 @@ func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
 	switch why {
 	case givenUp:
 		m.log.Warn("notifications given up: the subscriber could not be reached in time", tags(s, openlog.Tags{"events": events}))
-	case overflowed:
+	case overLimit:
 		m.log.Warn("notifications lost: more was kept for the subscriber than notify.keptBytes or notify.keptBytesInAll", tags(s, openlog.Tags{"events": events}))
 	}
 }

@@ -61,7 +61,7 @@ func (m *model) lose(c *consumer, why loss, lost []*message) {
 		m.note("%s loses %d (%d)", c.sub.ID, e.at, why)
 		c.lost[e.at] = why
 		switch why {
-		case collapsed:
+		case superseded:
 			if !m.superseded(c, e.at) {
 				m.fail("nothing newer than event %d is told to %s", e.at, c.sub.ID)
 			}
@@ -69,7 +69,7 @@ func (m *model) lose(c *consumer, why loss, lost []*message) {
 			if _, tried := c.tried[e.at]; !tried || m.now-m.made[e.at] < time.Hour {
 				m.fail("event %d is given up after %s, attempted: %v", e.at, m.now-m.made[e.at], tried)
 			}
-		case overflowed:
+		case overLimit:
 			if m.kept == nil || m.behind(c) <= m.kept.each*3/4 {
 				m.fail("%s loses event %d, and %d bytes were kept", c.sub.ID, e.at, m.behind(c))
 			}

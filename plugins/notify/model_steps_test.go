@@ -12,10 +12,10 @@ func (m *model) send(c *consumer) (acted bool) {
 		return false
 	}
 	a := c.q.next(m.now)
-	switch a.do {
-	case doPost:
+	switch a.kind {
+	case sendPost:
 		m.post(c, a.events)
-	case doMove:
+	case writeCursor:
 		m.move(c, a.cursor)
 	default:
 		return m.oldAdvance(c)
@@ -26,11 +26,11 @@ func (m *model) send(c *consumer) (acted bool) {
 // oldAdvance is what release N − 1 does with events that do not match.
 func (m *model) oldAdvance(c *consumer) bool {
 	q := c.q
-	if !c.by.old || q.moving || q.head != nil || len(q.pending) > 0 || q.cursor.Group != nil || c.by.backlog.newest <= q.cursor.After || q.cursor.Gone {
+	if !c.by.old || q.cursorDue || q.head != nil || len(q.pending) > 0 || q.cursor.Group != nil || c.by.backlog.newest <= q.cursor.After || q.cursor.Gone {
 		return false
 	}
-	q.shown(c.by.backlog.newest)
-	q.pass()
+	q.seenUpTo(c.by.backlog.newest)
+	q.finishHead()
 	return true
 }
 
@@ -73,7 +73,7 @@ func (m *model) move(c *consumer, to plugins.Cursor) {
 	outcome := m.r.IntN(10)
 	if outcome == 0 {
 		m.note("the cursor of %s is not written", c.sub.ID)
-		c.q.stuck(m.now)
+		c.q.cursorFailed(m.now)
 		return
 	}
 	if to.At != c.cursor.At {
@@ -89,7 +89,7 @@ func (m *model) move(c *consumer, to plugins.Cursor) {
 		m.stop(c)
 		return
 	}
-	c.q.moved(m.at)
+	c.q.cursorWritten(m.at)
 }
 
 // choose has an eraser read the store, at one revision, and choose.

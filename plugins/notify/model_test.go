@@ -221,7 +221,7 @@ func (m *model) watch(r *modelReplica, upTo heartbeat.Revision) {
 	}
 	for _, c := range m.subs {
 		if c.by == r {
-			c.q.shown(r.seen)
+			c.q.seenUpTo(r.seen)
 		}
 	}
 }
@@ -265,7 +265,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	for _, msg := range r.backlog.behind(c.cursor.After, c.sub.Asked.FilteringCriteria) {
 		c.q.add(msg)
 	}
-	c.q.shown(r.seen)
+	c.q.seenUpTo(r.seen)
 	c.q.postedAt = m.now - window
 	m.note("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
 }

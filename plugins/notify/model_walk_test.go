@@ -73,7 +73,7 @@ func (m *model) settle() {
 			if c.by == nil {
 				m.takeOver(c, m.replicas[0])
 			}
-			if m.send(c) || len(c.q.pending) > 0 || c.q.head != nil || c.q.moving || c.q.cursor.Group != nil {
+			if m.send(c) || len(c.q.pending) > 0 || c.q.head != nil || c.q.cursorDue || c.q.cursor.Group != nil {
 				quiet = false
 			}
 		}

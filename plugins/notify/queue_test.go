@@ -79,22 +79,22 @@ func (p *play) add(at heartbeat.Revision, what string) {
 func (p *play) until(end plugins.Instant) *play {
 	for range 100000 {
 		a := p.q.next(p.now)
-		switch a.do {
-		case doWait:
+		switch a.kind {
+		case waitUntil:
 			require.Greater(p.t, a.until, p.now, "a wait that is over already would spin")
 			if a.until > end {
 				p.now = end
 				return p
 			}
 			p.now = a.until
-		case doMove:
+		case writeCursor:
 			require.Equal(p.t, p.store.At, a.cursor.At, "moved from where it is")
 			require.GreaterOrEqual(p.t, a.cursor.After, p.store.After, "a cursor never goes back")
 			a.cursor.At++
 			p.store = a.cursor
 			p.moves = append(p.moves, a.cursor)
-			p.q.moved(a.cursor.At)
-		case doPost:
+			p.q.cursorWritten(a.cursor.At)
+		case sendPost:
 			r := result{}
 			if p.answer != nil {
 				r = p.answer(len(p.posts))
@@ -245,7 +245,7 @@ func TestBehindAFailureOnlyTheNewestStateIsKept(t *testing.T) {
 	p.until(time.Minute)
 	require.Equal(t, []string{"11", "11", "14 15 17 18 19"}, p.sent())
 	require.Equal(t, []heartbeat.Revision{14, 15, 17, 18, 19}, p.posts[2].after.Group)
-	require.EqualValues(t, 3, p.lost[collapsed])
+	require.EqualValues(t, 3, p.lost[superseded])
 	p.add(20, "A A")
 	p.add(21, "A S")
 	p.until(2 * time.Minute)
@@ -263,7 +263,7 @@ func TestAfter410NothingIsSent(t *testing.T) {
 	p.until(time.Hour)
 	require.Equal(t, []string{"11"}, p.sent())
 	require.Equal(t, plugins.Cursor{After: 12, Gone: true, At: 11}, p.store)
-	require.EqualValues(t, 2, p.lost[dropped])
+	require.EqualValues(t, 2, p.lost[consumerGone])
 	p.restart()
 	p.add(15, "A S")
 	p.until(2 * time.Hour)
@@ -289,14 +289,14 @@ func TestACursorThatCannotBeWrittenHoldsBackTheNextPost(t *testing.T) {
 	p := newPlay(t)
 	p.add(11, "A S")
 	a := p.q.next(0)
-	require.Equal(t, doPost, a.do)
+	require.Equal(t, sendPost, a.kind)
 	p.q.posted(result{}, 0)
 	p.add(12, "B S")
 	for range 3 {
-		require.Equal(t, doMove, p.q.next(p.now).do)
-		p.q.stuck(p.now)
+		require.Equal(t, writeCursor, p.q.next(p.now).kind)
+		p.q.cursorFailed(p.now)
 		a := p.q.next(p.now)
-		require.Equal(t, action{until: p.now + moveAgain}, a)
+		require.Equal(t, action{until: p.now + cursorRetry}, a)
 		p.now = a.until
 	}
 	p.until(time.Minute)

@@ -43,9 +43,9 @@ func TestHangingSubscriptionsEndTogether(t *testing.T) {
 			}
 			synctest.Wait()
 			require.NoError(t, a.Unsubscribe(t.Context(), "other", other))
-			require.Less(t, time.Since(began), linger, "another's waits for none of them")
+			require.Less(t, time.Since(began), stopGrace, "another's waits for none of them")
 			all.Wait()
-			require.Less(t, time.Since(began), linger+2*lockPoll)
+			require.Less(t, time.Since(began), stopGrace+2*lockPoll)
 			require.Zero(t, to.flying.Load(), "nobody sends to them any more")
 			require.Empty(t, a.entries)
 		})

@@ -159,7 +159,7 @@ func (h *holding) passed(after heartbeat.Revision) {
 }
 
 // drop forgets everything that is held.
-func (q *queue) drop() {
+func (q *queue) releaseAll() {
 	q.release(q.head)
 	q.release(q.pending)
 	q.release(q.superseded)
@@ -168,6 +168,6 @@ func (q *queue) drop() {
 
 // close ends the queue: whoever comes next holds what there is.
 func (q *queue) close() {
-	q.drop()
+	q.releaseAll()
 	q.closed = true
 }

@@ -103,7 +103,7 @@ func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 	require.Empty(t, p.moves, "there is nothing to leave out")
 	big(12, "B S")
 	p.until(p.now + time.Minute)
-	require.EqualValues(t, 1, p.lost[overflowed])
+	require.EqualValues(t, 1, p.lost[overLimit])
 	require.Equal(t, heartbeat.Revision(11), p.store.After)
 	p.answer = nil
 	p.until(p.now + time.Hour)
@@ -132,7 +132,7 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	}
 	p.until(p.now + time.Second)
 	require.Equal(t, plugins.Cursor{After: 10, Group: []heartbeat.Revision{11}, Newest: 18, At: 11}, p.store)
-	require.EqualValues(t, 5, p.lost[collapsed])
+	require.EqualValues(t, 5, p.lost[superseded])
 	p.restart()
 	p.answer = nil
 	for i, what := range all {
@@ -145,7 +145,7 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	}
 	p.until(p.now + time.Minute)
 	require.Equal(t, []string{"11", "17 18"}, p.sent()[len(p.posts)-2:])
-	require.EqualValues(t, 5, p.lost[collapsed], "they are counted once")
+	require.EqualValues(t, 5, p.lost[superseded], "they are counted once")
 	require.Equal(t, plugins.Cursor{After: 18, At: p.store.At}, p.store)
 }
 
@@ -191,7 +191,7 @@ type losses struct {
 }
 
 func (l *losses) loss(_ *plugins.Subscription, why loss, n int64) {
-	if why == overflowed {
+	if why == overLimit {
 		l.n.Add(n)
 	}
 }

@@ -13,10 +13,10 @@ import (
 
 // linger is how long a POST that is under way may go on after its worker was told to
 // stop.
-const linger = time.Second
+const stopGrace = time.Second
 
 // surroundings are what a worker needs of its dispatcher.
-type surroundings interface {
+type workerDeps interface {
 	clock() (plugins.Instant, int64)
 	// holds says whether this replica is surely the only one that sends.
 	holds(now plugins.Instant) bool
@@ -33,22 +33,22 @@ type surroundings interface {
 type worker struct {
 	sub  *plugins.Subscription
 	host string // of its consumer
-	with surroundings
+	deps workerDeps
 
 	mu     sync.Mutex
 	q      *queue
 	halted bool
 
-	wake   chan struct{}
-	stops  chan struct{}   // closed when it is to wait for a permit no longer
-	ctx    context.Context // of all that it does
-	cancel context.CancelFunc
-	done   chan struct{}
+	wake      chan struct{}
+	interrupt chan struct{}   // closed when it is to wait for a permit no longer
+	ctx       context.Context // of all that it does
+	cancel    context.CancelFunc
+	done      chan struct{}
 }
 
-func newWorker(s *plugins.Subscription, q *queue, with surroundings) *worker {
+func newWorker(s *plugins.Subscription, q *queue, deps workerDeps) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &worker{sub: s, host: hostOf(s), with: with, q: q, wake: make(chan struct{}, 1), stops: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	return &worker{sub: s, host: hostOf(s), deps: deps, q: q, wake: make(chan struct{}, 1), interrupt: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
 // add shows the worker events; it does not block.
@@ -59,20 +59,20 @@ func (w *worker) add(ms []*message) {
 	}
 	w.interruptWait()
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
 // interruptWait has the worker wait for a permit no longer if more is kept than may be: that is to
 // be said in the store first, however long the wait is. w.mu is held.
 func (w *worker) interruptWait() {
 	if !w.halted && w.q.bytes > w.q.limit() {
-		close(w.stops)
-		w.stops = make(chan struct{})
+		close(w.interrupt)
+		w.interrupt = make(chan struct{})
 	}
 }
 
 // look has the worker look again what there is to do.
-func (w *worker) look() {
+func (w *worker) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -80,18 +80,18 @@ func (w *worker) look() {
 }
 
 // oldest is the age of the oldest event that is not delivered; 0: there is none.
-func (w *worker) oldest(now plugins.Instant) time.Duration {
+func (w *worker) oldestAge(now plugins.Instant) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.q.oldest(now)
+	return w.q.oldestAge(now)
 }
 
 // shown tells the worker that it was shown everything up to a revision.
-func (w *worker) shown(upTo heartbeat.Revision) {
+func (w *worker) seenUpTo(upTo heartbeat.Revision) {
 	w.mu.Lock()
-	w.q.shown(upTo)
+	w.q.seenUpTo(upTo)
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
 // load is what the store keeps for the subscription of a worker.
@@ -120,11 +120,11 @@ func (w *worker) keep(most int64) {
 	w.q.asked = max(most, 1)
 	w.interruptWait()
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
 // forget ends what is held for the subscription: whoever sends to it next holds it.
-func (w *worker) forget() {
+func (w *worker) releaseEvents() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.q.close()
@@ -135,17 +135,17 @@ func (w *worker) halt() {
 	w.mu.Lock()
 	if !w.halted {
 		w.halted = true
-		close(w.stops)
+		close(w.interrupt)
 	}
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
 // stop halts the worker. When it returns, no POST is under way either: a subscriber
 // that answers is waited for, one that does not is left.
 func (w *worker) stop() {
 	w.halt()
-	t := time.NewTimer(linger)
+	t := time.NewTimer(stopGrace)
 	defer t.Stop()
 	select {
 	case <-w.done:
@@ -159,38 +159,38 @@ func (w *worker) stop() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
-	defer w.forget()
-	var permit *permit
+	defer w.releaseEvents()
+	var granted *permit
 	var ctx context.Context // of the POST in that permit
-	defer func() { permit.release() }()
+	defer func() { granted.release() }()
 	for {
 		w.mu.Lock()
 		if w.halted {
 			w.mu.Unlock()
 			return
 		}
-		now, wall := w.with.clock()
+		now, wall := w.deps.clock()
 		a := action{until: never} // until the dispatcher knows again that its locks are sure
-		if w.with.holds(now) {
+		if w.deps.holds(now) {
 			a = w.q.next(now)
 		}
-		class, stops := w.q.class(), w.stops
+		class, interrupt := w.q.class(), w.interrupt
 		w.mu.Unlock()
-		if a.do == doPost && permit == nil { // it may take long: then all is looked at again
-			permit, ctx = w.with.acquirePermit(w.ctx, stops, class, w.host, w.sub.Owner)
+		if a.kind == sendPost && granted == nil { // it may take long: then all is looked at again
+			granted, ctx = w.deps.acquirePermit(w.ctx, interrupt, class, w.host, w.sub.Owner)
 			continue
 		}
-		switch a.do {
-		case doPost:
+		switch a.kind {
+		case sendPost:
 			w.attempt(ctx, a.events, wall)
-		case doMove:
-			if !w.move(a.cursor) {
+		case writeCursor:
+			if !w.writeCursor(a.cursor) {
 				return
 			}
 		}
-		permit.release() // also if there was nothing to send any more
-		permit = nil
-		if a.do == doWait {
+		granted.release() // also if there was nothing to send any more
+		granted = nil
+		if a.kind == waitUntil {
 			w.sleep(a.until - now)
 		}
 	}
@@ -211,37 +211,37 @@ func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	if failpoint.On {
 		_ = failpoint.Hit("post.before")
 	}
-	r := w.with.post(ctx, compose(w.sub, events), wall)
+	r := w.deps.post(ctx, compose(w.sub, events), wall)
 	if w.ctx.Err() != nil {
 		return // it was cut off, which says nothing about the subscriber
 	}
-	now, _ := w.with.clock()
+	now, _ := w.deps.clock()
 	w.mu.Lock()
 	again := w.q.failures > 0
 	w.q.posted(r, now)
 	failures := w.q.failures
 	w.mu.Unlock()
-	w.with.attempted(w.sub, r, failures, again)
+	w.deps.attempted(w.sub, r, failures, again)
 }
 
 // move writes the cursor. false: it is not where this worker left it: another one works
 // for the subscription, it is deleted, or a write without an answer was done after all.
 // Whoever comes next begins at what the store has.
-func (w *worker) move(to plugins.Cursor) bool {
-	at, err := w.with.moveCursor(w.ctx, w.sub.ID, to)
+func (w *worker) writeCursor(to plugins.Cursor) bool {
+	at, err := w.deps.moveCursor(w.ctx, w.sub.ID, to)
 	if err != nil {
-		is, readErr := w.with.readCursor(w.ctx, w.sub.ID)
+		is, readErr := w.deps.readCursor(w.ctx, w.sub.ID)
 		if errors.Is(readErr, heartbeat.ErrConflict) || errors.Is(readErr, heartbeat.ErrUnusable) || readErr == nil && is.At != to.At {
 			return false
 		}
 	}
-	now, _ := w.with.clock()
+	now, _ := w.deps.clock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.q.stuck(now)
+		w.q.cursorFailed(now)
 	} else {
-		w.q.moved(at)
+		w.q.cursorWritten(at)
 	}
 	return true
 }

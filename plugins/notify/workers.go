@@ -40,7 +40,7 @@ func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.
 	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
 		q.add(m)
 	}
-	q.shown(d.seen)
+	q.seenUpTo(d.seen)
 	w := newWorker(s, q, d)
 	en.worker = w
 	if d.seen < c.Needs() {

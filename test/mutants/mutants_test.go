@@ -254,7 +254,7 @@ var mutants = []mutant{
 		old: `case at > c.Newest || slices.Contains(c.Group, at):`, new: `case at > c.Newest:`,
 		pkg: notifier, run: "TestTheModelOfTelling"},
 	{name: "a take-over begins with what was superseded", file: notifier + "/queue.go",
-		old: `	if q.skipped() {`, new: `	if false {`,
+		old: `	if q.supersededFirst() {`, new: `	if false {`,
 		pkg: notifier, run: "TestATakeOverBegins"},
 	{name: "a take-over begins before it knows the newest", file: notifier + "/queue.go",
 		old: `	if q.seen < q.cursor.Newest {`, new: `	if false {`,
