@@ -11,19 +11,19 @@ import (
 
 // backlog is the outbox as this replica knows it. It is not safe for concurrent use.
 type backlog struct {
-	list   messages
-	of     map[plugins.FilterKey]*messages // those that one criterion selects
-	byKey  map[string]*message             // by what the event was written under
-	newest heartbeat.Revision              // of all that were ever taken in
-	erased int                             // of list that are not in the outbox any more
-	moved  int                             // messages copied to close gaps; as many as were erased, at most
+	list     messages
+	byFilter map[plugins.FilterKey]*messages // those that one criterion selects
+	byKey    map[string]*message             // by what the event was written under
+	newest   heartbeat.Revision              // of all that were ever taken in
+	erased   int                             // of list that are not in the outbox any more
+	moved    int                             // messages copied to close gaps; as many as were erased, at most
 }
 
 // messages are in the order of commits.
 type messages []*message
 
 func newBacklog() backlog {
-	return backlog{of: map[plugins.FilterKey]*messages{}, byKey: map[string]*message{}}
+	return backlog{byFilter: map[plugins.FilterKey]*messages{}, byKey: map[string]*message{}}
 }
 
 // add takes in a message that is newer than all before.
@@ -31,16 +31,16 @@ func (b *backlog) add(key string, m *message) {
 	m.erased = false
 	b.newest = m.at
 	b.byKey[key] = m
-	b.enter(m)
+	b.index(m)
 }
 
-func (b *backlog) enter(m *message) {
+func (b *backlog) index(m *message) {
 	b.list = append(b.list, m)
 	for i := range plugins.SingleKeysOf(&m.info) {
-		l := b.of[i]
+		l := b.byFilter[i]
 		if l == nil {
 			l = &messages{}
-			b.of[i] = l
+			b.byFilter[i] = l
 		}
 		*l = append(*l, m)
 	}
@@ -59,10 +59,10 @@ func (b *backlog) erase(key string) {
 		return
 	}
 	old := b.list
-	b.list, b.of, b.erased = make(messages, 0, len(old)-b.erased), map[plugins.FilterKey]*messages{}, 0
+	b.list, b.byFilter, b.erased = make(messages, 0, len(old)-b.erased), map[plugins.FilterKey]*messages{}, 0
 	for _, m := range old {
 		if !m.erased {
-			b.enter(m)
+			b.index(m)
 			b.moved++
 		}
 	}
@@ -73,7 +73,7 @@ func (b *backlog) erase(key string) {
 func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out []*message) {
 	selecting := plugins.NarrowestKeys(c)
 	for _, i := range selecting {
-		l := b.of[i]
+		l := b.byFilter[i]
 		if i == (plugins.FilterKey{}) {
 			l = &b.list
 		}

@@ -69,5 +69,5 @@ func TestErasingCostsAsMuchAsIsErased(t *testing.T) {
 	}
 	require.LessOrEqual(t, b.moved, n)
 	require.Empty(t, b.list)
-	require.Empty(t, b.of)
+	require.Empty(t, b.byFilter)
 }

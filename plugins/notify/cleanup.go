@@ -14,7 +14,7 @@ type owned struct{ r *registry }
 func (b owned) Of(app string) (ids []string) {
 	b.r.mu.Lock()
 	defer b.r.mu.Unlock()
-	for id := range b.r.of[app] {
+	for id := range b.r.byOwner[app] {
 		ids = append(ids, id)
 	}
 	return ids

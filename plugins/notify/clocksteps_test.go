@@ -25,7 +25,7 @@ type machine struct {
 	erased int
 }
 
-func (m *machine) boot(t *testing.T, s *shelf, to *subscribers, name string) {
+func (m *machine) boot(t *testing.T, s *fakeStore, to *subscribers, name string) {
 	base := plugins.NewClock()
 	m.clock = func() (plugins.Instant, int64) {
 		now, wall := base()
@@ -37,7 +37,7 @@ func (m *machine) boot(t *testing.T, s *shelf, to *subscribers, name string) {
 }
 
 // tidy is what the store's adapter does every 30 s.
-func (m *machine) tidy(t *testing.T, s *shelf) {
+func (m *machine) tidy(t *testing.T, s *fakeStore) {
 	now, wall := m.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func setClocks(t *testing.T, step time.Duration, restarted int) {
 		}
 		return result{}
 	}}
-	s, a, b, events := newShelf(), &machine{}, &machine{}, 0
+	s, a, b, events := newFakeStore(), &machine{}, &machine{}, 0
 	a.boot(t, s, to, "a")
 	b.boot(t, s, to, "b")
 	for i := range 4 {

@@ -106,17 +106,17 @@ func (q *queue) applyNewest() {
 func (q *queue) enforceLimit() {
 	most := q.limit()
 	if q.bytes <= most {
-		q.asked = 0
+		q.shedTo = 0
 		return
 	}
 	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Newest {
 		return // what there is, is not known yet
 	}
 	least := 1
-	if q.asked != 0 {
+	if q.shedTo != 0 {
 		least = 0
 	}
-	q.asked = 0
+	q.shedTo = 0
 	q.keepNewest(func(*message) bool { return true })
 	done := len(q.superseded) > 0
 	q.release(q.superseded)

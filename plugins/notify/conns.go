@@ -22,7 +22,7 @@ type connectionsKey struct{}
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // opened dials for the POST that the context is of, and for no longer than that.
-func opened(dial dialFunc) dialFunc {
+func tracked(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, of := ctx.Value(connectionsKey{}).(*connections)
 		if !of {

@@ -27,31 +27,31 @@ type poster interface {
 // dispatcher knows the outbox and all subscriptions, and runs a worker for each that
 // this replica sends to.
 type dispatcher struct {
-	store   store
-	poster  poster
-	permits *semaphore
-	now     func() (plugins.Instant, int64)
-	giveUp  time.Duration
-	alone   bool // nobody else reaches the store: no locks are needed
-	random  func() float64
-	watch   observer
-	kept    *kept // nil: what is kept is not bounded
+	store     store
+	poster    poster
+	permits   *semaphore
+	now       func() (plugins.Instant, int64)
+	giveUp    time.Duration
+	alone     bool // nobody else reaches the store: no locks are needed
+	random    func() float64
+	observer  observer
+	retention *retention // nil: what is kept is not bounded
 
 	ready atomic.Bool
-	owner owner
+	lease replicaLease
 
-	mu      sync.Mutex
-	events  backlog
-	unread  []string // keys of events that could not be read, until that is said
-	seen    heartbeat.Revision
-	current plugins.Instant // when everything was known last; 0: never
-	entries map[string]*entry
-	asking  plugins.FilterIndex[*entry]
-	of      map[string]map[string]*entry   // by application
-	leaving map[string]*worker             // of deleted subscriptions, until they have stopped
-	deleted map[string]bool                // here, and not yet seen to be
-	lagging map[*worker]heartbeat.Revision // begun before so much was seen as their cursors need
-	closed  bool
+	mu         sync.Mutex
+	events     backlog
+	unreadable []string // keys of events that could not be read, until that is said
+	seen       heartbeat.Revision
+	observedAt plugins.Instant // when everything was known last; 0: never
+	entries    map[string]*entry
+	index      plugins.FilterIndex[*entry]
+	byOwner    map[string]map[string]*entry   // by application
+	stopping   map[string]*worker             // of deleted subscriptions, until they have stopped
+	deleted    map[string]bool                // here, and not yet seen to be
+	lagging    map[*worker]heartbeat.Revision // begun before so much was seen as their cursors need
+	closed     bool
 }
 
 // entry is what this replica knows of a subscription.
@@ -74,10 +74,10 @@ type observer interface {
 }
 
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
-	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, watch: o,
-		owner:  owner{kick: make(chan struct{}, 1)},
-		events: newBacklog(), entries: map[string]*entry{}, of: map[string]map[string]*entry{},
-		leaving: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
+	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
+		lease:  replicaLease{wake: make(chan struct{}, 1)},
+		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[string]map[string]*entry{},
+		stopping: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
 }
 
 // Load implements plugins.OutboxReader.
@@ -89,12 +89,12 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	restored := at < d.seen
 	if restored {
 		for id, en := range d.entries {
-			d.dismiss(id, en)
-			en.held, en.lockAt, en.tryAt = false, 0, d.soon(takeTime)
+			d.stopWorker(id, en)
+			en.held, en.lockAt, en.tryAt = false, 0, d.jittered(takeoverJitter)
 		}
 		d.seen = at
 	}
-	read := d.rereading(restored)
+	read := d.listReader(restored)
 	d.events = newBacklog()
 	listed, locks := map[string]bool{}, map[string]bool{}
 	var news []*message
@@ -106,7 +106,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 			}
 		case plugins.SubscriptionWritten:
 			listed[w.Name] = true
-			d.enter(w.Subscription)
+			d.addSubscription(w.Subscription)
 		case plugins.LockWritten:
 			locks[w.Name] = true
 			d.lockSeen(w)
@@ -115,7 +115,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	for id, en := range d.entries {
 		switch {
 		case !listed[id] && (en.sub.At <= at || restored):
-			d.leave(id)
+			d.removeSubscription(id)
 		case !locks[id] && en.held && en.lockAt <= at:
 			d.lockSeen(&plugins.OutboxWrite{Name: id, At: at, Gone: true})
 		}
@@ -125,19 +125,19 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 			delete(d.deleted, id)
 		}
 	}
-	d.fan(news)
-	d.sayUnread()
+	d.fanOut(news)
+	d.reportUnreadable()
 	d.advance(at)
 	d.ready.Store(true)
-	d.owner.poke()
+	d.lease.wakeUp()
 }
 
 // See implements plugins.OutboxReader.
 func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.current, _ = d.now()
-	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Since: d.current}) }
+	d.observedAt, _ = d.now()
+	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Since: d.observedAt}) }
 	var news []*message
 	for i := range writes {
 		switch w := &writes[i]; w.Kind {
@@ -150,16 +150,16 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 		case plugins.SubscriptionWritten:
 			if w.Gone {
 				delete(d.deleted, w.Name)
-				d.leave(w.Name)
+				d.removeSubscription(w.Name)
 			} else {
-				d.enter(w.Subscription)
+				d.addSubscription(w.Subscription)
 			}
 		case plugins.LockWritten:
 			d.lockSeen(w)
 		}
 	}
-	d.fan(news)
-	d.sayUnread()
+	d.fanOut(news)
+	d.reportUnreadable()
 	d.advance(upTo)
 }
 
@@ -187,7 +187,7 @@ func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*
 		}
 	}
 	if w.At > d.seen { // else it was said before this list
-		d.unread = append(d.unread, w.Name)
+		d.unreadable = append(d.unreadable, w.Name)
 	}
 	return nil
 }
@@ -195,19 +195,19 @@ func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*
 // rereading reads the events of a list that is taken in now. What was known stays what it
 // is, with its age and whoever holds it; the rest was made since everything was known,
 // unless the store was restored.
-func (d *dispatcher) rereading(restored bool) func(*plugins.Event) (*message, error) {
-	since := d.current
+func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, error) {
+	since := d.observedAt
 	if restored {
 		since = 0
 	}
-	known := make(map[heartbeat.Revision]*message, len(d.events.list))
+	before := make(map[heartbeat.Revision]*message, len(d.events.list))
 	for _, m := range d.events.list {
-		known[m.at] = m
+		before[m.at] = m
 	}
 	now, wall := d.now()
-	d.current = now
+	d.observedAt = now
 	return func(e *plugins.Event) (*message, error) {
-		if m := known[e.At]; m != nil && m.made == e.Made && m.info.SerInstanceID == string(e.ID) {
+		if m := before[e.At]; m != nil && m.made == e.Made && m.info.SerInstanceID == string(e.ID) {
 			return m, nil
 		}
 		return newMessage(e, plugins.AgeOf(now, wall, e.Made, since))
@@ -215,33 +215,33 @@ func (d *dispatcher) rereading(restored bool) func(*plugins.Event) (*message, er
 }
 
 // sayUnread tells of the events that could not be read; d.mu is held.
-func (d *dispatcher) sayUnread() {
-	if len(d.unread) > 0 {
-		d.watch.unreadable(len(d.unread), d.unread[0])
-		d.unread = nil
+func (d *dispatcher) reportUnreadable() {
+	if len(d.unreadable) > 0 {
+		d.observer.unreadable(len(d.unreadable), d.unreadable[0])
+		d.unreadable = nil
 	}
 }
 
 // fan shows new events to the workers of those who asked for them, and costs nobody
 // else anything; d.mu is held. The others find them when they begin.
-func (d *dispatcher) fan(news []*message) {
+func (d *dispatcher) fanOut(news []*message) {
 	if len(news) == 1 {
-		for en := range d.asking.Candidates(&news[0].info) {
+		for en := range d.index.Candidates(&news[0].info) {
 			if en.worker != nil && en.matches(news[0]) {
 				en.worker.add(news)
 			}
 		}
 		return
 	}
-	told := map[*entry][]*message{}
+	byEntry := map[*entry][]*message{}
 	for _, m := range news {
-		for en := range d.asking.Candidates(&m.info) {
+		for en := range d.index.Candidates(&m.info) {
 			if en.worker != nil && en.matches(m) {
-				told[en] = append(told[en], m)
+				byEntry[en] = append(byEntry[en], m)
 			}
 		}
 	}
-	for en, ms := range told {
+	for en, ms := range byEntry {
 		en.worker.add(ms)
 	}
 }
@@ -249,38 +249,38 @@ func (d *dispatcher) fan(news []*message) {
 func (en *entry) matches(m *message) bool { return en.sub.Asked.FilteringCriteria.Match(&m.info) }
 
 // enter takes a subscription in; d.mu is held.
-func (d *dispatcher) enter(s *plugins.Subscription) *entry {
+func (d *dispatcher) addSubscription(s *plugins.Subscription) *entry {
 	if en := d.entries[s.ID]; en != nil || d.deleted[s.ID] {
 		return en
 	}
-	en := &entry{sub: s, tryAt: d.soon(reserveTime)}
+	en := &entry{sub: s, tryAt: d.jittered(newJitter)}
 	d.entries[s.ID] = en
-	d.asking.Add(s.Asked.FilteringCriteria, en)
-	if d.of[s.Owner] == nil {
-		d.of[s.Owner] = map[string]*entry{}
+	d.index.Add(s.Asked.FilteringCriteria, en)
+	if d.byOwner[s.Owner] == nil {
+		d.byOwner[s.Owner] = map[string]*entry{}
 	}
-	d.of[s.Owner][s.ID] = en
-	d.owner.poke()
+	d.byOwner[s.Owner][s.ID] = en
+	d.lease.wakeUp()
 	return en
 }
 
 // leave forgets a subscription and lets its worker stop; d.mu is held.
-func (d *dispatcher) leave(id string) {
+func (d *dispatcher) removeSubscription(id string) {
 	en := d.entries[id]
 	if en == nil {
 		return
 	}
 	delete(d.entries, id)
-	d.asking.Remove(en.sub.Asked.FilteringCriteria, en)
-	delete(d.of[en.sub.Owner], id)
-	if len(d.of[en.sub.Owner]) == 0 {
-		delete(d.of, en.sub.Owner)
+	d.index.Remove(en.sub.Asked.FilteringCriteria, en)
+	delete(d.byOwner[en.sub.Owner], id)
+	if len(d.byOwner[en.sub.Owner]) == 0 {
+		delete(d.byOwner, en.sub.Owner)
 	}
-	d.dismiss(id, en)
+	d.stopWorker(id, en)
 }
 
 // soon is a moment up to most ahead, so that replicas do not all try at once.
-func (d *dispatcher) soon(most time.Duration) plugins.Instant {
+func (d *dispatcher) jittered(most time.Duration) plugins.Instant {
 	now, _ := d.now()
 	if d.alone {
 		return now

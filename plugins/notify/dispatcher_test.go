@@ -36,7 +36,7 @@ func TestAHangingSubscriberDelaysNobodyElse(t *testing.T) {
 			}
 			return result{}
 		}}
-		s := newShelf()
+		s := newFakeStore()
 		r := newReplica(t, s, to, "a", true)
 		for i := range 100 {
 			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprint(here, i))
@@ -59,7 +59,7 @@ func TestAHangingSubscriberDelaysNobodyElse(t *testing.T) {
 
 func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a, b := newReplica(t, s, to, "a", false), newReplica(t, s, to, "b", false)
 		time.Sleep(2 * time.Second)
 		for i := range 20 {
@@ -76,12 +76,12 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 		a.link.sever(true)
 		died := time.Now()
 		s.happen("x", "A")
-		time.Sleep(handoverMax)
+		time.Sleep(maxHandover)
 		for i := range 20 {
 			got := to.of(fmt.Sprint(here, i))
 			require.Len(t, got, 2)
 			require.Equal(t, "b", got[1].by)
-			require.Less(t, got[1].at.Sub(died), handoverMax)
+			require.Less(t, got[1].at.Sub(died), maxHandover)
 		}
 		// The other one comes back and finds that it has no lock any more.
 		a.link.sever(false)
@@ -104,7 +104,7 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 // A replica that does not reach the store cannot know whether it still has the lock.
 func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		to.answer = func(context.Context, string) result { return result{outcome: unreachable} }
 		a := newReplica(t, s, to, "a", false)
 		time.Sleep(2 * time.Second)
@@ -116,7 +116,7 @@ func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
 		cut := time.Now()
 		time.Sleep(10 * time.Minute)
 		for _, p := range to.of(here) {
-			require.Less(t, p.at.Sub(cut), sure)
+			require.Less(t, p.at.Sub(cut), trustTime)
 		}
 		n := len(to.of(here))
 		to.answer = nil
@@ -129,7 +129,7 @@ func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
 func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			to, s := &subscribers{}, newShelf()
+			to, s := &subscribers{}, newFakeStore()
 			a := newReplica(t, s, to, "a", alone)
 			other := a
 			if !alone {
@@ -171,7 +171,7 @@ func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 // stopped.
 func TestADeletionWaitsForAReplicaThatIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a, b := newReplica(t, s, to, "a", false), newReplica(t, s, to, "b", false)
 		time.Sleep(2 * time.Second)
 		id := a.subscribe(t, "app", here)
@@ -193,10 +193,10 @@ func TestADeletionWaitsForAReplicaThatIsCutOff(t *testing.T) {
 
 func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		seen := &counted{}
-		a.watch = seen
+		a.observer = seen
 		a.subscribe(t, "app", here+"slow")
 		a.subscribe(t, "app", here+"hangs")
 		synctest.Wait()
@@ -229,7 +229,7 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 // A new list replaces what was known, but nothing that came after it.
 func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		id := a.subscribe(t, "app", here)
 		s.happen("x", "S")
@@ -239,7 +239,7 @@ func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
 		all, at := s.events, s.at
 		s.mu.Unlock()
 		a.mu.Lock()
-		a.enter(&plugins.Subscription{ID: "new", Owner: "app", At: at + 1}) // made here after the list was read
+		a.addSubscription(&plugins.Subscription{ID: "new", Owner: "app", At: at + 1}) // made here after the list was read
 		a.mu.Unlock()
 		a.Load(all, at)
 		_, err := a.Subscription(t.Context(), "app", "new")
@@ -255,7 +255,7 @@ func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
 // than its cursor, though its revisions were used before.
 func TestARestoredStoreIsBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		a.subscribe(t, "app", here)
 		s.happen("x", "S")
@@ -309,12 +309,12 @@ func (c *counted) attempt(*plugins.Subscription, result, int, bool) { c.attempts
 // A worker whose lock went must not see the next lease and believe that it has it.
 func TestADismissedWorkerIsHaltedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		a := newReplica(t, newFakeStore(), &subscribers{}, "a", true)
 		w := newWorker(&plugins.Subscription{ID: "x"}, newQueue(plugins.Cursor{}, giveUpAfter, nil, nil, nil), a.dispatcher)
 		w.mu.Lock() // whoever halts it later must wait
 		a.mu.Lock()
 		go func() { w.mu.Unlock() }()
-		a.dismiss("x", &entry{worker: w})
+		a.stopWorker("x", &entry{worker: w})
 		w.mu.Lock()
 		require.True(t, w.halted)
 		w.mu.Unlock()
@@ -326,7 +326,7 @@ func TestADismissedWorkerIsHaltedAtOnce(t *testing.T) {
 // A cursor that was written without an answer: nothing is sent again.
 func TestALostAnswerOfACursorRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		a.store = &deaf{link: a.link}
 		a.subscribe(t, "app", here)

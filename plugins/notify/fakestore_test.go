@@ -21,7 +21,7 @@ import (
 
 // shelf is a linearizable store with leases on the bubble's clock. The real one needs
 // files and cannot live in a bubble; test/e2e and test/external run it.
-type shelf struct {
+type fakeStore struct {
 	mu      sync.Mutex
 	at      heartbeat.Revision
 	lease   heartbeat.LeaseID
@@ -37,20 +37,20 @@ type shelf struct {
 	born    map[string]time.Time // when events happened
 }
 
-func newShelf() *shelf {
-	return &shelf{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}, born: map[string]time.Time{}}
+func newFakeStore() *fakeStore {
+	return &fakeStore{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}, born: map[string]time.Time{}}
 }
 
 // link is one replica's way to the shelf.
 type link struct {
-	*shelf
+	*fakeStore
 	wire chan plugins.OutboxWrite
 	cut  sync.RWMutex // held for writing: no call comes through and nothing is shown
 	off  bool
 }
 
-func (s *shelf) link() *link {
-	l := &link{shelf: s, wire: make(chan plugins.OutboxWrite, 100000)}
+func (s *fakeStore) link() *link {
+	l := &link{fakeStore: s, wire: make(chan plugins.OutboxWrite, 100000)}
 	s.mu.Lock()
 	s.links = append(s.links, l)
 	s.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *link) sever(off bool) {
 }
 
 // show tells everybody; mu is held.
-func (s *shelf) show(w plugins.OutboxWrite) {
+func (s *fakeStore) show(w plugins.OutboxWrite) {
 	s.at++
 	w.At = s.at
 	for _, l := range s.links {
@@ -87,16 +87,16 @@ func (s *shelf) show(w plugins.OutboxWrite) {
 }
 
 // written is how many cursors were.
-func (s *shelf) written() int {
+func (s *fakeStore) written() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.moves
 }
 
-func (s *shelf) happen(name, kind string) { s.happenTo(name, name, kind) }
+func (s *fakeStore) happen(name, kind string) { s.happenTo(name, name, kind) }
 
 // happenTo has something happen to an instance of a name.
-func (s *shelf) happenTo(name, instance, kind string) {
+func (s *fakeStore) happenTo(name, instance, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := event(s.at+1, name+" "+kind, 0)
@@ -229,7 +229,7 @@ func (l *link) Unlock(_ context.Context, id string, on heartbeat.LeaseID) error 
 	return nil
 }
 
-func (s *shelf) release(id string) {
+func (s *fakeStore) release(id string) {
 	delete(s.locks, id)
 	s.show(plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Gone: true})
 }
@@ -256,7 +256,7 @@ func (l *link) Grant(_ context.Context, seconds int) (heartbeat.LeaseID, error) 
 	return id, nil
 }
 
-func (s *shelf) end(id heartbeat.LeaseID) error {
+func (s *fakeStore) end(id heartbeat.LeaseID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.ends, id)
@@ -353,7 +353,7 @@ type replica struct {
 	stop func()
 }
 
-func newReplica(t *testing.T, s *shelf, to *subscribers, name string, alone bool) *replica {
+func newReplica(t *testing.T, s *fakeStore, to *subscribers, name string, alone bool) *replica {
 	l := s.link()
 	return start(t, l, l, to, name, alone)
 }

@@ -30,7 +30,7 @@ func hangOr(ctx context.Context, url string) result {
 // nobody.
 func TestHangingConsumersLeavePermitsToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, to := newShelf(), &subscribers{answer: hangOr}
+		s, to := newFakeStore(), &subscribers{answer: hangOr}
 		r := newReplica(t, s, to, "a", true)
 		r.permits = newSemaphore(43)
 		for i := range 800 {
@@ -75,7 +75,7 @@ func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, to := newShelf(), &subscribers{}
+				s, to := newFakeStore(), &subscribers{}
 				to.answer = func(ctx context.Context, url string) result {
 					if url == here {
 						return result{}
@@ -113,7 +113,7 @@ func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 // A consumer that needs its time has all of it, though not at the first attempt.
 func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, to := newShelf(), &subscribers{}
+		s, to := newFakeStore(), &subscribers{}
 		to.answer = func(ctx context.Context, url string) result {
 			if url != here {
 				return hangOr(ctx, url)
@@ -148,7 +148,7 @@ func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 // A permit may be long in coming, and the lock be lost meanwhile: then nothing is sent.
 func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, to := newShelf(), &subscribers{}
+		s, to := newFakeStore(), &subscribers{}
 		r := newReplica(t, s, to, "a", false)
 		r.permits = newSemaphore(2)
 		permit, _ := r.permits.acquire(t.Context(), nil, slow, "h", "a")
@@ -160,7 +160,7 @@ func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
 		_, waiting := r.permits.counts()
 		require.Equal(t, 1, waiting)
 		r.link.sever(true)
-		time.Sleep(sure + time.Second)
+		time.Sleep(trustTime + time.Second)
 		other.release()
 		synctest.Wait()
 		require.Empty(t, to.of(here), "the lock is not sure any more")
@@ -175,7 +175,7 @@ func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
 
 func TestAWorkerThatWaitsForAPlaceStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, to := newShelf(), &subscribers{}
+		s, to := newFakeStore(), &subscribers{}
 		r := newReplica(t, s, to, "a", true)
 		r.permits = newSemaphore(2)
 		permit, _ := r.permits.acquire(t.Context(), nil, prompt, "h", "a")
@@ -222,12 +222,12 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	// nor does one that is dialled for a POST that is over
 	c := &connections{of: t.Context()}
 	c.close()
-	_, err := opened(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
+	_, err := tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
 	require.ErrorIs(t, err, context.Canceled)
 	<-closed
 	over, end := context.WithCancel(t.Context())
 	end()
-	_, err = opened(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
+	_, err = tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
 	require.Error(t, err, "http.Transport's own context goes on")
 
 	// nor a question to DNS whoever waits for the answer

@@ -69,7 +69,7 @@ func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				to, s := &subscribers{}, newShelf()
+				to, s := &subscribers{}, newFakeStore()
 				l := &between{link: s.link(), does: does}
 				a := start(t, l, l.link, to, "a", false)
 				b := newReplica(t, s, to, "b", false)
@@ -89,7 +89,7 @@ func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newShelf()
+			s := newFakeStore()
 			l := &between{link: s.link(), early: early}
 			d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
 			at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
@@ -97,10 +97,10 @@ func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
 			d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
 			d.renew(t.Context())
 			l.does = func(_ *link, lock plugins.OutboxWrite) {
-				require.Equal(t, d.owner.id(), lock.Lease)
+				require.Equal(t, d.lease.id(), lock.Lease)
 				_ = l.end(lock.Lease)
 				d.renew(t.Context())
-				require.NotEqual(t, d.owner.id(), lock.Lease)
+				require.NotEqual(t, d.lease.id(), lock.Lease)
 			}
 			en := d.entries["sub"]
 			require.Error(t, d.acquire(t.Context(), "sub", en))
@@ -127,7 +127,7 @@ func working(r *replica, id string) int {
 // A lock on no lease would never end. An attempt may wait for its turn until the lease
 // is gone.
 func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
-	s := newShelf()
+	s := newFakeStore()
 	l := &between{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
 	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
 	require.Error(t, d.acquire(t.Context(), "sub", &entry{}))
@@ -158,7 +158,7 @@ func (u *unreadable) Cursor(ctx context.Context, id string) (plugins.Cursor, err
 
 func TestAnUnreadableCursorHarmsNobodyElseAndCostsLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", false)
 		bad, good := a.subscribe(t, "app", here+"bad"), a.subscribe(t, "app", here+"good")
 		a.stop()
@@ -172,7 +172,7 @@ func TestAnUnreadableCursorHarmsNobodyElseAndCostsLittle(t *testing.T) {
 		require.Equal(t, 1, working(b, good))
 		require.LessOrEqual(t, u.locks.Load(), int64(12), "a lock taken and given back each time")
 		u.repaired.Store(true)
-		time.Sleep(badPause + time.Second)
+		time.Sleep(unreadablePause + time.Second)
 		require.Len(t, to.of(here+"bad"), 1, "told once it can be read again")
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // follower is a dispatcher that is only shown lists and writes: nothing of it runs.
 func follower() *dispatcher {
-	return newDispatcher(newShelf().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+	return newDispatcher(newFakeStore().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
 }
 
 func subscription(id string, at heartbeat.Revision) plugins.OutboxWrite {
@@ -73,9 +73,9 @@ func TestADeletedSubscriptionDoesNotComeBack(t *testing.T) {
 	d.alone = true
 	d.list(5, subscription("s", 3), subscription("t", 4))
 	for _, id := range []string{"s", "t"} {
-		require.NoError(t, d.drop(t.Context(), id))
+		require.NoError(t, d.awaitUnlocked(t.Context(), id))
 	}
-	require.Empty(t, d.of, "nothing is kept of an application without subscriptions")
+	require.Empty(t, d.byOwner, "nothing is kept of an application without subscriptions")
 	d.list(6, subscription("s", 3), subscription("t", 4))
 	d.watched(subscription("s", 3))
 	require.Empty(t, d.entries)

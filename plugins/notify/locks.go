@@ -18,28 +18,28 @@ func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	}
 	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
 	if w.Gone {
-		d.dismiss(w.Name, en)
-		en.tryAt = max(en.tryAt, d.soon(takeTime))
-		d.owner.poke()
+		d.stopWorker(w.Name, en)
+		en.tryAt = max(en.tryAt, d.jittered(takeoverJitter))
+		d.lease.wakeUp()
 		return
 	}
-	if w.Lease == d.owner.id() && en.worker == nil && !en.trying {
+	if w.Lease == d.lease.id() && en.worker == nil && !en.trying {
 		go d.unlock(w.Name) // taken by an attempt that got no answer: it is tried again
 	}
 }
 
 // take starts workers for the subscriptions that nobody sends to.
-func (d *dispatcher) take(ctx context.Context) {
+func (d *dispatcher) lockLoop(ctx context.Context) {
 	var trying sync.WaitGroup
 	defer trying.Wait()
-	lane := make(chan struct{}, takers)
+	sem := make(chan struct{}, maxLockings)
 	for {
 		due, next := d.due()
 		for id, en := range due {
 			trying.Go(func() {
-				lane <- struct{}{}
-				defer func() { <-lane }()
-				d.tried(id, en, d.acquire(ctx, id, en))
+				sem <- struct{}{}
+				defer func() { <-sem }()
+				d.lockTried(id, en, d.acquire(ctx, id, en))
 			})
 		}
 		t := time.NewTimer(next)
@@ -47,7 +47,7 @@ func (d *dispatcher) take(ctx context.Context) {
 		case <-ctx.Done():
 			t.Stop()
 			return
-		case <-d.owner.kick:
+		case <-d.lease.wake:
 			t.Stop()
 		case <-t.C:
 		}
@@ -57,16 +57,16 @@ func (d *dispatcher) take(ctx context.Context) {
 // due are the subscriptions to try for now, and when to look again.
 func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	now, _ := d.now()
-	next := takePause
+	next := retryPause
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	due := map[string]*entry{}
-	if !d.ready.Load() || !d.holds(now) {
+	if !d.ready.Load() || !d.trustsLease(now) {
 		return nil, next
 	}
 	for id, en := range d.entries {
 		switch {
-		case en.held, en.trying, en.worker != nil, d.leaving[id] != nil:
+		case en.held, en.trying, en.worker != nil, d.stopping[id] != nil:
 		case en.tryAt > now:
 			next = min(next, en.tryAt-now)
 		default:
@@ -77,29 +77,29 @@ func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	return due, next
 }
 
-func (d *dispatcher) tried(id string, en *entry, err error) {
+func (d *dispatcher) lockTried(id string, en *entry, err error) {
 	now, _ := d.now()
 	d.mu.Lock()
 	en.trying = false
 	switch {
 	case errors.Is(err, heartbeat.ErrUnusable):
-		en.tryAt = now + badPause
+		en.tryAt = now + unreadablePause
 	case err != nil:
-		en.tryAt = now + takePause
+		en.tryAt = now + retryPause
 	}
 	d.mu.Unlock()
 	if err != nil {
 		d.unlock(id)
 	}
-	d.owner.poke()
+	d.lease.wakeUp()
 }
 
 // acquire takes the lock of a subscription and starts its worker.
 func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
-	on, at := d.owner.id(), heartbeat.Revision(0)
+	on, at := d.lease.id(), heartbeat.Revision(0)
 	if !d.alone {
 		if on == 0 {
-			return errNoLock // on no lease it would never end
+			return errNotOurs // on no lease it would never end
 		}
 		var err error
 		if at, err = d.store.Lock(ctx, id, on); err != nil {
@@ -112,21 +112,21 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 		d.mu.Unlock()
 	}
 	c, err := d.store.Cursor(ctx, id)
-	if err == nil && !d.start(id, en, c, on, at) {
-		err = errNoLock
+	if err == nil && !d.startWorker(id, en, c, on, at) {
+		err = errNotOurs
 	}
 	return err
 }
 
 // has says whether this replica still has the lock that it took on a lease, as far as it
 // knows: nothing newer was seen of it, and the lease has not been replaced. d.mu is held.
-func (d *dispatcher) has(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
-	return d.alone || en.lockAt == at && d.owner.id() == on
+func (d *dispatcher) stillLocked(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
+	return d.alone || en.lockAt == at && d.lease.id() == on
 }
 
 // unlock gives a lock back if this replica has it.
 func (d *dispatcher) unlock(id string) {
-	l := d.owner.id()
+	l := d.lease.id()
 	if d.alone || l == 0 {
 		return
 	}
@@ -135,13 +135,13 @@ func (d *dispatcher) unlock(id string) {
 
 // drop ends a subscription that was just erased from the store. When it returns
 // without an error, nobody sends to it any more.
-func (d *dispatcher) drop(ctx context.Context, id string) error {
+func (d *dispatcher) awaitUnlocked(ctx context.Context, id string) error {
 	d.mu.Lock()
 	if d.entries[id] != nil {
 		d.deleted[id] = true
-		d.leave(id)
+		d.removeSubscription(id)
 	}
-	w := d.leaving[id]
+	w := d.stopping[id]
 	d.mu.Unlock()
 	if w != nil {
 		<-w.done
@@ -151,9 +151,9 @@ func (d *dispatcher) drop(ctx context.Context, id string) error {
 	}
 	// Whoever held the lock gives it back when its worker has stopped; of a replica that
 	// is dead or cut off it ends with the lease, before which it stops by its own clock.
-	ctx, cancel := context.WithTimeout(ctx, handoverMax)
+	ctx, cancel := context.WithTimeout(ctx, maxHandover)
 	defer cancel()
-	for wait := lockPoll; ; wait = min(2*wait, lockPollMost) {
+	for wait := lockPoll; ; wait = min(2*wait, maxLockPoll) {
 		if locked, err := d.store.Locked(ctx, id); err == nil && !locked {
 			return nil
 		}

@@ -15,7 +15,7 @@ import (
 
 // withLease is a follower over a store that has a subscription "s", with a lease.
 func withLease(t *testing.T) (*dispatcher, *link, heartbeat.Revision) {
-	l := newShelf().link()
+	l := newFakeStore().link()
 	at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "s", Owner: "app"})
 	require.NoError(t, err)
 	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
@@ -37,9 +37,9 @@ func TestALockWithoutAWorkerIsGivenBack(t *testing.T) {
 			d, l, at := withLease(t)
 			d.list(at, subscription("s", at))
 			d.entries["s"].trying = trying
-			lockedAt, err := l.Lock(t.Context(), "s", d.owner.id())
+			lockedAt, err := l.Lock(t.Context(), "s", d.lease.id())
 			require.NoError(t, err)
-			d.watched(lock("s", lockedAt, d.owner.id()))
+			d.watched(lock("s", lockedAt, d.lease.id()))
 			require.Equal(t, trying, locked(t, l), "unless the attempt is still under way")
 		})
 	}
@@ -54,7 +54,7 @@ func TestALockIsGivenBackWhenItsCursorCannotBeRead(t *testing.T) {
 		err := d.acquire(t.Context(), "s", d.entries["s"])
 		require.ErrorIs(t, err, heartbeat.ErrUnusable)
 		require.True(t, locked(t, l))
-		d.tried("s", d.entries["s"], err)
+		d.lockTried("s", d.entries["s"], err)
 		require.False(t, locked(t, l), "so that another replica may try")
 	})
 }
@@ -72,15 +72,15 @@ func TestWhatIsTriedFor(t *testing.T) {
 			return len(all)
 		}
 		d.watched(subscription("s", at))
-		time.Sleep(reserveTime)
+		time.Sleep(newJitter)
 		require.Zero(t, due(), "a list is missing")
 		d.list(at, subscription("s", at))
 		require.Equal(t, 1, due())
-		d.leaving["s"] = &worker{}
+		d.stopping["s"] = &worker{}
 		require.Zero(t, due(), "its worker before has not ended")
-		delete(d.leaving, "s")
+		delete(d.stopping, "s")
 		require.Equal(t, 1, due())
-		time.Sleep(sure)
+		time.Sleep(trustTime)
 		require.Zero(t, due(), "the lease may have ended")
 		d.renew(t.Context())
 		require.Equal(t, 1, due())
@@ -106,7 +106,7 @@ func TestALockThatTheWatchShowedToBeGoneIsNone(t *testing.T) {
 		en := d.entries["s"]
 		en.trying = true
 		d.store = &overtaken{l, d}
-		require.ErrorIs(t, d.acquire(t.Context(), "s", en), errNoLock)
+		require.ErrorIs(t, d.acquire(t.Context(), "s", en), errNotOurs)
 		require.Nil(t, en.worker)
 		require.False(t, en.held)
 	})
@@ -121,8 +121,8 @@ func TestADeletionIsAnsweredInTime(t *testing.T) {
 		_, err = l.Lock(t.Context(), "s", other)
 		require.NoError(t, err)
 		began := time.Now()
-		require.ErrorIs(t, d.drop(t.Context(), "s"), heartbeat.ErrUnavailable)
-		require.Equal(t, handoverMax, time.Since(began))
+		require.ErrorIs(t, d.awaitUnlocked(t.Context(), "s"), heartbeat.ErrUnavailable)
+		require.Equal(t, maxHandover, time.Since(began))
 	})
 }
 
@@ -151,9 +151,9 @@ func TestADeletionAsksMoreAndMoreSeldom(t *testing.T) {
 			require.NoError(t, err)
 			time.AfterFunc(after, func() { _ = l.end(other) })
 			began := time.Now()
-			require.NoError(t, d.drop(t.Context(), "s"))
+			require.NoError(t, d.awaitUnlocked(t.Context(), "s"))
 			require.LessOrEqual(t, by.n.Load(), most)
-			require.LessOrEqual(t, time.Since(began)-after, min(lockPollMost, after+lockPoll))
+			require.LessOrEqual(t, time.Since(began)-after, min(maxLockPoll, after+lockPoll))
 		})
 	}
 }
@@ -223,9 +223,9 @@ func TestRepetitionsAreCountedAsSuch(t *testing.T) {
 			}
 			return result{}
 		}}
-		s, seen := newShelf(), &retries{}
+		s, seen := newFakeStore(), &retries{}
 		a := newReplica(t, s, to, "a", true)
-		a.watch = seen
+		a.observer = seen
 		a.subscribe(t, "app", here)
 		for range 2 {
 			s.happen("x", "S")

@@ -14,14 +14,14 @@ import (
 
 // message is an event as consumers are told of it. What is told is never changed.
 type message struct {
-	at      heartbeat.Revision
-	made    int64 // wall clock, Unix nanoseconds
-	age     plugins.Age
-	change  mp1.ChangeType
-	info    mp1.ServiceInfo // after the change
-	size    int             // bytes that the store keeps for it
-	erased  bool            // the backlog's
-	holders atomic.Int32    // queues that keep it
+	at         heartbeat.Revision
+	made       int64 // wall clock, Unix nanoseconds
+	age        plugins.Age
+	change     mp1.ChangeType
+	info       mp1.ServiceInfo // after the change
+	size       int             // bytes that the store keeps for it
+	erased     bool            // the backlog's
+	retainedBy atomic.Int32    // queues that keep it
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {

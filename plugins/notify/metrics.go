@@ -13,12 +13,12 @@ import (
 // sets only.
 type metrics struct {
 	plugins.Collectors
-	log      openlog.Logger
-	attempts *prometheus.CounterVec
-	retries  prometheus.Counter
-	cut      prometheus.Counter
-	events   *prometheus.CounterVec
-	unread   prometheus.Counter
+	log              openlog.Logger
+	attempts         *prometheus.CounterVec
+	retries          prometheus.Counter
+	unfinished       prometheus.Counter
+	events           *prometheus.CounterVec
+	unreadableEvents prometheus.Counter
 }
 
 var lossNames = [...]string{givenUp: "given_up", consumerGone: "dropped", superseded: "superseded", overLimit: "over_bound"}
@@ -31,20 +31,20 @@ func newMetrics(log openlog.Logger) *metrics {
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_retries_total", Help: "Attempts after the one before had failed.",
 		}),
-		cut: prometheus.NewCounter(prometheus.CounterOpts{
+		unfinished: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_answers_cut_total", Help: "Answers whose status came and counts, but not the rest of them in time.",
 		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
 		}, []string{"reason"}),
-		unread: prometheus.NewCounter(prometheus.CounterOpts{
+		unreadableEvents: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_events_unreadable_total", Help: "Events of the outbox that this replica could not read: it tells nobody of them.",
 		}),
 	}
-	m.Add(m.unread)
+	m.Add(m.unreadableEvents)
 	m.Add(m.attempts)
 	m.Add(m.retries)
-	m.Add(m.cut)
+	m.Add(m.unfinished)
 	m.Add(m.events)
 	for o := range outcomes {
 		m.attempts.WithLabelValues(o.String())
@@ -56,7 +56,7 @@ func newMetrics(log openlog.Logger) *metrics {
 }
 
 // watch shows what the dispatcher knows at the time of asking.
-func (m *metrics) watch(d *dispatcher) {
+func (m *metrics) register(d *dispatcher) {
 	gauge := func(name, help string, f func() float64) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
@@ -66,10 +66,10 @@ func (m *metrics) watch(d *dispatcher) {
 		func() float64 { _, n := d.permits.counts(); return float64(n) })
 	gauge("mep_notification_posts_limit", "Notifications that may be in flight; 0: any number.", func() float64 { return float64(d.permits.limit) })
 	gauge("mep_notification_kept_bytes", "Bytes of events that the store keeps for subscribers of this replica.", func() float64 {
-		if d.kept == nil {
+		if d.retention == nil {
 			return 0
 		}
-		return float64(d.kept.bytes.Load())
+		return float64(d.retention.bytes.Load())
 	})
 	gauge("mep_notification_oldest_seconds", "Age of the oldest event that a subscriber of this replica still waits for; 0: none.",
 		func() float64 { return d.oldest().Seconds() })
@@ -99,7 +99,7 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again
 		m.retries.Inc()
 	}
 	if r.unfinished {
-		m.cut.Inc()
+		m.unfinished.Inc()
 	}
 	switch {
 	case r.gone():
@@ -122,7 +122,7 @@ func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
 
 // unreadable implements observer.
 func (m *metrics) unreadable(events int, first string) {
-	m.unread.Add(float64(events))
+	m.unreadableEvents.Add(float64(events))
 	m.log.Error("events of the outbox cannot be read: nobody is told of them", openlog.WithTags(openlog.Tags{"events": events, "first": plugins.Clean(first)}))
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // judgeMove says whether all that a cursor leaves behind was told, or may be left untold.
-func (m *model) judgeMove(c *consumer, to plugins.Cursor) {
+func (m *model) checkMove(c *consumer, to plugins.Cursor) {
 	if to.After < c.cursor.After {
 		m.fail("the cursor of %s goes back", c.sub.ID)
 	}
@@ -32,7 +32,7 @@ func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
 	e := m.all[at]
 	for _, later := range m.all {
 		if later.At > at && later.ID == e.ID && m.asks(c, later) &&
-			(m.kept != nil || e.Change == heartbeat.StateChanged && later.Change == heartbeat.StateChanged) {
+			(m.retention != nil || e.Change == heartbeat.StateChanged && later.Change == heartbeat.StateChanged) {
 			return true
 		}
 	}
@@ -58,7 +58,7 @@ func (m *model) waits(c *consumer, at heartbeat.Revision) bool {
 // lose notes what a queue says is never told, and judges whether it may say so.
 func (m *model) lose(c *consumer, why loss, lost []*message) {
 	for _, e := range lost {
-		m.note("%s loses %d (%d)", c.sub.ID, e.at, why)
+		m.trace("%s loses %d (%d)", c.sub.ID, e.at, why)
 		c.lost[e.at] = why
 		switch why {
 		case superseded:
@@ -70,7 +70,7 @@ func (m *model) lose(c *consumer, why loss, lost []*message) {
 				m.fail("event %d is given up after %s, attempted: %v", e.at, m.now-m.made[e.at], tried)
 			}
 		case overLimit:
-			if m.kept == nil || m.behind(c) <= m.kept.each*3/4 {
+			if m.retention == nil || m.behind(c) <= m.retention.perSubscription*3/4 {
 				m.fail("%s loses event %d, and %d bytes were kept", c.sub.ID, e.at, m.behind(c))
 			}
 		}

@@ -40,11 +40,11 @@ func (m *model) post(c *consumer, events []*message) {
 	c.q.postedAt = m.now
 	reached := !c.down
 	answered := reached && (m.settling || m.r.IntN(8) > 0)
-	m.note("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
+	m.trace("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
 	for _, e := range events {
 		// The release before may fix a group with what a cursor left out, and an eraser that
 		// had read that cursor erase it.
-		if was := c.ids[e.at]; was != "" && was != id && !(m.kept != nil && m.replicas[0].old) {
+		if was := c.ids[e.at]; was != "" && was != id && !(m.retention != nil && m.replicas[0].old) {
 			m.fail("event %d is attempted as %s, and was as %s", e.at, id, was)
 		}
 		c.ids[e.at] = id
@@ -72,19 +72,19 @@ func (m *model) post(c *consumer, events []*message) {
 func (m *model) move(c *consumer, to plugins.Cursor) {
 	outcome := m.r.IntN(10)
 	if outcome == 0 {
-		m.note("the cursor of %s is not written", c.sub.ID)
+		m.trace("the cursor of %s is not written", c.sub.ID)
 		c.q.cursorFailed(m.now)
 		return
 	}
 	if to.At != c.cursor.At {
 		m.fail("%s moves a cursor that it does not know", c.sub.ID)
 	}
-	m.judgeMove(c, to)
+	m.checkMove(c, to)
 	m.at++
 	to.At = m.at
 	c.cursor = to
 	c.moves++
-	m.note("cursor of %s: %+v", c.sub.ID, to)
+	m.trace("cursor of %s: %+v", c.sub.ID, to)
 	if outcome == 1 { // the answer is lost: whoever reads it again finds it moved, and stops
 		m.stop(c)
 		return
@@ -155,7 +155,7 @@ func (m *model) erase(r *modelReplica) {
 		}
 		delete(m.events, at)
 		m.at++
-		m.note("%s erases %d", r.name, at)
+		m.trace("%s erases %d", r.name, at)
 	}
 	r.erasing = nil
 }

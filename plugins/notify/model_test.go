@@ -17,18 +17,18 @@ import (
 // it waits for anything: a watch lags, an eraser deletes long after it has read, a sender
 // is replaced at any moment, clocks are set.
 type model struct {
-	r        *rand.Rand
-	at       heartbeat.Revision
-	now      plugins.Instant
-	events   map[heartbeat.Revision]*plugins.Event // the outbox
-	all      map[heartbeat.Revision]*plugins.Event // also what was erased
-	made     map[heartbeat.Revision]plugins.Instant
-	subs     map[string]*consumer
-	replicas []*modelReplica
-	path     []string
-	broken   string
-	settling bool  // consumers answer
-	kept     *kept // nil: what is kept is not bounded
+	r         *rand.Rand
+	at        heartbeat.Revision
+	now       plugins.Instant
+	events    map[heartbeat.Revision]*plugins.Event // the outbox
+	all       map[heartbeat.Revision]*plugins.Event // also what was erased
+	made      map[heartbeat.Revision]plugins.Instant
+	subs      map[string]*consumer
+	replicas  []*modelReplica
+	path      []string
+	broken    string
+	settling  bool       // consumers answer
+	retention *retention // nil: what is kept is not bounded
 
 	instances int // there are
 }
@@ -73,14 +73,14 @@ func newModel(seed uint64, replicas, old int) *model {
 	return m
 }
 
-func (m *model) note(format string, args ...any) {
+func (m *model) trace(format string, args ...any) {
 	m.path = append(m.path, fmt.Sprintf(format, args...))
 }
 
 func (m *model) fail(format string, args ...any) {
 	if m.broken == "" {
 		m.broken = fmt.Sprintf(format, args...)
-		m.note("BROKEN: %s", m.broken)
+		m.trace("BROKEN: %s", m.broken)
 	}
 }
 
@@ -123,7 +123,7 @@ func (m *model) commit() {
 	e.Attributes = fmt.Sprintf(`{"serName":"n%s"}`, e.ID)
 	e.Size = 100 + m.r.IntN(400)
 	m.events[e.At], m.all[e.At], m.made[e.At] = e, e, m.now
-	m.note("event %d of %s: %s", e.At, e.ID, e.State)
+	m.trace("event %d of %s: %s", e.At, e.ID, e.State)
 }
 
 func (m *model) instance() heartbeat.ID {
@@ -167,7 +167,7 @@ func (m *model) subscribeTo(c *mp1.FilteringCriteria) *consumer {
 	s.Asked.FilteringCriteria = c
 	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]plugins.Instant{},
 		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]loss{}, last: map[string]heartbeat.Revision{}}
-	m.note("subscription %s: %+v", s.ID, c)
+	m.trace("subscription %s: %+v", s.ID, c)
 	return m.subs[s.ID]
 }
 
@@ -176,7 +176,7 @@ func (m *model) unsubscribe() {
 		m.at++
 		m.stop(c)
 		delete(m.subs, c.sub.ID)
-		m.note("%s is deleted", c.sub.ID)
+		m.trace("%s is deleted", c.sub.ID)
 	}
 }
 
@@ -188,7 +188,7 @@ func (m *model) list(r *modelReplica) {
 		m.take(r, e, plugins.AgeOf(m.now, m.wallOf(r), e.Made, r.current))
 	}
 	r.current = m.now
-	m.note("%s lists at %d", r.name, m.at)
+	m.trace("%s lists at %d", r.name, m.at)
 }
 
 func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
@@ -233,7 +233,7 @@ func (m *model) crash(r *modelReplica) {
 		}
 	}
 	r.current, r.ages, r.erasing = 0, plugins.Ages{}, nil
-	m.note("%s crashes", r.name)
+	m.trace("%s crashes", r.name)
 	m.list(r)
 }
 
@@ -257,7 +257,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	if r.old {
 		from.Newest = 0 // it knows nothing of that
 	}
-	bound := m.kept
+	bound := m.retention
 	if r.old {
 		bound = nil
 	}
@@ -267,7 +267,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	}
 	c.q.seenUpTo(r.seen)
 	c.q.postedAt = m.now - window
-	m.note("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
+	m.trace("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
 }
 
 func (m *model) String() string { return strings.Join(m.path, "\n") }

@@ -49,7 +49,7 @@ func (m *model) step(clocks bool) {
 	case n < 90 && clocks:
 		r := m.one()
 		r.wall += []time.Duration{24 * time.Hour, -24 * time.Hour, 6 * 365 * 24 * time.Hour, -6 * 365 * 24 * time.Hour}[m.r.IntN(4)]
-		m.note("the clock of %s is off by %s", r.name, r.wall)
+		m.trace("the clock of %s is off by %s", r.name, r.wall)
 	default:
 		m.now += []time.Duration{50 * time.Millisecond, 250 * time.Millisecond, time.Second, 10 * time.Second, 40 * time.Second, 5 * time.Minute}[m.r.IntN(6)]
 	}
@@ -58,7 +58,7 @@ func (m *model) step(clocks bool) {
 // settle ends all faults: everybody sees everything, consumers answer, and senders send
 // until nothing is left. Then all that remains is to be erased.
 func (m *model) settle() {
-	m.note("the faults end")
+	m.trace("the faults end")
 	m.settling = true
 	for _, c := range m.subs {
 		c.down = false
@@ -125,7 +125,7 @@ func TestTheModelOfTellingHolds(t *testing.T) {
 			for seed := range uint64(*walks) {
 				m := newModel(seed, c.replicas, c.old)
 				if c.bound > 0 {
-					m.kept = newKept(c.bound, func() int64 { return 1 << 40 })
+					m.retention = newRetention(c.bound, func() int64 { return 1 << 40 })
 				}
 				for range 400 {
 					if m.step(c.clocks); m.broken != "" {

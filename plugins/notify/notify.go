@@ -20,8 +20,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p := newPolicy(&h.Config)
 	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	d.permits = newSemaphore(h.MaxPosts)
-	d.kept = newKept(int64(h.Config.Notify.KeptBytes), keptInAll(h))
-	m.watch(d)
+	d.retention = newRetention(int64(h.Config.Notify.KeptBytes), retainedLimit(h))
+	m.register(d)
 	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
 	h.Subscriptions = r
 	h.AddOwned(owned{r})
@@ -40,7 +40,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 
 // keptInAll is this replica's share of what may be kept for all subscriptions. Of an
 // embedded store it is a part of its quota at most: the rest is for what events tell of.
-func keptInAll(h *plugins.Host) func() int64 {
+func retainedLimit(h *plugins.Host) func() int64 {
 	all := int64(h.Config.Notify.KeptBytesInAll)
 	if h.Config.Store.Kind == conf.Embedded {
 		all = min(all, int64(h.Config.Store.QuotaBytes)/4)

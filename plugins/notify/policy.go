@@ -34,15 +34,15 @@ func (p policy) permits(a netip.Addr) bool {
 	case a.IsUnspecified(), a.IsMulticast(), a == broadcast, thisNetwork.Contains(a):
 		return false
 	case a.IsLoopback():
-		return p.loopback || p.named(a, netip.Addr.IsLoopback)
+		return p.loopback || p.allowedBy(a, netip.Addr.IsLoopback)
 	case a.IsLinkLocalUnicast():
-		return p.named(a, netip.Addr.IsLinkLocalUnicast)
+		return p.allowedBy(a, netip.Addr.IsLinkLocalUnicast)
 	default:
-		return p.named(a, func(netip.Addr) bool { return true })
+		return p.allowedBy(a, func(netip.Addr) bool { return true })
 	}
 }
 
-func (p policy) named(a netip.Addr, inside func(netip.Addr) bool) bool {
+func (p policy) allowedBy(a netip.Addr, inside func(netip.Addr) bool) bool {
 	for _, prefix := range p.allowed {
 		if prefix.Contains(a) && inside(prefix.Addr()) {
 			return true

@@ -20,7 +20,7 @@ import (
 // ten POSTs and ten writes.
 func TestAnEventCostsWritesForThoseItMatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		is := false
 		for i := range 10_000 {
@@ -62,13 +62,13 @@ func TestAnEventCostsWritesForThoseItMatches(t *testing.T) {
 // is: thousands of them would take a part of a core.
 func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		l, looks := s.link(), atomic.Int64{}
 		clock := plugins.NewClock()
 		d := newDispatcher(l, as{to, "a"}, func() (plugins.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, unobserved{})
 		a := run(t, d, l)
 		const n = 500
-		a.most = n
+		a.maxPerApp = n
 		for i := range n {
 			a.subscribe(t, "app", fmt.Sprint(here, i))
 		}
@@ -96,10 +96,10 @@ func (u *unread) unreadable(events int, _ string) { u.n.Add(int64(events)) }
 
 func TestAnEventThatCannotBeReadIsCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		a := newReplica(t, s, to, "a", true)
 		seen := &unread{}
-		a.watch = seen
+		a.observer = seen
 		a.subscribe(t, "app", here)
 		synctest.Wait()
 		bad := func(e *plugins.Event) {
@@ -146,7 +146,7 @@ func (s *silent) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 // What came while the locks were not sure is told with the first renewal that is.
 func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newShelf()
+		to, s := &subscribers{}, newFakeStore()
 		by := &silent{link: s.link()}
 		a := start(t, by, by.link, to, "a", false)
 		a.subscribe(t, "app", here)
@@ -165,13 +165,13 @@ func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
 // BenchmarkAnEventThatNobodyAskedFor is what an event costs the dispatcher beside ten
 // thousand subscriptions that it does not match.
 func BenchmarkAnEventThatNobodyAskedFor(b *testing.B) {
-	d := newDispatcher(newShelf().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
+	d := newDispatcher(newFakeStore().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
 	d.Load(nil, 1)
 	for i := range 10_000 {
 		s := &plugins.Subscription{ID: fmt.Sprint(i), Owner: fmt.Sprint("app", i/100), At: 1}
 		s.Asked.FilteringCriteria = &mp1.FilteringCriteria{SerNames: []string{"x", fmt.Sprint(i)}, States: []mp1.State{mp1.Inactive}}
 		d.mu.Lock()
-		en := d.enter(s)
+		en := d.addSubscription(s)
 		en.worker = newWorker(s, newQueue(plugins.Cursor{After: 1}, giveUpAfter, nil, d.random, nil), d)
 		d.mu.Unlock()
 	}

@@ -35,7 +35,7 @@ type queue struct {
 	head      []*message // what is attempted until it is delivered, unchanged
 	attempted bool       // this queue has attempted the head; who had it before does not count
 	pending   []*message // behind it, in order
-	holding              // all that the store keeps for this subscription
+	retained             // all that the store keeps for this subscription
 
 	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
 	slow     bool // the last attempt took too long, however it ended
@@ -46,8 +46,8 @@ type queue struct {
 }
 
 // newQueue starts at a cursor as read from the store. all may be nil: nothing is bounded.
-func newQueue(c plugins.Cursor, giveUp time.Duration, all *kept, random func() float64, lost func(loss, []*message)) *queue {
-	return &queue{giveUp: giveUp, holding: holding{all: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
+func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(loss, []*message)) *queue {
+	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
 }
 
 type actionKind uint8
@@ -74,7 +74,7 @@ func (q *queue) add(m *message) {
 	if q.closed || q.cursor.Gone || q.cursorDue && q.nextCursor.Gone {
 		return
 	}
-	q.hold(m)
+	q.retain(m)
 	if q.failures > 0 {
 		q.supersedeBy(m)
 	}
@@ -225,7 +225,7 @@ func (q *queue) setCursor(to plugins.Cursor) {
 		to.Newest = q.cursor.Newest
 	}
 	q.cursorDue, q.nextCursor = true, to
-	q.passed(to.After)
+	q.releaseUpTo(to.After)
 }
 
 // moved tells that the cursor is written.

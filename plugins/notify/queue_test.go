@@ -25,7 +25,7 @@ type play struct {
 	// answer says how attempt n (from 0) ends; nil: delivered.
 	answer func(n int) result
 	took   time.Duration // one POST
-	kept   *kept
+	kept   *retention
 }
 
 type attempt struct {
@@ -200,11 +200,11 @@ func TestTheRetryClock(t *testing.T) {
 }
 
 func TestWaitsAreSpreadByAFifth(t *testing.T) {
-	for i, wait := range waits {
+	for i, wait := range retryWaits {
 		require.Equal(t, wait*8/10, backoff(i+1, 0))
 		require.InDelta(t, float64(wait)*1.2, float64(backoff(i+1, 0.999999)), float64(wait)/1000)
 	}
-	require.Equal(t, waits[len(waits)-1], backoff(1000, 0.5))
+	require.Equal(t, retryWaits[len(retryWaits)-1], backoff(1000, 0.5))
 }
 
 func TestRetryAfterIsHonouredWithinReason(t *testing.T) {

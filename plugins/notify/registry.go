@@ -15,9 +15,9 @@ import (
 // registry is the Mp1 surface's view of the subscriptions.
 type registry struct {
 	*dispatcher
-	policy policy
-	most   int           // subscriptions of one application
-	asks   chan struct{} // bounds how many ids are looked for in the store at once
+	policy    policy
+	maxPerApp int           // subscriptions of one application
+	reads     chan struct{} // bounds how many ids are looked for in the store at once
 
 	reserved map[string]map[string]bool // subscriptions on their way, by application; under mu
 }
@@ -25,7 +25,7 @@ type registry struct {
 var _ server.Subscriptions = (*registry)(nil)
 
 func newRegistry(d *dispatcher, p policy, most int) *registry {
-	return &registry{dispatcher: d, policy: p, most: most, asks: make(chan struct{}, 32), reserved: map[string]map[string]bool{}}
+	return &registry{dispatcher: d, policy: p, maxPerApp: most, reads: make(chan struct{}, 32), reserved: map[string]map[string]bool{}}
 }
 
 // Subscribe implements server.Subscriptions.
@@ -53,21 +53,21 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 		return nil, unavailable(err)
 	}
 	r.mu.Lock()
-	if en := r.admit(s); en != nil {
+	if en := r.addSeen(s); en != nil {
 		en.tryAt = 0
 	}
 	r.mu.Unlock()
-	r.owner.poke()
-	return shown(s), nil
+	r.lease.wakeUp()
+	return viewOf(s), nil
 }
 
 // admit takes in a subscription that the store was seen to have; nil: it was erased
 // since. mu is held.
-func (r *registry) admit(s *plugins.Subscription) *entry {
+func (r *registry) addSeen(s *plugins.Subscription) *entry {
 	if en := r.entries[s.ID]; en != nil || r.seen >= s.At {
 		return en
 	}
-	return r.enter(s)
+	return r.addSubscription(s)
 }
 
 // unavailable is what a failing store means to a client.
@@ -78,7 +78,7 @@ func unavailable(err error) error {
 	return heartbeat.ErrUnavailable
 }
 
-func shown(s *plugins.Subscription) *server.Subscription {
+func viewOf(s *plugins.Subscription) *server.Subscription {
 	return &server.Subscription{ID: s.ID, Owner: s.Owner, Asked: s.Asked}
 }
 
@@ -87,13 +87,13 @@ func shown(s *plugins.Subscription) *server.Subscription {
 func (r *registry) reserve(app, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := len(r.of[app])
+	n := len(r.byOwner[app])
 	for on := range r.reserved[app] {
-		if r.of[app][on] == nil {
+		if r.byOwner[app][on] == nil {
 			n++
 		}
 	}
-	if n >= r.most {
+	if n >= r.maxPerApp {
 		return false
 	}
 	if r.reserved[app] == nil {
@@ -126,13 +126,13 @@ func (r *registry) Subscription(ctx context.Context, app, id string) (*server.Su
 	if en == nil || en.sub.Owner != app {
 		return nil, server.ErrNoSubscription
 	}
-	return shown(en.sub), nil
+	return viewOf(en.sub), nil
 }
 
 func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 	select {
-	case r.asks <- struct{}{}:
-		defer func() { <-r.asks }()
+	case r.reads <- struct{}{}:
+		defer func() { <-r.reads }()
 	case <-ctx.Done():
 		return nil, heartbeat.ErrUnavailable
 	}
@@ -145,21 +145,21 @@ func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.admit(s), nil
+	return r.addSeen(s), nil
 }
 
 // SubscriptionsOf implements server.Subscriptions.
 func (r *registry) SubscriptionsOf(_ context.Context, app string) ([]*server.Subscription, error) {
 	r.mu.Lock()
-	all := make([]*plugins.Subscription, 0, len(r.of[app]))
-	for _, en := range r.of[app] {
+	all := make([]*plugins.Subscription, 0, len(r.byOwner[app]))
+	for _, en := range r.byOwner[app] {
 		all = append(all, en.sub)
 	}
 	r.mu.Unlock()
 	slices.SortFunc(all, func(a, b *plugins.Subscription) int { return cmp.Compare(a.At, b.At) })
 	out := make([]*server.Subscription, len(all))
 	for i, s := range all {
-		out[i] = shown(s)
+		out[i] = viewOf(s)
 	}
 	return out, nil
 }
@@ -173,10 +173,10 @@ func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
 	err := r.store.Unsubscribe(ctx, id)
 	switch {
 	case errors.Is(err, heartbeat.ErrConflict): // another request was faster
-		_ = r.drop(ctx, id)
+		_ = r.awaitUnlocked(ctx, id)
 		return server.ErrNoSubscription
 	case err != nil:
 		return unavailable(err)
 	}
-	return r.drop(ctx, id)
+	return r.awaitUnlocked(ctx, id)
 }

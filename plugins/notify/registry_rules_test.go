@@ -47,7 +47,7 @@ func (h *heeding) Subscription(ctx context.Context, id string) (*plugins.Subscri
 // A client that hangs up leaves nothing undecided.
 func TestWhoHangsUpIsSubscribedAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &heeding{link: newShelf().link()}
+		h := &heeding{link: newFakeStore().link()}
 		a := start(t, h, h.link, &subscribers{}, "a", true)
 		gone, hangUp := context.WithCancel(t.Context())
 		hangUp()
@@ -63,7 +63,7 @@ func TestWhoHangsUpIsSubscribedAllTheSame(t *testing.T) {
 
 func TestTheOnlyReplicaAsksNobodyForASubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &heeding{link: newShelf().link()}
+		h := &heeding{link: newFakeStore().link()}
 		a := start(t, h, h.link, &subscribers{}, "a", true)
 		_, err := a.Subscription(t.Context(), "app", "none")
 		require.ErrorIs(t, err, server.ErrNoSubscription)
@@ -73,7 +73,7 @@ func TestTheOnlyReplicaAsksNobodyForASubscription(t *testing.T) {
 
 func TestSubscriptionsAreListedAsTheyWereMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
+		a := newReplica(t, newFakeStore(), &subscribers{}, "a", true)
 		var made, listed []string
 		for range 10 {
 			made = append(made, a.subscribe(t, "app", here))
@@ -90,7 +90,7 @@ func TestSubscriptionsAreListedAsTheyWereMade(t *testing.T) {
 // Whoever deletes what another replica just deleted may rely on it as well.
 func TestADeletionThatCameSecondWaitsUntilNothingIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, to := newShelf(), &subscribers{answer: hangs}
+		s, to := newFakeStore(), &subscribers{answer: hangs}
 		h := &heeding{link: s.link()}
 		a := start(t, h, h.link, to, "a", true)
 		id := a.subscribe(t, "app", "http://hangs/")

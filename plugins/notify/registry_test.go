@@ -15,8 +15,8 @@ import (
 
 func TestTheLimitHoldsHoweverManyAreOnTheirWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newReplica(t, newShelf(), &subscribers{}, "a", true)
-		a.most = 10
+		a := newReplica(t, newFakeStore(), &subscribers{}, "a", true)
+		a.maxPerApp = 10
 		done := make(chan error, 50)
 		for range 50 {
 			go func() {
@@ -61,9 +61,9 @@ func (l *late) Subscribe(ctx context.Context, s *plugins.Subscription) (heartbea
 
 func TestASubscriptionOnItsWayIsCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &late{link: newShelf().link()}
+		l := &late{link: newFakeStore().link()}
 		a := start(t, l, l.link, &subscribers{}, "a", true)
-		a.most = 2
+		a.maxPerApp = 2
 		l.between = func() { a.subscribe(t, "app", here) }
 		a.subscribe(t, "app", here)
 		_, err := a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: here})
@@ -74,7 +74,7 @@ func TestASubscriptionOnItsWayIsCountedOnce(t *testing.T) {
 
 func TestAForeignSubscriptionDoesNotExist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShelf()
+		s := newFakeStore()
 		a, b := newReplica(t, s, &subscribers{}, "a", false), newReplica(t, s, &subscribers{}, "b", false)
 		id := a.subscribe(t, "app", here)
 		for _, r := range []*replica{a, b} {
@@ -106,7 +106,7 @@ func (f *failing) Subscribe(ctx context.Context, s *plugins.Subscription) (heart
 
 func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &failing{link: newShelf().link()}
+		f := &failing{link: newFakeStore().link()}
 		a := start(t, f, f.link, &subscribers{}, "a", true)
 		for _, c := range []struct {
 			err   error
@@ -141,15 +141,15 @@ func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 // is taken in.
 func TestAnAnswerThatIsTooOldMakesNoGhost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShelf()
+		s := newFakeStore()
 		a := newReplica(t, s, &subscribers{}, "a", false)
 		id := a.subscribe(t, "app", here)
 		old := s.subs[id]
 		require.NoError(t, a.Unsubscribe(t.Context(), "app", id))
 		synctest.Wait()
 		a.mu.Lock()
-		require.Nil(t, a.admit(old))
-		require.NotNil(t, a.admit(&plugins.Subscription{ID: "newer", Owner: "app", At: a.seen + 1}))
+		require.Nil(t, a.addSeen(old))
+		require.NotNil(t, a.addSeen(&plugins.Subscription{ID: "newer", Owner: "app", At: a.seen + 1}))
 		a.mu.Unlock()
 	})
 }

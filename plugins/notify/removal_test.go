@@ -26,7 +26,7 @@ func hangs(ctx context.Context, url string) result {
 func TestHangingSubscriptionsEndTogether(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			s, to := newShelf(), &subscribers{answer: hangs}
+			s, to := newFakeStore(), &subscribers{answer: hangs}
 			a := newReplica(t, s, to, "a", alone)
 			for i := range 70 {
 				a.subscribe(t, "app", fmt.Sprint("http://hangs/", i))

@@ -22,7 +22,7 @@ import (
 // on the bubble's clock.
 func piped(timeout time.Duration, do func(net.Conn)) *webhook {
 	w := newWebhook(policy{loopback: true}, timeout, "test", nil)
-	w.client.Transport.(*http.Transport).DialContext = opened(func(context.Context, string, string) (net.Conn, error) {
+	w.client.Transport.(*http.Transport).DialContext = tracked(func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() {
 			defer func() { _ = theirs.Close() }()
@@ -109,6 +109,6 @@ func TestAnAnswerThatWasCutIsCounted(t *testing.T) {
 	for _, r := range []result{{outcome: delivered, unfinished: true}, {outcome: failed, unfinished: true}, {outcome: delivered}, {outcome: timedOut}} {
 		m.attempt(&plugins.Subscription{ID: "s"}, r, 0, false)
 	}
-	require.InDelta(t, 2, testutil.ToFloat64(m.cut), 0)
+	require.InDelta(t, 2, testutil.ToFloat64(m.unfinished), 0)
 	require.InDelta(t, 2, testutil.ToFloat64(m.attempts.WithLabelValues("delivered")), 0)
 }

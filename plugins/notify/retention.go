@@ -14,61 +14,61 @@ import (
 // kept is what the store keeps of events for all subscriptions that this replica sends
 // to, in bytes; an event for which several wait counts once. It is safe for concurrent
 // use.
-type kept struct {
-	each  int64        // bound of one subscription
-	most  func() int64 // bound of all
-	bytes atomic.Int64
-	full  chan struct{} // told when it comes to be more than most
+type retention struct {
+	perSubscription int64        // bound of one subscription
+	total           func() int64 // bound of all
+	bytes           atomic.Int64
+	exceeded        chan struct{} // told when it comes to be more than most
 }
 
-func newKept(each int64, most func() int64) *kept {
-	return &kept{each: each, most: most, full: make(chan struct{}, 1)}
+func newRetention(each int64, total func() int64) *retention {
+	return &retention{perSubscription: each, total: total, exceeded: make(chan struct{}, 1)}
 }
 
-func (k *kept) hold(m *message) {
-	if m.holders.Add(1) != 1 {
+func (k *retention) retain(m *message) {
+	if m.retainedBy.Add(1) != 1 {
 		return
 	}
-	if k.bytes.Add(int64(m.size)) > k.most() {
+	if k.bytes.Add(int64(m.size)) > k.total() {
 		select {
-		case k.full <- struct{}{}:
+		case k.exceeded <- struct{}{}:
 		default:
 		}
 	}
 }
 
-func (k *kept) release(m *message) {
-	if m.holders.Add(-1) == 0 {
+func (k *retention) release(m *message) {
+	if m.retainedBy.Add(-1) == 0 {
 		k.bytes.Add(-int64(m.size))
 	}
 }
 
-func (k *kept) over() bool { return k.bytes.Load() > k.most() }
+func (k *retention) overLimit() bool { return k.bytes.Load() > k.total() }
 
 const (
-	relieveEvery = time.Second // at most, so that what was asked for is done before more is
+	shedEvery = time.Second // at most, so that what was asked for is done before more is
 	// relieveWait is how long one who was asked to keep less is waited for: a POST may be
 	// under way. The others are asked for more then.
-	relieveWait = 15 * time.Second
-	mostMore    = 1 << 20 // times as much is asked for as is too much
+	shedWait      = 15 * time.Second
+	maxShedFactor = 1 << 20 // times as much is asked for as is too much
 )
 
 // relieve has those keep less for whom most is kept, whenever all together are over
 // their bound, until they are not.
-func (d *dispatcher) relieve(ctx context.Context) {
+func (d *dispatcher) shedLoop(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.kept.full:
+		case <-d.retention.exceeded:
 		}
 		began, _ := d.now()
-		for more := int64(1); d.kept.over() && ctx.Err() == nil; more = min(2*more, mostMore) {
+		for more := int64(1); d.retention.overLimit() && ctx.Err() == nil; more = min(2*more, maxShedFactor) {
 			now, _ := d.now()
-			if !d.askForLess(more, now-began > relieveWait) {
+			if !d.askToShed(more, now-began > shedWait) {
 				break // all is asked for
 			}
-			t := time.NewTimer(relieveEvery)
+			t := time.NewTimer(shedEvery)
 			select {
 			case <-ctx.Done():
 			case <-t.C:
@@ -82,73 +82,73 @@ func (d *dispatcher) relieve(ctx context.Context) {
 // of them, until more times what is too much is asked for: what several keep is free only
 // when the last of them lets it go. It asks nobody while somebody has not done so yet,
 // unless there is no time to wait for him. false: there is nothing to ask for.
-func (d *dispatcher) askForLess(more int64, hurry bool) bool {
-	var loads []load
+func (d *dispatcher) askToShed(more int64, hurry bool) bool {
+	var loads []usage
 	for _, w := range d.workers() {
-		l := w.load()
+		l := w.usage()
 		switch {
-		case !l.asked && l.bytes > 0:
+		case !l.shedding && l.bytes > 0:
 			loads = append(loads, l)
-		case l.asked && !hurry:
+		case l.shedding && !hurry:
 			return true
 		}
 	}
 	if len(loads) == 0 {
 		return false
 	}
-	slices.SortFunc(loads, func(a, b load) int { // those who keep the same stand together
+	slices.SortFunc(loads, func(a, b usage) int { // those who keep the same stand together
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.last, b.last))
 	})
 	half := loads[0].bytes / 2
-	excess := more * (d.kept.bytes.Load() - d.kept.most()/4*3)
+	excess := more * (d.retention.bytes.Load() - d.retention.total()/4*3)
 	for _, l := range loads {
 		if excess <= 0 || l.bytes <= half {
 			break
 		}
-		l.w.keep(half)
+		l.w.shedTo(half)
 		excess -= l.bytes // at most: what one of them lets go may be all that it keeps
 	}
 	return true
 }
 
 // holding is what the store keeps for one subscription.
-type holding struct {
-	all        *kept
+type retained struct {
+	retention  *retention
 	bytes      int64      // of head, pending and superseded
 	superseded []*message // not told any more, but kept until the cursor says so
-	asked      int64      // to keep no more than so many bytes; 0: not asked
+	shedTo     int64      // to keep no more than so many bytes; 0: not asked
 	closed     bool       // nothing is held any more
 }
 
 // limit is how many bytes may be held.
-func (h *holding) limit() int64 {
+func (h *retained) limit() int64 {
 	switch {
-	case h.all == nil:
+	case h.retention == nil:
 		return math.MaxInt64
-	case h.asked != 0:
-		return min(h.asked, h.all.each)
+	case h.shedTo != 0:
+		return min(h.shedTo, h.retention.perSubscription)
 	}
-	return min(h.all.each, h.all.most())
+	return min(h.retention.perSubscription, h.retention.total())
 }
 
-func (h *holding) hold(m *message) {
+func (h *retained) retain(m *message) {
 	h.bytes += int64(m.size)
-	if h.all != nil {
-		h.all.hold(m)
+	if h.retention != nil {
+		h.retention.retain(m)
 	}
 }
 
-func (h *holding) release(ms []*message) {
+func (h *retained) release(ms []*message) {
 	for _, m := range ms {
 		h.bytes -= int64(m.size)
-		if h.all != nil {
-			h.all.release(m)
+		if h.retention != nil {
+			h.retention.release(m)
 		}
 	}
 }
 
 // passed releases what was superseded and is behind a cursor now.
-func (h *holding) passed(after heartbeat.Revision) {
+func (h *retained) releaseUpTo(after heartbeat.Revision) {
 	h.superseded = slices.DeleteFunc(h.superseded, func(m *message) bool {
 		if m.at <= after {
 			h.release([]*message{m})

@@ -24,7 +24,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 		t.Run(fmt.Sprint(instances, " instances"), func(t *testing.T) {
 			const most = 20_000
 			m := newModel(1, 2, 0)
-			m.kept = newKept(most, func() int64 { return 1 << 40 })
+			m.retention = newRetention(most, func() int64 { return 1 << 40 })
 			m.instances = instances
 			dead, lively := m.subscribeTo(nil), m.subscribeTo(nil)
 			dead.down, m.settling = true, true // whoever is reached answers
@@ -89,7 +89,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 // all the same.
 func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 	p := newPlay(t)
-	p.kept = newKept(1000, func() int64 { return 1 << 40 })
+	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
 	p.restart()
 	p.answer = fails(unreachable)
 	big := func(at heartbeat.Revision, what string) {
@@ -115,7 +115,7 @@ func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 // takes over begins with what was.
 func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	p := newPlay(t)
-	p.kept = newKept(1000, func() int64 { return 1 << 40 })
+	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
 	p.restart()
 	p.answer = fails(unreachable)
 	sized := func(at heartbeat.Revision, what string) {
@@ -159,13 +159,13 @@ func TestAllTogetherAreBounded(t *testing.T) {
 			}
 			return result{}
 		}}
-		s := newShelf()
+		s := newFakeStore()
 		s.size = 1000
 		d := newDispatcher(s.link(), as{to, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
 		const most = 100_000
-		d.kept = newKept(50_000, func() int64 { return most })
+		d.retention = newRetention(50_000, func() int64 { return most })
 		lost := &losses{}
-		d.watch = lost
+		d.observer = lost
 		a := run(t, d, s.links[0])
 		for i := range 20 {
 			a.subscribeTo(t, "app", fmt.Sprint(here, "dead", i), &mp1.FilteringCriteria{SerNames: []string{fmt.Sprint("x", i)}})
@@ -176,7 +176,7 @@ func TestAllTogetherAreBounded(t *testing.T) {
 		for n := range 400 {
 			s.happenTo(fmt.Sprint("x", n%20), fmt.Sprint("instance", n), "S")
 			time.Sleep(time.Second)
-			largest = max(largest, d.kept.bytes.Load())
+			largest = max(largest, d.retention.bytes.Load())
 		}
 		require.LessOrEqual(t, largest, int64(most+10_000), "and what comes while they are asked for less")
 		require.Positive(t, lost.n.Load())
@@ -202,11 +202,11 @@ func TestManyThatKeepLittleAreBounded(t *testing.T) {
 	for _, shared := range []int{1, 50} { // subscriptions that wait for the same events
 		synctest.Test(t, func(t *testing.T) {
 			to := &subscribers{answer: func(context.Context, string) result { return result{outcome: unreachable} }}
-			s := newShelf()
+			s := newFakeStore()
 			s.size = 1000
 			d := newDispatcher(s.link(), as{to, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
 			const most = 100_000
-			d.kept = newKept(50_000, func() int64 { return most })
+			d.retention = newRetention(50_000, func() int64 { return most })
 			a := run(t, d, s.links[0])
 			for i := range 120 {
 				for j := range shared {
@@ -218,8 +218,8 @@ func TestManyThatKeepLittleAreBounded(t *testing.T) {
 				s.happen(fmt.Sprint("x", n), "S")
 			}
 			time.Sleep(time.Minute)
-			require.LessOrEqual(t, d.kept.bytes.Load(), int64(most))
-			require.Greater(t, d.kept.bytes.Load(), int64(most/2), "nor is more lost than must be")
+			require.LessOrEqual(t, d.retention.bytes.Load(), int64(most))
+			require.Greater(t, d.retention.bytes.Load(), int64(most/2), "nor is more lost than must be")
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // stage takes permits for consumers that hang until they are cut off or let go.
-type stage struct {
+type permitStage struct {
 	*semaphore
 	t     *testing.T
 	begun []string // in the order in which they had a permit
@@ -22,12 +22,12 @@ type stage struct {
 	let   chan struct{} // lets all go
 }
 
-func newStage(t *testing.T, most int) *stage {
-	return &stage{semaphore: newSemaphore(most), t: t, cut: map[string]time.Duration{}, let: make(chan struct{})}
+func newStage(t *testing.T, most int) *permitStage {
+	return &permitStage{semaphore: newSemaphore(most), t: t, cut: map[string]time.Duration{}, let: make(chan struct{})}
 }
 
 // post begins one, and returns when it has a permit or waits for one.
-func (s *stage) post(in consumerClass, host, app string, took time.Duration) {
+func (s *permitStage) post(in consumerClass, host, app string, took time.Duration) {
 	go func() {
 		permit, ctx := s.acquire(s.t.Context(), nil, in, host, app)
 		if permit == nil {

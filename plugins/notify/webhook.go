@@ -76,7 +76,7 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // what the environment names was not checked
-			DialContext:            opened(dialer.DialContext),
+			DialContext:            tracked(dialer.DialContext),
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,
 			DisableKeepAlives:      true, // so that each attempt dials, and is checked
@@ -106,9 +106,9 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
 	res, err := w.client.Do(r) //nolint:bodyclose // finish closes it
 	if err != nil {
-		return result{outcome: reason(ctx, err)}
+		return result{outcome: outcomeOfError(ctx, err)}
 	}
-	return result{outcome: judge(res.StatusCode), retryAfter: retryafter.Parse(res.Header), unfinished: !finish(ctx, opened, res.Body)}
+	return result{outcome: outcomeOf(res.StatusCode), retryAfter: retryafter.Parse(res.Header), unfinished: !finish(ctx, opened, res.Body)}
 }
 
 // finish lets a polite subscriber end its answer, which changes nothing. false: it did
@@ -123,7 +123,7 @@ func finish(ctx context.Context, opened *connections, body io.ReadCloser) bool {
 	return err == nil || errors.Is(err, io.EOF) || ctx.Err() == nil
 }
 
-func judge(status int) outcome {
+func outcomeOf(status int) outcome {
 	switch {
 	case status >= 200 && status <= 299:
 		return delivered
@@ -139,7 +139,7 @@ func judge(status int) outcome {
 }
 
 // reason classes an error without its text, in which the subscriber may have a say.
-func reason(ctx context.Context, err error) outcome {
+func outcomeOfError(ctx context.Context, err error) outcome {
 	var timeout net.Error
 	switch {
 	case errors.Is(context.Cause(ctx), errPreempted):

@@ -19,7 +19,7 @@ const stopGrace = time.Second
 type workerDeps interface {
 	clock() (plugins.Instant, int64)
 	// holds says whether this replica is surely the only one that sends.
-	holds(now plugins.Instant) bool
+	trustsLease(now plugins.Instant) bool
 	// slot waits for a permit for a POST until ctx or halted ends; nil: one of them did.
 	acquirePermit(ctx context.Context, halted <-chan struct{}, in consumerClass, host, app string) (*permit, context.Context)
 	post(ctx context.Context, d delivery, wall int64) result
@@ -95,17 +95,17 @@ func (w *worker) seenUpTo(upTo heartbeat.Revision) {
 }
 
 // load is what the store keeps for the subscription of a worker.
-type load struct {
-	w     *worker
-	bytes int64
-	last  heartbeat.Revision // the newest of it
-	asked bool               // to keep less, and has not got round to it
+type usage struct {
+	w        *worker
+	bytes    int64
+	last     heartbeat.Revision // the newest of it
+	shedding bool               // to keep less, and has not got round to it
 }
 
-func (w *worker) load() load {
+func (w *worker) usage() usage {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := load{w: w, bytes: w.q.bytes, asked: w.q.asked != 0}
+	l := usage{w: w, bytes: w.q.bytes, shedding: w.q.shedTo != 0}
 	if n := len(w.q.pending); n > 0 {
 		l.last = w.q.pending[n-1].at
 	} else if n := len(w.q.head); n > 0 {
@@ -115,9 +115,9 @@ func (w *worker) load() load {
 }
 
 // keep asks the worker to keep no more than so many bytes.
-func (w *worker) keep(most int64) {
+func (w *worker) shedTo(most int64) {
 	w.mu.Lock()
-	w.q.asked = max(most, 1)
+	w.q.shedTo = max(most, 1)
 	w.interruptWait()
 	w.mu.Unlock()
 	w.wakeUp()
@@ -171,7 +171,7 @@ func (w *worker) run() {
 		}
 		now, wall := w.deps.clock()
 		a := action{until: never} // until the dispatcher knows again that its locks are sure
-		if w.deps.holds(now) {
+		if w.deps.trustsLease(now) {
 			a = w.q.next(now)
 		}
 		class, interrupt := w.q.class(), w.interrupt

@@ -8,20 +8,20 @@ import (
 )
 
 // dismiss lets the worker of an entry stop, and then gives its lock back; d.mu is held.
-func (d *dispatcher) dismiss(id string, en *entry) {
+func (d *dispatcher) stopWorker(id string, en *entry) {
 	w := en.worker
 	if w == nil {
 		return
 	}
 	en.worker = nil
-	d.leaving[id] = w
+	d.stopping[id] = w
 	w.halt() // at once: with a new lease it would believe that it has its lock
 	go func() {
 		w.stop()
 		d.unlock(id)
 		d.mu.Lock()
-		if d.leaving[id] == w {
-			delete(d.leaving, id)
+		if d.stopping[id] == w {
+			delete(d.stopping, id)
 		}
 		d.mu.Unlock()
 	}()
@@ -29,14 +29,14 @@ func (d *dispatcher) dismiss(id string, en *entry) {
 
 // start makes the worker of an entry from its cursor, unless the entry has gone
 // meanwhile, or the lock that was taken for it on a lease at a revision.
-func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.LeaseID, at heartbeat.Revision) bool {
+func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on heartbeat.LeaseID, at heartbeat.Revision) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.entries[id] != en || en.worker != nil || d.closed || !d.has(en, on, at) {
+	if d.entries[id] != en || en.worker != nil || d.closed || !d.stillLocked(en, on, at) {
 		return false
 	}
 	s := en.sub
-	q := newQueue(c, d.giveUp, d.kept, d.random, func(why loss, lost []*message) { d.watch.loss(s, why, int64(len(lost))) })
+	q := newQueue(c, d.giveUp, d.retention, d.random, func(why loss, lost []*message) { d.observer.loss(s, why, int64(len(lost))) })
 	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
 		q.add(m)
 	}
@@ -48,18 +48,18 @@ func (d *dispatcher) start(id string, en *entry, c plugins.Cursor, on heartbeat.
 	}
 	go func() {
 		w.run()
-		d.ended(id, w)
+		d.workerEnded(id, w)
 	}()
 	return true
 }
 
 // ended: a worker that was not told to stop lost its cursor to somebody.
-func (d *dispatcher) ended(id string, w *worker) {
+func (d *dispatcher) workerEnded(id string, w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if en := d.entries[id]; en != nil && en.worker == w {
 		en.worker = nil
-		en.tryAt = d.soon(reserveTime)
+		en.tryAt = d.jittered(newJitter)
 		if !d.alone {
 			go d.unlock(id)
 		}
@@ -99,5 +99,5 @@ func (d *dispatcher) readCursor(ctx context.Context, id string) (plugins.Cursor,
 }
 
 func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, again bool) {
-	d.watch.attempt(s, r, failures, again)
+	d.observer.attempt(s, r, failures, again)
 }
