@@ -56,7 +56,7 @@ func TestMSL_002_BR(t *testing.T) {
 func TestMSL_002_NF(t *testing.T) {
 	p := begin(t, "8.2.10.3.3", "PATCH state INACTIVE to an unknown liveness URI: 404")
 	p.want(http.StatusNotFound, "PATCH", p.of("/services/"+unknownService+"/liveness"), `{"state":"INACTIVE"}`)
-	p.want(http.StatusNotFound, "PATCH", mp1.Base+"/applications/"+unknownApp+"/services/"+unknownService+"/liveness", `{"state":"INACTIVE"}`)
+	p.want(http.StatusNotFound, "PATCH", mep.LivenessOf(unknownApp, unknownService), `{"state":"INACTIVE"}`)
 }
 
 const registrations = mp1.AppSupportBase + "/registrations"

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/wait"
 )
 
@@ -53,7 +54,7 @@ func TestAPPSAQ_002_BR(t *testing.T) {
 
 func TestAPPSAQ_002_NF(t *testing.T) {
 	p := begin(t, "8.2.6.3.4", "POST to an unknown appInstanceId: 404")
-	p.want(http.StatusNotFound, "POST", mp1.Base+"/applications/"+unknownApp+"/services", serviceInfo("n", ""))
+	p.want(http.StatusNotFound, "POST", mep.ServicesOf(unknownApp), serviceInfo("n", ""))
 }
 
 func TestAPPSAQ_003_OK(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/test/consumer"
+	"github.com/mec-liveness/mepserver/test/mep"
 )
 
 // newConsumer is the suite's small web server. Whatever it is sent must be a notification.
@@ -44,7 +44,7 @@ func TestSRVSUB_001_OK(t *testing.T) {
 
 func TestSRVSUB_001_NF(t *testing.T) {
 	p := begin(t, "8.2.8.3.1", "GET of an unknown appInstanceId: 404")
-	p.want(http.StatusNotFound, "GET", mp1.Base+"/applications/"+unknownApp+"/subscriptions", "")
+	p.want(http.StatusNotFound, "GET", mep.SubscriptionsOf(unknownApp), "")
 }
 
 func TestSRVSUB_002_OK(t *testing.T) {
@@ -82,6 +82,6 @@ func TestSRVSUB_004_OK(t *testing.T) {
 
 func TestSRVSUB_004_NF(t *testing.T) {
 	p := begin(t, "8.2.9.3.5", "DELETE of an unknown application, and of an unknown subscription: 404")
-	p.want(http.StatusNotFound, "DELETE", mp1.Base+"/applications/"+unknownApp+"/subscriptions/NON_EXISTENT_SUBSCRIPTION_ID", "")
+	p.want(http.StatusNotFound, "DELETE", mep.SubscriptionsOf(unknownApp)+"/NON_EXISTENT_SUBSCRIPTION_ID", "")
 	p.want(http.StatusNotFound, "DELETE", p.of("/subscriptions/NON_EXISTENT_SUBSCRIPTION_ID"), "")
 }

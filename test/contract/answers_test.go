@@ -226,7 +226,7 @@ func (j *judge) liveness(s *mep.Server, at, foreign, unknown string) {
 
 // renegotiation makes the platform tell a new interval.
 func (j *judge) renegotiation(s *mep.Server) {
-	path := string(self.FindSubmatch(j.do(s, 201, "POST", mp1.Base+"/applications/told/services", service).Body)[1])
+	path := string(self.FindSubmatch(j.do(s, 201, "POST", mep.ServicesOf("told"), service).Body)[1])
 	j.do(s, 200, "PUT", path, strings.Replace(service, `"livenessInterval":30`, `"livenessInterval":60`, 1))
 	for _, at := range []string{path + "/liveness", strings.Replace(path, "/services/", "/service/", 1) + "/liveness"} {
 		j.do(s, 200, "PATCH", at, beat)

@@ -20,8 +20,9 @@ import (
 const (
 	plainTransport = `"transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"2","endpoint":{"uris":["http://10.0.0.1"]}}`
 	plainService   = `{"serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","livenessInterval":60,` + plainTransport + `}`
-	services       = mp1.Base + "/applications/forms/services"
 )
+
+var services = mep.ServicesOf("forms")
 
 // refusedWith sends what must be a 400 that says so, and checks that nothing was stored.
 func refusedWith(t *testing.T, s *mep.Server, list, method, path, body, detail string) {
@@ -97,7 +98,7 @@ func TestWhatNarrowsAQuestionIsNeverIgnored(t *testing.T) {
 	s := mep.Start(t)
 	one := s.Do("POST", services, strings.Replace(plainService, `{"serName"`, `{"isLocal":false,"serName"`, 1)).Header.Get("Location")
 	id := one[strings.LastIndexByte(one, '/')+1:]
-	all := mp1.Base + "/applications/forms/subscriptions"
+	all := mep.SubscriptionsOf("forms")
 	asks := func(filter string) string {
 		return `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://127.0.0.1:9/",` + filter + `}`
 	}

@@ -176,7 +176,7 @@ func TestAgentKeepsItsTokenFresh(t *testing.T) {
 	wait.Until(t, "without a token all are suspended", func() bool { return listed(s, 0) && !a.ready() })
 	g.set(false)
 	recovers(t, "token server back after the token ended: all alive again", time.Now(), func() bool { return listed(s, 5) && a.ready() })
-	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/agent-app/services", "").List(t), 5, "nothing was registered twice")
+	require.Len(t, s.Want(200, "GET", mep.ServicesOf("agent-app"), "").List(t), 5, "nothing was registered twice")
 
 	_, status := a.get("/status")
 	_, metrics := a.get("/metrics")
@@ -205,7 +205,7 @@ func TestAgentReadsWhatEdgeGallerysAgentDoes(t *testing.T) {
 	a := startAgentIn(t, dir, nil, "APPINSTID="+appID, "MEP_IP=127.0.0.1", "MEP_APIGW_PORT="+port,
 		"CA_CERT_DOMAIN_NAME=mep.example", "CA_CERT="+authority.File, "AK="+accessKey, "SK="+secretKey, "EG_PROTOCOL=https", "MEP_LOCAL_LISTEN=127.0.0.1:0")
 	wait.Until(t, "both services are mep.Alive, not only the first", func() bool { return listed(s, 2) && a.ready() })
-	list := s.Want(200, "GET", mep.Base+"/applications/"+appID+"/services", "").List(t)
+	list := s.Want(200, "GET", mep.ServicesOf(appID), "").List(t)
 	require.Len(t, list, 2)
 	time.Sleep(6 * time.Second)
 	require.True(t, listed(s, 2))

@@ -84,7 +84,7 @@ func TestAgentRegistersAgainWhatWasDeletedBehindItsBack(t *testing.T) {
 	t.Parallel()
 	s, _, a := pair(t, 3)
 	ids := a.ids()
-	s.Want(204, "DELETE", mep.Base+"/applications/agent-app/services/"+ids[1], "")
+	s.Want(204, "DELETE", mep.ServicesOf("agent-app")+"/"+ids[1], "")
 	recovers(t, "deleted behind its back: registered again", time.Now(), func() bool { return listed(s, 3) && a.ready() && a.ids()[1] != ids[1] })
 	require.Equal(t, []string{ids[0], ids[2]}, []string{a.ids()[0], a.ids()[2]})
 }
@@ -137,7 +137,7 @@ func TestAgentDoesNotBeatWhatTheApplicationSetINACTIVE(t *testing.T) {
 	t.Parallel()
 	s, _, a := pairOn(t, mep.Start(t, steady...), 2)
 	id := a.ids()[0]
-	path := mep.Base + "/applications/agent-app/services/" + id
+	path := mep.ServicesOf("agent-app") + "/" + id
 	put := func(state string) {
 		s.Want(200, "PUT", path, strings.Replace(mep.Info("s0", 1), "ACTIVE", state, 1))
 	}
@@ -168,7 +168,7 @@ func TestAgentFindsItsRegistrationsAgain(t *testing.T) {
 	a.restart()
 	recovers(t, "agent back after its services were suspended: all alive again", time.Now(), func() bool { return listed(s, 3) && a.ready() })
 	require.Equal(t, ids, a.ids())
-	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/agent-app/services", "").List(t), 3)
+	require.Len(t, s.Want(200, "GET", mep.ServicesOf("agent-app"), "").List(t), 3)
 }
 
 func TestAgentUsesItsSecondEndpointWithinTheInterval(t *testing.T) {
@@ -251,7 +251,7 @@ func TestAgentIsSmallWithAThousandServices(t *testing.T) {
 	require.LessOrEqual(t, now, 30.0, "MiB")
 	stopped := time.Now()
 	code := a.Terminate()
-	left := len(s.Want(200, "GET", mep.Base+"/applications/agent-app/services", "").List(t))
+	left := len(s.Want(200, "GET", mep.ServicesOf("agent-app"), "").List(t))
 	t.Logf("SIGTERM with 1000 services: %d deregistered within %s", 1000-left, time.Since(stopped).Round(time.Millisecond))
 	require.Equal(t, left == 0, code == 0, "the exit code says whether all were (%d): a busy machine may not manage it in time", code)
 }

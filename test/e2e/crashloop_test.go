@@ -25,7 +25,7 @@ func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 	for _, v := range []*mep.Service{other, first, second, third} {
 		wait.Until(t, "the dead are found", dead(v))
 	}
-	s.Want(403, "POST", mep.Base+"/applications/app-1/services", mep.Info("another name", 1))
+	s.Want(403, "POST", mep.ServicesOf("app-1"), mep.Info("another name", 1))
 
 	fourth := s.Register("app-1", "face", 30)
 	s.Want(404, "GET", first.Location, "")
@@ -46,7 +46,7 @@ func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 	made := make(chan int, 8)
 	for range cap(made) {
 		wg.Go(func() {
-			if r, err := s.Try("POST", mep.Base+"/applications/app-1/services", mep.Info("face", 30)); err == nil {
+			if r, err := s.Try("POST", mep.ServicesOf("app-1"), mep.Info("face", 30)); err == nil {
 				made <- r.Status
 			}
 		})
@@ -58,7 +58,7 @@ func TestACrashLoopDoesNotUseUpTheLimit(t *testing.T) {
 		got[status]++
 	}
 	require.Equal(t, map[int]int{201: 2, 403: 6}, got, "two of its dead are left, and the living are not touched")
-	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/app-1/services", "").List(t), 4)
+	require.Len(t, s.Want(200, "GET", mep.ServicesOf("app-1"), "").List(t), 4)
 	s.Want(200, "GET", fourth.Location, "")
 	s.Want(200, "GET", other.Location, "")
 }

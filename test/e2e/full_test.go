@@ -53,7 +53,7 @@ func fill(s *mep.Server, workers int) *filler {
 }
 
 func (f *filler) write(name string) {
-	r, err := f.s.Try("POST", mep.Base+"/applications/filler/services", large(name))
+	r, err := f.s.Try("POST", mep.ServicesOf("filler"), large(name))
 	switch {
 	case err != nil:
 	case r.Status == http.StatusCreated:
@@ -106,7 +106,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	wait.Until(t, "the filler is refused", func() bool { return f.refused.Load() > 50 })
 	require.Equal(t, 0, s.Metric("mep_store_full"), "what frees is taken")
 	s.Want(204, "DELETE", leaving[0].Location, "")
-	s.Want(507, "POST", mep.Base+"/applications/app-other/services", large("other"))
+	s.Want(507, "POST", mep.ServicesOf("app-other"), large("other"))
 	r := s.Want(507, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"theirs","appId":"a","version":"1.0.0","properties":{"p":"`+strings.Repeat("x", 150_000)+`"}}}`)
 	require.Equal(t, "12", r.Header.Get("Retry-After"), "ServiceComb's clients pass the same gate")
 	require.Equal(t, 1, s.Metric("mep_store_short"))
@@ -126,12 +126,12 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	require.Zero(t, s.Terminate())
 	s.Restart()
 	s.Want(204, "DELETE", leaving[1].Location, "")
-	s.Want(507, "POST", mep.Base+"/applications/app-other/services", large("other"))
+	s.Want(507, "POST", mep.ServicesOf("app-other"), large("other"))
 	for _, id := range f.ids {
-		s.Want(204, "DELETE", mep.Base+"/applications/filler/services/"+id, "")
+		s.Want(204, "DELETE", mep.ServicesOf("filler")+"/"+id, "")
 	}
 	wait.Until(t, "there is room again", func() bool {
-		return s.Do("POST", mep.Base+"/applications/app-other/services", large("other")).Status == 201
+		return s.Do("POST", mep.ServicesOf("app-other"), large("other")).Status == 201
 	})
 	s.Want(204, "DELETE", leaving[2].Location, "")
 	db, err := os.Stat(filepath.Join(s.DataDir, "etcd", "member", "snap", "db"))

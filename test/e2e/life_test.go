@@ -19,7 +19,7 @@ func TestALifeOverHTTP(t *testing.T) {
 	s := mep.Start(t, mep.Fast...)
 	v := s.Register("app-1", "face recognition", 1)
 	require.NotEmpty(t, v.Liveness)
-	require.Equal(t, mep.Base+"/applications/app-1/services/"+v.ID, v.Location)
+	require.Equal(t, mep.ServicesOf("app-1")+"/"+v.ID, v.Location)
 	require.True(t, v.Discovered())
 
 	v.Beat()
@@ -40,7 +40,7 @@ func TestALifeOverHTTP(t *testing.T) {
 	})
 	wait.Until(t, "SUSPENDED", func() bool { return v.State() == "SUSPENDED" })
 	wait.Until(t, "OUTOFSERVICE in service-center", func() bool { return instance(v)["status"] == "OUTOFSERVICE" })
-	require.Len(t, s.Want(200, "GET", mep.Base+"/applications/app-1/services", "").List(t), 1, "its owner always sees it")
+	require.Len(t, s.Want(200, "GET", mep.ServicesOf("app-1"), "").List(t), 1, "its owner always sees it")
 	require.Equal(t, "SUSPENDED", s.Want(200, "GET", v.Liveness, "").Object(t)["state"])
 
 	require.Equal(t, 204, v.Beat().Status)
@@ -89,7 +89,7 @@ func TestTheConsoleSeesEachServiceAsTheDesignSays(t *testing.T) {
 	}
 	require.Equal(t, "UP", instance(quiet)["status"])
 	require.Empty(t, quiet.Liveness)
-	s.Want(404, "PATCH", mep.Base+"/applications/app-1/services/"+quiet.ID+"/liveness", mep.Alive)
+	s.Want(404, "PATCH", mep.LivenessOf("app-1", quiet.ID), mep.Alive)
 }
 
 // Whoever could beat, change or delete our instances through service-center's own

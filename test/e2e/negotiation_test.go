@@ -15,7 +15,7 @@ func TestTheIntervalIsNegotiatedAtRegistration(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=2s", "MEP_LIVENESS_DEFAULT_INTERVAL=7s", "MEP_LIVENESS_MAX_INTERVAL=20s")
 	for _, c := range []struct{ asked, told int }{{-1, 0}, {0, 7}, {1, 2}, {2, 2}, {9, 9}, {20, 20}, {2147483646, 20}} {
-		r := s.Want(201, "POST", mep.Base+"/applications/a/services", mep.Info(fmt.Sprint("n", c.asked), c.asked))
+		r := s.Want(201, "POST", mep.ServicesOf("a"), mep.Info(fmt.Sprint("n", c.asked), c.asked))
 		for _, m := range []map[string]any{r.Object(t), s.Want(200, "GET", r.Header.Get("Location"), "").Object(t)} {
 			links := m["_links"].(map[string]any)
 			if c.told == 0 {
@@ -32,7 +32,7 @@ func TestTheIntervalIsNegotiatedAtRegistration(t *testing.T) {
 	for _, bad := range []string{"-1", "1.5", `"5"`, "true", "1e-1"} {
 		body := mep.Info("bad", -1)
 		body = body[:len(body)-1] + `,"livenessInterval":` + bad + "}"
-		s.Want(400, "POST", mep.Base+"/applications/a/services", body)
+		s.Want(400, "POST", mep.ServicesOf("a"), body)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestConsumersAreToldOfSilenceAndReturn(t *testing.T) {
 func TestASubscriptionHasALifeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s, c := mep.Start(t, append(mep.Fast, "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=2")...), consumer.Start(t)
-	list := mep.Base + "/applications/a/subscriptions"
+	list := mep.SubscriptionsOf("a")
 	require.JSONEq(t, `{"_links":{"self":{"href":"`+list+`"},"subscriptions":[]}}`, string(s.Want(200, "GET", list, "").Body))
 	one := s.Subscribe("a", c.URL, `{"serNames":["x"],"states":["ACTIVE"]}`)
 	two := s.Subscribe("a", c.URL, "")
@@ -181,7 +181,7 @@ func TestKillLosesNoNotification(t *testing.T) {
 						return
 					default:
 					}
-					r, err := s.Try("POST", mep.Base+"/applications/p/services", mep.Info("temp", -1))
+					r, err := s.Try("POST", mep.ServicesOf("p"), mep.Info("temp", -1))
 					if err != nil || r.Status != 201 {
 						continue
 					}
@@ -249,7 +249,7 @@ func TestKillAroundANotificationLosesAndReordersNothing(t *testing.T) {
 	kill := func() { s.Kill(); killed <- struct{}{} }
 	register := func(name string, before, after func()) {
 		c.Once(name, before, after) // not one that is sent again, which may come before the service is registered
-		_, _ = s.Try("POST", mep.Base+"/applications/p/services", mep.Info(name, -1))
+		_, _ = s.Try("POST", mep.ServicesOf("p"), mep.Info(name, -1))
 		select {
 		case <-killed:
 		case <-time.After(time.Minute):

@@ -66,7 +66,7 @@ func TestWhatIsAcknowledgedTheNextAnswerShows(t *testing.T) {
 		wg.Go(func() {
 			for i := range 25 {
 				app := fmt.Sprintf("app-%d", w)
-				r, err := s.Try("POST", mep.Base+"/applications/"+app+"/services", mep.Info(fmt.Sprint("s", i), 1))
+				r, err := s.Try("POST", mep.ServicesOf(app), mep.Info(fmt.Sprint("s", i), 1))
 				if err != nil || r.Status != 201 {
 					t.Errorf("register: %d %v", r.Status, err)
 					return
@@ -79,7 +79,7 @@ func TestWhatIsAcknowledgedTheNextAnswerShows(t *testing.T) {
 				if r, err := s.Try("DELETE", r.Header.Get("Location"), ""); err != nil || r.Status != 204 {
 					t.Errorf("delete: %d %v", r.Status, err)
 				}
-				list, err = s.Try("GET", mep.Base+"/applications/"+app+"/services?ser_instance_id="+id, "")
+				list, err = s.Try("GET", mep.ServicesOf(app)+"?ser_instance_id="+id, "")
 				if err != nil || len(list.List(t)) != 0 {
 					t.Errorf("deleted and still listed: %s %v", list.Body, err)
 				}

@@ -145,5 +145,5 @@ func TestRefusalsOfRegistrations(t *testing.T) {
 		require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"), c.path)
 		require.EqualValues(t, c.status, r.Object(t)["status"])
 	}
-	require.Equal(t, 415, s.Do("POST", registrations, appInfo("b"), "Content-Type", "text/xml").Status)
+	s.Want(415, "POST", registrations, appInfo("b"), "Content-Type", "text/xml")
 }

@@ -105,7 +105,7 @@ func TestServiceCombsGoClientFindsAndWatchesAService(t *testing.T) {
 	program := built.Module(t, "test/e2e/clients", "./scclient")
 	s := mep.Start(t, mep.Fast...)
 	host, beats := lively(t, s, "provider-1", "face-recognition")
-	self := strings.TrimPrefix(s.URL, "http://")
+	self := s.Listen
 	endpoints := "http://" + host + "/rni rest://" + host + "?urlPrefix=%2Frni"
 
 	c := runClient(t, program, self, "provider-1", "face-recognition")

@@ -20,7 +20,7 @@ func TestRefusals(t *testing.T) {
 	v := s.Register("a", "b", 60)
 	other := s.Register("other", "b", 60)
 	none := strings.Repeat("0", 64)
-	svcs := mep.Base + "/applications/a/services"
+	svcs := mep.ServicesOf("a")
 	for _, c := range []struct {
 		status             int
 		method, path, body string
@@ -71,7 +71,7 @@ func TestRefusals(t *testing.T) {
 			require.NotEmpty(t, r.Header.Get("Allow"), what)
 		}
 	}
-	require.Equal(t, 415, s.Do("PATCH", v.Liveness, mep.Alive, "Content-Type", "text/xml").Status)
+	s.Want(415, "PATCH", v.Liveness, mep.Alive, "Content-Type", "text/xml")
 	for _, ok := range []string{"application/json; charset=utf-8", "application/merge-patch+json", "*/*", ""} {
 		require.Equal(t, 204, s.Do("PATCH", v.Liveness, mep.Alive, "Content-Type", ok).Status, ok)
 	}
@@ -83,13 +83,13 @@ func TestRefusals(t *testing.T) {
 func TestAHeartbeatNeverWakesTheInactive(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, mep.Fast...)
-	r := s.Want(201, "POST", mep.Base+"/applications/a/services", strings.Replace(mep.Info("x", 1), `"state":"ACTIVE"`, `"state":"INACTIVE"`, 1))
+	r := s.Want(201, "POST", mep.ServicesOf("a"), strings.Replace(mep.Info("x", 1), `"state":"ACTIVE"`, `"state":"INACTIVE"`, 1))
 	m := r.Object(t)
 	require.EqualValues(t, 1, m["livenessInterval"], "it keeps its interval while INACTIVE")
 	link := m["_links"].(map[string]any)["liveness"].(map[string]any)["href"].(string)
-	require.Equal(t, 409, s.Do("PATCH", link, mep.Alive).Status)
+	s.Want(409, "PATCH", link, mep.Alive)
 	time.Sleep(4 * time.Second)
-	require.Equal(t, 409, s.Do("PATCH", link, mep.Alive).Status)
+	s.Want(409, "PATCH", link, mep.Alive)
 	list := s.Want(200, "GET", mep.Base+"/services", "").List(t)
 	require.Len(t, list, 1)
 	require.Equal(t, "INACTIVE", list[0]["state"])
@@ -110,7 +110,7 @@ func TestEveryFormOfTheHeartbeat(t *testing.T) {
 			}
 			s.Want(200, "GET", prefix+mep.Base+path, "")
 		}
-		r := s.Want(201, "POST", prefix+mep.Base+"/applications/a/services", mep.Info("x", 0))
+		r := s.Want(201, "POST", prefix+mep.ServicesOf("a"), mep.Info("x", 0))
 		require.True(t, strings.HasPrefix(r.Header.Get("Location"), prefix+mep.Base), "links carry the prefix that the request came with")
 		self := r.Object(t)["_links"].(map[string]any)["self"].(map[string]any)
 		require.True(t, strings.HasPrefix(self["liveness"].(string), "/mep/"))
@@ -122,7 +122,7 @@ func TestDiscoveryFilters(t *testing.T) {
 	s := mep.Start(t, mep.Fast...)
 	with := func(name, more string) string {
 		body := mep.Info(name, -1)
-		return s.Want(201, "POST", mep.Base+"/applications/a/services", body[:len(body)-1]+more+"}").Object(t)["serInstanceId"].(string)
+		return s.RegisterInfo("a", body[:len(body)-1]+more+"}").ID
 	}
 	one := with("one", `,"serCategory":{"href":"/c/1","id":"c1","name":"n","version":"1"}`)
 	two := with("two", `,"scopeOfLocality":"ZONE","consumedLocalOnly":false`)
@@ -142,7 +142,7 @@ func TestDiscoveryFilters(t *testing.T) {
 		"ser_name=two&is_local=true":   {two},
 		"ser_instance_id=" + one + "&ser_instance_id=" + three: {one, three},
 	} {
-		for _, path := range []string{mep.Base + "/services", mep.Base + "/applications/a/services"} {
+		for _, path := range []string{mep.Base + "/services", mep.ServicesOf("a")} {
 			r := s.Want(200, "GET", path+"?"+query, "")
 			got := []string{}
 			for _, m := range r.List(t) {
@@ -155,7 +155,7 @@ func TestDiscoveryFilters(t *testing.T) {
 	transports := s.Want(200, "GET", mep.Base+"/transports", "").List(t)
 	require.NotEmpty(t, transports)
 	body := `{"serName":"x","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"` + transports[0]["id"].(string) + `"}`
-	m := s.Want(201, "POST", mep.Base+"/applications/a/services", body).Object(t)
+	m := s.Want(201, "POST", mep.ServicesOf("a"), body).Object(t)
 	require.Equal(t, transports[0]["id"], m["transportInfo"].(map[string]any)["id"])
 }
 

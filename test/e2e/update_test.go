@@ -57,7 +57,7 @@ func TestPUTReplacesWhatWasRegistered(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, mep.Fast...)
 	body := with(t, mep.Info("old name", 60), map[string]any{"scopeOfLocality": "ZONE", "serCategory": map[string]string{"href": "/c", "id": "c1", "name": "n", "version": "1"}})
-	r := s.Want(201, "POST", mep.Base+"/applications/a/services", body)
+	r := s.Want(201, "POST", mep.ServicesOf("a"), body)
 	v := &mep.Service{Server: s, App: "a", ID: r.Object(t)["serInstanceId"].(string), Location: r.Header.Get("Location")}
 	before := s.Want(200, "GET", v.Location, "")
 	require.Equal(t, r.Header.Get("ETag"), before.Header.Get("ETag"))
@@ -160,7 +160,7 @@ func TestPUTChangesTheState(t *testing.T) {
 	put(400, "SUSPENDED")
 	put(400, "GONE")
 	put(200, "INACTIVE")
-	require.Equal(t, 409, s.Do("PATCH", v.Liveness, mep.Alive).Status)
+	s.Want(409, "PATCH", v.Liveness, mep.Alive)
 	require.EqualValues(t, 1, s.Want(200, "GET", v.Location, "").Object(t)["livenessInterval"], "it keeps its interval while INACTIVE")
 	time.Sleep(3 * time.Second)
 	require.Equal(t, "INACTIVE", v.State(), "who is INACTIVE needs no heartbeat")
@@ -190,8 +190,8 @@ func TestIfMatchProtectsAnUpdate(t *testing.T) {
 		s.Want(412, "DELETE", v.Location, "", "If-Match", bad)
 	}
 	s.Want(400, "PUT", v.Location, "{}", "If-Match", "INVALID_ETAG")
-	s.Want(404, "PUT", mep.Base+"/applications/a/services/"+strings.Repeat("0", 64), "{}", "If-Match", "INVALID_ETAG")
-	s.Want(403, "PUT", mep.Base+"/applications/other/services/"+v.ID, "{}", "If-Match", "INVALID_ETAG")
+	s.Want(404, "PUT", mep.ServicesOf("a")+"/"+strings.Repeat("0", 64), "{}", "If-Match", "INVALID_ETAG")
+	s.Want(403, "PUT", mep.ServicesOf("other")+"/"+v.ID, "{}", "If-Match", "INVALID_ETAG")
 	require.Equal(t, 204, v.Beat().Status)
 	// of many at once that saw the same, one wins
 	var wg sync.WaitGroup

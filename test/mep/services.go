@@ -42,10 +42,19 @@ type Service struct {
 	Last     time.Time // before its last acknowledged heartbeat was sent, or when it was registered
 }
 
+// LivenessOf is the path of a service's heartbeats.
+func LivenessOf(app, id string) string { return ServicesOf(app) + "/" + id + "/liveness" }
+
 // Register registers a service, which must succeed. interval is as for Info.
 func (s *Server) Register(app, name string, interval int) *Service {
 	s.t.Helper()
-	v, err := s.TryRegister(app, name, interval)
+	return s.RegisterInfo(app, Info(name, interval))
+}
+
+// RegisterInfo registers a service as this ServiceInfo describes it, which must succeed.
+func (s *Server) RegisterInfo(app, info string) *Service {
+	s.t.Helper()
+	v, err := s.TryRegisterInfo(app, info)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -57,7 +66,7 @@ func (s *Server) TryRegister(app, name string, interval int) (*Service, error) {
 	return s.TryRegisterInfo(app, Info(name, interval))
 }
 
-// TryRegisterInfo registers a service as this ServiceInfo describes it.
+// TryRegisterInfo is RegisterInfo where it may fail.
 func (s *Server) TryRegisterInfo(app, info string) (*Service, error) {
 	at := time.Now()
 	a, err := s.Try(http.MethodPost, ServicesOf(app), info)
@@ -102,7 +111,7 @@ func (s *Server) Beat(app, id string) int { return s.BeatWithin(context.Backgrou
 
 // BeatWithin is Beat that the context may end.
 func (s *Server) BeatWithin(ctx context.Context, app, id string) int {
-	a, err := s.try(ctx, http.MethodPatch, ServicesOf(app)+"/"+id+"/liveness", Alive)
+	a, err := s.try(ctx, http.MethodPatch, LivenessOf(app, id), Alive)
 	if err != nil {
 		return 0
 	}

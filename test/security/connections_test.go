@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
@@ -20,12 +19,12 @@ import (
 func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
 	s := mep.Options{Binary: mep.Limited(t, "ulimit -n 256")}.Start(t)
 	service, _ := fresh(t, s)
-	liveness := mp1.Base + "/applications/app/services/" + service + "/liveness"
+	liveness := mep.LivenessOf("app", service)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	texts := []string{"", "GET /health HTTP/1.1\r\nHost: h\r\n\r\n", "PATCH " + liveness + " HTTP/1.1\r\nHost: h\r\nX-Slow: "}
 	for i := range 600 {
-		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		c, err := net.Dial("tcp", s.Listen)
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
 		_, _ = io.WriteString(c, texts[i%3]) // it may have been turned away
@@ -36,7 +35,7 @@ func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond) // from then on the silent make room
 	for i := range 100 {
 		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-		r, err := http.NewRequestWithContext(ctx, "PATCH", s.URL+liveness, strings.NewReader(`{"state":"ACTIVE"}`))
+		r, err := http.NewRequestWithContext(ctx, "PATCH", s.URL+liveness, strings.NewReader(mep.Alive))
 		require.NoError(t, err)
 		res, err := client.Do(r)
 		require.NoError(t, err, "heartbeat %d", i)

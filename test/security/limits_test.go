@@ -15,6 +15,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // sized is a ServiceInfo of about so many bytes.
@@ -27,7 +28,7 @@ func sized(size int) string {
 func TestAnApplicationIsLimitedAndNobodyElse(t *testing.T) {
 	s := mep.Start(t, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=5")
 	beating, _ := fresh(t, s)
-	services := mp1.Base + "/applications/app/services"
+	services := mep.ServicesOf("app")
 	var r mep.Answer
 	for i := 0; r.Status != 429; i++ {
 		r = s.Do("POST", services, sized(0))
@@ -38,15 +39,15 @@ func TestAnApplicationIsLimitedAndNobodyElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, wait)
 	for range 50 {
-		require.Equal(t, 204, s.Do("PATCH", services+"/"+beating+"/liveness", `{"state":"ACTIVE"}`).Status)
-		require.Equal(t, 204, s.Do("PUT", services+"/"+beating+"/liveness", `{"state":"ACTIVE"}`).Status)
+		s.Want(204, "PATCH", services+"/"+beating+"/liveness", mep.Alive)
+		s.Want(204, "PUT", services+"/"+beating+"/liveness", mep.Alive)
 	}
-	require.Equal(t, 200, s.Do("GET", services, "").Status)
-	require.Equal(t, 204, s.Do("DELETE", services+"/"+beating, "").Status, "the remedy always works")
-	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/other/services", sized(0)).Status)
+	s.Want(200, "GET", services, "")
+	s.Want(204, "DELETE", services+"/"+beating, "") // the remedy always works
+	s.Want(201, "POST", mep.ServicesOf("other"), sized(0))
 	require.Contains(t, string(s.Do("GET", "/metrics", "").Body), `mep_limit_refused_total{limit="writes",scope="caller"}`)
 	time.Sleep(time.Duration(wait) * time.Second)
-	require.Equal(t, 201, s.Do("POST", services, sized(0)).Status)
+	s.Want(201, "POST", services, sized(0))
 }
 
 // Bytes are limited in every form in which a body comes, and a refusal does not wait for
@@ -55,10 +56,10 @@ func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
 	s := mep.Start(t, "MEP_LIMITS_BYTES_PER_SECOND=1KiB", "MEP_LIMITS_BYTES_BURST=64KiB")
 	for name, send := range map[string]func(app string) int{
 		"with its length": func(app string) int {
-			return s.Do("POST", mp1.Base+"/applications/"+app+"/services", sized(20<<10)).Status
+			return s.Do("POST", mep.ServicesOf(app), sized(20<<10)).Status
 		},
 		"in chunks": func(app string) int {
-			r, err := http.NewRequest("POST", s.URL+mp1.Base+"/applications/"+app+"/services", io.MultiReader(strings.NewReader(sized(20<<10))))
+			r, err := http.NewRequest("POST", s.URL+mep.ServicesOf(app), io.MultiReader(strings.NewReader(sized(20<<10))))
 			require.NoError(t, err)
 			res, err := http.DefaultClient.Do(r)
 			require.NoError(t, err)
@@ -73,7 +74,7 @@ func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
 		}
 		require.Equal(t, []int{201, 201, 201, 429, 429}, statuses, name)
 	}
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	c, err := net.Dial("tcp", s.Listen)
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	require.NoError(t, c.SetDeadline(time.Now().Add(5*time.Second)), "the server waits 10 s for a body")
@@ -90,8 +91,8 @@ func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
 func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
 	s := mep.Start(t, "MEP_LIMITS_WRITES_PER_SECOND=1", "MEP_LIMITS_WRITES_BURST=6")
 	base := "/v4/default/registry/microservices"
-	require.Equal(t, 200, s.Do("POST", base, `{"service":{"serviceId":"sid","serviceName":"x","version":"1.0.0"}}`).Status)
-	require.Equal(t, 200, s.Do("POST", base+"/sid/instances", `{"instance":{"instanceId":"iid","hostName":"h","endpoints":["rest://10.0.0.1:80"]}}`).Status)
+	s.Want(200, "POST", base, `{"service":{"serviceId":"sid","serviceName":"x","version":"1.0.0"}}`)
+	s.Want(200, "POST", base+"/sid/instances", `{"instance":{"instanceId":"iid","hostName":"h","endpoints":["rest://10.0.0.1:80"]}}`)
 	refused := 0
 	for i := range 10 {
 		r := s.Do("POST", base, fmt.Sprintf(`{"service":{"serviceName":"x%d","version":"1.0.0"}}`, i), "X-Forwarded-For", fmt.Sprintf("8.8.8.%d", i), "X-Domain-Name", fmt.Sprint("d", i))
@@ -102,12 +103,12 @@ func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, refused, 5)
-	require.Equal(t, 429, s.Do("PUT", base+"/sid/instances/iid/status?value=DOWN", "").Status)
-	require.Equal(t, 200, s.Do("PUT", base+"/sid/instances/iid/heartbeat", "").Status)
-	require.Equal(t, 200, s.Do("PUT", "/v4/default/registry/heartbeats", `{"Instances":[{"serviceId":"sid","instanceId":"iid"}]}`).Status)
-	require.Equal(t, 200, s.Do("GET", base, "").Status)
-	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/services", sized(0)).Status, "Mp1 has its own")
-	require.Equal(t, 200, s.Do("DELETE", base+"/sid/instances/iid", "").Status)
+	s.Want(429, "PUT", base+"/sid/instances/iid/status?value=DOWN", "")
+	s.Want(200, "PUT", base+"/sid/instances/iid/heartbeat", "")
+	s.Want(200, "PUT", "/v4/default/registry/heartbeats", `{"Instances":[{"serviceId":"sid","instanceId":"iid"}]}`)
+	s.Want(200, "GET", base, "")
+	s.Want(201, "POST", mep.ServicesOf("app"), sized(0)) // Mp1 has its own
+	s.Want(200, "DELETE", base+"/sid/instances/iid", "")
 }
 
 // Clients that ask for lists and read none of them cost a share of a bounded memory, and
@@ -115,12 +116,12 @@ func TestServiceCombsWritesAreLimitedByAddress(t *testing.T) {
 func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
 	s := mep.Start(t)
 	for range 600 {
-		require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/services", sized(0)).Status)
+		s.Want(201, "POST", mep.ServicesOf("app"), sized(0))
 	}
 	var all []net.Conn
 	for _, path := range []string{mp1.Base + "/services", "/mep" + mp1.Base + "/services", "/v4/default/govern/microservices?options=all"} {
 		for range 50 {
-			c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+			c, err := net.Dial("tcp", s.Listen)
 			require.NoError(t, err)
 			_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
 			_, err = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n", 50))
@@ -129,21 +130,15 @@ func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
 		}
 	}
 	unread := func() int {
-		for line := range strings.Lines(string(s.Do("GET", "/metrics", "").Body)) {
-			if rest, ok := strings.CutPrefix(line, "mep_answers_unread_bytes "); ok {
-				n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
-				require.NoError(t, err)
-				return int(n)
-			}
-		}
-		t.Fatal("there is no such metric")
-		return 0
+		n, ok := s.TryMetric("mep_answers_unread_bytes")
+		require.True(t, ok, "there is no such metric")
+		return int(n)
 	}
-	require.Eventually(t, func() bool { return unread() > 0 }, 10*time.Second, 50*time.Millisecond, "they are held")
+	wait.Until(t, "they are held", func() bool { return unread() > 0 })
 	require.Less(t, unread(), 17<<20)
-	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/other/services", sized(0)).Status, "others go on")
+	s.Want(201, "POST", mep.ServicesOf("other"), sized(0)) // others go on
 	for _, c := range all {
 		_ = c.Close()
 	}
-	require.Eventually(t, func() bool { return unread() == 0 }, 20*time.Second, 50*time.Millisecond, "and nothing stays")
+	wait.Until(t, "nothing stays", func() bool { return unread() == 0 })
 }

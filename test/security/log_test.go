@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -149,7 +150,7 @@ func attacks(t *testing.T, method, path, service, subscription, body string) (ou
 // secret is in none.
 func TestNoRequestWritesIntoTheLog(t *testing.T) {
 	t.Parallel()
-	s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=100000")
+	s := mep.Start(t, append([]string{"MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=100000"}, mep.Fast...)...)
 	sent, made := 0, 1 // the one that dies below
 	for _, pattern := range append(patterns(), "GET /health", "GET /ready", "GET /metrics") {
 		method, path, ok := strings.Cut(pattern, " ")
@@ -176,14 +177,11 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 		}
 	}
 	// a subscriber that cannot be reached, a death and a return: what the program logs by itself
-	require.Equal(t, 201, s.Do("POST", mp1.Base+"/applications/app/subscriptions", strings.Replace(bodies["subscription"], "/cb", "/"+canary+"?token="+canary, 1)).Status)
-	dies := s.Do("POST", mp1.Base+"/applications/app/services", strings.Replace(bodies["service"], ":60", ":1", 1))
-	require.Equal(t, 201, dies.Status)
-	var info mp1.ServiceInfo
-	require.NoError(t, json.Unmarshal(dies.Body, &info))
+	s.Want(201, "POST", mep.SubscriptionsOf("app"), strings.Replace(bodies["subscription"], "/cb", "/"+canary+"?token="+canary, 1))
+	dies := s.RegisterInfo("app", strings.Replace(bodies["service"], ":60", ":1", 1))
 	wait.Until(t, "its death is logged", func() bool {
 		return slices.ContainsFunc(logged(t, s), func(m map[string]any) bool {
-			return m["transaction"] == "CLAIM" && m["serInstanceId"] == info.SerInstanceID
+			return m["transaction"] == "CLAIM" && m["serInstanceId"] == dies.ID
 		})
 	})
 	time.Sleep(2 * time.Second) // for a second attempt at the subscriber
@@ -206,18 +204,19 @@ func TestNoRequestWritesIntoTheLog(t *testing.T) {
 	t.Logf("%d requests over %d routes, %d lines, 0 of them with the secret", sent, len(patterns()), len(lines))
 }
 
-// fresh makes a service and a subscription of "app", and registers it.
+// fresh registers the application "app", if it is not, and gives it a service and a
+// subscription.
 func fresh(t *testing.T, s *mep.Server) (service, subscription string) {
 	t.Helper()
 	if status := s.Do("POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"app"}`).Status; status != 201 {
 		require.Equal(t, 409, status)
 	}
-	var info mp1.ServiceInfo
-	r := s.Do("POST", mp1.Base+"/applications/app/services", bodies["service"])
-	require.Equal(t, 201, r.Status, "%s", r.Body)
-	require.NoError(t, json.Unmarshal(r.Body, &info))
-	r = s.Do("POST", mp1.Base+"/applications/app/subscriptions", bodies["subscription"])
-	require.Equal(t, 201, r.Status, "%s", r.Body)
-	location := r.Header.Get("Location")
-	return info.SerInstanceID, location[strings.LastIndexByte(location, '/')+1:]
+	return owned(s, "app")
+}
+
+// owned gives an application a service and a subscription.
+func owned(s *mep.Server, app string) (service, subscription string) {
+	s.T().Helper()
+	service = s.RegisterInfo(app, bodies["service"]).ID
+	return service, path.Base(s.Want(201, "POST", mep.SubscriptionsOf(app), bodies["subscription"]).Header.Get("Location"))
 }

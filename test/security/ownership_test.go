@@ -1,7 +1,6 @@
 package security
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,8 +81,8 @@ func (w *world) path(pattern, app string) (method, path string) {
 // See what the owner has, as he sees it.
 func (w *world) seen() string {
 	w.t.Helper()
-	svc, sub := w.s.Do("GET", mp1.Base+"/services/"+w.service, ""), w.s.Do("GET", mp1.Base+"/applications/owner/subscriptions/"+w.subscription, "")
-	live := w.s.Do("GET", mp1.Base+"/applications/owner/services/"+w.service+"/liveness", "")
+	svc, sub := w.s.Do("GET", mp1.Base+"/services/"+w.service, ""), w.s.Do("GET", mep.SubscriptionsOf("owner")+"/"+w.subscription, "")
+	live := w.s.Do("GET", mep.LivenessOf("owner", w.service), "")
 	require.Equal(w.t, []int{200, 200, 200}, []int{svc.Status, sub.Status, live.Status})
 	return fmt.Sprint(string(svc.Body), string(sub.Body), string(live.Body))
 }
@@ -104,8 +103,8 @@ func TestOwnership(t *testing.T) {
 		}) {
 			w.register("owner")
 			w.register("other")
-			w.service, w.subscription = w.fresh("owner")
-			w.fresh("other")
+			w.service, w.subscription = owned(w.s, "owner")
+			owned(w.s, "other")
 			before := w.seen()
 			want := matrix[pattern]
 			for _, c := range []struct {
@@ -127,16 +126,4 @@ func TestOwnership(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests: %d routes, 2 prefixes, 3 callers", asked, len(matrix))
-}
-
-func (w *world) fresh(app string) (service, subscription string) {
-	w.t.Helper()
-	var info mp1.ServiceInfo
-	r := w.s.Do("POST", mp1.Base+"/applications/"+app+"/services", bodies["service"])
-	require.Equal(w.t, 201, r.Status, "%s", r.Body)
-	require.NoError(w.t, json.Unmarshal(r.Body, &info))
-	r = w.s.Do("POST", mp1.Base+"/applications/"+app+"/subscriptions", bodies["subscription"])
-	require.Equal(w.t, 201, r.Status, "%s", r.Body)
-	location := r.Header.Get("Location")
-	return info.SerInstanceID, location[strings.LastIndexByte(location, '/')+1:]
 }

@@ -22,7 +22,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t)
 	service, _ := fresh(t, s)
-	beat := "PATCH " + mp1.Base + "/applications/app/services/" + service + "/liveness HTTP/1.1\r\nHost: h\r\n"
+	beat := "PATCH " + mep.ServicesOf("app") + "/" + service + "/liveness HTTP/1.1\r\nHost: h\r\n"
 	var wg sync.WaitGroup
 	for name, c := range map[string]struct {
 		begin, drip string
@@ -42,12 +42,12 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Equal(t, 204, s.Do("PATCH", mp1.Base+"/applications/app/services/"+service+"/liveness", `{"state":"ACTIVE"}`).Status)
+	s.Want(204, "PATCH", mep.LivenessOf("app", service), mep.Alive)
 }
 
 // held drips into a connection until the server closes it.
 func held(s *mep.Server, begin, drip string) (time.Duration, error) {
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	c, err := net.Dial("tcp", s.Listen)
 	if err != nil {
 		return 0, err
 	}
@@ -77,13 +77,13 @@ func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t)
 	service, _ := fresh(t, s)
-	one := mp1.Base + "/applications/app/services/" + service
+	one := mep.ServicesOf("app") + "/" + service
 	for _, c := range []struct {
 		method, path string
 		most         int
 	}{
 		{"PATCH", one + "/liveness", 1 << 10}, {"PUT", one + "/liveness", 1 << 10}, {"PUT", one, 64 << 10},
-		{"POST", mp1.Base + "/applications/app/services", 64 << 10}, {"POST", mp1.Base + "/applications/app/subscriptions", 64 << 10},
+		{"POST", mep.ServicesOf("app"), 64 << 10}, {"POST", mep.SubscriptionsOf("app"), 64 << 10},
 		{"POST", mp1.AppSupportBase + "/registrations", 64 << 10}, {"PUT", mp1.AppSupportBase + "/registrations/app", 64 << 10},
 	} {
 		head := c.method + " " + c.path + " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
@@ -93,13 +93,13 @@ func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 		require.Equal(t, 413, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 1<<30, strings.Repeat(" ", 2*c.most)))), "%s %s: a gigabyte is announced", c.method, c.path)
 		require.Equal(t, 413, endless(t, s, head), "%s %s: chunks without end", c.method, c.path)
 	}
-	require.Equal(t, 204, s.Do("PATCH", one+"/liveness", `{"state":"ACTIVE"}`).Status)
+	s.Want(204, "PATCH", one+"/liveness", mep.Alive)
 }
 
 // endless sends chunks until the server answers.
 func endless(t *testing.T, s *mep.Server, head string) int {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	c, err := net.Dial("tcp", s.Listen)
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))

@@ -44,7 +44,7 @@ type none struct {
 // closed without one.
 func send(t *testing.T, s *mep.Server, request []byte) int {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	c, err := net.Dial("tcp", s.Listen)
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))

@@ -103,7 +103,7 @@ func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	require.Equal(t, 204, s.Do("PATCH", mp1.Base+"/applications/app/services/"+service+"/liveness", `{"state":"ACTIVE"}`).Status)
+	s.Want(204, "PATCH", mep.LivenessOf("app", service), mep.Alive)
 	t.Logf("%d requests to %d paths, by status: %v", asked, len(paths), statuses)
 }
 
@@ -148,7 +148,7 @@ func witness(t *testing.T, s *mep.Server, service string) <-chan struct{} {
 	begun := make(chan struct{})
 	go func() {
 		defer close(answered)
-		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		c, err := net.Dial("tcp", s.Listen)
 		if !assert.NoError(t, err) {
 			close(begun)
 			return
@@ -168,7 +168,7 @@ func witness(t *testing.T, s *mep.Server, service string) <-chan struct{} {
 // firstAnswer sends text and reads what is answered first, 100 Continue included; kind is
 // its Content-Type.
 func firstAnswer(s *mep.Server, text string) (status int, kind string, body []byte, err error) {
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	c, err := net.Dial("tcp", s.Listen)
 	if err != nil {
 		return 0, "", nil, err
 	}
@@ -200,8 +200,8 @@ func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t)
 	for _, path := range []string{"/health", "/ready", "/metrics"} {
-		require.Equal(t, 200, s.Do("GET", path, "").Status)
-		require.Equal(t, 200, s.Do("HEAD", path, "").Status)
+		s.Want(200, "GET", path, "")
+		s.Want(200, "HEAD", path, "")
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			res := s.Do(method, path, "")
 			require.Equal(t, 405, res.Status, "%s %s", method, path)
@@ -230,13 +230,13 @@ func TestCurlIsAnsweredWhileItWithholdsItsBody(t *testing.T) {
 	service, _ := fresh(t, s)
 	late := witness(t, s, service)
 	for _, c := range []struct{ method, path, kind, want string }{
-		{"POST", mp1.Base + "/applications/app/nothing", "application/json", "404"}, {"POST", mp1.Base + "/applications/app/services", "text/plain", "415"},
+		{"POST", mp1.Base + "/applications/app/nothing", "application/json", "404"}, {"POST", mep.ServicesOf("app"), "text/plain", "415"},
 		{"DELETE", mp1.Base + "/services", "application/json", "405"}, {"POST", "/health", "application/json", "405"}, {"PUT", "/v4/default/nope", "application/json", "404"},
-		{"PATCH", mp1.Base + "/applications/app/services/" + service + "/liveness", "application/json", "204"},
+		{"PATCH", mep.LivenessOf("app", service), "application/json", "204"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		out, err := exec.CommandContext(ctx, curl, "-s", "-o", "/dev/null", "-w", "%{http_code}", "--expect100-timeout", "50", "-H", "Expect: 100-continue", "-H", "Content-Type: "+c.kind,
-			"-X", c.method, "-d", `{"state":"ACTIVE"}`, s.URL+c.path).CombinedOutput() //nolint:gosec // a test's own arguments
+			"-X", c.method, "-d", mep.Alive, s.URL+c.path).CombinedOutput() //nolint:gosec // a test's own arguments
 		cancel()
 		require.NoError(t, err, "%s %s: %s", c.method, c.path, out)
 		require.Equal(t, c.want, string(out), "%s %s", c.method, c.path)
