@@ -115,8 +115,9 @@ func TestTheWindowThatRefutationLeavesOpen(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
 	both := w.populate("only", 2)
 	a, b := both[0], both[1]
-	for began := time.Now(); time.Since(began) < w.window()+3*time.Second; time.Sleep(2 * time.Second) {
-		for _, one := range both { // both replicas have run for a window by then
+	for began := time.Now(); time.Since(began) < w.window()+3*time.Second; { // both replicas have run for a window by then
+		time.Sleep(2 * time.Second)
+		for _, one := range both {
 			one.home = 0
 			require.Equal(t, http.StatusNoContent, w.patch(w.replicas[0].get(), one))
 		}
