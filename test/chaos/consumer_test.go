@@ -85,15 +85,15 @@ func (c *listener) lateness(w *world, dead []*agent) string {
 	var late []time.Duration
 	for _, a := range dead {
 		if at, ok := c.at[change{a.id, mp1.StateChanged, mp1.Suspended}]; ok {
-			late = append(late, w.after(a, at))
+			late = append(late, w.afterWindow(a, at))
 		}
 	}
 	return spread(late)
 }
 
-// heardOf is the verdict of the listener: every death told, each change under one id,
-// and of the living nothing but that they are there.
-func (c *listener) heardOf(w *world, dead, living []*agent) {
+// requireTold waits until every death is told, and checks that each change came under one
+// webhook-id and that of the living nothing was told but that they are there.
+func (c *listener) requireTold(w *world, dead, living []*agent) {
 	w.t.Helper()
 	w.eventually("every death is told", func() bool { told, _ := c.of(dead); return told == len(dead) })
 	told, repeated := c.of(dead)

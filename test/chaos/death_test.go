@@ -1,8 +1,6 @@
 package chaos
 
 import (
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,32 +19,17 @@ func TestManyReplicasClaimEachDeathOnce(t *testing.T) {
 	dead := w.populate("dead", n) // and not one heartbeat
 	t.Logf("%d registered in %s", n, time.Since(began).Round(time.Millisecond))
 	w.poll(250 * time.Millisecond)
-	w.buried(dead)
+	w.requireSuspendedOnce(dead)
 	claims := w.metric(`mep_transactions_total{kind="CLAIM"}`)
 	t.Logf("4 replicas, %d expiries: %d claims confirmed (one without an answer is not counted)", n, claims)
 	require.LessOrEqual(t, claims, n)
-	c.heardOf(w, dead, nil)
+	c.requireTold(w, dead, nil)
 }
 
-// revoke ends the leases of all these, side by side.
+// revoke ends the leases of all these.
 func (w *world) revoke(agents []*agent) {
 	w.t.Helper()
-	var work sync.WaitGroup
-	gate := make(chan struct{}, 64)
-	for _, a := range agents {
-		gate <- struct{}{}
-		work.Go(func() {
-			defer func() { <-gate }()
-			_, lease, err := w.etcd.Get(projection(a.id))
-			if err == nil && lease != 0 {
-				err = w.etcd.Revoke(lease)
-			}
-			if err != nil && !strings.Contains(err.Error(), "lease not found") { // it has just been moved
-				w.t.Error(err)
-			}
-		})
-	}
-	work.Wait()
+	w.revokeAll(w.leasesOf(agents))
 }
 
 // projection is where service-center keeps the instance.
@@ -61,19 +44,19 @@ func TestMassDeath(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1, env: []string{"MEP_LIVENESS_DEFAULT_INTERVAL=5s"}}) // the breaker's window
 	c := w.subscribe()
 	living, dying := w.populate("living", 100), w.populate("dying", pick(1000, 5000))
-	w.live(living)
-	w.live(dying)
+	w.startBeating(living)
+	w.startBeating(dying)
 	w.poll(250 * time.Millisecond)
 	time.Sleep(w.window() + time.Second)
-	kill(dying)
+	stopBeating(dying)
 	began := time.Now()
 	w.eventually("it is taken for a mass", func() bool { return w.metric("mep_mass_expiry") > 0 })
-	w.buried(dying)
-	c.heardOf(w, dying, living)
+	w.requireSuspendedOnce(dying)
+	c.requireTold(w, dying, living)
 	w.eventually("and the mass is over by itself", func() bool { return w.metric("mep_mass_expiry") == 0 })
 	t.Logf("told after the window: %s", c.lateness(w, dying))
 	t.Logf("%d deaths hidden, told and checked %s after the last heartbeats, window %s", len(dying), time.Since(began).Round(100*time.Millisecond), w.window())
-	w.unharmed(living)
+	w.requireUnharmed(living)
 }
 
 // A replica dies and comes back, again and again; whatever it had to do the others do.
@@ -82,14 +65,14 @@ func TestReplicasKilled(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 3, interval: 2, misses: 2})
 	c := w.subscribe()
 	living := w.populate("living", 100)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	var dead []*agent
 	for range pick(4, 40) {
 		doomed := w.populate("doomed", 10)
-		w.live(doomed)
+		w.startBeating(doomed)
 		time.Sleep(time.Duration(1000+w.rnd.IntN(2000)) * time.Millisecond)
-		kill(doomed)
+		stopBeating(doomed)
 		dead = append(dead, doomed...)
 		victim := w.rnd.IntN(len(w.replicas))
 		time.Sleep(time.Duration(w.rnd.IntN(int(w.window()+3*time.Second)/int(time.Millisecond))) * time.Millisecond)
@@ -97,9 +80,7 @@ func TestReplicasKilled(t *testing.T) {
 		time.Sleep(time.Duration(w.rnd.IntN(3000)) * time.Millisecond)
 		w.restart(victim)
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
 // The replica that tells a consumer is killed in the moment in which the consumer has
@@ -127,8 +108,8 @@ func TestReplicaKilledBetweenPostAndCursor(t *testing.T) {
 		dead = append(dead, doomed...)
 		w.eventually("suspended", func() bool { return w.of(doomed).suspended == len(doomed) })
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, nil)
+	w.requireSuspendedOnce(dead)
+	c.requireTold(w, dead, nil)
 	_, repeated := c.of(dead)
 	t.Logf("%d kills between POST and cursor", kills)
 	require.GreaterOrEqual(t, repeated, kills, "what was not acknowledged is told again")

@@ -66,32 +66,34 @@ func TestFailpoints(t *testing.T) {
 	}
 }
 
+// failAt has the first replica fail at a point, in a world in which some live, some die, some
+// come back and some are deleted.
 func failAt(t *testing.T, seed uint64, point, action string) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1, seed: seed, patience: time.Second, // to fail over before the other replica may claim
 		binary: mep.FailpointBinary(t), first: []string{"MEP_FAILPOINTS=" + point + "=" + action}})
 	first := w.replicas[0].get()
 	reached := func() bool { return strings.Contains(first.Stderr.String(), "failpoint "+point+": "+action) }
-	healed := w.heal(0)
-	defer healed()
+	stopKeeping := w.keepRunning(0)
+	defer stopKeeping()
 	c := w.subscribe()
 	living := w.populate("living", 6)
-	w.live(living)
+	w.startBeating(living)
 	w.work.Go(func() { w.revokeUntil(reached, living) })
 	dying := w.populate("dying", 6)
 	resumed := w.populate("resumed", 2)
 	gone := w.populate("gone", 2)
 	for _, a := range gone {
-		w.insist(t, a, http.MethodDelete, mep.ServicesOf(a.app)+"/"+a.id, http.StatusNoContent, http.StatusNotFound)
+		w.retryUntil(t, a, http.MethodDelete, mep.ServicesOf(a.app)+"/"+a.id, http.StatusNoContent, http.StatusNotFound)
 	}
 	w.eventually("the dead are found", func() bool { return w.of(dying).suspended == len(dying) && w.of(resumed).suspended == len(resumed) })
 	for _, a := range resumed {
 		a.home = 0
 		w.eventually("back", func() bool { w.beat(a); return w.replicas[1].get().State(a.id) == "ACTIVE" })
 	}
-	w.live(resumed)
+	w.startBeating(resumed)
 	w.eventually("the point is reached", reached) // a list that is long enough comes with the next sweep
 	time.Sleep(w.window() + 2*time.Second)
-	c.heardOf(w, append(dying, resumed...), living)
+	c.requireTold(w, append(dying, resumed...), living)
 	require.Zero(t, w.of(dying).twice)
 	require.Zero(t, w.of(living).suspended)
 	for i, s := range w.replicas { // the first one may be about to start again
@@ -105,9 +107,9 @@ func failAt(t *testing.T, seed uint64, point, action string) {
 	}
 }
 
-// heal watches over a replica's process: it is started again if it ends, and goes on
+// keepRunning watches over a replica's process: it is started again if it ends, and goes on
 // 3 s after it stopped itself. The function ends that, and waits.
-func (w *world) heal(replica int) (end func()) {
+func (w *world) keepRunning(replica int) (end func()) {
 	over, done := make(chan struct{}), make(chan struct{})
 	w.work.Go(func() {
 		defer close(done)
@@ -149,8 +151,8 @@ func (w *world) revokeUntil(enough func() bool, living []*agent) {
 	}
 }
 
-// insist repeats a request at one replica after the other until it is answered.
-func (w *world) insist(t *testing.T, a *agent, method, path string, want ...int) {
+// retryUntil repeats a request at one replica after the other until it is answered.
+func (w *world) retryUntil(t *testing.T, a *agent, method, path string, want ...int) {
 	t.Helper()
 	i := 0
 	w.eventually(method, func() bool {

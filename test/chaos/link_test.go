@@ -26,16 +26,16 @@ func TestReplicaCutOff(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	c := w.subscribe()
 	living := w.populate("living", 60)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	var dead []*agent
 	modes := []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown, proxy.HalfUp}
 	for range pick(1, 5) {
 		for _, mode := range modes[:pick(3, 4)] {
 			doomed := w.populate("doomed", 10)
-			w.live(doomed)
+			w.startBeating(doomed)
 			time.Sleep(2 * time.Second)
-			kill(doomed)
+			stopBeating(doomed)
 			dead = append(dead, doomed...)
 			victim := w.rnd.IntN(2)
 			w.setLinks(victim, mode)
@@ -45,15 +45,13 @@ func TestReplicaCutOff(t *testing.T) {
 			w.setLinks(victim, proxy.Pass)
 			time.Sleep(3 * time.Second)
 		}
-		w.bad(w.links[w.rnd.IntN(2)][0])
+		w.degrade(w.links[w.rnd.IntN(2)][0])
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
-// bad lets a link be cut, late and slow for a while, one after the other.
-func (w *world) bad(link *proxy.Proxy) {
+// degrade lets a link be cut, late and slow for a while, one after the other.
+func (w *world) degrade(link *proxy.Proxy) {
 	link.Cut()
 	time.Sleep(2 * time.Second)
 	for _, links := range w.links {
@@ -77,7 +75,7 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
 	c := w.subscribe()
 	living := w.populate("living", 60)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(time.Second)
 	before := w.failedOver.Load()
@@ -103,8 +101,7 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	leader.Launch(t)
 	time.Sleep(w.window())
-	c.heardOf(w, nil, living)
-	w.unharmed(living)
+	w.judge(c, nil, living)
 }
 
 // The window that refutation leaves open: the only replica that heard the service is
@@ -149,7 +146,7 @@ func TestHeartbeatsWithoutAnAnswerAreEvidence(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
 	c := w.subscribe()
 	living := w.populate("living", 60)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(w.window() + 2*time.Second) // the replicas may claim
 	for i := range w.replicas {
@@ -169,10 +166,9 @@ func TestHeartbeatsWithoutAnAnswerAreEvidence(t *testing.T) {
 	})
 	time.Sleep(w.window()) // for a claim, if there is one
 	require.GreaterOrEqual(t, w.of(living).revoked, len(living))
-	c.heardOf(w, nil, living)
-	w.unharmed(living)
+	w.judge(c, nil, living)
 }
 
-func pick3(w *world) proxy.Mode {
+func randomMode(w *world) proxy.Mode {
 	return []proxy.Mode{proxy.Refuse, proxy.Blackhole, proxy.HalfDown}[w.rnd.IntN(3)]
 }

@@ -15,7 +15,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 	w := begin(t, plan{members: 3, replicas: 2, interval: 2, misses: 2})
 	c := w.subscribe()
 	living := w.populate("living", pick(100, 200))
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(3 * time.Second)
 	pauses := []time.Duration{12 * time.Second}
@@ -28,11 +28,11 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 	var dead []*agent
 	for _, pause := range pauses {
 		doomed := w.populate("doomed", 10)
-		w.live(doomed)
+		w.startBeating(doomed)
 		before := w.of(living).revoked
 		leader := w.etcd.Leader()
 		require.NotNil(t, leader)
-		kill(doomed)
+		stopBeating(doomed)
 		leader.Pause()
 		time.Sleep(pause)
 		leader.Resume()
@@ -40,9 +40,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 		dead = append(dead, doomed...)
 		t.Logf("leader paused %s: %d leases of the living ended, %d of %d living suspended", pause, w.of(living).revoked-before, w.of(living).suspended, len(living))
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
 // When everything stands still, nobody learns of a death that nobody could have
@@ -52,7 +50,7 @@ func TestWholePlatformPaused(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	c := w.subscribe()
 	living := w.populate("living", 100)
-	w.live(living)
+	w.startBeating(living)
 	dead := w.populate("dead", 10) // never beat
 	w.poll(200 * time.Millisecond)
 	time.Sleep(2 * time.Second)
@@ -75,9 +73,7 @@ func TestWholePlatformPaused(t *testing.T) {
 		time.Sleep(w.window() + 4*time.Second)
 		t.Logf("everything paused %s, window %s: %d leases of the living ended", pause, w.window(), w.of(living).revoked)
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
 // The site slept, agents and replicas, while etcd's leases ended. Each agent comes back
@@ -88,11 +84,11 @@ func TestSiteAsleep(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 4, misses: 1})
 	c := w.subscribe()
 	living := w.populate("living", 100)
-	w.live(living)
+	w.startBeating(living)
 	time.Sleep(w.window() + 2*time.Second) // both replicas have run for a window
 	for range pick(1, 5) {
 		before := w.of(living).revoked
-		w.hushed.Store(true)
+		w.silenced.Store(true)
 		for _, r := range w.replicas {
 			r.get().Pause()
 		}
@@ -100,14 +96,13 @@ func TestSiteAsleep(t *testing.T) {
 		for _, r := range w.replicas {
 			r.get().Resume()
 		}
-		w.hushed.Store(false)
+		w.silenced.Store(false)
 		time.Sleep(w.window() + 4*time.Second)
 		ended := w.of(living).revoked - before
 		t.Logf("%d leases of %d living ended while all slept, window %s", ended, len(living), w.window())
 		require.GreaterOrEqual(t, ended, len(living)*9/10)
 	}
-	c.heardOf(w, nil, living)
-	w.unharmed(living)
+	w.judge(c, nil, living)
 }
 
 // The same when it was down: killed, and started again after the windows had ended.
@@ -116,7 +111,7 @@ func TestWholePlatformDown(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2})
 	c := w.subscribe()
 	living, dead := w.populate("living", 100), w.populate("dead", 10)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(2 * time.Second)
 	down := pick(15*time.Second, 60*time.Second)
@@ -132,9 +127,7 @@ func TestWholePlatformDown(t *testing.T) {
 	}
 	time.Sleep(w.window() + 4*time.Second)
 	t.Logf("everything down %s, window %s", down, w.window())
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
 // What a woken leader does by chance, done on purpose: every lease of the living is
@@ -144,7 +137,7 @@ func TestFalseRevocations(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1})
 	c := w.subscribe()
 	living := w.populate("living", pick(60, 500))
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(w.window() + 2*time.Second) // both replicas have run for a window
 	for range pick(3, 30) {
@@ -153,6 +146,5 @@ func TestFalseRevocations(t *testing.T) {
 	}
 	t.Logf("%d leases of the living revoked", w.of(living).revoked)
 	require.GreaterOrEqual(t, w.of(living).revoked, pick(3, 30)*len(living)*9/10)
-	c.heardOf(w, nil, living)
-	w.unharmed(living)
+	w.judge(c, nil, living)
 }

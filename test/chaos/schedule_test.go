@@ -58,7 +58,7 @@ var faults = []fault{
 		return true
 	}},
 	{10, "leases of the living revoked", func(w *world) bool { // as a woken leader does now and then
-		some := w.some(200)
+		some := w.randomLiving(200)
 		w.revoke(some)
 		return len(some) > 0
 	}},
@@ -84,8 +84,8 @@ func (w *world) pause(least, most int) {
 	time.Sleep(time.Duration(least)*time.Second + time.Duration(w.rnd.Int64N(int64(most-least)*int64(time.Second))))
 }
 
-// some are up to n of those that beat.
-func (w *world) some(n int) []*agent {
+// randomLiving are up to n of those that beat.
+func (w *world) randomLiving(n int) []*agent {
 	w.mu.Lock()
 	all := slices.Clone(w.agents)
 	w.mu.Unlock()
@@ -117,7 +117,7 @@ func TestFaultSchedule(t *testing.T) {
 	var living []*agent
 	for len(living) < *services { // they beat from the start, as agents do: to register all takes longer than a window
 		some := w.populate(fmt.Sprint("living", len(living)), min(500, *services-len(living)))
-		w.live(some)
+		w.startBeating(some)
 		living = append(living, some...)
 	}
 	w.poll(5 * time.Second)
@@ -126,10 +126,10 @@ func TestFaultSchedule(t *testing.T) {
 	done := map[string]int{}
 	for time.Since(began) < time.Duration(*minutes)*time.Minute {
 		doomed := w.populate(fmt.Sprint("doomed", len(dead)), 60) // of another application each time, for each may have a thousand
-		w.live(doomed)
+		w.startBeating(doomed)
 		w.pause(3, 8)
 		f := w.fault()
-		kill(doomed)
+		stopBeating(doomed)
 		dead = append(dead, doomed...)
 		if f.do(w) {
 			done[f.name]++
@@ -138,9 +138,7 @@ func TestFaultSchedule(t *testing.T) {
 		w.pause(10, 20)
 	}
 	hours := time.Since(began).Hours() * float64(*services)
-	w.buried(dead)
-	w.unharmed(living)
-	c.heardOf(w, dead, living)
+	w.judge(c, dead, living)
 	ends := w.of(living).revoked
 	late := w.late(dead)
 	most := max(w.window()+5*time.Second, 10*time.Second) // the second beside the kill of a replica

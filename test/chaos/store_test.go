@@ -22,11 +22,11 @@ func TestStoreFull(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 2, etcd: []string{"--quota-backend-bytes", fmt.Sprint(16 << 20)}})
 	c := w.subscribe()
 	living, dead := w.populate("living", 60), w.populate("dying", 10)
-	w.live(living)
-	w.live(dead)
+	w.startBeating(living)
+	w.startBeating(dead)
 	w.poll(200 * time.Millisecond)
 	time.Sleep(2 * time.Second)
-	kill(dead)
+	stopBeating(dead)
 	var err error
 	for i := 0; err == nil; i++ {
 		require.Less(t, i, 1000)
@@ -52,10 +52,10 @@ func TestStoreFull(t *testing.T) {
 	require.NoError(t, w.etcd.Erase("/fill/"))
 	require.NoError(t, w.etcd.Disarm())
 	t.Logf("full for %s", time.Since(full).Round(time.Second))
-	w.buried(dead)
-	c.heardOf(w, dead, living)
+	w.requireSuspendedOnce(dead)
+	c.requireTold(w, dead, living)
 	w.replicas[0].get().Register("late", "late", 5)
-	w.unharmed(living)
+	w.requireUnharmed(living)
 }
 
 // Garbage under every prefix that is read, before a replica starts and while it
@@ -66,12 +66,12 @@ func TestGarbageRecords(t *testing.T) {
 	c, noCursor, noSubscription := w.subscribe(), w.subscribe(), w.subscribe()
 	victim := w.populate("victim", 1)[0]
 	living, dead := w.populate("living", 20), w.populate("dead", 10)
-	w.live(living)
+	w.startBeating(living)
 	w.poll(200 * time.Millisecond)
 	require.Equal(t, http.StatusNoContent, w.patch(w.replicas[0].get(), victim))
 	id := strings.Repeat("0123456789abcdef", 4)
 	for round, garbage := range []string{"", "{", "null", "[]", "\x00\xff", `{"Schema":99}`, `{"Schema":1,"ID":"` + id + `","Attributes":"{"}`, strings.Repeat("[", 10000)} {
-		for _, key := range append(strangers(id), "/mep/rec/"+victim.id, projection(victim.id), "/mep/cur/"+noCursor.id, "/mep/sub/"+noSubscription.id) {
+		for _, key := range append(foreignKeys(id), "/mep/rec/"+victim.id, projection(victim.id), "/mep/cur/"+noCursor.id, "/mep/sub/"+noSubscription.id) {
 			require.NoError(t, w.etcd.Put(key, garbage))
 		}
 		if round == 3 {
@@ -88,14 +88,12 @@ func TestGarbageRecords(t *testing.T) {
 				func() bool { return w.patch(s.get(), victim) == http.StatusServiceUnavailable })
 		}
 	}
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }
 
 // strangers are keys that no replica wrote, under each prefix that one reads: some
 // that cannot be keys of it, some that could.
-func strangers(id string) []string {
+func foreignKeys(id string) []string {
 	service, instance := id[:32], id[32:]
 	keys := []string{"/mep/x", "/mep/rec/" + id + "/y", "/mep/obx/" + id + "/1", "/mep/obx/" + id + "/0000000000000001", "/mep/sub/app/" + id, "/mep/rep/0000000000000000",
 		projection(id), "/cse-sr/inst/leases/default/default/" + service + "/" + instance,
@@ -117,14 +115,14 @@ func TestCompactionBehindACut(t *testing.T) {
 	w := begin(t, plan{members: 1, replicas: 2, interval: 2, misses: 1})
 	c := w.subscribe()
 	living := w.populate("living", 20)
-	w.live(living)
+	w.startBeating(living)
 	var dead []*agent
 	const list = `mep_disturbances_total{reason="list"}`
 	before := w.replicas[0].get().Metric(list)
 	for round := range pick(2, 20) {
 		doomed := w.populate("doomed", 10)
 		dead = append(dead, doomed...)
-		mode := pick3(w)
+		mode := randomMode(w)
 		if round == 0 {
 			mode = proxy.Refuse // the others may let the watch live on
 		}
@@ -140,7 +138,5 @@ func TestCompactionBehindACut(t *testing.T) {
 		}
 	}
 	w.poll(200 * time.Millisecond)
-	w.buried(dead)
-	c.heardOf(w, dead, living)
-	w.unharmed(living)
+	w.judge(c, dead, living)
 }

@@ -23,12 +23,12 @@ type witness struct {
 	mu      sync.Mutex
 	polls   int
 	flicker []string             // the living that a poll did not show any more
-	shown   map[place]bool       // who was shown where
+	shown   map[atReplica]bool   // who was shown where
 	hidden  map[string]time.Time // the dead, when a poll first did not show them
 }
 
-// place is an instance at a replica.
-type place struct {
+// atReplica is an instance at a replica.
+type atReplica struct {
 	replica int
 	id      string
 }
@@ -42,12 +42,12 @@ func (v *witness) poll(every time.Duration) {
 				return
 			case <-time.After(every):
 			}
-			v.look(i % len(v.w.replicas))
+			v.pollOnce(i % len(v.w.replicas))
 		}
 	})
 }
 
-func (v *witness) look(replica int) {
+func (v *witness) pollOnce(replica int) {
 	began := time.Now()
 	seen, err := v.w.replicas[replica].get().Discover()
 	if err != nil {
@@ -64,7 +64,7 @@ func (v *witness) look(replica int) {
 		case a.alive.Load():
 			// One whose heartbeats were not confirmed within its window may be hidden; one that
 			// was just registered elsewhere is not yet known to every replica.
-			at := place{replica, a.id}
+			at := atReplica{replica, a.id}
 			if seen[a.id] {
 				v.shown[at] = true
 			} else if v.shown[at] && a.silence(began) < v.w.window() {
@@ -152,13 +152,23 @@ func (o verdict) String() string {
 		o.agents, o.suspended, o.twice, o.revoked, o.refused)
 }
 
-// unharmed is the verdict that the living must get.
-func (v *witness) unharmed(living []*agent) {
+// judge holds the truth against all three witnesses: the store, discovery and a consumer.
+func (w *world) judge(c *listener, dead, living []*agent) {
+	w.t.Helper()
+	if len(dead) > 0 {
+		w.requireSuspendedOnce(dead)
+	}
+	c.requireTold(w, dead, living)
+	w.requireUnharmed(living)
+}
+
+// requireUnharmed checks that the living were never suspended, lost or hidden.
+func (v *witness) requireUnharmed(living []*agent) {
 	v.w.t.Helper()
 	got := v.of(living)
 	v.w.t.Logf("living: %s", got)
 	if got.suspended > 0 {
-		v.explain(living)
+		v.logSuspensions(living)
 	}
 	require.Zero(v.w.t, got.suspended, "false suspensions")
 	require.Zero(v.w.t, got.refused, "registrations lost")
@@ -168,9 +178,9 @@ func (v *witness) unharmed(living []*agent) {
 	require.Empty(v.w.t, v.flicker)
 }
 
-// explain prints how the first few of the living came to be suspended: what the store
+// logSuspensions prints how the first few of the living came to be suspended: what the store
 // was told, and what the replicas said about it.
-func (v *witness) explain(living []*agent) {
+func (v *witness) logSuspensions(living []*agent) {
 	suspended, shown := v.suspensions(), 0
 	for _, a := range living {
 		if suspended[a.id] == 0 || shown == 3 {
@@ -192,8 +202,9 @@ func (v *witness) explain(living []*agent) {
 	}
 }
 
-// buried is the verdict that the dead must get, each exactly once.
-func (v *witness) buried(dead []*agent) {
+// requireSuspendedOnce waits until all the dead are hidden and SUSPENDED, and checks that
+// each became so once.
+func (v *witness) requireSuspendedOnce(dead []*agent) {
 	v.w.t.Helper()
 	v.w.eventually("all the dead are hidden", func() bool { return v.allHidden(dead) })
 	v.w.eventually("all the dead are SUSPENDED", func() bool { return v.of(dead).suspended == len(dead) })
@@ -209,7 +220,7 @@ func (v *witness) late(dead []*agent) (out []time.Duration) {
 	defer v.mu.Unlock()
 	for _, a := range dead {
 		if at := v.hidden[a.id]; !at.IsZero() {
-			out = append(out, v.w.after(a, at))
+			out = append(out, v.w.afterWindow(a, at))
 		}
 	}
 	slices.Sort(out)
@@ -220,10 +231,11 @@ func (v *witness) late(dead []*agent) (out []time.Duration) {
 func (v *witness) lateness(dead []*agent) string { return spread(v.late(dead)) }
 
 // after is how long after the end of the window of one that died something was.
-func (w *world) after(a *agent, at time.Time) time.Duration {
+func (w *world) afterWindow(a *agent, at time.Time) time.Duration {
 	return at.Sub(time.Unix(0, a.acked.Load()).Add(w.window())).Round(10 * time.Millisecond)
 }
 
+// spread describes a distribution.
 func spread(late []time.Duration) string {
 	if len(late) == 0 {
 		return "not seen"

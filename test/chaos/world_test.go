@@ -1,7 +1,13 @@
-// Package chaos is the fault laboratory: real replicas over real etcd servers, agents
-// whose truth is known, and three witnesses of what the platform made of it. It knows
-// the binary, the wire and the store's public projection; it must not know anything
-// of the program's inside.
+// Package chaos is the fault laboratory. It kills, pauses and cuts off real replicas and
+// real etcd servers while agents, whose truth is known, send heartbeats, and shows that
+// none of the living is suspended and that each death is found and told once. Three
+// witnesses see it: the history of the store, discovery, and a consumer. It knows the
+// binary, the wire and the store's public projection; it must not know anything of the
+// program's inside.
+//
+// It needs the Go module proxy, or etcd built before, and three minutes:
+//
+//	go test ./test/chaos -run .
 package chaos
 
 import (
@@ -58,7 +64,7 @@ type world struct {
 	misses   int
 	patience time.Duration // of agents with an answer
 
-	hushed     atomic.Bool  // no agent beats; afterwards each does when it is due
+	silenced   atomic.Bool  // no agent beats; afterwards each does when it is due
 	failedOver atomic.Int64 // heartbeats that the first replica asked did not confirm
 	mu         sync.Mutex
 	agents     []*agent
@@ -67,7 +73,7 @@ type world struct {
 	*witness
 }
 
-// slot is a place that a replica runs in, one after the other.
+// slot is a atReplica that a replica runs in, one after the other.
 type slot struct {
 	mu sync.RWMutex
 	r  *mep.Server
@@ -95,6 +101,7 @@ func newSeed() uint64 {
 	return rand.Uint64()
 }
 
+// begin starts a world of this size, which ends with the test.
 func begin(t *testing.T, p plan) *world {
 	t.Helper()
 	seed := cmp.Or(p.seed, newSeed())
@@ -102,7 +109,7 @@ func begin(t *testing.T, p plan) *world {
 	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), interval: time.Duration(p.interval) * time.Second, misses: p.misses,
 		patience: cmp.Or(p.patience, 3*time.Second), end: make(chan struct{})}
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
-	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[place]bool{}}
+	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[atReplica]bool{}}
 	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
 	for i := range p.replicas {
 		var links []*proxy.Proxy
@@ -134,6 +141,7 @@ func (w *world) restart(i int) {
 	w.replicas[i].mu.Unlock()
 }
 
+// stop ends what goes on in the world and waits for it.
 func (w *world) stop() {
 	select {
 	case <-w.end:
@@ -143,6 +151,7 @@ func (w *world) stop() {
 	w.work.Wait()
 }
 
+// window is how long one may be silent.
 func (w *world) window() time.Duration { return w.interval * time.Duration(w.misses+1) }
 
 // agent is one service and its truth.
@@ -160,38 +169,24 @@ func (a *agent) silence(now time.Time) time.Duration { return now.Sub(time.Unix(
 func (w *world) populate(name string, n int) []*agent {
 	w.t.Helper()
 	out := make([]*agent, n)
-	var work sync.WaitGroup
 	var failed atomic.Pointer[error]
-	gate := make(chan struct{}, 32)
-	for i := range n {
-		gate <- struct{}{}
-		work.Go(func() {
-			defer func() { <-gate }()
-			a := &agent{app: fmt.Sprintf("%s-%d", name, i/500), home: i % len(w.replicas)}
-			at := time.Now()
-			var id string
-			var err error
-			for try := range 100 { // agents fail over, and try again
-				if try > 0 && try%len(w.replicas) == 0 {
-					time.Sleep(300 * time.Millisecond)
-				}
-				r := w.replicas[(a.home+try)%len(w.replicas)].get()
-				var v *mep.Service
-				if v, err = r.TryRegister(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
-					id = v.ID
-					break
-				}
+	sideBySide(n, 32, func(i int) {
+		a := &agent{app: fmt.Sprintf("%s-%d", name, i/500), home: i % len(w.replicas)}
+		a.acked.Store(time.Now().UnixNano())
+		var v *mep.Service
+		var err error
+		for try := range 100 { // agents fail over, and try again
+			if try > 0 && try%len(w.replicas) == 0 {
+				time.Sleep(300 * time.Millisecond)
 			}
-			if err != nil {
-				failed.Store(&err)
+			r := w.replicas[(a.home+try)%len(w.replicas)].get()
+			if v, err = r.TryRegister(a.app, fmt.Sprint(name, i), int(w.interval/time.Second)); err == nil {
+				a.id, out[i] = v.ID, a
 				return
 			}
-			a.id = id
-			a.acked.Store(at.UnixNano())
-			out[i] = a
-		})
-	}
-	work.Wait()
+		}
+		failed.Store(&err)
+	})
 	if err := failed.Load(); err != nil {
 		w.t.Fatal(*err)
 	}
@@ -201,8 +196,8 @@ func (w *world) populate(name string, n int) []*agent {
 	return out
 }
 
-// live has agents beat at their interval until they are killed or the world ends.
-func (w *world) live(agents []*agent) {
+// startBeating has agents beat at their interval until stopBeating or the end of the world.
+func (w *world) startBeating(agents []*agent) {
 	for _, a := range agents {
 		a.alive.Store(true)
 		phase := time.Duration(w.rnd.Int64N(int64(w.interval)))
@@ -216,7 +211,7 @@ func (w *world) live(agents []*agent) {
 				if !a.alive.Load() {
 					return
 				}
-				if !w.hushed.Load() {
+				if !w.silenced.Load() {
 					w.beat(a)
 				}
 			}
@@ -224,7 +219,8 @@ func (w *world) live(agents []*agent) {
 	}
 }
 
-func kill(agents []*agent) {
+// stopBeating lets agents die.
+func stopBeating(agents []*agent) {
 	for _, a := range agents {
 		a.alive.Store(false)
 	}
@@ -249,12 +245,15 @@ func (w *world) beat(a *agent) {
 	}
 }
 
+// patch sends one heartbeat and returns the status; 0: no answer within the patience.
 func (w *world) patch(r *mep.Server, a *agent) int {
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
 	defer cancel()
 	return r.BeatWithin(ctx, a.app, a.id)
 }
 
+// eventually waits for what the platform promises without a time; the bound ends a test
+// that is broken.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
 	wait.Within(w.t, 5*time.Minute, what, f)
