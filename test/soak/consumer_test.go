@@ -114,7 +114,7 @@ func (c *listener) follow(r mp1.ServiceReference, now time.Time) {
 		return // it is not told of every change
 	}
 	legal := map[string]string{"": "ACTIVE", "ACTIVE": "SUSPENDED REMOVED", "SUSPENDED": "ACTIVE REMOVED", "REMOVED": ""}[before]
-	if before == what && r.ChangeType == mp1.StateChanged && c.unheard(now) {
+	if before == what && r.ChangeType == mp1.StateChanged && c.mayBeUnheard(now) {
 		return // an attempt failed for it, so that of two changes it told the newer
 	}
 	if !strings.Contains(legal, what) || (before == "") != (r.ChangeType == mp1.Added) {
@@ -149,7 +149,7 @@ func (c *listener) follow(r mp1.ServiceReference, now time.Time) {
 }
 
 // unheard says whether what this consumer answered may not have reached the platform.
-func (c *listener) unheard(now time.Time) bool {
+func (c *listener) mayBeUnheard(now time.Time) bool {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
 	return c.w.troubled(now)
@@ -158,12 +158,12 @@ func (c *listener) unheard(now time.Time) bool {
 // suspended checks that there was a silence for it; mu is held.
 func (w *world) suspended(s *service, now time.Time) {
 	switch {
-	case s.told < s.gaps:
+	case s.told < s.silences:
 		s.told++
 	case !s.open && w.silent(s.sent, now):
 		s.open = true
-	case s.open && !s.perhaps.IsZero() && w.silent(s.perhaps, now):
-		s.perhaps = time.Time{}
+	case s.open && !s.unanswered.IsZero() && w.silent(s.unanswered, now):
+		s.unanswered = time.Time{}
 	default:
 		w.falsely++
 		w.fault("%s was suspended %v after a heartbeat that was acknowledged (its silence told before: %t; troubles: %v)", s.id, now.Sub(s.sent), s.open, w.since(s.sent))

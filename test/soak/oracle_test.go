@@ -52,7 +52,7 @@ func TestTheJudgeNotices(t *testing.T) {
 	} {
 		s := &service{id: "a", name: "even-1", sent: now.Add(-c.beat)}
 		if c.unanswered > 0 {
-			s.perhaps = now.Add(-c.unanswered)
+			s.unanswered = now.Add(-c.unanswered)
 		}
 		w := &world{t: t, services: map[string]*service{"a": s}, troubles: c.troubles}
 		told := &listener{w: w, judge: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}

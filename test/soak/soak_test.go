@@ -3,6 +3,9 @@
 // really happened. It knows the binary and the wire; it must not know anything of the
 // program's inside.
 //
+// It needs nothing but Go, and half a minute or as long as it is told:
+//
+//	go test ./test/soak -run .
 //	go test ./test/soak -soak 10m -timeout 30m -v
 package soak
 
@@ -61,12 +64,12 @@ func TestSoak(t *testing.T) {
 	var lives sync.WaitGroup
 	for i := range n {
 		rnd := rand.New(rand.NewPCG(*seed, uint64(i)+1))
-		lives.Go(func() { w.life(i, rnd) })
+		lives.Go(func() { w.liveOn(i, rnd) })
 	}
 	var watch sync.WaitGroup
 	watch.Go(w.poll)
 	end := time.Now().Add(*length)
-	w.trouble(rand.New(rand.NewPCG(*seed, 0)), end)
+	w.makeTrouble(rand.New(rand.NewPCG(*seed, 0)), end)
 	w.over.Store(true) // everybody ends as the seed says: beating or silent
 	lives.Wait()
 	w.settle(consumers)

@@ -50,12 +50,12 @@ type service struct {
 	beating  bool
 	ending   bool // a deletion was asked for
 	gone     bool // a deletion was acknowledged, or the platform removed it
-	gaps     int  // silences after which it may have been suspended
+	silences int  // silences after which it may have been suspended
 	told     int  // suspensions told, each of one gap
 	open     bool // the silence that goes on was told of
-	// perhaps is when a heartbeat that was not answered began, after that: it may have
+	// unanswered is when a heartbeat began, after that, which was not answered: it may have
 	// brought the service back, for another silence.
-	perhaps time.Time
+	unanswered time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -71,25 +71,25 @@ func (w *world) fault(format string, args ...any) {
 	}
 }
 
-// life is one service after another in one place.
-func (w *world) life(place int, rnd *rand.Rand) {
-	name := fmt.Sprintf("%s-%d", []string{"even", "odd"}[place%2], place)
+// liveOn has one service after another live under one name.
+func (w *world) liveOn(n int, rnd *rand.Rand) {
+	name := fmt.Sprintf("%s-%d", []string{"even", "odd"}[n%2], n)
 	for !w.over.Load() {
-		s := w.born(name)
+		s := w.register(name)
 		for s != nil {
 			w.beat(s, time.Duration(3+rnd.IntN(30))*time.Second, rnd)
 			if w.over.Load() {
-				w.beatOn(s, rnd.IntN(2) == 0)
+				w.endLife(s, rnd.IntN(2) == 0)
 				return
 			}
 			switch rnd.IntN(5) {
 			case 0:
-				w.end(s)
+				w.delete(s)
 				s = nil
 			default: // silent, some for so long that they are removed
-				w.rest(time.Duration(1+rnd.IntN(8)) * time.Second)
+				w.sleep(time.Duration(1+rnd.IntN(8)) * time.Second)
 				if rnd.IntN(8) == 0 {
-					w.rest(removal + 5*time.Second)
+					w.sleep(removal + 5*time.Second)
 				}
 				if w.isGone(s) {
 					s = nil
@@ -99,13 +99,14 @@ func (w *world) life(place int, rnd *rand.Rand) {
 	}
 }
 
-// rest waits, but not beyond the end of the world.
-func (w *world) rest(d time.Duration) {
+// sleep waits, but not beyond the end of the world.
+func (w *world) sleep(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end) && !w.over.Load(); time.Sleep(50 * time.Millisecond) {
 	}
 }
 
-func (w *world) born(name string) *service {
+// register registers a service, however often that must be asked for; nil: the world ended.
+func (w *world) register(name string) *service {
 	for !w.over.Load() {
 		at := time.Now()
 		v, err := w.server.TryRegister("app-"+name, name, interval)
@@ -129,7 +130,7 @@ func (w *world) beat(s *service, d time.Duration, rnd *rand.Rand) {
 	s.beating = true
 	w.mu.Unlock()
 	for end := time.Now().Add(d); time.Now().Before(end) && !w.over.Load(); {
-		if !w.one(s) {
+		if !w.beatOnce(s) {
 			break
 		}
 		time.Sleep(interval*time.Second - time.Duration(rnd.IntN(200))*time.Millisecond)
@@ -139,8 +140,8 @@ func (w *world) beat(s *service, d time.Duration, rnd *rand.Rand) {
 	w.mu.Unlock()
 }
 
-// one sends one heartbeat until it is answered; false: the service is not there.
-func (w *world) one(s *service) bool {
+// beatOnce sends one heartbeat until it is answered; false: the service is not there.
+func (w *world) beatOnce(s *service) bool {
 	for {
 		at := time.Now()
 		a, err := w.server.Try("PATCH", s.location+"/liveness", mep.Alive)
@@ -150,12 +151,12 @@ func (w *world) one(s *service) bool {
 		switch {
 		case err == nil && a.Status < 300:
 			w.beats.Add(1)
-			s.perhaps = time.Time{}
+			s.unanswered = time.Time{}
 			if w.silent(s.sent, now) {
 				if s.open {
 					s.open = false // told already
 				} else {
-					s.gaps++
+					s.silences++
 				}
 			}
 			s.sent, s.acked = at, now
@@ -171,7 +172,7 @@ func (w *world) one(s *service) bool {
 			return false
 		}
 		if s.open {
-			s.perhaps = at
+			s.unanswered = at
 		}
 		gone := s.gone
 		w.mu.Unlock()
@@ -234,8 +235,8 @@ func (w *world) isGone(s *service) bool {
 	return s.gone
 }
 
-// end deletes a service, however often that must be asked for.
-func (w *world) end(s *service) {
+// delete deletes a service, however often that must be asked for.
+func (w *world) delete(s *service) {
 	w.mu.Lock()
 	s.ending = true
 	w.mu.Unlock()
@@ -252,8 +253,8 @@ func (w *world) end(s *service) {
 	w.mu.Unlock()
 }
 
-// beatOn ends a life: beating until the world is judged, or silent.
-func (w *world) beatOn(s *service, alive bool) {
+// endLife ends a life: beating until the world is judged, or silent.
+func (w *world) endLife(s *service, alive bool) {
 	w.mu.Lock()
 	s.beating = alive
 	w.mu.Unlock()
@@ -266,7 +267,7 @@ func (w *world) beatOn(s *service, alive bool) {
 			case <-w.done:
 				return
 			case <-time.After(interval * 900 * time.Millisecond):
-				if !w.one(s) {
+				if !w.beatOnce(s) {
 					return
 				}
 			}
@@ -274,8 +275,8 @@ func (w *world) beatOn(s *service, alive bool) {
 	}()
 }
 
-// trouble kills and pauses the platform until the end.
-func (w *world) trouble(rnd *rand.Rand, end time.Time) {
+// makeTrouble kills and pauses the platform until the end.
+func (w *world) makeTrouble(rnd *rand.Rand, end time.Time) {
 	for {
 		quiet := time.Duration(3000+rnd.IntN(9000)) * time.Millisecond
 		if *length < time.Minute {
