@@ -83,7 +83,7 @@ func failAt(t *testing.T, seed uint64, point, action string) {
 	resumed := w.populate("resumed", 2)
 	gone := w.populate("gone", 2)
 	for _, a := range gone {
-		w.retryUntil(t, a, http.MethodDelete, mep.ServicesOf(a.app)+"/"+a.id, http.StatusNoContent, http.StatusNotFound)
+		w.retryUntil(http.MethodDelete, mep.ServicesOf(a.app)+"/"+a.id, http.StatusNoContent, http.StatusNotFound)
 	}
 	w.eventually("the dead are found", func() bool { return w.of(dying).suspended == len(dying) && w.of(resumed).suspended == len(resumed) })
 	for _, a := range resumed {
@@ -152,8 +152,8 @@ func (w *world) revokeUntil(enough func() bool, living []*agent) {
 }
 
 // retryUntil repeats a request at one replica after the other until it is answered.
-func (w *world) retryUntil(t *testing.T, a *agent, method, path string, want ...int) {
-	t.Helper()
+func (w *world) retryUntil(method, path string, want ...int) {
+	w.t.Helper()
 	i := 0
 	w.eventually(method, func() bool {
 		r := w.replicas[i%len(w.replicas)].get()
