@@ -6,9 +6,12 @@ import (
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 )
 
 // smallQueued is up to how many bytes an entry of service-center's queue of dependencies
@@ -21,7 +24,7 @@ var queueRoot = path.GetServiceDependencyQueueRootKey("") // of all tenants
 // admit takes a write of service-center in. The refusal is etcd's own, which
 // service-center knows, and the guard makes it a 507.
 func (r *registry) admit(ctx context.Context, ops []clientv3.Op) (done func(), err error) {
-	n := cost(ops)
+	n := etcd.Cost(ops)
 	if n == 0 {
 		return func() {}, nil
 	}
@@ -79,10 +82,10 @@ func (r *registry) growth(ctx context.Context, puts []clientv3.Op) (n int64, kno
 	if err != nil {
 		return 0, false
 	}
-	n = cost(puts)
+	n = etcd.Cost(puts)
 	for _, one := range got.Responses {
 		for _, kv := range one.GetResponseRange().Kvs {
-			n -= int64(len(kv.Key)+len(kv.Value)) + putOverhead
+			n -= int64(len(kv.Key)+len(kv.Value)) + etcd.PutOverhead
 		}
 	}
 	return n, true

@@ -2,6 +2,8 @@ package servicecenter
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,7 +12,13 @@ import (
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 )
 
 // Every deletion of a microservice through ServiceComb puts a note for its queue of
@@ -53,15 +61,15 @@ func TestAFullStoreCanBeEmptiedThroughServiceComb(t *testing.T) {
 		for percent, taken := range map[int64]bool{91: c.at91, 96: c.at96, 99: c.at99} {
 			_, err := store.client.Put(t.Context(), schema, strings.Repeat("x", 100))
 			require.NoError(t, err)
-			_, err = newRegistry(store.client, full(percent), &needed{}).Txn(t.Context(), c.ops)
+			_, err = newRegistry(store.client.Client, etcdtest.Gate(percent), &etcd.Readers{}).Txn(t.Context(), c.ops)
 			require.Equal(t, taken, err == nil, "%s at %d %%: %v", c.name, percent, err)
 		}
 	}
 
 	// The limit may lie within the cost of a write; then, too, what frees is taken.
-	edge := full(90)
+	edge := etcdtest.Gate(90)
 	require.False(t, edge.Short(0) && !edge.Short(1<<20))
-	_, err = newRegistry(store.client, edge, &needed{}).Txn(t.Context(), []client.PluginOp{remove, put(queue, request)})
+	_, err = newRegistry(store.client.Client, edge, &etcd.Readers{}).Txn(t.Context(), []client.PluginOp{remove, put(queue, request)})
 	require.NoError(t, err)
 }
 
@@ -87,7 +95,7 @@ func (h hangingTxn) Commit() (*clientv3.TxnResponse, error) {
 // write is: service-center hands some on whose context never ends.
 func TestAWriteToAFullStoreThatHangsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRegistry(&clientv3.Client{KV: hanging{}}, full(91), &needed{})
+		r := newRegistry(&clientv3.Client{KV: hanging{}}, etcdtest.Gate(91), &etcd.Readers{})
 		began := time.Now()
 		put := client.OpPut(client.WithStrKey("/cse-sr/ms/schemas/default/default/admit-c/s"), client.WithStrValue("x"))
 		_, err := r.TxnWithCmp(context.Background(), []client.PluginOp{put}, nil, nil)
@@ -105,7 +113,7 @@ func TestAWriteToAFullStoreThatHangsEnds(t *testing.T) {
 func TestAQuestionIsAnsweredByAFullStore(t *testing.T) {
 	key := path.GenerateConsumerDependencyQueueKey("default/default", "admit-b", "a_s")
 	request := `{"consumer":{"appId":"a","serviceName":"s","version":"1.0.0"},"providers":[{"appId":"b","serviceName":"p","version":"1+"}]}`
-	r := newRegistry(store.client, full(99), &needed{})
+	r := newRegistry(store.client.Client, etcdtest.Gate(99), &etcd.Readers{})
 	res, err := r.TxnWithCmp(t.Context(), nil,
 		[]client.CompareOp{client.OpCmp(client.CmpStrVal(key), client.CmpEqual, request)},
 		[]client.PluginOp{client.OpPut(client.WithStrKey(key), client.WithStrValue(request))})
@@ -114,4 +122,30 @@ func TestAQuestionIsAnsweredByAFullStore(t *testing.T) {
 	got, err := store.client.Get(t.Context(), key, clientv3.WithCountOnly())
 	require.NoError(t, err)
 	require.Zero(t, got.Count)
+}
+
+func TestServiceCentersWritesPassTheSameGate(t *testing.T) {
+	r := newRegistry(store.client.Client, etcdtest.Gate(91), &etcd.Readers{})
+	call := &apiCall{}
+	ctx := context.WithValue(t.Context(), callKey{}, call)
+	key := "/cse-sr/ms/tags/default/default/app-room"
+	put := client.OpPut(client.WithStrKey(key), client.WithStrValue("x"))
+	_, err := r.Do(ctx, client.PUT, client.WithStrKey(key), client.WithStrValue("x"))
+	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
+	_, err = r.Txn(ctx, []client.PluginOp{put})
+	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
+	_, err = r.PutNoOverride(ctx, client.WithStrKey(key), client.WithStrValue("x"))
+	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
+	_, err = r.Do(ctx, client.GET, client.WithStrKey(key))
+	require.NoError(t, err)
+	_, err = r.Do(ctx, client.DEL, client.WithStrKey(key))
+	require.NoError(t, err)
+	_, err = r.Txn(ctx, []client.PluginOp{client.OpDel(client.WithStrKey(key))})
+	require.NoError(t, err)
+
+	w := httptest.NewRecorder()
+	(&answerer{ResponseWriter: w, call: call}).WriteHeader(http.StatusInternalServerError)
+	require.Equal(t, http.StatusInsufficientStorage, w.Code)
+	require.Equal(t, "12", w.Header().Get("Retry-After"), "room is found after five to eleven seconds")
+	require.Contains(t, w.Body.String(), `"errorCode":"507001"`)
 }

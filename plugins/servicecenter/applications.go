@@ -11,7 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 )
 
 const (

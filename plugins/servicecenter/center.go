@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -21,75 +20,56 @@ import (
 	"github.com/apache/servicecomb-service-center/server/config"
 	"github.com/apache/servicecomb-service-center/server/notify"
 	"github.com/apache/servicecomb-service-center/server/plugin"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	srest "github.com/apache/servicecomb-service-center/server/rest"
 	"github.com/apache/servicecomb-service-center/server/service/rbac"
-	"github.com/go-chassis/openlog"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/etcdserver"
 
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
 
-// Options of the base.
+// Options of service-center.
 type Options struct {
-	Listen  string  // host:port that the server listens on; service-center is only told
-	DataDir string  // of the embedded store; unused with Cluster
-	Quota   int64   // bytes that the embedded store's database may hold
-	Cluster *remote // of an etcd cluster; nil: the store is embedded
-	Log     openlog.Logger
-	Fail    func(why string) // see plugins.Host
+	Listen  string // host:port that the server listens on; service-center is only told
+	Client  *etcd.Client
+	Repeats *logs.Repeats // of what service-center logs
 }
 
 // Center is the running service-center.
 type Center struct {
-	client *clientv3.Client
-	etcd   *embed.Etcd // nil unless embedded
-	calls  *calls      // nil unless embedded
-	lessor *lessor     // nil unless embedded
-	gate   *quota.Gate // nil unless embedded
-	upkeep *upkeep     // nil unless embedded
-	needed needed      // history that is still read
-	lock   io.Closer
+	client *etcd.Client
 	counts plugins.Collectors
-	said   *logs.Repeats // what service-center and etcd log
+	said   *logs.Repeats
 	stop   sync.Once
 }
 
 var started atomic.Bool
 
-// Start starts service-center and the store under it. There can be one per
-// process: its caches live in globals that cannot be started again.
-func Start(ctx context.Context, o Options) (*Center, error) {
+// Start starts service-center over an open store, which Stop closes. There can be one
+// per process: its caches live in globals that cannot be started again.
+func Start(o Options) (*Center, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("service-center was started before in this process")
 	}
-	c := &Center{said: logs.NewRepeats(o.Log)}
-	if err := c.openStore(ctx, o); err != nil {
-		return nil, err
-	}
+	c := &Center{client: o.Client, said: o.Repeats}
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		c.closeStore()
 		return nil, err
 	}
 	chains()
 	boundFinds()
 	if err := configure(host, port, sclogSink{c.said}); err != nil {
-		c.closeStore()
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
-	install(newRegistry(c.client, c.gate, &c.needed))
+	install(newRegistry(c.client.Client, c.client.Gate, c.client.Readers))
 	if err := metrics.Init(metrics.Options{Interval: metricsInterval, InstanceName: o.Listen}); err != nil {
-		c.closeStore()
 		return nil, fmt.Errorf("cannot start service-center's metrics: %w", err)
 	}
 	r := config.GetRegistry()
 	if err := datasource.Init(datasource.Options{PluginImplName: registryKind, SchemaEditable: r.SchemaEditable,
 		CompactInterval: r.CompactInterval, CompactIndexDelta: r.CompactIndexDelta}); err != nil {
-		c.closeStore()
 		return nil, fmt.Errorf("cannot start service-center's data source: %w", err)
 	}
 	notify.Center().Start()
@@ -98,25 +78,7 @@ func Start(ctx context.Context, o Options) (*Center, error) {
 	gopool.Go(forgetLabels)
 	c.counts = storedCounts()
 	theGuard.show(&c.counts)
-	if c.Embedded() {
-		c.calls.collect(&c.counts, "call")
-		c.lessor.collect(&c.counts, "renewal")
-	}
 	return c, nil
-}
-
-// Client is the store's client, in both modes.
-func (c *Center) Client() *clientv3.Client { return c.client }
-
-// Embedded says whether the store runs in this process.
-func (c *Center) Embedded() bool { return c.etcd != nil }
-
-// Server is the embedded etcd; nil for a cluster.
-func (c *Center) Server() *etcdserver.EtcdServer {
-	if c.etcd == nil {
-		return nil
-	}
-	return c.etcd.Server
 }
 
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
@@ -148,7 +110,7 @@ func (c *Center) Stop(ctx context.Context) error {
 		theInstances.stop()
 		notify.Center().Stop()
 		kv.Store().Stop()
-		c.closeStore()
+		c.client.Close()
 		gopool.CloseAndWait()
 		c.said.Flush()
 	})

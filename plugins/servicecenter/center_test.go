@@ -2,7 +2,6 @@ package servicecenter
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 func send(t *testing.T, method, path, body string) (int, http.Header, string) {
@@ -47,20 +44,8 @@ func TestServiceCenterInitialisesInOrderAndSilently(t *testing.T) {
 }
 
 func TestThereIsOneServiceCenterPerProcess(t *testing.T) {
-	_, err := Start(context.Background(), Options{Listen: "127.0.0.1:1", DataDir: t.TempDir(), Quota: 1 << 30, Log: plugins.NewLog(logged, "INFO")})
+	_, err := Start(Options{Listen: "127.0.0.1:1"})
 	require.ErrorContains(t, err, "started before")
-}
-
-func TestADataDirectoryHasOneUser(t *testing.T) {
-	dir := t.TempDir()
-	l, err := lockDir(dir)
-	require.NoError(t, err)
-	_, err = lockDir(dir)
-	require.ErrorContains(t, err, dir)
-	require.NoError(t, l.Close())
-	l, err = lockDir(dir)
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
 }
 
 func TestPATCHGoesThroughTheChain(t *testing.T) {

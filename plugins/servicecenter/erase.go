@@ -9,6 +9,9 @@ import (
 
 	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/plugins"
@@ -22,10 +25,10 @@ const erasedAtOnce = 100
 // and events are read as of one revision: whatever is written meanwhile, nobody comes to
 // wait for an event of which nobody was to be told.
 func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
-	ctx, held := s.hold(ctx)
-	defer held.drop()
+	ctx, held := s.client.Readers.Within(ctx)
+	defer held.Done()
 	if some, err := s.page(ctx, outboxPrefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1)); err != nil {
-		return translate(err)
+		return etcd.Translate(err)
 	} else if len(some.Kvs) == 0 { // who waits need not be found out, which costs what all have asked for
 		s.ages.Listed(now, wall, nil)
 		return nil
@@ -73,7 +76,7 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 			ops[i] = clientv3.OpDelete(key)
 		}
 		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
-			return translate(err)
+			return etcd.Translate(err)
 		}
 	}
 	return nil

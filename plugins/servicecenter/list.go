@@ -11,6 +11,9 @@ import (
 	"github.com/go-chassis/cari/discovery"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -33,17 +36,17 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 	if failpoint.On && failpoint.Armed("list.mid-range") {
 		page = 3 // so that few keys have a middle
 	}
-	reads := s.needed.add(at)
-	defer reads.drop()
+	reads := s.client.Readers.Add(at)
+	defer reads.Done()
 	for {
 		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
 		if err != nil {
-			return 0, translate(err)
+			return 0, etcd.Translate(err)
 		}
 		if at == 0 {
 			at = res.Header.Revision
-			reads.reach(at)
-			holdIn(ctx).begin(at)
+			reads.Advance(at)
+			etcd.ReaderIn(ctx).Begin(at)
 		}
 		for _, kv := range res.Kvs {
 			f(kv)
@@ -74,8 +77,8 @@ func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption)
 // List implements heartbeat.Store. A record that cannot be read is left out, and
 // so is its projection: one bad record harms nobody else.
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
-	ctx, held := s.hold(ctx)
-	defer held.drop()
+	ctx, held := s.client.Readers.Within(ctx)
+	defer held.Done()
 	l := &listing{sits: map[seat]int{}, first: map[string]int{}}
 	index := map[heartbeat.ID]int{}
 	bad := map[heartbeat.ID]bool{}
@@ -101,7 +104,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		lost.say(s.log)
 	}
 	s.moved.listed(index, heartbeat.Revision(at))
-	s.lineage.reach(at)
+	s.client.Lineage.Advance(at)
 	older := s.replicas.older()
 	l.at, err = s.each(ctx, instancePrefix, at, func(kv *mvccpb.KeyValue) {
 		place, ok := seatIn(string(kv.Key))
@@ -182,7 +185,7 @@ func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) 
 	prefix := instancePrefix + serviceID + path.SPLIT
 	_, _ = s.client.Txn(ctx).If(
 		clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0),
-		unchanged(markPrefix+serviceID, mark), unchanged(servicePrefix+serviceID, file),
+		etcd.Unchanged(markPrefix+serviceID, mark), etcd.Unchanged(servicePrefix+serviceID, file),
 	).Then(append(append(ops, bare(serviceID, index)...),
 		// the name may lead to a stranger's by now
 		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Value(index), "=", serviceID)}, []clientv3.Op{clientv3.OpDelete(index)}, nil))...).Commit()

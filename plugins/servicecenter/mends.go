@@ -56,10 +56,10 @@ func (m *mends) begin(s *Store, l *listing) {
 		m.mu.Unlock()
 		return
 	}
-	reads := s.needed.add(l.at)
+	reads := s.client.Readers.Add(l.at)
 	go func() {
 		defer m.mu.Unlock()
-		defer reads.drop()
+		defer reads.Done()
 		s.mend(m.ctx, l)
 	}()
 }

@@ -7,12 +7,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 )
 
 // slowEmpty is an empty store at revision 7 that takes a second for each page.
@@ -44,24 +49,24 @@ func (s slowEmpty) Close() error                          { return nil }
 // nothing until it has its list. Over a slow store that took 10 s longer each time.
 func TestPuttingRightDelaysNoList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{client: &clientv3.Client{KV: slowEmpty{}}, lineage: newLineage(), mends: newMends(), needed: &needed{}, log: plugins.NewLog(logged, "INFO")}
+		s := &Store{client: etcd.Over(&clientv3.Client{KV: slowEmpty{}}, clusterKey, etcdtest.Discard), mends: newMends(), log: plugins.NewLog(logged, "INFO")}
 		for range 3 {
 			began := time.Now()
 			_, _, err := s.List(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, 2*time.Second, time.Since(began), "one page of records, one of instances")
 			require.False(t, s.mends.mu.TryLock(), "it is under way, once")
-			require.EqualValues(t, 7, s.needed.floor(), "what it reads is not compacted away")
+			require.EqualValues(t, 7, s.client.Readers.Oldest(), "what it reads is not compacted away")
 		}
 		time.Sleep(mendTimeout)
 		synctest.Wait()
-		require.Zero(t, s.needed.floor())
+		require.Zero(t, s.client.Readers.Oldest())
 		_, _, err := s.List(t.Context())
 		require.NoError(t, err)
 		s.Close()
 		_, _, err = s.List(t.Context())
 		require.NoError(t, err)
-		require.Zero(t, s.needed.floor(), "nothing begins after the end")
+		require.Zero(t, s.client.Readers.Oldest(), "nothing begins after the end")
 		s.Close()
 	})
 }
@@ -71,22 +76,22 @@ func TestPuttingRightDelaysNoList(t *testing.T) {
 func TestHistoryIsKeptFromAListToTheWatchThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		s := &Store{lineage: newLineage(), needed: &needed{}, pace: usualPace}
+		s := &Store{client: etcd.Over(nil, clusterKey, etcdtest.Discard), pace: usualPace}
 		watches := 0
 		slow := slowEmpty{watcher: func() {
 			watches++
-			require.EqualValues(t, 7, s.needed.floor(), "when the watch begins")
+			require.EqualValues(t, 7, s.client.Readers.Oldest(), "when the watch begins")
 		}}
-		s.client = &clientv3.Client{KV: slow, Watcher: slow}
+		s.client.Client = &clientv3.Client{KV: slow, Watcher: slow}
 		s.follow(ctx, watched{name: "test", from: recordPrefix, end: watchedEnd,
 			load: func(ctx context.Context) (heartbeat.Revision, error) {
 				at, err := s.each(ctx, recordPrefix, 0, func(*mvccpb.KeyValue) {})
-				require.EqualValues(t, 7, s.needed.floor(), "between two ranges of the list")
+				require.EqualValues(t, 7, s.client.Readers.Oldest(), "between two ranges of the list")
 				return heartbeat.Revision(at), err
 			},
 			loaded: func() {
 				time.Sleep(time.Minute)
-				require.EqualValues(t, 7, s.needed.floor(), "while it is taken in")
+				require.EqualValues(t, 7, s.client.Readers.Oldest(), "while it is taken in")
 			},
 			restored: func() {},
 		}, func(reason string, _ error) {
@@ -97,6 +102,6 @@ func TestHistoryIsKeptFromAListToTheWatchThatGoesOn(t *testing.T) {
 			}
 		})
 		require.Equal(t, 2, watches)
-		require.Zero(t, s.needed.floor(), "nobody reads any more")
+		require.Zero(t, s.client.Readers.Oldest(), "nobody reads any more")
 	})
 }

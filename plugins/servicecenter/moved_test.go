@@ -6,9 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 )
 
 // renamed commits what a PUT with another serName does.
@@ -46,7 +50,7 @@ func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) 
 // and a replica that has not heard of it yet.
 func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 	r, at := registered(t, "app-moved")
-	watching := &Store{client: store.client, server: store.server}
+	watching := &Store{client: store.client}
 	require.Len(t, sightsOf(t, watching, at, r.ID), 2)
 	for _, name := range []string{"second", "third", "face recognition"} {
 		r, at = renamed(t, r, at, name)
@@ -56,13 +60,13 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 			{ID: r.ID, Revision: at, Present: true, Record: r},
 			{ID: r.ID, Revision: at, Present: true, Projected: true, Lease: r.Lease},
 		}, sightsOf(t, watching, at, r.ID), "the end of the old seat is not the end of the instance")
-		stranger := &Store{client: store.client, server: store.server}
+		stranger := &Store{client: store.client}
 		for _, s := range []*Store{store, watching, stranger} {
 			got, err := s.Read(t.Context(), r.ID)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
-		all, _, err := (&Store{client: store.client, server: store.server, lineage: newLineage()}).List(t.Context())
+		all, _, err := (&Store{client: etcd.Over(store.client.Client, clusterKey, etcdtest.Discard)}).List(t.Context())
 		require.NoError(t, err)
 		var found []heartbeat.Listed
 		for _, l := range all {

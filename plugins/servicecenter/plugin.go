@@ -9,19 +9,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 // Plugin is the bottom of the list: service-center, the store under it, and the
 // way into its handler chain.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setup: setup} }
 
+// BackupRoute is where the admin socket serves a backup of the embedded store.
+const BackupRoute = "/backup"
+
 // base joins the running service-center with the store's encoding.
 type base struct {
 	*Store
 	*Center
-	ran   *runTime   // nil unless embedded
-	entry *selfEntry // nil until the store has shown that it can be used
+	client *etcd.Client
+	ran    *etcd.RunTime // nil unless embedded
+	entry  *selfEntry    // nil until the store has shown that it can be used
 }
 
 func (b base) stop(ctx context.Context) error {
@@ -35,32 +41,37 @@ func (b base) stop(ctx context.Context) error {
 var _ plugins.Base = base{}
 
 // Alone implements plugins.Base: nobody else can reach an embedded store.
-func (b base) Alone() bool { return b.Embedded() }
+func (b base) Alone() bool { return b.client.Embedded() }
 
 func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	o, err := optionsOf(h)
 	if err != nil {
 		return nil, err
 	}
-	c, err := Start(ctx, o)
+	db, err := etcd.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(ctx, c, h.Log)
-	b := base{Store: s, Center: c}
-	if c.Embedded() {
-		ran := newRunTime(o.DataDir)
+	c, err := Start(Options{Listen: h.Config.Server.Listen, Client: db, Repeats: o.Repeats})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	s := newStore(db, h.Log)
+	b := base{Store: s, Center: c, client: db}
+	if db.Embedded() {
+		ran := etcd.NewRunTime(o.DataDir)
 		b.ran = &ran
 	}
 	if err = s.CheckSchema(ctx); err == nil {
-		err = longEnough(h.Config, s.least)
+		err = longEnough(h.Config, db.MinLease())
 	}
 	if err != nil {
 		_ = b.stop(ctx)
 		return nil, err
 	}
-	if !c.Embedded() {
-		say := map[string]string{"listen": o.Listen, "version": h.Version, "projection": projectionForm}
+	if !db.Embedded() {
+		say := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": projectionForm}
 		s.presence.join(say) // before the engine publishes
 		h.Go(func(ctx context.Context) { s.attend(ctx, say) })
 	}
@@ -71,10 +82,10 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	b.entry.collect(&shown)
 	shown.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
 		func() float64 { return float64(s.unreadable.Load()) }))
-	if c.upkeep != nil {
-		c.upkeep.collect(&shown)
-		h.Go(c.upkeep.run)
-		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: c.serveBackup(h.Log)})
+	db.Collect(&shown)
+	if db.Embedded() {
+		h.Go(db.Upkeep)
+		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: db.ServeBackup(h.Log)})
 	}
 	own := newOwned()
 	h.OnChange(own.changed)
@@ -88,10 +99,10 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 }
 
 // optionsOf takes what the base needs out of the configuration.
-func optionsOf(h *plugins.Host) (o Options, err error) {
-	o = Options{Listen: h.Config.Server.Listen, Log: h.Log, Fail: h.Fail}
+func optionsOf(h *plugins.Host) (o etcd.Options, err error) {
+	o = etcd.Options{Probe: clusterKey, Log: h.Log, Repeats: logs.NewRepeats(h.Log), Fail: h.Fail}
 	if h.Config.Store.Kind == conf.Etcd {
-		o.Cluster, err = accessTo(h.Config.Store)
+		o.Cluster, err = etcd.NewRemote(h.Config.Store)
 	} else {
 		o.DataDir, err = filepath.Abs(h.Config.Store.DataDir)
 		o.Quota = int64(h.Config.Store.QuotaBytes)
@@ -101,7 +112,7 @@ func optionsOf(h *plugins.Host) (o Options, err error) {
 
 // MinLease implements plugins.Base: etcd grants no less than one and a half
 // election timeouts, rounded up.
-func (b base) MinLease() int { return b.least }
+func (b base) MinLease() int { return b.client.MinLease() }
 
 // Rank implements plugins.Base.
 func (b base) Rank() int { return b.replicas.Rank() }
@@ -109,9 +120,13 @@ func (b base) Rank() int { return b.replicas.Rank() }
 // Replicas implements plugins.Base.
 func (b base) Replicas() int { return b.replicas.Replicas() }
 
-const defaultElectionMs = 1000
-
-func minLease(electionMs int) int { return (electionMs*3/2 + 999) / 1000 }
+// RunTime implements plugins.Base.
+func (b base) RunTime() (before time.Duration, keep func(time.Duration)) {
+	if b.ran == nil {
+		return 0, nil
+	}
+	return b.ran.Load(), b.ran.Save
+}
 
 // longEnough refuses a configuration whose shortest window the store cannot keep:
 // its leases would outlive it, and every death be found late.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -25,7 +27,7 @@ type presence struct {
 	mu     sync.Mutex // held while the key is written
 	joined bool       // the key is to be kept; a store that nobody shares has none
 	say    map[string]any
-	word   heartbeat.PeerStatus // what was published last; not Speaks: nothing yet
+	word   heartbeat.PeerStatus // what was published last; not Publishes: nothing yet
 
 	stateMu sync.Mutex
 	lease   heartbeat.LeaseID
@@ -78,7 +80,7 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 		p.word = w
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	l, at := p.state()
 	if l == 0 {
@@ -101,7 +103,7 @@ func (s *Store) putWord(ctx context.Context, w heartbeat.PeerStatus, leaving boo
 		Then(clientv3.OpPut(key, s.presence.value(w, leaving), clientv3.WithLease(clientv3.LeaseID(l)))).Commit()
 	switch {
 	case err != nil:
-		return false, translate(err)
+		return false, etcd.Translate(err)
 	case !res.Succeeded:
 		return false, nil
 	}
@@ -120,13 +122,13 @@ func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
 		failpoint.Write()
 		failpoint.Write() // it is two
 	}
-	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.least)))
+	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.client.MinLease())))
 	if err != nil {
-		return translate(err)
+		return etcd.Translate(err)
 	}
 	res, err := s.client.Put(ctx, replicaPrefix+s.replicas.self, s.presence.value(w, false), clientv3.WithLease(l.ID))
 	if err != nil {
-		return translate(err) // perhaps it was put: the lease is left to run out
+		return etcd.Translate(err) // perhaps it was put: the lease is left to run out
 	}
 	s.presence.word = w
 	s.presence.set(heartbeat.LeaseID(l.ID), res.Header.Revision)
@@ -168,7 +170,7 @@ func (s *Store) keep(ctx context.Context) {
 		return
 	}
 	if l != 0 {
-		if _, err := s.renew(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
+		if _, err := s.client.RenewLease(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return
 		}
 	}
@@ -179,7 +181,7 @@ func (s *Store) keep(ctx context.Context) {
 		return // a watermark was published meanwhile, or none ever
 	}
 	// A stop waits for it, so that it knows what to take away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), etcd.CallTimeout)
 	defer cancel()
 	p.set(0, 0)
 	_ = s.appear(ctx, p.word) // it is tried again

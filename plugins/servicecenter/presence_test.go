@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 )
 
 // A release without watermarks says nothing of them, a later one more than is known here.
@@ -49,7 +50,7 @@ func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, word replicaWord) {
 // altered it, and ends with a word that nobody need wait.
 func TestAReplicaPublishesInItsKey(t *testing.T) {
 	t.Parallel()
-	s, _ := clustered(t)
+	s, _ := linkedStore(t)
 	require.NoError(t, s.Publish(t.Context(), heartbeat.PeerStatus{Publishes: true, Settled: 1}))
 	kv, _ := keyOf(t, s)
 	require.Nil(t, kv, "who has not joined has no key")
@@ -101,7 +102,7 @@ func TestAReplicaPublishesInItsKey(t *testing.T) {
 // say that the end is settled: none of them serves before it said what it has.
 func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	t.Parallel()
-	_, endpoint := listening(t, plain)
+	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
 	one, two := storeAt(t, endpoint), storeAt(t, endpoint)
 	var work sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())

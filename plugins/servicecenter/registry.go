@@ -8,12 +8,16 @@ import (
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	errorsEx "github.com/apache/servicecomb-service-center/pkg/errors"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 )
 
 const requestTimeout = 3 * time.Second
@@ -32,7 +36,7 @@ type registry struct {
 
 var _ client.Registry = (*registry)(nil)
 
-func newRegistry(c *clientv3.Client, g *quota.Gate, n *needed) *registry {
+func newRegistry(c *clientv3.Client, g *quota.Gate, n *etcd.Readers) *registry {
 	r := &registry{client: c, guard: theGuard, gate: g, shown: resumes{needed: n}, ready: make(chan struct{}), err: make(chan error, 1)}
 	close(r.ready)
 	return r
@@ -228,7 +232,7 @@ func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) err
 			if err := hand(res.Events, op.WatchCallback); err != nil {
 				return err
 			}
-			if upto := int64(complete(&res)); upto > 0 {
+			if upto := int64(etcd.CompleteUpTo(&res)); upto > 0 {
 				r.shown.handed(at, upto, len(res.Events) > 0)
 			}
 		}

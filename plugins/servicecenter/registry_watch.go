@@ -2,6 +2,8 @@ package servicecenter
 
 import (
 	"sync"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 // resumes remembers up to where the watches of service-center have shown everything.
@@ -10,13 +12,13 @@ import (
 // and the cache be listed anew.
 type resumes struct {
 	mu     sync.Mutex
-	needed *needed
+	needed *etcd.Readers
 	all    map[string]*resume // by the first key of the range
 }
 
 // resume is where one range stands: it had no event after last up to at.
 type resume struct {
-	*span
+	*etcd.Reader
 	last int64
 }
 
@@ -30,17 +32,17 @@ func (rs *resumes) from(key string, asked int64) (*resume, int64) {
 		if rs.all == nil {
 			rs.all = map[string]*resume{}
 		}
-		r = &resume{span: rs.needed.add(asked - 1), last: asked - 1}
+		r = &resume{Reader: rs.needed.Add(asked - 1), last: asked - 1}
 		rs.all[key] = r
 		return r, asked
 	case asked-1 < r.last: // it wants events again, or the store went back in time
-		r.drop()
-		r.span, r.last = rs.needed.add(asked-1), asked-1
+		r.Done()
+		r.Reader, r.last = rs.needed.Add(asked-1), asked-1
 		return r, asked
 	default:
 		r.last = asked - 1
-		r.reach(asked - 1)
-		return r, max(asked, r.revision()+1)
+		r.Advance(asked - 1)
+		return r, max(asked, r.Revision()+1)
 	}
 }
 
@@ -52,5 +54,5 @@ func (rs *resumes) handed(r *resume, at int64, events bool) {
 	if events {
 		r.last = max(r.last, at)
 	}
-	r.reach(at)
+	r.Advance(at)
 }

@@ -4,15 +4,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 func TestAnIdleCacheGoesOnBehindACompaction(t *testing.T) {
-	var n needed
+	var n etcd.Readers
 	rs := resumes{needed: &n}
 	r, from := rs.from("/a/", 6)
 	require.EqualValues(t, 6, from, "the first watch begins where it asks")
 	rs.handed(r, 500, false)
-	require.EqualValues(t, 500, n.floor(), "what it has not seen yet must be kept")
+	require.EqualValues(t, 500, n.Oldest(), "what it has not seen yet must be kept")
 	_, from = rs.from("/a/", 6)
 	require.EqualValues(t, 501, from, "nothing happened in between, as far as it was told")
 	rs.handed(r, 700, true)
@@ -26,5 +28,5 @@ func TestAnIdleCacheGoesOnBehindACompaction(t *testing.T) {
 	rs.handed(r, 800, false)
 	_, from = rs.from("/b/", 301)
 	require.EqualValues(t, 301, from, "each range for itself")
-	require.EqualValues(t, 300, n.floor())
+	require.EqualValues(t, 300, n.Oldest())
 }

@@ -17,6 +17,9 @@ import (
 	"github.com/go-chassis/openlog"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -121,7 +124,7 @@ func (e *selfEntry) stay(ctx context.Context) {
 func (e *selfEntry) keep(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	err := errUnsettled
 	for range selfRounds {
@@ -147,7 +150,7 @@ func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 		clientv3.OpGet(instance), clientv3.OpGet(leaseKey), clientv3.OpGet(instancePrefix+selfID+path.SPLIT, clientv3.WithPrefix(), clientv3.WithKeysOnly()),
 		clientv3.OpGet(selfNames, clientv3.WithPrefix(), clientv3.WithKeysOnly()), clientv3.OpGet(selfAliases, clientv3.WithPrefix(), clientv3.WithKeysOnly())).Commit()
 	if err != nil {
-		return false, translate(err)
+		return false, etcd.Translate(err)
 	}
 	all := func(i int) []*mvccpb.KeyValue { return res.Responses[i].GetResponseRange().Kvs }
 	one := func(i int) *mvccpb.KeyValue {
@@ -162,12 +165,12 @@ func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 	}
 	if strays := append(e.strays(all(5)), namesakes(all(6), all(7))...); len(strays) > 0 {
 		_, err = e.store.client.Txn(ctx).Then(strays[:min(len(strays), mendBatch)]...).Commit()
-		return false, translate(err)
+		return false, etcd.Translate(err)
 	}
 	own, held := one(3), one(4)
 	if e.lease != 0 && own != nil && own.Lease == int64(e.lease) && string(own.Value) == e.value(timestampOf(own)) &&
 		held != nil && held.Lease == int64(e.lease) && holds(held, leaseText(e.lease)) {
-		_, err = e.store.renew(ctx, e.lease)
+		_, err = e.store.client.RenewLease(ctx, e.lease)
 		if !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return err == nil, err
 		}
@@ -193,7 +196,7 @@ func timestampOf(kv *mvccpb.KeyValue) string {
 // establish puts the microservice, with the mark that keeps ServiceComb's clients from
 // writing to it, and erases what stood at its name or below its id before that.
 func (e *selfEntry) establish(ctx context.Context, mark, file, entry *mvccpb.KeyValue) error {
-	cmps := []clientv3.Cmp{unchanged(markPrefix+selfID, mark), unchanged(servicePrefix+selfID, file), unchanged(selfIndex, entry)}
+	cmps := []clientv3.Cmp{etcd.Unchanged(markPrefix+selfID, mark), etcd.Unchanged(servicePrefix+selfID, file), etcd.Unchanged(selfIndex, entry)}
 	ops := []clientv3.Op{clientv3.OpPut(servicePrefix+selfID, selfService(unix(time.Now().UnixNano()))), clientv3.OpPut(selfIndex, selfID)}
 	if !holds(mark, selfIndex) {
 		ops = append(append(ops, clientv3.OpPut(markPrefix+selfID, selfIndex)), bare(selfID, selfIndex)...)
@@ -202,7 +205,7 @@ func (e *selfEntry) establish(ctx context.Context, mark, file, entry *mvccpb.Key
 		}
 	}
 	_, err := e.store.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
-	return translate(err) // another replica may have been first: the next look shows it
+	return etcd.Translate(err) // another replica may have been first: the next look shows it
 }
 
 // strays erases instances that are none of replicas. On a store that nobody shares the
@@ -211,7 +214,7 @@ func (e *selfEntry) strays(kvs []*mvccpb.KeyValue) (ops []clientv3.Op) {
 	for _, kv := range kvs {
 		id := strings.TrimPrefix(string(kv.Key), instancePrefix+selfID+path.SPLIT)
 		name, ok := strings.CutPrefix(id, selfPrefix)
-		if ok && (name == e.store.replicas.self || e.store.server == nil && len(name) == len(e.store.replicas.self) && kv.Lease != 0) {
+		if ok && (name == e.store.replicas.self || !e.store.client.Embedded() && len(name) == len(e.store.replicas.self) && kv.Lease != 0) {
 			continue
 		}
 		ops = append(ops, clientv3.OpDelete(string(kv.Key)), clientv3.OpDelete(leasePrefix+selfID+path.SPLIT+id))
@@ -232,18 +235,18 @@ func namesakes(lists ...[]*mvccpb.KeyValue) (ops []clientv3.Op) {
 
 // appear puts the instance on a lease of its own.
 func (e *selfEntry) appear(ctx context.Context, instance, leaseKey string, mark *mvccpb.KeyValue) error {
-	l, err := e.store.client.Grant(ctx, int64(max(selfTTL, e.store.least)))
+	l, err := e.store.client.Grant(ctx, int64(max(selfTTL, e.store.client.MinLease())))
 	if err != nil {
-		return translate(err)
+		return etcd.Translate(err)
 	}
 	old, on := e.lease, clientv3.WithLease(l.ID)
 	e.lease = heartbeat.LeaseID(l.ID) // whatever becomes of it: perhaps it was put
-	_, err = e.store.client.Txn(ctx).If(unchanged(markPrefix+selfID, mark)).Then(
+	_, err = e.store.client.Txn(ctx).If(etcd.Unchanged(markPrefix+selfID, mark)).Then(
 		clientv3.OpPut(instance, e.value(unix(time.Now().UnixNano())), on), clientv3.OpPut(leaseKey, leaseText(e.lease), on)).Commit()
 	if old != 0 {
 		_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(old)) // else it runs out
 	}
-	return translate(err)
+	return etcd.Translate(err)
 }
 
 // leave takes the registration away, so that clients turn elsewhere at once; else its

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/go-chassis/openlog"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/mec-liveness/mepserver/logs"
 )
@@ -16,47 +15,11 @@ func everyday(message string) bool {
 	return strings.HasPrefix(message, "publish event[") || strings.HasSuffix(message, "get cached provider's file failed")
 }
 
-// zapSink is a zap core that writes etcd's errors into our log, as warnings.
-type zapSink struct{ log *logs.Repeats }
-
-func (z zapSink) Enabled(l zapcore.Level) bool      { return l >= zapcore.ErrorLevel }
-func (z zapSink) With([]zapcore.Field) zapcore.Core { return z }
-func (z zapSink) Sync() error                       { return nil }
-func (z zapSink) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if z.Enabled(e.Level) {
-		return c.AddCore(e, z)
-	}
-	return c
-}
-
-// harmless is what etcd and service-center say at every start, or at the first of a
-// store, although all is as it should be.
+// harmless is what service-center says at every start, although all is as it should be.
 var harmless = map[string]bool{
-	"Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster.": true,
-	"failed to update storage version":        true, // the same, a moment later
 	"no any plugin has been loaded":           true, // we load no shared objects
 	"data source enable etcd mode":            true,
 	"quota init, all resources are unlimited": true, // applications.maxServices is the limit
-}
-
-func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if harmless[e.Message] {
-		return nil
-	}
-	enc := zapcore.NewMapObjectEncoder()
-	for _, f := range fields {
-		f.AddTo(enc)
-	}
-	tags := openlog.Tags{"from": "etcd"}
-	if reason, ok := enc.Fields["error"]; ok {
-		tags["reason"] = reason
-	}
-	if e.Level > zapcore.ErrorLevel { // after which zap ends the process: it can write no more
-		z.log.Error("etcd "+e.Message, "the store cannot go on: "+e.Message, tags)
-		return nil
-	}
-	z.log.Warn("etcd "+e.Message, e.Message, tags)
-	return nil
 }
 
 // facade is what go-chassis' own packages log through: warnings and worse. log nil

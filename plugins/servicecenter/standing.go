@@ -12,6 +12,9 @@ import (
 	"github.com/go-chassis/cari/discovery"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -50,11 +53,11 @@ func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts
 		for _, key := range keys {
 			ops = append(ops, clientv3.OpGet(key, slices.Concat(opts, more)...))
 		}
-		res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		res, _, err := etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 			return s.client.Txn(ctx).Then(ops...).Commit()
 		})
 		if err != nil {
-			return nil, translate(err)
+			return nil, etcd.Translate(err)
 		}
 		return res.Responses, nil
 	}
@@ -98,25 +101,18 @@ func (st *standing) compares() []clientv3.Cmp {
 	if st.mark != nil {
 		out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(markPrefix+st.id), "=", st.mark.ModRevision)}
 		if st.whole() {
-			out = append(out, unchanged(servicePrefix+st.id, st.file), unchanged(st.index, st.entry))
+			out = append(out, etcd.Unchanged(servicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry))
 		}
 		return out
 	}
 	out := []clientv3.Cmp{
-		unchanged(markPrefix+st.id, nil), unchanged(servicePrefix+st.id, st.file), unchanged(st.index, st.entry)}
+		etcd.Unchanged(markPrefix+st.id, nil), etcd.Unchanged(servicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry)}
 	if st.records == 0 {
 		for _, prefix := range []string{instancePrefix, leasePrefix} {
 			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
 		}
 	}
 	return out
-}
-
-func unchanged(key string, kv *mvccpb.KeyValue) clientv3.Cmp {
-	if kv == nil {
-		return clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
-	}
-	return clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
 }
 
 // whole says whether the microservice is there as it should be.
@@ -221,7 +217,7 @@ func should(id, index string, value []byte) (want []byte, earlier bool) {
 // ServiceComb client took its name or its id, it is one under another name; and where
 // that is taken too, one of an id that nobody can take in advance.
 func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceInfo) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	for _, suffix := range []string{"", foreignSuffix} {
 		k := serviceKey(owner, info, suffix)
@@ -291,7 +287,7 @@ func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*
 		failpoint.Write()
 		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
 	}
-	return hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	return etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
 	})
 }

@@ -6,68 +6,41 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-chassis/openlog"
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/etcdserver"
-	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
-	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
 )
-
-// callTimeout bounds every call to the store but the lists.
-const callTimeout = 2 * time.Second
 
 // Store encodes the engine's transactions for etcd. It decides nothing.
 type Store struct {
-	client *clientv3.Client
-	server *etcdserver.EtcdServer // nil unless embedded
-	lessor *lessor                // the same
-	calls  *calls                 // the same
+	client *etcd.Client
 	moved  moved
 	log    openlog.Logger
-	least  int // seconds of the shortest lease that is granted
 	pace   pace
-	gate   *quota.Gate // nil unless embedded
-	needed *needed     // history that is still read
 
-	lineage    *lineage
-	term       term
 	replicas   *replicas
 	presence   presence
 	heart      atomic.Pointer[heartbeat.Engine] // that is followed
 	shown      atomic.Int64                     // the revision up to which the engine was shown everything
 	unreadable atomic.Int64                     // records, at the last list
 	behind     chan struct{}                    // told when the store is ahead of that
-	renewals   *renewer                         // nil if embedded
-	spares     spares                           // nil if embedded, or one endpoint
-	longer     atomic.Int64                     // the longest lease that was granted in place of a shorter one
 	mends      *mends                           // nil: a list puts nothing right
 	ages       plugins.Ages                     // of the events, as Tidy listed them
 }
 
-func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
-	s := &Store{client: c.Client(), server: c.Server(), lessor: c.lessor, calls: c.calls, gate: c.gate, needed: &c.needed, log: log, pace: usualPace,
-		lineage: newLineage(), behind: make(chan struct{}, 1), replicas: newReplicas(), mends: newMends(), least: minLease(embeddedElectionMs)}
-	if s.server == nil {
-		s.least, s.replicas.unlisted = leastLease(ctx, s.client), true
-		free := make(spares, mostSpares)
-		s.renewals = newRenewer(s.client.ActiveConnection(), free)
-		if len(s.client.Endpoints()) > 1 {
-			s.spares = free
-		}
-	}
+func newStore(c *etcd.Client, log openlog.Logger) *Store {
+	s := &Store{client: c, log: log, pace: usualPace, behind: make(chan struct{}, 1), replicas: newReplicas(), mends: newMends()}
+	s.replicas.unlisted = !c.Embedded()
 	return s
 }
 
@@ -75,9 +48,6 @@ func newStore(ctx context.Context, c *Center, log openlog.Logger) *Store {
 func (s *Store) Close() {
 	if s.mends != nil {
 		s.mends.close()
-	}
-	if s.renewals != nil {
-		s.renewals.close()
 	}
 }
 
@@ -108,7 +78,7 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 	if _, _, ok := split(id); !ok {
 		return out, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	place := s.moved.place(id)
 	for range mostLooks {
@@ -129,11 +99,11 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 const mostLooks = 3
 
 func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
-	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	res, _, err := etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).Then(clientv3.OpGet(recordKey(id)), clientv3.OpGet(seatOf(id, place).key())).Commit()
 	})
 	if err != nil {
-		return out, translate(err)
+		return out, etcd.Translate(err)
 	}
 	if kvs := res.Responses[0].GetResponseRange().Kvs; len(kvs) == 1 {
 		if out.Record, err = decodeRecord(kvs[0]); err != nil {
@@ -153,7 +123,7 @@ func projectionOf(kv *mvccpb.KeyValue) heartbeat.Projection {
 
 // Commit implements heartbeat.Store.
 func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	from := seatOf(t.Record.ID, t.From)
 	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t)
@@ -174,7 +144,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	}
 	switch {
 	case err != nil:
-		return 0, translate(err)
+		return 0, etcd.Translate(err)
 	case !res.Succeeded && again:
 		return 0, errUnsure
 	case !res.Succeeded:
@@ -193,54 +163,29 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 
 // Head implements heartbeat.Store.
 func (s *Store) Head(ctx context.Context) (heartbeat.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
-	before := s.lineage.now()
-	read, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*clientv3.GetResponse, error) {
-		return s.client.Get(ctx, clusterKey, clientv3.WithCountOnly())
-	})
+	at, err := s.client.Head(ctx)
 	if err != nil {
-		return 0, translate(err)
+		return 0, err
 	}
-	s.term.seen(read.Header.RaftTerm, time.Now())
-	if !s.lineage.answered(before, read.Header) {
-		return 0, errRestored
-	}
-	if read.Header.Revision > s.shown.Load() {
+	if int64(at) > s.shown.Load() {
 		select {
 		case s.behind <- struct{}{}:
 		default:
 		}
 	}
-	return heartbeat.Revision(read.Header.Revision), nil
+	return at, nil
 }
 
-// Pulse implements heartbeat.Store. Whether a cluster is full is asked of the
-// member that answers: a list of the alarms would be a raft write each time.
+// Pulse implements heartbeat.Store.
 func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
-	if _, err := s.Head(ctx); err != nil && !errors.Is(err, errRestored) {
+	if _, err := s.Head(ctx); err != nil && !errors.Is(err, etcd.ErrRestored) {
 		return false, err
 	}
-	if s.server != nil {
-		return inTime(ctx, s.calls, func(context.Context) (full bool, err error) {
-			for _, a := range s.server.Alarms() {
-				full = full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
-			}
-			return full, nil
-		})
-	}
-	res, _, err := hedged(ctx, s.spares, func(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
-		return etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
-	})
-	if err != nil {
-		return false, translate(err)
-	}
-	for _, e := range res.Errors { // an alarm in protobuf's text form, or "etcdserver: no leader"
-		full = full || strings.Contains(e, etcdserverpb.AlarmType_NOSPACE.String())
-	}
-	return full, nil
+	return s.client.Full(ctx)
 }
 
 // clusterValue is what clusterKey holds.
@@ -249,12 +194,12 @@ func clusterValue() string { return `{"schema":` + strconv.Itoa(schemaVersion) +
 // CheckSchema refuses a store that a newer program wrote. It reads before it
 // writes: a full store refuses the whole transaction.
 func (s *Store) CheckSchema(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	want := []byte(clusterValue())
 	got, err := s.client.Get(ctx, clusterKey)
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", clusterKey, plainly(err))
+		return fmt.Errorf("cannot read %s: %w", clusterKey, etcd.PlainError(err))
 	}
 	kvs := got.Kvs
 	if len(kvs) == 0 {
@@ -262,7 +207,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 			Then(clientv3.OpPut(clusterKey, string(want))).Else(clientv3.OpGet(clusterKey)).Commit()
 		switch {
 		case err != nil:
-			return fmt.Errorf("cannot write %s: %w", clusterKey, plainly(err))
+			return fmt.Errorf("cannot write %s: %w", clusterKey, etcd.PlainError(err))
 		case res.Succeeded:
 			return nil
 		}
@@ -274,24 +219,12 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", clusterKey, schemaVersion)
 }
 
-// translate maps etcd's errors to the engine's; whatever else happened stays what
-// it is and counts as "no answer".
-func translate(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, lease.ErrLeaseNotFound), errors.Is(err, rpctypes.ErrLeaseNotFound):
-		return heartbeat.ErrLeaseGone
-	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, etcderrors.ErrNoSpace):
-		return heartbeat.ErrFull
-	default:
-		return err
-	}
-}
+// errUnsure: the transaction was sent twice and one of them found its compares
+// failed, which the other may have caused.
+var errUnsure = errors.New("the store did not say whether the transaction was carried out")
 
 var (
-	errStalled  = errors.New("the watch fell silent")
-	errClosed   = errors.New("the watch was closed")
-	errMoving   = errors.New("the instance is moved again and again")
-	errRestored = errors.New("the store went back in time: it was restored, or is another one")
+	errStalled = errors.New("the watch fell silent")
+	errClosed  = errors.New("the watch was closed")
+	errMoving  = errors.New("the instance is moved again and again")
 )

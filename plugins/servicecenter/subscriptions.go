@@ -6,13 +6,16 @@ import (
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 )
 
 var _ plugins.Outbox = (*Store)(nil)
@@ -57,7 +60,7 @@ func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(
 
 // commit carries a transaction out; a compare that failed is ErrConflict.
 func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	done, err := s.admit(ctx, c, ops)
 	if err != nil {
@@ -67,7 +70,7 @@ func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.C
 	res, err := s.client.Txn(ctx).If(compares...).Then(ops...).Commit()
 	switch {
 	case err != nil:
-		return nil, translate(err)
+		return nil, etcd.Translate(err)
 	case !res.Succeeded:
 		return nil, heartbeat.ErrConflict
 	}
@@ -76,11 +79,11 @@ func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.C
 
 // one reads one key; nil: there is none.
 func (s *Store) one(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	res, err := s.client.Get(ctx, key)
 	if err != nil || len(res.Kvs) == 0 {
-		return nil, translate(err)
+		return nil, etcd.Translate(err)
 	}
 	return res.Kvs[0], nil
 }

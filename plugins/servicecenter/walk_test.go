@@ -356,7 +356,7 @@ func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
 	w.walk(func(c call, _ int, changed []string) {
 		found[c.route] = true
 		if w.ttl() < 0 {
-			_, err := store.server.LeaseGrant(t.Context(), &etcdserverpb.LeaseGrantRequest{ID: int64(w.lease), TTL: fresh - 1})
+			_, err := store.client.Server().LeaseGrant(t.Context(), &etcdserverpb.LeaseGrantRequest{ID: int64(w.lease), TTL: fresh - 1})
 			require.NoError(t, err)
 		}
 		for key, value := range whole { // as it was, for the next

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
@@ -35,7 +38,7 @@ func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(rea
 }
 
 // Reload implements plugins.Base.
-func (s *Store) Reload() { s.lineage.end() }
+func (s *Store) Reload() { s.client.Lineage.Break() }
 
 func (s *Store) engine(e *heartbeat.Engine) watched {
 	return watched{name: "engine", from: instancePrefix, end: watchedEnd, behind: s.behind,
@@ -49,7 +52,7 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 		loaded: e.Sweep,
 		see: func(events []*clientv3.Event, at heartbeat.Revision) {
 			s.replicas.see(events, e)
-			s.lineage.reach(int64(at))
+			s.client.Lineage.Advance(int64(at))
 			s.shown.Store(int64(at))
 			e.Observe(s.sights(events), at)
 		},
@@ -58,7 +61,7 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 			e.Restored()
 			s.presence.forget()
 			s.shown.Store(0)
-			s.lineage.told()
+			s.client.Lineage.Acknowledge()
 		},
 	}
 }
@@ -68,9 +71,9 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 // leads to a new list.
 func (s *Store) follow(ctx context.Context, w watched, failed func(reason string, err error)) {
 	var seen heartbeat.Revision
-	ends := s.lineage.ends() // kept until its end was handled, whenever that came
+	ends := s.client.Lineage.Broken() // kept until its end was handled, whenever that came
 	for ctx.Err() == nil {
-		keeping, held := s.hold(ctx)
+		keeping, held := s.client.Readers.Within(ctx)
 		at, err := w.load(keeping)
 		if err == nil && at < seen {
 			w.restored()
@@ -84,9 +87,9 @@ func (s *Store) follow(ctx context.Context, w watched, failed func(reason string
 			err = s.watch(keeping, w, ends, &seen, s.pace)
 			failed("watch", err)
 		}
-		held.drop()
-		if errors.Is(err, errRestored) {
-			ends = s.lineage.ends() // before the next list: that may be of either history
+		held.Done()
+		if errors.Is(err, etcd.ErrRestored) {
+			ends = s.client.Lineage.Broken() // before the next list: that may be of either history
 			w.restored()
 			seen = 0
 		}
@@ -118,9 +121,9 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 	// progress only when none of them lags.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
 	defer cancel()
-	reads := s.needed.add(int64(*at))
-	defer reads.drop()
-	holdIn(ctx).drop()                        // its list's
+	reads := s.client.Readers.Add(int64(*at))
+	defer reads.Done()
+	etcd.ReaderIn(ctx).Done()                 // its list's
 	silent := time.AfterFunc(p.stall, cancel) // Watch returns when the server has answered
 	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
 	if !silent.Stop() {
@@ -143,7 +146,7 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 				s.askProgress(ctx)
 			}
 		case <-ends:
-			return errRestored
+			return etcd.ErrRestored
 		case <-stall.C:
 			return errStalled
 		case res, ok := <-events:
@@ -156,30 +159,17 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 				return res.Err()
 			}
 			stall.Reset(p.stall)
-			*at = max(*at, complete(&res))
-			reads.reach(int64(*at))
+			*at = max(*at, etcd.CompleteUpTo(&res))
+			reads.Advance(int64(*at))
 			w.see(res.Events, *at)
 		}
 	}
 }
 
-// complete is the revision up to which nothing is missing. The header of a response
-// with events may be far ahead of them: etcd sends a watch that fell behind its
-// events in portions, each under the newest revision.
-func complete(res *clientv3.WatchResponse) heartbeat.Revision {
-	if n := len(res.Events); n > 0 {
-		return heartbeat.Revision(res.Events[n-1].Kv.ModRevision)
-	}
-	if res.IsProgressNotify() {
-		return heartbeat.Revision(res.Header.Revision)
-	}
-	return 0
-}
-
 // askProgress has a bound of its own: while the client is connecting anew it takes
 // no request, and silence is to be noticed all the same. ctx must be the watch's.
 func (s *Store) askProgress(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout/2)
 	defer cancel()
 	_ = s.client.RequestProgress(ctx)
 }

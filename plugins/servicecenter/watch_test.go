@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
@@ -82,7 +86,7 @@ func erased(t *testing.T, c *clientv3.Client, id heartbeat.ID) int64 {
 
 func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
 	t.Parallel()
-	_, endpoint := listening(t, plain)
+	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
 	p := proxy.Start(t, endpoint[len("http://"):])
 	s, direct := storeAt(t, "http://"+p.Addr), storeAt(t, endpoint)
 	kept, lost := registeredIn(t, s, "kept"), registeredIn(t, s, "lost")
@@ -90,7 +94,7 @@ func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
 	require.True(t, f.knows(kept.ID) && f.knows(lost.ID))
 
 	p.Set(proxy.Refuse)
-	at := erased(t, direct.client, lost.ID)
+	at := erased(t, direct.client.Client, lost.ID)
 	_, err := direct.client.Put(t.Context(), "/elsewhere", "")
 	require.NoError(t, err)
 	_, err = direct.client.Compact(t.Context(), at+1)
@@ -108,7 +112,7 @@ func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
 // What others write beside our keys moves the store's revision and is shown by no watch
 // of ours; whoever meets it, a heartbeat or the pulse, has the watch ask how far it is.
 func TestAReplicaBehindTheStoreLetsTheWatchCatchUp(t *testing.T) {
-	_, endpoint := listening(t, plain)
+	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
 	s := storeAt(t, endpoint)
 	s.pace = pace{ask: time.Hour, stall: 2 * time.Hour}
 	r := registeredIn(t, s, "one")
@@ -121,21 +125,32 @@ func TestAReplicaBehindTheStoreLetsTheWatchCatchUp(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-func storeAt(t *testing.T, endpoint string) *Store {
+// storeAt is a store on the cluster with these endpoints.
+func storeAt(t *testing.T, endpoints ...string) *Store {
 	t.Helper()
-	c := &Center{}
-	require.NoError(t, c.openStore(t.Context(), Options{Cluster: &remote{endpoints: []string{endpoint}}, Log: discard}))
-	t.Cleanup(c.closeStore)
-	s := newStore(t.Context(), c, discard)
+	r, err := etcd.NewRemote(conf.Store{Endpoints: endpoints})
+	require.NoError(t, err)
+	c, err := etcd.Open(t.Context(), etcd.Options{Cluster: r, Probe: clusterKey, Log: etcdtest.Discard})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	s := newStore(c, etcdtest.Discard)
 	t.Cleanup(s.Close)
 	return s
+}
+
+// linkedStore is a store over an etcd with sockets, behind a link that can be broken.
+func linkedStore(t *testing.T) (*Store, *proxy.Proxy) {
+	t.Helper()
+	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
+	p := proxy.Start(t, endpoint[len("http://"):])
+	return storeAt(t, "http://"+p.Addr), p
 }
 
 // A link that stays open and says nothing is noticed, whichever way it swallows.
 func TestASilentWatchIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []proxy.Mode{proxy.HalfDown, proxy.Blackhole} {
-		s, p := clustered(t)
+		s, p := linkedStore(t)
 		s.pace = pace{ask: 100 * time.Millisecond, stall: 2 * time.Second}
 		r := registeredIn(t, s, fmt.Sprint("silent-", mode))
 		f := follow(t, s)
@@ -148,20 +163,10 @@ func TestASilentWatchIsGivenUp(t *testing.T) {
 	}
 }
 
-// A watch that fell behind is sent its events in portions, each under the newest
-// revision: only the events say how far it is.
-func TestAWatchIsCompleteOnlyUpToItsLastEvent(t *testing.T) {
-	ev := func(at int64) *clientv3.Event { e := &clientv3.Event{}; e.Kv = kvAt(at); return e }
-	behind := clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}, Events: []*clientv3.Event{ev(11), ev(12)}}
-	require.EqualValues(t, 12, complete(&behind))
-	require.EqualValues(t, 5000, complete(&clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}}))
-	require.Zero(t, complete(&clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: 5000}, Created: true}))
-}
-
 // What else lies under the prefix of replicas gives nobody another rank.
 func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
 	t.Parallel()
-	_, endpoint := listening(t, plain)
+	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
 	one, two := storeAt(t, endpoint), storeAt(t, endpoint)
 	one.replicas.self, two.replicas.self = strings.Repeat("1", 16), strings.Repeat("2", 16)
 	for _, garbage := range []string{"", "0", strings.Repeat("0", 16), "../../x", strings.Repeat("z", 16)} {

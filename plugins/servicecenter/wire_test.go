@@ -9,6 +9,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 // described is attributes whose endpoint has about n bytes of c.
@@ -31,7 +32,7 @@ func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added},
 			&standing{id: service, index: indexPrefix + "/a/b/1"}) // its microservice is new, too
 		require.NoError(t, err)
-		require.Less(t, cost(ops), int64(2.2*60_000), "of 60 kB of %q", c)
+		require.Less(t, etcd.Cost(ops), int64(2.2*60_000), "of 60 kB of %q", c)
 	}
 }
 

@@ -27,6 +27,9 @@ var (
 // forPlugins is what every plugin may import; its own folder is added.
 var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "heartbeat"}
 
+// forAdapter is what the adapter may import beside ServiceComb and etcd.
+var forAdapter = slices.Concat(logMetrics, []string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors", "golang.org/x/net/idna"})
+
 // table is the house's import table. The longest dir that matches counts.
 var table = []row{
 	{dir: "mp1", never: []string{"net/http"}},
@@ -40,7 +43,10 @@ var table = []row{
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/failpoint"},
-	{dir: "plugins/servicecenter", project: forPlugins, outside: append(append([]string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors", "golang.org/x/net/idna"}, logMetrics...), adapterOnly...)},
+	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(forAdapter, adapterOnly)},
+	{dir: "plugins/servicecenter/etcd", project: append(slices.Clone(forPlugins), "plugins/servicecenter/etcd/*"), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
+	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
+	{dir: "plugins/servicecenter/etcd/quota"},
 	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
 	{dir: "cmd/early", never: []string{"net/http"}},
 	{dir: "cmd/revision"},
@@ -102,9 +108,10 @@ func rowFor(dir string) (row, bool) {
 	return best, most >= 0
 }
 
-// testTools break links between processes and make certificates. They know nothing of
-// the project (their rows say so), and unit tests need them as much as those in test.
-var testTools = []string{"test/proxy", "test/pki"}
+// testTools break links between processes, make certificates and start etcd. They know
+// nothing of what they test (their rows say so), and unit tests need them as much as those
+// in test.
+var testTools = []string{"test/proxy", "test/pki", "plugins/servicecenter/etcd/etcdtest"}
 
 // testImport tells whether a test file may have what its package may not: the
 // test framework, and the package itself from its external tests.
@@ -149,16 +156,11 @@ func refusedProject(r row, f File, target string) string {
 		}
 		return "nothing imports test"
 	}
+	if own, other := plugin(f.Dir()), plugin(target); own != "" && other != "" && own != other {
+		return "a plugin may not import a sibling"
+	}
 	to, _ := rowFor(target)
-	if other := plugin(target); other != "" {
-		own := plugin(f.Dir())
-		if own == other {
-			return ""
-		}
-		if own != "" {
-			return "a plugin may not import a sibling"
-		}
-	} else if to.dir == r.dir {
+	if to.dir == r.dir {
 		return "" // a part of the same
 	}
 	for _, p := range r.project {

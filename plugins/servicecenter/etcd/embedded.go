@@ -1,0 +1,139 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
+)
+
+const (
+	embeddedTickMs     = 20
+	embeddedElectionMs = 200 // leases from 1 s on
+	startTimeout       = 60 * time.Second
+
+	// The log of raft is kept in memory too, for followers that lag. There are none, and
+	// entries may be hundreds of kilobytes large.
+	catchUp       = 16
+	snapshotCount = 5000
+	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
+)
+
+// identity is the member's. It never changes: the member's id and its cluster's follow
+// from it.
+var identity = datadir.Identity{Name: "mep", URL: "http://127.0.0.1:1", Token: "etcd-cluster"}
+
+// alarmAt is the size of the file from which etcd takes no writes. A file that is larger
+// already (the quota was lowered) must leave room for what frees.
+func alarmAt(limit int64, file string) int64 {
+	at := alarmFactor*limit + alarmRoom
+	if info, err := os.Stat(file); err == nil {
+		at = max(at, info.Size()/4*5+alarmRoom)
+	}
+	return at
+}
+
+func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
+	if c.lock, err = LockDir(o.DataDir); err != nil {
+		return err
+	}
+	found, err := sound(o.DataDir)
+	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
+		err = os.RemoveAll(found.CutShort)
+	}
+	if err != nil {
+		c.Close()
+		return err
+	}
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.InitialClusterToken = identity.Name, Dir(o.DataDir), identity.Token
+	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil // no socket: nobody but this process reaches it
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
+	cfg.AdvertisePeerUrls = cfg.AdvertiseClientUrls
+	cfg.InitialCluster = cfg.Name + "=" + cfg.AdvertisePeerUrls[0].String()
+	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
+	cfg.AutoCompactionRetention = "0" // etcd's compactor forgets at each restart when it was due
+	cfg.SnapshotCatchUpEntries, cfg.SnapshotCount = catchUp, snapshotCount
+	cfg.WatchProgressNotifyInterval = progressEvery
+	cfg.QuotaBackendBytes = alarmAt(o.Quota, filepath.Join(cfg.Dir, "member", "snap", "db"))
+	last := &lastWords{zapSink: zapSink{o.Repeats}, dir: o.DataDir, fail: o.Fail}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(last.logger())
+	if c.etcd, err = startEtcd(cfg); err != nil {
+		c.Close()
+		return storeFault("cannot open the store", o.DataDir, err)
+	}
+	last.open()
+	select {
+	case <-c.etcd.Server.ReadyNotify():
+	case err = <-c.etcd.Err():
+	case <-c.etcd.Server.StopNotify():
+		err = errors.New("it stopped")
+	case <-time.After(startTimeout):
+		err = errors.New("it was not ready in a minute")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.Close()
+		return fmt.Errorf("cannot start the store in %s: %w", o.DataDir, err)
+	}
+	c.Client = v3client.New(c.etcd.Server)
+	c.lessor = etcdLessor(c.etcd.Server)
+	c.calls = newCalls(mostCalls)
+	bind(c.Client, c.calls, c.lessor)
+	c.upkeep = newUpkeep(c.etcd.Server, c.Client, o.Quota, c.Readers.Oldest, o.Log)
+	c.Gate = c.upkeep.gate
+	c.upkeep.start(ctx)
+	return nil
+}
+
+// lockExisting makes a data directory ours that must exist, and changes nothing in it.
+func lockExisting(dir string) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDONLY|syscall.O_NONBLOCK, 0) // it waits for nobody, whatever that is
+	if errors.Is(err, fs.ErrNotExist) {                                                  // no server was ever started on it, or its files were copied
+		f, err = os.Open(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, inUse(dir)
+	}
+	return f, nil
+}
+
+// errInUse: another process holds the data directory.
+var errInUse = errors.New("another mepserver uses the data directory")
+
+func inUse(dir string) error { return fmt.Errorf("%w %s", errInUse, dir) }
+
+// LockDir makes the data directory ours. etcd's own lock waits for ever.
+func LockDir(dir string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err = storeFault("cannot make the directory for the store", dir, err); remedy(err) == "" {
+			err = fmt.Errorf("%w; choose another --data-dir", err)
+		}
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, storeFault("cannot use the directory for the store", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, inUse(dir)
+	}
+	return f, nil
+}

@@ -1,0 +1,82 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+const (
+	// askAgainAfter: a call without an answer is sent once more, most likely to
+	// another member. A member that was paused keeps its connections for the 13 s
+	// until a ping fails, and without this every third call would wait for it: a
+	// refutation that waits for longer than the hold comes too late.
+	askAgainAfter = 200 * time.Millisecond
+	mostAttempts  = 6 // within callTimeout; each meets a silent member of three by a chance of a third
+	// mostSpares bounds the calls that are sent again, so that a store which is slow
+	// as a whole is not made slower.
+	mostSpares = 64
+)
+
+// spares are the permits for sending again, of calls and renewals together; nil:
+// never (embedded, or one endpoint).
+type spares chan struct{}
+
+// Hedged makes a call whose repetition does no harm; while there is no answer it makes the
+// call again beside the first, to another member of a cluster most likely. again says
+// that it was made more than once. The answers that come too late are cancelled and dropped.
+func Hedged[T any](ctx context.Context, c *Client, call func(context.Context) (T, error)) (out T, again bool, err error) {
+	return hedged(ctx, c.spares, call)
+}
+
+func hedged[T any](ctx context.Context, free spares, call func(context.Context) (T, error)) (out T, again bool, err error) {
+	if free == nil {
+		out, err = call(ctx)
+		return out, false, err
+	}
+	type result struct {
+		out T
+		err error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, mostAttempts)
+	attempt := func() {
+		out, err := call(ctx)
+		results <- result{out, err}
+	}
+	go attempt()
+	flying, made := 1, 1
+	later := time.NewTimer(askAgainAfter)
+	defer later.Stop()
+	for {
+		select {
+		case r := <-results:
+			if flying--; definite(r.err) || flying == 0 {
+				return r.out, made > 1, r.err
+			}
+		case <-later.C:
+			if made == mostAttempts {
+				continue
+			}
+			later.Reset(askAgainAfter)
+			select {
+			case free <- struct{}{}:
+				flying, made = flying+1, made+1
+				go func() {
+					defer func() { <-free }()
+					attempt()
+				}()
+			default:
+			}
+		}
+	}
+}
+
+// definite tells an answer of the store from the lack of one.
+func definite(err error) bool {
+	err = Translate(err)
+	return err == nil || errors.Is(err, heartbeat.ErrLeaseGone) || errors.Is(err, heartbeat.ErrFull)
+}

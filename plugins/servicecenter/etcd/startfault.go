@@ -1,0 +1,158 @@
+package etcd
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/mec-liveness/mepserver/logs"
+)
+
+// startEtcd is embed.StartEtcd, which panics at some faults of the directory.
+func startEtcd(cfg *embed.Config) (e *embed.Etcd, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if e, err = nil, asError(p); err == nil {
+				err = errors.New(logs.Clean(fmt.Sprint(p)))
+			}
+		}
+	}()
+	return embed.StartEtcd(cfg)
+}
+
+func asError(p any) error {
+	err, _ := p.(error) //nolint:errcheck // no assertion: nil is an answer
+	return err
+}
+
+// lastWords is told by zap after etcd logged something after which it cannot go on. By
+// itself zap would panic or end the process there, on a goroutine of etcd where nobody can
+// recover: dozens of lines of trace, or a line that is still in the log's queue.
+//
+// It is a core too, and holds back what etcd says while the store is being opened: if that
+// fails, one line says why, and not every part of etcd that it passes through.
+type lastWords struct {
+	zapSink
+	dir  string
+	fail func(why string)
+
+	mu     sync.Mutex
+	opened bool
+	held   []func()
+}
+
+// maxHeld is the most lines that are held back.
+const maxHeld = 64
+
+// logger is etcd's. Where nobody wants to be told of the end, zap does what it does.
+func (l *lastWords) logger() *zap.Logger {
+	if l.fail == nil {
+		return zap.New(l.zapSink)
+	}
+	return zap.New(l, zap.WithPanicHook(l), zap.WithFatalHook(l))
+}
+
+func (l *lastWords) With([]zapcore.Field) zapcore.Core { return l }
+
+func (l *lastWords) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if l.Enabled(e.Level) {
+		return c.AddCore(e, l)
+	}
+	return c
+}
+
+// Write implements zapcore.Core.
+func (l *lastWords) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if e.Level > zapcore.ErrorLevel {
+		return nil // OnWrite follows
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.opened:
+		return l.zapSink.Write(e, fields)
+	case len(l.held) < maxHeld:
+		l.held = append(l.held, func() { _ = l.zapSink.Write(e, fields) })
+	}
+	return nil
+}
+
+// open says that the store is open, and what was held back.
+func (l *lastWords) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened = true
+	for _, write := range l.held {
+		write()
+	}
+	l.held = nil
+}
+
+// OnWrite implements zapcore.CheckWriteHook.
+func (l *lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	err := errors.New(logs.Clean(e.Message))
+	for _, f := range fields {
+		if cause, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
+	}
+	l.mu.Lock()
+	what := "the store cannot go on"
+	if !l.opened {
+		what = "cannot open the store"
+	}
+	l.mu.Unlock()
+	l.fail(storeFault(what, l.dir, err).Error())
+	runtime.Goexit() // etcd does not expect to come back here
+}
+
+// storeFault is the one line that says what is wrong with the store in dir, and what to do.
+func storeFault(what, dir string, err error) error {
+	err = oneLine{err}
+	if a := remedy(err); a != "" {
+		return fmt.Errorf("%s in %s: %w; %s", what, dir, err, a)
+	}
+	return fmt.Errorf("%s in %s: %w", what, dir, err)
+}
+
+// oneLine is an error whose text may have been made of many lines.
+type oneLine struct{ error }
+
+func (o oneLine) Unwrap() error { return o.error }
+func (o oneLine) Error() string {
+	return strings.Join(strings.Fields(logs.Clean(o.error.Error())), " ")
+}
+
+// remedies are what an operator does about what the system says.
+var remedies = []struct {
+	is   []syscall.Errno
+	then string
+}{
+	{[]syscall.Errno{syscall.ENOMEM}, "it maps the whole database into memory: raise the limit of the address space (ulimit -v) or lower store.quotaBytes"},
+	{[]syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}, "make space on that disk; nothing that was acknowledged is lost"},
+	{[]syscall.Errno{syscall.EROFS}, "the file system is read-only: mount it for writing or choose another --data-dir"},
+	{[]syscall.Errno{syscall.EACCES, syscall.EPERM}, "give this user the directory and all that is in it, or choose another --data-dir"},
+	{[]syscall.Errno{syscall.EMFILE, syscall.ENFILE}, "raise the limit of open files (ulimit -n)"},
+	{[]syscall.Errno{syscall.EFBIG}, "raise the limit of the size of files (ulimit -f)"},
+	{[]syscall.Errno{syscall.ENOTDIR, syscall.EEXIST}, "a file is where a directory must be: move it away or choose another --data-dir"},
+	{[]syscall.Errno{syscall.EISDIR}, "a directory is where a file must be: move it away or choose another --data-dir"},
+	{[]syscall.Errno{syscall.EIO}, "the disk fails: look into the system's log, and restore a copy of the directory"},
+}
+
+func remedy(err error) string {
+	for _, r := range remedies {
+		for _, is := range r.is {
+			if errors.Is(err, is) {
+				return r.then
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,133 @@
+package servicecenter
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
+)
+
+// What the commands check, backup and restore do with a store that no server uses.
+
+// Check examines the embedded store in a directory that no server uses, as far as its
+// start does and beyond, and writes a short report. It changes nothing. An error is one
+// line: the store is not sound, or cannot be looked at.
+func Check(dataDir string, out io.Writer) error {
+	c := contents{states: map[heartbeat.State]int{}}
+	r, h, err := etcd.Inspect(dataDir, c.take)
+	if err != nil {
+		return err
+	}
+	all := 0
+	for _, n := range c.states {
+		all += n
+	}
+	fmt.Fprintf(out, "store in %s\n"+
+		"  database       %s, %s in use; revision %d, history from %d on, %d keys\n"+
+		"  log            %d segments, %s, up to entry %d; the database holds %d\n"+
+		"  services       %d: %d ACTIVE, %d SUSPENDED, %d INACTIVE\n"+
+		"  applications   %d registered; %d subscriptions, %d events\n"+
+		"  ServiceComb    %d microservices, %d instances\n",
+		dataDir, quota.Bytes(r.Size), quota.Bytes(r.InUse), h.Revision, max(h.Compacted, 1), h.Keys,
+		r.Segments, quota.Bytes(r.LogBytes), r.LastEntry, r.Applied,
+		all, c.states[heartbeat.Active], c.states[heartbeat.Suspended], c.states[heartbeat.Inactive],
+		c.applications, c.subscriptions, c.events, c.services, c.instances)
+	if c.unreadable > 0 {
+		return fmt.Errorf("the files of the store in %s are sound, but %d of its values cannot be read, the first at %s; they are left out, alone", dataDir, c.unreadable, plugins.Clean(c.first))
+	}
+	fmt.Fprintln(out, "  it is sound")
+	return nil
+}
+
+// OfflineBackup is the backup of a store that no server uses: it is opened for it, and
+// closed by Close. fail is as in plugins.Host.
+func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog.Logger, fail func(why string)) (backup io.ReadCloser, size int64, err error) {
+	return etcd.OfflineBackup(ctx, dataDir, quota, log, fail)
+}
+
+// BackupTarget says why a backup of the store in dataDir cannot be written to a file.
+func BackupTarget(file string, force bool, dataDir string) error {
+	return datadir.Target(file, force, dataDir)
+}
+
+// SaveBackup writes a backup that is size bytes long to a file, and shows on progress
+// how far it is if that takes long.
+func SaveBackup(ctx context.Context, file string, force bool, from io.Reader, size int64, progress io.Writer) error {
+	return datadir.SaveBackup(ctx, file, force, from, show(progress, "backup", size))
+}
+
+const showEvery = 2 * time.Second
+
+// show tells how far something is, every two seconds.
+func show(out io.Writer, what string, size int64) func(int64) {
+	last := time.Now()
+	return func(done int64) {
+		if time.Since(last) < showEvery {
+			return
+		}
+		last = time.Now()
+		fmt.Fprintf(out, "%s: %s of %s\n", what, quota.Bytes(done), quota.Bytes(max(size, done)))
+	}
+}
+
+// restoredKey tells who looks that the store was restored, and from where.
+const restoredKey = "/mep/restored"
+
+// Restore makes the embedded store in dataDir of a backup. dataDir may hold nothing, and
+// no server may use it. What a restore that was killed has left is removed. fail is as in
+// plugins.Host.
+func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer, fail func(why string)) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	c := contents{states: map[heartbeat.State]int{}}
+	var schema []byte
+	h, err := etcd.RestoreBackup(ctx, file, dataDir, datadir.Restored{Key: restoredKey, Value: restoredNow}, show(progress, "restore", info.Size()), fail,
+		func(kv *mvccpb.KeyValue) {
+			if string(kv.Key) == clusterKey {
+				schema = kv.Value
+			}
+			c.take(kv)
+		}, func() error { return knownSchema(file, schema) })
+	if err != nil {
+		return err
+	}
+	all := 0
+	for _, n := range c.states {
+		all += n
+	}
+	fmt.Fprintf(out, "restored %s from %s: %d services, %d subscriptions; revision %d became %d\n",
+		dataDir, file, all, c.subscriptions, h.Revision, h.Revision+datadir.Bump)
+	return nil
+}
+
+func restoredNow(revision int64) []byte {
+	b, err := json.Marshal(map[string]int64{"at": time.Now().UnixNano(), "revision": revision})
+	if err != nil { // plain numbers: cannot happen
+		return []byte("{}")
+	}
+	return b
+}
+
+func knownSchema(file string, schema []byte) error {
+	switch want := clusterValue(); {
+	case schema == nil:
+		return fmt.Errorf("%s is no backup of mepserver's store: %s is not in it", file, clusterKey)
+	case string(schema) != want:
+		return fmt.Errorf("%s was written by another version of this program: %s does not hold schema %d", file, clusterKey, schemaVersion)
+	}
+	return nil
+}

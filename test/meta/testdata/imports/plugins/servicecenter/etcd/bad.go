@@ -1,0 +1,8 @@
+// Package etcd knows what its fixture needs.
+package etcd
+
+import (
+	_ "example.org/own/name/plugins/liveness"
+	_ "example.org/own/name/plugins/servicecenter"
+	_ "github.com/apache/servicecomb-service-center/server/core"
+)
