@@ -14,40 +14,43 @@ import (
 const (
 	leaseSeconds = 5
 	renewEvery   = time.Second
-	// sure is how long after a renewal this replica may send: less than the lease, so
-	// that another one cannot have the lock by then.
+	// trustTime is how long after a renewal this replica may send. It must be shorter than
+	// the lease: otherwise another replica could have the lock and send at the same time.
 	trustTime       = 4 * time.Second
-	newJitter       = time.Second            // within which replicas try for a subscription that another one made
-	takeoverJitter  = 500 * time.Millisecond // within which they try for one whose sender is gone
-	retryPause      = time.Second            // after an attempt failed
-	unreadablePause = 30 * time.Second       // after the cursor turned out to be unreadable
-	maxLockings     = 16                     // attempts at a time
-	maxHandover     = 7 * time.Second        // a lock and its lease are gone by then, whatever happened
-	// lockPoll is the first pause in which a deletion asks again whether a lock has gone, and
-	// lockPollMost the longest: a thousand deletions may wait for a replica that was killed.
+	newJitter       = time.Second            // spreads the replicas' attempts to lock a new subscription
+	takeoverJitter  = 500 * time.Millisecond // and to lock one whose sender is gone
+	retryPause      = time.Second            // after an attempt to lock failed
+	unreadablePause = 30 * time.Second       // after the cursor could not be read
+	maxLockings     = 16                     // attempts to lock at a time
+	maxHandover     = 7 * time.Second        // by then a lock is gone with its lease, whatever happened
+	// lockPoll is the first pause before a deletion asks again whether a lock is gone, and
+	// maxLockPoll the longest: a thousand deletions may wait for a replica that was killed.
 	lockPoll    = 20 * time.Millisecond
 	maxLockPoll = 500 * time.Millisecond
 )
 
+// errNotOurs says that another replica has the lock, or that the lease is gone.
 var errNotOurs = errors.New("the lock is not ours")
 
-// owner is the lease on which this replica holds its locks, one lock a subscription.
+// replicaLease is the store's lease on which this replica holds its locks, one for each
+// subscription that it sends to.
 type replicaLease struct {
-	current   atomic.Int64
-	renewedAt atomic.Int64 // the start of the last renewal that succeeded; 0: none
-	wake      chan struct{}
+	current   atomic.Int64  // a heartbeat.LeaseID; 0: there is none
+	renewedAt atomic.Int64  // a plugins.Instant: the start of the last renewal that succeeded; 0: none
+	wake      chan struct{} // has lockLoop look again
 }
 
-func (o *replicaLease) id() heartbeat.LeaseID { return heartbeat.LeaseID(o.current.Load()) }
+func (l *replicaLease) id() heartbeat.LeaseID { return heartbeat.LeaseID(l.current.Load()) }
 
-func (o *replicaLease) wakeUp() {
+func (l *replicaLease) wakeUp() {
 	select {
-	case o.wake <- struct{}{}:
+	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// holds judges by the monotonic clock: the lease cannot have ended yet.
+// trustsLease says whether the lease cannot have ended yet, by the monotonic clock. Without
+// that no POST may start: another replica may have taken the lock.
 func (d *dispatcher) trustsLease(now plugins.Instant) bool {
 	if d.alone {
 		return true
@@ -56,8 +59,8 @@ func (d *dispatcher) trustsLease(now plugins.Instant) bool {
 	return at != 0 && now-at < trustTime
 }
 
-// run works until ctx ends. It returns when no POST is under way any more, and leaves
-// the rest of the outbox to others or to the next start.
+// run runs the loops until ctx ends. It returns when no POST is under way any more, and
+// leaves the rest of the outbox to other replicas or to the next start.
 func (d *dispatcher) run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { d.lockLoop(ctx) })
@@ -90,7 +93,7 @@ func (d *dispatcher) close() {
 	}
 }
 
-// keep renews the lease.
+// renewLoop renews the lease until ctx ends.
 func (d *dispatcher) renewLoop(ctx context.Context) {
 	t := time.NewTicker(renewEvery)
 	defer t.Stop()
@@ -104,6 +107,7 @@ func (d *dispatcher) renewLoop(ctx context.Context) {
 	}
 }
 
+// renew renews the lease, or grants a new one if there is none.
 func (d *dispatcher) renew(ctx context.Context) {
 	before, _ := d.now()
 	if l := d.lease.id(); l != 0 {
@@ -124,12 +128,12 @@ func (d *dispatcher) renew(ctx context.Context) {
 	}
 }
 
-// renewed notes that the lease was renewed by a call that began at from. Workers that
-// found their locks unsure before wait for nothing but this: one waiter for all of them.
+// renewed records that the lease was renewed by a call that began at from. Workers that did
+// not trust it any more wait for nothing else, so it wakes them.
 func (d *dispatcher) renewed(from plugins.Instant) {
 	last := plugins.Instant(d.lease.renewedAt.Swap(int64(from)))
 	if now, _ := d.now(); last != 0 && now-last < trustTime {
-		return // nobody has found them unsure
+		return // it was trusted all the time
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,8 +144,8 @@ func (d *dispatcher) renewed(from plugins.Instant) {
 	}
 }
 
-// dispossess: with the lease all locks of this replica went, also those whose worker has
-// not begun yet.
+// loseLease stops all workers: with the lease all locks of this replica are gone, also those
+// whose worker has not started yet.
 func (d *dispatcher) loseLease() {
 	d.lease.renewedAt.Store(0)
 	gone := heartbeat.LeaseID(d.lease.current.Swap(0))

@@ -10,7 +10,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// lockSeen follows what is known about a lock; d.mu is held.
+// lockSeen takes in a write of a subscription's lock; d.mu is held.
 func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	en := d.entries[w.Name]
 	if en == nil || w.At < en.lockAt {
@@ -24,11 +24,11 @@ func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 		return
 	}
 	if w.Lease == d.lease.id() && en.worker == nil && !en.trying {
-		go d.unlock(w.Name) // taken by an attempt that got no answer: it is tried again
+		go d.unlock(w.Name) // of an attempt that got no response: it is repeated
 	}
 }
 
-// take starts workers for the subscriptions that nobody sends to.
+// lockLoop locks the subscriptions that nobody sends to, and starts their workers.
 func (d *dispatcher) lockLoop(ctx context.Context) {
 	var trying sync.WaitGroup
 	defer trying.Wait()
@@ -54,7 +54,7 @@ func (d *dispatcher) lockLoop(ctx context.Context) {
 	}
 }
 
-// due are the subscriptions to try for now, and when to look again.
+// due are the subscriptions to lock now, and how long it is until it must be called again.
 func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	now, _ := d.now()
 	next := retryPause
@@ -77,6 +77,7 @@ func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	return due, next
 }
 
+// lockTried records how the attempt to lock a subscription ended.
 func (d *dispatcher) lockTried(id string, en *entry, err error) {
 	now, _ := d.now()
 	d.mu.Lock()
@@ -94,12 +95,12 @@ func (d *dispatcher) lockTried(id string, en *entry, err error) {
 	d.lease.wakeUp()
 }
 
-// acquire takes the lock of a subscription and starts its worker.
+// acquire locks a subscription and starts its worker.
 func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 	on, at := d.lease.id(), heartbeat.Revision(0)
 	if !d.alone {
 		if on == 0 {
-			return errNotOurs // on no lease it would never end
+			return errNotOurs // a lock without a lease would never end
 		}
 		var err error
 		if at, err = d.store.Lock(ctx, id, on); err != nil {
@@ -118,23 +119,24 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 	return err
 }
 
-// has says whether this replica still has the lock that it took on a lease, as far as it
-// knows: nothing newer was seen of it, and the lease has not been replaced. d.mu is held.
+// stillLocked says whether this replica still has the lock that it took on a lease at a
+// revision, as far as it has seen: no later write of the lock, and no other lease. d.mu is
+// held.
 func (d *dispatcher) stillLocked(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) bool {
 	return d.alone || en.lockAt == at && d.lease.id() == on
 }
 
-// unlock gives a lock back if this replica has it.
+// unlock erases the lock of a subscription if it is on this replica's lease.
 func (d *dispatcher) unlock(id string) {
 	l := d.lease.id()
 	if d.alone || l == 0 {
 		return
 	}
-	_ = d.store.Unlock(context.Background(), id, l) // it goes with the lease if this fails
+	_ = d.store.Unlock(context.Background(), id, l) // it ends with the lease if this fails
 }
 
-// drop ends a subscription that was just erased from the store. When it returns
-// without an error, nobody sends to it any more.
+// awaitUnlocked waits until nobody sends to a subscription that was just erased from the
+// store; without an error nobody does any more.
 func (d *dispatcher) awaitUnlocked(ctx context.Context, id string) error {
 	d.mu.Lock()
 	if d.entries[id] != nil {
@@ -149,8 +151,8 @@ func (d *dispatcher) awaitUnlocked(ctx context.Context, id string) error {
 	if d.alone {
 		return nil
 	}
-	// Whoever held the lock gives it back when its worker has stopped; of a replica that
-	// is dead or cut off it ends with the lease, before which it stops by its own clock.
+	// Another replica erases its lock when its worker has stopped. The lock of one that is
+	// dead or cut off ends with its lease, before which it stops sending by its own clock.
 	ctx, cancel := context.WithTimeout(ctx, maxHandover)
 	defer cancel()
 	for wait := lockPoll; ; wait = min(2*wait, maxLockPoll) {

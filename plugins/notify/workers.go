@@ -7,7 +7,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// dismiss lets the worker of an entry stop, and then gives its lock back; d.mu is held.
+// stopWorker stops the worker of an entry in the background, and then unlocks the
+// subscription; d.mu is held.
 func (d *dispatcher) stopWorker(id string, en *entry) {
 	w := en.worker
 	if w == nil {
@@ -15,7 +16,7 @@ func (d *dispatcher) stopWorker(id string, en *entry) {
 	}
 	en.worker = nil
 	d.stopping[id] = w
-	w.halt() // at once: with a new lease it would believe that it has its lock
+	w.halt() // at once: as soon as there is a new lease it would trust a lock that is lost
 	go func() {
 		w.stop()
 		d.unlock(id)
@@ -27,8 +28,8 @@ func (d *dispatcher) stopWorker(id string, en *entry) {
 	}()
 }
 
-// start makes the worker of an entry from its cursor, unless the entry has gone
-// meanwhile, or the lock that was taken for it on a lease at a revision.
+// startWorker starts the worker of an entry from its cursor. It returns false if the entry
+// is gone meanwhile, or the lock that was taken on a lease at a revision.
 func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on heartbeat.LeaseID, at heartbeat.Revision) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -53,7 +54,8 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	return true
 }
 
-// ended: a worker that was not told to stop lost its cursor to somebody.
+// workerEnded has the subscription locked anew if its worker ended by itself, because
+// somebody else wrote its cursor.
 func (d *dispatcher) workerEnded(id string, w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,7 +68,7 @@ func (d *dispatcher) workerEnded(id string, w *worker) {
 	}
 }
 
-// workers are all that send now.
+// workers are those of all subscriptions that this replica sends to.
 func (d *dispatcher) workers() (out []*worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,7 +80,7 @@ func (d *dispatcher) workers() (out []*worker) {
 	return out
 }
 
-// The rest is what workers need.
+// The rest implements workerDeps.
 
 func (d *dispatcher) clock() (plugins.Instant, int64) { return d.now() }
 
