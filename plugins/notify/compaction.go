@@ -4,34 +4,19 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// loss is why an event is never delivered.
-type loss uint8
-
-const (
-	givenUp      loss = iota // its time was over
-	consumerGone             // the subscriber answered 410
-	superseded               // a newer change of the same instance is told
-	overLimit                // more was kept for the subscriber than may be
-)
-
-func (q *queue) lose(why loss, events []*message) {
-	if q.lost != nil && len(events) > 0 {
-		q.lost(why, events)
-	}
-}
-
-// collapse leaves of the changes of state of each instance the newest. It is done
-// behind what was attempted only.
+// supersedeOlder leaves of the changes of state of each instance only the newest pending. It
+// must not touch the head, which was attempted and is repeated as it is.
 func (q *queue) supersedeOlder() {
 	q.keepNewest(func(m *message) bool { return m.change == mp1.StateChanged })
 }
 
-// keepNewest leaves of those pending for which of holds the newest of each instance. The
-// store keeps the others until the cursor has passed them, or says so.
+// keepNewest leaves, of the pending events for which of holds, only the newest of each
+// instance. The store retains the others until the cursor has passed them or leaves them out.
 func (q *queue) keepNewest(of func(*message) bool) {
 	newer := map[string]bool{}
 	var kept, out []*message
@@ -47,11 +32,10 @@ func (q *queue) keepNewest(of func(*message) bool) {
 	}
 	slices.Reverse(kept)
 	q.pending = kept
-	q.superseded = append(q.superseded, out...)
-	q.lose(superseded, out)
+	q.transition(newerEvent, batch{stageQueued, out})
 }
 
-// supersede does the same as collapse for one more event.
+// supersedeBy does what supersedeOlder does, for one more event.
 func (q *queue) supersedeBy(by *message) {
 	if by.change != mp1.StateChanged {
 		return
@@ -64,19 +48,30 @@ func (q *queue) supersedeBy(by *message) {
 		}
 		return is
 	})
-	q.superseded = append(q.superseded, out...)
-	q.lose(superseded, out)
+	q.transition(newerEvent, batch{stageQueued, out})
 }
 
-// skipped says whether something was superseded that the cursor does not leave out yet
-// and that is older than all that is pending. Whoever took over would begin with it, and
-// not with what was attempted first.
+// passSuperseded ends with the superseded events that are not after the cursor any more.
+func (q *queue) passSuperseded(after heartbeat.Revision) {
+	var passed []*message
+	q.superseded = slices.DeleteFunc(q.superseded, func(m *message) bool {
+		if m.at <= after {
+			passed = append(passed, m)
+		}
+		return m.at <= after
+	})
+	q.transition(cursorPassed, batch{stageSuperseded, passed})
+}
+
+// supersededFirst says whether the first event after the cursor is superseded. A replica
+// that took over would begin with it, and not with the event that was attempted first; so
+// the cursor must pass it before anything else is sent.
 func (q *queue) supersededFirst() bool {
 	return slices.ContainsFunc(q.superseded, func(m *message) bool { return m.at < q.pending[0].at })
 }
 
-// leaveOut applies what the cursor says about the events up to Newest, to a queue that
-// starts there: what was left out stays left out. plugins.CursorSet has the same rule.
+// applyNewest leaves out what the cursor says by Newest, in a queue that starts at that
+// cursor: the store may have erased these events. plugins.CursorSet has the same rule.
 func (q *queue) applyNewest() {
 	upTo := q.cursor.Newest
 	if !q.resumed || upTo <= q.cursor.After {
@@ -95,13 +90,14 @@ func (q *queue) applyNewest() {
 	}
 	slices.Reverse(kept)
 	q.pending = kept
-	q.release(out)
+	q.transition(leftOut, batch{stageQueued, out})
 }
 
-// bound keeps the store from keeping more for this subscription than it may, or was asked
-// to: of each instance only the newest event, whatever it tells, and if that is not
-// enough, not the oldest of these; of what it may itself the newest stays in any case. The cursor says so before anything else happens, and
-// erasers follow it. What was attempted last goes on being attempted, unless it is
+// enforceLimit reduces what the store retains for this subscription if it is more than the
+// limit, or than the dispatcher asked for by shedTo. Only the newest event of each instance
+// stays, and if that is not enough, the oldest of these are shed. By its own limit a
+// subscription never loses its newest event. The cursor says so before anything else
+// happens, and erasing follows the cursor. The head goes on being attempted, unless it is
 // itself among the oldest.
 func (q *queue) enforceLimit() {
 	most := q.limit()
@@ -110,7 +106,7 @@ func (q *queue) enforceLimit() {
 		return
 	}
 	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Newest {
-		return // what there is, is not known yet
+		return // not all of its events are here yet
 	}
 	least := 1
 	if q.shedTo != 0 {
@@ -119,13 +115,12 @@ func (q *queue) enforceLimit() {
 	q.shedTo = 0
 	q.keepNewest(func(*message) bool { return true })
 	done := len(q.superseded) > 0
-	q.release(q.superseded)
+	q.transition(cursorPassed, batch{stageSuperseded, q.superseded})
 	q.superseded = nil
-	out := q.shed(most-most/4, least) // less than most, so that it is not done for every event
-	if !done && len(out) == 0 {
+	shed := q.shed(most-most/4, least) // less than most, so that it is not done for every event
+	if !done && !shed {
 		return
 	}
-	q.lose(overLimit, out)
 	to := plugins.Cursor{After: q.cursor.After, Newest: q.seen}
 	switch {
 	case q.head != nil:
@@ -140,22 +135,31 @@ func (q *queue) enforceLimit() {
 	q.setCursor(to)
 }
 
-// shed takes out the oldest, until no more than so many bytes are held, or no more than
-// so many events are left.
-func (q *queue) shed(most int64, least int) (out []*message) {
+// shed takes out the oldest events, the head as a whole, until no more than so many bytes
+// are retained or no more than least pending events are left. false: there was nothing to do.
+func (q *queue) shed(most int64, least int) bool {
 	if q.bytes <= most || len(q.pending) < least {
-		return nil
+		return false
 	}
-	out, q.head = q.head, nil
-	q.release(out)
-	for q.bytes > most && len(q.pending) > least {
-		q.release(q.pending[:1])
-		out, q.pending = append(out, q.pending[0]), q.pending[1:]
+	bytes, n := q.bytes-sizeOf(q.head), 0
+	for bytes > most && len(q.pending)-n > least {
+		bytes -= int64(q.pending[n].size)
+		n++
 	}
-	return out
+	head, oldest := q.head, q.pending[:n]
+	q.head, q.pending = nil, q.pending[n:]
+	q.transition(limitExceeded, batch{q.headStage, head}, batch{stageQueued, oldest})
+	return len(head)+n > 0
 }
 
-// oldest is the age of the oldest event that is not delivered; 0: there is none.
+func sizeOf(events []*message) (bytes int64) {
+	for _, m := range events {
+		bytes += int64(m.size)
+	}
+	return bytes
+}
+
+// oldestAge is the age of the oldest event that is still to be sent; 0: there is none.
 func (q *queue) oldestAge(now plugins.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:

@@ -68,7 +68,7 @@ type entry struct {
 // observer is told what happens, for metrics and the log.
 type observer interface {
 	attempt(s *plugins.Subscription, r result, failures int, again bool)
-	loss(s *plugins.Subscription, why loss, events int64)
+	lost(s *plugins.Subscription, why stage, events int64)
 	// unreadable is told of events of the outbox that say nothing to this program.
 	unreadable(events int, first string)
 }

@@ -343,7 +343,7 @@ func (s *subscribers) all() int {
 type unobserved struct{}
 
 func (unobserved) attempt(*plugins.Subscription, result, int, bool) {}
-func (unobserved) loss(*plugins.Subscription, loss, int64)          {}
+func (unobserved) lost(*plugins.Subscription, stage, int64)         {}
 func (unobserved) unreadable(int, string)                           {}
 
 // replica runs a dispatcher over the shelf until stop.

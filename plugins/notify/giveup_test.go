@@ -19,16 +19,16 @@ func TestEventsAreGivenUpByTheirAge(t *testing.T) {
 	p.until(12 * time.Hour)
 	p.add(12, "B S")
 	p.until(giveUpAfter - time.Nanosecond)
-	require.Zero(t, p.lost[givenUp])
+	require.Zero(t, p.lost[stageGivenUp])
 	p.until(giveUpAfter)
-	require.EqualValues(t, 1, p.lost[givenUp])
+	require.EqualValues(t, 1, p.lost[stageGivenUp])
 	require.Equal(t, heartbeat.Revision(11), p.store.After)
 	n := len(p.posts)
 	p.until(giveUpAfter + 61*time.Minute)
 	require.Len(t, p.posts, n+1, "the clock is the subscription's: giving up starts no new one")
 	require.Equal(t, "12", p.posts[n].events)
 	p.until(40 * time.Hour)
-	require.EqualValues(t, 2, p.lost[givenUp])
+	require.EqualValues(t, 2, p.lost[stageGivenUp])
 	require.Equal(t, heartbeat.Revision(12), p.store.After)
 	require.Zero(t, p.q.oldestAge(p.now))
 }
@@ -48,7 +48,7 @@ func TestAnEventThatSeemsTooOldIsAttemptedForAnHour(t *testing.T) {
 	p.add(12, "B S")
 	p.until(p.now + time.Minute)
 	require.Equal(t, []string{"11", "12"}, p.sent())
-	require.Zero(t, p.lost[givenUp])
+	require.Zero(t, p.lost[stageGivenUp])
 
 	p = newPlay(t)
 	p.now = 48 * time.Hour
@@ -56,9 +56,9 @@ func TestAnEventThatSeemsTooOldIsAttemptedForAnHour(t *testing.T) {
 	p.listed(11, "A S", int64(p.now), int64(time.Hour))
 	p.until(49*time.Hour - 1)
 	require.Greater(t, len(p.posts), 4)
-	require.Zero(t, p.lost[givenUp])
+	require.Zero(t, p.lost[stageGivenUp])
 	p.until(49 * time.Hour)
-	require.EqualValues(t, 1, p.lost[givenUp])
+	require.EqualValues(t, 1, p.lost[stageGivenUp])
 }
 
 func TestAStepOfTheWallClockGivesNothingUp(t *testing.T) {
@@ -90,7 +90,7 @@ func TestNothingIsGivenUpBeforeItWasAttempted(t *testing.T) {
 		p.add(heartbeat.Revision(11+i), fmt.Sprint(i, " +"))
 	}
 	p.until(giveUpAfter + 10*time.Hour)
-	require.EqualValues(t, 151, p.lost[givenUp])
+	require.EqualValues(t, 151, p.lost[stageGivenUp])
 	tried := map[string]bool{}
 	for _, a := range p.posts {
 		for _, at := range strings.Fields(a.events) {
@@ -112,9 +112,9 @@ func TestAGroupIsGivenUpByItsNewestEvent(t *testing.T) {
 	p.add(13, "C S")
 	p.until(giveUpAfter - 1)
 	require.Equal(t, "12 13", p.posts[1].events)
-	require.Zero(t, p.lost[givenUp])
+	require.Zero(t, p.lost[stageGivenUp])
 	p.until(giveUpAfter)
-	require.EqualValues(t, 2, p.lost[givenUp])
+	require.EqualValues(t, 2, p.lost[stageGivenUp])
 }
 
 // Whoever takes over has to attempt it himself.

@@ -147,7 +147,7 @@ func TestAGroupIsGivenUpByAllOfIt(t *testing.T) {
 	p.listed(13, "C S", int64(23*time.Hour), 0)
 	p.until(giveUpAfter - 1)
 	require.Equal(t, "12 13", p.posts[1].events)
-	require.Zero(t, p.lost[givenUp])
+	require.Zero(t, p.lost[stageGivenUp])
 	p.until(giveUpAfter)
-	require.EqualValues(t, 2, p.lost[givenUp])
+	require.EqualValues(t, 2, p.lost[stageGivenUp])
 }

@@ -17,11 +17,12 @@ type metrics struct {
 	attempts         *prometheus.CounterVec
 	retries          prometheus.Counter
 	unfinished       prometheus.Counter
-	events           *prometheus.CounterVec
+	lostEvents       *prometheus.CounterVec
 	unreadableEvents prometheus.Counter
 }
 
-var lossNames = [...]string{givenUp: "given_up", consumerGone: "dropped", superseded: "superseded", overLimit: "over_bound"}
+// lossLabels are the labels under which lost events are counted, by the stage they end in.
+var lossLabels = map[stage]string{stageGivenUp: "given_up", stageConsumerGone: "dropped", stageSuperseded: "superseded", stageShed: "over_bound"}
 
 func newMetrics(log openlog.Logger) *metrics {
 	m := &metrics{log: log,
@@ -34,7 +35,7 @@ func newMetrics(log openlog.Logger) *metrics {
 		unfinished: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_answers_cut_total", Help: "Answers whose status came and counts, but not the rest of them in time.",
 		}),
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+		lostEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_notification_events_lost_total", Help: "Events that a subscriber is not told of any more, by reason.",
 		}, []string{"reason"}),
 		unreadableEvents: prometheus.NewCounter(prometheus.CounterOpts{
@@ -45,12 +46,12 @@ func newMetrics(log openlog.Logger) *metrics {
 	m.Add(m.attempts)
 	m.Add(m.retries)
 	m.Add(m.unfinished)
-	m.Add(m.events)
+	m.Add(m.lostEvents)
 	for o := range outcomes {
 		m.attempts.WithLabelValues(o.String())
 	}
-	for _, name := range lossNames {
-		m.events.WithLabelValues(name)
+	for _, name := range lossLabels {
+		m.lostEvents.WithLabelValues(name)
 	}
 	return m
 }
@@ -110,12 +111,12 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again
 }
 
 // loss implements observer.
-func (m *metrics) loss(s *plugins.Subscription, why loss, events int64) {
-	m.events.WithLabelValues(lossNames[why]).Add(float64(events))
+func (m *metrics) lost(s *plugins.Subscription, why stage, events int64) {
+	m.lostEvents.WithLabelValues(lossLabels[why]).Add(float64(events))
 	switch why {
-	case givenUp:
+	case stageGivenUp:
 		m.log.Warn("notifications given up: the subscriber could not be reached in time", tags(s, openlog.Tags{"events": events}))
-	case overLimit:
+	case stageShed:
 		m.log.Warn("notifications lost: more was kept for the subscriber than notify.keptBytes or notify.keptBytesInAll", tags(s, openlog.Tags{"events": events}))
 	}
 }

@@ -56,20 +56,20 @@ func (m *model) waits(c *consumer, at heartbeat.Revision) bool {
 }
 
 // lose notes what a queue says is never told, and judges whether it may say so.
-func (m *model) lose(c *consumer, why loss, lost []*message) {
+func (m *model) lose(c *consumer, why stage, lost []*message) {
 	for _, e := range lost {
 		m.trace("%s loses %d (%d)", c.sub.ID, e.at, why)
 		c.lost[e.at] = why
 		switch why {
-		case superseded:
+		case stageSuperseded:
 			if !m.superseded(c, e.at) {
 				m.fail("nothing newer than event %d is told to %s", e.at, c.sub.ID)
 			}
-		case givenUp:
+		case stageGivenUp:
 			if _, tried := c.tried[e.at]; !tried || m.now-m.made[e.at] < time.Hour {
 				m.fail("event %d is given up after %s, attempted: %v", e.at, m.now-m.made[e.at], tried)
 			}
-		case overLimit:
+		case stageShed:
 			if m.retention == nil || m.behind(c) <= m.retention.perSubscription*3/4 {
 				m.fail("%s loses event %d, and %d bytes were kept", c.sub.ID, e.at, m.behind(c))
 			}

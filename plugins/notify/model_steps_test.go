@@ -30,7 +30,7 @@ func (m *model) oldAdvance(c *consumer) bool {
 		return false
 	}
 	q.seenUpTo(c.by.backlog.newest)
-	q.finishHead()
+	q.advanceCursor()
 	return true
 }
 

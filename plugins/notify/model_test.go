@@ -43,7 +43,7 @@ type consumer struct {
 	ids    map[heartbeat.Revision]string // under which an event was attempted
 	tried  map[heartbeat.Revision]plugins.Instant
 	got    map[heartbeat.Revision]bool
-	lost   map[heartbeat.Revision]loss
+	lost   map[heartbeat.Revision]stage
 	last   map[string]heartbeat.Revision // first deliveries, by instance
 	moves  int
 	posts  int
@@ -166,7 +166,7 @@ func (m *model) subscribeTo(c *mp1.FilteringCriteria) *consumer {
 	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at}
 	s.Asked.FilteringCriteria = c
 	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]plugins.Instant{},
-		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]loss{}, last: map[string]heartbeat.Revision{}}
+		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]stage{}, last: map[string]heartbeat.Revision{}}
 	m.trace("subscription %s: %+v", s.ID, c)
 	return m.subs[s.ID]
 }
@@ -261,7 +261,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	if r.old {
 		bound = nil
 	}
-	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why loss, lost []*message) { m.lose(c, why, lost) })
+	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why stage, lost []*message) { m.lose(c, why, lost) })
 	for _, msg := range r.backlog.behind(c.cursor.After, c.sub.Asked.FilteringCriteria) {
 		c.q.add(msg)
 	}

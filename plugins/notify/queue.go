@@ -10,54 +10,59 @@ import (
 )
 
 const (
-	window      = 200 * time.Millisecond // from one POST to the next: what comes meanwhile goes together
+	window      = 200 * time.Millisecond // least time from one POST to the next; events that come meanwhile share a POST
 	maxGroup    = 100                    // events of one POST
 	cursorRetry = time.Second            // after a cursor could not be written
 	never       = plugins.Instant(math.MaxInt64)
 )
 
-// queue decides for one subscription what is sent next and when. It is told the time
-// and the events that match, and does nothing itself: next says what to do, and moved,
-// stuck and posted tell how that went. What does not match costs it nothing: the cursor
-// stays where the last matching event left it.
+// queue decides for one subscription what is sent next and when. It is given the time and
+// the events that match, and does nothing itself: next says what to do, and cursorWritten,
+// cursorFailed and posted are called with how that went. Events that do not match cost
+// nothing: the cursor stays where the last matching event left it.
 type queue struct {
-	giveUp time.Duration                     // from an event's creation
-	random func() float64                    // from [0, 1)
-	lost   func(why loss, events []*message) // told of events that are never delivered; may be nil
+	giveUp time.Duration                      // from an event's creation
+	random func() float64                     // from [0, 1)
+	lost   func(why stage, events []*message) // called with events that are never delivered; may be nil
+	// transitioned is called with every transition, if a test sets it.
+	transitioned func(from stage, by cause)
 
 	cursor        plugins.Cursor // as the store has it
-	cursorDue     bool           // the cursor must become target before anything else happens
+	cursorDue     bool           // the store must get nextCursor before anything else happens
 	nextCursor    plugins.Cursor
 	cursorRetryAt plugins.Instant
 
-	seen heartbeat.Revision // what matches up to there was shown
+	seen heartbeat.Revision // every matching event up to it was added
 
-	head      []*message // what is attempted until it is delivered, unchanged
-	attempted bool       // this queue has attempted the head; who had it before does not count
-	pending   []*message // behind it, in order
-	retained             // all that the store keeps for this subscription
+	head      []*message // the events of the next POST, the same until it is over
+	headStage stage      // sending or retrying; attempts of another sender do not count
+	pending   []*message // queued, in order
+	retained             // the events that the store retains for this subscription
 
-	resumed  bool // nothing was composed yet: the first event may have been attempted alone by somebody else
+	resumed  bool // nothing was composed yet: another sender may have attempted the first event alone
 	slow     bool // the last attempt took too long, however it ended
-	failures int  // in a row, of whatever head: the retry clock is the subscription's
+	failures int  // in a row, over all POSTs: the consumer fails, and not the POST
 	retryAt  plugins.Instant
 	postedAt plugins.Instant // the start of the last POST
 	attempts int             // attempts made
 }
 
-// newQueue starts at a cursor as read from the store. all may be nil: nothing is bounded.
-func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(loss, []*message)) *queue {
+// newQueue starts at a cursor as read from the store. all may be nil: there is no limit on
+// what the store retains.
+func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(stage, []*message)) *queue {
 	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
 }
 
+// actionKind is what a worker is to do.
 type actionKind uint8
 
 const (
-	waitUntil   actionKind = iota // until the time, or until an event is added
-	writeCursor                   // the cursor, in the store
-	sendPost
+	waitUntil   actionKind = iota // for action.until, or until something changes
+	writeCursor                   // action.cursor, to the store
+	sendPost                      // of action.events
 )
 
+// action is what a worker is to do next.
 type action struct {
 	kind   actionKind
 	until  plugins.Instant
@@ -65,7 +70,7 @@ type action struct {
 	events []*message
 }
 
-// add takes in an event that matches. What was shown before is ignored.
+// add takes in an event that matches. One that was added before is ignored.
 func (q *queue) add(m *message) {
 	if m.at <= q.seen {
 		return
@@ -81,7 +86,7 @@ func (q *queue) add(m *message) {
 	q.pending = append(q.pending, m)
 }
 
-// shown tells that every matching event up to a revision was added.
+// seenUpTo says that every matching event up to a revision was added.
 func (q *queue) seenUpTo(upTo heartbeat.Revision) { q.seen = max(q.seen, upTo) }
 
 // next says what to do now.
@@ -98,8 +103,7 @@ func (q *queue) next(now plugins.Instant) action {
 	if !q.cursorDue && q.head != nil {
 		switch {
 		case q.expired(now):
-			q.lose(givenUp, q.head)
-			q.finishHead()
+			q.finishHead(expired)
 		case now < q.retryAt:
 			return action{until: min(q.retryAt, q.expiresAt(now))}
 		default:
@@ -114,11 +118,13 @@ func (q *queue) next(now plugins.Instant) action {
 	return action{kind: writeCursor, cursor: q.nextCursor}
 }
 
-// take makes the next head, if it is time. A group is fixed in the cursor before it
-// is attempted; a single event needs no fixing, for it is the first behind the cursor.
+// nextGroup composes the next POST, if it is time. If a replica took over and composed
+// another one, the consumer would get the same events under two webhook-ids. So a group is
+// stored in the cursor before its first attempt; a single event is always the first one
+// after the cursor.
 func (q *queue) nextGroup(now plugins.Instant) bool {
 	if q.seen < q.cursor.Newest {
-		return false // it is not known yet what is the newest
+		return false // the newest event of an instance may not be here yet
 	}
 	q.applyNewest()
 	if q.cursor.Group != nil {
@@ -129,14 +135,15 @@ func (q *queue) nextGroup(now plugins.Instant) bool {
 		return false
 	}
 	if q.supersededFirst() {
-		q.finishHead()
+		q.advanceCursor()
 		return true
 	}
 	if q.resumed {
 		n = 1
 	}
-	q.resumed, q.attempted = false, false
+	q.resumed = false
 	q.head, q.pending = q.pending[:n:n], q.pending[n:]
+	q.headStage = q.transition(grouped, batch{stageQueued, q.head})
 	if n > 1 {
 		group := make([]heartbeat.Revision, n)
 		for i, m := range q.head {
@@ -147,15 +154,16 @@ func (q *queue) nextGroup(now plugins.Instant) bool {
 	return true
 }
 
-// restore takes up the group that was fixed before a restart or by another replica.
+// resumeGroup composes the POST that the cursor names, which was stored before a restart or
+// by another replica.
 func (q *queue) resumeGroup() bool {
 	group := q.cursor.Group
 	last := group[len(group)-1]
 	if q.seen < last {
 		return false // its events are on their way here
 	}
-	q.resumed, q.attempted = false, false
-	rest := q.pending[:0:0]
+	q.resumed = false
+	var rest, left []*message
 	for _, m := range q.pending {
 		switch {
 		case slices.Contains(group, m.at):
@@ -163,18 +171,21 @@ func (q *queue) resumeGroup() bool {
 		case m.at > last:
 			rest = append(rest, m)
 		default:
-			q.superseded = append(q.superseded, m)
+			left = append(left, m)
 		}
 	}
 	q.pending = rest
-	if q.head == nil { // whoever erased them
-		q.finishHead()
+	q.transition(ungrouped, batch{stageQueued, left})
+	if q.head == nil { // all of its events were erased
+		q.advanceCursor()
+		return true
 	}
+	q.headStage = q.transition(grouped, batch{stageQueued, q.head})
 	return true
 }
 
-// ready is when a new head may be made: at once if there was quiet, so that a lone
-// event does not wait.
+// readyAt is when the next POST may be composed: at once if none was sent for a window, so
+// that a single event does not wait.
 func (q *queue) readyAt() plugins.Instant {
 	at := q.retryAt
 	if len(q.pending) < maxGroup {
@@ -183,7 +194,7 @@ func (q *queue) readyAt() plugins.Instant {
 	return at
 }
 
-// idle is until when there is nothing to do.
+// idleUntil is until when there is nothing to do.
 func (q *queue) idleUntil() plugins.Instant {
 	if q.cursor.Group != nil || len(q.pending) == 0 {
 		return never
@@ -191,14 +202,15 @@ func (q *queue) idleUntil() plugins.Instant {
 	return q.readyAt()
 }
 
-// over says whether the head is given up: all of it, so that no event is given up early.
+// expired says whether the head is given up: only as a whole, so that no event is given up
+// before its time.
 func (q *queue) expired(now plugins.Instant) bool {
-	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.attempted) })
+	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.headStage == stageRetrying) })
 }
 
-// end is when the head is given up; never: it is to be attempted first.
+// expiresAt is when the head is given up; never, as long as it was not attempted.
 func (q *queue) expiresAt(now plugins.Instant) plugins.Instant {
-	if !q.attempted {
+	if q.headStage != stageRetrying {
 		return never
 	}
 	left := time.Duration(0)
@@ -208,10 +220,15 @@ func (q *queue) expiresAt(now plugins.Instant) plugins.Instant {
 	return now + left
 }
 
-// pass ends with the head: the cursor goes up to what is pending.
-func (q *queue) finishHead() {
-	q.release(q.head)
+// finishHead ends the next POST for good, by a cause.
+func (q *queue) finishHead(by cause) {
+	q.transition(by, batch{q.headStage, q.head})
 	q.head = nil
+	q.advanceCursor()
+}
+
+// advanceCursor has the cursor written that is just before the first event that is pending.
+func (q *queue) advanceCursor() {
 	after := q.seen
 	if len(q.pending) > 0 {
 		after = q.pending[0].at - 1
@@ -219,39 +236,39 @@ func (q *queue) finishHead() {
 	q.setCursor(plugins.Cursor{After: max(after, q.cursor.After)})
 }
 
+// setCursor has a cursor written before anything else happens.
 func (q *queue) setCursor(to plugins.Cursor) {
 	to.At = q.cursor.At
 	if to.Newest == 0 && !to.Gone && q.cursor.Newest > to.After {
 		to.Newest = q.cursor.Newest
 	}
 	q.cursorDue, q.nextCursor = true, to
-	q.releaseUpTo(to.After)
+	q.passSuperseded(to.After)
 }
 
-// moved tells that the cursor is written.
+// cursorWritten says that the store has nextCursor, at a revision.
 func (q *queue) cursorWritten(at heartbeat.Revision) {
 	q.cursor, q.cursorDue, q.cursorRetryAt = q.nextCursor, false, 0
 	q.cursor.At = at
 }
 
-// stuck tells that the store did not take the cursor.
+// cursorFailed says that the store does not have nextCursor.
 func (q *queue) cursorFailed(now plugins.Instant) { q.cursorRetryAt = now + cursorRetry }
 
-// posted tells how the attempt on the head ended.
+// posted says how the attempt to send the head ended.
 func (q *queue) posted(r result, now plugins.Instant) {
 	q.slow = r.hung() || now-q.postedAt > preemptAfter
 	switch {
 	case r.delivered():
 		q.failures, q.retryAt = 0, 0
-		q.finishHead()
+		q.finishHead(acknowledged)
 	case r.gone():
-		q.lose(consumerGone, q.head)
-		q.lose(consumerGone, q.pending)
-		q.releaseAll()
+		q.transition(refusedAsGone, batch{q.headStage, q.head}, batch{stageQueued, q.pending})
+		q.head, q.pending = nil, nil
 		q.setCursor(plugins.Cursor{After: max(q.seen, q.cursor.After), Gone: true})
 	default:
 		q.failures++
-		q.attempted = true
+		q.headStage = q.transition(attemptFailed, batch{q.headStage, q.head})
 		q.retryAt = now + max(backoff(q.failures, q.random()), min(r.retryAfter, maxRetryAfter))
 		q.supersedeOlder()
 	}

@@ -21,7 +21,7 @@ type play struct {
 	store plugins.Cursor // what a restart would find
 	posts []attempt
 	moves []plugins.Cursor
-	lost  map[loss]int64
+	lost  map[stage]int64
 	// answer says how attempt n (from 0) ends; nil: delivered.
 	answer func(n int) result
 	took   time.Duration // one POST
@@ -37,7 +37,7 @@ type attempt struct {
 const giveUpAfter = 24 * time.Hour
 
 func newPlay(t *testing.T) *play {
-	p := &play{t: t, store: plugins.Cursor{After: 10, At: 10}, lost: map[loss]int64{}}
+	p := &play{t: t, store: plugins.Cursor{After: 10, At: 10}, lost: map[stage]int64{}}
 	p.restart()
 	return p
 }
@@ -45,7 +45,7 @@ func newPlay(t *testing.T) *play {
 // restart takes the queue up from the store, as another replica would.
 func (p *play) restart() {
 	half := func() float64 { return 0.5 } // no jitter
-	p.q = newQueue(p.store, giveUpAfter, p.kept, half, func(why loss, lost []*message) { p.lost[why] += int64(len(lost)) })
+	p.q = newQueue(p.store, giveUpAfter, p.kept, half, func(why stage, lost []*message) { p.lost[why] += int64(len(lost)) })
 	p.q.postedAt = p.now - window
 }
 
@@ -245,7 +245,7 @@ func TestBehindAFailureOnlyTheNewestStateIsKept(t *testing.T) {
 	p.until(time.Minute)
 	require.Equal(t, []string{"11", "11", "14 15 17 18 19"}, p.sent())
 	require.Equal(t, []heartbeat.Revision{14, 15, 17, 18, 19}, p.posts[2].after.Group)
-	require.EqualValues(t, 3, p.lost[superseded])
+	require.EqualValues(t, 3, p.lost[stageSuperseded])
 	p.add(20, "A A")
 	p.add(21, "A S")
 	p.until(2 * time.Minute)
@@ -263,7 +263,7 @@ func TestAfter410NothingIsSent(t *testing.T) {
 	p.until(time.Hour)
 	require.Equal(t, []string{"11"}, p.sent())
 	require.Equal(t, plugins.Cursor{After: 12, Gone: true, At: 11}, p.store)
-	require.EqualValues(t, 2, p.lost[consumerGone])
+	require.EqualValues(t, 2, p.lost[stageConsumerGone])
 	p.restart()
 	p.add(15, "A S")
 	p.until(2 * time.Hour)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
 // kept is what the store keeps of events for all subscriptions that this replica sends
@@ -147,18 +145,7 @@ func (h *retained) release(ms []*message) {
 	}
 }
 
-// passed releases what was superseded and is behind a cursor now.
-func (h *retained) releaseUpTo(after heartbeat.Revision) {
-	h.superseded = slices.DeleteFunc(h.superseded, func(m *message) bool {
-		if m.at <= after {
-			h.release([]*message{m})
-			return true
-		}
-		return false
-	})
-}
-
-// drop forgets everything that is held.
+// releaseAll forgets everything that is retained.
 func (q *queue) releaseAll() {
 	q.release(q.head)
 	q.release(q.pending)
@@ -166,7 +153,7 @@ func (q *queue) releaseAll() {
 	q.head, q.pending, q.superseded = nil, nil, nil
 }
 
-// close ends the queue: whoever comes next holds what there is.
+// close ends the queue; whoever sends to the subscription next retains what there is.
 func (q *queue) close() {
 	q.releaseAll()
 	q.closed = true

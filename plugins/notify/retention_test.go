@@ -103,7 +103,7 @@ func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 	require.Empty(t, p.moves, "there is nothing to leave out")
 	big(12, "B S")
 	p.until(p.now + time.Minute)
-	require.EqualValues(t, 1, p.lost[overLimit])
+	require.EqualValues(t, 1, p.lost[stageShed])
 	require.Equal(t, heartbeat.Revision(11), p.store.After)
 	p.answer = nil
 	p.until(p.now + time.Hour)
@@ -132,7 +132,7 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	}
 	p.until(p.now + time.Second)
 	require.Equal(t, plugins.Cursor{After: 10, Group: []heartbeat.Revision{11}, Newest: 18, At: 11}, p.store)
-	require.EqualValues(t, 5, p.lost[superseded])
+	require.EqualValues(t, 5, p.lost[stageSuperseded])
 	p.restart()
 	p.answer = nil
 	for i, what := range all {
@@ -145,7 +145,7 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	}
 	p.until(p.now + time.Minute)
 	require.Equal(t, []string{"11", "17 18"}, p.sent()[len(p.posts)-2:])
-	require.EqualValues(t, 5, p.lost[superseded], "they are counted once")
+	require.EqualValues(t, 5, p.lost[stageSuperseded], "they are counted once")
 	require.Equal(t, plugins.Cursor{After: 18, At: p.store.At}, p.store)
 }
 
@@ -190,8 +190,8 @@ type losses struct {
 	n atomic.Int64
 }
 
-func (l *losses) loss(_ *plugins.Subscription, why loss, n int64) {
-	if why == overLimit {
+func (l *losses) lost(_ *plugins.Subscription, why stage, n int64) {
+	if why == stageShed {
 		l.n.Add(n)
 	}
 }

@@ -37,7 +37,7 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 		return false
 	}
 	s := en.sub
-	q := newQueue(c, d.giveUp, d.retention, d.random, func(why loss, lost []*message) { d.observer.loss(s, why, int64(len(lost))) })
+	q := newQueue(c, d.giveUp, d.retention, d.random, func(why stage, lost []*message) { d.observer.lost(s, why, int64(len(lost))) })
 	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
 		q.add(m)
 	}
