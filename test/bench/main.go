@@ -1,6 +1,8 @@
 // Command bench prints what a mepserver really does on this machine: how long death
 // takes to be noticed, and how many heartbeats a second it answers. It knows the
 // binary and the wire; its figures are printed and never judged, for machines differ.
+//
+//	go run ./test/bench --help
 package main
 
 import (

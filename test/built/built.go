@@ -1,5 +1,6 @@
-// Package built compiles the program's commands for the tests that run them as
-// processes. It knows where their sources are; it must not know what they do.
+// Package built compiles programs for the tests that run them as processes: the commands
+// of this module, and packages of other modules. It knows where their sources are; it must
+// not know what they do.
 package built
 
 import (

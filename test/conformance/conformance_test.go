@@ -1,6 +1,12 @@
 // Package conformance runs the test purposes of ETSI GS MEC-DEC 032 for MEC 011, each
 // a Go test named by its id, against the built program, and the behaviours that no
-// ETSI test covers. It knows the wire only; docs/conformance.md is its result.
+// ETSI test covers (TestOWN_...). It knows the wire and nothing of the program's inside;
+// docs/conformance.md is its result.
+//
+// It needs nothing but Go and a quarter of a minute, and is part of go test ./... After a
+// change of a test purpose:
+//
+//	go test ./test/conformance -update # writes docs/conformance.md
 package conformance
 
 import (

@@ -1,5 +1,13 @@
 // Package contract holds the OpenAPI document against what is really served, and
-// against what ETSI published. It knows both sides and nothing of the inside.
+// against what ETSI published: every route, parameter, status and body that one side has
+// the other has too. It knows the document, the route table and the wire; it must not know
+// how the program answers.
+//
+// It needs nothing but Go and ten seconds, and is part of go test ./... To write the
+// generated files anew, or to take the facts from a folder of ETSI's documents:
+//
+//	go test ./test/contract -update
+//	go test ./test/contract -update -etsi FOLDER
 package contract
 
 import (

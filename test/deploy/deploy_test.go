@@ -1,6 +1,8 @@
 // Package deploy checks the shipped deployment files against the program that they
 // deploy, for where no container engine runs. It knows files and conf; it must not
 // know anything else of the program's inside.
+//
+// It needs nothing but Go and a second, and is part of go test ./...
 package deploy
 
 import (

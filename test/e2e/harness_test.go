@@ -1,11 +1,13 @@
-// Package e2e drives the built mepserver and mep-agent over HTTP, as their users do: a
-// whole life of a service, stops and restarts and kills, what ServiceComb's clients see,
-// and the commands of the documents. It knows the binaries, their flags, their environment
-// and the wire; it must not know anything of the program's inside.
+// Package e2e drives the built mepserver and mep-agent over HTTP, as their users do, and
+// shows that what they are told holds: over the whole life of a service, over stops,
+// restarts, kills and full stores, and in what ServiceComb's clients see of it. It knows
+// the binaries, their flags, their environment and the wire; it must not know anything of
+// the program's inside.
 //
-// go test ./... runs its quick tests; go test ./test/e2e -run . runs all of them in one to
-// two minutes. The README's commands need bash and curl, and ServiceComb's clients the Go
-// module proxy.
+// Its quick tests need nothing but Go and are part of go test ./... The others need two
+// minutes, ServiceComb's clients the Go module proxy:
+//
+//	go test ./test/e2e -run .
 package e2e
 
 import (

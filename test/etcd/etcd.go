@@ -1,6 +1,7 @@
 // Package etcd runs stock etcd servers for the tests, as child processes: it builds
-// them from their own modules, starts clusters of one or three members, and stops,
-// pauses and restarts members by their process id. It must not know mepserver.
+// them from their own modules, starts clusters of one or three members, stops, pauses and
+// restarts members by their process id, and keeps the history of what is written. It must
+// not know mepserver.
 package etcd
 
 import (

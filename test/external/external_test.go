@@ -1,5 +1,12 @@
-// Package external runs mepserver replicas over etcd servers beside them. It knows
-// the binary, the wire and etcd; it must not know anything of the program's inside.
+// Package external runs mepserver replicas over etcd servers beside them, and shows that
+// they are one platform: what one acknowledged the others know, what one leaves undone
+// another does, and each death and change is told once. It knows the binary, the wire and
+// etcd; it must not know anything of the program's inside.
+//
+// It needs the Go module proxy, or etcd built before, and two minutes. That an etcd which
+// is too old is refused is tried where Debian's etcd-server is installed.
+//
+//	go test ./test/external -run .
 package external
 
 import (

@@ -1,6 +1,12 @@
 // Package mutants seeds defects into the program, one at a time, and shows that a
 // named target catches each. It knows the sources as text and go test; it must not
 // import anything of the program.
+//
+// That each defect still fits its source is part of go test ./... To seed them takes
+// minutes, and those that only the fault laboratory catches take many:
+//
+//	go test ./test/mutants -run . -timeout 60m -args -mutants
+//	go test ./test/mutants -run . -timeout 2h -args -lab
 package mutants
 
 import (

@@ -1,6 +1,10 @@
-// Package security attacks the built program over its whole route table: its log, what
-// belongs to others, and its patience. It knows the routes and the wire; it must not
-// know how the program defends itself.
+// Package security attacks the built program over its whole route table, and shows that no
+// request writes into the log, reads or changes what belongs to another application, or
+// holds up others by being slow, large or many. It knows the routes and the wire; it must
+// not know how the program defends itself.
+//
+// It needs nothing but Go and half a minute, and is part of go test ./...; one test skips
+// where there is no curl.
 package security
 
 import (
