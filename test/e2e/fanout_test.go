@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -12,47 +10,42 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/consumer"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
 	"github.com/mec-liveness/mepserver/test/wait"
 )
 
-// hundred are subscribers behind one address, of which the first may hang.
-type hundred struct {
-	*httptest.Server
+// subscribers are many behind one address, of which the first may hang.
+type subscribers struct {
 	mu    sync.Mutex
 	got   map[string]time.Time // by path, of this round
 	posts int
 	hang  chan struct{} // while it is open, the first does not answer; nil: it answers
 }
 
-func newHundred(t *testing.T) *hundred {
-	h := &hundred{}
-	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		h.mu.Lock()
-		h.got[r.URL.Path] = time.Now()
-		h.posts++
-		hang := h.hang
-		h.mu.Unlock()
-		if hang != nil && r.URL.Path == "/0" {
-			<-hang
-		}
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(h.Close)
-	return h
+func (h *subscribers) receive(n consumer.Receipt) (status int) {
+	h.mu.Lock()
+	h.got[n.Path] = n.At
+	h.posts++
+	hang := h.hang
+	h.mu.Unlock()
+	if hang != nil && n.Path == "/0" {
+		<-hang
+	}
+	return http.StatusNoContent
 }
 
 // Of a hundred subscribers one hangs: all others are told meanwhile, each of everything
 // and once. How long that takes is printed, beside rounds in which none hangs.
 func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
 	tier.Long(t, "test/e2e", "tells a hundred subscribers of forty changes, one after the other")
-	const subscribers, rounds = 100, 40
-	h := newHundred(t)
+	const hundred, rounds = 100, 40
+	h := &subscribers{}
+	url := consumer.Listen(t, consumer.Handler(h.receive))
 	s := mep.Start(t, append(mep.Fast, "MEP_NOTIFY_TIMEOUT=10m")...)
-	for i := range subscribers {
-		s.Subscribe("watcher", fmt.Sprint(h.URL, "/", i), "")
+	for i := range hundred {
+		s.Subscribe("watcher", fmt.Sprint(url, "/", i), "")
 	}
 	took := map[bool][]time.Duration{}
 	for round := range rounds {
@@ -68,7 +61,7 @@ func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
 		wait.Until(t, "all told, also the one that hangs", func() bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			return len(h.got) == subscribers
+			return len(h.got) == hundred
 		})
 		h.mu.Lock()
 		for path, when := range h.got {
@@ -84,7 +77,7 @@ func TestOneHangingSubscriberAmongAHundred(t *testing.T) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	require.Equal(t, rounds*subscribers, h.posts)
+	require.Equal(t, rounds*hundred, h.posts)
 	p99 := func(d []time.Duration) time.Duration {
 		slices.Sort(d)
 		return d[len(d)*99/100].Round(100 * time.Microsecond)

@@ -181,17 +181,16 @@ func TestKillLosesNoNotification(t *testing.T) {
 						return
 					default:
 					}
-					r, err := s.Try("POST", mep.ServicesOf("p"), mep.Info("temp", -1))
-					if err != nil || r.Status != 201 {
+					v, err := s.TryRegister("p", "temp", -1)
+					if err != nil {
 						continue
 					}
-					id := r.Object(t)["serInstanceId"].(string)
 					mu.Lock()
-					acked[id] = append(acked[id], "ADDED")
+					acked[v.ID] = append(acked[v.ID], "ADDED")
 					mu.Unlock()
-					if r, err := s.Try("DELETE", r.Header.Get("Location"), ""); err == nil && r.Status == 204 {
+					if r, err := s.Try("DELETE", v.Location, ""); err == nil && r.Status == 204 {
 						mu.Lock()
-						acked[id] = append(acked[id], "REMOVED")
+						acked[v.ID] = append(acked[v.ID], "REMOVED")
 						mu.Unlock()
 					}
 				}

@@ -66,20 +66,19 @@ func TestWhatIsAcknowledgedTheNextAnswerShows(t *testing.T) {
 		wg.Go(func() {
 			for i := range 25 {
 				app := fmt.Sprintf("app-%d", w)
-				r, err := s.Try("POST", mep.ServicesOf(app), mep.Info(fmt.Sprint("s", i), 1))
-				if err != nil || r.Status != 201 {
-					t.Errorf("register: %d %v", r.Status, err)
+				v, err := s.TryRegister(app, fmt.Sprint("s", i), 1)
+				if err != nil {
+					t.Error(err)
 					return
 				}
-				id := r.Object(t)["serInstanceId"].(string)
-				list, err := s.Try("GET", mep.Base+"/services?ser_instance_id="+id, "")
+				list, err := s.Try("GET", mep.Base+"/services?ser_instance_id="+v.ID, "")
 				if err != nil || len(list.List(t)) != 1 {
 					t.Errorf("registered and not discovered: %s %v", list.Body, err)
 				}
-				if r, err := s.Try("DELETE", r.Header.Get("Location"), ""); err != nil || r.Status != 204 {
+				if r, err := s.Try("DELETE", v.Location, ""); err != nil || r.Status != 204 {
 					t.Errorf("delete: %d %v", r.Status, err)
 				}
-				list, err = s.Try("GET", mep.ServicesOf(app)+"?ser_instance_id="+id, "")
+				list, err = s.Try("GET", mep.ServicesOf(app)+"?ser_instance_id="+v.ID, "")
 				if err != nil || len(list.List(t)) != 0 {
 					t.Errorf("deleted and still listed: %s %v", list.Body, err)
 				}

@@ -57,13 +57,12 @@ func TestPUTReplacesWhatWasRegistered(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, mep.Fast...)
 	body := with(t, mep.Info("old name", 60), map[string]any{"scopeOfLocality": "ZONE", "serCategory": map[string]string{"href": "/c", "id": "c1", "name": "n", "version": "1"}})
-	r := s.Want(201, "POST", mep.ServicesOf("a"), body)
-	v := &mep.Service{Server: s, App: "a", ID: r.Object(t)["serInstanceId"].(string), Location: r.Header.Get("Location")}
+	v := s.RegisterInfo("a", body)
 	before := s.Want(200, "GET", v.Location, "")
-	require.Equal(t, r.Header.Get("ETag"), before.Header.Get("ETag"))
+	require.Equal(t, v.Created.Header.Get("ETag"), before.Header.Get("ETag"))
 
 	put := with(t, mep.Info("new name", -1), map[string]any{"version": "2.0", "transportInfo": nil, "serInstanceId": "mine", "consumedLocalOnly": false})
-	r = s.Want(200, "PUT", v.Location, put)
+	r := s.Want(200, "PUT", v.Location, put)
 	m := r.Object(t)
 	require.Equal(t, "new name", m["serName"])
 	require.Equal(t, "2.0", m["version"])

@@ -40,6 +40,7 @@ type Service struct {
 	Location string    // its path
 	Liveness string    // the path of its heartbeats; "": it has none to send
 	Last     time.Time // before its last acknowledged heartbeat was sent, or when it was registered
+	Created  Answer    // to its registration
 }
 
 // LivenessOf is the path of a service's heartbeats.
@@ -77,7 +78,7 @@ func (s *Server) TryRegisterInfo(app, info string) (*Service, error) {
 	if err := json.Unmarshal(a.Body, &got); a.Status != http.StatusCreated || err != nil {
 		return nil, fmt.Errorf("a registration was answered %d: %.300s", a.Status, a.Body)
 	}
-	v := &Service{Server: s, App: app, ID: got.SerInstanceID, Location: a.Header.Get("Location"), Last: at}
+	v := &Service{Server: s, App: app, ID: got.SerInstanceID, Location: a.Header.Get("Location"), Last: at, Created: a}
 	if got.Links != nil && got.Links.Liveness != nil {
 		v.Liveness = got.Links.Liveness.Href
 	}
