@@ -64,8 +64,8 @@ func (c *client) await(prefix string) (line string) {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// heart beats for a service while it is told to.
-func heart(t *testing.T, v *mep.Service) *atomic.Bool {
+// beatWhileOn beats for a service while the switch that it returns is on.
+func beatWhileOn(t *testing.T, v *mep.Service) *atomic.Bool {
 	on, over := &atomic.Bool{}, make(chan struct{})
 	on.Store(true)
 	ended := make(chan struct{})
@@ -86,15 +86,13 @@ func heart(t *testing.T, v *mep.Service) *atomic.Bool {
 	return on
 }
 
-// lively registers a service that answers below /rni, and beats for it.
-func lively(t *testing.T, s *mep.Server, app, name string) (host string, beats *atomic.Bool) {
+// registerBackend registers a service that answers below /rni, and beats for it.
+func registerBackend(t *testing.T, s *mep.Server, app, name string) (host string, beats *atomic.Bool) {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "called ", r.URL.Path) }))
 	t.Cleanup(backend.Close)
-	body := strings.Replace(mep.Info(name, 1), "http://10.0.0.5:8080/x", backend.URL+"/rni", 1)
-	v, err := s.TryRegisterInfo(app, body)
-	require.NoError(t, err)
-	return strings.TrimPrefix(backend.URL, "http://"), heart(t, v)
+	v := s.RegisterInfo(app, strings.Replace(mep.Info(name, 1), "http://10.0.0.5:8080/x", backend.URL+"/rni", 1))
+	return strings.TrimPrefix(backend.URL, "http://"), beatWhileOn(t, v)
 }
 
 // A consumer that go-chassis' sc-client serves, of another appId: it finds service-center
@@ -104,7 +102,7 @@ func TestServiceCombsGoClientFindsAndWatchesAService(t *testing.T) {
 	t.Parallel()
 	program := built.Module(t, "test/e2e/clients", "./scclient")
 	s := mep.Start(t, mep.Fast...)
-	host, beats := lively(t, s, "provider-1", "face-recognition")
+	host, beats := registerBackend(t, s, "provider-1", "face-recognition")
 	self := s.Listen
 	endpoints := "http://" + host + "/rni rest://" + host + "?urlPrefix=%2Frni"
 
@@ -131,7 +129,7 @@ func TestAGoChassisApplicationCallsAService(t *testing.T) {
 	t.Parallel()
 	program := built.Module(t, "test/e2e/clients", "./chassis")
 	s := mep.Start(t, mep.Fast...)
-	_, beats := lively(t, s, "provider-2", "radio-network")
+	_, beats := registerBackend(t, s, "provider-2", "radio-network")
 	c := runClient(t, program, s.URL, proc.Free(t), "provider-2", "http://radio-network/rni/v2/queries")
 	for range 2 {
 		c.await("answer 200 called /rni/v2/queries")
@@ -149,7 +147,7 @@ func TestScctlShowsServicesAndHealth(t *testing.T) {
 	t.Parallel()
 	program := built.Module(t, "test/e2e/scctl", scctlPackage)
 	s := mep.Start(t, mep.Fast...)
-	host, beats := lively(t, s, "provider-3", "location")
+	host, beats := registerBackend(t, s, "provider-3", "location")
 	scctl := func(args ...string) string {
 		t.Helper()
 		code, p := proc.Command{Program: program, Args: append(args, "--addr", s.URL), Dir: t.TempDir()}.Run(t, 30*time.Second)
