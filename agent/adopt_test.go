@@ -24,7 +24,7 @@ func TestAnAgentThatStartsAnewFindsItsRegistrations(t *testing.T) {
 		other.SerInstanceID = "another"
 		f.add("another", other)
 		r := run(t, o)
-		pass(interval)
+		advance(interval)
 		require.Len(t, f.registrations(), 3)
 		ids := map[string]bool{}
 		for _, s := range r.Status() {
@@ -52,7 +52,7 @@ func TestWhatNeedsNoHeartbeatsIsFoundAgainToo(t *testing.T) {
 		shown.SerInstanceID = "a2"
 		f.add("a2", shown)
 		r := run(t, o)
-		pass(interval)
+		advance(interval)
 		require.Empty(t, f.registrations())
 		require.Empty(t, f.heartbeats())
 		require.NoError(t, r.stop())
@@ -61,7 +61,7 @@ func TestWhatNeedsNoHeartbeatsIsFoundAgainToo(t *testing.T) {
 		shown.LivenessInterval, shown.Links = &zero, &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/a2/liveness"}}
 		f.add("a2", shown)
 		r = run(t, o)
-		pass(interval)
+		advance(interval)
 		require.Empty(t, f.registrations())
 		require.Equal(t, []string{"a2", "a1"}, []string{r.Status()[0].ID, r.Status()[1].ID}, "who beats has the one that is to be beaten")
 		require.NotEmpty(t, f.heartbeats())
@@ -82,14 +82,14 @@ func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 			f.add(id, info)
 		}
 		r := run(t, o)
-		pass(interval)
+		advance(interval)
 		require.Len(t, f.registrations(), 2)
 		require.Empty(t, f.sent("PUT", ""))
 		require.NoError(t, r.stop())
 
 		o.Services[1].Info.Version = "2"
 		r = run(t, o)
-		pass(interval)
+		advance(interval)
 		require.Len(t, f.registrations(), 2)
 		require.Len(t, f.sent("PUT", ""), 1, "what changed is updated, not doubled")
 		require.True(t, r.Ready())
@@ -105,7 +105,7 @@ func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 			return response{}
 		})
 		r = run(t, o)
-		pass(6 * interval)
+		advance(6 * interval)
 		require.Len(t, f.sent("PUT", ""), 5, "it is tried again while the old one lives on")
 		require.True(t, r.Ready())
 		require.Len(t, f.registered(), 2)

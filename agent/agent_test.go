@@ -18,7 +18,7 @@ func TestNoServiceHasAGoroutineOfItsOwn(t *testing.T) {
 	for _, n := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			r := run(t, options(newFakePlatform(10), n))
-			pass(5 * interval)
+			advance(5 * interval)
 			counts[n] = runtime.NumGoroutine()
 			require.NoError(t, r.stop())
 		})
@@ -47,7 +47,7 @@ func TestAnotherEndpointIsUsedWithinTheInterval(t *testing.T) {
 					o.Endpoints = []string{"http://one", "http://two"}
 					r := run(t, o)
 					interval := time.Duration(seconds) * time.Second
-					pass(interval / 2)
+					advance(interval / 2)
 					f.respondWith(func(r *http.Request, _ int) response {
 						if r.URL.Host == "one" {
 							return dead(r)
@@ -55,7 +55,7 @@ func TestAnotherEndpointIsUsedWithinTheInterval(t *testing.T) {
 						return response{}
 					})
 					cut := time.Now()
-					pass(5 * interval)
+					advance(5 * interval)
 					last := map[string]time.Time{}
 					for _, b := range f.heartbeats() {
 						if b.at.Before(cut) || b.host == "two" {
@@ -82,12 +82,12 @@ func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 		o := options(f, 100)
 		o.Timeout = time.Minute
 		r := run(t, o)
-		pass(interval)
+		advance(interval)
 		f.respondWith(func(r *http.Request, _ int) response {
 			<-r.Context().Done()
 			return response{err: r.Context().Err()}
 		})
-		pass(100 * time.Second)
+		advance(100 * time.Second)
 		began := time.Now()
 		require.ErrorContains(t, r.stop(), "100 services could not be deregistered")
 		require.LessOrEqual(t, time.Since(began), shutdownTimeout)

@@ -14,18 +14,24 @@ import (
 	"time"
 )
 
-// AccessKey asks for tokens as EdgeGallery's agent does at its gateway.
+// AccessKey is an access key of EdgeGallery's platform, and where tokens are had for it.
 type AccessKey struct {
-	Endpoints      []string // of the gateway, tried in order
+	// Endpoints are the URLs of the platform's API gateway, such as
+	// https://10.0.0.1:8443. The next one is asked if one does not answer.
+	Endpoints []string
+	// Access and Secret return the two halves of the key (AK and SK). They are called before
+	// each request for a token.
 	Access, Secret func() (string, error)
-	// Transport carries the requests. nil: http.DefaultTransport.
+	// Transport carries the requests. If it is nil, http.DefaultTransport does.
 	Transport http.RoundTripper
 }
 
 const tokenPath = "/mep/token"
 
-// EdgeGallery makes a source that refreshes each token at 70 to 85 % of its life.
-// Three requests with a wrong key within five minutes lock the key for fifteen.
+// EdgeGallery makes a source that asks for tokens as EdgeGallery's agent does, with a request
+// signed by an access key, and replaces each at 70 to 85 % of its life. A gateway that
+// fails is asked again after waits from 0.5 s to 30 s. Beware: three requests with a wrong
+// key within five minutes lock the key for fifteen. No error shows the secret.
 func EdgeGallery(k AccessKey) TokenSource {
 	return newTokenCache(func(ctx context.Context) (token string, life time.Duration, err error) {
 		access, err := k.Access()
@@ -47,7 +53,7 @@ func EdgeGallery(k AccessKey) TokenSource {
 	})
 }
 
-// fetch sends one request; answered: no other endpoint would say anything else.
+// fetch sends one request. answered is true if no other endpoint would answer otherwise.
 func (k AccessKey) fetch(ctx context.Context, endpoint, access, secret string) (token string, life time.Duration, answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
@@ -65,14 +71,14 @@ func (k AccessKey) fetch(ctx context.Context, endpoint, access, secret string) (
 	if resp.StatusCode != http.StatusOK {
 		return "", 0, resp.StatusCode < http.StatusInternalServerError, fmt.Errorf("token server: %d", resp.StatusCode)
 	}
-	var said struct {
+	var answer struct {
 		Token string `json:"access_token"`
 		Life  int    `json:"expires_in"` // seconds
 	}
-	if err != nil || json.Unmarshal(data, &said) != nil || said.Token == "" || strings.ContainsFunc(said.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if err != nil || json.Unmarshal(data, &answer) != nil || answer.Token == "" || strings.ContainsFunc(answer.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", 0, true, errors.New("token server: its answer holds no token")
 	}
-	return said.Token, time.Duration(max(said.Life, 0)) * time.Second, true, nil
+	return answer.Token, time.Duration(max(answer.Life, 0)) * time.Second, true, nil
 }
 
 const (
@@ -80,7 +86,7 @@ const (
 	signatureAlgorithm = "SDK-HMAC-SHA256"
 )
 
-// sign signs a request without a body the way that mepauth checks it.
+// sign signs a request without a body as EdgeGallery's mepauth checks it.
 func sign(r *http.Request, access, secret string, at time.Time) {
 	date := at.UTC().Format("20060102T150405Z")
 	r.Header.Set("Content-Type", "application/json")

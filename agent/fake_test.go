@@ -22,15 +22,16 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// fakePlatform is a platform in memory: a RoundTripper, so that its time can be a bubble's.
-// The real one is met in test/e2e.
+// fakePlatform is a platform in memory. It is a RoundTripper and opens no connection, so that
+// it works in a synctest bubble. The real server is tested in test/e2e.
 type fakePlatform struct {
 	mu       sync.Mutex
 	interval int
 	services map[string]mp1.ServiceInfo
 	next     int
 	requests []sentRequest
-	// respond, if not nil, may answer a request in place of the platform.
+	// respond, if it is not nil, answers the n-th request; with the zero response the fake
+	// answers itself.
 	respond func(r *http.Request, n int) response
 }
 
@@ -119,7 +120,7 @@ func reply(status int, v any, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(string(b)))}
 }
 
-// sent gives the requests with a method whose path ends so.
+// sent returns the requests with that method whose path ends with end.
 func (f *fakePlatform) sent(method, end string) (out []sentRequest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,7 +150,7 @@ func (f *fakePlatform) respondWith(a func(r *http.Request, n int) response) {
 	f.respond = a
 }
 
-// registered is a copy of what is registered.
+// registered returns a copy of what is registered, by serInstanceId.
 func (f *fakePlatform) registered() map[string]mp1.ServiceInfo {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,7 +170,7 @@ func (f *fakePlatform) forgetAll() {
 	clear(f.services)
 }
 
-// response is what a test answers; the zero value leaves it to the platform.
+// response is what a test answers in the fake's place. The zero value leaves it to the fake.
 type response struct {
 	status int
 	body   any
@@ -181,7 +182,7 @@ func respond(status int, body any, header ...string) response {
 	return response{status, body, header, nil}
 }
 
-// onHeartbeat answers heartbeats only.
+// onHeartbeat has answer called for heartbeats, n from 1, and for no other request.
 func onHeartbeat(answer func(n int) response) func(*http.Request, int) response {
 	n := 0
 	return func(r *http.Request, _ int) response {
@@ -231,20 +232,20 @@ func start(t *testing.T, a *Agent) *running {
 	return r
 }
 
-// stop ends the agent; the bubble fails the test if a goroutine of it stays.
+// stop ends the agent. The bubble fails the test if a goroutine of the agent is left.
 func (r *running) stop() error {
 	r.cancel()
 	return <-r.ended
 }
 
 // pass lets time go by.
-func pass(d time.Duration) {
+func advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
 // quiet is for servers whose handshakes are meant to fail.
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func checkState(t *testing.T, file string, services int) {
 	t.Helper()

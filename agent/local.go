@@ -11,17 +11,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// LocalOptions shape the agent's own pages.
+// LocalOptions say what Agent.Local serves beside /health, /ready and /status.
 type LocalOptions struct {
-	Metrics prometheus.Gatherer // nil: no /metrics
-	// EdgeGallery adds the local API of EdgeGallery's agent. It hands the token out, so
-	// it must be served on loopback only.
+	// Metrics are served as /metrics. nil: there is no /metrics.
+	Metrics prometheus.Gatherer
+	// EdgeGallery adds the local API of EdgeGallery's agent, /mep-agent/v1/token and
+	// /mep-agent/v1/endpoint/{serName}. It hands the token to whoever asks, so that it must be
+	// served on loopback only.
 	EdgeGallery bool
 }
 
-// Local serves /health (the process), /ready (every service is registered and alive),
-// /status (JSON) and /metrics. The Host of a request must be an address or localhost,
-// so that no web page can read them through a name of its own.
+// Local is a handler of the agent's own pages, for probes and people:
+//
+//	GET /health   200 while the process runs
+//	GET /ready    200 if Ready, else 503
+//	GET /status   Status as JSON
+//	GET /metrics  if LocalOptions.Metrics is given
+//
+// The Host of a request must be an IP address or localhost, else it is answered 421: a page
+// of the web could have a name of its own resolved to this address, and read the answers.
 func (a *Agent) Local(o LocalOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
@@ -51,8 +59,7 @@ func (a *Agent) Local(o LocalOptions) http.Handler {
 	})
 }
 
-// isLocalHost: a page on the web can have its own name resolved to our address, but
-// its requests keep that name.
+// isLocalHost reports whether host, with or without a port, is an IP address or localhost.
 func isLocalHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -64,24 +71,25 @@ func isLocalHost(host string) bool {
 	return err == nil
 }
 
+// writeText answers with one line of text.
 func writeText(w http.ResponseWriter, status int, s string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(s + "\n"))
 }
 
+// writeJSON answers with v as JSON.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	b, err := json.Marshal(v)
-	if err != nil { // plain data: cannot happen
+	if err != nil { // not for what is given here
 		b = []byte("null")
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
 }
 
-// showToken gives the application the token, in the form that EdgeGallery's agent
-// does; 412 while there is none.
+// showToken answers with the token as EdgeGallery's agent does; 412 while there is none.
 func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
 	if a.options.Token == nil {
 		writeText(w, http.StatusPreconditionFailed, "this agent has no identity")
@@ -95,8 +103,8 @@ func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"access_token": token, "token_type": "Bearer"})
 }
 
-// showEndpoint tells the application where a service is, in the form that
-// EdgeGallery's agent does: the endpoint of the first instance.
+// showEndpoint answers with the endpoint of the first service of that name, as
+// EdgeGallery's agent does.
 func (a *Agent) showEndpoint(w http.ResponseWriter, r *http.Request) {
 	found, err := a.Discover(r.Context(), r.PathValue("serName"))
 	switch {

@@ -31,7 +31,7 @@ func TestTheAgentsOwnPages(t *testing.T) {
 		o.Metrics = reg
 		var asked atomic.Int32
 		var down atomic.Bool
-		o.Token = tokens(time.Hour, &asked, &down)
+		o.Token = countedTokens(time.Hour, &asked, &down)
 		a, err := New(o)
 		require.NoError(t, err)
 		h := a.Local(LocalOptions{Metrics: reg, EdgeGallery: true})
@@ -41,9 +41,9 @@ func TestTheAgentsOwnPages(t *testing.T) {
 		down.Store(true)
 		require.Equal(t, 412, page(h, "GET", "/mep-agent/v1/token", here).Code)
 		down.Store(false)
-		pass(maxTokenRetry)
+		advance(maxTokenRetry)
 		r := start(t, a)
-		pass(2 * interval)
+		advance(2 * interval)
 		require.Equal(t, 200, page(h, "GET", "/ready", "localhost").Code)
 		var all []Status
 		w := page(h, "GET", "/status", "[::1]:1")
@@ -105,7 +105,7 @@ func TestTheStateFileIsPrivateAndNeverHalf(t *testing.T) {
 		o := options(f, 2)
 		o.OnStop, o.StateFile = Leave, filepath.Join(t.TempDir(), "state")
 		r := run(t, o)
-		pass(2 * tickInterval)
+		advance(2 * tickInterval)
 		checkState(t, o.StateFile, 2)
 		require.NoError(t, r.stop())
 

@@ -17,14 +17,14 @@ func TestAJumpOfTheClockSendsEveryHeartbeat(t *testing.T) {
 		var slept atomic.Int64
 		a.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		r := start(t, a)
-		pass(10 * time.Second)
+		advance(10 * time.Second)
 		require.Len(t, f.heartbeats(), 5)
 		looks := len(f.livenessReads())
 		slept.Store(int64(10 * time.Minute)) // the machine slept: the monotonic clock stood still
-		pass(2 * tickInterval)
+		advance(2 * tickInterval)
 		require.Len(t, f.heartbeats(), 10)
 		require.Len(t, f.livenessReads(), looks+5, "after a wake the liveness resource is read")
-		pass(20 * time.Second)
+		advance(20 * time.Second)
 		require.Len(t, f.heartbeats(), 10, "once a jump")
 		require.NoError(t, r.stop())
 	})

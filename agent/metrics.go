@@ -6,14 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the agent's metrics. Their labels have few values, whatever the
-// services are called.
+// metrics are the agent's metrics. No label is a service's name, for ten thousand services
+// would make as many series.
 type metrics struct {
 	beats, registrations *prometheus.CounterVec
 	losses, failovers    prometheus.Counter
 	delay                prometheus.Histogram
 }
 
+// newMetrics makes the metrics and registers them with r, if r is not nil.
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_heartbeats_total",
@@ -38,6 +39,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// outcomeLabel is the label of a request: ok, refused (an answer that is an error) or failed
+// (no answer).
 func outcomeLabel(err error) string {
 	switch {
 	case err == nil:
@@ -48,6 +51,7 @@ func outcomeLabel(err error) string {
 	return "failed"
 }
 
+// beat counts a heartbeat that was sent late by a time.
 func (m *metrics) beat(late time.Duration, err error) {
 	m.beats.WithLabelValues(outcomeLabel(err)).Inc()
 	m.delay.Observe(max(late, 0).Seconds())

@@ -12,53 +12,63 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// OnStop says what becomes of the services when the agent stops.
+// OnStop is what becomes of the services when Run ends.
 type OnStop string
 
-// What can become of them.
 const (
-	// Deregister removes them from the platform, and consumers are told so.
+	// Deregister removes the services from the platform, which notifies consumers. It is the
+	// default.
 	Deregister OnStop = "deregister"
-	// Leave lets them be: the platform suspends them when their window is over, and
-	// an agent that starts meanwhile finds them again.
+	// Leave leaves the services registered, without heartbeats. The platform suspends them
+	// after a while, unless an agent that starts meanwhile finds them and goes on.
 	Leave OnStop = "leave"
 )
 
 // Service is one service that the application offers.
 type Service struct {
-	// Info is what is registered. Its LivenessInterval is what MEC 011 §8.1.2.2 has: nil,
-	// no heartbeats are sent; 0, the platform chooses the interval; else a proposal in
-	// seconds.
+	// Info is what is registered (MEC 011 v3.1.1 §8.1.2.2). Its LivenessInterval decides
+	// about heartbeats: nil, none are sent; 0, the platform chooses the interval; any other
+	// is a proposal in seconds, and the platform's answer counts.
 	Info mp1.ServiceInfo
-	// Probe, if not nil, asks the application whether it is well. Nothing is
-	// registered before it was well once, and no heartbeat is sent while it is not.
+	// Probe, if it is not nil, holds the registration and the heartbeats back while the
+	// application is not well.
 	Probe *Probe
 }
 
-// Options of an agent. App, Endpoints and Services are mandatory.
+// Options configure an agent. App, Endpoints and Services are mandatory.
 type Options struct {
-	App string // appInstanceId: 1 to 128 letters, digits, dots, underscores, hyphens
-	// Endpoints are URLs of one platform, such as http://127.0.0.1:30100. The next one
-	// is used when one does not answer.
+	// App is the appInstanceId: 1 to 128 letters, digits, dots, underscores and hyphens, of
+	// which the first is a letter or a digit.
+	App string
+	// Endpoints are the URLs of one platform, such as http://127.0.0.1:30100. The next one is
+	// used when one does not answer.
 	Endpoints []string
-	Prefix    string // of every path: "" or, behind EdgeGallery's gateway, "/mep"
-	Services  []Service
+	// Prefix comes before every path: "" or, behind EdgeGallery's gateway, "/mep".
+	Prefix string
+	// Services are 1 to 10,000.
+	Services []Service
 
-	// Transport carries the requests; NewTransport makes one. nil: the system's roots.
+	// Transport carries the requests; NewTransport makes one. If it is nil, the agent makes
+	// one of the zero TLS.
 	Transport http.RoundTripper
-	// Token brings the bearer token of every request. nil: none is sent.
+	// Token brings the bearer token of every request. If it is nil, none is sent.
 	Token TokenSource
-	// Timeout of one request to one endpoint. 0: 5 s. A heartbeat waits less when its
-	// interval is so short that the other endpoints could not be tried within it.
+	// Timeout of one request to one endpoint. 0: 5 s. A heartbeat is given less if all
+	// endpoints could not be tried within its interval otherwise, but at least 250 ms.
 	Timeout time.Duration
 
-	OnStop OnStop // "": Deregister
-	// StateFile, if not empty, keeps which registrations are ours. Without it an agent
-	// that starts anew finds them by their name, version and endpoint.
+	// OnStop is Deregister if it is "".
+	OnStop OnStop
+	// StateFile, if it is not "", is the path of a file in which the agent keeps which
+	// registrations are its own and what was registered. An agent that starts without one
+	// finds its registrations by name, version and endpoint, and notices no other change.
 	StateFile string
 
-	Log     openlog.Logger        // nil: nothing is logged
-	Metrics prometheus.Registerer // nil: nothing is measured
+	// Log takes a line for each change and for the first failure in a row. nil: none.
+	Log openlog.Logger
+	// Metrics is where the agent registers its metrics, mep_agent_... nil: nowhere. A
+	// registry takes one agent only.
+	Metrics prometheus.Registerer
 }
 
 const (
@@ -66,7 +76,7 @@ const (
 	maxServices    = 10000
 )
 
-// check completes the options, or says all that is wrong with them.
+// check fills in the defaults, or returns an error that joins one for each fault.
 func (o *Options) check() error {
 	var all []error
 	if !mp1.ValidID(o.App) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,13 +19,13 @@ func TestTheOrderOfStartingDoesNotMatter(t *testing.T) {
 		f := newFakePlatform(10)
 		f.respond = func(*http.Request, int) response { return response{err: refusedDial()} }
 		r := run(t, options(f, 20))
-		pass(time.Hour)
+		advance(time.Hour)
 		n := len(f.sent("GET", "")) + len(f.registrations())
 		require.Less(t, n, 200, "it backs off")
 		require.False(t, r.Ready())
 		require.Equal(t, "searching", r.Status()[0].State)
 		f.respondWith(nil)
-		pass(maxRequestBackoff)
+		advance(maxRequestBackoff)
 		require.True(t, r.Ready())
 		require.Len(t, f.registered(), 20)
 		require.NoError(t, r.stop())
@@ -53,7 +54,7 @@ func TestARegistrationIsNotDoubledWhenItsAnswerIsLost(t *testing.T) {
 					return response{}
 				}
 				r := run(t, options(f, 3))
-				pass(time.Minute)
+				advance(time.Minute)
 				require.Len(t, f.registered(), 3)
 				require.Len(t, f.registrations(), 3)
 				require.True(t, r.Ready())
@@ -85,9 +86,45 @@ func TestAnAnswerWithoutAnIDIsNoRegistration(t *testing.T) {
 		}
 		r := run(t, options(f, 1))
 		require.Contains(t, r.Status()[0].LastAnswer, "no serInstanceId")
-		pass(interval)
+		advance(interval)
 		require.True(t, r.Ready())
 		require.Len(t, f.registrations(), 3)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A platform that takes so many changes a second and refuses the others with 429 gets
+// all services registered without being asked several times for each: what is refused
+// again waits longer than the Retry-After that all of them are told.
+func TestManyServicesAreRegisteredAtThePaceOfThePlatform(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const services, burst, perSecond = 600, 100, 20
+		f := newFakePlatform(300)
+		var mu sync.Mutex
+		left, at := float64(burst), time.Now()
+		f.respond = onRequest(http.MethodPost, "", func(*http.Request) response {
+			mu.Lock()
+			defer mu.Unlock()
+			now := time.Now()
+			left = min(burst, left+perSecond*now.Sub(at).Seconds())
+			at = now
+			if left < 1 {
+				return respond(429, nil, "Retry-After", "1")
+			}
+			left--
+			return response{}
+		})
+		r := run(t, options(f, services))
+		advance(time.Second)
+		require.GreaterOrEqual(t, len(f.registrations()), burst)
+		for range 10 * 60 {
+			advance(time.Second)
+			if r.Ready() {
+				break
+			}
+		}
+		require.True(t, r.Ready())
+		require.Less(t, len(f.registrations()), 6*services)
 		require.NoError(t, r.stop())
 	})
 }

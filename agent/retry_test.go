@@ -17,7 +17,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// onRequest answers the requests of one method whose path ends so.
+// onRequest has answer called for the requests with that method whose path ends with end.
 func onRequest(method, end string, answer func(*http.Request) response) func(*http.Request, int) response {
 	return func(r *http.Request, _ int) response {
 		if r.Method != method || !strings.HasSuffix(r.URL.Path, end) {
@@ -71,7 +71,7 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 					}))
 					o.Services[0].Info.Serializer = "XML"
 					r := run(t, o)
-					pass(5 * time.Minute)
+					advance(5 * time.Minute)
 					require.True(t, r.Ready(), "it lives on as it was")
 					puts := gaps(f.sent(http.MethodPut, ""))
 					require.GreaterOrEqual(t, len(puts), 4, "it is tried again")
@@ -89,9 +89,9 @@ func TestAnUpdateThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 						}
 					}
 					f.respondWith(nil)
-					pass(2*maxRequestBackoff + interval)
+					advance(2*maxRequestBackoff + interval)
 					n := len(f.sent(http.MethodPut, ""))
-					pass(10 * interval)
+					advance(10 * interval)
 					require.Len(t, f.sent(http.MethodPut, ""), n, "it was taken")
 					require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
 					require.NoError(t, r.stop())
@@ -118,13 +118,13 @@ func TestAShorterIntervalIsKeptFromWhenItIsAskedFor(t *testing.T) {
 		r := run(t, o)
 		eventually := func() bool { return len(f.sent(http.MethodPut, "")) > 0 }
 		for range 600 {
-			if pass(100 * time.Millisecond); eventually() {
+			if advance(100 * time.Millisecond); eventually() {
 				break
 			}
 		}
-		pass(10 * time.Second) // for the PUT to be given up
+		advance(10 * time.Second) // for the PUT to be given up
 		before := len(f.heartbeats())
-		pass(30 * time.Second)
+		advance(30 * time.Second)
 		kept := gaps(f.heartbeats()[before:])
 		require.GreaterOrEqual(t, len(kept), 8)
 		for i, gap := range kept {
@@ -144,7 +144,7 @@ func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response { return respond(507, nil) }))
 		o.Services[0].Info.Serializer = "XML"
 		r := run(t, o)
-		pass(10 * time.Minute)
+		advance(10 * time.Minute)
 		require.True(t, r.Ready())
 		puts := gaps(f.sent(http.MethodPut, ""))
 		require.GreaterOrEqual(t, len(puts), 20)
@@ -154,7 +154,7 @@ func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 		require.Equal(t, "no heartbeats", r.Status()[0].State)
 		require.Contains(t, r.Status()[0].LastAnswer, "507")
 		f.respondWith(nil)
-		pass(maxRequestBackoff)
+		advance(maxRequestBackoff)
 		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
 		require.NoError(t, r.stop())
 	})
@@ -166,14 +166,14 @@ func TestARegistrationThatFailsIsTriedAgainAtGrowingDistances(t *testing.T) {
 		f := newFakePlatform(10)
 		f.respond = onRequest(http.MethodPost, "", func(*http.Request) response { return respond(507, nil) })
 		r := run(t, options(f, 1))
-		pass(10 * time.Minute)
+		advance(10 * time.Minute)
 		posts := gaps(f.registrations())
 		require.GreaterOrEqual(t, len(posts), 20)
 		for i, gap := range posts {
 			require.GreaterOrEqual(t, gap, minWait(i+1), "registration %d", i+1)
 		}
 		f.respondWith(nil)
-		pass(maxRequestBackoff + interval)
+		advance(maxRequestBackoff + interval)
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
 	})
@@ -194,20 +194,20 @@ func TestTheRetriesOfOneRegistrationDoNotHastenAnother(t *testing.T) {
 			return respond(503, nil, "Retry-After", "60")
 		})
 		r := run(t, options(f, 20))
-		pass(10 * time.Minute)
+		advance(10 * time.Minute)
 		require.GreaterOrEqual(t, len(late), 5)
 		for i, gap := range gaps(late) {
 			require.GreaterOrEqual(t, gap, time.Minute, "registration %d", i+1)
 		}
 		f.respondWith(nil)
-		pass(2 * time.Minute)
+		advance(2 * time.Minute)
 		require.True(t, r.Ready())
 		require.Len(t, f.registered(), 20)
 		require.NoError(t, r.stop())
 	})
 }
 
-// A copy that is behind, or a platform that shows no state, must not set the pace.
+// A copy that is behind must not hasten the heartbeats, nor a platform that shows no state.
 func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePlatform(10)
@@ -219,7 +219,7 @@ func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T)
 			return respond(200, mp1.ServiceLivenessInfo{State: mp1.Suspended, Interval: 10})
 		})
 		r := run(t, options(f, 1))
-		pass(10 * interval)
+		advance(10 * interval)
 		beats := gaps(f.heartbeats())
 		require.GreaterOrEqual(t, len(beats), 9)
 		for i, gap := range beats {
@@ -231,9 +231,9 @@ func TestALivenessResourceThatDeniesTheHeartbeatsDoesNotHastenThem(t *testing.T)
 		require.LessOrEqual(t, len(f.livenessReads()), len(f.heartbeats()))
 		require.False(t, r.Ready(), "consumers do not see it")
 		f.respondWith(nil)
-		pass(2 * interval)
+		advance(2 * interval)
 		n := len(f.livenessReads())
-		pass(5 * interval)
+		advance(5 * interval)
 		require.Len(t, f.livenessReads(), n, "it agrees")
 		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
@@ -262,7 +262,7 @@ func TestAProbeThatComesAndGoesDoesNotHastenAnything(t *testing.T) {
 					return nil
 				}}
 				r := run(t, o)
-				pass(5 * time.Minute)
+				advance(5 * time.Minute)
 				sent := append(f.registrations(), f.heartbeats()...)
 				require.Greater(t, len(sent), 3)
 				for i, gap := range gaps(sent) {
@@ -298,14 +298,14 @@ func TestATokenServerWhoseTokensAreRefusedIsAskedAtGrowingDistances(t *testing.T
 			require.GreaterOrEqual(t, gap, minWait(i+1), "token %d", i+2)
 		}
 
-		pass(maxTokenRetry)
+		advance(maxTokenRetry)
 		old, err := c.Token(t.Context())
 		require.NoError(t, err)
-		pass(0)
+		advance(0)
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
 		require.NotEqual(t, old, token)
-		pass(2 * maxTokenRetry) // it serves for a while
+		advance(2 * maxTokenRetry) // it serves for a while
 		c.Reject(token)
 		other, err := c.Token(t.Context())
 		require.NoError(t, err)

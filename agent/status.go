@@ -7,21 +7,39 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Status is what the agent knows of one service.
+// Status is what an agent knows of one service.
 type Status struct {
-	Service    string     `json:"service"`                 // serName; #2 and so on where it stands more than once
-	ID         string     `json:"serInstanceId,omitempty"` // "": not registered
-	State      string     `json:"state"`                   // searching, registering, updating, beating, checking, inactive, no heartbeats, withheld
-	Interval   float64    `json:"intervalSeconds,omitempty"`
-	LastBeat   *time.Time `json:"lastBeat,omitempty"` // that was taken
-	NextBeat   *time.Time `json:"nextBeat,omitempty"`
-	LastAnswer string     `json:"lastAnswer,omitempty"`
-	Failures   int        `json:"failures,omitempty"` // in a row
+	// Service is the serName. The second service of that name has #2 behind it, and so on.
+	Service string `json:"service"`
+	// ID is the serInstanceId, "" while the service is not registered.
+	ID string `json:"serInstanceId,omitempty"`
+	// State is one of
+	//	searching      the platform has not said yet whether it is registered
+	//	registering    it is to be registered
+	//	updating       it is registered, and its changed description is to be sent
+	//	beating        it is registered, and heartbeats are sent
+	//	checking       a heartbeat was refused, and the platform is asked why
+	//	inactive       the application has set it INACTIVE at the platform
+	//	no heartbeats  it is registered, and the platform requires no heartbeats
+	//	withheld       its Probe fails
+	State string `json:"state"`
+	// Interval of the heartbeats in seconds, 0 if there are none.
+	Interval float64 `json:"intervalSeconds,omitempty"`
+	// LastBeat is when the last heartbeat was sent that the platform took, nil if none was.
+	LastBeat *time.Time `json:"lastBeat,omitempty"`
+	// NextBeat is when the next heartbeat is due, nil if none is.
+	NextBeat *time.Time `json:"nextBeat,omitempty"`
+	// LastAnswer is the status code of the platform's last answer, with its detail if it was
+	// an error, or why there was no answer.
+	LastAnswer string `json:"lastAnswer,omitempty"`
+	// Failures of its requests, in a row.
+	Failures int `json:"failures,omitempty"`
 }
 
+// withheld is the State of a service whose probe fails, whatever its stage.
 const withheld = "withheld"
 
-// Status tells of every service, in the order of Options.
+// Status returns the status of every service, in the order of Options.Services.
 func (a *Agent) Status() []Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -44,6 +62,7 @@ func (a *Agent) Status() []Status {
 	return out
 }
 
+// status is the State of a service.
 func (r *registration) status() string {
 	if !r.healthy && r.stage != unmonitored {
 		return withheld
@@ -51,8 +70,9 @@ func (r *registration) status() string {
 	return stages[r.stage].status
 }
 
-// Ready tells whether every service is registered and the last heartbeat of each
-// that needs them was taken and is not denied by the liveness resource.
+// Ready reports whether every service is registered and, if it needs heartbeats, is alive:
+// the last one was taken, and the liveness resource does not deny it. A service that the
+// application has set INACTIVE counts as ready.
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +85,9 @@ func (a *Agent) Ready() bool {
 	return true
 }
 
-// Discover asks the platform for services by name (MEC 011 §8.2.3.3.1).
+// Discover asks the platform for the services of that name, whoever offers them (MEC 011
+// v3.1.1 §8.2.3.3.1). An answer of the platform that is an error is a *client.Problem of
+// package mp1/client; without a token the error is ErrToken.
 func (a *Agent) Discover(ctx context.Context, serName string) ([]mp1.ServiceInfo, error) {
 	return a.platform.discover(ctx, serName)
 }

@@ -12,27 +12,28 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// fetchFunc asks for a token; life 0: nobody knows how long it is valid.
+// fetchFunc asks a token server for a token. life is how long it is valid, 0 if the server
+// does not say.
 type fetchFunc func(ctx context.Context) (token string, life time.Duration, err error)
 
-// tokenCache keeps a token and has it replaced in time, by one request whoever waits for
-// it. A token server that fails is asked again for ever, at most every 30 s; until
-// the old token ends, nobody notices.
+// tokenCache is a TokenSource that keeps a token and replaces it before it ends. However
+// many wait for it, one request is under way. A token server that fails is asked again,
+// after waits of up to 30 s, and the old token serves until it ends.
 type tokenCache struct {
 	fetchToken fetchFunc
 	jitter     jitter
 
 	mu        sync.Mutex
 	token     string
-	refresh   time.Time // when to ask for the next one
-	expires   time.Time // zero: not known
-	inFlight  chan struct{}
-	lastErr   error
-	failures  int
-	notUntil  time.Time // after a failure
+	refresh   time.Time     // when to ask for the next one; zero: never
+	expires   time.Time     // zero: nobody knows
+	inFlight  chan struct{} // closed when the request under way is over; nil: there is none
+	lastErr   error         // of the last request; nil: it brought a token
+	failures  int           // in a row
+	notUntil  time.Time     // no request before this
 	fetchedAt time.Time
-	refused   bool // the token, by the platform
-	refusals  int  // of young tokens in a row
+	refused   bool // the platform refused the token
+	refusals  int  // in a row, of tokens younger than maxTokenRetry
 }
 
 const (
@@ -41,7 +42,7 @@ const (
 	maxTokenRetry = 30 * time.Second
 )
 
-// Token implements TokenSource.
+// Token implements TokenSource. It waits for a token server only if no token is valid.
 func (c *tokenCache) Token(ctx context.Context) (string, error) {
 	for {
 		c.mu.Lock()
@@ -67,7 +68,8 @@ func (c *tokenCache) Token(ctx context.Context) (string, error) {
 	}
 }
 
-// startFetch asks for a token. Whoever came first may leave before the answer is there.
+// startFetch asks for a token, in a goroutine of its own: others wait for the answer even if
+// the caller's context ends. The mutex is held.
 func (c *tokenCache) startFetch(ctx context.Context) {
 	done := make(chan struct{})
 	c.inFlight = done
@@ -89,16 +91,16 @@ func (c *tokenCache) startFetch(ctx context.Context) {
 		c.token, c.lastErr, c.failures, c.notUntil = token, nil, 0, time.Time{}
 		c.fetchedAt, c.refused = now, false
 		c.refresh, c.expires = time.Time{}, time.Time{}
-		if life > 0 { // refreshed at 70 to 85 % of its life
+		if life > 0 { // agents that started together do not ask together
 			c.refresh = now.Add(time.Duration((0.70 + 0.15*c.jitter()) * float64(life)))
 			c.expires = now.Add(life)
 		}
 	}()
 }
 
-// Reject implements TokenSource. The first refusal has another token fetched at once.
-// If that is refused too, the fault may be the platform's, or one service's: it stays
-// in use until its replacement, and replacements come at growing distances.
+// Reject implements TokenSource. A token that is refused is replaced at once. If the new one
+// is refused as well, the fault may be the platform's, and the token server must not be
+// asked with each request: the token stays in use until the next, after waits that grow.
 func (c *tokenCache) Reject(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,17 +119,19 @@ func (c *tokenCache) Reject(token string) {
 	c.refresh = now.Add(c.jitter.backoff(c.refusals-1, minTokenRetry, maxTokenRetry))
 }
 
-// OAuth2Client asks for tokens by client credentials (RFC 6749 §4.4).
+// OAuth2Client is a client of an OAuth 2.0 token server.
 type OAuth2Client struct {
-	TokenURL string
+	TokenURL string // of the token endpoint
 	ClientID string
-	Secret   func() (string, error) // read anew for each request
-	Scopes   []string
-	// Transport carries the requests. nil: http.DefaultTransport.
+	Secret   func() (string, error) // called before each request for a token
+	Scopes   []string               // asked for; may be empty
+	// Transport carries the requests. If it is nil, http.DefaultTransport does.
 	Transport http.RoundTripper
 }
 
-// OAuth2 makes a source that refreshes each token at 70 to 85 % of its life.
+// OAuth2 makes a source that asks for tokens by client credentials (RFC 6749 §4.4), and
+// replaces each at 70 to 85 % of its life. A token server that fails is asked again after
+// waits from 0.5 s to 30 s. No redirect is followed, and no error shows the secret.
 func OAuth2(o OAuth2Client) TokenSource {
 	return newTokenCache(func(ctx context.Context) (string, time.Duration, error) {
 		secret, err := o.Secret()
@@ -147,8 +151,8 @@ func OAuth2(o OAuth2Client) TokenSource {
 	})
 }
 
-// tokenError keeps what the token server answered out of logs: only its status, and
-// its error code if that is one of RFC 6749 §5.2.
+// tokenError is an error without the token server's answer, which may repeat a secret: only
+// the status, and the error code if it is one of RFC 6749 §5.2.
 func tokenError(err error) error {
 	var r *oauth2.RetrieveError
 	if !errors.As(err, &r) || r.Response == nil {
@@ -163,7 +167,7 @@ func tokenError(err error) error {
 
 func newTokenCache(f fetchFunc) *tokenCache { return &tokenCache{fetchToken: f, jitter: randomJitter} }
 
-// tokenClient follows no redirect: the secret stays with whom it was meant for.
+// tokenClient follows no redirect, which could send the secret to another host.
 func tokenClient(rt http.RoundTripper) *http.Client {
 	return &http.Client{Transport: rt, Timeout: tokenTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

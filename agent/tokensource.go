@@ -12,47 +12,52 @@ import (
 	"time"
 )
 
-// TokenSource brings bearer tokens. It may be used by many goroutines.
+// TokenSource brings the bearer tokens of requests (RFC 6750). TokenFile, OAuth2 and
+// EdgeGallery make one. Its methods may be called by many goroutines at once.
 type TokenSource interface {
-	// Token is valid as far as the source knows.
+	// Token returns a token that is valid as far as the source knows. It is called for each
+	// request, so that it should keep the token as long as it is valid.
 	Token(ctx context.Context) (string, error)
-	// Reject tells that the platform refused this token (401), so that the next
-	// call of Token brings another, if there is one.
+	// Reject says that the platform refused the token with 401. The next call of Token
+	// should return another, if there is one.
 	Reject(token string)
 }
 
-// ErrToken is the error of a request that was not sent because no token could be had.
+// ErrToken is wrapped by the error of a request that was not sent because its TokenSource
+// had no token.
 var ErrToken = errors.New("no token")
 
-// tokenTransport gives each request its token, and once more with a new one after a 401.
+// tokenTransport gives each request its token. After a 401 it sends the request once more
+// if the source has another token.
 type tokenTransport struct {
 	base   http.RoundTripper
 	source TokenSource
 }
 
-func (b *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := b.source.Token(r.Context())
+// RoundTrip implements http.RoundTripper.
+func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	token, err := t.source.Token(r.Context())
 	if err != nil {
 		closeBody(r)
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	resp, err := b.base.RoundTrip(withToken(r, token))
+	resp, err := t.base.RoundTrip(withToken(r, token))
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	b.source.Reject(token)
-	again, ok := b.retry(r, token)
+	t.source.Reject(token)
+	again, ok := t.retry(r, token)
 	if !ok {
-		return resp, nil // the refusal is the answer
+		return resp, nil
 	}
 	drain(resp)
-	return b.base.RoundTrip(again)
+	return t.base.RoundTrip(again)
 }
 
 // retry is the same request with another token, if there is one and the body can be
 // sent twice.
-func (b *tokenTransport) retry(r *http.Request, refused string) (*http.Request, bool) {
-	token, err := b.source.Token(r.Context())
+func (t *tokenTransport) retry(r *http.Request, refused string) (*http.Request, bool) {
+	token, err := t.source.Token(r.Context())
 	if err != nil || token == refused || (r.Body != nil && r.GetBody == nil) {
 		return nil, false
 	}
@@ -65,34 +70,39 @@ func (b *tokenTransport) retry(r *http.Request, refused string) (*http.Request, 
 	return out, true
 }
 
-// CloseIdleConnections is what http.Client looks for.
-func (b *tokenTransport) CloseIdleConnections() {
-	if c, ok := b.base.(interface{ CloseIdleConnections() }); ok {
+// CloseIdleConnections is called by http.Client's method of that name.
+func (t *tokenTransport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
+// withToken is a copy of the request with a token.
 func withToken(r *http.Request, token string) *http.Request {
 	out := r.Clone(r.Context()) // a RoundTripper must not change its request
 	out.Header.Set("Authorization", "Bearer "+token)
 	return out
 }
 
+// closeBody closes the body of a request that is not sent, as a RoundTripper must.
 func closeBody(r *http.Request) {
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
 }
 
+// drain reads an answer to its end, so that its connection can be used again.
 func drain(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	_ = resp.Body.Close()
 }
 
+// maxTokenBytes is the most that is read of a secret or of a token server's answer.
 const maxTokenBytes = 16 << 10
 
-// TokenFile reads the token from a file, again whenever the file has changed or the
-// token was refused: who writes it may replace it at any time.
+// TokenFile makes a source that reads its token from a file: one line of printable ASCII, at
+// most 16 KiB. The file may be replaced at any time. It is read again when its time or size
+// has changed, or when the platform refused the token.
 func TokenFile(path string) TokenSource { return &tokenFile{path: path} }
 
 type tokenFile struct {
@@ -103,6 +113,7 @@ type tokenFile struct {
 	token string
 }
 
+// Token implements TokenSource.
 func (f *tokenFile) Token(context.Context) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,6 +132,7 @@ func (f *tokenFile) Token(context.Context) (string, error) {
 	return token, nil
 }
 
+// Reject implements TokenSource.
 func (f *tokenFile) Reject(token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,7 +141,8 @@ func (f *tokenFile) Reject(token string) {
 	}
 }
 
-// ReadSecret reads a secret of one line from a file. Its errors hold nothing of it.
+// ReadSecret reads a secret from a file: one line of printable ASCII without spaces, at most
+// 16 KiB. Spaces around it are dropped. An error never shows any of it.
 func ReadSecret(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 )
 
 // tokens is a source whose fetches a test decides.
-func tokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *tokenCache {
+func countedTokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *tokenCache {
 	return newTokenCache(func(context.Context) (string, time.Duration, error) {
 		n := asked.Add(1)
 		if down.Load() {
@@ -39,12 +39,12 @@ func TestATokenIsRefreshedBetween70And85PercentOfItsLife(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var asked atomic.Int32
 			var down atomic.Bool
-			c := tokens(1000*time.Second, &asked, &down)
+			c := countedTokens(1000*time.Second, &asked, &down)
 			for second := 0; asked.Load() < 2; second++ {
 				token, err := c.Token(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, "token1", token, "who refreshes does not wait")
-				pass(time.Second)
+				advance(time.Second)
 				if asked.Load() == 2 {
 					require.GreaterOrEqual(t, second, 700)
 					require.LessOrEqual(t, second, 850)
@@ -60,18 +60,18 @@ func TestHeartbeatsOutliveATokenServerThatIsDown(t *testing.T) {
 		var down atomic.Bool
 		f := newFakePlatform(10)
 		o := options(f, 3)
-		o.Token = tokens(time.Hour, &asked, &down)
+		o.Token = countedTokens(time.Hour, &asked, &down)
 		r := run(t, o)
-		pass(30 * time.Minute)
+		advance(30 * time.Minute)
 		down.Store(true)
-		pass(29 * time.Minute)
+		advance(29 * time.Minute)
 		require.True(t, r.Ready(), "the old token is still valid")
-		pass(31 * time.Minute)
+		advance(31 * time.Minute)
 		require.False(t, r.Ready())
 		require.Contains(t, r.Status()[0].LastAnswer, "no token")
 		require.LessOrEqual(t, asked.Load(), int32(160), "asked every 30 s at most")
 		down.Store(false)
-		pass(maxTokenRetry + interval)
+		advance(maxTokenRetry + interval)
 		require.True(t, r.Ready(), "a failed refresh is not the last")
 		require.Len(t, f.registrations(), 3)
 		require.NoError(t, r.stop())
@@ -91,13 +91,13 @@ func TestA401FetchesOneTokenAndTriesOnce(t *testing.T) {
 			return response{}
 		}
 		o := options(f, 5)
-		o.Token = tokens(0, &asked, &down)
+		o.Token = countedTokens(0, &asked, &down)
 		r := run(t, o)
 		require.Len(t, f.registered(), 5)
 		f.mu.Lock()
 		good = "Bearer token2"
 		f.mu.Unlock()
-		pass(interval)
+		advance(interval)
 		require.EqualValues(t, 2, asked.Load(), "one for all services")
 		require.True(t, r.Ready())
 		require.Len(t, f.registrations(), 5)
@@ -105,7 +105,7 @@ func TestA401FetchesOneTokenAndTriesOnce(t *testing.T) {
 		good = "nobody's"
 		f.mu.Unlock()
 		before := len(f.heartbeats())
-		pass(10 * interval)
+		advance(10 * interval)
 		require.Contains(t, r.Status()[0].LastAnswer, "401")
 		require.Less(t, len(f.heartbeats())-before, 5*10*8, "it backs off")
 		require.NoError(t, func() error { f.respondWith(nil); return r.stop() }())
@@ -139,7 +139,7 @@ func TestManyWhoWaitAskOnce(t *testing.T) {
 		cancel()
 		_, err = c.Token(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		pass(2 * time.Second)
+		advance(2 * time.Second)
 	})
 }
 
@@ -186,7 +186,7 @@ func TestTheSignatureIsEdgeGallerys(t *testing.T) {
 		"Signature=1f8abc95cc018f9114b57903dbd8648c0e9aa6894ce7f88c4a8f3defdbf13b1a", r.Header.Get("Authorization"))
 }
 
-func given(s string) func() (string, error) { return func() (string, error) { return s, nil } }
+func constant(s string) func() (string, error) { return func() (string, error) { return s, nil } }
 
 func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T) {
 	answer := `{"access_token":"abc.def","token_type":"Bearer","expires_in":3600}`
@@ -199,7 +199,7 @@ func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T)
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer gateway.Close()
-	k := AccessKey{Endpoints: []string{"http://" + proxy.Nobody(t), gateway.URL + "/"}, Access: given("ak"), Secret: given("the-secret-key")}
+	k := AccessKey{Endpoints: []string{"http://" + proxy.Nobody(t), gateway.URL + "/"}, Access: constant("ak"), Secret: constant("the-secret-key")}
 	token, err := EdgeGallery(k).Token(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "abc.def", token)
@@ -229,7 +229,7 @@ func TestOAuth2TokensComeFromClientCredentials(t *testing.T) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer server.Close()
-	o := OAuth2Client{TokenURL: server.URL + "/t", ClientID: "me", Secret: given("hush"), Scopes: []string{"mec"}}
+	o := OAuth2Client{TokenURL: server.URL + "/t", ClientID: "me", Secret: constant("hush"), Scopes: []string{"mec"}}
 	token, err := OAuth2(o).Token(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "tok", token)
@@ -256,7 +256,7 @@ func TestBothSidesAreVerified(t *testing.T) {
 	serverCert, client := servers.File, clients.Client("agent")
 	clientCert, clientKey := client.CertFile, client.KeyFile
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
-	s.Config.ErrorLog = quiet()
+	s.Config.ErrorLog = discardLog()
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{servers.Server("mep.example").TLS}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients.Pool}
 	s.StartTLS()
 	defer s.Close()

@@ -11,24 +11,33 @@ import (
 	"time"
 )
 
-// TLS says whom to trust and who we are. Certificates are always verified.
+// TLS is how an agent and its platform prove who they are. The zero value trusts the
+// system's roots and shows no certificate. The platform's certificate is always verified.
 type TLS struct {
-	CAFile     string // PEM; "": the system's roots
-	CertFile   string // PEM, our certificate; read again when it is needed
-	KeyFile    string // PEM
-	ServerName string // that the certificate must have, if not the endpoint's host
+	// CAFile is a PEM file of the authorities to trust. "": the system's.
+	CAFile string
+	// CertFile and KeyFile are the PEM files of the agent's own certificate, either both or
+	// none. They are read again at each handshake, so that they may be replaced at any time.
+	CertFile string
+	KeyFile  string
+	// ServerName is the name that the platform's certificate must have. "": the host of the
+	// endpoint.
+	ServerName string
 }
 
 const (
 	dialTimeout      = 2 * time.Second
 	handshakeTimeout = 3 * time.Second
-	// idleTimeout is shorter than servers keep connections, so that it is we who
-	// close them.
+	// idleTimeout is shorter than servers keep connections. A request that meets a
+	// connection just closed by the server fails.
 	idleTimeout = 60 * time.Second
 	maxConns    = requestWorkers
 )
 
-// NewTransport makes the one pool of connections that an agent uses.
+// NewTransport makes a transport for Options.Transport: TLS 1.2 or later, HTTP/2 where the
+// platform has it, at most 16 connections to each endpoint, and the proxy of the
+// environment (HTTPS_PROXY, NO_PROXY). It returns an error if a file cannot be read or
+// holds no certificate, and if only one of CertFile and KeyFile is given.
 func NewTransport(t TLS) (*http.Transport, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CAFile != "" {
@@ -52,7 +61,7 @@ func NewTransport(t TLS) (*http.Transport, error) {
 		if _, err := load(); err != nil {
 			return nil, fmt.Errorf("read the client certificate: %w", err)
 		}
-		// each handshake reads it, for short-lived ones are replaced in place
+		// read at each handshake, for short-lived certificates are replaced in place
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	}
 	return &http.Transport{
