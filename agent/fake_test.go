@@ -238,13 +238,13 @@ func (r *running) stop() error {
 	return <-r.ended
 }
 
-// pass lets time go by.
+// advance lets the time of the bubble go by, and what is due happen.
 func advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// quiet is for servers whose handshakes are meant to fail.
+// discardLog is the log of servers whose handshakes are meant to fail.
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func checkState(t *testing.T, file string, services int) {

@@ -23,7 +23,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
-// tokens is a source whose fetches a test decides.
+// countedTokens is a source whose fetches a test decides.
 func countedTokens(life time.Duration, asked *atomic.Int32, down *atomic.Bool) *tokenCache {
 	return newTokenCache(func(context.Context) (string, time.Duration, error) {
 		n := asked.Add(1)
