@@ -141,15 +141,15 @@ func SecretVariables() []string {
 
 // Wrong is something wrong with a service: an attribute such as
 // transportInfo.endpoint, "" for the whole, and the rule that it breaks.
-type Wrong struct{ Attribute, Rule string }
+type Violation struct{ Attribute, Rule string }
 
 // LoadAgent puts an agent's configuration together. Judge says what MEC 011 has
 // against a ServiceInfo, given as JSON. Its error is a Faults.
-func LoadAgent(src Sources, judge func(info []byte) []Wrong) (Agent, error) {
-	r := &reader{judge: judge}
+func LoadAgent(src Sources, judge func(info []byte) []Violation) (Agent, error) {
+	r := &serviceReader{validate: judge}
 	f := form{"mep-agent", agentSettings(new(Agent)), r.lists()}
 	if src.File == "" && src.Data == nil {
-		src.File = instanceInfoIn(src.Environ)
+		src.File = findInstanceInfo(src.Environ)
 	}
 	values := fromEdgeGallery(src)
 	more, all := gather(f, src)
@@ -159,7 +159,7 @@ func LoadAgent(src Sources, judge func(info []byte) []Wrong) (Agent, error) {
 	all = append(all, bad...)
 	c.Services = r.services
 	checkAgent(&c, origin, all.reporter())
-	if len(c.Services) == 0 && !r.broken {
+	if len(c.Services) == 0 && !r.faulty {
 		name := src.File
 		if name == "" {
 			name = "configuration"

@@ -21,7 +21,7 @@ func variables(environ []string) map[string]string {
 
 // instanceInfoIn is EdgeGallery's own file, if this is an environment of EdgeGallery's
 // and the file is there.
-func instanceInfoIn(environ []string) string {
+func findInstanceInfo(environ []string) string {
 	if variables(environ)["APPINSTID"] == "" {
 		return ""
 	}

@@ -13,14 +13,14 @@ import (
 )
 
 // reader reads the services of a file.
-type reader struct {
-	judge    func(info []byte) []Wrong
+type serviceReader struct {
+	validate func(info []byte) []Violation
 	services []AgentService
-	broken   bool // a service was there, and wrong
+	faulty   bool // a service was there, and wrong
 }
 
-func (r *reader) lists() []objects {
-	ours := service()
+func (r *serviceReader) lists() []objects {
+	ours := serviceShape()
 	return []objects{
 		{"services", func(d *document, n *yaml.Node) { r.read(d, n, "services", ours, false) }},
 		// the keys of EdgeGallery's app_instance_info.yaml
@@ -47,67 +47,67 @@ type kind int
 
 const (
 	text kind = iota
-	whole
-	yesNo
-	texts
+	integer
+	boolean
+	textList
 	object
 	objectList
-	free // only the application understands it
-	period
+	anything // only the application understands it
+	duration
 )
 
 var kindWords = [...]string{"text", "a whole number", "true or false", "a list of text", "a set of keys", "a list", "anything",
 	"a Go duration with its unit such as 500ms, 5s or 1m"}
 
-func of(k kind, names ...string) (out []member) {
+func members(k kind, names ...string) (out []member) {
 	for _, n := range names {
 		out = append(out, member{n, shape{kind: k}})
 	}
 	return out
 }
 
-func with(name string, k kind, keys ...[]member) []member {
+func memberOf(name string, k kind, keys ...[]member) []member {
 	return []member{{name, shape{k, slices.Concat(keys...)}}}
 }
 
 // service is the form of a service: ServiceInfo as MEC 011 v3.1.1 §8.1.2.2 has it,
 // and the probe, which is ours. What the values must be is said by the judge.
-func service() shape {
-	endpoint := with("endpoint", object, of(texts, "uris", "fqdn"),
-		with("addresses", objectList, of(text, "host"), of(whole, "port")), of(free, "alternative"))
-	security := with("security", object, with("oAuth2Info", object, of(texts, "grantTypes"), of(text, "tokenEndpoint")))
+func serviceShape() shape {
+	endpoint := memberOf("endpoint", object, members(textList, "uris", "fqdn"),
+		memberOf("addresses", objectList, members(text, "host"), members(integer, "port")), members(anything, "alternative"))
+	security := memberOf("security", object, memberOf("oAuth2Info", object, members(textList, "grantTypes"), members(text, "tokenEndpoint")))
 	return shape{object, slices.Concat(
-		of(text, "serName"),
-		with("serCategory", object, of(text, "href", "id", "name", "version")),
-		of(text, "version", "state", "transportId"),
-		with("transportInfo", object, of(text, "id", "name", "description", "type", "protocol", "version"), endpoint, security, of(free, "implSpecificInfo")),
-		of(text, "serializer", "scopeOfLocality"), of(yesNo, "consumedLocalOnly", "isLocal"), of(whole, "livenessInterval"),
-		of(free, "_links"),
-		with("probe", object, of(text, "tcp", "http"), of(texts, "exec"), of(period, "interval", "timeout"), of(whole, "failures")),
+		members(text, "serName"),
+		memberOf("serCategory", object, members(text, "href", "id", "name", "version")),
+		members(text, "version", "state", "transportId"),
+		memberOf("transportInfo", object, members(text, "id", "name", "description", "type", "protocol", "version"), endpoint, security, members(anything, "implSpecificInfo")),
+		members(text, "serializer", "scopeOfLocality"), members(boolean, "consumedLocalOnly", "isLocal"), members(integer, "livenessInterval"),
+		members(anything, "_links"),
+		memberOf("probe", object, members(text, "tcp", "http"), members(textList, "exec"), members(duration, "interval", "timeout"), members(integer, "failures")),
 	)}
 }
 
 // one is one service while it is read.
-type one struct {
+type serviceNode struct {
 	*document
-	lines map[string]int // of each attribute, to blame it later
-	loose bool           // numbers are taken for text, as EdgeGallery's agent does
-	base  string
+	lines   map[string]int // of each attribute, to blame it later
+	lenient bool           // numbers are taken for text, as EdgeGallery's agent does
+	path    string
 }
 
-func (r *reader) read(d *document, n *yaml.Node, path string, form shape, loose bool) {
+func (r *serviceReader) read(d *document, n *yaml.Node, path string, form shape, loose bool) {
 	if n.Kind != yaml.SequenceNode {
-		r.broken = true
+		r.faulty = true
 		d.faults.add(d.at(n), path, "must be a list of services, not %s", kindOf(n))
 		return
 	}
 	for i, item := range n.Content {
-		o := &one{document: d, lines: map[string]int{"": item.Line}, loose: loose, base: fmt.Sprintf("%s[%d]", path, i)}
+		o := &serviceNode{document: d, lines: map[string]int{"": item.Line}, lenient: loose, path: fmt.Sprintf("%s[%d]", path, i)}
 		before := len(d.faults)
 		v := o.value(item, form, "")
 		m, ok := v.(map[string]any)
 		if !ok {
-			r.broken = true
+			r.faulty = true
 			continue
 		}
 		s := AgentService{Probe: o.probe(m["probe"])}
@@ -118,38 +118,38 @@ func (r *reader) read(d *document, n *yaml.Node, path string, form shape, loose 
 			o.fault("", "cannot be written as JSON")
 		}
 		s.Info = info
-		for _, w := range r.judge(info) {
-			if !o.saidAbout(w.Attribute, d.faults[before:]) {
+		for _, w := range r.validate(info) {
+			if !o.alreadyBlamed(w.Attribute, d.faults[before:]) {
 				o.fault(w.Attribute, "%s", w.Rule)
 			}
 		}
-		r.broken = r.broken || len(d.faults) > before
+		r.faulty = r.faulty || len(d.faults) > before
 		r.services = append(r.services, s)
 	}
 }
 
 // fault blames an attribute, by the line of the nearest key that is there.
-func (o *one) fault(attribute, format string, args ...any) {
+func (o *serviceNode) fault(attribute, format string, args ...any) {
 	near := attribute
 	for near != "" && o.lines[near] == 0 {
 		near = near[:max(strings.LastIndexByte(near, '.'), 0)]
 	}
-	o.faults.add(fmt.Sprintf("%s:%d", o.name, o.lines[near]), strings.TrimSuffix(o.base+"."+attribute, "."), format, args...)
+	o.faults.add(fmt.Sprintf("%s:%d", o.name, o.lines[near]), strings.TrimSuffix(o.path+"."+attribute, "."), format, args...)
 }
 
 // saidAbout tells whether the form of an attribute was refused already: what is
 // missing then is missing for that reason.
-func (o *one) saidAbout(attribute string, said Faults) bool {
-	path := strings.TrimSuffix(o.base+"."+attribute, ".")
+func (o *serviceNode) alreadyBlamed(attribute string, said Faults) bool {
+	path := strings.TrimSuffix(o.path+"."+attribute, ".")
 	return slices.ContainsFunc(said, func(f Fault) bool {
 		return f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(path, f.Path+".")
 	})
 }
 
 // value reads a node of a shape as what JSON has for it; nil: refused or absent.
-func (o *one) value(n *yaml.Node, s shape, at string) any {
+func (o *serviceNode) value(n *yaml.Node, s shape, at string) any {
 	refuse := func() any {
-		o.faults.add(o.document.at(n), strings.TrimSuffix(o.base+"."+at, "."), "must be %s, not %s", kindWords[s.kind], kindOf(n))
+		o.faults.add(o.document.at(n), strings.TrimSuffix(o.path+"."+at, "."), "must be %s, not %s", kindWords[s.kind], kindOf(n))
 		return nil
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
@@ -161,7 +161,7 @@ func (o *one) value(n *yaml.Node, s shape, at string) any {
 			return refuse()
 		}
 		return o.object(n, s, at)
-	case objectList, texts:
+	case objectList, textList:
 		if n.Kind != yaml.SequenceNode {
 			return refuse()
 		}
@@ -174,7 +174,7 @@ func (o *one) value(n *yaml.Node, s shape, at string) any {
 			list = append(list, o.value(item, inner, at))
 		}
 		return list
-	case free:
+	case anything:
 		var v any
 		if err := n.Decode(&v); err != nil {
 			return refuse()
@@ -187,14 +187,14 @@ func (o *one) value(n *yaml.Node, s shape, at string) any {
 	return refuse()
 }
 
-func (o *one) scalar(n *yaml.Node, k kind) (v any, ok bool) {
+func (o *serviceNode) scalar(n *yaml.Node, k kind) (v any, ok bool) {
 	if n.Kind != yaml.ScalarNode {
 		return nil, false
 	}
 	switch k {
-	case text, period:
-		return n.Value, n.Tag == "!!str" || o.loose && (n.Tag == "!!int" || n.Tag == "!!float")
-	case whole:
+	case text, duration:
+		return n.Value, n.Tag == "!!str" || o.lenient && (n.Tag == "!!int" || n.Tag == "!!float")
+	case integer:
 		if n.Tag == "!!float" { // 60.0 is the same number, here as on the wire
 			f, err := strconv.ParseFloat(n.Value, 64)
 			return json.Number(strconv.FormatInt(int64(f), 10)), err == nil && f == math.Trunc(f) && math.Abs(f) <= math.MaxInt32
@@ -206,19 +206,19 @@ func (o *one) scalar(n *yaml.Node, k kind) (v any, ok bool) {
 	}
 }
 
-func (o *one) object(n *yaml.Node, s shape, at string) map[string]any {
+func (o *serviceNode) object(n *yaml.Node, s shape, at string) map[string]any {
 	out := map[string]any{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		path := strings.TrimPrefix(at+"."+key.Value, ".")
-		full := o.base + "." + path
+		full := o.path + "." + path
 		m := slices.IndexFunc(s.keys, func(m member) bool { return m.name == key.Value })
 		if key.Kind != yaml.ScalarNode || m < 0 {
 			var names []string
 			for _, m := range s.keys {
 				names = append(names, m.name)
 			}
-			o.faults.add(o.document.at(key), o.base+strings.TrimSuffix("."+at, ".")+"."+plain(key.Value),
+			o.faults.add(o.document.at(key), o.path+strings.TrimSuffix("."+at, ".")+"."+plain(key.Value),
 				"is not a key of a service; there are %s", strings.Join(names, ", "))
 			continue
 		}
@@ -237,18 +237,18 @@ func (o *one) object(n *yaml.Node, s shape, at string) map[string]any {
 }
 
 const (
-	usualProbeInterval = 5 * time.Second
-	usualProbeTimeout  = time.Second
-	usualProbeFailures = 3
+	defaultProbeInterval = 5 * time.Second
+	defaultProbeTimeout  = time.Second
+	defaultProbeFailures = 3
 )
 
 // probe reads the probe of a service, nil if it has none.
-func (o *one) probe(v any) *AgentProbe {
+func (o *serviceNode) probe(v any) *AgentProbe {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return nil
 	}
-	p := &AgentProbe{Interval: usualProbeInterval, Timeout: usualProbeTimeout, Failures: usualProbeFailures}
+	p := &AgentProbe{Interval: defaultProbeInterval, Timeout: defaultProbeTimeout, Failures: defaultProbeFailures}
 	p.TCP, _ = m["tcp"].(string)
 	p.HTTP, _ = m["http"].(string)
 	if list, ok := m["exec"].([]any); ok {

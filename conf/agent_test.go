@@ -14,7 +14,7 @@ import (
 )
 
 // lenient is a judge that has nothing against anything.
-func lenient([]byte) []Wrong { return nil }
+func lenient([]byte) []Violation { return nil }
 
 const (
 	head   = "application: {id: a}\n"
@@ -23,7 +23,7 @@ const (
 	secret = "hush-hush"
 )
 
-func agentFaults(t *testing.T, src Sources, judge func([]byte) []Wrong) []string {
+func agentFaults(t *testing.T, src Sources, judge func([]byte) []Violation) []string {
 	t.Helper()
 	c, err := LoadAgent(src, judge)
 	var f Faults
@@ -173,8 +173,8 @@ func TestSecretsComeOnceAndFromWhereTheyAreKept(t *testing.T) {
 // What the judge says is blamed on the line of the nearest key that is there, and
 // left out where the form was refused already.
 func TestTheJudgesFaultsHaveLines(t *testing.T) {
-	judge := func([]byte) []Wrong {
-		return []Wrong{{"state", "must be known"}, {"transportInfo.endpoint.uris", "must be there"}, {"serName", "is mandatory"}, {"version", "is mandatory"}}
+	judge := func([]byte) []Violation {
+		return []Violation{{"state", "must be known"}, {"transportInfo.endpoint.uris", "must be there"}, {"serName", "is mandatory"}, {"version", "is mandatory"}}
 	}
 	assert.Equal(t, []string{
 		`m.yaml:4: services[0].serName: must be text, not the number "5"`,

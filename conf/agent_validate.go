@@ -11,10 +11,10 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-const leastProbe = 100 * time.Millisecond
+const minProbeTime = 100 * time.Millisecond
 
 // checkProbe checks what the parts of a probe make together.
-func (o *one) checkProbe(p *AgentProbe) {
+func (o *serviceNode) checkProbe(p *AgentProbe) {
 	given := 0
 	for _, is := range []bool{p.TCP != "", p.HTTP != "", len(p.Exec) > 0} {
 		if is {
@@ -38,11 +38,11 @@ func (o *one) checkProbe(p *AgentProbe) {
 	if len(p.Exec) > 0 && p.Exec[0] == "" {
 		o.fault("probe.exec", "must name a program first")
 	}
-	if p.Interval < leastProbe {
-		o.fault("probe.interval", "must be at least %s, not %s", leastProbe, p.Interval)
+	if p.Interval < minProbeTime {
+		o.fault("probe.interval", "must be at least %s, not %s", minProbeTime, p.Interval)
 	}
-	if p.Timeout < leastProbe || p.Timeout > p.Interval {
-		o.fault("probe.timeout", "must be from %s to probe.interval, which is %s, not %s", leastProbe, p.Interval, p.Timeout)
+	if p.Timeout < minProbeTime || p.Timeout > p.Interval {
+		o.fault("probe.timeout", "must be from %s to probe.interval, which is %s, not %s", minProbeTime, p.Interval, p.Timeout)
 	}
 }
 

@@ -40,8 +40,8 @@ func TestEverythingThatIsWrongWithAServiceIsSaidAtOnce(t *testing.T) {
 		`{"serName":"s","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"the-platforms-own"}`: nil,
 		`{"serName":"s","version":"1","state":"ACTIVE","serializer":"JSON","transportId":"","transportInfo":null}`: {
 			"transportInfo"},
-		sample: nil,
-		`{}`:   {"serName", "serializer", "state", "transportInfo", "version"},
+		validService: nil,
+		`{}`:         {"serName", "serializer", "state", "transportInfo", "version"},
 		`{"serName":"","version":"1","state":"RUNNING","serializer":"YAML","scopeOfLocality":"MARS","livenessInterval":-1,
 			"transportInfo":{"id":"t","type":"PIGEON","protocol":"HTTP","version":"1","endpoint":{},"security":{}}}`: {
 			"livenessInterval", "scopeOfLocality", "serName", "serializer", "state",
@@ -52,7 +52,7 @@ func TestEverythingThatIsWrongWithAServiceIsSaidAtOnce(t *testing.T) {
 		`[]`: {""},
 	} {
 		var got []string
-		for _, w := range judge([]byte(doc)) {
+		for _, w := range validateService([]byte(doc)) {
 			got = append(got, w.Attribute)
 			require.NotEmpty(t, w.Rule)
 		}
@@ -107,9 +107,9 @@ func TestTheConfigurationBecomesOptions(t *testing.T) {
 application: {id: a, onStop: leave, stateFile: f}
 platform: {endpoints: ["http://x", "http://y"], prefix: /mep, timeout: 2s}
 `+services+`  probe: {tcp: "127.0.0.1:1", interval: 2s, timeout: 1s, failures: 4}
-`), Environ: []string{"MEP_IDENTITY_KIND=edgegallery", "MEP_IDENTITY_ACCESS_KEY=a", "MEP_IDENTITY_SECRET_KEY=b"}}, judge)
+`), Environ: []string{"MEP_IDENTITY_KIND=edgegallery", "MEP_IDENTITY_ACCESS_KEY=a", "MEP_IDENTITY_SECRET_KEY=b"}}, validateService)
 	require.NoError(t, err)
-	o, err := build(c)
+	o, err := agentOptions(c)
 	require.NoError(t, err)
 	require.Equal(t, "a", o.App)
 	require.Equal(t, []string{"http://x", "http://y"}, o.Endpoints)

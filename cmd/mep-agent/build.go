@@ -9,8 +9,9 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 )
 
-// build turns a configuration into an agent's options.
-func build(c conf.Agent) (agent.Options, error) {
+// agentOptions turns a configuration into the options of an agent. Its error is of a file
+// that the configuration names.
+func agentOptions(c conf.Agent) (agent.Options, error) {
 	o := agent.Options{App: c.Application.ID, Endpoints: c.Platform.Endpoints, Prefix: c.Platform.Prefix, Timeout: c.Platform.Timeout,
 		OnStop: agent.OnStop(c.Application.OnStop), StateFile: c.Application.StateFile}
 	transport, err := agent.NewTransport(agent.TLS{CAFile: c.Platform.CAFile, CertFile: c.Platform.CertFile,
@@ -19,11 +20,11 @@ func build(c conf.Agent) (agent.Options, error) {
 		return o, err
 	}
 	o.Transport = transport
-	if o.Token, err = token(c, transport); err != nil {
+	if o.Token, err = newTokenSource(c, transport); err != nil {
 		return o, err
 	}
 	for _, s := range c.Services {
-		service := agent.Service{Probe: probe(s.Probe)}
+		service := agent.Service{Probe: newProbe(s.Probe)}
 		if err := json.Unmarshal(s.Info, &service.Info); err != nil {
 			return o, fmt.Errorf("read a service: %w", err)
 		}
@@ -32,7 +33,8 @@ func build(c conf.Agent) (agent.Options, error) {
 	return o, nil
 }
 
-func probe(p *conf.AgentProbe) *agent.Probe {
+// newProbe turns a configured probe into the agent's; nil if there is none.
+func newProbe(p *conf.AgentProbe) *agent.Probe {
 	if p == nil {
 		return nil
 	}
@@ -48,28 +50,31 @@ func probe(p *conf.AgentProbe) *agent.Probe {
 	return out
 }
 
-func token(c conf.Agent, platform http.RoundTripper) (agent.TokenSource, error) {
+// newTokenSource makes the source of the configured kind; nil for none.
+func newTokenSource(c conf.Agent, platform http.RoundTripper) (agent.TokenSource, error) {
 	i := c.Identity
 	switch i.Kind {
 	case conf.TokenFile:
 		return agent.TokenFile(i.TokenFile), nil
 	case conf.OAuth2:
-		// the token server is trusted by the same authority, but has a name of its own
+		// A transport of its own, without platform.serverName: the token server's certificate
+		// has another name.
 		own, err := agent.NewTransport(agent.TLS{CAFile: c.Platform.CAFile, CertFile: c.Platform.CertFile, KeyFile: c.Platform.KeyFile})
 		if err != nil {
 			return nil, err
 		}
 		return agent.OAuth2(agent.OAuth2Client{TokenURL: i.TokenURL, ClientID: i.ClientID, Scopes: i.Scopes,
-			Secret: secret(i.ClientSecret, i.ClientSecretFile), Transport: own}), nil
+			Secret: readSecret(i.ClientSecret, i.ClientSecretFile), Transport: own}), nil
 	case conf.EdgeGallery:
 		return agent.EdgeGallery(agent.AccessKey{Endpoints: c.Platform.Endpoints, Transport: platform,
-			Access: secret(i.AccessKey, i.AccessKeyFile), Secret: secret(i.SecretKey, i.SecretKeyFile)}), nil
+			Access: readSecret(i.AccessKey, i.AccessKeyFile), Secret: readSecret(i.SecretKey, i.SecretKeyFile)}), nil
 	}
 	return nil, nil
 }
 
-// secret brings a secret each time that it is needed: a file may be replaced.
-func secret(given conf.Secret, file string) func() (string, error) {
+// readSecret makes a function that returns a secret: what is given, or what is in the file,
+// which may have been replaced since the last call.
+func readSecret(given conf.Secret, file string) func() (string, error) {
 	return func() (string, error) {
 		if file != "" {
 			return agent.ReadSecret(file)

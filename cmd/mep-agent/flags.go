@@ -38,9 +38,8 @@ type command struct {
 	version bool
 }
 
-// parse reads the arguments after the program's name. For --help it prints to out
-// and returns flag.ErrHelp, which is a success; any other error is one line for the
-// user.
+// parse reads the arguments after the program's name. For --help it prints the help to out
+// and returns flag.ErrHelp, which is no failure. Any other error is one line for the user.
 func parse(args []string, out io.Writer) (command, error) {
 	var c command
 	fs := flag.NewFlagSet("mep-agent", flag.ContinueOnError)
@@ -67,11 +66,11 @@ func parse(args []string, out io.Writer) (command, error) {
 	if empty {
 		return command{}, errors.New("--config must name a file")
 	}
-	return c, c.arguments(fs.Args())
+	return c, c.parseRest(fs.Args())
 }
 
-// arguments takes what follows the flags.
-func (c *command) arguments(rest []string) error {
+// parseRest reads what follows the flags.
+func (c *command) parseRest(rest []string) error {
 	switch {
 	case c.version:
 		return nil

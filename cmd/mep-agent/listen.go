@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	headerTimeout = 5 * time.Second
-	bodyTimeout   = 10 * time.Second
-	idleTimeout   = 90 * time.Second
-	maxHeader     = 16 << 10
-	drainTime     = 4 * time.Second
+	headerTimeout   = 5 * time.Second
+	bodyTimeout     = 10 * time.Second
+	idleTimeout     = 90 * time.Second
+	maxHeader       = 16 << 10
+	shutdownTimeout = 4 * time.Second
 	// maxNotification is more than a hundred references need.
 	maxNotification = 1 << 20
 )
 
-// listen prints the notifications that arrive at addr until ctx ends.
+// listen prints the notifications that arrive at addr, HOST:PORT or :PORT, until ctx ends.
 func listen(ctx context.Context, addr string, out io.Writer) error {
-	if strings.HasPrefix(addr, ":") { // every address is opened only to who names it
+	if strings.HasPrefix(addr, ":") { // not on every address of the machine, unless 0.0.0.0 is given
 		addr = "127.0.0.1" + addr
 	}
 	if err := conf.CheckListen(addr); err != nil {
@@ -49,7 +49,8 @@ func listen(ctx context.Context, addr string, out io.Writer) error {
 	return serve(ctx, l, &printer{out: out, now: time.Now})
 }
 
-// serve answers on l until ctx ends, then lets what is in flight finish.
+// serve answers on l until ctx ends, then waits for the requests in flight, but for no more
+// than shutdownTimeout.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
 		WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
@@ -60,7 +61,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(end); err != nil {
 		return srv.Close()
@@ -68,20 +69,22 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-// printer is the subscriber's end of a subscription (MEC 011 v3.1.1 §8.1.4.2).
+// printer is a handler for callbacks of subscriptions, which prints what it is notified of
+// (MEC 011 v3.1.1 §8.1.4.2).
 type printer struct {
-	mu  sync.Mutex // a line is never torn
+	mu  sync.Mutex // held while a notification is printed
 	out io.Writer
 	now func() time.Time
 }
 
-// notification is what the printer shows; other members are ignored, so that it
-// also prints what a platform adds.
+// notification is what is printed of a notification. Other members are ignored, for a
+// platform may add some.
 type notification struct {
 	Type       string      `json:"notificationType"`
 	References []reference `json:"serviceReferences"`
 }
 
+// reference is one change that a notification tells.
 type reference struct {
 	SerName    string `json:"serName"`
 	InstanceID string `json:"serInstanceId"`
@@ -89,6 +92,7 @@ type reference struct {
 	ChangeType string `json:"changeType"`
 }
 
+// ServeHTTP answers 204 when a notification was printed.
 func (p *printer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -121,12 +125,13 @@ func (p *printer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// isJSON reports whether a Content-Type is application/json or a type based on it.
 func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-// print writes one line per change. Every value comes from outside.
+// print writes one line for each change. No value is trusted: see word.
 func (p *printer) print(n notification, id string) error {
 	var b strings.Builder
 	at := p.now().Format("15:04:05.000")
@@ -143,8 +148,8 @@ func (p *printer) print(n notification, id string) error {
 	return err
 }
 
-// word is a value as one word of the line: "-" for none, spaces as underscores, so
-// that no value can look like two.
+// word makes one word of a value from outside, so that it cannot look like two or like
+// another line: control characters are dropped, spaces are underscores, nothing is "-".
 func word(s string) string {
 	s = strings.Join(strings.Fields(logs.Clean(s)), "_")
 	if s == "" {

@@ -1,6 +1,9 @@
-// Command mep-agent stands between a MEC application and the platform: it knows
-// flags, signals, exit codes and the configuration, and leaves the rest to package
-// agent.
+// Command mep-agent registers the services of a MEC application at its platform and keeps
+// them alive, for applications that do not speak Mp1 themselves. It also prints what a
+// running agent knows, and the notifications of a platform; --help lists it all.
+//
+// It knows flags, signals, exit codes and the configuration. It must not know when a
+// heartbeat is due or what an answer means: package agent does.
 package main
 
 import (
@@ -19,19 +22,19 @@ import (
 	"github.com/mec-liveness/mepserver/logs"
 )
 
-// usualGC has a sidecar collect twice as often as Go does: memory is what it must not
-// need, and a thousand heartbeats make little garbage.
-const usualGC = 50
+// gcPercent is GOGC unless the environment sets it. Half of Go's default saves memory, which
+// a sidecar must not need, and a thousand heartbeats make little garbage.
+const gcPercent = 50
 
-// printTime is how long a notification waits for who reads the standard output.
-const printTime = 2 * time.Second
+// printTimeout is how long a notification waits for the standard output to take it.
+const printTimeout = 2 * time.Second
 
 // version is set by the linker for releases.
 var version = "dev"
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(usualGC)
+		debug.SetGCPercent(gcPercent)
 	}
 	outputs := logs.TakeStandard()
 	ctx := early.Context()
@@ -48,8 +51,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main without its surroundings. A failure is one clear line (for a
-// configuration: one a fault), and exit code 1.
+// run is main with what it needs from outside, and returns the exit code. A failure is one
+// line on errs, of a configuration one line for each fault, and exit code 1.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	c, err := parse(args, out)
 	switch {
@@ -73,19 +76,20 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	return 0
 }
 
+// run carries out the command.
 func (c command) run(ctx context.Context, environ []string, out, errs io.Writer) error {
 	if c.name == "listen" {
 		if q, ok := out.(*logs.Queue); ok {
-			out = q.Sure(printTime) // a platform is told that it was printed
+			out = q.Sure(printTimeout) // a platform is told that it was printed
 		}
 		return listen(ctx, c.listen, out)
 	}
-	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ}, judge)
+	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ}, validateService)
 	if err != nil {
 		return err
 	}
 	if c.name == "status" {
 		return status(ctx, settings.Local.Listen, out)
 	}
-	return keep(ctx, settings, out, errs)
+	return runAgent(ctx, settings, out, errs)
 }

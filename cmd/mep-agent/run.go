@@ -18,9 +18,9 @@ import (
 	"github.com/mec-liveness/mepserver/logs"
 )
 
-// keep runs the agent, and its own pages if they are wanted, until ctx ends.
-func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
-	o, err := build(c)
+// runAgent runs the agent, and serves its own pages if local.listen is set, until ctx ends.
+func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
+	o, err := agentOptions(c)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mep_agent_log_lines_dropped_total",
 		Help: "Lines that were dropped because nobody read the standard outputs or took them."},
-		func() float64 { return droppedBy(out) + droppedBy(errs) }))
+		func() float64 { return droppedLines(out) + droppedLines(errs) }))
 	o.Log, o.Metrics = logs.New(errs, c.Log.Level), metrics
 	a, err := agent.New(o)
 	if err != nil {
@@ -47,7 +47,7 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 		where = fmt.Sprintf("; status on http://%s/status", l.Addr())
 		go func() {
 			ended <- serve(ctx, l, a.Local(agent.LocalOptions{Metrics: metrics, EdgeGallery: c.Local.EdgeGallery}))
-			stop() // an agent that cannot be looked at is not what was asked for
+			stop() // without the pages that were asked for the agent ends, too
 		}()
 	} else {
 		ended <- nil
@@ -59,7 +59,7 @@ func keep(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	return errors.Join(err, <-ended)
 }
 
-// warnAboutPlainTokens: whoever reads the network reads tokens and secrets, too.
+// warnAboutPlainTokens warns if tokens and secrets are sent where the network can read them.
 func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
 	if c.Identity.Kind == conf.Anonymous {
 		return
@@ -71,7 +71,8 @@ func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
 	}
 }
 
-func droppedBy(w io.Writer) float64 {
+// droppedLines is how many lines an output has dropped.
+func droppedLines(w io.Writer) float64 {
 	if q, ok := w.(*logs.Queue); ok {
 		return float64(q.Dropped())
 	}

@@ -19,7 +19,7 @@ const (
 	maxStatus     = 16 << 20
 )
 
-// status prints the table of a running agent.
+// status asks the agent that serves its pages at listen, and prints a table of its services.
 func status(ctx context.Context, listen string, out io.Writer) error {
 	if listen == "" {
 		return errors.New("status needs local.listen, which the running agent serves it on")
@@ -45,6 +45,7 @@ func status(ctx context.Context, listen string, out io.Writer) error {
 	return table(out, all, time.Now())
 }
 
+// table prints one row for each service.
 func table(out io.Writer, all []agent.Status, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tSTATE\tLAST BEAT\tNEXT BEAT\tINTERVAL\tLAST ANSWER\tID")
@@ -55,6 +56,7 @@ func table(out io.Writer, all []agent.Status, now time.Time) error {
 	return w.Flush()
 }
 
+// cell is a value from outside as a cell: control characters are dropped, nothing is "-".
 func cell(s string) string {
 	if s = logs.Clean(s); s == "" {
 		return "-"
@@ -62,6 +64,7 @@ func cell(s string) string {
 	return s
 }
 
+// ago is how long ago a time was, "-" for none.
 func ago(now time.Time, at *time.Time) string {
 	if at == nil {
 		return "-"
@@ -69,6 +72,7 @@ func ago(now time.Time, at *time.Time) string {
 	return now.Sub(*at).Round(100*time.Millisecond).String() + " ago"
 }
 
+// in is how long it is until a time, "-" for none.
 func in(now time.Time, at *time.Time) string {
 	if at == nil {
 		return "-"
@@ -76,6 +80,7 @@ func in(now time.Time, at *time.Time) string {
 	return "in " + max(at.Sub(now), 0).Round(100*time.Millisecond).String()
 }
 
+// interval is a number of seconds as a duration, "-" for 0.
 func interval(seconds float64) string {
 	if seconds == 0 {
 		return "-"
