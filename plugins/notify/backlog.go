@@ -9,14 +9,14 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// backlog is the outbox as this replica knows it. It is not safe for concurrent use.
+// backlog is the outbox as this replica has seen it. It is not safe for concurrent use.
 type backlog struct {
 	list     messages
-	byFilter map[plugins.FilterKey]*messages // those that one criterion selects
-	byKey    map[string]*message             // by what the event was written under
-	newest   heartbeat.Revision              // of all that were ever taken in
-	erased   int                             // of list that are not in the outbox any more
-	moved    int                             // messages copied to close gaps; as many as were erased, at most
+	byFilter map[plugins.FilterKey]*messages // the part of list that one criterion selects
+	byKey    map[string]*message             // by the event's key in the store
+	newest   heartbeat.Revision              // of all that were ever added
+	erased   int                             // how many of list are not in the outbox any more
+	moved    int                             // messages copied by compactions; at most as many as were erased
 }
 
 // messages are in the order of commits.
@@ -26,7 +26,7 @@ func newBacklog() backlog {
 	return backlog{byFilter: map[plugins.FilterKey]*messages{}, byKey: map[string]*message{}}
 }
 
-// add takes in a message that is newer than all before.
+// add adds a message that is newer than all before.
 func (b *backlog) add(key string, m *message) {
 	m.erased = false
 	b.newest = m.at
@@ -46,8 +46,8 @@ func (b *backlog) index(m *message) {
 	}
 }
 
-// erase takes a message out. Its place is kept until half of all places are empty, so
-// that erasing many costs as much as they are, and not its square.
+// erase takes a message out. It stays in the lists until half of them is erased, so that the
+// cost of erasing many is proportional to their number, and not to its square.
 func (b *backlog) erase(key string) {
 	m := b.byKey[key]
 	if m == nil {
@@ -68,8 +68,8 @@ func (b *backlog) erase(key string) {
 	}
 }
 
-// behind are the messages behind a revision that match a filter, in order. Of the
-// others only those are looked at that one of its criteria selects.
+// behind are the messages after a revision that match a filter, in order. It looks only at
+// those that the narrowest criterion of the filter selects.
 func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out []*message) {
 	selecting := plugins.NarrowestKeys(c)
 	for _, i := range selecting {

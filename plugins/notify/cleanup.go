@@ -7,7 +7,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-// owned are the subscriptions of an application, which go with it.
+// owned are the subscriptions of an application, which are removed together with it.
 type owned struct{ r *registry }
 
 // Of implements plugins.Owned.

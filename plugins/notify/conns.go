@@ -6,11 +6,12 @@ import (
 	"sync"
 )
 
-// connections are those that one POST opens. When it ends none may be left, for its permit
-// is given to another one, and permits stand for file descriptors. http.Transport by itself
-// goes on dialling for a request that was cut off, and closes in the background.
+// connections are those that one POST opens. http.Transport goes on dialling for a request
+// that was cancelled, and closes connections in the background: the process would run out of
+// file descriptors, for a permit stands for those of one POST and is passed on when it ends.
+// So every connection is closed with its POST.
 type connections struct {
-	of context.Context // of the POST
+	ctx context.Context // of the POST
 
 	mu    sync.Mutex
 	all   []net.Conn
@@ -21,14 +22,14 @@ type connectionsKey struct{}
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// opened dials for the POST that the context is of, and for no longer than that.
+// tracked is dial, but a connection for a POST ends with that POST.
 func tracked(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, of := ctx.Value(connectionsKey{}).(*connections)
-		if !of {
+		c, ok := ctx.Value(connectionsKey{}).(*connections)
+		if !ok {
 			return dial(ctx, network, address)
 		}
-		conn, err := dial(c.of, network, address)
+		conn, err := dial(c.ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +44,8 @@ func tracked(dial dialFunc) dialFunc {
 	}
 }
 
-// close may be called more than once.
+// close closes all connections, and those that are still dialled as soon as they are open.
+// It may be called more than once.
 func (c *connections) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +55,7 @@ func (c *connections) close() {
 	}
 }
 
-// askDNS dials a name server, for as long as somebody waits for the answer.
+// askDNS dials a name server; the connection is closed when ctx ends.
 func askDNS(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err == nil {

@@ -32,44 +32,45 @@ type dispatcher struct {
 	permits   *semaphore
 	now       func() (plugins.Instant, int64)
 	giveUp    time.Duration
-	alone     bool // nobody else reaches the store: no locks are needed
+	alone     bool // no other replica reaches the store: no locks are needed
 	random    func() float64
 	observer  observer
-	retention *retention // nil: what is kept is not bounded
+	retention *retention // nil: there is no limit on what the store retains
 
 	ready atomic.Bool
 	lease replicaLease
 
 	mu         sync.Mutex
 	events     backlog
-	unreadable []string // keys of events that could not be read, until that is said
-	seen       heartbeat.Revision
-	observedAt plugins.Instant // when everything was known last; 0: never
-	entries    map[string]*entry
-	index      plugins.FilterIndex[*entry]
-	byOwner    map[string]map[string]*entry   // by application
-	stopping   map[string]*worker             // of deleted subscriptions, until they have stopped
-	deleted    map[string]bool                // here, and not yet seen to be
-	lagging    map[*worker]heartbeat.Revision // begun before so much was seen as their cursors need
+	unreadable []string                       // keys of events that could not be read, until that is reported
+	seen       heartbeat.Revision             // every write up to it was seen
+	observedAt plugins.Instant                // when everything there was had been seen; 0: never
+	entries    map[string]*entry              // by the id of the subscription
+	index      plugins.FilterIndex[*entry]    // all entries, by their filters
+	byOwner    map[string]map[string]*entry   // all entries, by application and id
+	stopping   map[string]*worker             // workers that were told to stop, until they have
+	deleted    map[string]bool                // subscriptions deleted here, until the deletion is seen
+	lagging    map[*worker]heartbeat.Revision // workers whose cursor needs more than was seen: up to where
 	closed     bool
 }
 
 // entry is what this replica knows of a subscription.
 type entry struct {
 	sub    *plugins.Subscription
-	held   bool               // somebody has its lock
-	lease  heartbeat.LeaseID  // on which its lock is
-	lockAt heartbeat.Revision // of what is known about the lock
-	tryAt  plugins.Instant    // when this replica takes the lock, if nobody has it
+	held   bool               // a replica has its lock
+	lease  heartbeat.LeaseID  // on which the lock is
+	lockAt heartbeat.Revision // of the last write of the lock that was seen
+	tryAt  plugins.Instant    // when this replica tries to lock it, if no other has
 	trying bool
 	worker *worker
 }
 
-// observer is told what happens, for metrics and the log.
+// observer is called with what happens, for metrics and the log.
 type observer interface {
+	// attempt is called after each POST; again says whether the one before had failed.
 	attempt(s *plugins.Subscription, r result, failures int, again bool)
 	lost(s *plugins.Subscription, why stage, events int64)
-	// unreadable is told of events of the outbox that say nothing to this program.
+	// unreadable is called with events of the outbox that could not be read.
 	unreadable(events int, first string)
 }
 
@@ -84,8 +85,8 @@ func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giv
 func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	// A list that is older than what was seen is that of a store that was restored: what
-	// came after it never happened, and the cursors say again what is to be sent.
+	// A list that is older than what was seen comes from a store that was restored from a
+	// backup: what came after it never happened, and the cursors are those of the backup.
 	restored := at < d.seen
 	if restored {
 		for id, en := range d.entries {
@@ -163,8 +164,8 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 	d.advance(upTo)
 }
 
-// advance notes how far everything was seen, and tells those who wait for that: their
-// events may all have been erased.
+// advance records how far everything was seen, and wakes the workers that waited for that:
+// the events that they need may all have been erased, so that no add wakes them.
 func (d *dispatcher) advance(upTo heartbeat.Revision) {
 	d.seen = max(d.seen, upTo)
 	for w, needs := range d.lagging {
@@ -175,7 +176,7 @@ func (d *dispatcher) advance(upTo heartbeat.Revision) {
 	}
 }
 
-// append takes an event in; nil: it was there, or nobody can be told of it.
+// append takes an event in; nil: it is there already, or it cannot be read.
 func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*message, error)) *message {
 	if w.At <= d.events.newest {
 		return nil
@@ -186,15 +187,15 @@ func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*
 			return m
 		}
 	}
-	if w.At > d.seen { // else it was said before this list
+	if w.At > d.seen { // else it was reported before
 		d.unreadable = append(d.unreadable, w.Name)
 	}
 	return nil
 }
 
-// rereading reads the events of a list that is taken in now. What was known stays what it
-// is, with its age and whoever holds it; the rest was made since everything was known,
-// unless the store was restored.
+// listReader returns the function that reads the events of a list that is taken in now. An
+// event that was seen before keeps its message, with its age and the queues that retain it.
+// The others were made after observedAt, unless the store was restored.
 func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, error) {
 	since := d.observedAt
 	if restored {
@@ -214,7 +215,7 @@ func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, e
 	}
 }
 
-// sayUnread tells of the events that could not be read; d.mu is held.
+// reportUnreadable reports the events that could not be read; d.mu is held.
 func (d *dispatcher) reportUnreadable() {
 	if len(d.unreadable) > 0 {
 		d.observer.unreadable(len(d.unreadable), d.unreadable[0])
@@ -222,8 +223,8 @@ func (d *dispatcher) reportUnreadable() {
 	}
 }
 
-// fan shows new events to the workers of those who asked for them, and costs nobody
-// else anything; d.mu is held. The others find them when they begin.
+// fanOut gives new events to the workers of the subscriptions that they match; d.mu is held.
+// A subscription without a worker gets them from the backlog when its worker starts.
 func (d *dispatcher) fanOut(news []*message) {
 	if len(news) == 1 {
 		for en := range d.index.Candidates(&news[0].info) {
@@ -248,7 +249,8 @@ func (d *dispatcher) fanOut(news []*message) {
 
 func (en *entry) matches(m *message) bool { return en.sub.Asked.FilteringCriteria.Match(&m.info) }
 
-// enter takes a subscription in; d.mu is held.
+// addSubscription takes a subscription in; d.mu is held. It returns nil for one that was
+// deleted here.
 func (d *dispatcher) addSubscription(s *plugins.Subscription) *entry {
 	if en := d.entries[s.ID]; en != nil || d.deleted[s.ID] {
 		return en
@@ -264,7 +266,7 @@ func (d *dispatcher) addSubscription(s *plugins.Subscription) *entry {
 	return en
 }
 
-// leave forgets a subscription and lets its worker stop; d.mu is held.
+// removeSubscription forgets a subscription and stops its worker; d.mu is held.
 func (d *dispatcher) removeSubscription(id string) {
 	en := d.entries[id]
 	if en == nil {
@@ -279,7 +281,8 @@ func (d *dispatcher) removeSubscription(id string) {
 	d.stopWorker(id, en)
 }
 
-// soon is a moment up to most ahead, so that replicas do not all try at once.
+// jittered is a moment up to most ahead, so that replicas do not all try at once; at once if
+// there is no other.
 func (d *dispatcher) jittered(most time.Duration) plugins.Instant {
 	now, _ := d.now()
 	if d.alone {

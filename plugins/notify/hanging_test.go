@@ -220,14 +220,14 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	permit.release()
 
 	// nor does one that is dialled for a POST that is over
-	c := &connections{of: t.Context()}
+	c := &connections{ctx: t.Context()}
 	c.close()
 	_, err := tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, c), "tcp", srv.Listener.Addr().String())
 	require.ErrorIs(t, err, context.Canceled)
 	<-closed
 	over, end := context.WithCancel(t.Context())
 	end()
-	_, err = tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{of: over}), "tcp", srv.Listener.Addr().String())
+	_, err = tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{ctx: over}), "tcp", srv.Listener.Addr().String())
 	require.Error(t, err, "http.Transport's own context goes on")
 
 	// nor a question to DNS whoever waits for the answer

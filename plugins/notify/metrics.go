@@ -56,7 +56,7 @@ func newMetrics(log openlog.Logger) *metrics {
 	return m
 }
 
-// watch shows what the dispatcher knows at the time of asking.
+// register adds the metrics that are read from the dispatcher when they are asked for.
 func (m *metrics) register(d *dispatcher) {
 	gauge := func(name, help string, f func() float64) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
@@ -82,7 +82,7 @@ func (d *dispatcher) subscriptions() int {
 	return len(d.entries)
 }
 
-// oldest is the age of the oldest event that is not delivered.
+// oldest is the age of the oldest event that is still to be sent.
 func (d *dispatcher) oldest() time.Duration {
 	now, _ := d.now()
 	age := time.Duration(0)
@@ -92,8 +92,8 @@ func (d *dispatcher) oldest() time.Duration {
 	return age
 }
 
-// attempt implements observer. A line is written for the first failure in a row and
-// for a subscriber that is gone, none for a delivery.
+// attempt implements observer. It logs the first failure in a row and a subscriber that is
+// gone, and no delivery.
 func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again bool) {
 	m.attempts.WithLabelValues(r.outcome.String()).Inc()
 	if again {
@@ -110,7 +110,7 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again
 	}
 }
 
-// loss implements observer.
+// lost implements observer.
 func (m *metrics) lost(s *plugins.Subscription, why stage, events int64) {
 	m.lostEvents.WithLabelValues(lossLabels[why]).Add(float64(events))
 	switch why {
@@ -127,8 +127,8 @@ func (m *metrics) unreadable(events int, first string) {
 	m.log.Error("events of the outbox cannot be read: nobody is told of them", openlog.WithTags(openlog.Tags{"events": events, "first": plugins.Clean(first)}))
 }
 
-// tags name a subscription. Of its callback only the host is told: paths and queries
-// may hold secrets.
+// tags name a subscription. Of its callback only the host is logged: a path or a query may
+// hold a secret.
 func tags(s *plugins.Subscription, more openlog.Tags) openlog.Option {
 	more["subscriptionId"], more["appInstanceId"] = s.ID, s.Owner
 	more["host"] = hostOf(s)

@@ -1,6 +1,10 @@
-// Package notify tells consumers what happens to services: it keeps subscriptions,
+// Package notify notifies consumers of changes of services: it keeps subscriptions,
 // reads the outbox and sends notifications, at least once and in order. It must not
 // know service-center, etcd, or why a service changed.
+//
+// The dispatcher follows the outbox and locks subscriptions for this replica. Each
+// subscription that it has locked has a worker, and each worker a queue, which decides what
+// is sent next and when. The stages of an event on its way are the table in lifecycle.go.
 package notify
 
 import (
@@ -12,7 +16,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// Plugin keeps subscriptions and serves them.
+// Plugin is the plugin that keeps subscriptions and sends their notifications.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "notify", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
@@ -38,8 +42,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	return m.Unregister, nil
 }
 
-// keptInAll is this replica's share of what may be kept for all subscriptions. Of an
-// embedded store it is a part of its quota at most: the rest is for what events tell of.
+// retainedLimit is this replica's share of what may be retained for all subscriptions. In an
+// embedded store it is at most a part of the quota: the rest is for the services themselves.
 func retainedLimit(h *plugins.Host) func() int64 {
 	all := int64(h.Config.Notify.KeptBytesInAll)
 	if h.Config.Store.Kind == conf.Embedded {

@@ -19,9 +19,9 @@ func newPolicy(c *conf.Config) policy {
 	return policy{loopback: c.Server.Loopback(), allowed: c.Notify.AllowedCallbackCIDRs}
 }
 
-// permits judges an address. Networks that belong to one machine or one link are
-// allowed only by an entry that lies inside them: 0.0.0.0/0 does not mean the
-// metadata service at 169.254.169.254 or our own port on 127.0.0.1.
+// permits says whether an address may be dialled. An entry such as 0.0.0.0/0 must not open
+// the metadata service at 169.254.169.254 or our own port on 127.0.0.1, so networks of one
+// machine or one link are allowed only by an entry that lies inside them.
 func (p policy) permits(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false
@@ -42,6 +42,7 @@ func (p policy) permits(a netip.Addr) bool {
 	}
 }
 
+// allowedBy says whether an entry whose own address is inside such a network contains a.
 func (p policy) allowedBy(a netip.Addr, inside func(netip.Addr) bool) bool {
 	for _, prefix := range p.allowed {
 		if prefix.Contains(a) && inside(prefix.Addr()) {
@@ -59,7 +60,7 @@ var (
 	compatible  = netip.MustParsePrefix("::/96")
 )
 
-// embedded is the IPv4 address that a gateway behind an IPv6 address would dial.
+// embedded is the IPv4 address that a gateway would dial for an IPv6 address.
 func embedded(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {
@@ -73,11 +74,11 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// errForbidden: the address that was about to be dialled is not allowed.
+// errForbidden says that the address that was about to be dialled is not allowed.
 var errForbidden = errors.New("the callback's address is not allowed")
 
-// control is called with each address that is about to be dialled, after names were
-// resolved: whatever a name says now is what counts.
+// control is net.Dialer's: it is called with each address that is about to be dialled, after
+// names were resolved, so that a name cannot lead elsewhere once it was checked.
 func (p policy) control(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || a.Port() == 0 || !p.permits(a.Addr()) {
@@ -86,8 +87,8 @@ func (p policy) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// refuses says whether a callback could never be dialled because its host is an
-// address that is not allowed. Names are judged when they are dialled.
+// refuses says whether a callback can never be dialled because its host is an address that
+// is not allowed. Names are checked when they are dialled.
 func (p policy) refuses(callback string) bool {
 	u, err := url.Parse(callback)
 	if err != nil {

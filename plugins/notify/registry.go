@@ -12,14 +12,14 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// registry is the Mp1 surface's view of the subscriptions.
+// registry serves the subscriptions of the dispatcher to Mp1.
 type registry struct {
 	*dispatcher
 	policy    policy
 	maxPerApp int           // subscriptions of one application
-	reads     chan struct{} // bounds how many ids are looked for in the store at once
+	reads     chan struct{} // a semaphore of reads of the store
 
-	reserved map[string]map[string]bool // subscriptions on their way, by application; under mu
+	reserved map[string]map[string]bool // subscriptions that are being made, by application; guarded by mu
 }
 
 var _ server.Subscriptions = (*registry)(nil)
@@ -41,10 +41,10 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	asked.Links = nil
 	_, wall := r.now()
 	s := &plugins.Subscription{ID: id, Owner: app, Prefix: prefix, Asked: asked, Since: wall}
-	ctx = context.WithoutCancel(ctx) // whoever hangs up must not leave it undecided
+	ctx = context.WithoutCancel(ctx) // a client that disconnects must not leave it undecided
 	at, err := r.store.Subscribe(ctx, s)
 	s.At = at
-	if err != nil && !errors.Is(err, heartbeat.ErrFull) { // it may have happened all the same
+	if err != nil && !errors.Is(err, heartbeat.ErrFull) { // it may have been stored all the same
 		if made, readErr := r.store.Subscription(ctx, id); readErr == nil && made != nil {
 			s, err = made, nil
 		}
@@ -61,8 +61,8 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	return viewOf(s), nil
 }
 
-// admit takes in a subscription that the store was seen to have; nil: it was erased
-// since. mu is held.
+// addSeen adds a subscription that was read from the store; nil: it was erased since. mu is
+// held.
 func (r *registry) addSeen(s *plugins.Subscription) *entry {
 	if en := r.entries[s.ID]; en != nil || r.seen >= s.At {
 		return en
@@ -70,7 +70,7 @@ func (r *registry) addSeen(s *plugins.Subscription) *entry {
 	return r.addSubscription(s)
 }
 
-// unavailable is what a failing store means to a client.
+// unavailable is the error that a client gets for one of the store.
 func unavailable(err error) error {
 	if errors.Is(err, heartbeat.ErrFull) {
 		return err
@@ -82,8 +82,8 @@ func viewOf(s *plugins.Subscription) *server.Subscription {
 	return &server.Subscription{ID: s.ID, Owner: s.Owner, Asked: s.Asked}
 }
 
-// reserve counts a subscription in before it is made, so that the limit holds however
-// many are on their way; one that the watch has already told of is counted once.
+// reserve counts a subscription before it is made. Otherwise many requests at once would get
+// past the limit. One that the watch has shown already is counted once.
 func (r *registry) reserve(app, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,8 +111,8 @@ func (r *registry) release(app, id string) {
 	}
 }
 
-// Subscription implements server.Subscriptions. What this replica does not know is
-// confirmed by the store, unless nobody else writes there.
+// Subscription implements server.Subscriptions. One that this replica has not seen is looked
+// for in the store, unless no other replica writes there.
 func (r *registry) Subscription(ctx context.Context, app, id string) (*server.Subscription, error) {
 	r.mu.Lock()
 	en, gone := r.entries[id], r.deleted[id]
@@ -129,6 +129,7 @@ func (r *registry) Subscription(ctx context.Context, app, id string) (*server.Su
 	return viewOf(en.sub), nil
 }
 
+// confirm reads a subscription that this replica has not seen; nil: there is none.
 func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 	select {
 	case r.reads <- struct{}{}:
@@ -172,7 +173,7 @@ func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
 	ctx = context.WithoutCancel(ctx)
 	err := r.store.Unsubscribe(ctx, id)
 	switch {
-	case errors.Is(err, heartbeat.ErrConflict): // another request was faster
+	case errors.Is(err, heartbeat.ErrConflict): // another request deleted it first
 		_ = r.awaitUnlocked(ctx, id)
 		return server.ErrNoSubscription
 	case err != nil:

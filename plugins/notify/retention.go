@@ -9,50 +9,52 @@ import (
 	"time"
 )
 
-// kept is what the store keeps of events for all subscriptions that this replica sends
-// to, in bytes; an event for which several wait counts once. It is safe for concurrent
-// use.
+// retention counts the bytes of the events that the store retains because a subscription
+// that this replica sends to still needs them; an event that several need counts once. It is
+// safe for concurrent use.
 type retention struct {
-	perSubscription int64        // bound of one subscription
-	total           func() int64 // bound of all
+	perSubscription int64        // limit of one subscription
+	total           func() int64 // limit of all together
 	bytes           atomic.Int64
-	exceeded        chan struct{} // told when it comes to be more than most
+	exceeded        chan struct{} // has shedLoop run, when bytes gets over total
 }
 
-func newRetention(each int64, total func() int64) *retention {
-	return &retention{perSubscription: each, total: total, exceeded: make(chan struct{}, 1)}
+func newRetention(perSubscription int64, total func() int64) *retention {
+	return &retention{perSubscription: perSubscription, total: total, exceeded: make(chan struct{}, 1)}
 }
 
-func (k *retention) retain(m *message) {
+func (r *retention) retain(m *message) {
 	if m.retainedBy.Add(1) != 1 {
 		return
 	}
-	if k.bytes.Add(int64(m.size)) > k.total() {
+	if r.bytes.Add(int64(m.size)) > r.total() {
 		select {
-		case k.exceeded <- struct{}{}:
+		case r.exceeded <- struct{}{}:
 		default:
 		}
 	}
 }
 
-func (k *retention) release(m *message) {
+func (r *retention) release(m *message) {
 	if m.retainedBy.Add(-1) == 0 {
-		k.bytes.Add(-int64(m.size))
+		r.bytes.Add(-int64(m.size))
 	}
 }
 
-func (k *retention) overLimit() bool { return k.bytes.Load() > k.total() }
+func (r *retention) overLimit() bool { return r.bytes.Load() > r.total() }
 
 const (
-	shedEvery = time.Second // at most, so that what was asked for is done before more is
-	// relieveWait is how long one who was asked to keep less is waited for: a POST may be
-	// under way. The others are asked for more then.
+	// shedEvery is the least time between two rounds of shedding, so that a round shows its
+	// effect before the next begins.
+	shedEvery = time.Second
+	// shedWait is how long a worker that was asked to shed is waited for, for it may have a
+	// POST under way. After it the others are asked for more.
 	shedWait      = 15 * time.Second
-	maxShedFactor = 1 << 20 // times as much is asked for as is too much
+	maxShedFactor = 1 << 20 // by which the excess is multiplied at most
 )
 
-// relieve has those keep less for whom most is kept, whenever all together are over
-// their bound, until they are not.
+// shedLoop has the workers that retain most shed events, whenever all together are over
+// their limit, until they are not.
 func (d *dispatcher) shedLoop(ctx context.Context) {
 	for {
 		select {
@@ -64,7 +66,7 @@ func (d *dispatcher) shedLoop(ctx context.Context) {
 		for more := int64(1); d.retention.overLimit() && ctx.Err() == nil; more = min(2*more, maxShedFactor) {
 			now, _ := d.now()
 			if !d.askToShed(more, now-began > shedWait) {
-				break // all is asked for
+				break // nobody has anything left to shed
 			}
 			t := time.NewTimer(shedEvery)
 			select {
@@ -76,71 +78,71 @@ func (d *dispatcher) shedLoop(ctx context.Context) {
 	}
 }
 
-// askForLess asks those for whom most is kept to keep at most half of what is kept for one
-// of them, until more times what is too much is asked for: what several keep is free only
-// when the last of them lets it go. It asks nobody while somebody has not done so yet,
-// unless there is no time to wait for him. false: there is nothing to ask for.
+// askToShed asks the workers that retain most to shed down to half of what the first of them
+// retains, until they were asked for more times the excess: an event that several retain is
+// free only when the last of them releases it. It asks nobody while one that was asked has
+// not done so, unless hurry is set. false: there is nothing to shed.
 func (d *dispatcher) askToShed(more int64, hurry bool) bool {
-	var loads []usage
+	var all []usage
 	for _, w := range d.workers() {
-		l := w.usage()
+		u := w.usage()
 		switch {
-		case !l.shedding && l.bytes > 0:
-			loads = append(loads, l)
-		case l.shedding && !hurry:
+		case !u.shedding && u.bytes > 0:
+			all = append(all, u)
+		case u.shedding && !hurry:
 			return true
 		}
 	}
-	if len(loads) == 0 {
+	if len(all) == 0 {
 		return false
 	}
-	slices.SortFunc(loads, func(a, b usage) int { // those who keep the same stand together
+	slices.SortFunc(all, func(a, b usage) int { // workers that retain the same events stand together
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.last, b.last))
 	})
-	half := loads[0].bytes / 2
+	half := all[0].bytes / 2
 	excess := more * (d.retention.bytes.Load() - d.retention.total()/4*3)
-	for _, l := range loads {
-		if excess <= 0 || l.bytes <= half {
+	for _, u := range all {
+		if excess <= 0 || u.bytes <= half {
 			break
 		}
-		l.w.shedTo(half)
-		excess -= l.bytes // at most: what one of them lets go may be all that it keeps
+		u.w.shedTo(half)
+		excess -= u.bytes // it may shed all of them
 	}
 	return true
 }
 
-// holding is what the store keeps for one subscription.
+// retained counts what the store retains for one subscription.
 type retained struct {
-	retention  *retention
+	retention  *retention // of all subscriptions; nil: there is no limit
 	bytes      int64      // of head, pending and superseded
-	superseded []*message // not told any more, but kept until the cursor says so
-	shedTo     int64      // to keep no more than so many bytes; 0: not asked
-	closed     bool       // nothing is held any more
+	superseded []*message // not to be sent, but retained until the cursor says so
+	shedTo     int64      // no more bytes than this are to be retained; 0: the limit alone counts
+	closed     bool       // nothing is retained any more
 }
 
-// limit is how many bytes may be held.
-func (h *retained) limit() int64 {
+// limit is how many bytes may be retained.
+func (r *retained) limit() int64 {
 	switch {
-	case h.retention == nil:
+	case r.retention == nil:
 		return math.MaxInt64
-	case h.shedTo != 0:
-		return min(h.shedTo, h.retention.perSubscription)
+	case r.shedTo != 0:
+		return min(r.shedTo, r.retention.perSubscription)
 	}
-	return min(h.retention.perSubscription, h.retention.total())
+	return min(r.retention.perSubscription, r.retention.total())
 }
 
-func (h *retained) retain(m *message) {
-	h.bytes += int64(m.size)
-	if h.retention != nil {
-		h.retention.retain(m)
+func (r *retained) retain(m *message) {
+	r.bytes += int64(m.size)
+	if r.retention != nil {
+		r.retention.retain(m)
 	}
 }
 
-func (h *retained) release(ms []*message) {
+func (r *retained) release(ms []*message) {
 	for _, m := range ms {
-		h.bytes -= int64(m.size)
-		if h.retention != nil {
-			h.retention.release(m)
+		r.bytes -= int64(m.size)
+		if r.retention != nil {
+			r.retention.release(m)
 		}
 	}
 }

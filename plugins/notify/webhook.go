@@ -17,14 +17,14 @@ import (
 const (
 	connectTimeout = 2 * time.Second
 	tlsTimeout     = 3 * time.Second
-	// restTimeout is how long the rest of an answer may come after its header. A consumer
-	// that needs longer is cut off, or it would keep its permit with a status long known.
+	// restTimeout is how long the rest of a response may take after its header. A consumer
+	// that needs longer would hold its permit although its status is known; it is cut off.
 	restTimeout = 100 * time.Millisecond
 	maxAnswer   = 4 << 10
 	maxHeader   = 16 << 10
 )
 
-// outcome classes how an attempt ended; it is a label of metrics.
+// outcome says how an attempt ended; it is a label of metrics.
 type outcome uint8
 
 const (
@@ -36,7 +36,7 @@ const (
 	timedOut
 	forbidden // by our policy of addresses
 	unreachable
-	cutShort // it took longer than preemptAfter while others waited
+	cutShort // it took longer than preemptAfter while others waited for its permit
 	outcomes
 )
 
@@ -48,25 +48,25 @@ func (o outcome) String() string {
 type result struct {
 	outcome    outcome
 	retryAfter time.Duration // 0: not said
-	unfinished bool          // the status came, but the rest of the answer did not end in time
+	unfinished bool          // the status came, but the rest of the response did not end in time
 }
 
 func (r result) delivered() bool { return r.outcome == delivered }
 func (r result) gone() bool      { return r.outcome == gone }
 
-// hung says whether it ended by time alone, whatever the status was.
+// hung says whether we ended the attempt, whatever the status was.
 func (r result) hung() bool {
 	return r.outcome == timedOut || r.outcome == cutShort || r.unfinished
 }
 
-// webhook sends POSTs to subscribers, whom it does not trust.
+// webhook sends POSTs to consumers, which it does not trust.
 type webhook struct {
 	client    *http.Client
 	timeout   time.Duration
 	userAgent string
 }
 
-// resolver, if not nil, is asked for addresses in place of the system's.
+// newWebhook makes a webhook. resolver, if not nil, replaces the system's.
 func newWebhook(p policy, timeout time.Duration, version string, resolver *net.Resolver) *webhook {
 	if resolver == nil {
 		resolver = &net.Resolver{Dial: askDNS}
@@ -75,7 +75,7 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 	return &webhook{timeout: timeout, userAgent: "mepserver/" + version, client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy:                  nil, // what the environment names was not checked
+			Proxy:                  nil, // the policy does not see the address behind a proxy
 			DialContext:            tracked(dialer.DialContext),
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,
@@ -86,12 +86,11 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 	}}
 }
 
-// post attempts a delivery once. Nothing of the answer but its status and Retry-After
-// is kept.
+// post attempts a delivery once. Of the response only the status and Retry-After are used.
 func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	opened := &connections{of: ctx}
+	opened := &connections{ctx: ctx}
 	defer opened.close()
 	ctx = context.WithValue(ctx, connectionsKey{}, opened)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(d.body))
@@ -100,8 +99,8 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", w.userAgent)
-	// The names of Standard Webhooks: an id that every repetition carries, and the time
-	// of this attempt.
+	// The headers of Standard Webhooks: an id that every attempt of the same delivery has,
+	// and the time of this attempt.
 	r.Header.Set("Webhook-Id", d.id)
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
 	res, err := w.client.Do(r) //nolint:bodyclose // finish closes it
@@ -111,9 +110,9 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	return result{outcome: outcomeOf(res.StatusCode), retryAfter: retryafter.Parse(res.Header), unfinished: !finish(ctx, opened, res.Body)}
 }
 
-// finish lets a polite subscriber end its answer, which changes nothing. false: it did
-// not do so in time. A connection that switched protocols does not end with ctx: only
-// closing it ends the wait.
+// finish reads the rest of the response, so that a consumer that writes one does not fail,
+// and drops it. false: it did not end in time. A connection that switched protocols would be
+// read for ever, for it does not end with ctx; closing it ends the wait.
 func finish(ctx context.Context, opened *connections, body io.ReadCloser) bool {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
@@ -123,6 +122,7 @@ func finish(ctx context.Context, opened *connections, body io.ReadCloser) bool {
 	return err == nil || errors.Is(err, io.EOF) || ctx.Err() == nil
 }
 
+// outcomeOf is the outcome of an attempt that got a status.
 func outcomeOf(status int) outcome {
 	switch {
 	case status >= 200 && status <= 299:
@@ -138,7 +138,8 @@ func outcomeOf(status int) outcome {
 	}
 }
 
-// reason classes an error without its text, in which the subscriber may have a say.
+// outcomeOfError is the outcome of an attempt that got no status. It does not look at the
+// text of the error, which the consumer may have written.
 func outcomeOfError(ctx context.Context, err error) outcome {
 	var timeout net.Error
 	switch {

@@ -15,17 +15,18 @@ import (
 // stop.
 const stopGrace = time.Second
 
-// surroundings are what a worker needs of its dispatcher.
+// workerDeps is what a worker needs of its dispatcher.
 type workerDeps interface {
 	clock() (plugins.Instant, int64)
-	// holds says whether this replica is surely the only one that sends.
+	// trustsLease says whether no other replica can send to the subscription at now.
 	trustsLease(now plugins.Instant) bool
-	// slot waits for a permit for a POST until ctx or halted ends; nil: one of them did.
-	acquirePermit(ctx context.Context, halted <-chan struct{}, in consumerClass, host, app string) (*permit, context.Context)
+	// acquirePermit waits for a permit for a POST until ctx or halted ends; nil: one did.
+	acquirePermit(ctx context.Context, halted <-chan struct{}, class consumerClass, host, app string) (*permit, context.Context)
 	post(ctx context.Context, d delivery, wall int64) result
 	moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error)
 	readCursor(ctx context.Context, id string) (plugins.Cursor, error)
-	// attempted is told of each attempt, and how many failed in a row up to it.
+	// attempted is called after each attempt, with how many failed in a row up to it; again
+	// says whether the one before had failed.
 	attempted(s *plugins.Subscription, r result, failures int, again bool)
 }
 
@@ -40,8 +41,8 @@ type worker struct {
 	halted bool
 
 	wake      chan struct{}
-	interrupt chan struct{}   // closed when it is to wait for a permit no longer
-	ctx       context.Context // of all that it does
+	interrupt chan struct{}   // closed to end the wait for a permit
+	ctx       context.Context // of all POSTs and of all calls of the store
 	cancel    context.CancelFunc
 	done      chan struct{}
 }
@@ -51,7 +52,7 @@ func newWorker(s *plugins.Subscription, q *queue, deps workerDeps) *worker {
 	return &worker{sub: s, host: hostOf(s), deps: deps, q: q, wake: make(chan struct{}, 1), interrupt: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
-// add shows the worker events; it does not block.
+// add gives the worker events that match, in order; it does not block.
 func (w *worker) add(ms []*message) {
 	w.mu.Lock()
 	for _, m := range ms {
@@ -62,8 +63,8 @@ func (w *worker) add(ms []*message) {
 	w.wakeUp()
 }
 
-// interruptWait has the worker wait for a permit no longer if more is kept than may be: that is to
-// be said in the store first, however long the wait is. w.mu is held.
+// interruptWait ends the wait for a permit if more is retained than the limit: the cursor that
+// sheds events must be written however long the wait would be. w.mu is held.
 func (w *worker) interruptWait() {
 	if !w.halted && w.q.bytes > w.q.limit() {
 		close(w.interrupt)
@@ -71,7 +72,7 @@ func (w *worker) interruptWait() {
 	}
 }
 
-// look has the worker look again what there is to do.
+// wakeUp has the worker ask its queue again what to do.
 func (w *worker) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
@@ -79,14 +80,14 @@ func (w *worker) wakeUp() {
 	}
 }
 
-// oldest is the age of the oldest event that is not delivered; 0: there is none.
+// oldestAge is the age of the oldest event that is still to be sent; 0: there is none.
 func (w *worker) oldestAge(now plugins.Instant) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.q.oldestAge(now)
 }
 
-// shown tells the worker that it was shown everything up to a revision.
+// seenUpTo says that every matching event up to a revision was added.
 func (w *worker) seenUpTo(upTo heartbeat.Revision) {
 	w.mu.Lock()
 	w.q.seenUpTo(upTo)
@@ -94,12 +95,12 @@ func (w *worker) seenUpTo(upTo heartbeat.Revision) {
 	w.wakeUp()
 }
 
-// load is what the store keeps for the subscription of a worker.
+// usage is what the store retains for the subscription of a worker.
 type usage struct {
 	w        *worker
 	bytes    int64
-	last     heartbeat.Revision // the newest of it
-	shedding bool               // to keep less, and has not got round to it
+	last     heartbeat.Revision // of the newest event
+	shedding bool               // it was asked to shed, and has not done so yet
 }
 
 func (w *worker) usage() usage {
@@ -114,7 +115,7 @@ func (w *worker) usage() usage {
 	return l
 }
 
-// keep asks the worker to keep no more than so many bytes.
+// shedTo asks the worker to shed events until no more than so many bytes are retained.
 func (w *worker) shedTo(most int64) {
 	w.mu.Lock()
 	w.q.shedTo = max(most, 1)
@@ -123,14 +124,14 @@ func (w *worker) shedTo(most int64) {
 	w.wakeUp()
 }
 
-// forget ends what is held for the subscription: whoever sends to it next holds it.
+// releaseEvents ends what is retained here; the next sender of the subscription retains it.
 func (w *worker) releaseEvents() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.q.close()
 }
 
-// halt lets no POST start any more.
+// halt has no POST start any more.
 func (w *worker) halt() {
 	w.mu.Lock()
 	if !w.halted {
@@ -141,8 +142,8 @@ func (w *worker) halt() {
 	w.wakeUp()
 }
 
-// stop halts the worker. When it returns, no POST is under way either: a subscriber
-// that answers is waited for, one that does not is left.
+// stop halts the worker. When it returns, no POST is under way either: one is waited for
+// until stopGrace is over, and then cut off.
 func (w *worker) stop() {
 	w.halt()
 	t := time.NewTimer(stopGrace)
@@ -155,7 +156,8 @@ func (w *worker) stop() {
 	<-w.done
 }
 
-// run works until it is halted or the cursor turns out to be somebody else's.
+// run does what the queue says until the worker is halted, or the cursor was written by
+// somebody else.
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
@@ -170,13 +172,13 @@ func (w *worker) run() {
 			return
 		}
 		now, wall := w.deps.clock()
-		a := action{until: never} // until the dispatcher knows again that its locks are sure
+		a := action{until: never} // until a renewal of the lease wakes it
 		if w.deps.trustsLease(now) {
 			a = w.q.next(now)
 		}
 		class, interrupt := w.q.class(), w.interrupt
 		w.mu.Unlock()
-		if a.kind == sendPost && granted == nil { // it may take long: then all is looked at again
+		if a.kind == sendPost && granted == nil { // the wait may be long: the queue is asked again after it
 			granted, ctx = w.deps.acquirePermit(w.ctx, interrupt, class, w.host, w.sub.Owner)
 			continue
 		}
@@ -188,7 +190,7 @@ func (w *worker) run() {
 				return
 			}
 		}
-		granted.release() // also if there was nothing to send any more
+		granted.release() // also if there is nothing to send any more
 		granted = nil
 		if a.kind == waitUntil {
 			w.sleep(a.until - now)
@@ -206,14 +208,15 @@ func (w *worker) sleep(d time.Duration) {
 	}
 }
 
-// attempt makes a POST under ctx, which ends with the worker's, or when others need its permit.
+// attempt makes a POST under ctx, which ends with the worker's own, or when others need the
+// permit.
 func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	if failpoint.On {
 		_ = failpoint.Hit("post.before")
 	}
 	r := w.deps.post(ctx, compose(w.sub, events), wall)
 	if w.ctx.Err() != nil {
-		return // it was cut off, which says nothing about the subscriber
+		return // the worker was stopped, which says nothing about the consumer
 	}
 	now, _ := w.deps.clock()
 	w.mu.Lock()
@@ -224,9 +227,9 @@ func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	w.deps.attempted(w.sub, r, failures, again)
 }
 
-// move writes the cursor. false: it is not where this worker left it: another one works
-// for the subscription, it is deleted, or a write without an answer was done after all.
-// Whoever comes next begins at what the store has.
+// writeCursor writes the cursor to the store. false: the stored cursor is not the one that
+// this worker wrote last. Another replica sends to the subscription, it was deleted, or a
+// write that seemed to fail was done after all; the next sender begins at what is stored.
 func (w *worker) writeCursor(to plugins.Cursor) bool {
 	at, err := w.deps.moveCursor(w.ctx, w.sub.ID, to)
 	if err != nil {

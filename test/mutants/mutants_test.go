@@ -270,7 +270,7 @@ var mutants = []mutant{
 		old: `	if q.bytes <= most {`, new: `	if q.bytes <= most || q.shedTo == 0 {`,
 		pkg: notifier, run: "TestADeadConsumer"},
 	{name: "all together keep what they like", file: notifier + "/retention.go",
-		old: `	if k.bytes.Add(int64(m.size)) > k.total() {`, new: `	if k.bytes.Add(int64(m.size)) < 0 {`,
+		old: `	if r.bytes.Add(int64(m.size)) > r.total() {`, new: `	if k.bytes.Add(int64(m.size)) < 0 {`,
 		pkg: notifier, run: "TestAllTogether"},
 	{name: "each erased event closes its gap", file: notifier + "/backlog.go",
 		old: `if b.erased++; 2*b.erased < len(b.list) {`, new: `if b.erased++; false {`,
