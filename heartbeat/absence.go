@@ -42,39 +42,39 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome == Unusable {
-			return answer(ErrUnusable, Record{})
+			return respond(ErrUnusable, Record{})
 		}
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
 	case stepGrant:
 		if r.Outcome != Done {
-			return answer(failure(r.Outcome), f.snap.Record)
+			return respond(failure(r.Outcome), f.snap.Record)
 		}
 		f.lease = r.Lease
 		// However slow the grant was, the lease ends when the evidence is too old.
 		if !in.Local.fresh(in.Now, &f.snap.Record) {
-			return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record}, Retire: f.lease}
+			return Action{Do: DoRespond, Response: Response{Record: f.snap.Record}, Revoke: f.lease}
 		}
 		f.step = stepCommit
 		t := f.snap.rearm(f.lease)
-		t.beaten(in.Local)
-		if in.Gate.Credited-in.Local.HeardCredit < t.Record.Silence {
-			t.ends(in.Local) // it was kept by who had not heard this
+		t.keepLastBeat(in.Local)
+		if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {
+			t.endSilence(in.Local) // it was kept by who had not heard this
 		}
 		return Action{Do: DoCommit, Txn: t}
 	default:
 		switch r.Outcome {
 		case Done:
-			return answer(nil, f.snap.Record)
+			return respond(nil, f.snap.Record)
 		case Full:
-			return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
+			return Action{Do: DoRespond, Response: Response{Err: ErrFull}, Revoke: f.lease}
 		case Unusable:
-			return Action{Do: DoAnswer, Answer: Response{Err: ErrUnusable}, Retire: f.lease}
+			return Action{Do: DoRespond, Response: Response{Err: ErrUnusable}, Revoke: f.lease}
 		default:
-			return f.retry(f.lost(r.Outcome))
+			return f.retry(f.revocable(r.Outcome))
 		}
 	}
 }
@@ -82,15 +82,15 @@ func (f *RefuteFlow) Next(in Input, r Result) Action {
 func (f *RefuteFlow) decide(in Input) Action {
 	rec := &f.snap.Record
 	if !f.snap.Absent() || !in.Local.fresh(in.Now, rec) {
-		return answer(nil, *rec)
+		return respond(nil, *rec)
 	}
 	f.step = stepGrant
-	return f.grant(in, seconds(rec.window()-(in.Now-in.Local.HeardAt)))
+	return f.grant(in, seconds(rec.window()-(in.Now-in.Local.EvidenceAt)))
 }
 
 func (f *RefuteFlow) retry(retire LeaseID) Action {
 	f.step = stepRead
-	a, _ := f.again(retire)
+	a, _ := f.nextRound(retire)
 	return a
 }
 
@@ -113,22 +113,22 @@ func (f *ClaimFlow) Next(in Input, r Result) Action {
 		return f.begin()
 	case stepRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		if !r.Snapshot.Absent() {
-			return answer(nil, r.Snapshot.Record)
+			return respond(nil, r.Snapshot.Record)
 		}
 		// The hold belongs to this revision, and starts after the answer (protocol CE3).
-		f.at, f.since = r.Snapshot.At, in.Gate.Credited
+		f.at, f.since = r.Snapshot.At, in.Health.Credited
 		return f.wait(in)
 	case stepHold, stepTurn:
 		return f.hold(in)
 	default:
 		switch r.Outcome {
 		case Done:
-			return answer(nil, in.Known.Record)
+			return respond(nil, in.Known.Record)
 		case Full:
-			f.since = in.Gate.Credited
+			f.since = in.Health.Credited
 			return f.wait(in)
 		default:
 			return f.begin() // whoever won: read again and decide from the record
@@ -144,34 +144,34 @@ func (f *ClaimFlow) begin() Action {
 // wait says when the hold can be over at the earliest.
 func (f *ClaimFlow) wait(in Input) Action {
 	f.step = stepHold
-	if in.Gate.Full {
-		return Action{Do: DoWait, Wait: Wait{Room: true}}
+	if in.Health.Full {
+		return Action{Do: DoWait, Wait: Wait{Space: true}}
 	}
-	until := max(f.since, in.Gate.WritesAt) + in.Local.patience(in, &in.Known.Record)
+	until := max(f.since, in.Health.WritableSince) + in.Local.holdTime(in, &in.Known.Record)
 	if in.Local.probation {
-		until = max(until, in.Local.FromAt+in.Local.required(in.Gate, &in.Known.Record))
-		if at, ok := in.Local.keepAt(in.Gate, &in.Known.Record); ok {
-			until = min(until, max(at, in.Gate.Credited+Tick)) // the tick keeps the silence first
+		until = max(until, in.Local.CountedFrom+in.Local.required(in.Health, &in.Known.Record))
+		if at, ok := in.Local.keepAt(in.Health, &in.Known.Record); ok {
+			until = min(until, max(at, in.Health.Credited+Tick)) // the tick keeps the silence first
 		}
 	}
-	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Gate.Credited+Tick)}}
+	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Health.Credited+Tick)}}
 }
 
 func (f *ClaimFlow) hold(in Input) Action {
 	rec := &in.Known.Record
 	switch {
 	case in.Local.fresh(in.Now, rec):
-		return answer(nil, *rec) // refuting has its own lane
+		return respond(nil, *rec) // refuting has its own lane
 	case in.Known.At > f.at || !in.Known.Exists():
 		return f.begin()
-	case in.Known.At < f.at || in.behind(f.at) || in.Gate.Full || !f.over(in): // the first: the watch is behind
+	case in.Known.At < f.at || in.behind(f.at) || in.Health.Full || !f.over(in): // the first: the watch is behind
 		return f.wait(in)
 	case !in.settled():
 		f.step = stepHold
 		return Action{Do: DoWait, Wait: Wait{Settled: in.Ended}}
 	case f.step != stepTurn:
 		f.step = stepTurn
-		return Action{Do: DoTurn}
+		return Action{Do: DoToken}
 	}
 	f.step = stepCommit
 	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.beatWall)}
@@ -180,7 +180,7 @@ func (f *ClaimFlow) hold(in Input) Action {
 // over: the hold counts credited time since the store had space, if it was full.
 func (f *ClaimFlow) over(in Input) bool {
 	rec := &in.Known.Record
-	return in.Gate.Credited-max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) && in.Local.served(in.Gate, rec)
+	return in.Health.Credited-max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, rec) && in.Local.served(in.Health, rec)
 }
 
 // RetentionFlow removes an instance that has been SUSPENDED for too long. Removal
@@ -208,7 +208,7 @@ func (p *Policy) observed() Instant { return min(p.DeregisterAfter, maxObserved)
 // due says whether a SUSPENDED record is over its retention.
 func (p *Policy) due(in Input, r *Record) bool {
 	return p.DeregisterAfter > 0 && r.State == Suspended && in.Local.suspended &&
-		in.Wall >= p.removal(r) && in.Gate.Credited-in.Local.SuspendedSince >= p.observed()
+		in.Wall >= p.removal(r) && in.Health.Credited-in.Local.SuspendedSince >= p.observed()
 }
 
 // Next implements Flow.
@@ -219,19 +219,19 @@ func (f *RetentionFlow) Next(in Input, r Result) Action {
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		if !f.snap.Exists() || !in.Policy.due(in, &f.snap.Record) {
-			return answer(nil, f.snap.Record)
+			return respond(nil, f.snap.Record)
 		}
 		f.step = stepCommit
 		return Action{Do: DoCommit, Txn: f.snap.remove(Retention, RetentionOver, in.Wall)}
 	default:
 		if r.Outcome == Done || r.Outcome == Conflict {
-			return answer(nil, f.snap.Record)
+			return respond(nil, f.snap.Record)
 		}
-		return answer(failure(r.Outcome), f.snap.Record)
+		return respond(failure(r.Outcome), f.snap.Record)
 	}
 }
 
@@ -254,23 +254,23 @@ func (f *RepairFlow) Next(in Input, r Result) Action {
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
 	case stepGrant:
 		if r.Outcome != Done {
-			return answer(failure(r.Outcome), f.snap.Record)
+			return respond(failure(r.Outcome), f.snap.Record)
 		}
 		f.lease = r.Lease
 		rec := &f.snap.Record
 		return f.commit(f.snap.move(rec.Interval, rec.Previous, rec.Window, f.lease))
 	default:
-		retire := f.lost(r.Outcome)
+		retire := f.revocable(r.Outcome)
 		if r.Outcome == Done || r.Outcome == Conflict { // a conflict: somebody was faster, the next sweep looks again
-			return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record}, Retire: retire}
+			return Action{Do: DoRespond, Response: Response{Record: f.snap.Record}, Revoke: retire}
 		}
-		return Action{Do: DoAnswer, Answer: Response{Err: failure(r.Outcome)}, Retire: retire}
+		return Action{Do: DoRespond, Response: Response{Err: failure(r.Outcome)}, Revoke: retire}
 	}
 }
 
@@ -280,16 +280,16 @@ func (f *RepairFlow) decide(in Input) Action {
 	case !f.snap.Exists() && p.Present():
 		return f.commit(f.snap.orphan(f.ID))
 	case !f.snap.Exists():
-		return answer(nil, Record{})
+		return respond(nil, Record{})
 	case rec.Expires() && !p.Present():
-		return answer(nil, *rec)
+		return respond(nil, *rec)
 	case p.Present() && p.Lease != rec.Lease && rec.Expires():
 		f.step = stepGrant
 		return f.grant(in, rec.Window)
 	case !p.Present() || p.Lease != rec.Lease || p.Revision == f.Differs:
 		return f.commit(f.snap.repair())
 	default:
-		return answer(nil, *rec)
+		return respond(nil, *rec)
 	}
 }
 

@@ -16,7 +16,7 @@ const lookupWait = 2 * time.Second
 
 // known returns the entry of an instance that exists. What this replica does not
 // know is confirmed by one read of the store, unless it is the only writer.
-func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
+func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
 	if en := e.existing(id); en != nil {
 		return en, nil
 	}
@@ -29,10 +29,10 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 	patience := time.NewTimer(lookupWait)
 	defer patience.Stop()
 	for {
-		if now, _ := e.Clock(); e.missed(id, now) {
+		if now, _ := e.Clock(); e.knownAbsent(id, now) {
 			return nil, ErrNotFound
 		}
-		answered, mine := e.asks(id)
+		answered, mine := e.beginLookup(id)
 		if mine {
 			break
 		}
@@ -47,17 +47,17 @@ func (e *Engine) known(ctx context.Context, id ID) (*entry, error) {
 			return en, nil
 		}
 	}
-	defer e.asked(id)
+	defer e.endLookup(id)
 	select { // whoever asks for many at once waits here, and nobody else does
-	case e.lookups <- struct{}{}:
-		defer func() { <-e.lookups }()
+	case e.lookupSlots <- struct{}{}:
+		defer func() { <-e.lookupSlots }()
 	case <-ctx.Done():
 		return nil, ErrUnavailable
 	case <-patience.C:
 		return nil, ErrUnavailable
 	}
 	now, _ := e.Clock()
-	return e.look(ctx, id, now)
+	return e.fetch(ctx, id, now)
 }
 
 // existing is the entry of an instance that is known to exist; nil: none is.
@@ -76,38 +76,38 @@ func (e *Engine) existing(id ID) *entry {
 
 // asks says whether the store is to be asked for this id by the caller; if somebody does
 // already, answered is closed when that has ended. The caller must call asked afterwards.
-func (e *Engine) asks(id ID) (answered <-chan struct{}, mine bool) {
+func (e *Engine) beginLookup(id ID) (answered <-chan struct{}, mine bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c := e.asking[id]; c != nil {
+	if c := e.lookingUp[id]; c != nil {
 		return c, false
 	}
-	e.asking[id] = make(chan struct{})
+	e.lookingUp[id] = make(chan struct{})
 	return nil, true
 }
 
-func (e *Engine) asked(id ID) {
+func (e *Engine) endLookup(id ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	close(e.asking[id])
-	delete(e.asking, id)
+	close(e.lookingUp[id])
+	delete(e.lookingUp, id)
 }
 
 // look reads an instance from the store and takes it in.
-func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
+func (e *Engine) fetch(ctx context.Context, id ID, now Instant) (*entry, error) {
 	s, err := e.Store.Read(ctx, id)
 	if err != nil {
 		return nil, ErrUnavailable
 	}
 	if !s.Exists() {
 		e.mu.Lock()
-		e.unknown[id] = now
+		e.absentIDs[id] = now
 		e.mu.Unlock()
 		return nil, ErrNotFound
 	}
-	en := e.enter(id)
-	e.showSince(en, endedSince(Revision(e.watched.Load()), s.At), sightsOf(id, &s, s.At)...)
-	if err := e.shown(ctx, en); err != nil {
+	en := e.ensureEntry(id)
+	e.observeSince(en, endedSince(Revision(e.watched.Load()), s.At), observationsOf(id, &s, s.At)...)
+	if err := e.awaitReported(ctx, en); err != nil {
 		return nil, err
 	}
 	return en, nil
@@ -117,22 +117,22 @@ func (e *Engine) look(ctx context.Context, id ID, now Instant) (*entry, error) {
 // behind.
 func (e *Engine) Refresh(ctx context.Context, id ID) error {
 	now, _ := e.Clock()
-	_, err := e.look(ctx, id, now)
+	_, err := e.fetch(ctx, id, now)
 	return err
 }
 
 // missed says whether the store was asked for this id in vain just now.
-func (e *Engine) missed(id ID, now Instant) bool {
+func (e *Engine) knownAbsent(id ID, now Instant) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	at, ok := e.unknown[id]
+	at, ok := e.absentIDs[id]
 	if ok && now-at <= absenceTTL {
 		return true
 	}
-	if len(e.unknown) > 4096 {
-		clear(e.unknown)
+	if len(e.absentIDs) > 4096 {
+		clear(e.absentIDs)
 	}
-	delete(e.unknown, id)
+	delete(e.absentIDs, id)
 	return false
 }
 
@@ -144,21 +144,21 @@ func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	r.Interval = e.Policy.Interval(r.Proposed)
 	r.Window = e.Policy.Window(r.Interval)
 	r.RegisteredAt = wall
-	en := e.lock(e.enter(r.ID))
+	en := e.lockEntry(e.ensureEntry(r.ID))
 	en.registering = true
-	en.owners++
+	en.ownerRequests++
 	en.mu.Unlock()
-	a := e.serve(ctx, en, &RegisterFlow{Record: r})
-	e.registered(en)
+	a := e.serveDetached(ctx, en, &RegisterFlow{Record: r})
+	e.endRegistration(en)
 	return a.Record, a.Err
 }
 
 // registered drops the entry again if it never got a record.
-func (e *Engine) registered(en *entry) {
+func (e *Engine) endRegistration(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.registering = false
-	en.owners--
+	en.ownerRequests--
 	if !en.view.Exists() {
 		e.mu.Lock()
 		delete(e.entries, en.id)
@@ -172,28 +172,28 @@ var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
 // Beat carries a heartbeat of the instance's owner through. On Response.TellInterval the
 // application must be told Response.Record.Interval.
 func (e *Engine) Beat(ctx context.Context, id ID) Response {
-	en, err := e.known(ctx, id)
+	en, err := e.find(ctx, id)
 	if err != nil {
 		return Response{Err: err}
 	}
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
 	*f = BeatFlow{}
-	return e.answer(ctx, en, f)
+	return e.serve(ctx, en, f)
 }
 
 // Update carries a PUT through.
 func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
-	en, err := e.known(ctx, id)
+	en, err := e.find(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
-	en = e.lock(en)
-	en.owners++
+	en = e.lockEntry(en)
+	en.ownerRequests++
 	en.mu.Unlock()
-	a := e.serve(ctx, en, &UpdateFlow{Update: u})
+	a := e.serveDetached(ctx, en, &UpdateFlow{Update: u})
 	en.mu.Lock()
-	en.owners--
+	en.ownerRequests--
 	en.mu.Unlock()
 	return a.Record, a.Err
 }
@@ -201,16 +201,16 @@ func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 // Remove deletes the instance for its owner; ifAt, if not 0, is the revision that
 // the record must still have.
 func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision) error {
-	en, err := e.known(ctx, id)
+	en, err := e.find(ctx, id)
 	if err != nil {
 		return err
 	}
-	return e.serve(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
+	return e.serveDetached(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
 }
 
 // Get returns the record, whatever its state.
 func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
-	en, err := e.known(ctx, id)
+	en, err := e.find(ctx, id)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -232,7 +232,7 @@ func (e *Engine) Hidden(id ID) bool {
 	now, wall := e.Clock()
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.standing != absent {
+	if en.status != absent {
 		return false
 	}
 	return en.local.hidden(e.input(en, now, wall), &en.view.Record)
@@ -247,7 +247,7 @@ const moverSlack = 3 * time.Second
 // of its lease tells, to a second, where that can be by a heartbeat only; what is left is
 // the last heartbeat that is certain, or the registration.
 func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
-	en, err := e.known(ctx, id)
+	en, err := e.find(ctx, id)
 	if err != nil {
 		return 0, err
 	}
@@ -259,7 +259,7 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	}
 	_, wall := e.Clock() // from before the answer, which says how old the lease was later
 	age, err := e.Store.Age(ctx, rec.Lease)
-	if err != nil || e.gate.Load().Credited-age < leasedAt+moverSlack {
+	if err != nil || e.health.Load().Credited-age < leasedAt+moverSlack {
 		return last, nil //nolint:nilerr // the lease is gone, or its age says nothing: the last certain time
 	}
 	if derived := wall - int64(age); derived > last+int64(time.Second) {

@@ -18,21 +18,21 @@ const (
 type BeatFlow struct {
 	step beatStep
 	attempt
-	gap  Instant // since the heartbeat before
-	ttl  int     // what the renewal answered
-	txn  Kind
-	to   Record // interval, previous and window that a move leads to
-	tell bool
-	old  LeaseID // the lease that a move leaves behind
-	gone LeaseID // a lease that was not there to be renewed
-	up   bool    // the heartbeat is renewed and verified; only a wish of ours is open
+	gap          Instant // since the heartbeat before
+	ttl          int     // what the renewal answered
+	txn          Kind
+	target       Record // interval, previous and window that a move leads to
+	tellInterval bool
+	oldLease     LeaseID // the lease that a move leaves behind
+	goneLease    LeaseID // a lease that was not there to be renewed
+	counted      bool    // the heartbeat is renewed and verified; only a wish of ours is open
 }
 
 // Next implements Flow.
 func (f *BeatFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case beatStart:
-		f.gap = in.Local.Beat(in.moment())
+		f.gap = in.Local.AddBeat(in.moment())
 		if in.Known.Exists() && in.Known.Record.Expires() {
 			f.snap = *in.Known
 			return f.renew(beatRenew, f.snap.Record.Lease)
@@ -40,7 +40,7 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 		return f.read()
 	case beatRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
@@ -50,14 +50,14 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 		return f.headed(in, r)
 	case beatVerify:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		if f.snap.on(f.lease) {
 			return f.verified(in)
 		}
 		if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
-			return answer(ErrUnavailable, f.snap.Record)
+			return respond(ErrUnavailable, f.snap.Record)
 		}
 		return f.decide(in)
 	case beatGrant:
@@ -66,7 +66,7 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 		return f.committed(in, r)
 	default: // beatMoved
 		if r.Outcome == Done {
-			return f.done(f.old)
+			return f.done(f.oldLease)
 		}
 		return f.retry(0)
 	}
@@ -78,8 +78,8 @@ func (f *BeatFlow) read() Action {
 }
 
 func (f *BeatFlow) retry(retire LeaseID) Action {
-	f.step, f.up = beatRead, false
-	a, _ := f.again(retire)
+	f.step, f.counted = beatRead, false
+	a, _ := f.nextRound(retire)
 	return a
 }
 
@@ -94,10 +94,10 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 	switch r.Outcome {
 	case Done:
 	case LeaseGone:
-		f.gone = f.lease
+		f.goneLease = f.lease
 		return f.retry(0)
 	default:
-		return answer(ErrUnavailable, Record{})
+		return respond(ErrUnavailable, Record{})
 	}
 	f.ttl = r.TTL
 	if !in.Alone {
@@ -116,7 +116,7 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 func (f *BeatFlow) headed(in Input, r Result) Action {
 	switch {
 	case r.Outcome != Done:
-		return answer(ErrUnavailable, Record{})
+		return respond(ErrUnavailable, Record{})
 	case in.Watched >= r.Revision && in.Known.on(f.lease):
 		f.snap = *in.Known
 		return f.verified(in)
@@ -129,40 +129,40 @@ func (f *BeatFlow) headed(in Input, r Result) Action {
 // application, or of its lease.
 func (f *BeatFlow) verified(in Input) Action {
 	rec := &f.snap.Record
-	f.up = true
+	f.counted = true
 	want := in.Policy.Interval(rec.Proposed)
 	window := in.Policy.Window(want)
 	switch {
 	case f.ttl < rec.Window: // a refutation granted what was left
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	case want > rec.Interval:
-		f.tellOf(in, want)
+		f.announce(in, want)
 		return f.move(in, want, rec.Interval, max(rec.Window, window))
 	case want < rec.Interval:
-		f.tellOf(in, want)
+		f.announce(in, want)
 		f.txn = Lower
 		return f.commit(in, f.snap.lower(want))
 	case rec.Silence != 0 || in.Local.mayKeep: // it is over, and must not count after a restart
 		f.txn = Heard
 		return f.commit(in, f.snap.heard())
 	case rec.Previous != 0:
-		return f.paced(in)
+		return f.checkPace(in)
 	case rec.Window != window: // other allowed misses since a restart
 		return f.move(in, rec.Interval, 0, window)
 	}
 	return f.done(0)
 }
 
-func (f *BeatFlow) tellOf(in Input, interval int) {
-	in.Local.retell(interval, 1)
-	f.tell = true
+func (f *BeatFlow) announce(in Input, interval int) {
+	in.Local.announce(interval, 1)
+	f.tellInterval = true
 }
 
-func (f *BeatFlow) paced(in Input) Action {
+func (f *BeatFlow) checkPace(in Input) Action {
 	rec := &f.snap.Record
 	window := in.Policy.Window(rec.Interval)
-	tell, settled := in.Local.pace(rec, window, f.gap)
-	f.tell = tell
+	tell, settled := in.Local.followInterval(rec, window, f.gap)
+	f.tellInterval = tell
 	switch {
 	case settled && rec.Window > window:
 		return f.move(in, rec.Interval, 0, window)
@@ -177,35 +177,35 @@ func (f *BeatFlow) paced(in Input) Action {
 func (f *BeatFlow) decide(in Input) Action {
 	rec := &f.snap.Record
 	if !f.snap.Exists() {
-		return answer(ErrNotFound, Record{})
+		return respond(ErrNotFound, Record{})
 	}
 	if !rec.Beating() {
-		return answer(ErrNoLiveness, *rec)
+		return respond(ErrNoLiveness, *rec)
 	}
 	if c := Next(rec.State, Beat); c.Err != nil {
-		return answer(c.Err, *rec)
+		return respond(c.Err, *rec)
 	}
 	switch {
 	case rec.State == Suspended:
-		return f.wants(in, Resume, rec.Window)
+		return f.grantFor(in, Resume, rec.Window)
 	case !f.snap.Projection.Present():
-		return f.wants(in, Rearm, rec.Window)
+		return f.grantFor(in, Rearm, rec.Window)
 	case f.snap.Projection.Lease != rec.Lease, // somebody wrote it without us
-		rec.Lease == f.gone: // its lease has run out, and the store has not taken it away yet
+		rec.Lease == f.goneLease: // its lease has run out, and the store has not taken it away yet
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	default:
 		return f.renew(beatRenew, rec.Lease)
 	}
 }
 
-func (f *BeatFlow) wants(in Input, k Kind, window int) Action {
+func (f *BeatFlow) grantFor(in Input, k Kind, window int) Action {
 	f.step, f.txn = beatGrant, k
 	return f.grant(in, window)
 }
 
 func (f *BeatFlow) move(in Input, interval, previous, window int) Action {
-	f.to = Record{Interval: interval, Previous: previous, Window: window}
-	return f.wants(in, Raise, window)
+	f.target = Record{Interval: interval, Previous: previous, Window: window}
+	return f.grantFor(in, Raise, window)
 }
 
 func (f *BeatFlow) granted(in Input, r Result) Action {
@@ -224,21 +224,21 @@ func (f *BeatFlow) granted(in Input, r Result) Action {
 	case Rearm:
 		return f.commit(in, f.snap.rearm(f.lease))
 	default:
-		f.old = f.snap.Record.Lease
-		return f.commit(in, f.snap.move(f.to.Interval, f.to.Previous, f.to.Window, f.lease))
+		f.oldLease = f.snap.Record.Lease
+		return f.commit(in, f.snap.move(f.target.Interval, f.target.Previous, f.target.Window, f.lease))
 	}
 }
 
 func (f *BeatFlow) commit(in Input, t Txn) Action {
 	f.step = beatCommit
-	t.ends(in.Local)
-	f.to = t.Record
+	t.endSilence(in.Local)
+	f.target = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }
 
 func (f *BeatFlow) committed(_ Input, r Result) Action {
 	if r.Outcome != Done {
-		retire := f.lost(r.Outcome)
+		retire := f.revocable(r.Outcome)
 		if f.txn == Lower || f.txn == Settle || f.txn == Heard {
 			retire = 0 // the lease is the live one
 		}
@@ -246,10 +246,10 @@ func (f *BeatFlow) committed(_ Input, r Result) Action {
 			return f.retry(retire)
 		}
 		a := f.refused(r.Outcome)
-		a.Retire = retire
+		a.Revoke = retire
 		return a
 	}
-	f.snap.Record = f.to
+	f.snap.Record = f.target
 	if f.txn == Raise {
 		return f.renew(beatMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)
 	}
@@ -259,13 +259,13 @@ func (f *BeatFlow) committed(_ Input, r Result) Action {
 // refused: a store without space does not keep a heartbeat on a present lease
 // from counting; only the interval stays as it was.
 func (f *BeatFlow) refused(o Outcome) Action {
-	if o == Full && f.up {
-		f.tell = false
+	if o == Full && f.counted {
+		f.tellInterval = false
 		return f.done(0)
 	}
-	return answer(failure(o), f.snap.Record)
+	return respond(failure(o), f.snap.Record)
 }
 
 func (f *BeatFlow) done(retire LeaseID) Action {
-	return Action{Do: DoAnswer, Answer: Response{Record: f.snap.Record, TellInterval: f.tell}, Retire: retire}
+	return Action{Do: DoRespond, Response: Response{Record: f.snap.Record, TellInterval: f.tellInterval}, Revoke: retire}
 }

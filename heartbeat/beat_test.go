@@ -59,7 +59,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || retired != c.retired {
 			t.Errorf("%s: asked %v, %v, retired %s; want %s, %v, %s", c.name, s.asked, a.Err, retired, c.asked, c.err, c.retired)
 		}
-		if !s.in.Local.heard || s.in.Local.HeardAt != time.Hour {
+		if !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != time.Hour {
 			t.Errorf("%s: not noted as evidence", c.name)
 		}
 		if len(s.results) != 0 {
@@ -94,7 +94,7 @@ func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 		for _, late := range []Instant{maxGrantAge, maxGrantAge + 1} {
 			s := newScript(c.flow(), c.first, Result{Lease: 9})
 			s.in.Known, s.in.Alone = &c.known, true
-			s.in.Local.Hear(Moment{Now: time.Hour})
+			s.in.Local.AddEvidence(Moment{Now: time.Hour})
 			var a Action
 			r := Result{}
 			for range 2 {
@@ -106,8 +106,8 @@ func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 			}
 			s.in.Now += late
 			a = s.flow.Next(s.in, r)
-			if stale := c.discards && late > maxGrantAge; stale != (a.Do == DoRead && a.Retire == 9) || !stale && a.Do != DoCommit {
-				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", c.name, late, a, a.Retire)
+			if stale := c.discards && late > maxGrantAge; stale != (a.Do == DoRead && a.Revoke == 9) || !stale && a.Do != DoCommit {
+				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", c.name, late, a, a.Revoke)
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
 	gone.Projection = Projection{}
 	s := newScript(new(RefuteFlow), Result{Lease: 9}, Result{Revision: 6})
 	s.in.Known = &gone
-	s.in.Local.Hear(Moment{Now: time.Hour})
+	s.in.Local.AddEvidence(Moment{Now: time.Hour})
 	if a := s.run(t); a.Err != nil || fmt.Sprint(s.asked) != "[grant REARM]" {
 		t.Errorf("asked %v, %v", s.asked, a.Err)
 	}
@@ -131,8 +131,8 @@ func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
 		t.Fatalf("wants %v", a.Do)
 	}
 	in.Now += gone.Record.window()
-	if a := f.Next(in, Result{Lease: 9}); a.Do != DoAnswer || a.Retire != 9 {
-		t.Errorf("the evidence is too old, and yet %v, retired %d", a.Do, a.Retire)
+	if a := f.Next(in, Result{Lease: 9}); a.Do != DoRespond || a.Revoke != 9 {
+		t.Errorf("the evidence is too old, and yet %v, retired %d", a.Do, a.Revoke)
 	}
 }
 

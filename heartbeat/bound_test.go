@@ -82,7 +82,7 @@ func (w *flowWalk) longest(t *testing.T, f Flow, r Result) int {
 		local := *in.Local
 		in.Local = &local
 		flow, a := next(at.flow, in, r)
-		if a.Do != DoAnswer && a.Do != DoWait && a.Do != DoTurn {
+		if a.Do != DoRespond && a.Do != DoWait && a.Do != DoToken {
 			steps[step{askedAtZero(flow), a.Do}] = true
 		}
 	}
@@ -143,8 +143,8 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 	for i := range known {
 		for _, heard := range heards {
 			for _, now := range []Instant{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
-				l := &Local{heard: heard, suspended: true, SuspendedSince: 0}
-				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Gate: &Gate{Credited: time.Hour}, Known: &known[i], Watched: 100, Local: l,
+				l := &Local{hasEvidence: heard, suspended: true, SuspendedSince: 0}
+				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Health: &Health{Credited: time.Hour}, Known: &known[i], Watched: 100, Local: l,
 					Wall: int64(time.Hour), Alone: alone, MinLease: 1})
 			}
 		}
@@ -156,19 +156,19 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 func askedAtZero(flow any) any {
 	switch f := flow.(type) {
 	case BeatFlow:
-		f.asked = 0
+		f.grantAskedAt = 0
 		return f
 	case RefuteFlow:
-		f.asked = 0
+		f.grantAskedAt = 0
 		return f
 	case RegisterFlow:
-		f.asked = 0
+		f.grantAskedAt = 0
 		return f
 	case UpdateFlow:
-		f.asked = 0
+		f.grantAskedAt = 0
 		return f
 	case RepairFlow:
-		f.asked = 0
+		f.grantAskedAt = 0
 		return f
 	}
 	return flow

@@ -8,7 +8,7 @@ import (
 const (
 	// A breaker takes so many ends of leases within one window for more than single
 	// deaths: a site that lost power, or a platform that is at fault.
-	massLeast   = 10
+	minMass     = 10
 	massPercent = 30
 	// usualClaimRate is how many claims a second a replica makes at most.
 	usualClaimRate = 2000
@@ -53,7 +53,7 @@ func (b *breaker) setUp(p *Policy, claimsPerSecond int) {
 func (b *breaker) ended(of *vanished, credited Instant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forget(credited)
+	b.prune(credited)
 	b.ends = append(b.ends, ending{credited, of})
 	if !of.missing {
 		b.missing++
@@ -65,21 +65,21 @@ func (b *breaker) ended(of *vanished, credited Instant) {
 func (b *breaker) returned(of *vanished) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.found(of)
+	b.countReturn(of)
 }
 
-func (b *breaker) found(of *vanished) {
+func (b *breaker) countReturn(of *vanished) {
 	if of.missing {
 		of.missing = false
 		b.missing--
 	}
 }
 
-func (b *breaker) forget(credited Instant) {
+func (b *breaker) prune(credited Instant) {
 	n := 0
 	for ; n < len(b.ends) && credited-b.ends[n].at >= b.span; n++ {
 		if end := b.ends[n]; end.of.at == end.at {
-			b.found(end.of)
+			b.countReturn(end.of)
 		}
 	}
 	if b.ends = b.ends[n:]; len(b.ends) == 0 {
@@ -90,11 +90,11 @@ func (b *breaker) forget(credited Instant) {
 // open tells whether removals must wait while so many instances live, and until when
 // at least. It is a part of the leases that existed within the window that counts:
 // records that have none cannot vanish.
-func (b *breaker) open(credited Instant, living int) (until Instant, open bool) {
+func (b *breaker) assess(credited Instant, living int) (until Instant, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forget(credited)
-	mass := max(massLeast, ((living+b.missing)*massPercent+99)/100)
+	b.prune(credited)
+	mass := max(minMass, ((living+b.missing)*massPercent+99)/100)
 	if len(b.ends) < mass {
 		return 0, false
 	}
@@ -117,5 +117,5 @@ func (b *breaker) turn(now Instant) bool {
 // massive tells whether very many instances vanished within the last window, and
 // until when it is so at least, in credited time.
 func (e *Engine) massive() (until Instant, is bool) {
-	return e.breaker.open(e.gate.Load().Credited, int(e.counts[living].Load()))
+	return e.breaker.assess(e.health.Load().Credited, int(e.counts[living].Load()))
 }

@@ -27,10 +27,10 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 		for i := range tt.ends {
 			b.ended(new(vanished), Instant(i)*time.Millisecond)
 		}
-		if _, got := b.open(time.Second, tt.instances-tt.ends); got != tt.open {
+		if _, got := b.assess(time.Second, tt.instances-tt.ends); got != tt.open {
 			t.Errorf("%d of %d: open %v", tt.ends, tt.instances, got)
 		}
-		if _, open := b.open(90*time.Second+Instant(tt.ends)*time.Millisecond, tt.instances); open {
+		if _, open := b.assess(90*time.Second+Instant(tt.ends)*time.Millisecond, tt.instances); open {
 			t.Errorf("%d of %d: open a window after the last", tt.ends, tt.instances)
 		}
 		if len(b.ends) != 0 || b.missing != 0 {
@@ -40,7 +40,7 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	b := newBreaker(0)
 	for i := range 100 { // one each ten seconds is no mass, whatever they add up to
 		b.ended(new(vanished), Instant(i)*10*time.Second)
-		if _, open := b.open(Instant(i)*10*time.Second, 11); open {
+		if _, open := b.assess(Instant(i)*10*time.Second, 11); open {
 			t.Fatalf("open after %d slow ones", i)
 		}
 	}
@@ -93,17 +93,17 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 		if i < 10 {
 			r.State, r.Lease = Active, 7
 		}
-		e.show(e.enter(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+		e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
 	}
 	pass := func(d Instant) {
 		now += d
-		e.changeGate(func(g *Gate) { g.Credited += d })
-		e.attendAll(now, int64(now))
-		e.work.Wait()
+		e.updateHealth(func(g *Health) { g.Credited += d })
+		e.handleAllDue(now, int64(now))
+		e.workers.Wait()
 	}
 	for i := range 10 {
 		id := ID(fmt.Sprint(i))
-		e.show(e.enter(id), Observation{ID: id, Revision: 2, Projected: true}) // the lease ended
+		e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 2, Projected: true}) // the lease ended
 	}
 	require.True(t, e.Stats().Massive)
 	pass(89 * time.Second)
@@ -125,16 +125,16 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 		now := time.Minute
 		e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return now, 0 }, Hooks: Hooks{Overruled: func(ID) { told++ }}})
 		e.end() // nothing is carried out
-		en := e.enter("a")
+		en := e.ensureEntry("a")
 		r := Record{ID: "a", State: Active, Interval: 2, Window: 4, Lease: 7}
-		e.show(en, Observation{ID: "a", Revision: 1, Present: true, Record: r}, Observation{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
+		e.observe(en, Observation{ID: "a", Revision: 1, Present: true, Record: r}, Observation{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
 		if c.heard {
-			en.local.Hear(Moment{Now: now, Wall: int64(now)})
+			en.local.AddEvidence(Moment{Now: now, Wall: int64(now)})
 		}
 		now += c.age
 		r.State, r.Lease, r.SuspendedAt = Suspended, 0, int64(now)
-		e.show(en, Observation{ID: "a", Revision: 2, Present: true, Record: r}, Observation{ID: "a", Revision: 2, Projected: true, Present: true})
-		e.hooks.rest(t.Context())
+		e.observe(en, Observation{ID: "a", Revision: 2, Present: true, Record: r}, Observation{ID: "a", Revision: 2, Projected: true, Present: true})
+		e.hooks.drain(t.Context())
 		require.Equal(t, c.told, told, name)
 	}
 }
@@ -148,7 +148,7 @@ func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
 		for range n {
 			id := ID(fmt.Sprint(len(e.entries)))
 			r.ID = id
-			e.show(e.enter(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
+			e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
 			ids = append(ids, id)
 		}
 		return ids
@@ -161,15 +161,15 @@ func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
 		if want := i >= 870; e.Stats().Massive != want {
 			t.Fatalf("%d of 2900 leases ended: massive is %t", i, !want)
 		}
-		e.show(e.enter(id), Observation{ID: id, Revision: 2, Projected: true})
+		e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 2, Projected: true})
 	}
 	// Those that came back existed all the same, and only once.
 	for _, id := range ids {
-		e.show(e.enter(id), Observation{ID: id, Revision: 3, Projected: true, Present: true, Lease: 7})
+		e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 3, Projected: true, Present: true, Lease: 7})
 	}
 	require.EqualValues(t, 2900, e.counts[living].Load())
 	require.Zero(t, e.breaker.missing)
 	require.True(t, e.Stats().Massive)
-	e.changeGate(func(g *Gate) { g.Credited = 90 * time.Second })
+	e.updateHealth(func(g *Health) { g.Credited = 90 * time.Second })
 	require.False(t, e.Stats().Massive)
 }

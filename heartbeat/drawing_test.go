@@ -66,17 +66,17 @@ func undrawn(line string, calls map[string]map[string]bool) (arrows int, wrong [
 			}
 			return arrows, wrong
 		}
-		lane, to, queue, taker := m[1], m[2], m[3], m[4]
+		work, to, queue, taker := m[1], m[2], m[3], m[4]
 		does := calls[from][to]
 		switch {
-		case lane != "": // given to the lane, whose workers do it
-			does = calls[from][lane] && calls["setUpLanes"][lane] && calls["setUpLanes"][to]
+		case work != "": // given to the queue of work, whose workers do it
+			does = calls[from][work] && calls["setUpWork"][work] && calls["setUpWork"][to]
 		case queue != "":
 			to = taker
 			does = (calls[from][queue] || queue == "due" && calls[from]["postpone"]) && calls[taker][queue]
 		}
 		if calls[from] == nil || calls[to] == nil || !does {
-			wrong = append(wrong, from+" → "+to+" "+lane+queue)
+			wrong = append(wrong, from+" → "+to+" "+work+queue)
 		}
 		from, rest = to, rest[len(m[0]):]
 	}
@@ -101,7 +101,7 @@ func TestTheWayFromATickToAClaimIsDrawn(t *testing.T) {
 	if !found || arrows < 20 {
 		t.Errorf("the drawing has %d arrows", arrows)
 	}
-	for _, lie := range []string{"tick --> claim", "attend -- refutes --> claim", "seen -. turns .-> nextDue", "tick --> chase", "tick ==> attendAll"} {
+	for _, lie := range []string{"tick --> claim", "handleDue -- refutes --> claim", "followChange -. rateLimited .-> nextDue", "tick --> chase", "tick ==> handleAllDue"} {
 		if _, wrong := undrawn(lie, calls); len(wrong) == 0 {
 			t.Errorf("%q passes for true", lie)
 		}

@@ -7,14 +7,14 @@ type knowledge struct {
 	local Local
 	// open is a revision since which the lease may have ended that this replica has to
 	// refute, and has not; 0: nothing is open.
-	open     Revision
-	openedAt Instant
+	openSince Revision
+	openedAt  Instant
 	// careful: a refutation of this absence has ended and did not put it back.
 	careful bool
 }
 
 // absorb takes sights in and follows what they change.
-func (k *knowledge) absorb(g *Gate, sights ...Observation) (news bool) {
+func (k *knowledge) observe(g *Health, sights ...Observation) (news bool) {
 	lease, at := k.view.Record.Lease, k.view.At
 	for _, s := range sights {
 		news = k.view.Observe(s) || news
@@ -30,10 +30,10 @@ func (k *knowledge) absorb(g *Gate, sights ...Observation) (news bool) {
 		k.local.mayKeep = k.local.mayKeep && k.view.At == at
 		switch {
 		case !g.Loaded: // all that is known now is from before this start
-			k.local.seenAt = g.StartAt
-			k.local.before = silenceBefore(&k.view.Record, g)
+			k.local.seenAt = g.StartedAt
+			k.local.silenceBefore = silenceBefore(&k.view.Record, g)
 		case k.view.Record.Silence == 0: // it was heard, by somebody
-			k.local.before = 0
+			k.local.silenceBefore = 0
 		}
 		k.local.observe(&k.view.Snapshot, g)
 	}
@@ -45,17 +45,17 @@ func (k *knowledge) absorb(g *Gate, sights ...Observation) (news bool) {
 // heartbeat that was heard here is the last, whatever the wall clock was before it.
 func (k *knowledge) lastBeat(alone bool) int64 {
 	r := &k.view.Record
-	if alone && k.local.beaten {
+	if alone && k.local.hasBeat {
 		return k.local.beatWall
 	}
 	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)
 }
 
 // duty is what a replica owes an instance beside answering for it.
-type duty uint8
+type task uint8
 
 const (
-	nothing duty = iota
+	noTask task = iota
 	refuting
 	claiming
 	adopting // renewing the lease that another replica moved it to
@@ -63,64 +63,64 @@ const (
 
 // underway is what a replica's workers are doing about an instance. A refutation
 // does not wait for a claim (protocol CE4).
-type underway struct {
-	refuting  bool
-	refutedAt Instant
-	claiming  bool
-	owners    int  // requests of the owner
-	unusable  bool // the last refutation found that the record cannot be written
+type inProgress struct {
+	refuting      bool
+	refutedAt     Instant
+	claiming      bool
+	ownerRequests int  // requests of the owner
+	unusable      bool // the last refutation found that the record cannot be written
 }
 
 // disturbed notes the first disturbance that concerns an absence: its probation starts
 // with it, and not with whatever came last when somebody looked.
-func (k *knowledge) disturbed(g *Gate) { k.local.served(g, &k.view.Record) }
+func (k *knowledge) noteDisturbance(g *Health) { k.local.served(g, &k.view.Record) }
 
 // owed is the duty that follows at once from news. lease is the one that the
 // record hung on before.
-func (k *knowledge) owed(now Instant, lease LeaseID, u underway) duty {
+func (k *knowledge) taskOnNews(now Instant, lease LeaseID, u inProgress) task {
 	switch fresh := k.local.fresh(now, &k.view.Record); {
 	case !fresh:
-		return nothing
+		return noTask
 	case k.view.Absent() && u.refuting:
-		return nothing
+		return noTask
 	case k.view.Absent():
 		return refuting
 	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):
 		return adopting
 	default:
-		return nothing
+		return noTask
 	}
 }
 
 // attend is the duty when somebody looks: an absent instance is refuted or claimed.
-func (k *knowledge) attend(now Instant, p *Policy, u underway) duty {
+func (k *knowledge) taskWhenDue(now Instant, p *Policy, u inProgress) task {
 	switch {
 	case !k.view.Absent():
-		return nothing
+		return noTask
 	case !k.local.fresh(now, &k.view.Record):
 		if u.claiming {
-			return nothing
+			return noTask
 		}
 		return claiming
 	case u.refuting || now-u.refutedAt < p.Hold/4:
-		return nothing
+		return noTask
 	default:
 		return refuting
 	}
 }
 
 // standing is how a replica counts an instance.
-type standing uint8
+type status uint8
 
 const (
-	unleased  standing = iota // no record, INACTIVE, or without heartbeats
-	living                    // its projection is present and hangs on a lease
-	absent                    // it should, and does not
-	suspended                 // SUSPENDED
-	standings
+	unleased  status = iota // no record, INACTIVE, or without heartbeats
+	living                  // its projection is present and hangs on a lease
+	absent                  // it should, and does not
+	suspended               // SUSPENDED
+	statuses
 )
 
-func (s *Snapshot) standing() standing {
+func (s *Snapshot) status() status {
 	switch {
 	case s.Absent():
 		return absent

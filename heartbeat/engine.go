@@ -31,32 +31,32 @@ type Config struct {
 // methods may be called at once.
 type Engine struct {
 	Config
-	gate  atomic.Pointer[Gate]
-	ready atomic.Bool
-	sweep chan struct{}
+	health   atomic.Pointer[Health]
+	ready    atomic.Bool
+	sweepNow chan struct{}
 
-	mu      sync.RWMutex
-	entries map[ID]*entry
-	unknown map[ID]Instant       // ids that the store was just asked for in vain
-	asking  map[ID]chan struct{} // ids that it is being asked for
-	counts  [standings]atomic.Int64
+	mu        sync.RWMutex
+	entries   map[ID]*entry
+	absentIDs map[ID]Instant       // ids that the store was just asked for in vain
+	lookingUp map[ID]chan struct{} // ids that it is being asked for
+	counts    [statuses]atomic.Int64
 
-	watched  atomic.Int64 // a Revision; written by whoever shows the watch
-	heads    turns[Revision]
-	schedule schedule
-	others   others
-	breaker  breaker
-	keeps    pacer
+	watched      atomic.Int64 // a Revision; written by whoever shows the watch
+	headReads    sharedRead[Revision]
+	schedule     schedule
+	peers        peerExchange
+	breaker      breaker
+	silenceLimit pacer
 
-	gateMu sync.Mutex // serialises the writers of gate
-	pulse  atomic.Int64
-	shaken chan struct{} // told when the replica was disturbed
+	healthMu     sync.Mutex // serialises the writers of gate
+	pulseBegan   atomic.Int64
+	disturbances chan struct{} // told when the replica was disturbed
 
-	workMu sync.Mutex
-	work   sync.WaitGroup
-	ctx    context.Context // ends with Run
-	end    context.CancelFunc
-	lanes
+	workersMu sync.Mutex
+	workers   sync.WaitGroup
+	ctx       context.Context // ends with Run
+	end       context.CancelFunc
+	workQueues
 	hooks hookCalls
 }
 
@@ -68,15 +68,15 @@ func New(c Config) *Engine {
 	c.Hooks.fill()
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		Config: c, ctx: ctx, end: end, sweep: make(chan struct{}, 1), shaken: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, unknown: map[ID]Instant{}, asking: map[ID]chan struct{}{},
+		Config: c, ctx: ctx, end: end, sweepNow: make(chan struct{}, 1), disturbances: make(chan struct{}, 1),
+		entries: map[ID]*entry{}, absentIDs: map[ID]Instant{}, lookingUp: map[ID]chan struct{}{},
 	}
-	e.setUpLanes()
-	e.hooks.setUp(e.tellChanges)
+	e.setUpWork()
+	e.hooks.setUp(e.callChanged)
 	if c.Hooks.StoreRestored == nil {
 		e.Hooks.StoreRestored = e.Restored
 	}
-	e.gate.Store(&Gate{Suspected: true, Alone: c.Alone, Clocked: c.SaveRunTime != nil, RanBefore: c.RunTimeBefore})
+	e.health.Store(&Health{Suspected: true, Alone: c.Alone, HasRunTime: c.SaveRunTime != nil, RunTimeBefore: c.RunTimeBefore})
 	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)
 	return e
 }
@@ -92,19 +92,19 @@ type entry struct {
 
 	renewing LeaseID // the renewal in flight that others may join; 0: none
 	waiters  []chan Result
-	reads    turns[Snapshot]
+	reads    sharedRead[Snapshot]
 
 	registering bool // it may not be dropped, although it has no record yet
 	dropped     bool // it is no longer the engine's entry of its id
 
-	underway
-	claimed           *ClaimFlow // the claim that waits, or is under way; nil: none
-	mending, adopting bool
+	inProgress
+	claimFlow           *ClaimFlow // the claim that waits, or is under way; nil: none
+	repairing, adopting bool
 
-	standing standing
-	telling
-	place    place    // guarded by schedule.mu
-	vanished vanished // guarded by breaker.mu
+	status status
+	hookProgress
+	position queuePosition // guarded by schedule.mu
+	vanished vanished      // guarded by breaker.mu
 }
 
 func (e *Engine) entry(id ID) *entry {
@@ -114,7 +114,7 @@ func (e *Engine) entry(id ID) *entry {
 }
 
 // enter returns the entry of id, a new one if need be.
-func (e *Engine) enter(id ID) *entry {
+func (e *Engine) ensureEntry(id ID) *entry {
 	if en := e.entry(id); en != nil {
 		return en
 	}
@@ -129,7 +129,7 @@ func (e *Engine) enter(id ID) *entry {
 }
 
 // step asks a flow for its next action.
-func (e *Engine) step(en *entry, f Flow, r Result) Action {
+func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 	now, wall := e.Clock()
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -137,19 +137,19 @@ func (e *Engine) step(en *entry, f Flow, r Result) Action {
 }
 
 func (e *Engine) input(en *entry, now Instant, wall int64) Input {
-	return Input{Now: now, Wall: wall, Policy: &e.Policy, Gate: e.gate.Load(), Known: &en.view.Snapshot,
+	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
 		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
-		Ended: en.view.ended, Unsettled: e.others.unsettled()}
+		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 
 // serve carries what writes through, also when its client hangs up: what is half done
 // is finished. The store bounds every call by itself, every flow makes a bounded number
 // of them, and all of them together have serveTime. A heartbeat needs none of this: its
 // renewal is the engine's own.
-func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
+func (e *Engine) serveDetached(ctx context.Context, en *entry, f Flow) Response {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveTime)
 	defer cancel()
-	return e.answer(ctx, en, f)
+	return e.serve(ctx, en, f)
 }
 
 // serveTime is longer than any client waits; an owner's request that loses to other
@@ -158,30 +158,30 @@ const serveTime = 15 * time.Second
 
 // answer carries a request through to its answer. If it found no answer, but is
 // evidence of an instance that is missing, that is looked at by the next tick.
-func (e *Engine) answer(ctx context.Context, en *entry, f Flow) Response {
-	a, wrote := e.run(ctx, en, f)
-	if a.Answer.Err != nil {
-		e.lookAgain(en)
+func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
+	a, wrote := e.runFlow(ctx, en, f)
+	if a.Response.Err != nil {
+		e.checkNow(en)
 	}
 	if wrote {
-		if err := e.shown(ctx, en); err != nil {
+		if err := e.awaitReported(ctx, en); err != nil {
 			return Response{Err: err}
 		}
 	}
-	return a.Answer
+	return a.Response
 }
 
 // run carries a flow on until it ends or waits.
-func (e *Engine) run(ctx context.Context, en *entry, f Flow) (a Action, wrote bool) {
+func (e *Engine) runFlow(ctx context.Context, en *entry, f Flow) (a Action, wrote bool) {
 	var r Result
 	for {
-		a = e.step(en, f, r)
-		e.retire(a.Retire)
+		a = e.decide(en, f, r)
+		e.revokeLater(a.Revoke)
 		switch a.Do {
-		case DoAnswer, DoWait:
+		case DoRespond, DoWait:
 			return a, wrote
-		case DoTurn:
-			if !e.takeTurn() {
+		case DoToken:
+			if !e.takeClaimToken() {
 				return a, wrote
 			}
 			r = Result{}
@@ -197,9 +197,9 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	var err error
 	switch a.Do {
 	case DoRead:
-		r.Snapshot, err = ask(ctx, e, &en.reads, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
+		r.Snapshot, err = joinRead(ctx, e, &en.reads, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
 	case DoHead:
-		r.Revision, err = ask(ctx, e, &e.heads, e.Store.Head)
+		r.Revision, err = joinRead(ctx, e, &e.headReads, e.Store.Head)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoAge:
@@ -239,12 +239,12 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	default:
 		o = Unavailable
 	}
-	e.changeGate(func(g *Gate) { g.Note(do, o, e.others.unspoken()) })
+	e.updateHealth(func(g *Health) { g.NoteOutcome(do, o, e.peers.nonPublisher()) })
 	return o
 }
 
 // retire revokes a lease on which nothing hangs, beside everything else.
-func (e *Engine) retire(l LeaseID) {
+func (e *Engine) revokeLater(l LeaseID) {
 	if l != 0 {
 		e.revokes.put(l)
 	}
@@ -253,32 +253,32 @@ func (e *Engine) retire(l LeaseID) {
 // committed shows an own write to this replica before it is acknowledged.
 func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
-	en.absorb(e.gate.Load(), t.Observations(at)...)
-	e.seen(en)
+	en.observe(e.health.Load(), t.Observations(at)...)
+	e.followChange(en)
 	en.mu.Unlock()
-	e.notice(func() { e.Hooks.Committed(t) })
+	e.queueNotice(func() { e.Hooks.Committed(t) })
 }
 
 // seen follows a change of what is known; en.mu is held.
-func (e *Engine) seen(en *entry) {
+func (e *Engine) followChange(en *entry) {
 	if !en.view.Absent() && !en.claiming {
-		en.claimed = nil
+		en.claimFlow = nil
 	}
-	e.changed(en)
-	was, is := en.standing, en.view.standing()
-	en.standing = is
+	e.reportChange(en)
+	was, is := en.status, en.view.status()
+	en.status = is
 	if was != is {
 		e.counts[was].Add(-1)
 		e.counts[is].Add(1)
 	}
-	switch credited := e.gate.Load().Credited; {
+	switch credited := e.health.Load().Credited; {
 	case is == absent && was != absent:
 		e.breaker.ended(&en.vanished, credited)
 		e.schedule.put(&e.schedule.due, en, int64(credited))
 	case is == suspended && e.Policy.DeregisterAfter > 0:
 		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))
 	case is == living:
-		e.watchSilence(en)
+		e.scheduleSilence(en)
 	case is != absent:
 		e.schedule.drop(en)
 	}

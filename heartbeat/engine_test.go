@@ -81,7 +81,7 @@ func TestUnknownIdsAreLookedUpAFewAtATime(t *testing.T) {
 		synctest.Wait()
 		release()
 		wg.Wait()
-		if l.mostReading > lookupWidth || l.reads != 100 {
+		if l.mostReading > maxLookups || l.reads != 100 {
 			t.Errorf("%d reads of 100 unknown ids, %d at once", l.reads, l.mostReading)
 		}
 		before := l.reads

@@ -43,8 +43,8 @@ func TestAnOwnersRequestIsEvidenceBeforeItsCommitIsAnswered(t *testing.T) {
 		if got := s.in.Local.fresh(s.in.Now, &Record{Window: 20}); got != c.want {
 			t.Errorf("%s: evidence is %t", name, got)
 		}
-		if c.want && s.in.Local.HeardAt != time.Hour {
-			t.Errorf("%s: as old as %s", name, s.in.Local.HeardAt)
+		if c.want && s.in.Local.EvidenceAt != time.Hour {
+			t.Errorf("%s: as old as %s", name, s.in.Local.EvidenceAt)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestAStaleGrantIsNoCommitOfAPut(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	s.in.Now += 2 * maxGrantAge
-	if a := s.flow.Next(s.in, Result{Lease: 9}); a.Do != DoRead || a.Retire != 9 {
+	if a := s.flow.Next(s.in, Result{Lease: 9}); a.Do != DoRead || a.Revoke != 9 {
 		t.Fatalf("%+v", a)
 	}
 	if a := s.flow.Next(s.in, Result{Snapshot: gone}); a.Do != DoGrant {

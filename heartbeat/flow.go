@@ -6,15 +6,15 @@ import "time"
 type Verb uint8
 
 const (
-	DoRead   Verb = iota // one linearizable read of record and projection
-	DoHead               // the newest revision, as of a linearizable read
-	DoGrant              // a lease of Action.TTL seconds
-	DoRenew              // Action.Lease
-	DoAge                // how long ago Action.Lease was renewed
-	DoCommit             // Action.Txn
-	DoTurn               // its turn among the claims; ask again when it has come
-	DoWait               // ask again when Action.Wait may have come
-	DoAnswer             // finished; Action.Answer is the result
+	DoRead    Verb = iota // one linearizable read of record and projection
+	DoHead                // the newest revision, as of a linearizable read
+	DoGrant               // a lease of Action.TTL seconds
+	DoRenew               // Action.Lease
+	DoAge                 // how long ago Action.Lease was renewed
+	DoCommit              // Action.Txn
+	DoToken               // its turn among the claims; ask again when it has come
+	DoWait                // ask again when Action.Wait may have come
+	DoRespond             // finished; Action.Answer is the result
 )
 
 // Outcome is how an action ended.
@@ -32,21 +32,21 @@ const (
 
 // Action is one step that a flow wants carried out.
 type Action struct {
-	Do     Verb
-	TTL    int
-	Lease  LeaseID
-	Txn    Txn
-	Answer Response
-	Wait   Wait
+	Do       Verb
+	TTL      int
+	Lease    LeaseID
+	Txn      Txn
+	Response Response
+	Wait     Wait
 	// Retire is a lease on which nothing hangs, to be revoked beside the action.
-	Retire LeaseID
+	Revoke LeaseID
 }
 
 // Wait is what a flow waits for. It may come later than said, and is judged anew; it
 // does not come earlier.
 type Wait struct {
 	Until Instant // credited time
-	Room  bool    // not before the store takes writes again
+	Space bool    // not before the store takes writes again
 	// Settled, if not 0, is the end of a lease that the other replicas must have settled.
 	Settled Revision
 }
@@ -73,7 +73,7 @@ type Input struct {
 	Now    Instant // monotonic
 	Wall   int64   // Unix nanoseconds, for payloads
 	Policy *Policy
-	Gate   *Gate
+	Health *Health
 	Known  *Snapshot // what the watch and own writes have shown
 	// Watched: up to this revision Known misses nothing.
 	Watched Revision
@@ -91,7 +91,7 @@ type Input struct {
 }
 
 func (in *Input) moment() Moment {
-	return Moment{Now: in.Now, Credited: in.Gate.Credited, Wall: in.Wall}
+	return Moment{Now: in.Now, Credited: in.Health.Credited, Wall: in.Wall}
 }
 
 // Flow is a procedure as a step machine. The first call gets the zero Result.
@@ -108,11 +108,11 @@ const (
 // attempt is what the flows that write have in common: the snapshot they decide
 // from, the lease they were granted for it, and how often they began anew.
 type attempt struct {
-	snap      Snapshot
-	rounds    int8
-	conflicts int8 // rounds that an owner lost to other writers
-	lease     LeaseID
-	asked     Instant // when the lease was asked for
+	snap         Snapshot
+	rounds       int8
+	conflicts    int8 // rounds that an owner lost to other writers
+	lease        LeaseID
+	grantAskedAt Instant // when the lease was asked for
 }
 
 // maxConflicts is how often an owner's request may lose to other writers, each of
@@ -120,47 +120,47 @@ type attempt struct {
 const maxConflicts = 64
 
 // anew is again for an owner's request, which waits for its turn among the writers.
-func (a *attempt) anew(o Outcome, retire LeaseID) (Action, bool) {
+func (a *attempt) nextOwnerRound(o Outcome, retire LeaseID) (Action, bool) {
 	if o != Conflict || a.conflicts >= maxConflicts {
-		return a.again(retire)
+		return a.nextRound(retire)
 	}
 	a.conflicts++
 	a.lease = 0
-	return Action{Do: DoRead, Retire: retire}, true
+	return Action{Do: DoRead, Revoke: retire}, true
 }
 
 // again starts a new round with a read, retiring the lease if that is safe; it
 // fails after maxRounds.
-func (a *attempt) again(retire LeaseID) (Action, bool) {
+func (a *attempt) nextRound(retire LeaseID) (Action, bool) {
 	a.rounds++
 	a.lease = 0
 	if a.rounds >= maxRounds {
-		return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable}, Retire: retire}, false
+		return Action{Do: DoRespond, Response: Response{Err: ErrUnavailable}, Revoke: retire}, false
 	}
-	return Action{Do: DoRead, Retire: retire}, true
+	return Action{Do: DoRead, Revoke: retire}, true
 }
 
 // grant asks for a lease.
 func (a *attempt) grant(in Input, seconds int) Action {
-	a.asked = in.Now
+	a.grantAskedAt = in.Now
 	return Action{Do: DoGrant, TTL: max(seconds, in.MinLease)}
 }
 
 // stale says whether the lease just granted has already run down.
-func (a *attempt) stale(in Input) bool { return in.Now-a.asked > maxGrantAge }
+func (a *attempt) stale(in Input) bool { return in.Now-a.grantAskedAt > maxGrantAge }
 
 // lost decides what becomes of the granted lease when its commit did not succeed:
 // it is revoked only after a definite failure, for after an unknown outcome the
 // projection may hang on it (protocol CE8).
-func (a *attempt) lost(o Outcome) LeaseID {
+func (a *attempt) revocable(o Outcome) LeaseID {
 	if o == Conflict || o == Taken || o == Full || o == Unusable {
 		return a.lease
 	}
 	return 0
 }
 
-func answer(err error, r Record) Action {
-	return Action{Do: DoAnswer, Answer: Response{Err: err, Record: r}}
+func respond(err error, r Record) Action {
+	return Action{Do: DoRespond, Response: Response{Err: err, Record: r}}
 }
 
 // failure maps the outcome of a read, a grant or a commit that is not retried.

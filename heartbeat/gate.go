@@ -15,26 +15,26 @@ const (
 // Gate is what a replica believes of its own ability to take silence for death.
 // Credited time passes only while the replica runs: a pause credits nothing, a delay
 // that is too short to be one almost nothing.
-type Gate struct {
-	Credited  Instant
-	Suspected bool
-	SuspectAt Instant // credited time of the last disturbance
-	Full      bool    // the store takes no writes
-	WritesAt  Instant // credited time since which writing has worked
+type Health struct {
+	Credited      Instant
+	Suspected     bool
+	SuspectedAt   Instant // credited time of the last disturbance
+	Full          bool    // the store takes no writes
+	WritableSince Instant // credited time since which writing has worked
 
 	Alone bool // this replica is the store's only writer
 	// Loaded: the first list was taken in, at credited time StartAt. What was known then
 	// is from before.
-	Loaded  bool
-	StartAt Instant
+	Loaded    bool
+	StartedAt Instant
 	// RanBefore is how long the platform had run before this start, credited, and over
 	// all its starts; only if Clocked.
-	Clocked   bool
-	RanBefore Instant
+	HasRunTime    bool
+	RunTimeBefore Instant
 }
 
 // Pass credits the time since the last tick; a pause adds nothing.
-func (g *Gate) Pass(elapsed Instant) {
+func (g *Health) AddTime(elapsed Instant) {
 	if elapsed > maxSilence {
 		g.Disturb()
 		return
@@ -44,10 +44,10 @@ func (g *Gate) Pass(elapsed Instant) {
 
 // Disturb notes that heartbeats may have been missed up to now: a start, a pause,
 // a new list, a store that did not answer.
-func (g *Gate) Disturb() { g.Suspected, g.SuspectAt = true, g.Credited }
+func (g *Health) Disturb() { g.Suspected, g.SuspectedAt = true, g.Credited }
 
 // WriteFailed restarts every hold (protocol CE9).
-func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
+func (g *Health) WriteFailed() { g.WritableSince = g.Credited }
 
 // Note follows how a call to the store ended. A write that got no answer concerns the
 // instance it was made for, whose flow begins its hold anew. If it restarted the holds of
@@ -55,7 +55,7 @@ func (g *Gate) WriteFailed() { g.WritesAt = g.Credited }
 // beside a replica that publishes no watermark: of that one nobody knows whether its
 // refutations get through (protocol CE9). A read or a renewal that fails is no failed
 // write; the pulse tells of a silent store.
-func (g *Gate) Note(do Verb, o Outcome, unspoken bool) {
+func (g *Health) NoteOutcome(do Verb, o Outcome, unspoken bool) {
 	switch {
 	case o == Full:
 		g.SetFull(true)
@@ -66,10 +66,10 @@ func (g *Gate) Note(do Verb, o Outcome, unspoken bool) {
 
 // cannotWrite says whether the store is full, or was so less than a hold ago: then nobody
 // can say that an end is settled.
-func (g *Gate) cannotWrite(hold Instant) bool { return g.Full || g.Credited-g.WritesAt < hold }
+func (g *Health) cannotWrite(hold Instant) bool { return g.Full || g.Credited-g.WritableSince < hold }
 
 // SetFull follows the store's alarm.
-func (g *Gate) SetFull(full bool) {
+func (g *Health) SetFull(full bool) {
 	if g.Full || full {
 		g.WriteFailed()
 	}

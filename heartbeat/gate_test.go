@@ -6,9 +6,9 @@ import (
 )
 
 func TestCreditPassesOnlyWhileRunning(t *testing.T) {
-	var g Gate
+	var g Health
 	for range 10 {
-		g.Pass(Tick)
+		g.AddTime(Tick)
 	}
 	if g.Credited != time.Second || g.Suspected {
 		t.Fatalf("ten ticks on time credit %v, suspected %t", g.Credited, g.Suspected)
@@ -25,8 +25,8 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 		{maxSilence + 1, 0, true},
 		{time.Hour, 0, true},
 	} {
-		var g Gate
-		g.Pass(c.elapsed)
+		var g Health
+		g.AddTime(c.elapsed)
 		if g.Credited != c.credit || g.Suspected != c.suspected {
 			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Suspected, c.credit, c.suspected)
 		}
@@ -36,18 +36,18 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 // The soak found it: each pause credited 200 ms in which hardly anything ran, so that
 // after the second pause 1.9 s of running counted as a window of 2.
 func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
-	var g Gate
+	var g Health
 	var l Local
-	l.Hear(Moment{})
+	l.AddEvidence(Moment{})
 	s := Snapshot{At: 1, Record: Record{State: Active, Interval: 1, Window: 2, Lease: 7}}
 	ran := Instant(0)
 	for range 100 {
-		g.Pass(3 * time.Second)
+		g.AddTime(3 * time.Second)
 		l.observe(&s, &g)
 		if l.served(&g, &s.Record) {
 			break
 		}
-		g.Pass(Tick)
+		g.AddTime(Tick)
 		ran += Tick
 	}
 	if ran != s.Record.window() {
@@ -56,39 +56,39 @@ func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
 }
 
 func TestADisturbanceIsDatedInCreditedTime(t *testing.T) {
-	g := Gate{Credited: 5 * time.Second}
+	g := Health{Credited: 5 * time.Second}
 	g.Disturb()
-	if !g.Suspected || g.SuspectAt != 5*time.Second {
+	if !g.Suspected || g.SuspectedAt != 5*time.Second {
 		t.Errorf("disturbed: %+v", g)
 	}
 }
 
 // Protocol CE9: holds count from the moment that writing works again.
 func TestAFullStoreRestartsEveryHold(t *testing.T) {
-	var g Gate
+	var g Health
 	at := func(credited Instant, full bool) {
 		g.Credited = credited
 		g.SetFull(full)
 	}
 	at(1*time.Second, false)
-	if g.WritesAt != 0 {
-		t.Errorf("a store that is not full restarts the holds at %v", g.WritesAt)
+	if g.WritableSince != 0 {
+		t.Errorf("a store that is not full restarts the holds at %v", g.WritableSince)
 	}
 	at(2*time.Second, true)
 	at(5*time.Second, true)
-	if !g.Full || g.WritesAt != 5*time.Second {
+	if !g.Full || g.WritableSince != 5*time.Second {
 		t.Errorf("full: %+v", g)
 	}
 	at(6*time.Second, false)
-	if g.Full || g.WritesAt != 6*time.Second {
+	if g.Full || g.WritableSince != 6*time.Second {
 		t.Errorf("cleared: %+v", g)
 	}
 	at(9*time.Second, false)
-	if g.WritesAt != 6*time.Second {
+	if g.WritableSince != 6*time.Second {
 		t.Errorf("long since cleared: %+v", g)
 	}
 	g.WriteFailed()
-	if g.WritesAt != 9*time.Second {
+	if g.WritableSince != 9*time.Second {
 		t.Errorf("after a failed write: %+v", g)
 	}
 }

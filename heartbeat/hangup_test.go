@@ -23,12 +23,12 @@ func TestAClientThatHangsUpIsNotAStoreThatFails(t *testing.T) {
 	e := New(Config{Store: obedient{}, Policy: Policy{DefaultInterval: 1, MinInterval: 1, MaxInterval: 1, AllowedMisses: 2},
 		Clock: func() (Instant, int64) { return now, 0 }, Alone: true})
 	e.ready.Store(true)
-	e.changeGate(func(g *Gate) { g.Credited = 1 })
+	e.updateHealth(func(g *Health) { g.Credited = 1 })
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	r, err := e.Register(gone, Record{ID: "a", Owner: "app", State: Active, Proposed: 0})
 	require.NoError(t, err)
 	require.Equal(t, LeaseID(1), r.Lease)
 	require.NoError(t, e.Beat(gone, "a").Err)
-	require.Zero(t, e.gate.Load().WritesAt, "no write failed")
+	require.Zero(t, e.health.Load().WritableSince, "no write failed")
 }

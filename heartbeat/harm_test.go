@@ -37,13 +37,13 @@ func TestOnlyAStoreThatFailsToWriteRestartsTheHolds(t *testing.T) {
 		for _, unspoken := range []bool{false, true} {
 			e := New(Config{Store: failing{err: c.err}, Clock: func() (Instant, int64) { return 0, 0 }})
 			e.UpdatePeer("b", PeerStatus{Publishes: !unspoken})
-			e.changeGate(func(g *Gate) { g.Credited = 7 })
-			e.perform(t.Context(), e.enter("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
+			e.updateHealth(func(g *Health) { g.Credited = 7 })
+			e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
 			want := c.holds
 			if unspoken {
 				want = c.unspoken
 			}
-			require.Equal(t, want, e.gate.Load().WritesAt == 7, "%v %v, beside a release without watermarks: %t", c.do, c.err, unspoken)
+			require.Equal(t, want, e.health.Load().WritableSince == 7, "%v %v, beside a release without watermarks: %t", c.do, c.err, unspoken)
 		}
 	}
 }

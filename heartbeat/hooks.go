@@ -49,27 +49,27 @@ func (h *Hooks) fill() {
 
 const (
 	// changeWidth is how many calls of Changed are made at once, each for another id.
-	changeWidth = 4
-	mostNotices = 8192
+	changedWorkers = 4
+	maxNotices     = 8192
 	// hookPatience is how long anybody waits for Changed, or the end of Run for any hook.
-	hookPatience = 2 * time.Second
+	hookTimeout = 2 * time.Second
 )
 
 // hookCalls carries the calls of the hooks out.
 type hookCalls struct {
-	changes lane[*entry]
-	notices lane[func()]
+	changes workQueue[*entry]
+	notices workQueue[func()]
 	mu      sync.Mutex
 	running int
 	idle    chan struct{} // not nil: somebody waits until nothing runs
 }
 
 func (h *hookCalls) setUp(changed func(*entry)) {
-	h.changes = lane[*entry]{start: h.begin, width: changeWidth, do: changed}
-	h.notices = lane[func()]{start: h.begin, width: 1, most: mostNotices, do: func(call func()) { call() }}
+	h.changes = workQueue[*entry]{spawn: h.spawn, workers: changedWorkers, do: changed}
+	h.notices = workQueue[func()]{spawn: h.spawn, workers: 1, maxLen: maxNotices, do: func(call func()) { call() }}
 }
 
-func (h *hookCalls) begin(work func()) bool {
+func (h *hookCalls) spawn(work func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running++
@@ -87,10 +87,10 @@ func (h *hookCalls) begin(work func()) bool {
 
 // rest waits until every call has been made, or none was for hookPatience, for a hook
 // may block for ever.
-func (h *hookCalls) rest(ctx context.Context) {
+func (h *hookCalls) drain(ctx context.Context) {
 	for left := -1; ; {
-		n := h.changes.waiting() + h.notices.waiting()
-		if h.idleWithin(ctx, hookPatience) || n == left {
+		n := h.changes.length() + h.notices.length()
+		if h.idleWithin(ctx, hookTimeout) || n == left {
 			return
 		}
 		left = n
@@ -121,55 +121,55 @@ func (h *hookCalls) idleWithin(ctx context.Context, d time.Duration) bool {
 }
 
 // telling is how far Changed is behind what is known of an instance.
-type telling struct {
-	changes, told uint32
-	busy          bool          // it is queued, or somebody tells it
-	caughtUp      chan struct{} // not nil: closed when the next call has returned
+type hookProgress struct {
+	changes, reported uint32
+	queued            bool          // it is queued, or somebody tells it
+	onReported        chan struct{} // not nil: closed when the next call has returned
 }
 
 // changed has Changed called soon; en.mu is held.
-func (e *Engine) changed(en *entry) {
+func (e *Engine) reportChange(en *entry) {
 	en.changes++
-	if !en.busy {
-		en.busy = true
+	if !en.queued {
+		en.queued = true
 		e.hooks.changes.put(en)
 	}
 }
 
 // tellChanges calls Changed until it knows what is known.
-func (e *Engine) tellChanges(en *entry) {
+func (e *Engine) callChanged(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	for en.told != en.changes {
+	for en.reported != en.changes {
 		upTo, s := en.changes, en.view.Snapshot
 		en.mu.Unlock()
 		e.Hooks.Changed(en.id, &s)
 		en.mu.Lock()
-		en.told = upTo
-		if en.caughtUp != nil {
-			close(en.caughtUp)
-			en.caughtUp = nil
+		en.reported = upTo
+		if en.onReported != nil {
+			close(en.onReported)
+			en.onReported = nil
 		}
 	}
-	en.busy = false
+	en.queued = false
 }
 
 // shown waits until Changed knows what is known of the instance now: what a replica
 // acknowledges, its next answer shows.
-func (e *Engine) shown(ctx context.Context, en *entry) error {
+func (e *Engine) awaitReported(ctx context.Context, en *entry) error {
 	en.mu.Lock()
 	upTo := en.changes
-	if en.told == upTo {
+	if en.reported == upTo {
 		en.mu.Unlock()
 		return nil
 	}
-	t := time.NewTimer(hookPatience)
+	t := time.NewTimer(hookTimeout)
 	defer t.Stop()
-	for int32(upTo-en.told) > 0 {
-		if en.caughtUp == nil {
-			en.caughtUp = make(chan struct{})
+	for int32(upTo-en.reported) > 0 {
+		if en.onReported == nil {
+			en.onReported = make(chan struct{})
 		}
-		c := en.caughtUp
+		c := en.onReported
 		en.mu.Unlock()
 		select {
 		case <-c:
@@ -185,4 +185,4 @@ func (e *Engine) shown(ctx context.Context, en *entry) error {
 }
 
 // notice has a hook called soon, if there is room.
-func (e *Engine) notice(call func()) { e.hooks.notices.put(call) }
+func (e *Engine) queueNotice(call func()) { e.hooks.notices.put(call) }

@@ -47,7 +47,7 @@ func TestAHookThatBlocksStopsNeitherHeartbeatsNorDeaths(t *testing.T) {
 				on.Store(true)
 				began := time.Now()
 				_, err := s.Update(context.Background(), "blocked", Update{Owner: "app", State: Inactive, Proposed: KeepInterval})
-				if d := time.Since(began); d > hookPatience || err != nil && !errors.Is(err, ErrUnavailable) {
+				if d := time.Since(began); d > hookTimeout || err != nil && !errors.Is(err, ErrUnavailable) {
 					t.Errorf("a request that changes something: %v after %v", err, d)
 				}
 				l.mu.Lock()
@@ -65,7 +65,7 @@ func TestAHookThatBlocksStopsNeitherHeartbeatsNorDeaths(t *testing.T) {
 				stop()
 				began = time.Now()
 				s.stop()
-				if d := time.Since(began); d > 2*hookPatience {
+				if d := time.Since(began); d > 2*hookTimeout {
 					t.Errorf("stopped after %v", d)
 				}
 				close(ever)
@@ -121,14 +121,14 @@ func TestChangesAreToldInOrderAndBeforeTheAnswer(t *testing.T) {
 func TestCallsOfHooksThatFindNoRoomAreCounted(t *testing.T) {
 	ever := make(chan struct{})
 	e := New(Config{Clock: func() (Instant, int64) { return 0, 0 }, Hooks: Hooks{Disturbed: func(string) { <-ever }}})
-	for range mostNotices + 11 {
+	for range maxNotices + 11 {
 		e.disturb("test")
 	}
-	if st := e.Stats(); st.HooksDropped < 10 || st.HooksDropped > 11 || st.Hooks > mostNotices { // one may be under way
+	if st := e.Stats(); st.HooksDropped < 10 || st.HooksDropped > 11 || st.Hooks > maxNotices { // one may be under way
 		t.Errorf("%d waiting, %d lost", st.Hooks, st.HooksDropped)
 	}
 	close(ever)
-	e.hooks.rest(t.Context())
+	e.hooks.drain(t.Context())
 	if st := e.Stats(); st.Hooks != 0 {
 		t.Errorf("%d are still waiting", st.Hooks)
 	}

@@ -7,75 +7,75 @@ import (
 
 const (
 	// refuteWidth: refutations are in a hurry, and each waits for the store thrice.
-	refuteWidth = 256
-	laneWidth   = 32
-	lookupWidth = 8
+	refuteWorkers = 256
+	usualWorkers  = 32
+	maxLookups    = 8
 	// mostRevokes is how many leases wait to be revoked; what is over it runs out by itself.
-	mostRevokes = 100_000
+	maxRevokes = 100_000
 )
 
 // lane is a queue of work of one sort, and a bounded number of workers, which are
 // started while there is work. Whoever gives it work never waits.
-type lane[T any] struct {
-	start func(work func()) bool // begins a worker; false: it has ended for good
-	do    func(T)
-	width int
-	most  int // longest queue; 0: bounded by what can be asked for
+type workQueue[T any] struct {
+	spawn   func(work func()) bool // begins a worker; false: it has ended for good
+	do      func(T)
+	workers int
+	maxLen  int // longest queue; 0: bounded by what can be asked for
 
-	mu      sync.Mutex
-	queue   []T
-	working int
-	lost    uint64
+	mu        sync.Mutex
+	queue     []T
+	working   int
+	lostCount uint64
 
-	cut   int // workers that the store is too slow for, as far as was seen
-	good  int // pieces of work that succeeded since the number was changed
-	cutAt Instant
+	withheld   int // workers that the store is too slow for, as far as was seen
+	successes  int // pieces of work that succeeded since the number was changed
+	withheldAt Instant
 }
 
 // leastWidth is how many workers there are however slow the store is.
-const leastWidth = 4
+const minWorkers = 4
 
 // ended follows how a piece of work that began then ended. A store that does not get round
 // to what it is asked for carries out what was given up as well: fewer at once get done
 // more.
-func (l *lane[T]) ended(began, now Instant, failed bool) {
+func (l *workQueue[T]) adapt(began, now Instant, failed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case failed && began >= l.cutAt:
-		l.cut, l.good, l.cutAt = l.width-max((l.width-l.cut)/2, min(l.width, leastWidth)), 0, now
-	case failed || l.cut == 0:
+	case failed && began >= l.withheldAt:
+		l.withheld, l.successes, l.withheldAt = l.workers-max((l.workers-l.withheld)/2, min(l.workers, minWorkers)), 0, now
+	case failed || l.withheld == 0:
 	default:
-		if l.good++; l.good >= leastWidth {
-			l.cut, l.good = l.cut-1, 0
+		if l.successes++; l.successes >= minWorkers {
+			l.withheld, l.successes = l.withheld-1, 0
 		}
 	}
 }
 
 // put queues a piece of work; false: there was no room for it.
-func (l *lane[T]) put(x T) bool {
+func (l *workQueue[T]) put(x T) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.most > 0 && len(l.queue) >= l.most {
-		l.lost++
+	if l.maxLen > 0 && len(l.queue) >= l.maxLen {
+		l.lostCount++
 		return false
 	}
 	l.queue = append(l.queue, x)
-	l.hire()
+	l.addWorker()
 	return true
 }
 
 // hire starts a worker, if there may be one more; l.mu is held.
-func (l *lane[T]) hire() {
-	if l.working < l.width-l.cut && l.start(l.work) {
+func (l *workQueue[T]) addWorker() {
+	if l.working < l.workers-l.withheld && l.spawn(l.work) {
 		l.working++
 	}
 }
 
 // work does what is queued until nothing is.
-func (l *lane[T]) work() {
+func (l *workQueue[T]) work() {
 	for {
-		x, ok := l.next()
+		x, ok := l.take()
 		if !ok {
 			return
 		}
@@ -83,7 +83,7 @@ func (l *lane[T]) work() {
 	}
 }
 
-func (l *lane[T]) next() (x T, ok bool) {
+func (l *workQueue[T]) take() (x T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
@@ -91,12 +91,12 @@ func (l *lane[T]) next() (x T, ok bool) {
 		l.working--
 		return x, false
 	}
-	if l.working > l.width-l.cut {
+	if l.working > l.workers-l.withheld {
 		l.working--
 		return x, false
 	}
 	if len(l.queue) > 1 {
-		l.hire() // there may be more again
+		l.addWorker() // there may be more again
 	}
 	var none T
 	x, l.queue[0] = l.queue[0], none
@@ -105,58 +105,58 @@ func (l *lane[T]) next() (x T, ok bool) {
 }
 
 // waiting is how much is queued.
-func (l *lane[T]) waiting() int {
+func (l *workQueue[T]) length() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.queue)
 }
 
 // dropped is how much found no room.
-func (l *lane[T]) dropped() uint64 {
+func (l *workQueue[T]) dropped() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lost
+	return l.lostCount
 }
 
 // lanes are the engine's workers. A refutation never waits for a claim (protocol CE4),
 // nor for an adoption or a repair.
-type lanes struct {
-	refutes, claims, adopts lane[*entry]
-	repairs                 lane[mending]
-	revokes                 lane[LeaseID]
-	lookups                 chan struct{} // reads of ids that this replica does not know
+type workQueues struct {
+	refutes, claims, adopts workQueue[*entry]
+	repairs                 workQueue[repairJob]
+	revokes                 workQueue[LeaseID]
+	lookupSlots             chan struct{} // reads of ids that this replica does not know
 }
 
-func (e *Engine) setUpLanes() {
-	of := func(width int, do func(*entry)) lane[*entry] {
-		return lane[*entry]{start: e.begin, width: width, do: do}
+func (e *Engine) setUpWork() {
+	of := func(width int, do func(*entry)) workQueue[*entry] {
+		return workQueue[*entry]{spawn: e.spawn, workers: width, do: do}
 	}
-	e.refutes = of(refuteWidth, e.refute)
-	e.claims = of(laneWidth, e.claim)
-	e.adopts = of(laneWidth, e.adopt)
-	e.repairs = lane[mending]{start: e.begin, width: laneWidth, do: e.repair}
-	e.revokes = lane[LeaseID]{start: e.begin, width: laneWidth, most: mostRevokes,
+	e.refutes = of(refuteWorkers, e.refute)
+	e.claims = of(usualWorkers, e.claim)
+	e.adopts = of(usualWorkers, e.adopt)
+	e.repairs = workQueue[repairJob]{spawn: e.spawn, workers: usualWorkers, do: e.repair}
+	e.revokes = workQueue[LeaseID]{spawn: e.spawn, workers: usualWorkers, maxLen: maxRevokes,
 		do: func(l LeaseID) { _ = e.Store.Revoke(e.ctx, l) }} // it runs out by itself if this fails
-	e.lookups = make(chan struct{}, lookupWidth)
+	e.lookupSlots = make(chan struct{}, maxLookups)
 }
 
 // begin runs work in a goroutine that Run waits for; after Run it does nothing.
-func (e *Engine) begin(work func()) bool {
-	e.workMu.Lock()
-	defer e.workMu.Unlock()
+func (e *Engine) spawn(work func()) bool {
+	e.workersMu.Lock()
+	defer e.workersMu.Unlock()
 	if e.ctx.Err() != nil {
 		return false
 	}
-	e.work.Go(work)
+	e.workers.Go(work)
 	return true
 }
 
 // stop ends all work and waits for it. The lock keeps work from beginning between
 // the two.
-func (e *Engine) stop() {
-	e.workMu.Lock()
+func (e *Engine) stopWork() {
+	e.workersMu.Lock()
 	e.end()
-	e.workMu.Unlock()
-	e.work.Wait()
-	e.hooks.rest(context.Background())
+	e.workersMu.Unlock()
+	e.workers.Wait()
+	e.hooks.drain(context.Background())
 }

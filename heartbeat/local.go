@@ -5,32 +5,32 @@ import "time"
 // Local is what one replica knows of one instance by itself and writes nowhere:
 // when it last heard it, since when it misses it, and how it keeps its pace.
 type Local struct {
-	heard       bool
-	HeardAt     Instant
-	HeardCredit Instant // credited
-	HeardWall   int64
-	beaten      bool    // a heartbeat was heard, not only an entry into ACTIVE
-	beatAt      Instant // the last one
-	beatWall    int64   // the same; 0: none was heard
-	leasedAt    Instant // credited: when the record was seen to hang on its lease
+	hasEvidence    bool
+	EvidenceAt     Instant
+	EvidenceCredit Instant // credited
+	EvidenceWall   int64
+	hasBeat        bool    // a heartbeat was heard, not only an entry into ACTIVE
+	beatAt         Instant // the last one
+	beatWall       int64   // the same; 0: none was heard
+	leasedAt       Instant // credited: when the record was seen to hang on its lease
 
-	gone      bool
-	GoneAt    Instant // credited
-	probation bool
-	FromAt    Instant // credited: silence counts from here on
+	missing      bool
+	MissingSince Instant // credited
+	probation    bool
+	CountedFrom  Instant // credited: silence counts from here on
 
-	seenAt    Instant // credited: when its record was first seen here
-	before    Instant // credited: its silence before this replica's start
-	asked     bool    // it was found out whether the silence since askedFrom is to be kept
-	askedFrom Instant // credited
+	seenAt         Instant // credited: when its record was first seen here
+	silenceBefore  Instant // credited: its silence before this replica's start
+	silenceChecked bool    // it was found out whether the silence since askedFrom is to be kept
+	checkedFrom    Instant // credited
 	// mayKeep: the record is being made to keep a silence, or may have been, without an
 	// answer; until the record is seen to have changed.
 	mayKeep   bool
 	keptUntil Instant // credited: when all the silences that were kept are paid for
 
-	telling   int // the interval that told and met belong to
-	told, met int8
-	run       Instant // what the gaps counted in met add up to
+	announced               int // the interval that told and met belong to
+	announcements, keptGaps int8
+	keptTime                Instant // what the gaps counted in met add up to
 
 	suspended      bool
 	SuspendedSince Instant // credited
@@ -45,57 +45,57 @@ type Moment struct {
 
 // Hear notes evidence: an authenticated heartbeat, or an acknowledged entry into
 // ACTIVE. What disturbed the replica before does not concern the silence after it.
-func (l *Local) Hear(at Moment) {
-	if l.heard && at.Now < l.HeardAt {
+func (l *Local) AddEvidence(at Moment) {
+	if l.hasEvidence && at.Now < l.EvidenceAt {
 		return // an older request that took longer
 	}
-	l.heard, l.HeardAt, l.HeardWall, l.HeardCredit = true, at.Now, at.Wall, at.Credited
-	l.probation, l.before = false, 0
+	l.hasEvidence, l.EvidenceAt, l.EvidenceWall, l.EvidenceCredit = true, at.Now, at.Wall, at.Credited
+	l.probation, l.silenceBefore = false, 0
 }
 
 // Beat notes a heartbeat, which is evidence too. It returns the time since the one
 // before, as far as it was heard here; 0: unknown.
-func (l *Local) Beat(at Moment) (gap Instant) {
-	l.Hear(at)
-	if l.beaten && at.Now < l.beatAt {
+func (l *Local) AddBeat(at Moment) (gap Instant) {
+	l.AddEvidence(at)
+	if l.hasBeat && at.Now < l.beatAt {
 		return 0
 	}
-	if l.beaten {
+	if l.hasBeat {
 		gap = max(at.Now-l.beatAt, 1)
 	}
-	l.beaten, l.beatAt, l.beatWall = true, at.Now, at.Wall
+	l.hasBeat, l.beatAt, l.beatWall = true, at.Now, at.Wall
 	return gap
 }
 
 // concerned says whether the last disturbance came after what was heard last.
-func (l *Local) concerned(g *Gate) bool {
-	return g.Suspected && (!l.heard || g.SuspectAt >= l.HeardCredit)
+func (l *Local) disturbed(g *Health) bool {
+	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)
 }
 
 // fresh says whether this replica holds evidence younger than the window.
 func (l *Local) fresh(now Instant, r *Record) bool {
-	return l.heard && now-l.HeardAt < r.window()
+	return l.hasEvidence && now-l.EvidenceAt < r.window()
 }
 
 // overruled says whether this replica had heard the instance within its window when
 // it was suspended. The wall clocks of two replicas will do: it is only counted.
 func (l *Local) overruled(r *Record) bool {
-	return l.heard && r.SuspendedAt-l.HeardWall < int64(r.window())
+	return l.hasEvidence && r.SuspendedAt-l.EvidenceWall < int64(r.window())
 }
 
 // observe follows what the replica knows of the instance: since when its
 // projection is gone, and since when it is SUSPENDED.
-func (l *Local) observe(s *Snapshot, g *Gate) {
+func (l *Local) observe(s *Snapshot, g *Health) {
 	switch absent := s.Absent(); {
-	case absent && !l.gone:
-		l.gone, l.GoneAt = true, g.Credited
-		l.FromAt = g.SuspectAt
-		if !l.heard && g.Alone {
-			l.FromAt = l.seenAt
+	case absent && !l.missing:
+		l.missing, l.MissingSince = true, g.Credited
+		l.CountedFrom = g.SuspectedAt
+		if !l.hasEvidence && g.Alone {
+			l.CountedFrom = l.seenAt
 		}
-		l.probation = l.concerned(g) && g.Credited-l.FromAt < l.required(g, &s.Record)
+		l.probation = l.disturbed(g) && g.Credited-l.CountedFrom < l.required(g, &s.Record)
 	case !absent:
-		l.gone, l.probation = false, false
+		l.missing, l.probation = false, false
 	}
 	switch suspended := s.Exists() && s.Record.State == Suspended; {
 	case suspended && !l.suspended:
@@ -108,39 +108,39 @@ func (l *Local) observe(s *Snapshot, g *Gate) {
 // served says whether the instance had as much of running platform in which to be heard
 // as it must have. The first disturbance that concerns this absence starts the
 // probation; further ones add nothing and take nothing away.
-func (l *Local) served(g *Gate, r *Record) bool {
-	if !l.probation && l.concerned(g) && g.SuspectAt >= l.GoneAt && (l.heard || !g.Alone) {
-		l.probation, l.FromAt = true, g.SuspectAt
+func (l *Local) served(g *Health, r *Record) bool {
+	if !l.probation && l.disturbed(g) && g.SuspectedAt >= l.MissingSince && (l.hasEvidence || !g.Alone) {
+		l.probation, l.CountedFrom = true, g.SuspectedAt
 	}
-	return !l.probation || g.Credited-l.FromAt >= l.required(g, r)
+	return !l.probation || g.Credited-l.CountedFrom >= l.required(g, r)
 }
 
 // hidden says whether discovery may leave the instance out: its projection has
 // been gone for the hold and this replica would claim it if it can write.
 func (l *Local) hidden(in Input, r *Record) bool {
-	wait := l.patience(in, r)
+	wait := l.holdTime(in, r)
 	if !in.Alone {
-		wait += courtesy
+		wait += hideMargin
 	}
-	return l.gone && in.Gate.Credited-l.GoneAt >= wait && !l.fresh(in.Now, r) && l.served(in.Gate, r) &&
-		(in.settled() || in.Gate.cannotWrite(in.Policy.Hold))
+	return l.missing && in.Health.Credited-l.MissingSince >= wait && !l.fresh(in.Now, r) && l.served(in.Health, r) &&
+		(in.settled() || in.Health.cannotWrite(in.Policy.Hold))
 }
 
 // courtesy is how much longer than its claim a replica waits before it hides what others
 // may have heard and be busy to refute. A claim hides it too; this is for the time in
 // which none can be written.
-const courtesy = time.Second
+const hideMargin = time.Second
 
 // patience is how long this replica holds an absence: who has not heard the instance
 // last lets the others go first.
-func (l *Local) patience(in Input, r *Record) Instant {
-	if !l.heard || in.Now-l.HeardAt > r.window()+2*in.Policy.Hold+time.Second {
+func (l *Local) holdTime(in Input, r *Record) Instant {
+	if !l.hasEvidence || in.Now-l.EvidenceAt > r.window()+2*in.Policy.Hold+time.Second {
 		return in.Policy.Hold + Instant(in.Rank)*time.Second
 	}
 	return in.Policy.Hold
 }
 
-const maxTold = 10
+const maxAnnouncements = 10
 
 // pace follows an application that was told another interval, by the gap before its
 // heartbeat: tell says that it must be told (again), settled that its heartbeats
@@ -148,29 +148,29 @@ const maxTold = 10
 // is longer, or the interval before was, a longer interval was told and may still be
 // kept, until two gaps in a row that are more than a burst of repetitions show otherwise
 // (protocol CE7).
-func (l *Local) pace(r *Record, window int, gap Instant) (tell, settled bool) {
-	if l.telling != r.Interval {
-		l.retell(r.Interval, 0)
+func (l *Local) followInterval(r *Record, window int, gap Instant) (tell, settled bool) {
+	if l.announced != r.Interval {
+		l.announce(r.Interval, 0)
 	}
 	n := Instant(r.Interval) * time.Second
 	raised := r.Window <= window && r.Interval > r.Previous
 	switch {
 	case raised && gap >= n*8/10, !raised && gap > 0 && gap <= n*12/10:
-		l.met = min(l.met+1, 2)
-		l.run += gap
+		l.keptGaps = min(l.keptGaps+1, 2)
+		l.keptTime += gap
 	case !raised:
-		l.met, l.run = 0, 0
+		l.keptGaps, l.keptTime = 0, 0
 	}
 	switch {
-	case raised && (l.met > 0 || l.told >= maxTold), !raised && l.met > 1 && l.run >= n*3/2:
+	case raised && (l.keptGaps > 0 || l.announcements >= maxAnnouncements), !raised && l.keptGaps > 1 && l.keptTime >= n*3/2:
 		return false, true
-	case l.met > 0 || l.told >= maxTold:
+	case l.keptGaps > 0 || l.announcements >= maxAnnouncements:
 		return false, false
 	}
-	l.told++
+	l.announcements++
 	return true, false
 }
 
-func (l *Local) retell(interval int, told int8) {
-	l.telling, l.told, l.met, l.run = interval, told, 0, 0
+func (l *Local) announce(interval int, told int8) {
+	l.announced, l.announcements, l.keptGaps, l.keptTime = interval, told, 0, 0
 }

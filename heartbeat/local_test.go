@@ -12,13 +12,13 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 	if l.fresh(0, &r) {
 		t.Error("fresh without having heard anything")
 	}
-	l.Hear(Moment{Now: 5 * time.Second, Credited: 5 * time.Second, Wall: 50})
-	if l.HeardAt != 5*time.Second || l.HeardWall != 50 {
+	l.AddEvidence(Moment{Now: 5 * time.Second, Credited: 5 * time.Second, Wall: 50})
+	if l.EvidenceAt != 5*time.Second || l.EvidenceWall != 50 {
 		t.Errorf("first: %+v", l)
 	}
-	l.Hear(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
-	l.Hear(Moment{Now: 6 * time.Second, Credited: 6 * time.Second, Wall: 60}) // an older request that took longer
-	if l.HeardAt != 8*time.Second || l.HeardWall != 80 {
+	l.AddEvidence(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
+	l.AddEvidence(Moment{Now: 6 * time.Second, Credited: 6 * time.Second, Wall: 60}) // an older request that took longer
+	if l.EvidenceAt != 8*time.Second || l.EvidenceWall != 80 {
 		t.Errorf("after an older one: %+v", l)
 	}
 	for _, c := range []struct {
@@ -35,24 +35,24 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 func TestThePaceIsTheGapBetweenHeartbeats(t *testing.T) {
 	var l Local
 	at := func(s Instant) Moment { return Moment{Now: s * time.Second} }
-	l.Hear(at(1))
+	l.AddEvidence(at(1))
 	for _, c := range []struct{ at, gap Instant }{{5, 0}, {8, 3 * time.Second}, {8, 1}, {7, 0}} {
-		if gap := l.Beat(at(c.at)); gap != c.gap {
+		if gap := l.AddBeat(at(c.at)); gap != c.gap {
 			t.Errorf("at %d s: gap %v, want %v", c.at, gap, c.gap)
 		}
 	}
-	l.Hear(at(9))
-	if gap := l.Beat(at(10)); gap != 2*time.Second || l.HeardAt != 10*time.Second {
-		t.Errorf("after a PUT in between: gap %v, heard at %v", gap, l.HeardAt)
+	l.AddEvidence(at(9))
+	if gap := l.AddBeat(at(10)); gap != 2*time.Second || l.EvidenceAt != 10*time.Second {
+		t.Errorf("after a PUT in between: gap %v, heard at %v", gap, l.EvidenceAt)
 	}
 }
 
 // absentAt is a Local that saw its instance vanish at credited time gone, with a
 // disturbance (if any) before it.
-func absentAt(gone, disturbed Instant) (*Local, *Gate, *Snapshot) {
-	g := &Gate{Credited: gone}
+func absentAt(gone, disturbed Instant) (*Local, *Health, *Snapshot) {
+	g := &Health{Credited: gone}
 	if disturbed >= 0 {
-		g.Suspected, g.SuspectAt = true, disturbed
+		g.Suspected, g.SuspectedAt = true, disturbed
 	}
 	s := &Snapshot{Record: Record{State: Active, Interval: 5, Window: 10, Lease: 7}, At: 1}
 	l := new(Local)
@@ -107,7 +107,7 @@ func TestFurtherDisturbancesAddNothing(t *testing.T) {
 func TestADisturbanceAfterAHeartbeatIsTheFirstAgain(t *testing.T) {
 	l, g, snap := absentAt(0, 0)
 	g.Credited = 9 * time.Second
-	l.Hear(Moment{Now: 9 * time.Second, Credited: 9 * time.Second, Wall: 0})
+	l.AddEvidence(Moment{Now: 9 * time.Second, Credited: 9 * time.Second, Wall: 0})
 	g.Disturb() // a pause, longer than the window
 	g.Credited = 18 * time.Second
 	if l.served(g, &snap.Record) {
@@ -123,25 +123,25 @@ func TestANewAbsenceIsObservedAnew(t *testing.T) {
 	l, g, snap := absentAt(time.Second, 0)
 	g.Credited = 5 * time.Second
 	l.observe(snap, g)
-	if !l.gone || l.GoneAt != time.Second || !l.probation {
+	if !l.missing || l.MissingSince != time.Second || !l.probation {
 		t.Errorf("still absent: %+v", l)
 	}
 	back := *snap
 	back.Projection = Projection{Revision: 2, Lease: 7}
 	l.observe(&back, g)
-	if l.gone || l.probation {
+	if l.missing || l.probation {
 		t.Errorf("back: %+v", l)
 	}
 	g.Credited = 50 * time.Second
 	l.observe(snap, g)
-	if !l.gone || l.GoneAt != 50*time.Second || l.probation {
+	if !l.missing || l.MissingSince != 50*time.Second || l.probation {
 		t.Errorf("absent again: %+v", l)
 	}
 }
 
 func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 	var l Local
-	g := Gate{Credited: 3}
+	g := Health{Credited: 3}
 	s := Snapshot{Record: Record{State: Suspended, Interval: 5}, At: 1}
 	l.observe(&s, &g)
 	g.Credited = 9
@@ -157,7 +157,7 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 		t.Errorf("suspended anew: %+v", l)
 	}
 	p := Policy{DeregisterAfter: 10}
-	in := Input{Wall: 30, Gate: &Gate{Credited: 19}, Local: &l}
+	in := Input{Wall: 30, Health: &Health{Credited: 19}, Local: &l}
 	s.Record.SuspendedAt = 20
 	for name, c := range map[string]struct {
 		change func(*Policy, *Input, *Record)
@@ -166,11 +166,11 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 		"over":                {func(*Policy, *Input, *Record) {}, true},
 		"never":               {func(p *Policy, _ *Input, _ *Record) { p.DeregisterAfter = 0 }, false},
 		"not by the wall":     {func(_ *Policy, in *Input, _ *Record) { in.Wall-- }, false},
-		"not by our watching": {func(_ *Policy, in *Input, _ *Record) { in.Gate = &Gate{Credited: 18} }, false},
+		"not by our watching": {func(_ *Policy, in *Input, _ *Record) { in.Health = &Health{Credited: 18} }, false},
 		"it is back":          {func(_ *Policy, _ *Input, r *Record) { r.State = Active }, false},
 		"an hour is enough": {func(p *Policy, in *Input, r *Record) {
 			p.DeregisterAfter = 24 * time.Hour
-			in.Wall, in.Gate = r.SuspendedAt+int64(24*time.Hour), &Gate{Credited: 9 + time.Hour}
+			in.Wall, in.Health = r.SuspendedAt+int64(24*time.Hour), &Health{Credited: 9 + time.Hour}
 		}, true},
 	} {
 		p, in, r := p, in, s.Record
@@ -183,8 +183,8 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 
 func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	policy := Policy{Hold: time.Second}
-	hidden := func(l *Local, g *Gate, s *Snapshot, now Instant) bool {
-		return l.hidden(Input{Now: now, Policy: &policy, Gate: g, Local: l, Alone: true}, &s.Record)
+	hidden := func(l *Local, g *Health, s *Snapshot, now Instant) bool {
+		return l.hidden(Input{Now: now, Policy: &policy, Health: g, Local: l, Alone: true}, &s.Record)
 	}
 	l, g, s := absentAt(100*time.Second, -1)
 	for _, c := range []struct {
@@ -192,7 +192,7 @@ func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 		want  bool
 	}{{time.Second, false}, {2*time.Second - 1, false}, {2 * time.Second, true}} { // another replica may be refuting
 		g.Credited = 100*time.Second + c.after
-		if got := l.hidden(Input{Policy: &policy, Gate: g, Local: l}, &s.Record); got != c.want {
+		if got := l.hidden(Input{Policy: &policy, Health: g, Local: l}, &s.Record); got != c.want {
 			t.Errorf("%v after it vanished, among others: hidden %t", c.after, got)
 		}
 	}
@@ -209,7 +209,7 @@ func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	if !hidden(l, g, s, 0) {
 		t.Error("a full store holds back the hiding")
 	}
-	l.Hear(Moment{Now: time.Second})
+	l.AddEvidence(Moment{Now: time.Second})
 	if hidden(l, g, s, 11*time.Second-1) || !hidden(l, g, s, 11*time.Second) {
 		t.Error("evidence does not count exactly for its window")
 	}
@@ -249,7 +249,7 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 		var l Local
 		got := ""
 		for _, gap := range c.gaps {
-			tell, settled := l.pace(&r, 2*c.next, gap*time.Millisecond)
+			tell, settled := l.followInterval(&r, 2*c.next, gap*time.Millisecond)
 			got += map[string]string{"true false": "t", "false true": "s", "false false": ".", "true true": "!"}[fmt.Sprint(tell, settled)]
 		}
 		if got != c.want {
@@ -259,19 +259,19 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 	var put Local // a PUT asked for 5 s in place of 10, and the window followed at once
 	for i, want := range []string{"true false", "true false", "false false", "false true"} {
 		gap := []Instant{0, 10 * time.Second, 5 * time.Second, 5 * time.Second}[i]
-		if got := fmt.Sprint(put.pace(&Record{Interval: 5, Previous: 10, Window: 10}, 10, gap)); got != want {
+		if got := fmt.Sprint(put.followInterval(&Record{Interval: 5, Previous: 10, Window: 10}, 10, gap)); got != want {
 			t.Errorf("shortened by a PUT, heartbeat %d: %s, want %s", i, got, want)
 		}
 	}
 	var kept Local
 	for range 3 { // 10 s, then 5 s unheard, then 8 s unheard: what it keeps is 10 s
-		if _, settled := kept.pace(&Record{Interval: 8, Previous: 5, Window: 20}, 16, 10*time.Second); settled {
+		if _, settled := kept.followInterval(&Record{Interval: 8, Previous: 5, Window: 20}, 16, 10*time.Second); settled {
 			t.Error("an interval counts as taken up that is shorter than the pace")
 		}
 	}
 	var l Local
-	l.pace(&Record{Interval: 5, Previous: 10, Window: 20}, 10, 5*time.Second)
-	if tell, settled := l.pace(&Record{Interval: 7, Previous: 10, Window: 20}, 14, 5*time.Second); tell || settled {
+	l.followInterval(&Record{Interval: 5, Previous: 10, Window: 20}, 10, 5*time.Second)
+	if tell, settled := l.followInterval(&Record{Interval: 7, Previous: 10, Window: 20}, 14, 5*time.Second); tell || settled {
 		t.Errorf("another interval goes on with the old count: told %t, settled %t", tell, settled)
 	}
 }

@@ -14,50 +14,50 @@ const (
 
 // Run drives the engine until ctx ends, and returns when all its work has ended.
 func (e *Engine) Run(ctx context.Context) {
-	defer e.stop()
-	go e.tellRunTime(ctx)
+	defer e.stopWork()
+	go e.saveRunTime(ctx)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps, e.probations} {
+	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps, e.noteDisturbances} {
 		loops.Go(func() { loop(ctx) })
 	}
 	loops.Wait()
 }
 
 // changeGate replaces the gate by a changed copy.
-func (e *Engine) changeGate(change func(*Gate)) {
-	e.gateMu.Lock()
-	defer e.gateMu.Unlock()
-	g := *e.gate.Load()
+func (e *Engine) updateHealth(change func(*Health)) {
+	e.healthMu.Lock()
+	defer e.healthMu.Unlock()
+	g := *e.health.Load()
 	change(&g)
-	e.gate.Store(&g)
+	e.health.Store(&g)
 }
 
 func (e *Engine) disturb(reason string) {
-	e.changeGate((*Gate).Disturb)
+	e.updateHealth((*Health).Disturb)
 	e.disturbed(reason)
 }
 
 // disturbed follows a disturbance.
 func (e *Engine) disturbed(reason string) {
-	e.notice(func() { e.Hooks.Disturbed(reason) })
+	e.queueNotice(func() { e.Hooks.Disturbed(reason) })
 	select {
-	case e.shaken <- struct{}{}:
+	case e.disturbances <- struct{}{}:
 	default:
 	}
 }
 
 // probations has every absence that waits take notice of a disturbance.
-func (e *Engine) probations(ctx context.Context) {
+func (e *Engine) noteDisturbances(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-e.shaken:
+		case <-e.disturbances:
 		}
 		for _, en := range e.schedule.absences() {
 			en.mu.Lock()
-			if en.standing == absent {
-				en.knowledge.disturbed(e.gate.Load())
+			if en.status == absent {
+				en.knowledge.noteDisturbance(e.health.Load())
 			}
 			en.mu.Unlock()
 		}
@@ -65,8 +65,8 @@ func (e *Engine) probations(ctx context.Context) {
 }
 
 // doubt is a disturbance that many may notice at once; once a second is enough.
-func (e *Engine) doubt(reason string) {
-	if g := e.gate.Load(); !g.Suspected || g.Credited-g.SuspectAt >= maxSilence {
+func (e *Engine) disturbOnce(reason string) {
+	if g := e.health.Load(); !g.Suspected || g.Credited-g.SuspectedAt >= maxSilence {
 		e.disturb(reason)
 	}
 }
@@ -82,18 +82,18 @@ func (e *Engine) tick(ctx context.Context) {
 		case <-t.C:
 		}
 		now, wall := e.Clock()
-		e.changeGate(func(g *Gate) { g.Pass(now - last) })
+		e.updateHealth(func(g *Health) { g.AddTime(now - last) })
 		if now-last > maxSilence {
 			e.disturbed("pause")
 		}
 		last = now
-		if began := e.pulse.Load(); began != 0 && now-Instant(began) > maxSilence {
+		if began := e.pulseBegan.Load(); began != 0 && now-Instant(began) > maxSilence {
 			e.disturb("store")
-			e.pulse.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
+			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
 		}
 		if e.ready.Load() {
-			e.attendAll(now, wall)
-			e.tend(now)
+			e.handleAllDue(now, wall)
+			e.publishIfDue(now)
 		}
 	}
 }
@@ -109,9 +109,9 @@ func (e *Engine) pulses(ctx context.Context) {
 		case <-t.C:
 		}
 		began, _ := e.Clock()
-		e.pulse.Store(int64(began))
+		e.pulseBegan.Store(int64(began))
 		full, err := e.Store.Pulse(ctx)
-		e.pulse.Store(0)
+		e.pulseBegan.Store(0)
 		now, _ := e.Clock()
 		if ctx.Err() != nil {
 			return
@@ -119,11 +119,11 @@ func (e *Engine) pulses(ctx context.Context) {
 		if err != nil || now-began > maxSilence {
 			e.disturb("store")
 		}
-		if err == nil && (full || e.gate.Load().Full) {
-			e.changeGate(func(g *Gate) { g.SetFull(full) })
+		if err == nil && (full || e.health.Load().Full) {
+			e.updateHealth(func(g *Health) { g.SetFull(full) })
 		}
-		if g := e.gate.Load(); !g.Full {
-			e.schedule.release(&e.schedule.room, g.Credited)
+		if g := e.health.Load(); !g.Full {
+			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (e *Engine) pulses(ctx context.Context) {
 // Sweep asks for a sweep now.
 func (e *Engine) Sweep() {
 	select {
-	case e.sweep <- struct{}{}:
+	case e.sweepNow <- struct{}{}:
 	default:
 	}
 }
@@ -146,7 +146,7 @@ func (e *Engine) sweeps(ctx context.Context) {
 		case <-ctx.Done():
 			t.Stop()
 			return
-		case <-e.sweep:
+		case <-e.sweepNow:
 			t.Stop()
 		case <-t.C:
 		}
@@ -171,6 +171,6 @@ func (e *Engine) inspect(l *Listed) {
 	switch {
 	case absent && rec.Expires(): // a silence: refuted or claimed, not repaired
 	case !l.Exists(), absent, p.Differs, p.Lease != rec.Lease:
-		e.mend(e.enter(l.ID), &RepairFlow{ID: l.ID, Differs: p.Revision})
+		e.requestRepair(e.ensureEntry(l.ID), &RepairFlow{ID: l.ID, Differs: p.Revision})
 	}
 }

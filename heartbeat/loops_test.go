@@ -357,12 +357,12 @@ func TestARefutationDoesNotWaitBehindAdoptions(t *testing.T) {
 		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
 		time.Sleep(30 * time.Second)
 		a.register("refuted")
-		for n := range 4 * laneWidth {
+		for n := range 4 * usualWorkers {
 			a.register(ID(fmt.Sprint(n)))
 		}
 		time.Sleep(time.Second)
 		defer l.hold("renew")()
-		for n := range 4 * laneWidth {
+		for n := range 4 * usualWorkers {
 			id := ID(fmt.Sprint(n))
 			for _, to := range []State{Inactive, Active} {
 				if _, err := b.Update(context.Background(), id, Update{Owner: "app", State: to, Proposed: KeepInterval}); err != nil {

@@ -30,7 +30,7 @@ func (l *lab) populate(s *seat, n int) []ID {
 	for _, id := range ids {
 		en := s.entry(id)
 		en.mu.Lock()
-		en.local.Hear(Moment{Now: now, Credited: s.gate.Load().Credited, Wall: wall})
+		en.local.AddEvidence(Moment{Now: now, Credited: s.health.Load().Credited, Wall: wall})
 		en.mu.Unlock()
 	}
 	return ids
@@ -89,7 +89,7 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 			time.Sleep(Tick)
 		}
 		t.Logf("%d absences: at most %d goroutines and %.1f MiB more", n, most, float64(added)/(1<<20))
-		if bound := refuteWidth + 4*laneWidth; most > bound {
+		if bound := refuteWorkers + 4*usualWorkers; most > bound {
 			t.Errorf("%d goroutines more, want at most %d", most, bound)
 		}
 		if added > 30<<20 {
@@ -125,17 +125,17 @@ func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
 	for i := range n {
 		id := ID(fmt.Sprintf("%032x", i))
 		v.snapshots[id] = Snapshot{At: 1, Record: Record{ID: id, State: Active, Interval: 10, Window: 20, Lease: 7}}
-		e.show(e.enter(id), sightsOf(id, &Snapshot{At: 1, Record: v.snapshots[id].Record}, 1)...)
+		e.observe(e.ensureEntry(id), observationsOf(id, &Snapshot{At: 1, Record: v.snapshots[id].Record}, 1)...)
 	}
 	var longest time.Duration
 	ticks := func(count int) (looked, most int) {
 		for range count {
 			now += Tick
-			e.changeGate(func(g *Gate) { g.Pass(Tick) })
+			e.updateHealth(func(g *Health) { g.AddTime(Tick) })
 			began := time.Now()
-			looks := e.attendAll(now, int64(now))
+			looks := e.handleAllDue(now, int64(now))
 			longest = max(longest, time.Since(began))
-			e.work.Wait()
+			e.workers.Wait()
 			looked, most = looked+looks, max(most, looks)
 		}
 		return looked, most
@@ -148,13 +148,13 @@ func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
 	}{
 		{"they begin", func() {}, 25, n},
 		{"the replica has just started", func() {}, 100, 0},
-		{"its window of 20 s ends, but the store is full", func() { e.changeGate(func(g *Gate) { g.SetFull(true) }) }, 125, n},
+		{"its window of 20 s ends, but the store is full", func() { e.updateHealth(func(g *Health) { g.SetFull(true) }) }, 125, n},
 		{"the store stays full", func() {}, 100, 0},
 	} {
 		phase.prepare()
-		if looked, most := ticks(phase.ticks); looked != phase.want || most > mostPerTick {
+		if looked, most := ticks(phase.ticks); looked != phase.want || most > maxPerTick {
 			t.Errorf("%s: %d looks in %d ticks, %d of them in one; want %d in all, and at most %d in one",
-				phase.name, looked, phase.ticks, most, phase.want, mostPerTick)
+				phase.name, looked, phase.ticks, most, phase.want, maxPerTick)
 		}
 	}
 	t.Logf("the longest tick took %v", longest)

@@ -72,7 +72,7 @@ func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) 
 				yield(d)
 			}
 		}
-		if d.lane = 0; p.attend(0, &m.policy, p.underway(m.one)) != nothing {
+		if d.lane = 0; p.taskWhenDue(0, &m.policy, p.underway(m.one)) != noTask {
 			if trial := *w; m.attend(&trial, x, i) {
 				owes = true
 				d.do = doAttend
@@ -94,7 +94,7 @@ func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) 
 	may(!w.store.keys[x].present && !r.joining, doPutBack)
 	may(r.joining, doEnter)
 	for y := range m.replicas {
-		if p := w.place(x, 0); r.peers[y].doubtful(p.gate.Credited) {
+		if p := w.place(x, 0); r.peers[y].needsHead(p.gate.Credited) {
 			d.i = int8(y)
 			may(true, doAsk)
 		}
@@ -240,7 +240,7 @@ func (m *massModel) fate(w *massWorld, x int, do deedKind) {
 func (m *massModel) fresh(s modelStatus) (r massReplica) {
 	r.status = s
 	for i := range massInstances {
-		r.places[i] = massPlace{modelReplica{acked: never, gate: Gate{Suspected: true, WritesAt: m.one.floorCredit}}}
+		r.places[i] = massPlace{modelReplica{acked: never, gate: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
 	}
 	return r
 }

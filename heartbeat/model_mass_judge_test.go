@@ -15,7 +15,7 @@ func (m *massModel) judgeHidden(w *massWorld) {
 		}
 		for i := range m.instances {
 			p := w.place(x, i)
-			if !p.local.gone || !p.local.hidden(m.input(w, x, &p), &p.view.Record) {
+			if !p.local.missing || !p.local.hidden(m.input(w, x, &p), &p.view.Record) {
 				continue
 			}
 			for y := range m.replicas {

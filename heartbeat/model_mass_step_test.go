@@ -11,8 +11,8 @@ func (m *massModel) watched(w *massWorld, x int) Revision {
 func (m *massModel) openest(w *massWorld, x int) (low Revision) {
 	for i := range m.instances {
 		p := w.place(x, i)
-		if !p.settle(0, p.underway(m.one)) {
-			low = lowest(low, p.open)
+		if !p.closeIfSettled(0, p.underway(m.one)) {
+			low = lowest(low, p.openSince)
 		}
 	}
 	return low
@@ -29,7 +29,7 @@ func (m *massModel) unsettled(w *massWorld, x int) Revision {
 }
 
 func (m *massModel) input(w *massWorld, x int, p *massPlace) Input {
-	in := Input{Policy: &m.policy, Gate: &p.gate, Known: &p.view.Snapshot, Watched: m.watched(w, x), Local: &p.local, MinLease: 1, Ended: p.view.ended}
+	in := Input{Policy: &m.policy, Health: &p.gate, Known: &p.view.Snapshot, Watched: m.watched(w, x), Local: &p.local, MinLease: 1, Ended: p.view.ended}
 	if m.old[x] {
 		in.Rank = x + 1
 		return in
@@ -54,12 +54,12 @@ func (m *massModel) advance(w *massWorld, x, i, lane int, r Result) {
 	p := w.place(x, i)
 	ln := &p.lanes[lane]
 	flow, a := next(ln.flow, m.input(w, x, &p), r)
-	for a.Do == DoTurn {
+	for a.Do == DoToken {
 		flow, a = next(flow, m.input(w, x, &p), Result{})
 	}
 	switch a.Do {
-	case DoAnswer:
-		if (lane == laneBeat || lane == laneOwner) && a.Answer.Err == nil && a.Answer.Record.Expires() {
+	case DoRespond:
+		if (lane == laneBeat || lane == laneOwner) && a.Response.Err == nil && a.Response.Record.Expires() {
 			p.acked = min(p.acked, ln.age)
 		}
 		*ln = modelLane{}
@@ -73,13 +73,13 @@ func (m *massModel) advance(w *massWorld, x, i, lane int, r Result) {
 		ln.phase, ln.flow, ln.act = laneAsking, flow, a
 	}
 	w.setPlace(x, i, &p)
-	if a.Retire != 0 {
+	if a.Revoke != 0 {
 		for j := range m.instances {
-			if snap := w.store.at(j); snap.Projection.Present() && snap.Projection.Lease == a.Retire {
-				m.breaks("I7 %c revokes lease %d, on which a projection hangs", 'A'+x, a.Retire)
+			if snap := w.store.at(j); snap.Projection.Present() && snap.Projection.Lease == a.Revoke {
+				m.breaks("I7 %c revokes lease %d, on which a projection hangs", 'A'+x, a.Revoke)
 			}
 		}
-		m.end(w, a.Retire)
+		m.end(w, a.Revoke)
 	}
 	if (a.Do == DoRead || a.Do == DoGrant) && lane != laneBeat && m.left.lost == 0 {
 		m.execute(w, x, i, lane, answered) // later is the same as getting there later, or as a slow commit
@@ -130,17 +130,17 @@ func (m *massModel) reply(w *massWorld, x, i, lane int, res Result) {
 	p := w.place(x, i)
 	a := p.lanes[lane].act.(Action)
 	if res.Outcome == Done && a.Do == DoCommit {
-		p.absorb(&p.gate, a.Txn.Observations(res.Revision)...)
+		p.observe(&p.gate, a.Txn.Observations(res.Revision)...)
 		m.news(&p)
 	}
-	p.gate.Note(a.Do, res.Outcome, m.old != [massReplicas]bool{})
+	p.gate.NoteOutcome(a.Do, res.Outcome, m.old != [massReplicas]bool{})
 	w.setPlace(x, i, &p)
 	m.advance(w, x, i, lane, res)
 }
 
 // news: a hold ends when the instance is back.
 func (m *massModel) news(p *massPlace) {
-	p.settle(0, p.underway(m.one))
+	p.closeIfSettled(0, p.underway(m.one))
 	if !p.view.Absent() && p.lanes[laneClaim].phase == laneWaiting {
 		p.lanes[laneClaim] = modelLane{}
 	}
@@ -150,17 +150,17 @@ func (m *massModel) news(p *massPlace) {
 func (m *massModel) shown(w *massWorld, x, i int, since Revision, sights ...Observation) {
 	p := w.place(x, i)
 	lease := p.view.Record.Lease
-	if !p.absorb(&p.gate, sights...) {
+	if !p.observe(&p.gate, sights...) {
 		return
 	}
 	m.news(&p)
 	u := p.underway(m.one)
-	p.unsettle(0, since, u)
+	p.openIfContested(0, since, u)
 	w.setPlace(x, i, &p)
 	if p.view.Absent() && !m.old[x] {
 		w.rep[x].needed = max(w.rep[x].needed, p.view.ended)
 	}
-	switch p.owed(0, lease, u) {
+	switch p.taskOnNews(0, lease, u) {
 	case refuting:
 		m.start(w, x, i, laneRefute, RefuteFlow{Careful: p.careful})
 	case adopting:
@@ -184,13 +184,13 @@ func (m *massModel) deliver(w *massWorld, x int) {
 func (m *massModel) peer(r *massReplica, y int, there bool, word PeerStatus) {
 	switch {
 	case there:
-		r.peers[y].says(word)
+		r.peers[y].update(word)
 		r.known[y] = true
 		r.needed = max(r.needed, word.Wanted)
 	case r.known[y]:
-		r.peers[y].vanish()
-		r.peers[y].probed(0) // its own writes are done while the other puts its key back
-		r.peers[y].probed(0)
+		r.peers[y].markMissing()
+		r.peers[y].addProbe(0) // its own writes are done while the other puts its key back
+		r.peers[y].addProbe(0)
 	}
 }
 
@@ -205,7 +205,7 @@ func (m *massModel) list(w *massWorld, x int) {
 	for i := range m.instances {
 		snap := w.store.at(i)
 		w.change(x, i, func(p *massPlace) { p.gate.Disturb() })
-		m.shown(w, x, i, endedSince(before, w.store.rev), sightsOf(massID(i), &snap, w.store.rev)...)
+		m.shown(w, x, i, endedSince(before, w.store.rev), observationsOf(massID(i), &snap, w.store.rev)...)
 	}
 	for y := range m.replicas {
 		if k := w.store.keys[y]; y != x {
@@ -218,7 +218,7 @@ func (m *massModel) list(w *massWorld, x int) {
 func (m *massModel) attend(w *massWorld, x, i int) bool {
 	p := w.place(x, i)
 	u := p.underway(m.one)
-	switch p.attend(0, &m.policy, u) {
+	switch p.taskWhenDue(0, &m.policy, u) {
 	case refuting:
 		m.start(w, x, i, laneRefute, RefuteFlow{Careful: p.careful})
 		return true

@@ -30,7 +30,7 @@ func (m *massModel) tick(w *massWorld) {
 		for i := range m.instances {
 			w.change(x, i, func(p *massPlace) {
 				for range int(credit / Tick) {
-					p.gate.Pass(Tick)
+					p.gate.AddTime(Tick)
 				}
 				for l := range p.lanes {
 					if p.lanes[l].phase != laneIdle {
@@ -39,7 +39,7 @@ func (m *massModel) tick(w *massWorld) {
 				}
 				p.acked = m.one.age(p.acked)
 				m.one.rebase(&p.modelReplica, time.Second)
-				p.settle(0, p.underway(m.one))
+				p.closeIfSettled(0, p.underway(m.one))
 			})
 		}
 	}
@@ -75,7 +75,7 @@ func (m *massModel) wake(w *massWorld, x int) {
 	for i := range m.instances {
 		w.change(x, i, func(p *massPlace) {
 			if r.nap > 0 {
-				p.gate.Pass(Instant(r.nap)*time.Second + Tick)
+				p.gate.AddTime(Instant(r.nap)*time.Second + Tick)
 			}
 			m.one.rebase(&p.modelReplica, 0)
 		})

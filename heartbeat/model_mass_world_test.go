@@ -142,7 +142,7 @@ func (m *massModel) begin() massWorld {
 	for x := range w.rep {
 		for i := range massInstances {
 			p := massPlace{modelReplica{acked: never}}
-			p.gate.SuspectAt, p.gate.WritesAt = m.one.floorCredit, m.one.floorCredit
+			p.gate.SuspectedAt, p.gate.WritableSince = m.one.floorCredit, m.one.floorCredit
 			w.rep[x].places[i] = p
 			w.store.inst[i] = Snapshot{}
 		}
@@ -233,13 +233,13 @@ func (ln *modelLane) uses(id LeaseID) bool {
 	}
 	switch f := ln.flow.(type) {
 	case BeatFlow:
-		return f.lease == id || f.old == id || f.snap.Record.Lease == id
+		return f.lease == id || f.oldLease == id || f.snap.Record.Lease == id
 	case RefuteFlow:
 		return f.lease == id
 	case RegisterFlow:
 		return f.lease == id
 	case UpdateFlow:
-		return f.lease == id || f.next.Lease == id || f.snap.Record.Lease == id
+		return f.lease == id || f.target.Lease == id || f.snap.Record.Lease == id
 	}
 	return false
 }

@@ -26,10 +26,10 @@ func (m *model) attendSilence(w *world, x int) bool {
 // rebaseSilence keeps the instants of a silence relative to now.
 func (m *model) rebaseSilence(l *Local, credited func(*Instant)) {
 	credited(&l.seenAt)
-	if l.asked = l.asked && m.silences; l.asked {
-		credited(&l.askedFrom)
+	if l.silenceChecked = l.silenceChecked && m.silences; l.silenceChecked {
+		credited(&l.checkedFrom)
 	} else {
-		l.askedFrom = 0
+		l.checkedFrom = 0
 	}
 	l.keptUntil = 0 // how many silences are kept is judged elsewhere
 }

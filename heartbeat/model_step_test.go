@@ -50,7 +50,7 @@ func next(flow any, in Input, r Result) (any, Action) {
 
 func (m *model) input(w *world, x, lane int) Input {
 	r := &w.rep[x]
-	in := Input{Policy: &m.policy, Gate: &r.gate, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
+	in := Input{Policy: &m.policy, Health: &r.gate, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
 		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w)}
 	if lane == laneRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
@@ -79,15 +79,15 @@ func (m *model) start(w *world, x, lane int, flow any) {
 func (m *model) advance(w *world, x, lane int, r Result) {
 	ln := &w.rep[x].lanes[lane]
 	flow, a := next(ln.flow, m.input(w, x, lane), r)
-	for a.Do == DoTurn { // its turn comes at once, or later: as if it began to wait later
+	for a.Do == DoToken { // its turn comes at once, or later: as if it began to wait later
 		flow, a = next(flow, m.input(w, x, lane), Result{})
 	}
-	if a.Retire != 0 {
-		m.retire(w, x, a.Retire)
+	if a.Revoke != 0 {
+		m.retire(w, x, a.Revoke)
 	}
 	switch a.Do {
-	case DoAnswer:
-		m.answer(w, x, lane, &a.Answer)
+	case DoRespond:
+		m.answer(w, x, lane, &a.Response)
 	case DoWait:
 		*ln = modelLane{phase: laneWaiting, flow: flow}
 		if !w.rep[x].view.Absent() {
@@ -195,12 +195,12 @@ func (m *model) reply(w *world, x, lane int, res Result) {
 	ln := &r.lanes[lane]
 	ln.delayed = ln.phase == laneReplying
 	a := ln.act.(Action)
-	r.gate.Note(a.Do, res.Outcome, m.replicas > 1)
+	r.gate.NoteOutcome(a.Do, res.Outcome, m.replicas > 1)
 	if res.Outcome == Full {
 		ln.refused = true
 	}
 	if res.Outcome == Done && a.Do == DoCommit {
-		r.absorb(&r.gate, a.Txn.Observations(res.Revision)...)
+		r.observe(&r.gate, a.Txn.Observations(res.Revision)...)
 		m.seen(r)
 	}
 	m.advance(w, x, lane, res)
@@ -221,11 +221,11 @@ func (m *model) deliver(w *world, x int) {
 	copy(r.queue[:], r.queue[1:])
 	r.queue[len(r.queue)-1] = nil
 	lease := r.view.Record.Lease
-	if !r.absorb(&r.gate, b.sights[:b.n]...) {
+	if !r.observe(&r.gate, b.sights[:b.n]...) {
 		return
 	}
 	m.seen(r)
-	switch r.owed(0, lease, r.underway(m)) {
+	switch r.taskOnNews(0, lease, r.underway(m)) {
 	case refuting:
 		m.start(w, x, laneRefute, RefuteFlow{Careful: r.careful})
 	case adopting:
@@ -233,16 +233,16 @@ func (m *model) deliver(w *world, x int) {
 	}
 }
 
-func (r *modelReplica) underway(m *model) underway {
+func (r *modelReplica) underway(m *model) inProgress {
 	claim := r.lanes[laneClaim].phase
 	owners := 0
 	if r.lanes[laneOwner].phase != laneIdle {
 		owners = 1
 	}
-	return underway{
+	return inProgress{
 		refuting: r.lanes[laneRefute].phase != laneIdle, refutedAt: m.floorNow,
-		claiming: claim == laneAsking || claim == laneReplying,
-		owners:   owners,
+		claiming:      claim == laneAsking || claim == laneReplying,
+		ownerRequests: owners,
 	}
 }
 
@@ -252,7 +252,7 @@ func (m *model) attend(w *world, x int) bool {
 	if m.silences && m.attendSilence(w, x) {
 		return true
 	}
-	switch r.attend(0, &m.policy, r.underway(m)) {
+	switch r.taskWhenDue(0, &m.policy, r.underway(m)) {
 	case refuting:
 		if w.store.full {
 			return false // it would be refused, again and again

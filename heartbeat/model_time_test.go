@@ -24,7 +24,7 @@ func (m *model) tick(w *world) {
 				r.sick = true
 			}
 			for range int(time.Second / Tick) {
-				r.gate.Pass(Tick)
+				r.gate.AddTime(Tick)
 			}
 			if r.gate.Full != w.store.full { // a late reply was older than what the pulse knows
 				r.gate.SetFull(w.store.full)
@@ -78,26 +78,26 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	r.gate.Credited = 0
 	now := func(t *Instant) { *t = max(*t-elapsed, m.floorNow) }
 	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
-	credited(&r.gate.SuspectAt)
-	credited(&r.gate.WritesAt)
-	credited(&r.gate.StartAt)
-	if r.open != 0 {
+	credited(&r.gate.SuspectedAt)
+	credited(&r.gate.WritableSince)
+	credited(&r.gate.StartedAt)
+	if r.openSince != 0 {
 		now(&r.openedAt)
 	}
 	l := &r.local
-	if l.heard {
-		now(&l.HeardAt)
-		credited(&l.HeardCredit)
+	if l.hasEvidence {
+		now(&l.EvidenceAt)
+		credited(&l.EvidenceCredit)
 	}
-	if l.gone {
-		credited(&l.GoneAt)
+	if l.missing {
+		credited(&l.MissingSince)
 	} else {
-		l.GoneAt = 0
+		l.MissingSince = 0
 	}
 	if l.probation {
-		credited(&l.FromAt)
+		credited(&l.CountedFrom)
 	} else {
-		l.FromAt = 0
+		l.CountedFrom = 0
 	}
 	if l.suspended {
 		l.SuspendedSince = max(l.SuspendedSince-credit, -m.policy.DeregisterAfter)
@@ -106,8 +106,8 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	}
 	m.rebaseSilence(l, credited)
 	l.leasedAt = 0 // it is compared with the age of a lease only, which no flow asks for
-	l.beaten = l.beaten && (m.paced || m.stamps)
-	if l.beaten {
+	l.hasBeat = l.hasBeat && (m.paced || m.stamps)
+	if l.hasBeat {
 		now(&l.beatAt)
 	} else {
 		l.beatAt = 0
@@ -116,10 +116,10 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 		ln := &r.lanes[i]
 		switch f := ln.flow.(type) {
 		case BeatFlow:
-			now(&f.asked)
+			now(&f.grantAskedAt)
 			ln.flow = f
 		case RefuteFlow:
-			now(&f.asked)
+			now(&f.grantAskedAt)
 			ln.flow = f
 		case SilenceFlow:
 			credited(&f.from)
@@ -128,14 +128,14 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 			credited(&f.since)
 			ln.flow = f
 		case RegisterFlow:
-			now(&f.asked)
-			now(&f.from.Now)
-			credited(&f.from.Credited)
+			now(&f.grantAskedAt)
+			now(&f.receipt.Now)
+			credited(&f.receipt.Credited)
 			ln.flow = f
 		case UpdateFlow:
-			now(&f.asked)
-			now(&f.from.Now)
-			credited(&f.from.Credited)
+			now(&f.grantAskedAt)
+			now(&f.receipt.Now)
+			credited(&f.receipt.Credited)
 			ln.flow = f
 		}
 	}
@@ -145,7 +145,7 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 func (m *model) wake(w *world, x int) {
 	r := &w.rep[x]
 	if r.nap > 0 {
-		r.gate.Pass(Instant(r.nap)*time.Second + Tick)
+		r.gate.AddTime(Instant(r.nap)*time.Second + Tick)
 		r.sick, r.napped = true, true
 	}
 	r.status, r.nap = running, 0
@@ -159,13 +159,13 @@ func (m *model) wake(w *world, x int) {
 func (m *model) restart(w *world, x int) {
 	r := &w.rep[x]
 	*r = modelReplica{acked: never, napped: true, restarted: m.silences, sick: true,
-		gate: Gate{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
+		gate: Health{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
 	if m.silences && m.replicas == 1 {
 		for i := range w.store.leases { // etcd starts with it
 			w.store.leases[i].left = w.store.leases[i].ttl
 		}
 	}
-	r.absorb(&r.gate, sightsOf(modelID, &w.store.Snapshot, w.store.rev)...)
+	r.observe(&r.gate, observationsOf(modelID, &w.store.Snapshot, w.store.rev)...)
 	r.gate.Loaded = true
 }
 

@@ -83,7 +83,7 @@ type modelReplica struct {
 	// sick: it was paused, late or slow less than a hold ago; no promise rests on it.
 	sick bool
 	knowledge
-	gate  Gate
+	gate  Health
 	lanes [laneCount]modelLane
 	queue [8]any // modelBatch, not yet seen, in order
 	acked int8   // age of the last heartbeat, or entry into ACTIVE, answered 2xx here
@@ -190,8 +190,8 @@ func (m *model) begin() world {
 	for x := range w.rep {
 		r := &w.rep[x]
 		r.acked = never
-		r.gate.SuspectAt, r.gate.WritesAt = m.floorCredit, m.floorCredit
-		r.gate.Alone, r.gate.Loaded, r.gate.StartAt = m.replicas == 1, true, m.floorCredit
+		r.gate.SuspectedAt, r.gate.WritableSince = m.floorCredit, m.floorCredit
+		r.gate.Alone, r.gate.Loaded, r.gate.StartedAt = m.replicas == 1, true, m.floorCredit
 		if x >= m.replicas {
 			r.status = crashed
 		}

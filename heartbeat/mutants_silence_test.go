@@ -3,7 +3,7 @@ package heartbeat
 // silenceMutants are faults of what is kept of a silence over restarts.
 var silenceMutants = []mutant{
 	{name: "silence: it is kept no sooner after a start", tests: "ASilenceCountsAcrossRestarts", edits: []edit{
-		{"silence.go", "	if !l.heard && g.Clocked {", "	if false {"}}},
+		{"silence.go", "	if !l.hasEvidence && g.HasRunTime {", "	if false {"}}},
 	{name: "silence: none is kept", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return ok && g.Credited >= at && !g.Full\n", "	return ok && g.Credited >= at && !g.Full && false\n"}}},
 	{name: "silence: a heartbeat does not end it", configs: "silences, alone$", edits: []edit{
@@ -13,26 +13,26 @@ var silenceMutants = []mutant{
 	{name: "silence: a heartbeat does not end what may have been kept", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "in.Local.mayKeep && r.Outcome == Unavailable", "false"}}},
 	{name: "silence: a PUT does not end it", tests: "APutEndsASilence", edits: []edit{
-		{"owner.go", "	case f.next.Expires() && (old.Silence", "	case false && (old.Silence"}}},
+		{"owner.go", "	case f.target.Expires() && (old.Silence", "	case false && (old.Silence"}}},
 	{name: "silence: a refutation by who heard it leaves it", tests: "ARefutationEndsASilence", edits: []edit{
-		{"absence.go", "		if in.Gate.Credited-in.Local.HeardCredit < t.Record.Silence {", "		if false {"}}},
+		{"absence.go", "		if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {", "		if false {"}}},
 	{name: "silence: no interval is due after a start", configs: "silences, alone$", edits: []edit{
-		{"silence.go", "	return max(r.interval(), r.window()-l.before)\n", "	return r.window() - l.before\n"},
-		{"silence.go", "l.seenAt + max(s.Record.interval(), s.Record.window()-l.before)", "l.seenAt + s.Record.window() - l.before"}}},
+		{"silence.go", "	return max(r.interval(), r.window()-l.silenceBefore)\n", "	return r.window() - l.silenceBefore\n"},
+		{"silence.go", "l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)", "l.seenAt + s.Record.window() - l.silenceBefore"}}},
 	{name: "silence: what is kept after a start counts as from before it", configs: "silences, alone$", edits: []edit{
-		{"duty.go", "		case k.view.Record.Silence == 0: // it was heard, by somebody\n			k.local.before = 0\n", "		default:\n			k.local.before = silenceBefore(&k.view.Record, g)\n"}}},
+		{"duty.go", "		case k.view.Record.Silence == 0: // it was heard, by somebody\n			k.local.silenceBefore = 0\n", "		default:\n			k.local.silenceBefore = silenceBefore(&k.view.Record, g)\n"}}},
 	{name: "silence: a lease that etcd extended is waited for", configs: "silences, alone$", edits: []edit{
-		{"silence.go", "	if !g.Alone || l.heard ||", "	if true || l.heard ||"}}},
+		{"silence.go", "	if !g.Alone || l.hasEvidence ||", "	if true || l.hasEvidence ||"}}},
 	{name: "silence: what was heard elsewhere is kept as one", tests: "KeptByWhoHeardLast", edits: []edit{
-		{"silence.go", "r.Outcome != Done || r.Age < in.Local.keptAfter(in.Gate, &f.snap.Record)", "r.Outcome != Done"},
+		{"silence.go", "r.Outcome != Done || r.Age < in.Local.keptAfter(in.Health, &f.snap.Record)", "r.Outcome != Done"},
 		{"silence.go", "f.silence = min(f.silence, r.Age)", "_ = r.Age"},
 		{"silence.go", "		if r.Outcome != Done || r.Age < f.silence {", "		if r.Outcome != Done {"}}},
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{
 		{"silence.go", "		if r.Outcome != Done || r.Age < f.silence {", "		if false {"}}},
 	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
-		{"quiet.go", "!e.Alone && !e.others.keep()", "false"}}},
+		{"quiet.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
-		{"silence.go", "	l.keptUntil = max(l.keptUntil, in.Gate.Credited) +", "	l.keptUntil = 0 *"}}},
+		{"silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited) +", "	l.keptUntil = 0 *"}}},
 	{name: "silence: what the platform ran since does not count", tests: "ASilenceCountsAcrossRestarts$", edits: []edit{
-		{"silence.go", "		s += max(g.RanBefore-r.SilenceAt, 0)\n", "		s += max(g.RanBefore-r.SilenceAt, 0) * 0\n"}}},
+		{"silence.go", "		s += max(g.RunTimeBefore-r.SilenceAt, 0)\n", "		s += max(g.RunTimeBefore-r.SilenceAt, 0) * 0\n"}}},
 }

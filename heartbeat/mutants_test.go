@@ -35,25 +35,25 @@ type mutant struct {
 
 var mutants = []mutant{
 	{name: "F1: a re-arm does not write the record", configs: "false revocation", quick: true, edits: []edit{
-		{"txn.go", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.onLease(l)", "	t := s.at(Rearm)\n	t.Presence = NoProjection\n	t.ProjectionOp = Put\n	t.Record.Lease = l"}}},
+		{"txn.go", "	t := s.begin(Rearm)\n	t.Presence = NoProjection\n	t.putOn(l)", "	t := s.begin(Rearm)\n	t.Presence = NoProjection\n	t.ProjectionOp = Put\n	t.Record.Lease = l"}}},
 	{name: "F2: a registration is no evidence", configs: "from the registration on", quick: true, edits: []edit{
-		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"}}},
+		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"}}},
 	{name: "F2: a PUT is no evidence", configs: "the owner", edits: []edit{
-		{"owner.go", "		in.Local.Hear(f.from)\n	}\n}\n\nfunc (f *UpdateFlow) finish", "	}\n}\n\nfunc (f *UpdateFlow) finish"}}},
+		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n}\n\nfunc (f *UpdateFlow) finish", "	}\n}\n\nfunc (f *UpdateFlow) finish"}}},
 	{name: "F2: a registration is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
-		{"owner.go", "		in.Local.Hear(f.from)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"},
-		{"owner.go", "	case Done:\n		return answer(nil, f.Record)", "	case Done:\n		if f.Record.Expires() {\n			in.Local.Hear(f.from)\n		}\n		return answer(nil, f.Record)"},
+		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"},
+		{"owner.go", "	case Done:\n		return respond(nil, f.Record)", "	case Done:\n		if f.Record.Expires() {\n			in.Local.AddEvidence(f.receipt)\n		}\n		return respond(nil, f.Record)"},
 		{"owner.go", "return f.committed(r)", "return f.committed(in, r)"},
 		{"owner.go", "committed(r Result)", "committed(in Input, r Result)"}}},
 	{name: "F2: a PUT is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
-		{"owner.go", "	f.hear(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
+		{"owner.go", "	f.addEvidence(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
 	{name: "a PUT that was not sent has happened", tests: "AStaleGrant", edits: []edit{
 		{"owner.go", "if f.sent && r.Snapshot", "if f.rounds > 0 && r.Snapshot"}}},
 	{name: "a late read answers a PUT", tests: "ALateRead", edits: []edit{
 		{"owner.go", "	case in.Known.Absent() && ", "	case false && "}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
 		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(", "	if f.step == stepTurn {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim("},
-		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return answer(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	case stepHold, stepTurn:\n"}}},
+		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return respond(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	case stepHold, stepTurn:\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
 		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
 		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
@@ -82,59 +82,59 @@ var mutants = []mutant{
 	{name: "what a PUT shortened counts as taken up by the old pace", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r.Interval > r.Previous\n", "	raised := r.Window <= window\n"}}},
 	{name: "timeStamp: a PUT counts as a heartbeat", configs: "when it was heard", edits: []edit{
-		{"duty.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.HeardWall)\n"}}},
+		{"duty.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.EvidenceWall)\n"}}},
 	{name: "timeStamp: a claim keeps a PUT as a heartbeat", configs: "when it was heard", edits: []edit{
-		{"absence.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.HeardWall)"}}},
+		{"absence.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.EvidenceWall)"}}},
 	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
 		{"beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
 	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{
-		{"api.go", "e.gate.Load().Credited-age < leasedAt+moverSlack", "e.gate.Load().Credited < leasedAt"}}},
+		{"api.go", "e.health.Load().Credited-age < leasedAt+moverSlack", "e.health.Load().Credited < leasedAt"}}},
 	{name: "timeStamp: what was heard is forgotten with its replica", tests: "AWriteKeepsWhenItWasHeard", edits: []edit{
 		{"txn.go", "{ t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }", "{}"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
 		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{
-		{"gate.go", "{ g.WritesAt = g.Credited }", "{}"}}},
+		{"gate.go", "{ g.WritableSince = g.Credited }", "{}"}}},
 	{name: "F12: a retention demands that the projection is gone", configs: "retention", edits: []edit{
 		{"txn.go", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n	if k == Retention {\n		t.Presence = NoProjection\n	}\n"}}},
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
-		{"txn.go", "	t := s.at(Resume)\n", "	t := s.at(Resume)\n	t.Presence = NoProjection\n"}}},
+		{"txn.go", "	t := s.begin(Resume)\n", "	t := s.begin(Resume)\n	t.Presence = NoProjection\n"}}},
 	{name: "no hold", configs: "false revocation|two heartbeats", edits: []edit{
-		{"absence.go", "max(f.since, in.Gate.WritesAt) >= in.Local.patience(in, rec) &&", "max(f.since, in.Gate.WritesAt) >= 0 &&"}}},
+		{"absence.go", "max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, rec) &&", "max(f.since, in.Health.WritableSince) >= 0 &&"}}},
 	{name: "evidence counts for nothing", configs: "false revocation", edits: []edit{
-		{"local.go", "	return l.heard && now-l.HeardAt < r.window()", "	return false"}}},
+		{"local.go", "	return l.hasEvidence && now-l.EvidenceAt < r.window()", "	return false"}}},
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
 		{"local.go", "	return !l.probation || ", "	return true || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
-		{"local.go", "	return g.Suspected && (!l.heard || g.SuspectAt >= l.HeardCredit)", "	return g.Suspected"},
-		{"local.go", "	l.probation, l.before = false, 0\n", "	l.before = 0\n"}}},
+		{"local.go", "	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)", "	return g.Suspected"},
+		{"local.go", "	l.probation, l.silenceBefore = false, 0\n", "	l.silenceBefore = 0\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
 		{"beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
 	{name: "a heartbeat brings back what was deleted", configs: "the owner", edits: []edit{
-		{"beat.go", "	if !f.snap.Exists() {\n", "	if !f.snap.Exists() && in.Known.Exists() {\n		f.snap.Record = in.Known.Record\n		return f.wants(in, Rearm, in.Known.Record.Window)\n	}\n	if !f.snap.Exists() {\n"}}},
+		{"beat.go", "	if !f.snap.Exists() {\n", "	if !f.snap.Exists() && in.Known.Exists() {\n		f.snap.Record = in.Known.Record\n		return f.grantFor(in, Rearm, in.Known.Record.Window)\n	}\n	if !f.snap.Exists() {\n"}}},
 	{name: "a re-arm tells an event", configs: "false revocation", edits: []edit{
-		{"txn.go", "	t := s.at(Rearm)\n", "	t := s.at(Rearm)\n	t.told(StateChanged, 0)\n"}}},
+		{"txn.go", "	t := s.begin(Rearm)\n", "	t := s.begin(Rearm)\n	t.countEvent(StateChanged, 0)\n"}}},
 	{name: "a change of state is not told", configs: "false revocation", edits: []edit{
-		{"txn.go", "	t.told(c.Change, wall)\n", ""}}},
+		{"txn.go", "	t.countEvent(c.Change, wall)\n", ""}}},
 	{name: "an event does not count", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t.Record.Seq++\n", ""}}},
 	{name: "a short lease is never raised", configs: "false revocation", edits: []edit{
 		{"beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
 	{name: "a refutation grants a full window", configs: "alone", edits: []edit{
-		{"absence.go", "seconds(rec.window()-(in.Now-in.Local.HeardAt))", "seconds(rec.window())"}}},
+		{"absence.go", "seconds(rec.window()-(in.Now-in.Local.EvidenceAt))", "seconds(rec.window())"}}},
 	{name: "an INACTIVE projection keeps its lease", configs: "the owner", edits: []edit{
-		{"owner.go", "	case !t.Record.Expires():\n		t.onLease(0)", "	case !t.Record.Expires():\n		t.onLease(f.snap.Record.Lease)"}}},
+		{"owner.go", "	case !t.Record.Expires():\n		t.putOn(0)", "	case !t.Record.Expires():\n		t.putOn(f.snap.Record.Lease)"}}},
 	{name: "a LOWER that lost revokes the live lease", configs: "a shorter interval told twice", edits: []edit{
 		{"beat.go", "			retire = 0 // the lease is the live one\n", ""}}},
 	{name: "a PUT that changes nothing is no evidence", configs: "alone$", edits: []edit{
-		{"owner.go", "		f.hear(in)\n		return answer(nil, f.next)", "		return answer(nil, f.next)"}}},
+		{"owner.go", "		f.addEvidence(in)\n		return respond(nil, f.target)", "		return respond(nil, f.target)"}}},
 	{name: "a PUT on an absent instance does not re-arm it", tests: "ALateReadIsNoReason", edits: []edit{
 		{"owner.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
 	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{
 		{"view.go", "	if s.Revision <= *seen {", "	if false {"}}},
 	{name: "a claim does not demand that the projection is gone", configs: "false revocation|two heartbeats|an unanswered action", edits: []edit{
-		{"txn.go", "	t := s.at(Claim)\n	t.Presence = NoProjection\n", "	t := s.at(Claim)\n"}},
+		{"txn.go", "	t := s.begin(Claim)\n	t.Presence = NoProjection\n", "	t := s.begin(Claim)\n"}},
 		alike: "whatever makes the projection present also writes the record (F1, F3); the compare is a defence against writes from outside"},
 	{name: "a move that lost is answered 204", configs: "a longer interval told slowly", edits: []edit{
 		{"beat.go", "		if r.Outcome != Full {\n			return f.retry(retire)", "		if f.up {\n			return f.done(0)\n		}\n		if r.Outcome != Full {\n			return f.retry(retire)"}}},
@@ -147,13 +147,13 @@ var mutants = []mutant{
 	{name: "hooks are called under an entry's lock", tests: "AHookThatBlocks", edits: []edit{
 		{"hooks.go", "		en.mu.Unlock()\n		e.Hooks.Changed(en.id, &s)\n		en.mu.Lock()\n", "		e.Hooks.Changed(en.id, &s)\n"}}},
 	{name: "a worker calls the hooks itself", tests: "AHookThatBlocks", edits: []edit{
-		{"hooks.go", "func (e *Engine) notice(call func()) { e.hooks.notices.put(call) }", "func (e *Engine) notice(call func()) { call() }"}}},
+		{"hooks.go", "func (e *Engine) queueNotice(call func()) { e.hooks.notices.put(call) }", "func (e *Engine) queueNotice(call func()) { call() }"}}},
 	{name: "an answer does not wait for what it must show", tests: "ChangesAreTold", edits: []edit{
 		{"engine.go", "	if wrote {\n", "	if wrote && false {\n"}}},
 	{name: "changes are told twice at once", tests: "ChangesAreTold", edits: []edit{
-		{"hooks.go", "	if !en.busy {\n", "	if true {\n"}}},
+		{"hooks.go", "	if !en.queued {\n", "	if true {\n"}}},
 	{name: "the end of Run waits for a hook", tests: "AHookThatBlocks", edits: []edit{
-		{"lanes.go", "	e.hooks.rest(context.Background())\n", "	for e.hooks.running > 0 {\n		e.hooks.rest(context.Background())\n	}\n"}}},
+		{"lanes.go", "	e.hooks.drain(context.Background())\n", "	for e.hooks.running > 0 {\n		e.hooks.drain(context.Background())\n	}\n"}}},
 	{name: "a mass is a part of all records", tests: "LeasesThatExisted", edits: []edit{
 		{"breaker.go", "int(e.counts[living].Load())", "len(e.entries)"}}},
 	{name: "what came back counts twice", tests: "LeasesThatExisted", edits: []edit{
@@ -163,20 +163,20 @@ var mutants = []mutant{
 	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
 		{"work.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
 	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{
-		{"work.go", "	for ; looked < mostPerTick; looked++ {", "	for ; ; looked++ {"}}},
+		{"work.go", "	for ; looked < maxPerTick; looked++ {", "	for ; ; looked++ {"}}},
 	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
-		{"absence.go", "	if in.Gate.Full {\n		return", "	if false {\n		return"}}},
+		{"absence.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
 	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
-		{"work.go", "	if errors.Is(err, ErrFull) && e.gate.Load().Full {", "	if false {"}}},
+		{"work.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if false {"}}},
 	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
-		{"loops.go", "			e.schedule.release(&e.schedule.room, g.Credited)\n", "			_ = g\n"}}},
+		{"loops.go", "			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)\n", "			_ = g\n"}}},
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
-		{"loops.go", "				en.knowledge.disturbed(e.gate.Load())\n", ""}}},
+		{"loops.go", "				en.knowledge.noteDisturbance(e.health.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
-		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.due(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
+		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.checkAfter(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
-		{"lanes.go", "	if l.working < l.width-l.cut &&", "	if len(l.queue) > 0 &&"},
-		{"lanes.go", "	if l.working > l.width-l.cut {", "	if false {"}}},
+		{"lanes.go", "	if l.working < l.workers-l.withheld &&", "	if len(l.queue) > 0 &&"},
+		{"lanes.go", "	if l.working > l.workers-l.withheld {", "	if false {"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")

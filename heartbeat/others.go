@@ -11,14 +11,14 @@ import (
 const (
 	// mostPatient is how long claims wait for other replicas before those are asked to
 	// publish: they may not have seen the end that only a list showed to this one.
-	mostPatient = time.Second
+	askPeersAfter = time.Second
 	// mostStuck is for how long nothing may get on here before this replica gives up
 	// being waited for.
-	mostStuck = 10 * time.Second
+	stuckAfter = 10 * time.Second
 )
 
 // others is what this replica has to say to the others, and what they said.
-type others struct {
+type peerExchange struct {
 	mu    sync.Mutex
 	peers []peer
 
@@ -29,13 +29,13 @@ type others struct {
 	sending   bool
 	asking    bool
 
-	retryAt  Instant  // credited: not before it is published again, after a failure
-	wanted   Revision // the highest end of a claim that waits
-	since    Instant  // credited: since when claims wait without a break
-	gotOn    Instant  // credited: when something got on, or nothing was to be done
-	unsettle atomic.Int64
-	silent   atomic.Bool // a living peer publishes no watermark
-	stuck    atomic.Bool
+	retryAt         Instant  // credited: not before it is published again, after a failure
+	wanted          Revision // the highest end of a claim that waits
+	since           Instant  // credited: since when claims wait without a break
+	progressAt      Instant  // credited: when something got on, or nothing was to be done
+	lowestUnsettled atomic.Int64
+	hasNonPublisher atomic.Bool // a living peer publishes no watermark
+	stuck           atomic.Bool
 }
 
 // openEnd is an end of a lease that was open when it was entered.
@@ -67,24 +67,24 @@ func (q *openQueue) Pop() any {
 
 // seenGone follows an absence that news showed; en.mu is held. since is a revision at which
 // the lease had not ended.
-func (e *Engine) seenGone(en *entry, now Instant, since Revision) {
-	opened := en.unsettle(now, since, en.underway)
+func (e *Engine) noteAbsence(en *entry, now Instant, since Revision) {
+	opened := en.openIfContested(now, since, en.inProgress)
 	if e.Alone || !en.view.Absent() {
 		return
 	}
-	o := &e.others
+	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if en.view.ended != unknownEnd {
 		o.needed = max(o.needed, en.view.ended)
 	}
 	if opened {
-		heap.Push(&o.open, openEnd{en.open, en})
+		heap.Push(&o.open, openEnd{en.openSince, en})
 	}
 }
 
 // waits notes a claim that waits for others.
-func (o *others) waits(end Revision) {
+func (o *peerExchange) noteWaitingClaim(end Revision) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if end != unknownEnd {
@@ -94,43 +94,43 @@ func (o *others) waits(end Revision) {
 
 // tend publishes what this replica has settled, if others may wait for it, and finds out
 // who of them is dead; by each tick.
-func (e *Engine) tend(now Instant) {
+func (e *Engine) publishIfDue(now Instant) {
 	if e.Alone {
 		return
 	}
-	watched, credited := Revision(e.watched.Load()), e.gate.Load().Credited // before what is open is looked at
-	waiting, _ := e.schedule.size(&e.schedule.peers)
-	low, got := e.openest(now)
-	o := &e.others
+	watched, credited := Revision(e.watched.Load()), e.health.Load().Credited // before what is open is looked at
+	waiting, _ := e.schedule.length(&e.schedule.awaitingPeers)
+	low, got := e.lowestOpenEnd(now)
+	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.judge(watched)
+	o.refresh(watched)
 	if waiting == 0 {
 		o.since, o.wanted = credited, 0
 	}
 	word := PeerStatus{Publishes: true, EndsSilences: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
-	if credited-o.since >= mostPatient {
+	if credited-o.since >= askPeersAfter {
 		word.Wanted = max(word.Wanted, o.wanted)
 	}
 	owes := o.published.Settled < o.needed
-	full := e.gate.Load().Full
+	full := e.health.Load().Full
 	if got || !owes && low == 0 || full {
-		o.gotOn = credited
+		o.progressAt = credited
 	}
-	o.stuck.Store(credited-o.gotOn >= mostStuck)
-	asks, probes := o.doubts(credited)
+	o.stuck.Store(credited-o.progressAt >= stuckAfter)
+	asks, probes := o.pendingChecks(credited)
 	if asks && !o.asking {
-		o.asking = e.begin(e.askHead)
+		o.asking = e.spawn(e.askHead)
 	}
-	tells := o.some() && owes && word.Settled > o.published.Settled
+	tells := o.any() && owes && word.Settled > o.published.Settled
 	if o.sending || full || credited < o.retryAt || o.published.Publishes && !tells && !probes && word.Wanted == o.published.Wanted {
 		return
 	}
-	o.sending = e.begin(func() { e.publish(word) })
+	o.sending = e.spawn(func() { e.publish(word) })
 }
 
 // some says whether there are other replicas; o.mu is held.
-func (o *others) some() bool {
+func (o *peerExchange) any() bool {
 	for i := range o.peers {
 		if o.peers[i].name != "" {
 			return true
@@ -140,7 +140,7 @@ func (o *others) some() bool {
 }
 
 // keep says whether every replica that may hear an instance would end a silence that is kept.
-func (o *others) keep() bool {
+func (o *peerExchange) allEndSilences() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.peers {
@@ -153,10 +153,10 @@ func (o *others) keep() bool {
 
 // doubts says whether the store must be asked how far it is, and whether own writes must
 // show how fast it is; o.mu is held.
-func (o *others) doubts(credited Instant) (asks, probes bool) {
+func (o *peerExchange) pendingChecks(credited Instant) (asks, probes bool) {
 	for i := range o.peers {
 		p := &o.peers[i]
-		asks = asks || p.doubtful(credited)
+		asks = asks || p.needsHead(credited)
 		probes = probes || p.missing && p.probes < peerProbes
 	}
 	return asks, probes
@@ -164,8 +164,8 @@ func (o *others) doubts(credited Instant) (asks, probes bool) {
 
 // openest is the lowest end that is open here, 0 if none is; settled says whether one was
 // found that is so no more.
-func (e *Engine) openest(now Instant) (low Revision, settled bool) {
-	o := &e.others
+func (e *Engine) lowestOpenEnd(now Instant) (low Revision, settled bool) {
+	o := &e.peers
 	for {
 		o.mu.Lock()
 		if len(o.open) == 0 {
@@ -175,7 +175,7 @@ func (e *Engine) openest(now Instant) (low Revision, settled bool) {
 		top := o.open[0]
 		o.mu.Unlock()
 		top.en.mu.Lock()
-		over := top.en.settle(now, top.en.underway) || top.en.open != top.at
+		over := top.en.closeIfSettled(now, top.en.inProgress) || top.en.openSince != top.at
 		top.en.mu.Unlock()
 		if !over {
 			return top.at, settled
@@ -191,7 +191,7 @@ func (e *Engine) openest(now Instant) (low Revision, settled bool) {
 
 // publish writes this replica's key.
 func (e *Engine) publish(w PeerStatus) {
-	o := &e.others
+	o := &e.peers
 	o.mu.Lock()
 	epoch := o.epoch
 	missing := map[string]bool{}
@@ -205,33 +205,33 @@ func (e *Engine) publish(w PeerStatus) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sending = false
-	credited := e.gate.Load().Credited
+	credited := e.health.Load().Credited
 	if err != nil {
 		o.retryAt = credited + e.Policy.Hold/4
 	}
 	if err != nil || epoch != o.epoch {
 		return
 	}
-	o.published, o.gotOn = w, credited
+	o.published, o.progressAt = w, credited
 	for i := range o.peers {
 		if missing[o.peers[i].name] {
-			o.peers[i].probed(credited)
+			o.peers[i].addProbe(credited)
 		}
 	}
 }
 
 // askHead finds out up to where the watch must come before a replica counts as dead.
 func (e *Engine) askHead() {
-	at, err := ask(e.ctx, e, &e.heads, e.Store.Head)
-	o := &e.others
+	at, err := joinRead(e.ctx, e, &e.headReads, e.Store.Head)
+	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.asking = false; err != nil {
 		return
 	}
-	credited := e.gate.Load().Credited
+	credited := e.health.Load().Credited
 	for i := range o.peers {
-		if o.peers[i].doubtful(credited) {
+		if o.peers[i].needsHead(credited) {
 			o.peers[i].head = at
 		}
 	}
@@ -240,14 +240,14 @@ func (e *Engine) askHead() {
 // appear publishes for the first time, before anything is heard here: who does not see
 // this replica does not wait for it. A full store keeps it from that, but then nobody can
 // claim either.
-func (e *Engine) appear(ctx context.Context, at Revision) error {
+func (e *Engine) publishFirst(ctx context.Context, at Revision) error {
 	if e.Alone {
 		return nil
 	}
 	w := PeerStatus{Publishes: true, EndsSilences: true, Settled: at}
 	err := e.Store.Publish(ctx, w)
 	if err == nil {
-		o := &e.others
+		o := &e.peers
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.published = w
@@ -256,7 +256,7 @@ func (e *Engine) appear(ctx context.Context, at Revision) error {
 }
 
 // forget drops what belongs to another history of the store.
-func (o *others) forget() {
+func (o *peerExchange) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.epoch++
@@ -264,26 +264,26 @@ func (o *others) forget() {
 	for i := range o.peers {
 		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0
 	}
-	o.judge(0)
+	o.refresh(0)
 }
 
 // lag is how many ends may be open here, and for how long nothing has got on.
-func (o *others) lag(credited Instant) (open int, idle Instant) {
+func (o *peerExchange) lag(credited Instant) (open int, idle Instant) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.open) > 0 || o.published.Settled < o.needed && o.some() {
-		idle = credited - o.gotOn
+	if len(o.open) > 0 || o.published.Settled < o.needed && o.any() {
+		idle = credited - o.progressAt
 	}
 	return len(o.open), idle
 }
 
 // Stuck says that this replica can neither refute nor tell what it has settled, so that
 // nobody should wait for it.
-func (e *Engine) Stuck() bool { return e.others.stuck.Load() }
+func (e *Engine) Stuck() bool { return e.peers.stuck.Load() }
 
 // Settled says whether nothing is open here that others would have to wait for.
 func (e *Engine) Settled() bool {
 	now, _ := e.Clock()
-	low, _ := e.openest(now)
+	low, _ := e.lowestOpenEnd(now)
 	return low == 0
 }

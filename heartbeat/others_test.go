@@ -210,7 +210,7 @@ func TestOneFailingWriteASecondStarvesNoClaim(t *testing.T) {
 			s.register("dead")
 			began := time.Now()
 			for time.Since(began) < 6*time.Second {
-				s.changeGate(func(g *Gate) { g.Note(DoCommit, Unavailable, s.others.unspoken()) })
+				s.updateHealth(func(g *Health) { g.NoteOutcome(DoCommit, Unavailable, s.peers.nonPublisher()) })
 				time.Sleep(500 * time.Millisecond)
 			}
 			if len(l.told("dead")) != 2 {
@@ -262,18 +262,18 @@ func TestAReplicaThatCannotGetOnGivesUp(t *testing.T) {
 // A store that went back in time must not hold words of what was settled in another one.
 func TestARestoredStoreForgetsWhatWasSettled(t *testing.T) {
 	e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return 0, 0 }})
-	e.reached(100)
+	e.advanceWatch(100)
 	e.UpdatePeer("b", PeerStatus{Publishes: true, Settled: 90})
-	e.others.published, e.others.needed = PeerStatus{Publishes: true, Settled: 100}, 100
-	if e.others.unsettled() != 91 {
-		t.Fatalf("unsettled from %d on", e.others.unsettled())
+	e.peers.published, e.peers.needed = PeerStatus{Publishes: true, Settled: 100}, 100
+	if e.peers.unsettled() != 91 {
+		t.Fatalf("unsettled from %d on", e.peers.unsettled())
 	}
 	e.Restored()
-	if e.others.unsettled() != 1 || e.others.published.Settled != 0 || e.others.needed != 0 {
-		t.Errorf("unsettled from %d on, published %+v, needed %d", e.others.unsettled(), e.others.published, e.others.needed)
+	if e.peers.unsettled() != 1 || e.peers.published.Settled != 0 || e.peers.needed != 0 {
+		t.Errorf("unsettled from %d on, published %+v, needed %d", e.peers.unsettled(), e.peers.published, e.peers.needed)
 	}
 	e.SetPeers(map[string]PeerStatus{"b": {Publishes: true, Settled: 40}})
-	if e.others.unsettled() != 41 {
-		t.Errorf("unsettled from %d on", e.others.unsettled())
+	if e.peers.unsettled() != 41 {
+		t.Errorf("unsettled from %d on", e.peers.unsettled())
 	}
 }

@@ -4,9 +4,9 @@ package heartbeat
 // request (protocol CE2), and from before its commit on: the answer to that may come
 // later than the end of the lease and a whole hold.
 type RegisterFlow struct {
-	step   step
-	from   Moment // receipt of the request
-	Record Record // as it shall be; Interval and Window negotiated
+	step    step
+	receipt Moment // receipt of the request
+	Record  Record // as it shall be; Interval and Window negotiated
 	attempt
 }
 
@@ -14,8 +14,8 @@ type RegisterFlow struct {
 func (f *RegisterFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
-		f.from = in.moment()
-		f.from.Wall = f.Record.RegisteredAt
+		f.receipt = in.moment()
+		f.receipt.Wall = f.Record.RegisteredAt
 		if f.Record.Expires() {
 			f.step = stepGrant
 			return f.grant(in, f.Record.Window)
@@ -23,30 +23,30 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 		return f.commit(in, 0)
 	case stepGrant:
 		if r.Outcome != Done {
-			return answer(failure(r.Outcome), f.Record)
+			return respond(failure(r.Outcome), f.Record)
 		}
 		if !f.stale(in) {
 			return f.commit(in, r.Lease)
 		}
 		if f.rounds++; f.rounds >= maxRounds {
-			return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable, Record: f.Record}, Retire: r.Lease}
+			return Action{Do: DoRespond, Response: Response{Err: ErrUnavailable, Record: f.Record}, Revoke: r.Lease}
 		}
 		a := f.grant(in, f.Record.Window)
-		a.Retire = r.Lease
+		a.Revoke = r.Lease
 		return a
 	case stepCommit:
 		return f.committed(r)
 	default: // stepSettle: did the commit happen?
 		if r.Outcome == Done && r.Snapshot.Exists() {
-			return answer(nil, r.Snapshot.Record)
+			return respond(nil, r.Snapshot.Record)
 		}
-		return answer(ErrUnavailable, f.Record)
+		return respond(ErrUnavailable, f.Record)
 	}
 }
 
 func (f *RegisterFlow) commit(in Input, l LeaseID) Action {
 	if f.Record.Expires() {
-		in.Local.Hear(f.from)
+		in.Local.AddEvidence(f.receipt)
 	}
 	f.step, f.lease = stepCommit, l
 	t := register(f.Record, l)
@@ -57,13 +57,13 @@ func (f *RegisterFlow) commit(in Input, l LeaseID) Action {
 func (f *RegisterFlow) committed(r Result) Action {
 	switch r.Outcome {
 	case Done:
-		return answer(nil, f.Record)
+		return respond(nil, f.Record)
 	case Full:
-		return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
+		return Action{Do: DoRespond, Response: Response{Err: ErrFull}, Revoke: f.lease}
 	case Conflict:
-		return Action{Do: DoAnswer, Answer: Response{Err: ErrUnavailable}, Retire: f.lease}
+		return Action{Do: DoRespond, Response: Response{Err: ErrUnavailable}, Revoke: f.lease}
 	case Taken:
-		return Action{Do: DoAnswer, Answer: Response{Err: ErrTaken}, Retire: f.lease}
+		return Action{Do: DoRespond, Response: Response{Err: ErrTaken}, Revoke: f.lease}
 	default:
 		f.step = stepSettle
 		return Action{Do: DoRead}
@@ -87,34 +87,34 @@ const KeepInterval = -2
 
 // UpdateFlow carries a PUT through. A PUT that ends in ACTIVE is evidence.
 type UpdateFlow struct {
-	step   step
-	from   Moment // receipt of the request
-	Update Update
+	step    step
+	receipt Moment // receipt of the request
+	Update  Update
 	attempt
-	next Record // the record as it shall be, before lease and seq
-	txn  Kind
-	sent bool // a commit of next was asked for, and may have happened
+	target Record // the record as it shall be, before lease and seq
+	txn    Kind
+	sent   bool // a commit of next was asked for, and may have happened
 }
 
 // Next implements Flow.
 func (f *UpdateFlow) Next(in Input, r Result) Action {
 	switch f.step {
 	case stepStart:
-		f.from = in.moment()
+		f.receipt = in.moment()
 		f.step = stepRead
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
-		if f.sent && r.Snapshot.Record == f.next {
+		if f.sent && r.Snapshot.Record == f.target {
 			return f.committed() // what got no answer happened
 		}
 		f.snap = r.Snapshot
 		return f.decide(in)
 	case stepGrant:
 		if r.Outcome != Done {
-			return answer(failure(r.Outcome), f.snap.Record)
+			return respond(failure(r.Outcome), f.snap.Record)
 		}
 		f.lease = r.Lease
 		if f.stale(in) {
@@ -128,12 +128,12 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 		case Done:
 			return f.committed()
 		case Full:
-			return Action{Do: DoAnswer, Answer: Response{Err: ErrFull}, Retire: f.lease}
+			return Action{Do: DoRespond, Response: Response{Err: ErrFull}, Revoke: f.lease}
 		case Taken:
-			return Action{Do: DoAnswer, Answer: Response{Err: ErrTaken}, Retire: f.lease}
+			return Action{Do: DoRespond, Response: Response{Err: ErrTaken}, Revoke: f.lease}
 		default:
 			f.step = stepRead
-			a, _ := f.anew(r.Outcome, f.lost(r.Outcome))
+			a, _ := f.nextOwnerRound(r.Outcome, f.revocable(r.Outcome))
 			return a
 		}
 	}
@@ -142,30 +142,30 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 func (f *UpdateFlow) committed() Action {
 	if f.txn == Raise {
 		f.step = stepSettle
-		return Action{Do: DoRenew, Lease: f.next.Lease}
+		return Action{Do: DoRenew, Lease: f.target.Lease}
 	}
 	return f.finish()
 }
 
 // hear: a PUT that ends in ACTIVE is evidence, from before its commit on, and also one
 // that has nothing to change.
-func (f *UpdateFlow) hear(in Input) {
-	if f.next.Expires() {
-		in.Local.Hear(f.from)
+func (f *UpdateFlow) addEvidence(in Input) {
+	if f.target.Expires() {
+		in.Local.AddEvidence(f.receipt)
 	}
 }
 
 func (f *UpdateFlow) finish() Action {
-	a := answer(nil, f.next)
-	if f.snap.Record.Lease != f.next.Lease {
-		a.Retire = f.snap.Record.Lease
+	a := respond(nil, f.target)
+	if f.snap.Record.Lease != f.target.Lease {
+		a.Revoke = f.snap.Record.Lease
 	}
 	return a
 }
 
 func (f *UpdateFlow) retry(retire LeaseID) Action {
 	f.step = stepRead
-	a, _ := f.again(retire)
+	a, _ := f.nextRound(retire)
 	return a
 }
 
@@ -174,34 +174,34 @@ func (f *UpdateFlow) decide(in Input) Action {
 	f.sent = false
 	switch {
 	case !f.snap.Exists():
-		return answer(ErrNotFound, Record{})
+		return respond(ErrNotFound, Record{})
 	case old.Owner != f.Update.Owner:
-		return answer(ErrNotOwner, Record{})
+		return respond(ErrNotOwner, Record{})
 	case f.Update.IfAt != 0 && f.Update.IfAt != f.snap.At:
-		return answer(ErrStale, old)
+		return respond(ErrStale, old)
 	case f.Update.State == Suspended && old.State != Suspended:
-		return answer(ErrNoCell, old) // only the platform suspends
+		return respond(ErrNoCell, old) // only the platform suspends
 	}
-	f.next = old
-	f.next.State, f.next.Attributes, f.next.Place = f.Update.State, f.Update.Attributes, f.Update.Place
+	f.target = old
+	f.target.State, f.target.Attributes, f.target.Place = f.Update.State, f.Update.Attributes, f.Update.Place
 	f.renegotiate(in.Policy)
 	f.txn = f.kind(old)
 	switch {
-	case f.next != old:
+	case f.target != old:
 	case f.snap.Absent(): // a claim may be on its way, which the record must not await
 		f.txn = Rearm
 	case in.Known.Absent() && in.Known.At == f.snap.At: // so it may, although the read, a late one, still saw the projection
 		return f.retry(0)
-	case f.next.Expires() && (old.Silence != 0 || in.Local.mayKeep): // it is over, and must not count after a restart
+	case f.target.Expires() && (old.Silence != 0 || in.Local.mayKeep): // it is over, and must not count after a restart
 		f.txn = Heard
 		return f.commit(in)
 	default:
-		f.hear(in)
-		return answer(nil, f.next)
+		f.addEvidence(in)
+		return respond(nil, f.target)
 	}
-	if f.next.Expires() && f.txn != Rewrite && f.txn != Lower {
+	if f.target.Expires() && f.txn != Rewrite && f.txn != Lower {
 		f.step = stepGrant
-		return f.grant(in, f.next.Window)
+		return f.grant(in, f.target.Window)
 	}
 	return f.commit(in)
 }
@@ -212,7 +212,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 // two from its request until it is told. What the platform shortens by itself is
 // another matter, for of that the application may not have heard (protocol CE7).
 func (f *UpdateFlow) renegotiate(p *Policy) {
-	n := &f.next
+	n := &f.target
 	if u := f.Update.Proposed; u == KeepInterval || u == n.Proposed || u == n.Interval && n.Beating() {
 		return
 	}
@@ -235,7 +235,7 @@ func (f *UpdateFlow) renegotiate(p *Policy) {
 
 // kind names the transaction by the record as it was and shall be.
 func (f *UpdateFlow) kind(old Record) Kind {
-	n := &f.next
+	n := &f.target
 	switch ev := putEvent(old.State, n.State); {
 	case ev == PutInactive:
 		return Deactivate
@@ -257,50 +257,50 @@ func (f *UpdateFlow) kind(old Record) Kind {
 }
 
 func (f *UpdateFlow) commit(in Input) Action {
-	f.hear(in)
+	f.addEvidence(in)
 	f.step, f.sent = stepCommit, true
 	if f.txn == Rearm {
 		t := f.snap.rearm(f.lease)
-		t.ends(in.Local)
-		f.next = t.Record
+		t.endSilence(in.Local)
+		f.target = t.Record
 		return Action{Do: DoCommit, Txn: t}
 	}
 	if f.txn == Heard {
 		t := f.snap.heard()
-		t.ends(in.Local)
-		f.next = t.Record
+		t.endSilence(in.Local)
+		f.target = t.Record
 		return Action{Do: DoCommit, Txn: t}
 	}
-	t := f.snap.at(f.txn)
-	ev := putEvent(f.snap.Record.State, f.next.State)
+	t := f.snap.begin(f.txn)
+	ev := putEvent(f.snap.Record.State, f.target.State)
 	c := Next(f.snap.Record.State, ev)
-	if c.Change == StateChanged && f.next.Attributes != f.snap.Record.Attributes {
+	if c.Change == StateChanged && f.target.Attributes != f.snap.Record.Attributes {
 		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
 	}
-	t.Record = f.next
-	t.enter(c, in.Wall)
+	t.Record = f.target
+	t.apply(c, in.Wall)
 	if c.To == Suspended {
 		t.Record.SuspendedAt = f.snap.Record.SuspendedAt
 	}
 	switch {
 	case !t.Record.Expires():
-		t.onLease(0)
+		t.putOn(0)
 	case f.txn == Rewrite || f.txn == Lower:
-		t.onLease(f.snap.Record.Lease)
+		t.putOn(f.snap.Record.Lease)
 		t.Presence, t.ProjectionRevision = ProjectionAt, f.snap.Projection.Revision
 	case f.txn == Raise:
-		t.onLease(f.lease)
+		t.putOn(f.lease)
 		t.Presence, t.ProjectionRevision = ProjectionAt, f.snap.Projection.Revision
 	case f.snap.Absent(): // as a re-arm
-		t.onLease(f.lease)
+		t.putOn(f.lease)
 		t.Presence = NoProjection
 	default:
-		t.onLease(f.lease)
+		t.putOn(f.lease)
 	}
-	t.beaten(in.Local)
+	t.keepLastBeat(in.Local)
 	if t.Record.Expires() {
-		t.ends(in.Local)
+		t.endSilence(in.Local)
 	}
-	f.next = t.Record
+	f.target = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }

@@ -24,11 +24,11 @@ func (s *script) run(t *testing.T) Response {
 	var r Result
 	for range 20 {
 		s.last = s.flow.Next(s.in, r)
-		if s.last.Retire != 0 {
-			s.retired = append(s.retired, s.last.Retire)
+		if s.last.Revoke != 0 {
+			s.retired = append(s.retired, s.last.Revoke)
 		}
-		if s.last.Do == DoAnswer {
-			return s.last.Answer
+		if s.last.Do == DoRespond {
+			return s.last.Response
 		}
 		word := map[Verb]string{DoRead: "read", DoHead: "head", DoGrant: "grant", DoRenew: "renew", DoAge: "age"}[s.last.Do]
 		if s.last.Do == DoCommit {
@@ -47,7 +47,7 @@ func (s *script) run(t *testing.T) Response {
 func newScript(f Flow, results ...Result) *script {
 	p := brisk(10)
 	return &script{flow: f, results: results,
-		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Gate: new(Gate), Known: new(Snapshot), Watched: 5, Local: new(Local), MinLease: 1}}
+		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Health: new(Health), Known: new(Snapshot), Watched: 5, Local: new(Local), MinLease: 1}}
 }
 
 func aliveAt(at Revision, attributes string) Snapshot {
@@ -59,7 +59,7 @@ func aliveAt(at Revision, attributes string) Snapshot {
 // instance suspended by the same replica a second later.
 func TestAPutThatChangesNothingIsEvidence(t *testing.T) {
 	s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: KeepInterval}}, Result{Snapshot: aliveAt(5, "")})
-	if a := s.run(t); a.Err != nil || !s.in.Local.heard || s.in.Local.HeardAt != time.Hour || s.in.Local.HeardWall != 77 {
+	if a := s.run(t); a.Err != nil || !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != time.Hour || s.in.Local.EvidenceWall != 77 {
 		t.Errorf("%v, heard %+v", a.Err, s.in.Local)
 	}
 	if got := fmt.Sprint(s.asked); got != "[read]" {
@@ -74,7 +74,7 @@ func TestAPutOnAnAbsentInstanceRearmsIt(t *testing.T) {
 	gone.Projection = Projection{}
 	s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: KeepInterval}},
 		Result{Snapshot: gone}, Result{Lease: 9}, Result{Revision: 6})
-	if a := s.run(t); a.Err != nil || a.Record.Lease != 9 || a.Record.Seq != 3 || !s.in.Local.heard {
+	if a := s.run(t); a.Err != nil || a.Record.Lease != 9 || a.Record.Seq != 3 || !s.in.Local.hasEvidence {
 		t.Errorf("%+v, heard %+v", a, s.in.Local)
 	}
 	if got := fmt.Sprint(s.asked); got != "[read grant REARM]" {
@@ -102,14 +102,14 @@ func TestAPutThatHappenedWithoutAnAnswerIsItsOwn(t *testing.T) {
 		}
 		r = s.results[0]
 		a := f.Next(s.in, r)
-		if a.Do != DoAnswer || a.Answer.Err != nil || a.Answer.Record.Attributes != "new" || a.Answer.Record.Seq != 4 {
-			t.Errorf("%s: %v %+v", state, a.Answer.Err, a.Answer.Record)
+		if a.Do != DoRespond || a.Response.Err != nil || a.Response.Record.Attributes != "new" || a.Response.Record.Seq != 4 {
+			t.Errorf("%s: %v %+v", state, a.Response.Err, a.Response.Record)
 		}
-		if s.in.Local.heard != (state == Active) {
-			t.Errorf("%s: heard is %t", state, s.in.Local.heard)
+		if s.in.Local.hasEvidence != (state == Active) {
+			t.Errorf("%s: heard is %t", state, s.in.Local.hasEvidence)
 		}
-		if want := map[State]LeaseID{Inactive: 7}[state]; a.Retire != want {
-			t.Errorf("%s: retires lease %d, want %d", state, a.Retire, want)
+		if want := map[State]LeaseID{Inactive: 7}[state]; a.Revoke != want {
+			t.Errorf("%s: retires lease %d, want %d", state, a.Revoke, want)
 		}
 	}
 }
@@ -127,8 +127,8 @@ func TestWhatAPutIsRefusedFor(t *testing.T) {
 		"not the owner, and no one": {Snapshot{}, Update{Owner: "other", State: Active}, ErrNotFound},
 	} {
 		s := newScript(&UpdateFlow{Update: c.put}, Result{Snapshot: c.snap})
-		if a := s.run(t); !errors.Is(a.Err, c.want) || s.in.Local.heard {
-			t.Errorf("%s: %v, heard %t", name, a.Err, s.in.Local.heard)
+		if a := s.run(t); !errors.Is(a.Err, c.want) || s.in.Local.hasEvidence {
+			t.Errorf("%s: %v, heard %t", name, a.Err, s.in.Local.hasEvidence)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import "math"
 // UpdatePeer takes in that the key of another replica was put. Whoever shows the watch must
 // call it before See with what was written later.
 func (e *Engine) UpdatePeer(name string, w PeerStatus) {
-	e.others.change(Revision(e.watched.Load()), func(o *others) {
-		o.peer(name).says(w)
+	e.peers.change(Revision(e.watched.Load()), func(o *peerExchange) {
+		o.peer(name).update(w)
 		o.needed = max(o.needed, w.Wanted)
 	})
 }
@@ -14,14 +14,14 @@ func (e *Engine) UpdatePeer(name string, w PeerStatus) {
 // LosePeer takes in that the key of another replica is gone. left: it said that it leaves,
 // and has nothing to refute.
 func (e *Engine) LosePeer(name string, left bool) {
-	e.others.change(Revision(e.watched.Load()), func(o *others) {
+	e.peers.change(Revision(e.watched.Load()), func(o *peerExchange) {
 		for i := range o.peers {
 			switch p := &o.peers[i]; {
 			case p.name != name:
 			case left:
 				*p = peer{}
 			default:
-				p.vanish()
+				p.markMissing()
 			}
 		}
 	})
@@ -29,14 +29,14 @@ func (e *Engine) LosePeer(name string, left bool) {
 
 // SetPeers takes in a list of the keys of all other replicas.
 func (e *Engine) SetPeers(listed map[string]PeerStatus) {
-	e.others.change(Revision(e.watched.Load()), func(o *others) {
+	e.peers.change(Revision(e.watched.Load()), func(o *peerExchange) {
 		for i := range o.peers {
 			if _, there := listed[o.peers[i].name]; !there && o.peers[i].name != "" {
-				o.peers[i].vanish()
+				o.peers[i].markMissing()
 			}
 		}
 		for name, w := range listed {
-			o.peer(name).says(w)
+			o.peer(name).update(w)
 			o.needed = max(o.needed, w.Wanted)
 		}
 	})
@@ -44,7 +44,7 @@ func (e *Engine) SetPeers(listed map[string]PeerStatus) {
 
 // peer returns the peer of that name, in the place of one that is forgotten if it is new;
 // o.mu is held.
-func (o *others) peer(name string) *peer {
+func (o *peerExchange) peer(name string) *peer {
 	free := -1
 	for i := range o.peers {
 		switch o.peers[i].name {
@@ -63,15 +63,15 @@ func (o *others) peer(name string) *peer {
 }
 
 // change changes what is known of the peers.
-func (o *others) change(watched Revision, f func(*others)) {
+func (o *peerExchange) change(watched Revision, f func(*peerExchange)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f(o)
-	o.judge(watched)
+	o.refresh(watched)
 }
 
 // judge keeps what is asked often; o.mu is held.
-func (o *others) judge(watched Revision) {
+func (o *peerExchange) refresh(watched Revision) {
 	silent := false
 	for i := range o.peers {
 		if p := &o.peers[i]; p.dead(watched) {
@@ -79,20 +79,20 @@ func (o *others) judge(watched Revision) {
 		}
 		silent = silent || o.peers[i].name != "" && !o.peers[i].Publishes
 	}
-	o.silent.Store(silent)
-	o.unsettle.Store(int64(unsettledAmong(o.peers, watched)))
+	o.hasNonPublisher.Store(silent)
+	o.lowestUnsettled.Store(int64(unsettledAmong(o.peers, watched)))
 }
 
 // unsettled is the lowest end that another living replica may still refute; 0: none is
 // waited for.
-func (o *others) unsettled() Revision { return Revision(o.unsettle.Load()) }
+func (o *peerExchange) unsettled() Revision { return Revision(o.lowestUnsettled.Load()) }
 
 // unspoken says whether a living replica publishes no watermark.
-func (o *others) unspoken() bool { return o.silent.Load() }
+func (o *peerExchange) nonPublisher() bool { return o.hasNonPublisher.Load() }
 
 // ready is up to which end claims need not wait any more.
-func (o *others) ready() int64 {
-	if low := o.unsettle.Load(); low != 0 {
+func (o *peerExchange) settledEnd() int64 {
+	if low := o.lowestUnsettled.Load(); low != 0 {
 		return low - 1
 	}
 	return math.MaxInt64

@@ -14,7 +14,7 @@ const (
 	keepGap      = time.Millisecond
 	keepGapAmong = 5 * time.Millisecond
 	// ranEvery is how often the run time is kept; what is lost of it counts for nothing.
-	ranEvery = time.Second
+	runTimeEvery = time.Second
 )
 
 // pacer spreads work.
@@ -36,44 +36,44 @@ func (p *pacer) turn(now, gap Instant) bool {
 }
 
 // watchSilence has a living instance looked at when its silence may matter; en.mu is held.
-func (e *Engine) watchSilence(en *entry) {
-	e.schedule.put(&e.schedule.silences, en, int64(en.lookAt(&e.Policy, e.gate.Load())))
+func (e *Engine) scheduleSilence(en *entry) {
+	e.schedule.put(&e.schedule.silences, en, int64(en.nextSilenceCheck(&e.Policy, e.health.Load())))
 }
 
 // attendLiving looks at the silence of an instance whose lease lives; en.mu is held.
-func (e *Engine) attendLiving(en *entry, now Instant) {
-	g := e.gate.Load()
+func (e *Engine) handleLiving(en *entry, now Instant) {
+	g := e.health.Load()
 	at, expires := en.local.expireAt(&e.Policy, g, &en.view.Snapshot)
 	switch {
-	case en.mending:
+	case en.repairing:
 	case expires && g.Credited >= at:
-		e.beginMending(en, &ExpireFlow{})
+		e.startRepair(en, &ExpireFlow{})
 	default:
 		e.keepSilence(en, now, g)
 	}
-	e.watchSilence(en)
+	e.scheduleSilence(en)
 }
 
 // keepSilence has the record keep a silence that has lasted; en.mu is held. A replica of
 // the release before would not end it with a heartbeat: beside one, nothing is kept.
-func (e *Engine) keepSilence(en *entry, now Instant, g *Gate) {
+func (e *Engine) keepSilence(en *entry, now Instant, g *Health) {
 	gap := keepGap
 	if !e.Alone {
 		gap = keepGapAmong
 	}
-	if en.mending || !en.local.keepDue(g, &en.view.Record) || !e.Alone && !e.others.keep() || !e.keeps.turn(now, gap) {
+	if en.repairing || !en.local.keepDue(g, &en.view.Record) || !e.Alone && !e.peers.allEndSilences() || !e.silenceLimit.turn(now, gap) {
 		return
 	}
-	e.beginMending(en, &SilenceFlow{})
+	e.startRepair(en, &SilenceFlow{})
 }
 
 // tellRunTime tells how long the platform has run, over all its starts, until ctx ends.
 // Nothing waits for it: a disk may hang.
-func (e *Engine) tellRunTime(ctx context.Context) {
+func (e *Engine) saveRunTime(ctx context.Context) {
 	if e.SaveRunTime == nil {
 		return
 	}
-	t := time.NewTicker(ranEvery)
+	t := time.NewTicker(runTimeEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -81,8 +81,8 @@ func (e *Engine) tellRunTime(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if g := e.gate.Load(); g.Loaded {
-			e.SaveRunTime(g.RanBefore + g.Credited)
+		if g := e.health.Load(); g.Loaded {
+			e.SaveRunTime(g.RunTimeBefore + g.Credited)
 		}
 	}
 }

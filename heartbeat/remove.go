@@ -16,32 +16,32 @@ func (f *RemoveFlow) Next(in Input, r Result) Action {
 		return Action{Do: DoRead}
 	case stepRead:
 		if r.Outcome != Done {
-			return answer(ErrUnavailable, Record{})
+			return respond(ErrUnavailable, Record{})
 		}
 		f.snap = r.Snapshot
 		switch {
 		case !f.snap.Exists() && f.rounds+f.conflicts > 0:
-			return answer(nil, Record{}) // it was there when this request came
+			return respond(nil, Record{}) // it was there when this request came
 		case !f.snap.Exists():
-			return answer(ErrNotFound, Record{})
+			return respond(ErrNotFound, Record{})
 		case f.snap.Record.Owner != f.Owner:
-			return answer(ErrNotOwner, Record{})
+			return respond(ErrNotOwner, Record{})
 		case f.IfAt != 0 && f.IfAt != f.snap.At:
-			return answer(ErrStale, f.snap.Record)
+			return respond(ErrStale, f.snap.Record)
 		}
 		f.step = stepCommit
 		return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
 	default:
 		switch r.Outcome {
 		case Done:
-			a := answer(nil, f.snap.Record)
-			a.Retire = f.snap.Record.Lease
+			a := respond(nil, f.snap.Record)
+			a.Revoke = f.snap.Record.Lease
 			return a
 		case Full:
-			return answer(ErrFull, f.snap.Record)
+			return respond(ErrFull, f.snap.Record)
 		default:
 			f.step = stepRead
-			a, _ := f.anew(r.Outcome, 0)
+			a, _ := f.nextOwnerRound(r.Outcome, 0)
 			return a
 		}
 	}

@@ -26,7 +26,7 @@ func (e *Engine) contradicted(all []Listed, at Revision) bool {
 func (e *Engine) Restored() {
 	e.disturb("restored")
 	e.watched.Store(0)
-	e.others.forget()
+	e.peers.reset()
 	e.mu.Lock()
 	all := make([]*entry, 0, len(e.entries))
 	for _, en := range e.entries {
@@ -36,9 +36,9 @@ func (e *Engine) Restored() {
 	for _, en := range all {
 		en.mu.Lock()
 		en.view.recordSeen, en.view.projectionSeen = 0, 0
-		en.view.ended, en.open = 0, 0 // of another history
-		en.claimed = nil              // its hold belongs to a revision of another history
+		en.view.ended, en.openSince = 0, 0 // of another history
+		en.claimFlow = nil                 // its hold belongs to a revision of another history
 		en.mu.Unlock()
 	}
-	e.schedule.release(&e.schedule.peers, e.gate.Load().Credited) // they wait for ends of another history
+	e.schedule.release(&e.schedule.awaitingPeers, e.health.Load().Credited) // they wait for ends of another history
 }

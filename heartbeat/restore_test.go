@@ -54,7 +54,7 @@ func TestWhatContradictsWhatWasSeen(t *testing.T) {
 		{"no record any more", 5, 5, Snapshot{}, 9, false},
 	} {
 		e := New(Config{Clock: func() (Instant, int64) { return 0, 0 }})
-		en := e.enter("i")
+		en := e.ensureEntry("i")
 		en.view.recordSeen, en.view.projectionSeen = c.record, c.projection
 		if got := e.contradicted([]Listed{{ID: "i", Snapshot: c.l}, {ID: "unknown", Snapshot: c.l}}, c.at); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
@@ -73,7 +73,7 @@ func TestARestoredStoreFreesClaimsThatWaitForOthers(t *testing.T) {
 		l.mu.Unlock()
 		s.UpdatePeer("other", PeerStatus{Publishes: true, Settled: 1})
 		s.register("i")
-		until(t, "it waits for the other", func() bool { n, _ := s.schedule.size(&s.schedule.peers); return n == 1 })
+		until(t, "it waits for the other", func() bool { n, _ := s.schedule.length(&s.schedule.awaitingPeers); return n == 1 })
 		l.mu.Lock()
 		older := l.records["i"]
 		older.At = 20
@@ -109,12 +109,12 @@ func TestARestoredStoreForgetsTheClaimUnderWay(t *testing.T) {
 	r := &restoring{vacant: vacant{snapshots: map[ID]Snapshot{"i": s}}}
 	e := New(Config{Store: r, Policy: brisk(10), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }})
 	r.restored = e.Restored
-	en := e.enter("i")
-	e.show(en, sightsOf("i", &s, 1001)...)
+	en := e.ensureEntry("i")
+	e.observe(en, observationsOf("i", &s, 1001)...)
 	en.claiming = true
 	e.claim(en)
-	if n, _ := e.schedule.size(&e.schedule.due); en.claimed != nil || n != 1 {
-		t.Errorf("its hold belongs to %+v; %d due", en.claimed, n)
+	if n, _ := e.schedule.length(&e.schedule.due); en.claimFlow != nil || n != 1 {
+		t.Errorf("its hold belongs to %+v; %d due", en.claimFlow, n)
 	}
 }
 
@@ -129,11 +129,14 @@ func TestAClaimFollowsTheEndThatBecomesKnown(t *testing.T) {
 		l.rev = 1005
 		l.mu.Unlock()
 		s.UpdatePeer("other", PeerStatus{Publishes: true, Settled: 2000})
-		s.reached(1005)
+		s.advanceWatch(1005)
 		if err := s.Refresh(context.Background(), "i"); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it waits for the other", func() bool { _, first := s.schedule.size(&s.schedule.peers); return first == int64(unknownEnd) })
+		until(t, "it waits for the other", func() bool {
+			_, first := s.schedule.length(&s.schedule.awaitingPeers)
+			return first == int64(unknownEnd)
+		})
 		s.Sweep()
 		until(t, "claimed", func() bool { return l.count(Claim) == 1 })
 	})

@@ -16,11 +16,11 @@ type schedule struct {
 	// again, a removal; by credited time.
 	due waitQueue
 	// turns: claims that only their turn keeps waiting, the oldest first.
-	turns waitQueue
+	rateLimited waitQueue
 	// room: what cannot go on before the store takes writes again.
-	room waitQueue
+	awaitingSpace waitQueue
 	// peers: claims that wait for what other replicas have settled, by the end of the lease.
-	peers waitQueue
+	awaitingPeers waitQueue
 	// silences: living instances, by the credited time at which their silence may matter.
 	silences waitQueue
 	// removals: SUSPENDED instances, by the wall clock, which somebody may set.
@@ -31,7 +31,7 @@ type schedule struct {
 type waitQueue []*entry
 
 // place is where an entry waits; it is guarded by schedule.mu.
-type place struct {
+type queuePosition struct {
 	in    *waitQueue // nil: nowhere
 	key   int64
 	index int
@@ -43,13 +43,13 @@ const anyKey = math.MaxInt64
 func (s *schedule) put(in *waitQueue, en *entry, key int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if en.place.in == in {
-		en.place.key = key
-		heap.Fix(in, en.place.index)
+	if en.position.in == in {
+		en.position.key = key
+		heap.Fix(in, en.position.index)
 		return
 	}
-	s.leave(en)
-	en.place = place{in: in, key: key}
+	s.remove(en)
+	en.position = queuePosition{in: in, key: key}
 	heap.Push(in, en)
 }
 
@@ -57,11 +57,11 @@ func (s *schedule) put(in *waitQueue, en *entry, key int64) {
 func (s *schedule) move(from, to *waitQueue, en *entry, key int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if en.place.in != from {
+	if en.position.in != from {
 		return
 	}
-	s.leave(en)
-	en.place = place{in: to, key: key}
+	s.remove(en)
+	en.position = queuePosition{in: to, key: key}
 	heap.Push(to, en)
 }
 
@@ -69,12 +69,12 @@ func (s *schedule) move(from, to *waitQueue, en *entry, key int64) {
 func (s *schedule) drop(en *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leave(en)
+	s.remove(en)
 }
 
-func (s *schedule) leave(en *entry) {
-	if q := en.place.in; q != nil {
-		heap.Remove(q, en.place.index)
+func (s *schedule) remove(en *entry) {
+	if q := en.position.in; q != nil {
+		heap.Remove(q, en.position.index)
 	}
 }
 
@@ -82,7 +82,7 @@ func (s *schedule) leave(en *entry) {
 func (s *schedule) take(from *waitQueue, upTo int64) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(*from) == 0 || (*from)[0].place.key > upTo {
+	if len(*from) == 0 || (*from)[0].position.key > upTo {
 		return nil
 	}
 	return heap.Pop(from).(*entry)
@@ -93,18 +93,18 @@ func (s *schedule) release(from *waitQueue, at Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, en := range *from {
-		en.place = place{in: &s.due, key: int64(at)}
+		en.position = queuePosition{in: &s.due, key: int64(at)}
 		heap.Push(&s.due, en)
 	}
 	*from = nil
 }
 
 // size is how many wait in a queue, and the key of the first.
-func (s *schedule) size(q *waitQueue) (n int, first int64) {
+func (s *schedule) length(q *waitQueue) (n int, first int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n = len(*q); n > 0 {
-		first = (*q)[0].place.key
+		first = (*q)[0].position.key
 	}
 	return n, first
 }
@@ -114,23 +114,23 @@ func (s *schedule) absences() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*entry
-	for _, q := range []waitQueue{s.due, s.turns, s.room, s.peers} {
+	for _, q := range []waitQueue{s.due, s.rateLimited, s.awaitingSpace, s.awaitingPeers} {
 		out = append(out, q...)
 	}
 	return out
 }
 
 func (q waitQueue) Len() int           { return len(q) }
-func (q waitQueue) Less(i, j int) bool { return q[i].place.key < q[j].place.key }
+func (q waitQueue) Less(i, j int) bool { return q[i].position.key < q[j].position.key }
 func (q waitQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place.index, q[j].place.index = i, j
+	q[i].position.index, q[j].position.index = i, j
 }
 
 // Push implements heap.Interface.
 func (q *waitQueue) Push(x any) {
 	en := x.(*entry)
-	en.place.index = len(*q)
+	en.position.index = len(*q)
 	*q = append(*q, en)
 }
 
@@ -140,7 +140,7 @@ func (q *waitQueue) Pop() any {
 	n := len(old) - 1
 	en := old[n]
 	old[n] = nil
-	en.place = place{}
+	en.position = queuePosition{}
 	if *q = old[:n]; n == 0 {
 		*q = nil // a mass leaves no memory behind
 	}

@@ -20,31 +20,31 @@ func TestWhatIsDueIsTakenInOrderAndOnce(t *testing.T) {
 		case 0:
 			s.drop(en)
 		case 1:
-			s.put(&s.room, en, 0)
+			s.put(&s.awaitingSpace, en, 0)
 		default:
 			s.put(&s.due, en, int64(rand.IntN(100)))
 		}
 	}
-	due, _ := s.size(&s.due)
-	room, _ := s.size(&s.room)
+	due, _ := s.length(&s.due)
+	room, _ := s.length(&s.awaitingSpace)
 	seen, last := map[*entry]bool{}, int64(-1)
 	take := func(upTo int64) {
 		for en := s.take(&s.due, upTo); en != nil; en = s.take(&s.due, upTo) {
-			if seen[en] || en.place != (place{}) {
+			if seen[en] || en.position != (queuePosition{}) {
 				t.Fatal("taken twice, or it still waits")
 			}
 			seen[en] = true
 		}
 	}
 	for key := range int64(50) {
-		if n, first := s.size(&s.due); n > 0 && first < last {
+		if n, first := s.length(&s.due); n > 0 && first < last {
 			t.Fatalf("%d is due after %d", first, last)
 		}
 		take(key)
 		last = key
 	}
-	s.release(&s.room, 60)
-	if n, _ := s.size(&s.room); n != 0 {
+	s.release(&s.awaitingSpace, 60)
+	if n, _ := s.length(&s.awaitingSpace); n != 0 {
 		t.Errorf("%d still wait for room", n)
 	}
 	if first := s.take(&s.due, last); first != nil {

@@ -30,7 +30,7 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	ttl, err := e.Store.Renew(e.ctx, l)
 	r := Result{Outcome: e.outcome(e.ctx, DoRenew, err), TTL: ttl, Lease: l}
 	if now, _ := e.Clock(); now-began > maxSilence {
-		e.doubt("renewal")
+		e.disturbOnce("renewal")
 	}
 	if !mine {
 		return r
@@ -48,41 +48,41 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 // turns are reads of one thing, one after the other. Whoever asks while one is under
 // way shares the next, for an answer counts only if its read began after the question
 // (protocol CE5).
-type turns[T any] struct {
-	mu   sync.Mutex
-	busy bool
-	next *turn[T] // asked for, and not begun yet
+type sharedRead[T any] struct {
+	mu      sync.Mutex
+	reading bool
+	next    *pendingRead[T] // asked for, and not begun yet
 }
 
-type turn[T any] struct {
-	done   chan struct{}
-	answer T
-	err    error
+type pendingRead[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
 }
 
 // ask reads in turn.
-func ask[T any](ctx context.Context, e *Engine, of *turns[T], read func(context.Context) (T, error)) (T, error) {
+func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
-	if of.busy {
+	if of.reading {
 		if of.next == nil {
-			of.next = &turn[T]{done: make(chan struct{})}
+			of.next = &pendingRead[T]{done: make(chan struct{})}
 		}
 		t := of.next
 		of.mu.Unlock()
 		select {
 		case <-t.done:
-			return t.answer, t.err
+			return t.value, t.err
 		case <-ctx.Done():
 			var none T
 			return none, ctx.Err()
 		}
 	}
-	of.busy = true
+	of.reading = true
 	of.mu.Unlock()
 	answer, err := read(ctx)
-	if t := of.ended(); t != nil {
+	if t := of.finish(); t != nil {
 		on := func() { of.run(e.ctx, t, read) }
-		if !e.begin(on) {
+		if !e.spawn(on) {
 			on() // stopped: they learn of it here
 		}
 	}
@@ -90,18 +90,18 @@ func ask[T any](ctx context.Context, e *Engine, of *turns[T], read func(context.
 }
 
 // run reads for those who waited, until nobody waits.
-func (of *turns[T]) run(ctx context.Context, t *turn[T], read func(context.Context) (T, error)) {
-	for ; t != nil; t = of.ended() {
-		t.answer, t.err = read(ctx)
+func (of *sharedRead[T]) run(ctx context.Context, t *pendingRead[T], read func(context.Context) (T, error)) {
+	for ; t != nil; t = of.finish() {
+		t.value, t.err = read(ctx)
 		close(t.done)
 	}
 }
 
 // ended ends a read; it returns the one that was asked for meanwhile.
-func (of *turns[T]) ended() *turn[T] {
+func (of *sharedRead[T]) finish() *pendingRead[T] {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	t := of.next
-	of.next, of.busy = nil, t != nil
+	of.next, of.reading = nil, t != nil
 	return t
 }

@@ -15,8 +15,8 @@ func (r *Record) interval() Instant { return Instant(r.Interval) * time.Second }
 // keptAfter is how long a silence lasts before the record keeps it. Since a start it is
 // shorter, for who lives beats within an interval of it, and the next start may come soon;
 // but only where what comes after counts, too, for there is one write of it.
-func (l *Local) keptAfter(g *Gate, r *Record) Instant {
-	if !l.heard && g.Clocked {
+func (l *Local) keptAfter(g *Health, r *Record) Instant {
+	if !l.hasEvidence && g.HasRunTime {
 		return r.interval() * 11 / 10
 	}
 	return r.interval() * 3 / 2
@@ -25,12 +25,12 @@ func (l *Local) keptAfter(g *Gate, r *Record) Instant {
 // silentFrom is the credited time since which nothing was heard here. Who is alone and has
 // heard nothing since its start has missed nothing that counts: what disturbed it since
 // is no credited time.
-func (l *Local) silentFrom(g *Gate) Instant {
+func (l *Local) silentFrom(g *Health) Instant {
 	switch {
-	case l.concerned(g) && (l.heard || !g.Alone):
-		return max(g.SuspectAt, l.seenAt)
-	case l.heard:
-		return l.HeardCredit
+	case l.disturbed(g) && (l.hasEvidence || !g.Alone):
+		return max(g.SuspectedAt, l.seenAt)
+	case l.hasEvidence:
+		return l.EvidenceCredit
 	default:
 		return l.seenAt
 	}
@@ -38,24 +38,24 @@ func (l *Local) silentFrom(g *Gate) Instant {
 
 // silenceBefore is how much silence was credited before this start, as a record tells that
 // was listed by it: what was kept, and what the replica ran afterwards.
-func silenceBefore(r *Record, g *Gate) Instant {
+func silenceBefore(r *Record, g *Health) Instant {
 	if r.Silence <= 0 {
 		return 0
 	}
 	s := r.Silence
-	if r.SilenceAt > 0 && g.Clocked {
-		s += max(g.RanBefore-r.SilenceAt, 0)
+	if r.SilenceAt > 0 && g.HasRunTime {
+		s += max(g.RunTimeBefore-r.SilenceAt, 0)
 	}
 	return min(s, r.window())
 }
 
 // required is how much time must have been credited since FromAt: a window, less what was
 // credited of this silence before the start.
-func (l *Local) required(g *Gate, r *Record) Instant {
-	if l.FromAt != g.StartAt {
+func (l *Local) required(g *Health, r *Record) Instant {
+	if l.CountedFrom != g.StartedAt {
 		return r.window()
 	}
-	return max(r.interval(), r.window()-l.before)
+	return max(r.interval(), r.window()-l.silenceBefore)
 }
 
 const (
@@ -68,16 +68,16 @@ const (
 
 // keepAt is the credited time from which on the record should keep the silence; false:
 // it never should.
-func (l *Local) keepAt(g *Gate, r *Record) (Instant, bool) {
+func (l *Local) keepAt(g *Health, r *Record) (Instant, bool) {
 	from := l.silentFrom(g)
-	if !r.Expires() || r.Silence != 0 || l.keptAfter(g, r) >= r.window() || l.asked && l.askedFrom == from {
+	if !r.Expires() || r.Silence != 0 || l.keptAfter(g, r) >= r.window() || l.silenceChecked && l.checkedFrom == from {
 		return 0, false
 	}
 	return max(from+l.keptAfter(g, r), l.keptUntil-(mostKept-1)*keptEvery*r.window()), true
 }
 
 // keepDue says whether the record should keep the silence now.
-func (l *Local) keepDue(g *Gate, r *Record) bool {
+func (l *Local) keepDue(g *Health, r *Record) bool {
 	at, ok := l.keepAt(g, r)
 	return ok && g.Credited >= at && !g.Full
 }
@@ -85,19 +85,19 @@ func (l *Local) keepDue(g *Gate, r *Record) bool {
 // expireAt is the credited time from which on a lease is ended that etcd extended at the
 // start of this replica, although the silence is as long as it may be; false: never.
 // Without a silence from before it ends by itself, at about that time.
-func (l *Local) expireAt(p *Policy, g *Gate, s *Snapshot) (Instant, bool) {
-	if !g.Alone || l.heard || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
+func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Instant, bool) {
+	if !g.Alone || l.hasEvidence || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
 		return 0, false
 	}
-	at := l.seenAt + max(s.Record.interval(), s.Record.window()-l.before)
-	if l.before == 0 {
+	at := l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)
+	if l.silenceBefore == 0 {
 		at += p.Hold
 	}
 	return at, true
 }
 
 // lookAt is when the silence of a living instance is to be looked at again.
-func (k *knowledge) lookAt(p *Policy, g *Gate) Instant {
+func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Instant {
 	r := &k.view.Record
 	at := g.Credited + max(k.local.keptAfter(g, r), Tick)
 	if keep, ok := k.local.keepAt(g, r); ok {
@@ -125,21 +125,21 @@ func (f *SilenceFlow) Next(in Input, r Result) Action {
 	case stepStart:
 		return f.begin(in)
 	case stepRead: // how long ago was its lease renewed, by whomever?
-		if r.Outcome != Done || r.Age < in.Local.keptAfter(in.Gate, &f.snap.Record) {
-			return answer(nil, f.snap.Record) // it was heard elsewhere, or nobody knows
+		if r.Outcome != Done || r.Age < in.Local.keptAfter(in.Health, &f.snap.Record) {
+			return respond(nil, f.snap.Record) // it was heard elsewhere, or nobody knows
 		}
 		f.silence = min(f.silence, r.Age)
 		return f.commit(in)
 	case stepCommit:
 		in.Local.mayKeep = in.Local.mayKeep && r.Outcome == Unavailable
 		if r.Outcome != Done {
-			return answer(failure(r.Outcome), f.snap.Record)
+			return respond(failure(r.Outcome), f.snap.Record)
 		}
 		switch {
-		case in.Local.silentFrom(in.Gate) != f.from:
+		case in.Local.silentFrom(in.Health) != f.from:
 			return f.takeBack(in)
 		case in.Alone || f.snap.Absent(): // nobody can have renewed meanwhile
-			return answer(nil, in.Known.Record)
+			return respond(nil, in.Known.Record)
 		}
 		f.step = stepTurn
 		return Action{Do: DoAge, Lease: f.snap.Record.Lease}
@@ -147,26 +147,26 @@ func (f *SilenceFlow) Next(in Input, r Result) Action {
 		if r.Outcome != Done || r.Age < f.silence {
 			return f.takeBack(in)
 		}
-		return answer(nil, in.Known.Record)
+		return respond(nil, in.Known.Record)
 	default:
-		return answer(nil, in.Known.Record)
+		return respond(nil, in.Known.Record)
 	}
 }
 
 func (f *SilenceFlow) begin(in Input) Action {
 	l := in.Local
-	f.snap, f.from = *in.Known, l.silentFrom(in.Gate)
-	if !l.keepDue(in.Gate, &f.snap.Record) {
-		return answer(nil, f.snap.Record)
+	f.snap, f.from = *in.Known, l.silentFrom(in.Health)
+	if !l.keepDue(in.Health, &f.snap.Record) {
+		return respond(nil, f.snap.Record)
 	}
-	l.asked, l.askedFrom = true, f.from
-	f.silence = in.Gate.Credited - f.from
+	l.silenceChecked, l.checkedFrom = true, f.from
+	f.silence = in.Health.Credited - f.from
 	switch {
 	case in.Alone:
 		return f.commit(in)
 	case f.snap.Absent(): // nobody renewed since
-		if f.silence = min(f.silence, in.Gate.Credited-l.GoneAt); f.silence < l.keptAfter(in.Gate, &f.snap.Record) {
-			return answer(nil, f.snap.Record)
+		if f.silence = min(f.silence, in.Health.Credited-l.MissingSince); f.silence < l.keptAfter(in.Health, &f.snap.Record) {
+			return respond(nil, f.snap.Record)
 		}
 		return f.commit(in)
 	}
@@ -175,25 +175,25 @@ func (f *SilenceFlow) begin(in Input) Action {
 }
 
 func (f *SilenceFlow) commit(in Input) Action {
-	if in.Known.At != f.snap.At || in.Local.silentFrom(in.Gate) != f.from {
-		return answer(nil, f.snap.Record) // it changed, or was heard
+	if in.Known.At != f.snap.At || in.Local.silentFrom(in.Health) != f.from {
+		return respond(nil, f.snap.Record) // it changed, or was heard
 	}
 	f.step = stepCommit
 	l := in.Local
 	l.mayKeep = true
-	l.keptUntil = max(l.keptUntil, in.Gate.Credited) + keptEvery*f.snap.Record.window()
-	t := f.snap.silent(f.silence, in.Gate)
-	t.beaten(l)
+	l.keptUntil = max(l.keptUntil, in.Health.Credited) + keptEvery*f.snap.Record.window()
+	t := f.snap.silent(f.silence, in.Health)
+	t.keepLastBeat(l)
 	return Action{Do: DoCommit, Txn: t}
 }
 
 func (f *SilenceFlow) takeBack(in Input) Action {
 	if in.Known.Record.Silence == 0 {
-		return answer(nil, in.Known.Record) // the heartbeat did it
+		return respond(nil, in.Known.Record) // the heartbeat did it
 	}
 	f.step = stepSettle
 	t := in.Known.heard()
-	t.beaten(in.Local)
+	t.keepLastBeat(in.Local)
 	return Action{Do: DoCommit, Txn: t}
 }
 
@@ -210,16 +210,16 @@ type ExpireFlow struct {
 func (f *ExpireFlow) Next(in Input, r Result) Action {
 	if f.step == stepStart {
 		f.snap = *in.Known
-		if at, ok := in.Local.expireAt(in.Policy, in.Gate, &f.snap); !ok || in.Gate.Credited < at {
-			return answer(nil, f.snap.Record)
+		if at, ok := in.Local.expireAt(in.Policy, in.Health, &f.snap); !ok || in.Health.Credited < at {
+			return respond(nil, f.snap.Record)
 		}
 		f.step = stepCommit
 		return Action{Do: DoCommit, Txn: f.snap.expire()}
 	}
 	if r.Outcome != Done {
-		return answer(failure(r.Outcome), f.snap.Record)
+		return respond(failure(r.Outcome), f.snap.Record)
 	}
-	a := answer(nil, f.snap.Record)
-	a.Retire = f.snap.Record.Lease
+	a := respond(nil, f.snap.Record)
+	a.Revoke = f.snap.Record.Lease
 	return a
 }

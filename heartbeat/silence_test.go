@@ -223,10 +223,10 @@ func TestARefutationEndsASilenceThatIsKept(t *testing.T) {
 	kept.Projection, kept.Record.Silence = Projection{}, 15*s
 	for heard, want := range map[time.Duration]Instant{5 * s: 0, 16 * s: 15 * s} {
 		x := newScript(&RefuteFlow{}, Result{Lease: 9}, Result{Revision: 6})
-		x.in.Known, x.in.Gate.Credited = &kept, time.Hour
-		x.in.Local.Hear(Moment{Now: time.Hour - heard, Credited: time.Hour - heard})
-		if x.run(t); x.last.Answer.Err != nil {
-			t.Fatal(x.last.Answer.Err)
+		x.in.Known, x.in.Health.Credited = &kept, time.Hour
+		x.in.Local.AddEvidence(Moment{Now: time.Hour - heard, Credited: time.Hour - heard})
+		if x.run(t); x.last.Response.Err != nil {
+			t.Fatal(x.last.Response.Err)
 		}
 		if got := x.committed.Record.Silence; got != want {
 			t.Errorf("heard %v ago: it keeps %v, want %v", heard, got, want)

@@ -34,23 +34,23 @@ func (e *Engine) Stats() Stats {
 	e.mu.RLock()
 	records := len(e.entries)
 	e.mu.RUnlock()
-	g, q := e.gate.Load(), &e.schedule
+	g, q := e.health.Load(), &e.schedule
 	s := Stats{
 		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: g.Full,
-		Refutations: e.refutes.waiting(), Claims: e.claims.waiting(), Adoptions: e.adopts.waiting(),
-		Repairs: e.repairs.waiting(), Revocations: e.revokes.waiting(),
-		Hooks: e.hooks.changes.waiting() + e.hooks.notices.waiting(), HooksDropped: e.hooks.notices.dropped(),
+		Refutations: e.refutes.length(), Claims: e.claims.length(), Adoptions: e.adopts.length(),
+		Repairs: e.repairs.length(), Revocations: e.revokes.length(),
+		Hooks: e.hooks.changes.length() + e.hooks.notices.length(), HooksDropped: e.hooks.notices.dropped(),
 	}
 	_, s.Massive = e.massive()
 	var first int64
-	if s.Scheduled, first = q.size(&q.due); s.Scheduled > 0 {
+	if s.Scheduled, first = q.length(&q.due); s.Scheduled > 0 {
 		s.Late = max(g.Credited-Instant(first), 0)
 	}
-	removals, _ := q.size(&q.removals)
+	removals, _ := q.length(&q.removals)
 	s.Scheduled += removals
-	s.RateLimited, _ = q.size(&q.turns)
-	s.AwaitingSpace, _ = q.size(&q.room)
-	s.AwaitingPeers, _ = q.size(&q.peers)
-	s.Unsettled, s.Unpublished = e.others.lag(g.Credited)
+	s.RateLimited, _ = q.length(&q.rateLimited)
+	s.AwaitingSpace, _ = q.length(&q.awaitingSpace)
+	s.AwaitingPeers, _ = q.length(&q.awaitingPeers)
+	s.Unsettled, s.Unpublished = e.peers.lag(g.Credited)
 	return s
 }

@@ -15,9 +15,9 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 	snap := Snapshot{At: 7, Record: Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}}
 	ready := func() (ClaimFlow, Input) {
 		p := brisk(1)
-		in := Input{Policy: &p, Gate: &Gate{Credited: time.Hour}, Known: &snap, Local: &Local{}}
+		in := Input{Policy: &p, Health: &Health{Credited: time.Hour}, Known: &snap, Local: &Local{}}
 		f := ClaimFlow{step: stepHold, at: snap.At}
-		if a := f.Next(in, Result{}); a.Do != DoTurn {
+		if a := f.Next(in, Result{}); a.Do != DoToken {
 			t.Fatalf("it asks for no turn: %v", a.Do)
 		}
 		return f, in
@@ -27,13 +27,13 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 		t.Errorf("nothing changed, and yet %v", a.Do)
 	}
 	f, in = ready()
-	in.Local.Hear(Moment{Now: in.Now})
-	if a := f.Next(in, Result{}); a.Do != DoAnswer {
+	in.Local.AddEvidence(Moment{Now: in.Now})
+	if a := f.Next(in, Result{}); a.Do != DoRespond {
 		t.Errorf("it was heard, and yet %v", a.Do)
 	}
 	f, in = ready()
-	in.Gate.SetFull(true)
-	if a := f.Next(in, Result{}); a.Do != DoWait || !a.Wait.Room {
+	in.Health.SetFull(true)
+	if a := f.Next(in, Result{}); a.Do != DoWait || !a.Wait.Space {
 		t.Errorf("the store is full, and yet %v", a.Do)
 	}
 	f, in = ready()
@@ -60,7 +60,7 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 			ids[i] = ID(fmt.Sprint("i", i))
 			s.register(ids[i])
 		}
-		until(t, "all wait for their turn", func() bool { turns, _ := s.schedule.size(&s.schedule.turns); return turns > n-2*rate })
+		until(t, "all wait for their turn", func() bool { turns, _ := s.schedule.length(&s.schedule.rateLimited); return turns > n-2*rate })
 		began, before := time.Now(), l.count(Claim)
 		for time.Since(began) < 5*time.Second {
 			for _, id := range ids {
@@ -80,13 +80,13 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 func TestAClaimThatIsLookedAtOutOfTurnAsksForItsTurn(t *testing.T) {
 	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
 	for _, turn := range []bool{false, true} {
-		en := &entry{standing: absent, claimed: &ClaimFlow{step: stepTurn}}
+		en := &entry{status: absent, claimFlow: &ClaimFlow{step: stepTurn}}
 		en.view.Record = Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}
 		en.view.At = 7
 		e.end() // so that no worker begins
-		e.attend(en, time.Hour, int64(time.Hour), turn)
-		if !en.claiming || (en.claimed.step == stepTurn) != turn {
-			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimed.step, en.claiming)
+		e.handleDue(en, time.Hour, int64(time.Hour), turn)
+		if !en.claiming || (en.claimFlow.step == stepTurn) != turn {
+			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimFlow.step, en.claiming)
 		}
 	}
 }

@@ -68,38 +68,38 @@ type Txn struct {
 }
 
 // at starts a transaction on the record as s shows it.
-func (s *Snapshot) at(k Kind) Txn {
+func (s *Snapshot) begin(k Kind) Txn {
 	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place}
 }
 
 // told counts the event in and stamps the change.
-func (t *Txn) told(c Change, wall int64) {
+func (t *Txn) countEvent(c Change, wall int64) {
 	t.Change = c
 	t.Record.Seq++
 	t.Record.ChangedAt = wall
 }
 
 // onLease makes the transaction put the record on lease l, and its projection with it.
-func (t *Txn) onLease(l LeaseID) {
+func (t *Txn) putOn(l LeaseID) {
 	t.RecordOp, t.ProjectionOp = Put, Put
 	t.Record.Lease = l
 }
 
 // beaten has a record that is written anyway keep the last heartbeat that this replica
 // received: no heartbeat writes that by itself, and after a restart nobody else knows.
-func (t *Txn) beaten(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
+func (t *Txn) keepLastBeat(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
 
 // ends has a record that is written for a heartbeat or a PUT keep no silence any more.
-func (t *Txn) ends(l *Local) {
-	t.beaten(l)
+func (t *Txn) endSilence(l *Local) {
+	t.keepLastBeat(l)
 	t.Record.Silence, t.Record.SilenceAt = 0, 0
 }
 
 func register(r Record, l LeaseID) Txn {
 	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
-	t.onLease(l)
+	t.putOn(l)
 	t.Record.Seq = 0
-	t.told(Added, r.RegisteredAt)
+	t.countEvent(Added, r.RegisteredAt)
 	return t
 }
 
@@ -107,27 +107,27 @@ func register(r Record, l LeaseID) Txn {
 // record unchanged since a read that saw no projection proves that there was none
 // since (protocol CE1).
 func (s *Snapshot) rearm(l LeaseID) Txn {
-	t := s.at(Rearm)
+	t := s.begin(Rearm)
 	t.Presence = NoProjection
-	t.onLease(l)
+	t.putOn(l)
 	return t
 }
 
 // claim is carried out at the revision that the hold began with (protocol CE3).
 func (s *Snapshot) claim(wall, lastBeat int64) Txn {
-	t := s.at(Claim)
+	t := s.begin(Claim)
 	t.Presence = NoProjection
-	t.enter(Next(s.Record.State, Expired), wall)
+	t.apply(Next(s.Record.State, Expired), wall)
 	t.Record.SuspendedAt = wall
 	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
-	t.onLease(0)
+	t.putOn(0)
 	return t
 }
 
 // enter applies a cell of the state table.
-func (t *Txn) enter(c Cell, wall int64) {
+func (t *Txn) apply(c Cell, wall int64) {
 	t.Record.State = c.To
-	t.told(c.Change, wall)
+	t.countEvent(c.Change, wall)
 	if c.To != Suspended {
 		t.Record.SuspendedAt = 0
 	}
@@ -137,26 +137,26 @@ func (t *Txn) enter(c Cell, wall int64) {
 }
 
 func (s *Snapshot) resume(l LeaseID, wall, lastBeat int64) Txn {
-	t := s.at(Resume)
-	t.enter(Next(s.Record.State, Beat), wall)
+	t := s.begin(Resume)
+	t.apply(Next(s.Record.State, Beat), wall)
 	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
-	t.onLease(l)
+	t.putOn(l)
 	return t
 }
 
 // move puts a present projection on another lease, with another interval or window.
 func (s *Snapshot) move(interval, previous, window int, l LeaseID) Txn {
-	t := s.at(Raise)
+	t := s.begin(Raise)
 	t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
 	t.Record.Interval, t.Record.Previous, t.Record.Window = interval, previous, window
-	t.onLease(l)
+	t.putOn(l)
 	return t
 }
 
 // lower tells a shorter interval and keeps the window: the application may not
 // have heard of it (protocol CE7).
 func (s *Snapshot) lower(interval int) Txn {
-	t := s.at(Lower)
+	t := s.begin(Lower)
 	t.RecordOp = Put
 	t.Record.Previous = s.Record.Interval
 	t.Record.Interval = interval
@@ -164,39 +164,39 @@ func (s *Snapshot) lower(interval int) Txn {
 }
 
 func (s *Snapshot) settle() Txn {
-	t := s.at(Settle)
+	t := s.begin(Settle)
 	t.RecordOp = Put
 	t.Record.Previous = 0
 	return t
 }
 
-func (s *Snapshot) silent(silence Instant, g *Gate) Txn {
-	t := s.at(Silent)
+func (s *Snapshot) silent(silence Instant, g *Health) Txn {
+	t := s.begin(Silent)
 	t.RecordOp = Put
 	t.Record.Silence = silence
-	if g.Clocked {
-		t.Record.SilenceAt = g.RanBefore + g.Credited
+	if g.HasRunTime {
+		t.Record.SilenceAt = g.RunTimeBefore + g.Credited
 	}
 	return t
 }
 
 func (s *Snapshot) heard() Txn {
-	t := s.at(Heard)
+	t := s.begin(Heard)
 	t.RecordOp = Put
 	t.Record.Silence, t.Record.SilenceAt = 0, 0
 	return t
 }
 
 func (s *Snapshot) expire() Txn {
-	t := s.at(Expire)
+	t := s.begin(Expire)
 	t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
 	t.ProjectionOp = Erase
 	return t
 }
 
 func (s *Snapshot) remove(k Kind, cause Event, wall int64) Txn {
-	t := s.at(k)
-	t.enter(Next(s.Record.State, cause), wall)
+	t := s.begin(k)
+	t.apply(Next(s.Record.State, cause), wall)
 	t.Record.State = s.Record.State // what is told is the state it had
 	t.RecordOp, t.ProjectionOp = Erase, Erase
 	return t
@@ -206,7 +206,7 @@ func (s *Snapshot) remove(k Kind, cause Event, wall int64) Txn {
 // record whose projection expires it never makes an absent one present: that is
 // rearm's, which writes the record.
 func (s *Snapshot) repair() Txn {
-	t := s.at(Repair)
+	t := s.begin(Repair)
 	t.Presence = NoProjection
 	if s.Projection.Present() {
 		t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision

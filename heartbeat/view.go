@@ -52,7 +52,7 @@ func (v *View) Observe(s Observation) (news bool) {
 		v.Projection = Projection{Revision: s.Revision, Lease: s.Lease}
 		v.ended, v.endedOf = 0, 0
 	case s.Projected:
-		v.gone(s.Revision)
+		v.noteGone(s.Revision)
 	case s.Present:
 		v.Record, v.At = s.Record, s.Revision
 	default:
@@ -65,7 +65,7 @@ func (v *View) Observe(s Observation) (news bool) {
 // the record is the same, none was there in between (protocol CE1): the end is no newer.
 // At the record's own revision nothing ends; what a read found gone, of which that is all
 // that is known, has ended at an unknown revision, until the watch or a list tells.
-func (v *View) gone(at Revision) {
+func (v *View) noteGone(at Revision) {
 	if v.Projection.Present() || v.ended == 0 || v.ended == unknownEnd || v.endedOf != v.At {
 		v.ended, v.endedOf = at, v.At
 		if at <= v.At {

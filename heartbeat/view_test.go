@@ -160,7 +160,7 @@ func TestAnAbsenceHasEndedNoEarlierThanItIsKnownToHave(t *testing.T) {
 	}
 	list := func(v *View, record, at Revision) {
 		s := Snapshot{Record: rec, At: record}
-		for _, one := range sightsOf("i", &s, at) {
+		for _, one := range observationsOf("i", &s, at) {
 			v.Observe(one)
 		}
 	}

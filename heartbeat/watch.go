@@ -8,7 +8,7 @@ import (
 
 // sightsOf turns a snapshot read at revision at into sights; what it does not
 // show was absent at that revision.
-func sightsOf(id ID, s *Snapshot, at Revision) []Observation {
+func observationsOf(id ID, s *Snapshot, at Revision) []Observation {
 	rec := Observation{ID: id, Revision: at}
 	if s.Exists() {
 		rec = Observation{ID: id, Revision: s.At, Present: true, Record: s.Record}
@@ -21,31 +21,31 @@ func sightsOf(id ID, s *Snapshot, at Revision) []Observation {
 }
 
 // show takes sights of one instance in, as the watch shows them.
-func (e *Engine) show(en *entry, sights ...Observation) {
-	e.showSince(en, sights[0].Revision, sights...)
+func (e *Engine) observe(en *entry, sights ...Observation) {
+	e.observeSince(en, sights[0].Revision, sights...)
 }
 
 // showSince takes sights of one instance in and starts what follows from them. Before
 // since, what they show as gone was not so.
-func (e *Engine) showSince(en *entry, since Revision, sights ...Observation) {
-	en = e.lock(en)
+func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) {
+	en = e.lockEntry(en)
 	defer en.mu.Unlock()
 	now, _ := e.Clock()
 	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
-	if !en.absorb(e.gate.Load(), sights...) {
+	if !en.observe(e.health.Load(), sights...) {
 		return
 	}
-	e.seen(en)
-	e.seenGone(en, now, since)
+	e.followChange(en)
+	e.noteAbsence(en, now, since)
 	if en.view.ended != ended { // a claim must not wait for an end that is known better by now
-		e.schedule.move(&e.schedule.peers, &e.schedule.due, en, int64(e.gate.Load().Credited))
+		e.schedule.move(&e.schedule.awaitingPeers, &e.schedule.due, en, int64(e.health.Load().Credited))
 	}
 	if state == Active && en.view.Record.State == Suspended && en.local.overruled(&en.view.Record) {
-		e.notice(func() { e.Hooks.Overruled(en.id) })
+		e.queueNotice(func() { e.Hooks.Overruled(en.id) })
 	}
-	switch en.owed(now, lease, en.underway) {
+	switch en.taskOnNews(now, lease, en.inProgress) {
 	case refuting:
-		e.beginRefuting(en)
+		e.startRefuting(en)
 	case adopting:
 		if !en.adopting { // else whoever does it looks again
 			en.adopting = true
@@ -55,14 +55,14 @@ func (e *Engine) showSince(en *entry, since Revision, sights ...Observation) {
 }
 
 // lock locks the entry, or the one that took its place.
-func (e *Engine) lock(en *entry) *entry {
+func (e *Engine) lockEntry(en *entry) *entry {
 	for {
 		en.mu.Lock()
 		if !en.dropped {
 			return en
 		}
 		en.mu.Unlock()
-		en = e.enter(en.id)
+		en = e.ensureEntry(en.id)
 	}
 }
 
@@ -82,16 +82,16 @@ func (e *Engine) Observe(sights []Observation, upTo Revision) {
 		its := of[id]
 		en := e.entry(id)
 		if en == nil && slices.ContainsFunc(its, func(s Observation) bool { return s.Present }) {
-			en = e.enter(id)
+			en = e.ensureEntry(id)
 		}
 		if en != nil {
-			e.show(en, its...)
+			e.observe(en, its...)
 		}
 	}
-	e.reached(upTo)
+	e.advanceWatch(upTo)
 }
 
-func (e *Engine) reached(at Revision) {
+func (e *Engine) advanceWatch(at Revision) {
 	if int64(at) > e.watched.Load() {
 		e.watched.Store(int64(at))
 	}
@@ -102,9 +102,9 @@ func (e *Engine) reached(at Revision) {
 // the watch must go on.
 func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	_, at, err := e.list(ctx, func() {
-		e.changeGate(func(g *Gate) {
+		e.updateHealth(func(g *Health) {
 			if g.Disturb(); !g.Loaded {
-				g.StartAt = g.Credited
+				g.StartedAt = g.Credited
 			}
 		})
 		e.disturbed("list")
@@ -112,14 +112,14 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.changeGate(func(g *Gate) { g.Loaded = true })
-	e.reached(at)
+	e.updateHealth(func(g *Health) { g.Loaded = true })
+	e.advanceWatch(at)
 	if !e.ready.Load() {
-		if err := e.appear(ctx, at); err != nil && !errors.Is(err, ErrFull) {
+		if err := e.publishFirst(ctx, at); err != nil && !errors.Is(err, ErrFull) {
 			return 0, err
 		}
 	}
-	e.hooks.rest(ctx) // what is answered from now on shows what was listed
+	e.hooks.drain(ctx) // what is answered from now on shows what was listed
 	e.ready.Store(true)
 	return at, nil
 }
@@ -140,12 +140,12 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 		l := &all[i]
 		listed[l.ID] = true
 		if en := e.entry(l.ID); en != nil || l.Exists() {
-			e.showSince(e.enter(l.ID), since, sightsOf(l.ID, &l.Snapshot, at)...)
+			e.observeSince(e.ensureEntry(l.ID), since, observationsOf(l.ID, &l.Snapshot, at)...)
 		}
 	}
 	var none Snapshot
 	for _, en := range e.unlisted(listed) {
-		e.showSince(en, since, sightsOf(en.id, &none, at)...)
+		e.observeSince(en, since, observationsOf(en.id, &none, at)...)
 	}
 	return all, at, nil
 }

@@ -39,20 +39,20 @@ type peer struct {
 
 // says takes in a key that was put. What was settled once remains so: a replica may
 // put back an older word with its key.
-func (p *peer) says(w PeerStatus) {
+func (p *peer) update(w PeerStatus) {
 	w.Settled = max(w.Settled, p.Settled)
 	*p = peer{name: p.name, PeerStatus: w}
 }
 
 // vanish takes in that the key is gone.
-func (p *peer) vanish() {
+func (p *peer) markMissing() {
 	if !p.missing {
 		*p = peer{name: p.name, PeerStatus: p.PeerStatus, missing: true}
 	}
 }
 
 // probed notes an own write that began after the key was missing.
-func (p *peer) probed(credited Instant) {
+func (p *peer) addProbe(credited Instant) {
 	if p.missing && p.probes < peerProbes {
 		p.probes++
 		p.since = credited
@@ -61,7 +61,7 @@ func (p *peer) probed(credited Instant) {
 
 // doubtful: the grace is over, and the store must be asked how far it is: a late watch
 // may hide that the key is back.
-func (p *peer) doubtful(credited Instant) bool {
+func (p *peer) needsHead(credited Instant) bool {
 	return p.missing && p.probes >= peerProbes && credited-p.since >= peerGrace && p.head == 0
 }
 
@@ -116,29 +116,29 @@ const openMost = 2 * time.Minute
 // contested says whether this replica may have to refute the absence of the instance: it
 // has fresh evidence, or a request of the owner is under way that may become evidence as
 // of its receipt. What cannot be written cannot be refuted.
-func (k *knowledge) contested(now Instant, u underway) bool {
+func (k *knowledge) contested(now Instant, u inProgress) bool {
 	v := &k.view
-	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.owners > 0)
+	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.ownerRequests > 0)
 }
 
 // unsettle notes, after news, that the end of the lease is not settled here. since is a
 // revision up to which it had not ended, and one: of an end that the watch showed it is
 // that of the end, of one that a list showed the first that the watch had not shown.
-func (k *knowledge) unsettle(now Instant, since Revision, u underway) (opened bool) {
-	if k.open != 0 || !k.contested(now, u) {
+func (k *knowledge) openIfContested(now Instant, since Revision, u inProgress) (opened bool) {
+	if k.openSince != 0 || !k.contested(now, u) {
 		return false
 	}
-	k.open, k.openedAt = since, now
+	k.openSince, k.openedAt = since, now
 	return true
 }
 
 // settle says whether no end is open (any more). An end that is settled stays so: a later
 // heartbeat re-arms by itself before it is answered.
-func (k *knowledge) settle(now Instant, u underway) bool {
-	if k.open != 0 && (!k.contested(now, u) || now-k.openedAt >= max(4*k.view.Record.window(), openMost)) {
-		k.open, k.openedAt = 0, 0
+func (k *knowledge) closeIfSettled(now Instant, u inProgress) bool {
+	if k.openSince != 0 && (!k.contested(now, u) || now-k.openedAt >= max(4*k.view.Record.window(), openMost)) {
+		k.openSince, k.openedAt = 0, 0
 	}
-	return k.open == 0
+	return k.openSince == 0
 }
 
 // behind says whether the watch has not shown all up to the record's last write, although

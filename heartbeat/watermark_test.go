@@ -20,9 +20,9 @@ func TestARequestUnderWayKeepsAnEndOpen(t *testing.T) {
 	gone.Projection = Projection{}
 	k := knowledge{view: View{Snapshot: gone}}
 	for _, c := range []struct {
-		u    underway
+		u    inProgress
 		want bool
-	}{{underway{}, false}, {underway{owners: 1}, true}, {underway{owners: 1, unusable: true}, false}} {
+	}{{inProgress{}, false}, {inProgress{ownerRequests: 1}, true}, {inProgress{ownerRequests: 1, unusable: true}, false}} {
 		if got := k.contested(time.Hour, c.u); got != c.want {
 			t.Errorf("%+v: contested is %t", c.u, got)
 		}

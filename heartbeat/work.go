@@ -12,20 +12,20 @@ import (
 const (
 	// mostPerTick is how many instances a tick looks at; the others wait for the next
 	// one. A tick that took a second would pass for a pause.
-	mostPerTick = 5000
+	maxPerTick = 5000
 	// again is after how long what failed is tried again, but for refutations.
-	again = time.Second
+	retryDelay = time.Second
 )
 
 // attendAll hands what is due to the workers.
-func (e *Engine) attendAll(now Instant, wall int64) (looked int) {
-	credited := e.gate.Load().Credited
-	for ; looked < mostPerTick; looked++ {
+func (e *Engine) handleAllDue(now Instant, wall int64) (looked int) {
+	credited := e.health.Load().Credited
+	for ; looked < maxPerTick; looked++ {
 		en, turn := e.nextDue(now, credited, wall)
 		if en == nil {
 			break
 		}
-		e.attend(en, now, wall, turn)
+		e.handleDue(en, now, wall, turn)
 	}
 	return looked
 }
@@ -34,13 +34,13 @@ func (e *Engine) attendAll(now Instant, wall int64) (looked int) {
 // their number is bounded by their pace.
 func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn bool) {
 	s := &e.schedule
-	if n, _ := s.size(&s.turns); n > 0 && e.breaker.turn(now) {
-		return s.take(&s.turns, anyKey), true
+	if n, _ := s.length(&s.rateLimited); n > 0 && e.breaker.turn(now) {
+		return s.take(&s.rateLimited, anyKey), true
 	}
 	if en = s.take(&s.due, int64(credited)); en != nil {
 		return en, false
 	}
-	if en = s.take(&s.peers, e.others.ready()); en != nil {
+	if en = s.take(&s.awaitingPeers, e.peers.settledEnd()); en != nil {
 		return en, false
 	}
 	if en = s.take(&s.removals, wall); en != nil {
@@ -51,63 +51,63 @@ func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn boo
 
 // attend does what an instance is owed whose time has come. A claim whose turn it is not
 // asks for one, whatever it waited for before: else a mass would pass the pace.
-func (e *Engine) attend(en *entry, now Instant, wall int64, turn bool) {
+func (e *Engine) handleDue(en *entry, now Instant, wall int64, turn bool) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	switch en.standing {
+	switch en.status {
 	case living:
-		e.attendLiving(en, now)
+		e.handleLiving(en, now)
 	case absent:
 		if en.local.probation { // else it is about to be claimed
-			e.keepSilence(en, now, e.gate.Load())
+			e.keepSilence(en, now, e.health.Load())
 		}
-		switch en.attend(now, &e.Policy, en.underway) {
+		switch en.taskWhenDue(now, &e.Policy, en.inProgress) {
 		case refuting:
-			e.beginRefuting(en)
+			e.startRefuting(en)
 		case claiming:
-			if !turn && en.claimed != nil && en.claimed.step == stepTurn {
-				en.claimed.step = stepHold
+			if !turn && en.claimFlow != nil && en.claimFlow.step == stepTurn {
+				en.claimFlow.step = stepHold
 			}
 			en.claiming = true
 			e.claims.put(en)
 		default: // a worker that is at it schedules it again
-			if !en.underway.refuting && !en.underway.claiming {
-				e.due(en, e.Policy.Hold/4-(now-en.refutedAt))
+			if !en.inProgress.refuting && !en.inProgress.claiming {
+				e.checkAfter(en, e.Policy.Hold/4-(now-en.refutedAt))
 			}
 		}
 	case suspended:
-		e.attendSuspended(en, now, wall)
+		e.handleSuspended(en, now, wall)
 	}
 }
 
 // due has the instance looked at again after some credited time; en.mu is held.
-func (e *Engine) due(en *entry, after Instant) {
-	e.schedule.put(&e.schedule.due, en, int64(e.gate.Load().Credited+after))
+func (e *Engine) checkAfter(en *entry, after Instant) {
+	e.schedule.put(&e.schedule.due, en, int64(e.health.Load().Credited+after))
 }
 
 // lookAgain has the next tick look at an instance that is missing and may be refuted. A
 // claim waits on for what it waits for: its place among the turns is not lost either.
-func (e *Engine) lookAgain(en *entry) {
+func (e *Engine) checkNow(en *entry) {
 	now, _ := e.Clock()
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.standing == absent && en.local.fresh(now, &en.view.Record) {
-		e.due(en, 0)
+	if en.status == absent && en.local.fresh(now, &en.view.Record) {
+		e.checkAfter(en, 0)
 	}
 }
 
 // postpone has an absence looked at again after some credited time, or when the store
 // takes writes again if that is what failed; en.mu is held.
 func (e *Engine) postpone(en *entry, err error, after Instant) {
-	if errors.Is(err, ErrFull) && e.gate.Load().Full {
-		e.schedule.put(&e.schedule.room, en, 0)
+	if errors.Is(err, ErrFull) && e.health.Load().Full {
+		e.schedule.put(&e.schedule.awaitingSpace, en, 0)
 		return
 	}
-	e.due(en, after)
+	e.checkAfter(en, after)
 }
 
 // beginRefuting re-arms an instance; en.mu is held.
-func (e *Engine) beginRefuting(en *entry) {
+func (e *Engine) startRefuting(en *entry) {
 	now, _ := e.Clock()
 	en.refuting, en.refutedAt = true, now
 	e.refutes.put(en)
@@ -115,12 +115,12 @@ func (e *Engine) beginRefuting(en *entry) {
 
 // attendSuspended removes what has been SUSPENDED for too long, but not amid a mass of
 // ends; en.mu is held.
-func (e *Engine) attendSuspended(en *entry, now Instant, wall int64) {
+func (e *Engine) handleSuspended(en *entry, now Instant, wall int64) {
 	in, rec := e.input(en, now, wall), &en.view.Record
 	removal := e.Policy.removal(rec)
 	until, mass := e.massive()
 	switch {
-	case removal == math.MaxInt64 || en.mending: // never; or the worker schedules it again
+	case removal == math.MaxInt64 || en.repairing: // never; or the worker schedules it again
 	case wall < removal: // the clock was set back
 		e.schedule.put(&e.schedule.removals, en, removal)
 	case !e.Policy.due(in, rec):
@@ -128,53 +128,53 @@ func (e *Engine) attendSuspended(en *entry, now Instant, wall int64) {
 	case mass:
 		e.schedule.put(&e.schedule.due, en, int64(until))
 	default:
-		e.beginMending(en, &RetentionFlow{})
+		e.startRepair(en, &RetentionFlow{})
 	}
 }
 
 // mend runs a repair; there is one, or a removal, at a time per instance.
-func (e *Engine) mend(en *entry, f Flow) {
+func (e *Engine) requestRepair(en *entry, f Flow) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if !en.mending {
-		e.beginMending(en, f)
+	if !en.repairing {
+		e.startRepair(en, f)
 	}
 }
 
-func (e *Engine) beginMending(en *entry, f Flow) {
-	en.mending = true
-	e.repairs.put(mending{en, f})
+func (e *Engine) startRepair(en *entry, f Flow) {
+	en.repairing = true
+	e.repairs.put(repairJob{en, f})
 }
 
 // mending is a repair or a removal to be carried out.
-type mending struct {
+type repairJob struct {
 	en *entry
 	f  Flow
 }
 
-func (e *Engine) repair(m mending) {
+func (e *Engine) repair(m repairJob) {
 	en := m.en
-	a, _ := e.run(e.ctx, en, m.f)
+	a, _ := e.runFlow(e.ctx, en, m.f)
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	en.mending = false
-	if en.standing == suspended && e.Policy.DeregisterAfter > 0 {
-		e.postpone(en, a.Answer.Err, again)
+	en.repairing = false
+	if en.status == suspended && e.Policy.DeregisterAfter > 0 {
+		e.postpone(en, a.Response.Err, retryDelay)
 	}
 }
 
 // refute is the work of one refutation.
 func (e *Engine) refute(en *entry) {
 	began, _ := e.Clock()
-	a, _ := e.run(e.ctx, en, &RefuteFlow{Careful: en.isCareful()})
+	a, _ := e.runFlow(e.ctx, en, &RefuteFlow{Careful: en.isCareful()})
 	now, _ := e.Clock()
-	e.refutes.ended(began, now, errors.Is(a.Answer.Err, ErrUnavailable))
+	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	en.refuting, en.unusable = false, errors.Is(a.Answer.Err, ErrUnusable)
-	if en.standing == absent {
+	en.refuting, en.unusable = false, errors.Is(a.Response.Err, ErrUnusable)
+	if en.status == absent {
 		en.careful = true
-		e.postpone(en, a.Answer.Err, e.Policy.Hold/4)
+		e.postpone(en, a.Response.Err, e.Policy.Hold/4)
 	}
 }
 
@@ -187,43 +187,43 @@ func (en *entry) isCareful() bool {
 // claim carries a claim on to where it waits.
 func (e *Engine) claim(en *entry) {
 	en.mu.Lock()
-	f := en.claimed
+	f := en.claimFlow
 	if f == nil {
 		f = &ClaimFlow{}
-		en.claimed = f
+		en.claimFlow = f
 	}
 	en.mu.Unlock()
-	a, _ := e.run(e.ctx, en, f)
+	a, _ := e.runFlow(e.ctx, en, f)
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.claiming = false
 	switch {
-	case en.standing != absent:
-		en.claimed = nil // a new absence gets a new hold
-	case en.claimed != f, a.Wait.Settled != 0 && a.Wait.Settled != en.view.ended: // the store was restored, or the end is known better by now
-		e.due(en, Tick)
-	case a.Do == DoTurn:
-		e.schedule.put(&e.schedule.turns, en, int64(e.gate.Load().Credited))
-	case a.Do == DoWait && a.Wait.Room:
-		e.schedule.put(&e.schedule.room, en, 0)
+	case en.status != absent:
+		en.claimFlow = nil // a new absence gets a new hold
+	case en.claimFlow != f, a.Wait.Settled != 0 && a.Wait.Settled != en.view.ended: // the store was restored, or the end is known better by now
+		e.checkAfter(en, Tick)
+	case a.Do == DoToken:
+		e.schedule.put(&e.schedule.rateLimited, en, int64(e.health.Load().Credited))
+	case a.Do == DoWait && a.Wait.Space:
+		e.schedule.put(&e.schedule.awaitingSpace, en, 0)
 	case a.Do == DoWait && a.Wait.Settled != 0:
-		e.schedule.put(&e.schedule.peers, en, int64(a.Wait.Settled))
-		e.others.waits(a.Wait.Settled)
+		e.schedule.put(&e.schedule.awaitingPeers, en, int64(a.Wait.Settled))
+		e.peers.noteWaitingClaim(a.Wait.Settled)
 	case a.Do == DoWait:
 		e.schedule.put(&e.schedule.due, en, int64(a.Wait.Until))
-	case a.Answer.Err == nil: // it was heard, or the watch is behind
-		en.claimed = nil
-		e.due(en, Tick)
+	case a.Response.Err == nil: // it was heard, or the watch is behind
+		en.claimFlow = nil
+		e.checkAfter(en, Tick)
 	default:
-		en.claimed = nil
-		e.postpone(en, a.Answer.Err, e.Policy.Hold/4)
+		en.claimFlow = nil
+		e.postpone(en, a.Response.Err, e.Policy.Hold/4)
 	}
 }
 
 // takeTurn says whether a claim that is ready may be made now: not before those that
 // have waited for longer.
-func (e *Engine) takeTurn() bool {
-	if n, _ := e.schedule.size(&e.schedule.turns); n > 0 {
+func (e *Engine) takeClaimToken() bool {
+	if n, _ := e.schedule.length(&e.schedule.rateLimited); n > 0 {
 		return false
 	}
 	now, _ := e.Clock()
@@ -233,9 +233,9 @@ func (e *Engine) takeTurn() bool {
 // adopt renews the lease that another replica moved the instance to, and the next one
 // if it was moved on meanwhile.
 func (e *Engine) adopt(en *entry) {
-	for l, n := en.adopted(0), 0; l != 0; l, n = en.adopted(l), n+1 {
+	for l, n := en.nextAdoption(0), 0; l != 0; l, n = en.nextAdoption(l), n+1 {
 		if n == maxRounds {
-			en.adoptedAll() // the next heartbeat does it
+			en.endAdoption() // the next heartbeat does it
 			return
 		}
 		_, _ = e.Store.Renew(e.ctx, l) // the next heartbeat does it again if this fails
@@ -243,7 +243,7 @@ func (e *Engine) adopt(en *entry) {
 }
 
 // adopted says which lease to adopt after done, if there is still one.
-func (en *entry) adopted(done LeaseID) LeaseID {
+func (en *entry) nextAdoption(done LeaseID) LeaseID {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if l := en.view.Record.Lease; l != done && en.view.on(l) {
@@ -253,7 +253,7 @@ func (en *entry) adopted(done LeaseID) LeaseID {
 	return 0
 }
 
-func (en *entry) adoptedAll() {
+func (en *entry) endAdoption() {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.adopting = false

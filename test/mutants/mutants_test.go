@@ -372,7 +372,7 @@ var mutants = []mutant{
 		old: `perPeer[t.peer] <= share}`, new: `perPeer[t.peer] <= 0*share}`,
 		pkg: "plugins", run: "TestWhoeverHasTheMost"},
 	{name: "evidence is ignored", file: engine + "/local.go",
-		old: `return l.heard && now-l.HeardAt < r.window()`, new: `return false`,
+		old: `return l.hasEvidence && now-l.EvidenceAt < r.window()`, new: `return false`,
 		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},
 	{name: "a pause is credited", file: engine + "/gate.go",
 		old: "\t\tg.Disturb()\n\t\treturn\n", new: "\t\tg.Disturb()\n\t\tg.Credited += elapsed\n\t\treturn\n",
