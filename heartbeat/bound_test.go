@@ -1,7 +1,7 @@
 package heartbeat
 
 import (
-	"fmt"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -24,7 +24,7 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"heartbeat, alone", &BeatFlow{}, 5 * maxRounds, true},
 		{"refutation", &RefuteFlow{}, 3 * maxRounds, false},
 		{"claim", &ClaimFlow{}, 1, false},
-		{"claim whose turn it is", &ClaimFlow{step: stepTurn, at: 9, since: -time.Hour}, 2, false},
+		{"claim whose turn it is", &ClaimFlow{step: claimToken, at: 9, since: -time.Hour}, 2, false},
 		{"registration", &RegisterFlow{Record: rec}, maxRounds + 2, false},
 		{"registration without heartbeats", &RegisterFlow{Record: Record{ID: "i", State: Active}}, 2, false},
 		{"update", &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: 60}}, 3*(maxConflicts+maxRounds) + 1, false},
@@ -55,6 +55,7 @@ type flowWalk struct {
 	inputs []Input
 	reads  []Snapshot
 	most   map[any]int // the longest way from a value and a result to the end
+	seen   moves       // not nil: what the flows did is noted
 }
 
 type flowAt struct {
@@ -82,6 +83,9 @@ func (w *flowWalk) longest(t *testing.T, f Flow, r Result) int {
 		local := *in.Local
 		in.Local = &local
 		flow, a := next(at.flow, in, r)
+		if w.seen != nil {
+			w.seen.note(at.flow, flow, r, a)
+		}
 		if a.Do != DoRespond && a.Do != DoWait && a.Do != DoToken {
 			steps[step{askedAtZero(flow), a.Do}] = true
 		}
@@ -101,7 +105,7 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 	failed := []Outcome{Unavailable}
 	switch do {
 	case DoRead:
-		out = append(out, Result{})
+		out, failed = append(out, Result{}), append(failed, Unusable)
 		for _, s := range w.reads {
 			out = append(out, Result{Snapshot: s})
 		}
@@ -111,8 +115,10 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 		out, failed = append(out, Result{Lease: 8}), append(failed, Full)
 	case DoRenew:
 		out, failed = append(out, Result{TTL: 20}, Result{TTL: 5}), append(failed, LeaseGone)
+	case DoAge:
+		out = append(out, Result{Age: time.Second}, Result{Age: time.Hour})
 	case DoCommit:
-		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, LeaseGone, Full, Unusable)
+		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, Taken, LeaseGone, Full, Unusable)
 	}
 	for _, o := range failed {
 		out = append(out, Result{Outcome: o})
@@ -125,15 +131,16 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 	p := brisk(10)
 	p.DeregisterAfter = time.Second
-	asleep, resting, strange := rec, rec, rec
+	asleep, resting, strange, silent := rec, rec, rec, rec
 	asleep.State, asleep.Lease = Suspended, 0
 	resting.State, resting.Lease = Inactive, 0
 	strange.Owner = "other"
+	silent.Silence = time.Second
 	present, moved, lasting := Projection{Revision: 9, Lease: 7}, Projection{Revision: 10, Lease: 6}, Projection{Revision: 9}
 	w.reads = []Snapshot{
 		{Record: rec, At: 9}, {Record: rec, At: 9, Projection: present}, {Record: rec, At: 11, Projection: moved},
 		{Record: raised, At: 12, Projection: Projection{Revision: 12, Lease: 6}}, {Record: asleep, At: 13, Projection: lasting}, {Record: resting, At: 14, Projection: lasting},
-		{Record: strange, At: 15, Projection: present},
+		{Record: strange, At: 15, Projection: present}, {Record: silent, At: 16, Projection: present},
 	}
 	known, heards := w.reads, []bool{true, false}
 	switch f.(type) {
@@ -144,7 +151,7 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 		for _, heard := range heards {
 			for _, now := range []Instant{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
 				l := &Local{hasEvidence: heard, suspended: true, SuspendedSince: 0}
-				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Health: &Health{Credited: time.Hour}, Known: &known[i], Watched: 100, Local: l,
+				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Health: &Health{Credited: time.Hour, Alone: alone}, Known: &known[i], Watched: 100, Local: l,
 					Wall: int64(time.Hour), Alone: alone, MinLease: 1})
 			}
 		}
@@ -175,46 +182,10 @@ func askedAtZero(flow any) any {
 }
 
 // valueOf is what a pointer to a flow points at.
-func valueOf(f Flow) any {
-	switch f := f.(type) {
-	case *BeatFlow:
-		return *f
-	case *RefuteFlow:
-		return *f
-	case *ClaimFlow:
-		return *f
-	case *RegisterFlow:
-		return *f
-	case *UpdateFlow:
-		return *f
-	case *RemoveFlow:
-		return *f
-	case *RetentionFlow:
-		return *f
-	case *RepairFlow:
-		return *f
-	}
-	panic(fmt.Sprintf("no such flow: %T", f))
-}
+func valueOf(f Flow) any { return reflect.ValueOf(f).Elem().Interface() }
 
 func pointerTo(v any) Flow {
-	switch f := v.(type) {
-	case BeatFlow:
-		return &f
-	case RefuteFlow:
-		return &f
-	case ClaimFlow:
-		return &f
-	case RegisterFlow:
-		return &f
-	case UpdateFlow:
-		return &f
-	case RemoveFlow:
-		return &f
-	case RetentionFlow:
-		return &f
-	case RepairFlow:
-		return &f
-	}
-	panic(fmt.Sprintf("no such flow: %T", v))
+	p := reflect.New(reflect.TypeOf(v))
+	p.Elem().Set(reflect.ValueOf(v))
+	return p.Interface().(Flow)
 }

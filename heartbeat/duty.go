@@ -71,10 +71,6 @@ type inProgress struct {
 	unusable      bool // the last refutation found that the record cannot be written
 }
 
-// disturbed notes the first disturbance that concerns an absence: its probation starts
-// with it, and not with whatever came last when somebody looked.
-func (k *knowledge) noteDisturbance(g *Health) { k.local.served(g, &k.view.Record) }
-
 // owed is the duty that follows at once from news. lease is the one that the
 // record hung on before.
 func (k *knowledge) taskOnNews(now Instant, lease LeaseID, u inProgress) task {

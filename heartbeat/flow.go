@@ -5,6 +5,7 @@ import "time"
 // Verb is what a flow wants done next.
 type Verb uint8
 
+// What a flow can want.
 const (
 	DoRead    Verb = iota // one linearizable read of record and projection
 	DoHead                // the newest revision, as of a linearizable read
@@ -12,14 +13,15 @@ const (
 	DoRenew               // Action.Lease
 	DoAge                 // how long ago Action.Lease was renewed
 	DoCommit              // Action.Txn
-	DoToken               // its turn among the claims; ask again when it has come
-	DoWait                // ask again when Action.Wait may have come
-	DoRespond             // finished; Action.Answer is the result
+	DoToken               // a token of the claim rate limit; ask again when there is one
+	DoWait                // ask again when what Action.Wait names may have come
+	DoRespond             // finished: Action.Response is the result
 )
 
 // Outcome is how an action ended.
 type Outcome uint8
 
+// How an action can end.
 const (
 	Done        Outcome = iota
 	Conflict            // a compare failed: nothing was written
@@ -27,10 +29,11 @@ const (
 	LeaseGone           // the lease does not exist (any more): nothing was written
 	Full                // the store takes no writes: nothing was written
 	Unusable            // this record cannot be read or written: nothing was written
-	Unavailable         // no answer; a commit may or may not have happened
+	Unavailable         // no reply came: a commit may or may not have happened
+	outcomes    = iota  // how many there are
 )
 
-// Action is one step that a flow wants carried out.
+// Action is one thing that a flow wants carried out.
 type Action struct {
 	Do       Verb
 	TTL      int
@@ -38,12 +41,18 @@ type Action struct {
 	Txn      Txn
 	Response Response
 	Wait     Wait
-	// Retire is a lease on which nothing hangs, to be revoked beside the action.
+	// Revoke is a lease on which nothing hangs, to be revoked beside the action; 0: none.
 	Revoke LeaseID
 }
 
-// Wait is what a flow waits for. It may come later than said, and is judged anew; it
-// does not come earlier.
+// revoking adds a lease to be revoked.
+func (a Action) revoking(l LeaseID) Action {
+	a.Revoke = l
+	return a
+}
+
+// Wait is what a flow waits for. It may be asked again later than that, and decides anew
+// by what is known then, but not earlier.
 type Wait struct {
 	Until Instant // credited time
 	Space bool    // not before the store takes writes again
@@ -51,14 +60,15 @@ type Wait struct {
 	Settled Revision
 }
 
-// Answer is what a flow ended with.
+// Response is what a flow ended with.
 type Response struct {
-	Err          error
-	Record       Record // as it is after the flow
-	TellInterval bool   // a heartbeat: the application must be told Record.Interval
+	Err    error
+	Record Record // as it is after the flow
+	// TellInterval: after a heartbeat, the application must be told Record.Interval.
+	TellInterval bool
 }
 
-// Result reports the action that the flow asked for.
+// Result reports how the action ended that the flow asked for.
 type Result struct {
 	Outcome  Outcome
 	Snapshot Snapshot // of DoRead
@@ -94,14 +104,19 @@ func (in *Input) moment() Moment {
 	return Moment{Now: in.Now, Credited: in.Health.Credited, Wall: in.Wall}
 }
 
-// Flow is a procedure as a step machine. The first call gets the zero Result.
+// Flow is a procedure as a step machine, by a step table. The first call gets the zero
+// Result, as does each call after DoWait and DoToken.
 type Flow interface {
 	Next(Input, Result) Action
 }
 
 const (
 	maxRounds = 3
-	// maxGrantAge: a grant older than this has run down too far to be used (protocol CE6).
+	// maxConflicts is how often an owner's request may lose to other writers, each of
+	// whom got on by it: that says nothing against the store.
+	maxConflicts = 64
+	// maxGrantAge: a live instance must not be moved to a lease that has run down, so a
+	// grant that took longer is discarded (protocol CE6).
 	maxGrantAge = time.Second
 )
 
@@ -112,32 +127,29 @@ type attempt struct {
 	rounds       int8
 	conflicts    int8 // rounds that an owner lost to other writers
 	lease        LeaseID
-	grantAskedAt Instant // when the lease was asked for
+	grantAskedAt Instant
 }
 
-// maxConflicts is how often an owner's request may lose to other writers, each of
-// whom got on by it: that says nothing against the store.
-const maxConflicts = 64
-
-// anew is again for an owner's request, which waits for its turn among the writers.
-func (a *attempt) nextOwnerRound(o Outcome, retire LeaseID) (Action, bool) {
-	if o != Conflict || a.conflicts >= maxConflicts {
-		return a.nextRound(retire)
-	}
-	a.conflicts++
-	a.lease = 0
-	return Action{Do: DoRead, Revoke: retire}, true
-}
-
-// again starts a new round with a read, retiring the lease if that is safe; it
-// fails after maxRounds.
-func (a *attempt) nextRound(retire LeaseID) (Action, bool) {
+// nextRound begins anew with a read, and has the lease revoked, if there is one; after
+// maxRounds it gives up.
+func (a *attempt) nextRound(revoke LeaseID) Action {
 	a.rounds++
 	a.lease = 0
 	if a.rounds >= maxRounds {
-		return Action{Do: DoRespond, Response: Response{Err: ErrUnavailable}, Revoke: retire}, false
+		return respond(ErrUnavailable, Record{}).revoking(revoke)
 	}
-	return Action{Do: DoRead, Revoke: retire}, true
+	return Action{Do: DoRead, Revoke: revoke}
+}
+
+// nextOwnerRound is nextRound for an owner's request, which loses to other writers more
+// often before it gives up.
+func (a *attempt) nextOwnerRound(o Outcome, revoke LeaseID) Action {
+	if o != Conflict || a.conflicts >= maxConflicts {
+		return a.nextRound(revoke)
+	}
+	a.conflicts++
+	a.lease = 0
+	return Action{Do: DoRead, Revoke: revoke}
 }
 
 // grant asks for a lease.
@@ -149,9 +161,9 @@ func (a *attempt) grant(in Input, seconds int) Action {
 // stale says whether the lease just granted has already run down.
 func (a *attempt) stale(in Input) bool { return in.Now-a.grantAskedAt > maxGrantAge }
 
-// lost decides what becomes of the granted lease when its commit did not succeed:
-// it is revoked only after a definite failure, for after an unknown outcome the
-// projection may hang on it (protocol CE8).
+// revocable is the granted lease, if a commit that ended so leaves nothing on it; else 0.
+// After an unknown outcome the projection may hang on it, and to revoke it would end a
+// living instance (protocol CE8).
 func (a *attempt) revocable(o Outcome) LeaseID {
 	if o == Conflict || o == Taken || o == Full || o == Unusable {
 		return a.lease
@@ -159,16 +171,25 @@ func (a *attempt) revocable(o Outcome) LeaseID {
 	return 0
 }
 
+// refused ends a flow whose grant was refused, or whose commit is not tried again.
+func (a *attempt) refused(_ Input, r Result) Action {
+	return respond(failure(r.Outcome), a.snap.Record)
+}
+
 func respond(err error, r Record) Action {
 	return Action{Do: DoRespond, Response: Response{Err: err, Record: r}}
 }
 
-// failure maps the outcome of a read, a grant or a commit that is not retried.
+// failure maps the outcome of a read, a grant or a commit that is not tried again.
 func failure(o Outcome) error {
-	if o == Full {
+	switch o {
+	case Done:
+		return nil
+	case Full:
 		return ErrFull
+	default:
+		return ErrUnavailable
 	}
-	return ErrUnavailable
 }
 
 // seconds rounds up.

@@ -44,7 +44,7 @@ func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
 	for range 100 {
 		g.AddTime(3 * time.Second)
 		l.observe(&s, &g)
-		if l.served(&g, &s.Record) {
+		if l.probationServed(&g, &s.Record) {
 			break
 		}
 		g.AddTime(Tick)
@@ -91,4 +91,11 @@ func TestAFullStoreRestartsEveryHold(t *testing.T) {
 	if g.WritableSince != 9*time.Second {
 		t.Errorf("after a failed write: %+v", g)
 	}
+}
+
+// probationServed notes a disturbance, as the engine does at once, and says whether the
+// probation is over.
+func (l *Local) probationServed(h *Health, r *Record) bool {
+	l.noteDisturbance(h)
+	return l.probationOver(h, r)
 }

@@ -105,14 +105,25 @@ func (l *Local) observe(s *Snapshot, g *Health) {
 	}
 }
 
-// served says whether the instance had as much of running platform in which to be heard
-// as it must have. The first disturbance that concerns this absence starts the
-// probation; further ones add nothing and take nothing away.
-func (l *Local) served(g *Health, r *Record) bool {
-	if !l.probation && l.disturbed(g) && g.SuspectedAt >= l.MissingSince && (l.hasEvidence || !g.Alone) {
-		l.probation, l.CountedFrom = true, g.SuspectedAt
+// noteDisturbance starts the probation of an absence with the first disturbance that
+// concerns it: further ones add nothing and take nothing away.
+func (l *Local) noteDisturbance(h *Health) {
+	l.CountedFrom, l.probation = l.probationFrom(h)
+}
+
+// probationFrom says whether the absence is on probation, and since when silence counts.
+func (l *Local) probationFrom(h *Health) (Instant, bool) {
+	if !l.probation && l.disturbed(h) && h.SuspectedAt >= l.MissingSince && (l.hasEvidence || !h.Alone) {
+		return h.SuspectedAt, true
 	}
-	return !l.probation || g.Credited-l.CountedFrom >= l.required(g, r)
+	return l.CountedFrom, l.probation
+}
+
+// probationOver says whether the instance had as much of running platform in which to be
+// heard as it must have.
+func (l *Local) probationOver(h *Health, r *Record) bool {
+	from, on := l.probationFrom(h)
+	return !on || h.Credited-from >= l.requiredSince(from, h, r)
 }
 
 // hidden says whether discovery may leave the instance out: its projection has
@@ -122,7 +133,7 @@ func (l *Local) hidden(in Input, r *Record) bool {
 	if !in.Alone {
 		wait += hideMargin
 	}
-	return l.missing && in.Health.Credited-l.MissingSince >= wait && !l.fresh(in.Now, r) && l.served(in.Health, r) &&
+	return l.missing && in.Health.Credited-l.MissingSince >= wait && !l.fresh(in.Now, r) && l.probationOver(in.Health, r) &&
 		(in.settled() || in.Health.cannotWrite(in.Policy.Hold))
 }
 

@@ -80,7 +80,7 @@ func TestSilenceCountsOnlyAfterAWindowOfRunningPlatform(t *testing.T) {
 				g.Disturb()
 			}
 			want := g.Credited >= c.served && g.Credited >= c.during || c.during >= 0 && g.Credited < c.during && c.before < 0
-			if got := l.served(g, &snap.Record); got != want {
+			if got := l.probationServed(g, &snap.Record); got != want {
 				t.Errorf("%s: at %v served is %t", c.name, g.Credited, got)
 			}
 		}
@@ -92,12 +92,12 @@ func TestFurtherDisturbancesAddNothing(t *testing.T) {
 	l, g, snap := absentAt(0, 0)
 	for g.Credited = 0; g.Credited < 10*time.Second; g.Credited += time.Second {
 		g.Disturb()
-		if l.served(g, &snap.Record) {
+		if l.probationServed(g, &snap.Record) {
 			t.Fatalf("served after %v of a window of 10 s", g.Credited)
 		}
 	}
 	g.Disturb()
-	if !l.served(g, &snap.Record) {
+	if !l.probationServed(g, &snap.Record) {
 		t.Error("not served after a full window, because of further disturbances")
 	}
 }
@@ -110,11 +110,11 @@ func TestADisturbanceAfterAHeartbeatIsTheFirstAgain(t *testing.T) {
 	l.AddEvidence(Moment{Now: 9 * time.Second, Credited: 9 * time.Second, Wall: 0})
 	g.Disturb() // a pause, longer than the window
 	g.Credited = 18 * time.Second
-	if l.served(g, &snap.Record) {
+	if l.probationServed(g, &snap.Record) {
 		t.Error("claimed on the strength of silence before the heartbeat")
 	}
 	g.Credited = 19 * time.Second
-	if !l.served(g, &snap.Record) {
+	if !l.probationServed(g, &snap.Record) {
 		t.Error("not served a full window after the disturbance")
 	}
 }

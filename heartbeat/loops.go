@@ -57,7 +57,7 @@ func (e *Engine) noteDisturbances(ctx context.Context) {
 		for _, en := range e.schedule.absences() {
 			en.mu.Lock()
 			if en.status == absent {
-				en.knowledge.noteDisturbance(e.health.Load())
+				en.local.noteDisturbance(e.health.Load())
 			}
 			en.mu.Unlock()
 		}

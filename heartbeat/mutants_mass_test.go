@@ -47,7 +47,7 @@ var massMutants = []mutant{
 	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
 		{"work.go", "	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
 	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{
-		{"absence.go", "		if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "		if f.stale(in) {\n"}}},
+		{"flow_refute.go", "	if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "	if f.stale(in) {\n"}}},
 	{name: "one unanswered write restarts the holds of all", tests: "OneFailingWrite", edits: []edit{
 		{"gate.go", "	case unspoken && o == Unavailable", "	case o == Unavailable"}}},
 	{name: "a full store shows the dead", tests: "FullStoreHidesTheDead", edits: []edit{

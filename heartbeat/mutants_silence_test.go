@@ -7,15 +7,15 @@ var silenceMutants = []mutant{
 	{name: "silence: none is kept", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return ok && g.Credited >= at && !g.Full\n", "	return ok && g.Credited >= at && !g.Full && false\n"}}},
 	{name: "silence: a heartbeat does not end it", configs: "silences, alone$", edits: []edit{
-		{"beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case false:"}}},
+		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case false:"}}},
 	{name: "silence: a heartbeat does not end what is being kept", configs: "silences, alone$", edits: []edit{
-		{"beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case rec.Silence != 0:"}}},
+		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case rec.Silence != 0:"}}},
 	{name: "silence: a heartbeat does not end what may have been kept", configs: "silences, alone$", edits: []edit{
-		{"silence.go", "in.Local.mayKeep && r.Outcome == Unavailable", "false"}}},
+		{"flow_silence.go", "in.Local.mayKeep && r.Outcome == Unavailable", "false"}}},
 	{name: "silence: a PUT does not end it", tests: "APutEndsASilence", edits: []edit{
-		{"owner.go", "	case f.target.Expires() && (old.Silence", "	case false && (old.Silence"}}},
+		{"flow_update.go", "	case f.target.Expires() && (old.Silence", "	case false && (old.Silence"}}},
 	{name: "silence: a refutation by who heard it leaves it", tests: "ARefutationEndsASilence", edits: []edit{
-		{"absence.go", "		if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {", "		if false {"}}},
+		{"flow_refute.go", "	if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {", "	if false {"}}},
 	{name: "silence: no interval is due after a start", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return max(r.interval(), r.window()-l.silenceBefore)\n", "	return r.window() - l.silenceBefore\n"},
 		{"silence.go", "l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)", "l.seenAt + s.Record.window() - l.silenceBefore"}}},
@@ -24,15 +24,15 @@ var silenceMutants = []mutant{
 	{name: "silence: a lease that etcd extended is waited for", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	if !g.Alone || l.hasEvidence ||", "	if true || l.hasEvidence ||"}}},
 	{name: "silence: what was heard elsewhere is kept as one", tests: "KeptByWhoHeardLast", edits: []edit{
-		{"silence.go", "r.Outcome != Done || r.Age < in.Local.keptAfter(in.Health, &f.snap.Record)", "r.Outcome != Done"},
-		{"silence.go", "f.silence = min(f.silence, r.Age)", "_ = r.Age"},
-		{"silence.go", "		if r.Outcome != Done || r.Age < f.silence {", "		if r.Outcome != Done {"}}},
+		{"flow_silence.go", "	if r.Age < in.Local.keptAfter(in.Health, &f.snap.Record) {", "	if false {"},
+		{"flow_silence.go", "f.silence = min(f.silence, r.Age)", "_ = r.Age"},
+		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if r.Outcome != Done {"}}},
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{
-		{"silence.go", "		if r.Outcome != Done || r.Age < f.silence {", "		if false {"}}},
+		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if false {"}}},
 	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
 		{"quiet.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
-		{"silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited) +", "	l.keptUntil = 0 *"}}},
+		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited) +", "	l.keptUntil = 0 *"}}},
 	{name: "silence: what the platform ran since does not count", tests: "ASilenceCountsAcrossRestarts$", edits: []edit{
 		{"silence.go", "		s += max(g.RunTimeBefore-r.SilenceAt, 0)\n", "		s += max(g.RunTimeBefore-r.SilenceAt, 0) * 0\n"}}},
 }

@@ -37,37 +37,37 @@ var mutants = []mutant{
 	{name: "F1: a re-arm does not write the record", configs: "false revocation", quick: true, edits: []edit{
 		{"txn.go", "	t := s.begin(Rearm)\n	t.Presence = NoProjection\n	t.putOn(l)", "	t := s.begin(Rearm)\n	t.Presence = NoProjection\n	t.ProjectionOp = Put\n	t.Record.Lease = l"}}},
 	{name: "F2: a registration is no evidence", configs: "from the registration on", quick: true, edits: []edit{
-		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"}}},
+		{"flow_register.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = registerCommit, l", "	}\n	f.step, f.lease = registerCommit, l"}}},
 	{name: "F2: a PUT is no evidence", configs: "the owner", edits: []edit{
-		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n}\n\nfunc (f *UpdateFlow) finish", "	}\n}\n\nfunc (f *UpdateFlow) finish"}}},
+		{"flow_update.go", "		in.Local.AddEvidence(f.receipt)\n	}\n}\n\nfunc (f *UpdateFlow) decide", "	}\n}\n\nfunc (f *UpdateFlow) decide"}}},
 	{name: "F2: a registration is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
-		{"owner.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = stepCommit, l", "	}\n	f.step, f.lease = stepCommit, l"},
-		{"owner.go", "	case Done:\n		return respond(nil, f.Record)", "	case Done:\n		if f.Record.Expires() {\n			in.Local.AddEvidence(f.receipt)\n		}\n		return respond(nil, f.Record)"},
-		{"owner.go", "return f.committed(r)", "return f.committed(in, r)"},
-		{"owner.go", "committed(r Result)", "committed(in Input, r Result)"}}},
+		{"flow_register.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = registerCommit, l", "	}\n	f.step, f.lease = registerCommit, l"},
+		{"flow_register.go", "finish(_ Input, r Result) Action { return", "finish(in Input, r Result) Action {\n	if r.Outcome == Done && f.Record.Expires() {\n		in.Local.AddEvidence(f.receipt)\n	}\n	return"}}},
 	{name: "F2: a PUT is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
-		{"owner.go", "	f.addEvidence(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
+		{"flow_update.go", "	f.addEvidence(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
 	{name: "a PUT that was not sent has happened", tests: "AStaleGrant", edits: []edit{
-		{"owner.go", "if f.sent && r.Snapshot", "if f.rounds > 0 && r.Snapshot"}}},
+		{"flow_update.go", "if f.sent && r.Snapshot", "if f.rounds > 0 && r.Snapshot"}}},
 	{name: "a late read answers a PUT", tests: "ALateRead", edits: []edit{
-		{"owner.go", "	case in.Known.Absent() && ", "	case false && "}}},
+		{"flow_update.go", "	case in.Known.Absent() && ", "	case false && "}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
-		{"absence.go", "	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(", "	if f.step == stepTurn {\n		f.step = stepSettle\n		return Action{Do: DoRead}\n	}\n	f.step = stepCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim("},
-		{"absence.go", "	case stepHold, stepTurn:\n", "	case stepSettle:\n		if !r.Snapshot.Absent() {\n			return respond(nil, r.Snapshot.Record)\n		}\n		f.step = stepCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	case stepHold, stepTurn:\n"}}},
+		{"flow_claim.go", "	f.step = claimCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.beatWall)}", "	f.step = claimLate\n	return Action{Do: DoRead}"},
+		{"flow_claim.go", "	on(claimCommit, otherwise,", "	on(claimLate, always, func(f *ClaimFlow, in Input, r Result) Action {\n		if !r.Snapshot.Absent() {\n			return respond(nil, r.Snapshot.Record)\n		}\n		f.step = claimCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	}, \"\", claimCommit),\n	on(claimCommit, otherwise,"},
+		{"flow_claim.go", "\"token\", \"commit\"}", "\"token\", \"commit\", \"late\"}"},
+		{"flow_claim.go", "// the claim is on its way\n", "// the claim is on its way\n	claimLate\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
 		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
 		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
 	{name: "F5: a renewal counts unverified", configs: "a longer interval asked for, a late", edits: []edit{
-		{"beat.go", "	if !in.Alone {\n		f.step = beatHead", "	if false {\n		f.step = beatHead"}}},
+		{"flow_beat.go", "	if !in.Alone {\n		f.step = beatHead", "	if false {\n		f.step = beatHead"}}},
 	{name: "F5: what is known counts, however old it is", configs: "a longer interval asked for, a late", edits: []edit{
-		{"beat.go", "	case in.Watched >= r.Revision && in.Known.on(f.lease):", "	case in.Known.on(f.lease):"}}},
+		{"flow_beat.go", "	if in.Watched >= r.Revision && in.Known.on(f.lease) {", "	if in.Known.on(f.lease) {"}}},
 	{name: "F5: a watch that is up to date counts, whatever it shows", configs: "a longer interval asked for|the owner", edits: []edit{
-		{"beat.go", "	case in.Watched >= r.Revision && in.Known.on(f.lease):", "	case in.Watched >= r.Revision:"}}},
+		{"flow_beat.go", "	if in.Watched >= r.Revision && in.Known.on(f.lease) {", "	if in.Watched >= r.Revision {"}}},
 	{name: "F6: no renewal after a move, no adoption", configs: "a longer interval asked for slowly", edits: []edit{
-		{"owner.go", "	if f.txn == Raise {\n", "	if false {\n"},
+		{"flow_update.go", "	if f.txn == Raise {\n", "	if false {\n"},
 		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}}},
 	{name: "F6: no renewal after a move", configs: "a longer interval asked for slowly", edits: []edit{
-		{"owner.go", "	if f.txn == Raise {\n", "	if false {\n"}}},
+		{"flow_update.go", "	if f.txn == Raise {\n", "	if false {\n"}}},
 	{name: "F6: no adoption", configs: "a longer interval asked for slowly", edits: []edit{
 		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}},
 		alike: "the mover renews by itself; adopting covers its crash in between, with a grant that was slow besides"},
@@ -76,17 +76,17 @@ var mutants = []mutant{
 	{name: "F7: a longer interval settles what was told before it", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r", "	raised := r"}}},
 	{name: "a PUT of a shorter interval leaves the window", configs: "two intervals", edits: []edit{
-		{"owner.go", "		n.Previous, n.Window = told, window\n", "		n.Previous, n.Window = told, max(n.Window, window)\n"}}},
+		{"flow_update.go", "		n.Previous, n.Window = told, window\n", "		n.Previous, n.Window = told, max(n.Window, window)\n"}}},
 	{name: "a PUT of a shorter interval leaves the lease", configs: "two intervals", edits: []edit{
-		{"owner.go", "	case n.Window != old.Window ||", "	case n.Window > old.Window ||"}}},
+		{"flow_update.go", "	case n.Window != old.Window ||", "	case n.Window > old.Window ||"}}},
 	{name: "what a PUT shortened counts as taken up by the old pace", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r.Interval > r.Previous\n", "	raised := r.Window <= window\n"}}},
 	{name: "timeStamp: a PUT counts as a heartbeat", configs: "when it was heard", edits: []edit{
 		{"duty.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.EvidenceWall)\n"}}},
 	{name: "timeStamp: a claim keeps a PUT as a heartbeat", configs: "when it was heard", edits: []edit{
-		{"absence.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.EvidenceWall)"}}},
+		{"flow_claim.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.EvidenceWall)"}}},
 	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
-		{"beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
+		{"flow_beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
 	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{
 		{"api.go", "e.health.Load().Credited-age < leasedAt+moverSlack", "e.health.Load().Credited < leasedAt"}}},
 	{name: "timeStamp: what was heard is forgotten with its replica", tests: "AWriteKeepsWhenItWasHeard", edits: []edit{
@@ -100,19 +100,19 @@ var mutants = []mutant{
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t := s.begin(Resume)\n", "	t := s.begin(Resume)\n	t.Presence = NoProjection\n"}}},
 	{name: "no hold", configs: "false revocation|two heartbeats", edits: []edit{
-		{"absence.go", "max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, rec) &&", "max(f.since, in.Health.WritableSince) >= 0 &&"}}},
+		{"flow_claim.go", "max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, &in.Known.Record)", "max(f.since, in.Health.WritableSince) >= 0"}}},
 	{name: "evidence counts for nothing", configs: "false revocation", edits: []edit{
 		{"local.go", "	return l.hasEvidence && now-l.EvidenceAt < r.window()", "	return false"}}},
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
-		{"local.go", "	return !l.probation || ", "	return true || "}}},
+		{"local.go", "	return !on || ", "	return on == on || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
 		{"local.go", "	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)", "	return g.Suspected"},
 		{"local.go", "	l.probation, l.silenceBefore = false, 0\n", "	l.silenceBefore = 0\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
-		{"beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
+		{"flow_beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
 	{name: "a heartbeat brings back what was deleted", configs: "the owner", edits: []edit{
-		{"beat.go", "	if !f.snap.Exists() {\n", "	if !f.snap.Exists() && in.Known.Exists() {\n		f.snap.Record = in.Known.Record\n		return f.grantFor(in, Rearm, in.Known.Record.Window)\n	}\n	if !f.snap.Exists() {\n"}}},
+		{"flow_beat.go", "	if !f.snap.Exists() {\n", "	if !f.snap.Exists() && in.Known.Exists() {\n		f.snap.Record = in.Known.Record\n		return f.grantFor(in, Rearm, in.Known.Record.Window)\n	}\n	if !f.snap.Exists() {\n"}}},
 	{name: "a re-arm tells an event", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t := s.begin(Rearm)\n", "	t := s.begin(Rearm)\n	t.countEvent(StateChanged, 0)\n"}}},
 	{name: "a change of state is not told", configs: "false revocation", edits: []edit{
@@ -120,28 +120,28 @@ var mutants = []mutant{
 	{name: "an event does not count", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t.Record.Seq++\n", ""}}},
 	{name: "a short lease is never raised", configs: "false revocation", edits: []edit{
-		{"beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
+		{"flow_beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
 	{name: "a refutation grants a full window", configs: "alone", edits: []edit{
-		{"absence.go", "seconds(rec.window()-(in.Now-in.Local.EvidenceAt))", "seconds(rec.window())"}}},
+		{"flow_refute.go", "seconds(rec.window()-(in.Now-in.Local.EvidenceAt))", "seconds(rec.window())"}}},
 	{name: "an INACTIVE projection keeps its lease", configs: "the owner", edits: []edit{
-		{"owner.go", "	case !t.Record.Expires():\n		t.putOn(0)", "	case !t.Record.Expires():\n		t.putOn(f.snap.Record.Lease)"}}},
+		{"flow_update.go", "	case !t.Record.Expires():\n		t.putOn(0)", "	case !t.Record.Expires():\n		t.putOn(f.snap.Record.Lease)"}}},
 	{name: "a LOWER that lost revokes the live lease", configs: "a shorter interval told twice", edits: []edit{
-		{"beat.go", "			retire = 0 // the lease is the live one\n", ""}}},
+		{"flow_beat.go", "		revoke = 0 // the lease is the live one\n", ""}}},
 	{name: "a PUT that changes nothing is no evidence", configs: "alone$", edits: []edit{
-		{"owner.go", "		f.addEvidence(in)\n		return respond(nil, f.target)", "		return respond(nil, f.target)"}}},
+		{"flow_update.go", "		f.addEvidence(in)\n		return respond(nil, f.target)", "		return respond(nil, f.target)"}}},
 	{name: "a PUT on an absent instance does not re-arm it", tests: "ALateReadIsNoReason", edits: []edit{
-		{"owner.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
+		{"flow_update.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
 	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{
 		{"view.go", "	if s.Revision <= *seen {", "	if false {"}}},
 	{name: "a claim does not demand that the projection is gone", configs: "false revocation|two heartbeats|an unanswered action", edits: []edit{
 		{"txn.go", "	t := s.begin(Claim)\n	t.Presence = NoProjection\n", "	t := s.begin(Claim)\n"}},
 		alike: "whatever makes the projection present also writes the record (F1, F3); the compare is a defence against writes from outside"},
 	{name: "a move that lost is answered 204", configs: "a longer interval told slowly", edits: []edit{
-		{"beat.go", "		if r.Outcome != Full {\n			return f.retry(retire)", "		if f.up {\n			return f.done(0)\n		}\n		if r.Outcome != Full {\n			return f.retry(retire)"}}},
+		{"flow_beat.go", "	if r.Outcome != Full {\n		return f.retry(revoke)", "	if f.counted {\n		return f.done(0)\n	}\n	if r.Outcome != Full {\n		return f.retry(revoke)"}}},
 	{name: "a stale grant of a registration counts no round", tests: "EveryFlowEnds", edits: []edit{
-		{"owner.go", "if f.rounds++; f.rounds >= maxRounds {", "if f.rounds >= maxRounds {"}}},
+		{"flow_register.go", "if f.rounds++; f.rounds >= maxRounds {", "if f.rounds >= maxRounds {"}}},
 	{name: "a heartbeat follows a record that moves on and on", tests: "EveryFlowEnds", edits: []edit{
-		{"beat.go", "if f.rounds++; f.rounds >= maxRounds { // somebody", "if f.rounds >= maxRounds { // somebody"}}},
+		{"flow_beat.go", "if f.rounds++; f.rounds >= maxRounds { // somebody", "if f.rounds >= maxRounds { // somebody"}}},
 	{name: "an owner's request that loses tries for ever", tests: "EveryFlowEnds", edits: []edit{
 		{"flow.go", "	a.conflicts++\n", ""}}},
 	{name: "hooks are called under an entry's lock", tests: "AHookThatBlocks", edits: []edit{
@@ -165,13 +165,13 @@ var mutants = []mutant{
 	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{
 		{"work.go", "	for ; looked < maxPerTick; looked++ {", "	for ; ; looked++ {"}}},
 	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
-		{"absence.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
+		{"flow_claim.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
 	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
 		{"work.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if false {"}}},
 	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
 		{"loops.go", "			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)\n", "			_ = g\n"}}},
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
-		{"loops.go", "				en.knowledge.noteDisturbance(e.health.Load())\n", ""}}},
+		{"loops.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
 		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.checkAfter(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{

@@ -49,10 +49,13 @@ func silenceBefore(r *Record, g *Health) Instant {
 	return min(s, r.window())
 }
 
-// required is how much time must have been credited since FromAt: a window, less what was
-// credited of this silence before the start.
-func (l *Local) required(g *Health, r *Record) Instant {
-	if l.CountedFrom != g.StartedAt {
+// required is how much time must have been credited since CountedFrom.
+func (l *Local) required(h *Health, r *Record) Instant { return l.requiredSince(l.CountedFrom, h, r) }
+
+// requiredSince is how much time must have been credited since from: a window, less what
+// was credited of this silence before the start, if it counts since then.
+func (l *Local) requiredSince(from Instant, h *Health, r *Record) Instant {
+	if from != h.StartedAt {
 		return r.window()
 	}
 	return max(r.interval(), r.window()-l.silenceBefore)
@@ -107,119 +110,4 @@ func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Instant {
 		at = min(at, end)
 	}
 	return max(at, g.Credited+Tick)
-}
-
-// SilenceFlow has the record keep how long an instance has been silent. A heartbeat that
-// comes meanwhile ends that by a write of its own, of which one loses its compare. One
-// that is heard elsewhere meanwhile is found by the age of the lease.
-type SilenceFlow struct {
-	step    step
-	from    Instant // credited: since when it is silent
-	silence Instant // what is kept
-	snap    Snapshot
-}
-
-// Next implements Flow.
-func (f *SilenceFlow) Next(in Input, r Result) Action {
-	switch f.step {
-	case stepStart:
-		return f.begin(in)
-	case stepRead: // how long ago was its lease renewed, by whomever?
-		if r.Outcome != Done || r.Age < in.Local.keptAfter(in.Health, &f.snap.Record) {
-			return respond(nil, f.snap.Record) // it was heard elsewhere, or nobody knows
-		}
-		f.silence = min(f.silence, r.Age)
-		return f.commit(in)
-	case stepCommit:
-		in.Local.mayKeep = in.Local.mayKeep && r.Outcome == Unavailable
-		if r.Outcome != Done {
-			return respond(failure(r.Outcome), f.snap.Record)
-		}
-		switch {
-		case in.Local.silentFrom(in.Health) != f.from:
-			return f.takeBack(in)
-		case in.Alone || f.snap.Absent(): // nobody can have renewed meanwhile
-			return respond(nil, in.Known.Record)
-		}
-		f.step = stepTurn
-		return Action{Do: DoAge, Lease: f.snap.Record.Lease}
-	case stepTurn: // it may have been heard elsewhere while this was written
-		if r.Outcome != Done || r.Age < f.silence {
-			return f.takeBack(in)
-		}
-		return respond(nil, in.Known.Record)
-	default:
-		return respond(nil, in.Known.Record)
-	}
-}
-
-func (f *SilenceFlow) begin(in Input) Action {
-	l := in.Local
-	f.snap, f.from = *in.Known, l.silentFrom(in.Health)
-	if !l.keepDue(in.Health, &f.snap.Record) {
-		return respond(nil, f.snap.Record)
-	}
-	l.silenceChecked, l.checkedFrom = true, f.from
-	f.silence = in.Health.Credited - f.from
-	switch {
-	case in.Alone:
-		return f.commit(in)
-	case f.snap.Absent(): // nobody renewed since
-		if f.silence = min(f.silence, in.Health.Credited-l.MissingSince); f.silence < l.keptAfter(in.Health, &f.snap.Record) {
-			return respond(nil, f.snap.Record)
-		}
-		return f.commit(in)
-	}
-	f.step = stepRead
-	return Action{Do: DoAge, Lease: f.snap.Record.Lease}
-}
-
-func (f *SilenceFlow) commit(in Input) Action {
-	if in.Known.At != f.snap.At || in.Local.silentFrom(in.Health) != f.from {
-		return respond(nil, f.snap.Record) // it changed, or was heard
-	}
-	f.step = stepCommit
-	l := in.Local
-	l.mayKeep = true
-	l.keptUntil = max(l.keptUntil, in.Health.Credited) + keptEvery*f.snap.Record.window()
-	t := f.snap.silent(f.silence, in.Health)
-	t.keepLastBeat(l)
-	return Action{Do: DoCommit, Txn: t}
-}
-
-func (f *SilenceFlow) takeBack(in Input) Action {
-	if in.Known.Record.Silence == 0 {
-		return respond(nil, in.Known.Record) // the heartbeat did it
-	}
-	f.step = stepSettle
-	t := in.Known.heard()
-	t.keepLastBeat(in.Local)
-	return Action{Do: DoCommit, Txn: t}
-}
-
-// ExpireFlow takes away the projection of an instance that was silent for as long as it
-// may be, on a lease that etcd extended when this replica started. What follows is what
-// follows the end of any lease: a hold, and a claim. Only a replica alone does this: it
-// knows that nobody else heard the instance.
-type ExpireFlow struct {
-	step step
-	snap Snapshot
-}
-
-// Next implements Flow.
-func (f *ExpireFlow) Next(in Input, r Result) Action {
-	if f.step == stepStart {
-		f.snap = *in.Known
-		if at, ok := in.Local.expireAt(in.Policy, in.Health, &f.snap); !ok || in.Health.Credited < at {
-			return respond(nil, f.snap.Record)
-		}
-		f.step = stepCommit
-		return Action{Do: DoCommit, Txn: f.snap.expire()}
-	}
-	if r.Outcome != Done {
-		return respond(failure(r.Outcome), f.snap.Record)
-	}
-	a := respond(nil, f.snap.Record)
-	a.Revoke = f.snap.Record.Lease
-	return a
 }

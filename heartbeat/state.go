@@ -1,10 +1,6 @@
 package heartbeat
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "errors"
 
 // State is the liveness state of an instance (MEC 011 v3.1.1 §8.1.6.6); None
 // stands for an instance without a record.
@@ -123,39 +119,5 @@ func putEvent(from, to State) Event {
 		return PutInactive
 	default:
 		return PutActive
-	}
-}
-
-// TableMarkdown prints the state table for the documentation.
-func TableMarkdown() string {
-	var b strings.Builder
-	b.WriteString("| from \\ event |")
-	for _, e := range Events {
-		fmt.Fprintf(&b, " %s |", e)
-	}
-	b.WriteString("\n|" + strings.Repeat("---|", len(Events)+1) + "\n")
-	for _, s := range States {
-		fmt.Fprintf(&b, "| %s |", s)
-		for _, e := range Events {
-			fmt.Fprintf(&b, " %s |", Next(s, e))
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
-}
-
-// String is the cell as the documentation shows it.
-func (c Cell) String() string {
-	switch {
-	case errors.Is(c.Err, ErrNoCell):
-		return "–"
-	case c.Err != nil:
-		return "refused: " + c.Err.Error()
-	case c.Change == NoChange:
-		return c.To.String() + ", nothing written, nobody told"
-	case c.To == None:
-		return "removed, " + c.Change.String()
-	default:
-		return c.To.String() + ", " + c.Change.String()
 	}
 }

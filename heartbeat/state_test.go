@@ -2,13 +2,8 @@ package heartbeat
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "write the state table into docs/architecture.md")
 
 // The state table as the design has it, written down a second time. Each cell is
 // "state change" or the refusal.
@@ -75,33 +70,5 @@ func TestAPutIsNamedByWhereItLeads(t *testing.T) {
 		if got := putEvent(c.from, c.to); got != c.want || errors.Is(Next(c.from, got).Err, ErrNoCell) {
 			t.Errorf("PUT %s on %s is %q, want %q, in a cell that exists", c.to, c.from, got, c.want)
 		}
-	}
-}
-
-const (
-	docs       = "../docs/architecture.md"
-	tableBegin = "<!-- the state table, printed by `go test ./heartbeat -run TestTheStateTableIsDocumented -update` -->\n"
-	tableEnd   = "<!-- end of the state table -->\n"
-)
-
-func TestTheStateTableIsDocumented(t *testing.T) {
-	data, err := os.ReadFile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(data), tableBegin)
-	shown, after, ended := strings.Cut(rest, tableEnd)
-	if !found || !ended {
-		t.Fatalf("%s has no place for the state table: %q ... %q", docs, tableBegin, tableEnd)
-	}
-	want := TableMarkdown()
-	if shown == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s shows another state table than the code has; run this test with -update.\nthe code's:\n%s", docs, want)
-	}
-	if err := os.WriteFile(docs, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }

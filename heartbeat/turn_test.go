@@ -16,7 +16,7 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 	ready := func() (ClaimFlow, Input) {
 		p := brisk(1)
 		in := Input{Policy: &p, Health: &Health{Credited: time.Hour}, Known: &snap, Local: &Local{}}
-		f := ClaimFlow{step: stepHold, at: snap.At}
+		f := ClaimFlow{step: claimHold, at: snap.At}
 		if a := f.Next(in, Result{}); a.Do != DoToken {
 			t.Fatalf("it asks for no turn: %v", a.Do)
 		}
@@ -80,12 +80,12 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 func TestAClaimThatIsLookedAtOutOfTurnAsksForItsTurn(t *testing.T) {
 	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
 	for _, turn := range []bool{false, true} {
-		en := &entry{status: absent, claimFlow: &ClaimFlow{step: stepTurn}}
+		en := &entry{status: absent, claimFlow: &ClaimFlow{step: claimToken}}
 		en.view.Record = Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}
 		en.view.At = 7
 		e.end() // so that no worker begins
 		e.handleDue(en, time.Hour, int64(time.Hour), turn)
-		if !en.claiming || (en.claimFlow.step == stepTurn) != turn {
+		if !en.claiming || (en.claimFlow.step == claimToken) != turn {
 			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimFlow.step, en.claiming)
 		}
 	}

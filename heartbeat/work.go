@@ -65,8 +65,8 @@ func (e *Engine) handleDue(en *entry, now Instant, wall int64, turn bool) {
 		case refuting:
 			e.startRefuting(en)
 		case claiming:
-			if !turn && en.claimFlow != nil && en.claimFlow.step == stepTurn {
-				en.claimFlow.step = stepHold
+			if !turn && en.claimFlow != nil {
+				en.claimFlow.leaveRateLimit()
 			}
 			en.claiming = true
 			e.claims.put(en)

@@ -224,8 +224,8 @@ var mutants = []mutant{
 	{name: "removal goes on amid a mass", file: engine + "/work.go",
 		old: "\tcase mass:\n", new: "\tcase mass && false:\n",
 		pkg: engine, run: "TestNothingIsRemovedAmidAMass"},
-	{name: "what is known counts, although the store went on", file: engine + "/beat.go",
-		old: `case in.Watched >= r.Revision && in.Known.on(f.lease):`, new: `case in.Known.on(f.lease):`,
+	{name: "what is known counts, although the store went on", file: engine + "/flow_beat.go",
+		old: `if in.Watched >= r.Revision && in.Known.on(f.lease) {`, new: `if in.Known.on(f.lease) {`,
 		pkg: engine, run: "TestTheStepsOfAHeartbeat"},
 	{name: "a retry has an id of its own", file: notifier + "/message.go",
 		old: `fmt.Sprintf("%s-%x-%d-%d", s.ID, last.made, events[0].at, last.at)`, new: `fmt.Sprint(last.at, plugins.NewUUID())`,
@@ -378,7 +378,7 @@ var mutants = []mutant{
 		old: "\t\tg.Disturb()\n\t\treturn\n", new: "\t\tg.Disturb()\n\t\tg.Credited += elapsed\n\t\treturn\n",
 		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 	{name: "nobody suspects himself", file: engine + "/gate.go",
-		old: `func (g *Gate) Disturb() {`, new: "func (g *Gate) Disturb() {\n\treturn\n",
+		old: `func (g *Health) Disturb() {`, new: "func (g *Health) Disturb() {\n\treturn\n",
 		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 }
 

@@ -10,7 +10,7 @@ const (
 	beatVerify
 	beatGrant
 	beatCommit
-	beatMoved
+	beatRenewMoved
 )
 
 // BeatFlow carries one authenticated heartbeat through. Its first step notes the
@@ -28,59 +28,63 @@ type BeatFlow struct {
 	counted      bool    // the heartbeat is renewed and verified; only a wish of ours is open
 }
 
+var beatSteps = newStepTable("BeatFlow", []string{"start", "read", "renew", "head", "verify", "grant", "commit", "renew moved"},
+	on(beatStart, always, (*BeatFlow).begin, "evidence; known ACTIVE: renew its lease", beatRenew, beatRead),
+	on(beatRead, []Outcome{Done}, (*BeatFlow).hasRead, "none, INACTIVE or without heartbeats: refused; SUSPENDED, absent or on another lease: a new one; else renew", beatGrant, beatRenew, ended),
+	on(beatRead, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
+	on(beatRenew, []Outcome{Done}, (*BeatFlow).renewed, "among replicas: the store's revision; alone, as after head; left meanwhile: the next round", beatHead, beatGrant, beatCommit, beatRead, ended),
+	on(beatRenew, []Outcome{LeaseGone}, (*BeatFlow).leaseGone, "the next round", beatRead, ended),
+	on(beatRenew, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
+	on(beatHead, []Outcome{Done}, (*BeatFlow).headed, "the watch has shown it, and the record on this lease: it counts; RAISE, LOWER, SETTLE, HEARD or nothing follows; else read", beatVerify, beatGrant, beatCommit, ended),
+	on(beatHead, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
+	on(beatVerify, []Outcome{Done}, (*BeatFlow).hasVerified, "on this lease: it counts, as after head; else as after read; after three ErrUnavailable", beatGrant, beatCommit, beatRenew, ended),
+	on(beatVerify, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
+	on(beatGrant, []Outcome{Done}, (*BeatFlow).granted, "RESUME, REARM or RAISE; a RAISE whose grant took too long: the next round", beatCommit, beatRead, ended),
+	on(beatGrant, otherwise, (*BeatFlow).notGranted, "it counted already: a full store only leaves the interval; else ErrFull or ErrUnavailable", ended),
+	on(beatCommit, []Outcome{Done}, (*BeatFlow).committed, "after RAISE the new lease is renewed", beatRenewMoved, ended),
+	on(beatCommit, otherwise, (*BeatFlow).lost, "full: as at grant; else the next round", beatRead, ended),
+	on(beatRenewMoved, []Outcome{Done}, (*BeatFlow).moved, "the lease that was left is revoked", ended),
+	on(beatRenewMoved, otherwise, (*BeatFlow).notRenewed, "the next round; after three ErrUnavailable", beatRead, ended),
+)
+
 // Next implements Flow.
 func (f *BeatFlow) Next(in Input, r Result) Action {
-	switch f.step {
-	case beatStart:
-		f.gap = in.Local.AddBeat(in.moment())
-		if in.Known.Exists() && in.Known.Record.Expires() {
-			f.snap = *in.Known
-			return f.renew(beatRenew, f.snap.Record.Lease)
-		}
-		return f.read()
-	case beatRead:
-		if r.Outcome != Done {
-			return respond(ErrUnavailable, Record{})
-		}
-		f.snap = r.Snapshot
-		return f.decide(in)
-	case beatRenew:
-		return f.renewed(in, r)
-	case beatHead:
-		return f.headed(in, r)
-	case beatVerify:
-		if r.Outcome != Done {
-			return respond(ErrUnavailable, Record{})
-		}
-		f.snap = r.Snapshot
-		if f.snap.on(f.lease) {
-			return f.verified(in)
-		}
-		if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
-			return respond(ErrUnavailable, f.snap.Record)
-		}
-		return f.decide(in)
-	case beatGrant:
-		return f.granted(in, r)
-	case beatCommit:
-		return f.committed(in, r)
-	default: // beatMoved
-		if r.Outcome == Done {
-			return f.done(f.oldLease)
-		}
-		return f.retry(0)
-	}
+	return beatSteps.next(f, uint8(f.step), in, r)
 }
 
-func (f *BeatFlow) read() Action {
+func (f *BeatFlow) begin(in Input, _ Result) Action {
+	f.gap = in.Local.AddBeat(in.moment())
+	if in.Known.Exists() && in.Known.Record.Expires() {
+		f.snap = *in.Known
+		return f.renew(beatRenew, f.snap.Record.Lease)
+	}
 	f.step = beatRead
 	return Action{Do: DoRead}
 }
 
-func (f *BeatFlow) retry(retire LeaseID) Action {
+func (f *BeatFlow) hasRead(in Input, r Result) Action {
+	f.snap = r.Snapshot
+	return f.decide(in)
+}
+
+func (f *BeatFlow) hasVerified(in Input, r Result) Action {
+	f.snap = r.Snapshot
+	if f.snap.on(f.lease) {
+		return f.verified(in)
+	}
+	if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
+		return respond(ErrUnavailable, f.snap.Record)
+	}
+	return f.decide(in)
+}
+
+func (f *BeatFlow) moved(Input, Result) Action { return f.done(f.oldLease) }
+
+func (f *BeatFlow) notRenewed(Input, Result) Action { return f.retry(0) }
+
+func (f *BeatFlow) retry(revoke LeaseID) Action {
 	f.step, f.counted = beatRead, false
-	a, _ := f.nextRound(retire)
-	return a
+	return f.nextRound(revoke)
 }
 
 func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
@@ -88,17 +92,10 @@ func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
 	return Action{Do: DoRenew, Lease: l}
 }
 
-// renewed: a renewal counts only if the record still hangs on that lease with its
-// projection present, as seen after the renewal's answer (protocol CE5).
+// renewed: the renewal alone does not count. A renewal of a lease that the record has left
+// would be acknowledged while the live lease runs out, so it counts only if the record still
+// hangs on that lease with its projection present, as seen after the reply (protocol CE5).
 func (f *BeatFlow) renewed(in Input, r Result) Action {
-	switch r.Outcome {
-	case Done:
-	case LeaseGone:
-		f.goneLease = f.lease
-		return f.retry(0)
-	default:
-		return respond(ErrUnavailable, Record{})
-	}
 	f.ttl = r.TTL
 	if !in.Alone {
 		f.step = beatHead
@@ -111,13 +108,15 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 	return f.retry(0)
 }
 
+func (f *BeatFlow) leaseGone(Input, Result) Action {
+	f.goneLease = f.lease
+	return f.retry(0)
+}
+
 // headed: what is known is as good as a read of the instance if nothing that the store
 // had written by then is missing from it.
 func (f *BeatFlow) headed(in Input, r Result) Action {
-	switch {
-	case r.Outcome != Done:
-		return respond(ErrUnavailable, Record{})
-	case in.Watched >= r.Revision && in.Known.on(f.lease):
+	if in.Watched >= r.Revision && in.Known.on(f.lease) {
 		f.snap = *in.Known
 		return f.verified(in)
 	}
@@ -209,9 +208,6 @@ func (f *BeatFlow) move(in Input, interval, previous, window int) Action {
 }
 
 func (f *BeatFlow) granted(in Input, r Result) Action {
-	if r.Outcome != Done {
-		return f.refused(r.Outcome)
-	}
 	f.lease = r.Lease
 	// What is granted after the heartbeat came ends no earlier than a window after it,
 	// however slowly; a lease that takes a live one's place must last as long (CE6).
@@ -236,36 +232,35 @@ func (f *BeatFlow) commit(in Input, t Txn) Action {
 	return Action{Do: DoCommit, Txn: t}
 }
 
-func (f *BeatFlow) committed(_ Input, r Result) Action {
-	if r.Outcome != Done {
-		retire := f.revocable(r.Outcome)
-		if f.txn == Lower || f.txn == Settle || f.txn == Heard {
-			retire = 0 // the lease is the live one
-		}
-		if r.Outcome != Full {
-			return f.retry(retire)
-		}
-		a := f.refused(r.Outcome)
-		a.Revoke = retire
-		return a
-	}
+func (f *BeatFlow) committed(Input, Result) Action {
 	f.snap.Record = f.target
 	if f.txn == Raise {
-		return f.renew(beatMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)
+		return f.renew(beatRenewMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)
 	}
 	return f.done(0)
 }
 
-// refused: a store without space does not keep a heartbeat on a present lease
+func (f *BeatFlow) lost(in Input, r Result) Action {
+	revoke := f.revocable(r.Outcome)
+	if f.txn == Lower || f.txn == Settle || f.txn == Heard {
+		revoke = 0 // the lease is the live one
+	}
+	if r.Outcome != Full {
+		return f.retry(revoke)
+	}
+	return f.notGranted(in, r).revoking(revoke)
+}
+
+// notGranted: a store without space does not keep a heartbeat on a present lease
 // from counting; only the interval stays as it was.
-func (f *BeatFlow) refused(o Outcome) Action {
-	if o == Full && f.counted {
+func (f *BeatFlow) notGranted(in Input, r Result) Action {
+	if r.Outcome == Full && f.counted {
 		f.tellInterval = false
 		return f.done(0)
 	}
-	return respond(failure(o), f.snap.Record)
+	return f.refused(in, r)
 }
 
-func (f *BeatFlow) done(retire LeaseID) Action {
-	return Action{Do: DoRespond, Response: Response{Record: f.snap.Record, TellInterval: f.tellInterval}, Revoke: retire}
+func (f *BeatFlow) done(revoke LeaseID) Action {
+	return Action{Do: DoRespond, Response: Response{Record: f.snap.Record, TellInterval: f.tellInterval}, Revoke: revoke}
 }
