@@ -49,7 +49,7 @@ var beatSteps = newStepTable("BeatFlow", []string{"start", "read", "renew", "hea
 
 // Next implements Flow.
 func (f *BeatFlow) Next(in Input, r Result) Action {
-	return beatSteps.next(f, uint8(f.step), in, r)
+	return beatSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *BeatFlow) begin(in Input, _ Result) Action {

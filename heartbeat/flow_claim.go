@@ -35,7 +35,7 @@ var claimSteps = newStepTable("ClaimFlow", []string{"start", "read", "hold", "to
 // Next implements Flow. After DoWait or DoToken it is to be called again when what it
 // waits for may have come.
 func (f *ClaimFlow) Next(in Input, r Result) Action {
-	return claimSteps.next(f, uint8(f.step), in, r)
+	return claimSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 // leaveRateLimit has a claim that waits for a token ask for one again. It is to be called

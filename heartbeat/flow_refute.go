@@ -34,7 +34,7 @@ var refuteSteps = newStepTable("RefuteFlow", []string{"start", "read", "grant", 
 
 // Next implements Flow.
 func (f *RefuteFlow) Next(in Input, r Result) Action {
-	return refuteSteps.next(f, uint8(f.step), in, r)
+	return refuteSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 // begin reads nothing that is known to be absent: if it is not so any more, the

@@ -31,7 +31,7 @@ var registerSteps = newStepTable("RegisterFlow", []string{"start", "grant", "com
 
 // Next implements Flow.
 func (f *RegisterFlow) Next(in Input, r Result) Action {
-	return registerSteps.next(f, uint8(f.step), in, r)
+	return registerSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *RegisterFlow) begin(in Input, _ Result) Action {

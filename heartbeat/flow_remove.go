@@ -28,7 +28,7 @@ var removeSteps = newStepTable("RemoveFlow", []string{"start", "read", "commit"}
 
 // Next implements Flow.
 func (f *RemoveFlow) Next(in Input, r Result) Action {
-	return removeSteps.next(f, uint8(f.step), in, r)
+	return removeSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *RemoveFlow) begin(Input, Result) Action {

@@ -31,7 +31,7 @@ var repairSteps = newStepTable("RepairFlow", []string{"start", "read", "grant", 
 
 // Next implements Flow.
 func (f *RepairFlow) Next(in Input, r Result) Action {
-	return repairSteps.next(f, uint8(f.step), in, r)
+	return repairSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *RepairFlow) begin(Input, Result) Action {

@@ -31,7 +31,7 @@ var retentionSteps = newStepTable("RetentionFlow", []string{"start", "read", "co
 
 // Next implements Flow.
 func (f *RetentionFlow) Next(in Input, r Result) Action {
-	return retentionSteps.next(f, uint8(f.step), in, r)
+	return retentionSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *RetentionFlow) begin(Input, Result) Action {

@@ -32,7 +32,7 @@ var silenceSteps = newStepTable("SilenceFlow", []string{"start", "age", "commit"
 
 // Next implements Flow.
 func (f *SilenceFlow) Next(in Input, r Result) Action {
-	return silenceSteps.next(f, uint8(f.step), in, r)
+	return silenceSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *SilenceFlow) begin(in Input, r Result) Action {
@@ -143,7 +143,7 @@ var expireSteps = newStepTable("ExpireFlow", []string{"start", "commit"},
 
 // Next implements Flow.
 func (f *ExpireFlow) Next(in Input, r Result) Action {
-	return expireSteps.next(f, uint8(f.step), in, r)
+	return expireSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *ExpireFlow) begin(in Input, _ Result) Action {

@@ -51,7 +51,7 @@ var updateSteps = newStepTable("UpdateFlow", []string{"start", "read", "grant", 
 
 // Next implements Flow.
 func (f *UpdateFlow) Next(in Input, r Result) Action {
-	return updateSteps.next(f, uint8(f.step), in, r)
+	return updateSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
 func (f *UpdateFlow) begin(in Input, _ Result) Action {

@@ -56,12 +56,16 @@ func newStepTable[F any](flow string, steps []string, lines ...line[F]) *stepTab
 	return t
 }
 
-// next asks the line for this step and this outcome.
-func (t *stepTable[F]) next(f F, at uint8, in Input, r Result) Action {
-	if int(at) >= len(t.decide) || r.Outcome >= outcomes || t.decide[at][r.Outcome] == nil {
-		panic(fmt.Sprintf("%s has no step %d that ends with outcome %d", t.flow, at, r.Outcome))
+// line is the decision for a step and an outcome.
+func (t *stepTable[F]) line(at uint8, o Outcome) func(F, Input, Result) Action {
+	if int(at) >= len(t.decide) || o >= outcomes || t.decide[at][o] == nil {
+		t.unknown(at, o)
 	}
-	return t.decide[at][r.Outcome](f, in, r)
+	return t.decide[at][o]
+}
+
+func (t *stepTable[F]) unknown(at uint8, o Outcome) {
+	panic(fmt.Sprintf("%s has no step %d that ends with outcome %d", t.flow, at, o))
 }
 
 // end makes a decision that only ends the flow.
