@@ -1,8 +1,10 @@
 package docs
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,14 +12,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // checks are what looks at blocks that are not run, by the names that documents give. Each
 // returns what is wrong, so that a test can see that it finds something.
 var checks = map[string]func(Block) []string{
-	"ci":         runByCI,
-	"commands":   namesWhatIsThere,
-	"go-chassis": asInTheClient,
+	"ci":           runByCI,
+	"commands":     namesWhatIsThere,
+	"go-chassis":   asInTheClient,
+	"notification": isANotification,
 }
 
 func read(name string) string {
@@ -131,12 +136,32 @@ func keys(prefix string, v any) (paths []string) {
 	return paths
 }
 
+// isANotification wants the form in which notifications are sent.
+func isANotification(b Block) (wrong []string) {
+	var n mp1.Notification
+	d := json.NewDecoder(strings.NewReader(b.Text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&n); err != nil {
+		return []string{err.Error()}
+	}
+	var shown, sent any
+	again, err := json.Marshal(n)
+	if err != nil || json.Unmarshal(again, &sent) != nil || json.Unmarshal([]byte(b.Text), &shown) != nil {
+		return []string{"is no JSON"}
+	}
+	if !reflect.DeepEqual(shown, sent) || n.NotificationType != mp1.NotificationType {
+		wrong = append(wrong, "it is sent as "+string(again))
+	}
+	return wrong
+}
+
 // Each check rejects something.
 func TestAWrongBlockIsFound(t *testing.T) {
 	for name, texts := range map[string][]string{
-		"ci":         {"go test ./... -short\n"},
-		"commands":   {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
-		"go-chassis": {"servicecomb:\n  registry:\n    adress: x\n", "a: [\n"},
+		"ci":           {"go test ./... -short\n"},
+		"commands":     {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
+		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
+		"go-chassis":   {"servicecomb:\n  registry:\n    adress: x\n", "a: [\n"},
 	} {
 		for _, text := range texts {
 			require.NotEmpty(t, checks[name](Block{Text: text}), "%s: %s", name, text)

@@ -2,7 +2,6 @@ package docs
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +25,7 @@ import (
 const (
 	longestBlock = 3 * time.Minute
 	longestWait  = time.Minute
+	longestStop  = 20 * time.Second
 )
 
 // session is a reader in a checkout, with a shell and more terminals. It has every file of
@@ -39,39 +39,19 @@ type session struct {
 	out       *bufio.Reader
 	cwd       string
 	printed   string // by the last block that ran
-	terminals map[string]*terminal
-}
-
-// terminal is a program that goes on while the reader types elsewhere.
-type terminal struct {
-	cmd       *exec.Cmd
-	out, errs buffer
-	done      chan struct{}
-}
-
-// buffer is written and read by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	terminals map[string]*proc.Process
+	left      map[string]bool // terminals in which nothing runs, because a tool is missing
 }
 
 const root = "../.."
 
+// programsDir is where the programs are, once one session was opened.
+var programsDir string
+
 // programs are built once, as README's first command builds them.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "mepserver-docs-")
+	programsDir = dir
 	for _, name := range []string{"mepserver", "mep-agent"} {
 		if err == nil {
 			_, err = built.Command(dir, name)
@@ -90,7 +70,7 @@ func newSession(t *testing.T) *session {
 	built.Depend()
 	bin, err := programs()
 	require.NoError(t, err)
-	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*terminal{}}
+	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*proc.Process{}, left: map[string]bool{}}
 	require.NoError(t, os.Mkdir(s.dir, 0o700))
 	require.NoError(t, os.Symlink(bin, filepath.Join(s.dir, "bin")))
 	from, err := filepath.Abs(root)
@@ -109,7 +89,7 @@ func newSession(t *testing.T) *session {
 func (s *session) open() {
 	s.cwd = s.dir
 	s.shell = exec.Command("bash", "--norc", "-s") //nolint:noctx // killed when the test ends
-	s.shell.Dir, s.shell.Env = s.dir, s.env()
+	s.shell.Dir, s.shell.Env = s.dir, append(os.Environ(), s.env()...)
 	s.shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := s.shell.StdinPipe()
 	require.NoError(s.t, err)
@@ -118,10 +98,6 @@ func (s *session) open() {
 	s.in, s.out = in, bufio.NewReader(out)
 	require.NoError(s.t, s.shell.Start())
 	s.t.Cleanup(func() {
-		for _, term := range s.terminals {
-			_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGKILL)
-			<-term.done
-		}
 		_ = syscall.Kill(-s.shell.Process.Pid, syscall.SIGKILL)
 		_ = out.Close()
 		_ = s.shell.Wait()
@@ -130,9 +106,9 @@ func (s *session) open() {
 
 // env has the programs use this session's ports where they would use the default ones.
 func (s *session) env() []string {
-	return append(os.Environ(), "LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "GOWORK=off",
-		"MEP_SERVER_LISTEN="+s.here("127.0.0.1:30100"), "MEP_PLATFORM_ENDPOINTS=http://"+s.here("127.0.0.1:30100"),
-		"MEP_LOCAL_LISTEN="+s.here("127.0.0.1:30180"))
+	return []string{"LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "GOWORK=off",
+		"MEP_SERVER_LISTEN=" + s.here("127.0.0.1:30100"), "MEP_PLATFORM_ENDPOINTS=http://" + s.here("127.0.0.1:30100"),
+		"MEP_LOCAL_LISTEN=" + s.here("127.0.0.1:30180")}
 }
 
 var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
@@ -163,6 +139,9 @@ func (s *session) there(text string) string {
 func (s *session) do(b Block) {
 	s.t.Helper()
 	at := fmt.Sprintf("%s:%d", b.Place, b.Line)
+	if s.lacks(b) {
+		return
+	}
 	switch {
 	case b.Do == "run" && b.Name == "":
 		s.run(at, b.Text)
@@ -185,6 +164,21 @@ func (s *session) do(b Block) {
 		require.NotNil(s.t, check, "%s: there is no check of the name %q", at, b.Name)
 		require.Empty(s.t, check(b), at)
 	}
+}
+
+// python is what not every machine has.
+const python = "python3 "
+
+// lacks leaves out what needs Python on a machine without it, and what that would print.
+// Documents give it a terminal of its own.
+func (s *session) lacks(b Block) bool {
+	_, err := exec.LookPath(strings.TrimSpace(python))
+	if b.Do == "run" && strings.HasPrefix(b.Text, python) && err != nil {
+		s.t.Logf("%s:%d: not run, for python3 is not here: %s", b.Place, b.Line, b.Text)
+		s.left[b.Name] = true
+		return true
+	}
+	return b.Name != "" && s.left[b.Name]
 }
 
 const mark = "the-block-has-ended"
@@ -222,49 +216,32 @@ var buildLine = regexp.MustCompile(`(?m)^go build -o bin/ \./cmd/mepserver \./cm
 // runs it as it stands.
 func builtAlready(text string) string { return buildLine.ReplaceAllString(text, "true") }
 
+// launch starts what a block runs in a terminal of its own. The shell becomes the program.
 func (s *session) launch(b Block) {
 	s.t.Helper()
-	term := &terminal{done: make(chan struct{})}
-	term.cmd = exec.Command("bash", "-c", s.here(b.Text)) //nolint:noctx // killed when the test ends
-	term.cmd.Dir, term.cmd.Env = s.cwd, s.env()
-	term.cmd.Stdout, term.cmd.Stderr = &term.out, &term.errs
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(s.t, term.cmd.Start())
-	go func() { _ = term.cmd.Wait(); close(term.done) }()
-	s.terminals[b.Name] = term
+	s.terminals[b.Name] = proc.Command{Program: "bash", Args: []string{"-c", s.here(b.Text)}, Env: s.env(), Dir: s.cwd}.Start(s.t)
 }
 
 // stop is Ctrl-C, if something runs in that terminal.
 func (s *session) stop(name string) {
 	s.t.Helper()
-	term := s.terminals[name]
-	if term == nil {
+	p := s.terminals[name]
+	if p == nil {
 		return
 	}
 	delete(s.terminals, name)
-	_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGINT)
-	select {
-	case <-term.done:
-	case <-time.After(longestWait):
-		_ = syscall.Kill(-term.cmd.Process.Pid, syscall.SIGKILL)
-		<-term.done
-		s.t.Fatalf("what ran in terminal %s does not end at Ctrl-C; it logged\n%s", name, &term.errs)
-	}
+	p.Signal(os.Interrupt)
+	p.WaitWithin(longestStop)
 }
 
 // waitFor waits until a terminal shows what a document says.
-func (s *session) waitFor(at string, term *terminal, want *regexp.Regexp) {
+func (s *session) waitFor(at string, p *proc.Process, want *regexp.Regexp) {
 	s.t.Helper()
-	require.NotNil(s.t, term, "%s: nothing runs there", at)
-	for end := time.Now().Add(longestWait); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if want.MatchString(s.there(term.out.String())) {
+	require.NotNil(s.t, p, "%s: nothing runs there", at)
+	for end := time.Now().Add(longestWait); time.Now().Before(end) && !p.Ended(); time.Sleep(50 * time.Millisecond) {
+		if want.MatchString(s.there(p.Stdout.String())) {
 			return
 		}
-		select {
-		case <-term.done:
-			end = time.Now()
-		default:
-		}
 	}
-	require.Regexp(s.t, want, s.there(term.out.String()), "%s; it logged\n%s", at, &term.errs)
+	require.Regexp(s.t, want, s.there(p.Stdout.String()), "%s; it logged\n%s", at, p.Stderr)
 }
