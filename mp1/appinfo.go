@@ -54,13 +54,13 @@ var (
 // (§7.2.13.3.4, §7.2.14.3.2), as DecodeServiceInfo reads that of a service. Its errors
 // are *Invalid.
 func DecodeAppInfo(data []byte) (AppInfo, error) {
-	o, err := document(data)
+	o, err := readDocument(data)
 	if err != nil {
 		return AppInfo{}, err
 	}
 	out, err := decodeApp(o)
 	if err == nil {
-		err = out.check()
+		err = out.validate()
 	}
 	if err != nil {
 		return AppInfo{}, err
@@ -69,10 +69,10 @@ func DecodeAppInfo(data []byte) (AppInfo, error) {
 }
 
 func decodeApp(o object) (out AppInfo, err error) {
-	if err = o.only(appMembers...); err != nil {
+	if err = o.refuseOtherCase(appMembers...); err != nil {
 		return out, err
 	}
-	if out.AppName, err = o.filled("appName", maxText); err != nil {
+	if out.AppName, err = o.requiredText("appName", maxText); err != nil {
 		return out, err
 	}
 	for _, f := range []struct {
@@ -83,39 +83,39 @@ func decodeApp(o object) (out AppInfo, err error) {
 			return out, err
 		}
 	}
-	if out.AppCategory, err = category(o, "appCategory"); err != nil {
+	if out.AppCategory, err = decodeCategory(o, "appCategory"); err != nil {
 		return out, err
 	}
 	if o.members["endpoint"] != nil {
-		e, err := endpoint(o)
+		e, err := decodeEndpoint(o)
 		if err != nil {
 			return out, err
 		}
 		out.Endpoint = &e
 	}
-	if out.AppServiceRequired, err = dependencies(o, "appServiceRequired", serviceDependency); err != nil {
+	if out.AppServiceRequired, err = decodeDependencies(o, "appServiceRequired", decodeServiceDependency); err != nil {
 		return out, err
 	}
-	if out.AppServiceOptional, err = dependencies(o, "appServiceOptional", serviceDependency); err != nil {
+	if out.AppServiceOptional, err = decodeDependencies(o, "appServiceOptional", decodeServiceDependency); err != nil {
 		return out, err
 	}
-	if out.AppFeatureRequired, err = dependencies(o, "appFeatureRequired", featureDependency); err != nil {
+	if out.AppFeatureRequired, err = decodeDependencies(o, "appFeatureRequired", decodeFeatureDependency); err != nil {
 		return out, err
 	}
-	if out.AppFeatureOptional, err = dependencies(o, "appFeatureOptional", featureDependency); err != nil {
+	if out.AppFeatureOptional, err = decodeDependencies(o, "appFeatureOptional", decodeFeatureDependency); err != nil {
 		return out, err
 	}
 	if out.IsInsByMec, err = o.boolean("isInsByMec"); err != nil {
 		return out, err
 	}
-	out.AppProfile, err = o.raw("appProfile")
+	out.AppProfile, err = o.rawObject("appProfile")
 	return out, err
 }
 
 // check holds the members against each other. Who is instantiated by the MEC
 // management has an application descriptor, which lists the dependencies; who says
 // that it is not, or lists them itself, must say where it is reached.
-func (a *AppInfo) check() error {
+func (a *AppInfo) validate() error {
 	lists := map[string]int{"appServiceRequired": len(a.AppServiceRequired), "appServiceOptional": len(a.AppServiceOptional),
 		"appFeatureRequired": len(a.AppFeatureRequired), "appFeatureOptional": len(a.AppFeatureOptional)}
 	byMec := a.IsInsByMec != nil && *a.IsInsByMec
@@ -142,21 +142,21 @@ func (a *AppInfo) check() error {
 	return nil
 }
 
-func dependencies[T any](o object, name string, read func(object) (T, error)) ([]T, error) {
+func decodeDependencies[T any](o object, name string, read func(object) (T, error)) ([]T, error) {
 	l, err := o.list(name)
 	if err != nil {
 		return nil, err
 	}
 	if len(l) > maxDependencies {
-		return nil, &Invalid{o.at(name), "must not have more than 100 entries"}
+		return nil, &Invalid{o.pathTo(name), "must not have more than 100 entries"}
 	}
 	var out []T
 	for _, v := range l {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, &Invalid{o.at(name), "must be an array of objects"}
+			return nil, &Invalid{o.pathTo(name), "must be an array of objects"}
 		}
-		one, err := read(object{path: o.at(name), members: m})
+		one, err := read(object{path: o.pathTo(name), members: m})
 		if err != nil {
 			return nil, err
 		}
@@ -165,17 +165,17 @@ func dependencies[T any](o object, name string, read func(object) (T, error)) ([
 	return out, nil
 }
 
-func serviceDependency(o object) (out ServiceDependency, err error) {
-	if err = o.only(serviceDependencyMembers...); err != nil {
+func decodeServiceDependency(o object) (out ServiceDependency, err error) {
+	if err = o.refuseOtherCase(serviceDependencyMembers...); err != nil {
 		return out, err
 	}
-	if out.SerName, err = o.filled("serName", maxText); err != nil {
+	if out.SerName, err = o.requiredText("serName", maxText); err != nil {
 		return out, err
 	}
-	if out.Version, err = o.filled("version", maxText); err != nil {
+	if out.Version, err = o.requiredText("version", maxText); err != nil {
 		return out, err
 	}
-	if out.SerCategory, err = category(o, "serCategory"); err != nil {
+	if out.SerCategory, err = decodeCategory(o, "serCategory"); err != nil {
 		return out, err
 	}
 	l, err := o.list("serTransportDependencies")
@@ -184,27 +184,27 @@ func serviceDependency(o object) (out ServiceDependency, err error) {
 	}
 	for _, v := range l {
 		if _, ok := v.(map[string]any); !ok {
-			return out, &Invalid{o.at("serTransportDependencies"), "must be an array of objects"}
+			return out, &Invalid{o.pathTo("serTransportDependencies"), "must be an array of objects"}
 		}
-		one, err := text(o.at("serTransportDependencies"), v)
+		one, err := rawValue(o.pathTo("serTransportDependencies"), v)
 		if err != nil {
 			return out, err
 		}
 		out.SerTransportDependencies = append(out.SerTransportDependencies, one)
 	}
 	if v := o.members["requestedPermissions"]; v != nil { // of a form that is not yet standardised
-		out.RequestedPermissions, err = text(o.at("requestedPermissions"), v)
+		out.RequestedPermissions, err = rawValue(o.pathTo("requestedPermissions"), v)
 	}
 	return out, err
 }
 
-func featureDependency(o object) (out FeatureDependency, err error) {
-	if err = o.only(featureDependencyMembers...); err != nil {
+func decodeFeatureDependency(o object) (out FeatureDependency, err error) {
+	if err = o.refuseOtherCase(featureDependencyMembers...); err != nil {
 		return out, err
 	}
-	if out.FeatureName, err = o.filled("featureName", maxText); err != nil {
+	if out.FeatureName, err = o.requiredText("featureName", maxText); err != nil {
 		return out, err
 	}
-	out.Version, err = o.filled("version", maxText)
+	out.Version, err = o.requiredText("version", maxText)
 	return out, err
 }

@@ -26,7 +26,7 @@ const maxDepth = 16
 
 // document reads one JSON object, strictly: encoding/json by itself accepts
 // duplicate members, other cases of a name, bad UTF-8, lone surrogates and null.
-func document(data []byte) (object, error) {
+func readDocument(data []byte) (object, error) {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
 		return object{}, &Invalid{"", "the body is empty; it must be one JSON object"}
@@ -37,7 +37,7 @@ func document(data []byte) (object, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	v, err := element(dec, "", 0)
+	v, err := readValue(dec, "", 0)
 	if err != nil {
 		return object{}, err
 	}
@@ -48,7 +48,7 @@ func document(data []byte) (object, error) {
 	return object{members: m}, nil
 }
 
-func element(dec *json.Decoder, path string, depth int) (any, error) {
+func readValue(dec *json.Decoder, path string, depth int) (any, error) {
 	tok, err := dec.Token()
 	if err != nil {
 		return nil, &Invalid{"", "the body must be exactly one JSON document"}
@@ -63,7 +63,7 @@ func element(dec *json.Decoder, path string, depth int) (any, error) {
 	if delim == '[' {
 		list := []any{}
 		for dec.More() {
-			v, err := element(dec, path, depth)
+			v, err := readValue(dec, path, depth)
 			if err != nil {
 				return nil, err
 			}
@@ -80,13 +80,13 @@ func element(dec *json.Decoder, path string, depth int) (any, error) {
 		}
 		name, _ := key.(string)
 		if _, twice := m[name]; twice {
-			return nil, object{path: path}.about(name, "stands twice in its object")
+			return nil, object{path: path}.memberFault(name, "stands twice in its object")
 		}
 		inner := path
-		if identifier(name) {
-			inner = object{path: path}.at(name)
+		if isWord(name) {
+			inner = object{path: path}.pathTo(name)
 		}
-		if m[name], err = element(dec, inner, depth); err != nil {
+		if m[name], err = readValue(dec, inner, depth); err != nil {
 			return nil, err
 		}
 	}

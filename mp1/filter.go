@@ -19,20 +19,20 @@ type Filter struct {
 	IsLocal           *bool
 }
 
-var parameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}
+var queryParameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}
 
 // ParseQuery reads the query of a list. Its errors are *Invalid.
 func ParseQuery(raw string) (f Filter, err error) {
 	q, err := url.ParseQuery(raw)
 	if err != nil {
-		return f, unreadable(raw)
+		return f, unreadableQuery(raw)
 	}
 	exclusive := 0
 	for _, name := range slices.Sorted(maps.Keys(q)) { // of several faults always the same is told
-		if !slices.Contains(parameters, name) {
+		if !slices.Contains(queryParameters, name) {
 			return Filter{}, unknownParameter(name, raw)
 		}
-		if err := oneParameter(&f, name, q[name]); err != nil {
+		if err := setParameter(&f, name, q[name]); err != nil {
 			return Filter{}, err
 		}
 		if name == "ser_instance_id" || name == "ser_name" || name == "ser_category_id" {
@@ -45,7 +45,7 @@ func ParseQuery(raw string) (f Filter, err error) {
 	return f, nil
 }
 
-func oneParameter(f *Filter, name string, values []string) error {
+func setParameter(f *Filter, name string, values []string) error {
 	if slices.Contains(values, "") {
 		return &Invalid{name, "must not be empty"}
 	}
@@ -84,14 +84,14 @@ func oneParameter(f *Filter, name string, values []string) error {
 
 // unknownParameter refuses a name, first of all.
 func unknownParameter(name, raw string) error {
-	rule := "only " + strings.Join(parameters, ", ") + " may be given"
-	if like := likest(name, parameters); like != "" && identifier(name) {
+	rule := "only " + strings.Join(queryParameters, ", ") + " may be given"
+	if like := closest(name, queryParameters); like != "" && isWord(name) {
 		return &Invalid{name, "is not known here, and what narrows a question is never ignored; in MEC 011 v3.1.1 it is " + like + ": " + rule}
 	}
-	if otherForm(name, criteriaMembers) != "" && identifier(name) {
+	if sameName(name, criteriaMembers) != "" && isWord(name) {
 		return &Invalid{name, "narrows a subscription only: " + rule}
 	}
-	if given(raw, name) {
+	if mayRepeat(raw, name) {
 		return &Invalid{name, "is not known here, and what narrows a question is never ignored: " + rule}
 	}
 	return &Invalid{"query", rule}
@@ -104,7 +104,7 @@ func NoParameters(raw string) error {
 		return nil
 	}
 	for part := range strings.SplitSeq(raw, "&") {
-		if name, _, _ := strings.Cut(part, "="); given(raw, name) {
+		if name, _, _ := strings.Cut(part, "="); mayRepeat(raw, name) {
 			return &Invalid{name, "this resource takes no query parameters; remove it"}
 		}
 	}
@@ -114,8 +114,8 @@ func NoParameters(raw string) error {
 // given says whether a name in a query may be repeated: it is a word that is given a
 // value. What stands there without one is all of it a name, and may be a token, whose
 // last = is its padding.
-func given(raw, name string) bool {
-	if !identifier(name) {
+func mayRepeat(raw, name string) bool {
+	if !isWord(name) {
 		return false
 	}
 	for part := range strings.SplitSeq(raw, "&") {
@@ -127,12 +127,12 @@ func given(raw, name string) bool {
 }
 
 // unreadable names the part of a query that cannot be read, if it may be repeated.
-func unreadable(raw string) error {
+func unreadableQuery(raw string) error {
 	for part := range strings.SplitSeq(raw, "&") {
 		if _, err := url.ParseQuery(part); err == nil {
 			continue
 		}
-		if name, _, _ := strings.Cut(part, "="); given(part, name) {
+		if name, _, _ := strings.Cut(part, "="); mayRepeat(part, name) {
 			return &Invalid{name, "cannot be read; encode its value"}
 		}
 		break

@@ -57,7 +57,7 @@ func FuzzCheckLivenessUpdate(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		err, slow := CheckLivenessUpdate(data), checkUpdate(data)
+		err, slow := CheckLivenessUpdate(data), parseLivenessUpdate(data)
 		if (err == nil) != (slow == nil) {
 			t.Fatalf("%q: the short way says %v, the strict reader %v", data, err, slow)
 		}

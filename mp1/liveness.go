@@ -5,12 +5,12 @@ import "bytes"
 // usualBeats are the two bodies that a heartbeat may have, token by token. Between
 // tokens JSON allows whitespace that means nothing (RFC 8259 §2), so a body of
 // exactly these tokens is one that the strict reader accepts too.
-var usualBeats = [][]string{
+var beatForms = [][]string{
 	{"{", `"state"`, ":", `"ACTIVE"`, "}"},
 	{"{", `"ServiceLivenessUpdate"`, ":", "{", `"state"`, ":", `"ACTIVE"`, "}", "}"},
 }
 
-func consistsOf(tokens []string, data []byte) bool {
+func matchesTokens(tokens []string, data []byte) bool {
 	const whitespace = " \t\r\n"
 	for _, t := range tokens {
 		data = bytes.TrimLeft(data, whitespace)
@@ -26,29 +26,29 @@ func consistsOf(tokens []string, data []byte) bool {
 // the same inside ServiceLivenessUpdate as the published OpenAPI has it. Its errors
 // are *Invalid.
 func CheckLivenessUpdate(data []byte) error {
-	for _, tokens := range usualBeats {
-		if consistsOf(tokens, data) {
+	for _, tokens := range beatForms {
+		if matchesTokens(tokens, data) {
 			return nil
 		}
 	}
-	return checkUpdate(data)
+	return parseLivenessUpdate(data)
 }
 
-func checkUpdate(data []byte) error {
-	o, err := document(data)
+func parseLivenessUpdate(data []byte) error {
+	o, err := readDocument(data)
 	if err != nil {
 		return err
 	}
-	if err := o.only(livenessMembers...); err != nil {
+	if err := o.refuseOtherCase(livenessMembers...); err != nil {
 		return err
 	}
 	inner, err := o.object("ServiceLivenessUpdate")
 	switch {
 	case err == nil:
-		if err := inner.only("state"); err != nil {
+		if err := inner.refuseOtherCase("state"); err != nil {
 			return err
 		}
-		if err := activeState(inner); err != nil {
+		if err := requireActive(inner); err != nil {
 			return err
 		}
 		if o.members["state"] == nil {
@@ -57,16 +57,16 @@ func checkUpdate(data []byte) error {
 	case ignoreAbsent(err) != nil:
 		return err
 	}
-	return activeState(o)
+	return requireActive(o)
 }
 
-func activeState(o object) error {
+func requireActive(o object) error {
 	state, err := o.text("state", maxText)
 	if err != nil {
-		return o.missing("state", err)
+		return o.required("state", err)
 	}
 	if state != string(Active) {
-		return &Invalid{o.at("state"), "must be ACTIVE: a heartbeat says nothing else"}
+		return &Invalid{o.pathTo("state"), "must be ACTIVE: a heartbeat says nothing else"}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const maxDigits = 18
 // integers send any of them. What is larger than most counts as most. The digits of a
 // large exponent are never written out: 1e999999999 would fill the memory.
 func wholeNumber(text string, most int) (n int, ok bool) {
-	significant, zeros, negative := scientific(text)
+	significant, zeros, negative := decompose(text)
 	switch {
 	case significant == "":
 		return 0, true // -0 and 0e9 are 0, too
@@ -35,7 +35,7 @@ func wholeNumber(text string, most int) (n int, ok bool) {
 
 // scientific takes a JSON number apart: its digits without zeros at either end, and the
 // zeros that stand behind them; below 0, it has a fraction.
-func scientific(text string) (significant string, zeros int, negative bool) {
+func decompose(text string) (significant string, zeros int, negative bool) {
 	text, negative = strings.CutPrefix(text, "-")
 	exponent := 0
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
@@ -75,7 +75,7 @@ func PlainNumbers(data []byte) []byte {
 			for end < len(data) && strings.IndexByte("+-.eE0123456789", data[end]) >= 0 {
 				end++
 			}
-			out = append(out, plain(string(data[i:end]))...)
+			out = append(out, plainNumber(string(data[i:end]))...)
 			i = end
 			continue
 		}
@@ -85,11 +85,11 @@ func PlainNumbers(data []byte) []byte {
 	return out
 }
 
-func plain(number string) string {
+func plainNumber(number string) string {
 	if !strings.ContainsAny(number, ".eE") || strings.HasSuffix(strings.ToLower(number), "e") {
 		return number
 	}
-	significant, zeros, negative := scientific(number)
+	significant, zeros, negative := decompose(number)
 	switch {
 	case significant == "":
 		return "0"

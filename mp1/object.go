@@ -17,14 +17,14 @@ type object struct {
 
 var errAbsent = errors.New("absent")
 
-func (o object) at(name string) string { return strings.TrimPrefix(o.path+"."+name, ".") }
+func (o object) pathTo(name string) string { return strings.TrimPrefix(o.path+"."+name, ".") }
 
 // only refuses other cases of the names known here.
-func (o object) only(names ...string) error {
+func (o object) refuseOtherCase(names ...string) error {
 	for member := range o.members {
 		for _, name := range names {
 			if member != name && strings.EqualFold(member, name) {
-				return &Invalid{o.at(name), "the name must be written exactly so"}
+				return &Invalid{o.pathTo(name), "the name must be written exactly so"}
 			}
 		}
 	}
@@ -32,7 +32,7 @@ func (o object) only(names ...string) error {
 }
 
 // get returns a member; absent and null are errAbsent.
-func (o object) get(name string) (any, error) {
+func (o object) member(name string) (any, error) {
 	if v := o.members[name]; v != nil {
 		return v, nil
 	}
@@ -40,23 +40,23 @@ func (o object) get(name string) (any, error) {
 }
 
 // missing turns an absence into a fault where the member is mandatory.
-func (o object) missing(name string, err error) error {
+func (o object) required(name string, err error) error {
 	if errors.Is(err, errAbsent) {
-		return &Invalid{o.at(name), "is mandatory"}
+		return &Invalid{o.pathTo(name), "is mandatory"}
 	}
 	return err
 }
 
 func (o object) text(name string, most int) (string, error) {
-	v, err := o.get(name)
+	v, err := o.member(name)
 	if err != nil {
 		return "", err
 	}
 	s, ok := v.(string)
 	if !ok {
-		return "", &Invalid{o.at(name), "must be a string"}
+		return "", &Invalid{o.pathTo(name), "must be a string"}
 	}
-	return s, checkText(o.at(name), s, most)
+	return s, checkText(o.pathTo(name), s, most)
 }
 
 func checkText(path, s string, most int) error {
@@ -72,16 +72,16 @@ func checkText(path, s string, most int) error {
 }
 
 // filled is a mandatory text that is not empty.
-func (o object) filled(name string, most int) (string, error) {
+func (o object) requiredText(name string, most int) (string, error) {
 	s, err := o.text(name, most)
 	if err == nil && s == "" {
-		err = &Invalid{o.at(name), "must not be empty"}
+		err = &Invalid{o.pathTo(name), "must not be empty"}
 	}
-	return s, o.missing(name, err)
+	return s, o.required(name, err)
 }
 
 // mayEnum is an optional enum; "" is the absence that types without one send.
-func (o object) mayEnum(name string, values []string) (string, error) {
+func (o object) optionalEnum(name string, values []string) (string, error) {
 	if o.members[name] == "" {
 		return "", nil
 	}
@@ -92,27 +92,27 @@ func (o object) mayEnum(name string, values []string) (string, error) {
 func (o object) enum(name string, values []string) (string, error) {
 	s, err := o.text(name, maxText)
 	if err == nil && !slices.Contains(values, s) {
-		err = &Invalid{o.at(name), "must be one of " + strings.Join(values, ", ")}
+		err = &Invalid{o.pathTo(name), "must be one of " + strings.Join(values, ", ")}
 	}
 	return s, err
 }
 
 func (o object) boolean(name string) (*bool, error) {
-	v, err := o.get(name)
+	v, err := o.member(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return nil, &Invalid{o.at(name), "must be true or false"}
+		return nil, &Invalid{o.pathTo(name), "must be true or false"}
 	}
 	return &b, nil
 }
 
 // whole reads an integer that is not negative, of any size and however it is written;
 // larger ones than most count as most.
-func (o object) whole(name string, most int) (*int, error) {
-	v, err := o.get(name)
+func (o object) nonNegative(name string, most int) (*int, error) {
+	v, err := o.member(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
@@ -121,30 +121,30 @@ func (o object) whole(name string, most int) (*int, error) {
 			return &i, nil
 		}
 	}
-	return nil, &Invalid{o.at(name), "must be a whole number, 0 or greater"}
+	return nil, &Invalid{o.pathTo(name), "must be a whole number, 0 or greater"}
 }
 
 // something is the object of a name; errAbsent also if nothing is said in it. Types
 // without an absence, as EdgeGallery's agent has them, send one with all members empty.
-func (o object) something(name string) (object, error) {
+func (o object) nonEmptyObject(name string) (object, error) {
 	v, err := o.object(name)
-	if err == nil && saysNothing(v.members) {
+	if err == nil && isEmpty(v.members) {
 		return object{}, errAbsent
 	}
 	return v, err
 }
 
-func saysNothing(v any) bool {
+func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
 	case string:
 		return v == ""
 	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !saysNothing(e) })
+		return !slices.ContainsFunc(v, func(e any) bool { return !isEmpty(e) })
 	case map[string]any:
 		for _, e := range v {
-			if !saysNothing(e) {
+			if !isEmpty(e) {
 				return false
 			}
 		}
@@ -154,38 +154,38 @@ func saysNothing(v any) bool {
 }
 
 func (o object) object(name string) (object, error) {
-	v, err := o.get(name)
+	v, err := o.member(name)
 	if err != nil {
 		return object{}, err
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return object{}, &Invalid{o.at(name), "must be an object"}
+		return object{}, &Invalid{o.pathTo(name), "must be an object"}
 	}
-	return object{path: o.at(name), members: m}, nil
+	return object{path: o.pathTo(name), members: m}, nil
 }
 
 // raw reads an object whose inside only its sender understands, as text.
-func (o object) raw(name string) (json.RawMessage, error) {
+func (o object) rawObject(name string) (json.RawMessage, error) {
 	v, err := o.object(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	return text(v.path, v.members)
+	return rawValue(v.path, v.members)
 }
 
 // others are the members beside a known one, as text.
-func (o object) others(than string) (map[string]json.RawMessage, error) {
+func (o object) rawOthers(than string) (map[string]json.RawMessage, error) {
 	var out map[string]json.RawMessage
 	for name, v := range o.members {
 		if name == than {
 			continue
 		}
 		at := o.path
-		if identifier(name) {
-			at = o.at(name)
+		if isWord(name) {
+			at = o.pathTo(name)
 		}
-		b, err := text(at, v)
+		b, err := rawValue(at, v)
 		if err != nil {
 			return nil, err
 		}
@@ -200,23 +200,23 @@ func (o object) others(than string) (map[string]json.RawMessage, error) {
 // text writes a value as it came. It will stand in every list that consumers read,
 // and many of their parsers fail on the whole document when one number is beyond a
 // double (RFC 8259 §6), so such a one is refused here.
-func text(path string, v any) (json.RawMessage, error) {
-	if !inRange(v) {
+func rawValue(path string, v any) (json.RawMessage, error) {
+	if !numbersInRange(v) {
 		return nil, &Invalid{path, "must not contain numbers beyond the range of a double"}
 	}
 	return json.Marshal(v)
 }
 
-func inRange(v any) bool {
+func numbersInRange(v any) bool {
 	switch v := v.(type) {
 	case json.Number:
 		_, err := v.Float64()
 		return err == nil
 	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !inRange(e) })
+		return !slices.ContainsFunc(v, func(e any) bool { return !numbersInRange(e) })
 	case map[string]any:
 		for _, e := range v {
-			if !inRange(e) {
+			if !numbersInRange(e) {
 				return false
 			}
 		}
@@ -225,13 +225,13 @@ func inRange(v any) bool {
 }
 
 func (o object) list(name string) ([]any, error) {
-	v, err := o.get(name)
+	v, err := o.member(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
 	l, ok := v.([]any)
 	if !ok {
-		return nil, &Invalid{o.at(name), "must be an array"}
+		return nil, &Invalid{o.pathTo(name), "must be an array"}
 	}
 	return l, nil
 }
@@ -245,9 +245,9 @@ func (o object) texts(name string, most int) ([]string, error) {
 	for _, v := range l {
 		s, ok := v.(string)
 		if !ok || s == "" {
-			return nil, &Invalid{o.at(name), "must be an array of strings that are not empty"}
+			return nil, &Invalid{o.pathTo(name), "must be an array of strings that are not empty"}
 		}
-		if err := checkText(o.at(name), s, most); err != nil {
+		if err := checkText(o.pathTo(name), s, most); err != nil {
 			return nil, err
 		}
 		out = append(out, s)

@@ -60,30 +60,30 @@ func DecodeUpdate(data []byte) (ServiceInfo, error) {
 }
 
 func decodeService(data []byte) (info ServiceInfo, err error) {
-	o, err := document(data)
+	o, err := readDocument(data)
 	if err != nil {
 		return info, err
 	}
-	if err = o.only(serviceMembers...); err != nil {
+	if err = o.refuseOtherCase(serviceMembers...); err != nil {
 		return info, err
 	}
-	if info.SerName, err = o.filled("serName", maxText); err != nil {
+	if info.SerName, err = o.requiredText("serName", maxText); err != nil {
 		return info, err
 	}
-	if info.Version, err = o.filled("version", maxText); err != nil {
+	if info.Version, err = o.requiredText("version", maxText); err != nil {
 		return info, err
 	}
 	state, err := o.enum("state", states)
 	if err != nil {
-		return info, o.missing("state", err)
+		return info, o.required("state", err)
 	}
 	info.State = State(state)
 	serializer, err := o.enum("serializer", serializers)
 	if err != nil {
-		return info, o.missing("serializer", err)
+		return info, o.required("serializer", err)
 	}
 	info.Serializer = Serializer(serializer)
-	scope, err := o.mayEnum("scopeOfLocality", localities)
+	scope, err := o.optionalEnum("scopeOfLocality", localities)
 	if err != nil {
 		return info, err
 	}
@@ -94,37 +94,37 @@ func decodeService(data []byte) (info ServiceInfo, err error) {
 	if _, err = o.boolean("isLocal"); err != nil { // its value is not the application's to say
 		return info, err
 	}
-	if info.LivenessInterval, err = o.whole("livenessInterval", math.MaxInt32); err != nil {
+	if info.LivenessInterval, err = o.nonNegative("livenessInterval", math.MaxInt32); err != nil {
 		return info, err
 	}
-	if info.SerCategory, err = category(o, "serCategory"); err != nil {
+	if info.SerCategory, err = decodeCategory(o, "serCategory"); err != nil {
 		return info, err
 	}
 	if info.TransportID, err = o.text("transportId", maxText); ignoreAbsent(err) != nil {
 		return info, err
 	}
-	info.TransportInfo, err = transport(o)
+	info.TransportInfo, err = decodeTransport(o)
 	return info, err
 }
 
 // category reads an optional CategoryRef.
-func category(o object, name string) (*CategoryRef, error) {
-	c, err := o.something(name)
+func decodeCategory(o object, name string) (*CategoryRef, error) {
+	c, err := o.nonEmptyObject(name)
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	out, err := categoryOf(c)
+	out, err := categoryFrom(c)
 	return &out, err
 }
 
-func categoryOf(c object) (out CategoryRef, err error) {
-	if err := c.only(categoryMembers...); err != nil {
+func categoryFrom(c object) (out CategoryRef, err error) {
+	if err := c.refuseOtherCase(categoryMembers...); err != nil {
 		return out, err
 	}
 	for i, to := range []*string{&out.Href, &out.ID, &out.Name, &out.Version} {
 		name := categoryMembers[i]
 		if *to, err = c.text(name, maxURI); err != nil {
-			return out, c.missing(name, err)
+			return out, c.required(name, err)
 		}
 	}
 	return out, nil

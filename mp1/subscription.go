@@ -67,26 +67,26 @@ var (
 // member that is not known in filteringCriteria is refused, and one beside it that was
 // meant to narrow, or that holds what was. Its errors are *Invalid.
 func DecodeSubscription(data []byte) (s Subscription, err error) {
-	o, err := document(data)
+	o, err := readDocument(data)
 	if err != nil {
 		return s, err
 	}
-	if err = o.only(subscriptionMembers...); err != nil {
+	if err = o.refuseOtherCase(subscriptionMembers...); err != nil {
 		return s, err
 	}
-	if err = o.astray(); err != nil {
+	if err = o.refuseMisplaced(); err != nil {
 		return s, err
 	}
 	if s.SubscriptionType, err = o.enum("subscriptionType", []string{SubscriptionType}); err != nil {
-		return s, o.missing("subscriptionType", err)
+		return s, o.required("subscriptionType", err)
 	}
-	if s.CallbackReference, err = o.filled("callbackReference", maxURI); err != nil {
+	if s.CallbackReference, err = o.requiredText("callbackReference", maxURI); err != nil {
 		return s, err
 	}
 	if err = CheckCallback(s.CallbackReference); err != nil {
 		return s, err
 	}
-	s.FilteringCriteria, err = criteria(o)
+	s.FilteringCriteria, err = decodeCriteria(o)
 	return s, err
 }
 
@@ -115,22 +115,22 @@ func CheckCallback(uri string) error {
 	return nil
 }
 
-func criteria(o object) (*FilteringCriteria, error) {
+func decodeCriteria(o object) (*FilteringCriteria, error) {
 	c, err := o.object("filteringCriteria")
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	if err := c.onlyThese(criteriaMembers...); err != nil {
+	if err := c.refuseUnknown(criteriaMembers...); err != nil {
 		return nil, err
 	}
 	var out FilteringCriteria
-	if out.SerInstanceIDs, err = c.few("serInstanceIds"); err != nil {
+	if out.SerInstanceIDs, err = c.criterion("serInstanceIds"); err != nil {
 		return nil, err
 	}
-	if out.SerNames, err = c.few("serNames"); err != nil {
+	if out.SerNames, err = c.criterion("serNames"); err != nil {
 		return nil, err
 	}
-	if out.SerCategories, err = categories(c); err != nil {
+	if out.SerCategories, err = decodeCategories(c); err != nil {
 		return nil, err
 	}
 	present := 0
@@ -142,13 +142,13 @@ func criteria(o object) (*FilteringCriteria, error) {
 	if present > 1 {
 		return nil, &Invalid{c.path, "only one of serInstanceIds, serNames and serCategories may be present"}
 	}
-	texts, err := c.few("states")
+	texts, err := c.criterion("states")
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range texts {
 		if !State(s).Valid() {
-			return nil, &Invalid{c.at("states"), "must be of " + strings.Join(states, ", ")}
+			return nil, &Invalid{c.pathTo("states"), "must be of " + strings.Join(states, ", ")}
 		}
 		out.States = append(out.States, State(s))
 	}
@@ -159,42 +159,42 @@ func criteria(o object) (*FilteringCriteria, error) {
 }
 
 // few reads an array of texts of a bounded length.
-func (o object) few(name string) ([]string, error) {
+func (o object) criterion(name string) ([]string, error) {
 	out, err := o.texts(name, maxText)
 	switch {
 	case len(out) > maxCriteria:
-		return nil, &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+		return nil, &Invalid{o.pathTo(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
 	case len(out) == 0:
 		return nil, err
 	}
 	return out, err
 }
 
-func categories(o object) ([]CategoryRef, error) {
+func decodeCategories(o object) ([]CategoryRef, error) {
 	const name = "serCategories"
 	l, err := o.list(name)
 	if err != nil {
 		return nil, err
 	}
 	if len(l) > maxCriteria {
-		return nil, &Invalid{o.at(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
+		return nil, &Invalid{o.pathTo(name), fmt.Sprintf("must not have more than %d entries", maxCriteria)}
 	}
 	var out []CategoryRef
 	for _, v := range l {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, &Invalid{o.at(name), "must be an array of objects"}
+			return nil, &Invalid{o.pathTo(name), "must be an array of objects"}
 		}
-		one := object{path: o.at(name), members: m}
-		if err := one.onlyThese(categoryMembers...); err != nil {
+		one := object{path: o.pathTo(name), members: m}
+		if err := one.refuseUnknown(categoryMembers...); err != nil {
 			return nil, err
 		}
-		c, err := categoryOf(one)
+		c, err := categoryFrom(one)
 		if err != nil {
 			return nil, err
 		}
 		if c.ID == "" { // by which it is known: it would match nothing, or what has none
-			return nil, &Invalid{one.at("id"), "must not be empty"}
+			return nil, &Invalid{one.pathTo("id"), "must not be empty"}
 		}
 		out = append(out, c)
 	}

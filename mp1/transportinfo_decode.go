@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-func transport(o object) (*TransportInfo, error) {
-	t, err := o.something("transportInfo")
+func decodeTransport(o object) (*TransportInfo, error) {
+	t, err := o.nonEmptyObject("transportInfo")
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	if err := t.only(transportMembers...); err != nil {
+	if err := t.refuseOtherCase(transportMembers...); err != nil {
 		return nil, err
 	}
 	var out TransportInfo
@@ -19,7 +19,7 @@ func transport(o object) (*TransportInfo, error) {
 		to   *string
 	}{{"id", &out.ID}, {"name", &out.Name}, {"protocol", &out.Protocol}, {"version", &out.Version}} {
 		if *f.to, err = t.text(f.name, maxText); err != nil {
-			return nil, t.missing(f.name, err)
+			return nil, t.required(f.name, err)
 		}
 	}
 	if out.Description, err = t.text("description", maxURI); ignoreAbsent(err) != nil {
@@ -27,25 +27,25 @@ func transport(o object) (*TransportInfo, error) {
 	}
 	kind, err := t.enum("type", transports)
 	if err != nil {
-		return nil, t.missing("type", err)
+		return nil, t.required("type", err)
 	}
 	out.Type = TransportType(kind)
-	if out.ImplSpecificInfo, err = t.raw("implSpecificInfo"); err != nil {
+	if out.ImplSpecificInfo, err = t.rawObject("implSpecificInfo"); err != nil {
 		return nil, err
 	}
-	if out.Endpoint, err = endpoint(t); err != nil {
+	if out.Endpoint, err = decodeEndpoint(t); err != nil {
 		return nil, err
 	}
-	out.Security, err = security(t)
+	out.Security, err = decodeSecurity(t)
 	return &out, err
 }
 
-func endpoint(t object) (out EndPointInfo, err error) {
+func decodeEndpoint(t object) (out EndPointInfo, err error) {
 	e, err := t.object("endpoint")
 	if err != nil {
-		return out, t.missing("endpoint", err)
+		return out, t.required("endpoint", err)
 	}
-	if err = e.only(endpointMembers...); err != nil {
+	if err = e.refuseOtherCase(endpointMembers...); err != nil {
 		return out, err
 	}
 	if out.URIs, err = e.texts("uris", maxURI); err != nil {
@@ -54,19 +54,19 @@ func endpoint(t object) (out EndPointInfo, err error) {
 	if out.FQDN, err = e.texts("fqdn", maxText); err != nil {
 		return out, err
 	}
-	if out.Addresses, err = addresses(e); err != nil {
+	if out.Addresses, err = decodeAddresses(e); err != nil {
 		return out, err
 	}
-	if out.Alternative, err = e.raw("alternative"); err != nil {
+	if out.Alternative, err = e.rawObject("alternative"); err != nil {
 		return out, err
 	}
-	return oneKind(e, out)
+	return exactlyOneEndpoint(e, out)
 }
 
 // oneKind demands one kind of endpoint. Empty arrays beside a filled one are taken
 // for absent: clients whose types know no absence send them. §8.1.5.3 wants exactly
 // one, so that what is kept has no other.
-func oneKind(e object, out EndPointInfo) (EndPointInfo, error) {
+func exactlyOneEndpoint(e object, out EndPointInfo) (EndPointInfo, error) {
 	forms, filled := 0, 0
 	for _, there := range [][2]bool{{out.URIs != nil, len(out.URIs) > 0}, {out.FQDN != nil, len(out.FQDN) > 0},
 		{out.Addresses != nil, len(out.Addresses) > 0}, {out.Alternative != nil, out.Alternative != nil}} {
@@ -94,7 +94,7 @@ func oneKind(e object, out EndPointInfo) (EndPointInfo, error) {
 	return out, nil
 }
 
-func addresses(e object) ([]Address, error) {
+func decodeAddresses(e object) ([]Address, error) {
 	l, err := e.list("addresses")
 	if l == nil || err != nil {
 		return nil, err
@@ -103,22 +103,22 @@ func addresses(e object) ([]Address, error) {
 	for _, v := range l {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, &Invalid{e.at("addresses"), "must be an array of objects with host and port"}
+			return nil, &Invalid{e.pathTo("addresses"), "must be an array of objects with host and port"}
 		}
-		a := object{path: e.at("addresses"), members: m}
-		if err := a.only(addressMembers...); err != nil {
+		a := object{path: e.pathTo("addresses"), members: m}
+		if err := a.refuseOtherCase(addressMembers...); err != nil {
 			return nil, err
 		}
-		host, err := a.filled("host", maxText)
+		host, err := a.requiredText("host", maxText)
 		if err != nil {
 			return nil, err
 		}
-		port, err := a.whole("port", math.MaxInt32)
+		port, err := a.nonNegative("port", math.MaxInt32)
 		if err != nil {
 			return nil, err
 		}
 		if port == nil || *port < 1 || *port > 65535 {
-			return nil, &Invalid{a.at("port"), "must be a number from 1 to 65535"}
+			return nil, &Invalid{a.pathTo("port"), "must be a number from 1 to 65535"}
 		}
 		out = append(out, Address{host, *port})
 	}
@@ -127,37 +127,37 @@ func addresses(e object) ([]Address, error) {
 
 // security reads SecurityInfo. §8.1.2.3 has it as mandatory, but all of it may be absent
 // (§8.1.5.4), and clients in the field leave it out: that says as much as {}.
-func security(t object) (out SecurityInfo, err error) {
+func decodeSecurity(t object) (out SecurityInfo, err error) {
 	s, err := t.object("security")
 	if err != nil {
 		return out, ignoreAbsent(err)
 	}
-	if err = s.only(securityMembers...); err != nil {
+	if err = s.refuseOtherCase(securityMembers...); err != nil {
 		return out, err
 	}
-	if out.Extensions, err = s.others(oauthMember); err != nil {
+	if out.Extensions, err = s.rawOthers(oauthMember); err != nil {
 		return out, err
 	}
 	o, err := s.object(oauthMember)
 	if err != nil {
 		return out, ignoreAbsent(err)
 	}
-	if err = o.only(oauthMembers...); err != nil {
+	if err = o.refuseOtherCase(oauthMembers...); err != nil {
 		return out, err
 	}
 	var info OAuth2Info
-	if l, ok := o.members["grantTypes"].([]any); ok && saysNothing(l) { // as little as none; [""] is EdgeGallery's
+	if l, ok := o.members["grantTypes"].([]any); ok && isEmpty(l) { // as little as none; [""] is EdgeGallery's
 		delete(o.members, "grantTypes")
 	}
 	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
 		return out, err
 	}
 	if len(info.GrantTypes) > len(grants) {
-		return out, &Invalid{o.at("grantTypes"), "must not contain more than four grant types"}
+		return out, &Invalid{o.pathTo("grantTypes"), "must not contain more than four grant types"}
 	}
 	for _, g := range info.GrantTypes {
 		if !slices.Contains(grants, g) {
-			return out, &Invalid{o.at("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}
+			return out, &Invalid{o.pathTo("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}
 		}
 	}
 	if info.TokenEndpoint, err = o.text("tokenEndpoint", maxURI); ignoreAbsent(err) != nil {

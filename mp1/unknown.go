@@ -13,19 +13,19 @@ import (
 // member that is not known here says something more and harms nobody.
 
 // older are names that other versions of MEC 011 have for members of a filter.
-var older = map[string]string{
+var formerNames = map[string]string{
 	"serInstanceId": "serInstanceIds", "serName": "serNames", "serCategory": "serCategories", "state": "states", // v1.1.1
 	"instance_id": "ser_instance_id", // before v2.1.1; EdgeGallery's name, too
 }
 
 // onlyThese refuses members that are not among the names, and other cases of them.
-func (o object) onlyThese(names ...string) error {
-	if err := o.only(names...); err != nil {
+func (o object) refuseUnknown(names ...string) error {
+	if err := o.refuseOtherCase(names...); err != nil {
 		return err
 	}
 	for _, member := range slices.Sorted(maps.Keys(o.members)) { // of several faults always the same is told
 		if !slices.Contains(names, member) {
-			return o.unknown(member, likest(member, names), names...)
+			return o.unknownMember(member, closest(member, names), names...)
 		}
 	}
 	return nil
@@ -33,19 +33,19 @@ func (o object) onlyThese(names ...string) error {
 
 // unknown refuses a member that would narrow a question; like is what it was probably
 // meant to be.
-func (o object) unknown(member, like string, names ...string) error {
+func (o object) unknownMember(member, like string, names ...string) error {
 	rule := "is not known here, and what narrows a question is never ignored"
 	if like != "" {
 		rule += "; in MEC 011 v3.1.1 it is " + like
 	}
-	return o.about(member, rule+" (known are "+strings.Join(names, ", ")+")")
+	return o.memberFault(member, rule+" (known are "+strings.Join(names, ", ")+")")
 }
 
 // about is a fault of a member that is not ours. A name that is no word is not repeated.
-func (o object) about(member, rule string) error {
+func (o object) memberFault(member, rule string) error {
 	switch {
-	case identifier(member):
-		return &Invalid{o.at(member), rule}
+	case isWord(member):
+		return &Invalid{o.pathTo(member), rule}
 	case o.path == "":
 		return &Invalid{"", "a member " + rule}
 	}
@@ -54,39 +54,39 @@ func (o object) about(member, rule string) error {
 
 // narrowing are parts of names of what narrows a question, in whatever words. They are
 // as skeleton has them.
-var narrowing = []string{"filter", "criteri", "quer", "scope", "local", "categor", "condition", "select", "search", "match", "where", "predicate",
+var filterWords = []string{"filter", "criteri", "quer", "scope", "local", "categor", "condition", "select", "search", "match", "where", "predicate",
 	"constrain", "restrict", "includ", "exclud", "only", "event", "changetype"}
 
 // pointless are members that real clients send beside filteringCriteria, and that narrow
 // nothing: EdgeGallery's, and those of subscriptions of other MEC APIs.
-var pointless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline", "requestTestNotification", "websockNotifConfig"}
+var harmless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline", "requestTestNotification", "websockNotifConfig"}
 
 // astray refuses members beside filteringCriteria that were meant to be it, to stand in
 // it, or to narrow in another way, and objects in which the subscription or a part of it
 // stands. All others of a subscription narrow nothing, and are ignored.
-func (o object) astray() error {
+func (o object) refuseMisplaced() error {
 	for _, member := range slices.Sorted(maps.Keys(o.members)) {
 		if slices.Contains(subscriptionMembers, member) {
 			continue
 		}
-		s := skeleton(member)
+		s := normalized(member)
 		if strings.Contains(s, "filter") || strings.Contains(s, "criteri") {
-			return o.unknown(member, "filteringCriteria", subscriptionMembers...)
+			return o.unknownMember(member, "filteringCriteria", subscriptionMembers...)
 		}
-		if inside := wrapped(o.members[member]); inside != "" {
-			return o.about(member, "must not hold "+inside+": what narrows a question is never ignored, and a subscription's members stand at the top of its body, its criteria in filteringCriteria")
+		if inside := innerFilterName(o.members[member]); inside != "" {
+			return o.memberFault(member, "must not hold "+inside+": what narrows a question is never ignored, and a subscription's members stand at the top of its body, its criteria in filteringCriteria")
 		}
-		if slices.Contains(pointless, member) {
+		if slices.Contains(harmless, member) {
 			continue
 		}
-		if like := likest(member, criteriaMembers); like != "" {
-			return o.about(member, "narrows a question only as filteringCriteria."+like)
+		if like := closest(member, criteriaMembers); like != "" {
+			return o.memberFault(member, "narrows a question only as filteringCriteria."+like)
 		}
-		if like := likest(member, parameters); like != "" {
-			return o.about(member, "narrows no subscription, and what narrows a question is never ignored: "+like+" is a query parameter of lists of services, and filteringCriteria has only "+strings.Join(criteriaMembers, ", "))
+		if like := closest(member, queryParameters); like != "" {
+			return o.memberFault(member, "narrows no subscription, and what narrows a question is never ignored: "+like+" is a query parameter of lists of services, and filteringCriteria has only "+strings.Join(criteriaMembers, ", "))
 		}
-		if slices.ContainsFunc(narrowing, func(part string) bool { return strings.Contains(s, part) }) {
-			return o.unknown(member, "", subscriptionMembers...)
+		if slices.ContainsFunc(filterWords, func(part string) bool { return strings.Contains(s, part) }) {
+			return o.unknownMember(member, "", subscriptionMembers...)
 		}
 	}
 	return nil
@@ -94,35 +94,35 @@ func (o object) astray() error {
 
 // belonging are the names of what stands in a subscription or narrows, by their skeleton.
 // Links are everywhere, and narrow nothing.
-var belonging = func() map[string]string {
+var filterNames = func() map[string]string {
 	out := map[string]string{}
-	for _, name := range slices.Concat(parameters, criteriaMembers, subscriptionMembers) {
+	for _, name := range slices.Concat(queryParameters, criteriaMembers, subscriptionMembers) {
 		if name != "_links" {
-			out[skeleton(name)] = name
+			out[normalized(name)] = name
 		}
 	}
-	for old, now := range older {
-		out[skeleton(old)] = cmp.Or(out[skeleton(old)], now)
+	for old, now := range formerNames {
+		out[normalized(old)] = cmp.Or(out[normalized(old)], now)
 	}
 	return out
 }()
 
 // wrapped is the name of the first member of a subscription, or of what narrows one, that
 // stands in a value at any depth; "": none.
-func wrapped(v any) string {
+func innerFilterName(v any) string {
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
-			if inside := wrapped(e); inside != "" {
+			if inside := innerFilterName(e); inside != "" {
 				return inside
 			}
 		}
 	case map[string]any:
 		for _, member := range slices.Sorted(maps.Keys(v)) {
-			if name := belonging[skeleton(member)]; name != "" {
+			if name := filterNames[normalized(member)]; name != "" {
 				return name
 			}
-			if inside := wrapped(v[member]); inside != "" {
+			if inside := innerFilterName(v[member]); inside != "" {
 				return inside
 			}
 		}
@@ -131,20 +131,20 @@ func wrapped(v any) string {
 }
 
 // likest is the name that another one was probably meant to be; "": none can be told.
-func likest(name string, names []string) string {
-	if same := otherForm(name, names); same != "" {
+func closest(name string, names []string) string {
+	if same := sameName(name, names); same != "" {
 		return same
 	}
-	s := skeleton(name)
+	s := normalized(name)
 	if len(s) < 4 {
 		return ""
 	}
 	for _, near := range []func(string) bool{
-		func(n string) bool { return len(s) > 4 && distance(s, n) <= 2 }, // date is no misspelt state
+		func(n string) bool { return len(s) > 4 && editDistance(s, n) <= 2 }, // date is no misspelt state
 		func(n string) bool { return strings.HasSuffix(n, s) },
 		func(n string) bool { return strings.Contains(n, s) },
 	} {
-		if i := slices.IndexFunc(names, func(n string) bool { return near(skeleton(n)) }); i >= 0 {
+		if i := slices.IndexFunc(names, func(n string) bool { return near(normalized(n)) }); i >= 0 {
 			return names[i]
 		}
 	}
@@ -152,12 +152,12 @@ func likest(name string, names []string) string {
 }
 
 // otherForm is the name that another one is in another version or spelling; "": none.
-func otherForm(name string, names []string) string {
-	if now := older[name]; slices.Contains(names, now) {
+func sameName(name string, names []string) string {
+	if now := formerNames[name]; slices.Contains(names, now) {
 		return now
 	}
-	s := skeleton(name)
-	if i := slices.IndexFunc(names, func(n string) bool { return skeleton(n) == s }); i >= 0 {
+	s := normalized(name)
+	if i := slices.IndexFunc(names, func(n string) bool { return normalized(n) == s }); i >= 0 {
 		return names[i]
 	}
 	return ""
@@ -165,8 +165,8 @@ func otherForm(name string, names []string) string {
 
 // skeleton is a name without what languages and people write differently: case,
 // separators, brackets, the plural, and service for ser.
-func skeleton(name string) string {
-	if len(name) > maxIdentifier {
+func normalized(name string) string {
+	if len(name) > maxWord {
 		return ""
 	}
 	s := strings.Map(func(r rune) rune {
@@ -182,11 +182,11 @@ func skeleton(name string) string {
 	return strings.TrimSuffix(s, "s")
 }
 
-const maxIdentifier = 64
+const maxWord = 64
 
 // identifier says whether a name may be repeated in an error: a word of a language.
-func identifier(name string) bool {
-	if name == "" || len(name) > maxIdentifier {
+func isWord(name string) bool {
+	if name == "" || len(name) > maxWord {
 		return false
 	}
 	return !strings.ContainsFunc(name, func(r rune) bool {
@@ -195,7 +195,7 @@ func identifier(name string) bool {
 }
 
 // distance is how many characters must be changed, added or left out to make b of a.
-func distance(a, b string) int {
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -149,11 +149,11 @@ func FuzzOtherNames(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		likest(name, parameters)
-		if s := skeleton(name); strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
+		closest(name, queryParameters)
+		if s := normalized(name); strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
 			t.Fatalf("%q: %q", name, s)
 		}
-		if identifier(name) && strings.ContainsAny(name, " .:\"<>&%\x00\x7f\n") {
+		if isWord(name) && strings.ContainsAny(name, " .:\"<>&%\x00\x7f\n") {
 			t.Fatalf("%q would be repeated", name)
 		}
 	})
