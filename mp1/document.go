@@ -8,20 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// Invalid says which attribute of a request broke which rule. It never repeats a value
-// that was sent, and of names only words (letters, digits, _ and -, at most 64).
-type Invalid struct {
-	Attribute string // a path such as transportInfo.endpoint.uris; "" is the whole
-	Rule      string
-}
-
-func (e *Invalid) Error() string {
-	if e.Attribute == "" {
-		return e.Rule
-	}
-	return e.Attribute + ": " + e.Rule
-}
-
 const maxDepth = 16
 
 // document reads one JSON object, strictly: encoding/json by itself accepts

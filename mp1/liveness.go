@@ -2,6 +2,24 @@ package mp1
 
 import "bytes"
 
+// ServiceLivenessInfo is §8.1.2.4.
+type ServiceLivenessInfo struct {
+	State     State     `json:"state"`
+	TimeStamp TimeStamp `json:"timeStamp"` // when the platform last received a heartbeat
+	Interval  int       `json:"interval"`  // seconds
+}
+
+// ServiceLivenessUpdate is §8.1.2.5, the body of a heartbeat; State is ACTIVE.
+type ServiceLivenessUpdate struct {
+	State State `json:"state"`
+}
+
+// TimeStamp is Unix time, UTC; the spelling of nanoSeconds is the published one.
+type TimeStamp struct {
+	Seconds     uint32 `json:"seconds"`
+	NanoSeconds uint32 `json:"nanoSeconds"`
+}
+
 // usualBeats are the two bodies that a heartbeat may have, token by token. Between
 // tokens JSON allows whitespace that means nothing (RFC 8259 §2), so a body of
 // exactly these tokens is one that the strict reader accepts too.

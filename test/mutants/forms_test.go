@@ -31,7 +31,7 @@ var formMutants = []mutant{
 	{name: "what an application says of isLocal is believed", file: words + "/serviceinfo_decode.go",
 		old: `if _, err = o.boolean("isLocal"); err != nil {`, new: `if info.IsLocal, err = o.boolean("isLocal"); err != nil {`,
 		pkg: words, run: "TestIsLocal"},
-	{name: "what an application said of isLocal is believed", file: words + "/mp1.go",
+	{name: "what an application said of isLocal is believed", file: words + "/serviceinfo.go",
 		old: "	yes := true\n	i.IsLocal = &yes", new: "	yes := true\n	if i.IsLocal == nil {\n		i.IsLocal = &yes\n	}",
 		pkg: words, run: "TestIsLocal"},
 	{name: "a withheld body is asked for, to be dropped", file: surface + "/bodies.go",
