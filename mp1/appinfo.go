@@ -2,30 +2,28 @@ package mp1
 
 import "encoding/json"
 
-// AppSupportBase is the root of the application support API.
-const AppSupportBase = "/mec_app_support/v1"
-
 // AppInfo describes an application instance that registers at the platform (§7.1.2.6).
 type AppInfo struct {
 	AppName     string       `json:"appName"`
 	AppProvider string       `json:"appProvider,omitempty"`
 	AppCategory *CategoryRef `json:"appCategory,omitempty"`
 	AppDID      string       `json:"appDId,omitempty"`
-	// AppInstanceID: absent in a registration, the platform chooses one.
+	// AppInstanceID may be absent in a registration: then the platform chooses one.
 	AppInstanceID      string              `json:"appInstanceId,omitempty"`
 	Endpoint           *EndPointInfo       `json:"endpoint,omitempty"`
 	AppServiceRequired []ServiceDependency `json:"appServiceRequired,omitempty"`
 	AppServiceOptional []ServiceDependency `json:"appServiceOptional,omitempty"`
 	AppFeatureRequired []FeatureDependency `json:"appFeatureRequired,omitempty"`
 	AppFeatureOptional []FeatureDependency `json:"appFeatureOptional,omitempty"`
-	// IsInsByMec: instantiated by the MEC management; absent means false.
+	// IsInsByMec says that the MEC management instantiated the application. Absent means
+	// false.
 	IsInsByMec *bool `json:"isInsByMec,omitempty"`
 	// AppProfile is an object of another standard (TS 129 558), kept as text.
 	AppProfile json.RawMessage `json:"appProfile,omitempty"`
 }
 
 // ServiceDependency is a service that an application needs or can use (MEC 010-2).
-// What it says of transports and permissions is kept as it came.
+// What it says of transports and permissions is kept as it was sent.
 type ServiceDependency struct {
 	SerName                  string            `json:"serName"`
 	SerCategory              *CategoryRef      `json:"serCategory,omitempty"`
@@ -51,8 +49,8 @@ var (
 )
 
 // DecodeAppInfo reads the body of an application's registration or of its update
-// (§7.2.13.3.4, §7.2.14.3.2), as DecodeServiceInfo reads that of a service. Its errors
-// are *Invalid.
+// (§7.2.13.3.4, §7.2.14.3.2). Unknown members and null are treated as by
+// DecodeServiceInfo. Its errors are *Invalid.
 func DecodeAppInfo(data []byte) (AppInfo, error) {
 	o, err := readDocument(data)
 	if err != nil {
@@ -112,9 +110,10 @@ func decodeApp(o object) (out AppInfo, err error) {
 	return out, err
 }
 
-// check holds the members against each other. Who is instantiated by the MEC
-// management has an application descriptor, which lists the dependencies; who says
-// that it is not, or lists them itself, must say where it is reached.
+// validate checks the members against each other (§7.1.2.6). An application that the MEC
+// management instantiates has an application descriptor, and the dependencies stand there.
+// An application that says it has none, or that lists dependencies itself, must say at
+// which endpoint it is reached.
 func (a *AppInfo) validate() error {
 	lists := map[string]int{"appServiceRequired": len(a.AppServiceRequired), "appServiceOptional": len(a.AppServiceOptional),
 		"appFeatureRequired": len(a.AppFeatureRequired), "appFeatureOptional": len(a.AppFeatureOptional)}
@@ -192,7 +191,7 @@ func decodeServiceDependency(o object) (out ServiceDependency, err error) {
 		}
 		out.SerTransportDependencies = append(out.SerTransportDependencies, one)
 	}
-	if v := o.members["requestedPermissions"]; v != nil { // of a form that is not yet standardised
+	if v := o.members["requestedPermissions"]; v != nil { // its form is not standardised yet
 		out.RequestedPermissions, err = rawValue(o.pathTo("requestedPermissions"), v)
 	}
 	return out, err

@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
+// maxDepth is how deep objects and arrays of a body may be nested; MEC 011's own members need 5.
 const maxDepth = 16
 
-// document reads one JSON object, strictly: encoding/json by itself accepts
-// duplicate members, other cases of a name, bad UTF-8, lone surrogates and null.
+// readDocument reads one JSON object, strictly. encoding/json by itself accepts duplicate
+// members, names in another case, invalid UTF-8, lone surrogates and null, which another
+// reader of the same body may understand differently (docs/adr/0006).
 func readDocument(data []byte) (object, error) {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
@@ -34,6 +36,8 @@ func readDocument(data []byte) (object, error) {
 	return object{members: m}, nil
 }
 
+// readValue reads one value: nil, bool, json.Number, string, []any or map[string]any. path
+// is that of the object in which it stands.
 func readValue(dec *json.Decoder, path string, depth int) (any, error) {
 	tok, err := dec.Token()
 	if err != nil {
@@ -80,8 +84,8 @@ func readValue(dec *json.Decoder, path string, depth int) (any, error) {
 	return m, err
 }
 
-// loneSurrogate finds a \uD800-\uDFFF escape without its other half, which
-// encoding/json would turn into U+FFFD.
+// loneSurrogate reports whether a \uD800-\uDFFF escape stands without its other half.
+// encoding/json would replace it by U+FFFD, so that two names could become the same.
 func loneSurrogate(data []byte) bool {
 	for {
 		i := bytes.IndexByte(data, '\\')
@@ -109,6 +113,7 @@ func loneSurrogate(data []byte) bool {
 	}
 }
 
+// hex4 is the number of four hexadecimal digits, 0 if there are none.
 func hex4(b []byte) int {
 	if len(b) < 4 {
 		return 0

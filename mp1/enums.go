@@ -5,30 +5,31 @@ import "slices"
 // State is ServiceState (§8.1.6.6).
 type State string
 
-// The states.
+// The states of a service.
 const (
 	Active    State = "ACTIVE"
 	Inactive  State = "INACTIVE"
 	Suspended State = "SUSPENDED"
 )
 
-// Serializer is SerializerType (§8.1.6.3), Locality LocalityType (§8.1.6.5), and
-// TransportType that of §8.1.6.4.
-type (
-	Serializer    string
-	Locality      string
-	TransportType string
-)
+// Serializer is SerializerType (§8.1.6.3).
+type Serializer string
+
+// Locality is LocalityType (§8.1.6.5).
+type Locality string
+
+// TransportType is how a transport works (§8.1.6.4).
+type TransportType string
 
 // DefaultLocality is what an absent scopeOfLocality means.
 const DefaultLocality Locality = "MEC_HOST"
 
 var (
-	states      = []string{"ACTIVE", "INACTIVE", "SUSPENDED"}
-	serializers = []string{"JSON", "XML", "PROTOBUF3"}
-	localities  = []string{"MEC_SYSTEM", "MEC_HOST", "NFVI_POP", "ZONE", "ZONE_GROUP", "NFVI_NODE"}
-	transports  = []string{"REST_HTTP", "MB_TOPIC_BASED", "MB_ROUTING", "MB_PUBSUB", "RPC", "RPC_STREAMING", "WEBSOCKET"}
-	grants      = []string{"OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS"}
+	states         = []string{"ACTIVE", "INACTIVE", "SUSPENDED"}
+	serializers    = []string{"JSON", "XML", "PROTOBUF3"}
+	localities     = []string{"MEC_SYSTEM", "MEC_HOST", "NFVI_POP", "ZONE", "ZONE_GROUP", "NFVI_NODE"}
+	transportTypes = []string{"REST_HTTP", "MB_TOPIC_BASED", "MB_ROUTING", "MB_PUBSUB", "RPC", "RPC_STREAMING", "WEBSOCKET"}
+	grantTypes     = []string{"OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS"}
 )
 
 // Valid says whether MEC 011 has this state.
@@ -41,4 +42,4 @@ func (s Serializer) Valid() bool { return slices.Contains(serializers, string(s)
 func (l Locality) Valid() bool { return slices.Contains(localities, string(l)) }
 
 // Valid says whether MEC 011 has this type of transport.
-func (t TransportType) Valid() bool { return slices.Contains(transports, string(t)) }
+func (t TransportType) Valid() bool { return slices.Contains(transportTypes, string(t)) }

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Filter selects services by the six query parameters of §8.2.3.3.1. Several values
-// of one parameter are alternatives; different parameters must all match.
+// Filter selects services by the six query parameters of §8.2.3.3.1. Several values of one
+// parameter are alternatives; different parameters must all match. The zero Filter selects
+// every service.
 type Filter struct {
 	SerInstanceIDs    []string
 	SerNames          []string
@@ -21,14 +22,15 @@ type Filter struct {
 
 var queryParameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}
 
-// ParseQuery reads the query of a list. Its errors are *Invalid.
+// ParseQuery reads the query of a list of services. Unknown parameters are refused. Its
+// errors are *Invalid.
 func ParseQuery(raw string) (f Filter, err error) {
 	q, err := url.ParseQuery(raw)
 	if err != nil {
 		return f, unreadableQuery(raw)
 	}
 	exclusive := 0
-	for _, name := range slices.Sorted(maps.Keys(q)) { // of several faults always the same is told
+	for _, name := range slices.Sorted(maps.Keys(q)) { // sorted, so that of several faults always the same is named
 		if !slices.Contains(queryParameters, name) {
 			return Filter{}, unknownParameter(name, raw)
 		}
@@ -45,6 +47,7 @@ func ParseQuery(raw string) (f Filter, err error) {
 	return f, nil
 }
 
+// setParameter sets what one parameter selects.
 func setParameter(f *Filter, name string, values []string) error {
 	if slices.Contains(values, "") {
 		return &Invalid{name, "must not be empty"}
@@ -82,7 +85,7 @@ func setParameter(f *Filter, name string, values []string) error {
 	return nil
 }
 
-// unknownParameter refuses a name, first of all.
+// unknownParameter refuses a parameter that MEC 011 does not have.
 func unknownParameter(name, raw string) error {
 	rule := "only " + strings.Join(queryParameters, ", ") + " may be given"
 	if like := closest(name, queryParameters); like != "" && isWord(name) {
@@ -97,8 +100,8 @@ func unknownParameter(name, raw string) error {
 	return &Invalid{"query", rule}
 }
 
-// NoParameters refuses the query of a resource that takes none; nil: there is none. Its
-// error is an *Invalid.
+// NoParameters returns an *Invalid if the query of a resource that takes no parameters is
+// not empty.
 func NoParameters(raw string) error {
 	if raw == "" {
 		return nil
@@ -111,9 +114,9 @@ func NoParameters(raw string) error {
 	return &Invalid{"query", "this resource takes no query parameters; remove them"}
 }
 
-// given says whether a name in a query may be repeated: it is a word that is given a
-// value. What stands there without one is all of it a name, and may be a token, whose
-// last = is its padding.
+// mayRepeat reports whether an error may repeat a name in a query: it is one word, and a
+// value follows it. Without a value, the whole could be a secret that was pasted there,
+// such as a token whose last = is its padding.
 func mayRepeat(raw, name string) bool {
 	if !isWord(name) {
 		return false
@@ -126,7 +129,8 @@ func mayRepeat(raw, name string) bool {
 	return false
 }
 
-// unreadable names the part of a query that cannot be read, if it may be repeated.
+// unreadableQuery is the fault of a query that is not one. It names the first parameter
+// that cannot be read, if an error may repeat it.
 func unreadableQuery(raw string) error {
 	for part := range strings.SplitSeq(raw, "&") {
 		if _, err := url.ParseQuery(part); err == nil {
@@ -140,7 +144,7 @@ func unreadableQuery(raw string) error {
 	return &Invalid{"query", "cannot be read; encode its values"}
 }
 
-// Query is the filter as a query; ParseQuery is its inverse.
+// Query returns the filter as a query, which ParseQuery reads.
 func (f *Filter) Query() string {
 	q := url.Values{"ser_instance_id": f.SerInstanceIDs, "ser_name": f.SerNames}
 	if f.SerCategoryID != "" {
@@ -158,7 +162,7 @@ func (f *Filter) Query() string {
 	return q.Encode()
 }
 
-// Match says whether the filter selects the service.
+// Match reports whether the filter selects the service.
 func (f *Filter) Match(i *ServiceInfo) bool {
 	scope := i.ScopeOfLocality
 	if scope == "" {

@@ -5,8 +5,8 @@ const IDForm = "1 to 128 letters, digits, dots, underscores and hyphens, the fir
 
 // ValidID says whether s may be an appInstanceId, a serviceId or a subscriptionId: a
 // letter or digit, then up to 127 letters, digits, dots, underscores or hyphens, all of
-// them ASCII. MEC 011 has any string; ours must be able to stand in a path, in a key of
-// the store and in a log without being escaped.
+// them ASCII. MEC 011 allows any string, but one that had to be escaped in a path, in a
+// key of the store or in a log could be read as another.
 func ValidID(s string) bool {
 	const longest = 128
 	if s == "" || len(s) > longest {

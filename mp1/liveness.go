@@ -2,32 +2,34 @@ package mp1
 
 import "bytes"
 
-// ServiceLivenessInfo is §8.1.2.4.
+// ServiceLivenessInfo is what the platform knows of the heartbeats of a service (§8.1.2.4).
 type ServiceLivenessInfo struct {
 	State     State     `json:"state"`
 	TimeStamp TimeStamp `json:"timeStamp"` // when the platform last received a heartbeat
 	Interval  int       `json:"interval"`  // seconds
 }
 
-// ServiceLivenessUpdate is §8.1.2.5, the body of a heartbeat; State is ACTIVE.
+// ServiceLivenessUpdate is the body of a heartbeat (§8.1.2.5). State is always ACTIVE.
 type ServiceLivenessUpdate struct {
 	State State `json:"state"`
 }
 
-// TimeStamp is Unix time, UTC; the spelling of nanoSeconds is the published one.
+// TimeStamp is a time as seconds since 1970, UTC. nanoSeconds is spelt as MEC 011 has it.
 type TimeStamp struct {
 	Seconds     uint32 `json:"seconds"`
 	NanoSeconds uint32 `json:"nanoSeconds"`
 }
 
-// usualBeats are the two bodies that a heartbeat may have, token by token. Between
-// tokens JSON allows whitespace that means nothing (RFC 8259 §2), so a body of
-// exactly these tokens is one that the strict reader accepts too.
+// beatForms are the two bodies that nearly every heartbeat has, as tokens. They are
+// recognised without parsing, because heartbeats are most of what a platform reads. JSON
+// allows meaningless whitespace between tokens (RFC 8259 §2), so a body of exactly these
+// tokens is one that the strict reader accepts too.
 var beatForms = [][]string{
 	{"{", `"state"`, ":", `"ACTIVE"`, "}"},
 	{"{", `"ServiceLivenessUpdate"`, ":", "{", `"state"`, ":", `"ACTIVE"`, "}", "}"},
 }
 
+// matchesTokens reports whether data is these tokens and whitespace.
 func matchesTokens(tokens []string, data []byte) bool {
 	const whitespace = " \t\r\n"
 	for _, t := range tokens {
@@ -40,8 +42,8 @@ func matchesTokens(tokens []string, data []byte) bool {
 	return len(bytes.TrimLeft(data, whitespace)) == 0
 }
 
-// CheckLivenessUpdate reads the body of a heartbeat (§8.1.2.5): {"state":"ACTIVE"}, or
-// the same inside ServiceLivenessUpdate as the published OpenAPI has it. Its errors
+// CheckLivenessUpdate checks the body of a heartbeat (§8.1.2.5): {"state":"ACTIVE"}, or the
+// same inside a member ServiceLivenessUpdate, as ETSI's OpenAPI document has it. Its errors
 // are *Invalid.
 func CheckLivenessUpdate(data []byte) error {
 	for _, tokens := range beatForms {

@@ -1,27 +1,28 @@
 package mp1
 
-// NotificationType is what every Notification says of itself.
+// NotificationType is the notificationType of every Notification.
 const NotificationType = "SerAvailabilityNotification"
 
 // ChangeType says what happened to a service (§8.1.4.2).
 type ChangeType string
 
-// The changes.
+// What can happen to a service.
 const (
 	Added             ChangeType = "ADDED"
 	Removed           ChangeType = "REMOVED"
-	StateChanged      ChangeType = "STATE_CHANGED"      // only the state
-	AttributesChanged ChangeType = "ATTRIBUTES_CHANGED" // something else, and perhaps the state
+	StateChanged      ChangeType = "STATE_CHANGED"      // nothing but the state
+	AttributesChanged ChangeType = "ATTRIBUTES_CHANGED" // other attributes, and perhaps the state
 )
 
-// Notification is ServiceAvailabilityNotification (§8.1.4.2).
+// Notification tells a subscriber of changes of services: it is
+// ServiceAvailabilityNotification (§8.1.4.2).
 type Notification struct {
 	NotificationType  string             `json:"notificationType"`
 	ServiceReferences []ServiceReference `json:"serviceReferences"`
 	Links             NotificationLinks  `json:"_links"`
 }
 
-// ServiceReference tells of one change of one service.
+// ServiceReference is one change of one service.
 type ServiceReference struct {
 	Link          *LinkType  `json:"link,omitempty"` // absent exactly when ChangeType is REMOVED
 	SerName       string     `json:"serName"`

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// maxExponent bounds the exponent of a number before it is reckoned with; texts are far
-// shorter, so that beyond it a number is zero, has a fraction, or is huge.
+// maxExponent bounds an exponent before it is calculated with, or the sum could overflow.
+// No text has as many digits, so a number beyond it is 0, has a fraction, or is huge.
 const maxExponent = 1 << 30
 
-// maxDigits is how many digits always fit an int64.
+// maxDigits is the number of decimal digits that always fit an int64.
 const maxDigits = 18
 
-// wholeNumber reads a JSON number (RFC 8259 §6) that has no fraction and is not negative:
-// 60, 60.0, 6e1 and 0.6E+2 are the same number, and clients whose language has no
-// integers send any of them. What is larger than most counts as most. The digits of a
-// large exponent are never written out: 1e999999999 would fill the memory.
+// wholeNumber reads a JSON number (RFC 8259 §6) that has no fraction and is not negative.
+// 60, 60.0, 6e1 and 0.6E+2 are the same number, and clients whose language has no integers
+// send any of them. A number larger than most is returned as most: the digits of a large
+// exponent must not be written out, because those of 1e999999999 would fill the memory.
 func wholeNumber(text string, most int) (n int, ok bool) {
 	significant, zeros, negative := decompose(text)
 	switch {
@@ -33,8 +33,8 @@ func wholeNumber(text string, most int) (n int, ok bool) {
 	return int(v), true
 }
 
-// scientific takes a JSON number apart: its digits without zeros at either end, and the
-// zeros that stand behind them; below 0, it has a fraction.
+// decompose splits a JSON number into its digits without zeros at either end, and the
+// number of zeros behind them, which is below 0 if the number has a fraction.
 func decompose(text string) (significant string, zeros int, negative bool) {
 	text, negative = strings.CutPrefix(text, "-")
 	exponent := 0
@@ -54,10 +54,10 @@ func decompose(text string) (significant string, zeros int, negative bool) {
 	return significant, exponent - len(fraction) + len(digits) - len(significant), negative
 }
 
-// PlainNumbers writes the numbers of a JSON text that have no fraction as digits alone:
-// 60.0 becomes 60. encoding/json takes nothing else for an integer, and platforms whose
-// language has none write them so. Numbers of more than 18 digits, and what is no JSON,
-// stay as they are.
+// PlainNumbers returns a JSON text in which numbers without a fraction are digits alone:
+// 60.0 becomes 60. encoding/json reads nothing else into an integer, and platforms whose
+// language has no integers write 60.0. Numbers of more than 18 digits, and text that is
+// not JSON, are returned as they are.
 func PlainNumbers(data []byte) []byte {
 	out := make([]byte, 0, len(data))
 	for i := 0; i < len(data); {

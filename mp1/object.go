@@ -9,17 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// object is a JSON object being read: the first fault stays.
+// object is a JSON object that a type is decoded from. Its methods read one member each;
+// their errors are *Invalid with the member's path, or errAbsent.
 type object struct {
-	path    string
+	path    string // of the object; "" is the body
 	members map[string]any
 }
 
+// errAbsent says that a member is absent, or null.
 var errAbsent = errors.New("absent")
 
+// pathTo is the path of a member.
 func (o object) pathTo(name string) string { return strings.TrimPrefix(o.path+"."+name, ".") }
 
-// only refuses other cases of the names known here.
+// refuseOtherCase refuses members that differ from one of the names only in case: other
+// readers would take them for it.
 func (o object) refuseOtherCase(names ...string) error {
 	for member := range o.members {
 		for _, name := range names {
@@ -31,7 +35,7 @@ func (o object) refuseOtherCase(names ...string) error {
 	return nil
 }
 
-// get returns a member; absent and null are errAbsent.
+// member returns a member; its error is errAbsent.
 func (o object) member(name string) (any, error) {
 	if v := o.members[name]; v != nil {
 		return v, nil
@@ -39,7 +43,7 @@ func (o object) member(name string) (any, error) {
 	return nil, errAbsent
 }
 
-// missing turns an absence into a fault where the member is mandatory.
+// required turns errAbsent into the fault of a mandatory member.
 func (o object) required(name string, err error) error {
 	if errors.Is(err, errAbsent) {
 		return &Invalid{o.pathTo(name), "is mandatory"}
@@ -47,6 +51,7 @@ func (o object) required(name string, err error) error {
 	return err
 }
 
+// text reads a string of at most so many characters, none of them a control character.
 func (o object) text(name string, most int) (string, error) {
 	v, err := o.member(name)
 	if err != nil {
@@ -59,6 +64,7 @@ func (o object) text(name string, most int) (string, error) {
 	return s, checkText(o.pathTo(name), s, most)
 }
 
+// checkText refuses what text refuses.
 func checkText(path, s string, most int) error {
 	if utf8.RuneCountInString(s) > most {
 		return &Invalid{path, fmt.Sprintf("must not be longer than %d characters", most)}
@@ -71,7 +77,7 @@ func checkText(path, s string, most int) error {
 	return nil
 }
 
-// filled is a mandatory text that is not empty.
+// requiredText reads a mandatory string that is not empty.
 func (o object) requiredText(name string, most int) (string, error) {
 	s, err := o.text(name, most)
 	if err == nil && s == "" {
@@ -80,7 +86,8 @@ func (o object) requiredText(name string, most int) (string, error) {
 	return s, o.required(name, err)
 }
 
-// mayEnum is an optional enum; "" is the absence that types without one send.
+// optionalEnum reads an optional enumeration. "" counts as absent: clients whose types
+// have no absence send it.
 func (o object) optionalEnum(name string, values []string) (string, error) {
 	if o.members[name] == "" {
 		return "", nil
@@ -89,6 +96,7 @@ func (o object) optionalEnum(name string, values []string) (string, error) {
 	return s, ignoreAbsent(err)
 }
 
+// enum reads a string that must be one of the values.
 func (o object) enum(name string, values []string) (string, error) {
 	s, err := o.text(name, maxText)
 	if err == nil && !slices.Contains(values, s) {
@@ -97,6 +105,7 @@ func (o object) enum(name string, values []string) (string, error) {
 	return s, err
 }
 
+// boolean reads an optional boolean.
 func (o object) boolean(name string) (*bool, error) {
 	v, err := o.member(name)
 	if err != nil {
@@ -109,8 +118,7 @@ func (o object) boolean(name string) (*bool, error) {
 	return &b, nil
 }
 
-// whole reads an integer that is not negative, of any size and however it is written;
-// larger ones than most count as most.
+// nonNegative reads an optional whole number as wholeNumber does.
 func (o object) nonNegative(name string, most int) (*int, error) {
 	v, err := o.member(name)
 	if err != nil {
@@ -124,8 +132,8 @@ func (o object) nonNegative(name string, most int) (*int, error) {
 	return nil, &Invalid{o.pathTo(name), "must be a whole number, 0 or greater"}
 }
 
-// something is the object of a name; errAbsent also if nothing is said in it. Types
-// without an absence, as EdgeGallery's agent has them, send one with all members empty.
+// nonEmptyObject reads an object. One in which everything is empty counts as absent:
+// clients whose types have no absence, such as EdgeGallery's agent, send it.
 func (o object) nonEmptyObject(name string) (object, error) {
 	v, err := o.object(name)
 	if err == nil && isEmpty(v.members) {
@@ -134,6 +142,7 @@ func (o object) nonEmptyObject(name string) (object, error) {
 	return v, err
 }
 
+// isEmpty reports whether a value is null, "", or an array or object of nothing else.
 func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -153,6 +162,7 @@ func isEmpty(v any) bool {
 	return false
 }
 
+// object reads an object.
 func (o object) object(name string) (object, error) {
 	v, err := o.member(name)
 	if err != nil {
@@ -165,7 +175,7 @@ func (o object) object(name string) (object, error) {
 	return object{path: o.pathTo(name), members: m}, nil
 }
 
-// raw reads an object whose inside only its sender understands, as text.
+// rawObject reads an optional object of which only its sender knows the members, as text.
 func (o object) rawObject(name string) (json.RawMessage, error) {
 	v, err := o.object(name)
 	if err != nil {
@@ -174,7 +184,7 @@ func (o object) rawObject(name string) (json.RawMessage, error) {
 	return rawValue(v.path, v.members)
 }
 
-// others are the members beside a known one, as text.
+// rawOthers reads all members beside a known one, as text.
 func (o object) rawOthers(than string) (map[string]json.RawMessage, error) {
 	var out map[string]json.RawMessage
 	for name, v := range o.members {
@@ -197,9 +207,9 @@ func (o object) rawOthers(than string) (map[string]json.RawMessage, error) {
 	return out, nil
 }
 
-// text writes a value as it came. It will stand in every list that consumers read,
-// and many of their parsers fail on the whole document when one number is beyond a
-// double (RFC 8259 §6), so such a one is refused here.
+// rawValue is the text of a value whose meaning is not known here. A number beyond the
+// range of a double is refused: the value will stand in every list that consumers read, and
+// many of their parsers fail on the whole list for one such number (RFC 8259 §6).
 func rawValue(path string, v any) (json.RawMessage, error) {
 	if !numbersInRange(v) {
 		return nil, &Invalid{path, "must not contain numbers beyond the range of a double"}
@@ -207,6 +217,7 @@ func rawValue(path string, v any) (json.RawMessage, error) {
 	return json.Marshal(v)
 }
 
+// numbersInRange reports whether all numbers in a value fit a double.
 func numbersInRange(v any) bool {
 	switch v := v.(type) {
 	case json.Number:
@@ -224,6 +235,7 @@ func numbersInRange(v any) bool {
 	return true
 }
 
+// list reads an optional array.
 func (o object) list(name string) ([]any, error) {
 	v, err := o.member(name)
 	if err != nil {
@@ -236,6 +248,7 @@ func (o object) list(name string) ([]any, error) {
 	return l, nil
 }
 
+// texts reads an optional array of strings that are not empty.
 func (o object) texts(name string, most int) ([]string, error) {
 	l, err := o.list(name)
 	if l == nil || err != nil {
@@ -255,6 +268,7 @@ func (o object) texts(name string, most int) ([]string, error) {
 	return out, nil
 }
 
+// ignoreAbsent is the error of an optional member.
 func ignoreAbsent(err error) error {
 	if errors.Is(err, errAbsent) {
 		return nil

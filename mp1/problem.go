@@ -1,6 +1,7 @@
 package mp1
 
-// ProblemDetails is RFC 9457's, as MEC 009 has it.
+// ProblemDetails is the body of every answer that refuses (RFC 9457, as ETSI GS MEC 009
+// has it).
 type ProblemDetails struct {
 	Type     string `json:"type,omitempty"`
 	Title    string `json:"title,omitempty"`
@@ -9,13 +10,15 @@ type ProblemDetails struct {
 	Instance string `json:"instance,omitempty"`
 }
 
-// Invalid says which attribute of a request broke which rule. It never repeats a value
-// that was sent, and of names only words (letters, digits, _ and -, at most 64).
+// Invalid is the error of a request that breaks a rule. It never repeats a value that was
+// sent, which could be a secret; it repeats the name of an unknown member only if that is
+// one word.
 type Invalid struct {
-	Attribute string // a path such as transportInfo.endpoint.uris; "" is the whole
-	Rule      string
+	Attribute string // a path such as transportInfo.endpoint.uris; "" is the whole body
+	Rule      string // for people; follows the path and a colon
 }
 
+// Error implements error.
 func (e *Invalid) Error() string {
 	if e.Attribute == "" {
 		return e.Rule

@@ -4,7 +4,7 @@ import "encoding/json"
 
 // ServiceInfo describes a service instance (§8.1.2.2).
 type ServiceInfo struct {
-	SerInstanceID     string         `json:"serInstanceId,omitempty"` // assigned by the platform
+	SerInstanceID     string         `json:"serInstanceId,omitempty"` // the platform assigns it
 	SerName           string         `json:"serName"`
 	SerCategory       *CategoryRef   `json:"serCategory,omitempty"`
 	Version           string         `json:"version"`
@@ -14,17 +14,17 @@ type ServiceInfo struct {
 	Serializer        Serializer     `json:"serializer"`
 	ScopeOfLocality   Locality       `json:"scopeOfLocality,omitempty"`
 	ConsumedLocalOnly *bool          `json:"consumedLocalOnly,omitempty"` // absent means true
-	// IsLocal is the platform's to say (NOTE 4): it counts in answers and in what selects
-	// services, and is ignored in a request. Absent means true.
+	// IsLocal is set by the platform, in answers, and is ignored in a request (NOTE 4).
+	// Filters and subscriptions can ask for it. Absent means true.
 	IsLocal *bool `json:"isLocal,omitempty"`
-	// LivenessInterval in seconds. In a request: absent, the application sends no
-	// heartbeats; 0, the platform chooses; else a proposal. In an answer: present
-	// exactly when the platform requires heartbeats.
+	// LivenessInterval is in seconds. In a request, absent means that the application sends
+	// no heartbeats, 0 that the platform chooses the interval, and any other number is a
+	// proposal. In an answer it is present exactly when the platform requires heartbeats.
 	LivenessInterval *int          `json:"livenessInterval,omitempty"`
 	Links            *ServiceLinks `json:"_links,omitempty"` // only in an answer
 }
 
-// CategoryRef is §8.1.5.2; all of it is mandatory.
+// CategoryRef refers to a category of services (§8.1.5.2). All members are mandatory.
 type CategoryRef struct {
 	Href    string `json:"href"`
 	ID      string `json:"id"`
@@ -32,13 +32,13 @@ type CategoryRef struct {
 	Version string `json:"version"`
 }
 
-// LinkType is §6.3.2's link.
+// LinkType is a link (§6.3.2).
 type LinkType struct {
 	Href string `json:"href"`
 }
 
-// SelfLink is ServiceInfo's own link. Liveness is not ETSI's: EdgeGallery's agent
-// reads only this plain string, which always starts with /mep/.
+// SelfLink is the link of a ServiceInfo to itself. Liveness is not in MEC 011: it is where
+// EdgeGallery's agent looks for the address of heartbeats, which must start with /mep/.
 type SelfLink struct {
 	Href     string `json:"href"`
 	Liveness string `json:"liveness,omitempty"`
@@ -47,13 +47,13 @@ type SelfLink struct {
 // ServiceLinks are the links of ServiceInfo.
 type ServiceLinks struct {
 	Self SelfLink `json:"self"`
-	// Liveness is where the heartbeats go; present exactly when they are required.
+	// Liveness is where heartbeats go. It is present exactly when they are required.
 	Liveness *LinkType `json:"liveness,omitempty"`
 }
 
-// Completed fills in what an absent member means, and what the platform has to say, for
-// an answer. isLocal is true for whoever asks: there is one locality, that of the
-// platform at which the service is registered.
+// Completed returns i as it stands in an answer: members that are absent have the values
+// that their absence means, and IsLocal is true. It is true for everybody who asks, because
+// there is one locality, that of the platform at which the service is registered.
 func (i ServiceInfo) Completed() ServiceInfo {
 	yes := true
 	i.IsLocal = &yes
@@ -66,8 +66,9 @@ func (i ServiceInfo) Completed() ServiceInfo {
 	return i
 }
 
-// ReadStored reads a ServiceInfo that the platform itself has written, with what the
-// platform has to say of it: releases before stored what the application had said.
+// ReadStored reads a ServiceInfo that the platform itself has written, and completes it.
+// What is stored cannot be returned as it is: earlier releases stored the IsLocal that the
+// application had sent.
 func ReadStored(text string) (ServiceInfo, error) {
 	var i ServiceInfo
 	if err := json.Unmarshal([]byte(text), &i); err != nil {

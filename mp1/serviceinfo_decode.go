@@ -1,10 +1,8 @@
 package mp1
 
-import (
-	"math"
-)
+import "math"
 
-// The most characters of a text; URIs may be longer.
+// The most characters of a string, and of one that holds a URI or a description.
 const (
 	maxText = 256
 	maxURI  = 2048
@@ -22,11 +20,11 @@ var (
 	livenessMembers  = []string{"state", "ServiceLivenessUpdate"}
 )
 
-// DecodeServiceInfo reads the body of a registration (§8.2.6.3.4). Unknown members
-// are ignored at every level, and so are serInstanceId, _links and isLocal, which are
-// the platform's to say; null is the absence of an optional member, and of security,
-// as is an optional object in which nothing is said. transportId is resolved;
-// transportInfo wins over it. Its errors are *Invalid.
+// DecodeServiceInfo reads the body of a registration (§8.2.6.3.4). Unknown members are
+// ignored at every level, and so are serInstanceId, _links and isLocal, which the platform
+// sets. An optional member, and security, may be null, which counts as absent; so does an
+// optional object in which everything is empty. transportId is replaced by the transport
+// that it names, unless there is a transportInfo. Its errors are *Invalid.
 func DecodeServiceInfo(data []byte) (ServiceInfo, error) {
 	info, err := DecodeUpdate(data)
 	switch {
@@ -40,9 +38,10 @@ func DecodeServiceInfo(data []byte) (ServiceInfo, error) {
 	return info, nil
 }
 
-// DecodeUpdate reads the body of an update (§8.2.7.3.2): as DecodeServiceInfo does,
-// but without a transport, which keeps the stored one, and with SUSPENDED, which
-// only the caller can tell to be an echo. Its errors are *Invalid.
+// DecodeUpdate reads the body of an update (§8.2.7.3.2) as DecodeServiceInfo does, with two
+// differences: the transport may be absent, so that the stored one stays, and the state may
+// be SUSPENDED, which the caller must refuse unless the service is suspended. Its errors are
+// *Invalid.
 func DecodeUpdate(data []byte) (ServiceInfo, error) {
 	info, err := decodeService(data)
 	if err != nil {
@@ -91,7 +90,7 @@ func decodeService(data []byte) (info ServiceInfo, err error) {
 	if info.ConsumedLocalOnly, err = o.boolean("consumedLocalOnly"); err != nil {
 		return info, err
 	}
-	if _, err = o.boolean("isLocal"); err != nil { // its value is not the application's to say
+	if _, err = o.boolean("isLocal"); err != nil { // its value is the platform's to set
 		return info, err
 	}
 	if info.LivenessInterval, err = o.nonNegative("livenessInterval", math.MaxInt32); err != nil {
@@ -107,7 +106,7 @@ func decodeService(data []byte) (info ServiceInfo, err error) {
 	return info, err
 }
 
-// category reads an optional CategoryRef.
+// decodeCategory reads an optional CategoryRef.
 func decodeCategory(o object, name string) (*CategoryRef, error) {
 	c, err := o.nonEmptyObject(name)
 	if err != nil {

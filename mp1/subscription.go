@@ -8,15 +8,17 @@ import (
 	"strings"
 )
 
-// SubscriptionType is the one type of subscription of the service management API.
+// SubscriptionType is the subscriptionType of every Subscription: the service management
+// API has one type.
 const SubscriptionType = "SerAvailabilityNotificationSubscription"
 
-// Subscription is SerAvailabilityNotificationSubscription (§8.1.3.2).
+// Subscription asks for notifications of changes of services: it is
+// SerAvailabilityNotificationSubscription (§8.1.3.2).
 type Subscription struct {
 	SubscriptionType  string             `json:"subscriptionType"`
 	CallbackReference string             `json:"callbackReference"`
 	Links             *SubscriptionLinks `json:"_links,omitempty"` // only in an answer
-	// FilteringCriteria: absent matches every service.
+	// FilteringCriteria says which changes are notified. Absent means all.
 	FilteringCriteria *FilteringCriteria `json:"filteringCriteria,omitempty"`
 }
 
@@ -25,8 +27,8 @@ type SubscriptionLinks struct {
 	Self LinkType `json:"self"`
 }
 
-// FilteringCriteria are part of Subscription: all that are present must match. At
-// most one of the first three is present; an empty array is the absence of one.
+// FilteringCriteria select changes of services (§8.1.3.2): all criteria that are present
+// must match. At most one of the first three is present; an empty array counts as absent.
 type FilteringCriteria struct {
 	SerInstanceIDs []string      `json:"serInstanceIds,omitempty"`
 	SerNames       []string      `json:"serNames,omitempty"`
@@ -35,19 +37,19 @@ type FilteringCriteria struct {
 	IsLocal        *bool         `json:"isLocal,omitempty"`
 }
 
-// SubscriptionLinkList is §6.2.2.
+// SubscriptionLinkList lists the subscriptions of an application (§6.2.2).
 type SubscriptionLinkList struct {
 	Links SubscriptionListLinks `json:"_links"`
 }
 
-// SubscriptionListLinks are what SubscriptionLinkList consists of.
+// SubscriptionListLinks are the links of a SubscriptionLinkList.
 type SubscriptionListLinks struct {
 	Self          LinkType           `json:"self"`
 	Subscriptions []SubscriptionLink `json:"subscriptions"`
 }
 
-// SubscriptionLink is one entry of a SubscriptionLinkList. Rel says the same as
-// SubscriptionType: it is that member's name in v2.1.1, and what EdgeGallery reads.
+// SubscriptionLink is one entry of a SubscriptionLinkList. Rel has the same value as
+// SubscriptionType: it is that member's name in v2.1.1, which EdgeGallery reads.
 type SubscriptionLink struct {
 	Href             string `json:"href"`
 	SubscriptionType string `json:"subscriptionType"`
@@ -62,10 +64,10 @@ var (
 	criteriaMembers     = []string{"serInstanceIds", "serNames", "serCategories", "states", "isLocal"}
 )
 
-// DecodeSubscription reads the body of a subscription (§8.2.8.3.4), as
-// DecodeServiceInfo reads that of a service; _links is ignored. Nothing that narrows is: a
-// member that is not known in filteringCriteria is refused, and one beside it that was
-// meant to narrow, or that holds what was. Its errors are *Invalid.
+// DecodeSubscription reads the body of a subscription (§8.2.8.3.4). _links is ignored.
+// Unknown members are refused in filteringCriteria, and beside it if they were meant to
+// narrow the subscription: were they ignored, the application would be told of every
+// service. Its errors are *Invalid.
 func DecodeSubscription(data []byte) (s Subscription, err error) {
 	o, err := readDocument(data)
 	if err != nil {
@@ -90,9 +92,9 @@ func DecodeSubscription(data []byte) (s Subscription, err error) {
 	return s, err
 }
 
-// CheckCallback says whether notifications can be sent to a URI: absolute, http or
-// https, without user information and fragment. Whether they may be sent to the host
-// is not known here. Its errors are *Invalid.
+// CheckCallback returns an *Invalid unless notifications can be sent to the URI, which must
+// be absolute, http or https, without user information and fragment. Whether they may be
+// sent to its host is not known here.
 func CheckCallback(uri string) error {
 	const attribute = "callbackReference"
 	u, err := url.Parse(uri)
@@ -158,7 +160,7 @@ func decodeCriteria(o object) (*FilteringCriteria, error) {
 	return &out, nil
 }
 
-// few reads an array of texts of a bounded length.
+// criterion reads an optional array of at most maxCriteria strings.
 func (o object) criterion(name string) ([]string, error) {
 	out, err := o.texts(name, maxText)
 	switch {
@@ -193,7 +195,7 @@ func decodeCategories(o object) ([]CategoryRef, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c.ID == "" { // by which it is known: it would match nothing, or what has none
+		if c.ID == "" { // categories are compared by id: "" would match those without one
 			return nil, &Invalid{one.pathTo("id"), "must not be empty"}
 		}
 		out = append(out, c)
@@ -201,8 +203,8 @@ func decodeCategories(o object) ([]CategoryRef, error) {
 	return out, nil
 }
 
-// Match says whether a change after which the service is i is to be told. A category
-// is known by its id. nil matches everything.
+// Match reports whether a change is notified after which the service is i. Categories are
+// compared by their id. nil matches everything.
 func (c *FilteringCriteria) Match(i *ServiceInfo) bool {
 	if c == nil {
 		return true

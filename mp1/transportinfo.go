@@ -2,7 +2,7 @@ package mp1
 
 import "encoding/json"
 
-// TransportInfo is §8.1.2.3.
+// TransportInfo says how a service is used (§8.1.2.3).
 type TransportInfo struct {
 	ID          string        `json:"id"`
 	Name        string        `json:"name"`
@@ -12,13 +12,13 @@ type TransportInfo struct {
 	Version     string        `json:"version"`
 	Endpoint    EndPointInfo  `json:"endpoint"`
 	Security    SecurityInfo  `json:"security"`
-	// ImplSpecificInfo is an object that only the application understands: it is
-	// kept as text, for its numbers need not fit Go's.
+	// ImplSpecificInfo is an object that only applications understand. It is kept as text,
+	// because its numbers need not fit Go's.
 	ImplSpecificInfo json.RawMessage `json:"implSpecificInfo,omitempty"`
 }
 
-// EndPointInfo is §8.1.5.3: one of its members. An empty array is one too (minItems
-// 0), so that only absent ones are left out.
+// EndPointInfo says where a service is reached (§8.1.5.3). Exactly one member is present;
+// an empty array counts as present, so that only nil is left out of the JSON.
 type EndPointInfo struct {
 	URIs        []string        `json:"uris,omitzero"`
 	FQDN        []string        `json:"fqdn,omitzero"`
@@ -26,14 +26,14 @@ type EndPointInfo struct {
 	Alternative json.RawMessage `json:"alternative,omitempty"`
 }
 
-// Address is one of EndPointInfo's addresses.
+// Address is one of the addresses of an EndPointInfo.
 type Address struct {
 	Host string `json:"host"`
 	Port int    `json:"port"`
 }
 
-// SecurityInfo is §8.1.5.4. The standard leaves it open to extensions; they are
-// given back as they came.
+// SecurityInfo says how the access to a service is secured (§8.1.5.4). The standard leaves
+// it open to extensions, which are returned as they were sent.
 type SecurityInfo struct {
 	OAuth2Info *OAuth2Info
 	Extensions map[string]json.RawMessage
@@ -41,7 +41,7 @@ type SecurityInfo struct {
 
 const oauthMember = "oAuth2Info"
 
-// MarshalJSON writes OAuth2Info beside the extensions.
+// MarshalJSON implements json.Marshaler: OAuth2Info stands beside the extensions.
 func (s SecurityInfo) MarshalJSON() ([]byte, error) {
 	members := make(map[string]any, len(s.Extensions)+1)
 	for name, v := range s.Extensions {
@@ -54,8 +54,8 @@ func (s SecurityInfo) MarshalJSON() ([]byte, error) {
 	return json.Marshal(members)
 }
 
-// UnmarshalJSON is its inverse, for what the platform itself has written; requests
-// are read by DecodeServiceInfo.
+// UnmarshalJSON implements json.Unmarshaler for what the platform itself has written.
+// Requests are read with DecodeServiceInfo.
 func (s *SecurityInfo) UnmarshalJSON(data []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {
@@ -74,14 +74,14 @@ func (s *SecurityInfo) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// OAuth2Info is part of SecurityInfo.
+// OAuth2Info says how a token for a service is obtained (§8.1.5.4).
 type OAuth2Info struct {
 	GrantTypes    []string `json:"grantTypes,omitempty"`
 	TokenEndpoint string   `json:"tokenEndpoint,omitempty"`
 }
 
-// DefaultTransports are those that the platform offers (§8.2.5): the first of its
-// own; the second under the id that the conformance suite of v3.2.1 registers with.
+// DefaultTransports returns the transports that the platform offers (§8.2.5). The second
+// is the first under the id with which ETSI's conformance suite for v3.2.1 registers.
 func DefaultTransports() []TransportInfo {
 	rest := TransportInfo{ID: "rest-http", Name: "REST", Description: "REST over HTTP, at the application's own endpoint", Type: "REST_HTTP",
 		Protocol: "HTTP", Version: "2.0", Endpoint: EndPointInfo{Alternative: json.RawMessage("{}")}}
@@ -90,7 +90,7 @@ func DefaultTransports() []TransportInfo {
 	return []TransportInfo{rest, suite}
 }
 
-// TransportByID finds one of the platform's transports.
+// TransportByID returns the transport that the platform offers under an id.
 func TransportByID(id string) (TransportInfo, bool) {
 	for _, t := range DefaultTransports() {
 		if t.ID == id {

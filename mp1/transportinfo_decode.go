@@ -25,7 +25,7 @@ func decodeTransport(o object) (*TransportInfo, error) {
 	if out.Description, err = t.text("description", maxURI); ignoreAbsent(err) != nil {
 		return nil, err
 	}
-	kind, err := t.enum("type", transports)
+	kind, err := t.enum("type", transportTypes)
 	if err != nil {
 		return nil, t.required("type", err)
 	}
@@ -63,9 +63,9 @@ func decodeEndpoint(t object) (out EndPointInfo, err error) {
 	return exactlyOneEndpoint(e, out)
 }
 
-// oneKind demands one kind of endpoint. Empty arrays beside a filled one are taken
-// for absent: clients whose types know no absence send them. §8.1.5.3 wants exactly
-// one, so that what is kept has no other.
+// exactlyOneEndpoint refuses an endpoint that has not exactly one member (§8.1.5.3). Empty
+// arrays beside a filled one count as absent, because clients whose types have no absence
+// send them; they are removed, so that what is stored has exactly one.
 func exactlyOneEndpoint(e object, out EndPointInfo) (EndPointInfo, error) {
 	forms, filled := 0, 0
 	for _, there := range [][2]bool{{out.URIs != nil, len(out.URIs) > 0}, {out.FQDN != nil, len(out.FQDN) > 0},
@@ -125,8 +125,8 @@ func decodeAddresses(e object) ([]Address, error) {
 	return out, nil
 }
 
-// security reads SecurityInfo. §8.1.2.3 has it as mandatory, but all of it may be absent
-// (§8.1.5.4), and clients in the field leave it out: that says as much as {}.
+// decodeSecurity reads SecurityInfo. It is mandatory (§8.1.2.3), but all of its members are
+// optional (§8.1.5.4) and clients in the field leave it out, which counts as {}.
 func decodeSecurity(t object) (out SecurityInfo, err error) {
 	s, err := t.object("security")
 	if err != nil {
@@ -146,17 +146,17 @@ func decodeSecurity(t object) (out SecurityInfo, err error) {
 		return out, err
 	}
 	var info OAuth2Info
-	if l, ok := o.members["grantTypes"].([]any); ok && isEmpty(l) { // as little as none; [""] is EdgeGallery's
+	if l, ok := o.members["grantTypes"].([]any); ok && isEmpty(l) { // EdgeGallery sends [""] for none
 		delete(o.members, "grantTypes")
 	}
 	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
 		return out, err
 	}
-	if len(info.GrantTypes) > len(grants) {
+	if len(info.GrantTypes) > len(grantTypes) {
 		return out, &Invalid{o.pathTo("grantTypes"), "must not contain more than four grant types"}
 	}
 	for _, g := range info.GrantTypes {
-		if !slices.Contains(grants, g) {
+		if !slices.Contains(grantTypes, g) {
 			return out, &Invalid{o.pathTo("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}
 		}
 	}

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// What narrows a question is never ignored: whoever misspells a filter, or writes it as
-// another version of the standard has it, would else be told of everything. So a filter
-// takes the members of v3.1.1 and no others, unlike a description (§8.1.2.2), in which a
-// member that is not known here says something more and harms nobody.
+// This file refuses members and query parameters of a filter that MEC 011 does not have.
+// Were they ignored, a client that misspells a filter, or writes it as another version of
+// the standard has it, would get every service instead of few (docs/adr/0024). In a
+// description of a service (§8.1.2.2) unknown members are ignored: they harm nobody.
 
-// older are names that other versions of MEC 011 have for members of a filter.
+// formerNames are the names that other versions of MEC 011 have for members of a filter.
 var formerNames = map[string]string{
 	"serInstanceId": "serInstanceIds", "serName": "serNames", "serCategory": "serCategories", "state": "states", // v1.1.1
 	"instance_id": "ser_instance_id", // before v2.1.1; EdgeGallery's name, too
 }
 
-// onlyThese refuses members that are not among the names, and other cases of them.
+// refuseUnknown refuses members that are not among the names, and names in another case.
 func (o object) refuseUnknown(names ...string) error {
 	if err := o.refuseOtherCase(names...); err != nil {
 		return err
 	}
-	for _, member := range slices.Sorted(maps.Keys(o.members)) { // of several faults always the same is told
+	for _, member := range slices.Sorted(maps.Keys(o.members)) { // sorted, so that of several faults always the same is named
 		if !slices.Contains(names, member) {
 			return o.unknownMember(member, closest(member, names), names...)
 		}
@@ -31,8 +31,8 @@ func (o object) refuseUnknown(names ...string) error {
 	return nil
 }
 
-// unknown refuses a member that would narrow a question; like is what it was probably
-// meant to be.
+// unknownMember refuses a member that would narrow a filter. like is what it was probably
+// meant to be, or "".
 func (o object) unknownMember(member, like string, names ...string) error {
 	rule := "is not known here, and what narrows a question is never ignored"
 	if like != "" {
@@ -41,7 +41,8 @@ func (o object) unknownMember(member, like string, names ...string) error {
 	return o.memberFault(member, rule+" (known are "+strings.Join(names, ", ")+")")
 }
 
-// about is a fault of a member that is not ours. A name that is no word is not repeated.
+// memberFault is a fault of a member that MEC 011 does not have. Its name is repeated only
+// if it is one word.
 func (o object) memberFault(member, rule string) error {
 	switch {
 	case isWord(member):
@@ -52,18 +53,19 @@ func (o object) memberFault(member, rule string) error {
 	return &Invalid{o.path, "a member in it " + rule}
 }
 
-// narrowing are parts of names of what narrows a question, in whatever words. They are
-// as skeleton has them.
+// filterWords are parts of names that say that a member narrows a subscription, in the
+// form that normalized gives them: some are stems.
 var filterWords = []string{"filter", "criteri", "quer", "scope", "local", "categor", "condition", "select", "search", "match", "where", "predicate",
-	"constrain", "restrict", "includ", "exclud", "only", "event", "changetype"}
+	"constrain", "restrict", "includ", "exclud", "only", "event", "changetype"} //nolint:misspell // stems
 
-// pointless are members that real clients send beside filteringCriteria, and that narrow
-// nothing: EdgeGallery's, and those of subscriptions of other MEC APIs.
+// harmless are members that clients in the field send beside filteringCriteria and that
+// narrow nothing: EdgeGallery's, and those of subscriptions of other MEC APIs.
 var harmless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline", "requestTestNotification", "websockNotifConfig"}
 
-// astray refuses members beside filteringCriteria that were meant to be it, to stand in
-// it, or to narrow in another way, and objects in which the subscription or a part of it
-// stands. All others of a subscription narrow nothing, and are ignored.
+// refuseMisplaced refuses members of a subscription, beside filteringCriteria, that were
+// meant to be filteringCriteria, to stand in it, or to narrow in another way, and members
+// that hold a subscription or a part of one. All other members narrow nothing and are
+// ignored.
 func (o object) refuseMisplaced() error {
 	for _, member := range slices.Sorted(maps.Keys(o.members)) {
 		if slices.Contains(subscriptionMembers, member) {
@@ -92,8 +94,8 @@ func (o object) refuseMisplaced() error {
 	return nil
 }
 
-// belonging are the names of what stands in a subscription or narrows, by their skeleton.
-// Links are everywhere, and narrow nothing.
+// filterNames are the names of all members of subscriptions and of all query parameters,
+// by their normalized form. _links is left out: it is everywhere, and narrows nothing.
 var filterNames = func() map[string]string {
 	out := map[string]string{}
 	for _, name := range slices.Concat(queryParameters, criteriaMembers, subscriptionMembers) {
@@ -107,8 +109,7 @@ var filterNames = func() map[string]string {
 	return out
 }()
 
-// wrapped is the name of the first member of a subscription, or of what narrows one, that
-// stands in a value at any depth; "": none.
+// innerFilterName is the first of filterNames that stands in a value at any depth, or "".
 func innerFilterName(v any) string {
 	switch v := v.(type) {
 	case []any:
@@ -130,7 +131,8 @@ func innerFilterName(v any) string {
 	return ""
 }
 
-// likest is the name that another one was probably meant to be; "": none can be told.
+// closest is the one of names that name was probably meant to be, or "". Misspellings are
+// open-ended, so that no table of them could replace the comparison.
 func closest(name string, names []string) string {
 	if same := sameName(name, names); same != "" {
 		return same
@@ -151,7 +153,7 @@ func closest(name string, names []string) string {
 	return ""
 }
 
-// otherForm is the name that another one is in another version or spelling; "": none.
+// sameName is the one of names that name is in another version or spelling, or "".
 func sameName(name string, names []string) string {
 	if now := formerNames[name]; slices.Contains(names, now) {
 		return now
@@ -163,7 +165,7 @@ func sameName(name string, names []string) string {
 	return ""
 }
 
-// skeleton is a name without what languages and people write differently: case,
+// normalized is a name without what languages and people write differently: case,
 // separators, brackets, the plural, and service for ser.
 func normalized(name string) string {
 	if len(name) > maxWord {
@@ -182,9 +184,11 @@ func normalized(name string) string {
 	return strings.TrimSuffix(s, "s")
 }
 
+// maxWord is the most characters of a word.
 const maxWord = 64
 
-// identifier says whether a name may be repeated in an error: a word of a language.
+// isWord reports whether a name is one word. Only such a name is repeated in an error:
+// others could be a value, or spoil a log.
 func isWord(name string) bool {
 	if name == "" || len(name) > maxWord {
 		return false
@@ -194,7 +198,7 @@ func isWord(name string) bool {
 	})
 }
 
-// distance is how many characters must be changed, added or left out to make b of a.
+// editDistance is how many characters must be changed, added or left out to make b of a.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

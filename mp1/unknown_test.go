@@ -127,7 +127,7 @@ func TestWhatNarrowsAListIsNeverIgnored(t *testing.T) {
 	const known = "only ser_instance_id, ser_name, ser_category_id, scope_of_locality, consumed_local_only, is_local may be given"
 	for raw, attribute := range map[string]string{
 		"instance_id=x": "instance_id", "serInstanceId=x": "serInstanceId", "Ser_name=x": "Ser_name", "ser_names=x": "ser_names", "serName=x": "serName", "name=x": "name", "service_name=x": "service_name",
-		"ser_nmae=x": "ser_nmae", "category=x": "category", "locality=ZONE": "locality", "isLocal=true": "isLocal", "local=true": "local", "ser_category=x": "ser_category",
+		"ser_naem=x": "ser_naem", "category=x": "category", "locality=ZONE": "locality", "isLocal=true": "isLocal", "local=true": "local", "ser_category=x": "ser_category",
 		"state=ACTIVE": "state", "states=ACTIVE": "states", "ser_name=a&instance_id=b": "instance_id", "ser_name[]=x": "query", "ser_name%20=x": "query", "=x": "query", "x": "query",
 		"a=1": "a", "foo=1": "foo", "x=&foo=1&foo=": "foo", "foo_bar-2=%20": "foo_bar-2", "foo": "query", "foo=": "query", "Zm9vYg==": "query", "f%6fo=1": "query", "foo.bar=1": "query",
 		"eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl": "query", "filter=x": "filter", "limit=1": "limit", strings.Repeat("ser_name", 9) + "=1": "query",
