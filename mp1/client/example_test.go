@@ -1,0 +1,106 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/client"
+)
+
+// newPlatform stands for a platform: it has one service, of the application face-demo.
+func newPlatform() *httptest.Server {
+	const path = mp1.Base + "/applications/face-demo/services"
+	const service = `{"serInstanceId":"5f2a","serName":"face-recognition","version":"1.0","state":"ACTIVE","serializer":"JSON","livenessInterval":30,
+		"_links":{"self":{"href":"` + path + `/5f2a"},"liveness":{"href":"` + path + `/5f2a/liveness"}}}`
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, service)
+	})
+	mux.HandleFunc("PATCH "+path+"/5f2a/liveness", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("DELETE "+path+"/5f2a", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET "+mp1.Base+"/services", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "["+service+"]") })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"status":404,"detail":"There is no such service instance; register it (again)."}`)
+	})
+	return httptest.NewServer(mux)
+}
+
+// An application registers a service, sends a heartbeat and removes the service again.
+// Package agent sends heartbeats in time, and registers again when that is necessary.
+func Example() {
+	platform := newPlatform()
+	defer platform.Close()
+	ctx := context.Background()
+	c, err := client.New(client.Options{BaseURL: platform.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseIdle()
+
+	interval := 30 // seconds
+	service, err := c.Register(ctx, "face-demo", mp1.ServiceInfo{
+		SerName:    "face-recognition",
+		Version:    "1.0",
+		State:      mp1.Active,
+		Serializer: "JSON",
+		TransportInfo: &mp1.TransportInfo{
+			ID: "rest", Name: "REST", Type: "REST_HTTP", Protocol: "HTTP", Version: "2.0",
+			Endpoint: mp1.EndPointInfo{URIs: []string{"http://10.0.0.7:8080/faces"}},
+		},
+		LivenessInterval: &interval,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(service.SerInstanceID, service.State, *service.LivenessInterval)
+
+	if _, err := c.Beat(ctx, client.LivenessHref(service)); err != nil {
+		log.Fatal(err)
+	}
+	if err := c.Remove(ctx, "face-demo", service.SerInstanceID); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 5f2a ACTIVE 30
+}
+
+// A consumer finds the services of a name.
+func ExampleClient_Services() {
+	platform := newPlatform()
+	defer platform.Close()
+	c, err := client.New(client.Options{BaseURL: platform.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	found, err := c.Services(context.Background(), mp1.Filter{SerNames: []string{"face-recognition"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, service := range found {
+		fmt.Println(service.SerName, service.Version, service.State)
+	}
+	// Output: face-recognition 1.0 ACTIVE
+}
+
+// What the platform refuses is a Problem with its HTTP status.
+func ExampleProblem() {
+	platform := newPlatform()
+	defer platform.Close()
+	c, err := client.New(client.Options{BaseURL: platform.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.Service(context.Background(), "unknown")
+	var problem *client.Problem
+	if errors.As(err, &problem) {
+		fmt.Println(problem.Status, problem.Detail)
+	}
+	// Output: 404 There is no such service instance; register it (again).
+}
