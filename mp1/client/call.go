@@ -18,21 +18,23 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/retryafter"
 )
 
+// What is read of an answer, in bytes, and what is believed of it.
 const (
-	maxAnswer = 64 << 10
-	maxList   = 8 << 20
-	maxDetail = 512
-	// maxRetryAfter bounds what a platform may ask for: a day.
+	maxAnswer     = 64 << 10
+	maxList       = 8 << 20
+	maxDetail     = 512
 	maxRetryAfter = 24 * time.Hour
 )
 
-// Problem is an answer that says no (RFC 9457), or that is not what MEC 011 has.
+// Problem is the error of a request that the platform answered with another status than
+// MEC 011 has for success.
 type Problem struct {
-	Status     int
-	Detail     string        // the platform's own words, without control characters; may be empty
-	RetryAfter time.Duration // 0: not said
+	Status     int           // the HTTP status
+	Detail     string        // of the ProblemDetails (RFC 9457), at most 512 bytes without control characters; may be ""
+	RetryAfter time.Duration // how long the platform asks to wait, at most a day; 0 if it does not
 }
 
+// Error implements error.
 func (p *Problem) Error() string {
 	text := "mp1: " + strings.TrimSpace(strconv.Itoa(p.Status)+" "+http.StatusText(p.Status))
 	if p.Detail != "" {
@@ -41,27 +43,28 @@ func (p *Problem) Error() string {
 	return text
 }
 
-var (
-	// ErrTooLarge: the answer is larger than Mp1 answers are read.
-	ErrTooLarge   = errors.New("mp1 client: the answer is too large")
-	errUnreadable = errors.New("mp1 client: the answer is not what MEC 011 has")
-)
+// ErrTooLarge is the error of an answer that is larger than 64 KiB or, if it is a list, than
+// 8 MiB.
+var ErrTooLarge = errors.New("mp1 client: the answer is too large")
 
-// request is one call: path and query below the API's root, or a resolved target.
+var errUnreadable = errors.New("mp1 client: the answer is not what MEC 011 has")
+
+// request is what call sends: to a path and query below the root of the API, or to target.
 type request struct {
 	method, path, query string
 	target              *url.URL
 	body                []byte
-	most                int64 // bytes of the answer
-	want                int
-	orEmpty             bool // 204 is good too
+	maxBytes            int64 // bytes of the answer
+	status              int
+	mayBeEmpty          bool // 204 is good too
 	repeatable          bool
 }
 
-// call sends a request and reads the answer into out. The body is read to its end,
-// so that the connection can be used again; one that is too large costs it.
+// call sends a request and reads the answer into out. The body is read to its end, because
+// net/http cannot use the connection again otherwise; that of a body that is too large is
+// given up.
 func (c *Client) call(ctx context.Context, q request, out any) error {
-	r, err := c.build(ctx, q)
+	r, err := c.newRequest(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -70,17 +73,17 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 		return fmt.Errorf("mp1 client: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	most := q.most
-	if resp.StatusCode != q.want {
+	most := q.maxBytes
+	if resp.StatusCode != q.status {
 		most = maxAnswer
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	large := int64(len(data)) > most
 	switch {
-	case resp.StatusCode == http.StatusNoContent && (q.orEmpty || q.want == http.StatusNoContent):
+	case resp.StatusCode == http.StatusNoContent && (q.mayBeEmpty || q.status == http.StatusNoContent):
 		return nil
-	case resp.StatusCode != q.want:
-		return problem(resp, data) // of a broken or endless one, its status is said all the same
+	case resp.StatusCode != q.status:
+		return readProblem(resp, data) // also of a body that is cut off or too large: the status is known
 	case err != nil:
 		return fmt.Errorf("mp1 client: %w", err)
 	case large:
@@ -92,20 +95,20 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 }
 
 // decode reads an answer. A platform whose language has no integers writes 60.0, which
-// encoding/json takes for none; it says so only after it has read the rest.
+// encoding/json refuses for an int: then the numbers are rewritten.
 func decode(data []byte, out any) error {
 	err := json.Unmarshal(data, out)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && strings.HasPrefix(kind.Value, "number") {
 		err = json.Unmarshal(mp1.PlainNumbers(data), out)
 	}
-	if err != nil { // its text repeats what was read
+	if err != nil { // its text would repeat the answer
 		return errUnreadable
 	}
 	return nil
 }
 
-func (c *Client) build(ctx context.Context, q request) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, q request) (*http.Request, error) {
 	target := c.origin.String() + c.root + q.path
 	if q.query != "" {
 		target += "?" + q.query
@@ -126,26 +129,28 @@ func (c *Client) build(ctx context.Context, q request) (*http.Request, error) {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if q.repeatable {
-		// net/http repeats a request by itself when a kept connection turns out to be
-		// closed, but PATCH only with this; an empty value is not sent.
+		// net/http repeats a request by itself when an idle connection turns out to be
+		// closed, but a PATCH only with this header. An empty value is not sent.
 		r.Header["Idempotency-Key"] = []string{}
 	}
 	return r, nil
 }
 
-// problem reads a refusal. What it says goes to logs, so it is cut and cleaned.
-func problem(resp *http.Response, data []byte) *Problem {
+// readProblem reads a refusal.
+func readProblem(resp *http.Response, data []byte) *Problem {
 	p := &Problem{Status: resp.StatusCode, RetryAfter: min(retryafter.Parse(resp.Header), maxRetryAfter)}
 	var said mp1.ProblemDetails
 	if json.Unmarshal(data, &said) == nil {
-		p.Detail = clean(said.Detail)
+		p.Detail = printable(said.Detail)
 	}
 	return p
 }
 
-func clean(s string) string {
+// printable removes control characters and cuts s: it goes to logs and terminals, which a
+// platform must not be able to write to as it likes.
+func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) { // C0, C1, bidi controls and U+2028/9 are none
+		if !unicode.IsPrint(r) { // C0, C1, bidirectional controls, U+2028 and U+2029
 			return -1
 		}
 		return r

@@ -1,6 +1,19 @@
-// Package client is the application's side of Mp1 over net/http: it registers,
-// discovers and sends heartbeats. It must not know anything of the server behind
-// the reference point, nor when a heartbeat is due.
+// Package client is the application's side of ETSI MEC 011 (reference point Mp1) over
+// net/http: it registers, discovers and subscribes, and sends single heartbeats. It must
+// not know anything of the server behind the reference point, nor when a heartbeat is due:
+// package agent knows that.
+//
+// # Errors
+//
+// A request that the platform refuses ends with a [*Problem], which has the HTTP status, and
+// an id that may not be sent with an [*mp1.Invalid]. After any other error nobody knows
+// whether the platform has carried the request out: the connection failed, which net/http's
+// error inside says, or the answer was too large or not what MEC 011 has.
+//
+// # Trust
+//
+// A client follows no redirect, sends nothing to another host than that of its base URL,
+// and reads no more of an answer than Mp1 answers need.
 package client
 
 import (
@@ -17,35 +30,36 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Options of a client.
+// Options are the settings of a Client.
 type Options struct {
-	// BaseURL is the platform's root, such as https://mep.example:30100. A path in it
-	// stands before Prefix.
+	// BaseURL is the root of the platform, such as https://mep.example:30100. It may have a
+	// path, which stands before Prefix. It must not have a user, a query or a fragment.
 	BaseURL string
-	// Prefix stands before mp1.Base: "" or, behind EdgeGallery's gateway, "/mep".
+	// Prefix stands before mp1.Base in every path. It is "" or, behind EdgeGallery's
+	// gateway, "/mep".
 	Prefix string
-	// HTTPClient brings TLS, identity and timeouts. nil: ten seconds, the system's
-	// roots. Its CheckRedirect is not used: no redirect is followed.
+	// HTTPClient brings TLS, the application's identity and timeouts. nil means a timeout of
+	// ten seconds and the system's certificates. Its CheckRedirect is not used.
 	HTTPClient *http.Client
 }
 
-// Client talks to one platform. It may be used by many goroutines.
+// Client talks to one platform. It is safe for concurrent use.
 type Client struct {
-	origin *url.URL // scheme and host, which every href must keep
-	root   string   // path of the service management API
-	http   http.Client
-	put    atomic.Bool // the platform has shown that it takes heartbeats by PUT only
+	origin  *url.URL // scheme and host, which every href must keep
+	root    string   // the path of the service management API
+	http    http.Client
+	putOnly atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
 }
 
 const (
-	usualTimeout = 10 * time.Second
-	// idleTimeout is shorter than servers keep connections (ours 90 s), so that it is
-	// we who close them, and no request runs into a closed one.
-	idleTimeout = 60 * time.Second
-	usualConns  = 16
+	defaultTimeout = 10 * time.Second
+	// idleTimeout is shorter than the time for which servers keep connections (ours 90 s):
+	// a request that is sent while the server closes its connection fails.
+	idleTimeout      = 60 * time.Second
+	idleConnsPerHost = 16
 )
 
-// New makes a client; nothing is sent yet.
+// New returns a client. It sends nothing. It fails if an option is not valid.
 func New(o Options) (*Client, error) {
 	base, err := url.Parse(o.BaseURL)
 	switch {
@@ -65,47 +79,48 @@ func New(o Options) (*Client, error) {
 	if o.HTTPClient != nil {
 		c.http = *o.HTTPClient
 	} else {
-		c.http = http.Client{Timeout: usualTimeout, Transport: transport()}
+		c.http = http.Client{Timeout: defaultTimeout, Transport: newTransport()}
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
 }
 
-func transport() http.RoundTripper {
+func newTransport() http.RoundTripper {
 	usual, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // somebody replaced it, and means it
+	if !ok { // the program has replaced it
 		return http.DefaultTransport
 	}
 	t := usual.Clone()
-	t.MaxIdleConnsPerHost, t.IdleConnTimeout = usualConns, idleTimeout
+	t.MaxIdleConnsPerHost, t.IdleConnTimeout = idleConnsPerHost, idleTimeout
 	return t
 }
 
-// CloseIdle closes the connections that are not in use.
+// CloseIdle closes the connections that are not in use. The client can be used after it.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
-// Register enters a service of app (§8.2.6.3.4) and returns it as the platform shows
-// it; LivenessHref of that says where heartbeats go.
+// Register registers a service of the application instance app (§8.2.6.3.4) and returns it
+// as the platform shows it, with its SerInstanceID. SerInstanceID and Links of info are not
+// sent. [LivenessHref] says where its heartbeats go.
 func (c *Client) Register(ctx context.Context, app string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
 	var out mp1.ServiceInfo
-	path, err := ofApplication(app)
+	path, err := servicesPath(app)
 	if err != nil {
 		return out, err
 	}
-	info.SerInstanceID, info.Links = "", nil // the platform's to assign
+	info.SerInstanceID, info.Links = "", nil // the platform assigns them
 	body, err := json.Marshal(info)
 	if err != nil {
 		return out, fmt.Errorf("mp1 client: %w", err)
 	}
-	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, most: maxAnswer, want: http.StatusCreated}, &out)
+	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, maxBytes: maxAnswer, status: http.StatusCreated}, &out)
 	return out, err
 }
 
-// Update replaces what the platform knows of a service of app (§8.2.7.3.2) and
-// returns it as the platform shows it.
+// Update replaces the registration of a service of app (§8.2.7.3.2) and returns it as the
+// platform shows it.
 func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
 	var out mp1.ServiceInfo
-	path, err := ofApplication(app)
+	path, err := servicesPath(app)
 	if err != nil {
 		return out, err
 	}
@@ -117,57 +132,58 @@ func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInf
 	if err != nil {
 		return out, fmt.Errorf("mp1 client: %w", err)
 	}
-	err = c.call(ctx, request{method: http.MethodPut, path: path + "/" + id, body: body, most: maxAnswer, want: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodPut, path: path + "/" + id, body: body, maxBytes: maxAnswer, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// Service reads one service, whatever its state (§8.2.4.3.1).
+// Service returns one service, whatever its state (§8.2.4.3.1).
 func (c *Client) Service(ctx context.Context, id string) (mp1.ServiceInfo, error) {
 	var out mp1.ServiceInfo
 	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return out, err
 	}
-	err := c.call(ctx, request{method: http.MethodGet, path: "/services/" + id, most: maxAnswer, want: http.StatusOK}, &out)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/services/" + id, maxBytes: maxAnswer, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// Services discovers (§8.2.3.3.1).
+// Services returns the services that f selects and that the platform shows to consumers
+// (§8.2.3.3.1).
 func (c *Client) Services(ctx context.Context, f mp1.Filter) ([]mp1.ServiceInfo, error) {
 	var out []mp1.ServiceInfo
-	err := c.call(ctx, request{method: http.MethodGet, path: "/services", query: f.Query(), most: maxList, want: http.StatusOK}, &out)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/services", query: f.Query(), maxBytes: maxList, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// ApplicationServices lists the services of app (§8.2.6.3.1).
+// ApplicationServices returns the services of app that f selects (§8.2.6.3.1).
 func (c *Client) ApplicationServices(ctx context.Context, app string, f mp1.Filter) ([]mp1.ServiceInfo, error) {
-	path, err := ofApplication(app)
+	path, err := servicesPath(app)
 	if err != nil {
 		return nil, err
 	}
 	var out []mp1.ServiceInfo
-	err = c.call(ctx, request{method: http.MethodGet, path: path, query: f.Query(), most: maxList, want: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, path: path, query: f.Query(), maxBytes: maxList, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// Transports are those that the platform offers (§8.2.5.3.1).
+// Transports returns the transports that the platform offers (§8.2.5.3.1).
 func (c *Client) Transports(ctx context.Context) ([]mp1.TransportInfo, error) {
 	var out []mp1.TransportInfo
-	err := c.call(ctx, request{method: http.MethodGet, path: "/transports", most: maxList, want: http.StatusOK}, &out)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/transports", maxBytes: maxList, status: http.StatusOK}, &out)
 	return out, err
 }
 
 // Remove deregisters a service of app (§8.2.7.3.5).
 func (c *Client) Remove(ctx context.Context, app, id string) error {
-	path, err := ofApplication(app)
+	path, err := servicesPath(app)
 	if err != nil {
 		return err
 	}
 	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return err
 	}
-	return c.call(ctx, request{method: http.MethodDelete, path: path + "/" + id, most: maxAnswer, want: http.StatusNoContent}, nil)
+	return c.call(ctx, request{method: http.MethodDelete, path: path + "/" + id, maxBytes: maxAnswer, status: http.StatusNoContent}, nil)
 }
 
-func ofApplication(app string) (string, error) {
+func servicesPath(app string) (string, error) {
 	return "/applications/" + app + "/services", mp1.CheckID("appInstanceId", app)
 }

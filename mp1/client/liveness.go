@@ -11,8 +11,9 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// LivenessHref is where the heartbeats of a registered service go, "" if it needs
-// none. EdgeGallery's server has the link only inside self.
+// LivenessHref returns where the heartbeats of a registered service go, for Beat and
+// Liveness; "" if the platform requires none. EdgeGallery's server has the link only inside
+// self, which is looked at too.
 func LivenessHref(info mp1.ServiceInfo) string {
 	switch {
 	case info.Links == nil:
@@ -24,8 +25,8 @@ func LivenessHref(info mp1.ServiceInfo) string {
 	}
 }
 
-// HrefPath is the part of an href that holds at every endpoint of one platform, path
-// and query, and the host that it names, "" if it names none.
+// HrefPath splits an href that the platform gave into path and query, which are the same at
+// every endpoint of one platform, and the host that it names, which may be "".
 func HrefPath(href string) (path, host string, err error) {
 	u, err := parseHref(href)
 	if err != nil {
@@ -34,9 +35,10 @@ func HrefPath(href string) (path, host string, err error) {
 	return u.RequestURI(), u.Host, nil
 }
 
-// BeatAnswer is what the platform says to a heartbeat.
+// BeatAnswer is the platform's answer to a heartbeat.
 type BeatAnswer struct {
-	// NewInterval in seconds, 0 if the platform has none to tell (§5.2.12).
+	// NewInterval is the interval of heartbeats from now on, in seconds; 0 if it has not
+	// changed (§5.2.12).
 	NewInterval int
 }
 
@@ -50,25 +52,25 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-// Beat sends a heartbeat to the href that the platform gave (§8.2.10.3.3). Both 204
-// and 200 mean that it was taken; the platform tells a new interval with the latter,
-// and one that cannot be read does not make the heartbeat untaken.
+// Beat sends one heartbeat to the href that the platform gave (§8.2.10.3.3). The platform
+// accepts it with 204, or with 200 and a new interval. An interval that cannot be read is
+// ignored, because the heartbeat was accepted all the same.
 func (c *Client) Beat(ctx context.Context, href string) (BeatAnswer, error) {
 	path, err := c.resolve(href)
 	if err != nil {
 		return BeatAnswer{}, err
 	}
 	var info mp1.ServiceLivenessInfo
-	q := request{method: http.MethodPatch, target: path, body: beatBody, most: maxAnswer, want: http.StatusOK, orEmpty: true, repeatable: true}
-	if c.put.Load() {
+	q := request{method: http.MethodPatch, target: path, body: beatBody, maxBytes: maxAnswer, status: http.StatusOK, mayBeEmpty: true, repeatable: true}
+	if c.putOnly.Load() {
 		q.method = http.MethodPut
 	}
 	err = c.call(ctx, q, &info)
 	if refusesPatch(err) && q.method == http.MethodPatch {
-		// EdgeGallery's server knows no PATCH and takes the same heartbeat by PUT.
+		// EdgeGallery's server has no PATCH and accepts the same heartbeat by PUT.
 		q.method = http.MethodPut
 		if err = c.call(ctx, q, &info); !refusesPatch(err) {
-			c.put.Store(true)
+			c.putOnly.Store(true)
 		}
 	}
 	if errors.Is(err, errUnreadable) || info.Interval < 0 {
@@ -82,20 +84,20 @@ func refusesPatch(err error) bool {
 	return errors.As(err, &p) && p.Status == http.StatusMethodNotAllowed
 }
 
-// Liveness reads the liveness resource (§8.2.10.3.1).
+// Liveness returns the liveness resource at the href that the platform gave (§8.2.10.3.1).
 func (c *Client) Liveness(ctx context.Context, href string) (mp1.ServiceLivenessInfo, error) {
 	var out mp1.ServiceLivenessInfo
 	path, err := c.resolve(href)
 	if err != nil {
 		return out, err
 	}
-	err = c.call(ctx, request{method: http.MethodGet, target: path, most: maxAnswer, want: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, target: path, maxBytes: maxAnswer, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// resolve turns an href into an absolute URL. MEC 011 leaves its form open (§8.1.2.2),
-// so both paths and absolute URLs are met. It must stay with the platform that it
-// came from: the HTTP client may add a token to whatever it sends.
+// resolve turns an href into an absolute URL. It refuses another host than the platform's,
+// to which the HTTP client would send the application's token. MEC 011 leaves the form of an
+// href open (§8.1.2.2): platforms send paths and absolute URLs.
 func (c *Client) resolve(href string) (*url.URL, error) {
 	u, err := parseHref(href)
 	if err != nil {
@@ -121,7 +123,7 @@ var (
 	errForeign = errors.New("mp1 client: the href leads to another host than the platform's")
 )
 
-// sameHost compares hosts without case, a scheme's own port with none.
+// sameHost compares hosts without regard to case; no port is the port of the scheme.
 func sameHost(a, b *url.URL) bool {
 	port := func(u *url.URL) string {
 		switch p := u.Port(); {

@@ -49,7 +49,7 @@ func TestAHeartbeatIsPUTWhereThereIsNoPATCH(t *testing.T) {
 		_, err := c.Beat(context.Background(), "/l")
 		require.ErrorContains(t, err, "405")
 	}
-	require.False(t, c.put.Load(), "where neither is there, PATCH stays the first")
+	require.False(t, c.putOnly.Load(), "where neither is there, PATCH stays the first")
 }
 
 func TestAnUpdateIsPUT(t *testing.T) {

@@ -9,11 +9,12 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Subscribe asks for notifications to app (§8.2.8.3.4). The answer's _links.self.href
-// is the subscription.
+// Subscribe asks for notifications on behalf of app (§8.2.8.3.4). They are POSTed to
+// s.CallbackReference. Links.Self.Href of the result is the subscription, for Subscription
+// and Unsubscribe.
 func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription) (mp1.Subscription, error) {
 	var out mp1.Subscription
-	path, err := subscriptionsOf(app)
+	path, err := subscriptionsPath(app)
 	if err != nil {
 		return out, err
 	}
@@ -22,42 +23,42 @@ func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription) 
 	if err != nil {
 		return out, fmt.Errorf("mp1 client: %w", err)
 	}
-	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, most: maxAnswer, want: http.StatusCreated}, &out)
+	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, maxBytes: maxAnswer, status: http.StatusCreated}, &out)
 	return out, err
 }
 
-// Subscriptions lists those of app (§8.2.8.3.1).
+// Subscriptions returns links to the subscriptions of app (§8.2.8.3.1).
 func (c *Client) Subscriptions(ctx context.Context, app string) ([]mp1.SubscriptionLink, error) {
-	path, err := subscriptionsOf(app)
+	path, err := subscriptionsPath(app)
 	if err != nil {
 		return nil, err
 	}
 	var out mp1.SubscriptionLinkList
-	err = c.call(ctx, request{method: http.MethodGet, path: path, most: maxList, want: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, path: path, maxBytes: maxList, status: http.StatusOK}, &out)
 	return out.Links.Subscriptions, err
 }
 
-// Subscription reads one by the href that the platform gave (§8.2.9.3.1).
+// Subscription returns the subscription at the href that the platform gave (§8.2.9.3.1).
 func (c *Client) Subscription(ctx context.Context, href string) (mp1.Subscription, error) {
 	var out mp1.Subscription
 	target, err := c.resolve(href)
 	if err != nil {
 		return out, err
 	}
-	err = c.call(ctx, request{method: http.MethodGet, target: target, most: maxAnswer, want: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, target: target, maxBytes: maxAnswer, status: http.StatusOK}, &out)
 	return out, err
 }
 
-// Unsubscribe ends one by its href (§8.2.9.3.5): no notification is sent after the
-// platform has answered.
+// Unsubscribe ends the subscription at the href that the platform gave (§8.2.9.3.5). No
+// notification is sent for it after this returns nil.
 func (c *Client) Unsubscribe(ctx context.Context, href string) error {
 	target, err := c.resolve(href)
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, request{method: http.MethodDelete, target: target, most: maxAnswer, want: http.StatusNoContent}, nil)
+	return c.call(ctx, request{method: http.MethodDelete, target: target, maxBytes: maxAnswer, status: http.StatusNoContent}, nil)
 }
 
-func subscriptionsOf(app string) (string, error) {
+func subscriptionsPath(app string) (string, error) {
 	return "/applications/" + app + "/subscriptions", mp1.CheckID("appInstanceId", app)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
-	p := newPlatform(t, func(w http.ResponseWriter, r *http.Request) {
+	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		piece := []byte(strings.Repeat(" ", 1<<16))
 		for { // until the client has had enough
 			if _, err := w.Write(piece); err != nil {
@@ -66,7 +66,7 @@ func TestConnectionsAreUsedAgainWhateverWasAnswered(t *testing.T) {
 // on another; a registration is not, for it may have been carried out.
 func TestAHeartbeatSurvivesAConnectionThatWasClosed(t *testing.T) {
 	var n atomic.Int32
-	p := newPlatform(t, func(w http.ResponseWriter, r *http.Request) {
+	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		if n.Add(1) != 2 {
 			w.WriteHeader(http.StatusNoContent)
 			return
