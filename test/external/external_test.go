@@ -12,7 +12,6 @@ package external
 import (
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -154,14 +153,11 @@ func TestAClusterThatCannotBeReachedIsOneClearLine(t *testing.T) {
 
 // Debian's etcd is older than anything that we use.
 func TestAnOldEtcdIsRefused(t *testing.T) {
-	old, err := exec.LookPath("etcd")
-	if err != nil {
-		t.Skip("no etcd is installed; Debian's etcd-server would do")
-	}
-	version, err := exec.Command(old, "--version").Output()
-	require.NoError(t, err)
-	if !strings.HasPrefix(string(version), "etcd Version: 3.4.") {
-		t.Skipf("%s is not the 3.4 that this is about: %s", old, version)
+	old := proc.Find(t, "etcd") // Debian's etcd-server would do
+	code, version := proc.Command{Program: old, Args: []string{"--version"}}.Run(t, time.Minute)
+	require.Zero(t, code)
+	if !strings.HasPrefix(version.Stdout.String(), "etcd Version: 3.4.") {
+		t.Skipf("%s is not the 3.4 that this is about: %s", old, version.Stdout)
 	}
 	c := etcd.Start(t, old, 1)
 	line := exits(t, c.Endpoints()[0])

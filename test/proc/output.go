@@ -9,11 +9,11 @@ import (
 // maxOutput is what is kept of a process that prints without end.
 const maxOutput = 64 << 20
 
-// Output keeps what a process prints.
+// Output keeps what a process prints. The zero value is empty and ready to be written to.
 type Output struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
-	line  chan struct{} // closed when a first line is there, or none will come
+	line  chan struct{} // closed when a first line is there, or none will come; nil: nobody asks
 	ready sync.Once
 }
 
@@ -32,7 +32,11 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (o *Output) end() { o.ready.Do(func() { close(o.line) }) }
+func (o *Output) end() {
+	if o.line != nil {
+		o.ready.Do(func() { close(o.line) })
+	}
+}
 
 // String is what was printed so far.
 func (o *Output) String() string {

@@ -37,6 +37,17 @@ type Process struct {
 	done           chan struct{}
 }
 
+// Find is the path of a program that not every machine has. Where this one has none the
+// test is skipped.
+func Find(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("this machine has no %s", program)
+	}
+	return path
+}
+
 // Start starts the command. The process is killed when the test ends, and does not
 // outlive a test that dies.
 func (c Command) Start(t testing.TB) *Process {

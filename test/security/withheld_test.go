@@ -2,12 +2,10 @@ package security
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 // others are paths beside the route table of Mp1: ours, ServiceComb's, and nobody's.
@@ -222,10 +221,7 @@ func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
 // curl withholds large bodies, and any if it is told to.
 func TestCurlIsAnsweredWhileItWithholdsItsBody(t *testing.T) {
 	t.Parallel()
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("there is no curl")
-	}
+	curl := proc.Find(t, "curl")
 	s := mep.Start(t)
 	service, _ := fresh(t, s)
 	late := witness(t, s, service)
@@ -234,12 +230,10 @@ func TestCurlIsAnsweredWhileItWithholdsItsBody(t *testing.T) {
 		{"DELETE", mp1.Base + "/services", "application/json", "405"}, {"POST", "/health", "application/json", "405"}, {"PUT", "/v4/default/nope", "application/json", "404"},
 		{"PATCH", mep.LivenessOf("app", service), "application/json", "204"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		out, err := exec.CommandContext(ctx, curl, "-s", "-o", "/dev/null", "-w", "%{http_code}", "--expect100-timeout", "50", "-H", "Expect: 100-continue", "-H", "Content-Type: "+c.kind,
-			"-X", c.method, "-d", mep.Alive, s.URL+c.path).CombinedOutput() //nolint:gosec // a test's own arguments
-		cancel()
-		require.NoError(t, err, "%s %s: %s", c.method, c.path, out)
-		require.Equal(t, c.want, string(out), "%s %s", c.method, c.path)
+		code, p := proc.Command{Program: curl, Args: []string{"-s", "-o", "/dev/null", "-w", "%{http_code}", "--expect100-timeout", "50",
+			"-H", "Expect: 100-continue", "-H", "Content-Type: " + c.kind, "-X", c.method, "-d", mep.Alive, s.URL + c.path}}.Run(t, time.Minute)
+		require.Zero(t, code, "%s %s: %s", c.method, c.path, p.Both)
+		require.Equal(t, c.want, p.Both.String(), "%s %s", c.method, c.path)
 		select {
 		case <-late:
 			require.Fail(t, "it was answered after the witness", "%s %s", c.method, c.path)
