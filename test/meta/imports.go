@@ -30,6 +30,9 @@ var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1",
 // forAdapter is what the adapter may import beside ServiceComb and etcd.
 var forAdapter = slices.Concat(logMetrics, []string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors", "golang.org/x/net/idna"})
 
+// processes are what tests start others by: test/proc and test/built do it for them.
+var processes = []string{"os/exec"}
+
 // table is the house's import table. The longest dir that matches counts.
 var table = []row{
 	{dir: "mp1", never: []string{"net/http"}},
@@ -53,15 +56,24 @@ var table = []row{
 	{dir: "cmd/mepserver", project: []string{"cmd/early", "cmd/revision", "logs", "conf", "plugins/*"}, outside: logMetrics},
 	{dir: "cmd/mep-agent", project: []string{"cmd/early", "cmd/revision", "logs", "conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},
 	{dir: "build"},
-	{dir: "test", project: []string{"*"}, outside: []string{""}},
-	{dir: "test/proxy"},
+	{dir: "test", project: []string{"*"}, outside: []string{""}, never: processes},
+	{dir: "test/built"},
+	{dir: "test/consumer", project: []string{"mp1"}, never: processes},
+	{dir: "test/docs", project: []string{"*"}, outside: []string{""}},
+	{dir: "test/etcd", outside: []string{"go.etcd.io", "go.uber.org/zap"}, never: processes},
+	{dir: "test/mep", project: []string{"mp1"}, never: processes},
+	{dir: "test/meta", outside: []string{""}},
+	{dir: "test/mutants", outside: []string{""}},
+	{dir: "test/pki", never: processes},
+	{dir: "test/proc"},
+	{dir: "test/proxy", never: processes},
 	{dir: "test/tier"},
-	{dir: "test/pki"},
-	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/wait", never: processes},
+	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
 	{dir: "test/e2e/clients", outside: []string{""}}, // a module of its own
-	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
-	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
-	{dir: "test/conformance", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}},
+	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
+	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
+	{dir: "test/conformance", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
 }
 
 // Imports checks every import of the tree against the table.

@@ -6,4 +6,5 @@ import (
 	_ "example.org/own/name/mp1/client"
 	_ "example.org/own/name/test/helper"
 	_ "go.etcd.io/etcd/client/v3"
+	_ "os/exec"
 )
