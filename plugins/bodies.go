@@ -12,70 +12,70 @@ import (
 )
 
 const (
-	// bodyGrace is how long an answer that was decided without the body waits for it, so
+	// bodyGrace is how long a response that was decided without the body waits for it, so
 	// that a client whose body is on its way keeps its connection.
 	bodyGrace = 50 * time.Millisecond
-	// lastRead is how long a connection that ends is still read from: to close it while
-	// the client sends would have its system drop the answer that it did not read yet.
-	lastRead = 500 * time.Millisecond
-	// mostDropped is how much of an unread body a connection is worth, as net/http has it.
-	mostDropped = 256 << 10
+	// lingerRead is how long a connection that ends is still read from. If it were closed
+	// while the client sends, the client's system would drop the response unread.
+	lingerRead = 500 * time.Millisecond
+	// maxDiscarded is how much of an unread body is read to keep a connection, as in net/http.
+	maxDiscarded = 256 << 10
 )
 
-// bodies has answers sent when they are decided. net/http by itself waits for the rest of
-// a body that the handler did not read before it sends anything, for as long as the body
-// may take: a client that withholds its body until it is told 100 Continue, or sends it
-// slowly or never, would hear nothing for ten seconds although its answer was there.
-// And what the client sends then must never be taken for its next request.
+// bodies has responses sent as soon as they are decided. net/http by itself waits for the
+// rest of a body that the handler did not read before it sends anything: a client that
+// withholds its body until it gets 100 Continue, or sends it slowly or never, would get
+// nothing for ten seconds although its response is there. And what the client sends then
+// must never be taken for its next request.
 type bodies struct {
-	left prometheus.Counter
+	unread prometheus.Counter
 }
 
 func newBodies() *bodies {
-	return &bodies{left: prometheus.NewCounter(prometheus.CounterOpts{
+	return &bodies{unread: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mep_bodies_left_total", Help: "Answers sent although the body of their request had not come; their connections are closed.",
 	})}
 }
 
-// watch shows the metric, until the returned function.
-func (b *bodies) watch() func(context.Context) error {
+// register adds the metric; the returned function takes it away.
+func (b *bodies) register() func(context.Context) error {
 	var cs Collectors
-	cs.Add(b.left)
+	cs.Add(b.unread)
 	return cs.Unregister
 }
 
-// Handler is next with answers that wait for no body. next gets a copy of the request:
-// net/http looks at the type of the body in its own when it ends the connection, and
-// handlers put other bodies in its place.
+// Handler is next with responses that wait for no body. next gets a copy of the request:
+// handlers replace the body, and net/http needs the type of its own when it ends the
+// connection.
 func (b *bodies) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 || r.ProtoMajor != 1 { // HTTP/2 does not wait
 			next.ServeHTTP(w, r)
 			return
 		}
-		e := &exchange{ResponseWriter: w, of: b, request: *r}
+		e := &exchange{ResponseWriter: w, bodies: b, request: *r}
 		e.body.ReadCloser = r.Body
 		e.request.Body = &e.body
 		next.ServeHTTP(e, &e.request)
 		e.decide()
-		if e.left { // net/http reads on before it closes the connection
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastRead)) // what cannot has no connection
+		if e.unread { // net/http reads on before it closes the connection
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerRead)) // what cannot has no connection
 		}
 	})
 }
 
-// exchange is a request with a body, and the writer of its answer: one allocation.
+// exchange is a request with a body and the writer of its response, in one allocation.
 type exchange struct {
 	http.ResponseWriter
-	of      *bodies
+	bodies  *bodies
 	request http.Request
-	body    incoming
+	body    requestBody
 	decided bool
-	left    bool // the body was not awaited
+	unread  bool // the body was not awaited
 }
 
 // incoming is a body that knows how far it was read.
-type incoming struct {
+type requestBody struct {
 	io.ReadCloser
 	begun  bool // who waits for 100 Continue was told to send
 	ended  bool
@@ -83,7 +83,7 @@ type incoming struct {
 }
 
 // Read implements io.Reader.
-func (i *incoming) Read(p []byte) (int, error) {
+func (i *requestBody) Read(p []byte) (int, error) {
 	i.begun = true
 	n, err := i.ReadCloser.Read(p)
 	i.ended = err == io.EOF //nolint:errorlint // it is compared as io.Reader returns it
@@ -123,9 +123,9 @@ func (e *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(e.ResponseWriter).Hijack()
 }
 
-// decide is called before the status of the answer is written. If the body was not read
-// to its end, and the rest is not here, the connection is announced to end: net/http then
-// neither waits for the body nor takes what comes of it for a request.
+// decide is called before the status of the response is written. If the body was not read
+// to its end, and the rest is not here, the response says that the connection ends: net/http
+// then neither waits for the body nor takes what comes of it for a request.
 func (e *exchange) decide() {
 	if e.decided {
 		return
@@ -135,21 +135,21 @@ func (e *exchange) decide() {
 		return
 	}
 	withheld := !e.body.begun && e.request.Header.Get("Expect") != ""
-	if !withheld && !e.body.failed && e.Header().Get("Connection") != "close" && e.drop() {
+	if !withheld && !e.body.failed && e.Header().Get("Connection") != "close" && e.discardRest() {
 		return
 	}
-	e.left = true
-	e.of.left.Inc()
+	e.unread = true
+	e.bodies.unread.Inc()
 	e.Header().Set("Connection", "close")
 }
 
-// drop reads the rest of the body if it is here. Nobody may wait for 100 Continue: to
-// read would have it sent.
-func (e *exchange) drop() (ended bool) {
+// discardRest reads the rest of the body if it is here. It must not be called while the client
+// waits for 100 Continue, for reading sends that.
+func (e *exchange) discardRest() (ended bool) {
 	control := http.NewResponseController(e.ResponseWriter)
 	if control.SetReadDeadline(time.Now().Add(bodyGrace)) != nil {
 		return false
 	}
-	_, err := io.CopyN(io.Discard, &e.body, mostDropped)
+	_, err := io.CopyN(io.Discard, &e.body, maxDiscarded)
 	return err == io.EOF //nolint:errorlint // it is compared as io.Reader returns it; net/http ends the deadline then
 }

@@ -152,7 +152,7 @@ func TestAnAnswerDecidedWithoutTheBodyIsSentAtOnce(t *testing.T) {
 				require.Equal(t, bodyGrace, took, name)
 			}
 			require.True(t, closes, "%s: the client is told that the rest is not awaited", name)
-			require.LessOrEqual(t, conn.ends(), lastRead, name)
+			require.LessOrEqual(t, conn.ends(), lingerRead, name)
 		})
 	}
 }
@@ -164,7 +164,7 @@ func TestTheRestOfABodyIsNeverARequest(t *testing.T) {
 		"withheld": head("/none", "Content-Length: 100\r\n", expects), "declared": head("/none", "Content-Length: 100\r\n"), "slow": head("/none", "Content-Length: 100\r\n") + "{",
 		"chunked": head("/none", chunked) + "1\r\n{\r\n", "read in vain": head("/reads", "Content-Length: 100\r\n") + "{", "begun": head("/begins", "Content-Length: 100\r\n") + "{}",
 	} {
-		for _, wait := range []time.Duration{0, lastRead / 2, 2 * lastRead, 11 * time.Second} {
+		for _, wait := range []time.Duration{0, lingerRead / 2, 2 * lingerRead, 11 * time.Second} {
 			inBubble(t, func(w *wire) {
 				conn := w.dial()
 				status, closes, _ := conn.ask(begin)

@@ -7,11 +7,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Collectors are a plugin's with the default registry: service-center's /metrics shows
-// that one.
+// Collectors are the metrics of one plugin, in the default registry of Prometheus, which
+// service-center's /metrics shows.
 type Collectors struct{ all []prometheus.Collector }
 
-// Add registers c, unless another one of its name is there.
+// Add registers c. If another collector of the same name is registered, nothing happens.
 func (cs *Collectors) Add(c prometheus.Collector) {
 	var twice prometheus.AlreadyRegisteredError
 	if err := prometheus.Register(c); err == nil || !errors.As(err, &twice) {
@@ -19,7 +19,7 @@ func (cs *Collectors) Add(c prometheus.Collector) {
 	}
 }
 
-// Unregister takes away what was added. It is a plugin's stop.
+// Unregister takes away what was added. It has the form of a plugin's stop function.
 func (cs *Collectors) Unregister(context.Context) error {
 	for _, c := range cs.all {
 		prometheus.Unregister(c)

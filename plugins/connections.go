@@ -15,21 +15,23 @@ import (
 )
 
 const (
-	// newSilence and busySilence are how long a connection may send nothing, or be busy
-	// with one request, before it must make room when there are too many.
+	// newSilence is how long a new connection may send nothing, and busySilence how long one
+	// may be busy with a request, before it can be closed because there are too many.
 	newSilence  = time.Second
 	busySilence = 3 * time.Second
 	tick        = 100 * time.Millisecond
-	// evictions are how many are chosen at a time: choosing looks at all of them.
+	// evictions are how many victims are chosen at a time, for choosing looks at all
+	// connections.
 	evictions = 64
-	// sendBuffer bounds what the kernel holds of an answer that is not read; it doubles
-	// the number. A fast reader far away gets 6 MB/s over 20 ms.
+	// sendBuffer bounds what the kernel holds of a response that is not read; the kernel
+	// doubles the number. A fast reader far away gets 6 MB/s over 20 ms.
 	sendBuffer = 64 << 10
 )
 
-// connections is a listener that keeps no more connections than it may. When there are
-// too many, those that say nothing, idle, or hang in a request make room for new ones;
-// of whoever has the most first, so that nobody keeps the heartbeats of others out.
+// connections is a listener with a limit of open connections. Without it, one peer that opens
+// many would keep the heartbeats of others out. When there are too many, connections that
+// are silent, idle or hang in a request are closed for new ones, those of the peers with
+// the most first.
 type connections struct {
 	net.Listener
 	most int // 0: any number
@@ -37,11 +39,11 @@ type connections struct {
 	clock  atomic.Int64 // in ticks: reading the time would cost more than all else here
 	closer chan struct{}
 
-	open   atomic.Int64
-	once   sync.Once
-	mu     sync.Mutex
-	all    map[*connection]struct{}
-	chosen []choice // to be closed next
+	open    atomic.Int64
+	once    sync.Once
+	mu      sync.Mutex
+	all     map[*connection]struct{}
+	victims []victim // to be closed next
 
 	closed *prometheus.CounterVec
 }
@@ -85,8 +87,8 @@ func (c *connections) Close() error {
 	return c.Listener.Close()
 }
 
-// watch shows the metrics, until the returned function.
-func (c *connections) watch() func(context.Context) error {
+// register adds the metrics; the returned function takes them away.
+func (c *connections) register() func(context.Context) error {
 	var cs Collectors
 	cs.Add(c.closed)
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections", Help: "Connections that are open."},
@@ -96,14 +98,14 @@ func (c *connections) watch() func(context.Context) error {
 	return cs.Unregister
 }
 
-// connection is one of them. What it does is one word: changing it is all that a request
-// costs.
+// connection is one of them. What it does is a single word, so that a request costs no more
+// than to store it.
 type connection struct {
 	net.Conn
-	of    *connections
-	peer  string
-	doing atomic.Int64 // since which tick, times four, and what
-	once  sync.Once
+	listener *connections
+	peer     string
+	doing    atomic.Int64 // since which tick, times four, and what
+	once     sync.Once
 }
 
 // What a connection may be doing.
@@ -111,23 +113,23 @@ const (
 	silent = iota // it has not sent anything
 	idle
 	busy
-	taken // by a websocket
+	hijacked // by a websocket
 )
 
-func (c *connection) set(what int) { c.doing.Store(c.of.clock.Load()<<2 | int64(what)) }
+func (c *connection) set(what int) { c.doing.Store(c.listener.clock.Load()<<2 | int64(what)) }
 
 // Close implements net.Conn.
 func (c *connection) Close() error {
 	c.once.Do(func() {
-		c.of.open.Add(-1)
-		c.of.mu.Lock()
-		defer c.of.mu.Unlock()
-		delete(c.of.all, c)
+		c.listener.open.Add(-1)
+		c.listener.mu.Lock()
+		defer c.listener.mu.Unlock()
+		delete(c.listener.all, c)
 	})
 	return c.Conn.Close()
 }
 
-// state is http.Server's ConnState.
+// state is the server's http.Server.ConnState.
 func (c *connections) state(conn net.Conn, s http.ConnState) {
 	t, ok := conn.(*connection)
 	if !ok {
@@ -145,7 +147,7 @@ func (c *connections) state(conn net.Conn, s http.ConnState) {
 	case http.StateIdle:
 		t.set(idle)
 	case http.StateHijacked:
-		t.set(taken)
+		t.set(hijacked)
 	}
 }
 
@@ -158,18 +160,18 @@ func (c *connections) Accept() (net.Conn, error) {
 		}
 		if c.most > 0 && c.open.Load() >= int64(c.most) && !c.evict() {
 			c.closed.WithLabelValues(closedRefused).Inc()
-			turnAway(conn)
+			refuse(conn)
 			continue
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetWriteBuffer(sendBuffer) // what cannot keeps its own
+			_ = tcp.SetWriteBuffer(sendBuffer) // on failure the system's own size stays
 		}
-		return c.take(conn), nil
+		return c.track(conn), nil
 	}
 }
 
-func (c *connections) take(conn net.Conn) *connection {
-	t := &connection{Conn: conn, of: c}
+func (c *connections) track(conn net.Conn) *connection {
+	t := &connection{Conn: conn, listener: c}
 	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
 		t.peer = host
 	}
@@ -185,17 +187,17 @@ func (c *connections) take(conn net.Conn) *connection {
 var noRoom = server.Refusal(http.StatusServiceUnavailable, "The platform has as many connections as it may; try again in a second.", 1)
 
 // turnAway answers at once that there is no room, for whoever would else wait.
-func turnAway(conn net.Conn) {
+func refuse(conn net.Conn) {
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Write(noRoom)
 	_ = conn.Close()
 }
 
-// choice is a connection that may be closed, if it still does what it did.
-type choice struct {
+// victim is a connection that may be closed, if it still does what it did when it was chosen.
+type victim struct {
 	*connection
-	doing  int64
-	others bool // of whoever has no more than its share
+	doing       int64
+	withinShare bool // its peer has no more than its share
 }
 
 // evict closes one connection that can make room.
@@ -203,30 +205,30 @@ func (c *connections) evict() bool {
 	for range 2 {
 		for {
 			c.mu.Lock()
-			if len(c.chosen) == 0 {
+			if len(c.victims) == 0 {
 				c.mu.Unlock()
 				break
 			}
-			next := c.chosen[0]
-			c.chosen = c.chosen[1:]
+			next := c.victims[0]
+			c.victims = c.victims[1:]
 			_, open := c.all[next.connection]
 			c.mu.Unlock()
 			if !open || next.connection.doing.Load() != next.doing {
 				continue
 			}
-			c.closed.WithLabelValues([]string{silent: closedSilent, idle: closedIdle, busy: closedBusy, taken: closedTaken}[next.doing&3]).Inc()
+			c.closed.WithLabelValues([]string{silent: closedSilent, idle: closedIdle, busy: closedBusy, hijacked: closedTaken}[next.doing&3]).Inc()
 			_ = next.Close()
 			return true
 		}
-		c.choose()
+		c.chooseVictims()
 	}
 	return false
 }
 
-// choose finds those that make room first: of whoever has more than its share, then of
-// the others, but of them none that is busy; the silent before the idle before the busy
-// before the websockets, and the longest first.
-func (c *connections) choose() {
+// chooseVictims finds the connections to close first: those of peers with more than their
+// share, then those of the others unless they are busy; the silent before the idle before
+// the busy before the websockets, and the longest first.
+func (c *connections) chooseVictims() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	perPeer := map[string]int{}
@@ -235,20 +237,20 @@ func (c *connections) choose() {
 	}
 	share := c.most / (2 * max(len(perPeer), 1))
 	now := c.clock.Load()
-	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick), taken: int64(busySilence / tick)}
-	var all []choice
+	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick), hijacked: int64(busySilence / tick)}
+	var candidates []victim
 	for t := range c.all {
-		one := choice{t, t.doing.Load(), perPeer[t.peer] <= share}
+		one := victim{t, t.doing.Load(), perPeer[t.peer] <= share}
 		what := one.doing & 3
-		if now-one.doing>>2 < least[what] || one.others && what >= busy {
+		if now-one.doing>>2 < least[what] || one.withinShare && what >= busy {
 			continue
 		}
-		all = append(all, one)
+		candidates = append(candidates, one)
 	}
-	slices.SortFunc(all, func(a, b choice) int {
+	slices.SortFunc(candidates, func(a, b victim) int {
 		switch {
-		case a.others != b.others:
-			if b.others {
+		case a.withinShare != b.withinShare:
+			if b.withinShare {
 				return -1
 			}
 			return 1
@@ -259,9 +261,9 @@ func (c *connections) choose() {
 		}
 		return 1
 	})
-	n := min(len(all), evictions)
-	if others := slices.IndexFunc(all, func(one choice) bool { return one.others }); others >= 0 {
-		n = min(n, max(others, 1)) // one of the others only if there is nothing else, and looked for anew each time
+	n := min(len(candidates), evictions)
+	if others := slices.IndexFunc(candidates, func(one victim) bool { return one.withinShare }); others >= 0 {
+		n = min(n, max(others, 1)) // only one within its share, if there is no other, and chosen anew each time
 	}
-	c.chosen = slices.Clone(all[:n])
+	c.victims = slices.Clone(candidates[:n])
 }

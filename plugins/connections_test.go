@@ -101,7 +101,7 @@ func TestThereIsRoomForAHeartbeatWhateverIsOpen(t *testing.T) {
 		"a header": {"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ", silent, newSilence},
 		"idle":     {beatText, idle, 0},
 		"hanging":  {"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n", busy, busySilence},
-		"a watch":  {"GET /watch HTTP/1.1\r\nHost: h\r\n\r\n", taken, busySilence},
+		"a watch":  {"GET /watch HTTP/1.1\r\nHost: h\r\n\r\n", hijacked, busySilence},
 		"a body":   {"POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n1", busy, busySilence},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,19 +170,19 @@ func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
 	c := newConnections(nil, 100)
 	var few []*connection
 	for i := range 8 {
-		one := c.take(fakeConn{from: "10.0.0.1"})
+		one := c.track(fakeConn{from: "10.0.0.1"})
 		one.set([]int{idle, busy}[i%2])
 		few = append(few, one)
 	}
 	c.clock.Add(int64(time.Hour / tick)) // they are the oldest by far
 	for range 92 {
-		c.take(fakeConn{from: "10.6.6.6"}).set(busy)
+		c.track(fakeConn{from: "10.6.6.6"}).set(busy)
 	}
 	require.True(t, c.evict(), "idle ones of the others, if there is nothing else")
 	c.clock.Add(int64(busySilence / tick))
 	for range 50 {
 		require.True(t, c.evict())
-		c.take(fakeConn{from: "10.6.6.6"}).set(idle)
+		c.track(fakeConn{from: "10.6.6.6"}).set(idle)
 	}
 	left := 0
 	for _, one := range few {
@@ -199,12 +199,12 @@ func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
 	c := newConnections(nil, 4)
 	var all []*connection
 	for i := range 4 {
-		one := c.take(fakeConn{from: fmt.Sprint("10.0.0.", i)})
+		one := c.track(fakeConn{from: fmt.Sprint("10.0.0.", i)})
 		one.set(idle)
 		all = append(all, one)
 		c.clock.Add(1)
 	}
-	c.choose()
+	c.chooseVictims()
 	all[0].set(busy)
 	require.True(t, c.evict())
 	require.Contains(t, c.all, all[0])

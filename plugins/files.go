@@ -1,10 +1,10 @@
 package plugins
 
-// Every file descriptor has its user, so that none takes those of another: if accepting
-// failed for want of one, heartbeats would wait for whoever holds it. A quarter of all is
-// for what is not a connection of a client: storeFiles for the store, etcd, listeners,
-// the log and the admin socket (an idle server has some thirty open), the rest for POSTs
-// to consumers. The other three quarters are for connections.
+// If accepting a connection failed for want of a file descriptor, heartbeats would wait for
+// whoever has too many. So each use of descriptors has a part of its own. A quarter is for
+// what is not a connection of a client: storeFiles for the store, etcd, listeners, the log
+// and the admin socket (an idle server has some thirty open), the rest for POSTs to
+// consumers. The other three quarters are for connections of clients.
 const (
 	storeFiles   = 64
 	filesPerPost = 2 // a dial tries two addresses at a time, a question to DNS has two sockets

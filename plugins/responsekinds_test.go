@@ -30,7 +30,7 @@ func status(t *testing.T, c net.Conn) int {
 
 // service-center's older paths have the same handlers.
 func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
-	for path, want := range map[string]largeKind{
+	for path, want := range map[string]responseKind{
 		"/metrics":                                     metricsKind,
 		govern:                                         governKind,
 		"/v4/default/govern/relations":                 governKind,
@@ -46,9 +46,9 @@ func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
 		"/v4/x/registry/microservices/id/schemas":      findKind,
 		"/v4/x/registry/microservices/id/providers":    findKind,
 		"/v4/x/registry/microservices/id/consumers":    findKind,
-		"/v4/x/registry/microservices/id/instances/id": usual,
-		"/v4/x/registry/health":                        usual,
-		"/mec_service_mgmt/v1/services":                usual,
+		"/v4/x/registry/microservices/id/instances/id": smallKind,
+		"/v4/x/registry/health":                        smallKind,
+		"/mec_service_mgmt/v1/services":                smallKind,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := httptest.NewRequest(method, path+"?options=all", nil)
@@ -56,7 +56,7 @@ func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
 			r.ContentLength = -1
 			require.Equal(t, want, kindOf(r), "%s with a body", path)
 		}
-		require.Equal(t, usual, kindOf(httptest.NewRequest("POST", path, nil)), path)
+		require.Equal(t, smallKind, kindOf(httptest.NewRequest("POST", path, nil)), path)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 				making.Add(-1)
 			}))
 			defer end()
-			for range 3 * makers {
+			for range 3 * maxLists {
 				ours, theirs := net.Pipe()
 				defer func() { _ = ours.Close() }()
 				p.conns <- theirs
@@ -83,10 +83,10 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 				require.NoError(t, err)
 				synctest.Wait()
 			}
-			require.EqualValues(t, makers, making.Load())
+			require.EqualValues(t, maxLists, making.Load())
 			close(wait)
 			time.Sleep(time.Minute)
-			require.EqualValues(t, makers, most.Load())
+			require.EqualValues(t, maxLists, most.Load())
 			require.Zero(t, failed.Load(), "nobody waits for the body")
 		})
 	}
@@ -139,18 +139,18 @@ func TestFewFindsAreMadeAtATime(t *testing.T) {
 			}
 		}))
 		defer end()
-		for i := range 3 * finders {
+		for i := range 3 * maxFinds {
 			c := p.ask(t, "GET", []string{"/v4/default/registry/instances?appId=a", "/v4/default/registry/microservices/x/instances", "/v4/default/registry/microservices/x/schemas"}[i%3])
 			defer func() { _ = c.Close() }()
 			synctest.Wait()
 		}
-		require.EqualValues(t, finders, making.Load())
+		require.EqualValues(t, maxFinds, making.Load())
 		c := p.ask(t, "GET", govern)
 		require.Equal(t, 200, status(t, c), "lists have places of their own")
 		_ = c.Close()
-		time.Sleep(makerWait)
+		time.Sleep(buildWait)
 		synctest.Wait()
-		require.Equal(t, 2*finders, value(t, a.refused))
+		require.Equal(t, 2*maxFinds, value(t, a.refused))
 		close(wait)
 	})
 }

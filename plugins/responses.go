@@ -14,83 +14,83 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-// Bounds of what answers may hold of the memory while their readers have not taken them.
+// Limits on the memory that responses hold while their clients have not read them.
 const (
-	mostUnread = 16 << 20 // bytes of all answers together
-	largeWrite = 16 << 10 // from here on a write is an answer's own memory; what is less lies in the connection's buffers
-	makers     = 2        // of the lists of service-center that are being made at a time
-	finders    = 4        // of its answers about one service
-	makerWait  = 5 * time.Second
+	mostUnread = 16 << 20 // bytes of all responses together
+	largeWrite = 16 << 10 // the least that counts: less is in the connection's own buffers
+	maxLists   = 2        // lists of service-center that are built at a time
+	maxFinds   = 4        // its responses about one service that are built at a time
+	buildWait  = 5 * time.Second
 
-	// A reader must take something every stall, and on the average what minPace says once
-	// grace is over.
+	// A client must read something every stall and, once grace is over, minRate on average.
 	stall   = 10 * time.Second
 	grace   = 30 * time.Second
-	minPace = 32 << 10 // bytes a second
+	minRate = 32 << 10 // bytes a second
 )
 
-// Responses bounds the memory that answers hold until they are read: a client that asks
-// and does not read costs the connection's buffers, and for large answers a share of
-// mostUnread, until it is cut off. Whoever would exceed it is answered 503.
+// Responses bounds the memory that responses hold until they are read. Otherwise clients that
+// send requests and do not read would use all of it. Such a client costs the connection's
+// buffers, and for a large response a part of mostUnread, until it is cut off; a response
+// that would exceed mostUnread is a 503.
 type Responses struct {
-	making  chan struct{}
-	finding chan struct{}
-	now     func() time.Time
-	sizes   [largeKinds]atomic.Int64 // of the last answer of each kind
+	lists chan struct{} // a semaphore of maxLists
+	finds chan struct{} // a semaphore of maxFinds
+	now   func() time.Time
+	sizes [responseKinds]atomic.Int64 // of the last response of each kind
 
 	mu   sync.Mutex
-	held int64
+	held int64 // bytes of large responses that are not read yet
 
 	refused, cut prometheus.Counter
 	collectors   Collectors
 }
 
 func newResponses() *Responses {
-	a := &Responses{making: make(chan struct{}, makers), finding: make(chan struct{}, finders), now: time.Now,
+	rs := &Responses{lists: make(chan struct{}, maxLists), finds: make(chan struct{}, maxFinds), now: time.Now,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_answers_refused_total", Help: "Requests answered 503 because too much of other answers was unread.",
 		}),
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_answers_cut_total", Help: "Connections closed because their answer was not read, or too slowly.",
 		})}
-	return a
+	return rs
 }
 
-// watch shows the metrics, until the returned function.
-func (a *Responses) watch() func(context.Context) error {
-	a.collectors.Add(a.refused)
-	a.collectors.Add(a.cut)
-	a.collectors.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+// register adds the metrics; the returned function takes them away.
+func (rs *Responses) register() func(context.Context) error {
+	rs.collectors.Add(rs.refused)
+	rs.collectors.Add(rs.cut)
+	rs.collectors.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mep_answers_unread_bytes", Help: "Memory held by answers that were not yet read.",
 	}, func() float64 {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return float64(a.held)
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		return float64(rs.held)
 	}))
-	return a.collectors.Unregister
+	return rs.collectors.Unregister
 }
 
-// Hold takes so many bytes of what may be unread. ok is false if there are not as many; but
-// where others hold little, an answer is let through however large it is. release gives
-// them back, and may be called again.
-func (a *Responses) Hold(n int64) (release func(), ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.fits(n) {
-		a.refused.Inc()
+// Hold counts n bytes of a response as unread; ok is false if there would be too many. Where
+// others hold little, a response passes however large it is. release ends it, and may be
+// called more than once.
+func (rs *Responses) Hold(n int64) (release func(), ok bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if !rs.fits(n) {
+		rs.refused.Inc()
 		return nil, false
 	}
-	a.held += n
+	rs.held += n
 	return sync.OnceFunc(func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.held -= n
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		rs.held -= n
 	}), true
 }
 
-// Handler is next with its answers bounded. Heartbeats, and what upgrades its connection,
-// go straight to next.
-func (a *Responses) Handler(next http.Handler) http.Handler {
+// Handler is next with its responses bounded. Heartbeats, and requests that upgrade their
+// connection, go straight to next.
+func (rs *Responses) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if beats(r) || upgrades(r) {
 			next.ServeHTTP(w, r)
@@ -100,83 +100,83 @@ func (a *Responses) Handler(next http.Handler) http.Handler {
 			server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 			return
 		}
-		out := &responseWriter{ResponseWriter: w, responses: a, control: http.NewResponseController(w), began: a.now(), due: largeWrite}
-		if kind := kindOf(r); kind != usual {
-			a.make(out, r, kind, next)
+		out := &responseWriter{ResponseWriter: w, responses: rs, control: http.NewResponseController(w), began: rs.now(), due: largeWrite}
+		if kind := kindOf(r); kind != smallKind {
+			rs.build(out, r, kind, next)
 		} else {
 			next.ServeHTTP(out, r)
 		}
-		out.end()
+		out.finish()
 	})
 }
 
-// make has an answer made that is made as a whole, unless there is no room for one of its
-// kind: it would only be made in vain.
-func (a *Responses) make(out *responseWriter, r *http.Request, kind largeKind, next http.Handler) {
-	places := a.making
+// build has next build a response that is built as a whole in memory, unless one of its kind
+// would not fit: it would be built in vain.
+func (rs *Responses) build(out *responseWriter, r *http.Request, kind responseKind, next http.Handler) {
+	sem := rs.lists
 	if kind == findKind {
-		places = a.finding
+		sem = rs.finds
 	}
-	refused := !a.room(kind)
+	refused := !rs.wouldFit(kind)
 	if !refused {
-		select { // whoever asks for many at once waits here
-		case places <- struct{}{}:
-			out.made = sync.OnceFunc(func() { <-places })
-			defer out.made()
-			refused = !a.room(kind)
+		select { // a client that asks for many at once waits here
+		case sem <- struct{}{}:
+			out.built = sync.OnceFunc(func() { <-sem })
+			defer out.built()
+			refused = !rs.wouldFit(kind)
 		case <-r.Context().Done():
 			return
-		case <-time.After(makerWait):
+		case <-time.After(buildWait):
 			refused = true
 		}
 	}
 	if refused {
-		a.refused.Inc()
+		rs.refused.Inc()
 		out.refuse()
 		return
 	}
 	if kind != findKind {
-		out.size = &a.sizes[kind]
+		out.size = &rs.sizes[kind]
 	}
-	r = r.WithContext(r.Context()) // a body that comes slowly, or never, would keep a place
+	r = r.WithContext(r.Context()) // a body that comes slowly, or never, would hold the semaphore
 	r.Body, r.ContentLength = http.NoBody, 0
 	if kind != metricsKind {
 		next.ServeHTTP(out, r)
 		return
 	}
-	// it would be written in small pieces while all that was gathered is held
+	// the metrics are written in small pieces while all that was gathered stays in memory
 	whole := &wholeWriter{ResponseWriter: out}
 	next.ServeHTTP(whole, r)
 	_, _ = out.Write(whole.Bytes())
 }
 
-// room says whether an answer of a kind would be let through, if it is as large as the
-// last one was. What is said of one service says nothing about another: it is counted
-// only when it is written.
-func (a *Responses) room(kind largeKind) bool {
+// wouldFit says whether a response of a kind would pass if it is as large as the last one
+// was. Responses about one service say nothing about another: they count when they are
+// written only.
+func (rs *Responses) wouldFit(kind responseKind) bool {
 	if kind == findKind {
 		return true
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.fits(a.sizes[kind].Load())
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.fits(rs.sizes[kind].Load())
 }
 
-// fits says whether so many bytes more may be unread; a.mu is held.
-func (a *Responses) fits(n int64) bool { return a.held <= mostUnread/8 || a.held+n <= mostUnread }
+// fits says whether n bytes more may be unread; rs.mu is held.
+func (rs *Responses) fits(n int64) bool { return rs.held <= mostUnread/8 || rs.held+n <= mostUnread }
 
 const metricsPath = "/metrics"
 
-// beats says whether the request is a heartbeat, in either form that is taken.
+// beats says whether the request is a heartbeat, in either form that is accepted.
 func beats(r *http.Request) bool {
 	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness")
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// upgrades says whether the request takes its connection over: a watch of service-center's
-// does. Only its routes are believed, for anybody may send the header, and call something
-// else that has an answer a watcher.
+// upgrades says whether the request turns its connection into a websocket, as a watch of
+// service-center does. Anybody can send the header, and name any path a watcher, so only
+// service-center's own routes count.
 func upgrades(r *http.Request) bool {
 	if r.Header.Get("Upgrade") == "" {
 		return false
@@ -185,31 +185,31 @@ func upgrades(r *http.Request) bool {
 	return len(s) == 7 && s[1] == "v4" && s[3] == "registry" && s[4] == "microservices" && (s[6] == "watcher" || s[6] == "listwatcher")
 }
 
-// largeKind is a kind of large answers that are made as a whole in memory before they are
-// written: the lists of service-center of all that there is, the metrics, and what one
-// service of service-center has.
-type largeKind int
+// responseKind is a kind of responses that are built as a whole in memory before they are
+// written: the lists of service-center, the metrics, and what service-center says about one
+// service. A smallKind is none of these.
+type responseKind int
 
 const (
-	usual largeKind = iota
+	smallKind responseKind = iota
 	metricsKind
 	governKind
 	adminKind
 	listKind
 	findKind
-	largeKinds
+	responseKinds
 )
 
-// kindOf looks at the path alone: whether the request has a body changes nothing.
-func kindOf(r *http.Request) largeKind {
+// kindOf looks at method and path alone: whether the request has a body changes nothing.
+func kindOf(r *http.Request) responseKind {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
 	case !reads(r):
-		return usual
+		return smallKind
 	case path == metricsPath:
 		return metricsKind
 	case !strings.HasPrefix(path, "/v4/") && !strings.HasPrefix(path, "/registry/v3/"):
-		return usual
+		return smallKind
 	case strings.Contains(path, "/govern/"):
 		if strings.Count(path, "/") > 4 {
 			return findKind
@@ -224,18 +224,18 @@ func kindOf(r *http.Request) largeKind {
 	case "instances", "schemas", "providers", "consumers":
 		return findKind
 	default:
-		return usual
+		return smallKind
 	}
 }
 
-// refuseUnread answers that others do not read.
+// refuseUnread answers 503, because others do not read their responses.
 func refuseUnread(w http.ResponseWriter) {
 	w.Header().Del("ETag")
 	w.Header().Del("Content-Encoding")
 	server.RefuseError(w, server.ErrUnread, int(stall/time.Second)/2)
 }
 
-// wholeWriter collects an answer.
+// wholeWriter collects a response.
 type wholeWriter struct {
 	http.ResponseWriter
 	bytes.Buffer

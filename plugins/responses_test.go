@@ -169,19 +169,19 @@ func TestFewAnswersAreMadeAtATime(t *testing.T) {
 		}))
 		defer end()
 		var all []net.Conn
-		for range 3 * makers {
+		for range 3 * maxLists {
 			all = append(all, p.ask(t, "GET", "/v4/default/registry/microservices"))
 			synctest.Wait()
 		}
-		require.EqualValues(t, makers, most.Load())
+		require.EqualValues(t, maxLists, most.Load())
 		beat := p.ask(t, "PATCH", "/x/liveness")
 		res, err := http.ReadResponse(bufio.NewReader(beat), nil)
 		require.NoError(t, err)
 		require.Equal(t, 200, res.StatusCode, "others do not wait")
 		_ = res.Body.Close()
-		time.Sleep(makerWait)
+		time.Sleep(buildWait)
 		synctest.Wait()
-		require.Equal(t, 2*makers, value(t, a.refused))
+		require.Equal(t, 2*maxLists, value(t, a.refused))
 		close(wait)
 		for _, c := range append(all, beat) {
 			_ = c.Close()

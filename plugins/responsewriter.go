@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// responseWriter writes one answer. The status is not sent before there is something to
-// write, so that what is too much can still be refused.
+// responseWriter writes one response. It does not send the status before there is something
+// to write, so that a response that is too large can still become a 503.
 type responseWriter struct {
 	http.ResponseWriter
 	responses *Responses
 	control   *http.ResponseController
-	made      func()        // the answer is made; nil: nobody waits for that
+	built     func()        // the answer is made; nil: nobody waits for that
 	size      *atomic.Int64 // of answers of its kind; nil: it has none
 	began     time.Time
 	status    int
@@ -27,11 +27,11 @@ type responseWriter struct {
 // Unwrap lets http.ResponseController through.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// OnWrite has f called before the first byte is written, when the answer is made and
-// counted; f is not called if nothing is.
+// OnWrite has f called before the first byte is written, when the response is built and
+// counted; f is not called if nothing is written.
 func (w *responseWriter) OnWrite(f func()) {
-	if w.made == nil {
-		w.made = f
+	if w.built == nil {
+		w.built = f
 	}
 }
 
@@ -45,7 +45,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter. A large p is held until its reader took it.
+// Write implements http.ResponseWriter. A large p counts as unread until Write returns.
 func (w *responseWriter) Write(p []byte) (n int, err error) {
 	if w.refused {
 		return len(p), nil
@@ -61,13 +61,13 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 		}
 		defer release()
 	}
-	if w.made != nil {
-		w.made()
+	if w.built != nil {
+		w.built()
 	}
 	w.send()
 	for err == nil && n < len(p) {
 		if len(p) >= largeWrite || w.written >= w.due {
-			w.hurry()
+			w.extendDeadline()
 		}
 		var more int
 		more, err = w.ResponseWriter.Write(p[n:min(n+largeWrite, len(p))])
@@ -80,7 +80,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// refuse answers that too much is unread; what the handler says is dropped.
+// refuse answers 503 because too much is unread; what the handler writes is dropped.
 func (w *responseWriter) refuse() {
 	w.refused = true
 	refuseUnread(w.ResponseWriter)
@@ -100,12 +100,12 @@ func (w *responseWriter) FlushError() error {
 	return nil
 }
 
-// hurry gives the reader time for the next piece: not longer than stall, and not more in
-// all than its pace earned. A short answer has the server's own deadline.
-func (w *responseWriter) hurry() {
+// extendDeadline gives the client time to read the next piece: not longer than stall, and
+// not more in all than what minRate allows. A short response has the server's own deadline.
+func (w *responseWriter) extendDeadline() {
 	w.due = w.written + largeWrite
 	deadline := w.responses.now().Add(stall)
-	if all := w.began.Add(grace + time.Duration(w.written)*time.Second/minPace); all.Before(deadline) {
+	if all := w.began.Add(grace + time.Duration(w.written)*time.Second/minRate); all.Before(deadline) {
 		deadline = all
 	}
 	_ = w.control.SetWriteDeadline(deadline) // what cannot has no connection
@@ -120,8 +120,8 @@ func (w *responseWriter) send() {
 	}
 }
 
-// end sends the status of an answer without a body.
-func (w *responseWriter) end() {
+// finish sends the status of a response without a body.
+func (w *responseWriter) finish() {
 	if !w.refused {
 		w.send()
 	}

@@ -33,14 +33,13 @@ const (
 )
 
 // Run sets the plugins up in order, serves until ctx ends, and stops them in
-// reverse. It listens first, so that an address in use is found at once; until the
-// lists are loaded every request but GET /health is answered 503, so that nobody is
-// told that something does not exist which is only not known yet. up is called once
-// the surface is served.
+// reverse. It listens first, so that an address in use is found at once. Until the
+// lists are loaded every request but GET /health is answered 503: otherwise clients would
+// get 404 for what is only not loaded yet. up is called once requests are served.
 func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", h.Config.Server.Listen)
 	switch {
-	case ctx.Err() != nil: // it was told to stop before it began
+	case ctx.Err() != nil: // it was stopped before it began
 		if err == nil {
 			_ = l.Close()
 		}
@@ -53,16 +52,16 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 	return serve(ctx, l, h, list, up)
 }
 
-// serve is Run from when it listens.
+// serve is the part of Run that follows listening.
 func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(net.Addr)) (err error) {
-	var surface atomic.Pointer[http.Handler]
-	starting := http.Handler(http.HandlerFunc(notYet))
-	surface.Store(&starting)
-	said := serverLog{logs.NewRepeats(h.Log)}
-	defer said.log.Flush()
-	unread := newBodies()
-	srv := newServer(h, unread.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*surface.Load()).ServeHTTP(w, r) })))
-	srv.ErrorLog = log.New(said, "", 0)
+	var handler atomic.Pointer[http.Handler]
+	starting := http.Handler(http.HandlerFunc(startingUp))
+	handler.Store(&starting)
+	serverErrors := serverLog{logs.NewRepeats(h.Log)}
+	defer serverErrors.log.Flush()
+	requestBodies := newBodies()
+	srv := newServer(h, requestBodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) })))
+	srv.ErrorLog = log.New(serverErrors, "", 0)
 	most, posts := shareFiles(h.Config.Limits.Connections, openFiles())
 	conns := newConnections(l, most)
 	h.MaxPosts = posts
@@ -76,9 +75,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 
 	h.Responses, h.Address = newResponses(), l.Addr()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, countDropped(h), h.Responses.watch(), conns.watch(), unread.watch())
+	stops = append(stops, registerDropped(h), h.Responses.register(), conns.register(), requestBodies.register())
 	defer func() {
-		if left := unwind(stops); ctx.Err() == nil {
+		if left := stopAll(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)
 		} else if left != nil { // to be told to stop is no failure, and all that was acknowledged is on disk
 			h.Log.Warn("a part did not stop in time", openlog.WithTags(openlog.Tags{"reason": left.Error()}))
@@ -96,7 +95,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	ready, err := untilReady(ctx, served, h.Ready)
 	if ready {
 		full := h.Responses.Handler(h.Base.Handler())
-		surface.Store(&full)
+		handler.Store(&full)
 		up(l.Addr())
 		select {
 		case <-ctx.Done():
@@ -119,16 +118,16 @@ func newServer(h *Host, handler http.Handler) *http.Server {
 	}
 }
 
-// idleTimeout is how long a connection may say nothing. A client that beats once in the
-// longest interval must find its own open: net/http's clients do not repeat a PATCH whose
-// connection turns out to be closed. Where there is no room for others, idle ones make it.
+// idleTimeout is how long a connection may be idle. net/http's clients do not repeat a PATCH
+// whose connection turns out to be closed, so the connection of a client that beats once in
+// the longest interval must stay open. Idle ones are closed earlier if there are too many.
 func idleTimeout(longest time.Duration) time.Duration {
 	return max(leastIdle, longest+longest/4+30*time.Second)
 }
 
-// setUp sets the plugins up in order. Whoever stops the server meanwhile does not wait
-// for a store that takes long to open: that is left as it is, like by kill -9. err is nil
-// when ctx ended, for what fails then fails because of it.
+// setUp sets the plugins up in order. A store may take long to open: when ctx ends, setUp
+// waits for it no longer than setupTime and leaves it as kill -9 would. err is nil when ctx
+// ended, for what fails then fails because of that.
 func setUp(ctx context.Context, h *Host, list []Plugin) (stops []func(context.Context) error, err error) {
 	type result struct {
 		stops []func(context.Context) error
@@ -167,8 +166,8 @@ func setUp(ctx context.Context, h *Host, list []Plugin) (stops []func(context.Co
 	return r.stops, r.err
 }
 
-// countDropped shows the lines that nobody took.
-func countDropped(h *Host) func(context.Context) error {
+// registerDropped adds the metric of dropped log lines; the returned function takes it away.
+func registerDropped(h *Host) func(context.Context) error {
 	var counts Collectors
 	if h.LogDropped != nil {
 		counts.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mep_log_lines_dropped_total",
@@ -178,7 +177,7 @@ func countDropped(h *Host) func(context.Context) error {
 	return counts.Unregister
 }
 
-// untilReady waits for the lists; false: ctx ended first, or the server did by err.
+// untilReady waits until ready; false: ctx ended first, or the server did, by err.
 func untilReady(ctx context.Context, served <-chan error, ready func() bool) (is bool, err error) {
 	t := time.NewTicker(readyPoll)
 	defer t.Stop()
@@ -194,7 +193,7 @@ func untilReady(ctx context.Context, served <-chan error, ready func() bool) (is
 	return true, nil
 }
 
-// drain lets what is in flight finish.
+// drain lets requests in flight finish, and cuts off those that take longer than drainTime.
 func drain(srv *http.Server, log openlog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
@@ -213,7 +212,7 @@ func waitFor(tasks *sync.WaitGroup, most time.Duration) {
 	}
 }
 
-func unwind(stops []func(context.Context) error) (err error) {
+func stopAll(stops []func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	for i := len(stops) - 1; i >= 0; i-- {
@@ -222,8 +221,8 @@ func unwind(stops []func(context.Context) error) (err error) {
 	return err
 }
 
-// notYet answers while the plugins are being set up.
-func notYet(w http.ResponseWriter, r *http.Request) {
+// startingUp answers requests while the plugins are being set up.
+func startingUp(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/health" && reads(r):
 		_, _ = w.Write([]byte("ok\n"))

@@ -8,8 +8,8 @@ import (
 	"github.com/mec-liveness/mepserver/logs"
 )
 
-// serverLog takes what net/http says by itself, about a panic or a handshake, into our
-// log: by its own logger it would write lines of another form, and dozens for a panic.
+// serverLog writes what net/http itself logs, about a panic or a handshake, to our log. Its
+// own logger would write lines of another form, and dozens for a panic.
 type serverLog struct{ log *logs.Repeats }
 
 // Write implements io.Writer; p is one message.
