@@ -26,30 +26,30 @@ var massMutants = []mutant{
 		{"watermark.go", "{ return in.Unsettled != 0 && in.Watched < m }", "{ return false }"}},
 		alike: "only an own write of the record without the projection is known before the watch shows it, and whoever made it holds evidence"},
 	{name: "F10: what is open does not hold the watermark back in the engine", tests: "NoLivingOneIsSuspended", edits: []edit{
-		{"others.go", "max(settledUpTo(watched, low), ", "max(settledUpTo(watched, low-low), "}}},
+		{"exchange.go", "max(settledUpTo(watched, low), ", "max(settledUpTo(watched, low-low), "}}},
 	{name: "F10: a slow store makes a living replica look dead", tests: "WhoseKeyIsLost", edits: []edit{
 		{"watermark.go", "p.probes >= peerProbes &&", ""}}},
 	{name: "F10: a replica is never dead", tests: "DeathBesideAKill", edits: []edit{
 		{"watermark.go", "return p.missing && p.head != 0 && watched >= p.head", "return false"}}},
 	{name: "F10: a death is told of to nobody", tests: "SingleDeathIsClaimed", edits: []edit{
-		{"others.go", "		o.needed = max(o.needed, en.view.ended)\n", ""}}},
+		{"exchange.go", "		o.needed = max(o.needed, en.view.ended)\n", ""}}},
 	{name: "F10: words of another history are believed", tests: "RestoredStoreForgets", edits: []edit{
-		{"others.go", "		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0\n", "		_ = i\n"}}},
+		{"exchange.go", "		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0\n", "		_ = i\n"}}},
 	{name: "F10: a claim waits for an end of another history", tests: "RestoredStoreFrees", edits: []edit{
 		{"restore.go", "	e.schedule.release(&e.schedule.awaitingPeers, e.health.Load().Credited) //", "	//"},
 		{"watch.go", "	if en.view.ended != ended {", "	if en.view.ended != ended && ended != 0 {"}}},
 	{name: "F10: a claim waits for an end that is known better by now", tests: "ClaimFollowsTheEnd", edits: []edit{
 		{"watch.go", "	if en.view.ended != ended {", "	if false {"}, {"watch.go", "state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended", "state := en.view.Record.Lease, en.view.Record.State"}}},
 	{name: "a claim goes on out of its turn", tests: "OutOfTurn", edits: []edit{
-		{"work.go", "			if !turn && en.claimFlow != nil", "			if false && en.claimFlow != nil"}}},
+		{"dispatch.go", "			if !turn && en.claimFlow != nil", "			if false && en.claimFlow != nil"}}},
 	{name: "F10: a replica that cannot get on is waited for", tests: "CannotGetOn", edits: []edit{
-		{"others.go", "	o.stuck.Store(credited-o.progressAt >= stuckAfter)\n", ""}}},
+		{"exchange.go", "	o.stuck.Store(credited-o.progressAt >= stuckAfter)\n", ""}}},
 	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
-		{"work.go", "	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
+		{"dispatch.go", "	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
 	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{
 		{"flow_refute.go", "	if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "	if f.stale(in) {\n"}}},
 	{name: "one unanswered write restarts the holds of all", tests: "OneFailingWrite", edits: []edit{
-		{"gate.go", "	case unspoken && o == Unavailable", "	case o == Unavailable"}}},
+		{"health.go", "	case unspoken && o == Unavailable", "	case o == Unavailable"}}},
 	{name: "a full store shows the dead", tests: "FullStoreHidesTheDead", edits: []edit{
 		{"local.go", "(in.settled() || in.Health.cannotWrite(in.Policy.Hold))", "in.settled()"}}},
 }

@@ -20,7 +20,7 @@ var silenceMutants = []mutant{
 		{"silence.go", "	return max(r.interval(), r.window()-l.silenceBefore)\n", "	return r.window() - l.silenceBefore\n"},
 		{"silence.go", "l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)", "l.seenAt + s.Record.window() - l.silenceBefore"}}},
 	{name: "silence: what is kept after a start counts as from before it", configs: "silences, alone$", edits: []edit{
-		{"duty.go", "		case k.view.Record.Silence == 0: // it was heard, by somebody\n			k.local.silenceBefore = 0\n", "		default:\n			k.local.silenceBefore = silenceBefore(&k.view.Record, g)\n"}}},
+		{"knowledge.go", "		case k.view.Record.Silence == 0: // it was heard, by somebody\n			k.local.silenceBefore = 0\n", "		default:\n			k.local.silenceBefore = silenceBefore(&k.view.Record, g)\n"}}},
 	{name: "silence: a lease that etcd extended is waited for", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	if !g.Alone || l.hasEvidence ||", "	if true || l.hasEvidence ||"}}},
 	{name: "silence: what was heard elsewhere is kept as one", tests: "KeptByWhoHeardLast", edits: []edit{
@@ -30,7 +30,7 @@ var silenceMutants = []mutant{
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{
 		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if false {"}}},
 	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
-		{"quiet.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
+		{"limits.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
 		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited) +", "	l.keptUntil = 0 *"}}},
 	{name: "silence: what the platform ran since does not count", tests: "ASilenceCountsAcrossRestarts$", edits: []edit{

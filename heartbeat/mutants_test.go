@@ -55,8 +55,8 @@ var mutants = []mutant{
 		{"flow_claim.go", "\"token\", \"commit\"}", "\"token\", \"commit\", \"late\"}"},
 		{"flow_claim.go", "// the claim is on its way\n", "// the claim is on its way\n	claimLate\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
-		{"duty.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
-		{"duty.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
+		{"knowledge.go", "	case k.view.Absent() && u.refuting:", "	case k.view.Absent() && (u.refuting || u.claiming):"},
+		{"knowledge.go", "	case u.refuting ||", "	case u.claiming || u.refuting ||"}}},
 	{name: "F5: a renewal counts unverified", configs: "a longer interval asked for, a late", edits: []edit{
 		{"flow_beat.go", "	if !in.Alone {\n		f.step = beatHead", "	if false {\n		f.step = beatHead"}}},
 	{name: "F5: what is known counts, however old it is", configs: "a longer interval asked for, a late", edits: []edit{
@@ -65,11 +65,11 @@ var mutants = []mutant{
 		{"flow_beat.go", "	if in.Watched >= r.Revision && in.Known.on(f.lease) {", "	if in.Watched >= r.Revision {"}}},
 	{name: "F6: no renewal after a move, no adoption", configs: "a longer interval asked for slowly", edits: []edit{
 		{"flow_update.go", "	if f.txn == Raise {\n", "	if false {\n"},
-		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}}},
+		{"knowledge.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}}},
 	{name: "F6: no renewal after a move", configs: "a longer interval asked for slowly", edits: []edit{
 		{"flow_update.go", "	if f.txn == Raise {\n", "	if false {\n"}}},
 	{name: "F6: no adoption", configs: "a longer interval asked for slowly", edits: []edit{
-		{"duty.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}},
+		{"knowledge.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}},
 		alike: "the mover renews by itself; adopting covers its crash in between, with a grant that was slow besides"},
 	{name: "F7: the window shrinks when it is told", configs: "a shorter interval", edits: []edit{
 		{"txn.go", "	t.Record.Previous = s.Record.Interval\n	t.Record.Interval = interval\n	return t", "	t.Record.Window = s.Record.Window / s.Record.Interval * interval\n	t.Record.Interval = interval\n	return t"}}},
@@ -82,19 +82,19 @@ var mutants = []mutant{
 	{name: "what a PUT shortened counts as taken up by the old pace", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r.Interval > r.Previous\n", "	raised := r.Window <= window\n"}}},
 	{name: "timeStamp: a PUT counts as a heartbeat", configs: "when it was heard", edits: []edit{
-		{"duty.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.EvidenceWall)\n"}}},
+		{"knowledge.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.EvidenceWall)\n"}}},
 	{name: "timeStamp: a claim keeps a PUT as a heartbeat", configs: "when it was heard", edits: []edit{
 		{"flow_claim.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.EvidenceWall)"}}},
 	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
 		{"flow_beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
 	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{
-		{"api.go", "e.health.Load().Credited-age < leasedAt+moverSlack", "e.health.Load().Credited < leasedAt"}}},
+		{"requests.go", "e.health.Load().Credited-age < leasedAt+moverSlack", "e.health.Load().Credited < leasedAt"}}},
 	{name: "timeStamp: what was heard is forgotten with its replica", tests: "AWriteKeepsWhenItWasHeard", edits: []edit{
 		{"txn.go", "{ t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }", "{}"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
 		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{
-		{"gate.go", "{ g.WritableSince = g.Credited }", "{}"}}},
+		{"health.go", "{ g.WritableSince = g.Credited }", "{}"}}},
 	{name: "F12: a retention demands that the projection is gone", configs: "retention", edits: []edit{
 		{"txn.go", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n	if k == Retention {\n		t.Presence = NoProjection\n	}\n"}}},
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
@@ -153,7 +153,7 @@ var mutants = []mutant{
 	{name: "changes are told twice at once", tests: "ChangesAreTold", edits: []edit{
 		{"hooks.go", "	if !en.queued {\n", "	if true {\n"}}},
 	{name: "the end of Run waits for a hook", tests: "AHookThatBlocks", edits: []edit{
-		{"lanes.go", "	e.hooks.drain(context.Background())\n", "	for e.hooks.running > 0 {\n		e.hooks.drain(context.Background())\n	}\n"}}},
+		{"workers.go", "	e.hooks.drain(context.Background())\n", "	for e.hooks.running > 0 {\n		e.hooks.drain(context.Background())\n	}\n"}}},
 	{name: "a mass is a part of all records", tests: "LeasesThatExisted", edits: []edit{
 		{"breaker.go", "int(e.counts[living].Load())", "len(e.entries)"}}},
 	{name: "what came back counts twice", tests: "LeasesThatExisted", edits: []edit{
@@ -161,22 +161,22 @@ var mutants = []mutant{
 	{name: "a batch is entered by its last sight", tests: "ABatchThatEnds", edits: []edit{
 		{"watch.go", "slices.ContainsFunc(its, func(s Observation) bool { return s.Present })", "slices.ContainsFunc(its[len(its)-1:], func(s Observation) bool { return s.Present })"}}},
 	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
-		{"work.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
+		{"dispatch.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
 	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{
-		{"work.go", "	for ; looked < maxPerTick; looked++ {", "	for ; ; looked++ {"}}},
+		{"dispatch.go", "	for ; looked < maxPerTick; looked++ {", "	for ; ; looked++ {"}}},
 	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
 		{"flow_claim.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
 	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
-		{"work.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if false {"}}},
+		{"dispatch.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if false {"}}},
 	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
-		{"loops.go", "			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)\n", "			_ = g\n"}}},
+		{"run.go", "			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)\n", "			_ = g\n"}}},
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
-		{"loops.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},
+		{"run.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
 		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.checkAfter(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
-		{"lanes.go", "	if l.working < l.workers-l.withheld &&", "	if len(l.queue) > 0 &&"},
-		{"lanes.go", "	if l.working > l.workers-l.withheld {", "	if false {"}}},
+		{"workers.go", "	if l.working < l.workers-l.withheld &&", "	if len(l.queue) > 0 &&"},
+		{"workers.go", "	if l.working > l.workers-l.withheld {", "	if false {"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")
@@ -330,7 +330,7 @@ func TestEveryMutantReplacesPlacesThatExist(t *testing.T) {
 // The runner itself must refuse a mutant that is no longer one.
 func TestAMutantOfNothingIsRefused(t *testing.T) {
 	for _, old := range []string{"this stands nowhere", "func"} {
-		m := mutant{edits: []edit{{"gate.go", old, ""}}}
+		m := mutant{edits: []edit{{"health.go", old, ""}}}
 		if _, err := m.overlay(t.TempDir()); err == nil {
 			t.Errorf("%q is replaced although it does not stand there once", old)
 		}
