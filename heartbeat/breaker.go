@@ -20,37 +20,37 @@ const (
 // them stay away (Eureka's preservation, which waits for them to return, never ends).
 type breaker struct {
 	mu      sync.Mutex
-	span    Instant // the window, in credited time
+	span    time.Duration // the window, in credited time
 	ends    []ending
 	missing int // instances that ended within the window and have not come back
 
-	gap  Instant // between two claims
-	next Instant // monotonic: when the next claim may be made
+	gap  time.Duration // between two claims
+	next Mono          // monotonic: when the next claim may be made
 }
 
 // ending is the end of an instance's lease.
 type ending struct {
-	at Instant // credited
+	at Credit
 	of *vanished
 }
 
 // vanished is what a breaker knows of an instance.
 type vanished struct {
 	missing bool
-	at      Instant // of the last end
+	at      Credit // of the last end
 }
 
 // setUp: the window is that of the default interval.
 func (b *breaker) setUp(p *Policy, claimsPerSecond int) {
-	b.span = Instant(p.Window(p.DefaultInterval)) * time.Second
+	b.span = time.Duration(p.Window(p.DefaultInterval)) * time.Second
 	if claimsPerSecond <= 0 {
 		claimsPerSecond = usualClaimRate
 	}
-	b.gap = time.Second / Instant(claimsPerSecond)
+	b.gap = time.Second / time.Duration(claimsPerSecond)
 }
 
 // ended notes that an instance vanished.
-func (b *breaker) ended(of *vanished, credited Instant) {
+func (b *breaker) ended(of *vanished, credited Credit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.prune(credited)
@@ -75,9 +75,9 @@ func (b *breaker) countReturn(of *vanished) {
 	}
 }
 
-func (b *breaker) prune(credited Instant) {
+func (b *breaker) prune(credited Credit) {
 	n := 0
-	for ; n < len(b.ends) && credited-b.ends[n].at >= b.span; n++ {
+	for ; n < len(b.ends) && credited.Sub(b.ends[n].at) >= b.span; n++ {
 		if end := b.ends[n]; end.of.at == end.at {
 			b.countReturn(end.of)
 		}
@@ -90,7 +90,7 @@ func (b *breaker) prune(credited Instant) {
 // open tells whether removals must wait while so many instances live, and until when
 // at least. It is a part of the leases that existed within the window that counts:
 // records that have none cannot vanish.
-func (b *breaker) assess(credited Instant, living int) (until Instant, open bool) {
+func (b *breaker) assess(credited Credit, living int) (until Credit, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.prune(credited)
@@ -98,24 +98,24 @@ func (b *breaker) assess(credited Instant, living int) (until Instant, open bool
 	if len(b.ends) < mass {
 		return 0, false
 	}
-	return b.ends[len(b.ends)-mass].at + b.span, true
+	return b.ends[len(b.ends)-mass].at.Add(b.span), true
 }
 
 // turn says whether a claim may be made now. No more than a tick's worth of turns is
 // saved up.
-func (b *breaker) turn(now Instant) bool {
+func (b *breaker) turn(now Mono) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.next = max(b.next, now-Tick)
+	b.next = max(b.next, now-Mono(Tick))
 	if b.next > now {
 		return false
 	}
-	b.next += b.gap
+	b.next += Mono(b.gap)
 	return true
 }
 
 // massive tells whether very many instances vanished within the last window, and
 // until when it is so at least, in credited time.
-func (e *Engine) massive() (until Instant, is bool) {
+func (e *Engine) massive() (until Credit, is bool) {
 	return e.breaker.assess(e.health.Load().Credited, int(e.counts[living].Load()))
 }

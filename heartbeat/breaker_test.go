@@ -25,12 +25,12 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	} {
 		b := newBreaker(0)
 		for i := range tt.ends {
-			b.ended(new(vanished), Instant(i)*time.Millisecond)
+			b.ended(new(vanished), Credit(time.Duration(i)*time.Millisecond))
 		}
-		if _, got := b.assess(time.Second, tt.instances-tt.ends); got != tt.open {
+		if _, got := b.assess(Credit(time.Second), tt.instances-tt.ends); got != tt.open {
 			t.Errorf("%d of %d: open %v", tt.ends, tt.instances, got)
 		}
-		if _, open := b.assess(90*time.Second+Instant(tt.ends)*time.Millisecond, tt.instances); open {
+		if _, open := b.assess(Credit(90*time.Second+time.Duration(tt.ends)*time.Millisecond), tt.instances); open {
 			t.Errorf("%d of %d: open a window after the last", tt.ends, tt.instances)
 		}
 		if len(b.ends) != 0 || b.missing != 0 {
@@ -39,8 +39,8 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	}
 	b := newBreaker(0)
 	for i := range 100 { // one each ten seconds is no mass, whatever they add up to
-		b.ended(new(vanished), Instant(i)*10*time.Second)
-		if _, open := b.assess(Instant(i)*10*time.Second, 11); open {
+		b.ended(new(vanished), Credit(time.Duration(i)*10*time.Second))
+		if _, open := b.assess(Credit(time.Duration(i)*10*time.Second), 11); open {
 			t.Fatalf("open after %d slow ones", i)
 		}
 	}
@@ -50,10 +50,10 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 func TestClaimsArePacedAndNeverRefused(t *testing.T) {
 	for rate, perTick := range map[int]int{0: 200, 2000: 200, 100: 10, 10: 1} {
 		b := newBreaker(rate)
-		for _, begin := range []Instant{time.Minute, time.Hour} {
+		for _, begin := range []time.Duration{time.Minute, time.Hour} {
 			for tick := range 5 {
 				turns := 0
-				for b.turn(begin + Instant(tick)*Tick) {
+				for b.turn(Mono(begin + time.Duration(tick)*Tick)) {
 					turns++
 				}
 				want := perTick
@@ -84,8 +84,8 @@ func (c counting) Read(_ context.Context, id ID) (s Snapshot, err error) {
 // Removal cannot be undone, so it waits while very many vanish, and only so long.
 func TestNothingIsRemovedAmidAMass(t *testing.T) {
 	var reads atomic.Int64
-	var now Instant
-	e := New(Config{Store: counting{reads: &reads}, Clock: func() (Instant, int64) { return now, int64(now) },
+	var now time.Duration
+	e := New(Config{Store: counting{reads: &reads}, Clock: func() (time.Duration, int64) { return now, int64(now) },
 		Policy: Policy{DefaultInterval: 30, AllowedMisses: 2, DeregisterAfter: time.Second}})
 	for i := range 20 {
 		id := ID(fmt.Sprint(i))
@@ -95,10 +95,10 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 		}
 		e.observe(e.ensureEntry(id), Observation{ID: id, Revision: 1, Present: true, Record: r}, Observation{ID: id, Revision: 1, Projected: true, Present: true, Lease: r.Lease})
 	}
-	pass := func(d Instant) {
+	pass := func(d time.Duration) {
 		now += d
-		e.updateHealth(func(g *Health) { g.Credited += d })
-		e.handleAllDue(now, int64(now))
+		e.updateHealth(func(g *Health) { g.Credited += Credit(d) })
+		e.handleAllDue(Mono(now), int64(now))
 		e.workers.Wait()
 	}
 	for i := range 10 {
@@ -118,18 +118,18 @@ func TestNothingIsRemovedAmidAMass(t *testing.T) {
 func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		heard bool
-		age   Instant
+		age   time.Duration
 		told  int
 	}{"heard": {true, 3 * time.Second, 1}, "long ago": {true, 4 * time.Second, 0}, "never": {false, 0, 0}} {
 		told := 0
 		now := time.Minute
-		e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return now, 0 }, Hooks: Hooks{Overruled: func(ID) { told++ }}})
+		e := New(Config{Store: failing{}, Clock: func() (time.Duration, int64) { return now, 0 }, Hooks: Hooks{Overruled: func(ID) { told++ }}})
 		e.end() // nothing is carried out
 		en := e.ensureEntry("a")
 		r := Record{ID: "a", State: Active, Interval: 2, Window: 4, Lease: 7}
 		e.observe(en, Observation{ID: "a", Revision: 1, Present: true, Record: r}, Observation{ID: "a", Revision: 1, Projected: true, Present: true, Lease: 7})
 		if c.heard {
-			en.local.AddEvidence(Moment{Now: now, Wall: int64(now)})
+			en.local.AddEvidence(Moment{Now: Mono(now), Wall: int64(now)})
 		}
 		now += c.age
 		r.State, r.Lease, r.SuspendedAt = Suspended, 0, int64(now)
@@ -142,7 +142,7 @@ func TestASuspensionOfWhatWasHeardIsTold(t *testing.T) {
 // SUSPENDED and INACTIVE records and those without heartbeats cannot vanish: that very
 // many of the others do must not be hidden by their number.
 func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
-	e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return 0, 0 }, Policy: Policy{DefaultInterval: 30, AllowedMisses: 2}})
+	e := New(Config{Store: failing{}, Clock: func() (time.Duration, int64) { return 0, 0 }, Policy: Policy{DefaultInterval: 30, AllowedMisses: 2}})
 	e.end() // nothing is carried out
 	enter := func(n int, r Record) (ids []ID) {
 		for range n {
@@ -170,6 +170,6 @@ func TestAMassIsAPartOfTheLeasesThatExisted(t *testing.T) {
 	require.EqualValues(t, 2900, e.counts[living].Load())
 	require.Zero(t, e.breaker.missing)
 	require.True(t, e.Stats().Massive)
-	e.updateHealth(func(g *Health) { g.Credited = 90 * time.Second })
+	e.updateHealth(func(g *Health) { g.Credited = Credit(90 * time.Second) })
 	require.False(t, e.Stats().Massive)
 }

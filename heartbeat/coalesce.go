@@ -26,10 +26,10 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	}
 	en.mu.Unlock()
 
-	began, _ := e.Clock()
+	began, _ := e.now()
 	ttl, err := e.Store.Renew(e.ctx, l)
 	r := Result{Outcome: e.outcome(e.ctx, DoRenew, err), TTL: ttl, Lease: l}
-	if now, _ := e.Clock(); now-began > maxSilence {
+	if now, _ := e.now(); now.Sub(began) > maxSilence {
 		e.disturbOnce("renewal")
 	}
 	if !mine {

@@ -9,7 +9,7 @@ import (
 )
 
 // answers runs n heartbeats at once and collects what becomes of them.
-func (s *seat) answers(n int, id ID) func() []Response {
+func (s *replica) answers(n int, id ID) func() []Response {
 	out := make([]Response, n)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -29,7 +29,7 @@ func (l *lab) renewed(id LeaseID) int {
 
 func TestRenewalsInFlightTogetherAreOne(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		lease := s.register("i").Lease
 		release := l.hold("renew")
 		all := s.answers(10, "i")
@@ -54,7 +54,7 @@ func TestRenewalsInFlightTogetherAreOne(t *testing.T) {
 // answer all the same.
 func TestAHeartbeatThatIsGivenUpHarmsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		lease := s.register("i").Lease
 		release := l.hold("renew")
 		var wg sync.WaitGroup
@@ -88,7 +88,7 @@ func TestAHeartbeatThatIsGivenUpHarmsNoOther(t *testing.T) {
 // A renewal in flight answers for its own lease only.
 func TestARenewalOfAnotherLeaseIsNotJoined(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		old := s.register("i").Lease
 		release := l.hold("renew")
 		first := s.answers(1, "i")
@@ -117,8 +117,8 @@ func TestARenewalOfAnotherLeaseIsNotJoined(t *testing.T) {
 // shows the record on that lease. All heartbeats that wait ask for that together.
 func TestTheVerifyingReadIsSharedByAllAndBeginsAfterTheRenewal(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), false)
-		l.seat(brisk(10), false)
+		s := l.addReplica(brisk(10), false)
+		l.addReplica(brisk(10), false)
 		for _, id := range []ID{"i", "j", "k"} {
 			s.register(id)
 		}
@@ -153,7 +153,7 @@ func TestTheVerifyingReadIsSharedByAllAndBeginsAfterTheRenewal(t *testing.T) {
 // are shared too.
 func TestAReplicaThatIsBehindReadsTheInstance(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s, other := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		s, other := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		s.register("i")
 		synctest.Wait()
 		show := l.hold("watch")
@@ -186,7 +186,7 @@ func TestAReplicaThatIsBehindReadsTheInstance(t *testing.T) {
 
 func TestAReadThatIsSharedEndsWithItsCaller(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), false)
+		s := l.addReplica(brisk(10), false)
 		s.register("i")
 		release := l.hold("head")
 		first := s.answers(1, "i")
@@ -212,7 +212,7 @@ func TestAReadThatIsSharedEndsWithItsCaller(t *testing.T) {
 // Whoever began the read leaves; those who wait for the next one get theirs.
 func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), false)
+		s := l.addReplica(brisk(10), false)
 		s.register("i")
 		release := l.hold("head")
 		ctx, leave := context.WithCancel(context.Background())
@@ -243,7 +243,7 @@ func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
 func TestAHeartbeatOnALeaseThatIsAboutToBeRevokedMovesAtOnce(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		bubble(t, func(t *testing.T, l *lab) {
-			s := l.seat(brisk(10), alone)
+			s := l.addReplica(brisk(10), alone)
 			old := s.register("i").Lease
 			l.mu.Lock()
 			l.ending = old

@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,9 +20,9 @@ func (obedient) Revoke(context.Context, LeaseID) error                  { return
 // Holds count only time in which writing worked. Were a request that its client gave
 // up a failed write, clients that hang up would keep the dead alive.
 func TestAClientThatHangsUpIsNotAStoreThatFails(t *testing.T) {
-	now := Instant(0)
+	now := time.Duration(0)
 	e := New(Config{Store: obedient{}, Policy: Policy{DefaultInterval: 1, MinInterval: 1, MaxInterval: 1, AllowedMisses: 2},
-		Clock: func() (Instant, int64) { return now, 0 }, Alone: true})
+		Clock: func() (time.Duration, int64) { return now, 0 }, Alone: true})
 	e.ready.Store(true)
 	e.updateHealth(func(g *Health) { g.Credited = 1 })
 	gone, hangUp := context.WithCancel(t.Context())

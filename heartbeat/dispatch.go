@@ -18,7 +18,7 @@ const (
 )
 
 // attendAll hands what is due to the workers.
-func (e *Engine) handleAllDue(now Instant, wall int64) (looked int) {
+func (e *Engine) handleAllDue(now Mono, wall int64) (looked int) {
 	credited := e.health.Load().Credited
 	for ; looked < maxPerTick; looked++ {
 		en, turn := e.nextDue(now, credited, wall)
@@ -32,7 +32,7 @@ func (e *Engine) handleAllDue(now Instant, wall int64) (looked int) {
 
 // nextDue is the next instance to be looked at. Claims whose turn it is come first:
 // their number is bounded by their pace.
-func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn bool) {
+func (e *Engine) nextDue(now Mono, credited Credit, wall int64) (en *entry, turn bool) {
 	s := &e.schedule
 	if n, _ := s.length(&s.rateLimited); n > 0 && e.breaker.turn(now) {
 		return s.take(&s.rateLimited, anyKey), true
@@ -51,7 +51,7 @@ func (e *Engine) nextDue(now, credited Instant, wall int64) (en *entry, turn boo
 
 // attend does what an instance is owed whose time has come. A claim whose turn it is not
 // asks for one, whatever it waited for before: else a mass would pass the pace.
-func (e *Engine) handleDue(en *entry, now Instant, wall int64, turn bool) {
+func (e *Engine) handleDue(en *entry, now Mono, wall int64, turn bool) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	switch en.status {
@@ -72,7 +72,7 @@ func (e *Engine) handleDue(en *entry, now Instant, wall int64, turn bool) {
 			e.claims.put(en)
 		default: // a worker that is at it schedules it again
 			if !en.inProgress.refuting && !en.inProgress.claiming {
-				e.checkAfter(en, e.Policy.Hold/4-(now-en.refutedAt))
+				e.checkAfter(en, e.Policy.Hold/4-now.Sub(en.refutedAt))
 			}
 		}
 	case suspended:
@@ -81,14 +81,14 @@ func (e *Engine) handleDue(en *entry, now Instant, wall int64, turn bool) {
 }
 
 // due has the instance looked at again after some credited time; en.mu is held.
-func (e *Engine) checkAfter(en *entry, after Instant) {
-	e.schedule.put(&e.schedule.due, en, int64(e.health.Load().Credited+after))
+func (e *Engine) checkAfter(en *entry, after time.Duration) {
+	e.schedule.put(&e.schedule.due, en, int64(e.health.Load().Credited.Add(after)))
 }
 
 // lookAgain has the next tick look at an instance that is missing and may be refuted. A
 // claim waits on for what it waits for: its place among the turns is not lost either.
 func (e *Engine) checkNow(en *entry) {
-	now, _ := e.Clock()
+	now, _ := e.now()
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.status == absent && en.local.fresh(now, &en.view.Record) {
@@ -98,7 +98,7 @@ func (e *Engine) checkNow(en *entry) {
 
 // postpone has an absence looked at again after some credited time, or when the store
 // takes writes again if that is what failed; en.mu is held.
-func (e *Engine) postpone(en *entry, err error, after Instant) {
+func (e *Engine) postpone(en *entry, err error, after time.Duration) {
 	if errors.Is(err, ErrFull) && e.health.Load().Full {
 		e.schedule.put(&e.schedule.awaitingSpace, en, 0)
 		return
@@ -108,14 +108,14 @@ func (e *Engine) postpone(en *entry, err error, after Instant) {
 
 // beginRefuting re-arms an instance; en.mu is held.
 func (e *Engine) startRefuting(en *entry) {
-	now, _ := e.Clock()
+	now, _ := e.now()
 	en.refuting, en.refutedAt = true, now
 	e.refutes.put(en)
 }
 
 // attendSuspended removes what has been SUSPENDED for too long, but not amid a mass of
 // ends; en.mu is held.
-func (e *Engine) handleSuspended(en *entry, now Instant, wall int64) {
+func (e *Engine) handleSuspended(en *entry, now Mono, wall int64) {
 	in, rec := e.input(en, now, wall), &en.view.Record
 	removal := e.Policy.removal(rec)
 	until, mass := e.massive()
@@ -124,7 +124,7 @@ func (e *Engine) handleSuspended(en *entry, now Instant, wall int64) {
 	case wall < removal: // the clock was set back
 		e.schedule.put(&e.schedule.removals, en, removal)
 	case !e.Policy.due(in, rec):
-		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince+e.Policy.observed()))
+		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince.Add(e.Policy.observed())))
 	case mass:
 		e.schedule.put(&e.schedule.due, en, int64(until))
 	default:
@@ -165,9 +165,9 @@ func (e *Engine) repair(m repairJob) {
 
 // refute is the work of one refutation.
 func (e *Engine) refute(en *entry) {
-	began, _ := e.Clock()
+	began, _ := e.now()
 	a, _ := e.runFlow(e.ctx, en, &RefuteFlow{Careful: en.isCareful()})
-	now, _ := e.Clock()
+	now, _ := e.now()
 	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -226,7 +226,7 @@ func (e *Engine) takeClaimToken() bool {
 	if n, _ := e.schedule.length(&e.schedule.rateLimited); n > 0 {
 		return false
 	}
-	now, _ := e.Clock()
+	now, _ := e.now()
 	return e.breaker.turn(now)
 }
 

@@ -13,15 +13,15 @@ type Config struct {
 	Store  Store
 	Policy Policy
 	// Clock reads the monotonic clock, and the wall clock in Unix nanoseconds.
-	Clock func() (Instant, int64)
+	Clock func() (time.Duration, int64)
 	// Alone: this process is the store's only writer.
 	Alone    bool
 	MinLease int        // seconds
 	Rank     func() int // among the living replicas; nil: 0
 	// SaveRunTime, if not nil, is told now and then how long the platform has run, credited, over
 	// all its starts. RunTimeBefore is what it was told last. Only for a replica alone.
-	SaveRunTime   func(Instant)
-	RunTimeBefore Instant
+	SaveRunTime   func(time.Duration)
+	RunTimeBefore time.Duration
 	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
 	ClaimsPerSecond int
 	Hooks           Hooks
@@ -37,7 +37,7 @@ type Engine struct {
 
 	mu        sync.RWMutex
 	entries   map[ID]*entry
-	absentIDs map[ID]Instant       // ids that the store was just asked for in vain
+	absentIDs map[ID]Mono          // ids that the store was just asked for in vain
 	lookingUp map[ID]chan struct{} // ids that it is being asked for
 	counts    [statuses]atomic.Int64
 
@@ -69,7 +69,7 @@ func New(c Config) *Engine {
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		Config: c, ctx: ctx, end: end, sweepNow: make(chan struct{}, 1), disturbances: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, absentIDs: map[ID]Instant{}, lookingUp: map[ID]chan struct{}{},
+		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{},
 	}
 	e.setUpWork()
 	e.hooks.setUp(e.callChanged)
@@ -130,13 +130,13 @@ func (e *Engine) ensureEntry(id ID) *entry {
 
 // step asks a flow for its next action.
 func (e *Engine) decide(en *entry, f Flow, r Result) Action {
-	now, wall := e.Clock()
+	now, wall := e.now()
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	return f.Next(e.input(en, now, wall), r)
 }
 
-func (e *Engine) input(en *entry, now Instant, wall int64) Input {
+func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
 		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}

@@ -14,7 +14,7 @@ import (
 // others would never be claimed.
 func TestACallerThatHangsUpRestartsNoHold(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), false)
+		s := l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		s.register("dead")
 		s.register("rude")
@@ -44,7 +44,7 @@ func TestACallerThatHangsUpRestartsNoHold(t *testing.T) {
 // lookup and the lookup itself.
 func TestAFloodOfUnknownIdsHoldsUpAHeartbeatForABoundedTime(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), false)
+		s := l.addReplica(brisk(1), false)
 		release := l.hold("read") // each takes 2 s, in vain
 		var wg sync.WaitGroup
 		for n := range 400 {
@@ -68,7 +68,7 @@ func TestAFloodOfUnknownIdsHoldsUpAHeartbeatForABoundedTime(t *testing.T) {
 
 func TestUnknownIdsAreLookedUpAFewAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), false)
+		s := l.addReplica(brisk(1), false)
 		release := l.hold("read")
 		var wg sync.WaitGroup
 		for n := range 200 {
@@ -104,7 +104,7 @@ func TestUnknownIdsAreLookedUpAFewAtATime(t *testing.T) {
 // shows it.
 func TestWhatTheWatchHasNotShownYetIsRead(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		release := l.hold("watch")
 		a.register("i")
 		if x := b.beat("i"); x.Err != nil {
@@ -118,7 +118,7 @@ func TestWhatTheWatchHasNotShownYetIsRead(t *testing.T) {
 }
 
 func TestBeforeTheListsAreLoadedNothingIsUnknown(t *testing.T) {
-	e := New(Config{Store: newLab(t), Policy: brisk(1), Alone: true, Clock: func() (Instant, int64) { return 0, 0 }})
+	e := New(Config{Store: newLab(t), Policy: brisk(1), Alone: true, Clock: func() (time.Duration, int64) { return 0, 0 }})
 	if a := e.Beat(context.Background(), "i"); !errors.Is(a.Err, ErrNotReady) || e.Ready() {
 		t.Errorf("%v, ready %t", a.Err, e.Ready())
 	}
@@ -128,7 +128,7 @@ func TestBeforeTheListsAreLoadedNothingIsUnknown(t *testing.T) {
 // acknowledgement would be of an instance that this replica does not know.
 func TestASweepDuringARegistrationDropsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		release, shown := l.hold("commit"), l.hold("watch")
 		done := make(chan error)
 		go func() {
@@ -156,7 +156,7 @@ func TestASweepDuringARegistrationDropsNothing(t *testing.T) {
 // A registration that got no answer and happens late is found by the watch.
 func TestARegistrationThatHappensLateIsKnown(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		r := Record{Schema: Schema, ID: "i", Owner: "app", State: Active, Interval: 10, Window: 20}
 		release := l.hold("commit")
 		_, err := s.Register(context.Background(), r)
@@ -178,7 +178,7 @@ func TestARegistrationThatHappensLateIsKnown(t *testing.T) {
 
 func TestTheRemovedAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		s.register("i")
 		if err := s.Remove(context.Background(), "i", "other", 0); !errors.Is(err, ErrNotOwner) {
 			t.Errorf("removed by another: %v", err)
@@ -199,7 +199,7 @@ func TestTheRemovedAreForgotten(t *testing.T) {
 // A renewal that takes more than a second is a store that did not answer.
 func TestASlowRenewalDisturbsTheReplica(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		s.register("i")
 		time.Sleep(10 * time.Second)
 		before := s.disturbed()
@@ -216,13 +216,13 @@ func TestASlowRenewalDisturbsTheReplica(t *testing.T) {
 
 func TestWhenItWasHeardLast(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		a.register("i")
 		time.Sleep(7 * time.Second)
 		a.beat("i")
 		heard := time.Now()
 		time.Sleep(3 * time.Second)
-		for name, s := range map[string]*seat{"that heard it": a, "that did not": b} {
+		for name, s := range map[string]*replica{"that heard it": a, "that did not": b} {
 			got, err := s.LastBeat(context.Background(), "i")
 			if off := time.Duration(got - heard.UnixNano()); err != nil || off.Abs() > time.Second {
 				t.Errorf("at the replica %s: off by %v, %v", name, off, err)
@@ -246,7 +246,7 @@ func TestAHeartbeatAllocatesNothing(t *testing.T) {
 	}
 	l := newLab(t)
 	const now = time.Hour
-	e := New(Config{Store: l, Policy: brisk(10), Alone: true, Clock: func() (Instant, int64) { return now, 0 }})
+	e := New(Config{Store: l, Policy: brisk(10), Alone: true, Clock: func() (time.Duration, int64) { return now, 0 }})
 	ctx := context.Background()
 	if _, err := e.Load(ctx); err != nil {
 		t.Fatal(err)

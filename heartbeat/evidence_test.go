@@ -43,7 +43,7 @@ func TestAnOwnersRequestIsEvidenceBeforeItsCommitIsAnswered(t *testing.T) {
 		if got := s.in.Local.fresh(s.in.Now, &Record{Window: 20}); got != c.want {
 			t.Errorf("%s: evidence is %t", name, got)
 		}
-		if c.want && s.in.Local.EvidenceAt != time.Hour {
+		if c.want && s.in.Local.EvidenceAt != Mono(time.Hour) {
 			t.Errorf("%s: as old as %s", name, s.in.Local.EvidenceAt)
 		}
 	}
@@ -75,7 +75,7 @@ func TestAStaleGrantIsNoCommitOfAPut(t *testing.T) {
 	if a := s.flow.Next(s.in, Result{Snapshot: gone}); a.Do != DoGrant {
 		t.Fatalf("%+v", a)
 	}
-	s.in.Now += 2 * maxGrantAge
+	s.in.Now += Mono(2 * maxGrantAge)
 	if a := s.flow.Next(s.in, Result{Lease: 9}); a.Do != DoRead || a.Revoke != 9 {
 		t.Fatalf("%+v", a)
 	}

@@ -29,10 +29,10 @@ type peerExchange struct {
 	sending   bool
 	asking    bool
 
-	retryAt         Instant  // credited: not before it is published again, after a failure
+	retryAt         Credit   // not before it is published again, after a failure
 	wanted          Revision // the highest end of a claim that waits
-	since           Instant  // credited: since when claims wait without a break
-	progressAt      Instant  // credited: when something got on, or nothing was to be done
+	since           Credit   // since when claims wait without a break
+	progressAt      Credit   // when something got on, or nothing was to be done
 	lowestUnsettled atomic.Int64
 	hasNonPublisher atomic.Bool // a living peer publishes no watermark
 	stuck           atomic.Bool
@@ -67,7 +67,7 @@ func (q *openQueue) Pop() any {
 
 // seenGone follows an absence that news showed; en.mu is held. since is a revision at which
 // the lease had not ended.
-func (e *Engine) noteAbsence(en *entry, now Instant, since Revision) {
+func (e *Engine) noteAbsence(en *entry, now Mono, since Revision) {
 	opened := en.openIfContested(now, since, en.inProgress)
 	if e.Alone || !en.view.Absent() {
 		return
@@ -94,7 +94,7 @@ func (o *peerExchange) noteWaitingClaim(end Revision) {
 
 // tend publishes what this replica has settled, if others may wait for it, and finds out
 // who of them is dead; by each tick.
-func (e *Engine) publishIfDue(now Instant) {
+func (e *Engine) publishIfDue(now Mono) {
 	if e.Alone {
 		return
 	}
@@ -109,7 +109,7 @@ func (e *Engine) publishIfDue(now Instant) {
 		o.since, o.wanted = credited, 0
 	}
 	word := PeerStatus{Publishes: true, EndsSilences: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
-	if credited-o.since >= askPeersAfter {
+	if credited.Sub(o.since) >= askPeersAfter {
 		word.Wanted = max(word.Wanted, o.wanted)
 	}
 	owes := o.published.Settled < o.needed
@@ -117,7 +117,7 @@ func (e *Engine) publishIfDue(now Instant) {
 	if got || !owes && low == 0 || full {
 		o.progressAt = credited
 	}
-	o.stuck.Store(credited-o.progressAt >= stuckAfter)
+	o.stuck.Store(credited.Sub(o.progressAt) >= stuckAfter)
 	asks, probes := o.pendingChecks(credited)
 	if asks && !o.asking {
 		o.asking = e.spawn(e.askHead)
@@ -153,7 +153,7 @@ func (o *peerExchange) allEndSilences() bool {
 
 // doubts says whether the store must be asked how far it is, and whether own writes must
 // show how fast it is; o.mu is held.
-func (o *peerExchange) pendingChecks(credited Instant) (asks, probes bool) {
+func (o *peerExchange) pendingChecks(credited Credit) (asks, probes bool) {
 	for i := range o.peers {
 		p := &o.peers[i]
 		asks = asks || p.needsHead(credited)
@@ -164,7 +164,7 @@ func (o *peerExchange) pendingChecks(credited Instant) (asks, probes bool) {
 
 // openest is the lowest end that is open here, 0 if none is; settled says whether one was
 // found that is so no more.
-func (e *Engine) lowestOpenEnd(now Instant) (low Revision, settled bool) {
+func (e *Engine) lowestOpenEnd(now Mono) (low Revision, settled bool) {
 	o := &e.peers
 	for {
 		o.mu.Lock()
@@ -207,7 +207,7 @@ func (e *Engine) publish(w PeerStatus) {
 	o.sending = false
 	credited := e.health.Load().Credited
 	if err != nil {
-		o.retryAt = credited + e.Policy.Hold/4
+		o.retryAt = credited.Add(e.Policy.Hold / 4)
 	}
 	if err != nil || epoch != o.epoch {
 		return
@@ -268,11 +268,11 @@ func (o *peerExchange) reset() {
 }
 
 // lag is how many ends may be open here, and for how long nothing has got on.
-func (o *peerExchange) lag(credited Instant) (open int, idle Instant) {
+func (o *peerExchange) lag(credited Credit) (open int, idle time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.open) > 0 || o.published.Settled < o.needed && o.any() {
-		idle = credited - o.progressAt
+		idle = credited.Sub(o.progressAt)
 	}
 	return len(o.open), idle
 }
@@ -283,7 +283,7 @@ func (e *Engine) Stuck() bool { return e.peers.stuck.Load() }
 
 // Settled says whether nothing is open here that others would have to wait for.
 func (e *Engine) Settled() bool {
-	now, _ := e.Clock()
+	now, _ := e.now()
 	low, _ := e.lowestOpenEnd(now)
 	return low == 0
 }

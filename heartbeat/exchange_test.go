@@ -9,11 +9,11 @@ import (
 
 // inMass registers n instances by turns at the replicas, lets 5 s pass since, and has every
 // lease revoked falsely, a thousand a second, while each write takes so long.
-func (l *lab) inMass(n int, each time.Duration, atOnce int, seats ...*seat) []ID {
+func (l *lab) inMass(n int, each time.Duration, atOnce int, replicas ...*replica) []ID {
 	ids := make([]ID, n)
 	for i := range ids {
 		ids[i] = ID(fmt.Sprintf("i%05d", i))
-		seats[i%len(seats)].register(ids[i])
+		replicas[i%len(replicas)].register(ids[i])
 	}
 	time.Sleep(5 * time.Second)
 	synctest.Wait()
@@ -48,16 +48,16 @@ func TestNoLivingOneIsSuspendedInAMass(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%d replicas, %d leases, %v a write, %d at once", c.replicas, c.n, c.each, c.atOnce), func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
-				var seats []*seat
+				var replicas []*replica
 				for range c.replicas {
-					seats = append(seats, l.seat(brisk(45), false))
+					replicas = append(replicas, l.addReplica(brisk(45), false))
 				}
 				time.Sleep(100 * time.Second) // the start's probation is over
-				ids := l.inMass(c.n, c.each, c.atOnce, seats...)
+				ids := l.inMass(c.n, c.each, c.atOnce, replicas...)
 				began, hidden := time.Now(), 0
 				for l.absent() > 0 && time.Since(began) < 80*time.Second {
 					time.Sleep(500 * time.Millisecond)
-					for _, s := range seats {
+					for _, s := range replicas {
 						for _, id := range ids {
 							if s.Hidden(id) {
 								hidden++
@@ -94,20 +94,20 @@ func (l *lab) absent() (n int) {
 // same mass: the test above would see it.
 func TestByTimeAloneAMassSuspendsTheLiving(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		var seats []*seat
+		var replicas []*replica
 		for range 2 {
-			s := l.seat(brisk(45), false)
+			s := l.addReplica(brisk(45), false)
 			s.old = true // before anybody was told of a key
 			l.mu.Lock()
 			l.dropKey(s, true)
 			l.mu.Unlock()
-			seats = append(seats, s)
+			replicas = append(replicas, s)
 		}
-		for i, s := range seats {
-			s.LosePeer(seats[1-i].name, true)
+		for i, s := range replicas {
+			s.LosePeer(replicas[1-i].name, true)
 		}
 		time.Sleep(100 * time.Second)
-		l.inMass(10000, 200*time.Millisecond, 100, seats...)
+		l.inMass(10000, 200*time.Millisecond, 100, replicas...)
 		time.Sleep(20 * time.Second)
 		if l.count(Claim) == 0 {
 			t.Error("nobody was suspended falsely")
@@ -118,25 +118,25 @@ func TestByTimeAloneAMassSuspendsTheLiving(t *testing.T) {
 
 // A single death costs one write of each replica and is claimed as soon as the hold is over.
 func TestASingleDeathIsClaimedAtItsHold(t *testing.T) {
-	for _, replicas := range []int{1, 2, 4} {
+	for _, count := range []int{1, 2, 4} {
 		bubble(t, func(t *testing.T, l *lab) {
-			var seats []*seat
-			for range replicas {
-				seats = append(seats, l.seat(brisk(1), false))
+			var replicas []*replica
+			for range count {
+				replicas = append(replicas, l.addReplica(brisk(1), false))
 			}
 			time.Sleep(10 * time.Second)
-			seats[0].register("i")
+			replicas[0].register("i")
 			heard, before := time.Now(), l.published()
-			until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+			until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 			if d := time.Since(heard); d > 3500*time.Millisecond {
-				t.Errorf("%d replicas: suspended %v after it was heard; window 2 s, hold 1 s", replicas, d)
+				t.Errorf("%d replicas: suspended %v after it was heard; window 2 s, hold 1 s", count, d)
 			}
-			want := replicas
-			if replicas == 1 {
+			want := count
+			if count == 1 {
 				want = 0 // there is nobody to tell
 			}
 			if n := l.published() - before; n > want {
-				t.Errorf("%d replicas: %d watermarks for one death", replicas, n)
+				t.Errorf("%d replicas: %d watermarks for one death", count, n)
 			}
 		})
 	}
@@ -147,15 +147,15 @@ func TestASingleDeathIsClaimedAtItsHold(t *testing.T) {
 func TestADeathBesideAKillIsFoundWithinItsBound(t *testing.T) {
 	for after := range 10 {
 		bubble(t, func(t *testing.T, l *lab) {
-			seats := []*seat{l.seat(brisk(3), false), l.seat(brisk(3), false), l.seat(brisk(3), false)}
+			replicas := []*replica{l.addReplica(brisk(3), false), l.addReplica(brisk(3), false), l.addReplica(brisk(3), false)}
 			time.Sleep(20 * time.Second)
-			seats[0].register("heard by the killed")
-			seats[1].register("heard by another")
+			replicas[0].register("heard by the killed")
+			replicas[1].register("heard by another")
 			heard := time.Now()
 			time.Sleep(time.Duration(after) * time.Second / 2)
-			seats[0].kill()
+			replicas[0].kill()
 			for _, id := range []ID{"heard by the killed", "heard by another"} {
-				until(t, "suspended", func() bool { return len(l.told(id)) == 2 })
+				until(t, "suspended", func() bool { return len(l.events(id)) == 2 })
 				if d := time.Since(heard); d > 16*time.Second {
 					t.Errorf("killed %d/2 s after it was heard, %s was suspended after %v; its window is 6 s", after, id, d)
 				}
@@ -173,7 +173,7 @@ func TestAReplicaWhoseKeyIsLostIsWaitedFor(t *testing.T) {
 		atOnce int
 	}{{3000, 40 * time.Millisecond, 40}, {500, time.Second, 1000}, {500, 40 * time.Millisecond, 4}} {
 		bubble(t, func(t *testing.T, l *lab) {
-			a, b := l.seat(brisk(45), false), l.seat(brisk(45), false)
+			a, b := l.addReplica(brisk(45), false), l.addReplica(brisk(45), false)
 			time.Sleep(100 * time.Second)
 			ids := l.inMass(c.n, c.each, c.atOnce, a, b)
 			a.loseKey()
@@ -199,22 +199,22 @@ func TestAReplicaWhoseKeyIsLostIsWaitedFor(t *testing.T) {
 
 // Steady failures of writes concern the instances that they were for, and nobody else.
 func TestOneFailingWriteASecondStarvesNoClaim(t *testing.T) {
-	for _, replicas := range []int{1, 2} {
+	for _, count := range []int{1, 2} {
 		bubble(t, func(t *testing.T, l *lab) {
-			var seats []*seat
-			for range replicas {
-				seats = append(seats, l.seat(brisk(1), replicas == 1))
+			var replicas []*replica
+			for range count {
+				replicas = append(replicas, l.addReplica(brisk(1), count == 1))
 			}
 			time.Sleep(10 * time.Second)
-			s := seats[0]
+			s := replicas[0]
 			s.register("dead")
 			began := time.Now()
 			for time.Since(began) < 6*time.Second {
 				s.updateHealth(func(g *Health) { g.NoteOutcome(DoCommit, Unavailable, s.peers.nonPublisher()) })
 				time.Sleep(500 * time.Millisecond)
 			}
-			if len(l.told("dead")) != 2 {
-				t.Errorf("%d replicas: the dead one is not suspended", replicas)
+			if len(l.events("dead")) != 2 {
+				t.Errorf("%d replicas: the dead one is not suspended", count)
 			}
 		})
 	}
@@ -223,15 +223,15 @@ func TestOneFailingWriteASecondStarvesNoClaim(t *testing.T) {
 // The dead are hidden while the store is full, although nobody can say what is settled.
 func TestAFullStoreHidesTheDeadOfSeveralReplicas(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(1), false), l.seat(brisk(1), false)
+		a, b := l.addReplica(brisk(1), false), l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		a.register("dead")
 		l.setFull(true)
 		until(t, "hidden by both", func() bool { return a.Hidden("dead") && b.Hidden("dead") })
 		time.Sleep(10 * time.Second)
 		l.setFull(false)
-		for len(l.told("dead")) < 2 {
-			if !a.Hidden("dead") && len(l.told("dead")) < 2 {
+		for len(l.events("dead")) < 2 {
+			if !a.Hidden("dead") && len(l.events("dead")) < 2 {
 				t.Fatal("shown again when the store had space again")
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -243,25 +243,25 @@ func TestAFullStoreHidesTheDeadOfSeveralReplicas(t *testing.T) {
 // others need not wait for it; a full store is not its fault.
 func TestAReplicaThatCannotGetOnGivesUp(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(1), false), l.seat(brisk(1), false)
+		a, b := l.addReplica(brisk(1), false), l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		a.register("i")
 		release := l.hold("publish")
 		until(t, "gone", func() bool { return l.at("i").Absent() })
 		time.Sleep(9 * time.Second)
-		if a.Stuck() || b.Stuck() || len(l.told("i")) > 1 {
-			t.Errorf("stuck: %t, %t; told %v", a.Stuck(), b.Stuck(), states(l.told("i")))
+		if a.Stuck() || b.Stuck() || len(l.events("i")) > 1 {
+			t.Errorf("stuck: %t, %t; told %v", a.Stuck(), b.Stuck(), states(l.events("i")))
 		}
 		until(t, "both give up", func() bool { return a.Stuck() && b.Stuck() })
 		release()
 		until(t, "both get on", func() bool { return !a.Stuck() && !b.Stuck() })
-		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 	})
 }
 
 // A store that went back in time must not hold words of what was settled in another one.
 func TestARestoredStoreForgetsWhatWasSettled(t *testing.T) {
-	e := New(Config{Store: failing{}, Clock: func() (Instant, int64) { return 0, 0 }})
+	e := New(Config{Store: failing{}, Clock: func() (time.Duration, int64) { return 0, 0 }})
 	e.advanceWatch(100)
 	e.UpdatePeer("b", PeerStatus{Publishes: true, Settled: 90})
 	e.peers.published, e.peers.needed = PeerStatus{Publishes: true, Settled: 100}, 100

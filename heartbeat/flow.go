@@ -54,8 +54,8 @@ func (a Action) revoking(l LeaseID) Action {
 // Wait is what a flow waits for. It may be asked again later than that, and decides anew
 // by what is known then, but not earlier.
 type Wait struct {
-	Until Instant // credited time
-	Space bool    // not before the store takes writes again
+	Until Credit
+	Space bool // not before the store takes writes again
 	// Settled, if not 0, is the end of a lease that the other replicas must have settled.
 	Settled Revision
 }
@@ -71,17 +71,17 @@ type Response struct {
 // Result reports how the action ended that the flow asked for.
 type Result struct {
 	Outcome  Outcome
-	Snapshot Snapshot // of DoRead
-	Revision Revision // of DoCommit and DoHead
-	Lease    LeaseID  // of DoGrant
-	TTL      int      // of DoRenew, in seconds
-	Age      Instant  // of DoAge
+	Snapshot Snapshot      // of DoRead
+	Revision Revision      // of DoCommit and DoHead
+	Lease    LeaseID       // of DoGrant
+	TTL      int           // of DoRenew, in seconds
+	Age      time.Duration // of DoAge
 }
 
 // Input is what a replica knows while a flow decides.
 type Input struct {
-	Now    Instant // monotonic
-	Wall   int64   // Unix nanoseconds, for payloads
+	Now    Mono
+	Wall   int64 // Unix nanoseconds, for payloads
 	Policy *Policy
 	Health *Health
 	Known  *Snapshot // what the watch and own writes have shown
@@ -127,7 +127,7 @@ type attempt struct {
 	rounds       int8
 	conflicts    int8 // rounds that an owner lost to other writers
 	lease        LeaseID
-	grantAskedAt Instant
+	grantAskedAt Mono
 }
 
 // nextRound begins anew with a read, and has the lease revoked, if there is one; after
@@ -159,7 +159,7 @@ func (a *attempt) grant(in Input, seconds int) Action {
 }
 
 // stale says whether the lease just granted has already run down.
-func (a *attempt) stale(in Input) bool { return in.Now-a.grantAskedAt > maxGrantAge }
+func (a *attempt) stale(in Input) bool { return in.Now.Sub(a.grantAskedAt) > maxGrantAge }
 
 // revocable is the granted lease, if a commit that ended so leaves nothing on it; else 0.
 // After an unknown outcome the projection may hang on it, and to revoke it would end a
@@ -193,4 +193,4 @@ func failure(o Outcome) error {
 }
 
 // seconds rounds up.
-func seconds(d Instant) int { return int((d + time.Second - 1) / time.Second) }
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

@@ -1,5 +1,7 @@
 package heartbeat
 
+import "time"
+
 type beatStep uint8
 
 const (
@@ -18,8 +20,8 @@ const (
 type BeatFlow struct {
 	step beatStep
 	attempt
-	gap          Instant // since the heartbeat before
-	ttl          int     // what the renewal answered
+	gap          time.Duration // since the heartbeat before
+	ttl          int           // what the renewal answered
 	txn          Kind
 	target       Record // interval, previous and window that a move leads to
 	tellInterval bool

@@ -59,7 +59,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || retired != c.retired {
 			t.Errorf("%s: asked %v, %v, retired %s; want %s, %v, %s", c.name, s.asked, a.Err, retired, c.asked, c.err, c.retired)
 		}
-		if !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != time.Hour {
+		if !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != Mono(time.Hour) {
 			t.Errorf("%s: not noted as evidence", c.name)
 		}
 		if len(s.results) != 0 {
@@ -91,10 +91,10 @@ func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 		{"a refutation", func() Flow { return new(RefuteFlow) }, Snapshot{}, Result{Snapshot: gone}, false},
 		{"a PUT", put, Snapshot{}, Result{Snapshot: gone}, true},
 	} {
-		for _, late := range []Instant{maxGrantAge, maxGrantAge + 1} {
+		for _, late := range []time.Duration{maxGrantAge, maxGrantAge + 1} {
 			s := newScript(c.flow(), c.first, Result{Lease: 9})
 			s.in.Known, s.in.Alone = &c.known, true
-			s.in.Local.AddEvidence(Moment{Now: time.Hour})
+			s.in.Local.AddEvidence(Moment{Now: Mono(time.Hour)})
 			var a Action
 			r := Result{}
 			for range 2 {
@@ -104,7 +104,7 @@ func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 			if a.Do != DoGrant {
 				t.Fatalf("%s: wants %v, not a grant", c.name, a.Do)
 			}
-			s.in.Now += late
+			s.in.Now += Mono(late)
 			a = s.flow.Next(s.in, r)
 			if stale := c.discards && late > maxGrantAge; stale != (a.Do == DoRead && a.Revoke == 9) || !stale && a.Do != DoCommit {
 				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", c.name, late, a, a.Revoke)
@@ -120,7 +120,7 @@ func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
 	gone.Projection = Projection{}
 	s := newScript(new(RefuteFlow), Result{Lease: 9}, Result{Revision: 6})
 	s.in.Known = &gone
-	s.in.Local.AddEvidence(Moment{Now: time.Hour})
+	s.in.Local.AddEvidence(Moment{Now: Mono(time.Hour)})
 	if a := s.run(t); a.Err != nil || fmt.Sprint(s.asked) != "[grant REARM]" {
 		t.Errorf("asked %v, %v", s.asked, a.Err)
 	}
@@ -130,7 +130,7 @@ func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
 	if a := f.Next(in, Result{}); a.Do != DoGrant {
 		t.Fatalf("wants %v", a.Do)
 	}
-	in.Now += gone.Record.window()
+	in.Now += Mono(gone.Record.window())
 	if a := f.Next(in, Result{Lease: 9}); a.Do != DoRespond || a.Revoke != 9 {
 		t.Errorf("the evidence is too old, and yet %v, retired %d", a.Do, a.Revoke)
 	}

@@ -24,7 +24,7 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"heartbeat, alone", &BeatFlow{}, 5 * maxRounds, true},
 		{"refutation", &RefuteFlow{}, 3 * maxRounds, false},
 		{"claim", &ClaimFlow{}, 1, false},
-		{"claim whose turn it is", &ClaimFlow{step: claimToken, at: 9, since: -time.Hour}, 2, false},
+		{"claim whose turn it is", &ClaimFlow{step: claimToken, at: 9, since: Credit(-time.Hour)}, 2, false},
 		{"registration", &RegisterFlow{Record: rec}, maxRounds + 2, false},
 		{"registration without heartbeats", &RegisterFlow{Record: Record{ID: "i", State: Active}}, 2, false},
 		{"update", &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: 60}}, 3*(maxConflicts+maxRounds) + 1, false},
@@ -149,9 +149,9 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 	}
 	for i := range known {
 		for _, heard := range heards {
-			for _, now := range []Instant{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
+			for _, now := range []time.Duration{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
 				l := &Local{hasEvidence: heard, suspended: true, SuspendedSince: 0}
-				w.inputs = append(w.inputs, Input{Now: now, Policy: &p, Health: &Health{Credited: time.Hour, Alone: alone}, Known: &known[i], Watched: 100, Local: l,
+				w.inputs = append(w.inputs, Input{Now: Mono(now), Policy: &p, Health: &Health{Credited: Credit(time.Hour), Alone: alone}, Known: &known[i], Watched: 100, Local: l,
 					Wall: int64(time.Hour), Alone: alone, MinLease: 1})
 			}
 		}

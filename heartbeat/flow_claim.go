@@ -18,7 +18,7 @@ const (
 type ClaimFlow struct {
 	step  claimStep
 	at    Revision // of the record, as of the read that began the hold
-	since Instant  // credited time of the reply to that read
+	since Credit   // of the reply to that read
 }
 
 var claimSteps = newStepTable("ClaimFlow", []string{"start", "read", "hold", "token", "commit"},
@@ -74,14 +74,14 @@ func (f *ClaimFlow) wait(in Input) Action {
 	if in.Health.Full {
 		return Action{Do: DoWait, Wait: Wait{Space: true}}
 	}
-	until := max(f.since, in.Health.WritableSince) + in.Local.holdTime(in, &in.Known.Record)
+	until := max(f.since, in.Health.WritableSince).Add(in.Local.holdTime(in, &in.Known.Record))
 	if in.Local.probation {
-		until = max(until, in.Local.CountedFrom+in.Local.required(in.Health, &in.Known.Record))
+		until = max(until, in.Local.CountedFrom.Add(in.Local.required(in.Health, &in.Known.Record)))
 		if at, ok := in.Local.keepAt(in.Health, &in.Known.Record); ok {
-			until = min(until, max(at, in.Health.Credited+Tick)) // the tick records the silence first
+			until = min(until, max(at, in.Health.Credited.Add(Tick))) // the tick records the silence first
 		}
 	}
-	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Health.Credited+Tick)}}
+	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Health.Credited.Add(Tick))}}
 }
 
 // held decides whether the hold is over.
@@ -112,5 +112,5 @@ func (f *ClaimFlow) held(in Input, r Result) Action {
 // waited says whether the hold is over. While the store is full no refutation gets
 // through, so what it counts is credited time since there was space (protocol CE9).
 func (f *ClaimFlow) waited(in Input) bool {
-	return in.Health.Credited-max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, &in.Known.Record)
+	return in.Health.Credited.Sub(max(f.since, in.Health.WritableSince)) >= in.Local.holdTime(in, &in.Known.Record)
 }

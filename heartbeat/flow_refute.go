@@ -56,7 +56,7 @@ func (f *RefuteFlow) decide(in Input, s Snapshot) Action {
 		return respond(nil, *rec)
 	}
 	f.step = refuteGrant
-	return f.grant(in, seconds(rec.window()-(in.Now-in.Local.EvidenceAt)))
+	return f.grant(in, seconds(rec.window()-in.Now.Sub(in.Local.EvidenceAt)))
 }
 
 // granted uses the lease however slow the grant was: it ends when the evidence is too old.
@@ -68,7 +68,7 @@ func (f *RefuteFlow) granted(in Input, r Result) Action {
 	f.step = refuteCommit
 	t := f.snap.rearm(f.lease)
 	t.keepLastBeat(in.Local)
-	if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {
+	if in.Health.Credited.Sub(in.Local.EvidenceCredit) < t.Record.Silence {
 		t.endSilence(in.Local) // whoever recorded the silence had not heard this
 	}
 	return Action{Do: DoCommit, Txn: t}

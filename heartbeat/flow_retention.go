@@ -64,10 +64,10 @@ func (p *Policy) removal(r *Record) int64 {
 
 // observed is for how long, in credited time, this replica must have seen a record
 // SUSPENDED before it removes it.
-func (p *Policy) observed() Instant { return min(p.DeregisterAfter, maxObserved) }
+func (p *Policy) observed() time.Duration { return min(p.DeregisterAfter, maxObserved) }
 
 // due says whether a SUSPENDED record is over its retention.
 func (p *Policy) due(in Input, r *Record) bool {
 	return p.DeregisterAfter > 0 && r.State == Suspended && in.Local.suspended &&
-		in.Wall >= p.removal(r) && in.Health.Credited-in.Local.SuspendedSince >= p.observed()
+		in.Wall >= p.removal(r) && in.Health.Credited.Sub(in.Local.SuspendedSince) >= p.observed()
 }

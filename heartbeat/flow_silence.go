@@ -1,5 +1,7 @@
 package heartbeat
 
+import "time"
+
 type silenceStep uint8
 
 const (
@@ -15,8 +17,8 @@ const (
 // that is heard elsewhere meanwhile is found by the age of the lease.
 type SilenceFlow struct {
 	step    silenceStep
-	from    Instant // credited: since when it is silent
-	silence Instant // what is kept
+	from    Credit        // since when it is silent
+	silence time.Duration // what is kept
 	snap    Snapshot
 }
 
@@ -42,12 +44,12 @@ func (f *SilenceFlow) begin(in Input, r Result) Action {
 		return f.finish(in, r)
 	}
 	l.silenceChecked, l.checkedFrom = true, f.from
-	f.silence = in.Health.Credited - f.from
+	f.silence = in.Health.Credited.Sub(f.from)
 	switch {
 	case in.Alone:
 		return f.commit(in)
 	case f.snap.Absent(): // nobody renewed since
-		if f.silence = min(f.silence, in.Health.Credited-l.MissingSince); f.silence < l.keptAfter(in.Health, &f.snap.Record) {
+		if f.silence = min(f.silence, in.Health.Credited.Sub(l.MissingSince)); f.silence < l.keptAfter(in.Health, &f.snap.Record) {
 			return f.finish(in, r)
 		}
 		return f.commit(in)
@@ -76,7 +78,7 @@ func (f *SilenceFlow) commit(in Input) Action {
 	}
 	f.step = silenceCommit
 	l.mayKeep = true
-	l.keptUntil = max(l.keptUntil, in.Health.Credited) + keptEvery*f.snap.Record.window()
+	l.keptUntil = max(l.keptUntil, in.Health.Credited).Add(keptEvery * f.snap.Record.window())
 	t := f.snap.silent(f.silence, in.Health)
 	t.keepLastBeat(l)
 	return Action{Do: DoCommit, Txn: t}

@@ -47,7 +47,7 @@ func (s *script) run(t *testing.T) Response {
 func newScript(f Flow, results ...Result) *script {
 	p := brisk(10)
 	return &script{flow: f, results: results,
-		in: Input{Now: time.Hour, Wall: 77, Policy: &p, Health: new(Health), Known: new(Snapshot), Watched: 5, Local: new(Local), MinLease: 1}}
+		in: Input{Now: Mono(time.Hour), Wall: 77, Policy: &p, Health: new(Health), Known: new(Snapshot), Watched: 5, Local: new(Local), MinLease: 1}}
 }
 
 func aliveAt(at Revision, attributes string) Snapshot {
@@ -59,7 +59,7 @@ func aliveAt(at Revision, attributes string) Snapshot {
 // instance suspended by the same replica a second later.
 func TestAPutThatChangesNothingIsEvidence(t *testing.T) {
 	s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: Active, Proposed: KeepInterval}}, Result{Snapshot: aliveAt(5, "")})
-	if a := s.run(t); a.Err != nil || !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != time.Hour || s.in.Local.EvidenceWall != 77 {
+	if a := s.run(t); a.Err != nil || !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != Mono(time.Hour) || s.in.Local.EvidenceWall != 77 {
 		t.Errorf("%v, heard %+v", a.Err, s.in.Local)
 	}
 	if got := fmt.Sprint(s.asked); got != "[read]" {

@@ -16,30 +16,30 @@ const (
 // Credited time passes only while the replica runs: a pause credits nothing, a delay
 // that is too short to be one almost nothing.
 type Health struct {
-	Credited      Instant
+	Credited      Credit
 	Suspected     bool
-	SuspectedAt   Instant // credited time of the last disturbance
-	Full          bool    // the store takes no writes
-	WritableSince Instant // credited time since which writing has worked
+	SuspectedAt   Credit // of the last disturbance
+	Full          bool   // the store takes no writes
+	WritableSince Credit // since when writing has worked
 
 	Alone bool // this replica is the store's only writer
 	// Loaded: the first list was taken in, at credited time StartAt. What was known then
 	// is from before.
 	Loaded    bool
-	StartedAt Instant
+	StartedAt Credit
 	// RanBefore is how long the platform had run before this start, credited, and over
 	// all its starts; only if Clocked.
 	HasRunTime    bool
-	RunTimeBefore Instant
+	RunTimeBefore time.Duration
 }
 
 // Pass credits the time since the last tick; a pause adds nothing.
-func (g *Health) AddTime(elapsed Instant) {
+func (g *Health) AddTime(elapsed time.Duration) {
 	if elapsed > maxSilence {
 		g.Disturb()
 		return
 	}
-	g.Credited += min(elapsed, maxCredit)
+	g.Credited = g.Credited.Add(min(elapsed, maxCredit))
 }
 
 // Disturb notes that heartbeats may have been missed up to now: a start, a pause,
@@ -66,7 +66,9 @@ func (g *Health) NoteOutcome(do Verb, o Outcome, unspoken bool) {
 
 // cannotWrite says whether the store is full, or was so less than a hold ago: then nobody
 // can say that an end is settled.
-func (g *Health) cannotWrite(hold Instant) bool { return g.Full || g.Credited-g.WritableSince < hold }
+func (g *Health) cannotWrite(hold time.Duration) bool {
+	return g.Full || g.Credited.Sub(g.WritableSince) < hold
+}
 
 // SetFull follows the store's alarm.
 func (g *Health) SetFull(full bool) {

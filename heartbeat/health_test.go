@@ -10,11 +10,11 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 	for range 10 {
 		g.AddTime(Tick)
 	}
-	if g.Credited != time.Second || g.Suspected {
+	if g.Credited != Credit(time.Second) || g.Suspected {
 		t.Fatalf("ten ticks on time credit %v, suspected %t", g.Credited, g.Suspected)
 	}
 	for _, c := range []struct {
-		elapsed, credit Instant
+		elapsed, credit time.Duration
 		suspected       bool
 	}{
 		{0, 0, false},
@@ -27,7 +27,7 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 	} {
 		var g Health
 		g.AddTime(c.elapsed)
-		if g.Credited != c.credit || g.Suspected != c.suspected {
+		if g.Credited != Credit(c.credit) || g.Suspected != c.suspected {
 			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Suspected, c.credit, c.suspected)
 		}
 	}
@@ -40,7 +40,7 @@ func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
 	var l Local
 	l.AddEvidence(Moment{})
 	s := Snapshot{At: 1, Record: Record{State: Active, Interval: 1, Window: 2, Lease: 7}}
-	ran := Instant(0)
+	ran := time.Duration(0)
 	for range 100 {
 		g.AddTime(3 * time.Second)
 		l.observe(&s, &g)
@@ -56,9 +56,9 @@ func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
 }
 
 func TestADisturbanceIsDatedInCreditedTime(t *testing.T) {
-	g := Health{Credited: 5 * time.Second}
+	g := Health{Credited: Credit(5 * time.Second)}
 	g.Disturb()
-	if !g.Suspected || g.SuspectedAt != 5*time.Second {
+	if !g.Suspected || g.SuspectedAt != Credit(5*time.Second) {
 		t.Errorf("disturbed: %+v", g)
 	}
 }
@@ -66,8 +66,8 @@ func TestADisturbanceIsDatedInCreditedTime(t *testing.T) {
 // Protocol CE9: holds count from the moment that writing works again.
 func TestAFullStoreRestartsEveryHold(t *testing.T) {
 	var g Health
-	at := func(credited Instant, full bool) {
-		g.Credited = credited
+	at := func(credited time.Duration, full bool) {
+		g.Credited = Credit(credited)
 		g.SetFull(full)
 	}
 	at(1*time.Second, false)
@@ -76,19 +76,19 @@ func TestAFullStoreRestartsEveryHold(t *testing.T) {
 	}
 	at(2*time.Second, true)
 	at(5*time.Second, true)
-	if !g.Full || g.WritableSince != 5*time.Second {
+	if !g.Full || g.WritableSince != Credit(5*time.Second) {
 		t.Errorf("full: %+v", g)
 	}
 	at(6*time.Second, false)
-	if g.Full || g.WritableSince != 6*time.Second {
+	if g.Full || g.WritableSince != Credit(6*time.Second) {
 		t.Errorf("cleared: %+v", g)
 	}
 	at(9*time.Second, false)
-	if g.WritableSince != 6*time.Second {
+	if g.WritableSince != Credit(6*time.Second) {
 		t.Errorf("long since cleared: %+v", g)
 	}
 	g.WriteFailed()
-	if g.WritableSince != 9*time.Second {
+	if g.WritableSince != Credit(9*time.Second) {
 		t.Errorf("after a failed write: %+v", g)
 	}
 }

@@ -38,7 +38,7 @@ func TestAHookThatBlocksStopsNeitherHeartbeatsNorDeaths(t *testing.T) {
 						<-ever
 					}
 				})
-				s := l.seat(brisk(1), true)
+				s := l.addReplica(brisk(1), true)
 				time.Sleep(10 * time.Second)
 				for _, id := range []ID{"living", "dead", "blocked", "heard"} {
 					s.register(id)
@@ -79,7 +79,7 @@ func TestChangesAreToldInOrderAndBeforeTheAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		var mu sync.Mutex
 		told := map[ID][]uint64{}
-		var s *seat
+		var s *replica
 		l.hooks.Changed = func(id ID, snap *Snapshot) {
 			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 			if s != nil { // no lock is held: it may even call the engine
@@ -89,7 +89,7 @@ func TestChangesAreToldInOrderAndBeforeTheAnswer(t *testing.T) {
 			defer mu.Unlock()
 			told[id] = append(told[id], snap.Record.Seq)
 		}
-		s = l.seat(brisk(10), true)
+		s = l.addReplica(brisk(10), true)
 		var all sync.WaitGroup
 		for n := range 5 {
 			id := ID(fmt.Sprint(n))
@@ -120,7 +120,7 @@ func TestChangesAreToldInOrderAndBeforeTheAnswer(t *testing.T) {
 // What no hook could be told is counted, and takes no memory.
 func TestCallsOfHooksThatFindNoRoomAreCounted(t *testing.T) {
 	ever := make(chan struct{})
-	e := New(Config{Clock: func() (Instant, int64) { return 0, 0 }, Hooks: Hooks{Disturbed: func(string) { <-ever }}})
+	e := New(Config{Clock: func() (time.Duration, int64) { return 0, 0 }, Hooks: Hooks{Disturbed: func(string) { <-ever }}})
 	for range maxNotices + 11 {
 		e.disturb("test")
 	}

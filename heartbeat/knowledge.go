@@ -8,7 +8,7 @@ type knowledge struct {
 	// open is a revision since which the lease may have ended that this replica has to
 	// refute, and has not; 0: nothing is open.
 	openSince Revision
-	openedAt  Instant
+	openedAt  Mono
 	// careful: a refutation of this absence has ended and did not put it back.
 	careful bool
 }
@@ -65,7 +65,7 @@ const (
 // does not wait for a claim (protocol CE4).
 type inProgress struct {
 	refuting      bool
-	refutedAt     Instant
+	refutedAt     Mono
 	claiming      bool
 	ownerRequests int  // requests of the owner
 	unusable      bool // the last refutation found that the record cannot be written
@@ -73,7 +73,7 @@ type inProgress struct {
 
 // owed is the duty that follows at once from news. lease is the one that the
 // record hung on before.
-func (k *knowledge) taskOnNews(now Instant, lease LeaseID, u inProgress) task {
+func (k *knowledge) taskOnNews(now Mono, lease LeaseID, u inProgress) task {
 	switch fresh := k.local.fresh(now, &k.view.Record); {
 	case !fresh:
 		return noTask
@@ -89,7 +89,7 @@ func (k *knowledge) taskOnNews(now Instant, lease LeaseID, u inProgress) task {
 }
 
 // attend is the duty when somebody looks: an absent instance is refuted or claimed.
-func (k *knowledge) taskWhenDue(now Instant, p *Policy, u inProgress) task {
+func (k *knowledge) taskWhenDue(now Mono, p *Policy, u inProgress) task {
 	switch {
 	case !k.view.Absent():
 		return noTask
@@ -98,7 +98,7 @@ func (k *knowledge) taskWhenDue(now Instant, p *Policy, u inProgress) task {
 			return noTask
 		}
 		return claiming
-	case u.refuting || now-u.refutedAt < p.Hold/4:
+	case u.refuting || now.Sub(u.refutedAt) < p.Hold/4:
 		return noTask
 	default:
 		return refuting

@@ -7,15 +7,15 @@ import (
 
 const labKeyLife = 5 * time.Second
 
-// seatStore is the lab as one replica reaches it: with a key of its own.
-type seatStore struct {
+// replicaStore is the lab as one replica reaches it: with a key of its own.
+type replicaStore struct {
 	*lab
-	seat *seat
+	replica *replica
 }
 
 // Publish implements Store.
-func (s seatStore) Publish(ctx context.Context, w PeerStatus) error {
-	if s.seat.old {
+func (s replicaStore) Publish(ctx context.Context, w PeerStatus) error {
+	if s.replica.old {
 		return nil // a release that has none
 	}
 	if err := s.calling(ctx, "publish"); err != nil {
@@ -29,16 +29,16 @@ func (s seatStore) Publish(ctx context.Context, w PeerStatus) error {
 	if s.full {
 		return ErrFull
 	}
-	s.putKey(s.seat, w)
+	s.putKey(s.replica, w)
 	return nil
 }
 
 // putKey puts a replica's key; l.mu is held.
-func (l *lab) putKey(s *seat, w PeerStatus) {
+func (l *lab) putKey(s *replica, w PeerStatus) {
 	l.rev++
 	l.publishes++
 	s.key, s.word = true, w
-	l.tellKey(s, func(other *seat) { other.UpdatePeer(s.name, w) })
+	l.tellKey(s, func(other *replica) { other.UpdatePeer(s.name, w) })
 }
 
 // published is how often keys were put.
@@ -49,19 +49,19 @@ func (l *lab) published() int {
 }
 
 // dropKey takes a replica's key away; l.mu is held.
-func (l *lab) dropKey(s *seat, left bool) {
+func (l *lab) dropKey(s *replica, left bool) {
 	if !s.key {
 		return
 	}
 	l.rev++
 	s.key = false
-	l.tellKey(s, func(other *seat) { other.LosePeer(s.name, left) })
+	l.tellKey(s, func(other *replica) { other.LosePeer(s.name, left) })
 }
 
 // tellKey shows every other replica a write of a key.
-func (l *lab) tellKey(of *seat, show func(*seat)) {
+func (l *lab) tellKey(of *replica, show func(*replica)) {
 	rev := l.rev
-	for _, s := range l.seats {
+	for _, s := range l.replicas {
 		if s != of && !s.old {
 			s.queue <- func() {
 				show(s)
@@ -75,7 +75,7 @@ func (l *lab) tellKey(of *seat, show func(*seat)) {
 
 // loseKey revokes the lease of a replica's key falsely; the replica puts it back by two
 // writes, one after the other.
-func (s *seat) loseKey() {
+func (s *replica) loseKey() {
 	l := s.lab
 	l.mu.Lock()
 	l.dropKey(s, false)
@@ -95,7 +95,7 @@ func (s *seat) loseKey() {
 }
 
 // kill stops a replica as if its process was killed: its key outlives it.
-func (s *seat) kill() {
+func (s *replica) kill() {
 	s.killed = true
 	s.stop()
 	time.AfterFunc(labKeyLife, func() {

@@ -11,7 +11,7 @@ func (l *lab) calling(ctx context.Context, what string) error {
 		l.mu.Lock()
 		wait := l.silent
 		if wait == nil {
-			wait = l.gate[what]
+			wait = l.held[what]
 		}
 		l.mu.Unlock()
 		if wait == nil {
@@ -38,11 +38,11 @@ func (l *lab) calling(ctx context.Context, what string) error {
 func (l *lab) hold(what string) (release func()) {
 	c := make(chan struct{})
 	l.mu.Lock()
-	l.gate[what] = c
+	l.held[what] = c
 	l.mu.Unlock()
 	return func() {
 		l.mu.Lock()
-		delete(l.gate, what)
+		delete(l.held, what)
 		l.mu.Unlock()
 		close(c)
 	}
@@ -135,7 +135,7 @@ func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
 
 func (l *lab) show(sights ...Observation) {
 	rev := l.rev
-	for _, s := range l.seats {
+	for _, s := range l.replicas {
 		s.queue <- func() { s.Observe(sights, rev) }
 	}
 }
@@ -239,7 +239,7 @@ func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
 	return nil
 }
 
-func (l *lab) Age(ctx context.Context, id LeaseID) (Instant, error) {
+func (l *lab) Age(ctx context.Context, id LeaseID) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
@@ -284,7 +284,9 @@ func (l *lab) Head(ctx context.Context) (Revision, error) {
 	return l.rev, nil
 }
 
-func (l *lab) Publish(ctx context.Context, w PeerStatus) error { panic("a seat publishes by itself") }
+func (l *lab) Publish(ctx context.Context, w PeerStatus) error {
+	panic("a replica publishes by itself")
+}
 
 func (l *lab) Pulse(ctx context.Context) (bool, error) {
 	if err := l.calling(ctx, "pulse"); err != nil {

@@ -38,11 +38,11 @@ type lab struct {
 	full      bool
 	ending    LeaseID       // it has run out, and its revocation has not come yet
 	silent    chan struct{} // not nil: no call is answered until it is closed
-	gate      map[string]chan struct{}
-	seats     []*seat
-	ran       func(Instant) // of the seats to come, and what they ran before
-	ranBefore Instant
-	hooks     Hooks // of the seats to come, but for Disturbed if they have none
+	held      map[string]chan struct{}
+	replicas  []*replica
+	ran       func(time.Duration) // of the replicas to come, and what they ran before
+	ranBefore time.Duration
+	hooks     Hooks // of the replicas to come, but for Disturbed if they have none
 }
 
 type labLease struct {
@@ -53,8 +53,8 @@ type labLease struct {
 	extended bool
 }
 
-// seat is one replica: its engine, its watch and its clock.
-type seat struct {
+// replica is one replica: its engine, its watch and its clock.
+type replica struct {
 	*Engine
 	lab    *lab
 	queue  chan func()
@@ -77,13 +77,13 @@ var errSilent = errors.New("no answer")
 
 func newLab(t *testing.T) *lab {
 	return &lab{t: t, records: map[ID]Snapshot{}, projections: map[ID]Projection{}, leases: map[LeaseID]*labLease{},
-		renewals: map[LeaseID]int{}, gate: map[string]chan struct{}{}}
+		renewals: map[LeaseID]int{}, held: map[string]chan struct{}{}}
 }
 
-// seat adds a replica that is loaded and runs.
-func (l *lab) seat(p Policy, alone bool) *seat {
-	s := &seat{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
-	rank := len(l.seats)
+// replica adds a replica that is loaded and runs.
+func (l *lab) addReplica(p Policy, alone bool) *replica {
+	s := &replica{lab: l, queue: make(chan func(), 10000), origin: time.Now().Add(-time.Hour), ended: make(chan struct{})}
+	rank := len(l.replicas)
 	s.name = fmt.Sprint("replica ", rank)
 	if alone {
 		rank = 0
@@ -96,7 +96,7 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 			s.doubts = append(s.doubts, why)
 		}
 	}
-	s.Engine = New(Config{Store: seatStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks,
+	s.Engine = New(Config{Store: replicaStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks,
 		SaveRunTime: l.ran, RunTimeBefore: l.ranBefore})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
@@ -130,17 +130,17 @@ func (l *lab) seat(p Policy, alone bool) *seat {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	words := map[string]PeerStatus{}
-	for _, other := range l.seats {
+	for _, other := range l.replicas {
 		if other.key {
 			words[other.name] = other.word
 		}
 	}
 	s.SetPeers(words)
-	l.seats = append(l.seats, s)
+	l.replicas = append(l.replicas, s)
 	return s
 }
 
-func (s *seat) clock() (Instant, int64) {
+func (s *replica) clock() (time.Duration, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now().Add(s.jumped)
@@ -148,14 +148,14 @@ func (s *seat) clock() (Instant, int64) {
 }
 
 // setWall moves the wall clock.
-func (s *seat) setWall(by time.Duration) {
+func (s *replica) setWall(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set = by
 }
 
 // disturbed counts the disturbances so far.
-func (s *seat) disturbed() int {
+func (s *replica) disturbed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.doubts)
@@ -166,7 +166,7 @@ func (s *seat) disturbed() int {
 func (l *lab) pause(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.seats {
+	for _, s := range l.replicas {
 		s.mu.Lock()
 		s.jumped += d
 		s.mu.Unlock()
@@ -183,7 +183,7 @@ func (l *lab) pause(d time.Duration) {
 }
 
 // told lists what the outbox says of an instance, "CHANGE STATE seq".
-func (l *lab) told(id ID) (out []Txn) {
+func (l *lab) events(id ID) (out []Txn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.outbox {
@@ -226,7 +226,7 @@ func bubble(t *testing.T, f func(*testing.T, *lab)) {
 
 // end stops what still runs.
 func (l *lab) end() {
-	for _, s := range l.seats {
+	for _, s := range l.replicas {
 		s.stop()
 	}
 	l.mu.Lock()
@@ -237,7 +237,7 @@ func (l *lab) end() {
 }
 
 // register enters an instance through a replica.
-func (s *seat) register(id ID) Record {
+func (s *replica) register(id ID) Record {
 	s.lab.t.Helper()
 	r, err := s.Register(context.Background(), Record{ID: id, Owner: "app", State: Active, Proposed: 0})
 	if err != nil {
@@ -246,10 +246,10 @@ func (s *seat) register(id ID) Record {
 	return r
 }
 
-func (s *seat) beat(id ID) Response { return s.Beat(context.Background(), id) }
+func (s *replica) beat(id ID) Response { return s.Beat(context.Background(), id) }
 
 // beats sends a heartbeat every interval until the function returned is called.
-func (s *seat) beats(every time.Duration, ids ...ID) (stop func()) {
+func (s *replica) beats(every time.Duration, ids ...ID) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -297,7 +297,7 @@ func states(told []Txn) (out []State) {
 
 func wantStates(t *testing.T, l *lab, id ID, want ...State) {
 	t.Helper()
-	told := l.told(id)
+	told := l.events(id)
 	if !slices.Equal(states(told), want) {
 		t.Errorf("%s: told %v, want %v", id, states(told), want)
 	}

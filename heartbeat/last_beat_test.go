@@ -8,7 +8,7 @@ import (
 )
 
 // stamp is what a replica tells as the last heartbeat, since the beginning of the test.
-func (s *seat) stamp(id ID, began time.Time) time.Duration {
+func (s *replica) stamp(id ID, began time.Time) time.Duration {
 	s.lab.t.Helper()
 	synctest.Wait()
 	at, err := s.LastBeat(context.Background(), id)
@@ -22,27 +22,27 @@ func (s *seat) stamp(id ID, began time.Time) time.Duration {
 // of etcd's leader. What is told may be earlier than the last heartbeat, never later.
 func TestNobodyTellsALaterTimeThanTheLastHeartbeat(t *testing.T) {
 	const s = time.Second
-	put := func(at *seat, proposed int) {
+	put := func(at *replica, proposed int) {
 		if _, err := at.Update(context.Background(), "i", Update{Owner: "app", State: Active, Attributes: "new", Proposed: proposed}); err != nil {
 			at.lab.t.Fatal(err)
 		}
 	}
 	for _, c := range []struct {
 		name string
-		then func(l *lab, a, b *seat) // 5 s after the last heartbeat, at a
+		then func(l *lab, a, b *replica) // 5 s after the last heartbeat, at a
 		// told is how long before or after the last heartbeat each replica may tell at least:
 		// what is lost is the registration's time.
 		lost bool // at the replica that did not hear it
 	}{
-		{"nothing else", func(*lab, *seat, *seat) {}, false},
-		{"another leader of etcd", func(l *lab, _, _ *seat) { l.extend() }, true},
-		{"a PUT of other words", func(_ *lab, a, _ *seat) { put(a, KeepInterval) }, false},
-		{"a PUT of other words at the other", func(_ *lab, _, b *seat) { put(b, KeepInterval) }, false},
-		{"a PUT of a longer interval", func(_ *lab, a, _ *seat) { put(a, 20) }, false},
-		{"a PUT of a longer interval at the other", func(_ *lab, _, b *seat) { put(b, 20) }, true},
-		{"a PUT of a shorter interval at the other", func(_ *lab, _, b *seat) { put(b, 5) }, true},
-		{"a false revocation", func(l *lab, _, _ *seat) { l.revoke("i") }, false},
-		{"INACTIVE and ACTIVE again", func(_ *lab, _, b *seat) {
+		{"nothing else", func(*lab, *replica, *replica) {}, false},
+		{"another leader of etcd", func(l *lab, _, _ *replica) { l.extend() }, true},
+		{"a PUT of other words", func(_ *lab, a, _ *replica) { put(a, KeepInterval) }, false},
+		{"a PUT of other words at the other", func(_ *lab, _, b *replica) { put(b, KeepInterval) }, false},
+		{"a PUT of a longer interval", func(_ *lab, a, _ *replica) { put(a, 20) }, false},
+		{"a PUT of a longer interval at the other", func(_ *lab, _, b *replica) { put(b, 20) }, true},
+		{"a PUT of a shorter interval at the other", func(_ *lab, _, b *replica) { put(b, 5) }, true},
+		{"a false revocation", func(l *lab, _, _ *replica) { l.revoke("i") }, false},
+		{"INACTIVE and ACTIVE again", func(_ *lab, _, b *replica) {
 			if _, err := b.Update(context.Background(), "i", Update{Owner: "app", State: Inactive, Proposed: KeepInterval}); err != nil {
 				b.lab.t.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func TestNobodyTellsALaterTimeThanTheLastHeartbeat(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
 				p := between(1, 20)
 				p.DefaultInterval = 10
-				a, b := l.seat(p, false), l.seat(p, false)
+				a, b := l.addReplica(p, false), l.addReplica(p, false)
 				time.Sleep(40 * s)
 				began := time.Now()
 				a.register("i")
@@ -85,19 +85,19 @@ func TestAWriteKeepsWhenItWasHeard(t *testing.T) {
 	const s = time.Second
 	for _, c := range []struct {
 		name string
-		then func(l *lab, a *seat)
+		then func(l *lab, a *replica)
 		kept bool
 	}{
-		{"nothing was written", func(*lab, *seat) {}, false},
-		{"a PUT", func(_ *lab, a *seat) {
+		{"nothing was written", func(*lab, *replica) {}, false},
+		{"a PUT", func(_ *lab, a *replica) {
 			_, _ = a.Update(context.Background(), "i", Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval})
 		}, true},
-		{"a re-armed lease", func(l *lab, _ *seat) { l.revoke("i") }, true},
-		{"its suspension", func(l *lab, _ *seat) { time.Sleep(30 * s) }, true},
+		{"a re-armed lease", func(l *lab, _ *replica) { l.revoke("i") }, true},
+		{"its suspension", func(l *lab, _ *replica) { time.Sleep(30 * s) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
-				a := l.seat(brisk(10), true)
+				a := l.addReplica(brisk(10), true)
 				time.Sleep(30 * s)
 				began := time.Now()
 				a.register("i")
@@ -109,7 +109,7 @@ func TestAWriteKeepsWhenItWasHeard(t *testing.T) {
 				a.stop()
 				time.Sleep(25 * s)
 				l.extend() // etcd starts with it
-				again := l.seat(brisk(10), true)
+				again := l.addReplica(brisk(10), true)
 				time.Sleep(s)
 				want := 5 * s
 				if !c.kept {
@@ -132,7 +132,7 @@ func TestAWriteKeepsWhenItWasHeard(t *testing.T) {
 // A return is told as of its heartbeat, however long its lease takes.
 func TestAReturnIsToldAsOfItsHeartbeat(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a := l.seat(brisk(1), true)
+		a := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		began := time.Now()
 		a.register("i")

@@ -20,18 +20,18 @@ const (
 // pacer spreads work.
 type pacer struct {
 	mu   sync.Mutex
-	next Instant // monotonic
+	next Mono
 }
 
 // turn says whether there may be another piece now. A tick's worth is saved up at most.
-func (p *pacer) turn(now, gap Instant) bool {
+func (p *pacer) turn(now Mono, gap time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = max(p.next, now-Tick)
+	p.next = max(p.next, now-Mono(Tick))
 	if p.next > now {
 		return false
 	}
-	p.next += gap
+	p.next += Mono(gap)
 	return true
 }
 
@@ -41,7 +41,7 @@ func (e *Engine) scheduleSilence(en *entry) {
 }
 
 // attendLiving looks at the silence of an instance whose lease lives; en.mu is held.
-func (e *Engine) handleLiving(en *entry, now Instant) {
+func (e *Engine) handleLiving(en *entry, now Mono) {
 	g := e.health.Load()
 	at, expires := en.local.expireAt(&e.Policy, g, &en.view.Snapshot)
 	switch {
@@ -56,7 +56,7 @@ func (e *Engine) handleLiving(en *entry, now Instant) {
 
 // keepSilence has the record keep a silence that has lasted; en.mu is held. A replica of
 // the release before would not end it with a heartbeat: beside one, nothing is kept.
-func (e *Engine) keepSilence(en *entry, now Instant, g *Health) {
+func (e *Engine) keepSilence(en *entry, now Mono, g *Health) {
 	gap := keepGap
 	if !e.Alone {
 		gap = keepGapAmong
@@ -82,7 +82,7 @@ func (e *Engine) saveRunTime(ctx context.Context) {
 		case <-t.C:
 		}
 		if g := e.health.Load(); g.Loaded {
-			e.SaveRunTime(g.RunTimeBefore + g.Credited)
+			e.SaveRunTime(g.RunTimeBefore + time.Duration(g.Credited))
 		}
 	}
 }

@@ -6,40 +6,40 @@ import "time"
 // when it last heard it, since when it misses it, and how it keeps its pace.
 type Local struct {
 	hasEvidence    bool
-	EvidenceAt     Instant
-	EvidenceCredit Instant // credited
+	EvidenceAt     Mono
+	EvidenceCredit Credit // credited
 	EvidenceWall   int64
-	hasBeat        bool    // a heartbeat was heard, not only an entry into ACTIVE
-	beatAt         Instant // the last one
-	beatWall       int64   // the same; 0: none was heard
-	leasedAt       Instant // credited: when the record was seen to hang on its lease
+	hasBeat        bool   // a heartbeat was heard, not only an entry into ACTIVE
+	beatAt         Mono   // the last one
+	beatWall       int64  // the same; 0: none was heard
+	leasedAt       Credit // credited: when the record was seen to hang on its lease
 
 	missing      bool
-	MissingSince Instant // credited
+	MissingSince Credit // credited
 	probation    bool
-	CountedFrom  Instant // credited: silence counts from here on
+	CountedFrom  Credit // credited: silence counts from here on
 
-	seenAt         Instant // credited: when its record was first seen here
-	silenceBefore  Instant // credited: its silence before this replica's start
-	silenceChecked bool    // it was found out whether the silence since askedFrom is to be kept
-	checkedFrom    Instant // credited
+	seenAt         Credit        // credited: when its record was first seen here
+	silenceBefore  time.Duration // credited: its silence before this replica's start
+	silenceChecked bool          // it was found out whether the silence since askedFrom is to be kept
+	checkedFrom    Credit        // credited
 	// mayKeep: the record is being made to keep a silence, or may have been, without an
 	// answer; until the record is seen to have changed.
 	mayKeep   bool
-	keptUntil Instant // credited: when all the silences that were kept are paid for
+	keptUntil Credit // credited: when all the silences that were kept are paid for
 
 	announced               int // the interval that told and met belong to
 	announcements, keptGaps int8
-	keptTime                Instant // what the gaps counted in met add up to
+	keptTime                time.Duration // what the gaps counted in met add up to
 
 	suspended      bool
-	SuspendedSince Instant // credited
+	SuspendedSince Credit // credited
 }
 
 // Moment is when something was received.
 type Moment struct {
-	Now      Instant // monotonic
-	Credited Instant
+	Now      Mono
+	Credited Credit
 	Wall     int64
 }
 
@@ -55,13 +55,13 @@ func (l *Local) AddEvidence(at Moment) {
 
 // Beat notes a heartbeat, which is evidence too. It returns the time since the one
 // before, as far as it was heard here; 0: unknown.
-func (l *Local) AddBeat(at Moment) (gap Instant) {
+func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 	l.AddEvidence(at)
 	if l.hasBeat && at.Now < l.beatAt {
 		return 0
 	}
 	if l.hasBeat {
-		gap = max(at.Now-l.beatAt, 1)
+		gap = max(at.Now.Sub(l.beatAt), 1)
 	}
 	l.hasBeat, l.beatAt, l.beatWall = true, at.Now, at.Wall
 	return gap
@@ -73,8 +73,8 @@ func (l *Local) disturbed(g *Health) bool {
 }
 
 // fresh says whether this replica holds evidence younger than the window.
-func (l *Local) fresh(now Instant, r *Record) bool {
-	return l.hasEvidence && now-l.EvidenceAt < r.window()
+func (l *Local) fresh(now Mono, r *Record) bool {
+	return l.hasEvidence && now.Sub(l.EvidenceAt) < r.window()
 }
 
 // overruled says whether this replica had heard the instance within its window when
@@ -93,7 +93,7 @@ func (l *Local) observe(s *Snapshot, g *Health) {
 		if !l.hasEvidence && g.Alone {
 			l.CountedFrom = l.seenAt
 		}
-		l.probation = l.disturbed(g) && g.Credited-l.CountedFrom < l.required(g, &s.Record)
+		l.probation = l.disturbed(g) && g.Credited.Sub(l.CountedFrom) < l.required(g, &s.Record)
 	case !absent:
 		l.missing, l.probation = false, false
 	}
@@ -112,7 +112,7 @@ func (l *Local) noteDisturbance(h *Health) {
 }
 
 // probationFrom says whether the absence is on probation, and since when silence counts.
-func (l *Local) probationFrom(h *Health) (Instant, bool) {
+func (l *Local) probationFrom(h *Health) (Credit, bool) {
 	if !l.probation && l.disturbed(h) && h.SuspectedAt >= l.MissingSince && (l.hasEvidence || !h.Alone) {
 		return h.SuspectedAt, true
 	}
@@ -123,7 +123,7 @@ func (l *Local) probationFrom(h *Health) (Instant, bool) {
 // heard as it must have.
 func (l *Local) probationOver(h *Health, r *Record) bool {
 	from, on := l.probationFrom(h)
-	return !on || h.Credited-from >= l.requiredSince(from, h, r)
+	return !on || h.Credited.Sub(from) >= l.requiredSince(from, h, r)
 }
 
 // hidden says whether discovery may leave the instance out: its projection has
@@ -133,7 +133,7 @@ func (l *Local) hidden(in Input, r *Record) bool {
 	if !in.Alone {
 		wait += hideMargin
 	}
-	return l.missing && in.Health.Credited-l.MissingSince >= wait && !l.fresh(in.Now, r) && l.probationOver(in.Health, r) &&
+	return l.missing && in.Health.Credited.Sub(l.MissingSince) >= wait && !l.fresh(in.Now, r) && l.probationOver(in.Health, r) &&
 		(in.settled() || in.Health.cannotWrite(in.Policy.Hold))
 }
 
@@ -144,9 +144,9 @@ const hideMargin = time.Second
 
 // patience is how long this replica holds an absence: who has not heard the instance
 // last lets the others go first.
-func (l *Local) holdTime(in Input, r *Record) Instant {
-	if !l.hasEvidence || in.Now-l.EvidenceAt > r.window()+2*in.Policy.Hold+time.Second {
-		return in.Policy.Hold + Instant(in.Rank)*time.Second
+func (l *Local) holdTime(in Input, r *Record) time.Duration {
+	if !l.hasEvidence || in.Now.Sub(l.EvidenceAt) > r.window()+2*in.Policy.Hold+time.Second {
+		return in.Policy.Hold + time.Duration(in.Rank)*time.Second
 	}
 	return in.Policy.Hold
 }
@@ -159,11 +159,11 @@ const maxAnnouncements = 10
 // is longer, or the interval before was, a longer interval was told and may still be
 // kept, until two gaps in a row that are more than a burst of repetitions show otherwise
 // (protocol CE7).
-func (l *Local) followInterval(r *Record, window int, gap Instant) (tell, settled bool) {
+func (l *Local) followInterval(r *Record, window int, gap time.Duration) (tell, settled bool) {
 	if l.announced != r.Interval {
 		l.announce(r.Interval, 0)
 	}
-	n := Instant(r.Interval) * time.Second
+	n := time.Duration(r.Interval) * time.Second
 	raised := r.Window <= window && r.Interval > r.Previous
 	switch {
 	case raised && gap >= n*8/10, !raised && gap > 0 && gap <= n*12/10:

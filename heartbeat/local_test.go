@@ -12,20 +12,20 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 	if l.fresh(0, &r) {
 		t.Error("fresh without having heard anything")
 	}
-	l.AddEvidence(Moment{Now: 5 * time.Second, Credited: 5 * time.Second, Wall: 50})
-	if l.EvidenceAt != 5*time.Second || l.EvidenceWall != 50 {
+	l.AddEvidence(Moment{Now: Mono(5 * time.Second), Credited: Credit(5 * time.Second), Wall: 50})
+	if l.EvidenceAt != Mono(5*time.Second) || l.EvidenceWall != 50 {
 		t.Errorf("first: %+v", l)
 	}
-	l.AddEvidence(Moment{Now: 8 * time.Second, Credited: 8 * time.Second, Wall: 80})
-	l.AddEvidence(Moment{Now: 6 * time.Second, Credited: 6 * time.Second, Wall: 60}) // an older request that took longer
-	if l.EvidenceAt != 8*time.Second || l.EvidenceWall != 80 {
+	l.AddEvidence(Moment{Now: Mono(8 * time.Second), Credited: Credit(8 * time.Second), Wall: 80})
+	l.AddEvidence(Moment{Now: Mono(6 * time.Second), Credited: Credit(6 * time.Second), Wall: 60}) // an older request that took longer
+	if l.EvidenceAt != Mono(8*time.Second) || l.EvidenceWall != 80 {
 		t.Errorf("after an older one: %+v", l)
 	}
 	for _, c := range []struct {
-		now   Instant
+		now   time.Duration
 		fresh bool
 	}{{8 * time.Second, true}, {18*time.Second - 1, true}, {18 * time.Second, false}, {time.Hour, false}} {
-		if l.fresh(c.now, &r) != c.fresh {
+		if l.fresh(Mono(c.now), &r) != c.fresh {
 			t.Errorf("at %v fresh is %t", c.now, !c.fresh)
 		}
 	}
@@ -34,22 +34,22 @@ func TestEvidenceIsTheLatestRequest(t *testing.T) {
 // The model found it: a PUT between two heartbeats is evidence, but no pace.
 func TestThePaceIsTheGapBetweenHeartbeats(t *testing.T) {
 	var l Local
-	at := func(s Instant) Moment { return Moment{Now: s * time.Second} }
+	at := func(s time.Duration) Moment { return Moment{Now: Mono(s * time.Second)} }
 	l.AddEvidence(at(1))
-	for _, c := range []struct{ at, gap Instant }{{5, 0}, {8, 3 * time.Second}, {8, 1}, {7, 0}} {
+	for _, c := range []struct{ at, gap time.Duration }{{5, 0}, {8, 3 * time.Second}, {8, 1}, {7, 0}} {
 		if gap := l.AddBeat(at(c.at)); gap != c.gap {
 			t.Errorf("at %d s: gap %v, want %v", c.at, gap, c.gap)
 		}
 	}
 	l.AddEvidence(at(9))
-	if gap := l.AddBeat(at(10)); gap != 2*time.Second || l.EvidenceAt != 10*time.Second {
+	if gap := l.AddBeat(at(10)); gap != 2*time.Second || l.EvidenceAt != Mono(10*time.Second) {
 		t.Errorf("after a PUT in between: gap %v, heard at %v", gap, l.EvidenceAt)
 	}
 }
 
 // absentAt is a Local that saw its instance vanish at credited time gone, with a
 // disturbance (if any) before it.
-func absentAt(gone, disturbed Instant) (*Local, *Health, *Snapshot) {
+func absentAt(gone, disturbed Credit) (*Local, *Health, *Snapshot) {
 	g := &Health{Credited: gone}
 	if disturbed >= 0 {
 		g.Suspected, g.SuspectedAt = true, disturbed
@@ -61,11 +61,11 @@ func absentAt(gone, disturbed Instant) (*Local, *Health, *Snapshot) {
 }
 
 func TestSilenceCountsOnlyAfterAWindowOfRunningPlatform(t *testing.T) {
-	const s = time.Second
+	const s = Credit(time.Second)
 	for _, c := range []struct {
 		name                 string
-		gone, before, during Instant // -1: no disturbance
-		served               Instant // the credited time from which on the instance may be claimed
+		gone, before, during Credit // -1: no disturbance
+		served               Credit // the credited time from which on the instance may be claimed
 	}{
 		{"undisturbed", 100 * s, -1, -1, 100 * s},
 		{"disturbed long before", 100 * s, 90 * s, -1, 100 * s},
@@ -90,7 +90,7 @@ func TestSilenceCountsOnlyAfterAWindowOfRunningPlatform(t *testing.T) {
 // A noisy machine still claims: disturbances after the first add nothing.
 func TestFurtherDisturbancesAddNothing(t *testing.T) {
 	l, g, snap := absentAt(0, 0)
-	for g.Credited = 0; g.Credited < 10*time.Second; g.Credited += time.Second {
+	for g.Credited = 0; g.Credited < Credit(10*time.Second); g.Credited += Credit(time.Second) {
 		g.Disturb()
 		if l.probationServed(g, &snap.Record) {
 			t.Fatalf("served after %v of a window of 10 s", g.Credited)
@@ -106,24 +106,24 @@ func TestFurtherDisturbancesAddNothing(t *testing.T) {
 // probation, and a pause came before it could be answered.
 func TestADisturbanceAfterAHeartbeatIsTheFirstAgain(t *testing.T) {
 	l, g, snap := absentAt(0, 0)
-	g.Credited = 9 * time.Second
-	l.AddEvidence(Moment{Now: 9 * time.Second, Credited: 9 * time.Second, Wall: 0})
+	g.Credited = Credit(9 * time.Second)
+	l.AddEvidence(Moment{Now: Mono(9 * time.Second), Credited: Credit(9 * time.Second), Wall: 0})
 	g.Disturb() // a pause, longer than the window
-	g.Credited = 18 * time.Second
+	g.Credited = Credit(18 * time.Second)
 	if l.probationServed(g, &snap.Record) {
 		t.Error("claimed on the strength of silence before the heartbeat")
 	}
-	g.Credited = 19 * time.Second
+	g.Credited = Credit(19 * time.Second)
 	if !l.probationServed(g, &snap.Record) {
 		t.Error("not served a full window after the disturbance")
 	}
 }
 
 func TestANewAbsenceIsObservedAnew(t *testing.T) {
-	l, g, snap := absentAt(time.Second, 0)
-	g.Credited = 5 * time.Second
+	l, g, snap := absentAt(Credit(time.Second), 0)
+	g.Credited = Credit(5 * time.Second)
 	l.observe(snap, g)
-	if !l.missing || l.MissingSince != time.Second || !l.probation {
+	if !l.missing || l.MissingSince != Credit(time.Second) || !l.probation {
 		t.Errorf("still absent: %+v", l)
 	}
 	back := *snap
@@ -132,9 +132,9 @@ func TestANewAbsenceIsObservedAnew(t *testing.T) {
 	if l.missing || l.probation {
 		t.Errorf("back: %+v", l)
 	}
-	g.Credited = 50 * time.Second
+	g.Credited = Credit(50 * time.Second)
 	l.observe(snap, g)
-	if !l.missing || l.MissingSince != 50*time.Second || l.probation {
+	if !l.missing || l.MissingSince != Credit(50*time.Second) || l.probation {
 		t.Errorf("absent again: %+v", l)
 	}
 }
@@ -170,7 +170,7 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 		"it is back":          {func(_ *Policy, _ *Input, r *Record) { r.State = Active }, false},
 		"an hour is enough": {func(p *Policy, in *Input, r *Record) {
 			p.DeregisterAfter = 24 * time.Hour
-			in.Wall, in.Health = r.SuspendedAt+int64(24*time.Hour), &Health{Credited: 9 + time.Hour}
+			in.Wall, in.Health = r.SuspendedAt+int64(24*time.Hour), &Health{Credited: Credit(9 + time.Hour)}
 		}, true},
 	} {
 		p, in, r := p, in, s.Record
@@ -183,24 +183,24 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 
 func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	policy := Policy{Hold: time.Second}
-	hidden := func(l *Local, g *Health, s *Snapshot, now Instant) bool {
-		return l.hidden(Input{Now: now, Policy: &policy, Health: g, Local: l, Alone: true}, &s.Record)
+	hidden := func(l *Local, g *Health, s *Snapshot, now time.Duration) bool {
+		return l.hidden(Input{Now: Mono(now), Policy: &policy, Health: g, Local: l, Alone: true}, &s.Record)
 	}
-	l, g, s := absentAt(100*time.Second, -1)
+	l, g, s := absentAt(Credit(100*time.Second), -1)
 	for _, c := range []struct {
-		after Instant
+		after time.Duration
 		want  bool
 	}{{time.Second, false}, {2*time.Second - 1, false}, {2 * time.Second, true}} { // another replica may be refuting
-		g.Credited = 100*time.Second + c.after
+		g.Credited = Credit(100*time.Second + c.after)
 		if got := l.hidden(Input{Policy: &policy, Health: g, Local: l}, &s.Record); got != c.want {
 			t.Errorf("%v after it vanished, among others: hidden %t", c.after, got)
 		}
 	}
 	for _, c := range []struct {
-		after Instant
+		after time.Duration
 		want  bool
 	}{{0, false}, {time.Second - 1, false}, {time.Second, true}, {time.Minute, true}} {
-		g.Credited = 100*time.Second + c.after
+		g.Credited = Credit(100*time.Second + c.after)
 		if got := hidden(l, g, s, 0); got != c.want {
 			t.Errorf("%v after it vanished: hidden %t", c.after, got)
 		}
@@ -209,12 +209,12 @@ func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	if !hidden(l, g, s, 0) {
 		t.Error("a full store holds back the hiding")
 	}
-	l.AddEvidence(Moment{Now: time.Second})
+	l.AddEvidence(Moment{Now: Mono(time.Second)})
 	if hidden(l, g, s, 11*time.Second-1) || !hidden(l, g, s, 11*time.Second) {
 		t.Error("evidence does not count exactly for its window")
 	}
-	l, g, s = absentAt(100*time.Second, 95*time.Second)
-	g.Credited = 104 * time.Second
+	l, g, s = absentAt(Credit(100*time.Second), Credit(95*time.Second))
+	g.Credited = Credit(104 * time.Second)
 	if hidden(l, g, s, 0) {
 		t.Error("hidden on probation")
 	}
@@ -231,19 +231,19 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		previous, next int
-		gaps           []Instant // in milliseconds
-		want           string    // per heartbeat: t told, s settled, . neither
+		gaps           []time.Duration // in milliseconds
+		want           string          // per heartbeat: t told, s settled, . neither
 	}{
-		{"raised, taken up at once", 5, raised, []Instant{10000}, "s"},
-		{"raised, just long enough", 5, raised, []Instant{5000, 7999, 8000}, "tts"},
-		{"raised, never taken up", 5, raised, []Instant{5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000}, "tttttttttts"},
-		{"lowered, taken up", 10, lowered, []Instant{10000, 6000, 6000}, "t.s"},
-		{"lowered, just too long", 10, lowered, []Instant{6001, 6001, 6000, 6001}, "tt.t"},
-		{"lowered, one of two", 10, lowered, []Instant{5000, 10000, 5000, 5000}, ".t.s"},
-		{"lowered, never taken up", 10, lowered, []Instant{9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000}, "tttttttttt.."},
-		{"lowered, a burst of repetitions", 10, lowered, []Instant{10000, 2000, 2000, 10000, 5000, 5000}, "t..t.s"},
-		{"lowered, faster than asked", 10, lowered, []Instant{2500, 2500, 2500}, "..s"},
-		{"lowered, pace unknown", 10, lowered, []Instant{0}, "t"},
+		{"raised, taken up at once", 5, raised, []time.Duration{10000}, "s"},
+		{"raised, just long enough", 5, raised, []time.Duration{5000, 7999, 8000}, "tts"},
+		{"raised, never taken up", 5, raised, []time.Duration{5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000, 5000}, "tttttttttts"},
+		{"lowered, taken up", 10, lowered, []time.Duration{10000, 6000, 6000}, "t.s"},
+		{"lowered, just too long", 10, lowered, []time.Duration{6001, 6001, 6000, 6001}, "tt.t"},
+		{"lowered, one of two", 10, lowered, []time.Duration{5000, 10000, 5000, 5000}, ".t.s"},
+		{"lowered, never taken up", 10, lowered, []time.Duration{9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000}, "tttttttttt.."},
+		{"lowered, a burst of repetitions", 10, lowered, []time.Duration{10000, 2000, 2000, 10000, 5000, 5000}, "t..t.s"},
+		{"lowered, faster than asked", 10, lowered, []time.Duration{2500, 2500, 2500}, "..s"},
+		{"lowered, pace unknown", 10, lowered, []time.Duration{0}, "t"},
 	} {
 		r := Record{Interval: c.next, Previous: c.previous, Window: 2 * max(c.next, c.previous)}
 		var l Local
@@ -258,7 +258,7 @@ func TestAnIntervalIsToldUntilThePaceShowsIt(t *testing.T) {
 	}
 	var put Local // a PUT asked for 5 s in place of 10, and the window followed at once
 	for i, want := range []string{"true false", "true false", "false false", "false true"} {
-		gap := []Instant{0, 10 * time.Second, 5 * time.Second, 5 * time.Second}[i]
+		gap := []time.Duration{0, 10 * time.Second, 5 * time.Second, 5 * time.Second}[i]
 		if got := fmt.Sprint(put.followInterval(&Record{Interval: 5, Previous: 10, Window: 10}, 10, gap)); got != want {
 			t.Errorf("shortened by a PUT, heartbeat %d: %s, want %s", i, got, want)
 		}

@@ -11,7 +11,7 @@ import (
 
 // populate puts n ACTIVE instances into the store without any ceremony, loads them, and
 // has them heard once.
-func (l *lab) populate(s *seat, n int) []ID {
+func (l *lab) populate(s *replica, n int) []ID {
 	ids := make([]ID, n)
 	l.mu.Lock()
 	for i := range ids {
@@ -30,7 +30,7 @@ func (l *lab) populate(s *seat, n int) []ID {
 	for _, id := range ids {
 		en := s.entry(id)
 		en.mu.Lock()
-		en.local.AddEvidence(Moment{Now: now, Credited: s.health.Load().Credited, Wall: wall})
+		en.local.AddEvidence(Moment{Now: Mono(now), Credited: s.health.Load().Credited, Wall: wall})
 		en.mu.Unlock()
 	}
 	return ids
@@ -47,7 +47,7 @@ func (l *lab) vanish(ids []ID) {
 		sights[i] = Observation{ID: id, Revision: l.rev, Projected: true}
 	}
 	rev := l.rev
-	for _, s := range l.seats {
+	for _, s := range l.replicas {
 		s.queue <- func() { s.Observe(sights, rev) }
 	}
 }
@@ -68,7 +68,7 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 	}
 	const n = 100_000
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		ids := l.populate(s, n)
 		time.Sleep(10 * time.Second)
 		bytes, goroutines := inUse(), runtime.NumGoroutine()
@@ -121,7 +121,7 @@ func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
 	const n = 100_000
 	v := vacant{snapshots: map[ID]Snapshot{}}
 	now := time.Hour
-	e := New(Config{Store: v, Policy: brisk(10), Clock: func() (Instant, int64) { return now, int64(now) }, Alone: true})
+	e := New(Config{Store: v, Policy: brisk(10), Clock: func() (time.Duration, int64) { return now, int64(now) }, Alone: true})
 	for i := range n {
 		id := ID(fmt.Sprintf("%032x", i))
 		v.snapshots[id] = Snapshot{At: 1, Record: Record{ID: id, State: Active, Interval: 10, Window: 20, Lease: 7}}
@@ -133,7 +133,7 @@ func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
 			now += Tick
 			e.updateHealth(func(g *Health) { g.AddTime(Tick) })
 			began := time.Now()
-			looks := e.handleAllDue(now, int64(now))
+			looks := e.handleAllDue(Mono(now), int64(now))
 			longest = max(longest, time.Since(began))
 			e.workers.Wait()
 			looked, most = looked+looks, max(most, looks)

@@ -2,29 +2,29 @@ package heartbeat
 
 import "fmt"
 
-// deed is one step of the world.
-type deed struct {
-	do      deedKind
-	x, lane int8
+// action is one step of the world.
+type modelAction struct {
+	kind    modelActionKind
+	x, slot int8
 	how     manner
 	put     int8
 	i       int8 // the instance
 }
 
-type deedKind uint8
+type modelActionKind uint8
 
 const (
-	doAct     deedKind = iota // a flow's action reaches the store
-	doReply                   // a delayed reply arrives
-	doHeard                   // the application hears an interval
-	doUnheard                 // or does not
-	doDeliver                 // the watch shows what it has next
-	doAttend                  // the engine's tick
-	doTick                    // a second passes
+	doAct     modelActionKind = iota // a flow's action reaches the store
+	doReply                          // a delayed reply arrives
+	doHeard                          // the application hears an interval
+	doUnheard                        // or does not
+	doDeliver                        // the watch shows what it has next
+	doAttend                         // the engine's tick
+	doTick                           // a second passes
 	doBeat
 	doPut
 	doDelete
-	doRetain
+	doRetention
 	doRevoke
 	doFull
 	doClear
@@ -32,8 +32,8 @@ const (
 	doWake
 	doCrash
 	doRestart
-	doLand // the commit that was given up is carried out after all
-	doSink // or never
+	doLateCommit // the commit that was given up is carried out after all
+	doDropCommit // or never
 	// Of masses only:
 	doPublish   // a watermark is on its way to the store
 	doPublished // and arrives
@@ -45,8 +45,8 @@ const (
 	doList      // a watch broke: a new list
 )
 
-// deeds calls yield with every deed that is possible in w.
-func (m *model) deeds(w *world, yield func(deed)) {
+// actions calls yield with every action that is possible in w.
+func (m *model) actions(w *world, yield func(modelAction)) {
 	still := true // nothing keeps time from passing
 	slow, late := w.left.slow, w.left.late
 	for x := range w.rep[:m.replicas] {
@@ -57,50 +57,50 @@ func (m *model) deeds(w *world, yield func(deed)) {
 			if w.float != nil && m.silences && m.replicas == 1 {
 				continue // the store starts with it, and is done with what was under way
 			}
-			yield(deed{do: doRestart, x: xi})
+			yield(modelAction{kind: doRestart, x: xi})
 			continue
 		case paused:
-			if r.nap > 0 {
-				yield(deed{do: doWake, x: xi})
+			if r.asleep > 0 {
+				yield(modelAction{kind: doWake, x: xi})
 			}
 			if w.left.crashes > 0 {
-				yield(deed{do: doCrash, x: xi})
+				yield(modelAction{kind: doCrash, x: xi})
 			}
 			continue
 		}
-		for lane := range r.lanes {
-			still = m.laneDeeds(w, x, lane, yield) && still
+		for slot := range r.slots {
+			still = m.slotActions(w, x, slot, yield) && still
 		}
 		if m.busy(r) {
 			slow--
 		}
 		if r.queue[0] != nil {
 			late--
-			yield(deed{do: doDeliver, x: xi})
+			yield(modelAction{kind: doDeliver, x: xi})
 		}
-		if trial := *w; m.attend(&trial, x) {
+		if trial := *w; m.handleDue(&trial, x) {
 			still = false
-			yield(deed{do: doAttend, x: xi})
+			yield(modelAction{kind: doAttend, x: xi})
 		}
 		m.wishes(w, x, yield)
 	}
-	m.storeDeeds(w, yield)
+	m.storeActions(w, yield)
 	if still && slow >= 0 && late >= 0 {
-		yield(deed{do: doTick})
+		yield(modelAction{kind: doTick})
 	}
 }
 
-// laneDeeds yields what can become of a lane's flow; it says whether time may
+// laneDeeds yields what can become of a slot's flow; it says whether time may
 // pass before.
-func (m *model) laneDeeds(w *world, x, lane int, yield func(deed)) bool {
-	ln := &w.rep[x].lanes[lane]
-	d := deed{x: int8(x), lane: int8(lane)}
-	with := func(do deedKind, how manner) {
-		d.do, d.how = do, how
+func (m *model) slotActions(w *world, x, slot int, yield func(modelAction)) bool {
+	ln := &w.rep[x].slots[slot]
+	d := modelAction{x: int8(x), slot: int8(slot)}
+	with := func(do modelActionKind, how manner) {
+		d.kind, d.how = do, how
 		yield(d)
 	}
 	switch ln.phase {
-	case laneAsking:
+	case slotAsking:
 		with(doAct, answered)
 		commit := ln.act.(Action).Do == DoCommit
 		if w.left.replies > 0 {
@@ -115,9 +115,9 @@ func (m *model) laneDeeds(w *world, x, lane int, yield func(deed)) bool {
 				with(doAct, floating)
 			}
 		}
-	case laneReplying:
+	case slotReplying:
 		with(doReply, answered)
-	case laneAnswering:
+	case slotResponding:
 		with(doHeard, answered)
 		if w.left.unheard > 0 {
 			with(doUnheard, answered)
@@ -128,18 +128,18 @@ func (m *model) laneDeeds(w *world, x, lane int, yield func(deed)) bool {
 }
 
 // wishes yields what application, owner and fate want of a running replica.
-func (m *model) wishes(w *world, x int, yield func(deed)) {
-	r, d := &w.rep[x], deed{x: int8(x)}
-	may := func(left int8, do deedKind) {
+func (m *model) wishes(w *world, x int, yield func(modelAction)) {
+	r, d := &w.rep[x], modelAction{x: int8(x)}
+	may := func(left int8, do modelActionKind) {
 		if left > 0 {
-			d.do = do
+			d.kind = do
 			yield(d)
 		}
 	}
-	if r.lanes[laneBeat].phase == laneIdle && w.store.rev > 0 && !(m.paced && w.app.since < w.app.interval) {
+	if r.slots[slotBeat].phase == slotIdle && w.store.rev > 0 && !(m.paced && w.app.since < w.app.interval) {
 		may(w.left.beats, doBeat)
 	}
-	if r.lanes[laneOwner].phase == laneIdle {
+	if r.slots[slotOwner].phase == slotIdle {
 		for i := range m.puts {
 			if d.put = int8(i); m.puts[i].Proposed < 0 || !m.asked(w) {
 				may(w.left.puts, doPut)
@@ -149,7 +149,7 @@ func (m *model) wishes(w *world, x int, yield func(deed)) {
 		may(w.left.deletes, doDelete)
 	}
 	if m.dueAt(w, x) {
-		may(1, doRetain)
+		may(1, doRetention)
 	}
 	may(w.left.pauses, doPause)
 	may(w.left.crashes, doCrash)
@@ -157,29 +157,29 @@ func (m *model) wishes(w *world, x int, yield func(deed)) {
 
 func (m *model) dueAt(w *world, x int) bool {
 	r := &w.rep[x]
-	return r.lanes[laneRetain].phase == laneIdle && m.policy.due(m.input(w, x, laneRetain), &r.view.Record)
+	return r.slots[slotRetain].phase == slotIdle && m.policy.due(m.input(w, x, slotRetain), &r.view.Record)
 }
 
-func (m *model) storeDeeds(w *world, yield func(deed)) {
+func (m *model) storeActions(w *world, yield func(modelAction)) {
 	if w.left.revokes > 0 && w.store.Projection.Lease != 0 {
-		yield(deed{do: doRevoke})
+		yield(modelAction{kind: doRevoke})
 	}
 	if w.store.full {
-		yield(deed{do: doClear})
+		yield(modelAction{kind: doClear})
 	} else if w.left.fulls > 0 {
-		yield(deed{do: doFull})
+		yield(modelAction{kind: doFull})
 	}
 	if w.float != nil {
-		yield(deed{do: doLand})
-		yield(deed{do: doSink})
+		yield(modelAction{kind: doLateCommit})
+		yield(modelAction{kind: doDropCommit})
 	}
 }
 
-// do is the world after a deed.
-func (m *model) do(w world, d deed) world {
-	x, lane := int(d.x), int(d.lane)
+// do is the world after a action.
+func (m *model) do(w world, d modelAction) world {
+	x, slot := int(d.x), int(d.slot)
 	r := &w.rep[x]
-	switch d.do {
+	switch d.kind {
 	case doAct:
 		switch d.how {
 		case delayed:
@@ -187,22 +187,22 @@ func (m *model) do(w world, d deed) world {
 		case undone, silent, floating:
 			w.left.lost--
 		}
-		m.execute(&w, x, lane, d.how)
+		m.execute(&w, x, slot, d.how)
 	case doReply:
-		m.reply(&w, x, lane, r.lanes[lane].res.(Result))
+		m.reply(&w, x, slot, r.slots[slot].res.(Result))
 	case doHeard, doUnheard:
-		if d.do == doHeard {
-			w.app.interval = r.lanes[lane].tells
+		if d.kind == doHeard {
+			w.app.interval = r.slots[slot].tells
 		} else {
 			w.left.unheard--
 		}
-		r.lanes[lane] = modelLane{}
+		r.slots[slot] = modelSlot{}
 	case doDeliver:
 		m.deliver(&w, x)
 	case doAttend:
-		m.attend(&w, x)
+		m.handleDue(&w, x)
 	case doTick:
-		m.judgeQuiet(&w)
+		m.checkCovered(&w)
 		m.tick(&w)
 	case doBeat:
 		w.left.beats--
@@ -211,23 +211,23 @@ func (m *model) do(w world, d deed) world {
 		w.left.puts--
 		w.app.since = 0
 		m.asks(&w, &m.puts[d.put])
-		m.start(&w, x, laneOwner, UpdateFlow{Update: m.puts[d.put]})
+		m.start(&w, x, slotOwner, UpdateFlow{Update: m.puts[d.put]})
 	case doDelete:
 		w.left.deletes--
-		m.start(&w, x, laneOwner, RemoveFlow{Owner: modelOwner})
-	case doRetain:
-		m.start(&w, x, laneRetain, RetentionFlow{})
+		m.start(&w, x, slotOwner, RemoveFlow{Owner: modelOwner})
+	case doRetention:
+		m.start(&w, x, slotRetain, RetentionFlow{})
 	default:
-		m.fate(&w, x, d.do)
+		m.fate(&w, x, d.kind)
 	}
-	m.judgeWorld(&w)
+	m.checkWorld(&w)
 	return w
 }
 
 // asked says whether an owner's request is under way where it matters which of two
 // intervals was asked for last: an application does not ask for two at once.
 func (m *model) asked(w *world) bool {
-	return m.paced && (w.rep[0].lanes[laneOwner].phase != laneIdle || w.rep[1].lanes[laneOwner].phase != laneIdle)
+	return m.paced && (w.rep[0].slots[slotOwner].phase != slotIdle || w.rep[1].slots[slotOwner].phase != slotIdle)
 }
 
 // asks: an application that names an interval beats at the shorter of the two until it is
@@ -238,11 +238,11 @@ func (m *model) asks(w *world, u *Update) {
 	}
 	w.app.interval = min(w.app.interval, int8(m.policy.Interval(u.Proposed)))
 	for x := range w.rep {
-		for i := range w.rep[x].lanes {
-			switch ln := &w.rep[x].lanes[i]; ln.phase {
-			case laneIdle, laneWaiting:
-			case laneAnswering:
-				*ln = modelLane{}
+		for i := range w.rep[x].slots {
+			switch ln := &w.rep[x].slots[i]; ln.phase {
+			case slotIdle, slotWaiting:
+			case slotResponding:
+				*ln = modelSlot{}
 			default:
 				ln.older = true
 			}
@@ -254,13 +254,13 @@ func (m *model) asks(w *world, u *Update) {
 func (m *model) beat(w *world, x int) {
 	w.app.since = 0
 	for y := range w.rep {
-		w.rep[y].ran, w.rep[y].napped = 0, false
+		w.rep[y].ran, w.rep[y].wasAway = 0, false
 	}
 	if m.stamps {
 		w.app.heard++
 	}
 	w.app.hearing = true
-	m.start(w, x, laneBeat, BeatFlow{})
+	m.start(w, x, slotBeat, BeatFlow{})
 	w.app.hearing = false
 }
 
@@ -277,7 +277,7 @@ func (m *model) wall(w *world) int64 {
 	}
 }
 
-func (m *model) fate(w *world, x int, do deedKind) {
+func (m *model) fate(w *world, x int, do modelActionKind) {
 	switch do {
 	case doRevoke:
 		w.left.revokes--
@@ -294,42 +294,42 @@ func (m *model) fate(w *world, x int, do deedKind) {
 		m.wake(w, x)
 	case doCrash:
 		w.left.crashes--
-		w.rep[x] = modelReplica{status: crashed, acked: never}
+		w.rep[x] = modelReplica{status: crashed, answeredAge: never}
 	case doRestart:
 		m.restart(w, x)
-	case doLand:
-		f := w.float.(modelFloat)
+	case doLateCommit:
+		f := w.float.(lateCommit)
 		w.float = nil
-		if m.commit(w, f.x, f.lane, &f.txn) == Done {
+		if m.commit(w, f.x, f.slot, &f.txn) == Done {
 			for y := range w.rep {
 				m.show(w, y, batchOf(&f.txn, w.store.rev))
 			}
 		}
-	case doSink:
+	case doDropCommit:
 		w.float = nil
 	}
 }
 
-// tell names a deed for a trace.
-func (m *model) tell(w *world, d deed) string {
+// tell names a action for a trace.
+func (m *model) describe(w *world, d modelAction) string {
 	name := string(rune('A' + d.x))
-	flow := [laneCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence"}[d.lane]
-	switch d.do {
+	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence"}[d.slot]
+	switch d.kind {
 	case doAct:
 		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ", given up, may land later"}[d.how]
-		return name + "'s " + flow + ": " + w.rep[d.x].lanes[d.lane].act.(Action).String() + how
+		return name + "'s " + flow + ": " + w.rep[d.x].slots[d.slot].act.(Action).String() + how
 	case doReply:
 		return name + "'s " + flow + ": the delayed reply arrives"
 	case doHeard, doUnheard:
 		return fmt.Sprintf("the application %s the interval %d of %s's answer",
-			map[deedKind]string{doHeard: "hears", doUnheard: "never hears"}[d.do], w.rep[d.x].lanes[d.lane].tells, name)
+			map[modelActionKind]string{doHeard: "hears", doUnheard: "never hears"}[d.kind], w.rep[d.x].slots[d.slot].tells, name)
 	case doPut:
 		return fmt.Sprintf("PUT %+v at %s", m.puts[d.put], name)
 	}
 	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doAttend: "%s's tick attends to the absence", doTick: "a second passes%.0s",
-		doBeat: "heartbeat at %s", doDelete: "DELETE at %s", doRetain: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
+		doBeat: "heartbeat at %s", doDelete: "DELETE at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
 		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
-		doRestart: "%s starts again", doLand: "the commit given up is carried out%.0s", doSink: "the commit given up is lost%.0s"}[d.do], name)
+		doRestart: "%s starts again", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)
 }
 
 // String names an action for a trace.

@@ -30,7 +30,7 @@ func (e *exploration) String() string {
 func explore[W comparable](m machine[W], limit int) exploration {
 	type origin struct {
 		parent int32
-		deed   deed
+		action modelAction
 	}
 	type place struct {
 		w  W
@@ -44,7 +44,7 @@ func explore[W comparable](m machine[W], limit int) exploration {
 		now     []place
 		then    []place
 	)
-	enter := func(w *W, parent int32, d deed) {
+	enter := func(w *W, parent int32, d modelAction) {
 		h := maphash.Comparable(seed, *w)
 		if _, ok := visited[h]; ok {
 			return
@@ -53,15 +53,15 @@ func explore[W comparable](m machine[W], limit int) exploration {
 		then = append(then, place{*w, int32(len(origins))})
 		origins = append(origins, origin{parent, d})
 	}
-	trace := func(id int32, last ...deed) string {
+	trace := func(id int32, last ...modelAction) string {
 		path := last
 		for ; id > 0; id = origins[id].parent {
-			path = append([]deed{origins[id].deed}, path...)
+			path = append([]modelAction{origins[id].action}, path...)
 		}
-		return retell(m, path)
+		return replay(m, path)
 	}
 	begin := m.begin()
-	enter(&begin, -1, deed{})
+	enter(&begin, -1, modelAction{})
 	for len(then) > 0 && out.bad == "" {
 		now, then = then, now[:0]
 		out.depth++
@@ -73,13 +73,13 @@ func explore[W comparable](m machine[W], limit int) exploration {
 			}
 			if int(p.id)%sample == 0 {
 				out.judged++
-				if m.judgeFair(&p.w); m.broken() != "" {
+				if m.checkFair(&p.w); m.broken() != "" {
 					out.bad = m.broken()
 					out.trace = trace(p.id)
 					break
 				}
 			}
-			m.deeds(&p.w, func(d deed) {
+			m.actions(&p.w, func(d modelAction) {
 				if out.bad != "" {
 					return
 				}
@@ -102,14 +102,14 @@ func explore[W comparable](m machine[W], limit int) exploration {
 }
 
 // retell walks a path again and says what happened.
-func retell[W comparable](m machine[W], path []deed) string {
+func replay[W comparable](m machine[W], path []modelAction) string {
 	var b strings.Builder
 	w := m.begin()
 	m.forgive()
 	fmt.Fprintf(&b, "  at first: %s\n", m.brief(&w))
 	for i, d := range path {
 		before := m.brief(&w)
-		fmt.Fprintf(&b, "%3d %s", i+1, m.tell(&w, d))
+		fmt.Fprintf(&b, "%3d %s", i+1, m.describe(&w, d))
 		w = m.do(w, d)
 		if now := m.brief(&w); now != before {
 			fmt.Fprintf(&b, "\n      %s", now)
@@ -119,16 +119,16 @@ func retell[W comparable](m machine[W], path []deed) string {
 	return b.String()
 }
 
-// machine is a model that can be explored: worlds, and the deeds that lead from one to
+// machine is a model that can be explored: worlds, and the actions that lead from one to
 // the next.
 type machine[W comparable] interface {
 	begin() W
-	deeds(w *W, yield func(deed))
-	do(w W, d deed) W
-	judgeFair(w *W)
+	actions(w *W, yield func(modelAction))
+	do(w W, d modelAction) W
+	checkFair(w *W)
 	broken() string // the invariant that broke; "" if none did
 	forgive()       // forgets it
-	tell(w *W, d deed) string
+	describe(w *W, d modelAction) string
 	brief(w *W) string
 }
 

@@ -11,7 +11,7 @@ import (
 // heartbeat is answered and before time passes; I1 by fair continuations.
 
 // judge looks at a transaction that is about to be carried out.
-func (m *model) judge(w *world, x, lane int, t *Txn) {
+func (m *model) checkCommit(w *world, x, slot int, t *Txn) {
 	old, now := w.store.Snapshot, w.store.Snapshot
 	switch t.RecordOp {
 	case Put:
@@ -25,7 +25,7 @@ func (m *model) judge(w *world, x, lane int, t *Txn) {
 	case Erase:
 		now.Projection = Projection{}
 	}
-	m.judgeEvent(t, &old, &now)
+	m.checkEvent(t, &old, &now)
 	switch p := now.Projection; {
 	case w.store.removed && now.Exists():
 		m.breaks("I4 %s brings a removed instance back", t.Kind)
@@ -38,12 +38,12 @@ func (m *model) judge(w *world, x, lane int, t *Txn) {
 	case now.Exists() && now.Record.Expires() && p.Present() && p.Lease == 0:
 		m.breaks("I5 %s leaves a projection that never ends", t.Kind)
 	}
-	m.judgeMove(w, x, lane, t, old.Record.State, now.Record.State)
+	m.checkMove(w, x, slot, t, old.Record.State, now.Record.State)
 }
 
 // judgeEvent is I3: seq grows by one with exactly one event, and there is no event
 // without its change.
-func (m *model) judgeEvent(t *Txn, old, now *Snapshot) {
+func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 	seq := old.Record.Seq
 	if t.Change != NoChange {
 		seq++
@@ -65,17 +65,17 @@ func (m *model) judgeEvent(t *Txn, old, now *Snapshot) {
 }
 
 // judgeMove is who may move an instance where, and I2.
-func (m *model) judgeMove(w *world, x, lane int, t *Txn, from, to State) {
+func (m *model) checkMove(w *world, x, slot int, t *Txn, from, to State) {
 	by := map[[2]State][]int{
-		{None, Active}: {laneOwner}, {None, Inactive}: {laneOwner},
-		{Active, Suspended}: {laneClaim}, {Active, Inactive}: {laneOwner},
-		{Suspended, Active}: {laneBeat, laneOwner}, {Suspended, Inactive}: {laneOwner},
-		{Inactive, Active}: {laneOwner},
-		{Active, None}:     {laneOwner}, {Inactive, None}: {laneOwner}, {Suspended, None}: {laneOwner, laneRetain},
+		{None, Active}: {slotOwner}, {None, Inactive}: {slotOwner},
+		{Active, Suspended}: {slotClaim}, {Active, Inactive}: {slotOwner},
+		{Suspended, Active}: {slotBeat, slotOwner}, {Suspended, Inactive}: {slotOwner},
+		{Inactive, Active}: {slotOwner},
+		{Active, None}:     {slotOwner}, {Inactive, None}: {slotOwner}, {Suspended, None}: {slotOwner, slotRetain},
 	}[[2]State{from, to}]
 	allowed := from == to
 	for _, l := range by {
-		allowed = allowed || l == lane
+		allowed = allowed || l == slot
 	}
 	if !allowed {
 		m.breaks("STATE %s leads from %s to %s", t.Kind, from, to)
@@ -88,26 +88,26 @@ func (m *model) judgeMove(w *world, x, lane int, t *Txn, from, to State) {
 		window = max(window, m.policy.Window(int(w.app.interval)))
 	}
 	for y := range w.rep {
-		if r := &w.rep[y]; r.status == running && !r.sick && int(r.acked) < window {
-			m.breaks("I2 SUSPENDED although %c is healthy and answered a heartbeat %d s ago; the window is %d s", 'A'+y, r.acked, window)
+		if r := &w.rep[y]; r.status == running && !r.unhealthy && int(r.answeredAge) < window {
+			m.breaks("I2 SUSPENDED although %c is healthy and answered a heartbeat %d s ago; the window is %d s", 'A'+y, r.answeredAge, window)
 		}
 	}
 }
 
 // judgeClaim looks at the decision to claim: whoever was away must have run for a
 // window since, so that the living had the time to be heard.
-func (m *model) judgeClaim(w *world, x int) {
+func (m *model) checkClaim(w *world, x int) {
 	if m.waited(w, x) {
 		return
 	}
-	if r := &w.rep[x]; r.napped && int(r.ran) < w.store.Record.Window {
+	if r := &w.rep[x]; r.wasAway && int(r.ran) < w.store.Record.Window {
 		m.breaks("I2 %c decides to claim, away for a while and running for only %d s since the last heartbeat; the window is %d s", 'A'+x, r.ran, w.store.Record.Window)
 	}
 }
 
 // judgeBeat looks at a heartbeat that is answered 2xx: the live lease, if there is
 // one, was renewed for it.
-func (m *model) judgeBeat(w *world, ln *modelLane) {
+func (m *model) checkBeat(w *world, ln *modelSlot) {
 	s := &w.store
 	if !s.Record.Expires() || !s.Projection.Present() || w.short || ln.delayed {
 		return
@@ -119,7 +119,7 @@ func (m *model) judgeBeat(w *world, ln *modelLane) {
 
 // judgePut looks at an answer to a PUT that names an interval: it tells the window that
 // counts from now on.
-func (m *model) judgePut(ln *modelLane, a *Response) {
+func (m *model) checkPut(ln *modelSlot, a *Response) {
 	f, is := ln.flow.(UpdateFlow)
 	if r := &a.Record; is && f.Update.Proposed >= 0 && r.Expires() && r.Window != m.policy.Window(r.Interval) {
 		m.breaks("I6 a PUT is told %d s, and the window is %d s", r.Interval, r.Window)
@@ -128,13 +128,13 @@ func (m *model) judgePut(ln *modelLane, a *Response) {
 
 // judgeQuiet looks at a world in which time is about to pass: when nothing is under
 // way and nobody was sick, the last heartbeat answered 2xx is covered.
-func (m *model) judgeQuiet(w *world) {
+func (m *model) checkCovered(w *world) {
 	s := &w.store
 	if !s.Record.Expires() || !s.Projection.Present() || w.short {
 		return
 	}
 	for x := range w.rep {
-		if r := &w.rep[x]; r.status != running && x < m.replicas || r.sick || m.busy(r) || r.queue[0] != nil {
+		if r := &w.rep[x]; r.status != running && x < m.replicas || r.unhealthy || m.busy(r) || r.queue[0] != nil {
 			return
 		}
 	}
@@ -144,7 +144,7 @@ func (m *model) judgeQuiet(w *world) {
 }
 
 // judgeStamp is I9: nobody tells a later time than that of the last heartbeat.
-func (m *model) judgeStamp(w *world) {
+func (m *model) checkLastBeat(w *world) {
 	if !m.stamps {
 		return
 	}
@@ -160,8 +160,8 @@ func (m *model) judgeStamp(w *world) {
 }
 
 // judgeWorld is I6, and that the live lease does not outlast the window.
-func (m *model) judgeWorld(w *world) {
-	m.judgeStamp(w)
+func (m *model) checkWorld(w *world) {
+	m.checkLastBeat(w)
 	s := &w.store
 	if !s.Record.Expires() || !s.Projection.Present() {
 		return
@@ -183,7 +183,7 @@ func (m *model) judgeWorld(w *world) {
 }
 
 // retire revokes a lease for a flow that is done with it: I7.
-func (m *model) retire(w *world, x int, id LeaseID) {
+func (m *model) revoke(w *world, x int, id LeaseID) {
 	if w.store.Projection.Present() && w.store.Projection.Lease == id {
 		m.breaks("I7 %c revokes lease %d, on which the projection hangs", 'A'+x, id)
 	}
@@ -193,7 +193,7 @@ func (m *model) retire(w *world, x int, id LeaseID) {
 }
 
 // settle lets everything that is under way end well.
-func (m *model) settle(w *world) {
+func (m *model) quiesce(w *world) {
 	for range 100 {
 		quiet := true
 		for x := range w.rep {
@@ -205,25 +205,25 @@ func (m *model) settle(w *world) {
 				m.deliver(w, x)
 				quiet = false
 			}
-			for lane := range r.lanes {
-				switch ln := &r.lanes[lane]; ln.phase {
-				case laneAsking:
-					m.execute(w, x, lane, answered)
-				case laneReplying:
-					m.reply(w, x, lane, ln.res.(Result))
-				case laneAnswering:
+			for slot := range r.slots {
+				switch ln := &r.slots[slot]; ln.phase {
+				case slotAsking:
+					m.execute(w, x, slot, answered)
+				case slotReplying:
+					m.reply(w, x, slot, ln.res.(Result))
+				case slotResponding:
 					w.app.interval = ln.tells
-					*ln = modelLane{}
+					*ln = modelSlot{}
 				default:
 					continue
 				}
 				quiet = false
 			}
-			if r.queue[0] == nil && m.attend(w, x) {
+			if r.queue[0] == nil && m.handleDue(w, x) {
 				quiet = false
 			}
 			if m.dueAt(w, x) && !w.store.full {
-				m.start(w, x, laneRetain, RetentionFlow{})
+				m.start(w, x, slotRetain, RetentionFlow{})
 				quiet = false
 			}
 		}
@@ -251,12 +251,12 @@ func (m *model) continued(w world, alive, full bool) world {
 	if w.store.full && !full {
 		m.setFull(&w, false)
 	}
-	ticks := -int(m.floorNow/time.Second) + 6 + int(m.policy.DeregisterAfter/time.Second)
+	ticks := -int(m.floorNow/Mono(time.Second)) + 6 + int(m.policy.DeregisterAfter/time.Second)
 	if alive {
 		ticks += 6
 	}
 	for n := range ticks {
-		m.settle(&w)
+		m.quiesce(&w)
 		if alive && w.app.since >= max(w.app.interval, 1) {
 			x := n % 2
 			if m.paced {
@@ -266,21 +266,21 @@ func (m *model) continued(w world, alive, full bool) world {
 				x = 1 - x
 			}
 			m.beat(&w, x)
-			m.settle(&w)
+			m.quiesce(&w)
 		}
 		if m.bad != "" {
 			return w
 		}
-		m.judgeQuiet(&w)
+		m.checkCovered(&w)
 		m.tick(&w)
-		m.judgeWorld(&w)
+		m.checkWorld(&w)
 	}
-	m.settle(&w)
+	m.quiesce(&w)
 	return w
 }
 
 // judgeFair is I1, and the end of I5.
-func (m *model) judgeFair(w *world) {
+func (m *model) checkFair(w *world) {
 	if w.store.rev == 0 {
 		return // not registered yet
 	}
@@ -295,28 +295,28 @@ func (m *model) judgeFair(w *world) {
 	case (st != None) != s.Projection.Present() || s.Projection.Lease != 0:
 		m.breaks("I5 at last %s, projection present: %t on lease %d", st, s.Projection.Present(), s.Projection.Lease)
 	}
-	m.judgeViews(&dead)
+	m.checkViews(&dead)
 	if w.store.full && m.bad == "" {
 		hidden := m.continued(*w, false, true)
 		for x := range hidden.rep {
 			r := &hidden.rep[x]
-			if r.status == running && r.view.Record.Expires() && !r.local.hidden(m.input(&hidden, x, laneClaim), &r.view.Record) {
+			if r.status == running && r.view.Record.Expires() && !r.local.hidden(m.input(&hidden, x, slotClaim), &r.view.Record) {
 				m.breaks("I1 %c still shows a dead application, because the store is full", 'A'+x)
 			}
 		}
 	}
 	if m.bad == "" {
-		m.judgeRestarts(w)
+		m.checkRestarts(w)
 		alive := m.continued(*w, true, false)
-		m.judgeAlive(&alive)
-		m.judgeViews(&alive)
+		m.checkAlive(&alive)
+		m.checkViews(&alive)
 	}
 	if m.bad != "" {
 		m.bad += " (in a fair continuation)"
 	}
 }
 
-func (m *model) judgeAlive(w *world) {
+func (m *model) checkAlive(w *world) {
 	s := &w.store
 	r := &s.Record
 	l := s.lease(s.Projection.Lease)
@@ -336,7 +336,7 @@ func (m *model) judgeAlive(w *world) {
 }
 
 // judgeViews: at rest every replica knows what the store holds.
-func (m *model) judgeViews(w *world) {
+func (m *model) checkViews(w *world) {
 	for x := range w.rep {
 		if r := &w.rep[x]; m.bad == "" && r.status == running && r.view.Snapshot != w.store.Snapshot {
 			m.breaks("VIEW %c knows %s, the store holds %s", 'A'+x, brief(&r.view.Snapshot), brief(&w.store.Snapshot))

@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// deeds calls yield with every deed that is possible in w.
-func (m *massModel) deeds(w *massWorld, yield func(deed)) {
+// actions calls yield with every action that is possible in w.
+func (m *massModel) actions(w *massWorld, yield func(modelAction)) {
 	if m.decided(w) {
 		return
 	}
 	still := true
 	for x := range m.replicas {
-		r, d := &w.rep[x], deed{x: int8(x)}
+		r, d := &w.rep[x], modelAction{x: int8(x)}
 		switch r.status {
 		case crashed:
 			if w.left.joins > 0 && !w.store.keys[x].present {
-				d.do = doJoin
+				d.kind = doJoin
 				yield(d)
 			}
 			continue
 		case paused:
-			d.do = doWake
+			d.kind = doWake
 			yield(d)
 			continue
 		}
-		still = m.deedsOf(w, x, yield) && still
+		still = m.actionsOf(w, x, yield) && still
 		m.wishesOf(w, x, yield)
 	}
 	for i := range m.instances {
 		if s := w.store.at(i); w.left.revokes > 0 && s.Projection.Lease != 0 {
-			yield(deed{do: doRevoke, i: int8(i)})
+			yield(modelAction{kind: doRevoke, i: int8(i)})
 		}
 	}
 	if still {
-		yield(deed{do: doTick})
+		yield(modelAction{kind: doTick})
 	}
 }
 
@@ -45,8 +45,8 @@ func (m *massModel) decided(w *massWorld) bool {
 	}
 	for x := range m.replicas {
 		for i := range m.instances {
-			p := w.place(x, i)
-			if int(p.acked) < int(m.one.floorNow/-time.Second)-4 || p.lanes[laneBeat].phase != laneIdle || p.lanes[laneOwner].phase != laneIdle {
+			p := w.view(x, i)
+			if int(p.answeredAge) < int(m.one.floorNow/Mono(-time.Second))-4 || p.slots[slotBeat].phase != slotIdle || p.slots[slotOwner].phase != slotIdle {
 				return false
 			}
 		}
@@ -57,33 +57,33 @@ func (m *massModel) decided(w *massWorld) bool {
 // deedsOf are what a running replica has under way; it says whether time may pass before
 // that: always, but that it puts its key back within the grace, and that beside a
 // release before may have to be prompt.
-func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) {
-	r, d, owes := &w.rep[x], deed{x: int8(x)}, false
+func (m *massModel) actionsOf(w *massWorld, x int, yield func(modelAction)) (still bool) {
+	r, d, owes := &w.rep[x], modelAction{x: int8(x)}, false
 	for i := range m.instances {
-		p := w.place(x, i)
+		p := w.view(x, i)
 		d.i = int8(i)
-		for l := range p.lanes {
-			if d.lane = int8(l); p.lanes[l].phase == laneAsking {
+		for l := range p.slots {
+			if d.slot = int8(l); p.slots[l].phase == slotAsking {
 				owes = true
-				m.asking(w, p.lanes[l].act.(Action).Do == DoCommit, d, yield)
-			} else if p.lanes[l].phase == laneReplying {
+				m.asking(w, p.slots[l].act.(Action).Do == DoCommit, d, yield)
+			} else if p.slots[l].phase == slotReplying {
 				owes = true
-				d.do = doReply
+				d.kind = doReply
 				yield(d)
 			}
 		}
-		if d.lane = 0; p.taskWhenDue(0, &m.policy, p.underway(m.one)) != noTask {
-			if trial := *w; m.attend(&trial, x, i) {
+		if d.slot = 0; p.taskWhenDue(0, &m.policy, p.underway(m.one)) != noTask {
+			if trial := *w; m.handleDue(&trial, x, i) {
 				owes = true
-				d.do = doAttend
+				d.kind = doAttend
 				yield(d)
 			}
 		}
 	}
 	d.i = 0
-	may := func(can bool, do deedKind) {
+	may := func(can bool, do modelActionKind) {
 		if can {
-			d.do = do
+			d.kind = do
 			yield(d)
 		}
 	}
@@ -94,7 +94,7 @@ func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) 
 	may(!w.store.keys[x].present && !r.joining, doPutBack)
 	may(r.joining, doEnter)
 	for y := range m.replicas {
-		if p := w.place(x, 0); r.peers[y].needsHead(p.gate.Credited) {
+		if p := w.view(x, 0); r.peers[y].needsHead(p.health.Credited) {
 			d.i = int8(y)
 			may(true, doAsk)
 		}
@@ -102,8 +102,8 @@ func (m *massModel) deedsOf(w *massWorld, x int, yield func(deed)) (still bool) 
 	return !(r.gone > 0) && !(m.prompt && (owes || r.queue[0] != nil))
 }
 
-func (m *massModel) asking(w *massWorld, commit bool, d deed, yield func(deed)) {
-	d.do, d.how = doAct, answered
+func (m *massModel) asking(w *massWorld, commit bool, d modelAction, yield func(modelAction)) {
+	d.kind, d.how = doAct, answered
 	yield(d)
 	if commit && w.left.replies > 0 {
 		d.how = delayed
@@ -120,21 +120,21 @@ func (m *massModel) asking(w *massWorld, commit bool, d deed, yield func(deed)) 
 }
 
 // wishesOf are what applications, owners and fate want of a running replica.
-func (m *massModel) wishesOf(w *massWorld, x int, yield func(deed)) {
-	r, d := &w.rep[x], deed{x: int8(x)}
-	may := func(left int8, do deedKind) {
+func (m *massModel) wishesOf(w *massWorld, x int, yield func(modelAction)) {
+	r, d := &w.rep[x], modelAction{x: int8(x)}
+	may := func(left int8, do modelActionKind) {
 		if left > 0 {
-			d.do = do
+			d.kind = do
 			yield(d)
 		}
 	}
 	for i := range m.instances {
 		d.i = int8(i)
 		if s := w.store.at(i); s.Exists() && !r.joining {
-			if m.phase(w, x, i, laneBeat) == laneIdle {
+			if m.phase(w, x, i, slotBeat) == slotIdle {
 				may(w.left.beats, doBeat)
 			}
-			if m.phase(w, x, i, laneOwner) == laneIdle {
+			if m.phase(w, x, i, slotOwner) == slotIdle {
 				may(w.left.puts, doPut)
 			}
 		}
@@ -150,11 +150,11 @@ func (m *massModel) wishesOf(w *massWorld, x int, yield func(deed)) {
 	}
 }
 
-// do is the world after a deed.
-func (m *massModel) do(w massWorld, d deed) massWorld {
-	x, i, lane := int(d.x), int(d.i), int(d.lane)
+// do is the world after a action.
+func (m *massModel) do(w massWorld, d modelAction) massWorld {
+	x, i, slot := int(d.x), int(d.i), int(d.slot)
 	r := &w.rep[x]
-	switch d.do {
+	switch d.kind {
 	case doAct:
 		if d.how == undone || d.how == silent {
 			w.left.lost--
@@ -162,21 +162,21 @@ func (m *massModel) do(w massWorld, d deed) massWorld {
 		if d.how == delayed {
 			w.left.replies--
 		}
-		m.execute(&w, x, i, lane, d.how)
+		m.execute(&w, x, i, slot, d.how)
 	case doReply:
-		m.reply(&w, x, i, lane, w.place(x, i).lanes[lane].res.(Result))
+		m.reply(&w, x, i, slot, w.view(x, i).slots[slot].res.(Result))
 	case doDeliver:
 		m.deliver(&w, x)
 	case doAttend:
-		m.attend(&w, x, i)
+		m.handleDue(&w, x, i)
 	case doTick:
 		m.tick(&w)
 	case doBeat:
 		w.left.beats--
-		m.start(&w, x, i, laneBeat, BeatFlow{})
+		m.start(&w, x, i, slotBeat, BeatFlow{})
 	case doPut:
 		w.left.puts--
-		m.start(&w, x, i, laneOwner, UpdateFlow{Update: putSame})
+		m.start(&w, x, i, slotOwner, UpdateFlow{Update: putSame})
 	case doRevoke:
 		w.left.revokes--
 		m.end(&w, w.store.at(i).Projection.Lease)
@@ -184,7 +184,7 @@ func (m *massModel) do(w massWorld, d deed) massWorld {
 		word, _ := m.mayPublish(&w, x)
 		r.sending = word
 		if !m.floating {
-			return m.do(w, deed{do: doPublished, x: d.x})
+			return m.do(w, modelAction{kind: doPublished, x: d.x})
 		}
 	case doPublished:
 		word := r.sending.(PeerStatus)
@@ -199,13 +199,13 @@ func (m *massModel) do(w massWorld, d deed) massWorld {
 	case doAsk:
 		r.peers[d.i].head = w.store.rev
 	default:
-		m.fate(&w, x, d.do)
+		m.fate(&w, x, d.kind)
 	}
-	m.judgeHidden(&w)
+	m.checkHidden(&w)
 	return w
 }
 
-func (m *massModel) fate(w *massWorld, x int, do deedKind) {
+func (m *massModel) fate(w *massWorld, x int, do modelActionKind) {
 	r := &w.rep[x]
 	switch do {
 	case doLoseKey:
@@ -240,20 +240,20 @@ func (m *massModel) fate(w *massWorld, x int, do deedKind) {
 func (m *massModel) fresh(s modelStatus) (r massReplica) {
 	r.status = s
 	for i := range massInstances {
-		r.places[i] = massPlace{modelReplica{acked: never, gate: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
+		r.places[i] = massView{modelReplica{answeredAge: never, health: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
 	}
 	return r
 }
 
-// tell names a deed for a trace.
-func (m *massModel) tell(w *massWorld, d deed) string {
+// tell names a action for a trace.
+func (m *massModel) describe(w *massWorld, d modelAction) string {
 	name := string(rune('A' + d.x))
 	of := " of " + string(massID(int(d.i)))
-	switch d.do {
+	switch d.kind {
 	case doAct:
-		flow := [laneCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention"}[d.lane]
+		flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention"}[d.slot]
 		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ""}[d.how]
-		return name + "'s " + flow + of + ": " + w.place(int(d.x), int(d.i)).lanes[d.lane].act.(Action).String() + how
+		return name + "'s " + flow + of + ": " + w.view(int(d.x), int(d.i)).slots[d.slot].act.(Action).String() + how
 	case doReply:
 		return name + "'s delayed reply" + of + " arrives"
 	case doAttend:
@@ -267,7 +267,7 @@ func (m *massModel) tell(w *massWorld, d deed) string {
 	case doAsk:
 		return fmt.Sprintf("%s asks how far the store is: it misses %c's key", name, 'A'+d.i)
 	}
-	return fmt.Sprintf(map[deedKind]string{doDeliver: "%s sees the next write", doTick: "a second passes%.0s", doPause: "%s is paused", doWake: "%s goes on",
+	return fmt.Sprintf(map[modelActionKind]string{doDeliver: "%s sees the next write", doTick: "a second passes%.0s", doPause: "%s is paused", doWake: "%s goes on",
 		doCrash: "%s crashes", doPublish: "%s sends its watermark", doPublished: "%s's watermark arrives", doPutBack: "%s puts its key back",
-		doLoseKey: "the lease of %s's key is revoked falsely", doJoin: "%s starts and lists", doEnter: "%s puts its key and serves", doList: "%s's watch breaks; it lists anew"}[d.do], name)
+		doLoseKey: "the lease of %s's key is revoked falsely", doJoin: "%s starts and lists", doEnter: "%s puts its key and serves", doList: "%s's watch breaks; it lists anew"}[d.kind], name)
 }

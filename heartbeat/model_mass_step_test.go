@@ -8,9 +8,9 @@ func (m *massModel) watched(w *massWorld, x int) Revision {
 }
 
 // openest is the lowest end that a replica has not settled.
-func (m *massModel) openest(w *massWorld, x int) (low Revision) {
+func (m *massModel) lowestOpenEnd(w *massWorld, x int) (low Revision) {
 	for i := range m.instances {
-		p := w.place(x, i)
+		p := w.view(x, i)
 		if !p.closeIfSettled(0, p.underway(m.one)) {
 			low = lowest(low, p.openSince)
 		}
@@ -20,7 +20,7 @@ func (m *massModel) openest(w *massWorld, x int) (low Revision) {
 
 // watermark is what the replica may publish now.
 func (m *massModel) watermark(w *massWorld, x int) Revision {
-	return settledUpTo(m.watched(w, x), m.openest(w, x))
+	return settledUpTo(m.watched(w, x), m.lowestOpenEnd(w, x))
 }
 
 // unsettled is from which revision on this replica waits for others.
@@ -28,8 +28,8 @@ func (m *massModel) unsettled(w *massWorld, x int) Revision {
 	return unsettledAmong(w.rep[x].peers[:m.replicas], m.watched(w, x))
 }
 
-func (m *massModel) input(w *massWorld, x int, p *massPlace) Input {
-	in := Input{Policy: &m.policy, Health: &p.gate, Known: &p.view.Snapshot, Watched: m.watched(w, x), Local: &p.local, MinLease: 1, Ended: p.view.ended}
+func (m *massModel) input(w *massWorld, x int, p *massView) Input {
+	in := Input{Policy: &m.policy, Health: &p.health, Known: &p.view.Snapshot, Watched: m.watched(w, x), Local: &p.local, MinLease: 1, Ended: p.view.ended}
 	if m.old[x] {
 		in.Rank = x + 1
 		return in
@@ -43,36 +43,36 @@ func (m *massModel) input(w *massWorld, x int, p *massPlace) Input {
 	return in
 }
 
-// start begins a flow in a lane.
-func (m *massModel) start(w *massWorld, x, i, lane int, flow any) {
-	w.change(x, i, func(p *massPlace) { p.lanes[lane] = modelLane{flow: flow} })
-	m.advance(w, x, i, lane, Result{})
+// start begins a flow in a slot.
+func (m *massModel) start(w *massWorld, x, i, slot int, flow any) {
+	w.change(x, i, func(p *massView) { p.slots[slot] = modelSlot{flow: flow} })
+	m.advance(w, x, i, slot, Result{})
 }
 
 // advance gives a flow the result that it waits for.
-func (m *massModel) advance(w *massWorld, x, i, lane int, r Result) {
-	p := w.place(x, i)
-	ln := &p.lanes[lane]
+func (m *massModel) advance(w *massWorld, x, i, slot int, r Result) {
+	p := w.view(x, i)
+	ln := &p.slots[slot]
 	flow, a := next(ln.flow, m.input(w, x, &p), r)
 	for a.Do == DoToken {
 		flow, a = next(flow, m.input(w, x, &p), Result{})
 	}
 	switch a.Do {
 	case DoRespond:
-		if (lane == laneBeat || lane == laneOwner) && a.Response.Err == nil && a.Response.Record.Expires() {
-			p.acked = min(p.acked, ln.age)
+		if (slot == slotBeat || slot == slotOwner) && a.Response.Err == nil && a.Response.Record.Expires() {
+			p.answeredAge = min(p.answeredAge, ln.age)
 		}
-		*ln = modelLane{}
-		p.careful = p.careful || lane == laneRefute && p.view.Absent()
+		*ln = modelSlot{}
+		p.careful = p.careful || slot == slotRefute && p.view.Absent()
 	case DoWait:
-		*ln = modelLane{phase: laneWaiting, flow: flow}
+		*ln = modelSlot{phase: slotWaiting, flow: flow}
 		if !p.view.Absent() {
-			*ln = modelLane{}
+			*ln = modelSlot{}
 		}
 	default:
-		ln.phase, ln.flow, ln.act = laneAsking, flow, a
+		ln.phase, ln.flow, ln.act = slotAsking, flow, a
 	}
-	w.setPlace(x, i, &p)
+	w.setView(x, i, &p)
 	if a.Revoke != 0 {
 		for j := range m.instances {
 			if snap := w.store.at(j); snap.Projection.Present() && snap.Projection.Lease == a.Revoke {
@@ -81,17 +81,17 @@ func (m *massModel) advance(w *massWorld, x, i, lane int, r Result) {
 		}
 		m.end(w, a.Revoke)
 	}
-	if (a.Do == DoRead || a.Do == DoGrant) && lane != laneBeat && m.left.lost == 0 {
-		m.execute(w, x, i, lane, answered) // later is the same as getting there later, or as a slow commit
+	if (a.Do == DoRead || a.Do == DoGrant) && slot != slotBeat && m.left.lost == 0 {
+		m.execute(w, x, i, slot, answered) // later is the same as getting there later, or as a slow commit
 	}
 }
 
-// execute carries out the action that a lane asks for.
-func (m *massModel) execute(w *massWorld, x, i, lane int, how manner) {
-	p := w.place(x, i)
-	a := p.lanes[lane].act.(Action)
+// execute carries out the action that a slot asks for.
+func (m *massModel) execute(w *massWorld, x, i, slot int, how manner) {
+	p := w.view(x, i)
+	a := p.slots[slot].act.(Action)
 	if how == undone {
-		m.reply(w, x, i, lane, Result{Outcome: Unavailable})
+		m.reply(w, x, i, slot, Result{Outcome: Unavailable})
 		return
 	}
 	var res Result
@@ -116,53 +116,53 @@ func (m *massModel) execute(w *massWorld, x, i, lane int, how manner) {
 		}
 	}
 	if how == delayed {
-		w.change(x, i, func(p *massPlace) { p.lanes[lane].phase, p.lanes[lane].res = laneReplying, res })
+		w.change(x, i, func(p *massView) { p.slots[slot].phase, p.slots[slot].res = slotReplying, res })
 		return
 	}
 	if how == silent {
 		res = Result{Outcome: Unavailable}
 	}
-	m.reply(w, x, i, lane, res)
+	m.reply(w, x, i, slot, res)
 }
 
 // reply does what the engine does with a result before the flow hears of it.
-func (m *massModel) reply(w *massWorld, x, i, lane int, res Result) {
-	p := w.place(x, i)
-	a := p.lanes[lane].act.(Action)
+func (m *massModel) reply(w *massWorld, x, i, slot int, res Result) {
+	p := w.view(x, i)
+	a := p.slots[slot].act.(Action)
 	if res.Outcome == Done && a.Do == DoCommit {
-		p.observe(&p.gate, a.Txn.Observations(res.Revision)...)
+		p.observe(&p.health, a.Txn.Observations(res.Revision)...)
 		m.news(&p)
 	}
-	p.gate.NoteOutcome(a.Do, res.Outcome, m.old != [massReplicas]bool{})
-	w.setPlace(x, i, &p)
-	m.advance(w, x, i, lane, res)
+	p.health.NoteOutcome(a.Do, res.Outcome, m.old != [massReplicas]bool{})
+	w.setView(x, i, &p)
+	m.advance(w, x, i, slot, res)
 }
 
 // news: a hold ends when the instance is back.
-func (m *massModel) news(p *massPlace) {
+func (m *massModel) news(p *massView) {
 	p.closeIfSettled(0, p.underway(m.one))
-	if !p.view.Absent() && p.lanes[laneClaim].phase == laneWaiting {
-		p.lanes[laneClaim] = modelLane{}
+	if !p.view.Absent() && p.slots[slotClaim].phase == slotWaiting {
+		p.slots[slotClaim] = modelSlot{}
 	}
 }
 
 // shown takes sights of an instance in, and starts what follows.
-func (m *massModel) shown(w *massWorld, x, i int, since Revision, sights ...Observation) {
-	p := w.place(x, i)
+func (m *massModel) observe(w *massWorld, x, i int, since Revision, sights ...Observation) {
+	p := w.view(x, i)
 	lease := p.view.Record.Lease
-	if !p.observe(&p.gate, sights...) {
+	if !p.observe(&p.health, sights...) {
 		return
 	}
 	m.news(&p)
 	u := p.underway(m.one)
 	p.openIfContested(0, since, u)
-	w.setPlace(x, i, &p)
+	w.setView(x, i, &p)
 	if p.view.Absent() && !m.old[x] {
 		w.rep[x].needed = max(w.rep[x].needed, p.view.ended)
 	}
 	switch p.taskOnNews(0, lease, u) {
 	case refuting:
-		m.start(w, x, i, laneRefute, RefuteFlow{Careful: p.careful})
+		m.start(w, x, i, slotRefute, RefuteFlow{Careful: p.careful})
 	case adopting:
 		m.renewal(w, p.view.Record.Lease)
 	}
@@ -175,7 +175,7 @@ func (m *massModel) deliver(w *massWorld, x int) {
 	copy(r.queue[:], r.queue[1:])
 	r.queue[len(r.queue)-1] = nil
 	if s.key == 0 {
-		m.shown(w, x, int(s.i), s.at, s.sights[:s.n]...)
+		m.observe(w, x, int(s.i), s.at, s.sights[:s.n]...)
 		return
 	}
 	m.peer(r, int(s.key-1), s.there, s.word)
@@ -204,8 +204,8 @@ func (m *massModel) list(w *massWorld, x int) {
 	r.queue = [massQueue]any{}
 	for i := range m.instances {
 		snap := w.store.at(i)
-		w.change(x, i, func(p *massPlace) { p.gate.Disturb() })
-		m.shown(w, x, i, endedSince(before, w.store.rev), observationsOf(massID(i), &snap, w.store.rev)...)
+		w.change(x, i, func(p *massView) { p.health.Disturb() })
+		m.observe(w, x, i, endedSince(before, w.store.rev), observationsOf(massID(i), &snap, w.store.rev)...)
 	}
 	for y := range m.replicas {
 		if k := w.store.keys[y]; y != x {
@@ -215,21 +215,21 @@ func (m *massModel) list(w *massWorld, x int) {
 }
 
 // attend does what the tick owes; it says whether that did anything.
-func (m *massModel) attend(w *massWorld, x, i int) bool {
-	p := w.place(x, i)
+func (m *massModel) handleDue(w *massWorld, x, i int) bool {
+	p := w.view(x, i)
 	u := p.underway(m.one)
 	switch p.taskWhenDue(0, &m.policy, u) {
 	case refuting:
-		m.start(w, x, i, laneRefute, RefuteFlow{Careful: p.careful})
+		m.start(w, x, i, slotRefute, RefuteFlow{Careful: p.careful})
 		return true
 	case claiming:
-		ln := p.lanes[laneClaim]
-		if ln.phase == laneIdle {
-			m.start(w, x, i, laneClaim, ClaimFlow{})
+		ln := p.slots[slotClaim]
+		if ln.phase == slotIdle {
+			m.start(w, x, i, slotClaim, ClaimFlow{})
 			return true
 		}
 		before := *w
-		m.advance(w, x, i, laneClaim, Result{})
+		m.advance(w, x, i, slotClaim, Result{})
 		return *w != before
 	}
 	return false
@@ -252,8 +252,8 @@ func (m *massModel) wanted(w *massWorld, x int) (at Revision) {
 	}
 	low := m.unsettled(w, x)
 	for i := range m.instances {
-		p := w.place(x, i)
-		if p.lanes[laneClaim].phase == laneWaiting && low != 0 && p.view.ended >= low {
+		p := w.view(x, i)
+		if p.slots[slotClaim].phase == slotWaiting && low != 0 && p.view.ended >= low {
 			at = max(at, p.view.ended)
 		}
 	}

@@ -59,11 +59,11 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 	}
 	for range walks {
 		w := m.begin()
-		var path, choice []deed
+		var path, choice []modelAction
 		for len(path) < massWalkLength && m.bad == "" {
 			choice = choice[:0]
-			m.deeds(&w, func(d deed) {
-				if d.do != doTick || r.IntN(seldom) == 0 {
+			m.actions(&w, func(d modelAction) {
+				if d.kind != doTick || r.IntN(seldom) == 0 {
 					choice = append(choice, d)
 				}
 			})
@@ -71,7 +71,7 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 				if m.decided(&w) {
 					break
 				}
-				choice = append(choice, deed{do: doTick})
+				choice = append(choice, modelAction{kind: doTick})
 				if !m.mayTick(&w) {
 					break
 				}
@@ -87,11 +87,11 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 			continue
 		}
 		if m.bad == "" {
-			m.judgeFair(&w)
+			m.checkFair(&w)
 		}
 		if m.bad != "" {
 			bad = m.bad
-			return bad, fmt.Sprintf("seed %d\n%s", seed, retell(m, path))
+			return bad, fmt.Sprintf("seed %d\n%s", seed, replay(m, path))
 		}
 	}
 	t.Logf("%d walks, %d steps, seed %d; %d cut short for want of room", walks, steps, seed, cut)
@@ -102,7 +102,7 @@ func (m *massModel) walk(t *testing.T, walks int) (bad, trace string) {
 }
 
 func (m *massModel) mayTick(w *massWorld) (may bool) {
-	m.deeds(w, func(d deed) { may = may || d.do == doTick })
+	m.actions(w, func(d modelAction) { may = may || d.kind == doTick })
 	return may
 }
 

@@ -10,12 +10,12 @@ func (m *massModel) tick(w *massWorld) {
 			m.keyAges(w, x)
 			continue
 		}
-		credit := Instant(0)
+		credit := Credit(0)
 		if r.status == paused {
 			r.nap = min(r.nap+1, 3)
 			m.keyAges(w, x)
 		} else {
-			credit = time.Second
+			credit = Credit(time.Second)
 			if w.store.keys[x].present {
 				w.store.keys[x].left = massKeyLife
 			} else {
@@ -24,20 +24,20 @@ func (m *massModel) tick(w *massWorld) {
 		}
 		for y := range r.peers {
 			if r.peers[y].probes > 0 {
-				r.peers[y].since = max(r.peers[y].since-credit, -peerGrace)
+				r.peers[y].since = max(r.peers[y].since-credit, Credit(-peerGrace))
 			}
 		}
 		for i := range m.instances {
-			w.change(x, i, func(p *massPlace) {
-				for range int(credit / Tick) {
-					p.gate.AddTime(Tick)
+			w.change(x, i, func(p *massView) {
+				for range int(time.Duration(credit) / Tick) {
+					p.health.AddTime(Tick)
 				}
-				for l := range p.lanes {
-					if p.lanes[l].phase != laneIdle {
-						p.lanes[l].age = m.one.age(p.lanes[l].age)
+				for l := range p.slots {
+					if p.slots[l].phase != slotIdle {
+						p.slots[l].age = m.one.age(p.slots[l].age)
 					}
 				}
-				p.acked = m.one.age(p.acked)
+				p.answeredAge = m.one.age(p.answeredAge)
 				m.one.rebase(&p.modelReplica, time.Second)
 				p.closeIfSettled(0, p.underway(m.one))
 			})
@@ -63,7 +63,7 @@ func (m *massModel) keyAges(w *massWorld, x int) {
 		m.setKey(w, x, false, PeerStatus{})
 		if w.rep[x].status == paused { // the others go on without it
 			for i := range m.instances {
-				w.change(x, i, func(p *massPlace) { p.acked = never })
+				w.change(x, i, func(p *massView) { p.answeredAge = never })
 			}
 		}
 	}
@@ -73,9 +73,9 @@ func (m *massModel) keyAges(w *massWorld, x int) {
 func (m *massModel) wake(w *massWorld, x int) {
 	r := &w.rep[x]
 	for i := range m.instances {
-		w.change(x, i, func(p *massPlace) {
+		w.change(x, i, func(p *massView) {
 			if r.nap > 0 {
-				p.gate.AddTime(Instant(r.nap)*time.Second + Tick)
+				p.health.AddTime(time.Duration(r.nap)*time.Second + Tick)
 			}
 			m.one.rebase(&p.modelReplica, 0)
 		})

@@ -35,7 +35,7 @@ type massShow struct {
 
 // massPlace is what a replica has of one instance: knowledge, flows and evidence. Its
 // gate is that of the replica, kept alike in all places.
-type massPlace struct {
+type massView struct {
 	modelReplica
 }
 
@@ -126,14 +126,14 @@ func massID(i int) ID { return ID(rune('i' + i)) }
 
 func (s *massStore) at(i int) Snapshot { return s.inst[i].(Snapshot) }
 
-func (w *massWorld) place(x, i int) massPlace        { return w.rep[x].places[i].(massPlace) }
-func (w *massWorld) setPlace(x, i int, p *massPlace) { w.rep[x].places[i] = *p }
+func (w *massWorld) view(x, i int) massView        { return w.rep[x].places[i].(massView) }
+func (w *massWorld) setView(x, i int, p *massView) { w.rep[x].places[i] = *p }
 
 // change changes a place.
-func (w *massWorld) change(x, i int, f func(*massPlace)) {
-	p := w.place(x, i)
+func (w *massWorld) change(x, i int, f func(*massView)) {
+	p := w.view(x, i)
 	f(&p)
-	w.setPlace(x, i, &p)
+	w.setView(x, i, &p)
 }
 
 // begin: every instance was registered at a replica, by turns, and all know that.
@@ -141,8 +141,8 @@ func (m *massModel) begin() massWorld {
 	var w massWorld
 	for x := range w.rep {
 		for i := range massInstances {
-			p := massPlace{modelReplica{acked: never}}
-			p.gate.SuspectedAt, p.gate.WritableSince = m.one.floorCredit, m.one.floorCredit
+			p := massView{modelReplica{answeredAge: never}}
+			p.health.SuspectedAt, p.health.WritableSince = m.one.floorCredit, m.one.floorCredit
 			w.rep[x].places[i] = p
 			w.store.inst[i] = Snapshot{}
 		}
@@ -162,12 +162,12 @@ func (m *massModel) begin() massWorld {
 		rec.Interval = m.policy.Interval(rec.Proposed)
 		rec.Window = m.policy.Window(rec.Interval)
 		x := i % (m.replicas - m.absent)
-		m.start(&w, x, i, laneOwner, RegisterFlow{Record: rec})
+		m.start(&w, x, i, slotOwner, RegisterFlow{Record: rec})
 		if m.register {
 			continue
 		}
-		for m.phase(&w, x, i, laneOwner) != laneIdle {
-			m.execute(&w, x, i, laneOwner, answered)
+		for m.phase(&w, x, i, slotOwner) != slotIdle {
+			m.execute(&w, x, i, slotOwner, answered)
 		}
 	}
 	for x := range w.rep {
@@ -179,9 +179,9 @@ func (m *massModel) begin() massWorld {
 	return w
 }
 
-func (m *massModel) phase(w *massWorld, x, i, lane int) modelPhase {
-	p := w.place(x, i)
-	return p.lanes[lane].phase
+func (m *massModel) phase(w *massWorld, x, i, slot int) modelPhase {
+	p := w.view(x, i)
+	return p.slots[slot].phase
 }
 
 func (s *massStore) lease(id LeaseID) *modelLease {
@@ -204,10 +204,10 @@ func (m *massModel) grant(w *massWorld, ttl int) Result {
 			snap := s.at(i)
 			used = used || snap.Record.Lease == id
 			for x := range m.replicas {
-				p := w.place(x, i)
+				p := w.view(x, i)
 				used = used || p.view.Record.Lease == id
-				for l := range p.lanes {
-					used = used || p.lanes[l].phase != laneIdle && p.lanes[l].uses(id)
+				for l := range p.slots {
+					used = used || p.slots[l].phase != slotIdle && p.slots[l].uses(id)
 				}
 			}
 		}
@@ -227,7 +227,7 @@ func (m *massModel) grant(w *massWorld, ttl int) Result {
 }
 
 // uses says whether a flow may still speak of a lease.
-func (ln *modelLane) uses(id LeaseID) bool {
+func (ln *modelSlot) uses(id LeaseID) bool {
 	if a, ok := ln.act.(Action); ok && (a.Lease == id || a.Txn.Record.Lease == id) {
 		return true
 	}
@@ -322,7 +322,7 @@ func (m *massModel) commit(w *massWorld, x, i int, t *Txn) Outcome {
 	if t.ProjectionOp == Put && t.Record.Lease != 0 && w.store.lease(t.Record.Lease) == nil {
 		return LeaseGone
 	}
-	m.judge(w, x, i, t)
+	m.checkCommit(w, x, i, t)
 	w.store.rev++
 	if t.RecordOp == Put {
 		s.Record, s.At = t.Record, w.store.rev

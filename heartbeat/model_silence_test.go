@@ -6,17 +6,17 @@ import "time"
 // modelled: a silence counts for what was kept of it, which is the least.
 
 // attendSilence does what the tick owes a silence; it says whether that did anything.
-func (m *model) attendSilence(w *world, x int) bool {
+func (m *model) handleSilence(w *world, x int) bool {
 	r := &w.rep[x]
-	if r.lanes[laneSilence].phase != laneIdle || w.store.full {
+	if r.slots[slotSilence].phase != slotIdle || w.store.full {
 		return false
 	}
-	at, ends := r.local.expireAt(&m.policy, &r.gate, &r.view.Snapshot)
+	at, ends := r.local.expireAt(&m.policy, &r.health, &r.view.Snapshot)
 	switch {
-	case ends && r.gate.Credited >= at:
-		m.start(w, x, laneSilence, ExpireFlow{})
-	case r.local.keepDue(&r.gate, &r.view.Record) && (!r.view.Absent() || r.local.probation):
-		m.start(w, x, laneSilence, SilenceFlow{})
+	case ends && r.health.Credited >= at:
+		m.start(w, x, slotSilence, ExpireFlow{})
+	case r.local.keepDue(&r.health, &r.view.Record) && (!r.view.Absent() || r.local.probation):
+		m.start(w, x, slotSilence, SilenceFlow{})
 	default:
 		return false
 	}
@@ -24,7 +24,7 @@ func (m *model) attendSilence(w *world, x int) bool {
 }
 
 // rebaseSilence keeps the instants of a silence relative to now.
-func (m *model) rebaseSilence(l *Local, credited func(*Instant)) {
+func (m *model) rebaseSilence(l *Local, credited func(*Credit)) {
 	credited(&l.seenAt)
 	if l.silenceChecked = l.silenceChecked && m.silences; l.silenceChecked {
 		credited(&l.checkedFrom)
@@ -35,12 +35,12 @@ func (m *model) rebaseSilence(l *Local, credited func(*Instant)) {
 }
 
 // age1 is how long ago a lease was renewed.
-func (m *model) age1(w *world, id LeaseID) Result {
+func (m *model) leaseAge(w *world, id LeaseID) Result {
 	l := w.store.lease(id)
 	if l == nil {
 		return Result{Outcome: LeaseGone}
 	}
-	return Result{Age: Instant(l.ttl-l.left) * time.Second}
+	return Result{Age: time.Duration(l.ttl-l.left) * time.Second}
 }
 
 // waited: after a restart an interval is enough, if the platform as a whole has run for a
@@ -52,27 +52,27 @@ func (m *model) waited(w *world, x int) bool {
 
 // judgeRestarts is I1 where the platform is restarted again and again, each time before a
 // window is over: a dead application becomes SUSPENDED all the same.
-func (m *model) judgeRestarts(from *world) {
+func (m *model) checkRestarts(from *world) {
 	if !m.silences || m.bad != "" {
 		return
 	}
 	w := *from
 	w.left, w.float = budget{}, nil
-	m.settle(&w)
+	m.quiesce(&w)
 	for range 4 {
 		for x := range m.replicas {
-			w.rep[x] = modelReplica{status: crashed, acked: never}
+			w.rep[x] = modelReplica{status: crashed, answeredAge: never}
 			m.restart(&w, x)
 		}
 		if w.store.full {
 			m.setFull(&w, false)
 		}
 		for range w.store.Record.Window - 1 {
-			m.settle(&w)
+			m.quiesce(&w)
 			m.tick(&w)
-			m.judgeWorld(&w)
+			m.checkWorld(&w)
 		}
-		m.settle(&w)
+		m.quiesce(&w)
 	}
 	if m.bad == "" && w.store.Record.State == Active {
 		m.breaks("I1 a dead application stays ACTIVE while the platform is restarted again and again")

@@ -48,11 +48,11 @@ func next(flow any, in Input, r Result) (any, Action) {
 	panic("no such flow")
 }
 
-func (m *model) input(w *world, x, lane int) Input {
+func (m *model) input(w *world, x, slot int) Input {
 	r := &w.rep[x]
-	in := Input{Policy: &m.policy, Health: &r.gate, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
+	in := Input{Policy: &m.policy, Health: &r.health, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
 		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w)}
-	if lane == laneRetain {
+	if slot == slotRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
 	}
 	return in
@@ -66,66 +66,66 @@ func (m *model) watched(w *world, x int) Revision {
 	return w.store.rev
 }
 
-// start begins a flow in a lane.
-func (m *model) start(w *world, x, lane int, flow any) {
-	w.rep[x].lanes[lane] = modelLane{flow: flow, after: true, older: lane == laneBeat && m.asked(w)}
-	m.advance(w, x, lane, Result{})
-	if ln := &w.rep[x].lanes[lane]; m.plain && lane != laneBeat && ln.phase == laneAsking && ln.act.(Action).Do == DoRead {
-		m.execute(w, x, lane, answered)
+// start begins a flow in a slot.
+func (m *model) start(w *world, x, slot int, flow any) {
+	w.rep[x].slots[slot] = modelSlot{flow: flow, after: true, older: slot == slotBeat && m.asked(w)}
+	m.advance(w, x, slot, Result{})
+	if ln := &w.rep[x].slots[slot]; m.plain && slot != slotBeat && ln.phase == slotAsking && ln.act.(Action).Do == DoRead {
+		m.execute(w, x, slot, answered)
 	}
 }
 
 // advance gives a flow the result that it waits for.
-func (m *model) advance(w *world, x, lane int, r Result) {
-	ln := &w.rep[x].lanes[lane]
-	flow, a := next(ln.flow, m.input(w, x, lane), r)
+func (m *model) advance(w *world, x, slot int, r Result) {
+	ln := &w.rep[x].slots[slot]
+	flow, a := next(ln.flow, m.input(w, x, slot), r)
 	for a.Do == DoToken { // its turn comes at once, or later: as if it began to wait later
-		flow, a = next(flow, m.input(w, x, lane), Result{})
+		flow, a = next(flow, m.input(w, x, slot), Result{})
 	}
 	if a.Revoke != 0 {
-		m.retire(w, x, a.Revoke)
+		m.revoke(w, x, a.Revoke)
 	}
 	switch a.Do {
 	case DoRespond:
-		m.answer(w, x, lane, &a.Response)
+		m.respond(w, x, slot, &a.Response)
 	case DoWait:
-		*ln = modelLane{phase: laneWaiting, flow: flow}
+		*ln = modelSlot{phase: slotWaiting, flow: flow}
 		if !w.rep[x].view.Absent() {
-			*ln = modelLane{}
+			*ln = modelSlot{}
 		}
 	default:
-		if a.Do == DoCommit && (lane == laneClaim || a.Txn.Kind == Expire) {
-			m.judgeClaim(w, x)
+		if a.Do == DoCommit && (slot == slotClaim || a.Txn.Kind == Expire) {
+			m.checkClaim(w, x)
 		}
-		ln.phase, ln.flow, ln.act, ln.res = laneAsking, flow, a, nil
+		ln.phase, ln.flow, ln.act, ln.res = slotAsking, flow, a, nil
 		if a.Do == DoGrant && m.plain {
-			m.execute(w, x, lane, answered)
+			m.execute(w, x, slot, answered)
 		}
 	}
 }
 
 // answer ends a flow.
-func (m *model) answer(w *world, x, lane int, a *Response) {
+func (m *model) respond(w *world, x, slot int, a *Response) {
 	r := &w.rep[x]
-	ln := r.lanes[lane]
-	r.lanes[lane] = modelLane{}
-	r.careful = r.careful || lane == laneRefute && r.view.Absent()
-	beat := lane == laneBeat
+	ln := r.slots[slot]
+	r.slots[slot] = modelSlot{}
+	r.careful = r.careful || slot == slotRefute && r.view.Absent()
+	beat := slot == slotBeat
 	if a.Err != nil {
 		if beat {
 			w.app.streak = 0
 		}
 		return
 	}
-	if _, is := ln.flow.(RemoveFlow); is || !beat && lane != laneOwner {
+	if _, is := ln.flow.(RemoveFlow); is || !beat && slot != slotOwner {
 		return
 	}
-	m.judgePut(&ln, a)
+	m.checkPut(&ln, a)
 	if a.Record.Expires() {
-		r.acked = min(r.acked, ln.age)
+		r.answeredAge = min(r.answeredAge, ln.age)
 	}
 	if beat {
-		m.judgeBeat(w, &ln)
+		m.checkBeat(w, &ln)
 		w.covered, w.app.ran = min(w.covered, ln.age), min(w.app.ran, ln.age)
 		if ln.after && !ln.refused {
 			w.short = false
@@ -137,24 +137,24 @@ func (m *model) answer(w *world, x, lane int, a *Response) {
 		return
 	}
 	if w.left.unheard > 0 {
-		r.lanes[lane] = modelLane{phase: laneAnswering, tells: tells}
+		r.slots[slot] = modelSlot{phase: slotResponding, tells: tells}
 		return
 	}
 	w.app.interval = tells
 }
 
-// execute carries out the action that a lane asks for.
-func (m *model) execute(w *world, x, lane int, how manner) {
-	ln := &w.rep[x].lanes[lane]
+// execute carries out the action that a slot asks for.
+func (m *model) execute(w *world, x, slot int, how manner) {
+	ln := &w.rep[x].slots[slot]
 	a := ln.act.(Action)
 	if how == undone || how == floating {
 		if how == floating {
-			w.float = modelFloat{x, lane, a.Txn}
+			w.float = lateCommit{x, slot, a.Txn}
 		}
-		m.reply(w, x, lane, Result{Outcome: Unavailable})
+		m.reply(w, x, slot, Result{Outcome: Unavailable})
 		return
 	}
-	res := m.perform(w, x, lane, &a)
+	res := m.perform(w, x, slot, &a)
 	if a.Do == DoCommit && res.Outcome == Done {
 		for y := range w.rep {
 			if y != x || how != answered { // an own commit is known with its reply
@@ -164,15 +164,15 @@ func (m *model) execute(w *world, x, lane int, how manner) {
 	}
 	switch how {
 	case delayed:
-		ln.phase, ln.res = laneReplying, res
+		ln.phase, ln.res = slotReplying, res
 		return
 	case silent:
 		res = Result{Outcome: Unavailable}
 	}
-	m.reply(w, x, lane, res)
+	m.reply(w, x, slot, res)
 }
 
-func (m *model) perform(w *world, x, lane int, a *Action) Result {
+func (m *model) perform(w *world, x, slot int, a *Action) Result {
 	switch a.Do {
 	case DoRead:
 		return Result{Snapshot: w.store.Snapshot}
@@ -183,33 +183,33 @@ func (m *model) perform(w *world, x, lane int, a *Action) Result {
 	case DoRenew:
 		return m.renewal(w, a.Lease)
 	case DoAge:
-		return m.age1(w, a.Lease)
+		return m.leaseAge(w, a.Lease)
 	}
-	o := m.commit(w, x, lane, &a.Txn)
+	o := m.commit(w, x, slot, &a.Txn)
 	return Result{Outcome: o, Revision: w.store.rev}
 }
 
 // reply does what the engine does with a result before the flow hears of it.
-func (m *model) reply(w *world, x, lane int, res Result) {
+func (m *model) reply(w *world, x, slot int, res Result) {
 	r := &w.rep[x]
-	ln := &r.lanes[lane]
-	ln.delayed = ln.phase == laneReplying
+	ln := &r.slots[slot]
+	ln.delayed = ln.phase == slotReplying
 	a := ln.act.(Action)
-	r.gate.NoteOutcome(a.Do, res.Outcome, m.replicas > 1)
+	r.health.NoteOutcome(a.Do, res.Outcome, m.replicas > 1)
 	if res.Outcome == Full {
 		ln.refused = true
 	}
 	if res.Outcome == Done && a.Do == DoCommit {
-		r.observe(&r.gate, a.Txn.Observations(res.Revision)...)
-		m.seen(r)
+		r.observe(&r.health, a.Txn.Observations(res.Revision)...)
+		m.followChange(r)
 	}
-	m.advance(w, x, lane, res)
+	m.advance(w, x, slot, res)
 }
 
 // seen: a hold ends when the instance is back.
-func (m *model) seen(r *modelReplica) {
-	if !r.view.Absent() && r.lanes[laneClaim].phase == laneWaiting {
-		r.lanes[laneClaim] = modelLane{}
+func (m *model) followChange(r *modelReplica) {
+	if !r.view.Absent() && r.slots[slotClaim].phase == slotWaiting {
+		r.slots[slotClaim] = modelSlot{}
 	}
 }
 
@@ -221,35 +221,35 @@ func (m *model) deliver(w *world, x int) {
 	copy(r.queue[:], r.queue[1:])
 	r.queue[len(r.queue)-1] = nil
 	lease := r.view.Record.Lease
-	if !r.observe(&r.gate, b.sights[:b.n]...) {
+	if !r.observe(&r.health, b.sights[:b.n]...) {
 		return
 	}
-	m.seen(r)
+	m.followChange(r)
 	switch r.taskOnNews(0, lease, r.underway(m)) {
 	case refuting:
-		m.start(w, x, laneRefute, RefuteFlow{Careful: r.careful})
+		m.start(w, x, slotRefute, RefuteFlow{Careful: r.careful})
 	case adopting:
 		m.renewal(w, r.view.Record.Lease)
 	}
 }
 
 func (r *modelReplica) underway(m *model) inProgress {
-	claim := r.lanes[laneClaim].phase
+	claim := r.slots[slotClaim].phase
 	owners := 0
-	if r.lanes[laneOwner].phase != laneIdle {
+	if r.slots[slotOwner].phase != slotIdle {
 		owners = 1
 	}
 	return inProgress{
-		refuting: r.lanes[laneRefute].phase != laneIdle, refutedAt: m.floorNow,
-		claiming:      claim == laneAsking || claim == laneReplying,
+		refuting: r.slots[slotRefute].phase != slotIdle, refutedAt: m.floorNow,
+		claiming:      claim == slotAsking || claim == slotReplying,
 		ownerRequests: owners,
 	}
 }
 
 // attend does what the tick owes; it says whether that did anything.
-func (m *model) attend(w *world, x int) bool {
+func (m *model) handleDue(w *world, x int) bool {
 	r := &w.rep[x]
-	if m.silences && m.attendSilence(w, x) {
+	if m.silences && m.handleSilence(w, x) {
 		return true
 	}
 	switch r.taskWhenDue(0, &m.policy, r.underway(m)) {
@@ -257,17 +257,17 @@ func (m *model) attend(w *world, x int) bool {
 		if w.store.full {
 			return false // it would be refused, again and again
 		}
-		m.start(w, x, laneRefute, RefuteFlow{Careful: r.careful})
+		m.start(w, x, slotRefute, RefuteFlow{Careful: r.careful})
 		return true
 	case claiming:
-		ln := &r.lanes[laneClaim]
-		if ln.phase == laneIdle {
-			m.start(w, x, laneClaim, ClaimFlow{})
+		ln := &r.slots[slotClaim]
+		if ln.phase == slotIdle {
+			m.start(w, x, slotClaim, ClaimFlow{})
 			return true
 		}
 		before := r.local
-		m.advance(w, x, laneClaim, Result{})
-		return ln.phase != laneWaiting || r.local != before
+		m.advance(w, x, slotClaim, Result{})
+		return ln.phase != slotWaiting || r.local != before
 	}
 	return false
 }

@@ -6,37 +6,37 @@ import "time"
 func (m *model) tick(w *world) {
 	for x := range w.rep {
 		r := &w.rep[x]
-		r.sick = false
+		r.unhealthy = false
 		if r.status == paused {
-			r.nap = min(r.nap+1, 3)
-			r.sick = true
+			r.asleep = min(r.asleep+1, 3)
+			r.unhealthy = true
 		}
 		if r.status == running {
 			if m.busy(r) {
 				w.left.slow-- // a slow claim keeps nobody from refuting
-				claim := r.lanes[laneClaim]
-				r.lanes[laneClaim].phase = laneIdle
-				r.sick = m.busy(r)
-				r.lanes[laneClaim] = claim
+				claim := r.slots[slotClaim]
+				r.slots[slotClaim].phase = slotIdle
+				r.unhealthy = m.busy(r)
+				r.slots[slotClaim] = claim
 			}
 			if r.queue[0] != nil {
 				w.left.late--
-				r.sick = true
+				r.unhealthy = true
 			}
 			for range int(time.Second / Tick) {
-				r.gate.AddTime(Tick)
+				r.health.AddTime(Tick)
 			}
-			if r.gate.Full != w.store.full { // a late reply was older than what the pulse knows
-				r.gate.SetFull(w.store.full)
+			if r.health.Full != w.store.full { // a late reply was older than what the pulse knows
+				r.health.SetFull(w.store.full)
 			}
 			r.ran = m.age(r.ran)
 		}
-		for i := range r.lanes {
-			if r.lanes[i].phase != laneIdle {
-				r.lanes[i].age = m.age(r.lanes[i].age)
+		for i := range r.slots {
+			if r.slots[i].phase != slotIdle {
+				r.slots[i].age = m.age(r.slots[i].age)
 			}
 		}
-		r.acked = m.age(r.acked)
+		r.answeredAge = m.age(r.answeredAge)
 		m.rebase(r, time.Second)
 	}
 	w.app.since = m.age(w.app.since)
@@ -56,7 +56,7 @@ func (m *model) tick(w *world) {
 
 // age is an age a second later; beyond the longest window it makes no difference.
 func (m *model) age(a int8) int8 {
-	if Instant(a)*time.Second > -m.floorCredit {
+	if Credit(time.Duration(a)*time.Second) > -m.floorCredit {
 		return never
 	}
 	return a + 1
@@ -64,8 +64,8 @@ func (m *model) age(a int8) int8 {
 
 // busy says whether a flow of the replica is under way.
 func (m *model) busy(r *modelReplica) bool {
-	for i := range r.lanes {
-		if p := r.lanes[i].phase; p == laneAsking || p == laneReplying {
+	for i := range r.slots {
+		if p := r.slots[i].phase; p == slotAsking || p == slotReplying {
 			return true
 		}
 	}
@@ -73,14 +73,14 @@ func (m *model) busy(r *modelReplica) bool {
 }
 
 // rebase keeps a replica's instants relative to now, which was elapsed ago.
-func (m *model) rebase(r *modelReplica, elapsed Instant) {
-	credit := r.gate.Credited
-	r.gate.Credited = 0
-	now := func(t *Instant) { *t = max(*t-elapsed, m.floorNow) }
-	credited := func(t *Instant) { *t = max(*t-credit, m.floorCredit) }
-	credited(&r.gate.SuspectedAt)
-	credited(&r.gate.WritableSince)
-	credited(&r.gate.StartedAt)
+func (m *model) rebase(r *modelReplica, elapsed time.Duration) {
+	credit := r.health.Credited
+	r.health.Credited = 0
+	now := func(t *Mono) { *t = max(*t-Mono(elapsed), m.floorNow) }
+	credited := func(t *Credit) { *t = max(*t-credit, m.floorCredit) }
+	credited(&r.health.SuspectedAt)
+	credited(&r.health.WritableSince)
+	credited(&r.health.StartedAt)
 	if r.openSince != 0 {
 		now(&r.openedAt)
 	}
@@ -100,7 +100,7 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 		l.CountedFrom = 0
 	}
 	if l.suspended {
-		l.SuspendedSince = max(l.SuspendedSince-credit, -m.policy.DeregisterAfter)
+		l.SuspendedSince = max(l.SuspendedSince-credit, Credit(-m.policy.DeregisterAfter))
 	} else {
 		l.SuspendedSince = 0
 	}
@@ -112,8 +112,8 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 	} else {
 		l.beatAt = 0
 	}
-	for i := range r.lanes {
-		ln := &r.lanes[i]
+	for i := range r.slots {
+		ln := &r.slots[i]
 		switch f := ln.flow.(type) {
 		case BeatFlow:
 			now(&f.grantAskedAt)
@@ -144,13 +144,13 @@ func (m *model) rebase(r *modelReplica, elapsed Instant) {
 // wake lets a paused replica go on: its first tick notices how long it slept.
 func (m *model) wake(w *world, x int) {
 	r := &w.rep[x]
-	if r.nap > 0 {
-		r.gate.AddTime(Instant(r.nap)*time.Second + Tick)
-		r.sick, r.napped = true, true
+	if r.asleep > 0 {
+		r.health.AddTime(time.Duration(r.asleep)*time.Second + Tick)
+		r.unhealthy, r.wasAway = true, true
 	}
-	r.status, r.nap = running, 0
-	if r.gate.Full != w.store.full {
-		r.gate.SetFull(w.store.full)
+	r.status, r.asleep = running, 0
+	if r.health.Full != w.store.full {
+		r.health.SetFull(w.store.full)
 	}
 	m.rebase(r, 0)
 }
@@ -158,15 +158,15 @@ func (m *model) wake(w *world, x int) {
 // restart brings a crashed replica back with nothing but what the store lists.
 func (m *model) restart(w *world, x int) {
 	r := &w.rep[x]
-	*r = modelReplica{acked: never, napped: true, restarted: m.silences, sick: true,
-		gate: Health{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
+	*r = modelReplica{answeredAge: never, wasAway: true, restarted: m.silences, unhealthy: true,
+		health: Health{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
 	if m.silences && m.replicas == 1 {
 		for i := range w.store.leases { // etcd starts with it
 			w.store.leases[i].left = w.store.leases[i].ttl
 		}
 	}
-	r.observe(&r.gate, observationsOf(modelID, &w.store.Snapshot, w.store.rev)...)
-	r.gate.Loaded = true
+	r.observe(&r.health, observationsOf(modelID, &w.store.Snapshot, w.store.rev)...)
+	r.health.Loaded = true
 }
 
 // setFull raises or clears the alarm; every running replica asks for it often.
@@ -174,7 +174,7 @@ func (m *model) setFull(w *world, full bool) {
 	w.store.full = full
 	for x := range w.rep {
 		if w.rep[x].status == running {
-			w.rep[x].gate.SetFull(full)
+			w.rep[x].health.SetFull(full)
 		}
 	}
 }

@@ -38,10 +38,10 @@ func TestModelWalks(t *testing.T) {
 			steps, cut := 0, 0
 			for range walks {
 				w := m.begin()
-				var path, choice []deed
+				var path, choice []modelAction
 				for len(path) < length && m.bad == "" {
 					choice = choice[:0]
-					m.deeds(&w, func(d deed) { choice = append(choice, d) })
+					m.actions(&w, func(d modelAction) { choice = append(choice, d) })
 					if len(choice) == 0 {
 						break
 					}
@@ -50,7 +50,7 @@ func TestModelWalks(t *testing.T) {
 					w = m.do(w, d)
 				}
 				if m.bad == "" {
-					m.judgeFair(&w)
+					m.checkFair(&w)
 				}
 				if strings.HasPrefix(m.bad, "MODEL") {
 					m.bad = "" // the walk has outgrown the model; it ends here
@@ -59,7 +59,7 @@ func TestModelWalks(t *testing.T) {
 				steps += len(path)
 				if m.bad != "" {
 					bad := m.bad
-					t.Fatalf("%s\n%s", bad, retell(m, path))
+					t.Fatalf("%s\n%s", bad, replay(m, path))
 				}
 			}
 			t.Logf("%d steps; %d walks outgrew the model", steps, cut)

@@ -7,35 +7,35 @@ import (
 
 // The model: one instance, a store whose leases may be revoked falsely at any
 // time, one or two replicas that run the production code, and an application.
-// A world is a plain comparable value; a deed leads from one world to the next.
+// A world is a plain comparable value; a action leads from one world to the next.
 // Time goes in ticks of a second. Instants are kept relative to now (and to each
 // replica's credited time) and saturate where nothing compares them any more, so
 // that finitely many worlds need no bound on time.
 
-// The lanes of a replica: at most one flow of a sort is under way in each.
+// The slots of a replica: at most one flow of a sort is under way in each.
 const (
-	laneBeat = iota
-	laneRefute
-	laneClaim
-	laneOwner
-	laneRetain
-	laneSilence
-	laneCount
+	slotBeat = iota
+	slotRefute
+	slotClaim
+	slotOwner
+	slotRetain
+	slotSilence
+	slotCount
 )
 
 type modelPhase uint8
 
 const (
-	laneIdle      modelPhase = iota
-	laneAsking               // the action is on its way to the store
-	laneReplying             // the store has acted, its reply is on its way
-	laneWaiting              // a claim in its hold
-	laneAnswering            // the answer, with news, is on its way to the application
+	slotIdle       modelPhase = iota
+	slotAsking                // the action is on its way to the store
+	slotReplying              // the store has acted, its reply is on its way
+	slotWaiting               // a claim in its hold
+	slotResponding            // the answer, with news, is on its way to the application
 )
 
 // modelLane holds a flow by value: a boxed value is never changed, so that worlds
 // may share it.
-type modelLane struct {
+type modelSlot struct {
 	phase modelPhase
 	flow  any // BeatFlow, RefuteFlow, ...
 	act   any // Action
@@ -79,18 +79,18 @@ type modelBatch struct {
 
 type modelReplica struct {
 	status modelStatus
-	nap    int8 // ticks slept
+	asleep int8 // ticks slept
 	// sick: it was paused, late or slow less than a hold ago; no promise rests on it.
-	sick bool
+	unhealthy bool
 	knowledge
-	gate  Health
-	lanes [laneCount]modelLane
-	queue [8]any // modelBatch, not yet seen, in order
-	acked int8   // age of the last heartbeat, or entry into ACTIVE, answered 2xx here
+	health      Health
+	slots       [slotCount]modelSlot
+	queue       [8]any // modelBatch, not yet seen, in order
+	answeredAge int8   // age of the last heartbeat, or entry into ACTIVE, answered 2xx here
 	// ran counts the ticks that it ran since the last heartbeat (or its start);
 	// napped: it was paused or started since.
-	ran    int8
-	napped bool
+	ran     int8
+	wasAway bool
 	// restarted: its silence may be shorter, if the platform as a whole ran long enough.
 	restarted bool
 }
@@ -129,8 +129,8 @@ type world struct {
 }
 
 // modelFloat is a commit that its replica gave up and that may still happen.
-type modelFloat struct {
-	x, lane int
+type lateCommit struct {
+	x, slot int
 	txn     Txn
 }
 
@@ -158,22 +158,23 @@ type modelConfig struct {
 
 type model struct {
 	modelConfig
-	floorNow, floorCredit Instant
+	floorNow    Mono
+	floorCredit Credit
 	// plain: nothing can go wrong with a single action and no time passes before it.
 	// Then a grant, and the read that a flow begins with, are carried out at once:
 	// doing them later is the same as getting there later.
 	plain bool
-	bad   string // the invariant that the last deed broke
+	bad   string // the invariant that the last action broke
 }
 
 func newModel(c modelConfig) *model {
-	w := Instant(c.policy.Window(c.policy.MaxInterval)) * time.Second
+	w := time.Duration(c.policy.Window(c.policy.MaxInterval)) * time.Second
 	if c.before != nil {
-		w = max(w, Instant(c.before.Window(c.before.MaxInterval))*time.Second)
+		w = max(w, time.Duration(c.before.Window(c.before.MaxInterval))*time.Second)
 	}
 	l := c.left
 	plain := l.lost+l.fulls+l.slow+l.pauses+l.replies == 0
-	return &model{modelConfig: c, plain: plain, floorNow: -(w + 2*c.policy.Hold + 2*time.Second), floorCredit: -(w + time.Second)}
+	return &model{modelConfig: c, plain: plain, floorNow: Mono(-(w + 2*c.policy.Hold + 2*time.Second)), floorCredit: Credit(-(w + time.Second))}
 }
 
 func (m *model) breaks(format string, args ...any) {
@@ -189,9 +190,9 @@ func (m *model) begin() world {
 	w := world{covered: never}
 	for x := range w.rep {
 		r := &w.rep[x]
-		r.acked = never
-		r.gate.SuspectedAt, r.gate.WritableSince = m.floorCredit, m.floorCredit
-		r.gate.Alone, r.gate.Loaded, r.gate.StartedAt = m.replicas == 1, true, m.floorCredit
+		r.answeredAge = never
+		r.health.SuspectedAt, r.health.WritableSince = m.floorCredit, m.floorCredit
+		r.health.Alone, r.health.Loaded, r.health.StartedAt = m.replicas == 1, true, m.floorCredit
 		if x >= m.replicas {
 			r.status = crashed
 		}
@@ -203,10 +204,10 @@ func (m *model) begin() world {
 	rec := Record{Schema: Schema, ID: modelID, Owner: modelOwner, State: Active, Proposed: before.MaxInterval}
 	rec.Interval = before.Interval(rec.Proposed)
 	rec.Window = before.Window(rec.Interval)
-	m.start(&w, 0, laneOwner, RegisterFlow{Record: rec})
+	m.start(&w, 0, slotOwner, RegisterFlow{Record: rec})
 	if !m.register {
-		for w.rep[0].lanes[laneOwner].phase != laneIdle {
-			m.execute(&w, 0, laneOwner, answered)
+		for w.rep[0].slots[slotOwner].phase != slotIdle {
+			m.execute(&w, 0, slotOwner, answered)
 		}
 		for w.rep[1].queue[0] != nil {
 			m.deliver(&w, 1)
@@ -296,7 +297,7 @@ func (m *model) show(w *world, x int, b modelBatch) {
 }
 
 // commit carries a transaction out or refuses it, as the adapter's encoding does.
-func (m *model) commit(w *world, x, lane int, t *Txn) Outcome {
+func (m *model) commit(w *world, x, slot int, t *Txn) Outcome {
 	s := &w.store
 	switch {
 	case s.full:
@@ -310,7 +311,7 @@ func (m *model) commit(w *world, x, lane int, t *Txn) Outcome {
 	if t.ProjectionOp == Put && t.Record.Lease != 0 && l == nil {
 		return LeaseGone
 	}
-	m.judge(w, x, lane, t)
+	m.checkCommit(w, x, slot, t)
 	s.rev++
 	switch t.RecordOp {
 	case Put:
@@ -322,13 +323,13 @@ func (m *model) commit(w *world, x, lane int, t *Txn) Outcome {
 	case Put:
 		moved := s.Projection.Lease != t.Record.Lease
 		s.Projection = Projection{Revision: s.rev, Lease: t.Record.Lease}
-		w.short = w.short && !moved || lane == laneRefute && int(l.ttl) < t.Record.Window
+		w.short = w.short && !moved || slot == slotRefute && int(l.ttl) < t.Record.Window
 	case Erase:
 		s.Projection = Projection{}
 	}
-	if lane == laneRefute {
+	if slot == slotRefute {
 		for y := range w.rep {
-			w.rep[y].lanes[laneBeat].after = false
+			w.rep[y].slots[slotBeat].after = false
 		}
 	}
 	return Done

@@ -43,7 +43,7 @@ var massMutants = []mutant{
 	{name: "a claim goes on out of its turn", tests: "OutOfTurn", edits: []edit{
 		{"dispatch.go", "			if !turn && en.claimFlow != nil", "			if false && en.claimFlow != nil"}}},
 	{name: "F10: a replica that cannot get on is waited for", tests: "CannotGetOn", edits: []edit{
-		{"exchange.go", "	o.stuck.Store(credited-o.progressAt >= stuckAfter)\n", ""}}},
+		{"exchange.go", "	o.stuck.Store(credited.Sub(o.progressAt) >= stuckAfter)\n", ""}}},
 	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
 		{"dispatch.go", "	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
 	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{

@@ -15,10 +15,10 @@ var silenceMutants = []mutant{
 	{name: "silence: a PUT does not end it", tests: "APutEndsASilence", edits: []edit{
 		{"flow_update.go", "	case f.target.Expires() && (old.Silence", "	case false && (old.Silence"}}},
 	{name: "silence: a refutation by who heard it leaves it", tests: "ARefutationEndsASilence", edits: []edit{
-		{"flow_refute.go", "	if in.Health.Credited-in.Local.EvidenceCredit < t.Record.Silence {", "	if false {"}}},
+		{"flow_refute.go", "	if in.Health.Credited.Sub(in.Local.EvidenceCredit) < t.Record.Silence {", "	if false {"}}},
 	{name: "silence: no interval is due after a start", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return max(r.interval(), r.window()-l.silenceBefore)\n", "	return r.window() - l.silenceBefore\n"},
-		{"silence.go", "l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)", "l.seenAt + s.Record.window() - l.silenceBefore"}}},
+		{"silence.go", "l.seenAt.Add(max(s.Record.interval(), s.Record.window()-l.silenceBefore))", "l.seenAt.Add(s.Record.window() - l.silenceBefore)"}}},
 	{name: "silence: what is kept after a start counts as from before it", configs: "silences, alone$", edits: []edit{
 		{"knowledge.go", "		case k.view.Record.Silence == 0: // it was heard, by somebody\n			k.local.silenceBefore = 0\n", "		default:\n			k.local.silenceBefore = silenceBefore(&k.view.Record, g)\n"}}},
 	{name: "silence: a lease that etcd extended is waited for", configs: "silences, alone$", edits: []edit{
@@ -32,7 +32,7 @@ var silenceMutants = []mutant{
 	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
 		{"limits.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
-		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited) +", "	l.keptUntil = 0 *"}}},
+		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited).Add(keptEvery * f.snap.Record.window())\n", "	l.keptUntil = 0\n"}}},
 	{name: "silence: what the platform ran since does not count", tests: "ASilenceCountsAcrossRestarts$", edits: []edit{
 		{"silence.go", "		s += max(g.RunTimeBefore-r.SilenceAt, 0)\n", "		s += max(g.RunTimeBefore-r.SilenceAt, 0) * 0\n"}}},
 }

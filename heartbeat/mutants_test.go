@@ -88,7 +88,7 @@ var mutants = []mutant{
 	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
 		{"flow_beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
 	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{
-		{"requests.go", "e.health.Load().Credited-age < leasedAt+moverSlack", "e.health.Load().Credited < leasedAt"}}},
+		{"requests.go", "e.health.Load().Credited.Sub(leasedAt) < age+moverSlack", "e.health.Load().Credited < leasedAt"}}},
 	{name: "timeStamp: what was heard is forgotten with its replica", tests: "AWriteKeepsWhenItWasHeard", edits: []edit{
 		{"txn.go", "{ t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }", "{}"}}},
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
@@ -100,9 +100,9 @@ var mutants = []mutant{
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t := s.begin(Resume)\n", "	t := s.begin(Resume)\n	t.Presence = NoProjection\n"}}},
 	{name: "no hold", configs: "false revocation|two heartbeats", edits: []edit{
-		{"flow_claim.go", "max(f.since, in.Health.WritableSince) >= in.Local.holdTime(in, &in.Known.Record)", "max(f.since, in.Health.WritableSince) >= 0"}}},
+		{"flow_claim.go", "max(f.since, in.Health.WritableSince)) >= in.Local.holdTime(in, &in.Known.Record)", "max(f.since, in.Health.WritableSince)) >= 0"}}},
 	{name: "evidence counts for nothing", configs: "false revocation", edits: []edit{
-		{"local.go", "	return l.hasEvidence && now-l.EvidenceAt < r.window()", "	return false"}}},
+		{"local.go", "	return l.hasEvidence && now.Sub(l.EvidenceAt) < r.window()", "	return false"}}},
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
 		{"local.go", "	return !on || ", "	return on == on || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
@@ -122,7 +122,7 @@ var mutants = []mutant{
 	{name: "a short lease is never raised", configs: "false revocation", edits: []edit{
 		{"flow_beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
 	{name: "a refutation grants a full window", configs: "alone", edits: []edit{
-		{"flow_refute.go", "seconds(rec.window()-(in.Now-in.Local.EvidenceAt))", "seconds(rec.window())"}}},
+		{"flow_refute.go", "seconds(rec.window()-in.Now.Sub(in.Local.EvidenceAt))", "seconds(rec.window())"}}},
 	{name: "an INACTIVE projection keeps its lease", configs: "the owner", edits: []edit{
 		{"flow_update.go", "	case !t.Record.Expires():\n		t.putOn(0)", "	case !t.Record.Expires():\n		t.putOn(f.snap.Record.Lease)"}}},
 	{name: "a LOWER that lost revokes the live lease", configs: "a shorter interval told twice", edits: []edit{
@@ -173,7 +173,7 @@ var mutants = []mutant{
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
 		{"run.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
-		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.Clock()\n		e.checkAfter(en, Instant(e.Policy.removal(&en.view.Record)-wall))\n"}}},
+		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.now()\n		e.checkAfter(en, time.Duration(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
 		{"workers.go", "	if l.working < l.workers-l.withheld &&", "	if len(l.queue) > 0 &&"},
 		{"workers.go", "	if l.working > l.workers-l.withheld {", "	if false {"}}},

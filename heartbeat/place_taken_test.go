@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -9,7 +10,7 @@ import (
 // A place that somebody else has is no failure of the store: nobody's hold begins anew,
 // the lease is given back, and the caller is told to choose another.
 func TestAPlaceThatIsTakenIsToldToWhoChoseIt(t *testing.T) {
-	e := New(Config{Store: failing{err: ErrTaken}, Clock: func() (Instant, int64) { return 0, 0 }})
+	e := New(Config{Store: failing{err: ErrTaken}, Clock: func() (time.Duration, int64) { return 0, 0 }})
 	e.updateHealth(func(g *Health) { g.Credited = 7 })
 	r := e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: DoCommit, Txn: Txn{Record: Record{ID: "a"}}})
 	require.Equal(t, Taken, r.Outcome)

@@ -15,7 +15,7 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 	snap := Snapshot{At: 7, Record: Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}}
 	ready := func() (ClaimFlow, Input) {
 		p := brisk(1)
-		in := Input{Policy: &p, Health: &Health{Credited: time.Hour}, Known: &snap, Local: &Local{}}
+		in := Input{Policy: &p, Health: &Health{Credited: Credit(time.Hour)}, Known: &snap, Local: &Local{}}
 		f := ClaimFlow{step: claimHold, at: snap.At}
 		if a := f.Next(in, Result{}); a.Do != DoToken {
 			t.Fatalf("it asks for no turn: %v", a.Do)
@@ -49,7 +49,7 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 	const n, rate = 300, 10
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		s.breaker.mu.Lock()
 		s.breaker.gap = time.Second / rate
 		s.breaker.mu.Unlock()
@@ -78,13 +78,13 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 
 // What else is looked at asks for its turn, too.
 func TestAClaimThatIsLookedAtOutOfTurnAsksForItsTurn(t *testing.T) {
-	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
+	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (time.Duration, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
 	for _, turn := range []bool{false, true} {
 		en := &entry{status: absent, claimFlow: &ClaimFlow{step: claimToken}}
 		en.view.Record = Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}
 		en.view.At = 7
 		e.end() // so that no worker begins
-		e.handleDue(en, time.Hour, int64(time.Hour), turn)
+		e.handleDue(en, Mono(time.Hour), int64(time.Hour), turn)
 		if !en.claiming || (en.claimFlow.step == claimToken) != turn {
 			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimFlow.step, en.claiming)
 		}

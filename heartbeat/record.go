@@ -9,9 +9,6 @@ type (
 	LeaseID int64
 	// Revision orders the writes of the store; 0 is "absent".
 	Revision int64
-	// Instant is a reading of a monotonic clock (since an origin that only its
-	// owner knows). Deadlines compare Instants, never wall clocks.
-	Instant = time.Duration
 )
 
 // Schema is the version of Record that this code writes.
@@ -51,8 +48,8 @@ type Record struct {
 	// Silence is how much credited time had passed without a heartbeat when that was kept
 	// (a lower bound); 0: the last heartbeat was in time, or is not long ago. SilenceAt is
 	// what the platform's run time was then, 0 if it has none.
-	Silence   Instant `json:",omitempty"`
-	SilenceAt Instant `json:",omitempty"`
+	Silence   time.Duration `json:",omitempty"`
+	SilenceAt time.Duration `json:",omitempty"`
 	// Extra is what a later release wrote besides, and survives whatever this one writes.
 	Extra string `json:"-"`
 }
@@ -63,7 +60,7 @@ func (r *Record) Beating() bool { return r.Interval > 0 }
 // Expires says whether the record's projection must hang on a lease.
 func (r *Record) Expires() bool { return r.State == Active && r.Beating() }
 
-func (r *Record) window() Instant { return Instant(r.Window) * time.Second }
+func (r *Record) window() time.Duration { return time.Duration(r.Window) * time.Second }
 
 // Projection is what the store holds of the instance for everybody else: present
 // while it is alive, gone when its lease ended.
@@ -104,7 +101,7 @@ type Policy struct {
 	AllowedMisses   int
 	// Fixed, if not 0, is what every proposal other than 0 becomes, in seconds.
 	Fixed           int
-	Hold            Instant
+	Hold            time.Duration
 	DeregisterAfter time.Duration // 0: never
 }
 

@@ -29,7 +29,7 @@ func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
 	patience := time.NewTimer(lookupWait)
 	defer patience.Stop()
 	for {
-		if now, _ := e.Clock(); e.knownAbsent(id, now) {
+		if now, _ := e.now(); e.knownAbsent(id, now) {
 			return nil, ErrNotFound
 		}
 		answered, mine := e.beginLookup(id)
@@ -56,7 +56,7 @@ func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
 	case <-patience.C:
 		return nil, ErrUnavailable
 	}
-	now, _ := e.Clock()
+	now, _ := e.now()
 	return e.fetch(ctx, id, now)
 }
 
@@ -94,7 +94,7 @@ func (e *Engine) endLookup(id ID) {
 }
 
 // look reads an instance from the store and takes it in.
-func (e *Engine) fetch(ctx context.Context, id ID, now Instant) (*entry, error) {
+func (e *Engine) fetch(ctx context.Context, id ID, now Mono) (*entry, error) {
 	s, err := e.Store.Read(ctx, id)
 	if err != nil {
 		return nil, ErrUnavailable
@@ -116,17 +116,17 @@ func (e *Engine) fetch(ctx context.Context, id ID, now Instant) (*entry, error) 
 // Look asks the store, for a caller to whom ErrStale showed that this replica is
 // behind.
 func (e *Engine) Refresh(ctx context.Context, id ID) error {
-	now, _ := e.Clock()
+	now, _ := e.now()
 	_, err := e.fetch(ctx, id, now)
 	return err
 }
 
 // missed says whether the store was asked for this id in vain just now.
-func (e *Engine) knownAbsent(id ID, now Instant) bool {
+func (e *Engine) knownAbsent(id ID, now Mono) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at, ok := e.absentIDs[id]
-	if ok && now-at <= absenceTTL {
+	if ok && now.Sub(at) <= absenceTTL {
 		return true
 	}
 	if len(e.absentIDs) > 4096 {
@@ -139,7 +139,7 @@ func (e *Engine) knownAbsent(id ID, now Instant) bool {
 // Register enters a record: ID, Owner, Attributes, State (ACTIVE or INACTIVE) and
 // Proposed are the caller's; interval and window are negotiated here.
 func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
-	_, wall := e.Clock()
+	_, wall := e.now()
 	r.Schema = Schema
 	r.Interval = e.Policy.Interval(r.Proposed)
 	r.Window = e.Policy.Window(r.Interval)
@@ -229,7 +229,7 @@ func (e *Engine) Hidden(id ID) bool {
 	if en == nil {
 		return false
 	}
-	now, wall := e.Clock()
+	now, wall := e.now()
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.status != absent {
@@ -257,9 +257,9 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	if !rec.Expires() || e.Alone { // alone, nobody else renews
 		return last, nil
 	}
-	_, wall := e.Clock() // from before the answer, which says how old the lease was later
+	_, wall := e.now() // from before the answer, which says how old the lease was later
 	age, err := e.Store.Age(ctx, rec.Lease)
-	if err != nil || e.health.Load().Credited-age < leasedAt+moverSlack {
+	if err != nil || e.health.Load().Credited.Sub(leasedAt) < age+moverSlack {
 		return last, nil //nolint:nilerr // the lease is gone, or its age says nothing: the last certain time
 	}
 	if derived := wall - int64(age); derived > last+int64(time.Second) {

@@ -11,7 +11,7 @@ import (
 // that was known before; only what it lists tells.
 func TestTheSweepFindsARestoreThatNoRevisionTells(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), false)
+		s := l.addReplica(brisk(10), false)
 		s.register("i")
 		s.register("j")
 		backup, projection := l.records["i"], l.projections["i"]
@@ -53,7 +53,7 @@ func TestWhatContradictsWhatWasSeen(t *testing.T) {
 		{"an older projection, or one that had ended", 5, 6, Snapshot{At: 5, Projection: Projection{Revision: 5}}, 9, true},
 		{"no record any more", 5, 5, Snapshot{}, 9, false},
 	} {
-		e := New(Config{Clock: func() (Instant, int64) { return 0, 0 }})
+		e := New(Config{Clock: func() (time.Duration, int64) { return 0, 0 }})
 		en := e.ensureEntry("i")
 		en.view.recordSeen, en.view.projectionSeen = c.record, c.projection
 		if got := e.contradicted([]Listed{{ID: "i", Snapshot: c.l}, {ID: "unknown", Snapshot: c.l}}, c.at); got != c.want {
@@ -65,7 +65,7 @@ func TestWhatContradictsWhatWasSeen(t *testing.T) {
 // A claim that waits for an end of another history would wait until revisions pass that.
 func TestARestoredStoreFreesClaimsThatWaitForOthers(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), false)
+		s := l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		l.mu.Lock()
@@ -107,7 +107,7 @@ func (r restoring) Read(ctx context.Context, id ID) (Snapshot, error) {
 func TestARestoredStoreForgetsTheClaimUnderWay(t *testing.T) {
 	s := Snapshot{At: 1000, Record: Record{ID: "i", State: Active, Interval: 10, Window: 20, Lease: 7}}
 	r := &restoring{vacant: vacant{snapshots: map[ID]Snapshot{"i": s}}}
-	e := New(Config{Store: r, Policy: brisk(10), Clock: func() (Instant, int64) { return time.Hour, int64(time.Hour) }})
+	e := New(Config{Store: r, Policy: brisk(10), Clock: func() (time.Duration, int64) { return time.Hour, int64(time.Hour) }})
 	r.restored = e.Restored
 	en := e.ensureEntry("i")
 	e.observe(en, observationsOf("i", &s, 1001)...)
@@ -121,7 +121,7 @@ func TestARestoredStoreForgetsTheClaimUnderWay(t *testing.T) {
 // A read shows an absence without its end; the claim waits for all, until a list tells.
 func TestAClaimFollowsTheEndThatBecomesKnown(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), false)
+		s := l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		l.mu.Lock()

@@ -66,7 +66,7 @@ func (e *Engine) noteDisturbances(ctx context.Context) {
 
 // doubt is a disturbance that many may notice at once; once a second is enough.
 func (e *Engine) disturbOnce(reason string) {
-	if g := e.health.Load(); !g.Suspected || g.Credited-g.SuspectedAt >= maxSilence {
+	if g := e.health.Load(); !g.Suspected || g.Credited.Sub(g.SuspectedAt) >= maxSilence {
 		e.disturb(reason)
 	}
 }
@@ -75,19 +75,19 @@ func (e *Engine) disturbOnce(reason string) {
 func (e *Engine) tick(ctx context.Context) {
 	t := time.NewTicker(Tick)
 	defer t.Stop()
-	for last, _ := e.Clock(); ; {
+	for last, _ := e.now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		now, wall := e.Clock()
-		e.updateHealth(func(g *Health) { g.AddTime(now - last) })
-		if now-last > maxSilence {
+		now, wall := e.now()
+		e.updateHealth(func(g *Health) { g.AddTime(now.Sub(last)) })
+		if now.Sub(last) > maxSilence {
 			e.disturbed("pause")
 		}
 		last = now
-		if began := e.pulseBegan.Load(); began != 0 && now-Instant(began) > maxSilence {
+		if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
 			e.disturb("store")
 			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
 		}
@@ -108,15 +108,15 @@ func (e *Engine) pulses(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		began, _ := e.Clock()
+		began, _ := e.now()
 		e.pulseBegan.Store(int64(began))
 		full, err := e.Store.Pulse(ctx)
 		e.pulseBegan.Store(0)
-		now, _ := e.Clock()
+		now, _ := e.now()
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil || now-began > maxSilence {
+		if err != nil || now.Sub(began) > maxSilence {
 			e.disturb("store")
 		}
 		if err == nil && (full || e.health.Load().Full) {

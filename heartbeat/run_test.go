@@ -13,7 +13,7 @@ import (
 
 func TestNeverHiddenBeforeItsWindowAndSuspendedAfterTheHold(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second) // the start's probation is over
 		s.register("i")
 		for range 5 {
@@ -24,13 +24,13 @@ func TestNeverHiddenBeforeItsWindowAndSuspendedAfterTheHold(t *testing.T) {
 		}
 		last := time.Now()
 		for time.Since(last) < 3*time.Second-Tick { // credited time is counted in ticks
-			if s.Hidden("i") || len(l.told("i")) != 1 {
+			if s.Hidden("i") || len(l.events("i")) != 1 {
 				t.Fatalf("hidden or suspended %v after the last heartbeat", time.Since(last))
 			}
 			time.Sleep(25 * time.Millisecond)
 		}
-		until(t, "hidden", func() bool { return s.Hidden("i") || len(l.told("i")) == 2 })
-		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		until(t, "hidden", func() bool { return s.Hidden("i") || len(l.events("i")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 		if d := time.Since(last); d > 3500*time.Millisecond {
 			t.Errorf("suspended %v after the last heartbeat, although nothing else happened", d)
 		}
@@ -44,7 +44,7 @@ func TestNeverHiddenBeforeItsWindowAndSuspendedAfterTheHold(t *testing.T) {
 
 func TestAHeartbeatThatChangesNothingWritesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		s.register("i")
 		for range 30 {
 			time.Sleep(time.Second)
@@ -62,7 +62,7 @@ func TestAHeartbeatThatChangesNothingWritesNothing(t *testing.T) {
 // heard within a window after it, and the dead are still found.
 func TestAPauseSuspendsNobodyAliveAndSparesNobodyDead(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		var living []ID
 		for n := range 20 {
@@ -84,7 +84,7 @@ func TestAPauseSuspendsNobodyAliveAndSparesNobodyDead(t *testing.T) {
 			stop = s.beats(time.Second, living...)
 			time.Sleep(5 * time.Second)
 		}
-		until(t, "the dead one is suspended", func() bool { return len(l.told("dead")) == 2 })
+		until(t, "the dead one is suspended", func() bool { return len(l.events("dead")) == 2 })
 		stop()
 		for _, id := range living {
 			wantStates(t, l, id, Active)
@@ -98,7 +98,7 @@ func TestAPauseSuspendsNobodyAliveAndSparesNobodyDead(t *testing.T) {
 
 func TestASilentStoreSuspendsNobodyAlive(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		s.register("living")
 		s.register("dead")
@@ -115,7 +115,7 @@ func TestASilentStoreSuspendsNobodyAlive(t *testing.T) {
 		time.Sleep(20 * time.Second) // every lease has ended meanwhile
 		l.setSilent(false)
 		time.Sleep(5 * time.Second)
-		until(t, "the dead one is suspended", func() bool { return len(l.told("dead")) == 2 })
+		until(t, "the dead one is suspended", func() bool { return len(l.events("dead")) == 2 })
 		stop()
 		wantStates(t, l, "living", Active)
 		if l.at("living").Absent() {
@@ -126,7 +126,7 @@ func TestASilentStoreSuspendsNobodyAlive(t *testing.T) {
 
 func TestAFullStoreHidesButDoesNotClaim(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		s.register("dead")
 		s.register("living")
@@ -135,8 +135,8 @@ func TestAFullStoreHidesButDoesNotClaim(t *testing.T) {
 		l.setFull(true)
 		until(t, "hidden", func() bool { return s.Hidden("dead") })
 		time.Sleep(10 * time.Second)
-		if !s.Hidden("dead") || s.Hidden("living") || len(l.told("dead")) != 1 {
-			t.Errorf("hidden: dead %t, living %t; told %v", s.Hidden("dead"), s.Hidden("living"), states(l.told("dead")))
+		if !s.Hidden("dead") || s.Hidden("living") || len(l.events("dead")) != 1 {
+			t.Errorf("hidden: dead %t, living %t; told %v", s.Hidden("dead"), s.Hidden("living"), states(l.events("dead")))
 		}
 		if a := s.beat("living"); a.Err != nil {
 			t.Errorf("a heartbeat on a present lease: %v", a.Err)
@@ -146,7 +146,7 @@ func TestAFullStoreHidesButDoesNotClaim(t *testing.T) {
 		}
 		l.setFull(false)
 		cleared := time.Now()
-		until(t, "claimed", func() bool { return len(l.told("dead")) == 2 })
+		until(t, "claimed", func() bool { return len(l.events("dead")) == 2 })
 		if d := time.Since(cleared); d < time.Second-Tick {
 			t.Errorf("claimed %v after the store had space again, without a hold", d)
 		}
@@ -156,7 +156,7 @@ func TestAFullStoreHidesButDoesNotClaim(t *testing.T) {
 
 func TestAFalseRevocationIsRefutedAndTellsNobody(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		time.Sleep(30 * time.Second)
 		a.register("i")
 		time.Sleep(5 * time.Second)
@@ -177,7 +177,7 @@ func TestAFalseRevocationIsRefutedAndTellsNobody(t *testing.T) {
 			t.Errorf("%d re-arms for three revocations", n)
 		}
 		// Refuting does not double the detection time: 20 s since the registration.
-		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 		snap := l.at("i")
 		if d := time.Duration(snap.Record.SuspendedAt - snap.Record.RegisteredAt); d < 20*time.Second || d > 24*time.Second {
 			t.Errorf("suspended %v after it was heard last; its window is 20 s", d)
@@ -187,11 +187,11 @@ func TestAFalseRevocationIsRefutedAndTellsNobody(t *testing.T) {
 
 func TestOfTwoReplicasOneClaims(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(1), false), l.seat(brisk(1), false)
+		a, b := l.addReplica(brisk(1), false), l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		const n = 50
 		for i := range n {
-			[]*seat{a, b}[i%2].register(ID(fmt.Sprint(i)))
+			[]*replica{a, b}[i%2].register(ID(fmt.Sprint(i)))
 		}
 		time.Sleep(20 * time.Second)
 		for i := range n {
@@ -200,7 +200,7 @@ func TestOfTwoReplicasOneClaims(t *testing.T) {
 		if got := l.count(Claim); got != n {
 			t.Errorf("%d claims for %d deaths", got, n)
 		}
-		for _, s := range []*seat{a, b} {
+		for _, s := range []*replica{a, b} {
 			if st := s.Stats(); st.Suspended != n || st.Absent != 0 {
 				t.Errorf("%+v", st)
 			}
@@ -211,13 +211,13 @@ func TestOfTwoReplicasOneClaims(t *testing.T) {
 // Who never heard the instance claims later, by its rank.
 func TestWhoNeverHeardItLetsTheOthersGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a := l.seat(brisk(1), false)
-		l.seat(brisk(1), false)
+		a := l.addReplica(brisk(1), false)
+		l.addReplica(brisk(1), false)
 		time.Sleep(10 * time.Second)
 		a.register("i")
 		heard := time.Now()
 		a.stop()
-		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 		if d := time.Since(heard); d < 4*time.Second-Tick || d > 5*time.Second {
 			t.Errorf("claimed %v after it was heard; window 2 s, hold 1 s, rank 1", d)
 		}
@@ -226,16 +226,16 @@ func TestWhoNeverHeardItLetsTheOthersGoFirst(t *testing.T) {
 
 func TestRetentionCountsCreditedTime(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(removing(brisk(1), 30*time.Second), true)
+		s := l.addReplica(removing(brisk(1), 30*time.Second), true)
 		time.Sleep(10 * time.Second)
 		s.register("i")
-		until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 		time.Sleep(5 * time.Second)
 		l.pause(time.Hour) // the wall clock says that it is time, our watching does not
 		time.Sleep(20 * time.Second)
 		wantStates(t, l, "i", Active, Suspended)
 		time.Sleep(10 * time.Second)
-		told := l.told("i")
+		told := l.events("i")
 		if len(told) != 3 || told[2].Change != Removed || told[2].Kind != Retention {
 			t.Fatalf("told %v", told)
 		}
@@ -247,10 +247,10 @@ func TestRetentionCountsCreditedTime(t *testing.T) {
 
 func TestTheSweepRepairsWhatWasChangedFromOutside(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		s.register("asleep")
-		until(t, "suspended", func() bool { return len(l.told("asleep")) == 2 })
+		until(t, "suspended", func() bool { return len(l.events("asleep")) == 2 })
 		s.register("changed")
 		stop := s.beats(time.Second, "changed")
 		defer stop()
@@ -282,16 +282,16 @@ func TestTheSweepRepairsWhatWasChangedFromOutside(t *testing.T) {
 // mistake it for a fault to repair.
 func TestTheSweepFindsASilenceThatTheWatchMissed(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(1), true)
+		s := l.addReplica(brisk(1), true)
 		time.Sleep(10 * time.Second)
 		s.register("i")
 		l.mu.Lock()
-		seats := l.seats
-		l.seats = nil // nothing is shown
+		replicas := l.replicas
+		l.replicas = nil // nothing is shown
 		l.mu.Unlock()
 		time.Sleep(3 * time.Second)
 		l.mu.Lock()
-		l.seats = seats
+		l.replicas = replicas
 		l.mu.Unlock()
 		time.Sleep(45 * time.Second)
 		wantStates(t, l, "i", Active, Suspended)
@@ -303,7 +303,7 @@ func TestTheSweepFindsASilenceThatTheWatchMissed(t *testing.T) {
 
 func TestALeaseMovedByAnotherReplicaIsAdopted(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		time.Sleep(30 * time.Second)
 		a.register("i")
 		old := l.at("i").Record.Lease
@@ -327,7 +327,7 @@ func TestALeaseMovedByAnotherReplicaIsAdopted(t *testing.T) {
 func TestStopReturnsWhateverTheStoreDoes(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		bubble(t, func(t *testing.T, l *lab) {
-			s := l.seat(brisk(1), false)
+			s := l.addReplica(brisk(1), false)
 			time.Sleep(10 * time.Second)
 			for n := range 100 {
 				s.register(ID(fmt.Sprint(n)))
@@ -354,7 +354,7 @@ func TestStopReturnsWhateverTheStoreDoes(t *testing.T) {
 // one adopts them are slow. What it must refute does not wait behind them (protocol CE4).
 func TestARefutationDoesNotWaitBehindAdoptions(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(brisk(10), false), l.seat(brisk(10), false)
+		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)
 		time.Sleep(30 * time.Second)
 		a.register("refuted")
 		for n := range 4 * usualWorkers {

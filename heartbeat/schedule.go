@@ -89,7 +89,7 @@ func (s *schedule) take(from *waitQueue, upTo int64) *entry {
 }
 
 // release has all that wait in one queue be due.
-func (s *schedule) release(from *waitQueue, at Instant) {
+func (s *schedule) release(from *waitQueue, at Credit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, en := range *from {

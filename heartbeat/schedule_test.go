@@ -61,15 +61,15 @@ func TestWhatIsDueIsTakenInOrderAndOnce(t *testing.T) {
 func TestARemovalFollowsTheWallClock(t *testing.T) {
 	for name, set := range map[string][2]time.Duration{"set forward": {0, 2 * time.Hour}, "set back, then right": {-24 * time.Hour, 2 * time.Hour}} {
 		bubble(t, func(t *testing.T, l *lab) {
-			s := l.seat(removing(brisk(1), 2*time.Hour), true) // to be seen SUSPENDED for an hour
+			s := l.addReplica(removing(brisk(1), 2*time.Hour), true) // to be seen SUSPENDED for an hour
 			time.Sleep(10 * time.Second)
 			s.register("i")
-			until(t, "suspended", func() bool { return len(l.told("i")) == 2 })
+			until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 			s.setWall(set[0])
 			time.Sleep(65 * time.Minute)
 			wantStates(t, l, "i", Active, Suspended)
 			s.setWall(set[1])
-			if d := until(t, "removed", func() bool { return len(l.told("i")) == 3 }); d > time.Second {
+			if d := until(t, "removed", func() bool { return len(l.events("i")) == 3 }); d > time.Second {
 				t.Errorf("%s: removed %v after the clock was set", name, d)
 			}
 		})
@@ -80,7 +80,7 @@ func TestARemovalFollowsTheWallClock(t *testing.T) {
 // between that and the last one.
 func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(5), true) // window 10 s
+		s := l.addReplica(brisk(5), true) // window 10 s
 		time.Sleep(30 * time.Second)
 		s.register("i")
 		l.setFull(true)
@@ -90,7 +90,7 @@ func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T)
 		s.disturb("test")
 		time.Sleep(Tick)
 		l.setFull(false)
-		if d := until(t, "suspended", func() bool { return len(l.told("i")) == 2 }); d > 3*time.Second {
+		if d := until(t, "suspended", func() bool { return len(l.events("i")) == 2 }); d > 3*time.Second {
 			t.Errorf("suspended %v after the store had space again", d)
 		}
 	})
@@ -99,7 +99,7 @@ func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T)
 // What a full store refuses is not tried again and again; it goes on when there is room.
 func TestARefutationWaitsForRoom(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		s := l.seat(brisk(10), true)
+		s := l.addReplica(brisk(10), true)
 		time.Sleep(30 * time.Second)
 		s.register("i")
 		l.setFull(true)

@@ -10,12 +10,12 @@ import "time"
 // to be heard is always due (design: credited time).
 
 // interval is what the application was told.
-func (r *Record) interval() Instant { return Instant(r.Interval) * time.Second }
+func (r *Record) interval() time.Duration { return time.Duration(r.Interval) * time.Second }
 
 // keptAfter is how long a silence lasts before the record keeps it. Since a start it is
 // shorter, for who lives beats within an interval of it, and the next start may come soon;
 // but only where what comes after counts, too, for there is one write of it.
-func (l *Local) keptAfter(g *Health, r *Record) Instant {
+func (l *Local) keptAfter(g *Health, r *Record) time.Duration {
 	if !l.hasEvidence && g.HasRunTime {
 		return r.interval() * 11 / 10
 	}
@@ -25,7 +25,7 @@ func (l *Local) keptAfter(g *Health, r *Record) Instant {
 // silentFrom is the credited time since which nothing was heard here. Who is alone and has
 // heard nothing since its start has missed nothing that counts: what disturbed it since
 // is no credited time.
-func (l *Local) silentFrom(g *Health) Instant {
+func (l *Local) silentFrom(g *Health) Credit {
 	switch {
 	case l.disturbed(g) && (l.hasEvidence || !g.Alone):
 		return max(g.SuspectedAt, l.seenAt)
@@ -38,7 +38,7 @@ func (l *Local) silentFrom(g *Health) Instant {
 
 // silenceBefore is how much silence was credited before this start, as a record tells that
 // was listed by it: what was kept, and what the replica ran afterwards.
-func silenceBefore(r *Record, g *Health) Instant {
+func silenceBefore(r *Record, g *Health) time.Duration {
 	if r.Silence <= 0 {
 		return 0
 	}
@@ -50,11 +50,13 @@ func silenceBefore(r *Record, g *Health) Instant {
 }
 
 // required is how much time must have been credited since CountedFrom.
-func (l *Local) required(h *Health, r *Record) Instant { return l.requiredSince(l.CountedFrom, h, r) }
+func (l *Local) required(h *Health, r *Record) time.Duration {
+	return l.requiredSince(l.CountedFrom, h, r)
+}
 
 // requiredSince is how much time must have been credited since from: a window, less what
 // was credited of this silence before the start, if it counts since then.
-func (l *Local) requiredSince(from Instant, h *Health, r *Record) Instant {
+func (l *Local) requiredSince(from Credit, h *Health, r *Record) time.Duration {
 	if from != h.StartedAt {
 		return r.window()
 	}
@@ -71,12 +73,12 @@ const (
 
 // keepAt is the credited time from which on the record should keep the silence; false:
 // it never should.
-func (l *Local) keepAt(g *Health, r *Record) (Instant, bool) {
+func (l *Local) keepAt(g *Health, r *Record) (Credit, bool) {
 	from := l.silentFrom(g)
 	if !r.Expires() || r.Silence != 0 || l.keptAfter(g, r) >= r.window() || l.silenceChecked && l.checkedFrom == from {
 		return 0, false
 	}
-	return max(from+l.keptAfter(g, r), l.keptUntil-(mostKept-1)*keptEvery*r.window()), true
+	return max(from.Add(l.keptAfter(g, r)), l.keptUntil.Add(-(mostKept-1)*keptEvery*r.window())), true
 }
 
 // keepDue says whether the record should keep the silence now.
@@ -88,26 +90,26 @@ func (l *Local) keepDue(g *Health, r *Record) bool {
 // expireAt is the credited time from which on a lease is ended that etcd extended at the
 // start of this replica, although the silence is as long as it may be; false: never.
 // Without a silence from before it ends by itself, at about that time.
-func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Instant, bool) {
+func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Credit, bool) {
 	if !g.Alone || l.hasEvidence || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
 		return 0, false
 	}
-	at := l.seenAt + max(s.Record.interval(), s.Record.window()-l.silenceBefore)
+	at := l.seenAt.Add(max(s.Record.interval(), s.Record.window()-l.silenceBefore))
 	if l.silenceBefore == 0 {
-		at += p.Hold
+		at = at.Add(p.Hold)
 	}
 	return at, true
 }
 
 // lookAt is when the silence of a living instance is to be looked at again.
-func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Instant {
+func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Credit {
 	r := &k.view.Record
-	at := g.Credited + max(k.local.keptAfter(g, r), Tick)
+	at := g.Credited.Add(max(k.local.keptAfter(g, r), Tick))
 	if keep, ok := k.local.keepAt(g, r); ok {
 		at = min(at, keep)
 	}
 	if end, ok := k.local.expireAt(p, g, &k.view.Snapshot); ok {
 		at = min(at, end)
 	}
-	return max(at, g.Credited+Tick)
+	return max(at, g.Credited.Add(Tick))
 }

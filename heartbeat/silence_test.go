@@ -11,11 +11,11 @@ import (
 // platform is an embedded one that is stopped and started again: its store extends every
 // lease at each start, and its run time survives, if clocked.
 type platform struct {
-	*seat
+	*replica
 	l       *lab
 	p       Policy
 	clocked bool
-	ran     atomic.Int64 // an Instant
+	ran     atomic.Int64 // an time.Duration
 }
 
 func (l *lab) platform(p Policy, clocked bool) *platform {
@@ -28,9 +28,9 @@ func (f *platform) start() {
 	f.l.extend()
 	f.l.ran = nil
 	if f.clocked {
-		f.l.ranBefore, f.l.ran = Instant(f.ran.Load()), func(r Instant) { f.ran.Store(int64(r)) }
+		f.l.ranBefore, f.l.ran = time.Duration(f.ran.Load()), func(r time.Duration) { f.ran.Store(int64(r)) }
 	}
-	f.seat = f.l.seat(f.p, true)
+	f.replica = f.l.addReplica(f.p, true)
 }
 
 // restart stops it for a while. How it stops makes no difference: nothing is written then.
@@ -221,10 +221,10 @@ func TestAHeartbeatWhileItsSilenceIsKept(t *testing.T) {
 func TestARefutationEndsASilenceThatIsKept(t *testing.T) {
 	kept := aliveAt(5, "")
 	kept.Projection, kept.Record.Silence = Projection{}, 15*s
-	for heard, want := range map[time.Duration]Instant{5 * s: 0, 16 * s: 15 * s} {
+	for heard, want := range map[time.Duration]time.Duration{5 * s: 0, 16 * s: 15 * s} {
 		x := newScript(&RefuteFlow{}, Result{Lease: 9}, Result{Revision: 6})
-		x.in.Known, x.in.Health.Credited = &kept, time.Hour
-		x.in.Local.AddEvidence(Moment{Now: time.Hour - heard, Credited: time.Hour - heard})
+		x.in.Known, x.in.Health.Credited = &kept, Credit(time.Hour)
+		x.in.Local.AddEvidence(Moment{Now: Mono(time.Hour - heard), Credited: Credit(time.Hour - heard)})
 		if x.run(t); x.last.Response.Err != nil {
 			t.Fatal(x.last.Response.Err)
 		}
@@ -237,14 +237,14 @@ func TestARefutationEndsASilenceThatIsKept(t *testing.T) {
 // Among replicas a silence is one only if nobody else heard the instance.
 func TestASilenceIsKeptByWhoHeardLast(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(thrice(), false), l.seat(thrice(), false)
+		a, b := l.addReplica(thrice(), false), l.addReplica(thrice(), false)
 		time.Sleep(30 * s)
 		a.register("roams")
 		a.register("dead")
 		a.beat("dead")
 		for n := range 40 {
 			time.Sleep(5 * s)
-			[]*seat{a, b}[n%2].beat("roams")
+			[]*replica{a, b}[n%2].beat("roams")
 		}
 		synctest.Wait()
 		if n := l.count(Silent); n != 1 { // of the dead one, once
@@ -259,20 +259,20 @@ func TestASilenceIsKeptByWhoHeardLast(t *testing.T) {
 // extended by that, but each of them would wait for a window of its own.
 func TestASilenceCountsAcrossRestartsOfReplicas(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(thrice(), false), l.seat(thrice(), false)
+		a, b := l.addReplica(thrice(), false), l.addReplica(thrice(), false)
 		time.Sleep(30 * s)
 		a.register("dead")
 		began := time.Now()
 		for range 4 {
 			time.Sleep(9 * s)
 			a.stop()
-			a = l.seat(thrice(), false)
+			a = l.addReplica(thrice(), false)
 			b.stop()
-			b = l.seat(thrice(), false)
+			b = l.addReplica(thrice(), false)
 		}
 		time.Sleep(s)
 		synctest.Wait()
-		told := l.told("dead")
+		told := l.events("dead")
 		if len(told) != 2 {
 			t.Fatalf("not suspended after %v", time.Since(began))
 		}
@@ -285,7 +285,7 @@ func TestASilenceCountsAcrossRestartsOfReplicas(t *testing.T) {
 // A replica of the release before would not end a silence that is kept.
 func TestNothingIsKeptBesideTheReleaseBefore(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a := l.seat(thrice(), false)
+		a := l.addReplica(thrice(), false)
 		time.Sleep(30 * s)
 		a.UpdatePeer("old", PeerStatus{Publishes: true})
 		a.register("i")

@@ -44,7 +44,7 @@ func (e *Engine) Stats() Stats {
 	_, s.Massive = e.massive()
 	var first int64
 	if s.Scheduled, first = q.length(&q.due); s.Scheduled > 0 {
-		s.Late = max(g.Credited-Instant(first), 0)
+		s.Late = max(g.Credited.Sub(Credit(first)), 0)
 	}
 	removals, _ := q.length(&q.removals)
 	s.Scheduled += removals

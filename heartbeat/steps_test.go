@@ -81,7 +81,7 @@ func TestTheFlowsFollowTheirStepTables(t *testing.T) {
 	last := attempt{conflicts: maxConflicts} // the rounds before do the same
 	put := func(u Update) Flow { u.Owner = "app"; return &UpdateFlow{Update: u, attempt: last} }
 	for _, f := range []Flow{
-		&BeatFlow{}, &RefuteFlow{}, &ClaimFlow{}, &ClaimFlow{step: claimHold, at: 9, since: -time.Hour}, &ClaimFlow{step: claimToken, at: 9, since: -time.Hour},
+		&BeatFlow{}, &RefuteFlow{}, &ClaimFlow{}, &ClaimFlow{step: claimHold, at: 9, since: Credit(-time.Hour)}, &ClaimFlow{step: claimToken, at: 9, since: Credit(-time.Hour)},
 		&ClaimFlow{step: claimHold, at: 8}, &ClaimFlow{step: claimHold, at: 20}, &ClaimFlow{step: claimToken, at: 8}, &ClaimFlow{step: claimToken, at: 10},
 		&RegisterFlow{Record: rec}, &RegisterFlow{Record: Record{ID: "i", State: Active}},
 		put(Update{State: Active, Attributes: "new", Proposed: 60}), put(Update{State: Inactive, Proposed: KeepInterval}), put(Update{State: Active, Proposed: KeepInterval}),

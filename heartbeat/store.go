@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Store is what the engine needs of the store. Every call has a deadline of its
@@ -18,7 +19,7 @@ type Store interface {
 	Revoke(ctx context.Context, l LeaseID) error
 	// Age says how long ago the lease was granted or last renewed; an error if the store may
 	// have extended it by itself since then.
-	Age(ctx context.Context, l LeaseID) (Instant, error)
+	Age(ctx context.Context, l LeaseID) (time.Duration, error)
 	// List returns every record with its projection, and every projection of ours
 	// without a record, as of one revision. Projection.Differs is filled.
 	List(ctx context.Context) ([]Listed, Revision, error)

@@ -1,5 +1,7 @@
 package heartbeat
 
+import "time"
+
 // Kind names a transaction as docs/protocol.md does.
 type Kind uint8
 
@@ -170,12 +172,12 @@ func (s *Snapshot) settle() Txn {
 	return t
 }
 
-func (s *Snapshot) silent(silence Instant, g *Health) Txn {
+func (s *Snapshot) silent(silence time.Duration, g *Health) Txn {
 	t := s.begin(Silent)
 	t.RecordOp = Put
 	t.Record.Silence = silence
 	if g.HasRunTime {
-		t.Record.SilenceAt = g.RunTimeBefore + g.Credited
+		t.Record.SilenceAt = g.RunTimeBefore + time.Duration(g.Credited)
 	}
 	return t
 }

@@ -35,8 +35,8 @@ func TestAPutIsJudgedByTheIntervalItIsAnsweredWith(t *testing.T) {
 				bubble(t, func(t *testing.T, l *lab) {
 					p := between(1, 10)
 					p.AllowedMisses = 2
-					a, b := l.seat(p, false), l.seat(p, false)
-					at := map[string]*seat{"another replica": b}[where]
+					a, b := l.addReplica(p, false), l.addReplica(p, false)
+					at := map[string]*replica{"another replica": b}[where]
 					if at == nil {
 						at = a
 					}
@@ -75,7 +75,7 @@ func TestAPutIsJudgedByTheIntervalItIsAnsweredWith(t *testing.T) {
 // ends by the new one.
 func TestAShorterWindowIsNotRefutedByTheOldOne(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		a, b := l.seat(between(1, 10), false), l.seat(between(1, 10), false)
+		a, b := l.addReplica(between(1, 10), false), l.addReplica(between(1, 10), false)
 		time.Sleep(30 * time.Second)
 		ctx := context.Background()
 		if _, err := a.Register(ctx, Record{ID: "i", Owner: "app", State: Active, Proposed: 10}); err != nil {

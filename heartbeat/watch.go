@@ -30,7 +30,7 @@ func (e *Engine) observe(en *entry, sights ...Observation) {
 func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) {
 	en = e.lockEntry(en)
 	defer en.mu.Unlock()
-	now, _ := e.Clock()
+	now, _ := e.now()
 	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
 	if !en.observe(e.health.Load(), sights...) {
 		return

@@ -26,7 +26,7 @@ func TestABatchThatEndsWithAnAbsenceEntersTheInstance(t *testing.T) {
 		"the end of what is not known":      {[]Observation{ended}, false, false},
 		"the end of another's, then itself": {[]Observation{{ID: "j", Revision: 4, Projected: true}, put(beating), projected, ended}, true, true},
 	} {
-		e := New(Config{Store: failing{}, Alone: true, Clock: func() (Instant, int64) { return time.Hour, 0 }})
+		e := New(Config{Store: failing{}, Alone: true, Clock: func() (time.Duration, int64) { return time.Hour, 0 }})
 		e.ready.Store(true)
 		e.end() // nothing is carried out
 		e.Observe(c.batch, 6)

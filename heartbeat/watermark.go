@@ -33,7 +33,7 @@ type peer struct {
 	PeerStatus
 	missing bool
 	probes  int8     // own writes begun and done since its key is missing
-	since   Instant  // credited: when the last of them was done
+	since   Credit   // when the last of them was done
 	head    Revision // a revision of the store read after the grace; 0: not yet read
 }
 
@@ -52,7 +52,7 @@ func (p *peer) markMissing() {
 }
 
 // probed notes an own write that began after the key was missing.
-func (p *peer) addProbe(credited Instant) {
+func (p *peer) addProbe(credited Credit) {
 	if p.missing && p.probes < peerProbes {
 		p.probes++
 		p.since = credited
@@ -61,8 +61,8 @@ func (p *peer) addProbe(credited Instant) {
 
 // doubtful: the grace is over, and the store must be asked how far it is: a late watch
 // may hide that the key is back.
-func (p *peer) needsHead(credited Instant) bool {
-	return p.missing && p.probes >= peerProbes && credited-p.since >= peerGrace && p.head == 0
+func (p *peer) needsHead(credited Credit) bool {
+	return p.missing && p.probes >= peerProbes && credited.Sub(p.since) >= peerGrace && p.head == 0
 }
 
 // dead says whether the replica need not be waited for any more.
@@ -116,7 +116,7 @@ const openMost = 2 * time.Minute
 // contested says whether this replica may have to refute the absence of the instance: it
 // has fresh evidence, or a request of the owner is under way that may become evidence as
 // of its receipt. What cannot be written cannot be refuted.
-func (k *knowledge) contested(now Instant, u inProgress) bool {
+func (k *knowledge) contested(now Mono, u inProgress) bool {
 	v := &k.view
 	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.ownerRequests > 0)
 }
@@ -124,7 +124,7 @@ func (k *knowledge) contested(now Instant, u inProgress) bool {
 // unsettle notes, after news, that the end of the lease is not settled here. since is a
 // revision up to which it had not ended, and one: of an end that the watch showed it is
 // that of the end, of one that a list showed the first that the watch had not shown.
-func (k *knowledge) openIfContested(now Instant, since Revision, u inProgress) (opened bool) {
+func (k *knowledge) openIfContested(now Mono, since Revision, u inProgress) (opened bool) {
 	if k.openSince != 0 || !k.contested(now, u) {
 		return false
 	}
@@ -134,8 +134,8 @@ func (k *knowledge) openIfContested(now Instant, since Revision, u inProgress) (
 
 // settle says whether no end is open (any more). An end that is settled stays so: a later
 // heartbeat re-arms by itself before it is answered.
-func (k *knowledge) closeIfSettled(now Instant, u inProgress) bool {
-	if k.openSince != 0 && (!k.contested(now, u) || now-k.openedAt >= max(4*k.view.Record.window(), openMost)) {
+func (k *knowledge) closeIfSettled(now Mono, u inProgress) bool {
+	if k.openSince != 0 && (!k.contested(now, u) || now.Sub(k.openedAt) >= max(4*k.view.Record.window(), openMost)) {
 		k.openSince, k.openedAt = 0, 0
 	}
 	return k.openSince == 0

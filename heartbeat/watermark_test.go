@@ -23,7 +23,7 @@ func TestARequestUnderWayKeepsAnEndOpen(t *testing.T) {
 		u    inProgress
 		want bool
 	}{{inProgress{}, false}, {inProgress{ownerRequests: 1}, true}, {inProgress{ownerRequests: 1, unusable: true}, false}} {
-		if got := k.contested(time.Hour, c.u); got != c.want {
+		if got := k.contested(Mono(time.Hour), c.u); got != c.want {
 			t.Errorf("%+v: contested is %t", c.u, got)
 		}
 	}

@@ -29,7 +29,7 @@ type workQueue[T any] struct {
 
 	withheld   int // workers that the store is too slow for, as far as was seen
 	successes  int // pieces of work that succeeded since the number was changed
-	withheldAt Instant
+	withheldAt Mono
 }
 
 // leastWidth is how many workers there are however slow the store is.
@@ -38,7 +38,7 @@ const minWorkers = 4
 // ended follows how a piece of work that began then ended. A store that does not get round
 // to what it is asked for carries out what was given up as well: fewer at once get done
 // more.
-func (l *workQueue[T]) adapt(began, now Instant, failed bool) {
+func (l *workQueue[T]) adapt(began, now Mono, failed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -35,7 +36,7 @@ func TestOnlyAStoreThatFailsToWriteRestartsTheHolds(t *testing.T) {
 		{DoRead, ErrUnusable, false, false}, {DoRead, silent, false, false}, {DoRenew, silent, false, false},
 	} {
 		for _, unspoken := range []bool{false, true} {
-			e := New(Config{Store: failing{err: c.err}, Clock: func() (Instant, int64) { return 0, 0 }})
+			e := New(Config{Store: failing{err: c.err}, Clock: func() (time.Duration, int64) { return 0, 0 }})
 			e.UpdatePeer("b", PeerStatus{Publishes: !unspoken})
 			e.updateHealth(func(g *Health) { g.Credited = 7 })
 			e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
