@@ -14,37 +14,37 @@ type Agent struct {
 	Services    []AgentService
 }
 
-// Platform says where the MEC platform is, and how it is known to be the right one.
+// Platform is where the MEC platform is, and how both sides prove who they are.
 type Platform struct {
 	Endpoints  []string      // URLs of one platform; the next is used when one does not answer
 	Prefix     string        // of every path: "" or, behind EdgeGallery's gateway, "/mep"
 	Timeout    time.Duration // of one request to one endpoint
 	CAFile     string        // PEM; "": the system's roots
 	CertFile   string        // PEM, our certificate
-	KeyFile    string
-	ServerName string // that the platform's certificate has, if not the endpoint's host
+	KeyFile    string        // PEM, its key
+	ServerName string        // that the platform's certificate has, if not the endpoint's host
 }
 
-// Application is the one whose services these are.
+// Application is the application whose services the agent registers.
 type Application struct {
 	ID        string // appInstanceId
 	OnStop    string // deregister or leave
-	StateFile string // ""; or where to keep which registrations are ours
+	StateFile string // where to keep which registrations are ours; "": nowhere
 }
 
-// IdentityKind names where bearer tokens come from.
+// IdentityKind is where bearer tokens come from.
 type IdentityKind string
 
 // The kinds of identity.
 const (
-	Anonymous   IdentityKind = "none"
-	TokenFile   IdentityKind = "tokenFile"   // a file that somebody else keeps fresh
+	Anonymous   IdentityKind = "none"        // there are no tokens
+	TokenFile   IdentityKind = "tokenFile"   // a file that another program keeps fresh
 	OAuth2      IdentityKind = "oauth2"      // client credentials (RFC 6749 §4.4)
 	EdgeGallery IdentityKind = "edgegallery" // a token request signed with an access key
 )
 
-// Identity says who the agent is. Each secret is given either itself or as the file
-// that holds it.
+// Identity is how the agent proves who it is. Each secret is given either itself or by a
+// file that holds it.
 type Identity struct {
 	Kind             IdentityKind
 	TokenFile        string
@@ -59,15 +59,15 @@ type Identity struct {
 	SecretKeyFile    string
 }
 
-// Local is the agent's own listener.
+// Local is where the agent serves pages of its own.
 type Local struct {
 	Listen      string // HOST:PORT; "": none
-	EdgeGallery bool   // serves EdgeGallery's local API, which hands the token out
+	EdgeGallery bool   // also serves EdgeGallery's local API, which hands the token to whoever asks
 }
 
-// AgentLog shapes the log.
+// AgentLog is how much is logged.
 type AgentLog struct {
-	Level string
+	Level string // DEBUG, INFO, WARN or ERROR
 }
 
 // AgentService is one service to register.
@@ -76,19 +76,19 @@ type AgentService struct {
 	Probe *AgentProbe
 }
 
-// AgentProbe asks the application whether it is well. One of TCP, HTTP and Exec is
+// AgentProbe asks the application whether it is well. Exactly one of TCP, HTTP and Exec is
 // given.
 type AgentProbe struct {
-	TCP      string   // HOST:PORT
-	HTTP     string   // URL
-	Exec     []string // program and arguments
-	Interval time.Duration
-	Timeout  time.Duration
-	Failures int // in a row until heartbeats stop
+	TCP      string        // HOST:PORT
+	HTTP     string        // URL
+	Exec     []string      // program and arguments
+	Interval time.Duration // at least 100 ms
+	Timeout  time.Duration // from 100 ms to Interval
+	Failures int           // in a row until heartbeats stop: 1 to 1000
 }
 
-// DefaultAgent is the configuration of an agent that was told nothing; it lacks an
-// application and its services.
+// DefaultAgent is the configuration of an agent without any setting. It is not valid: an
+// application and its services have no defaults.
 func DefaultAgent() Agent {
 	return Agent{
 		Platform:    Platform{Endpoints: []string{"http://127.0.0.1:30100"}, Timeout: 5 * time.Second},
@@ -98,6 +98,7 @@ func DefaultAgent() Agent {
 	}
 }
 
+// agentSettings are the settings of an agent and where their values go.
 func agentSettings(a *Agent) []setting {
 	return []setting{
 		{"platform.endpoints", "", &a.Platform.Endpoints},
@@ -127,8 +128,8 @@ func agentSettings(a *Agent) []setting {
 	}
 }
 
-// SecretVariables are the environment variables that hold secrets, which no child
-// process of an agent may inherit.
+// SecretVariables are the names of the environment variables that may hold secrets. No
+// program that an agent starts may inherit them.
 func SecretVariables() []string {
 	names := []string{"AK", "SK"}
 	for _, s := range agentSettings(new(Agent)) {
@@ -139,14 +140,17 @@ func SecretVariables() []string {
 	return names
 }
 
-// Wrong is something wrong with a service: an attribute such as
-// transportInfo.endpoint, "" for the whole, and the rule that it breaks.
-type Violation struct{ Attribute, Rule string }
+// Violation is a rule that the description of a service breaks.
+type Violation struct {
+	Attribute string // such as transportInfo.endpoint; "": the description as a whole
+	Rule      string // such as "must be a set of keys"
+}
 
-// LoadAgent puts an agent's configuration together. Judge says what MEC 011 has
-// against a ServiceInfo, given as JSON. Its error is a Faults.
-func LoadAgent(src Sources, judge func(info []byte) []Violation) (Agent, error) {
-	r := &serviceReader{validate: judge}
+// LoadAgent makes the configuration of an agent of a file and the environment. validate
+// returns the rules of MEC 011 that a ServiceInfo breaks, given as JSON, which this package
+// does not know. An error of LoadAgent is a Faults.
+func LoadAgent(src Sources, validate func(info []byte) []Violation) (Agent, error) {
+	r := &serviceReader{validate: validate}
 	f := form{"mep-agent", agentSettings(new(Agent)), r.lists()}
 	if src.File == "" && src.Data == nil {
 		src.File = findInstanceInfo(src.Environ)

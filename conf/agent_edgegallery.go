@@ -9,6 +9,7 @@ import (
 // instanceInfo is where EdgeGallery's agent looks for its services.
 const instanceInfo = "conf/app_instance_info.yaml"
 
+// variables are the environment variables that are not empty.
 func variables(environ []string) map[string]string {
 	env := map[string]string{}
 	for _, kv := range environ {
@@ -19,8 +20,8 @@ func variables(environ []string) map[string]string {
 	return env
 }
 
-// instanceInfoIn is EdgeGallery's own file, if this is an environment of EdgeGallery's
-// and the file is there.
+// findInstanceInfo is the path of EdgeGallery's file if this is an environment made for its
+// agent and the file is there, else "".
 func findInstanceInfo(environ []string) string {
 	if variables(environ)["APPINSTID"] == "" {
 		return ""
@@ -31,10 +32,10 @@ func findInstanceInfo(environ []string) string {
 	return instanceInfo
 }
 
-// fromEdgeGallery reads the environment that EdgeGallery gives to its agent, so that
-// an application there changes nothing but its image. Everything else wins over it.
-// Two things differ: certificates are verified, against CA_CERT if that file is
-// there; and the local API listens on loopback.
+// fromEdgeGallery reads the environment variables that EdgeGallery's agent is configured by,
+// so that an application there changes nothing but its image. Every other setting wins over
+// them. Unlike there, certificates are verified, against CA_CERT if that file is there, and
+// the local API listens on loopback only.
 func fromEdgeGallery(src Sources) []value {
 	env := variables(src.Environ)
 	if env["APPINSTID"] == "" {
@@ -55,7 +56,7 @@ func fromEdgeGallery(src Sources) []value {
 	if ip := env["MEP_IP"]; ip != "" {
 		scheme, port := "https", env["MEP_APIGW_PORT"]
 		if strings.EqualFold(env["EG_PROTOCOL"], "http") {
-			scheme, port = "http", "8000" // its gateway's plain port, whatever is said
+			scheme, port = "http", "8000" // the gateway's port without TLS, whatever MEP_APIGW_PORT is
 		}
 		if port == "" {
 			port = "8443"

@@ -12,37 +12,40 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 )
 
-// reader reads the services of a file.
+// serviceReader reads the services of a file.
 type serviceReader struct {
 	validate func(info []byte) []Violation
 	services []AgentService
-	faulty   bool // a service was there, and wrong
+	faulty   bool // a service was there, but with faults
 }
 
+// lists are the keys of the file that a list of settings has no room for.
 func (r *serviceReader) lists() []objects {
-	ours := serviceShape()
+	form := serviceShape()
 	return []objects{
-		{"services", func(d *document, n *yaml.Node) { r.read(d, n, "services", ours, false) }},
+		{"services", func(d *document, n *yaml.Node) { r.read(d, n, "services", form, false) }},
 		// the keys of EdgeGallery's app_instance_info.yaml
-		{"serviceInfoPosts", func(d *document, n *yaml.Node) { r.read(d, n, "serviceInfoPosts", ours, true) }},
-		{"serAvailabilityNotificationSubscriptions", func(*document, *yaml.Node) {}}, // its agent ignores it, too
+		{"serviceInfoPosts", func(d *document, n *yaml.Node) { r.read(d, n, "serviceInfoPosts", form, true) }},
+		{"serAvailabilityNotificationSubscriptions", func(*document, *yaml.Node) {}}, // ignored, as EdgeGallery's agent ignores it
 		{"appInstanceId", func(d *document, n *yaml.Node) {
 			d.values = append(d.values, value{path: "application.id", where: d.at(n), rank: rankFile, words: []string{n.Value}})
 		}},
 	}
 }
 
-// shape is what may stand at one place of a service.
+// shape is the form of a value in the description of a service.
 type shape struct {
 	kind kind
-	keys []member
+	keys []member // of an object, or of each object of a list
 }
 
+// member is a key of an object, and the form of its value.
 type member struct {
 	name string
 	shape
 }
 
+// kind is a type of values in YAML.
 type kind int
 
 const (
@@ -52,13 +55,15 @@ const (
 	textList
 	object
 	objectList
-	anything // only the application understands it
+	anything // what only applications understand
 	duration
 )
 
+// kindWords say in a fault what a value must be.
 var kindWords = [...]string{"text", "a whole number", "true or false", "a list of text", "a set of keys", "a list", "anything",
 	"a Go duration with its unit such as 500ms, 5s or 1m"}
 
+// members are keys whose values are of one kind.
 func members(k kind, names ...string) (out []member) {
 	for _, n := range names {
 		out = append(out, member{n, shape{kind: k}})
@@ -66,61 +71,63 @@ func members(k kind, names ...string) (out []member) {
 	return out
 }
 
-func memberOf(name string, k kind, keys ...[]member) []member {
+// nested is a key whose value is an object or a list of objects with keys of their own.
+func nested(name string, k kind, keys ...[]member) []member {
 	return []member{{name, shape{k, slices.Concat(keys...)}}}
 }
 
-// service is the form of a service: ServiceInfo as MEC 011 v3.1.1 §8.1.2.2 has it,
-// and the probe, which is ours. What the values must be is said by the judge.
+// serviceShape is the form of a service: ServiceInfo as MEC 011 v3.1.1 §8.1.2.2 has it, and
+// the probe, which is ours. Which values are allowed is the business of validate.
 func serviceShape() shape {
-	endpoint := memberOf("endpoint", object, members(textList, "uris", "fqdn"),
-		memberOf("addresses", objectList, members(text, "host"), members(integer, "port")), members(anything, "alternative"))
-	security := memberOf("security", object, memberOf("oAuth2Info", object, members(textList, "grantTypes"), members(text, "tokenEndpoint")))
+	endpoint := nested("endpoint", object, members(textList, "uris", "fqdn"),
+		nested("addresses", objectList, members(text, "host"), members(integer, "port")), members(anything, "alternative"))
+	security := nested("security", object, nested("oAuth2Info", object, members(textList, "grantTypes"), members(text, "tokenEndpoint")))
 	return shape{object, slices.Concat(
 		members(text, "serName"),
-		memberOf("serCategory", object, members(text, "href", "id", "name", "version")),
+		nested("serCategory", object, members(text, "href", "id", "name", "version")),
 		members(text, "version", "state", "transportId"),
-		memberOf("transportInfo", object, members(text, "id", "name", "description", "type", "protocol", "version"), endpoint, security, members(anything, "implSpecificInfo")),
+		nested("transportInfo", object, members(text, "id", "name", "description", "type", "protocol", "version"), endpoint, security, members(anything, "implSpecificInfo")),
 		members(text, "serializer", "scopeOfLocality"), members(boolean, "consumedLocalOnly", "isLocal"), members(integer, "livenessInterval"),
 		members(anything, "_links"),
-		memberOf("probe", object, members(text, "tcp", "http"), members(textList, "exec"), members(duration, "interval", "timeout"), members(integer, "failures")),
+		nested("probe", object, members(text, "tcp", "http"), members(textList, "exec"), members(duration, "interval", "timeout"), members(integer, "failures")),
 	)}
 }
 
-// one is one service while it is read.
+// serviceNode is one service while it is read.
 type serviceNode struct {
 	*document
-	lines   map[string]int // of each attribute, to blame it later
-	lenient bool           // numbers are taken for text, as EdgeGallery's agent does
-	path    string
+	lines   map[string]int // of each attribute, for faults that are found later
+	lenient bool           // a number is taken where text must be, as EdgeGallery's agent takes it
+	path    string         // of the service, such as services[0]
 }
 
-func (r *serviceReader) read(d *document, n *yaml.Node, path string, form shape, loose bool) {
+// read reads the list of services at path.
+func (r *serviceReader) read(d *document, n *yaml.Node, path string, form shape, lenient bool) {
 	if n.Kind != yaml.SequenceNode {
 		r.faulty = true
 		d.faults.add(d.at(n), path, "must be a list of services, not %s", kindOf(n))
 		return
 	}
 	for i, item := range n.Content {
-		o := &serviceNode{document: d, lines: map[string]int{"": item.Line}, lenient: loose, path: fmt.Sprintf("%s[%d]", path, i)}
+		sn := &serviceNode{document: d, lines: map[string]int{"": item.Line}, lenient: lenient, path: fmt.Sprintf("%s[%d]", path, i)}
 		before := len(d.faults)
-		v := o.value(item, form, "")
+		v := sn.value(item, form, "")
 		m, ok := v.(map[string]any)
 		if !ok {
 			r.faulty = true
 			continue
 		}
-		s := AgentService{Probe: o.probe(m["probe"])}
+		s := AgentService{Probe: sn.probe(m["probe"])}
 		delete(m, "probe")
 		delete(m, "_links")
 		info, err := json.Marshal(m)
 		if err != nil {
-			o.fault("", "cannot be written as JSON")
+			sn.fault("", "cannot be written as JSON")
 		}
 		s.Info = info
 		for _, w := range r.validate(info) {
-			if !o.alreadyBlamed(w.Attribute, d.faults[before:]) {
-				o.fault(w.Attribute, "%s", w.Rule)
+			if !sn.alreadyBlamed(w.Attribute, d.faults[before:]) {
+				sn.fault(w.Attribute, "%s", w.Rule)
 			}
 		}
 		r.faulty = r.faulty || len(d.faults) > before
@@ -128,28 +135,29 @@ func (r *serviceReader) read(d *document, n *yaml.Node, path string, form shape,
 	}
 }
 
-// fault blames an attribute, by the line of the nearest key that is there.
-func (o *serviceNode) fault(attribute, format string, args ...any) {
+// fault adds a fault of an attribute, with the line of the attribute or, if that is missing,
+// of what it should be in.
+func (sn *serviceNode) fault(attribute, format string, args ...any) {
 	near := attribute
-	for near != "" && o.lines[near] == 0 {
+	for near != "" && sn.lines[near] == 0 {
 		near = near[:max(strings.LastIndexByte(near, '.'), 0)]
 	}
-	o.faults.add(fmt.Sprintf("%s:%d", o.name, o.lines[near]), strings.TrimSuffix(o.path+"."+attribute, "."), format, args...)
+	sn.faults.add(fmt.Sprintf("%s:%d", sn.name, sn.lines[near]), strings.TrimSuffix(sn.path+"."+attribute, "."), format, args...)
 }
 
-// saidAbout tells whether the form of an attribute was refused already: what is
-// missing then is missing for that reason.
-func (o *serviceNode) alreadyBlamed(attribute string, said Faults) bool {
-	path := strings.TrimSuffix(o.path+"."+attribute, ".")
-	return slices.ContainsFunc(said, func(f Fault) bool {
+// alreadyBlamed reports whether one of the faults is of the attribute, of what contains it or
+// of what it contains. Another fault would repeat that one: what was refused is missing.
+func (sn *serviceNode) alreadyBlamed(attribute string, faults Faults) bool {
+	path := strings.TrimSuffix(sn.path+"."+attribute, ".")
+	return slices.ContainsFunc(faults, func(f Fault) bool {
 		return f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(path, f.Path+".")
 	})
 }
 
-// value reads a node of a shape as what JSON has for it; nil: refused or absent.
-func (o *serviceNode) value(n *yaml.Node, s shape, at string) any {
+// value reads a node as what encoding/json would read for it, nil if it is absent or a fault.
+func (sn *serviceNode) value(n *yaml.Node, s shape, at string) any {
 	refuse := func() any {
-		o.faults.add(o.document.at(n), strings.TrimSuffix(o.path+"."+at, "."), "must be %s, not %s", kindWords[s.kind], kindOf(n))
+		sn.faults.add(sn.document.at(n), strings.TrimSuffix(sn.path+"."+at, "."), "must be %s, not %s", kindWords[s.kind], kindOf(n))
 		return nil
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
@@ -160,7 +168,7 @@ func (o *serviceNode) value(n *yaml.Node, s shape, at string) any {
 		if n.Kind != yaml.MappingNode {
 			return refuse()
 		}
-		return o.object(n, s, at)
+		return sn.object(n, s, at)
 	case objectList, textList:
 		if n.Kind != yaml.SequenceNode {
 			return refuse()
@@ -171,7 +179,7 @@ func (o *serviceNode) value(n *yaml.Node, s shape, at string) any {
 			if s.kind == objectList {
 				inner = shape{object, s.keys}
 			}
-			list = append(list, o.value(item, inner, at))
+			list = append(list, sn.value(item, inner, at))
 		}
 		return list
 	case anything:
@@ -181,19 +189,20 @@ func (o *serviceNode) value(n *yaml.Node, s shape, at string) any {
 		}
 		return v
 	}
-	if v, ok := o.scalar(n, s.kind); ok {
+	if v, ok := sn.scalar(n, s.kind); ok {
 		return v
 	}
 	return refuse()
 }
 
-func (o *serviceNode) scalar(n *yaml.Node, k kind) (v any, ok bool) {
+// scalar reads a single value; ok is false if it is not of the kind.
+func (sn *serviceNode) scalar(n *yaml.Node, k kind) (v any, ok bool) {
 	if n.Kind != yaml.ScalarNode {
 		return nil, false
 	}
 	switch k {
 	case text, duration:
-		return n.Value, n.Tag == "!!str" || o.lenient && (n.Tag == "!!int" || n.Tag == "!!float")
+		return n.Value, n.Tag == "!!str" || sn.lenient && (n.Tag == "!!int" || n.Tag == "!!float")
 	case integer:
 		if n.Tag == "!!float" { // 60.0 is the same number, here as on the wire
 			f, err := strconv.ParseFloat(n.Value, 64)
@@ -206,30 +215,31 @@ func (o *serviceNode) scalar(n *yaml.Node, k kind) (v any, ok bool) {
 	}
 }
 
-func (o *serviceNode) object(n *yaml.Node, s shape, at string) map[string]any {
+// object reads the keys of an object. Unknown and repeated keys are faults.
+func (sn *serviceNode) object(n *yaml.Node, s shape, at string) map[string]any {
 	out := map[string]any{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		path := strings.TrimPrefix(at+"."+key.Value, ".")
-		full := o.path + "." + path
+		full := sn.path + "." + path
 		m := slices.IndexFunc(s.keys, func(m member) bool { return m.name == key.Value })
 		if key.Kind != yaml.ScalarNode || m < 0 {
 			var names []string
 			for _, m := range s.keys {
 				names = append(names, m.name)
 			}
-			o.faults.add(o.document.at(key), o.path+strings.TrimSuffix("."+at, ".")+"."+plain(key.Value),
+			sn.faults.add(sn.document.at(key), sn.path+strings.TrimSuffix("."+at, ".")+"."+plain(key.Value),
 				"is not a key of a service; there are %s", strings.Join(names, ", "))
 			continue
 		}
 		if _, twice := out[key.Value]; twice {
-			o.faults.add(o.document.at(key), full, "must stand once; it stands in line %d already", o.lines[path])
+			sn.faults.add(sn.document.at(key), full, "must stand once; it stands in line %d already", sn.lines[path])
 			continue
 		}
-		if _, met := o.lines[path]; !met {
-			o.lines[path] = key.Line
+		if _, met := sn.lines[path]; !met {
+			sn.lines[path] = key.Line
 		}
-		if v := o.value(val, s.keys[m].shape, path); v != nil {
+		if v := sn.value(val, s.keys[m].shape, path); v != nil {
 			out[key.Value] = v
 		}
 	}
@@ -242,8 +252,8 @@ const (
 	defaultProbeFailures = 3
 )
 
-// probe reads the probe of a service, nil if it has none.
-func (o *serviceNode) probe(v any) *AgentProbe {
+// probe makes the probe of a service of what value read for it, nil if it has none.
+func (sn *serviceNode) probe(v any) *AgentProbe {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return nil
@@ -264,7 +274,7 @@ func (o *serviceNode) probe(v any) *AgentProbe {
 		if s, ok := m[d.name].(string); ok {
 			parsed, err := time.ParseDuration(s)
 			if err != nil {
-				o.fault("probe."+d.name, "must be a Go duration such as 500ms, 5s or 1m, not %s", shown(s))
+				sn.fault("probe."+d.name, "must be a Go duration such as 500ms, 5s or 1m, not %s", shown(s))
 				continue
 			}
 			*d.to = parsed
@@ -273,11 +283,11 @@ func (o *serviceNode) probe(v any) *AgentProbe {
 	if n, ok := m["failures"].(json.Number); ok {
 		i, err := n.Int64()
 		if err != nil || i < 1 || i > 1000 {
-			o.fault("probe.failures", "must be from 1 to 1000, not %s", n)
+			sn.fault("probe.failures", "must be from 1 to 1000, not %s", n)
 		} else {
 			p.Failures = int(i)
 		}
 	}
-	o.checkProbe(p)
+	sn.checkProbe(p)
 	return p
 }

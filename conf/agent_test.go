@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lenient is a judge that has nothing against anything.
-func lenient([]byte) []Violation { return nil }
+// acceptAll validates nothing.
+func acceptAll([]byte) []Violation { return nil }
 
 const (
 	head   = "application: {id: a}\n"
@@ -23,9 +23,9 @@ const (
 	secret = "hush-hush"
 )
 
-func agentFaults(t *testing.T, src Sources, judge func([]byte) []Violation) []string {
+func agentFaults(t *testing.T, src Sources, validate func([]byte) []Violation) []string {
 	t.Helper()
-	c, err := LoadAgent(src, judge)
+	c, err := LoadAgent(src, validate)
 	var f Faults
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, Agent{}, c)
@@ -35,7 +35,7 @@ func agentFaults(t *testing.T, src Sources, judge func([]byte) []Violation) []st
 }
 
 func TestShippedAgentFileIsTheDefault(t *testing.T) {
-	c, err := LoadAgent(Sources{File: "mep-agent.yaml"}, lenient)
+	c, err := LoadAgent(Sources{File: "mep-agent.yaml"}, acceptAll)
 	require.NoError(t, err)
 	require.Len(t, c.Services, 2)
 	for _, s := range c.Services {
@@ -81,7 +81,7 @@ services:
 - {serName: t, probe: {tcp: "h:1"}}
 `)
 	src.Environ = []string{"MEP_IDENTITY_CLIENT_SECRET=" + secret, "MEP_PLATFORM_CA_FILE=other", "MEP_IP=ignored", "MEP_STORE_KIND=x"}
-	c, err := LoadAgent(src, lenient)
+	c, err := LoadAgent(src, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, Platform{[]string{"https://a:1", "http://b"}, "/mep", 2 * time.Second, "other", "c", "k", "n"}, c.Platform)
 	assert.Equal(t, Application{"app.1", "leave", "s"}, c.Application)
@@ -152,7 +152,7 @@ func TestAgentFaultsNameLineKeyAndRule(t *testing.T) {
 		{head + "services:\n- probe: {exec: ['']}\n", "m.yaml:3: services[0].probe.exec: must name a program first"},
 	} {
 		t.Run(tt.doc, func(t *testing.T) {
-			lines := agentFaults(t, fromYAML(tt.doc), lenient)
+			lines := agentFaults(t, fromYAML(tt.doc), acceptAll)
 			require.Len(t, lines, 1, "%q", lines)
 			assert.True(t, strings.HasPrefix(lines[0], tt.want), "got  %s\nwant %s", lines[0], tt.want)
 			assert.NotContains(t, lines[0], secret)
@@ -163,17 +163,17 @@ func TestAgentFaultsNameLineKeyAndRule(t *testing.T) {
 func TestSecretsComeOnceAndFromWhereTheyAreKept(t *testing.T) {
 	doc := twoOK + "identity: {kind: edgegallery, accessKeyFile: a}\n"
 	assert.Equal(t, []string{"m.yaml:4: identity.secretKeyFile: is mandatory for identity.kind edgegallery; or set MEP_IDENTITY_SECRET_KEY"},
-		agentFaults(t, fromYAML(doc), lenient))
+		agentFaults(t, fromYAML(doc), acceptAll))
 	src := fromYAML(doc)
 	src.Environ = []string{"MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_SECRET_KEY=" + secret}
-	assert.Equal(t, []string{"m.yaml:4: identity.accessKeyFile: must not be given beside MEP_IDENTITY_ACCESS_KEY"}, agentFaults(t, src, lenient))
+	assert.Equal(t, []string{"m.yaml:4: identity.accessKeyFile: must not be given beside MEP_IDENTITY_ACCESS_KEY"}, agentFaults(t, src, acceptAll))
 	assert.ElementsMatch(t, []string{"AK", "SK", "MEP_IDENTITY_CLIENT_SECRET", "MEP_IDENTITY_ACCESS_KEY", "MEP_IDENTITY_SECRET_KEY"}, SecretVariables())
 }
 
-// What the judge says is blamed on the line of the nearest key that is there, and
+// A violation is a fault of the line of its attribute or of what that should be in. It is
 // left out where the form was refused already.
-func TestTheJudgesFaultsHaveLines(t *testing.T) {
-	judge := func([]byte) []Violation {
+func TestEveryViolationHasALine(t *testing.T) {
+	validate := func([]byte) []Violation {
 		return []Violation{{"state", "must be known"}, {"transportInfo.endpoint.uris", "must be there"}, {"serName", "is mandatory"}, {"version", "is mandatory"}}
 	}
 	assert.Equal(t, []string{
@@ -181,17 +181,17 @@ func TestTheJudgesFaultsHaveLines(t *testing.T) {
 		"m.yaml:5: services[0].state: must be known",
 		"m.yaml:7: services[0].transportInfo.endpoint.uris: must be there",
 		"m.yaml:3: services[0].version: is mandatory",
-	}, agentFaults(t, fromYAML(head+"services:\n- isLocal: true\n  serName: 5\n  state: x\n  transportInfo:\n    endpoint: {fqdn: [a]}\n"), judge))
+	}, agentFaults(t, fromYAML(head+"services:\n- isLocal: true\n  serName: 5\n  state: x\n  transportInfo:\n    endpoint: {fqdn: [a]}\n"), validate))
 }
 
 func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 	t.Chdir(t.TempDir())
 	env := []string{"APPINSTID=app-1", "MEP_IP=10.1.2.3", "MEP_APIGW_PORT=8443", "CA_CERT_DOMAIN_NAME=mep.example", "AK=ak", "SK=" + secret, "CA_CERT=/nowhere"}
-	lines := agentFaults(t, Sources{Environ: env}, lenient)
+	lines := agentFaults(t, Sources{Environ: env}, acceptAll)
 	assert.Equal(t, []string{"configuration: services: must list at least one service"}, lines)
 	require.NoError(t, os.Mkdir("conf", 0o700))
 	require.NoError(t, os.WriteFile(filepath.FromSlash(instanceInfo), []byte("serviceInfoPosts:\n- {serName: s, version: 1.0, _links: {self: {}}}\nserAvailabilityNotificationSubscriptions: [{x: 1}]\n"), 0o600))
-	c, err := LoadAgent(Sources{Environ: env}, lenient)
+	c, err := LoadAgent(Sources{Environ: env}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, "app-1", c.Application.ID)
 	assert.Equal(t, Platform{Endpoints: []string{"https://10.1.2.3:8443"}, Prefix: "/mep", Timeout: 5 * time.Second, ServerName: "mep.example"}, c.Platform)
@@ -199,13 +199,13 @@ func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 	assert.Equal(t, Local{"127.0.0.1:8080", true}, c.Local)
 	assert.JSONEq(t, `{"serName":"s","version":"1.0"}`, string(c.Services[0].Info))
 
-	c, err = LoadAgent(Sources{Environ: append(env, "EG_PROTOCOL=HTTP", "MEP_LOCAL_LISTEN=127.0.0.1:9", "MEP_IDENTITY_KIND=none")}, lenient)
+	c, err = LoadAgent(Sources{Environ: append(env, "EG_PROTOCOL=HTTP", "MEP_LOCAL_LISTEN=127.0.0.1:9", "MEP_IDENTITY_KIND=none")}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"http://10.1.2.3:8000"}, c.Platform.Endpoints, "its gateway's plain port, whatever is said")
 	assert.Equal(t, "127.0.0.1:9", c.Local.Listen, "our own variables win")
 	assert.Equal(t, Anonymous, c.Identity.Kind)
 
-	c, err = LoadAgent(Sources{File: filepath.FromSlash(instanceInfo), Environ: []string{"MEP_IP=10.1.2.3", "AK=x", "MEP_APPLICATION_ID=b"}}, lenient)
+	c, err = LoadAgent(Sources{File: filepath.FromSlash(instanceInfo), Environ: []string{"MEP_IP=10.1.2.3", "AK=x", "MEP_APPLICATION_ID=b"}}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, DefaultAgent().Platform, c.Platform, "without APPINSTID it is not EdgeGallery's environment")
 }
@@ -218,7 +218,7 @@ func FuzzLoadAgent(f *testing.F) {
 		if strings.HasPrefix(env, "CA_CERT=") {
 			return
 		}
-		c, err := LoadAgent(Sources{File: "f.yaml", Data: data, Environ: []string{env}}, lenient)
+		c, err := LoadAgent(Sources{File: "f.yaml", Data: data, Environ: []string{env}}, acceptAll)
 		if err == nil {
 			for _, s := range c.Services {
 				if !json.Valid(s.Info) {

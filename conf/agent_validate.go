@@ -13,8 +13,8 @@ import (
 
 const minProbeTime = 100 * time.Millisecond
 
-// checkProbe checks what the parts of a probe make together.
-func (o *serviceNode) checkProbe(p *AgentProbe) {
+// checkProbe checks a probe as a whole.
+func (sn *serviceNode) checkProbe(p *AgentProbe) {
 	given := 0
 	for _, is := range []bool{p.TCP != "", p.HTTP != "", len(p.Exec) > 0} {
 		if is {
@@ -22,31 +22,31 @@ func (o *serviceNode) checkProbe(p *AgentProbe) {
 		}
 	}
 	if given != 1 {
-		o.fault("probe", "must have exactly one of tcp, http and exec")
+		sn.fault("probe", "must have exactly one of tcp, http and exec")
 	}
 	if p.TCP != "" {
 		host, port, err := net.SplitHostPort(p.TCP)
 		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-			o.fault("probe.tcp", "must be HOST:PORT, not %s", shown(p.TCP))
+			sn.fault("probe.tcp", "must be HOST:PORT, not %s", shown(p.TCP))
 		}
 	}
 	if p.HTTP != "" {
 		if u, err := url.Parse(p.HTTP); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
-			o.fault("probe.http", "must be an http:// or https:// URL without a user") // not shown: it may hold a secret
+			sn.fault("probe.http", "must be an http:// or https:// URL without a user") // not shown: it may hold a secret
 		}
 	}
 	if len(p.Exec) > 0 && p.Exec[0] == "" {
-		o.fault("probe.exec", "must name a program first")
+		sn.fault("probe.exec", "must name a program first")
 	}
 	if p.Interval < minProbeTime {
-		o.fault("probe.interval", "must be at least %s, not %s", minProbeTime, p.Interval)
+		sn.fault("probe.interval", "must be at least %s, not %s", minProbeTime, p.Interval)
 	}
 	if p.Timeout < minProbeTime || p.Timeout > p.Interval {
-		o.fault("probe.timeout", "must be from %s to probe.interval, which is %s, not %s", minProbeTime, p.Interval, p.Timeout)
+		sn.fault("probe.timeout", "must be from %s to probe.interval, which is %s, not %s", minProbeTime, p.Interval, p.Timeout)
 	}
 }
 
-// agentChecker runs the rules of an agent's settings.
+// agentChecker holds an agent's settings to their rules.
 type agentChecker struct {
 	*Agent
 	origin origins
@@ -103,7 +103,7 @@ func agentEndpoint(text string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
-// identity demands what the kind needs, each secret once.
+// identity checks that what the kind of identity needs is given, and each secret once.
 func (k agentChecker) identity() {
 	i := k.Identity
 	need := func(path, value string) {
