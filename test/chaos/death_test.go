@@ -80,7 +80,7 @@ func TestReplicasKilled(t *testing.T) {
 		time.Sleep(time.Duration(w.rnd.IntN(3000)) * time.Millisecond)
 		w.restart(victim)
 	}
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // The replica that tells a consumer is killed in the moment in which the consumer has

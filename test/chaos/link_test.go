@@ -47,7 +47,7 @@ func TestReplicaCutOff(t *testing.T) {
 		}
 		w.degrade(w.links[w.rnd.IntN(2)][0])
 	}
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // degrade lets a link be cut, late and slow for a while, one after the other.
@@ -101,7 +101,7 @@ func TestOneMemberSilentOrSlow(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	leader.Launch(t)
 	time.Sleep(w.window())
-	w.judge(c, nil, living)
+	w.requireTruth(c, nil, living)
 }
 
 // The window that refutation leaves open: the only replica that heard the service is
@@ -166,7 +166,7 @@ func TestHeartbeatsWithoutAnAnswerAreEvidence(t *testing.T) {
 	})
 	time.Sleep(w.window()) // for a claim, if there is one
 	require.GreaterOrEqual(t, w.of(living).revoked, len(living))
-	w.judge(c, nil, living)
+	w.requireTruth(c, nil, living)
 }
 
 func randomMode(w *world) proxy.Mode {

@@ -44,7 +44,7 @@ func TestMassOfFalseRevocationsOverASlowStore(t *testing.T) {
 			t.Logf("%d leases revoked in %s; %d re-armed by %d replicas within %s of the first: %.0f a second",
 				w.of(living).revoked, revoked.Round(time.Millisecond), armed, replicas, took.Round(time.Millisecond), float64(armed)/took.Seconds())
 			require.GreaterOrEqual(t, w.of(living).revoked, n*9/10)
-			w.judge(c, nil, living)
+			w.requireTruth(c, nil, living)
 		})
 	}
 }

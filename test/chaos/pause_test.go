@@ -40,7 +40,7 @@ func TestLeaderPausedAndResumed(t *testing.T) {
 		dead = append(dead, doomed...)
 		t.Logf("leader paused %s: %d leases of the living ended, %d of %d living suspended", pause, w.of(living).revoked-before, w.of(living).suspended, len(living))
 	}
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // When everything stands still, nobody learns of a death that nobody could have
@@ -73,7 +73,7 @@ func TestWholePlatformPaused(t *testing.T) {
 		time.Sleep(w.window() + 4*time.Second)
 		t.Logf("everything paused %s, window %s: %d leases of the living ended", pause, w.window(), w.of(living).revoked)
 	}
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // The site slept, agents and replicas, while etcd's leases ended. Each agent comes back
@@ -102,7 +102,7 @@ func TestSiteAsleep(t *testing.T) {
 		t.Logf("%d leases of %d living ended while all slept, window %s", ended, len(living), w.window())
 		require.GreaterOrEqual(t, ended, len(living)*9/10)
 	}
-	w.judge(c, nil, living)
+	w.requireTruth(c, nil, living)
 }
 
 // The same when it was down: killed, and started again after the windows had ended.
@@ -127,7 +127,7 @@ func TestWholePlatformDown(t *testing.T) {
 	}
 	time.Sleep(w.window() + 4*time.Second)
 	t.Logf("everything down %s, window %s", down, w.window())
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // What a woken leader does by chance, done on purpose: every lease of the living is
@@ -146,5 +146,5 @@ func TestFalseRevocations(t *testing.T) {
 	}
 	t.Logf("%d leases of the living revoked", w.of(living).revoked)
 	require.GreaterOrEqual(t, w.of(living).revoked, pick(3, 30)*len(living)*9/10)
-	w.judge(c, nil, living)
+	w.requireTruth(c, nil, living)
 }

@@ -138,7 +138,7 @@ func TestFaultSchedule(t *testing.T) {
 		w.pause(10, 20)
 	}
 	hours := time.Since(began).Hours() * float64(*services)
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 	ends := w.of(living).revoked
 	late := w.late(dead)
 	most := max(w.window()+5*time.Second, 10*time.Second) // the second beside the kill of a replica

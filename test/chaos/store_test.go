@@ -88,7 +88,7 @@ func TestGarbageRecords(t *testing.T) {
 				func() bool { return w.patch(s.get(), victim) == http.StatusServiceUnavailable })
 		}
 	}
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }
 
 // strangers are keys that no replica wrote, under each prefix that one reads: some
@@ -138,5 +138,5 @@ func TestCompactionBehindACut(t *testing.T) {
 		}
 	}
 	w.poll(200 * time.Millisecond)
-	w.judge(c, dead, living)
+	w.requireTruth(c, dead, living)
 }

@@ -152,8 +152,8 @@ func (o verdict) String() string {
 		o.agents, o.suspended, o.twice, o.revoked, o.refused)
 }
 
-// judge holds the truth against all three witnesses: the store, discovery and a consumer.
-func (w *world) judge(c *listener, dead, living []*agent) {
+// requireTruth holds the truth against all three witnesses: the store, discovery and a consumer.
+func (w *world) requireTruth(c *listener, dead, living []*agent) {
 	w.t.Helper()
 	if len(dead) > 0 {
 		w.requireSuspendedOnce(dead)

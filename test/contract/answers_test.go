@@ -25,15 +25,15 @@ import (
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-// judge holds requests and answers against the document.
-type judge struct {
+// checker holds requests and answers against the document.
+type checker struct {
 	t      *testing.T
 	doc    *openapi3.T
 	router routers.Router
 	seen   map[string]bool // "GET /path 200"
 }
 
-func newJudge(t *testing.T) *judge {
+func newChecker(t *testing.T) *checker {
 	openapi3filter.RegisterBodyDecoder("application/yaml", func(r io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 		b, err := io.ReadAll(r)
 		return string(b), err
@@ -42,14 +42,14 @@ func newJudge(t *testing.T) *judge {
 	d := document(t)
 	router, err := gorillamux.NewRouter(d)
 	require.NoError(t, err)
-	return &judge{t: t, doc: d, router: router, seen: map[string]bool{}}
+	return &checker{t: t, doc: d, router: router, seen: map[string]bool{}}
 }
 
 // usual headers stand in every answer: they are HTTP's own, or service-center's.
 var usual = []string{"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Server", "Transfer-Encoding", "Vary", "X-Content-Type-Options"}
 
 // check judges one answer; valid: the request is one that the document allows.
-func (j *judge) check(method, path, body string, header http.Header, valid bool, res mep.Answer) {
+func (j *checker) check(method, path, body string, header http.Header, valid bool, res mep.Answer) {
 	j.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header = header
@@ -75,18 +75,18 @@ func (j *judge) check(method, path, body string, header http.Header, valid bool,
 }
 
 // do sends a request as the document allows it, and judges the answer.
-func (j *judge) do(s *mep.Server, want int, method, path, body string, header ...string) mep.Answer {
+func (j *checker) do(s *mep.Server, want int, method, path, body string, header ...string) mep.Answer {
 	j.t.Helper()
 	return j.send(s, true, want, method, path, body, header...)
 }
 
 // bad sends a request that it does not allow.
-func (j *judge) bad(s *mep.Server, want int, method, path, body string, header ...string) {
+func (j *checker) bad(s *mep.Server, want int, method, path, body string, header ...string) {
 	j.t.Helper()
 	j.send(s, false, want, method, path, body, header...)
 }
 
-func (j *judge) send(s *mep.Server, valid bool, want int, method, path, body string, header ...string) mep.Answer {
+func (j *checker) send(s *mep.Server, valid bool, want int, method, path, body string, header ...string) mep.Answer {
 	j.t.Helper()
 	res := s.Do(method, path, body, header...)
 	require.Equal(j.t, want, res.Status, "%s %s: %s", method, path, res.Body)
@@ -117,7 +117,7 @@ var self = regexp.MustCompile(`"self":\{"href":"([^"]+)"`)
 // Every operation with every status that the document promises, by the running
 // program; what only a broken store provokes, by the surface over one.
 func TestEveryAnswerIsAsDescribed(t *testing.T) {
-	j := newJudge(t)
+	j := newChecker(t)
 	s := mep.Start(t, "MEP_APPLICATIONS_MAX_SERVICES=3", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
 	for _, prefix := range []string{"", "/mep"} {
 		j.services(s, prefix+mp1.Base, fmt.Sprint("app", len(prefix)))
@@ -152,7 +152,7 @@ var beforeReady = []string{"GET /metrics 503", "GET /ready 503", "GET /docs 503"
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503"}
 
-func (j *judge) services(s *mep.Server, base, application string) {
+func (j *checker) services(s *mep.Server, base, application string) {
 	mine := base + "/applications/" + application + "/services"
 	made := j.do(s, 201, "POST", mine, service)
 	one := self.FindSubmatch(made.Body)[1]
@@ -207,7 +207,7 @@ func (j *judge) services(s *mep.Server, base, application string) {
 	j.do(s, 204, "DELETE", plain, "")
 }
 
-func (j *judge) liveness(s *mep.Server, at, foreign, unknown string) {
+func (j *checker) liveness(s *mep.Server, at, foreign, unknown string) {
 	j.do(s, 200, "GET", at, "")
 	j.do(s, 403, "GET", foreign, "")
 	j.do(s, 404, "GET", unknown, "")
@@ -225,7 +225,7 @@ func (j *judge) liveness(s *mep.Server, at, foreign, unknown string) {
 }
 
 // renegotiation makes the platform tell a new interval.
-func (j *judge) renegotiation(s *mep.Server) {
+func (j *checker) renegotiation(s *mep.Server) {
 	path := string(self.FindSubmatch(j.do(s, 201, "POST", mep.ServicesOf("told"), service).Body)[1])
 	j.do(s, 200, "PUT", path, strings.Replace(service, `"livenessInterval":30`, `"livenessInterval":60`, 1))
 	for _, at := range []string{path + "/liveness", strings.Replace(path, "/services/", "/service/", 1) + "/liveness"} {
@@ -234,7 +234,7 @@ func (j *judge) renegotiation(s *mep.Server) {
 	}
 }
 
-func (j *judge) subscriptions(s *mep.Server, all string) {
+func (j *checker) subscriptions(s *mep.Server, all string) {
 	j.do(s, 200, "GET", all, "")
 	j.bad(s, 400, "GET", all+"?x=1", "")
 	one := j.do(s, 201, "POST", all, subscription).Header.Get("Location")
@@ -252,7 +252,7 @@ func (j *judge) subscriptions(s *mep.Server, all string) {
 	j.do(s, 404, "GET", one, "")
 }
 
-func (j *judge) registrations(s *mep.Server, all string) {
+func (j *checker) registrations(s *mep.Server, all string) {
 	one := j.do(s, 201, "POST", all, app).Header.Get("Location")
 	j.do(s, 409, "POST", all, app)
 	j.bad(s, 400, "POST", all, "{}")
@@ -291,7 +291,7 @@ func bodies(pattern string) string {
 var filled = strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id", "{subscriptionId}", "id")
 
 // unknown asks everything on behalf of an application that is not admitted.
-func (j *judge) unknown(s *mep.Server) {
+func (j *checker) unknown(s *mep.Server) {
 	for _, pattern := range slices.Sorted(maps.Keys(operations(j.doc))) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if strings.Contains(path, "{appInstanceId}") {
@@ -301,7 +301,7 @@ func (j *judge) unknown(s *mep.Server) {
 }
 
 // tooLong asks everything under a URI that is too long.
-func (j *judge) tooLong(s *mep.Server) {
+func (j *checker) tooLong(s *mep.Server) {
 	for _, pattern := range slices.Sorted(maps.Keys(operations(j.doc))) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if strings.HasPrefix(path, "/mec_") {
@@ -311,7 +311,7 @@ func (j *judge) tooLong(s *mep.Server) {
 }
 
 // broken asks everything of a surface whose store fails in one way.
-func (j *judge) broken(err error, want int) {
+func (j *checker) broken(err error, want int) {
 	m := http.NewServeMux()
 	n := nothing{err}
 	for _, r := range server.Routes(n, server.Options{Subscriptions: n, Registrations: n}) {

@@ -134,7 +134,7 @@ func TestWhatNarrowsAQuestionIsNeverIgnored(t *testing.T) {
 
 // 429 stands, with Retry-After, exactly where limits apply.
 func TestATooManyIsDescribedWhereLimitsApply(t *testing.T) {
-	j := newJudge(t)
+	j := newChecker(t)
 	require.Len(t, j.limited(), 5, "registering and changing services and applications, and subscribing")
 	info := j.doc.Info.Description
 	for _, told := range []string{"429 with Retry-After", "417", "one exception: what narrows a question is never ignored", "serNames: []"} {
@@ -143,7 +143,7 @@ func TestATooManyIsDescribedWhereLimitsApply(t *testing.T) {
 }
 
 // limited asks everything of a surface in which nothing may be written any more.
-func (j *judge) limited() (refused []string) {
+func (j *checker) limited() (refused []string) {
 	j.t.Helper()
 	m := http.NewServeMux()
 	for _, r := range server.Routes(nothing{}, server.Options{Subscriptions: nothing{}, Registrations: nothing{}, Limits: nothingLeft{}}) {

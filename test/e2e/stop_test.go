@@ -88,8 +88,8 @@ func TestAStopDuringTheStartIsQuiet(t *testing.T) {
 	for moment, reached := range map[string]func(dir, url string) bool{
 		"the directory is locked": func(dir, _ string) bool { return exists(dir, "LOCK") },
 		"the store is made":       func(dir, _ string) bool { return exists(dir, "etcd", "member", "snap", "db") },
-		"it listens":              func(_, url string) bool { return answers(url + "/health") },
-		"it is ready":             func(_, url string) bool { return answers(url + "/ready") },
+		"it listens":              func(_, url string) bool { return isOK(url + "/health") },
+		"it is ready":             func(_, url string) bool { return isOK(url + "/ready") },
 	} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestAStopDuringTheStartIsQuiet(t *testing.T) {
 	}
 }
 
-func answers(url string) bool {
+func isOK(url string) bool {
 	res, err := http.Get(url)
 	if err != nil {
 		return false

@@ -179,8 +179,8 @@ func TestHealthReadyAndSIGTERM(t *testing.T) {
 	t.Logf("SIGTERM to exit 0: %v", time.Since(began))
 }
 
-// fails runs mepserver with arguments that it must refuse with exit 1.
-func fails(t *testing.T, env []string, args ...string) []string {
+// refuses runs mepserver with arguments that it must refuse with exit 1.
+func refuses(t *testing.T, env []string, args ...string) []string {
 	t.Helper()
 	code, p := proc.Command{Program: mep.Binary(), Args: args, Env: env}.Run(t, time.Minute)
 	require.Equal(t, 1, code, "%s", p.Both)
@@ -192,15 +192,15 @@ func TestAFailedStartIsOneClearLine(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
-	lines := fails(t, nil, "--listen", l.Addr().String(), "--data-dir", t.TempDir())
+	lines := refuses(t, nil, "--listen", l.Addr().String(), "--data-dir", t.TempDir())
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0], "cannot listen on "+l.Addr().String())
 
 	s := mep.Start(t)
-	lines = fails(t, nil, "--listen", "127.0.0.1:0", "--data-dir", s.DataDir)
+	lines = refuses(t, nil, "--listen", "127.0.0.1:0", "--data-dir", s.DataDir)
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0], filepath.Base(s.DataDir))
 
-	lines = fails(t, []string{"MEP_LIVENESS_HOLD=yes", "MEP_COMPAT=other"}, "--listen", "0.0.0.0:0")
+	lines = refuses(t, []string{"MEP_LIVENESS_HOLD=yes", "MEP_COMPAT=other"}, "--listen", "0.0.0.0:0")
 	require.Len(t, lines, 3, "all faults at once: %q", lines)
 }

@@ -49,14 +49,14 @@ func secured(t *testing.T, ours *pki.Authority) (c *etcd.Cluster, endpoint strin
 	return c, endpoint
 }
 
-func kept(t *testing.T, password string) (file string) {
+func passwordFile(t *testing.T, password string) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte(password+"\n"), 0o600))
 	return file
 }
 
-func access(ca string, client pki.Pair, passwordFile string) []string {
+func storeAccess(ca string, client pki.Pair, passwordFile string) []string {
 	return []string{"MEP_STORE_CA_FILE=" + ca, "MEP_STORE_CERT_FILE=" + client.CertFile, "MEP_STORE_KEY_FILE=" + client.KeyFile,
 		"MEP_STORE_USERNAME=mep", "MEP_STORE_PASSWORD_FILE=" + passwordFile}
 }
@@ -65,7 +65,7 @@ func access(ca string, client pki.Pair, passwordFile string) []string {
 func TestASecureClusterServesWhoMayUseIt(t *testing.T) {
 	ours := pki.New(t)
 	c, endpoint := secured(t, ours)
-	env := append(access(ours.File, ours.Client("mepserver"), kept(t, storePassword)), mep.Fast...)
+	env := append(storeAccess(ours.File, ours.Client("mepserver"), passwordFile(t, storePassword)), mep.Fast...)
 	r := mep.Options{Endpoints: []string{endpoint}, Env: env}.Start(t)
 	id := r.Register("app", "n", 1).ID
 	for range 8 { // 4 s: twice the window
@@ -94,17 +94,17 @@ func TestASecureClusterRefusesEveryoneElseInOneClearLine(t *testing.T) {
 	ours, theirs := pki.New(t), pki.New(t)
 	_, endpoint := secured(t, ours)
 	const wrong = "wrong-horse-90aa"
-	client, password := ours.Client("mepserver"), kept(t, storePassword)
+	client, password := ours.Client("mepserver"), passwordFile(t, storePassword)
 	expired := ours.Client("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	for name, tt := range map[string]struct {
 		env  []string
 		want string
 	}{
-		"no client certificate":                 {access(ours.File, pki.Pair{}, password), "certificate required"},
-		"a client certificate of somebody else": {access(ours.File, theirs.Client("mepserver"), password), "remote error: tls: "},
-		"a client certificate that has ended":   {access(ours.File, expired, password), "remote error: tls: expired certificate"},
-		"an authority that is not the servers'": {access(theirs.File, client, password), "unknown authority"},
-		"a wrong password":                      {access(ours.File, client, kept(t, wrong)), "authentication failed, invalid user ID or password"},
+		"no client certificate":                 {storeAccess(ours.File, pki.Pair{}, password), "certificate required"},
+		"a client certificate of somebody else": {storeAccess(ours.File, theirs.Client("mepserver"), password), "remote error: tls: "},
+		"a client certificate that has ended":   {storeAccess(ours.File, expired, password), "remote error: tls: expired certificate"},
+		"an authority that is not the servers'": {storeAccess(theirs.File, client, password), "unknown authority"},
+		"a wrong password":                      {storeAccess(ours.File, client, passwordFile(t, wrong)), "authentication failed, invalid user ID or password"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			line := exits(t, endpoint, tt.env...)

@@ -34,7 +34,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 		"chunks": {beat + "Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n", 9 * time.Second},
 	} {
 		wg.Go(func() {
-			took, err := held(s, c.begin, c.drip)
+			took, err := timeUntilClosed(s, c.begin, c.drip)
 			if err != nil || took < c.least {
 				t.Errorf("%s: let go after %v: %v", name, took, err)
 			}
@@ -45,8 +45,8 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	s.Want(204, "PATCH", mep.LivenessOf("app", service), mep.Alive)
 }
 
-// held drips into a connection until the server closes it.
-func held(s *mep.Server, begin, drip string) (time.Duration, error) {
+// timeUntilClosed drips into a connection until the server closes it.
+func timeUntilClosed(s *mep.Server, begin, drip string) (time.Duration, error) {
 	c, err := net.Dial("tcp", s.Listen)
 	if err != nil {
 		return 0, err
@@ -91,13 +91,13 @@ func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 		require.Equal(t, 400, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", c.most, body))), "%s %s: as much as it may be", c.method, c.path)
 		require.Equal(t, 413, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s ", c.most+1, body))), "%s %s: one more", c.method, c.path)
 		require.Equal(t, 413, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 1<<30, strings.Repeat(" ", 2*c.most)))), "%s %s: a gigabyte is announced", c.method, c.path)
-		require.Equal(t, 413, endless(t, s, head), "%s %s: chunks without end", c.method, c.path)
+		require.Equal(t, 413, sendEndlessly(t, s, head), "%s %s: chunks without end", c.method, c.path)
 	}
 	s.Want(204, "PATCH", one+"/liveness", mep.Alive)
 }
 
-// endless sends chunks until the server answers.
-func endless(t *testing.T, s *mep.Server, head string) int {
+// sendEndlessly sends chunks until the server answers.
+func sendEndlessly(t *testing.T, s *mep.Server, head string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Listen)
 	require.NoError(t, err)

@@ -15,11 +15,11 @@ import (
 
 // listener receives notifications and holds each of them against the promises.
 type listener struct {
-	w     *world
-	name  string
-	judge bool   // it is told of everything and never fails: it knows each change
-	only  string // of its filter: what its names begin with
-	state string // of its filter: the one state it is told of
+	w          *world
+	name       string
+	everything bool   // it is told of everything and never fails: it knows each change
+	only       string // of its filter: what its names begin with
+	state      string // of its filter: the one state it is told of
 
 	mu                   sync.Mutex
 	rnd                  *rand.Rand
@@ -33,7 +33,7 @@ type listener struct {
 }
 
 func (w *world) listener(name, filter string, fails int) *listener {
-	c := &listener{w: w, name: name, fails: fails, judge: name == "everything", rnd: newRand(*seed), bodies: map[string]string{}, last: map[string]string{}}
+	c := &listener{w: w, name: name, fails: fails, everything: name == "everything", rnd: newRand(*seed), bodies: map[string]string{}, last: map[string]string{}}
 	switch {
 	case strings.Contains(filter, "serNames"):
 		c.only = "even-"
@@ -83,7 +83,7 @@ func (c *listener) breach(format string, args ...any) {
 	c.w.mu.Unlock()
 }
 
-// first judges what came for the first time; mu is held.
+// first checks what came for the first time; mu is held.
 func (c *listener) first(n consumer.Receipt) {
 	parts := strings.Split(n.ID, "-")
 	var from, to uint64
@@ -120,7 +120,7 @@ func (c *listener) follow(r mp1.ServiceReference, now time.Time) {
 	if !strings.Contains(legal, what) || (before == "") != (r.ChangeType == mp1.Added) {
 		c.breach("%s: %s %s after %q", r.SerInstanceID, r.ChangeType, what, before)
 	}
-	if !c.judge {
+	if !c.everything {
 		return
 	}
 	c.w.mu.Lock()

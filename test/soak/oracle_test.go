@@ -16,8 +16,8 @@ func ref(id, change, state string) string {
 	return `{"serName":"even-1","serInstanceId":"` + id + `","changeType":"` + change + `","state":"` + state + `"}`
 }
 
-// What the judge of the soak must not let pass.
-func TestTheJudgeNotices(t *testing.T) {
+// What the soak must not let pass.
+func TestTheSoakNoticesWhatIsToldWrongly(t *testing.T) {
 	type post struct {
 		id   string
 		refs []string
@@ -55,7 +55,7 @@ func TestTheJudgeNotices(t *testing.T) {
 			s.unanswered = now.Add(-c.unanswered)
 		}
 		w := &world{t: t, services: map[string]*service{"a": s}, troubles: c.troubles}
-		told := &listener{w: w, judge: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}
+		told := &listener{w: w, everything: true, rnd: newRand(1), bodies: map[string]string{}, last: map[string]string{}}
 		for _, p := range c.posts {
 			r := httptest.NewRequest("POST", "/", strings.NewReader(`{"serviceReferences":[`+strings.Join(p.refs, ",")+`]}`))
 			r.Header.Set("webhook-id", p.id)
@@ -66,7 +66,7 @@ func TestTheJudgeNotices(t *testing.T) {
 	}
 }
 
-func TestTheJudgeMissesWhatWasNotTold(t *testing.T) {
+func TestTheSoakMissesWhatWasNotTold(t *testing.T) {
 	w := &world{t: t, services: map[string]*service{"a": {id: "a", name: "even-1"}, "b": {id: "b", name: "odd-1"}}}
 	all := &listener{w: w, last: map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}}
 	require.Empty(t, all.behind(map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}))
@@ -80,7 +80,7 @@ func TestTheJudgeMissesWhatWasNotTold(t *testing.T) {
 	require.Len(t, suspended.behind(map[string]string{"a": "ACTIVE", "b": "SUSPENDED"}), 1)
 }
 
-func TestTheJudgeNoticesALateDeath(t *testing.T) {
+func TestTheSoakNoticesALateDeath(t *testing.T) {
 	now := time.Now()
 	s := &service{id: "a", sent: now.Add(-20 * time.Second), tried: now.Add(-20 * time.Second)}
 	w := &world{t: t, services: map[string]*service{"a": s}}

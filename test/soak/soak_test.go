@@ -75,7 +75,7 @@ func TestSoak(t *testing.T) {
 	w.settle(consumers)
 	close(w.done)
 	watch.Wait()
-	w.judge(consumers)
+	w.countFaults(consumers)
 	t.Log(w.summary(consumers))
 	for _, f := range w.faults {
 		t.Error(f)

@@ -253,7 +253,7 @@ func (w *world) delete(s *service) {
 	w.mu.Unlock()
 }
 
-// endLife ends a life: beating until the world is judged, or silent.
+// endLife ends a life: beating until the end is checked, or silent.
 func (w *world) endLife(s *service, alive bool) {
 	w.mu.Lock()
 	s.beating = alive
@@ -278,12 +278,12 @@ func (w *world) endLife(s *service, alive bool) {
 // makeTrouble kills and pauses the platform until the end.
 func (w *world) makeTrouble(rnd *rand.Rand, end time.Time) {
 	for {
-		quiet := time.Duration(3000+rnd.IntN(9000)) * time.Millisecond
+		untroubled := time.Duration(3000+rnd.IntN(9000)) * time.Millisecond
 		if *length < time.Minute {
-			quiet /= 3
+			untroubled /= 3
 		}
 		kill, down := rnd.IntN(2) == 0, time.Duration(200+rnd.IntN(4000))*time.Millisecond
-		time.Sleep(min(quiet, max(time.Until(end), 0)))
+		time.Sleep(min(untroubled, max(time.Until(end), 0)))
 		if !time.Now().Before(end) {
 			return
 		}

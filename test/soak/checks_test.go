@@ -10,7 +10,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
-// poll discovers five times a second and judges what it sees.
+// poll discovers five times a second and checks what it sees.
 func (w *world) poll() {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -134,8 +134,8 @@ func (w *world) disagreements(consumers []*listener) (out []string) {
 	return out
 }
 
-// judge counts what is still wrong in the end.
-func (w *world) judge(consumers []*listener) {
+// countFaults counts what is still wrong in the end.
+func (w *world) countFaults(consumers []*listener) {
 	for _, d := range w.disagreements(consumers) {
 		w.mu.Lock()
 		if strings.Contains(d, "missed death") {
