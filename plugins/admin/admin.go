@@ -1,6 +1,6 @@
 // Package admin knows the Unix socket by which an administrator's commands reach the
 // running server: how it is made, who may open it, and how it is reached. It must not
-// know what is asked by it, and nothing of it is served on the public port.
+// know what the routes on it do, and nothing of it is served on the public port.
 package admin
 
 import (
@@ -26,14 +26,13 @@ const (
 	dialTimeout   = 2 * time.Second
 	headerTimeout = 5 * time.Second
 	maxHeader     = 8 << 10
-	// patience is how long the server waits for the other side to take a piece of a
-	// long answer.
-	patience = 30 * time.Second
+	// writeTimeout is how long the client may take to read one piece of a long response.
+	writeTimeout = 30 * time.Second
 	// longestPath is what fits into an address of a Unix socket on every system.
 	longestPath = 100
 )
 
-// Plugin serves the routes that the plugins before it have for the admin socket.
+// Plugin is the plugin that serves all routes that were given to Host.OnAdmin before it.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "admin", Setup: setup} }
 
 func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
@@ -53,7 +52,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	for _, r := range h.AdminRoutes() {
 		mux.Handle(r.Pattern, r.Handler)
 	}
-	srv := &http.Server{Handler: patient(mux), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader, ErrorLog: log.New(said{h.Log}, "", 0)}
+	srv := &http.Server{Handler: writeDeadlines(mux), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader, ErrorLog: log.New(serverLog{h.Log}, "", 0)}
 	var served sync.WaitGroup
 	served.Go(func() { _ = srv.Serve(l) })
 	return func(context.Context) error {
@@ -63,33 +62,33 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}, nil
 }
 
-// said takes what net/http says by itself into our log.
-type said struct{ log openlog.Logger }
+// serverLog writes what net/http itself logs to our log.
+type serverLog struct{ log openlog.Logger }
 
-func (s said) Write(p []byte) (int, error) {
+func (s serverLog) Write(p []byte) (int, error) {
 	s.log.Warn("the admin socket's server had to say something", openlog.WithTags(openlog.Tags{"reason": string(p)}))
 	return len(p), nil
 }
 
-// patient gives each piece of an answer a time of its own, for a backup may take long
-// and a reader that has stopped must not hold a snapshot of the database for ever.
-func patient(next http.Handler) http.Handler {
+// writeDeadlines gives each piece of a response a deadline of its own. A client that stops
+// reading must not hold a snapshot of the database for ever, and a backup may take long.
+func writeDeadlines(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(patientWriter{w, http.NewResponseController(w)}, r)
+		next.ServeHTTP(deadlineWriter{w, http.NewResponseController(w)}, r)
 	})
 }
 
-type patientWriter struct {
+type deadlineWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
 
-func (w patientWriter) Write(p []byte) (int, error) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(patience))
+func (w deadlineWriter) Write(p []byte) (int, error) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	return w.ResponseWriter.Write(p)
 }
 
-// socket is a listener that takes its name away when it is closed.
+// socket is a listener that removes its file when it is closed.
 type socket struct {
 	net.Listener
 	path string
@@ -97,18 +96,20 @@ type socket struct {
 	once sync.Once
 }
 
+// Close implements net.Listener.
 func (s *socket) Close() error {
 	err := s.Listener.Close()
 	s.once.Do(func() {
 		if now, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(now, s.is) {
-			_ = os.Remove(s.path) // and not that of another server, which took its place
+			_ = os.Remove(s.path) // unless another server has replaced it
 		}
 	})
 	return err
 }
 
-// Listen makes the socket, with mode 0600 before anybody can open it. One that a killed
-// server has left is replaced; one that is answered, and whatever is no socket, is not.
+// Listen makes the socket. It has mode 0600 before anybody can open it. A socket that a killed
+// server left behind is replaced; one at which a server answers, and a file that is no
+// socket, is an error.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if err == nil {
 		err = os.Chmod(temp, 0o600)
 	}
-	if err == nil { // and not before: then others could open it
+	if err == nil { // not before the mode is set: others could open it
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
@@ -183,14 +184,15 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", address)
 }
 
-// ErrNotServed is matched when no server answers at the socket.
+// ErrNotServed says that no server answers at the socket.
 var ErrNotServed = errors.New("no server answers there")
 
 // maxRefusal is how much of a refusal is read.
 const maxRefusal = 1 << 10
 
-// Get asks a running server by its socket. The answer's body is the caller's to close;
-// its length is -1 if the server did not tell.
+// Get sends a GET to a running server by its socket. The caller closes the body; length is -1
+// if the server did not send it. A status other than 200 is an error, with what the server
+// said; ErrNotServed: there is no server.
 func Get(ctx context.Context, path, route string) (body io.ReadCloser, length int64, err error) {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}}

@@ -1,6 +1,6 @@
-// Package appsupport keeps the registrations of application instances: who the
-// platform knows, and that all they have goes with them. It must not know what they
-// have, nor the store that holds the registrations.
+// Package appsupport keeps the registrations of application instances: which the platform
+// knows, and that everything they have is removed together with them. It must not know what
+// they have, nor the store that holds the registrations.
 package appsupport
 
 import (
@@ -15,19 +15,19 @@ import (
 
 // settle is how long an application that left may still have requests under way
 // that were admitted before: the longest time to read a body, and to commit.
-const settle = 20 * time.Second
+const settleTime = 20 * time.Second
 
-// Plugin keeps registrations.
+// Plugin is the plugin that keeps registrations.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	d := &directory{
 		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: plugins.NewClock(),
-		open: h.Config.Applications.Admission != conf.Registered, known: map[string]bool{},
-		apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, ending: map[string]bool{}, asks: make(chan struct{}, maxAsks),
+		open: h.Config.Applications.Admission != conf.Registered, configured: map[string]bool{},
+		apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, removing: map[string]bool{}, reads: make(chan struct{}, maxReads),
 	}
 	for _, id := range h.Config.Applications.Known {
-		d.known[id] = true
+		d.configured[id] = true
 	}
 	lists := h.Ready
 	h.Ready = func() bool { return d.loaded.Load() && lists() }
@@ -41,6 +41,6 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			}
 		})
 	})
-	h.Go(d.finish)
+	h.Go(d.finishLoop)
 	return nil, nil
 }

@@ -13,40 +13,40 @@ import (
 )
 
 const (
-	absenceTTL = time.Second // how long the store's word that an application is unknown is believed
+	absenceTTL = time.Second // how long it is remembered that the store does not have an application
 	maxAbsent  = 4096
-	maxAsks    = 32 // unknown applications that the store is asked for at a time
+	maxReads   = 32 // unknown applications that the store is asked for at a time
 )
 
-// entry is a registration as this replica knows it. One that was erased here stays
-// until the watch has shown that, so that nothing older brings it back.
+// entry is a registration as this replica has seen it. One that was erased here stays until
+// the watch has shown that; otherwise an older write of the watch would bring it back.
 type entry struct {
 	plugins.Application
-	erased bool
-	left   plugins.Instant // since when it is seen to be leaving
+	erased       bool
+	leavingSince plugins.Instant // since when it is seen to be leaving
 }
 
-// directory is what this replica knows of the registrations.
+// directory holds the registrations as this replica has seen them.
 type directory struct {
-	store  plugins.Applications
-	alone  bool // nobody else writes the store
-	open   bool // everybody is admitted
-	known  map[string]bool
-	owned  func() []plugins.Owned
-	clock  func() (plugins.Instant, int64)
-	log    openlog.Logger
-	loaded atomic.Bool
-	ready  func() bool // all lists are loaded
-	asks   chan struct{}
+	store      plugins.Applications
+	alone      bool // nobody else writes the store
+	open       bool // everybody is admitted
+	configured map[string]bool
+	owned      func() []plugins.Owned
+	clock      func() (plugins.Instant, int64)
+	log        openlog.Logger
+	loaded     atomic.Bool
+	ready      func() bool // all lists are loaded
+	reads      chan struct{}
 
-	mu     sync.Mutex
-	apps   map[string]*entry
-	seen   heartbeat.Revision         // all writes up to it were shown
-	absent map[string]plugins.Instant // ids that the store was just asked for in vain
-	ending map[string]bool            // applications whose things are being removed here
+	mu       sync.Mutex
+	apps     map[string]*entry
+	seen     heartbeat.Revision         // all writes up to it were shown
+	absent   map[string]plugins.Instant // ids that the store was just asked for in vain
+	removing map[string]bool            // applications whose things are being removed here
 }
 
-// load takes a list of everything in.
+// load takes in a list of all registrations at a revision.
 func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -60,7 +60,7 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 		if e := d.apps[a.Info.AppInstanceID]; e != nil && e.At > a.At && e.At <= at {
 			delete(d.apps, a.Info.AppInstanceID) // so was it here, though its revision does not tell
 		}
-		d.take(a, false)
+		d.apply(a, false)
 	}
 	for id, e := range d.apps {
 		if !listed[id] && e.At <= at {
@@ -71,29 +71,29 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	d.loaded.Store(true)
 }
 
-// see takes one write of the watch in.
+// see takes in one write of the watch.
 func (d *directory) see(a plugins.Application, erased bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.take(a, erased)
+	d.apply(a, erased)
 	if e := d.apps[a.Info.AppInstanceID]; erased && e != nil && e.erased && e.At <= a.At {
 		delete(d.apps, a.Info.AppInstanceID)
 	}
 	d.seen = max(d.seen, a.At)
 }
 
-// note takes in what this replica read or wrote itself. A read that is older than
-// what the watch has shown says nothing.
-func (d *directory) note(a plugins.Application, erased bool) {
+// observe takes in what this replica read or wrote itself. A read that is older than the
+// watch is ignored, for the registration may have been erased since.
+func (d *directory) observe(a plugins.Application, erased bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if a.At > d.seen || d.apps[a.Info.AppInstanceID] != nil {
-		d.take(a, erased)
+		d.apply(a, erased)
 	}
 }
 
-// take replaces what is known by what is newer; d.mu is held.
-func (d *directory) take(a plugins.Application, erased bool) {
+// apply replaces the entry if a is newer; d.mu is held.
+func (d *directory) apply(a plugins.Application, erased bool) {
 	id := a.Info.AppInstanceID
 	old := d.apps[id]
 	if old != nil && old.At >= a.At {
@@ -101,14 +101,14 @@ func (d *directory) take(a plugins.Application, erased bool) {
 	}
 	e := &entry{Application: a, erased: erased}
 	if a.Leaving {
-		e.left, _ = d.clock()
+		e.leavingSince, _ = d.clock()
 	}
 	d.apps[id] = e
 	delete(d.absent, id)
 }
 
-// here is the registration as this replica knows it.
-func (d *directory) here(app string) (plugins.Application, bool) {
+// lookup is the registration as this replica has seen it; false: there is none.
+func (d *directory) lookup(app string) (plugins.Application, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.apps[app]
@@ -118,10 +118,10 @@ func (d *directory) here(app string) (plugins.Application, bool) {
 	return e.Application, true
 }
 
-// admitted says whether the platform knows the application. What this replica does
-// not know is confirmed by one read of the store, unless it is the only writer.
+// admitted says whether the platform knows the application. One that this replica has not
+// seen is looked for by one read of the store, unless there is no other writer.
 func (d *directory) admitted(ctx context.Context, app string) (bool, error) {
-	if d.open || d.known[app] {
+	if d.open || d.configured[app] {
 		return true, nil
 	}
 	_, ok, err := d.find(ctx, app)
@@ -129,16 +129,16 @@ func (d *directory) admitted(ctx context.Context, app string) (bool, error) {
 }
 
 func (d *directory) find(ctx context.Context, app string) (plugins.Application, bool, error) {
-	if a, ok := d.here(app); ok || d.alone || d.missed(app) {
+	if a, ok := d.lookup(app); ok || d.alone || d.recentlyAbsent(app) {
 		return a, ok, nil
 	}
-	select { // whoever asks for many at once waits here, and nobody else does
-	case d.asks <- struct{}{}:
-		defer func() { <-d.asks }()
+	select { // a client that asks for many at once waits here, and nobody else does
+	case d.reads <- struct{}{}:
+		defer func() { <-d.reads }()
 	case <-ctx.Done():
 		return plugins.Application{}, false, heartbeat.ErrUnavailable
 	}
-	if a, ok := d.here(app); ok || d.missed(app) {
+	if a, ok := d.lookup(app); ok || d.recentlyAbsent(app) {
 		return a, ok, nil
 	}
 	a, err := d.store.Application(ctx, app)
@@ -152,12 +152,12 @@ func (d *directory) find(ctx context.Context, app string) (plugins.Application, 
 		d.mu.Unlock()
 		return a, false, nil
 	}
-	d.note(a, false)
+	d.observe(a, false)
 	return a, true, nil
 }
 
-// missed says whether the store was asked for this application in vain just now.
-func (d *directory) missed(app string) bool {
+// recentlyAbsent says whether the store did not have this application within absenceTTL.
+func (d *directory) recentlyAbsent(app string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, _ := d.clock()
@@ -179,30 +179,31 @@ func (d *directory) count() int {
 	return len(d.apps)
 }
 
-// begin says that the removal of what an application has begins; false: it is under way.
-func (d *directory) begin(app string) bool {
+// beginRemoval says that the removal of what an application has begins here; false: it is
+// under way already.
+func (d *directory) beginRemoval(app string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ending[app] {
+	if d.removing[app] {
 		return false
 	}
-	d.ending[app] = true
+	d.removing[app] = true
 	return true
 }
 
-func (d *directory) end(app string) {
+func (d *directory) endRemoval(app string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.ending, app)
+	delete(d.removing, app)
 }
 
-// leaving are those that have been leaving for at least that long.
-func (d *directory) leaving(least time.Duration) (out []plugins.Application) {
+// leavingFor are the applications that have been leaving for at least so long.
+func (d *directory) leavingFor(least time.Duration) (out []plugins.Application) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, _ := d.clock()
 	for _, e := range d.apps {
-		if e.Leaving && !e.erased && now-e.left >= least {
+		if e.Leaving && !e.erased && now-e.leavingSince >= least {
 			out = append(out, e.Application)
 		}
 	}

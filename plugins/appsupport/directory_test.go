@@ -20,75 +20,6 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// shelf is a store in memory, for what only a chosen order of events shows; the real
-// one is under test in test/e2e and test/external.
-type shelf struct {
-	mu          sync.Mutex
-	at          heartbeat.Revision
-	apps        map[string]plugins.Application
-	fail        error
-	gate        chan struct{} // reads wait until it is closed; nil: they do not
-	read        atomic.Int64  // reads so far
-	save, erase error         // of writes; nil: they are done
-	lost        int           // so many saves are overtaken by somebody else
-}
-
-func (s *shelf) SaveApplication(_ context.Context, a plugins.Application) (heartbeat.Revision, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fail != nil {
-		return 0, s.fail
-	}
-	if s.save != nil {
-		return 0, s.save
-	}
-	if s.lost--; s.lost >= 0 || s.apps[a.Info.AppInstanceID].At != a.At {
-		return 0, heartbeat.ErrConflict
-	}
-	s.at++
-	a.At = s.at
-	s.apps[a.Info.AppInstanceID] = a
-	return s.at, nil
-}
-
-func (s *shelf) EraseApplication(_ context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.erase != nil {
-		return 0, s.erase
-	}
-	if s.apps[app].At != at {
-		return 0, heartbeat.ErrConflict
-	}
-	s.at++
-	delete(s.apps, app)
-	return s.at, nil
-}
-
-func (s *shelf) Application(_ context.Context, app string) (plugins.Application, error) {
-	s.read.Add(1)
-	if s.gate != nil {
-		<-s.gate
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.apps[app], s.fail
-}
-
-func (s *shelf) FollowApplications(context.Context, func([]plugins.Application, heartbeat.Revision), func(plugins.Application, bool), func(string, error)) {
-}
-
-func (s *shelf) get(app string) plugins.Application {
-	a, _ := s.Application(context.Background(), app)
-	return a
-}
-
-func (s *shelf) put(a plugins.Application) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.apps[a.Info.AppInstanceID] = a
-}
-
 // things are what applications have.
 type things struct {
 	mu   sync.Mutex
@@ -143,11 +74,11 @@ func (b *things) Remove(_ context.Context, app, id string) error {
 	return nil
 }
 
-func newDirectory(open, alone bool) (*directory, *shelf, *things) {
-	s, b := &shelf{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
-	d := &directory{store: s, alone: alone, open: open, known: map[string]bool{"known": true}, owned: func() []plugins.Owned { return []plugins.Owned{b} },
-		clock: plugins.NewClock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, ending: map[string]bool{},
-		asks: make(chan struct{}, maxAsks)}
+func newDirectory(open, alone bool) (*directory, *fakeStore, *things) {
+	s, b := &fakeStore{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
+	d := &directory{store: s, alone: alone, open: open, configured: map[string]bool{"known": true}, owned: func() []plugins.Owned { return []plugins.Owned{b} },
+		clock: plugins.NewClock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, removing: map[string]bool{},
+		reads: make(chan struct{}, maxReads)}
 	return d, s, b
 }
 
@@ -167,7 +98,7 @@ func TestWhatIsEnteredWhileAnApplicationLeavesGoesToo(t *testing.T) {
 		d, s, b := newDirectory(false, true)
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
-		go d.finish(ctx)
+		go d.finishLoop(ctx)
 		_, err := d.Enter(ctx, info("a"))
 		require.NoError(t, err)
 		require.True(t, admits(t, d, "a"))
@@ -177,7 +108,7 @@ func TestWhatIsEnteredWhileAnApplicationLeavesGoesToo(t *testing.T) {
 		require.False(t, admits(t, d, "a"))
 		require.ErrorIs(t, d.Leave(ctx, "a", nil), server.ErrNoRegistration)
 		b.add("a", "late")
-		time.Sleep(settle - time.Second)
+		time.Sleep(settleTime - time.Second)
 		require.Equal(t, []string{"late"}, b.Of("a"))
 		time.Sleep(3 * time.Second)
 		require.Empty(t, b.Of("a"))
@@ -190,22 +121,22 @@ func TestWhoComesBackLosesNothing(t *testing.T) {
 		d, s, b := newDirectory(false, true)
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
-		go d.finish(ctx)
+		go d.finishLoop(ctx)
 		_, err := d.Enter(ctx, info("a"))
 		require.NoError(t, err)
 		require.NoError(t, d.Leave(ctx, "a", nil))
-		time.Sleep(settle / 2)
+		time.Sleep(settleTime / 2)
 		_, err = d.Enter(ctx, info("a"))
 		require.NoError(t, err)
 		b.add("a", "new")
-		time.Sleep(2 * settle)
+		time.Sleep(2 * settleTime)
 		require.Equal(t, []string{"new"}, b.Of("a"))
 		require.True(t, admits(t, d, "a"))
 		// also when this replica has not heard of the return yet
 		gone := s.get("a")
 		gone.Leaving = true
 		gone.At--
-		removed, err := d.clear(ctx, gone)
+		removed, err := d.removeOwned(ctx, gone)
 		require.NoError(t, err)
 		require.Zero(t, removed)
 	})
@@ -229,16 +160,16 @@ func TestABrokenRemovalIsFinished(t *testing.T) {
 		for _, open := range []bool{true, false} {
 			d, s, b := newDirectory(open, true)
 			ctx, end := context.WithCancel(t.Context())
-			go d.finish(ctx)
+			go d.finishLoop(ctx)
 			_, err := d.Enter(ctx, info("a"))
 			require.NoError(t, err)
 			b.add("a", "1")
 			b.refuse(errors.New("broken off"))
 			require.Error(t, d.Leave(ctx, "a", nil))
-			time.Sleep(settle + 3*time.Second)
+			time.Sleep(settleTime + 3*time.Second)
 			require.True(t, s.get("a").Leaving, "as long as it cannot be finished")
 			b.refuse(nil)
-			time.Sleep(settle + 3*time.Second)
+			time.Sleep(settleTime + 3*time.Second)
 			require.Empty(t, b.Of("a"), "open %v", open)
 			require.Zero(t, s.get("a").At)
 			end()
@@ -255,17 +186,17 @@ func TestNothingOlderReplacesWhatIsNewer(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	d.load([]plugins.Application{at("a", 3, false)}, 5)
 	require.True(t, admits(t, d, "a"))
-	d.note(at("a", 7, true), false)
+	d.observe(at("a", 7, true), false)
 	d.see(at("a", 6, false), false)
 	require.False(t, admits(t, d, "a"), "the watch is behind its own write")
-	d.note(at("a", 8, true), true)
+	d.observe(at("a", 8, true), true)
 	d.see(at("a", 7, true), false)
 	require.False(t, admits(t, d, "a"))
 	d.see(at("a", 8, false), true)
 	require.Empty(t, d.apps, "nothing is kept of what is gone")
-	d.note(at("a", 7, false), false)
+	d.observe(at("a", 7, false), false)
 	require.Empty(t, d.apps, "a read that the watch has overtaken says nothing")
-	d.note(at("b", 9, false), false)
+	d.observe(at("b", 9, false), false)
 	require.True(t, admits(t, d, "b"))
 	d.load(nil, 9)
 	require.False(t, admits(t, d, "b"), "a list without it")

@@ -49,7 +49,7 @@ func TestTheStoreIsAskedForFewApplicationsAtATime(t *testing.T) {
 		d.load([]plugins.Application{{Info: info("here"), At: 1}}, 1)
 		s.gate = make(chan struct{})
 		var asking sync.WaitGroup
-		for i := range 4 * maxAsks {
+		for i := range 4 * maxReads {
 			asking.Go(func() {
 				ok, err := d.admitted(t.Context(), fmt.Sprint("none", i))
 				assert.NoError(t, err)
@@ -57,16 +57,16 @@ func TestTheStoreIsAskedForFewApplicationsAtATime(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		require.EqualValues(t, maxAsks, s.read.Load())
+		require.EqualValues(t, maxReads, s.read.Load())
 		require.True(t, admits(t, d, "here"), "what is known is answered")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := d.admitted(ctx, "late")
 		require.ErrorIs(t, err, heartbeat.ErrUnavailable, "no answer is no refusal")
-		require.EqualValues(t, maxAsks, s.read.Load())
+		require.EqualValues(t, maxReads, s.read.Load())
 		close(s.gate)
 		asking.Wait()
-		require.EqualValues(t, 4*maxAsks, s.read.Load(), "all are answered")
+		require.EqualValues(t, 4*maxReads, s.read.Load(), "all are answered")
 	})
 }
 
@@ -76,7 +76,7 @@ func TestWhoWaitedToAskTakesTheAnswerOfOthers(t *testing.T) {
 		d, s, _ := newDirectory(false, false)
 		s.gate = make(chan struct{})
 		var asking sync.WaitGroup
-		for range 4 * maxAsks {
+		for range 4 * maxReads {
 			asking.Go(func() {
 				ok, err := d.admitted(t.Context(), "none")
 				assert.NoError(t, err)
@@ -86,6 +86,6 @@ func TestWhoWaitedToAskTakesTheAnswerOfOthers(t *testing.T) {
 		synctest.Wait()
 		close(s.gate)
 		asking.Wait()
-		require.EqualValues(t, maxAsks, s.read.Load())
+		require.EqualValues(t, maxReads, s.read.Load())
 	})
 }

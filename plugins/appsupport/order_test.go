@@ -23,7 +23,7 @@ func TestWhatIsWrittenAfterARestoreIsNews(t *testing.T) {
 	require.True(t, d.loaded.Load())
 	d.see(written("late", 21, false), false)
 	d.load(nil, 5)
-	d.note(written("own", 6, false), false)
+	d.observe(written("own", 6, false), false)
 	require.True(t, admits(t, d, "own"))
 }
 
@@ -31,7 +31,7 @@ func TestWhatIsWrittenAfterARestoreIsNews(t *testing.T) {
 func TestAListDoesNotUndoAnOwnWrite(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	d.load([]plugins.Application{written("a", 3, false)}, 5)
-	d.note(written("a", 7, true), false)
+	d.observe(written("a", 7, true), false)
 	d.load([]plugins.Application{written("a", 3, false)}, 5)
 	require.False(t, admits(t, d, "a"))
 }
@@ -39,7 +39,7 @@ func TestAListDoesNotUndoAnOwnWrite(t *testing.T) {
 func TestAReadThatAListHasOvertakenSaysNothing(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	d.load(nil, 9)
-	d.note(written("b", 7, false), false)
+	d.observe(written("b", 7, false), false)
 	require.Empty(t, d.apps)
 }
 
@@ -47,7 +47,7 @@ func TestAReadThatAListHasOvertakenSaysNothing(t *testing.T) {
 func TestAnErasureIsRememberedUntilTheWatchHasShownIt(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	d.load(nil, 5)
-	d.note(written("a", 12, false), true)
+	d.observe(written("a", 12, false), true)
 	require.False(t, admits(t, d, "a"), "it is erased, whether it was marked or not")
 	d.see(written("a", 8, true), true)
 	d.see(written("a", 10, false), false)
@@ -63,11 +63,11 @@ func TestAnApplicationIsLeavingSinceItsMark(t *testing.T) {
 		d, _, _ := newDirectory(false, true)
 		time.Sleep(time.Hour)
 		d.load([]plugins.Application{written("a", 3, true)}, 5)
-		require.Empty(t, d.leaving(settle))
-		time.Sleep(settle / 2)
+		require.Empty(t, d.leavingFor(settleTime))
+		time.Sleep(settleTime / 2)
 		d.load([]plugins.Application{written("a", 3, true)}, 6)
-		time.Sleep(settle / 2)
-		require.Len(t, d.leaving(settle), 1)
+		time.Sleep(settleTime / 2)
+		require.Len(t, d.leavingFor(settleTime), 1)
 	})
 }
 
@@ -91,10 +91,10 @@ func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 		_, err := d.Enter(t.Context(), info("new"))
 		require.NoError(t, err)
 		d.absent["here"] = 1
-		d.note(written("here", 100000, false), false)
+		d.observe(written("here", 100000, false), false)
 		require.NotContains(t, d.absent, "here")
 		d.absent = map[string]plugins.Instant{"a": 1}
-		d.missed("a")
+		d.recentlyAbsent("a")
 		require.NotContains(t, d.absent, "a", "nor kept when it is over")
 	})
 }
@@ -104,7 +104,7 @@ func TestWhatIsKnownToBeAbsentWaitsForNobody(t *testing.T) {
 		d, s, _ := newDirectory(false, false)
 		require.False(t, admits(t, d, "none"))
 		s.gate = make(chan struct{})
-		for i := range maxAsks {
+		for i := range maxReads {
 			go func() { _, _ = d.admitted(t.Context(), string(rune('a'+i))) }()
 		}
 		synctest.Wait()
@@ -169,7 +169,7 @@ func TestAMarkIsFinishedOnceTheListsAreLoaded(t *testing.T) {
 		s.put(written("a", 3, true))
 		b.add("a", "1")
 		d.load([]plugins.Application{written("a", 3, true)}, 5)
-		go d.finish(t.Context())
+		go d.finishLoop(t.Context())
 		time.Sleep(10 * finishEvery)
 		require.NotEmpty(t, b.Of("a"), "what it has is not known yet")
 		ready.Store(true)

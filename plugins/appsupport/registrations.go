@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// maxApplications bounds what a hostile registrar can fill the store with.
+	// maxApplications bounds how much of the store a hostile client can fill.
 	maxApplications = 10000
 	maxRounds       = 4
 	finishEvery     = time.Second
-	// removers is how many things of one application are removed at a time. A removal may
-	// take a second, that of a subscription whose consumer hangs.
-	removers = 256
-	// finishers is how many applications are finished at a time.
-	finishers = 32
+	// maxRemovals is how many things of one application are removed at a time. A removal may
+	// take a second, such as that of a subscription whose consumer hangs.
+	maxRemovals = 256
+	// maxFinishing is how many applications finishLoop removes at a time.
+	maxFinishing = 32
 )
 
 var _ server.Registrations = (*directory)(nil)
@@ -38,7 +38,7 @@ func (d *directory) Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, e
 	if info.AppInstanceID == "" {
 		info.AppInstanceID = plugins.NewUUID()
 	}
-	err := d.decide(ctx, info.AppInstanceID, func(now plugins.Application) (*plugins.Application, error) {
+	err := d.update(ctx, info.AppInstanceID, func(now plugins.Application) (*plugins.Application, error) {
 		if now.At != 0 && !now.Leaving {
 			return nil, server.ErrRegistered
 		}
@@ -58,15 +58,15 @@ func (d *directory) Registration(ctx context.Context, app string) (mp1.AppInfo, 
 
 // Change implements server.Registrations.
 func (d *directory) Change(ctx context.Context, app string, info mp1.AppInfo, accepts func(mp1.AppInfo) bool) error {
-	return d.decide(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
-		if err := current(now, accepts); err != nil {
+	return d.update(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
+		if err := checkCurrent(now, accepts); err != nil {
 			return nil, err
 		}
 		return &plugins.Application{Info: info, At: now.At}, nil
 	})
 }
 
-func current(now plugins.Application, accepts func(mp1.AppInfo) bool) error {
+func checkCurrent(now plugins.Application, accepts func(mp1.AppInfo) bool) error {
 	switch {
 	case now.At == 0 || now.Leaving:
 		return server.ErrNoRegistration
@@ -76,9 +76,9 @@ func current(now plugins.Application, accepts func(mp1.AppInfo) bool) error {
 	return nil
 }
 
-// decide writes what next makes of the registration as it is in the store, and
-// begins anew if somebody else was faster.
-func (d *directory) decide(ctx context.Context, app string, next func(plugins.Application) (*plugins.Application, error)) error {
+// update writes what next makes of the registration as it is in the store, and begins anew
+// if somebody else wrote it in between.
+func (d *directory) update(ctx context.Context, app string, next func(plugins.Application) (*plugins.Application, error)) error {
 	for range maxRounds {
 		now, err := d.store.Application(ctx, app)
 		if err != nil {
@@ -91,7 +91,7 @@ func (d *directory) decide(ctx context.Context, app string, next func(plugins.Ap
 		a.At, err = d.store.SaveApplication(ctx, *a)
 		switch {
 		case err == nil:
-			d.note(*a, false)
+			d.observe(*a, false)
 			return nil
 		case errors.Is(err, heartbeat.ErrFull):
 			return heartbeat.ErrFull
@@ -102,14 +102,15 @@ func (d *directory) decide(ctx context.Context, app string, next func(plugins.Ap
 	return heartbeat.ErrUnavailable
 }
 
-// Leave implements server.Registrations. First the application is marked, so that it
-// is not admitted any more; what it has goes before the answer; what a request that
-// was admitted before has entered meanwhile goes when none can be under way any more.
-// If everybody is admitted there is nothing to wait for.
+// Leave implements server.Registrations. A request that was admitted before may still enter
+// something while the application is removed. So the application is first marked as leaving,
+// which ends its admission; then all it has is removed, before the response; and finishLoop
+// removes the rest when no such request can be under way any more. If everybody is admitted,
+// there is nothing to wait for.
 func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppInfo) bool) error {
 	var gone plugins.Application
-	err := d.decide(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
-		if err := current(now, accepts); err != nil {
+	err := d.update(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
+		if err := checkCurrent(now, accepts); err != nil {
 			return nil, err
 		}
 		gone = now
@@ -119,10 +120,10 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 	if err != nil {
 		return err
 	}
-	if d.begin(app) {
-		defer d.end(app)
+	if d.beginRemoval(app) {
+		defer d.endRemoval(app)
 	}
-	removed, err := d.clear(ctx, gone)
+	removed, err := d.removeOwned(ctx, gone)
 	if err != nil {
 		return err
 	}
@@ -133,13 +134,13 @@ func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppI
 	return d.erase(ctx, gone)
 }
 
-// clear removes all that a leaving application has, of each kind at the same time.
-func (d *directory) clear(ctx context.Context, gone plugins.Application) (removed int, err error) {
+// removeOwned removes all that a leaving application has, all kinds at the same time.
+func (d *directory) removeOwned(ctx context.Context, gone plugins.Application) (removed int, err error) {
 	kinds := d.owned()
 	counts, errs := make([]int, len(kinds)), make([]error, len(kinds))
 	var all sync.WaitGroup
 	for i, b := range kinds {
-		all.Go(func() { counts[i], errs[i] = d.clearKind(ctx, gone, b) })
+		all.Go(func() { counts[i], errs[i] = d.removeKind(ctx, gone, b) })
 	}
 	all.Wait()
 	for i := range kinds {
@@ -149,20 +150,21 @@ func (d *directory) clear(ctx context.Context, gone plugins.Application) (remove
 	return removed, err
 }
 
-// clearKind removes what an application has of one kind. What is listed before the mark
-// is read from the store was entered before the application could return, so that a
-// returned one loses nothing. What was removed may be listed until the watch has shown
-// its end, and is not waited for.
-func (d *directory) clearKind(ctx context.Context, gone plugins.Application, b plugins.Owned) (removed int, err error) {
+// removeKind removes what an application has of one kind. An application may register again
+// meanwhile, and must not lose what it enters then: so the mark is read from the store after
+// each listing, and what was listed before it was entered before the application could
+// return. A thing that was removed may be listed until the watch has shown that, and is not
+// waited for.
+func (d *directory) removeKind(ctx context.Context, gone plugins.Application, b plugins.Owned) (removed int, err error) {
 	app := gone.Info.AppInstanceID
 	done := map[string]bool{}
-	for ids := unless(done, b.Of(app)); len(ids) > 0; ids = unless(done, b.Of(app)) {
+	for ids := without(done, b.Of(app)); len(ids) > 0; ids = without(done, b.Of(app)) {
 		now, err := d.store.Application(ctx, app)
 		switch {
 		case err != nil:
 			return removed, heartbeat.ErrUnavailable
 		case now.At != gone.At:
-			return removed, nil // it is back, or another replica has finished
+			return removed, nil // it registered again, or another replica has finished
 		}
 		n, err := removeAll(ids, func(id string) error { return b.Remove(ctx, app, id) })
 		removed += n
@@ -176,16 +178,16 @@ func (d *directory) clearKind(ctx context.Context, gone plugins.Application, b p
 	return removed, nil
 }
 
-// removeAll removes many things side by side, so that the slow ones cost the time of the
-// slowest. It goes on after an error, and returns the first.
+// removeAll removes many things at the same time, so that all take as long as the slowest. It
+// goes on after an error, and returns the first.
 func removeAll(ids []string, remove func(id string) error) (removed int, err error) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	lane := make(chan struct{}, removers)
+	sem := make(chan struct{}, maxRemovals)
 	for _, id := range ids {
-		lane <- struct{}{}
+		sem <- struct{}{}
 		all.Go(func() {
-			defer func() { <-lane }()
+			defer func() { <-sem }()
 			failed := remove(id)
 			mu.Lock()
 			defer mu.Unlock()
@@ -199,7 +201,7 @@ func removeAll(ids []string, remove func(id string) error) (removed int, err err
 	return removed, err
 }
 
-func unless(done map[string]bool, ids []string) []string {
+func without(done map[string]bool, ids []string) []string {
 	return slices.DeleteFunc(ids, func(id string) bool { return done[id] })
 }
 
@@ -208,7 +210,7 @@ func (d *directory) erase(ctx context.Context, gone plugins.Application) error {
 	switch {
 	case err == nil:
 		gone.At = at
-		d.note(gone, true)
+		d.observe(gone, true)
 		return nil
 	case errors.Is(err, heartbeat.ErrConflict):
 		return nil
@@ -219,15 +221,15 @@ func (d *directory) erase(ctx context.Context, gone plugins.Application) error {
 	}
 }
 
-// finish carries on with the applications that are leaving, also those that another
-// replica or an earlier process began with. None waits for another.
-func (d *directory) finish(ctx context.Context) {
+// finishLoop removes what is left of the applications that are leaving, also of those that
+// left at another replica or before this process started. None waits for another.
+func (d *directory) finishLoop(ctx context.Context) {
 	t := time.NewTicker(finishEvery)
 	defer t.Stop()
 	var all sync.WaitGroup
 	defer all.Wait()
-	lane := make(chan struct{}, finishers)
-	least := settle
+	sem := make(chan struct{}, maxFinishing)
+	least := settleTime
 	if d.open {
 		least = 0
 	}
@@ -240,20 +242,20 @@ func (d *directory) finish(ctx context.Context) {
 		if !d.ready() {
 			continue
 		}
-		for _, gone := range d.leaving(least) {
+		for _, gone := range d.leavingFor(least) {
 			app := gone.Info.AppInstanceID
 			select {
-			case lane <- struct{}{}:
+			case sem <- struct{}{}:
 			default:
 				continue // at a later tick
 			}
-			if !d.begin(app) {
-				<-lane
+			if !d.beginRemoval(app) {
+				<-sem
 				continue
 			}
 			all.Go(func() {
-				defer func() { d.end(app); <-lane }()
-				if _, err := d.clear(ctx, gone); err == nil {
+				defer func() { d.endRemoval(app); <-sem }()
+				if _, err := d.removeOwned(ctx, gone); err == nil {
 					_ = d.erase(ctx, gone) // tried again at the next tick
 				}
 			})

@@ -42,13 +42,13 @@ func TestSoManyAreRemovedAtATime(t *testing.T) {
 		b.took = time.Second
 		_, err := d.Enter(t.Context(), info("a"))
 		require.NoError(t, err)
-		for i := range removers + 1 {
+		for i := range maxRemovals + 1 {
 			b.add("a", fmt.Sprint(i))
 		}
 		began := time.Now()
 		require.NoError(t, d.Leave(t.Context(), "a", nil))
 		require.Equal(t, 2*time.Second, time.Since(began))
-		require.EqualValues(t, removers, b.most.Load())
+		require.EqualValues(t, maxRemovals, b.most.Load())
 	})
 }
 
@@ -77,8 +77,8 @@ func TestOneApplicationWaitsForNoOther(t *testing.T) {
 			require.NoError(t, d.Leave(ctx, app, nil))
 			b.add(app, "late")
 		}
-		go d.finish(ctx)
-		time.Sleep(settle + 2*finishEvery)
+		go d.finishLoop(ctx)
+		time.Sleep(settleTime + 2*finishEvery)
 		require.Empty(t, b.Of("a"))
 		require.Empty(t, b.Of("b"))
 		require.Zero(t, s.get("a").At)
@@ -97,15 +97,15 @@ func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
 		d, s, b := newDirectory(true, true)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go d.finish(ctx)
+		go d.finishLoop(ctx)
 		_, err := d.Enter(ctx, info("a"))
 		require.NoError(t, err)
 		b.add("a", "1")
-		b.took, b.slow = 2*finishers*finishEvery, map[string]bool{"a": true}
+		b.took, b.slow = 2*maxFinishing*finishEvery, map[string]bool{"a": true}
 		require.NoError(t, d.Leave(ctx, "a", nil))
 		require.EqualValues(t, 1, b.most.Load())
 		require.Equal(t, []string{"1"}, b.gone())
-		d.note(plugins.Application{Info: info("broken"), At: 1000, Leaving: true}, false)
+		d.observe(plugins.Application{Info: info("broken"), At: 1000, Leaving: true}, false)
 		s.put(plugins.Application{Info: info("broken"), At: 1000, Leaving: true})
 		time.Sleep(2 * finishEvery)
 		require.Zero(t, s.get("broken").At, "and all others are finished, however often it was passed over")
@@ -116,7 +116,7 @@ func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
 func (d *directory) beingRemoved() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.ending)
+	return len(d.removing)
 }
 
 // gone is what was removed.

@@ -1,7 +1,6 @@
-// Package identity knows who calls, as far as the platform asks that today: the
-// application that the path names, or the address of the connection. It bounds how much
-// each may write. It must not know what a route does with a request, nor service-center,
-// etcd or the heartbeat engine.
+// Package identity knows who calls: the application that the path names, or else the
+// address of the connection. It bounds how much each may write. It must not know what a
+// route does with a request, nor service-center, etcd or the heartbeat engine.
 package identity
 
 import (
@@ -13,7 +12,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// Plugin makes the limits. It needs no other plugin, and those that serve need it.
+// Plugin is the plugin that makes Host.Limits. It needs no other plugin, and comes before
+// those that serve requests.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "identity", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
@@ -32,7 +32,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		refused.WithLabelValues(kindNames[k], scopes[s]).Inc()
 	})
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes are counted apart."},
-		func() float64 { return float64(l.known()) }))
+		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
 	return m.Unregister, nil
 }

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// allWrites and allBytes are how many callers' worth of writes and of bytes all
-	// callers together have: made-up names get nobody more than that. Bytes are what
-	// fills a store.
+	// allWrites and allBytes are how many times the limit of one caller all callers together
+	// have. Otherwise a client could get any number of writes by made-up names. Bytes have
+	// the smaller factor, for they fill the store.
 	allWrites = 100
 	allBytes  = 8
-	// perAddress is the part of that which one address gets: whoever else calls has the
-	// rest. It is not less, for behind a gateway or on loopback all have one address.
+	// perAddress is the part of that which one address gets, so that the rest is left to
+	// others. It is not less, for behind a gateway or on loopback all have one address.
 	perAddress = 0.5
 )
 
@@ -26,10 +26,10 @@ const (
 	ofCaller scope = iota
 	ofAddress
 	ofAll
-	nobodys
+	scopeCount
 )
 
-var scopes = [nobodys]string{ofCaller: "caller", ofAddress: "address", ofAll: "all"}
+var scopes = [scopeCount]string{ofCaller: "caller", ofAddress: "address", ofAll: "all"}
 
 // kind is what a bucket counts.
 type kind int
@@ -42,10 +42,10 @@ const (
 
 var kindNames = [kinds]string{writes: "writes", bytes: "bytes"}
 
-// limits bounds how much an application may write, counted by its name in the path, or
-// by the address of its connection where the path has none; and how much all who call
-// from one address may. It is safe for concurrent use, and remembers a bounded number of
-// callers and addresses.
+// limits implements plugins.Limits. It bounds how much an application may write, counted by
+// its name in the path, or by the address of its connection where the path has none, and how
+// much all callers with one address may write. It is safe for concurrent use, and remembers
+// a bounded number of callers and addresses.
 type limits struct {
 	total   [kinds]rate
 	clock   func() time.Duration
@@ -67,14 +67,13 @@ func newLimits(c conf.Limits, clock func() time.Duration, refused func(kind, sco
 	return l
 }
 
-// Write implements server.Limits and the adapter's: it takes a write and the bytes of
-// its body, or says how long to wait for them and takes nothing.
+// Write implements plugins.Limits. It counts a write and the bytes of its body, or says how
+// long to wait for them and counts nothing.
 func (l *limits) Write(app, peer string, n int64) time.Duration {
 	return l.take(app, peer, [kinds]float64{writes: 1, bytes: float64(n)}, false)
 }
 
-// Bytes takes what was read of a body whose length nobody told. It is taken in any case;
-// the answer says whether there was as much.
+// Bytes implements plugins.Limits. What was read of a body counts even if it is too much.
 func (l *limits) Bytes(app, peer string, n int64) time.Duration {
 	return l.take(app, peer, [kinds]float64{bytes: float64(n)}, true)
 }
@@ -84,17 +83,17 @@ func (l *limits) take(app, peer string, n [kinds]float64, anyway bool) (wait tim
 	defer l.mu.Unlock()
 	now := l.clock()
 	caller, address := names(app, peer)
-	asked := [nobodys]asked{
+	charges := [scopeCount]charge{
 		ofCaller:  {l.callers.of(caller, now), l.callers.rates},
 		ofAddress: {nil, l.addresses.rates},
 		ofAll:     {&l.all, l.total},
 	}
 	if address != "" {
-		asked[ofAddress].buckets = l.addresses.of(address, now)
+		charges[ofAddress].buckets = l.addresses.of(address, now)
 	}
 	why, of := writes, ofCaller
 	for k := range kinds {
-		for s, b := range asked {
+		for s, b := range charges {
 			if w := b.wait(k, n[k], now); w > wait {
 				wait, why, of = w, k, scope(s)
 			}
@@ -107,20 +106,20 @@ func (l *limits) take(app, peer string, n [kinds]float64, anyway bool) (wait tim
 		}
 	}
 	for k := range kinds {
-		for _, b := range asked {
+		for _, b := range charges {
 			b.take(k, n[k])
 		}
 	}
 	return wait
 }
 
-// asked are the buckets that a write is taken from, or nil, and how they fill.
-type asked struct {
+// charge is what a write is counted by: buckets, or nil, and how they fill.
+type charge struct {
 	*buckets
 	rates [kinds]rate
 }
 
-func (a *asked) wait(k kind, n float64, now time.Duration) time.Duration {
+func (a *charge) wait(k kind, n float64, now time.Duration) time.Duration {
 	if a.buckets == nil {
 		return 0
 	}
@@ -128,14 +127,14 @@ func (a *asked) wait(k kind, n float64, now time.Duration) time.Duration {
 	return a.of[k].wait(a.rates[k], n)
 }
 
-func (a *asked) take(k kind, n float64) {
+func (a *charge) take(k kind, n float64) {
 	if a.buckets != nil {
 		a.of[k].take(a.rates[k], n)
 	}
 }
 
-// names keeps applications and addresses apart, and those of an IPv6 host together: it
-// has a whole /64 to call from. address is "" where peer is none.
+// names are the names of the buckets for an application and a peer address. Those of an IPv6
+// host are one, for it can call from a whole /64. address is "" if peer is none.
 func names(app, peer string) (caller, address string) {
 	host, _, err := net.SplitHostPort(peer)
 	if ip := net.ParseIP(host); ip.To4() != nil {
@@ -156,9 +155,9 @@ func names(app, peer string) (caller, address string) {
 	}
 }
 
-// known is how many callers have buckets of their own.
-func (l *limits) known() int {
+// tracked is how many callers have buckets of their own.
+func (l *limits) tracked() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.callers.places)
+	return len(l.callers.byName)
 }

@@ -94,7 +94,7 @@ func TestMadeUpNamesAreNoWayAroundTheLimits(t *testing.T) {
 		}
 	}
 	require.Equal(t, 20*allWrites, passed)
-	require.LessOrEqual(t, b.known(), maxCallers)
+	require.LessOrEqual(t, b.tracked(), maxCallers)
 	require.Positive(t, b.refused[writes][ofAll])
 	b.now += time.Hour
 	passed = 0
@@ -102,7 +102,7 @@ func TestMadeUpNamesAreNoWayAroundTheLimits(t *testing.T) {
 		if b.Write(fmt.Sprint("large", i), "", 4000) == 0 {
 			passed++
 		}
-		require.LessOrEqual(t, b.known(), maxCallers)
+		require.LessOrEqual(t, b.tracked(), maxCallers)
 	}
 	require.Equal(t, 5000*allBytes/4000, passed)
 }
@@ -152,11 +152,11 @@ func TestNobodyIsForgivenByBeingForgotten(t *testing.T) {
 		}
 	}
 	require.Positive(t, b.Write("spender", "", 0), "its place was not given away")
-	require.Equal(t, maxCallers, b.known())
+	require.Equal(t, maxCallers, b.tracked())
 	require.Positive(t, b.Write("late", "", 0), "who finds no place shares one with all who find none")
 	b.now += 10 * time.Second
 	require.Zero(t, b.Write("late", "", 0), "now there are places")
-	require.Equal(t, maxCallers, b.known())
+	require.Equal(t, maxCallers, b.tracked())
 }
 
 func TestZeroTurnsALimitOff(t *testing.T) {

@@ -5,57 +5,57 @@ import (
 	"time"
 )
 
-// maxCallers bounds a table of buckets: an application is any name that somebody sends.
+// maxCallers bounds a table: an application is any name that somebody sends.
 const maxCallers = 4096
 
-// buckets are those of a caller, of an address, or of all together.
+// buckets are the buckets of a caller, of an address, or of all together, one a kind.
 type buckets struct {
 	name string
 	of   [kinds]bucket
 }
 
-// full says whether the buckets are as good as new.
+// full says whether the buckets are like new ones.
 func (b *buckets) full(r [kinds]rate, now time.Duration) bool {
 	for k := range b.of {
 		b.of[k].fill(r[k], now)
-		if !r[k].off() && b.of[k].spent > 0 {
+		if !r[k].off() && b.of[k].owed > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// table has buckets by name.
+// table holds buckets by name.
 type table struct {
 	rates  [kinds]rate
-	places map[string]*list.Element // of *buckets
+	byName map[string]*list.Element // of *buckets
 	recent list.List                // the most recently seen first
-	crowd  buckets                  // of those that there was no place for
+	shared buckets                  // of all names for which there was no room
 }
 
 func newTable(rates [kinds]rate) table {
-	return table{rates: rates, places: map[string]*list.Element{}}
+	return table{rates: rates, byName: map[string]*list.Element{}}
 }
 
-// of finds the buckets of a name. A table that is full makes room by forgetting
-// whoever was seen the longest ago, if its buckets are full again: nothing is forgiven
-// by that. Who gets no place shares the buckets of the crowd.
+// of finds or makes the buckets of a name. In a full table the name that was seen the longest
+// ago is forgotten, but only if its buckets are full again: otherwise it would get more by
+// being forgotten. A name for which there is no room gets the shared buckets.
 func (t *table) of(name string, now time.Duration) *buckets {
-	if e := t.places[name]; e != nil {
+	if e := t.byName[name]; e != nil {
 		t.recent.MoveToFront(e)
 		b, _ := e.Value.(*buckets)
 		return b
 	}
-	if len(t.places) >= maxCallers {
+	if len(t.byName) >= maxCallers {
 		last := t.recent.Back()
 		old, _ := last.Value.(*buckets)
 		if !old.full(t.rates, now) {
-			return &t.crowd
+			return &t.shared
 		}
 		t.recent.Remove(last)
-		delete(t.places, old.name)
+		delete(t.byName, old.name)
 	}
 	b := &buckets{name: name}
-	t.places[name] = t.recent.PushFront(b)
+	t.byName[name] = t.recent.PushFront(b)
 	return b
 }

@@ -18,7 +18,7 @@ import (
 
 const tidyEvery = 30 * time.Second
 
-// Plugin makes the engine.
+// Plugin is the plugin that makes the engine.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
@@ -29,7 +29,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		SaveRunTime: keep, RunTimeBefore: before,
 		Hooks: heartbeat.Hooks{
 			Changed:       h.Changed,
-			Committed:     func(t *heartbeat.Txn) { m.committed(t); tell(h.Log, t) },
+			Committed:     func(t *heartbeat.Txn) { m.committed(t); logCommitted(h.Log, t) },
 			Disturbed:     func(reason string) { m.disturbed(reason) },
 			StoreRestored: h.Base.Reload,
 			Overruled: func(id heartbeat.ID) {
@@ -38,7 +38,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			},
 		},
 	})
-	m.watch(h.Engine, h.Base.Replicas)
+	m.register(h.Engine, h.Base.Replicas)
 	h.Ready = h.Engine.Ready
 	h.Go(h.Engine.Run)
 	h.Go(func(ctx context.Context) {
@@ -57,7 +57,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	return m.Unregister, nil
 }
 
-// policy turns the configuration into the engine's words.
+// policy is the engine's policy by the configuration.
 func policy(c conf.Config) heartbeat.Policy {
 	s := func(d time.Duration) int { return int(d / time.Second) }
 	l := c.Liveness
@@ -67,8 +67,8 @@ func policy(c conf.Config) heartbeat.Policy {
 	}
 }
 
-// tell logs a change of state, one line each; a heartbeat is none.
-func tell(log openlog.Logger, t *heartbeat.Txn) {
+// logCommitted logs a change of state in one line. A heartbeat is no change.
+func logCommitted(log openlog.Logger, t *heartbeat.Txn) {
 	r := &t.Record
 	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}
 	switch t.Kind {

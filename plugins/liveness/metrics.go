@@ -36,8 +36,8 @@ func newMetrics() *metrics {
 	return m
 }
 
-// watch shows what the engine knows at the time of asking.
-func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
+// register adds the metrics that are read from the engine when they are asked for.
+func (m *metrics) register(e *heartbeat.Engine, replicas func() int) {
 	gauge := func(name, help string, f func(heartbeat.Stats) float64) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(e.Stats()) }))
 	}
@@ -55,11 +55,11 @@ func (m *metrics) watch(e *heartbeat.Engine, replicas func() int) {
 		func(s heartbeat.Stats) float64 { return oneIf(s.Massive) })
 	gauge("mep_engine_late_seconds", "How long the instance that has waited longest has been due to be looked at, in credited time.",
 		func(s heartbeat.Stats) float64 { return s.Late.Seconds() })
-	m.watchQueues(e)
+	m.registerQueues(e)
 }
 
-// watchQueues shows how much the engine has before it.
-func (m *metrics) watchQueues(e *heartbeat.Engine) {
+// registerQueues adds the metrics of what waits in the engine.
+func (m *metrics) registerQueues(e *heartbeat.Engine) {
 	for reason, f := range map[string]func(heartbeat.Stats) int{
 		"time": func(s heartbeat.Stats) int { return s.Scheduled },
 		"turn": func(s heartbeat.Stats) int { return s.RateLimited },

@@ -9,11 +9,10 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-// maxRounds is how often a change is decided anew because the service changed in
-// between.
+// maxRounds is how often a change is tried again because the service changed in between.
 const maxRounds = 64
 
-// stateOf is the engine's word for a state that was decoded.
+// stateOf is the engine's value for a state of Mp1.
 func stateOf(s mp1.State) heartbeat.State {
 	switch s {
 	case mp1.Inactive:
@@ -27,7 +26,7 @@ func stateOf(s mp1.State) heartbeat.State {
 
 // Update implements server.Registry.
 func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
-	for range placeRounds {
+	for range idRounds {
 		svc, err := r.update(ctx, app, id, info, c)
 		if !errors.Is(err, heartbeat.ErrTaken) {
 			return svc, err
@@ -47,7 +46,7 @@ func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceI
 	}
 	var after heartbeat.Record
 	keeps := info.TransportInfo == nil
-	err = r.decide(ctx, id, c, keeps, func(it *item, at heartbeat.Revision) (err error) {
+	err = r.retryStale(ctx, id, c, keeps, func(it *item, at heartbeat.Revision) (err error) {
 		if keeps {
 			info.TransportInfo = it.svc.Info.TransportInfo
 		}
@@ -66,17 +65,17 @@ func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceI
 
 // Remove implements server.Registry.
 func (r *registry) Remove(ctx context.Context, app, id string, c server.Condition) error {
-	return r.decide(ctx, id, c, false, func(_ *item, at heartbeat.Revision) error {
+	return r.retryStale(ctx, id, c, false, func(_ *item, at heartbeat.Revision) error {
 		return r.engine.Remove(ctx, heartbeat.ID(id), app, at)
 	})
 }
 
-// decide makes a change to the picture that the condition accepts: the store
-// compares the revision of that very picture. The revision grows without a change
-// of the picture too, when a lease moves, and another replica's change may not have
-// been seen here yet, so a change that came too late is decided anew. pinned: the
-// change must be made to the picture even without a condition.
-func (r *registry) decide(ctx context.Context, id string, c server.Condition, pinned bool, change func(*item, heartbeat.Revision) error) error {
+// retryStale makes a change to the very version of a service that the condition accepts: the
+// store compares its revision. The revision also grows without a change of the service, when
+// its lease is moved, and a change by another replica may not have been seen here yet; so
+// after ErrStale it looks again, and tries again. pinned says that the revision must be
+// compared even without a condition.
+func (r *registry) retryStale(ctx context.Context, id string, c server.Condition, pinned bool, change func(*item, heartbeat.Revision) error) error {
 	for range maxRounds {
 		it, err := r.item(ctx, id)
 		if err != nil {
@@ -104,7 +103,7 @@ func (r *registry) decide(ctx context.Context, id string, c server.Condition, pi
 	return heartbeat.ErrStale
 }
 
-// owned are the services of an application.
+// owned are the services of an application, which are removed together with it.
 type owned struct{ r *registry }
 
 // Of implements plugins.Owned.

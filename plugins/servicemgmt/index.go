@@ -12,7 +12,7 @@ import (
 // item is one service as the index holds it; it is never changed, only replaced.
 type item struct {
 	id    heartbeat.ID
-	since int64 // registered at
+	since int64 // wall clock of its registration, Unix nanoseconds
 	state heartbeat.State
 	at    heartbeat.Revision
 	svc   *server.Service
@@ -21,8 +21,8 @@ type item struct {
 
 type set map[heartbeat.ID]*item
 
-// index finds services by id, name, category and owner without a scan. It follows
-// the engine's view.
+// index finds services by id, name, category and owner without a scan. It follows the
+// changes that the engine reports.
 type index struct {
 	mu         sync.RWMutex
 	byID       set
@@ -31,21 +31,21 @@ type index struct {
 	byOwner    map[string]set
 	changes    uint64                           // how often anything was
 	reserved   map[string]map[heartbeat.ID]bool // registrations on their way, by owner
-	leaving    map[heartbeat.ID]bool            // SUSPENDED services that make room for one
+	displacing map[heartbeat.ID]bool            // SUSPENDED services that make room for one
 }
 
 func newIndex() *index {
-	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, leaving: map[heartbeat.ID]bool{}}
+	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
 }
 
-// changed takes the engine's word for the state of id.
+// changed takes in a change of the engine. It is Host.OnChange's function.
 func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.changes++
 	old := x.byID[id]
 	if !s.Exists() {
-		delete(x.leaving, id)
+		delete(x.displacing, id)
 		x.remove(old)
 		return
 	}
@@ -61,14 +61,14 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	}
 	svc, err := serviceOf(r)
 	if err != nil {
-		x.remove(old) // a record that says nothing cannot be shown
+		x.remove(old) // a record that cannot be read cannot be shown
 		return
 	}
 	x.remove(old)
 	x.put(&item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: svc, attrs: r.Attributes})
 }
 
-// serviceOf is the record as clients are shown it.
+// serviceOf is the record as clients see it.
 func serviceOf(r *heartbeat.Record) (*server.Service, error) {
 	info, err := mp1.ReadStored(r.Attributes)
 	if err != nil {
@@ -82,10 +82,10 @@ func serviceOf(r *heartbeat.Record) (*server.Service, error) {
 func (x *index) put(it *item) {
 	x.byID[it.id] = it
 	for in, key := range x.keys(it) {
-		if in.of[key] == nil {
-			in.of[key] = set{}
+		if in.byKey[key] == nil {
+			in.byKey[key] = set{}
 		}
-		in.of[key][it.id] = it
+		in.byKey[key][it.id] = it
 	}
 }
 
@@ -95,23 +95,23 @@ func (x *index) remove(it *item) {
 	}
 	delete(x.byID, it.id)
 	for in, key := range x.keys(it) {
-		delete(in.of[key], it.id)
-		if len(in.of[key]) == 0 {
-			delete(in.of, key)
+		delete(in.byKey[key], it.id)
+		if len(in.byKey[key]) == 0 {
+			delete(in.byKey, key)
 		}
 	}
 }
 
-type by struct{ of map[string]set }
+type indexKey struct{ byKey map[string]set }
 
 // keys yields under which keys of which indexes an item stands.
-func (x *index) keys(it *item) func(func(by, string) bool) {
-	return func(yield func(by, string) bool) {
-		if !yield(by{x.byName}, it.svc.Info.SerName) || !yield(by{x.byOwner}, it.svc.Owner) {
+func (x *index) keys(it *item) func(func(indexKey, string) bool) {
+	return func(yield func(indexKey, string) bool) {
+		if !yield(indexKey{x.byName}, it.svc.Info.SerName) || !yield(indexKey{x.byOwner}, it.svc.Owner) {
 			return
 		}
 		if c := it.svc.Info.SerCategory; c != nil {
-			yield(by{x.byCategory}, c.ID)
+			yield(indexKey{x.byCategory}, c.ID)
 		}
 	}
 }

@@ -11,37 +11,38 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// An application that crashes and registers anew would use up its limit with its own
-// dead, and nobody could find it until their retention is over. So the SUSPENDED
-// services of the same application and the same name make room, the oldest first.
+// An application that crashes and registers anew would reach its limit by its own SUSPENDED
+// services, and nobody could find it until these are removed for their age. So the SUSPENDED
+// services of the same application and the same name are removed for a new one, the oldest
+// first.
 
 // limit is how many services an application may have.
 type limit struct {
-	most int
-	free bool // the SUSPENDED do not count
+	most          int
+	suspendedFree bool // SUSPENDED services do not count
 }
 
-// claimant is a registration that wants a place among the services of its application.
+// claimant is a registration that is checked against the limit of its application.
 type claimant struct {
 	owner, name string
 	id          heartbeat.ID
 }
 
-// reserve counts a registration in before it is made, so that the limit holds however
-// many are on their way. If there is no place, dead are the services that must go for
-// it: no more than that, and none that another registration waits for. They stay where
-// they are until unreserve or the store says that they are gone.
+// reserve counts a registration before it is made; otherwise many requests at once would get
+// past the limit. If the limit is reached, dead are the SUSPENDED services that must be
+// removed for it: no more than that, and none that another registration removes. They do not
+// count any more, until cancelRemoval, or until the store says that they are gone.
 func (x *index) reserve(c claimant, l limit) (dead []*item, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	over := x.taken(c.owner, l) + 1 - l.most
+	over := x.countedOf(c.owner, l) + 1 - l.most
 	if over > 0 {
-		if dead = x.dead(c); len(dead) < over {
+		if dead = x.suspendedOf(c); len(dead) < over {
 			return nil, false
 		}
 		dead = dead[:over]
 		for _, it := range dead {
-			x.leaving[it.id] = true
+			x.displacing[it.id] = true
 		}
 	}
 	if x.reserved[c.owner] == nil {
@@ -51,25 +52,26 @@ func (x *index) reserve(c claimant, l limit) (dead []*item, ok bool) {
 	return dead, true
 }
 
-// taken is how many places an application has taken; x.mu is held.
-func (x *index) taken(owner string, l limit) (n int) {
+// countedOf is how many services of an application count; x.mu is held.
+func (x *index) countedOf(owner string, l limit) (n int) {
 	for _, it := range x.byOwner[owner] {
-		if !x.leaving[it.id] && !(l.free && it.state == heartbeat.Suspended) {
+		if !x.displacing[it.id] && !(l.suspendedFree && it.state == heartbeat.Suspended) {
 			n++
 		}
 	}
 	for on := range x.reserved[owner] {
-		if x.byID[on] == nil { // else it is made, and counted above
+		if x.byID[on] == nil { // else it was made, and is counted above
 			n++
 		}
 	}
 	return n
 }
 
-// dead are the services that may make room, the oldest first; x.mu is held.
-func (x *index) dead(c claimant) (out []*item) {
+// suspendedOf are the services that may be removed for a claimant, the oldest first; x.mu is
+// held.
+func (x *index) suspendedOf(c claimant) (out []*item) {
 	for _, it := range x.byOwner[c.owner] {
-		if it.state == heartbeat.Suspended && it.svc.Info.SerName == c.name && !x.leaving[it.id] {
+		if it.state == heartbeat.Suspended && it.svc.Info.SerName == c.name && !x.displacing[it.id] {
 			out = append(out, it)
 		}
 	}
@@ -89,17 +91,17 @@ func (x *index) release(c claimant) {
 	}
 }
 
-// stay has services that were to make room count again.
-func (x *index) stay(dead []*item) {
+// cancelRemoval has services count again that reserve chose for removal.
+func (x *index) cancelRemoval(dead []*item) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, it := range dead {
-		delete(x.leaving, it.id)
+		delete(x.displacing, it.id)
 	}
 }
 
-// admit reserves a place for a registration, and makes one if the limit is reached.
-// Unless it returns an error the place must be released.
+// admit reserves a registration, and removes SUSPENDED services if the limit is reached.
+// Unless it returns an error, the reservation must be released.
 func (r *registry) admit(ctx context.Context, c claimant) error {
 	l := limit{r.conf.Applications.MaxServices, r.conf.Derived.SuspendedIsFree}
 	for range maxRounds {
@@ -107,7 +109,7 @@ func (r *registry) admit(ctx context.Context, c claimant) error {
 		if !ok {
 			return heartbeat.ErrLimit
 		}
-		made, err := r.displace(ctx, dead)
+		made, err := r.removeDead(ctx, dead)
 		if made {
 			return nil
 		}
@@ -119,11 +121,11 @@ func (r *registry) admit(ctx context.Context, c claimant) error {
 	return heartbeat.ErrUnavailable
 }
 
-// displace removes services that are still as dead as they were when they were chosen;
+// removeDead removes services that are still SUSPENDED as they were when they were chosen;
 // made says whether all of them were removed here, for this registration.
-func (r *registry) displace(ctx context.Context, dead []*item) (made bool, err error) {
+func (r *registry) removeDead(ctx context.Context, dead []*item) (made bool, err error) {
 	for i, it := range dead {
-		// The store compares the revision: what has come back to life is not removed.
+		// The store compares the revision: a service that is ACTIVE again is not removed.
 		err := r.engine.Remove(ctx, it.id, it.svc.Owner, it.at)
 		switch {
 		case err == nil:
@@ -132,19 +134,19 @@ func (r *registry) displace(ctx context.Context, dead []*item) (made bool, err e
 				"serInstanceId": string(it.id), "appInstanceId": it.svc.Owner}))
 			continue
 		case errors.Is(err, heartbeat.ErrNotFound):
-			// Somebody else removed it, so that its place may be taken already. It goes on
-			// counting as gone until the watch shows that it is.
-			r.index.stay(dead[i+1:])
+			// Somebody else removed it, and may have registered another one for it. It does not
+			// count until the watch shows that it is gone.
+			r.index.cancelRemoval(dead[i+1:])
 			return false, nil
 		case errors.Is(err, heartbeat.ErrStale):
-			r.index.stay(dead[i:])
+			r.index.cancelRemoval(dead[i:])
 			err = r.engine.Refresh(ctx, it.id) // so that the next choice is made from what it is now
 			if errors.Is(err, heartbeat.ErrNotFound) {
 				err = nil
 			}
 			return false, err
 		default:
-			r.index.stay(dead[i:])
+			r.index.cancelRemoval(dead[i:])
 			return false, err
 		}
 	}

@@ -49,20 +49,20 @@ func TestTheDeadOfTheSameNameMakeRoomOldestFirst(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []string{"another-name"}, ids(dead2))
 	x.release(c("d", "m"))
-	x.stay(dead2)
+	x.cancelRemoval(dead2)
 
 	x.release(c("b", "n"))
-	x.stay(more)
+	x.cancelRemoval(more)
 	again, ok := x.reserve(c("b", "n"), limit{most: 5})
 	require.True(t, ok)
 	require.Equal(t, []string{"young"}, ids(again), "what did not go after all may go the next time")
 	shown(x, "young", "app", "n", "c", heartbeat.Active, 20)
-	require.Empty(t, x.dead(c("b", "n")), "what has come back to life does not")
+	require.Empty(t, x.suspendedOf(c("b", "n")), "what has come back to life does not")
 
 	for _, it := range append(dead, again...) {
 		x.changed(it.id, &heartbeat.Snapshot{})
 	}
-	require.Empty(t, x.leaving, "what is gone is forgotten")
+	require.Empty(t, x.displacing, "what is gone is forgotten")
 }
 
 func TestALimitThatWasLoweredTakesAllOrNone(t *testing.T) {
@@ -77,11 +77,11 @@ func TestALimitThatWasLoweredTakesAllOrNone(t *testing.T) {
 	dead, ok := x.reserve(claimant{owner: "app", name: "n", id: "a"}, limit{most: 4})
 	require.True(t, ok)
 	require.Equal(t, []string{"s0", "s1", "s2"}, ids(dead))
-	x.stay(dead)
+	x.cancelRemoval(dead)
 	x.release(claimant{owner: "app", name: "n", id: "a"})
 	_, ok = x.reserve(claimant{owner: "app", name: "n", id: "a"}, limit{most: 3})
 	require.False(t, ok)
-	require.Empty(t, x.leaving, "none goes for a registration that is refused all the same")
+	require.Empty(t, x.displacing, "none goes for a registration that is refused all the same")
 	require.Empty(t, x.reserved)
 }
 

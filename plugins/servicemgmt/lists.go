@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	leastShared  = 64      // services; a shorter list is not worth a place
-	mostLists    = 16      // lists that are kept
-	mostPointers = 1 << 20 // to services, of all that are kept
+	minShared   = 64      // services; a shorter list is not worth caching
+	maxLists    = 16      // lists that are cached
+	maxPointers = 1 << 20 // to services, of all lists that are cached
 )
 
-// lists keeps the newest list of each of a few filters. Readers of the same list share
-// it while it does not change, however many they are and however slowly they read; it
+// lists caches the newest list of each of a few filters. Clients that read the same list share
+// it while it does not change, however many they are and however slowly they read. It
 // holds pointers only, for each service is encoded once for all lists.
 type lists struct {
-	mu   sync.Mutex
-	kept map[string]*list
+	mu     sync.Mutex
+	cached map[string]*list // by keyOf the filter
 }
 
-// list is what the index found at a time, and what of it was shown. Neither is changed.
+// list is what the index found at a version, and what of it is visible. Neither is changed.
 type list struct {
-	at    uint64 // of the index
+	at    uint64 // version of the index
 	found []*item
 	shown []*server.Service
 }
 
-// discover gives what visible lets be seen of what the filter selects.
+// discover lists the services that the filter selects and that are visible.
 func (l *lists) discover(x *index, f mp1.Filter, visible func(*item) bool) []*server.Service {
 	key := keyOf(f)
-	old := l.last(key)
+	old := l.cachedFor(key)
 	now := &list{at: x.version()}
 	if old != nil && old.at == now.at {
 		now.found = old.found
@@ -45,11 +45,11 @@ func (l *lists) discover(x *index, f mp1.Filter, visible func(*item) bool) []*se
 		before = old.shown
 	}
 	now.shown = show(now.found, visible, before)
-	l.keep(key, now)
+	l.store(key, now)
 	return now.shown
 }
 
-// show selects what is visible. It gives before itself if that is the same.
+// show selects what is visible. It returns before itself if that is the same.
 func show(found []*item, visible func(*item) bool, before []*server.Service) []*server.Service {
 	n := 0 // of before, as long as nothing differs
 	var out []*server.Service
@@ -70,38 +70,38 @@ func show(found []*item, visible func(*item) bool, before []*server.Service) []*
 	return out
 }
 
-func (l *lists) last(key string) *list {
+func (l *lists) cachedFor(key string) *list {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.kept[key]
+	return l.cached[key]
 }
 
-// keep replaces the list of a filter. Where there is no room, others are forgotten.
-func (l *lists) keep(key string, now *list) {
+// store caches the list of a filter, and drops others if there would be too many.
+func (l *lists) store(key string, now *list) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.kept, key)
+	delete(l.cached, key)
 	size := len(now.found) + len(now.shown)
-	if len(now.found) < leastShared || size > mostPointers {
+	if len(now.found) < minShared || size > maxPointers {
 		return
 	}
-	for _, other := range l.kept {
+	for _, other := range l.cached {
 		size += len(other.found) + len(other.shown)
 	}
-	for k, other := range l.kept {
-		if len(l.kept) < mostLists && size <= mostPointers {
+	for k, other := range l.cached {
+		if len(l.cached) < maxLists && size <= maxPointers {
 			break
 		}
 		size -= len(other.found) + len(other.shown)
-		delete(l.kept, k)
+		delete(l.cached, k)
 	}
-	if l.kept == nil {
-		l.kept = map[string]*list{}
+	if l.cached == nil {
+		l.cached = map[string]*list{}
 	}
-	l.kept[key] = now
+	l.cached[key] = now
 }
 
-// keyOf is the filter as a text; values cannot contain what parts them.
+// keyOf is the filter as a text. Values are quoted, so that they cannot contain a separator.
 func keyOf(f mp1.Filter) string {
 	flag := func(b *bool) string {
 		if b == nil {

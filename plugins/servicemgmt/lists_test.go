@@ -73,6 +73,6 @@ func TestEachFilterHasItsOwnListAndTheyAreFew(t *testing.T) {
 	for i := range 500 { // all match, each in a filter of its own
 		names := []string{"n1", "n2", fmt.Sprint("made up ", i)}
 		require.Len(t, l.discover(x, mp1.Filter{SerNames: names}, everything), 200)
-		require.LessOrEqual(t, len(l.kept), mostLists)
+		require.LessOrEqual(t, len(l.cached), maxLists)
 	}
 }

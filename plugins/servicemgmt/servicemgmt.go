@@ -44,7 +44,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	return m.Unregister, nil
 }
 
-// registry is the Mp1 surface's view of the engine.
+// registry serves the engine's instances to Mp1.
 type registry struct {
 	host   *plugins.Host
 	engine *heartbeat.Engine
@@ -57,6 +57,7 @@ type registry struct {
 
 var _ server.Registry = (*registry)(nil)
 
+// Ready implements server.Registry.
 func (r *registry) Ready() bool { return r.host.Ready() }
 
 // Admitted implements server.Registry.
@@ -64,10 +65,10 @@ func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
 	return r.host.Admitted(ctx, app)
 }
 
-// Register enters a service. What is stored is what the application asked for;
-// id, state and interval are the record's.
+// Register implements server.Registry. The attributes that are stored are what the
+// application sent; id, state and interval are fields of the record.
 func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
-	for range placeRounds {
+	for range idRounds {
 		svc, err := r.register(ctx, app, info)
 		if !errors.Is(err, heartbeat.ErrTaken) {
 			return svc, err
@@ -76,9 +77,9 @@ func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInf
 	return nil, heartbeat.ErrUnavailable
 }
 
-// placeRounds is how often another place is chosen for an instance because somebody
-// took the one before between the choice and the transaction.
-const placeRounds = 3
+// idRounds is how often a registration or update is tried again because somebody took the
+// chosen place of the instance at service-center before the transaction (heartbeat.ErrTaken).
+const idRounds = 3
 
 func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
 	id, err := r.host.Base.NewID(ctx, app, info)
@@ -103,8 +104,8 @@ func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInf
 	return serviceOf(&rec)
 }
 
-// attributes is what the record keeps of a ServiceInfo, in one form for all that
-// mean the same: to write what is there already changes nothing.
+// attributes is what the record stores of a ServiceInfo. Two that mean the same have the same
+// attributes, so that an update with what is there already changes nothing.
 func attributes(info mp1.ServiceInfo) (string, error) {
 	info = info.Completed()
 	info.SerInstanceID, info.State, info.LivenessInterval, info.Links = "", "", nil, nil
@@ -112,8 +113,8 @@ func attributes(info mp1.ServiceInfo) (string, error) {
 	return string(b), err
 }
 
-// item finds what the index shows; what this replica does not know is confirmed
-// by the engine.
+// item finds a service in the index. One that is not there is looked for by the engine,
+// for it may have been registered at another replica just now.
 func (r *registry) item(ctx context.Context, id string) (*item, error) {
 	if it := r.index.get(heartbeat.ID(id)); it != nil {
 		return it, nil
@@ -127,6 +128,7 @@ func (r *registry) item(ctx context.Context, id string) (*item, error) {
 	return nil, heartbeat.ErrNotFound
 }
 
+// Service implements server.Registry.
 func (r *registry) Service(ctx context.Context, id string) (*server.Service, error) {
 	it, err := r.item(ctx, id)
 	if err != nil {
@@ -135,8 +137,9 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 	return it.svc, nil
 }
 
-// Discover leaves out what nobody could use: the SUSPENDED, unless configured
-// otherwise, and the dead that could not yet be suspended.
+// Discover implements server.Registry. It leaves out services that nobody could use: the
+// SUSPENDED, unless configured otherwise, and those whose lease is gone but that could not be
+// suspended yet.
 func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
 	return r.lists.discover(r.index, f, func(it *item) bool {
 		switch it.state {
@@ -150,7 +153,7 @@ func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service,
 	}), nil
 }
 
-// OfApplication is the owner's own list: everything.
+// OfApplication implements server.Registry. An application sees all services of its own.
 func (r *registry) OfApplication(_ context.Context, app string, f mp1.Filter) ([]*server.Service, error) {
 	all := r.index.find(app, f)
 	out := make([]*server.Service, len(all))
@@ -160,6 +163,7 @@ func (r *registry) OfApplication(_ context.Context, app string, f mp1.Filter) ([
 	return out, nil
 }
 
+// Producer implements server.Registry.
 func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 	it, err := r.item(ctx, id)
 	if err != nil {
@@ -171,6 +175,7 @@ func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 	return it.svc.Owner, nil
 }
 
+// Beat implements server.Registry.
 func (r *registry) Beat(ctx context.Context, id string) (server.Liveness, bool, error) {
 	a := r.engine.Beat(ctx, heartbeat.ID(id))
 	if a.Err != nil || !a.TellInterval {
@@ -180,6 +185,7 @@ func (r *registry) Beat(ctx context.Context, id string) (server.Liveness, bool, 
 	return l, true, err
 }
 
+// Liveness implements server.Registry.
 func (r *registry) Liveness(ctx context.Context, id string) (server.Liveness, error) {
 	s, err := r.engine.Get(ctx, heartbeat.ID(id))
 	if err != nil {

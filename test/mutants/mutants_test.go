@@ -363,7 +363,7 @@ var mutants = []mutant{
 		old: ` && it.svc.Info.SerName == c.name`, new: ``,
 		pkg: "plugins/servicemgmt", run: "TestTheDeadOfTheSameName"},
 	{name: "one of the dead makes room for two", file: "plugins/servicemgmt/limit.go",
-		old: `			x.leaving[it.id] = true`, new: ``,
+		old: `			x.displacing[it.id] = true`, new: ``,
 		pkg: "plugins/servicemgmt", run: "TestRegistrationsAtOnceChoose"},
 	{name: "hanging connections make no room", file: "plugins/connections.go",
 		old: `|| one.withinShare && what >= busy {`, new: `|| what >= busy {`,
