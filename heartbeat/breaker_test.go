@@ -10,12 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newBreaker(rate int) *breaker {
-	b := &breaker{}
-	b.setUp(&Policy{DefaultInterval: 30, AllowedMisses: 2}, rate)
-	return b
-}
-
 func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	for _, tt := range []struct {
 		ends, instances int
@@ -23,7 +17,7 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	}{
 		{9, 9, false}, {10, 10, true}, {10, 33, true}, {10, 34, false}, {29, 100, false}, {30, 100, true}, {299, 1000, false}, {300, 1000, true}, {0, 0, false},
 	} {
-		b := newBreaker(0)
+		b := &breaker{window: 90 * time.Second}
 		for i := range tt.ends {
 			b.ended(new(vanished), Credit(time.Duration(i)*time.Millisecond))
 		}
@@ -37,7 +31,7 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 			t.Errorf("%d are kept, %d counted", len(b.ends), b.missing)
 		}
 	}
-	b := newBreaker(0)
+	b := &breaker{window: 90 * time.Second}
 	for i := range 100 { // one each ten seconds is no mass, whatever they add up to
 		b.ended(new(vanished), Credit(time.Duration(i)*10*time.Second))
 		if _, open := b.assess(Credit(time.Duration(i)*10*time.Second), 11); open {
@@ -46,22 +40,22 @@ func TestTheBreakerOpensOnAMassAndClosesByItself(t *testing.T) {
 	}
 }
 
-// Suspension is paced and never refused; a quiet time saves up no more than a tick's worth.
-func TestClaimsArePacedAndNeverRefused(t *testing.T) {
+// Suspension is limited in its rate, and never refused; a quiet time saves up no more than a tick's worth.
+func TestClaimsAreLimitedInTheirRateAndNeverRefused(t *testing.T) {
 	for rate, perTick := range map[int]int{0: 200, 2000: 200, 100: 10, 10: 1} {
-		b := newBreaker(rate)
+		e := New(Config{ClaimsPerSecond: rate})
 		for _, begin := range []time.Duration{time.Minute, time.Hour} {
 			for tick := range 5 {
-				turns := 0
-				for b.turn(Mono(begin + time.Duration(tick)*Tick)) {
-					turns++
+				tokens := 0
+				for e.claimLimit.take(Mono(begin + time.Duration(tick)*Tick)) {
+					tokens++
 				}
 				want := perTick
 				if tick == 0 {
 					want++ // and the one of this moment
 				}
-				if turns != want {
-					t.Fatalf("rate %d: %d turns in tick %d, want %d", rate, turns, tick, want)
+				if tokens != want {
+					t.Fatalf("rate %d: %d tokens in tick %d, want %d", rate, tokens, tick, want)
 				}
 			}
 		}

@@ -7,34 +7,34 @@ import (
 )
 
 // The way from a tick to a claim, which docs/architecture.md draws:
-// tick → attend → claims lane → claim → run → ClaimFlow.Next.
+// tick → handleAllDue → handleDue → the queue of claims → claim → runFlow → ClaimFlow.Next.
 
 const (
-	// mostPerTick is how many instances a tick looks at; the others wait for the next
+	// maxPerTick is how many instances a tick hands on; the others wait for the next
 	// one. A tick that took a second would pass for a pause.
 	maxPerTick = 5000
-	// again is after how long what failed is tried again, but for refutations.
+	// retryDelay is after how long what failed is tried again, but for refutations.
 	retryDelay = time.Second
 )
 
-// attendAll hands what is due to the workers.
-func (e *Engine) handleAllDue(now Mono, wall int64) (looked int) {
+// handleAllDue hands what is due to the workers; it says how much was.
+func (e *Engine) handleAllDue(now Mono, wall int64) (handled int) {
 	credited := e.health.Load().Credited
-	for ; looked < maxPerTick; looked++ {
-		en, turn := e.nextDue(now, credited, wall)
+	for ; handled < maxPerTick; handled++ {
+		en, hasToken := e.nextDue(now, credited, wall)
 		if en == nil {
 			break
 		}
-		e.handleDue(en, now, wall, turn)
+		e.handleDue(en, now, wall, hasToken)
 	}
-	return looked
+	return handled
 }
 
-// nextDue is the next instance to be looked at. Claims whose turn it is come first:
-// their number is bounded by their pace.
-func (e *Engine) nextDue(now Mono, credited Credit, wall int64) (en *entry, turn bool) {
+// nextDue takes the next instance that is due. Claims that the rate limit lets through
+// come first: it bounds their number.
+func (e *Engine) nextDue(now Mono, credited Credit, wall int64) (en *entry, hasToken bool) {
 	s := &e.schedule
-	if n, _ := s.length(&s.rateLimited); n > 0 && e.breaker.turn(now) {
+	if n, _ := s.length(&s.rateLimited); n > 0 && e.claimLimit.take(now) {
 		return s.take(&s.rateLimited, anyKey), true
 	}
 	if en = s.take(&s.due, int64(credited)); en != nil {
@@ -49,9 +49,9 @@ func (e *Engine) nextDue(now Mono, credited Credit, wall int64) (en *entry, turn
 	return s.take(&s.silences, int64(credited)), false
 }
 
-// attend does what an instance is owed whose time has come. A claim whose turn it is not
-// asks for one, whatever it waited for before: else a mass would pass the pace.
-func (e *Engine) handleDue(en *entry, now Mono, wall int64, turn bool) {
+// handleDue starts the task of an instance that is due. A mass of claims would pass the
+// rate limit if they came for another reason than a token: such a claim asks for one.
+func (e *Engine) handleDue(en *entry, now Mono, wall int64, hasToken bool) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	switch en.status {
@@ -65,13 +65,13 @@ func (e *Engine) handleDue(en *entry, now Mono, wall int64, turn bool) {
 		case refuting:
 			e.startRefuting(en)
 		case claiming:
-			if !turn && en.claimFlow != nil {
+			if !hasToken && en.claimFlow != nil {
 				en.claimFlow.leaveRateLimit()
 			}
 			en.claiming = true
 			e.claims.put(en)
-		default: // a worker that is at it schedules it again
-			if !en.inProgress.refuting && !en.inProgress.claiming {
+		default: // the worker that is at it schedules it again
+			if !en.refuting && !en.claiming {
 				e.checkAfter(en, e.Policy.Hold/4-now.Sub(en.refutedAt))
 			}
 		}
@@ -80,13 +80,61 @@ func (e *Engine) handleDue(en *entry, now Mono, wall int64, turn bool) {
 	}
 }
 
-// due has the instance looked at again after some credited time; en.mu is held.
+// handleLiving examines the silence of an instance whose lease lives; en.mu is held.
+func (e *Engine) handleLiving(en *entry, now Mono) {
+	h := e.health.Load()
+	at, expires := en.local.expireAt(&e.Policy, h, &en.view.Snapshot)
+	switch {
+	case en.repairing:
+	case expires && h.Credited >= at:
+		e.startRepair(en, &ExpireFlow{})
+	default:
+		e.keepSilence(en, now, h)
+	}
+	e.scheduleSilence(en)
+}
+
+// scheduleSilence has a living instance examined when its silence may matter; en.mu is held.
+func (e *Engine) scheduleSilence(en *entry) {
+	e.schedule.put(&e.schedule.silences, en, int64(en.nextSilenceCheck(&e.Policy, e.health.Load())))
+}
+
+// keepSilence has the record keep a silence that has lasted; en.mu is held. A replica of
+// the release before would not end it with a heartbeat: beside one, nothing is kept.
+func (e *Engine) keepSilence(en *entry, now Mono, h *Health) {
+	if en.repairing || !en.local.keepDue(h, &en.view.Record) || !e.Alone && !e.peers.allEndSilences() || !e.silenceLimit.take(now) {
+		return
+	}
+	e.startRepair(en, &SilenceFlow{})
+}
+
+// handleSuspended removes what has been SUSPENDED for too long, but not amid a mass of
+// ends; en.mu is held.
+func (e *Engine) handleSuspended(en *entry, now Mono, wall int64) {
+	in, rec := e.input(en, now, wall), &en.view.Record
+	removal := e.Policy.removal(rec)
+	until, massive := e.massEnd()
+	switch {
+	case removal == math.MaxInt64 || en.repairing: // never; or the worker schedules it again
+	case wall < removal: // the clock was set back
+		e.schedule.put(&e.schedule.removals, en, removal)
+	case !e.Policy.due(in, rec):
+		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince.Add(e.Policy.observed())))
+	case massive:
+		e.schedule.put(&e.schedule.due, en, int64(until))
+	default:
+		e.startRepair(en, &RetentionFlow{})
+	}
+}
+
+// checkAfter has the instance examined after some credited time; en.mu is held.
 func (e *Engine) checkAfter(en *entry, after time.Duration) {
 	e.schedule.put(&e.schedule.due, en, int64(e.health.Load().Credited.Add(after)))
 }
 
-// lookAgain has the next tick look at an instance that is missing and may be refuted. A
-// claim waits on for what it waits for: its place among the turns is not lost either.
+// checkNow has the next tick examine an instance that is missing and may be refuted. A
+// claim goes on waiting for what it waits for: its place in the rate limit is not lost
+// either.
 func (e *Engine) checkNow(en *entry) {
 	now, _ := e.now()
 	en.mu.Lock()
@@ -96,8 +144,8 @@ func (e *Engine) checkNow(en *entry) {
 	}
 }
 
-// postpone has an absence looked at again after some credited time, or when the store
-// takes writes again if that is what failed; en.mu is held.
+// postpone has an absence examined after some credited time, or when the store takes
+// writes again if that is what failed; en.mu is held.
 func (e *Engine) postpone(en *entry, err error, after time.Duration) {
 	if errors.Is(err, ErrFull) && e.health.Load().Full {
 		e.schedule.put(&e.schedule.awaitingSpace, en, 0)
@@ -106,155 +154,12 @@ func (e *Engine) postpone(en *entry, err error, after time.Duration) {
 	e.checkAfter(en, after)
 }
 
-// beginRefuting re-arms an instance; en.mu is held.
-func (e *Engine) startRefuting(en *entry) {
-	now, _ := e.now()
-	en.refuting, en.refutedAt = true, now
-	e.refutes.put(en)
-}
-
-// attendSuspended removes what has been SUSPENDED for too long, but not amid a mass of
-// ends; en.mu is held.
-func (e *Engine) handleSuspended(en *entry, now Mono, wall int64) {
-	in, rec := e.input(en, now, wall), &en.view.Record
-	removal := e.Policy.removal(rec)
-	until, mass := e.massive()
-	switch {
-	case removal == math.MaxInt64 || en.repairing: // never; or the worker schedules it again
-	case wall < removal: // the clock was set back
-		e.schedule.put(&e.schedule.removals, en, removal)
-	case !e.Policy.due(in, rec):
-		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince.Add(e.Policy.observed())))
-	case mass:
-		e.schedule.put(&e.schedule.due, en, int64(until))
-	default:
-		e.startRepair(en, &RetentionFlow{})
-	}
-}
-
-// mend runs a repair; there is one, or a removal, at a time per instance.
-func (e *Engine) requestRepair(en *entry, f Flow) {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if !en.repairing {
-		e.startRepair(en, f)
-	}
-}
-
-func (e *Engine) startRepair(en *entry, f Flow) {
-	en.repairing = true
-	e.repairs.put(repairJob{en, f})
-}
-
-// mending is a repair or a removal to be carried out.
-type repairJob struct {
-	en *entry
-	f  Flow
-}
-
-func (e *Engine) repair(m repairJob) {
-	en := m.en
-	a, _ := e.runFlow(e.ctx, en, m.f)
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.repairing = false
-	if en.status == suspended && e.Policy.DeregisterAfter > 0 {
-		e.postpone(en, a.Response.Err, retryDelay)
-	}
-}
-
-// refute is the work of one refutation.
-func (e *Engine) refute(en *entry) {
-	began, _ := e.now()
-	a, _ := e.runFlow(e.ctx, en, &RefuteFlow{Careful: en.isCareful()})
-	now, _ := e.now()
-	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.refuting, en.unusable = false, errors.Is(a.Response.Err, ErrUnusable)
-	if en.status == absent {
-		en.careful = true
-		e.postpone(en, a.Response.Err, e.Policy.Hold/4)
-	}
-}
-
-func (en *entry) isCareful() bool {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	return en.careful
-}
-
-// claim carries a claim on to where it waits.
-func (e *Engine) claim(en *entry) {
-	en.mu.Lock()
-	f := en.claimFlow
-	if f == nil {
-		f = &ClaimFlow{}
-		en.claimFlow = f
-	}
-	en.mu.Unlock()
-	a, _ := e.runFlow(e.ctx, en, f)
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.claiming = false
-	switch {
-	case en.status != absent:
-		en.claimFlow = nil // a new absence gets a new hold
-	case en.claimFlow != f, a.Wait.Settled != 0 && a.Wait.Settled != en.view.ended: // the store was restored, or the end is known better by now
-		e.checkAfter(en, Tick)
-	case a.Do == DoToken:
-		e.schedule.put(&e.schedule.rateLimited, en, int64(e.health.Load().Credited))
-	case a.Do == DoWait && a.Wait.Space:
-		e.schedule.put(&e.schedule.awaitingSpace, en, 0)
-	case a.Do == DoWait && a.Wait.Settled != 0:
-		e.schedule.put(&e.schedule.awaitingPeers, en, int64(a.Wait.Settled))
-		e.peers.noteWaitingClaim(a.Wait.Settled)
-	case a.Do == DoWait:
-		e.schedule.put(&e.schedule.due, en, int64(a.Wait.Until))
-	case a.Response.Err == nil: // it was heard, or the watch is behind
-		en.claimFlow = nil
-		e.checkAfter(en, Tick)
-	default:
-		en.claimFlow = nil
-		e.postpone(en, a.Response.Err, e.Policy.Hold/4)
-	}
-}
-
-// takeTurn says whether a claim that is ready may be made now: not before those that
-// have waited for longer.
+// takeClaimToken takes a token for a claim that is ready, if there is one, and no other
+// claim has waited for one for longer.
 func (e *Engine) takeClaimToken() bool {
 	if n, _ := e.schedule.length(&e.schedule.rateLimited); n > 0 {
 		return false
 	}
 	now, _ := e.now()
-	return e.breaker.turn(now)
-}
-
-// adopt renews the lease that another replica moved the instance to, and the next one
-// if it was moved on meanwhile.
-func (e *Engine) adopt(en *entry) {
-	for l, n := en.nextAdoption(0), 0; l != 0; l, n = en.nextAdoption(l), n+1 {
-		if n == maxRounds {
-			en.endAdoption() // the next heartbeat does it
-			return
-		}
-		_, _ = e.Store.Renew(e.ctx, l) // the next heartbeat does it again if this fails
-	}
-}
-
-// adopted says which lease to adopt after done, if there is still one.
-func (en *entry) nextAdoption(done LeaseID) LeaseID {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if l := en.view.Record.Lease; l != done && en.view.on(l) {
-		return l
-	}
-	en.adopting = false
-	return 0
-}
-
-func (en *entry) endAdoption() {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.adopting = false
+	return e.claimLimit.take(now)
 }

@@ -46,7 +46,8 @@ type Engine struct {
 	schedule     schedule
 	peers        peerExchange
 	breaker      breaker
-	silenceLimit pacer
+	claimLimit   rateLimit
+	silenceLimit rateLimit
 
 	healthMu     sync.Mutex // serialises the writers of gate
 	pulseBegan   atomic.Int64
@@ -77,7 +78,8 @@ func New(c Config) *Engine {
 		e.Hooks.StoreRestored = e.Restored
 	}
 	e.health.Store(&Health{Suspected: true, Alone: c.Alone, HasRunTime: c.SaveRunTime != nil, RunTimeBefore: c.RunTimeBefore})
-	e.breaker.setUp(&c.Policy, c.ClaimsPerSecond)
+	e.breaker.window = time.Duration(c.Policy.Window(c.Policy.DefaultInterval)) * time.Second
+	e.setUpLimits()
 	return e
 }
 

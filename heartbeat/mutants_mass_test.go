@@ -40,12 +40,12 @@ var massMutants = []mutant{
 		{"watch.go", "	if en.view.ended != ended {", "	if en.view.ended != ended && ended != 0 {"}}},
 	{name: "F10: a claim waits for an end that is known better by now", tests: "ClaimFollowsTheEnd", edits: []edit{
 		{"watch.go", "	if en.view.ended != ended {", "	if false {"}, {"watch.go", "state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended", "state := en.view.Record.Lease, en.view.Record.State"}}},
-	{name: "a claim goes on out of its turn", tests: "OutOfTurn", edits: []edit{
-		{"dispatch.go", "			if !turn && en.claimFlow != nil", "			if false && en.claimFlow != nil"}}},
+	{name: "a claim goes on without a token", tests: "WithoutATokenAsks", edits: []edit{
+		{"dispatch.go", "			if !hasToken && en.claimFlow != nil", "			if false && en.claimFlow != nil"}}},
 	{name: "F10: a replica that cannot get on is waited for", tests: "CannotGetOn", edits: []edit{
 		{"exchange.go", "	o.stuck.Store(credited.Sub(o.progressAt) >= stuckAfter)\n", ""}}},
 	{name: "refutations crowd a slow store", tests: "NoLivingOneIsSuspended", edits: []edit{
-		{"dispatch.go", "	e.refutes.adapt(began, now, errors.Is(a.Response.Err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
+		{"tasks.go", "	e.refutes.adapt(began, now, errors.Is(err, ErrUnavailable))\n", "	_, _ = began, now\n"}}},
 	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{
 		{"flow_refute.go", "	if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "	if f.stale(in) {\n"}}},
 	{name: "one unanswered write restarts the holds of all", tests: "OneFailingWrite", edits: []edit{

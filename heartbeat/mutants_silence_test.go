@@ -30,7 +30,7 @@ var silenceMutants = []mutant{
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{
 		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if false {"}}},
 	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
-		{"limits.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
+		{"dispatch.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
 		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited).Add(keptEvery * f.snap.Record.window())\n", "	l.keptUntil = 0\n"}}},
 	{name: "silence: what the platform ran since does not count", tests: "ASilenceCountsAcrossRestarts$", edits: []edit{

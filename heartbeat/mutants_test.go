@@ -163,7 +163,7 @@ var mutants = []mutant{
 	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
 		{"dispatch.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
 	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{
-		{"dispatch.go", "	for ; looked < maxPerTick; looked++ {", "	for ; ; looked++ {"}}},
+		{"dispatch.go", "	for ; handled < maxPerTick; handled++ {", "	for ; ; handled++ {"}}},
 	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
 		{"flow_claim.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
 	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{

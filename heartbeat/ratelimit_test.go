@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// In a mass claims wait for their turn. What is heard meanwhile, or a store that
+// In a mass claims wait for a token of the rate limit. What is heard meanwhile, or a store that
 // became full, is seen before the claim is made.
-func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
+func TestAClaimIsExaminedAgainWithItsToken(t *testing.T) {
 	snap := Snapshot{At: 7, Record: Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}}
 	ready := func() (ClaimFlow, Input) {
 		p := brisk(1)
 		in := Input{Policy: &p, Health: &Health{Credited: Credit(time.Hour)}, Known: &snap, Local: &Local{}}
 		f := ClaimFlow{step: claimHold, at: snap.At}
 		if a := f.Next(in, Result{}); a.Do != DoToken {
-			t.Fatalf("it asks for no turn: %v", a.Do)
+			t.Fatalf("it asks for no token: %v", a.Do)
 		}
 		return f, in
 	}
@@ -46,12 +46,12 @@ func TestAClaimIsLookedAtAgainAfterItsTurn(t *testing.T) {
 }
 
 // Whoever asks for dead services again and again moves no claim past those that wait.
-func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
+func TestFailingRequestsTakeNoTokenOfAClaim(t *testing.T) {
 	const n, rate = 300, 10
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(1), true)
 		s.breaker.mu.Lock()
-		s.breaker.gap = time.Second / rate
+		s.claimLimit.gap = time.Second / rate
 		s.breaker.mu.Unlock()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -60,7 +60,7 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 			ids[i] = ID(fmt.Sprint("i", i))
 			s.register(ids[i])
 		}
-		until(t, "all wait for their turn", func() bool { turns, _ := s.schedule.length(&s.schedule.rateLimited); return turns > n-2*rate })
+		until(t, "all wait for a token", func() bool { waiting, _ := s.schedule.length(&s.schedule.rateLimited); return waiting > n-2*rate })
 		began, before := time.Now(), l.count(Claim)
 		for time.Since(began) < 5*time.Second {
 			for _, id := range ids {
@@ -76,17 +76,17 @@ func TestFailingRequestsPassNoTurnOfAClaim(t *testing.T) {
 	})
 }
 
-// What else is looked at asks for its turn, too.
-func TestAClaimThatIsLookedAtOutOfTurnAsksForItsTurn(t *testing.T) {
+// What is examined for another reason asks for a token, too.
+func TestAClaimWithoutATokenAsksForOne(t *testing.T) {
 	e := New(Config{Store: failing{}, Policy: brisk(1), Clock: func() (time.Duration, int64) { return time.Hour, int64(time.Hour) }, Alone: true})
-	for _, turn := range []bool{false, true} {
+	for _, hasToken := range []bool{false, true} {
 		en := &entry{status: absent, claimFlow: &ClaimFlow{step: claimToken}}
 		en.view.Record = Record{ID: "i", State: Active, Interval: 1, Window: 2, Lease: 3}
 		en.view.At = 7
 		e.end() // so that no worker begins
-		e.handleDue(en, Mono(time.Hour), int64(time.Hour), turn)
-		if !en.claiming || (en.claimFlow.step == claimToken) != turn {
-			t.Errorf("turn %t: it goes on at step %d, claiming %t", turn, en.claimFlow.step, en.claiming)
+		e.handleDue(en, Mono(time.Hour), int64(time.Hour), hasToken)
+		if !en.claiming || (en.claimFlow.step == claimToken) != hasToken {
+			t.Errorf("token %t: it goes on at step %d, claiming %t", hasToken, en.claimFlow.step, en.claiming)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 const (
 	sweepEvery = 30 * time.Second // ± 20 %
 	pulseEvery = time.Second      // at most; a quarter of the hold if that is shorter
+	// runTimeEvery is how often the run time is saved; what is lost of it counts for nothing.
+	runTimeEvery = time.Second
 )
 
 // Run drives the engine until ctx ends, and returns when all its work has ended.
@@ -172,5 +174,25 @@ func (e *Engine) inspect(l *Listed) {
 	case absent && rec.Expires(): // a silence: refuted or claimed, not repaired
 	case !l.Exists(), absent, p.Differs, p.Lease != rec.Lease:
 		e.requestRepair(e.ensureEntry(l.ID), &RepairFlow{ID: l.ID, Differs: p.Revision})
+	}
+}
+
+// saveRunTime has it saved how long the platform has run, over all its starts, until ctx
+// ends. A disk may hang, so nothing waits for it.
+func (e *Engine) saveRunTime(ctx context.Context) {
+	if e.SaveRunTime == nil {
+		return
+	}
+	t := time.NewTicker(runTimeEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if g := e.health.Load(); g.Loaded {
+			e.SaveRunTime(g.RunTimeBefore + time.Duration(g.Credited))
+		}
 	}
 }

@@ -41,7 +41,7 @@ func (e *Engine) Stats() Stats {
 		Repairs: e.repairs.length(), Revocations: e.revokes.length(),
 		Hooks: e.hooks.changes.length() + e.hooks.notices.length(), HooksDropped: e.hooks.notices.dropped(),
 	}
-	_, s.Massive = e.massive()
+	_, s.Massive = e.massEnd()
 	var first int64
 	if s.Scheduled, first = q.length(&q.due); s.Scheduled > 0 {
 		s.Late = max(g.Credited.Sub(Credit(first)), 0)
