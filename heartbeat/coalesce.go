@@ -45,7 +45,7 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	return r
 }
 
-// turns are reads of one thing, one after the other. Whoever asks while one is under
+// sharedRead are reads of one thing, one after the other. Whoever asks while one is under
 // way shares the next, for an answer counts only if its read began after the question
 // (protocol CE5).
 type sharedRead[T any] struct {
@@ -60,7 +60,7 @@ type pendingRead[T any] struct {
 	err   error
 }
 
-// ask reads in turn.
+// joinRead reads in turn.
 func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
 	if of.reading {
@@ -97,7 +97,7 @@ func (of *sharedRead[T]) run(ctx context.Context, t *pendingRead[T], read func(c
 	}
 }
 
-// ended ends a read; it returns the one that was asked for meanwhile.
+// finish ends a read; it returns the one that was asked for meanwhile.
 func (of *sharedRead[T]) finish() *pendingRead[T] {
 	of.mu.Lock()
 	defer of.mu.Unlock()

@@ -115,7 +115,7 @@ func (e *Engine) entry(id ID) *entry {
 	return e.entries[id]
 }
 
-// enter returns the entry of id, a new one if need be.
+// ensureEntry returns the entry of id, a new one if need be.
 func (e *Engine) ensureEntry(id ID) *entry {
 	if en := e.entry(id); en != nil {
 		return en
@@ -130,7 +130,7 @@ func (e *Engine) ensureEntry(id ID) *entry {
 	return en
 }
 
-// step asks a flow for its next action.
+// decide asks a flow for its next action.
 func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 	now, wall := e.now()
 	en.mu.Lock()
@@ -144,7 +144,7 @@ func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 
-// serve carries what writes through, also when its client hangs up: what is half done
+// serveDetached carries what writes through, also when its client hangs up: what is half done
 // is finished. The store bounds every call by itself, every flow makes a bounded number
 // of them, and all of them together have serveTime. A heartbeat needs none of this: its
 // renewal is the engine's own.
@@ -158,7 +158,7 @@ func (e *Engine) serveDetached(ctx context.Context, en *entry, f Flow) Response 
 // writers 64 times, each time slowly, ends here.
 const serveTime = 15 * time.Second
 
-// answer carries a request through to its answer. If it found no answer, but is
+// serve carries a request through to its answer. If it found no answer, but is
 // evidence of an instance that is missing, that is looked at by the next tick.
 func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
 	a, wrote := e.runFlow(ctx, en, f)
@@ -173,7 +173,7 @@ func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
 	return a.Response
 }
 
-// run carries a flow on until it ends or waits.
+// runFlow carries a flow on until it ends or waits.
 func (e *Engine) runFlow(ctx context.Context, en *entry, f Flow) (a Action, wrote bool) {
 	var r Result
 	for {
@@ -245,7 +245,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	return o
 }
 
-// retire revokes a lease on which nothing hangs, beside everything else.
+// revokeLater revokes a lease on which nothing hangs, beside everything else.
 func (e *Engine) revokeLater(l LeaseID) {
 	if l != 0 {
 		e.revokes.put(l)
@@ -261,7 +261,7 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	e.queueNotice(func() { e.Hooks.Committed(t) })
 }
 
-// seen follows a change of what is known; en.mu is held.
+// followChange follows a change of what is known; en.mu is held.
 func (e *Engine) followChange(en *entry) {
 	if !en.view.Absent() && !en.claiming {
 		en.claimFlow = nil

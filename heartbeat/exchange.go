@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// mostPatient is how long claims wait for other replicas before those are asked to
+	// askPeersAfter is how long claims wait for other replicas before those are asked to
 	// publish: they may not have seen the end that only a list showed to this one.
 	askPeersAfter = time.Second
-	// mostStuck is for how long nothing may get on here before this replica gives up
+	// stuckAfter is for how long nothing may get on here before this replica gives up
 	// being waited for.
 	stuckAfter = 10 * time.Second
 )
 
-// others is what this replica has to say to the others, and what they said.
+// peerExchange is what this replica has to say to the others, and what they said.
 type peerExchange struct {
 	mu    sync.Mutex
 	peers []peer
@@ -65,7 +65,7 @@ func (q *openQueue) Pop() any {
 	return x
 }
 
-// seenGone follows an absence that news showed; en.mu is held. since is a revision at which
+// noteAbsence follows an absence that news showed; en.mu is held. since is a revision at which
 // the lease had not ended.
 func (e *Engine) noteAbsence(en *entry, now Mono, since Revision) {
 	opened := en.openIfContested(now, since, en.inProgress)
@@ -83,7 +83,7 @@ func (e *Engine) noteAbsence(en *entry, now Mono, since Revision) {
 	}
 }
 
-// waits notes a claim that waits for others.
+// noteWaitingClaim notes a claim that waits for others.
 func (o *peerExchange) noteWaitingClaim(end Revision) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -92,7 +92,7 @@ func (o *peerExchange) noteWaitingClaim(end Revision) {
 	}
 }
 
-// tend publishes what this replica has settled, if others may wait for it, and finds out
+// publishIfDue publishes what this replica has settled, if others may wait for it, and finds out
 // who of them is dead; by each tick.
 func (e *Engine) publishIfDue(now Mono) {
 	if e.Alone {
@@ -129,7 +129,7 @@ func (e *Engine) publishIfDue(now Mono) {
 	o.sending = e.spawn(func() { e.publish(word) })
 }
 
-// some says whether there are other replicas; o.mu is held.
+// any says whether there are other replicas; o.mu is held.
 func (o *peerExchange) any() bool {
 	for i := range o.peers {
 		if o.peers[i].name != "" {
@@ -139,7 +139,7 @@ func (o *peerExchange) any() bool {
 	return false
 }
 
-// keep says whether every replica that may hear an instance would end a silence that is kept.
+// allEndSilences says whether every replica that may hear an instance would end a silence that is kept.
 func (o *peerExchange) allEndSilences() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,7 +151,7 @@ func (o *peerExchange) allEndSilences() bool {
 	return true
 }
 
-// doubts says whether the store must be asked how far it is, and whether own writes must
+// pendingChecks says whether the store must be asked how far it is, and whether own writes must
 // show how fast it is; o.mu is held.
 func (o *peerExchange) pendingChecks(credited Credit) (asks, probes bool) {
 	for i := range o.peers {
@@ -162,7 +162,7 @@ func (o *peerExchange) pendingChecks(credited Credit) (asks, probes bool) {
 	return asks, probes
 }
 
-// openest is the lowest end that is open here, 0 if none is; settled says whether one was
+// lowestOpenEnd is the lowest end that is open here, 0 if none is; settled says whether one was
 // found that is so no more.
 func (e *Engine) lowestOpenEnd(now Mono) (low Revision, settled bool) {
 	o := &e.peers
@@ -237,7 +237,7 @@ func (e *Engine) askHead() {
 	}
 }
 
-// appear publishes for the first time, before anything is heard here: who does not see
+// publishFirst publishes for the first time, before anything is heard here: who does not see
 // this replica does not wait for it. A full store keeps it from that, but then nobody can
 // claim either.
 func (e *Engine) publishFirst(ctx context.Context, at Revision) error {
@@ -255,7 +255,7 @@ func (e *Engine) publishFirst(ctx context.Context, at Revision) error {
 	return err
 }
 
-// forget drops what belongs to another history of the store.
+// reset drops what belongs to another history of the store.
 func (o *peerExchange) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

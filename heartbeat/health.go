@@ -12,7 +12,7 @@ const (
 	maxSilence = time.Second
 )
 
-// Gate is what a replica believes of its own ability to take silence for death.
+// Health is what a replica believes of its own ability to take silence for death.
 // Credited time passes only while the replica runs: a pause credits nothing, a delay
 // that is too short to be one almost nothing.
 type Health struct {
@@ -33,7 +33,7 @@ type Health struct {
 	RunTimeBefore time.Duration
 }
 
-// Pass credits the time since the last tick; a pause adds nothing.
+// AddTime credits the time since the last tick; a pause adds nothing.
 func (g *Health) AddTime(elapsed time.Duration) {
 	if elapsed > maxSilence {
 		g.Disturb()
@@ -49,7 +49,7 @@ func (g *Health) Disturb() { g.Suspected, g.SuspectedAt = true, g.Credited }
 // WriteFailed restarts every hold (protocol CE9).
 func (g *Health) WriteFailed() { g.WritableSince = g.Credited }
 
-// Note follows how a call to the store ended. A write that got no answer concerns the
+// NoteOutcome follows how a call to the store ended. A write that got no answer concerns the
 // instance it was made for, whose flow begins its hold anew. If it restarted the holds of
 // all, one failure a second would keep every death from being found. It does so only
 // beside a replica that publishes no watermark: of that one nobody knows whether its

@@ -48,10 +48,10 @@ func (h *Hooks) fill() {
 }
 
 const (
-	// changeWidth is how many calls of Changed are made at once, each for another id.
+	// changedWorkers is how many calls of Changed are made at once, each for another id.
 	changedWorkers = 4
 	maxNotices     = 8192
-	// hookPatience is how long anybody waits for Changed, or the end of Run for any hook.
+	// hookTimeout is how long anybody waits for Changed, or the end of Run for any hook.
 	hookTimeout = 2 * time.Second
 )
 
@@ -85,7 +85,7 @@ func (h *hookCalls) spawn(work func()) bool {
 	return true
 }
 
-// rest waits until every call has been made, or none was for hookPatience, for a hook
+// drain waits until every call has been made, or none was for hookPatience, for a hook
 // may block for ever.
 func (h *hookCalls) drain(ctx context.Context) {
 	for left := -1; ; {
@@ -120,14 +120,14 @@ func (h *hookCalls) idleWithin(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// telling is how far Changed is behind what is known of an instance.
+// hookProgress is how far Changed is behind what is known of an instance.
 type hookProgress struct {
 	changes, reported uint32
 	queued            bool          // it is queued, or somebody tells it
 	onReported        chan struct{} // not nil: closed when the next call has returned
 }
 
-// changed has Changed called soon; en.mu is held.
+// reportChange has Changed called soon; en.mu is held.
 func (e *Engine) reportChange(en *entry) {
 	en.changes++
 	if !en.queued {
@@ -136,7 +136,7 @@ func (e *Engine) reportChange(en *entry) {
 	}
 }
 
-// tellChanges calls Changed until it knows what is known.
+// callChanged calls Changed until it knows what is known.
 func (e *Engine) callChanged(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -154,7 +154,7 @@ func (e *Engine) callChanged(en *entry) {
 	en.queued = false
 }
 
-// shown waits until Changed knows what is known of the instance now: what a replica
+// awaitReported waits until Changed knows what is known of the instance now: what a replica
 // acknowledges, its next answer shows.
 func (e *Engine) awaitReported(ctx context.Context, en *entry) error {
 	en.mu.Lock()
@@ -184,5 +184,5 @@ func (e *Engine) awaitReported(ctx context.Context, en *entry) error {
 	return nil
 }
 
-// notice has a hook called soon, if there is room.
+// queueNotice has a hook called soon, if there is room.
 func (e *Engine) queueNotice(call func()) { e.hooks.notices.put(call) }

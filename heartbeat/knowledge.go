@@ -5,7 +5,7 @@ package heartbeat
 type knowledge struct {
 	view  View
 	local Local
-	// open is a revision since which the lease may have ended that this replica has to
+	// openSince is a revision since which the lease may have ended that this replica has to
 	// refute, and has not; 0: nothing is open.
 	openSince Revision
 	openedAt  Mono
@@ -13,7 +13,7 @@ type knowledge struct {
 	careful bool
 }
 
-// absorb takes sights in and follows what they change.
+// observe takes sights in and follows what they change.
 func (k *knowledge) observe(g *Health, sights ...Observation) (news bool) {
 	lease, at := k.view.Record.Lease, k.view.At
 	for _, s := range sights {
@@ -51,7 +51,7 @@ func (k *knowledge) lastBeat(alone bool) int64 {
 	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)
 }
 
-// duty is what a replica owes an instance beside answering for it.
+// task is what a replica owes an instance beside answering for it.
 type task uint8
 
 const (
@@ -61,7 +61,7 @@ const (
 	adopting // renewing the lease that another replica moved it to
 )
 
-// underway is what a replica's workers are doing about an instance. A refutation
+// inProgress is what a replica's workers are doing about an instance. A refutation
 // does not wait for a claim (protocol CE4).
 type inProgress struct {
 	refuting      bool
@@ -71,7 +71,7 @@ type inProgress struct {
 	unusable      bool // the last refutation found that the record cannot be written
 }
 
-// owed is the duty that follows at once from news. lease is the one that the
+// taskOnNews is the duty that follows at once from news. lease is the one that the
 // record hung on before.
 func (k *knowledge) taskOnNews(now Mono, lease LeaseID, u inProgress) task {
 	switch fresh := k.local.fresh(now, &k.view.Record); {
@@ -88,7 +88,7 @@ func (k *knowledge) taskOnNews(now Mono, lease LeaseID, u inProgress) task {
 	}
 }
 
-// attend is the duty when somebody looks: an absent instance is refuted or claimed.
+// taskWhenDue is the duty when somebody looks: an absent instance is refuted or claimed.
 func (k *knowledge) taskWhenDue(now Mono, p *Policy, u inProgress) task {
 	switch {
 	case !k.view.Absent():
@@ -105,7 +105,7 @@ func (k *knowledge) taskWhenDue(now Mono, p *Policy, u inProgress) task {
 	}
 }
 
-// standing is how a replica counts an instance.
+// status is how a replica counts an instance.
 type status uint8
 
 const (

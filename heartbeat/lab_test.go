@@ -182,7 +182,7 @@ func (l *lab) pause(d time.Duration) {
 	}
 }
 
-// told lists what the outbox says of an instance, "CHANGE STATE seq".
+// events lists what the outbox says of an instance, "CHANGE STATE seq".
 func (l *lab) events(id ID) (out []Txn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -43,7 +43,7 @@ type Moment struct {
 	Wall     int64
 }
 
-// Hear notes evidence: an authenticated heartbeat, or an acknowledged entry into
+// AddEvidence notes evidence: an authenticated heartbeat, or an acknowledged entry into
 // ACTIVE. What disturbed the replica before does not concern the silence after it.
 func (l *Local) AddEvidence(at Moment) {
 	if l.hasEvidence && at.Now < l.EvidenceAt {
@@ -53,7 +53,7 @@ func (l *Local) AddEvidence(at Moment) {
 	l.probation, l.silenceBefore = false, 0
 }
 
-// Beat notes a heartbeat, which is evidence too. It returns the time since the one
+// AddBeat notes a heartbeat, which is evidence too. It returns the time since the one
 // before, as far as it was heard here; 0: unknown.
 func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 	l.AddEvidence(at)
@@ -67,7 +67,7 @@ func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 	return gap
 }
 
-// concerned says whether the last disturbance came after what was heard last.
+// disturbed says whether the last disturbance came after what was heard last.
 func (l *Local) disturbed(g *Health) bool {
 	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)
 }
@@ -137,12 +137,12 @@ func (l *Local) hidden(in Input, r *Record) bool {
 		(in.settled() || in.Health.cannotWrite(in.Policy.Hold))
 }
 
-// courtesy is how much longer than its claim a replica waits before it hides what others
+// hideMargin is how much longer than its claim a replica waits before it hides what others
 // may have heard and be busy to refute. A claim hides it too; this is for the time in
 // which none can be written.
 const hideMargin = time.Second
 
-// patience is how long this replica holds an absence: who has not heard the instance
+// holdTime is how long this replica holds an absence: who has not heard the instance
 // last lets the others go first.
 func (l *Local) holdTime(in Input, r *Record) time.Duration {
 	if !l.hasEvidence || in.Now.Sub(l.EvidenceAt) > r.window()+2*in.Policy.Hold+time.Second {
@@ -153,7 +153,7 @@ func (l *Local) holdTime(in Input, r *Record) time.Duration {
 
 const maxAnnouncements = 10
 
-// pace follows an application that was told another interval, by the gap before its
+// followInterval follows an application that was told another interval, by the gap before its
 // heartbeat: tell says that it must be told (again), settled that its heartbeats
 // show the new pace. window is the one of the new interval alone: if the record's
 // is longer, or the interval before was, a longer interval was told and may still be

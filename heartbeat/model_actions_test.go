@@ -90,7 +90,7 @@ func (m *model) actions(w *world, yield func(modelAction)) {
 	}
 }
 
-// laneDeeds yields what can become of a slot's flow; it says whether time may
+// slotActions yields what can become of a slot's flow; it says whether time may
 // pass before.
 func (m *model) slotActions(w *world, x, slot int, yield func(modelAction)) bool {
 	ln := &w.rep[x].slots[slot]
@@ -310,7 +310,7 @@ func (m *model) fate(w *world, x int, do modelActionKind) {
 	}
 }
 
-// tell names a action for a trace.
+// describe names a action for a trace.
 func (m *model) describe(w *world, d modelAction) string {
 	name := string(rune('A' + d.x))
 	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence"}[d.slot]

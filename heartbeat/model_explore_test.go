@@ -101,7 +101,7 @@ func explore[W comparable](m machine[W], limit int) exploration {
 	return out
 }
 
-// retell walks a path again and says what happened.
+// replay walks a path again and says what happened.
 func replay[W comparable](m machine[W], path []modelAction) string {
 	var b strings.Builder
 	w := m.begin()

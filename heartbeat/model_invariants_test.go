@@ -10,7 +10,7 @@ import (
 // to happen; I7 when a lease is revoked; I6 in every world; coverage when a
 // heartbeat is answered and before time passes; I1 by fair continuations.
 
-// judge looks at a transaction that is about to be carried out.
+// checkCommit looks at a transaction that is about to be carried out.
 func (m *model) checkCommit(w *world, x, slot int, t *Txn) {
 	old, now := w.store.Snapshot, w.store.Snapshot
 	switch t.RecordOp {
@@ -41,7 +41,7 @@ func (m *model) checkCommit(w *world, x, slot int, t *Txn) {
 	m.checkMove(w, x, slot, t, old.Record.State, now.Record.State)
 }
 
-// judgeEvent is I3: seq grows by one with exactly one event, and there is no event
+// checkEvent is I3: seq grows by one with exactly one event, and there is no event
 // without its change.
 func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 	seq := old.Record.Seq
@@ -64,7 +64,7 @@ func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 	}
 }
 
-// judgeMove is who may move an instance where, and I2.
+// checkMove is who may move an instance where, and I2.
 func (m *model) checkMove(w *world, x, slot int, t *Txn, from, to State) {
 	by := map[[2]State][]int{
 		{None, Active}: {slotOwner}, {None, Inactive}: {slotOwner},
@@ -94,7 +94,7 @@ func (m *model) checkMove(w *world, x, slot int, t *Txn, from, to State) {
 	}
 }
 
-// judgeClaim looks at the decision to claim: whoever was away must have run for a
+// checkClaim looks at the decision to claim: whoever was away must have run for a
 // window since, so that the living had the time to be heard.
 func (m *model) checkClaim(w *world, x int) {
 	if m.waited(w, x) {
@@ -105,7 +105,7 @@ func (m *model) checkClaim(w *world, x int) {
 	}
 }
 
-// judgeBeat looks at a heartbeat that is answered 2xx: the live lease, if there is
+// checkBeat looks at a heartbeat that is answered 2xx: the live lease, if there is
 // one, was renewed for it.
 func (m *model) checkBeat(w *world, ln *modelSlot) {
 	s := &w.store
@@ -117,7 +117,7 @@ func (m *model) checkBeat(w *world, ln *modelSlot) {
 	}
 }
 
-// judgePut looks at an answer to a PUT that names an interval: it tells the window that
+// checkPut looks at an answer to a PUT that names an interval: it tells the window that
 // counts from now on.
 func (m *model) checkPut(ln *modelSlot, a *Response) {
 	f, is := ln.flow.(UpdateFlow)
@@ -126,7 +126,7 @@ func (m *model) checkPut(ln *modelSlot, a *Response) {
 	}
 }
 
-// judgeQuiet looks at a world in which time is about to pass: when nothing is under
+// checkCovered looks at a world in which time is about to pass: when nothing is under
 // way and nobody was sick, the last heartbeat answered 2xx is covered.
 func (m *model) checkCovered(w *world) {
 	s := &w.store
@@ -143,7 +143,7 @@ func (m *model) checkCovered(w *world) {
 	}
 }
 
-// judgeStamp is I9: nobody tells a later time than that of the last heartbeat.
+// checkLastBeat is I9: nobody tells a later time than that of the last heartbeat.
 func (m *model) checkLastBeat(w *world) {
 	if !m.stamps {
 		return
@@ -159,7 +159,7 @@ func (m *model) checkLastBeat(w *world) {
 	}
 }
 
-// judgeWorld is I6, and that the live lease does not outlast the window.
+// checkWorld is I6, and that the live lease does not outlast the window.
 func (m *model) checkWorld(w *world) {
 	m.checkLastBeat(w)
 	s := &w.store
@@ -182,7 +182,7 @@ func (m *model) checkWorld(w *world) {
 	}
 }
 
-// retire revokes a lease for a flow that is done with it: I7.
+// revoke revokes a lease for a flow that is done with it: I7.
 func (m *model) revoke(w *world, x int, id LeaseID) {
 	if w.store.Projection.Present() && w.store.Projection.Lease == id {
 		m.breaks("I7 %c revokes lease %d, on which the projection hangs", 'A'+x, id)
@@ -192,7 +192,7 @@ func (m *model) revoke(w *world, x int, id LeaseID) {
 	}
 }
 
-// settle lets everything that is under way end well.
+// quiesce lets everything that is under way end well.
 func (m *model) quiesce(w *world) {
 	for range 100 {
 		quiet := true
@@ -279,7 +279,7 @@ func (m *model) continued(w world, alive, full bool) world {
 	return w
 }
 
-// judgeFair is I1, and the end of I5.
+// checkFair is I1, and the end of I5.
 func (m *model) checkFair(w *world) {
 	if w.store.rev == 0 {
 		return // not registered yet
@@ -335,7 +335,7 @@ func (m *model) checkAlive(w *world) {
 	}
 }
 
-// judgeViews: at rest every replica knows what the store holds.
+// checkViews: at rest every replica knows what the store holds.
 func (m *model) checkViews(w *world) {
 	for x := range w.rep {
 		if r := &w.rep[x]; m.bad == "" && r.status == running && r.view.Snapshot != w.store.Snapshot {

@@ -54,7 +54,7 @@ func (m *massModel) decided(w *massWorld) bool {
 	return true
 }
 
-// deedsOf are what a running replica has under way; it says whether time may pass before
+// actionsOf are what a running replica has under way; it says whether time may pass before
 // that: always, but that it puts its key back within the grace, and that beside a
 // release before may have to be prompt.
 func (m *massModel) actionsOf(w *massWorld, x int, yield func(modelAction)) (still bool) {
@@ -245,7 +245,7 @@ func (m *massModel) fresh(s modelStatus) (r massReplica) {
 	return r
 }
 
-// tell names a action for a trace.
+// describe names a action for a trace.
 func (m *massModel) describe(w *massWorld, d modelAction) string {
 	name := string(rune('A' + d.x))
 	of := " of " + string(massID(int(d.i)))

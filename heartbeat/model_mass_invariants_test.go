@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// judgeHidden: who sees all that the store holds leaves nobody out of discovery whom
+// checkHidden: who sees all that the store holds leaves nobody out of discovery whom
 // another living replica heard within the window.
 func (m *massModel) checkHidden(w *massWorld) {
 	for x := range m.replicas {
@@ -27,7 +27,7 @@ func (m *massModel) checkHidden(w *massWorld) {
 	}
 }
 
-// judge looks at a transaction that is about to be carried out: I2, at any speed of the
+// checkCommit looks at a transaction that is about to be carried out: I2, at any speed of the
 // store and of the watch, as long as the replica that heard the instance keeps its key.
 func (m *massModel) checkCommit(w *massWorld, x, i int, t *Txn) {
 	old := w.store.at(i)
@@ -41,7 +41,7 @@ func (m *massModel) checkCommit(w *massWorld, x, i int, t *Txn) {
 	}
 }
 
-// settleAll lets everything that is under way end well.
+// quiesceAll lets everything that is under way end well.
 func (m *massModel) quiesceAll(w *massWorld) {
 	for range 200 {
 		did := false
@@ -70,7 +70,7 @@ func (m *massModel) quiesceAll(w *massWorld) {
 	m.breaks("I1 the platform never comes to rest")
 }
 
-// judgeFair is I1: when nothing goes wrong any more, every dead instance is SUSPENDED in
+// checkFair is I1: when nothing goes wrong any more, every dead instance is SUSPENDED in
 // bounded time, and all living replicas know it.
 func (m *massModel) checkFair(w *massWorld) {
 	c := *w

@@ -7,7 +7,7 @@ func (m *massModel) watched(w *massWorld, x int) Revision {
 	return w.store.rev
 }
 
-// openest is the lowest end that a replica has not settled.
+// lowestOpenEnd is the lowest end that a replica has not settled.
 func (m *massModel) lowestOpenEnd(w *massWorld, x int) (low Revision) {
 	for i := range m.instances {
 		p := w.view(x, i)
@@ -146,7 +146,7 @@ func (m *massModel) news(p *massView) {
 	}
 }
 
-// shown takes sights of an instance in, and starts what follows.
+// observe takes sights of an instance in, and starts what follows.
 func (m *massModel) observe(w *massWorld, x, i int, since Revision, sights ...Observation) {
 	p := w.view(x, i)
 	lease := p.view.Record.Lease
@@ -214,7 +214,7 @@ func (m *massModel) list(w *massWorld, x int) {
 	}
 }
 
-// attend does what the tick owes; it says whether that did anything.
+// handleDue does what the tick owes; it says whether that did anything.
 func (m *massModel) handleDue(w *massWorld, x, i int) bool {
 	p := w.view(x, i)
 	u := p.underway(m.one)

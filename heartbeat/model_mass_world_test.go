@@ -33,7 +33,7 @@ type massShow struct {
 	word   PeerStatus
 }
 
-// massPlace is what a replica has of one instance: knowledge, flows and evidence. Its
+// massView is what a replica has of one instance: knowledge, flows and evidence. Its
 // gate is that of the replica, kept alike in all places.
 type massView struct {
 	modelReplica

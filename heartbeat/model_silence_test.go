@@ -5,7 +5,7 @@ import "time"
 // What the model has of silences that outlive a replica. The platform's run time is not
 // modelled: a silence counts for what was kept of it, which is the least.
 
-// attendSilence does what the tick owes a silence; it says whether that did anything.
+// handleSilence does what the tick owes a silence; it says whether that did anything.
 func (m *model) handleSilence(w *world, x int) bool {
 	r := &w.rep[x]
 	if r.slots[slotSilence].phase != slotIdle || w.store.full {
@@ -34,7 +34,7 @@ func (m *model) rebaseSilence(l *Local, credited func(*Credit)) {
 	l.keptUntil = 0 // how many silences are kept is judged elsewhere
 }
 
-// age1 is how long ago a lease was renewed.
+// leaseAge is how long ago a lease was renewed.
 func (m *model) leaseAge(w *world, id LeaseID) Result {
 	l := w.store.lease(id)
 	if l == nil {
@@ -50,7 +50,7 @@ func (m *model) waited(w *world, x int) bool {
 	return r.restarted && int(w.app.ran) >= w.store.Record.Window && int(r.ran) >= w.store.Record.Interval
 }
 
-// judgeRestarts is I1 where the platform is restarted again and again, each time before a
+// checkRestarts is I1 where the platform is restarted again and again, each time before a
 // window is over: a dead application becomes SUSPENDED all the same.
 func (m *model) checkRestarts(from *world) {
 	if !m.silences || m.bad != "" {

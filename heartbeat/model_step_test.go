@@ -104,7 +104,7 @@ func (m *model) advance(w *world, x, slot int, r Result) {
 	}
 }
 
-// answer ends a flow.
+// respond ends a flow.
 func (m *model) respond(w *world, x, slot int, a *Response) {
 	r := &w.rep[x]
 	ln := r.slots[slot]
@@ -206,7 +206,7 @@ func (m *model) reply(w *world, x, slot int, res Result) {
 	m.advance(w, x, slot, res)
 }
 
-// seen: a hold ends when the instance is back.
+// followChange: a hold ends when the instance is back.
 func (m *model) followChange(r *modelReplica) {
 	if !r.view.Absent() && r.slots[slotClaim].phase == slotWaiting {
 		r.slots[slotClaim] = modelSlot{}
@@ -246,7 +246,7 @@ func (r *modelReplica) underway(m *model) inProgress {
 	}
 }
 
-// attend does what the tick owes; it says whether that did anything.
+// handleDue does what the tick owes; it says whether that did anything.
 func (m *model) handleDue(w *world, x int) bool {
 	r := &w.rep[x]
 	if m.silences && m.handleSilence(w, x) {

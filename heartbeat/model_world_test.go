@@ -33,7 +33,7 @@ const (
 	slotResponding            // the answer, with news, is on its way to the application
 )
 
-// modelLane holds a flow by value: a boxed value is never changed, so that worlds
+// modelSlot holds a flow by value: a boxed value is never changed, so that worlds
 // may share it.
 type modelSlot struct {
 	phase modelPhase
@@ -80,7 +80,7 @@ type modelBatch struct {
 type modelReplica struct {
 	status modelStatus
 	asleep int8 // ticks slept
-	// sick: it was paused, late or slow less than a hold ago; no promise rests on it.
+	// unhealthy: it was paused, late or slow less than a hold ago; no promise rests on it.
 	unhealthy bool
 	knowledge
 	health      Health
@@ -128,7 +128,7 @@ type world struct {
 	short   bool // the live lease is a refutation's, and no heartbeat came since
 }
 
-// modelFloat is a commit that its replica gave up and that may still happen.
+// lateCommit is a commit that its replica gave up and that may still happen.
 type lateCommit struct {
 	x, slot int
 	txn     Txn

@@ -70,7 +70,7 @@ func (o *peerExchange) change(watched Revision, f func(*peerExchange)) {
 	o.refresh(watched)
 }
 
-// judge keeps what is asked often; o.mu is held.
+// refresh keeps what is asked often; o.mu is held.
 func (o *peerExchange) refresh(watched Revision) {
 	silent := false
 	for i := range o.peers {
@@ -87,10 +87,10 @@ func (o *peerExchange) refresh(watched Revision) {
 // waited for.
 func (o *peerExchange) unsettled() Revision { return Revision(o.lowestUnsettled.Load()) }
 
-// unspoken says whether a living replica publishes no watermark.
+// nonPublisher says whether a living replica publishes no watermark.
 func (o *peerExchange) nonPublisher() bool { return o.hasNonPublisher.Load() }
 
-// ready is up to which end claims need not wait any more.
+// settledEnd is up to which end claims need not wait any more.
 func (o *peerExchange) settledEnd() int64 {
 	if low := o.lowestUnsettled.Load(); low != 0 {
 		return low - 1

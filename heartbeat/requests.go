@@ -14,7 +14,7 @@ const absenceTTL = time.Second
 // must not hold up a heartbeat that reached this replica before the watch showed it.
 const lookupWait = 2 * time.Second
 
-// known returns the entry of an instance that exists. What this replica does not
+// find returns the entry of an instance that exists. What this replica does not
 // know is confirmed by one read of the store, unless it is the only writer.
 func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
 	if en := e.existing(id); en != nil {
@@ -74,7 +74,7 @@ func (e *Engine) existing(id ID) *entry {
 	return en
 }
 
-// asks says whether the store is to be asked for this id by the caller; if somebody does
+// beginLookup says whether the store is to be asked for this id by the caller; if somebody does
 // already, answered is closed when that has ended. The caller must call asked afterwards.
 func (e *Engine) beginLookup(id ID) (answered <-chan struct{}, mine bool) {
 	e.mu.Lock()
@@ -93,7 +93,7 @@ func (e *Engine) endLookup(id ID) {
 	delete(e.lookingUp, id)
 }
 
-// look reads an instance from the store and takes it in.
+// fetch reads an instance from the store and takes it in.
 func (e *Engine) fetch(ctx context.Context, id ID, now Mono) (*entry, error) {
 	s, err := e.Store.Read(ctx, id)
 	if err != nil {
@@ -113,7 +113,7 @@ func (e *Engine) fetch(ctx context.Context, id ID, now Mono) (*entry, error) {
 	return en, nil
 }
 
-// Look asks the store, for a caller to whom ErrStale showed that this replica is
+// Refresh asks the store, for a caller to whom ErrStale showed that this replica is
 // behind.
 func (e *Engine) Refresh(ctx context.Context, id ID) error {
 	now, _ := e.now()
@@ -121,7 +121,7 @@ func (e *Engine) Refresh(ctx context.Context, id ID) error {
 	return err
 }
 
-// missed says whether the store was asked for this id in vain just now.
+// knownAbsent says whether the store was asked for this id in vain just now.
 func (e *Engine) knownAbsent(id ID, now Mono) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,7 +153,7 @@ func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	return a.Record, a.Err
 }
 
-// registered drops the entry again if it never got a record.
+// endRegistration drops the entry again if it never got a record.
 func (e *Engine) endRegistration(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()

@@ -25,7 +25,7 @@ func (e *Engine) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// changeGate replaces the gate by a changed copy.
+// updateHealth replaces the gate by a changed copy.
 func (e *Engine) updateHealth(change func(*Health)) {
 	e.healthMu.Lock()
 	defer e.healthMu.Unlock()
@@ -48,7 +48,7 @@ func (e *Engine) disturbed(reason string) {
 	}
 }
 
-// probations has every absence that waits take notice of a disturbance.
+// noteDisturbances has every absence that waits take notice of a disturbance.
 func (e *Engine) noteDisturbances(ctx context.Context) {
 	for {
 		select {
@@ -66,7 +66,7 @@ func (e *Engine) noteDisturbances(ctx context.Context) {
 	}
 }
 
-// doubt is a disturbance that many may notice at once; once a second is enough.
+// disturbOnce is a disturbance that many may notice at once; once a second is enough.
 func (e *Engine) disturbOnce(reason string) {
 	if g := e.health.Load(); !g.Suspected || g.Credited.Sub(g.SuspectedAt) >= maxSilence {
 		e.disturb(reason)

@@ -15,11 +15,11 @@ type schedule struct {
 	// due: an absence that is new, a hold that may be over, a refutation to be tried
 	// again, a removal; by credited time.
 	due waitQueue
-	// turns: claims that only their turn keeps waiting, the oldest first.
+	// rateLimited: claims that only their turn keeps waiting, the oldest first.
 	rateLimited waitQueue
-	// room: what cannot go on before the store takes writes again.
+	// awaitingSpace: what cannot go on before the store takes writes again.
 	awaitingSpace waitQueue
-	// peers: claims that wait for what other replicas have settled, by the end of the lease.
+	// awaitingPeers: claims that wait for what other replicas have settled, by the end of the lease.
 	awaitingPeers waitQueue
 	// silences: living instances, by the credited time at which their silence may matter.
 	silences waitQueue
@@ -30,7 +30,7 @@ type schedule struct {
 // waitQueue is a heap of instances.
 type waitQueue []*entry
 
-// place is where an entry waits; it is guarded by schedule.mu.
+// queuePosition is where an entry waits; it is guarded by schedule.mu.
 type queuePosition struct {
 	in    *waitQueue // nil: nowhere
 	key   int64
@@ -99,7 +99,7 @@ func (s *schedule) release(from *waitQueue, at Credit) {
 	*from = nil
 }
 
-// size is how many wait in a queue, and the key of the first.
+// length is how many wait in a queue, and the key of the first.
 func (s *schedule) length(q *waitQueue) (n int, first int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

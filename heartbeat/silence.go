@@ -101,7 +101,7 @@ func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Credit, bool) {
 	return at, true
 }
 
-// lookAt is when the silence of a living instance is to be looked at again.
+// nextSilenceCheck is when the silence of a living instance is to be looked at again.
 func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Credit {
 	r := &k.view.Record
 	at := g.Credited.Add(max(k.local.keptAfter(g, r), Tick))

@@ -16,7 +16,7 @@ type Stats struct {
 	// Late is how long the one that has waited longest has been due, in credited time;
 	// more than a few ticks mean that this replica does not get round to its work.
 	Late time.Duration
-	// Waiting are claims that wait for what other replicas have settled, Unsettled the ends
+	// AwaitingPeers are claims that wait for what other replicas have settled, Unsettled the ends
 	// of leases that this one has not (some of them may be by now).
 	AwaitingPeers, Unsettled int
 	// Unpublished is for how long, in credited time, others may have waited for what this

@@ -69,29 +69,29 @@ type Txn struct {
 	Change       Change // what the outbox event of Record.Seq tells; NoChange: no event
 }
 
-// at starts a transaction on the record as s shows it.
+// begin starts a transaction on the record as s shows it.
 func (s *Snapshot) begin(k Kind) Txn {
 	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place}
 }
 
-// told counts the event in and stamps the change.
+// countEvent counts the event in and stamps the change.
 func (t *Txn) countEvent(c Change, wall int64) {
 	t.Change = c
 	t.Record.Seq++
 	t.Record.ChangedAt = wall
 }
 
-// onLease makes the transaction put the record on lease l, and its projection with it.
+// putOn makes the transaction put the record on lease l, and its projection with it.
 func (t *Txn) putOn(l LeaseID) {
 	t.RecordOp, t.ProjectionOp = Put, Put
 	t.Record.Lease = l
 }
 
-// beaten has a record that is written anyway keep the last heartbeat that this replica
+// keepLastBeat has a record that is written anyway keep the last heartbeat that this replica
 // received: no heartbeat writes that by itself, and after a restart nobody else knows.
 func (t *Txn) keepLastBeat(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
 
-// ends has a record that is written for a heartbeat or a PUT keep no silence any more.
+// endSilence has a record that is written for a heartbeat or a PUT keep no silence any more.
 func (t *Txn) endSilence(l *Local) {
 	t.keepLastBeat(l)
 	t.Record.Silence, t.Record.SilenceAt = 0, 0
@@ -126,7 +126,7 @@ func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	return t
 }
 
-// enter applies a cell of the state table.
+// apply applies a cell of the state table.
 func (t *Txn) apply(c Cell, wall int64) {
 	t.Record.State = c.To
 	t.countEvent(c.Change, wall)

@@ -36,7 +36,7 @@ func (v *View) upTo(watched Revision) Revision {
 	return watched
 }
 
-// See takes a sight in unless it is older than what is known.
+// Observe takes a sight in unless it is older than what is known.
 func (v *View) Observe(s Observation) (news bool) {
 	seen, unusable := &v.recordSeen, &v.recordUnusable
 	if s.Projected {
@@ -61,7 +61,7 @@ func (v *View) Observe(s Observation) (news bool) {
 	return true
 }
 
-// gone takes in that there was no projection at a revision. If none was known before and
+// noteGone takes in that there was no projection at a revision. If none was known before and
 // the record is the same, none was there in between (protocol CE1): the end is no newer.
 // At the record's own revision nothing ends; what a read found gone, of which that is all
 // that is known, has ended at an unknown revision, until the watch or a list tells.

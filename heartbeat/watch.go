@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// sightsOf turns a snapshot read at revision at into sights; what it does not
+// observationsOf turns a snapshot read at revision at into sights; what it does not
 // show was absent at that revision.
 func observationsOf(id ID, s *Snapshot, at Revision) []Observation {
 	rec := Observation{ID: id, Revision: at}
@@ -20,12 +20,12 @@ func observationsOf(id ID, s *Snapshot, at Revision) []Observation {
 	return []Observation{rec, pro}
 }
 
-// show takes sights of one instance in, as the watch shows them.
+// observe takes sights of one instance in, as the watch shows them.
 func (e *Engine) observe(en *entry, sights ...Observation) {
 	e.observeSince(en, sights[0].Revision, sights...)
 }
 
-// showSince takes sights of one instance in and starts what follows from them. Before
+// observeSince takes sights of one instance in and starts what follows from them. Before
 // since, what they show as gone was not so.
 func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) {
 	en = e.lockEntry(en)
@@ -54,7 +54,7 @@ func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) 
 	}
 }
 
-// lock locks the entry, or the one that took its place.
+// lockEntry locks the entry, or the one that took its place.
 func (e *Engine) lockEntry(en *entry) *entry {
 	for {
 		en.mu.Lock()
@@ -66,7 +66,7 @@ func (e *Engine) lockEntry(en *entry) *entry {
 	}
 }
 
-// See takes in what the watch showed up to a revision, in order. It does not
+// Observe takes in what the watch showed up to a revision, in order. It does not
 // block. All sights of one instance are taken in at once: a transaction writes
 // record and projection together, and half of it must not be acted upon.
 func (e *Engine) Observe(sights []Observation, upTo Revision) {

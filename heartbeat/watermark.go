@@ -14,10 +14,10 @@ const peerProbes = 2
 
 // PeerStatus is what another replica's key says.
 type PeerStatus struct {
-	// Speaks: it publishes a watermark. A release that knows none is waited for by
+	// Publishes: it publishes a watermark. A release that knows none is waited for by
 	// time alone: the hold and a second for each rank.
 	Publishes bool
-	// Keeps: a heartbeat there ends a silence that a record keeps.
+	// EndsSilences: a heartbeat there ends a silence that a record keeps.
 	EndsSilences bool
 	// Settled is its watermark: every end of a lease up to this revision is settled
 	// there. Either it is refuted, or that replica had no fresh evidence against it.
@@ -37,21 +37,21 @@ type peer struct {
 	head    Revision // a revision of the store read after the grace; 0: not yet read
 }
 
-// says takes in a key that was put. What was settled once remains so: a replica may
+// update takes in a key that was put. What was settled once remains so: a replica may
 // put back an older word with its key.
 func (p *peer) update(w PeerStatus) {
 	w.Settled = max(w.Settled, p.Settled)
 	*p = peer{name: p.name, PeerStatus: w}
 }
 
-// vanish takes in that the key is gone.
+// markMissing takes in that the key is gone.
 func (p *peer) markMissing() {
 	if !p.missing {
 		*p = peer{name: p.name, PeerStatus: p.PeerStatus, missing: true}
 	}
 }
 
-// probed notes an own write that began after the key was missing.
+// addProbe notes an own write that began after the key was missing.
 func (p *peer) addProbe(credited Credit) {
 	if p.missing && p.probes < peerProbes {
 		p.probes++
@@ -59,7 +59,7 @@ func (p *peer) addProbe(credited Credit) {
 	}
 }
 
-// doubtful: the grace is over, and the store must be asked how far it is: a late watch
+// needsHead: the grace is over, and the store must be asked how far it is: a late watch
 // may hide that the key is back.
 func (p *peer) needsHead(credited Credit) bool {
 	return p.missing && p.probes >= peerProbes && credited.Sub(p.since) >= peerGrace && p.head == 0
@@ -121,7 +121,7 @@ func (k *knowledge) contested(now Mono, u inProgress) bool {
 	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.ownerRequests > 0)
 }
 
-// unsettle notes, after news, that the end of the lease is not settled here. since is a
+// openIfContested notes, after news, that the end of the lease is not settled here. since is a
 // revision up to which it had not ended, and one: of an end that the watch showed it is
 // that of the end, of one that a list showed the first that the watch had not shown.
 func (k *knowledge) openIfContested(now Mono, since Revision, u inProgress) (opened bool) {
@@ -132,7 +132,7 @@ func (k *knowledge) openIfContested(now Mono, since Revision, u inProgress) (ope
 	return true
 }
 
-// settle says whether no end is open (any more). An end that is settled stays so: a later
+// closeIfSettled says whether no end is open (any more). An end that is settled stays so: a later
 // heartbeat re-arms by itself before it is answered.
 func (k *knowledge) closeIfSettled(now Mono, u inProgress) bool {
 	if k.openSince != 0 && (!k.contested(now, u) || now.Sub(k.openedAt) >= max(4*k.view.Record.window(), openMost)) {

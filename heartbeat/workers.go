@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// refuteWidth: refutations are in a hurry, and each waits for the store thrice.
+	// refuteWorkers: refutations are in a hurry, and each waits for the store thrice.
 	refuteWorkers = 256
 	usualWorkers  = 32
 	maxLookups    = 8
-	// mostRevokes is how many leases wait to be revoked; what is over it runs out by itself.
+	// maxRevokes is how many leases wait to be revoked; what is over it runs out by itself.
 	maxRevokes = 100_000
 )
 
-// lane is a queue of work of one sort, and a bounded number of workers, which are
+// workQueue is a queue of work of one sort, and a bounded number of workers, which are
 // started while there is work. Whoever gives it work never waits.
 type workQueue[T any] struct {
 	spawn   func(work func()) bool // begins a worker; false: it has ended for good
@@ -32,10 +32,10 @@ type workQueue[T any] struct {
 	withheldAt Mono
 }
 
-// leastWidth is how many workers there are however slow the store is.
+// minWorkers is how many workers there are however slow the store is.
 const minWorkers = 4
 
-// ended follows how a piece of work that began then ended. A store that does not get round
+// adapt follows how a piece of work that began then ended. A store that does not get round
 // to what it is asked for carries out what was given up as well: fewer at once get done
 // more.
 func (l *workQueue[T]) adapt(began, now Mono, failed bool) {
@@ -65,7 +65,7 @@ func (l *workQueue[T]) put(x T) bool {
 	return true
 }
 
-// hire starts a worker, if there may be one more; l.mu is held.
+// addWorker starts a worker, if there may be one more; l.mu is held.
 func (l *workQueue[T]) addWorker() {
 	if l.working < l.workers-l.withheld && l.spawn(l.work) {
 		l.working++
@@ -104,7 +104,7 @@ func (l *workQueue[T]) take() (x T, ok bool) {
 	return x, true
 }
 
-// waiting is how much is queued.
+// length is how much is queued.
 func (l *workQueue[T]) length() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +118,7 @@ func (l *workQueue[T]) dropped() uint64 {
 	return l.lostCount
 }
 
-// lanes are the engine's workers. A refutation never waits for a claim (protocol CE4),
+// workQueues are the engine's workers. A refutation never waits for a claim (protocol CE4),
 // nor for an adoption or a repair.
 type workQueues struct {
 	refutes, claims, adopts workQueue[*entry]
@@ -140,7 +140,7 @@ func (e *Engine) setUpWork() {
 	e.lookupSlots = make(chan struct{}, maxLookups)
 }
 
-// begin runs work in a goroutine that Run waits for; after Run it does nothing.
+// spawn runs work in a goroutine that Run waits for; after Run it does nothing.
 func (e *Engine) spawn(work func()) bool {
 	e.workersMu.Lock()
 	defer e.workersMu.Unlock()
@@ -151,7 +151,7 @@ func (e *Engine) spawn(work func()) bool {
 	return true
 }
 
-// stop ends all work and waits for it. The lock keeps work from beginning between
+// stopWork ends all work and waits for it. The lock keeps work from beginning between
 // the two.
 func (e *Engine) stopWork() {
 	e.workersMu.Lock()
