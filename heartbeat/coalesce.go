@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// renew merges the renewals of one lease that are in flight together. It belongs to
-// the engine, not to the caller that happened to be first: that one may go away.
+// renew merges the renewals of one lease that are in flight together. The first caller may
+// go away, and the others must not fail with it: the renewal is the engine's own.
 func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	en.mu.Lock()
 	if l != 0 && en.renewing == l {
@@ -45,9 +45,9 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	return r
 }
 
-// sharedRead are reads of one thing, one after the other. Whoever asks while one is under
-// way shares the next, for an answer counts only if its read began after the question
-// (protocol CE5).
+// sharedRead are reads of one thing, one after the other. What a read that is under way
+// finds may be older than what a caller has just done, so whoever asks meanwhile shares
+// the next one (protocol CE5).
 type sharedRead[T any] struct {
 	mu      sync.Mutex
 	reading bool
@@ -60,7 +60,7 @@ type pendingRead[T any] struct {
 	err   error
 }
 
-// joinRead reads in turn.
+// joinRead reads, or joins the next read if one is under way.
 func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
 	if of.reading {
@@ -79,14 +79,14 @@ func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read fun
 	}
 	of.reading = true
 	of.mu.Unlock()
-	answer, err := read(ctx)
+	value, err := read(ctx)
 	if t := of.finish(); t != nil {
 		on := func() { of.run(e.ctx, t, read) }
 		if !e.spawn(on) {
-			on() // stopped: they learn of it here
+			on() // the engine has stopped: they learn of it here
 		}
 	}
-	return answer, err
+	return value, err
 }
 
 // run reads for those who waited, until nobody waits.

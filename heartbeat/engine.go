@@ -241,7 +241,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	default:
 		o = Unavailable
 	}
-	e.updateHealth(func(g *Health) { g.NoteOutcome(do, o, e.peers.nonPublisher()) })
+	e.updateHealth(func(h *Health) { h.NoteOutcome(do, o, e.peers.nonPublisher()) })
 	return o
 }
 

@@ -12,68 +12,69 @@ const (
 	maxSilence = time.Second
 )
 
-// Health is what a replica believes of its own ability to take silence for death.
-// Credited time passes only while the replica runs: a pause credits nothing, a delay
-// that is too short to be one almost nothing.
+// Health is what a replica believes of its own ability to take silence for death: what
+// it could not hear, it must not claim. Credited time passes only while the replica runs:
+// a pause credits nothing, a delay that is too short to be one almost nothing.
 type Health struct {
 	Credited      Credit
-	Suspected     bool
-	SuspectedAt   Credit // of the last disturbance
+	Suspected     bool   // it was disturbed, at SuspectedAt for the last time
+	SuspectedAt   Credit
 	Full          bool   // the store takes no writes
 	WritableSince Credit // since when writing has worked
 
 	Alone bool // this replica is the store's only writer
-	// Loaded: the first list was taken in, at credited time StartAt. What was known then
-	// is from before.
+	// Loaded: the first list was taken in, at StartedAt. What was known then is from
+	// before this start.
 	Loaded    bool
 	StartedAt Credit
-	// RanBefore is how long the platform had run before this start, credited, and over
-	// all its starts; only if Clocked.
+	// RunTimeBefore is how long the platform had run before this start, over all its
+	// starts, in credited time; only if HasRunTime.
 	HasRunTime    bool
 	RunTimeBefore time.Duration
 }
 
 // AddTime credits the time since the last tick; a pause adds nothing.
-func (g *Health) AddTime(elapsed time.Duration) {
+func (h *Health) AddTime(elapsed time.Duration) {
 	if elapsed > maxSilence {
-		g.Disturb()
+		h.Disturb()
 		return
 	}
-	g.Credited = g.Credited.Add(min(elapsed, maxCredit))
+	h.Credited = h.Credited.Add(min(elapsed, maxCredit))
 }
 
 // Disturb notes that heartbeats may have been missed up to now: a start, a pause,
 // a new list, a store that did not answer.
-func (g *Health) Disturb() { g.Suspected, g.SuspectedAt = true, g.Credited }
+func (h *Health) Disturb() { h.Suspected, h.SuspectedAt = true, h.Credited }
 
-// WriteFailed restarts every hold (protocol CE9).
-func (g *Health) WriteFailed() { g.WritableSince = g.Credited }
+// WriteFailed restarts every hold: a store that takes no writes blocks the re-arm but not
+// the hold (protocol CE9).
+func (h *Health) WriteFailed() { h.WritableSince = h.Credited }
 
-// NoteOutcome follows how a call to the store ended. A write that got no answer concerns the
-// instance it was made for, whose flow begins its hold anew. If it restarted the holds of
-// all, one failure a second would keep every death from being found. It does so only
-// beside a replica that publishes no watermark: of that one nobody knows whether its
-// refutations get through (protocol CE9). A read or a renewal that fails is no failed
-// write; the pulse tells of a silent store.
-func (g *Health) NoteOutcome(do Verb, o Outcome, unspoken bool) {
+// NoteOutcome follows how a call to the store ended. If a write without a reply restarted
+// the holds of all, one failure a second would keep every death from being found: it
+// concerns the instance that it was for, whose flow begins its hold anew. It restarts all
+// only beside a replica that publishes no watermark, for of that one nobody knows whether
+// its refutations get through (protocol CE9). A read or a renewal that fails is no failed
+// write; the pulse finds a store that does not reply.
+func (h *Health) NoteOutcome(do Verb, o Outcome, nonPublisher bool) {
 	switch {
 	case o == Full:
-		g.SetFull(true)
-	case unspoken && o == Unavailable && (do == DoGrant || do == DoCommit):
-		g.WriteFailed()
+		h.SetFull(true)
+	case nonPublisher && o == Unavailable && (do == DoGrant || do == DoCommit):
+		h.WriteFailed()
 	}
 }
 
 // cannotWrite says whether the store is full, or was so less than a hold ago: then nobody
 // can say that an end is settled.
-func (g *Health) cannotWrite(hold time.Duration) bool {
-	return g.Full || g.Credited.Sub(g.WritableSince) < hold
+func (h *Health) cannotWrite(hold time.Duration) bool {
+	return h.Full || h.Credited.Sub(h.WritableSince) < hold
 }
 
-// SetFull follows the store's alarm.
-func (g *Health) SetFull(full bool) {
-	if g.Full || full {
-		g.WriteFailed()
+// SetFull follows the alarm by which the store says that it takes no writes.
+func (h *Health) SetFull(full bool) {
+	if h.Full || full {
+		h.WriteFailed()
 	}
-	g.Full = full
+	h.Full = full
 }

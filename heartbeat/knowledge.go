@@ -13,36 +13,36 @@ type knowledge struct {
 	careful bool
 }
 
-// observe takes sights in and follows what they change.
-func (k *knowledge) observe(g *Health, sights ...Observation) (news bool) {
+// observe takes observations in, and updates what follows from them; it says whether one was new.
+func (k *knowledge) observe(h *Health, observations ...Observation) (news bool) {
 	lease, at := k.view.Record.Lease, k.view.At
-	for _, s := range sights {
-		news = k.view.Observe(s) || news
+	for _, o := range observations {
+		news = k.view.Observe(o) || news
 	}
 	if news {
 		k.careful = k.careful && k.view.Absent()
 		if k.view.Record.Lease != lease {
-			k.local.leasedAt = g.Credited
+			k.local.leasedAt = h.Credited
 		}
 		if at == 0 {
-			k.local.seenAt = g.Credited
+			k.local.seenAt = h.Credited
 		}
 		k.local.mayKeep = k.local.mayKeep && k.view.At == at
 		switch {
-		case !g.Loaded: // all that is known now is from before this start
-			k.local.seenAt = g.StartedAt
-			k.local.silenceBefore = silenceBefore(&k.view.Record, g)
+		case !h.Loaded: // all that is known now is from before this start
+			k.local.seenAt = h.StartedAt
+			k.local.silenceBefore = silenceBefore(&k.view.Record, h)
 		case k.view.Record.Silence == 0: // it was heard, by somebody
 			k.local.silenceBefore = 0
 		}
-		k.local.observe(&k.view.Snapshot, g)
+		k.local.observe(&k.view.Snapshot, h)
 	}
 	return news
 }
 
-// lastBeat is when the instance was heard last, as far as is certain, in Unix nanoseconds:
-// by a heartbeat, not by a PUT or a re-armed lease; at first by its registration. Alone, a
-// heartbeat that was heard here is the last, whatever the wall clock was before it.
+// lastBeat is the time of the last heartbeat that is certain, in Unix nanoseconds; at first
+// that of the registration. A PUT or a re-armed lease is no heartbeat. Alone, a heartbeat
+// that came here is the last, whatever the wall clock was before it.
 func (k *knowledge) lastBeat(alone bool) int64 {
 	r := &k.view.Record
 	if alone && k.local.hasBeat {
@@ -51,7 +51,7 @@ func (k *knowledge) lastBeat(alone bool) int64 {
 	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)
 }
 
-// task is what a replica owes an instance beside answering for it.
+// task is what the workers of a replica are to do about an instance.
 type task uint8
 
 const (
@@ -61,18 +61,18 @@ const (
 	adopting // renewing the lease that another replica moved it to
 )
 
-// inProgress is what a replica's workers are doing about an instance. A refutation
-// does not wait for a claim (protocol CE4).
+// inProgress is what a replica's workers are doing about an instance. A refutation that
+// waited for a slow claim would come too late, so both may be (protocol CE4).
 type inProgress struct {
 	refuting      bool
 	refutedAt     Mono
 	claiming      bool
-	ownerRequests int  // requests of the owner
+	ownerRequests int  // PUTs and registrations under way
 	unusable      bool // the last refutation found that the record cannot be written
 }
 
-// taskOnNews is the duty that follows at once from news. lease is the one that the
-// record hung on before.
+// taskOnNews is the task that follows at once from something new. lease is the one that
+// the record hung on before.
 func (k *knowledge) taskOnNews(now Mono, lease LeaseID, u inProgress) task {
 	switch fresh := k.local.fresh(now, &k.view.Record); {
 	case !fresh:
@@ -88,7 +88,7 @@ func (k *knowledge) taskOnNews(now Mono, lease LeaseID, u inProgress) task {
 	}
 }
 
-// taskWhenDue is the duty when somebody looks: an absent instance is refuted or claimed.
+// taskWhenDue is the task of an instance that is due: if it is absent it is refuted or claimed.
 func (k *knowledge) taskWhenDue(now Mono, p *Policy, u inProgress) task {
 	switch {
 	case !k.view.Absent():
@@ -105,13 +105,13 @@ func (k *knowledge) taskWhenDue(now Mono, p *Policy, u inProgress) task {
 	}
 }
 
-// status is how a replica counts an instance.
+// status is how a replica counts and schedules an instance.
 type status uint8
 
 const (
 	unleased  status = iota // no record, INACTIVE, or without heartbeats
 	living                  // its projection is present and hangs on a lease
-	absent                  // it should, and does not
+	absent                  // its projection should be present, and is not
 	suspended               // SUSPENDED
 	statuses
 )

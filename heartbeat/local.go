@@ -68,8 +68,8 @@ func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 }
 
 // disturbed says whether the last disturbance came after what was heard last.
-func (l *Local) disturbed(g *Health) bool {
-	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)
+func (l *Local) disturbed(h *Health) bool {
+	return h.Suspected && (!l.hasEvidence || h.SuspectedAt >= l.EvidenceCredit)
 }
 
 // fresh says whether this replica holds evidence younger than the window.
@@ -85,21 +85,21 @@ func (l *Local) overruled(r *Record) bool {
 
 // observe follows what the replica knows of the instance: since when its
 // projection is gone, and since when it is SUSPENDED.
-func (l *Local) observe(s *Snapshot, g *Health) {
+func (l *Local) observe(s *Snapshot, h *Health) {
 	switch absent := s.Absent(); {
 	case absent && !l.missing:
-		l.missing, l.MissingSince = true, g.Credited
-		l.CountedFrom = g.SuspectedAt
-		if !l.hasEvidence && g.Alone {
+		l.missing, l.MissingSince = true, h.Credited
+		l.CountedFrom = h.SuspectedAt
+		if !l.hasEvidence && h.Alone {
 			l.CountedFrom = l.seenAt
 		}
-		l.probation = l.disturbed(g) && g.Credited.Sub(l.CountedFrom) < l.required(g, &s.Record)
+		l.probation = l.disturbed(h) && h.Credited.Sub(l.CountedFrom) < l.required(h, &s.Record)
 	case !absent:
 		l.missing, l.probation = false, false
 	}
 	switch suspended := s.Exists() && s.Record.State == Suspended; {
 	case suspended && !l.suspended:
-		l.suspended, l.SuspendedSince = true, g.Credited
+		l.suspended, l.SuspendedSince = true, h.Credited
 	case !suspended:
 		l.suspended = false
 	}

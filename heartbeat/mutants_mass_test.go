@@ -49,7 +49,7 @@ var massMutants = []mutant{
 	{name: "a slow grant refutes nothing", tests: "NoLivingOneIsSuspended", edits: []edit{
 		{"flow_refute.go", "	if !in.Local.fresh(in.Now, &f.snap.Record) {\n", "	if f.stale(in) {\n"}}},
 	{name: "one unanswered write restarts the holds of all", tests: "OneFailingWrite", edits: []edit{
-		{"health.go", "	case unspoken && o == Unavailable", "	case o == Unavailable"}}},
+		{"health.go", "	case nonPublisher && o == Unavailable", "	case o == Unavailable"}}},
 	{name: "a full store shows the dead", tests: "FullStoreHidesTheDead", edits: []edit{
 		{"local.go", "(in.settled() || in.Health.cannotWrite(in.Policy.Hold))", "in.settled()"}}},
 }

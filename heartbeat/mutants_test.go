@@ -94,7 +94,7 @@ var mutants = []mutant{
 	{name: "F8: a lease is revoked after an unknown outcome", configs: "an unanswered action", quick: true, edits: []edit{
 		{"flow.go", "	if o == Conflict || o == Taken || o == Full || o == Unusable {", "	if true {"}}},
 	{name: "F9: holds go on while the store is full", configs: "a full store", edits: []edit{
-		{"health.go", "{ g.WritableSince = g.Credited }", "{}"}}},
+		{"health.go", "{ h.WritableSince = h.Credited }", "{}"}}},
 	{name: "F12: a retention demands that the projection is gone", configs: "retention", edits: []edit{
 		{"txn.go", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n", "	t.RecordOp, t.ProjectionOp = Erase, Erase\n	if k == Retention {\n		t.Presence = NoProjection\n	}\n"}}},
 	{name: "F12: a resumption demands that the projection is gone", configs: "false revocation", edits: []edit{
@@ -106,7 +106,7 @@ var mutants = []mutant{
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
 		{"local.go", "	return !on || ", "	return on == on || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
-		{"local.go", "	return g.Suspected && (!l.hasEvidence || g.SuspectedAt >= l.EvidenceCredit)", "	return g.Suspected"},
+		{"local.go", "	return h.Suspected && (!l.hasEvidence || h.SuspectedAt >= l.EvidenceCredit)", "	return h.Suspected"},
 		{"local.go", "	l.probation, l.silenceBefore = false, 0\n", "	l.silenceBefore = 0\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
@@ -169,14 +169,14 @@ var mutants = []mutant{
 	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
 		{"dispatch.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if false {"}}},
 	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
-		{"run.go", "			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)\n", "			_ = g\n"}}},
+		{"run.go", "			e.schedule.release(&e.schedule.awaitingSpace, h.Credited)\n", "			_ = h\n"}}},
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
 		{"run.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
 		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.now()\n		e.checkAfter(en, time.Duration(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
-		{"workers.go", "	if l.working < l.workers-l.withheld &&", "	if len(l.queue) > 0 &&"},
-		{"workers.go", "	if l.working > l.workers-l.withheld {", "	if false {"}}},
+		{"workers.go", "	if q.working < q.workers-q.withheld &&", "	if len(q.queue) > 0 &&"},
+		{"workers.go", "	if q.working > q.workers-q.withheld {", "	if false {"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")

@@ -29,9 +29,9 @@ func (e *Engine) Run(ctx context.Context) {
 func (e *Engine) updateHealth(change func(*Health)) {
 	e.healthMu.Lock()
 	defer e.healthMu.Unlock()
-	g := *e.health.Load()
-	change(&g)
-	e.health.Store(&g)
+	h := *e.health.Load()
+	change(&h)
+	e.health.Store(&h)
 }
 
 func (e *Engine) disturb(reason string) {
@@ -68,7 +68,7 @@ func (e *Engine) noteDisturbances(ctx context.Context) {
 
 // disturbOnce is a disturbance that many may notice at once; once a second is enough.
 func (e *Engine) disturbOnce(reason string) {
-	if g := e.health.Load(); !g.Suspected || g.Credited.Sub(g.SuspectedAt) >= maxSilence {
+	if h := e.health.Load(); !h.Suspected || h.Credited.Sub(h.SuspectedAt) >= maxSilence {
 		e.disturb(reason)
 	}
 }
@@ -84,7 +84,7 @@ func (e *Engine) tick(ctx context.Context) {
 		case <-t.C:
 		}
 		now, wall := e.now()
-		e.updateHealth(func(g *Health) { g.AddTime(now.Sub(last)) })
+		e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
 		if now.Sub(last) > maxSilence {
 			e.disturbed("pause")
 		}
@@ -122,10 +122,10 @@ func (e *Engine) pulses(ctx context.Context) {
 			e.disturb("store")
 		}
 		if err == nil && (full || e.health.Load().Full) {
-			e.updateHealth(func(g *Health) { g.SetFull(full) })
+			e.updateHealth(func(h *Health) { h.SetFull(full) })
 		}
-		if g := e.health.Load(); !g.Full {
-			e.schedule.release(&e.schedule.awaitingSpace, g.Credited)
+		if h := e.health.Load(); !h.Full {
+			e.schedule.release(&e.schedule.awaitingSpace, h.Credited)
 		}
 	}
 }
@@ -191,8 +191,8 @@ func (e *Engine) saveRunTime(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if g := e.health.Load(); g.Loaded {
-			e.SaveRunTime(g.RunTimeBefore + time.Duration(g.Credited))
+		if h := e.health.Load(); h.Loaded {
+			e.SaveRunTime(h.RunTimeBefore + time.Duration(h.Credited))
 		}
 	}
 }

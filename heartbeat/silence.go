@@ -15,8 +15,8 @@ func (r *Record) interval() time.Duration { return time.Duration(r.Interval) * t
 // keptAfter is how long a silence lasts before the record keeps it. Since a start it is
 // shorter, for who lives beats within an interval of it, and the next start may come soon;
 // but only where what comes after counts, too, for there is one write of it.
-func (l *Local) keptAfter(g *Health, r *Record) time.Duration {
-	if !l.hasEvidence && g.HasRunTime {
+func (l *Local) keptAfter(h *Health, r *Record) time.Duration {
+	if !l.hasEvidence && h.HasRunTime {
 		return r.interval() * 11 / 10
 	}
 	return r.interval() * 3 / 2
@@ -25,10 +25,10 @@ func (l *Local) keptAfter(g *Health, r *Record) time.Duration {
 // silentFrom is the credited time since which nothing was heard here. Who is alone and has
 // heard nothing since its start has missed nothing that counts: what disturbed it since
 // is no credited time.
-func (l *Local) silentFrom(g *Health) Credit {
+func (l *Local) silentFrom(h *Health) Credit {
 	switch {
-	case l.disturbed(g) && (l.hasEvidence || !g.Alone):
-		return max(g.SuspectedAt, l.seenAt)
+	case l.disturbed(h) && (l.hasEvidence || !h.Alone):
+		return max(h.SuspectedAt, l.seenAt)
 	case l.hasEvidence:
 		return l.EvidenceCredit
 	default:
@@ -38,13 +38,13 @@ func (l *Local) silentFrom(g *Health) Credit {
 
 // silenceBefore is how much silence was credited before this start, as a record tells that
 // was listed by it: what was kept, and what the replica ran afterwards.
-func silenceBefore(r *Record, g *Health) time.Duration {
+func silenceBefore(r *Record, h *Health) time.Duration {
 	if r.Silence <= 0 {
 		return 0
 	}
 	s := r.Silence
-	if r.SilenceAt > 0 && g.HasRunTime {
-		s += max(g.RunTimeBefore-r.SilenceAt, 0)
+	if r.SilenceAt > 0 && h.HasRunTime {
+		s += max(h.RunTimeBefore-r.SilenceAt, 0)
 	}
 	return min(s, r.window())
 }
@@ -73,25 +73,25 @@ const (
 
 // keepAt is the credited time from which on the record should keep the silence; false:
 // it never should.
-func (l *Local) keepAt(g *Health, r *Record) (Credit, bool) {
-	from := l.silentFrom(g)
-	if !r.Expires() || r.Silence != 0 || l.keptAfter(g, r) >= r.window() || l.silenceChecked && l.checkedFrom == from {
+func (l *Local) keepAt(h *Health, r *Record) (Credit, bool) {
+	from := l.silentFrom(h)
+	if !r.Expires() || r.Silence != 0 || l.keptAfter(h, r) >= r.window() || l.silenceChecked && l.checkedFrom == from {
 		return 0, false
 	}
-	return max(from.Add(l.keptAfter(g, r)), l.keptUntil.Add(-(mostKept-1)*keptEvery*r.window())), true
+	return max(from.Add(l.keptAfter(h, r)), l.keptUntil.Add(-(mostKept-1)*keptEvery*r.window())), true
 }
 
 // keepDue says whether the record should keep the silence now.
-func (l *Local) keepDue(g *Health, r *Record) bool {
-	at, ok := l.keepAt(g, r)
-	return ok && g.Credited >= at && !g.Full
+func (l *Local) keepDue(h *Health, r *Record) bool {
+	at, ok := l.keepAt(h, r)
+	return ok && h.Credited >= at && !h.Full
 }
 
 // expireAt is the credited time from which on a lease is ended that etcd extended at the
 // start of this replica, although the silence is as long as it may be; false: never.
 // Without a silence from before it ends by itself, at about that time.
-func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Credit, bool) {
-	if !g.Alone || l.hasEvidence || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
+func (l *Local) expireAt(p *Policy, h *Health, s *Snapshot) (Credit, bool) {
+	if !h.Alone || l.hasEvidence || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
 		return 0, false
 	}
 	at := l.seenAt.Add(max(s.Record.interval(), s.Record.window()-l.silenceBefore))
@@ -102,14 +102,14 @@ func (l *Local) expireAt(p *Policy, g *Health, s *Snapshot) (Credit, bool) {
 }
 
 // nextSilenceCheck is when the silence of a living instance is to be looked at again.
-func (k *knowledge) nextSilenceCheck(p *Policy, g *Health) Credit {
+func (k *knowledge) nextSilenceCheck(p *Policy, h *Health) Credit {
 	r := &k.view.Record
-	at := g.Credited.Add(max(k.local.keptAfter(g, r), Tick))
-	if keep, ok := k.local.keepAt(g, r); ok {
+	at := h.Credited.Add(max(k.local.keptAfter(h, r), Tick))
+	if keep, ok := k.local.keepAt(h, r); ok {
 		at = min(at, keep)
 	}
-	if end, ok := k.local.expireAt(p, g, &k.view.Snapshot); ok {
+	if end, ok := k.local.expireAt(p, h, &k.view.Snapshot); ok {
 		at = min(at, end)
 	}
-	return max(at, g.Credited.Add(Tick))
+	return max(at, h.Credited.Add(Tick))
 }

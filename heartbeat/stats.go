@@ -34,9 +34,9 @@ func (e *Engine) Stats() Stats {
 	e.mu.RLock()
 	records := len(e.entries)
 	e.mu.RUnlock()
-	g, q := e.health.Load(), &e.schedule
+	h, q := e.health.Load(), &e.schedule
 	s := Stats{
-		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: g.Full,
+		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: h.Full,
 		Refutations: e.refutes.length(), Claims: e.claims.length(), Adoptions: e.adopts.length(),
 		Repairs: e.repairs.length(), Revocations: e.revokes.length(),
 		Hooks: e.hooks.changes.length() + e.hooks.notices.length(), HooksDropped: e.hooks.notices.dropped(),
@@ -44,13 +44,13 @@ func (e *Engine) Stats() Stats {
 	_, s.Massive = e.massEnd()
 	var first int64
 	if s.Scheduled, first = q.length(&q.due); s.Scheduled > 0 {
-		s.Late = max(g.Credited.Sub(Credit(first)), 0)
+		s.Late = max(h.Credited.Sub(Credit(first)), 0)
 	}
 	removals, _ := q.length(&q.removals)
 	s.Scheduled += removals
 	s.RateLimited, _ = q.length(&q.rateLimited)
 	s.AwaitingSpace, _ = q.length(&q.awaitingSpace)
 	s.AwaitingPeers, _ = q.length(&q.awaitingPeers)
-	s.Unsettled, s.Unpublished = e.peers.lag(g.Credited)
+	s.Unsettled, s.Unpublished = e.peers.lag(h.Credited)
 	return s
 }

@@ -172,12 +172,12 @@ func (s *Snapshot) settle() Txn {
 	return t
 }
 
-func (s *Snapshot) silent(silence time.Duration, g *Health) Txn {
+func (s *Snapshot) silent(silence time.Duration, h *Health) Txn {
 	t := s.begin(Silent)
 	t.RecordOp = Put
 	t.Record.Silence = silence
-	if g.HasRunTime {
-		t.Record.SilenceAt = g.RunTimeBefore + time.Duration(g.Credited)
+	if h.HasRunTime {
+		t.Record.SilenceAt = h.RunTimeBefore + time.Duration(h.Credited)
 	}
 	return t
 }

@@ -102,9 +102,9 @@ func (e *Engine) advanceWatch(at Revision) {
 // the watch must go on.
 func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	_, at, err := e.list(ctx, func() {
-		e.updateHealth(func(g *Health) {
-			if g.Disturb(); !g.Loaded {
-				g.StartedAt = g.Credited
+		e.updateHealth(func(h *Health) {
+			if h.Disturb(); !h.Loaded {
+				h.StartedAt = h.Credited
 			}
 		})
 		e.disturbed("list")
@@ -112,7 +112,7 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.updateHealth(func(g *Health) { g.Loaded = true })
+	e.updateHealth(func(h *Health) { h.Loaded = true })
 	e.advanceWatch(at)
 	if !e.ready.Load() {
 		if err := e.publishFirst(ctx, at); err != nil && !errors.Is(err, ErrFull) {

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// refuteWorkers: refutations are in a hurry, and each waits for the store thrice.
+	// refuteWorkers are many: refutations are in a hurry, and each waits for the store
+	// twice or thrice.
 	refuteWorkers = 256
 	usualWorkers  = 32
 	maxLookups    = 8
@@ -17,7 +18,7 @@ const (
 // workQueue is a queue of work of one sort, and a bounded number of workers, which are
 // started while there is work. Whoever gives it work never waits.
 type workQueue[T any] struct {
-	spawn   func(work func()) bool // begins a worker; false: it has ended for good
+	spawn   func(work func()) bool // begins a worker; false: no more for good
 	do      func(T)
 	workers int
 	maxLen  int // longest queue; 0: bounded by what can be asked for
@@ -35,101 +36,100 @@ type workQueue[T any] struct {
 // minWorkers is how many workers there are however slow the store is.
 const minWorkers = 4
 
-// adapt follows how a piece of work that began then ended. A store that does not get round
-// to what it is asked for carries out what was given up as well: fewer at once get done
-// more.
-func (l *workQueue[T]) adapt(began, now Mono, failed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// adapt changes the number of workers by how a piece of work ended. A slow store carries
+// out what was given up as well, so fewer at once get more done.
+func (q *workQueue[T]) adapt(began, now Mono, failed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	switch {
-	case failed && began >= l.withheldAt:
-		l.withheld, l.successes, l.withheldAt = l.workers-max((l.workers-l.withheld)/2, min(l.workers, minWorkers)), 0, now
-	case failed || l.withheld == 0:
+	case failed && began >= q.withheldAt:
+		q.withheld, q.successes, q.withheldAt = q.workers-max((q.workers-q.withheld)/2, min(q.workers, minWorkers)), 0, now
+	case failed || q.withheld == 0:
 	default:
-		if l.successes++; l.successes >= minWorkers {
-			l.withheld, l.successes = l.withheld-1, 0
+		if q.successes++; q.successes >= minWorkers {
+			q.withheld, q.successes = q.withheld-1, 0
 		}
 	}
 }
 
-// put queues a piece of work; false: there was no room for it.
-func (l *workQueue[T]) put(x T) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.maxLen > 0 && len(l.queue) >= l.maxLen {
-		l.lostCount++
+// put queues a piece of work; false: the queue is full, and it was dropped.
+func (q *workQueue[T]) put(x T) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.maxLen > 0 && len(q.queue) >= q.maxLen {
+		q.lostCount++
 		return false
 	}
-	l.queue = append(l.queue, x)
-	l.addWorker()
+	q.queue = append(q.queue, x)
+	q.addWorker()
 	return true
 }
 
-// addWorker starts a worker, if there may be one more; l.mu is held.
-func (l *workQueue[T]) addWorker() {
-	if l.working < l.workers-l.withheld && l.spawn(l.work) {
-		l.working++
+// addWorker starts a worker, if there may be one more; q.mu is held.
+func (q *workQueue[T]) addWorker() {
+	if q.working < q.workers-q.withheld && q.spawn(q.work) {
+		q.working++
 	}
 }
 
-// work does what is queued until nothing is.
-func (l *workQueue[T]) work() {
+// work is a worker: it does what is queued until nothing is.
+func (q *workQueue[T]) work() {
 	for {
-		x, ok := l.take()
+		x, ok := q.take()
 		if !ok {
 			return
 		}
-		l.do(x)
+		q.do(x)
 	}
 }
 
-func (l *workQueue[T]) take() (x T, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		l.queue = nil // a mass leaves no memory behind
-		l.working--
+func (q *workQueue[T]) take() (x T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		q.queue = nil // a mass leaves no memory behind
+		q.working--
 		return x, false
 	}
-	if l.working > l.workers-l.withheld {
-		l.working--
+	if q.working > q.workers-q.withheld {
+		q.working--
 		return x, false
 	}
-	if len(l.queue) > 1 {
-		l.addWorker() // there may be more again
+	if len(q.queue) > 1 {
+		q.addWorker() // there may be more again
 	}
 	var none T
-	x, l.queue[0] = l.queue[0], none
-	l.queue = l.queue[1:]
+	x, q.queue[0] = q.queue[0], none
+	q.queue = q.queue[1:]
 	return x, true
 }
 
 // length is how much is queued.
-func (l *workQueue[T]) length() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue)
+func (q *workQueue[T]) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue)
 }
 
-// dropped is how much found no room.
-func (l *workQueue[T]) dropped() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lostCount
+// dropped is how much the queue was too full for.
+func (q *workQueue[T]) dropped() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lostCount
 }
 
-// workQueues are the engine's workers. A refutation never waits for a claim (protocol CE4),
-// nor for an adoption or a repair.
+// workQueues are the engine's. A refutation that waits behind a slow claim comes too late
+// (protocol CE4), so each sort of work has workers of its own.
 type workQueues struct {
 	refutes, claims, adopts workQueue[*entry]
 	repairs                 workQueue[repairJob]
 	revokes                 workQueue[LeaseID]
-	lookupSlots             chan struct{} // reads of ids that this replica does not know
+	lookupSlots             chan struct{} // a semaphore: reads of ids that this replica does not know
 }
 
 func (e *Engine) setUpWork() {
-	of := func(width int, do func(*entry)) workQueue[*entry] {
-		return workQueue[*entry]{spawn: e.spawn, workers: width, do: do}
+	of := func(workers int, do func(*entry)) workQueue[*entry] {
+		return workQueue[*entry]{spawn: e.spawn, workers: workers, do: do}
 	}
 	e.refutes = of(refuteWorkers, e.refute)
 	e.claims = of(usualWorkers, e.claim)

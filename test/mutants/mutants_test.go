@@ -375,10 +375,10 @@ var mutants = []mutant{
 		old: `return l.hasEvidence && now.Sub(l.EvidenceAt) < r.window()`, new: `return false`,
 		pkg: "test/chaos", run: "TestFalseRevocations", lab: true},
 	{name: "a pause is credited", file: engine + "/health.go",
-		old: "\t\tg.Disturb()\n\t\treturn\n", new: "\t\tg.Disturb()\n\t\tg.Credited = g.Credited.Add(elapsed)\n\t\treturn\n",
+		old: "\t\th.Disturb()\n\t\treturn\n", new: "\t\th.Disturb()\n\t\th.Credited = h.Credited.Add(elapsed)\n\t\treturn\n",
 		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 	{name: "nobody suspects himself", file: engine + "/health.go",
-		old: `func (g *Health) Disturb() {`, new: "func (g *Health) Disturb() {\n\treturn\n",
+		old: `func (h *Health) Disturb() {`, new: "func (h *Health) Disturb() {\n\treturn\n",
 		pkg: "test/chaos", run: "TestSiteAsleep", lab: true},
 }
 
