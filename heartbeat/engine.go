@@ -37,8 +37,8 @@ type Engine struct {
 
 	mu        sync.RWMutex
 	entries   map[ID]*entry
-	absentIDs map[ID]Mono          // ids that the store was just asked for in vain
-	lookingUp map[ID]chan struct{} // ids that it is being asked for
+	absentIDs map[ID]Mono          // ids that a read has just not found
+	lookingUp map[ID]chan struct{} // ids whose lookup is under way
 	counts    [statuses]atomic.Int64
 
 	watched      atomic.Int64 // a Revision; written by whoever shows the watch
@@ -130,7 +130,8 @@ func (e *Engine) ensureEntry(id ID) *entry {
 	return en
 }
 
-// decide asks a flow for its next action.
+// decide asks a flow for its next action. Only this is done under the entry's lock, so that
+// what the flow notes and what it decides from cannot change in between; no action is.
 func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 	now, wall := e.now()
 	en.mu.Lock()
@@ -144,10 +145,10 @@ func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 
-// serveDetached carries what writes through, also when its client hangs up: what is half done
-// is finished. The store bounds every call by itself, every flow makes a bounded number
-// of them, and all of them together have serveTime. A heartbeat needs none of this: its
-// renewal is the engine's own.
+// serveDetached carries a request that writes through, also when its client goes away: else
+// half of it might be done. The store bounds every call by itself, every flow makes a
+// bounded number of them, and all of them together have serveTime. A heartbeat needs none
+// of this: its renewal is the engine's own.
 func (e *Engine) serveDetached(ctx context.Context, en *entry, f Flow) Response {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveTime)
 	defer cancel()
@@ -158,8 +159,8 @@ func (e *Engine) serveDetached(ctx context.Context, en *entry, f Flow) Response 
 // writers 64 times, each time slowly, ends here.
 const serveTime = 15 * time.Second
 
-// serve carries a request through to its answer. If it found no answer, but is
-// evidence of an instance that is missing, that is looked at by the next tick.
+// serve carries a request through to its response. One that fails may still be evidence of
+// an instance that is missing: the next tick examines that.
 func (e *Engine) serve(ctx context.Context, en *entry, f Flow) Response {
 	a, wrote := e.runFlow(ctx, en, f)
 	if a.Response.Err != nil {
@@ -218,8 +219,8 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	return r
 }
 
-// outcome tells the ways of failing apart, once. A caller that went away says
-// nothing of the store.
+// outcome tells the ways of failing apart, once, for the flows and for the replica's health.
+// That a caller went away says nothing of the store.
 func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	switch {
 	case err == nil:
@@ -233,7 +234,7 @@ func (e *Engine) outcome(ctx context.Context, do Verb, err error) (o Outcome) {
 	case errors.Is(err, ErrUnusable):
 		return Unusable
 	case errors.Is(err, ErrNoAdditions):
-		return Full // no claim waits for it
+		return Full // the store takes other writes: no claim waits for it
 	case errors.Is(err, ErrFull):
 		o = Full
 	case ctx.Err() != nil:
@@ -252,7 +253,7 @@ func (e *Engine) revokeLater(l LeaseID) {
 	}
 }
 
-// committed shows an own write to this replica before it is acknowledged.
+// committed takes an own write in before it is acknowledged.
 func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
 	en.observe(e.health.Load(), t.Observations(at)...)

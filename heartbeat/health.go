@@ -17,7 +17,7 @@ const (
 // a pause credits nothing, a delay that is too short to be one almost nothing.
 type Health struct {
 	Credited      Credit
-	Suspected     bool   // it was disturbed, at SuspectedAt for the last time
+	Suspected     bool // it was disturbed, at SuspectedAt for the last time
 	SuspectedAt   Credit
 	Full          bool   // the store takes no writes
 	WritableSince Credit // since when writing has worked

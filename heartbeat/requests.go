@@ -6,136 +6,6 @@ import (
 	"time"
 )
 
-// absenceTTL is how long the store's word that an id does not exist is believed;
-// ids are never reused.
-const absenceTTL = time.Second
-
-// lookupWait bounds the wait for one of the few lookups: a flood of ids that do not exist
-// must not hold up a heartbeat that reached this replica before the watch showed it.
-const lookupWait = 2 * time.Second
-
-// find returns the entry of an instance that exists. What this replica does not
-// know is confirmed by one read of the store, unless it is the only writer.
-func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
-	if en := e.existing(id); en != nil {
-		return en, nil
-	}
-	if !e.ready.Load() {
-		return nil, ErrNotReady
-	}
-	if e.Alone {
-		return nil, ErrNotFound
-	}
-	patience := time.NewTimer(lookupWait)
-	defer patience.Stop()
-	for {
-		if now, _ := e.now(); e.knownAbsent(id, now) {
-			return nil, ErrNotFound
-		}
-		answered, mine := e.beginLookup(id)
-		if mine {
-			break
-		}
-		select {
-		case <-answered:
-		case <-ctx.Done():
-			return nil, ErrUnavailable
-		case <-patience.C:
-			return nil, ErrUnavailable
-		}
-		if en := e.existing(id); en != nil {
-			return en, nil
-		}
-	}
-	defer e.endLookup(id)
-	select { // whoever asks for many at once waits here, and nobody else does
-	case e.lookupSlots <- struct{}{}:
-		defer func() { <-e.lookupSlots }()
-	case <-ctx.Done():
-		return nil, ErrUnavailable
-	case <-patience.C:
-		return nil, ErrUnavailable
-	}
-	now, _ := e.now()
-	return e.fetch(ctx, id, now)
-}
-
-// existing is the entry of an instance that is known to exist; nil: none is.
-func (e *Engine) existing(id ID) *entry {
-	en := e.entry(id)
-	if en == nil {
-		return nil
-	}
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if !en.view.Exists() {
-		return nil
-	}
-	return en
-}
-
-// beginLookup says whether the store is to be asked for this id by the caller; if somebody does
-// already, answered is closed when that has ended. The caller must call asked afterwards.
-func (e *Engine) beginLookup(id ID) (answered <-chan struct{}, mine bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c := e.lookingUp[id]; c != nil {
-		return c, false
-	}
-	e.lookingUp[id] = make(chan struct{})
-	return nil, true
-}
-
-func (e *Engine) endLookup(id ID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	close(e.lookingUp[id])
-	delete(e.lookingUp, id)
-}
-
-// fetch reads an instance from the store and takes it in.
-func (e *Engine) fetch(ctx context.Context, id ID, now Mono) (*entry, error) {
-	s, err := e.Store.Read(ctx, id)
-	if err != nil {
-		return nil, ErrUnavailable
-	}
-	if !s.Exists() {
-		e.mu.Lock()
-		e.absentIDs[id] = now
-		e.mu.Unlock()
-		return nil, ErrNotFound
-	}
-	en := e.ensureEntry(id)
-	e.observeSince(en, endedSince(Revision(e.watched.Load()), s.At), observationsOf(id, &s, s.At)...)
-	if err := e.awaitReported(ctx, en); err != nil {
-		return nil, err
-	}
-	return en, nil
-}
-
-// Refresh asks the store, for a caller to whom ErrStale showed that this replica is
-// behind.
-func (e *Engine) Refresh(ctx context.Context, id ID) error {
-	now, _ := e.now()
-	_, err := e.fetch(ctx, id, now)
-	return err
-}
-
-// knownAbsent says whether the store was asked for this id in vain just now.
-func (e *Engine) knownAbsent(id ID, now Mono) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	at, ok := e.absentIDs[id]
-	if ok && now.Sub(at) <= absenceTTL {
-		return true
-	}
-	if len(e.absentIDs) > 4096 {
-		clear(e.absentIDs)
-	}
-	delete(e.absentIDs, id)
-	return false
-}
-
 // Register enters a record: ID, Owner, Attributes, State (ACTIVE or INACTIVE) and
 // Proposed are the caller's; interval and window are negotiated here.
 func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
@@ -182,7 +52,7 @@ func (e *Engine) Beat(ctx context.Context, id ID) Response {
 	return e.serve(ctx, en, f)
 }
 
-// Update carries a PUT through.
+// Update carries a PUT of the owner through.
 func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	en, err := e.find(ctx, id)
 	if err != nil {
@@ -220,7 +90,7 @@ func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
 }
 
 // Hidden says whether discovery must leave an ACTIVE instance out: its projection
-// is gone and this replica would claim that, if it can write or not.
+// is gone, and this replica would claim that if it could write.
 func (e *Engine) Hidden(id ID) bool {
 	if e.counts[absent].Load() == 0 {
 		return false
@@ -238,14 +108,14 @@ func (e *Engine) Hidden(id ID) bool {
 	return en.local.hidden(e.input(en, now, wall), &en.view.Record)
 }
 
-// moverSlack is how long after a lease was seen to be new its renewals may be those of
-// whoever moved or adopted it, which are no heartbeats.
+// moverSlack is how long after a lease was seen to be new it may have been renewed by
+// whoever moved or adopted it, which is no heartbeat.
 const moverSlack = 3 * time.Second
 
-// LastBeat says when the instance was last heard, in Unix nanoseconds, and never a later
-// time: exactly if this replica heard it, or a write of the record kept it. Else the age
-// of its lease tells, to a second, where that can be by a heartbeat only; what is left is
-// the last heartbeat that is certain, or the registration.
+// LastBeat is the time of the last heartbeat, in Unix nanoseconds, and never a later one:
+// the exact time if this replica received it, or a write of the record kept it; else the
+// age of the lease, to a second, where only a heartbeat can have renewed it; else the last
+// heartbeat that is certain, or the registration.
 func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	en, err := e.find(ctx, id)
 	if err != nil {
@@ -257,7 +127,7 @@ func (e *Engine) LastBeat(ctx context.Context, id ID) (int64, error) {
 	if !rec.Expires() || e.Alone { // alone, nobody else renews
 		return last, nil
 	}
-	_, wall := e.now() // from before the answer, which says how old the lease was later
+	_, wall := e.now() // from before the reply, which says how old the lease was later
 	age, err := e.Store.Age(ctx, rec.Lease)
 	if err != nil || e.health.Load().Credited.Sub(leasedAt) < age+moverSlack {
 		return last, nil //nolint:nilerr // the lease is gone, or its age says nothing: the last certain time
