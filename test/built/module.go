@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -46,7 +47,7 @@ func Module(t testing.TB, folder, pkg string) string {
 	}
 	if out, err := run(module, "build", "-o", target+".new", pkg); err != nil {
 		if why, missing := run(module, "mod", "download"); missing != nil {
-			t.Skipf("%s cannot be built here, its modules cannot be fetched: %v\n%s", pkg, missing, why)
+			t.Skipf("%s cannot be built here, its modules cannot be fetched: %v\n%s", path.Join(folder, pkg), missing, why)
 		}
 		t.Fatalf("go build %s in %s: %v\n%s", pkg, module, err, out)
 	}
