@@ -29,13 +29,12 @@ import (
 var (
 	update = flag.Bool("update", false, "write docs/conformance.md instead of comparing it")
 
-	binary string
 	shared *mep.Server
 )
 
 // settings: the quickest detection there is, and applications must register, for the
 // suite asks on behalf of unknown ones.
-var settings = []string{"MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_LIVENESS_ALLOWED_MISSES=1", "MEP_APPLICATIONS_ADMISSION=registered"}
+var settings = append([]string{"MEP_APPLICATIONS_ADMISSION=registered"}, mep.Fast...)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

@@ -161,7 +161,7 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		"ci":           {"go test ./... -short\n"},
 		"commands":     {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
-		"go-chassis":   {"servicecomb:\n  registry:\n    adress: x\n", "a: [\n"},
+		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
 	} {
 		for _, text := range texts {
 			require.NotEmpty(t, checks[name](Block{Text: text}), "%s: %s", name, text)
