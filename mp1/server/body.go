@@ -11,25 +11,25 @@ import (
 )
 
 // beats holds buffers one byte larger than a heartbeat may be.
-var beats = sync.Pool{New: func() any { b := make([]byte, 0, usualMaxBeat+1); return &b }}
+var beatBuffers = sync.Pool{New: func() any { b := make([]byte, 0, defaultMaxBeat+1); return &b }}
 
-func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
-	if s.options.MaxBeat > usualMaxBeat {
-		body, err := read(w, r, s.options.MaxBeat)
+func (s *api) readBeat(w http.ResponseWriter, r *http.Request) error {
+	if s.options.MaxBeat > defaultMaxBeat {
+		body, err := readBody(w, r, s.options.MaxBeat)
 		if err != nil {
 			return err
 		}
 		return mp1.CheckLivenessUpdate(body)
 	}
-	if err := mediaType(r); err != nil {
+	if err := checkMediaType(r); err != nil {
 		return err
 	}
 	if r.ContentLength > s.options.MaxBeat {
 		return errTooLarge
 	}
-	buf := beats.Get().(*[]byte)
-	defer beats.Put(buf)
-	n, err := fill(r.Body, (*buf)[:s.options.MaxBeat+1])
+	buf := beatBuffers.Get().(*[]byte)
+	defer beatBuffers.Put(buf)
+	n, err := readFull(r.Body, (*buf)[:s.options.MaxBeat+1])
 	switch {
 	case err == nil:
 		return errTooLarge
@@ -41,7 +41,7 @@ func (s *surface) checkBeat(w http.ResponseWriter, r *http.Request) error {
 
 // fill reads until the buffer is full (nil) or the body ends. io.ReadFull gives a body
 // that was cut off and one that is merely shorter the same error.
-func fill(r io.Reader, b []byte) (n int, err error) {
+func readFull(r io.Reader, b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		var more int
 		more, err = r.Read(b[n:])
@@ -54,8 +54,8 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 }
 
 // read reads a body up to its limit, after its type was accepted.
-func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if err := mediaType(r); err != nil {
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if err := checkMediaType(r); err != nil {
 		return nil, err
 	}
 	if r.ContentLength > most {
@@ -71,7 +71,7 @@ func read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 }
 
 // mediaType accepts JSON of any kind, anything, and nothing said, as it is.
-func mediaType(r *http.Request) error {
+func checkMediaType(r *http.Request) error {
 	if coding := r.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
 		return errCoding
 	}

@@ -14,7 +14,7 @@ func etagOf(body []byte) string {
 }
 
 // matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
-func matches(values []string, etag string) bool {
+func ifMatch(values []string, etag string) bool {
 	list := strings.TrimSpace(strings.Join(values, ","))
 	if list == "*" {
 		return true

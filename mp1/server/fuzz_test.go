@@ -18,22 +18,26 @@ import (
 )
 
 // surfaceUnderFuzz is the whole surface over desks that accept everything.
-func surfaceUnderFuzz() http.Handler {
+func newFuzzServer() http.Handler {
 	m := http.NewServeMux()
-	for _, r := range Routes(newDesk(), Options{Subscriptions: &subscriptionDesk{}, Registrations: forgetful{&book{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
+	for _, r := range Routes(newFakeRegistry(), Options{Subscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	return m
 }
 
 // forgetful is a book that keeps nothing of what it accepts.
-type forgetful struct{ *book }
+type statelessRegistrations struct{ *fakeRegistrations }
 
-func (f forgetful) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) { return i, nil }
-func (f forgetful) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
+func (f statelessRegistrations) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
+	return i, nil
+}
+func (f statelessRegistrations) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
 	return nil
 }
-func (f forgetful) Leave(context.Context, string, func(mp1.AppInfo) bool) error { return nil }
+func (f statelessRegistrations) Leave(context.Context, string, func(mp1.AppInfo) bool) error {
+	return nil
+}
 
 // rule is how a refusal names what was wrong: an attribute and its rule, or the whole
 // and its rule.
@@ -41,7 +45,7 @@ var rule = regexp.MustCompile(`^([A-Za-z0-9_.-]+: |the body |the query |a member
 
 // judged fails on what no request may bring about: a 5xx, or a refusal that is no
 // ProblemDetails, does not say what was wrong, or says what was sent.
-func judged(t *testing.T, what string, w *httptest.ResponseRecorder) {
+func checkAnswer(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	t.Helper()
 	if w.Code >= 500 || w.Code < 200 {
 		t.Fatalf("%q: %d %s", what, w.Code, w.Body)
@@ -71,25 +75,25 @@ func fuzzBodies(f *testing.F, method, path string, seeds ...string) {
 	for _, s := range append(slices.Clone(beatSeeds), seeds...) {
 		f.Add([]byte(s))
 	}
-	h := surfaceUnderFuzz()
+	h := newFuzzServer()
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, path, bytes.NewReader(body)))
-		judged(t, string(body), w)
+		checkAnswer(t, string(body), w)
 		if w.Code < 300 && !json.Valid(body) {
 			t.Fatalf("%q was accepted", body)
 		}
 	})
 }
 
-func FuzzBeat(f *testing.F) { fuzzBodies(f, "PATCH", one+"/liveness") }
+func FuzzBeat(f *testing.F) { fuzzBodies(f, "PATCH", servicePath+"/liveness") }
 
 func FuzzRegister(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.Base+"/applications/app/services", registration, strings.Replace(registration, `:0}`, `:-1}`, 1), strings.Replace(registration, `:0}`, `:1e9}`, 1),
 		`{"serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","transportInfo":{"id":"t","name":"n","type":"RPC","protocol":"p","version":"1","endpoint":{"addresses":[{"host":"h","port":65536}]},"security":{"x":1e999}}}`)
 }
 
-func FuzzUpdate(f *testing.F) { fuzzBodies(f, "PUT", one, registration) }
+func FuzzUpdate(f *testing.F) { fuzzBodies(f, "PUT", servicePath, registration) }
 
 func FuzzEnter(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"../../x"}`, `{"appName":"n","endpoint":{"fqdn":[]},"appServiceRequired":[{"serName":"s","version":"1"}]}`)
@@ -126,17 +130,17 @@ func under(u *url.URL) bool {
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, s := range []string{one, one + "/liveness", mp1.Base + "/services?ser_name=a", "/mep" + one, mp1.AppSupportBase + "/registrations/app", "/docs", "/openapi.yaml",
+	for _, s := range []string{servicePath, servicePath + "/liveness", mp1.Base + "/services?ser_name=a", "/mep" + servicePath, mp1.AppSupportBase + "/registrations/app", "/docs", "/openapi.yaml",
 		mp1.Base + "/services/..%2F..%2Fx", mp1.Base + "/services/%2e%2e", mp1.Base + "/services/%00", mp1.Base + "/services/%0a%0d", mp1.Base + "//services", mp1.Base + "/services;x",
 		mp1.Base + "/services/" + strings.Repeat("a", 4096), mp1.Base + "/services/１２", mp1.Base + "/applications//services", mp1.Base + "/services/a%2Fb", mp1.Base + "/services?%zz", mp1.Base + "/services?a;b",
-		mp1.Base + "/services?ser_instance_id=%ff", mp1.Base + "/services?is_local=1&is_local=true", "*", "http://h" + one, "/mec_service_mgmt/v1/../../x", "/%6dec_service_mgmt/v1/services", "/mep/mep" + mp1.Base, "/mec_service_mgmt%2F", "/mec_service_mgmt%2Fv1/services"} {
+		mp1.Base + "/services?ser_instance_id=%ff", mp1.Base + "/services?is_local=1&is_local=true", "*", "http://h" + servicePath, "/mec_service_mgmt/v1/../../x", "/%6dec_service_mgmt/v1/services", "/mep/mep" + mp1.Base, "/mec_service_mgmt%2F", "/mec_service_mgmt%2Fv1/services"} {
 		f.Add("GET", s, `{"state":"ACTIVE"}`)
 		f.Add("PATCH", s, `{"state":"ACTIVE"}`)
 	}
 	for _, m := range []string{"PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", "X\u202e", "%s"} {
-		f.Add(m, one, registration)
+		f.Add(m, servicePath, registration)
 	}
-	h := surfaceUnderFuzz()
+	h := newFuzzServer()
 	f.Fuzz(func(t *testing.T, method, target, body string) {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: h\r\n\r\n" + body)))
 		if err != nil || r.URL.Path == "" {
@@ -157,7 +161,7 @@ func FuzzTarget(f *testing.F) {
 			if w.Code >= 300 && w.Code < 400 {
 				return // net/http's own redirect to the cleaned path; service-center's outer handler refuses such paths before
 			}
-			judged(t, method+" "+target, w)
+			checkAnswer(t, method+" "+target, w)
 		} else if w.Code >= 500 {
 			t.Fatalf("%q: %d", target, w.Code)
 		}

@@ -10,15 +10,15 @@ import (
 )
 
 // answer writes a JSON body.
-func answer(w http.ResponseWriter, status int, body []byte) {
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	secure(h)
+	setSecurityHeaders(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
-func encode(v any) []byte {
+func encodeJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil { // plain data: cannot happen
 		return []byte("null\n")
@@ -26,14 +26,14 @@ func encode(v any) []byte {
 	return append(b, '\n')
 }
 
-func (s *surface) show(w http.ResponseWriter, status int, svc *Service, prefix string) {
+func (s *api) writeService(w http.ResponseWriter, status int, svc *Service, prefix string) {
 	rep := svc.represent(prefix)
 	w.Header().Set("ETag", rep.etag)
-	answer(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
+	writeJSON(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
 }
 
 // discover is §8.2.3.3.1.
-func (s *surface) discover(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) discover(w http.ResponseWriter, r *http.Request, c target) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -42,11 +42,11 @@ func (s *surface) discover(w http.ResponseWriter, r *http.Request, c call) error
 	if err != nil {
 		return err
 	}
-	return s.answerList(w, r, found, c.prefix)
+	return s.writeServices(w, r, found, c.prefix)
 }
 
 // listOwn is §8.2.6.3.1.
-func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) listOwnServices(w http.ResponseWriter, r *http.Request, c target) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -55,21 +55,21 @@ func (s *surface) listOwn(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	return s.answerList(w, r, found, c.prefix)
+	return s.writeServices(w, r, found, c.prefix)
 }
 
 // getService is §8.2.4.3.1.
-func (s *surface) getService(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) getService(w http.ResponseWriter, r *http.Request, c target) error {
 	svc, err := s.registry.Service(r.Context(), c.service)
 	if err != nil {
 		return err
 	}
-	s.show(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, c.prefix)
 	return nil
 }
 
 // own finds a service of the application in the path.
-func (s *surface) own(r *http.Request, c call) (*Service, error) {
+func (s *api) ownService(r *http.Request, c target) (*Service, error) {
 	svc, err := s.registry.Service(r.Context(), c.service)
 	if err != nil {
 		return nil, err
@@ -81,18 +81,18 @@ func (s *surface) own(r *http.Request, c call) (*Service, error) {
 }
 
 // getOwn is §8.2.7.3.1.
-func (s *surface) getOwn(w http.ResponseWriter, r *http.Request, c call) error {
-	svc, err := s.own(r, c)
+func (s *api) getOwnService(w http.ResponseWriter, r *http.Request, c target) error {
+	svc, err := s.ownService(r, c)
 	if err != nil {
 		return err
 	}
-	s.show(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, c.prefix)
 	return nil
 }
 
 // register is §8.2.6.3.4.
-func (s *surface) register(w http.ResponseWriter, r *http.Request, c call) error {
-	body, err := read(w, r, s.options.MaxBody)
+func (s *api) registerService(w http.ResponseWriter, r *http.Request, c target) error {
+	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -104,18 +104,18 @@ func (s *surface) register(w http.ResponseWriter, r *http.Request, c call) error
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", svc.path(c.prefix))
-	s.show(w, http.StatusCreated, svc, c.prefix)
+	w.Header().Set("Location", svc.href(c.prefix))
+	s.writeService(w, http.StatusCreated, svc, c.prefix)
 	return nil
 }
 
 // update is §8.2.7.3.2. Existence is checked before the owner, the owner before the
 // body, the body before If-Match (RFC 9110 §13.2.1).
-func (s *surface) update(w http.ResponseWriter, r *http.Request, c call) error {
-	if _, err := s.own(r, c); err != nil {
+func (s *api) updateService(w http.ResponseWriter, r *http.Request, c target) error {
+	if _, err := s.ownService(r, c); err != nil {
 		return err
 	}
-	body, err := read(w, r, s.options.MaxBody)
+	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -123,46 +123,46 @@ func (s *surface) update(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
-	svc, err := s.registry.Update(r.Context(), c.app, c.service, info, condition(r, c.prefix))
+	svc, err := s.registry.Update(r.Context(), c.app, c.service, info, serviceCondition(r, c.prefix))
 	if err != nil {
 		return err
 	}
-	s.show(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, c.prefix)
 	return nil
 }
 
 // remove is §8.2.7.3.5.
-func (s *surface) remove(w http.ResponseWriter, r *http.Request, c call) error {
-	if _, err := s.own(r, c); err != nil {
+func (s *api) removeService(w http.ResponseWriter, r *http.Request, c target) error {
+	if _, err := s.ownService(r, c); err != nil {
 		return err
 	}
-	if err := s.registry.Remove(r.Context(), c.app, c.service, condition(r, c.prefix)); err != nil {
+	if err := s.registry.Remove(r.Context(), c.app, c.service, serviceCondition(r, c.prefix)); err != nil {
 		return err
 	}
-	secure(w.Header())
+	setSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // condition is what If-Match says of a representation under the prefix; nil: it was
 // not sent.
-func condition(r *http.Request, prefix string) Condition {
+func serviceCondition(r *http.Request, prefix string) Condition {
 	values := r.Header["If-Match"]
 	if len(values) == 0 {
 		return nil
 	}
-	return func(s *Service) bool { return matches(values, s.represent(prefix).etag) }
+	return func(s *Service) bool { return ifMatch(values, s.represent(prefix).etag) }
 }
 
 // getTransports is §8.2.5.3.1.
-func (s *surface) getTransports(w http.ResponseWriter, _ *http.Request, _ call) error {
-	answer(w, http.StatusOK, s.transports)
+func (s *api) getTransports(w http.ResponseWriter, _ *http.Request, _ target) error {
+	writeJSON(w, http.StatusOK, s.transports)
 	return nil
 }
 
 // producer checks that the service exists and that the application in the path is
 // the one that must send its heartbeats.
-func (s *surface) producer(r *http.Request, c call) error {
+func (s *api) checkProducer(r *http.Request, c target) error {
 	app, err := s.registry.Producer(r.Context(), c.service)
 	if err != nil {
 		return err
@@ -174,25 +174,25 @@ func (s *surface) producer(r *http.Request, c call) error {
 }
 
 // getLiveness is §8.2.10.3.1.
-func (s *surface) getLiveness(w http.ResponseWriter, r *http.Request, c call) error {
-	if err := s.producer(r, c); err != nil {
+func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, c target) error {
+	if err := s.checkProducer(r, c); err != nil {
 		return err
 	}
 	l, err := s.registry.Liveness(r.Context(), c.service)
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, encode(livenessInfo(l)))
+	writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	return nil
 }
 
 // beat is §8.2.10.3.3. Existence is checked before the owner, the owner before the
 // body, the body before the state.
-func (s *surface) beat(w http.ResponseWriter, r *http.Request, c call) error {
-	if err := s.producer(r, c); err != nil {
+func (s *api) beat(w http.ResponseWriter, r *http.Request, c target) error {
+	if err := s.checkProducer(r, c); err != nil {
 		return err
 	}
-	if err := s.checkBeat(w, r); err != nil {
+	if err := s.readBeat(w, r); err != nil {
 		return err
 	}
 	if v := r.Header["If-Match"]; len(v) > 0 && (len(v) > 1 || strings.TrimSpace(v[0]) != "*") {
@@ -203,7 +203,7 @@ func (s *surface) beat(w http.ResponseWriter, r *http.Request, c call) error {
 	case err != nil:
 		return err
 	case told:
-		answer(w, http.StatusOK, encode(livenessInfo(l)))
+		writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	default:
 		// Without secure's headers: an answer to PATCH is not stored (RFC 9110 §9.2.3),
 		// there is no content to guess at, and this is the answer that there is most of.

@@ -30,14 +30,14 @@ func (e *OverLimit) Error() string { return "over a limit of writes for " + e.Wa
 const RoomAfter = 12
 
 // adding says when a full store may have room again, to whoever adds to it.
-func (s *surface) adding(do handle) handle {
-	return func(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) withRoomAfter(do handlerFunc) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, c target) error {
 		err := do(w, r, c)
 		if !errors.Is(err, heartbeat.ErrFull) {
 			return err
 		}
 		full := problemOf(err, s.options)
-		full.retry = RoomAfter
+		full.retryAfter = RoomAfter
 		return full
 	}
 }
@@ -45,8 +45,8 @@ func (s *surface) adding(do handle) handle {
 // limited counts a request before it is carried out: by the length of its body if that
 // is told, else while it is read. A body that is larger than bodies may be is refused
 // for that, unread and uncounted.
-func (s *surface) limited(do handle) handle {
-	return func(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) withLimits(do handlerFunc) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, c target) error {
 		if r.ContentLength > s.options.MaxBody {
 			return do(w, r, c)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // ledger is Limits that refuses everything, or nothing, and notes what it was asked.
-type ledger struct {
+type fakeLimits struct {
 	wait  time.Duration // for a write
 	after int64         // bytes read after which the rest is refused
 	apps  []string
@@ -23,12 +23,12 @@ type ledger struct {
 	read  int64
 }
 
-func (l *ledger) Write(app, _ string, n int64) time.Duration {
+func (l *fakeLimits) Write(app, _ string, n int64) time.Duration {
 	l.apps, l.bytes = append(l.apps, app), append(l.bytes, n)
 	return l.wait
 }
 
-func (l *ledger) Bytes(_, _ string, n int64) time.Duration {
+func (l *fakeLimits) Bytes(_, _ string, n int64) time.Duration {
 	if l.read += n; l.after > 0 && l.read > l.after {
 		return 2500 * time.Millisecond
 	}
@@ -36,9 +36,9 @@ func (l *ledger) Bytes(_, _ string, n int64) time.Duration {
 }
 
 // untold is a body whose length is not known before; left counts what was not read.
-type untold struct{ left int }
+type unsizedBody struct{ left int }
 
-func (u *untold) Read(p []byte) (int, error) {
+func (u *unsizedBody) Read(p []byte) (int, error) {
 	n := min(len(p), u.left, 512)
 	if u.left -= n; n == 0 {
 		return 0, io.EOF
@@ -50,11 +50,11 @@ func (u *untold) Read(p []byte) (int, error) {
 // Every route that adds or changes is counted; heartbeats, deletions and reads are not,
 // however much was used up.
 func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
-	l := &ledger{wait: 1001 * time.Millisecond}
-	d := newDesk()
+	l := &fakeLimits{wait: 1001 * time.Millisecond}
+	d := newFakeRegistry()
 	m := http.NewServeMux()
 	writes := map[string]bool{}
-	all := Routes(d, Options{Limits: l, Subscriptions: &subscriptionDesk{}, Registrations: &book{apps: map[string]mp1.AppInfo{}}})
+	all := Routes(d, Options{Limits: l, Subscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
 	for _, r := range all {
 		m.Handle(r.Pattern, r.Handler)
 	}
@@ -81,26 +81,26 @@ func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
 }
 
 func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
-	post := func(l *ledger, body io.Reader) *httptest.ResponseRecorder {
+	post := func(l *fakeLimits, body io.Reader) *httptest.ResponseRecorder {
 		m := http.NewServeMux()
-		for _, r := range Routes(newDesk(), Options{Limits: l, MaxBody: 4096}) {
+		for _, r := range Routes(newFakeRegistry(), Options{Limits: l, MaxBody: 4096}) {
 			m.Handle(r.Pattern, r.Handler)
 		}
 		w := httptest.NewRecorder()
 		m.ServeHTTP(w, httptest.NewRequest("POST", mp1.Base+"/applications/app/services", body))
 		return w
 	}
-	l := &ledger{}
+	l := &fakeLimits{}
 	require.Equal(t, 400, post(l, strings.NewReader(strings.Repeat(" ", 4096))).Code)
 	require.Equal(t, []int64{4096}, l.bytes)
 	require.Equal(t, []string{"app"}, l.apps)
 	require.Equal(t, 413, post(l, strings.NewReader(strings.Repeat(" ", 4097))).Code)
 	require.Len(t, l.bytes, 1, "what is too large is not read, and costs nothing")
 
-	require.Equal(t, 400, post(l, &untold{4000}).Code)
+	require.Equal(t, 400, post(l, &unsizedBody{4000}).Code)
 	require.EqualValues(t, 4000, l.read)
-	u := &untold{4000}
-	l = &ledger{after: 1500}
+	u := &unsizedBody{4000}
+	l = &fakeLimits{after: 1500}
 	w := post(l, u)
 	require.Equal(t, 429, w.Code)
 	require.Equal(t, "3", w.Header().Get("Retry-After"))
@@ -112,15 +112,15 @@ func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
 // made is usable after five at the earliest. A heartbeat or a deletion, which only a full
 // cluster refuses, still comes back soon: its window does not wait.
 func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
-	d := newDesk()
+	d := newFakeRegistry()
 	d.err = heartbeat.ErrNoAdditions
 	for _, c := range []struct{ method, path, body, after string }{
-		{"PATCH", one + "/liveness", `{"state":"ACTIVE"}`, "3"},
-		{"DELETE", one, "", "3"},
+		{"PATCH", servicePath + "/liveness", `{"state":"ACTIVE"}`, "3"},
+		{"DELETE", servicePath, "", "3"},
 		{"POST", mp1.Base + "/applications/app/services", registration, "12"},
-		{"PUT", one, registration, "12"},
+		{"PUT", servicePath, registration, "12"},
 	} {
-		w := call1(d, c.method, c.path, strings.NewReader(c.body))
+		w := request(d, c.method, c.path, strings.NewReader(c.body))
 		require.Equal(t, http.StatusInsufficientStorage, w.Code, "%s %s: %s", c.method, c.path, w.Body)
 		require.Equal(t, c.after, w.Header().Get("Retry-After"), "%s %s", c.method, c.path)
 	}

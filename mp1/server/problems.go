@@ -17,10 +17,10 @@ import (
 
 // problem is an error that a request ends with: a status, and what to do.
 type problem struct {
-	status int
-	detail string
-	allow  string // of a 405
-	retry  int    // seconds, of a 429; of a 503 or 507 that waits for longer than usual
+	status     int
+	detail     string
+	allow      string // of a 405
+	retryAfter int    // seconds, of a 429; of a 503 or 507 that waits for longer than usual
 }
 
 func (p *problem) Error() string { return p.detail }
@@ -41,7 +41,7 @@ func notAllowed(allow []string) *problem {
 }
 
 // table maps the errors of the platform to HTTP, once.
-var table = []struct {
+var problemTable = []struct {
 	err    error
 	status int
 	detail string
@@ -80,11 +80,11 @@ func problemOf(err error, o Options) *problem {
 	case errors.As(err, &large):
 		return errTooLarge
 	case errors.As(err, &over):
-		return &problem{status: http.StatusTooManyRequests, retry: retryafter.Seconds(over.Wait),
+		return &problem{status: http.StatusTooManyRequests, retryAfter: retryafter.Seconds(over.Wait),
 			detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
 	}
 	limit := errors.Is(err, heartbeat.ErrLimit) || errors.Is(err, ErrSubscriptionLimit)
-	for _, row := range table {
+	for _, row := range problemTable {
 		switch {
 		case !errors.Is(err, row.err):
 		case limit && o.LimitStatus != 0:
@@ -98,20 +98,20 @@ func problemOf(err error, o Options) *problem {
 
 // write answers with the problem as RFC 9457 has it.
 func (p *problem) write(w http.ResponseWriter, o Options) {
-	body := p.fill(w.Header(), o)
+	body := p.prepare(w.Header(), o)
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body)
 }
 
 // fill sets the header of the answer and returns its body.
-func (p *problem) fill(h http.Header, o Options) (body []byte) {
+func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	h.Set("Content-Type", "application/problem+json")
-	secure(h)
+	setSecurityHeaders(h)
 	switch p.status {
 	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
-		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, p.retry, 1)))
+		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, p.retryAfter, 1)))
 	case http.StatusTooManyRequests:
-		h.Set("Retry-After", strconv.Itoa(p.retry))
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
 	}
@@ -137,7 +137,7 @@ func RefuseError(w http.ResponseWriter, err error, retryAfter int) {
 // connection closes after it: for a connection from which no request is read.
 func Refusal(status int, detail string, retryAfter int) []byte {
 	h := http.Header{}
-	body := (&problem{status: status, detail: detail}).fill(h, Options{RetryAfter: retryAfter})
+	body := (&problem{status: status, detail: detail}).prepare(h, Options{RetryAfter: retryAfter})
 	var out bytes.Buffer
 	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: h, Close: true,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
@@ -150,7 +150,7 @@ func RefuseMethod(w http.ResponseWriter, allow ...string) {
 	notAllowed(allow).write(w, Options{})
 }
 
-func secure(h http.Header) {
+func setSecurityHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
 }

@@ -30,43 +30,43 @@ var (
 )
 
 const (
-	allRegistrations = "/registrations"
-	oneRegistration  = allRegistrations + "/{appInstanceId}"
+	registrationsPattern = "/registrations"
+	registrationPattern  = registrationsPattern + "/{appInstanceId}"
 )
 
 // registrationRows is the part of the route table that application support has.
-func (s *surface) registrationRows() []row {
+func (s *api) registrationResources() []resource {
 	if s.options.Registrations == nil {
 		return nil
 	}
-	return []row{
-		{allRegistrations, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, do: s.enter}}},
-		{oneRegistration, []method{
-			{name: "mp1.GetRegistration", verb: http.MethodGet, do: s.getRegistration},
-			{name: "mp1.PutRegistration", verb: http.MethodPut, do: s.changeRegistration},
-			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, do: s.leave},
+	return []resource{
+		{registrationsPattern, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, handle: s.registerApplication}}},
+		{registrationPattern, []method{
+			{name: "mp1.GetRegistration", verb: http.MethodGet, handle: s.getRegistration},
+			{name: "mp1.PutRegistration", verb: http.MethodPut, handle: s.changeRegistration},
+			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, handle: s.deregisterApplication},
 		}},
 	}
 }
 
-func showRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
-	body := encode(info)
+func writeRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
+	body := encodeJSON(info)
 	w.Header().Set("ETag", etagOf(body))
-	answer(w, status, body)
+	writeJSON(w, status, body)
 }
 
 // accepts is what If-Match says of a registration; nil: it was not sent.
-func accepts(r *http.Request) func(mp1.AppInfo) bool {
+func registrationCondition(r *http.Request) func(mp1.AppInfo) bool {
 	values := r.Header["If-Match"]
 	if len(values) == 0 {
 		return nil
 	}
-	return func(info mp1.AppInfo) bool { return matches(values, etagOf(encode(info))) }
+	return func(info mp1.AppInfo) bool { return ifMatch(values, etagOf(encodeJSON(info))) }
 }
 
 // enter is §7.2.13.3.4.
-func (s *surface) enter(w http.ResponseWriter, r *http.Request, c call) error {
-	body, err := read(w, r, s.options.MaxBody)
+func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, c target) error {
+	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -77,27 +77,27 @@ func (s *surface) enter(w http.ResponseWriter, r *http.Request, c call) error {
 	if info, err = s.options.Registrations.Enter(r.Context(), info); err != nil {
 		return err
 	}
-	w.Header().Set("Location", c.prefix+mp1.AppSupportBase+allRegistrations+"/"+info.AppInstanceID)
-	showRegistration(w, http.StatusCreated, info)
+	w.Header().Set("Location", c.prefix+mp1.AppSupportBase+registrationsPattern+"/"+info.AppInstanceID)
+	writeRegistration(w, http.StatusCreated, info)
 	return nil
 }
 
 // getRegistration is §7.2.14.3.1.
-func (s *surface) getRegistration(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) getRegistration(w http.ResponseWriter, r *http.Request, c target) error {
 	info, err := s.options.Registrations.Registration(r.Context(), c.app)
 	if err != nil {
 		return err
 	}
-	showRegistration(w, http.StatusOK, info)
+	writeRegistration(w, http.StatusOK, info)
 	return nil
 }
 
 // changeRegistration is §7.2.14.3.2. Existence is checked before the body.
-func (s *surface) changeRegistration(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, c target) error {
 	if _, err := s.options.Registrations.Registration(r.Context(), c.app); err != nil {
 		return err
 	}
-	body, err := read(w, r, s.options.MaxBody)
+	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -109,24 +109,24 @@ func (s *surface) changeRegistration(w http.ResponseWriter, r *http.Request, c c
 		return &mp1.Invalid{Attribute: "appInstanceId", Rule: "must be that of the URI, or absent"}
 	}
 	info.AppInstanceID = c.app
-	if err := s.options.Registrations.Change(r.Context(), c.app, info, accepts(r)); err != nil {
+	if err := s.options.Registrations.Change(r.Context(), c.app, info, registrationCondition(r)); err != nil {
 		return err
 	}
-	done(w)
+	writeNoContent(w)
 	return nil
 }
 
 // leave is §7.2.14.3.5.
-func (s *surface) leave(w http.ResponseWriter, r *http.Request, c call) error {
-	if err := s.options.Registrations.Leave(r.Context(), c.app, accepts(r)); err != nil {
+func (s *api) deregisterApplication(w http.ResponseWriter, r *http.Request, c target) error {
+	if err := s.options.Registrations.Leave(r.Context(), c.app, registrationCondition(r)); err != nil {
 		return err
 	}
-	done(w)
+	writeNoContent(w)
 	return nil
 }
 
 // done answers that there is nothing more to say.
-func done(w http.ResponseWriter) {
-	secure(w.Header())
+func writeNoContent(w http.ResponseWriter) {
+	setSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -14,12 +14,12 @@ import (
 )
 
 // book is a book of registrations that a test can read.
-type book struct {
+type fakeRegistrations struct {
 	apps map[string]mp1.AppInfo
 	err  error
 }
 
-func (b *book) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
+func (b *fakeRegistrations) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
 	if i.AppInstanceID == "" {
 		i.AppInstanceID = "chosen"
 	}
@@ -33,7 +33,7 @@ func (b *book) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
 	return i, nil
 }
 
-func (b *book) Registration(_ context.Context, app string) (mp1.AppInfo, error) {
+func (b *fakeRegistrations) Registration(_ context.Context, app string) (mp1.AppInfo, error) {
 	i, there := b.apps[app]
 	if !there {
 		return i, ErrNoRegistration
@@ -41,7 +41,7 @@ func (b *book) Registration(_ context.Context, app string) (mp1.AppInfo, error) 
 	return i, b.err
 }
 
-func (b *book) Change(_ context.Context, app string, i mp1.AppInfo, c func(mp1.AppInfo) bool) error {
+func (b *fakeRegistrations) Change(_ context.Context, app string, i mp1.AppInfo, c func(mp1.AppInfo) bool) error {
 	if c != nil && !c(b.apps[app]) {
 		return heartbeat.ErrStale
 	}
@@ -49,7 +49,7 @@ func (b *book) Change(_ context.Context, app string, i mp1.AppInfo, c func(mp1.A
 	return b.err
 }
 
-func (b *book) Leave(_ context.Context, app string, c func(mp1.AppInfo) bool) error {
+func (b *fakeRegistrations) Leave(_ context.Context, app string, c func(mp1.AppInfo) bool) error {
 	if _, there := b.apps[app]; !there {
 		return ErrNoRegistration
 	}
@@ -60,9 +60,9 @@ func (b *book) Leave(_ context.Context, app string, c func(mp1.AppInfo) bool) er
 	return b.err
 }
 
-func (b *book) call(method, path, body string, header ...string) *httptest.ResponseRecorder {
+func (b *fakeRegistrations) call(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	m := http.NewServeMux()
-	for _, r := range Routes(newDesk(), Options{Registrations: b}) {
+	for _, r := range Routes(newFakeRegistry(), Options{Registrations: b}) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -76,7 +76,7 @@ func (b *book) call(method, path, body string, header ...string) *httptest.Respo
 
 func TestRegistrationsOfApplications(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
-		b := &book{apps: map[string]mp1.AppInfo{}}
+		b := &fakeRegistrations{apps: map[string]mp1.AppInfo{}}
 		all := prefix + mp1.AppSupportBase + "/registrations"
 		w := b.call("POST", all, `{"appName":"n"}`)
 		require.Equal(t, 201, w.Code)
@@ -103,15 +103,15 @@ func TestRegistrationsOfApplications(t *testing.T) {
 		require.Equal(t, 404, b.call("GET", all+"/%2e%2e", "").Code)
 		require.Equal(t, 400, b.call("POST", all+"?x=y", `{"appName":"n"}`).Code)
 	}
-	b := &book{apps: map[string]mp1.AppInfo{}, err: heartbeat.ErrFull}
+	b := &fakeRegistrations{apps: map[string]mp1.AppInfo{}, err: heartbeat.ErrFull}
 	require.Equal(t, 507, b.call("POST", mp1.AppSupportBase+"/registrations", `{"appName":"n"}`).Code)
 	b.err = ErrTooManyRegistrations
 	require.Equal(t, 403, b.call("POST", mp1.AppSupportBase+"/registrations", `{"appName":"o"}`).Code)
-	require.Equal(t, 404, call1(newDesk(), "POST", mp1.AppSupportBase+"/registrations", strings.NewReader(`{"appName":"n"}`)).Code, "without a book there is no such resource")
+	require.Equal(t, 404, request(newFakeRegistry(), "POST", mp1.AppSupportBase+"/registrations", strings.NewReader(`{"appName":"n"}`)).Code, "without a book there is no such resource")
 }
 
 func TestAStoreThatDoesNotSayWhoIsKnownIsNoRefusal(t *testing.T) {
-	d := newDesk()
+	d := newFakeRegistry()
 	d.unsure = heartbeat.ErrUnavailable
-	require.Equal(t, 503, call1(d, "GET", one, nil).Code, "404 would make an agent register again")
+	require.Equal(t, 503, request(d, "GET", servicePath, nil).Code, "404 would make an agent register again")
 }

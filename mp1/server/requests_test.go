@@ -25,38 +25,38 @@ const (
 func TestABeatIsCheckedForExistenceOwnerBodyAndStateInThisOrder(t *testing.T) {
 	faults := []struct {
 		status int
-		add    func(d *desk, path, body *string)
+		add    func(d *fakeRegistry, path, body *string)
 	}{
-		{404, func(d *desk, _, _ *string) { d.none = heartbeat.ErrNotFound }},
-		{403, func(_ *desk, path, _ *string) { *path = mp1.Base + "/applications/other/services/id1/liveness" }},
-		{400, func(_ *desk, _, body *string) { *body = `{"state":"INACTIVE"}` }},
-		{409, func(d *desk, _, _ *string) { d.err = heartbeat.ErrInactive }},
-		{204, func(*desk, *string, *string) {}},
+		{404, func(d *fakeRegistry, _, _ *string) { d.none = heartbeat.ErrNotFound }},
+		{403, func(_ *fakeRegistry, path, _ *string) { *path = mp1.Base + "/applications/other/services/id1/liveness" }},
+		{400, func(_ *fakeRegistry, _, body *string) { *body = `{"state":"INACTIVE"}` }},
+		{409, func(d *fakeRegistry, _, _ *string) { d.err = heartbeat.ErrInactive }},
+		{204, func(*fakeRegistry, *string, *string) {}},
 	}
 	for i, first := range faults {
 		for _, method := range []string{"PATCH", "PUT"} {
-			d, path, body := newDesk(), one+"/liveness", usual
+			d, path, body := newFakeRegistry(), servicePath+"/liveness", usual
 			for _, f := range faults[i:] { // this fault, with all that are checked later
 				f.add(d, &path, &body)
 			}
-			require.Equal(t, first.status, call1(d, method, path, strings.NewReader(body)).Code, method)
+			require.Equal(t, first.status, request(d, method, path, strings.NewReader(body)).Code, method)
 		}
 	}
-	d := newDesk()
+	d := newFakeRegistry()
 	d.none = heartbeat.ErrNoLiveness
-	require.Equal(t, 404, call1(d, "PATCH", one+"/liveness", strings.NewReader(usual)).Code)
-	require.Equal(t, 404, call1(d, "GET", one+"/liveness", nil).Code)
-	require.Equal(t, 403, call1(newDesk(), "GET", mp1.Base+"/applications/other/services/id1/liveness", nil).Code)
+	require.Equal(t, 404, request(d, "PATCH", servicePath+"/liveness", strings.NewReader(usual)).Code)
+	require.Equal(t, 404, request(d, "GET", servicePath+"/liveness", nil).Code)
+	require.Equal(t, 403, request(newFakeRegistry(), "GET", mp1.Base+"/applications/other/services/id1/liveness", nil).Code)
 }
 
 func TestAForeignServiceIsRefusedAndNotChanged(t *testing.T) {
 	foreign := mp1.Base + "/applications/other/services/id1"
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
-		d := newDesk()
-		require.Equal(t, 403, call1(d, method, foreign, strings.NewReader("not even JSON")).Code, method)
+		d := newFakeRegistry()
+		require.Equal(t, 403, request(d, method, foreign, strings.NewReader("not even JSON")).Code, method)
 		require.Zero(t, d.updates)
 	}
-	require.Equal(t, 200, call1(newDesk(), "GET", mp1.Base+"/services/id1", nil).Code, "anybody may read what is offered")
+	require.Equal(t, 200, request(newFakeRegistry(), "GET", mp1.Base+"/services/id1", nil).Code, "anybody may read what is offered")
 }
 
 func TestJSONUnderAnyNameAndNothingElse(t *testing.T) {
@@ -68,7 +68,7 @@ func TestJSONUnderAnyNameAndNothingElse(t *testing.T) {
 		for _, c := range []struct {
 			method, path, body string
 			good               int
-		}{{"PATCH", one + "/liveness", usual, 204}, {"POST", mp1.Base + "/applications/app/services", registration, 201}} {
+		}{{"PATCH", servicePath + "/liveness", usual, 204}, {"POST", mp1.Base + "/applications/app/services", registration, 201}} {
 			var header []string
 			if value != "" {
 				header = []string{"Content-Type", value}
@@ -77,14 +77,14 @@ func TestJSONUnderAnyNameAndNothingElse(t *testing.T) {
 			if ok {
 				want = c.good
 			}
-			require.Equal(t, want, call1(newDesk(), c.method, c.path, strings.NewReader(c.body), header...).Code, "%s %q", c.method, value)
+			require.Equal(t, want, request(newFakeRegistry(), c.method, c.path, strings.NewReader(c.body), header...).Code, "%s %q", c.method, value)
 		}
 	}
 }
 
 func TestARegistrationIsAnsweredWithWhereItIs(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
-		w := call1(newDesk(), "POST", prefix+mp1.Base+"/applications/app/services", strings.NewReader(registration))
+		w := request(newFakeRegistry(), "POST", prefix+mp1.Base+"/applications/app/services", strings.NewReader(registration))
 		require.Equal(t, 201, w.Code)
 		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 		at := prefix + mp1.Base + "/applications/app/services/new"
@@ -108,19 +108,19 @@ func TestARequestIsRefusedWithTheRuleItBroke(t *testing.T) {
 	}{
 		{"POST", mp1.Base + "/applications/app/services", strings.Replace(registration, "serName", "Name", 1), 400, "serName"},
 		{"POST", mp1.Base + "/applications/app/services", "", 400, "empty"},
-		{"PATCH", one + "/liveness", "", 400, "empty"},
-		{"PATCH", one + "/liveness?x=1", usual, 400, "query"},
+		{"PATCH", servicePath + "/liveness", "", 400, "empty"},
+		{"PATCH", servicePath + "/liveness?x=1", usual, 400, "query"},
 		{"GET", mp1.Base + "/services?instance_id=5", "", 400, "ser_instance_id"},
 		{"GET", mp1.Base + "/services?CANARY=", "", 400, "ser_instance_id"},
 		{"GET", mp1.Base + "/applications/app/services?is_local=1", "", 400, "true or false"},
 		{"GET", mp1.Base + "/services?a;b", "", 400, "query"},
 		{"GET", mp1.Base + "/transports?x", "", 400, "query"},
-		{"POST", one, registration, 405, "Allow"},
-		{"PUT", one, strings.Replace(registration, "version", "a_version", 1), 400, "version"},
-		{"PUT", one, strings.Replace(registration, "transportId\":\"transportId", "transportId\":\"no", 1), 400, "transportId"},
+		{"POST", servicePath, registration, 405, "Allow"},
+		{"PUT", servicePath, strings.Replace(registration, "version", "a_version", 1), 400, "version"},
+		{"PUT", servicePath, strings.Replace(registration, "transportId\":\"transportId", "transportId\":\"no", 1), 400, "transportId"},
 		{"GET", mp1.Base + "/applications/%2e%2e/services", "", 404, "no such resource"},
 	} {
-		w := call1(newDesk(), c.method, c.path, strings.NewReader(c.body))
+		w := request(newFakeRegistry(), c.method, c.path, strings.NewReader(c.body))
 		require.Equal(t, c.status, w.Code, c.path)
 		var p mp1.ProblemDetails
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p), c.path)
@@ -132,12 +132,12 @@ func TestARequestIsRefusedWithTheRuleItBroke(t *testing.T) {
 
 func TestUnsetOptionsAreTheDefaults(t *testing.T) {
 	m := http.NewServeMux()
-	for _, r := range Routes(newDesk(), Options{}) {
+	for _, r := range Routes(newFakeRegistry(), Options{}) {
 		m.Handle(r.Pattern, r.Handler)
 	}
-	for n, status := range map[int]int{usualMaxBeat: 204, usualMaxBeat + 1: 413} {
+	for n, status := range map[int]int{defaultMaxBeat: 204, defaultMaxBeat + 1: 413} {
 		w := httptest.NewRecorder()
-		m.ServeHTTP(w, httptest.NewRequest("PATCH", one+"/liveness", strings.NewReader(usual+strings.Repeat(" ", n-len(usual)))))
+		m.ServeHTTP(w, httptest.NewRequest("PATCH", servicePath+"/liveness", strings.NewReader(usual+strings.Repeat(" ", n-len(usual)))))
 		require.Equal(t, status, w.Code, n)
 	}
 	for n, status := range map[int]int{defaultMaxBody: 201, defaultMaxBody + 1: 413} {
@@ -149,9 +149,9 @@ func TestUnsetOptionsAreTheDefaults(t *testing.T) {
 }
 
 // endless counts what is read of a body that never ends.
-type endless struct{ read int }
+type endlessBody struct{ read int }
 
-func (e *endless) Read(p []byte) (int, error) {
+func (e *endlessBody) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}
@@ -160,29 +160,29 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestBodiesAreCutOffAndNotRead(t *testing.T) {
-	e := &endless{}
-	require.Equal(t, 413, call1(newDesk(), "PATCH", one+"/liveness", e).Code)
+	e := &endlessBody{}
+	require.Equal(t, 413, request(newFakeRegistry(), "PATCH", servicePath+"/liveness", e).Code)
 	require.LessOrEqual(t, e.read, 1025)
-	e = &endless{}
-	require.Equal(t, 413, call1(newDesk(), "POST", mp1.Base+"/applications/app/services", e).Code)
+	e = &endlessBody{}
+	require.Equal(t, 413, request(newFakeRegistry(), "POST", mp1.Base+"/applications/app/services", e).Code)
 	require.LessOrEqual(t, e.read, 2*65536)
 }
 
 func TestTheApplicationMustBeAdmittedAndNamedWell(t *testing.T) {
-	require.Equal(t, 404, call1(newDesk(), "POST", mp1.Base+"/applications/stranger/services", strings.NewReader("{}")).Code)
-	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/applications/a%2Fb/services", nil).Code)
-	require.Equal(t, 404, call1(newDesk(), "GET", mp1.Base+"/services/%00", nil).Code)
-	require.Equal(t, 403, call1(newDesk(), "PATCH", mp1.Base+"/applications/other/services/id1/liveness", strings.NewReader("not even JSON")).Code)
-	require.Equal(t, 400, call1(newDesk(), "GET", one+"?x=1", nil).Code)
+	require.Equal(t, 404, request(newFakeRegistry(), "POST", mp1.Base+"/applications/stranger/services", strings.NewReader("{}")).Code)
+	require.Equal(t, 404, request(newFakeRegistry(), "GET", mp1.Base+"/applications/a%2Fb/services", nil).Code)
+	require.Equal(t, 404, request(newFakeRegistry(), "GET", mp1.Base+"/services/%00", nil).Code)
+	require.Equal(t, 403, request(newFakeRegistry(), "PATCH", mp1.Base+"/applications/other/services/id1/liveness", strings.NewReader("not even JSON")).Code)
+	require.Equal(t, 400, request(newFakeRegistry(), "GET", servicePath+"?x=1", nil).Code)
 }
 
 func TestAHeartbeatAllocatesNothingInItsHandler(t *testing.T) {
-	for _, route := range Routes(newDesk(), Options{}) {
+	for _, route := range Routes(newFakeRegistry(), Options{}) {
 		if route.Name != "mp1.PatchLiveness" {
 			continue
 		}
-		body, w := strings.NewReader(""), &quiet{h: http.Header{}}
-		r := httptest.NewRequest("PATCH", one+"/liveness", nil)
+		body, w := strings.NewReader(""), &discardWriter{h: http.Header{}}
+		r := httptest.NewRequest("PATCH", servicePath+"/liveness", nil)
 		r.SetPathValue("appInstanceId", "app")
 		r.SetPathValue("serviceId", "id1")
 		r.Header.Set("Content-Type", "application/json")
@@ -197,20 +197,20 @@ func TestAHeartbeatAllocatesNothingInItsHandler(t *testing.T) {
 }
 
 // quiet is a ResponseWriter that keeps nothing, as cheap as one can be.
-type quiet struct {
+type discardWriter struct {
 	h      http.Header
 	status int
 }
 
-func (q *quiet) Header() http.Header         { return q.h }
-func (q *quiet) WriteHeader(status int)      { q.status = status }
-func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
+func (q *discardWriter) Header() http.Header         { return q.h }
+func (q *discardWriter) WriteHeader(status int)      { q.status = status }
+func (q *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkPatchLiveness(b *testing.B) {
 	for name, text := range map[string]string{"plain": usual, "wrapped": `{"ServiceLivenessUpdate": {"state": "ACTIVE"}}`, "unusual": `{"state":"ACTIVE","x":1}`} {
 		b.Run(name, func(b *testing.B) {
-			m, body, w := mux(newDesk()), strings.NewReader(""), &quiet{h: http.Header{}}
-			r := httptest.NewRequest("PATCH", one+"/liveness", nil)
+			m, body, w := mux(newFakeRegistry()), strings.NewReader(""), &discardWriter{h: http.Header{}}
+			r := httptest.NewRequest("PATCH", servicePath+"/liveness", nil)
 			r.Header.Set("Content-Type", "application/json")
 			r.Body = io.NopCloser(body)
 			b.ReportAllocs()
@@ -224,13 +224,13 @@ func BenchmarkPatchLiveness(b *testing.B) {
 }
 
 func BenchmarkGetTenThousandServices(b *testing.B) {
-	d := newDesk()
+	d := newFakeRegistry()
 	for i := range 10000 {
 		info := d.svc.Info
 		info.SerInstanceID = fmt.Sprint("id", i)
 		d.many = append(d.many, NewService("app", info, 30))
 	}
-	m, w := mux(d), &quiet{h: http.Header{}}
+	m, w := mux(d), &discardWriter{h: http.Header{}}
 	r := httptest.NewRequest("GET", mp1.Base+"/services", nil)
 	m.ServeHTTP(w, r) // the pictures are made once
 	b.ReportAllocs()
@@ -244,29 +244,29 @@ func BenchmarkGetTenThousandServices(b *testing.B) {
 func TestAnUpdateIsCheckedForExistenceOwnerBodyAndIfMatchInThisOrder(t *testing.T) {
 	faults := []struct {
 		status int
-		add    func(d *desk, path, body, match *string)
+		add    func(d *fakeRegistry, path, body, match *string)
 	}{
-		{404, func(d *desk, _, _, _ *string) { d.err = heartbeat.ErrNotFound }},
-		{403, func(_ *desk, path, _, _ *string) { *path = mp1.Base + "/applications/other/services/id1" }},
-		{400, func(_ *desk, _, body, _ *string) { *body = `{"serName":"n"}` }},
-		{412, func(_ *desk, _, _, match *string) { *match = "INVALID_ETAG" }},
-		{200, func(*desk, *string, *string, *string) {}},
+		{404, func(d *fakeRegistry, _, _, _ *string) { d.err = heartbeat.ErrNotFound }},
+		{403, func(_ *fakeRegistry, path, _, _ *string) { *path = mp1.Base + "/applications/other/services/id1" }},
+		{400, func(_ *fakeRegistry, _, body, _ *string) { *body = `{"serName":"n"}` }},
+		{412, func(_ *fakeRegistry, _, _, match *string) { *match = "INVALID_ETAG" }},
+		{200, func(*fakeRegistry, *string, *string, *string) {}},
 	}
 	for i, first := range faults {
-		d, path, body, match := newDesk(), one, registration, "*"
+		d, path, body, match := newFakeRegistry(), servicePath, registration, "*"
 		for _, f := range faults[i:] { // this fault, with all that are checked later
 			f.add(d, &path, &body, &match)
 		}
-		require.Equal(t, first.status, call1(d, "PUT", path, strings.NewReader(body), "If-Match", match).Code)
+		require.Equal(t, first.status, request(d, "PUT", path, strings.NewReader(body), "If-Match", match).Code)
 	}
 }
 
 func TestAnUpdateIsAnsweredWithTheNewRepresentation(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
-		d := newDesk()
-		etag := call1(d, "GET", prefix+one, nil).Header().Get("ETag")
+		d := newFakeRegistry()
+		etag := request(d, "GET", prefix+servicePath, nil).Header().Get("ETag")
 		body := `{"serName":"other","version":"2","state":"INACTIVE","serializer":"XML","serInstanceId":"mine","_links":{}}`
-		w := call1(d, "PUT", prefix+one, strings.NewReader(body), "If-Match", etag)
+		w := request(d, "PUT", prefix+servicePath, strings.NewReader(body), "If-Match", etag)
 		require.Equal(t, 200, w.Code)
 		require.NotEqual(t, etag, w.Header().Get("ETag"))
 		require.Empty(t, w.Header().Get("Location"))
@@ -274,12 +274,12 @@ func TestAnUpdateIsAnsweredWithTheNewRepresentation(t *testing.T) {
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &info))
 		require.Equal(t, "id1", info.SerInstanceID, "the body's serInstanceId is ignored")
 		require.Equal(t, "other", info.SerName)
-		require.Equal(t, prefix+one, info.Links.Self.Href)
+		require.Equal(t, prefix+servicePath, info.Links.Self.Href)
 		other := "/mep"
 		if prefix == other {
 			other = ""
 		}
-		require.Equal(t, 412, call1(d, "PUT", other+one, strings.NewReader(body), "If-Match", etag).Code, "an ETag is of one representation, and this one has other links")
+		require.Equal(t, 412, request(d, "PUT", other+servicePath, strings.NewReader(body), "If-Match", etag).Code, "an ETag is of one representation, and this one has other links")
 		require.Equal(t, 1, d.updates)
 	}
 	require.Equal(t, 400, problemOf(heartbeat.ErrNoCell, Options{}).status, "only the platform suspends")

@@ -20,7 +20,7 @@ import (
 
 // desk answers what a test tells it to: the handlers' own rules are tested here, the
 // platform's against the real one (test/e2e).
-type desk struct {
+type fakeRegistry struct {
 	unready bool
 	err     error
 	none    error // of Producer
@@ -31,16 +31,16 @@ type desk struct {
 	unsure  error // of Admitted
 }
 
-func (d *desk) Ready() bool { return !d.unready }
-func (d *desk) Admitted(_ context.Context, app string) (bool, error) {
+func (d *fakeRegistry) Ready() bool { return !d.unready }
+func (d *fakeRegistry) Admitted(_ context.Context, app string) (bool, error) {
 	return app != "stranger", d.unsure
 }
-func (d *desk) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
+func (d *fakeRegistry) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
 	i.SerInstanceID = "new"
 	return NewService(app, i, 5), d.err
 }
-func (d *desk) Service(context.Context, string) (*Service, error) { return d.svc, d.err }
-func (d *desk) Update(_ context.Context, app, id string, i mp1.ServiceInfo, c Condition) (*Service, error) {
+func (d *fakeRegistry) Service(context.Context, string) (*Service, error) { return d.svc, d.err }
+func (d *fakeRegistry) Update(_ context.Context, app, id string, i mp1.ServiceInfo, c Condition) (*Service, error) {
 	if c != nil && !c(d.svc) {
 		return nil, heartbeat.ErrStale
 	}
@@ -49,34 +49,34 @@ func (d *desk) Update(_ context.Context, app, id string, i mp1.ServiceInfo, c Co
 	return NewService(app, i, 5), d.err
 }
 
-func (d *desk) Remove(_ context.Context, _, _ string, c Condition) error {
+func (d *fakeRegistry) Remove(_ context.Context, _, _ string, c Condition) error {
 	if c != nil && !c(d.svc) {
 		return heartbeat.ErrStale
 	}
 	return d.err
 }
-func (d *desk) Discover(context.Context, mp1.Filter) ([]*Service, error) {
+func (d *fakeRegistry) Discover(context.Context, mp1.Filter) ([]*Service, error) {
 	if d.many != nil {
 		return d.many, d.err
 	}
 	return []*Service{d.svc, d.svc}, d.err
 }
-func (d *desk) OfApplication(context.Context, string, mp1.Filter) ([]*Service, error) {
+func (d *fakeRegistry) OfApplication(context.Context, string, mp1.Filter) ([]*Service, error) {
 	return nil, d.err
 }
-func (d *desk) Producer(context.Context, string) (string, error) { return "app", d.none }
-func (d *desk) Beat(context.Context, string) (Liveness, bool, error) {
+func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.none }
+func (d *fakeRegistry) Beat(context.Context, string) (Liveness, bool, error) {
 	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.told, d.err
 }
-func (d *desk) Liveness(context.Context, string) (Liveness, error) {
+func (d *fakeRegistry) Liveness(context.Context, string) (Liveness, error) {
 	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9}, d.err
 }
 
-func newDesk() *desk {
-	return &desk{svc: NewService("app", mp1.ServiceInfo{SerInstanceID: "id1", SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON"}, 5)}
+func newFakeRegistry() *fakeRegistry {
+	return &fakeRegistry{svc: NewService("app", mp1.ServiceInfo{SerInstanceID: "id1", SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON"}, 5)}
 }
 
-func mux(d *desk) *http.ServeMux {
+func mux(d *fakeRegistry) *http.ServeMux {
 	m := http.NewServeMux()
 	for _, r := range Routes(d, Options{RetryAfter: 3, MaxBody: 65536, MaxBeat: 1024}) {
 		m.Handle(r.Pattern, r.Handler)
@@ -84,7 +84,7 @@ func mux(d *desk) *http.ServeMux {
 	return m
 }
 
-func call1(d *desk, method, path string, body io.Reader, header ...string) *httptest.ResponseRecorder {
+func request(d *fakeRegistry, method, path string, body io.Reader, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, body)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -94,7 +94,7 @@ func call1(d *desk, method, path string, body io.Reader, header ...string) *http
 	return w
 }
 
-const one = mp1.Base + "/applications/app/services/id1"
+const servicePath = mp1.Base + "/applications/app/services/id1"
 
 func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 	for err, status := range map[error]int{
@@ -102,9 +102,9 @@ func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 		heartbeat.ErrUnavailable: 503, heartbeat.ErrFull: 507, heartbeat.ErrLimit: 403, heartbeat.ErrNotReady: 503,
 		context.DeadlineExceeded: 503, errors.New("a secret"): 500, fmt.Errorf("wrapped: %w", heartbeat.ErrFull): 507,
 	} {
-		d := newDesk()
+		d := newFakeRegistry()
 		d.err = err
-		w := call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+		w := request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 		require.Equal(t, status, w.Code, err)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 		var p mp1.ProblemDetails
@@ -120,7 +120,7 @@ func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 }
 
 func TestBeforeReadyEveryRouteSaysTryAgain(t *testing.T) {
-	d := newDesk()
+	d := newFakeRegistry()
 	d.unready = true
 	for _, r := range Routes(d, Options{}) {
 		method, path, ok := strings.Cut(r.Pattern, " ")
@@ -128,7 +128,7 @@ func TestBeforeReadyEveryRouteSaysTryAgain(t *testing.T) {
 			method, path = "GET", r.Pattern
 		}
 		path = strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id1").Replace(path)
-		w := call1(d, method, path, nil)
+		w := request(d, method, path, nil)
 		require.Equal(t, 503, w.Code, r.Pattern)
 		require.NotEmpty(t, w.Header().Get("Retry-After"))
 	}
@@ -139,13 +139,13 @@ func TestOtherMethodsAreToldWhichThereAre(t *testing.T) {
 		"/applications/app/services": "GET, HEAD, POST", "/applications/app/services/id1": "DELETE, GET, HEAD, PUT",
 		"/applications/app/services/id1/liveness": "GET, HEAD, PATCH, PUT", "/applications/app/service/id1/liveness": "GET, HEAD, PATCH, PUT"} {
 		for _, prefix := range []string{"", "/mep"} {
-			w := call1(newDesk(), "OPTIONS", prefix+mp1.Base+path, nil)
+			w := request(newFakeRegistry(), "OPTIONS", prefix+mp1.Base+path, nil)
 			require.Equal(t, 405, w.Code, path)
 			require.Equal(t, allow, w.Header().Get("Allow"), path)
 		}
 	}
-	for _, path := range []string{mp1.Base, mp1.Base + "/", mp1.Base + "/x", "/mep/x", "/mec_service_mgmt", "/mec_service_mgmt/", "/mep", "/mep/", "/mep/mec_service_mgmt", "/mep/mec_service_mgmt/", "/mep/mep" + mp1.Base, "/mec_service_mgmt/v2/services", one + "/", one + "/x"} {
-		w := call1(newDesk(), "GET", path, nil)
+	for _, path := range []string{mp1.Base, mp1.Base + "/", mp1.Base + "/x", "/mep/x", "/mec_service_mgmt", "/mec_service_mgmt/", "/mep", "/mep/", "/mep/mec_service_mgmt", "/mep/mec_service_mgmt/", "/mep/mep" + mp1.Base, "/mec_service_mgmt/v2/services", servicePath + "/", servicePath + "/x"} {
+		w := request(newFakeRegistry(), "GET", path, nil)
 		require.Equal(t, 404, w.Code, path)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"), path)
 	}
@@ -153,52 +153,52 @@ func TestOtherMethodsAreToldWhichThereAre(t *testing.T) {
 
 func TestAServiceIsShownWithItsLinks(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
-		w := call1(newDesk(), "GET", prefix+one, nil)
+		w := request(newFakeRegistry(), "GET", prefix+servicePath, nil)
 		require.Equal(t, 200, w.Code)
 		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 		var m map[string]any
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &m))
 		require.Equal(t, map[string]any{
-			"self":     map[string]any{"href": prefix + one, "liveness": "/mep" + one + "/liveness"},
-			"liveness": map[string]any{"href": prefix + one + "/liveness"},
+			"self":     map[string]any{"href": prefix + servicePath, "liveness": "/mep" + servicePath + "/liveness"},
+			"liveness": map[string]any{"href": prefix + servicePath + "/liveness"},
 		}, m["_links"])
 		require.EqualValues(t, 5, m["livenessInterval"])
 		require.Equal(t, true, m["isLocal"])
 		require.Equal(t, "MEC_HOST", m["scopeOfLocality"])
 		var list []json.RawMessage
-		require.NoError(t, json.Unmarshal(call1(newDesk(), "GET", prefix+mp1.Base+"/services", nil).Body.Bytes(), &list))
+		require.NoError(t, json.Unmarshal(request(newFakeRegistry(), "GET", prefix+mp1.Base+"/services", nil).Body.Bytes(), &list))
 		require.Len(t, list, 2)
 		require.JSONEq(t, w.Body.String(), string(list[0]))
 	}
-	d := newDesk()
+	d := newFakeRegistry()
 	d.svc = NewService("app", d.svc.Info, 0)
-	body := call1(d, "GET", one, nil).Body.String()
+	body := request(d, "GET", servicePath, nil).Body.String()
 	require.NotContains(t, body, "liveness")
-	require.Equal(t, "[]\n", call1(newDesk(), "GET", mp1.Base+"/applications/app/services", nil).Body.String())
+	require.Equal(t, "[]\n", request(newFakeRegistry(), "GET", mp1.Base+"/applications/app/services", nil).Body.String())
 }
 
 func TestIfMatchProtectsADeletion(t *testing.T) {
-	etag := call1(newDesk(), "GET", one, nil).Header().Get("ETag")
+	etag := request(newFakeRegistry(), "GET", servicePath, nil).Header().Get("ETag")
 	require.Regexp(t, `^"[0-9a-f]{32}"$`, etag)
 	for value, status := range map[string]int{"": 204, etag: 204, "*": 204, `"x", ` + etag: 204, `"x"`: 412, "INVALID_ETAG": 412} {
 		var header []string
 		if value != "" {
 			header = []string{"If-Match", value}
 		}
-		require.Equal(t, status, call1(newDesk(), "DELETE", one, nil, header...).Code, value)
+		require.Equal(t, status, request(newFakeRegistry(), "DELETE", servicePath, nil, header...).Code, value)
 	}
 }
 
 func TestANewIntervalIsToldWithTheWholeLivenessInfo(t *testing.T) {
-	d := newDesk()
+	d := newFakeRegistry()
 	d.told = true
-	w := call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+	w := request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 	require.Equal(t, 200, w.Code)
 	require.JSONEq(t, `{"state":"ACTIVE","timeStamp":{"seconds":7,"nanoSeconds":8},"interval":9}`, w.Body.String())
 	d.told = false
-	w = call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+	w = request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 	require.Equal(t, 204, w.Code)
 	require.Zero(t, w.Body.Len())
-	require.Equal(t, 412, call1(d, "PATCH", one+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`), "If-Match", `"x"`).Code)
+	require.Equal(t, 412, request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`), "If-Match", `"x"`).Code)
 }

@@ -80,11 +80,11 @@ func (s *Service) represent(prefix string) *representation {
 	r.once.Do(func() {
 		info := s.Info.Completed()
 		info.TransportID, info.LivenessInterval = "", nil
-		info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.path(prefix)}}
+		info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.href(prefix)}}
 		if s.Interval > 0 {
 			info.LivenessInterval = &s.Interval
-			info.Links.Liveness = &mp1.LinkType{Href: s.path(prefix) + "/liveness"}
-			info.Links.Self.Liveness = s.path(mepPrefix) + "/liveness"
+			info.Links.Liveness = &mp1.LinkType{Href: s.href(prefix) + "/liveness"}
+			info.Links.Self.Liveness = s.href(mepPrefix) + "/liveness"
 		}
 		body, err := json.Marshal(info)
 		if err != nil { // plain data: cannot happen
@@ -95,7 +95,7 @@ func (s *Service) represent(prefix string) *representation {
 	return r
 }
 
-func (s *Service) path(prefix string) string {
+func (s *Service) href(prefix string) string {
 	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.Info.SerInstanceID
 }
 

@@ -39,10 +39,10 @@ type Subscription struct {
 
 // Path is where a subscription is found; prefix is "" or "/mep".
 func (s *Subscription) Path(prefix string) string {
-	return subscriptionsPath(prefix, s.Owner) + "/" + s.ID
+	return subscriptionsHref(prefix, s.Owner) + "/" + s.ID
 }
 
-func subscriptionsPath(prefix, app string) string {
+func subscriptionsHref(prefix, app string) string {
 	return prefix + mp1.Base + "/applications/" + app + "/subscriptions"
 }
 
@@ -57,29 +57,29 @@ func (s *Subscription) represent(prefix string) (body []byte, etag string) {
 }
 
 const (
-	allSubscriptions = "/applications/{appInstanceId}/subscriptions"
-	oneSubscription  = allSubscriptions + "/{subscriptionId}"
+	subscriptionsPattern = "/applications/{appInstanceId}/subscriptions"
+	subscriptionPattern  = subscriptionsPattern + "/{subscriptionId}"
 )
 
 // subscriptionRows is the part of the route table that the subscriptions have.
-func (s *surface) subscriptionRows() []row {
+func (s *api) subscriptionResources() []resource {
 	if s.options.Subscriptions == nil {
 		return nil
 	}
-	return []row{
-		{allSubscriptions, []method{
-			{name: "mp1.GetSubscriptions", verb: http.MethodGet, do: s.listSubscriptions},
-			{name: "mp1.PostSubscription", verb: http.MethodPost, do: s.subscribe},
+	return []resource{
+		{subscriptionsPattern, []method{
+			{name: "mp1.GetSubscriptions", verb: http.MethodGet, handle: s.listSubscriptions},
+			{name: "mp1.PostSubscription", verb: http.MethodPost, handle: s.subscribe},
 		}},
-		{oneSubscription, []method{
-			{name: "mp1.GetSubscription", verb: http.MethodGet, do: s.getSubscription},
-			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, do: s.unsubscribe},
+		{subscriptionPattern, []method{
+			{name: "mp1.GetSubscription", verb: http.MethodGet, handle: s.getSubscription},
+			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, handle: s.unsubscribe},
 		}},
 	}
 }
 
 // listSubscriptions is §8.2.8.3.1.
-func (s *surface) listSubscriptions(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, c target) error {
 	all, err := s.options.Subscriptions.SubscriptionsOf(r.Context(), c.app)
 	if err != nil {
 		return err
@@ -88,18 +88,18 @@ func (s *surface) listSubscriptions(w http.ResponseWriter, r *http.Request, c ca
 		return errNoSubscriptions
 	}
 	list := mp1.SubscriptionLinkList{Links: mp1.SubscriptionListLinks{
-		Self: mp1.LinkType{Href: subscriptionsPath(c.prefix, c.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
+		Self: mp1.LinkType{Href: subscriptionsHref(c.prefix, c.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
 	for _, one := range all {
 		list.Links.Subscriptions = append(list.Links.Subscriptions,
 			mp1.SubscriptionLink{Href: one.Path(c.prefix), SubscriptionType: mp1.SubscriptionType, Rel: mp1.SubscriptionType})
 	}
-	answer(w, http.StatusOK, encode(list))
+	writeJSON(w, http.StatusOK, encodeJSON(list))
 	return nil
 }
 
 // subscribe is §8.2.8.3.4.
-func (s *surface) subscribe(w http.ResponseWriter, r *http.Request, c call) error {
-	body, err := read(w, r, s.options.MaxBody)
+func (s *api) subscribe(w http.ResponseWriter, r *http.Request, c target) error {
+	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -112,41 +112,41 @@ func (s *surface) subscribe(w http.ResponseWriter, r *http.Request, c call) erro
 		return err
 	}
 	w.Header().Set("Location", made.Path(c.prefix))
-	showSubscription(w, http.StatusCreated, made, c.prefix)
+	writeSubscription(w, http.StatusCreated, made, c.prefix)
 	return nil
 }
 
-func showSubscription(w http.ResponseWriter, status int, one *Subscription, prefix string) {
+func writeSubscription(w http.ResponseWriter, status int, one *Subscription, prefix string) {
 	body, etag := one.represent(prefix)
 	w.Header().Set("ETag", etag)
-	answer(w, status, body)
+	writeJSON(w, status, body)
 }
 
 // getSubscription is §8.2.9.3.1.
-func (s *surface) getSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) getSubscription(w http.ResponseWriter, r *http.Request, c target) error {
 	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
 	if err != nil {
 		return err
 	}
-	showSubscription(w, http.StatusOK, one, c.prefix)
+	writeSubscription(w, http.StatusOK, one, c.prefix)
 	return nil
 }
 
 // unsubscribe is §8.2.9.3.5.
-func (s *surface) unsubscribe(w http.ResponseWriter, r *http.Request, c call) error {
+func (s *api) unsubscribe(w http.ResponseWriter, r *http.Request, c target) error {
 	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
 	if err != nil {
 		return err
 	}
 	if values := r.Header["If-Match"]; len(values) > 0 {
-		if _, etag := one.represent(c.prefix); !matches(values, etag) {
+		if _, etag := one.represent(c.prefix); !ifMatch(values, etag) {
 			return heartbeat.ErrStale
 		}
 	}
 	if err := s.options.Subscriptions.Unsubscribe(r.Context(), c.app, c.subscription); err != nil {
 		return err
 	}
-	secure(w.Header())
+	setSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // subscriptionDesk answers what a test tells it to; "s1" of "app" is the one that exists.
-type subscriptionDesk struct {
+type fakeSubscriptions struct {
 	err    error
 	empty  bool
 	prefix string
@@ -25,34 +25,34 @@ type subscriptionDesk struct {
 
 var anySubscription = mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://127.0.0.1:1/cb"}
 
-func (d *subscriptionDesk) Subscribe(_ context.Context, app, prefix string, s mp1.Subscription) (*Subscription, error) {
+func (d *fakeSubscriptions) Subscribe(_ context.Context, app, prefix string, s mp1.Subscription) (*Subscription, error) {
 	d.prefix = prefix
 	return &Subscription{ID: "s1", Owner: app, Asked: s}, d.err
 }
 
-func (d *subscriptionDesk) Subscription(_ context.Context, app, id string) (*Subscription, error) {
+func (d *fakeSubscriptions) Subscription(_ context.Context, app, id string) (*Subscription, error) {
 	if app != "app" || id != "s1" {
 		return nil, ErrNoSubscription
 	}
 	return &Subscription{ID: "s1", Owner: app, Asked: anySubscription}, d.err
 }
 
-func (d *subscriptionDesk) SubscriptionsOf(_ context.Context, app string) ([]*Subscription, error) {
+func (d *fakeSubscriptions) SubscriptionsOf(_ context.Context, app string) ([]*Subscription, error) {
 	if d.empty {
 		return nil, d.err
 	}
 	return []*Subscription{{ID: "s1", Owner: app}, {ID: "s2", Owner: app}}, d.err
 }
 
-func (d *subscriptionDesk) Unsubscribe(_ context.Context, _, id string) error {
+func (d *fakeSubscriptions) Unsubscribe(_ context.Context, _, id string) error {
 	d.ended = id
 	return d.err
 }
 
-func ask(d *subscriptionDesk, o Options, method, path string, body io.Reader, header ...string) *httptest.ResponseRecorder {
+func ask(d *fakeSubscriptions, o Options, method, path string, body io.Reader, header ...string) *httptest.ResponseRecorder {
 	m := http.NewServeMux()
 	o.Subscriptions, o.RetryAfter = d, 3
-	for _, r := range Routes(newDesk(), o) {
+	for _, r := range Routes(newFakeRegistry(), o) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	r := httptest.NewRequest(method, path, body)
@@ -70,7 +70,7 @@ const askedFor = `{"subscriptionType":"SerAvailabilityNotificationSubscription",
 
 func TestASubscriptionIsShownWithItsLinksUnderThePrefixOfTheRequest(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
-		d := &subscriptionDesk{}
+		d := &fakeSubscriptions{}
 		made := ask(d, Options{}, "POST", prefix+subscriptions, strings.NewReader(askedFor))
 		require.Equal(t, 201, made.Code)
 		require.Equal(t, prefix, d.prefix)
@@ -92,31 +92,31 @@ func TestASubscriptionIsShownWithItsLinksUnderThePrefixOfTheRequest(t *testing.T
 }
 
 func TestAnEmptyListIsAnAnswerUnlessEdgeGallerysClientsAsk(t *testing.T) {
-	w := ask(&subscriptionDesk{empty: true}, Options{}, "GET", subscriptions, nil)
+	w := ask(&fakeSubscriptions{empty: true}, Options{}, "GET", subscriptions, nil)
 	require.Equal(t, 200, w.Code)
 	require.JSONEq(t, `{"_links":{"self":{"href":"`+subscriptions+`"},"subscriptions":[]}}`, w.Body.String())
-	require.Equal(t, 404, ask(&subscriptionDesk{empty: true}, Options{NoEmptySubscriptions: true}, "GET", subscriptions, nil).Code)
+	require.Equal(t, 404, ask(&fakeSubscriptions{empty: true}, Options{NoEmptySubscriptions: true}, "GET", subscriptions, nil).Code)
 }
 
 func TestSubscriptionsAreRefusedAsTheTableSays(t *testing.T) {
 	for err, status := range map[error]int{ErrSubscriptionLimit: 403, heartbeat.ErrFull: 507, heartbeat.ErrUnavailable: 503, ErrNoSubscription: 404,
 		&mp1.Invalid{Attribute: "callbackReference", Rule: "no"}: 400} {
-		w := ask(&subscriptionDesk{err: err}, Options{}, "POST", subscriptions, strings.NewReader(askedFor))
+		w := ask(&fakeSubscriptions{err: err}, Options{}, "POST", subscriptions, strings.NewReader(askedFor))
 		require.Equal(t, status, w.Code, err)
 		var p mp1.ProblemDetails
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
 		require.Equal(t, status, p.Status)
 		require.NotContains(t, p.Detail, "service instance", err)
 	}
-	require.Equal(t, 400, ask(&subscriptionDesk{err: ErrSubscriptionLimit}, Options{LimitStatus: 400}, "POST", subscriptions, strings.NewReader(askedFor)).Code)
-	require.Equal(t, 400, ask(&subscriptionDesk{}, Options{}, "POST", subscriptions, strings.NewReader(`{}`)).Code)
-	require.Equal(t, 413, ask(&subscriptionDesk{}, Options{MaxBody: 10}, "POST", subscriptions, strings.NewReader(askedFor)).Code)
-	require.Equal(t, 415, ask(&subscriptionDesk{}, Options{}, "POST", subscriptions, strings.NewReader(askedFor), "Content-Type", "text/xml").Code)
-	require.Equal(t, 400, ask(&subscriptionDesk{}, Options{}, "GET", subscriptions+"?a=b", nil).Code)
+	require.Equal(t, 400, ask(&fakeSubscriptions{err: ErrSubscriptionLimit}, Options{LimitStatus: 400}, "POST", subscriptions, strings.NewReader(askedFor)).Code)
+	require.Equal(t, 400, ask(&fakeSubscriptions{}, Options{}, "POST", subscriptions, strings.NewReader(`{}`)).Code)
+	require.Equal(t, 413, ask(&fakeSubscriptions{}, Options{MaxBody: 10}, "POST", subscriptions, strings.NewReader(askedFor)).Code)
+	require.Equal(t, 415, ask(&fakeSubscriptions{}, Options{}, "POST", subscriptions, strings.NewReader(askedFor), "Content-Type", "text/xml").Code)
+	require.Equal(t, 400, ask(&fakeSubscriptions{}, Options{}, "GET", subscriptions+"?a=b", nil).Code)
 }
 
 func TestASubscriptionEndsForItsOwnerOnly(t *testing.T) {
-	etag := ask(&subscriptionDesk{}, Options{}, "GET", subscriptions+"/s1", nil).Header().Get("ETag")
+	etag := ask(&fakeSubscriptions{}, Options{}, "GET", subscriptions+"/s1", nil).Header().Get("ETag")
 	foreign := mp1.Base + "/applications/other/subscriptions/s1"
 	for _, c := range []struct {
 		path, match string
@@ -126,7 +126,7 @@ func TestASubscriptionEndsForItsOwnerOnly(t *testing.T) {
 		{subscriptions + "/s1", "", 204, "s1"}, {subscriptions + "/s1", etag, 204, "s1"}, {subscriptions + "/s1", `"x"`, 412, ""},
 		{foreign, "", 404, ""}, {subscriptions + "/s2", "", 404, ""}, {subscriptions + "/a%2Fb", "", 404, ""}, {mp1.Base + "/applications/stranger/subscriptions/s1", "", 404, ""},
 	} {
-		d := &subscriptionDesk{}
+		d := &fakeSubscriptions{}
 		var header []string
 		if c.match != "" {
 			header = []string{"If-Match", c.match}
@@ -134,7 +134,7 @@ func TestASubscriptionEndsForItsOwnerOnly(t *testing.T) {
 		require.Equal(t, c.status, ask(d, Options{}, "DELETE", c.path, nil, header...).Code, c.path)
 		require.Equal(t, c.ended, d.ended, c.path)
 	}
-	require.Equal(t, 404, ask(&subscriptionDesk{}, Options{}, "GET", foreign, nil).Code)
-	require.Equal(t, "GET, HEAD, POST", ask(&subscriptionDesk{}, Options{}, "PUT", subscriptions, nil).Header().Get("Allow"))
-	require.Equal(t, "DELETE, GET, HEAD", ask(&subscriptionDesk{}, Options{}, "PUT", subscriptions+"/s1", nil).Header().Get("Allow"))
+	require.Equal(t, 404, ask(&fakeSubscriptions{}, Options{}, "GET", foreign, nil).Code)
+	require.Equal(t, "GET, HEAD, POST", ask(&fakeSubscriptions{}, Options{}, "PUT", subscriptions, nil).Header().Get("Allow"))
+	require.Equal(t, "DELETE, GET, HEAD", ask(&fakeSubscriptions{}, Options{}, "PUT", subscriptions+"/s1", nil).Header().Get("Allow"))
 }

@@ -342,7 +342,7 @@ var mutants = []mutant{
 		old: `m.verb != http.MethodGet && m.verb != http.MethodDelete`, new: `m.verb != http.MethodGet`,
 		pkg: "mp1/server", run: "TestWritesAreLimited"},
 	{name: "a heartbeat is limited", file: "mp1/server/routes.go",
-		old: `return !m.beats && m.verb`, new: `return m.verb`,
+		old: `return !m.heartbeat && m.verb`, new: `return m.verb`,
 		pkg: "mp1/server", run: "TestWritesAreLimited"},
 	{name: "what is unread is not bounded", file: "plugins/responses.go",
 		old: `|| rs.held+n <= mostUnread }`, new: `|| true }`,

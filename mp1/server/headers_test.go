@@ -23,9 +23,9 @@ func (c cutOff) Read(p []byte) (int, error) {
 }
 
 func TestAHeartbeatThatWasCutOffIsNone(t *testing.T) {
-	require.Equal(t, 400, call1(newDesk(), "PATCH", one+"/liveness", cutOff{strings.NewReader(usual)}).Code)
-	require.Equal(t, 400, call1(newDesk(), "POST", mp1.Base+"/applications/app/services", cutOff{strings.NewReader(registration)}).Code)
-	require.Equal(t, 204, call1(newDesk(), "PATCH", one+"/liveness", strings.NewReader(usual)).Code)
+	require.Equal(t, 400, request(newFakeRegistry(), "PATCH", servicePath+"/liveness", cutOff{strings.NewReader(usual)}).Code)
+	require.Equal(t, 400, request(newFakeRegistry(), "POST", mp1.Base+"/applications/app/services", cutOff{strings.NewReader(registration)}).Code)
+	require.Equal(t, 204, request(newFakeRegistry(), "PATCH", servicePath+"/liveness", strings.NewReader(usual)).Code)
 }
 
 // RFC 9110 §13.1.1: a list of quoted tags, or * alone.
@@ -36,17 +36,17 @@ func TestIfMatchIsReadAsAListOfQuotedTags(t *testing.T) {
 		`abc`: false, `"x"`: false, `W/"abc"`: false, `"a,*,b"`: false, `"a, "abc" ,b"`: false, `"x", *`: false, `*, "abc"`: false,
 		`"abc`: false, `abc"`: false, `"abc" "x"`: false, "": false, ",": false, `"x", abc`: false, `W/"x", "abc"`: true, `"`: false, `"abc"x`: false,
 	} {
-		require.Equal(t, want, matches([]string{match}, etag), match)
+		require.Equal(t, want, ifMatch([]string{match}, etag), match)
 	}
-	require.True(t, matches([]string{`"x"`, etag}, etag), "in two lines")
+	require.True(t, ifMatch([]string{`"x"`, etag}, etag), "in two lines")
 }
 
 func TestACodedBodyAndTwoTypesAreRefused(t *testing.T) {
-	require.Equal(t, 415, call1(newDesk(), "PATCH", one+"/liveness", strings.NewReader(usual), "Content-Encoding", "gzip").Code)
-	require.Equal(t, 204, call1(newDesk(), "PATCH", one+"/liveness", strings.NewReader(usual), "Content-Encoding", "identity").Code)
-	r := httptest.NewRequest("PATCH", one+"/liveness", strings.NewReader(usual))
+	require.Equal(t, 415, request(newFakeRegistry(), "PATCH", servicePath+"/liveness", strings.NewReader(usual), "Content-Encoding", "gzip").Code)
+	require.Equal(t, 204, request(newFakeRegistry(), "PATCH", servicePath+"/liveness", strings.NewReader(usual), "Content-Encoding", "identity").Code)
+	r := httptest.NewRequest("PATCH", servicePath+"/liveness", strings.NewReader(usual))
 	r.Header["Content-Type"] = []string{"application/json", "text/xml"}
 	w := httptest.NewRecorder()
-	mux(newDesk()).ServeHTTP(w, r)
+	mux(newFakeRegistry()).ServeHTTP(w, r)
 	require.Equal(t, 415, w.Code)
 }

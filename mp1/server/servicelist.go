@@ -19,19 +19,19 @@ var ErrUnread = errors.New("too much of other answers is waiting to be read")
 
 // pieceSize is of the only memory that a list needs for each of its readers, beside the
 // pointers to what it shows: the services are encoded once for all of them.
-const pieceSize = 8 << 10
+const listBufferSize = 8 << 10
 
-var pieces = sync.Pool{New: func() any { b := make([]byte, 0, pieceSize); return &b }}
+var listBuffers = sync.Pool{New: func() any { b := make([]byte, 0, listBufferSize); return &b }}
 
 const (
 	pointerSize = 8
-	readerCost  = 2 * pieceSize // with what the server keeps for a request
+	readerCost  = 2 * listBufferSize // with what the server keeps for a request
 )
 
 // readers counts who reads each list, so that one which many share is held once.
-type readers struct {
-	mu sync.Mutex
-	of map[**Service]*sharedList // by where the list begins
+type sharedLists struct {
+	mu      sync.Mutex
+	byFirst map[**Service]*sharedList // by where the list begins
 }
 
 type sharedList struct {
@@ -40,7 +40,7 @@ type sharedList struct {
 }
 
 // hold takes what one more reader of the list costs.
-func (rs *readers) hold(u Unread, services []*Service) (release func(), ok bool) {
+func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), ok bool) {
 	if len(services) == 0 {
 		return u.Hold(readerCost)
 	}
@@ -51,18 +51,18 @@ func (rs *readers) hold(u Unread, services []*Service) (release func(), ok bool)
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	key := &services[0]
-	l := rs.of[key]
+	l := rs.byFirst[key]
 	if l == nil {
 		shared, ok := u.Hold(pointerSize * int64(len(services)))
 		if !ok {
 			own()
 			return nil, false
 		}
-		if rs.of == nil {
-			rs.of = map[**Service]*sharedList{}
+		if rs.byFirst == nil {
+			rs.byFirst = map[**Service]*sharedList{}
 		}
 		l = &sharedList{release: shared}
-		rs.of[key] = l
+		rs.byFirst[key] = l
 	}
 	l.readers++
 	return func() {
@@ -71,15 +71,15 @@ func (rs *readers) hold(u Unread, services []*Service) (release func(), ok bool)
 		defer rs.mu.Unlock()
 		if l.readers--; l.readers == 0 {
 			l.release()
-			delete(rs.of, key)
+			delete(rs.byFirst, key)
 		}
 	}, true
 }
 
 // answerList writes the services as a JSON array, piece by piece, out of their encodings.
-func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
+func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
 	if s.options.Unread != nil {
-		release, ok := s.readers.hold(s.options.Unread, services)
+		release, ok := s.readers.reserve(s.options.Unread, services)
 		if !ok {
 			return ErrUnread
 		}
@@ -92,7 +92,7 @@ func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(size))
-	secure(h)
+	setSecurityHeaders(h)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
@@ -103,21 +103,21 @@ func (s *surface) answerList(w http.ResponseWriter, r *http.Request, services []
 
 // writeList writes until the reader is gone.
 func writeList(w http.ResponseWriter, services []*Service, prefix string) {
-	piece, _ := pieces.Get().(*[]byte)
-	defer func() { *piece = (*piece)[:0]; pieces.Put(piece) }()
+	piece, _ := listBuffers.Get().(*[]byte)
+	defer func() { *piece = (*piece)[:0]; listBuffers.Put(piece) }()
 	out := append((*piece)[:0], '[')
 	for i, one := range services {
 		if i > 0 {
 			out = append(out, ',')
 		}
 		body := one.represent(prefix).body
-		if len(out)+len(body) > pieceSize-3 {
+		if len(out)+len(body) > listBufferSize-3 {
 			if _, err := w.Write(out); err != nil {
 				return
 			}
 			out = out[:0]
 		}
-		if len(body) > pieceSize-3 {
+		if len(body) > listBufferSize-3 {
 			if _, err := w.Write(body); err != nil {
 				return
 			}

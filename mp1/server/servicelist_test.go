@@ -15,9 +15,9 @@ import (
 )
 
 // purse is Unread with so many bytes.
-type purse struct{ left int64 }
+type fakeMemory struct{ left int64 }
 
-func (p *purse) Hold(n int64) (func(), bool) {
+func (p *fakeMemory) Hold(n int64) (func(), bool) {
 	if n > p.left {
 		return nil, false
 	}
@@ -35,10 +35,10 @@ func many(n, padding int) (out []*Service) {
 // The pieces in which a list is written must not be seen, wherever they end.
 func TestAListIsTheSameInPieces(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 50} {
-		for _, padding := range []int{1, pieceSize - 600, pieceSize - 3, pieceSize, 3 * pieceSize} {
+		for _, padding := range []int{1, listBufferSize - 600, listBufferSize - 3, listBufferSize, 3 * listBufferSize} {
 			for _, prefix := range []string{"", mepPrefix} {
 				all := many(n, padding)
-				d := newDesk()
+				d := newFakeRegistry()
 				d.many = all
 				if n == 0 {
 					d.many = []*Service{}
@@ -47,12 +47,12 @@ func TestAListIsTheSameInPieces(t *testing.T) {
 				for _, s := range all {
 					want = append(want, string(s.represent(prefix).body))
 				}
-				w := call1(d, "GET", prefix+mp1.Base+"/services", nil)
+				w := request(d, "GET", prefix+mp1.Base+"/services", nil)
 				require.Equal(t, 200, w.Code)
 				require.Equal(t, "["+strings.Join(want, ",")+"]\n", w.Body.String())
 				require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
 				require.True(t, json.Valid(w.Body.Bytes()))
-				head := call1(d, "HEAD", prefix+mp1.Base+"/services", nil)
+				head := request(d, "HEAD", prefix+mp1.Base+"/services", nil)
 				require.Equal(t, w.Header(), head.Header())
 				require.Zero(t, head.Body.Len())
 			}
@@ -61,32 +61,32 @@ func TestAListIsTheSameInPieces(t *testing.T) {
 }
 
 func TestAListThatManyReadIsHeldOnce(t *testing.T) {
-	p := &purse{5*readerCost + 1000*pointerSize}
-	var rs readers
+	p := &fakeMemory{5*readerCost + 1000*pointerSize}
+	var rs sharedLists
 	list := many(1000, 1)
 	var releases []func()
 	for range 5 {
-		release, ok := rs.hold(p, list)
+		release, ok := rs.reserve(p, list)
 		require.True(t, ok)
 		releases = append(releases, release)
 	}
 	require.Zero(t, p.left)
-	_, ok := rs.hold(p, list)
+	_, ok := rs.reserve(p, list)
 	require.False(t, ok)
 	releases[0]()
-	_, ok = rs.hold(p, many(1000, 1))
+	_, ok = rs.reserve(p, many(1000, 1))
 	require.False(t, ok, "another list is held by itself")
 	require.EqualValues(t, readerCost, p.left, "and what was refused holds nothing")
 	for _, release := range releases[1:] {
 		release()
 	}
 	require.EqualValues(t, 5*readerCost+1000*pointerSize, p.left)
-	require.Empty(t, rs.of)
+	require.Empty(t, rs.byFirst)
 
-	s := &surface{registry: newDesk(), options: Options{Unread: &purse{readerCost}, RetryAfter: 3}}
+	s := &api{registry: newFakeRegistry(), options: Options{Unread: &fakeMemory{readerCost}, RetryAfter: 3}}
 	w := httptest.NewRecorder()
-	require.NoError(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), nil, ""))
+	require.NoError(t, s.writeServices(w, httptest.NewRequest("GET", "/", nil), nil, ""))
 	require.Equal(t, "[]\n", w.Body.String())
-	require.ErrorIs(t, s.answerList(w, httptest.NewRequest("GET", "/", nil), list, ""), ErrUnread)
+	require.ErrorIs(t, s.writeServices(w, httptest.NewRequest("GET", "/", nil), list, ""), ErrUnread)
 	require.True(t, bytes.Equal([]byte("[]\n"), w.Body.Bytes()))
 }
