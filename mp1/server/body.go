@@ -10,9 +10,11 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// beats holds buffers one byte larger than a heartbeat may be.
+// beatBuffers has buffers one byte larger than the body of a heartbeat may be by default.
 var beatBuffers = sync.Pool{New: func() any { b := make([]byte, 0, defaultMaxBeat+1); return &b }}
 
+// readBeat reads and checks the body of a heartbeat. By default it allocates nothing: there
+// are more heartbeats than all other requests together.
 func (s *api) readBeat(w http.ResponseWriter, r *http.Request) error {
 	if s.options.MaxBeat > defaultMaxBeat {
 		body, err := readBody(w, r, s.options.MaxBeat)
@@ -39,8 +41,8 @@ func (s *api) readBeat(w http.ResponseWriter, r *http.Request) error {
 	return mp1.CheckLivenessUpdate((*buf)[:n])
 }
 
-// fill reads until the buffer is full (nil) or the body ends. io.ReadFull gives a body
-// that was cut off and one that is merely shorter the same error.
+// readFull reads until the buffer is full, which is no error, or the body ends. io.ReadFull
+// cannot be used: its error is the same for a body that was cut off and for a short one.
 func readFull(r io.Reader, b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		var more int
@@ -53,7 +55,7 @@ func readFull(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
-// read reads a body up to its limit, after its type was accepted.
+// readBody checks the type of a body and reads it, up to most bytes.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if err := checkMediaType(r); err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return b, err
 }
 
-// mediaType accepts JSON of any kind, anything, and nothing said, as it is.
+// checkMediaType accepts JSON of any kind, */*, and no type at all, not coded in any way.
 func checkMediaType(r *http.Request) error {
 	if coding := r.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
 		return errCoding

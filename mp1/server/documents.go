@@ -8,7 +8,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/openapi"
 )
 
-// documents are the description of everything served, for machines and for people.
+// documentRoutes serve the OpenAPI document, for machines and as a page for people.
 func (s *api) documentRoutes() (out []Route) {
 	page := sync.OnceValue(func() (p struct{ body, policy string }) {
 		html, policy, err := openapi.Page()

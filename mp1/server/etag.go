@@ -13,7 +13,8 @@ func etagOf(body []byte) string {
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-// matches evaluates If-Match (RFC 9110 §13.1.1); what cannot be read matches nothing.
+// ifMatch evaluates the values of If-Match (RFC 9110 §13.1.1). A value that cannot be read
+// matches nothing, so that a change is not made by mistake.
 func ifMatch(values []string, etag string) bool {
 	list := strings.TrimSpace(strings.Join(values, ","))
 	if list == "*" {

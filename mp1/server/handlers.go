@@ -9,7 +9,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// answer writes a JSON body.
+// writeJSON answers with a JSON body.
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -18,6 +18,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
+// encodeJSON is v as JSON and a line feed.
 func encodeJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil { // plain data: cannot happen
@@ -26,14 +27,15 @@ func encodeJSON(v any) []byte {
 	return append(b, '\n')
 }
 
+// writeService answers with a service and its ETag.
 func (s *api) writeService(w http.ResponseWriter, status int, svc *Service, prefix string) {
 	rep := svc.represent(prefix)
 	w.Header().Set("ETag", rep.etag)
 	writeJSON(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
 }
 
-// discover is §8.2.3.3.1.
-func (s *api) discover(w http.ResponseWriter, r *http.Request, c target) error {
+// discover lists the services that consumers see (§8.2.3.3.1).
+func (s *api) discover(w http.ResponseWriter, r *http.Request, t target) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -42,56 +44,56 @@ func (s *api) discover(w http.ResponseWriter, r *http.Request, c target) error {
 	if err != nil {
 		return err
 	}
-	return s.writeServices(w, r, found, c.prefix)
+	return s.writeServices(w, r, found, t.prefix)
 }
 
-// listOwn is §8.2.6.3.1.
-func (s *api) listOwnServices(w http.ResponseWriter, r *http.Request, c target) error {
+// listOwnServices lists the services of an application (§8.2.6.3.1).
+func (s *api) listOwnServices(w http.ResponseWriter, r *http.Request, t target) error {
 	f, err := mp1.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	found, err := s.registry.OfApplication(r.Context(), c.app, f)
+	found, err := s.registry.OfApplication(r.Context(), t.app, f)
 	if err != nil {
 		return err
 	}
-	return s.writeServices(w, r, found, c.prefix)
+	return s.writeServices(w, r, found, t.prefix)
 }
 
-// getService is §8.2.4.3.1.
-func (s *api) getService(w http.ResponseWriter, r *http.Request, c target) error {
-	svc, err := s.registry.Service(r.Context(), c.service)
+// getService shows any service (§8.2.4.3.1).
+func (s *api) getService(w http.ResponseWriter, r *http.Request, t target) error {
+	svc, err := s.registry.Service(r.Context(), t.service)
 	if err != nil {
 		return err
 	}
-	s.writeService(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, t.prefix)
 	return nil
 }
 
-// own finds a service of the application in the path.
-func (s *api) ownService(r *http.Request, c target) (*Service, error) {
-	svc, err := s.registry.Service(r.Context(), c.service)
+// ownService returns the service in the path if it is of the application in the path.
+func (s *api) ownService(r *http.Request, t target) (*Service, error) {
+	svc, err := s.registry.Service(r.Context(), t.service)
 	if err != nil {
 		return nil, err
 	}
-	if svc.Owner != c.app {
+	if svc.Owner != t.app {
 		return nil, heartbeat.ErrNotOwner
 	}
 	return svc, nil
 }
 
-// getOwn is §8.2.7.3.1.
-func (s *api) getOwnService(w http.ResponseWriter, r *http.Request, c target) error {
-	svc, err := s.ownService(r, c)
+// getOwnService shows a service to its owner (§8.2.7.3.1).
+func (s *api) getOwnService(w http.ResponseWriter, r *http.Request, t target) error {
+	svc, err := s.ownService(r, t)
 	if err != nil {
 		return err
 	}
-	s.writeService(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, t.prefix)
 	return nil
 }
 
-// register is §8.2.6.3.4.
-func (s *api) registerService(w http.ResponseWriter, r *http.Request, c target) error {
+// registerService registers a service (§8.2.6.3.4).
+func (s *api) registerService(w http.ResponseWriter, r *http.Request, t target) error {
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
@@ -100,19 +102,19 @@ func (s *api) registerService(w http.ResponseWriter, r *http.Request, c target) 
 	if err != nil {
 		return err
 	}
-	svc, err := s.registry.Register(r.Context(), c.app, info)
+	svc, err := s.registry.Register(r.Context(), t.app, info)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", svc.href(c.prefix))
-	s.writeService(w, http.StatusCreated, svc, c.prefix)
+	w.Header().Set("Location", svc.href(t.prefix))
+	s.writeService(w, http.StatusCreated, svc, t.prefix)
 	return nil
 }
 
-// update is §8.2.7.3.2. Existence is checked before the owner, the owner before the
-// body, the body before If-Match (RFC 9110 §13.2.1).
-func (s *api) updateService(w http.ResponseWriter, r *http.Request, c target) error {
-	if _, err := s.ownService(r, c); err != nil {
+// updateService replaces a registration (§8.2.7.3.2). If-Match is evaluated after the other
+// checks (RFC 9110 §13.2.1), by the registry: the service may change until then.
+func (s *api) updateService(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := s.ownService(r, t); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, s.options.MaxBody)
@@ -123,20 +125,20 @@ func (s *api) updateService(w http.ResponseWriter, r *http.Request, c target) er
 	if err != nil {
 		return err
 	}
-	svc, err := s.registry.Update(r.Context(), c.app, c.service, info, serviceCondition(r, c.prefix))
+	svc, err := s.registry.Update(r.Context(), t.app, t.service, info, serviceCondition(r, t.prefix))
 	if err != nil {
 		return err
 	}
-	s.writeService(w, http.StatusOK, svc, c.prefix)
+	s.writeService(w, http.StatusOK, svc, t.prefix)
 	return nil
 }
 
-// remove is §8.2.7.3.5.
-func (s *api) removeService(w http.ResponseWriter, r *http.Request, c target) error {
-	if _, err := s.ownService(r, c); err != nil {
+// removeService deregisters a service (§8.2.7.3.5).
+func (s *api) removeService(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := s.ownService(r, t); err != nil {
 		return err
 	}
-	if err := s.registry.Remove(r.Context(), c.app, c.service, serviceCondition(r, c.prefix)); err != nil {
+	if err := s.registry.Remove(r.Context(), t.app, t.service, serviceCondition(r, t.prefix)); err != nil {
 		return err
 	}
 	setSecurityHeaders(w.Header())
@@ -144,8 +146,8 @@ func (s *api) removeService(w http.ResponseWriter, r *http.Request, c target) er
 	return nil
 }
 
-// condition is what If-Match says of a representation under the prefix; nil: it was
-// not sent.
+// serviceCondition is the condition of If-Match for representations under the prefix, or
+// nil if it was not sent.
 func serviceCondition(r *http.Request, prefix string) Condition {
 	values := r.Header["If-Match"]
 	if len(values) == 0 {
@@ -154,31 +156,31 @@ func serviceCondition(r *http.Request, prefix string) Condition {
 	return func(s *Service) bool { return ifMatch(values, s.represent(prefix).etag) }
 }
 
-// getTransports is §8.2.5.3.1.
+// getTransports lists the transports of the platform (§8.2.5.3.1).
 func (s *api) getTransports(w http.ResponseWriter, _ *http.Request, _ target) error {
 	writeJSON(w, http.StatusOK, s.transports)
 	return nil
 }
 
-// producer checks that the service exists and that the application in the path is
-// the one that must send its heartbeats.
-func (s *api) checkProducer(r *http.Request, c target) error {
-	app, err := s.registry.Producer(r.Context(), c.service)
+// checkProducer checks that the service exists and that its heartbeats must come from the
+// application in the path.
+func (s *api) checkProducer(r *http.Request, t target) error {
+	app, err := s.registry.Producer(r.Context(), t.service)
 	if err != nil {
 		return err
 	}
-	if app != c.app {
+	if app != t.app {
 		return heartbeat.ErrNotOwner
 	}
 	return nil
 }
 
-// getLiveness is §8.2.10.3.1.
-func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, c target) error {
-	if err := s.checkProducer(r, c); err != nil {
+// getLiveness shows the liveness resource (§8.2.10.3.1).
+func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, t target) error {
+	if err := s.checkProducer(r, t); err != nil {
 		return err
 	}
-	l, err := s.registry.Liveness(r.Context(), c.service)
+	l, err := s.registry.Liveness(r.Context(), t.service)
 	if err != nil {
 		return err
 	}
@@ -186,10 +188,10 @@ func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, c target) erro
 	return nil
 }
 
-// beat is §8.2.10.3.3. Existence is checked before the owner, the owner before the
-// body, the body before the state.
-func (s *api) beat(w http.ResponseWriter, r *http.Request, c target) error {
-	if err := s.checkProducer(r, c); err != nil {
+// beat carries out a heartbeat (§8.2.10.3.3). The state of the service is checked last, by
+// the registry.
+func (s *api) beat(w http.ResponseWriter, r *http.Request, t target) error {
+	if err := s.checkProducer(r, t); err != nil {
 		return err
 	}
 	if err := s.readBeat(w, r); err != nil {
@@ -198,15 +200,15 @@ func (s *api) beat(w http.ResponseWriter, r *http.Request, c target) error {
 	if v := r.Header["If-Match"]; len(v) > 0 && (len(v) > 1 || strings.TrimSpace(v[0]) != "*") {
 		return heartbeat.ErrStale // the liveness resource has no ETag that could match
 	}
-	l, told, err := s.registry.Beat(r.Context(), c.service)
+	l, changed, err := s.registry.Beat(r.Context(), t.service)
 	switch {
 	case err != nil:
 		return err
-	case told:
+	case changed:
 		writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	default:
-		// Without secure's headers: an answer to PATCH is not stored (RFC 9110 §9.2.3),
-		// there is no content to guess at, and this is the answer that there is most of.
+		// This is the most frequent answer, so it has no headers that it does not need: no
+		// cache stores an answer to PATCH (RFC 9110 §9.2.3), and there is no type to guess.
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return nil

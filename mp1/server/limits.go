@@ -9,30 +9,31 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// Limits is what the handlers need of whoever bounds how much an application may write.
-// A wait above 0 refuses.
+// Limits is what the handlers need of whoever bounds how much an application may write. A
+// wait above 0 refuses, and says when the request may be tried again.
 type Limits interface {
 	// Write counts a write with a body of so many bytes. peer is the connection's remote
 	// address, for requests whose path names no application.
 	Write(app, peer string, bytes int64) (wait time.Duration)
-	// Bytes counts what was read of a body whose length was not told before.
+	// Bytes counts n bytes that were read of a body whose length was not known before.
 	Bytes(app, peer string, n int64) (wait time.Duration)
 }
 
-// OverLimit is the error of a write that Limits refuses. It may be tried again after Wait.
+// OverLimit is the error of a request that Limits refuses. It may be tried again after Wait.
 type OverLimit struct{ Wait time.Duration }
 
+// Error implements error.
 func (e *OverLimit) Error() string { return "over a limit of writes for " + e.Wait.String() }
 
-// RoomAfter is the Retry-After, in seconds, of a 507 to what adds to the store: the store
-// looks for room each second, but history is kept for some seconds before it goes, so
-// that room which was made can be used after five to eleven.
+// RoomAfter is the Retry-After, in seconds, of a 507 to a request that adds to a full store.
+// The store looks for room each second, but keeps its history for some seconds before it is
+// dropped, so that room which somebody makes can be used after 5 to 11 seconds.
 const RoomAfter = 12
 
-// adding says when a full store may have room again, to whoever adds to it.
+// withRoomAfter has a 507 say when a full store may have room again.
 func (s *api) withRoomAfter(do handlerFunc) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request, c target) error {
-		err := do(w, r, c)
+	return func(w http.ResponseWriter, r *http.Request, t target) error {
+		err := do(w, r, t)
 		if !errors.Is(err, heartbeat.ErrFull) {
 			return err
 		}
@@ -42,27 +43,27 @@ func (s *api) withRoomAfter(do handlerFunc) handlerFunc {
 	}
 }
 
-// limited counts a request before it is carried out: by the length of its body if that
-// is told, else while it is read. A body that is larger than bodies may be is refused
-// for that, unread and uncounted.
+// withLimits counts a request before it is carried out: by the length of its body if that is
+// known, else while the body is read. One that is larger than MaxBody is not counted: it is
+// refused without being read.
 func (s *api) withLimits(do handlerFunc) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request, c target) error {
+	return func(w http.ResponseWriter, r *http.Request, t target) error {
 		if r.ContentLength > s.options.MaxBody {
-			return do(w, r, c)
+			return do(w, r, t)
 		}
-		if wait := s.options.Limits.Write(c.app, r.RemoteAddr, max(r.ContentLength, 0)); wait > 0 {
+		if wait := s.options.Limits.Write(t.app, r.RemoteAddr, max(r.ContentLength, 0)); wait > 0 {
 			return &OverLimit{wait}
 		}
 		if r.ContentLength < 0 {
-			r.Body = &CountedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(c.app, r.RemoteAddr, n) }}
+			r.Body = &CountedBody{r.Body, func(n int64) time.Duration { return s.options.Limits.Bytes(t.app, r.RemoteAddr, n) }}
 		}
-		return do(w, r, c)
+		return do(w, r, t)
 	}
 }
 
-// CountedBody is a request's body that is counted while it is read, because its length
-// was not told before. Count is given the bytes of each Read; when it returns a wait above
-// 0, reading ends with *OverLimit.
+// CountedBody is the body of a request, counted while it is read because its length was not
+// known before. Count gets the bytes of each Read; if it returns a wait above 0, reading ends
+// with *OverLimit.
 type CountedBody struct {
 	io.ReadCloser
 	Count func(n int64) (wait time.Duration)

@@ -15,14 +15,15 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/retryafter"
 )
 
-// problem is an error that a request ends with: a status, and what to do.
+// problem is an error with its HTTP status; detail tells the client what to do.
 type problem struct {
 	status     int
 	detail     string
 	allow      string // of a 405
-	retryAfter int    // seconds, of a 429; of a 503 or 507 that waits for longer than usual
+	retryAfter int    // seconds, of a 429, and of a 503 or 507 that asks for longer than Options.RetryAfter
 }
 
+// Error implements error.
 func (p *problem) Error() string { return p.detail }
 
 // The refusals that the handlers make themselves.
@@ -40,7 +41,7 @@ func notAllowed(allow []string) *problem {
 	return &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
 }
 
-// table maps the errors of the platform to HTTP, once.
+// problemTable maps errors to HTTP. No other place does.
 var problemTable = []struct {
 	err    error
 	status int
@@ -66,7 +67,8 @@ var problemTable = []struct {
 	{context.Canceled, 503, "The request was given up; try again."},
 }
 
-// problemOf finds the problem of an error; o says how limits are answered.
+// problemOf returns the problem of an error. An error that is in no table is a 500, whose
+// text does not repeat the error: it could name what is inside the platform.
 func problemOf(err error, o Options) *problem {
 	var p *problem
 	var bad *mp1.Invalid
@@ -96,14 +98,14 @@ func problemOf(err error, o Options) *problem {
 	return &problem{status: http.StatusInternalServerError, detail: "The platform failed on this request; its log says more."}
 }
 
-// write answers with the problem as RFC 9457 has it.
+// write answers with the problem as a ProblemDetails (RFC 9457).
 func (p *problem) write(w http.ResponseWriter, o Options) {
 	body := p.prepare(w.Header(), o)
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body)
 }
 
-// fill sets the header of the answer and returns its body.
+// prepare sets the header of the answer and returns its body.
 func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	h.Set("Content-Type", "application/problem+json")
 	setSecurityHeaders(h)
@@ -120,21 +122,22 @@ func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	return append(b, '\n')
 }
 
-// Refuse answers with a ProblemDetails (RFC 9457), for whoever refuses a request before it
-// reaches a handler of this package. retryAfter is in seconds, of a 503.
+// Refuse answers with a ProblemDetails (RFC 9457). It is for those who refuse a request
+// before it reaches a handler of this package. retryAfter is in seconds; it stands in a 503
+// or 507 only, and is at least 1 there.
 func Refuse(w http.ResponseWriter, status int, detail string, retryAfter int) {
 	(&problem{status: status, detail: detail}).write(w, Options{RetryAfter: retryAfter})
 }
 
-// RefuseError answers with the ProblemDetails of an error that the handlers of this
-// package would answer too. retryAfter is in seconds, of a 503.
+// RefuseError answers with the ProblemDetails with which the handlers of this package answer
+// an error. retryAfter is that of Refuse.
 func RefuseError(w http.ResponseWriter, err error, retryAfter int) {
 	o := Options{RetryAfter: retryAfter}
 	problemOf(err, o).write(w, o)
 }
 
-// Refusal returns the bytes of the HTTP/1.1 answer that Refuse gives, and that the
-// connection closes after it: for a connection from which no request is read.
+// Refusal returns the answer of Refuse as the bytes of an HTTP/1.1 response after which the
+// connection is closed. It is for a connection from which no request is read.
 func Refusal(status int, detail string, retryAfter int) []byte {
 	h := http.Header{}
 	body := (&problem{status: status, detail: detail}).prepare(h, Options{RetryAfter: retryAfter})
@@ -145,11 +148,13 @@ func Refusal(status int, detail string, retryAfter int) []byte {
 	return out.Bytes()
 }
 
-// RefuseMethod answers a method that a resource does not have.
+// RefuseMethod answers with 405 and the methods that the resource has.
 func RefuseMethod(w http.ResponseWriter, allow ...string) {
 	notAllowed(allow).write(w, Options{})
 }
 
+// setSecurityHeaders forbids browsers to guess the type of an answer and caches to store
+// it. It sets the map itself, because that allocates nothing.
 func setSecurityHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore

@@ -9,19 +9,22 @@ import (
 )
 
 // Registrations is what the handlers need of whoever keeps the registrations of
-// applications. Its errors are those below and those of package heartbeat.
+// applications. Its errors are ErrNoRegistration, ErrRegistered, ErrTooManyRegistrations and
+// those of package heartbeat.
 type Registrations interface {
-	// Enter registers an application; its AppInstanceID may be "", then one is chosen.
+	// Register registers an application and returns its registration. If its AppInstanceID
+	// is "", one is chosen.
 	Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error)
+	// Registration returns the registration of app.
 	Registration(ctx context.Context, app string) (mp1.AppInfo, error)
-	// Change replaces a registration that the condition accepts; nil accepts every one.
+	// Update replaces a registration that the condition accepts. nil accepts every one.
 	Change(ctx context.Context, app string, info mp1.AppInfo, c func(mp1.AppInfo) bool) error
-	// Leave removes a registration that the condition accepts, and all that the
+	// Deregister removes a registration that the condition accepts, and everything that the
 	// application has at the platform.
 	Leave(ctx context.Context, app string, c func(mp1.AppInfo) bool) error
 }
 
-// What Registrations answer.
+// Errors of Registrations.
 var (
 	ErrNoRegistration = errors.New("the application instance is not registered")
 	ErrRegistered     = errors.New("the application instance is registered already")
@@ -34,7 +37,7 @@ const (
 	registrationPattern  = registrationsPattern + "/{appInstanceId}"
 )
 
-// registrationRows is the part of the route table that application support has.
+// registrationResources is the route table of the application support API.
 func (s *api) registrationResources() []resource {
 	if s.options.Registrations == nil {
 		return nil
@@ -49,13 +52,14 @@ func (s *api) registrationResources() []resource {
 	}
 }
 
+// writeRegistration answers with a registration and its ETag.
 func writeRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
 	body := encodeJSON(info)
 	w.Header().Set("ETag", etagOf(body))
 	writeJSON(w, status, body)
 }
 
-// accepts is what If-Match says of a registration; nil: it was not sent.
+// registrationCondition is the condition of If-Match, or nil if it was not sent.
 func registrationCondition(r *http.Request) func(mp1.AppInfo) bool {
 	values := r.Header["If-Match"]
 	if len(values) == 0 {
@@ -64,8 +68,8 @@ func registrationCondition(r *http.Request) func(mp1.AppInfo) bool {
 	return func(info mp1.AppInfo) bool { return ifMatch(values, etagOf(encodeJSON(info))) }
 }
 
-// enter is §7.2.13.3.4.
-func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, c target) error {
+// registerApplication registers an application (§7.2.13.3.4).
+func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, t target) error {
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
@@ -77,14 +81,14 @@ func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, c targ
 	if info, err = s.options.Registrations.Enter(r.Context(), info); err != nil {
 		return err
 	}
-	w.Header().Set("Location", c.prefix+mp1.AppSupportBase+registrationsPattern+"/"+info.AppInstanceID)
+	w.Header().Set("Location", t.prefix+mp1.AppSupportBase+registrationsPattern+"/"+info.AppInstanceID)
 	writeRegistration(w, http.StatusCreated, info)
 	return nil
 }
 
-// getRegistration is §7.2.14.3.1.
-func (s *api) getRegistration(w http.ResponseWriter, r *http.Request, c target) error {
-	info, err := s.options.Registrations.Registration(r.Context(), c.app)
+// getRegistration shows a registration (§7.2.14.3.1).
+func (s *api) getRegistration(w http.ResponseWriter, r *http.Request, t target) error {
+	info, err := s.options.Registrations.Registration(r.Context(), t.app)
 	if err != nil {
 		return err
 	}
@@ -92,9 +96,10 @@ func (s *api) getRegistration(w http.ResponseWriter, r *http.Request, c target) 
 	return nil
 }
 
-// changeRegistration is §7.2.14.3.2. Existence is checked before the body.
-func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, c target) error {
-	if _, err := s.options.Registrations.Registration(r.Context(), c.app); err != nil {
+// changeRegistration replaces a registration (§7.2.14.3.2). Existence is checked before the
+// body.
+func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := s.options.Registrations.Registration(r.Context(), t.app); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, s.options.MaxBody)
@@ -105,27 +110,27 @@ func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, c targe
 	if err != nil {
 		return err
 	}
-	if info.AppInstanceID != "" && info.AppInstanceID != c.app {
+	if info.AppInstanceID != "" && info.AppInstanceID != t.app {
 		return &mp1.Invalid{Attribute: "appInstanceId", Rule: "must be that of the URI, or absent"}
 	}
-	info.AppInstanceID = c.app
-	if err := s.options.Registrations.Change(r.Context(), c.app, info, registrationCondition(r)); err != nil {
+	info.AppInstanceID = t.app
+	if err := s.options.Registrations.Change(r.Context(), t.app, info, registrationCondition(r)); err != nil {
 		return err
 	}
 	writeNoContent(w)
 	return nil
 }
 
-// leave is §7.2.14.3.5.
-func (s *api) deregisterApplication(w http.ResponseWriter, r *http.Request, c target) error {
-	if err := s.options.Registrations.Leave(r.Context(), c.app, registrationCondition(r)); err != nil {
+// deregisterApplication removes a registration (§7.2.14.3.5).
+func (s *api) deregisterApplication(w http.ResponseWriter, r *http.Request, t target) error {
+	if err := s.options.Registrations.Leave(r.Context(), t.app, registrationCondition(r)); err != nil {
 		return err
 	}
 	writeNoContent(w)
 	return nil
 }
 
-// done answers that there is nothing more to say.
+// writeNoContent answers with 204.
 func writeNoContent(w http.ResponseWriter) {
 	setSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusNoContent)

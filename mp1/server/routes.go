@@ -9,65 +9,67 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Options of the surface.
+// Options are the settings of Routes.
 type Options struct {
-	RetryAfter  int   // seconds; of 503 and 507
-	MaxBody     int64 // bytes of a request body; 0: 65536
-	MaxBeat     int64 // bytes of a heartbeat's body; 0: 1024
-	LimitStatus int   // answers a registration or subscription over the limit; 0: 403
+	RetryAfter  int   // of 503 and 507, in seconds; at least 1
+	MaxBody     int64 // bytes of a request's body; 0 means 65536
+	MaxBeat     int64 // bytes of a heartbeat's body; 0 means 1024
+	LimitStatus int   // status of a registration or subscription over the limit of its application; 0 means 403
 
-	Subscriptions        Subscriptions // nil: the surface has no subscriptions
-	NoEmptySubscriptions bool          // a list of none is a 404, as EdgeGallery's clients know it
-	Registrations        Registrations // nil: applications cannot register
+	Subscriptions        Subscriptions // nil: there are no routes of subscriptions
+	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
+	Registrations        Registrations // nil: there are no routes of registrations of applications
 	Limits               Limits        // nil: nothing is limited
 	Unread               Unread        // nil: answers are not bounded
 }
 
-// Route is one pattern of a net/http mux with its handler. Name is a constant for
-// metrics.
+// Route is one pattern of a net/http mux with its handler. Name is the same for all paths
+// of the pattern: it is a label of metrics.
 type Route struct {
 	Pattern, Name string
 	Handler       http.Handler
 }
 
-// handle answers a request or returns why not.
-type handlerFunc func(w http.ResponseWriter, r *http.Request, c target) error
+// handlerFunc answers a request, or returns the error to refuse it with.
+type handlerFunc func(w http.ResponseWriter, r *http.Request, t target) error
 
-// row is a resource: its path below mp1.Base and what its methods do.
+// resource is a row of the route table: its path below the root of its API, and its methods.
 type resource struct {
 	path    string
 	methods []method
 }
 
+// method is one HTTP method of a resource.
 type method struct {
 	name   string
 	verb   string
 	handle handlerFunc
-	// queried: it takes the query parameters of a list; others take none.
+	// takesQuery says that it takes the query parameters of a list; others take none.
 	takesQuery bool
-	// beats: it is a heartbeat, which no limit ever holds back.
+	// heartbeat says that it carries a heartbeat, which no limit may refuse.
 	heartbeat bool
 }
 
-// writes says whether the method adds something to the store, or changes it. What only
-// removes is not limited: it is the remedy when there is too much.
+// writes reports whether the method adds something to the store or changes it, and is
+// therefore limited. A deletion is not: it is the remedy when there is too much.
 func (m method) writes() bool {
 	return !m.heartbeat && m.verb != http.MethodGet && m.verb != http.MethodDelete
 }
 
+// The patterns of paths below mp1.Base.
 const (
 	servicesPattern      = "/applications/{appInstanceId}/services"
 	servicePattern       = servicesPattern + "/{serviceId}"
 	livenessPattern      = servicePattern + "/liveness"
-	livenessAliasPattern = "/applications/{appInstanceId}/service/{serviceId}/liveness" // as the feature request has it
+	livenessAliasPattern = "/applications/{appInstanceId}/service/{serviceId}/liveness" // "service" as in the feature request
 )
 
-// resources is the route table.
+// resources is the route table of the service management API.
 func (s *api) resources() []resource {
 	beat := []method{
 		{name: "mp1.GetLiveness", verb: http.MethodGet, handle: s.getLiveness},
 		{name: "mp1.PatchLiveness", verb: http.MethodPatch, handle: s.beat, heartbeat: true},
-		{name: "mp1.PutLiveness", verb: http.MethodPut, handle: s.beat, heartbeat: true}, // as EdgeGallery's agents have it
+		{name: "mp1.PutLiveness", verb: http.MethodPut, handle: s.beat, heartbeat: true}, // EdgeGallery's agents send PUT
 	}
 	return append(s.subscriptionResources(), []resource{
 		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, handle: s.discover, takesQuery: true}}},
@@ -92,7 +94,7 @@ const (
 	defaultMaxBeat = 1 << 10
 )
 
-// surface is the Mp1 surface of one registry.
+// api has what the handlers share.
 type api struct {
 	registry   Registry
 	options    Options
@@ -100,8 +102,9 @@ type api struct {
 	readers    sharedLists
 }
 
-// Routes is everything that Mp1 serves, under / and under /mep. Unknown paths below
-// the two API roots and other methods are answered as ProblemDetails too.
+// Routes returns all routes of Mp1, each under / and under /mep. Unknown paths below the
+// roots of the two APIs, and methods that a resource does not have, have routes too, which
+// answer with a ProblemDetails.
 func Routes(r Registry, o Options) []Route {
 	o.MaxBody, o.MaxBeat = cmp.Or(o.MaxBody, defaultMaxBody), cmp.Or(o.MaxBeat, defaultMaxBeat)
 	s := &api{registry: r, options: o, transports: encodeJSON(mp1.DefaultTransports())}
@@ -114,8 +117,8 @@ func Routes(r Registry, o Options) []Route {
 			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
 		}
 	}
-	// net/http's mux answers the root of a subtree without its slash with a redirect
-	// in HTML, so each root stands here by itself too.
+	// net/http's mux answers a path that lacks only the last slash of a pattern with a
+	// redirect in HTML, so each root is a pattern without it too.
 	for _, root := range []string{"/mec_service_mgmt", mepPrefix + "/mec_service_mgmt", "/mec_app_support", mepPrefix + "/mec_app_support", mepPrefix} {
 		nothing := s.handler("", true, refuse(errNoResource))
 		out = append(out, Route{root, "mp1.NotFound", nothing}, Route{root + "/", "mp1.NotFound", nothing})
@@ -123,7 +126,7 @@ func Routes(r Registry, o Options) []Route {
 	return out
 }
 
-// routes are those of one resource, with the refusal of the methods it does not have.
+// routes returns the routes of one resource, and the one that refuses other methods.
 func (s *api) routes(prefix, base string, res resource) (out []Route) {
 	allow := []string{}
 	for _, m := range res.methods {
@@ -143,41 +146,44 @@ func (s *api) routes(prefix, base string, res resource) (out []Route) {
 	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", s.handler(prefix, true, refuse(notAllowed(allow)))})
 }
 
+// refuse always returns p.
 func refuse(p *problem) handlerFunc {
 	return func(http.ResponseWriter, *http.Request, target) error { return p }
 }
 
-// call is what the handlers know of a request beyond itself.
+// target is what the path of a request names.
 type target struct {
-	prefix       string
-	app, service string // from the path; "" if the pattern has none
+	prefix       string // "" or mepPrefix
+	app, service string // "" if the pattern has none
 	subscription string
 }
 
+// handler makes the checks that all resources share, and answers with the problem of what
+// handle returns.
 func (s *api) handler(prefix string, queried bool, do handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
-		if err := s.precheck(r, c, queried); err != nil {
+		t := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
+		if err := s.precheck(r, t, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 			return
 		}
-		if err := do(w, r, c); err != nil {
+		if err := do(w, r, t); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 		}
 	})
 }
 
-// admit makes the checks that all resources share.
-func (s *api) precheck(r *http.Request, c target, queried bool) error {
+// precheck makes the checks that all resources share.
+func (s *api) precheck(r *http.Request, t target, queried bool) error {
 	switch {
 	case !s.registry.Ready():
 		return heartbeat.ErrNotReady
-	case c.app != "" && !mp1.ValidID(c.app), c.service != "" && !mp1.ValidID(c.service),
-		c.subscription != "" && !mp1.ValidID(c.subscription):
+	case t.app != "" && !mp1.ValidID(t.app), t.service != "" && !mp1.ValidID(t.service),
+		t.subscription != "" && !mp1.ValidID(t.subscription):
 		return errNoResource
 	}
-	if c.app != "" {
-		switch known, err := s.registry.Admitted(r.Context(), c.app); {
+	if t.app != "" {
+		switch known, err := s.registry.Admitted(r.Context(), t.app); {
 		case err != nil:
 			return err
 		case !known:

@@ -1,6 +1,16 @@
-// Package server serves Mp1 over net/http: one route table, one table of problems,
-// representations and links. It must not know what registers services or keeps
-// them: it asks a Registry.
+// Package server serves ETSI MEC 011 (reference point Mp1) over net/http: its routes, its
+// representations, links and ETags, and the HTTP status of every error. It must not know
+// who registers services or how they are kept: it asks a [Registry].
+//
+// [Routes] returns the patterns and handlers, which the caller puts into a mux. What the
+// handlers need beside the registry they ask of small interfaces in [Options]; those that
+// are nil leave their part out.
+//
+// A handler checks, in this order, that the platform is ready, the ids in the path, that the
+// application is known, the query, the limits, that the resource exists, its owner, the body,
+// and If-Match. The first fault is the answer: a ProblemDetails (RFC 9457). Errors of package
+// heartbeat and of this package are mapped to HTTP in one table; a caller that refuses
+// requests before they reach a handler uses [Refuse], [RefuseError] and [RefuseMethod].
 package server
 
 import (
@@ -12,43 +22,47 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Registry is what the handlers need of the platform. Its errors are those of
-// package heartbeat.
+// Registry is what the handlers need of the platform. Its errors are those of package
+// heartbeat.
 type Registry interface {
-	// Ready: before it, every route answers 503.
+	// Ready reports whether the platform has started. Before, every route answers 503.
 	Ready() bool
-	// Admitted says whether the platform knows the application.
+	// Admitted reports whether the platform knows the application.
 	Admitted(ctx context.Context, app string) (bool, error)
+	// Register registers a service of app.
 	Register(ctx context.Context, app string, info mp1.ServiceInfo) (*Service, error)
-	// Service finds an instance, whatever its state.
+	// Service returns a service, whatever its state.
 	Service(ctx context.Context, id string) (*Service, error)
-	// Update replaces what the application registered; without a transport the
-	// stored one stays, without a proposal the interval.
+	// Update replaces what app registered. Without a transport the stored one stays, and
+	// without a livenessInterval the interval.
 	Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c Condition) (*Service, error)
+	// Remove deregisters a service of app.
 	Remove(ctx context.Context, app, id string, c Condition) error
-	// Discover is what a consumer sees.
+	// Discover returns the services that f selects of those that consumers see.
 	Discover(ctx context.Context, f mp1.Filter) ([]*Service, error)
-	// OfApplication is what the owner sees.
+	// OfApplication returns the services of app that f selects, whatever their state.
 	OfApplication(ctx context.Context, app string, f mp1.Filter) ([]*Service, error)
-	// Producer is the application that a heartbeat must come from.
+	// Producer returns the application that the heartbeats of a service must come from.
 	Producer(ctx context.Context, id string) (app string, err error)
-	// Beat carries a heartbeat through; told: the application must be told l.Interval.
-	Beat(ctx context.Context, id string) (l Liveness, told bool, err error)
+	// Beat carries out a heartbeat. If changed, the application does not know l.Interval yet,
+	// and the answer must say it.
+	Beat(ctx context.Context, id string) (l Liveness, changed bool, err error)
+	// Liveness returns the liveness resource of a service.
 	Liveness(ctx context.Context, id string) (Liveness, error)
 }
 
-// Condition is what If-Match says of a picture. A change is made to a picture that
-// it accepts, or not at all (heartbeat.ErrStale); nil accepts every one.
+// Condition reports whether If-Match accepts a service as it is. A change is made to a
+// service that it accepts, or not at all (heartbeat.ErrStale). nil accepts every one.
 type Condition func(*Service) bool
 
-// Liveness is the liveness resource of an instance.
+// Liveness is the liveness resource of a service.
 type Liveness struct {
 	State    mp1.State
 	At       time.Time // the last heartbeat
 	Interval int       // seconds
 }
 
-// Service is an immutable picture of one registered instance.
+// Service is an immutable snapshot of a registered service.
 type Service struct {
 	Owner    string
 	Info     mp1.ServiceInfo // without links
@@ -57,21 +71,24 @@ type Service struct {
 	plain, mep representation
 }
 
+// representation is a body and its ETag, made when they are first needed.
 type representation struct {
 	once sync.Once
 	body []byte
 	etag string
 }
 
-// NewService makes the picture; info.SerInstanceID and State are set.
+// NewService returns a snapshot. info.SerInstanceID and info.State must be set. interval is
+// in seconds; 0 says that no heartbeats are required.
 func NewService(owner string, info mp1.ServiceInfo, interval int) *Service {
 	return &Service{Owner: owner, Info: info, Interval: interval}
 }
 
-// mepPrefix is the alias of everything that EdgeGallery's gateway sends.
+// mepPrefix stands before every path that EdgeGallery's gateway sends.
 const mepPrefix = "/mep"
 
-// represent is the ServiceInfo as JSON with its links under the prefix, made once.
+// represent returns the ServiceInfo as JSON, with its links under the prefix. It is encoded
+// once for each prefix.
 func (s *Service) represent(prefix string) *representation {
 	r := &s.plain
 	if prefix != "" {
@@ -95,6 +112,7 @@ func (s *Service) represent(prefix string) *representation {
 	return r
 }
 
+// href is where the owner finds the service; prefix is "" or mepPrefix.
 func (s *Service) href(prefix string) string {
 	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.Info.SerInstanceID
 }

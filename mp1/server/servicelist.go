@@ -7,31 +7,34 @@ import (
 	"sync"
 )
 
-// Unread is what the handlers need of whoever bounds the memory of answers that their
-// readers do not take.
+// AnswerMemory is what the handlers need of whoever bounds the memory of answers that
+// clients are slow to read.
 type Unread interface {
-	// Hold takes so many bytes until release is called; not ok: there are not as many.
+	// Reserve takes so many bytes until release is called. It returns false if there are not
+	// as many.
 	Hold(bytes int64) (release func(), ok bool)
 }
 
-// ErrUnread refuses an answer for which there is no memory until others are read.
+// ErrUnread is the error of an answer for which there is no memory until others are read.
 var ErrUnread = errors.New("too much of other answers is waiting to be read")
 
-// pieceSize is of the only memory that a list needs for each of its readers, beside the
-// pointers to what it shows: the services are encoded once for all of them.
+// listBufferSize is all the memory that a list needs for each client, beside the pointers
+// to its services: a service is encoded once for all clients.
 const listBufferSize = 8 << 10
 
 var listBuffers = sync.Pool{New: func() any { b := make([]byte, 0, listBufferSize); return &b }}
 
+// What a list costs, in bytes.
 const (
 	pointerSize = 8
-	readerCost  = 2 * listBufferSize // with what the server keeps for a request
+	readerCost  = 2 * listBufferSize // with what net/http keeps for a request
 )
 
-// readers counts who reads each list, so that one which many share is held once.
+// sharedLists counts the clients that read each list, so that the memory of a list that many
+// share is reserved once.
 type sharedLists struct {
 	mu      sync.Mutex
-	byFirst map[**Service]*sharedList // by where the list begins
+	byFirst map[**Service]*sharedList // by the address of its first element
 }
 
 type sharedList struct {
@@ -39,7 +42,7 @@ type sharedList struct {
 	release func()
 }
 
-// hold takes what one more reader of the list costs.
+// reserve reserves what one more reader of a list costs.
 func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), ok bool) {
 	if len(services) == 0 {
 		return u.Hold(readerCost)
@@ -76,7 +79,7 @@ func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), o
 	}, true
 }
 
-// answerList writes the services as a JSON array, piece by piece, out of their encodings.
+// writeServices writes the services as a JSON array. It never has all of it in memory.
 func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
 	if s.options.Unread != nil {
 		release, ok := s.readers.reserve(s.options.Unread, services)
@@ -101,7 +104,7 @@ func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*
 	return nil
 }
 
-// writeList writes until the reader is gone.
+// writeList writes through one buffer, and stops when the client is gone.
 func writeList(w http.ResponseWriter, services []*Service, prefix string) {
 	piece, _ := listBuffers.Get().(*[]byte)
 	defer func() { *piece = (*piece)[:0]; listBuffers.Put(piece) }()

@@ -10,20 +10,20 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Subscriptions is what the handlers need of whoever keeps subscriptions. Its errors
-// are those below, *mp1.Invalid, and those of package heartbeat.
+// Subscriptions is what the handlers need of whoever keeps subscriptions. Its errors are
+// ErrNoSubscription, ErrSubscriptionLimit, *mp1.Invalid and those of package heartbeat.
 type Subscriptions interface {
-	// Subscribe enters a subscription of app. Links in its notifications carry prefix.
+	// Subscribe makes a subscription of app. Links in its notifications begin with prefix.
 	Subscribe(ctx context.Context, app, prefix string, s mp1.Subscription) (*Subscription, error)
-	// Subscription finds one of app's own; those of others do not exist for it.
+	// Subscription returns a subscription of app; those of others are ErrNoSubscription.
 	Subscription(ctx context.Context, app, id string) (*Subscription, error)
-	// SubscriptionsOf lists app's own, the oldest first.
+	// SubscriptionsOf returns the subscriptions of app, the oldest first.
 	SubscriptionsOf(ctx context.Context, app string) ([]*Subscription, error)
-	// Unsubscribe ends one of app's own: after it no notification is sent any more.
+	// Unsubscribe ends a subscription of app: no notification is sent after it returns.
 	Unsubscribe(ctx context.Context, app, id string) error
 }
 
-// What Subscriptions answer.
+// Errors of Subscriptions.
 var (
 	ErrNoSubscription    = errors.New("no such subscription of this application instance")
 	ErrSubscriptionLimit = errors.New("the application has reached its limit of subscriptions")
@@ -31,21 +31,23 @@ var (
 
 var errNoSubscriptions = &problem{status: http.StatusNotFound, detail: "The application has no subscription."}
 
-// Subscription is one subscription as it was made.
+// Subscription is a subscription as it was made.
 type Subscription struct {
 	ID, Owner string
 	Asked     mp1.Subscription // without links
 }
 
-// Path is where a subscription is found; prefix is "" or "/mep".
+// Path is where a subscription is found. prefix is "" or "/mep".
 func (s *Subscription) Path(prefix string) string {
 	return subscriptionsHref(prefix, s.Owner) + "/" + s.ID
 }
 
+// subscriptionsHref is where the subscriptions of an application are listed.
 func subscriptionsHref(prefix, app string) string {
 	return prefix + mp1.Base + "/applications/" + app + "/subscriptions"
 }
 
+// represent returns the subscription as JSON, with its link under the prefix, and its ETag.
 func (s *Subscription) represent(prefix string) (body []byte, etag string) {
 	out := s.Asked
 	out.Links = &mp1.SubscriptionLinks{Self: mp1.LinkType{Href: s.Path(prefix)}}
@@ -61,7 +63,7 @@ const (
 	subscriptionPattern  = subscriptionsPattern + "/{subscriptionId}"
 )
 
-// subscriptionRows is the part of the route table that the subscriptions have.
+// subscriptionResources is the route table of subscriptions.
 func (s *api) subscriptionResources() []resource {
 	if s.options.Subscriptions == nil {
 		return nil
@@ -78,9 +80,9 @@ func (s *api) subscriptionResources() []resource {
 	}
 }
 
-// listSubscriptions is §8.2.8.3.1.
-func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, c target) error {
-	all, err := s.options.Subscriptions.SubscriptionsOf(r.Context(), c.app)
+// listSubscriptions lists the subscriptions of an application (§8.2.8.3.1).
+func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, t target) error {
+	all, err := s.options.Subscriptions.SubscriptionsOf(r.Context(), t.app)
 	if err != nil {
 		return err
 	}
@@ -88,17 +90,17 @@ func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, c target
 		return errNoSubscriptions
 	}
 	list := mp1.SubscriptionLinkList{Links: mp1.SubscriptionListLinks{
-		Self: mp1.LinkType{Href: subscriptionsHref(c.prefix, c.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
+		Self: mp1.LinkType{Href: subscriptionsHref(t.prefix, t.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
 	for _, one := range all {
 		list.Links.Subscriptions = append(list.Links.Subscriptions,
-			mp1.SubscriptionLink{Href: one.Path(c.prefix), SubscriptionType: mp1.SubscriptionType, Rel: mp1.SubscriptionType})
+			mp1.SubscriptionLink{Href: one.Path(t.prefix), SubscriptionType: mp1.SubscriptionType, Rel: mp1.SubscriptionType})
 	}
 	writeJSON(w, http.StatusOK, encodeJSON(list))
 	return nil
 }
 
-// subscribe is §8.2.8.3.4.
-func (s *api) subscribe(w http.ResponseWriter, r *http.Request, c target) error {
+// subscribe makes a subscription (§8.2.8.3.4).
+func (s *api) subscribe(w http.ResponseWriter, r *http.Request, t target) error {
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
@@ -107,43 +109,45 @@ func (s *api) subscribe(w http.ResponseWriter, r *http.Request, c target) error 
 	if err != nil {
 		return err
 	}
-	made, err := s.options.Subscriptions.Subscribe(r.Context(), c.app, c.prefix, asked)
+	made, err := s.options.Subscriptions.Subscribe(r.Context(), t.app, t.prefix, asked)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", made.Path(c.prefix))
-	writeSubscription(w, http.StatusCreated, made, c.prefix)
+	w.Header().Set("Location", made.Path(t.prefix))
+	writeSubscription(w, http.StatusCreated, made, t.prefix)
 	return nil
 }
 
+// writeSubscription answers with a subscription and its ETag.
 func writeSubscription(w http.ResponseWriter, status int, one *Subscription, prefix string) {
 	body, etag := one.represent(prefix)
 	w.Header().Set("ETag", etag)
 	writeJSON(w, status, body)
 }
 
-// getSubscription is §8.2.9.3.1.
-func (s *api) getSubscription(w http.ResponseWriter, r *http.Request, c target) error {
-	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
+// getSubscription shows a subscription (§8.2.9.3.1).
+func (s *api) getSubscription(w http.ResponseWriter, r *http.Request, t target) error {
+	one, err := s.options.Subscriptions.Subscription(r.Context(), t.app, t.subscription)
 	if err != nil {
 		return err
 	}
-	writeSubscription(w, http.StatusOK, one, c.prefix)
+	writeSubscription(w, http.StatusOK, one, t.prefix)
 	return nil
 }
 
-// unsubscribe is §8.2.9.3.5.
-func (s *api) unsubscribe(w http.ResponseWriter, r *http.Request, c target) error {
-	one, err := s.options.Subscriptions.Subscription(r.Context(), c.app, c.subscription)
+// unsubscribe ends a subscription (§8.2.9.3.5). Subscriptions never change, so that
+// If-Match can be evaluated before.
+func (s *api) unsubscribe(w http.ResponseWriter, r *http.Request, t target) error {
+	one, err := s.options.Subscriptions.Subscription(r.Context(), t.app, t.subscription)
 	if err != nil {
 		return err
 	}
 	if values := r.Header["If-Match"]; len(values) > 0 {
-		if _, etag := one.represent(c.prefix); !ifMatch(values, etag) {
+		if _, etag := one.represent(t.prefix); !ifMatch(values, etag) {
 			return heartbeat.ErrStale
 		}
 	}
-	if err := s.options.Subscriptions.Unsubscribe(r.Context(), c.app, c.subscription); err != nil {
+	if err := s.options.Subscriptions.Unsubscribe(r.Context(), t.app, t.subscription); err != nil {
 		return err
 	}
 	setSecurityHeaders(w.Header())
