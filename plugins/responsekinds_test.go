@@ -170,7 +170,7 @@ func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
 		return w.Code
 	}
 	held := func(path string) int { // while others have not read theirs
-		release, ok := a.Hold(mostUnread / 2)
+		release, ok := a.Reserve(mostUnread / 2)
 		require.True(t, ok)
 		defer release()
 		return get(path)

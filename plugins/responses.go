@@ -70,10 +70,10 @@ func (rs *Responses) register() func(context.Context) error {
 	return rs.collectors.Unregister
 }
 
-// Hold counts n bytes of a response as unread; ok is false if there would be too many. Where
+// Reserve counts n bytes of a response as unread; ok is false if there would be too many. Where
 // others hold little, a response passes however large it is. release ends it, and may be
 // called more than once.
-func (rs *Responses) Hold(n int64) (release func(), ok bool) {
+func (rs *Responses) Reserve(n int64) (release func(), ok bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if !rs.fits(n) {

@@ -54,7 +54,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 		w.size.Store(int64(len(p)))
 	}
 	if len(p) >= largeWrite && !w.sent {
-		release, ok := w.responses.Hold(int64(len(p)))
+		release, ok := w.responses.Reserve(int64(len(p)))
 		if !ok {
 			w.refuse()
 			return len(p), nil

@@ -29,13 +29,13 @@ func newFuzzServer() http.Handler {
 // forgetful is a book that keeps nothing of what it accepts.
 type statelessRegistrations struct{ *fakeRegistrations }
 
-func (f statelessRegistrations) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
+func (f statelessRegistrations) RegisterApplication(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
 	return i, nil
 }
-func (f statelessRegistrations) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
+func (f statelessRegistrations) UpdateApplication(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
 	return nil
 }
-func (f statelessRegistrations) Leave(context.Context, string, func(mp1.AppInfo) bool) error {
+func (f statelessRegistrations) DeregisterApplication(context.Context, string, func(mp1.AppInfo) bool) error {
 	return nil
 }
 

@@ -12,16 +12,17 @@ import (
 // applications. Its errors are ErrNoRegistration, ErrRegistered, ErrTooManyRegistrations and
 // those of package heartbeat.
 type Registrations interface {
-	// Register registers an application and returns its registration. If its AppInstanceID
-	// is "", one is chosen.
-	Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error)
+	// RegisterApplication registers an application and returns its registration. If its
+	// AppInstanceID is "", one is chosen.
+	RegisterApplication(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error)
 	// Registration returns the registration of app.
 	Registration(ctx context.Context, app string) (mp1.AppInfo, error)
-	// Update replaces a registration that the condition accepts. nil accepts every one.
-	Change(ctx context.Context, app string, info mp1.AppInfo, c func(mp1.AppInfo) bool) error
-	// Deregister removes a registration that the condition accepts, and everything that the
-	// application has at the platform.
-	Leave(ctx context.Context, app string, c func(mp1.AppInfo) bool) error
+	// UpdateApplication replaces a registration that the condition accepts. nil accepts
+	// every one.
+	UpdateApplication(ctx context.Context, app string, info mp1.AppInfo, c func(mp1.AppInfo) bool) error
+	// DeregisterApplication removes a registration that the condition accepts, and
+	// everything that the application has at the platform.
+	DeregisterApplication(ctx context.Context, app string, c func(mp1.AppInfo) bool) error
 }
 
 // Errors of Registrations.
@@ -78,7 +79,7 @@ func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, t targ
 	if err != nil {
 		return err
 	}
-	if info, err = s.options.Registrations.Enter(r.Context(), info); err != nil {
+	if info, err = s.options.Registrations.RegisterApplication(r.Context(), info); err != nil {
 		return err
 	}
 	w.Header().Set("Location", t.prefix+mp1.AppSupportBase+registrationsPattern+"/"+info.AppInstanceID)
@@ -114,7 +115,7 @@ func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, t targe
 		return &mp1.Invalid{Attribute: "appInstanceId", Rule: "must be that of the URI, or absent"}
 	}
 	info.AppInstanceID = t.app
-	if err := s.options.Registrations.Change(r.Context(), t.app, info, registrationCondition(r)); err != nil {
+	if err := s.options.Registrations.UpdateApplication(r.Context(), t.app, info, registrationCondition(r)); err != nil {
 		return err
 	}
 	writeNoContent(w)
@@ -123,7 +124,7 @@ func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, t targe
 
 // deregisterApplication removes a registration (§7.2.14.3.5).
 func (s *api) deregisterApplication(w http.ResponseWriter, r *http.Request, t target) error {
-	if err := s.options.Registrations.Leave(r.Context(), t.app, registrationCondition(r)); err != nil {
+	if err := s.options.Registrations.DeregisterApplication(r.Context(), t.app, registrationCondition(r)); err != nil {
 		return err
 	}
 	writeNoContent(w)

@@ -19,7 +19,7 @@ type fakeRegistrations struct {
 	err  error
 }
 
-func (b *fakeRegistrations) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
+func (b *fakeRegistrations) RegisterApplication(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
 	if i.AppInstanceID == "" {
 		i.AppInstanceID = "chosen"
 	}
@@ -41,7 +41,7 @@ func (b *fakeRegistrations) Registration(_ context.Context, app string) (mp1.App
 	return i, b.err
 }
 
-func (b *fakeRegistrations) Change(_ context.Context, app string, i mp1.AppInfo, c func(mp1.AppInfo) bool) error {
+func (b *fakeRegistrations) UpdateApplication(_ context.Context, app string, i mp1.AppInfo, c func(mp1.AppInfo) bool) error {
 	if c != nil && !c(b.apps[app]) {
 		return heartbeat.ErrStale
 	}
@@ -49,7 +49,7 @@ func (b *fakeRegistrations) Change(_ context.Context, app string, i mp1.AppInfo,
 	return b.err
 }
 
-func (b *fakeRegistrations) Leave(_ context.Context, app string, c func(mp1.AppInfo) bool) error {
+func (b *fakeRegistrations) DeregisterApplication(_ context.Context, app string, c func(mp1.AppInfo) bool) error {
 	if _, there := b.apps[app]; !there {
 		return ErrNoRegistration
 	}

@@ -16,11 +16,11 @@ type Options struct {
 	MaxBeat     int64 // bytes of a heartbeat's body; 0 means 1024
 	LimitStatus int   // status of a registration or subscription over the limit of its application; 0 means 403
 
-	Subscriptions        Subscriptions // nil: there are no routes of subscriptions
-	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
-	Registrations        Registrations // nil: there are no routes of registrations of applications
-	Limits               Limits        // nil: nothing is limited
-	Unread               Unread        // nil: answers are not bounded
+	Subscriptions        Subscriptions  // nil: there are no routes of subscriptions
+	NoEmptySubscriptions bool           // an empty list is answered with 404, which EdgeGallery's clients expect
+	Registrations        Registrations  // nil: there are no routes of registrations of applications
+	Limits               Limits         // nil: nothing is limited
+	ResponseMemory       ResponseMemory // nil: answers are not bounded
 }
 
 // Route is one pattern of a net/http mux with its handler. Name is the same for all paths

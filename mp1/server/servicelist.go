@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// AnswerMemory is what the handlers need of whoever bounds the memory of answers that
+// ResponseMemory is what the handlers need of whoever bounds the memory of answers that
 // clients are slow to read.
-type Unread interface {
+type ResponseMemory interface {
 	// Reserve takes so many bytes until release is called. It returns false if there are not
 	// as many.
-	Hold(bytes int64) (release func(), ok bool)
+	Reserve(bytes int64) (release func(), ok bool)
 }
 
 // ErrUnread is the error of an answer for which there is no memory until others are read.
@@ -43,11 +43,11 @@ type sharedList struct {
 }
 
 // reserve reserves what one more reader of a list costs.
-func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), ok bool) {
+func (rs *sharedLists) reserve(u ResponseMemory, services []*Service) (release func(), ok bool) {
 	if len(services) == 0 {
-		return u.Hold(readerCost)
+		return u.Reserve(readerCost)
 	}
-	own, ok := u.Hold(readerCost)
+	own, ok := u.Reserve(readerCost)
 	if !ok {
 		return nil, false
 	}
@@ -56,7 +56,7 @@ func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), o
 	key := &services[0]
 	l := rs.byFirst[key]
 	if l == nil {
-		shared, ok := u.Hold(pointerSize * int64(len(services)))
+		shared, ok := u.Reserve(pointerSize * int64(len(services)))
 		if !ok {
 			own()
 			return nil, false
@@ -81,8 +81,8 @@ func (rs *sharedLists) reserve(u Unread, services []*Service) (release func(), o
 
 // writeServices writes the services as a JSON array. It never has all of it in memory.
 func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*Service, prefix string) error {
-	if s.options.Unread != nil {
-		release, ok := s.readers.reserve(s.options.Unread, services)
+	if s.options.ResponseMemory != nil {
+		release, ok := s.readers.reserve(s.options.ResponseMemory, services)
 		if !ok {
 			return ErrUnread
 		}

@@ -17,7 +17,7 @@ import (
 // purse is Unread with so many bytes.
 type fakeMemory struct{ left int64 }
 
-func (p *fakeMemory) Hold(n int64) (func(), bool) {
+func (p *fakeMemory) Reserve(n int64) (func(), bool) {
 	if n > p.left {
 		return nil, false
 	}
@@ -83,7 +83,7 @@ func TestAListThatManyReadIsHeldOnce(t *testing.T) {
 	require.EqualValues(t, 5*readerCost+1000*pointerSize, p.left)
 	require.Empty(t, rs.byFirst)
 
-	s := &api{registry: newFakeRegistry(), options: Options{Unread: &fakeMemory{readerCost}, RetryAfter: 3}}
+	s := &api{registry: newFakeRegistry(), options: Options{ResponseMemory: &fakeMemory{readerCost}, RetryAfter: 3}}
 	w := httptest.NewRecorder()
 	require.NoError(t, s.writeServices(w, httptest.NewRequest("GET", "/", nil), nil, ""))
 	require.Equal(t, "[]\n", w.Body.String())

@@ -99,14 +99,14 @@ func TestWhatIsEnteredWhileAnApplicationLeavesGoesToo(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
 		go d.finishLoop(ctx)
-		_, err := d.Enter(ctx, info("a"))
+		_, err := d.RegisterApplication(ctx, info("a"))
 		require.NoError(t, err)
 		require.True(t, admits(t, d, "a"))
 		b.add("a", "1")
-		require.NoError(t, d.Leave(ctx, "a", nil))
+		require.NoError(t, d.DeregisterApplication(ctx, "a", nil))
 		require.Empty(t, b.Of("a"))
 		require.False(t, admits(t, d, "a"))
-		require.ErrorIs(t, d.Leave(ctx, "a", nil), server.ErrNoRegistration)
+		require.ErrorIs(t, d.DeregisterApplication(ctx, "a", nil), server.ErrNoRegistration)
 		b.add("a", "late")
 		time.Sleep(settleTime - time.Second)
 		require.Equal(t, []string{"late"}, b.Of("a"))
@@ -122,11 +122,11 @@ func TestWhoComesBackLosesNothing(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
 		go d.finishLoop(ctx)
-		_, err := d.Enter(ctx, info("a"))
+		_, err := d.RegisterApplication(ctx, info("a"))
 		require.NoError(t, err)
-		require.NoError(t, d.Leave(ctx, "a", nil))
+		require.NoError(t, d.DeregisterApplication(ctx, "a", nil))
 		time.Sleep(settleTime / 2)
-		_, err = d.Enter(ctx, info("a"))
+		_, err = d.RegisterApplication(ctx, info("a"))
 		require.NoError(t, err)
 		b.add("a", "new")
 		time.Sleep(2 * settleTime)
@@ -145,12 +145,12 @@ func TestWhoComesBackLosesNothing(t *testing.T) {
 // The index of what an application has follows the watch, which may be behind.
 func TestNothingIsRemovedTwice(t *testing.T) {
 	d, _, b := newDirectory(true, false)
-	_, err := d.Enter(t.Context(), info("a"))
+	_, err := d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
 	b.add("a", "1")
 	b.add("a", "2")
 	b.behind = 100 // so that a loop ends
-	require.NoError(t, d.Leave(t.Context(), "a", nil))
+	require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 	require.ElementsMatch(t, []string{"1", "2"}, b.removed, "side by side, in whatever order")
 }
 
@@ -161,11 +161,11 @@ func TestABrokenRemovalIsFinished(t *testing.T) {
 			d, s, b := newDirectory(open, true)
 			ctx, end := context.WithCancel(t.Context())
 			go d.finishLoop(ctx)
-			_, err := d.Enter(ctx, info("a"))
+			_, err := d.RegisterApplication(ctx, info("a"))
 			require.NoError(t, err)
 			b.add("a", "1")
 			b.refuse(errors.New("broken off"))
-			require.Error(t, d.Leave(ctx, "a", nil))
+			require.Error(t, d.DeregisterApplication(ctx, "a", nil))
 			time.Sleep(settleTime + 3*time.Second)
 			require.True(t, s.get("a").Leaving, "as long as it cannot be finished")
 			b.refuse(nil)
@@ -231,9 +231,9 @@ func TestARestoredStoreIsBelieved(t *testing.T) {
 func TestThePlatformTakesABoundedNumberOfApplications(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	for i := range maxApplications {
-		_, err := d.Enter(t.Context(), info(fmt.Sprint("a", i)))
+		_, err := d.RegisterApplication(t.Context(), info(fmt.Sprint("a", i)))
 		require.NoError(t, err)
 	}
-	_, err := d.Enter(t.Context(), mp1.AppInfo{AppName: "n"})
+	_, err := d.RegisterApplication(t.Context(), mp1.AppInfo{AppName: "n"})
 	require.ErrorIs(t, err, server.ErrTooManyRegistrations)
 }

@@ -88,7 +88,7 @@ func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 			require.LessOrEqual(t, len(d.absent), maxAbsent+1)
 		}
 		require.Greater(t, len(d.absent), maxAbsent/2, "not forgotten before it is too much")
-		_, err := d.Enter(t.Context(), info("new"))
+		_, err := d.RegisterApplication(t.Context(), info("new"))
 		require.NoError(t, err)
 		d.absent["here"] = 1
 		d.observe(written("here", 100000, false), false)
@@ -131,7 +131,7 @@ func TestAWriteIsTriedAFewTimes(t *testing.T) {
 	for lost, want := range map[int]error{0: nil, 1: nil, maxRounds - 1: nil, maxRounds: heartbeat.ErrUnavailable} {
 		d, s, _ := newDirectory(false, true)
 		s.lost = lost
-		_, err := d.Enter(t.Context(), info("a"))
+		_, err := d.RegisterApplication(t.Context(), info("a"))
 		require.ErrorIs(t, err, want, "%d times somebody was faster", lost)
 	}
 }
@@ -139,26 +139,26 @@ func TestAWriteIsTriedAFewTimes(t *testing.T) {
 func TestAFullStoreIsSaid(t *testing.T) {
 	d, s, _ := newDirectory(true, true)
 	s.save = heartbeat.ErrFull
-	_, err := d.Enter(t.Context(), info("a"))
+	_, err := d.RegisterApplication(t.Context(), info("a"))
 	require.ErrorIs(t, err, heartbeat.ErrFull)
 	s.save = nil
-	_, err = d.Enter(t.Context(), info("a"))
+	_, err = d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
 	s.erase = heartbeat.ErrFull
-	require.ErrorIs(t, d.Leave(t.Context(), "a", nil), heartbeat.ErrFull)
+	require.ErrorIs(t, d.DeregisterApplication(t.Context(), "a", nil), heartbeat.ErrFull)
 }
 
 // If everybody is admitted there is nothing to wait for.
 func TestWhereAllAreAdmittedTheMarkGoesWithTheAnswer(t *testing.T) {
 	d, s, _ := newDirectory(true, true)
-	_, err := d.Enter(t.Context(), info("a"))
+	_, err := d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
-	require.NoError(t, d.Leave(t.Context(), "a", nil))
+	require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 	require.Zero(t, s.get("a").At)
-	_, err = d.Enter(t.Context(), info("a"))
+	_, err = d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
 	s.erase = heartbeat.ErrConflict
-	require.NoError(t, d.Leave(t.Context(), "a", nil), "another one has erased it, or it is back")
+	require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil), "another one has erased it, or it is back")
 }
 
 func TestAMarkIsFinishedOnceTheListsAreLoaded(t *testing.T) {

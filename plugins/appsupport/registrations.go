@@ -30,8 +30,8 @@ const (
 
 var _ server.Registrations = (*directory)(nil)
 
-// Enter implements server.Registrations.
-func (d *directory) Enter(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error) {
+// RegisterApplication implements server.Registrations.
+func (d *directory) RegisterApplication(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error) {
 	if d.count() >= maxApplications {
 		return info, server.ErrTooManyRegistrations
 	}
@@ -56,8 +56,8 @@ func (d *directory) Registration(ctx context.Context, app string) (mp1.AppInfo, 
 	return a.Info, err
 }
 
-// Change implements server.Registrations.
-func (d *directory) Change(ctx context.Context, app string, info mp1.AppInfo, accepts func(mp1.AppInfo) bool) error {
+// UpdateApplication implements server.Registrations.
+func (d *directory) UpdateApplication(ctx context.Context, app string, info mp1.AppInfo, accepts func(mp1.AppInfo) bool) error {
 	return d.update(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
 		if err := checkCurrent(now, accepts); err != nil {
 			return nil, err
@@ -102,12 +102,12 @@ func (d *directory) update(ctx context.Context, app string, next func(plugins.Ap
 	return heartbeat.ErrUnavailable
 }
 
-// Leave implements server.Registrations. A request that was admitted before may still enter
+// DeregisterApplication implements server.Registrations. A request that was admitted before may still enter
 // something while the application is removed. So the application is first marked as leaving,
 // which ends its admission; then all it has is removed, before the response; and finishLoop
 // removes the rest when no such request can be under way any more. If everybody is admitted,
 // there is nothing to wait for.
-func (d *directory) Leave(ctx context.Context, app string, accepts func(mp1.AppInfo) bool) error {
+func (d *directory) DeregisterApplication(ctx context.Context, app string, accepts func(mp1.AppInfo) bool) error {
 	var gone plugins.Application
 	err := d.update(ctx, app, func(now plugins.Application) (*plugins.Application, error) {
 		if err := checkCurrent(now, accepts); err != nil {

@@ -21,14 +21,14 @@ func TestWhatHangsIsRemovedSideBySide(t *testing.T) {
 		b.took = time.Second
 		other := &things{of: map[string][]string{}, took: time.Second}
 		d.owned = func() []plugins.Owned { return []plugins.Owned{b, other} }
-		_, err := d.Enter(t.Context(), info("a"))
+		_, err := d.RegisterApplication(t.Context(), info("a"))
 		require.NoError(t, err)
 		for i := range 200 {
 			b.add("a", fmt.Sprint(i))
 			other.add("a", fmt.Sprint("other", i))
 		}
 		began := time.Now()
-		require.NoError(t, d.Leave(t.Context(), "a", nil))
+		require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 		require.Equal(t, time.Second, time.Since(began), "what the slowest takes")
 		require.Len(t, b.removed, 200)
 		require.Len(t, other.removed, 200, "of every kind")
@@ -40,13 +40,13 @@ func TestSoManyAreRemovedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _, b := newDirectory(true, true)
 		b.took = time.Second
-		_, err := d.Enter(t.Context(), info("a"))
+		_, err := d.RegisterApplication(t.Context(), info("a"))
 		require.NoError(t, err)
 		for i := range maxRemovals + 1 {
 			b.add("a", fmt.Sprint(i))
 		}
 		began := time.Now()
-		require.NoError(t, d.Leave(t.Context(), "a", nil))
+		require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 		require.Equal(t, 2*time.Second, time.Since(began))
 		require.EqualValues(t, maxRemovals, b.most.Load())
 	})
@@ -72,9 +72,9 @@ func TestOneApplicationWaitsForNoOther(t *testing.T) {
 		defer stop()
 		b.took, b.slow = time.Minute, map[string]bool{"slow0": true, "slow1": true, "slow2": true}
 		for _, app := range []string{"slow0", "slow1", "slow2", "a", "b"} {
-			_, err := d.Enter(ctx, info(app))
+			_, err := d.RegisterApplication(ctx, info(app))
 			require.NoError(t, err)
-			require.NoError(t, d.Leave(ctx, app, nil))
+			require.NoError(t, d.DeregisterApplication(ctx, app, nil))
 			b.add(app, "late")
 		}
 		go d.finishLoop(ctx)
@@ -98,11 +98,11 @@ func TestWhoIsBeingRemovedIsNotRemovedBeside(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go d.finishLoop(ctx)
-		_, err := d.Enter(ctx, info("a"))
+		_, err := d.RegisterApplication(ctx, info("a"))
 		require.NoError(t, err)
 		b.add("a", "1")
 		b.took, b.slow = 2*maxFinishing*finishEvery, map[string]bool{"a": true}
-		require.NoError(t, d.Leave(ctx, "a", nil))
+		require.NoError(t, d.DeregisterApplication(ctx, "a", nil))
 		require.EqualValues(t, 1, b.most.Load())
 		require.Equal(t, []string{"1"}, b.gone())
 		d.observe(plugins.Application{Info: info("broken"), At: 1000, Leaving: true}, false)

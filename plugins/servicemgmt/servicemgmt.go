@@ -36,7 +36,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits}
 	if h.Responses != nil {
-		o.Unread = h.Responses
+		o.ResponseMemory = h.Responses
 	}
 	for _, route := range server.Routes(r, o) {
 		h.Base.Handle(route.Pattern, route.Name, route.Handler)

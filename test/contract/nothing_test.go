@@ -56,16 +56,20 @@ func (n nothing) SubscriptionsOf(context.Context, string) ([]*server.Subscriptio
 }
 func (n nothing) Unsubscribe(context.Context, string, string) error { return n.err }
 
-func (n nothing) Enter(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) { return i, n.err }
+func (n nothing) RegisterApplication(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
+	return i, n.err
+}
 func (n nothing) Registration(context.Context, string) (mp1.AppInfo, error) {
 	return mp1.AppInfo{AppName: "n", AppInstanceID: "app"}, nil
 }
 
-func (n nothing) Change(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
+func (n nothing) UpdateApplication(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
 	return n.err
 }
 
-func (n nothing) Leave(context.Context, string, func(mp1.AppInfo) bool) error { return n.err }
+func (n nothing) DeregisterApplication(context.Context, string, func(mp1.AppInfo) bool) error {
+	return n.err
+}
 
 // nothingLeft is a limit that refuses every write that it is asked about.
 type nothingLeft struct{}
