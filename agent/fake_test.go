@@ -79,7 +79,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		f.next++
 		info.SerInstanceID = fmt.Sprintf("id%04d", f.next)
 		if info.LivenessInterval != nil {
-			info.LivenessInterval = &f.interval
+			interval := f.interval
+			info.LivenessInterval = &interval
 			info.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: r.URL.Path + "/" + info.SerInstanceID + "/liveness"}}
 		}
 		f.services[info.SerInstanceID] = info
@@ -97,6 +98,7 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		return reply(204, nil)
 	case r.Method == http.MethodPut:
 		links, interval := info.Links, f.interval
+		info = mp1.ServiceInfo{}
 		_ = json.Unmarshal(body, &info)
 		info.SerInstanceID, info.Links, info.LivenessInterval = id, links, &interval
 		f.services[id] = info

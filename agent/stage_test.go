@@ -131,7 +131,7 @@ func chaos(f *fakePlatform, rnd *rand.Rand) func(*http.Request, int) response {
 		if r.Method == http.MethodPost {
 			written = 201
 		}
-		shown := mp1.ServiceInfo{SerInstanceID: "id0001", State: mp1.Inactive, LivenessInterval: &interval,
+		shown := mp1.ServiceInfo{SerInstanceID: "id0001", State: mp1.Active, LivenessInterval: &interval,
 			Links: &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/id0001/liveness"}}}
 		switch n := rnd.IntN(12); {
 		case n == 0:
@@ -145,6 +145,7 @@ func chaos(f *fakePlatform, rnd *rand.Rand) func(*http.Request, int) response {
 		case n == 4:
 			clear(f.services)
 		case n == 5 && write:
+			shown.State = []mp1.State{mp1.Active, mp1.Inactive}[rnd.IntN(2)]
 			return respond(written, shown)
 		case n == 6 && write:
 			shown.LivenessInterval, shown.Links = nil, nil
