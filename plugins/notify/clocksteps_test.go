@@ -33,7 +33,7 @@ func (m *machine) boot(t *testing.T, s *fakeStore, to *subscribers, name string)
 	}
 	m.ages = plugins.Ages{}
 	l := s.link()
-	m.replica = run(t, newDispatcher(l, as{to, name}, m.clock, giveUpAfter, false, unobserved{}), l)
+	m.replica = runReplica(t, newDispatcher(l, fromReplica{to, name}, m.clock, giveUpAfter, false, noObserver{}), l)
 }
 
 // tidy is what the store's adapter does every 30 s.
@@ -56,12 +56,12 @@ func (m *machine) tidy(t *testing.T, s *fakeStore) {
 			kept = append(kept, w)
 			continue
 		}
-		require.GreaterOrEqual(t, time.Since(s.born[w.Name]), plugins.OutboxAge)
+		require.GreaterOrEqual(t, time.Since(s.createdAt[w.Name]), plugins.OutboxAge)
 		for _, c := range s.cursors {
 			require.GreaterOrEqual(t, c.After, w.Event.At, "erased before it was told")
 		}
 		m.erased++
-		s.show(plugins.OutboxWrite{Kind: plugins.EventWritten, Name: w.Name, Gone: true})
+		s.broadcast(plugins.OutboxWrite{Kind: plugins.EventWritten, Name: w.Name, Gone: true})
 	}
 	s.events = kept
 }
@@ -98,8 +98,8 @@ func setClocks(t *testing.T, step time.Duration, restarted int) {
 		for range n {
 			for _, m := range by {
 				events++
-				s.stamp = m.step.Load()
-				s.happen(fmt.Sprint("instance", events), "S")
+				s.clockOff = m.step.Load()
+				s.commit(fmt.Sprint("instance", events), "S")
 			}
 			for range 2 {
 				time.Sleep(30 * time.Second)

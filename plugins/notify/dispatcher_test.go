@@ -44,7 +44,7 @@ func TestAHangingSubscriberDelaysNobodyElse(t *testing.T) {
 		synctest.Wait()
 		for n := range 5 {
 			at := time.Now()
-			s.happen("x", "S")
+			s.commit("x", "S")
 			synctest.Wait()
 			for i := 1; i < 100; i++ {
 				got := to.of(fmt.Sprint(here, i))
@@ -66,16 +66,16 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 			a.subscribe(t, "app", fmt.Sprint(here, i))
 		}
 		time.Sleep(2 * time.Second)
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(time.Second)
 		for i := range 20 {
 			got := to.of(fmt.Sprint(here, i))
 			require.Len(t, got, 1, "told once, by whoever has the lock")
 			require.Equal(t, "a", got[0].by, "the replica that was asked takes it")
 		}
-		a.link.sever(true)
+		a.link.setCut(true)
 		died := time.Now()
-		s.happen("x", "A")
+		s.commit("x", "A")
 		time.Sleep(maxHandover)
 		for i := range 20 {
 			got := to.of(fmt.Sprint(here, i))
@@ -84,8 +84,8 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 			require.Less(t, got[1].at.Sub(died), maxHandover)
 		}
 		// The other one comes back and finds that it has no lock any more.
-		a.link.sever(false)
-		s.happen("x", "S")
+		a.link.setCut(false)
+		s.commit("x", "S")
 		time.Sleep(time.Minute)
 		for i := range 20 {
 			got := to.of(fmt.Sprint(here, i))
@@ -93,7 +93,7 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 			require.Equal(t, "b", got[2].by)
 		}
 		b.stop()
-		s.happen("x", "A")
+		s.commit("x", "A")
 		time.Sleep(time.Second)
 		for i := range 20 {
 			require.Len(t, to.of(fmt.Sprint(here, i)), 4, "a stopped replica hands over at once")
@@ -109,10 +109,10 @@ func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
 		a := newReplica(t, s, to, "a", false)
 		time.Sleep(2 * time.Second)
 		a.subscribe(t, "app", here)
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(500 * time.Millisecond)
 		require.Len(t, to.of(here), 1)
-		a.link.sever(true)
+		a.link.setCut(true)
 		cut := time.Now()
 		time.Sleep(10 * time.Minute)
 		for _, p := range to.of(here) {
@@ -120,7 +120,7 @@ func TestAReplicaThatIsCutOffSendsNothing(t *testing.T) {
 		}
 		n := len(to.of(here))
 		to.answer = nil
-		a.link.sever(false)
+		a.link.setCut(false)
 		time.Sleep(10 * time.Second)
 		require.Len(t, to.of(here), n+1, "tried at once when it has the lock again")
 	})
@@ -144,7 +144,7 @@ func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 				time.Sleep(time.Second)
 				to.answer = answer
 				for range 3 {
-					s.happen("x", "S")
+					s.commit("x", "S")
 					time.Sleep(500 * time.Millisecond)
 				}
 				if !alone {
@@ -153,12 +153,12 @@ func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 					require.NoError(t, err)
 				}
 				require.NoError(t, other.Unsubscribe(t.Context(), "app", id))
-				require.Zero(t, to.flying.Load(), "none is under way either")
+				require.Zero(t, to.inFlight.Load(), "none is under way either")
 				n := len(to.of(url))
 				require.NotZero(t, n)
 				_, err := other.Subscription(t.Context(), "app", id)
 				require.ErrorIs(t, err, server.ErrNoSubscription)
-				s.happen("x", "A")
+				s.commit("x", "A")
 				time.Sleep(time.Hour)
 				require.Len(t, to.of(url), n)
 				require.ErrorIs(t, other.Unsubscribe(t.Context(), "app", id), server.ErrNoSubscription)
@@ -177,9 +177,9 @@ func TestADeletionWaitsForAReplicaThatIsCutOff(t *testing.T) {
 		id := a.subscribe(t, "app", here)
 		time.Sleep(time.Second)
 		to.answer = func(context.Context, string) result { return result{outcome: failed} }
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(10 * time.Millisecond)
-		a.link.sever(true)
+		a.link.setCut(true)
 		began := time.Now()
 		require.NoError(t, b.Unsubscribe(t.Context(), "app", id))
 		require.Greater(t, time.Since(began), 3*time.Second)
@@ -207,7 +207,7 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 			time.Sleep(stopGrace / 2)
 			return result{}
 		}
-		s.happen("x", "S")
+		s.commit("x", "S")
 		synctest.Wait()
 		began := time.Now()
 		a.stop()
@@ -226,68 +226,6 @@ func TestStoppingLetsAPostFinishAndLeavesTheRest(t *testing.T) {
 	})
 }
 
-// A new list replaces what was known, but nothing that came after it.
-func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newFakeStore()
-		a := newReplica(t, s, to, "a", true)
-		id := a.subscribe(t, "app", here)
-		s.happen("x", "S")
-		synctest.Wait()
-		require.Len(t, to.of(here), 1)
-		s.mu.Lock()
-		all, at := s.events, s.at
-		s.mu.Unlock()
-		a.mu.Lock()
-		a.addSubscription(&plugins.Subscription{ID: "new", Owner: "app", At: at + 1}) // made here after the list was read
-		a.mu.Unlock()
-		a.Load(all, at)
-		_, err := a.Subscription(t.Context(), "app", "new")
-		require.NoError(t, err)
-		_, err = a.Subscription(t.Context(), "app", id) // erased elsewhere before it
-		require.ErrorIs(t, err, server.ErrNoSubscription)
-		time.Sleep(time.Minute)
-		require.Len(t, to.of(here), 1)
-	})
-}
-
-// What a restored store does not know never happened; what is sent then is not older
-// than its cursor, though its revisions were used before.
-func TestARestoredStoreIsBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		to, s := &subscribers{}, newFakeStore()
-		a := newReplica(t, s, to, "a", true)
-		a.subscribe(t, "app", here)
-		s.happen("x", "S")
-		time.Sleep(time.Second)
-		s.mu.Lock()
-		at, cursor, backup := s.at, s.cursors[a.only()], s.events
-		s.mu.Unlock()
-		late := a.subscribe(t, "app", here+"late")
-		for range 10 {
-			s.happen("x", "A")
-		}
-		time.Sleep(time.Second)
-		n := len(to.of(here))
-		require.Greater(t, n, 1)
-
-		s.mu.Lock()
-		delete(s.subs, late)
-		delete(s.cursors, late)
-		s.at, s.cursors[a.only()], s.events = at, cursor, backup
-		all := append([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: a.only(), At: s.subs[a.only()].At, Subscription: s.subs[a.only()]}}, backup...)
-		s.mu.Unlock()
-		a.Load(all, at)
-		_, err := a.Subscription(t.Context(), "app", late)
-		require.ErrorIs(t, err, server.ErrNoSubscription)
-		time.Sleep(time.Second)
-		require.Len(t, to.of(here), n)
-		s.happen("y", "S")
-		time.Sleep(time.Second)
-		require.Len(t, to.of(here), n+1, "an event at a revision that was used before")
-	})
-}
-
 // only is the oldest subscription.
 func (r *replica) only() string {
 	id, first := "", heartbeat.Revision(0)
@@ -300,7 +238,7 @@ func (r *replica) only() string {
 }
 
 type counted struct {
-	unobserved
+	noObserver
 	attempts atomic.Int64
 }
 
@@ -332,7 +270,7 @@ func TestALostAnswerOfACursorRepeatsNothing(t *testing.T) {
 		a.subscribe(t, "app", here)
 		synctest.Wait()
 		for n := range 3 {
-			s.happen("x", "S")
+			s.commit("x", "S")
 			time.Sleep(5 * time.Second)
 			require.Len(t, to.of(here), n+1)
 		}

@@ -14,9 +14,9 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// between is a way to the shelf on which something happens while the first answer to Lock
+// between is a connection to the fake store on which something happens while the first answer to Lock
 // is under way, or between it and the answer to Cursor.
-type between struct {
+type lockHook struct {
 	*link
 	early bool
 	once  sync.Once
@@ -24,7 +24,7 @@ type between struct {
 	locks []heartbeat.LeaseID // on which locks were asked for; under link.mu
 }
 
-func (b *between) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+func (b *lockHook) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
 	b.mu.Lock()
 	b.locks = append(b.locks, on)
 	b.mu.Unlock()
@@ -35,7 +35,7 @@ func (b *between) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (he
 	return at, err
 }
 
-func (b *between) act(id string) {
+func (b *lockHook) act(id string) {
 	b.once.Do(func() {
 		b.mu.Lock()
 		lock := b.link.locks[id]
@@ -44,7 +44,7 @@ func (b *between) act(id string) {
 	})
 }
 
-func (b *between) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+func (b *lockHook) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	b.act(id)
 	return b.link.Cursor(ctx, id)
 }
@@ -55,11 +55,11 @@ func (b *between) Cursor(ctx context.Context, id string) (plugins.Cursor, error)
 func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 	for name, does := range map[string]func(l *link, lock plugins.OutboxWrite){
 		"the lease ends and a new one is granted": func(l *link, lock plugins.OutboxWrite) {
-			_ = l.end(lock.Lease)
+			_ = l.endLease(lock.Lease)
 			time.Sleep(1500 * time.Millisecond)
 		},
 		"the lease ends and nobody has said so": func(l *link, lock plugins.OutboxWrite) {
-			_ = l.end(lock.Lease)
+			_ = l.endLease(lock.Lease)
 			synctest.Wait() // the watch has
 		},
 		"the lock goes and the lease stays": func(l *link, lock plugins.OutboxWrite) {
@@ -70,14 +70,14 @@ func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				to, s := &subscribers{}, newFakeStore()
-				l := &between{link: s.link(), does: does}
-				a := start(t, l, l.link, to, "a", false)
+				l := &lockHook{link: s.link(), does: does}
+				a := newReplicaOver(t, l, l.link, to, "a", false)
 				b := newReplica(t, s, to, "b", false)
 				time.Sleep(2 * time.Second)
 				id := a.subscribe(t, "app", here)
 				time.Sleep(10 * time.Second)
 				require.Equal(t, 1, working(a, id)+working(b, id), "one of them has the lock, and works")
-				s.happen("x", "S")
+				s.commit("x", "S")
 				time.Sleep(time.Second)
 				require.Len(t, to.of(here), 1, "told once")
 			})
@@ -90,15 +90,15 @@ func TestALockThatWentWithItsLeaseIsNoLockOfTheNextOne(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFakeStore()
-			l := &between{link: s.link(), early: early}
-			d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+			l := &lockHook{link: s.link(), early: early}
+			d := newDispatcher(l, fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, noObserver{})
 			at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "sub", Owner: "app"})
 			require.NoError(t, err)
 			d.Load([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: "sub", At: at, Subscription: &plugins.Subscription{ID: "sub", Owner: "app", At: at}}}, at)
 			d.renew(t.Context())
 			l.does = func(_ *link, lock plugins.OutboxWrite) {
 				require.Equal(t, d.lease.id(), lock.Lease)
-				_ = l.end(lock.Lease)
+				_ = l.endLease(lock.Lease)
 				d.renew(t.Context())
 				require.NotEqual(t, d.lease.id(), lock.Lease)
 			}
@@ -128,8 +128,8 @@ func working(r *replica, id string) int {
 // is gone.
 func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
 	s := newFakeStore()
-	l := &between{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
-	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+	l := &lockHook{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}
+	d := newDispatcher(l, fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, noObserver{})
 	require.Error(t, d.acquire(t.Context(), "sub", &entry{}))
 	require.Empty(t, l.locks)
 }
@@ -163,9 +163,9 @@ func TestAnUnreadableCursorHarmsNobodyElseAndCostsLittle(t *testing.T) {
 		bad, good := a.subscribe(t, "app", here+"bad"), a.subscribe(t, "app", here+"good")
 		a.stop()
 		u := &unreadable{link: s.link(), id: bad}
-		b := start(t, u, u.link, to, "b", false)
+		b := newReplicaOver(t, u, u.link, to, "b", false)
 		time.Sleep(5 * time.Minute)
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(time.Second)
 		require.Len(t, to.of(here+"good"), 1)
 		require.Empty(t, to.of(here+"bad"))

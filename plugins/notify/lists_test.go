@@ -8,12 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // follower is a dispatcher that is only shown lists and writes: nothing of it runs.
 func follower() *dispatcher {
-	return newDispatcher(newFakeStore().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+	return newDispatcher(newFakeStore().link(), fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, noObserver{})
 }
 
 func subscription(id string, at heartbeat.Revision) plugins.OutboxWrite {
@@ -150,4 +151,66 @@ func TestAGroupIsGivenUpByAllOfIt(t *testing.T) {
 	require.Zero(t, p.lost[stageGivenUp])
 	p.until(giveUpAfter)
 	require.EqualValues(t, 2, p.lost[stageGivenUp])
+}
+
+// A new list replaces what was known, but nothing that came after it.
+func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newFakeStore()
+		a := newReplica(t, s, to, "a", true)
+		id := a.subscribe(t, "app", here)
+		s.commit("x", "S")
+		synctest.Wait()
+		require.Len(t, to.of(here), 1)
+		s.mu.Lock()
+		all, at := s.events, s.at
+		s.mu.Unlock()
+		a.mu.Lock()
+		a.addSubscription(&plugins.Subscription{ID: "new", Owner: "app", At: at + 1}) // made here after the list was read
+		a.mu.Unlock()
+		a.Load(all, at)
+		_, err := a.Subscription(t.Context(), "app", "new")
+		require.NoError(t, err)
+		_, err = a.Subscription(t.Context(), "app", id) // erased elsewhere before it
+		require.ErrorIs(t, err, server.ErrNoSubscription)
+		time.Sleep(time.Minute)
+		require.Len(t, to.of(here), 1)
+	})
+}
+
+// What a restored store does not know never happened; what is sent then is not older
+// than its cursor, though its revisions were used before.
+func TestARestoredStoreIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newFakeStore()
+		a := newReplica(t, s, to, "a", true)
+		a.subscribe(t, "app", here)
+		s.commit("x", "S")
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		at, cursor, backup := s.at, s.cursors[a.only()], s.events
+		s.mu.Unlock()
+		late := a.subscribe(t, "app", here+"late")
+		for range 10 {
+			s.commit("x", "A")
+		}
+		time.Sleep(time.Second)
+		n := len(to.of(here))
+		require.Greater(t, n, 1)
+
+		s.mu.Lock()
+		delete(s.subs, late)
+		delete(s.cursors, late)
+		s.at, s.cursors[a.only()], s.events = at, cursor, backup
+		all := append([]plugins.OutboxWrite{{Kind: plugins.SubscriptionWritten, Name: a.only(), At: s.subs[a.only()].At, Subscription: s.subs[a.only()]}}, backup...)
+		s.mu.Unlock()
+		a.Load(all, at)
+		_, err := a.Subscription(t.Context(), "app", late)
+		require.ErrorIs(t, err, server.ErrNoSubscription)
+		time.Sleep(time.Second)
+		require.Len(t, to.of(here), n)
+		s.commit("y", "S")
+		time.Sleep(time.Second)
+		require.Len(t, to.of(here), n+1, "an event at a revision that was used before")
+	})
 }

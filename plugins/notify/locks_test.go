@@ -18,7 +18,7 @@ func withLease(t *testing.T) (*dispatcher, *link, heartbeat.Revision) {
 	l := newFakeStore().link()
 	at, err := l.Subscribe(t.Context(), &plugins.Subscription{ID: "s", Owner: "app"})
 	require.NoError(t, err)
-	d := newDispatcher(l, as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, unobserved{})
+	d := newDispatcher(l, fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, noObserver{})
 	d.renew(t.Context())
 	return d, l, at
 }
@@ -149,7 +149,7 @@ func TestADeletionAsksMoreAndMoreSeldom(t *testing.T) {
 			require.NoError(t, err)
 			_, err = l.Lock(t.Context(), "s", other)
 			require.NoError(t, err)
-			time.AfterFunc(after, func() { _ = l.end(other) })
+			time.AfterFunc(after, func() { _ = l.endLease(other) })
 			began := time.Now()
 			require.NoError(t, d.awaitUnlocked(t.Context(), "s"))
 			require.LessOrEqual(t, by.n.Load(), most)
@@ -206,7 +206,7 @@ func TestWhoseACursorIs(t *testing.T) {
 
 // retries notes which attempts were said to be repetitions.
 type retries struct {
-	unobserved
+	noObserver
 	again []bool
 }
 
@@ -228,7 +228,7 @@ func TestRepetitionsAreCountedAsSuch(t *testing.T) {
 		a.observer = seen
 		a.subscribe(t, "app", here)
 		for range 2 {
-			s.happen("x", "S")
+			s.commit("x", "S")
 			time.Sleep(time.Minute)
 		}
 		synctest.Wait()

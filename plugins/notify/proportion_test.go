@@ -44,17 +44,17 @@ func TestAnEventCostsWritesForThoseItMatches(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 4 {
-			s.happen("x", "S")
-			s.happen("ten", "A")
+			s.commit("x", "S")
+			s.commit("ten", "A")
 			time.Sleep(10 * time.Second)
 		}
 		time.Sleep(time.Hour)
-		require.Zero(t, s.written(), "nobody asked for them")
+		require.Zero(t, s.cursorsWritten(), "nobody asked for them")
 		require.Zero(t, to.all())
-		s.happen("ten", "S")
+		s.commit("ten", "S")
 		time.Sleep(time.Hour)
 		require.Equal(t, 10, to.all())
-		require.Equal(t, 10, s.written())
+		require.Equal(t, 10, s.cursorsWritten())
 	})
 }
 
@@ -65,22 +65,22 @@ func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
 		to, s := &subscribers{}, newFakeStore()
 		l, looks := s.link(), atomic.Int64{}
 		clock := plugins.NewClock()
-		d := newDispatcher(l, as{to, "a"}, func() (plugins.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, unobserved{})
-		a := run(t, d, l)
+		d := newDispatcher(l, fromReplica{to, "a"}, func() (plugins.Instant, int64) { looks.Add(1); return clock() }, giveUpAfter, false, noObserver{})
+		a := runReplica(t, d, l)
 		const n = 500
 		a.maxPerApp = n
 		for i := range n {
 			a.subscribe(t, "app", fmt.Sprint(here, i))
 		}
 		time.Sleep(time.Second)
-		a.link.sever(true)
+		a.link.setCut(true)
 		time.Sleep(10 * time.Second)
-		s.happen("x", "S") // which wakes nobody: it does not come through
+		s.commit("x", "S") // which wakes nobody: it does not come through
 		looks.Store(0)
 		time.Sleep(10 * time.Minute)
 		require.Less(t, looks.Load(), int64(1200), "at the clock: two a second, by the dispatcher, and none by a worker")
 		require.Zero(t, to.all())
-		a.link.sever(false)
+		a.link.setCut(false)
 		time.Sleep(10 * time.Second)
 		require.Equal(t, n, to.all(), "and are told when it is over")
 	})
@@ -88,7 +88,7 @@ func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
 
 // unread counts the events that could not be read.
 type unread struct {
-	unobserved
+	noObserver
 	n atomic.Int64
 }
 
@@ -110,11 +110,11 @@ func TestAnEventThatCannotBeReadIsCountedOnce(t *testing.T) {
 			}
 			w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}
 			s.events = append(s.events, w)
-			s.show(w)
+			s.broadcast(w)
 		}
 		bad(&plugins.Event{ID: "x", Attributes: "{"})
 		bad(nil)
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(time.Second)
 		require.EqualValues(t, 2, seen.n.Load())
 		require.Len(t, to.of(here), 1, "the others are told")
@@ -148,12 +148,12 @@ func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, s := &subscribers{}, newFakeStore()
 		by := &silent{link: s.link()}
-		a := start(t, by, by.link, to, "a", false)
+		a := newReplicaOver(t, by, by.link, to, "a", false)
 		a.subscribe(t, "app", here)
 		time.Sleep(2 * time.Second)
 		by.off.Store(true)
 		time.Sleep(10 * time.Second)
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(10 * time.Second)
 		require.Empty(t, to.of(here), "it is not sure to be the only one that sends")
 		by.off.Store(false)
@@ -165,7 +165,7 @@ func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
 // BenchmarkAnEventThatNobodyAskedFor is what an event costs the dispatcher beside ten
 // thousand subscriptions that it does not match.
 func BenchmarkAnEventThatNobodyAskedFor(b *testing.B) {
-	d := newDispatcher(newFakeStore().link(), as{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
+	d := newDispatcher(newFakeStore().link(), fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, true, noObserver{})
 	d.Load(nil, 1)
 	for i := range 10_000 {
 		s := &plugins.Subscription{ID: fmt.Sprint(i), Owner: fmt.Sprint("app", i/100), At: 1}

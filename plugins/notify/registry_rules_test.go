@@ -48,7 +48,7 @@ func (h *heeding) Subscription(ctx context.Context, id string) (*plugins.Subscri
 func TestWhoHangsUpIsSubscribedAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heeding{link: newFakeStore().link()}
-		a := start(t, h, h.link, &subscribers{}, "a", true)
+		a := newReplicaOver(t, h, h.link, &subscribers{}, "a", true)
 		gone, hangUp := context.WithCancel(t.Context())
 		hangUp()
 		asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: here}
@@ -64,7 +64,7 @@ func TestWhoHangsUpIsSubscribedAllTheSame(t *testing.T) {
 func TestTheOnlyReplicaAsksNobodyForASubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heeding{link: newFakeStore().link()}
-		a := start(t, h, h.link, &subscribers{}, "a", true)
+		a := newReplicaOver(t, h, h.link, &subscribers{}, "a", true)
 		_, err := a.Subscription(t.Context(), "app", "none")
 		require.ErrorIs(t, err, server.ErrNoSubscription)
 		require.Zero(t, h.reads.Load())
@@ -92,14 +92,14 @@ func TestADeletionThatCameSecondWaitsUntilNothingIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{answer: hangs}
 		h := &heeding{link: s.link()}
-		a := start(t, h, h.link, to, "a", true)
+		a := newReplicaOver(t, h, h.link, to, "a", true)
 		id := a.subscribe(t, "app", "http://hangs/")
 		synctest.Wait()
-		s.happen("x", "S")
+		s.commit("x", "S")
 		time.Sleep(time.Millisecond)
-		require.EqualValues(t, 1, to.flying.Load())
+		require.EqualValues(t, 1, to.inFlight.Load())
 		h.faster = true
 		require.ErrorIs(t, a.Unsubscribe(t.Context(), "app", id), server.ErrNoSubscription)
-		require.Zero(t, to.flying.Load())
+		require.Zero(t, to.inFlight.Load())
 	})
 }

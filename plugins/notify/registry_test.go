@@ -62,7 +62,7 @@ func (l *late) Subscribe(ctx context.Context, s *plugins.Subscription) (heartbea
 func TestASubscriptionOnItsWayIsCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &late{link: newFakeStore().link()}
-		a := start(t, l, l.link, &subscribers{}, "a", true)
+		a := newReplicaOver(t, l, l.link, &subscribers{}, "a", true)
 		a.maxPerApp = 2
 		l.between = func() { a.subscribe(t, "app", here) }
 		a.subscribe(t, "app", here)
@@ -107,7 +107,7 @@ func (f *failing) Subscribe(ctx context.Context, s *plugins.Subscription) (heart
 func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &failing{link: newFakeStore().link()}
-		a := start(t, f, f.link, &subscribers{}, "a", true)
+		a := newReplicaOver(t, f, f.link, &subscribers{}, "a", true)
 		for _, c := range []struct {
 			err   error
 			takes bool
@@ -128,7 +128,7 @@ func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 		all, err := a.SubscriptionsOf(t.Context(), "app")
 		require.NoError(t, err)
 		require.Len(t, all, 1)
-		a.link.sever(true)
+		a.link.setCut(true)
 		require.ErrorIs(t, a.Unsubscribe(t.Context(), "app", all[0].ID), heartbeat.ErrUnavailable)
 		_, err = a.Subscribe(t.Context(), "app", "", mp1.Subscription{CallbackReference: "http://10.0.0.1"})
 		var bad *mp1.Invalid

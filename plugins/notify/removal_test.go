@@ -33,9 +33,9 @@ func TestHangingSubscriptionsEndTogether(t *testing.T) {
 			}
 			other := a.subscribe(t, "other", here)
 			time.Sleep(time.Minute)
-			s.happen("x", "S")
+			s.commit("x", "S")
 			time.Sleep(100 * time.Millisecond)
-			require.EqualValues(t, 70, to.flying.Load())
+			require.EqualValues(t, 70, to.inFlight.Load())
 			began := time.Now()
 			var all sync.WaitGroup
 			for _, id := range (owned{a.registry}).Of("app") {
@@ -46,7 +46,7 @@ func TestHangingSubscriptionsEndTogether(t *testing.T) {
 			require.Less(t, time.Since(began), stopGrace, "another's waits for none of them")
 			all.Wait()
 			require.Less(t, time.Since(began), stopGrace+2*lockPoll)
-			require.Zero(t, to.flying.Load(), "nobody sends to them any more")
+			require.Zero(t, to.inFlight.Load(), "nobody sends to them any more")
 			require.Empty(t, a.entries)
 		})
 	}

@@ -161,12 +161,12 @@ func TestAllTogetherAreBounded(t *testing.T) {
 		}}
 		s := newFakeStore()
 		s.size = 1000
-		d := newDispatcher(s.link(), as{to, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
+		d := newDispatcher(s.link(), fromReplica{to, "a"}, plugins.NewClock(), giveUpAfter, true, noObserver{})
 		const most = 100_000
 		d.retention = newRetention(50_000, func() int64 { return most })
 		lost := &losses{}
 		d.observer = lost
-		a := run(t, d, s.links[0])
+		a := runReplica(t, d, s.links[0])
 		for i := range 20 {
 			a.subscribeTo(t, "app", fmt.Sprint(here, "dead", i), &mp1.FilteringCriteria{SerNames: []string{fmt.Sprint("x", i)}})
 		}
@@ -174,7 +174,7 @@ func TestAllTogetherAreBounded(t *testing.T) {
 		time.Sleep(time.Second)
 		largest := int64(0)
 		for n := range 400 {
-			s.happenTo(fmt.Sprint("x", n%20), fmt.Sprint("instance", n), "S")
+			s.commitFor(fmt.Sprint("x", n%20), fmt.Sprint("instance", n), "S")
 			time.Sleep(time.Second)
 			largest = max(largest, d.retention.bytes.Load())
 		}
@@ -186,7 +186,7 @@ func TestAllTogetherAreBounded(t *testing.T) {
 
 // losses counts what is lost because too much was kept.
 type losses struct {
-	unobserved
+	noObserver
 	n atomic.Int64
 }
 
@@ -204,10 +204,10 @@ func TestManyThatKeepLittleAreBounded(t *testing.T) {
 			to := &subscribers{answer: func(context.Context, string) result { return result{outcome: unreachable} }}
 			s := newFakeStore()
 			s.size = 1000
-			d := newDispatcher(s.link(), as{to, "a"}, plugins.NewClock(), giveUpAfter, true, unobserved{})
+			d := newDispatcher(s.link(), fromReplica{to, "a"}, plugins.NewClock(), giveUpAfter, true, noObserver{})
 			const most = 100_000
 			d.retention = newRetention(50_000, func() int64 { return most })
-			a := run(t, d, s.links[0])
+			a := runReplica(t, d, s.links[0])
 			for i := range 120 {
 				for j := range shared {
 					a.subscribeTo(t, fmt.Sprint("app", i), fmt.Sprint(here, i, "/", j), &mp1.FilteringCriteria{SerNames: []string{fmt.Sprint("x", i)}})
@@ -215,7 +215,7 @@ func TestManyThatKeepLittleAreBounded(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			for n := range 120 {
-				s.happen(fmt.Sprint("x", n), "S")
+				s.commit(fmt.Sprint("x", n), "S")
 			}
 			time.Sleep(time.Minute)
 			require.LessOrEqual(t, d.retention.bytes.Load(), int64(most))

@@ -14,16 +14,16 @@ import (
 // stage takes permits for consumers that hang until they are cut off or let go.
 type permitStage struct {
 	*semaphore
-	t     *testing.T
-	begun []string // in the order in which they had a permit
-	cut   map[string]time.Duration
-	flown atomic.Int64 // at a time
-	most  atomic.Int64
-	let   chan struct{} // lets all go
+	t          *testing.T
+	begun      []string // in the order in which they had a permit
+	cut        map[string]time.Duration
+	inFlight   atomic.Int64 // at a time
+	most       atomic.Int64
+	releaseAll chan struct{} // lets all go
 }
 
 func newStage(t *testing.T, most int) *permitStage {
-	return &permitStage{semaphore: newSemaphore(most), t: t, cut: map[string]time.Duration{}, let: make(chan struct{})}
+	return &permitStage{semaphore: newSemaphore(most), t: t, cut: map[string]time.Duration{}, releaseAll: make(chan struct{})}
 }
 
 // post begins one, and returns when it has a permit or waits for one.
@@ -37,16 +37,16 @@ func (s *permitStage) post(in consumerClass, host, app string, took time.Duratio
 		s.mu.Lock()
 		s.begun = append(s.begun, host+" "+app)
 		s.mu.Unlock()
-		s.most.Store(max(s.most.Load(), s.flown.Add(1)))
+		s.most.Store(max(s.most.Load(), s.inFlight.Add(1)))
 		select {
 		case <-ctx.Done():
 			s.mu.Lock()
 			s.cut[host+" "+app] = time.Since(began)
 			s.mu.Unlock()
 		case <-time.After(took):
-		case <-s.let:
+		case <-s.releaseAll:
 		}
-		s.flown.Add(-1)
+		s.inFlight.Add(-1)
 		permit.release()
 	}()
 	synctest.Wait()
@@ -58,10 +58,10 @@ func TestSoManyPostsAreInFlight(t *testing.T) {
 		for i := range 100 {
 			s.post(consumerClass(i%2), fmt.Sprint("host", i), "app", time.Minute)
 		}
-		require.EqualValues(t, 12, s.flown.Load())
+		require.EqualValues(t, 12, s.inFlight.Load())
 		taken, waiting := s.counts()
 		require.Equal(t, []int{12, 88}, []int{taken, waiting})
-		close(s.let)
+		close(s.releaseAll)
 		synctest.Wait()
 		require.EqualValues(t, 12, s.most.Load(), "whoever comes and goes")
 		require.Len(t, s.begun, 100)
@@ -89,7 +89,7 @@ func TestWhatHangsIsCutOffWhenItsPermitIsNeeded(t *testing.T) {
 		require.Equal(t, time.Minute-time.Millisecond, s.cut["hangs b"])
 		time.Sleep(time.Second)
 		require.Len(t, s.cut, 2)
-		close(s.let)
+		close(s.releaseAll)
 	})
 }
 
@@ -115,7 +115,7 @@ func TestNobodyIsCutOffBeforeASecond(t *testing.T) {
 			require.Equal(t, preemptAfter, after)
 		}
 		require.Less(t, time.Since(began), 6*time.Second)
-		close(s.let)
+		close(s.releaseAll)
 	})
 }
 
@@ -126,11 +126,11 @@ func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
 		for i := range 20 {
 			s.post(slow, fmt.Sprint("slow", i), "a", 10*time.Second)
 		}
-		require.EqualValues(t, 3, s.flown.Load())
+		require.EqualValues(t, 3, s.inFlight.Load())
 		for i := range 6 {
 			s.post(prompt, "quick", fmt.Sprint(i), time.Millisecond)
 		}
-		require.EqualValues(t, 9, s.flown.Load(), "at once")
+		require.EqualValues(t, 9, s.inFlight.Load(), "at once")
 		time.Sleep(70 * time.Second)
 		synctest.Wait()
 		require.Len(t, s.begun, 26)
