@@ -58,7 +58,7 @@ func (m *machine) tidy(t *testing.T, s *fakeStore) {
 		}
 		require.GreaterOrEqual(t, time.Since(s.createdAt[w.Name]), plugins.OutboxAge)
 		for _, c := range s.cursors {
-			require.GreaterOrEqual(t, c.After, w.Event.At, "erased before it was told")
+			require.GreaterOrEqual(t, c.After, w.Event.At, "erased before it was sent")
 		}
 		m.erased++
 		s.broadcast(plugins.OutboxWrite{Kind: plugins.EventWritten, Name: w.Name, Gone: true})
@@ -68,7 +68,7 @@ func (m *machine) tidy(t *testing.T, s *fakeStore) {
 
 // Two replicas, whose machines' clocks are set, one after the other and both, by a day
 // and by years, while consumers are away, while none, one or both are restarted,
-// and while both erase: every event is told, none under two ids, and none is kept for ever.
+// and while both erase: every event is sent, none under two ids, and none is kept for ever.
 func TestSetClocksLoseNothingAndTellNothingTwice(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, step := range []time.Duration{day, -day, 6 * 365 * day, -6 * 365 * day} {
@@ -139,7 +139,7 @@ func setClocks(t *testing.T, step time.Duration, restarted int) {
 	minutes(5)
 
 	for i := range 4 {
-		ids, told := map[string]map[string]bool{}, map[string]bool{} // of each event
+		ids, sent := map[string]map[string]bool{}, map[string]bool{} // of each event
 		for _, one := range to.of(fmt.Sprint(here, i)) {
 			var n mp1.Notification
 			require.NoError(t, json.Unmarshal(one.body, &n))
@@ -149,16 +149,16 @@ func setClocks(t *testing.T, step time.Duration, restarted int) {
 				}
 				ids[r.SerInstanceID][one.id] = true
 				if one.at.Before(left) || !one.at.Before(back) {
-					told[r.SerInstanceID] = true
+					sent[r.SerInstanceID] = true
 				}
 			}
 		}
-		require.Len(t, told, events, "each was told")
+		require.Len(t, sent, events, "each was sent")
 		for event, under := range ids {
 			require.Len(t, under, 1, event)
 		}
 	}
-	require.Empty(t, s.events, "all were told, and erased")
+	require.Empty(t, s.events, "all were sent, and erased")
 	require.Equal(t, events, a.erased+b.erased)
 	t.Logf("step %s, %d restarted: %d events to 4 consumers, 0 lost, 0 under two ids", step, restarted, events)
 }

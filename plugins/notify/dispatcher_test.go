@@ -70,7 +70,7 @@ func TestOneReplicaSendsAndTheOtherTakesOver(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 20 {
 			got := to.of(fmt.Sprint(here, i))
-			require.Len(t, got, 1, "told once, by whoever has the lock")
+			require.Len(t, got, 1, "sent once, by the replica that has the lock")
 			require.Equal(t, "a", got[0].by, "the replica that was asked takes it")
 		}
 		a.link.setCut(true)

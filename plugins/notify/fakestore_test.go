@@ -72,7 +72,7 @@ func (l *link) setCut(off bool) {
 	l.cut.Unlock()
 }
 
-// show tells everybody; mu is held.
+// broadcast sends a write to all watches; mu is held.
 func (s *fakeStore) broadcast(w plugins.OutboxWrite) {
 	s.at++
 	w.At = s.at

@@ -141,7 +141,7 @@ func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 		}
 		n := len(got)
 		time.Sleep(time.Hour)
-		require.Len(t, to.of(here), n, "it was told")
+		require.Len(t, to.of(here), n, "it was sent")
 	})
 }
 

@@ -79,7 +79,7 @@ func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 				require.Equal(t, 1, working(a, id)+working(b, id), "one of them has the lock, and works")
 				s.commit("x", "S")
 				time.Sleep(time.Second)
-				require.Len(t, to.of(here), 1, "told once")
+				require.Len(t, to.of(here), 1, "sent once")
 			})
 		})
 	}
@@ -173,6 +173,6 @@ func TestAnUnreadableCursorHarmsNobodyElseAndCostsLittle(t *testing.T) {
 		require.LessOrEqual(t, u.locks.Load(), int64(12), "a lock taken and given back each time")
 		u.repaired.Store(true)
 		time.Sleep(unreadablePause + time.Second)
-		require.Len(t, to.of(here+"bad"), 1, "told once it can be read again")
+		require.Len(t, to.of(here+"bad"), 1, "sent once it can be read again")
 	})
 }

@@ -158,7 +158,7 @@ func TestADeletionAsksMoreAndMoreSeldom(t *testing.T) {
 	}
 }
 
-// answering is a store that answers as it is told.
+// answering is a store with chosen responses.
 type answering struct {
 	*link
 	moved, read error

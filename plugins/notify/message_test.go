@@ -11,7 +11,7 @@ import (
 )
 
 // A consumer drops what it has, by webhook-id: it must not drop what a restored store
-// told at a revision that had been used before.
+// sent at a revision that had been used before.
 func TestAWebhookIDIsNotUsedAgainAfterARestore(t *testing.T) {
 	s := &plugins.Subscription{ID: "s", Owner: "app"}
 	id := func(events ...*message) string { return compose(s, events).id }

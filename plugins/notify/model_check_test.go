@@ -8,26 +8,26 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// judgeMove says whether all that a cursor leaves behind was told, or may be left untold.
+// checkMove says whether every event that a cursor passes was delivered, or may be left out.
 func (m *model) checkMove(c *consumer, to plugins.Cursor) {
 	if to.After < c.cursor.After {
 		m.fail("the cursor of %s goes back", c.sub.ID)
 	}
 	for _, at := range sortedKeys(m.all) {
 		if _, lost := c.lost[at]; at > c.cursor.After && at <= to.After && m.asks(c, m.all[at]) && !c.got[at] && !lost && !m.superseded(c, at) {
-			m.fail("%s is never told of event %d", c.sub.ID, at)
+			m.fail("%s never gets event %d", c.sub.ID, at)
 		}
 	}
 }
 
-// asks judges by the filter alone.
+// asks says whether the event matches the subscription, by the filter alone.
 func (m *model) asks(c *consumer, e *plugins.Event) bool {
 	i, err := e.Service()
 	return err == nil && e.At > c.sub.At && c.sub.Asked.FilteringCriteria.Match(&i)
 }
 
-// superseded: a later change of state of the same instance is told, or was; where the
-// store keeps too much, any later change.
+// superseded says whether a later change of state of the same instance is sent, or was;
+// where the store retains too much, any later change counts.
 func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
 	e := m.all[at]
 	for _, later := range m.all {
@@ -39,7 +39,7 @@ func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
 	return false
 }
 
-// waits says, by the words of Cursor, whether an event that was asked for must be kept.
+// waits says, by the documentation of Cursor, whether an event must be retained.
 func (m *model) waits(c *consumer, at heartbeat.Revision) bool {
 	if c.cursor.Gone || at <= c.cursor.After {
 		return false
@@ -55,7 +55,7 @@ func (m *model) waits(c *consumer, at heartbeat.Revision) bool {
 	return true
 }
 
-// lose notes what a queue says is never told, and judges whether it may say so.
+// lose records which events a queue reports as lost, and checks that they may be.
 func (m *model) lose(c *consumer, why stage, lost []*message) {
 	for _, e := range lost {
 		m.trace("%s loses %d (%d)", c.sub.ID, e.at, why)
@@ -63,7 +63,7 @@ func (m *model) lose(c *consumer, why stage, lost []*message) {
 		switch why {
 		case stageSuperseded:
 			if !m.superseded(c, e.at) {
-				m.fail("nothing newer than event %d is told to %s", e.at, c.sub.ID)
+				m.fail("nothing newer than event %d is sent to %s", e.at, c.sub.ID)
 			}
 		case stageGivenUp:
 			if _, tried := c.tried[e.at]; !tried || m.now-m.made[e.at] < time.Hour {
@@ -77,7 +77,7 @@ func (m *model) lose(c *consumer, why stage, lost []*message) {
 	}
 }
 
-// behind is how much the outbox has kept for a consumer behind its cursor, at most.
+// behind is how many bytes the outbox retains for a consumer after its cursor, at most.
 func (m *model) behind(c *consumer) (n int64) {
 	for at, e := range m.all {
 		if at > c.cursor.After && m.asks(c, e) {

@@ -86,7 +86,7 @@ func (m *model) settle() {
 		c := m.subs[id]
 		for _, at := range sortedKeys(m.all) {
 			if _, lost := c.lost[at]; m.asks(c, m.all[at]) && !c.got[at] && !m.superseded(c, at) && !lost {
-				m.fail("%s was never told of event %d", id, at)
+				m.fail("%s never got event %d", id, at)
 			}
 		}
 	}
@@ -102,10 +102,10 @@ func (m *model) settle() {
 	}
 }
 
-// What is told is told, by whichever replica, under one id and in order; what nobody
-// waits for is erased, and nothing else, by however many erase at once; and what does not
-// match is not written.
-func TestTheModelOfTellingHolds(t *testing.T) {
+// Every event is delivered, by whichever replica, under one id and in order; an event that
+// is not pending is erased, and nothing else, however many replicas erase at once; and what
+// does not match is not written.
+func TestTheModelOfDeliveryHolds(t *testing.T) {
 	for name, c := range map[string]struct {
 		replicas, old int
 		clocks        bool
@@ -138,7 +138,7 @@ func TestTheModelOfTellingHolds(t *testing.T) {
 				require.Empty(t, m.broken, "seed %d\n%s", seed, m)
 				for _, s := range m.subs {
 					posts, moves = posts+s.posts, moves+s.moves
-					require.False(t, c.old == 0 && s.posts == 0 && s.moves > 0, "seed %d: %s was told nothing, and its cursor written", seed, s.sub.ID)
+					require.False(t, c.old == 0 && s.posts == 0 && s.moves > 0, "seed %d: %s got nothing, and its cursor was written", seed, s.sub.ID)
 				}
 			}
 			require.NotZero(t, posts)

@@ -79,8 +79,8 @@ func canary(t *testing.T, address string) (port string, hits *atomic.Int64) {
 	return port, hits
 }
 
-// lying is a resolver that knows every name. Its answers are those of answer, which is
-// told how often it was asked.
+// lying is a resolver that knows every name. Its answers are those of answer, which gets
+// how often it was asked before.
 func lying(t *testing.T, answer func(n int64) netip.Addr) *net.Resolver {
 	t.Helper()
 	dns, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -15,7 +15,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// Telling costs what is told: with ten thousand subscriptions, an event that nobody
+// Delivery costs what is sent: with ten thousand subscriptions, an event that nobody
 // asked for costs no write, whatever they filter by, and one that ten asked for costs
 // ten POSTs and ten writes.
 func TestAnEventCostsWritesForThoseItMatches(t *testing.T) {
@@ -82,7 +82,7 @@ func TestWorkersThatAreCutOffWaitForOneWord(t *testing.T) {
 		require.Zero(t, to.all())
 		a.link.setCut(false)
 		time.Sleep(10 * time.Second)
-		require.Equal(t, n, to.all(), "and are told when it is over")
+		require.Equal(t, n, to.all(), "and are sent to when it is over")
 	})
 }
 
@@ -117,14 +117,14 @@ func TestAnEventThatCannotBeReadIsCountedOnce(t *testing.T) {
 		s.commit("x", "S")
 		time.Sleep(time.Second)
 		require.EqualValues(t, 2, seen.n.Load())
-		require.Len(t, to.of(here), 1, "the others are told")
+		require.Len(t, to.of(here), 1, "the others are sent")
 		s.mu.Lock()
 		all, at := s.events, s.at
 		all = append(all, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: a.only(), At: 1, Subscription: s.subs[a.only()]})
 		s.mu.Unlock()
 		a.Load(all, at)
 		time.Sleep(time.Minute)
-		require.EqualValues(t, 2, seen.n.Load(), "a new list tells of them again")
+		require.EqualValues(t, 2, seen.n.Load(), "a new list reports them again")
 		require.Len(t, to.of(here), 1)
 	})
 }
@@ -143,7 +143,7 @@ func (s *silent) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 	return n, err
 }
 
-// What came while the locks were not sure is told with the first renewal that is.
+// Events that came while the lease was not trusted are sent with the first renewal after that.
 func TestTheRenewalWakesWhoWaitedForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, s := &subscribers{}, newFakeStore()

@@ -127,7 +127,7 @@ func TestBehindAFailureOnlyTheNewestStateIsKept(t *testing.T) {
 	p.add(20, "A A")
 	p.add(21, "A S")
 	p.until(2 * time.Minute)
-	require.Equal(t, "20 21", p.posts[3].events, "after a success everything is told again")
+	require.Equal(t, "20 21", p.posts[3].events, "after a success everything is sent again")
 }
 
 func TestAfter410NothingIsSent(t *testing.T) {

@@ -43,7 +43,7 @@ func TestTheLimitHoldsHoweverManyAreOnTheirWay(t *testing.T) {
 	})
 }
 
-// late is a store whose answer comes after its watch told of the subscription.
+// late is a store whose response comes after its watch showed the subscription.
 type late struct {
 	*link
 	between func()

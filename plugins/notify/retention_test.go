@@ -18,7 +18,7 @@ import (
 
 // A consumer that never answers must not have the store keep everybody's events for a
 // day: what is kept for it is bounded, whatever changes, and of what is left out the
-// store is free again, while two replicas erase and a lively one is told everything.
+// store is free again, while two replicas erase and a lively one gets everything.
 func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 	for _, instances := range []int{3, 100_000} {
 		t.Run(fmt.Sprint(instances, " instances"), func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 			require.Greater(t, len(dead.lost), 1700)
 			require.Empty(t, lively.lost)
 			require.Less(t, dead.moves, 2000/10, "nor is much written about it")
-			// It comes back, and is told the newest of each.
+			// It comes back, and gets the newest of each.
 			dead.down = false
 			m.settle()
 			require.Empty(t, m.broken)
@@ -70,22 +70,22 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 			for _, e := range m.all {
 				newest[e.ID] = max(newest[e.ID], e.At)
 			}
-			told := 0
+			sent := 0
 			for _, at := range newest {
 				if dead.got[at] {
-					told++
+					sent++
 				}
 			}
 			if instances == 3 {
-				require.Equal(t, 3, told)
+				require.Equal(t, 3, sent)
 			}
-			require.Positive(t, told)
+			require.Positive(t, sent)
 			require.True(t, dead.got[m.last()], "the last is never left out")
 		})
 	}
 }
 
-// How much may be kept is known in bytes of the store; an event larger than that is told
+// How much may be kept is known in bytes of the store; an event larger than that is sent
 // all the same.
 func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 	p := newPlay(t)
@@ -149,8 +149,8 @@ func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
 	require.Equal(t, plugins.Cursor{After: 18, At: p.store.At}, p.store)
 }
 
-// Together they are over the bound of all: those for whom most is kept keep less, and who
-// is told keeps everything.
+// All together are over their limit: the subscriptions for which most is retained shed, and
+// a consumer that answers loses nothing.
 func TestAllTogetherAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &subscribers{answer: func(_ context.Context, url string) result {

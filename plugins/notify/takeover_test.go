@@ -74,7 +74,7 @@ func TestATakeOverDoesNotTellWhatWasSuperseded(t *testing.T) {
 }
 
 // What was superseded before anything was attempted must not be where a take-over begins:
-// it would be told first after what is newer, and that again under another id.
+// that event would be sent after newer ones, and these again under another id.
 func TestATakeOverBeginsWithWhatWasAttempted(t *testing.T) {
 	p := newPlay(t)
 	p.answer = fails(unreachable)

@@ -11,7 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
-// linger is how long a POST that is under way may go on after its worker was told to
+// stopGrace is how long a POST that is under way may go on after its worker was asked to
 // stop.
 const stopGrace = time.Second
 
