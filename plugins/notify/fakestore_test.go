@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,42 +33,6 @@ type fakeStore struct {
 
 func newFakeStore() *fakeStore {
 	return &fakeStore{ends: map[heartbeat.LeaseID]*time.Timer{}, subs: map[string]*plugins.Subscription{}, cursors: map[string]plugins.Cursor{}, locks: map[string]plugins.OutboxWrite{}, createdAt: map[string]time.Time{}}
-}
-
-// link is one replica's connection to the fake store.
-type link struct {
-	*fakeStore
-	watch chan plugins.OutboxWrite
-	cut   sync.RWMutex // held for writing: no call comes through and nothing is shown
-	off   bool
-}
-
-func (s *fakeStore) link() *link {
-	l := &link{fakeStore: s, watch: make(chan plugins.OutboxWrite, 100000)}
-	s.mu.Lock()
-	s.links = append(s.links, l)
-	s.mu.Unlock()
-	return l
-}
-
-var errCut = errors.New("no answer")
-
-// reach is the beginning of every call.
-func (l *link) call() error {
-	l.cut.RLock()
-	off := l.off
-	l.cut.RUnlock()
-	if off {
-		time.Sleep(2 * time.Second)
-		return errCut
-	}
-	return nil
-}
-
-func (l *link) setCut(off bool) {
-	l.cut.Lock()
-	l.off = off
-	l.cut.Unlock()
 }
 
 // broadcast sends a write to all watches; mu is held.

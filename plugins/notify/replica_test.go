@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,42 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
+
+// link is one replica's connection to the fake store.
+type link struct {
+	*fakeStore
+	watch chan plugins.OutboxWrite
+	cut   sync.RWMutex // held for writing: no call comes through and nothing is shown
+	off   bool
+}
+
+func (s *fakeStore) link() *link {
+	l := &link{fakeStore: s, watch: make(chan plugins.OutboxWrite, 100000)}
+	s.mu.Lock()
+	s.links = append(s.links, l)
+	s.mu.Unlock()
+	return l
+}
+
+var errCut = errors.New("no answer")
+
+// call is the beginning of every call.
+func (l *link) call() error {
+	l.cut.RLock()
+	off := l.off
+	l.cut.RUnlock()
+	if off {
+		time.Sleep(2 * time.Second)
+		return errCut
+	}
+	return nil
+}
+
+func (l *link) setCut(off bool) {
+	l.cut.Lock()
+	l.off = off
+	l.cut.Unlock()
+}
 
 // subscribers answer all deliveries in a test, and note them.
 type subscribers struct {
