@@ -103,6 +103,10 @@ func (p *Proxy) listen(on bool) {
 	switch {
 	case on && p.l == nil:
 		l, err := net.Listen("tcp", p.Addr) //nolint:noctx // closed with the test
+		// A process that is just being started holds, for a moment, what listened there before.
+		for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); time.Sleep(step) {
+			l, err = net.Listen("tcp", p.Addr) //nolint:noctx // closed with the test
+		}
 		if err != nil {
 			p.t.Fatal(err)
 		}
