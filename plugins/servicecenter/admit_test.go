@@ -11,11 +11,12 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 func TestAtAFullStoreTheJudgementGoesOnAndNothingIsAdded(t *testing.T) {
-	r, at := registered(t, "app-full")
-	s := &Store{client: etcd.Over(store.client.Client, clusterKey, etcdtest.Discard)}
+	r, at := storetest.Register(t, store, "app-full")
+	s := newStore(storeOptions{Client: etcd.Over(store.client.Client, clusterKey, etcdtest.Discard), Log: etcdtest.Discard})
 	s.client.Gate = etcdtest.Gate(92)
 	larger, smaller := r, r
 	larger.Attributes = strings.Replace(r.Attributes, "face recognition", "face recognition and more", 1)

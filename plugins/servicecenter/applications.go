@@ -14,11 +14,6 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 )
 
-const (
-	appPrefix = "/mep/app/"
-	appsEnd   = "/mep/app0" // the first key behind appPrefix
-)
-
 var _ plugins.Applications = (*Store)(nil)
 
 // application is the value of one registration's key.
@@ -31,7 +26,7 @@ type application struct {
 func decodeApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
 	var v application
 	id := strings.TrimPrefix(string(kv.Key), appPrefix)
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
 		return plugins.Application{}, false
 	}
 	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, true
@@ -39,7 +34,7 @@ func decodeApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
 
 // SaveApplication implements plugins.Applications.
 func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
-	value, err := json.Marshal(application{Schema: schemaVersion, Info: a.Info, Leaving: a.Leaving})
+	value, err := json.Marshal(application{Schema: heartbeat.Schema, Info: a.Info, Leaving: a.Leaving})
 	if err != nil {
 		return 0, err
 	}

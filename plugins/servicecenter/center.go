@@ -81,6 +81,9 @@ func Start(o Options) (*Center, error) {
 	return c, nil
 }
 
+// Consumers are told of the ends of instances.
+func (c *Center) Consumers() Consumers { return theInstances }
+
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
 func (c *Center) Handler() http.Handler {

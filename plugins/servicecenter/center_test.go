@@ -16,19 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func send(t *testing.T, method, path, body string) (int, http.Header, string) {
-	t.Helper()
-	req, err := http.NewRequest(method, web.URL+path, strings.NewReader(body))
-	require.NoError(t, err)
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	var b strings.Builder
-	_, err = copyTo(&b, res)
-	require.NoError(t, err)
-	return res.StatusCode, res.Header, b.String()
-}
-
 // The order in which Go initialises packages made service-center's own bootstrap
 // panic; ours has survived it when a test of this package runs. What a process
 // prints while it is being initialised must stay away from the user.
@@ -53,22 +40,22 @@ func TestPATCHGoesThroughTheChain(t *testing.T) {
 		require.Equal(t, "thing", r.PathValue("what"))
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	status, _, _ := send(t, "PATCH", "/chain/thing", "{}")
+	status, _, _ := web.Send(t, "PATCH", "/chain/thing", "{}")
 	require.Equal(t, http.StatusNoContent, status)
 	require.Eventually(t, func() bool { // the metrics handler counts it, after the answer
-		_, b := get(t, "/metrics")
+		_, b := web.Get(t, "/metrics")
 		return strings.Contains(b, `api="test.Patch",code="204"`) || strings.Contains(b, `code="204"`) && strings.Contains(b, `test.Patch`)
 	}, 10*time.Second, 50*time.Millisecond)
 }
 
 func TestAPanicIsA500AndNothingMore(t *testing.T) {
 	center.Handle("GET /panics", "test.Panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }))
-	status, h, b := send(t, "GET", "/panics", "")
+	status, h, b := web.Send(t, "GET", "/panics", "")
 	require.Equal(t, http.StatusInternalServerError, status)
 	require.Equal(t, "application/problem+json", h.Get("Content-Type"))
 	require.NotContains(t, b, "secret")
 	require.True(t, json.Valid([]byte(b)))
-	status, _, _ = send(t, "GET", "/v4/default/registry/version", "")
+	status, _, _ = web.Send(t, "GET", "/v4/default/registry/version", "")
 	require.Equal(t, http.StatusOK, status, "and everybody else goes on")
 }
 
@@ -106,7 +93,7 @@ func TestNothingReachesTheAccessInterceptorThatItRefuses(t *testing.T) {
 // raw sends a request target as it is.
 func raw(t *testing.T, target string) (status int, body string) {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(web.URL, "http://"))
+	c, err := net.Dial("tcp", strings.TrimPrefix(string(web), "http://"))
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	_, err = c.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
@@ -121,9 +108,9 @@ func raw(t *testing.T, target string) (status int, body string) {
 
 func TestOnlyAPreflightIsAnsweredAsOne(t *testing.T) {
 	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(405) }))
-	status, _, _ := send(t, "OPTIONS", "/mec_options", "")
+	status, _, _ := web.Send(t, "OPTIONS", "/mec_options", "")
 	require.Equal(t, 405, status)
-	r, err := http.NewRequest("OPTIONS", web.URL+"/mec_options", nil)
+	r, err := http.NewRequest("OPTIONS", string(web)+"/mec_options", nil)
 	require.NoError(t, err)
 	r.Header.Set("Origin", "http://console.example")
 	r.Header.Set("Access-Control-Request-Method", "PATCH")

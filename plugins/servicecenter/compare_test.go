@@ -7,12 +7,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 // Every compare of a transaction holds it back by itself, and what is refused has
 // written nothing.
 func TestEachCompareHoldsATransactionBack(t *testing.T) {
-	r, at := registered(t, "app-compare")
+	r, at := storetest.Register(t, store, "app-compare")
 	for name, tt := range map[string]struct {
 		txn   heartbeat.Txn
 		erase bool // the projection, first

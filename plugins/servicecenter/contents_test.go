@@ -6,11 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 func TestWhatAStoreHoldsIsCountedAndWhatCannotBeReadIsNamed(t *testing.T) {
 	c := contents{states: map[heartbeat.State]int{}}
-	r := newRecord(t, "app-count")
+	r := storetest.NewRecord(t, store, "app-count")
 	r.State = heartbeat.Suspended
 	value, err := encodeRecord(&r)
 	require.NoError(t, err)

@@ -1,8 +1,6 @@
 package servicecenter
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -34,22 +32,9 @@ func (s *subject) named(tenant string, name []string) {
 }
 
 var (
-	indexPrefix = path.GetServiceIndexRootKey(domainProject) + path.SPLIT
-	aliasPrefix = path.GetServiceAliasRootKey(domainProject) + path.SPLIT
-	scRoot      = path.GetRootKey() + path.SPLIT
-	scLocks     = etcdsync.RootPath + path.SPLIT
+	scRoot  = path.GetRootKey() + path.SPLIT
+	scLocks = etcdsync.RootPath + path.SPLIT
 )
-
-// hashOf is the id that a microservice with this index key has if it is ours.
-func hashOf(indexKey string) string {
-	sum := sha256.Sum256([]byte(indexKey))
-	return hex.EncodeToString(sum[:halfID/2])
-}
-
-// couldBeOurs says whether an id has the form of ours: 32 lower-case hex characters.
-func couldBeOurs(id string) bool {
-	return len(id) == halfID && strings.Trim(id, "0123456789abcdef") == ""
-}
 
 // identifier is the alphabet of ids, domains and projects: each is one segment of a
 // key, and one that contains a slash would be two.

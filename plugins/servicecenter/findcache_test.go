@@ -22,7 +22,7 @@ const registryV4 = "/v4/default/registry/"
 // provider registers a microservice with an instance.
 func provider(t *testing.T, name string) {
 	t.Helper()
-	status, _, b := send(t, "POST", registryV4+"microservices", fmt.Sprintf(
+	status, _, b := web.Send(t, "POST", registryV4+"microservices", fmt.Sprintf(
 		`{"service":{"serviceId":%q,"appId":"finds","serviceName":%q,"version":"1.0.0"},"instances":[{"instanceId":%q,"hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`, name, name, name))
 	require.Equal(t, http.StatusOK, status, b)
 	require.Eventually(t, func() bool { return len(find(t, name, "0%2B")) == 1 }, 10*time.Second, 20*time.Millisecond)
@@ -30,7 +30,7 @@ func provider(t *testing.T, name string) {
 
 func find(t *testing.T, name, rule string) []any {
 	t.Helper()
-	_, b := get(t, registryV4+"instances?appId=finds&serviceName="+name+"&version="+rule)
+	_, b := web.Get(t, registryV4+"instances?appId=finds&serviceName="+name+"&version="+rule)
 	var m struct{ Instances []any }
 	_ = json.Unmarshal([]byte(b), &m)
 	return m.Instances
@@ -88,7 +88,7 @@ func TestFindsAreRememberedWithinABound(t *testing.T) {
 	}
 	require.LessOrEqual(t, findBudgets.finds.estimate(), int64(mostFinds))
 	require.Len(t, find(t, "remembered", "0%2B"), 1, "and finds go on")
-	status, _, _ := send(t, "POST", registryV4+"microservices/remembered/instances", `{"instance":{"instanceId":"second","hostName":"h","endpoints":["rest://10.0.0.2:80"]}}`)
+	status, _, _ := web.Send(t, "POST", registryV4+"microservices/remembered/instances", `{"instance":{"instanceId":"second","hostName":"h","endpoints":["rest://10.0.0.2:80"]}}`)
 	require.Equal(t, http.StatusOK, status)
 	require.Eventually(t, func() bool { return len(find(t, "remembered", "0%2B")) == 2 }, 10*time.Second, 20*time.Millisecond, "and see what changes")
 }
@@ -117,16 +117,16 @@ func TestListsInBodiesAreBounded(t *testing.T) {
 		"dependencies":           {"PUT", registryV4 + "dependencies", `{"dependencies":[`, `{"consumer":{"appId":"finds","serviceName":"batched","version":"1.0.0"},"providers":[]}`, `]}`},
 		"properties":             {"PUT", registryV4 + "microservices/batched/properties", `{"properties":{`, `"":""`, `}}`},
 	} {
-		status, _, b := send(t, c.method, c.path, c.before+list(1001, c.element)+c.after)
+		status, _, b := web.Send(t, c.method, c.path, c.before+list(1001, c.element)+c.after)
 		require.Contains(t, []int{400, 413}, status, "%s: %.300s", name, b)
 		require.Contains(t, b, "send several", name)
 	}
-	status, _, b := send(t, "POST", registryV4+"instances/action?type=query", `{"services":[`+list(1000, `{"service":{"appId":"finds","serviceName":"batched","version":"1.0.0"}}`)+`]}`)
+	status, _, b := web.Send(t, "POST", registryV4+"instances/action?type=query", `{"services":[`+list(1000, `{"service":{"appId":"finds","serviceName":"batched","version":"1.0.0"}}`)+`]}`)
 	require.Equal(t, 200, status, "%.300s", b)
 	require.Equal(t, 1000, strings.Count(b, `"instanceId":"batched"`), "a thousand are carried out")
-	status, _, _ = send(t, "PUT", registryV4+"microservices/batched/properties", strings.Repeat("[", maxNesting+1))
+	status, _, _ = web.Send(t, "PUT", registryV4+"microservices/batched/properties", strings.Repeat("[", maxNesting+1))
 	require.Equal(t, 400, status)
-	status, _, _ = send(t, "DELETE", registryV4+"microservices", `{"serviceIds":["`+strings.Repeat("x", maxFreeBody)+`"]}`)
+	status, _, _ = web.Send(t, "DELETE", registryV4+"microservices", `{"serviceIds":["`+strings.Repeat("x", maxFreeBody)+`"]}`)
 	require.Equal(t, 413, status)
 }
 
@@ -146,7 +146,7 @@ func TestWhatIsInTextsIsNotCounted(t *testing.T) {
 func TestABatchCountsWhatItAnswersWith(t *testing.T) {
 	provider(t, "counted")
 	ask := func(body string) int {
-		r := request(t, "POST", registryV4+"instances/action?type=query", body)
+		r := web.Request(t, "POST", registryV4+"instances/action?type=query", body)
 		util.SetRequestContext(r, util.CtxDomain, "default")
 		util.SetRequestContext(r, util.CtxProject, "default")
 		return answersWith(r, []byte(body))
@@ -168,11 +168,11 @@ func TestARuleOfAProviderThatHasConsumersIsNoPanic(t *testing.T) {
 		`{"service":{"serviceId":"ruled","appId":"ruled","serviceName":"ruled","version":"1.0.0"},"instances":[{"instanceId":"ruled","hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`,
 		`{"service":{"serviceId":"ruler","appId":"ruled","serviceName":"ruler","version":"1.0.0"}}`,
 	} {
-		status, _, text := send(t, "POST", registry+"microservices", b)
+		status, _, text := web.Send(t, "POST", registry+"microservices", b)
 		require.Equal(t, 200, status, text)
 	}
 	found := func() bool {
-		res, err := http.DefaultClient.Do(request(t, "GET", registry+"instances?appId=ruled&serviceName=ruled&version=1.0.0", "", "X-ConsumerId", "ruler"))
+		res, err := http.DefaultClient.Do(web.Request(t, "GET", registry+"instances?appId=ruled&serviceName=ruled&version=1.0.0", "", "X-ConsumerId", "ruler"))
 		require.NoError(t, err)
 		defer func() { _ = res.Body.Close() }()
 		b, err := io.ReadAll(res.Body)
@@ -181,10 +181,10 @@ func TestARuleOfAProviderThatHasConsumersIsNoPanic(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return found() }, 20*time.Second, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
-		_, _, text := send(t, "GET", registry+"microservices/ruled/consumers", "")
+		_, _, text := web.Send(t, "GET", registry+"microservices/ruled/consumers", "")
 		return strings.Contains(text, "ruler")
 	}, 20*time.Second, 50*time.Millisecond, "it is noted as a consumer")
-	status, _, text := send(t, "POST", registry+"microservices/ruled/rules",
+	status, _, text := web.Send(t, "POST", registry+"microservices/ruled/rules",
 		`{"rules":[{"ruleType":"BLACK","attribute":"ServiceName","pattern":"ruler"}]}`)
 	require.Equal(t, 200, status, text)
 	require.Eventually(t, func() bool { return !found() }, 20*time.Second, 50*time.Millisecond, "the rule counts at once")

@@ -22,10 +22,9 @@ import (
 var theGuard = newGuard()
 
 type guard struct {
-	ours     atomic.Pointer[owned]
+	ours     atomic.Pointer[Owned]
 	refusals *prometheus.CounterVec // writes by reason
 	turned   *prometheus.CounterVec // requests by reason
-	repairs  *prometheus.CounterVec // of what was changed in spite of it, by kind
 }
 
 func newGuard() *guard {
@@ -36,7 +35,6 @@ func newGuard() *guard {
 		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_servicecomb_requests_refused_total", Help: "Requests that never reached service-center, by reason.",
 		}, []string{"reason"}),
-		repairs: newRepairs(),
 	}
 }
 
@@ -50,34 +48,40 @@ func (g *guard) show(cs *plugins.Collectors) {
 	}
 	cs.Add(g.refusals)
 	cs.Add(g.turned)
-	cs.Add(g.repairs)
 }
 
-// Protect tells the guard what is ours by the records that this replica has seen.
-func (c *Center) Protect(o *owned) { theGuard.ours.Store(o) }
+// Owned is what the guard asks the store before it lets a write of service-center through:
+// whether Mp1 has registered what it would change.
+type Owned interface {
+	// Owns says whether an instance is ours. An empty instanceID asks for a microservice of
+	// which instances are ours, an empty serviceID for an instance of any microservice.
+	Owns(serviceID, instanceID string) bool
+	// OwnsLease says whether an instance of ours hangs on the lease.
+	OwnsLease(l heartbeat.LeaseID) bool
+}
 
-// owns: an empty instanceID asks for a microservice of which instances are ours, an
-// empty serviceID for an instance wherever it stands.
+// Protect tells the guard what is ours, as far as this replica has seen; nil: nothing.
+func (c *Center) Protect(o Owned) {
+	if o == nil {
+		theGuard.ours.Store(nil)
+		return
+	}
+	theGuard.ours.Store(&o)
+}
+
+// owns is Owned.Owns, with service-center's own registration.
 func (g *guard) owns(serviceID, instanceID string) bool {
 	if serviceID == selfID {
 		return true
 	}
 	o := g.ours.Load()
-	return o != nil && o.has(serviceID, instanceID)
-}
-
-// standing counts the records that are known to stand at a microservice.
-func (g *guard) standing(serviceID string) int {
-	if o := g.ours.Load(); o != nil {
-		return o.standing(serviceID)
-	}
-	return 0
+	return o != nil && (*o).Owns(serviceID, instanceID)
 }
 
 // leases says whether a record of ours hangs on the lease.
 func (g *guard) leases(l heartbeat.LeaseID) bool {
 	o := g.ours.Load()
-	return o != nil && o.leased(l)
+	return o != nil && (*o).OwnsLease(l)
 }
 
 // Handle implements chain.Handler. A body that a controller would fall over is

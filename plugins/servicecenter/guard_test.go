@@ -13,10 +13,10 @@ func TestANullInAListReachesNoController(t *testing.T) {
 		"POST /v4/default/registry/microservices": `{"service":{"appId":"null","serviceName":"h","version":"1.0"},"instances":[null]}`,
 	} {
 		method, path, _ := strings.Cut(path, " ")
-		status, _, answer := send(t, method, path, body)
+		status, _, answer := web.Send(t, method, path, body)
 		require.Equal(t, 400, status, answer)
 		require.NotContains(t, answer, "runtime error")
 	}
-	status, _, answer := send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"null","serviceName":"h","version":"1.0"},"rules":[null]}`)
+	status, _, answer := web.Send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"null","serviceName":"h","version":"1.0"},"rules":[null]}`)
 	require.Equal(t, 400, status, answer)
 }

@@ -135,9 +135,9 @@ func serviceKnown(key []byte) bool {
 	return err == nil && indexed != ""
 }
 
-// expectEnd is called before an instance is erased: who calls untilEnded then waits for
-// its event, if service-center knows the instance. over must follow.
-func (o *instanceEvents) expectEnd(key string) {
+// ExpectEnd is called before an instance is erased: who calls AwaitEnd then waits for
+// its event, if service-center knows the instance. EndOver must follow.
+func (o *instanceEvents) ExpectEnd(key string) {
 	if !started.Load() || kv.Store().Instance().Cache().Get(key) == nil {
 		return
 	}
@@ -151,9 +151,9 @@ func (o *instanceEvents) expectEnd(key string) {
 	}
 }
 
-// untilEnded waits until service-center has told here of an instance's end, not longer
+// AwaitEnd waits until service-center has told here of an instance's end, not longer
 // than mostUntold: who erases the microservice earlier takes away what the handler looks up.
-func (o *instanceEvents) untilEnded(ctx context.Context, key string) {
+func (o *instanceEvents) AwaitEnd(ctx context.Context, key string) {
 	o.mu.Lock()
 	ended := o.ends[key]
 	o.mu.Unlock()
@@ -169,8 +169,8 @@ func (o *instanceEvents) untilEnded(ctx context.Context, key string) {
 	}
 }
 
-// over lets go who waits for an instance's end.
-func (o *instanceEvents) over(key string) {
+// EndOver lets go who waits for an instance's end.
+func (o *instanceEvents) EndOver(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ended(key)

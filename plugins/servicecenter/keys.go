@@ -3,7 +3,6 @@ package servicecenter
 import (
 	"cmp"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -26,14 +25,16 @@ const (
 	lockPrefix    = "/mep/lck/"
 	clusterKey    = "/mep/cluster"
 	replicaPrefix = "/mep/rep/"
-	watchedEnd    = "/mep/rep0" // the first key behind replicaPrefix
+	appPrefix     = "/mep/app/"
 	halfID        = 32
-	schemaVersion = heartbeat.Schema
-)
+	// restoredKey tells who looks that the store was restored, and from where.
+	restoredKey = "/mep/restored"
 
-var (
-	instancePrefix = path.GetInstanceRootKey(domainProject) + path.SPLIT
-	servicePrefix  = path.GetServiceRootKey(domainProject) + path.SPLIT
+	// The first keys behind a range that one watch covers: events that come from several
+	// watches have no order between them. Whoever watches passes over what is not for him.
+	watchedEnd = "/mep/rep0" // from instancePrefix on: records, projections and replicas
+	outboxEnd  = "/mep/sub0" // from lockPrefix on: locks, events and subscriptions
+	appsEnd    = "/mep/app0"
 )
 
 // newID makes a serInstanceId: 64 lower-case hex characters, of which the first
@@ -94,6 +95,5 @@ func seatIn(key string) (seat, bool) {
 // serviceIDOf is deterministic: all instances of one application, name and version
 // are instances of one microservice.
 func serviceIDOf(k *discovery.MicroServiceKey) string {
-	sum := sha256.Sum256([]byte(path.GenerateServiceIndexKey(k)))
-	return hex.EncodeToString(sum[:halfID/2])
+	return hashOf(path.GenerateServiceIndexKey(k))
 }

@@ -37,38 +37,38 @@ func series(t *testing.T) (n int) {
 func TestNothingThatIsSentGrowsTheSetOfMetricLabels(t *testing.T) {
 	center.Handle("/mec_labels", "test.Labels", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
 	forms := map[string]func(i int) *http.Request{
-		"method of ours": func(i int) *http.Request { return request(t, fmt.Sprint("MADEUP", i), "/mec_labels", "") },
+		"method of ours": func(i int) *http.Request { return web.Request(t, fmt.Sprint("MADEUP", i), "/mec_labels", "") },
 		"method of theirs": func(i int) *http.Request {
-			return request(t, fmt.Sprint("MADEUP", i), "/v4/default/registry/microservices", "")
+			return web.Request(t, fmt.Sprint("MADEUP", i), "/v4/default/registry/microservices", "")
 		},
 		"method in other case": func(i int) *http.Request {
-			return request(t, strings.Repeat("g", i+1)+"ET", "/mec_labels", "")
+			return web.Request(t, strings.Repeat("g", i+1)+"ET", "/mec_labels", "")
 		},
 		"domain": func(i int) *http.Request {
-			return request(t, "GET", "/v4/default/registry/microservices", "", "X-Domain-Name", fmt.Sprint("madeup-d", i))
+			return web.Request(t, "GET", "/v4/default/registry/microservices", "", "X-Domain-Name", fmt.Sprint("madeup-d", i))
 		},
 		"domain and project": func(i int) *http.Request {
-			return request(t, "GET", fmt.Sprintf("/v4/madeup-p%d/registry/microservices", i), "", "X-Domain-Name", fmt.Sprint("madeup-e", i))
+			return web.Request(t, "GET", fmt.Sprintf("/v4/madeup-p%d/registry/microservices", i), "", "X-Domain-Name", fmt.Sprint("madeup-e", i))
 		},
 		"consumer and agent": func(i int) *http.Request {
-			return request(t, "GET", "/v4/default/registry/microservices", "", "X-ConsumerId", fmt.Sprint("madeup-c", i), "User-Agent", fmt.Sprint("madeup-u", i), "X-Forwarded-For", fmt.Sprintf("8.8.8.%d", i))
+			return web.Request(t, "GET", "/v4/default/registry/microservices", "", "X-ConsumerId", fmt.Sprint("madeup-c", i), "User-Agent", fmt.Sprint("madeup-u", i), "X-Forwarded-For", fmt.Sprintf("8.8.8.%d", i))
 		},
 		"path": func(i int) *http.Request {
-			return request(t, "GET", fmt.Sprintf("/v4/default/registry/microservices/madeup-s%d", i), "")
+			return web.Request(t, "GET", fmt.Sprintf("/v4/default/registry/microservices/madeup-s%d", i), "")
 		},
 		"status in a header": func(i int) *http.Request {
-			return request(t, "GET", "/mec_labels", "", "X-Response-Status", fmt.Sprint(200+i))
+			return web.Request(t, "GET", "/mec_labels", "", "X-Response-Status", fmt.Sprint(200+i))
 		},
 		"framework": func(i int) *http.Request {
-			return request(t, "POST", "/v4/default/registry/microservices", fmt.Sprintf(
+			return web.Request(t, "POST", "/v4/default/registry/microservices", fmt.Sprintf(
 				`{"service":{"serviceId":"labels%d","serviceName":"labels","version":"1.0.%d","framework":{"name":"madeup-%d","version":"%d.0"}}}`, i, i, i, i))
 		},
 		"framework of an instance": func(i int) *http.Request {
-			return request(t, "POST", fmt.Sprintf("/v4/default/registry/microservices/labels%d/instances", i), fmt.Sprintf(
+			return web.Request(t, "POST", fmt.Sprintf("/v4/default/registry/microservices/labels%d/instances", i), fmt.Sprintf(
 				`{"instance":{"instanceId":"li%d","hostName":"h","endpoints":["rest://10.0.0.1:80"],"status":"UP"}}`, i))
 		},
 		"domain of what is stored": func(i int) *http.Request {
-			return request(t, "POST", "/v4/default/registry/microservices", fmt.Sprintf(
+			return web.Request(t, "POST", "/v4/default/registry/microservices", fmt.Sprintf(
 				`{"service":{"serviceName":"labels","version":"1.0.%d"}}`, i), "X-Domain-Name", fmt.Sprint("madeup-f", i))
 		},
 	}
@@ -102,19 +102,9 @@ func settled(t *testing.T) int {
 	return last
 }
 
-func request(t *testing.T, method, path, body string, header ...string) *http.Request {
-	t.Helper()
-	r, err := http.NewRequest(method, web.URL+path, strings.NewReader(body))
-	require.NoError(t, err)
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	return r
-}
-
 // What the hidden gauges of service-center were looked at for is still shown.
 func TestWhatServiceCombHoldsIsCounted(t *testing.T) {
-	_, b := get(t, "/metrics")
+	_, b := web.Get(t, "/metrics")
 	require.Contains(t, b, `mep_servicecomb_entries{kind="microservice"}`)
 	require.Contains(t, b, `mep_servicecomb_entries{kind="instance"}`)
 	require.NotContains(t, b, "service_center_db_service_total")

@@ -160,7 +160,7 @@ func ours(value []byte) (heartbeat.ID, bool) {
 // the empty range excludes it. leaving is how many of the records that are known to
 // stand there just left.
 func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) {
-	if theGuard.standing(serviceID) > leaving {
+	if s.owned.instances(serviceID) > leaving {
 		return // the lease of another one ended, but it is not gone
 	}
 	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+serviceID, clientv3.WithSerializable()),
@@ -221,7 +221,7 @@ func (s *Store) Tidy(ctx context.Context, now plugins.Instant, wall int64, giveU
 	}
 	var unused []string
 	if _, err = s.each(ctx, servicePrefix, at, func(kv *mvccpb.KeyValue) {
-		if service := strings.TrimPrefix(string(kv.Key), servicePrefix); !used[service] && service != selfID {
+		if service := strings.TrimPrefix(string(kv.Key), servicePrefix); !used[service] && service != s.reserved {
 			unused = append(unused, service)
 		}
 	}); err != nil {

@@ -115,7 +115,7 @@ func (m *mender) lookAtMarks(ctx context.Context) error {
 		m.index[index] = id
 	}
 	for id, index := range m.marks {
-		if _, used := m.first[id]; !used && m.index[index] == "" && !m.spared[id] && id != selfID {
+		if _, used := m.first[id]; !used && m.index[index] == "" && !m.spared[id] && id != m.reserved {
 			leftover[id] = index
 		}
 	}

@@ -1,53 +1,23 @@
 package servicecenter
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/stretchr/testify/require"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
-
-// everything is what the store holds: key to lease and value.
-func everything(t *testing.T) map[string]string {
-	t.Helper()
-	got, err := store.client.Get(t.Context(), "/", clientv3.WithRange("0"))
-	require.NoError(t, err)
-	out := map[string]string{}
-	for _, kv := range got.Kvs {
-		if strings.HasPrefix(string(kv.Key), scLocks) {
-			continue // service-center takes them when it likes
-		}
-		out[string(kv.Key)] = fmt.Sprintf("%d %s", kv.Lease, kv.Value)
-	}
-	return out
-}
-
-// mended lists the store, and waits until what that shows was put right.
-func mended(t *testing.T) {
-	t.Helper()
-	rested := func() {
-		store.mends.mu.Lock()
-		defer store.mends.mu.Unlock()
-	}
-	rested() // after the list of another test
-	_, _, err := store.List(t.Context())
-	require.NoError(t, err)
-	rested()
-}
 
 // Whoever reaches etcd can damage whatever is about ours. One list later all is as it
 // was, whatever is a ServiceComb client's is as he left it, and no consumer of Mp1 was
 // told of anything.
 func TestAListPutsRightWhatOthersChanged(t *testing.T) {
-	drivesControllers(t)
-	r, _ := registered(t, "app-mend")
-	twin, _ := registered(t, "app-mend")
+	r, _ := storetest.Register(t, store, "app-mend")
+	twin, _ := storetest.Register(t, store, "app-mend")
 	at, other := seatOf(r.ID, ""), seatOf(twin.ID, "")
 	p, err := project(&r)
 	require.NoError(t, err)
@@ -55,7 +25,7 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 	name := strings.TrimPrefix(index, indexPrefix)
 	squat(t, "app-mended", "")
 	squat(t, "app-mended", foreignSuffix)
-	third, _ := registered(t, "app-mended") // at an id that nobody could know
+	third, _ := storetest.Register(t, store, "app-mended") // at an id that nobody could know
 	k, err := project(&third)
 	require.NoError(t, err)
 	unknown := seatOf(third.ID, "").service
@@ -78,7 +48,7 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 		{instancePrefix + at.service + "/" + strings.Repeat("e", halfID): `{}`},
 		{instancePrefix + at.service + "/a/b": `{}`},
 		{leasePrefix + at.service + "/foreign": "7"}, {leasePrefix + at.service + "/" + at.instance: "7"}, {leasePrefix + other.service + "/" + other.instance: gone},
-		{under + "rules/default/default/" + at.service + "/r": blackRule, under + "rule-indexes/default/default/" + at.service + "/ServiceName/.*": "r"},
+		{under + "rules/default/default/" + at.service + "/r": `{"ruleType":"BLACK"}`, under + "rule-indexes/default/default/" + at.service + "/ServiceName/.*": "r"},
 		{under + "tags/default/default/" + at.service: `{"a":"b"}`},
 		{under + "schemas/default/default/" + at.service + "/s": put, under + "schema-sum/default/default/" + at.service + "/s": put},
 		{under + "dep-queue/default/default/" + at.service + "/0": `{"consumer":{"appId":"x","serviceName":"y","version":"1"},"providers":[]}`},
@@ -111,7 +81,7 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 // Dependencies of ServiceComb clients on ours stay, and so do the other consumers of a
 // provider on which ours was made to depend.
 func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
-	r, _ := registered(t, "app-mend-client")
+	r, _ := storetest.Register(t, store, "app-mend-client")
 	p, err := project(&r)
 	require.NoError(t, err)
 	name := strings.TrimPrefix(path.GenerateServiceIndexKey(&p.key), indexPrefix)
@@ -145,7 +115,7 @@ func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
 
 // A list that finds all as it should be writes nothing.
 func TestAListOfWhatIsRightWritesNothing(t *testing.T) {
-	registered(t, "app-mend-not")
+	storetest.Register(t, store, "app-mend-not")
 	mended(t)
 	before := everything(t)
 	for range 2 {

@@ -37,11 +37,12 @@ type mends struct {
 	mu      sync.Mutex // held while it works: one at a time, the next list looks again
 	ctx     context.Context
 	end     context.CancelFunc
-	checked map[string]int64 // revisions of microservices that were as they should be
+	repairs *prometheus.CounterVec // of what somebody else had changed, by kind
+	checked map[string]int64       // revisions of microservices that were as they should be
 }
 
 func newMends() *mends {
-	m := &mends{}
+	m := &mends{repairs: newRepairs()}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
@@ -64,6 +65,12 @@ func (m *mends) begin(s *Store, l *listing) {
 	}()
 }
 
+// await waits until nothing is under way.
+func (m *mends) await() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+}
+
 // close ends what is under way, and waits for it; nothing begins any more.
 func (m *mends) close() {
 	m.end()
@@ -74,7 +81,7 @@ func (m *mends) close() {
 // tell counts and says what was put right.
 func (m *mender) tell() {
 	for kind, n := range m.done {
-		theGuard.repairs.WithLabelValues(kind).Add(float64(n))
+		m.mends.repairs.WithLabelValues(kind).Add(float64(n))
 	}
 	if n := m.done[mendRelease]; n > 0 {
 		delete(m.done, mendRelease)

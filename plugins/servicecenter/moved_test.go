@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -19,11 +20,11 @@ import (
 func renamed(t *testing.T, r heartbeat.Record, at heartbeat.Revision, name string) (heartbeat.Record, heartbeat.Revision) {
 	t.Helper()
 	from := r.Place
-	info := infoOf(t)
+	info := storetest.Info(t)
 	info.SerName = name
 	place, err := store.Place(t.Context(), r.ID, r.Owner, info)
 	require.NoError(t, err)
-	r.Place, r.Attributes = place, strings.Replace(attributes, "face recognition", name, 1)
+	r.Place, r.Attributes = place, strings.Replace(storetest.Attributes, "face recognition", name, 1)
 	r.Seq++
 	at, err = store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: at, Presence: heartbeat.ProjectionAt, ProjectionRevision: at,
 		Record: r, From: from, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Change: heartbeat.AttributesChanged})
@@ -49,7 +50,7 @@ func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) 
 // transaction, and everybody finds it there: who moved it, who watched, who lists,
 // and a replica that has not heard of it yet.
 func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
-	r, at := registered(t, "app-moved")
+	r, at := storetest.Register(t, store, "app-moved")
 	watching := &Store{client: store.client}
 	require.Len(t, sightsOf(t, watching, at, r.ID), 2)
 	for _, name := range []string{"second", "third", "face recognition"} {
@@ -118,8 +119,8 @@ func TestAMoveOfAnotherHistoryGivesWayToTheList(t *testing.T) {
 	require.Empty(t, m.place(home))
 }
 
-func TestTheGuardFollowsAMove(t *testing.T) {
-	o := newOwned()
+func TestWhatIsOursFollowsAMove(t *testing.T) {
+	o := &owned{}
 	id := heartbeat.ID(strings.Repeat("a", halfID) + strings.Repeat("b", halfID))
 	at := func(place string) *heartbeat.Snapshot {
 		return &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: id, Place: place}}

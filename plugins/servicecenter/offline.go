@@ -82,9 +82,6 @@ func show(out io.Writer, what string, size int64) func(int64) {
 	}
 }
 
-// restoredKey tells who looks that the store was restored, and from where.
-const restoredKey = "/mep/restored"
-
 // Restore makes the embedded store in dataDir of a backup. dataDir may hold nothing, and
 // no server may use it. What a restore that was killed has left is removed. fail is as in
 // plugins.Host.
@@ -127,7 +124,7 @@ func knownSchema(file string, schema []byte) error {
 	case schema == nil:
 		return fmt.Errorf("%s is no backup of mepserver's store: %s is not in it", file, clusterKey)
 	case string(schema) != want:
-		return fmt.Errorf("%s was written by another version of this program: %s does not hold schema %d", file, clusterKey, schemaVersion)
+		return fmt.Errorf("%s was written by another version of this program: %s does not hold schema %d", file, clusterKey, heartbeat.Schema)
 	}
 	return nil
 }

@@ -14,11 +14,6 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// outboxEnd is the first key behind subPrefix. One watch covers locks, events and
-// subscriptions, for several would have no order between them; the records that lie
-// in its range are skipped.
-const outboxEnd = "/mep/sub0"
-
 // event is the value of one key of the outbox.
 type event struct {
 	Schema     int              `json:"schema"`
@@ -34,7 +29,7 @@ type event struct {
 // tell puts the event of a transition.
 func tell(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
-	value, err := encode(event{Schema: schemaVersion, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
+	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
 		State: r.State, At: r.ChangedAt, Attributes: unescaped(told(r.Attributes))})
 	return clientv3.OpPut(eventKey(r.ID, r.Seq), value), err
 }
@@ -43,7 +38,7 @@ func tell(t *heartbeat.Txn) (clientv3.Op, error) {
 // told in the order of commits, which is not the order of keys (protocol CE13).
 func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 	var e event
-	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != schemaVersion || eventKey(e.ID, e.Seq) != string(kv.Key) ||
+	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || eventKey(e.ID, e.Seq) != string(kv.Key) ||
 		e.Change > heartbeat.Removed || e.State > heartbeat.Inactive {
 		return nil, false
 	}

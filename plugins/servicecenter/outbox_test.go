@@ -13,6 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 func subscribed(t *testing.T, id string) *plugins.Subscription {
@@ -138,8 +139,8 @@ func (r *reader) shown(names ...string) (out []plugins.OutboxWrite) {
 
 func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 	s := subscribed(t, "sub-follow")
-	b, _ := registered(t, "outbox-b") // its key may sort before or behind the next one
-	a, _ := registered(t, "outbox-a")
+	b, _ := storetest.Register(t, store, "outbox-b") // its key may sort before or behind the next one
+	a, _ := storetest.Register(t, store, "outbox-a")
 	_, err := store.client.Put(t.Context(), outboxPrefix+"garbage", "{")
 	require.NoError(t, err)
 	_, err = store.client.Put(t.Context(), subPrefix+"garbage", "{")
@@ -152,7 +153,7 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 		close(done)
 	}()
 	require.Eventually(t, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.loaded == 1 }, 30*time.Second, time.Millisecond)
-	c, _ := registered(t, "outbox-c")
+	c, _ := storetest.Register(t, store, "outbox-c")
 	l, err := store.Grant(t.Context(), 60)
 	require.NoError(t, err)
 	lockedAt, err := store.Lock(t.Context(), s.ID, l)
@@ -169,7 +170,7 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 		require.Equal(t, w.At, w.Event.At)
 		require.Equal(t, heartbeat.Added, w.Event.Change)
 		require.Equal(t, heartbeat.Active, w.Event.State)
-		require.JSONEq(t, attributes, w.Event.Attributes)
+		require.JSONEq(t, storetest.Attributes, w.Event.Attributes)
 	}
 	of := r.shown(s.ID)
 	require.Equal(t, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: s.ID, At: s.At, Subscription: s}, of[0])
@@ -187,13 +188,13 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 // was made, and holds nothing back.
 func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
 	ctx := t.Context()
-	info := infoOf(t)
+	info := storetest.Info(t)
 	subscribedTo(t, "sub-state", &mp1.FilteringCriteria{States: []mp1.State{mp1.Suspended}})
 	subscribedTo(t, "sub-name", &mp1.FilteringCriteria{SerNames: []string{"of another service"}})
 	later := &mp1.FilteringCriteria{SerNames: []string{info.SerName}}
-	r, _ := registered(t, "outbox-nobody")
+	r, _ := storetest.Register(t, store, "outbox-nobody")
 	subscribedTo(t, "sub-later", later)
-	asked, _ := registered(t, "outbox-asked")
+	asked, _ := storetest.Register(t, store, "outbox-asked")
 	has := func(r heartbeat.Record) bool {
 		got, err := store.client.Get(ctx, eventKey(r.ID, 1), clientv3.WithCountOnly())
 		require.NoError(t, err)
@@ -215,10 +216,10 @@ func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
 func TestWhatACursorLeavesOutIsErased(t *testing.T) {
 	ctx := t.Context()
 	s := subscribedTo(t, "sub-newest", nil)
-	r, at := registered(t, "outbox-newest")
+	r, at := storetest.Register(t, store, "outbox-newest")
 	ats := []heartbeat.Revision{at}
 	for seq := uint64(2); seq <= 5; seq++ {
-		op, err := tell(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: schemaVersion, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: attributes}})
+		op, err := tell(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: heartbeat.Schema, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: storetest.Attributes}})
 		require.NoError(t, err)
 		res, err := store.client.Txn(ctx).Then(op).Commit()
 		require.NoError(t, err)
@@ -249,11 +250,11 @@ func TestWhatACursorLeavesOutIsErased(t *testing.T) {
 // is erased before it would be given up.
 func TestASubscriptionThatCannotBeReadLosesNothing(t *testing.T) {
 	ctx := t.Context()
-	before, _ := registered(t, "outbox-unread")
+	before, _ := storetest.Register(t, store, "outbox-unread")
 	s := subscribed(t, "sub-unread")
 	_, err := store.client.Put(ctx, subPrefix+s.ID, "{")
 	require.NoError(t, err)
-	behind, _ := registered(t, "outbox-unread")
+	behind, _ := storetest.Register(t, store, "outbox-unread")
 	has := func(r heartbeat.Record) bool {
 		got, err := store.client.Get(ctx, eventKey(r.ID, 1), clientv3.WithCountOnly())
 		require.NoError(t, err)
@@ -277,8 +278,8 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	ctx := t.Context()
 	asked := &mp1.FilteringCriteria{States: []mp1.State{mp1.Active}}
 	s, gone := subscribedTo(t, "sub-keep", asked), subscribedTo(t, "sub-gone", asked)
-	one, _ := registered(t, "outbox-keep")
-	two, at := registered(t, "outbox-keep")
+	one, _ := storetest.Register(t, store, "outbox-keep")
+	two, at := storetest.Register(t, store, "outbox-keep")
 	left := func() (n int) {
 		for _, r := range []heartbeat.Record{one, two} {
 			got, err := store.client.Get(ctx, eventKey(r.ID, 1))
@@ -327,7 +328,7 @@ func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
 	tidy(1 + 100*giveUp)
 	require.Zero(t, left())
 
-	more, at := registered(t, "outbox-keep")
+	more, at := storetest.Register(t, store, "outbox-keep")
 	move(s.ID, plugins.Cursor{After: at})
 	for _, bad := range []string{"bad\n1", "bad2"} {
 		_, err := store.client.Put(ctx, cursorPrefix+bad, "{")

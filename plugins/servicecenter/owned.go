@@ -21,16 +21,16 @@ type holding struct {
 	lease heartbeat.LeaseID
 }
 
-func newOwned() *owned {
-	return &owned{held: map[heartbeat.ID]holding{}, taken: map[string]string{}, services: map[string]int{}, leases: map[heartbeat.LeaseID]struct{}{}}
-}
-
+// changed takes a record in that was written or erased.
 func (o *owned) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	if _, _, ok := split(id); !ok {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.held == nil {
+		o.held, o.taken, o.services, o.leases = map[heartbeat.ID]holding{}, map[string]string{}, map[string]int{}, map[heartbeat.LeaseID]struct{}{}
+	}
 	now := holding{seatOf(id, s.Record.Place), s.Record.Lease}
 	old, known := o.held[id]
 	if known && s.Exists() && old == now {
@@ -64,7 +64,8 @@ func (o *owned) has(serviceID, instanceID string) bool {
 	return taken && (serviceID == "" || serviceID == at)
 }
 
-func (o *owned) standing(serviceID string) int {
+// instances counts the records that are known to have their instance at a microservice.
+func (o *owned) instances(serviceID string) int {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.services[serviceID]
@@ -76,3 +77,14 @@ func (o *owned) leased(l heartbeat.LeaseID) bool {
 	_, ok := o.leases[l]
 	return ok
 }
+
+// Changed takes in a record that was written or erased: Owns and OwnsLease follow it.
+func (s *Store) Changed(id heartbeat.ID, now *heartbeat.Snapshot) { s.owned.changed(id, now) }
+
+// Owns says whether an instance is that of a record, as far as this replica has seen. An
+// empty instanceID asks for a microservice of which instances are, an empty serviceID for
+// an instance of any microservice.
+func (s *Store) Owns(serviceID, instanceID string) bool { return s.owned.has(serviceID, instanceID) }
+
+// OwnsLease says whether an instance of a record hangs on the lease.
+func (s *Store) OwnsLease(l heartbeat.LeaseID) bool { return s.owned.leased(l) }

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -57,7 +55,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		db.Close()
 		return nil, err
 	}
-	s := newStore(db, h.Log)
+	s := newStore(storeOptions{Client: db, Log: h.Log, Consumers: c.Consumers(), Reserved: selfID})
 	b := base{Store: s, Center: c, client: db}
 	if db.Embedded() {
 		ran := etcd.NewRunTime(o.DataDir)
@@ -72,24 +70,22 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	if !db.Embedded() {
 		say := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": projectionForm}
-		s.presence.join(say) // before the engine publishes
-		h.Go(func(ctx context.Context) { s.attend(ctx, say) })
+		s.Join(say) // before the engine publishes
+		h.Go(func(ctx context.Context) { s.Attend(ctx, say) })
 	}
-	b.entry = &selfEntry{store: s, address: advertised(h)}
+	b.entry = newSelfEntry(db, h.Log, s.Name(), advertised(h))
 	b.entry.keep(ctx) // before anybody can ask for it
 	h.Go(b.entry.stay)
 	var shown plugins.Collectors
 	b.entry.collect(&shown)
-	shown.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
-		func() float64 { return float64(s.unreadable.Load()) }))
+	s.Collect(&shown)
 	db.Collect(&shown)
 	if db.Embedded() {
 		h.Go(db.Upkeep)
 		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: db.ServeBackup(h.Log)})
 	}
-	own := newOwned()
-	h.OnChange(own.changed)
-	c.Protect(own)
+	h.OnChange(s.Changed)
+	c.Protect(s)
 	c.Limit(h.Limits)
 	h.Base = b
 	return func(ctx context.Context) error {
@@ -113,12 +109,6 @@ func optionsOf(h *plugins.Host) (o etcd.Options, err error) {
 // MinLease implements plugins.Base: etcd grants no less than one and a half
 // election timeouts, rounded up.
 func (b base) MinLease() int { return b.client.MinLease() }
-
-// Rank implements plugins.Base.
-func (b base) Rank() int { return b.replicas.Rank() }
-
-// Replicas implements plugins.Base.
-func (b base) Replicas() int { return b.replicas.Replicas() }
 
 // RunTime implements plugins.Base.
 func (b base) RunTime() (before time.Duration, keep func(time.Duration)) {

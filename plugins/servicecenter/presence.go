@@ -135,10 +135,14 @@ func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
 	return nil
 }
 
-// attend keeps this replica's key until ctx ends, then takes it away. A key that is lost is
+// Join has this replica's key kept from the first Publish on, with what say holds for an
+// operator who looks. A store that nobody shares has no such keys.
+func (s *Store) Join(say any) { s.presence.join(say) }
+
+// Attend keeps this replica's key until ctx ends, then takes it away. A key that is lost is
 // put back at once, for the others do not wait for long; that of a replica which cannot
 // get on is taken away, so that they do not wait at all.
-func (s *Store) attend(ctx context.Context, say any) {
+func (s *Store) Attend(ctx context.Context, say any) {
 	s.presence.join(say)
 	select {
 	case <-s.replicas.lost: // a list before this showed that it was not there yet

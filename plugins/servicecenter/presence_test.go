@@ -13,6 +13,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 // A release without watermarks says nothing of them, a later one more than is known here.
@@ -79,7 +80,7 @@ func TestAReplicaPublishesInItsKey(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
-	work.Go(func() { s.attend(ctx, map[string]string{"listen": "here"}) })
+	work.Go(func() { s.Attend(ctx, map[string]string{"listen": "here"}) })
 	now, _ := keyOf(t, s)
 	events := s.client.Watch(t.Context(), replicaPrefix+s.replicas.self, clientv3.WithRev(now.ModRevision+1))
 	stop()
@@ -110,7 +111,7 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	defer stop()
 	for _, s := range []*Store{one, two} {
 		s.presence.join("here")
-		work.Go(func() { s.attend(ctx, "here") })
+		work.Go(func() { s.Attend(ctx, "here") })
 	}
 	heard, _ := follow(t, one), follow(t, two)
 	for _, s := range []*Store{one, two} {
@@ -118,9 +119,9 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 		require.NotNil(t, kv)
 		require.True(t, w.word().Publishes)
 	}
-	id, err := one.NewID(t.Context(), "app", infoOf(t))
+	id, err := one.NewID(t.Context(), "app", storetest.Info(t))
 	require.NoError(t, err)
-	r, err := heard.Register(t.Context(), heartbeat.Record{ID: id, Owner: "app", Attributes: attributes, State: heartbeat.Active, Proposed: 300})
+	r, err := heard.Register(t.Context(), heartbeat.Record{ID: id, Owner: "app", Attributes: storetest.Attributes, State: heartbeat.Active, Proposed: 300})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return two.replicas.Replicas() == 2 && one.replicas.Replicas() == 2 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, two.Revoke(t.Context(), r.Lease))

@@ -2,10 +2,8 @@ package servicecenter
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-chassis/cari/discovery"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -14,56 +12,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
-
-// consumerOf registers a ServiceComb consumer and returns its serviceId.
-func consumerOf(t *testing.T, app, name string) string {
-	t.Helper()
-	status, _, answer := send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"`+app+`","serviceName":"`+name+`","version":"1.0.0"}}`)
-	require.Equal(t, 200, status, answer)
-	var made struct{ ServiceID string }
-	require.NoError(t, json.Unmarshal([]byte(answer), &made))
-	return made.ServiceID
-}
-
-// findAs asks as a consumer does: for the service of an appId and a name, by their latest
-// version.
-func findAs(t *testing.T, consumer string, k *discovery.MicroServiceKey) (int, string) {
-	t.Helper()
-	r, err := http.NewRequest("GET", web.URL+"/v4/default/registry/instances?version=latest&appId="+k.AppId+"&serviceName="+k.ServiceName, nil)
-	require.NoError(t, err)
-	r.Header.Set("X-ConsumerId", consumer)
-	res, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	var b strings.Builder
-	_, err = copyTo(&b, res)
-	require.NoError(t, err)
-	return res.StatusCode, b.String()
-}
-
-// A ServiceComb consumer of another appId finds a service, and where it is called.
-func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
-	drivesControllers(t)
-	r, _ := registered(t, "app-cross")
-	p, err := project(&r)
-	require.NoError(t, err)
-	consumer := consumerOf(t, "shop", "cross-cart")
-	require.Eventually(t, func() bool {
-		status, body := findAs(t, consumer, &p.key)
-		return status == 200 && strings.Contains(body, `"endpoints":["http://10.0.0.5:80","rest://10.0.0.5:80"]`)
-	}, 10*time.Second, 20*time.Millisecond)
-	// now that it has a provider, a change of its tags is told it
-	require.Eventually(t, func() bool {
-		_, _, body := send(t, "GET", "/v4/default/registry/microservices/"+consumer+"/providers", "")
-		return strings.Contains(body, seatOf(r.ID, "").service)
-	}, 20*time.Second, 20*time.Millisecond)
-	before := strings.Count(logged.String(), "service-center panicked")
-	status, _, body := send(t, "POST", "/v4/default/registry/microservices/"+consumer+"/tags", `{"tags":{"a":"b"}}`)
-	require.Equal(t, 200, status, body)
-	require.Never(t, func() bool { return strings.Count(logged.String(), "service-center panicked") > before }, 500*time.Millisecond, 50*time.Millisecond,
-		"the task that tells it runs on its own")
-}
 
 // asBefore puts the projection of a record as the release before did, and returns how it
 // is now and was before.
@@ -87,14 +37,6 @@ func asBefore(t *testing.T, r *heartbeat.Record) (now, before map[string]string)
 	return now, before
 }
 
-func stored(t *testing.T, key string) string {
-	t.Helper()
-	got, err := store.client.Get(t.Context(), key)
-	require.NoError(t, err)
-	require.Len(t, got.Kvs, 1, key)
-	return string(got.Kvs[0].Value)
-}
-
 // differing says whether the engine's sweep would put the instance anew.
 func differing(t *testing.T, id heartbeat.ID) bool {
 	t.Helper()
@@ -114,23 +56,13 @@ func differing(t *testing.T, id heartbeat.ID) bool {
 // others; the instance gets the endpoints that ServiceComb's clients call. Nobody had
 // changed anything, so nothing is said of damage.
 func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
-	drivesControllers(t)
-	r, _ := registered(t, "app-release")
-	registered(t, "app-release")
-	p, err := project(&r)
-	require.NoError(t, err)
+	r, _ := storetest.Register(t, store, "app-release")
+	storetest.Register(t, store, "app-release")
 	at := seatOf(r.ID, "")
 	now, before := asBefore(t, &r)
 	require.NotContains(t, before[servicePrefix+at.service], crossAppProperty)
 	require.Contains(t, before[at.key()], `"endpoints":["http://10.0.0.5:80"]`)
-	consumer := consumerOf(t, "shop", "release-cart")
-	found := func() bool {
-		status, body := findAs(t, consumer, &p.key)
-		return status == 200 && strings.Contains(body, at.instance)
-	}
-	require.Eventually(t, func() bool { return !found() }, 10*time.Second, 20*time.Millisecond)
-
-	count := func(kind string) float64 { return testutil.ToFloat64(theGuard.repairs.WithLabelValues(kind)) }
+	count := func(kind string) float64 { return testutil.ToFloat64(store.mends.repairs.WithLabelValues(kind)) }
 	updated, damaged := count(mendRelease), count(mendService)
 	mended(t)
 	require.Equal(t, now[servicePrefix+at.service], stored(t, servicePrefix+at.service))
@@ -141,7 +73,6 @@ func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
 	require.Equal(t, damaged, count(mendService))
 	mended(t)
 	require.Equal(t, updated+1, count(mendRelease), "once")
-	require.Eventually(t, found, 10*time.Second, 20*time.Millisecond, "and nobody remembers that it could not be found")
 	require.True(t, differing(t, r.ID), "the engine's sweep puts the instance anew")
 }
 
@@ -149,7 +80,7 @@ func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
 // finds another: what is in it is left alone then, or the two would write every instance
 // anew in turns. What is in neither form is put right all the same.
 func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {
-	r, _ := registered(t, "app-roll")
+	r, _ := storetest.Register(t, store, "app-roll")
 	at := seatOf(r.ID, "")
 	_, before := asBefore(t, &r)
 	put := func(word string) { // as the watch shows it

@@ -39,8 +39,8 @@ func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
 		return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, errTrailing)
 	}
 	r.Attributes = canonical(r.Attributes)
-	if r.Schema != schemaVersion || recordKey(r.ID) != string(kv.Key) {
-		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, schemaVersion)
+	if r.Schema != heartbeat.Schema || recordKey(r.ID) != string(kv.Key) {
+		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, heartbeat.Schema)
 	}
 	return r, nil
 }

@@ -13,11 +13,6 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// markPrefix is where a registration marks what it made: below it stands the id of
-// every microservice of ours, with its index key. service-center cannot write there,
-// so a compare with a mark tells ours from a stranger's in the very transaction.
-const markPrefix = "/mep/own/"
-
 // refusal is why a write of service-center was not carried out: a metric's label.
 type refusal string
 

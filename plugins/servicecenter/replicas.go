@@ -118,6 +118,15 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 	}
 }
 
+// Name is this replica's.
+func (s *Store) Name() string { return s.replicas.self }
+
+// Rank implements plugins.Base.
+func (s *Store) Rank() int { return s.replicas.Rank() }
+
+// Replicas implements plugins.Base.
+func (s *Store) Replicas() int { return s.replicas.Replicas() }
+
 // lose has this replica look after its key.
 func (r *replicas) lose() {
 	select {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -136,12 +137,12 @@ func renamedIn(t *testing.T, s *Store, r heartbeat.Record, name string) heartbea
 	t.Helper()
 	snap, err := s.Read(t.Context(), r.ID)
 	require.NoError(t, err)
-	info := infoOf(t)
+	info := storetest.Info(t)
 	info.SerName = name
 	r.Place, err = s.Place(t.Context(), r.ID, r.Owner, info)
 	require.NoError(t, err)
 	require.NotEmpty(t, r.Place)
-	r.Attributes = strings.Replace(attributes, "face recognition", name, 1)
+	r.Attributes = strings.Replace(storetest.Attributes, "face recognition", name, 1)
 	r.Seq++
 	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Rewrite, RecordRevision: snap.At, Presence: heartbeat.ProjectionAt, ProjectionRevision: snap.Projection.Revision,
 		Record: r, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Change: heartbeat.AttributesChanged})

@@ -21,11 +21,11 @@ func TestOurRoutesAreCountedAsServiceCombCounts(t *testing.T) {
 		}
 	}))
 	for _, method := range []string{"PATCH", "PATCH", "GET", "PUT", "POST", "DELETE"} {
-		res, err := http.DefaultClient.Do(request(t, method, "/mec_counted", ""))
+		res, err := http.DefaultClient.Do(web.Request(t, method, "/mec_counted", ""))
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 	}
-	_, text := get(t, "/metrics")
+	_, text := web.Get(t, "/metrics")
 	for want, of := range map[string]string{
 		`_request_total{api="test.Counted",code="204",domain="default"`: `method="PATCH"} 2`,
 		`_request_total{api="test.Counted",code="200",domain="default"`: `method="GET"} 1`,

@@ -10,12 +10,13 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 // What schema 1 means, byte for byte. Replicas of two releases share a store, and a store
 // outlives its release: whoever has to change a line here has made another schema.
 func TestTheSchemaIsWhatItWas(t *testing.T) {
-	require.Equal(t, 1, schemaVersion)
+	require.Equal(t, 1, heartbeat.Schema)
 	require.Equal(t, []heartbeat.State{1, 2, 3}, []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive})
 	require.Equal(t, []heartbeat.Change{1, 2, 3, 4}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed})
 	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
@@ -85,9 +86,9 @@ func TestARecordKeepsWhatItDoesNotKnow(t *testing.T) {
 
 // Replicas of two releases compare projections byte for byte, and repair what differs.
 func TestTheProjectionIsWhatItWas(t *testing.T) {
-	info := infoOf(t)
+	info := storetest.Info(t)
 	key := serviceKey("app", info, "")
-	r := heartbeat.Record{Schema: 1, ID: heartbeat.ID(serviceIDOf(&key) + "0123456789abcdef0123456789abcdef"), Owner: "app", Attributes: attributes,
+	r := heartbeat.Record{Schema: 1, ID: heartbeat.ID(serviceIDOf(&key) + "0123456789abcdef0123456789abcdef"), Owner: "app", Attributes: storetest.Attributes,
 		State: heartbeat.Active, Seq: 1, Proposed: 30, Interval: 30, Window: 60, Lease: 7, RegisteredAt: 1e18, ChangedAt: 2e18}
 	p, err := project(&r)
 	require.NoError(t, err)

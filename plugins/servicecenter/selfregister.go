@@ -38,6 +38,10 @@ const (
 	selfEvery  = selfTTL * time.Second / 3
 	selfRounds = 8
 	selfPrefix = "mep-" // of instanceIds; behind it stands the replica's name
+
+	selfBatch     = 60          // deletions in one transaction
+	selfLeaveTime = time.Second // for the last words of a replica that stops
+	maxHostName   = 64          // of service-center
 )
 
 var (
@@ -58,13 +62,21 @@ func isSelf(name []string) bool {
 
 // selfEntry is this replica's registration.
 type selfEntry struct {
-	store   *Store
-	address string // host:port at which clients reach this replica
+	client  *etcd.Client
+	log     openlog.Logger
+	replica string // its name, as long on every replica
+	address string // host:port at which clients reach it
 
 	there  atomic.Bool // as of the last look
 	mu     sync.Mutex  // held while it writes
 	lease  heartbeat.LeaseID
 	warned bool // that it cannot be written
+}
+
+// newSelfEntry is the registration of the replica with this name, which clients reach at
+// address (host:port). keep puts it.
+func newSelfEntry(c *etcd.Client, log openlog.Logger, replica, address string) *selfEntry {
+	return &selfEntry{client: c, log: log, replica: replica, address: address}
 }
 
 func (e *selfEntry) collect(cs *plugins.Collectors) {
@@ -77,7 +89,7 @@ func (e *selfEntry) collect(cs *plugins.Collectors) {
 	}))
 }
 
-func (e *selfEntry) instanceID() string { return selfPrefix + e.store.replicas.self }
+func (e *selfEntry) instanceID() string { return selfPrefix + e.replica }
 
 func (e *selfEntry) keys() (instance, lease string) {
 	id := e.instanceID()
@@ -89,7 +101,7 @@ func selfService(registered string) string {
 	b, _ := json.Marshal(&discovery.MicroService{ // plain values
 		ServiceId: selfID, AppId: selfKey.AppId, ServiceName: selfKey.ServiceName, Version: selfKey.Version,
 		Description: "service-center", Level: "BACK", Status: discovery.MS_UP, RegisterBy: "PLATFORM", Timestamp: registered,
-		Properties: map[string]string{crossAppProperty: "true"},
+		Properties: map[string]string{discovery.PropAllowCrossApp: "true"},
 		Schemas:    []string{}, Paths: []*discovery.ServicePath{},
 	})
 	return string(b)
@@ -97,7 +109,7 @@ func selfService(registered string) string {
 
 func (e *selfEntry) value(since string) string {
 	b, _ := json.Marshal(&discovery.MicroServiceInstance{
-		InstanceId: e.instanceID(), ServiceId: selfID, Endpoints: []string{"rest://" + e.address}, HostName: hostName(e.address),
+		InstanceId: e.instanceID(), ServiceId: selfID, Endpoints: []string{"rest://" + e.address}, HostName: e.address[:min(len(e.address), maxHostName)],
 		Status: discovery.MSI_UP, Version: selfKey.Version, Timestamp: since, ModTimestamp: since,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: selfTTL / 3, Times: 2},
 	})
@@ -135,7 +147,7 @@ func (e *selfEntry) keep(ctx context.Context) {
 		err = errUnsettled
 	}
 	if err != nil && !e.warned {
-		e.store.log.Warn("this replica cannot be registered as service-center for ServiceComb's clients; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+		e.log.Warn("this replica cannot be registered as service-center for ServiceComb's clients; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
 	}
 	e.warned = err != nil
 	e.there.Store(err == nil)
@@ -146,7 +158,7 @@ var errUnsettled = errors.New("somebody else changes it as often as it is put ri
 // settle looks, and does one thing that is missing; false: look again.
 func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 	instance, leaseKey := e.keys()
-	res, err := e.store.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+selfID), clientv3.OpGet(servicePrefix+selfID), clientv3.OpGet(selfIndex),
+	res, err := e.client.Txn(ctx).Then(clientv3.OpGet(markPrefix+selfID), clientv3.OpGet(servicePrefix+selfID), clientv3.OpGet(selfIndex),
 		clientv3.OpGet(instance), clientv3.OpGet(leaseKey), clientv3.OpGet(instancePrefix+selfID+path.SPLIT, clientv3.WithPrefix(), clientv3.WithKeysOnly()),
 		clientv3.OpGet(selfNames, clientv3.WithPrefix(), clientv3.WithKeysOnly()), clientv3.OpGet(selfAliases, clientv3.WithPrefix(), clientv3.WithKeysOnly())).Commit()
 	if err != nil {
@@ -164,13 +176,13 @@ func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 		return false, e.establish(ctx, mark, file, entry)
 	}
 	if strays := append(e.strays(all(5)), namesakes(all(6), all(7))...); len(strays) > 0 {
-		_, err = e.store.client.Txn(ctx).Then(strays[:min(len(strays), mendBatch)]...).Commit()
+		_, err = e.client.Txn(ctx).Then(strays[:min(len(strays), selfBatch)]...).Commit()
 		return false, etcd.Translate(err)
 	}
 	own, held := one(3), one(4)
 	if e.lease != 0 && own != nil && own.Lease == int64(e.lease) && string(own.Value) == e.value(timestampOf(own)) &&
 		held != nil && held.Lease == int64(e.lease) && holds(held, leaseText(e.lease)) {
-		_, err = e.store.client.RenewLease(ctx, e.lease)
+		_, err = e.client.RenewLease(ctx, e.lease)
 		if !errors.Is(err, heartbeat.ErrLeaseGone) {
 			return err == nil, err
 		}
@@ -179,6 +191,8 @@ func (e *selfEntry) settle(ctx context.Context) (done bool, err error) {
 }
 
 func holds(kv *mvccpb.KeyValue, value string) bool { return kv != nil && string(kv.Value) == value }
+
+func nowSeconds() string { return strconv.FormatInt(time.Now().Unix(), 10) }
 
 func leaseText(l heartbeat.LeaseID) string { return strconv.FormatInt(int64(l), 10) }
 
@@ -197,14 +211,14 @@ func timestampOf(kv *mvccpb.KeyValue) string {
 // writing to it, and erases what stood at its name or below its id before that.
 func (e *selfEntry) establish(ctx context.Context, mark, file, entry *mvccpb.KeyValue) error {
 	cmps := []clientv3.Cmp{etcd.Unchanged(markPrefix+selfID, mark), etcd.Unchanged(servicePrefix+selfID, file), etcd.Unchanged(selfIndex, entry)}
-	ops := []clientv3.Op{clientv3.OpPut(servicePrefix+selfID, selfService(unix(time.Now().UnixNano()))), clientv3.OpPut(selfIndex, selfID)}
+	ops := []clientv3.Op{clientv3.OpPut(servicePrefix+selfID, selfService(nowSeconds())), clientv3.OpPut(selfIndex, selfID)}
 	if !holds(mark, selfIndex) {
 		ops = append(append(ops, clientv3.OpPut(markPrefix+selfID, selfIndex)), bare(selfID, selfIndex)...)
 		for _, prefix := range []string{instancePrefix, leasePrefix} {
 			ops = append(ops, clientv3.OpDelete(prefix+selfID+path.SPLIT, clientv3.WithPrefix()))
 		}
 	}
-	_, err := e.store.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
+	_, err := e.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
 	return etcd.Translate(err) // another replica may have been first: the next look shows it
 }
 
@@ -214,7 +228,7 @@ func (e *selfEntry) strays(kvs []*mvccpb.KeyValue) (ops []clientv3.Op) {
 	for _, kv := range kvs {
 		id := strings.TrimPrefix(string(kv.Key), instancePrefix+selfID+path.SPLIT)
 		name, ok := strings.CutPrefix(id, selfPrefix)
-		if ok && (name == e.store.replicas.self || !e.store.client.Embedded() && len(name) == len(e.store.replicas.self) && kv.Lease != 0) {
+		if ok && (name == e.replica || !e.client.Embedded() && len(name) == len(e.replica) && kv.Lease != 0) {
 			continue
 		}
 		ops = append(ops, clientv3.OpDelete(string(kv.Key)), clientv3.OpDelete(leasePrefix+selfID+path.SPLIT+id))
@@ -235,16 +249,16 @@ func namesakes(lists ...[]*mvccpb.KeyValue) (ops []clientv3.Op) {
 
 // appear puts the instance on a lease of its own.
 func (e *selfEntry) appear(ctx context.Context, instance, leaseKey string, mark *mvccpb.KeyValue) error {
-	l, err := e.store.client.Grant(ctx, int64(max(selfTTL, e.store.client.MinLease())))
+	l, err := e.client.Grant(ctx, int64(max(selfTTL, e.client.MinLease())))
 	if err != nil {
 		return etcd.Translate(err)
 	}
 	old, on := e.lease, clientv3.WithLease(l.ID)
 	e.lease = heartbeat.LeaseID(l.ID) // whatever becomes of it: perhaps it was put
-	_, err = e.store.client.Txn(ctx).If(etcd.Unchanged(markPrefix+selfID, mark)).Then(
-		clientv3.OpPut(instance, e.value(unix(time.Now().UnixNano())), on), clientv3.OpPut(leaseKey, leaseText(e.lease), on)).Commit()
+	_, err = e.client.Txn(ctx).If(etcd.Unchanged(markPrefix+selfID, mark)).Then(
+		clientv3.OpPut(instance, e.value(nowSeconds()), on), clientv3.OpPut(leaseKey, leaseText(e.lease), on)).Commit()
 	if old != 0 {
-		_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(old)) // else it runs out
+		_, _ = e.client.Revoke(ctx, clientv3.LeaseID(old)) // else it runs out
 	}
 	return etcd.Translate(err)
 }
@@ -257,9 +271,9 @@ func (e *selfEntry) leave(ctx context.Context) {
 	if e.lease == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), selfLeaveTime)
 	defer cancel()
-	_, _ = e.store.client.Revoke(ctx, clientv3.LeaseID(e.lease))
+	_, _ = e.client.Revoke(ctx, clientv3.LeaseID(e.lease))
 	e.lease = 0
 	e.there.Store(false)
 }

@@ -3,7 +3,6 @@ package servicecenter
 import (
 	"encoding/json"
 	"maps"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
 )
 
 // entered registers this replica as service-center until the test ends.
 func entered(t *testing.T) *selfEntry {
 	t.Helper()
-	e := &selfEntry{store: store, address: "10.0.0.1:30100"}
+	e := newSelfEntry(store.client, plugins.NewLog(logged, "INFO"), store.Name(), "10.0.0.1:30100")
 	e.keep(t.Context())
 	require.False(t, e.warned)
 	t.Cleanup(func() { e.leave(t.Context()) })
@@ -29,7 +28,7 @@ func entered(t *testing.T) *selfEntry {
 // healthy are the instances that registry/health shows; nil: it is not 200.
 func healthy(t *testing.T) []*discovery.MicroServiceInstance {
 	t.Helper()
-	status, body := get(t, "/v4/default/registry/health")
+	status, body := web.Get(t, "/v4/default/registry/health")
 	if status != 200 {
 		return nil
 	}
@@ -55,10 +54,10 @@ func TestHealthShowsThisReplicaUntilItLeaves(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, []string{"rest://10.0.0.1:30100"}, got[0].Endpoints)
 	require.Equal(t, "UP", got[0].Status)
-	status, body := get(t, "/v4/default/registry/instances?appId=default&serviceName=SERVICECENTER&version=0%2B")
+	status, body := web.Get(t, "/v4/default/registry/instances?appId=default&serviceName=SERVICECENTER&version=0%2B")
 	require.Equal(t, 200, status, "java-chassis looks for service-center by its name")
 	require.Contains(t, body, "rest://10.0.0.1:30100")
-	status, body = get(t, "/v4/default/govern/microservices?options=instances")
+	status, body = web.Get(t, "/v4/default/govern/microservices?options=instances")
 	require.Equal(t, 200, status)
 	require.NotContains(t, body, "SERVICECENTER", "who wants to see it, asks withShared")
 	e.leave(t.Context())
@@ -124,7 +123,7 @@ func TestTheRegistrationOfServiceCenterIsPutRight(t *testing.T) {
 
 // A client that was there first has neither the name nor what he put below the id.
 func TestTheNameOfServiceCenterIsTakenFromWhoHadIt(t *testing.T) {
-	drivesControllers(t)
+	centertest.DrivesControllers(t)
 	e := entered(t)
 	e.leave(t.Context())
 	for key, value := range map[string]string{
@@ -147,7 +146,7 @@ func TestTheNameOfServiceCenterIsTakenFromWhoHadIt(t *testing.T) {
 // Nothing of it is a service of Mp1's, neither list nor watch nor tidying takes it for a
 // stranger, and service-center's own API can neither change it nor take its name.
 func TestTheRegistrationOfServiceCenterIsNobodysElse(t *testing.T) {
-	drivesControllers(t)
+	centertest.DrivesControllers(t)
 	e := entered(t)
 	instance, _ := e.keys()
 	mended(t)
@@ -167,14 +166,14 @@ func TestTheRegistrationOfServiceCenterIsNobodysElse(t *testing.T) {
 	const root = "/v4/default/registry/microservices"
 	one := root + "/" + selfID
 	for _, c := range [][3]string{
-		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"},"instances":[{` + instOf + `}]}`},
+		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"},"instances":[{` + centertest.Instance + `}]}`},
 		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"9.9.9"}}`},
 		{"POST", root, `{"service":{"appId":"default","serviceName":"SERVICECENTER","version":"9.9.9","environment":"production"}}`},
 		{"POST", root, `{"service":{"serviceName":"SERVICECENTER","version":"9.9.8"}}`},
 		{"POST", root, `{"service":{"serviceName":"other","alias":"SERVICECENTER","version":"9.9.9"}}`},
 		{"POST", root, `{"service":{"serviceName":"other2","serviceId":"` + selfID + `","version":"9.9.9"}}`},
-		{"POST", one + "/instances", `{"instance":{` + instOf + `}}`},
-		{"POST", one + "/instances", `{"instance":{"instanceId":"` + e.instanceID() + `",` + instOf + `}}`},
+		{"POST", one + "/instances", `{"instance":{` + centertest.Instance + `}}`},
+		{"POST", one + "/instances", `{"instance":{"instanceId":"` + e.instanceID() + `",` + centertest.Instance + `}}`},
 		{"PUT", one + "/instances/" + e.instanceID() + "/heartbeat", ""},
 		{"PUT", one + "/instances/" + e.instanceID() + "/status?value=DOWN", ""},
 		{"PUT", one + "/instances/" + e.instanceID() + "/properties", `{"properties":{"a":"b"}}`},
@@ -182,12 +181,12 @@ func TestTheRegistrationOfServiceCenterIsNobodysElse(t *testing.T) {
 		{"DELETE", one + "/instances/" + e.instanceID(), ""},
 		{"DELETE", one + "?force=true", ""},
 		{"DELETE", root, `{"serviceIds":["` + selfID + `"],"force":true}`},
-		{"POST", one + "/rules", `{"rules":[` + blackRule + `]}`},
+		{"POST", one + "/rules", `{"rules":[` + centertest.BlackRule + `]}`},
 		{"POST", one + "/tags", `{"tags":{"a":"b"}}`},
 		{"PUT", "/v4/default/registry/heartbeats", `{"instances":[{"serviceId":"` + selfID + `","instanceId":"` + e.instanceID() + `"}]}`},
 		{"POST", "/v4/default/registry/dependencies", `{"dependencies":[{"consumer":{"appId":"default","serviceName":"SERVICECENTER","version":"` + selfKey.Version + `"},"providers":[{"serviceName":"*"}]}]}`},
 	} {
-		status, _, body := send(t, c[0], c[1], c[2])
+		status, _, body := web.Send(t, c[0], c[1], c[2])
 		require.Equal(t, 403, status, "%v: %s", c, body)
 	}
 	require.Equal(t, before, aboutSelf(t))
@@ -202,33 +201,4 @@ func TestTheMicroserviceOfServiceCenterOutlivesItsInstances(t *testing.T) {
 	require.NoError(t, store.Tidy(t.Context(), 0, time.Now().UnixNano(), time.Hour))
 	require.Contains(t, everything(t), markPrefix+selfID)
 	require.Contains(t, everything(t), servicePrefix+selfID)
-}
-
-func TestWhereClientsReachAReplica(t *testing.T) {
-	host := func(advertise, listen string) *plugins.Host {
-		return &plugins.Host{Config: conf.Config{Server: conf.Server{Advertise: advertise, Listen: listen}}}
-	}
-	require.Equal(t, "mep.example:443", advertised(host("mep.example:443", "0.0.0.0:30100")))
-	require.Equal(t, "127.0.0.1:30100", advertised(host("", "127.0.0.1:30100")))
-	chosen := host("", "127.0.0.1:0")
-	chosen.Address = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}
-	require.Equal(t, "127.0.0.1:4711", advertised(chosen))
-	every := host("", "[::]:30100")
-	every.Address = &net.TCPAddr{IP: net.IPv6unspecified, Port: 30100}
-	got, port, err := net.SplitHostPort(advertised(every))
-	require.NoError(t, err)
-	require.Equal(t, "30100", port)
-	require.False(t, net.ParseIP(got).IsUnspecified(), got)
-
-	nets := func(all ...string) (out []net.Addr) {
-		for _, one := range all {
-			ip, n, err := net.ParseCIDR(one)
-			require.NoError(t, err)
-			out = append(out, &net.IPNet{IP: ip, Mask: n.Mask})
-		}
-		return out
-	}
-	require.Equal(t, "127.0.0.1", reachable(nets("127.0.0.1/8", "::1/128", "fe80::1/64", "169.254.1.1/16")).String())
-	require.Equal(t, "10.0.0.5", reachable(nets("127.0.0.1/8", "fd00::5/64", "10.0.0.5/24", "10.0.1.5/24")).String())
-	require.Equal(t, "fd00::5", reachable(nets("fe80::1/64", "fd00::5/64")).String())
 }

@@ -153,32 +153,6 @@ func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
 	return append(append(out, clientv3.OpPut(markPrefix+st.id, st.index)), bare(st.id, st.index)...), nil
 }
 
-// bare erases what stands below a microservice beside its instances: we never write
-// any of it.
-func bare(id, index string) []clientv3.Op {
-	out := []clientv3.Op{clientv3.OpDelete(tagPrefix + id), clientv3.OpDelete(consumerPrefix + strings.TrimPrefix(index, indexPrefix))}
-	for _, prefix := range belowService {
-		out = append(out, clientv3.OpDelete(prefix+id+path.SPLIT, clientv3.WithPrefix()))
-	}
-	return out
-}
-
-var (
-	leasePrefix = path.GetInstanceLeaseRootKey(domainProject) + path.SPLIT
-	tagPrefix   = path.GetServiceTagRootKey(domainProject) + path.SPLIT
-	// behind it stands the name of a consumer, as behind indexPrefix
-	consumerPrefix = path.GenerateConsumerDependencyRuleKey(domainProject, nil) + path.SPLIT
-	// belowService are the roots below which keys begin with a serviceId.
-	belowService = []string{
-		path.GetServiceRuleRootKey(domainProject) + path.SPLIT, path.GetServiceRuleIndexRootKey(domainProject) + path.SPLIT,
-		path.GetServiceSchemaRootKey(domainProject) + path.SPLIT, path.GetServiceSchemaSummaryRootKey(domainProject) + path.SPLIT,
-		queuePrefix,
-	}
-	queuePrefix = path.GetServiceDependencyQueueRootKey(domainProject) + path.SPLIT
-	// behind it stands the name of a provider, as behind indexPrefix
-	providerPrefix = path.GenerateProviderDependencyRuleKey(domainProject, nil) + path.SPLIT
-)
-
 // intact says whether value is the microservice that we put under this id and index
 // key, whichever of its instances it was put for.
 func intact(id, index string, value []byte) bool {

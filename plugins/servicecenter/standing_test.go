@@ -9,17 +9,24 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
-// squat takes the id that a microservice of ours would have, with a rule, a tag and
-// an instance, through service-center's own API.
+// squat takes the id that a microservice of ours would have, with a rule, a tag and an
+// instance, as service-center writes for a client.
 func squat(t *testing.T, owner, suffix string) (id string) {
 	t.Helper()
-	k := serviceKey(owner, infoOf(t), suffix)
+	k := serviceKey(owner, storetest.Info(t), suffix)
 	id = serviceIDOf(&k)
-	status, _, answer := send(t, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"squat`+owner+suffix+`","serviceId":"`+id+`"},
-		"rules":[`+blackRule+`],"tags":{"a":"b"},"instances":[{`+instOf+`}]}`)
-	require.Equal(t, 200, status, answer)
+	const under = "/cse-sr/ms/"
+	for key, value := range map[string]string{
+		servicePrefix + id: `{"serviceId":"` + id + `","serviceName":"squat` + owner + suffix + `"}`, indexPrefix + "/default/squat" + owner + suffix + "/1.0.0": id,
+		under + "rules/default/default/" + id + "/r": `{"ruleType":"BLACK"}`, tagPrefix + id: `{"a":"b"}`,
+		instancePrefix + id + "/foreign": `{"instanceId":"foreign","endpoints":["rest://127.0.0.1:1"]}`, leasePrefix + id + "/foreign": "7",
+	} {
+		_, err := store.client.Put(t.Context(), key, value)
+		require.NoError(t, err)
+	}
 	return id
 }
 
@@ -31,26 +38,24 @@ func TestAMicroserviceOfAStrangerIsNotAdopted(t *testing.T) {
 	second := squat(t, owner, foreignSuffix)
 	seen := map[string]bool{first: true, second: true}
 	for range 2 { // where both are taken, an id that nobody can take in advance
-		r, _ := registered(t, owner)
+		r, _ := storetest.Register(t, store, owner)
 		service, _, _ := split(r.ID)
 		require.False(t, seen[service])
 		seen[service] = true
 		p, err := project(&r)
 		require.NoError(t, err)
 		require.Equal(t, "face_recognition-mec-"+service[:unguessable], p.key.ServiceName)
-		status, body := get(t, "/v4/default/registry/microservices/"+service+"/instances")
-		require.Equal(t, 200, status, body)
-		require.Contains(t, body, string(r.ID[halfID:]))
-		require.NotContains(t, body, "127.0.0.1:1")
+		got, err := store.client.Get(t.Context(), instancePrefix+service, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		require.NoError(t, err)
+		require.Len(t, got.Kvs, 1)
+		require.Contains(t, string(got.Kvs[0].Key), string(r.ID[halfID:]))
 		for _, prefix := range []string{"rules", "tags"} {
 			got, err := store.client.Get(t.Context(), "/cse-sr/ms/"+prefix+"/default/default/"+service, clientv3.WithPrefix(), clientv3.WithCountOnly())
 			require.NoError(t, err)
 			require.Zero(t, got.Count)
 		}
-		status, _, _ = send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"`+owner+`","serviceName":"`+p.key.ServiceName+`","version":"1.0.0"}}`)
-		require.Equal(t, 403, status, "the name is ours too")
 	}
-	r, at := registered(t, "app-free")
+	r, at := storetest.Register(t, store, "app-free")
 	_, err := store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Remove, RecordRevision: at, Record: r, RecordOp: heartbeat.Erase, ProjectionOp: heartbeat.Erase, Change: heartbeat.Removed})
 	require.NoError(t, err)
 	got, err := store.client.Get(t.Context(), markPrefix+string(r.ID[:halfID]), clientv3.WithCountOnly())
@@ -62,7 +67,7 @@ func TestAMicroserviceOfAStrangerIsNotAdopted(t *testing.T) {
 // written then, and another is chosen.
 func TestAPlaceThatIsTakenMeanwhileIsChosenAnew(t *testing.T) {
 	const owner = "app-race"
-	r := newRecord(t, owner)
+	r := storetest.NewRecord(t, store, owner)
 	squat(t, owner, "")
 	r.Seq = 1
 	txn := heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added}
@@ -72,17 +77,17 @@ func TestAPlaceThatIsTakenMeanwhileIsChosenAnew(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, s.Exists() || s.Projection.Present())
 	require.Zero(t, eventsOf(t, r.ID))
-	again := newRecord(t, owner)
+	again := storetest.NewRecord(t, store, owner)
 	require.NotEqual(t, r.ID[:halfID], again.ID[:halfID])
 }
 
 // The release before marked none of its microservices.
 func TestAMicroserviceOfTheReleaseBeforeIsMarked(t *testing.T) {
-	one, _ := registered(t, "app-before")
+	one, _ := storetest.Register(t, store, "app-before")
 	service, _, _ := split(one.ID)
 	_, err := store.client.Delete(t.Context(), markPrefix+service)
 	require.NoError(t, err)
-	two, _ := registered(t, "app-before")
+	two, _ := storetest.Register(t, store, "app-before")
 	require.Equal(t, service, string(two.ID[:halfID]))
 	got, err := store.client.Get(t.Context(), markPrefix+service)
 	require.NoError(t, err)
@@ -94,9 +99,9 @@ func TestAMicroserviceOfTheReleaseBeforeIsMarked(t *testing.T) {
 
 // A registration writes its microservice once, not with every instance.
 func TestAMicroserviceThatIsThereIsNotWrittenAgain(t *testing.T) {
-	r, at := registered(t, "app-once")
+	r, at := storetest.Register(t, store, "app-once")
 	service, _, _ := split(r.ID)
-	registered(t, "app-once")
+	storetest.Register(t, store, "app-once")
 	got, err := store.client.Get(t.Context(), servicePrefix+service)
 	require.NoError(t, err)
 	require.EqualValues(t, at, got.Kvs[0].ModRevision)
@@ -104,8 +109,25 @@ func TestAMicroserviceThatIsThereIsNotWrittenAgain(t *testing.T) {
 	require.NotEqual(t, damaged, string(got.Kvs[0].Value))
 	_, err = store.client.Put(t.Context(), servicePrefix+service, damaged)
 	require.NoError(t, err)
-	registered(t, "app-once")
+	storetest.Register(t, store, "app-once")
 	now, err := store.client.Get(t.Context(), servicePrefix+service)
 	require.NoError(t, err)
 	require.NotEqual(t, damaged, string(now.Kvs[0].Value), "but one that was altered is")
+}
+
+// What is there when the microservice is looked at may be a stranger's by the time of
+// the transaction.
+func TestAMicroserviceTakenBetweenTheLookAndTheTransaction(t *testing.T) {
+	const owner = "app-between"
+	r := storetest.NewRecord(t, store, owner)
+	p, err := project(&r)
+	require.NoError(t, err)
+	st, err := store.stand(t.Context(), string(r.ID[:halfID]), path.GenerateServiceIndexKey(&p.key), false)
+	require.NoError(t, err)
+	require.True(t, st.ours())
+	squat(t, owner, "")
+	txn := heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added}
+	res, _, err := store.transact(t.Context(), &txn, &st)
+	require.NoError(t, err)
+	require.False(t, res.Succeeded)
 }

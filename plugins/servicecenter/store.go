@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
@@ -27,6 +28,10 @@ type Store struct {
 	moved  moved
 	log    openlog.Logger
 	pace   pace
+	owned  owned
+
+	consumers Consumers
+	reserved  string
 
 	replicas   *replicas
 	presence   presence
@@ -38,11 +43,54 @@ type Store struct {
 	ages       plugins.Ages                     // of the events, as Tidy listed them
 }
 
-func newStore(c *etcd.Client, log openlog.Logger) *Store {
-	s := &Store{client: c, log: log, pace: usualPace, behind: make(chan struct{}, 1), replicas: newReplicas(), mends: newMends()}
-	s.replicas.unlisted = !c.Embedded()
+// storeOptions of a store.
+type storeOptions struct {
+	Client *etcd.Client
+	Log    openlog.Logger
+	// Consumers is told before an instance is erased; nil: nobody is.
+	Consumers Consumers
+	// Reserved is the serviceId of a microservice in our tenant that is no record's, and is
+	// left as it is: service-center's own.
+	Reserved string
+}
+
+// Consumers are the clients of ServiceComb that are told of an instance's end. Whoever
+// tells them looks its microservice up, which goes with its last instance: the store waits
+// for it in between.
+type Consumers interface {
+	// ExpectEnd is called before the instance with this key is erased.
+	ExpectEnd(key string)
+	// AwaitEnd waits, for a bounded time, until they were told.
+	AwaitEnd(ctx context.Context, key string)
+	// EndOver is called once nobody waits any more, whether the instance was erased or not.
+	EndOver(key string)
+}
+
+type noConsumers struct{}
+
+func (noConsumers) ExpectEnd(string)                 {}
+func (noConsumers) AwaitEnd(context.Context, string) {}
+func (noConsumers) EndOver(string)                   {}
+
+func newStore(o storeOptions) *Store {
+	s := &Store{client: o.Client, log: o.Log, consumers: o.Consumers, reserved: o.Reserved, pace: usualPace, behind: make(chan struct{}, 1),
+		replicas: newReplicas(), mends: newMends()}
+	if s.consumers == nil {
+		s.consumers = noConsumers{}
+	}
+	s.replicas.unlisted = !s.client.Embedded()
 	return s
 }
+
+// Collect adds what an operator watches.
+func (s *Store) Collect(cs *plugins.Collectors) {
+	cs.Add(s.mends.repairs)
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
+		func() float64 { return float64(s.unreadable.Load()) }))
+}
+
+// AwaitRepairs waits until what a list has begun to put right is so.
+func (s *Store) AwaitRepairs() { s.mends.await() }
 
 // Close ends what the store started.
 func (s *Store) Close() {
@@ -128,8 +176,8 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	from := seatOf(t.Record.ID, t.From)
 	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t)
 	if empties {
-		theInstances.expectEnd(from.key())
-		defer theInstances.over(from.key())
+		s.consumers.ExpectEnd(from.key())
+		defer s.consumers.EndOver(from.key())
 	}
 	var res *clientv3.TxnResponse
 	var again bool
@@ -154,8 +202,8 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if t.RecordOp == heartbeat.Put {
 		s.moved.note(&t.Record, at)
 	}
-	if empties && theGuard.standing(from.service) <= 1 {
-		theInstances.untilEnded(ctx, from.key())
+	if empties && s.owned.instances(from.service) <= 1 {
+		s.consumers.AwaitEnd(ctx, from.key())
 		s.dropService(ctx, from.service, 1) // the tidying finds it again if this fails
 	}
 	return at, nil
@@ -189,7 +237,7 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 }
 
 // clusterValue is what clusterKey holds.
-func clusterValue() string { return `{"schema":` + strconv.Itoa(schemaVersion) + `}` }
+func clusterValue() string { return `{"schema":` + strconv.Itoa(heartbeat.Schema) + `}` }
 
 // CheckSchema refuses a store that a newer program wrote. It reads before it
 // writes: a full store refuses the whole transaction.
@@ -216,7 +264,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	if len(kvs) == 1 && bytes.Equal(kvs[0].Value, want) {
 		return nil
 	}
-	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", clusterKey, schemaVersion)
+	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", clusterKey, heartbeat.Schema)
 }
 
 // errUnsure: the transaction was sent twice and one of them found its compares

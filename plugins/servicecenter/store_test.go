@@ -2,110 +2,22 @@ package servicecenter
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
-
-// There can be one service-center per process, so one serves all tests; they keep
-// apart by the names of their applications.
-var (
-	center *Center
-	store  *Store
-	web    *httptest.Server
-	logged = &etcdtest.Lines{}
-)
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("8") // what runs in parallel here waits, and hardly computes
-	}
-	dir, err := os.MkdirTemp("", "servicecenter-")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	ctx := context.Background()
-	log := plugins.NewLog(logged, "INFO")
-	db, err := etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: clusterKey, Log: log, Repeats: logs.NewRepeats(log)})
-	if err == nil {
-		center, err = Start(Options{Listen: "127.0.0.1:30100", Client: db, Repeats: logs.NewRepeats(log)})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	store = newStore(db, log)
-	web = httptest.NewServer(center.Handler())
-	code := m.Run()
-	web.Close()
-	store.Close()
-	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := center.Stop(bounded); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
-}
-
-const attributes = `{"serName":"face recognition","version":"v2","state":"ACTIVE","serializer":"JSON",
-	"transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"2","endpoint":{"uris":["http://10.0.0.5:80"]},"security":{}}}`
-
-func newRecord(t *testing.T, owner string) heartbeat.Record {
-	t.Helper()
-	id, err := store.NewID(t.Context(), owner, infoOf(t))
-	require.NoError(t, err)
-	return heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: owner, Attributes: attributes, State: heartbeat.Active, Interval: 30, Window: 60, Proposed: 30, RegisteredAt: 1e18}
-}
-
-// registered commits a record on a lease, as a registration does.
-func registered(t *testing.T, owner string) (heartbeat.Record, heartbeat.Revision) {
-	t.Helper()
-	r := newRecord(t, owner)
-	l, err := store.Grant(t.Context(), 60)
-	require.NoError(t, err)
-	r.Lease, r.Seq = l, 1
-	txn := heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added}
-	at, err := store.Commit(t.Context(), &txn)
-	require.NoError(t, err)
-	_, err = store.Commit(t.Context(), &txn)
-	require.ErrorIs(t, err, heartbeat.ErrConflict, "a second registration of one id")
-	return r, at
-}
-
-func get(t *testing.T, path string) (int, string) {
-	t.Helper()
-	res, err := http.Get(web.URL + path)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	return res.StatusCode, string(b)
-}
 
 func TestACommittedRecordIsReadBackWithItsProjection(t *testing.T) {
-	r, at := registered(t, "app-read")
+	r, at := storetest.Register(t, store, "app-read")
 	s, err := store.Read(t.Context(), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, r, s.Record)
@@ -122,22 +34,9 @@ func TestACommittedRecordIsReadBackWithItsProjection(t *testing.T) {
 	t.Fatal("not listed")
 }
 
-func TestServiceCenterShowsTheProjection(t *testing.T) {
-	r, _ := registered(t, "app-show")
-	service, instance, _ := split(r.ID)
-	require.Eventually(t, func() bool {
-		status, b := get(t, "/v4/default/registry/microservices/"+service+"/instances/"+instance)
-		return status == 200 && strings.Contains(b, `"status":"UP"`) && strings.Contains(b, `"hostName":"app-show"`)
-	}, 10*time.Second, 20*time.Millisecond)
-	status, b := get(t, "/v4/default/govern/microservices?options=instances")
-	require.Equal(t, 200, status)
-	require.Contains(t, b, `"serviceName":"face_recognition"`)
-	require.Contains(t, b, `"version":"1.0.0"`, "v2 is no version for service-center")
-}
-
 // The microservice stays for the SUSPENDED projection that follows, or the heartbeat.
 func TestAnExtendedLeaseIsEndedWithItsProjectionOnly(t *testing.T) {
-	r, at := registered(t, "app-expire")
+	r, at := storetest.Register(t, store, "app-expire")
 	s, err := store.Read(t.Context(), r.ID)
 	require.NoError(t, err)
 	end := heartbeat.Txn{Kind: heartbeat.Expire, RecordRevision: at, Record: s.Record, Presence: heartbeat.ProjectionAt, ProjectionRevision: s.Projection.Revision,
@@ -156,7 +55,7 @@ func TestAnExtendedLeaseIsEndedWithItsProjectionOnly(t *testing.T) {
 }
 
 func TestTheEndOfALeaseTakesTheProjectionAndNotTheRecord(t *testing.T) {
-	r, _ := registered(t, "app-lease")
+	r, _ := storetest.Register(t, store, "app-lease")
 	ttl, err := store.Renew(t.Context(), r.Lease)
 	require.NoError(t, err)
 	require.Equal(t, 60, ttl)
@@ -177,8 +76,8 @@ func TestTheEndOfALeaseTakesTheProjectionAndNotTheRecord(t *testing.T) {
 }
 
 func TestTheMicroserviceGoesWithItsLastInstance(t *testing.T) {
-	one, at1 := registered(t, "app-last")
-	two, at2 := registered(t, "app-last")
+	one, at1 := storetest.Register(t, store, "app-last")
+	two, at2 := storetest.Register(t, store, "app-last")
 	service, _, _ := split(one.ID)
 	has := func() bool {
 		got, err := store.client.Get(t.Context(), servicePrefix+service, clientv3.WithCountOnly())
@@ -199,7 +98,7 @@ func TestTheMicroserviceGoesWithItsLastInstance(t *testing.T) {
 }
 
 func TestTidyErasesWhatCrashesLeave(t *testing.T) {
-	r, at := registered(t, "app-tidy")
+	r, at := storetest.Register(t, store, "app-tidy")
 	service, instance, _ := split(r.ID)
 	_ = at
 	_, err := store.client.Delete(t.Context(), instancePrefix+service+"/"+instance)
@@ -216,7 +115,7 @@ func TestTidyErasesWhatCrashesLeave(t *testing.T) {
 }
 
 func TestOneBadRecordHarmsNobodyElse(t *testing.T) {
-	r, _ := registered(t, "app-good")
+	r, _ := storetest.Register(t, store, "app-good")
 	bad := recordPrefix + strings.Repeat("b", 64)
 	for _, garbage := range []string{"", "{", "null", `{"Schema":99}`,
 		`{"Schema":99,"ID":"` + strings.Repeat("b", 64) + `","Attributes":"{}"}`, strings.Repeat("x", 1<<16)} {
@@ -287,10 +186,10 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 }
 
 func TestANameThatAServiceCombClientTookFirst(t *testing.T) {
-	k := serviceKey("app-taken", infoOf(t), "")
+	k := serviceKey("app-taken", storetest.Info(t), "")
 	_, err := store.client.Put(t.Context(), "/cse-sr/ms/indexes/default/default/"+k.Environment+"/"+k.AppId+"/"+k.ServiceName+"/"+k.Version, "foreign")
 	require.NoError(t, err)
-	r, _ := registered(t, "app-taken")
+	r, _ := storetest.Register(t, store, "app-taken")
 	p, err := project(&r)
 	require.NoError(t, err)
 	require.Equal(t, "face_recognition-mec", p.key.ServiceName)

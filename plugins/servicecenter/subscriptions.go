@@ -41,7 +41,7 @@ type cursor struct {
 func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 	var v subscription
 	id := strings.TrimPrefix(string(kv.Key), subPrefix)
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion || !mp1.ValidID(id) {
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(id) {
 		return nil, false
 	}
 	return &plugins.Subscription{ID: id, Owner: v.Owner, Prefix: v.Prefix, Asked: v.Asked, Since: v.Since, At: heartbeat.Revision(kv.CreateRevision)}, true
@@ -49,7 +49,7 @@ func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 
 func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
 	var v cursor
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaVersion {
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema {
 		return plugins.Cursor{}, false
 	}
 	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
@@ -90,11 +90,11 @@ func (s *Store) one(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
 
 // Subscribe implements plugins.Outbox.
 func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heartbeat.Revision, error) {
-	value, err := json.Marshal(subscription{Schema: schemaVersion, Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
+	value, err := json.Marshal(subscription{Schema: heartbeat.Schema, Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
 	if err != nil {
 		return 0, err
 	}
-	start, err := json.Marshal(cursor{Schema: schemaVersion})
+	start, err := json.Marshal(cursor{Schema: heartbeat.Schema})
 	if err != nil {
 		return 0, err
 	}
@@ -140,7 +140,7 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 
 // MoveCursor implements plugins.Outbox.
 func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
-	value, err := json.Marshal(cursor{Schema: schemaVersion, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
+	value, err := json.Marshal(cursor{Schema: heartbeat.Schema, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
 	if err != nil {
 		return 0, err
 	}

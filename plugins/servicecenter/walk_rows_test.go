@@ -1,5 +1,7 @@
 package servicecenter
 
+import "github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+
 // row says how a route of service-center can be asked to write to what is ours. In
 // query and bodies stand $sid, $iid, $app, $name and $version for what is ours and $own
 // and $inst for what is a ServiceComb client's.
@@ -19,8 +21,6 @@ const (
 	govKind   = "/v1/:project/gov/:kind"
 	reads     = "it reads"
 	ofKey     = `"appId":"$app","serviceName":"$name","version":"$version"`
-	instOf    = `"hostName":"h","endpoints":["rest://127.0.0.1:1"]`
-	blackRule = `{"ruleType":"BLACK","attribute":"ServiceName","pattern":".*"}`
 	policies  = "policies go to a configuration server, and none is built in"
 )
 
@@ -60,15 +60,15 @@ var rows = map[string]row{
 
 	"POST " + v4ms: {bodies: []string{
 		`{"service":{` + ofKey + `}}`,
-		`{"service":{` + ofKey + `},"instances":[{"instanceId":"$iid",` + instOf + `}]}`,
-		`{"service":{` + ofKey + `},"rules":[` + blackRule + `],"tags":{"a":"b"}}`,
-		`{"service":{"serviceName":"walk.a","serviceId":"$sid"},"instances":[{` + instOf + `}],"rules":[` + blackRule + `]}`,
-		`{"service":{"serviceName":"walk.b"},"instances":[{"instanceId":"$iid","serviceId":"$sid",` + instOf + `}]}`,
+		`{"service":{` + ofKey + `},"instances":[{"instanceId":"$iid",` + centertest.Instance + `}]}`,
+		`{"service":{` + ofKey + `},"rules":[` + centertest.BlackRule + `],"tags":{"a":"b"}}`,
+		`{"service":{"serviceName":"walk.a","serviceId":"$sid"},"instances":[{` + centertest.Instance + `}],"rules":[` + centertest.BlackRule + `]}`,
+		`{"service":{"serviceName":"walk.b"},"instances":[{"instanceId":"$iid","serviceId":"$sid",` + centertest.Instance + `}]}`,
 		`{"service":{"serviceName":"walk.c","serviceId":"$sid/$iid"}}`,
 		`{"service":{"serviceName":"walk.d","serviceId":"x/../$sid"}}`,
-		`{"service":{"serviceName":"walk.e"},"instances":[{"instanceId":"../$sid/$iid",` + instOf + `}]}`,
-		`{"service":{"appId":"$app","serviceName":"walk.f","alias":"$name","version":"$version"},"rules":[` + blackRule + `]}`,
-		`{"SERVICE":{"appId":"x"},"service":{"APPID":"$app","serviceName":"y","ServiceName":"$name","VERSION":"$version"},"rules":[` + blackRule + `]}`,
+		`{"service":{"serviceName":"walk.e"},"instances":[{"instanceId":"../$sid/$iid",` + centertest.Instance + `}]}`,
+		`{"service":{"appId":"$app","serviceName":"walk.f","alias":"$name","version":"$version"},"rules":[` + centertest.BlackRule + `]}`,
+		`{"SERVICE":{"appId":"x"},"service":{"APPID":"$app","serviceName":"y","ServiceName":"$name","VERSION":"$version"},"rules":[` + centertest.BlackRule + `]}`,
 	}},
 	"DELETE " + v4ms: {bodies: []string{
 		`{"serviceIds":["$sid"],"force":true}`, `{"serviceIds":["$own","$sid"],"force":true}`, `{"SERVICEIDS":["$sid"],"Force":true}`,
@@ -76,8 +76,8 @@ var rows = map[string]row{
 	}},
 	"PUT " + v4one + "/properties":           {bodies: []string{`{"properties":{"a":"b"}}`, `{"serviceId":"$sid","properties":{"a":"b"}}`, `{"serviceId":"$own","SERVICEID":"$sid","properties":{}}`}},
 	"DELETE " + v4one:                        {query: "force=true"},
-	"POST " + v4one + "/rules":               {bodies: []string{`{"rules":[` + blackRule + `]}`}},
-	"PUT " + v4one + "/rules/:rule_id":       {bodies: []string{blackRule}},
+	"POST " + v4one + "/rules":               {bodies: []string{`{"rules":[` + centertest.BlackRule + `]}`}},
+	"PUT " + v4one + "/rules/:rule_id":       {bodies: []string{centertest.BlackRule}},
 	"DELETE " + v4one + "/rules/:rule_id":    {},
 	"POST " + v4one + "/tags":                {bodies: []string{`{"tags":{"a":"b"}}`}},
 	"PUT " + v4one + "/tags/:key":            {query: "value=b"},
@@ -86,8 +86,8 @@ var rows = map[string]row{
 	"PUT " + v4one + "/schemas/:schemaId":    {bodies: []string{`{"schema":"c","summary":"b"}`}},
 	"DELETE " + v4one + "/schemas/:schemaId": {},
 	"POST " + v4inst: {bodies: []string{
-		`{"instance":{` + instOf + `}}`, `{"instance":{"instanceId":"$iid",` + instOf + `}}`, `{"instance":{"serviceId":"$sid","instanceId":"$iid",` + instOf + `}}`,
-		`{"instance":{"instanceId":"../$sid/$iid",` + instOf + `}}`, `{"instance":{"instanceId":"$iid/x",` + instOf + `}}`,
+		`{"instance":{` + centertest.Instance + `}}`, `{"instance":{"instanceId":"$iid",` + centertest.Instance + `}}`, `{"instance":{"serviceId":"$sid","instanceId":"$iid",` + centertest.Instance + `}}`,
+		`{"instance":{"instanceId":"../$sid/$iid",` + centertest.Instance + `}}`, `{"instance":{"instanceId":"$iid/x",` + centertest.Instance + `}}`,
 	}},
 	"DELETE " + v4oneInst:              {},
 	"PUT " + v4oneInst + "/heartbeat":  {},

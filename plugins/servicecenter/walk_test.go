@@ -20,6 +20,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 // routes are all that service-center's router has.
@@ -68,10 +70,8 @@ type walker struct {
 
 func newWalker(t *testing.T, app string) *walker {
 	t.Helper()
-	ours, _ := registered(t, app)
-	p, err := project(&ours)
-	require.NoError(t, err)
-	w := &walker{t: t, at: seatOf(ours.ID, ""), key: p.key, lease: clientv3.LeaseID(ours.Lease)}
+	ours, _ := storetest.Register(t, store, app)
+	w := &walker{t: t, at: seatOf(ours.ID, ""), key: *keyOfOwner(app), lease: clientv3.LeaseID(ours.Lease)}
 	w.look()
 	return w
 }
@@ -178,9 +178,9 @@ func (w *walker) harmless(key string) bool {
 func (w *walker) client() {
 	w.t.Helper()
 	const root = "/v4/default/registry/microservices"
-	status, _, answer := send(w.t, "POST", root, `{"service":{"appId":"walk","serviceName":"own","version":"1.0.0","serviceId":"`+w.own+`"}}`)
+	status, _, answer := web.Send(w.t, "POST", root, `{"service":{"appId":"walk","serviceName":"own","version":"1.0.0","serviceId":"`+w.own+`"}}`)
 	require.Equal(w.t, 200, status, answer)
-	status, _, answer = send(w.t, "POST", root+"/"+w.own+"/instances", `{"instance":{"instanceId":"`+w.inst+`",`+instOf+`}}`)
+	status, _, answer = web.Send(w.t, "POST", root+"/"+w.own+"/instances", `{"instance":{"instanceId":"`+w.inst+`",`+centertest.Instance+`}}`)
 	require.Equal(w.t, 200, status, answer)
 }
 
@@ -252,7 +252,7 @@ func (w *walker) ask(c call) int {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, c.method, web.URL+c.target, strings.NewReader(c.body))
+	r, err := http.NewRequestWithContext(ctx, c.method, string(web)+c.target, strings.NewReader(c.body))
 	require.NoError(w.t, err, "%+v", c)
 	if strings.HasSuffix(c.target, "watcher") {
 		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
@@ -309,7 +309,7 @@ func (w *walker) walk(found func(c call, status int, changed []string)) {
 
 // Nor what service-center is by its own registration.
 func TestNoRouteWritesToServiceCentersOwnRegistration(t *testing.T) {
-	drivesControllers(t)
+	centertest.DrivesControllers(t)
 	w := newSelfWalker(t)
 	w.walk(func(c call, status int, changed []string) {
 		t.Errorf("%+v answered %d and changed\n\t%s", c, status, strings.Join(changed, "\n\t"))
@@ -320,14 +320,13 @@ func TestNoRouteWritesToServiceCentersOwnRegistration(t *testing.T) {
 // Nothing that can be asked of service-center changes what is ours, whether this
 // replica has seen what that is or not: then the marks in the store suffice.
 func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
-	drivesControllers(t)
+	centertest.DrivesControllers(t)
 	both := map[bool]*walker{true: newWalker(t, "app-walk-seen"), false: newWalker(t, "app-walk-unseen")}
 	for seen, w := range both {
 		w.marksOnly = !seen
 		if seen {
-			o := newOwned()
-			o.changed(w.at.id(), &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: w.at.id(), Lease: heartbeat.LeaseID(w.lease)}})
-			theGuard.ours.Store(o)
+			store.Changed(w.at.id(), &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: w.at.id(), Lease: heartbeat.LeaseID(w.lease)}})
+			center.Protect(store)
 		}
 		start := w.picture()
 		w.walk(func(c call, status int, changed []string) {
@@ -339,14 +338,14 @@ func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
 			return err == nil && got.Count == 0
 		}, time.Minute, 20*time.Millisecond)
 		require.Empty(t, w.changed())
-		theGuard.ours.Store(nil)
+		center.Protect(nil)
 		t.Logf("%d calls of %d routes", w.calls, len(rows))
 	}
 }
 
 // The walk finds what a guard that knows nothing lets through.
 func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
-	drivesControllers(t)
+	centertest.DrivesControllers(t)
 	w := newWalker(t, "app-open")
 	_, err := store.client.Delete(t.Context(), markPrefix+w.at.service)
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -59,11 +60,11 @@ func (f *followed) why() string {
 // registeredIn commits a record on a lease of ten minutes.
 func registeredIn(t *testing.T, s *Store, owner string) heartbeat.Record {
 	t.Helper()
-	id, err := s.NewID(t.Context(), owner, infoOf(t))
+	id, err := s.NewID(t.Context(), owner, storetest.Info(t))
 	require.NoError(t, err)
 	l, err := s.Grant(t.Context(), 600)
 	require.NoError(t, err)
-	r := heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: owner, Attributes: attributes, State: heartbeat.Active,
+	r := heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: owner, Attributes: storetest.Attributes, State: heartbeat.Active,
 		Interval: 300, Window: 600, Proposed: 300, RegisteredAt: 1e18, Seq: 1, Lease: l}
 	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection,
 		RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
@@ -133,7 +134,7 @@ func storeAt(t *testing.T, endpoints ...string) *Store {
 	c, err := etcd.Open(t.Context(), etcd.Options{Cluster: r, Probe: clusterKey, Log: etcdtest.Discard})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := newStore(c, etcdtest.Discard)
+	s := newStore(storeOptions{Client: c, Log: etcdtest.Discard})
 	t.Cleanup(s.Close)
 	return s
 }
@@ -180,7 +181,7 @@ func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
 	var work sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	for _, s := range []*Store{one, two} {
-		work.Go(func() { s.attend(ctx, "here") })
+		work.Go(func() { s.Attend(ctx, "here") })
 	}
 	require.Eventually(t, func() bool {
 		return one.replicas.Replicas() == 2 && two.replicas.Replicas() == 2 && one.replicas.Rank() == 1 && two.replicas.Rank() == 2

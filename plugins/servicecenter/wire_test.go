@@ -10,12 +10,13 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
 // described is attributes whose endpoint has about n bytes of c.
 func described(t *testing.T, c string, n int) string {
 	t.Helper()
-	info := infoOf(t)
+	info := storetest.Info(t)
 	for range n / 500 {
 		info.TransportInfo.Endpoint.URIs = append(info.TransportInfo.Endpoint.URIs, "http://10.0.0.5:80/?"+strings.Repeat(c, 480))
 	}
@@ -26,7 +27,7 @@ func described(t *testing.T, c string, n int) string {
 
 func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 	for _, c := range []string{"x", "&", "<"} {
-		r := newRecord(t, "app-size")
+		r := storetest.NewRecord(t, store, "app-size")
 		r.Attributes = described(t, c, 60_000)
 		service, _, _ := split(r.ID)
 		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added},
@@ -37,7 +38,7 @@ func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 }
 
 func TestWhatTheReleaseBeforeWroteIsReadAsTheSame(t *testing.T) {
-	r := newRecord(t, "app-forms")
+	r := storetest.NewRecord(t, store, "app-forms")
 	r.Attributes = described(t, "&<>\u2028\\\\u003c\\\"", 2000)
 	require.Contains(t, r.Attributes, `\u0026`, "as encoding/json has it")
 	lean, err := encodeRecord(&r)
@@ -77,7 +78,7 @@ func TestUnescapedIsTheInverseOfCanonical(t *testing.T) {
 }
 
 func TestAnEventCarriesWhatIsFilteredByAndNotHowAServiceIsReached(t *testing.T) {
-	info := infoOf(t)
+	info := storetest.Info(t)
 	info.SerCategory = &mp1.CategoryRef{ID: "c", Name: "n"}
 	long, err := json.Marshal(info)
 	require.NoError(t, err)

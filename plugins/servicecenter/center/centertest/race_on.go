@@ -1,5 +1,5 @@
 //go:build race
 
-package servicecenter
+package centertest
 
 const raceEnabled = true
