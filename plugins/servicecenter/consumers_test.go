@@ -17,8 +17,11 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
+
+const registryV4 = "/v4/default/registry/"
 
 // consumerOf registers a ServiceComb consumer and returns its serviceId.
 func consumerOf(t *testing.T, app, name string) string {
@@ -40,13 +43,13 @@ func findAs(t *testing.T, consumer string, k *discovery.MicroServiceKey) (int, s
 
 // keyOfOwner is the microservice of an application's service.
 func keyOfOwner(owner string) *discovery.MicroServiceKey {
-	return &discovery.MicroServiceKey{Tenant: domainProject, AppId: owner, ServiceName: "face_recognition", Version: "1.0.0"}
+	return &discovery.MicroServiceKey{Tenant: keys.Tenant, AppId: owner, ServiceName: "face_recognition", Version: "1.0.0"}
 }
 
 // A ServiceComb consumer of another appId finds a service, and where it is called.
 func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 	centertest.DrivesControllers(t)
-	r, _ := storetest.Register(t, store, "app-cross")
+	r, _ := storetest.Register(t, records, "app-cross")
 	consumer := consumerOf(t, "shop", "cross-cart")
 	require.Eventually(t, func() bool {
 		status, body := findAs(t, consumer, keyOfOwner("app-cross"))
@@ -55,7 +58,7 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 	// now that it has a provider, a change of its tags is told it
 	require.Eventually(t, func() bool {
 		_, _, body := web.Send(t, "GET", "/v4/default/registry/microservices/"+consumer+"/providers", "")
-		return strings.Contains(body, seatOf(r.ID, "").service)
+		return strings.Contains(body, keys.InstanceOf(r.ID, "").ServiceID)
 	}, 20*time.Second, 20*time.Millisecond)
 	before := strings.Count(logged.String(), "service-center panicked")
 	status, _, body := web.Send(t, "POST", "/v4/default/registry/microservices/"+consumer+"/tags", `{"tags":{"a":"b"}}`)
@@ -68,28 +71,28 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 // list has brought it up to date; and nobody remembers then that it could not be found.
 func TestAConsumerFindsAServiceOnceItIsBroughtUpToDate(t *testing.T) {
 	centertest.DrivesControllers(t)
-	r, _ := storetest.Register(t, store, "app-found")
-	at := seatOf(r.ID, "")
-	mended(t)
-	now := stored(t, servicePrefix+at.service)
+	r, _ := storetest.Register(t, records, "app-found")
+	at := keys.InstanceOf(r.ID, "")
+	storetest.Repaired(t, records)
+	now := storetest.Value(t, db, keys.ServicePrefix+at.ServiceID)
 	before := strings.Replace(now, `"allowCrossApp":"true",`, "", 1)
 	require.NotEqual(t, now, before)
-	_, err := store.client.Put(t.Context(), servicePrefix+at.service, before)
+	_, err := db.Put(t.Context(), keys.ServicePrefix+at.ServiceID, before)
 	require.NoError(t, err)
 	consumer := consumerOf(t, "shop", "found-cart")
 	found := func() bool {
 		status, body := findAs(t, consumer, keyOfOwner("app-found"))
-		return status == 200 && strings.Contains(body, at.instance)
+		return status == 200 && strings.Contains(body, at.InstanceID)
 	}
 	require.Eventually(t, func() bool { return !found() }, 10*time.Second, 20*time.Millisecond)
-	mended(t)
-	require.Equal(t, now, stored(t, servicePrefix+at.service))
+	storetest.Repaired(t, records)
+	require.Equal(t, now, storetest.Value(t, db, keys.ServicePrefix+at.ServiceID))
 	require.Eventually(t, found, 10*time.Second, 20*time.Millisecond)
 }
 
 func TestServiceCenterShowsTheProjection(t *testing.T) {
-	r, _ := storetest.Register(t, store, "app-show")
-	service, instance, _ := split(r.ID)
+	r, _ := storetest.Register(t, records, "app-show")
+	service, instance, _ := keys.Split(r.ID)
 	require.Eventually(t, func() bool {
 		status, b := web.Get(t, "/v4/default/registry/microservices/"+service+"/instances/"+instance)
 		return status == 200 && strings.Contains(b, `"status":"UP"`) && strings.Contains(b, `"hostName":"app-show"`)
@@ -123,25 +126,25 @@ func TestAConsumerHearsOfEveryRegistration(t *testing.T) {
 	registered := func(version string) heartbeat.Record {
 		info := storetest.Info(t)
 		info.Version = version
-		id, err := store.NewID(t.Context(), "heard", info)
+		id, err := records.NewID(t.Context(), "heard", info)
 		require.NoError(t, err)
 		return heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: "heard", Attributes: strings.Replace(storetest.Attributes, `"v2"`, `"`+version+`"`, 1),
 			State: heartbeat.Active, RegisteredAt: 1e18, Seq: 1}
 	}
 	register := func(version string) func() {
 		r := registered(version)
-		at, err := store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
+		at, err := records.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
 		require.NoError(t, err)
 		return func() {
-			_, err := store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Remove, RecordRevision: at, Record: r, RecordOp: heartbeat.Erase, ProjectionOp: heartbeat.Erase, Change: heartbeat.Removed})
+			_, err := records.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Remove, RecordRevision: at, Record: r, RecordOp: heartbeat.Erase, ProjectionOp: heartbeat.Erase, Change: heartbeat.Removed})
 			require.NoError(t, err)
 		}
 	}
 	remove := register("1.0.0")
-	id, _, _ := split(registered("1.0.0").ID)
+	id, _, _ := keys.Split(registered("1.0.0").ID)
 	depends(t, "hearer", "heard", "face_recognition", id)
 
-	w := notify.NewInstanceEventListWatcher("hearer", domainProject, nil)
+	w := notify.NewInstanceEventListWatcher("hearer", keys.Tenant, nil)
 	require.NoError(t, notify.Center().AddSubscriber(w))
 	defer notify.Center().RemoveSubscriber(w)
 	hears := func(action discovery.EventType, version string) {
@@ -175,7 +178,7 @@ func TestAConsumerHearsOfEveryRegistration(t *testing.T) {
 		later()
 		hears(discovery.EVT_DELETE, version)
 		require.Eventually(t, func() bool { // else it is the latest still
-			id, err := etcdutil.GetServiceID(util.WithCacheOnly(t.Context()), &discovery.MicroServiceKey{Tenant: domainProject, AppId: "heard", ServiceName: "face_recognition", Version: version})
+			id, err := etcdutil.GetServiceID(util.WithCacheOnly(t.Context()), &discovery.MicroServiceKey{Tenant: keys.Tenant, AppId: "heard", ServiceName: "face_recognition", Version: version})
 			return err == nil && id == ""
 		}, time.Minute, time.Millisecond)
 	}

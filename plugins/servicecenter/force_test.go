@@ -15,6 +15,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
@@ -23,8 +24,8 @@ import (
 func TestDeletionsByForceDuringRegistrationsDoNothing(t *testing.T) {
 	for i := range 60 {
 		owner := "app-force-" + string(rune('a'+i%26)) + string(rune('a'+i/26))
-		k := serviceKey(owner, storetest.Info(t), "")
-		id := serviceIDOf(&k)
+		k := keyOfOwner(owner)
+		id := keys.ServiceIDOf(k)
 		done := make(chan struct{})
 		var deleting sync.WaitGroup
 		deleting.Go(func() {
@@ -44,14 +45,14 @@ func TestDeletionsByForceDuringRegistrationsDoNothing(t *testing.T) {
 				}
 			}
 		})
-		rec, at := storetest.Register(t, store, owner)
+		rec, at := storetest.Register(t, records, owner)
 		close(done)
 		deleting.Wait()
-		s, err := store.Read(t.Context(), rec.ID)
+		s, err := records.Read(t.Context(), rec.ID)
 		require.NoError(t, err)
 		require.Equal(t, heartbeat.Projection{Revision: at, Lease: rec.Lease}, s.Projection)
-		for _, key := range []string{servicePrefix + id, markPrefix + id, path.GenerateServiceIndexKey(&k), seatOf(rec.ID, "").leaseKey()} {
-			got, err := store.client.Get(t.Context(), key, clientv3.WithCountOnly())
+		for _, key := range []string{keys.ServicePrefix + id, keys.MarkPrefix + id, path.GenerateServiceIndexKey(k), keys.InstanceOf(rec.ID, "").LeaseKey()} {
+			got, err := db.Get(t.Context(), key, clientv3.WithCountOnly())
 			require.NoError(t, err)
 			require.EqualValues(t, 1, got.Count, key)
 		}

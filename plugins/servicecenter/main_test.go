@@ -11,18 +11,22 @@ import (
 
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store"
 )
 
 // There can be one service-center per process, so one serves all tests; they keep
 // apart by the names of their applications.
 var (
-	center *Center
-	store  *Store
-	web    centertest.Web
-	logged = &etcdtest.Lines{}
+	running *center.Center
+	records *store.Store
+	db      *etcd.Client // of both
+	web     centertest.Web
+	logged  = &etcdtest.Lines{}
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -39,23 +43,23 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx := context.Background()
 	log := plugins.NewLog(logged, "INFO")
-	db, err := etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: clusterKey, Log: log, Repeats: logs.NewRepeats(log)})
+	db, err = etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log)})
 	if err == nil {
-		center, err = Start(Options{Listen: "127.0.0.1:30100", Client: db, Repeats: logs.NewRepeats(log)})
+		running, err = center.Start(center.Options{Listen: "127.0.0.1:30100", Client: db, Repeats: logs.NewRepeats(log)})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	store = newStore(storeOptions{Client: db, Log: log, Consumers: center.Consumers(), Reserved: selfID})
-	served := httptest.NewServer(center.Handler())
+	records = store.New(store.Options{Client: db, Log: log, Consumers: running.InstanceEvents(), Reserved: center.SelfServiceID})
+	served := httptest.NewServer(running.Handler())
 	web = centertest.Web(served.URL)
 	code := m.Run()
 	served.Close()
-	store.Close()
+	records.Close()
 	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := center.Stop(bounded); err != nil {
+	if err := running.Stop(bounded); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -8,15 +8,16 @@ import (
 	"os"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-
 	"github.com/go-chassis/openlog"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store"
 )
 
 // What the commands check, backup and restore do with a store that no server uses.
@@ -25,13 +26,13 @@ import (
 // start does and beyond, and writes a short report. It changes nothing. An error is one
 // line: the store is not sound, or cannot be looked at.
 func Check(dataDir string, out io.Writer) error {
-	c := contents{states: map[heartbeat.State]int{}}
-	r, h, err := etcd.Inspect(dataDir, c.take)
+	c := store.Contents{States: map[heartbeat.State]int{}}
+	r, h, err := etcd.Inspect(dataDir, c.Add)
 	if err != nil {
 		return err
 	}
 	all := 0
-	for _, n := range c.states {
+	for _, n := range c.States {
 		all += n
 	}
 	fmt.Fprintf(out, "store in %s\n"+
@@ -42,10 +43,10 @@ func Check(dataDir string, out io.Writer) error {
 		"  ServiceComb    %d microservices, %d instances\n",
 		dataDir, quota.Bytes(r.Size), quota.Bytes(r.InUse), h.Revision, max(h.Compacted, 1), h.Keys,
 		r.Segments, quota.Bytes(r.LogBytes), r.LastEntry, r.Applied,
-		all, c.states[heartbeat.Active], c.states[heartbeat.Suspended], c.states[heartbeat.Inactive],
-		c.applications, c.subscriptions, c.events, c.services, c.instances)
-	if c.unreadable > 0 {
-		return fmt.Errorf("the files of the store in %s are sound, but %d of its values cannot be read, the first at %s; they are left out, alone", dataDir, c.unreadable, plugins.Clean(c.first))
+		all, c.States[heartbeat.Active], c.States[heartbeat.Suspended], c.States[heartbeat.Inactive],
+		c.Applications, c.Subscriptions, c.Events, c.Services, c.Instances)
+	if c.Unreadable > 0 {
+		return fmt.Errorf("the files of the store in %s are sound, but %d of its values cannot be read, the first at %s; they are left out, alone", dataDir, c.Unreadable, plugins.Clean(c.First))
 	}
 	fmt.Fprintln(out, "  it is sound")
 	return nil
@@ -90,24 +91,24 @@ func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer,
 	if err != nil {
 		return err
 	}
-	c := contents{states: map[heartbeat.State]int{}}
+	c := store.Contents{States: map[heartbeat.State]int{}}
 	var schema []byte
-	h, err := etcd.RestoreBackup(ctx, file, dataDir, datadir.Restored{Key: restoredKey, Value: restoredNow}, show(progress, "restore", info.Size()), fail,
+	h, err := etcd.RestoreBackup(ctx, file, dataDir, datadir.Restored{Key: keys.Restored, Value: restoredNow}, show(progress, "restore", info.Size()), fail,
 		func(kv *mvccpb.KeyValue) {
-			if string(kv.Key) == clusterKey {
+			if string(kv.Key) == keys.Cluster {
 				schema = kv.Value
 			}
-			c.take(kv)
+			c.Add(kv)
 		}, func() error { return knownSchema(file, schema) })
 	if err != nil {
 		return err
 	}
 	all := 0
-	for _, n := range c.states {
+	for _, n := range c.States {
 		all += n
 	}
 	fmt.Fprintf(out, "restored %s from %s: %d services, %d subscriptions; revision %d became %d\n",
-		dataDir, file, all, c.subscriptions, h.Revision, h.Revision+datadir.Bump)
+		dataDir, file, all, c.Subscriptions, h.Revision, h.Revision+datadir.Bump)
 	return nil
 }
 
@@ -120,11 +121,11 @@ func restoredNow(revision int64) []byte {
 }
 
 func knownSchema(file string, schema []byte) error {
-	switch want := clusterValue(); {
+	switch want := store.ClusterValue(); {
 	case schema == nil:
-		return fmt.Errorf("%s is no backup of mepserver's store: %s is not in it", file, clusterKey)
+		return fmt.Errorf("%s is no backup of mepserver's store: %s is not in it", file, keys.Cluster)
 	case string(schema) != want:
-		return fmt.Errorf("%s was written by another version of this program: %s does not hold schema %d", file, clusterKey, heartbeat.Schema)
+		return fmt.Errorf("%s was written by another version of this program: %s does not hold schema %d", file, keys.Cluster, heartbeat.Schema)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store"
 )
 
 func TestCheckSaysInOneLineWhyItCannotLook(t *testing.T) {
@@ -40,7 +42,7 @@ func TestARestoreThatWasKilledIsMadeAgain(t *testing.T) {
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	c, err := etcd.Open(t.Context(), etcd.Options{DataDir: dir, Quota: 64 << 20, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)})
 	require.NoError(t, err)
-	_, err = c.Put(t.Context(), clusterKey, clusterValue())
+	_, err = c.Put(t.Context(), keys.Cluster, store.ClusterValue())
 	require.NoError(t, err)
 	c.Close()
 	from, size, err := etcd.OfflineBackup(t.Context(), dir, 64<<20, plugins.NewLog(io.Discard, "WARN"), func(why string) { t.Error(why) })

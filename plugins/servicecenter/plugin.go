@@ -1,3 +1,7 @@
+// Package servicecenter is the adapter: with the packages below it, the only one that knows
+// service-center, go-chassis and etcd. It wires three rooms: etcd is how the store is
+// reached, store what is kept there, center service-center itself. It must not know what a
+// state means or when it changes; heartbeat decides that.
 package servicecenter
 
 import (
@@ -9,7 +13,10 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store"
 )
 
 // Plugin is the bottom of the list: service-center, the store under it, and the
@@ -21,16 +28,16 @@ const BackupRoute = "/backup"
 
 // base joins the running service-center with the store's encoding.
 type base struct {
-	*Store
-	*Center
+	*store.Store
+	*center.Center
 	client *etcd.Client
-	ran    *etcd.RunTime // nil unless embedded
-	entry  *selfEntry    // nil until the store has shown that it can be used
+	ran    *etcd.RunTime        // nil unless embedded
+	entry  *center.Registration // nil until the store has shown that it can be used
 }
 
 func (b base) stop(ctx context.Context) error {
 	if b.entry != nil {
-		b.entry.leave(ctx)
+		b.entry.Leave(ctx)
 	}
 	b.Close()
 	return b.Stop(ctx)
@@ -50,12 +57,12 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := Start(Options{Listen: h.Config.Server.Listen, Client: db, Repeats: o.Repeats})
+	c, err := center.Start(center.Options{Listen: h.Config.Server.Listen, Client: db, Repeats: o.Repeats})
 	if err != nil {
 		db.Close()
 		return nil, err
 	}
-	s := newStore(storeOptions{Client: db, Log: h.Log, Consumers: c.Consumers(), Reserved: selfID})
+	s := store.New(store.Options{Client: db, Log: h.Log, Consumers: c.InstanceEvents(), Reserved: center.SelfServiceID})
 	b := base{Store: s, Center: c, client: db}
 	if db.Embedded() {
 		ran := etcd.NewRunTime(o.DataDir)
@@ -69,15 +76,15 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		return nil, err
 	}
 	if !db.Embedded() {
-		say := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": projectionForm}
+		say := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": store.ProjectionForm}
 		s.Join(say) // before the engine publishes
 		h.Go(func(ctx context.Context) { s.Attend(ctx, say) })
 	}
-	b.entry = newSelfEntry(db, h.Log, s.Name(), advertised(h))
-	b.entry.keep(ctx) // before anybody can ask for it
-	h.Go(b.entry.stay)
+	b.entry = center.NewRegistration(db, h.Log, s.Name(), center.AdvertisedAddress(h))
+	b.entry.Keep(ctx) // before anybody can ask for it
+	h.Go(b.entry.Stay)
 	var shown plugins.Collectors
-	b.entry.collect(&shown)
+	b.entry.Collect(&shown)
 	s.Collect(&shown)
 	db.Collect(&shown)
 	if db.Embedded() {
@@ -96,7 +103,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 
 // optionsOf takes what the base needs out of the configuration.
 func optionsOf(h *plugins.Host) (o etcd.Options, err error) {
-	o = etcd.Options{Probe: clusterKey, Log: h.Log, Repeats: logs.NewRepeats(h.Log), Fail: h.Fail}
+	o = etcd.Options{Probe: keys.Cluster, Log: h.Log, Repeats: logs.NewRepeats(h.Log), Fail: h.Fail}
 	if h.Config.Store.Kind == conf.Etcd {
 		o.Cluster, err = etcd.NewRemote(h.Config.Store)
 	} else {

@@ -14,13 +14,16 @@ import (
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
+	"github.com/apache/servicecomb-service-center/server/core"
 	"github.com/go-chassis/cari/discovery"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
@@ -46,7 +49,7 @@ func TestEveryRouteHasARow(t *testing.T) {
 		_, ok := rows[route]
 		require.True(t, ok, "%s: how can it be asked to write to what is ours?", route)
 		_, p, _ := strings.Cut(route, " ")
-		require.True(t, serviceCombs(p), "%s does not pass the door", route)
+		require.True(t, center.IsServiceComb(p), "%s does not pass the door", route)
 	}
 	for route := range rows {
 		require.Contains(t, known, route, "no such route")
@@ -56,7 +59,7 @@ func TestEveryRouteHasARow(t *testing.T) {
 // walker is a world with something of ours and something of a ServiceComb client.
 type walker struct {
 	t         *testing.T
-	at        seat // where ours stands
+	at        keys.Instance // where ours stands
 	key       discovery.MicroServiceKey
 	lease     clientv3.LeaseID
 	own, inst string
@@ -70,34 +73,34 @@ type walker struct {
 
 func newWalker(t *testing.T, app string) *walker {
 	t.Helper()
-	ours, _ := storetest.Register(t, store, app)
-	w := &walker{t: t, at: seatOf(ours.ID, ""), key: *keyOfOwner(app), lease: clientv3.LeaseID(ours.Lease)}
+	ours, _ := storetest.Register(t, records, app)
+	w := &walker{t: t, at: keys.InstanceOf(ours.ID, ""), key: *keyOfOwner(app), lease: clientv3.LeaseID(ours.Lease)}
 	w.look()
 	return w
 }
 
 // newSelfWalker is one whose something of ours is this replica's registration as
-// service-center.
+// service-running.
 func newSelfWalker(t *testing.T) *walker {
 	t.Helper()
-	e := entered(t)
-	instance, leaseKey := e.keys()
-	l, err := store.Grant(t.Context(), fresh+1) // a walk may take longer than its own
+	_, at := registered(t)
+	instance, leaseKey := at.Key(), at.LeaseKey()
+	l, err := records.Grant(t.Context(), fresh+1) // a walk may take longer than its own
 	require.NoError(t, err)
 	on := clientv3.WithLease(clientv3.LeaseID(l))
-	for key, value := range map[string]string{instance: stored(t, instance), leaseKey: leaseText(l)} {
-		_, err = store.client.Put(t.Context(), key, value, on)
+	for key, value := range map[string]string{instance: storetest.Value(t, db, instance), leaseKey: strconv.FormatInt(int64(l), 10)} {
+		_, err = db.Put(t.Context(), key, value, on)
 		require.NoError(t, err)
 	}
-	t.Cleanup(func() { _ = store.Revoke(t.Context(), l) })
-	w := &walker{t: t, at: seat{selfID, e.instanceID()}, key: selfKey, lease: clientv3.LeaseID(l)}
+	t.Cleanup(func() { _ = records.Revoke(t.Context(), l) })
+	w := &walker{t: t, at: at, key: discovery.MicroServiceKey{Tenant: keys.Tenant, AppId: core.RegistryAppID, ServiceName: core.RegistryServiceName, Version: core.Service.Version}, lease: clientv3.LeaseID(l)}
 	w.look()
 	return w
 }
 
 func (w *walker) look() {
 	w.own, w.inst = "walk-own", "walk-inst"
-	w.replace = strings.NewReplacer("$sid", w.at.service, "$iid", w.at.instance, "$own", w.own, "$inst", w.inst,
+	w.replace = strings.NewReplacer("$sid", w.at.ServiceID, "$iid", w.at.InstanceID, "$own", w.own, "$inst", w.inst,
 		"$app", w.key.AppId, "$name", w.key.ServiceName, "$version", w.key.Version)
 }
 
@@ -111,7 +114,7 @@ func (w *walker) age() {
 
 func (w *walker) ttl() int64 {
 	w.t.Helper()
-	res, err := store.client.TimeToLive(w.t.Context(), w.lease)
+	res, err := db.TimeToLive(w.t.Context(), w.lease)
 	require.NoError(w.t, err)
 	return res.TTL
 }
@@ -120,11 +123,11 @@ func (w *walker) ttl() int64 {
 func (w *walker) picture() map[string]string {
 	w.t.Helper()
 	out := map[string]string{}
-	at, name, app := w.at, strings.TrimPrefix(path.GenerateServiceIndexKey(&w.key), indexPrefix), w.key.AppId
-	if at.service == selfID {
+	at, name, app := w.at, strings.TrimPrefix(path.GenerateServiceIndexKey(&w.key), keys.IndexPrefix), w.key.AppId
+	if at.ServiceID == center.SelfServiceID {
 		app = "/" + app + "/" + w.key.ServiceName // its appId alone is everywhere
 	}
-	got, err := store.client.Get(w.t.Context(), "/", clientv3.WithRange("0"))
+	got, err := db.Get(w.t.Context(), "/", clientv3.WithRange("0"))
 	require.NoError(w.t, err)
 	w.seenAt = got.Header.Revision
 	for _, kv := range got.Kvs {
@@ -132,11 +135,11 @@ func (w *walker) picture() map[string]string {
 		if strings.Contains(key, w.own) || strings.Contains(key, "//walk/own/") || strings.Contains(key, "/Default/") {
 			continue // the client's own, and another tenant
 		}
-		if strings.HasPrefix(key, providerPrefix) && !strings.Contains(value, app) {
+		if strings.HasPrefix(key, keys.ProviderPrefix) && !strings.Contains(value, app) {
 			continue // who depends on a service of ours says so himself: that is how he hears of it
 		}
-		if strings.Contains(key, at.service) || strings.Contains(key, at.instance) || strings.Contains(key, name) || strings.Contains(key, app) ||
-			strings.Contains(value, at.service) || strings.Contains(value, at.instance) || strings.Contains(value, app) {
+		if strings.Contains(key, at.ServiceID) || strings.Contains(key, at.InstanceID) || strings.Contains(key, name) || strings.Contains(key, app) ||
+			strings.Contains(value, at.ServiceID) || strings.Contains(value, at.InstanceID) || strings.Contains(value, app) {
 			out[key] = fmt.Sprintf("%d %d %s", kv.ModRevision, kv.Lease, value)
 		}
 	}
@@ -147,7 +150,7 @@ func (w *walker) picture() map[string]string {
 func (w *walker) changed() (out []string) {
 	w.t.Helper()
 	var now map[string]string
-	if head, err := store.client.Get(w.t.Context(), "/", clientv3.WithCountOnly()); err == nil && head.Header.Revision == w.seenAt {
+	if head, err := db.Get(w.t.Context(), "/", clientv3.WithCountOnly()); err == nil && head.Header.Revision == w.seenAt {
 		now = w.before // nothing was written at all
 	} else {
 		now = w.picture()
@@ -171,7 +174,7 @@ func (w *walker) changed() (out []string) {
 // harmless are new keys that are about ours without harm.
 func (w *walker) harmless(key string) bool {
 	// another's instance that is called like ours
-	return w.marksOnly && strings.HasPrefix(key, "/cse-sr/inst/") && !strings.Contains(key, w.at.service)
+	return w.marksOnly && strings.HasPrefix(key, "/cse-sr/inst/") && !strings.Contains(key, w.at.ServiceID)
 }
 
 // client is a ServiceComb client's service and instance, which calls may delete.
@@ -236,12 +239,12 @@ func (w *walker) values(segment string) []string {
 	case ":project":
 		return []string{"default", "%64efault", "Default", "default%2Fdefault"}
 	case ":serviceId", ":consumerId", ":providerId":
-		return []string{at.service, w.own, strings.ToUpper(at.service), "%" + fmt.Sprintf("%02x", at.service[0]) + at.service[1:], at.service + "%2F" + at.instance,
-			"x%2F..%2F" + at.service, at.service + "%00"}
+		return []string{at.ServiceID, w.own, strings.ToUpper(at.ServiceID), "%" + fmt.Sprintf("%02x", at.ServiceID[0]) + at.ServiceID[1:], at.ServiceID + "%2F" + at.InstanceID,
+			"x%2F..%2F" + at.ServiceID, at.ServiceID + "%00"}
 	case ":instanceId":
-		return []string{at.instance, w.inst, "..%2F" + at.service + "%2F" + at.instance, at.instance + "%2F"}
+		return []string{at.InstanceID, w.inst, "..%2F" + at.ServiceID + "%2F" + at.InstanceID, at.InstanceID + "%2F"}
 	case ":rule_id", ":schemaId", ":key", ":id":
-		return []string{"a", "..%2F" + at.service + "%2Fa"}
+		return []string{"a", "..%2F" + at.ServiceID + "%2Fa"}
 	case ":kind":
 		return []string{"rate-limiting"}
 	}
@@ -325,8 +328,8 @@ func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
 	for seen, w := range both {
 		w.marksOnly = !seen
 		if seen {
-			store.Changed(w.at.id(), &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: w.at.id(), Lease: heartbeat.LeaseID(w.lease)}})
-			center.Protect(store)
+			records.Changed(w.at.ID(), &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: w.at.ID(), Lease: heartbeat.LeaseID(w.lease)}})
+			running.Protect(records)
 		}
 		start := w.picture()
 		w.walk(func(c call, status int, changed []string) {
@@ -334,11 +337,11 @@ func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
 		})
 		w.before = start
 		require.Eventually(t, func() bool { // what service-center does later, with its queue of dependencies
-			got, err := store.client.Get(t.Context(), "/cse-sr/ms/dep-queue/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+			got, err := db.Get(t.Context(), "/cse-sr/ms/dep-queue/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 			return err == nil && got.Count == 0
 		}, time.Minute, 20*time.Millisecond)
 		require.Empty(t, w.changed())
-		center.Protect(nil)
+		running.Protect(nil)
 		t.Logf("%d calls of %d routes", w.calls, len(rows))
 	}
 }
@@ -347,7 +350,7 @@ func TestNoRouteWritesToWhatIsOurs(t *testing.T) {
 func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
 	centertest.DrivesControllers(t)
 	w := newWalker(t, "app-open")
-	_, err := store.client.Delete(t.Context(), markPrefix+w.at.service)
+	_, err := db.Delete(t.Context(), keys.MarkPrefix+w.at.ServiceID)
 	require.NoError(t, err)
 	w.sample = 5
 	whole := w.picture()
@@ -355,14 +358,14 @@ func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
 	w.walk(func(c call, _ int, changed []string) {
 		found[c.route] = true
 		if w.ttl() < 0 {
-			_, err := store.client.Server().LeaseGrant(t.Context(), &etcdserverpb.LeaseGrantRequest{ID: int64(w.lease), TTL: fresh - 1})
+			_, err := db.Server().LeaseGrant(t.Context(), &etcdserverpb.LeaseGrantRequest{ID: int64(w.lease), TTL: fresh - 1})
 			require.NoError(t, err)
 		}
 		for key, value := range whole { // as it was, for the next
 			parts := strings.SplitN(value, " ", 3)
 			lease, err := strconv.ParseInt(parts[1], 10, 64)
 			require.NoError(t, err)
-			_, err = store.client.Put(t.Context(), key, parts[2], clientv3.WithLease(clientv3.LeaseID(lease)))
+			_, err = db.Put(t.Context(), key, parts[2], clientv3.WithLease(clientv3.LeaseID(lease)))
 			require.NoError(t, err)
 		}
 	})

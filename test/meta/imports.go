@@ -27,8 +27,9 @@ var (
 // forPlugins is what every plugin may import; its own folder is added.
 var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "heartbeat"}
 
-// forAdapter is what the adapter may import beside ServiceComb and etcd.
-var forAdapter = slices.Concat(logMetrics, []string{"google.golang.org/grpc", "go.uber.org/zap", "github.com/rs/cors", "golang.org/x/net/idna"})
+// forRooms is what the rooms of the adapter share: store and center may import these, and
+// not each other.
+var forRooms = []string{"plugins/servicecenter/etcd", "plugins/servicecenter/etcd/quota", "plugins/servicecenter/keys"}
 
 // processes are what tests start others by: test/proc and test/built do it for them.
 var processes = []string{"os/exec"}
@@ -46,10 +47,15 @@ var table = []row{
 	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/failpoint"},
-	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(forAdapter, adapterOnly)},
-	{dir: "plugins/servicecenter/etcd", project: append(slices.Clone(forPlugins), "plugins/servicecenter/etcd/*"), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
-	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
+	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(logMetrics, adapterOnly)},
+	{dir: "plugins/servicecenter/etcd", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd/*"}), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
 	{dir: "plugins/servicecenter/etcd/quota"},
+	{dir: "plugins/servicecenter/keys", project: []string{"heartbeat"}, outside: []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io"}},
+	{dir: "plugins/servicecenter/store", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io", "google.golang.org/grpc", "golang.org/x/net/idna"})},
+	{dir: "plugins/servicecenter/center", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, adapterOnly, []string{"github.com/rs/cors"})},
+	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
+	{dir: "plugins/servicecenter/store/storetest", project: []string{"heartbeat", "mp1"}, outside: []string{"github.com/apache/servicecomb-service-center", "go.etcd.io"}},
+	{dir: "plugins/servicecenter/center/centertest"},
 	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
 	{dir: "cmd/early", never: []string{"net/http"}},
 	{dir: "cmd/revision"},
@@ -120,10 +126,11 @@ func rowFor(dir string) (row, bool) {
 	return best, most >= 0
 }
 
-// testTools break links between processes, make certificates and start etcd. They know
-// nothing of what they test (their rows say so), and unit tests need them as much as those
-// in test.
-var testTools = []string{"test/proxy", "test/pki", "plugins/servicecenter/etcd/etcdtest"}
+// testTools break links between processes, make certificates, start etcd, register services
+// and ask service-center. They know nothing of what they test (their rows say so), and unit
+// tests need them as much as those in test.
+var testTools = []string{"test/proxy", "test/pki",
+	"plugins/servicecenter/etcd/etcdtest", "plugins/servicecenter/store/storetest", "plugins/servicecenter/center/centertest"}
 
 // testImport tells whether a test file may have what its package may not: the
 // test framework, and the package itself from its external tests.

@@ -6,7 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/apache/servicecomb-service-center/pkg/etcdsync"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -61,4 +67,47 @@ func Register(t testing.TB, s Store, owner string) (heartbeat.Record, heartbeat.
 		t.Fatal("a second registration of one id: ", err)
 	}
 	return r, at
+}
+
+// Everything is what an etcd holds, key to lease and value, without the locks that
+// service-center takes when it likes.
+func Everything(t testing.TB, kv clientv3.KV) map[string]string {
+	t.Helper()
+	got, err := kv.Get(t.Context(), "/", clientv3.WithRange("0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, kv := range got.Kvs {
+		if !strings.HasPrefix(string(kv.Key), etcdsync.RootPath+"/") {
+			out[string(kv.Key)] = fmt.Sprintf("%d %s", kv.Lease, kv.Value)
+		}
+	}
+	return out
+}
+
+// Value is what a key holds.
+func Value(t testing.TB, kv clientv3.KV, key string) string {
+	t.Helper()
+	got, err := kv.Get(t.Context(), key)
+	if err != nil || len(got.Kvs) != 1 {
+		t.Fatal(key, err)
+	}
+	return string(got.Kvs[0].Value)
+}
+
+// Repairer is a store that puts right what a list shows.
+type Repairer interface {
+	List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error)
+	AwaitRepairs()
+}
+
+// Repaired lists a store, and waits until what that shows was put right.
+func Repaired(t testing.TB, s Repairer) {
+	t.Helper()
+	s.AwaitRepairs() // after the list of another test
+	if _, _, err := s.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.AwaitRepairs()
 }

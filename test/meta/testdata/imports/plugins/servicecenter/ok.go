@@ -3,7 +3,8 @@ package servicecenter
 
 import (
 	_ "example.org/own/name/heartbeat"
+	_ "example.org/own/name/plugins/servicecenter/center"
 	_ "example.org/own/name/plugins/servicecenter/etcd"
-	_ "github.com/go-chassis/cari/discovery"
-	_ "go.etcd.io/etcd/client/v3"
+	_ "example.org/own/name/plugins/servicecenter/store"
+	_ "go.etcd.io/etcd/api/v3/mvccpb"
 )

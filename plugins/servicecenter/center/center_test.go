@@ -1,0 +1,122 @@
+package center
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The order in which Go initialises packages made service-center's own bootstrap
+// panic; ours has survived it when a test of this package runs. What a process
+// prints while it is being initialised must stay away from the user.
+func TestServiceCenterInitialisesInOrderAndSilently(t *testing.T) {
+	if os.Getenv("MEP_TEST_INIT") != "" {
+		return // the child: TestMain started and stopped service-center
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServiceCenterInitialisesInOrderAndSilently$")
+	cmd.Env = append(os.Environ(), "MEP_TEST_INIT=1")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, "PASS", strings.TrimSpace(string(out)))
+}
+
+func TestThereIsOneServiceCenterPerProcess(t *testing.T) {
+	_, err := Start(Options{Listen: "127.0.0.1:1"})
+	require.ErrorContains(t, err, "started before")
+}
+
+func TestPATCHGoesThroughTheChain(t *testing.T) {
+	center.Handle("PATCH /chain/{what}", "test.Patch", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "thing", r.PathValue("what"))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	status, _, _ := web.Send(t, "PATCH", "/chain/thing", "{}")
+	require.Equal(t, http.StatusNoContent, status)
+	require.Eventually(t, func() bool { // the metrics handler counts it, after the answer
+		_, b := web.Get(t, "/metrics")
+		return strings.Contains(b, `api="test.Patch",code="204"`) || strings.Contains(b, `code="204"`) && strings.Contains(b, `test.Patch`)
+	}, 10*time.Second, 50*time.Millisecond)
+}
+
+func TestAPanicIsA500AndNothingMore(t *testing.T) {
+	center.Handle("GET /panics", "test.Panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }))
+	status, h, b := web.Send(t, "GET", "/panics", "")
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, "application/problem+json", h.Get("Content-Type"))
+	require.NotContains(t, b, "secret")
+	require.True(t, json.Valid([]byte(b)))
+	status, _, _ = web.Send(t, "GET", "/v4/default/registry/version", "")
+	require.Equal(t, http.StatusOK, status, "and everybody else goes on")
+}
+
+// service-center's access interceptor refuses in plain text, shows the raw URI, and
+// lets the request be carried out all the same.
+func TestNothingReachesTheAccessInterceptorThatItRefuses(t *testing.T) {
+	var carriedOut atomic.Int64
+	center.Handle("GET /mec_refused/{rest...}", "test.Refused", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		carriedOut.Add(1)
+		_, _ = w.Write([]byte(r.URL.RawQuery))
+	}))
+	long := strings.Repeat("x", 3000)
+	for _, c := range []struct {
+		status int
+		target string
+	}{
+		{414, "/mec_refused/a?q=" + long}, {414, "/%6dec_refused/a?q=" + long}, {414, "http://host/mec_refused/a?q=" + long},
+		{400, "/mec_refused//a"}, {400, "http://host/mec_refused//a"}, {400, "/mec_refused/a;"}, {400, "/%6dec_refused/a@"}, {400, "//mec_refused/a"},
+		{404, "/mec_refused/../a"}, {404, "/mec_refused/%2e%2e/a"}, {404, "/mec_refused/./a"},
+		{414, "/v4/default/registry/version?" + long}, {400, "/v4/default//registry/version"},
+	} {
+		status, body := raw(t, c.target)
+		require.Equal(t, c.status, status, "%.40s", c.target)
+		require.True(t, json.Valid([]byte(body)), "%.40s: %.200s", c.target, body)
+		require.NotContains(t, body, "refused/", "no echo of the request")
+	}
+	require.Zero(t, carriedOut.Load())
+	for _, target := range []string{"/mec_refused/a?q=http://x", "http://host/mec_refused/a?q=1&", "/mec_refused/a?", "/mec_refused/a?q=;@", "/v4/default/registry/version?a=b&"} {
+		status, _ := raw(t, target)
+		require.Equal(t, 200, status, target)
+	}
+	require.EqualValues(t, 4, carriedOut.Load(), "each once")
+}
+
+// raw sends a request target as it is.
+func raw(t *testing.T, target string) (status int, body string) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(string(web), "http://"))
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(b)
+}
+
+func TestOnlyAPreflightIsAnsweredAsOne(t *testing.T) {
+	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(405) }))
+	status, _, _ := web.Send(t, "OPTIONS", "/mec_options", "")
+	require.Equal(t, 405, status)
+	r, err := http.NewRequest("OPTIONS", string(web)+"/mec_options", nil)
+	require.NoError(t, err)
+	r.Header.Set("Origin", "http://console.example")
+	r.Header.Set("Access-Control-Request-Method", "PATCH")
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode)
+	require.Contains(t, res.Header.Get("Access-Control-Allow-Methods"), "PATCH")
+}

@@ -1,0 +1,203 @@
+package center
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/apache/servicecomb-service-center/pkg/chain"
+	"github.com/apache/servicecomb-service-center/pkg/rest"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// theGuard keeps service-center's own API away from what Mp1 registered. Its rule is
+// in the registry plugin (finalkeys.go), where every write passes; here are what it
+// knows of ours, and how a refusal reaches the client.
+var theGuard = newGuard()
+
+type guard struct {
+	ours     atomic.Pointer[Owned]
+	refusals *prometheus.CounterVec // writes by reason
+	turned   *prometheus.CounterVec // requests by reason
+}
+
+func newGuard() *guard {
+	return &guard{
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_servicecomb_writes_refused_total", Help: "Writes of service-center that were not carried out, by reason.",
+		}, []string{"reason"}),
+		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_servicecomb_requests_refused_total", Help: "Requests that never reached service-center, by reason.",
+		}, []string{"reason"}),
+	}
+}
+
+// show adds the guard's metrics, with all their labels.
+func (g *guard) show(cs *plugins.Collectors) {
+	for _, why := range []refusal{refusedOurs, refusedForm, refusedRoom} {
+		g.refusals.WithLabelValues(string(why))
+	}
+	for _, why := range []string{turnedPath, turnedQuery, turnedHeader, turnedBody} {
+		g.turned.WithLabelValues(why)
+	}
+	cs.Add(g.refusals)
+	cs.Add(g.turned)
+}
+
+// Owned is what the guard asks the store before it lets a write of service-center through:
+// whether Mp1 has registered what it would change.
+type Owned interface {
+	// Owns says whether an instance is ours. An empty instanceID asks for a microservice of
+	// which instances are ours, an empty serviceID for an instance of any microservice.
+	Owns(serviceID, instanceID string) bool
+	// OwnsLease says whether an instance of ours hangs on the lease.
+	OwnsLease(l heartbeat.LeaseID) bool
+}
+
+// Protect tells the guard what is ours, as far as this replica has seen; nil: nothing.
+func (c *Center) Protect(o Owned) {
+	if o == nil {
+		theGuard.ours.Store(nil)
+		return
+	}
+	theGuard.ours.Store(&o)
+}
+
+// owns is Owned.Owns, with service-center's own registration.
+func (g *guard) owns(serviceID, instanceID string) bool {
+	if serviceID == SelfServiceID {
+		return true
+	}
+	o := g.ours.Load()
+	return o != nil && (*o).Owns(serviceID, instanceID)
+}
+
+// leases says whether a record of ours hangs on the lease.
+func (g *guard) leases(l heartbeat.LeaseID) bool {
+	o := g.ours.Load()
+	return o != nil && (*o).OwnsLease(l)
+}
+
+// Handle implements chain.Handler. A body that a controller would fall over is
+// refused, and a request that names something of ours by its id, so that the answer
+// does not depend on what service-center would have found: this is politeness, not the
+// rule.
+func (g *guard) Handle(i *chain.Invocation) {
+	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
+	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
+	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
+	if r.Method == http.MethodGet {
+		i.Next()
+		return
+	}
+	b := scan(r)
+	if complaint := b.complaint(r.Method + " " + pattern); complaint != "" {
+		g.turn(w, complaint)
+		return // the chain ends here
+	}
+	if pattern != batchFind && g.names(r.URL.Path, b.ids) {
+		g.refuse(r.Context(), refusedOurs)
+		w.WriteHeader(http.StatusForbidden) // the request's writer says it in words
+		return
+	}
+	i.Next()
+}
+
+const (
+	registryRoot = "/v4/:project/registry/"
+	oneInstance  = registryRoot + "microservices/:serviceId/instances/:instanceId"
+	// batchFind is a question, although it is a POST: it may name ours.
+	batchFind = registryRoot + "instances/action"
+)
+
+func (g *guard) names(path string, ids []string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if g.owns(segment, "") || g.owns("", segment) {
+			return true
+		}
+	}
+	for _, id := range ids {
+		if g.owns(id, "") || g.owns("", id) {
+			return true
+		}
+	}
+	return false
+}
+
+// callKey finds what the door knows of a request in its context.
+type callKey struct{}
+
+// apiCall is one to service-center's API that may change something.
+type apiCall struct{ refused atomic.Pointer[refusal] }
+
+// refuse counts a refused write, and has the request that asked for it say so.
+func (g *guard) refuse(ctx context.Context, why refusal) {
+	g.refusals.WithLabelValues(string(why)).Inc()
+	if r, ok := ctx.Value(callKey{}).(*apiCall); ok {
+		r.refused.CompareAndSwap(nil, &why)
+	}
+}
+
+// answerer turns the answer of a request whose write was refused into a 403:
+// service-center itself does not know why its transaction failed, and after some
+// writes it does not look.
+type answerer struct {
+	http.ResponseWriter
+	call   *apiCall
+	status int
+	mute   bool // the answer was replaced
+}
+
+func (a *answerer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	why := a.call.refused.Load()
+	switch {
+	case why == nil:
+		a.ResponseWriter.WriteHeader(status)
+		return
+	case *why == refusedOurs:
+		reply(a.ResponseWriter, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
+	case *why == refusedRoom:
+		a.Header().Set("Retry-After", strconv.Itoa(server.RoomAfter))
+		reply(a.ResponseWriter, http.StatusInsufficientStorage, `{"errorCode":"507001","errorMessage":"Insufficient storage","detail":"The platform's store is full; what is registered goes on. Try again later."}`)
+	default:
+		invalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
+	}
+	a.mute = true
+}
+
+func (a *answerer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.mute {
+		return len(p), nil
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController and http.MaxBytesReader through.
+func (a *answerer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// reply answers in service-center's own form.
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", rest.ContentTypeJSON)
+	w.Header().Set(rest.HeaderResponseStatus, strconv.Itoa(status))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body + "\n"))
+}
+
+// invalid refuses what a request says.
+func invalid(w http.ResponseWriter, complaint string) {
+	reply(w, http.StatusBadRequest, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"`+complaint+`"}`)
+}

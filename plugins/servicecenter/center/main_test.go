@@ -1,0 +1,59 @@
+package center
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/centertest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// There can be one service-center per process, so one serves all tests; they keep apart by
+// the names of what they register.
+var (
+	center *Center
+	db     *etcd.Client
+	web    centertest.Web
+	logged = &etcdtest.Lines{}
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "center-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx := context.Background()
+	log := plugins.NewLog(logged, "INFO")
+	db, err = etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log)})
+	if err == nil {
+		center, err = Start(Options{Listen: "127.0.0.1:30100", Client: db, Repeats: logs.NewRepeats(log)})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	served := httptest.NewServer(center.Handler())
+	web = centertest.Web(served.URL)
+	code := m.Run()
+	served.Close()
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := center.Stop(bounded); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}

@@ -1,0 +1,112 @@
+// Package keys names what the store holds: our own keys and those of service-center's that
+// are about ours. The rooms store and center write with the same words; keys knows no
+// values, reads nothing and keeps nothing.
+package keys
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// Tenant is the domain and project under which our services are microservices: that of
+// service-center's console.
+const Tenant = "default/default"
+
+// IDLength is how many lower-case hex characters a serviceId or instanceId of ours has.
+const IDLength = 32
+
+// Our own keys, which no cache of service-center holds and none of its clients can write.
+const (
+	RecordPrefix  = "/mep/rec/"
+	OutboxPrefix  = "/mep/obx/"
+	SubPrefix     = "/mep/sub/"
+	CursorPrefix  = "/mep/cur/"
+	LockPrefix    = "/mep/lck/"
+	ReplicaPrefix = "/mep/rep/"
+	AppPrefix     = "/mep/app/"
+	Cluster       = "/mep/cluster"  // which schema the store has
+	Restored      = "/mep/restored" // that the store was restored, and when
+)
+
+// The first keys behind a range that one watch covers: events of several watches have no
+// order between them. Whoever watches passes over what is not for him.
+const (
+	WatchedEnd = "/mep/rep0" // from InstancePrefix on: projections, records and replicas
+	OutboxEnd  = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions
+	AppsEnd    = "/mep/app0" // from AppPrefix on
+)
+
+// NewID makes a serInstanceId: 64 lower-case hex characters, of which the first
+// half is the ServiceComb serviceId and the second, random half the instanceId, so
+// that both keys of an instance are known from its id.
+func NewID(serviceID string) (heartbeat.ID, error) {
+	var b [IDLength / 2]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("servicecenter: no randomness: %w", err)
+	}
+	return heartbeat.ID(serviceID + hex.EncodeToString(b[:])), nil
+}
+
+// Split parts an id into serviceId and instanceId; ok is false for what cannot be
+// an id of ours.
+func Split(id heartbeat.ID) (serviceID, instanceID string, ok bool) {
+	if len(id) != 2*IDLength || strings.Trim(string(id), "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	return string(id[:IDLength]), string(id[IDLength:]), true
+}
+
+// Record is the key of a record.
+func Record(id heartbeat.ID) string { return RecordPrefix + string(id) }
+
+// Event is the key of an event: that of the seq-th change of an instance.
+func Event(id heartbeat.ID, seq uint64) string {
+	return fmt.Sprintf("%s%s/%016x", OutboxPrefix, id, seq)
+}
+
+// Instance names an instance as ServiceComb does.
+type Instance struct{ ServiceID, InstanceID string }
+
+// InstanceOf is the instance that a record is shown as; place is its Record.Place: the
+// serviceId, if an update gave it another name than the one that its id was made of.
+func InstanceOf(id heartbeat.ID, place string) Instance {
+	service, instance, _ := Split(id)
+	return Instance{cmp.Or(place, service), instance}
+}
+
+// Key is that of the instance itself: the projection of a record.
+func (i Instance) Key() string { return path.GenerateInstanceKey(Tenant, i.ServiceID, i.InstanceID) }
+
+// LeaseKey is where service-center looks up the lease of an instance.
+func (i Instance) LeaseKey() string {
+	return path.GenerateInstanceLeaseKey(Tenant, i.ServiceID, i.InstanceID)
+}
+
+// ID is the serInstanceId that begins with the serviceId: that of an instance which has the
+// name that it was registered with.
+func (i Instance) ID() heartbeat.ID { return heartbeat.ID(i.ServiceID + i.InstanceID) }
+
+// ParseInstance reads an instance key; ok is false for keys of others.
+func ParseInstance(key string) (Instance, bool) {
+	service, instance, ok := strings.Cut(strings.TrimPrefix(key, InstancePrefix), path.SPLIT)
+	if !ok {
+		return Instance{}, false
+	}
+	i := Instance{service, instance}
+	_, _, ok = Split(i.ID())
+	return i, ok && len(service) == IDLength
+}
+
+// ServiceIDOf is the serviceId of a microservice of ours: all instances of one application,
+// name and version are instances of one microservice.
+func ServiceIDOf(k *discovery.MicroServiceKey) string {
+	return ServiceIDAt(path.GenerateServiceIndexKey(k))
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+var _ plugins.Applications = (*Store)(nil)
+
+// application is the value of one registration's key.
+type application struct {
+	Schema  int         `json:"schema"`
+	Info    mp1.AppInfo `json:"info"`
+	Leaving bool        `json:"leaving,omitempty"`
+}
+
+func decodeApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
+	var v application
+	id := strings.TrimPrefix(string(kv.Key), keys.AppPrefix)
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
+		return plugins.Application{}, false
+	}
+	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, true
+}
+
+// SaveApplication implements plugins.Applications.
+func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	value, err := json.Marshal(application{Schema: heartbeat.Schema, Info: a.Info, Leaving: a.Leaving})
+	if err != nil {
+		return 0, err
+	}
+	key := keys.AppPrefix + a.Info.AppInstanceID
+	class := quota.Grow
+	if a.Leaving {
+		class = quota.Free // what it has is about to go
+	}
+	return s.writeAt(ctx, class, key, a.At, clientv3.OpPut(key, string(value)))
+}
+
+// EraseApplication implements plugins.Applications.
+func (s *Store) EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
+	return s.writeAt(ctx, quota.Free, keys.AppPrefix+app, at, clientv3.OpDelete(keys.AppPrefix+app))
+}
+
+// writeAt writes a key whose last write is at.
+func (s *Store) writeAt(ctx context.Context, c quota.Class, key string, at heartbeat.Revision, op clientv3.Op) (heartbeat.Revision, error) {
+	res, err := s.commit(ctx, c, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(at))}, op)
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Application implements plugins.Applications. What cannot be read is as good as not
+// there; its revision lets it be replaced.
+func (s *Store) Application(ctx context.Context, app string) (plugins.Application, error) {
+	kv, err := s.one(ctx, keys.AppPrefix+app)
+	if kv == nil || err != nil {
+		return plugins.Application{}, err
+	}
+	a, ok := decodeApplication(kv)
+	if !ok {
+		a = plugins.Application{Leaving: true, At: heartbeat.Revision(kv.ModRevision)}
+	}
+	return a, nil
+}
+
+// FollowApplications implements plugins.Applications.
+func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision),
+	see func(plugins.Application, bool), failed func(reason string, err error)) {
+	s.follow(ctx, watched{name: "applications", from: keys.AppPrefix, end: keys.AppsEnd,
+		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.listApplications(ctx, load) },
+		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
+		see: func(events []*clientv3.Event, _ heartbeat.Revision) {
+			for _, ev := range events {
+				showApplication(ev, see)
+			}
+		},
+	}, failed)
+}
+
+func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (heartbeat.Revision, error) {
+	var all []plugins.Application
+	at, err := s.each(ctx, keys.AppPrefix, 0, func(kv *mvccpb.KeyValue) {
+		if a, ok := decodeApplication(kv); ok {
+			all = append(all, a)
+		}
+	})
+	if err == nil {
+		load(all, heartbeat.Revision(at))
+	}
+	return heartbeat.Revision(at), err
+}
+
+func showApplication(ev *clientv3.Event, see func(plugins.Application, bool)) {
+	if ev.Type == mvccpb.DELETE {
+		gone := plugins.Application{At: heartbeat.Revision(ev.Kv.ModRevision)}
+		gone.Info.AppInstanceID = strings.TrimPrefix(string(ev.Kv.Key), keys.AppPrefix)
+		see(gone, true)
+	} else if a, ok := decodeApplication(ev.Kv); ok {
+		see(a, false)
+	}
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// Contents count what a store holds.
+type Contents struct {
+	States        map[heartbeat.State]int
+	Unreadable    int
+	First         string // key that cannot be read
+	Subscriptions int
+	Events        int
+	Applications  int
+	Instances     int
+	Services      int
+}
+
+func (c *Contents) Add(kv *mvccpb.KeyValue) {
+	key, ok := string(kv.Key), true
+	switch {
+	case strings.HasPrefix(key, keys.RecordPrefix):
+		r, err := decodeRecord(kv)
+		if ok = err == nil; ok {
+			c.States[r.State]++
+		}
+	case strings.HasPrefix(key, keys.SubPrefix):
+		c.Subscriptions++
+		_, ok = decodeSubscription(kv)
+	case strings.HasPrefix(key, keys.CursorPrefix):
+		_, ok = decodeCursor(kv)
+	case strings.HasPrefix(key, keys.OutboxPrefix):
+		c.Events++
+		_, ok = decodeEvent(kv)
+	case strings.HasPrefix(key, keys.AppPrefix):
+		c.Applications++
+		_, ok = decodeApplication(kv)
+	case strings.HasPrefix(key, keys.InstancePrefix):
+		c.Instances++
+	case strings.HasPrefix(key, keys.ServicePrefix):
+		c.Services++
+	}
+	if !ok {
+		c.Unreadable++
+		if c.First == "" || key < c.First {
+			c.First = key
+		}
+	}
+}

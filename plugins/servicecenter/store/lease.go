@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+)
+
+// Grant implements heartbeat.Store.
+func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
+	defer cancel()
+	if failpoint.On {
+		failpoint.Write()
+	}
+	l, err := s.client.GrantLease(ctx, seconds)
+	if failpoint.On && err == nil {
+		_ = failpoint.Hit(fmt.Sprintf("grant-%ds.after", seconds)) // not whatever is granted first
+	}
+	return l, err
+}
+
+// Renew implements heartbeat.Store. Its failpoints mean heartbeats: a replica renews
+// leases of its own, too.
+func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
+	if failpoint.On && !s.client.Embedded() {
+		_ = failpoint.Hit("renew.before")
+	}
+	ttl, err := s.client.RenewLease(ctx, l)
+	if failpoint.On && !s.client.Embedded() && err == nil {
+		err = etcd.Translate(failpoint.Hit("renew.before-reply"))
+	}
+	return ttl, err
+}
+
+// Revoke implements heartbeat.Store.
+func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
+	if failpoint.On {
+		_ = failpoint.Hit("revoke.before")
+	}
+	return s.client.RevokeLease(ctx, l)
+}
+
+// Age implements heartbeat.Store, to a second: etcd tells whole ones that are left.
+func (s *Store) Age(ctx context.Context, l heartbeat.LeaseID) (plugins.Instant, error) {
+	return s.client.LeaseAge(ctx, l)
+}

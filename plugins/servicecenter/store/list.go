@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+const (
+	usualPage = 1000
+	// pageTimeout bounds the reading of one page, which is tried pageAttempts times: a
+	// list that advances goes on, however long it is.
+	pageTimeout  = 10 * time.Second
+	pageAttempts = 3
+)
+
+// each calls f for every key under prefix as of one revision (0: now), a page at a
+// time, and returns that revision.
+func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
+	key, end, page := prefix, clientv3.GetPrefixRangeEnd(prefix), int64(usualPage)
+	if failpoint.On && failpoint.Armed("list.mid-range") {
+		page = 3 // so that few keys have a middle
+	}
+	reads := s.client.Readers.Add(at)
+	defer reads.Done()
+	for {
+		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
+		if err != nil {
+			return 0, etcd.Translate(err)
+		}
+		if at == 0 {
+			at = res.Header.Revision
+			reads.Advance(at)
+			etcd.ReaderIn(ctx).Begin(at)
+		}
+		for _, kv := range res.Kvs {
+			f(kv)
+		}
+		if !res.More {
+			return at, nil
+		}
+		if failpoint.On {
+			_ = failpoint.Hit("list.mid-range")
+		}
+		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// page reads one page.
+func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption) (res *clientv3.GetResponse, err error) {
+	for range pageAttempts {
+		one, cancel := context.WithTimeout(ctx, pageTimeout)
+		res, err = s.client.Get(one, key, opts...)
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, rpctypes.ErrCompacted) {
+			break
+		}
+	}
+	return res, err
+}
+
+// List implements heartbeat.Store. A record that cannot be read is left out, and
+// so is its projection: one bad record harms nobody else.
+func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
+	ctx, held := s.client.Readers.Within(ctx)
+	defer held.Done()
+	l := &listing{sits: map[keys.Instance]int{}, first: map[string]int{}}
+	index := map[heartbeat.ID]int{}
+	bad := map[heartbeat.ID]bool{}
+	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
+	at, err := s.each(ctx, keys.RecordPrefix, 0, func(kv *mvccpb.KeyValue) {
+		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix))
+		r, err := decodeRecord(kv)
+		if err != nil {
+			bad[id] = true
+			lost.add(string(kv.Key))
+			l.spare(id)
+			return
+		}
+		n, stands := len(l.all), keys.InstanceOf(id, r.Place)
+		index[id], l.sits[stands], l.first[stands.ServiceID] = n, n, n
+		s.moved.note(&r, heartbeat.Revision(kv.ModRevision))
+		l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if n := int64(lost.keys); s.unreadable.Swap(n) != n { // each list finds them again
+		lost.say(s.log)
+	}
+	s.moved.listed(index, heartbeat.Revision(at))
+	s.client.Lineage.Advance(at)
+	older := s.replicas.older()
+	l.at, err = s.each(ctx, keys.InstancePrefix, at, func(kv *mvccpb.KeyValue) {
+		place, ok := keys.ParseInstance(string(kv.Key))
+		if i, known := l.sits[place]; ok && known {
+			one := &l.all[i]
+			one.Projection = projectionOf(kv)
+			one.Projection.Differs = differs(&one.Record, kv.Value, older)
+			return
+		}
+		id, marked := ours(kv.Value)
+		_, elsewhere := index[place.ID()]
+		switch {
+		case marked && bad[id]:
+		case marked && ok && !elsewhere:
+			l.all = append(l.all, heartbeat.Listed{ID: place.ID(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
+		default:
+			l.stray(kv)
+		}
+	})
+	if err == nil && s.mends != nil {
+		s.mends.begin(s, l)
+	}
+	return l.all, heartbeat.Revision(at), err
+}
+
+// differs says whether a projection is not what its record makes of it. older: replicas
+// live that make of it what the release before did, which is as good then.
+func differs(r *heartbeat.Record, value []byte, older bool) bool {
+	p, err := project(r)
+	if err != nil {
+		return false // the record itself is bad; leave what is there
+	}
+	want, err := p.instance()
+	is := func(want string) bool { // an earlier release escaped for HTML
+		return string(value) == want || string(value) == canonical(want)
+	}
+	if err != nil || is(want) {
+		return false
+	}
+	before, err := p.instanceBefore()
+	return !older || err != nil || !is(before)
+}
+
+// ours says whether an instance is a projection of a record of ours, and of which.
+func ours(value []byte) (heartbeat.ID, bool) {
+	var i discovery.MicroServiceInstance
+	err := json.Unmarshal(value, &i)
+	return heartbeat.ID(i.Properties[idProperty]), err == nil && i.Properties[ownerProperty] != ""
+}
+
+// dropService erases a microservice of ours when no instance of it is left. A
+// registration puts microservice and instance together, so that the compare over
+// the empty range excludes it. leaving is how many of the records that are known to
+// stand there just left.
+func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) {
+	if s.owned.instances(serviceID) > leaving {
+		return // the lease of another one ended, but it is not gone
+	}
+	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(keys.MarkPrefix+serviceID, clientv3.WithSerializable()),
+		clientv3.OpGet(keys.ServicePrefix+serviceID, clientv3.WithSerializable())).Commit()
+	if err != nil {
+		return
+	}
+	var mark, file *mvccpb.KeyValue
+	for i, to := range []**mvccpb.KeyValue{&mark, &file} {
+		if kvs := got.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+			*to = kvs[0]
+		}
+	}
+	index := indexOf(mark, file)
+	if index == "" {
+		return
+	}
+	ops := []clientv3.Op{clientv3.OpDelete(keys.ServicePrefix + serviceID), clientv3.OpDelete(keys.MarkPrefix + serviceID)}
+	if named := keys.ServiceIDAt(index); named != serviceID {
+		ops = append(ops, clientv3.OpDelete(keys.MarkPrefix+named))
+	}
+	prefix := keys.InstancePrefix + serviceID + path.SPLIT
+	_, _ = s.client.Txn(ctx).If(
+		clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0),
+		etcd.Unchanged(keys.MarkPrefix+serviceID, mark), etcd.Unchanged(keys.ServicePrefix+serviceID, file),
+	).Then(append(append(ops, keys.DeleteBelow(serviceID, index)...),
+		// the name may lead to a stranger's by now
+		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Value(index), "=", serviceID)}, []clientv3.Op{clientv3.OpDelete(index)}, nil))...).Commit()
+}
+
+// indexOf is the index key of a microservice of ours: its mark says it, or, where the
+// release before made none, what is written there and leads to that very id.
+func indexOf(mark, file *mvccpb.KeyValue) string {
+	if mark != nil {
+		return string(mark.Value)
+	}
+	var m discovery.MicroService
+	if file == nil || json.Unmarshal(file.Value, &m) != nil || m.Framework == nil || m.Framework.Name != frameworkName {
+		return ""
+	}
+	k := discovery.MicroServiceKey{Tenant: keys.Tenant, Environment: m.Environment, AppId: m.AppId, ServiceName: m.ServiceName, Version: m.Version}
+	if keys.ServiceIDOf(&k) != strings.TrimPrefix(string(file.Key), keys.ServicePrefix) {
+		return ""
+	}
+	return path.GenerateServiceIndexKey(&k)
+}
+
+// Tidy erases what crashes may leave behind and nobody waits for: microservices of
+// ours without instances, and the events that all were told of.
+func (s *Store) Tidy(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
+	used := map[string]bool{}
+	at, err := s.each(ctx, keys.InstancePrefix, 0, func(kv *mvccpb.KeyValue) {
+		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
+		used[service] = true
+	})
+	if err != nil {
+		return err
+	}
+	var unused []string
+	if _, err = s.each(ctx, keys.ServicePrefix, at, func(kv *mvccpb.KeyValue) {
+		if service := strings.TrimPrefix(string(kv.Key), keys.ServicePrefix); !used[service] && service != s.reserved {
+			unused = append(unused, service)
+		}
+	}); err != nil {
+		return err
+	}
+	for _, service := range unused {
+		s.dropService(ctx, service, 0)
+	}
+	return s.tidyOutbox(ctx, now, wall, giveUp)
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The kinds of damage: labels of a metric.
+const (
+	mendService  = "microservice" // its mark, its file or its index key
+	mendInstance = "instance"     // a stranger's below a microservice of ours
+	mendLease    = "lease"        // service-center's key of an instance's lease
+	mendBelow    = "below"        // a rule, tag, schema or summary: we write none
+	mendAlias    = "alias"        // another name that leads to ours, or an index key
+	mendDeps     = "dependency"   // one that has ours for its consumer
+	mendRelease  = "release"      // no damage: a microservice as the release before put it
+)
+
+var mendKinds = []string{mendService, mendInstance, mendLease, mendBelow, mendAlias, mendDeps, mendRelease}
+
+func newRepairs() *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mep_servicecomb_repairs_total", Help: "Keys of ServiceComb's that were put right because somebody else had changed them, by kind.",
+	}, []string{"kind"})
+	for _, k := range mendKinds {
+		v.WithLabelValues(k)
+	}
+	return v
+}
+
+// mends puts right what lists show, beside whoever listed: over a slow store it may take
+// all its time, and a replica that has lost its watch is blind until its list is taken in.
+type mends struct {
+	mu      sync.Mutex // held while it works: one at a time, the next list looks again
+	ctx     context.Context
+	end     context.CancelFunc
+	repairs *prometheus.CounterVec // of what somebody else had changed, by kind
+	checked map[string]int64       // revisions of microservices that were as they should be
+}
+
+func newMends() *mends {
+	m := &mends{repairs: newRepairs()}
+	m.ctx, m.end = context.WithCancel(context.Background())
+	return m
+}
+
+// begin puts right what a list has shown, unless that is being done for another one. What
+// it reads is kept.
+func (m *mends) begin(s *Store, l *listing) {
+	if !m.mu.TryLock() {
+		return
+	}
+	if m.ctx.Err() != nil {
+		m.mu.Unlock()
+		return
+	}
+	reads := s.client.Readers.Add(l.at)
+	go func() {
+		defer m.mu.Unlock()
+		defer reads.Done()
+		s.mend(m.ctx, l)
+	}()
+}
+
+// await waits until nothing is under way.
+func (m *mends) await() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+}
+
+// close ends what is under way, and waits for it; nothing begins any more.
+func (m *mends) close() {
+	m.end()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+}
+
+// tell counts and says what was put right.
+func (m *mender) tell() {
+	for kind, n := range m.done {
+		m.mends.repairs.WithLabelValues(kind).Add(float64(n))
+	}
+	if n := m.done[mendRelease]; n > 0 {
+		delete(m.done, mendRelease)
+		m.log.Info("microservices that the release before had put were brought up to date", openlog.WithTags(openlog.Tags{"count": n}))
+	}
+	if len(m.done) == 0 {
+		return
+	}
+	tags := openlog.Tags{}
+	for kind, n := range m.done {
+		tags[kind] = n
+	}
+	m.log.Warn("what somebody else had changed about our services in ServiceComb was put right", openlog.WithTags(tags))
+}

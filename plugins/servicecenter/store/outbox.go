@@ -1,0 +1,109 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// event is the value of one key of the outbox.
+type event struct {
+	Schema     int              `json:"schema"`
+	ID         heartbeat.ID     `json:"id"`
+	Seq        uint64           `json:"seq"`
+	Owner      string           `json:"owner"`
+	Change     heartbeat.Change `json:"change"`
+	State      heartbeat.State  `json:"state"`
+	At         int64            `json:"at"`
+	Attributes string           `json:"attributes"`
+}
+
+// tell puts the event of a transition.
+func tell(t *heartbeat.Txn) (clientv3.Op, error) {
+	r := &t.Record
+	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
+		State: r.State, At: r.ChangedAt, Attributes: unescaped(told(r.Attributes))})
+	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
+}
+
+// decodeEvent reads an event. Its revision is that of the key's creation: events are
+// told in the order of commits, which is not the order of keys (protocol CE13).
+func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
+	var e event
+	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || keys.Event(e.ID, e.Seq) != string(kv.Key) ||
+		e.Change > heartbeat.Removed || e.State > heartbeat.Inactive {
+		return nil, false
+	}
+	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
+		Made: e.At, Attributes: canonical(e.Attributes), Size: len(kv.Key) + len(kv.Value)}, true
+}
+
+// FollowOutbox implements plugins.Outbox, as Follow does for the engine.
+func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed func(reason string, err error)) {
+	s.follow(ctx, watched{name: "outbox", from: keys.LockPrefix, end: keys.OutboxEnd,
+		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.loadOutbox(ctx, r) },
+		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
+		see: func(events []*clientv3.Event, at heartbeat.Revision) {
+			var writes []plugins.OutboxWrite
+			for _, ev := range events {
+				if w, ok := outboxWrite(ev.Kv, ev.Type == mvccpb.DELETE); ok {
+					writes = append(writes, w)
+				}
+			}
+			r.See(writes, at)
+		},
+	}, failed)
+}
+
+func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbeat.Revision, error) {
+	var all []plugins.OutboxWrite
+	var at int64
+	for _, prefix := range []string{keys.OutboxPrefix, keys.SubPrefix, keys.LockPrefix} {
+		var err error
+		at, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
+			if w, ok := outboxWrite(kv, false); ok {
+				all = append(all, w)
+			}
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.SortStableFunc(all, func(a, b plugins.OutboxWrite) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.At, b.At))
+	})
+	r.Load(all, heartbeat.Revision(at))
+	return heartbeat.Revision(at), nil
+}
+
+// outboxWrite turns a key into the reader's words; ok is false for what is not for
+// it, and for a subscription that cannot be read: one bad value harms nobody else.
+func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool) {
+	key := string(kv.Key)
+	w.At, w.Gone = heartbeat.Revision(kv.ModRevision), gone
+	switch {
+	case strings.HasPrefix(key, keys.OutboxPrefix):
+		w.Kind, w.Name, ok = plugins.EventWritten, key, true
+		if !gone {
+			w.Event, _ = decodeEvent(kv) // the reader counts what cannot be read
+		}
+	case strings.HasPrefix(key, keys.SubPrefix):
+		w.Kind, w.Name, ok = plugins.SubscriptionWritten, strings.TrimPrefix(key, keys.SubPrefix), gone
+		if !gone {
+			w.Subscription, ok = decodeSubscription(kv)
+		}
+	case strings.HasPrefix(key, keys.LockPrefix):
+		w.Kind, w.Name, ok = plugins.LockWritten, strings.TrimPrefix(key, keys.LockPrefix), true
+		w.Lease = heartbeat.LeaseID(kv.Lease)
+	}
+	return w, ok
+}

@@ -1,0 +1,358 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
+)
+
+func subscribed(t *testing.T, id string) *plugins.Subscription {
+	t.Helper()
+	return subscribedTo(t, id, &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{mp1.Suspended}})
+}
+
+func subscribedTo(t *testing.T, id string, asked *mp1.FilteringCriteria) *plugins.Subscription {
+	t.Helper()
+	s := &plugins.Subscription{ID: id, Owner: "app", Prefix: "/mep", Since: 7, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://h",
+		FilteringCriteria: asked}}
+	at, err := store.Subscribe(t.Context(), s)
+	require.NoError(t, err)
+	s.At = at
+	t.Cleanup(func() { _ = store.Unsubscribe(context.Background(), id) })
+	return s
+}
+
+func TestASubscriptionBeginsWhereItWasMade(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-begin")
+	read, err := store.Subscription(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, s, read)
+	_, err = store.Subscribe(ctx, s)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, plugins.Cursor{After: s.At, At: s.At}, c)
+
+	none, err := store.Subscription(ctx, "sub-none")
+	require.NoError(t, err)
+	require.Nil(t, none)
+	_, err = store.Cursor(ctx, "sub-none")
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	err = store.Unsubscribe(ctx, "sub-none")
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+}
+
+func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-move")
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	to := plugins.Cursor{After: c.After + 5, Group: []heartbeat.Revision{c.After + 6, c.After + 9}, Newest: c.After + 20, At: c.At}
+	at, err := store.MoveCursor(ctx, s.ID, to)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, to)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "from where it was before")
+	to.At = at
+	is, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, to, is)
+	err = store.Unsubscribe(ctx, s.ID)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, to)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "a cursor is not made by moving it")
+}
+
+func TestALockIsHeldByOneLease(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-lock")
+	mine, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	other, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	_, err = store.Lock(ctx, "sub-none", mine)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "nothing to lock")
+	_, err = store.Lock(ctx, s.ID, mine)
+	require.NoError(t, err)
+	_, err = store.Lock(ctx, s.ID, other)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	require.ErrorIs(t, store.Unlock(ctx, s.ID, other), heartbeat.ErrConflict)
+	locked := func() bool {
+		is, err := store.Locked(ctx, s.ID)
+		require.NoError(t, err)
+		return is
+	}
+	require.True(t, locked())
+	require.NoError(t, store.Unlock(ctx, s.ID, mine))
+	require.False(t, locked())
+	_, err = store.Lock(ctx, s.ID, other)
+	require.NoError(t, err)
+	require.NoError(t, store.Unsubscribe(ctx, s.ID))
+	require.True(t, locked(), "whoever holds it may still send")
+	require.NoError(t, store.Revoke(ctx, other))
+	require.False(t, locked(), "a lock ends with its lease")
+}
+
+// reader notes what it is shown.
+type reader struct {
+	mu     sync.Mutex
+	loaded int
+	all    []plugins.OutboxWrite
+}
+
+func (r *reader) Load(all []plugins.OutboxWrite, _ heartbeat.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded++
+	r.all = append(r.all, all...)
+}
+
+func (r *reader) See(writes []plugins.OutboxWrite, _ heartbeat.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, writes...)
+}
+
+// shown are the writes of some names, in order, without those shown twice.
+func (r *reader) shown(names ...string) (out []plugins.OutboxWrite) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.all {
+		for _, name := range names {
+			if w.Name == name && (len(out) == 0 || out[len(out)-1].At < w.At) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
+	s := subscribed(t, "sub-follow")
+	b, _ := storetest.Register(t, store, "outbox-b") // its key may sort before or behind the next one
+	a, _ := storetest.Register(t, store, "outbox-a")
+	_, err := store.client.Put(t.Context(), keys.OutboxPrefix+"garbage", "{")
+	require.NoError(t, err)
+	_, err = store.client.Put(t.Context(), keys.SubPrefix+"garbage", "{")
+	require.NoError(t, err)
+	r := &reader{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		store.FollowOutbox(ctx, r, func(string, error) {})
+		close(done)
+	}()
+	require.Eventually(t, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.loaded == 1 }, 30*time.Second, time.Millisecond)
+	c, _ := storetest.Register(t, store, "outbox-c")
+	l, err := store.Grant(t.Context(), 60)
+	require.NoError(t, err)
+	lockedAt, err := store.Lock(t.Context(), s.ID, l)
+	require.NoError(t, err)
+	err = store.Unsubscribe(t.Context(), s.ID)
+	require.NoError(t, err)
+	events := []string{keys.Event(b.ID, 1), keys.Event(a.ID, 1), keys.Event(c.ID, 1)}
+	require.Eventually(t, func() bool { return len(r.shown(s.ID)) == 3 && len(r.shown(events...)) == 3 }, 30*time.Second, time.Millisecond)
+	cancel()
+	<-done
+	for i, w := range r.shown(events...) {
+		require.Equal(t, events[i], w.Name)
+		require.Equal(t, plugins.EventWritten, w.Kind)
+		require.Equal(t, w.At, w.Event.At)
+		require.Equal(t, heartbeat.Added, w.Event.Change)
+		require.Equal(t, heartbeat.Active, w.Event.State)
+		require.JSONEq(t, storetest.Attributes, w.Event.Attributes)
+	}
+	of := r.shown(s.ID)
+	require.Equal(t, plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: s.ID, At: s.At, Subscription: s}, of[0])
+	require.Equal(t, plugins.OutboxWrite{Kind: plugins.LockWritten, Name: s.ID, At: lockedAt, Lease: l}, of[1])
+	require.True(t, of[2].Gone)
+	require.Empty(t, r.shown("garbage"))
+	unread := r.shown(keys.OutboxPrefix + "garbage")
+	require.Len(t, unread, 1, "an event that cannot be read is shown, so that it is counted and said")
+	require.Nil(t, unread[0].Event)
+	_, err = store.client.Delete(t.Context(), keys.SubPrefix+"garbage")
+	require.NoError(t, err)
+}
+
+// A subscription is waited for only where it asked to be told: its cursor stays where it
+// was made, and holds nothing back.
+func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
+	ctx := t.Context()
+	info := storetest.Info(t)
+	subscribedTo(t, "sub-state", &mp1.FilteringCriteria{States: []mp1.State{mp1.Suspended}})
+	subscribedTo(t, "sub-name", &mp1.FilteringCriteria{SerNames: []string{"of another service"}})
+	later := &mp1.FilteringCriteria{SerNames: []string{info.SerName}}
+	r, _ := storetest.Register(t, store, "outbox-nobody")
+	subscribedTo(t, "sub-later", later)
+	asked, _ := storetest.Register(t, store, "outbox-asked")
+	has := func(r heartbeat.Record) bool {
+		got, err := store.client.Get(ctx, keys.Event(r.ID, 1), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	store.ages = plugins.Ages{}
+	tidy := func(now plugins.Instant) { require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, 24*time.Hour)) }
+	tidy(1)
+	tidy(plugins.OutboxAge)
+	require.True(t, has(r), "not before its minute")
+	tidy(1 + plugins.OutboxAge)
+	require.False(t, has(r), "three cursors are before it, and none of them waits for it")
+	tidy(1 + 100*24*time.Hour)
+	require.True(t, has(asked), "somebody waits for this one")
+}
+
+// A consumer for whom too much was kept is told of the newest event of each instance,
+// and of what was attempted; the others are erased.
+func TestWhatACursorLeavesOutIsErased(t *testing.T) {
+	ctx := t.Context()
+	s := subscribedTo(t, "sub-newest", nil)
+	r, at := storetest.Register(t, store, "outbox-newest")
+	ats := []heartbeat.Revision{at}
+	for seq := uint64(2); seq <= 5; seq++ {
+		op, err := tell(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: heartbeat.Schema, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: storetest.Attributes}})
+		require.NoError(t, err)
+		res, err := store.client.Txn(ctx).Then(op).Commit()
+		require.NoError(t, err)
+		ats = append(ats, heartbeat.Revision(res.Header.Revision))
+	}
+	left := func() (seqs []uint64) {
+		for seq := uint64(1); seq <= 5; seq++ {
+			got, err := store.client.Get(ctx, keys.Event(r.ID, seq), clientv3.WithCountOnly())
+			require.NoError(t, err)
+			if got.Count == 1 {
+				seqs = append(seqs, seq)
+			}
+		}
+		return seqs
+	}
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, plugins.Cursor{After: c.After, Group: ats[:1], Newest: ats[3], At: c.At})
+	require.NoError(t, err)
+	store.ages = plugins.Ages{}
+	for _, now := range []plugins.Instant{1, 1 + plugins.OutboxAge} {
+		require.NoError(t, store.Tidy(ctx, now, r.ChangedAt, time.Hour))
+	}
+	require.Equal(t, []uint64{1, 4, 5}, left(), "the group, the newest up to there, and what came later")
+}
+
+// What a subscription asked that cannot be read, nobody knows: nothing behind its cursor
+// is erased before it would be given up.
+func TestASubscriptionThatCannotBeReadLosesNothing(t *testing.T) {
+	ctx := t.Context()
+	before, _ := storetest.Register(t, store, "outbox-unread")
+	s := subscribed(t, "sub-unread")
+	_, err := store.client.Put(ctx, keys.SubPrefix+s.ID, "{")
+	require.NoError(t, err)
+	behind, _ := storetest.Register(t, store, "outbox-unread")
+	has := func(r heartbeat.Record) bool {
+		got, err := store.client.Get(ctx, keys.Event(r.ID, 1), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	store.ages = plugins.Ages{}
+	tidy := func(now plugins.Instant) {
+		require.NoError(t, store.Tidy(ctx, now, behind.ChangedAt, 24*time.Hour))
+	}
+	tidy(1)
+	said := len(logged.String())
+	tidy(1 + plugins.OutboxAge)
+	require.False(t, has(before))
+	require.True(t, has(behind))
+	require.Contains(t, logged.String()[said:], "a subscription cannot be read")
+	tidy(1 + 24*time.Hour + plugins.OutboxAge)
+	require.False(t, has(behind), "nor is it kept for ever")
+}
+
+func TestAnEventIsKeptUntilEveryCursorHasPassedIt(t *testing.T) {
+	ctx := t.Context()
+	asked := &mp1.FilteringCriteria{States: []mp1.State{mp1.Active}}
+	s, gone := subscribedTo(t, "sub-keep", asked), subscribedTo(t, "sub-gone", asked)
+	one, _ := storetest.Register(t, store, "outbox-keep")
+	two, at := storetest.Register(t, store, "outbox-keep")
+	left := func() (n int) {
+		for _, r := range []heartbeat.Record{one, two} {
+			got, err := store.client.Get(ctx, keys.Event(r.ID, 1))
+			require.NoError(t, err)
+			n += len(got.Kvs)
+		}
+		return n
+	}
+	move := func(id string, to plugins.Cursor) {
+		c, err := store.Cursor(ctx, id)
+		require.NoError(t, err)
+		to.At = c.At
+		_, err = store.MoveCursor(ctx, id, to)
+		require.NoError(t, err)
+	}
+	const giveUp = 24 * time.Hour
+	wall := one.ChangedAt
+	tidy := func(now plugins.Instant) { require.NoError(t, store.Tidy(ctx, now, wall, giveUp)) }
+	store.ages = plugins.Ages{}
+	tidy(1)
+	tidy(1 + plugins.OutboxAge)
+	require.Equal(t, 2, left())
+	move(s.ID, plugins.Cursor{After: at - 1})
+	tidy(1 + plugins.OutboxAge)
+	require.Equal(t, 2, left(), "another subscription waits for it")
+	move(gone.ID, plugins.Cursor{After: gone.At, Gone: true})
+	tidy(plugins.OutboxAge)
+	require.Equal(t, 2, left(), "passed, and not known for long enough")
+	for _, step := range []time.Duration{-24 * time.Hour, 25 * time.Hour, 6 * 365 * 24 * time.Hour, -6 * 365 * 24 * time.Hour} {
+		wall = one.ChangedAt + int64(step)
+		tidy(plugins.OutboxAge)
+		require.Equal(t, 2, left(), "whatever the wall clock says: %s", step)
+	}
+	tidy(1 + plugins.OutboxAge)
+	require.Equal(t, 1, left(), "one that is gone keeps nothing")
+	for _, step := range []time.Duration{25 * time.Hour, 6 * 365 * 24 * time.Hour} {
+		wall = one.ChangedAt + int64(step)
+		tidy(1 + 100*giveUp)
+		require.Equal(t, 1, left(), "what somebody waits for does not go for its age")
+	}
+	store.ages = plugins.Ages{}
+	tidy(1)
+	tidy(1 + 100*giveUp)
+	require.Equal(t, 1, left(), "nor by an eraser that lists it first when it seems old")
+	move(s.ID, plugins.Cursor{After: at})
+	tidy(1 + 100*giveUp)
+	require.Zero(t, left())
+
+	more, at := storetest.Register(t, store, "outbox-keep")
+	move(s.ID, plugins.Cursor{After: at})
+	for _, bad := range []string{"bad\n1", "bad2"} {
+		_, err := store.client.Put(ctx, keys.CursorPrefix+bad, "{")
+		require.NoError(t, err)
+		defer func() { _, _ = store.client.Delete(context.Background(), keys.CursorPrefix+bad) }()
+	}
+	wall, store.ages = more.ChangedAt, plugins.Ages{}
+	tidy(1)
+	before := len(logged.String())
+	wall += int64(6 * 365 * 24 * time.Hour)
+	tidy(time.Hour)
+	got, err := store.client.Get(ctx, keys.Event(more.ID, 1))
+	require.NoError(t, err)
+	require.Len(t, got.Kvs, 1, "nothing is lost to a cursor that nobody can read")
+	said := logged.String()[before:]
+	require.Equal(t, 1, strings.Count(said, "cursor"), "once per tidying: %s", said)
+	require.Contains(t, said, `"unreadable":2`)
+	require.Contains(t, said, keys.CursorPrefix+"bad")
+	require.NotContains(t, said, "bad\n")
+	tidy(1 + giveUp + plugins.OutboxAge)
+	got, err = store.client.Get(ctx, keys.Event(more.ID, 1))
+	require.NoError(t, err)
+	require.Empty(t, got.Kvs, "nor is it kept for ever")
+	_, err = store.Cursor(ctx, "bad2")
+	require.ErrorIs(t, err, heartbeat.ErrUnusable)
+}

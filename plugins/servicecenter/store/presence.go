@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+const (
+	presenceTTL   = 5 * time.Second
+	presenceEvery = presenceTTL / 4
+	leaveTime     = time.Second // for the last words of a replica that stops
+)
+
+// presence is this replica's own key: it says that the replica lives and what it has
+// settled.
+type presence struct {
+	mu     sync.Mutex // held while the key is written
+	joined bool       // the key is to be kept; a store that nobody shares has none
+	say    map[string]any
+	word   heartbeat.PeerStatus // what was published last; not Publishes: nothing yet
+
+	stateMu sync.Mutex
+	lease   heartbeat.LeaseID
+	at      int64 // revision of the last write of the key
+}
+
+func (p *presence) state() (heartbeat.LeaseID, int64) {
+	p.stateMu.Lock()
+	defer p.stateMu.Unlock()
+	return p.lease, p.at
+}
+
+func (p *presence) set(l heartbeat.LeaseID, at int64) {
+	p.stateMu.Lock()
+	defer p.stateMu.Unlock()
+	p.lease, p.at = l, at
+}
+
+// join has the key be kept; say is what it says to an operator who looks.
+func (p *presence) join(say any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.joined, p.say = true, map[string]any{}
+	if b, err := json.Marshal(say); err == nil {
+		_ = json.Unmarshal(b, &p.say) // what is no object is left out
+	}
+}
+
+// value is what the key holds; p.mu is held.
+func (p *presence) value(w heartbeat.PeerStatus, leaving bool) string {
+	all := map[string]any{}
+	for name, what := range p.say {
+		all[name] = what
+	}
+	all["settled"], all["wanted"], all["keeps"] = w.Settled, w.Wanted, w.EndsSilences
+	if leaving {
+		all["leaving"] = true
+	}
+	b, _ := json.Marshal(all) // plain values
+	return string(b)
+}
+
+// Publish implements heartbeat.Store. The compare keeps the word out of another history
+// of the store: there the key is not what it was left as.
+func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
+	p := &s.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.joined {
+		p.word = w
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
+	defer cancel()
+	l, at := p.state()
+	if l == 0 {
+		return s.appear(ctx, w)
+	}
+	done, err := s.putWord(ctx, w, false, l, at)
+	if err == nil && done || err != nil && !errors.Is(err, heartbeat.ErrLeaseGone) {
+		return err
+	}
+	return s.appear(ctx, w)
+}
+
+// putWord puts the key where it is as it was left; false: it is not. p.mu is held.
+func (s *Store) putWord(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
+	if failpoint.On {
+		failpoint.Write()
+	}
+	key := keys.ReplicaPrefix + s.replicas.self
+	res, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", at)).
+		Then(clientv3.OpPut(key, s.presence.value(w, leaving), clientv3.WithLease(clientv3.LeaseID(l)))).Commit()
+	switch {
+	case err != nil:
+		return false, etcd.Translate(err)
+	case !res.Succeeded:
+		return false, nil
+	}
+	s.presence.word = w
+	s.presence.set(l, res.Header.Revision)
+	return true, nil
+}
+
+// appear puts the key on a lease of its own. What was settled in another history of the
+// store must not be said in this one, so that it asks first which one this is. p.mu is held.
+func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
+	if _, err := s.Head(ctx); err != nil {
+		return err
+	}
+	if failpoint.On {
+		failpoint.Write()
+		failpoint.Write() // it is two
+	}
+	l, err := s.client.Grant(ctx, max(int64(presenceTTL/time.Second), int64(s.client.MinLease())))
+	if err != nil {
+		return etcd.Translate(err)
+	}
+	res, err := s.client.Put(ctx, keys.ReplicaPrefix+s.replicas.self, s.presence.value(w, false), clientv3.WithLease(l.ID))
+	if err != nil {
+		return etcd.Translate(err) // perhaps it was put: the lease is left to run out
+	}
+	s.presence.word = w
+	s.presence.set(heartbeat.LeaseID(l.ID), res.Header.Revision)
+	return nil
+}
+
+// Join has this replica's key kept from the first Publish on, with what say holds for an
+// operator who looks. A store that nobody shares has no such keys.
+func (s *Store) Join(say any) { s.presence.join(say) }
+
+// Attend keeps this replica's key until ctx ends, then takes it away. A key that is lost is
+// put back at once, for the others do not wait for long; that of a replica which cannot
+// get on is taken away, so that they do not wait at all.
+func (s *Store) Attend(ctx context.Context, say any) {
+	s.presence.join(say)
+	select {
+	case <-s.replicas.lost: // a list before this showed that it was not there yet
+	default:
+	}
+	t := time.NewTicker(presenceEvery)
+	defer t.Stop()
+	for {
+		s.keep(ctx)
+		select {
+		case <-ctx.Done():
+			s.leave(ctx)
+			return
+		case <-s.replicas.lost:
+			s.presence.set(0, 0)
+		case <-t.C:
+		}
+	}
+}
+
+// keep renews the key's lease, or puts the key back.
+func (s *Store) keep(ctx context.Context) {
+	l, _ := s.presence.state()
+	if e := s.heart.Load(); e != nil && e.Stuck() {
+		if l != 0 {
+			s.presence.set(0, 0)
+			_ = s.Revoke(ctx, l)
+		}
+		return
+	}
+	if l != 0 {
+		if _, err := s.client.RenewLease(ctx, l); !errors.Is(err, heartbeat.ErrLeaseGone) {
+			return
+		}
+	}
+	p := &s.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now, _ := p.state(); now != l || !p.word.Publishes {
+		return // a watermark was published meanwhile, or none ever
+	}
+	// A stop waits for it, so that it knows what to take away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), etcd.CallTimeout)
+	defer cancel()
+	p.set(0, 0)
+	_ = s.appear(ctx, p.word) // it is tried again
+}
+
+// leave takes the key away. If nothing is open here, it says before that nobody need wait.
+func (s *Store) leave(ctx context.Context) {
+	p := &s.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, at := p.state()
+	if l == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	if e := s.heart.Load(); e == nil || e.Settled() {
+		_, _ = s.putWord(ctx, p.word, true, l, at)
+	}
+	p.set(0, 0)
+	_ = s.Revoke(ctx, l) // else it runs out
+}
+
+// forget drops what was said in another history of the store.
+func (p *presence) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.word.Settled, p.word.Wanted = 0, 0
+	p.set(0, 0)
+}

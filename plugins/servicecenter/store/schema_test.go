@@ -1,0 +1,107 @@
+package store
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
+)
+
+// What schema 1 means, byte for byte. Replicas of two releases share a store, and a store
+// outlives its release: whoever has to change a line here has made another schema.
+func TestTheSchemaIsWhatItWas(t *testing.T) {
+	require.Equal(t, 1, heartbeat.Schema)
+	require.Equal(t, []heartbeat.State{1, 2, 3}, []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive})
+	require.Equal(t, []heartbeat.Change{1, 2, 3, 4}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed})
+	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
+	record := heartbeat.Record{Schema: 1, ID: id, Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Suspended, Seq: 3, Proposed: -1,
+		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4}
+	asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://a/"}
+	app := mp1.AppInfo{AppName: "n", AppInstanceID: "app"}
+	for _, c := range []struct {
+		key    string
+		value  any
+		golden string
+		read   func(*mvccpb.KeyValue) (any, bool)
+		want   any
+	}{
+		{"/mep/rec/" + string(id), &record, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
+		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
+		{"/mep/cur/s", cursor{Schema: 1, After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}, `{"schema":1,"after":9,"group":[10,12],"gone":true}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}},
+		{"/mep/cur/s", cursor{Schema: 1, After: 9, Newest: 11}, `{"schema":1,"after":9,"newest":11}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Newest: 11}},
+		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}", Size: 242}},
+		{"/mep/app/app", application{Schema: 1, Info: app, Leaving: true}, `{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeApplication(kv) }, plugins.Application{Info: app, Leaving: true}},
+	} {
+		value, err := json.Marshal(c.value)
+		require.NoError(t, err)
+		require.Equal(t, c.golden, string(value))
+		got, ok := c.read(&mvccpb.KeyValue{Key: []byte(c.key), Value: []byte(c.golden)})
+		require.True(t, ok, c.key)
+		require.Equal(t, c.want, got)
+	}
+}
+
+// A silence that is kept adds members to a record, which the release before ignores. What
+// a later release adds survives what this one writes.
+func TestARecordKeepsWhatItDoesNotKnow(t *testing.T) {
+	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
+	key := []byte("/mep/rec/" + string(id))
+	silent := heartbeat.Record{Schema: 1, ID: id, Attributes: `{"a":"\u003c"}`, State: heartbeat.Active, Interval: 5, Window: 15, Silence: 7500000000, SilenceAt: 9}
+	text, err := encodeRecord(&silent)
+	require.NoError(t, err)
+	require.Contains(t, text, `,"LastBeat":0,"Silence":7500000000,"SilenceAt":9}`)
+	got, err := decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(text)})
+	require.NoError(t, err)
+	require.Equal(t, silent, got)
+
+	later := text[:len(text)-1] + `,"Younger":{"b":[1,"<"]},"Added":1e3}`
+	got, err = decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(later)})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"Added":1e3,"Younger":{"b":[1,"<"]}}`, got.Extra)
+	got.Seq++
+	again, err := encodeRecord(&got)
+	require.NoError(t, err)
+	require.Contains(t, again, `"Seq":1,`)
+	require.Contains(t, again, `"SilenceAt":9,"Added":1e3,"Younger":{"b":[1,"<"]}}`)
+	twice, err := decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(again)})
+	require.NoError(t, err)
+	require.Equal(t, got, twice)
+	for _, bad := range []string{text + "x", text + text, later + "x", "{", `{"Added":`} {
+		_, err = decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(bad)})
+		require.ErrorIs(t, err, heartbeat.ErrUnusable, bad)
+	}
+}
+
+// Replicas of two releases compare projections byte for byte, and repair what differs.
+func TestTheProjectionIsWhatItWas(t *testing.T) {
+	info := storetest.Info(t)
+	key := serviceKey("app", info, "")
+	r := heartbeat.Record{Schema: 1, ID: heartbeat.ID(keys.ServiceIDOf(&key) + "0123456789abcdef0123456789abcdef"), Owner: "app", Attributes: storetest.Attributes,
+		State: heartbeat.Active, Seq: 1, Proposed: 30, Interval: 30, Window: 60, Lease: 7, RegisteredAt: 1e18, ChangedAt: 2e18}
+	p, err := project(&r)
+	require.NoError(t, err)
+	instance, err := p.instance()
+	require.NoError(t, err)
+	service, err := p.service()
+	require.NoError(t, err)
+	require.Equal(t, `{"instanceId":"0123456789abcdef0123456789abcdef","serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","endpoints":["http://10.0.0.5:80","rest://10.0.0.5:80"],"hostName":"app","status":"UP",`+
+		`"properties":{"mec.appInstanceId":"app","mec.livenessInterval":"30","mec.serInstanceId":"8a1fc251959c8c7c7cc28d0d8a2696340123456789abcdef0123456789abcdef",`+
+		`"mec.serName":"face recognition","mec.serializer":"JSON","mec.state":"ACTIVE","mec.version":"v2"},"healthCheck":{"mode":"push","interval":30,"times":1},`+
+		`"timestamp":"1000000000","modTimestamp":"2000000000","version":"1.0.0"}`, instance)
+	require.Equal(t, `{"serviceId":"8a1fc251959c8c7c7cc28d0d8a269634","appId":"app","serviceName":"face_recognition","version":"1.0.0","description":"MEC service","level":"FRONT",`+
+		`"status":"UP","properties":{"allowCrossApp":"true","mec.appInstanceId":"app","mec.serName":"face recognition","mec.version":"v2"},"timestamp":"1000000000","registerBy":"PLATFORM",`+
+		`"framework":{"name":"ETSI-MEC-011","version":"3.1.1"}}`, string(service))
+}

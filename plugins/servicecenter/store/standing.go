@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/cari/discovery"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// standing is what the store holds of the microservice that a projection is to stand
+// under. A ServiceComb client may have taken its id or its name first.
+type standing struct {
+	id    string // the serviceId
+	index string // its index key, if it is ours
+
+	mark, file, entry *mvccpb.KeyValue // entry: at the index key
+	under             int64            // instances and leases below it
+	records           int64            // of ours whose ids begin with it
+}
+
+// stand reads a standing. The compares of the transaction that uses it hold it fast,
+// so that it may be a little old; what says that a stranger is there is read again.
+func (s *Store) stand(ctx context.Context, id, index string, glance bool) (st standing, err error) {
+	st, err = s.standAt(ctx, id, index, glance, clientv3.WithSerializable())
+	if err == nil && !st.ours() {
+		st, err = s.standAt(ctx, id, index, false)
+	}
+	return st, err
+}
+
+// standAt reads it, by default from the leader. What is below is looked at only where
+// there is no mark: to count it takes as long as there is of it.
+// A glance leaves that to the compares also where nobody seems to be.
+func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st standing, err error) {
+	st = standing{id: id, index: index}
+	read := func(keys []string, more ...clientv3.OpOption) ([]*etcdserverpb.ResponseOp, error) {
+		var ops []clientv3.Op
+		for _, key := range keys {
+			ops = append(ops, clientv3.OpGet(key, slices.Concat(opts, more)...))
+		}
+		res, _, err := etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+			return s.client.Txn(ctx).Then(ops...).Commit()
+		})
+		if err != nil {
+			return nil, etcd.Translate(err)
+		}
+		return res.Responses, nil
+	}
+	got, err := read([]string{keys.MarkPrefix + id, keys.ServicePrefix + id, index})
+	if err != nil {
+		return st, err
+	}
+	for i, to := range []**mvccpb.KeyValue{&st.mark, &st.file, &st.entry} {
+		if kvs := got[i].GetResponseRange().Kvs; len(kvs) == 1 {
+			*to = kvs[0]
+		}
+	}
+	if st.mark != nil || glance && st.ours() {
+		return st, nil
+	}
+	got, err = read([]string{keys.InstancePrefix + id + path.SPLIT, keys.LeasePrefix + id + path.SPLIT, keys.RecordPrefix + id}, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return st, err
+	}
+	st.under = got[0].GetResponseRange().Count + got[1].GetResponseRange().Count
+	st.records = got[2].GetResponseRange().Count
+	if st.records == 0 && !st.ours() && s.moved.anyAt(id) {
+		st.records = 1 // one that was moved here
+	}
+	return st, nil
+}
+
+// ours says whether the microservice is ours or can become it: it is marked, or
+// records of ours stand there (the release before marked none), or nobody has its id,
+// its name or anything below it.
+func (st *standing) ours() bool {
+	if st.mark != nil {
+		return true
+	}
+	free := st.file == nil && st.under == 0 && (st.entry == nil || string(st.entry.Value) == st.id)
+	return st.records > 0 || free
+}
+
+// compares hold the standing fast.
+func (st *standing) compares() []clientv3.Cmp {
+	if st.mark != nil {
+		out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keys.MarkPrefix+st.id), "=", st.mark.ModRevision)}
+		if st.whole() {
+			out = append(out, etcd.Unchanged(keys.ServicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry))
+		}
+		return out
+	}
+	out := []clientv3.Cmp{
+		etcd.Unchanged(keys.MarkPrefix+st.id, nil), etcd.Unchanged(keys.ServicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry)}
+	if st.records == 0 {
+		for _, prefix := range []string{keys.InstancePrefix, keys.LeasePrefix} {
+			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
+		}
+	}
+	return out
+}
+
+// whole says whether the microservice is there as it should be.
+func (st *standing) whole() bool {
+	return st.file != nil && st.entry != nil && string(st.entry.Value) == st.id && intact(st.id, st.index, st.file.Value)
+}
+
+// same says whether nothing was written since the other was read.
+func (st *standing) same(other *standing) bool {
+	at := func(kv *mvccpb.KeyValue) int64 {
+		if kv == nil {
+			return 0
+		}
+		return kv.ModRevision
+	}
+	return at(st.mark) == at(other.mark) && at(st.file) == at(other.file) && at(st.entry) == at(other.entry) &&
+		(st.records > 0) == (other.records > 0)
+}
+
+// operations make the microservice what it should be; none if it is. Whatever hung on
+// its id without it is nobody's.
+func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
+	marked := st.mark != nil && string(st.mark.Value) == st.index
+	if marked && st.whole() && keys.ServiceIDAt(st.index) == st.id {
+		return nil, nil
+	}
+	service, err := p.service()
+	if err != nil {
+		return nil, err
+	}
+	out := []clientv3.Op{clientv3.OpPut(keys.ServicePrefix+st.id, string(service)), clientv3.OpPut(st.index, st.id)}
+	if named := keys.ServiceIDAt(st.index); named != st.id { // one that nobody could know in advance
+		out = append(out, clientv3.OpPut(keys.MarkPrefix+named, st.index))
+	}
+	if marked {
+		return out, nil
+	}
+	return append(append(out, clientv3.OpPut(keys.MarkPrefix+st.id, st.index)), keys.DeleteBelow(st.id, st.index)...), nil
+}
+
+// intact says whether value is the microservice that we put under this id and index
+// key, whichever of its instances it was put for.
+func intact(id, index string, value []byte) bool {
+	want, _ := should(id, index, value)
+	return want != nil && bytes.Equal(want, value)
+}
+
+// should is what a microservice of ours should be, by what it says itself of its
+// application, name and version; nil: it contradicts its id or its index key. earlier
+// says that the release before put it so.
+func should(id, index string, value []byte) (want []byte, earlier bool) {
+	var is discovery.MicroService
+	if json.Unmarshal(value, &is) != nil {
+		return nil, false
+	}
+	name := strings.Split(strings.TrimPrefix(index, keys.IndexPrefix), path.SPLIT)
+	if len(name) != 4 {
+		return nil, false
+	}
+	owner, serName, version := is.Properties[ownerProperty], is.Properties["mec.serName"], is.Properties["mec.version"]
+	k := discovery.MicroServiceKey{AppId: name[1], ServiceName: name[2], Version: name[3]}
+	if k.AppId != safeName(owner, maxAppID) || k.Version != safeVersion(version) || !slices.ContainsFunc(suffixes(id), func(suffix string) bool {
+		return k.ServiceName == suffixed(serName, suffix)
+	}) {
+		return nil, false
+	}
+	want, err := microservice(id, &k, owner, serName, version, is.Timestamp)
+	if err != nil {
+		return nil, false
+	}
+	before, err := json.Marshal(forOwnApp(id, &k, owner, serName, version, is.Timestamp))
+	return want, err == nil && bytes.Equal(before, value)
+}
+
+// serviceFor is the microservice of the application, name and version. Where a
+// ServiceComb client took its name or its id, it is one under another name; and where
+// that is taken too, one of an id that nobody can take in advance.
+func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceInfo) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
+	defer cancel()
+	for _, suffix := range []string{"", foreignSuffix} {
+		k := serviceKey(owner, info, suffix)
+		id := keys.ServiceIDOf(&k)
+		st, err := s.stand(ctx, id, path.GenerateServiceIndexKey(&k), false)
+		if err != nil {
+			return "", err
+		}
+		if st.ours() {
+			return id, nil
+		}
+	}
+	id, err := keys.NewID("")
+	return string(id), err
+}
+
+// establish carries out a transaction that needs its microservice: what that is may
+// change between the look and the transaction, which is then made anew.
+func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
+	p, err := project(&t.Record)
+	if err != nil {
+		return nil, false, err
+	}
+	id, index := keys.InstanceOf(t.Record.ID, t.Record.Place).ServiceID, path.GenerateServiceIndexKey(&p.key)
+	var before *standing
+	for round := range establishRounds {
+		var st standing
+		if round == 0 {
+			st, err = s.stand(ctx, id, index, true)
+		} else {
+			st, err = s.standAt(ctx, id, index, false)
+		}
+		switch {
+		case err != nil:
+			return nil, false, err
+		case !st.ours():
+			return nil, false, fmt.Errorf("%w: a ServiceComb client has the microservice %s", heartbeat.ErrTaken, id)
+		case before != nil && st.same(before):
+			return res, again, nil // it was another compare that failed
+		}
+		if res, again, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || again {
+			return res, again, err
+		}
+		before = &st
+	}
+	return res, again, nil
+}
+
+const establishRounds = 4
+
+// transact carries the transaction out, once.
+func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*clientv3.TxnResponse, bool, error) {
+	ops, err := operations(t, st)
+	if err != nil {
+		return nil, false, err
+	}
+	done, err := s.admit(ctx, s.classOf(ctx, t, ops), ops)
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	cmps := compares(t)
+	if st != nil {
+		cmps = append(cmps, st.compares()...)
+	}
+	if failpoint.On {
+		failpoint.Write()
+		_ = failpoint.Hit(t.Kind.String() + ".before-txn")
+	}
+	return etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
+	})
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+var _ plugins.Outbox = (*Store)(nil)
+
+// subscription is the value of one subscription's key.
+type subscription struct {
+	Schema int              `json:"schema"`
+	Owner  string           `json:"owner"`
+	Prefix string           `json:"prefix,omitempty"`
+	Since  int64            `json:"since"`
+	Asked  mp1.Subscription `json:"asked"`
+}
+
+// cursor is the value of one cursor's key. It begins where it was created.
+type cursor struct {
+	Schema int                  `json:"schema"`
+	After  heartbeat.Revision   `json:"after"`
+	Group  []heartbeat.Revision `json:"group,omitempty"`
+	Newest heartbeat.Revision   `json:"newest,omitempty"`
+	Gone   bool                 `json:"gone,omitempty"`
+}
+
+func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
+	var v subscription
+	id := strings.TrimPrefix(string(kv.Key), keys.SubPrefix)
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(id) {
+		return nil, false
+	}
+	return &plugins.Subscription{ID: id, Owner: v.Owner, Prefix: v.Prefix, Asked: v.Asked, Since: v.Since, At: heartbeat.Revision(kv.CreateRevision)}, true
+}
+
+func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
+	var v cursor
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema {
+		return plugins.Cursor{}, false
+	}
+	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
+}
+
+func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), ">", 0) }
+func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), "=", 0) }
+
+// commit carries a transaction out; a compare that failed is ErrConflict.
+func (s *Store) commit(ctx context.Context, c quota.Class, compares []clientv3.Cmp, ops ...clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
+	defer cancel()
+	done, err := s.admit(ctx, c, ops)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	res, err := s.client.Txn(ctx).If(compares...).Then(ops...).Commit()
+	switch {
+	case err != nil:
+		return nil, etcd.Translate(err)
+	case !res.Succeeded:
+		return nil, heartbeat.ErrConflict
+	}
+	return res, nil
+}
+
+// one reads one key; nil: there is none.
+func (s *Store) one(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
+	defer cancel()
+	res, err := s.client.Get(ctx, key)
+	if err != nil || len(res.Kvs) == 0 {
+		return nil, etcd.Translate(err)
+	}
+	return res.Kvs[0], nil
+}
+
+// Subscribe implements plugins.Outbox.
+func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heartbeat.Revision, error) {
+	value, err := json.Marshal(subscription{Schema: heartbeat.Schema, Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
+	if err != nil {
+		return 0, err
+	}
+	start, err := json.Marshal(cursor{Schema: heartbeat.Schema})
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.commit(ctx, quota.Grow, []clientv3.Cmp{absent(keys.SubPrefix + sub.ID)},
+		clientv3.OpPut(keys.SubPrefix+sub.ID, string(value)), clientv3.OpPut(keys.CursorPrefix+sub.ID, string(start)))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Subscription implements plugins.Outbox.
+func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscription, error) {
+	kv, err := s.one(ctx, keys.SubPrefix+id)
+	if kv == nil || err != nil {
+		return nil, err
+	}
+	sub, _ := decodeSubscription(kv)
+	return sub, nil
+}
+
+// Unsubscribe implements plugins.Outbox.
+func (s *Store) Unsubscribe(ctx context.Context, id string) error {
+	_, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id)}, clientv3.OpDelete(keys.SubPrefix+id), clientv3.OpDelete(keys.CursorPrefix+id))
+	return err
+}
+
+// Cursor implements plugins.Outbox.
+func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
+	kv, err := s.one(ctx, keys.CursorPrefix+id)
+	if err != nil {
+		return plugins.Cursor{}, err
+	}
+	if kv == nil {
+		return plugins.Cursor{}, heartbeat.ErrConflict
+	}
+	c, ok := decodeCursor(kv)
+	if !ok {
+		return plugins.Cursor{}, heartbeat.ErrUnusable
+	}
+	return c, nil
+}
+
+// MoveCursor implements plugins.Outbox.
+func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
+	value, err := json.Marshal(cursor{Schema: heartbeat.Schema, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
+	if err != nil {
+		return 0, err
+	}
+	key := keys.CursorPrefix + id
+	if failpoint.On {
+		_ = failpoint.Hit("cursor.before")
+	}
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Lock implements plugins.Outbox.
+func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id), absent(keys.LockPrefix + id)},
+		clientv3.OpPut(keys.LockPrefix+id, "", clientv3.WithLease(clientv3.LeaseID(on))))
+	if err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// Unlock implements plugins.Outbox.
+func (s *Store) Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error {
+	key := keys.LockPrefix + id
+	_, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.LeaseValue(key), "=", clientv3.LeaseID(on))}, clientv3.OpDelete(key))
+	return err
+}
+
+// Locked implements plugins.Outbox.
+func (s *Store) Locked(ctx context.Context, id string) (bool, error) {
+	kv, err := s.one(ctx, keys.LockPrefix+id)
+	return kv != nil, err
+}

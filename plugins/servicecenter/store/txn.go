@@ -1,0 +1,105 @@
+package store
+
+import (
+	"strconv"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// leaves says whether the transaction moves a projection to another microservice.
+func leaves(t *heartbeat.Txn) bool {
+	return t.ProjectionOp == heartbeat.Put && t.From != t.Record.Place
+}
+
+func compares(t *heartbeat.Txn) []clientv3.Cmp {
+	id := t.Record.ID
+	key := keys.InstanceOf(id, t.From).Key()
+	out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keys.Record(id)), "=", int64(t.RecordRevision))}
+	switch t.Presence {
+	case heartbeat.NoProjection:
+		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
+	case heartbeat.ProjectionAt:
+		out = append(out, clientv3.Compare(clientv3.ModRevision(key), "=", int64(t.ProjectionRevision)))
+	}
+	return out
+}
+
+// establishes says whether the transaction must see to it that the microservice exists:
+// it does whenever an instance of it does.
+func establishes(t *heartbeat.Txn) bool {
+	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t))
+}
+
+// operations are what the transaction writes; st is the microservice's standing, nil
+// unless it establishes that.
+func operations(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
+	var ops []clientv3.Op
+	id := t.Record.ID
+	switch t.RecordOp {
+	case heartbeat.Put:
+		value, err := encodeRecord(&t.Record)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, clientv3.OpPut(keys.Record(id), value))
+	case heartbeat.Erase:
+		ops = append(ops, clientv3.OpDelete(keys.Record(id)))
+	}
+	switch t.ProjectionOp {
+	case heartbeat.Put:
+		more, err := projectionOps(t, st)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, more...)
+	case heartbeat.Erase:
+		at := keys.InstanceOf(id, t.From)
+		ops = append(ops, clientv3.OpDelete(at.Key()), clientv3.OpDelete(at.LeaseKey()))
+	}
+	if t.Change != heartbeat.NoChange {
+		op, err := tell(t)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// projectionOps put the instance and, if it hangs on a lease, service-center's
+// lease key.
+func projectionOps(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
+	id := t.Record.ID
+	p, err := project(&t.Record)
+	if err != nil {
+		return nil, err
+	}
+	instance, err := p.instance()
+	if err != nil {
+		return nil, err
+	}
+	var ops []clientv3.Op
+	at := keys.InstanceOf(id, t.Record.Place)
+	if l := t.Record.Lease; l != 0 {
+		on := clientv3.WithLease(clientv3.LeaseID(l))
+		ops = append(ops, clientv3.OpPut(at.Key(), instance, on),
+			clientv3.OpPut(at.LeaseKey(), strconv.FormatInt(int64(l), 10), on))
+	} else {
+		ops = append(ops, clientv3.OpPut(at.Key(), instance), clientv3.OpDelete(at.LeaseKey()))
+	}
+	if leaves(t) {
+		from := keys.InstanceOf(id, t.From)
+		ops = append(ops, clientv3.OpDelete(from.Key()), clientv3.OpDelete(from.LeaseKey()))
+	}
+	if st != nil {
+		more, err := st.operations(p)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, more...)
+	}
+	return ops, nil
+}

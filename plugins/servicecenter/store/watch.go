@@ -1,0 +1,216 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+const (
+	reloadPause = 500 * time.Millisecond
+	hasty       = 100 * time.Millisecond // between two questions for progress because heartbeats wait for it
+)
+
+// pace is how often a watch asks for progress, and after how much silence it is
+// given up.
+type pace struct{ ask, stall time.Duration }
+
+var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
+
+// Follow loads the engine and shows it every write until ctx ends. Records and
+// projections come through one watch over the range that holds both, for two
+// watches would have no order between them. failed is told why there is a new list.
+func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
+	s.heart.Store(e)
+	s.follow(ctx, s.engine(e), failed)
+}
+
+// Reload implements plugins.Base.
+func (s *Store) Reload() { s.client.Lineage.Break() }
+
+func (s *Store) engine(e *heartbeat.Engine) watched {
+	return watched{name: "engine", from: keys.InstancePrefix, end: keys.WatchedEnd, behind: s.behind,
+		load: func(ctx context.Context) (heartbeat.Revision, error) {
+			at, err := e.Load(ctx)
+			if err == nil {
+				err = s.loadReplicas(ctx, int64(at), e)
+			}
+			return at, err
+		},
+		loaded: e.Sweep,
+		see: func(events []*clientv3.Event, at heartbeat.Revision) {
+			s.replicas.see(events, e)
+			s.client.Lineage.Advance(int64(at))
+			s.shown.Store(int64(at))
+			e.Observe(s.sights(events), at)
+		},
+		restored: func() {
+			s.moved.restored()
+			e.Restored()
+			s.presence.forget()
+			s.shown.Store(0)
+			s.client.Lineage.Acknowledge()
+		},
+	}
+}
+
+// follow loads the reader and shows it every write until ctx ends. Whatever breaks
+// the watch (compaction, a closed channel, silence, a store that went back in time)
+// leads to a new list.
+func (s *Store) follow(ctx context.Context, w watched, failed func(reason string, err error)) {
+	var seen heartbeat.Revision
+	ends := s.client.Lineage.Broken() // kept until its end was handled, whenever that came
+	for ctx.Err() == nil {
+		keeping, held := s.client.Readers.Within(ctx)
+		at, err := w.load(keeping)
+		if err == nil && at < seen {
+			w.restored()
+			at, err = w.load(keeping)
+		}
+		if err != nil {
+			failed("list", err)
+		} else {
+			seen = at
+			w.loaded()
+			err = s.watch(keeping, w, ends, &seen, s.pace)
+			failed("watch", err)
+		}
+		held.Done()
+		if errors.Is(err, etcd.ErrRestored) {
+			ends = s.client.Lineage.Broken() // before the next list: that may be of either history
+			w.restored()
+			seen = 0
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reloadPause):
+		}
+	}
+}
+
+// watched is a range of keys that one reader follows.
+type watched struct {
+	name      string // of the reader
+	from, end string
+	load      func(context.Context) (heartbeat.Revision, error)
+	loaded    func() // after the list that the watch goes on from
+	see       func(events []*clientv3.Event, at heartbeat.Revision)
+	restored  func()          // what is loaded next is of an older or another history
+	behind    <-chan struct{} // told when the store is ahead of what was shown; may be nil
+}
+
+// watch shows what is written from revision at on, until something breaks the watch,
+// and keeps at up to date. It begins at what is known already, which is shown twice:
+// etcd answers no request for progress of a watch that starts behind the newest
+// revision, so that a watch from at+1 would fall silent on an idle store. ends ends
+// it with errRestored.
+func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *heartbeat.Revision, p pace) error {
+	// The extra word makes it a stream of its own: one that others share tells of
+	// progress only when none of them lags.
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
+	defer cancel()
+	reads := s.client.Readers.Add(int64(*at))
+	defer reads.Done()
+	etcd.ReaderIn(ctx).Done()                 // its list's
+	silent := time.AfterFunc(p.stall, cancel) // Watch returns when the server has answered
+	events := s.client.Watch(ctx, w.from, clientv3.WithRange(w.end), clientv3.WithRev(int64(*at)))
+	if !silent.Stop() {
+		return errStalled
+	}
+	var asked time.Time
+	ask := time.NewTicker(p.ask)
+	defer ask.Stop()
+	stall := time.NewTimer(p.stall)
+	defer stall.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ask.C:
+			s.askProgress(ctx)
+		case <-w.behind:
+			if now := time.Now(); now.Sub(asked) > hasty {
+				asked = now
+				s.askProgress(ctx)
+			}
+		case <-ends:
+			return etcd.ErrRestored
+		case <-stall.C:
+			return errStalled
+		case res, ok := <-events:
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case !ok:
+				return cmp.Or(ctx.Err(), errClosed)
+			case res.Err() != nil:
+				return res.Err()
+			}
+			stall.Reset(p.stall)
+			*at = max(*at, etcd.CompleteUpTo(&res))
+			reads.Advance(int64(*at))
+			w.see(res.Events, *at)
+		}
+	}
+}
+
+// askProgress has a bound of its own: while the client is connecting anew it takes
+// no request, and silence is to be noticed all the same. ctx must be the watch's.
+func (s *Store) askProgress(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout/2)
+	defer cancel()
+	_ = s.client.RequestProgress(ctx)
+}
+
+// sights turns events into the engine's words; what is not ours is left out. A
+// transaction's record comes before its projections, so that it is known by then
+// whether the instance has moved.
+func (s *Store) sights(events []*clientv3.Event) []heartbeat.Observation {
+	var out []heartbeat.Observation
+	for _, ev := range events {
+		key := string(ev.Kv.Key)
+		one := heartbeat.Observation{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}
+		switch {
+		case strings.HasPrefix(key, keys.RecordPrefix):
+			one.ID = heartbeat.ID(strings.TrimPrefix(key, keys.RecordPrefix))
+			if _, _, ok := keys.Split(one.ID); !ok {
+				continue
+			}
+			if one.Present {
+				r, err := decodeRecord(ev.Kv)
+				if one.Unusable = err != nil; !one.Unusable {
+					one.Record = r
+					s.moved.note(&r, one.Revision)
+				}
+			}
+		case strings.HasPrefix(key, keys.InstancePrefix):
+			at, ok := keys.ParseInstance(key)
+			if !ok {
+				continue
+			}
+			id, ok := s.moved.sits(at)
+			if !ok {
+				continue // it stands elsewhere now
+			}
+			one.ID, one.Projected, one.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
+			if one.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {
+				one.Present, one.Unusable = false, true // a ServiceComb client's own, or ours overwritten
+			}
+		default:
+			continue
+		}
+		out = append(out, one)
+	}
+	return out
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// encode writes a value as JSON without escaping <, > and & for HTML, which nobody
+// reads here: each would take six bytes, and seven where JSON stands within JSON.
+func encode(v any) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// escaped are the characters that encoding/json escapes for HTML, and how.
+var escaped = map[string]string{`\u003c`: "<", `\u003e`: ">", `\u0026`: "&", `\u2028`: "\u2028", `\u2029`: "\u2029"}
+
+const escapeLen = len(`\u003c`)
+
+// unescaped is JSON text with those characters as they are. Its inverse is
+// canonical.
+func unescaped(text string) string {
+	if !strings.Contains(text, `\u00`) && !strings.Contains(text, `\u202`) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		if text[i] != '\\' {
+			b.WriteByte(text[i])
+			i++
+			continue
+		}
+		if i+escapeLen <= len(text) {
+			if plain, ok := escaped[text[i:i+escapeLen]]; ok {
+				b.WriteString(plain)
+				i += escapeLen
+				continue
+			}
+		}
+		n := min(2, len(text)-i) // a backslash and what it escapes, which may be one too
+		b.WriteString(text[i : i+n])
+		i += n
+	}
+	return b.String()
+}
+
+// canonical is the one form in which attributes are compared: that of encoding/json,
+// whoever wrote them and whenever.
+func canonical(text string) string {
+	if !strings.ContainsAny(text, "<>&\u2028\u2029") {
+		return text
+	}
+	var b bytes.Buffer
+	json.HTMLEscape(&b, []byte(text))
+	return b.String()
+}
+
+// smallEvent is how long attributes may be that an event simply carries, in bytes.
+const smallEvent = 1 << 10
+
+// told is what an event carries of the attributes: what consumers filter by. How a
+// service is reached is neither filtered by nor told, and may be 60 kB in the record
+// already.
+func told(attributes string) string {
+	if len(attributes) <= smallEvent {
+		return attributes
+	}
+	var info mp1.ServiceInfo
+	if json.Unmarshal([]byte(attributes), &info) != nil {
+		return attributes
+	}
+	info.TransportInfo = nil
+	short, err := encode(info)
+	if err != nil {
+		return attributes
+	}
+	return short
+}
