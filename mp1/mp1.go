@@ -18,7 +18,7 @@
 //
 // # Absence
 //
-// A pointer, a slice or an empty string says that an optional member is absent. What an
+// A nil pointer, a nil slice or "" says that an optional member is absent. What an
 // absent member means is said at its field; [ServiceInfo.Completed] fills it in.
 package mp1
 

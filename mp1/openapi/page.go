@@ -15,33 +15,33 @@ import (
 )
 
 //go:embed page.html
-var page string
+var pageTemplate string
 
 //go:embed page.css
-var style string
+var pageStyle string
 
-// Page is the document as HTML, and the Content-Security-Policy to serve it with:
-// nothing is loaded from anywhere, and nothing is run.
+// Page returns the document as HTML, and the Content-Security-Policy to serve it with, which
+// forbids to load anything from elsewhere and to run anything.
 func Page() (html []byte, policy string, err error) {
-	var d description
-	if err := json.Unmarshal(document, &d); err != nil {
+	var d openAPI
+	if err := json.Unmarshal(jsonText, &d); err != nil {
 		return nil, "", fmt.Errorf("openapi: %w", err)
 	}
-	t, err := template.New("page").Parse(page)
+	t, err := template.New("page").Parse(pageTemplate)
 	if err != nil {
 		return nil, "", fmt.Errorf("openapi: %w", err)
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, view(&d)); err != nil {
+	if err := t.Execute(&out, newPageData(&d)); err != nil {
 		return nil, "", fmt.Errorf("openapi: %w", err)
 	}
-	sum := sha256.Sum256([]byte(style))
+	sum := sha256.Sum256([]byte(pageStyle))
 	policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	return out.Bytes(), policy, nil
 }
 
-// description is what the page shows of the document.
-type description struct {
+// openAPI is the part of the document that the page shows.
+type openAPI struct {
 	Info struct{ Title, Version, Description string }
 	Tags []struct{ Name, Description string }
 
@@ -85,29 +85,30 @@ type operation struct {
 	Responses            map[string]response
 }
 
-// resolved is the parameter that a reference stands for.
-func (d *description) parameter(p parameter) parameter {
+// parameter resolves a reference to a parameter.
+func (d *openAPI) parameter(p parameter) parameter {
 	if p.Ref != "" {
-		return d.Components.Parameters[name(p.Ref)]
+		return d.Components.Parameters[refName(p.Ref)]
 	}
 	return p
 }
 
-func (d *description) response(r response) response {
+// response resolves a reference to a response.
+func (d *openAPI) response(r response) response {
 	if r.Ref != "" {
-		return d.Components.Responses[name(r.Ref)]
+		return d.Components.Responses[refName(r.Ref)]
 	}
 	return r
 }
 
-// name is the last part of a reference.
-func name(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+// refName is the last part of a reference.
+func refName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-// kind is a schema in one word, and the schema that it names, if it does.
+// kind is a type in words, and the schema that the words name, or "".
 func (s *schema) kind() (text, of string) {
 	switch {
 	case s.Ref != "":
-		return name(s.Ref), name(s.Ref)
+		return refName(s.Ref), refName(s.Ref)
 	case len(s.AllOf) > 0:
 		return s.AllOf[0].kind()
 	case s.Items != nil:
@@ -120,37 +121,39 @@ func (s *schema) kind() (text, of string) {
 	}
 }
 
+// What the template shows.
 type (
-	shownLine struct {
+	tableRow struct {
 		Name, Note, Kind, Of, Text string
 	}
-	shownOperation struct {
+	operationData struct {
 		ID, Method, Path, Summary, Text string
-		Body                            shownLine
-		Parameters, Responses           []shownLine
+		Body                            tableRow
+		Parameters, Responses           []tableRow
 	}
-	shownGroup struct {
+	groupData struct {
 		Name, Text string
-		Operations []shownOperation
+		Operations []operationData
 	}
-	shownSchema struct {
+	schemaData struct {
 		Name, Kind, Text string
-		Members          []shownLine
+		Members          []tableRow
 	}
-	shown struct {
+	pageData struct {
 		Title, Version, Text string
 		Style                template.CSS
-		Groups               []shownGroup
-		Schemas              []shownSchema
+		Groups               []groupData
+		Schemas              []schemaData
 	}
 )
 
+// methods are the HTTP methods in the order in which the page has them.
 var methods = []string{"get", "post", "put", "patch", "delete"}
 
-func view(d *description) shown {
-	out := shown{Title: d.Info.Title, Version: d.Info.Version, Text: d.Info.Description, Style: template.CSS(style)} //nolint:gosec // our own file
+func newPageData(d *openAPI) pageData {
+	out := pageData{Title: d.Info.Title, Version: d.Info.Version, Text: d.Info.Description, Style: template.CSS(pageStyle)} //nolint:gosec // our own file
 	for _, tag := range d.Tags {
-		g := shownGroup{Name: tag.Name, Text: tag.Description}
+		g := groupData{Name: tag.Name, Text: tag.Description}
 		for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
 			for _, method := range methods {
 				var o operation
@@ -163,11 +166,11 @@ func view(d *description) shown {
 	}
 	for _, n := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
 		s := d.Components.Schemas[n]
-		one := shownSchema{Name: n, Text: s.Description}
+		one := schemaData{Name: n, Text: s.Description}
 		one.Kind, _ = s.kind()
 		for _, member := range slices.Sorted(maps.Keys(s.Properties)) {
 			m := s.Properties[member]
-			l := shownLine{Name: member, Text: m.Description}
+			l := tableRow{Name: member, Text: m.Description}
 			l.Kind, l.Of = m.kind()
 			if slices.Contains(s.Required, member) {
 				l.Note = "mandatory"
@@ -179,27 +182,27 @@ func view(d *description) shown {
 	return out
 }
 
-func (d *description) operation(path, method string, o *operation) shownOperation {
-	out := shownOperation{ID: method + path, Method: strings.ToUpper(method), Path: path, Summary: o.Summary, Text: o.Description}
+func (d *openAPI) operation(path, method string, o *operation) operationData {
+	out := operationData{ID: method + path, Method: strings.ToUpper(method), Path: path, Summary: o.Summary, Text: o.Description}
 	var ofPath []parameter
-	_ = json.Unmarshal(d.Paths[path]["parameters"], &ofPath) // a path without any has none
+	_ = json.Unmarshal(d.Paths[path]["parameters"], &ofPath) // a path without parameters
 	for _, p := range append(ofPath, o.Parameters...) {
 		p = d.parameter(p)
-		l := shownLine{Name: p.Name, Note: p.In, Text: p.Description}
+		l := tableRow{Name: p.Name, Note: p.In, Text: p.Description}
 		l.Kind, l.Of = p.Schema.kind()
 		out.Parameters = append(out.Parameters, l)
 	}
 	if o.RequestBody != nil {
-		out.Body = line("", *o.RequestBody)
+		out.Body = responseRow("", *o.RequestBody)
 	}
 	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
-		out.Responses = append(out.Responses, line(status, d.response(o.Responses[status])))
+		out.Responses = append(out.Responses, responseRow(status, d.response(o.Responses[status])))
 	}
 	return out
 }
 
-func line(status string, r response) shownLine {
-	l := shownLine{Name: status, Text: r.Description, Note: strings.Join(slices.Sorted(maps.Keys(r.Headers)), ", ")}
+func responseRow(status string, r response) tableRow {
+	l := tableRow{Name: status, Text: r.Description, Note: strings.Join(slices.Sorted(maps.Keys(r.Headers)), ", ")}
 	for _, c := range r.Content {
 		l.Kind, l.Of = c.Schema.kind()
 	}

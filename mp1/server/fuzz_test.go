@@ -17,7 +17,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// surfaceUnderFuzz is the whole surface over desks that accept everything.
+// newFuzzServer has all routes, over fakes that accept everything.
 func newFuzzServer() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range Routes(newFakeRegistry(), Options{Subscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
@@ -26,7 +26,7 @@ func newFuzzServer() http.Handler {
 	return m
 }
 
-// forgetful is a book that keeps nothing of what it accepts.
+// statelessRegistrations accepts everything and stores nothing.
 type statelessRegistrations struct{ *fakeRegistrations }
 
 func (f statelessRegistrations) RegisterApplication(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {
@@ -39,12 +39,12 @@ func (f statelessRegistrations) DeregisterApplication(context.Context, string, f
 	return nil
 }
 
-// rule is how a refusal names what was wrong: an attribute and its rule, or the whole
-// and its rule.
-var rule = regexp.MustCompile(`^([A-Za-z0-9_.-]+: |the body |the query |a member |The body |This resource )[a-zA-Z]`)
+// refusalForm is how a refusal names what was wrong: an attribute, or the whole, and its
+// rule.
+var refusalForm = regexp.MustCompile(`^([A-Za-z0-9_.-]+: |the body |the query |a member |The body |This resource )[a-zA-Z]`)
 
-// judged fails on what no request may bring about: a 5xx, or a refusal that is no
-// ProblemDetails, does not say what was wrong, or says what was sent.
+// checkAnswer fails on answers that no request may cause: a 5xx, or a refusal that is not a
+// ProblemDetails, does not say what was wrong, or repeats what was sent.
 func checkAnswer(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	t.Helper()
 	if w.Code >= 500 || w.Code < 200 {
@@ -60,7 +60,7 @@ func checkAnswer(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	if strings.ContainsFunc(p.Detail, func(r rune) bool { return r > unicode.MaxASCII || r < ' ' }) {
 		t.Fatalf("%q: the refusal repeats it: %q", what, p.Detail)
 	}
-	if w.Code == 400 && !rule.MatchString(p.Detail) {
+	if w.Code == 400 && !refusalForm.MatchString(p.Detail) {
 		t.Fatalf("%q: what is the rule in %q?", what, p.Detail)
 	}
 }
@@ -118,17 +118,17 @@ func FuzzSubscribe(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.Base+"/applications/app/subscriptions", seeds...)
 }
 
-var ours = regexp.MustCompile(`^/(mec_service_mgmt|mec_app_support|mep)(/|$)`)
+var roots = regexp.MustCompile(`^/(mec_service_mgmt|mec_app_support|mep)(/|$)`)
 
-// FuzzTarget sends request lines as they come from the wire.
-// under says whether a target is below our routes. An escaped slash parts no segments:
-// what it stands in is the name of something else, at which service-center answers.
-func under(u *url.URL) bool {
+// belowRoots reports whether our routes answer a target. An escaped slash does not separate
+// segments: it is a part of a name, which is none of ours, so that service-center answers.
+func belowRoots(u *url.URL) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	name, err := url.PathUnescape(first)
-	return err == nil && !strings.Contains(name, "/") && ours.MatchString(u.Path)
+	return err == nil && !strings.Contains(name, "/") && roots.MatchString(u.Path)
 }
 
+// FuzzTarget sends request lines as they come from the wire.
 func FuzzTarget(f *testing.F) {
 	for _, s := range []string{servicePath, servicePath + "/liveness", mp1.Base + "/services?ser_name=a", "/mep" + servicePath, mp1.AppSupportBase + "/registrations/app", "/docs", "/openapi.yaml",
 		mp1.Base + "/services/..%2F..%2Fx", mp1.Base + "/services/%2e%2e", mp1.Base + "/services/%00", mp1.Base + "/services/%0a%0d", mp1.Base + "//services", mp1.Base + "/services;x",
@@ -157,7 +157,7 @@ func FuzzTarget(f *testing.F) {
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		if under(r.URL) {
+		if belowRoots(r.URL) {
 			if w.Code >= 300 && w.Code < 400 {
 				return // net/http's own redirect to the cleaned path; service-center's outer handler refuses such paths before
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// ledger is Limits that refuses everything, or nothing, and notes what it was asked.
+// fakeLimits refuses everything or nothing, and records what it was asked.
 type fakeLimits struct {
 	wait  time.Duration // for a write
 	after int64         // bytes read after which the rest is refused
@@ -35,7 +35,7 @@ func (l *fakeLimits) Bytes(_, _ string, n int64) time.Duration {
 	return 0
 }
 
-// untold is a body whose length is not known before; left counts what was not read.
+// unsizedBody is a body whose length is not known before. left is what was not read.
 type unsizedBody struct{ left int }
 
 func (u *unsizedBody) Read(p []byte) (int, error) {

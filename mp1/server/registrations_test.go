@@ -13,7 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// book is a book of registrations that a test can read.
+// fakeRegistrations keeps registrations in a map that a test can read.
 type fakeRegistrations struct {
 	apps map[string]mp1.AppInfo
 	err  error
@@ -112,6 +112,6 @@ func TestRegistrationsOfApplications(t *testing.T) {
 
 func TestAStoreThatDoesNotSayWhoIsKnownIsNoRefusal(t *testing.T) {
 	d := newFakeRegistry()
-	d.unsure = heartbeat.ErrUnavailable
+	d.admittedErr = heartbeat.ErrUnavailable
 	require.Equal(t, 503, request(d, "GET", servicePath, nil).Code, "404 would make an agent register again")
 }

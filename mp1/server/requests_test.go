@@ -27,7 +27,7 @@ func TestABeatIsCheckedForExistenceOwnerBodyAndStateInThisOrder(t *testing.T) {
 		status int
 		add    func(d *fakeRegistry, path, body *string)
 	}{
-		{404, func(d *fakeRegistry, _, _ *string) { d.none = heartbeat.ErrNotFound }},
+		{404, func(d *fakeRegistry, _, _ *string) { d.producerErr = heartbeat.ErrNotFound }},
 		{403, func(_ *fakeRegistry, path, _ *string) { *path = mp1.Base + "/applications/other/services/id1/liveness" }},
 		{400, func(_ *fakeRegistry, _, body *string) { *body = `{"state":"INACTIVE"}` }},
 		{409, func(d *fakeRegistry, _, _ *string) { d.err = heartbeat.ErrInactive }},
@@ -43,7 +43,7 @@ func TestABeatIsCheckedForExistenceOwnerBodyAndStateInThisOrder(t *testing.T) {
 		}
 	}
 	d := newFakeRegistry()
-	d.none = heartbeat.ErrNoLiveness
+	d.producerErr = heartbeat.ErrNoLiveness
 	require.Equal(t, 404, request(d, "PATCH", servicePath+"/liveness", strings.NewReader(usual)).Code)
 	require.Equal(t, 404, request(d, "GET", servicePath+"/liveness", nil).Code)
 	require.Equal(t, 403, request(newFakeRegistry(), "GET", mp1.Base+"/applications/other/services/id1/liveness", nil).Code)
@@ -148,7 +148,7 @@ func TestUnsetOptionsAreTheDefaults(t *testing.T) {
 	}
 }
 
-// endless counts what is read of a body that never ends.
+// endlessBody counts what is read of a body that never ends.
 type endlessBody struct{ read int }
 
 func (e *endlessBody) Read(p []byte) (int, error) {
@@ -196,7 +196,7 @@ func TestAHeartbeatAllocatesNothingInItsHandler(t *testing.T) {
 	}
 }
 
-// quiet is a ResponseWriter that keeps nothing, as cheap as one can be.
+// discardWriter is a ResponseWriter that allocates nothing.
 type discardWriter struct {
 	h      http.Header
 	status int
@@ -228,7 +228,7 @@ func BenchmarkGetTenThousandServices(b *testing.B) {
 	for i := range 10000 {
 		info := d.svc.Info
 		info.SerInstanceID = fmt.Sprint("id", i)
-		d.many = append(d.many, NewService("app", info, 30))
+		d.found = append(d.found, NewService("app", info, 30))
 	}
 	m, w := mux(d), &discardWriter{h: http.Header{}}
 	r := httptest.NewRequest("GET", mp1.Base+"/services", nil)

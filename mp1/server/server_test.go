@@ -18,22 +18,22 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// desk answers what a test tells it to: the handlers' own rules are tested here, the
-// platform's against the real one (test/e2e).
+// fakeRegistry answers what a test sets. Only the handlers' own rules are tested here; those
+// of the platform are tested in test/e2e.
 type fakeRegistry struct {
-	unready bool
-	err     error
-	none    error // of Producer
-	told    bool
-	svc     *Service
-	many    []*Service // what Discover finds, if set
-	updates int
-	unsure  error // of Admitted
+	unready     bool
+	err         error
+	producerErr error // of Producer
+	changed     bool
+	svc         *Service
+	found       []*Service // what Discover finds, if set
+	updates     int
+	admittedErr error // of Admitted
 }
 
 func (d *fakeRegistry) Ready() bool { return !d.unready }
 func (d *fakeRegistry) Admitted(_ context.Context, app string) (bool, error) {
-	return app != "stranger", d.unsure
+	return app != "stranger", d.admittedErr
 }
 func (d *fakeRegistry) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
 	i.SerInstanceID = "new"
@@ -56,17 +56,17 @@ func (d *fakeRegistry) Remove(_ context.Context, _, _ string, c Condition) error
 	return d.err
 }
 func (d *fakeRegistry) Discover(context.Context, mp1.Filter) ([]*Service, error) {
-	if d.many != nil {
-		return d.many, d.err
+	if d.found != nil {
+		return d.found, d.err
 	}
 	return []*Service{d.svc, d.svc}, d.err
 }
 func (d *fakeRegistry) OfApplication(context.Context, string, mp1.Filter) ([]*Service, error) {
 	return nil, d.err
 }
-func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.none }
+func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.producerErr }
 func (d *fakeRegistry) Beat(context.Context, string) (Liveness, bool, error) {
-	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.told, d.err
+	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.changed, d.err
 }
 func (d *fakeRegistry) Liveness(context.Context, string) (Liveness, error) {
 	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9}, d.err
@@ -192,11 +192,11 @@ func TestIfMatchProtectsADeletion(t *testing.T) {
 
 func TestANewIntervalIsToldWithTheWholeLivenessInfo(t *testing.T) {
 	d := newFakeRegistry()
-	d.told = true
+	d.changed = true
 	w := request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 	require.Equal(t, 200, w.Code)
 	require.JSONEq(t, `{"state":"ACTIVE","timeStamp":{"seconds":7,"nanoSeconds":8},"interval":9}`, w.Body.String())
-	d.told = false
+	d.changed = false
 	w = request(d, "PATCH", servicePath+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 	require.Equal(t, 204, w.Code)
 	require.Zero(t, w.Body.Len())

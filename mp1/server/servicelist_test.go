@@ -14,7 +14,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// purse is Unread with so many bytes.
+// fakeMemory is a ResponseMemory of so many bytes.
 type fakeMemory struct{ left int64 }
 
 func (p *fakeMemory) Reserve(n int64) (func(), bool) {
@@ -25,7 +25,7 @@ func (p *fakeMemory) Reserve(n int64) (func(), bool) {
 	return func() { p.left += n }, true
 }
 
-func many(n, padding int) (out []*Service) {
+func newServices(n, padding int) (out []*Service) {
 	for i := range n {
 		out = append(out, NewService("app", mp1.ServiceInfo{SerInstanceID: fmt.Sprint("id", i), SerName: strings.Repeat("n", padding), Version: "1", State: mp1.Active, Serializer: "JSON"}, 5))
 	}
@@ -37,11 +37,11 @@ func TestAListIsTheSameInPieces(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 50} {
 		for _, padding := range []int{1, listBufferSize - 600, listBufferSize - 3, listBufferSize, 3 * listBufferSize} {
 			for _, prefix := range []string{"", mepPrefix} {
-				all := many(n, padding)
+				all := newServices(n, padding)
 				d := newFakeRegistry()
-				d.many = all
+				d.found = all
 				if n == 0 {
-					d.many = []*Service{}
+					d.found = []*Service{}
 				}
 				var want []string
 				for _, s := range all {
@@ -63,7 +63,7 @@ func TestAListIsTheSameInPieces(t *testing.T) {
 func TestAListThatManyReadIsHeldOnce(t *testing.T) {
 	p := &fakeMemory{5*readerCost + 1000*pointerSize}
 	var rs sharedLists
-	list := many(1000, 1)
+	list := newServices(1000, 1)
 	var releases []func()
 	for range 5 {
 		release, ok := rs.reserve(p, list)
@@ -74,7 +74,7 @@ func TestAListThatManyReadIsHeldOnce(t *testing.T) {
 	_, ok := rs.reserve(p, list)
 	require.False(t, ok)
 	releases[0]()
-	_, ok = rs.reserve(p, many(1000, 1))
+	_, ok = rs.reserve(p, newServices(1000, 1))
 	require.False(t, ok, "another list is held by itself")
 	require.EqualValues(t, readerCost, p.left, "and what was refused holds nothing")
 	for _, release := range releases[1:] {

@@ -15,7 +15,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// subscriptionDesk answers what a test tells it to; "s1" of "app" is the one that exists.
+// fakeSubscriptions answers what a test sets; "s1" of "app" is the one that exists.
 type fakeSubscriptions struct {
 	err    error
 	empty  bool
