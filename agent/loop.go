@@ -77,8 +77,8 @@ const maxSleep = time.Hour
 func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	inFlight, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	beats, probes := newPool(inFlight, &a.requests, requestWorkers), newPool(inFlight, &a.probes, a.probeWorkers())
-	defer beats.stop()
+	requests, probes := newPool(inFlight, &a.requests, requestWorkers), newPool(inFlight, &a.probes, a.probeWorkers())
+	defer requests.stop()
 	defer probes.stop()
 	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
@@ -87,23 +87,23 @@ func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	clocks := clockWatch{wall: a.wall}
 	clocks.gap(time.Now())
 	done := ctx.Done()
-	for done != nil || beats.busy+probes.busy > 0 {
+	for done != nil || requests.busy+probes.busy > 0 {
 		now := time.Now()
 		until := now.Add(maxSleep)
-		var beatCh, probeCh chan<- assignment
-		var beat, probe assignment
+		var requestCh, probeCh chan<- assignment
+		var request, probe assignment
 		if done != nil {
-			beatCh, beat = beats.next(now, &until)
+			requestCh, request = requests.next(now, &until)
 			probeCh, probe = probes.next(now, &until)
 		}
 		due.Reset(until.Sub(now))
 		select {
-		case beatCh <- beat:
-			a.locked(beats.started)
+		case requestCh <- request:
+			a.locked(requests.started)
 		case probeCh <- probe:
 			a.locked(probes.started)
-		case o := <-beats.outcomes:
-			beats.busy--
+		case o := <-requests.outcomes:
+			requests.busy--
 			a.apply(o)
 		case o := <-probes.outcomes:
 			probes.busy--

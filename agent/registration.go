@@ -26,9 +26,9 @@ type registration struct {
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
-	updatePending  bool      // a PUT failed, and is to be sent again
-	updateDue      time.Time // not before this
-	updateFailures int       // in a row
+	updatePending   bool // a PUT failed, and is to be sent again
+	updateNotBefore time.Time
+	updateFailures  int // in a row
 
 	healthy       bool      // what the probe says; true without one
 	probeFailures int       // in a row
@@ -41,7 +41,7 @@ type registration struct {
 // step moves the service to the stage that the table has for an event.
 func (r *registration) step(e event) {
 	from := r.stage
-	r.stage = next(from, e)
+	r.stage = nextStage(from, e)
 	if r.stepped != nil {
 		r.stepped(from, e)
 	}
@@ -54,9 +54,9 @@ func (r *registration) decidedBy(began time.Time) bool {
 	return r.stage == searching && !r.timer.due.After(began)
 }
 
-// adopt takes what the platform shows of the registration, and the path of its liveness
+// applyInfo takes what the platform shows of the registration, and the path of its liveness
 // resource, and has a heartbeat sent at once if heartbeats are required.
-func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
+func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Time) {
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
 	r.updatePending, r.updateFailures = false, 0
@@ -78,9 +78,9 @@ func (r *registration) adopt(info mp1.ServiceInfo, path string, now time.Time) {
 	} // else its earlier time stays, so that it comes before services not registered yet
 }
 
-// heartbeatAccepted schedules the heartbeat after one that was taken. told is the interval
+// scheduleNext schedules the heartbeat after one that was taken. told is the interval
 // that the answer told, 0 if none.
-func (r *registration) heartbeatAccepted(j jitter, sent time.Time, told time.Duration) {
+func (r *registration) scheduleNext(j jitter, sent time.Time, told time.Duration) {
 	if told > 0 {
 		r.interval = told
 	}
@@ -106,7 +106,7 @@ func (r *registration) retryIn(now time.Time, wait time.Duration) {
 // have taken it and may suspend the service by the shorter interval that it asked for:
 // heartbeats keep to that one until the platform says otherwise.
 func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
-	r.updatePending, r.updateDue = !permanent(err), now.Add(retryDelay(wait, err))
+	r.updatePending, r.updateNotBefore = !permanent(err), now.Add(retryDelay(wait, err))
 	if asked := r.requestedInterval(); r.updatePending && asked > 0 && asked < r.interval {
 		r.interval = asked
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(asked))
@@ -163,7 +163,7 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 		r.verifyNext = true
 		r.denials++
 		r.timer.due = r.beatDue
-	default: // a heartbeat is missing there
+	default: // the platform misses a heartbeat
 		if was == verifying {
 			r.denials++
 		}

@@ -25,7 +25,7 @@ func (a *Agent) request(r *registration) job {
 			}
 			return func(now time.Time) { a.registerDone(r, now, info, err) }
 		}
-	case searching:
+	case searching: // by the searchTimer, for one list serves all of them
 		return a.list
 	case updating, unmonitored: // an unmonitored service is due only while its update is pending
 		return func(ctx context.Context) func(time.Time) {
@@ -59,7 +59,7 @@ func (a *Agent) reschedule(r *registration) {
 	}
 	switch {
 	case r.stage == unmonitored && r.updatePending:
-		r.timer.due = r.updateDue
+		r.timer.due = r.updateNotBefore
 		a.requests.put(&r.timer)
 	case r.stage == unmonitored, r.stage == searching, !r.healthy && r.stage != updating:
 		a.requests.drop(&r.timer)
@@ -97,7 +97,7 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 	} else if host != "" && !a.platform.hasHost(host) {
 		a.warn(r, "the platform's link for heartbeats names another host; its path is used at the endpoints", openlog.Tags{"host": host})
 	}
-	r.adopt(info, path, now)
+	r.applyInfo(info, path, now)
 	a.recordSaved(r)
 	tags := openlog.Tags{"id": r.id, "state": string(info.State)}
 	if r.stage != unmonitored {
@@ -143,9 +143,9 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 			}
 		}
 		r.step(heartbeatTaken)
-		r.heartbeatAccepted(a.jitter, sent, next)
+		r.scheduleNext(a.jitter, sent, next)
 		switch {
-		case r.updatePending && !now.Before(r.updateDue): // sent right after a heartbeat, a PUT delays none
+		case r.updatePending && !now.Before(r.updateNotBefore): // sent right after a heartbeat, a PUT delays none
 			r.step(updateDue)
 			r.timer.due = now
 		case r.verifyNext:

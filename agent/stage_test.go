@@ -68,15 +68,15 @@ func TestEveryCellOfTheTable(t *testing.T) {
 					want = from
 				}
 			}
-			require.Equal(t, want, next(from, e), "%s, %s", from, e)
+			require.Equal(t, want, nextStage(from, e), "%s, %s", from, e)
 		}
 	}
 }
 
 func TestAnUnknownStageOrEventPanics(t *testing.T) {
-	require.Panics(t, func() { next(0, adopted) })
-	require.Panics(t, func() { next(stage(len(stages)), adopted) })
-	require.Panics(t, func() { next(beating, event(len(events))) })
+	require.Panics(t, func() { nextStage(0, adopted) })
+	require.Panics(t, func() { nextStage(stage(len(stages)), adopted) })
+	require.Panics(t, func() { nextStage(beating, event(len(events))) })
 }
 
 // The stage of a service changes nowhere but in step.
@@ -237,7 +237,7 @@ func markdown() string {
 		for to := searching; int(to) < len(stages); to++ {
 			var labels []string
 			for e := range event(len(events)) {
-				if from != to && expected(from, e) && next(from, e) == to {
+				if from != to && expected(from, e) && nextStage(from, e) == to {
 					labels = append(labels, e.String())
 				}
 			}
@@ -258,7 +258,7 @@ func markdown() string {
 	for e := range event(len(events)) {
 		fmt.Fprintf(&b, "| %s | %s |", e, events[e].meaning)
 		for from := searching; int(from) < len(stages); from++ {
-			if to := next(from, e); expected(from, e) {
+			if to := nextStage(from, e); expected(from, e) {
 				fmt.Fprintf(&b, " %s |", to)
 			} else {
 				fmt.Fprintf(&b, " (%s) |", to)

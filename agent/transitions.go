@@ -52,47 +52,50 @@ var events = [...]struct{ name, meaning string }{
 
 func (e event) String() string { return events[e].name }
 
+// byStage holds a stage for each stage.
+type byStage [len(stages)]stage
+
 // transition is one row of the table: where an event leads from each stage.
 type transition struct {
-	from [len(stages)]stage // 0: the event is not expected in that stage
-	// late is where the event leads when it is not expected: two requests of one service
-	// were under way, and the answer to one came after the other had changed the stage.
-	// The platform's last word counts. 0: the stage stays.
+	from byStage // 0: the event is not expected in that stage
+	// late is where the event leads when it is not expected, 0 if the stage stays. Two
+	// requests of one service were under way then, and the answer to one came after the
+	// other had changed the stage. The platform's last word counts.
 	late stage
 }
 
 var transitions = [len(events)]transition{
-	adopted:            {[len(stages)]stage{searching: beating, registering: beating, updating: beating, unmonitored: beating}, beating},
-	adoptedInactive:    {[len(stages)]stage{searching: inactive, registering: inactive, updating: inactive, unmonitored: inactive}, inactive},
-	adoptedUnmonitored: {[len(stages)]stage{searching: unmonitored, registering: unmonitored, updating: unmonitored, unmonitored: unmonitored}, unmonitored},
+	adopted:            {from: byStage{searching: beating, registering: beating, updating: beating, unmonitored: beating}, late: beating},
+	adoptedInactive:    {from: byStage{searching: inactive, registering: inactive, updating: inactive, unmonitored: inactive}, late: inactive},
+	adoptedUnmonitored: {from: byStage{searching: unmonitored, registering: unmonitored, updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
-	notListed:       {[len(stages)]stage{searching: registering}, registering},
-	registerFailed:  {[len(stages)]stage{registering: registering}, 0},
-	registerUnclear: {[len(stages)]stage{registering: searching}, searching},
+	notListed:       {from: byStage{searching: registering}, late: registering},
+	registerFailed:  {from: byStage{registering: registering}},
+	registerUnclear: {from: byStage{registering: searching}, late: searching},
 
-	updateDue:               {[len(stages)]stage{beating: updating, inactive: updating, unmonitored: updating}, updating},
-	updateFailed:            {[len(stages)]stage{updating: beating}, beating},
-	updateFailedUnmonitored: {[len(stages)]stage{updating: unmonitored, unmonitored: unmonitored}, unmonitored},
+	updateDue:               {from: byStage{beating: updating, inactive: updating, unmonitored: updating}, late: updating},
+	updateFailed:            {from: byStage{updating: beating}, late: beating},
+	updateFailedUnmonitored: {from: byStage{updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
-	heartbeatTaken:   {[len(stages)]stage{beating: beating}, 0},
-	verifyDue:        {[len(stages)]stage{beating: verifying}, verifying},
-	heartbeatRefused: {[len(stages)]stage{beating: checking}, checking},
-	heartbeatFailed:  {[len(stages)]stage{beating: beating}, 0},
+	heartbeatTaken:   {from: byStage{beating: beating}},
+	verifyDue:        {from: byStage{beating: verifying}, late: verifying},
+	heartbeatRefused: {from: byStage{beating: checking}, late: checking},
+	heartbeatFailed:  {from: byStage{beating: beating}},
 
-	shownAlive:     {[len(stages)]stage{verifying: beating, checking: beating, inactive: beating}, beating},
-	shownInactive:  {[len(stages)]stage{verifying: inactive, checking: inactive, inactive: inactive}, inactive},
-	livenessFailed: {[len(stages)]stage{verifying: beating, checking: checking, inactive: inactive}, 0},
-	gone:           {[len(stages)]stage{updating: registering, verifying: registering, checking: registering, inactive: registering, unmonitored: registering}, registering},
+	shownAlive:     {from: byStage{verifying: beating, checking: beating, inactive: beating}, late: beating},
+	shownInactive:  {from: byStage{verifying: inactive, checking: inactive, inactive: inactive}, late: inactive},
+	livenessFailed: {from: byStage{verifying: beating, checking: checking, inactive: inactive}},
+	gone:           {from: byStage{updating: registering, verifying: registering, checking: registering, inactive: registering, unmonitored: registering}, late: registering},
 
-	woken: {[len(stages)]stage{searching: searching, registering: registering, updating: updating, beating: beating,
-		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}, 0},
-	removed: {[len(stages)]stage{updating: registering, beating: registering, verifying: registering,
-		checking: registering, inactive: registering, unmonitored: registering}, registering},
+	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
+		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}},
+	removed: {from: byStage{updating: registering, beating: registering, verifying: registering,
+		checking: registering, inactive: registering, unmonitored: registering}, late: registering},
 }
 
-// next is the table: total, pure, and the only place that says where an event leads.
+// nextStage is the table: total, pure, and the only place that says where an event leads.
 // It panics for a stage or an event that there is not.
-func next(from stage, e event) stage {
+func nextStage(from stage, e event) stage {
 	if from == 0 || int(from) >= len(stages) || int(e) >= len(events) {
 		panic(fmt.Sprintf("agent: no stage %d or no event %d", from, e))
 	}
