@@ -151,7 +151,7 @@ type Violation struct {
 // does not know. An error of LoadAgent is a Faults.
 func LoadAgent(src Sources, validate func(info []byte) []Violation) (Agent, error) {
 	r := &serviceReader{validate: validate}
-	f := form{"mep-agent", agentSettings(new(Agent)), r.lists()}
+	f := schema{"mep-agent", agentSettings(new(Agent)), r.lists()}
 	if src.File == "" && src.Data == nil {
 		src.File = findInstanceInfo(src.Environ)
 	}

@@ -20,9 +20,9 @@ type serviceReader struct {
 }
 
 // lists are the keys of the file that a list of settings has no room for.
-func (r *serviceReader) lists() []objects {
+func (r *serviceReader) lists() []listSchema {
 	form := serviceShape()
-	return []objects{
+	return []listSchema{
 		{"services", func(d *document, n *yaml.Node) { r.read(d, n, "services", form, false) }},
 		// the keys of EdgeGallery's app_instance_info.yaml
 		{"serviceInfoPosts", func(d *document, n *yaml.Node) { r.read(d, n, "serviceInfoPosts", form, true) }},

@@ -55,7 +55,7 @@ func TestShippedFileEqualsDefault(t *testing.T) {
 func TestShippedFileNamesEveryKey(t *testing.T) {
 	data, err := os.ReadFile("mepserver.yaml")
 	require.NoError(t, err)
-	values, faults := parseFile(form{program: "mepserver", settings: settings(new(Config))}, "mepserver.yaml", data)
+	values, faults := parseFile(schema{program: "mepserver", settings: settings(new(Config))}, "mepserver.yaml", data)
 	require.Empty(t, faults)
 	var got, want []string
 	for _, v := range values {

@@ -150,7 +150,7 @@ type Derived struct {
 	EmptySubscriptionsNotFound bool
 }
 
-// Default is the configuration of a mepserver that was told nothing.
+// Default is the configuration of a mepserver for which nothing is set.
 func Default() Config { return defaults(CompatNone) }
 
 // defaults are the values that hold under a mode where nothing else is given.

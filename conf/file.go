@@ -18,11 +18,11 @@ import (
 // maxFile is more than any configuration needs.
 const maxFile = 1 << 20
 
-// document reads one YAML file against the keys that exist. It works on nodes,
+// document reads one YAML file and checks it against the keys that exist. It works on nodes,
 // because only they know their line, and because decoding into a struct lets
 // duplicate keys in other spellings and second documents pass.
 type document struct {
-	form   form
+	schema schema
 	name   string
 	data   []byte
 	byPath map[string]setting
@@ -32,22 +32,22 @@ type document struct {
 	faults Faults
 }
 
-// form is what one program can be told.
-type form struct {
+// schema is what the configuration of one program may contain.
+type schema struct {
 	program  string
 	settings []setting
-	lists    []objects // what only a file can hold
+	lists    []listSchema // what only a file can contain
 }
 
-// objects is a key that holds a list of things with keys of their own.
-type objects struct {
+// listSchema is a key that holds a list of things with keys of their own.
+type listSchema struct {
 	path string
 	read func(d *document, n *yaml.Node)
 }
 
 // parseFile returns what the file sets and all that is wrong with its form.
-func parseFile(f form, name string, data []byte) ([]value, Faults) {
-	d := &document{form: f, name: name, data: data, byPath: map[string]setting{}, parts: map[string]bool{}, seen: map[string]int{}}
+func parseFile(f schema, name string, data []byte) ([]value, Faults) {
+	d := &document{schema: f, name: name, data: data, byPath: map[string]setting{}, parts: map[string]bool{}, seen: map[string]int{}}
 	for _, s := range f.settings {
 		d.byPath[s.path] = s
 		if part, _, ok := strings.Cut(s.path, "."); ok {
@@ -155,9 +155,9 @@ func (d *document) key(key, val *yaml.Node, prefix string) {
 	}
 	s, known := d.byPath[path]
 	part := prefix == "" && d.parts[path]
-	list := slices.IndexFunc(d.form.lists, func(o objects) bool { return o.path == path })
+	list := slices.IndexFunc(d.schema.lists, func(o listSchema) bool { return o.path == path })
 	if strings.Contains(key.Value, ".") || (!known && !part && list < 0) {
-		d.faults.add(d.at(key), plain(path), "is not a key of %s%s", d.form.program, d.near(path))
+		d.faults.add(d.at(key), plain(path), "is not a key of %s%s", d.schema.program, d.suggestion(path))
 		return
 	}
 	if line, twice := d.seen[path]; twice {
@@ -169,7 +169,7 @@ func (d *document) key(key, val *yaml.Node, prefix string) {
 	case part:
 		d.mapping(val, path)
 	case list >= 0:
-		d.form.lists[list].read(d, val)
+		d.schema.lists[list].read(d, val)
 	default:
 		d.value(s, key, val)
 	}
@@ -203,9 +203,9 @@ func (d *document) value(s setting, key, val *yaml.Node) {
 	d.values = append(d.values, v)
 }
 
-// near suggests the key that was probably meant.
-func (d *document) near(path string) string {
-	for _, s := range d.form.settings {
+// suggestion names the key that was probably meant.
+func (d *document) suggestion(path string) string {
+	for _, s := range d.schema.settings {
 		if s.path == path { // a dot in one key
 			return "; keys are nested: " + strings.Replace(path, ".", ": {", 1) + ": ...}"
 		}
@@ -215,7 +215,7 @@ func (d *document) near(path string) string {
 	}
 	var sub []string
 	prefix, _, inner := strings.Cut(path, ".")
-	for _, s := range d.form.settings {
+	for _, s := range d.schema.settings {
 		part, rest, nested := strings.Cut(s.path, ".")
 		switch {
 		case inner && nested && part == prefix:
@@ -225,7 +225,7 @@ func (d *document) near(path string) string {
 		}
 	}
 	if !inner {
-		for _, l := range d.form.lists {
+		for _, l := range d.schema.lists {
 			sub = append(sub, l.path)
 		}
 	}

@@ -36,7 +36,7 @@ func (k checker) limits() {
 		}
 	}
 	if l.WritesPerSecond > 0 && l.WritesBurst == 0 {
-		k.fault("limits.writesBurst", "must be at least 1 for limits.writesPerSecond %d%s: nothing would ever pass", l.WritesPerSecond, k.from("limits.writesPerSecond"))
+		k.fault("limits.writesBurst", "must be at least 1 for limits.writesPerSecond %d%s: nothing would ever pass", l.WritesPerSecond, k.writtenAt("limits.writesPerSecond"))
 	}
 	if l.BytesPerSecond > 0 && l.BytesBurst < leastBytesBurst {
 		k.fault("limits.bytesBurst", "must be at least %s, the largest body there may be, not %s", leastBytesBurst, l.BytesBurst)

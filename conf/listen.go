@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Loopback tells whether only this machine can reach the server.
+// Loopback says whether only this machine can reach the server.
 func (s Server) Loopback() bool { return loopback(s.Listen) }
 
 func loopback(listen string) bool {
@@ -54,7 +54,7 @@ func listenRule(listen string) string {
 
 var hostForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
 
-// advertisable tells whether clients can make a URL of host:port that leads somewhere.
+// advertisable says whether a URL with this host:port can lead clients anywhere.
 func advertisable(a string) bool {
 	host, port, err := net.SplitHostPort(a)
 	n, portErr := strconv.ParseUint(port, 10, 16)
@@ -67,7 +67,7 @@ func advertisable(a string) bool {
 	return len(host) <= 253 && hostForm.MatchString(host)
 }
 
-// OnLoopback tells whether a URL leads to this machine only.
+// OnLoopback says whether a URL leads to this machine only.
 func OnLoopback(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && loopback(net.JoinHostPort(u.Hostname(), "1"))

@@ -29,7 +29,7 @@ type Sources struct {
 // Load puts a configuration together. Its error is a Faults with everything
 // that is wrong in any source, overridden values included.
 func Load(src Sources) (Config, error) {
-	values, all := gather(form{program: "mepserver", settings: settings(new(Config))}, src)
+	values, all := gather(schema{program: "mepserver", settings: settings(new(Config))}, src)
 	// Compat decides the defaults, and any source may set it: read all once
 	// for the faults and the mode, then again on the defaults of that mode.
 	var probe Config
@@ -37,7 +37,7 @@ func Load(src Sources) (Config, error) {
 	all = append(all, bad...)
 	c := defaults(probe.Compat)
 	origin, _ := apply(settings(&c), values)
-	if beats(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
+	if overrides(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
 		c.Store.Kind = Etcd
 	}
 	check(&c, origin.where, all.reporter())
@@ -47,17 +47,17 @@ func Load(src Sources) (Config, error) {
 	return c, nil
 }
 
-// gather reads every source, in rising order of precedence.
-func gather(f form, src Sources) (values []value, all Faults) {
-	for _, read := range []func(form, Sources) ([]value, Faults){fromFile, fromEnviron, fromFlags} {
+// gather reads all sources, in rising order of precedence.
+func gather(f schema, src Sources) (values []value, all Faults) {
+	for _, read := range []func(schema, Sources) ([]value, Faults){fromFile, fromEnviron, fromFlags} {
 		v, bad := read(f, src)
 		values, all = append(values, v...), append(all, bad...)
 	}
 	return values, all
 }
 
-// reporter takes what the rules find, except where a value that could not be read
-// leaves a default to be judged that was not asked for.
+// reporter returns the function that takes the faults that the rules find. It drops a fault
+// about a key whose value could not be read, for the rule has checked the default instead.
 func (f *Faults) reporter() func(Fault, ...string) {
 	broken := map[string]bool{}
 	for _, one := range *f {
@@ -87,12 +87,13 @@ type found struct {
 	rank  int // of the source; 0 is the default
 }
 
-// origins tells where the winning value of each setting came from.
+// origins says where the winning value of each setting came from.
 type origins map[string]found
 
 func (o origins) where(path string) string { return o[path].where }
 
-func beats(a, b found) bool { return a.rank > b.rank }
+// overrides says whether a is from a source of higher precedence than b.
+func overrides(a, b found) bool { return a.rank > b.rank }
 
 // The sources in rising order of precedence.
 const (
@@ -119,7 +120,7 @@ func apply(all []setting, values []value) (origins, Faults) {
 	return origin, bad
 }
 
-func fromFile(f form, src Sources) ([]value, Faults) {
+func fromFile(f schema, src Sources) ([]value, Faults) {
 	if src.File == "" && src.Data == nil {
 		return nil, nil
 	}
@@ -154,7 +155,7 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-func fromEnviron(f form, src Sources) ([]value, Faults) {
+func fromEnviron(f schema, src Sources) ([]value, Faults) {
 	env := map[string]string{}
 	for _, kv := range src.Environ {
 		if name, text, ok := strings.Cut(kv, "="); ok {
@@ -170,7 +171,7 @@ func fromEnviron(f form, src Sources) ([]value, Faults) {
 	return values, nil
 }
 
-func fromFlags(f form, src Sources) ([]value, Faults) {
+func fromFlags(f schema, src Sources) ([]value, Faults) {
 	var values []value
 	var bad Faults
 	byFlag := map[string]setting{}

@@ -6,7 +6,7 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 )
 
-// scalarFor tells whether the YAML type of a value is the one the setting has.
+// scalarFor says whether the YAML type of a value is the one the setting has.
 func scalarFor(s setting, n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false

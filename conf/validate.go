@@ -30,7 +30,7 @@ func (c Config) Validate() error {
 	return all.err()
 }
 
-// checker runs the rules. report is told which other keys a rule read.
+// checker runs the rules. report is called with a fault and the other keys that the rule read.
 type checker struct {
 	*Config
 	where  func(path string) string
@@ -44,7 +44,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.applications()
 	k.intervals()
 	k.window()
-	k.aftermath()
+	k.removal()
 	k.notify()
 	k.limits()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
@@ -54,19 +54,19 @@ func (k checker) fault(path, format string, args ...any) {
 	k.report(Fault{Where: k.where(path), Path: path, Rule: fmt.Sprintf(format, args...)})
 }
 
-// between reports a constraint between two keys, blaming the one that was
-// given; both numbers are in the rule.
+// between reports a constraint between two keys, at the place of the one that was
+// given; both values are in the rule.
 func (k checker) between(path string, d time.Duration, relation, other string, limit time.Duration) {
 	f := Fault{Where: k.where(path), Path: path}
-	f.Rule = fmt.Sprintf("%s must be %s %s, which is %s%s", d, relation, other, limit, k.from(other))
+	f.Rule = fmt.Sprintf("%s must be %s %s, which is %s%s", d, relation, other, limit, k.writtenAt(other))
 	if f.Where == "" {
 		f.Where = k.where(other)
 	}
 	k.report(f, other)
 }
 
-// from tells where the other side of a constraint stands.
-func (k checker) from(path string) string {
+// writtenAt says, in brackets, where a key was given; "" for a default.
+func (k checker) writtenAt(path string) string {
 	if w := k.where(path); w != "" {
 		return " (" + w + ")"
 	}

@@ -27,13 +27,13 @@ func (k checker) store() {
 		for _, s := range k.clusterOnly() {
 			if s.given {
 				k.report(Fault{k.where(s.path), s.path,
-					"must be empty for store.kind embedded" + k.from("store.kind") + "; set store.kind to etcd"}, "store.kind")
+					"must be empty for store.kind embedded" + k.writtenAt("store.kind") + "; set store.kind to etcd"}, "store.kind")
 			}
 		}
 	case Etcd:
 		if len(k.Store.Endpoints) == 0 {
-			k.report(Fault{k.blame("store.endpoints", "store.kind"), "store.endpoints",
-				"must name at least one URL for store.kind etcd" + k.from("store.kind")}, "store.kind")
+			k.report(Fault{k.firstGiven("store.endpoints", "store.kind"), "store.endpoints",
+				"must name at least one URL for store.kind etcd" + k.writtenAt("store.kind")}, "store.kind")
 			return
 		}
 		if k.endpoints() {
@@ -104,23 +104,23 @@ func (k checker) access() {
 	s := k.Store
 	for _, f := range k.clusterOnly()[1:4] {
 		if f.given && secure == 0 {
-			k.report(Fault{k.where(f.path), f.path, "is of no use without https:// in store.endpoints" + k.from("store.endpoints")}, "store.endpoints")
+			k.report(Fault{k.where(f.path), f.path, "is of no use without https:// in store.endpoints" + k.writtenAt("store.endpoints")}, "store.endpoints")
 		}
 	}
 	k.together("store.certFile", s.CertFile != "", "store.keyFile", s.KeyFile != "")
 	switch password := s.PasswordFile != "" || s.Password != ""; {
 	case s.PasswordFile != "" && s.Password != "":
 		k.report(Fault{k.where("store.passwordFile"), "store.passwordFile",
-			"must be empty when the password itself is given" + k.from("store.password")}, "store.password")
+			"must be empty when the password itself is given" + k.writtenAt("store.password")}, "store.password")
 	case password && s.Username == "":
-		k.report(Fault{k.blame("store.passwordFile", "store.password"), "store.username", "must be given together with a password"},
+		k.report(Fault{k.firstGiven("store.passwordFile", "store.password"), "store.username", "must be given together with a password"},
 			"store.passwordFile", "store.password")
 	case !password && s.Username != "":
 		k.report(Fault{k.where("store.username"), "store.username", "must be given together with store.passwordFile or MEP_STORE_PASSWORD"},
 			"store.passwordFile", "store.password")
 	case password && inClear:
-		k.report(Fault{k.blame("store.username", "store.passwordFile", "store.password"), "store.username",
-			"needs https:// in store.endpoints" + k.from("store.endpoints") + ": over http the password could be read on the way"}, "store.endpoints")
+		k.report(Fault{k.firstGiven("store.username", "store.passwordFile", "store.password"), "store.username",
+			"needs https:// in store.endpoints" + k.writtenAt("store.endpoints") + ": over http the password could be read on the way"}, "store.endpoints")
 	}
 }
 

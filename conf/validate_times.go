@@ -38,7 +38,7 @@ func (k checker) intervals() {
 	if fixed := k.Derived.FixedInterval; fixed != 0 && (fixed < l.MinInterval || fixed > l.MaxInterval) {
 		k.report(Fault{k.where("compat"), "compat", fmt.Sprintf(
 			"%s gives every application %s, which must lie between liveness.minInterval and liveness.maxInterval, which are %s%s and %s%s",
-			k.Compat, fixed, l.MinInterval, k.from("liveness.minInterval"), l.MaxInterval, k.from("liveness.maxInterval"))},
+			k.Compat, fixed, l.MinInterval, k.writtenAt("liveness.minInterval"), l.MaxInterval, k.writtenAt("liveness.maxInterval"))},
 			"liveness.minInterval", "liveness.maxInterval")
 	}
 }
@@ -52,17 +52,17 @@ func (k checker) window() {
 		return
 	}
 	if l.AllowedMisses == 0 && l.MinInterval < loneInterval {
-		k.report(Fault{k.blame(path, "liveness.minInterval"), path, fmt.Sprintf(
+		k.report(Fault{k.firstGiven(path, "liveness.minInterval"), path, fmt.Sprintf(
 			"must be at least 1 unless liveness.minInterval is at least %s; it is %s%s, and one late beat would suspend a living service",
-			loneInterval, l.MinInterval, k.from("liveness.minInterval"))}, "liveness.minInterval")
+			loneInterval, l.MinInterval, k.writtenAt("liveness.minInterval"))}, "liveness.minInterval")
 	}
 	if l.MaxInterval <= 0 || l.MaxInterval > MaxWindow {
-		return // said already
+		return // reported already
 	}
 	if most := MaxWindow / l.MaxInterval; time.Duration(l.AllowedMisses)+1 > most {
-		k.report(Fault{k.blame(path, "liveness.maxInterval"), path, fmt.Sprintf(
+		k.report(Fault{k.firstGiven(path, "liveness.maxInterval"), path, fmt.Sprintf(
 			"must be at most %d while liveness.maxInterval is %s%s, so that their window fits %s; it is %d",
-			most-1, l.MaxInterval, k.from("liveness.maxInterval"), MaxWindow, l.AllowedMisses)}, "liveness.maxInterval")
+			most-1, l.MaxInterval, k.writtenAt("liveness.maxInterval"), MaxWindow, l.AllowedMisses)}, "liveness.maxInterval")
 		return
 	}
 	k.hold()
@@ -78,14 +78,14 @@ func (k checker) hold() {
 		return
 	}
 	if shortest := l.Window(l.MinInterval); l.MinInterval >= leastInterval && l.Hold >= shortest {
-		k.report(Fault{k.blame(path, "liveness.minInterval"), path, fmt.Sprintf(
+		k.report(Fault{k.firstGiven(path, "liveness.minInterval"), path, fmt.Sprintf(
 			"%s must be shorter than the shortest window, liveness.minInterval × (liveness.allowedMisses + 1) = %s × %d = %s",
 			l.Hold, l.MinInterval, l.AllowedMisses+1, shortest)}, "liveness.minInterval", "liveness.allowedMisses")
 	}
 }
 
-// aftermath checks the removal of the suspended.
-func (k checker) aftermath() {
+// removal checks when SUSPENDED instances are removed.
+func (k checker) removal() {
 	l := k.Liveness
 	const path = "liveness.deregisterAfter"
 	switch {
@@ -112,13 +112,13 @@ func (k checker) notify() {
 		k.fault("notify.keptBytes", "must be at least %s, room for a few of the largest events, not %s", leastKept, n.KeptBytes)
 	}
 	if n.KeptBytesInAll < n.KeptBytes {
-		k.report(Fault{k.blame("notify.keptBytesInAll", "notify.keptBytes"), "notify.keptBytesInAll", fmt.Sprintf(
-			"%s must be at least notify.keptBytes, which is %s%s", n.KeptBytesInAll, n.KeptBytes, k.from("notify.keptBytes"))}, "notify.keptBytes")
+		k.report(Fault{k.firstGiven("notify.keptBytesInAll", "notify.keptBytes"), "notify.keptBytesInAll", fmt.Sprintf(
+			"%s must be at least notify.keptBytes, which is %s%s", n.KeptBytesInAll, n.KeptBytes, k.writtenAt("notify.keptBytes"))}, "notify.keptBytes")
 	}
 }
 
-// blame is the place of the first key that was given at all.
-func (k checker) blame(paths ...string) string {
+// firstGiven is the place of the first of some keys that was given at all.
+func (k checker) firstGiven(paths ...string) string {
 	for _, p := range paths {
 		if w := k.where(p); w != "" {
 			return w

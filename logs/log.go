@@ -1,5 +1,6 @@
-// Package logs knows the one form of our logs behind the openlog façade, and how values
-// from outside are made safe for it. It must not know who logs, or why.
+// Package logs knows the form of the process's log behind the openlog façade, how values
+// from outside are made safe for it, and how it is written without ever blocking. It must
+// not know who logs, or why.
 package logs
 
 import (
@@ -14,9 +15,9 @@ import (
 	"github.com/go-chassis/openlog"
 )
 
-// New makes the one sink of the process: JSON, one line per event, every value
-// from outside cleaned. level is the lowest that is written: DEBUG, INFO, WARN or
-// ERROR; INFO if it is none of them.
+// New makes a logger that writes JSON to w, one line per entry, with every value passed
+// through Clean. level is the lowest that is written: DEBUG, INFO, WARN or ERROR; INFO if it
+// is none of them.
 func New(w io.Writer, level string) openlog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -27,12 +28,19 @@ func New(w io.Writer, level string) openlog.Logger {
 
 type logger struct{ *slog.Logger }
 
+// Debug implements openlog.Logger.
 func (l logger) Debug(m string, o ...openlog.Option) { l.write(slog.LevelDebug, m, o) }
-func (l logger) Info(m string, o ...openlog.Option)  { l.write(slog.LevelInfo, m, o) }
-func (l logger) Warn(m string, o ...openlog.Option)  { l.write(slog.LevelWarn, m, o) }
+
+// Info implements openlog.Logger.
+func (l logger) Info(m string, o ...openlog.Option) { l.write(slog.LevelInfo, m, o) }
+
+// Warn implements openlog.Logger.
+func (l logger) Warn(m string, o ...openlog.Option) { l.write(slog.LevelWarn, m, o) }
+
+// Error implements openlog.Logger.
 func (l logger) Error(m string, o ...openlog.Option) { l.write(slog.LevelError, m, o) }
 
-// Fatal only writes: who may end the process decides that in cmd.
+// Fatal implements openlog.Logger. It only writes: cmd alone may end the process.
 func (l logger) Fatal(m string, o ...openlog.Option) { l.write(slog.LevelError, m, o) }
 
 func (l logger) write(level slog.Level, message string, options []openlog.Option) {
@@ -74,9 +82,9 @@ func clean(value any) slog.Value {
 // maxLogged is the most bytes of one value that a line carries.
 const maxLogged = 256
 
-// Clean is the sanitiser that every value passes on its way into the log: without
-// control characters, bidirectional controls and line separators, valid UTF-8, and
-// cut to 256 bytes.
+// Clean makes a value from outside safe for the log: otherwise it could forge lines, or change
+// what a terminal shows. The result is valid UTF-8 of at most 256 bytes, without control
+// characters, bidirectional controls and line separators.
 func Clean(s string) string {
 	if len(s) <= maxLogged && plain(s) {
 		return s

@@ -36,7 +36,7 @@ func TestOneLineForEachEvent(t *testing.T) {
 	var out bytes.Buffer
 	l := New(&out, "INFO")
 	l.Debug("not shown")
-	l.Info("a\nb", openlog.WithTags(openlog.Tags{"k\n": "v\r\n\u202e", "n": 7}), openlog.WithErr(errors.New("e\n")))
+	l.Info("a\nb", openlog.WithTags(openlog.Tags{"k\n": "v\r\n\u202e", "n": 7}), openlog.WithErr(errors.New("e\n"))) //nolint:revive // a text from outside
 	l.Fatal("the process goes on")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 2)

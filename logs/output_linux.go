@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// ownDescription gives the log a descriptor of its own for f, and has what the Go runtime
-// itself writes to f, the trace of a crash, fail instead of block: a process that cannot
-// say why it crashes must still end. It changes nothing unless f is a pipe.
+// ownDescription returns a descriptor for f that only the log uses. What the Go runtime itself
+// writes to f, the trace of a crash, fails from then on instead of blocking: otherwise a
+// process that crashes would hang on a full pipe. It changes nothing unless f is a pipe.
 func ownDescription(f *os.File) *os.File {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
@@ -25,8 +25,8 @@ func ownDescription(f *os.File) *os.File {
 	return os.NewFile(uintptr(own), f.Name())
 }
 
-// separate returns a copy of fd, and puts in its place the same pipe without waiting; -1
-// if it could not.
+// separate returns a copy of fd, and puts a non-blocking descriptor of the same pipe in the
+// place of fd; -1 if it could not.
 func separate(fd int) int {
 	// opened anew: the flag belongs to the open description, which other processes share
 	fresh, err := syscall.Open("/proc/self/fd/"+strconv.Itoa(fd), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)

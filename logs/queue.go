@@ -9,38 +9,39 @@ import (
 )
 
 const (
-	// maxLines and maxBytes bound what waits for a reader that does not read: about as
-	// much as the death of four thousand services writes.
+	// maxLines and maxBytes bound what waits for a reader that does not read: about as much
+	// as is logged when four thousand services are suspended at once.
 	maxLines = 4096
 	maxBytes = 1 << 20
 )
 
-// Queue is a writer in front of one that may block or fail, such as a pipe that nobody
-// reads. Write never waits and never fails: what finds no room, in lines or in bytes, is
-// dropped and counted, and so is what the writer behind refuses. Order is kept. While
-// there is nothing to write there is no goroutine either.
+// Queue is a writer in front of another one that may block or fail, such as a pipe that nobody
+// reads. Write never waits and never fails: lines for which there is no room are dropped and
+// counted, and so are lines that the writer behind refuses. The order is kept. While there
+// is nothing to write there is no goroutine.
 type Queue struct {
 	to     io.Writer
 	notice func(n uint64, from, to time.Time) []byte
 
-	mu       sync.Mutex
-	lines    [][]byte
-	bytes    int
-	writing  bool          // the goroutine runs
-	dropping bool          // until all that waits is written
-	failing  bool          // the last attempt to write failed
-	torn     bool          // the last line was written in part
-	idle     chan struct{} // closed when the goroutine ends, for Flush
-	dropped  uint64        // since the start
-	lost     losses        // since the last notice
+	mu         sync.Mutex
+	lines      [][]byte
+	bytes      int
+	writing    bool          // the goroutine runs
+	dropping   bool          // until all that waits is written
+	failing    bool          // the last attempt to write failed
+	torn       bool          // the last line was written in part only
+	idle       chan struct{} // closed when the goroutine ends, for Flush
+	dropped    uint64        // since the start
+	unreported dropCount     // since the last notice
 }
 
-type losses struct {
+// dropCount is how many lines were dropped, and when the first and the last of them.
+type dropCount struct {
 	n        uint64
 	from, to time.Time
 }
 
-func (l *losses) add(more losses) {
+func (l *dropCount) add(more dropCount) {
 	if more.n == 0 {
 		return
 	}
@@ -53,8 +54,9 @@ func (l *losses) add(more losses) {
 	l.n += more.n
 }
 
-// NewQueue makes a Queue before to. notice is the line that says that n lines were
-// dropped; it is written once, as soon as to takes lines again. nil: nothing is said.
+// NewQueue makes a Queue in front of to. notice makes the line that says that n lines were
+// dropped between two times; it is written once, as soon as to takes lines again. nil: no
+// such line is written.
 func NewQueue(to io.Writer, notice func(n uint64, from, to time.Time) []byte) *Queue {
 	return &Queue{to: to, notice: notice}
 }
@@ -68,7 +70,7 @@ func (q *Queue) Write(p []byte) (int, error) {
 	defer q.mu.Unlock()
 	if q.dropping || len(q.lines) >= maxLines || q.bytes+len(p) > maxBytes {
 		q.dropping = true
-		q.lose(p)
+		q.countDropped(p)
 	} else {
 		q.lines = append(q.lines, bytes.Clone(p))
 		q.bytes += len(p)
@@ -87,7 +89,7 @@ func (q *Queue) Dropped() uint64 {
 	return q.dropped
 }
 
-// Flush waits until everything is written or refused, but not longer than most. It says
+// Flush waits until everything is written or dropped, but not longer than most. It says
 // whether nothing is left.
 func (q *Queue) Flush(most time.Duration) bool {
 	q.mu.Lock()
@@ -110,16 +112,16 @@ func (q *Queue) Flush(most time.Duration) bool {
 	}
 }
 
-// Sure is a writer into q for what must not be dropped in silence: Write fails unless all
-// was written within most. What was late may be written all the same.
-func (q *Queue) Sure(most time.Duration) io.Writer { return sure{q, most} }
+// Confirmed is a writer into q for what must not be dropped in silence: its Write fails unless
+// everything was written within most. What was late may still be written.
+func (q *Queue) Confirmed(most time.Duration) io.Writer { return confirmedWriter{q, most} }
 
-type sure struct {
+type confirmedWriter struct {
 	q    *Queue
 	most time.Duration
 }
 
-func (s sure) Write(p []byte) (int, error) {
+func (s confirmedWriter) Write(p []byte) (int, error) {
 	before := s.q.Dropped()
 	n, _ := s.q.Write(p)
 	if !s.q.Flush(s.most) || s.q.Dropped() != before {
@@ -131,11 +133,11 @@ func (s sure) Write(p []byte) (int, error) {
 var errNotTaken = errors.New("nobody reads the output")
 
 // lose counts the lines of p. q.mu is held.
-func (q *Queue) lose(p []byte) {
+func (q *Queue) countDropped(p []byte) {
 	now := time.Now()
 	n := uint64(max(1, bytes.Count(p, []byte("\n"))))
 	q.dropped += n
-	q.lost.add(losses{n, now, now})
+	q.unreported.add(dropCount{n, now, now})
 }
 
 // drain writes until nothing is left, or nothing can be written.
@@ -143,27 +145,27 @@ func (q *Queue) drain() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		// What was dropped is said after what was taken before it; and before a line that
-		// comes after lines that could not be written.
-		due := q.lost.n > 0 && q.notice != nil && q.failing == (len(q.lines) > 0)
+		// The notice of dropped lines comes after the lines that were queued before them, and
+		// before a line that comes after lines that could not be written.
+		noticeDue := q.unreported.n > 0 && q.notice != nil && q.failing == (len(q.lines) > 0)
 		switch {
-		case due && q.say():
+		case noticeDue && q.writeNotice():
 			continue
 		case len(q.lines) == 0:
-			q.end()
+			q.becomeIdle()
 			return
 		}
 		p := q.lines[0]
 		q.lines[0], q.lines = nil, q.lines[1:]
-		if due || !q.write(p) {
-			q.lose(p)
+		if noticeDue || !q.write(p) {
+			q.countDropped(p)
 		}
 		q.bytes -= len(p)
 	}
 }
 
 // end leaves the queue as it was before the first line. q.mu is held.
-func (q *Queue) end() {
+func (q *Queue) becomeIdle() {
 	q.lines, q.writing, q.dropping = nil, false, false
 	if q.idle != nil {
 		close(q.idle)
@@ -171,20 +173,21 @@ func (q *Queue) end() {
 	}
 }
 
-// say writes the notice of what was lost until now. q.mu is held but while it writes.
-func (q *Queue) say() bool {
-	said := q.lost
-	q.lost, q.dropping = losses{}, false // from here on there is room: it is one gap
-	if !q.write(q.notice(said.n, said.from, said.to)) {
-		q.lost.add(said)
+// writeNotice writes the notice of all lines dropped so far. q.mu is held, but not while it
+// writes.
+func (q *Queue) writeNotice() bool {
+	d := q.unreported
+	q.unreported, q.dropping = dropCount{}, false // lines that are dropped from here on are another gap
+	if !q.write(q.notice(d.n, d.from, d.to)) {
+		q.unreported.add(d)
 		return false
 	}
 	return true
 }
 
-// write writes one line, without the lock: it may take for ever.
+// write writes one line. It gives q.mu free meanwhile, for it may block for ever.
 func (q *Queue) write(p []byte) bool {
-	if q.torn { // what there is of a line must not swallow this one
+	if q.torn { // otherwise this line would continue the torn one
 		p = append([]byte("\n"), p...)
 	}
 	q.mu.Unlock()

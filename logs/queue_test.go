@@ -244,7 +244,7 @@ func TestWhatIsNotWrittenIsSaid(t *testing.T) {
 func TestASureWriterSaysWhatWasNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		w := NewQueue(r, nil).Sure(2 * time.Second)
+		w := NewQueue(r, nil).Confirmed(2 * time.Second)
 		n, err := w.Write([]byte("a\n"))
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
@@ -264,5 +264,5 @@ func TestASureWriterSaysWhatWasNotTaken(t *testing.T) {
 func TestTheNoticeIsOneLineOfOurForm(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 	require.Regexp(t, regexp.MustCompile(`^\{"time":"[^"]+","level":"WARN","msg":"17 log lines were dropped between 2026-01-02T03:04:05.006Z and 2026-01-02T03:05:05.006Z: nobody took them","dropped":17\}\n$`),
-		string(dropped(17, at, at.Add(time.Minute))))
+		string(droppedLine(17, at, at.Add(time.Minute))))
 }

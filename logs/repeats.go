@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// repeatPeriod is how long lines of one kind are counted before they are told.
+	// repeatPeriod is how long lines of one kind are counted before one line reports them.
 	repeatPeriod = time.Minute
-	// maxKinds bounds what is remembered; kinds beyond it share one line.
+	// maxKinds bounds how many kinds are counted apart; those beyond it count as one.
 	maxKinds = 512
 )
 
-// Repeats is for lines of which somebody else decides how many there are: those of
-// libraries, and those that a request brings about for each element that it names. The
-// first line of a kind is written at once. What follows within a minute becomes one line:
-// the last of them, with their number as "repeated".
+// Repeats bounds lines whose number is decided outside, by a library or by a request that
+// causes one for each element that it names: they could fill the log. The first line of a
+// kind is written at once. Those that follow within a minute become one line: the last of
+// them, with their number as "repeated".
 type Repeats struct {
 	log openlog.Logger
 
@@ -29,9 +29,9 @@ type Repeats struct {
 }
 
 type repeat struct {
-	n    int // since the last line; 0: nothing to tell
-	last line
-	over *time.Timer
+	n     int // since the last line
+	last  line
+	timer *time.Timer
 }
 
 type line struct {
@@ -69,12 +69,12 @@ func (r *Repeats) add(kind string, l line) {
 		r.mu.Unlock()
 		return
 	}
-	r.kinds[kind] = &repeat{over: time.AfterFunc(repeatPeriod, func() { r.tell(kind) })}
+	r.kinds[kind] = &repeat{timer: time.AfterFunc(repeatPeriod, func() { r.report(kind) })}
 	r.mu.Unlock()
 	r.write(l)
 }
 
-// bounded is what may be kept of a line.
+// bounded is a copy of the line with values of bounded length.
 func (l line) bounded() line {
 	l.message, l.tags = Clean(l.message), maps.Clone(l.tags)
 	for name, v := range l.tags {
@@ -85,8 +85,8 @@ func (l line) bounded() line {
 	return l
 }
 
-// tell is called when the time of a kind is over.
-func (r *Repeats) tell(kind string) {
+// report is called when the period of a kind is over.
+func (r *Repeats) report(kind string) {
 	r.mu.Lock()
 	k := r.kinds[kind]
 	if k == nil {
@@ -98,7 +98,7 @@ func (r *Repeats) tell(kind string) {
 	if n == 0 {
 		delete(r.kinds, kind)
 	} else {
-		k.over.Reset(repeatPeriod)
+		k.timer.Reset(repeatPeriod)
 	}
 	r.mu.Unlock()
 	if n > 0 {
@@ -106,13 +106,14 @@ func (r *Repeats) tell(kind string) {
 	}
 }
 
-// Flush tells what was only counted yet, and forgets it all. It is for the end.
+// Flush writes what is only counted so far, and forgets all kinds. It is for the end of the
+// process.
 func (r *Repeats) Flush() {
 	r.mu.Lock()
 	all := r.kinds
 	r.kinds = map[string]*repeat{}
 	for _, k := range all {
-		k.over.Stop()
+		k.timer.Stop()
 	}
 	r.mu.Unlock()
 	for _, k := range all {
@@ -140,7 +141,7 @@ func (r *Repeats) write(l line) {
 	r.log.Warn(l.message, openlog.WithTags(l.tags))
 }
 
-// Kind is what a text that begins with constant words is taken for: its first three.
+// Kind is the kind of a text that begins with constant words: its first three words.
 func Kind(text string) string {
 	words := strings.Fields(text[:min(len(text), maxLogged)])
 	return strings.Join(words[:min(len(words), 3)], " ")

@@ -8,6 +8,7 @@ type Stack string
 
 const maxStack = 1 << 10
 
+// String is the stack in the form of the log.
 func (s Stack) String() string {
 	var b strings.Builder
 	for l := range strings.Lines(string(s)) {

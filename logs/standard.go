@@ -16,27 +16,27 @@ import (
 	"github.com/go-chassis/openlog"
 )
 
-// flushTime is how long the end of the process waits for who reads its outputs.
+// flushTime is how long the end of the process waits for the readers of its outputs.
 const flushTime = time.Second
 
-// Standard are the two standard outputs of a process, taken so that nobody who does not
-// read them, or closes them, can hold the process up or end it.
+// Standard are the two standard outputs of a process, behind queues. A reader that does not
+// read, or closes its end, can neither block the process nor end it.
 type Standard struct {
 	Out, Err *Queue
 }
 
 // TakeStandard is called once, by main, before anything is written. From then on
 //   - SIGPIPE and SIGXFSZ do not end the process: the write fails, and is counted;
-//   - os.Stdout, os.Stderr and the standard library's logger lead into the log, one line
-//     for each that somebody prints, repetitions counted: by themselves they would block
+//   - what libraries print to os.Stdout, os.Stderr and the standard library's logger goes
+//     into the log, one entry a line, repetitions counted: by themselves they would block
 //     whoever prints;
 //   - a crash of the Go runtime does not hang on a full pipe.
 func TakeStandard() *Standard {
-	// Taken, not ignored: programs that this one starts would inherit that.
+	// Handled, not ignored: programs that this one starts would inherit that they are ignored.
 	if signals := outputSignals(); len(signals) > 0 {
 		signal.Notify(make(chan os.Signal, 1), signals...)
 	}
-	s := &Standard{Out: NewQueue(os.Stdout, nil), Err: NewQueue(ownDescription(os.Stderr), dropped)}
+	s := &Standard{Out: NewQueue(os.Stdout, nil), Err: NewQueue(ownDescription(os.Stderr), droppedLine)}
 	printed := printedLines{NewRepeats(New(s.Err, "INFO"))}
 	log.SetOutput(printed)
 	log.SetFlags(0)
@@ -47,7 +47,8 @@ func TakeStandard() *Standard {
 	return s
 }
 
-// Flush waits for who reads, but not for long. It is the last thing before the exit.
+// Flush waits until both outputs are written, for at most a second. It is the last call
+// before the exit.
 func (s *Standard) Flush() {
 	var both sync.WaitGroup
 	for _, q := range []*Queue{s.Out, s.Err} {
@@ -56,11 +57,11 @@ func (s *Standard) Flush() {
 	both.Wait()
 }
 
-// Dropped is how many lines of both outputs were dropped since the start.
+// Dropped is how many lines of both outputs were dropped since the start of the process.
 func (s *Standard) Dropped() uint64 { return s.Out.Dropped() + s.Err.Dropped() }
 
 // dropped is the line that tells of lines that were not written.
-func dropped(n uint64, from, to time.Time) []byte {
+func droppedLine(n uint64, from, to time.Time) []byte {
 	var b bytes.Buffer
 	const form = "2006-01-02T15:04:05.000Z"
 	m := fmt.Sprintf("%d log lines were dropped between %s and %s: nobody took them", n, from.UTC().Format(form), to.UTC().Format(form))
@@ -68,7 +69,7 @@ func dropped(n uint64, from, to time.Time) []byte {
 	return b.Bytes()
 }
 
-// printedLines takes what others print into the log.
+// printedLines logs what libraries print.
 type printedLines struct{ log *Repeats }
 
 // Write takes one message of the standard library's logger, of one line or of many.
@@ -91,7 +92,7 @@ func (p printedLines) line(text string) {
 	p.log.Warn(Kind(first), message, tags)
 }
 
-// follow reads until the process ends: a pipe that were not read would block.
+// follow reads until the process ends: a pipe that is not read would block whoever prints.
 func (p printedLines) follow(r io.Reader) {
 	in := bufio.NewReader(r)
 	begun := false

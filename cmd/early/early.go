@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// stopLimit is how long a stop may take; who called for it was promised ten seconds.
+// stopLimit is how long a stop may take: mepserver --help promises ten seconds.
 const stopLimit = 8500 * time.Millisecond
 
 var stop = make(chan os.Signal, 1)
 
-// There is no other moment: main begins when everything is initialised.
+// init is the only moment early enough: main begins when everything is initialised.
 func init() { //nolint:gochecknoinits // see above
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 }
 
-// Context ends when the program is to stop. It is asked for once, by main.
+// Context returns a context that ends when the program is to stop. main calls it once.
 func Context() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -33,8 +33,8 @@ func Context() context.Context {
 	return ctx
 }
 
-// Overdue is closed when a stop takes longer than it may: something waits that nobody
-// foresaw, such as a disk that does not answer.
+// Overdue returns a channel that is closed when a stop takes longer than it may: something
+// hangs that should not, such as a disk that does not answer.
 func Overdue(ctx context.Context) <-chan struct{} {
 	late := make(chan struct{})
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopLimit, func() { close(late) }) })

@@ -80,7 +80,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 func (c command) run(ctx context.Context, environ []string, out, errs io.Writer) error {
 	if c.name == "listen" {
 		if q, ok := out.(*logs.Queue); ok {
-			out = q.Sure(printTimeout) // a platform is told that it was printed
+			out = q.Confirmed(printTimeout) // a platform is told that it was printed
 		}
 		return listen(ctx, c.listen, out)
 	}

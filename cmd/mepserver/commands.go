@@ -20,7 +20,7 @@ type command struct {
 	args  []string // names of its arguments, in order
 	flags []string // its own, without a value
 	help  string
-	run   func(ctx context.Context, p process, c conf.Config, args []string, flags map[string]bool) error
+	run   func(ctx context.Context, p environment, c conf.Config, args []string, flags map[string]bool) error
 }
 
 // commands are all there are.
@@ -30,7 +30,7 @@ func commands() []command {
 
 Examines the embedded store in DIR, of which no server runs, and prints what it
 holds. Nothing is changed. Exit code 0: it is sound.
-`, run: func(_ context.Context, p process, c conf.Config, _ []string, _ map[string]bool) error {
+`, run: func(_ context.Context, p environment, c conf.Config, _ []string, _ map[string]bool) error {
 			if c.Store.Kind != conf.Embedded {
 				return errors.New("only an embedded store can be checked; for a cluster use etcdctl endpoint health and etcdutl hashkv")
 			}
@@ -47,7 +47,7 @@ and does not lie in DIR.
 
 Makes the embedded store in DIR, which must hold nothing, of a backup in FILE.
 All that were alive then get a full window in which to send a heartbeat.
-`, run: func(ctx context.Context, p process, c conf.Config, args []string, _ map[string]bool) error {
+`, run: func(ctx context.Context, p environment, c conf.Config, args []string, _ map[string]bool) error {
 			if c.Store.Kind != conf.Embedded {
 				return errors.New("only an embedded store is restored by this command; for a cluster use etcdutl snapshot restore")
 			}
@@ -57,11 +57,11 @@ All that were alive then get a full window in which to send a heartbeat.
 }
 
 // backup asks the running server, or opens the store itself if there is none.
-func backup(ctx context.Context, p process, c conf.Config, args []string, flags map[string]bool) error {
+func backup(ctx context.Context, p environment, c conf.Config, args []string, flags map[string]bool) error {
 	if err := servicecenter.BackupTarget(args[0], flags["force"], c.Store.DataDir); err != nil {
 		return err
 	}
-	from, size, err := running(ctx, c)
+	from, size, err := askServer(ctx, c)
 	if errors.Is(err, admin.ErrNotServed) && c.Store.Kind == conf.Embedded {
 		from, size, err = servicecenter.OfflineBackup(ctx, c.Store.DataDir, int64(c.Store.QuotaBytes), plugins.NewLog(p.errs, "WARN"), p.fail)
 	}
@@ -76,7 +76,8 @@ func backup(ctx context.Context, p process, c conf.Config, args []string, flags 
 	return err
 }
 
-func running(ctx context.Context, c conf.Config) (io.ReadCloser, int64, error) {
+// askServer has the running server make a backup; admin.ErrNotServed: there is none.
+func askServer(ctx context.Context, c conf.Config) (io.ReadCloser, int64, error) {
 	path := c.AdminSocket()
 	switch {
 	case c.Store.Kind != conf.Embedded:
@@ -142,7 +143,7 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, rest []s
 }
 
 // do runs the command and returns the exit code.
-func (c command) do(ctx context.Context, p process) int {
+func (c command) do(ctx context.Context, p environment) int {
 	src, args, flags, err := c.parse(p.args[1:], p.out)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -40,7 +40,7 @@ func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		line, want = strings.ReplaceAll(line, "D", dir), strings.ReplaceAll(want, "D", dir)
-		p := process{args: strings.Fields(line), out: &out, errs: &errs}
+		p := environment{args: strings.Fields(line), out: &out, errs: &errs}
 		assert.Equal(t, 1, p.run(t.Context()), line)
 		assert.Contains(t, errs.String(), want)
 		assert.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())
@@ -48,7 +48,7 @@ func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 	}
 	for _, kind := range []string{"check", "backup F", "restore F"} {
 		var errs bytes.Buffer
-		p := process{args: strings.Fields(kind), environ: []string{"MEP_STORE_ENDPOINTS=http://127.0.0.1:1"}, out: io.Discard, errs: &errs}
+		p := environment{args: strings.Fields(kind), environ: []string{"MEP_STORE_ENDPOINTS=http://127.0.0.1:1"}, out: io.Discard, errs: &errs}
 		assert.Equal(t, 1, p.run(t.Context()))
 		assert.Contains(t, errs.String(), "only an embedded store")
 	}

@@ -46,7 +46,7 @@ var version = "dev"
 func main() {
 	outputs := logs.TakeStandard()
 	ctx := early.Context()
-	p := process{args: os.Args[1:], environ: os.Environ(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
+	p := environment{args: os.Args[1:], environ: os.Environ(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
 		fail: func(why string) {
 			fmt.Fprintln(outputs.Err, "mepserver:", why)
 			outputs.Flush()
@@ -65,17 +65,17 @@ func main() {
 	os.Exit(code)
 }
 
-// process is what surrounds a run.
-type process struct {
+// environment is what a run needs of the process.
+type environment struct {
 	args, environ []string
 	out, errs     io.Writer // neither blocks
 	dropped       func() uint64
 	fail          func(why string) // ends the process at once
 }
 
-// run is main without its surroundings. A failure is one clear line (for a
-// configuration: one a fault), and exit code 1. To be stopped is no failure.
-func (p process) run(ctx context.Context) int {
+// run is main without the process around it, and returns the exit code. A failure is one line
+// (for a configuration: one for each fault), and exit code 1. To be stopped is no failure.
+func (p environment) run(ctx context.Context) int {
 	if c, ok := commandIn(p.args); ok {
 		return c.do(ctx, p)
 	}
@@ -104,7 +104,7 @@ func (p process) run(ctx context.Context) int {
 	return 0
 }
 
-// greet is the one line that a user sees.
+// greet prints the one line that a user sees when the server is ready.
 func greet(out io.Writer, c conf.Config, a net.Addr) {
 	store := "etcd at " + fmt.Sprint(c.Store.Endpoints)
 	if c.Store.Kind == conf.Embedded {

@@ -1,11 +1,11 @@
 //go:build !failpoint
 
 // Package failpoint breaks the program on purpose at named points, for the fault
-// laboratory; without the build tag "failpoint" nothing of it is compiled in. It must
-// not know what stands at the points.
+// laboratory. Without the build tag "failpoint" nothing of it is compiled in. It must
+// not know what the program does at the points.
 package failpoint
 
-// On guards every use, so that a release has not even the names.
+// On guards every use, so that a release does not even contain the names of the points.
 const On = false
 
 // Hit does nothing.
@@ -14,5 +14,5 @@ func Hit(string) error { return nil }
 // Write takes no time.
 func Write() {}
 
-// Armed says no.
+// Armed is false: no point has an action.
 func Armed(string) bool { return false }

@@ -14,11 +14,13 @@ import (
 // On guards every use.
 const On = true
 
-// Variable holds what happens where: point=action[;point=action...]. Each happens
-// once. The actions are exit, panic, sleep (2 s), stop (SIGSTOP) and error.
+// Variable is the environment variable that holds what happens at which point:
+// point=action[;point=action...]. Each happens once. The actions are exit, panic, sleep
+// (2 s), stop (SIGSTOP) and error.
 const Variable = "MEP_FAILPOINTS"
 
-// DelayVariable holds how long every write takes longer, as a Go duration.
+// DelayVariable is the environment variable that holds by how much every write of the store
+// is delayed, as a Go duration.
 const DelayVariable = "MEP_WRITE_DELAY"
 
 var delay = sync.OnceValue(func() time.Duration {
@@ -26,14 +28,14 @@ var delay = sync.OnceValue(func() time.Duration {
 	return d
 })
 
-// Write takes as long as the environment wants a write of the store to take.
+// Write delays a write of the store as DelayVariable says.
 func Write() {
 	if d := delay(); d > 0 {
 		time.Sleep(d)
 	}
 }
 
-// Armed says whether the environment wants something at a point.
+// Armed says whether a point has an action that has not happened yet.
 func Armed(point string) bool {
 	load.Do(read)
 	mu.Lock()
@@ -41,7 +43,7 @@ func Armed(point string) bool {
 	return actions[point] != ""
 }
 
-// ErrInjected is what the action error makes of a success.
+// ErrInjected is the error of a point whose action is error.
 var ErrInjected = errors.New("failpoint: injected")
 
 var (
@@ -50,7 +52,7 @@ var (
 	actions = map[string]string{}
 )
 
-// Hit carries out what the environment wants at a point.
+// Hit carries out the action of a point. It is called when the program passes there.
 func Hit(point string) error {
 	load.Do(read)
 	mu.Lock()
@@ -76,7 +78,7 @@ func Hit(point string) error {
 	return nil
 }
 
-// read takes the environment in.
+// read reads Variable.
 func read() {
 	for one := range strings.SplitSeq(os.Getenv(Variable), ";") {
 		if point, action, ok := strings.Cut(one, "="); ok {

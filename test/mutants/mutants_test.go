@@ -290,7 +290,7 @@ var mutants = []mutant{
 		old: `		q.dropping = true`, new: ``,
 		pkg: log, run: "TestAReaderThatStops"},
 	{name: "what could not be written is not said", file: log + "/queue.go",
-		old: `		q.lost.add(said)`, new: ``,
+		old: `		q.unreported.add(d)`, new: ``,
 		pkg: log, run: "TestAReaderThatFails"},
 	{name: "a torn line swallows the next", file: log + "/queue.go",
 		old: `if q.torn {`, new: `if false {`,
