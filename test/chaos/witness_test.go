@@ -168,7 +168,7 @@ func (v *witness) requireUnharmed(living []*agent) {
 	got := v.of(living)
 	v.w.t.Logf("living: %s", got)
 	if got.suspended > 0 {
-		v.logSuspensions(living)
+		v.logSuspensions(living, 0)
 	}
 	require.Zero(v.w.t, got.suspended, "false suspensions")
 	require.Zero(v.w.t, got.refused, "registrations lost")
@@ -178,12 +178,12 @@ func (v *witness) requireUnharmed(living []*agent) {
 	require.Empty(v.w.t, v.flicker)
 }
 
-// logSuspensions prints how the first few of the living came to be suspended: what the store
-// was told, and what the replicas said about it.
-func (v *witness) logSuspensions(living []*agent) {
+// logSuspensions prints how the first few agents came to be suspended more than most times:
+// what the store was told, and what the replicas logged about it.
+func (v *witness) logSuspensions(agents []*agent, most int) {
 	suspended, shown := v.suspensions(), 0
-	for _, a := range living {
-		if suspended[a.id] == 0 || shown == 3 {
+	for _, a := range agents {
+		if suspended[a.id] <= most || shown == 3 {
 			continue
 		}
 		shown++
@@ -211,6 +211,9 @@ func (v *witness) requireSuspendedOnce(dead []*agent) {
 	time.Sleep(2 * time.Second) // for a second claim, if there is one
 	got := v.of(dead)
 	v.w.t.Logf("dead: %s; detection (last confirmed heartbeat and window to hidden): %s", got, v.lateness(dead))
+	if got.twice > 0 {
+		v.logSuspensions(dead, 1)
+	}
 	require.Zero(v.w.t, got.twice, "deaths told more than once")
 }
 
@@ -230,7 +233,7 @@ func (v *witness) late(dead []*agent) (out []time.Duration) {
 // lateness describes it.
 func (v *witness) lateness(dead []*agent) string { return spread(v.late(dead)) }
 
-// after is how long after the end of the window of one that died something was.
+// afterWindow is how long after the end of the window of one that died something was.
 func (w *world) afterWindow(a *agent, at time.Time) time.Duration {
 	return at.Sub(time.Unix(0, a.acked.Load()).Add(w.window())).Round(10 * time.Millisecond)
 }
