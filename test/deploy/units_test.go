@@ -1,0 +1,235 @@
+package deploy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+// unitFile reads the unit into the values of each key.
+func unitFile(t *testing.T) map[string][]string {
+	t.Helper()
+	b, err := os.ReadFile("../../build/mepserver.service")
+	require.NoError(t, err)
+	keys, section := map[string][]string{}, ""
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		switch key, value, is := strings.Cut(line, "="); {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]")
+		default:
+			require.True(t, is, line)
+			keys[section+"."+key] = append(keys[section+"."+key], value)
+		}
+	}
+	return keys
+}
+
+func TestTheUnitStartsTheServerWithSettingsThatItTakes(t *testing.T) {
+	u := unitFile(t)
+	words := strings.Fields(u["Service.ExecStart"][0])
+	require.Equal(t, []string{"/usr/local/bin/mepserver"}, words)
+	got, err := conf.Load(conf.Sources{Flags: map[string]string{}, Environ: u["Service.Environment"]})
+	require.NoError(t, err)
+	require.Equal(t, "/var/lib/"+u["Service.StateDirectory"][0], got.Store.DataDir, "the folder that systemd makes")
+	require.Equal(t, []string{"15"}, u["Service.TimeoutStopSec"], "longer than the ten seconds of a stop")
+	require.Equal(t, []string{"yes"}, u["Service.DynamicUser"], "not root")
+	require.Equal(t, []string{"-/etc/default/mepserver"}, u["Service.EnvironmentFile"])
+}
+
+func TestSystemdTakesTheUnit(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not here")
+	}
+	b, err := os.ReadFile("../../build/mepserver.service")
+	require.NoError(t, err)
+	verify := func(text string) string {
+		file := filepath.Join(t.TempDir(), "mepserver.service")
+		require.NoError(t, os.WriteFile(file, []byte(strings.Replace(text, "/usr/local/bin/mepserver", "/bin/true", 1)), 0o600))
+		out, _ := exec.CommandContext(t.Context(), "systemd-analyze", "verify", file).CombinedOutput()
+		return string(out)
+	}
+	require.NotContains(t, verify(string(b)), "mepserver.service:")
+	require.Contains(t, verify(strings.Replace(string(b), "Restart=", "Restrat=", 1)), "mepserver.service:", "it finds mistakes")
+}
+
+// What the manifest may have. A key that is not here is a mistake, or needs a line here.
+type (
+	metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	selector struct {
+		MatchLabels map[string]string `yaml:"matchLabels"`
+	}
+	port struct {
+		Name, Protocol string
+		Port           int
+		TargetPort     string `yaml:"targetPort"`
+		ContainerPort  int    `yaml:"containerPort"`
+	}
+	probe struct {
+		HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
+		PeriodSeconds    int                         `yaml:"periodSeconds"`
+		FailureThreshold int                         `yaml:"failureThreshold"`
+	}
+	container struct {
+		Name, Image     string
+		Args            []string
+		Ports           []port
+		LivenessProbe   probe `yaml:"livenessProbe"`
+		ReadinessProbe  probe `yaml:"readinessProbe"`
+		Resources       struct{ Requests, Limits map[string]string }
+		SecurityContext struct {
+			AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+			ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+			Capabilities             struct{ Drop []string }
+		} `yaml:"securityContext"`
+		VolumeMounts []struct {
+			Name      string
+			MountPath string `yaml:"mountPath"`
+		} `yaml:"volumeMounts"`
+	}
+	podSpec struct {
+		Grace           int   `yaml:"terminationGracePeriodSeconds"`
+		ServiceLinks    *bool `yaml:"enableServiceLinks"`
+		SecurityContext struct {
+			RunAsNonRoot bool `yaml:"runAsNonRoot"`
+			RunAsUser    int  `yaml:"runAsUser"`
+			RunAsGroup   int  `yaml:"runAsGroup"`
+			FSGroup      int  `yaml:"fsGroup"`
+		} `yaml:"securityContext"`
+		Containers []container
+	}
+	claim struct {
+		Metadata metadata
+		Spec     struct {
+			AccessModes []string `yaml:"accessModes"`
+			Resources   struct{ Requests map[string]string }
+		}
+	}
+	head struct {
+		APIVersion string `yaml:"apiVersion"`
+		Kind       string
+		Metadata   metadata
+	}
+	workload struct {
+		head `yaml:",inline"`
+		Spec struct {
+			ServiceName string `yaml:"serviceName"`
+			Replicas    int
+			Selector    selector
+			Template    struct {
+				Metadata metadata
+				Spec     podSpec
+			}
+			Claims []claim `yaml:"volumeClaimTemplates"`
+		}
+	}
+	clusterService struct {
+		head `yaml:",inline"`
+		Spec struct {
+			Selector map[string]string
+			Ports    []port
+		}
+	}
+	policy struct {
+		head `yaml:",inline"`
+		Spec struct {
+			PodSelector selector `yaml:"podSelector"`
+			PolicyTypes []string `yaml:"policyTypes"`
+			Ingress     []struct {
+				From []struct {
+					PodSelector selector `yaml:"podSelector"`
+				}
+				Ports []port
+			}
+		}
+	}
+)
+
+// objects are the parts of the manifest, each read strictly into its own type.
+func objects(t *testing.T, text []byte) (s clusterService, w workload, p policy, err error) {
+	t.Helper()
+	parts := bytes.Split(text, []byte("\n---\n"))
+	require.Len(t, parts, 3)
+	for i, into := range []any{&s, &w, &p} {
+		d := yaml.NewDecoder(bytes.NewReader(parts[i]))
+		d.KnownFields(true)
+		if err = errors.Join(err, d.Decode(into)); errors.Is(err, io.EOF) {
+			break
+		}
+	}
+	return s, w, p, err
+}
+
+func TestTheManifestRunsTheImageAsItIsBuilt(t *testing.T) {
+	b, err := os.ReadFile("../../build/kubernetes.yaml")
+	require.NoError(t, err)
+	_, _, _, err = objects(t, bytes.Replace(b, []byte("livenessProbe"), []byte("livenesProbe"), 1))
+	require.ErrorContains(t, err, "livenesProbe", "it finds mistakes")
+	s, w, p, err := objects(t, b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"v1 Service", "apps/v1 StatefulSet", "networking.k8s.io/v1 NetworkPolicy"},
+		[]string{s.APIVersion + " " + s.Kind, w.APIVersion + " " + w.Kind, p.APIVersion + " " + p.Kind})
+
+	docker, err := os.ReadFile("../../build/Dockerfile")
+	require.NoError(t, err)
+	pod := w.Spec.Template.Spec
+	require.Len(t, pod.Containers, 1)
+	c := pod.Containers[0]
+	require.Contains(t, string(docker), "-t "+c.Image+" .\n")
+	require.Equal(t, []int{65532, 65532, 65532}, []int{pod.SecurityContext.RunAsUser, pod.SecurityContext.RunAsGroup, pod.SecurityContext.FSGroup})
+	require.Contains(t, string(docker), "\nUSER 65532:65532\n")
+	require.Regexp(t, regexp.MustCompile(`(?m)^EXPOSE 30100$`), string(docker))
+	require.True(t, c.SecurityContext.ReadOnlyRootFilesystem && !*c.SecurityContext.AllowPrivilegeEscalation && pod.SecurityContext.RunAsNonRoot)
+	require.Equal(t, []string{"ALL"}, c.SecurityContext.Capabilities.Drop)
+	require.Equal(t, 15, pod.Grace, "longer than the ten seconds of a stop")
+
+	got := load1(t, c.Args)
+	require.Equal(t, "0.0.0.0:30100", got.Server.Listen)
+	require.Equal(t, 30100, c.Ports[0].ContainerPort)
+	require.Equal(t, port{Name: "http", Port: 30100, TargetPort: c.Ports[0].Name}, s.Spec.Ports[0])
+	require.True(t, strings.HasPrefix(got.Store.DataDir, c.VolumeMounts[0].MountPath+"/"))
+	require.Equal(t, c.VolumeMounts[0].Name, w.Spec.Claims[0].Metadata.Name)
+	require.Equal(t, []string{"/health", "http"}, []string{c.LivenessProbe.HTTPGet.Path, c.LivenessProbe.HTTPGet.Port})
+	require.Equal(t, []string{"/ready", "http"}, []string{c.ReadinessProbe.HTTPGet.Path, c.ReadinessProbe.HTTPGet.Port})
+	require.Equal(t, 1, w.Spec.Replicas, "an embedded store has one server")
+
+	labels := w.Spec.Template.Metadata.Labels
+	for _, chosen := range []map[string]string{s.Spec.Selector, w.Spec.Selector.MatchLabels, p.Spec.PodSelector.MatchLabels} {
+		require.Equal(t, labels, chosen)
+	}
+	require.Equal(t, s.Metadata.Name, w.Spec.ServiceName)
+	require.Equal(t, []port{{Protocol: "TCP", Port: 30100}}, p.Spec.Ingress[0].Ports)
+	require.NotEmpty(t, p.Spec.Ingress[0].From[0].PodSelector.MatchLabels, "not everybody, for it is started with --insecure")
+}
+
+// load1 reads the flags of the program as it does.
+func load1(t *testing.T, args []string) conf.Config {
+	t.Helper()
+	flags := map[string]string{}
+	for i := 0; i < len(args); i++ {
+		name := strings.TrimPrefix(args[i], "--")
+		if flags[name] = "true"; !slices.Contains([]string{"insecure"}, name) {
+			i++
+			flags[name] = args[i]
+		}
+	}
+	got, err := conf.Load(conf.Sources{Flags: flags})
+	require.NoError(t, err)
+	return got
+}
