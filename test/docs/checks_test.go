@@ -2,17 +2,20 @@ package docs
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	yaml "go.yaml.in/yaml/v3"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -23,6 +26,8 @@ var checks = map[string]func(Block) []string{
 	"commands":     namesWhatIsThere,
 	"go-chassis":   asInTheClient,
 	"notification": isANotification,
+	"docker":       runsTheImage,
+	"alerts":       areRules,
 }
 
 func read(name string) string {
@@ -67,8 +72,8 @@ func namesWhatIsThere(b Block) (wrong []string) {
 		words := strings.Fields(command)
 		tests, own := "", ""
 		for _, w := range words {
-			if !argument.MatchString(w) || strings.Contains(w, "example.org") {
-				continue
+			if !argument.MatchString(w) || strings.Contains(w, "example.org") || strings.HasPrefix(w, "/") || strings.HasPrefix(w, "bin/") {
+				continue // not of the repository
 			}
 			folder := strings.TrimSuffix(strings.TrimSuffix(w, "/..."), "...")
 			if _, err := os.Stat(filepath.Join(root, folder)); err != nil {
@@ -155,11 +160,131 @@ func isANotification(b Block) (wrong []string) {
 	return wrong
 }
 
+const docker = `docker build -f build/Dockerfile -t mepserver:dev .
+docker run -d --name mepserver -v store:/data -p 127.0.0.1:30100:30100 mepserver:dev --listen 0.0.0.0:30100 --insecure --data-dir /data
+`
+
+// runsTheImage compares the arguments of docker with the Dockerfile, and what it passes to
+// the program with what that takes.
+func runsTheImage(b Block) (wrong []string) {
+	file := read("build/Dockerfile")
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	for _, command := range commands(b) {
+		words := strings.Fields(command)
+		if !strings.HasPrefix(command, "docker run ") {
+			if !strings.Contains(file, "#   "+command+"\n") {
+				complain("build/Dockerfile does not say %q", command)
+			}
+			continue
+		}
+		var image []string
+		for i := 2; i < len(words) && image == nil; i++ {
+			switch w := words[i]; {
+			case w == "-d", w == "--read-only", w == "--rm":
+			case slices.Contains([]string{"--name", "--restart", "--stop-timeout", "--cap-drop", "--security-opt", "--ulimit"}, w):
+				i++
+			case w == "-v":
+				i++
+				if _, target, _ := strings.Cut(words[i], ":"); !strings.Contains(file, " /out/data "+target+"\n") {
+					complain("the image has no folder %s", target)
+				}
+			case w == "-p":
+				i++
+				if port := words[i][strings.LastIndex(words[i], ":")+1:]; !strings.HasPrefix(words[i], "127.0.0.1:") || !strings.Contains(file, "EXPOSE "+port+"\n") {
+					complain("-p %s", words[i])
+				}
+			case strings.HasPrefix(w, "-"):
+				complain("docker run %s is not known here", w)
+			default:
+				image = words[i:]
+			}
+		}
+		if len(image) == 0 || !strings.Contains(file, "-t "+image[0]+" .\n") {
+			complain("no image that is built")
+			continue
+		}
+		flags := map[string]string{}
+		for i := 1; i < len(image); i++ {
+			name := strings.TrimPrefix(image[i], "--")
+			if flags[name] = "true"; name != "insecure" && i+1 < len(image) {
+				i++
+				flags[name] = image[i]
+			}
+		}
+		c, err := conf.Load(conf.Sources{Flags: flags})
+		if err != nil {
+			complain("mepserver: %v", err)
+		}
+		if _, port, _ := strings.Cut(c.Server.Listen, ":"); !strings.Contains(file, "EXPOSE "+port+"\n") {
+			complain("mepserver listens on %s", c.Server.Listen)
+		}
+	}
+	return wrong
+}
+
+var metric = regexp.MustCompile(`mep_\w+`)
+
+// areRules wants rules as Prometheus reads them, over metrics that there are.
+func areRules(b Block) (wrong []string) {
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []struct{ Alert, Expr, For string }
+		}
+	}
+	d := yaml.NewDecoder(strings.NewReader(b.Text))
+	d.KnownFields(true)
+	if err := d.Decode(&file); err != nil {
+		return []string{err.Error()}
+	}
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			names := metric.FindAllString(r.Expr, -1)
+			for _, name := range names {
+				if !sources().contain(`"` + name + `"`) {
+					wrong = append(wrong, "there is no metric "+name)
+				}
+			}
+			if r.Alert == "" || len(names) == 0 {
+				wrong = append(wrong, "a rule without a name or a metric")
+			}
+		}
+	}
+	if len(file.Groups) == 0 {
+		wrong = append(wrong, "no rules")
+	}
+	return wrong
+}
+
+type texts []string
+
+func (all texts) contain(s string) bool {
+	return slices.ContainsFunc(all, func(text string) bool { return strings.Contains(text, s) })
+}
+
+// sources are the Go files of the plugins.
+var sources = sync.OnceValue(func() (all texts) {
+	_ = filepath.WalkDir(filepath.Join(root, "plugins"), func(path string, _ os.DirEntry, _ error) error {
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			b, _ := os.ReadFile(path)
+			all = append(all, string(b))
+		}
+		return nil
+	})
+	return all
+})
+
 // Each check rejects something.
 func TestAWrongBlockIsFound(t *testing.T) {
+	require.Empty(t, runsTheImage(Block{Text: docker}))
 	for name, texts := range map[string][]string{
-		"ci":           {"go test ./... -short\n"},
-		"commands":     {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
+		"ci":       {"go test ./... -short\n"},
+		"commands": {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
+		"docker": {
+			strings.Replace(docker, "-t mepserver:dev", "-t mepserver:latest", 1), strings.Replace(docker, ":/data ", ":/store ", 1), strings.Replace(docker, "0.0.0.0:30100", "0.0.0.0:30101", 1),
+			strings.Replace(docker, "--insecure", "--insecur", 1), strings.Replace(docker, "--insecure ", "", 1), strings.Replace(docker, "127.0.0.1:30100:", "0.0.0.0:30100:", 1), strings.Replace(docker, "--name", "--nam", 1),
+		},
+		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
 		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
 	} {

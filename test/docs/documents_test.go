@@ -62,19 +62,15 @@ func TestEveryDocumentDoesWhatItShows(t *testing.T) {
 		}
 		t.Run(path, func(t *testing.T) {
 			require.Empty(t, faults)
-			runs := slices.ContainsFunc(blocks, func(b Block) bool { return b.Do == "run" })
-			if runs && !slices.Contains(first, path) {
-				tier.Long(t, "test/docs", "runs a whole document")
+			s := &session{t: t}
+			if slices.ContainsFunc(blocks, func(b Block) bool { return b.Do != "checked" }) {
+				if !slices.Contains(first, path) {
+					tier.Long(t, "test/docs", "runs a whole document")
+				}
+				t.Parallel()
+				s = newSession(t)
 			}
-			t.Parallel()
-			var s *session
 			for _, b := range blocks {
-				if b.Do != "checked" && s == nil {
-					s = newSession(t)
-				}
-				if s == nil {
-					s = &session{t: t}
-				}
 				s.do(b)
 			}
 		})

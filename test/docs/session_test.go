@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ type session struct {
 	cwd       string
 	printed   string // by the last block that ran
 	terminals map[string]*proc.Process
-	left      map[string]bool // terminals in which nothing runs, because a tool is missing
+	left      []string // terminals in which nothing runs, because a tool is missing
 }
 
 const root = "../.."
@@ -70,7 +71,7 @@ func newSession(t *testing.T) *session {
 	built.Depend()
 	bin, err := programs()
 	require.NoError(t, err)
-	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*proc.Process{}, left: map[string]bool{}}
+	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*proc.Process{}}
 	require.NoError(t, os.Mkdir(s.dir, 0o700))
 	require.NoError(t, os.Symlink(bin, filepath.Join(s.dir, "bin")))
 	from, err := filepath.Abs(root)
@@ -166,19 +167,24 @@ func (s *session) do(b Block) {
 	}
 }
 
-// python is what not every machine has.
-const python = "python3 "
+// tools are what not every machine has, by the word with which a block calls them.
+var tools = map[string][]string{"python3 ": {"python3"}, "openssl ": {"openssl"}, "nginx ": {"nginx", "openssl"}}
 
-// lacks leaves out what needs Python on a machine without it, and what that would print.
-// Documents give it a terminal of its own.
+// lacks leaves out what needs a tool that is not here, and what that would print. What
+// depends on it runs in terminals whose names begin with its own.
 func (s *session) lacks(b Block) bool {
-	_, err := exec.LookPath(strings.TrimSpace(python))
-	if b.Do == "run" && strings.HasPrefix(b.Text, python) && err != nil {
-		s.t.Logf("%s:%d: not run, for python3 is not here: %s", b.Place, b.Line, b.Text)
-		s.left[b.Name] = true
-		return true
+	for word, needs := range tools {
+		for _, tool := range needs {
+			if _, err := exec.LookPath(tool); err != nil && b.Do == "run" && strings.Contains(b.Text, word) {
+				s.t.Logf("%s:%d: not run, for %s is not here: %s", b.Place, b.Line, tool, b.Text)
+				if b.Name != "" {
+					s.left = append(s.left, b.Name)
+				}
+				return true
+			}
+		}
 	}
-	return b.Name != "" && s.left[b.Name]
+	return b.Name != "" && slices.ContainsFunc(s.left, func(name string) bool { return strings.HasPrefix(b.Name, name) })
 }
 
 const mark = "the-block-has-ended"
@@ -216,10 +222,14 @@ var buildLine = regexp.MustCompile(`(?m)^go build -o bin/ \./cmd/mepserver \./cm
 // runs it as it stands.
 func builtAlready(text string) string { return buildLine.ReplaceAllString(text, "true") }
 
-// launch starts what a block runs in a terminal of its own. The shell becomes the program.
+// oneLine is a block of one command, with what it sets in its environment.
+var oneLine = regexp.MustCompile(`^((?:[A-Z_]+=\S+ )*)(.+)\n$`)
+
+// launch starts what a block runs in a terminal of its own. The shell becomes the program
+// if that is all it runs, so that signals reach it.
 func (s *session) launch(b Block) {
 	s.t.Helper()
-	s.terminals[b.Name] = proc.Command{Program: "bash", Args: []string{"-c", s.here(b.Text)}, Env: s.env(), Dir: s.cwd}.Start(s.t)
+	s.terminals[b.Name] = proc.Command{Program: "bash", Args: []string{"-c", s.here(oneLine.ReplaceAllString(b.Text, "${1}exec $2"))}, Env: s.env(), Dir: s.cwd}.Start(s.t)
 }
 
 // stop is Ctrl-C, if something runs in that terminal.

@@ -21,6 +21,7 @@ var (
 	linked   = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	noAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	testName = regexp.MustCompile(`(-run )?\b(Test[A-Z]\w*)`)
+	metric   = regexp.MustCompile(`\bmep_[a-z_]*[a-z]\b`)
 	// ownPath is a file or folder of the repository, named as code.
 	ownPath = regexp.MustCompile("`((?:agent|build|cmd|conf|docs|heartbeat|logs|mp1|plugins|test)(?:/[A-Za-z0-9_.-]+)*)`")
 )
@@ -29,7 +30,7 @@ var (
 var indexes = []struct{ of, index string }{{"docs", "docs/README.md"}, {"docs/adr", "docs/decisions.md"}}
 
 // Documents keeps documents true: each block is run or checked by test/docs, links lead
-// somewhere, tests and files that are named exist, the indexes are complete, and README is
+// somewhere, tests, files and metrics that are named exist, the indexes are complete, and README is
 // short.
 func Documents(t *Tree) []Finding {
 	const rule = "documents"
@@ -60,6 +61,11 @@ func Documents(t *Tree) []Finding {
 				known := slices.Contains(tests, m[2]) || m[1] != "" && slices.ContainsFunc(tests, func(n string) bool { return strings.HasPrefix(n, m[2]) })
 				if !known && !history {
 					add(i+1, "there is no test %s", m[2])
+				}
+			}
+			for _, m := range metric.FindAllString(line, -1) {
+				if !history && !t.inCode(`"`+m+`"`) {
+					add(i+1, "there is no metric %s", m)
 				}
 			}
 			for _, m := range ownPath.FindAllStringSubmatch(line, -1) {
@@ -95,6 +101,11 @@ func (t *Tree) testNames() (names []string) {
 		}
 	}
 	return names
+}
+
+// inCode tells whether a text stands in the program's Go files.
+func (t *Tree) inCode(text string) bool {
+	return slices.ContainsFunc(t.Files, func(f File) bool { return f.Go != nil && !f.Test() && strings.Contains(string(f.Data), text) })
 }
 
 // has tells whether a path is a file or a folder of the tree.

@@ -1,0 +1,3 @@
+package heartbeat
+
+const total = "mep_there_total"
