@@ -5,17 +5,18 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/test/proc"
 )
 
 // unitFile reads the unit into the values of each key.
@@ -51,16 +52,14 @@ func TestTheUnitStartsTheServerWithSettingsThatItTakes(t *testing.T) {
 }
 
 func TestSystemdTakesTheUnit(t *testing.T) {
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not here")
-	}
+	analyze := proc.Find(t, "systemd-analyze")
 	b, err := os.ReadFile("../../build/mepserver.service")
 	require.NoError(t, err)
 	verify := func(text string) string {
 		file := filepath.Join(t.TempDir(), "mepserver.service")
 		require.NoError(t, os.WriteFile(file, []byte(strings.Replace(text, "/usr/local/bin/mepserver", "/bin/true", 1)), 0o600))
-		out, _ := exec.CommandContext(t.Context(), "systemd-analyze", "verify", file).CombinedOutput()
-		return string(out)
+		_, p := proc.Command{Program: analyze, Args: []string{"verify", file}}.Run(t, time.Minute)
+		return p.Both.String()
 	}
 	require.NotContains(t, verify(string(b)), "mepserver.service:")
 	require.Contains(t, verify(strings.Replace(string(b), "Restart=", "Restrat=", 1)), "mepserver.service:", "it finds mistakes")
