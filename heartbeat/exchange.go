@@ -12,27 +12,29 @@ const (
 	// askPeersAfter is how long claims wait for other replicas before those are asked to
 	// publish: they may not have seen the end that only a list showed to this one.
 	askPeersAfter = time.Second
-	// stuckAfter is for how long nothing may get on here before this replica gives up
-	// being waited for.
+	// stuckAfter is for how long nothing may get on here before the others should no
+	// longer wait for this replica.
 	stuckAfter = 10 * time.Second
 )
 
-// peerExchange is what this replica has to say to the others, and what they said.
+// peerExchange is what this replica and the others tell each other: which ends of leases
+// they have settled, so that nobody claims what another one is still refuting.
 type peerExchange struct {
 	mu    sync.Mutex
 	peers []peer
 
-	open      openQueue  // ends that this replica has not settled; some are settled by now
-	needed    Revision   // the highest end that others may wait for
-	published PeerStatus // what the store took
-	epoch     int        // of the store's history
-	sending   bool
-	asking    bool
+	open       openQueue  // ends that this replica has not settled; some are settled by now
+	needed     Revision   // the highest end that others may wait for
+	published  PeerStatus // what was written to the store last
+	epoch      int        // counts the restores of the store: one is another history
+	publishing bool
+	askingHead bool
 
-	retryAt         Credit   // not before it is published again, after a failure
-	wanted          Revision // the highest end of a claim that waits
-	since           Credit   // since when claims wait without a break
-	progressAt      Credit   // when something got on, or nothing was to be done
+	retryAt      Credit   // after a failure it is not published again before
+	wanted       Revision // the highest end of a claim that waits
+	waitingSince Credit   // since when claims wait without a break
+	progressAt   Credit   // when an end was settled or published last, or none had to be
+	// lowestUnsettled and hasNonPublisher are read by each flow, without the lock.
 	lowestUnsettled atomic.Int64
 	hasNonPublisher atomic.Bool // a living peer publishes no watermark
 	stuck           atomic.Bool
@@ -65,8 +67,8 @@ func (q *openQueue) Pop() any {
 	return x
 }
 
-// noteAbsence follows an absence that news showed; en.mu is held. since is a revision at which
-// the lease had not ended.
+// noteAbsence follows something new about an absence; en.mu is held. The lease had not ended
+// before the revision since.
 func (e *Engine) noteAbsence(en *entry, now Mono, since Revision) {
 	opened := en.openIfContested(now, since, en.inProgress)
 	if e.Alone || !en.view.Absent() {
@@ -92,45 +94,46 @@ func (o *peerExchange) noteWaitingClaim(end Revision) {
 	}
 }
 
-// publishIfDue publishes what this replica has settled, if others may wait for it, and finds out
-// who of them is dead; by each tick.
+// publishIfDue is called by each tick: it publishes what this replica has settled, if others
+// may wait for it, and finds out who of them is dead.
 func (e *Engine) publishIfDue(now Mono) {
 	if e.Alone {
 		return
 	}
-	watched, credited := Revision(e.watched.Load()), e.health.Load().Credited // before what is open is looked at
+	watched, credited := Revision(e.watched.Load()), e.health.Load().Credited // before what is open is examined
 	waiting, _ := e.schedule.length(&e.schedule.awaitingPeers)
-	low, got := e.lowestOpenEnd(now)
+	low, progress := e.closeSettledEnds(now)
 	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.refresh(watched)
 	if waiting == 0 {
-		o.since, o.wanted = credited, 0
+		o.waitingSince, o.wanted = credited, 0
 	}
-	word := PeerStatus{Publishes: true, EndsSilences: true, Settled: max(settledUpTo(watched, low), o.published.Settled), Wanted: o.published.Wanted}
-	if credited.Sub(o.since) >= askPeersAfter {
-		word.Wanted = max(word.Wanted, o.wanted)
+	next := ownStatus(max(settledUpTo(watched, low), o.published.Settled))
+	next.Wanted = o.published.Wanted
+	if credited.Sub(o.waitingSince) >= askPeersAfter {
+		next.Wanted = max(next.Wanted, o.wanted)
 	}
 	owes := o.published.Settled < o.needed
 	full := e.health.Load().Full
-	if got || !owes && low == 0 || full {
+	if progress || !owes && low == 0 || full {
 		o.progressAt = credited
 	}
 	o.stuck.Store(credited.Sub(o.progressAt) >= stuckAfter)
-	asks, probes := o.pendingChecks(credited)
-	if asks && !o.asking {
-		o.asking = e.spawn(e.askHead)
+	askHead, probe := o.pendingChecks(credited)
+	if askHead && !o.askingHead {
+		o.askingHead = e.spawn(e.askHead)
 	}
-	tells := o.any() && owes && word.Settled > o.published.Settled
-	if o.sending || full || credited < o.retryAt || o.published.Publishes && !tells && !probes && word.Wanted == o.published.Wanted {
+	news := o.exist() && owes && next.Settled > o.published.Settled
+	if o.publishing || full || credited < o.retryAt || o.published.Publishes && !news && !probe && next.Wanted == o.published.Wanted {
 		return
 	}
-	o.sending = e.spawn(func() { e.publish(word) })
+	o.publishing = e.spawn(func() { e.publish(next) })
 }
 
-// any says whether there are other replicas; o.mu is held.
-func (o *peerExchange) any() bool {
+// exist says whether there are other replicas; o.mu is held.
+func (o *peerExchange) exist() bool {
 	for i := range o.peers {
 		if o.peers[i].name != "" {
 			return true
@@ -139,7 +142,8 @@ func (o *peerExchange) any() bool {
 	return false
 }
 
-// allEndSilences says whether every replica that may hear an instance would end a silence that is kept.
+// allEndSilences says whether a heartbeat at any other replica ends a silence that a record
+// keeps.
 func (o *peerExchange) allEndSilences() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,26 +155,26 @@ func (o *peerExchange) allEndSilences() bool {
 	return true
 }
 
-// pendingChecks says whether the store must be asked how far it is, and whether own writes must
-// show how fast it is; o.mu is held.
-func (o *peerExchange) pendingChecks(credited Credit) (asks, probes bool) {
+// pendingChecks says what is missing before a replica counts as dead: the store's newest
+// revision, or own writes that show how fast the store is; o.mu is held.
+func (o *peerExchange) pendingChecks(credited Credit) (askHead, probe bool) {
 	for i := range o.peers {
 		p := &o.peers[i]
-		asks = asks || p.needsHead(credited)
-		probes = probes || p.missing && p.probes < peerProbes
+		askHead = askHead || p.needsHead(credited)
+		probe = probe || p.missing && p.probes < peerProbes
 	}
-	return asks, probes
+	return askHead, probe
 }
 
-// lowestOpenEnd is the lowest end that is open here, 0 if none is; settled says whether one was
-// found that is so no more.
-func (e *Engine) lowestOpenEnd(now Mono) (low Revision, settled bool) {
+// closeSettledEnds closes the ends that are settled by now; low is the lowest one that is
+// left open, 0 if none is.
+func (e *Engine) closeSettledEnds(now Mono) (low Revision, closed bool) {
 	o := &e.peers
 	for {
 		o.mu.Lock()
 		if len(o.open) == 0 {
 			o.mu.Unlock()
-			return 0, settled
+			return 0, closed
 		}
 		top := o.open[0]
 		o.mu.Unlock()
@@ -178,9 +182,9 @@ func (e *Engine) lowestOpenEnd(now Mono) (low Revision, settled bool) {
 		over := top.en.closeIfSettled(now, top.en.inProgress) || top.en.openSince != top.at
 		top.en.mu.Unlock()
 		if !over {
-			return top.at, settled
+			return top.at, closed
 		}
-		settled = true
+		closed = true
 		o.mu.Lock()
 		if len(o.open) > 0 && o.open[0] == top { // else a lower one came before it, or all were forgotten
 			heap.Pop(&o.open)
@@ -189,8 +193,13 @@ func (e *Engine) lowestOpenEnd(now Mono) (low Revision, settled bool) {
 	}
 }
 
+// ownStatus is what a replica of this release says of itself.
+func ownStatus(settled Revision) PeerStatus {
+	return PeerStatus{Publishes: true, EndsSilences: true, Settled: settled}
+}
+
 // publish writes this replica's key.
-func (e *Engine) publish(w PeerStatus) {
+func (e *Engine) publish(s PeerStatus) {
 	o := &e.peers
 	o.mu.Lock()
 	epoch := o.epoch
@@ -201,10 +210,10 @@ func (e *Engine) publish(w PeerStatus) {
 		}
 	}
 	o.mu.Unlock()
-	err := e.Store.Publish(e.ctx, w)
+	err := e.Store.Publish(e.ctx, s)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sending = false
+	o.publishing = false
 	credited := e.health.Load().Credited
 	if err != nil {
 		o.retryAt = credited.Add(e.Policy.Hold / 4)
@@ -212,7 +221,7 @@ func (e *Engine) publish(w PeerStatus) {
 	if err != nil || epoch != o.epoch {
 		return
 	}
-	o.published, o.progressAt = w, credited
+	o.published, o.progressAt = s, credited
 	for i := range o.peers {
 		if missing[o.peers[i].name] {
 			o.peers[i].addProbe(credited)
@@ -226,7 +235,7 @@ func (e *Engine) askHead() {
 	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.asking = false; err != nil {
+	if o.askingHead = false; err != nil {
 		return
 	}
 	credited := e.health.Load().Credited
@@ -237,20 +246,20 @@ func (e *Engine) askHead() {
 	}
 }
 
-// publishFirst publishes for the first time, before anything is heard here: who does not see
-// this replica does not wait for it. A full store keeps it from that, but then nobody can
-// claim either.
+// publishFirst publishes for the first time, before any heartbeat is received here: a replica
+// that does not see this one does not wait for it, and would claim what this one heard. A
+// full store takes no key, but then nobody can claim either.
 func (e *Engine) publishFirst(ctx context.Context, at Revision) error {
 	if e.Alone {
 		return nil
 	}
-	w := PeerStatus{Publishes: true, EndsSilences: true, Settled: at}
-	err := e.Store.Publish(ctx, w)
+	first := ownStatus(at)
+	err := e.Store.Publish(ctx, first)
 	if err == nil {
 		o := &e.peers
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.published = w
+		o.published = first
 	}
 	return err
 }
@@ -260,30 +269,31 @@ func (o *peerExchange) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.epoch++
-	o.open, o.needed, o.published, o.wanted = nil, 0, PeerStatus{Publishes: true, EndsSilences: true}, 0
+	o.open, o.needed, o.published, o.wanted = nil, 0, ownStatus(0), 0
 	for i := range o.peers {
 		o.peers[i].Settled, o.peers[i].Wanted, o.peers[i].head = 0, 0, 0
 	}
 	o.refresh(0)
 }
 
-// lag is how many ends may be open here, and for how long nothing has got on.
+// lag is how many ends may be open here, and how long ago one was settled or published.
 func (o *peerExchange) lag(credited Credit) (open int, idle time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.open) > 0 || o.published.Settled < o.needed && o.any() {
+	if len(o.open) > 0 || o.published.Settled < o.needed && o.exist() {
 		idle = credited.Sub(o.progressAt)
 	}
 	return len(o.open), idle
 }
 
-// Stuck says that this replica can neither refute nor tell what it has settled, so that
+// Stuck says that this replica can neither refute nor publish what it has settled, so that
 // nobody should wait for it.
 func (e *Engine) Stuck() bool { return e.peers.stuck.Load() }
 
-// Settled says whether nothing is open here that others would have to wait for.
-func (e *Engine) Settled() bool {
+// SettleEnds closes the ends of leases that are settled by now, and says whether none is
+// left that others would have to wait for.
+func (e *Engine) SettleEnds() bool {
 	now, _ := e.now()
-	low, _ := e.lowestOpenEnd(now)
+	low, _ := e.closeSettledEnds(now)
 	return low == 0
 }

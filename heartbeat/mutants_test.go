@@ -159,7 +159,7 @@ var mutants = []mutant{
 	{name: "what came back counts twice", tests: "LeasesThatExisted", edits: []edit{
 		{"engine.go", "		e.breaker.returned(&en.vanished)\n", ""}}},
 	{name: "a batch is entered by its last sight", tests: "ABatchThatEnds", edits: []edit{
-		{"watch.go", "slices.ContainsFunc(its, func(s Observation) bool { return s.Present })", "slices.ContainsFunc(its[len(its)-1:], func(s Observation) bool { return s.Present })"}}},
+		{"watch.go", "slices.ContainsFunc(its, func(o Observation) bool { return o.Present })", "slices.ContainsFunc(its[len(its)-1:], func(o Observation) bool { return o.Present })"}}},
 	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
 		{"dispatch.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},
 	{name: "a tick has no bound", tests: "ATickCosts", edits: []edit{

@@ -3,16 +3,16 @@ package heartbeat
 import "math"
 
 // UpdatePeer takes in that the key of another replica was put. Whoever shows the watch must
-// call it before See with what was written later.
-func (e *Engine) UpdatePeer(name string, w PeerStatus) {
+// call it before Observe with what was written later.
+func (e *Engine) UpdatePeer(name string, s PeerStatus) {
 	e.peers.change(Revision(e.watched.Load()), func(o *peerExchange) {
-		o.peer(name).update(w)
-		o.needed = max(o.needed, w.Wanted)
+		o.peer(name).update(s)
+		o.needed = max(o.needed, s.Wanted)
 	})
 }
 
 // LosePeer takes in that the key of another replica is gone. left: it said that it leaves,
-// and has nothing to refute.
+// and has nothing to refute, so nobody waits for it any more.
 func (e *Engine) LosePeer(name string, left bool) {
 	e.peers.change(Revision(e.watched.Load()), func(o *peerExchange) {
 		for i := range o.peers {
@@ -35,15 +35,15 @@ func (e *Engine) SetPeers(listed map[string]PeerStatus) {
 				o.peers[i].markMissing()
 			}
 		}
-		for name, w := range listed {
-			o.peer(name).update(w)
-			o.needed = max(o.needed, w.Wanted)
+		for name, s := range listed {
+			o.peer(name).update(s)
+			o.needed = max(o.needed, s.Wanted)
 		}
 	})
 }
 
-// peer returns the peer of that name, in the place of one that is forgotten if it is new;
-// o.mu is held.
+// peer returns the peer of that name; a new one takes the place of one that is dead or has
+// left. o.mu is held.
 func (o *peerExchange) peer(name string) *peer {
 	free := -1
 	for i := range o.peers {
@@ -62,7 +62,7 @@ func (o *peerExchange) peer(name string) *peer {
 	return &o.peers[free]
 }
 
-// change changes what is known of the peers.
+// change changes what is known of the peers by f.
 func (o *peerExchange) change(watched Revision, f func(*peerExchange)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -70,16 +70,16 @@ func (o *peerExchange) change(watched Revision, f func(*peerExchange)) {
 	o.refresh(watched)
 }
 
-// refresh keeps what is asked often; o.mu is held.
+// refresh drops the dead, and derives what flows read without the lock; o.mu is held.
 func (o *peerExchange) refresh(watched Revision) {
-	silent := false
+	nonPublisher := false
 	for i := range o.peers {
 		if p := &o.peers[i]; p.dead(watched) {
 			*p = peer{}
 		}
-		silent = silent || o.peers[i].name != "" && !o.peers[i].Publishes
+		nonPublisher = nonPublisher || o.peers[i].name != "" && !o.peers[i].Publishes
 	}
-	o.hasNonPublisher.Store(silent)
+	o.hasNonPublisher.Store(nonPublisher)
 	o.lowestUnsettled.Store(int64(unsettledAmong(o.peers, watched)))
 }
 
@@ -90,7 +90,7 @@ func (o *peerExchange) unsettled() Revision { return Revision(o.lowestUnsettled.
 // nonPublisher says whether a living replica publishes no watermark.
 func (o *peerExchange) nonPublisher() bool { return o.hasNonPublisher.Load() }
 
-// settledEnd is up to which end claims need not wait any more.
+// settledEnd is the end up to which claims need not wait for others any more.
 func (o *peerExchange) settledEnd() int64 {
 	if low := o.lowestUnsettled.Load(); low != 0 {
 		return low - 1

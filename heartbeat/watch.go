@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// observationsOf turns a snapshot read at revision at into sights; what it does not
+// observationsOf turns a snapshot read at revision at into observations; what it does not
 // show was absent at that revision.
 func observationsOf(id ID, s *Snapshot, at Revision) []Observation {
 	rec := Observation{ID: id, Revision: at}
@@ -20,19 +20,19 @@ func observationsOf(id ID, s *Snapshot, at Revision) []Observation {
 	return []Observation{rec, pro}
 }
 
-// observe takes sights of one instance in, as the watch shows them.
-func (e *Engine) observe(en *entry, sights ...Observation) {
-	e.observeSince(en, sights[0].Revision, sights...)
+// observe takes observations of one instance in, as the watch shows them.
+func (e *Engine) observe(en *entry, observations ...Observation) {
+	e.observeSince(en, observations[0].Revision, observations...)
 }
 
-// observeSince takes sights of one instance in and starts what follows from them. Before
-// since, what they show as gone was not so.
-func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) {
+// observeSince takes observations of one instance in, and starts the task that follows from
+// them. What they show as gone had not ended before the revision since.
+func (e *Engine) observeSince(en *entry, since Revision, observations ...Observation) {
 	en = e.lockEntry(en)
 	defer en.mu.Unlock()
 	now, _ := e.now()
 	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
-	if !en.observe(e.health.Load(), sights...) {
+	if !en.observe(e.health.Load(), observations...) {
 		return
 	}
 	e.followChange(en)
@@ -47,7 +47,7 @@ func (e *Engine) observeSince(en *entry, since Revision, sights ...Observation) 
 	case refuting:
 		e.startRefuting(en)
 	case adopting:
-		if !en.adopting { // else whoever does it looks again
+		if !en.adopting { // else the worker that is at it looks for another lease
 			en.adopting = true
 			e.adopts.put(en)
 		}
@@ -67,21 +67,21 @@ func (e *Engine) lockEntry(en *entry) *entry {
 }
 
 // Observe takes in what the watch showed up to a revision, in order. It does not
-// block. All sights of one instance are taken in at once: a transaction writes
-// record and projection together, and half of it must not be acted upon.
-func (e *Engine) Observe(sights []Observation, upTo Revision) {
+// block. A transaction writes record and projection together, and half of it must not be
+// acted upon: all observations of one instance are taken in at once.
+func (e *Engine) Observe(observations []Observation, upTo Revision) {
 	var order []ID
 	of := make(map[ID][]Observation)
-	for _, s := range sights {
-		if of[s.ID] == nil {
-			order = append(order, s.ID)
+	for _, o := range observations {
+		if of[o.ID] == nil {
+			order = append(order, o.ID)
 		}
-		of[s.ID] = append(of[s.ID], s)
+		of[o.ID] = append(of[o.ID], o)
 	}
 	for _, id := range order {
 		its := of[id]
 		en := e.entry(id)
-		if en == nil && slices.ContainsFunc(its, func(s Observation) bool { return s.Present }) {
+		if en == nil && slices.ContainsFunc(its, func(o Observation) bool { return o.Present }) {
 			en = e.ensureEntry(id)
 		}
 		if en != nil {
@@ -119,7 +119,7 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 			return 0, err
 		}
 	}
-	e.hooks.drain(ctx) // what is answered from now on shows what was listed
+	e.hooks.drain(ctx) // every response from now on shows what was listed
 	e.ready.Store(true)
 	return at, nil
 }
@@ -161,7 +161,7 @@ func (e *Engine) unlisted(listed map[ID]bool) (out []*entry) {
 	return out
 }
 
-// purge drops the entries of removed instances of which no late sight can come.
+// purge drops the entries of removed instances of which no late observation can come.
 func (e *Engine) purge() {
 	watched := Revision(e.watched.Load())
 	e.mu.Lock()

@@ -4,7 +4,7 @@ import "time"
 
 // peerGrace is how long the key of another replica must be missing before that replica
 // counts as dead. Its lease may have been revoked falsely, together with those of the
-// instances that only it heard; it puts the key back at once.
+// instances that only it holds evidence of; a living replica puts its key back at once.
 const peerGrace = 3 * time.Second
 
 // peerProbes is how many own writes, one after the other, must have succeeded before the
@@ -12,15 +12,15 @@ const peerGrace = 3 * time.Second
 // a living replica look dead.
 const peerProbes = 2
 
-// PeerStatus is what another replica's key says.
+// PeerStatus is what a replica says of itself in its key.
 type PeerStatus struct {
-	// Publishes: it publishes a watermark. A release that knows none is waited for by
-	// time alone: the hold and a second for each rank.
+	// Publishes: the replica publishes a watermark. One of a release that knows none is
+	// waited for by time alone: the hold and a second for each rank.
 	Publishes bool
 	// EndsSilences: a heartbeat there ends a silence that a record keeps.
 	EndsSilences bool
-	// Settled is its watermark: every end of a lease up to this revision is settled
-	// there. Either it is refuted, or that replica had no fresh evidence against it.
+	// Settled is the watermark: every end of a lease up to this revision is settled
+	// there. Either it is refuted, or the replica had no fresh evidence against it.
 	Settled Revision
 	// Wanted is the highest end of a lease that this replica waits to claim.
 	Wanted Revision
@@ -38,10 +38,10 @@ type peer struct {
 }
 
 // update takes in a key that was put. What was settled once remains so: a replica may
-// put back an older word with its key.
-func (p *peer) update(w PeerStatus) {
-	w.Settled = max(w.Settled, p.Settled)
-	*p = peer{name: p.name, PeerStatus: w}
+// put its key back with an older status.
+func (p *peer) update(s PeerStatus) {
+	s.Settled = max(s.Settled, p.Settled)
+	*p = peer{name: p.name, PeerStatus: s}
 }
 
 // markMissing takes in that the key is gone.

@@ -194,7 +194,7 @@ var mutants = []mutant{
 		old: `clientv3.Compare(clientv3.ModRevision(key), "=", at)`, new: `clientv3.Compare(clientv3.ModRevision(key), ">", at-at-1)`,
 		pkg: kept, run: "TestAReplicaPublishes"},
 	{name: "a replica that stops says nothing", file: kept + "/presence.go",
-		old: `if e := s.heart.Load(); e == nil || e.Settled() {`, new: `if false {`,
+		old: `if e := s.heart.Load(); e == nil || e.SettleEnds() {`, new: `if false {`,
 		pkg: kept, run: "TestAReplicaPublishes"},
 	{name: "a key that cannot be read says that all is settled", file: kept + "/replicas.go",
 		old: `if w.Settled == nil || *w.Settled < 0 {`, new: `if w.Settled == nil {`,

@@ -202,7 +202,7 @@ func (s *Store) leave(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	if e := s.heart.Load(); e == nil || e.Settled() {
+	if e := s.heart.Load(); e == nil || e.SettleEnds() {
 		_, _ = s.putWord(ctx, p.word, true, l, at)
 	}
 	p.set(0, 0)
