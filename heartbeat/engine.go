@@ -16,10 +16,12 @@ type Config struct {
 	Clock func() (time.Duration, int64)
 	// Alone: this process is the store's only writer.
 	Alone    bool
-	MinLease int        // seconds
-	Rank     func() int // among the living replicas; nil: 0
-	// SaveRunTime, if not nil, is told now and then how long the platform has run, credited, over
-	// all its starts. RunTimeBefore is what it was told last. Only for a replica alone.
+	MinLease int // the shortest lease that the store grants, in seconds
+	// Rank is the place of this replica among the living ones: 0 claims first. nil: 0.
+	Rank func() int
+	// SaveRunTime, if not nil, is called every second with how long the platform has run,
+	// in credited time, over all its starts. RunTimeBefore is what it was called with last.
+	// Only for a replica alone.
 	SaveRunTime   func(time.Duration)
 	RunTimeBefore time.Duration
 	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
@@ -49,9 +51,9 @@ type Engine struct {
 	claimLimit   rateLimit
 	silenceLimit rateLimit
 
-	healthMu     sync.Mutex // serialises the writers of gate
-	pulseBegan   atomic.Int64
-	disturbances chan struct{} // told when the replica was disturbed
+	healthMu     sync.Mutex    // serialises the writers of health
+	pulseBegan   atomic.Int64  // a Mono: when the pulse under way began; 0: none is
+	disturbances chan struct{} // gets an element when the replica was disturbed
 
 	workersMu sync.Mutex
 	workers   sync.WaitGroup
@@ -86,7 +88,8 @@ func New(c Config) *Engine {
 // Ready says whether the lists are loaded.
 func (e *Engine) Ready() bool { return e.ready.Load() }
 
-// entry is what this replica holds of one instance.
+// entry is what this replica holds of one instance. What is not said to be guarded by
+// another lock is guarded by mu, which is held for no call of the store and of no hook.
 type entry struct {
 	id ID
 	mu sync.Mutex
@@ -262,7 +265,8 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	e.queueNotice(func() { e.Hooks.Committed(t) })
 }
 
-// followChange follows a change of what is known; en.mu is held.
+// followChange reports, counts and schedules an instance after a change of what is known of
+// it; en.mu is held.
 func (e *Engine) followChange(en *entry) {
 	if !en.view.Absent() && !en.claiming {
 		en.claimFlow = nil

@@ -6,32 +6,32 @@ import (
 	"time"
 )
 
-// Hooks tell the surroundings what happens. They are called without any lock of the
-// engine, by goroutines that do nothing else: one that blocks stops neither heartbeats
-// nor claims, ticks or the end of Run. What it does stop is said below.
+// Hooks are what the engine calls when something happened. They are called without any lock
+// of the engine, by goroutines that do nothing else: one that blocks stops neither
+// heartbeats nor claims, ticks or the end of Run. What it does stop is said below.
 type Hooks struct {
 	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are in
-	// order; of several changes in a row only the last may be told. What a replica
-	// acknowledges was told before, so that while Changed blocks, requests that change
+	// order; of several changes in a row only the last may be reported. What a replica
+	// acknowledges was reported before, so that while Changed blocks, requests that change
 	// something end with ErrUnavailable after two seconds (all the same, what they
 	// asked for is written), and so does a list before it counts as loaded.
 	Changed func(id ID, s *Snapshot)
 	// Committed: this replica carried out a transaction. Committed, Disturbed and
 	// Overruled are called one at a time and in order; while one blocks, the calls
-	// wait, and those over some thousands are left out and counted (Stats.HooksDropped).
+	// wait, and those over some thousands are dropped and counted (Stats.HooksDropped).
 	Committed func(t *Txn)
 	// Disturbed: this replica does not trust its own observation for a while.
 	Disturbed func(reason string)
 	// Overruled: another replica suspended an instance that this one had heard within
-	// its window, and could not refute in time (it was cut off from the store).
+	// its window, and could not refute in time: it was cut off from the store.
 	Overruled func(id ID)
 	// StoreRestored: a list shows that the store was restored; whoever follows the store must
-	// call Restored and Load. nil: Restored is called and that list is taken in, which is
-	// enough if no watch can still show the old history. It must return at once.
+	// call Restored and Load. It must return at once. nil: Restored is called and that list
+	// is taken in, which is enough if no watch can still show the old history.
 	StoreRestored func()
 }
 
-// fill replaces what is missing by nothing.
+// fill replaces what is nil by a function that does nothing.
 func (h *Hooks) fill() {
 	if h.Changed == nil {
 		h.Changed = func(ID, *Snapshot) {}
@@ -51,7 +51,7 @@ const (
 	// changedWorkers is how many calls of Changed are made at once, each for another id.
 	changedWorkers = 4
 	maxNotices     = 8192
-	// hookTimeout is how long anybody waits for Changed, or the end of Run for any hook.
+	// hookTimeout is how long a request waits for Changed, or the end of Run for any hook.
 	hookTimeout = 2 * time.Second
 )
 
@@ -85,8 +85,8 @@ func (h *hookCalls) spawn(work func()) bool {
 	return true
 }
 
-// drain waits until every call has been made, or none was for hookPatience, for a hook
-// may block for ever.
+// drain waits until every call has been made. A hook may block for ever, so it gives up when
+// none was made for hookTimeout.
 func (h *hookCalls) drain(ctx context.Context) {
 	for left := -1; ; {
 		n := h.changes.length() + h.notices.length()
@@ -120,10 +120,10 @@ func (h *hookCalls) idleWithin(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// hookProgress is how far Changed is behind what is known of an instance.
+// hookProgress is how far the calls of Changed are behind what is known of an instance.
 type hookProgress struct {
 	changes, reported uint32
-	queued            bool          // it is queued, or somebody tells it
+	queued            bool          // it is queued, or a worker calls Changed
 	onReported        chan struct{} // not nil: closed when the next call has returned
 }
 
@@ -136,7 +136,7 @@ func (e *Engine) reportChange(en *entry) {
 	}
 }
 
-// callChanged calls Changed until it knows what is known.
+// callChanged calls Changed until nothing is left to report.
 func (e *Engine) callChanged(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -154,8 +154,8 @@ func (e *Engine) callChanged(en *entry) {
 	en.queued = false
 }
 
-// awaitReported waits until Changed knows what is known of the instance now: what a replica
-// acknowledges, its next answer shows.
+// awaitReported waits until what is known of the instance now was reported to Changed: what a
+// replica acknowledged, its next response must show.
 func (e *Engine) awaitReported(ctx context.Context, en *entry) error {
 	en.mu.Lock()
 	upTo := en.changes
@@ -184,5 +184,5 @@ func (e *Engine) awaitReported(ctx context.Context, en *entry) error {
 	return nil
 }
 
-// queueNotice has a hook called soon, if there is room.
+// queueNotice has a hook called soon, unless too many calls wait.
 func (e *Engine) queueNotice(call func()) { e.hooks.notices.put(call) }

@@ -2,38 +2,42 @@ package heartbeat
 
 import "time"
 
-// Local is what one replica knows of one instance by itself and writes nowhere:
-// when it last heard it, since when it misses it, and how it keeps its pace.
+// Local is what one replica knows of one instance by itself and writes nowhere: its
+// evidence, since when the projection is missing, and the application's pace.
 type Local struct {
 	hasEvidence    bool
 	EvidenceAt     Mono
-	EvidenceCredit Credit // credited
+	EvidenceCredit Credit
 	EvidenceWall   int64
-	hasBeat        bool   // a heartbeat was heard, not only an entry into ACTIVE
+	hasBeat        bool   // a heartbeat was received here, not only an entry into ACTIVE
 	beatAt         Mono   // the last one
-	beatWall       int64  // the same; 0: none was heard
-	leasedAt       Credit // credited: when the record was seen to hang on its lease
+	beatWall       int64  // the same; 0: none
+	leasedAt       Credit // when the record was seen to hang on its lease
 
-	missing      bool
-	MissingSince Credit // credited
-	probation    bool
-	CountedFrom  Credit // credited: silence counts from here on
+	missing      bool // its projection, of an ACTIVE record that requires heartbeats
+	MissingSince Credit
+	// probation: the replica was disturbed, so that heartbeats may have been missed:
+	// silence counts from CountedFrom on only.
+	probation   bool
+	CountedFrom Credit
 
-	seenAt         Credit        // credited: when its record was first seen here
-	silenceBefore  time.Duration // credited: its silence before this replica's start
-	silenceChecked bool          // it was found out whether the silence since askedFrom is to be kept
-	checkedFrom    Credit        // credited
-	// mayKeep: the record is being made to keep a silence, or may have been, without an
-	// answer; until the record is seen to have changed.
+	seenAt         Credit        // when its record was first seen here
+	silenceBefore  time.Duration // its silence before this replica's start, in credited time
+	silenceChecked bool          // it was found out whether the silence since checkedFrom is to be kept
+	checkedFrom    Credit
+	// mayKeep: a write by which the record keeps a silence is under way, or got no reply;
+	// until the record is seen to have changed.
 	mayKeep   bool
-	keptUntil Credit // credited: when all the silences that were kept are paid for
+	keptUntil Credit // the silences that were kept use up the allowance until then (mostKept)
 
-	announced               int // the interval that told and met belong to
+	// The interval that was told last, how often, and the gaps between heartbeats since
+	// then that keep it: how many in a row, and their sum.
+	announced               int
 	announcements, keptGaps int8
-	keptTime                time.Duration // what the gaps counted in met add up to
+	keptTime                time.Duration
 
-	suspended      bool
-	SuspendedSince Credit // credited
+	suspended      bool // its record was seen to be SUSPENDED, since SuspendedSince
+	SuspendedSince Credit
 }
 
 // Moment is when something was received.
@@ -54,7 +58,7 @@ func (l *Local) AddEvidence(at Moment) {
 }
 
 // AddBeat notes a heartbeat, which is evidence too. It returns the time since the one
-// before, as far as it was heard here; 0: unknown.
+// before, if that came here; else 0.
 func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 	l.AddEvidence(at)
 	if l.hasBeat && at.Now < l.beatAt {
@@ -67,7 +71,7 @@ func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 	return gap
 }
 
-// disturbed says whether the last disturbance came after what was heard last.
+// disturbed says whether the last disturbance came after the last evidence.
 func (l *Local) disturbed(h *Health) bool {
 	return h.Suspected && (!l.hasEvidence || h.SuspectedAt >= l.EvidenceCredit)
 }
@@ -126,8 +130,8 @@ func (l *Local) probationOver(h *Health, r *Record) bool {
 	return !on || h.Credited.Sub(from) >= l.requiredSince(from, h, r)
 }
 
-// hidden says whether discovery may leave the instance out: its projection has
-// been gone for the hold and this replica would claim it if it can write.
+// hidden says whether discovery must leave the instance out: its projection has been
+// missing for the hold, and this replica would claim that if it could write.
 func (l *Local) hidden(in Input, r *Record) bool {
 	wait := l.holdTime(in, r)
 	if !in.Alone {
@@ -137,13 +141,13 @@ func (l *Local) hidden(in Input, r *Record) bool {
 		(in.settled() || in.Health.cannotWrite(in.Policy.Hold))
 }
 
-// hideMargin is how much longer than its claim a replica waits before it hides what others
-// may have heard and be busy to refute. A claim hides it too; this is for the time in
-// which none can be written.
+// hideMargin is how much longer than its claim a replica waits before it hides an instance
+// that others may be refuting. A claim hides it too; this is for the time in which none can
+// be written.
 const hideMargin = time.Second
 
-// holdTime is how long this replica holds an absence: who has not heard the instance
-// last lets the others go first.
+// holdTime is how long this replica waits before it claims an absence: one that has not
+// heard the instance lately lets the others claim first, by its rank.
 func (l *Local) holdTime(in Input, r *Record) time.Duration {
 	if !l.hasEvidence || in.Now.Sub(l.EvidenceAt) > r.window()+2*in.Policy.Hold+time.Second {
 		return in.Policy.Hold + time.Duration(in.Rank)*time.Second
@@ -151,15 +155,16 @@ func (l *Local) holdTime(in Input, r *Record) time.Duration {
 	return in.Policy.Hold
 }
 
+// maxAnnouncements is how often an interval is told to an application that does not take it up.
 const maxAnnouncements = 10
 
 // followInterval follows an application that was told another interval, by the gap before its
-// heartbeat: tell says that it must be told (again), settled that its heartbeats
-// show the new pace. window is the one of the new interval alone: if the record's
-// is longer, or the interval before was, a longer interval was told and may still be
-// kept, until two gaps in a row that are more than a burst of repetitions show otherwise
-// (protocol CE7).
-func (l *Local) followInterval(r *Record, window int, gap time.Duration) (tell, settled bool) {
+// heartbeat: announce says that it must be told (once more), settled that its pace shows the
+// new interval. An application that never heard of its shorter interval must not be judged
+// by it (protocol CE7): window is that of the new interval alone, and if the record's is
+// longer, or the interval before was, the application may still keep a longer one, until two
+// gaps in a row that are more than a burst of repetitions show otherwise.
+func (l *Local) followInterval(r *Record, window int, gap time.Duration) (announce, settled bool) {
 	if l.announced != r.Interval {
 		l.announce(r.Interval, 0)
 	}
@@ -182,6 +187,7 @@ func (l *Local) followInterval(r *Record, window int, gap time.Duration) (tell, 
 	return true, false
 }
 
-func (l *Local) announce(interval int, told int8) {
-	l.announced, l.announcements, l.keptGaps, l.keptTime = interval, told, 0, 0
+// announce notes that an interval was told so many times.
+func (l *Local) announce(interval int, times int8) {
+	l.announced, l.announcements, l.keptGaps, l.keptTime = interval, times, 0, 0
 }

@@ -100,7 +100,7 @@ func (e *Engine) tick(ctx context.Context) {
 	}
 }
 
-// pulses asks the store whether it answers and takes writes.
+// pulses asks the store again and again whether it replies and takes writes.
 func (e *Engine) pulses(ctx context.Context) {
 	t := time.NewTicker(min(pulseEvery, max(e.Policy.Hold/4, Tick)))
 	defer t.Stop()
@@ -157,7 +157,7 @@ func (e *Engine) sweeps(ctx context.Context) {
 		}
 		all, _, err := e.list(ctx, func() {})
 		if err != nil {
-			continue // the pulse tells of a silent store; the next sweep looks again
+			continue // the pulse finds a store that does not reply; the next sweep compares again
 		}
 		for i := range all {
 			e.inspect(&all[i])

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// schedule holds the instances that this replica must look at again, so that a tick
-// costs what is due and not what exists. An instance waits in one queue at most; what
-// it waits for is judged anew when its time has come, so a key may be too early, but
-// must not be too late.
+// schedule holds the instances that this replica must examine again, so that a tick costs
+// what is due and not what exists. A key that is too late keeps a death from being found;
+// one that is too early does no harm, for what an instance waits for is examined anew when
+// its time has come. An instance waits in one queue at most.
 type schedule struct {
 	mu sync.Mutex
 	// due: an absence that is new, a hold that may be over, a refutation to be tried
 	// again, a removal; by credited time.
 	due waitQueue
-	// rateLimited: claims that only their turn keeps waiting, the oldest first.
+	// rateLimited: claims that wait for a token only, the oldest first.
 	rateLimited waitQueue
 	// awaitingSpace: what cannot go on before the store takes writes again.
 	awaitingSpace waitQueue

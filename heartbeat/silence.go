@@ -2,19 +2,18 @@ package heartbeat
 
 import "time"
 
-// A silence must outlive the replica that observed it: else a platform that is restarted
-// again and again never finds a death. Once it has lasted for one and a half intervals, or
-// little more than one since a start, the record keeps it, by one write; a heartbeat that
-// ends it takes it away again, by another.
-// After a start, a silence that was credited before it counts; only an interval in which
-// to be heard is always due (design: credited time).
+// A platform that is restarted again and again would never find a death if each start forgot
+// the silence before it. So a silence outlives the replica that observed it: once it has
+// lasted for one and a half intervals, or little more than one since a start, the record
+// keeps it, by one write; a heartbeat that ends it takes it out again, by another. After a
+// start it counts, but for an interval, in which to be heard is always due.
 
 // interval is what the application was told.
 func (r *Record) interval() time.Duration { return time.Duration(r.Interval) * time.Second }
 
-// keptAfter is how long a silence lasts before the record keeps it. Since a start it is
-// shorter, for who lives beats within an interval of it, and the next start may come soon;
-// but only where what comes after counts, too, for there is one write of it.
+// keptAfter is how long a silence lasts before the record keeps it. The next start may come
+// soon, so after a start it is shorter: a living application beats within an interval of it.
+// But only where the run time after that write counts too, for there is one write of it.
 func (l *Local) keptAfter(h *Health, r *Record) time.Duration {
 	if !l.hasEvidence && h.HasRunTime {
 		return r.interval() * 11 / 10
@@ -22,9 +21,9 @@ func (l *Local) keptAfter(h *Health, r *Record) time.Duration {
 	return r.interval() * 3 / 2
 }
 
-// silentFrom is the credited time since which nothing was heard here. Who is alone and has
-// heard nothing since its start has missed nothing that counts: what disturbed it since
-// is no credited time.
+// silentFrom is since when nothing was heard here. A replica alone that has heard nothing
+// since its start has missed nothing that counts: while it was disturbed no time was
+// credited.
 func (l *Local) silentFrom(h *Health) Credit {
 	switch {
 	case l.disturbed(h) && (l.hasEvidence || !h.Alone):
@@ -36,8 +35,8 @@ func (l *Local) silentFrom(h *Health) Credit {
 	}
 }
 
-// silenceBefore is how much silence was credited before this start, as a record tells that
-// was listed by it: what was kept, and what the replica ran afterwards.
+// silenceBefore is how much silence was credited before this start, by a record that was
+// listed then: the silence that it keeps, and how long the platform ran afterwards.
 func silenceBefore(r *Record, h *Health) time.Duration {
 	if r.Silence <= 0 {
 		return 0
@@ -65,14 +64,13 @@ func (l *Local) requiredSince(from Credit, h *Health, r *Record) time.Duration {
 
 const (
 	// An application whose pace is slower than one and a half intervals would cost two
-	// writes for each heartbeat: no more than three silences are kept at once, and one
-	// in ten windows after that.
+	// writes for each heartbeat: so three silences are kept at once at most, and one in
+	// ten windows after that.
 	mostKept  = 3
 	keptEvery = 10
 )
 
-// keepAt is the credited time from which on the record should keep the silence; false:
-// it never should.
+// keepAt is from when on the record should keep the silence; false: it never should.
 func (l *Local) keepAt(h *Health, r *Record) (Credit, bool) {
 	from := l.silentFrom(h)
 	if !r.Expires() || r.Silence != 0 || l.keptAfter(h, r) >= r.window() || l.silenceChecked && l.checkedFrom == from {
@@ -87,9 +85,9 @@ func (l *Local) keepDue(h *Health, r *Record) bool {
 	return ok && h.Credited >= at && !h.Full
 }
 
-// expireAt is the credited time from which on a lease is ended that etcd extended at the
-// start of this replica, although the silence is as long as it may be; false: never.
-// Without a silence from before it ends by itself, at about that time.
+// expireAt is when the lease of an instance is ended that etcd extended at this start,
+// although the silence is as long as it may be by then; false: never. Without a silence
+// from before the start the lease ends by itself, at about that time.
 func (l *Local) expireAt(p *Policy, h *Health, s *Snapshot) (Credit, bool) {
 	if !h.Alone || l.hasEvidence || !s.Exists() || !s.Record.Expires() || !s.Projection.Present() {
 		return 0, false
@@ -101,7 +99,7 @@ func (l *Local) expireAt(p *Policy, h *Health, s *Snapshot) (Credit, bool) {
 	return at, true
 }
 
-// nextSilenceCheck is when the silence of a living instance is to be looked at again.
+// nextSilenceCheck is when the silence of a living instance is to be examined again.
 func (k *knowledge) nextSilenceCheck(p *Policy, h *Health) Credit {
 	r := &k.view.Record
 	at := h.Credited.Add(max(k.local.keptAfter(h, r), Tick))

@@ -2,10 +2,10 @@ package heartbeat
 
 import "errors"
 
-// State is the liveness state of an instance (MEC 011 v3.1.1 §8.1.6.6); None
-// stands for an instance without a record.
+// State is the liveness state of an instance (MEC 011 v3.1.1 §8.1.6.6).
 type State uint8
 
+// The states. None stands for an instance without a record.
 const (
 	None State = iota
 	Active
@@ -23,6 +23,7 @@ func (s State) String() string {
 // Event is what can happen to an instance.
 type Event uint8
 
+// The events.
 const (
 	Beat          Event = iota // a heartbeat of its owner
 	Expired                    // its window ended without one, and a replica may claim that
@@ -43,8 +44,9 @@ func (e Event) String() string {
 // Change is what consumers are told of a transition (MEC 011 v3.1.1 §8.1.4.2).
 type Change uint8
 
+// The changes.
 const (
-	NoChange Change = iota
+	NoChange Change = iota // nothing is told
 	Added
 	StateChanged
 	AttributesChanged

@@ -10,26 +10,27 @@ type Stats struct {
 	// removal is carried out.
 	Massive bool
 
-	// Scheduled, Turns and Room are the absences and removals that wait for their time,
-	// the claims that wait for their turn, and what waits for a store that takes writes.
+	// Scheduled are the absences and removals that wait for their time, RateLimited the
+	// claims that wait for the rate limit, and AwaitingSpace waits for a store that takes
+	// writes.
 	Scheduled, RateLimited, AwaitingSpace int
 	// Late is how long the one that has waited longest has been due, in credited time;
-	// more than a few ticks mean that this replica does not get round to its work.
+	// more than a few ticks mean that this replica is overloaded.
 	Late time.Duration
 	// AwaitingPeers are claims that wait for what other replicas have settled, Unsettled the ends
 	// of leases that this one has not (some of them may be by now).
 	AwaitingPeers, Unsettled int
-	// Unpublished is for how long, in credited time, others may have waited for what this
-	// replica has not published, without that anything got on here.
+	// Unpublished is for how long others may have waited for this replica, in credited
+	// time, in which it settled and published nothing.
 	Unpublished time.Duration
 	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
 	Refutations, Claims, Adoptions, Repairs, Revocations int
-	// Hooks are calls of hooks that wait; HooksDropped were left out, because too many did.
+	// Hooks are calls of hooks that wait; HooksDropped were not made, because too many did.
 	Hooks        int
 	HooksDropped uint64
 }
 
-// Stats counts; Records includes removed instances for a short while.
+// Stats counts what the engine holds. Records includes removed instances for a short while.
 func (e *Engine) Stats() Stats {
 	e.mu.RLock()
 	records := len(e.entries)

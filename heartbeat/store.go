@@ -6,13 +6,16 @@ import (
 	"time"
 )
 
-// Store is what the engine needs of the store. Every call has a deadline of its
-// own. Errors are ErrConflict, ErrTaken, ErrLeaseGone, ErrUnusable or ErrFull if that is what
-// happened; any other means that no answer came, and that a commit may have happened.
+// Store is what the engine needs of the store. Every call has a deadline of its own.
+// Errors are ErrConflict, ErrTaken, ErrLeaseGone, ErrUnusable, ErrFull or ErrNoAdditions if
+// that is what happened, and nothing was written; any other means that no reply came, and
+// that a commit may have happened.
 type Store interface {
 	// Read returns record and projection as of one linearizable read.
 	Read(ctx context.Context, id ID) (Snapshot, error)
+	// Commit carries a transaction out, and returns its revision.
 	Commit(ctx context.Context, t *Txn) (Revision, error)
+	// Grant returns a new lease of so many seconds.
 	Grant(ctx context.Context, seconds int) (LeaseID, error)
 	// Renew returns the lease's full time to live in seconds.
 	Renew(ctx context.Context, l LeaseID) (int, error)
@@ -26,10 +29,10 @@ type Store interface {
 	// Head is the newest revision of the store, as of a linearizable read; an error if
 	// the store went back behind what the watch has shown.
 	Head(ctx context.Context) (Revision, error)
-	// Publish tells the other replicas what this one has settled, and that it lives. It is
-	// called neither twice at once nor where there are no others. What another history of
-	// the store had settled must not appear in this one.
-	Publish(ctx context.Context, w PeerStatus) error
+	// Publish writes this replica's key, by which the others know that it lives and what it
+	// has settled. It is called neither twice at once nor where there are no others. What
+	// another history of the store had settled must not appear in this one.
+	Publish(ctx context.Context, s PeerStatus) error
 	// Pulse is a linearizable read of nothing; it says whether the store is full.
 	Pulse(ctx context.Context) (full bool, err error)
 }
@@ -40,7 +43,7 @@ type Listed struct {
 	Snapshot
 }
 
-// What a Store answers.
+// The errors of a Store.
 var (
 	ErrConflict  = errors.New("a compare of the transaction failed")
 	ErrLeaseGone = errors.New("the lease does not exist")

@@ -5,24 +5,25 @@ import "time"
 // Kind names a transaction as docs/protocol.md does.
 type Kind uint8
 
+// The transactions; docs/protocol.md says what each compares and writes, and why.
 const (
 	Register Kind = iota
-	Rearm
-	Claim
+	Rearm         // a projection that was missing is put back
+	Claim         // a silence: SUSPENDED
 	Resume
-	Deactivate
-	Activate
-	Rewrite // attributes, or the same state written again
-	Raise   // also every other move of a present projection to another lease
-	Lower
-	Settle // a raised interval was taken up
-	Remove
-	Retention
-	Silent // the record keeps a silence that has lasted
-	Heard  // a heartbeat ended that
-	Expire // a lease is over that etcd extended at a start
-	Repair
-	Orphan
+	Deactivate // a PUT to INACTIVE, or to no heartbeats
+	Activate   // a PUT to ACTIVE, or to heartbeats
+	Rewrite    // attributes, or the same state written again
+	Raise      // also every other move of a present projection to another lease
+	Lower      // a shorter interval
+	Settle     // the application has taken up the interval that it was told
+	Remove     // by the owner
+	Retention  // SUSPENDED for too long: removed
+	Silent     // the record keeps a silence that has lasted
+	Heard      // a heartbeat ended that
+	Expire     // a lease is over that etcd extended at a start
+	Repair     // a projection is put as its record says
+	Orphan     // a projection without a record is erased
 )
 
 func (k Kind) String() string {
@@ -33,23 +34,25 @@ func (k Kind) String() string {
 // Presence is what a transaction demands of the projection.
 type Presence uint8
 
+// What a transaction can demand.
 const (
-	AnyProjection Presence = iota
-	NoProjection           // it must be absent
-	ProjectionAt           // its last write must be Txn.ProjectionRevision
+	AnyProjection Presence = iota // nothing
+	NoProjection                  // it must be absent
+	ProjectionAt                  // its last write must be Txn.ProjectionRevision
 )
 
 // Op is what a transaction does to a key.
 type Op uint8
 
+// What can be done to a key.
 const (
-	Keep Op = iota
+	Keep Op = iota // it stays as it is
 	Put
 	Erase
 )
 
 // Txn is one transaction: compares, and the writes that happen together when all
-// of them hold. It is a plain value; the store's owner only encodes it.
+// of them hold. It is a plain value, which the store's owner only encodes.
 type Txn struct {
 	Kind Kind
 	// RecordRevision is the revision at which the record must still be; 0: there
@@ -57,8 +60,8 @@ type Txn struct {
 	RecordRevision     Revision
 	Presence           Presence
 	ProjectionRevision Revision
-	// From is the Record.Place that the projection stood at before. If it is another
-	// than Record.Place, a projection that is put leaves it.
+	// From is the Record.Place at which the projection stood before. If that is another
+	// than Record.Place, the projection is erased there when it is put.
 	From string
 
 	RecordOp Op
@@ -74,7 +77,7 @@ func (s *Snapshot) begin(k Kind) Txn {
 	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place}
 }
 
-// countEvent counts the event in and stamps the change.
+// countEvent has the transaction tell an event, with the next sequence number.
 func (t *Txn) countEvent(c Change, wall int64) {
 	t.Change = c
 	t.Record.Seq++
@@ -87,11 +90,13 @@ func (t *Txn) putOn(l LeaseID) {
 	t.Record.Lease = l
 }
 
-// keepLastBeat has a record that is written anyway keep the last heartbeat that this replica
-// received: no heartbeat writes that by itself, and after a restart nobody else knows.
+// keepLastBeat has a record that is written anyway keep the time of the last heartbeat that
+// this replica received. No heartbeat writes that by itself, and after a restart nobody
+// would know it.
 func (t *Txn) keepLastBeat(l *Local) { t.Record.LastBeat = max(t.Record.LastBeat, l.beatWall) }
 
-// endSilence has a record that is written for a heartbeat or a PUT keep no silence any more.
+// endSilence has a record that is written for a heartbeat or a PUT keep no silence: it would
+// count after a restart.
 func (t *Txn) endSilence(l *Local) {
 	t.keepLastBeat(l)
 	t.Record.Silence, t.Record.SilenceAt = 0, 0
@@ -105,9 +110,9 @@ func register(r Record, l LeaseID) Txn {
 	return t
 }
 
-// rearm makes the projection present again. It writes the record too, so that a
-// record unchanged since a read that saw no projection proves that there was none
-// since (protocol CE1).
+// rearm makes the projection present again. A claim that was decided before would still
+// match if the record were as it was, so the record is written too: one unchanged since a
+// read that saw no projection proves that there was none since (protocol CE1).
 func (s *Snapshot) rearm(l LeaseID) Txn {
 	t := s.begin(Rearm)
 	t.Presence = NoProjection
@@ -115,7 +120,8 @@ func (s *Snapshot) rearm(l LeaseID) Txn {
 	return t
 }
 
-// claim is carried out at the revision that the hold began with (protocol CE3).
+// claim compares the revision that the hold began with. Compared with that at its end, a
+// claim has had no hold at all (protocol CE3).
 func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	t := s.begin(Claim)
 	t.Presence = NoProjection
@@ -155,8 +161,8 @@ func (s *Snapshot) move(interval, previous, window int, l LeaseID) Txn {
 	return t
 }
 
-// lower tells a shorter interval and keeps the window: the application may not
-// have heard of it (protocol CE7).
+// lower tells a shorter interval and keeps the window: an application that has not heard
+// of it yet must not be judged by it (protocol CE7).
 func (s *Snapshot) lower(interval int) Txn {
 	t := s.begin(Lower)
 	t.RecordOp = Put

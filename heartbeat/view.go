@@ -15,7 +15,7 @@ type Observation struct {
 	Lease     LeaseID // of a projection that was put
 }
 
-// View is what a replica knows of an instance from sights, which may reach it
+// View is what a replica knows of an instance from observations, which may reach it
 // twice and, between the watch and its own commits, out of order.
 type View struct {
 	Snapshot
@@ -36,7 +36,7 @@ func (v *View) upTo(watched Revision) Revision {
 	return watched
 }
 
-// Observe takes a sight in unless it is older than what is known.
+// Observe takes an observation in, unless it is older than what is known: then it says false.
 func (v *View) Observe(s Observation) (news bool) {
 	seen, unusable := &v.recordSeen, &v.recordUnusable
 	if s.Projected {
@@ -62,9 +62,9 @@ func (v *View) Observe(s Observation) (news bool) {
 }
 
 // noteGone takes in that there was no projection at a revision. If none was known before and
-// the record is the same, none was there in between (protocol CE1): the end is no newer.
-// At the record's own revision nothing ends; what a read found gone, of which that is all
-// that is known, has ended at an unknown revision, until the watch or a list tells.
+// the record is the same, there was none in between, since each re-arm writes the record
+// (protocol CE1): the end is no newer. At the record's own revision nothing ends: an absence
+// that only a read found has ended at an unknown revision, until the watch or a list shows it.
 func (v *View) noteGone(at Revision) {
 	if v.Projection.Present() || v.ended == 0 || v.ended == unknownEnd || v.endedOf != v.At {
 		v.ended, v.endedOf = at, v.At

@@ -121,9 +121,9 @@ func (k *knowledge) contested(now Mono, u inProgress) bool {
 	return v.Absent() && !v.recordUnusable && !v.projectionUnusable && !u.unusable && (k.local.fresh(now, &v.Record) || u.ownerRequests > 0)
 }
 
-// openIfContested notes, after news, that the end of the lease is not settled here. since is a
-// revision up to which it had not ended, and one: of an end that the watch showed it is
-// that of the end, of one that a list showed the first that the watch had not shown.
+// openIfContested notes, after something new, that the end of the lease is not settled here.
+// The lease had not ended before since: of an end that the watch showed that is the revision
+// of the end, of one that a list showed the first one that the watch had not shown.
 func (k *knowledge) openIfContested(now Mono, since Revision, u inProgress) (opened bool) {
 	if k.openSince != 0 || !k.contested(now, u) {
 		return false
@@ -132,8 +132,8 @@ func (k *knowledge) openIfContested(now Mono, since Revision, u inProgress) (ope
 	return true
 }
 
-// closeIfSettled says whether no end is open (any more). An end that is settled stays so: a later
-// heartbeat re-arms by itself before it is answered.
+// closeIfSettled closes the open end if it is settled by now, and says whether none is open.
+// An end that is settled stays so: a later heartbeat re-arms by itself before it is answered.
 func (k *knowledge) closeIfSettled(now Mono, u inProgress) bool {
 	if k.openSince != 0 && (!k.contested(now, u) || now.Sub(k.openedAt) >= max(4*k.view.Record.window(), openMost)) {
 		k.openSince, k.openedAt = 0, 0
@@ -142,8 +142,9 @@ func (k *knowledge) closeIfSettled(now Mono, u inProgress) bool {
 }
 
 // behind says whether the watch has not shown all up to the record's last write, although
-// others must be waited for. Once it has, what it shows as absent has been so ever since
-// (protocol CE1): Ended is the end that is to be claimed, and no older one.
+// others must be waited for: an older end would be claimed than the one that counts. Once it
+// has, what it shows as absent has been so ever since (protocol CE1): Ended is the end that
+// is to be claimed.
 func (in *Input) behind(m Revision) bool { return in.Unsettled != 0 && in.Watched < m }
 
 // settled says whether every replica that is waited for has settled the end that is known.
