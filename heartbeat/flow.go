@@ -171,22 +171,26 @@ func (a *attempt) revocable(o Outcome) LeaseID {
 	return 0
 }
 
-// refused ends a flow whose grant was refused, or whose commit is not tried again.
-func (a *attempt) refused(_ Input, r Result) Action {
-	return respond(failure(r.Outcome), a.snap.Record)
+// ends ends a flow with what its grant or its commit came to.
+func (a *attempt) ends(_ Input, r Result) Action {
+	return respond(failure(r.Outcome), a.snap.Record).revoking(a.revocable(r.Outcome))
 }
 
 func respond(err error, r Record) Action {
 	return Action{Do: DoRespond, Response: Response{Err: err, Record: r}}
 }
 
-// failure maps the outcome of a read, a grant or a commit that is not tried again.
+// failure maps the outcome of an action that is not tried again.
 func failure(o Outcome) error {
 	switch o {
 	case Done:
 		return nil
 	case Full:
 		return ErrFull
+	case Taken:
+		return ErrTaken
+	case Unusable:
+		return ErrUnusable
 	default:
 		return ErrUnavailable
 	}

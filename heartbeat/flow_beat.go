@@ -255,12 +255,12 @@ func (f *BeatFlow) lost(in Input, r Result) Action {
 
 // notGranted: a store without space does not keep a heartbeat on a present lease
 // from counting; only the interval stays as it was.
-func (f *BeatFlow) notGranted(in Input, r Result) Action {
+func (f *BeatFlow) notGranted(_ Input, r Result) Action {
 	if r.Outcome == Full && f.counted {
 		f.tellInterval = false
 		return f.done(0)
 	}
-	return f.refused(in, r)
+	return respond(failure(r.Outcome), f.snap.Record)
 }
 
 func (f *BeatFlow) done(revoke LeaseID) Action {

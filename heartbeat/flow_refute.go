@@ -27,8 +27,8 @@ var refuteSteps = newStepTable("RefuteFlow", []string{"start", "read", "grant", 
 	on(refuteRead, []Outcome{Unusable}, end[*RefuteFlow](ErrUnusable), "ErrUnusable", ended),
 	on(refuteRead, otherwise, end[*RefuteFlow](ErrUnavailable), "ErrUnavailable", ended),
 	on(refuteGrant, []Outcome{Done}, (*RefuteFlow).granted, "REARM, if the evidence is still fresh", refuteCommit, ended),
-	on(refuteGrant, otherwise, (*RefuteFlow).refused, "ErrFull or ErrUnavailable", ended),
-	on(refuteCommit, []Outcome{Done, Full, Unusable}, (*RefuteFlow).committed, "it is back; or ErrFull or ErrUnusable and the lease is revoked", ended),
+	on(refuteGrant, otherwise, (*RefuteFlow).ends, "ErrFull or ErrUnavailable", ended),
+	on(refuteCommit, []Outcome{Done, Full, Unusable}, (*RefuteFlow).ends, "it is back; or ErrFull or ErrUnusable and the lease is revoked", ended),
 	on(refuteCommit, otherwise, (*RefuteFlow).lost, "the next round; after three ErrUnavailable", refuteRead, ended),
 )
 
@@ -72,18 +72,6 @@ func (f *RefuteFlow) granted(in Input, r Result) Action {
 		t.endSilence(in.Local) // whoever recorded the silence had not heard this
 	}
 	return Action{Do: DoCommit, Txn: t}
-}
-
-// committed ends the flow with what the commit came to.
-func (f *RefuteFlow) committed(_ Input, r Result) Action {
-	switch r.Outcome {
-	case Done:
-		return respond(nil, f.snap.Record)
-	case Unusable:
-		return respond(ErrUnusable, Record{}).revoking(f.lease)
-	default:
-		return respond(ErrFull, Record{}).revoking(f.lease)
-	}
 }
 
 func (f *RefuteFlow) lost(_ Input, r Result) Action {

@@ -22,9 +22,9 @@ type RegisterFlow struct {
 var registerSteps = newStepTable("RegisterFlow", []string{"start", "grant", "commit", "confirm"},
 	on(registerStart, always, (*RegisterFlow).begin, "heartbeats required: a lease; else REGISTER without one", registerGrant, registerCommit),
 	on(registerGrant, []Outcome{Done}, (*RegisterFlow).granted, "REGISTER; a grant that took too long is revoked, and another one asked for, twice", registerCommit, registerGrant, ended),
-	on(registerGrant, otherwise, (*RegisterFlow).finish, "ErrFull or ErrUnavailable", ended),
-	on(registerCommit, []Outcome{Done}, (*RegisterFlow).finish, "registered", ended),
-	on(registerCommit, []Outcome{Full, Conflict, Taken}, (*RegisterFlow).undone, "ErrFull, ErrUnavailable or ErrTaken; the lease is revoked", ended),
+	on(registerGrant, otherwise, (*RegisterFlow).ends, "ErrFull or ErrUnavailable", ended),
+	on(registerCommit, []Outcome{Done}, (*RegisterFlow).registered, "registered", ended),
+	on(registerCommit, []Outcome{Full, Conflict, Taken}, (*RegisterFlow).ends, "ErrFull, ErrUnavailable or ErrTaken; the lease is revoked", ended),
 	on(registerCommit, otherwise, (*RegisterFlow).unknown, "it may have happened: read", registerConfirm),
 	on(registerConfirm, always, (*RegisterFlow).confirmed, "registered if there is a record now; else ErrUnavailable", ended),
 )
@@ -64,17 +64,7 @@ func (f *RegisterFlow) commit(in Input, l LeaseID) Action {
 	return Action{Do: DoCommit, Txn: t}
 }
 
-// finish ends the flow with what the outcome means.
-func (f *RegisterFlow) finish(_ Input, r Result) Action { return respond(failure(r.Outcome), f.Record) }
-
-// undone: nothing was written.
-func (f *RegisterFlow) undone(_ Input, r Result) Action {
-	err := failure(r.Outcome)
-	if r.Outcome == Taken {
-		err = ErrTaken
-	}
-	return respond(err, Record{}).revoking(f.lease)
-}
+func (f *RegisterFlow) registered(Input, Result) Action { return respond(nil, f.Record) }
 
 func (f *RegisterFlow) unknown(Input, Result) Action {
 	f.step = registerConfirm

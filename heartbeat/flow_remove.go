@@ -22,7 +22,7 @@ var removeSteps = newStepTable("RemoveFlow", []string{"start", "read", "commit"}
 	on(removeRead, []Outcome{Done}, (*RemoveFlow).hasRead, "the owner's: DELETE; else ErrNotFound, ErrNotOwner or ErrStale", removeCommit, ended),
 	on(removeRead, otherwise, end[*RemoveFlow](ErrUnavailable), "ErrUnavailable", ended),
 	on(removeCommit, []Outcome{Done}, (*RemoveFlow).committed, "removed; its lease is revoked", ended),
-	on(removeCommit, []Outcome{Full}, (*RemoveFlow).refused, "ErrFull", ended),
+	on(removeCommit, []Outcome{Full}, (*RemoveFlow).ends, "ErrFull", ended),
 	on(removeCommit, otherwise, (*RemoveFlow).lost, "the next round; after three, or 64 conflicts, ErrUnavailable", removeRead, ended),
 )
 

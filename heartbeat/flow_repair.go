@@ -25,8 +25,8 @@ var repairSteps = newStepTable("RepairFlow", []string{"start", "read", "grant", 
 	on(repairRead, []Outcome{Done}, (*RepairFlow).hasRead, "no record: ORPHAN; on another lease: a new one; missing or changed: REPAIR", repairGrant, repairCommit, ended),
 	on(repairRead, otherwise, end[*RepairFlow](ErrUnavailable), "ErrUnavailable", ended),
 	on(repairGrant, []Outcome{Done}, (*RepairFlow).granted, "RAISE: record and projection on the new lease", repairCommit),
-	on(repairGrant, otherwise, (*RepairFlow).refused, "ErrFull or ErrUnavailable", ended),
-	on(repairCommit, always, (*RepairFlow).committed, "repaired, or somebody was faster: the next sweep looks again; else ErrFull or ErrUnavailable", ended),
+	on(repairGrant, otherwise, (*RepairFlow).ends, "ErrFull or ErrUnavailable", ended),
+	on(repairCommit, always, (*RepairFlow).ends, "repaired; else an error, and the next sweep compares again", ended),
 )
 
 // Next implements Flow.
@@ -68,12 +68,4 @@ func (f *RepairFlow) granted(_ Input, r Result) Action {
 func (f *RepairFlow) commit(t Txn) Action {
 	f.step = repairCommit
 	return Action{Do: DoCommit, Txn: t}
-}
-
-func (f *RepairFlow) committed(in Input, r Result) Action {
-	revoke := f.revocable(r.Outcome)
-	if r.Outcome == Conflict {
-		r.Outcome = Done // somebody was faster
-	}
-	return f.refused(in, r).revoking(revoke)
 }

@@ -18,15 +18,14 @@ const (
 // replica's own observation must agree.
 type RetentionFlow struct {
 	step retentionStep
-	snap Snapshot
+	attempt
 }
 
 var retentionSteps = newStepTable("RetentionFlow", []string{"start", "read", "commit"},
 	on(retentionStart, always, (*RetentionFlow).begin, "read it", retentionRead),
 	on(retentionRead, []Outcome{Done}, (*RetentionFlow).hasRead, "SUSPENDED, and over by both clocks: RETENTION", retentionCommit, ended),
 	on(retentionRead, otherwise, end[*RetentionFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(retentionCommit, []Outcome{Done, Conflict}, end[*RetentionFlow](nil), "removed, or no longer over", ended),
-	on(retentionCommit, otherwise, (*RetentionFlow).failed, "ErrFull or ErrUnavailable", ended),
+	on(retentionCommit, always, (*RetentionFlow).ends, "removed; else an error", ended),
 )
 
 // Next implements Flow.
@@ -46,10 +45,6 @@ func (f *RetentionFlow) hasRead(in Input, r Result) Action {
 	}
 	f.step = retentionCommit
 	return Action{Do: DoCommit, Txn: f.snap.remove(Retention, RetentionOver, in.Wall)}
-}
-
-func (f *RetentionFlow) failed(_ Input, r Result) Action {
-	return respond(failure(r.Outcome), f.snap.Record)
 }
 
 const maxObserved = time.Hour

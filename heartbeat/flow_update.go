@@ -42,9 +42,9 @@ var updateSteps = newStepTable("UpdateFlow", []string{"start", "read", "grant", 
 		updateGrant, updateCommit, updateRenew, updateRead, ended),
 	on(updateRead, otherwise, end[*UpdateFlow](ErrUnavailable), "ErrUnavailable", ended),
 	on(updateGrant, []Outcome{Done}, (*UpdateFlow).granted, "the transaction; a grant that took too long is revoked: the next round", updateCommit, updateRead, ended),
-	on(updateGrant, otherwise, (*UpdateFlow).refused, "ErrFull or ErrUnavailable", ended),
+	on(updateGrant, otherwise, (*UpdateFlow).ends, "ErrFull or ErrUnavailable", ended),
 	on(updateCommit, []Outcome{Done}, (*UpdateFlow).committed, "after RAISE the new lease is renewed", updateRenew, ended),
-	on(updateCommit, []Outcome{Full, Taken}, (*UpdateFlow).undone, "ErrFull or ErrTaken; the lease is revoked", ended),
+	on(updateCommit, []Outcome{Full, Taken}, (*UpdateFlow).ends, "ErrFull or ErrTaken; the lease is revoked", ended),
 	on(updateCommit, otherwise, (*UpdateFlow).lost, "the next round; after three, or 64 conflicts, ErrUnavailable", updateRead, ended),
 	on(updateRenew, always, (*UpdateFlow).finish, "changed; the lease that was left is revoked", ended),
 )
@@ -92,15 +92,6 @@ func (f *UpdateFlow) finish(Input, Result) Action {
 		a.Revoke = f.snap.Record.Lease
 	}
 	return a
-}
-
-// undone: nothing was written.
-func (f *UpdateFlow) undone(_ Input, r Result) Action {
-	err := ErrFull
-	if r.Outcome == Taken {
-		err = ErrTaken
-	}
-	return respond(err, Record{}).revoking(f.lease)
 }
 
 func (f *UpdateFlow) lost(_ Input, r Result) Action {

@@ -42,7 +42,7 @@ var mutants = []mutant{
 		{"flow_update.go", "		in.Local.AddEvidence(f.receipt)\n	}\n}\n\nfunc (f *UpdateFlow) decide", "	}\n}\n\nfunc (f *UpdateFlow) decide"}}},
 	{name: "F2: a registration is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
 		{"flow_register.go", "		in.Local.AddEvidence(f.receipt)\n	}\n	f.step, f.lease = registerCommit, l", "	}\n	f.step, f.lease = registerCommit, l"},
-		{"flow_register.go", "finish(_ Input, r Result) Action { return", "finish(in Input, r Result) Action {\n	if r.Outcome == Done && f.Record.Expires() {\n		in.Local.AddEvidence(f.receipt)\n	}\n	return"}}},
+		{"flow_register.go", "registered(Input, Result) Action { return", "registered(in Input, _ Result) Action {\n	if f.Record.Expires() {\n		in.Local.AddEvidence(f.receipt)\n	}\n	return"}}},
 	{name: "F2: a PUT is evidence once it is answered", tests: "AnOwnersRequestIsEvidence", edits: []edit{
 		{"flow_update.go", "	f.addEvidence(in)\n	f.step, f.sent", "	f.step, f.sent"}}},
 	{name: "a PUT that was not sent has happened", tests: "AStaleGrant", edits: []edit{

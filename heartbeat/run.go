@@ -73,16 +73,24 @@ func (e *Engine) disturbOnce(reason string) {
 	}
 }
 
-// tick credits running time and hands what is due to the workers.
-func (e *Engine) tick(ctx context.Context) {
-	t := time.NewTicker(Tick)
+// every calls f in intervals of d until ctx ends.
+func every(ctx context.Context, d time.Duration, f func()) {
+	t := time.NewTicker(d)
 	defer t.Stop()
-	for last, _ := e.now(); ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			f()
 		}
+	}
+}
+
+// tick credits running time and hands what is due to the workers.
+func (e *Engine) tick(ctx context.Context) {
+	last, _ := e.now()
+	every(ctx, Tick, func() {
 		now, wall := e.now()
 		e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
 		if now.Sub(last) > maxSilence {
@@ -91,25 +99,18 @@ func (e *Engine) tick(ctx context.Context) {
 		last = now
 		if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
 			e.disturb("store")
-			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second of silence, unless it just ended
+			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second without a reply, unless it just came
 		}
 		if e.ready.Load() {
 			e.handleAllDue(now, wall)
 			e.publishIfDue(now)
 		}
-	}
+	})
 }
 
 // pulses asks the store again and again whether it replies and takes writes.
 func (e *Engine) pulses(ctx context.Context) {
-	t := time.NewTicker(min(pulseEvery, max(e.Policy.Hold/4, Tick)))
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	every(ctx, min(pulseEvery, max(e.Policy.Hold/4, Tick)), func() {
 		began, _ := e.now()
 		e.pulseBegan.Store(int64(began))
 		full, err := e.Store.Pulse(ctx)
@@ -127,7 +128,7 @@ func (e *Engine) pulses(ctx context.Context) {
 		if h := e.health.Load(); !h.Full {
 			e.schedule.release(&e.schedule.awaitingSpace, h.Credited)
 		}
-	}
+	})
 }
 
 // Sweep asks for a sweep now.
@@ -183,16 +184,9 @@ func (e *Engine) saveRunTime(ctx context.Context) {
 	if e.SaveRunTime == nil {
 		return
 	}
-	t := time.NewTicker(runTimeEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	every(ctx, runTimeEvery, func() {
 		if h := e.health.Load(); h.Loaded {
 			e.SaveRunTime(h.RunTimeBefore + time.Duration(h.Credited))
 		}
-	}
+	})
 }
