@@ -5,8 +5,17 @@
 // store carries them out.
 //
 // Every procedure (a heartbeat, a refutation, a claim, ...) is a Flow: a plain
-// value whose Next method is told what happened and answers with the one Action
-// wanted next. The engine performs these actions against a Store; the model
-// check in this package's tests performs the same flows against a model store
-// in every order.
+// value that runs by a step table of its own. Its Next method is told how the last
+// Action ended, and returns the next one. The Engine performs these actions against a
+// Store; the model check in this package's tests performs the same flows against a
+// model store in every order.
+//
+// An instance ACTIVE with heartbeats has a projection in the store, which hangs on a
+// lease. When that ends, a replica with fresh evidence of the instance re-arms it (a
+// refutation); else a replica claims the silence after a hold, and the instance is
+// SUSPENDED until its next heartbeat. docs/protocol.md has the transactions, the steps
+// of the flows and the reason for each rule, by numbers like CE5.
+//
+// Where to begin: state.go has the state table, flow.go and steps.go what a flow is,
+// flow_*.go the flows, dispatch.go and tasks.go the way from a tick to a worker.
 package heartbeat

@@ -25,7 +25,7 @@ func (e *Engine) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// updateHealth replaces the gate by a changed copy.
+// updateHealth replaces the health by a changed copy.
 func (e *Engine) updateHealth(change func(*Health)) {
 	e.healthMu.Lock()
 	defer e.healthMu.Unlock()
