@@ -239,7 +239,7 @@ func TestAReadGoesOnWithoutWhoeverBeganIt(t *testing.T) {
 }
 
 // After a pause a store may take many seconds to revoke what ran out meanwhile. Whoever
-// is heard before its turn comes is moved to a new lease at once.
+// beats before that is moved to a new lease at once.
 func TestAHeartbeatOnALeaseThatIsAboutToBeRevokedMovesAtOnce(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		bubble(t, func(t *testing.T, l *lab) {

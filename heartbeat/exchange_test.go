@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// inMass registers n instances by turns at the replicas, lets 5 s pass since, and has every
+// inMass registers n instances at the replicas in rotation, lets 5 s pass since, and has every
 // lease revoked falsely, a thousand a second, while each write takes so long.
 func (l *lab) inMass(n int, each time.Duration, atOnce int, replicas ...*replica) []ID {
 	ids := make([]ID, n)

@@ -18,7 +18,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 	moved.Record.Lease, moved.Projection.Lease = 8, 8
 	read := func(s Snapshot) Result { return Result{Snapshot: s} }
 	renewed, head, ahead := Result{TTL: 20}, Result{Revision: 5}, Result{Revision: 6}
-	gone, lost, full, beaten := Result{Outcome: LeaseGone}, Result{Outcome: Unavailable}, Result{Outcome: Full}, Result{Outcome: Conflict}
+	gone, lost, full, conflict := Result{Outcome: LeaseGone}, Result{Outcome: Unavailable}, Result{Outcome: Full}, Result{Outcome: Conflict}
 	for _, c := range []struct {
 		name    string
 		known   Snapshot
@@ -26,7 +26,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		results []Result
 		asked   string
 		err     error
-		retired string
+		revoked string
 	}{
 		{"verified by what the watch has shown", alive, false, []Result{renewed, head}, "[renew head]", nil, "[]"},
 		{"verified by a read", alive, false, []Result{renewed, ahead, read(alive)}, "[renew head read]", nil, "[]"},
@@ -34,7 +34,7 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		{"alone, by what is known", alive, true, []Result{renewed}, "[renew]", nil, "[]"},
 		{"the lease was left", alive, false, []Result{renewed, ahead, read(moved), renewed, head, read(moved)}, "[renew head read renew head read]", nil, "[]"},
 		{"the lease ended", alive, false, []Result{gone, read(absent), {Lease: 9}, {Revision: 6}}, "[renew read grant REARM]", nil, "[]"},
-		{"somebody re-armed it first", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(moved), renewed, head, read(moved)},
+		{"somebody re-armed it first", alive, false, []Result{gone, read(absent), {Lease: 9}, conflict, read(moved), renewed, head, read(moved)},
 			"[renew read grant REARM read renew head read]", nil, "[9]"},
 		{"the re-arm got no answer", alive, false, []Result{gone, read(absent), {Lease: 9}, lost, read(moved), renewed, head, read(moved)},
 			"[renew read grant REARM read renew head read]", nil, "[]"},
@@ -49,15 +49,15 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		{"a silent store", alive, false, []Result{lost}, "[renew]", ErrUnavailable, "[]"},
 		{"silent after the renewal", alive, false, []Result{renewed, lost}, "[renew head]", ErrUnavailable, "[]"},
 		{"silent at the read", alive, false, []Result{renewed, ahead, lost}, "[renew head read]", ErrUnavailable, "[]"},
-		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, beaten, read(absent), {Lease: 10}, beaten},
+		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, conflict, read(absent), {Lease: 10}, conflict},
 			"[renew read grant REARM read grant REARM]", ErrUnavailable, "[9 10]"},
 	} {
 		s := newScript(new(BeatFlow), c.results...)
 		s.in.Known, s.in.Alone = &c.known, c.alone
 		a := s.run(t)
-		retired := fmt.Sprint(s.retired)
-		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || retired != c.retired {
-			t.Errorf("%s: asked %v, %v, retired %s; want %s, %v, %s", c.name, s.asked, a.Err, retired, c.asked, c.err, c.retired)
+		revoked := fmt.Sprint(s.revoked)
+		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || revoked != c.revoked {
+			t.Errorf("%s: asked %v, %v, revoked %s; want %s, %v, %s", c.name, s.asked, a.Err, revoked, c.asked, c.err, c.revoked)
 		}
 		if !s.in.Local.hasEvidence || s.in.Local.EvidenceAt != Mono(time.Hour) {
 			t.Errorf("%s: not noted as evidence", c.name)
@@ -107,7 +107,7 @@ func TestAStaleGrantIsDiscardedWhereItMovesALiveInstance(t *testing.T) {
 			s.in.Now += Mono(late)
 			a = s.flow.Next(s.in, r)
 			if stale := c.discards && late > maxGrantAge; stale != (a.Do == DoRead && a.Revoke == 9) || !stale && a.Do != DoCommit {
-				t.Errorf("%s: %v after it was asked for, the lease leads to %s, retired %d", c.name, late, a, a.Revoke)
+				t.Errorf("%s: %v after it was asked for, the lease leads to %s, revoked %d", c.name, late, a, a.Revoke)
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func TestARefutationReadsNothingThatIsKnown(t *testing.T) {
 	}
 	in.Now += Mono(gone.Record.window())
 	if a := f.Next(in, Result{Lease: 9}); a.Do != DoRespond || a.Revoke != 9 {
-		t.Errorf("the evidence is too old, and yet %v, retired %d", a.Do, a.Revoke)
+		t.Errorf("the evidence is too old, and yet %v, revoked %d", a.Do, a.Revoke)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestADeletionIsWholeOrNotAtAll(t *testing.T) {
 		results []Result
 		asked   string
 		err     error
-		retired string
+		revoked string
 	}{
 		{"done", []Result{{Snapshot: alive}, {Revision: 6}}, "[read DELETE]", nil, "[7]"},
 		{"a full store", []Result{{Snapshot: alive}, {Outcome: Full}}, "[read DELETE]", ErrFull, "[]"},
@@ -154,8 +154,8 @@ func TestADeletionIsWholeOrNotAtAll(t *testing.T) {
 	} {
 		s := newScript(&RemoveFlow{Owner: "app"}, c.results...)
 		a := s.run(t)
-		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || fmt.Sprint(s.retired) != c.retired {
-			t.Errorf("%s: asked %v, %v, retired %v; want %s, %v, %s", c.name, s.asked, a.Err, s.retired, c.asked, c.err, c.retired)
+		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || fmt.Sprint(s.revoked) != c.revoked {
+			t.Errorf("%s: asked %v, %v, revoked %v; want %s, %v, %s", c.name, s.asked, a.Err, s.revoked, c.asked, c.err, c.revoked)
 		}
 	}
 }

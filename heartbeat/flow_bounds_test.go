@@ -24,7 +24,7 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"heartbeat, alone", &BeatFlow{}, 5 * maxRounds, true},
 		{"refutation", &RefuteFlow{}, 3 * maxRounds, false},
 		{"claim", &ClaimFlow{}, 1, false},
-		{"claim whose turn it is", &ClaimFlow{step: claimToken, at: 9, since: Credit(-time.Hour)}, 2, false},
+		{"claim that waits for a token", &ClaimFlow{step: claimToken, at: 9, since: Credit(-time.Hour)}, 2, false},
 		{"registration", &RegisterFlow{Record: rec}, maxRounds + 2, false},
 		{"registration without heartbeats", &RegisterFlow{Record: Record{ID: "i", State: Active}}, 2, false},
 		{"update", &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: 60}}, 3*(maxConflicts+maxRounds) + 1, false},

@@ -13,7 +13,7 @@ type script struct {
 	in      Input
 	results []Result
 	asked   []string
-	retired []LeaseID
+	revoked []LeaseID
 	last    Action
 	// committed is the last transaction.
 	committed Txn
@@ -25,7 +25,7 @@ func (s *script) run(t *testing.T) Response {
 	for range 20 {
 		s.last = s.flow.Next(s.in, r)
 		if s.last.Revoke != 0 {
-			s.retired = append(s.retired, s.last.Revoke)
+			s.revoked = append(s.revoked, s.last.Revoke)
 		}
 		if s.last.Do == DoRespond {
 			return s.last.Response

@@ -133,10 +133,10 @@ func (l *lab) Commit(ctx context.Context, t *Txn) (Revision, error) {
 	return l.rev, nil
 }
 
-func (l *lab) show(sights ...Observation) {
+func (l *lab) show(observations ...Observation) {
 	rev := l.rev
 	for _, s := range l.replicas {
-		s.queue <- func() { s.Observe(sights, rev) }
+		s.queue <- func() { s.Observe(observations, rev) }
 	}
 }
 

@@ -218,8 +218,8 @@ func TestHiddenAfterTheHoldUnlessHeardOrOnProbation(t *testing.T) {
 	if hidden(l, g, s, 0) {
 		t.Error("hidden on probation")
 	}
-	present, gate, _ := new(Local), g, 0
-	if hidden(present, gate, s, 0) {
+	present, health, _ := new(Local), g, 0
+	if hidden(present, health, s, 0) {
 		t.Error("hidden without having vanished")
 	}
 }

@@ -40,15 +40,15 @@ func (l *lab) populate(s *replica, n int) []ID {
 func (l *lab) vanish(ids []ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sights := make([]Observation, len(ids))
+	observations := make([]Observation, len(ids))
 	for i, id := range ids {
 		l.rev++
 		delete(l.projections, id)
-		sights[i] = Observation{ID: id, Revision: l.rev, Projected: true}
+		observations[i] = Observation{ID: id, Revision: l.rev, Projected: true}
 	}
 	rev := l.rev
 	for _, s := range l.replicas {
-		s.queue <- func() { s.Observe(sights, rev) }
+		s.queue <- func() { s.Observe(observations, rev) }
 	}
 }
 
@@ -97,7 +97,7 @@ func TestAHundredThousandAbsencesTakeNoGoroutineEach(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		// All holds are over: what keeps the others is their turn, 2,000 a second.
+		// All holds are over: the others wait for the rate limit, 2,000 a second.
 		st, claims := s.Stats(), l.count(Claim)
 		if st.Suspended != claims || st.Suspended+st.Absent != n || claims < 4*usualClaimRate || claims > 8*usualClaimRate || st.RateLimited < n/2 {
 			t.Errorf("%d claims; %+v", claims, st)
@@ -116,7 +116,7 @@ func (v vacant) Commit(context.Context, *Txn) (Revision, error)  { return 0, Err
 func (v vacant) Grant(context.Context, int) (LeaseID, error)     { return 0, ErrFull }
 
 // A tick costs what is due: an absence is looked at when it begins, when its hold may
-// be over and when its turn has come, not at every tick.
+// be over and when it has a token, not at every tick.
 func TestATickCostsWhatIsDueNotWhatExists(t *testing.T) {
 	const n = 100_000
 	v := vacant{snapshots: map[ID]Snapshot{}}

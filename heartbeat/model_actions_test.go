@@ -14,13 +14,13 @@ type modelAction struct {
 type modelActionKind uint8
 
 const (
-	doAct     modelActionKind = iota // a flow's action reaches the store
-	doReply                          // a delayed reply arrives
-	doHeard                          // the application hears an interval
-	doUnheard                        // or does not
-	doDeliver                        // the watch shows what it has next
-	doAttend                         // the engine's tick
-	doTick                           // a second passes
+	doAct       modelActionKind = iota // a flow's action reaches the store
+	doReply                            // a delayed reply arrives
+	doHeard                            // the application hears an interval
+	doUnheard                          // or does not
+	doDeliver                          // the watch shows what it has next
+	doHandleDue                        // the engine's tick
+	doTick                             // a second passes
 	doBeat
 	doPut
 	doDelete
@@ -80,7 +80,7 @@ func (m *model) actions(w *world, yield func(modelAction)) {
 		}
 		if trial := *w; m.handleDue(&trial, x) {
 			still = false
-			yield(modelAction{kind: doAttend, x: xi})
+			yield(modelAction{kind: doHandleDue, x: xi})
 		}
 		m.wishes(w, x, yield)
 	}
@@ -199,7 +199,7 @@ func (m *model) do(w world, d modelAction) world {
 		r.slots[slot] = modelSlot{}
 	case doDeliver:
 		m.deliver(&w, x)
-	case doAttend:
+	case doHandleDue:
 		m.handleDue(&w, x)
 	case doTick:
 		m.checkCovered(&w)
@@ -257,11 +257,11 @@ func (m *model) beat(w *world, x int) {
 		w.rep[y].ran, w.rep[y].wasAway = 0, false
 	}
 	if m.stamps {
-		w.app.heard++
+		w.app.beatsReceived++
 	}
-	w.app.hearing = true
+	w.app.receiving = true
 	m.start(w, x, slotBeat, BeatFlow{})
-	w.app.hearing = false
+	w.app.receiving = false
 }
 
 // wall is the wall clock where stamps are judged: it stands still but for heartbeats, each
@@ -270,10 +270,10 @@ func (m *model) wall(w *world) int64 {
 	switch {
 	case !m.stamps:
 		return 0
-	case w.app.hearing:
-		return 2 * int64(w.app.heard)
+	case w.app.receiving:
+		return 2 * int64(w.app.beatsReceived)
 	default:
-		return 2*int64(w.app.heard) + 1
+		return 2*int64(w.app.beatsReceived) + 1
 	}
 }
 
@@ -326,7 +326,7 @@ func (m *model) describe(w *world, d modelAction) string {
 	case doPut:
 		return fmt.Sprintf("PUT %+v at %s", m.puts[d.put], name)
 	}
-	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doAttend: "%s's tick attends to the absence", doTick: "a second passes%.0s",
+	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doHandleDue: "%s's tick handles the absence", doTick: "a second passes%.0s",
 		doBeat: "heartbeat at %s", doDelete: "DELETE at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
 		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
 		doRestart: "%s starts again", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)

@@ -148,7 +148,7 @@ func (m *model) checkLastBeat(w *world) {
 	if !m.stamps {
 		return
 	}
-	last := 2 * int64(w.app.heard)
+	last := 2 * int64(w.app.beatsReceived)
 	for x := range w.rep {
 		if r := &w.rep[x]; r.view.Exists() && r.lastBeat(m.replicas == 1) > last {
 			m.breaks("I9 %c tells a time that is later than the last heartbeat", 'A'+x)

@@ -75,7 +75,7 @@ func (m *massModel) actionsOf(w *massWorld, x int, yield func(modelAction)) (sti
 		if d.slot = 0; p.taskWhenDue(0, &m.policy, p.underway(m.one)) != noTask {
 			if trial := *w; m.handleDue(&trial, x, i) {
 				owes = true
-				d.kind = doAttend
+				d.kind = doHandleDue
 				yield(d)
 			}
 		}
@@ -167,7 +167,7 @@ func (m *massModel) do(w massWorld, d modelAction) massWorld {
 		m.reply(&w, x, i, slot, w.view(x, i).slots[slot].res.(Result))
 	case doDeliver:
 		m.deliver(&w, x)
-	case doAttend:
+	case doHandleDue:
 		m.handleDue(&w, x, i)
 	case doTick:
 		m.tick(&w)
@@ -240,7 +240,7 @@ func (m *massModel) fate(w *massWorld, x int, do modelActionKind) {
 func (m *massModel) fresh(s modelStatus) (r massReplica) {
 	r.status = s
 	for i := range massInstances {
-		r.places[i] = massView{modelReplica{answeredAge: never, health: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
+		r.views[i] = massView{modelReplica{answeredAge: never, health: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
 	}
 	return r
 }
@@ -256,8 +256,8 @@ func (m *massModel) describe(w *massWorld, d modelAction) string {
 		return name + "'s " + flow + of + ": " + w.view(int(d.x), int(d.i)).slots[d.slot].act.(Action).String() + how
 	case doReply:
 		return name + "'s delayed reply" + of + " arrives"
-	case doAttend:
-		return name + "'s tick attends to the absence" + of
+	case doHandleDue:
+		return name + "'s tick handles the absence" + of
 	case doBeat:
 		return "heartbeat" + of + " at " + name
 	case doPut:

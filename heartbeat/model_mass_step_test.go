@@ -112,7 +112,7 @@ func (m *massModel) execute(w *massWorld, x, i, slot int, how manner) {
 			if how != answered {
 				but = -1
 			}
-			m.show(w, but, massShow{at: w.store.rev, i: int8(i), n: b.n, sights: b.sights})
+			m.show(w, but, massShow{at: w.store.rev, i: int8(i), n: b.n, observations: b.observations})
 		}
 	}
 	if how == delayed {
@@ -146,11 +146,11 @@ func (m *massModel) news(p *massView) {
 	}
 }
 
-// observe takes sights of an instance in, and starts what follows.
-func (m *massModel) observe(w *massWorld, x, i int, since Revision, sights ...Observation) {
+// observe takes observations of an instance in, and starts what follows.
+func (m *massModel) observe(w *massWorld, x, i int, since Revision, observations ...Observation) {
 	p := w.view(x, i)
 	lease := p.view.Record.Lease
-	if !p.observe(&p.health, sights...) {
+	if !p.observe(&p.health, observations...) {
 		return
 	}
 	m.news(&p)
@@ -175,7 +175,7 @@ func (m *massModel) deliver(w *massWorld, x int) {
 	copy(r.queue[:], r.queue[1:])
 	r.queue[len(r.queue)-1] = nil
 	if s.key == 0 {
-		m.observe(w, x, int(s.i), s.at, s.sights[:s.n]...)
+		m.observe(w, x, int(s.i), s.at, s.observations[:s.n]...)
 		return
 	}
 	m.peer(r, int(s.key-1), s.there, s.word)

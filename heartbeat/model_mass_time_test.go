@@ -12,7 +12,7 @@ func (m *massModel) tick(w *massWorld) {
 		}
 		credit := Credit(0)
 		if r.status == paused {
-			r.nap = min(r.nap+1, 3)
+			r.asleep = min(r.asleep+1, 3)
 			m.keyAges(w, x)
 		} else {
 			credit = Credit(time.Second)
@@ -74,11 +74,11 @@ func (m *massModel) wake(w *massWorld, x int) {
 	r := &w.rep[x]
 	for i := range m.instances {
 		w.change(x, i, func(p *massView) {
-			if r.nap > 0 {
-				p.health.AddTime(time.Duration(r.nap)*time.Second + Tick)
+			if r.asleep > 0 {
+				p.health.AddTime(time.Duration(r.asleep)*time.Second + Tick)
 			}
 			m.one.rebase(&p.modelReplica, 0)
 		})
 	}
-	r.status, r.nap = running, 0
+	r.status, r.asleep = running, 0
 }

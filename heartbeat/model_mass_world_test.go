@@ -24,25 +24,25 @@ type massKey struct {
 
 // massShow is what one write shows to the watch: of an instance, or of a key.
 type massShow struct {
-	at     Revision
-	i      int8
-	n      int8
-	sights [2]Observation
-	key    int8 // 0: none; else the replica, counted from 1
-	there  bool
-	word   PeerStatus
+	at           Revision
+	i            int8
+	n            int8
+	observations [2]Observation
+	key          int8 // 0: none; else the replica, counted from 1
+	there        bool
+	word         PeerStatus
 }
 
 // massView is what a replica has of one instance: knowledge, flows and evidence. Its
-// gate is that of the replica, kept alike in all places.
+// health is that of the replica, kept alike in all views.
 type massView struct {
 	modelReplica
 }
 
 type massReplica struct {
 	status modelStatus
-	nap    int8
-	places [massInstances]any // massPlace
+	asleep int8
+	views  [massInstances]any // massView
 	queue  [massQueue]any     // massShow
 	peers  [massReplicas]peer
 	known  [massReplicas]bool // peers whose key was seen
@@ -126,8 +126,8 @@ func massID(i int) ID { return ID(rune('i' + i)) }
 
 func (s *massStore) at(i int) Snapshot { return s.inst[i].(Snapshot) }
 
-func (w *massWorld) view(x, i int) massView        { return w.rep[x].places[i].(massView) }
-func (w *massWorld) setView(x, i int, p *massView) { w.rep[x].places[i] = *p }
+func (w *massWorld) view(x, i int) massView        { return w.rep[x].views[i].(massView) }
+func (w *massWorld) setView(x, i int, p *massView) { w.rep[x].views[i] = *p }
 
 // change changes a place.
 func (w *massWorld) change(x, i int, f func(*massView)) {
@@ -136,14 +136,14 @@ func (w *massWorld) change(x, i int, f func(*massView)) {
 	w.setView(x, i, &p)
 }
 
-// begin: every instance was registered at a replica, by turns, and all know that.
+// begin: every instance was registered at a replica, in rotation, and all know that.
 func (m *massModel) begin() massWorld {
 	var w massWorld
 	for x := range w.rep {
 		for i := range massInstances {
 			p := massView{modelReplica{answeredAge: never}}
 			p.health.SuspectedAt, p.health.WritableSince = m.one.floorCredit, m.one.floorCredit
-			w.rep[x].places[i] = p
+			w.rep[x].views[i] = p
 			w.store.inst[i] = Snapshot{}
 		}
 		if x >= m.replicas-m.absent {
@@ -278,7 +278,7 @@ func (m *massModel) end(w *massWorld, id LeaseID) {
 			w.store.rev++
 			snap.Projection = Projection{}
 			w.store.inst[i] = snap
-			m.show(w, -1, massShow{at: w.store.rev, i: int8(i), n: 1, sights: [2]Observation{{ID: massID(i), Revision: w.store.rev, Projected: true}}})
+			m.show(w, -1, massShow{at: w.store.rev, i: int8(i), n: 1, observations: [2]Observation{{ID: massID(i), Revision: w.store.rev, Projected: true}}})
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (m *model) input(w *world, x, slot int) Input {
 // watched is how far the watch of a replica has come.
 func (m *model) watched(w *world, x int) Revision {
 	if b, behind := w.rep[x].queue[0].(modelBatch); behind {
-		return b.sights[0].Revision - 1
+		return b.observations[0].Revision - 1
 	}
 	return w.store.rev
 }
@@ -79,7 +79,7 @@ func (m *model) start(w *world, x, slot int, flow any) {
 func (m *model) advance(w *world, x, slot int, r Result) {
 	ln := &w.rep[x].slots[slot]
 	flow, a := next(ln.flow, m.input(w, x, slot), r)
-	for a.Do == DoToken { // its turn comes at once, or later: as if it began to wait later
+	for a.Do == DoToken { // a token comes at once, or later: as if it began to wait later
 		flow, a = next(flow, m.input(w, x, slot), Result{})
 	}
 	if a.Revoke != 0 {
@@ -221,7 +221,7 @@ func (m *model) deliver(w *world, x int) {
 	copy(r.queue[:], r.queue[1:])
 	r.queue[len(r.queue)-1] = nil
 	lease := r.view.Record.Lease
-	if !r.observe(&r.health, b.sights[:b.n]...) {
+	if !r.observe(&r.health, b.observations[:b.n]...) {
 		return
 	}
 	m.followChange(r)

@@ -73,8 +73,8 @@ const (
 
 // modelBatch is what one transaction, or one end of a lease, shows to the watch.
 type modelBatch struct {
-	n      int8
-	sights [2]Observation
+	n            int8
+	observations [2]Observation
 }
 
 type modelReplica struct {
@@ -99,11 +99,11 @@ type modelApp struct {
 	interval int8 // the interval it was last told and heard of
 	since    int8 // ticks since its last heartbeat was received (or it was registered)
 	streak   int8 // good answers in a row, in fair runs
-	// heard counts the heartbeats received so far, where stamps are judged; hearing: the
+	// beatsReceived counts, where stamps are checked; receiving: the
 	// last of them is being received right now.
-	heard   int8
-	hearing bool
-	ran     int8 // ticks that any replica ran since the last heartbeat answered 2xx, where silences are kept
+	beatsReceived int8
+	receiving     bool
+	ran           int8 // ticks that any replica ran since the last heartbeat answered 2xx, where silences are kept
 }
 
 // budget is how many wishes and faults are left.
@@ -134,7 +134,7 @@ type lateCommit struct {
 	txn     Txn
 }
 
-// sample: fair continuations are judged from every so manieth state.
+// sample: fair continuations are judged in one of so many states.
 const sample = 64
 
 const never int8 = 100
@@ -264,7 +264,7 @@ func (m *model) end(w *world, id LeaseID) {
 		s.rev++
 		s.Projection = Projection{}
 		for x := range w.rep {
-			m.show(w, x, modelBatch{n: 1, sights: [2]Observation{{ID: modelID, Revision: s.rev, Projected: true}}})
+			m.show(w, x, modelBatch{n: 1, observations: [2]Observation{{ID: modelID, Revision: s.rev, Projected: true}}})
 		}
 	}
 }
@@ -338,7 +338,7 @@ func (m *model) commit(w *world, x, slot int, t *Txn) Outcome {
 func batchOf(t *Txn, at Revision) modelBatch {
 	var b modelBatch
 	for _, s := range t.Observations(at) {
-		b.sights[b.n] = s
+		b.observations[b.n] = s
 		b.n++
 	}
 	return b

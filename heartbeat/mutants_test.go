@@ -131,7 +131,7 @@ var mutants = []mutant{
 		{"flow_update.go", "		f.addEvidence(in)\n		return respond(nil, f.target)", "		return respond(nil, f.target)"}}},
 	{name: "a PUT on an absent instance does not re-arm it", tests: "ALateReadIsNoReason", edits: []edit{
 		{"flow_update.go", "	case f.snap.Absent(): // a claim", "	case false: // a claim"}}},
-	{name: "an older sight overwrites a newer one", configs: "a delayed reply", edits: []edit{
+	{name: "an older observation overwrites a newer one", configs: "a delayed reply", edits: []edit{
 		{"view.go", "	if s.Revision <= *seen {", "	if false {"}}},
 	{name: "a claim does not demand that the projection is gone", configs: "false revocation|two heartbeats|an unanswered action", edits: []edit{
 		{"txn.go", "	t := s.begin(Claim)\n	t.Presence = NoProjection\n", "	t := s.begin(Claim)\n"}},
@@ -158,7 +158,7 @@ var mutants = []mutant{
 		{"breaker.go", "int(e.counts[living].Load())", "len(e.entries)"}}},
 	{name: "what came back counts twice", tests: "LeasesThatExisted", edits: []edit{
 		{"engine.go", "		e.breaker.returned(&en.vanished)\n", ""}}},
-	{name: "a batch is entered by its last sight", tests: "ABatchThatEnds", edits: []edit{
+	{name: "a batch is entered by its last observation", tests: "ABatchThatEnds", edits: []edit{
 		{"watch.go", "slices.ContainsFunc(its, func(o Observation) bool { return o.Present })", "slices.ContainsFunc(its[len(its)-1:], func(o Observation) bool { return o.Present })"}}},
 	{name: "a tick looks at what is not due", tests: "ATickCosts", edits: []edit{
 		{"dispatch.go", "s.take(&s.due, int64(credited))", "s.take(&s.due, anyKey)"}}},

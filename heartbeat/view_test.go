@@ -16,7 +16,7 @@ var history = []Observation{
 	{ID: "i", Revision: 4, Projected: true},
 }
 
-// after is what the first n sights amount to.
+// after is what the first n observations amount to.
 func after(n int) Snapshot {
 	var s Snapshot
 	for _, h := range history[:n] {
@@ -65,7 +65,7 @@ func TestAnyOrderOfSightsLeadsToTheLastWrite(t *testing.T) {
 			for _, i := range order {
 				v.Observe(history[i])
 				if v.Observe(history[i]) {
-					t.Fatalf("order %v: sight %d is news a second time", order, i)
+					t.Fatalf("order %v: observation %d is news a second time", order, i)
 				}
 			}
 			if v.Snapshot != after(n) {
@@ -82,7 +82,7 @@ func TestAnErasureIsNotUndoneByAnOlderWrite(t *testing.T) {
 	v.Observe(history[6])
 	for i, h := range history[:5] {
 		if v.Observe(h) || v.Exists() || v.Projection.Present() {
-			t.Errorf("sight %d of revision %d brings back what revision 4 erased", i, h.Revision)
+			t.Errorf("observation %d of revision %d brings back what revision 4 erased", i, h.Revision)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestATransactionShowsWhatItWrote(t *testing.T) {
 		var got []string
 		for _, s := range txn.Observations(9) {
 			if s.ID != "i" || s.Revision != 9 {
-				t.Errorf("a sight of %s at %d", s.ID, s.Revision)
+				t.Errorf("a observation of %s at %d", s.ID, s.Revision)
 			}
 			words := map[bool]string{false: "record ", true: "projection "}[s.Projected] + map[bool]string{false: "erased", true: "put"}[s.Present]
 			if s.Projected {
@@ -135,7 +135,7 @@ func TestAnUnusableRecordIsNotTrusted(t *testing.T) {
 	}
 	v.Observe(history[0])
 	if at := v.upTo(9); at != 0 {
-		t.Error("an older sight made it readable")
+		t.Error("an older observation made it readable")
 	}
 	v.Observe(Observation{ID: "i", Revision: 4, Present: true, Record: Record{ID: "i", Seq: 2}})
 	if at := v.upTo(9); at != 9 || v.Record.Seq != 2 {
