@@ -32,20 +32,20 @@ type BeatFlow struct {
 
 var beatSteps = newStepTable("BeatFlow", []string{"start", "read", "renew", "head", "verify", "grant", "commit", "renew moved"},
 	on(beatStart, always, (*BeatFlow).begin, "evidence; known ACTIVE: renew its lease", beatRenew, beatRead),
-	on(beatRead, []Outcome{Done}, (*BeatFlow).hasRead, "none, INACTIVE or without heartbeats: refused; SUSPENDED, absent or on another lease: a new one; else renew", beatGrant, beatRenew, ended),
+	on(beatRead, []Outcome{Done}, (*BeatFlow).afterRead, "none, INACTIVE or without heartbeats: refused; SUSPENDED, absent or on another lease: a new one; else renew", beatGrant, beatRenew, ended),
 	on(beatRead, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(beatRenew, []Outcome{Done}, (*BeatFlow).renewed, "among replicas: the store's revision; alone, as after head; left meanwhile: the next round", beatHead, beatGrant, beatCommit, beatRead, ended),
+	on(beatRenew, []Outcome{Done}, (*BeatFlow).afterRenew, "among replicas: the store's revision; alone, as after head; left meanwhile: the next round", beatHead, beatGrant, beatCommit, beatRead, ended),
 	on(beatRenew, []Outcome{LeaseGone}, (*BeatFlow).leaseGone, "the next round", beatRead, ended),
 	on(beatRenew, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(beatHead, []Outcome{Done}, (*BeatFlow).headed, "the watch has shown it, and the record on this lease: it counts; RAISE, LOWER, SETTLE, HEARD or nothing follows; else read", beatVerify, beatGrant, beatCommit, ended),
+	on(beatHead, []Outcome{Done}, (*BeatFlow).afterHead, "the watch has shown it, and the record on this lease: it counts; RAISE, LOWER, SETTLE, HEARD or nothing follows; else read", beatVerify, beatGrant, beatCommit, ended),
 	on(beatHead, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(beatVerify, []Outcome{Done}, (*BeatFlow).hasVerified, "on this lease: it counts, as after head; else as after read; after three ErrUnavailable", beatGrant, beatCommit, beatRenew, ended),
+	on(beatVerify, []Outcome{Done}, (*BeatFlow).afterVerify, "on this lease: it counts, as after head; else as after read; after three ErrUnavailable", beatGrant, beatCommit, beatRenew, ended),
 	on(beatVerify, otherwise, end[*BeatFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(beatGrant, []Outcome{Done}, (*BeatFlow).granted, "RESUME, REARM or RAISE; a RAISE whose grant took too long: the next round", beatCommit, beatRead, ended),
+	on(beatGrant, []Outcome{Done}, (*BeatFlow).afterGrant, "RESUME, REARM or RAISE; a RAISE whose grant took too long: the next round", beatCommit, beatRead, ended),
 	on(beatGrant, otherwise, (*BeatFlow).notGranted, "it counted already: a full store only leaves the interval; else ErrFull or ErrUnavailable", ended),
-	on(beatCommit, []Outcome{Done}, (*BeatFlow).committed, "after RAISE the new lease is renewed", beatRenewMoved, ended),
+	on(beatCommit, []Outcome{Done}, (*BeatFlow).afterCommit, "after RAISE the new lease is renewed", beatRenewMoved, ended),
 	on(beatCommit, otherwise, (*BeatFlow).lost, "full: as at grant; else the next round", beatRead, ended),
-	on(beatRenewMoved, []Outcome{Done}, (*BeatFlow).moved, "the lease that was left is revoked", ended),
+	on(beatRenewMoved, []Outcome{Done}, (*BeatFlow).afterRenewMoved, "the lease that was left is revoked", ended),
 	on(beatRenewMoved, otherwise, (*BeatFlow).notRenewed, "the next round; after three ErrUnavailable", beatRead, ended),
 )
 
@@ -64,15 +64,15 @@ func (f *BeatFlow) begin(in Input, _ Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *BeatFlow) hasRead(in Input, r Result) Action {
+func (f *BeatFlow) afterRead(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	return f.decide(in)
 }
 
-func (f *BeatFlow) hasVerified(in Input, r Result) Action {
+func (f *BeatFlow) afterVerify(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	if f.snap.on(f.lease) {
-		return f.verified(in)
+		return f.countBeat(in)
 	}
 	if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
 		return respond(ErrUnavailable, f.snap.Record)
@@ -80,7 +80,7 @@ func (f *BeatFlow) hasVerified(in Input, r Result) Action {
 	return f.decide(in)
 }
 
-func (f *BeatFlow) moved(Input, Result) Action { return f.done(f.oldLease) }
+func (f *BeatFlow) afterRenewMoved(Input, Result) Action { return f.done(f.oldLease) }
 
 func (f *BeatFlow) notRenewed(Input, Result) Action { return f.retry(0) }
 
@@ -94,10 +94,10 @@ func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
 	return Action{Do: DoRenew, Lease: l}
 }
 
-// renewed: the renewal alone does not count. A renewal of a lease that the record has left
+// afterRenew: the renewal alone does not count. A renewal of a lease that the record has left
 // would be acknowledged while the live lease runs out, so it counts only if the record still
 // hangs on that lease with its projection present, as seen after the reply (protocol CE5).
-func (f *BeatFlow) renewed(in Input, r Result) Action {
+func (f *BeatFlow) afterRenew(in Input, r Result) Action {
 	f.ttl = r.TTL
 	if !in.Alone {
 		f.step = beatHead
@@ -105,7 +105,7 @@ func (f *BeatFlow) renewed(in Input, r Result) Action {
 	}
 	if in.Known.on(f.lease) {
 		f.snap = *in.Known
-		return f.verified(in)
+		return f.countBeat(in)
 	}
 	return f.retry(0)
 }
@@ -115,20 +115,20 @@ func (f *BeatFlow) leaseGone(Input, Result) Action {
 	return f.retry(0)
 }
 
-// headed: what is known is as good as a read of the instance if nothing that the store
+// afterHead: what is known is as good as a read of the instance if nothing that the store
 // had written by then is missing from it.
-func (f *BeatFlow) headed(in Input, r Result) Action {
+func (f *BeatFlow) afterHead(in Input, r Result) Action {
 	if in.Watched >= r.Revision && in.Known.on(f.lease) {
 		f.snap = *in.Known
-		return f.verified(in)
+		return f.countBeat(in)
 	}
 	f.step = beatVerify
 	return Action{Do: DoRead}
 }
 
-// verified: the heartbeat counts. What remains is what the platform wants of the
+// countBeat: the heartbeat counts. What remains is what the platform wants of the
 // application, or of its lease.
-func (f *BeatFlow) verified(in Input) Action {
+func (f *BeatFlow) countBeat(in Input) Action {
 	rec := &f.snap.Record
 	f.counted = true
 	want := in.Policy.Interval(rec.Proposed)
@@ -209,7 +209,7 @@ func (f *BeatFlow) move(in Input, interval, previous, window int) Action {
 	return f.grantFor(in, Raise, window)
 }
 
-func (f *BeatFlow) granted(in Input, r Result) Action {
+func (f *BeatFlow) afterGrant(in Input, r Result) Action {
 	f.lease = r.Lease
 	// What is granted after the heartbeat came ends no earlier than a window after it,
 	// however slowly; a lease that takes a live one's place must last as long (CE6).
@@ -234,7 +234,7 @@ func (f *BeatFlow) commit(in Input, t Txn) Action {
 	return Action{Do: DoCommit, Txn: t}
 }
 
-func (f *BeatFlow) committed(Input, Result) Action {
+func (f *BeatFlow) afterCommit(Input, Result) Action {
 	f.snap.Record = f.target
 	if f.txn == Raise {
 		return f.renew(beatRenewMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)

@@ -23,10 +23,10 @@ type ClaimFlow struct {
 
 var claimSteps = newStepTable("ClaimFlow", []string{"start", "read", "hold", "token", "commit"},
 	on(claimStart, always, (*ClaimFlow).begin, "read it", claimRead),
-	on(claimRead, []Outcome{Done}, (*ClaimFlow).hasRead, "absent: the hold begins at this revision", claimHold, ended),
+	on(claimRead, []Outcome{Done}, (*ClaimFlow).afterRead, "absent: the hold begins at this revision", claimHold, ended),
 	on(claimRead, otherwise, end[*ClaimFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(claimHold, always, (*ClaimFlow).held, "over: the rate limit; another revision: a new hold; fresh evidence: the end", claimHold, claimToken, claimRead, ended),
-	on(claimToken, always, (*ClaimFlow).held, "still over: CLAIM at the revision of the hold; else as at hold", claimCommit, claimHold, claimRead, ended),
+	on(claimHold, always, (*ClaimFlow).afterHold, "over: the rate limit; another revision: a new hold; fresh evidence: the end", claimHold, claimToken, claimRead, ended),
+	on(claimToken, always, (*ClaimFlow).afterHold, "still over: CLAIM at the revision of the hold; else as at hold", claimCommit, claimHold, claimRead, ended),
 	on(claimCommit, []Outcome{Done}, (*ClaimFlow).committed, "SUSPENDED", ended),
 	on(claimCommit, []Outcome{Full}, (*ClaimFlow).full, "the hold begins again when there is space", claimHold),
 	on(claimCommit, otherwise, (*ClaimFlow).begin, "whoever won: read again and decide from the record", claimRead),
@@ -51,9 +51,9 @@ func (f *ClaimFlow) begin(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-// hasRead begins the hold. A hold that began before the reply, or belongs to another
+// afterRead begins the hold. A hold that began before the reply, or belongs to another
 // revision, would have been no hold at all (protocol CE3).
-func (f *ClaimFlow) hasRead(in Input, r Result) Action {
+func (f *ClaimFlow) afterRead(in Input, r Result) Action {
 	if !r.Snapshot.Absent() {
 		return respond(nil, r.Snapshot.Record)
 	}
@@ -84,8 +84,8 @@ func (f *ClaimFlow) wait(in Input) Action {
 	return Action{Do: DoWait, Wait: Wait{Until: max(until, in.Health.Credited.Add(Tick))}}
 }
 
-// held decides whether the hold is over.
-func (f *ClaimFlow) held(in Input, r Result) Action {
+// afterHold decides whether the hold is over.
+func (f *ClaimFlow) afterHold(in Input, r Result) Action {
 	rec := &in.Known.Record
 	switch {
 	case in.Local.fresh(in.Now, rec):

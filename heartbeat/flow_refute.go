@@ -23,10 +23,10 @@ type RefuteFlow struct {
 
 var refuteSteps = newStepTable("RefuteFlow", []string{"start", "read", "grant", "commit"},
 	on(refuteStart, always, (*RefuteFlow).begin, "known to be absent and not careful: decide as after the read", refuteRead, refuteGrant, ended),
-	on(refuteRead, []Outcome{Done}, (*RefuteFlow).hasRead, "absent, with fresh evidence: a lease for what is left of the window", refuteGrant, ended),
+	on(refuteRead, []Outcome{Done}, (*RefuteFlow).afterRead, "absent, with fresh evidence: a lease for what is left of the window", refuteGrant, ended),
 	on(refuteRead, []Outcome{Unusable}, end[*RefuteFlow](ErrUnusable), "ErrUnusable", ended),
 	on(refuteRead, otherwise, end[*RefuteFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(refuteGrant, []Outcome{Done}, (*RefuteFlow).granted, "REARM, if the evidence is still fresh", refuteCommit, ended),
+	on(refuteGrant, []Outcome{Done}, (*RefuteFlow).afterGrant, "REARM, if the evidence is still fresh", refuteCommit, ended),
 	on(refuteGrant, otherwise, (*RefuteFlow).ends, "ErrFull or ErrUnavailable", ended),
 	on(refuteCommit, []Outcome{Done, Full, Unusable}, (*RefuteFlow).ends, "it is back; or ErrFull or ErrUnusable and the lease is revoked", ended),
 	on(refuteCommit, otherwise, (*RefuteFlow).lost, "the next round; after three ErrUnavailable", refuteRead, ended),
@@ -47,7 +47,7 @@ func (f *RefuteFlow) begin(in Input, _ Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *RefuteFlow) hasRead(in Input, r Result) Action { return f.decide(in, r.Snapshot) }
+func (f *RefuteFlow) afterRead(in Input, r Result) Action { return f.decide(in, r.Snapshot) }
 
 func (f *RefuteFlow) decide(in Input, s Snapshot) Action {
 	f.snap = s
@@ -59,8 +59,8 @@ func (f *RefuteFlow) decide(in Input, s Snapshot) Action {
 	return f.grant(in, seconds(rec.window()-in.Now.Sub(in.Local.EvidenceAt)))
 }
 
-// granted uses the lease however slow the grant was: it ends when the evidence is too old.
-func (f *RefuteFlow) granted(in Input, r Result) Action {
+// afterGrant uses the lease however slow the grant was: it ends when the evidence is too old.
+func (f *RefuteFlow) afterGrant(in Input, r Result) Action {
 	f.lease = r.Lease
 	if !in.Local.fresh(in.Now, &f.snap.Record) {
 		return respond(nil, f.snap.Record).revoking(f.lease)

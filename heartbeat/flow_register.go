@@ -21,12 +21,12 @@ type RegisterFlow struct {
 
 var registerSteps = newStepTable("RegisterFlow", []string{"start", "grant", "commit", "confirm"},
 	on(registerStart, always, (*RegisterFlow).begin, "heartbeats required: a lease; else REGISTER without one", registerGrant, registerCommit),
-	on(registerGrant, []Outcome{Done}, (*RegisterFlow).granted, "REGISTER; a grant that took too long is revoked, and another one asked for, twice", registerCommit, registerGrant, ended),
+	on(registerGrant, []Outcome{Done}, (*RegisterFlow).afterGrant, "REGISTER; a grant that took too long is revoked, and another one asked for, twice", registerCommit, registerGrant, ended),
 	on(registerGrant, otherwise, (*RegisterFlow).ends, "ErrFull or ErrUnavailable", ended),
 	on(registerCommit, []Outcome{Done}, (*RegisterFlow).registered, "registered", ended),
 	on(registerCommit, []Outcome{Full, Conflict, Taken}, (*RegisterFlow).ends, "ErrFull, ErrUnavailable or ErrTaken; the lease is revoked", ended),
 	on(registerCommit, otherwise, (*RegisterFlow).unknown, "it may have happened: read", registerConfirm),
-	on(registerConfirm, always, (*RegisterFlow).confirmed, "registered if there is a record now; else ErrUnavailable", ended),
+	on(registerConfirm, always, (*RegisterFlow).afterConfirm, "registered if there is a record now; else ErrUnavailable", ended),
 )
 
 // Next implements Flow.
@@ -44,7 +44,7 @@ func (f *RegisterFlow) begin(in Input, _ Result) Action {
 	return f.commit(in, 0)
 }
 
-func (f *RegisterFlow) granted(in Input, r Result) Action {
+func (f *RegisterFlow) afterGrant(in Input, r Result) Action {
 	if !f.stale(in) {
 		return f.commit(in, r.Lease)
 	}
@@ -71,7 +71,7 @@ func (f *RegisterFlow) unknown(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *RegisterFlow) confirmed(_ Input, r Result) Action {
+func (f *RegisterFlow) afterConfirm(_ Input, r Result) Action {
 	if r.Outcome == Done && r.Snapshot.Exists() {
 		return respond(nil, r.Snapshot.Record)
 	}

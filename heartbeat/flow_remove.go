@@ -19,9 +19,9 @@ type RemoveFlow struct {
 
 var removeSteps = newStepTable("RemoveFlow", []string{"start", "read", "commit"},
 	on(removeStart, always, (*RemoveFlow).begin, "read it", removeRead),
-	on(removeRead, []Outcome{Done}, (*RemoveFlow).hasRead, "the owner's: DELETE; else ErrNotFound, ErrNotOwner or ErrStale", removeCommit, ended),
+	on(removeRead, []Outcome{Done}, (*RemoveFlow).afterRead, "the owner's: DELETE; else ErrNotFound, ErrNotOwner or ErrStale", removeCommit, ended),
 	on(removeRead, otherwise, end[*RemoveFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(removeCommit, []Outcome{Done}, (*RemoveFlow).committed, "removed; its lease is revoked", ended),
+	on(removeCommit, []Outcome{Done}, (*RemoveFlow).afterCommit, "removed; its lease is revoked", ended),
 	on(removeCommit, []Outcome{Full}, (*RemoveFlow).ends, "ErrFull", ended),
 	on(removeCommit, otherwise, (*RemoveFlow).lost, "the next round; after three, or 64 conflicts, ErrUnavailable", removeRead, ended),
 )
@@ -36,7 +36,7 @@ func (f *RemoveFlow) begin(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *RemoveFlow) hasRead(in Input, r Result) Action {
+func (f *RemoveFlow) afterRead(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	switch {
 	case !f.snap.Exists() && f.rounds+f.conflicts > 0:
@@ -52,7 +52,7 @@ func (f *RemoveFlow) hasRead(in Input, r Result) Action {
 	return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
 }
 
-func (f *RemoveFlow) committed(Input, Result) Action {
+func (f *RemoveFlow) afterCommit(Input, Result) Action {
 	return respond(nil, f.snap.Record).revoking(f.snap.Record.Lease)
 }
 

@@ -22,9 +22,9 @@ type RepairFlow struct {
 
 var repairSteps = newStepTable("RepairFlow", []string{"start", "read", "grant", "commit"},
 	on(repairStart, always, (*RepairFlow).begin, "read it", repairRead),
-	on(repairRead, []Outcome{Done}, (*RepairFlow).hasRead, "no record: ORPHAN; on another lease: a new one; missing or changed: REPAIR", repairGrant, repairCommit, ended),
+	on(repairRead, []Outcome{Done}, (*RepairFlow).afterRead, "no record: ORPHAN; on another lease: a new one; missing or changed: REPAIR", repairGrant, repairCommit, ended),
 	on(repairRead, otherwise, end[*RepairFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(repairGrant, []Outcome{Done}, (*RepairFlow).granted, "RAISE: record and projection on the new lease", repairCommit),
+	on(repairGrant, []Outcome{Done}, (*RepairFlow).afterGrant, "RAISE: record and projection on the new lease", repairCommit),
 	on(repairGrant, otherwise, (*RepairFlow).ends, "ErrFull or ErrUnavailable", ended),
 	on(repairCommit, always, (*RepairFlow).ends, "repaired; else an error, and the next sweep compares again", ended),
 )
@@ -39,7 +39,7 @@ func (f *RepairFlow) begin(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *RepairFlow) hasRead(in Input, r Result) Action {
+func (f *RepairFlow) afterRead(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	rec, p := &f.snap.Record, f.snap.Projection
 	switch {
@@ -59,7 +59,7 @@ func (f *RepairFlow) hasRead(in Input, r Result) Action {
 	}
 }
 
-func (f *RepairFlow) granted(_ Input, r Result) Action {
+func (f *RepairFlow) afterGrant(_ Input, r Result) Action {
 	f.lease = r.Lease
 	rec := &f.snap.Record
 	return f.commit(f.snap.move(rec.Interval, rec.Previous, rec.Window, f.lease))

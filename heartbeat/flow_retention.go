@@ -23,7 +23,7 @@ type RetentionFlow struct {
 
 var retentionSteps = newStepTable("RetentionFlow", []string{"start", "read", "commit"},
 	on(retentionStart, always, (*RetentionFlow).begin, "read it", retentionRead),
-	on(retentionRead, []Outcome{Done}, (*RetentionFlow).hasRead, "SUSPENDED, and over by both clocks: RETENTION", retentionCommit, ended),
+	on(retentionRead, []Outcome{Done}, (*RetentionFlow).afterRead, "SUSPENDED, and over by both clocks: RETENTION", retentionCommit, ended),
 	on(retentionRead, otherwise, end[*RetentionFlow](ErrUnavailable), "ErrUnavailable", ended),
 	on(retentionCommit, always, (*RetentionFlow).ends, "removed; else an error", ended),
 )
@@ -38,7 +38,7 @@ func (f *RetentionFlow) begin(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *RetentionFlow) hasRead(in Input, r Result) Action {
+func (f *RetentionFlow) afterRead(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	if !f.snap.Exists() || !in.Policy.due(in, &f.snap.Record) {
 		return respond(nil, f.snap.Record)

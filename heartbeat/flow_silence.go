@@ -24,11 +24,11 @@ type SilenceFlow struct {
 
 var silenceSteps = newStepTable("SilenceFlow", []string{"start", "age", "commit", "confirm", "take back"},
 	on(silenceStart, always, (*SilenceFlow).begin, "due: SILENT if nobody else can have heard it; else ask when its lease was renewed", silenceCommit, silenceAge, ended),
-	on(silenceAge, []Outcome{Done}, (*SilenceFlow).aged, "SILENT, if nobody renewed it since", silenceCommit, ended),
+	on(silenceAge, []Outcome{Done}, (*SilenceFlow).afterAge, "SILENT, if nobody renewed it since", silenceCommit, ended),
 	on(silenceAge, otherwise, (*SilenceFlow).finish, "nobody knows: nothing is kept", ended),
-	on(silenceCommit, []Outcome{Done}, (*SilenceFlow).committed, "heard here meanwhile: HEARD; else ask again when its lease was renewed, if others may have", silenceTakeBack, silenceConfirm, ended),
+	on(silenceCommit, []Outcome{Done}, (*SilenceFlow).afterCommit, "heard here meanwhile: HEARD; else ask again when its lease was renewed, if others may have", silenceTakeBack, silenceConfirm, ended),
 	on(silenceCommit, otherwise, (*SilenceFlow).failed, "ErrFull or ErrUnavailable", ended),
-	on(silenceConfirm, always, (*SilenceFlow).confirmed, "renewed meanwhile, or nobody knows: HEARD", silenceTakeBack, ended),
+	on(silenceConfirm, always, (*SilenceFlow).afterConfirm, "renewed meanwhile, or nobody knows: HEARD", silenceTakeBack, ended),
 	on(silenceTakeBack, always, (*SilenceFlow).finish, "a HEARD that failed is left to the next heartbeat", ended),
 )
 
@@ -62,8 +62,8 @@ func (f *SilenceFlow) askAge(step silenceStep) Action {
 	return Action{Do: DoAge, Lease: f.snap.Record.Lease}
 }
 
-// aged knows how long ago the lease was renewed, by whomever.
-func (f *SilenceFlow) aged(in Input, r Result) Action {
+// afterAge knows how long ago the lease was renewed, by whomever.
+func (f *SilenceFlow) afterAge(in Input, r Result) Action {
 	if r.Age < in.Local.keptAfter(in.Health, &f.snap.Record) {
 		return f.finish(in, r) // it was heard elsewhere
 	}
@@ -84,7 +84,7 @@ func (f *SilenceFlow) commit(in Input) Action {
 	return Action{Do: DoCommit, Txn: t}
 }
 
-func (f *SilenceFlow) committed(in Input, r Result) Action {
+func (f *SilenceFlow) afterCommit(in Input, r Result) Action {
 	in.Local.mayKeep = false
 	switch {
 	case in.Local.silentFrom(in.Health) != f.from:
@@ -102,8 +102,8 @@ func (f *SilenceFlow) failed(in Input, r Result) Action {
 	return respond(failure(r.Outcome), f.snap.Record)
 }
 
-// confirmed takes the silence back if it may have been heard elsewhere while that was written.
-func (f *SilenceFlow) confirmed(in Input, r Result) Action {
+// afterConfirm takes the silence back if it may have been heard elsewhere while that was written.
+func (f *SilenceFlow) afterConfirm(in Input, r Result) Action {
 	if r.Outcome != Done || r.Age < f.silence {
 		return f.takeBack(in)
 	}
@@ -140,7 +140,7 @@ type ExpireFlow struct {
 
 var expireSteps = newStepTable("ExpireFlow", []string{"start", "commit"},
 	on(expireStart, always, (*ExpireFlow).begin, "silent for as long as it may be: EXPIRE", expireCommit, ended),
-	on(expireCommit, always, (*ExpireFlow).committed, "its lease is revoked; else ErrFull or ErrUnavailable", ended),
+	on(expireCommit, always, (*ExpireFlow).afterCommit, "its lease is revoked; else ErrFull or ErrUnavailable", ended),
 )
 
 // Next implements Flow.
@@ -157,7 +157,7 @@ func (f *ExpireFlow) begin(in Input, _ Result) Action {
 	return Action{Do: DoCommit, Txn: f.snap.expire()}
 }
 
-func (f *ExpireFlow) committed(_ Input, r Result) Action {
+func (f *ExpireFlow) afterCommit(_ Input, r Result) Action {
 	a := respond(failure(r.Outcome), f.snap.Record)
 	if r.Outcome == Done {
 		a.Revoke = f.snap.Record.Lease

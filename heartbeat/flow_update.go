@@ -38,12 +38,12 @@ type UpdateFlow struct {
 
 var updateSteps = newStepTable("UpdateFlow", []string{"start", "read", "grant", "commit", "renew"},
 	on(updateStart, always, (*UpdateFlow).begin, "read it", updateRead),
-	on(updateRead, []Outcome{Done}, (*UpdateFlow).hasRead, "refused; or nothing to change; or the transaction of the change, with a lease before it if it needs one; or a commit without a reply happened: as after it",
+	on(updateRead, []Outcome{Done}, (*UpdateFlow).afterRead, "refused; or nothing to change; or the transaction of the change, with a lease before it if it needs one; or a commit without a reply happened: as after it",
 		updateGrant, updateCommit, updateRenew, updateRead, ended),
 	on(updateRead, otherwise, end[*UpdateFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(updateGrant, []Outcome{Done}, (*UpdateFlow).granted, "the transaction; a grant that took too long is revoked: the next round", updateCommit, updateRead, ended),
+	on(updateGrant, []Outcome{Done}, (*UpdateFlow).afterGrant, "the transaction; a grant that took too long is revoked: the next round", updateCommit, updateRead, ended),
 	on(updateGrant, otherwise, (*UpdateFlow).ends, "ErrFull or ErrUnavailable", ended),
-	on(updateCommit, []Outcome{Done}, (*UpdateFlow).committed, "after RAISE the new lease is renewed", updateRenew, ended),
+	on(updateCommit, []Outcome{Done}, (*UpdateFlow).afterCommit, "after RAISE the new lease is renewed", updateRenew, ended),
 	on(updateCommit, []Outcome{Full, Taken}, (*UpdateFlow).ends, "ErrFull or ErrTaken; the lease is revoked", ended),
 	on(updateCommit, otherwise, (*UpdateFlow).lost, "the next round; after three, or 64 conflicts, ErrUnavailable", updateRead, ended),
 	on(updateRenew, always, (*UpdateFlow).finish, "changed; the lease that was left is revoked", ended),
@@ -60,15 +60,15 @@ func (f *UpdateFlow) begin(in Input, _ Result) Action {
 	return Action{Do: DoRead}
 }
 
-func (f *UpdateFlow) hasRead(in Input, r Result) Action {
+func (f *UpdateFlow) afterRead(in Input, r Result) Action {
 	if f.sent && r.Snapshot.Record == f.target {
-		return f.committed(in, r) // what got no reply happened
+		return f.afterCommit(in, r) // what got no reply happened
 	}
 	f.snap = r.Snapshot
 	return f.decide(in)
 }
 
-func (f *UpdateFlow) granted(in Input, r Result) Action {
+func (f *UpdateFlow) afterGrant(in Input, r Result) Action {
 	f.lease = r.Lease
 	if f.stale(in) {
 		return f.retry(f.lease)
@@ -76,9 +76,9 @@ func (f *UpdateFlow) granted(in Input, r Result) Action {
 	return f.commit(in)
 }
 
-// committed renews the new lease after a move. It may be nearly used up by a slow flow,
+// afterCommit renews the new lease after a move. It may be nearly used up by a slow flow,
 // and the live instance would end with it (protocol CE6).
-func (f *UpdateFlow) committed(in Input, r Result) Action {
+func (f *UpdateFlow) afterCommit(in Input, r Result) Action {
 	if f.txn == Raise {
 		f.step = updateRenew
 		return Action{Do: DoRenew, Lease: f.target.Lease}

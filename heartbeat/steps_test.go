@@ -36,7 +36,7 @@ func TestTheStepTablesAreTotal(t *testing.T) {
 		}
 	}
 	partial := newStepTable("ExpireFlow", []string{"start", "commit"}, on(expireStart, always, (*ExpireFlow).begin, "", ended),
-		on(expireCommit, []Outcome{Done}, (*ExpireFlow).committed, "", ended))
+		on(expireCommit, []Outcome{Done}, (*ExpireFlow).afterCommit, "", ended))
 	if m := partial.missing(); len(m) != int(outcomes)-1 {
 		t.Errorf("of a table that lacks all but one outcome of a step, it misses %v", m)
 	}
