@@ -37,8 +37,8 @@ func (s replicaStore) Publish(ctx context.Context, w PeerStatus) error {
 func (l *lab) putKey(s *replica, w PeerStatus) {
 	l.rev++
 	l.publishes++
-	s.key, s.word = true, w
-	l.tellKey(s, func(other *replica) { other.UpdatePeer(s.name, w) })
+	s.key, s.status = true, w
+	l.showKey(s, func(other *replica) { other.UpdatePeer(s.name, w) })
 }
 
 // published is how often keys were put.
@@ -55,11 +55,11 @@ func (l *lab) dropKey(s *replica, left bool) {
 	}
 	l.rev++
 	s.key = false
-	l.tellKey(s, func(other *replica) { other.LosePeer(s.name, left) })
+	l.showKey(s, func(other *replica) { other.LosePeer(s.name, left) })
 }
 
 // tellKey shows every other replica a write of a key.
-func (l *lab) tellKey(of *replica, show func(*replica)) {
+func (l *lab) showKey(of *replica, show func(*replica)) {
 	rev := l.rev
 	for _, s := range l.replicas {
 		if s != of && !s.old {
@@ -89,7 +89,7 @@ func (s *replica) loseKey() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !s.key {
-			l.putKey(s, s.word)
+			l.putKey(s, s.status)
 		}
 	}()
 }

@@ -239,7 +239,7 @@ func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
 	return nil
 }
 
-func (l *lab) Age(ctx context.Context, id LeaseID) (time.Duration, error) {
+func (l *lab) Age(_ context.Context, id LeaseID) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
@@ -284,7 +284,7 @@ func (l *lab) Head(ctx context.Context) (Revision, error) {
 	return l.rev, nil
 }
 
-func (l *lab) Publish(ctx context.Context, w PeerStatus) error {
+func (l *lab) Publish(context.Context, PeerStatus) error {
 	panic("a replica publishes by itself")
 }
 

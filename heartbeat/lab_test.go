@@ -69,7 +69,7 @@ type replica struct {
 	name   string
 	old    bool // of the release before: it has no key that says anything
 	key    bool // guarded by lab.mu
-	word   PeerStatus
+	status PeerStatus
 	killed bool
 }
 
@@ -132,7 +132,7 @@ func (l *lab) addReplica(p Policy, alone bool) *replica {
 	words := map[string]PeerStatus{}
 	for _, other := range l.replicas {
 		if other.key {
-			words[other.name] = other.word
+			words[other.name] = other.status
 		}
 	}
 	s.SetPeers(words)

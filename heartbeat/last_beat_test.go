@@ -93,7 +93,7 @@ func TestAWriteKeepsWhenItWasHeard(t *testing.T) {
 			_, _ = a.Update(context.Background(), "i", Update{Owner: "app", State: Active, Attributes: "new", Proposed: KeepInterval})
 		}, true},
 		{"a re-armed lease", func(l *lab, _ *replica) { l.revoke("i") }, true},
-		{"its suspension", func(l *lab, _ *replica) { time.Sleep(30 * s) }, true},
+		{"its suspension", func(*lab, *replica) { time.Sleep(30 * s) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {

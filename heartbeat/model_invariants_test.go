@@ -11,7 +11,7 @@ import (
 // heartbeat is answered and before time passes; I1 by fair continuations.
 
 // checkCommit looks at a transaction that is about to be carried out.
-func (m *model) checkCommit(w *world, x, slot int, t *Txn) {
+func (m *model) checkCommit(w *world, slot int, t *Txn) {
 	old, now := w.store.Snapshot, w.store.Snapshot
 	switch t.RecordOp {
 	case Put:
@@ -38,7 +38,7 @@ func (m *model) checkCommit(w *world, x, slot int, t *Txn) {
 	case now.Exists() && now.Record.Expires() && p.Present() && p.Lease == 0:
 		m.breaks("I5 %s leaves a projection that never ends", t.Kind)
 	}
-	m.checkMove(w, x, slot, t, old.Record.State, now.Record.State)
+	m.checkMove(w, slot, t, old.Record.State, now.Record.State)
 }
 
 // checkEvent is I3: seq grows by one with exactly one event, and there is no event
@@ -65,7 +65,7 @@ func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 }
 
 // checkMove is who may move an instance where, and I2.
-func (m *model) checkMove(w *world, x, slot int, t *Txn, from, to State) {
+func (m *model) checkMove(w *world, slot int, t *Txn, from, to State) {
 	by := map[[2]State][]int{
 		{None, Active}: {slotOwner}, {None, Inactive}: {slotOwner},
 		{Active, Suspended}: {slotClaim}, {Active, Inactive}: {slotOwner},

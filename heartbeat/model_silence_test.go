@@ -47,7 +47,7 @@ func (m *model) leaseAge(w *world, id LeaseID) Result {
 // window since the last heartbeat.
 func (m *model) waited(w *world, x int) bool {
 	r := &w.rep[x]
-	return r.restarted && int(w.app.ran) >= w.store.Record.Window && int(r.ran) >= w.store.Record.Interval
+	return r.restarted && int(w.app.platformRan) >= w.store.Record.Window && int(r.ran) >= w.store.Record.Interval
 }
 
 // checkRestarts is I1 where the platform is restarted again and again, each time before a

@@ -126,7 +126,7 @@ func (m *model) respond(w *world, x, slot int, a *Response) {
 	}
 	if beat {
 		m.checkBeat(w, &ln)
-		w.covered, w.app.ran = min(w.covered, ln.age), min(w.app.ran, ln.age)
+		w.covered, w.app.platformRan = min(w.covered, ln.age), min(w.app.platformRan, ln.age)
 		if ln.after && !ln.refused {
 			w.short = false
 		}

@@ -41,7 +41,7 @@ func (m *model) tick(w *world) {
 	}
 	w.app.since = m.age(w.app.since)
 	if m.silences && (w.rep[0].status == running || w.rep[1].status == running) {
-		w.app.ran = m.age(w.app.ran)
+		w.app.platformRan = m.age(w.app.platformRan)
 	}
 	w.covered = m.age(w.covered)
 	ids := w.store.leases

@@ -103,7 +103,7 @@ type modelApp struct {
 	// last of them is being received right now.
 	beatsReceived int8
 	receiving     bool
-	ran           int8 // ticks that any replica ran since the last heartbeat answered 2xx, where silences are kept
+	platformRan   int8 // ticks that any replica ran since the last heartbeat answered 2xx, where silences are kept
 }
 
 // budget is how many wishes and faults are left.
@@ -311,7 +311,7 @@ func (m *model) commit(w *world, x, slot int, t *Txn) Outcome {
 	if t.ProjectionOp == Put && t.Record.Lease != 0 && l == nil {
 		return LeaseGone
 	}
-	m.checkCommit(w, x, slot, t)
+	m.checkCommit(w, slot, t)
 	s.rev++
 	switch t.RecordOp {
 	case Put:
