@@ -22,8 +22,8 @@ var (
 	ErrUnavailable = errors.New("the store did not confirm in time")
 	// ErrFull: the store takes no writes until space is made.
 	ErrFull = errors.New("the store is full")
-	// ErrNoAdditions: the store takes nothing that adds, but all that frees or judges. It is
-	// an ErrFull to who asked, and says nothing of the other writes.
+	// ErrNoAdditions: the store takes no write that adds to it, but all that free space or
+	// change a state. It is an ErrFull to whoever asked, and says nothing of other writes.
 	ErrNoAdditions = fmt.Errorf("%w for what adds to it", ErrFull)
 	// ErrLimit: the application holds as many services as it may.
 	ErrLimit = errors.New("the application has reached its limit of services")

@@ -14,15 +14,15 @@ type (
 // Schema is the version of Record that this code writes.
 const Schema = 1
 
-// Record is the truth about one instance. It is a plain comparable value.
+// Record is what the store holds of one instance for the platform: the truth about it. It is
+// a plain comparable value.
 type Record struct {
 	Schema     int
 	ID         ID
 	Owner      string // appInstanceId of the producing application
 	Attributes string // what the application registered, opaque here
-	// Place is where the projection stands, in the words of the store's owner;
-	// "" is where the id says. It changes when an update gives the instance another
-	// name.
+	// Place is where the projection stands: a key that only the store's owner understands;
+	// "" is where the id says. It changes when an update gives the instance another name.
 	Place string
 	State State
 	Seq   uint64 // grows by one with every event told
@@ -32,7 +32,7 @@ type Record struct {
 	// Interval is the interval last told, in seconds; 0: no heartbeats required.
 	Interval int
 	// Previous is the interval told before, while the application's pace has not
-	// yet shown that it took the new one; 0 when settled.
+	// yet shown that it took the new one up; else 0.
 	Previous int
 	// Window is how long silence may last, in seconds: the largest interval told
 	// and not yet superseded by an observed pace, times allowed misses + 1.
@@ -45,12 +45,13 @@ type Record struct {
 	SuspendedAt  int64
 	LastBeat     int64
 
-	// Silence is how much credited time had passed without a heartbeat when that was kept
-	// (a lower bound); 0: the last heartbeat was in time, or is not long ago. SilenceAt is
-	// what the platform's run time was then, 0 if it has none.
+	// Silence is how much credited time had passed without a heartbeat, at least, when that
+	// was written; 0: the last heartbeat was in time, or is not long ago. SilenceAt is the
+	// platform's run time at that write, 0 if it has none.
 	Silence   time.Duration `json:",omitempty"`
 	SilenceAt time.Duration `json:",omitempty"`
-	// Extra is what a later release wrote besides, and survives whatever this one writes.
+	// Extra is what a later release wrote besides, in the form of the store's owner. It
+	// survives whatever this release writes.
 	Extra string `json:"-"`
 }
 
@@ -62,8 +63,8 @@ func (r *Record) Expires() bool { return r.State == Active && r.Beating() }
 
 func (r *Record) window() time.Duration { return time.Duration(r.Window) * time.Second }
 
-// Projection is what the store holds of the instance for everybody else: present
-// while it is alive, gone when its lease ended.
+// Projection is what the store holds of an instance for everybody else: present
+// while the instance is alive, gone when its lease ended.
 type Projection struct {
 	Revision Revision // of its last write; 0: absent
 	Lease    LeaseID

@@ -1,8 +1,8 @@
 package heartbeat
 
 // contradicted says whether something is listed although, by that revision, a newer
-// write of it had been seen, or its end. The store was restored, and has been written to
-// so often since that its revision does not tell.
+// write of it had been seen, or its end. Then the store was restored from a backup, and has
+// been written to so often since that its revision alone does not show that.
 func (e *Engine) contradicted(all []Listed, at Revision) bool {
 	for i := range all {
 		l := &all[i]
@@ -20,20 +20,14 @@ func (e *Engine) contradicted(all []Listed, at Revision) bool {
 	return false
 }
 
-// Restored forgets at which revisions things were seen, and must be followed by
-// Load: the store went back in time (it was restored from an older snapshot), so
-// that what it says now bears lower revisions than what is known.
+// Restored is to be called when the store was restored from a backup, and must be followed by
+// Load. What the store says now has lower revisions than what is known, and would pass for
+// old: so the revisions are forgotten.
 func (e *Engine) Restored() {
 	e.disturb("restored")
 	e.watched.Store(0)
 	e.peers.reset()
-	e.mu.Lock()
-	all := make([]*entry, 0, len(e.entries))
-	for _, en := range e.entries {
-		all = append(all, en)
-	}
-	e.mu.Unlock()
-	for _, en := range all {
+	for _, en := range e.entriesBut(nil) {
 		en.mu.Lock()
 		en.view.recordSeen, en.view.projectionSeen = 0, 0
 		en.view.ended, en.openSince = 0, 0 // of another history

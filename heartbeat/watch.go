@@ -144,13 +144,14 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 		}
 	}
 	var none Snapshot
-	for _, en := range e.unlisted(listed) {
+	for _, en := range e.entriesBut(listed) {
 		e.observeSince(en, since, observationsOf(en.id, &none, at)...)
 	}
 	return all, at, nil
 }
 
-func (e *Engine) unlisted(listed map[ID]bool) (out []*entry) {
+// entriesBut are the entries of all instances but those listed.
+func (e *Engine) entriesBut(listed map[ID]bool) (out []*entry) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	for id, en := range e.entries {
