@@ -50,7 +50,7 @@ type Base interface {
 	Alone() bool
 	// RunTime is how long the platform had run, over all its starts, when that was stored
 	// last, and the function that stores it; nil: it is not stored.
-	RunTime() (before time.Duration, keep func(time.Duration))
+	RunTime() (before time.Duration, save func(time.Duration))
 	// MinLease is the shortest lease that the store grants, in seconds.
 	MinLease() int
 	// Rank is how many living replicas come before this one in the order in which they

@@ -23,10 +23,10 @@ func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: se
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics()
-	before, keep := h.Base.RunTime()
+	before, save := h.Base.RunTime()
 	h.Engine = heartbeat.New(heartbeat.Config{
 		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
-		SaveRunTime: keep, RunTimeBefore: before,
+		SaveRunTime: save, RunTimeBefore: before,
 		Hooks: heartbeat.Hooks{
 			Changed:       h.Changed,
 			Committed:     func(t *heartbeat.Txn) { m.committed(t); logCommitted(h.Log, t) },

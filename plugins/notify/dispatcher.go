@@ -67,8 +67,8 @@ type entry struct {
 
 // observer is called with what happens, for metrics and the log.
 type observer interface {
-	// attempt is called after each POST; again says whether the one before had failed.
-	attempt(s *plugins.Subscription, r result, failures int, again bool)
+	// attempt is called after each POST; retry says whether the one before had failed.
+	attempt(s *plugins.Subscription, r result, failures int, retry bool)
 	lost(s *plugins.Subscription, why stage, events int64)
 	// unreadable is called with events of the outbox that could not be read.
 	unreadable(events int, first string)

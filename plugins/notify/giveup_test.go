@@ -66,7 +66,7 @@ func TestAStepOfTheWallClockGivesNothingUp(t *testing.T) {
 	for _, step := range []int64{day, -day, 6 * 365 * day, -6 * 365 * day} {
 		p := newPlay(t)
 		p.now = 1000 * time.Hour
-		p.answer = func(n int) result {
+		p.answer = func(int) result {
 			if p.now < 1000*time.Hour+30*time.Minute {
 				return result{outcome: unreachable}
 			}

@@ -94,9 +94,9 @@ func (d *dispatcher) oldest() time.Duration {
 
 // attempt implements observer. It logs the first failure in a row and a subscriber that is
 // gone, and no delivery.
-func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, again bool) {
+func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, retry bool) {
 	m.attempts.WithLabelValues(r.outcome.String()).Inc()
-	if again {
+	if retry {
 		m.retries.Inc()
 	}
 	if r.unfinished {

@@ -25,9 +25,9 @@ type workerDeps interface {
 	post(ctx context.Context, d delivery, wall int64) result
 	moveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error)
 	readCursor(ctx context.Context, id string) (plugins.Cursor, error)
-	// attempted is called after each attempt, with how many failed in a row up to it; again
+	// attempted is called after each attempt, with how many failed in a row up to it; retry
 	// says whether the one before had failed.
-	attempted(s *plugins.Subscription, r result, failures int, again bool)
+	attempted(s *plugins.Subscription, r result, failures int, retry bool)
 }
 
 // worker sends to one subscription, one POST at a time.
@@ -220,11 +220,11 @@ func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	}
 	now, _ := w.deps.clock()
 	w.mu.Lock()
-	again := w.q.failures > 0
+	retry := w.q.failures > 0
 	w.q.posted(r, now)
 	failures := w.q.failures
 	w.mu.Unlock()
-	w.deps.attempted(w.sub, r, failures, again)
+	w.deps.attempted(w.sub, r, failures, retry)
 }
 
 // writeCursor writes the cursor to the store. false: the stored cursor is not the one that

@@ -100,6 +100,6 @@ func (d *dispatcher) readCursor(ctx context.Context, id string) (plugins.Cursor,
 	return d.store.Cursor(ctx, id)
 }
 
-func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, again bool) {
-	d.observer.attempt(s, r, failures, again)
+func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, retry bool) {
+	d.observer.attempt(s, r, failures, retry)
 }
