@@ -24,13 +24,15 @@ type application struct {
 	Leaving bool        `json:"leaving,omitempty"`
 }
 
-func decodeApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
+// decodeApplication also returns the members that this release does not know.
+func decodeApplication(kv *mvccpb.KeyValue) (a plugins.Application, unknown string, ok bool) {
 	var v application
 	id := strings.TrimPrefix(string(kv.Key), keys.AppPrefix)
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
-		return plugins.Application{}, false
+	unknown, err := decode(kv.Value, &v)
+	if err != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
+		return plugins.Application{}, "", false
 	}
-	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, true
+	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, unknown, true
 }
 
 // SaveApplication implements plugins.Applications.
@@ -44,7 +46,21 @@ func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (hea
 	if a.Leaving {
 		class = quota.Free // what it has is about to go
 	}
-	return s.writeAt(ctx, class, key, a.At, clientv3.OpPut(key, string(value)))
+	more := s.unknown.members(key, int64(a.At))
+	at, err := s.writeAt(ctx, class, key, a.At, clientv3.OpPut(key, withMembers(string(value), more)))
+	if err == nil {
+		s.unknown.set(key, int64(at), more)
+	}
+	return at, err
+}
+
+// readApplication reads a value that may be written again.
+func (s *Store) readApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
+	a, unknown, ok := decodeApplication(kv)
+	if ok {
+		s.unknown.note(kv, unknown)
+	}
+	return a, ok
 }
 
 // EraseApplication implements plugins.Applications.
@@ -68,7 +84,7 @@ func (s *Store) Application(ctx context.Context, app string) (plugins.Applicatio
 	if kv == nil || err != nil {
 		return plugins.Application{}, err
 	}
-	a, ok := decodeApplication(kv)
+	a, ok := s.readApplication(kv)
 	if !ok {
 		a = plugins.Application{Leaving: true, At: heartbeat.Revision(kv.ModRevision)}
 	}
@@ -83,7 +99,7 @@ func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Appl
 		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
 		see: func(events []*clientv3.Event, _ heartbeat.Revision) {
 			for _, ev := range events {
-				showApplication(ev, see)
+				s.showApplication(ev, see)
 			}
 		},
 	}, failed)
@@ -92,7 +108,7 @@ func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Appl
 func (s *Store) listApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision)) (heartbeat.Revision, error) {
 	var all []plugins.Application
 	at, err := s.each(ctx, keys.AppPrefix, 0, func(kv *mvccpb.KeyValue) {
-		if a, ok := decodeApplication(kv); ok {
+		if a, ok := s.readApplication(kv); ok {
 			all = append(all, a)
 		}
 	})
@@ -102,12 +118,13 @@ func (s *Store) listApplications(ctx context.Context, load func([]plugins.Applic
 	return heartbeat.Revision(at), err
 }
 
-func showApplication(ev *clientv3.Event, see func(plugins.Application, bool)) {
+func (s *Store) showApplication(ev *clientv3.Event, see func(plugins.Application, bool)) {
 	if ev.Type == mvccpb.DELETE {
 		gone := plugins.Application{At: heartbeat.Revision(ev.Kv.ModRevision)}
+		s.unknown.set(string(ev.Kv.Key), ev.Kv.ModRevision, "")
 		gone.Info.AppInstanceID = strings.TrimPrefix(string(ev.Kv.Key), keys.AppPrefix)
 		see(gone, true)
-	} else if a, ok := decodeApplication(ev.Kv); ok {
+	} else if a, ok := s.readApplication(ev.Kv); ok {
 		see(a, false)
 	}
 }

@@ -39,7 +39,7 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 		_, ok = decodeEvent(kv)
 	case strings.HasPrefix(key, keys.AppPrefix):
 		c.Applications++
-		_, ok = decodeApplication(kv)
+		_, _, ok = decodeApplication(kv)
 	case strings.HasPrefix(key, keys.InstancePrefix):
 		c.Instances++
 	case strings.HasPrefix(key, keys.ServicePrefix):

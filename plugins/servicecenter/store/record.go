@@ -1,12 +1,8 @@
 package store
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"reflect"
-	"strings"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
@@ -14,57 +10,49 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// encodeRecord is a record as it is stored. What a later release wrote into it stays.
-func encodeRecord(r *heartbeat.Record) (string, error) {
-	lean := *r
-	lean.Attributes = unescaped(r.Attributes)
-	text, err := encode(&lean)
-	if err != nil || r.Extra == "" {
-		return text, err
-	}
-	return strings.TrimSuffix(text, "}") + "," + strings.TrimPrefix(r.Extra, "{"), nil
+// storedRecord is the value of a record's key. It is a type of its own, so that no rename in
+// the engine changes what is stored: a member that the engine adds does not compile before
+// it has a name here, or "-".
+type storedRecord struct {
+	Schema       int               `json:"Schema"`
+	ID           heartbeat.ID      `json:"ID"`
+	Owner        string            `json:"Owner"`
+	Attributes   string            `json:"Attributes"`
+	Place        string            `json:"Place"`
+	State        heartbeat.State   `json:"State"`
+	Seq          uint64            `json:"Seq"`
+	Proposed     int               `json:"Proposed"`
+	Interval     int               `json:"Interval"`
+	Previous     int               `json:"Previous"`
+	Window       int               `json:"Window"`
+	Lease        heartbeat.LeaseID `json:"Lease"`
+	RegisteredAt int64             `json:"RegisteredAt"`
+	ChangedAt    int64             `json:"ChangedAt"`
+	SuspendedAt  int64             `json:"SuspendedAt"`
+	LastBeat     int64             `json:"LastBeat"`
+	Silence      time.Duration     `json:"Silence,omitempty"`
+	SilenceAt    time.Duration     `json:"SilenceAt,omitempty"`
+	Extra        string            `json:"-"` // members of a later release
 }
 
-func decodeRecord(kv *mvccpb.KeyValue) (r heartbeat.Record, err error) {
-	d := json.NewDecoder(bytes.NewReader(kv.Value))
-	d.DisallowUnknownFields() // which costs nothing; there are none but beside a later release
-	if err := d.Decode(&r); err != nil {
-		r = heartbeat.Record{}
-		if err := json.Unmarshal(kv.Value, &r); err != nil {
-			return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
-		}
-		if r.Extra, err = unknownMembers(kv.Value); err != nil {
-			return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
-		}
-	} else if len(bytes.TrimSpace(kv.Value[d.InputOffset():])) > 0 {
-		return r, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, errTrailing)
+// encodeRecord is a record as it is stored. What a later release wrote into it stays.
+func encodeRecord(r *heartbeat.Record) (string, error) {
+	v := storedRecord(*r)
+	v.Attributes = unescaped(r.Attributes)
+	text, err := encode(&v)
+	return withMembers(text, r.Extra), err
+}
+
+func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
+	var v storedRecord
+	extra, err := decode(kv.Value, &v)
+	if err != nil {
+		return heartbeat.Record{}, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
 	}
-	r.Attributes = canonical(r.Attributes)
+	v.Extra, v.Attributes = extra, canonical(v.Attributes)
+	r := heartbeat.Record(v)
 	if r.Schema != heartbeat.Schema || keys.Record(r.ID) != string(kv.Key) {
 		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, heartbeat.Schema)
 	}
 	return r, nil
-}
-
-var errTrailing = errors.New("something follows the record")
-
-// unknownMembers is an object of the members of a stored record that this release does not
-// know; "" if there are none.
-func unknownMembers(value []byte) (string, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(value, &all); err != nil {
-		return "", err
-	}
-	t := reflect.TypeFor[heartbeat.Record]()
-	for name := range all {
-		for i := range t.NumField() {
-			if f := t.Field(i); f.Tag.Get("json") != "-" && strings.EqualFold(f.Name, name) {
-				delete(all, name)
-			}
-		}
-	}
-	if len(all) == 0 {
-		return "", nil
-	}
-	return encode(all) // in the order of their names
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,7 +34,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		read   func(*mvccpb.KeyValue) (any, bool)
 		want   any
 	}{
-		{"/mep/rec/" + string(id), &record, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
+		{"/mep/rec/" + string(id), storedRecord(record), `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
 		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
@@ -43,7 +45,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}", Size: 242}},
 		{"/mep/app/app", application{Schema: 1, Info: app, Leaving: true}, `{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true}`,
-			func(kv *mvccpb.KeyValue) (any, bool) { return decodeApplication(kv) }, plugins.Application{Info: app, Leaving: true}},
+			func(kv *mvccpb.KeyValue) (any, bool) { a, _, ok := decodeApplication(kv); return a, ok }, plugins.Application{Info: app, Leaving: true}},
 	} {
 		value, err := json.Marshal(c.value)
 		require.NoError(t, err)
@@ -83,6 +85,56 @@ func TestARecordKeepsWhatItDoesNotKnow(t *testing.T) {
 		_, err = decodeRecord(&mvccpb.KeyValue{Key: key, Value: []byte(bad)})
 		require.ErrorIs(t, err, heartbeat.ErrUnusable, bad)
 	}
+}
+
+// The same for what is written again of the others, through the interfaces of their readers:
+// cursors and registrations.
+func TestACursorAndARegistrationKeepWhatTheyDoNotKnow(t *testing.T) {
+	const later = `"added":{"b":[1,"<"]},"younger":1e3}`
+	add := func(key string) {
+		value := strings.TrimSuffix(storetest.Value(t, store.client, key), "}") + "," + later
+		_, err := store.client.Put(t.Context(), key, value)
+		require.NoError(t, err)
+	}
+	keeps := func(key, member string) {
+		t.Helper()
+		value := storetest.Value(t, store.client, key)
+		require.Contains(t, value, member)
+		require.Equal(t, 1, strings.Count(value, later), "%s", value)
+	}
+	sub := subscribed(t, "s-later")
+	key := keys.CursorPrefix + sub.ID
+	add(key)
+	c, err := store.Cursor(t.Context(), sub.ID)
+	require.NoError(t, err)
+	for range 2 {
+		c.After++
+		c.At, err = store.MoveCursor(t.Context(), sub.ID, c)
+		require.NoError(t, err)
+		keeps(key, `"after":`+strconv.FormatInt(int64(c.After), 10))
+	}
+
+	a := plugins.Application{Info: mp1.AppInfo{AppName: "n", AppInstanceID: "app-later"}}
+	_, err = store.SaveApplication(t.Context(), a)
+	require.NoError(t, err)
+	key = keys.AppPrefix + a.Info.AppInstanceID
+	add(key)
+	a, err = store.Application(t.Context(), a.Info.AppInstanceID)
+	require.NoError(t, err)
+	for _, name := range []string{"m", "o"} {
+		a.Info.AppName = name
+		a.At, err = store.SaveApplication(t.Context(), a)
+		require.NoError(t, err)
+		keeps(key, `"appName":"`+name+`"`)
+	}
+	_, err = store.listApplications(t.Context(), func(all []plugins.Application, _ heartbeat.Revision) { a = all[len(all)-1] })
+	require.NoError(t, err)
+	_, err = store.SaveApplication(t.Context(), a)
+	require.NoError(t, err)
+	keeps(key, `"appName":"o"`)
+	_, err = store.EraseApplication(t.Context(), "app-later", 0)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	require.NoError(t, store.Unsubscribe(t.Context(), sub.ID))
 }
 
 // Replicas of two releases compare projections byte for byte, and repair what differs.

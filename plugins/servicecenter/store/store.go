@@ -33,6 +33,8 @@ type Store struct {
 	pace   pace
 	owned  owned
 
+	unknown unknown // members of values that a later release has written
+
 	consumers Consumers
 	reserved  string
 

@@ -47,11 +47,18 @@ func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 }
 
 func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
+	c, _, ok := decodeMembers(kv)
+	return c, ok
+}
+
+// decodeMembers also returns the members that this release does not know.
+func decodeMembers(kv *mvccpb.KeyValue) (c plugins.Cursor, unknown string, ok bool) {
 	var v cursor
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema {
-		return plugins.Cursor{}, false
+	unknown, err := decode(kv.Value, &v)
+	if err != nil || v.Schema != heartbeat.Schema {
+		return plugins.Cursor{}, "", false
 	}
-	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, true
+	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, unknown, true
 }
 
 func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), ">", 0) }
@@ -117,7 +124,10 @@ func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscript
 
 // Unsubscribe implements plugins.Outbox.
 func (s *Store) Unsubscribe(ctx context.Context, id string) error {
-	_, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id)}, clientv3.OpDelete(keys.SubPrefix+id), clientv3.OpDelete(keys.CursorPrefix+id))
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id)}, clientv3.OpDelete(keys.SubPrefix+id), clientv3.OpDelete(keys.CursorPrefix+id))
+	if err == nil {
+		s.unknown.set(keys.CursorPrefix+id, res.Header.Revision, "")
+	}
 	return err
 }
 
@@ -130,10 +140,11 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	if kv == nil {
 		return plugins.Cursor{}, heartbeat.ErrConflict
 	}
-	c, ok := decodeCursor(kv)
+	c, unknown, ok := decodeMembers(kv)
 	if !ok {
 		return plugins.Cursor{}, heartbeat.ErrUnusable
 	}
+	s.unknown.note(kv, unknown)
 	return c, nil
 }
 
@@ -144,13 +155,15 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 		return 0, err
 	}
 	key := keys.CursorPrefix + id
+	more := s.unknown.members(key, int64(c.At))
 	if failpoint.On {
 		_ = failpoint.Hit("cursor.before")
 	}
-	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, string(value)))
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(c.At))}, clientv3.OpPut(key, withMembers(string(value), more)))
 	if err != nil {
 		return 0, err
 	}
+	s.unknown.set(key, res.Header.Revision, more)
 	return heartbeat.Revision(res.Header.Revision), nil
 }
 
