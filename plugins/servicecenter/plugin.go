@@ -81,8 +81,8 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		h.Go(func(ctx context.Context) { s.Attend(ctx, say) })
 	}
 	b.entry = center.NewRegistration(db, h.Log, s.Name(), center.AdvertisedAddress(h))
-	b.entry.Keep(ctx) // before anybody can ask for it
-	h.Go(b.entry.Stay)
+	b.entry.Ensure(ctx) // before anybody can ask for it
+	h.Go(b.entry.Run)
 	var shown plugins.Collectors
 	b.entry.Collect(&shown)
 	s.Collect(&shown)

@@ -34,7 +34,7 @@ const (
 	batchWait   = 5 * time.Second
 )
 
-// theBounds stands in service-center's chain before the guard.
+// theBounds comes in service-center's chain before the guard.
 var theBounds = &bounds{running: make(chan struct{}, batches)}
 
 // bounds refuses bodies that would cost more than they may.
@@ -56,7 +56,7 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		return
 	}
 	most := largest(pattern)
-	if free[route] || r.Method == http.MethodDelete {
+	if unlimited[route] || r.Method == http.MethodDelete {
 		most = min(most, maxFreeBody)
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}

@@ -96,9 +96,9 @@ func clearEnvironment(keys map[string]any) {
 
 // configure gives service-center its settings, its log our sink, and its event
 // machinery what it needs to tell the truth.
-func configure(host, port string, sink sclogSink) error {
-	quiet.LogTo(facade{}) // archaius warns that it is initialised twice, which is what we want
-	defer quiet.LogTo(facade(sink))
+func configure(host, port string, sink scLogSink) error {
+	quiet.LogTo(chassisLogger{}) // archaius warns that it is initialised twice, which is what we want
+	defer quiet.LogTo(chassisLogger(sink))
 	s := settings(host, port)
 	clearEnvironment(s)
 	for k, v := range s {

@@ -57,7 +57,7 @@ func Start(o Options) (*Center, error) {
 	}
 	chains()
 	boundFinds()
-	if err := configure(host, port, sclogSink{c.said}); err != nil {
+	if err := configure(host, port, scLogSink{c.said}); err != nil {
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
 	install(newRegistry(c.client.Client, c.client.Gate, c.client.Readers))
@@ -84,7 +84,7 @@ func (c *Center) InstanceEvents() *InstanceEvents { return theInstances }
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
 func (c *Center) Handler() http.Handler {
-	return outer(theGuard.door(unknownPaths(srest.DefaultServerMux)))
+	return outer(theGuard.rejectAmbiguous(unknownPaths(srest.DefaultServerMux)))
 }
 
 // unknownPaths refuses what neither we nor service-center serve: its router, behind the

@@ -23,14 +23,14 @@ import (
 
 // The bounds of what is remembered, in estimated bytes.
 const (
-	mostFinds        = 32 << 20
-	mostDependencies = 4 << 20
-	nodeCost         = 1000 // a node with its maps, measured
-	instanceCost     = 16   // a pointer in a slice that grew
+	maxFinds        = 32 << 20
+	maxDependencies = 4 << 20
+	nodeCost        = 1000 // a node with its maps, measured
+	instanceCost    = 16   // a pointer in a slice that grew
 )
 
 // findBudgets are of the two trees, for the metrics.
-var findBudgets = struct{ finds, dependencies *budget }{newBudget(mostFinds), newBudget(mostDependencies)}
+var findBudgets = struct{ finds, dependencies *budget }{newBudget(maxFinds), newBudget(maxDependencies)}
 
 // boundFinds replaces the trees. It must be called before they are used.
 func boundFinds() {

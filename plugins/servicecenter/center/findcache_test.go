@@ -68,25 +68,25 @@ func TestFindsAreRememberedWithinABound(t *testing.T) {
 	require.Greater(t, cost, int64(5*nodeCost))
 
 	most := 0
-	for i := range 3 * mostFinds / (5 * nodeCost) { // enough for three times the bound
+	for i := range 3 * maxFinds / (5 * nodeCost) { // enough for three times the bound
 		remember(i, key, "", "")
-		require.LessOrEqual(t, findBudgets.finds.estimate(), int64(mostFinds))
+		require.LessOrEqual(t, findBudgets.finds.estimate(), int64(maxFinds))
 		if i%500 == 0 {
 			most = max(most, nodes(root()))
 		}
 	}
 	require.Greater(t, most, 1000, "they are remembered")
-	require.LessOrEqual(t, most, mostFinds/nodeCost)
-	for i := range 3 * mostFinds / (1000 * nodeCost) { // few with long names cost as much
+	require.LessOrEqual(t, most, maxFinds/nodeCost)
+	for i := range 3 * maxFinds / (1000 * nodeCost) { // few with long names cost as much
 		remember(0, key, "", strings.Repeat("r", 100*nodeCost)+fmt.Sprint(i))
-		require.LessOrEqual(t, findBudgets.finds.estimate(), int64(mostFinds))
+		require.LessOrEqual(t, findBudgets.finds.estimate(), int64(maxFinds))
 	}
-	for i := range 3 * mostFinds / nodeCost { // and so do providers that do not exist
+	for i := range 3 * maxFinds / nodeCost { // and so do providers that do not exist
 		key := key
 		key.ServiceName = fmt.Sprint("nobody", i)
 		remember(0, key, "", "")
 	}
-	require.LessOrEqual(t, findBudgets.finds.estimate(), int64(mostFinds))
+	require.LessOrEqual(t, findBudgets.finds.estimate(), int64(maxFinds))
 	require.Len(t, find(t, "remembered", "0%2B"), 1, "and finds go on")
 	status, _, _ := web.Send(t, "POST", registryPath+"microservices/remembered/instances", `{"instance":{"instanceId":"second","hostName":"h","endpoints":["rest://10.0.0.2:80"]}}`)
 	require.Equal(t, http.StatusOK, status)
@@ -95,9 +95,9 @@ func TestFindsAreRememberedWithinABound(t *testing.T) {
 
 func TestDependenciesAreRememberedWithinABound(t *testing.T) {
 	ctx := context.Background()
-	for i := range 3 * mostDependencies / nodeCost {
+	for i := range 3 * maxDependencies / nodeCost {
 		cache.DependencyRule.ExistVersionRule(ctx, fmt.Sprint("consumer", i), &discovery.MicroServiceKey{Tenant: "default/default", AppId: "a", ServiceName: fmt.Sprint("n", i%10), Version: "1.0.0"})
-		require.LessOrEqual(t, findBudgets.dependencies.estimate(), int64(mostDependencies))
+		require.LessOrEqual(t, findBudgets.dependencies.estimate(), int64(maxDependencies))
 	}
 }
 

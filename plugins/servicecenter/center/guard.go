@@ -24,7 +24,7 @@ var theGuard = newGuard()
 type guard struct {
 	ours     atomic.Pointer[Owned]
 	refusals *prometheus.CounterVec // writes by reason
-	turned   *prometheus.CounterVec // requests by reason
+	rejected *prometheus.CounterVec // requests by reason
 }
 
 func newGuard() *guard {
@@ -32,7 +32,7 @@ func newGuard() *guard {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_servicecomb_writes_refused_total", Help: "Writes of service-center that were not carried out, by reason.",
 		}, []string{"reason"}),
-		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_servicecomb_requests_refused_total", Help: "Requests that never reached service-center, by reason.",
 		}, []string{"reason"}),
 	}
@@ -43,11 +43,11 @@ func (g *guard) show(cs *plugins.Collectors) {
 	for _, why := range []refusal{refusedOurs, refusedForm, refusedRoom} {
 		g.refusals.WithLabelValues(string(why))
 	}
-	for _, why := range []string{turnedPath, turnedQuery, turnedHeader, turnedBody} {
-		g.turned.WithLabelValues(why)
+	for _, why := range []string{rejectedPath, rejectedQuery, rejectedHeader, rejectedBody} {
+		g.rejected.WithLabelValues(why)
 	}
 	cs.Add(g.refusals)
-	cs.Add(g.turned)
+	cs.Add(g.rejected)
 }
 
 // Owned is what the guard asks the store before it lets a write of service-center through:
@@ -98,7 +98,7 @@ func (g *guard) Handle(i *chain.Invocation) {
 	}
 	b := scan(r)
 	if complaint := b.complaint(r.Method + " " + pattern); complaint != "" {
-		g.turn(w, complaint)
+		g.rejectBody(w, complaint)
 		return // the chain ends here
 	}
 	if pattern != batchFind && g.names(r.URL.Path, b.ids) {
@@ -130,7 +130,7 @@ func (g *guard) names(path string, ids []string) bool {
 	return false
 }
 
-// callKey finds what the door knows of a request in its context.
+// callKey finds what rejectAmbiguous knows of a request in its context.
 type callKey struct{}
 
 // apiCall is one to service-center's API that may change something.

@@ -21,10 +21,10 @@ import (
 // came first was chance, and a consumer was seldom told that a service is there again.
 
 const (
-	mostUnknown  = 2 * time.Second        // that an event waits for its microservice
+	maxUnknown   = 2 * time.Second        // that an event waits for its microservice
 	unknownPause = 10 * time.Millisecond  // between two looks
-	mostHeld     = 4096                   // events that wait; the next waits with its cache's watch
-	mostUntold   = 250 * time.Millisecond // that the end of a microservice waits for that of its instance
+	maxWaiting   = 4096                   // events that wait; the next waits with its cache's watch
+	maxEndWait   = 250 * time.Millisecond // that the end of a microservice waits for that of its instance
 )
 
 // InstanceEvents hands the events of instances on, those of one instance in their order:
@@ -35,7 +35,7 @@ type InstanceEvents struct {
 
 	mu      sync.Mutex
 	stopped bool                     // nobody is told any more
-	held    []heldEvents             // in the order in which they came
+	waiting []waitingEvents          // in the order in which they came
 	count   int                      // of all events in held
 	ends    map[string]chan struct{} // of instances that are being erased, closed once that is told
 }
@@ -43,8 +43,8 @@ type InstanceEvents struct {
 // theInstances is in front of service-center's handler of instances.
 var theInstances = &InstanceEvents{next: func(e sd.KvEvent) { sd.EventProxy(kv.INSTANCE).OnEvent(e) }, known: serviceKnown}
 
-// heldEvents are those of one instance.
-type heldEvents struct {
+// waitingEvents are those of one instance.
+type waitingEvents struct {
 	key    string
 	since  time.Time
 	events []sd.KvEvent
@@ -54,22 +54,22 @@ type heldEvents struct {
 func (o *InstanceEvents) OnEvent(e sd.KvEvent) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.count >= mostHeld { // not longer than mostUnknown
+	for o.count >= maxWaiting { // not longer than mostUnknown
 		o.mu.Unlock()
 		time.Sleep(unknownPause)
 		o.mu.Lock()
 	}
 	key := string(e.KV.Key)
-	i := slices.IndexFunc(o.held, func(h heldEvents) bool { return h.key == key })
+	i := slices.IndexFunc(o.waiting, func(h waitingEvents) bool { return h.key == key })
 	switch {
 	case i >= 0:
-		o.held[i].events = append(o.held[i].events, e)
+		o.waiting[i].events = append(o.waiting[i].events, e)
 	case e.Type == discovery.EVT_INIT || e.Type == discovery.EVT_DELETE || o.known(e.KV.Key):
-		o.hand(e)
+		o.deliver(e)
 		return
 	default:
-		o.held = append(o.held, heldEvents{key, time.Now(), []sd.KvEvent{e}})
-		if len(o.held) == 1 {
+		o.waiting = append(o.waiting, waitingEvents{key, time.Now(), []sd.KvEvent{e}})
+		if len(o.waiting) == 1 {
 			go o.release()
 		}
 	}
@@ -80,31 +80,31 @@ func (o *InstanceEvents) OnEvent(e sd.KvEvent) {
 func (o *InstanceEvents) release() {
 	for {
 		time.Sleep(unknownPause)
-		if o.some() == 0 {
+		if o.releaseDue() == 0 {
 			return
 		}
 	}
 }
 
-// some returns how many instances are left.
-func (o *InstanceEvents) some() int {
+// releaseDue returns how many instances are left.
+func (o *InstanceEvents) releaseDue() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.held = slices.DeleteFunc(o.held, func(h heldEvents) bool {
-		if time.Since(h.since) < mostUnknown && !o.known([]byte(h.key)) {
+	o.waiting = slices.DeleteFunc(o.waiting, func(h waitingEvents) bool {
+		if time.Since(h.since) < maxUnknown && !o.known([]byte(h.key)) {
 			return false
 		}
 		for _, e := range h.events {
-			o.hand(e)
+			o.deliver(e)
 		}
 		o.count -= len(h.events)
 		return true
 	})
-	return len(o.held)
+	return len(o.waiting)
 }
 
-// hand hands an event on as service-center's caches do: a panic is logged, and no more.
-func (o *InstanceEvents) hand(e sd.KvEvent) {
+// deliver hands an event on as service-center's caches do: a panic is logged, and no more.
+func (o *InstanceEvents) deliver(e sd.KvEvent) {
 	defer sclog.Recover()
 	if e.Type == discovery.EVT_DELETE {
 		defer o.ended(string(e.KV.Key))
@@ -160,7 +160,7 @@ func (o *InstanceEvents) AwaitEnd(ctx context.Context, key string) {
 	if ended == nil {
 		return
 	}
-	late := time.NewTimer(mostUntold)
+	late := time.NewTimer(maxEndWait)
 	defer late.Stop()
 	select {
 	case <-ended:

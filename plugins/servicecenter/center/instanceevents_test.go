@@ -48,16 +48,16 @@ func TestAnInstancesEventsWaitForItsMicroservice(t *testing.T) {
 		require.Equal(t, "UPDATEa8", said(), "at once from now on")
 
 		began := time.Now()
-		for i := range mostHeld + 1 {
+		for i := range maxWaiting + 1 {
 			o.OnEvent(happened(discovery.EVT_CREATE, "nobody", int64(10+i)))
 		}
-		require.InDelta(t, mostUnknown, time.Since(began), float64(2*unknownPause), "more than may be held wait")
-		require.Len(t, strings.Fields(said()), mostHeld)
-		time.Sleep(mostUnknown + 2*unknownPause)
+		require.InDelta(t, maxUnknown, time.Since(began), float64(2*unknownPause), "more than may be held wait")
+		require.Len(t, strings.Fields(said()), maxWaiting)
+		time.Sleep(maxUnknown + 2*unknownPause)
 		require.Len(t, strings.Fields(said()), 1)
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		require.Empty(t, o.held)
+		require.Empty(t, o.waiting)
 		require.Zero(t, o.count)
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// theLimits stands in service-center's chain before the guard, which reads bodies.
+// theLimits comes in service-center's chain before the guard, which reads bodies.
 var theLimits = &limits{}
 
 // limits bounds what may be written through service-center's own API, by the address of
@@ -34,9 +34,9 @@ func (c *Center) Limit(l plugins.Limits) {
 	}
 }
 
-// free are the routes that no limit holds back, beside all GETs and DELETEs: a heartbeat
+// unlimited are the routes that no limit holds back, beside all GETs and DELETEs: a heartbeat
 // must not fail because of what others do. What they send is bounded by sound.
-var free = map[string]bool{
+var unlimited = map[string]bool{
 	"PUT " + oneInstance + "/heartbeat":  true,
 	"PUT " + registryRoot + "heartbeats": true,
 }
@@ -51,7 +51,7 @@ func (l *limits) Handle(i *chain.Invocation) {
 	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
 	route := r.Method + " " + pattern
 	of := l.of.Load()
-	if of == nil || free[route] || r.Method == http.MethodGet || r.Method == http.MethodDelete {
+	if of == nil || unlimited[route] || r.Method == http.MethodGet || r.Method == http.MethodDelete {
 		i.Next()
 		return
 	}

@@ -25,10 +25,10 @@ const (
 
 var errRefused = errors.New("servicecenter: the write was refused")
 
-// judge says what the writes among the operations touch, or why they are refused at
+// check says what the writes among the operations touch, or why they are refused at
 // once. What is ours by the records seen here needs no question to the store; what is
 // not yet seen is found by the compares of commit.
-func (r *registry) judge(sets ...[]client.PluginOp) (s subject, refused refusal) {
+func (r *registry) check(sets ...[]client.PluginOp) (s subject, refused refusal) {
 	for _, ops := range sets {
 		for i := range ops {
 			if ops[i].Action != client.ActionGet && !s.add(&ops[i]) {
@@ -93,8 +93,8 @@ func noneIsOurs(services []string) []clientv3.Cmp {
 	return out
 }
 
-// alone carries out a write that is no transaction.
-func (r *registry) alone(ctx context.Context, op client.PluginOp, s subject) (*client.PluginResponse, error) {
+// write carries out a write that is no transaction.
+func (r *registry) write(ctx context.Context, op client.PluginOp, s subject) (*client.PluginResponse, error) {
 	_, responses, revision, err := r.commit(ctx, s.services, nil, operationsOf([]client.PluginOp{op}), nil)
 	if errors.Is(err, errRefused) {
 		r.guard.refuse(ctx, refusedOurs)
@@ -117,12 +117,12 @@ type foreignLeases struct {
 	ids map[int64]struct{}
 }
 
-const mostForeignLeases = 1 << 17
+const maxForeignLeases = 1 << 17
 
 func (f *foreignLeases) add(id int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.ids) >= mostForeignLeases {
+	if len(f.ids) >= maxForeignLeases {
 		clear(f.ids) // each is asked for once more
 	}
 	if f.ids == nil {

@@ -62,7 +62,7 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	op := client.OptionsToOp(opts...)
-	touched, refused := r.judge([]client.PluginOp{op})
+	touched, refused := r.check([]client.PluginOp{op})
 	if refused != "" {
 		r.guard.refuse(ctx, refused)
 		return nil, errRefused
@@ -75,7 +75,7 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	defer done()
 	out := &client.PluginResponse{Action: op.Action, Succeeded: true}
 	if len(touched.services) > 0 {
-		return r.alone(ctx, op, touched)
+		return r.write(ctx, op, touched)
 	}
 	switch op.Action {
 	case client.ActionGet:
@@ -123,7 +123,7 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	if err != nil {
 		return nil, err
 	}
-	touched, refused := r.judge(success, fail)
+	touched, refused := r.check(success, fail)
 	if refused != "" {
 		return r.refused(ctx, refused)
 	}

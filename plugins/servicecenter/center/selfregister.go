@@ -33,10 +33,10 @@ import (
 // Nothing of it is a record: Mp1 does not see it. The instances have names that no
 // projection has, so that neither list nor watch takes one for a stranger.
 const (
-	selfTTL    = 15 // seconds that a replica stays there which was killed
-	selfEvery  = selfTTL * time.Second / 3
-	selfRounds = 8
-	selfPrefix = "mep-" // of instanceIds; behind it stands the replica's name
+	selfTTL       = 15 // seconds that a replica stays there which was killed
+	selfEvery     = selfTTL * time.Second / 3
+	maxSelfRounds = 8
+	selfPrefix    = "mep-" // of instanceIds; behind it stands the replica's name
 
 	selfBatch     = 60          // deletions in one transaction
 	selfLeaveTime = time.Second // for the last words of a replica that stops
@@ -78,6 +78,7 @@ func NewRegistration(c *etcd.Client, log openlog.Logger, replica, address string
 	return &Registration{client: c, log: log, replica: replica, address: address}
 }
 
+// Collect adds what an operator watches.
 func (e *Registration) Collect(cs *plugins.Collectors) {
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_servicecomb_registered",
 		Help: "1 while this replica is registered as service-center, so that registry/health shows it to ServiceComb's clients."}, func() float64 {
@@ -115,8 +116,8 @@ func (e *Registration) value(since string) string {
 	return string(b)
 }
 
-// Stay keeps the registration until ctx ends.
-func (e *Registration) Stay(ctx context.Context) {
+// Run keeps the registration until ctx ends.
+func (e *Registration) Run(ctx context.Context) {
 	t := time.NewTicker(selfEvery)
 	defer t.Stop()
 	for {
@@ -125,20 +126,20 @@ func (e *Registration) Stay(ctx context.Context) {
 			e.Leave(ctx)
 			return
 		case <-t.C:
-			e.Keep(ctx)
+			e.Ensure(ctx)
 		}
 	}
 }
 
-// Keep renews the registration's lease, and puts right what is not there as it should be:
+// Ensure renews the registration's lease, and puts right what is not there as it should be:
 // somebody else may write to the store, or bring it back from a backup.
-func (e *Registration) Keep(ctx context.Context) {
+func (e *Registration) Ensure(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	err := errUnsettled
-	for range selfRounds {
+	for range maxSelfRounds {
 		var done bool
 		if done, err = e.settle(ctx); done || err != nil {
 			break

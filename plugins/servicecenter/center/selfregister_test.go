@@ -21,7 +21,7 @@ import (
 func entered(t *testing.T) *Registration {
 	t.Helper()
 	e := NewRegistration(db, plugins.NewLog(logged, "INFO"), "0123456789abcdef", "10.0.0.1:30100")
-	e.Keep(t.Context())
+	e.Ensure(t.Context())
 	require.False(t, e.warned)
 	t.Cleanup(func() { e.Leave(t.Context()) })
 	return e
@@ -78,7 +78,7 @@ func TestTheRegistrationOfServiceCenterIsRenewedWithoutAWrite(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return ttl() < selfTTL-1 }, 10*time.Second, 20*time.Millisecond)
 	before := aboutSelf(t)
-	e.Keep(t.Context())
+	e.Ensure(t.Context())
 	require.Equal(t, before, aboutSelf(t))
 	require.GreaterOrEqual(t, ttl(), int64(selfTTL-1))
 	require.Contains(t, before, keys.MarkPrefix+SelfServiceID)
@@ -107,7 +107,7 @@ func TestTheRegistrationOfServiceCenterIsPutRight(t *testing.T) {
 			}
 			require.NoError(t, err)
 		}
-		e.Keep(t.Context())
+		e.Ensure(t.Context())
 		require.False(t, e.warned, "%v", damage)
 		require.Eventually(t, func() bool {
 			got := healthy(t)
@@ -119,7 +119,7 @@ func TestTheRegistrationOfServiceCenterIsPutRight(t *testing.T) {
 		}
 	}
 	require.NoError(t, db.RevokeLease(t.Context(), e.lease))
-	e.Keep(t.Context())
+	e.Ensure(t.Context())
 	require.Len(t, healthy(t), 1, "its lease had run out")
 }
 
@@ -138,7 +138,7 @@ func TestTheNameOfServiceCenterIsTakenFromWhoHadIt(t *testing.T) {
 	}
 	_, err := db.Delete(t.Context(), keys.MarkPrefix+SelfServiceID)
 	require.NoError(t, err)
-	e.Keep(t.Context())
+	e.Ensure(t.Context())
 	require.Eventually(t, func() bool { got := healthy(t); return len(got) == 1 && got[0].InstanceId == e.instanceID() }, 5*time.Second, 10*time.Millisecond)
 	require.NotContains(t, storetest.Everything(t, db), keys.TagPrefix+SelfServiceID)
 	_, err = db.Delete(t.Context(), keys.ServicePrefix+"squatter")

@@ -11,7 +11,7 @@ import (
 
 // What service-center says in everyday use although all is well: nobody watches its
 // own events here, and its cache of consumers learns of a new service a moment later.
-func everyday(message string) bool {
+func routine(message string) bool {
 	return strings.HasPrefix(message, "publish event[") || strings.HasSuffix(message, "get cached provider's file failed")
 }
 
@@ -22,14 +22,14 @@ var harmless = map[string]bool{
 	"quota init, all resources are unlimited": true, // applications.maxServices is the limit
 }
 
-// facade is what go-chassis' own packages log through: warnings and worse. log nil
+// chassisLogger is what go-chassis' own packages log through: warnings and worse. log nil
 // is silence.
-type facade struct{ log *logs.Repeats }
+type chassisLogger struct{ log *logs.Repeats }
 
-func (facade) Debug(string, ...openlog.Option) {}
-func (facade) Info(string, ...openlog.Option)  {} // archaius tells every setting, with its value
+func (chassisLogger) Debug(string, ...openlog.Option) {}
+func (chassisLogger) Info(string, ...openlog.Option)  {} // archaius tells every setting, with its value
 
-func (f facade) Warn(m string, o ...openlog.Option) {
+func (f chassisLogger) Warn(m string, o ...openlog.Option) {
 	if f.log == nil {
 		return
 	}
@@ -40,19 +40,19 @@ func (f facade) Warn(m string, o ...openlog.Option) {
 	f.log.Warn("go-chassis "+logs.Kind(m), m, tags)
 }
 
-func (f facade) Error(m string, o ...openlog.Option) { f.Warn(m, o...) }
-func (f facade) Fatal(m string, o ...openlog.Option) { f.Warn(m, o...) }
+func (f chassisLogger) Error(m string, o ...openlog.Option) { f.Warn(m, o...) }
+func (f chassisLogger) Fatal(m string, o ...openlog.Option) { f.Warn(m, o...) }
 
-// sclogSink takes the lines of service-center's log into ours. It logs an error for
+// scLogSink takes the lines of service-center's log into ours. It logs an error for
 // whatever it refuses to a client, one for each element of a list, so what it calls an
 // error is a warning here, and repetitions are counted: those of one place in its source,
 // for its messages hold text of the client's. Its panics are errors.
-type sclogSink struct{ log *logs.Repeats }
+type scLogSink struct{ log *logs.Repeats }
 
-func (s sclogSink) Sync() error { return nil }
+func (s scLogSink) Sync() error { return nil }
 
 // Write takes one event: as JSON, or for a panic a line and the stack below it.
-func (s sclogSink) Write(p []byte) (int, error) {
+func (s scLogSink) Write(p []byte) (int, error) {
 	var e struct{ Level, Message, Error, Caller string }
 	if json.Unmarshal(p, &e) != nil {
 		e.Message = string(p)
@@ -61,7 +61,7 @@ func (s sclogSink) Write(p []byte) (int, error) {
 		}
 	}
 	message, below, _ := strings.Cut(strings.TrimSpace(e.Message), "\n")
-	if message == "" || harmless[message] || everyday(message) { // a panic comes a second time, without message
+	if message == "" || harmless[message] || routine(message) { // a panic comes a second time, without message
 		return len(p), nil
 	}
 	message, e.Error = withoutBody(message), withoutBody(e.Error)

@@ -28,7 +28,7 @@ func sinkLines(t *testing.T, out *strings.Builder) (all []map[string]any) {
 func TestARequestThatFailsForEachElementIsTwoLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		s := sclogSink{logs.NewRepeats(logs.New(&out, "INFO"))}
+		s := scLogSink{logs.NewRepeats(logs.New(&out, "INFO"))}
 		for i := range 4000 {
 			fmt.Fprintf(s, `{"level":"ERROR","time":"t","caller":"etcd/util.go:211","message":"heartbeat set failed, s%d/i%d","error":"Instance does not exist"}`+"\n", i, i)
 		}
@@ -47,7 +47,7 @@ func TestARequestThatFailsForEachElementIsTwoLines(t *testing.T) {
 func TestAPanicOfServiceCenterIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		s := sclogSink{logs.NewRepeats(logs.New(&out, "INFO"))}
+		s := scLogSink{logs.NewRepeats(logs.New(&out, "INFO"))}
 		fmt.Fprintf(s, "2026-01-02T03:04:05.006Z\tPANIC\tprometheus/counter.go:1\tlabel value \"\xff\" is not valid\nUTF-8\n%s\n", debug.Stack())
 		fmt.Fprintln(s, `{"level":"PANIC","time":"t","caller":"c","message":"","recover":"x","stack":"y"}`)
 		fmt.Fprintln(s, `{"level":"ERROR","caller":"servicecenter/mux.go:43","message":"panic in X: boom\ngoroutine 1 [running]:\nmain.f()\n\t/a/main/f.go:7 +0x1d\n"}`)

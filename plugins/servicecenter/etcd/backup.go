@@ -54,7 +54,7 @@ func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog
 		return nil, 0, err
 	}
 	_ = lock.Close() // it is taken again at once; this one was to make nothing where there is nothing
-	if r, err := sound(dataDir); err != nil {
+	if r, err := checkDir(dataDir); err != nil {
 		return nil, 0, err
 	} else if r.Empty {
 		return nil, 0, fmt.Errorf("there is no store in %s", dataDir)
@@ -108,7 +108,7 @@ func restoreLog(etcd string, fail func(why string)) *zap.Logger {
 	if fail == nil {
 		return zap.NewNop()
 	}
-	l := &lastWords{dir: filepath.Dir(etcd), fail: func(why string) {
+	l := &startLog{dir: filepath.Dir(etcd), fail: func(why string) {
 		_ = datadir.RemoveLeft(etcd) // the process ends, and nothing else does it
 		fail(why)
 	}}

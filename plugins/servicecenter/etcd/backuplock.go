@@ -35,28 +35,28 @@ func backupTime(size int64) time.Duration {
 // of etcd's database and then waits until nobody reads it: without this, whoever takes a
 // backup and reads slowly would keep every read, claim and deletion waiting.
 type backupLock struct {
-	turn chan struct{} // of one
-	time func(size int64) time.Duration
+	semaphore chan struct{} // of one
+	time      func(size int64) time.Duration
 
-	mu  sync.Mutex
-	cut func(why error) // ends the backup that is being taken; nil: none is
+	mu     sync.Mutex
+	cancel func(why error) // ends the backup that is being taken; nil: none is
 }
 
 func newBackupLock() *backupLock {
-	return &backupLock{turn: make(chan struct{}, 1), time: backupTime}
+	return &backupLock{semaphore: make(chan struct{}, 1), time: backupTime}
 }
 
-// take takes the turn within some time, which may be none. Whoever has it gives it back.
-func (h *backupLock) take(ctx context.Context, within time.Duration) error {
+// acquire takes the turn within some time, which may be none. Whoever has it gives it back.
+func (h *backupLock) acquire(ctx context.Context, within time.Duration) error {
 	select {
-	case h.turn <- struct{}{}:
+	case h.semaphore <- struct{}{}:
 		return nil
 	default:
 	}
 	t := time.NewTimer(within)
 	defer t.Stop()
 	select {
-	case h.turn <- struct{}{}:
+	case h.semaphore <- struct{}{}:
 		return nil
 	case <-t.C:
 		return errHeldOpen
@@ -65,35 +65,35 @@ func (h *backupLock) take(ctx context.Context, within time.Duration) error {
 	}
 }
 
-func (h *backupLock) give() { <-h.turn }
+func (h *backupLock) release() { <-h.semaphore }
 
-// end cuts the backup off that is being taken.
-func (h *backupLock) end(why error) {
+// cancelBackup cuts the backup off that is being taken.
+func (h *backupLock) cancelBackup(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.cut != nil {
-		h.cut(why)
+	if h.cancel != nil {
+		h.cancel(why)
 	}
 }
 
 // backup begins a backup, which is size bytes long; closing it ends it. Whoever reads it
 // holds nothing of the database: once its time is over, it is cut off.
 func (h *backupLock) backup(ctx context.Context, be backend.Backend) (from io.ReadCloser, size int64, err error) {
-	if err := h.take(ctx, backupWait); err != nil {
+	if err := h.acquire(ctx, backupWait); err != nil {
 		return nil, 0, err
 	}
 	r, size, cut, ended := readBackup(be)
 	late := time.AfterFunc(h.time(size), func() { cut(errBackupSlow) })
 	h.mu.Lock()
-	h.cut = cut
+	h.cancel = cut
 	h.mu.Unlock()
 	go func() {
 		<-ended
 		late.Stop()
 		h.mu.Lock()
-		h.cut = nil
+		h.cancel = nil
 		h.mu.Unlock()
-		h.give()
+		h.release()
 	}()
 	return r, size, nil
 }

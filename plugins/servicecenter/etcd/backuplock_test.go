@@ -79,8 +79,8 @@ func TestABackupHasNoMoreThanItsTime(t *testing.T) {
 	defer c.Close()
 	c.upkeep.backups.time = func(int64) time.Duration { return time.Millisecond }
 	letGo := backedUp(t, c, said)
-	require.NoError(t, c.upkeep.backups.take(t.Context(), time.Minute), "nothing is held any more, though nobody has read it")
-	c.upkeep.backups.give()
+	require.NoError(t, c.upkeep.backups.acquire(t.Context(), time.Minute), "nothing is held any more, though nobody has read it")
+	c.upkeep.backups.release()
 	letGo()
 	require.Contains(t, said.String(), errBackupSlow.Error())
 	require.Equal(t, time.Minute+1024*time.Second, backupTime(1<<30))

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// mostCalls is how many calls into the embedded etcd may be under way. All of them may
+// maxCalls is how many calls into the embedded etcd may be under way. All of them may
 // hang in it; whoever comes then is refused at once.
 const (
-	mostCalls    = 1024
-	mostRenewals = 256 // apart from the others, for heartbeats
+	maxCalls    = 1024
+	maxRenewals = 256 // apart from the others, for heartbeats
 )
 
 var errStuck = errors.New("all calls into the embedded store hang")
@@ -40,8 +40,8 @@ type pendingCall struct {
 }
 
 const (
-	callWaiting int32 = iota
-	callLeft          // by who asked
+	callWaiting   int32 = iota
+	callAbandoned       // by who asked
 	callDone
 )
 
@@ -70,7 +70,7 @@ func (s *calls) make(ctx context.Context, c *pendingCall, most time.Duration) er
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if c.state.CompareAndSwap(callWaiting, callLeft) {
+	if c.state.CompareAndSwap(callWaiting, callAbandoned) {
 		s.hanging.Add(1)
 		return err
 	}

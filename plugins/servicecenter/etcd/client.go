@@ -53,7 +53,7 @@ type Client struct {
 	term     term
 	longest  atomic.Int64 // the longest lease that was granted in place of a shorter one
 	renewals *renewer     // nil if embedded
-	spares   spares       // nil if embedded, or one endpoint
+	permits  hedgePermits // nil if embedded, or one endpoint
 
 	// All of these are nil unless embedded.
 	etcd   *embed.Etcd
@@ -136,7 +136,7 @@ func (c *Client) Close() {
 // is of another history than the one that was shown before.
 func (c *Client) Head(ctx context.Context) (heartbeat.Revision, error) {
 	before := c.Lineage.now()
-	read, _, err := hedged(ctx, c.spares, func(ctx context.Context) (*clientv3.GetResponse, error) {
+	read, _, err := hedged(ctx, c.permits, func(ctx context.Context) (*clientv3.GetResponse, error) {
 		return c.Get(ctx, c.probe, clientv3.WithCountOnly())
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Client) Full(ctx context.Context) (full bool, err error) {
 			return full, nil
 		})
 	}
-	res, _, err := hedged(ctx, c.spares, func(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
+	res, _, err := hedged(ctx, c.permits, func(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
 		return etcdserverpb.NewMaintenanceClient(c.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
 	})
 	if err != nil {

@@ -57,10 +57,10 @@ func (c *Client) openCluster(ctx context.Context, o Options) error {
 // are sent again.
 func (c *Client) share(ctx context.Context) {
 	c.minLease = leastLease(ctx, c.Client)
-	free := make(spares, mostSpares)
+	free := make(hedgePermits, maxHedges)
 	c.renewals = newRenewer(c.ActiveConnection(), free)
 	if len(c.Endpoints()) > 1 {
-		c.spares = free
+		c.permits = free
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	if c.lock, err = LockDir(o.DataDir); err != nil {
 		return err
 	}
-	found, err := sound(o.DataDir)
+	found, err := checkDir(o.DataDir)
 	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
 		err = os.RemoveAll(found.CutShort)
 	}
@@ -67,7 +67,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	cfg.SnapshotCatchUpEntries, cfg.SnapshotCount = catchUp, snapshotCount
 	cfg.WatchProgressNotifyInterval = progressEvery
 	cfg.QuotaBackendBytes = alarmAt(o.Quota, filepath.Join(cfg.Dir, "member", "snap", "db"))
-	last := &lastWords{zapSink: zapSink{o.Repeats}, dir: o.DataDir, fail: o.Fail}
+	last := &startLog{zapSink: zapSink{o.Repeats}, dir: o.DataDir, fail: o.Fail}
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(last.logger())
 	if c.etcd, err = startEtcd(cfg); err != nil {
 		c.Close()
@@ -90,7 +90,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	}
 	c.Client = v3client.New(c.etcd.Server)
 	c.lessor = etcdLessor(c.etcd.Server)
-	c.calls = newCalls(mostCalls)
+	c.calls = newCalls(maxCalls)
 	bind(c.Client, c.calls, c.lessor)
 	c.upkeep = newUpkeep(c.etcd.Server, c.Client, o.Quota, c.Readers.Oldest, o.Log)
 	c.Gate = c.upkeep.gate

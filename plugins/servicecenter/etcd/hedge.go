@@ -9,29 +9,29 @@ import (
 )
 
 const (
-	// askAgainAfter: a call without an answer is sent once more, most likely to
+	// hedgeCallAfter: a call without an answer is sent once more, most likely to
 	// another member. A member that was paused keeps its connections for the 13 s
 	// until a ping fails, and without this every third call would wait for it: a
 	// refutation that waits for longer than the hold comes too late.
-	askAgainAfter = 200 * time.Millisecond
-	mostAttempts  = 6 // within callTimeout; each meets a silent member of three by a chance of a third
-	// mostSpares bounds the calls that are sent again, so that a store which is slow
+	hedgeCallAfter = 200 * time.Millisecond
+	maxAttempts    = 6 // within callTimeout; each meets a silent member of three by a chance of a third
+	// maxHedges bounds the calls that are sent again, so that a store which is slow
 	// as a whole is not made slower.
-	mostSpares = 64
+	maxHedges = 64
 )
 
-// spares are the permits for sending again, of calls and renewals together; nil:
+// hedgePermits are the permits for sending again, of calls and renewals together; nil:
 // never (embedded, or one endpoint).
-type spares chan struct{}
+type hedgePermits chan struct{}
 
 // Hedged makes a call whose repetition does no harm; while there is no answer it makes the
 // call again beside the first, to another member of a cluster most likely. again says
 // that it was made more than once. The answers that come too late are cancelled and dropped.
 func Hedged[T any](ctx context.Context, c *Client, call func(context.Context) (T, error)) (out T, again bool, err error) {
-	return hedged(ctx, c.spares, call)
+	return hedged(ctx, c.permits, call)
 }
 
-func hedged[T any](ctx context.Context, free spares, call func(context.Context) (T, error)) (out T, again bool, err error) {
+func hedged[T any](ctx context.Context, free hedgePermits, call func(context.Context) (T, error)) (out T, again bool, err error) {
 	if free == nil {
 		out, err = call(ctx)
 		return out, false, err
@@ -42,14 +42,14 @@ func hedged[T any](ctx context.Context, free spares, call func(context.Context) 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan result, mostAttempts)
+	results := make(chan result, maxAttempts)
 	attempt := func() {
 		out, err := call(ctx)
 		results <- result{out, err}
 	}
 	go attempt()
 	flying, made := 1, 1
-	later := time.NewTimer(askAgainAfter)
+	later := time.NewTimer(hedgeCallAfter)
 	defer later.Stop()
 	for {
 		select {
@@ -58,10 +58,10 @@ func hedged[T any](ctx context.Context, free spares, call func(context.Context) 
 				return r.out, made > 1, r.err
 			}
 		case <-later.C:
-			if made == mostAttempts {
+			if made == maxAttempts {
 				continue
 			}
-			later.Reset(askAgainAfter)
+			later.Reset(hedgeCallAfter)
 			select {
 			case free <- struct{}{}:
 				flying, made = flying+1, made+1

@@ -16,7 +16,7 @@ import (
 func TestACallWithoutAnAnswerIsMadeAgainAndNoOther(t *testing.T) {
 	silent := errors.New("no answer")
 	for name, tt := range map[string]struct {
-		free     spares
+		free     hedgePermits
 		takes    []time.Duration // of each attempt
 		errs     []error
 		made     int32
@@ -24,16 +24,16 @@ func TestACallWithoutAnAnswerIsMadeAgainAndNoOther(t *testing.T) {
 		at       time.Duration
 		wasAgain bool
 	}{
-		"quick":                 {make(spares, 9), []time.Duration{time.Millisecond}, []error{nil}, 1, nil, time.Millisecond, false},
-		"the first is silent":   {make(spares, 9), []time.Duration{time.Hour, time.Millisecond}, []error{nil, nil}, 2, nil, 201 * time.Millisecond, true},
-		"two are silent":        {make(spares, 9), []time.Duration{time.Hour, time.Hour, 0}, []error{nil, nil, nil}, 3, nil, 400 * time.Millisecond, true},
-		"five are silent":       {make(spares, 9), []time.Duration{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, 0}, make([]error, mostAttempts), 6, nil, time.Second, true},
-		"all are silent":        {make(spares, 9), slices.Repeat([]time.Duration{time.Hour}, mostAttempts), make([]error, mostAttempts), 6, context.DeadlineExceeded, 2 * time.Second, true},
+		"quick":                 {make(hedgePermits, 9), []time.Duration{time.Millisecond}, []error{nil}, 1, nil, time.Millisecond, false},
+		"the first is silent":   {make(hedgePermits, 9), []time.Duration{time.Hour, time.Millisecond}, []error{nil, nil}, 2, nil, 201 * time.Millisecond, true},
+		"two are silent":        {make(hedgePermits, 9), []time.Duration{time.Hour, time.Hour, 0}, []error{nil, nil, nil}, 3, nil, 400 * time.Millisecond, true},
+		"five are silent":       {make(hedgePermits, 9), []time.Duration{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, 0}, make([]error, maxAttempts), 6, nil, time.Second, true},
+		"all are silent":        {make(hedgePermits, 9), slices.Repeat([]time.Duration{time.Hour}, maxAttempts), make([]error, maxAttempts), 6, context.DeadlineExceeded, 2 * time.Second, true},
 		"one endpoint":          {nil, []time.Duration{time.Second}, []error{nil}, 1, nil, time.Second, false},
-		"no permit is left":     {make(spares), []time.Duration{time.Second}, []error{nil}, 1, nil, time.Second, false},
-		"a definite error":      {make(spares, 9), []time.Duration{time.Hour, 0}, []error{nil, rpctypes.ErrNoSpace}, 2, rpctypes.ErrNoSpace, 200 * time.Millisecond, true},
-		"an error is no answer": {make(spares, 9), []time.Duration{300 * time.Millisecond, 150 * time.Millisecond}, []error{silent, nil}, 2, nil, 350 * time.Millisecond, true},
-		"an early error":        {make(spares, 9), []time.Duration{time.Millisecond}, []error{silent}, 1, silent, time.Millisecond, false},
+		"no permit is left":     {make(hedgePermits), []time.Duration{time.Second}, []error{nil}, 1, nil, time.Second, false},
+		"a definite error":      {make(hedgePermits, 9), []time.Duration{time.Hour, 0}, []error{nil, rpctypes.ErrNoSpace}, 2, rpctypes.ErrNoSpace, 200 * time.Millisecond, true},
+		"an error is no answer": {make(hedgePermits, 9), []time.Duration{300 * time.Millisecond, 150 * time.Millisecond}, []error{silent, nil}, 2, nil, 350 * time.Millisecond, true},
+		"an early error":        {make(hedgePermits, 9), []time.Duration{time.Millisecond}, []error{silent}, 1, silent, time.Millisecond, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

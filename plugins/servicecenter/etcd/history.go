@@ -19,6 +19,8 @@ type Reader struct {
 	at int64 // 0: it has not begun
 }
 
+// Add has the history from revision at on kept, for a watch or a list; 0: from where Begin
+// or Advance says. A nil receiver keeps nothing.
 func (n *Readers) Add(at int64) *Reader {
 	if n == nil {
 		n = &Readers{} // nobody asks
@@ -48,6 +50,7 @@ func (r *Reader) Begin(at int64) {
 // kept is the key of the span in a context within which history is kept.
 type kept struct{}
 
+// ReaderIn is the reader that Within has put into the context; nil: none.
 func ReaderIn(ctx context.Context) *Reader {
 	r, _ := ctx.Value(kept{}).(*Reader)
 	return r
@@ -71,6 +74,7 @@ func (r *Reader) Advance(at int64) {
 	r.at = max(r.at, at)
 }
 
+// Revision is the oldest one that it needs; 0: it has not begun.
 func (r *Reader) Revision() int64 {
 	r.of.mu.Lock()
 	defer r.of.mu.Unlock()

@@ -23,8 +23,8 @@ type lessor struct {
 	*calls
 	renew func(context.Context, lease.LeaseID) (int64, error)
 	// careful is for a lease that may have run out.
-	careful func(context.Context, lease.LeaseID) (int64, error)
-	pool    sync.Pool // of *renewal
+	renewChecked func(context.Context, lease.LeaseID) (int64, error)
+	pool         sync.Pool // of *renewal
 
 	origin   time.Time
 	lives    [64]lived
@@ -57,10 +57,10 @@ type renewal struct {
 }
 
 func newLessor(most int, renew, careful func(context.Context, lease.LeaseID) (int64, error)) *lessor {
-	l := &lessor{calls: newCalls(most), renew: renew, careful: careful, origin: time.Now(), closed: make(chan struct{})}
+	l := &lessor{calls: newCalls(most), renew: renew, renewChecked: careful, origin: time.Now(), closed: make(chan struct{})}
 	l.pool.New = func() any {
 		one := new(renewal)
-		one.pendingCall = newCall(func(ctx context.Context) { one.ttl, one.err = l.careful(ctx, one.id) })
+		one.pendingCall = newCall(func(ctx context.Context) { one.ttl, one.err = l.renewChecked(ctx, one.id) })
 		return one
 	}
 	return l
@@ -68,7 +68,7 @@ func newLessor(most int, renew, careful func(context.Context, lease.LeaseID) (in
 
 // etcdLessor is the lessor of an embedded etcd. close ends it.
 func etcdLessor(s *etcdserver.EtcdServer) *lessor {
-	l := newLessor(mostRenewals, s.LeaseRenew, func(ctx context.Context, id lease.LeaseID) (int64, error) {
+	l := newLessor(maxRenewals, s.LeaseRenew, func(ctx context.Context, id lease.LeaseID) (int64, error) {
 		left, err := s.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: int64(id)})
 		if err == nil && left.TTL <= 0 {
 			return 0, lease.ErrLeaseNotFound // it is being revoked, or about to be

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	usualLanes = 4  // streams that carry the renewals of every day
-	mostLanes  = 16 // with those opened while others are stuck
-	laneDepth  = 1024
-	// stuckAfter: a lane whose oldest renewal waits for so long takes no new ones
+	usualStreams = 4  // streams that carry the renewals of every day
+	maxStreams   = 16 // with those opened while others are stuck
+	streamDepth  = 1024
+	// stuckAfter: a stream whose oldest renewal waits for so long takes no new ones
 	// while another is free. etcd answers a stream in order, and a renewal of a
 	// lease that is just being revoked waits for the end of that.
 	stuckAfter = 50 * time.Millisecond
-	// hedgeAfter: a renewal without an answer is sent along another lane too, whose
+	// hedgeAfter: a renewal without an answer is sent along another stream too, whose
 	// stream most likely ends at another member. It may be renewed twice.
 	hedgeAfter = 300 * time.Millisecond
 	retryPause = 50 * time.Millisecond
@@ -30,19 +30,19 @@ const (
 // stream per renewal costs four times as much. Renewals that are in flight when a
 // stream breaks fail over to another one until their deadline.
 type renewer struct {
-	client pb.LeaseClient
-	free   spares
-	ctx    context.Context // of the streams
-	cancel context.CancelFunc
-	lanes  [mostLanes]*renewLane
-	work   sync.WaitGroup
+	client  pb.LeaseClient
+	free    hedgePermits
+	ctx     context.Context // of the streams
+	cancel  context.CancelFunc
+	streams [maxStreams]*renewStream
+	work    sync.WaitGroup
 }
 
-func newRenewer(conn *grpc.ClientConn, free spares) *renewer {
+func newRenewer(conn *grpc.ClientConn, free hedgePermits) *renewer {
 	r := &renewer{client: pb.NewLeaseClient(conn), free: free}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	for i := range r.lanes {
-		r.lanes[i] = &renewLane{r: r}
+	for i := range r.streams {
+		r.streams[i] = &renewStream{r: r}
 	}
 	return r
 }
@@ -64,10 +64,10 @@ var errStreamEnded = errors.New("the stream of renewals ended")
 // renew returns the lease's time to live once etcd has confirmed it, or
 // rpctypes.ErrLeaseNotFound, or, at the end of ctx, why there was no answer.
 func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
-	answers := make(chan answer, mostLanes) // late ones find room
+	answers := make(chan answer, maxStreams) // late ones find room
 	hedge := time.NewTicker(hedgeAfter)
 	defer hedge.Stop()
-	var permit spares // wanted, when a hedge is due
+	var permit hedgePermits // wanted, when a hedge is due
 	held := 0
 	defer func() {
 		for range held {
@@ -75,10 +75,10 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 		}
 	}()
 	last := context.DeadlineExceeded
-	next, flying := int(uint64(id)%usualLanes), 0
+	next, flying := int(uint64(id)%usualStreams), 0
 	send := func() {
 		next = r.pick(next)
-		if err := r.lanes[next].send(id, answers); err != nil {
+		if err := r.streams[next].send(id, answers); err != nil {
 			last = err
 		} else {
 			flying++
@@ -98,7 +98,7 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 			last = a.err
 			flying--
 		case <-hedge.C:
-			if flying < usualLanes {
+			if flying < usualStreams {
 				permit = r.free
 			}
 		case permit <- struct{}{}:
@@ -115,21 +115,21 @@ func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	}
 }
 
-// pick chooses among the usual lanes that are not stuck the one with the fewest waiting
+// pick chooses among the usual streams that are not stuck the one with the fewest waiting
 // renewals (a stream to a follower is slower, for it passes each one on to the leader);
-// if all are stuck, the first spare lane.
+// if all are stuck, the first further stream.
 func (r *renewer) pick(from int) int {
 	now := time.Now()
-	from %= usualLanes
-	best, fewest := -1, laneDepth
-	for i := range usualLanes {
-		n := (from + i) % usualLanes
-		if waiting, stuck := r.lanes[n].load(now); !stuck && waiting < fewest {
+	from %= usualStreams
+	best, fewest := -1, streamDepth
+	for i := range usualStreams {
+		n := (from + i) % usualStreams
+		if waiting, stuck := r.streams[n].load(now); !stuck && waiting < fewest {
 			best, fewest = n, waiting
 		}
 	}
-	for n := usualLanes; best < 0 && n < mostLanes; n++ {
-		if _, stuck := r.lanes[n].load(now); !stuck {
+	for n := usualStreams; best < 0 && n < maxStreams; n++ {
+		if _, stuck := r.streams[n].load(now); !stuck {
 			best = n
 		}
 	}
@@ -139,8 +139,8 @@ func (r *renewer) pick(from int) int {
 	return best
 }
 
-// renewLane is one stream, opened when it is needed.
-type renewLane struct {
+// renewStream is one stream, opened when it is needed.
+type renewStream struct {
 	r *renewer
 
 	mu      sync.Mutex
@@ -156,8 +156,8 @@ type flight struct {
 	done chan<- answer // has room
 }
 
-// load says how many renewals wait on the lane, and whether it is stuck.
-func (l *renewLane) load(now time.Time) (int, bool) {
+// load says how many renewals wait on the stream, and whether it is stuck.
+func (l *renewStream) load(now time.Time) (int, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) == 0 {
@@ -167,11 +167,11 @@ func (l *renewLane) load(now time.Time) (int, bool) {
 	if age > CallTimeout {
 		l.cancel() // nobody waits for these any more: the stream is as good as dead
 	}
-	return len(l.waiting), age > stuckAfter || len(l.waiting) >= laneDepth
+	return len(l.waiting), age > stuckAfter || len(l.waiting) >= streamDepth
 }
 
 // send puts a renewal on its way, on a new stream if need be.
-func (l *renewLane) send(id int64, done chan<- answer) error {
+func (l *renewStream) send(id int64, done chan<- answer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queue == nil {
@@ -188,9 +188,9 @@ func (l *renewLane) send(id int64, done chan<- answer) error {
 }
 
 // open starts a stream; l.mu is held.
-func (l *renewLane) open() {
+func (l *renewStream) open() {
 	ctx, cancel := context.WithCancel(l.r.ctx)
-	queue := make(chan flight, laneDepth)
+	queue := make(chan flight, streamDepth)
 	l.queue, l.cancel = queue, cancel
 	l.r.work.Go(func() {
 		l.end(queue, l.run(ctx, queue))
@@ -199,7 +199,7 @@ func (l *renewLane) open() {
 }
 
 // run sends what is queued and hands the answers out, until the stream breaks.
-func (l *renewLane) run(ctx context.Context, queue <-chan flight) error {
+func (l *renewStream) run(ctx context.Context, queue <-chan flight) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stream, err := l.r.client.LeaseKeepAlive(ctx)
@@ -234,7 +234,7 @@ func (l *renewLane) run(ctx context.Context, queue <-chan flight) error {
 
 // answered gives an answer to whoever has waited longest; etcd keeps the order, and
 // says with a time to live of 0 that there is no such lease.
-func (l *renewLane) answered(res *pb.LeaseKeepAliveResponse) error {
+func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
 	l.mu.Lock()
 	if len(l.waiting) == 0 || l.waiting[0].id != res.ID {
 		l.mu.Unlock()
@@ -252,7 +252,7 @@ func (l *renewLane) answered(res *pb.LeaseKeepAliveResponse) error {
 }
 
 // end fails whatever was on the stream.
-func (l *renewLane) end(queue chan flight, err error) {
+func (l *renewStream) end(queue chan flight, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queue != queue {

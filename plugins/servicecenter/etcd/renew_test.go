@@ -62,11 +62,11 @@ func TestRenewalsShareAFewStreamsAndEachGetsItsOwnAnswer(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Positive(t, openLanes(s))
+	require.Positive(t, openStreams(s))
 }
 
-func openLanes(s *Client) (n int) {
-	for _, l := range s.renewals.lanes {
+func openStreams(s *Client) (n int) {
+	for _, l := range s.renewals.streams {
 		l.mu.Lock()
 		if l.queue != nil {
 			n++
@@ -178,10 +178,10 @@ func TestASilentStoreIsNotFloodedWithRenewals(t *testing.T) {
 	}
 	wg.Wait()
 	sent := 0
-	for _, lane := range s.renewals.lanes {
-		lane.mu.Lock()
-		sent += len(lane.waiting)
-		lane.mu.Unlock()
+	for _, stream := range s.renewals.streams {
+		stream.mu.Lock()
+		sent += len(stream.waiting)
+		stream.mu.Unlock()
 	}
 	require.LessOrEqual(t, sent, 3*n, "a permit that the first gave back at their deadline may serve once more")
 	require.Empty(t, s.renewals.free, "every permit is given back")
@@ -194,10 +194,10 @@ func TestTheEndOfTheStoreEndsItsStreams(t *testing.T) {
 	p.Set(proxy.Blackhole)
 	ended := make(chan error, 1)
 	go func() { _, err := s.RenewLease(t.Context(), l); ended <- err }()
-	require.Eventually(t, func() bool { return openLanes(s) > 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return openStreams(s) > 0 }, time.Minute, time.Millisecond)
 	s.Close()
 	require.Error(t, <-ended)
-	require.Zero(t, openLanes(s))
+	require.Zero(t, openStreams(s))
 }
 
 // BenchmarkRenewals prints renewals per second of shared streams against a stream

@@ -17,6 +17,7 @@ type RunTime struct{ file string }
 // so that one that was torn is not believed.
 const runTimeFormat = "%019d %019d\n"
 
+// NewRunTime is that of the embedded store in a data directory.
 func NewRunTime(dataDir string) RunTime { return RunTime{filepath.Join(Dir(dataDir), "run-time")} }
 
 // Load is what was kept last; 0: nothing that can be believed.

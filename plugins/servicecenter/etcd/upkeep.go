@@ -102,8 +102,8 @@ func (u *upkeep) short() bool {
 	return u.gate.Short(0) || at != 0 && time.Since(u.began)-time.Duration(at) < shortFor
 }
 
-// sayShort says when what adds is refused, and when that is over.
-func (u *upkeep) sayShort(was bool) (is bool) {
+// logShort says when what adds is refused, and when that is over.
+func (u *upkeep) logShort(was bool) (is bool) {
 	is = u.short()
 	f := u.figures()
 	tags := openlog.Tags{"inUse": quota.Bytes(f.InUse), "quota": quota.Bytes(f.Limit)}
@@ -150,7 +150,7 @@ func (u *upkeep) run(ctx context.Context) {
 		}
 		u.gate.Measure(ctx)
 		u.do(ctx, u.policy.Next(u.figures()))
-		short = u.sayShort(short)
+		short = u.logShort(short)
 	}
 }
 
@@ -207,13 +207,13 @@ func (u *upkeep) carryOut(ctx context.Context, w quota.Work, alarmed bool) error
 func (u *upkeep) defragment(ctx context.Context, alarmed bool) error {
 	wait := time.Duration(0)
 	if alarmed {
-		u.backups.end(errBackupFull)
+		u.backups.cancelBackup(errBackupFull)
 		wait = backupWait
 	}
-	if err := u.backups.take(ctx, wait); err != nil {
+	if err := u.backups.acquire(ctx, wait); err != nil {
 		return err
 	}
-	defer u.backups.give()
+	defer u.backups.release()
 	return u.server.Backend().Defrag()
 }
 

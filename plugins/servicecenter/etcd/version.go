@@ -2,14 +2,14 @@ package etcd
 
 import "fmt"
 
-// line is a release line of etcd with the oldest patches of it that we use, and
+// release is a release line of etcd with the oldest patches of it that we use, and
 // that we would like to see.
-type line struct{ major, minor, needed, wanted int }
+type release struct{ major, minor, needed, wanted int }
 
 // Below needed, a renewal of a lease that was just revoked is answered as if the
 // lease lived; below wanted, a user limited to a prefix can watch beyond it.
 var (
-	releases = []line{{3, 5, 23, 33}, {3, 6, 5, 14}}
+	releases = []release{{3, 5, 23, 33}, {3, 6, 5, 14}}
 	newest   = releases[len(releases)-1]
 )
 

@@ -94,7 +94,7 @@ func (s *Store) Application(ctx context.Context, app string) (plugins.Applicatio
 // FollowApplications implements plugins.Applications.
 func (s *Store) FollowApplications(ctx context.Context, load func([]plugins.Application, heartbeat.Revision),
 	see func(plugins.Application, bool), failed func(reason string, err error)) {
-	s.follow(ctx, watched{name: "applications", from: keys.AppPrefix, end: keys.AppsEnd,
+	s.follow(ctx, watchRange{name: "applications", from: keys.AppPrefix, end: keys.AppsEnd,
 		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.listApplications(ctx, load) },
 		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
 		see: func(events []*clientv3.Event, _ heartbeat.Revision) {

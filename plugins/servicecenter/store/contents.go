@@ -21,6 +21,7 @@ type Contents struct {
 	Services      int
 }
 
+// Add counts a key.
 func (c *Contents) Add(kv *mvccpb.KeyValue) {
 	key, ok := string(kv.Key), true
 	switch {

@@ -78,7 +78,7 @@ func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption)
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
-	l := &listing{sits: map[keys.Instance]int{}, first: map[string]int{}}
+	l := &listing{byInstance: map[keys.Instance]int{}, first: map[string]int{}}
 	index := map[heartbeat.ID]int{}
 	bad := map[heartbeat.ID]bool{}
 	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
@@ -92,22 +92,22 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 			return
 		}
 		n, stands := len(l.all), keys.InstanceOf(id, r.Place)
-		index[id], l.sits[stands], l.first[stands.ServiceID] = n, n, n
-		s.moved.note(&r, heartbeat.Revision(kv.ModRevision))
+		index[id], l.byInstance[stands], l.first[stands.ServiceID] = n, n, n
+		s.renames.note(&r, heartbeat.Revision(kv.ModRevision))
 		l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	if n := int64(lost.keys); s.unreadable.Swap(n) != n { // each list finds them again
-		lost.say(s.log)
+		lost.log(s.log)
 	}
-	s.moved.listed(index, heartbeat.Revision(at))
+	s.renames.listed(index, heartbeat.Revision(at))
 	s.client.Lineage.Advance(at)
 	older := s.replicas.older()
 	l.at, err = s.each(ctx, keys.InstancePrefix, at, func(kv *mvccpb.KeyValue) {
 		place, ok := keys.ParseInstance(string(kv.Key))
-		if i, known := l.sits[place]; ok && known {
+		if i, known := l.byInstance[place]; ok && known {
 			one := &l.all[i]
 			one.Projection = projectionOf(kv)
 			one.Projection.Differs = differs(&one.Record, kv.Value, older)
@@ -123,8 +123,8 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 			l.stray(kv)
 		}
 	})
-	if err == nil && s.mends != nil {
-		s.mends.begin(s, l)
+	if err == nil && s.repairs != nil {
+		s.repairs.begin(s, l)
 	}
 	return l.all, heartbeat.Revision(at), err
 }
@@ -157,7 +157,7 @@ func ours(value []byte) (heartbeat.ID, bool) {
 // dropService erases a microservice of ours when no instance of it is left. A
 // registration puts microservice and instance together, so that the compare over
 // the empty range excludes it. leaving is how many of the records that are known to
-// stand there just left.
+// belong to it just left.
 func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) {
 	if s.owned.instances(serviceID) > leaving {
 		return // the lease of another one ended, but it is not gone

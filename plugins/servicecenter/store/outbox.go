@@ -27,11 +27,11 @@ type event struct {
 	Attributes string           `json:"attributes"`
 }
 
-// tell puts the event of a transition.
-func tell(t *heartbeat.Txn) (clientv3.Op, error) {
+// eventOp puts the event of a transition.
+func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
 	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-		State: r.State, At: r.ChangedAt, Attributes: unescaped(told(r.Attributes))})
+		State: r.State, At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes))})
 	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
 }
 
@@ -49,7 +49,7 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 
 // FollowOutbox implements plugins.Outbox, as Follow does for the engine.
 func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed func(reason string, err error)) {
-	s.follow(ctx, watched{name: "outbox", from: keys.LockPrefix, end: keys.OutboxEnd,
+	s.follow(ctx, watchRange{name: "outbox", from: keys.LockPrefix, end: keys.OutboxEnd,
 		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.loadOutbox(ctx, r) },
 		loaded: func() {}, restored: func() {}, // the reader tells from the list's revision
 		see: func(events []*clientv3.Event, at heartbeat.Revision) {

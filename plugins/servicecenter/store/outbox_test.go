@@ -220,7 +220,7 @@ func TestWhatACursorLeavesOutIsErased(t *testing.T) {
 	r, at := storetest.Register(t, store, "outbox-newest")
 	ats := []heartbeat.Revision{at}
 	for seq := uint64(2); seq <= 5; seq++ {
-		op, err := tell(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: heartbeat.Schema, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: storetest.Attributes}})
+		op, err := eventOp(&heartbeat.Txn{Change: heartbeat.StateChanged, Record: heartbeat.Record{Schema: heartbeat.Schema, ID: r.ID, Seq: seq, Owner: r.Owner, ChangedAt: r.ChangedAt, Attributes: storetest.Attributes}})
 		require.NoError(t, err)
 		res, err := store.client.Txn(ctx).Then(op).Commit()
 		require.NoError(t, err)

@@ -24,10 +24,10 @@ const (
 // presence is this replica's own key: it says that the replica lives and what it has
 // settled.
 type presence struct {
-	mu     sync.Mutex // held while the key is written
-	joined bool       // the key is to be kept; a store that nobody shares has none
-	say    map[string]any
-	word   heartbeat.PeerStatus // what was published last; not Publishes: nothing yet
+	mu      sync.Mutex // held while the key is written
+	joined  bool       // the key is to be kept; a store that nobody shares has none
+	details map[string]any
+	status  heartbeat.PeerStatus // what was published last; not Publishes: nothing yet
 
 	stateMu sync.Mutex
 	lease   heartbeat.LeaseID
@@ -50,16 +50,16 @@ func (p *presence) set(l heartbeat.LeaseID, at int64) {
 func (p *presence) join(say any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.joined, p.say = true, map[string]any{}
+	p.joined, p.details = true, map[string]any{}
 	if b, err := json.Marshal(say); err == nil {
-		_ = json.Unmarshal(b, &p.say) // what is no object is left out
+		_ = json.Unmarshal(b, &p.details) // what is no object is left out
 	}
 }
 
 // value is what the key holds; p.mu is held.
 func (p *presence) value(w heartbeat.PeerStatus, leaving bool) string {
 	all := map[string]any{}
-	for name, what := range p.say {
+	for name, what := range p.details {
 		all[name] = what
 	}
 	all["settled"], all["wanted"], all["keeps"] = w.Settled, w.Wanted, w.EndsSilences
@@ -77,24 +77,24 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.joined {
-		p.word = w
+		p.status = w
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	l, at := p.state()
 	if l == 0 {
-		return s.appear(ctx, w)
+		return s.create(ctx, w)
 	}
-	done, err := s.putWord(ctx, w, false, l, at)
+	done, err := s.putStatus(ctx, w, false, l, at)
 	if err == nil && done || err != nil && !errors.Is(err, heartbeat.ErrLeaseGone) {
 		return err
 	}
-	return s.appear(ctx, w)
+	return s.create(ctx, w)
 }
 
-// putWord puts the key where it is as it was left; false: it is not. p.mu is held.
-func (s *Store) putWord(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
+// putStatus puts the key where it is as it was left; false: it is not. p.mu is held.
+func (s *Store) putStatus(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
 	if failpoint.On {
 		failpoint.Write()
 	}
@@ -107,14 +107,14 @@ func (s *Store) putWord(ctx context.Context, w heartbeat.PeerStatus, leaving boo
 	case !res.Succeeded:
 		return false, nil
 	}
-	s.presence.word = w
+	s.presence.status = w
 	s.presence.set(l, res.Header.Revision)
 	return true, nil
 }
 
-// appear puts the key on a lease of its own. What was settled in another history of the
+// create puts the key on a lease of its own. What was settled in another history of the
 // store must not be said in this one, so that it asks first which one this is. p.mu is held.
-func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
+func (s *Store) create(ctx context.Context, w heartbeat.PeerStatus) error {
 	if _, err := s.Head(ctx); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Store) appear(ctx context.Context, w heartbeat.PeerStatus) error {
 	if err != nil {
 		return etcd.Translate(err) // perhaps it was put: the lease is left to run out
 	}
-	s.presence.word = w
+	s.presence.status = w
 	s.presence.set(heartbeat.LeaseID(l.ID), res.Header.Revision)
 	return nil
 }
@@ -151,7 +151,7 @@ func (s *Store) Attend(ctx context.Context, say any) {
 	t := time.NewTicker(presenceEvery)
 	defer t.Stop()
 	for {
-		s.keep(ctx)
+		s.refresh(ctx)
 		select {
 		case <-ctx.Done():
 			s.leave(ctx)
@@ -163,10 +163,10 @@ func (s *Store) Attend(ctx context.Context, say any) {
 	}
 }
 
-// keep renews the key's lease, or puts the key back.
-func (s *Store) keep(ctx context.Context) {
+// refresh renews the key's lease, or puts the key back.
+func (s *Store) refresh(ctx context.Context) {
 	l, _ := s.presence.state()
-	if e := s.heart.Load(); e != nil && e.Stuck() {
+	if e := s.engine.Load(); e != nil && e.Stuck() {
 		if l != 0 {
 			s.presence.set(0, 0)
 			_ = s.Revoke(ctx, l)
@@ -181,14 +181,14 @@ func (s *Store) keep(ctx context.Context) {
 	p := &s.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now, _ := p.state(); now != l || !p.word.Publishes {
+	if now, _ := p.state(); now != l || !p.status.Publishes {
 		return // a watermark was published meanwhile, or none ever
 	}
 	// A stop waits for it, so that it knows what to take away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), etcd.CallTimeout)
 	defer cancel()
 	p.set(0, 0)
-	_ = s.appear(ctx, p.word) // it is tried again
+	_ = s.create(ctx, p.status) // it is tried again
 }
 
 // leave takes the key away. If nothing is open here, it says before that nobody need wait.
@@ -202,17 +202,17 @@ func (s *Store) leave(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	if e := s.heart.Load(); e == nil || e.SettleEnds() {
-		_, _ = s.putWord(ctx, p.word, true, l, at)
+	if e := s.engine.Load(); e == nil || e.SettleEnds() {
+		_, _ = s.putStatus(ctx, p.status, true, l, at)
 	}
 	p.set(0, 0)
 	_ = s.Revoke(ctx, l) // else it runs out
 }
 
-// forget drops what was said in another history of the store.
-func (p *presence) forget() {
+// reset drops what was said in another history of the store.
+func (p *presence) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.word.Settled, p.word.Wanted = 0, 0
+	p.status.Settled, p.status.Wanted = 0, 0
 	p.set(0, 0)
 }

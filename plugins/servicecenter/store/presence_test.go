@@ -29,23 +29,23 @@ func TestWhatAReplicaSaysIsReadLeniently(t *testing.T) {
 		``:                   {},
 		`{`:                  {},
 	} {
-		w := decodeWord([]byte(value))
-		require.Equal(t, want, w.word(), value)
+		w := decodeReplica([]byte(value))
+		require.Equal(t, want, w.status(), value)
 		require.False(t, w.Leaving)
 	}
-	w := decodeWord([]byte(`{"settled":7,"leaving":true}`))
+	w := decodeReplica([]byte(`{"settled":7,"leaving":true}`))
 	require.True(t, w.Leaving)
 }
 
 // keyOf reads the key of a replica.
-func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, word replicaWord) {
+func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, word replicaValue) {
 	t.Helper()
 	got, err := s.client.Get(t.Context(), keys.ReplicaPrefix+s.replicas.self)
 	require.NoError(t, err)
 	if len(got.Kvs) == 0 {
 		return nil, word
 	}
-	return got.Kvs[0], decodeWord(got.Kvs[0].Value)
+	return got.Kvs[0], decodeReplica(got.Kvs[0].Value)
 }
 
 // What a replica publishes keeps what it says to operators, is put back where somebody
@@ -60,7 +60,7 @@ func TestAReplicaPublishesInItsKey(t *testing.T) {
 	publish := func(settled heartbeat.Revision) {
 		require.NoError(t, s.Publish(t.Context(), heartbeat.PeerStatus{Publishes: true, Settled: settled, Wanted: 5}))
 		kv, w := keyOf(t, s)
-		require.Equal(t, heartbeat.PeerStatus{Publishes: true, Settled: settled, Wanted: 5}, w.word())
+		require.Equal(t, heartbeat.PeerStatus{Publishes: true, Settled: settled, Wanted: 5}, w.status())
 		require.NotZero(t, kv.Lease)
 		var say struct{ Listen string }
 		require.NoError(t, json.Unmarshal(kv.Value, &say))
@@ -95,7 +95,7 @@ func TestAReplicaPublishesInItsKey(t *testing.T) {
 			t.Fatal("the key is still there")
 		}
 	}
-	w := decodeWord(seen[0].Kv.Value)
+	w := decodeReplica(seen[0].Kv.Value)
 	require.True(t, w.Leaving)
 	require.Equal(t, mvccpb.DELETE, seen[1].Type)
 }
@@ -118,7 +118,7 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	for _, s := range []*Store{one, two} {
 		kv, w := keyOf(t, s)
 		require.NotNil(t, kv)
-		require.True(t, w.word().Publishes)
+		require.True(t, w.status().Publishes)
 	}
 	id, err := one.NewID(t.Context(), "app", storetest.Info(t))
 	require.NoError(t, err)
@@ -133,6 +133,6 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 		return err == nil && s.Projection.Present() && s.Record.Lease != r.Lease && s.Record.State == heartbeat.Active
 	}, time.Minute, 10*time.Millisecond, "re-armed")
 	for _, s := range []*Store{one, two} {
-		require.Eventually(t, func() bool { _, w := keyOf(t, s); return w.word().Settled >= head }, time.Minute, 10*time.Millisecond)
+		require.Eventually(t, func() bool { _, w := keyOf(t, s); return w.status().Settled >= head }, time.Minute, 10*time.Millisecond)
 	}
 }

@@ -123,12 +123,12 @@ func unix(nanos int64) string { return strconv.FormatInt(nanos/int64(time.Second
 
 // service is the microservice.
 func (p *projector) service() ([]byte, error) {
-	return microservice(keys.InstanceOf(p.rec.ID, p.rec.Place).ServiceID, &p.key, p.rec.Owner, p.info.SerName, p.info.Version, unix(p.rec.RegisteredAt))
+	return encodeService(keys.InstanceOf(p.rec.ID, p.rec.Place).ServiceID, &p.key, p.rec.Owner, p.info.SerName, p.info.Version, unix(p.rec.RegisteredAt))
 }
 
-// microservice encodes one; its status is always UP, the states are the instances'. Its
+// encodeService encodes one; its status is always UP, the states are the instances'. Its
 // appId is that of one application instance, so that every consumer is of another.
-func microservice(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) ([]byte, error) {
+func encodeService(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) ([]byte, error) {
 	m := forOwnApp(id, k, owner, serName, version, registered)
 	m.Properties[crossAppProperty] = "true"
 	return json.Marshal(m)

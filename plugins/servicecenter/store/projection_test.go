@@ -63,17 +63,17 @@ func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
 	now, before := asBefore(t, &r)
 	require.NotContains(t, before[keys.ServicePrefix+at.ServiceID], crossAppProperty)
 	require.Contains(t, before[at.Key()], `"endpoints":["http://10.0.0.5:80"]`)
-	count := func(kind string) float64 { return testutil.ToFloat64(store.mends.repairs.WithLabelValues(kind)) }
-	updated, damaged := count(mendRelease), count(mendService)
+	count := func(kind string) float64 { return testutil.ToFloat64(store.repairs.counter.WithLabelValues(kind)) }
+	updated, damaged := count(updatedRelease), count(repairedService)
 	storetest.Repaired(t, store)
 	require.Equal(t, now[keys.ServicePrefix+at.ServiceID], storetest.Value(t, store.client, keys.ServicePrefix+at.ServiceID))
 	var is discovery.MicroService
 	require.NoError(t, json.Unmarshal([]byte(storetest.Value(t, store.client, keys.ServicePrefix+at.ServiceID)), &is))
 	require.Equal(t, map[string]string{"allowCrossApp": "true", "mec.serName": "face recognition", "mec.version": "v2", ownerProperty: "app-release"}, is.Properties)
-	require.Equal(t, updated+1, count(mendRelease))
-	require.Equal(t, damaged, count(mendService))
+	require.Equal(t, updated+1, count(updatedRelease))
+	require.Equal(t, damaged, count(repairedService))
 	storetest.Repaired(t, store)
-	require.Equal(t, updated+1, count(mendRelease), "once")
+	require.Equal(t, updated+1, count(updatedRelease), "once")
 	require.True(t, differing(t, r.ID), "the engine's sweep puts the instance anew")
 }
 

@@ -89,9 +89,9 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 		if !ok || ev.Type == mvccpb.PUT && ev.Kv.Lease == 0 {
 			continue
 		}
-		word, leaves := replicaWord{}, false
+		word, leaves := replicaValue{}, false
 		if ev.Type == mvccpb.PUT {
-			word = decodeWord(ev.Kv.Value)
+			word = decodeReplica(ev.Kv.Value)
 			leaves = word.Leaving
 		}
 		there := ev.Type == mvccpb.PUT && !leaves
@@ -112,7 +112,7 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 				r.lose()
 			}
 		case there:
-			e.UpdatePeer(id, word.word())
+			e.UpdatePeer(id, word.status())
 		default:
 			e.LosePeer(id, leaves)
 		}
@@ -136,9 +136,9 @@ func (r *replicas) lose() {
 	}
 }
 
-// replicaWord is the value of a replica's key. A release that publishes no watermark has
+// replicaValue is the value of a replica's key. A release that publishes no watermark has
 // no settled; what a later release adds is of no concern here.
-type replicaWord struct {
+type replicaValue struct {
 	Settled *int64 `json:"settled"`
 	Wanted  int64  `json:"wanted"`
 	Leaving bool   `json:"leaving"`
@@ -147,15 +147,15 @@ type replicaWord struct {
 	Keeps      bool   `json:"keeps"`
 }
 
-// decodeWord reads a value; one that cannot be read says nothing.
-func decodeWord(value []byte) (w replicaWord) {
+// decodeReplica reads a value; one that cannot be read says nothing.
+func decodeReplica(value []byte) (w replicaValue) {
 	if json.Unmarshal(value, &w) != nil {
-		return replicaWord{}
+		return replicaValue{}
 	}
 	return w
 }
 
-func (w *replicaWord) word() heartbeat.PeerStatus {
+func (w *replicaValue) status() heartbeat.PeerStatus {
 	if w.Settled == nil || *w.Settled < 0 {
 		return heartbeat.PeerStatus{}
 	}
@@ -176,9 +176,9 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 		if !ok || kv.Lease == 0 {
 			return
 		}
-		if w := decodeWord(kv.Value); !w.Leaving {
+		if w := decodeReplica(kv.Value); !w.Leaving {
 			ids[id] = true
-			words[id] = w.word()
+			words[id] = w.status()
 			if w.Projection == "" && id != s.replicas.self {
 				old[id] = true
 			}

@@ -73,7 +73,7 @@ func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
 	require.Eventually(t, func() bool { f.Sweep(); return seq() == 1 }, time.Minute, 10*time.Millisecond, f.why())
 	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
 		"every reader is told")
-	require.Empty(t, s.moved.place(early.ID), "its other name never was")
+	require.Empty(t, s.renames.serviceID(early.ID), "its other name never was")
 	again := registeredIn(t, s, "again")
 	require.Eventually(t, func() bool { return f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
@@ -90,7 +90,7 @@ func TestAWatchThatIsNotAnsweredIsGivenUp(t *testing.T) {
 	p.Set(proxy.Blackhole)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.ErrorIs(t, s.watch(ctx, s.engine(e), nil, &at, pace{ask: time.Hour, stall: time.Second}), errStalled)
+	require.ErrorIs(t, s.watch(ctx, s.engineRange(e), nil, &at, watchIntervals{ask: time.Hour, stall: time.Second}), errStalled)
 }
 
 // A store that was restored from an older snapshot is believed: what it does not
@@ -107,7 +107,7 @@ func TestARestoredStoreIsLoadedAnew(t *testing.T) {
 
 	e, _ = etcdtest.Start(t, same)
 	require.NoError(t, retried(func() error { return s.CheckSchema(t.Context()) }))
-	s.pace = pace{ask: 100 * time.Millisecond, stall: time.Minute} // not by silence
+	s.intervals = watchIntervals{ask: 100 * time.Millisecond, stall: time.Minute} // not by silence
 	f := follow(t, s)
 	others := followOthers(t, s)
 	late := registeredIn(t, s, "late")
@@ -125,7 +125,7 @@ func TestARestoredStoreIsLoadedAnew(t *testing.T) {
 	require.Contains(t, f.why(), etcd.ErrRestored.Error())
 	require.Eventually(t, func() bool { return others.restored("outbox") && others.restored("applications") }, time.Minute, 10*time.Millisecond,
 		"every reader is told")
-	require.Empty(t, s.moved.place(early.ID), "its other name never was")
+	require.Empty(t, s.renames.serviceID(early.ID), "its other name never was")
 	again := registeredIn(t, s, "again")
 	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
@@ -209,7 +209,7 @@ func TestAnEndThatComesBetweenTwoWatchesIsHandled(t *testing.T) {
 	defer cancel()
 	var told atomic.Int64
 	lists := 0
-	s.follow(ctx, watched{name: "test", from: keys.RecordPrefix, end: keys.WatchedEnd,
+	s.follow(ctx, watchRange{name: "test", from: keys.RecordPrefix, end: keys.WatchedEnd,
 		load: func(context.Context) (heartbeat.Revision, error) {
 			if lists++; lists == 1 {
 				s.client.Lineage.Break()

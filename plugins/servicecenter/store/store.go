@@ -27,11 +27,11 @@ import (
 
 // Store encodes the engine's transactions for etcd. It decides nothing.
 type Store struct {
-	client *etcd.Client
-	moved  moved
-	log    openlog.Logger
-	pace   pace
-	owned  owned
+	client    *etcd.Client
+	renames   renames
+	log       openlog.Logger
+	intervals watchIntervals
+	owned     owned
 
 	unknown unknown // members of values that a later release has written
 
@@ -40,11 +40,11 @@ type Store struct {
 
 	replicas   *replicas
 	presence   presence
-	heart      atomic.Pointer[heartbeat.Engine] // that is followed
+	engine     atomic.Pointer[heartbeat.Engine] // that is followed
 	shown      atomic.Int64                     // the revision up to which the engine was shown everything
 	unreadable atomic.Int64                     // records, at the last list
 	behind     chan struct{}                    // told when the store is ahead of that
-	mends      *mends                           // nil: a list puts nothing right
+	repairs    *repairs                         // nil: a list puts nothing right
 	ages       plugins.Ages                     // of the events, as Tidy listed them
 }
 
@@ -77,9 +77,10 @@ func (noConsumers) ExpectEnd(string)                 {}
 func (noConsumers) AwaitEnd(context.Context, string) {}
 func (noConsumers) EndOver(string)                   {}
 
+// New is a store over an open client, which is not closed with it.
 func New(o Options) *Store {
-	s := &Store{client: o.Client, log: o.Log, consumers: o.Consumers, reserved: o.Reserved, pace: usualPace, behind: make(chan struct{}, 1),
-		replicas: newReplicas(), mends: newMends()}
+	s := &Store{client: o.Client, log: o.Log, consumers: o.Consumers, reserved: o.Reserved, intervals: defaultIntervals, behind: make(chan struct{}, 1),
+		replicas: newReplicas(), repairs: newRepairs()}
 	if s.consumers == nil {
 		s.consumers = noConsumers{}
 	}
@@ -89,18 +90,18 @@ func New(o Options) *Store {
 
 // Collect adds what an operator watches.
 func (s *Store) Collect(cs *plugins.Collectors) {
-	cs.Add(s.mends.repairs)
+	cs.Add(s.repairs.counter)
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
 		func() float64 { return float64(s.unreadable.Load()) }))
 }
 
 // AwaitRepairs waits until what a list has begun to put right is so.
-func (s *Store) AwaitRepairs() { s.mends.await() }
+func (s *Store) AwaitRepairs() { s.repairs.await() }
 
 // Close ends what the store started.
 func (s *Store) Close() {
-	if s.mends != nil {
-		s.mends.close()
+	if s.repairs != nil {
+		s.repairs.close()
 	}
 }
 
@@ -115,7 +116,7 @@ func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (
 	return keys.NewID(service)
 }
 
-// Place says where the instance stands once it is described by info; "" is where
+// Place says which microservice the instance belongs to once it is described by info; "" is where
 // its id says.
 func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error) {
 	service, err := s.serviceFor(ctx, owner, info)
@@ -126,30 +127,30 @@ func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info m
 }
 
 // Read implements heartbeat.Store. Of an instance that another replica has just
-// moved it takes a second look, where the record says.
+// renamed it takes a second look, where the record says.
 func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapshot, err error) {
 	if _, _, ok := keys.Split(id); !ok {
 		return out, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
-	place := s.moved.place(id)
-	for range mostLooks {
+	place := s.renames.serviceID(id)
+	for range maxReads {
 		out, err = s.readAt(ctx, id, place)
 		if err != nil || !out.Exists() {
 			return out, err
 		}
-		s.moved.note(&out.Record, out.At)
+		s.renames.note(&out.Record, out.At)
 		if out.Record.Place == place {
 			return out, nil
 		}
 		place = out.Record.Place
 	}
-	return heartbeat.Snapshot{}, errMoving
+	return heartbeat.Snapshot{}, errRenamed
 }
 
-// mostLooks is how often an instance is looked for where its record says.
-const mostLooks = 3
+// maxReads is how often an instance is looked for where its record says.
+const maxReads = 3
 
 func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
 	res, _, err := etcd.Hedged(ctx, s.client, func(ctx context.Context) (*clientv3.TxnResponse, error) {
@@ -179,7 +180,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	from := keys.InstanceOf(t.Record.ID, t.From)
-	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || leaves(t)
+	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || changesService(t)
 	if empties {
 		s.consumers.ExpectEnd(from.Key())
 		defer s.consumers.EndOver(from.Key())
@@ -187,8 +188,8 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	var res *clientv3.TxnResponse
 	var again bool
 	var err error
-	if establishes(t) {
-		res, again, err = s.establish(ctx, t)
+	if needsService(t) {
+		res, again, err = s.commitWithService(ctx, t)
 	} else {
 		res, again, err = s.transact(ctx, t, nil)
 	}
@@ -205,7 +206,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	}
 	at := heartbeat.Revision(res.Header.Revision)
 	if t.RecordOp == heartbeat.Put {
-		s.moved.note(&t.Record, at)
+		s.renames.note(&t.Record, at)
 	}
 	if empties && s.owned.instances(from.ServiceID) <= 1 {
 		s.consumers.AwaitEnd(ctx, from.Key())
@@ -279,5 +280,5 @@ var errUnsure = errors.New("the store did not say whether the transaction was ca
 var (
 	errStalled = errors.New("the watch fell silent")
 	errClosed  = errors.New("the watch was closed")
-	errMoving  = errors.New("the instance is moved again and again")
+	errRenamed = errors.New("the instance is moved again and again")
 )

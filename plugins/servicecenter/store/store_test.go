@@ -215,5 +215,5 @@ func TestAnIdleStoreIsNotTakenForASilentWatch(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
-	require.ErrorIs(t, store.watch(ctx, store.engine(e), nil, &at, pace{ask: 20 * time.Millisecond, stall: 6 * time.Second}), context.DeadlineExceeded)
+	require.ErrorIs(t, store.watch(ctx, store.engineRange(e), nil, &at, watchIntervals{ask: 20 * time.Millisecond, stall: 6 * time.Second}), context.DeadlineExceeded)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// leaves says whether the transaction moves a projection to another microservice.
-func leaves(t *heartbeat.Txn) bool {
+// changesService says whether the transaction moves a projection to another microservice.
+func changesService(t *heartbeat.Txn) bool {
 	return t.ProjectionOp == heartbeat.Put && t.From != t.Record.Place
 }
 
@@ -27,15 +27,15 @@ func compares(t *heartbeat.Txn) []clientv3.Cmp {
 	return out
 }
 
-// establishes says whether the transaction must see to it that the microservice exists:
+// needsService says whether the transaction must see to it that the microservice exists:
 // it does whenever an instance of it does.
-func establishes(t *heartbeat.Txn) bool {
-	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || leaves(t))
+func needsService(t *heartbeat.Txn) bool {
+	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || changesService(t))
 }
 
-// operations are what the transaction writes; st is the microservice's standing, nil
+// operations are what the transaction writes; st is the microservice as it was read, nil
 // unless it establishes that.
-func operations(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
+func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	var ops []clientv3.Op
 	id := t.Record.ID
 	switch t.RecordOp {
@@ -60,7 +60,7 @@ func operations(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
 		ops = append(ops, clientv3.OpDelete(at.Key()), clientv3.OpDelete(at.LeaseKey()))
 	}
 	if t.Change != heartbeat.NoChange {
-		op, err := tell(t)
+		op, err := eventOp(t)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func operations(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
 
 // projectionOps put the instance and, if it hangs on a lease, service-center's
 // lease key.
-func projectionOps(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
+func projectionOps(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	id := t.Record.ID
 	p, err := project(&t.Record)
 	if err != nil {
@@ -90,7 +90,7 @@ func projectionOps(t *heartbeat.Txn, st *standing) ([]clientv3.Op, error) {
 	} else {
 		ops = append(ops, clientv3.OpPut(at.Key(), instance), clientv3.OpDelete(at.LeaseKey()))
 	}
-	if leaves(t) {
+	if changesService(t) {
 		from := keys.InstanceOf(id, t.From)
 		ops = append(ops, clientv3.OpDelete(from.Key()), clientv3.OpDelete(from.LeaseKey()))
 	}

@@ -18,29 +18,29 @@ import (
 )
 
 const (
-	reloadPause = 500 * time.Millisecond
-	hasty       = 100 * time.Millisecond // between two questions for progress because heartbeats wait for it
+	reloadPause    = 500 * time.Millisecond
+	minAskInterval = 100 * time.Millisecond // between two questions for progress because heartbeats wait for it
 )
 
-// pace is how often a watch asks for progress, and after how much silence it is
+// watchIntervals is how often a watch asks for progress, and after how much silence it is
 // given up.
-type pace struct{ ask, stall time.Duration }
+type watchIntervals struct{ ask, stall time.Duration }
 
-var usualPace = pace{ask: 5 * time.Second, stall: 15 * time.Second}
+var defaultIntervals = watchIntervals{ask: 5 * time.Second, stall: 15 * time.Second}
 
 // Follow loads the engine and shows it every write until ctx ends. Records and
 // projections come through one watch over the range that holds both, for two
 // watches would have no order between them. failed is told why there is a new list.
 func (s *Store) Follow(ctx context.Context, e *heartbeat.Engine, failed func(reason string, err error)) {
-	s.heart.Store(e)
-	s.follow(ctx, s.engine(e), failed)
+	s.engine.Store(e)
+	s.follow(ctx, s.engineRange(e), failed)
 }
 
 // Reload implements plugins.Base.
 func (s *Store) Reload() { s.client.Lineage.Break() }
 
-func (s *Store) engine(e *heartbeat.Engine) watched {
-	return watched{name: "engine", from: keys.InstancePrefix, end: keys.WatchedEnd, behind: s.behind,
+func (s *Store) engineRange(e *heartbeat.Engine) watchRange {
+	return watchRange{name: "engine", from: keys.InstancePrefix, end: keys.WatchedEnd, behind: s.behind,
 		load: func(ctx context.Context) (heartbeat.Revision, error) {
 			at, err := e.Load(ctx)
 			if err == nil {
@@ -53,12 +53,12 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 			s.replicas.see(events, e)
 			s.client.Lineage.Advance(int64(at))
 			s.shown.Store(int64(at))
-			e.Observe(s.sights(events), at)
+			e.Observe(s.observations(events), at)
 		},
 		restored: func() {
-			s.moved.restored()
+			s.renames.restored()
 			e.Restored()
-			s.presence.forget()
+			s.presence.reset()
 			s.shown.Store(0)
 			s.client.Lineage.Acknowledge()
 		},
@@ -68,7 +68,7 @@ func (s *Store) engine(e *heartbeat.Engine) watched {
 // follow loads the reader and shows it every write until ctx ends. Whatever breaks
 // the watch (compaction, a closed channel, silence, a store that went back in time)
 // leads to a new list.
-func (s *Store) follow(ctx context.Context, w watched, failed func(reason string, err error)) {
+func (s *Store) follow(ctx context.Context, w watchRange, failed func(reason string, err error)) {
 	var seen heartbeat.Revision
 	ends := s.client.Lineage.Broken() // kept until its end was handled, whenever that came
 	for ctx.Err() == nil {
@@ -83,7 +83,7 @@ func (s *Store) follow(ctx context.Context, w watched, failed func(reason string
 		} else {
 			seen = at
 			w.loaded()
-			err = s.watch(keeping, w, ends, &seen, s.pace)
+			err = s.watch(keeping, w, ends, &seen, s.intervals)
 			failed("watch", err)
 		}
 		held.Done()
@@ -99,8 +99,8 @@ func (s *Store) follow(ctx context.Context, w watched, failed func(reason string
 	}
 }
 
-// watched is a range of keys that one reader follows.
-type watched struct {
+// watchRange is a range of keys that one reader follows.
+type watchRange struct {
 	name      string // of the reader
 	from, end string
 	load      func(context.Context) (heartbeat.Revision, error)
@@ -115,7 +115,7 @@ type watched struct {
 // etcd answers no request for progress of a watch that starts behind the newest
 // revision, so that a watch from at+1 would fall silent on an idle store. ends ends
 // it with errRestored.
-func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *heartbeat.Revision, p pace) error {
+func (s *Store) watch(ctx context.Context, w watchRange, ends <-chan struct{}, at *heartbeat.Revision, p watchIntervals) error {
 	// The extra word makes it a stream of its own: one that others share tells of
 	// progress only when none of them lags.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", w.name))
@@ -140,7 +140,7 @@ func (s *Store) watch(ctx context.Context, w watched, ends <-chan struct{}, at *
 		case <-ask.C:
 			s.askProgress(ctx)
 		case <-w.behind:
-			if now := time.Now(); now.Sub(asked) > hasty {
+			if now := time.Now(); now.Sub(asked) > minAskInterval {
 				asked = now
 				s.askProgress(ctx)
 			}
@@ -173,10 +173,10 @@ func (s *Store) askProgress(ctx context.Context) {
 	_ = s.client.RequestProgress(ctx)
 }
 
-// sights turns events into the engine's words; what is not ours is left out. A
+// observations turns events into the engine's words; what is not ours is left out. A
 // transaction's record comes before its projections, so that it is known by then
-// whether the instance has moved.
-func (s *Store) sights(events []*clientv3.Event) []heartbeat.Observation {
+// whether the instance was renamed.
+func (s *Store) observations(events []*clientv3.Event) []heartbeat.Observation {
 	var out []heartbeat.Observation
 	for _, ev := range events {
 		key := string(ev.Kv.Key)
@@ -191,7 +191,7 @@ func (s *Store) sights(events []*clientv3.Event) []heartbeat.Observation {
 				r, err := decodeRecord(ev.Kv)
 				if one.Unusable = err != nil; !one.Unusable {
 					one.Record = r
-					s.moved.note(&r, one.Revision)
+					s.renames.note(&r, one.Revision)
 				}
 			}
 		case strings.HasPrefix(key, keys.InstancePrefix):
@@ -199,9 +199,9 @@ func (s *Store) sights(events []*clientv3.Event) []heartbeat.Observation {
 			if !ok {
 				continue
 			}
-			id, ok := s.moved.sits(at)
+			id, ok := s.renames.idAt(at)
 			if !ok {
-				continue // it stands elsewhere now
+				continue // it belongs to another microservice now
 			}
 			one.ID, one.Projected, one.Lease = id, true, heartbeat.LeaseID(ev.Kv.Lease)
 			if one.Present && !bytes.Contains(ev.Kv.Value, []byte(ownerProperty)) {

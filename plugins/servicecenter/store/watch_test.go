@@ -114,7 +114,7 @@ func TestAWatchThatMissedACompactionListsAnewAndMissesNothing(t *testing.T) {
 func TestAReplicaBehindTheStoreLetsTheWatchCatchUp(t *testing.T) {
 	_, endpoint := etcdtest.Start(t, etcdtest.Plain)
 	s := storeAt(t, endpoint)
-	s.pace = pace{ask: time.Hour, stall: 2 * time.Hour}
+	s.intervals = watchIntervals{ask: time.Hour, stall: 2 * time.Hour}
 	r := registeredIn(t, s, "one")
 	f := follow(t, s)
 	foreign, err := s.client.Put(t.Context(), "/somebody/else", "")
@@ -151,7 +151,7 @@ func TestASilentWatchIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []proxy.Mode{proxy.HalfDown, proxy.Blackhole} {
 		s, p := linkedStore(t)
-		s.pace = pace{ask: 100 * time.Millisecond, stall: 2 * time.Second}
+		s.intervals = watchIntervals{ask: 100 * time.Millisecond, stall: 2 * time.Second}
 		r := registeredIn(t, s, fmt.Sprint("silent-", mode))
 		f := follow(t, s)
 		p.Set(mode)

@@ -64,10 +64,10 @@ func canonical(text string) string {
 // smallEvent is how long attributes may be that an event simply carries, in bytes.
 const smallEvent = 1 << 10
 
-// told is what an event carries of the attributes: what consumers filter by. How a
+// eventAttributes is what an event carries of the attributes: what consumers filter by. How a
 // service is reached is neither filtered by nor told, and may be 60 kB in the record
 // already.
-func told(attributes string) string {
+func eventAttributes(attributes string) string {
 	if len(attributes) <= smallEvent {
 		return attributes
 	}

@@ -32,7 +32,7 @@ func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 		r.Attributes = described(t, c, 60_000)
 		service, _, _ := keys.Split(r.ID)
 		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added},
-			&standing{id: service, index: keys.IndexPrefix + "/a/b/1"}) // its microservice is new, too
+			&microservice{id: service, index: keys.IndexPrefix + "/a/b/1"}) // its microservice is new, too
 		require.NoError(t, err)
 		require.Less(t, etcd.Cost(ops), int64(2.2*60_000), "of 60 kB of %q", c)
 	}
@@ -83,17 +83,17 @@ func TestAnEventCarriesWhatIsFilteredByAndNotHowAServiceIsReached(t *testing.T) 
 	info.SerCategory = &mp1.CategoryRef{ID: "c", Name: "n"}
 	long, err := json.Marshal(info)
 	require.NoError(t, err)
-	require.Equal(t, string(long), told(string(long)), "a short one as it is")
+	require.Equal(t, string(long), eventAttributes(string(long)), "a short one as it is")
 	for range 100 {
 		info.TransportInfo.Endpoint.URIs = append(info.TransportInfo.Endpoint.URIs, "http://10.0.0.5:80/"+strings.Repeat("x", 100))
 	}
 	long, err = json.Marshal(info)
 	require.NoError(t, err)
-	short := told(string(long))
+	short := eventAttributes(string(long))
 	require.Less(t, len(short), smallEvent)
 	var got mp1.ServiceInfo
 	require.NoError(t, json.Unmarshal([]byte(short), &got))
 	info.TransportInfo = nil
 	require.Equal(t, info, got)
-	require.Equal(t, strings.Repeat("x", 5000), told(strings.Repeat("x", 5000)), "what cannot be read is left to the reader")
+	require.Equal(t, strings.Repeat("x", 5000), eventAttributes(strings.Repeat("x", 5000)), "what cannot be read is left to the reader")
 }

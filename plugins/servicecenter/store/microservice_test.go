@@ -123,7 +123,7 @@ func TestAMicroserviceTakenBetweenTheLookAndTheTransaction(t *testing.T) {
 	r := storetest.NewRecord(t, store, owner)
 	p, err := project(&r)
 	require.NoError(t, err)
-	st, err := store.stand(t.Context(), string(r.ID[:keys.IDLength]), path.GenerateServiceIndexKey(&p.key), false)
+	st, err := store.findService(t.Context(), string(r.ID[:keys.IDLength]), path.GenerateServiceIndexKey(&p.key), false)
 	require.NoError(t, err)
 	require.True(t, st.ours())
 	squat(t, owner, "")

@@ -12,23 +12,23 @@ import (
 
 // Labels of requests that are refused before service-center sees them.
 const (
-	turnedPath   = "path"
-	turnedQuery  = "query"
-	turnedHeader = "header"
-	turnedBody   = "body"
+	rejectedPath   = "path"
+	rejectedQuery  = "query"
+	rejectedHeader = "header"
+	rejectedBody   = "body"
 )
 
-// door stands before service-center's own routes. Its router and its handlers read a
+// rejectAmbiguous comes before service-center's own routes. Its router and its handlers read a
 // path in two forms, and its keys are joined of whatever it was told: what could be read
 // in two ways is refused, so that everybody behind reads the same.
-func (g *guard) door(next http.Handler) http.Handler {
+func (g *guard) rejectAmbiguous(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsServiceComb(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if reason, complaint := doubtful(r); reason != "" {
-			g.turned.WithLabelValues(reason).Inc()
+		if reason, complaint := ambiguous(r); reason != "" {
+			g.rejected.WithLabelValues(reason).Inc()
 			invalid(w, complaint)
 			return
 		}
@@ -46,39 +46,39 @@ func IsServiceComb(path string) bool {
 	return strings.HasPrefix(path, "/v4/") || strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/registry/")
 }
 
-// doubtful says what of a request could be read in two ways, and how it should be.
-func doubtful(r *http.Request) (reason, complaint string) {
+// ambiguous says what of a request could be read in two ways, and how it should be.
+func ambiguous(r *http.Request) (reason, complaint string) {
 	path := r.URL.EscapedPath()
 	if strings.Contains(path, "%") {
-		return turnedPath, "The path contains an escaped character (%); ids and names need none."
+		return rejectedPath, "The path contains an escaped character (%); ids and names need none."
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
 		if !identifier(segment) {
-			return turnedPath, "A segment of the path is empty, too long, or has a character other than letters, digits, _ . and -."
+			return rejectedPath, "A segment of the path is empty, too long, or has a character other than letters, digits, _ . and -."
 		}
 	}
 	q := r.URL.Query() // as the controllers read it
 	for key, values := range q {
 		if strings.HasPrefix(key, ":") {
-			return turnedQuery, "The name of a query parameter begins with a colon; it would stand for a part of the path."
+			return rejectedQuery, "The name of a query parameter begins with a colon; it would stand for a part of the path."
 		}
 		for _, v := range values {
 			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
-				return turnedQuery, "A query parameter contains a control character or is not UTF-8."
+				return rejectedQuery, "A query parameter contains a control character or is not UTF-8."
 			}
 		}
 	}
 	for _, name := range []string{"X-Domain-Name", "X-Tenant-Name", "X-Consumerid"} {
 		if values := r.Header.Values(name); len(values) > 1 || len(values) == 1 && values[0] != "" && !identifier(values[0]) {
-			return turnedHeader, "X-Domain-Name or X-ConsumerId is given twice, too long, or has a character other than letters, digits, _ . and -."
+			return rejectedHeader, "X-Domain-Name or X-ConsumerId is given twice, too long, or has a character other than letters, digits, _ . and -."
 		}
 	}
 	return "", ""
 }
 
-// turn refuses a body.
-func (g *guard) turn(w http.ResponseWriter, complaint string) {
-	g.turned.WithLabelValues(turnedBody).Inc()
+// rejectBody refuses a body.
+func (g *guard) rejectBody(w http.ResponseWriter, complaint string) {
+	g.rejected.WithLabelValues(rejectedBody).Inc()
 	invalid(w, complaint)
 }
 
@@ -108,7 +108,7 @@ func (b *scanned) complaint(route string) string {
 	return ""
 }
 
-const deepest = 64
+const maxDepth = 64
 
 // scan reads the body and puts it back. What is no JSON is left to the controller to
 // refuse; it writes nothing then.
@@ -136,7 +136,7 @@ func (b *scanned) value(d *json.Decoder, name string, listed bool, depth int) er
 	if err != nil {
 		return err
 	}
-	if depth > deepest {
+	if depth > maxDepth {
 		b.deep = true
 		return errDeep
 	}

@@ -37,7 +37,7 @@ func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) 
 	defer cancel()
 	res := <-s.client.Watch(ctx, keys.InstancePrefix, clientv3.WithRange(keys.WatchedEnd), clientv3.WithRev(int64(from)))
 	require.NoError(t, res.Err())
-	for _, one := range s.sights(res.Events) {
+	for _, one := range s.observations(res.Events) {
 		if strings.HasSuffix(string(one.ID), string(id[keys.IDLength:])) {
 			out = append(out, one)
 		}
@@ -80,20 +80,20 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 
 func TestANewerPlaceIsNotForgottenForAnOlder(t *testing.T) {
 	id := heartbeat.ID(strings.Repeat("a", keys.IDLength) + strings.Repeat("b", keys.IDLength))
-	var m moved
+	var m renames
 	there := heartbeat.Record{ID: id, Place: strings.Repeat("c", keys.IDLength)}
 	m.note(&heartbeat.Record{ID: id}, 1)
 	require.Empty(t, m.of, "who never moved costs no memory")
 	m.note(&there, 5)
 	m.note(&heartbeat.Record{ID: id}, 4)
-	require.Equal(t, there.Place, m.place(id))
-	got, ok := m.sits(keys.InstanceOf(id, there.Place))
+	require.Equal(t, there.Place, m.serviceID(id))
+	got, ok := m.idAt(keys.InstanceOf(id, there.Place))
 	require.True(t, ok)
 	require.Equal(t, id, got)
-	_, ok = m.sits(keys.InstanceOf(id, ""))
+	_, ok = m.idAt(keys.InstanceOf(id, ""))
 	require.False(t, ok)
 	m.listed(nil, 4)
-	require.Equal(t, there.Place, m.place(id), "the list is older than the move")
+	require.Equal(t, there.Place, m.serviceID(id), "the list is older than the move")
 	m.listed(nil, 5)
 	require.Empty(t, m.of)
 }
@@ -104,18 +104,18 @@ func TestAMoveOfAnotherHistoryGivesWayToTheList(t *testing.T) {
 	home := heartbeat.ID(strings.Repeat("a", keys.IDLength) + strings.Repeat("b", keys.IDLength))
 	gone := heartbeat.ID(strings.Repeat("a", keys.IDLength) + strings.Repeat("d", keys.IDLength))
 	there, elsewhere := strings.Repeat("c", keys.IDLength), strings.Repeat("e", keys.IDLength)
-	var m moved
+	var m renames
 	m.note(&heartbeat.Record{ID: home, Place: there}, 50)
 	m.note(&heartbeat.Record{ID: gone, Place: there}, 60)
 	m.restored()
-	require.Equal(t, there, m.place(home), "until it is listed")
+	require.Equal(t, there, m.serviceID(home), "until it is listed")
 	m.note(&heartbeat.Record{ID: home, Place: elsewhere}, 5)
 	m.listed(map[heartbeat.ID]int{home: 0}, 7)
-	require.Equal(t, elsewhere, m.place(home))
+	require.Equal(t, elsewhere, m.serviceID(home))
 	require.Len(t, m.of, 1)
 	m.restored()
 	m.note(&heartbeat.Record{ID: home}, 4)
-	require.Empty(t, m.place(home))
+	require.Empty(t, m.serviceID(home))
 }
 
 func TestWhatIsOursFollowsAMove(t *testing.T) {

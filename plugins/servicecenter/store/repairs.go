@@ -10,46 +10,46 @@ import (
 
 // The kinds of damage: labels of a metric.
 const (
-	mendService  = "microservice" // its mark, its file or its index key
-	mendInstance = "instance"     // a stranger's below a microservice of ours
-	mendLease    = "lease"        // service-center's key of an instance's lease
-	mendBelow    = "below"        // a rule, tag, schema or summary: we write none
-	mendAlias    = "alias"        // another name that leads to ours, or an index key
-	mendDeps     = "dependency"   // one that has ours for its consumer
-	mendRelease  = "release"      // no damage: a microservice as the release before put it
+	repairedService    = "microservice" // its mark, its file or its index key
+	repairedInstance   = "instance"     // a stranger's below a microservice of ours
+	repairedLease      = "lease"        // service-center's key of an instance's lease
+	repairedBelow      = "below"        // a rule, tag, schema or summary: we write none
+	repairedAlias      = "alias"        // another name that leads to ours, or an index key
+	repairedDependency = "dependency"   // one that has ours for its consumer
+	updatedRelease     = "release"      // no damage: a microservice as the release before put it
 )
 
-var mendKinds = []string{mendService, mendInstance, mendLease, mendBelow, mendAlias, mendDeps, mendRelease}
+var repairKinds = []string{repairedService, repairedInstance, repairedLease, repairedBelow, repairedAlias, repairedDependency, updatedRelease}
 
-func newRepairs() *prometheus.CounterVec {
+func newRepairCounter() *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mep_servicecomb_repairs_total", Help: "Keys of ServiceComb's that were put right because somebody else had changed them, by kind.",
 	}, []string{"kind"})
-	for _, k := range mendKinds {
+	for _, k := range repairKinds {
 		v.WithLabelValues(k)
 	}
 	return v
 }
 
-// mends puts right what lists show, beside whoever listed: over a slow store it may take
+// repairs puts right what lists show, beside whoever listed: over a slow store it may take
 // all its time, and a replica that has lost its watch is blind until its list is taken in.
-type mends struct {
+type repairs struct {
 	mu      sync.Mutex // held while it works: one at a time, the next list looks again
 	ctx     context.Context
 	end     context.CancelFunc
-	repairs *prometheus.CounterVec // of what somebody else had changed, by kind
+	counter *prometheus.CounterVec // of what somebody else had changed, by kind
 	checked map[string]int64       // revisions of microservices that were as they should be
 }
 
-func newMends() *mends {
-	m := &mends{repairs: newRepairs()}
+func newRepairs() *repairs {
+	m := &repairs{counter: newRepairCounter()}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
 
 // begin puts right what a list has shown, unless that is being done for another one. What
 // it reads is kept.
-func (m *mends) begin(s *Store, l *listing) {
+func (m *repairs) begin(s *Store, l *listing) {
 	if !m.mu.TryLock() {
 		return
 	}
@@ -61,30 +61,30 @@ func (m *mends) begin(s *Store, l *listing) {
 	go func() {
 		defer m.mu.Unlock()
 		defer reads.Done()
-		s.mend(m.ctx, l)
+		s.repair(m.ctx, l)
 	}()
 }
 
 // await waits until nothing is under way.
-func (m *mends) await() {
+func (m *repairs) await() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 }
 
 // close ends what is under way, and waits for it; nothing begins any more.
-func (m *mends) close() {
+func (m *repairs) close() {
 	m.end()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 }
 
-// tell counts and says what was put right.
-func (m *mender) tell() {
+// report counts and says what was put right.
+func (m *repairer) report() {
 	for kind, n := range m.done {
-		m.mends.repairs.WithLabelValues(kind).Add(float64(n))
+		m.repairs.counter.WithLabelValues(kind).Add(float64(n))
 	}
-	if n := m.done[mendRelease]; n > 0 {
-		delete(m.done, mendRelease)
+	if n := m.done[updatedRelease]; n > 0 {
+		delete(m.done, updatedRelease)
 		m.log.Info("microservices that the release before had put were brought up to date", openlog.WithTags(openlog.Tags{"count": n}))
 	}
 	if len(m.done) == 0 {

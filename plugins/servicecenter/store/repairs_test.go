@@ -47,16 +47,16 @@ func (s slowEmpty) Close() error                          { return nil }
 // nothing until it has its list. Over a slow store that took 10 s longer each time.
 func TestPuttingRightDelaysNoList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{client: etcd.Over(&clientv3.Client{KV: slowEmpty{}}, keys.Cluster, etcdtest.Discard), mends: newMends(), log: plugins.NewLog(logged, "INFO")}
+		s := &Store{client: etcd.Over(&clientv3.Client{KV: slowEmpty{}}, keys.Cluster, etcdtest.Discard), repairs: newRepairs(), log: plugins.NewLog(logged, "INFO")}
 		for range 3 {
 			began := time.Now()
 			_, _, err := s.List(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, 2*time.Second, time.Since(began), "one page of records, one of instances")
-			require.False(t, s.mends.mu.TryLock(), "it is under way, once")
+			require.False(t, s.repairs.mu.TryLock(), "it is under way, once")
 			require.EqualValues(t, 7, s.client.Readers.Oldest(), "what it reads is not compacted away")
 		}
-		time.Sleep(mendTimeout)
+		time.Sleep(repairTimeout)
 		synctest.Wait()
 		require.Zero(t, s.client.Readers.Oldest())
 		_, _, err := s.List(t.Context())
@@ -74,14 +74,14 @@ func TestPuttingRightDelaysNoList(t *testing.T) {
 func TestHistoryIsKeptFromAListToTheWatchThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		s := &Store{client: etcd.Over(nil, keys.Cluster, etcdtest.Discard), pace: usualPace}
+		s := &Store{client: etcd.Over(nil, keys.Cluster, etcdtest.Discard), intervals: defaultIntervals}
 		watches := 0
 		slow := slowEmpty{watcher: func() {
 			watches++
 			require.EqualValues(t, 7, s.client.Readers.Oldest(), "when the watch begins")
 		}}
 		s.client.Client = &clientv3.Client{KV: slow, Watcher: slow}
-		s.follow(ctx, watched{name: "test", from: keys.RecordPrefix, end: keys.WatchedEnd,
+		s.follow(ctx, watchRange{name: "test", from: keys.RecordPrefix, end: keys.WatchedEnd,
 			load: func(ctx context.Context) (heartbeat.Revision, error) {
 				at, err := s.each(ctx, keys.RecordPrefix, 0, func(*mvccpb.KeyValue) {})
 				require.EqualValues(t, 7, s.client.Readers.Oldest(), "between two ranges of the list")

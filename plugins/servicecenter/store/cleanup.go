@@ -16,8 +16,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// erasedAtOnce is how many events one transaction erases.
-const erasedAtOnce = 100
+// eraseBatch is how many events one transaction erases.
+const eraseBatch = 100
 
 // tidyOutbox erases the events of which nobody is to be told any more
 // (plugins.CursorSet) and that are old enough (plugins.Erasable). Cursors, subscriptions
@@ -63,13 +63,13 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 		return err
 	}
 	judge()
-	unreadable.say(s.log)
+	unreadable.log(s.log)
 	for key, age := range s.ages.Listed(now, wall, made) {
 		if plugins.Erasable(pending[key], age, now, giveUp) {
 			old = append(old, key)
 		}
 	}
-	for some := range slices.Chunk(old, erasedAtOnce) {
+	for some := range slices.Chunk(old, eraseBatch) {
 		ops := make([]clientv3.Op, len(some))
 		for i, key := range some {
 			ops[i] = clientv3.OpDelete(key)
@@ -112,8 +112,8 @@ func (s *Store) cursorSet(ctx context.Context) (*plugins.CursorSet, int64, error
 			w.Add(sub, c)
 		}
 	})
-	noCursor.say(s.log)
-	noSubscription.say(s.log)
+	noCursor.log(s.log)
+	noSubscription.log(s.log)
 	return w, at, err
 }
 
@@ -128,7 +128,7 @@ func (u *unreadable) add(key string) {
 	u.first = cmp.Or(u.first, key)
 }
 
-func (u *unreadable) say(log openlog.Logger) {
+func (u *unreadable) log(log openlog.Logger) {
 	if u.keys > 0 {
 		log.Error(u.what, openlog.WithTags(openlog.Tags{"unreadable": u.keys, "first": plugins.Clean(u.first)}))
 	}

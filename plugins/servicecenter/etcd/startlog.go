@@ -32,36 +32,36 @@ func asError(p any) error {
 	return err
 }
 
-// lastWords is told by zap after etcd logged something after which it cannot go on. By
+// startLog is told by zap after etcd logged something after which it cannot go on. By
 // itself zap would panic or end the process there, on a goroutine of etcd where nobody can
 // recover: dozens of lines of trace, or a line that is still in the log's queue.
 //
 // It is a core too, and holds back what etcd says while the store is being opened: if that
 // fails, one line says why, and not every part of etcd that it passes through.
-type lastWords struct {
+type startLog struct {
 	zapSink
 	dir  string
 	fail func(why string)
 
-	mu     sync.Mutex
-	opened bool
-	held   []func()
+	mu       sync.Mutex
+	opened   bool
+	buffered []func()
 }
 
-// maxHeld is the most lines that are held back.
-const maxHeld = 64
+// maxBuffered is the most lines that are held back.
+const maxBuffered = 64
 
 // logger is etcd's. Where nobody wants to be told of the end, zap does what it does.
-func (l *lastWords) logger() *zap.Logger {
+func (l *startLog) logger() *zap.Logger {
 	if l.fail == nil {
 		return zap.New(l.zapSink)
 	}
 	return zap.New(l, zap.WithPanicHook(l), zap.WithFatalHook(l))
 }
 
-func (l *lastWords) With([]zapcore.Field) zapcore.Core { return l }
+func (l *startLog) With([]zapcore.Field) zapcore.Core { return l }
 
-func (l *lastWords) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (l *startLog) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if l.Enabled(e.Level) {
 		return c.AddCore(e, l)
 	}
@@ -69,7 +69,7 @@ func (l *lastWords) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.Che
 }
 
 // Write implements zapcore.Core.
-func (l *lastWords) Write(e zapcore.Entry, fields []zapcore.Field) error {
+func (l *startLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level > zapcore.ErrorLevel {
 		return nil // OnWrite follows
 	}
@@ -78,25 +78,25 @@ func (l *lastWords) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	switch {
 	case l.opened:
 		return l.zapSink.Write(e, fields)
-	case len(l.held) < maxHeld:
-		l.held = append(l.held, func() { _ = l.zapSink.Write(e, fields) })
+	case len(l.buffered) < maxBuffered:
+		l.buffered = append(l.buffered, func() { _ = l.zapSink.Write(e, fields) })
 	}
 	return nil
 }
 
 // open says that the store is open, and what was held back.
-func (l *lastWords) open() {
+func (l *startLog) open() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened = true
-	for _, write := range l.held {
+	for _, write := range l.buffered {
 		write()
 	}
-	l.held = nil
+	l.buffered = nil
 }
 
 // OnWrite implements zapcore.CheckWriteHook.
-func (l *lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+func (l *startLog) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 	err := errors.New(logs.Clean(e.Message))
 	for _, f := range fields {
 		if cause, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {

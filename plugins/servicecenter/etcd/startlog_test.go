@@ -26,7 +26,7 @@ func TestAStoreThatCannotBeOpenedIsOneLine(t *testing.T) {
 	} {
 		var out strings.Builder
 		var told []string
-		l := &lastWords{zapSink: zapSink{logs.NewRepeats(logs.New(&out, "INFO"))}, dir: "/d", fail: func(why string) { told = append(told, why) }}
+		l := &startLog{zapSink: zapSink{logs.NewRepeats(logs.New(&out, "INFO"))}, dir: "/d", fail: func(why string) { told = append(told, why) }}
 		end := make(chan struct{})
 		go func() {
 			defer close(end)
@@ -47,7 +47,7 @@ func TestAStoreThatCannotBeOpenedIsOneLine(t *testing.T) {
 func TestWhatEtcdSaysWhileItOpensIsSaidOnceItIsOpen(t *testing.T) {
 	var out strings.Builder
 	var told string
-	l := &lastWords{zapSink: zapSink{logs.NewRepeats(logs.New(&out, "INFO"))}, dir: "/d", fail: func(why string) { told = why }}
+	l := &startLog{zapSink: zapSink{logs.NewRepeats(logs.New(&out, "INFO"))}, dir: "/d", fail: func(why string) { told = why }}
 	zap := l.logger().With()
 	zap.Error("odd")
 	require.Empty(t, out.String())

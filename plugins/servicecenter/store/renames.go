@@ -7,22 +7,22 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// moved knows the instances that an update gave another name: an id says of which
+// renames knows the instances that an update gave another name: an id says of which
 // microservice an instance was at first, the record of which it is now. What is not
-// in it stands where its id says.
-type moved struct {
+// in it belongs to the microservice that its id begins with.
+type renames struct {
 	mu sync.RWMutex
-	of map[string]move // by instanceId
+	of map[string]rename // by instanceId
 }
 
-type move struct {
+type rename struct {
 	id    heartbeat.ID
 	place string             // Record.Place
 	at    heartbeat.Revision // of the record that says so
 }
 
 // note follows a record; what is older than what is known changes nothing.
-func (m *moved) note(r *heartbeat.Record, at heartbeat.Revision) {
+func (m *renames) note(r *heartbeat.Record, at heartbeat.Revision) {
 	_, instance, ok := keys.Split(r.ID)
 	if !ok {
 		return
@@ -34,13 +34,13 @@ func (m *moved) note(r *heartbeat.Record, at heartbeat.Revision) {
 		return
 	}
 	if m.of == nil {
-		m.of = map[string]move{}
+		m.of = map[string]rename{}
 	}
-	m.of[instance] = move{r.ID, r.Place, at}
+	m.of[instance] = rename{r.ID, r.Place, at}
 }
 
 // listed forgets the instances of which a list at that revision has no record.
-func (m *moved) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
+func (m *renames) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for instance, v := range m.of {
@@ -52,7 +52,7 @@ func (m *moved) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
 
 // restored forgets at which revisions the moves were seen, as Engine.Restored does:
 // the next list says what they are in the history that goes on.
-func (m *moved) restored() {
+func (m *renames) restored() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for instance, v := range m.of {
@@ -61,8 +61,8 @@ func (m *moved) restored() {
 	}
 }
 
-// place is where the projection of id stands.
-func (m *moved) place(id heartbeat.ID) string {
+// serviceID is the microservice that id belongs to, if an update gave it another name; "".
+func (m *renames) serviceID(id heartbeat.ID) string {
 	_, instance, _ := keys.Split(id)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -72,9 +72,9 @@ func (m *moved) place(id heartbeat.ID) string {
 	return ""
 }
 
-// sits says whose projection stands at a seat; ok is false for a seat that its
+// idAt says whose projection an instance is; ok is false for one that its
 // instance has left.
-func (m *moved) sits(s keys.Instance) (id heartbeat.ID, ok bool) {
+func (m *renames) idAt(s keys.Instance) (id heartbeat.ID, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	v, known := m.of[s.InstanceID]
@@ -84,8 +84,8 @@ func (m *moved) sits(s keys.Instance) (id heartbeat.ID, ok bool) {
 	return v.id, keys.InstanceOf(v.id, v.place) == s
 }
 
-// anyAt says whether an instance was moved to the microservice.
-func (m *moved) anyAt(service string) bool {
+// anyTo says whether an instance was renamed to the microservice.
+func (m *renames) anyTo(service string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, v := range m.of {

@@ -16,9 +16,9 @@ func Dir(dataDir string) string { return filepath.Join(dataDir, "etcd") }
 // whatToDo follows the name of a damaged file.
 const whatToDo = `restore a backup (docs/operations.md, "The embedded store")`
 
-// sound says whether etcd can be started on the directory: it answers damage with a
+// checkDir says whether etcd can be started on the directory: it answers damage with a
 // panic, a signal or silence.
-func sound(dataDir string) (datadir.Report, error) {
+func checkDir(dataDir string) (datadir.Report, error) {
 	r, err := datadir.Check(Dir(dataDir))
 	switch {
 	case errors.As(err, new(*datadir.Damage)):
@@ -43,7 +43,7 @@ func Inspect(dataDir string, see func(*mvccpb.KeyValue)) (r datadir.Report, h da
 		return r, h, err
 	}
 	defer func() { _ = lock.Close() }()
-	if r, err = sound(dataDir); err != nil {
+	if r, err = checkDir(dataDir); err != nil {
 		return r, h, err
 	}
 	if r.Empty {

@@ -13,7 +13,7 @@ import (
 // GrantLease grants a lease of that many seconds, or of the store's minimum if that is
 // longer.
 func (c *Client) GrantLease(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
-	res, _, err := hedged(ctx, c.spares, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
+	res, _, err := hedged(ctx, c.permits, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
 		return c.Grant(ctx, int64(seconds)) // one that is granted in vain runs out
 	})
 	if err != nil {

@@ -21,32 +21,33 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// standing is what the store holds of the microservice that a projection is to stand
-// under. A ServiceComb client may have taken its id or its name first.
-type standing struct {
+// microservice is what the store holds of one that instances of ours belong to, or are to. A
+// ServiceComb client may have taken its id or its name first.
+type microservice struct {
 	id    string // the serviceId
 	index string // its index key, if it is ours
 
-	mark, file, entry *mvccpb.KeyValue // entry: at the index key
-	under             int64            // instances and leases below it
-	records           int64            // of ours whose ids begin with it
+	mark, value, entry *mvccpb.KeyValue // entry: at the index key
+	under              int64            // instances and leases below it
+	records            int64            // of ours whose ids begin with it
 }
 
-// stand reads a standing. The compares of the transaction that uses it hold it fast,
+// findService reads a microservice. The compares of the transaction that uses it fail if it
+// was changed since,
 // so that it may be a little old; what says that a stranger is there is read again.
-func (s *Store) stand(ctx context.Context, id, index string, glance bool) (st standing, err error) {
-	st, err = s.standAt(ctx, id, index, glance, clientv3.WithSerializable())
+func (s *Store) findService(ctx context.Context, id, index string, glance bool) (st microservice, err error) {
+	st, err = s.readService(ctx, id, index, glance, clientv3.WithSerializable())
 	if err == nil && !st.ours() {
-		st, err = s.standAt(ctx, id, index, false)
+		st, err = s.readService(ctx, id, index, false)
 	}
 	return st, err
 }
 
-// standAt reads it, by default from the leader. What is below is looked at only where
+// readService reads it, by default from the leader. What is below is looked at only where
 // there is no mark: to count it takes as long as there is of it.
 // A glance leaves that to the compares also where nobody seems to be.
-func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st standing, err error) {
-	st = standing{id: id, index: index}
+func (s *Store) readService(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st microservice, err error) {
+	st = microservice{id: id, index: index}
 	read := func(keys []string, more ...clientv3.OpOption) ([]*etcdserverpb.ResponseOp, error) {
 		var ops []clientv3.Op
 		for _, key := range keys {
@@ -64,7 +65,7 @@ func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts
 	if err != nil {
 		return st, err
 	}
-	for i, to := range []**mvccpb.KeyValue{&st.mark, &st.file, &st.entry} {
+	for i, to := range []**mvccpb.KeyValue{&st.mark, &st.value, &st.entry} {
 		if kvs := got[i].GetResponseRange().Kvs; len(kvs) == 1 {
 			*to = kvs[0]
 		}
@@ -78,34 +79,34 @@ func (s *Store) standAt(ctx context.Context, id, index string, glance bool, opts
 	}
 	st.under = got[0].GetResponseRange().Count + got[1].GetResponseRange().Count
 	st.records = got[2].GetResponseRange().Count
-	if st.records == 0 && !st.ours() && s.moved.anyAt(id) {
-		st.records = 1 // one that was moved here
+	if st.records == 0 && !st.ours() && s.renames.anyTo(id) {
+		st.records = 1 // one that was renamed to it
 	}
 	return st, nil
 }
 
 // ours says whether the microservice is ours or can become it: it is marked, or
-// records of ours stand there (the release before marked none), or nobody has its id,
+// records of ours belong to it (the release before marked none), or nobody has its id,
 // its name or anything below it.
-func (st *standing) ours() bool {
+func (st *microservice) ours() bool {
 	if st.mark != nil {
 		return true
 	}
-	free := st.file == nil && st.under == 0 && (st.entry == nil || string(st.entry.Value) == st.id)
+	free := st.value == nil && st.under == 0 && (st.entry == nil || string(st.entry.Value) == st.id)
 	return st.records > 0 || free
 }
 
-// compares hold the standing fast.
-func (st *standing) compares() []clientv3.Cmp {
+// compares fail if the microservice was changed since it was read.
+func (st *microservice) compares() []clientv3.Cmp {
 	if st.mark != nil {
 		out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keys.MarkPrefix+st.id), "=", st.mark.ModRevision)}
 		if st.whole() {
-			out = append(out, etcd.Unchanged(keys.ServicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry))
+			out = append(out, etcd.Unchanged(keys.ServicePrefix+st.id, st.value), etcd.Unchanged(st.index, st.entry))
 		}
 		return out
 	}
 	out := []clientv3.Cmp{
-		etcd.Unchanged(keys.MarkPrefix+st.id, nil), etcd.Unchanged(keys.ServicePrefix+st.id, st.file), etcd.Unchanged(st.index, st.entry)}
+		etcd.Unchanged(keys.MarkPrefix+st.id, nil), etcd.Unchanged(keys.ServicePrefix+st.id, st.value), etcd.Unchanged(st.index, st.entry)}
 	if st.records == 0 {
 		for _, prefix := range []string{keys.InstancePrefix, keys.LeasePrefix} {
 			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
@@ -115,25 +116,25 @@ func (st *standing) compares() []clientv3.Cmp {
 }
 
 // whole says whether the microservice is there as it should be.
-func (st *standing) whole() bool {
-	return st.file != nil && st.entry != nil && string(st.entry.Value) == st.id && intact(st.id, st.index, st.file.Value)
+func (st *microservice) whole() bool {
+	return st.value != nil && st.entry != nil && string(st.entry.Value) == st.id && intact(st.id, st.index, st.value.Value)
 }
 
 // same says whether nothing was written since the other was read.
-func (st *standing) same(other *standing) bool {
+func (st *microservice) same(other *microservice) bool {
 	at := func(kv *mvccpb.KeyValue) int64 {
 		if kv == nil {
 			return 0
 		}
 		return kv.ModRevision
 	}
-	return at(st.mark) == at(other.mark) && at(st.file) == at(other.file) && at(st.entry) == at(other.entry) &&
+	return at(st.mark) == at(other.mark) && at(st.value) == at(other.value) && at(st.entry) == at(other.entry) &&
 		(st.records > 0) == (other.records > 0)
 }
 
 // operations make the microservice what it should be; none if it is. Whatever hung on
 // its id without it is nobody's.
-func (st *standing) operations(p *projector) ([]clientv3.Op, error) {
+func (st *microservice) operations(p *projector) ([]clientv3.Op, error) {
 	marked := st.mark != nil && string(st.mark.Value) == st.index
 	if marked && st.whole() && keys.ServiceIDAt(st.index) == st.id {
 		return nil, nil
@@ -178,7 +179,7 @@ func should(id, index string, value []byte) (want []byte, earlier bool) {
 	}) {
 		return nil, false
 	}
-	want, err := microservice(id, &k, owner, serName, version, is.Timestamp)
+	want, err := encodeService(id, &k, owner, serName, version, is.Timestamp)
 	if err != nil {
 		return nil, false
 	}
@@ -195,7 +196,7 @@ func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceIn
 	for _, suffix := range []string{"", foreignSuffix} {
 		k := serviceKey(owner, info, suffix)
 		id := keys.ServiceIDOf(&k)
-		st, err := s.stand(ctx, id, path.GenerateServiceIndexKey(&k), false)
+		st, err := s.findService(ctx, id, path.GenerateServiceIndexKey(&k), false)
 		if err != nil {
 			return "", err
 		}
@@ -207,21 +208,21 @@ func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceIn
 	return string(id), err
 }
 
-// establish carries out a transaction that needs its microservice: what that is may
+// commitWithService carries out a transaction that needs its microservice: what that is may
 // change between the look and the transaction, which is then made anew.
-func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
+func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
 	p, err := project(&t.Record)
 	if err != nil {
 		return nil, false, err
 	}
 	id, index := keys.InstanceOf(t.Record.ID, t.Record.Place).ServiceID, path.GenerateServiceIndexKey(&p.key)
-	var before *standing
-	for round := range establishRounds {
-		var st standing
+	var before *microservice
+	for round := range serviceRounds {
+		var st microservice
 		if round == 0 {
-			st, err = s.stand(ctx, id, index, true)
+			st, err = s.findService(ctx, id, index, true)
 		} else {
-			st, err = s.standAt(ctx, id, index, false)
+			st, err = s.readService(ctx, id, index, false)
 		}
 		switch {
 		case err != nil:
@@ -239,10 +240,10 @@ func (s *Store) establish(ctx context.Context, t *heartbeat.Txn) (res *clientv3.
 	return res, again, nil
 }
 
-const establishRounds = 4
+const serviceRounds = 4
 
 // transact carries the transaction out, once.
-func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *standing) (*clientv3.TxnResponse, bool, error) {
+func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *microservice) (*clientv3.TxnResponse, bool, error) {
 	ops, err := operations(t, st)
 	if err != nil {
 		return nil, false, err

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// Whoever has etcd's credentials, or a service-center of another make on the same
+// store, can change keys of ServiceComb's that are about ours. Every list compares all
+// of them with the records, and what is missing, altered or not ours is put right. The
+// records themselves say nothing of it, so no consumer of Mp1 is told.
+
+const (
+	repairTimeout = 10 * time.Second
+	repairBatch   = 60 // deletions in one transaction
+)
+
+// listing is what a list has found out by the way.
+type listing struct {
+	at         int64
+	all        []heartbeat.Listed
+	byInstance map[keys.Instance]int // records by the instance that they are shown as
+	first      map[string]int        // a record of each microservice
+	spared     map[string]bool       // microservices of records that could not be read
+	strays     []*mvccpb.KeyValue
+}
+
+// spare leaves the microservice of a record that could not be read as it is.
+func (l *listing) spare(id heartbeat.ID) {
+	if service, _, ok := keys.Split(id); ok {
+		if l.spared == nil {
+			l.spared = map[string]bool{}
+		}
+		l.spared[service] = true
+	}
+}
+
+// stray notes an instance below a microservice of ours that no record put there.
+func (l *listing) stray(kv *mvccpb.KeyValue) {
+	service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
+	if _, ours := l.first[service]; ours {
+		l.strays = append(l.strays, &mvccpb.KeyValue{Key: kv.Key, ModRevision: kv.ModRevision})
+	}
+}
+
+// repairer puts right what one list shows.
+type repairer struct {
+	*Store
+	*listing
+	marks      map[string]string // id: the index key it is marked with
+	index      map[string]string // index keys of ours: the id that each must lead to
+	wrong      map[string]bool   // ids of ours whose microservice is not as it should be
+	checked    map[string]int64  // files that are as they should be, by revision
+	compares   map[string][]clientv3.Cmp
+	operations map[string][]clientv3.Op
+	done       map[string]int
+}
+
+// repair puts everything right that belongs to the records of a list.
+func (s *Store) repair(ctx context.Context, l *listing) {
+	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	m := &repairer{Store: s, listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
+		checked: map[string]int64{}, compares: map[string][]clientv3.Cmp{}, operations: map[string][]clientv3.Op{}, done: map[string]int{}}
+	for _, step := range []func(context.Context) error{m.checkMarks, m.checkServices, m.checkIndexes, m.checkBelow, m.checkDependencies, m.checkLeases} {
+		if step(ctx) != nil {
+			return // the next list looks again
+		}
+	}
+	s.repairs.checked = m.checked
+	for _, kv := range l.strays {
+		m.deleteKey(repairedInstance, kv)
+	}
+	for kind := range m.compares {
+		m.carryOut(ctx, kind)
+	}
+	for id := range m.wrong {
+		m.rebuild(ctx, id)
+	}
+	m.report()
+}
+
+// deleteKey has a key erased, if it is still what was seen.
+func (m *repairer) deleteKey(kind string, kv *mvccpb.KeyValue) {
+	m.change(kind, kv, clientv3.OpDelete(string(kv.Key)))
+}
+
+func (m *repairer) change(kind string, seen *mvccpb.KeyValue, op clientv3.Op) {
+	m.compares[kind] = append(m.compares[kind], clientv3.Compare(clientv3.ModRevision(string(seen.Key)), "=", seen.ModRevision))
+	m.operations[kind] = append(m.operations[kind], op)
+}
+
+// carryOut carries the changes of one kind out, many at a time; where something was
+// written since, one by one.
+func (m *repairer) carryOut(ctx context.Context, kind string) {
+	cmps, ops := m.compares[kind], m.operations[kind]
+	for len(ops) > 0 {
+		n := min(repairBatch, len(ops))
+		res, err := m.client.Txn(ctx).If(cmps[:n]...).Then(ops[:n]...).Commit()
+		if err == nil && res.Succeeded {
+			m.done[kind] += n
+		} else {
+			for i := range n {
+				if res, err := m.client.Txn(ctx).If(cmps[i]).Then(ops[i]).Commit(); err == nil && res.Succeeded {
+					m.done[kind]++
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		cmps, ops = cmps[n:], ops[n:]
+	}
+}
+
+// rebuild makes the microservice what its record says.
+func (m *repairer) rebuild(ctx context.Context, id string) {
+	p, err := project(&m.all[m.first[id]].Record)
+	if err != nil {
+		return
+	}
+	st, err := m.readService(ctx, id, path.GenerateServiceIndexKey(&p.key), false)
+	if err != nil {
+		return
+	}
+	st.records = max(st.records, 1) // this one, wherever its id says that it stood first
+	ops, err := st.operations(p)
+	if err != nil || len(ops) == 0 {
+		return
+	}
+	if res, err := m.client.Txn(ctx).If(st.compares()...).Then(ops...).Commit(); err == nil && res.Succeeded {
+		m.done[repairedService]++
+	}
+}
