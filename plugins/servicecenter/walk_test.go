@@ -355,7 +355,7 @@ func TestTheWalkFindsWhatIsNotGuarded(t *testing.T) {
 	w.sample = 5
 	whole := w.picture()
 	found := map[string]bool{}
-	w.walk(func(c call, _ int, changed []string) {
+	w.walk(func(c call, _ int, _ []string) {
 		found[c.route] = true
 		if w.ttl() < 0 {
 			_, err := db.Server().LeaseGrant(t.Context(), &etcdserverpb.LeaseGrantRequest{ID: int64(w.lease), TTL: fresh - 1})

@@ -163,10 +163,17 @@ func preflight(w http.ResponseWriter, r *http.Request) error {
 
 type noTrace struct{}
 
+// ServerBegin implements tracing.Tracing.
 func (noTrace) ServerBegin(string, tracing.Request) tracing.Span { return nil }
-func (noTrace) ServerEnd(tracing.Span, int, string)              {}
+
+// ServerEnd implements tracing.Tracing.
+func (noTrace) ServerEnd(tracing.Span, int, string) {}
+
+// ClientBegin implements tracing.Tracing.
 func (noTrace) ClientBegin(string, tracing.Request) tracing.Span { return nil }
-func (noTrace) ClientEnd(tracing.Span, int, string)              {}
+
+// ClientEnd implements tracing.Tracing.
+func (noTrace) ClientEnd(tracing.Span, int, string) {}
 
 // install makes r the registry plugin of this process.
 func install(r *registry) {

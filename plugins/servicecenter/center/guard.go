@@ -154,6 +154,7 @@ type answerer struct {
 	mute   bool // the answer was replaced
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (a *answerer) WriteHeader(status int) {
 	if a.status != 0 {
 		return
@@ -175,6 +176,7 @@ func (a *answerer) WriteHeader(status int) {
 	a.mute = true
 }
 
+// Write implements http.ResponseWriter.
 func (a *answerer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)

@@ -39,7 +39,10 @@ func newRegistry(c *clientv3.Client, g *quota.Gate, n *etcd.Readers) *registry {
 	return r
 }
 
-func (r *registry) Err() <-chan error      { return r.err }
+// Err implements client.Registry.
+func (r *registry) Err() <-chan error { return r.err }
+
+// Ready implements client.Registry.
 func (r *registry) Ready() <-chan struct{} { return r.ready }
 
 // Close does nothing: the Center that made the client closes it.
@@ -48,6 +51,7 @@ func (r *registry) Close() {}
 // Compact does nothing: the embedded store's upkeep compacts, or a cluster's operator.
 func (r *registry) Compact(context.Context, int64) error { return nil }
 
+// PutNoOverride implements client.Registry.
 func (r *registry) PutNoOverride(ctx context.Context, opts ...client.PluginOpOption) (bool, error) {
 	op := client.OpPut(opts...)
 	res, err := r.TxnWithCmp(ctx, []client.PluginOp{op},
@@ -58,6 +62,7 @@ func (r *registry) PutNoOverride(ctx context.Context, opts ...client.PluginOpOpt
 	return res.Succeeded, nil
 }
 
+// Do implements client.Registry.
 func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*client.PluginResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -111,10 +116,12 @@ func page(op client.PluginOp, kvs []*mvccpb.KeyValue) []*mvccpb.KeyValue {
 	return kvs[from:min(from+op.Limit, int64(len(kvs)))]
 }
 
+// Txn implements client.Registry.
 func (r *registry) Txn(ctx context.Context, ops []client.PluginOp) (*client.PluginResponse, error) {
 	return r.TxnWithCmp(ctx, ops, nil, nil)
 }
 
+// TxnWithCmp implements client.Registry.
 func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cmps []client.CompareOp, fail []client.PluginOp) (*client.PluginResponse, error) {
 	if len(success)+len(fail) == 0 {
 		return nil, errors.New("servicecenter: a transaction without operations")
@@ -161,6 +168,7 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	return out, nil
 }
 
+// LeaseGrant implements client.Registry.
 func (r *registry) LeaseGrant(ctx context.Context, ttl int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -172,6 +180,7 @@ func (r *registry) LeaseGrant(ctx context.Context, ttl int64) (int64, error) {
 	return int64(res.ID), nil
 }
 
+// LeaseRenew implements client.Registry.
 func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -185,6 +194,7 @@ func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 	return res.TTL, nil
 }
 
+// LeaseRevoke implements client.Registry.
 func (r *registry) LeaseRevoke(ctx context.Context, id int64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -26,9 +26,13 @@ var harmless = map[string]bool{
 // is silence.
 type chassisLogger struct{ log *logs.Repeats }
 
+// Debug implements openlog.Logger.
 func (chassisLogger) Debug(string, ...openlog.Option) {}
-func (chassisLogger) Info(string, ...openlog.Option)  {} // archaius tells every setting, with its value
 
+// Info implements openlog.Logger.
+func (chassisLogger) Info(string, ...openlog.Option) {} // archaius tells every setting, with its value
+
+// Warn implements openlog.Logger.
 func (f chassisLogger) Warn(m string, o ...openlog.Option) {
 	if f.log == nil {
 		return
@@ -40,7 +44,10 @@ func (f chassisLogger) Warn(m string, o ...openlog.Option) {
 	f.log.Warn("go-chassis "+logs.Kind(m), m, tags)
 }
 
+// Error implements openlog.Logger.
 func (f chassisLogger) Error(m string, o ...openlog.Option) { f.Warn(m, o...) }
+
+// Fatal implements openlog.Logger.
 func (f chassisLogger) Fatal(m string, o ...openlog.Option) { f.Warn(m, o...) }
 
 // scLogSink takes the lines of service-center's log into ours. It logs an error for
@@ -49,6 +56,7 @@ func (f chassisLogger) Fatal(m string, o ...openlog.Option) { f.Warn(m, o...) }
 // for its messages hold text of the client's. Its panics are errors.
 type scLogSink struct{ log *logs.Repeats }
 
+// Sync implements zapcore.WriteSyncer.
 func (s scLogSink) Sync() error { return nil }
 
 // Write takes one event: as JSON, or for a panic a line and the stack below it.

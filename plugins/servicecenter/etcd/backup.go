@@ -76,6 +76,7 @@ type offline struct {
 	end func()
 }
 
+// Close implements io.Closer.
 func (o offline) Close() error { o.end(); return nil }
 
 // RestoreBackup makes the embedded store in dataDir of a backup, and puts the key of a

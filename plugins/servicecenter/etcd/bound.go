@@ -32,22 +32,27 @@ type boundKV struct {
 	calls *calls
 }
 
+// Get implements clientv3.KV.
 func (b boundKV) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.GetResponse, error) { return b.KV.Get(ctx, key, opts...) })
 }
 
+// Put implements clientv3.KV.
 func (b boundKV) Put(ctx context.Context, key, value string, opts ...clientv3.OpOption) (*clientv3.PutResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.PutResponse, error) { return b.KV.Put(ctx, key, value, opts...) })
 }
 
+// Delete implements clientv3.KV.
 func (b boundKV) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.DeleteResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.DeleteResponse, error) { return b.KV.Delete(ctx, key, opts...) })
 }
 
+// Do implements clientv3.KV.
 func (b boundKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (clientv3.OpResponse, error) { return b.KV.Do(ctx, op) })
 }
 
+// Txn implements clientv3.KV.
 func (b boundKV) Txn(ctx context.Context) clientv3.Txn { return &boundTxn{kv: b, ctx: ctx} }
 
 // boundTxn gathers a transaction, for it takes its context when it is begun.
@@ -58,21 +63,25 @@ type boundTxn struct {
 	then, or []clientv3.Op
 }
 
+// If implements clientv3.Txn.
 func (t *boundTxn) If(cs ...clientv3.Cmp) clientv3.Txn {
 	t.compares = append(t.compares, cs...)
 	return t
 }
 
+// Then implements clientv3.Txn.
 func (t *boundTxn) Then(ops ...clientv3.Op) clientv3.Txn {
 	t.then = append(t.then, ops...)
 	return t
 }
 
+// Else implements clientv3.Txn.
 func (t *boundTxn) Else(ops ...clientv3.Op) clientv3.Txn {
 	t.or = append(t.or, ops...)
 	return t
 }
 
+// Commit implements clientv3.Txn.
 func (t *boundTxn) Commit() (*clientv3.TxnResponse, error) {
 	return inTime(t.ctx, t.kv.calls, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return t.kv.KV.Txn(ctx).If(t.compares...).Then(t.then...).Else(t.or...).Commit()
@@ -85,10 +94,12 @@ type boundLease struct {
 	lessor *lessor
 }
 
+// Grant implements clientv3.Lease.
 func (b boundLease) Grant(ctx context.Context, ttl int64) (*clientv3.LeaseGrantResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) { return b.Lease.Grant(ctx, ttl) })
 }
 
+// Revoke implements clientv3.Lease.
 func (b boundLease) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseRevokeResponse, error) {
 	if b.lessor != nil {
 		b.lessor.forget(lease.LeaseID(id))
@@ -96,6 +107,7 @@ func (b boundLease) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) { return b.Lease.Revoke(ctx, id) })
 }
 
+// TimeToLive implements clientv3.Lease.
 func (b boundLease) TimeToLive(ctx context.Context, id clientv3.LeaseID, opts ...clientv3.LeaseOption) (*clientv3.LeaseTimeToLiveResponse, error) {
 	return inTime(ctx, b.calls, func(ctx context.Context) (*clientv3.LeaseTimeToLiveResponse, error) {
 		return b.Lease.TimeToLive(ctx, id, opts...)

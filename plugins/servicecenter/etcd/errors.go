@@ -13,7 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// ErrRestored: the store is not the one, or not in the state, that was shown before.
+// ErrRestored says that the store is not the one, or not in the state, that was shown before.
 var ErrRestored = errors.New("the store went back in time: it was restored, or is another one")
 
 // Translate maps etcd's errors to the engine's; whatever else happened stays what

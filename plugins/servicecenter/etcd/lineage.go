@@ -48,7 +48,7 @@ func (l *Lineage) Advance(revision int64) {
 	l.last.revision = max(l.last.revision, revision)
 }
 
-// Break: somebody else saw that the history ended.
+// Break ends the history: somebody else saw that the store was restored.
 func (l *Lineage) Break() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,7 +62,8 @@ func (l *Lineage) breakLocked() {
 	l.last, l.unacknowledged = position{history: l.last.history + 1}, true
 }
 
-// Acknowledge: the engine knows that the history ended.
+// Acknowledge says that the engine knows that the history ended. Until then no read is of
+// the history that it knows.
 func (l *Lineage) Acknowledge() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

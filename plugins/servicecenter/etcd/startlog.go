@@ -59,8 +59,10 @@ func (l *startLog) logger() *zap.Logger {
 	return zap.New(l, zap.WithPanicHook(l), zap.WithFatalHook(l))
 }
 
+// With implements zapcore.Core.
 func (l *startLog) With([]zapcore.Field) zapcore.Core { return l }
 
+// Check implements zapcore.Core.
 func (l *startLog) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if l.Enabled(e.Level) {
 		return c.AddCore(e, l)

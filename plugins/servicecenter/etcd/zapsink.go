@@ -10,9 +10,16 @@ import (
 // zapSink is a zap core that writes etcd's errors into our log, as warnings.
 type zapSink struct{ log *logs.Repeats }
 
-func (z zapSink) Enabled(l zapcore.Level) bool      { return l >= zapcore.ErrorLevel }
+// Enabled implements zapcore.Core.
+func (z zapSink) Enabled(l zapcore.Level) bool { return l >= zapcore.ErrorLevel }
+
+// With implements zapcore.Core.
 func (z zapSink) With([]zapcore.Field) zapcore.Core { return z }
-func (z zapSink) Sync() error                       { return nil }
+
+// Sync implements zapcore.Core.
+func (z zapSink) Sync() error { return nil }
+
+// Check implements zapcore.Core.
 func (z zapSink) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if z.Enabled(e.Level) {
 		return c.AddCore(e, z)
@@ -27,6 +34,7 @@ var harmlessLines = map[string]bool{
 	"failed to update storage version": true, // the same, a moment later
 }
 
+// Write implements zapcore.Core.
 func (z zapSink) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if harmlessLines[e.Message] {
 		return nil

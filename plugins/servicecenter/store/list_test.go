@@ -91,7 +91,7 @@ type noReader struct{ plugins.OutboxReader }
 func (noReader) Load([]plugins.OutboxWrite, heartbeat.Revision) {}
 
 // Txn is refused at once: what Tidy erases is no part of these tests.
-func (s *slowPages) Txn(ctx context.Context) clientv3.Txn { return refused{} }
+func (s *slowPages) Txn(context.Context) clientv3.Txn { return refused{} }
 
 type refused struct{ clientv3.Txn }
 

@@ -73,9 +73,14 @@ type Consumers interface {
 
 type noConsumers struct{}
 
-func (noConsumers) ExpectEnd(string)                 {}
+// ExpectEnd implements Consumers.
+func (noConsumers) ExpectEnd(string) {}
+
+// AwaitEnd implements Consumers.
 func (noConsumers) AwaitEnd(context.Context, string) {}
-func (noConsumers) EndOver(string)                   {}
+
+// EndOver implements Consumers.
+func (noConsumers) EndOver(string) {}
 
 // New is a store over an open client, which is not closed with it.
 func New(o Options) *Store {

@@ -28,7 +28,7 @@ func (w Web) Get(t testing.TB, path string) (status int, answer string) {
 // Request is a request with headers, name and value in turn.
 func (w Web) Request(t testing.TB, method, path, body string, header ...string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequest(method, string(w)+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), method, string(w)+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func FreeURL(t testing.TB, scheme string) url.URL {
 	t.Helper()
 	for range 100 {
 		host := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
-		l, err := net.Listen("tcp", host)
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", host)
 		if err != nil {
 			continue
 		}
