@@ -81,7 +81,7 @@ func TestLostEventsEndInOneStagePerCause(t *testing.T) {
 // much, and time.
 func wander(seed uint64, met func(from stage, by cause)) {
 	r := rand.New(rand.NewPCG(seed, 11))
-	stored, now, at := plugins.Cursor{After: 10, At: 10}, plugins.Instant(time.Hour), heartbeat.Revision(10)
+	stored, now, at := plugins.Cursor{After: 10, At: 10}, time.Hour, heartbeat.Revision(10)
 	var all []*message
 	var q *queue
 	restart := func() {
