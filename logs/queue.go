@@ -132,7 +132,7 @@ func (s confirmedWriter) Write(p []byte) (int, error) {
 
 var errNotTaken = errors.New("nobody reads the output")
 
-// lose counts the lines of p. q.mu is held.
+// countDropped counts the lines of p. q.mu is held.
 func (q *Queue) countDropped(p []byte) {
 	now := time.Now()
 	n := uint64(max(1, bytes.Count(p, []byte("\n"))))
@@ -164,7 +164,7 @@ func (q *Queue) drain() {
 	}
 }
 
-// end leaves the queue as it was before the first line. q.mu is held.
+// becomeIdle leaves the queue as it was before the first line. q.mu is held.
 func (q *Queue) becomeIdle() {
 	q.lines, q.writing, q.dropping = nil, false, false
 	if q.idle != nil {

@@ -60,7 +60,7 @@ func (s *Standard) Flush() {
 // Dropped is how many lines of both outputs were dropped since the start of the process.
 func (s *Standard) Dropped() uint64 { return s.Out.Dropped() + s.Err.Dropped() }
 
-// dropped is the line that tells of lines that were not written.
+// droppedLine is the line that says how many lines were dropped.
 func droppedLine(n uint64, from, to time.Time) []byte {
 	var b bytes.Buffer
 	const form = "2006-01-02T15:04:05.000Z"

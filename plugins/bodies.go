@@ -74,10 +74,10 @@ type exchange struct {
 	unread  bool // the body was not awaited
 }
 
-// incoming is a body that knows how far it was read.
+// requestBody is a body that knows how far it was read.
 type requestBody struct {
 	io.ReadCloser
-	begun  bool // who waits for 100 Continue was told to send
+	begun  bool // reading has begun: a client that waited for 100 Continue has got it
 	ended  bool
 	failed bool // no more of it comes
 }

@@ -183,10 +183,10 @@ func (c *connections) track(conn net.Conn) *connection {
 	return t
 }
 
-// noRoom is the answer to a connection for which there is no room.
+// noRoom is the response to a connection for which there is no room.
 var noRoom = server.Refusal(http.StatusServiceUnavailable, "The platform has as many connections as it may; try again in a second.", 1)
 
-// turnAway answers at once that there is no room, for whoever would else wait.
+// refuse answers at once that there is no room; otherwise the client would wait.
 func refuse(conn net.Conn) {
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Write(noRoom)

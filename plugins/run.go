@@ -79,7 +79,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	defer func() {
 		if left := stopAll(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)
-		} else if left != nil { // to be told to stop is no failure, and all that was acknowledged is on disk
+		} else if left != nil { // to be stopped is no failure, and everything acknowledged is on disk
 			h.Log.Warn("a part did not stop in time", openlog.WithTags(openlog.Tags{"reason": left.Error()}))
 		}
 	}()

@@ -13,7 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// settle is how long an application that left may still have requests under way
+// settleTime is how long an application that left may still have requests under way
 // that were admitted before: the longest time to read a body, and to commit.
 const settleTime = 20 * time.Second
 

@@ -48,7 +48,7 @@ type dispatcher struct {
 	entries    map[string]*entry              // by the id of the subscription
 	index      plugins.FilterIndex[*entry]    // all entries, by their filters
 	byOwner    map[string]map[string]*entry   // all entries, by application and id
-	stopping   map[string]*worker             // workers that were told to stop, until they have
+	stopping   map[string]*worker             // workers that are stopping, until they have
 	deleted    map[string]bool                // subscriptions deleted here, until the deletion is seen
 	lagging    map[*worker]heartbeat.Revision // workers whose cursor needs more than was seen: up to where
 	closed     bool

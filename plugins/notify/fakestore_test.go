@@ -44,7 +44,7 @@ func (s *fakeStore) broadcast(w plugins.OutboxWrite) {
 	}
 }
 
-// written is how many cursors were.
+// cursorsWritten is how many cursors were written.
 func (s *fakeStore) cursorsWritten() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *fakeStore) cursorsWritten() int {
 
 func (s *fakeStore) commit(name, kind string) { s.commitFor(name, name, kind) }
 
-// happenTo has something happen to an instance of a name.
+// commitFor commits an event of an instance of a name.
 func (s *fakeStore) commitFor(name, instance, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// between is a connection to the fake store on which something happens while the first answer to Lock
+// lockHook is a connection to the fake store on which something happens while the first answer to Lock
 // is under way, or between it and the answer to Cursor.
 type lockHook struct {
 	*link

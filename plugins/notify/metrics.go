@@ -92,7 +92,7 @@ func (d *dispatcher) oldest() time.Duration {
 	return age
 }
 
-// attempt implements observer. It logs the first failure in a row and a subscriber that is
+// attempt implements observer. It logs the first failure in a row and a consumer that is
 // gone, and no delivery.
 func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, retry bool) {
 	m.attempts.WithLabelValues(r.outcome.String()).Inc()

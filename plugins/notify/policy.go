@@ -11,7 +11,7 @@ import (
 
 // policy says to which addresses a callback may be dialled.
 type policy struct {
-	loopback bool // the server is reachable from this machine only, and so may be its subscribers
+	loopback bool // the server is reachable from this machine only, and so may be its consumers
 	allowed  []netip.Prefix
 }
 

@@ -66,7 +66,7 @@ type sent struct {
 	body    []byte
 }
 
-// as is the subscribers as one replica reaches them.
+// fromReplica is the subscribers as one replica reaches them.
 type fromReplica struct {
 	*subscribers
 	name string
@@ -121,7 +121,7 @@ func newReplica(t *testing.T, s *fakeStore, to *subscribers, name string, alone 
 	return newReplicaOver(t, l, l, to, name, alone)
 }
 
-// start has a replica use l in a way of its own.
+// newReplicaOver has a replica use l in a way of its own.
 func newReplicaOver(t *testing.T, by store, l *link, to *subscribers, name string, alone bool) *replica {
 	return runReplica(t, newDispatcher(by, fromReplica{to, name}, plugins.NewClock(), giveUpAfter, alone, noObserver{}), l)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stage takes permits for consumers that hang until they are cut off or let go.
+// permitStage takes permits for consumers that hang until they are cut off or let go.
 type permitStage struct {
 	*semaphore
 	t          *testing.T

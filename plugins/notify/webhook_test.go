@@ -43,7 +43,7 @@ func rude(t *testing.T, do func(net.Conn)) string {
 	return "http://" + l.Addr().String()
 }
 
-// say writes a text byte by byte, so slowly that a total time must end it.
+// drip writes a text byte by byte, so slowly that a total time must end it.
 func drip(c net.Conn, text string) {
 	for i := range len(text) {
 		if _, err := c.Write([]byte{text[i]}); err != nil {
