@@ -118,7 +118,7 @@ func TestChangesAreToldInOrderAndBeforeTheAnswer(t *testing.T) {
 }
 
 // What no hook could be told is counted, and takes no memory.
-func TestCallsOfHooksThatFindNoRoomAreCounted(t *testing.T) {
+func TestCallsOfHooksThatAreDroppedAreCounted(t *testing.T) {
 	ever := make(chan struct{})
 	e := New(Config{Clock: func() (time.Duration, int64) { return 0, 0 }, Hooks: Hooks{Disturbed: func(string) { <-ever }}})
 	for range maxNotices + 11 {

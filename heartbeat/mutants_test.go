@@ -166,9 +166,9 @@ var mutants = []mutant{
 		{"dispatch.go", "	for ; handled < maxPerTick; handled++ {", "	for ; ; handled++ {"}}},
 	{name: "a claim polls a full store", tests: "ATickCosts", edits: []edit{
 		{"flow_claim.go", "	if in.Health.Full {\n		return", "	if false {\n		return"}}},
-	{name: "a refutation polls a full store", tests: "ARefutationWaitsForRoom", edits: []edit{
+	{name: "a refutation polls a full store", tests: "ARefutationWaitsForSpace", edits: []edit{
 		{"dispatch.go", "	if errors.Is(err, ErrFull) && e.health.Load().Full {", "	if errors.Is(err, ErrFull) && false {"}}},
-	{name: "what waits for room is forgotten", tests: "ARefutationWaitsForRoom", edits: []edit{
+	{name: "what waits for space is forgotten", tests: "ARefutationWaitsForSpace", edits: []edit{
 		{"run.go", "			e.schedule.release(&e.schedule.awaitingSpace, h.Credited)\n", "			_ = h\n"}}},
 	{name: "a probation begins with the last disturbance", tests: "TheFirstDisturbance", edits: []edit{
 		{"run.go", "				en.local.noteDisturbance(e.health.Load())\n", ""}}},

@@ -26,7 +26,7 @@ func TestWhatIsDueIsTakenInOrderAndOnce(t *testing.T) {
 		}
 	}
 	due, _ := s.length(&s.due)
-	room, _ := s.length(&s.awaitingSpace)
+	space, _ := s.length(&s.awaitingSpace)
 	seen, last := map[*entry]bool{}, int64(-1)
 	take := func(upTo int64) {
 		for en := s.take(&s.due, upTo); en != nil; en = s.take(&s.due, upTo) {
@@ -45,14 +45,14 @@ func TestWhatIsDueIsTakenInOrderAndOnce(t *testing.T) {
 	}
 	s.release(&s.awaitingSpace, 60)
 	if n, _ := s.length(&s.awaitingSpace); n != 0 {
-		t.Errorf("%d still wait for room", n)
+		t.Errorf("%d still wait for space", n)
 	}
 	if first := s.take(&s.due, last); first != nil {
 		t.Error("what was released is due too early")
 	}
 	take(anyKey)
-	if len(seen) != due+room {
-		t.Errorf("%d taken of %d and %d", len(seen), due, room)
+	if len(seen) != due+space {
+		t.Errorf("%d taken of %d and %d", len(seen), due, space)
 	}
 }
 
@@ -78,13 +78,13 @@ func TestARemovalFollowsTheWallClock(t *testing.T) {
 
 // A probation begins with the first disturbance, also if nobody looked at the absence
 // between that and the last one.
-func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T) {
+func TestAnAbsenceThatWaitsForSpaceTakesNoticeOfTheFirstDisturbance(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(5), true) // window 10 s
 		time.Sleep(30 * time.Second)
 		s.register("i")
 		l.setFull(true)
-		until(t, "it waits for room", func() bool { return s.Stats().AwaitingSpace == 1 })
+		until(t, "it waits for space", func() bool { return s.Stats().AwaitingSpace == 1 })
 		s.disturb("test")
 		time.Sleep(30 * time.Second)
 		s.disturb("test")
@@ -96,8 +96,8 @@ func TestAnAbsenceThatWaitsForRoomTakesNoticeOfTheFirstDisturbance(t *testing.T)
 	})
 }
 
-// What a full store refuses is not tried again and again; it goes on when there is room.
-func TestARefutationWaitsForRoom(t *testing.T) {
+// What a full store refuses is not tried again and again; it goes on when there is space.
+func TestARefutationWaitsForSpace(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(10), true)
 		time.Sleep(30 * time.Second)
@@ -105,7 +105,7 @@ func TestARefutationWaitsForRoom(t *testing.T) {
 		l.setFull(true)
 		time.Sleep(time.Second)
 		l.revoke("i")
-		until(t, "it waits for room", func() bool { return s.Stats().AwaitingSpace == 1 })
+		until(t, "it waits for space", func() bool { return s.Stats().AwaitingSpace == 1 })
 		synctest.Wait()
 		reads := l.reads
 		time.Sleep(5 * time.Second)
