@@ -14,7 +14,7 @@ import (
 
 // smallQueued is up to how many bytes an entry of service-center's queue of dependencies
 // counts as passing: it is taken out again at once. One that is to delete what a consumer
-// depends on stands in every deletion of a microservice, and has no more than names.
+// depends on is part of every deletion of a microservice, and has no more than names.
 const smallQueued = 2 << 10
 
 var queueRoot = path.GetServiceDependencyQueueRootKey("") // of all tenants
@@ -70,7 +70,7 @@ func (r *registry) classOf(ctx context.Context, ops []clientv3.Op) quota.Class {
 	}
 }
 
-// growth is by how many bytes the puts exceed what stands under their keys now.
+// growth is by how many bytes the puts exceed what their keys hold now.
 func (r *registry) growth(ctx context.Context, puts []clientv3.Op) (n int64, known bool) {
 	gets := make([]clientv3.Op, 0, len(puts))
 	for _, op := range puts {
@@ -89,7 +89,7 @@ func (r *registry) growth(ctx context.Context, puts []clientv3.Op) (n int64, kno
 	return n, true
 }
 
-// noted says whether a transaction only notes beside a question what the asker depends on:
+// noted says whether a transaction only notes, with a question, what the asker depends on:
 // service-center does so with the compare that it is noted already, and nothing to do then.
 func noted(then, otherwise []clientv3.Op) bool {
 	if len(then) > 0 {

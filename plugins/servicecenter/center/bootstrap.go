@@ -54,7 +54,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/quiet"
 )
 
-// It runs when all imports are initialised: from here on nobody logs by himself.
+// It runs once all imports are initialised, from when on none of them logs to the outputs
+// that it took while it was.
 func init() { //nolint:gochecknoinits // see above: no other moment is after all of them
 	quiet.Over()
 	log.SetOutput(os.Stderr)
@@ -94,8 +95,8 @@ func clearEnvironment(keys map[string]any) {
 	}
 }
 
-// configure gives service-center its settings, its log our sink, and its event
-// machinery what it needs to tell the truth.
+// configure gives service-center its settings, its log our sink, and its caches handlers that
+// lose no event.
 func configure(host, port string, sink scLogSink) error {
 	quiet.LogTo(chassisLogger{}) // archaius warns that it is initialised twice, which is what we want
 	defer quiet.LogTo(chassisLogger(sink))

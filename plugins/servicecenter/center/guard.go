@@ -84,10 +84,10 @@ func (g *guard) leases(l heartbeat.LeaseID) bool {
 	return o != nil && (*o).OwnsLease(l)
 }
 
-// Handle implements chain.Handler. A body that a controller would fall over is
-// refused, and a request that names something of ours by its id, so that the answer
-// does not depend on what service-center would have found: this is politeness, not the
-// rule.
+// Handle implements chain.Handler. It refuses a body at which a controller would panic, and
+// a request that names something of ours by its id, so that the answer does not depend on
+// what service-center would have found. The rule itself is in the registry plugin: nothing
+// is unguarded that passes here.
 func (g *guard) Handle(i *chain.Invocation) {
 	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
 	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)

@@ -28,7 +28,7 @@ const (
 )
 
 // InstanceEvents hands the events of instances on, those of one instance in their order:
-// where its microservice is not known yet, once it is, or after mostUnknown.
+// where its microservice is not known yet, once it is, or after maxUnknown.
 type InstanceEvents struct {
 	next  func(sd.KvEvent)
 	known func(key []byte) bool // says whether the microservice of an instance is known
@@ -54,7 +54,7 @@ type waitingEvents struct {
 func (o *InstanceEvents) OnEvent(e sd.KvEvent) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.count >= maxWaiting { // not longer than mostUnknown
+	for o.count >= maxWaiting { // not longer than maxUnknown
 		o.mu.Unlock()
 		time.Sleep(unknownPause)
 		o.mu.Lock()
@@ -76,7 +76,7 @@ func (o *InstanceEvents) OnEvent(e sd.KvEvent) {
 	o.count++
 }
 
-// release hands on what can be, until nothing is held.
+// release delivers what is due, until nothing waits.
 func (o *InstanceEvents) release() {
 	for {
 		time.Sleep(unknownPause)
@@ -86,7 +86,8 @@ func (o *InstanceEvents) release() {
 	}
 }
 
-// releaseDue returns how many instances are left.
+// releaseDue delivers the events of instances whose microservice is known by now, or that
+// have waited long enough, and returns how many instances are left.
 func (o *InstanceEvents) releaseDue() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -152,7 +153,7 @@ func (o *InstanceEvents) ExpectEnd(key string) {
 }
 
 // AwaitEnd waits until service-center has told here of an instance's end, not longer
-// than mostUntold: who erases the microservice earlier takes away what the handler looks up.
+// than maxEndWait: who erases the microservice earlier takes away what the handler looks up.
 func (o *InstanceEvents) AwaitEnd(ctx context.Context, key string) {
 	o.mu.Lock()
 	ended := o.ends[key]

@@ -80,7 +80,7 @@ var storedLabels = []string{"db_service_total", "db_instance_total", "db_schema_
 const forgetLabelsEvery = 30 * time.Second
 
 // forgetLabels takes the gauges of storedLabels off /metrics and empties them again and
-// again until ctx ends. storedCounts shows what they were looked at for.
+// again until ctx ends. storedCounts shows their totals, without labels.
 func forgetLabels(ctx context.Context) {
 	gauges := hideStoredLabels()
 	t := time.NewTicker(forgetLabelsEvery)

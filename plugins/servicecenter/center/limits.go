@@ -35,7 +35,7 @@ func (c *Center) Limit(l plugins.Limits) {
 }
 
 // unlimited are the routes that no limit holds back, beside all GETs and DELETEs: a heartbeat
-// must not fail because of what others do. What they send is bounded by sound.
+// must not fail because of what others do. What they send is bounded by theBounds.
 var unlimited = map[string]bool{
 	"PUT " + oneInstance + "/heartbeat":  true,
 	"PUT " + registryRoot + "heartbeats": true,

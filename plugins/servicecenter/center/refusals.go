@@ -14,7 +14,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// refusal is why a write of service-center was not carried out: a metric's label.
+// refusal is the reason why a write of service-center was not carried out, as a label of
+// a metric.
 type refusal string
 
 const (
@@ -138,9 +139,10 @@ func (f *foreignLeases) has(id int64) bool {
 	return ok
 }
 
-// mayTouch returns an error if something of ours hangs on the lease: to renew it
-// would keep the dead alive, to revoke it would kill the living. The error is none of
-// service-center's internal ones, so that it takes it for "no such lease".
+// mayTouch returns an error if an instance of ours hangs on the lease: a ServiceComb client
+// that renewed it would keep a dead service ACTIVE, and one that revoked it would end a
+// live one. service-center takes the error for "no such lease", for it is none of its
+// internal ones.
 func (r *registry) mayTouch(ctx context.Context, id int64) error {
 	switch {
 	case r.leases.has(id):

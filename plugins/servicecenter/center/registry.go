@@ -205,8 +205,8 @@ func (r *registry) LeaseRevoke(ctx context.Context, id int64) error {
 	return leaseError(err)
 }
 
-// leaseError: service-center takes every error of a lease that is not of its
-// internal type for "not found".
+// leaseError makes an error of a lease one that service-center does not take for "not
+// found", as it takes every error that is not of its internal type.
 func leaseError(err error) error {
 	if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return err

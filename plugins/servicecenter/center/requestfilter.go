@@ -18,9 +18,9 @@ const (
 	rejectedBody   = "body"
 )
 
-// rejectAmbiguous comes before service-center's own routes. Its router and its handlers read a
-// path in two forms, and its keys are joined of whatever it was told: what could be read
-// in two ways is refused, so that everybody behind reads the same.
+// rejectAmbiguous refuses a request to service-center's own routes that could be read in two
+// ways: its router reads the path in another form than its handlers, and it joins keys of
+// whatever it was told, so that a check of one reading would let the other pass.
 func (g *guard) rejectAmbiguous(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsServiceComb(r.URL.Path) {

@@ -28,7 +28,7 @@ import (
 // ServiceComb's clients find the replicas of service-center in its own registry: the
 // microservice SERVICECENTER has an instance for each, registry/health lists them, and is
 // a 400 without them. service-center's own registration of itself is not used, for its
-// heartbeats answer success while the store is away, and its guard against others is none.
+// heartbeats are answered with success while the store is away, and anybody may write to it.
 //
 // Nothing of it is a record: Mp1 does not see it. The instances have names that no
 // projection has, so that neither list nor watch takes one for a stranger.
@@ -39,7 +39,7 @@ const (
 	selfPrefix    = "mep-" // of instanceIds; behind it stands the replica's name
 
 	selfBatch     = 60          // deletions in one transaction
-	selfLeaveTime = time.Second // for the last words of a replica that stops
+	selfLeaveTime = time.Second // for what a replica writes while it stops
 	maxHostName   = 64          // of service-center
 )
 
@@ -73,7 +73,7 @@ type Registration struct {
 }
 
 // NewRegistration is the registration of the replica with this name, which clients reach at
-// address (host:port). keep puts it.
+// address (host:port). Ensure writes it.
 func NewRegistration(c *etcd.Client, log openlog.Logger, replica, address string) *Registration {
 	return &Registration{client: c, log: log, replica: replica, address: address}
 }
@@ -155,7 +155,8 @@ func (e *Registration) Ensure(ctx context.Context) {
 
 var errUnsettled = errors.New("somebody else changes it as often as it is put right")
 
-// settle looks, and does one thing that is missing; false: look again.
+// settle reads the registration and writes one thing that is missing; done is false if it
+// has to be read again.
 func (e *Registration) settle(ctx context.Context) (done bool, err error) {
 	instance, leaseKey := e.keys()
 	res, err := e.client.Txn(ctx).Then(clientv3.OpGet(keys.MarkPrefix+SelfServiceID), clientv3.OpGet(keys.ServicePrefix+SelfServiceID), clientv3.OpGet(selfIndex),
@@ -247,7 +248,7 @@ func namesakes(lists ...[]*mvccpb.KeyValue) (ops []clientv3.Op) {
 	return ops
 }
 
-// appear puts the instance on a lease of its own.
+// appear puts the instance, on a new lease.
 func (e *Registration) appear(ctx context.Context, instance, leaseKey string, mark *mvccpb.KeyValue) error {
 	l, err := e.client.Grant(ctx, int64(max(selfTTL, e.client.MinLease())))
 	if err != nil {

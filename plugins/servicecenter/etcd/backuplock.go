@@ -12,7 +12,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
 )
 
-// A backup may be read this slowly, and a minute longer.
+// How long a backup may be read: at the lowest rate, and a minute longer.
 const (
 	leastBackupRate = 1 << 20 // bytes a second
 	moreBackupTime  = time.Minute
@@ -31,9 +31,9 @@ func backupTime(size int64) time.Duration {
 	return moreBackupTime + time.Duration(size/leastBackupRate)*time.Second
 }
 
-// backupLock keeps a backup and a defragmentation apart. A defragmentation takes all locks
-// of etcd's database and then waits until nobody reads it: without this, whoever takes a
-// backup and reads slowly would keep every read, claim and deletion waiting.
+// backupLock keeps a backup and a defragmentation apart. Without it, whoever takes a backup
+// and reads slowly would keep every read, claim and deletion waiting: a defragmentation
+// takes all locks of etcd's database, and then waits until nobody reads it.
 type backupLock struct {
 	semaphore chan struct{} // of one
 	time      func(size int64) time.Duration
@@ -46,7 +46,7 @@ func newBackupLock() *backupLock {
 	return &backupLock{semaphore: make(chan struct{}, 1), time: backupTime}
 }
 
-// acquire takes the turn within some time, which may be none. Whoever has it gives it back.
+// acquire waits for the lock no longer than within, which may be 0. release gives it back.
 func (h *backupLock) acquire(ctx context.Context, within time.Duration) error {
 	select {
 	case h.semaphore <- struct{}{}:

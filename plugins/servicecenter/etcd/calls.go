@@ -128,7 +128,7 @@ func (s *calls) work(c *pendingCall) {
 }
 
 // inTime makes one call that returns something: by the deadline of its context, or
-// within callTimeout. Without workers (a cluster) a call heeds its context by itself.
+// within CallTimeout. Without workers (a cluster) a call heeds its context by itself.
 func inTime[T any](ctx context.Context, s *calls, f func(context.Context) (T, error)) (T, error) {
 	most := CallTimeout
 	if end, ok := ctx.Deadline(); ok {

@@ -132,7 +132,7 @@ func (c *Client) Close() {
 	}
 }
 
-// Head is the store's revision at some moment since the call began, or errRestored if it
+// Head is the store's revision at some moment since the call began, or ErrRestored if it
 // is of another history than the one that was shown before.
 func (c *Client) Head(ctx context.Context) (heartbeat.Revision, error) {
 	before := c.Lineage.now()

@@ -64,7 +64,7 @@ func (c *Client) share(ctx context.Context) {
 	}
 }
 
-// unreached: no endpoint answered; it holds why the last one did not.
+// unreached says that no endpoint answered, and why the last one did not.
 type unreached struct{ error }
 
 // member is what one endpoint said of itself.
@@ -111,8 +111,7 @@ func (c *Client) members(ctx context.Context, a *Remote) []member {
 }
 
 // judgeMembers refuses versions that are too old and endpoints of different clusters;
-// an endpoint that does not answer is none of the cluster's concern as long as
-// another one does.
+// an endpoint that does not answer is logged, as long as another one does.
 func judgeMembers(members []member, log openlog.Logger) error {
 	var first *member
 	var silent error

@@ -30,8 +30,8 @@ const (
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
 
-// identity is the member's. It never changes: the member's id and its cluster's follow
-// from it.
+// identity is the embedded member's. It must never change: the ids of member and cluster
+// follow from it, and etcd refuses a directory of another.
 var identity = datadir.Identity{Name: "mep", URL: "http://127.0.0.1:1", Token: "etcd-cluster"}
 
 // alarmAt is the size of the file from which etcd takes no writes. A file that is larger
@@ -114,7 +114,7 @@ func lockExisting(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-// errInUse: another process holds the data directory.
+// errInUse says that another process holds the data directory.
 var errInUse = errors.New("another mepserver uses the data directory")
 
 func inUse(dir string) error { return fmt.Errorf("%w %s", errInUse, dir) }

@@ -14,7 +14,7 @@ const (
 	// until a ping fails, and without this every third call would wait for it: a
 	// refutation that waits for longer than the hold comes too late.
 	hedgeCallAfter = 200 * time.Millisecond
-	maxAttempts    = 6 // within callTimeout; each meets a silent member of three by a chance of a third
+	maxAttempts    = 6 // within CallTimeout; each meets a silent member of three by a chance of a third
 	// maxHedges bounds the calls that are sent again, so that a store which is slow
 	// as a whole is not made slower.
 	maxHedges = 64
@@ -75,7 +75,8 @@ func hedged[T any](ctx context.Context, free hedgePermits, call func(context.Con
 	}
 }
 
-// definite tells an answer of the store from the lack of one.
+// definite says whether an error is an answer of the store: one that says no, and not that
+// nothing was heard.
 func definite(err error) bool {
 	err = Translate(err)
 	return err == nil || errors.Is(err, heartbeat.ErrLeaseGone) || errors.Is(err, heartbeat.ErrFull)

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// Readers knows how far back history is still read: by watches, and by lists that are
-// read a page at a time. Both fail when it is compacted, and a list that failed is a
-// disturbance.
+// Readers knows the oldest revision that is still read, by a watch or by a list that goes a
+// page at a time. Both fail when the history that they read is compacted, and whoever
+// follows them has to begin anew.
 type Readers struct {
 	mu  sync.Mutex
 	all map[*Reader]struct{}
 }
 
-// Reader is the history that one watch or list still reads.
+// Reader is one watch or list, and from which revision on it reads.
 type Reader struct {
 	of *Readers
 	at int64 // 0: it has not begun
@@ -21,21 +21,21 @@ type Reader struct {
 
 // Add has the history from revision at on kept, for a watch or a list; 0: from where Begin
 // or Advance says. A nil receiver keeps nothing.
-func (n *Readers) Add(at int64) *Reader {
-	if n == nil {
-		n = &Readers{} // nobody asks
+func (r *Readers) Add(at int64) *Reader {
+	if r == nil {
+		r = &Readers{} // nobody asks
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.all == nil {
-		n.all = map[*Reader]struct{}{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = map[*Reader]struct{}{}
 	}
-	r := &Reader{n, at}
-	n.all[r] = struct{}{}
-	return r
+	one := &Reader{r, at}
+	r.all[one] = struct{}{}
+	return one
 }
 
-// Begin notes where it begins; what was listed first counts.
+// Begin says from which revision on it reads; only the first call counts.
 func (r *Reader) Begin(at int64) {
 	if r == nil {
 		return
@@ -47,7 +47,7 @@ func (r *Reader) Begin(at int64) {
 	}
 }
 
-// kept is the key of the span in a context within which history is kept.
+// kept is the key of a Reader in a context.
 type kept struct{}
 
 // ReaderIn is the reader that Within has put into the context; nil: none.
@@ -56,18 +56,18 @@ func ReaderIn(ctx context.Context) *Reader {
 	return r
 }
 
-// Within keeps the history that is written from the first list within the context on: that
-// of a watch that is to go on from it, or of a list that reads several ranges. If that is
-// kept already, the span is nil.
-func (n *Readers) Within(ctx context.Context) (context.Context, *Reader) {
+// Within adds a reader to the context: from the first list that is read with the context
+// on, history is kept, for a watch that goes on from there or for a list of several ranges.
+// If the context has a reader already, the one returned is nil.
+func (r *Readers) Within(ctx context.Context) (context.Context, *Reader) {
 	if ReaderIn(ctx) != nil {
 		return ctx, nil
 	}
-	r := n.Add(0)
-	return context.WithValue(ctx, kept{}, r), r
+	one := r.Add(0)
+	return context.WithValue(ctx, kept{}, one), one
 }
 
-// Advance notes that its watch or list needs nothing before at any more.
+// Advance says that it needs no revision before at any more.
 func (r *Reader) Advance(at int64) {
 	r.of.mu.Lock()
 	defer r.of.mu.Unlock()
@@ -81,7 +81,7 @@ func (r *Reader) Revision() int64 {
 	return r.at
 }
 
-// Done has nothing kept for it any more.
+// Done says that it reads nothing any more.
 func (r *Reader) Done() {
 	if r == nil {
 		return
@@ -92,12 +92,12 @@ func (r *Reader) Done() {
 }
 
 // Oldest is the oldest revision that somebody needs; 0: nobody does.
-func (n *Readers) Oldest() (at int64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for r := range n.all {
-		if r.at != 0 && (at == 0 || r.at < at) {
-			at = r.at
+func (r *Readers) Oldest() (at int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for one := range r.all {
+		if one.at != 0 && (at == 0 || one.at < at) {
+			at = one.at
 		}
 	}
 	return at

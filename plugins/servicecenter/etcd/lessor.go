@@ -12,13 +12,13 @@ import (
 	"go.etcd.io/etcd/server/v3/lease"
 )
 
-// lessor renews leases in process, for every heartbeat. etcd's own lessor has a renewal
-// of a lease that has run out wait for the end of its revocation, which after a pause is
-// one of thousands, and asks raft for its leadership if that has not ticked for a
-// moment. So only a lease that surely lives is renewed by a plain call, while such calls
-// return; any other is handed to a worker, whom nobody awaits for longer than
-// callTimeout. What remains is a process that is stopped, for as long as the lease still
-// had, in the middle of a plain call.
+// lessor renews leases in process, for every heartbeat. A plain call of etcd's lessor can
+// hang: it has a renewal of a lease that ran out wait for the end of its revocation, which
+// after a pause is one of thousands, and it asks raft for its leadership if that has not
+// ticked for a moment. So a plain call is made only of a lease that surely lives, and only
+// while such calls return; any other renewal is handed to a worker, for whom nobody waits
+// longer than CallTimeout. One case is left: the process is stopped in the middle of a
+// plain call, for as long as the lease still had.
 type lessor struct {
 	*calls
 	renew func(context.Context, lease.LeaseID) (int64, error)

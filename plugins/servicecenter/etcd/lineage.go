@@ -6,10 +6,10 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// Lineage tells whether the store still speaks of the history that it spoke of
-// before. A cluster that was restored from a snapshot answers as if nothing had
-// happened, at an older revision or under another cluster id, and a watch of it
-// simply stays silent.
+// Lineage knows whether the store still answers from the same history. A cluster that was
+// restored from a snapshot answers as if nothing had happened, at an older revision or
+// under another cluster id, and a watch of it stays silent: the engine would serve what is
+// no longer stored.
 type Lineage struct {
 	mu             sync.Mutex
 	last           position
@@ -26,7 +26,7 @@ type position struct {
 
 func newLineage() *Lineage { return &Lineage{broken: make(chan struct{})} }
 
-// Broken tells everybody who took it of the end of the history that goes on now.
+// Broken is closed when the history that goes on now ends.
 func (l *Lineage) Broken() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,7 +41,7 @@ func (l *Lineage) now() position {
 	return l.last
 }
 
-// Advance notes what the watch or a list showed.
+// Advance takes in a revision that a watch or a list has shown.
 func (l *Lineage) Advance(revision int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +55,7 @@ func (l *Lineage) Break() {
 	l.breakLocked()
 }
 
-// breakLocked tells everybody; l.mu is held.
+// breakLocked closes Broken and begins another history; l.mu is held.
 func (l *Lineage) breakLocked() {
 	close(l.broken)
 	l.broken = make(chan struct{})

@@ -32,12 +32,13 @@ func asError(p any) error {
 	return err
 }
 
-// startLog is told by zap after etcd logged something after which it cannot go on. By
-// itself zap would panic or end the process there, on a goroutine of etcd where nobody can
-// recover: dozens of lines of trace, or a line that is still in the log's queue.
+// startLog is etcd's logger. When etcd logs that it cannot go on, zap by itself would panic
+// or end the process on a goroutine of etcd's, where nobody can recover: dozens of lines of
+// trace, and the line that says why still in the log's queue. As zap's hook it calls fail
+// with that line instead.
 //
-// It is a core too, and holds back what etcd says while the store is being opened: if that
-// fails, one line says why, and not every part of etcd that it passes through.
+// As zap's core it buffers what etcd logs while the store is being opened: if that fails,
+// one line says why, and not one for every part of etcd that the error passes.
 type startLog struct {
 	zapSink
 	dir  string
@@ -51,7 +52,7 @@ type startLog struct {
 // maxBuffered is the most lines that are held back.
 const maxBuffered = 64
 
-// logger is etcd's. Where nobody wants to be told of the end, zap does what it does.
+// logger is a logger for etcd. Without fail, zap ends the process as it does by itself.
 func (l *startLog) logger() *zap.Logger {
 	if l.fail == nil {
 		return zap.New(l.zapSink)
@@ -86,7 +87,7 @@ func (l *startLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// open says that the store is open, and what was held back.
+// open writes what was buffered: the store is open.
 func (l *startLog) open() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +133,7 @@ func (o oneLine) Error() string {
 	return strings.Join(strings.Fields(logs.Clean(o.error.Error())), " ")
 }
 
-// remedies are what an operator does about what the system says.
+// remedies say what an operator can do, by the error of the operating system.
 var remedies = []struct {
 	is   []syscall.Errno
 	then string

@@ -21,8 +21,8 @@ const eraseBatch = 100
 
 // tidyOutbox erases the events of which nobody is to be told any more
 // (plugins.CursorSet) and that are old enough (plugins.Erasable). Cursors, subscriptions
-// and events are read as of one revision: whatever is written meanwhile, nobody comes to
-// wait for an event of which nobody was to be told.
+// and events are read as of one revision. A subscription that is made meanwhile begins
+// behind these events, so that none is erased of which somebody is yet to be told.
 func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
@@ -117,7 +117,7 @@ func (s *Store) cursorSet(ctx context.Context) (*plugins.CursorSet, int64, error
 	return w, at, err
 }
 
-// unreadable are keys that could not be read, said in one line for all of them.
+// unreadable counts keys whose values could not be read, to log them in one line.
 type unreadable struct {
 	what, first string
 	keys        int

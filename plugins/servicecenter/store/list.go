@@ -73,8 +73,8 @@ func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption)
 	return res, err
 }
 
-// List implements heartbeat.Store. A record that cannot be read is left out, and
-// so is its projection: one bad record harms nobody else.
+// List implements heartbeat.Store. One bad record must not harm the others: a record that
+// cannot be read is left out, and so is its projection.
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
@@ -129,8 +129,8 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	return l.all, heartbeat.Revision(at), err
 }
 
-// differs says whether a projection is not what its record makes of it. older: replicas
-// live that make of it what the release before did, which is as good then.
+// differs says whether a projection is not as its record makes it. older says that replicas
+// of the release before live: their form is as good then.
 func differs(r *heartbeat.Record, value []byte, older bool) bool {
 	p, err := project(r)
 	if err != nil {
@@ -154,10 +154,10 @@ func ours(value []byte) (heartbeat.ID, bool) {
 	return heartbeat.ID(i.Properties[idProperty]), err == nil && i.Properties[ownerProperty] != ""
 }
 
-// dropService erases a microservice of ours when no instance of it is left. A
-// registration puts microservice and instance together, so that the compare over
-// the empty range excludes it. leaving is how many of the records that are known to
-// belong to it just left.
+// dropService erases a microservice of ours if it has no instance. A registration that comes
+// meanwhile fails the compare that its range of instances is empty, for it puts both in one
+// transaction. leaving is how many of the records that are known to belong to it have just
+// gone.
 func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) {
 	if s.owned.instances(serviceID) > leaving {
 		return // the lease of another one ended, but it is not gone
@@ -207,8 +207,8 @@ func indexOf(mark, file *mvccpb.KeyValue) string {
 	return path.GenerateServiceIndexKey(&k)
 }
 
-// Tidy erases what crashes may leave behind and nobody waits for: microservices of
-// ours without instances, and the events that all were told of.
+// Tidy erases what is of no use any more: microservices of ours without instances, which a
+// crash may leave, and events of which nobody is to be told.
 func (s *Store) Tidy(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
 	used := map[string]bool{}
 	at, err := s.each(ctx, keys.InstancePrefix, 0, func(kv *mvccpb.KeyValue) {

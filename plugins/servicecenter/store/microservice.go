@@ -32,9 +32,9 @@ type microservice struct {
 	records            int64            // of ours whose ids begin with it
 }
 
-// findService reads a microservice. The compares of the transaction that uses it fail if it
-// was changed since,
-// so that it may be a little old; what says that a stranger is there is read again.
+// findService reads a microservice, at any member: what is a little old fails the compares of
+// the transaction that uses it. If it seems to be a stranger's, it is read again from the
+// leader. glance is as in readService.
 func (s *Store) findService(ctx context.Context, id, index string, glance bool) (st microservice, err error) {
 	st, err = s.readService(ctx, id, index, glance, clientv3.WithSerializable())
 	if err == nil && !st.ours() {
@@ -43,9 +43,9 @@ func (s *Store) findService(ctx context.Context, id, index string, glance bool) 
 	return st, err
 }
 
-// readService reads it, by default from the leader. What is below is looked at only where
-// there is no mark: to count it takes as long as there is of it.
-// A glance leaves that to the compares also where nobody seems to be.
+// readService reads a microservice, by default from the leader. What lies below it is counted
+// only where there is no mark, for that takes as long as there is of it; with glance, only
+// where it is a stranger's besides, and the compares have to see to the rest.
 func (s *Store) readService(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st microservice, err error) {
 	st = microservice{id: id, index: index}
 	read := func(keys []string, more ...clientv3.OpOption) ([]*etcdserverpb.ResponseOp, error) {
@@ -132,8 +132,8 @@ func (st *microservice) same(other *microservice) bool {
 		(st.records > 0) == (other.records > 0)
 }
 
-// operations make the microservice what it should be; none if it is. Whatever hung on
-// its id without it is nobody's.
+// operations make the microservice what it should be; there are none if it is. What lies
+// below an id that had no microservice of ours is erased.
 func (st *microservice) operations(p *projector) ([]clientv3.Op, error) {
 	marked := st.mark != nil && string(st.mark.Value) == st.index
 	if marked && st.whole() && keys.ServiceIDAt(st.index) == st.id {
@@ -208,8 +208,8 @@ func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceIn
 	return string(id), err
 }
 
-// commitWithService carries out a transaction that needs its microservice: what that is may
-// change between the look and the transaction, which is then made anew.
+// commitWithService carries out a transaction that needs a microservice. A ServiceComb client
+// may change that between its read and the transaction: the transaction is then made anew.
 func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
 	p, err := project(&t.Record)
 	if err != nil {

@@ -27,7 +27,7 @@ type event struct {
 	Attributes string           `json:"attributes"`
 }
 
-// eventOp puts the event of a transition.
+// eventOp puts the event that a transaction tells.
 func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
 	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,

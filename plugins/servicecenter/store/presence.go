@@ -18,7 +18,7 @@ import (
 const (
 	presenceTTL   = 5 * time.Second
 	presenceEvery = presenceTTL / 4
-	leaveTime     = time.Second // for the last words of a replica that stops
+	leaveTime     = time.Second // for what a replica writes while it stops
 )
 
 // presence is this replica's own key: it says that the replica lives and what it has
@@ -46,7 +46,7 @@ func (p *presence) set(l heartbeat.LeaseID, at int64) {
 	p.lease, p.at = l, at
 }
 
-// join has the key be kept; say is what it says to an operator who looks.
+// join has the key kept; say is what an operator finds in it besides.
 func (p *presence) join(say any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,8 +70,8 @@ func (p *presence) value(w heartbeat.PeerStatus, leaving bool) string {
 	return string(b)
 }
 
-// Publish implements heartbeat.Store. The compare keeps the word out of another history
-// of the store: there the key is not what it was left as.
+// Publish implements heartbeat.Store. What is settled in one history of the store must not be
+// said in another: the compare fails there, for the key is not as it was written last.
 func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	p := &s.presence
 	p.mu.Lock()
@@ -93,7 +93,7 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	return s.create(ctx, w)
 }
 
-// putStatus puts the key where it is as it was left; false: it is not. p.mu is held.
+// putStatus puts the key if it is as it was written last; false: it is not. p.mu is held.
 func (s *Store) putStatus(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
 	if failpoint.On {
 		failpoint.Write()
@@ -112,8 +112,8 @@ func (s *Store) putStatus(ctx context.Context, w heartbeat.PeerStatus, leaving b
 	return true, nil
 }
 
-// create puts the key on a lease of its own. What was settled in another history of the
-// store must not be said in this one, so that it asks first which one this is. p.mu is held.
+// create puts the key, on a new lease. It asks first for the store's head: what was settled
+// in another history of the store must not be said in this one. p.mu is held.
 func (s *Store) create(ctx context.Context, w heartbeat.PeerStatus) error {
 	if _, err := s.Head(ctx); err != nil {
 		return err
@@ -191,7 +191,8 @@ func (s *Store) refresh(ctx context.Context) {
 	_ = s.create(ctx, p.status) // it is tried again
 }
 
-// leave takes the key away. If nothing is open here, it says before that nobody need wait.
+// leave takes the key away. If nothing is unsettled here, it publishes first that nobody
+// needs to wait for this replica.
 func (s *Store) leave(ctx context.Context) {
 	p := &s.presence
 	p.mu.Lock()

@@ -37,8 +37,9 @@ func status(s heartbeat.State) string {
 	}
 }
 
-// projector turns a record into what ServiceComb shows of it. All of it follows
-// from the record, so that a projection can be compared with what it should be.
+// projector encodes what ServiceComb shows of a record: its microservice and its instance.
+// All of it follows from the record, so that what is stored can be compared with what it
+// should be.
 type projector struct {
 	rec  *heartbeat.Record
 	info mp1.ServiceInfo
@@ -121,7 +122,7 @@ func safeVersion(v string) string {
 
 func unix(nanos int64) string { return strconv.FormatInt(nanos/int64(time.Second), 10) }
 
-// service is the microservice.
+// service is the microservice, encoded.
 func (p *projector) service() ([]byte, error) {
 	return encodeService(keys.InstanceOf(p.rec.ID, p.rec.Place).ServiceID, &p.key, p.rec.Owner, p.info.SerName, p.info.Version, unix(p.rec.RegisteredAt))
 }
@@ -147,7 +148,7 @@ func forOwnApp(id string, k *discovery.MicroServiceKey, owner, serName, version,
 	}
 }
 
-// instance is the projection itself.
+// instance is the instance, encoded.
 func (p *projector) instance() (string, error) {
 	return p.instanceAt(endpoint.URLs(p.info.TransportInfo))
 }

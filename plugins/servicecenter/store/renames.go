@@ -50,7 +50,7 @@ func (m *renames) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
 	}
 }
 
-// restored forgets at which revisions the moves were seen, as Engine.Restored does:
+// restored forgets at which revisions the renames were seen, as Engine.Restored does:
 // the next list says what they are in the history that goes on.
 func (m *renames) restored() {
 	m.mu.Lock()

@@ -23,7 +23,7 @@ const (
 	repairBatch   = 60 // deletions in one transaction
 )
 
-// listing is what a list has found out by the way.
+// listing is what a list has found that repairs need.
 type listing struct {
 	at         int64
 	all        []heartbeat.Listed
@@ -33,7 +33,7 @@ type listing struct {
 	strays     []*mvccpb.KeyValue
 }
 
-// spare leaves the microservice of a record that could not be read as it is.
+// spare has the microservice of a record that could not be read left as it is.
 func (l *listing) spare(id heartbeat.ID) {
 	if service, _, ok := keys.Split(id); ok {
 		if l.spared == nil {
@@ -64,7 +64,7 @@ type repairer struct {
 	done       map[string]int
 }
 
-// repair puts everything right that belongs to the records of a list.
+// repair puts right all keys of ServiceComb's that are about the records of a list.
 func (s *Store) repair(ctx context.Context, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
 	defer cancel()
@@ -88,7 +88,7 @@ func (s *Store) repair(ctx context.Context, l *listing) {
 	m.report()
 }
 
-// deleteKey has a key erased, if it is still what was seen.
+// deleteKey has a key erased, unless it was written since it was seen.
 func (m *repairer) deleteKey(kind string, kv *mvccpb.KeyValue) {
 	m.change(kind, kv, clientv3.OpDelete(string(kv.Key)))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// checkMarks also finds the index key of each microservice of ours.
+// checkMarks compares the marks, and finds the index key of each microservice of ours.
 func (m *repairer) checkMarks(ctx context.Context) error {
 	leftover := map[string]string{}
 	if _, err := m.each(ctx, keys.MarkPrefix, m.at, func(kv *mvccpb.KeyValue) {
@@ -132,7 +132,8 @@ func (m *repairer) checkBelow(ctx context.Context) error {
 	return nil
 }
 
-// checkDependencies: ours depend on nothing. What others depend on is theirs.
+// checkDependencies has the dependencies of our microservices erased, for they depend on
+// nothing. What other consumers depend on is left to them.
 func (m *repairer) checkDependencies(ctx context.Context) error {
 	if _, err := m.each(ctx, keys.ConsumerPrefix, m.at, func(kv *mvccpb.KeyValue) {
 		if m.index[keys.IndexPrefix+strings.TrimPrefix(string(kv.Key), keys.ConsumerPrefix)] != "" {

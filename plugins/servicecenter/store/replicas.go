@@ -27,9 +27,10 @@ type replicas struct {
 	unlisted bool
 }
 
-// ProjectionForm is what a replica's key says of the form in which it projects. Each puts
-// right what is not of its own form; so a newer one leaves the older form alone as long as
-// somebody writes it, or the two would take turns with every instance there is.
+// ProjectionForm names the form in which this release encodes projections, in the key of
+// every replica. Two releases would write every instance anew in turns, each in its own
+// form: so the newer one leaves the older form as it is while a replica lives that writes
+// it.
 const ProjectionForm = "2"
 
 // older says whether replicas of the release before may live.
@@ -48,10 +49,10 @@ func newReplicas() *replicas {
 	return &replicas{self: hex.EncodeToString(b[:]), lost: make(chan struct{}, 1), ids: map[string]bool{}, old: map[string]bool{}}
 }
 
-// Rank is how many go first when something must be claimed that this replica did not
-// hear last: the one that did, whose refutation must not be overtaken, and the living
-// replicas before it. One that does not see itself (it has just started, or the store
-// is full) goes last. Alone, it waits for nobody.
+// Rank is how many replicas go first when a silence is to be claimed that this one did not
+// hear last: the one that did hear, whose refutation a claim must not overtake, and the
+// living ones before this one. A replica that does not see its own key (it has just
+// started, or the store is full) goes last. One that is alone waits for nobody.
 func (r *replicas) Rank() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -75,14 +76,14 @@ func (r *replicas) Replicas() int {
 	return max(len(r.ids), 1) // whoever asks lives
 }
 
-// relist replaces what is known by a list.
+// relist replaces the known replicas by those of a list.
 func (r *replicas) relist(ids, old map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ids, r.old, r.unlisted = ids, old, false
 }
 
-// see follows the watch, and tells the engine what the others say.
+// see takes in the writes of a watch, and hands the engine what the other replicas publish.
 func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 	for _, ev := range events {
 		id, ok := replicaID(ev.Kv)
@@ -128,7 +129,7 @@ func (s *Store) Rank() int { return s.replicas.Rank() }
 // Replicas implements plugins.Base.
 func (s *Store) Replicas() int { return s.replicas.Replicas() }
 
-// lose has this replica look after its key.
+// lose has Attend put this replica's key back.
 func (r *replicas) lose() {
 	select {
 	case r.lost <- struct{}{}:
@@ -142,7 +143,7 @@ type replicaValue struct {
 	Settled *int64 `json:"settled"`
 	Wanted  int64  `json:"wanted"`
 	Leaving bool   `json:"leaving"`
-	// Projection is projectionForm; a release that knew only one form says nothing.
+	// Projection is ProjectionForm; a release that knew only one form says nothing.
 	Projection string `json:"projection"`
 	Keeps      bool   `json:"keeps"`
 }

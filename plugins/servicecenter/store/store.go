@@ -121,8 +121,8 @@ func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (
 	return keys.NewID(service)
 }
 
-// Place says which microservice the instance belongs to once it is described by info; "" is where
-// its id says.
+// Place is the serviceId of the microservice that the instance belongs to once it is
+// described by info; "": the one that its id begins with.
 func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error) {
 	service, err := s.serviceFor(ctx, owner, info)
 	if home, _, _ := keys.Split(id); service == home {
@@ -131,8 +131,8 @@ func (s *Store) Place(ctx context.Context, id heartbeat.ID, owner string, info m
 	return service, err
 }
 
-// Read implements heartbeat.Store. Of an instance that another replica has just
-// renamed it takes a second look, where the record says.
+// Read implements heartbeat.Store. If another replica has just renamed the instance, its
+// projection is read again, where the record says that it is.
 func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapshot, err error) {
 	if _, _, ok := keys.Split(id); !ok {
 		return out, nil
@@ -154,7 +154,7 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 	return heartbeat.Snapshot{}, errRenamed
 }
 
-// maxReads is how often an instance is looked for where its record says.
+// maxReads is how often an instance is read that is renamed meanwhile.
 const maxReads = 3
 
 func (s *Store) readAt(ctx context.Context, id heartbeat.ID, place string) (out heartbeat.Snapshot, err error) {
@@ -247,11 +247,11 @@ func (s *Store) Pulse(ctx context.Context) (full bool, err error) {
 	return s.client.Full(ctx)
 }
 
-// ClusterValue is what clusterKey holds.
+// ClusterValue is what keys.Cluster holds: which schema the store has.
 func ClusterValue() string { return `{"schema":` + strconv.Itoa(heartbeat.Schema) + `}` }
 
-// CheckSchema refuses a store that a newer program wrote. It reads before it
-// writes: a full store refuses the whole transaction.
+// CheckSchema refuses a store that a newer program wrote, and writes the schema into a new
+// one. It reads first: a full store would refuse a transaction that may write.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
@@ -278,8 +278,8 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return fmt.Errorf("the store was written by another version of this program: %s does not hold schema %d", keys.Cluster, heartbeat.Schema)
 }
 
-// errUnsure: the transaction was sent twice and one of them found its compares
-// failed, which the other may have caused.
+// errUnsure says that a transaction was sent twice and that the compares of one of them
+// failed, perhaps because the other had been carried out.
 var errUnsure = errors.New("the store did not say whether the transaction was carried out")
 
 var (

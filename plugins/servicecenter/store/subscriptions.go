@@ -51,7 +51,7 @@ func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
 	return c, ok
 }
 
-// decodeMembers also returns the members that this release does not know.
+// decodeMembers is decodeCursor with the members that this release does not know.
 func decodeMembers(kv *mvccpb.KeyValue) (c plugins.Cursor, unknown string, ok bool) {
 	var v cursor
 	unknown, err := decode(kv.Value, &v)

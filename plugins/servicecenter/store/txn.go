@@ -27,14 +27,14 @@ func compares(t *heartbeat.Txn) []clientv3.Cmp {
 	return out
 }
 
-// needsService says whether the transaction must see to it that the microservice exists:
-// it does whenever an instance of it does.
+// needsService says whether the transaction must see to it that the microservice exists: an
+// instance without one is found by no ServiceComb client.
 func needsService(t *heartbeat.Txn) bool {
 	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || changesService(t))
 }
 
 // operations are what the transaction writes; st is the microservice as it was read, nil
-// unless it establishes that.
+// unless the transaction needs it.
 func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	var ops []clientv3.Op
 	id := t.Record.ID

@@ -114,7 +114,7 @@ type watchRange struct {
 // and keeps at up to date. It begins at what is known already, which is shown twice:
 // etcd answers no request for progress of a watch that starts behind the newest
 // revision, so that a watch from at+1 would fall silent on an idle store. ends ends
-// it with errRestored.
+// it with etcd.ErrRestored.
 func (s *Store) watch(ctx context.Context, w watchRange, ends <-chan struct{}, at *heartbeat.Revision, p watchIntervals) error {
 	// The extra word makes it a stream of its own: one that others share tells of
 	// progress only when none of them lags.
