@@ -48,7 +48,7 @@ func (a Age) Remaining(now Instant, most time.Duration) time.Duration {
 	return max(min(most, maxObserved)-observed, most-a.Before-observed)
 }
 
-// Expired says whether nothing remains.
+// Expired says whether Remaining is 0 or less.
 func (a Age) Expired(now Instant, most time.Duration) bool {
 	return a.Remaining(now, most) <= 0
 }
