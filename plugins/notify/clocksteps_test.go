@@ -69,7 +69,7 @@ func (m *machine) tidy(t *testing.T, s *fakeStore) {
 // Two replicas, whose machines' clocks are set, one after the other and both, by a day
 // and by years, while consumers are away, while none, one or both are restarted,
 // and while both erase: every event is sent, none under two ids, and none is kept for ever.
-func TestSetClocksLoseNothingAndTellNothingTwice(t *testing.T) {
+func TestSetClocksLoseNothingAndSendNothingTwice(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, step := range []time.Duration{day, -day, 6 * 365 * day, -6 * 365 * day} {
 		for restarted := range 3 {

@@ -111,7 +111,7 @@ func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 }
 
 // A consumer that needs its time has all of it, though not at the first attempt.
-func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
+func TestASlowConsumerIsSentToAmidHangingOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{}
 		to.answer = func(ctx context.Context, url string) result {
@@ -146,7 +146,7 @@ func TestASlowConsumerIsToldAmidHangingOnes(t *testing.T) {
 }
 
 // A permit may be long in coming, and the lock be lost meanwhile: then nothing is sent.
-func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
+func TestNothingIsSentWithAPermitThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{}
 		r := newReplica(t, s, to, "a", false)
@@ -173,7 +173,7 @@ func TestNothingIsSentInAPlaceThatCameTooLate(t *testing.T) {
 	})
 }
 
-func TestAWorkerThatWaitsForAPlaceStopsAtOnce(t *testing.T) {
+func TestAWorkerThatWaitsForAPermitStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{}
 		r := newReplica(t, s, to, "a", true)

@@ -102,7 +102,7 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 
 // Behind what was attempted only the newest change of state of an instance is kept;
 // the attempted is repeated as it was.
-func TestBehindAFailureOnlyTheNewestStateIsKept(t *testing.T) {
+func TestBehindAFailureOnlyTheNewestStateIsSent(t *testing.T) {
 	p := newPlay(t)
 	p.answer = func(n int) result {
 		if n < 1 {
@@ -181,7 +181,7 @@ func TestACursorThatCannotBeWrittenHoldsBackTheNextPost(t *testing.T) {
 	require.Equal(t, []string{"12"}, p.sent())
 }
 
-func TestAnEventShownTwiceIsToldOnce(t *testing.T) {
+func TestAnEventAddedTwiceIsSentOnce(t *testing.T) {
 	p := newPlay(t)
 	p.add(9, "A +")
 	p.add(10, "A ~")

@@ -87,7 +87,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 
 // How much may be kept is known in bytes of the store; an event larger than that is sent
 // all the same.
-func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
+func TestTheNewestEventIsAlwaysRetained(t *testing.T) {
 	p := newPlay(t)
 	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
 	p.restart()
@@ -113,7 +113,7 @@ func TestWhatIsKeptIsNeverLessThanTheNewestEvent(t *testing.T) {
 
 // What was attempted is not left out because something newer was kept, and nobody who
 // takes over begins with what was.
-func TestABoundIsKeptByWhoeverTakesOver(t *testing.T) {
+func TestALimitIsEnforcedByWhoeverTakesOver(t *testing.T) {
 	p := newPlay(t)
 	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
 	p.restart()
@@ -198,7 +198,7 @@ func (l *losses) lost(_ *plugins.Subscription, why stage, n int64) {
 
 // Each of very many keeps only the newest event, and together that is too much: then some
 // of them lose it, and the others keep theirs.
-func TestManyThatKeepLittleAreBounded(t *testing.T) {
+func TestManyThatRetainLittleAreBounded(t *testing.T) {
 	for _, shared := range []int{1, 50} { // subscriptions that wait for the same events
 		synctest.Test(t, func(t *testing.T) {
 			to := &subscribers{answer: func(context.Context, string) result { return result{outcome: unreachable} }}

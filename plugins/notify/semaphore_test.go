@@ -120,7 +120,7 @@ func TestNobodyIsCutOffBeforeASecond(t *testing.T) {
 }
 
 // The slow have all the time they may, but no permit of the others.
-func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
+func TestTheSlowHavePermitsOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 9)
 		for i := range 20 {
@@ -140,7 +140,7 @@ func TestTheSlowHavePlacesOfTheirOwn(t *testing.T) {
 
 // Whoever has many waiting is served once a round, like whoever has one: by hosts first, then by
 // the applications behind one host.
-func TestPlacesGoRound(t *testing.T) {
+func TestPermitsGoRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 2) // one permit in each class
 		s.post(slow, "first", "a", time.Second)
@@ -156,7 +156,7 @@ func TestPlacesGoRound(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsNoMoreTakesNoPlace(t *testing.T) {
+func TestWhoWaitsNoMoreTakesNoPermit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSemaphore(2)
 		first, _ := s.acquire(t.Context(), nil, prompt, "h", "a")
@@ -192,7 +192,7 @@ func TestWhoWaitsNoMoreTakesNoPlace(t *testing.T) {
 }
 
 // Its clock may have gone off at the moment in which it is given back.
-func TestAPlaceThatWasGivenBackIsNotCutOff(t *testing.T) {
+func TestAPermitThatWasReleasedIsNotCancelled(t *testing.T) {
 	s := newSemaphore(2)
 	permit, ctx := s.acquire(t.Context(), nil, prompt, "h", "a")
 	permit.release()

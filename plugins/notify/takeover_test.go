@@ -46,7 +46,7 @@ func TestATakeOverRepeatsWhatWasAttempted(t *testing.T) {
 }
 
 // What was left out of a group because something newer was in it stays left out.
-func TestATakeOverDoesNotTellWhatWasSuperseded(t *testing.T) {
+func TestATakeOverDoesNotSendWhatWasSuperseded(t *testing.T) {
 	p := newPlay(t)
 	p.answer = fails(unreachable)
 	p.add(11, "A S")

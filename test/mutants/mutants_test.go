@@ -270,7 +270,7 @@ var mutants = []mutant{
 		pkg: notifier, run: "TestATakeOverBegins"},
 	{name: "a take-over begins before it knows the newest", file: notifier + "/queue.go",
 		old: `	if q.seen < q.cursor.Newest {`, new: `	if false {`,
-		pkg: notifier, run: "TestABoundIsKept"},
+		pkg: notifier, run: "TestALimitIsEnforced"},
 	{name: "a dead consumer keeps everything", file: notifier + "/compaction.go",
 		old: `	if q.bytes <= most {`, new: `	if q.bytes <= most || q.shedTo == 0 {`,
 		pkg: notifier, run: "TestADeadConsumer"},
