@@ -11,8 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// What a worker begins with is found by what its filter asks for, and is what a look at
-// everything would find.
+// The index of the backlog must find exactly what a scan of all events would find.
 func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 2))
 	b, there := newBacklog(), map[heartbeat.Revision]*message{}
@@ -56,8 +55,8 @@ func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 	require.LessOrEqual(t, len(b.list), 2*len(there)+2, "nor is much kept of what was erased")
 }
 
-// Closing a gap for each event that is erased would copy what is behind it, under the
-// lock that every delivery needs.
+// If each erased event closed its gap at once, everything after it would be copied, under
+// the lock that every delivery needs.
 func TestErasingCostsAsMuchAsIsErased(t *testing.T) {
 	const n = 5000
 	b := newBacklog()

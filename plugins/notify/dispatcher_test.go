@@ -167,8 +167,8 @@ func TestAfterADeletionIsAnsweredNoPostStarts(t *testing.T) {
 	}
 }
 
-// A replica that is cut off holds a lock: the deletion is answered when it must have
-// stopped.
+// A replica that cannot reach the store holds a lock: the deletion is answered when that
+// replica must have stopped sending.
 func TestADeletionWaitsForAReplicaThatIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, s := &subscribers{}, newFakeStore()
@@ -244,7 +244,7 @@ type counted struct {
 
 func (c *counted) attempt(*plugins.Subscription, result, int, bool) { c.attempts.Add(1) }
 
-// A worker whose lock went must not see the next lease and believe that it has it.
+// A worker whose lock is gone must not see the next lease and trust its lock again.
 func TestADismissedWorkerIsHaltedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newReplica(t, newFakeStore(), &subscribers{}, "a", true)
@@ -277,7 +277,7 @@ func TestALostAnswerOfACursorRepeatsNothing(t *testing.T) {
 	})
 }
 
-// deaf is a store whose answers about cursors are lost.
+// deaf is a store whose responses to writes of cursors are lost.
 type deaf struct{ *link }
 
 func (d *deaf) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {

@@ -40,7 +40,7 @@ func (p *play) listed(at heartbeat.Revision, what string, wall, made int64) {
 	p.q.add(m)
 }
 
-// The wall clock said so once, when it was listed: that is not enough.
+// An age that only the wall clock gave, when the event was listed, is not enough.
 func TestAnEventThatSeemsTooOldIsAttemptedForAnHour(t *testing.T) {
 	p := newPlay(t)
 	p.now = 48 * time.Hour
@@ -82,7 +82,7 @@ func TestAStepOfTheWallClockGivesNothingUp(t *testing.T) {
 	}
 }
 
-// Behind a failure an event may be over before it was ever attempted.
+// Behind a failure an event may expire before it was ever attempted.
 func TestNothingIsGivenUpBeforeItWasAttempted(t *testing.T) {
 	p := newPlay(t)
 	p.answer = fails(unreachable)
@@ -102,7 +102,7 @@ func TestNothingIsGivenUpBeforeItWasAttempted(t *testing.T) {
 	require.Less(t, len(p.posts), 40, "the clock is the subscription's, also for them")
 }
 
-// A group goes on until the last of its events is over: none is given up early.
+// A group is repeated until its newest event expires: none is given up early.
 func TestAGroupIsGivenUpByItsNewestEvent(t *testing.T) {
 	p := newPlay(t)
 	p.add(11, "A S")
@@ -117,7 +117,7 @@ func TestAGroupIsGivenUpByItsNewestEvent(t *testing.T) {
 	require.EqualValues(t, 2, p.lost[stageGivenUp])
 }
 
-// Whoever takes over has to attempt it himself.
+// A replica that takes over has to attempt an event itself before it gives it up.
 func TestATakeOverGivesNothingUpThatItDidNotAttempt(t *testing.T) {
 	p := newPlay(t)
 	p.add(11, "A S")

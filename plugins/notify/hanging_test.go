@@ -26,8 +26,8 @@ func hangOr(ctx context.Context, url string) result {
 }
 
 // Eight hundred consumers hang and there are permits for 43: no more are ever in flight,
-// and whoever answers waits for the others' first attempt at most, and from then on for
-// nobody.
+// and a consumer that answers waits for the others' first attempt at most, and from then on
+// for none.
 func TestHangingConsumersLeavePermitsToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{answer: hangOr}
@@ -61,8 +61,8 @@ func TestHangingConsumersLeavePermitsToOthers(t *testing.T) {
 	})
 }
 
-// Whoever takes its time in any other way is among the slow from then on too: the quick
-// wait for its first attempt, and not at every event.
+// A consumer that is slow in any other way is in the class of the slow from then on: the
+// prompt wait for its first attempt only, and not at every event.
 func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 	for name, end := range map[string]struct {
 		after time.Duration
@@ -110,7 +110,7 @@ func TestWhoeverTakesItsTimeHoldsUpOthersOnce(t *testing.T) {
 	}
 }
 
-// A consumer that needs its time has all of it, though not at the first attempt.
+// A slow consumer gets all of notify.timeout, though not at the first attempt.
 func TestASlowConsumerIsSentToAmidHangingOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{}
@@ -145,7 +145,7 @@ func TestASlowConsumerIsSentToAmidHangingOnes(t *testing.T) {
 	})
 }
 
-// A permit may be long in coming, and the lock be lost meanwhile: then nothing is sent.
+// The wait for a permit may be long, and the lock may be lost meanwhile: then nothing is sent.
 func TestNothingIsSentWithAPermitThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, to := newFakeStore(), &subscribers{}
@@ -230,7 +230,7 @@ func TestNoConnectionOutlivesItsPost(t *testing.T) {
 	_, err = tracked(new(net.Dialer).DialContext)(context.WithValue(t.Context(), connectionsKey{}, &connections{ctx: over}), "tcp", srv.Listener.Addr().String())
 	require.Error(t, err, "http.Transport's own context goes on")
 
-	// nor a question to DNS whoever waits for the answer
+	// nor a DNS query whose context is over
 	over, end = context.WithCancel(t.Context())
 	question, err := askDNS(over, "udp", "127.0.0.1:53")
 	require.NoError(t, err)

@@ -50,8 +50,8 @@ func (b *lockHook) Cursor(ctx context.Context, id string) (plugins.Cursor, error
 }
 
 // The lease may end, or the lock be given away, after the lock was taken and before the
-// worker begins: as when a new leader revokes leases while reads wait for it. By a new
-// lease the replica would then believe that it has its lock.
+// worker starts, as when a new leader revokes leases while reads wait for it. With a new
+// lease the replica would then trust a lock that it has lost.
 func TestAWorkerBeginsOnlyIfItsLockIsStillThere(t *testing.T) {
 	for name, does := range map[string]func(l *link, lock plugins.OutboxWrite){
 		"the lease ends and a new one is granted": func(l *link, lock plugins.OutboxWrite) {
@@ -124,8 +124,7 @@ func working(r *replica, id string) int {
 	return 0
 }
 
-// A lock on no lease would never end. An attempt may wait for its turn until the lease
-// is gone.
+// A lock without a lease would never end. An attempt to lock may wait until the lease is gone.
 func TestWithoutALeaseNoLockIsTaken(t *testing.T) {
 	s := newFakeStore()
 	l := &lockHook{link: s.link(), does: func(*link, plugins.OutboxWrite) {}}

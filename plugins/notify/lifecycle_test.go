@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "write the stages of an event into the documentation")
 
-// The table once more, by hand: of each stage where the causes lead, in the order of the
-// causes. A point: it must not happen.
+// lifecycle is the table once more, by hand: for each stage where the causes lead, in their
+// order. 0: it must not happen.
 var lifecycle = map[stage][]stage{
 	stageQueued:       {stageSending, stageSkipped, stageSuperseded, stageSuperseded, 0, 0, stageConsumerGone, 0, stageShed, 0},
 	stageSending:      {0, 0, 0, 0, stageRetrying, stageDelivered, stageConsumerGone, 0, stageShed, 0},

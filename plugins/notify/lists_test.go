@@ -12,7 +12,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// follower is a dispatcher that is only shown lists and writes: nothing of it runs.
+// follower is a dispatcher that is given lists and writes; none of its loops run.
 func follower() *dispatcher {
 	return newDispatcher(newFakeStore().link(), fromReplica{&subscribers{}, "a"}, plugins.NewClock(), giveUpAfter, false, noObserver{})
 }
@@ -38,7 +38,7 @@ func (d *dispatcher) list(at heartbeat.Revision, all ...plugins.OutboxWrite) { d
 
 func (d *dispatcher) watched(writes ...plugins.OutboxWrite) { d.See(writes, writes[len(writes)-1].At) }
 
-// This replica may know more of a lock than the watch has shown: it took it itself.
+// A lock that this replica took itself may be newer than what the watch has shown.
 func TestAnOlderWordAboutALockSaysNothing(t *testing.T) {
 	d := follower()
 	d.list(5, subscription("s", 3))
@@ -52,7 +52,7 @@ func TestAnOlderWordAboutALockSaysNothing(t *testing.T) {
 	require.False(t, d.entries["s"].held, "one that is newer says that it is gone")
 }
 
-// After a restore revisions begin again lower: what was known of a lock counts no more.
+// After a restore revisions are lower: what was seen of a lock before does not count any more.
 func TestALockOfARestoredStoreIsBelieved(t *testing.T) {
 	d := follower()
 	d.list(100, subscription("s", 3), lock("s", 90, 7))
@@ -87,7 +87,7 @@ func TestADeletedSubscriptionDoesNotComeBack(t *testing.T) {
 	require.Empty(t, d.deleted, "also by a list")
 }
 
-// How old an event is, the wall clock says once, and no more than can be.
+// The wall clock is read once for the age of an event, and cannot make it older than possible.
 func TestAgesOverListsAndWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := follower()
@@ -120,7 +120,7 @@ func TestAgesOverListsAndWrites(t *testing.T) {
 	})
 }
 
-// A consumer that hung is among the slow until it answers.
+// A consumer that hung is in the class of the slow until it answers.
 func TestWhoAnswersAgainIsNotSlow(t *testing.T) {
 	p := newPlay(t)
 	for n, outcome := range []outcome{timedOut, cutShort, unreachable, cutShort, failed, delivered} {
@@ -138,7 +138,7 @@ func TestWhoAnswersAgainIsNotSlow(t *testing.T) {
 	}
 }
 
-// Of a group all must be over: not only its first, and not only its last.
+// All events of a group must have expired: not only the first, and not only the last.
 func TestAGroupIsGivenUpByAllOfIt(t *testing.T) {
 	p := newPlay(t)
 	p.add(11, "A S")
@@ -153,7 +153,7 @@ func TestAGroupIsGivenUpByAllOfIt(t *testing.T) {
 	require.EqualValues(t, 2, p.lost[stageGivenUp])
 }
 
-// A new list replaces what was known, but nothing that came after it.
+// A new list replaces what was seen, but nothing that came after it.
 func TestAListThatIsReadAgainLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, s := &subscribers{}, newFakeStore()

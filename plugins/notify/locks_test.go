@@ -59,8 +59,8 @@ func TestALockIsGivenBackWhenItsCursorCannotBeRead(t *testing.T) {
 	})
 }
 
-// Which subscriptions a replica tries for: none before it knows all, none while its lease
-// is not sure, none whose worker has not ended.
+// Which subscriptions a replica tries to lock: none before it has loaded all, none while its
+// lease is not trusted, none whose worker has not ended.
 func TestWhatIsTriedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _, at := withLease(t)
@@ -87,7 +87,7 @@ func TestWhatIsTriedFor(t *testing.T) {
 	})
 }
 
-// overtaken is a store whose watch is faster than its answer: the lock has gone again.
+// overtaken is a store whose watch is faster than its response: the lock is gone already.
 type overtaken struct {
 	*link
 	d *dispatcher
@@ -204,7 +204,7 @@ func TestWhoseACursorIs(t *testing.T) {
 	}
 }
 
-// retries notes which attempts were said to be repetitions.
+// retries records which attempts were reported as repetitions.
 type retries struct {
 	noObserver
 	again []bool

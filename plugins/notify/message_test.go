@@ -33,7 +33,7 @@ func TestIsLocalIsFilteredByThePlatformsValue(t *testing.T) {
 	require.False(t, (&mp1.FilteringCriteria{IsLocal: &no}).Match(&m.info))
 }
 
-// What is removed has no link to be followed.
+// A service that was removed has no link.
 func TestOnlyWhatIsThereHasALink(t *testing.T) {
 	s := &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/mep"}
 	var n mp1.Notification

@@ -92,7 +92,7 @@ func (m *model) move(c *consumer, to plugins.Cursor) {
 	c.q.cursorWritten(m.at)
 }
 
-// choose has an eraser read the store, at one revision, and choose.
+// choose has a replica read the store, at one revision, and choose what to erase.
 func (m *model) choose(r *modelReplica) {
 	w, made := &plugins.CursorSet{}, map[string]int64{}
 	least := m.at
@@ -121,7 +121,7 @@ func (m *model) choose(r *modelReplica) {
 	}
 }
 
-// waiting asks for each instance, as an eraser does.
+// waiting asks which events are pending, instance by instance, as erasing does.
 func (m *model) waiting(w *plugins.CursorSet) map[heartbeat.Revision]plugins.Pending {
 	of, out := map[heartbeat.ID][]*plugins.Event{}, map[heartbeat.Revision]plugins.Pending{}
 	for _, at := range sortedKeys(m.events) {
@@ -145,7 +145,7 @@ func (m *model) erase(r *modelReplica) {
 		}
 		for _, c := range m.subs {
 			// The release before forgets what a cursor left out: what was counted as lost may
-			// be waited for again, in vain.
+			// be pending again, in vain.
 			if _, lost := c.lost[at]; m.asks(c, e) && m.waits(c, at) && !(lost && m.replicas[0].old) {
 				m.fail("event %d is erased, and %s waits for it", at, c.sub.ID)
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// The model runs the production queue, backlog, index, ages and waiters of some replicas
-// over one linearizable store, and takes one step after the other by chance. Nothing in
-// it waits for anything: a watch lags, an eraser deletes long after it has read, a sender
-// is replaced at any moment, clocks are set.
+// model runs the production queue, backlog, index, ages and cursor set of some replicas
+// over one linearizable store, and takes one random step after the other. Nothing in it
+// waits for anything: a watch lags, a replica erases long after it has read, a sender is
+// replaced at any moment, clocks are set.
 type model struct {
 	r         *rand.Rand
 	at        heartbeat.Revision
@@ -205,7 +205,7 @@ func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
 	}
 }
 
-// watch shows a replica some more of what was written.
+// watch gives a replica some more of what was written.
 func (m *model) watch(r *modelReplica, upTo heartbeat.Revision) {
 	r.current = m.now
 	for at := r.seen + 1; at <= upTo; at++ {
@@ -237,7 +237,7 @@ func (m *model) crash(r *modelReplica) {
 	m.list(r)
 }
 
-// stop ends whoever sends to a subscription.
+// stop ends the queue that sends to a subscription.
 func (m *model) stop(c *consumer) {
 	if c.q != nil {
 		c.q.close()

@@ -100,8 +100,8 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 	}
 }
 
-// Behind what was attempted only the newest change of state of an instance is kept;
-// the attempted is repeated as it was.
+// Behind a failed POST only the newest change of state of an instance is sent; the POST
+// itself is repeated as it was.
 func TestBehindAFailureOnlyTheNewestStateIsSent(t *testing.T) {
 	p := newPlay(t)
 	p.answer = func(n int) result {

@@ -137,8 +137,8 @@ func TestASubscriptionIsAnsweredByWhatTheStoreHas(t *testing.T) {
 	})
 }
 
-// What the store had when it was asked may be erased, and seen to be, before the answer
-// is taken in.
+// What the store had when it was read may be erased, and seen to be, before the response is
+// taken in.
 func TestAnAnswerThatIsTooOldMakesNoGhost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()

@@ -51,7 +51,7 @@ func (l *link) setCut(off bool) {
 	l.cut.Unlock()
 }
 
-// subscribers answer all deliveries in a test, and note them.
+// subscribers answer all deliveries in a test, and record them.
 type subscribers struct {
 	mu       sync.Mutex
 	got      []sent

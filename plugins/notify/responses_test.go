@@ -47,8 +47,9 @@ func repeat(c net.Conn, text string, pause time.Duration) {
 	}
 }
 
-// The status decides. Of an answer that goes on no more than a moment is waited for, and
-// whoever needs longer counts as hanging, or it would keep a permit of the quick for ever.
+// The status decides. The rest of a response is waited for no longer than restTimeout, and a
+// consumer that needs longer counts as hanging; otherwise it would hold a permit of the
+// prompt for ever.
 func TestTheRestOfAnAnswerIsNotWaitedFor(t *testing.T) {
 	const timeout = 10 * time.Second
 	const length, chunked, early = "Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"

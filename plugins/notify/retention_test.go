@@ -16,9 +16,9 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// A consumer that never answers must not have the store keep everybody's events for a
-// day: what is kept for it is bounded, whatever changes, and of what is left out the
-// store is free again, while two replicas erase and a lively one gets everything.
+// A consumer that never answers must not have the store retain all events for a day. What is
+// retained for it is bounded, whatever changes; what is left out is erased, while two
+// replicas erase; and another consumer gets everything.
 func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 	for _, instances := range []int{3, 100_000} {
 		t.Run(fmt.Sprint(instances, " instances"), func(t *testing.T) {
@@ -85,8 +85,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 	}
 }
 
-// How much may be kept is known in bytes of the store; an event larger than that is sent
-// all the same.
+// The limit is in bytes of the store; an event larger than that is sent all the same.
 func TestTheNewestEventIsAlwaysRetained(t *testing.T) {
 	p := newPlay(t)
 	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
@@ -111,8 +110,8 @@ func TestTheNewestEventIsAlwaysRetained(t *testing.T) {
 	require.Zero(t, p.kept.bytes.Load(), "and nothing is kept of it")
 }
 
-// What was attempted is not left out because something newer was kept, and nobody who
-// takes over begins with what was.
+// A POST that was attempted is not left out because something newer is retained, and a replica
+// that takes over does not begin with what was left out.
 func TestALimitIsEnforcedByWhoeverTakesOver(t *testing.T) {
 	p := newPlay(t)
 	p.kept = newRetention(1000, func() int64 { return 1 << 40 })
@@ -184,7 +183,7 @@ func TestAllTogetherAreBounded(t *testing.T) {
 	})
 }
 
-// losses counts what is lost because too much was kept.
+// losses counts events that are lost because too much was retained.
 type losses struct {
 	noObserver
 	n atomic.Int64
@@ -196,8 +195,8 @@ func (l *losses) lost(_ *plugins.Subscription, why stage, n int64) {
 	}
 }
 
-// Each of very many keeps only the newest event, and together that is too much: then some
-// of them lose it, and the others keep theirs.
+// Each of very many subscriptions retains only its newest event, and together that is too
+// much: then some of them lose it.
 func TestManyThatRetainLittleAreBounded(t *testing.T) {
 	for _, shared := range []int{1, 50} { // subscriptions that wait for the same events
 		synctest.Test(t, func(t *testing.T) {

@@ -138,8 +138,8 @@ func TestTheSlowHavePermitsOfTheirOwn(t *testing.T) {
 	})
 }
 
-// Whoever has many waiting is served once a round, like whoever has one: by hosts first, then by
-// the applications behind one host.
+// A host with many waiters is served once a round, like one with a single waiter, and so are
+// the applications of one host.
 func TestPermitsGoRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 2) // one permit in each class
@@ -191,7 +191,7 @@ func TestWhoWaitsNoMoreTakesNoPermit(t *testing.T) {
 	})
 }
 
-// Its clock may have gone off at the moment in which it is given back.
+// Its timer may have fired at the moment in which it is released.
 func TestAPermitThatWasReleasedIsNotCancelled(t *testing.T) {
 	s := newSemaphore(2)
 	permit, ctx := s.acquire(t.Context(), nil, prompt, "h", "a")

@@ -9,8 +9,8 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// Whatever was attempted before a restart or a take-over is attempted again as it was:
-// the fixed group, else the first pending event alone.
+// A POST that was attempted before a restart or a take-over is attempted again as it was: the
+// group that was stored, or else the first pending event alone.
 func TestATakeOverRepeatsWhatWasAttempted(t *testing.T) {
 	p := newPlay(t)
 	p.answer = fails(unreachable)

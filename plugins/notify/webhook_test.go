@@ -19,7 +19,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/proxy"
 )
 
-// rude is a subscriber that does what it likes with each connection after it has read
+// rude is a consumer that does what it likes with each connection after it has read
 // the request.
 func rude(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
@@ -60,7 +60,7 @@ func say(text string) func(net.Conn) {
 func waits4End(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 // The total time of an attempt: short for those that it must end, long for all others,
-// for a busy machine is no hostile subscriber.
+// for a busy machine is no hostile consumer.
 const (
 	quick   = 400 * time.Millisecond
 	patient = 5 * time.Second
