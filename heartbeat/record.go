@@ -48,11 +48,11 @@ type Record struct {
 	// Silence is how much credited time had passed without a heartbeat, at least, when that
 	// was written; 0: the last heartbeat was in time, or is not long ago. SilenceAt is the
 	// platform's run time at that write, 0 if it has none.
-	Silence   time.Duration `json:",omitempty"`
-	SilenceAt time.Duration `json:",omitempty"`
+	Silence   time.Duration
+	SilenceAt time.Duration
 	// Extra is what a later release wrote besides, in the form of the store's owner. It
 	// survives whatever this release writes.
-	Extra string `json:"-"`
+	Extra string
 }
 
 // Beating says whether the platform requires heartbeats of this instance.

@@ -45,7 +45,7 @@ func TestWhatTheReleaseBeforeWroteIsReadAsTheSame(t *testing.T) {
 	lean, err := encodeRecord(&r)
 	require.NoError(t, err)
 	require.NotContains(t, lean, `u0026`)
-	before, err := json.Marshal(&r)
+	before, err := json.Marshal((*storedRecord)(&r))
 	require.NoError(t, err)
 	for _, value := range []string{lean, string(before)} {
 		kv := kvAt(1)
@@ -54,7 +54,7 @@ func TestWhatTheReleaseBeforeWroteIsReadAsTheSame(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, r, got, "in the one form in which attributes are compared")
 	}
-	var was heartbeat.Record // the release before reads the same service
+	var was storedRecord // the release before reads the same service
 	require.NoError(t, json.Unmarshal([]byte(lean), &was))
 	var info, again mp1.ServiceInfo
 	require.NoError(t, json.Unmarshal([]byte(r.Attributes), &info))
