@@ -60,7 +60,7 @@ func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
 	}
 }
 
-// A body that is empty, or never comes, is no way around, and keeps no place.
+// A body that is empty, or never comes, is no way around, and holds no semaphore.
 func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 	for _, body := range []string{"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length: 5\r\n\r\n"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestFewFindsAreMadeAtATime(t *testing.T) {
 		}
 		require.EqualValues(t, maxFinds, making.Load())
 		c := p.ask(t, "GET", govern)
-		require.Equal(t, 200, status(t, c), "lists have places of their own")
+		require.Equal(t, 200, status(t, c), "lists have a semaphore of their own")
 		_ = c.Close()
 		time.Sleep(buildWait)
 		synctest.Wait()

@@ -151,11 +151,11 @@ func TestNobodyIsForgivenByBeingForgotten(t *testing.T) {
 			b.Write(fmt.Sprint("other", i), "", 0)
 		}
 	}
-	require.Positive(t, b.Write("spender", "", 0), "its place was not given away")
+	require.Positive(t, b.Write("spender", "", 0), "it was not forgotten")
 	require.Equal(t, maxCallers, b.tracked())
-	require.Positive(t, b.Write("late", "", 0), "who finds no place shares one with all who find none")
+	require.Positive(t, b.Write("late", "", 0), "names without buckets of their own share them")
 	b.now += 10 * time.Second
-	require.Zero(t, b.Write("late", "", 0), "now there are places")
+	require.Zero(t, b.Write("late", "", 0), "now there is room")
 	require.Equal(t, maxCallers, b.tracked())
 }
 

@@ -15,7 +15,7 @@ func shown(x *index, id, owner, name, category string, state heartbeat.State, at
 	x.changed(heartbeat.ID(id), &heartbeat.Snapshot{At: at, Record: heartbeat.Record{ID: heartbeat.ID(id), Owner: owner, State: state, Attributes: attrs, RegisteredAt: int64(at)}})
 }
 
-// reserved reserves a place for a registration of a name that nobody else has.
+// reserved makes a reservation for a registration of a name that nobody else has.
 func reserved(x *index, owner, id string, most int, free bool) bool {
 	_, ok := x.reserve(claimant{owner: owner, name: "new", id: heartbeat.ID(id)}, limit{most, free})
 	return ok

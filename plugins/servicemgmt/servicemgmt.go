@@ -86,11 +86,11 @@ func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInf
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	place := claimant{owner: app, name: info.SerName, id: id}
-	if err := r.admit(ctx, place); err != nil {
+	claim := claimant{owner: app, name: info.SerName, id: id}
+	if err := r.admit(ctx, claim); err != nil {
 		return nil, err
 	}
-	defer r.index.release(place)
+	defer r.index.release(claim)
 	rec := heartbeat.Record{ID: id, Owner: app, State: stateOf(info.State), Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
