@@ -32,14 +32,14 @@ var (
 	grantTypes     = []string{"OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS"}
 )
 
-// Valid says whether MEC 011 has this state.
+// Valid reports whether MEC 011 has this state.
 func (s State) Valid() bool { return slices.Contains(states, string(s)) }
 
-// Valid says whether MEC 011 has this serializer.
+// Valid reports whether MEC 011 has this serializer.
 func (s Serializer) Valid() bool { return slices.Contains(serializers, string(s)) }
 
-// Valid says whether MEC 011 has this locality.
+// Valid reports whether MEC 011 has this locality.
 func (l Locality) Valid() bool { return slices.Contains(localities, string(l)) }
 
-// Valid says whether MEC 011 has this type of transport.
+// Valid reports whether MEC 011 has this type of transport.
 func (t TransportType) Valid() bool { return slices.Contains(transportTypes, string(t)) }

@@ -3,7 +3,7 @@ package mp1
 // IDForm is the form of an id in words: it follows "must be" in what refuses one.
 const IDForm = "1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit"
 
-// ValidID says whether s may be an appInstanceId, a serviceId or a subscriptionId: a
+// ValidID reports whether s may be an appInstanceId, a serviceId or a subscriptionId: a
 // letter or digit, then up to 127 letters, digits, dots, underscores or hyphens, all of
 // them ASCII. MEC 011 allows any string, but one that had to be escaped in a path, in a
 // key of the store or in a log could be read as another.

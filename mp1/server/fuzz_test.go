@@ -95,7 +95,7 @@ func FuzzRegister(f *testing.F) {
 
 func FuzzUpdate(f *testing.F) { fuzzBodies(f, "PUT", servicePath, registration) }
 
-func FuzzEnter(f *testing.F) {
+func FuzzRegisterApplication(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"../../x"}`, `{"appName":"n","endpoint":{"fqdn":[]},"appServiceRequired":[{"serName":"s","version":"1"}]}`)
 }
 
