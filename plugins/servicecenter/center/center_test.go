@@ -107,7 +107,7 @@ func raw(t *testing.T, target string) (status int, body string) {
 }
 
 func TestOnlyAPreflightIsAnsweredAsOne(t *testing.T) {
-	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(405) }))
+	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
 	status, _, _ := web.Send(t, "OPTIONS", "/mec_options", "")
 	require.Equal(t, 405, status)
 	r, err := http.NewRequest("OPTIONS", string(web)+"/mec_options", nil)

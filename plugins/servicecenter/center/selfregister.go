@@ -44,13 +44,16 @@ const (
 )
 
 var (
-	selfKey       = discovery.MicroServiceKey{Tenant: keys.Tenant, AppId: core.RegistryAppID, ServiceName: core.RegistryServiceName, Version: core.Service.Version}
-	selfIndex     = path.GenerateServiceIndexKey(&selfKey)
-	SelfServiceID = keys.ServiceIDAt(selfIndex) // its serviceId, the same on every replica
+	selfKey   = discovery.MicroServiceKey{Tenant: keys.Tenant, AppId: core.RegistryAppID, ServiceName: core.RegistryServiceName, Version: core.Service.Version}
+	selfIndex = path.GenerateServiceIndexKey(&selfKey)
 	// where all its versions are named, and its aliases
 	selfNames   = strings.TrimSuffix(selfIndex, selfKey.Version)
 	selfAliases = keys.AliasPrefix + strings.TrimPrefix(selfNames, keys.IndexPrefix)
 )
+
+// SelfServiceID is the serviceId of service-center's own microservice, the same on every
+// replica.
+var SelfServiceID = keys.ServiceIDAt(selfIndex)
 
 // isSelf says whether a name that somebody writes at, as an index key has it, is that of
 // service-center: of any version and environment, for a client that looks for

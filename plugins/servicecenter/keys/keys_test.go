@@ -1,0 +1,47 @@
+package keys
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-chassis/cari/discovery"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+)
+
+// The keys of an instance are known from its id, and its id from the key, unless an update
+// gave it another name.
+func TestAnInstanceIsFoundByItsIDAndByItsKey(t *testing.T) {
+	k := discovery.MicroServiceKey{Tenant: Tenant, AppId: "app", ServiceName: "name", Version: "1.0.0"}
+	service := ServiceIDOf(&k)
+	require.True(t, IsServiceID(service))
+	require.Equal(t, service, ServiceIDAt(IndexPrefix+"/app/name/1.0.0"))
+	id, err := NewID(service)
+	require.NoError(t, err)
+	at := InstanceOf(id, "")
+	require.Equal(t, service, at.ServiceID)
+	require.Equal(t, id, at.ID())
+	got, ok := ParseInstance(at.Key())
+	require.True(t, ok)
+	require.Equal(t, at, got)
+	require.Equal(t, LeasePrefix+at.ServiceID+"/"+at.InstanceID, at.LeaseKey())
+
+	renamed := InstanceOf(id, strings.Repeat("c", IDLength))
+	require.NotEqual(t, id, renamed.ID())
+	require.Equal(t, at.InstanceID, renamed.InstanceID)
+}
+
+// Keys of others are none of ours, whatever they look like.
+func TestKeysOfOthersAreNotTakenForOurs(t *testing.T) {
+	half := strings.Repeat("a", IDLength)
+	for _, key := range []string{"", InstancePrefix, InstancePrefix + half, InstancePrefix + half + "/mep-0123456789abcdef", InstancePrefix + half[1:] + "/" + half + "a",
+		InstancePrefix + half + "/" + half + "/" + half, InstancePrefix + strings.ToUpper(half) + "/" + half} {
+		_, ok := ParseInstance(key)
+		require.False(t, ok, key)
+	}
+	for _, id := range []heartbeat.ID{"", heartbeat.ID(half), heartbeat.ID(half + half + "a"), heartbeat.ID(half + strings.Repeat("g", IDLength))} {
+		_, _, ok := Split(id)
+		require.False(t, ok, id)
+	}
+}
