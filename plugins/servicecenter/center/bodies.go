@@ -71,10 +71,10 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		tooLarge(w)
 		return
 	case err != nil:
-		invalid(w, "The body could not be read to its end.")
+		writeInvalid(w, "The body could not be read to its end.")
 		return
 	case !bounded(text):
-		invalid(w, "A list in the body has more than 1000 elements, or it is nested too deeply; send several.")
+		writeInvalid(w, "A list in the body has more than 1000 elements, or it is nested too deeply; send several.")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))
@@ -83,7 +83,7 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		return
 	}
 	if answersWith(r, text) > maxNames {
-		invalid(w, "The services asked for have too many instances for one answer; ask for them in several requests.")
+		writeInvalid(w, "The services asked for have too many instances for one answer; ask for them in several requests.")
 		return
 	}
 	b.oneOfFew(w, r, i)
@@ -103,7 +103,7 @@ func largest(pattern string) int64 {
 }
 
 func tooLarge(w http.ResponseWriter) {
-	reply(w, http.StatusRequestEntityTooLarge, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"The body is larger than this resource takes; send several."}`)
+	writeError(w, http.StatusRequestEntityTooLarge, "400001", "Invalid parameter(s)", "The body is larger than this resource takes; send several.")
 }
 
 // oneOfFew carries a batch of finds out: its answer is made in memory, and many at once
@@ -118,7 +118,7 @@ func (b *bounds) oneOfFew(w http.ResponseWriter, r *http.Request, i *chain.Invoc
 	case <-r.Context().Done():
 	case <-time.After(batchWait):
 		w.Header().Set("Retry-After", "1")
-		reply(w, http.StatusServiceUnavailable, `{"errorCode":"500003","errorMessage":"Service unavailable","detail":"Too many batches of finds at a time; try again in a second."}`)
+		writeError(w, http.StatusServiceUnavailable, "500003", "Service unavailable", "Too many batches of finds at a time; try again in a second.")
 	}
 }
 

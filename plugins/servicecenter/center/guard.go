@@ -2,6 +2,7 @@ package center
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -166,12 +167,12 @@ func (a *answerer) WriteHeader(status int) {
 		a.ResponseWriter.WriteHeader(status)
 		return
 	case *why == refusedOurs:
-		reply(a.ResponseWriter, http.StatusForbidden, `{"errorCode":"403001","errorMessage":"Forbidden","detail":"This service is registered over Mp1 and can only be changed there."}`)
+		writeError(a.ResponseWriter, http.StatusForbidden, "403001", "Forbidden", "This service is registered over Mp1 and can only be changed there.")
 	case *why == refusedRoom:
 		a.Header().Set("Retry-After", strconv.Itoa(server.RoomAfter))
-		reply(a.ResponseWriter, http.StatusInsufficientStorage, `{"errorCode":"507001","errorMessage":"Insufficient storage","detail":"The platform's store is full; what is registered goes on. Try again later."}`)
+		writeError(a.ResponseWriter, http.StatusInsufficientStorage, "507001", "Insufficient storage", "The platform's store is full; what is registered goes on. Try again later.")
 	default:
-		invalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
+		writeInvalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
 	}
 	a.mute = true
 }
@@ -190,16 +191,21 @@ func (a *answerer) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController and http.MaxBytesReader through.
 func (a *answerer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// reply answers in service-center's own form.
-func reply(w http.ResponseWriter, status int, body string) {
+// writeError answers as service-center's own API does. code is its number of the error.
+func writeError(w http.ResponseWriter, status int, code, message, detail string) {
+	body, _ := json.Marshal(struct { // strings: cannot fail
+		Code    string `json:"errorCode"`
+		Message string `json:"errorMessage"`
+		Detail  string `json:"detail"`
+	}{code, message, detail})
 	w.Header().Set("Content-Type", rest.ContentTypeJSON)
 	w.Header().Set(rest.HeaderResponseStatus, strconv.Itoa(status))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body + "\n"))
+	_, _ = w.Write(append(body, '\n'))
 }
 
-// invalid refuses what a request says.
-func invalid(w http.ResponseWriter, complaint string) {
-	reply(w, http.StatusBadRequest, `{"errorCode":"400001","errorMessage":"Invalid parameter(s)","detail":"`+complaint+`"}`)
+// writeInvalid answers that a request breaks a rule.
+func writeInvalid(w http.ResponseWriter, detail string) {
+	writeError(w, http.StatusBadRequest, "400001", "Invalid parameter(s)", detail)
 }

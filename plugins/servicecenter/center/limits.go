@@ -97,6 +97,5 @@ func (f failing) Read([]byte) (int, error) {
 // tooMany answers in service-center's own form.
 func tooMany(w http.ResponseWriter, wait time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(retryafter.Seconds(wait)))
-	reply(w, http.StatusTooManyRequests,
-		`{"errorCode":"429001","errorMessage":"Too Many Requests","detail":"Too many changes, or too large ones, in a short time; wait as long as Retry-After says."}`)
+	writeError(w, http.StatusTooManyRequests, "429001", "Too Many Requests", "Too many changes, or too large ones, in a short time; wait as long as Retry-After says.")
 }

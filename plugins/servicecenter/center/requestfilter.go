@@ -29,7 +29,7 @@ func (g *guard) rejectAmbiguous(next http.Handler) http.Handler {
 		}
 		if reason, complaint := ambiguous(r); reason != "" {
 			g.rejected.WithLabelValues(reason).Inc()
-			invalid(w, complaint)
+			writeInvalid(w, complaint)
 			return
 		}
 		if r.Method == http.MethodGet { // nothing to tell; and a watch takes the connection over
@@ -79,7 +79,7 @@ func ambiguous(r *http.Request) (reason, complaint string) {
 // rejectBody refuses a body.
 func (g *guard) rejectBody(w http.ResponseWriter, complaint string) {
 	g.rejected.WithLabelValues(rejectedBody).Inc()
-	invalid(w, complaint)
+	writeInvalid(w, complaint)
 }
 
 // scanned is what the body of a request has in it, wherever it stands: service-center
