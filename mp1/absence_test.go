@@ -30,8 +30,8 @@ func TestIsLocalIsThePlatformsToSay(t *testing.T) {
 	require.Error(t, err)
 }
 
-// What EdgeGallery's agent, AdvantEDGE's services and the MEC Sandbox's client leave out
-// or send empty, where nothing is lost by it.
+// EdgeGallery's agent, AdvantEDGE's services and the MEC Sandbox's client send these members
+// empty or leave them out. Nothing is lost when they are accepted.
 func TestWhatSaysNothingIsAbsent(t *testing.T) {
 	nothing := map[string]any{"id": "", "name": "", "description": "", "type": "", "protocol": "", "version": "", "endpoint": map[string]any{"uris": nil, "addresses": nil, "alternative": nil},
 		"security": map[string]any{"oAuth2Info": map[string]any{"grantTypes": nil, "tokenEndpoint": ""}}, "implSpecificInfo": map[string]any{}}

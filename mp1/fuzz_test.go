@@ -10,16 +10,16 @@ import (
 )
 
 func FuzzDecodeServiceInfo(f *testing.F) {
-	for _, s := range []string{full, "{}", "null", `{"serName":"\ud800"}`, `{"a":1,"a":2}`, strings.Repeat("[", 50),
-		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[],"addresses":[]}`, 1),
-		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"uris":[]}`, 1),
-		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":1}],"fqdn":[]}`, 1),
-		strings.Replace(full, `"z":[1,{"a":null}]`, `"z":1e400`, 1),
-		strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":6.0e1`, 1), strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":-0e99999999999`, 1),
-		strings.Replace(full, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":8080.0}]}`, 1),
-		strings.Replace(strings.Replace(full, `"scopeOfLocality":"ZONE"`, `"scopeOfLocality":""`, 1), `["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"]`, `[""]`, 1),
+	for _, s := range []string{fullService, "{}", "null", `{"serName":"\ud800"}`, `{"a":1,"a":2}`, strings.Repeat("[", 50),
+		strings.Replace(fullService, `{"uris":["http://h:1/x"]}`, `{"uris":[],"addresses":[]}`, 1),
+		strings.Replace(fullService, `{"uris":["http://h:1/x"]}`, `{"uris":[]}`, 1),
+		strings.Replace(fullService, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":1}],"fqdn":[]}`, 1),
+		strings.Replace(fullService, `"z":[1,{"a":null}]`, `"z":1e400`, 1),
+		strings.Replace(fullService, `"livenessInterval":10`, `"livenessInterval":6.0e1`, 1), strings.Replace(fullService, `"livenessInterval":10`, `"livenessInterval":-0e99999999999`, 1),
+		strings.Replace(fullService, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":8080.0}]}`, 1),
+		strings.Replace(strings.Replace(fullService, `"scopeOfLocality":"ZONE"`, `"scopeOfLocality":""`, 1), `["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"]`, `[""]`, 1),
 		`{"serName":"0","version":"0","state":"ACTIVE","transportInfo":{"id":"0","name":"0","type":"RPC","protocol":"0","version":"0","endpoint":{"uris":["0"]},"security":{"oAuth2Info":{"grantTypes":[],"tokenEndpoint":"0"}}},"serializer":"JSON"}`,
-		strings.Replace(full, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
+		strings.Replace(fullService, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

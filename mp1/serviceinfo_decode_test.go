@@ -8,15 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// full has every member that a client may send, and some that nobody knows.
-const full = `{"serInstanceId":"mine","serName":"n","serCategory":{"href":"/c","id":"c1","name":"cat","version":"1","x":1},"version":"1","state":"ACTIVE",
+// fullService has every member that a client may send, and some that MEC 011 does not have.
+const fullService = `{"serInstanceId":"mine","serName":"n","serCategory":{"href":"/c","id":"c1","name":"cat","version":"1","x":1},"version":"1","state":"ACTIVE",
 	"transportInfo":{"id":"t","name":"T","description":"d","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"uris":["http://h:1/x"]},
 	"security":{"oAuth2Info":{"grantTypes":["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"],"tokenEndpoint":"/token"},"y":{}},"implSpecificInfo":{"z":[1,{"a":null}]}},
 	"serializer":"JSON","scopeOfLocality":"ZONE","consumedLocalOnly":false,"isLocal":false,"livenessInterval":10,"_links":{"self":{"liveness":""}},"unknown":{"n":[1,2]}}`
 
 func with(change func(map[string]any)) []byte {
 	var m map[string]any
-	if err := json.Unmarshal([]byte(full), &m); err != nil {
+	if err := json.Unmarshal([]byte(fullService), &m); err != nil {
 		panic(err)
 	}
 	change(m)
@@ -38,7 +38,7 @@ func set(path string, v any) []byte {
 }
 
 func TestARegistrationWithEverythingIsRead(t *testing.T) {
-	info, err := DecodeServiceInfo([]byte(full))
+	info, err := DecodeServiceInfo([]byte(fullService))
 	require.NoError(t, err)
 	require.Empty(t, info.SerInstanceID, "the platform assigns it")
 	require.Nil(t, info.Links)
@@ -89,7 +89,7 @@ func TestWhatTheAgentsInTheFieldSendIsAccepted(t *testing.T) {
 		"empty security":               set("transportInfo.security", map[string]any{}),
 		"the platform's transport":     with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = DefaultTransports()[0].ID }),
 		"the suite's transport":        with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "transportId" }),
-		"an escaped pair":              []byte(strings.Replace(full, `"n"`, `"\ud83d\ude00"`, 1)),
+		"an escaped pair":              []byte(strings.Replace(fullService, `"n"`, `"\ud83d\ude00"`, 1)),
 	} {
 		info, err := DecodeServiceInfo(body)
 		require.NoError(t, err, name)
@@ -103,8 +103,8 @@ func TestWhatTheAgentsInTheFieldSendIsAccepted(t *testing.T) {
 	}
 }
 
-// A large number must not be bent, and one beyond a double must not make the lists
-// unreadable, ours or a consumer's.
+// A large number must not be rounded, and one beyond a double must not make a list
+// unreadable, for us or for a consumer.
 func TestWhatOnlyTheApplicationUnderstandsIsGivenBack(t *testing.T) {
 	for _, inside := range []string{`{"z":1e308}`, `{"z":12345678901234567891}`, `{"z":[null,{"a":-0.10}]}`} {
 		for _, where := range []string{"transportInfo.implSpecificInfo", "transportInfo.endpoint", "transportInfo.security"} {
@@ -213,17 +213,17 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		{with(func(m map[string]any) { delete(m, "transportInfo"); m["transportId"] = "nobody's" }), "transportId"},
 		{with(func(m map[string]any) { m["SerName"] = "x" }), "serName"},
 		{set("transportInfo.Endpoint", map[string]any{}), "transportInfo.endpoint"},
-		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":1e-1`, 1)), "livenessInterval"},
-		{[]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":10.5`, 1)), "livenessInterval"},
-		{[]byte(strings.Replace(full, `"id":"c1"`, `"id":"c1","id":"c2"`, 1)), "serCategory.id"},
-		{[]byte(full + full), ""},
-		{[]byte(full + " x"), ""},
+		{[]byte(strings.Replace(fullService, `"livenessInterval":10`, `"livenessInterval":1e-1`, 1)), "livenessInterval"},
+		{[]byte(strings.Replace(fullService, `"livenessInterval":10`, `"livenessInterval":10.5`, 1)), "livenessInterval"},
+		{[]byte(strings.Replace(fullService, `"id":"c1"`, `"id":"c1","id":"c2"`, 1)), "serCategory.id"},
+		{[]byte(fullService + fullService), ""},
+		{[]byte(fullService + " x"), ""},
 		{[]byte("null"), ""}, {[]byte("[]"), ""}, {[]byte(`"x"`), ""}, {[]byte(""), ""}, {[]byte(" "), ""}, {[]byte("{"), ""},
-		{[]byte("\xef\xbb\xbf" + full), ""},
-		{[]byte(strings.Replace(full, `"n"`, "\"n\xff\"", 1)), ""},
-		{[]byte(strings.Replace(full, `"n"`, `"\ud800"`, 1)), ""},
-		{[]byte(strings.Replace(full, `"n"`, `"\udc00x"`, 1)), ""},
-		{[]byte(strings.Replace(full, `"unknown":{"n":[1,2]}`, `"unknown":`+deep, 1)), ""},
+		{[]byte("\xef\xbb\xbf" + fullService), ""},
+		{[]byte(strings.Replace(fullService, `"n"`, "\"n\xff\"", 1)), ""},
+		{[]byte(strings.Replace(fullService, `"n"`, `"\ud800"`, 1)), ""},
+		{[]byte(strings.Replace(fullService, `"n"`, `"\udc00x"`, 1)), ""},
+		{[]byte(strings.Replace(fullService, `"unknown":{"n":[1,2]}`, `"unknown":`+deep, 1)), ""},
 	} {
 		_, err := DecodeServiceInfo(c.body)
 		var bad *Invalid
@@ -231,12 +231,12 @@ func TestEveryFaultNamesItsAttributeAndRule(t *testing.T) {
 		require.Equal(t, c.attribute, bad.Attribute, "%.200s", c.body)
 		require.NotEmpty(t, bad.Rule)
 	}
-	info, err := DecodeServiceInfo([]byte(strings.Replace(full, `"livenessInterval":10`, `"livenessInterval":99999999999999999999`, 1)))
+	info, err := DecodeServiceInfo([]byte(strings.Replace(fullService, `"livenessInterval":10`, `"livenessInterval":99999999999999999999`, 1)))
 	require.NoError(t, err, "large proposals are clamped, never refused")
 	require.Positive(t, *info.LivenessInterval)
 }
 
-// Of names, only words are repeated, and no values.
+// An error repeats no value, and a name only if it is one word.
 func TestAnErrorNeverRepeatsWhatWasSent(t *testing.T) {
 	for _, body := range []string{`{"CANARY.":1,"CANARY.":2}`, `{"serName":["CANARY"]}`, `{"x":{"CANARY ":{"a":1,"a":1}}}`, `{"a":"CANARY","a":"CANARY"}`, `{"` + strings.Repeat("CANARY", 11) + `":1,"` + strings.Repeat("CANARY", 11) + `":1}`, `{"state":"CANARY"}`, "CANARY"} {
 		_, err := DecodeServiceInfo([]byte(body))

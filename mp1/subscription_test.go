@@ -13,8 +13,8 @@ import (
 
 const category1 = `{"href":"/c","id":"c1","name":"cat","version":"1"}`
 
-// asks is a subscription with a filter.
-func asks(filter string) string {
+// subscriptionWith is a subscription with the filteringCriteria.
+func subscriptionWith(filter string) string {
 	return `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://10.0.0.1:8080/cb?a=b","filteringCriteria":` + filter + `}`
 }
 
@@ -27,7 +27,7 @@ func TestASubscriptionIsReadWithAllItsCriteria(t *testing.T) {
 		`{"serNames":["n"],"serInstanceIds":[],"serCategories":null,"states":[]}`: {SerNames: []string{"n"}},
 		`{"serCategories":[` + category1 + `]}`:                                   {SerCategories: []CategoryRef{{"/c", "c1", "cat", "1"}}},
 	} {
-		s, err := DecodeSubscription([]byte(asks(filter)))
+		s, err := DecodeSubscription([]byte(subscriptionWith(filter)))
 		require.NoError(t, err, filter)
 		require.Equal(t, want, s.FilteringCriteria, filter)
 		require.Equal(t, "http://10.0.0.1:8080/cb?a=b", s.CallbackReference)
@@ -49,20 +49,20 @@ func TestASubscriptionThatCannotBeServedIsRefused(t *testing.T) {
 		`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":""}`:                                  "callbackReference",
 		`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":7}`:                                   "callbackReference",
 		`{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://` + strings.Repeat("h", 2048): "",
-		asks(`[]`):                                        "filteringCriteria",
-		asks(`{"serInstanceIds":"a"}`):                    "filteringCriteria.serInstanceIds",
-		asks(`{"serNames":[""]}`):                         "filteringCriteria.serNames",
-		asks(`{"serNames":[1]}`):                          "filteringCriteria.serNames",
-		asks(`{"SerNames":["a"]}`):                        "filteringCriteria.serNames",
-		asks(`{"states":["DEAD"]}`):                       "filteringCriteria.states",
-		asks(`{"states":["active"]}`):                     "filteringCriteria.states",
-		asks(`{"isLocal":"true"}`):                        "filteringCriteria.isLocal",
-		asks(`{"serCategories":["c1"]}`):                  "filteringCriteria.serCategories",
-		asks(`{"serCategories":[{"id":"c1"}]}`):           "filteringCriteria.serCategories.href",
-		asks(`{"serInstanceIds":["a"],"serNames":["b"]}`): "filteringCriteria",
-		asks(`{"serInstanceIds":["a"],"serCategories":[` + category1 + `]}`):  "filteringCriteria",
-		asks(`{"serNames":["a"],"serCategories":[` + category1 + `]}`):        "filteringCriteria",
-		asks(`{"serNames":["` + strings.Repeat(`a","`, maxCriteria) + `a"]}`): "filteringCriteria.serNames",
+		subscriptionWith(`[]`):                                                            "filteringCriteria",
+		subscriptionWith(`{"serInstanceIds":"a"}`):                                        "filteringCriteria.serInstanceIds",
+		subscriptionWith(`{"serNames":[""]}`):                                             "filteringCriteria.serNames",
+		subscriptionWith(`{"serNames":[1]}`):                                              "filteringCriteria.serNames",
+		subscriptionWith(`{"SerNames":["a"]}`):                                            "filteringCriteria.serNames",
+		subscriptionWith(`{"states":["DEAD"]}`):                                           "filteringCriteria.states",
+		subscriptionWith(`{"states":["active"]}`):                                         "filteringCriteria.states",
+		subscriptionWith(`{"isLocal":"true"}`):                                            "filteringCriteria.isLocal",
+		subscriptionWith(`{"serCategories":["c1"]}`):                                      "filteringCriteria.serCategories",
+		subscriptionWith(`{"serCategories":[{"id":"c1"}]}`):                               "filteringCriteria.serCategories.href",
+		subscriptionWith(`{"serInstanceIds":["a"],"serNames":["b"]}`):                     "filteringCriteria",
+		subscriptionWith(`{"serInstanceIds":["a"],"serCategories":[` + category1 + `]}`):  "filteringCriteria",
+		subscriptionWith(`{"serNames":["a"],"serCategories":[` + category1 + `]}`):        "filteringCriteria",
+		subscriptionWith(`{"serNames":["` + strings.Repeat(`a","`, maxCriteria) + `a"]}`): "filteringCriteria.serNames",
 	} {
 		_, err := DecodeSubscription([]byte(body))
 		var bad *Invalid
@@ -106,7 +106,7 @@ func TestAllCriteriaMustMatch(t *testing.T) {
 func FuzzDecodeSubscription(f *testing.F) {
 	for _, filter := range []string{`null`, `{}`, `{"serNames":["n"],"states":["ACTIVE"]}`, `{"serInstanceIds":["a"],"serNames":["b"]}`, `{"serCategories":[` + category1 + `]}`, `{"isLocal":false}`,
 		`{"serName":["n"]}`, `{"serNames ":["n"]}`, `{"\u202e":1}`, `{"serCategories":[{"href":"/c","id":"c1","name":"cat","version":"1","x":null}]}`} {
-		f.Add([]byte(asks(filter)))
+		f.Add([]byte(subscriptionWith(filter)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := DecodeSubscription(data)

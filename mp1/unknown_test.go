@@ -7,53 +7,54 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A filter of which a part is ignored tells everything to who asked for little.
+// Were a part of a filter ignored, a subscriber that asks for little would be told of
+// everything.
 func TestWhatNarrowsASubscriptionIsNeverIgnored(t *testing.T) {
 	for body, want := range map[string][2]string{ // the attribute, and what its rule says
-		asks(`{"serName":["n"]}`):                                 {"filteringCriteria.serName", "it is serNames"},
-		asks(`{"serInstanceId":["n"]}`):                           {"filteringCriteria.serInstanceId", "it is serInstanceIds"},
-		asks(`{"serCategory":[` + category1 + `]}`):               {"filteringCriteria.serCategory", "it is serCategories"},
-		asks(`{"state":["ACTIVE"]}`):                              {"filteringCriteria.state", "it is states"},
-		asks(`{"serNames":["n"],"state":"ACTIVE"}`):               {"filteringCriteria.state", "it is states"},
-		asks(`{"ser_names":["n"]}`):                               {"filteringCriteria.ser_names", "it is serNames"},
-		asks(`{"serviceNames":["n"]}`):                            {"filteringCriteria.serviceNames", "it is serNames"},
-		asks(`{"serNamse":["n"]}`):                                {"filteringCriteria.serNamse", "it is serNames"},
-		asks(`{"is_local":true}`):                                 {"filteringCriteria.is_local", "it is isLocal"},
-		asks(`{"colour":"red"}`):                                  {"filteringCriteria.colour", "known are serInstanceIds, serNames, serCategories, states, isLocal"},
-		asks(`{"colour":null}`):                                   {"filteringCriteria.colour", "never ignored"},
-		asks(`{"scopeOfLocality":"ZONE"}`):                        {"filteringCriteria.scopeOfLocality", "never ignored"},
-		asks(`{"consumedLocalOnly":true}`):                        {"filteringCriteria.consumedLocalOnly", "never ignored"},
-		asks(`{"SERNAMES":["n"]}`):                                {"filteringCriteria.serNames", "exactly so"},
-		asks(`{"serNames":["n"],"serNames":["m"]}`):               {"filteringCriteria.serNames", "twice"},
-		asks(`{"serNames":["n"],"serNames":null}`):                {"filteringCriteria.serNames", "twice"},
-		asks(`{"serNames ":["n"]}`):                               {"filteringCriteria", "it is serNames"},
-		asks(`{"\u202e":["n"]}`):                                  {"filteringCriteria", "never ignored"},
-		asks(`{"` + strings.Repeat("a", 65) + `":1}`):             {"filteringCriteria", "never ignored"},
-		asks(`{"":1}`):                                            {"filteringCriteria", "never ignored"},
-		asks(`{"serNames":[null]}`):                               {"filteringCriteria.serNames", "strings"},
-		asks(`{"states":[null]}`):                                 {"filteringCriteria.states", "strings"},
-		asks(`{"serCategories":[null]}`):                          {"filteringCriteria.serCategories", "objects"},
-		asks(`{"states":"ACTIVE"}`):                               {"filteringCriteria.states", "array"},
-		asks(`{"serNames":{}}`):                                   {"filteringCriteria.serNames", "array"},
-		asks(`{"serCategories":` + category1 + `}`):               {"filteringCriteria.serCategories", "array"},
-		asks(`"serNames"`):                                        {"filteringCriteria", "object"},
-		categoryWith(`"owner":"me"`):                              {"filteringCriteria.serCategories.owner", "known are href, id, name, version"},
-		categoryWith(`"ID":"x"`):                                  {"filteringCriteria.serCategories.id", "exactly so"},
-		categoryWith(`"id":"x"`):                                  {"filteringCriteria.serCategories.id", "twice"},
-		strings.Replace(categoryWith(`"x":1`), `,"x":1`, ``, 1):   {}, // a good one
-		strings.Replace(categoryWith(`"x":1`), `"c1"`, `null`, 1): {"filteringCriteria.serCategories.x", "never ignored"},
-		strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"c1"`, `null`, 1): {"filteringCriteria.serCategories.id", "mandatory"},
-		strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"c1"`, `""`, 1):   {"filteringCriteria.serCategories.id", "empty"},
+		subscriptionWith(`{"serName":["n"]}`):                                                     {"filteringCriteria.serName", "it is serNames"},
+		subscriptionWith(`{"serInstanceId":["n"]}`):                                               {"filteringCriteria.serInstanceId", "it is serInstanceIds"},
+		subscriptionWith(`{"serCategory":[` + category1 + `]}`):                                   {"filteringCriteria.serCategory", "it is serCategories"},
+		subscriptionWith(`{"state":["ACTIVE"]}`):                                                  {"filteringCriteria.state", "it is states"},
+		subscriptionWith(`{"serNames":["n"],"state":"ACTIVE"}`):                                   {"filteringCriteria.state", "it is states"},
+		subscriptionWith(`{"ser_names":["n"]}`):                                                   {"filteringCriteria.ser_names", "it is serNames"},
+		subscriptionWith(`{"serviceNames":["n"]}`):                                                {"filteringCriteria.serviceNames", "it is serNames"},
+		subscriptionWith(`{"serNamse":["n"]}`):                                                    {"filteringCriteria.serNamse", "it is serNames"},
+		subscriptionWith(`{"is_local":true}`):                                                     {"filteringCriteria.is_local", "it is isLocal"},
+		subscriptionWith(`{"colour":"red"}`):                                                      {"filteringCriteria.colour", "known are serInstanceIds, serNames, serCategories, states, isLocal"},
+		subscriptionWith(`{"colour":null}`):                                                       {"filteringCriteria.colour", "never ignored"},
+		subscriptionWith(`{"scopeOfLocality":"ZONE"}`):                                            {"filteringCriteria.scopeOfLocality", "never ignored"},
+		subscriptionWith(`{"consumedLocalOnly":true}`):                                            {"filteringCriteria.consumedLocalOnly", "never ignored"},
+		subscriptionWith(`{"SERNAMES":["n"]}`):                                                    {"filteringCriteria.serNames", "exactly so"},
+		subscriptionWith(`{"serNames":["n"],"serNames":["m"]}`):                                   {"filteringCriteria.serNames", "twice"},
+		subscriptionWith(`{"serNames":["n"],"serNames":null}`):                                    {"filteringCriteria.serNames", "twice"},
+		subscriptionWith(`{"serNames ":["n"]}`):                                                   {"filteringCriteria", "it is serNames"},
+		subscriptionWith(`{"\u202e":["n"]}`):                                                      {"filteringCriteria", "never ignored"},
+		subscriptionWith(`{"` + strings.Repeat("a", 65) + `":1}`):                                 {"filteringCriteria", "never ignored"},
+		subscriptionWith(`{"":1}`):                                                                {"filteringCriteria", "never ignored"},
+		subscriptionWith(`{"serNames":[null]}`):                                                   {"filteringCriteria.serNames", "strings"},
+		subscriptionWith(`{"states":[null]}`):                                                     {"filteringCriteria.states", "strings"},
+		subscriptionWith(`{"serCategories":[null]}`):                                              {"filteringCriteria.serCategories", "objects"},
+		subscriptionWith(`{"states":"ACTIVE"}`):                                                   {"filteringCriteria.states", "array"},
+		subscriptionWith(`{"serNames":{}}`):                                                       {"filteringCriteria.serNames", "array"},
+		subscriptionWith(`{"serCategories":` + category1 + `}`):                                   {"filteringCriteria.serCategories", "array"},
+		subscriptionWith(`"serNames"`):                                                            {"filteringCriteria", "object"},
+		categoryWith(`"owner":"me"`):                                                              {"filteringCriteria.serCategories.owner", "known are href, id, name, version"},
+		categoryWith(`"ID":"x"`):                                                                  {"filteringCriteria.serCategories.id", "exactly so"},
+		categoryWith(`"id":"x"`):                                                                  {"filteringCriteria.serCategories.id", "twice"},
+		strings.Replace(categoryWith(`"x":1`), `,"x":1`, ``, 1):                                   {}, // a good one
+		strings.Replace(categoryWith(`"x":1`), `"c1"`, `null`, 1):                                 {"filteringCriteria.serCategories.x", "never ignored"},
+		strings.Replace(subscriptionWith(`{"serCategories":[`+category1+`]}`), `"c1"`, `null`, 1): {"filteringCriteria.serCategories.id", "mandatory"},
+		strings.Replace(subscriptionWith(`{"serCategories":[`+category1+`]}`), `"c1"`, `""`, 1):   {"filteringCriteria.serCategories.id", "empty"},
 	} {
-		refused(t, body, want)
+		requireRefused(t, body, want)
 	}
 }
 
 func categoryWith(member string) string {
-	return strings.Replace(asks(`{"serCategories":[`+category1+`]}`), `"id":"c1"`, `"id":"c1",`+member, 1)
+	return strings.Replace(subscriptionWith(`{"serCategories":[`+category1+`]}`), `"id":"c1"`, `"id":"c1",`+member, 1)
 }
 
-func refused(t *testing.T, body string, want [2]string) {
+func requireRefused(t *testing.T, body string, want [2]string) {
 	t.Helper()
 	_, err := DecodeSubscription([]byte(body))
 	if want == [2]string{} {
@@ -66,9 +67,11 @@ func refused(t *testing.T, body string, want [2]string) {
 	require.Contains(t, bad.Rule, want[1], body)
 }
 
-// Beside filteringCriteria, too: only what narrows nothing is ignored there.
+// Beside filteringCriteria, too, only members that narrow nothing are ignored.
 func TestACriterionOutOfItsPlaceIsNotIgnored(t *testing.T) {
-	beside := func(member string) string { return strings.Replace(asks(`{}`), `"filteringCriteria":{}`, member, 1) }
+	beside := func(member string) string {
+		return strings.Replace(subscriptionWith(`{}`), `"filteringCriteria":{}`, member, 1)
+	}
 	for member, want := range map[string][2]string{
 		`"filterCriteria":{"serNames":["n"]}`:     {"filterCriteria", "it is filteringCriteria"},
 		`"filteringCriterias":{"serNames":["n"]}`: {"filteringCriterias", "it is filteringCriteria"},
@@ -108,7 +111,7 @@ func TestACriterionOutOfItsPlaceIsNotIgnored(t *testing.T) {
 		`"expiryDeadline":{"seconds":1},"name":"x"`: {}, // of other APIs
 		`"filteringCriteria":null`:                  {},
 	} {
-		refused(t, beside(member), want)
+		requireRefused(t, beside(member), want)
 	}
 }
 

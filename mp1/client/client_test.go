@@ -17,16 +17,16 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// platform answers every request with what answer says, and notes the last one.
-type platform struct {
+// fakePlatform answers every request with a handler, and records the last request.
+type fakePlatform struct {
 	*httptest.Server
 	method, uri, body, accept, contentType string
 	conns                                  atomic.Int32
 }
 
-func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {
+func newFakePlatform(t *testing.T, answer http.HandlerFunc) *fakePlatform {
 	t.Helper()
-	p := &platform{}
+	p := &fakePlatform{}
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -45,7 +45,7 @@ func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {
 	return p
 }
 
-func (p *platform) client(t *testing.T, prefix string) *Client {
+func (p *fakePlatform) client(t *testing.T, prefix string) *Client {
 	t.Helper()
 	c, err := New(Options{BaseURL: p.URL, Prefix: prefix})
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func (p *platform) client(t *testing.T, prefix string) *Client {
 	return c
 }
 
-func says(status int, body string, header ...string) http.HandlerFunc {
+func respond(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i+1 < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
@@ -63,7 +63,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-const shown = `{"serInstanceId":"id1","serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","livenessInterval":30,
+const serviceJSON = `{"serInstanceId":"id1","serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","livenessInterval":30,
 	"_links":{"self":{"href":"/x","liveness":"/mep/l"},"liveness":{"href":"/l"}}}`
 
 func TestEveryRequestIsWhatMEC011Has(t *testing.T) {
@@ -77,19 +77,19 @@ func TestEveryRequestIsWhatMEC011Has(t *testing.T) {
 		{func(c *Client) error {
 			_, err := c.Register(ctx, "a", mp1.ServiceInfo{SerInstanceID: "mine", SerName: "n", Links: &mp1.ServiceLinks{}})
 			return err
-		}, says(201, shown), "POST", "/applications/a/services"},
-		{func(c *Client) error { _, err := c.Service(ctx, "id1"); return err }, says(200, shown), "GET", "/services/id1"},
+		}, respond(201, serviceJSON), "POST", "/applications/a/services"},
+		{func(c *Client) error { _, err := c.Service(ctx, "id1"); return err }, respond(200, serviceJSON), "GET", "/services/id1"},
 		{func(c *Client) error {
 			l, err := c.Services(ctx, mp1.Filter{SerNames: []string{"a b", "c&d"}, IsLocal: &yes})
 			require.Len(t, l, 1)
 			return err
-		}, says(200, "["+shown+"]"), "GET", "/services?is_local=true&ser_name=a+b&ser_name=c%26d"},
-		{func(c *Client) error { _, err := c.ApplicationServices(ctx, "a", mp1.Filter{}); return err }, says(200, "[]"), "GET", "/applications/a/services"},
-		{func(c *Client) error { _, err := c.Transports(ctx); return err }, says(200, "[]"), "GET", "/transports"},
-		{func(c *Client) error { return c.Remove(ctx, "a", "id1") }, says(204, ""), "DELETE", "/applications/a/services/id1"},
+		}, respond(200, "["+serviceJSON+"]"), "GET", "/services?is_local=true&ser_name=a+b&ser_name=c%26d"},
+		{func(c *Client) error { _, err := c.ApplicationServices(ctx, "a", mp1.Filter{}); return err }, respond(200, "[]"), "GET", "/applications/a/services"},
+		{func(c *Client) error { _, err := c.Transports(ctx); return err }, respond(200, "[]"), "GET", "/transports"},
+		{func(c *Client) error { return c.Remove(ctx, "a", "id1") }, respond(204, ""), "DELETE", "/applications/a/services/id1"},
 	} {
 		for _, prefix := range []string{"", "/mep"} {
-			p := newPlatform(t, c.answer)
+			p := newFakePlatform(t, c.answer)
 			require.NoError(t, c.do(p.client(t, prefix)), c.path)
 			require.Equal(t, c.method, p.method)
 			require.Equal(t, prefix+mp1.Base+c.path, p.uri)
@@ -106,23 +106,23 @@ func TestEveryRequestIsWhatMEC011Has(t *testing.T) {
 // A platform whose language has no integers writes 30.0.
 func TestIntegersWithAFractionOfNothingAreRead(t *testing.T) {
 	ctx := context.Background()
-	odd := strings.Replace(shown, `"livenessInterval":30`, `"livenessInterval":3.0E1,"transportInfo":{"id":"60.0","endpoint":{"addresses":[{"host":"h","port":8080.0}]},"security":{}}`, 1)
-	c := newPlatform(t, says(200, odd)).client(t, "")
+	odd := strings.Replace(serviceJSON, `"livenessInterval":30`, `"livenessInterval":3.0E1,"transportInfo":{"id":"60.0","endpoint":{"addresses":[{"host":"h","port":8080.0}]},"security":{}}`, 1)
+	c := newFakePlatform(t, respond(200, odd)).client(t, "")
 	info, err := c.Service(ctx, "id1")
 	require.NoError(t, err)
 	require.Equal(t, 30, *info.LivenessInterval)
 	require.Equal(t, 8080, info.TransportInfo.Endpoint.Addresses[0].Port)
 	require.Equal(t, "60.0", info.TransportInfo.ID)
-	l, err := newPlatform(t, says(200, "["+odd+","+shown+"]")).client(t, "").Services(ctx, mp1.Filter{})
+	l, err := newFakePlatform(t, respond(200, "["+odd+","+serviceJSON+"]")).client(t, "").Services(ctx, mp1.Filter{})
 	require.NoError(t, err)
 	require.Len(t, l, 2)
 	require.Nil(t, l[1].TransportInfo)
-	_, err = newPlatform(t, says(200, strings.Replace(odd, "3.0E1", "30.5", 1))).client(t, "").Service(ctx, "id1")
+	_, err = newFakePlatform(t, respond(200, strings.Replace(odd, "3.0E1", "30.5", 1))).client(t, "").Service(ctx, "id1")
 	require.ErrorIs(t, err, errUnreadable)
 }
 
 func TestIDsThatCouldLeaveThePathAreNotSent(t *testing.T) {
-	p := newPlatform(t, says(200, shown))
+	p := newFakePlatform(t, respond(200, serviceJSON))
 	c, ctx := p.client(t, ""), context.Background()
 	for _, id := range []string{"", "..", "a/b", "a?b", "a%2fb", "a#"} {
 		_, err := c.Service(ctx, id)
@@ -142,11 +142,11 @@ func TestAHeartbeatIsTakenWith204And200(t *testing.T) {
 		answer   http.HandlerFunc
 		interval int
 	}{
-		{says(204, ""), 0},
-		{says(200, `{"state":"ACTIVE","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`), 60},
-		{says(200, ""), 0}, {says(200, "not JSON"), 0}, {says(200, `{"interval":-5}`), 0}, {says(200, `{"interval":"x"}`), 0},
+		{respond(204, ""), 0},
+		{respond(200, `{"state":"ACTIVE","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`), 60},
+		{respond(200, ""), 0}, {respond(200, "not JSON"), 0}, {respond(200, `{"interval":-5}`), 0}, {respond(200, `{"interval":"x"}`), 0},
 	} {
-		p := newPlatform(t, c.answer)
+		p := newFakePlatform(t, c.answer)
 		a, err := p.client(t, "/mep").Beat(context.Background(), "/anywhere?x=1")
 		require.NoError(t, err)
 		require.Equal(t, c.interval, a.NewInterval)
@@ -154,7 +154,7 @@ func TestAHeartbeatIsTakenWith204And200(t *testing.T) {
 		require.Equal(t, `{"state":"ACTIVE"}`, p.body)
 		require.Equal(t, "application/json", p.contentType)
 	}
-	p := newPlatform(t, says(200, `{"state":"SUSPENDED","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`))
+	p := newFakePlatform(t, respond(200, `{"state":"SUSPENDED","timeStamp":{"seconds":1,"nanoSeconds":2},"interval":60}`))
 	l, err := p.client(t, "").Liveness(context.Background(), p.URL+"/l")
 	require.NoError(t, err)
 	require.Equal(t, mp1.ServiceLivenessInfo{State: mp1.Suspended, TimeStamp: mp1.TimeStamp{Seconds: 1, NanoSeconds: 2}, Interval: 60}, l)
@@ -181,7 +181,7 @@ func TestAnHrefStaysWithItsPlatform(t *testing.T) {
 
 func TestTheLinkForHeartbeatsIsFoundInBothForms(t *testing.T) {
 	for body, want := range map[string]string{
-		shown: "/l", `{"_links":{"self":{"liveness":"/mep/l"}}}`: "/mep/l", `{"_links":{"self":{"href":"/x"}}}`: "", `{}`: "", `{"_links":{"liveness":{"href":""}}}`: "",
+		serviceJSON: "/l", `{"_links":{"self":{"liveness":"/mep/l"}}}`: "/mep/l", `{"_links":{"self":{"href":"/x"}}}`: "", `{}`: "", `{"_links":{"liveness":{"href":""}}}`: "",
 	} {
 		var info mp1.ServiceInfo
 		require.NoError(t, json.Unmarshal([]byte(body), &info))
@@ -194,20 +194,20 @@ func TestARefusalIsAProblem(t *testing.T) {
 		answer http.HandlerFunc
 		want   Problem
 	}{
-		{says(404, `{"status":404,"detail":"register it"}`), Problem{404, "register it", 0}},
-		{says(503, `{"detail":"later"}`, "Retry-After", "7"), Problem{503, "later", 7 * time.Second}},
-		{says(503, ``, "Retry-After", "Tue, 24 Nov 2026 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 30 * time.Second}},
-		{says(503, ``, "Retry-After", "Tue, 24 Nov 2020 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 0}},
-		{says(503, ``, "Retry-After", "2000000000"), Problem{503, "", maxRetryAfter}},
-		{says(503, ``, "Retry-After", "-1"), Problem{503, "", 0}},
-		{says(502, `<html>bad gateway</html>`), Problem{502, "", 0}},
-		{says(400, `{"detail":"a\u0007b\u202ec\u2028\nd"}`), Problem{400, "abcd", 0}},
-		{says(500, `{"detail":"`+strings.Repeat("x", 2000)+`"}`), Problem{500, strings.Repeat("x", maxDetail), 0}},
-		{says(500, strings.Repeat(" ", maxAnswer+2)), Problem{500, "", 0}},
-		{says(302, "", "Location", "/elsewhere"), Problem{302, "", 0}},
-		{says(307, "", "Location", "/elsewhere"), Problem{307, "", 0}},
+		{respond(404, `{"status":404,"detail":"register it"}`), Problem{404, "register it", 0}},
+		{respond(503, `{"detail":"later"}`, "Retry-After", "7"), Problem{503, "later", 7 * time.Second}},
+		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2026 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 30 * time.Second}},
+		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2020 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 0}},
+		{respond(503, ``, "Retry-After", "2000000000"), Problem{503, "", maxRetryAfter}},
+		{respond(503, ``, "Retry-After", "-1"), Problem{503, "", 0}},
+		{respond(502, `<html>bad gateway</html>`), Problem{502, "", 0}},
+		{respond(400, `{"detail":"a\u0007b\u202ec\u2028\nd"}`), Problem{400, "abcd", 0}},
+		{respond(500, `{"detail":"`+strings.Repeat("x", 2000)+`"}`), Problem{500, strings.Repeat("x", maxDetail), 0}},
+		{respond(500, strings.Repeat(" ", maxAnswer+2)), Problem{500, "", 0}},
+		{respond(302, "", "Location", "/elsewhere"), Problem{302, "", 0}},
+		{respond(307, "", "Location", "/elsewhere"), Problem{307, "", 0}},
 	} {
-		p := newPlatform(t, c.answer)
+		p := newFakePlatform(t, c.answer)
 		_, err := p.client(t, "").Beat(context.Background(), "/l")
 		var got *Problem
 		require.ErrorAs(t, err, &got)

@@ -24,10 +24,10 @@ func TestThePathOfAnHrefHoldsAtEveryEndpoint(t *testing.T) {
 	}
 }
 
-// EdgeGallery's server answers PATCH with 405 and takes the same heartbeat by PUT.
+// EdgeGallery's server answers PATCH with 405 and accepts the same heartbeat by PUT.
 func TestAHeartbeatIsPUTWhereThereIsNoPATCH(t *testing.T) {
 	var methods []string
-	p := newPlatform(t, func(w http.ResponseWriter, r *http.Request) {
+	p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) {
 		methods = append(methods, r.Method)
 		if r.Method == http.MethodPut {
 			w.WriteHeader(http.StatusNoContent)
@@ -43,7 +43,7 @@ func TestAHeartbeatIsPUTWhereThereIsNoPATCH(t *testing.T) {
 	}
 	require.Equal(t, []string{"PATCH", "PUT", "PUT", "PUT"}, methods, "it is tried once")
 
-	p = newPlatform(t, says(405, ""))
+	p = newFakePlatform(t, respond(405, ""))
 	c = p.client(t, "")
 	for range 2 {
 		_, err := c.Beat(context.Background(), "/l")
@@ -53,7 +53,7 @@ func TestAHeartbeatIsPUTWhereThereIsNoPATCH(t *testing.T) {
 }
 
 func TestAnUpdateIsPUT(t *testing.T) {
-	p := newPlatform(t, says(200, shown))
+	p := newFakePlatform(t, respond(200, serviceJSON))
 	got, err := p.client(t, "/mep").Update(context.Background(), "a", "id1", mp1.ServiceInfo{SerInstanceID: "mine", SerName: "n", Links: &mp1.ServiceLinks{}})
 	require.NoError(t, err)
 	require.Equal(t, "id1", got.SerInstanceID)

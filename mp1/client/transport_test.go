@@ -15,7 +15,7 @@ import (
 )
 
 func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
-	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
+	p := newFakePlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		piece := []byte(strings.Repeat(" ", 1<<16))
 		for { // until the client has had enough
 			if _, err := w.Write(piece); err != nil {
@@ -29,7 +29,7 @@ func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
 	_, err = c.Services(context.Background(), mp1.Filter{})
 	require.ErrorIs(t, err, ErrTooLarge)
 
-	p = newPlatform(t, says(200, "["+strings.TrimSuffix(strings.Repeat(shown+",", 10000), ",")+"]"))
+	p = newFakePlatform(t, respond(200, "["+strings.TrimSuffix(strings.Repeat(serviceJSON+",", 10000), ",")+"]"))
 	list, err := p.client(t, "").Services(context.Background(), mp1.Filter{})
 	require.NoError(t, err, "ten thousand services are no large list")
 	require.Len(t, list, 10000)
@@ -37,14 +37,14 @@ func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
 
 func TestAnAnswerThatCannotBeReadIsAnError(t *testing.T) {
 	for _, body := range []string{"", "CANARY", `{"state":["CANARY"]}`, `{} {}`} {
-		p := newPlatform(t, says(200, body))
+		p := newFakePlatform(t, respond(200, body))
 		_, err := p.client(t, "").Service(context.Background(), "id1")
 		require.Error(t, err, body)
 		require.NotContains(t, err.Error(), "CANARY")
 	}
-	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
+	p := newFakePlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
-		_, _ = io.WriteString(w, shown[:50])
+		_, _ = io.WriteString(w, serviceJSON[:50])
 	})
 	_, err := p.client(t, "").Service(context.Background(), "id1")
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -52,8 +52,8 @@ func TestAnAnswerThatCannotBeReadIsAnError(t *testing.T) {
 
 func TestConnectionsAreUsedAgainWhateverWasAnswered(t *testing.T) {
 	var n atomic.Int32
-	answers := []http.HandlerFunc{says(204, ""), says(200, shown), says(404, `{"detail":"x"}`), says(503, strings.Repeat("x", 5000)), says(200, "rubbish")}
-	p := newPlatform(t, func(w http.ResponseWriter, r *http.Request) { answers[int(n.Add(1))%len(answers)](w, r) })
+	answers := []http.HandlerFunc{respond(204, ""), respond(200, serviceJSON), respond(404, `{"detail":"x"}`), respond(503, strings.Repeat("x", 5000)), respond(200, "rubbish")}
+	p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) { answers[int(n.Add(1))%len(answers)](w, r) })
 	c := p.client(t, "")
 	for range 20 {
 		_, _ = c.Beat(context.Background(), "/l")
@@ -62,11 +62,11 @@ func TestConnectionsAreUsedAgainWhateverWasAnswered(t *testing.T) {
 	require.EqualValues(t, 1, p.conns.Load())
 }
 
-// A heartbeat that meets a kept connection just closed by the platform is sent again
-// on another; a registration is not, for it may have been carried out.
+// A heartbeat that is sent on an idle connection while the platform closes it is sent again
+// on another. A registration is not, because it may have been carried out.
 func TestAHeartbeatSurvivesAConnectionThatWasClosed(t *testing.T) {
 	var n atomic.Int32
-	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
+	p := newFakePlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		if n.Add(1) != 2 {
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -92,7 +92,7 @@ func TestAHeartbeatSurvivesAConnectionThatWasClosed(t *testing.T) {
 }
 
 func TestNobodyIsTrustedWithoutACertificate(t *testing.T) {
-	s := httptest.NewTLSServer(says(204, ""))
+	s := httptest.NewTLSServer(respond(204, ""))
 	defer s.Close()
 	s.Config.ErrorLog = nil
 	c, err := New(Options{BaseURL: s.URL})
@@ -121,7 +121,7 @@ func TestABaseURLMustBeOne(t *testing.T) {
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
-	p := newPlatform(t, says(204, ""))
+	p := newFakePlatform(t, respond(204, ""))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := p.client(t, "").Beat(ctx, "/l")

@@ -65,7 +65,7 @@ func checkAnswer(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	}
 }
 
-// beatSeeds and the other seeds are what has broken such servers elsewhere.
+// beatSeeds and the other seeds are inputs that have broken other servers of this kind.
 var beatSeeds = []string{`{"state":"ACTIVE"}`, `{"ServiceLivenessUpdate":{"state":"ACTIVE"}}`, `{}`, `null`, `[]`, `[{"state":"ACTIVE"}]`, `{"State":"ACTIVE"}`, `{"state":"ACTIVE","state":"ACTIVE"}`,
 	`{"state":"ACTIVE"}{}`, `{"state":"SUSPENDED"}`, `{"state":"INACTIVE"}`, `{"state":1}`, `{"state":1e309}`, "\ufeff" + `{"state":"ACTIVE"}`, `{"state":"\ud800"}`, "{\"state\":\"\xff\"}",
 	strings.Repeat("[", 1000), strings.Repeat(`{"a":`, 1000), `{"state":"` + strings.Repeat("A", 70000) + `"}`, "\x1f\x8b\x08\x00", `{"state":"ACTIVE","x":"%!s(MISSING)\u202e"}`, ``, ` `, `{`}
@@ -99,7 +99,7 @@ func FuzzRegisterApplication(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"../../x"}`, `{"appName":"n","endpoint":{"fqdn":[]},"appServiceRequired":[{"serName":"s","version":"1"}]}`)
 }
 
-// callbackSeeds are ways in which a URI says another host than it seems to.
+// callbackSeeds are URIs that name another host than they seem to.
 var callbackSeeds = []string{"http://127.0.0.1:9/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://0x7f.1/", "http://2130706433/", "http://user@h/", "http://h\\@x/", "http://h\t/", "http://h:0/",
 	"http://h:99999/", "unix:///x", "gopher://h", "file:///etc/passwd", "http:h", "//h/", "http://h#f", "http://H%2e/", "http://[fe80::1%25eth0]/", "http://" + strings.Repeat("a", 3000), "http://\u202e/", "http://h\r\nX: y/"}
 

@@ -108,9 +108,9 @@ func TestABodyCountsByItsLengthOrWhileItIsRead(t *testing.T) {
 	require.Positive(t, u.left, "it was not read to its end")
 }
 
-// A full store told whoever adds to it to come back after a second, while room that was
-// made is usable after five at the earliest. A heartbeat or a deletion, which only a full
-// cluster refuses, still comes back soon: its window does not wait.
+// Room that somebody makes in a full store can be used after five seconds at the earliest, so
+// a client that adds to it must not come back after one. A heartbeat or a deletion, which only
+// a full cluster refuses, comes back soon, or its deadline passes.
 func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
 	d := newFakeRegistry()
 	d.err = heartbeat.ErrNoAdditions

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever is turned away before a request is read gets the answer that a handler gives.
+// A client that is refused before its request is read gets the answer that a handler gives.
 func TestARefusalInBytesIsTheAnswer(t *testing.T) {
 	w := httptest.NewRecorder()
 	Refuse(w, http.StatusServiceUnavailable, "Later.", 2)

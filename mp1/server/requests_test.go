@@ -239,8 +239,8 @@ func BenchmarkGetTenThousandServices(b *testing.B) {
 	}
 }
 
-// RFC 9110 §13.2.1: a precondition is looked at when the request would succeed
-// without it.
+// A precondition is evaluated only if the request would succeed without it (RFC 9110
+// §13.2.1).
 func TestAnUpdateIsCheckedForExistenceOwnerBodyAndIfMatchInThisOrder(t *testing.T) {
 	faults := []struct {
 		status int

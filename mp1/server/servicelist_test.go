@@ -32,7 +32,7 @@ func newServices(n, padding int) (out []*Service) {
 	return out
 }
 
-// The pieces in which a list is written must not be seen, wherever they end.
+// A list must be the same JSON wherever one write ends and the next begins.
 func TestAListIsTheSameInPieces(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 50} {
 		for _, padding := range []int{1, listBufferSize - 600, listBufferSize - 3, listBufferSize, 3 * listBufferSize} {
