@@ -164,7 +164,7 @@ type fakeConn struct {
 func (f fakeConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(f.from), Port: 1} }
 func (f fakeConn) Close() error         { return nil }
 
-// Whoever has the most makes room: the few connections of the others stay, whatever they
+// Connections of the peer with the most are closed; the few of the others stay, whatever they
 // do.
 func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
 	c := newConnections(nil, 100)
@@ -194,7 +194,7 @@ func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
 	require.EqualValues(t, 99, c.open.Load())
 }
 
-// A connection that does something else by the time its turn comes is left alone.
+// A victim that does something else by the time it would be closed stays open.
 func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
 	c := newConnections(nil, 4)
 	var all []*connection

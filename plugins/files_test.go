@@ -23,8 +23,8 @@ func TestConnectionsLeaveFileDescriptorsToOthers(t *testing.T) {
 	require.Positive(t, openFiles())
 }
 
-// Accepting, dialling and opening a file never fail for want of a descriptor, from the
-// smallest limit on that leaves something for each.
+// Accepting, dialling and opening a file never fail for want of a descriptor, whatever the
+// limit is, from the smallest on that leaves something for each.
 func TestEveryFileDescriptorHasItsUser(t *testing.T) {
 	const least = storeFiles + filesPerPost*fewestPosts + fewestConns
 	for files := uint64(least); files < 1<<22; files += files/64 + 1 {

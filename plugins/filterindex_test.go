@@ -56,8 +56,8 @@ func anyService(r *rand.Rand) *mp1.ServiceInfo {
 	return i
 }
 
-// Whoever is missing in the index is never told: it must find what Match says, through
-// every combination of criteria, and nobody twice.
+// A subscription that the index misses is never notified: it must find what Match says, for
+// every combination of criteria, and nothing twice.
 func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 1))
 	var x FilterIndex[int]

@@ -60,7 +60,8 @@ func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
 	}
 }
 
-// A body that is empty, or never comes, is no way around, and holds no semaphore.
+// A request with a body, even an empty one or one that never comes, must neither pass the
+// limit nor hold the semaphore.
 func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 	for _, body := range []string{"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length: 5\r\n\r\n"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -92,7 +93,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 	}
 }
 
-// The metrics' own handler gathers them all for whatever method.
+// The metrics' own handler would gather them all for any method.
 func TestMetricsAreOnlyRead(t *testing.T) {
 	asked := 0
 	h := newResponses().Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
@@ -112,7 +113,7 @@ func TestMetricsAreOnlyRead(t *testing.T) {
 	require.Equal(t, 2, asked)
 }
 
-// Only heartbeats go past the bound of what is unread.
+// Only heartbeats are not counted as unread.
 func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
 	a := newResponses()
 	for what, want := range map[string]bool{"PATCH /a/liveness": true, "PUT /a/liveness": true, "PATCH /a": false, "PUT /a": false, "POST /a/liveness": false, "GET /a/liveness": false} {
@@ -126,7 +127,7 @@ func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
 	}
 }
 
-// What one service has can be as long as what all have.
+// A response about one service can be as long as a list of all.
 func TestFewFindsAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newResponses()
@@ -155,8 +156,8 @@ func TestFewFindsAreMadeAtATime(t *testing.T) {
 	})
 }
 
-// One answer that was very large stops small ones of its kind no longer than until one of
-// them was made; that somebody asked for what there is not says nothing.
+// After a very large response, smaller ones of its kind are refused only until one of them was
+// built. A refusal says nothing about the size of the next one.
 func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
 	a := newResponses()
 	size, code := 2*mostUnread, http.StatusOK

@@ -109,7 +109,7 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 	})
 }
 
-// A header that anybody may send is no way around.
+// The Upgrade header, which anybody can send, must not pass the limit.
 func TestOnlyAWatchTakesItsConnectionOver(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/v4/default/registry/microservices/x/watcher": true, "/v4/default/registry/microservices/x/listwatcher": true,
@@ -153,7 +153,7 @@ func TestAReaderMustGetOn(t *testing.T) {
 	}
 }
 
-// Responses of service-center are made as a whole: only a few at a time are.
+// Responses of service-center are built as a whole in memory: only a few at a time are.
 func TestFewAnswersAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newResponses()
@@ -189,7 +189,7 @@ func TestFewAnswersAreMadeAtATime(t *testing.T) {
 	})
 }
 
-// What passes through is what the handler wrote.
+// A response passes through as its handler wrote it.
 func TestAnAnswerIsAsItsHandlerMadeIt(t *testing.T) {
 	a := newResponses()
 	for name, h := range map[string]http.HandlerFunc{

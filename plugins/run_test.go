@@ -37,8 +37,8 @@ func TestAServerThatFailsWhileListsLoadEnds(t *testing.T) {
 	<-ended // so is the background work
 }
 
-// Who stops the server while a store that takes long is being opened does not wait for it,
-// and what fails because of the stop is no failure.
+// To stop the server while a store is being opened that takes long does not wait for it, and
+// what fails because of the stop is no failure.
 func TestAStopDuringTheStartIsNoFailure(t *testing.T) {
 	for name, setup := range map[string]func(ctx context.Context, stuck <-chan struct{}) error{
 		"it fails by the stop": func(ctx context.Context, _ <-chan struct{}) error { <-ctx.Done(); return ctx.Err() },
@@ -67,7 +67,7 @@ func TestAStopDuringTheStartIsNoFailure(t *testing.T) {
 	require.NoError(t, Run(ctx, &Host{}, nil, func(net.Addr) { assert.Fail(t, "it is not up") }), "told to stop before it began")
 }
 
-// What does not stop in time is said, but who stopped the server gets what was asked for.
+// A part that does not stop in time is logged; that the server was stopped is still no failure.
 func TestASlowStopIsSaidAndNoFailure(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

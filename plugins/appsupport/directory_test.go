@@ -132,7 +132,7 @@ func TestWhoComesBackLosesNothing(t *testing.T) {
 		time.Sleep(2 * settleTime)
 		require.Equal(t, []string{"new"}, b.Of("a"))
 		require.True(t, admits(t, d, "a"))
-		// also when this replica has not heard of the return yet
+		// also when this replica has not seen the return yet
 		gone := s.get("a")
 		gone.Leaving = true
 		gone.At--
@@ -154,7 +154,7 @@ func TestNothingIsRemovedTwice(t *testing.T) {
 	require.ElementsMatch(t, []string{"1", "2"}, b.removed, "side by side, in whatever order")
 }
 
-// A removal that is broken off leaves the mark, and is carried on with.
+// A removal that fails leaves the application marked, and is continued later.
 func TestABrokenRemovalIsFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, open := range []bool{true, false} {
@@ -177,8 +177,8 @@ func TestABrokenRemovalIsFinished(t *testing.T) {
 	})
 }
 
-// What a replica knows follows the order of writes, whatever the order in which it
-// hears of them.
+// The entries of a replica follow the order of the writes, whatever the order in which it
+// sees them.
 func TestNothingOlderReplacesWhatIsNewer(t *testing.T) {
 	at := func(app string, at heartbeat.Revision, leaving bool) plugins.Application {
 		return plugins.Application{Info: info(app), At: at, Leaving: leaving}

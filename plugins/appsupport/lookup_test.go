@@ -42,7 +42,7 @@ func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
 	})
 }
 
-// Whoever asks for many unknown applications at once waits, and nobody else does.
+// A client that asks for many unknown applications at once waits, and nobody else does.
 func TestTheStoreIsAskedForFewApplicationsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s, _ := newDirectory(false, false)

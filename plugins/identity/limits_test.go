@@ -25,7 +25,7 @@ func newBench(c conf.Limits) *bench {
 
 var small = conf.Limits{WritesPerSecond: 10, WritesBurst: 20, BytesPerSecond: 1000, BytesBurst: 5000}
 
-// Who waits exactly as long as it was told is let through, and not before.
+// A caller that waits exactly as long as Retry-After says passes, and not before.
 func TestTheWaitIsExact(t *testing.T) {
 	b := newBench(small)
 	for range 20 {
@@ -83,8 +83,8 @@ func TestCallersDoNotShareTheirBuckets(t *testing.T) {
 	require.Zero(t, b.Write("peer 1.2.3.4", "", 0), "an application cannot pass for an address")
 }
 
-// Whoever names a new application in each request gets no more than all have together,
-// and the table does not grow.
+// A client that names a new application in each request gets no more than all callers have
+// together, and the table does not grow.
 func TestMadeUpNamesAreNoWayAroundTheLimits(t *testing.T) {
 	b := newBench(small)
 	passed := 0
@@ -138,8 +138,8 @@ func TestOneAddressDoesNotUseUpWhatAllHave(t *testing.T) {
 	require.Zero(t, b.Write("other", "1.2.3.5:5", 0))
 }
 
-// A table that is full forgets only those whose buckets are full again: being forgotten
-// pays nobody's debts.
+// A full table forgets only callers whose buckets are full again; otherwise being forgotten
+// would be worth something.
 func TestNobodyIsForgivenByBeingForgotten(t *testing.T) {
 	b := newBench(conf.Limits{WritesPerSecond: 10, WritesBurst: 20})
 	b.total[writes] = rate{1e12, 1e12}

@@ -17,7 +17,7 @@ func ids(all []*item) (out []string) {
 	return out
 }
 
-// A crash loop that registers anew used up the limit with its own dead for a day.
+// An application in a crash loop reached its limit by its own SUSPENDED services for a day.
 func TestTheDeadOfTheSameNameMakeRoomOldestFirst(t *testing.T) {
 	x := newIndex()
 	for i, s := range []struct {
