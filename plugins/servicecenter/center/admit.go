@@ -89,9 +89,9 @@ func (r *registry) growth(ctx context.Context, puts []clientv3.Op) (n int64, kno
 	return n, true
 }
 
-// noted says whether a transaction only notes, with a question, what the asker depends on:
+// onlyNotes says whether a transaction only notes, with a question, what the asker depends on:
 // service-center does so with the compare that it is noted already, and nothing to do then.
-func noted(then, otherwise []clientv3.Op) bool {
+func onlyNotes(then, otherwise []clientv3.Op) bool {
 	if len(then) > 0 {
 		return false
 	}

@@ -142,7 +142,7 @@ func TestServiceCentersWritesPassTheSameGate(t *testing.T) {
 	require.NoError(t, err)
 
 	w := httptest.NewRecorder()
-	(&answerer{ResponseWriter: w, call: call}).WriteHeader(http.StatusInternalServerError)
+	(&refusalWriter{ResponseWriter: w, call: call}).WriteHeader(http.StatusInternalServerError)
 	require.Equal(t, http.StatusInsufficientStorage, w.Code)
 	require.Equal(t, "12", w.Header().Get("Retry-After"), "room is found after five to eleven seconds")
 	require.Contains(t, w.Body.String(), `"errorCode":"507001"`)

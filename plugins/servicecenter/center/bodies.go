@@ -86,7 +86,7 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		writeInvalid(w, "The services asked for have too many instances for one answer; ask for them in several requests.")
 		return
 	}
-	b.oneOfFew(w, r, i)
+	b.limitBatches(w, r, i)
 }
 
 // largest is how many bytes of a body service-center's own handler lets through: it looks
@@ -106,9 +106,9 @@ func tooLarge(w http.ResponseWriter) {
 	writeError(w, http.StatusRequestEntityTooLarge, "400001", "Invalid parameter(s)", "The body is larger than this resource takes; send several.")
 }
 
-// oneOfFew carries a batch of finds out: its answer is made in memory, and many at once
+// limitBatches carries a batch of finds out: its answer is made in memory, and many at once
 // would be there before they are counted.
-func (b *bounds) oneOfFew(w http.ResponseWriter, r *http.Request, i *chain.Invocation) {
+func (b *bounds) limitBatches(w http.ResponseWriter, r *http.Request, i *chain.Invocation) {
 	select {
 	case b.running <- struct{}{}:
 		done := sync.OnceFunc(func() { <-b.running })

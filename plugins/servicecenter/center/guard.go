@@ -145,18 +145,18 @@ func (g *guard) refuse(ctx context.Context, why refusal) {
 	}
 }
 
-// answerer turns the answer of a request whose write was refused into a 403:
+// refusalWriter turns the answer of a request whose write was refused into a 403:
 // service-center itself does not know why its transaction failed, and after some
 // writes it does not look.
-type answerer struct {
+type refusalWriter struct {
 	http.ResponseWriter
-	call   *apiCall
-	status int
-	mute   bool // the answer was replaced
+	call     *apiCall
+	status   int
+	replaced bool // the answer was replaced
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (a *answerer) WriteHeader(status int) {
+func (a *refusalWriter) WriteHeader(status int) {
 	if a.status != 0 {
 		return
 	}
@@ -174,22 +174,22 @@ func (a *answerer) WriteHeader(status int) {
 	default:
 		writeInvalid(a.ResponseWriter, "An id or name in the request contains characters that none may have.")
 	}
-	a.mute = true
+	a.replaced = true
 }
 
 // Write implements http.ResponseWriter.
-func (a *answerer) Write(p []byte) (int, error) {
+func (a *refusalWriter) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
-	if a.mute {
+	if a.replaced {
 		return len(p), nil
 	}
 	return a.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController and http.MaxBytesReader through.
-func (a *answerer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *refusalWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // writeError answers as service-center's own API does. code is its number of the error.
 func writeError(w http.ResponseWriter, status int, code, message, detail string) {

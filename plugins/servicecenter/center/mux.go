@@ -105,7 +105,7 @@ func outer(next http.Handler) http.Handler {
 		case strings.Contains(path, "//"):
 			refuse(w, http.StatusBadRequest, "The request URI contains an empty path segment (//); remove it.")
 			return
-		case dotted(r.URL.Path): // which net/http's mux answers with a redirect
+		case hasDotSegment(r.URL.Path): // which net/http's mux answers with a redirect
 			refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
 			return
 		case strings.ContainsAny(path[len(path)-1:], ";&+@"):
@@ -122,8 +122,8 @@ func outer(next http.Handler) http.Handler {
 // maxURI is from how many bytes on service-center refuses a request URI.
 const maxURI = 2048
 
-// dotted says whether the path has a segment . or ..
-func dotted(path string) bool {
+// hasDotSegment says whether the path has a segment . or ..
+func hasDotSegment(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
 			return true

@@ -139,7 +139,7 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	then, otherwise := operationsOf(success), operationsOf(fail)
 	done, err := r.admit(ctx, slices.Concat(then, otherwise))
 	switch {
-	case err != nil && noted(then, otherwise): // the question is answered without the note
+	case err != nil && onlyNotes(then, otherwise): // the question is answered without the note
 		r.guard.refusals.WithLabelValues(string(refusedRoom)).Inc()
 		return &client.PluginResponse{}, nil
 	case err != nil:
@@ -236,7 +236,7 @@ func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) err
 			if err := res.Err(); err != nil {
 				return err
 			}
-			if err := hand(res.Events, op.WatchCallback); err != nil {
+			if err := deliverInRuns(res.Events, op.WatchCallback); err != nil {
 				return err
 			}
 			if upto := int64(etcd.CompleteUpTo(&res)); upto > 0 {
@@ -246,9 +246,9 @@ func (r *registry) Watch(ctx context.Context, opts ...client.PluginOpOption) err
 	}
 }
 
-// hand passes events on in runs of one action and one revision each, as the caches
+// deliverInRuns passes events on in runs of one action and one revision each, as the caches
 // of service-center expect them. A deletion carries the value that was deleted.
-func hand(events []*clientv3.Event, f client.WatchCallback) error {
+func deliverInRuns(events []*clientv3.Event, f client.WatchCallback) error {
 	for len(events) > 0 {
 		n := 1
 		for n < len(events) && events[n].Type == events[0].Type && events[n].Kv.ModRevision == events[0].Kv.ModRevision {

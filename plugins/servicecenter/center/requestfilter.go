@@ -37,7 +37,7 @@ func (g *guard) rejectAmbiguous(next http.Handler) http.Handler {
 			return
 		}
 		call := &apiCall{}
-		next.ServeHTTP(&answerer{ResponseWriter: w, call: call}, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
+		next.ServeHTTP(&refusalWriter{ResponseWriter: w, call: call}, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
 	})
 }
 

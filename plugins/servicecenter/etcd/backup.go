@@ -104,7 +104,8 @@ func RestoreBackup(ctx context.Context, file, dataDir string, restored datadir.R
 	return datadir.Restore(ctx, file, etcd, identity, restored, progress, see, accept)
 }
 
-// restoreLog is etcd's log while it makes a store: its last words alone are heard.
+// restoreLog is etcd's log while it makes a store. It writes nothing; when etcd cannot go on,
+// fail is called.
 func restoreLog(etcd string, fail func(why string)) *zap.Logger {
 	if fail == nil {
 		return zap.NewNop()

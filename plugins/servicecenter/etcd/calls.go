@@ -51,14 +51,14 @@ func newCall(do func(context.Context)) *pendingCall {
 	return c
 }
 
-// make makes a call. After an error it may still be under way: neither the call nor
+// run makes a call. After an error it may still be under way: neither the call nor
 // what it writes to may be used again.
-func (s *calls) make(ctx context.Context, c *pendingCall, most time.Duration) error {
+func (s *calls) run(ctx context.Context, c *pendingCall, most time.Duration) error {
 	c.ctx = ctx
 	c.state.Store(callWaiting)
 	c.timer.Reset(most)
 	defer c.timer.Stop()
-	if err := s.hand(ctx, c); err != nil {
+	if err := s.assign(ctx, c); err != nil {
 		return err
 	}
 	var err error
@@ -78,9 +78,9 @@ func (s *calls) make(ctx context.Context, c *pendingCall, most time.Duration) er
 	return nil
 }
 
-// hand gives a call to a worker that is free, or to a new one. If there are enough, it
+// assign gives a call to a worker that is free, or to a new one. If there are enough, it
 // waits for one, unless all of them hang.
-func (s *calls) hand(ctx context.Context, c *pendingCall) error {
+func (s *calls) assign(ctx context.Context, c *pendingCall) error {
 	select {
 	case s.jobs <- c:
 		return nil
@@ -145,7 +145,7 @@ func inTime[T any](ctx context.Context, s *calls, f func(context.Context) (T, er
 		out T
 		err error
 	})
-	if err := s.make(ctx, newCall(func(ctx context.Context) { r.out, r.err = f(ctx) }), most); err != nil {
+	if err := s.run(ctx, newCall(func(ctx context.Context) { r.out, r.err = f(ctx) }), most); err != nil {
 		var none T
 		return none, err
 	}

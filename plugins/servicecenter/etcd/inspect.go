@@ -10,14 +10,14 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
 )
 
-// Dir is where the embedded etcd lies.
+// Dir is the directory of the embedded etcd in a data directory.
 func Dir(dataDir string) string { return filepath.Join(dataDir, "etcd") }
 
 // whatToDo follows the name of a damaged file.
 const whatToDo = `restore a backup (docs/operations.md, "The embedded store")`
 
-// checkDir says whether etcd can be started on the directory: it answers damage with a
-// panic, a signal or silence.
+// checkDir says whether etcd can be started on the directory. It must be asked first: etcd
+// answers damage with a panic, a signal or silence.
 func checkDir(dataDir string) (datadir.Report, error) {
 	r, err := datadir.Check(Dir(dataDir))
 	switch {

@@ -27,15 +27,15 @@ type lessor struct {
 	pool         sync.Pool // of *renewal
 
 	origin   time.Time
-	lives    [64]lived
+	lives    [64]leaseEnds
 	began    atomic.Int64 // plain calls
 	returned atomic.Int64
 	slow     atomic.Bool // plain calls do not return
 	closed   chan struct{}
 }
 
-// lived knows until when leases live at least, since origin.
-type lived struct {
+// leaseEnds knows until when leases live at least, since origin.
+type leaseEnds struct {
 	mu    sync.RWMutex
 	until map[lease.LeaseID]*atomic.Int64 // nanoseconds
 	purge int                             // the size at which what has run out is forgotten
@@ -106,7 +106,7 @@ func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
 		ttl, err = l.renew(ctx, name)
 		l.returned.Add(1)
 	} else {
-		ttl, err = l.handed(ctx, name)
+		ttl, err = l.renewByWorker(ctx, name)
 	}
 	switch until := now + time.Duration(ttl)*time.Second - nearEnd; {
 	case err == nil && end != nil:
@@ -119,10 +119,10 @@ func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
 	return ttl, err
 }
 
-func (l *lessor) handed(ctx context.Context, id lease.LeaseID) (ttl int64, err error) {
+func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID) (ttl int64, err error) {
 	one := l.pool.Get().(*renewal)
 	one.id = id
-	if err := l.make(ctx, one.pendingCall, CallTimeout); err != nil {
+	if err := l.run(ctx, one.pendingCall, CallTimeout); err != nil {
 		return 0, err // one is the worker's for as long as that hangs
 	}
 	ttl, err = one.ttl, one.err
@@ -130,7 +130,7 @@ func (l *lessor) handed(ctx context.Context, id lease.LeaseID) (ttl int64, err e
 	return ttl, err
 }
 
-func (l *lessor) of(id lease.LeaseID) *lived { return &l.lives[uint64(id)%uint64(len(l.lives))] }
+func (l *lessor) of(id lease.LeaseID) *leaseEnds { return &l.lives[uint64(id)%uint64(len(l.lives))] }
 
 // end is until when a lease lives at least; nil if nothing is known of it.
 func (l *lessor) end(id lease.LeaseID) *atomic.Int64 {

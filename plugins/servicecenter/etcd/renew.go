@@ -144,13 +144,13 @@ type renewStream struct {
 	r *renewer
 
 	mu      sync.Mutex
-	queue   chan flight // of the open stream; nil: there is none
-	waiting []flight    // sent or to be sent, in order
+	queue   chan pendingRenewal // of the open stream; nil: there is none
+	waiting []pendingRenewal    // sent or to be sent, in order
 	cancel  context.CancelFunc
 }
 
-// flight is one renewal on its way.
-type flight struct {
+// pendingRenewal is one renewal on its way.
+type pendingRenewal struct {
 	id   int64
 	at   time.Time
 	done chan<- answer // has room
@@ -177,7 +177,7 @@ func (l *renewStream) send(id int64, done chan<- answer) error {
 	if l.queue == nil {
 		l.open()
 	}
-	f := flight{id, time.Now(), done}
+	f := pendingRenewal{id, time.Now(), done}
 	select {
 	case l.queue <- f:
 		l.waiting = append(l.waiting, f)
@@ -190,7 +190,7 @@ func (l *renewStream) send(id int64, done chan<- answer) error {
 // open starts a stream; l.mu is held.
 func (l *renewStream) open() {
 	ctx, cancel := context.WithCancel(l.r.ctx)
-	queue := make(chan flight, streamDepth)
+	queue := make(chan pendingRenewal, streamDepth)
 	l.queue, l.cancel = queue, cancel
 	l.r.work.Go(func() {
 		l.end(queue, l.run(ctx, queue))
@@ -199,7 +199,7 @@ func (l *renewStream) open() {
 }
 
 // run sends what is queued and hands the answers out, until the stream breaks.
-func (l *renewStream) run(ctx context.Context, queue <-chan flight) error {
+func (l *renewStream) run(ctx context.Context, queue <-chan pendingRenewal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stream, err := l.r.client.LeaseKeepAlive(ctx)
@@ -252,7 +252,7 @@ func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
 }
 
 // end fails whatever was on the stream.
-func (l *renewStream) end(queue chan flight, err error) {
+func (l *renewStream) end(queue chan pendingRenewal, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queue != queue {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// RunTime keeps how long the platform has run over all its starts, beside the embedded
-// store: a silence that was observed before a start counts after it. It is a file and no
-// key, for it is written every second; it lies with the store's files and not in them, so
-// that a restored store begins anew. What a crash loses of it counts for nothing.
+// RunTime is how long the platform has run over all its starts, so that a silence which was
+// observed before a start counts after it. It is a file beside the embedded store and no
+// key, for it is written every second; a restored store begins without one. What a crash
+// loses of it does not count.
 type RunTime struct{ file string }
 
-// runTimeFormat has one length, so that a write replaces all there was, and says it twice,
-// so that one that was torn is not believed.
+// runTimeFormat has one length, so that each write replaces the one before, and the number
+// twice: a torn write has two that differ, and is not believed.
 const runTimeFormat = "%019d %019d\n"
 
 // NewRunTime is that of the embedded store in a data directory.

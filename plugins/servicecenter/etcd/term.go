@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// A leader that takes over extends every lease as if it had just been renewed, and spreads
-// their ends: what etcd says of a lease's remaining time is then no word about its last
-// renewal. The age of a lease counts only within a term that was known before it began.
+// The age of a lease must not be taken for the time since its last renewal after a change of
+// leader: a leader that takes over extends every lease as if it had just been renewed, and
+// spreads their ends. So an age counts only within a raft term that was known before the
+// renewal.
 
 // termSlack is how long after a term was first seen here its leader may still be taking
 // over: another member may have answered.
 const termSlack = 2 * time.Second
 
-// errExtended: the lease may have been extended by a new leader since it was renewed.
+// errExtended says that the lease may have been extended by a new leader since it was renewed.
 var errExtended = errors.New("the lease may have been extended by a new leader")
 
 // term is since when this replica knows the raft term that the store answers in.

@@ -131,11 +131,11 @@ func (u *upkeep) alarmed() bool {
 	return false
 }
 
-// start clears away what nobody can be reading yet.
+// start compacts the history before this start: nobody reads it yet.
 func (u *upkeep) start(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startWork)
 	defer cancel()
-	u.do(ctx, u.policy.Start(u.figures()))
+	u.perform(ctx, u.policy.Start(u.figures()))
 }
 
 // run goes on until ctx ends.
@@ -149,14 +149,14 @@ func (u *upkeep) run(ctx context.Context) {
 		case <-t.C:
 		}
 		u.gate.Measure(ctx)
-		u.do(ctx, u.policy.Next(u.figures()))
+		u.perform(ctx, u.policy.Next(u.figures()))
 		short = u.logShort(short)
 	}
 }
 
-// do carries the work out and says so in one line, if somebody was kept waiting by it
+// perform carries the work out and says so in one line, if somebody was kept waiting by it
 // or may wonder about it.
-func (u *upkeep) do(ctx context.Context, w quota.Work) {
+func (u *upkeep) perform(ctx context.Context, w quota.Work) {
 	if w == (quota.Work{}) {
 		return
 	}
@@ -202,8 +202,8 @@ func (u *upkeep) carryOut(ctx context.Context, w quota.Work, alarmed bool) error
 	return nil
 }
 
-// defragment waits for no backup. One that is being taken ends if the store takes no
-// writes until its file was copied.
+// defragment copies the database without its free pages. It does not wait for a backup that
+// is being taken; it cancels one if the store takes no writes before its file is copied.
 func (u *upkeep) defragment(ctx context.Context, alarmed bool) error {
 	wait := time.Duration(0)
 	if alarmed {
@@ -217,8 +217,8 @@ func (u *upkeep) defragment(ctx context.Context, alarmed bool) error {
 	return u.server.Backend().Defrag()
 }
 
-// compact waits until the history is erased: only then its pages are free. The start
-// does not, unless the store takes no writes before.
+// compact erases history, and waits for that, for only then its pages are free. A start does
+// not wait, unless the store takes no writes before.
 func (u *upkeep) compact(ctx context.Context, w quota.Work) error {
 	var o []clientv3.CompactOption
 	if w.Reason != quota.AtStart || w.Disarm {

@@ -60,7 +60,7 @@ func TestAStoreLeftFullIsHealedAtTheStartAndWhileItRuns(t *testing.T) {
 	raiseAlarm(t, c)
 	later := c.upkeep.figures()
 	later.Now += time.Minute // it was cleared up a moment ago
-	c.upkeep.do(t.Context(), c.upkeep.policy.Next(later))
+	c.upkeep.perform(t.Context(), c.upkeep.policy.Next(later))
 	require.False(t, c.upkeep.alarmed())
 	_, err = c.Put(t.Context(), "/mep/x", "x")
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestAStoreThatIsRestartedOftenIsCompacted(t *testing.T) {
 		c, _ = opened(t, dir)
 		_, err := c.Get(t.Context(), "/mep/x", clientv3.WithRev(rev-1))
 		require.ErrorIs(t, err, rpctypes.ErrCompacted)
-		c.upkeep.do(t.Context(), quota.Work{Compact: rev, Reason: quota.ByTime}) // as the start's, but to its end
+		c.upkeep.perform(t.Context(), quota.Work{Compact: rev, Reason: quota.ByTime}) // as the start's, but to its end
 		c.Close()
 		r, err := datadir.Check(Dir(dir))
 		require.NoError(t, err)
