@@ -113,8 +113,8 @@ func (e *Engine) fetch(ctx context.Context, id ID, now Mono) (*entry, error) {
 	return en, nil
 }
 
-// Refresh asks the store, for a caller to whom ErrStale showed that this replica is
-// behind.
+// Refresh reads the instance from the store, for a caller to whom ErrStale showed that this
+// replica is behind. It fails with ErrNotFound or ErrUnavailable.
 func (e *Engine) Refresh(ctx context.Context, id ID) error {
 	now, _ := e.now()
 	_, err := e.fetch(ctx, id, now)

@@ -7,7 +7,9 @@ import (
 )
 
 // Register enters a record: ID, Owner, Attributes, State (ACTIVE or INACTIVE) and
-// Proposed are the caller's; interval and window are negotiated here.
+// Proposed are the caller's; interval and window are negotiated here. It fails with
+// ErrTaken or ErrFull, when nothing was written, or with ErrUnavailable, when it may have
+// been.
 func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	_, wall := e.now()
 	r.Schema = Schema
@@ -40,7 +42,9 @@ func (e *Engine) endRegistration(en *entry) {
 var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
 
 // Beat carries a heartbeat of the instance's owner through. On Response.TellInterval the
-// application must be told Response.Record.Interval.
+// application must be told Response.Record.Interval. Response.Err is ErrNotReady,
+// ErrNotFound, ErrInactive, ErrNoLiveness, ErrFull or ErrUnavailable; the heartbeat is
+// evidence all the same, if the instance exists.
 func (e *Engine) Beat(ctx context.Context, id ID) Response {
 	en, err := e.find(ctx, id)
 	if err != nil {
@@ -52,7 +56,9 @@ func (e *Engine) Beat(ctx context.Context, id ID) Response {
 	return e.serve(ctx, en, f)
 }
 
-// Update carries a PUT of the owner through.
+// Update carries a PUT of the owner through, and returns the record as it is then. It fails
+// with ErrNotReady, ErrNotFound, ErrNotOwner, ErrStale, ErrNoCell (only the platform
+// suspends), ErrTaken, ErrFull or ErrUnavailable, when it may have been written.
 func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	en, err := e.find(ctx, id)
 	if err != nil {
@@ -69,7 +75,8 @@ func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 }
 
 // Remove deletes the instance for its owner; ifAt, if not 0, is the revision that
-// the record must still have.
+// the record must still have. It fails with ErrNotReady, ErrNotFound, ErrNotOwner, ErrStale,
+// ErrFull or ErrUnavailable, when it may have been removed.
 func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision) error {
 	en, err := e.find(ctx, id)
 	if err != nil {
@@ -78,7 +85,8 @@ func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision)
 	return e.serveDetached(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
 }
 
-// Get returns the record, whatever its state.
+// Get returns the record, whatever its state. It fails with ErrNotReady, ErrNotFound or
+// ErrUnavailable.
 func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
 	en, err := e.find(ctx, id)
 	if err != nil {

@@ -131,7 +131,7 @@ func (e *Engine) pulses(ctx context.Context) {
 	})
 }
 
-// Sweep asks for a sweep now.
+// Sweep asks for a comparison of all records with all projections now. It does not wait.
 func (e *Engine) Sweep() {
 	select {
 	case e.sweepNow <- struct{}{}:
