@@ -208,7 +208,7 @@ func TestTheTableIsWhatServicesGoThrough(t *testing.T) {
 		}
 		return false
 	}
-	for life := 0; life < 200 || life < 20000 && unmet(); life++ {
+	for life := 0; life < 200 || life < 10000 && unmet(); life++ {
 		a, err := New(o)
 		require.NoError(t, err)
 		a.registrations[0].stepped = func(from stage, e event) { met[[2]int{int(from), int(e)}]++ }
