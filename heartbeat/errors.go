@@ -16,6 +16,8 @@ var (
 	ErrNoLiveness = errors.New("the service instance needs no heartbeat")
 	// ErrInactive: a heartbeat never wakes an INACTIVE instance.
 	ErrInactive = errors.New("the service instance is INACTIVE")
+	// ErrOnlyPlatform: an owner asked for a state that only the platform gives.
+	ErrOnlyPlatform = errors.New("only the platform gives an instance this state")
 	// ErrStale: the precondition names an older state of the instance.
 	ErrStale = errors.New("the service instance has changed since")
 	// ErrUnavailable: the store did not confirm in time; the caller may try again.

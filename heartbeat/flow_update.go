@@ -31,6 +31,7 @@ type UpdateFlow struct {
 	receipt Moment // of the request
 	Update  Update
 	attempt
+	cell   Cell   // where the state table leads from the record that was read
 	target Record // the record as it shall be, before lease and seq
 	txn    Kind
 	sent   bool // a commit of target was asked for, and may have happened
@@ -122,8 +123,14 @@ func (f *UpdateFlow) decide(in Input) Action {
 		return respond(ErrNotOwner, Record{})
 	case f.Update.IfAt != 0 && f.Update.IfAt != f.snap.At:
 		return respond(ErrStale, old)
-	case f.Update.State == Suspended && old.State != Suspended:
-		return respond(ErrNoCell, old) // only the platform suspends
+	}
+	event, err := putEvent(old.State, f.Update.State)
+	if err == nil {
+		f.cell = Next(old.State, event)
+		err = f.cell.Err
+	}
+	if err != nil {
+		return respond(err, old)
 	}
 	f.target = old
 	f.target.State, f.target.Attributes, f.target.Place = f.Update.State, f.Update.Attributes, f.Update.Place
@@ -179,11 +186,11 @@ func (f *UpdateFlow) renegotiate(p *Policy) {
 // kind names the transaction by the record as it was and shall be.
 func (f *UpdateFlow) kind(old Record) Kind {
 	n := &f.target
-	switch ev := putEvent(old.State, n.State); {
-	case ev == PutInactive:
-		return Deactivate
-	case ev == PutActive:
+	switch {
+	case n.State != old.State && n.State == Active:
 		return Activate
+	case n.State != old.State:
+		return Deactivate // only ACTIVE hangs on a lease
 	case !old.Expires() && !n.Expires():
 		return Rewrite
 	case !old.Expires() || n.Expires() && !f.snap.Projection.Present():
@@ -222,7 +229,7 @@ func (f *UpdateFlow) commit(in Input) Action {
 // change is the transaction that makes the record the target, and tells what changed.
 func (f *UpdateFlow) change(wall int64) Txn {
 	t := f.snap.begin(f.txn)
-	c := Next(f.snap.Record.State, putEvent(f.snap.Record.State, f.target.State))
+	c := f.cell
 	if c.Change == StateChanged && f.target.Attributes != f.snap.Record.Attributes {
 		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
 	}

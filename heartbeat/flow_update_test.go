@@ -123,12 +123,58 @@ func TestWhatAPutIsRefusedFor(t *testing.T) {
 		"no record":                 {Snapshot{}, Update{Owner: "app", State: Active}, ErrNotFound},
 		"not the owner":             {aliveAt(5, ""), Update{Owner: "other", State: Active}, ErrNotOwner},
 		"an older state":            {aliveAt(5, ""), Update{Owner: "app", State: Active, IfAt: 4}, ErrStale},
-		"to SUSPENDED":              {aliveAt(5, ""), Update{Owner: "app", State: Suspended}, ErrNoCell},
+		"to SUSPENDED":              {aliveAt(5, ""), Update{Owner: "app", State: Suspended}, ErrOnlyPlatform},
 		"not the owner, and no one": {Snapshot{}, Update{Owner: "other", State: Active}, ErrNotFound},
 	} {
 		s := newScript(&UpdateFlow{Update: c.put}, Result{Snapshot: c.snap})
 		if a := s.run(t); !errors.Is(a.Err, c.want) || s.in.Local.hasEvidence {
 			t.Errorf("%s: %v, heard %t", name, a.Err, s.in.Local.hasEvidence)
+		}
+	}
+}
+
+// A cell of the state table that refuses is the answer, whatever event a PUT is: the table
+// would say no, and the change be committed all the same.
+func TestAPutThatTheTableRefusesIsNotCommitted(t *testing.T) {
+	was := table
+	defer func() { table = was }()
+	refused := errors.New("refused by the table")
+	for _, from := range States {
+		for _, to := range States {
+			event, err := putEvent(from, to)
+			if from == None || err != nil {
+				continue
+			}
+			table = was
+			table[from][event] = Cell{from, NoChange, refused}
+			snap := aliveAt(5, "")
+			if snap.Record.State = from; from != Active {
+				snap.Record.Lease, snap.Projection.Lease = 0, 0
+			}
+			s := newScript(&UpdateFlow{Update: Update{Owner: "app", State: to, Attributes: "new", Proposed: KeepInterval}},
+				Result{Snapshot: snap}, Result{Lease: 9}, Result{Revision: 6})
+			if a := s.run(t); !errors.Is(a.Err, refused) || fmt.Sprint(s.asked) != "[read]" || s.in.Local.hasEvidence {
+				t.Errorf("PUT %s on %s: %v after %v", to, from, a.Err, s.asked)
+			}
+		}
+	}
+}
+
+// Also one to a state that this test does not know of: a change of state was a REWRITE.
+func TestAPutThatChangesTheStateSaysIfItNeedsALease(t *testing.T) {
+	for _, from := range States {
+		for _, to := range append(States[:], numStates) {
+			if from == to || from == None {
+				continue
+			}
+			f := &UpdateFlow{target: Record{State: to}}
+			want := Deactivate
+			if to == Active {
+				want = Activate
+			}
+			if got := f.kind(Record{State: from}); got != want {
+				t.Errorf("PUT %s on %s is %s, want %s", to, from, got, want)
+			}
 		}
 	}
 }

@@ -57,8 +57,8 @@ func (e *Engine) Beat(ctx context.Context, id ID) Response {
 }
 
 // Update carries a PUT of the owner through, and returns the record as it is then. It fails
-// with ErrNotReady, ErrNotFound, ErrNotOwner, ErrStale, ErrNoCell (only the platform
-// suspends), ErrTaken, ErrFull or ErrUnavailable, when it may have been written.
+// with ErrNotReady, ErrNotFound, ErrNotOwner, ErrStale, ErrOnlyPlatform (for
+// SUSPENDED), ErrTaken, ErrFull or ErrUnavailable, when it may have been written.
 func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	en, err := e.find(ctx, id)
 	if err != nil {

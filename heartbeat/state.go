@@ -1,6 +1,9 @@
 package heartbeat
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // State is the liveness state of an instance (MEC 011 v3.1.1 §8.1.6.6).
 type State uint8
@@ -11,13 +14,28 @@ const (
 	Active
 	Suspended
 	Inactive
+	numStates = iota
 )
 
-// States lists every state, for tables and tests.
-var States = [...]State{None, Active, Suspended, Inactive}
+// States lists every state, for tables and tests. A new state also changes: its name, its
+// row of the table and the event that puts it, below; wantCells in state_test.go, checkMove
+// in model_invariants_test.go, and UpdateFlow.kind if its projection hangs on a lease; at
+// Mp1, mp1/enums.go and mp1/openapi; plugins/servicemgmt (stateOf, discoverable),
+// plugins/filterindex.go, the status in plugins/servicecenter/store/projection.go and
+// agent/transitions.go; in documents, the table in docs/architecture.md and the life
+// of a service in README.md, which `go test ./heartbeat ./test/docs` compare.
+var States = [numStates]State{None, Active, Suspended, Inactive}
+
+var stateNames = [numStates]string{None: "(none)", Active: "ACTIVE", Suspended: "SUSPENDED", Inactive: "INACTIVE"}
+
+// Valid reports whether this release knows the state; what is stored may come from a later one.
+func (s State) Valid() bool { return s < numStates }
 
 func (s State) String() string {
-	return [...]string{"(none)", "ACTIVE", "SUSPENDED", "INACTIVE"}[s]
+	if !s.Valid() {
+		return fmt.Sprintf("State(%d)", uint8(s))
+	}
+	return stateNames[s]
 }
 
 // Event is what can happen to an instance.
@@ -32,14 +50,16 @@ const (
 	PutSame                    // its owner writes it without changing the state
 	RetentionOver              // it has been SUSPENDED for too long
 	Delete                     // its owner, or the removal of its application
+	numEvents     = iota
 )
 
 // Events lists every event, for tables and tests.
-var Events = [...]Event{Beat, Expired, PutInactive, PutActive, PutSame, RetentionOver, Delete}
+var Events = [numEvents]Event{Beat, Expired, PutInactive, PutActive, PutSame, RetentionOver, Delete}
 
-func (e Event) String() string {
-	return [...]string{"Beat", "Expired", "PUT INACTIVE", "PUT ACTIVE", "PUT, same state", "Retention over", "Delete"}[e]
-}
+var eventNames = [numEvents]string{Beat: "Beat", Expired: "Expired", PutInactive: "PUT INACTIVE", PutActive: "PUT ACTIVE",
+	PutSame: "PUT, same state", RetentionOver: "Retention over", Delete: "Delete"}
+
+func (e Event) String() string { return eventNames[e] }
 
 // Change is what consumers are told of a transition (MEC 011 v3.1.1 §8.1.4.2).
 type Change uint8
@@ -51,11 +71,18 @@ const (
 	StateChanged
 	AttributesChanged
 	Removed
+	numChanges = iota
 )
 
-func (c Change) String() string {
-	return [...]string{"", "ADDED", "STATE_CHANGED", "ATTRIBUTES_CHANGED", "REMOVED"}[c]
-}
+// Changes lists every change, for tables and tests.
+var Changes = [numChanges]Change{NoChange, Added, StateChanged, AttributesChanged, Removed}
+
+var changeNames = [numChanges]string{Added: "ADDED", StateChanged: "STATE_CHANGED", AttributesChanged: "ATTRIBUTES_CHANGED", Removed: "REMOVED"}
+
+// Valid reports whether this release knows the change; what is stored may come from a later one.
+func (c Change) Valid() bool { return c < numChanges }
+
+func (c Change) String() string { return changeNames[c] }
 
 // ErrNoCell marks the cells of the table that cannot be reached: the event does
 // not exist in that state.
@@ -69,7 +96,7 @@ type Cell struct {
 	Err    error
 }
 
-var table = [len(States)][len(Events)]Cell{
+var table = complete([numStates][numEvents]Cell{
 	None: {
 		Beat:          {None, NoChange, ErrNotFound},
 		Expired:       {None, NoChange, ErrNoCell},
@@ -106,20 +133,36 @@ var table = [len(States)][len(Events)]Cell{
 		RetentionOver: {Inactive, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
 	},
+})
+
+// complete panics if a cell was left out of the table: its zero value would accept the event
+// and drop the state without telling anybody.
+func complete(t [numStates][numEvents]Cell) [numStates][numEvents]Cell {
+	for _, s := range States {
+		for _, e := range Events {
+			if t[s][e] == (Cell{}) {
+				panic(fmt.Sprintf("heartbeat: the state table has no cell for %s, %s", s, e))
+			}
+		}
+	}
+	return t
 }
 
 // Next is the state table: total, pure, and the only place that says where an
 // event leads. AttributesChanged is told only if something did change.
 func Next(from State, e Event) Cell { return table[from][e] }
 
-// putEvent names the event that a PUT to state to is for a record in from.
-func putEvent(from, to State) Event {
+// putEvent names the event that a PUT to state to is for a record in from. It fails with
+// ErrOnlyPlatform for a state that no owner can set.
+func putEvent(from, to State) (Event, error) {
 	switch {
 	case from == to:
-		return PutSame
+		return PutSame, nil
 	case to == Inactive:
-		return PutInactive
+		return PutInactive, nil
+	case to == Active:
+		return PutActive, nil
 	default:
-		return PutActive
+		return 0, ErrOnlyPlatform
 	}
 }

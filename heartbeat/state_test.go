@@ -2,41 +2,58 @@ package heartbeat
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 )
 
 // The state table as the design has it, written down a second time. Each cell is
 // "state change" or the refusal.
-var wantCells = map[State][len(Events)]string{
-	//          Beat                      Expired                    PUT INACTIVE              PUT ACTIVE               PUT, same state               Retention over    Delete
-	None:      {"no record", "impossible", "no record", "no record", "no record", "impossible", "no record"},
-	Active:    {"ACTIVE", "SUSPENDED STATE_CHANGED", "INACTIVE STATE_CHANGED", "impossible", "ACTIVE ATTRIBUTES_CHANGED", "impossible", "(none) REMOVED"},
-	Suspended: {"ACTIVE STATE_CHANGED", "impossible", "INACTIVE STATE_CHANGED", "ACTIVE STATE_CHANGED", "SUSPENDED ATTRIBUTES_CHANGED", "(none) REMOVED", "(none) REMOVED"},
-	Inactive:  {"inactive", "impossible", "impossible", "ACTIVE STATE_CHANGED", "INACTIVE ATTRIBUTES_CHANGED", "impossible", "(none) REMOVED"},
+var wantCells = map[State]map[Event]string{
+	None: {
+		Beat: "no record", Expired: "impossible",
+		PutInactive: "no record", PutActive: "no record", PutSame: "no record",
+		RetentionOver: "impossible", Delete: "no record",
+	},
+	Active: {
+		Beat: "ACTIVE", Expired: "SUSPENDED STATE_CHANGED",
+		PutInactive: "INACTIVE STATE_CHANGED", PutActive: "impossible", PutSame: "ACTIVE ATTRIBUTES_CHANGED",
+		RetentionOver: "impossible", Delete: "(none) REMOVED",
+	},
+	Suspended: {
+		Beat: "ACTIVE STATE_CHANGED", Expired: "impossible",
+		PutInactive: "INACTIVE STATE_CHANGED", PutActive: "ACTIVE STATE_CHANGED", PutSame: "SUSPENDED ATTRIBUTES_CHANGED",
+		RetentionOver: "(none) REMOVED", Delete: "(none) REMOVED",
+	},
+	Inactive: {
+		Beat: "inactive", Expired: "impossible",
+		PutInactive: "impossible", PutActive: "ACTIVE STATE_CHANGED", PutSame: "INACTIVE ATTRIBUTES_CHANGED",
+		RetentionOver: "impossible", Delete: "(none) REMOVED",
+	},
 }
 
 func TestEveryCellOfTheStateTable(t *testing.T) {
 	seen := 0
 	for _, s := range States {
-		for i, e := range Events {
+		for _, e := range Events {
 			seen++
 			got := Next(s, e)
 			words := got.To.String()
 			if got.Change != NoChange {
 				words += " " + got.Change.String()
 			}
-			refusal := map[string]error{"no record": ErrNotFound, "impossible": ErrNoCell, "inactive": ErrInactive}[wantCells[s][i]]
+			refusal := map[string]error{"no record": ErrNotFound, "impossible": ErrNoCell, "inactive": ErrInactive}[wantCells[s][e]]
 			switch {
 			case refusal != nil && !errors.Is(got.Err, refusal):
 				t.Errorf("%s, %s: error %v, want %v", s, e, got.Err, refusal)
 			case refusal != nil && (got.To != s || got.Change != NoChange):
 				t.Errorf("%s, %s: a refused event leads to %q", s, e, words)
-			case refusal == nil && (got.Err != nil || words != wantCells[s][i]):
-				t.Errorf("%s, %s: %q (%v), want %q", s, e, words, got.Err, wantCells[s][i])
+			case refusal == nil && (got.Err != nil || words != wantCells[s][e]):
+				t.Errorf("%s, %s: %q (%v), want %q", s, e, words, got.Err, wantCells[s][e])
 			}
 		}
 	}
-	if want := 4 * 7; seen != want || len(wantCells) != len(States) {
+	if want := len(States) * len(Events); seen != want || len(wantCells) != len(States) {
 		t.Errorf("%d cells seen, want %d", seen, want)
 	}
 }
@@ -67,8 +84,66 @@ func TestAPutIsNamedByWhereItLeads(t *testing.T) {
 		{Active, Active, PutSame}, {Active, Inactive, PutInactive}, {Suspended, Suspended, PutSame},
 		{Suspended, Active, PutActive}, {Suspended, Inactive, PutInactive}, {Inactive, Inactive, PutSame}, {Inactive, Active, PutActive},
 	} {
-		if got := putEvent(c.from, c.to); got != c.want || errors.Is(Next(c.from, got).Err, ErrNoCell) {
-			t.Errorf("PUT %s on %s is %q, want %q, in a cell that exists", c.to, c.from, got, c.want)
+		if got, err := putEvent(c.from, c.to); err != nil || got != c.want || errors.Is(Next(c.from, got).Err, ErrNoCell) {
+			t.Errorf("PUT %s on %s is %q (%v), want %q, in a cell that exists", c.to, c.from, got, err, c.want)
 		}
+	}
+}
+
+// A state that putEvent does not know was a PUT to ACTIVE.
+func TestAPutToAStateThatNoOwnerSetsIsRefused(t *testing.T) {
+	for _, from := range States {
+		for _, to := range []State{None, Suspended, numStates} {
+			if got, err := putEvent(from, to); from != to && !errors.Is(err, ErrOnlyPlatform) {
+				t.Errorf("PUT %s on %s is %q (%v)", to, from, got, err)
+			}
+		}
+	}
+}
+
+func TestACellThatIsLeftOutOfTheTableIsNoticed(t *testing.T) {
+	for _, s := range States {
+		for _, e := range Events {
+			func() {
+				defer func() {
+					if said := fmt.Sprint(recover()); !strings.Contains(said, s.String()) || !strings.Contains(said, e.String()) {
+						t.Errorf("%s, %s is left out: %s", s, e, said)
+					}
+				}()
+				less := table
+				less[s][e] = Cell{}
+				complete(less)
+			}()
+		}
+	}
+}
+
+func TestEveryConstantIsListedAndHasAName(t *testing.T) {
+	names := map[string]int{}
+	for i, s := range States {
+		if names[s.String()]++; s != State(i) || !s.Valid() {
+			t.Errorf("States[%d] is %s", i, s)
+		}
+	}
+	for i, e := range Events {
+		if names[e.String()]++; e != Event(i) {
+			t.Errorf("Events[%d] is %s", i, e)
+		}
+	}
+	for i, c := range Changes {
+		if names["a change: "+c.String()]++; c != Change(i) || !c.Valid() || (c == NoChange) != (c.String() == "") {
+			t.Errorf("Changes[%d] is %s", i, c)
+		}
+	}
+	for i, k := range Kinds {
+		if names["a transaction: "+k.String()]++; k != Kind(i) || k.String() == "" {
+			t.Errorf("Kinds[%d] is %s", i, k)
+		}
+	}
+	if want := numStates + numEvents + numChanges + numKinds; len(names) != want || names[""] > 0 {
+		t.Errorf("%d names for %d constants: %v", len(names), want, names)
+	}
+	if State(numStates).Valid() || Change(numChanges).Valid() || State(numStates).String() == "" {
+		t.Error("one beyond the last is taken for one that is known")
 	}
 }

@@ -24,12 +24,18 @@ const (
 	Expire     // a lease is over that etcd extended at a start
 	Repair     // a projection is put as its record says
 	Orphan     // a projection without a record is erased
+	numKinds   = iota
 )
 
-func (k Kind) String() string {
-	return [...]string{"REGISTER", "REARM", "CLAIM", "RESUME", "DEACTIVATE", "ACTIVATE", "REWRITE", "RAISE", "LOWER",
-		"SETTLE", "DELETE", "RETENTION", "SILENT", "HEARD", "EXPIRE", "REPAIR", "ORPHAN"}[k]
-}
+// Kinds lists every kind of transaction, for metrics and tests.
+var Kinds = [numKinds]Kind{Register, Rearm, Claim, Resume, Deactivate, Activate, Rewrite, Raise, Lower, Settle, Remove, Retention,
+	Silent, Heard, Expire, Repair, Orphan}
+
+var kindNames = [numKinds]string{Register: "REGISTER", Rearm: "REARM", Claim: "CLAIM", Resume: "RESUME", Deactivate: "DEACTIVATE",
+	Activate: "ACTIVATE", Rewrite: "REWRITE", Raise: "RAISE", Lower: "LOWER", Settle: "SETTLE", Remove: "DELETE", Retention: "RETENTION",
+	Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", Repair: "REPAIR", Orphan: "ORPHAN"}
+
+func (k Kind) String() string { return kindNames[k] }
 
 // Presence is what a transaction demands of the projection.
 type Presence uint8

@@ -55,7 +55,7 @@ var problemTable = []struct {
 	{ErrNoRegistration, 404, "This application instance is not registered; register it (again)."},
 	{ErrTooManyRegistrations, 403, "The platform has as many registered applications as it may; remove one first."},
 	{ErrRegistered, 409, "appInstanceId: is registered already; change that registration with PUT, or DELETE it first."},
-	{heartbeat.ErrNoCell, 400, "state: must be ACTIVE or INACTIVE; only the platform suspends."},
+	{heartbeat.ErrOnlyPlatform, 400, "state: must be ACTIVE or INACTIVE; only the platform suspends."},
 	{heartbeat.ErrLimit, 403, "The application has as many services as it may; delete one first."},
 	{ErrNoSubscription, 404, "The application instance has no such subscription; subscribe (again)."},
 	{ErrSubscriptionLimit, 403, "The application has as many subscriptions as it may; delete one first."},

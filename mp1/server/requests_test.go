@@ -282,5 +282,5 @@ func TestAnUpdateIsAnsweredWithTheNewRepresentation(t *testing.T) {
 		require.Equal(t, 412, request(d, "PUT", other+servicePath, strings.NewReader(body), "If-Match", etag).Code, "an ETag is of one representation, and this one has other links")
 		require.Equal(t, 1, d.updates)
 	}
-	require.Equal(t, 400, problemOf(heartbeat.ErrNoCell, Options{}).status, "only the platform suspends")
+	require.Equal(t, 400, problemOf(heartbeat.ErrOnlyPlatform, Options{}).status, "only the platform suspends")
 }
