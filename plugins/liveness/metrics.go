@@ -30,7 +30,7 @@ func newMetrics() *metrics {
 	})
 	m.Add(m.disturbances)
 	m.Add(m.overruled)
-	for k := heartbeat.Register; k <= heartbeat.Orphan; k++ {
+	for _, k := range heartbeat.Kinds {
 		m.transactions.WithLabelValues(k.String())
 	}
 	return m

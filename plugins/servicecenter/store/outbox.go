@@ -40,7 +40,7 @@ func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 	var e event
 	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || keys.Event(e.ID, e.Seq) != string(kv.Key) ||
-		e.Change > heartbeat.Removed || e.State > heartbeat.Inactive {
+		!e.Change.Valid() || !e.State.Valid() {
 		return nil, false
 	}
 	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,

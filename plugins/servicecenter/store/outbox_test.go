@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -183,6 +185,28 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 	require.Nil(t, unread[0].Event)
 	_, err = store.client.Delete(t.Context(), keys.SubPrefix+"garbage")
 	require.NoError(t, err)
+}
+
+// A state that the reader of the outbox does not know makes its events undeliverable, and
+// nobody is told of them.
+func TestEveryStateAndChangeOfTheEngineCanBeDelivered(t *testing.T) {
+	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
+	for _, state := range heartbeat.States {
+		for _, change := range heartbeat.Changes {
+			op, err := eventOp(&heartbeat.Txn{Change: change, Record: heartbeat.Record{ID: id, Seq: 7, Owner: "app", State: state, ChangedAt: 8, Attributes: "{}"}})
+			require.NoError(t, err)
+			got, ok := decodeEvent(&mvccpb.KeyValue{Key: op.KeyBytes(), Value: op.ValueBytes(), CreateRevision: 9})
+			require.True(t, ok, "%s %s", state, change)
+			require.Equal(t, [2]any{state, change}, [2]any{got.State, got.Change})
+		}
+	}
+	for _, e := range []event{{State: heartbeat.State(len(heartbeat.States))}, {Change: heartbeat.Change(len(heartbeat.Changes))}} {
+		e.Schema, e.ID, e.Seq = heartbeat.Schema, id, 7
+		value, err := json.Marshal(e)
+		require.NoError(t, err)
+		_, ok := decodeEvent(&mvccpb.KeyValue{Key: []byte(keys.Event(id, 7)), Value: value})
+		require.False(t, ok, "of a later release: %s", value)
+	}
 }
 
 // A subscription is waited for only where it asked to be told: its cursor stays where it
