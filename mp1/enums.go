@@ -12,6 +12,9 @@ const (
 	Suspended State = "SUSPENDED"
 )
 
+// States lists every state of a service.
+var States = [...]State{Active, Inactive, Suspended}
+
 // Serializer is SerializerType (§8.1.6.3).
 type Serializer string
 
@@ -25,7 +28,7 @@ type TransportType string
 const DefaultLocality Locality = "MEC_HOST"
 
 var (
-	states         = []string{"ACTIVE", "INACTIVE", "SUSPENDED"}
+	states         = []string{string(Active), string(Inactive), string(Suspended)}
 	serializers    = []string{"JSON", "XML", "PROTOBUF3"}
 	localities     = []string{"MEC_SYSTEM", "MEC_HOST", "NFVI_POP", "ZONE", "ZONE_GROUP", "NFVI_NODE"}
 	transportTypes = []string{"REST_HTTP", "MB_TOPIC_BASED", "MB_ROUTING", "MB_PUBSUB", "RPC", "RPC_STREAMING", "WEBSOCKET"}

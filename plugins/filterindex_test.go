@@ -116,3 +116,14 @@ func TestAFilterIsEnteredOnceForEachOfItsValues(t *testing.T) {
 	}
 	require.Len(t, FilterKeysOf(c), 1000)
 }
+
+// A state without a bit of its own is in the set of every filter: correct, and slow.
+func TestEveryStateOfMp1HasABitOfItsOwn(t *testing.T) {
+	var all states
+	for _, s := range mp1.States {
+		one := stateOf(s)
+		require.Zero(t, all&one, s)
+		all |= one
+	}
+	require.Equal(t, anyState, all)
+}

@@ -3,6 +3,7 @@ package servicemgmt
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -12,15 +13,18 @@ import (
 // maxRounds is how often a change is tried again because the service changed in between.
 const maxRounds = 64
 
-// stateOf is the engine's value for a state of Mp1.
-func stateOf(s mp1.State) heartbeat.State {
+// stateOf is the engine's value for a state of Mp1. It fails for one that the engine does not
+// have: taken for ACTIVE, an instance would be discovered that should not.
+func stateOf(s mp1.State) (heartbeat.State, error) {
 	switch s {
+	case mp1.Active:
+		return heartbeat.Active, nil
 	case mp1.Inactive:
-		return heartbeat.Inactive
+		return heartbeat.Inactive, nil
 	case mp1.Suspended:
-		return heartbeat.Suspended
+		return heartbeat.Suspended, nil
 	default:
-		return heartbeat.Active
+		return heartbeat.None, fmt.Errorf("the engine has no state %q", s)
 	}
 }
 
@@ -36,11 +40,15 @@ func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceI
 }
 
 func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
+	state, err := stateOf(info.State)
+	if err != nil {
+		return nil, err
+	}
 	place, err := r.host.Base.Place(ctx, heartbeat.ID(id), app, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	u := heartbeat.Update{Owner: app, Place: place, State: stateOf(info.State), Proposed: heartbeat.KeepInterval}
+	u := heartbeat.Update{Owner: app, Place: place, State: state, Proposed: heartbeat.KeepInterval}
 	if info.LivenessInterval != nil {
 		u.Proposed = *info.LivenessInterval
 	}

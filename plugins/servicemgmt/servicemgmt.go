@@ -82,6 +82,10 @@ func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInf
 const idRounds = 3
 
 func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
+	state, err := stateOf(info.State)
+	if err != nil {
+		return nil, err
+	}
 	id, err := r.host.Base.NewID(ctx, app, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
@@ -91,7 +95,7 @@ func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInf
 		return nil, err
 	}
 	defer r.index.release(claim)
-	rec := heartbeat.Record{ID: id, Owner: app, State: stateOf(info.State), Proposed: -1}
+	rec := heartbeat.Record{ID: id, Owner: app, State: state, Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
 	}
@@ -141,16 +145,22 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 // SUSPENDED, unless configured otherwise, and those whose lease is gone but that could not be
 // suspended yet.
 func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
-	return r.lists.discover(r.index, f, func(it *item) bool {
-		switch it.state {
-		case heartbeat.Suspended:
-			return r.conf.Discovery.IncludeSuspended
-		case heartbeat.Active:
-			return !r.engine.Hidden(it.id)
-		default:
-			return true
-		}
-	}), nil
+	return r.lists.discover(r.index, f, r.discoverable), nil
+}
+
+// discoverable names the states that discovery shows. One that is not named is left out: to
+// show consumers what they must not use is worse.
+func (r *registry) discoverable(it *item) bool {
+	switch it.state {
+	case heartbeat.Active:
+		return !r.engine.Hidden(it.id)
+	case heartbeat.Inactive:
+		return true
+	case heartbeat.Suspended:
+		return r.conf.Discovery.IncludeSuspended
+	default:
+		return false
+	}
 }
 
 // OfApplication implements server.Registry. An application sees all services of its own.
