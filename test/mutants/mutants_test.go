@@ -146,7 +146,7 @@ var mutants = []mutant{
 		old: `r.Schema != heartbeat.Schema ||`, new: ``,
 		pkg: kept, run: "TestOneBadRecord"},
 	{name: "what a new leader extended counts as heard", file: reach + "/term.go",
-		old: `age < 0 || now.Sub(since) < age+termSlack`, new: `age < 0`,
+		old: `age < 0 || now.Sub(since) < age+termSlack`, new: `age < 0 || now.Sub(since) < 0`,
 		pkg: reach, run: "TestTheAgeOfALease"},
 	{name: "a full store is not noticed", file: reach + "/client.go",
 		old: `full = full || strings.Contains(e,`, new: `full = full && strings.Contains(e,`,
