@@ -67,16 +67,33 @@ func policy(c conf.Config) heartbeat.Policy {
 	}
 }
 
-// logCommitted logs a change of state in one line. A heartbeat is no change.
+// logCommitted logs a change of state in one line, which says by what figures silence was
+// judged. A heartbeat is no change.
 func logCommitted(log openlog.Logger, t *heartbeat.Txn) {
+	if t.Kind == heartbeat.Silent || t.Kind == heartbeat.Heard {
+		return // neither changes what anybody sees
+	}
 	r := &t.Record
 	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}
+	if name := plugins.ServiceName(r); name != "" {
+		tags["serName"] = name
+	}
+	if r.Beating() {
+		tags["interval"], tags["window"] = (time.Duration(r.Interval) * time.Second).String(), (time.Duration(r.Window) * time.Second).String()
+		tags["lastBeat"] = lastBeat(r).UTC().Format(time.RFC3339Nano)
+	}
 	switch t.Kind {
-	case heartbeat.Silent, heartbeat.Heard: // neither changes what anybody sees
+	case heartbeat.Register:
+		log.Info("service registered", openlog.WithTags(tags))
 	case heartbeat.Expire:
 		log.Warn("lease ended: silent for a window over the platform's starts", openlog.WithTags(tags))
 	case heartbeat.Claim:
+		tags["silentFor"] = time.Unix(0, r.SuspendedAt).Sub(lastBeat(r)).Round(time.Millisecond).String()
 		log.Warn("service suspended: no heartbeat in its window", openlog.WithTags(tags))
+	case heartbeat.Resume:
+		log.Info("service is back: heard again", openlog.WithTags(tags))
+	case heartbeat.Remove:
+		log.Info("service deleted", openlog.WithTags(tags))
 	case heartbeat.Retention:
 		log.Warn("service removed: suspended for too long", openlog.WithTags(tags))
 	case heartbeat.Rearm:
@@ -87,6 +104,9 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn) {
 		log.Info("service changed", openlog.WithTags(tags))
 	}
 }
+
+// lastBeat is when the service was heard last, or registered if it never was.
+func lastBeat(r *heartbeat.Record) time.Time { return time.Unix(0, max(r.LastBeat, r.RegisteredAt)) }
 
 func tidy(ctx context.Context, h *plugins.Host) {
 	t := time.NewTicker(tidyEvery)
