@@ -47,7 +47,7 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 
 // sharedRead are reads of one thing, one after the other. What a read that is under way
 // finds may be older than what a caller has just done, so whoever asks meanwhile shares
-// the next one (protocol CE5).
+// the next one (a renewal is verified by a read begun after it: protocol CE5).
 type sharedRead[T any] struct {
 	mu      sync.Mutex
 	reading bool

@@ -113,8 +113,8 @@ func TestARenewalOfAnotherLeaseIsNotJoined(t *testing.T) {
 	})
 }
 
-// Protocol CE5: a heartbeat counts when what the store had after its renewal's answer
-// shows the record on that lease. All heartbeats that wait ask for that together.
+// A heartbeat counts when what the store had after its renewal's answer shows the record on
+// that lease (a renewal is verified: protocol CE5). All heartbeats that wait ask for that together.
 func TestTheVerifyingReadIsSharedByAllAndBeginsAfterTheRenewal(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(10), false)

@@ -79,7 +79,7 @@ func New(c Config) *Engine {
 	if c.Hooks.StoreRestored == nil {
 		e.Hooks.StoreRestored = e.Restored
 	}
-	e.health.Store(&Health{Suspected: true, Alone: c.Alone, HasRunTime: c.SaveRunTime != nil, RunTimeBefore: c.RunTimeBefore})
+	e.health.Store(&Health{Disturbed: true, Alone: c.Alone, HasRunTime: c.SaveRunTime != nil, RunTimeBefore: c.RunTimeBefore})
 	e.breaker.window = time.Duration(c.Policy.Window(c.Policy.DefaultInterval)) * time.Second
 	e.setUpLimits()
 	return e

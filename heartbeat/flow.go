@@ -116,7 +116,7 @@ const (
 	// whom got on by it: that says nothing against the store.
 	maxConflicts = 64
 	// maxGrantAge: a live instance must not be moved to a lease that has run down, so a
-	// grant that took longer is discarded (protocol CE6).
+	// grant that took longer is discarded (no move to a used-up lease: protocol CE6).
 	maxGrantAge = time.Second
 )
 
@@ -163,7 +163,7 @@ func (a *attempt) stale(in Input) bool { return in.Now.Sub(a.grantAskedAt) > max
 
 // revocable is the granted lease, if a commit that ended so leaves nothing on it; else 0.
 // After an unknown outcome the projection may hang on it, and to revoke it would end a
-// living instance (protocol CE8).
+// living instance (never revoke after an unknown outcome: protocol CE8).
 func (a *attempt) revocable(o Outcome) LeaseID {
 	if o == Conflict || o == Taken || o == Full || o == Unusable {
 		return a.lease

@@ -96,7 +96,8 @@ func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
 
 // afterRenew: the renewal alone does not count. A renewal of a lease that the record has left
 // would be acknowledged while the live lease runs out, so it counts only if the record still
-// hangs on that lease with its projection present, as seen after the reply (protocol CE5).
+// hangs on that lease with its projection present, as seen after the reply (a renewal is
+// verified: protocol CE5).
 func (f *BeatFlow) afterRenew(in Input, r Result) Action {
 	f.ttl = r.TTL
 	if !in.Alone {
@@ -162,12 +163,12 @@ func (f *BeatFlow) announce(in Input, interval int) {
 func (f *BeatFlow) checkPace(in Input) Action {
 	rec := &f.snap.Record
 	window := in.Policy.Window(rec.Interval)
-	tell, settled := in.Local.followInterval(rec, window, f.gap)
+	tell, taken := in.Local.followInterval(rec, window, f.gap)
 	f.tellInterval = tell
 	switch {
-	case settled && rec.Window > window:
+	case taken && rec.Window > window:
 		return f.move(in, rec.Interval, 0, window)
-	case settled:
+	case taken:
 		f.txn = Settle
 		return f.commit(in, f.snap.settle())
 	}
@@ -212,7 +213,8 @@ func (f *BeatFlow) move(in Input, interval, previous, window int) Action {
 func (f *BeatFlow) afterGrant(in Input, r Result) Action {
 	f.lease = r.Lease
 	// What is granted after the heartbeat came ends no earlier than a window after it,
-	// however slowly; a lease that takes a live one's place must last as long (CE6).
+	// however slowly; a lease that takes a live one's place must last as long (no move to a
+	// used-up lease: protocol CE6).
 	if f.txn == Raise && f.stale(in) {
 		return f.retry(f.lease)
 	}
@@ -237,7 +239,7 @@ func (f *BeatFlow) commit(in Input, t Txn) Action {
 func (f *BeatFlow) afterCommit(Input, Result) Action {
 	f.snap.Record = f.target
 	if f.txn == Raise {
-		return f.renew(beatRenewMoved, f.lease) // a slow mover must not leave a used-up lease (protocol CE6)
+		return f.renew(beatRenewMoved, f.lease) // a slow move must not leave a used-up lease (protocol CE6)
 	}
 	return f.done(0)
 }

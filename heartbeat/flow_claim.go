@@ -51,8 +51,9 @@ func (f *ClaimFlow) begin(Input, Result) Action {
 	return Action{Do: DoRead}
 }
 
-// afterRead begins the hold. A hold that began before the reply, or belongs to another
-// revision, would have been no hold at all (protocol CE3).
+// afterRead begins the hold. A claim of an instance that came back and went meanwhile would
+// follow without any hold for its last absence: so a hold begins with the reply, at the
+// record's revision then, and is of no use for another (a hold has one revision: protocol CE3).
 func (f *ClaimFlow) afterRead(in Input, r Result) Action {
 	if !r.Snapshot.Absent() {
 		return respond(nil, r.Snapshot.Record)
@@ -110,7 +111,7 @@ func (f *ClaimFlow) afterHold(in Input, r Result) Action {
 }
 
 // waited says whether the hold is over. While the store is full no refutation gets
-// through, so what it counts is credited time since there was space (protocol CE9).
+// through, so it counts credited time since there was space (holds restart then: protocol CE9).
 func (f *ClaimFlow) waited(in Input) bool {
 	return in.Health.Credited.Sub(max(f.since, in.Health.WritableSince)) >= in.Local.holdTime(in, &in.Known.Record)
 }

@@ -9,9 +9,10 @@ const (
 	registerConfirm // did the commit happen?
 )
 
-// RegisterFlow enters a new record. An entry into ACTIVE is evidence, as old as its
-// request (protocol CE2), and from before its commit on: the reply to that may come
-// later than the end of the lease and a whole hold.
+// RegisterFlow enters a new record. The reply to its commit may come later than the end of
+// the lease and a whole hold, and the instance be suspended before its first heartbeat is
+// due. So a registration is evidence (protocol CE2): as old as its request, and from before
+// its commit on.
 type RegisterFlow struct {
 	step    registerStep
 	receipt Moment // of the request

@@ -77,8 +77,8 @@ func (f *UpdateFlow) afterGrant(in Input, r Result) Action {
 	return f.commit(in)
 }
 
-// afterCommit renews the new lease after a move. It may be nearly used up by a slow flow,
-// and the live instance would end with it (protocol CE6).
+// afterCommit renews the new lease after a move. A slow flow may have nearly used it up,
+// and the live instance would end with it (no move to a used-up lease: protocol CE6).
 func (f *UpdateFlow) afterCommit(in Input, r Result) Action {
 	if f.txn == Raise {
 		f.step = updateRenew
@@ -160,7 +160,8 @@ func (f *UpdateFlow) decide(in Input) Action {
 // nothing. The window is that of the new interval from the commit on, also where it is
 // shorter: the application named the interval itself, and beats at the shorter of the
 // two from its request until it is told. What the platform shortens by itself is
-// another matter, for of that the application may not have heard (protocol CE7).
+// another matter, for of that the application may not have heard (the window
+// shrinks last: protocol CE7).
 func (f *UpdateFlow) renegotiate(p *Policy) {
 	n := &f.target
 	if u := f.Update.Proposed; u == KeepInterval || u == n.Proposed || u == n.Interval && n.Beating() {

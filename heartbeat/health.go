@@ -7,18 +7,19 @@ const (
 	Tick = 100 * time.Millisecond
 	// maxCredit is the most that one tick credits.
 	maxCredit = 2 * Tick
-	// maxSilence is how long a replica or its store may be silent before the
-	// replica suspects itself.
+	// maxSilence is how long a replica may be paused, or its store silent, before that
+	// counts as a disturbance.
 	maxSilence = time.Second
 )
 
-// Health is what a replica believes of its own ability to take silence for death: what
-// it could not hear, it must not claim. Credited time passes only while the replica runs:
-// a pause credits nothing, a delay that is too short to be one almost nothing.
+// Health decides whether this replica may suspend silent instances. A replica that was
+// paused, or whose store did not reply, may have missed heartbeats of living instances, so
+// time in which it could not receive them must not count as their silence. Credited time
+// passes only while the replica runs: a pause credits nothing, a shorter delay almost nothing.
 type Health struct {
 	Credited      Credit
-	Suspected     bool // it was disturbed, at SuspectedAt for the last time
-	SuspectedAt   Credit
+	Disturbed     bool // it may have missed heartbeats, at DisturbedAt for the last time
+	DisturbedAt   Credit
 	Full          bool   // the store takes no writes
 	WritableSince Credit // since when writing has worked
 
@@ -44,17 +45,18 @@ func (h *Health) AddTime(elapsed time.Duration) {
 
 // Disturb notes that heartbeats may have been missed up to now: a start, a pause,
 // a new list, a store that did not answer.
-func (h *Health) Disturb() { h.Suspected, h.SuspectedAt = true, h.Credited }
+func (h *Health) Disturb() { h.Disturbed, h.DisturbedAt = true, h.Credited }
 
-// WriteFailed restarts every hold: a store that takes no writes blocks the re-arm but not
-// the hold (protocol CE9).
+// WriteFailed restarts every hold. While a store takes no writes no instance can be re-armed,
+// so a hold that went on would end in claims of living ones: holds count from when it has
+// space again (protocol CE9).
 func (h *Health) WriteFailed() { h.WritableSince = h.Credited }
 
 // NoteOutcome follows how a call to the store ended. If a write without a reply restarted
 // the holds of all, one failure a second would keep every death from being found: it
 // concerns the instance that it was for, whose flow begins its hold anew. It restarts all
 // only beside a replica that publishes no watermark, for of that one nobody knows whether
-// its refutations get through (protocol CE9). A read or a renewal that fails is no failed
+// its refutations get through (holds restart: protocol CE9). A read or a renewal that fails is no failed
 // write; the pulse finds a store that does not reply.
 func (h *Health) NoteOutcome(do Verb, o Outcome, nonPublisher bool) {
 	switch {

@@ -10,8 +10,8 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 	for range 10 {
 		g.AddTime(Tick)
 	}
-	if g.Credited != Credit(time.Second) || g.Suspected {
-		t.Fatalf("ten ticks on time credit %v, suspected %t", g.Credited, g.Suspected)
+	if g.Credited != Credit(time.Second) || g.Disturbed {
+		t.Fatalf("ten ticks on time credit %v, suspected %t", g.Credited, g.Disturbed)
 	}
 	for _, c := range []struct {
 		elapsed, credit time.Duration
@@ -27,8 +27,8 @@ func TestCreditPassesOnlyWhileRunning(t *testing.T) {
 	} {
 		var g Health
 		g.AddTime(c.elapsed)
-		if g.Credited != Credit(c.credit) || g.Suspected != c.suspected {
-			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Suspected, c.credit, c.suspected)
+		if g.Credited != Credit(c.credit) || g.Disturbed != c.suspected {
+			t.Errorf("after %v: credited %v, suspected %t; want %v, %t", c.elapsed, g.Credited, g.Disturbed, c.credit, c.suspected)
 		}
 	}
 }
@@ -58,12 +58,12 @@ func TestFurtherPausesAddNothingToAProbation(t *testing.T) {
 func TestADisturbanceIsDatedInCreditedTime(t *testing.T) {
 	g := Health{Credited: Credit(5 * time.Second)}
 	g.Disturb()
-	if !g.Suspected || g.SuspectedAt != Credit(5*time.Second) {
+	if !g.Disturbed || g.DisturbedAt != Credit(5*time.Second) {
 		t.Errorf("disturbed: %+v", g)
 	}
 }
 
-// Protocol CE9: holds count from the moment that writing works again.
+// Holds count from the moment that writing works again (protocol CE9).
 func TestAFullStoreRestartsEveryHold(t *testing.T) {
 	var g Health
 	at := func(credited time.Duration, full bool) {

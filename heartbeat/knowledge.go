@@ -62,7 +62,8 @@ const (
 )
 
 // inProgress is what a replica's workers are doing about an instance. A refutation that
-// waited for a slow claim would come too late, so both may be (protocol CE4).
+// waited for a slow claim would come too late, so both may be under way (refutations never
+// wait for claims: protocol CE4).
 type inProgress struct {
 	refuting      bool
 	refutedAt     Mono

@@ -3,7 +3,7 @@ package heartbeat
 import "time"
 
 // Local is what one replica knows of one instance by itself and writes nowhere: its
-// evidence, since when the projection is missing, and the application's pace.
+// evidence, since when the projection is missing, and the gaps between its heartbeats.
 type Local struct {
 	hasEvidence    bool
 	EvidenceAt     Mono
@@ -30,7 +30,7 @@ type Local struct {
 	mayKeep   bool
 	keptUntil Credit // the silences that were kept use up the allowance until then (mostKept)
 
-	// The interval that was told last, how often, and the gaps between heartbeats since
+	// The interval that was announced last, how often, and the gaps between heartbeats since
 	// then that keep it: how many in a row, and their sum.
 	announced               int
 	announcements, keptGaps int8
@@ -73,7 +73,7 @@ func (l *Local) AddBeat(at Moment) (gap time.Duration) {
 
 // disturbed says whether the last disturbance came after the last evidence.
 func (l *Local) disturbed(h *Health) bool {
-	return h.Suspected && (!l.hasEvidence || h.SuspectedAt >= l.EvidenceCredit)
+	return h.Disturbed && (!l.hasEvidence || h.DisturbedAt >= l.EvidenceCredit)
 }
 
 // fresh says whether this replica holds evidence younger than the window.
@@ -93,7 +93,7 @@ func (l *Local) observe(s *Snapshot, h *Health) {
 	switch absent := s.Absent(); {
 	case absent && !l.missing:
 		l.missing, l.MissingSince = true, h.Credited
-		l.CountedFrom = h.SuspectedAt
+		l.CountedFrom = h.DisturbedAt
 		if !l.hasEvidence && h.Alone {
 			l.CountedFrom = l.seenAt
 		}
@@ -117,8 +117,8 @@ func (l *Local) noteDisturbance(h *Health) {
 
 // probationFrom says whether the absence is on probation, and since when silence counts.
 func (l *Local) probationFrom(h *Health) (Credit, bool) {
-	if !l.probation && l.disturbed(h) && h.SuspectedAt >= l.MissingSince && (l.hasEvidence || !h.Alone) {
-		return h.SuspectedAt, true
+	if !l.probation && l.disturbed(h) && h.DisturbedAt >= l.MissingSince && (l.hasEvidence || !h.Alone) {
+		return h.DisturbedAt, true
 	}
 	return l.CountedFrom, l.probation
 }
@@ -155,16 +155,17 @@ func (l *Local) holdTime(in Input, r *Record) time.Duration {
 	return in.Policy.Hold
 }
 
-// maxAnnouncements is how often an interval is told to an application that does not take it up.
+// maxAnnouncements is how often an interval is announced to an application that does not take it up.
 const maxAnnouncements = 10
 
-// followInterval follows an application that was told another interval, by the gap before its
-// heartbeat: announce says that it must be told (once more), settled that its pace shows the
-// new interval. An application that never heard of its shorter interval must not be judged
-// by it (protocol CE7): window is that of the new interval alone, and if the record's is
-// longer, or the interval before was, the application may still keep a longer one, until two
-// gaps in a row that are more than a burst of repetitions show otherwise.
-func (l *Local) followInterval(r *Record, window int, gap time.Duration) (announce, settled bool) {
+// followInterval compares the gap before a heartbeat with an interval that was announced:
+// announce says that the response must announce it (once more), taken that the application
+// has taken it up. An application that never heard of its shorter interval must not be
+// suspended by it (the window shrinks last: protocol CE7): window is that of the new interval
+// alone, and if the record's is longer, or the interval before was, the application may still
+// keep a longer one, until two gaps in a row that are more than a burst of repetitions show
+// otherwise.
+func (l *Local) followInterval(r *Record, window int, gap time.Duration) (announce, taken bool) {
 	if l.announced != r.Interval {
 		l.announce(r.Interval, 0)
 	}
@@ -187,7 +188,7 @@ func (l *Local) followInterval(r *Record, window int, gap time.Duration) (announ
 	return true, false
 }
 
-// announce notes that an interval was told so many times.
+// announce notes that an interval was announced so many times.
 func (l *Local) announce(interval int, times int8) {
 	l.announced, l.announcements, l.keptGaps, l.keptTime = interval, times, 0, 0
 }

@@ -52,7 +52,7 @@ func TestThePaceIsTheGapBetweenHeartbeats(t *testing.T) {
 func absentAt(gone, disturbed Credit) (*Local, *Health, *Snapshot) {
 	g := &Health{Credited: gone}
 	if disturbed >= 0 {
-		g.Suspected, g.SuspectedAt = true, disturbed
+		g.Disturbed, g.DisturbedAt = true, disturbed
 	}
 	s := &Snapshot{Record: Record{State: Active, Interval: 5, Window: 10, Lease: 7}, At: 1}
 	l := new(Local)

@@ -240,7 +240,7 @@ func (m *massModel) fate(w *massWorld, x int, do modelActionKind) {
 func (m *massModel) fresh(s modelStatus) (r massReplica) {
 	r.status = s
 	for i := range massInstances {
-		r.views[i] = massView{modelReplica{answeredAge: never, health: Health{Suspected: true, WritableSince: m.one.floorCredit}}}
+		r.views[i] = massView{modelReplica{answeredAge: never, health: Health{Disturbed: true, WritableSince: m.one.floorCredit}}}
 	}
 	return r
 }

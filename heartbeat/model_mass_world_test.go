@@ -142,7 +142,7 @@ func (m *massModel) begin() massWorld {
 	for x := range w.rep {
 		for i := range massInstances {
 			p := massView{modelReplica{answeredAge: never}}
-			p.health.SuspectedAt, p.health.WritableSince = m.one.floorCredit, m.one.floorCredit
+			p.health.DisturbedAt, p.health.WritableSince = m.one.floorCredit, m.one.floorCredit
 			w.rep[x].views[i] = p
 			w.store.inst[i] = Snapshot{}
 		}

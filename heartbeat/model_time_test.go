@@ -78,7 +78,7 @@ func (m *model) rebase(r *modelReplica, elapsed time.Duration) {
 	r.health.Credited = 0
 	now := func(t *Mono) { *t = max(*t-Mono(elapsed), m.floorNow) }
 	credited := func(t *Credit) { *t = max(*t-credit, m.floorCredit) }
-	credited(&r.health.SuspectedAt)
+	credited(&r.health.DisturbedAt)
 	credited(&r.health.WritableSince)
 	credited(&r.health.StartedAt)
 	if r.openSince != 0 {
@@ -159,7 +159,7 @@ func (m *model) wake(w *world, x int) {
 func (m *model) restart(w *world, x int) {
 	r := &w.rep[x]
 	*r = modelReplica{answeredAge: never, wasAway: true, restarted: m.silences, unhealthy: true,
-		health: Health{Suspected: true, Full: w.store.full, Alone: m.replicas == 1}}
+		health: Health{Disturbed: true, Full: w.store.full, Alone: m.replicas == 1}}
 	if m.silences && m.replicas == 1 {
 		for i := range w.store.leases { // etcd starts with it
 			w.store.leases[i].left = w.store.leases[i].ttl

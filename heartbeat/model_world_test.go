@@ -191,7 +191,7 @@ func (m *model) begin() world {
 	for x := range w.rep {
 		r := &w.rep[x]
 		r.answeredAge = never
-		r.health.SuspectedAt, r.health.WritableSince = m.floorCredit, m.floorCredit
+		r.health.DisturbedAt, r.health.WritableSince = m.floorCredit, m.floorCredit
 		r.health.Alone, r.health.Loaded, r.health.StartedAt = m.replicas == 1, true, m.floorCredit
 		if x >= m.replicas {
 			r.status = crashed

@@ -106,7 +106,7 @@ var mutants = []mutant{
 	{name: "no probation after a pause or a start", configs: "a crash|alone", edits: []edit{
 		{"local.go", "	return !on || ", "	return on == on || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
-		{"local.go", "	return h.Suspected && (!l.hasEvidence || h.SuspectedAt >= l.EvidenceCredit)", "	return h.Suspected"},
+		{"local.go", "	return h.Disturbed && (!l.hasEvidence || h.DisturbedAt >= l.EvidenceCredit)", "	return h.Disturbed"},
 		{"local.go", "	l.probation, l.silenceBefore = false, 0\n", "	l.silenceBefore = 0\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
@@ -175,8 +175,8 @@ var mutants = []mutant{
 	{name: "a removal is due by the clock of when it was scheduled", tests: "ARemovalFollows", edits: []edit{
 		{"engine.go", "		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))\n", "		_, wall := e.now()\n		e.checkAfter(en, time.Duration(e.Policy.removal(&en.view.Record)-wall))\n"}}},
 	{name: "each absence has a goroutine", tests: "TakeNoGoroutineEach", edits: []edit{
-		{"workers.go", "	if q.working < q.workers-q.withheld &&", "	if len(q.queue) > 0 &&"},
-		{"workers.go", "	if q.working > q.workers-q.withheld {", "	if false {"}}},
+		{"workers.go", "	if q.working < q.workers-q.reducedBy &&", "	if len(q.queue) > 0 &&"},
+		{"workers.go", "	if q.working > q.workers-q.reducedBy {", "	if false {"}}},
 }
 
 var allMutants = flag.Bool("mutants", false, "build and run all seeded mutants, not only the quick ones")

@@ -25,17 +25,17 @@ type Record struct {
 	// "" is where the id says. It changes when an update gives the instance another name.
 	Place string
 	State State
-	Seq   uint64 // grows by one with every event told
+	Seq   uint64 // grows by one with every event published
 	// Proposed is the interval in seconds that the application asked for: 0
 	// leaves it to the platform, -1 means that it sends no heartbeats.
 	Proposed int
-	// Interval is the interval last told, in seconds; 0: no heartbeats required.
+	// Interval is the negotiated interval in seconds; 0: no heartbeats required.
 	Interval int
-	// Previous is the interval told before, while the application's pace has not
-	// yet shown that it took the new one up; else 0.
+	// Previous is the interval negotiated before, while the gaps between heartbeats have not
+	// yet shown that the application took the new one up; else 0.
 	Previous int
-	// Window is how long silence may last, in seconds: the largest interval told
-	// and not yet superseded by an observed pace, times allowed misses + 1.
+	// Window is how long silence may last, in seconds: the largest interval that the
+	// application may still keep, times allowed misses + 1.
 	Window int
 	Lease  LeaseID // the lease its projection hangs on; 0 unless ACTIVE and beating
 
@@ -122,5 +122,5 @@ func (p Policy) Interval(proposed int) int {
 	}
 }
 
-// Window is how long an instance told this interval may be silent, in seconds.
+// Window is how long an instance with this interval may be silent, in seconds.
 func (p Policy) Window(interval int) int { return interval * (p.AllowedMisses + 1) }

@@ -68,7 +68,7 @@ func (e *Engine) noteDisturbances(ctx context.Context) {
 
 // disturbOnce is a disturbance that many may notice at once; once a second is enough.
 func (e *Engine) disturbOnce(reason string) {
-	if h := e.health.Load(); !h.Suspected || h.Credited.Sub(h.SuspectedAt) >= maxSilence {
+	if h := e.health.Load(); !h.Disturbed || h.Credited.Sub(h.DisturbedAt) >= maxSilence {
 		e.disturb(reason)
 	}
 }

@@ -351,7 +351,8 @@ func TestStopReturnsWhateverTheStoreDoes(t *testing.T) {
 }
 
 // Another replica moves many instances to new leases, and the renewals by which this
-// one adopts them are slow. What it must refute does not wait behind them (protocol CE4).
+// one adopts them are slow. What it must refute does not wait behind them
+// (refutations never wait for claims: protocol CE4).
 func TestARefutationDoesNotWaitBehindAdoptions(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		a, b := l.addReplica(brisk(10), false), l.addReplica(brisk(10), false)

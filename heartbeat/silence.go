@@ -6,9 +6,10 @@ import "time"
 // the silence before it. So a silence outlives the replica that observed it: once it has
 // lasted for one and a half intervals, or little more than one since a start, the record
 // keeps it, by one write; a heartbeat that ends it takes it out again, by another. After a
-// start it counts, but for an interval, in which to be heard is always due.
+// start it counts, but at least one interval must still be credited after the start: in that
+// time a living application is heard.
 
-// interval is what the application was told.
+// interval is the negotiated interval.
 func (r *Record) interval() time.Duration { return time.Duration(r.Interval) * time.Second }
 
 // keptAfter is how long a silence lasts before the record keeps it. The next start may come
@@ -27,7 +28,7 @@ func (l *Local) keptAfter(h *Health, r *Record) time.Duration {
 func (l *Local) silentFrom(h *Health) Credit {
 	switch {
 	case l.disturbed(h) && (l.hasEvidence || !h.Alone):
-		return max(h.SuspectedAt, l.seenAt)
+		return max(h.DisturbedAt, l.seenAt)
 	case l.hasEvidence:
 		return l.EvidenceCredit
 	default:
@@ -63,7 +64,7 @@ func (l *Local) requiredSince(from Credit, h *Health, r *Record) time.Duration {
 }
 
 const (
-	// An application whose pace is slower than one and a half intervals would cost two
+	// An application whose heartbeats are further apart than one and a half intervals would cost two
 	// writes for each heartbeat: so three silences are kept at once at most, and one in
 	// ten windows after that.
 	mostKept  = 3

@@ -118,7 +118,8 @@ func register(r Record, l LeaseID) Txn {
 
 // rearm makes the projection present again. A claim that was decided before would still
 // match if the record were as it was, so the record is written too: one unchanged since a
-// read that saw no projection proves that there was none since (protocol CE1).
+// read that saw no projection proves that there was none since (a re-arm writes the record:
+// protocol CE1).
 func (s *Snapshot) rearm(l LeaseID) Txn {
 	t := s.begin(Rearm)
 	t.Presence = NoProjection
@@ -126,8 +127,9 @@ func (s *Snapshot) rearm(l LeaseID) Txn {
 	return t
 }
 
-// claim compares the revision that the hold began with. Compared with that at its end, a
-// claim has had no hold at all (protocol CE3).
+// claim compares the revision that the hold began with. If it compared the one at the hold's
+// end, an instance that came back and went during the hold would be suspended without any
+// hold for its last absence (a hold has one revision: protocol CE3).
 func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	t := s.begin(Claim)
 	t.Presence = NoProjection
@@ -167,8 +169,8 @@ func (s *Snapshot) move(interval, previous, window int, l LeaseID) Txn {
 	return t
 }
 
-// lower tells a shorter interval and keeps the window: an application that has not heard
-// of it yet must not be judged by it (protocol CE7).
+// lower announces a shorter interval and keeps the window: an application that has not heard
+// of it yet must not be suspended by it (the window shrinks last: protocol CE7).
 func (s *Snapshot) lower(interval int) Txn {
 	t := s.begin(Lower)
 	t.RecordOp = Put

@@ -62,7 +62,7 @@ func (v *View) Observe(s Observation) (news bool) {
 }
 
 // noteGone takes in that there was no projection at a revision. If none was known before and
-// the record is the same, there was none in between, since each re-arm writes the record
+// the record is the same, there was none in between, since a re-arm writes the record too
 // (protocol CE1): the end is no newer. At the record's own revision nothing ends: an absence
 // that only a read found has ended at an unknown revision, until the watch or a list shows it.
 func (v *View) noteGone(at Revision) {

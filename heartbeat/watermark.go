@@ -143,8 +143,8 @@ func (k *knowledge) closeIfSettled(now Mono, u inProgress) bool {
 
 // behind says whether the watch has not shown all up to the record's last write, although
 // others must be waited for: an older end would be claimed than the one that counts. Once it
-// has, what it shows as absent has been so ever since (protocol CE1): Ended is the end that
-// is to be claimed.
+// has, what it shows as absent has been so ever since (a re-arm writes the record: protocol
+// CE1): Ended is the end that is to be claimed.
 func (in *Input) behind(m Revision) bool { return in.Unsettled != 0 && in.Watched < m }
 
 // settled says whether every replica that is waited for has settled the end that is known.

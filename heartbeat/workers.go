@@ -28,9 +28,9 @@ type workQueue[T any] struct {
 	working   int
 	lostCount uint64
 
-	withheld   int // workers that the store is too slow for, as far as was seen
-	successes  int // pieces of work that succeeded since the number was changed
-	withheldAt Mono
+	reducedBy int // workers that are left out because calls to the store ran into their bound
+	successes int // pieces of work that succeeded since the number was changed
+	reducedAt Mono
 }
 
 // minWorkers is how many workers there are however slow the store is.
@@ -42,12 +42,12 @@ func (q *workQueue[T]) adapt(began, now Mono, failed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case failed && began >= q.withheldAt:
-		q.withheld, q.successes, q.withheldAt = q.workers-max((q.workers-q.withheld)/2, min(q.workers, minWorkers)), 0, now
-	case failed || q.withheld == 0:
+	case failed && began >= q.reducedAt:
+		q.reducedBy, q.successes, q.reducedAt = q.workers-max((q.workers-q.reducedBy)/2, min(q.workers, minWorkers)), 0, now
+	case failed || q.reducedBy == 0:
 	default:
 		if q.successes++; q.successes >= minWorkers {
-			q.withheld, q.successes = q.withheld-1, 0
+			q.reducedBy, q.successes = q.reducedBy-1, 0
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (q *workQueue[T]) put(x T) bool {
 
 // addWorker starts a worker, if there may be one more; q.mu is held.
 func (q *workQueue[T]) addWorker() {
-	if q.working < q.workers-q.withheld && q.spawn(q.work) {
+	if q.working < q.workers-q.reducedBy && q.spawn(q.work) {
 		q.working++
 	}
 }
@@ -91,7 +91,7 @@ func (q *workQueue[T]) take() (x T, ok bool) {
 		q.working--
 		return x, false
 	}
-	if q.working > q.workers-q.withheld {
+	if q.working > q.workers-q.reducedBy {
 		q.working--
 		return x, false
 	}
@@ -118,8 +118,9 @@ func (q *workQueue[T]) dropped() uint64 {
 	return q.lostCount
 }
 
-// workQueues are the engine's. A refutation that waits behind a slow claim comes too late
-// (protocol CE4), so each sort of work has workers of its own.
+// workQueues are the engine's. A refutation that waited behind a slow claim would come too
+// late, and a living instance be suspended: so each sort of work has workers of its own
+// (refutations never wait for claims: protocol CE4).
 type workQueues struct {
 	refutes, claims, adopts workQueue[*entry]
 	repairs                 workQueue[repairJob]
