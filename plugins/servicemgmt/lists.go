@@ -1,8 +1,6 @@
 package servicemgmt
 
 import (
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -20,7 +18,7 @@ const (
 // holds pointers only, for each service is encoded once for all lists.
 type lists struct {
 	mu     sync.Mutex
-	cached map[string]*list // by keyOf the filter
+	cached map[string]*list // by the query of the filter
 }
 
 // list is what the index found at a version, and what of it is visible. Neither is changed.
@@ -32,7 +30,7 @@ type list struct {
 
 // discover lists the services that the filter selects and that are visible.
 func (l *lists) discover(x *index, f mp1.Filter, visible func(*item) bool) []*server.Service {
-	key := keyOf(f)
+	key := f.Query() // not a list of its fields, from which a new one would be missing
 	old := l.cachedFor(key)
 	now := &list{at: x.version()}
 	if old != nil && old.at == now.at {
@@ -99,23 +97,4 @@ func (l *lists) store(key string, now *list) {
 		l.cached = map[string]*list{}
 	}
 	l.cached[key] = now
-}
-
-// keyOf is the filter as a text. Values are quoted, so that they cannot contain a separator.
-func keyOf(f mp1.Filter) string {
-	flag := func(b *bool) string {
-		if b == nil {
-			return ""
-		}
-		return strconv.FormatBool(*b)
-	}
-	const unit, group = "\x1f", "\x1e"
-	quoted := func(of []string) string {
-		out := make([]string, len(of))
-		for i, s := range of {
-			out[i] = strconv.Quote(s)
-		}
-		return strings.Join(out, unit)
-	}
-	return strings.Join([]string{quoted(f.SerInstanceIDs), quoted(f.SerNames), strconv.Quote(f.SerCategoryID), string(f.ScopeOfLocality), flag(f.ConsumedLocalOnly), flag(f.IsLocal)}, group)
 }

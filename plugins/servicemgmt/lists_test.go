@@ -64,7 +64,7 @@ func TestEachFilterHasItsOwnListAndTheyAreFew(t *testing.T) {
 		for _, f := range filters {
 			want := x.find("", f)
 			got := l.discover(x, f, everything)
-			require.Len(t, got, len(want), "%q", keyOf(f))
+			require.Len(t, got, len(want), f.Query())
 			for i := range want {
 				require.Same(t, want[i].svc, got[i])
 			}
