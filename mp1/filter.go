@@ -8,19 +8,23 @@ import (
 	"strings"
 )
 
-// Filter selects services by the six query parameters of §8.2.3.3.1. Several values of one
+// Filter selects services by the query parameters of §8.2.3.3.1. Several values of one
 // parameter are alternatives; different parameters must all match. The zero Filter selects
-// every service.
+// every service. At most one of SerInstanceIDs, SerNames and SerCategoryID may be set: the
+// platform refuses a query of two of them with 400.
 type Filter struct {
-	SerInstanceIDs    []string
-	SerNames          []string
-	SerCategoryID     string
-	ScopeOfLocality   Locality
-	ConsumedLocalOnly *bool
-	IsLocal           *bool
+	SerInstanceIDs    []string // ser_instance_id: any of these
+	SerNames          []string // ser_name: any of these
+	SerCategoryID     string   // ser_category_id: the id of the category
+	ScopeOfLocality   Locality // scope_of_locality; a service without one has DefaultLocality
+	ConsumedLocalOnly *bool    // consumed_local_only; a service without one has true
+	IsLocal           *bool    // is_local; a service without one has true
 }
 
 var queryParameters = []string{"ser_instance_id", "ser_name", "ser_category_id", "scope_of_locality", "consumed_local_only", "is_local"}
+
+// QueryParameters returns the names of the query parameters that [ParseQuery] reads.
+func QueryParameters() []string { return slices.Clone(queryParameters) }
 
 // ParseQuery reads the query of a list of services. Unknown parameters are refused. Its
 // errors are *Invalid.

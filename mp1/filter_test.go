@@ -1,6 +1,8 @@
 package mp1
 
 import (
+	"net/url"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +58,44 @@ func TestAFilterMatchesWhatAbsenceMeans(t *testing.T) {
 		require.Equal(t, c.plain, c.f.Match(plain), c.f)
 		require.Equal(t, c.other, c.f.Match(other), c.f)
 	}
+}
+
+// Were a field missing from Query, the client would ask for more than the filter selects,
+// and a server that keeps lists by their query would answer with another filter's list.
+func TestEveryFieldOfAFilterIsReadWrittenAndMatched(t *testing.T) {
+	yes, no := true, false
+	candidates := map[reflect.Type][]any{
+		reflect.TypeFor[[]string](): {[]string{"x"}, []string{"x", "y&z"}},
+		reflect.TypeFor[string]():   {"x", "y"},
+		reflect.TypeFor[Locality](): {Locality("ZONE"), Locality("NFVI_NODE")},
+		reflect.TypeFor[*bool]():    {&yes, &no},
+	}
+	var empty Filter
+	require.Empty(t, empty.Query())
+	var names []string
+	for field := range reflect.TypeFor[Filter]().Fields() {
+		values := candidates[field.Type]
+		require.NotEmpty(t, values, "this test has no values of the type of Filter.%s; name two", field.Name)
+		queries, name, rejected := map[string]bool{}, "", false
+		for _, v := range values {
+			var f Filter
+			reflect.ValueOf(&f).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(v))
+			raw := f.Query()
+			require.NotEmpty(t, raw, "Query (mp1/filter.go) does not write Filter.%s", field.Name)
+			require.False(t, queries[raw], "Query (mp1/filter.go) writes two values of Filter.%s as %s", field.Name, raw)
+			queries[raw] = true
+			q, err := url.ParseQuery(raw)
+			require.NoError(t, err)
+			require.Len(t, q, 1, raw)
+			for name = range q {
+			}
+			back, err := ParseQuery(raw)
+			require.NoError(t, err, "queryParameters (mp1/filter.go) must have %s", name)
+			require.Equal(t, f, back, "setParameter (mp1/filter.go) must set Filter.%s of %s", field.Name, name)
+			rejected = rejected || !f.Match(&ServiceInfo{})
+		}
+		require.True(t, rejected, "Match (mp1/filter.go) does not look at Filter.%s", field.Name)
+		names = append(names, name)
+	}
+	require.ElementsMatch(t, queryParameters, names, "each parameter is one field of Filter")
 }

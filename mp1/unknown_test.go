@@ -127,7 +127,7 @@ func TestWhatOnlyDescribesMayHaveMoreMembers(t *testing.T) {
 }
 
 func TestWhatNarrowsAListIsNeverIgnored(t *testing.T) {
-	const known = "only ser_instance_id, ser_name, ser_category_id, scope_of_locality, consumed_local_only, is_local may be given"
+	known := "only " + strings.Join(queryParameters, ", ") + " may be given"
 	for raw, attribute := range map[string]string{
 		"instance_id=x": "instance_id", "serInstanceId=x": "serInstanceId", "Ser_name=x": "Ser_name", "ser_names=x": "ser_names", "serName=x": "serName", "name=x": "name", "service_name=x": "service_name",
 		"ser_naem=x": "ser_naem", "category=x": "category", "locality=ZONE": "locality", "isLocal=true": "isLocal", "local=true": "local", "ser_category=x": "ser_category",
