@@ -260,14 +260,14 @@ func (e *Engine) revokeLater(l LeaseID) {
 func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
 	en.observe(e.health.Load(), t.Observations(at)...)
-	e.followChange(en)
+	e.reschedule(en)
 	en.mu.Unlock()
 	e.queueNotice(func() { e.Hooks.Committed(t) })
 }
 
-// followChange reports, counts and schedules an instance after a change of what is known of
-// it; en.mu is held.
-func (e *Engine) followChange(en *entry) {
+// reschedule enters an instance into the schedule by what has changed in what is known of it,
+// and reports and counts the change; en.mu is held.
+func (e *Engine) reschedule(en *entry) {
 	if !en.view.Absent() && !en.claiming {
 		en.claimFlow = nil
 	}

@@ -67,9 +67,10 @@ func (q *openQueue) Pop() any {
 	return x
 }
 
-// noteAbsence follows something new about an absence; en.mu is held. The lease had not ended
-// before the revision since.
-func (e *Engine) noteAbsence(en *entry, now Mono, since Revision) {
+// trackUnsettledEnd notes the end of a lease that other replicas wait for until this one has
+// settled it; it schedules nothing. en.mu is held. The lease had not ended before the
+// revision since.
+func (e *Engine) trackUnsettledEnd(en *entry, now Mono, since Revision) {
 	opened := en.openIfContested(now, since, en.inProgress)
 	if e.Alone || !en.view.Absent() {
 		return

@@ -9,6 +9,8 @@ import (
 // Hooks are what the engine calls when something happened. They are called without any lock
 // of the engine, by goroutines that do nothing else: one that blocks stops neither
 // heartbeats nor claims, ticks or the end of Run. What it does stop is said below.
+// Subscribers are told from the outbox only, which the transaction itself writes: a call of a
+// hook may be dropped, or stand for several changes, and after a crash none is repeated.
 type Hooks struct {
 	// Changed: the record of id is now s (At 0: it is gone). Calls for one id are in
 	// order; of several changes in a row only the last may be reported. What a replica

@@ -201,13 +201,13 @@ func (m *model) reply(w *world, x, slot int, res Result) {
 	}
 	if res.Outcome == Done && a.Do == DoCommit {
 		r.observe(&r.health, a.Txn.Observations(res.Revision)...)
-		m.followChange(r)
+		m.reschedule(r)
 	}
 	m.advance(w, x, slot, res)
 }
 
-// followChange: a hold ends when the instance is back.
-func (m *model) followChange(r *modelReplica) {
+// reschedule: a hold ends when the instance is back.
+func (m *model) reschedule(r *modelReplica) {
 	if !r.view.Absent() && r.slots[slotClaim].phase == slotWaiting {
 		r.slots[slotClaim] = modelSlot{}
 	}
@@ -224,7 +224,7 @@ func (m *model) deliver(w *world, x int) {
 	if !r.observe(&r.health, b.observations[:b.n]...) {
 		return
 	}
-	m.followChange(r)
+	m.reschedule(r)
 	switch r.taskOnNews(0, lease, r.underway(m)) {
 	case refuting:
 		m.start(w, x, slotRefute, RefuteFlow{Careful: r.careful})

@@ -35,8 +35,8 @@ func (e *Engine) observeSince(en *entry, since Revision, observations ...Observa
 	if !en.observe(e.health.Load(), observations...) {
 		return
 	}
-	e.followChange(en)
-	e.noteAbsence(en, now, since)
+	e.reschedule(en)
+	e.trackUnsettledEnd(en, now, since)
 	if en.view.ended != ended { // a claim must not wait for an end that is known better by now
 		e.schedule.move(&e.schedule.awaitingPeers, &e.schedule.due, en, int64(e.health.Load().Credited))
 	}
