@@ -49,10 +49,10 @@ func served(t *testing.T, a *Responses, h http.Handler) (pipes, func()) {
 	return p, func() { _ = srv.Close() }
 }
 
-func (a *Responses) unread() int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.held
+func (rs *Responses) unread() int64 {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.held
 }
 
 func value(t *testing.T, c prometheus.Counter) int {
