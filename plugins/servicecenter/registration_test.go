@@ -24,7 +24,7 @@ func registered(t *testing.T) (*center.Registration, keys.Instance) {
 }
 
 // Nothing of the registration of service-center is a service of Mp1's, and neither list nor
-// watch nor tidying takes it for a stranger.
+// watch nor tidying takes it for another client's.
 func TestTheRegistrationOfServiceCenterIsNoService(t *testing.T) {
 	_, at := registered(t)
 	storetest.Repaired(t, records)

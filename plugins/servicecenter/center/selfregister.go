@@ -31,7 +31,7 @@ import (
 // heartbeats are answered with success while the store is away, and anybody may write to it.
 //
 // Nothing of it is a record: Mp1 does not see it. The instances have names that no
-// projection has, so that neither list nor watch takes one for a stranger.
+// projection has, so that neither list nor watch takes one for another client's.
 const (
 	selfTTL       = 15 // seconds that a replica stays there which was killed
 	selfEvery     = selfTTL * time.Second / 3

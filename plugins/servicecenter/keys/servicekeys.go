@@ -11,7 +11,7 @@ import (
 
 // MarkPrefix is where a registration marks what it made: below it stands the id of
 // every microservice of ours, with its index key. service-center cannot write there,
-// so a compare with a mark tells ours from a stranger's in the very transaction.
+// so a compare with a mark tells ours from another client's in the very transaction.
 const MarkPrefix = "/mep/own/"
 
 // The roots of service-center's keys in our tenant.

@@ -21,9 +21,9 @@ func (s *Store) admit(ctx context.Context, c quota.Class, ops []clientv3.Op) (do
 	return done, nil
 }
 
-// classOf says what an engine's transaction does to the store. A full store may refuse only
-// what an application adds: a claim that could not be written would leave a death untold,
-// and a deletion is what makes room.
+// classOf says what an engine's transaction does to the store. If a claim could not be
+// written, consumers would not be notified of a suspension; and a deletion is what makes
+// room. So a full store refuses only what an application adds.
 func (s *Store) classOf(ctx context.Context, t *heartbeat.Txn, ops []clientv3.Op) quota.Class {
 	switch t.Kind {
 	case heartbeat.Register:

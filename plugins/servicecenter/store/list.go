@@ -88,7 +88,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		if err != nil {
 			bad[id] = true
 			lost.add(string(kv.Key))
-			l.spare(id)
+			l.skip(id)
 			return
 		}
 		n, stands := len(l.all), keys.InstanceOf(id, r.Place)
@@ -120,7 +120,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		case marked && ok && !elsewhere:
 			l.all = append(l.all, heartbeat.Listed{ID: place.ID(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
 		default:
-			l.stray(kv)
+			l.addForeign(kv)
 		}
 	})
 	if err == nil && s.repairs != nil {
@@ -186,7 +186,7 @@ func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) 
 		clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0),
 		etcd.Unchanged(keys.MarkPrefix+serviceID, mark), etcd.Unchanged(keys.ServicePrefix+serviceID, file),
 	).Then(append(append(ops, keys.DeleteBelow(serviceID, index)...),
-		// the name may lead to a stranger's by now
+		// the name may lead to another client's by now
 		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Value(index), "=", serviceID)}, []clientv3.Op{clientv3.OpDelete(index)}, nil))...).Commit()
 }
 

@@ -33,20 +33,21 @@ type microservice struct {
 }
 
 // findService reads a microservice, at any member: what is a little old fails the compares of
-// the transaction that uses it. If it seems to be a stranger's, it is read again from the
-// leader. glance is as in readService.
-func (s *Store) findService(ctx context.Context, id, index string, glance bool) (st microservice, err error) {
-	st, err = s.readService(ctx, id, index, glance, clientv3.WithSerializable())
+// the transaction that uses it. If it seems to be another client's, it is read again from
+// the leader. skipCounts is as in readService.
+func (s *Store) findService(ctx context.Context, id, index string, skipCounts bool) (st microservice, err error) {
+	st, err = s.readService(ctx, id, index, skipCounts, clientv3.WithSerializable())
 	if err == nil && !st.ours() {
 		st, err = s.readService(ctx, id, index, false)
 	}
 	return st, err
 }
 
-// readService reads a microservice, by default from the leader. What lies below it is counted
-// only where there is no mark, for that takes as long as there is of it; with glance, only
-// where it is a stranger's besides, and the compares have to see to the rest.
-func (s *Store) readService(ctx context.Context, id, index string, glance bool, opts ...clientv3.OpOption) (st microservice, err error) {
+// readService reads a microservice, by default from the leader. Counting what lies below it
+// takes as long as there is of it, so that is done only where there is no mark. skipCounts
+// leaves the counts out also where the microservice seems to be free or ours: the
+// transaction's compares detect changes.
+func (s *Store) readService(ctx context.Context, id, index string, skipCounts bool, opts ...clientv3.OpOption) (st microservice, err error) {
 	st = microservice{id: id, index: index}
 	read := func(keys []string, more ...clientv3.OpOption) ([]*etcdserverpb.ResponseOp, error) {
 		var ops []clientv3.Op
@@ -70,7 +71,7 @@ func (s *Store) readService(ctx context.Context, id, index string, glance bool, 
 			*to = kvs[0]
 		}
 	}
-	if st.mark != nil || glance && st.ours() {
+	if st.mark != nil || skipCounts && st.ours() {
 		return st, nil
 	}
 	got, err = read([]string{keys.InstancePrefix + id + path.SPLIT, keys.LeasePrefix + id + path.SPLIT, keys.RecordPrefix + id}, clientv3.WithPrefix(), clientv3.WithCountOnly())
@@ -156,14 +157,14 @@ func (st *microservice) operations(p *projector) ([]clientv3.Op, error) {
 // intact says whether value is the microservice that we put under this id and index
 // key, whichever of its instances it was put for.
 func intact(id, index string, value []byte) bool {
-	want, _ := should(id, index, value)
+	want, _ := expectedService(id, index, value)
 	return want != nil && bytes.Equal(want, value)
 }
 
-// should is what a microservice of ours should be, by what it says itself of its
+// expectedService is what a microservice of ours should be, by what it says itself of its
 // application, name and version; nil: it contradicts its id or its index key. earlier
 // says that the release before put it so.
-func should(id, index string, value []byte) (want []byte, earlier bool) {
+func expectedService(id, index string, value []byte) (want []byte, earlier bool) {
 	var is discovery.MicroService
 	if json.Unmarshal(value, &is) != nil {
 		return nil, false

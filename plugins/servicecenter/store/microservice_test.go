@@ -116,7 +116,7 @@ func TestAMicroserviceThatIsThereIsNotWrittenAgain(t *testing.T) {
 	require.NotEqual(t, damaged, string(now.Kvs[0].Value), "but one that was altered is")
 }
 
-// What is there when the microservice is looked at may be a stranger's by the time of
+// What is there when the microservice is looked at may be another client's by the time of
 // the transaction.
 func TestAMicroserviceTakenBetweenTheLookAndTheTransaction(t *testing.T) {
 	const owner = "app-between"

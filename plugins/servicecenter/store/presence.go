@@ -21,12 +21,12 @@ const (
 	leaveTime     = time.Second // for what a replica writes while it stops
 )
 
-// presence is this replica's own key: it says that the replica lives and what it has
-// settled.
+// presence is this replica's own key: it shows the others that the replica lives and what it
+// has settled.
 type presence struct {
-	mu      sync.Mutex // held while the key is written
-	joined  bool       // the key is to be kept; a store that nobody shares has none
-	details map[string]any
+	mu      sync.Mutex           // held while the key is written
+	joined  bool                 // the key is to be kept; a store that nobody shares has none
+	details map[string]any       // for operators who look at the key
 	status  heartbeat.PeerStatus // what was published last; not Publishes: nothing yet
 
 	stateMu sync.Mutex
@@ -46,12 +46,12 @@ func (p *presence) set(l heartbeat.LeaseID, at int64) {
 	p.lease, p.at = l, at
 }
 
-// join has the key kept; say is what an operator finds in it besides.
-func (p *presence) join(say any) {
+// join has the key kept from now on; details is what an operator finds in it besides.
+func (p *presence) join(details any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.joined, p.details = true, map[string]any{}
-	if b, err := json.Marshal(say); err == nil {
+	if b, err := json.Marshal(details); err == nil {
 		_ = json.Unmarshal(b, &p.details) // what is no object is left out
 	}
 }
@@ -71,7 +71,7 @@ func (p *presence) value(w heartbeat.PeerStatus, leaving bool) string {
 }
 
 // Publish implements heartbeat.Store. What is settled in one history of the store must not be
-// said in another: the compare fails there, for the key is not as it was written last.
+// published in another: the compare fails there, for the key is not as it was written last.
 func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	p := &s.presence
 	p.mu.Lock()
@@ -84,17 +84,18 @@ func (s *Store) Publish(ctx context.Context, w heartbeat.PeerStatus) error {
 	defer cancel()
 	l, at := p.state()
 	if l == 0 {
-		return s.create(ctx, w)
+		return s.createKey(ctx, w)
 	}
-	done, err := s.putStatus(ctx, w, false, l, at)
+	done, err := s.updateKey(ctx, w, false, l, at)
 	if err == nil && done || err != nil && !errors.Is(err, heartbeat.ErrLeaseGone) {
 		return err
 	}
-	return s.create(ctx, w)
+	return s.createKey(ctx, w)
 }
 
-// putStatus puts the key if it is as it was written last; false: it is not. p.mu is held.
-func (s *Store) putStatus(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (bool, error) {
+// updateKey writes the key by compare-and-set: done is false if it is not as it was written
+// last. p.mu is held.
+func (s *Store) updateKey(ctx context.Context, w heartbeat.PeerStatus, leaving bool, l heartbeat.LeaseID, at int64) (done bool, err error) {
 	if failpoint.On {
 		failpoint.Write()
 	}
@@ -112,9 +113,9 @@ func (s *Store) putStatus(ctx context.Context, w heartbeat.PeerStatus, leaving b
 	return true, nil
 }
 
-// create puts the key, on a new lease. It asks first for the store's head: what was settled
-// in another history of the store must not be said in this one. p.mu is held.
-func (s *Store) create(ctx context.Context, w heartbeat.PeerStatus) error {
+// createKey puts the key, on a new lease. What was settled in another history of the store must
+// not be published in this one, so it reads the store's head first. p.mu is held.
+func (s *Store) createKey(ctx context.Context, w heartbeat.PeerStatus) error {
 	if _, err := s.Head(ctx); err != nil {
 		return err
 	}
@@ -135,15 +136,15 @@ func (s *Store) create(ctx context.Context, w heartbeat.PeerStatus) error {
 	return nil
 }
 
-// Join has this replica's key kept from the first Publish on, with what say holds for an
-// operator who looks. A store that nobody shares has no such keys.
-func (s *Store) Join(say any) { s.presence.join(say) }
+// Join has this replica's key kept from the first Publish on, with details for an operator
+// who looks at it. A store that nobody shares has no such keys.
+func (s *Store) Join(details any) { s.presence.join(details) }
 
-// Attend keeps this replica's key until ctx ends, then takes it away. A key that is lost is
-// put back at once, for the others do not wait for long; that of a replica which cannot
-// get on is taken away, so that they do not wait at all.
-func (s *Store) Attend(ctx context.Context, say any) {
-	s.presence.join(say)
+// KeepPresence keeps this replica's key until ctx ends, then deletes it. A key that is lost is
+// put back at once, for the others soon take the replica for dead; that of a replica which
+// is stuck is deleted, so that the others do not wait for it.
+func (s *Store) KeepPresence(ctx context.Context, details any) {
+	s.presence.join(details)
 	select {
 	case <-s.replicas.lost: // a list before this showed that it was not there yet
 	default:
@@ -182,13 +183,13 @@ func (s *Store) refresh(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now, _ := p.state(); now != l || !p.status.Publishes {
-		return // a watermark was published meanwhile, or none ever
+		return // a watermark was published meanwhile, or never one
 	}
 	// A stop waits for it, so that it knows what to take away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), etcd.CallTimeout)
 	defer cancel()
 	p.set(0, 0)
-	_ = s.create(ctx, p.status) // it is tried again
+	_ = s.createKey(ctx, p.status) // it is tried again
 }
 
 // leave takes the key away. If nothing is unsettled here, it publishes first that nobody
@@ -204,13 +205,13 @@ func (s *Store) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	if e := s.engine.Load(); e == nil || e.SettleEnds() {
-		_, _ = s.putStatus(ctx, p.status, true, l, at)
+		_, _ = s.updateKey(ctx, p.status, true, l, at)
 	}
 	p.set(0, 0)
 	_ = s.Revoke(ctx, l) // else it runs out
 }
 
-// reset drops what was said in another history of the store.
+// reset drops what was published in another history of the store.
 func (p *presence) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

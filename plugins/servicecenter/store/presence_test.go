@@ -38,12 +38,12 @@ func TestWhatAReplicaSaysIsReadLeniently(t *testing.T) {
 }
 
 // keyOf reads the key of a replica.
-func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, word replicaValue) {
+func keyOf(t *testing.T, s *Store) (kv *mvccpb.KeyValue, value replicaValue) {
 	t.Helper()
 	got, err := s.client.Get(t.Context(), keys.ReplicaPrefix+s.replicas.self)
 	require.NoError(t, err)
 	if len(got.Kvs) == 0 {
-		return nil, word
+		return nil, value
 	}
 	return got.Kvs[0], decodeReplica(got.Kvs[0].Value)
 }
@@ -81,7 +81,7 @@ func TestAReplicaPublishesInItsKey(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
-	work.Go(func() { s.Attend(ctx, map[string]string{"listen": "here"}) })
+	work.Go(func() { s.KeepPresence(ctx, map[string]string{"listen": "here"}) })
 	now, _ := keyOf(t, s)
 	events := s.client.Watch(t.Context(), keys.ReplicaPrefix+s.replicas.self, clientv3.WithRev(now.ModRevision+1))
 	stop()
@@ -112,7 +112,7 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	defer stop()
 	for _, s := range []*Store{one, two} {
 		s.presence.join("here")
-		work.Go(func() { s.Attend(ctx, "here") })
+		work.Go(func() { s.KeepPresence(ctx, "here") })
 	}
 	heard, _ := follow(t, one), follow(t, two)
 	for _, s := range []*Store{one, two} {

@@ -90,7 +90,7 @@ func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {
 		if word == "" {
 			ev.Type = mvccpb.DELETE
 		}
-		store.replicas.see([]*clientv3.Event{ev}, heartbeat.New(heartbeat.Config{}))
+		store.replicas.observe([]*clientv3.Event{ev}, heartbeat.New(heartbeat.Config{}))
 	}
 	put(`{"listen":"127.0.0.1:1","settled":1}`)
 	t.Cleanup(func() { put("") })

@@ -15,8 +15,8 @@ import (
 
 // Whoever has etcd's credentials, or a service-center of another make on the same
 // store, can change keys of ServiceComb's that are about ours. Every list compares all
-// of them with the records, and what is missing, altered or not ours is put right. The
-// records themselves say nothing of it, so no consumer of Mp1 is told.
+// of them with the records, and what is missing, altered or not ours is put right. No record
+// changes by that, so no consumer of Mp1 is notified.
 
 const (
 	repairTimeout = 10 * time.Second
@@ -29,25 +29,25 @@ type listing struct {
 	all        []heartbeat.Listed
 	byInstance map[keys.Instance]int // records by the instance that they are shown as
 	first      map[string]int        // a record of each microservice
-	spared     map[string]bool       // microservices of records that could not be read
-	strays     []*mvccpb.KeyValue
+	skipped    map[string]bool       // microservices of records that could not be read
+	foreign    []*mvccpb.KeyValue
 }
 
-// spare has the microservice of a record that could not be read left as it is.
-func (l *listing) spare(id heartbeat.ID) {
+// skip leaves the microservice of a record that could not be read as it is.
+func (l *listing) skip(id heartbeat.ID) {
 	if service, _, ok := keys.Split(id); ok {
-		if l.spared == nil {
-			l.spared = map[string]bool{}
+		if l.skipped == nil {
+			l.skipped = map[string]bool{}
 		}
-		l.spared[service] = true
+		l.skipped[service] = true
 	}
 }
 
-// stray notes an instance below a microservice of ours that no record put there.
-func (l *listing) stray(kv *mvccpb.KeyValue) {
+// addForeign adds an instance below a microservice of ours that no record put there.
+func (l *listing) addForeign(kv *mvccpb.KeyValue) {
 	service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
 	if _, ours := l.first[service]; ours {
-		l.strays = append(l.strays, &mvccpb.KeyValue{Key: kv.Key, ModRevision: kv.ModRevision})
+		l.foreign = append(l.foreign, &mvccpb.KeyValue{Key: kv.Key, ModRevision: kv.ModRevision})
 	}
 }
 
@@ -70,17 +70,17 @@ func (s *Store) repair(ctx context.Context, l *listing) {
 	defer cancel()
 	m := &repairer{Store: s, listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
 		checked: map[string]int64{}, compares: map[string][]clientv3.Cmp{}, operations: map[string][]clientv3.Op{}, done: map[string]int{}}
-	for _, step := range []func(context.Context) error{m.checkMarks, m.checkServices, m.checkIndexes, m.checkBelow, m.checkDependencies, m.checkLeases} {
+	for _, step := range []func(context.Context) error{m.checkMarks, m.checkServices, m.checkIndexes, m.checkChildren, m.checkDependencies, m.checkLeases} {
 		if step(ctx) != nil {
 			return // the next list looks again
 		}
 	}
 	s.repairs.checked = m.checked
-	for _, kv := range l.strays {
-		m.deleteKey(repairedInstance, kv)
+	for _, kv := range l.foreign {
+		m.queueDelete(repairedInstance, kv)
 	}
 	for kind := range m.compares {
-		m.carryOut(ctx, kind)
+		m.applyChanges(ctx, kind)
 	}
 	for id := range m.wrong {
 		m.rebuild(ctx, id)
@@ -88,19 +88,20 @@ func (s *Store) repair(ctx context.Context, l *listing) {
 	m.report()
 }
 
-// deleteKey has a key erased, unless it was written since it was seen.
-func (m *repairer) deleteKey(kind string, kv *mvccpb.KeyValue) {
-	m.change(kind, kv, clientv3.OpDelete(string(kv.Key)))
+// queueDelete queues the deletion of a key, unless it was written since it was seen.
+func (m *repairer) queueDelete(kind string, kv *mvccpb.KeyValue) {
+	m.queueChange(kind, kv, clientv3.OpDelete(string(kv.Key)))
 }
 
-func (m *repairer) change(kind string, seen *mvccpb.KeyValue, op clientv3.Op) {
+// queueChange queues an operation on a key, unless that was written since it was seen.
+func (m *repairer) queueChange(kind string, seen *mvccpb.KeyValue, op clientv3.Op) {
 	m.compares[kind] = append(m.compares[kind], clientv3.Compare(clientv3.ModRevision(string(seen.Key)), "=", seen.ModRevision))
 	m.operations[kind] = append(m.operations[kind], op)
 }
 
-// carryOut carries the changes of one kind out, many at a time; where something was
+// applyChanges carries out the changes of one kind, many at a time; where something was
 // written since, one by one.
-func (m *repairer) carryOut(ctx context.Context, kind string) {
+func (m *repairer) applyChanges(ctx context.Context, kind string) {
 	cmps, ops := m.compares[kind], m.operations[kind]
 	for len(ops) > 0 {
 		n := min(repairBatch, len(ops))

@@ -40,7 +40,7 @@ func (m *repairer) checkMarks(ctx context.Context) error {
 		m.index[index] = id
 	}
 	for id, index := range m.marks {
-		if _, used := m.first[id]; !used && m.index[index] == "" && !m.spared[id] && id != m.reserved {
+		if _, used := m.first[id]; !used && m.index[index] == "" && !m.skipped[id] && id != m.reserved {
 			leftover[id] = index
 		}
 	}
@@ -70,10 +70,10 @@ func (m *repairer) checkServices(ctx context.Context) error {
 		delete(byID, id)
 		if m.repairs.checked[id] == kv.ModRevision || intact(id, index, kv.Value) {
 			m.checked[id] = kv.ModRevision
-		} else if want, earlier := should(id, index, kv.Value); earlier && m.replicas.older() {
-			return // who put it would put it again
+		} else if want, earlier := expectedService(id, index, kv.Value); earlier && m.replicas.older() {
+			return // the replica that put it would put it again
 		} else if earlier {
-			m.change(updatedRelease, kv, clientv3.OpPut(string(kv.Key), string(want)))
+			m.queueChange(updatedRelease, kv, clientv3.OpPut(string(kv.Key), string(want)))
 		} else {
 			m.wrong[id] = true
 		}
@@ -95,7 +95,7 @@ func (m *repairer) checkIndexes(ctx context.Context) error {
 		case named && string(kv.Value) == id:
 			seen[id] = true
 		case !named && leads:
-			m.deleteKey(repairedAlias, kv)
+			m.queueDelete(repairedAlias, kv)
 		}
 	}); err != nil {
 		return err
@@ -108,22 +108,22 @@ func (m *repairer) checkIndexes(ctx context.Context) error {
 	_, err := m.each(ctx, keys.AliasPrefix, m.at, func(kv *mvccpb.KeyValue) {
 		_, leads := m.first[string(kv.Value)]
 		if named := m.index[keys.IndexPrefix+strings.TrimPrefix(string(kv.Key), keys.AliasPrefix)] != ""; named || leads {
-			m.deleteKey(repairedAlias, kv)
+			m.queueDelete(repairedAlias, kv)
 		}
 	})
 	return err
 }
 
-func (m *repairer) checkBelow(ctx context.Context) error {
+func (m *repairer) checkChildren(ctx context.Context) error {
 	for _, prefix := range append([]string{keys.TagPrefix}, keys.BelowService...) {
-		kind := repairedBelow
+		kind := repairedChild
 		if prefix == keys.QueuePrefix {
 			kind = repairedDependency
 		}
 		if _, err := m.each(ctx, prefix, m.at, func(kv *mvccpb.KeyValue) {
 			id, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), prefix), path.SPLIT)
 			if _, ours := m.first[id]; ours {
-				m.deleteKey(kind, kv)
+				m.queueDelete(kind, kv)
 			}
 		}); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (m *repairer) checkBelow(ctx context.Context) error {
 func (m *repairer) checkDependencies(ctx context.Context) error {
 	if _, err := m.each(ctx, keys.ConsumerPrefix, m.at, func(kv *mvccpb.KeyValue) {
 		if m.index[keys.IndexPrefix+strings.TrimPrefix(string(kv.Key), keys.ConsumerPrefix)] != "" {
-			m.deleteKey(repairedDependency, kv)
+			m.queueDelete(repairedDependency, kv)
 		}
 	}); err != nil {
 		return err
@@ -154,9 +154,9 @@ func (m *repairer) checkDependencies(ctx context.Context) error {
 		switch left, err := json.Marshal(&d); {
 		case len(d.Dependency) == n || err != nil:
 		case len(d.Dependency) == 0:
-			m.deleteKey(repairedDependency, kv)
+			m.queueDelete(repairedDependency, kv)
 		default:
-			m.change(repairedDependency, kv, clientv3.OpPut(string(kv.Key), string(left)))
+			m.queueChange(repairedDependency, kv, clientv3.OpPut(string(kv.Key), string(left)))
 		}
 	})
 	return err
@@ -171,7 +171,7 @@ func (m *repairer) checkLeases(ctx context.Context) error {
 		}
 		i, known := m.byInstance[keys.Instance{ServiceID: service, InstanceID: instance}]
 		if !known || m.all[i].Projection.Lease == 0 {
-			m.deleteKey(repairedLease, kv)
+			m.queueDelete(repairedLease, kv)
 			return
 		}
 		l := m.all[i].Projection.Lease
@@ -183,7 +183,7 @@ func (m *repairer) checkLeases(ctx context.Context) error {
 		l := &m.all[i]
 		if p := l.Projection; !held[i] && l.Exists() && p.Lease != 0 && p.Lease == l.Record.Lease {
 			at := keys.InstanceOf(l.ID, l.Record.Place)
-			m.change(repairedLease, &mvccpb.KeyValue{Key: []byte(at.Key()), ModRevision: int64(p.Revision)},
+			m.queueChange(repairedLease, &mvccpb.KeyValue{Key: []byte(at.Key()), ModRevision: int64(p.Revision)},
 				clientv3.OpPut(at.LeaseKey(), strconv.FormatInt(int64(p.Lease), 10), clientv3.WithLease(clientv3.LeaseID(p.Lease))))
 		}
 	}

@@ -11,15 +11,15 @@ import (
 // The kinds of damage: labels of a metric.
 const (
 	repairedService    = "microservice" // its mark, its file or its index key
-	repairedInstance   = "instance"     // a stranger's below a microservice of ours
+	repairedInstance   = "instance"     // somebody else's, below a microservice of ours
 	repairedLease      = "lease"        // service-center's key of an instance's lease
-	repairedBelow      = "below"        // a rule, tag, schema or summary: we write none
+	repairedChild      = "below"        // a rule, tag, schema or summary: we write none
 	repairedAlias      = "alias"        // another name that leads to ours, or an index key
 	repairedDependency = "dependency"   // one that has ours for its consumer
 	updatedRelease     = "release"      // no damage: a microservice as the release before put it
 )
 
-var repairKinds = []string{repairedService, repairedInstance, repairedLease, repairedBelow, repairedAlias, repairedDependency, updatedRelease}
+var repairKinds = []string{repairedService, repairedInstance, repairedLease, repairedChild, repairedAlias, repairedDependency, updatedRelease}
 
 func newRepairCounter() *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -85,7 +85,7 @@ func (m *repairer) report() {
 	}
 	if n := m.done[updatedRelease]; n > 0 {
 		delete(m.done, updatedRelease)
-		m.log.Info("microservices that the release before had put were brought up to date", openlog.WithTags(openlog.Tags{"count": n}))
+		m.log.Info("microservices that the previous release had written were brought up to date", openlog.WithTags(openlog.Tags{"count": n}))
 	}
 	if len(m.done) == 0 {
 		return

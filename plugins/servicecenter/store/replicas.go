@@ -28,9 +28,9 @@ type replicas struct {
 }
 
 // ProjectionForm names the form in which this release encodes projections, in the key of
-// every replica. Two releases would write every instance anew in turns, each in its own
-// form: so the newer one leaves the older form as it is while a replica lives that writes
-// it.
+// every replica. Two releases with different forms would overwrite each other's projections
+// endlessly: so the newer one leaves the older form as it is while a replica lives that
+// writes it.
 const ProjectionForm = "2"
 
 // older says whether replicas of the release before may live.
@@ -83,24 +83,24 @@ func (r *replicas) relist(ids, old map[string]bool) {
 	r.ids, r.old, r.unlisted = ids, old, false
 }
 
-// see takes in the writes of a watch, and hands the engine what the other replicas publish.
-func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
+// observe takes in the writes of a watch, and hands the engine what the other replicas publish.
+func (r *replicas) observe(events []*clientv3.Event, e *heartbeat.Engine) {
 	for _, ev := range events {
 		id, ok := replicaID(ev.Kv)
 		if !ok || ev.Type == mvccpb.PUT && ev.Kv.Lease == 0 {
 			continue
 		}
-		word, leaves := replicaValue{}, false
+		value, leaves := replicaValue{}, false
 		if ev.Type == mvccpb.PUT {
-			word = decodeReplica(ev.Kv.Value)
-			leaves = word.Leaving
+			value = decodeReplica(ev.Kv.Value)
+			leaves = value.Leaving
 		}
 		there := ev.Type == mvccpb.PUT && !leaves
 		r.mu.Lock()
 		delete(r.old, id)
 		if there {
 			r.ids[id] = true
-			if word.Projection == "" {
+			if value.Projection == "" {
 				r.old[id] = true
 			}
 		} else {
@@ -113,7 +113,7 @@ func (r *replicas) see(events []*clientv3.Event, e *heartbeat.Engine) {
 				r.lose()
 			}
 		case there:
-			e.UpdatePeer(id, word.status())
+			e.UpdatePeer(id, value.status())
 		default:
 			e.LosePeer(id, leaves)
 		}
@@ -129,7 +129,7 @@ func (s *Store) Rank() int { return s.replicas.Rank() }
 // Replicas implements plugins.Base.
 func (s *Store) Replicas() int { return s.replicas.Replicas() }
 
-// lose has Attend put this replica's key back.
+// lose has KeepPresence put this replica's key back.
 func (r *replicas) lose() {
 	select {
 	case r.lost <- struct{}{}:
@@ -143,12 +143,12 @@ type replicaValue struct {
 	Settled *int64 `json:"settled"`
 	Wanted  int64  `json:"wanted"`
 	Leaving bool   `json:"leaving"`
-	// Projection is ProjectionForm; a release that knew only one form says nothing.
+	// Projection is ProjectionForm; a release that knew only one form has none.
 	Projection string `json:"projection"`
 	Keeps      bool   `json:"keeps"`
 }
 
-// decodeReplica reads a value; one that cannot be read says nothing.
+// decodeReplica reads a value; one that cannot be read counts as empty.
 func decodeReplica(value []byte) (w replicaValue) {
 	if json.Unmarshal(value, &w) != nil {
 		return replicaValue{}
@@ -171,7 +171,7 @@ func replicaID(kv *mvccpb.KeyValue) (string, bool) {
 
 // loadReplicas lists the living replicas as of a revision, for the engine too.
 func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine) error {
-	ids, old, words := map[string]bool{}, map[string]bool{}, map[string]heartbeat.PeerStatus{}
+	ids, old, statuses := map[string]bool{}, map[string]bool{}, map[string]heartbeat.PeerStatus{}
 	_, err := s.each(ctx, keys.ReplicaPrefix, at, func(kv *mvccpb.KeyValue) {
 		id, ok := replicaID(kv)
 		if !ok || kv.Lease == 0 {
@@ -179,7 +179,7 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 		}
 		if w := decodeReplica(kv.Value); !w.Leaving {
 			ids[id] = true
-			words[id] = w.status()
+			statuses[id] = w.status()
 			if w.Projection == "" && id != s.replicas.self {
 				old[id] = true
 			}
@@ -188,10 +188,10 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 	if err != nil {
 		return err
 	}
-	if delete(words, s.replicas.self); !ids[s.replicas.self] {
+	if delete(statuses, s.replicas.self); !ids[s.replicas.self] {
 		s.replicas.lose()
 	}
 	s.replicas.relist(ids, old)
-	e.SetPeers(words)
+	e.SetPeers(statuses)
 	return nil
 }

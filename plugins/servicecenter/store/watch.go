@@ -50,7 +50,7 @@ func (s *Store) engineRange(e *heartbeat.Engine) watchRange {
 		},
 		loaded: e.Sweep,
 		see: func(events []*clientv3.Event, at heartbeat.Revision) {
-			s.replicas.see(events, e)
+			s.replicas.observe(events, e)
 			s.client.Lineage.Advance(int64(at))
 			s.shown.Store(int64(at))
 			e.Observe(s.observations(events), at)

@@ -180,7 +180,7 @@ func TestRanksComeFromLivingReplicasOnly(t *testing.T) {
 	var work sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	for _, s := range []*Store{one, two} {
-		work.Go(func() { s.Attend(ctx, "here") })
+		work.Go(func() { s.KeepPresence(ctx, "here") })
 	}
 	require.Eventually(t, func() bool {
 		return one.replicas.Replicas() == 2 && two.replicas.Replicas() == 2 && one.replicas.Rank() == 1 && two.replicas.Rank() == 2
