@@ -50,9 +50,9 @@ func (b *bounds) Handle(i *chain.Invocation) {
 		i.Next()
 		return
 	}
-	if pattern != batchFind && theGuard.names(r.URL.Path, nil) { // no body makes it another's
+	if pattern != batchFind && theGuard.names(r.URL.Path, nil) { // whatever the body, the path names ours
 		theGuard.refuse(r.Context(), refusedOurs)
-		w.WriteHeader(http.StatusForbidden) // the request's writer says it in words
+		w.WriteHeader(http.StatusForbidden) // refusalWriter replaces it by the reason
 		return
 	}
 	most := largest(pattern)

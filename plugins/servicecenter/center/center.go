@@ -84,7 +84,7 @@ func (c *Center) InstanceEvents() *InstanceEvents { return theInstances }
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
 func (c *Center) Handler() http.Handler {
-	return outer(theGuard.rejectAmbiguous(unknownPaths(srest.DefaultServerMux)))
+	return outer(theGuard.validateRequest(unknownPaths(srest.DefaultServerMux)))
 }
 
 // unknownPaths refuses what neither we nor service-center serve: its router, behind the

@@ -55,7 +55,7 @@ func identifier(s string) bool {
 
 const maxIdentifier = 160
 
-// add judges one write by the key that it ends at; false refuses it: a key of a form
+// add checks one write by the key that it ends at; false refuses it: a key of a form
 // that service-center itself would not make, or a range beyond one microservice.
 // What is ours is to be decided from the key, for a request can name a thing in more
 // ways than anybody can list.
@@ -112,7 +112,7 @@ func (s *subject) instance(tenant string, rest []string, whole bool) bool {
 	return true
 }
 
-// ofService judges the keys of a microservice by their kind.
+// ofService checks the keys of a microservice by their kind.
 func (s *subject) ofService(op *client.PluginOp, kind, tenant string, rest []string) bool {
 	switch kind {
 	case path.RegistryFile, path.RegistryTagKey:
@@ -124,7 +124,7 @@ func (s *subject) ofService(op *client.PluginOp, kind, tenant string, rest []str
 		return identifier(rest[0]) && (len(rest) == 2 || len(rest) > 2 && kind == path.RegistryRuleIndexKey)
 	case path.RegistryIndex, path.RegistryAliasKey:
 		s.named(tenant, rest)
-		s.service(tenant, string(op.Value)) // what it leads to
+		s.service(tenant, string(op.Value)) // the serviceId at that index key
 		return len(rest) == 4
 	case path.RegistryDepsQueueKey:
 		s.service(tenant, rest[0])
@@ -135,8 +135,8 @@ func (s *subject) ofService(op *client.PluginOp, kind, tenant string, rest []str
 	return false
 }
 
-// queued looks into a request for dependencies: its key names the consumer by id,
-// and whoever takes it from the queue believes the name in it.
+// queued checks the consumer that is named in a request for dependencies: the key has the
+// consumer's id, but the handler of the queue trusts the name in the value.
 func (s *subject) queued(tenant string, value []byte) bool {
 	var d discovery.ConsumerDependency
 	if json.Unmarshal(value, &d) != nil || d.Consumer == nil {
@@ -152,9 +152,9 @@ func (s *subject) queued(tenant string, value []byte) bool {
 	return true
 }
 
-// dependency: what a consumer depends on is his. Of a provider it is written who
-// depends on it, which is how a ServiceComb consumer of our service hears of it; that
-// says nothing of the provider and is his to write, too.
+// dependency checks a dependency rule. The consumer may change what it depends on. It may
+// also change the list of consumers below a provider, ours included: by that list a
+// ServiceComb consumer of our service is notified, and it changes nothing of the provider.
 func (s *subject) dependency(tenant string, rest []string) bool {
 	switch {
 	case len(rest) == 3 && rest[2] == "*":

@@ -17,9 +17,10 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// theGuard keeps service-center's own API away from what Mp1 registered. Its rule is
-// in the registry plugin (finalkeys.go), where every write passes; here are what it
-// knows of ours, and how a refusal reaches the client.
+// theGuard keeps service-center's own API from changing what Mp1 registered. The rule is
+// enforced in the registry plugin, through which every write passes, by the keys that it
+// ends at (finalkeys.go); here are what the guard knows of ours, and how a refusal reaches
+// the client.
 var theGuard = newGuard()
 
 type guard struct {
@@ -85,10 +86,10 @@ func (g *guard) leases(l heartbeat.LeaseID) bool {
 	return o != nil && (*o).OwnsLease(l)
 }
 
-// Handle implements chain.Handler. It refuses a body at which a controller would panic, and
-// a request that names something of ours by its id, so that the answer does not depend on
-// what service-center would have found. The rule itself is in the registry plugin: nothing
-// is unguarded that passes here.
+// Handle implements chain.Handler. It rejects a body at which a controller would panic, and
+// early a request that names something of ours by its id, so that the response does not
+// depend on what service-center would have found. This is not the protection itself:
+// finalkeys.go enforces it for every write that passes here.
 func (g *guard) Handle(i *chain.Invocation) {
 	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
 	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
@@ -98,13 +99,13 @@ func (g *guard) Handle(i *chain.Invocation) {
 		return
 	}
 	b := scan(r)
-	if complaint := b.complaint(r.Method + " " + pattern); complaint != "" {
-		g.rejectBody(w, complaint)
+	if problem := b.problem(r.Method + " " + pattern); problem != "" {
+		g.rejectBody(w, problem)
 		return // the chain ends here
 	}
 	if pattern != batchFind && g.names(r.URL.Path, b.ids) {
 		g.refuse(r.Context(), refusedOurs)
-		w.WriteHeader(http.StatusForbidden) // the request's writer says it in words
+		w.WriteHeader(http.StatusForbidden) // refusalWriter replaces it by the reason
 		return
 	}
 	i.Next()
@@ -113,7 +114,7 @@ func (g *guard) Handle(i *chain.Invocation) {
 const (
 	registryRoot = "/v4/:project/registry/"
 	oneInstance  = registryRoot + "microservices/:serviceId/instances/:instanceId"
-	// batchFind is a question, although it is a POST: it may name ours.
+	// batchFind only reads, although it is a POST: it may name ours.
 	batchFind = registryRoot + "instances/action"
 )
 
@@ -131,7 +132,7 @@ func (g *guard) names(path string, ids []string) bool {
 	return false
 }
 
-// callKey finds what rejectAmbiguous knows of a request in its context.
+// callKey finds what validateRequest knows of a request in its context.
 type callKey struct{}
 
 // apiCall is one to service-center's API that may change something.
@@ -145,14 +146,14 @@ func (g *guard) refuse(ctx context.Context, why refusal) {
 	}
 }
 
-// refusalWriter turns the answer of a request whose write was refused into a 403:
-// service-center itself does not know why its transaction failed, and after some
+// refusalWriter replaces the response to a request whose write was refused by a 403, 507 or
+// 400: service-center itself does not know why its transaction failed, and after some
 // writes it does not look.
 type refusalWriter struct {
 	http.ResponseWriter
 	call     *apiCall
 	status   int
-	replaced bool // the answer was replaced
+	replaced bool // the response was replaced
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -191,7 +192,7 @@ func (a *refusalWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController and http.MaxBytesReader through.
 func (a *refusalWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// writeError answers as service-center's own API does. code is its number of the error.
+// writeError writes an error in the form of service-center's own API; code is its errorCode.
 func writeError(w http.ResponseWriter, status int, code, message, detail string) {
 	body, _ := json.Marshal(struct { // strings: cannot fail
 		Code    string `json:"errorCode"`
@@ -205,7 +206,7 @@ func writeError(w http.ResponseWriter, status int, code, message, detail string)
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// writeInvalid answers that a request breaks a rule.
+// writeInvalid writes a 400 whose detail says what is wrong with the request.
 func writeInvalid(w http.ResponseWriter, detail string) {
 	writeError(w, http.StatusBadRequest, "400001", "Invalid parameter(s)", detail)
 }

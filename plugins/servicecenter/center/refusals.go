@@ -26,8 +26,8 @@ const (
 
 var errRefused = errors.New("servicecenter: the write was refused")
 
-// check says what the writes among the operations touch, or why they are refused at
-// once. What is ours by the records seen here needs no question to the store; what is
+// check returns what the writes among the operations touch, or why they are refused at
+// once. What is ours by the records seen here needs no read of the store; what is
 // not yet seen is found by the compares of commit.
 func (r *registry) check(sets ...[]client.PluginOp) (s subject, refused refusal) {
 	for _, ops := range sets {
@@ -50,9 +50,9 @@ func (r *registry) check(sets ...[]client.PluginOp) (s subject, refused refusal)
 	return s, ""
 }
 
-// refused tells service-center that a compare failed: its controllers answer that
-// with a 4xx, and its queue of dependencies goes on, where an error would be a 500 and
-// an alarm, and block the queue for everybody. The guard makes the answer a 403.
+// refused returns to service-center that a compare failed. An error would become a 500 and
+// an alarm, and block its queue of dependencies for everybody; for a failed compare its
+// controllers respond with a 4xx, and the queue goes on. The guard makes the response a 403.
 func (r *registry) refused(ctx context.Context, why refusal) (*client.PluginResponse, error) {
 	r.guard.refuse(ctx, why)
 	return &client.PluginResponse{}, nil
@@ -112,7 +112,7 @@ func (r *registry) write(ctx context.Context, op client.PluginOp, s subject) (*c
 
 // foreignLeases are leases on which nothing of ours hangs, nor ever will: ours hang on
 // leases that the engine asked for. They are remembered so that a ServiceComb client's
-// heartbeat costs no question.
+// heartbeat costs no read.
 type foreignLeases struct {
 	mu  sync.Mutex
 	ids map[int64]struct{}
@@ -124,7 +124,7 @@ func (f *foreignLeases) add(id int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.ids) >= maxForeignLeases {
-		clear(f.ids) // each is asked for once more
+		clear(f.ids) // each is read once more
 	}
 	if f.ids == nil {
 		f.ids = map[int64]struct{}{}
@@ -139,11 +139,11 @@ func (f *foreignLeases) has(id int64) bool {
 	return ok
 }
 
-// mayTouch returns an error if an instance of ours hangs on the lease: a ServiceComb client
+// checkLease returns an error if an instance of ours hangs on the lease: a ServiceComb client
 // that renewed it would keep a dead service ACTIVE, and one that revoked it would end a
 // live one. service-center takes the error for "no such lease", for it is none of its
 // internal ones.
-func (r *registry) mayTouch(ctx context.Context, id int64) error {
+func (r *registry) checkLease(ctx context.Context, id int64) error {
 	switch {
 	case r.leases.has(id):
 		return nil

@@ -184,7 +184,7 @@ func (r *registry) LeaseGrant(ctx context.Context, ttl int64) (int64, error) {
 func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if err := r.mayTouch(ctx, id); err != nil {
+	if err := r.checkLease(ctx, id); err != nil {
 		return 0, err
 	}
 	res, err := r.client.KeepAliveOnce(ctx, clientv3.LeaseID(id))
@@ -198,7 +198,7 @@ func (r *registry) LeaseRenew(ctx context.Context, id int64) (int64, error) {
 func (r *registry) LeaseRevoke(ctx context.Context, id int64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if err := r.mayTouch(ctx, id); err != nil {
+	if err := r.checkLease(ctx, id); err != nil {
 		return err
 	}
 	_, err := r.client.Revoke(ctx, clientv3.LeaseID(id))

@@ -18,21 +18,21 @@ const (
 	rejectedBody   = "body"
 )
 
-// rejectAmbiguous refuses a request to service-center's own routes that could be read in two
-// ways: its router reads the path in another form than its handlers, and it joins keys of
-// whatever it was told, so that a check of one reading would let the other pass.
-func (g *guard) rejectAmbiguous(next http.Handler) http.Handler {
+// validateRequest rejects requests that service-center's router and handlers parse
+// differently: the router takes the path in another form than the handlers, and they join
+// keys of whatever they are given. A check of the one form would let the other pass.
+func (g *guard) validateRequest(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsServiceComb(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if reason, complaint := ambiguous(r); reason != "" {
+		if reason, problem := ambiguous(r); reason != "" {
 			g.rejected.WithLabelValues(reason).Inc()
-			writeInvalid(w, complaint)
+			writeInvalid(w, problem)
 			return
 		}
-		if r.Method == http.MethodGet { // nothing to tell; and a watch takes the connection over
+		if r.Method == http.MethodGet { // nothing is refused later; and a watch takes the connection over
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -46,8 +46,9 @@ func IsServiceComb(path string) bool {
 	return strings.HasPrefix(path, "/v4/") || strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/registry/")
 }
 
-// ambiguous says what of a request could be read in two ways, and how it should be.
-func ambiguous(r *http.Request) (reason, complaint string) {
+// ambiguous returns the part of a request that can be parsed in two ways, as a label of the
+// metric, and what the client should change; "" if there is none.
+func ambiguous(r *http.Request) (reason, problem string) {
 	path := r.URL.EscapedPath()
 	if strings.Contains(path, "%") {
 		return rejectedPath, "The path contains an escaped character (%); ids and names need none."
@@ -76,10 +77,10 @@ func ambiguous(r *http.Request) (reason, complaint string) {
 	return "", ""
 }
 
-// rejectBody refuses a body.
-func (g *guard) rejectBody(w http.ResponseWriter, complaint string) {
+// rejectBody counts a rejected body and writes the response.
+func (g *guard) rejectBody(w http.ResponseWriter, problem string) {
 	g.rejected.WithLabelValues(rejectedBody).Inc()
-	writeInvalid(w, complaint)
+	writeInvalid(w, problem)
 }
 
 // scanned is what the body of a request has in it, wherever it stands: service-center
@@ -93,8 +94,8 @@ type scanned struct {
 
 const createService = "POST /v4/:project/registry/microservices"
 
-// complaint says what is wrong with a body, or "".
-func (b *scanned) complaint(route string) string {
+// problem is what is wrong with the body, for the client; "" if nothing is.
+func (b *scanned) problem(route string) string {
 	switch {
 	case b.null: // its controllers and goroutines dereference it
 		return "A list in the body contains null; leave it out."
