@@ -23,7 +23,7 @@ func TestAWebhookIDIsNotUsedAgainAfterARestore(t *testing.T) {
 	require.Len(t, ids, 4, "%v", ids)
 }
 
-// isLocal is the platform's to say (MEC 011 §8.1.2.2 NOTE 4); events of a release before
+// isLocal is the platform's to say (MEC 011 §8.1.2.2 NOTE 4); events of an earlier release
 // carry what the application had said.
 func TestIsLocalIsFilteredByThePlatformsValue(t *testing.T) {
 	m, err := newMessage(&plugins.Event{Attributes: `{"serName":"n","isLocal":false}`}, plugins.Age{})

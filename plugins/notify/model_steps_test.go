@@ -42,7 +42,7 @@ func (m *model) post(c *consumer, events []*message) {
 	answered := reached && (m.settling || m.r.IntN(8) > 0)
 	m.trace("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
 	for _, e := range events {
-		// The release before may fix a group with what a cursor left out, and an eraser that
+		// The previous release may fix a group with what a cursor left out, and an eraser that
 		// had read that cursor erase it.
 		if was := c.ids[e.at]; was != "" && was != id && !(m.retention != nil && m.replicas[0].old) {
 			m.fail("event %d is attempted as %s, and was as %s", e.at, id, was)
@@ -144,7 +144,7 @@ func (m *model) erase(r *modelReplica) {
 			continue // another one was faster
 		}
 		for _, c := range m.subs {
-			// The release before forgets what a cursor left out: what was counted as lost may
+			// The previous release forgets what a cursor left out: what was counted as lost may
 			// be pending again, in vain.
 			if _, lost := c.lost[at]; m.asks(c, e) && m.waits(c, at) && !(lost && m.replicas[0].old) {
 				m.fail("event %d is erased, and %s waits for it", at, c.sub.ID)

@@ -266,7 +266,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 		c.q.add(msg)
 	}
 	c.q.seenUpTo(r.seen)
-	c.q.postedAt = m.now - window
+	c.q.postedAt = m.now - groupInterval
 	m.trace("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
 }
 

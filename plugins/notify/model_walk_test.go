@@ -114,11 +114,11 @@ func TestTheModelOfDeliveryHolds(t *testing.T) {
 		"one replica":                         {1, 0, false, 0},
 		"three replicas that erase":           {3, 0, false, 0},
 		"clocks are set":                      {3, 0, true, 0},
-		"beside one of the release before":    {3, 1, false, 0},
-		"beside two of the release before it": {3, 2, false, 0},
+		"beside one of the previous release":  {3, 1, false, 0},
+		"beside two of the previous release":  {3, 2, false, 0},
 		"little may be kept":                  {3, 0, true, 1200},
 		"hardly anything may be kept":         {2, 0, false, 600},
-		"little, beside the release before":   {3, 1, false, 1200},
+		"little, beside the previous release": {3, 1, false, 1200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			posts, moves := 0, 0

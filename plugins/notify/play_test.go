@@ -46,7 +46,7 @@ func newPlay(t *testing.T) *play {
 func (p *play) restart() {
 	half := func() float64 { return 0.5 } // no jitter
 	p.q = newQueue(p.store, giveUpAfter, p.kept, half, func(why stage, lost []*message) { p.lost[why] += int64(len(lost)) })
-	p.q.postedAt = p.now - window
+	p.q.postedAt = p.now - groupInterval
 }
 
 // event makes revision at: what is "A S" (STATE_CHANGED to SUSPENDED of A), "A A" (to

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	window      = 200 * time.Millisecond // least time from one POST to the next; events that come meanwhile share a POST
-	maxGroup    = 100                    // events of one POST
-	cursorRetry = time.Second            // after a cursor could not be written
-	never       = plugins.Instant(math.MaxInt64)
+	groupInterval = 200 * time.Millisecond // least time from one POST to the next; events that come meanwhile share a POST
+	maxGroup      = 100                    // events of one POST
+	cursorRetry   = time.Second            // after a cursor could not be written
+	never         = plugins.Instant(math.MaxInt64)
 )
 
 // queue decides for one subscription what is sent next and when. It is given the time and
@@ -50,7 +50,7 @@ type queue struct {
 // newQueue starts at a cursor as read from the store. all may be nil: there is no limit on
 // what the store retains.
 func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(stage, []*message)) *queue {
-	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -window}
+	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -groupInterval}
 }
 
 // actionKind is what a worker is to do.
@@ -184,12 +184,12 @@ func (q *queue) resumeGroup() bool {
 	return true
 }
 
-// readyAt is when the next POST may be composed: at once if none was sent for a window, so
+// readyAt is when the next POST may be composed: at once if none was sent for a groupInterval, so
 // that a single event does not wait.
 func (q *queue) readyAt() plugins.Instant {
 	at := q.retryAt
 	if len(q.pending) < maxGroup {
-		at = max(at, q.postedAt+window)
+		at = max(at, q.postedAt+groupInterval)
 	}
 	return at
 }

@@ -34,7 +34,7 @@ func TestWhatComesWithinTheWindowGoesTogetherAndIsFixedFirst(t *testing.T) {
 	require.Equal(t, []string{"11"}, p.sent())
 	p.until(time.Second)
 	require.Equal(t, []string{"11", "12 14"}, p.sent())
-	require.Equal(t, []time.Duration{0, window}, p.times())
+	require.Equal(t, []time.Duration{0, groupInterval}, p.times())
 	require.Equal(t, []heartbeat.Revision{12, 14}, p.posts[1].after.Group, "the group was in the store before it was attempted")
 	require.Equal(t, heartbeat.Revision(14), p.store.After)
 	require.Nil(t, p.store.Group)
@@ -49,7 +49,7 @@ func TestNoGroupIsLargerThanAHundred(t *testing.T) {
 	require.Len(t, p.posts, 4)
 	require.Equal(t, "11", p.posts[0].events, "after a start the first event goes alone")
 	require.Equal(t, []int{1, 100, 100, 50}, []int{1, len(strings.Fields(p.posts[1].events)), len(strings.Fields(p.posts[2].events)), len(strings.Fields(p.posts[3].events))})
-	require.Equal(t, []time.Duration{0, 0, 0, window}, p.times(), "a full group waits for nobody")
+	require.Equal(t, []time.Duration{0, 0, 0, groupInterval}, p.times(), "a full group waits for nobody")
 }
 
 func TestTheRetryClock(t *testing.T) {

@@ -31,7 +31,7 @@ func TestATakeOverRepeatsWhatWasAttempted(t *testing.T) {
 	p.answer = fails(unreachable)
 	p.add(12, "B S")
 	p.add(13, "B A")
-	p.until(window)
+	p.until(groupInterval)
 	require.Equal(t, []string{"11", "12 13"}, p.sent())
 	p.restart()
 	p.answer = nil

@@ -67,7 +67,7 @@ func TestAConsumerOfAnotherAppFindsAService(t *testing.T) {
 		"the task that tells it runs on its own")
 }
 
-// A microservice that the release before put is found by nobody of another appId, until a
+// A microservice that the previous release put is found by nobody of another appId, until a
 // list has brought it up to date; and nobody remembers then that it could not be found.
 func TestAConsumerFindsAServiceOnceItIsBroughtUpToDate(t *testing.T) {
 	centertest.DrivesControllers(t)

@@ -76,9 +76,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		return nil, err
 	}
 	if !db.Embedded() {
-		say := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": store.ProjectionForm}
-		s.Join(say) // before the engine publishes
-		h.Go(func(ctx context.Context) { s.KeepPresence(ctx, say) })
+		details := map[string]string{"listen": h.Config.Server.Listen, "version": h.Version, "projection": store.ProjectionForm}
+		s.Join(details) // before the engine publishes
+		h.Go(func(ctx context.Context) { s.KeepPresence(ctx, details) })
 	}
 	b.entry = center.NewRegistration(db, h.Log, s.Name(), center.AdvertisedAddress(h))
 	b.entry.Ensure(ctx) // before anybody can ask for it

@@ -168,12 +168,12 @@ docker run -d --name mepserver -v store:/data -p 127.0.0.1:30100:30100 mepserver
 // the program with what that takes.
 func runsTheImage(b Block) (wrong []string) {
 	file := read("build/Dockerfile")
-	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	fault := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for _, command := range commands(b) {
 		words := strings.Fields(command)
 		if !strings.HasPrefix(command, "docker run ") {
 			if !strings.Contains(file, "#   "+command+"\n") {
-				complain("build/Dockerfile does not say %q", command)
+				fault("build/Dockerfile does not say %q", command)
 			}
 			continue
 		}
@@ -186,21 +186,21 @@ func runsTheImage(b Block) (wrong []string) {
 			case w == "-v":
 				i++
 				if _, target, _ := strings.Cut(words[i], ":"); !strings.Contains(file, " /out/data "+target+"\n") {
-					complain("the image has no folder %s", target)
+					fault("the image has no folder %s", target)
 				}
 			case w == "-p":
 				i++
 				if port := words[i][strings.LastIndex(words[i], ":")+1:]; !strings.HasPrefix(words[i], "127.0.0.1:") || !strings.Contains(file, "EXPOSE "+port+"\n") {
-					complain("-p %s", words[i])
+					fault("-p %s", words[i])
 				}
 			case strings.HasPrefix(w, "-"):
-				complain("docker run %s is not known here", w)
+				fault("docker run %s is not known here", w)
 			default:
 				image = words[i:]
 			}
 		}
 		if len(image) == 0 || !strings.Contains(file, "-t "+image[0]+" .\n") {
-			complain("no image that is built")
+			fault("no image that is built")
 			continue
 		}
 		flags := map[string]string{}
@@ -213,10 +213,10 @@ func runsTheImage(b Block) (wrong []string) {
 		}
 		c, err := conf.Load(conf.Sources{Flags: flags})
 		if err != nil {
-			complain("mepserver: %v", err)
+			fault("mepserver: %v", err)
 		}
 		if _, port, _ := strings.Cut(c.Server.Listen, ":"); !strings.Contains(file, "EXPOSE "+port+"\n") {
-			complain("mepserver listens on %s", c.Server.Listen)
+			fault("mepserver listens on %s", c.Server.Listen)
 		}
 	}
 	return wrong

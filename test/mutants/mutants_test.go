@@ -61,7 +61,7 @@ var mutants = []mutant{
 	{name: "consumers of other appIds find nothing", file: kept + "/projection.go",
 		old: `m.Properties[crossAppProperty] = "true"`, new: ``,
 		pkg: adapter, run: "TestAConsumerOfAnotherAppFinds"},
-	{name: "what the release before put stays", file: kept + "/repairchecks.go",
+	{name: "what the previous release put stays", file: kept + "/repairchecks.go",
 		old: `m.queueChange(updatedRelease, kv, clientv3.OpPut(string(kv.Key), string(want)))`, new: `_ = want`,
 		pkg: kept, run: "TestWhatTheReleaseBeforePut"},
 	{name: "releases overwrite each other's projections endlessly", file: kept + "/list.go",

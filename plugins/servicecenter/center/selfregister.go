@@ -241,7 +241,7 @@ func (e *Registration) strays(kvs []*mvccpb.KeyValue) (ops []clientv3.Op) {
 }
 
 // namesakes erases names and aliases that lead clients elsewhere who look for
-// service-center: the release before let everybody have them.
+// service-center: the previous release let everybody have them.
 func namesakes(lists ...[]*mvccpb.KeyValue) (ops []clientv3.Op) {
 	for _, kv := range slices.Concat(lists...) {
 		if string(kv.Key) != selfIndex {

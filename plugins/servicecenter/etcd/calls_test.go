@@ -106,7 +106,7 @@ func TestOnlyALeaseThatSurelyLivesIsRenewedByAPlainCall(t *testing.T) {
 		time.Sleep(3 * watchIdle)
 		renew(1, 1, 0)
 		for id := range int64(100_000) {
-			l.note(lease.LeaseID(id), time.Duration(id)*time.Second, time.Duration(id+1)*time.Second)
+			l.setEnd(lease.LeaseID(id), time.Duration(id)*time.Second, time.Duration(id+1)*time.Second)
 		}
 		kept := 0
 		for i := range l.lives {

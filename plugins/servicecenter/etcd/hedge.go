@@ -25,13 +25,13 @@ const (
 type hedgePermits chan struct{}
 
 // Hedged makes a call whose repetition does no harm; while there is no answer it makes the
-// call again beside the first, to another member of a cluster most likely. again says
+// call again beside the first, to another member of a cluster most likely. resent says
 // that it was made more than once. The answers that come too late are cancelled and dropped.
-func Hedged[T any](ctx context.Context, c *Client, call func(context.Context) (T, error)) (out T, again bool, err error) {
+func Hedged[T any](ctx context.Context, c *Client, call func(context.Context) (T, error)) (out T, resent bool, err error) {
 	return hedged(ctx, c.permits, call)
 }
 
-func hedged[T any](ctx context.Context, free hedgePermits, call func(context.Context) (T, error)) (out T, again bool, err error) {
+func hedged[T any](ctx context.Context, free hedgePermits, call func(context.Context) (T, error)) (out T, resent bool, err error) {
 	if free == nil {
 		out, err = call(ctx)
 		return out, false, err

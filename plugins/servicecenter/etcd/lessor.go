@@ -22,7 +22,7 @@ import (
 type lessor struct {
 	*calls
 	renew func(context.Context, lease.LeaseID) (int64, error)
-	// careful is for a lease that may have run out.
+	// renewChecked is for a lease that may have run out.
 	renewChecked func(context.Context, lease.LeaseID) (int64, error)
 	pool         sync.Pool // of *renewal
 
@@ -112,7 +112,7 @@ func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
 	case err == nil && end != nil:
 		end.Store(int64(until)) // if it was forgotten meanwhile, the next renewal is a careful one
 	case err == nil:
-		l.note(name, now, until)
+		l.setEnd(name, now, until)
 	case errors.Is(err, lease.ErrLeaseNotFound):
 		l.forget(name)
 	}
@@ -140,7 +140,7 @@ func (l *lessor) end(id lease.LeaseID) *atomic.Int64 {
 	return s.until[id]
 }
 
-func (l *lessor) note(id lease.LeaseID, now, until time.Duration) {
+func (l *lessor) setEnd(id lease.LeaseID, now, until time.Duration) {
 	s := l.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -226,7 +226,7 @@ func (u *upkeep) compact(ctx context.Context, w quota.Work) error {
 	}
 	_, err := u.client.Compact(ctx, w.Compact, o...)
 	switch {
-	case errors.Is(err, rpctypes.ErrCompacted): // before: by the release before ours, or by an earlier start
+	case errors.Is(err, rpctypes.ErrCompacted): // before: by the previous release, or by an earlier start
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot compact: %w", err)

@@ -36,7 +36,7 @@ func raiseAlarm(t *testing.T, c *Client) {
 	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
 }
 
-// A store that was left full, by us or by the release before, takes writes again by
+// A store that was left full, by us or by the previous release, takes writes again by
 // itself: at the next start, and while it runs.
 func TestAStoreLeftFullIsHealedAtTheStartAndWhileItRuns(t *testing.T) {
 	dir := t.TempDir()

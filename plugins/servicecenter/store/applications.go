@@ -58,7 +58,7 @@ func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (hea
 func (s *Store) readApplication(kv *mvccpb.KeyValue) (plugins.Application, bool) {
 	a, unknown, ok := decodeApplication(kv)
 	if ok {
-		s.unknown.note(kv, unknown)
+		s.unknown.setRead(kv, unknown)
 	}
 	return a, ok
 }

@@ -93,7 +93,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		}
 		n, stands := len(l.all), keys.InstanceOf(id, r.Place)
 		index[id], l.byInstance[stands], l.first[stands.ServiceID] = n, n, n
-		s.renames.note(&r, heartbeat.Revision(kv.ModRevision))
+		s.renames.follow(&r, heartbeat.Revision(kv.ModRevision))
 		l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 }
 
 // differs says whether a projection is not as its record makes it. older says that replicas
-// of the release before live: their form is as good then.
+// of the previous release live: their form is as good then.
 func differs(r *heartbeat.Record, value []byte, older bool) bool {
 	p, err := project(r)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *Store) dropService(ctx context.Context, serviceID string, leaving int) 
 }
 
 // indexOf is the index key of a microservice of ours: its mark says it, or, where the
-// release before made none, what is written there and leads to that very id.
+// previous release made none, what is written there and leads to that very id.
 func indexOf(mark, file *mvccpb.KeyValue) string {
 	if mark != nil {
 		return string(mark.Value)

@@ -77,8 +77,10 @@ type members struct {
 	text string
 }
 
-// note remembers the unknown members of a value that was read; "": it has none.
-func (u *unknown) note(kv *mvccpb.KeyValue, text string) { u.set(string(kv.Key), kv.ModRevision, text) }
+// setRead remembers the unknown members of a value that was read; "": it has none.
+func (u *unknown) setRead(kv *mvccpb.KeyValue, text string) {
+	u.set(string(kv.Key), kv.ModRevision, text)
+}
 
 func (u *unknown) set(key string, at int64, text string) {
 	u.mu.Lock()

@@ -87,7 +87,7 @@ func (s *Store) readService(ctx context.Context, id, index string, skipCounts bo
 }
 
 // ours says whether the microservice is ours or can become it: it is marked, or
-// records of ours belong to it (the release before marked none), or nobody has its id,
+// records of ours belong to it (the previous release marked none), or nobody has its id,
 // its name or anything below it.
 func (st *microservice) ours() bool {
 	if st.mark != nil {
@@ -163,7 +163,7 @@ func intact(id, index string, value []byte) bool {
 
 // expectedService is what a microservice of ours should be, by what it says itself of its
 // application, name and version; nil: it contradicts its id or its index key. earlier
-// says that the release before put it so.
+// says that the previous release put it so.
 func expectedService(id, index string, value []byte) (want []byte, earlier bool) {
 	var is discovery.MicroService
 	if json.Unmarshal(value, &is) != nil {
@@ -211,7 +211,7 @@ func (s *Store) serviceFor(ctx context.Context, owner string, info mp1.ServiceIn
 
 // commitWithService carries out a transaction that needs a microservice. A ServiceComb client
 // may change that between its read and the transaction: the transaction is then made anew.
-func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, again bool, err error) {
+func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *clientv3.TxnResponse, resent bool, err error) {
 	p, err := project(&t.Record)
 	if err != nil {
 		return nil, false, err
@@ -231,14 +231,14 @@ func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *c
 		case !st.ours():
 			return nil, false, fmt.Errorf("%w: a ServiceComb client has the microservice %s", heartbeat.ErrTaken, id)
 		case before != nil && st.same(before):
-			return res, again, nil // it was another compare that failed
+			return res, resent, nil // it was another compare that failed
 		}
-		if res, again, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || again {
-			return res, again, err
+		if res, resent, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || resent {
+			return res, resent, err
 		}
 		before = &st
 	}
-	return res, again, nil
+	return res, resent, nil
 }
 
 const serviceRounds = 4

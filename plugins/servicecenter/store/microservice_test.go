@@ -82,7 +82,7 @@ func TestAPlaceThatIsTakenMeanwhileIsChosenAnew(t *testing.T) {
 	require.NotEqual(t, r.ID[:keys.IDLength], again.ID[:keys.IDLength])
 }
 
-// The release before marked none of its microservices.
+// The previous release marked none of its microservices.
 func TestAMicroserviceOfTheReleaseBeforeIsMarked(t *testing.T) {
 	one, _ := storetest.Register(t, store, "app-before")
 	service, _, _ := keys.Split(one.ID)

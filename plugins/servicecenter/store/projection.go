@@ -135,7 +135,7 @@ func encodeService(id string, k *discovery.MicroServiceKey, owner, serName, vers
 	return json.Marshal(m)
 }
 
-// forOwnApp is a microservice as the release before encoded it, for its own appId alone.
+// forOwnApp is a microservice as the previous release encoded it, for its own appId alone.
 func forOwnApp(id string, k *discovery.MicroServiceKey, owner, serName, version, registered string) *discovery.MicroService {
 	return &discovery.MicroService{
 		ServiceId: id, AppId: k.AppId, ServiceName: k.ServiceName, Version: k.Version,
@@ -153,7 +153,7 @@ func (p *projector) instance() (string, error) {
 	return p.instanceAt(endpoint.URLs(p.info.TransportInfo))
 }
 
-// instanceBefore is the projection as the release before made it: with the addresses as the
+// instanceBefore is the projection as the previous release made it: with the addresses as the
 // application wrote them, whether anybody could call them or not.
 func (p *projector) instanceBefore() (string, error) {
 	t := p.info.TransportInfo

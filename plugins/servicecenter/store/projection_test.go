@@ -16,7 +16,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
-// asBefore puts the projection of a record as the release before did, and returns how it
+// asBefore puts the projection of a record as the previous release did, and returns how it
 // is now and was before.
 func asBefore(t *testing.T, r *heartbeat.Record) (now, before map[string]string) {
 	t.Helper()
@@ -52,7 +52,7 @@ func differing(t *testing.T, id heartbeat.ID) bool {
 	return false
 }
 
-// What the release before put is brought up to date by the next list: the microservice
+// What the previous release put is brought up to date by the next list: the microservice
 // gets the property without which no consumer of another appId finds it, and keeps the
 // others; the instance gets the endpoints that ServiceComb's clients call. Nobody had
 // changed anything, so nothing is said of damage.
@@ -77,7 +77,7 @@ func TestWhatTheReleaseBeforePutIsBroughtUpToDate(t *testing.T) {
 	require.True(t, differing(t, r.ID), "the engine's sweep puts the instance anew")
 }
 
-// As long as a replica of the release before lives, it puts its own form back wherever it
+// As long as a replica of the previous release lives, it puts its own form back wherever it
 // finds another: what is in it is left alone then, or the two would write every instance
 // anew in turns. What is in neither form is put right all the same.
 func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {

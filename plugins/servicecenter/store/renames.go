@@ -21,8 +21,8 @@ type rename struct {
 	at    heartbeat.Revision // of the record that says so
 }
 
-// note follows a record; what is older than what is known changes nothing.
-func (m *renames) note(r *heartbeat.Record, at heartbeat.Revision) {
+// follow takes in a record; what is older than what is known changes nothing.
+func (m *renames) follow(r *heartbeat.Record, at heartbeat.Revision) {
 	_, instance, ok := keys.Split(r.ID)
 	if !ok {
 		return

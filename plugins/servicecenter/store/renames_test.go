@@ -31,7 +31,7 @@ func renamed(t *testing.T, r heartbeat.Record, at heartbeat.Revision, name strin
 	return r, at
 }
 
-func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) (out []heartbeat.Observation) {
+func observationsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) (out []heartbeat.Observation) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -51,7 +51,7 @@ func sightsOf(t *testing.T, s *Store, from heartbeat.Revision, id heartbeat.ID) 
 func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 	r, at := storetest.Register(t, store, "app-moved")
 	watching := &Store{client: store.client}
-	require.Len(t, sightsOf(t, watching, at, r.ID), 2)
+	require.Len(t, observationsOf(t, watching, at, r.ID), 2)
 	for _, name := range []string{"second", "third", "face recognition"} {
 		r, at = renamed(t, r, at, name)
 		require.Equal(t, name == "face recognition", r.Place == "", "the first name is where its id says")
@@ -59,7 +59,7 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 		require.Equal(t, []heartbeat.Observation{
 			{ID: r.ID, Revision: at, Present: true, Record: r},
 			{ID: r.ID, Revision: at, Present: true, Projected: true, Lease: r.Lease},
-		}, sightsOf(t, watching, at, r.ID), "the end of the old seat is not the end of the instance")
+		}, observationsOf(t, watching, at, r.ID), "the end of the old key is not the end of the instance")
 		stranger := &Store{client: store.client}
 		for _, s := range []*Store{store, watching, stranger} {
 			got, err := s.Read(t.Context(), r.ID)
@@ -74,7 +74,7 @@ func TestARenamedInstanceIsFoundWhereItIsNow(t *testing.T) {
 				found = append(found, l)
 			}
 		}
-		require.Equal(t, []heartbeat.Listed{{ID: r.ID, Snapshot: want}}, found, "and its old seat is no orphan")
+		require.Equal(t, []heartbeat.Listed{{ID: r.ID, Snapshot: want}}, found, "and its old key is no orphan")
 	}
 }
 
@@ -82,10 +82,10 @@ func TestANewerPlaceIsNotForgottenForAnOlder(t *testing.T) {
 	id := heartbeat.ID(strings.Repeat("a", keys.IDLength) + strings.Repeat("b", keys.IDLength))
 	var m renames
 	there := heartbeat.Record{ID: id, Place: strings.Repeat("c", keys.IDLength)}
-	m.note(&heartbeat.Record{ID: id}, 1)
+	m.follow(&heartbeat.Record{ID: id}, 1)
 	require.Empty(t, m.of, "who never moved costs no memory")
-	m.note(&there, 5)
-	m.note(&heartbeat.Record{ID: id}, 4)
+	m.follow(&there, 5)
+	m.follow(&heartbeat.Record{ID: id}, 4)
 	require.Equal(t, there.Place, m.serviceID(id))
 	got, ok := m.idAt(keys.InstanceOf(id, there.Place))
 	require.True(t, ok)
@@ -105,16 +105,16 @@ func TestAMoveOfAnotherHistoryGivesWayToTheList(t *testing.T) {
 	gone := heartbeat.ID(strings.Repeat("a", keys.IDLength) + strings.Repeat("d", keys.IDLength))
 	there, elsewhere := strings.Repeat("c", keys.IDLength), strings.Repeat("e", keys.IDLength)
 	var m renames
-	m.note(&heartbeat.Record{ID: home, Place: there}, 50)
-	m.note(&heartbeat.Record{ID: gone, Place: there}, 60)
+	m.follow(&heartbeat.Record{ID: home, Place: there}, 50)
+	m.follow(&heartbeat.Record{ID: gone, Place: there}, 60)
 	m.restored()
 	require.Equal(t, there, m.serviceID(home), "until it is listed")
-	m.note(&heartbeat.Record{ID: home, Place: elsewhere}, 5)
+	m.follow(&heartbeat.Record{ID: home, Place: elsewhere}, 5)
 	m.listed(map[heartbeat.ID]int{home: 0}, 7)
 	require.Equal(t, elsewhere, m.serviceID(home))
 	require.Len(t, m.of, 1)
 	m.restored()
-	m.note(&heartbeat.Record{ID: home}, 4)
+	m.follow(&heartbeat.Record{ID: home}, 4)
 	require.Empty(t, m.serviceID(home))
 }
 

@@ -16,7 +16,7 @@ const (
 	repairedChild      = "below"        // a rule, tag, schema or summary: we write none
 	repairedAlias      = "alias"        // another name that leads to ours, or an index key
 	repairedDependency = "dependency"   // one that has ours for its consumer
-	updatedRelease     = "release"      // no damage: a microservice as the release before put it
+	updatedRelease     = "release"      // no damage: a microservice as the previous release put it
 )
 
 var repairKinds = []string{repairedService, repairedInstance, repairedLease, repairedChild, repairedAlias, repairedDependency, updatedRelease}

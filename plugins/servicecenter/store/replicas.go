@@ -33,7 +33,7 @@ type replicas struct {
 // writes it.
 const ProjectionForm = "2"
 
-// older says whether replicas of the release before may live.
+// older says whether replicas of the previous release may live.
 func (r *replicas) older() bool {
 	if r == nil {
 		return false // a store that nobody follows

@@ -56,7 +56,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	}
 }
 
-// A silence that is kept adds members to a record, which the release before ignores. What
+// A silence that is kept adds members to a record, which the previous release ignores. What
 // a later release adds survives what this one writes.
 func TestARecordKeepsWhatItDoesNotKnow(t *testing.T) {
 	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")

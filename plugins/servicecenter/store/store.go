@@ -145,7 +145,7 @@ func (s *Store) Read(ctx context.Context, id heartbeat.ID) (out heartbeat.Snapsh
 		if err != nil || !out.Exists() {
 			return out, err
 		}
-		s.renames.note(&out.Record, out.At)
+		s.renames.follow(&out.Record, out.At)
 		if out.Record.Place == place {
 			return out, nil
 		}
@@ -191,12 +191,12 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 		defer s.consumers.EndOver(from.Key())
 	}
 	var res *clientv3.TxnResponse
-	var again bool
+	var resent bool
 	var err error
 	if needsService(t) {
-		res, again, err = s.commitWithService(ctx, t)
+		res, resent, err = s.commitWithService(ctx, t)
 	} else {
-		res, again, err = s.transact(ctx, t, nil)
+		res, resent, err = s.transact(ctx, t, nil)
 	}
 	if failpoint.On && err == nil && res.Succeeded {
 		err = failpoint.Hit(t.Kind.String() + ".after-txn") // an error: the outcome is unknown
@@ -204,14 +204,14 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	switch {
 	case err != nil:
 		return 0, etcd.Translate(err)
-	case !res.Succeeded && again:
+	case !res.Succeeded && resent:
 		return 0, errUnsure
 	case !res.Succeeded:
 		return 0, heartbeat.ErrConflict
 	}
 	at := heartbeat.Revision(res.Header.Revision)
 	if t.RecordOp == heartbeat.Put {
-		s.renames.note(&t.Record, at)
+		s.renames.follow(&t.Record, at)
 	}
 	if empties && s.owned.instances(from.ServiceID) <= 1 {
 		s.consumers.AwaitEnd(ctx, from.Key())

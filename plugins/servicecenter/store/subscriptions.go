@@ -144,7 +144,7 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	if !ok {
 		return plugins.Cursor{}, heartbeat.ErrUnusable
 	}
-	s.unknown.note(kv, unknown)
+	s.unknown.setRead(kv, unknown)
 	return c, nil
 }
 

@@ -191,7 +191,7 @@ func (s *Store) observations(events []*clientv3.Event) []heartbeat.Observation {
 				r, err := decodeRecord(ev.Kv)
 				if one.Unusable = err != nil; !one.Unusable {
 					one.Record = r
-					s.renames.note(&r, one.Revision)
+					s.renames.follow(&r, one.Revision)
 				}
 			}
 		case strings.HasPrefix(key, keys.InstancePrefix):

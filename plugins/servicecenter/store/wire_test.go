@@ -54,7 +54,7 @@ func TestWhatTheReleaseBeforeWroteIsReadAsTheSame(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, r, got, "in the one form in which attributes are compared")
 	}
-	var was storedRecord // the release before reads the same service
+	var was storedRecord // the previous release reads the same service
 	require.NoError(t, json.Unmarshal([]byte(lean), &was))
 	var info, again mp1.ServiceInfo
 	require.NoError(t, json.Unmarshal([]byte(r.Attributes), &info))

@@ -84,7 +84,7 @@ func (u *Upkeep) Start(f Figures) Work {
 	w := Work{Compact: f.Revision, Reason: AtStart, Disarm: f.Alarm}
 	waste := f.Size - f.InUse
 	w.Defragment = f.Alarm || waste >= f.Size/2 && (f.Size > f.Limit || waste >= startWaste)
-	u.note(w, f)
+	u.recordWork(w, f)
 	return w
 }
 
@@ -98,7 +98,7 @@ func (u *Upkeep) Next(f Figures) Work {
 	case w.Compact == 0 && u.pays(f):
 		w.Defragment, w.Reason = true, BySize
 	}
-	u.note(w, f)
+	u.recordWork(w, f)
 	return w
 }
 
@@ -166,7 +166,7 @@ func (u *Upkeep) pays(f Figures) bool {
 		(!u.everDefrag || f.Now-u.defragmented >= defragmentPause)
 }
 
-func (u *Upkeep) note(w Work, f Figures) {
+func (u *Upkeep) recordWork(w Work, f Figures) {
 	if w.Compact != 0 {
 		u.compacted, u.compactedAt, u.inUseThen = w.Compact, f.Now, f.InUse
 	}
