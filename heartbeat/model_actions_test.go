@@ -300,7 +300,7 @@ func (m *model) fate(w *world, x int, do modelActionKind) {
 	case doLateCommit:
 		f := w.float.(lateCommit)
 		w.float = nil
-		if m.commit(w, f.x, f.slot, &f.txn) == Done {
+		if m.commit(w, f.slot, &f.txn) == Done {
 			for y := range w.rep {
 				m.show(w, y, batchOf(&f.txn, w.store.rev))
 			}

@@ -185,7 +185,7 @@ func (m *model) perform(w *world, x, slot int, a *Action) Result {
 	case DoAge:
 		return m.leaseAge(w, a.Lease)
 	}
-	o := m.commit(w, x, slot, &a.Txn)
+	o := m.commit(w, slot, &a.Txn)
 	return Result{Outcome: o, Revision: w.store.rev}
 }
 

@@ -297,7 +297,7 @@ func (m *model) show(w *world, x int, b modelBatch) {
 }
 
 // commit carries a transaction out or refuses it, as the adapter's encoding does.
-func (m *model) commit(w *world, x, slot int, t *Txn) Outcome {
+func (m *model) commit(w *world, slot int, t *Txn) Outcome {
 	s := &w.store
 	switch {
 	case s.full:
