@@ -15,13 +15,15 @@ const (
 // States lists every state of a service.
 var States = [...]State{Active, Inactive, Suspended}
 
-// Serializer is SerializerType (§8.1.6.3).
+// Serializer is SerializerType (§8.1.6.3): JSON, XML or PROTOBUF3.
 type Serializer string
 
-// Locality is LocalityType (§8.1.6.5).
+// Locality is LocalityType (§8.1.6.5): MEC_SYSTEM, MEC_HOST, NFVI_POP, ZONE, ZONE_GROUP or
+// NFVI_NODE.
 type Locality string
 
-// TransportType is how a transport works (§8.1.6.4).
+// TransportType is how a transport works (§8.1.6.4): REST_HTTP, MB_TOPIC_BASED, MB_ROUTING,
+// MB_PUBSUB, RPC, RPC_STREAMING or WEBSOCKET.
 type TransportType string
 
 // DefaultLocality is what an absent scopeOfLocality means.

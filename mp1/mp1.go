@@ -20,6 +20,13 @@
 //
 // A nil pointer, a nil slice or "" says that an optional member is absent. What an
 // absent member means is said at its field; [ServiceInfo.Completed] fills it in.
+//
+// # For the platform only
+//
+// An application needs none of the Decode functions, CheckLivenessUpdate, ParseQuery,
+// NoParameters, [ReadStored] or [IDForm]. [SelfLink].Liveness is there for EdgeGallery's
+// agents; others read [ServiceLinks].Liveness. [PlainNumbers] is what package mp1/client
+// reads answers with.
 package mp1
 
 // Base is the root of the service management API.

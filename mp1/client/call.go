@@ -27,7 +27,8 @@ const (
 )
 
 // Problem is the error of a request that the platform answered with another status than
-// MEC 011 has for success.
+// MEC 011 has for success. Which statuses there are, and what to do at each, is the table
+// in docs/application-developers.md, "Errors and limits".
 type Problem struct {
 	Status     int           // the HTTP status
 	Detail     string        // of the ProblemDetails (RFC 9457), at most 512 bytes without control characters; may be ""

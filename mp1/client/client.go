@@ -117,7 +117,8 @@ func (c *Client) Register(ctx context.Context, app string, info mp1.ServiceInfo)
 }
 
 // Update replaces the registration of a service of app (§8.2.7.3.2) and returns it as the
-// platform shows it.
+// platform shows it. It is unconditional: it sends no If-Match, so a change that somebody
+// else made meanwhile is overwritten.
 func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
 	var out mp1.ServiceInfo
 	path, err := servicesPath(app)
@@ -172,7 +173,8 @@ func (c *Client) Transports(ctx context.Context) ([]mp1.TransportInfo, error) {
 	return out, err
 }
 
-// Remove deregisters a service of app (§8.2.7.3.5).
+// Remove deregisters a service of app (§8.2.7.3.5). It is unconditional: it sends no
+// If-Match.
 func (c *Client) Remove(ctx context.Context, app, id string) error {
 	path, err := servicesPath(app)
 	if err != nil {
