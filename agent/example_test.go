@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+
+	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/agent"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -62,4 +66,33 @@ func platform(stop func()) *httptest.Server {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	}))
+}
+
+// slogger is a *slog.Logger as Options.Log wants one.
+type slogger struct{ *slog.Logger }
+
+func (l slogger) with(options []openlog.Option) (args []any) {
+	for k, v := range openlog.ToOptions(options...).Tags {
+		args = append(args, k, v)
+	}
+	return args
+}
+
+func (l slogger) Debug(what string, o ...openlog.Option) { l.Logger.Debug(what, l.with(o)...) }
+func (l slogger) Info(what string, o ...openlog.Option)  { l.Logger.Info(what, l.with(o)...) }
+func (l slogger) Warn(what string, o ...openlog.Option)  { l.Logger.Warn(what, l.with(o)...) }
+func (l slogger) Error(what string, o ...openlog.Option) { l.Logger.Error(what, l.with(o)...) }
+func (l slogger) Fatal(what string, o ...openlog.Option) { l.Logger.Error(what, l.with(o)...) }
+
+// The lines of the agent go to log/slog, by the five methods of slogger.
+func ExampleOptions() {
+	timeless := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	o := agent.Options{Log: slogger{slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: timeless}))}}
+	o.Log.Info("registered", openlog.WithTags(openlog.Tags{"service": "face-recognition"})) // as the agent does
+	// Output: level=INFO msg=registered service=face-recognition
 }

@@ -64,7 +64,8 @@ type Options struct {
 	// finds its registrations by name, version and endpoint, and notices no other change.
 	StateFile string
 
-	// Log takes a line for each change and for the first failure in a row. nil: none.
+	// Log takes a line for each change and for the first failure in a row. nil: none. It is
+	// never asked for Fatal. The example of Options makes one of log/slog.
 	Log openlog.Logger
 	// Metrics is where the agent registers its metrics, mep_agent_... nil: nowhere. A
 	// registry takes one agent only.
