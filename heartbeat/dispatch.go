@@ -100,7 +100,7 @@ func (e *Engine) scheduleSilence(en *entry) {
 }
 
 // keepSilence has the record keep a silence that has lasted; en.mu is held. A replica of
-// the release before would not end it with a heartbeat: beside one, nothing is kept.
+// the previous release would not end it with a heartbeat: beside one, nothing is kept.
 func (e *Engine) keepSilence(en *entry, now Mono, h *Health) {
 	if en.repairing || !en.local.keepDue(h, &en.view.Record) || !e.Alone && !e.peers.allEndSilences() || !e.silenceLimit.take(now) {
 		return

@@ -90,7 +90,7 @@ func (l *lab) absent() (n int) {
 	return n
 }
 
-// The rule of the release before, which judges by time alone, suspends the living in the
+// The rule of the previous release, which judges by time alone, suspends the living in the
 // same mass: the test above would see it.
 func TestByTimeAloneAMassSuspendsTheLiving(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {

@@ -67,7 +67,7 @@ type replica struct {
 	doubts []string
 
 	name   string
-	old    bool // of the release before: it has no key that says anything
+	old    bool // of the previous release: it has no key that says anything
 	key    bool // guarded by lab.mu
 	status PeerStatus
 	killed bool

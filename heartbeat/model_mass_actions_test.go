@@ -56,7 +56,7 @@ func (m *massModel) decided(w *massWorld) bool {
 
 // actionsOf are what a running replica has under way; it says whether time may pass before
 // that: always, but that it puts its key back within the grace, and that beside a
-// release before may have to be prompt.
+// replica of the previous release may have to be prompt.
 func (m *massModel) actionsOf(w *massWorld, x int, yield func(modelAction)) (still bool) {
 	r, d, owes := &w.rep[x], modelAction{x: int8(x)}, false
 	for i := range m.instances {

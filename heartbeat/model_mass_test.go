@@ -10,7 +10,7 @@ import (
 // The configurations of masses. Where one cannot be explored to the end in the time that
 // the default tier has, quick says how far that goes.
 var massConfigs = []massConfig{
-	{name: "the release before", policy: brisk(2), replicas: 2, old: [4]bool{true, true}, left: massBudget{revokes: 1}, broken: "I2", max: 1e6},
+	{name: "the previous release", policy: brisk(2), replicas: 2, old: [4]bool{true, true}, left: massBudget{revokes: 1}, broken: "I2", max: 1e6},
 	{name: "one lease", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{revokes: 1}, max: 1e6},
 	{name: "a watermark on its way", policy: brisk(1), replicas: 2, instances: 1, floating: true, left: massBudget{revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "two leases", policy: brisk(1), replicas: 2, left: massBudget{revokes: 2}, quick: 50e3, max: 4e6},
@@ -25,8 +25,8 @@ var massConfigs = []massConfig{
 	{name: "a replica joins", policy: brisk(1), replicas: 2, instances: 1, absent: 1, left: massBudget{beats: 1, revokes: 1, joins: 1}, quick: 50e3, max: 4e6},
 	{name: "a new list", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{revokes: 1, relists: 2}, quick: 50e3, max: 4e6},
 	{name: "an unanswered action", policy: brisk(1), replicas: 2, instances: 1, left: massBudget{revokes: 1, lost: 1}, quick: 50e3, max: 4e6},
-	{name: "beside the release before", policy: brisk(2), replicas: 2, instances: 1, old: [4]bool{true}, prompt: true, left: massBudget{beats: 1, revokes: 1}, quick: 50e3, max: 4e6},
-	{name: "beside the release before, which heard it", policy: brisk(2), replicas: 2, instances: 1, old: [4]bool{false, true}, prompt: true, left: massBudget{beats: 1, revokes: 1}, quick: 50e3, max: 4e6},
+	{name: "beside the previous release", policy: brisk(2), replicas: 2, instances: 1, old: [4]bool{true}, prompt: true, left: massBudget{beats: 1, revokes: 1}, quick: 50e3, max: 4e6},
+	{name: "beside the previous release, which heard it", policy: brisk(2), replicas: 2, instances: 1, old: [4]bool{false, true}, prompt: true, left: massBudget{beats: 1, revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "four replicas", policy: brisk(1), replicas: 4, instances: 1, left: massBudget{revokes: 1}, quick: 50e3, max: 4e6},
 	{name: "four replicas, two leases", policy: brisk(1), replicas: 4, left: massBudget{revokes: 2, keys: 1}, quick: 50e3, max: 4e6},
 }

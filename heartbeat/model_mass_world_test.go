@@ -83,16 +83,16 @@ type massConfig struct {
 	policy    Policy
 	replicas  int
 	instances int
-	old       [massReplicas]bool // of the release before: no watermark
+	old       [massReplicas]bool // of the previous release: no watermark
 	absent    int                // replicas, the last ones, that are not there at first
 	register  bool               // the registrations are under way at first
 	left      massBudget
 	max       int
 	quick     int
-	prompt    bool // nobody is slow or late: the release before judges by time
+	prompt    bool // nobody is slow or late: the previous release judges by time
 	deaf      bool // the watch of the first one shows nothing until all goes well again
 	floating  bool // a watermark takes its time to the store
-	// broken is the invariant that must break: for the rules of the release before.
+	// broken is the invariant that must break: for the rules of the previous release.
 	broken string
 }
 

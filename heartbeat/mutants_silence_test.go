@@ -29,7 +29,7 @@ var silenceMutants = []mutant{
 		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if r.Outcome != Done {"}}},
 	{name: "silence: what is heard elsewhere meanwhile does not end it", configs: "silences$", edits: []edit{
 		{"flow_silence.go", "	if r.Outcome != Done || r.Age < f.silence {", "	if false {"}}},
-	{name: "silence: one is kept beside the release before", tests: "NothingIsKept", edits: []edit{
+	{name: "silence: one is kept beside the previous release", tests: "NothingIsKept", edits: []edit{
 		{"dispatch.go", "!e.Alone && !e.peers.allEndSilences()", "false"}}},
 	{name: "silence: a slow pace costs two writes a heartbeat", tests: "ASlowPace", edits: []edit{
 		{"flow_silence.go", "	l.keptUntil = max(l.keptUntil, in.Health.Credited).Add(keptEvery * f.snap.Record.window())\n", "	l.keptUntil = 0\n"}}},

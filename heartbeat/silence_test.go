@@ -282,7 +282,7 @@ func TestASilenceCountsAcrossRestartsOfReplicas(t *testing.T) {
 	})
 }
 
-// A replica of the release before would not end a silence that is kept.
+// A replica of the previous release would not end a silence that is kept.
 func TestNothingIsKeptBesideTheReleaseBefore(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		a := l.addReplica(thrice(), false)
