@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -288,7 +289,9 @@ func TestNothingIsKeptBesideTheReleaseBefore(t *testing.T) {
 		a := l.addReplica(thrice(), false)
 		time.Sleep(30 * s)
 		a.UpdatePeer("old", PeerStatus{Publishes: true})
-		a.register("i")
+		for i := range 20 { // one alone is not always examined within that time
+			a.register(ID(fmt.Sprint("i", i)))
+		}
 		time.Sleep(12 * s)
 		if n := l.count(Silent); n != 0 {
 			t.Errorf("%d silences are kept", n)
