@@ -29,7 +29,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		SaveRunTime: save, RunTimeBefore: before,
 		Hooks: heartbeat.Hooks{
 			Changed:       h.Changed,
-			Committed:     func(t *heartbeat.Txn) { m.committed(t); logCommitted(h.Log, t) },
+			Committed:     func(t *heartbeat.Txn) { m.committed(t); logCommitted(h.Log, t, h.Base.Alone()) },
 			Disturbed:     func(reason string) { m.disturbed(reason) },
 			StoreRestored: h.Base.Reload,
 			Overruled: func(id heartbeat.ID) {
@@ -68,19 +68,20 @@ func policy(c conf.Config) heartbeat.Policy {
 }
 
 // logCommitted logs a change of state in one line, which says by what figures silence was
-// judged. A heartbeat is no change.
-func logCommitted(log openlog.Logger, t *heartbeat.Txn) {
+// judged. A heartbeat is no change. Nothing that a caller wrote is in it, so no serName.
+// Among replicas (alone is false) another one may have heard the service later than this
+// record says, so the line does not say when it was heard; GET of its liveness does.
+func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 	if t.Kind == heartbeat.Silent || t.Kind == heartbeat.Heard {
 		return // neither changes what anybody sees
 	}
 	r := &t.Record
 	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}
-	if name := plugins.ServiceName(r); name != "" {
-		tags["serName"] = name
-	}
 	if r.Beating() {
 		tags["interval"], tags["window"] = (time.Duration(r.Interval) * time.Second).String(), (time.Duration(r.Window) * time.Second).String()
-		tags["lastBeat"] = lastBeat(r).UTC().Format(time.RFC3339Nano)
+		if alone {
+			tags["lastBeat"] = lastBeat(r).UTC().Format(time.RFC3339Nano)
+		}
 	}
 	switch t.Kind {
 	case heartbeat.Register:
@@ -88,7 +89,9 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn) {
 	case heartbeat.Expire:
 		log.Warn("lease ended: silent for a window over the platform's starts", openlog.WithTags(tags))
 	case heartbeat.Claim:
-		tags["silentFor"] = time.Unix(0, r.SuspendedAt).Sub(lastBeat(r)).Round(time.Millisecond).String()
+		if alone {
+			tags["silentFor"] = time.Unix(0, r.SuspendedAt).Sub(lastBeat(r)).Round(time.Millisecond).String()
+		}
 		log.Warn("service suspended: no heartbeat in its window", openlog.WithTags(tags))
 	case heartbeat.Resume:
 		log.Info("service is back: heard again", openlog.WithTags(tags))
