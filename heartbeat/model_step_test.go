@@ -50,12 +50,30 @@ func next(flow any, in Input, r Result) (any, Action) {
 
 func (m *model) input(w *world, x, slot int) Input {
 	r := &w.rep[x]
-	in := Input{Policy: &m.policy, Health: &r.health, Known: &r.view.Snapshot, Watched: m.watched(w, x), Local: &r.local,
+	return m.inputOf(w, x, slot, &r.health, &r.view.Snapshot, &r.local)
+}
+
+func (m *model) inputOf(w *world, x, slot int, h *Health, known *Snapshot, l *Local) Input {
+	in := Input{Policy: &m.policy, Health: h, Known: known, Watched: m.watched(w, x), Local: l,
 		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w)}
 	if slot == slotRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
 	}
 	return in
+}
+
+// next asks a replica's flow. The compiler takes what a flow is given to the heap, and with a
+// pointer into the world all of the world, at every step: hence copies.
+func (m *model) next(w *world, x, slot int, flow any, r Result) (any, Action) {
+	rep := &w.rep[x]
+	given := &struct {
+		health Health
+		known  Snapshot
+		local  Local
+	}{rep.health, rep.view.Snapshot, rep.local}
+	flow, a := next(flow, m.inputOf(w, x, slot, &given.health, &given.known, &given.local), r)
+	rep.local = given.local
+	return flow, a
 }
 
 // watched is how far the watch of a replica has come.
@@ -78,9 +96,9 @@ func (m *model) start(w *world, x, slot int, flow any) {
 // advance gives a flow the result that it waits for.
 func (m *model) advance(w *world, x, slot int, r Result) {
 	ln := &w.rep[x].slots[slot]
-	flow, a := next(ln.flow, m.input(w, x, slot), r)
+	flow, a := m.next(w, x, slot, ln.flow, r)
 	for a.Do == DoToken { // a token comes at once, or later: as if it began to wait later
-		flow, a = next(flow, m.input(w, x, slot), Result{})
+		flow, a = m.next(w, x, slot, flow, Result{})
 	}
 	if a.Revoke != 0 {
 		m.revoke(w, x, a.Revoke)
