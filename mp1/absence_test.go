@@ -57,6 +57,9 @@ func TestWhatSaysNothingIsAbsent(t *testing.T) {
 		"a category in which nothing is": func(m, _ map[string]any) {
 			m["serCategory"] = map[string]any{"href": "", "id": "", "name": "", "version": ""}
 		},
+		"a category in which only a member that is not ours says something": func(m, _ map[string]any) {
+			m["serCategory"] = map[string]any{"href": "", "id": "", "name": "", "version": "", "x": 1}
+		},
 		"a category of nulls":             func(m, _ map[string]any) { m["serCategory"] = map[string]any{"href": nil, "id": nil} },
 		"no locality":                     func(m, _ map[string]any) { m["scopeOfLocality"] = "" },
 		"null locality":                   func(m, _ map[string]any) { m["scopeOfLocality"] = nil },

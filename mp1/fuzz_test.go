@@ -19,6 +19,7 @@ func FuzzDecodeServiceInfo(f *testing.F) {
 		strings.Replace(fullService, `{"uris":["http://h:1/x"]}`, `{"addresses":[{"host":"h","port":8080.0}]}`, 1),
 		strings.Replace(strings.Replace(fullService, `"scopeOfLocality":"ZONE"`, `"scopeOfLocality":""`, 1), `["OAUTH2_CLIENT_CREDENTIALS","OAUTH2_CLIENT_CREDENTIALS"]`, `[""]`, 1),
 		`{"serName":"0","version":"0","state":"ACTIVE","transportInfo":{"id":"0","name":"0","type":"RPC","protocol":"0","version":"0","endpoint":{"uris":["0"]},"security":{"oAuth2Info":{"grantTypes":[],"tokenEndpoint":"0"}}},"serializer":"JSON"}`,
+		`{"serName":"n","serCategory":{"href":"","id":"","name":"","version":"","x":1},"version":"1","state":"ACTIVE","serializer":"JSON"}`,
 		strings.Replace(fullService, `"state":"ACTIVE"`, `"state":"SUSPENDED"`, 1)} {
 		f.Add([]byte(s))
 	}

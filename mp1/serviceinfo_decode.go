@@ -113,6 +113,9 @@ func decodeCategory(o object, name string) (*CategoryRef, error) {
 		return nil, ignoreAbsent(err)
 	}
 	out, err := categoryFrom(c)
+	if out == (CategoryRef{}) { // only members that are not ours say something
+		return nil, err
+	}
 	return &out, err
 }
 
