@@ -10,7 +10,6 @@ import (
 	"go/token"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/printed"
 )
 
 var update = flag.Bool("update", false, "write the stages into docs/agent.md")
@@ -269,22 +269,6 @@ func markdown() string {
 	return b.String()
 }
 
-const (
-	docs       = "../docs/agent.md"
-	tableBegin = "<!-- the stages, printed by `go test ./agent -run TestTheStagesAreDocumented -update` -->\n"
-	tableEnd   = "<!-- end of the stages -->\n"
-)
-
 func TestTheStagesAreDocumented(t *testing.T) {
-	data, err := os.ReadFile(docs)
-	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(data), tableBegin)
-	shown, after, ended := strings.Cut(rest, tableEnd)
-	require.True(t, found && ended, "%s has no place for the stages: %q ... %q", docs, tableBegin, tableEnd)
-	want := markdown()
-	if *update && shown != want {
-		require.NoError(t, os.WriteFile(docs, []byte(before+tableBegin+want+tableEnd+after), 0o644))
-		return
-	}
-	require.Equal(t, want, shown, "%s shows other stages than the code has; run this test with -update", docs)
+	printed.Compare(t, *update, "../docs/agent.md", "stages", "./agent", markdown())
 }

@@ -4,44 +4,21 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/mec-liveness/mepserver/test/printed"
 )
 
 var update = flag.Bool("update", false, "write the tables into docs instead of comparing them")
 
 // What is a table in the code is printed into the documentation, and held to it.
 func TestTheStateTableIsDocumented(t *testing.T) {
-	documented(t, "../docs/architecture.md", "state table", "TestTheStateTableIsDocumented", tableMarkdown())
+	printed.Compare(t, *update, "../docs/architecture.md", "state table", "./heartbeat", tableMarkdown())
 }
 
 func TestTheStepTablesAreDocumented(t *testing.T) {
-	documented(t, "../docs/protocol.md", "step tables", "TestTheStepTablesAreDocumented", stepsMarkdown())
-}
-
-// documented compares what stands between two marks of a document, or writes it there.
-func documented(t *testing.T, file, what, test, want string) {
-	t.Helper()
-	begin := fmt.Sprintf("<!-- the %s, printed by `go test ./heartbeat -run %s -update` -->\n", what, test)
-	end := fmt.Sprintf("<!-- end of the %s -->\n", what)
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(data), begin)
-	shown, after, ended := strings.Cut(rest, end)
-	switch {
-	case !found || !ended:
-		t.Fatalf("%s has no place for the %s: %q ... %q", file, what, begin, end)
-	case shown == want:
-	case !*update:
-		t.Fatalf("%s shows another %s than the code has; run this test with -update.\nthe code's:\n%s", file, what, want)
-	default:
-		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	printed.Compare(t, *update, "../docs/protocol.md", "step tables", "./heartbeat", stepsMarkdown())
 }
 
 // tableMarkdown prints the state table.

@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/test/printed"
 )
 
 var update = flag.Bool("update", false, "write the stages of an event into the documentation")
@@ -223,22 +223,6 @@ func diagram() string {
 	return b.String()
 }
 
-const (
-	document     = "../../docs/delivery.md"
-	diagramBegin = "<!-- the stages, printed by `go test ./plugins/notify -run TestTheStagesOfAnEventAreDocumented -update` -->\n"
-	diagramEnd   = "<!-- end of the stages -->\n"
-)
-
 func TestTheStagesOfAnEventAreDocumented(t *testing.T) {
-	data, err := os.ReadFile(document)
-	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(data), diagramBegin)
-	shown, after, ended := strings.Cut(rest, diagramEnd)
-	require.True(t, found && ended, "%s has no place for the stages: %q ... %q", document, diagramBegin, diagramEnd)
-	want := diagram()
-	if *update && shown != want {
-		require.NoError(t, os.WriteFile(document, []byte(before+diagramBegin+want+diagramEnd+after), 0o600))
-		return
-	}
-	require.Equal(t, want, shown, "%s shows other stages than the code has; run this test with -update", document)
+	printed.Compare(t, *update, "../../docs/delivery.md", "stages", "./plugins/notify", diagram())
 }

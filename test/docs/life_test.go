@@ -3,22 +3,15 @@ package docs
 import (
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/test/printed"
 )
 
 var update = flag.Bool("update", false, "write the life of a service into README.md")
-
-const (
-	lifeBegin = "<!-- the life of a service, printed by `go test ./test/docs -run TestTheLifeOfAServiceIsDrawn -update` -->\n"
-	lifeEnd   = "<!-- end of the life of a service -->\n"
-)
 
 // life draws what heartbeat.Next says, but for what leaves a state as it is.
 func life() string {
@@ -47,15 +40,5 @@ func life() string {
 }
 
 func TestTheLifeOfAServiceIsDrawn(t *testing.T) {
-	file := filepath.Join(root, "README.md")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(text), lifeBegin)
-	shown, after, ended := strings.Cut(rest, lifeEnd)
-	require.True(t, found && ended, "README.md has no place for it")
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(before+lifeBegin+life()+lifeEnd+after), 0o600))
-		return
-	}
-	require.Equal(t, life(), shown, "README.md shows another life than the state table; run this test with -update")
+	printed.Compare(t, *update, filepath.Join(root, "README.md"), "life of a service", "./test/docs", life())
 }

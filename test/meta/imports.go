@@ -71,6 +71,7 @@ var table = []row{
 	{dir: "test/meta", outside: []string{""}},
 	{dir: "test/mutants", outside: []string{""}},
 	{dir: "test/pki", never: processes},
+	{dir: "test/printed", never: processes},
 	{dir: "test/proc"},
 	{dir: "test/proxy", never: processes},
 	{dir: "test/tier"},
@@ -126,10 +127,10 @@ func rowFor(dir string) (row, bool) {
 	return best, most >= 0
 }
 
-// testTools break links between processes, make certificates, start etcd, register services
+// testTools break links between processes, make certificates, compare documents, start etcd, register services
 // and ask service-center. They know nothing of what they test (their rows say so), and unit
 // tests need them as much as those in test.
-var testTools = []string{"test/proxy", "test/pki",
+var testTools = []string{"test/proxy", "test/pki", "test/printed",
 	"plugins/servicecenter/etcd/etcdtest", "plugins/servicecenter/store/storetest", "plugins/servicecenter/center/centertest"}
 
 // testImport tells whether a test file may have what its package may not: the

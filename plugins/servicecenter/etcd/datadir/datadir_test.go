@@ -302,17 +302,24 @@ func older(t *testing.T, dir string) {
 	require.NoError(t, os.WriteFile(one(t, dir, "snap/db"), b, 0o600))
 }
 
-// Each page of the tree, broken in several ways, is found before bbolt would panic.
-func TestNoBrokenPageOfTheDatabaseIsMissed(t *testing.T) {
-	dir := copyOf(t, store(t))
-	file := one(t, dir, "snap/db")
+// pagesOf reads a database, and which of its pages are in use.
+func pagesOf(t *testing.T, file string) (whole []byte, d *db) {
+	t.Helper()
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
-	d, err := openDB(file)
+	d, err = openDB(file)
 	require.NoError(t, err)
 	_, err = d.state()
 	require.NoError(t, err)
 	d.close()
+	return whole, d
+}
+
+// Each page of the tree, broken in several ways, is found before bbolt would panic.
+func TestNoBrokenPageOfTheDatabaseIsMissed(t *testing.T) {
+	dir := copyOf(t, store(t))
+	file := one(t, dir, "snap/db")
+	whole, d := pagesOf(t, file)
 	tried := 0
 	for id := uint64(2); id < d.pages; id++ {
 		at := id * d.pageSize
@@ -341,7 +348,7 @@ func TestNoBrokenPageOfTheDatabaseIsMissed(t *testing.T) {
 		overwrite(t, file, int64(at), whole[at:at+d.pageSize])
 	}
 	require.Greater(t, tried, 100)
-	_, err = Check(dir)
+	_, err := Check(dir)
 	require.NoError(t, err, "and nothing else was broken")
 }
 
@@ -350,13 +357,7 @@ func TestNoBrokenPageOfTheDatabaseIsMissed(t *testing.T) {
 func TestAPageThatIsUsedTwiceIsFound(t *testing.T) {
 	dir := copyOf(t, store(t))
 	file := one(t, dir, "snap/db")
-	whole, err := os.ReadFile(file)
-	require.NoError(t, err)
-	d, err := openDB(file)
-	require.NoError(t, err)
-	_, err = d.state()
-	require.NoError(t, err)
-	d.close()
+	whole, d := pagesOf(t, file)
 	used := func(id uint64) bool { return id < d.pages && d.seen[id/64]&(1<<(id%64)) != 0 }
 	tried := 0
 	for id := uint64(2); id < d.pages && tried < 20; id++ {
