@@ -50,58 +50,76 @@ func (a *Agent) searchBy(at time.Time) {
 // others registered. A service whose wait was not over when the list was asked for, at
 // began, needs a later list: see decidedBy.
 func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
-	byID, taken := map[string]mp1.ServiceInfo{}, map[string]bool{}
-	for _, info := range list {
-		byID[info.SerInstanceID] = info
-	}
+	taken := map[string]bool{}
+	var decided []*registration
+	var services []wanted
 	for _, r := range a.registrations {
 		if r.id != "" {
 			taken[r.id] = true
 		}
-	}
-	// The ids of the state file count before any likeness: another service may look the same.
-	for _, r := range a.registrations {
-		s, ok := a.saved[r.name]
-		if info, there := byID[s.ID]; r.decidedBy(began) && ok && there && !taken[s.ID] {
-			taken[s.ID] = true
-			a.adopt(r, now, info, "found again")
-			if s.Digest != r.digest {
-				r.step(updateDue)
-				r.timer.due = now
-				a.reschedule(r)
-			}
-		}
-	}
-	for _, exact := range []bool{true, false} {
-		for _, r := range a.registrations {
-			if r.decidedBy(began) {
-				a.adoptFirst(r, now, list, taken, exact)
-			}
-		}
-	}
-	for _, r := range a.registrations {
-		switch {
-		case r.decidedBy(began):
-			r.step(notListed)
-			r.timer.due = now // its failures count on, for a list that works says nothing of writes
-			a.reschedule(r)
-		case r.stage == searching:
+		if r.decidedBy(began) {
+			decided = append(decided, r)
+			services = append(services, wanted{r.service.Info, a.saved[r.name]})
+		} else if r.stage == searching {
 			a.searchBy(r.timer.due)
+		}
+	}
+	for i, f := range findRegistrations(services, list, taken) {
+		r := decided[i]
+		r.timer.due = now // its failures count on, for a list that works says nothing of writes
+		if !f.listed {
+			r.step(notListed)
+			a.reschedule(r)
+			continue
+		}
+		a.adopt(r, now, f.info, "found again")
+		if f.differs(services[i], r.digest) {
+			r.step(updateDue)
+			r.timer.due = now
+			a.reschedule(r)
 		}
 	}
 }
 
-// adoptFirst adopts the first registration of the list that is this service's and no
-// other's, if there is one.
-func (a *Agent) adoptFirst(r *registration, now time.Time, list []mp1.ServiceInfo, taken map[string]bool, exact bool) {
-	for _, info := range list {
-		if !taken[info.SerInstanceID] && sameService(r.service.Info, info, exact) {
-			taken[info.SerInstanceID] = true
-			r.timer.due = now
-			a.adopt(r, now, info, "found again")
-			return
+// wanted is a service whose registration is looked for in the application's list.
+type wanted struct {
+	info  mp1.ServiceInfo
+	saved savedService // what the state file has of it; zero: nothing
+}
+
+// found is the registration of a wanted service.
+type found struct {
+	listed bool
+	info   mp1.ServiceInfo // as the platform shows it
+}
+
+// differs reports whether the platform has the service otherwise than it is configured.
+func (f found) differs(w wanted, digest string) bool {
+	return f.info.SerInstanceID == w.saved.ID && w.saved.Digest != digest
+}
+
+// findRegistrations finds the registration of each service in the application's list. None
+// is given twice, nor one of those that are taken, which it adds to.
+func findRegistrations(services []wanted, list []mp1.ServiceInfo, taken map[string]bool) []found {
+	out := make([]found, len(services))
+	take := func(i int, fits func(mp1.ServiceInfo) bool) {
+		for _, info := range list {
+			if id := info.SerInstanceID; id != "" && !taken[id] && !out[i].listed && fits(info) {
+				taken[id] = true
+				out[i] = found{true, info}
+			}
 		}
 	}
+	// The ids of the state file count before any likeness: another service may look the same.
+	for i, w := range services {
+		take(i, func(info mp1.ServiceInfo) bool { return info.SerInstanceID == w.saved.ID })
+	}
+	for _, exact := range []bool{true, false} {
+		for i, w := range services {
+			take(i, func(info mp1.ServiceInfo) bool { return sameService(w.info, info, exact) })
+		}
+	}
+	return out
 }
 
 // sameService reports whether a registration that the platform shows is what we would
@@ -109,7 +127,7 @@ func (a *Agent) adoptFirst(r *registration, now time.Time, list []mp1.ServiceInf
 // the same service at another endpoint. If exact is false, the platform may also show no
 // interval for a service of ours that has one, for then it requires no heartbeats.
 func sameService(ours, shown mp1.ServiceInfo, exact bool) bool {
-	if ours.SerName != shown.SerName || ours.Version != shown.Version || shown.SerInstanceID == "" {
+	if ours.SerName != shown.SerName || ours.Version != shown.Version {
 		return false
 	}
 	if beats, required := ours.LivenessInterval != nil, shown.LivenessInterval != nil; beats != required && (exact || required) {

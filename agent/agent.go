@@ -101,11 +101,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	if twice {
 		return errRunTwice
 	}
-	if err := a.loadState(); err != nil {
+	saved, err := a.readState()
+	if err != nil {
 		return err
 	}
 	now := time.Now()
 	a.mu.Lock()
+	a.saved = saved
 	for _, r := range a.registrations {
 		r.timer.due = now
 		if r.service.Probe != nil {
@@ -119,7 +121,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ended := a.loop(ctx)
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(shutdownTimeout))
 	defer cancel()
-	err := a.shutdown(last)
+	err = a.shutdown(last)
 	a.saveState()
 	a.platform.close()
 	return err

@@ -32,33 +32,33 @@ const (
 	maxStateBytes = 16 << 20
 )
 
-// loadState reads the state file. One that is absent or broken is as good as none, for the
+// readState reads the state file. One that is absent or broken is as good as none, for the
 // platform's list tells nearly the same. One that cannot be read is an error: a mistake in
 // the path or the permissions would stay unnoticed.
-func (a *Agent) loadState() error {
-	a.saved = map[string]savedService{}
+func (a *Agent) readState() (map[string]savedService, error) {
+	saved := map[string]savedService{}
 	if a.options.StateFile == "" {
-		return nil
+		return saved, nil
 	}
 	data, err := readAtMost(a.options.StateFile, maxStateBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return saved, nil
 	case err != nil:
-		return fmt.Errorf("agent: read the state file: %w", err)
+		return nil, fmt.Errorf("agent: read the state file: %w", err)
 	}
 	var s savedState
 	if usable := json.Unmarshal(data, &s) == nil && s.Version == stateVersion && s.App == a.options.App; !usable {
 		a.log.Warn("the state file is of another application or version, or broken: it is not used",
 			openlog.WithTags(openlog.Tags{"file": a.options.StateFile}))
-		return nil
+		return saved, nil
 	}
 	for name, one := range s.Services {
 		if mp1.ValidID(one.ID) {
-			a.saved[name] = one
+			saved[name] = one
 		}
 	}
-	return nil
+	return saved, nil
 }
 
 // readAtMost reads a file, or its first bytes if it has more than most.
