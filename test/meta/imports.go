@@ -25,7 +25,7 @@ var (
 )
 
 // forPlugins is what every plugin may import; its own folder is added.
-var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "heartbeat"}
+var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "mp1/endpoint", "heartbeat"}
 
 // forRooms is what the rooms of the adapter share: store and center may import these, and
 // not each other.
@@ -41,6 +41,7 @@ var table = []row{
 	{dir: "mp1/server", project: []string{"mp1", "mp1/openapi", "mp1/retryafter", "heartbeat"}},
 	{dir: "mp1/client", project: []string{"mp1", "mp1/retryafter"}},
 	{dir: "mp1/openapi", project: []string{"mp1"}},
+	{dir: "mp1/endpoint", project: []string{"mp1"}, outside: []string{"golang.org/x/net/idna"}, never: []string{"net/http"}},
 	{dir: "mp1/retryafter"},
 	{dir: "conf", project: []string{"mp1"}, outside: yamlModule},
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
@@ -51,7 +52,7 @@ var table = []row{
 	{dir: "plugins/servicecenter/etcd", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd/*"}), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
 	{dir: "plugins/servicecenter/etcd/quota"},
 	{dir: "plugins/servicecenter/keys", project: []string{"heartbeat"}, outside: []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io"}},
-	{dir: "plugins/servicecenter/store", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io", "google.golang.org/grpc", "golang.org/x/net/idna"})},
+	{dir: "plugins/servicecenter/store", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io", "google.golang.org/grpc"})},
 	{dir: "plugins/servicecenter/center", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, adapterOnly, []string{"github.com/rs/cors"})},
 	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
 	{dir: "plugins/servicecenter/store/storetest", project: []string{"heartbeat", "mp1"}, outside: []string{"github.com/apache/servicecomb-service-center", "go.etcd.io"}},

@@ -41,7 +41,7 @@ const adapter, engine, notifier, log, limiter = "plugins/servicecenter", "heartb
 
 // The rooms of the adapter.
 const reach, kept, sc = adapter + "/etcd", adapter + "/store", adapter + "/center"
-const quotas, datadirs, urls = reach + "/quota", reach + "/datadir", kept + "/endpoint"
+const quotas, datadirs, urls = reach + "/quota", reach + "/datadir", "mp1/endpoint"
 
 var mutants = []mutant{
 	{name: "consumers are told of an instance before its microservice is known", file: sc + "/instanceevents.go",

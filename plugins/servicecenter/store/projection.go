@@ -12,8 +12,8 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/endpoint"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/endpoint"
 )
 
 const (
