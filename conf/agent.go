@@ -2,6 +2,8 @@ package conf
 
 import (
 	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // Agent is the complete, validated configuration of one mep-agent.
@@ -140,16 +142,13 @@ func SecretVariables() []string {
 	return names
 }
 
-// Violation is a rule that the description of a service breaks.
-type Violation struct {
-	Attribute string // such as transportInfo.endpoint; "": the description as a whole
-	Rule      string // such as "must be a set of keys"
-}
+// LoadAgent makes the configuration of an agent of a file and the environment. Its error is
+// a Faults, with every rule of MEC 011 that a service breaks among them.
+func LoadAgent(src Sources) (Agent, error) { return loadAgent(src, mp1.CheckServiceInfo) }
 
-// LoadAgent makes the configuration of an agent of a file and the environment. validate
-// returns the rules of MEC 011 that a ServiceInfo breaks, given as JSON, which this package
-// does not know. An error of LoadAgent is a Faults.
-func LoadAgent(src Sources, validate func(info []byte) []Violation) (Agent, error) {
+// loadAgent is LoadAgent with the rules of a service, given as JSON. Their error is mp1.Faults or
+// *mp1.Invalid.
+func loadAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 	r := &serviceReader{validate: validate}
 	f := schema{"mep-agent", agentSettings(new(Agent)), r.lists()}
 	if src.File == "" && src.Data == nil {

@@ -14,7 +14,7 @@ import (
 
 // serviceReader reads the services of a file.
 type serviceReader struct {
-	validate func(info []byte) []Violation
+	validate func(info []byte) error
 	services []AgentService
 	faulty   bool // a service was there, but with faults
 }
@@ -125,7 +125,7 @@ func (r *serviceReader) read(d *document, n *yaml.Node, path string, form shape,
 			sn.fault("", "cannot be written as JSON")
 		}
 		s.Info = info
-		for _, w := range r.validate(info) {
+		for _, w := range violations(r.validate(info)) {
 			if !sn.alreadyBlamed(w.Attribute, d.faults[before:]) {
 				sn.fault(w.Attribute, "%s", w.Rule)
 			}

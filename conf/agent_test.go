@@ -11,10 +11,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // acceptAll validates nothing.
-func acceptAll([]byte) []Violation { return nil }
+func acceptAll([]byte) error { return nil }
 
 const (
 	head   = "application: {id: a}\n"
@@ -23,9 +25,9 @@ const (
 	secret = "hush-hush"
 )
 
-func agentFaults(t *testing.T, src Sources, validate func([]byte) []Violation) []string {
+func agentFaults(t *testing.T, src Sources, validate func([]byte) error) []string {
 	t.Helper()
-	c, err := LoadAgent(src, validate)
+	c, err := loadAgent(src, validate)
 	var f Faults
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, Agent{}, c)
@@ -35,7 +37,7 @@ func agentFaults(t *testing.T, src Sources, validate func([]byte) []Violation) [
 }
 
 func TestShippedAgentFileIsTheDefault(t *testing.T) {
-	c, err := LoadAgent(Sources{File: "mep-agent.yaml"}, acceptAll)
+	c, err := LoadAgent(Sources{File: "mep-agent.yaml"})
 	require.NoError(t, err)
 	require.Len(t, c.Services, 2)
 	for _, s := range c.Services {
@@ -81,7 +83,7 @@ services:
 - {serName: t, probe: {tcp: "h:1"}}
 `)
 	src.Environ = []string{"MEP_IDENTITY_CLIENT_SECRET=" + secret, "MEP_PLATFORM_CA_FILE=other", "MEP_IP=ignored", "MEP_STORE_KIND=x"}
-	c, err := LoadAgent(src, acceptAll)
+	c, err := loadAgent(src, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, Platform{[]string{"https://a:1", "http://b"}, "/mep", 2 * time.Second, "other", "c", "k", "n"}, c.Platform)
 	assert.Equal(t, Application{"app.1", "leave", "s"}, c.Application)
@@ -173,8 +175,9 @@ func TestSecretsComeOnceAndFromWhereTheyAreKept(t *testing.T) {
 // A violation is a fault of the line of its attribute or of what that should be in. It is
 // left out where the form was refused already.
 func TestEveryViolationHasALine(t *testing.T) {
-	validate := func([]byte) []Violation {
-		return []Violation{{"state", "must be known"}, {"transportInfo.endpoint.uris", "must be there"}, {"serName", "is mandatory"}, {"version", "is mandatory"}}
+	validate := func([]byte) error {
+		return mp1.Faults{{Attribute: "state", Rule: "must be known"}, {Attribute: "transportInfo.endpoint.uris", Rule: "must be there"},
+			{Attribute: "serName", Rule: "is mandatory"}, {Attribute: "version", Rule: "is mandatory"}}
 	}
 	assert.Equal(t, []string{
 		`m.yaml:4: services[0].serName: must be text, not the number "5"`,
@@ -184,6 +187,16 @@ func TestEveryViolationHasALine(t *testing.T) {
 	}, agentFaults(t, fromYAML(head+"services:\n- isLocal: true\n  serName: 5\n  state: x\n  transportInfo:\n    endpoint: {fqdn: [a]}\n"), validate))
 }
 
+func TestAServiceIsHeldToEveryRuleOfMEC011(t *testing.T) {
+	lines := agentFaults(t, fromYAML(head+"services:\n- serName: s\n  state: RUNNING\n  transportInfo:\n    endpoint: {fqdn: [a], uris: [b]}\n"), mp1.CheckServiceInfo)
+	assert.Len(t, lines, 9, "%s", lines)
+	assert.Contains(t, lines, "m.yaml:3: services[0].version: is mandatory")
+	assert.Contains(t, lines, "m.yaml:4: services[0].state: must be one of ACTIVE, INACTIVE, SUSPENDED")
+	assert.Contains(t, lines, "m.yaml:6: services[0].transportInfo.endpoint: must have exactly one of uris, fqdn, addresses and alternative")
+	_, err := LoadAgent(fromYAML(twoOK))
+	require.ErrorContains(t, err, "services[0].version: is mandatory")
+}
+
 func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 	t.Chdir(t.TempDir())
 	env := []string{"APPINSTID=app-1", "MEP_IP=10.1.2.3", "MEP_APIGW_PORT=8443", "CA_CERT_DOMAIN_NAME=mep.example", "AK=ak", "SK=" + secret, "CA_CERT=/nowhere"}
@@ -191,7 +204,7 @@ func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 	assert.Equal(t, []string{"configuration: services: must list at least one service"}, lines)
 	require.NoError(t, os.Mkdir("conf", 0o700))
 	require.NoError(t, os.WriteFile(filepath.FromSlash(instanceInfo), []byte("serviceInfoPosts:\n- {serName: s, version: 1.0, _links: {self: {}}}\nserAvailabilityNotificationSubscriptions: [{x: 1}]\n"), 0o600))
-	c, err := LoadAgent(Sources{Environ: env}, acceptAll)
+	c, err := loadAgent(Sources{Environ: env}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, "app-1", c.Application.ID)
 	assert.Equal(t, Platform{Endpoints: []string{"https://10.1.2.3:8443"}, Prefix: "/mep", Timeout: 5 * time.Second, ServerName: "mep.example"}, c.Platform)
@@ -199,13 +212,13 @@ func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 	assert.Equal(t, Local{"127.0.0.1:8080", true}, c.Local)
 	assert.JSONEq(t, `{"serName":"s","version":"1.0"}`, string(c.Services[0].Info))
 
-	c, err = LoadAgent(Sources{Environ: append(env, "EG_PROTOCOL=HTTP", "MEP_LOCAL_LISTEN=127.0.0.1:9", "MEP_IDENTITY_KIND=none")}, acceptAll)
+	c, err = loadAgent(Sources{Environ: append(env, "EG_PROTOCOL=HTTP", "MEP_LOCAL_LISTEN=127.0.0.1:9", "MEP_IDENTITY_KIND=none")}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"http://10.1.2.3:8000"}, c.Platform.Endpoints, "its gateway's plain port, whatever is said")
 	assert.Equal(t, "127.0.0.1:9", c.Local.Listen, "our own variables win")
 	assert.Equal(t, Anonymous, c.Identity.Kind)
 
-	c, err = LoadAgent(Sources{File: filepath.FromSlash(instanceInfo), Environ: []string{"MEP_IP=10.1.2.3", "AK=x", "MEP_APPLICATION_ID=b"}}, acceptAll)
+	c, err = loadAgent(Sources{File: filepath.FromSlash(instanceInfo), Environ: []string{"MEP_IP=10.1.2.3", "AK=x", "MEP_APPLICATION_ID=b"}}, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, DefaultAgent().Platform, c.Platform, "without APPINSTID it is not EdgeGallery's environment")
 }
@@ -218,7 +231,7 @@ func FuzzLoadAgent(f *testing.F) {
 		if strings.HasPrefix(env, "CA_CERT=") {
 			return
 		}
-		c, err := LoadAgent(Sources{File: "f.yaml", Data: data, Environ: []string{env}}, acceptAll)
+		c, err := loadAgent(Sources{File: "f.yaml", Data: data, Environ: []string{env}}, acceptAll)
 		if err == nil {
 			for _, s := range c.Services {
 				if !json.Valid(s.Info) {

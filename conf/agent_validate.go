@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,6 +11,19 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
+
+// violations are the rules that a description breaks.
+func violations(err error) []*mp1.Invalid {
+	var all mp1.Faults
+	if errors.As(err, &all) {
+		return all
+	}
+	var one *mp1.Invalid
+	if errors.As(err, &one) {
+		return []*mp1.Invalid{one}
+	}
+	return nil
+}
 
 const minProbeTime = 100 * time.Millisecond
 

@@ -10,8 +10,12 @@
 //
 // What another party has sent is read with the Decode functions, [CheckLivenessUpdate] and
 // [ParseQuery]. They are strict: a body means one thing, whoever reads it, or it is refused
-// with an [*Invalid] that names the attribute and the rule (docs/adr/0006). Members that
-// MEC 011 does not have are ignored, except where they would narrow a filter.
+// with an [*Invalid] that names the attribute and the rule, or [Faults], which are all that
+// it breaks (docs/adr/0006). Members that MEC 011 does not have are ignored, except where
+// they would narrow a filter.
+//
+// [ServiceInfo.Validate] and [CheckServiceInfo] hold a description to the same rules before
+// it is sent.
 //
 // The types themselves are written with encoding/json, and what the platform itself has
 // written is read with it.

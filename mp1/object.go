@@ -25,14 +25,16 @@ func (o object) pathTo(name string) string { return strings.TrimPrefix(o.path+".
 // refuseOtherCase refuses members that differ from one of the names only in case: other
 // readers would take them for it.
 func (o object) refuseOtherCase(names ...string) error {
-	for member := range o.members {
-		for _, name := range names {
+	var faults Faults
+	for _, name := range names { // of a list, not of the map, so that faults have one order
+		for member := range o.members {
 			if member != name && strings.EqualFold(member, name) {
-				return &Invalid{o.pathTo(name), "the name must be written exactly so"}
+				faults.add(&Invalid{o.pathTo(name), "the name must be written exactly so"})
+				break
 			}
 		}
 	}
-	return nil
+	return faults.err()
 }
 
 // member returns a member; its error is errAbsent.

@@ -24,86 +24,108 @@ var (
 // ignored at every level, and so are serInstanceId, _links and isLocal, which the platform
 // sets. An optional member, and security, may be null, which counts as absent; so does an
 // optional object in which everything is empty. transportId is replaced by the transport
-// that it names, unless there is a transportInfo. Its errors are *Invalid.
+// that it names, unless there is a transportInfo. Its error is Faults or *Invalid.
 func DecodeServiceInfo(data []byte) (ServiceInfo, error) {
-	info, err := DecodeUpdate(data)
-	switch {
-	case err != nil:
+	info, faults, err := decodeService(data)
+	if err != nil {
 		return ServiceInfo{}, err
-	case info.State == Suspended:
-		return ServiceInfo{}, &Invalid{"state", "must be ACTIVE or INACTIVE; only the platform suspends"}
-	case info.TransportInfo == nil:
-		return ServiceInfo{}, &Invalid{"transportInfo", "one of transportInfo and transportId is mandatory"}
 	}
-	return info, nil
+	faults.add(info.resolveTransport())
+	info.checkRegistration(&faults)
+	return info.orError(faults)
 }
 
 // DecodeUpdate reads the body of an update (§8.2.7.3.2) as DecodeServiceInfo does, with two
 // differences: the transport may be absent, so that the stored one stays, and the state may
-// be SUSPENDED, which the caller must refuse unless the service is suspended. Its errors are
-// *Invalid.
+// be SUSPENDED, which the caller must refuse unless the service is suspended. Its error is
+// Faults or *Invalid.
 func DecodeUpdate(data []byte) (ServiceInfo, error) {
-	info, err := decodeService(data)
+	info, faults, err := decodeService(data)
 	if err != nil {
 		return ServiceInfo{}, err
 	}
-	if info.TransportInfo == nil && info.TransportID != "" {
-		t, ok := TransportByID(info.TransportID)
-		if !ok {
-			return ServiceInfo{}, &Invalid{"transportId", "must be the id of a transport that GET /transports offers"}
-		}
-		info.TransportInfo = &t
-	}
-	info.TransportID = ""
-	return info, nil
+	faults.add(info.resolveTransport())
+	return info.orError(faults)
 }
 
-func decodeService(data []byte) (info ServiceInfo, err error) {
+// CheckServiceInfo holds a description of a service, in JSON, to the rules of a registration:
+// those of DecodeServiceInfo, except that any transportId is accepted, for each platform has
+// its own. Its error is Faults or *Invalid.
+func CheckServiceInfo(data []byte) error {
+	info, faults, err := decodeService(data)
+	if err != nil {
+		return err
+	}
+	info.checkRegistration(&faults)
+	return faults.err()
+}
+
+// orError is what a Decode function returns.
+func (i ServiceInfo) orError(faults Faults) (ServiceInfo, error) {
+	if err := faults.err(); err != nil {
+		return ServiceInfo{}, err
+	}
+	i.TransportID = ""
+	return i, nil
+}
+
+// resolveTransport replaces a transportId by the transport that it names.
+func (i *ServiceInfo) resolveTransport() error {
+	if i.TransportInfo != nil || i.TransportID == "" {
+		return nil
+	}
+	t, ok := TransportByID(i.TransportID)
+	if !ok {
+		return &Invalid{"transportId", "must be the id of a transport that GET /transports offers"}
+	}
+	i.TransportInfo = &t
+	return nil
+}
+
+// checkRegistration adds what is a fault in a registration, and none in an update.
+func (i *ServiceInfo) checkRegistration(faults *Faults) {
+	if i.State == Suspended {
+		faults.add(&Invalid{"state", "must be ACTIVE or INACTIVE; only the platform suspends"})
+	}
+	if i.TransportInfo == nil && i.TransportID == "" && !faults.in("transportInfo") && !faults.in("transportId") {
+		faults.add(&Invalid{"transportInfo", "one of transportInfo and transportId is mandatory"})
+	}
+}
+
+// decodeService reads the members of a description, and every fault in them. err is the fault
+// of a body that cannot be read at all.
+func decodeService(data []byte) (info ServiceInfo, faults Faults, err error) {
 	o, err := readDocument(data)
 	if err != nil {
-		return info, err
+		return info, nil, err
 	}
-	if err = o.refuseOtherCase(serviceMembers...); err != nil {
-		return info, err
-	}
-	if info.SerName, err = o.requiredText("serName", maxText); err != nil {
-		return info, err
-	}
-	if info.Version, err = o.requiredText("version", maxText); err != nil {
-		return info, err
-	}
+	faults.add(o.refuseOtherCase(serviceMembers...))
+	info.SerName, err = o.requiredText("serName", maxText)
+	faults.add(err)
+	info.Version, err = o.requiredText("version", maxText)
+	faults.add(err)
 	state, err := o.enum("state", states)
-	if err != nil {
-		return info, o.required("state", err)
-	}
+	faults.add(o.required("state", err))
 	info.State = State(state)
 	serializer, err := o.enum("serializer", serializers)
-	if err != nil {
-		return info, o.required("serializer", err)
-	}
+	faults.add(o.required("serializer", err))
 	info.Serializer = Serializer(serializer)
 	scope, err := o.optionalEnum("scopeOfLocality", localities)
-	if err != nil {
-		return info, err
-	}
+	faults.add(err)
 	info.ScopeOfLocality = Locality(scope)
-	if info.ConsumedLocalOnly, err = o.boolean("consumedLocalOnly"); err != nil {
-		return info, err
-	}
-	if _, err = o.boolean("isLocal"); err != nil { // its value is the platform's to set
-		return info, err
-	}
-	if info.LivenessInterval, err = o.nonNegative("livenessInterval", math.MaxInt32); err != nil {
-		return info, err
-	}
-	if info.SerCategory, err = decodeCategory(o, "serCategory"); err != nil {
-		return info, err
-	}
-	if info.TransportID, err = o.text("transportId", maxText); ignoreAbsent(err) != nil {
-		return info, err
-	}
+	info.ConsumedLocalOnly, err = o.boolean("consumedLocalOnly")
+	faults.add(err)
+	_, err = o.boolean("isLocal") // its value is the platform's to set
+	faults.add(err)
+	info.LivenessInterval, err = o.nonNegative("livenessInterval", math.MaxInt32)
+	faults.add(err)
+	info.SerCategory, err = decodeCategory(o, "serCategory")
+	faults.add(err)
+	info.TransportID, err = o.text("transportId", maxText)
+	faults.add(ignoreAbsent(err))
 	info.TransportInfo, err = decodeTransport(o)
-	return info, err
+	faults.add(err)
+	return info, faults, nil
 }
 
 // decodeCategory reads an optional CategoryRef.
@@ -120,14 +142,12 @@ func decodeCategory(o object, name string) (*CategoryRef, error) {
 }
 
 func categoryFrom(c object) (out CategoryRef, err error) {
-	if err := c.refuseOtherCase(categoryMembers...); err != nil {
-		return out, err
-	}
+	var faults Faults
+	faults.add(c.refuseOtherCase(categoryMembers...))
 	for i, to := range []*string{&out.Href, &out.ID, &out.Name, &out.Version} {
 		name := categoryMembers[i]
-		if *to, err = c.text(name, maxURI); err != nil {
-			return out, c.required(name, err)
-		}
+		*to, err = c.text(name, maxURI)
+		faults.add(c.required(name, err))
 	}
-	return out, nil
+	return out, faults.err()
 }

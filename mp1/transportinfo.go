@@ -35,8 +35,8 @@ type Address struct {
 // SecurityInfo says how the access to a service is secured (§8.1.5.4). The standard leaves
 // it open to extensions, which are returned as they were sent.
 type SecurityInfo struct {
-	OAuth2Info *OAuth2Info
-	Extensions map[string]json.RawMessage
+	OAuth2Info *OAuth2Info                `json:"oAuth2Info"`
+	Extensions map[string]json.RawMessage `json:"-"`
 }
 
 const oauthMember = "oAuth2Info"

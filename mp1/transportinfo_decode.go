@@ -10,34 +10,28 @@ func decodeTransport(o object) (*TransportInfo, error) {
 	if err != nil {
 		return nil, ignoreAbsent(err)
 	}
-	if err := t.refuseOtherCase(transportMembers...); err != nil {
-		return nil, err
-	}
 	var out TransportInfo
+	var faults Faults
+	faults.add(t.refuseOtherCase(transportMembers...))
 	for _, f := range []struct {
 		name string
 		to   *string
 	}{{"id", &out.ID}, {"name", &out.Name}, {"protocol", &out.Protocol}, {"version", &out.Version}} {
-		if *f.to, err = t.text(f.name, maxText); err != nil {
-			return nil, t.required(f.name, err)
-		}
+		*f.to, err = t.text(f.name, maxText)
+		faults.add(t.required(f.name, err))
 	}
-	if out.Description, err = t.text("description", maxURI); ignoreAbsent(err) != nil {
-		return nil, err
-	}
+	out.Description, err = t.text("description", maxURI)
+	faults.add(ignoreAbsent(err))
 	kind, err := t.enum("type", transportTypes)
-	if err != nil {
-		return nil, t.required("type", err)
-	}
+	faults.add(t.required("type", err))
 	out.Type = TransportType(kind)
-	if out.ImplSpecificInfo, err = t.rawObject("implSpecificInfo"); err != nil {
-		return nil, err
-	}
-	if out.Endpoint, err = decodeEndpoint(t); err != nil {
-		return nil, err
-	}
+	out.ImplSpecificInfo, err = t.rawObject("implSpecificInfo")
+	faults.add(err)
+	out.Endpoint, err = decodeEndpoint(t)
+	faults.add(err)
 	out.Security, err = decodeSecurity(t)
-	return &out, err
+	faults.add(err)
+	return &out, faults.err()
 }
 
 func decodeEndpoint(t object) (out EndPointInfo, err error) {
@@ -45,19 +39,17 @@ func decodeEndpoint(t object) (out EndPointInfo, err error) {
 	if err != nil {
 		return out, t.required("endpoint", err)
 	}
-	if err = e.refuseOtherCase(endpointMembers...); err != nil {
-		return out, err
-	}
-	if out.URIs, err = e.texts("uris", maxURI); err != nil {
-		return out, err
-	}
-	if out.FQDN, err = e.texts("fqdn", maxText); err != nil {
-		return out, err
-	}
-	if out.Addresses, err = decodeAddresses(e); err != nil {
-		return out, err
-	}
-	if out.Alternative, err = e.rawObject("alternative"); err != nil {
+	var faults Faults
+	faults.add(e.refuseOtherCase(endpointMembers...))
+	out.URIs, err = e.texts("uris", maxURI)
+	faults.add(err)
+	out.FQDN, err = e.texts("fqdn", maxText)
+	faults.add(err)
+	out.Addresses, err = decodeAddresses(e)
+	faults.add(err)
+	out.Alternative, err = e.rawObject("alternative")
+	faults.add(err)
+	if err := faults.err(); err != nil {
 		return out, err
 	}
 	return exactlyOneEndpoint(e, out)
@@ -132,39 +124,39 @@ func decodeSecurity(t object) (out SecurityInfo, err error) {
 	if err != nil {
 		return out, ignoreAbsent(err)
 	}
-	if err = s.refuseOtherCase(securityMembers...); err != nil {
-		return out, err
-	}
-	if out.Extensions, err = s.rawOthers(oauthMember); err != nil {
-		return out, err
-	}
+	var faults Faults
+	faults.add(s.refuseOtherCase(securityMembers...))
+	out.Extensions, err = s.rawOthers(oauthMember)
+	faults.add(err)
+	out.OAuth2Info, err = decodeOAuth2(s)
+	faults.add(err)
+	return out, faults.err()
+}
+
+func decodeOAuth2(s object) (*OAuth2Info, error) {
 	o, err := s.object(oauthMember)
 	if err != nil {
-		return out, ignoreAbsent(err)
-	}
-	if err = o.refuseOtherCase(oauthMembers...); err != nil {
-		return out, err
+		return nil, ignoreAbsent(err)
 	}
 	var info OAuth2Info
+	var faults Faults
+	faults.add(o.refuseOtherCase(oauthMembers...))
 	if l, ok := o.members["grantTypes"].([]any); ok && isEmpty(l) { // EdgeGallery sends [""] for none
 		delete(o.members, "grantTypes")
 	}
-	if info.GrantTypes, err = o.texts("grantTypes", maxText); err != nil {
-		return out, err
+	info.GrantTypes, err = o.texts("grantTypes", maxText)
+	faults.add(err)
+	unknown := func(g string) bool { return !slices.Contains(grantTypes, g) }
+	switch {
+	case len(info.GrantTypes) > len(grantTypes):
+		faults.add(&Invalid{o.pathTo("grantTypes"), "must not contain more than four grant types"})
+	case slices.ContainsFunc(info.GrantTypes, unknown):
+		faults.add(&Invalid{o.pathTo("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"})
 	}
-	if len(info.GrantTypes) > len(grantTypes) {
-		return out, &Invalid{o.pathTo("grantTypes"), "must not contain more than four grant types"}
+	info.TokenEndpoint, err = o.text("tokenEndpoint", maxURI)
+	faults.add(ignoreAbsent(err))
+	if len(info.GrantTypes) == 0 && info.TokenEndpoint == "" {
+		return nil, faults.err()
 	}
-	for _, g := range info.GrantTypes {
-		if !slices.Contains(grantTypes, g) {
-			return out, &Invalid{o.pathTo("grantTypes"), "must contain only OAuth 2.0 grant types of MEC 011"}
-		}
-	}
-	if info.TokenEndpoint, err = o.text("tokenEndpoint", maxURI); ignoreAbsent(err) != nil {
-		return out, err
-	}
-	if len(info.GrantTypes) > 0 || info.TokenEndpoint != "" {
-		out.OAuth2Info = &info
-	}
-	return out, nil
+	return &info, faults.err()
 }

@@ -84,7 +84,7 @@ func (c command) run(ctx context.Context, environ []string, out, errs io.Writer)
 		}
 		return listen(ctx, c.listen, out)
 	}
-	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ}, validateService)
+	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ})
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func TestTheComposedSettingsAreValid(t *testing.T) {
 		require.Equal(t, conf.Etcd, got.Store.Kind)
 		require.Equal(t, endpoints, got.Store.Endpoints)
 	}
-	agent, err := conf.LoadAgent(conf.Sources{File: "agent.yaml", Data: []byte(c.Configs["agent"].Content)}, func([]byte) []conf.Violation { return nil })
+	agent, err := conf.LoadAgent(conf.Sources{File: "agent.yaml", Data: []byte(c.Configs["agent"].Content)})
 	require.NoError(t, err)
 	require.Equal(t, servers, agent.Platform.Endpoints)
 	s := c.Services["agent"]

@@ -29,7 +29,7 @@ var formMutants = []mutant{
 		old: `strings.CutPrefix(part, name+"="); ok &&`, new: `strings.CutPrefix(part, name); ok || true ||`,
 		pkg: words, run: "TestQueries"},
 	{name: "what an application says of isLocal is believed", file: words + "/serviceinfo_decode.go",
-		old: `if _, err = o.boolean("isLocal"); err != nil {`, new: `if info.IsLocal, err = o.boolean("isLocal"); err != nil {`,
+		old: `_, err = o.boolean("isLocal")`, new: `info.IsLocal, err = o.boolean("isLocal")`,
 		pkg: words, run: "TestIsLocal"},
 	{name: "what an application said of isLocal is believed", file: words + "/serviceinfo.go",
 		old: "	yes := true\n	i.IsLocal = &yes", new: "	yes := true\n	if i.IsLocal == nil {\n		i.IsLocal = &yes\n	}",
