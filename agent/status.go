@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -23,6 +24,10 @@ type Status struct {
 	//	no heartbeats  it is registered, and the platform requires no heartbeats
 	//	withheld       its Probe fails
 	State string `json:"state"`
+	// Ready reports whether the service is registered and, if it needs heartbeats, is alive:
+	// the last one was taken, and the liveness resource does not deny it. A service that the
+	// application has set INACTIVE counts as ready.
+	Ready bool `json:"ready"`
 	// Interval of the heartbeats in seconds, 0 if there are none.
 	Interval float64 `json:"intervalSeconds,omitempty"`
 	// LastBeat is when the last heartbeat was sent that the platform took, nil if none was.
@@ -45,7 +50,7 @@ func (a *Agent) Status() []Status {
 	defer a.mu.Unlock()
 	out := make([]Status, 0, len(a.registrations))
 	for _, r := range a.registrations {
-		s := Status{Service: r.name, ID: r.id, State: r.status(), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: r.ready(), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
 		if !r.lastBeat.IsZero() {
 			last := r.lastBeat
 			s.LastBeat = &last
@@ -70,19 +75,22 @@ func (r *registration) status() string {
 	return stages[r.stage].status
 }
 
-// Ready reports whether every service is registered and, if it needs heartbeats, is alive:
-// the last one was taken, and the liveness resource does not deny it. A service that the
-// application has set INACTIVE counts as ready.
+// ready is Status.Ready.
+func (r *registration) ready() bool {
+	switch r.stage {
+	case unmonitored, inactive:
+		return true
+	case beating, verifying, updating:
+		return r.healthy && r.failures == 0 && r.denials == 0 && !r.lastBeat.IsZero()
+	}
+	return false
+}
+
+// Ready reports whether every service is ready: see Status.Ready.
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, r := range a.registrations {
-		alive := (r.stage == beating || r.stage == verifying || r.stage == updating) && r.healthy && r.failures == 0 && r.denials == 0 && !r.lastBeat.IsZero()
-		if !alive && r.stage != unmonitored && r.stage != inactive {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !r.ready() })
 }
 
 // Discover asks the platform for the services of that name, whoever offers them (MEC 011
