@@ -67,6 +67,7 @@ var table = []row{
 	{dir: "test/built"},
 	{dir: "test/consumer", project: []string{"mp1"}, never: processes},
 	{dir: "test/docs", project: []string{"*"}, outside: []string{""}},
+	{dir: "test/edgegallery", never: processes},
 	{dir: "test/etcd", outside: []string{"go.etcd.io", "go.uber.org/zap"}, never: processes},
 	{dir: "test/mep", project: []string{"mp1"}, never: processes},
 	{dir: "test/meta", outside: []string{""}},
@@ -128,10 +129,10 @@ func rowFor(dir string) (row, bool) {
 	return best, most >= 0
 }
 
-// testTools break links between processes, make certificates, compare documents, start etcd, register services
-// and ask service-center. They know nothing of what they test (their rows say so), and unit
+// testTools break links between processes, make certificates, compare documents, stand in for EdgeGallery's platform,
+// start etcd, register services and ask service-center. They know nothing of what they test (their rows say so), and unit
 // tests need them as much as those in test.
-var testTools = []string{"test/proxy", "test/pki", "test/printed",
+var testTools = []string{"test/edgegallery", "test/proxy", "test/pki", "test/printed",
 	"plugins/servicecenter/etcd/etcdtest", "plugins/servicecenter/store/storetest", "plugins/servicecenter/center/centertest"}
 
 // testImport tells whether a test file may have what its package may not: the
