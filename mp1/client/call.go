@@ -74,6 +74,9 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 		return fmt.Errorf("mp1 client: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if c.agent != "" && resp.Header.Get(agentHeader) == c.agent {
+		c.kept.Store(true)
+	}
 	most := q.maxBytes
 	if resp.StatusCode != q.status {
 		most = maxAnswer
@@ -128,6 +131,9 @@ func (c *Client) newRequest(ctx context.Context, q request) (*http.Request, erro
 	r.Header.Set("Accept", "application/json, application/problem+json")
 	if q.body != nil {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.agent != "" {
+		r.Header.Set(agentHeader, c.agent)
 	}
 	if q.repeatable {
 		// net/http repeats a request by itself when an idle connection turns out to be

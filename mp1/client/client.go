@@ -41,6 +41,28 @@ type Options struct {
 	// HTTPClient brings TLS, the application's identity and timeouts. nil means a timeout of
 	// ten seconds and the system's certificates. Its CheckRedirect is not used.
 	HTTPClient *http.Client
+	// Agent, if it is not "", is sent with every request as Mep-Agent: PLACE.RUN, each of
+	// them 1 to 64 ASCII letters, digits, underscores and hyphens. It says which agent of the
+	// application asks: a platform that keeps agents removes a service only when its last one
+	// does (docs/adr/0030).
+	Agent string
+}
+
+// agentHeader is the header of Options.Agent. A platform that keeps agents echoes it.
+const agentHeader = "Mep-Agent"
+
+// validAgent reports whether s may be an Options.Agent.
+func validAgent(s string) bool {
+	place, run, two := strings.Cut(s, ".")
+	return two && validAgentPart(place) && validAgentPart(run)
+}
+
+func validAgentPart(s string) bool {
+	const longest = 64
+	outside := func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '_' && r != '-'
+	}
+	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, outside)
 }
 
 // Client talks to one platform. It is safe for concurrent use.
@@ -49,6 +71,8 @@ type Client struct {
 	root    string   // the path of the service management API
 	http    http.Client
 	putOnly atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
+	agent   string
+	kept    atomic.Bool // an answer has echoed the agent
 }
 
 const (
@@ -71,10 +95,13 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("mp1 client: the base URL must not have user, query or fragment")
 	case o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/")):
 		return nil, errors.New("mp1 client: the prefix must begin with / and not end with it")
+	case o.Agent != "" && !validAgent(o.Agent):
+		return nil, errors.New("mp1 client: the agent must be PLACE.RUN, each 1 to 64 letters, digits, underscores and hyphens")
 	}
 	c := &Client{
 		origin: &url.URL{Scheme: base.Scheme, Host: base.Host},
 		root:   strings.TrimSuffix(base.EscapedPath(), "/") + o.Prefix + mp1.Base,
+		agent:  o.Agent,
 	}
 	if o.HTTPClient != nil {
 		c.http = *o.HTTPClient
@@ -97,6 +124,10 @@ func newTransport() http.RoundTripper {
 
 // CloseIdle closes the connections that are not in use. The client can be used after it.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
+
+// AgentKept reports whether the platform keeps agents: an answer has echoed Options.Agent.
+// It is false before the first answer.
+func (c *Client) AgentKept() bool { return c.kept.Load() }
 
 // Register registers a service of the application instance app (§8.2.6.3.4) and returns it
 // as the platform shows it, with its SerInstanceID. SerInstanceID and Links of info are not
