@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -20,7 +18,7 @@ func (a *Agent) list(ctx context.Context) func(time.Time) {
 	return func(now time.Time) {
 		if err != nil && !permanent(err) {
 			if a.searchFailures++; a.searchFailures == 1 {
-				a.log.Warn("the platform does not answer; it is tried again", openlog.WithTags(openlog.Tags{"reason": outcomeText(err, "")}))
+				a.log.Warn("the platform does not answer; it is tried again", "reason", outcomeText(err, ""))
 			}
 			for _, r := range a.registrations {
 				if r.stage == searching {
@@ -31,7 +29,7 @@ func (a *Agent) list(ctx context.Context) func(time.Time) {
 			return
 		}
 		if a.searchFailures > 0 {
-			a.log.Info("the platform answers again", openlog.WithTags(openlog.Tags{"failures": a.searchFailures}))
+			a.log.Info("the platform answers again", "failures", a.searchFailures)
 		}
 		a.searchFailures = 0
 		a.match(now, began, list)

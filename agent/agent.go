@@ -7,10 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -21,7 +20,7 @@ type Agent struct {
 	options  Options
 	platform *platform
 	metrics  *metrics
-	log      openlog.Logger
+	log      *slog.Logger
 	wall     func() time.Time
 	jitter   jitter
 
@@ -46,10 +45,7 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	a := &Agent{options: o, metrics: m, log: o.Log, wall: time.Now, jitter: randomJitter}
-	if a.log == nil {
-		a.log = noLog{}
-	}
+	a := &Agent{options: o, metrics: m, log: newLog(o.Log), wall: time.Now, jitter: randomJitter}
 	if a.platform, err = newPlatform(o, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}

@@ -93,7 +93,7 @@ func outcomeText(err error, good string) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	}
-	return strings.TrimPrefix(withoutURL(err).Error(), "mp1 client: ")
+	return printable(strings.TrimPrefix(withoutURL(err).Error(), "mp1 client: "))
 }
 
 // withoutURL takes the URL out of an error of net/http. A secret in it would be logged.

@@ -9,8 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/agent"
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -68,31 +66,28 @@ func platform(stop func()) *httptest.Server {
 	}))
 }
 
-// slogger is a *slog.Logger as Options.Log wants one.
-type slogger struct{ *slog.Logger }
-
-func (l slogger) with(options []openlog.Option) (args []any) {
-	for k, v := range openlog.ToOptions(options...).Tags {
-		args = append(args, k, v)
-	}
-	return args
-}
-
-func (l slogger) Debug(what string, o ...openlog.Option) { l.Logger.Debug(what, l.with(o)...) }
-func (l slogger) Info(what string, o ...openlog.Option)  { l.Logger.Info(what, l.with(o)...) }
-func (l slogger) Warn(what string, o ...openlog.Option)  { l.Logger.Warn(what, l.with(o)...) }
-func (l slogger) Error(what string, o ...openlog.Option) { l.Logger.Error(what, l.with(o)...) }
-func (l slogger) Fatal(what string, o ...openlog.Option) { l.Logger.Error(what, l.with(o)...) }
-
-// The lines of the agent go to log/slog, by the five methods of slogger.
+// The lines of the agent go to log/slog; here without their times.
 func ExampleOptions() {
-	timeless := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
+	ctx, stop := context.WithCancel(context.Background())
+	stop() // it ends at once
+	a, err := agent.New(agent.Options{
+		App:       "my-app",
+		Endpoints: []string{"http://127.0.0.1:30100"},
+		Services:  []agent.Service{{Info: mp1.ServiceInfo{SerName: "face-recognition" /* ... */}}},
+		OnStop:    agent.Leave,
+		Log: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	o := agent.Options{Log: slogger{slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: timeless}))}}
-	o.Log.Info("registered", openlog.WithTags(openlog.Tags{"service": "face-recognition"})) // as the agent does
-	// Output: level=INFO msg=registered service=face-recognition
+	if err := a.Run(ctx); err != nil {
+		fmt.Println(err)
+	}
+	// Output: level=INFO msg="stopped; the services are left at the platform"
 }

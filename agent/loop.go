@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/go-chassis/openlog"
 )
 
 type (
@@ -151,7 +149,7 @@ func (a *Agent) tick(w *clockWatch) {
 	now := time.Now()
 	if gap := w.gap(now); gap != 0 {
 		a.log.Warn("the clock jumped or the machine slept: every heartbeat is sent now",
-			openlog.WithTags(openlog.Tags{"gap": gap.Round(time.Millisecond).String()}))
+			"gap", gap.Round(time.Millisecond).String())
 		a.locked(func() { a.wake(now) })
 	}
 	a.saveState()

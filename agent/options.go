@@ -3,11 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"github.com/prometheus/client_golang/prometheus"
+	"log/slog"
 	"net/http"
 	"time"
-
-	"github.com/go-chassis/openlog"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -64,9 +63,9 @@ type Options struct {
 	// finds its registrations by name, version and endpoint, and notices no other change.
 	StateFile string
 
-	// Log takes a line for each change and for the first failure in a row. nil: none. It is
-	// never asked for Fatal. The example of Options makes one of log/slog.
-	Log openlog.Logger
+	// Log takes a line for each change and for the first failure in a row, at the levels Info
+	// and Warn. Texts from outside are cut and have no control characters. nil: none.
+	Log *slog.Logger
 	// Metrics is where the agent registers its metrics, mep_agent_... nil: nowhere. A
 	// registry takes one agent only.
 	Metrics prometheus.Registerer

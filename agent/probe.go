@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-chassis/openlog"
 )
 
 // Probe asks the application whether it is well, so that consumers are not sent to one
@@ -75,7 +73,7 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	if err != nil {
 		r.probeFailures++
 		if r.probeFailures == p.failures() {
-			a.warn(r, "its probe fails: no heartbeats are sent until it succeeds", openlog.Tags{"reason": err.Error()})
+			a.warn(r, "its probe fails: no heartbeats are sent until it succeeds", "reason", err.Error())
 		}
 		if r.healthy && r.probeFailures >= p.failures() {
 			r.healthy = false
@@ -88,7 +86,7 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 		return
 	}
 	r.healthy = true
-	a.info(r, "its probe succeeds", nil)
+	a.info(r, "its probe succeeds")
 	if r.timer.running {
 		return
 	}

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
@@ -93,19 +91,19 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how string) {
 	path, host, err := livenessPath(info)
 	if err != nil {
-		a.warn(r, "the platform's link for heartbeats cannot be used", openlog.Tags{"reason": err.Error()})
+		a.warn(r, "the platform's link for heartbeats cannot be used", "reason", err.Error())
 	} else if host != "" && !a.platform.hasHost(host) {
-		a.warn(r, "the platform's link for heartbeats names another host; its path is used at the endpoints", openlog.Tags{"host": host})
+		a.warn(r, "the platform's link for heartbeats names another host; its path is used at the endpoints", "host", host)
 	}
 	r.applyInfo(info, path, now)
 	a.recordSaved(r)
-	tags := openlog.Tags{"id": r.id, "state": string(info.State)}
+	shown := []any{"id", r.id, "state", string(info.State)}
 	if r.stage != unmonitored {
-		tags["interval"] = r.interval.String()
+		shown = append(shown, "interval", r.interval.String())
 	}
-	a.info(r, how, tags)
+	a.info(r, how, shown...)
 	if r.stage == inactive {
-		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE", nil)
+		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
 	}
 	a.reschedule(r)
 }
@@ -121,7 +119,7 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 		a.reregister(r, now)
 	default:
 		if r.updateFailures++; r.updateFailures == 1 {
-			a.warn(r, "could not be updated; it goes on as it was registered before", openlog.Tags{"reason": outcomeText(err, "")})
+			a.warn(r, "could not be updated; it goes on as it was registered before", "reason", outcomeText(err, ""))
 		}
 		r.keepOld(now, a.jitter.requestBackoff(r.updateFailures), err)
 		a.reschedule(r)
@@ -139,7 +137,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 		if next > 0 {
 			r.lastAnswer = "200, interval " + next.String()
 			if next != r.interval {
-				a.info(r, "the platform told a new interval", openlog.Tags{"interval": next.String(), "before": r.interval.String()})
+				a.info(r, "the platform told a new interval", "interval", next.String(), "before", r.interval.String())
 			}
 		}
 		r.step(heartbeatTaken)
@@ -192,21 +190,21 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 // logLiveness logs where the liveness resource shows something else than the agent had.
 func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, info mp1.ServiceLivenessInfo) {
 	if before != r.interval {
-		a.info(r, "the platform has another interval", openlog.Tags{"interval": r.interval.String(), "before": before.String()})
+		a.info(r, "the platform has another interval", "interval", r.interval.String(), "before", before.String())
 	}
 	switch {
 	case r.stage == inactive && was != inactive:
-		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE", nil)
+		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
 	case r.stage != inactive && was == inactive:
-		a.info(r, "is no longer INACTIVE: heartbeats are sent again", nil)
+		a.info(r, "is no longer INACTIVE: heartbeats are sent again")
 	case r.denials == 1 && was == verifying:
-		a.warn(r, "is not ACTIVE after a heartbeat; another is sent", openlog.Tags{"state": string(info.State)})
+		a.warn(r, "is not ACTIVE after a heartbeat; another is sent", "state", string(info.State))
 	}
 }
 
 // reregister has a service registered again that the platform no longer knows.
 func (a *Agent) reregister(r *registration, now time.Time) {
-	a.warn(r, "the platform no longer knows it; it is registered again", openlog.Tags{"id": r.id})
+	a.warn(r, "the platform no longer knows it; it is registered again", "id", r.id)
 	a.metrics.lost()
 	r.lost(a.jitter, now)
 	a.recordSaved(r)

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/go-chassis/openlog"
-
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -50,7 +48,7 @@ func (a *Agent) readState() (map[string]savedService, error) {
 	var s savedState
 	if usable := json.Unmarshal(data, &s) == nil && s.Version == stateVersion && s.App == a.options.App; !usable {
 		a.log.Warn("the state file is of another application or version, or broken: it is not used",
-			openlog.WithTags(openlog.Tags{"file": a.options.StateFile}))
+			"file", a.options.StateFile)
 		return saved, nil
 	}
 	for name, one := range s.Services {
@@ -94,7 +92,7 @@ func (a *Agent) saveState() {
 		return
 	}
 	if err := replaceFile(a.options.StateFile, append(data, '\n')); err != nil {
-		a.log.Warn("the state file cannot be written", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+		a.log.Warn("the state file cannot be written", "reason", err.Error())
 		a.locked(func() { a.unsaved = true })
 	}
 }

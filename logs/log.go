@@ -1,4 +1,4 @@
-// Package logs knows the form of the process's log behind the openlog façade, how values
+// Package logs knows the form of the process's log behind openlog and log/slog, how values
 // from outside are made safe for it, and how it is written without ever blocking. It must
 // not know who logs, or why.
 package logs
@@ -18,12 +18,33 @@ import (
 // New makes a logger that writes JSON to w, one line per entry, with every value passed
 // through Clean. level is the lowest that is written: DEBUG, INFO, WARN or ERROR; INFO if it
 // is none of them.
-func New(w io.Writer, level string) openlog.Logger {
+func New(w io.Writer, level string) openlog.Logger { return logger{NewSlog(w, level)} }
+
+// NewSlog is New for those who log by log/slog. Names of groups are written as they are.
+func NewSlog(w io.Writer, level string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
-	return logger{slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: cleanAttr}))
+}
+
+// cleanAttr makes one attribute of a line safe, the message among them. Durations are
+// written for people.
+func cleanAttr(_ []string, a slog.Attr) slog.Attr {
+	a.Key = Clean(a.Key)
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(Clean(a.Value.String()))
+	case slog.KindDuration:
+		a.Value = slog.StringValue(a.Value.String())
+	case slog.KindAny:
+		if _, level := a.Value.Any().(slog.Level); !level {
+			a.Value = clean(a.Value.Any())
+		}
+	default: // numbers, truth values and times are safe
+	}
+	return a
 }
 
 type logger struct{ *slog.Logger }
@@ -51,32 +72,21 @@ func (l logger) write(level slog.Level, message string, options []openlog.Option
 	o := openlog.ToOptions(options...)
 	attrs := make([]slog.Attr, 0, len(o.Tags)+1)
 	for key, value := range o.Tags {
-		attrs = append(attrs, slog.Attr{Key: Clean(key), Value: clean(value)})
+		attrs = append(attrs, slog.Any(key, value))
 	}
 	slices.SortFunc(attrs, func(a, b slog.Attr) int { return strings.Compare(a.Key, b.Key) })
 	if o.Err != nil {
-		attrs = append(attrs, slog.String("error", Clean(o.Err.Error())))
+		attrs = append(attrs, slog.String("error", o.Err.Error()))
 	}
-	l.LogAttrs(ctx, level, Clean(message), attrs...)
+	l.LogAttrs(ctx, level, message, attrs...)
 }
 
+// clean is any other value as a text.
 func clean(value any) slog.Value {
-	switch v := value.(type) {
-	case int:
-		return slog.IntValue(v)
-	case int64:
-		return slog.Int64Value(v)
-	case uint64:
-		return slog.Uint64Value(v)
-	case bool:
-		return slog.BoolValue(v)
-	case string:
-		return slog.StringValue(Clean(v))
-	case Stack:
-		return slog.StringValue(v.String())
-	default:
-		return slog.StringValue(Clean(fmt.Sprint(v)))
+	if s, ok := value.(Stack); ok {
+		return slog.StringValue(s.String())
 	}
+	return slog.StringValue(Clean(fmt.Sprint(value)))
 }
 
 // maxLogged is the most bytes of one value that a line carries.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-chassis/openlog"
@@ -48,6 +50,19 @@ func TestOneLineForEachEvent(t *testing.T) {
 	require.Equal(t, "e", m["error"])
 }
 
+func TestWhatIsLoggedByLogSlogForgesNoLineEither(t *testing.T) {
+	var out bytes.Buffer
+	l := NewSlog(&out, "INFO")
+	l.Debug("not shown")
+	l.With("w\n", "v\u202e").WithGroup("g").Warn("a\u2028b", "k\n", "v\r\n", "err", errors.New("e\n"), "wait", 1500*time.Millisecond, "n", 7, "list", []string{"x\n"}, slog.Group("in", "s", "\x1b[2J")) //nolint:revive // a text from outside
+	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+	var m map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &m))
+	delete(m, "time")
+	require.Equal(t, map[string]any{"level": "WARN", "msg": "ab", "w": "v",
+		"g": map[string]any{"k": "v", "err": "e", "wait": "1.5s", "n": 7.0, "list": "[x]", "in": map[string]any{"s": "[2J"}}}, m)
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("a\r\n\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -57,7 +72,8 @@ func FuzzClean(f *testing.F) {
 		}
 		var out bytes.Buffer
 		New(&out, "INFO").Info(s, openlog.WithTags(openlog.Tags{s: s}))
-		if bytes.Count(out.Bytes(), []byte("\n")) != 1 || !json.Valid(out.Bytes()) {
+		NewSlog(&out, "INFO").Info(s, s, s)
+		if bytes.Count(out.Bytes(), []byte("\n")) != 2 || !utf8.Valid(out.Bytes()) {
 			t.Fatalf("%q made %q", s, out.Bytes())
 		}
 	})

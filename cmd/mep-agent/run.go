@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 
-	"github.com/go-chassis/openlog"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -29,7 +29,7 @@ func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mep_agent_log_lines_dropped_total",
 		Help: "Lines that were dropped because nobody read the standard outputs or took them."},
 		func() float64 { return droppedLines(out) + droppedLines(errs) }))
-	o.Log, o.Metrics = logs.New(errs, c.Log.Level), metrics
+	o.Log, o.Metrics = logs.NewSlog(errs, c.Log.Level), metrics
 	a, err := agent.New(o)
 	if err != nil {
 		return err
@@ -60,13 +60,13 @@ func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 }
 
 // warnAboutPlainTokens warns if tokens and secrets are sent where the network can read them.
-func warnAboutPlainTokens(c conf.Agent, log openlog.Logger) {
+func warnAboutPlainTokens(c conf.Agent, log *slog.Logger) {
 	if c.Identity.Kind == conf.Anonymous {
 		return
 	}
 	for _, e := range append([]string{c.Identity.TokenURL}, c.Platform.Endpoints...) {
 		if strings.HasPrefix(e, "http:") && !conf.OnLoopback(e) {
-			log.Warn("tokens and secrets are sent without TLS", openlog.WithTags(openlog.Tags{"endpoint": e}))
+			log.Warn("tokens and secrets are sent without TLS", "endpoint", e)
 		}
 	}
 }

@@ -19,7 +19,7 @@ type row struct {
 var (
 	yamlModule  = []string{"go.yaml.in/yaml/v3"}
 	logMetrics  = []string{"github.com/go-chassis/openlog", "github.com/prometheus"}
-	agentExtras = []string{"go.yaml.in/yaml/v3", "golang.org/x/oauth2", "github.com/go-chassis/openlog", "github.com/prometheus"}
+	agentExtras = []string{"golang.org/x/oauth2", "github.com/prometheus"}
 	adapterOnly = []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "github.com/go-chassis/go-archaius",
 		"github.com/go-chassis/go-chassis/v2", "github.com/coreos/etcd", "go.etcd.io"}
 )
@@ -57,7 +57,7 @@ var table = []row{
 	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
 	{dir: "plugins/servicecenter/store/storetest", project: []string{"heartbeat", "mp1"}, outside: []string{"github.com/apache/servicecomb-service-center", "go.etcd.io"}},
 	{dir: "plugins/servicecenter/center/centertest"},
-	{dir: "agent", project: []string{"mp1", "mp1/client", "conf", "logs"}, outside: agentExtras},
+	{dir: "agent", project: []string{"mp1", "mp1/client"}, outside: agentExtras},
 	{dir: "cmd/early", never: []string{"net/http"}},
 	{dir: "cmd/revision"},
 	{dir: "cmd/mepserver", project: []string{"cmd/early", "cmd/revision", "logs", "conf", "plugins/*"}, outside: logMetrics},
