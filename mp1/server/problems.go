@@ -51,6 +51,7 @@ var problemTable = []struct {
 	{heartbeat.ErrNoLiveness, 404, "This service instance has no liveness resource: it was registered without livenessInterval."},
 	{heartbeat.ErrNotOwner, 403, "The service instance belongs to another application instance; only that one may do this."},
 	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
+	{heartbeat.ErrKept, 409, "Another agent keeps the service instance alive: it stays registered, and this agent no longer counts. There is nothing left to do."},
 	{heartbeat.ErrStale, 412, "If-Match: names no current representation; GET it again."},
 	{ErrNoRegistration, 404, "This application instance is not registered; register it (again)."},
 	{ErrTooManyRegistrations, 403, "The platform has as many registered applications as it may; remove one first."},

@@ -162,6 +162,7 @@ type target struct {
 // handle returns.
 func (s *api) handler(prefix string, queried bool, do handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		echoAgent(w, r)
 		t := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
 		if err := s.precheck(r, t, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)
