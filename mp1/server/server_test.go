@@ -116,6 +116,7 @@ func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 		require.Equal(t, status, p.Status)
 		require.NotEmpty(t, p.Detail)
 		require.NotContains(t, p.Detail, "secret")
+		require.Equal(t, errors.Is(err, heartbeat.ErrLimit), p.Type == mp1.LimitType, "a 403 may say other things, too")
 		if status == 503 || status == 507 {
 			require.Equal(t, "3", w.Header().Get("Retry-After"))
 		}
