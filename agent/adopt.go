@@ -70,6 +70,10 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			a.reschedule(r)
 			continue
 		}
+		r.registeredDigest = ""
+		if f.info.SerInstanceID == services[i].saved.ID {
+			r.registeredDigest = services[i].saved.Digest
+		}
 		a.adopt(r, now, f.info, "found again")
 		if f.differs(services[i], r.digest) {
 			r.step(updateDue)

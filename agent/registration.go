@@ -14,6 +14,8 @@ type registration struct {
 	service Service
 	digest  string // of service.Info
 
+	registeredDigest string // of the description that the platform has taken; "": not known
+
 	stage            stage                     // changed by step only
 	stepped          func(from stage, e event) // nil, but in tests
 	id, livenessPath string
@@ -23,6 +25,7 @@ type registration struct {
 	verifyNext       bool      // read the liveness resource after the next heartbeat
 	failures         int       // of its requests, in a row
 	losses           int       // registrations lost in a row
+	isInactive       bool      // the platform has shown it INACTIVE last
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
@@ -60,6 +63,7 @@ func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Tim
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
 	r.updatePending, r.updateFailures = false, 0
+	r.isInactive = info.State == mp1.Inactive
 	r.interval = 0
 	if info.LivenessInterval != nil {
 		r.interval = time.Duration(*info.LivenessInterval) * time.Second
@@ -111,12 +115,21 @@ func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
 		r.interval = asked
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(asked))
 	}
-	if r.needsHeartbeats() {
-		r.step(updateFailed)
-	} else {
-		r.step(updateFailedUnmonitored)
-	}
 	r.timer.due = r.beatDue
+	switch {
+	case !r.needsHeartbeats():
+		r.step(updateFailedUnmonitored)
+	case r.isInactive:
+		r.step(updateFailedInactive)
+		r.timer.due = now.Add(r.interval)
+	default:
+		r.step(updateFailed)
+	}
+}
+
+// updateIsDue reports whether a PUT that failed may be sent again.
+func (r *registration) updateIsDue(now time.Time) bool {
+	return r.updatePending && !now.Before(r.updateNotBefore)
 }
 
 // requestedInterval is the interval that a POST or PUT asks for, 0 if it asks for none.
@@ -145,7 +158,7 @@ func (r *registration) lost(j jitter, now time.Time) {
 // read may be behind, and must not hasten them.
 func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
 	was = r.stage
-	r.verifyNext = false
+	r.verifyNext, r.isInactive = false, info.State == mp1.Inactive
 	if info.Interval > 0 {
 		r.interval = time.Duration(info.Interval) * time.Second
 	}

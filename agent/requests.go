@@ -49,8 +49,12 @@ var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
 // sent: while its probe fails (but for an update), while it is searching, for one list
-// serves all, and when the platform requires no heartbeats.
+// serves all, and when the platform requires no heartbeats. While a request is under way it
+// does neither: a second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
+	if r.timer.running {
+		return
+	}
 	r.timer.rank = 1
 	if r.stage == beating {
 		r.timer.rank = 0 // a service that is registered must not be suspended because others are not yet
@@ -59,7 +63,7 @@ func (a *Agent) reschedule(r *registration) {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore
 		a.requests.put(&r.timer)
-	case r.stage == unmonitored, r.stage == searching, !r.healthy && r.stage != updating:
+	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, !r.healthy && r.stage != updating:
 		a.requests.drop(&r.timer)
 	default:
 		a.requests.put(&r.timer)
@@ -71,6 +75,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.lastAnswer = outcomeText(err, "201")
 	a.metrics.registration(err)
 	if err == nil {
+		r.registeredDigest = r.digest
 		a.adopt(r, now, info, "registered")
 		return
 	}
@@ -80,6 +85,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
 		a.searchBy(r.timer.due)
+		a.reschedule(r)
 		return
 	}
 	r.step(registerFailed)
@@ -114,6 +120,7 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 	r.lastAnswer = outcomeText(err, "200")
 	switch s := statusOf(err); {
 	case err == nil:
+		r.registeredDigest = r.digest
 		a.adopt(r, now, info, "updated")
 	case s == http.StatusNotFound:
 		a.reregister(r, now)
@@ -143,7 +150,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 		r.step(heartbeatTaken)
 		r.scheduleNext(a.jitter, sent, next)
 		switch {
-		case r.updatePending && !now.Before(r.updateNotBefore): // sent right after a heartbeat, a PUT delays none
+		case r.updateIsDue(now): // sent right after a heartbeat, a PUT delays none
 			r.step(updateDue)
 			r.timer.due = now
 		case r.verifyNext:
@@ -170,6 +177,10 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 		before := r.interval
 		was := r.applyLiveness(a.jitter, now, info)
 		a.logLiveness(r, was, before, info)
+		if r.stage == inactive && r.updateIsDue(now) {
+			r.step(updateDue)
+			r.timer.due = now
+		}
 	case statusOf(err) == http.StatusNotFound:
 		r.lastAnswer = outcomeText(err, "")
 		a.reregister(r, now)

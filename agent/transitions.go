@@ -15,6 +15,7 @@ const (
 	registerUnclear
 	updateDue
 	updateFailed
+	updateFailedInactive
 	updateFailedUnmonitored
 	heartbeatTaken
 	verifyDue
@@ -37,6 +38,7 @@ var events = [...]struct{ name, meaning string }{
 	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
 	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
 	updateFailed:            {"PUT failed", "any error but 404; heartbeats are required"},
+	updateFailedInactive:    {"PUT failed while INACTIVE", "any error but 404; heartbeats are required, and the application has set it INACTIVE"},
 	updateFailedUnmonitored: {"PUT failed without heartbeats", "any error but 404; no heartbeats are required"},
 	heartbeatTaken:          {"heartbeat taken", "200 or 204"},
 	verifyDue:               {"verification due", "the liveness resource is to be read after the heartbeat that was taken"},
@@ -59,8 +61,8 @@ type byStage [len(stages)]stage
 type transition struct {
 	from byStage // 0: the event is not expected in that stage
 	// late is where the event leads when it is not expected, 0 if the stage stays. Two
-	// requests of one service were under way then, and the answer to one came after the
-	// other had changed the stage. The platform's last word counts.
+	// requests of one service would have to be under way, and the answer to one to come after
+	// the other had changed the stage. The platform's last word counts.
 	late stage
 }
 
@@ -75,6 +77,7 @@ var transitions = [len(events)]transition{
 
 	updateDue:               {from: byStage{beating: updating, inactive: updating, unmonitored: updating}, late: updating},
 	updateFailed:            {from: byStage{updating: beating}, late: beating},
+	updateFailedInactive:    {from: byStage{updating: inactive}, late: inactive},
 	updateFailedUnmonitored: {from: byStage{updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
 	heartbeatTaken:   {from: byStage{beating: beating}},
@@ -89,8 +92,8 @@ var transitions = [len(events)]transition{
 
 	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
 		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}},
-	removed: {from: byStage{updating: registering, beating: registering, verifying: registering,
-		checking: registering, inactive: registering, unmonitored: registering}, late: registering},
+	removed: {from: byStage{updating: deregistered, beating: deregistered, verifying: deregistered,
+		checking: deregistered, inactive: deregistered, unmonitored: deregistered}, late: deregistered},
 }
 
 // nextStage is the table: total, pure, and the only place that says where an event leads.
@@ -101,6 +104,7 @@ func nextStage(from stage, e event) stage {
 	}
 	t := transitions[e]
 	switch {
+	case from == deregistered: // final: what is still under way must not bring it back
 	case t.from[from] != 0:
 		return t.from[from]
 	case t.late != 0:
