@@ -102,6 +102,9 @@ func (s *api) registerService(w http.ResponseWriter, r *http.Request, t target) 
 	if err != nil {
 		return err
 	}
+	if s.options.EdgeGallery {
+		body = mp1.CompleteRegistration(body)
+	}
 	info, err := mp1.DecodeServiceInfo(body)
 	if err != nil {
 		return err
@@ -128,6 +131,9 @@ func (s *api) updateService(w http.ResponseWriter, r *http.Request, t target) er
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
+	}
+	if s.options.EdgeGallery {
+		body = mp1.CompleteUpdate(body)
 	}
 	info, err := mp1.DecodeUpdate(body)
 	if err != nil {

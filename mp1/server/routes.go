@@ -18,6 +18,7 @@ type Options struct {
 
 	Subscriptions        Subscriptions  // nil: there are no routes of subscriptions
 	NoEmptySubscriptions bool           // an empty list is answered with 404, which EdgeGallery's clients expect
+	EdgeGallery          bool           // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
 	Registrations        Registrations  // nil: there are no routes of registrations of applications
 	Limits               Limits         // nil: nothing is limited
 	ResponseMemory       ResponseMemory // nil: answers are not bounded
