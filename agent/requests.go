@@ -14,8 +14,14 @@ import (
 // uses copies of what the loop may change meanwhile.
 func (a *Agent) request(r *registration) job {
 	id, href, interval := r.id, r.livenessPath, r.interval
+	description := r.description()
 	switch r.stage {
 	case registering:
+		if time.Since(r.listedAt) > maxListAge {
+			return func(context.Context) func(time.Time) {
+				return func(now time.Time) { a.searchAgain(r, now) }
+			}
+		}
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.register(ctx, r.service.Info)
 			if err == nil && !mp1.ValidID(info.SerInstanceID) {
@@ -27,7 +33,7 @@ func (a *Agent) request(r *registration) job {
 		return a.list
 	case updating, unmonitored: // an unmonitored service is due only while its update is pending
 		return func(ctx context.Context) func(time.Time) {
-			info, err := a.platform.update(ctx, id, interval, r.service.Info)
+			info, err := a.platform.update(ctx, id, interval, description)
 			return func(now time.Time) { a.updateDone(r, now, info, err) }
 		}
 	case beating:
@@ -77,6 +83,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	if err == nil {
 		r.registeredDigest = r.digest
 		a.adopt(r, now, info, "registered")
+		r.posted, r.joined = true, true
 		return
 	}
 	r.failures++
@@ -84,6 +91,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.retryIn(now, registerRetryDelay(a.jitter.requestBackoff(r.failures), err))
 	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
+		r.unclear = true
 		a.searchBy(r.timer.due)
 		a.reschedule(r)
 		return
@@ -93,7 +101,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 }
 
 // adopt takes what the platform shows as the registration of a service. how says in the
-// log where it was shown.
+// log where it was shown; "" logs nothing.
 func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how string) {
 	path, host, err := livenessPath(info)
 	if err != nil {
@@ -107,7 +115,9 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 	if r.stage != unmonitored {
 		shown = append(shown, "interval", r.interval.String())
 	}
-	a.info(r, how, shown...)
+	if how != "" {
+		a.info(r, how, shown...)
+	}
 	if r.stage == inactive {
 		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
 	}
@@ -120,8 +130,13 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 	r.lastAnswer = outcomeText(err, "200")
 	switch s := statusOf(err); {
 	case err == nil:
+		how := "updated"
+		if r.registeredDigest == r.digest {
+			how = "" // it only joined
+		}
 		r.registeredDigest = r.digest
-		a.adopt(r, now, info, "updated")
+		a.adopt(r, now, r.keepUntold(info), how)
+		r.joined = true
 	case s == http.StatusNotFound:
 		a.reregister(r, now)
 	default:
@@ -148,6 +163,9 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 			}
 		}
 		r.step(heartbeatTaken)
+		if r.silentBefore(sent) {
+			a.joinAgain(r)
+		}
 		r.scheduleNext(a.jitter, sent, next)
 		switch {
 		case r.updateIsDue(now): // sent right after a heartbeat, a PUT delays none
@@ -175,6 +193,9 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 	switch {
 	case err == nil:
 		before := r.interval
+		if info.State == mp1.Suspended {
+			a.joinAgain(r)
+		}
 		was := r.applyLiveness(a.jitter, now, info)
 		a.logLiveness(r, was, before, info)
 		if r.stage == inactive && r.updateIsDue(now) {
@@ -215,9 +236,10 @@ func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, in
 
 // reregister has a service registered again that the platform no longer knows.
 func (a *Agent) reregister(r *registration, now time.Time) {
-	a.warn(r, "the platform no longer knows it; it is registered again", "id", r.id)
+	a.warn(r, "the platform no longer knows it; it is registered again if nobody else does so", "id", r.id)
 	a.metrics.lost()
 	r.lost(a.jitter, now)
+	a.searchBy(r.timer.due)
 	a.recordSaved(r)
 	a.reschedule(r)
 }

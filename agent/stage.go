@@ -24,7 +24,7 @@ var stages = [...]struct {
 	request string // what is sent in this stage
 	meaning string
 }{
-	searching:    {"searching", "searching", "GET services, once for all that are searching", "it may be registered already, by an agent before this one or by a POST whose answer was lost"},
+	searching:    {"searching", "searching", "GET services, once for all that are searching", "it may be registered already, by an agent before this one or beside it, or by a POST whose answer was lost"},
 	registering:  {"registering", "registering", "POST services", "the platform does not have it"},
 	updating:     {"updating", "updating", "PUT services/{id}", "the platform has it otherwise than it is configured"},
 	beating:      {"beating", "beating", "PATCH liveness", "registered; heartbeats are sent"},

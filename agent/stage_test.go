@@ -36,6 +36,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 		adoptedInactive:         "iii....i.",
 		adoptedUnmonitored:      "nnn....n.",
 		notListed:               "r........",
+		listOutdated:            ".s.......",
 		registerFailed:          ".r.......",
 		registerUnclear:         ".s.......",
 		updateDue:               "...u..uu.",
@@ -49,14 +50,14 @@ func TestEveryCellOfTheTable(t *testing.T) {
 		shownAlive:              "....bbb..",
 		shownInactive:           "....iii..",
 		livenessFailed:          "....bci..",
-		gone:                    "..r.rrrr.",
+		gone:                    "..s.ssss.",
 		woken:                   "srubbcin.",
 		removed:                 "..dddddd.",
 	}
 	// where a late answer leads; what is not here leaves the stage as it is
 	late := map[event]stage{adopted: beating, adoptedInactive: inactive, adoptedUnmonitored: unmonitored, notListed: registering,
 		registerUnclear: searching, updateDue: updating, updateFailed: beating, updateFailedInactive: inactive, updateFailedUnmonitored: unmonitored, verifyDue: verifying,
-		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: registering, removed: deregistered}
+		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: searching, removed: deregistered}
 	require.Len(t, cells, len(events))
 	for e, row := range cells {
 		require.Len(t, row, len(stages)-1)
@@ -175,6 +176,8 @@ func live(t *testing.T, a *Agent, rnd *rand.Rand) {
 		case n == 1:
 			a.probes.drop(&r.probeTimer)
 			a.probeDone(r, now, []error{nil, errors.New("not well")}[rnd.IntN(2)])
+		case n == 2:
+			r.listedAt = now.Add(-time.Hour)
 		case a.searchTimer.index >= 0:
 			a.requests.drop(&a.searchTimer)
 			a.list(t.Context())(now)

@@ -51,7 +51,7 @@ func (a *Agent) Status() []Status {
 	defer a.mu.Unlock()
 	out := make([]Status, 0, len(a.registrations))
 	for _, r := range a.registrations {
-		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: r.ready(), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: a.ready(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
 		if !r.lastBeat.IsZero() {
 			last := r.lastBeat
 			s.LastBeat = &last
@@ -77,7 +77,10 @@ func (r *registration) status() string {
 }
 
 // ready is Status.Ready.
-func (r *registration) ready() bool {
+func (a *Agent) ready(r *registration) bool {
+	if !a.entered(r) {
+		return false
+	}
 	switch r.stage {
 	case unmonitored, inactive:
 		return true
@@ -91,7 +94,7 @@ func (r *registration) ready() bool {
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !r.ready() })
+	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) })
 }
 
 // Discover asks the platform for the services of that name, whoever offers them (MEC 011

@@ -11,6 +11,7 @@ const (
 	adoptedInactive
 	adoptedUnmonitored
 	notListed
+	listOutdated
 	registerFailed
 	registerUnclear
 	updateDue
@@ -34,6 +35,7 @@ var events = [...]struct{ name, meaning string }{
 	adoptedInactive:         {"adopted INACTIVE", "the same, and its state is INACTIVE"},
 	adoptedUnmonitored:      {"adopted without heartbeats", "the same, and no heartbeats are required"},
 	notListed:               {"not listed", "the list does not have it, or was refused for good"},
+	listOutdated:            {"list outdated", "the list that did not show it is too old for a POST by now"},
 	registerFailed:          {"POST failed", "it was certainly not carried out"},
 	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
 	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
@@ -72,6 +74,7 @@ var transitions = [len(events)]transition{
 	adoptedUnmonitored: {from: byStage{searching: unmonitored, registering: unmonitored, updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
 	notListed:       {from: byStage{searching: registering}, late: registering},
+	listOutdated:    {from: byStage{registering: searching}},
 	registerFailed:  {from: byStage{registering: registering}},
 	registerUnclear: {from: byStage{registering: searching}, late: searching},
 
@@ -88,7 +91,7 @@ var transitions = [len(events)]transition{
 	shownAlive:     {from: byStage{verifying: beating, checking: beating, inactive: beating}, late: beating},
 	shownInactive:  {from: byStage{verifying: inactive, checking: inactive, inactive: inactive}, late: inactive},
 	livenessFailed: {from: byStage{verifying: beating, checking: checking, inactive: inactive}},
-	gone:           {from: byStage{updating: registering, verifying: registering, checking: registering, inactive: registering, unmonitored: registering}, late: registering},
+	gone:           {from: byStage{updating: searching, verifying: searching, checking: searching, inactive: searching, unmonitored: searching}, late: searching},
 
 	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
 		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}},
