@@ -146,9 +146,21 @@ func SecretVariables() []string {
 // a Faults, with every rule of MEC 011 that a service breaks among them.
 func LoadAgent(src Sources) (Agent, error) { return loadAgent(src, mp1.CheckServiceInfo) }
 
+// ReadAgent is LoadAgent for who looks for more faults: beside an error it returns what could be
+// read. No agent may run with that.
+func ReadAgent(src Sources) (Agent, error) { return readAgent(src, mp1.CheckServiceInfo) }
+
 // loadAgent is LoadAgent with the rules of a service, given as JSON. Their error is mp1.Faults or
 // *mp1.Invalid.
 func loadAgent(src Sources, validate func(info []byte) error) (Agent, error) {
+	c, err := readAgent(src, validate)
+	if err != nil {
+		return Agent{}, err
+	}
+	return c, nil
+}
+
+func readAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 	r := &serviceReader{validate: validate}
 	f := schema{"mep-agent", agentSettings(new(Agent)), r.lists()}
 	if src.File == "" && src.Data == nil {
@@ -169,8 +181,5 @@ func loadAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 		}
 		all.add(name, "services", "must list at least one service")
 	}
-	if err := all.err(); err != nil {
-		return Agent{}, err
-	}
-	return c, nil
+	return c, all.err()
 }
