@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -20,24 +21,19 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
-	deregistered, left := 0, 0
+	deregistered := 0
 	for range requestWorkers {
 		wg.Go(func() {
 			for r := range registered {
-				toAnother, err := a.release(ctx, r)
+				err := a.platform.remove(ctx, r.id)
 				mu.Lock()
-				switch {
-				case err != nil:
+				if err != nil && statusOf(err) != http.StatusNotFound {
 					failed = append(failed, fmt.Errorf("%s: %s", r.name, outcomeText(err, "")))
-				case toAnother:
-					left++
-				default:
+				} else {
 					deregistered++
-				}
-				mu.Unlock()
-				if err == nil {
 					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r) })
 				}
+				mu.Unlock()
 			}
 		})
 	}
@@ -48,18 +44,18 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	}
 	close(registered)
 	wg.Wait()
-	a.log.Info("stopped", "deregistered", deregistered, "left to other agents", left)
+	a.log.Info(fmt.Sprintf("stopped; %d services deregistered", deregistered))
 	if len(failed) > 0 {
 		return fmt.Errorf("agent: %d services could not be deregistered, such as %w", len(failed), errors.Join(failed[0]))
 	}
 	return nil
 }
 
-// searchOnce lists the application's services if a POST may have registered one without
+// searchOnce lists the application's services if a service may be registered without
 // our knowing its id, for the end cut off the answer. It would be left behind otherwise.
 func (a *Agent) searchOnce(ctx context.Context) {
 	for _, r := range a.registrations {
-		if r.unclear {
+		if r.stage == searching {
 			apply := a.list(ctx)
 			a.locked(func() { apply(time.Now()) })
 			return

@@ -120,8 +120,47 @@ func TestStatusPrintsATable(t *testing.T) {
 	}
 	for want, answer := range answers {
 		s := httptest.NewServer(answer)
-		require.ErrorContains(t, status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), want)
+		require.ErrorContains(t, command{}.status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), want)
 		s.Close()
-		require.ErrorContains(t, status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), "no agent answers: ")
+		require.ErrorContains(t, command{}.status(context.Background(), strings.TrimPrefix(s.URL, "http://"), &out), "no agent answers: ")
 	}
+}
+
+// A supervisor asks by status --ready, and shows people what it printed.
+func TestReadyIsAnExitCodeAndSaysWhichServiceIsNot(t *testing.T) {
+	answer := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
+	defer s.Close()
+	address := strings.TrimPrefix(s.URL, "http://")
+	for _, c := range []struct {
+		answer, flags string
+		code          int
+		want          string
+	}{
+		{`[{"service":"a","state":"beating","ready":true}]`, "--ready", 0, "ready: 1 service\n"},
+		{`[]`, "--ready", 0, "ready: 0 services\n"},
+		{`[{"service":"a","state":"beating","ready":true},{"service":"b\u001b[2J","state":"searching","lastAnswer":"no answer in time"}]`, "--ready", 2,
+			"not ready: 1 of 2 services\nb[2J: searching: no answer in time\n"},
+		{`[{"service":"b","state":"searching"}]`, "", 0, "SERVICE  STATE      LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID\nb        searching  -          -          -         -            -\n"},
+		{`[{"service":"\u009b1","state":"searching"}]`, "--ready -o json", 2,
+			"{\n  \"ready\": false,\n  \"services\": [\n    {\n      \"service\": \"\\u009b1\",\n      \"state\": \"searching\",\n      \"ready\": false\n    }\n  ]\n}\n"},
+		{"[" + strings.Repeat(`{"service":"a","state":"searching"},`, 29) + `{"service":"z"}]`, "--ready", 2,
+			"not ready: 30 of 30 services\n" + strings.Repeat("a: searching: -\n", 20) + "and 10 more\n"},
+	} {
+		answer = c.answer
+		var out, errs bytes.Buffer
+		code := run(context.Background(), append([]string{"status", address}, strings.Fields(c.flags)...), []string{"MEP_LOG_LEVEL=LOUD"}, &out, &errs)
+		require.Equal(t, c.code, code, "%s", &errs)
+		require.Equal(t, c.want, out.String())
+		require.Empty(t, errs.String(), "a configuration that is broken later must not kill an agent that runs")
+	}
+}
+
+func TestTheExampleIsTheShippedFile(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, 0, run(context.Background(), []string{"example"}, nil, &out, &errs))
+	shipped, err := os.ReadFile("../../conf/mep-agent.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(shipped), out.String())
+	require.Equal(t, 0, run(context.Background(), []string{"check", "--offline", "--config", file(t, out.String())}, nil, &out, &errs), "%s", &errs)
 }

@@ -5,20 +5,29 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 )
 
 const help = `mep-agent registers the services of an application at a MEC platform (ETSI GS
 MEC 011, Mp1) and keeps them alive.
 
   mep-agent [--config FILE]    do so until interrupted
-  mep-agent status [--config FILE]
+  mep-agent check [--config FILE] [--offline] [-o json]
+                               examine the configuration, reach the platform, and
+                               say what would be done with each service; change
+                               nothing. --offline: the configuration only
+  mep-agent status [--config FILE | HOST:PORT] [--ready] [-o json]
                                print what a running agent knows of each service;
-                               it needs local.listen in the configuration
+                               it needs local.listen, or the address. --ready:
+                               print only whether every service is alive, and
+                               which one is not, and why
   mep-agent listen HOST:PORT   print the notifications that a platform sends here
                                as a callback, one line each, until interrupted
+  mep-agent example            print a configuration with every setting, explained
 
-  --config FILE                read settings and services from a YAML file;
-                               conf/mep-agent.yaml shows all of them
+  --config FILE                read settings and services from a YAML file
+  -o table|json                print for people (table) or for programs
   --version                    print the version and exit
   --help                       print this and exit
 
@@ -28,60 +37,106 @@ for EdgeGallery's agent (APPINSTID, MEP_IP, AK, SK, ...) no file is needed but
 its conf/app_instance_info.yaml.
 HOST is an IP address or localhost; without one it is 127.0.0.1.
 SIGTERM and SIGINT end it within ten seconds.
+Exit code 0: all is well. 1: it could not be done; the configuration or the
+command has a fault, or no agent answers. 2: check could not use the platform, or
+status --ready found a service that is not alive.
 `
 
 // command is what the command line asks for.
 type command struct {
-	name    string // "", status or listen
+	name    string // of subcommands; "": run the agent
 	config  string
-	listen  string
+	address string // HOST:PORT of listen and status; "": none was given
+	offline bool   // of check
+	ready   bool   // of status
+	json    bool   // of check and status
 	version bool
+}
+
+// subcommands are the names that the command line may begin with, and the flags of each.
+var subcommands = map[string][]string{
+	"":        {"config"},
+	"check":   {"config", "offline", "o"},
+	"status":  {"config", "ready", "o"},
+	"listen":  nil,
+	"example": nil,
 }
 
 // parse reads the arguments after the program's name. For --help it prints the help to out
 // and returns flag.ErrHelp, which is no failure. Any other error is one line for the user.
 func parse(args []string, out io.Writer) (command, error) {
 	var c command
-	fs := flag.NewFlagSet("mep-agent", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are returned, and printed by main alone
-	fs.Usage = func() {}
-	if len(args) > 0 && (args[0] == "listen" || args[0] == "status") {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		if _, known := subcommands[args[0]]; !known {
+			return c, fmt.Errorf("unknown command %q; mep-agent --help lists them", args[0])
+		}
 		c.name, args = args[0], args[1:]
 	}
-	fs.BoolVar(&c.version, "version", false, "")
-	if c.name != "listen" {
-		fs.StringVar(&c.config, "config", "", "")
-	}
-	switch err := fs.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		if _, err := io.WriteString(out, help); err != nil {
-			return command{}, fmt.Errorf("print help: %w", err)
+	fs := c.flags()
+	var rest []string
+	for { // flags and arguments may be mixed
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			if _, err := io.WriteString(out, help); err != nil {
+				return command{}, fmt.Errorf("print help: %w", err)
+			}
+			return command{}, flag.ErrHelp
+		case err != nil:
+			return command{}, fmt.Errorf("%w; mep-agent --help lists the flags", err)
 		}
-		return command{}, flag.ErrHelp
-	case err != nil:
-		return command{}, fmt.Errorf("%w; mep-agent --help lists the flags", err)
+		if fs.NArg() == 0 {
+			break
+		}
+		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
 	}
 	var empty bool
 	fs.Visit(func(f *flag.Flag) { empty = empty || f.Name == "config" && c.config == "" })
 	if empty {
 		return command{}, errors.New("--config must name a file")
 	}
-	return c, c.parseRest(fs.Args())
+	return c, c.parseRest(rest)
 }
 
-// parseRest reads what follows the flags.
+// flags are those of the command, which they write to.
+func (c *command) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("mep-agent", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors are returned, and printed by main alone
+	fs.Usage = func() {}
+	fs.BoolVar(&c.version, "version", false, "")
+	own := subcommands[c.name]
+	if slices.Contains(own, "config") {
+		fs.StringVar(&c.config, "config", "", "")
+	}
+	if slices.Contains(own, "offline") {
+		fs.BoolVar(&c.offline, "offline", false, "")
+	}
+	if slices.Contains(own, "ready") {
+		fs.BoolVar(&c.ready, "ready", false, "")
+	}
+	if slices.Contains(own, "o") {
+		fs.Func("o", "", func(form string) error {
+			c.json = form == "json"
+			if !c.json && form != "table" {
+				return errors.New("must be table or json")
+			}
+			return nil
+		})
+	}
+	return fs
+}
+
+// parseRest reads what is no flag.
 func (c *command) parseRest(rest []string) error {
 	switch {
 	case c.version:
 		return nil
-	case c.name == "listen":
-		if len(rest) != 1 {
-			return errors.New("listen takes one address, such as 127.0.0.1:8088")
-		}
-		c.listen = rest[0]
+	case c.name == "listen" && len(rest) != 1:
+		return errors.New("listen takes one address, such as 127.0.0.1:8088")
+	case c.name == "status" && len(rest) == 1 && c.config != "":
+		return errors.New("status takes an address or --config, not both")
+	case c.name == "listen" || c.name == "status" && len(rest) == 1:
+		c.address = rest[0]
 		return nil
-	case len(rest) > 0 && c.name == "":
-		return fmt.Errorf("unknown command %q; mep-agent --help lists them", rest[0])
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q; mep-agent --help lists what there is", rest[0])
 	}

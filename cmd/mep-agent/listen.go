@@ -27,13 +27,22 @@ const (
 	maxNotification = 1 << 20
 )
 
-// listen prints the notifications that arrive at addr, HOST:PORT or :PORT, until ctx ends.
-func listen(ctx context.Context, addr string, out io.Writer) error {
-	if strings.HasPrefix(addr, ":") { // not on every address of the machine, unless 0.0.0.0 is given
+// checkedAddress is an address of the command line, HOST:PORT or :PORT, with a host.
+func checkedAddress(addr string) (string, error) {
+	if strings.HasPrefix(addr, ":") { // not every address of the machine, unless 0.0.0.0 is given
 		addr = "127.0.0.1" + addr
 	}
 	if err := conf.CheckListen(addr); err != nil {
-		return fmt.Errorf("the address %w", err)
+		return "", fmt.Errorf("the address %w", err)
+	}
+	return addr, nil
+}
+
+// listen prints the notifications that arrive at addr, HOST:PORT or :PORT, until ctx ends.
+func listen(ctx context.Context, addr string, out io.Writer) error {
+	addr, err := checkedAddress(addr)
+	if err != nil {
+		return err
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

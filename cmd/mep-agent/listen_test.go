@@ -148,6 +148,16 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 		{"listen " + taken.Addr().String(), "cannot listen on " + taken.Addr().String() + ": "},
 		{"listen --port 1", "flag provided but not defined: -port"},
 		{"dance", `unknown command "dance"`},
+		{"status a b", `unexpected argument "a"`},
+		{"status 127.0.0.1:0", "the system chose the port"},
+		{"status 127.0.0.1:1 --config f", "not both"},
+		{"status example.org:1", "must be HOST:PORT"},
+		{"status -o yaml", "must be table or json"},
+		{"status --offline", "flag provided but not defined: -offline"},
+		{"check --ready", "flag provided but not defined: -ready"},
+		{"check here", `unexpected argument "here"`},
+		{"check --config=", "--config must name a file"},
+		{"example --config f", "flag provided but not defined: -config"},
 	} {
 		var out, errs bytes.Buffer
 		require.Equal(t, 1, run(context.Background(), strings.Fields(c.line), nil, &out, &errs), c.line)

@@ -51,8 +51,17 @@ func main() {
 	os.Exit(code)
 }
 
+// The exit codes of a failure.
+const (
+	exitFailed  = 1 // it could not be done
+	exitNotGood = 2 // it was done, and the outcome is not good
+)
+
+// errNotGood ends a command whose output says what is not good.
+var errNotGood = errors.New("not good")
+
 // run is main with what it needs from outside, and returns the exit code. A failure is one
-// line on errs, of a configuration one line for each fault, and exit code 1.
+// line on errs, of a configuration one line for each fault.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	c, err := parse(args, out)
 	switch {
@@ -66,30 +75,42 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	}
 	var faults conf.Faults
 	switch {
+	case errors.Is(err, errNotGood):
+		return exitNotGood
 	case errors.As(err, &faults):
 		fmt.Fprintln(errs, err)
-		return 1
+		return exitFailed
 	case err != nil:
 		fmt.Fprintln(errs, "mep-agent:", err)
-		return 1
+		return exitFailed
 	}
 	return 0
 }
 
 // run carries out the command.
 func (c command) run(ctx context.Context, environ []string, out, errs io.Writer) error {
-	if c.name == "listen" {
+	switch {
+	case c.name == "listen":
 		if q, ok := out.(*logs.Queue); ok {
 			out = q.Confirmed(printTimeout) // a platform is told that it was printed
 		}
-		return listen(ctx, c.listen, out)
-	}
-	settings, err := conf.LoadAgent(conf.Sources{File: c.config, Environ: environ})
-	if err != nil {
+		return listen(ctx, c.address, out)
+	case c.name == "example":
+		_, err := out.Write(conf.AgentExample())
 		return err
+	case c.name == "status" && c.address != "":
+		return c.status(ctx, c.address, out)
 	}
-	if c.name == "status" {
-		return status(ctx, settings.Local.Listen, out)
+	sources := conf.Sources{File: c.config, Environ: environ}
+	if c.name == "check" {
+		return c.check(ctx, sources, out)
 	}
-	return runAgent(ctx, settings, out, errs)
+	settings, err := conf.LoadAgent(sources)
+	switch {
+	case err != nil:
+		return err
+	case c.name == "status":
+		return c.status(ctx, settings.Local.Listen, out)
+	}
+	return runAgent(ctx, settings, environ, out, errs)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // runAgent runs the agent, and serves its own pages if local.listen is set, until ctx ends.
-func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
+func runAgent(ctx context.Context, c conf.Agent, environ []string, out, errs io.Writer) error {
 	o, err := agentOptions(c)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	warnAboutPlainTokens(c, o.Log)
+	logWarnings(c, environ, o.Log)
 	where := ""
 	ended := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
@@ -59,16 +59,28 @@ func runAgent(ctx context.Context, c conf.Agent, out, errs io.Writer) error {
 	return errors.Join(err, <-ended)
 }
 
-// warnAboutPlainTokens warns if tokens and secrets are sent where the network can read them.
-func warnAboutPlainTokens(c conf.Agent, log *slog.Logger) {
+// logWarnings logs what the agent works with, but hardly as it is meant.
+func logWarnings(c conf.Agent, environ []string, log *slog.Logger) {
+	for _, e := range plainTokenEndpoints(c) {
+		log.Warn("tokens and secrets are sent without TLS", "endpoint", e)
+	}
+	for _, m := range conf.MisspeltAgent(environ) {
+		log.Warn("an environment variable is close to a setting's and names none", "variable", m.Variable, "setting", m.Setting)
+	}
+}
+
+// plainTokenEndpoints are the URLs to which tokens and secrets are sent where the network can
+// read them.
+func plainTokenEndpoints(c conf.Agent) (all []string) {
 	if c.Identity.Kind == conf.Anonymous {
-		return
+		return nil
 	}
 	for _, e := range append([]string{c.Identity.TokenURL}, c.Platform.Endpoints...) {
 		if strings.HasPrefix(e, "http:") && !conf.OnLoopback(e) {
-			log.Warn("tokens and secrets are sent without TLS", "endpoint", e)
+			all = append(all, e)
 		}
 	}
+	return all
 }
 
 // droppedLines is how many lines an output has dropped.

@@ -6,43 +6,107 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/mec-liveness/mepserver/agent"
-	"github.com/mec-liveness/mepserver/logs"
 )
 
 const (
 	statusTimeout = 5 * time.Second
-	maxStatus     = 16 << 20
+	maxStatus     = 64 << 20 // 10,000 services need a tenth of it
+	maxLate       = 20       // services that --ready names: a supervisor keeps little of what a probe prints
 )
 
-// status asks the agent that serves its pages at listen, and prints a table of its services.
-func status(ctx context.Context, listen string, out io.Writer) error {
-	if listen == "" {
-		return errors.New("status needs local.listen, which the running agent serves it on")
+// agentStatus is what a running agent says of itself, in the form of status -o json.
+type agentStatus struct {
+	Ready    bool           `json:"ready"` // every service is
+	Services []agent.Status `json:"services"`
+}
+
+// status asks the agent that serves its pages at address, and prints what it knows. With
+// --ready it prints whether every service is alive, and fails with errNotGood if one is not.
+func (c command) status(ctx context.Context, address string, out io.Writer) error {
+	if address == "" {
+		return errors.New("status needs local.listen, which the running agent serves it on, or the address")
+	}
+	address, err := checkedAddress(address)
+	if err != nil {
+		return err
+	}
+	if _, port, _ := net.SplitHostPort(address); port == "0" {
+		return errors.New("the system chose the port, for local.listen has port 0: give status the address that the agent printed at its start")
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/status", nil)
+	s, err := askAgent(ctx, address)
 	if err != nil {
-		return fmt.Errorf("ask the agent: %w", err)
+		return err
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	switch {
+	case c.json:
+		err = printJSON(out, s)
+	case c.ready:
+		err = printReadiness(out, s)
+	default:
+		err = table(out, s.Services, time.Now())
+	}
+	if err == nil && c.ready && !s.Ready {
+		return errNotGood
+	}
+	return err
+}
+
+// askAgent reads the status of the agent that listens at address.
+func askAgent(ctx context.Context, address string) (agentStatus, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status", nil)
 	if err != nil {
-		return fmt.Errorf("no agent answers: %w", errors.Unwrap(err))
+		return agentStatus{}, fmt.Errorf("ask the agent: %w", err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, // and no proxy
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(r)
+	if err != nil {
+		return agentStatus{}, fmt.Errorf("no agent answers: %w", errors.Unwrap(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("what listens on %s is no agent: it answers %d", listen, resp.StatusCode)
+		return agentStatus{}, fmt.Errorf("what listens on %s is no agent: it answers %d", address, resp.StatusCode)
 	}
-	var all []agent.Status
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(&all); err != nil {
-		return fmt.Errorf("what listens on %s is no agent", listen)
+	s := agentStatus{Services: []agent.Status{}}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(&s.Services); err != nil || s.Services == nil {
+		return agentStatus{}, fmt.Errorf("what listens on %s is no agent", address)
 	}
-	return table(out, all, time.Now())
+	s.Ready = !slices.ContainsFunc(s.Services, func(one agent.Status) bool { return !one.Ready })
+	return s, nil
+}
+
+// printReadiness prints one line, and one more for each service that is not ready.
+func printReadiness(out io.Writer, s agentStatus) error {
+	if s.Ready {
+		_, err := fmt.Fprintf(out, "ready: %s\n", servicesOf(len(s.Services)))
+		return err
+	}
+	var late []agent.Status
+	for _, one := range s.Services {
+		if !one.Ready {
+			late = append(late, one)
+		}
+	}
+	_, err := fmt.Fprintf(out, "not ready: %d of %s\n", len(late), servicesOf(len(s.Services)))
+	for i, one := range late {
+		if i == maxLate && err == nil {
+			_, err = fmt.Fprintf(out, "and %d more\n", len(late)-i)
+		}
+		if i >= maxLate || err != nil {
+			break
+		}
+		_, err = fmt.Fprintf(out, "%s: %s: %s\n", cell(one.Service), cell(one.State), cell(one.LastAnswer))
+	}
+	return err
 }
 
 // table prints one row for each service.
@@ -54,36 +118,4 @@ func table(out io.Writer, all []agent.Status, now time.Time) error {
 			interval(s.Interval), cell(s.LastAnswer), cell(s.ID))
 	}
 	return w.Flush()
-}
-
-// cell is a value from outside as a cell: control characters are dropped, nothing is "-".
-func cell(s string) string {
-	if s = logs.Clean(s); s == "" {
-		return "-"
-	}
-	return s
-}
-
-// ago is how long ago a time was, "-" for none.
-func ago(now time.Time, at *time.Time) string {
-	if at == nil {
-		return "-"
-	}
-	return now.Sub(*at).Round(100*time.Millisecond).String() + " ago"
-}
-
-// in is how long it is until a time, "-" for none.
-func in(now time.Time, at *time.Time) string {
-	if at == nil {
-		return "-"
-	}
-	return "in " + max(at.Sub(now), 0).Round(100*time.Millisecond).String()
-}
-
-// interval is a number of seconds as a duration, "-" for 0.
-func interval(seconds float64) string {
-	if seconds == 0 {
-		return "-"
-	}
-	return time.Duration(seconds * float64(time.Second)).String()
 }
