@@ -52,7 +52,6 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	defer d.mu.Unlock()
 	if at < d.seen { // the store was restored: what came later never happened
 		clear(d.apps)
-		d.seen = at
 	}
 	listed := map[string]bool{}
 	for _, a := range all {
@@ -67,7 +66,7 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 			delete(d.apps, id)
 		}
 	}
-	d.seen = max(d.seen, at)
+	d.seen = at
 	d.loaded.Store(true)
 }
 
@@ -76,7 +75,7 @@ func (d *directory) see(a plugins.Application, erased bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.apply(a, erased)
-	if e := d.apps[a.Info.AppInstanceID]; erased && e != nil && e.erased && e.At <= a.At {
+	if e := d.apps[a.Info.AppInstanceID]; e.erased && e.At <= a.At { // now it is shown
 		delete(d.apps, a.Info.AppInstanceID)
 	}
 	d.seen = max(d.seen, a.At)

@@ -237,3 +237,16 @@ func TestThePlatformTakesABoundedNumberOfApplications(t *testing.T) {
 	_, err := d.RegisterApplication(t.Context(), mp1.AppInfo{AppName: "n"})
 	require.ErrorIs(t, err, server.ErrTooManyRegistrations)
 }
+
+func TestAnApplicationWithoutAnIDGetsOne(t *testing.T) {
+	d, s, _ := newDirectory(false, true)
+	ids := map[string]bool{}
+	for range 3 {
+		made, err := d.RegisterApplication(t.Context(), mp1.AppInfo{AppName: "n"})
+		require.NoError(t, err)
+		require.NotEmpty(t, made.AppInstanceID)
+		require.NotZero(t, s.get(made.AppInstanceID).At)
+		ids[made.AppInstanceID] = true
+	}
+	require.Len(t, ids, 3)
+}

@@ -34,6 +34,7 @@ func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
 		require.ErrorIs(t, d.UpdateApplication(t.Context(), "a", info("a"), nil), heartbeat.ErrUnavailable)
 		s.fail = nil
 		require.ErrorIs(t, d.UpdateApplication(t.Context(), "a", info("a"), func(mp1.AppInfo) bool { return false }), heartbeat.ErrStale)
+		require.NoError(t, d.UpdateApplication(t.Context(), "a", info("a"), func(now mp1.AppInfo) bool { return now.AppName == "n" }))
 		require.ErrorIs(t, d.UpdateApplication(t.Context(), "b", info("b"), nil), server.ErrNoRegistration)
 		_, err = d.RegisterApplication(t.Context(), info("a"))
 		require.ErrorIs(t, err, server.ErrRegistered)

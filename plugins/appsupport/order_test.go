@@ -36,6 +36,26 @@ func TestAListDoesNotUndoAnOwnWrite(t *testing.T) {
 	require.False(t, admits(t, d, "a"))
 }
 
+// Nor may it leave out what this replica registered since.
+func TestAListDoesNotForgetWhatIsNewer(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load(nil, 5)
+	d.observe(written("own", 7, false), false)
+	d.load(nil, 6)
+	require.True(t, admits(t, d, "own"))
+	d.load(nil, 7)
+	require.False(t, admits(t, d, "own"), "by now it was erased again")
+}
+
+// A store that was restored may have been written up to the very revision that was seen.
+func TestARestoredStoreIsBelievedAtTheSameRevisionToo(t *testing.T) {
+	d, _, _ := newDirectory(false, true)
+	d.load([]plugins.Application{written("a", 3, false)}, 5)
+	d.see(written("a", 21, true), false)
+	d.load([]plugins.Application{written("a", 3, false)}, 21)
+	require.True(t, admits(t, d, "a"))
+}
+
 func TestAReadThatAListHasOvertakenSaysNothing(t *testing.T) {
 	d, _, _ := newDirectory(false, true)
 	d.load(nil, 9)
@@ -75,6 +95,7 @@ func TestAnApplicationIsLeavingSinceItsMark(t *testing.T) {
 func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s, _ := newDirectory(false, false)
+		time.Sleep(time.Hour)
 		for _, app := range []string{"a", "b", "a", "b"} {
 			require.False(t, admits(t, d, app))
 		}
@@ -96,6 +117,31 @@ func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 		d.absent = map[string]plugins.Instant{"a": 1}
 		d.recentlyAbsent("a")
 		require.NotContains(t, d.absent, "a", "nor kept when it is over")
+	})
+}
+
+func TestWhereAllAreAdmittedNobodyIsLookedFor(t *testing.T) {
+	d, s, _ := newDirectory(true, false)
+	require.True(t, admits(t, d, "anybody"))
+	require.Zero(t, s.read.Load())
+}
+
+// Whoever waited to ask may find that the registration has come meanwhile.
+func TestWhoWaitedToAskSeesWhatHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, _ := newDirectory(false, false)
+		s.gate = make(chan struct{})
+		for i := range maxReads {
+			go func() { _, _ = d.admitted(t.Context(), string(rune('a'+i))) }()
+		}
+		synctest.Wait()
+		late := make(chan bool)
+		go func() { ok, _ := d.admitted(t.Context(), "late"); late <- ok }()
+		synctest.Wait()
+		d.see(written("late", 9, false), false)
+		close(s.gate)
+		require.True(t, <-late)
+		require.EqualValues(t, maxReads, s.read.Load(), "without asking")
 	})
 }
 
@@ -155,6 +201,7 @@ func TestWhereAllAreAdmittedTheMarkGoesWithTheAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 	require.Zero(t, s.get("a").At)
+	require.Empty(t, d.leavingFor(0), "and is not looked after any more")
 	_, err = d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
 	s.erase = heartbeat.ErrConflict

@@ -1,6 +1,7 @@
 package appsupport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,41 @@ func TestWhatHangsIsRemovedSideBySide(t *testing.T) {
 		require.Len(t, b.removed, 200)
 		require.Len(t, other.removed, 200, "of every kind")
 		require.Zero(t, d.beingRemoved())
+	})
+}
+
+// The process goes on to its stop when nothing of its own is under way any more.
+func TestTheLoopEndsAfterItsRemovals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := newDirectory(true, true)
+		b.took = time.Minute
+		b.add("a", "1")
+		s.put(written("a", 3, true))
+		d.observe(written("a", 3, true), false)
+		ctx, stop := context.WithCancel(t.Context())
+		began := time.Now()
+		ended := make(chan time.Time)
+		go func() { d.finishLoop(ctx); ended <- time.Now() }()
+		time.Sleep(2 * finishEvery)
+		stop()
+		require.Equal(t, finishEvery+time.Minute, (<-ended).Sub(began))
+	})
+}
+
+func TestTheLogSaysHowMuchAnApplicationHad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		d, _, b := newDirectory(false, true)
+		d.log = plugins.NewLog(&out, "INFO")
+		other := &things{of: map[string][]string{}}
+		d.owned = func() []plugins.Owned { return []plugins.Owned{b, other} }
+		_, err := d.RegisterApplication(t.Context(), info("a"))
+		require.NoError(t, err)
+		b.add("a", "1")
+		b.add("a", "2")
+		other.add("a", "3")
+		require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
+		require.Contains(t, out.String(), `"removed":3`)
 	})
 }
 
