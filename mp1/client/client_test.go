@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type fakePlatform struct {
 	*httptest.Server
 	method, uri, body, accept, contentType string
 	conns                                  atomic.Int32
+	mu                                     sync.Mutex // of what is recorded, while calls overlap
 }
 
 func newFakePlatform(t *testing.T, answer http.HandlerFunc) *fakePlatform {
@@ -32,7 +34,9 @@ func newFakePlatform(t *testing.T, answer http.HandlerFunc) *fakePlatform {
 		if err != nil {
 			return
 		}
+		p.mu.Lock()
 		p.method, p.uri, p.body, p.accept, p.contentType = r.Method, r.RequestURI, string(b), r.Header.Get("Accept"), r.Header.Get("Content-Type")
+		p.mu.Unlock()
 		answer(w, r)
 	}))
 	p.Config.ConnState = func(_ net.Conn, s http.ConnState) {
