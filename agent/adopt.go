@@ -36,8 +36,28 @@ func (a *Agent) list(ctx context.Context) func(time.Time) {
 	}
 }
 
-// searchBy has the application's services listed at the given time or earlier.
+const (
+	// maxListAge is how old a list may be that did not show a service which is POSTed:
+	// another agent may register it meanwhile.
+	maxListAge = 2 * time.Second
+	// minListDistance keeps services that are lost together, and come back one by one, from
+	// having the list asked for without a pause.
+	minListDistance = 100 * time.Millisecond
+)
+
+// searchAgain has a service listed once more before it is POSTed.
+func (a *Agent) searchAgain(r *registration, now time.Time) {
+	r.step(listOutdated)
+	a.searchBy(now)
+	a.reschedule(r)
+}
+
+// searchBy has the application's services listed at the given time or earlier, but not
+// shortly after the last list.
 func (a *Agent) searchBy(at time.Time) {
+	if least := a.listed.Add(minListDistance); at.Before(least) {
+		at = least
+	}
 	if a.searchTimer.index < 0 || at.Before(a.searchTimer.due) {
 		a.searchTimer.due = at
 		a.requests.put(&a.searchTimer)
@@ -48,6 +68,7 @@ func (a *Agent) searchBy(at time.Time) {
 // others registered. A service whose wait was not over when the list was asked for, at
 // began, needs a later list: see decidedBy.
 func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
+	a.listed = now
 	taken := map[string]bool{}
 	var decided []*registration
 	var services []wanted
@@ -57,7 +78,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		}
 		if r.decidedBy(began) {
 			decided = append(decided, r)
-			services = append(services, wanted{r.service.Info, a.saved[r.name]})
+			services = append(services, wanted{r.service.Info, a.saved[r.name], r.goneID})
 		} else if r.stage == searching {
 			a.searchBy(r.timer.due)
 		}
@@ -66,12 +87,24 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		r := decided[i]
 		r.timer.due = now // its failures count on, for a list that works says nothing of writes
 		if !f.listed {
+			r.unclear, r.listedAt = false, now
 			r.step(notListed)
 			a.reschedule(r)
 			continue
 		}
+		differs := f.differs(services[i], r.digest)
+		switch {
+		case !differs:
+			r.registeredDigest = r.digest
+		case f.info.SerInstanceID == services[i].saved.ID:
+			r.registeredDigest = services[i].saved.Digest
+		default:
+			r.registeredDigest = ""
+		}
+		posted := r.unclear
 		a.adopt(r, now, f.info, "found again")
-		if f.differs(services[i], r.digest) {
+		r.posted, r.unclear = posted, false
+		if differs || a.platform.keepsAgents() {
 			r.step(updateDue)
 			r.timer.due = now
 			a.reschedule(r)
@@ -83,6 +116,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 type wanted struct {
 	info  mp1.ServiceInfo
 	saved savedService // what the state file has of it; zero: nothing
+	gone  string       // a serInstanceId that is not its registration any more, whatever a list shows
 }
 
 // found is the registration of a wanted service.
@@ -102,7 +136,7 @@ func findRegistrations(services []wanted, list []mp1.ServiceInfo, taken map[stri
 	out := make([]found, len(services))
 	take := func(i int, fits func(mp1.ServiceInfo) bool) {
 		for _, info := range list {
-			if id := info.SerInstanceID; id != "" && !taken[id] && !out[i].listed && fits(info) {
+			if id := info.SerInstanceID; id != "" && id != services[i].gone && !taken[id] && !out[i].listed && fits(info) {
 				taken[id] = true
 				out[i] = found{true, info}
 			}

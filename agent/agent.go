@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Agent struct {
 	log      *slog.Logger
 	wall     func() time.Time
 	jitter   jitter
+	slot     io.Closer // holds the place in the agent's name; may be nil
 
 	mu             sync.Mutex // guards all below, and is held for moments only
 	registrations  []*registration
@@ -30,6 +32,7 @@ type Agent struct {
 	probes         timerQueue // what the application is to be asked
 	searchTimer    timer      // one list for all services that are searching
 	searchFailures int        // in a row
+	listed         time.Time  // when the last list came
 	saved          map[string]savedService
 	unsaved        bool // saved differs from the state file
 	started        bool
@@ -46,7 +49,9 @@ func New(o Options) (*Agent, error) {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	a := &Agent{options: o, metrics: m, log: newLog(o.Log), wall: time.Now, jitter: randomJitter}
-	if a.platform, err = newPlatform(o, m.failover); err != nil {
+	name, slot := newAgentName(o.App)
+	a.slot = slot
+	if a.platform, err = newPlatform(o, name, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	sameName := map[string]int{}
@@ -120,5 +125,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	err = a.shutdown(last)
 	a.saveState()
 	a.platform.close()
+	if a.slot != nil {
+		_ = a.slot.Close() // nothing was written
+	}
 	return err
 }

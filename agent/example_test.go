@@ -51,6 +51,7 @@ func Example() {
 func platform(stop func()) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.Method, r.URL.Path)
+		w.Header().Set("Mep-Agent", r.Header.Get("Mep-Agent")) // it keeps agents
 		switch r.Method + " " + r.URL.Path {
 		case "POST /mec_service_mgmt/v1/applications/my-app/services":
 			w.WriteHeader(http.StatusCreated)

@@ -29,6 +29,10 @@ type fakePlatform struct {
 	interval int
 	services map[string]mp1.ServiceInfo
 	next     int
+	keeps    bool                // it keeps the agents of each registration
+	agents   map[string][]string // by serInstanceId
+	beats    map[string]time.Time
+	ahead    time.Duration // of its clock
 	requests []sentRequest
 	// respond, if it is not nil, answers the n-th request; with the zero response the fake
 	// answers itself.
@@ -42,7 +46,7 @@ type sentRequest struct {
 }
 
 func newFakePlatform(interval int) *fakePlatform {
-	return &fakePlatform{interval: interval, services: map[string]mp1.ServiceInfo{}}
+	return &fakePlatform{interval: interval, services: map[string]mp1.ServiceInfo{}, agents: map[string][]string{}, beats: map[string]time.Time{}}
 }
 
 func (f *fakePlatform) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -58,12 +62,42 @@ func (f *fakePlatform) RoundTrip(r *http.Request) (*http.Response, error) {
 		if s := answer(r, n); s.err != nil {
 			return nil, s.err
 		} else if s.status != 0 {
-			return reply(s.status, s.body, s.header...), nil
+			return f.echo(r, reply(s.status, s.body, s.header...)), nil
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.serve(r, body), nil
+	return f.echo(r, f.serve(r, body)), nil
+}
+
+// echo has an answer show that the platform keeps agents, if it does.
+func (f *fakePlatform) echo(r *http.Request, answer *http.Response) *http.Response {
+	if f.keeps {
+		answer.Header.Set("Mep-Agent", r.Header.Get("Mep-Agent"))
+	}
+	return answer
+}
+
+// join enters the agent of a request, in place of one that ran where it runs.
+func (f *fakePlatform) join(id string, r *http.Request) {
+	name := r.Header.Get("Mep-Agent")
+	place, _, _ := strings.Cut(name, ".")
+	f.agents[id] = append(slices.DeleteFunc(f.agents[id], func(one string) bool { return strings.HasPrefix(one, place+".") }), name)
+}
+
+// leave takes the agent of a request out, and tells whether another one is left.
+func (f *fakePlatform) leave(id string, r *http.Request) bool {
+	name := r.Header.Get("Mep-Agent")
+	f.agents[id] = slices.DeleteFunc(f.agents[id], func(one string) bool { return one == name })
+	return f.keeps && len(f.agents[id]) > 0
+}
+
+// suspend does what a platform does that hears nothing of a service.
+func (f *fakePlatform) suspend(id string) {
+	f.setState(id, mp1.Suspended)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.agents, id)
 }
 
 func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
@@ -84,6 +118,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 			info.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: r.URL.Path + "/" + info.SerInstanceID + "/liveness"}}
 		}
 		f.services[info.SerInstanceID] = info
+		f.join(info.SerInstanceID, r)
+		f.beats[info.SerInstanceID] = time.Now()
 		return reply(201, info)
 	case id == "":
 		list := []mp1.ServiceInfo{}
@@ -93,6 +129,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		return reply(200, list)
 	case !known:
 		return reply(404, mp1.ProblemDetails{Detail: "no such service"})
+	case r.Method == http.MethodDelete && f.leave(id, r):
+		return reply(409, mp1.ProblemDetails{Detail: "another agent keeps the service alive"})
 	case r.Method == http.MethodDelete:
 		delete(f.services, id)
 		return reply(204, nil)
@@ -102,14 +140,17 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		_ = json.Unmarshal(body, &info)
 		info.SerInstanceID, info.Links, info.LivenessInterval = id, links, &interval
 		f.services[id] = info
+		f.join(id, r)
 		return reply(200, info)
 	case r.Method == http.MethodGet:
-		return reply(200, mp1.ServiceLivenessInfo{State: info.State, Interval: f.interval})
+		at := f.beats[id].Add(f.ahead)
+		return reply(200, mp1.ServiceLivenessInfo{State: info.State, Interval: f.interval,
+			TimeStamp: mp1.TimeStamp{Seconds: uint32(at.Unix()), NanoSeconds: uint32(at.Nanosecond())}})
 	case info.State == mp1.Inactive:
 		return reply(409, mp1.ProblemDetails{Detail: "it is INACTIVE"})
 	}
 	info.State = mp1.Active
-	f.services[id] = info
+	f.services[id], f.beats[id] = info, time.Now()
 	return reply(204, nil)
 }
 

@@ -165,6 +165,7 @@ func (a *Agent) wake(now time.Time) {
 		r.step(woken)
 		r.beatDue, r.timer.due = now, now
 		r.newPhase, r.verifyNext = true, true
+		a.joinAgain(r)
 		a.requests.put(&r.timer)
 	}
 }

@@ -50,7 +50,7 @@ func (a *Agent) Plan(ctx context.Context) ([]Planned, error) {
 	defer a.mu.Unlock()
 	services := make([]wanted, len(a.registrations))
 	for i, r := range a.registrations {
-		services[i] = wanted{r.service.Info, saved[r.name]}
+		services[i] = wanted{r.service.Info, saved[r.name], r.goneID}
 	}
 	taken := map[string]bool{}
 	var out []Planned

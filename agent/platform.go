@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,7 @@ type platform struct {
 	onFailover func() // called when current changes
 }
 
-func newPlatform(o Options, failover func()) (*platform, error) {
+func newPlatform(o Options, agent string, failover func()) (*platform, error) {
 	p := &platform{app: o.App, timeout: o.Timeout, transport: o.Transport, onFailover: failover}
 	if p.transport == nil {
 		t, err := NewTransport(TLS{})
@@ -42,7 +43,7 @@ func newPlatform(o Options, failover func()) (*platform, error) {
 		rt = &tokenTransport{base: rt, source: o.Token}
 	}
 	for i, endpoint := range o.Endpoints {
-		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt}})
+		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt}, Agent: agent})
 		if err != nil {
 			return nil, fmt.Errorf("option Endpoints[%d]: %w", i, err)
 		}
@@ -150,6 +151,12 @@ func (p *platform) discover(ctx context.Context, name string) (out []mp1.Service
 		return err
 	})
 	return out, err
+}
+
+// keepsAgents reports whether the platform keeps the agents of a registration, and removes
+// it with the last one (ADR 0030). One whose endpoints are not all of one release does.
+func (p *platform) keepsAgents() bool {
+	return slices.ContainsFunc(p.clients, (*client.Client).AgentKept)
 }
 
 // hasHost reports whether one of the endpoints is at this host and port.

@@ -14,19 +14,30 @@ type registration struct {
 	service Service
 	digest  string // of service.Info
 
+	registeredDigest string // of the description that the platform has taken; "": not known
+
 	stage            stage                     // changed by step only
 	stepped          func(from stage, e event) // nil, but in tests
 	id, livenessPath string
 	interval         time.Duration
 	beatDue          time.Time // of the next heartbeat, without the waits after a failure
 	newPhase         bool      // part it from the others after the next heartbeat: see firstInterval
+	listedAt         time.Time // when the list came that did not show it
+	goneID           string    // the platform has answered 404 for it; a list may still show it
 	verifyNext       bool      // read the liveness resource after the next heartbeat
 	failures         int       // of its requests, in a row
 	losses           int       // registrations lost in a row
+	isInactive       bool      // the platform has shown it INACTIVE last
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
-	updatePending   bool // a PUT failed, and is to be sent again
+	posted  bool          // this agent has POSTed it, or may have
+	unclear bool          // a POST may have been carried out; the list will show it
+	joined  bool          // the platform has taken a POST or PUT of it by this agent
+	lag     time.Duration // of this machine's clock behind the platform's
+	lagged  bool          // lag is known
+
+	updatePending   bool // a PUT failed, or this agent is to join again
 	updateNotBefore time.Time
 	updateFailures  int // in a row
 
@@ -57,9 +68,13 @@ func (r *registration) decidedBy(began time.Time) bool {
 // applyInfo takes what the platform shows of the registration, and the path of its liveness
 // resource, and has a heartbeat sent at once if heartbeats are required.
 func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Time) {
+	if r.id != info.SerInstanceID {
+		r.lastBeat, r.lagged, r.posted, r.joined = time.Time{}, false, false, false
+	}
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
 	r.updatePending, r.updateFailures = false, 0
+	r.isInactive = info.State == mp1.Inactive
 	r.interval = 0
 	if info.LivenessInterval != nil {
 		r.interval = time.Duration(*info.LivenessInterval) * time.Second
@@ -111,12 +126,35 @@ func (r *registration) keepOld(now time.Time, wait time.Duration, err error) {
 		r.interval = asked
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(asked))
 	}
-	if r.needsHeartbeats() {
-		r.step(updateFailed)
-	} else {
-		r.step(updateFailedUnmonitored)
-	}
 	r.timer.due = r.beatDue
+	switch {
+	case !r.needsHeartbeats():
+		r.step(updateFailedUnmonitored)
+	case r.isInactive:
+		r.step(updateFailedInactive)
+		r.timer.due = now.Add(r.interval)
+	default:
+		r.step(updateFailed)
+	}
+}
+
+// keepUntold completes the answer to a PUT by what is known: EdgeGallery's has no link for
+// the heartbeats, and no PUT ends them.
+func (r *registration) keepUntold(info mp1.ServiceInfo) mp1.ServiceInfo {
+	info.SerInstanceID = r.id
+	if r.livenessPath != "" && client.LivenessHref(info) == "" {
+		info.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: r.livenessPath}}
+		if info.LivenessInterval == nil || *info.LivenessInterval == 0 {
+			seconds := int(r.interval / time.Second)
+			info.LivenessInterval = &seconds
+		}
+	}
+	return info
+}
+
+// updateIsDue reports whether the PUT that is pending may be sent.
+func (r *registration) updateIsDue(now time.Time) bool {
+	return r.updatePending && !now.Before(r.updateNotBefore)
 }
 
 // requestedInterval is the interval that a POST or PUT asks for, 0 if it asks for none.
@@ -134,8 +172,11 @@ func (r *registration) needsHeartbeats() bool { return r.livenessPath != "" && r
 func (r *registration) lost(j jitter, now time.Time) {
 	r.losses++
 	r.step(gone)
-	r.id, r.livenessPath = "", ""
+	r.goneID, r.id, r.livenessPath = r.id, "", ""
 	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
+	if !r.joined && r.losses == 1 {
+		r.timer.due = now // it went when it was found: only this one service is gone
+	}
 }
 
 // applyLiveness takes what the liveness resource shows, and returns the stage before.
@@ -145,7 +186,7 @@ func (r *registration) lost(j jitter, now time.Time) {
 // read may be behind, and must not hasten them.
 func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
 	was = r.stage
-	r.verifyNext = false
+	r.verifyNext, r.isInactive = false, info.State == mp1.Inactive
 	if info.Interval > 0 {
 		r.interval = time.Duration(info.Interval) * time.Second
 	}
@@ -155,6 +196,7 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 		r.timer.due = now.Add(j.shorten(r.interval))
 	case was == verifying && info.State == mp1.Active:
 		r.step(shownAlive)
+		r.learnLag(info)
 		r.losses, r.denials = 0, 0
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(r.interval))
 		r.timer.due = r.beatDue

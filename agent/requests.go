@@ -14,8 +14,14 @@ import (
 // uses copies of what the loop may change meanwhile.
 func (a *Agent) request(r *registration) job {
 	id, href, interval := r.id, r.livenessPath, r.interval
+	description := r.description()
 	switch r.stage {
 	case registering:
+		if time.Since(r.listedAt) > maxListAge {
+			return func(context.Context) func(time.Time) {
+				return func(now time.Time) { a.searchAgain(r, now) }
+			}
+		}
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.register(ctx, r.service.Info)
 			if err == nil && !mp1.ValidID(info.SerInstanceID) {
@@ -27,7 +33,7 @@ func (a *Agent) request(r *registration) job {
 		return a.list
 	case updating, unmonitored: // an unmonitored service is due only while its update is pending
 		return func(ctx context.Context) func(time.Time) {
-			info, err := a.platform.update(ctx, id, interval, r.service.Info)
+			info, err := a.platform.update(ctx, id, interval, description)
 			return func(now time.Time) { a.updateDone(r, now, info, err) }
 		}
 	case beating:
@@ -49,8 +55,12 @@ var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
 // sent: while its probe fails (but for an update), while it is searching, for one list
-// serves all, and when the platform requires no heartbeats.
+// serves all, and when the platform requires no heartbeats. While a request is under way it
+// does neither: a second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
+	if r.timer.running {
+		return
+	}
 	r.timer.rank = 1
 	if r.stage == beating {
 		r.timer.rank = 0 // a service that is registered must not be suspended because others are not yet
@@ -59,7 +69,7 @@ func (a *Agent) reschedule(r *registration) {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore
 		a.requests.put(&r.timer)
-	case r.stage == unmonitored, r.stage == searching, !r.healthy && r.stage != updating:
+	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, !r.healthy && r.stage != updating:
 		a.requests.drop(&r.timer)
 	default:
 		a.requests.put(&r.timer)
@@ -71,7 +81,9 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.lastAnswer = outcomeText(err, "201")
 	a.metrics.registration(err)
 	if err == nil {
+		r.registeredDigest = r.digest
 		a.adopt(r, now, info, "registered")
+		r.posted, r.joined = true, true
 		return
 	}
 	r.failures++
@@ -79,7 +91,9 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.retryIn(now, registerRetryDelay(a.jitter.requestBackoff(r.failures), err))
 	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
+		r.unclear = true
 		a.searchBy(r.timer.due)
+		a.reschedule(r)
 		return
 	}
 	r.step(registerFailed)
@@ -87,7 +101,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 }
 
 // adopt takes what the platform shows as the registration of a service. how says in the
-// log where it was shown.
+// log where it was shown; "" logs nothing.
 func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how string) {
 	path, host, err := livenessPath(info)
 	if err != nil {
@@ -101,7 +115,9 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 	if r.stage != unmonitored {
 		shown = append(shown, "interval", r.interval.String())
 	}
-	a.info(r, how, shown...)
+	if how != "" {
+		a.info(r, how, shown...)
+	}
 	if r.stage == inactive {
 		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
 	}
@@ -114,7 +130,13 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 	r.lastAnswer = outcomeText(err, "200")
 	switch s := statusOf(err); {
 	case err == nil:
-		a.adopt(r, now, info, "updated")
+		how := "updated"
+		if r.registeredDigest == r.digest {
+			how = "" // it only joined
+		}
+		r.registeredDigest = r.digest
+		a.adopt(r, now, r.keepUntold(info), how)
+		r.joined = true
 	case s == http.StatusNotFound:
 		a.reregister(r, now)
 	default:
@@ -141,9 +163,12 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 			}
 		}
 		r.step(heartbeatTaken)
+		if r.silentBefore(sent) {
+			a.joinAgain(r)
+		}
 		r.scheduleNext(a.jitter, sent, next)
 		switch {
-		case r.updatePending && !now.Before(r.updateNotBefore): // sent right after a heartbeat, a PUT delays none
+		case r.updateIsDue(now): // sent right after a heartbeat, a PUT delays none
 			r.step(updateDue)
 			r.timer.due = now
 		case r.verifyNext:
@@ -168,8 +193,15 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 	switch {
 	case err == nil:
 		before := r.interval
+		if info.State == mp1.Suspended {
+			a.joinAgain(r)
+		}
 		was := r.applyLiveness(a.jitter, now, info)
 		a.logLiveness(r, was, before, info)
+		if r.stage == inactive && r.updateIsDue(now) {
+			r.step(updateDue)
+			r.timer.due = now
+		}
 	case statusOf(err) == http.StatusNotFound:
 		r.lastAnswer = outcomeText(err, "")
 		a.reregister(r, now)
@@ -204,9 +236,10 @@ func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, in
 
 // reregister has a service registered again that the platform no longer knows.
 func (a *Agent) reregister(r *registration, now time.Time) {
-	a.warn(r, "the platform no longer knows it; it is registered again", "id", r.id)
+	a.warn(r, "the platform no longer knows it; it is registered again if nobody else does so", "id", r.id)
 	a.metrics.lost()
 	r.lost(a.jitter, now)
+	a.searchBy(r.timer.due)
 	a.recordSaved(r)
 	a.reschedule(r)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -21,19 +20,24 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
-	deregistered := 0
+	deregistered, left := 0, 0
 	for range requestWorkers {
 		wg.Go(func() {
 			for r := range registered {
-				err := a.platform.remove(ctx, r.id)
+				toAnother, err := a.release(ctx, r)
 				mu.Lock()
-				if err != nil && statusOf(err) != http.StatusNotFound {
+				switch {
+				case err != nil:
 					failed = append(failed, fmt.Errorf("%s: %s", r.name, outcomeText(err, "")))
-				} else {
+				case toAnother:
+					left++
+				default:
 					deregistered++
-					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r) })
 				}
 				mu.Unlock()
+				if err == nil {
+					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r) })
+				}
 			}
 		})
 	}
@@ -44,18 +48,18 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	}
 	close(registered)
 	wg.Wait()
-	a.log.Info(fmt.Sprintf("stopped; %d services deregistered", deregistered))
+	a.log.Info("stopped", "deregistered", deregistered, "left to other agents", left)
 	if len(failed) > 0 {
 		return fmt.Errorf("agent: %d services could not be deregistered, such as %w", len(failed), errors.Join(failed[0]))
 	}
 	return nil
 }
 
-// searchOnce lists the application's services if a service may be registered without
+// searchOnce lists the application's services if a POST may have registered one without
 // our knowing its id, for the end cut off the answer. It would be left behind otherwise.
 func (a *Agent) searchOnce(ctx context.Context) {
 	for _, r := range a.registrations {
-		if r.stage == searching {
+		if r.unclear {
 			apply := a.list(ctx)
 			a.locked(func() { apply(time.Now()) })
 			return

@@ -15,6 +15,7 @@ const (
 	checking
 	inactive
 	unmonitored
+	deregistered
 )
 
 var stages = [...]struct {
@@ -23,14 +24,15 @@ var stages = [...]struct {
 	request string // what is sent in this stage
 	meaning string
 }{
-	searching:   {"searching", "searching", "GET services, once for all that are searching", "it may be registered already, by an agent before this one or by a POST whose answer was lost"},
-	registering: {"registering", "registering", "POST services", "the platform does not have it"},
-	updating:    {"updating", "updating", "PUT services/{id}", "the platform has it otherwise than it is configured"},
-	beating:     {"beating", "beating", "PATCH liveness", "registered; heartbeats are sent"},
-	verifying:   {"verifying", "beating", "GET liveness", "a heartbeat was taken; the liveness resource should show it"},
-	checking:    {"checking", "checking", "GET liveness", "a heartbeat was refused; the liveness resource says why"},
-	inactive:    {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, and a heartbeat would be refused"},
-	unmonitored: {"unmonitored", "no heartbeats", "none; PUT services/{id} if an update failed", "registered; the platform requires no heartbeats"},
+	searching:    {"searching", "searching", "GET services, once for all that are searching", "it may be registered already, by an agent before this one or beside it, or by a POST whose answer was lost"},
+	registering:  {"registering", "registering", "POST services", "the platform does not have it"},
+	updating:     {"updating", "updating", "PUT services/{id}", "the platform has it otherwise than it is configured"},
+	beating:      {"beating", "beating", "PATCH liveness", "registered; heartbeats are sent"},
+	verifying:    {"verifying", "beating", "GET liveness", "a heartbeat was taken; the liveness resource should show it"},
+	checking:     {"checking", "checking", "GET liveness", "a heartbeat was refused; the liveness resource says why"},
+	inactive:     {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, and a heartbeat would be refused"},
+	unmonitored:  {"unmonitored", "no heartbeats", "none; PUT services/{id} if an update failed", "registered; the platform requires no heartbeats"},
+	deregistered: {"deregistered", "deregistered", "none", "this agent has removed it, or has left it to another one: nothing comes after it"},
 }
 
 func (s stage) String() string { return stages[s].name }

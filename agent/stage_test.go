@@ -29,33 +29,35 @@ func expected(from stage, e event) bool { return transitions[e].from[from] != 0 
 // The table as the design has it, written down a second time: what is expected, by the
 // first letters of the stages it leads to. A dot is a late answer.
 func TestEveryCellOfTheTable(t *testing.T) {
-	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored}
+	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored, 'd': deregistered}
 	cells := map[event]string{
-		//                        srubvcin
-		adopted:                 "bbb....b",
-		adoptedInactive:         "iii....i",
-		adoptedUnmonitored:      "nnn....n",
-		notListed:               "r.......",
-		registerFailed:          ".r......",
-		registerUnclear:         ".s......",
-		updateDue:               "...u..uu",
-		updateFailed:            "..b.....",
-		updateFailedUnmonitored: "..n....n",
-		heartbeatTaken:          "...b....",
-		verifyDue:               "...v....",
-		heartbeatRefused:        "...c....",
-		heartbeatFailed:         "...b....",
-		shownAlive:              "....bbb.",
-		shownInactive:           "....iii.",
-		livenessFailed:          "....bci.",
-		gone:                    "..r.rrrr",
-		woken:                   "srubbcin",
-		removed:                 "..rrrrrr",
+		//                        srubvcind
+		adopted:                 "bbb....b.",
+		adoptedInactive:         "iii....i.",
+		adoptedUnmonitored:      "nnn....n.",
+		notListed:               "r........",
+		listOutdated:            ".s.......",
+		registerFailed:          ".r.......",
+		registerUnclear:         ".s.......",
+		updateDue:               "...u..uu.",
+		updateFailed:            "..b......",
+		updateFailedInactive:    "..i......",
+		updateFailedUnmonitored: "..n....n.",
+		heartbeatTaken:          "...b.....",
+		verifyDue:               "...v.....",
+		heartbeatRefused:        "...c.....",
+		heartbeatFailed:         "...b.....",
+		shownAlive:              "....bbb..",
+		shownInactive:           "....iii..",
+		livenessFailed:          "....bci..",
+		gone:                    "..s.ssss.",
+		woken:                   "srubbcin.",
+		removed:                 "..dddddd.",
 	}
 	// where a late answer leads; what is not here leaves the stage as it is
 	late := map[event]stage{adopted: beating, adoptedInactive: inactive, adoptedUnmonitored: unmonitored, notListed: registering,
-		registerUnclear: searching, updateDue: updating, updateFailed: beating, updateFailedUnmonitored: unmonitored, verifyDue: verifying,
-		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: registering, removed: registering}
+		registerUnclear: searching, updateDue: updating, updateFailed: beating, updateFailedInactive: inactive, updateFailedUnmonitored: unmonitored, verifyDue: verifying,
+		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: searching, removed: deregistered}
 	require.Len(t, cells, len(events))
 	for e, row := range cells {
 		require.Len(t, row, len(stages)-1)
@@ -64,7 +66,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 			want, answered := letters[row[i]]
 			require.Equal(t, answered, expected(from, e), "%s, %s", from, e)
 			if !answered {
-				if want = late[e]; want == 0 {
+				if want = late[e]; want == 0 || from == deregistered {
 					want = from
 				}
 			}
@@ -75,6 +77,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 
 func TestAnUnknownStageOrEventPanics(t *testing.T) {
 	require.Panics(t, func() { nextStage(0, adopted) })
+	require.Panics(t, func() { nextStage(deregistered, event(len(events))) })
 	require.Panics(t, func() { nextStage(stage(len(stages)), adopted) })
 	require.Panics(t, func() { nextStage(beating, event(len(events))) })
 }
@@ -173,6 +176,8 @@ func live(t *testing.T, a *Agent, rnd *rand.Rand) {
 		case n == 1:
 			a.probes.drop(&r.probeTimer)
 			a.probeDone(r, now, []error{nil, errors.New("not well")}[rnd.IntN(2)])
+		case n == 2:
+			r.listedAt = now.Add(-time.Hour)
 		case a.searchTimer.index >= 0:
 			a.requests.drop(&a.searchTimer)
 			a.list(t.Context())(now)

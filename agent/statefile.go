@@ -74,7 +74,7 @@ func (a *Agent) recordSaved(r *registration) {
 	if r.id == "" {
 		delete(a.saved, r.name)
 	} else {
-		a.saved[r.name] = savedService{ID: r.id, Digest: r.digest}
+		a.saved[r.name] = savedService{ID: r.id, Digest: r.registeredDigest}
 	}
 	a.unsaved = true
 }

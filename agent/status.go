@@ -22,6 +22,7 @@ type Status struct {
 	//	checking       a heartbeat was refused, and the platform is asked why
 	//	inactive       the application has set it INACTIVE at the platform
 	//	no heartbeats  it is registered, and the platform requires no heartbeats
+	//	deregistered   it has been removed from the platform, or left to another agent there
 	//	withheld       its Probe fails
 	State string `json:"state"`
 	// Ready reports whether the service is registered and, if it needs heartbeats, is alive:
@@ -50,7 +51,7 @@ func (a *Agent) Status() []Status {
 	defer a.mu.Unlock()
 	out := make([]Status, 0, len(a.registrations))
 	for _, r := range a.registrations {
-		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: r.ready(), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: a.ready(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
 		if !r.lastBeat.IsZero() {
 			last := r.lastBeat
 			s.LastBeat = &last
@@ -76,7 +77,10 @@ func (r *registration) status() string {
 }
 
 // ready is Status.Ready.
-func (r *registration) ready() bool {
+func (a *Agent) ready(r *registration) bool {
+	if !a.entered(r) {
+		return false
+	}
 	switch r.stage {
 	case unmonitored, inactive:
 		return true
@@ -90,7 +94,7 @@ func (r *registration) ready() bool {
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !r.ready() })
+	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) })
 }
 
 // Discover asks the platform for the services of that name, whoever offers them (MEC 011

@@ -11,10 +11,12 @@ const (
 	adoptedInactive
 	adoptedUnmonitored
 	notListed
+	listOutdated
 	registerFailed
 	registerUnclear
 	updateDue
 	updateFailed
+	updateFailedInactive
 	updateFailedUnmonitored
 	heartbeatTaken
 	verifyDue
@@ -33,10 +35,12 @@ var events = [...]struct{ name, meaning string }{
 	adoptedInactive:         {"adopted INACTIVE", "the same, and its state is INACTIVE"},
 	adoptedUnmonitored:      {"adopted without heartbeats", "the same, and no heartbeats are required"},
 	notListed:               {"not listed", "the list does not have it, or was refused for good"},
+	listOutdated:            {"list outdated", "the list that did not show it is too old for a POST by now"},
 	registerFailed:          {"POST failed", "it was certainly not carried out"},
 	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
 	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
 	updateFailed:            {"PUT failed", "any error but 404; heartbeats are required"},
+	updateFailedInactive:    {"PUT failed while INACTIVE", "any error but 404; heartbeats are required, and the application has set it INACTIVE"},
 	updateFailedUnmonitored: {"PUT failed without heartbeats", "any error but 404; no heartbeats are required"},
 	heartbeatTaken:          {"heartbeat taken", "200 or 204"},
 	verifyDue:               {"verification due", "the liveness resource is to be read after the heartbeat that was taken"},
@@ -59,8 +63,8 @@ type byStage [len(stages)]stage
 type transition struct {
 	from byStage // 0: the event is not expected in that stage
 	// late is where the event leads when it is not expected, 0 if the stage stays. Two
-	// requests of one service were under way then, and the answer to one came after the
-	// other had changed the stage. The platform's last word counts.
+	// requests of one service would have to be under way, and the answer to one to come after
+	// the other had changed the stage. The platform's last word counts.
 	late stage
 }
 
@@ -70,11 +74,13 @@ var transitions = [len(events)]transition{
 	adoptedUnmonitored: {from: byStage{searching: unmonitored, registering: unmonitored, updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
 	notListed:       {from: byStage{searching: registering}, late: registering},
+	listOutdated:    {from: byStage{registering: searching}},
 	registerFailed:  {from: byStage{registering: registering}},
 	registerUnclear: {from: byStage{registering: searching}, late: searching},
 
 	updateDue:               {from: byStage{beating: updating, inactive: updating, unmonitored: updating}, late: updating},
 	updateFailed:            {from: byStage{updating: beating}, late: beating},
+	updateFailedInactive:    {from: byStage{updating: inactive}, late: inactive},
 	updateFailedUnmonitored: {from: byStage{updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
 
 	heartbeatTaken:   {from: byStage{beating: beating}},
@@ -85,12 +91,12 @@ var transitions = [len(events)]transition{
 	shownAlive:     {from: byStage{verifying: beating, checking: beating, inactive: beating}, late: beating},
 	shownInactive:  {from: byStage{verifying: inactive, checking: inactive, inactive: inactive}, late: inactive},
 	livenessFailed: {from: byStage{verifying: beating, checking: checking, inactive: inactive}},
-	gone:           {from: byStage{updating: registering, verifying: registering, checking: registering, inactive: registering, unmonitored: registering}, late: registering},
+	gone:           {from: byStage{updating: searching, verifying: searching, checking: searching, inactive: searching, unmonitored: searching}, late: searching},
 
 	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
 		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}},
-	removed: {from: byStage{updating: registering, beating: registering, verifying: registering,
-		checking: registering, inactive: registering, unmonitored: registering}, late: registering},
+	removed: {from: byStage{updating: deregistered, beating: deregistered, verifying: deregistered,
+		checking: deregistered, inactive: deregistered, unmonitored: deregistered}, late: deregistered},
 }
 
 // nextStage is the table: total, pure, and the only place that says where an event leads.
@@ -101,6 +107,7 @@ func nextStage(from stage, e event) stage {
 	}
 	t := transitions[e]
 	switch {
+	case from == deregistered: // final: what is still under way must not bring it back
 	case t.from[from] != 0:
 		return t.from[from]
 	case t.late != 0:

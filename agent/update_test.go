@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // A store that is full takes heartbeats and refuses writes.
@@ -132,5 +136,102 @@ func TestAnUpdateOfWhatNeedsNoHeartbeatsIsTriedAgainToo(t *testing.T) {
 		advance(maxRequestBackoff)
 		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
 		require.NoError(t, r.stop())
+	})
+}
+
+// A probe that failed while a PUT was under way had a second one sent beside it.
+func TestOneServiceHasOneRequestUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		o := options(f, 1)
+		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+		require.NoError(t, run(t, o).stop())
+		var underWay, most atomic.Int32
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response {
+			most.Store(max(most.Load(), underWay.Add(1)))
+			time.Sleep(2 * time.Second)
+			underWay.Add(-1)
+			return respond(507, nil)
+		}))
+		sick := errors.New("not well")
+		var probes atomic.Int32
+		o.Services[0].Info.Serializer = "XML"
+		o.Services[0].Probe = &Probe{Interval: 100 * time.Millisecond, Failures: 1, Check: func(context.Context) error {
+			if probes.Add(1) > 1 {
+				return sick
+			}
+			return nil
+		}}
+		r := run(t, o)
+		advance(5 * time.Minute)
+		require.EqualValues(t, 1, most.Load())
+		require.Len(t, f.sent(http.MethodPut, ""), 1, "and none is sent while the application is not well")
+		require.NoError(t, r.stop())
+	})
+}
+
+// What the state file says is registered must be what the platform has taken: an agent that
+// was killed before that did not send the change again.
+func TestTheStateFileHasWhatThePlatformHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		o := options(f, 1)
+		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+		require.NoError(t, run(t, o).stop())
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response { return respond(507, nil) }))
+		o.Services[0].Info.Serializer = "XML"
+		r := run(t, o)
+		advance(interval)
+		require.NotEmpty(t, f.sent(http.MethodPut, ""))
+		require.NoError(t, r.stop())
+		f.respondWith(nil)
+		r = run(t, o)
+		advance(interval)
+		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
+		n := len(f.sent(http.MethodPut, ""))
+		require.NoError(t, r.stop())
+		r = run(t, o)
+		advance(interval)
+		require.Len(t, f.sent(http.MethodPut, ""), n, "it is taken now")
+		require.NoError(t, r.stop())
+	})
+}
+
+// A service that the application had set INACTIVE was beaten after an update that failed.
+func TestAnInactiveServiceWhoseUpdateFailsStaysInactive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		o := options(f, 1)
+		o.StateFile, o.OnStop = filepath.Join(t.TempDir(), "state"), Leave
+		require.NoError(t, run(t, o).stop())
+		f.setState("id0001", mp1.Inactive)
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response { return respond(507, nil) }))
+		o.Services[0].Info.Serializer = "XML"
+		before := len(f.heartbeats())
+		r := run(t, o)
+		advance(5 * time.Minute)
+		require.Len(t, f.heartbeats(), before)
+		require.Equal(t, "inactive", r.Status()[0].State)
+		puts := gaps(f.sent(http.MethodPut, ""))
+		require.GreaterOrEqual(t, len(puts), 4)
+		for i, gap := range puts {
+			require.GreaterOrEqual(t, gap, minWait(i+1), "update %d", i+1)
+		}
+		f.respondWith(nil)
+		advance(2 * maxRequestBackoff)
+		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A service that was removed was shown as one that is to be registered.
+func TestWhatIsRemovedAtTheEndIsShownSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		r := run(t, options(f, 1))
+		advance(interval)
+		require.NoError(t, r.stop())
+		require.Equal(t, "deregistered", r.Status()[0].State)
+		require.Empty(t, r.Status()[0].ID)
 	})
 }

@@ -180,13 +180,13 @@ func TestTheRemovedAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(10), true)
 		s.register("i")
-		if err := s.Remove(context.Background(), "i", "other", 0); !errors.Is(err, ErrNotOwner) {
+		if err := s.Remove(context.Background(), "i", Removal{Owner: "other"}); !errors.Is(err, ErrNotOwner) {
 			t.Errorf("removed by another: %v", err)
 		}
-		if err := s.Remove(context.Background(), "i", "app", 7); !errors.Is(err, ErrStale) {
+		if err := s.Remove(context.Background(), "i", Removal{Owner: "app", IfAt: 7}); !errors.Is(err, ErrStale) {
 			t.Errorf("removed at another revision: %v", err)
 		}
-		if err := s.Remove(context.Background(), "i", "app", 0); err != nil {
+		if err := s.Remove(context.Background(), "i", Removal{Owner: "app"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(40 * time.Second)

@@ -20,6 +20,9 @@ var (
 	ErrOnlyPlatform = errors.New("only the platform gives an instance this state")
 	// ErrStale: the precondition names an older state of the instance.
 	ErrStale = errors.New("the service instance has changed since")
+	// ErrKept: another agent keeps the instance alive, so it was not removed; the agent that
+	// asked for it no longer counts.
+	ErrKept = errors.New("another agent keeps the service instance alive")
 	// ErrUnavailable: the store did not confirm in time; the caller may try again.
 	ErrUnavailable = errors.New("the store did not confirm in time")
 	// ErrFull: the store takes no writes until space is made.

@@ -152,7 +152,7 @@ func TestADeletionIsWholeOrNotAtAll(t *testing.T) {
 		{"it changed", []Result{{Snapshot: alive}, {Outcome: Conflict}, {Snapshot: aliveAt(6, "new")}, {Revision: 7}}, "[read DELETE read DELETE]", nil, "[7]"},
 		{"there is none", []Result{{}}, "[read]", ErrNotFound, "[]"},
 	} {
-		s := newScript(&RemoveFlow{Owner: "app"}, c.results...)
+		s := newScript(&RemoveFlow{Removal: Removal{Owner: "app"}}, c.results...)
 		a := s.run(t)
 		if fmt.Sprint(s.asked) != c.asked || !errors.Is(a.Err, c.err) || fmt.Sprint(s.revoked) != c.revoked {
 			t.Errorf("%s: asked %v, %v, revoked %v; want %s, %v, %s", c.name, s.asked, a.Err, s.revoked, c.asked, c.err, c.revoked)

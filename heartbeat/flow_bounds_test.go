@@ -29,7 +29,7 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"registration without heartbeats", &RegisterFlow{Record: Record{ID: "i", State: Active}}, 2, false},
 		{"update", &UpdateFlow{Update: Update{Owner: "app", State: Active, Attributes: "new", Proposed: 60}}, 3*(maxConflicts+maxRounds) + 1, false},
 		{"deactivation", &UpdateFlow{Update: Update{Owner: "app", State: Inactive, Proposed: KeepInterval}}, 2 * (maxConflicts + maxRounds), false},
-		{"removal by its owner", &RemoveFlow{Owner: "app"}, 2 * (maxConflicts + maxRounds), false},
+		{"removal by its owner", &RemoveFlow{Removal: Removal{Owner: "app"}}, 2 * (maxConflicts + maxRounds), false},
 		{"removal", &RetentionFlow{}, 2, false},
 		{"repair", &RepairFlow{ID: "i", Differs: 9}, 3, false},
 	} {

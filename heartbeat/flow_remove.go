@@ -8,20 +8,29 @@ const (
 	removeCommit
 )
 
-// RemoveFlow deletes an instance for its owner.
-type RemoveFlow struct {
-	step  removeStep
+// Removal is what a DELETE asks for.
+type Removal struct {
 	Owner string
+	// Agent is the one that asks for it. While other agents keep the instance alive it stays,
+	// and this one is no longer among them. "": it did not say, and the instance is removed.
+	Agent string
 	// IfAt, if not 0, is the revision that the record must still have.
 	IfAt Revision
+}
+
+// RemoveFlow deletes an instance for its owner, or has one of its agents leave.
+type RemoveFlow struct {
+	step    removeStep
+	Removal Removal
 	attempt
+	leaves bool // the commit has only this agent leave
 }
 
 var removeSteps = newStepTable("RemoveFlow", []string{"start", "read", "commit"},
 	on(removeStart, always, (*RemoveFlow).begin, "read it", removeRead),
-	on(removeRead, []Outcome{Done}, (*RemoveFlow).afterRead, "the owner's: DELETE; else ErrNotFound, ErrNotOwner or ErrStale", removeCommit, ended),
+	on(removeRead, []Outcome{Done}, (*RemoveFlow).afterRead, "the owner's: DELETE, or LEAVE while other agents keep it; else ErrNotFound, ErrNotOwner or ErrStale", removeCommit, ended),
 	on(removeRead, otherwise, end[*RemoveFlow](ErrUnavailable), "ErrUnavailable", ended),
-	on(removeCommit, []Outcome{Done}, (*RemoveFlow).afterCommit, "removed; its lease is revoked", ended),
+	on(removeCommit, []Outcome{Done}, (*RemoveFlow).afterCommit, "removed, and its lease is revoked; or ErrKept after LEAVE", ended),
 	on(removeCommit, []Outcome{Full}, (*RemoveFlow).ends, "ErrFull", ended),
 	on(removeCommit, otherwise, (*RemoveFlow).lost, "the next round; after three, or 64 conflicts, ErrUnavailable", removeRead, ended),
 )
@@ -43,16 +52,27 @@ func (f *RemoveFlow) afterRead(in Input, r Result) Action {
 		return respond(nil, Record{}) // it was there when this request came
 	case !f.snap.Exists():
 		return respond(ErrNotFound, Record{})
-	case f.snap.Record.Owner != f.Owner:
+	case f.snap.Record.Owner != f.Removal.Owner:
 		return respond(ErrNotOwner, Record{})
-	case f.IfAt != 0 && f.IfAt != f.snap.At:
+	case f.Removal.IfAt != 0 && f.Removal.IfAt != f.snap.At:
 		return respond(ErrStale, f.snap.Record)
 	}
+	others := f.snap.Record.Agents.without(f.Removal.Agent)
+	f.leaves = f.Removal.Agent != "" && others != ""
 	f.step = removeCommit
+	switch {
+	case f.leaves && others == f.snap.Record.Agents: // it was not among them, or is not any more
+		return respond(ErrKept, f.snap.Record)
+	case f.leaves:
+		return Action{Do: DoCommit, Txn: f.snap.leave(f.Removal.Agent)}
+	}
 	return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
 }
 
 func (f *RemoveFlow) afterCommit(Input, Result) Action {
+	if f.leaves {
+		return respond(ErrKept, f.snap.Record)
+	}
 	return respond(nil, f.snap.Record).revoking(f.snap.Record.Lease)
 }
 

@@ -3,6 +3,7 @@ package heartbeat
 // Update is what a PUT asks for.
 type Update struct {
 	Owner      string
+	Agent      string // that asks for it, and keeps the instance alive from now on; "": it did not say
 	Attributes string
 	Place      string // see Record.Place
 	State      State
@@ -136,14 +137,19 @@ func (f *UpdateFlow) decide(in Input) Action {
 	f.target.State, f.target.Attributes, f.target.Place = f.Update.State, f.Update.Attributes, f.Update.Place
 	f.renegotiate(in.Policy)
 	f.txn = f.kind(old)
+	changes := f.target != old
+	f.target.Agents = old.Agents.with(f.Update.Agent)
 	switch {
-	case f.target != old:
+	case changes:
 	case f.snap.Absent(): // a claim may be on its way, which the record must not await
 		f.txn = Rearm
 	case in.Known.Absent() && in.Known.At == f.snap.At: // so it may, although the read, a late one, still saw the projection
 		return f.retry(0)
 	case f.target.Expires() && (old.Silence != 0 || in.Local.mayKeep): // the silence is over, and must not count after a restart
 		f.txn = Heard
+		return f.commit(in)
+	case f.target != old:
+		f.txn = Join
 		return f.commit(in)
 	default:
 		f.addEvidence(in)
@@ -216,9 +222,12 @@ func (f *UpdateFlow) commit(in Input) Action {
 		t = f.snap.rearm(f.lease)
 	case Heard:
 		t = f.snap.heard()
+	case Join:
+		t = f.snap.join()
 	default:
 		t = f.change(in.Wall)
 	}
+	t.Record.Agents = f.target.Agents
 	t.keepLastBeat(in.Local)
 	if t.Record.Expires() {
 		t.endSilence(in.Local)

@@ -214,7 +214,7 @@ func (m *model) do(w world, d modelAction) world {
 		m.start(&w, x, slotOwner, UpdateFlow{Update: m.puts[d.put]})
 	case doDelete:
 		w.left.deletes--
-		m.start(&w, x, slotOwner, RemoveFlow{Owner: modelOwner})
+		m.start(&w, x, slotOwner, RemoveFlow{Removal: Removal{Owner: modelOwner}})
 	case doRetention:
 		m.start(&w, x, slotRetain, RetentionFlow{})
 	default:

@@ -38,6 +38,9 @@ type Record struct {
 	// application may still keep, times allowed misses + 1.
 	Window int
 	Lease  LeaseID // the lease its projection hangs on; 0 unless ACTIVE and beating
+	// Agents are those that keep it alive; "" if they did not say who they are, or nobody
+	// was left when it became SUSPENDED.
+	Agents Agents
 
 	// Wall clock, Unix nanoseconds; for payloads and retention only.
 	RegisteredAt int64

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Register enters a record: ID, Owner, Attributes, State (ACTIVE or INACTIVE) and
+// Register enters a record: ID, Owner, Agents, Attributes, State (ACTIVE or INACTIVE) and
 // Proposed are the caller's; interval and window are negotiated here. It fails with
 // ErrTaken or ErrFull, when nothing was written, or with ErrUnavailable, when it may have
 // been.
@@ -74,15 +74,14 @@ func (e *Engine) Update(ctx context.Context, id ID, u Update) (Record, error) {
 	return a.Record, a.Err
 }
 
-// Remove deletes the instance for its owner; ifAt, if not 0, is the revision that
-// the record must still have. It fails with ErrNotReady, ErrNotFound, ErrNotOwner, ErrStale,
-// ErrFull or ErrUnavailable, when it may have been removed.
-func (e *Engine) Remove(ctx context.Context, id ID, owner string, ifAt Revision) error {
+// Remove deletes the instance for its owner. It fails with ErrNotReady, ErrNotFound,
+// ErrNotOwner, ErrStale, ErrKept, ErrFull or ErrUnavailable, when it may have been removed.
+func (e *Engine) Remove(ctx context.Context, id ID, r Removal) error {
 	en, err := e.find(ctx, id)
 	if err != nil {
 		return err
 	}
-	return e.serveDetached(ctx, en, &RemoveFlow{Owner: owner, IfAt: ifAt}).Err
+	return e.serveDetached(ctx, en, &RemoveFlow{Removal: r}).Err
 }
 
 // Get returns the record, whatever its state. It fails with ErrNotReady, ErrNotFound or

@@ -86,7 +86,7 @@ func TestTheFlowsFollowTheirStepTables(t *testing.T) {
 		&RegisterFlow{Record: rec}, &RegisterFlow{Record: Record{ID: "i", State: Active}},
 		put(Update{State: Active, Attributes: "new", Proposed: 60}), put(Update{State: Inactive, Proposed: KeepInterval}), put(Update{State: Active, Proposed: KeepInterval}),
 		&UpdateFlow{step: updateRead, sent: true, txn: Raise, target: rec, attempt: last},
-		&RemoveFlow{Owner: "app", attempt: last}, &RetentionFlow{}, &RepairFlow{ID: "i", Differs: 9}, &ExpireFlow{},
+		&RemoveFlow{Removal: Removal{Owner: "app"}, attempt: last}, &RetentionFlow{}, &RepairFlow{ID: "i", Differs: 9}, &ExpireFlow{},
 		&SilenceFlow{}, &SilenceFlow{step: silenceCommit, from: 1}, &SilenceFlow{step: silenceConfirm, silence: time.Minute},
 	} {
 		for _, alone := range []bool{false, true} {

@@ -17,6 +17,8 @@ const (
 	Raise      // also every other move of a present projection to another lease
 	Lower      // a shorter interval
 	Settle     // the application has taken up the interval that it was told
+	Join       // another agent keeps it alive too
+	Leave      // an agent does not any more, others do
 	Remove     // by the owner
 	Retention  // SUSPENDED for too long: removed
 	Silent     // the record keeps a silence that has lasted
@@ -28,11 +30,11 @@ const (
 )
 
 // Kinds lists every kind of transaction, for metrics and tests.
-var Kinds = [numKinds]Kind{Register, Rearm, Claim, Resume, Deactivate, Activate, Rewrite, Raise, Lower, Settle, Remove, Retention,
+var Kinds = [numKinds]Kind{Register, Rearm, Claim, Resume, Deactivate, Activate, Rewrite, Raise, Lower, Settle, Join, Leave, Remove, Retention,
 	Silent, Heard, Expire, Repair, Orphan}
 
 var kindNames = [numKinds]string{Register: "REGISTER", Rearm: "REARM", Claim: "CLAIM", Resume: "RESUME", Deactivate: "DEACTIVATE",
-	Activate: "ACTIVATE", Rewrite: "REWRITE", Raise: "RAISE", Lower: "LOWER", Settle: "SETTLE", Remove: "DELETE", Retention: "RETENTION",
+	Activate: "ACTIVATE", Rewrite: "REWRITE", Raise: "RAISE", Lower: "LOWER", Settle: "SETTLE", Join: "JOIN", Leave: "LEAVE", Remove: "DELETE", Retention: "RETENTION",
 	Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", Repair: "REPAIR", Orphan: "ORPHAN"}
 
 func (k Kind) String() string { return kindNames[k] }
@@ -136,6 +138,7 @@ func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	t.apply(Next(s.Record.State, Expired), wall)
 	t.Record.SuspendedAt = wall
 	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
+	t.Record.Agents = "" // none of them was left
 	t.putOn(0)
 	return t
 }
@@ -183,6 +186,20 @@ func (s *Snapshot) settle() Txn {
 	t := s.begin(Settle)
 	t.RecordOp = Put
 	t.Record.Previous = 0
+	return t
+}
+
+// join has only the agents change, which nobody is told.
+func (s *Snapshot) join() Txn {
+	t := s.begin(Join)
+	t.RecordOp = Put
+	return t
+}
+
+func (s *Snapshot) leave(agent string) Txn {
+	t := s.begin(Leave)
+	t.RecordOp = Put
+	t.Record.Agents = t.Record.Agents.without(agent)
 	return t
 }
 

@@ -10,6 +10,11 @@ type ProblemDetails struct {
 	Instance string `json:"instance,omitempty"`
 }
 
+// LimitType is the type of a refusal because somebody has as many services, subscriptions
+// or registrations as they may, whatever its status. That of every other problem of our
+// platform is about:blank, which says no more than the status.
+const LimitType = "urn:mec-liveness:limit"
+
 // Invalid is the error of a request that breaks a rule. It never repeats a value that was
 // sent, which could be a secret; it repeats the name of an unknown member only if that is
 // one word.

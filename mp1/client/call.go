@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,30 +24,6 @@ const (
 	maxDetail     = 512
 	maxRetryAfter = 24 * time.Hour
 )
-
-// Problem is the error of a request that the platform answered with another status than
-// MEC 011 has for success. Which statuses there are, and what to do at each, is the table
-// in docs/application-developers.md, "Errors and limits".
-type Problem struct {
-	Status     int           // the HTTP status
-	Detail     string        // of the ProblemDetails (RFC 9457), at most 512 bytes without control characters; may be ""
-	RetryAfter time.Duration // how long the platform asks to wait, at most a day; 0 if it does not
-}
-
-// Error implements error.
-func (p *Problem) Error() string {
-	text := "mp1: " + strings.TrimSpace(strconv.Itoa(p.Status)+" "+http.StatusText(p.Status))
-	if p.Detail != "" {
-		text += ": " + p.Detail
-	}
-	return text
-}
-
-// ErrTooLarge is the error of an answer that is larger than 64 KiB or, if it is a list, than
-// 8 MiB.
-var ErrTooLarge = errors.New("mp1 client: the answer is too large")
-
-var errUnreadable = errors.New("mp1 client: the answer is not what MEC 011 has")
 
 // request is what call sends: to a path and query below the root of the API, or to target.
 type request struct {
@@ -148,7 +123,7 @@ func readProblem(resp *http.Response, data []byte) *Problem {
 	p := &Problem{Status: resp.StatusCode, RetryAfter: min(retryafter.Parse(resp.Header), maxRetryAfter)}
 	var said mp1.ProblemDetails
 	if json.Unmarshal(data, &said) == nil {
-		p.Detail = printable(said.Detail)
+		p.Detail, p.limit = printable(said.Detail), said.Type == mp1.LimitType
 	}
 	return p
 }

@@ -5,8 +5,9 @@
 //
 // # Errors
 //
-// A request that the platform refuses ends with a [*Problem], which has the HTTP status, and
-// an id that may not be sent with an [*mp1.Invalid]. After any other error nobody knows
+// A request that the platform refuses ends with a [*Problem], which has the HTTP status and
+// which errors.Is compares with [ErrNotFound], [ErrConflict], [ErrStale], [ErrLimit],
+// [ErrUnavailable] and the others; an id that may not be sent ends with an [*mp1.Invalid]. After any other error nobody knows
 // whether the platform has carried the request out: the connection failed, which net/http's
 // error inside says, or the answer was too large or not what MEC 011 has.
 //

@@ -198,18 +198,18 @@ func TestARefusalIsAProblem(t *testing.T) {
 		answer http.HandlerFunc
 		want   Problem
 	}{
-		{respond(404, `{"status":404,"detail":"register it"}`), Problem{404, "register it", 0}},
-		{respond(503, `{"detail":"later"}`, "Retry-After", "7"), Problem{503, "later", 7 * time.Second}},
-		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2026 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 30 * time.Second}},
-		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2020 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{503, "", 0}},
-		{respond(503, ``, "Retry-After", "2000000000"), Problem{503, "", maxRetryAfter}},
-		{respond(503, ``, "Retry-After", "-1"), Problem{503, "", 0}},
-		{respond(502, `<html>bad gateway</html>`), Problem{502, "", 0}},
-		{respond(400, `{"detail":"a\u0007b\u202ec\u2028\nd"}`), Problem{400, "abcd", 0}},
-		{respond(500, `{"detail":"`+strings.Repeat("x", 2000)+`"}`), Problem{500, strings.Repeat("x", maxDetail), 0}},
-		{respond(500, strings.Repeat(" ", maxAnswer+2)), Problem{500, "", 0}},
-		{respond(302, "", "Location", "/elsewhere"), Problem{302, "", 0}},
-		{respond(307, "", "Location", "/elsewhere"), Problem{307, "", 0}},
+		{respond(404, `{"status":404,"detail":"register it"}`), Problem{Status: 404, Detail: "register it", RetryAfter: 0}},
+		{respond(503, `{"detail":"later"}`, "Retry-After", "7"), Problem{Status: 503, Detail: "later", RetryAfter: 7 * time.Second}},
+		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2026 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{Status: 503, Detail: "", RetryAfter: 30 * time.Second}},
+		{respond(503, ``, "Retry-After", "Tue, 24 Nov 2020 10:00:30 GMT", "Date", "Tue, 24 Nov 2026 10:00:00 GMT"), Problem{Status: 503, Detail: "", RetryAfter: 0}},
+		{respond(503, ``, "Retry-After", "2000000000"), Problem{Status: 503, Detail: "", RetryAfter: maxRetryAfter}},
+		{respond(503, ``, "Retry-After", "-1"), Problem{Status: 503, Detail: "", RetryAfter: 0}},
+		{respond(502, `<html>bad gateway</html>`), Problem{Status: 502, Detail: "", RetryAfter: 0}},
+		{respond(400, `{"detail":"a\u0007b\u202ec\u2028\nd"}`), Problem{Status: 400, Detail: "abcd", RetryAfter: 0}},
+		{respond(500, `{"detail":"`+strings.Repeat("x", 2000)+`"}`), Problem{Status: 500, Detail: strings.Repeat("x", maxDetail), RetryAfter: 0}},
+		{respond(500, strings.Repeat(" ", maxAnswer+2)), Problem{Status: 500, Detail: "", RetryAfter: 0}},
+		{respond(302, "", "Location", "/elsewhere"), Problem{Status: 302, Detail: "", RetryAfter: 0}},
+		{respond(307, "", "Location", "/elsewhere"), Problem{Status: 307, Detail: "", RetryAfter: 0}},
 	} {
 		p := newFakePlatform(t, c.answer)
 		_, err := p.client(t, "").Beat(context.Background(), "/l")

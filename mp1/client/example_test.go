@@ -89,7 +89,7 @@ func ExampleClient_Services() {
 	// Output: face-recognition 1.0 ACTIVE
 }
 
-// What the platform refuses is a Problem with its HTTP status.
+// What the platform refuses is a Problem. errors.Is says what kind of problem it is.
 func ExampleProblem() {
 	platform := newPlatform()
 	defer platform.Close()
@@ -99,8 +99,11 @@ func ExampleProblem() {
 	}
 	_, err = c.Service(context.Background(), "unknown")
 	var problem *client.Problem
-	if errors.As(err, &problem) {
-		fmt.Println(problem.Status, problem.Detail)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		fmt.Println(err)
+	case errors.As(err, &problem):
+		fmt.Println("ask again after", problem.RetryAfter)
 	}
-	// Output: 404 There is no such service instance; register it (again).
+	// Output: mp1: 404 Not Found: There is no such service instance; register it (again).
 }

@@ -94,15 +94,22 @@ func (s *api) getOwnService(w http.ResponseWriter, r *http.Request, t target) er
 
 // registerService registers a service (§8.2.6.3.4).
 func (s *api) registerService(w http.ResponseWriter, r *http.Request, t target) error {
+	by, err := callerOf(r, t)
+	if err != nil {
+		return err
+	}
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
+	}
+	if s.options.EdgeGallery {
+		body = mp1.CompleteRegistration(body)
 	}
 	info, err := mp1.DecodeServiceInfo(body)
 	if err != nil {
 		return err
 	}
-	svc, err := s.registry.Register(r.Context(), t.app, info)
+	svc, err := s.registry.Register(r.Context(), by, info)
 	if err != nil {
 		return err
 	}
@@ -117,15 +124,22 @@ func (s *api) updateService(w http.ResponseWriter, r *http.Request, t target) er
 	if _, err := s.ownService(r, t); err != nil {
 		return err
 	}
+	by, err := callerOf(r, t)
+	if err != nil {
+		return err
+	}
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
+	}
+	if s.options.EdgeGallery {
+		body = mp1.CompleteUpdate(body)
 	}
 	info, err := mp1.DecodeUpdate(body)
 	if err != nil {
 		return err
 	}
-	svc, err := s.registry.Update(r.Context(), t.app, t.service, info, serviceCondition(r, t.prefix))
+	svc, err := s.registry.Update(r.Context(), by, t.service, info, serviceCondition(r, t.prefix))
 	if err != nil {
 		return err
 	}
@@ -138,7 +152,11 @@ func (s *api) removeService(w http.ResponseWriter, r *http.Request, t target) er
 	if _, err := s.ownService(r, t); err != nil {
 		return err
 	}
-	if err := s.registry.Remove(r.Context(), t.app, t.service, serviceCondition(r, t.prefix)); err != nil {
+	by, err := callerOf(r, t)
+	if err != nil {
+		return err
+	}
+	if err := s.registry.Remove(r.Context(), by, t.service, serviceCondition(r, t.prefix)); err != nil {
 		return err
 	}
 	setSecurityHeaders(w.Header())

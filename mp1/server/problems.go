@@ -19,6 +19,7 @@ import (
 type problem struct {
 	status     int
 	detail     string
+	limit      bool   // of what an application may have: mp1.LimitType
 	allow      string // of a 405
 	retryAfter int    // seconds, of a 429, and of a 503 or 507 that asks for longer than Options.RetryAfter
 }
@@ -51,6 +52,7 @@ var problemTable = []struct {
 	{heartbeat.ErrNoLiveness, 404, "This service instance has no liveness resource: it was registered without livenessInterval."},
 	{heartbeat.ErrNotOwner, 403, "The service instance belongs to another application instance; only that one may do this."},
 	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
+	{heartbeat.ErrKept, 409, "Another agent keeps the service instance alive: it stays registered, and this agent no longer counts. There is nothing left to do."},
 	{heartbeat.ErrStale, 412, "If-Match: names no current representation; GET it again."},
 	{ErrNoRegistration, 404, "This application instance is not registered; register it (again)."},
 	{ErrTooManyRegistrations, 403, "The platform has as many registered applications as it may; remove one first."},
@@ -85,14 +87,15 @@ func problemOf(err error, o Options) *problem {
 		return &problem{status: http.StatusTooManyRequests, retryAfter: retryafter.Seconds(over.Wait),
 			detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
 	}
-	limit := errors.Is(err, heartbeat.ErrLimit) || errors.Is(err, ErrSubscriptionLimit)
+	ofApplication := errors.Is(err, heartbeat.ErrLimit) || errors.Is(err, ErrSubscriptionLimit)
+	limit := ofApplication || errors.Is(err, ErrTooManyRegistrations)
 	for _, row := range problemTable {
 		switch {
 		case !errors.Is(err, row.err):
-		case limit && o.LimitStatus != 0:
-			return &problem{status: o.LimitStatus, detail: row.detail}
+		case ofApplication && o.LimitStatus != 0:
+			return &problem{status: o.LimitStatus, detail: row.detail, limit: limit}
 		default:
-			return &problem{status: row.status, detail: row.detail}
+			return &problem{status: row.status, detail: row.detail, limit: limit}
 		}
 	}
 	return &problem{status: http.StatusInternalServerError, detail: "The platform failed on this request; its log says more."}
@@ -117,7 +120,11 @@ func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
 	}
-	b, _ := json.Marshal(mp1.ProblemDetails{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
+	kind := "about:blank"
+	if p.limit {
+		kind = mp1.LimitType
+	}
+	b, _ := json.Marshal(mp1.ProblemDetails{Type: kind, Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
 	return append(b, '\n')
 }

@@ -18,6 +18,7 @@ type Options struct {
 
 	Subscriptions        Subscriptions  // nil: there are no routes of subscriptions
 	NoEmptySubscriptions bool           // an empty list is answered with 404, which EdgeGallery's clients expect
+	EdgeGallery          bool           // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
 	Registrations        Registrations  // nil: there are no routes of registrations of applications
 	Limits               Limits         // nil: nothing is limited
 	ResponseMemory       ResponseMemory // nil: answers are not bounded
@@ -162,6 +163,7 @@ type target struct {
 // handle returns.
 func (s *api) handler(prefix string, queried bool, do handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		echoAgent(w, r)
 		t := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
 		if err := s.precheck(r, t, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)

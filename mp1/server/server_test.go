@@ -28,31 +28,35 @@ type fakeRegistry struct {
 	svc         *Service
 	found       []*Service // what Discover finds, if set
 	updates     int
-	admittedErr error // of Admitted
+	admittedErr error  // of Admitted
+	by          Caller // of the last change
 }
 
 func (d *fakeRegistry) Ready() bool { return !d.unready }
 func (d *fakeRegistry) Admitted(_ context.Context, app string) (bool, error) {
 	return app != "stranger", d.admittedErr
 }
-func (d *fakeRegistry) Register(_ context.Context, app string, i mp1.ServiceInfo) (*Service, error) {
+func (d *fakeRegistry) Register(_ context.Context, by Caller, i mp1.ServiceInfo) (*Service, error) {
+	d.by = by
 	i.SerInstanceID = "new"
-	return NewService(app, i, 5), d.err
+	return NewService(by.App, i, 5), d.err
 }
 func (d *fakeRegistry) Service(context.Context, string) (*Service, error) { return d.svc, d.err }
-func (d *fakeRegistry) Update(_ context.Context, app, id string, i mp1.ServiceInfo, c Condition) (*Service, error) {
+func (d *fakeRegistry) Update(_ context.Context, by Caller, id string, i mp1.ServiceInfo, c Condition) (*Service, error) {
 	if c != nil && !c(d.svc) {
 		return nil, heartbeat.ErrStale
 	}
 	d.updates++
+	d.by = by
 	i.SerInstanceID = id
-	return NewService(app, i, 5), d.err
+	return NewService(by.App, i, 5), d.err
 }
 
-func (d *fakeRegistry) Remove(_ context.Context, _, _ string, c Condition) error {
+func (d *fakeRegistry) Remove(_ context.Context, by Caller, _ string, c Condition) error {
 	if c != nil && !c(d.svc) {
 		return heartbeat.ErrStale
 	}
+	d.by = by
 	return d.err
 }
 func (d *fakeRegistry) Discover(context.Context, mp1.Filter) ([]*Service, error) {
@@ -98,7 +102,7 @@ const servicePath = mp1.Base + "/applications/app/services/id1"
 
 func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 	for err, status := range map[error]int{
-		heartbeat.ErrNotFound: 404, heartbeat.ErrNoLiveness: 404, heartbeat.ErrNotOwner: 403, heartbeat.ErrInactive: 409, heartbeat.ErrStale: 412,
+		heartbeat.ErrNotFound: 404, heartbeat.ErrNoLiveness: 404, heartbeat.ErrNotOwner: 403, heartbeat.ErrInactive: 409, heartbeat.ErrKept: 409, heartbeat.ErrStale: 412,
 		heartbeat.ErrUnavailable: 503, heartbeat.ErrFull: 507, heartbeat.ErrLimit: 403, heartbeat.ErrNotReady: 503,
 		context.DeadlineExceeded: 503, errors.New("a secret"): 500, fmt.Errorf("wrapped: %w", heartbeat.ErrFull): 507,
 	} {
@@ -112,6 +116,7 @@ func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 		require.Equal(t, status, p.Status)
 		require.NotEmpty(t, p.Detail)
 		require.NotContains(t, p.Detail, "secret")
+		require.Equal(t, errors.Is(err, heartbeat.ErrLimit), p.Type == mp1.LimitType, "a 403 may say other things, too")
 		if status == 503 || status == 507 {
 			require.Equal(t, "3", w.Header().Get("Retry-After"))
 		}

@@ -29,15 +29,15 @@ type Registry interface {
 	Ready() bool
 	// Admitted reports whether the platform knows the application.
 	Admitted(ctx context.Context, app string) (bool, error)
-	// Register registers a service of app.
-	Register(ctx context.Context, app string, info mp1.ServiceInfo) (*Service, error)
+	// Register registers a service.
+	Register(ctx context.Context, by Caller, info mp1.ServiceInfo) (*Service, error)
 	// Service returns a service, whatever its state.
 	Service(ctx context.Context, id string) (*Service, error)
-	// Update replaces what app registered. Without a transport the stored one stays, and
+	// Update replaces a registration of the caller's application. Without a transport the stored one stays, and
 	// without a livenessInterval the interval.
-	Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c Condition) (*Service, error)
-	// Remove deregisters a service of app.
-	Remove(ctx context.Context, app, id string, c Condition) error
+	Update(ctx context.Context, by Caller, id string, info mp1.ServiceInfo, c Condition) (*Service, error)
+	// Remove deregisters a service of the caller's application.
+	Remove(ctx context.Context, by Caller, id string, c Condition) error
 	// Discover returns the services that f selects of those that consumers see.
 	Discover(ctx context.Context, f mp1.Filter) ([]*Service, error)
 	// OfApplication returns the services of app that f selects, whatever their state.
@@ -49,6 +49,14 @@ type Registry interface {
 	Beat(ctx context.Context, id string) (l Liveness, changed bool, err error)
 	// Liveness returns the liveness resource of a service.
 	Liveness(ctx context.Context, id string) (Liveness, error)
+}
+
+// Caller is who asks for a change.
+type Caller struct {
+	App string // appInstanceId
+	// Agent is the one of its agents that asks, as PLACE.RUN (see [AgentHeader]); "" if it did
+	// not say.
+	Agent string
 }
 
 // Condition reports whether If-Match accepts a service as it is. A change is made to a

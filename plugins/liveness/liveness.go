@@ -95,6 +95,10 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 		log.Warn("service suspended: no heartbeat in its window", openlog.WithTags(tags))
 	case heartbeat.Resume:
 		log.Info("service is back: heard again", openlog.WithTags(tags))
+	case heartbeat.Join:
+		log.Info("an agent joined: it keeps the service alive too", openlog.WithTags(tags))
+	case heartbeat.Leave:
+		log.Info("an agent left: others keep the service alive", openlog.WithTags(tags))
 	case heartbeat.Remove:
 		log.Info("service deleted", openlog.WithTags(tags))
 	case heartbeat.Retention:

@@ -29,9 +29,9 @@ func stateOf(s mp1.State) (heartbeat.State, error) {
 }
 
 // Update implements server.Registry.
-func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
+func (r *registry) Update(ctx context.Context, by server.Caller, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
 	for range idRounds {
-		svc, err := r.update(ctx, app, id, info, c)
+		svc, err := r.update(ctx, by, id, info, c)
 		if !errors.Is(err, heartbeat.ErrTaken) {
 			return svc, err
 		}
@@ -39,16 +39,16 @@ func (r *registry) Update(ctx context.Context, app, id string, info mp1.ServiceI
 	return nil, heartbeat.ErrUnavailable
 }
 
-func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
+func (r *registry) update(ctx context.Context, by server.Caller, id string, info mp1.ServiceInfo, c server.Condition) (*server.Service, error) {
 	state, err := stateOf(info.State)
 	if err != nil {
 		return nil, err
 	}
-	place, err := r.host.Base.Place(ctx, heartbeat.ID(id), app, info)
+	place, err := r.host.Base.Place(ctx, heartbeat.ID(id), by.App, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	u := heartbeat.Update{Owner: app, Place: place, State: state, Proposed: heartbeat.KeepInterval}
+	u := heartbeat.Update{Owner: by.App, Agent: by.Agent, Place: place, State: state, Proposed: heartbeat.KeepInterval}
 	if info.LivenessInterval != nil {
 		u.Proposed = *info.LivenessInterval
 	}
@@ -72,9 +72,9 @@ func (r *registry) update(ctx context.Context, app, id string, info mp1.ServiceI
 }
 
 // Remove implements server.Registry.
-func (r *registry) Remove(ctx context.Context, app, id string, c server.Condition) error {
+func (r *registry) Remove(ctx context.Context, by server.Caller, id string, c server.Condition) error {
 	return r.retryStale(ctx, id, c, false, func(_ *item, at heartbeat.Revision) error {
-		return r.engine.Remove(ctx, heartbeat.ID(id), app, at)
+		return r.engine.Remove(ctx, heartbeat.ID(id), heartbeat.Removal{Owner: by.App, Agent: by.Agent, IfAt: at})
 	})
 }
 
@@ -126,7 +126,7 @@ func (b owned) Of(app string) []string {
 
 // Remove implements plugins.Owned.
 func (b owned) Remove(ctx context.Context, app, id string) error {
-	err := b.r.engine.Remove(ctx, heartbeat.ID(id), app, 0)
+	err := b.r.engine.Remove(ctx, heartbeat.ID(id), heartbeat.Removal{Owner: app})
 	if errors.Is(err, heartbeat.ErrNotFound) {
 		return nil
 	}

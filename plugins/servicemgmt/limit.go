@@ -126,7 +126,7 @@ func (r *registry) admit(ctx context.Context, c claimant) error {
 func (r *registry) removeDead(ctx context.Context, dead []*item) (made bool, err error) {
 	for i, it := range dead {
 		// The store compares the revision: a service that is ACTIVE again is not removed.
-		err := r.engine.Remove(ctx, it.id, it.svc.Owner, it.at)
+		err := r.engine.Remove(ctx, it.id, heartbeat.Removal{Owner: it.svc.Owner, IfAt: it.at})
 		switch {
 		case err == nil:
 			r.displaced.Inc()

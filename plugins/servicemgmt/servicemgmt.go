@@ -34,7 +34,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	h.OnChange(r.index.changed)
 	h.AddOwned(owned{r})
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
-		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits}
+		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits,
+		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery}
 	if h.Responses != nil {
 		o.ResponseMemory = h.Responses
 	}
@@ -67,9 +68,9 @@ func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
 
 // Register implements server.Registry. The attributes that are stored are what the
 // application sent; id, state and interval are fields of the record.
-func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
+func (r *registry) Register(ctx context.Context, by server.Caller, info mp1.ServiceInfo) (*server.Service, error) {
 	for range idRounds {
-		svc, err := r.register(ctx, app, info)
+		svc, err := r.register(ctx, by, info)
 		if !errors.Is(err, heartbeat.ErrTaken) {
 			return svc, err
 		}
@@ -81,21 +82,21 @@ func (r *registry) Register(ctx context.Context, app string, info mp1.ServiceInf
 // chosen place of the instance at service-center before the transaction (heartbeat.ErrTaken).
 const idRounds = 3
 
-func (r *registry) register(ctx context.Context, app string, info mp1.ServiceInfo) (*server.Service, error) {
+func (r *registry) register(ctx context.Context, by server.Caller, info mp1.ServiceInfo) (*server.Service, error) {
 	state, err := stateOf(info.State)
 	if err != nil {
 		return nil, err
 	}
-	id, err := r.host.Base.NewID(ctx, app, info)
+	id, err := r.host.Base.NewID(ctx, by.App, info)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}
-	claim := claimant{owner: app, name: info.SerName, id: id}
+	claim := claimant{owner: by.App, name: info.SerName, id: id}
 	if err := r.admit(ctx, claim); err != nil {
 		return nil, err
 	}
 	defer r.index.release(claim)
-	rec := heartbeat.Record{ID: id, Owner: app, State: state, Proposed: -1}
+	rec := heartbeat.Record{ID: id, Owner: by.App, Agents: heartbeat.Agents(by.Agent), State: state, Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
 	}

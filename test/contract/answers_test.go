@@ -45,8 +45,9 @@ func newChecker(t *testing.T) *checker {
 	return &checker{t: t, doc: d, router: router, seen: map[string]bool{}}
 }
 
-// usual headers stand in every answer: they are HTTP's own, or service-center's.
-var usual = []string{"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Server", "Transfer-Encoding", "Vary", "X-Content-Type-Options"}
+// usual headers stand in every answer: they are HTTP's own, service-center's, or repeated from
+// the request.
+var usual = []string{"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Mep-Agent", "Server", "Transfer-Encoding", "Vary", "X-Content-Type-Options"}
 
 // check judges one answer; valid: the request is one that the document allows.
 func (j *checker) check(method, path, body string, header http.Header, valid bool, res mep.Answer) {
@@ -202,6 +203,8 @@ func (j *checker) services(s *mep.Server, base, application string) {
 	j.do(s, 403, "DELETE", foreign, "")
 	j.do(s, 412, "DELETE", path, "", "If-Match", `"x"`)
 	j.bad(s, 400, "DELETE", path+"?x=1", "")
+	j.do(s, 200, "PUT", path, service, "Mep-Agent", "here.1")
+	j.do(s, 409, "DELETE", path, "", "Mep-Agent", "there.1")
 	j.do(s, 204, "DELETE", path, "")
 	j.do(s, 404, "DELETE", path, "")
 	j.do(s, 204, "DELETE", plain, "")

@@ -14,7 +14,7 @@ type nothing struct{ err error }
 
 func (n nothing) Ready() bool                                    { return true }
 func (n nothing) Admitted(context.Context, string) (bool, error) { return true, nil }
-func (n nothing) Register(context.Context, string, mp1.ServiceInfo) (*server.Service, error) {
+func (n nothing) Register(context.Context, server.Caller, mp1.ServiceInfo) (*server.Service, error) {
 	return nil, n.err
 }
 
@@ -23,10 +23,10 @@ func (n nothing) Service(context.Context, string) (*server.Service, error) {
 	return server.NewService("app", mp1.ServiceInfo{SerInstanceID: "id", SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON"}, 5), nil
 }
 
-func (n nothing) Update(context.Context, string, string, mp1.ServiceInfo, server.Condition) (*server.Service, error) {
+func (n nothing) Update(context.Context, server.Caller, string, mp1.ServiceInfo, server.Condition) (*server.Service, error) {
 	return nil, n.err
 }
-func (n nothing) Remove(context.Context, string, string, server.Condition) error { return n.err }
+func (n nothing) Remove(context.Context, server.Caller, string, server.Condition) error { return n.err }
 func (n nothing) Discover(context.Context, mp1.Filter) ([]*server.Service, error) {
 	return nil, n.err
 }

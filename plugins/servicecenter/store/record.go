@@ -26,6 +26,7 @@ type storedRecord struct {
 	Previous     int               `json:"Previous"`
 	Window       int               `json:"Window"`
 	Lease        heartbeat.LeaseID `json:"Lease"`
+	Agents       heartbeat.Agents  `json:"Agents,omitempty"`
 	RegisteredAt int64             `json:"RegisteredAt"`
 	ChangedAt    int64             `json:"ChangedAt"`
 	SuspendedAt  int64             `json:"SuspendedAt"`

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// What an agent does because it may not be the only one of a registration (ADR 0030): it
+// joins what it finds, joins again after a silence, and takes away nothing that another
+// one keeps alive.
+
+// description is what a PUT sends: the configuration, and the INACTIVE that the application
+// has set at the platform meanwhile. An agent that joined a registration in a rolling update
+// would set it ACTIVE otherwise.
+func (r *registration) description() mp1.ServiceInfo {
+	info := r.service.Info
+	changed := r.registeredDigest != "" && r.registeredDigest != r.digest
+	if r.isInactive && info.State == mp1.Active && !changed {
+		info.State = mp1.Inactive
+	}
+	return info
+}
+
+// missedBeats is how many intervals without a heartbeat that was taken may have had the
+// service suspended. The platform forgets its agents then.
+const missedBeats = 1.5
+
+// silentBefore reports whether the service may have been suspended before a heartbeat that
+// was sent then and has been taken.
+func (r *registration) silentBefore(sent time.Time) bool {
+	return !r.lastBeat.IsZero() && sent.Sub(r.lastBeat).Seconds() > missedBeats*r.interval.Seconds()
+}
+
+// joinAgain has a PUT sent after the next heartbeat that is taken, where the platform keeps
+// agents: it may have forgotten this one.
+func (a *Agent) joinAgain(r *registration) {
+	if r.joined && !r.updatePending && a.platform.keepsAgents() {
+		r.updatePending, r.updateNotBefore = true, time.Time{}
+	}
+}
+
+// entered reports whether the platform counts this agent, as far as it counts any: only
+// then may an orchestrator stop the agent before it.
+func (a *Agent) entered(r *registration) bool { return r.joined || !a.platform.keepsAgents() }
+
+// maxStampError is how much the time stamp of a heartbeat may differ from what it should be
+// by the clocks: some platforms tell whole seconds, and an answer takes its time.
+const maxStampError = 2 * time.Second
+
+// learnLag compares the platform's clock with this machine's, by what it tells of the
+// heartbeat that was sent last and has been taken.
+func (r *registration) learnLag(info mp1.ServiceLivenessInfo) {
+	if stamp := stampOf(info); !stamp.IsZero() && !r.lastBeat.IsZero() {
+		r.lag, r.lagged = stamp.Sub(r.lastBeat.Round(0)), true
+	}
+}
+
+// stampOf is when the platform took the last heartbeat, zero if it does not say.
+func stampOf(info mp1.ServiceLivenessInfo) time.Time {
+	if info.TimeStamp.Seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(info.TimeStamp.Seconds), int64(info.TimeStamp.NanoSeconds))
+}
+
+// keptByAnother reports whether somebody else sends heartbeats to a registration, where the
+// platform keeps no agents: its last heartbeat is later than ours.
+func (a *Agent) keptByAnother(ctx context.Context, r *registration) bool {
+	switch {
+	case !r.needsHeartbeats(), r.posted && r.lastBeat.IsZero():
+		return false // there is nothing to tell it by, or there was no time for it
+	case r.lastBeat.IsZero():
+		return true // it was found, and this agent has not kept it alive for a moment
+	case !r.lagged:
+		return false
+	}
+	info, err := a.platform.liveness(ctx, r.livenessPath, r.interval)
+	stamp := stampOf(info)
+	return err == nil && !stamp.IsZero() && stamp.Sub(r.lastBeat.Round(0))-r.lag > maxStampError
+}
+
+// release takes a service away from the platform, unless another agent keeps it alive: then
+// left is true. It reads r, which nobody may change meanwhile.
+func (a *Agent) release(ctx context.Context, r *registration) (left bool, err error) {
+	counted := a.platform.keepsAgents()
+	if !counted && a.keptByAnother(ctx, r) {
+		return true, nil
+	}
+	err = a.platform.remove(ctx, r.id)
+	switch s := statusOf(err); {
+	case s == http.StatusNotFound:
+		return false, nil
+	case s == http.StatusConflict && counted:
+		return true, nil
+	}
+	return false, err
+}

@@ -1,0 +1,297 @@
+package agent
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// keeping is a platform that keeps agents.
+func keeping(interval int) *fakePlatform {
+	f := newFakePlatform(interval)
+	f.keeps = true
+	return f
+}
+
+// alive wants exactly these services registered, and ACTIVE.
+func (f *fakePlatform) wantAlive(t *testing.T, ids ...string) {
+	t.Helper()
+	all := f.registered()
+	require.Len(t, all, len(ids))
+	for _, id := range ids {
+		require.Equal(t, mp1.Active, all[id].State, id)
+	}
+}
+
+// The new agent of a rolling update adopted the registration, and the old one deleted it.
+func TestARollingUpdateLeavesNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		before := run(t, options(f, 2))
+		advance(interval)
+		after := run(t, options(f, 2))
+		advance(interval)
+		require.True(t, after.Ready())
+		require.NoError(t, before.stop())
+		for range 60 {
+			f.wantAlive(t, "id0001", "id0002")
+			advance(time.Second)
+		}
+		require.Len(t, f.registrations(), 2, "and none is registered twice")
+		require.Len(t, f.sent(http.MethodPut, ""), 2)
+		require.NoError(t, after.stop())
+		require.Empty(t, f.registered(), "the last one takes them away")
+	})
+}
+
+func TestTheOldAgentMayBeStoppedWhenTheNewOneIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		before := run(t, options(f, 1))
+		advance(interval)
+		refuse := true
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response {
+			if refuse {
+				return respond(503, nil, "Retry-After", "1")
+			}
+			return response{}
+		}))
+		after := run(t, options(f, 1))
+		advance(2 * interval)
+		require.NotEmpty(t, f.heartbeats())
+		require.False(t, after.Ready(), "the platform would remove the service with the old agent")
+		require.False(t, after.Status()[0].Ready)
+		refuse = false
+		advance(2 * interval)
+		require.True(t, after.Ready())
+		require.NoError(t, before.stop())
+		f.wantAlive(t, "id0001")
+		require.NoError(t, after.stop())
+	})
+}
+
+func TestTheNextAgentAfterAStopRegistersAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		r := run(t, options(f, 1))
+		advance(interval)
+		require.NoError(t, r.stop())
+		require.Empty(t, f.registered())
+		r = run(t, options(f, 1))
+		advance(interval)
+		f.wantAlive(t, "id0002")
+		require.True(t, r.Ready())
+		require.NoError(t, r.stop())
+		require.Empty(t, f.registered())
+	})
+}
+
+// Two replicas with one configuration share a registration, and either may go.
+func TestOfTwoReplicasEitherMayGo(t *testing.T) {
+	for name, first := range map[string]int{"the first": 0, "the second": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := keeping(10)
+				one := run(t, options(f, 1))
+				advance(interval)
+				both := []*running{one, run(t, options(f, 1))}
+				advance(interval)
+				require.NoError(t, both[first].stop())
+				require.Equal(t, "deregistered", both[first].Status()[0].State)
+				for range 30 {
+					f.wantAlive(t, "id0001")
+					advance(time.Second)
+				}
+				require.True(t, both[1-first].Ready())
+				require.NoError(t, both[1-first].stop())
+				require.Empty(t, f.registered())
+			})
+		})
+	}
+}
+
+// The platform forgets the agents of a service that it suspends. An agent that was away for
+// so long enters again, or another one's end would remove the service.
+func TestAnAgentThatWasAwayJoinsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		one := run(t, options(f, 1))
+		advance(interval)
+		two := run(t, options(f, 1))
+		advance(3 * interval)
+		require.Len(t, f.sent(http.MethodPut, ""), 1, "once while all is well")
+		f.respondWith(func(*http.Request, int) response { return response{err: refusedDial()} })
+		advance(5 * interval)
+		f.suspend("id0001")
+		f.respondWith(nil)
+		advance(3 * interval)
+		require.Len(t, f.agents["id0001"], 2)
+		require.NoError(t, one.stop())
+		f.wantAlive(t, "id0001")
+		require.True(t, two.Ready())
+		require.NoError(t, two.stop())
+		require.Empty(t, f.registered())
+	})
+}
+
+func TestWhatIsGoneWhenItIsJoinedIsRegisteredAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		o := options(f, 1)
+		o.OnStop = Leave
+		require.NoError(t, run(t, o).stop())
+		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response {
+			f.forgetAll() // the old agent was quicker
+			return response{}
+		}))
+		r := run(t, o)
+		advance(time.Second)
+		f.wantAlive(t, "id0002")
+		require.True(t, r.Ready())
+		require.NoError(t, r.stop())
+	})
+}
+
+// An application that has set itself INACTIVE stays so when its agent is replaced.
+func TestANewAgentLeavesAServiceInactive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		one := run(t, options(f, 1))
+		advance(interval)
+		f.setState("id0001", mp1.Inactive)
+		two := run(t, options(f, 1))
+		advance(interval)
+		require.Equal(t, mp1.Inactive, f.registered()["id0001"].State)
+		require.True(t, two.Ready())
+		require.NoError(t, one.stop())
+		require.Equal(t, mp1.Inactive, f.registered()["id0001"].State)
+		f.setState("id0001", mp1.Active)
+		advance(2 * interval)
+		require.Equal(t, "beating", two.Status()[0].State)
+		require.NoError(t, two.stop())
+		require.Empty(t, f.registered())
+	})
+}
+
+// A platform that is not ours keeps no agents. The time of the last heartbeat tells whether
+// somebody else sends some, whatever its clock says.
+func TestWhatSomebodyElseKeepsAliveIsLeftOnAnyPlatform(t *testing.T) {
+	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakePlatform(30)
+				f.ahead = ahead
+				before := run(t, options(f, 1))
+				advance(time.Minute)
+				last := *before.Status()[0].LastBeat
+				advance(3 * time.Second) // the same moment would not tell the two apart
+				after := run(t, options(f, 1))
+				advance(2 * time.Second)
+				require.Equal(t, last, *before.Status()[0].LastBeat, "nothing of the old one came between")
+				require.True(t, after.Ready())
+				require.NoError(t, before.stop())
+				require.Empty(t, f.sent(http.MethodDelete, ""))
+				for range 60 {
+					f.wantAlive(t, "id0001")
+					advance(time.Second)
+				}
+				require.NoError(t, after.stop())
+				require.Empty(t, f.registered(), "nobody else kept it alive since")
+			})
+		})
+	}
+}
+
+func TestWhatWasFoundAndNeverBeatenIsNotTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		before := run(t, options(f, 1))
+		advance(interval)
+		f.respondWith(func(r *http.Request, _ int) response {
+			if r.Method == http.MethodPatch && r.Header.Get("Mep-Agent") != "" && len(f.sent(http.MethodGet, "/services")) > 1 {
+				return respond(500, nil)
+			}
+			return response{}
+		})
+		after := run(t, options(f, 1))
+		advance(time.Second)
+		require.NoError(t, after.stop(), "it is rolled back")
+		require.Len(t, f.registered(), 1)
+		f.respondWith(nil)
+		require.NoError(t, before.stop())
+	})
+}
+
+// Both agents of a registration find it lost at one moment. The second registered it twice.
+func TestWhatThePlatformLostIsRegisteredOnceByTwoAgents(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 1))
+				f := keeping(10)
+				begin := func(n uint64) *running {
+					a, err := New(options(f, 5))
+					require.NoError(t, err)
+					a.jitter = rand.New(rand.NewPCG(seed, n)).Float64
+					return start(t, a)
+				}
+				one := begin(2)
+				advance(interval)
+				two := begin(3)
+				advance(time.Duration(rnd.IntN(20)) * time.Second)
+				f.forgetAll()
+				advance(3 * interval)
+				require.Len(t, f.registered(), 5)
+				require.True(t, one.Ready())
+				require.True(t, two.Ready())
+				require.NoError(t, one.stop())
+				require.Len(t, f.registered(), 5)
+				require.NoError(t, two.stop())
+				require.Empty(t, f.registered())
+			})
+		})
+	}
+}
+
+// A POST that waits gets a list of its own: another agent may have been quicker.
+func TestAnOldListIsNoReasonForAPOST(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response { return respond(429, nil, "Retry-After", "5") }))
+		r := run(t, options(f, 1))
+		require.Len(t, f.registrations(), 1)
+		other := serviceInfo("s0")
+		other.SerInstanceID = "another-agents"
+		other.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/another-agents/liveness"}}
+		f.add("another-agents", other)
+		advance(2 * interval)
+		require.Len(t, f.registrations(), 1)
+		require.Equal(t, "another-agents", r.Status()[0].ID)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A list that is behind shows what is gone.
+func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		r := run(t, options(f, 1))
+		advance(interval)
+		behind := f.registered()["id0001"]
+		f.forgetAll()
+		f.respondWith(onRequest(http.MethodGet, "/services", func(*http.Request) response {
+			return respond(200, []mp1.ServiceInfo{behind})
+		}))
+		advance(3 * interval)
+		f.wantAlive(t, "id0002")
+		require.Len(t, f.registrations(), 2)
+		require.NoError(t, r.stop())
+	})
+}
