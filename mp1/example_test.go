@@ -63,3 +63,17 @@ func ExampleFilteringCriteria_Match() {
 	// true
 	// false
 }
+
+// What a platform would refuse is found before it is sent, all of it at once.
+func ExampleServiceInfo_Validate() {
+	err := mp1.ServiceInfo{SerName: "face-recognition", Version: "1.0", State: "RUNNING", Serializer: "JSON"}.Validate()
+	var faults mp1.Faults
+	if errors.As(err, &faults) {
+		for _, fault := range faults {
+			fmt.Println(fault)
+		}
+	}
+	// Output:
+	// state: must be one of ACTIVE, INACTIVE, SUSPENDED
+	// transportInfo: one of transportInfo and transportId is mandatory
+}

@@ -19,45 +19,37 @@ import (
 
 // What is read of an answer, in bytes, and what is believed of it.
 const (
-	maxAnswer     = 64 << 10
-	maxList       = 8 << 20
+	maxAnswer     = 512 << 10 // a registration may have 64 KiB, and its escaped form be six times as long
 	maxDetail     = 512
 	maxRetryAfter = 24 * time.Hour
 )
 
-// request is what call sends: to a path and query below the root of the API, or to target.
+// request is what call sends: to a path and query at the origin, or to target.
 type request struct {
 	method, path, query string
 	target              *url.URL
-	body                []byte
-	maxBytes            int64 // bytes of the answer
+	body                any // written as JSON; nil: none
 	status              int
-	mayBeEmpty          bool // 204 is good too
+	maxBytes            int64 // of the answer; 0: maxAnswer
+	mayBeEmpty          bool  // 204 is good too
 	repeatable          bool
+	options             []RequestOption
 }
 
 // call sends a request and reads the answer into out. The body is read to its end, because
 // net/http cannot use the connection again otherwise; that of a body that is too large is
 // given up.
 func (c *Client) call(ctx context.Context, q request, out any) error {
-	r, err := c.newRequest(ctx, q)
+	resp, err := c.send(ctx, q, &c.http)
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return fmt.Errorf("mp1 client: %w", err)
-	}
 	defer func() { _ = resp.Body.Close() }()
-	if c.agent != "" && resp.Header.Get(agentHeader) == c.agent {
-		c.kept.Store(true)
-	}
-	most := q.maxBytes
-	if resp.StatusCode != q.status {
-		most = maxAnswer
+	most := int64(maxAnswer)
+	if resp.StatusCode == q.status {
+		most = max(most, q.maxBytes)
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
-	large := int64(len(data)) > most
 	switch {
 	case resp.StatusCode == http.StatusNoContent && (q.mayBeEmpty || q.status == http.StatusNoContent):
 		return nil
@@ -65,12 +57,38 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 		return readProblem(resp, data) // also of a body that is cut off or too large: the status is known
 	case err != nil:
 		return fmt.Errorf("mp1 client: %w", err)
-	case large:
+	case int64(len(data)) > most:
 		return ErrTooLarge
 	case out == nil:
 		return nil
 	}
 	return decode(data, out)
+}
+
+// send sends a request by h and returns the answer, whose body the caller closes.
+func (c *Client) send(ctx context.Context, q request, h *http.Client) (*http.Response, error) {
+	condition, err := conditionOf(q.options)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.newRequest(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if condition.asked {
+		r.Header.Set("If-Match", condition.etag)
+	}
+	resp, err := h.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("mp1 client: %w", err)
+	}
+	if c.agent != "" && resp.Header.Get(agentHeader) == c.agent {
+		c.kept.Store(true)
+	}
+	if tag := resp.Header.Get("ETag"); condition.to != nil && resp.StatusCode == q.status && isETag(tag) {
+		*condition.to = tag
+	}
+	return resp, nil
 }
 
 // decode reads an answer. A platform whose language has no integers writes 60.0, which
@@ -88,7 +106,7 @@ func decode(data []byte, out any) error {
 }
 
 func (c *Client) newRequest(ctx context.Context, q request) (*http.Request, error) {
-	target := c.origin.String() + c.root + q.path
+	target := c.origin.String() + q.path
 	if q.query != "" {
 		target += "?" + q.query
 	}
@@ -97,7 +115,11 @@ func (c *Client) newRequest(ctx context.Context, q request) (*http.Request, erro
 	}
 	var body io.Reader
 	if q.body != nil {
-		body = bytes.NewReader(q.body)
+		text, err := json.Marshal(q.body)
+		if err != nil {
+			return nil, fmt.Errorf("mp1 client: %w", err)
+		}
+		body = bytes.NewReader(text)
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, target, body)
 	if err != nil {

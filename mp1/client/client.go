@@ -19,9 +19,7 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,6 +68,7 @@ func validAgentPart(s string) bool {
 type Client struct {
 	origin  *url.URL // scheme and host, which every href must keep
 	root    string   // the path of the service management API
+	support string   // the path of the application support API
 	http    http.Client
 	putOnly atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
 	agent   string
@@ -99,11 +98,8 @@ func New(o Options) (*Client, error) {
 	case o.Agent != "" && !validAgent(o.Agent):
 		return nil, errors.New("mp1 client: the agent must be PLACE.RUN, each 1 to 64 letters, digits, underscores and hyphens")
 	}
-	c := &Client{
-		origin: &url.URL{Scheme: base.Scheme, Host: base.Host},
-		root:   strings.TrimSuffix(base.EscapedPath(), "/") + o.Prefix + mp1.Base,
-		agent:  o.Agent,
-	}
+	before := strings.TrimSuffix(base.EscapedPath(), "/") + o.Prefix
+	c := &Client{origin: &url.URL{Scheme: base.Scheme, Host: base.Host}, root: before + mp1.Base, support: before + mp1.AppSupportBase, agent: o.Agent}
 	if o.HTTPClient != nil {
 		c.http = *o.HTTPClient
 	} else {
@@ -132,92 +128,68 @@ func (c *Client) AgentKept() bool { return c.kept.Load() }
 
 // Register registers a service of the application instance app (§8.2.6.3.4) and returns it
 // as the platform shows it, with its SerInstanceID. SerInstanceID and Links of info are not
-// sent. [LivenessHref] says where its heartbeats go.
-func (c *Client) Register(ctx context.Context, app string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
-	var out mp1.ServiceInfo
-	path, err := servicesPath(app)
+// sent. [LivenessHref] says where its heartbeats go. What the platform would refuse,
+// [mp1.ServiceInfo.Validate] finds before.
+func (c *Client) Register(ctx context.Context, app string, info mp1.ServiceInfo, options ...RequestOption) (out mp1.ServiceInfo, err error) {
+	path, err := c.ownServices(app)
 	if err != nil {
 		return out, err
 	}
 	info.SerInstanceID, info.Links = "", nil // the platform assigns them
-	body, err := json.Marshal(info)
-	if err != nil {
-		return out, fmt.Errorf("mp1 client: %w", err)
-	}
-	err = c.call(ctx, request{method: http.MethodPost, path: path, body: body, maxBytes: maxAnswer, status: http.StatusCreated}, &out)
+	err = c.call(ctx, request{method: http.MethodPost, path: path, body: info, status: http.StatusCreated, options: options}, &out)
 	return out, err
 }
 
 // Update replaces the registration of a service of app (§8.2.7.3.2) and returns it as the
-// platform shows it. It is unconditional: it sends no If-Match, so a change that somebody
-// else made meanwhile is overwritten.
-func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInfo) (mp1.ServiceInfo, error) {
-	var out mp1.ServiceInfo
-	path, err := servicesPath(app)
+// platform shows it. Without [IfMatch], a change that somebody else made meanwhile is
+// overwritten.
+func (c *Client) Update(ctx context.Context, app, id string, info mp1.ServiceInfo, options ...RequestOption) (out mp1.ServiceInfo, err error) {
+	path, err := c.ownService(app, id)
 	if err != nil {
-		return out, err
-	}
-	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return out, err
 	}
 	info.SerInstanceID, info.Links = "", nil
-	body, err := json.Marshal(info)
-	if err != nil {
-		return out, fmt.Errorf("mp1 client: %w", err)
-	}
-	err = c.call(ctx, request{method: http.MethodPut, path: path + "/" + id, body: body, maxBytes: maxAnswer, status: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodPut, path: path, body: info, status: http.StatusOK, options: options}, &out)
 	return out, err
 }
 
-// Service returns one service, whatever its state (§8.2.4.3.1).
-func (c *Client) Service(ctx context.Context, id string) (mp1.ServiceInfo, error) {
-	var out mp1.ServiceInfo
+// Remove deregisters a service of app (§8.2.7.3.5).
+func (c *Client) Remove(ctx context.Context, app, id string, options ...RequestOption) error {
+	path, err := c.ownService(app, id)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, request{method: http.MethodDelete, path: path, status: http.StatusNoContent, options: options}, nil)
+}
+
+// ApplicationService returns one service of app, whatever its state (§8.2.7.3.1). Its [ETag]
+// is the one for [IfMatch].
+func (c *Client) ApplicationService(ctx context.Context, app, id string, options ...RequestOption) (out mp1.ServiceInfo, err error) {
+	path, err := c.ownService(app, id)
+	if err != nil {
+		return out, err
+	}
+	err = c.call(ctx, request{method: http.MethodGet, path: path, status: http.StatusOK, options: options}, &out)
+	return out, err
+}
+
+// Service returns one service, whosever it is and whatever its state (§8.2.4.3.1).
+func (c *Client) Service(ctx context.Context, id string, options ...RequestOption) (out mp1.ServiceInfo, err error) {
 	if err := mp1.CheckID("serInstanceId", id); err != nil {
 		return out, err
 	}
-	err := c.call(ctx, request{method: http.MethodGet, path: "/services/" + id, maxBytes: maxAnswer, status: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, path: c.root + "/services/" + id, status: http.StatusOK, options: options}, &out)
 	return out, err
 }
 
-// Services returns the services that f selects and that the platform shows to consumers
-// (§8.2.3.3.1).
-func (c *Client) Services(ctx context.Context, f mp1.Filter) ([]mp1.ServiceInfo, error) {
-	var out []mp1.ServiceInfo
-	err := c.call(ctx, request{method: http.MethodGet, path: "/services", query: f.Query(), maxBytes: maxList, status: http.StatusOK}, &out)
-	return out, err
+func (c *Client) ownServices(app string) (string, error) {
+	return c.root + "/applications/" + app + "/services", mp1.CheckID("appInstanceId", app)
 }
 
-// ApplicationServices returns the services of app that f selects (§8.2.6.3.1).
-func (c *Client) ApplicationServices(ctx context.Context, app string, f mp1.Filter) ([]mp1.ServiceInfo, error) {
-	path, err := servicesPath(app)
+func (c *Client) ownService(app, id string) (string, error) {
+	path, err := c.ownServices(app)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	var out []mp1.ServiceInfo
-	err = c.call(ctx, request{method: http.MethodGet, path: path, query: f.Query(), maxBytes: maxList, status: http.StatusOK}, &out)
-	return out, err
-}
-
-// Transports returns the transports that the platform offers (§8.2.5.3.1).
-func (c *Client) Transports(ctx context.Context) ([]mp1.TransportInfo, error) {
-	var out []mp1.TransportInfo
-	err := c.call(ctx, request{method: http.MethodGet, path: "/transports", maxBytes: maxList, status: http.StatusOK}, &out)
-	return out, err
-}
-
-// Remove deregisters a service of app (§8.2.7.3.5). It is unconditional: it sends no
-// If-Match.
-func (c *Client) Remove(ctx context.Context, app, id string) error {
-	path, err := servicesPath(app)
-	if err != nil {
-		return err
-	}
-	if err := mp1.CheckID("serInstanceId", id); err != nil {
-		return err
-	}
-	return c.call(ctx, request{method: http.MethodDelete, path: path + "/" + id, maxBytes: maxAnswer, status: http.StatusNoContent}, nil)
-}
-
-func servicesPath(app string) (string, error) {
-	return "/applications/" + app + "/services", mp1.CheckID("appInstanceId", app)
+	return path + "/" + id, mp1.CheckID("serInstanceId", id)
 }

@@ -20,8 +20,8 @@ var (
 	ErrUnavailable  = errors.New("mp1 client: the platform cannot do this now") // 502, 503, 504 and 507: Problem.RetryAfter says when to ask again
 )
 
-// ErrTooLarge is the error of an answer that is larger than 64 KiB or, if it is a list, than
-// 8 MiB.
+// ErrTooLarge is the error of an answer, or of an entry of a list, that is larger than
+// 512 KiB, and of a list that is larger than 256 MiB and not read one by one.
 var ErrTooLarge = errors.New("mp1 client: the answer is too large")
 
 var errUnreadable = errors.New("mp1 client: the answer is not what MEC 011 has")

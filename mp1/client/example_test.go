@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/client"
@@ -25,6 +26,14 @@ func newPlatform() *httptest.Server {
 	})
 	mux.HandleFunc("PATCH "+path+"/5f2a/liveness", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("DELETE "+path+"/5f2a", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET "+path+"/5f2a", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("ETag", `"2"`)
+		_, _ = io.WriteString(w, service)
+	})
+	mux.HandleFunc("PUT "+path+"/5f2a", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusPreconditionFailed) // somebody has made another change
+		_, _ = io.WriteString(w, `{"status":412,"detail":"GET it again."}`)
+	})
 	mux.HandleFunc("GET "+mp1.Base+"/services", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "["+service+"]") })
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
@@ -106,4 +115,78 @@ func ExampleProblem() {
 		fmt.Println("ask again after", problem.RetryAfter)
 	}
 	// Output: mp1: 404 Not Found: There is no such service instance; register it (again).
+}
+
+// A change that is made of an older one is refused, so that what somebody else has changed
+// meanwhile is not overwritten.
+func ExampleIfMatch() {
+	platform := newPlatform()
+	defer platform.Close()
+	ctx := context.Background()
+	c, err := client.New(client.Options{BaseURL: platform.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var etag string
+	service, err := c.ApplicationService(ctx, "face-demo", "5f2a", client.ETag(&etag))
+	if err != nil {
+		log.Fatal(err)
+	}
+	service.State = mp1.Inactive
+	_, err = c.Update(ctx, "face-demo", "5f2a", service, client.IfMatch(etag))
+	if errors.Is(err, client.ErrStale) {
+		fmt.Println("somebody was faster; read it again")
+	}
+	// Output: somebody was faster; read it again
+}
+
+// A list of any length is read one by one.
+func ExampleClient_EachService() {
+	platform := newPlatform()
+	defer platform.Close()
+	c, err := client.New(client.Options{BaseURL: platform.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for service, err := range c.EachService(context.Background(), mp1.Filter{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(service.SerName)
+	}
+	// Output: face-recognition
+}
+
+// A consumer serves Notifications at the callback of its subscription. What comes twice is
+// handed over once.
+func ExampleNotifications() {
+	consumer := httptest.NewServer(client.NewNotifications(func(_ context.Context, n mp1.Notification) error {
+		for _, change := range n.ServiceReferences {
+			fmt.Println(change.SerName, change.ChangeType, change.State)
+		}
+		return nil // only now the platform is told that it was taken
+	}))
+	defer consumer.Close()
+
+	// The platform does this:
+	for range 2 {
+		r, err := http.NewRequest(http.MethodPost, consumer.URL, strings.NewReader(`{"notificationType":"SerAvailabilityNotification",
+			"serviceReferences":[{"serName":"face-recognition","serInstanceId":"5f2a","state":"SUSPENDED","changeType":"STATE_CHANGED"}],
+			"_links":{"subscription":{"href":"/mec_service_mgmt/v1/applications/face-demo/subscriptions/1"}}}`))
+		if err != nil {
+			log.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("webhook-id", "1-a-7-7")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		fmt.Println(answer.StatusCode)
+	}
+	// Output:
+	// face-recognition STATE_CHANGED SUSPENDED
+	// 204
+	// 204
 }

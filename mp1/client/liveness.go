@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -42,15 +41,7 @@ type BeatAnswer struct {
 	NewInterval int
 }
 
-var beatBody = mustJSON(mp1.ServiceLivenessUpdate{State: mp1.Active})
-
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil { // plain data: cannot happen
-		panic(err)
-	}
-	return b
-}
+var beat = mp1.ServiceLivenessUpdate{State: mp1.Active}
 
 // Beat sends one heartbeat to the href that the platform gave (§8.2.10.3.3). The platform
 // accepts it with 204, or with 200 and a new interval. An interval that cannot be read is
@@ -61,7 +52,7 @@ func (c *Client) Beat(ctx context.Context, href string) (BeatAnswer, error) {
 		return BeatAnswer{}, err
 	}
 	var info mp1.ServiceLivenessInfo
-	q := request{method: http.MethodPatch, target: path, body: beatBody, maxBytes: maxAnswer, status: http.StatusOK, mayBeEmpty: true, repeatable: true}
+	q := request{method: http.MethodPatch, target: path, body: beat, status: http.StatusOK, mayBeEmpty: true, repeatable: true}
 	if c.putOnly.Load() {
 		q.method = http.MethodPut
 	}
@@ -91,7 +82,7 @@ func (c *Client) Liveness(ctx context.Context, href string) (mp1.ServiceLiveness
 	if err != nil {
 		return out, err
 	}
-	err = c.call(ctx, request{method: http.MethodGet, target: path, maxBytes: maxAnswer, status: http.StatusOK}, &out)
+	err = c.call(ctx, request{method: http.MethodGet, target: path, status: http.StatusOK}, &out)
 	return out, err
 }
 

@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"net/http"
+	"path"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,4 +52,52 @@ func TestASubscriptionIsAskedForOnlyWhereThePlatformIs(t *testing.T) {
 	require.ErrorIs(t, err, errForeign)
 	require.ErrorIs(t, c.Unsubscribe(t.Context(), "x"), errHref)
 	require.Empty(t, p.method, "nothing was sent")
+}
+
+// Otherwise each start of a program leaves one more, and after some hundred starts the
+// application has as many as it may.
+func TestAProgramThatStartsAgainHasOneSubscription(t *testing.T) {
+	const root = mp1.Base + "/applications/a/subscriptions"
+	there := map[string]string{}
+	posts := 0
+	p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			posts++
+			respond(201, `{"callbackReference":"http://h/new","_links":{"self":{"href":"`+root+`/new"}}}`)(w, r)
+		case r.URL.Path == root:
+			links := []string{`{"href":"` + root + `/ended"}`}
+			for id := range there {
+				links = append(links, `{"href":"`+root+"/"+id+`"}`)
+			}
+			respond(200, `{"_links":{"self":{"href":"`+root+`"},"subscriptions":[`+strings.Join(links, ",")+`]}}`)(w, r)
+		case there[path.Base(r.URL.Path)] == "":
+			respond(404, "")(w, r)
+		default:
+			respond(200, there[path.Base(r.URL.Path)])(w, r)
+		}
+	})
+	c := p.client(t, "")
+	mine := mp1.Subscription{CallbackReference: "http://h/cb", FilteringCriteria: &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{}}}
+	keep := func(s mp1.Subscription) string {
+		out, err := c.KeepSubscribed(t.Context(), "a", s)
+		require.NoError(t, err)
+		return out.Links.Self.Href
+	}
+	for id, body := range map[string]string{
+		"mine": `"callbackReference":"http://h/cb","filteringCriteria":{"serNames":["n"]}`, "all": `"callbackReference":"http://h/all"`,
+		"elsewhere": `"callbackReference":"http://h/other","filteringCriteria":{"serNames":["n"]}`,
+	} {
+		there[id] = `{"subscriptionType":"SerAvailabilityNotificationSubscription",` + body + `,"_links":{"self":{"href":"` + root + "/" + id + `"}}}`
+	}
+	require.Equal(t, root+"/mine", keep(mine))
+	require.Equal(t, root+"/all", keep(mp1.Subscription{CallbackReference: "http://h/all", FilteringCriteria: &mp1.FilteringCriteria{}}))
+	require.Zero(t, posts)
+	require.Equal(t, root+"/new", keep(mp1.Subscription{CallbackReference: "http://h/cb"}), "other criteria")
+	require.Equal(t, 1, posts)
+
+	p = newFakePlatform(t, respond(503, ""))
+	_, err := p.client(t, "").KeepSubscribed(t.Context(), "a", mine)
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.Equal(t, "GET", p.method, "it does not subscribe while it does not know")
 }

@@ -1,0 +1,152 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// ErrEndSubscription is what the function of [Notifications] returns to end the subscription
+// that the notification is of: the platform is answered 410 Gone and sends nothing more of it.
+var ErrEndSubscription = errors.New("mp1 client: the subscription has ended")
+
+const (
+	maxNotification = 1 << 20 // bytes; our platform sends at most 100 changes at a time
+	maxWebhookID    = 256     // bytes of one that can be remembered
+	rememberedIDs   = 10000
+)
+
+// Notifications is the http.Handler at the CallbackReference of subscriptions. It hands each
+// notification over as an [mp1.Notification], once.
+//
+// A platform sends a notification until it is told that it was taken, so the same one may
+// come again, or while it is still being handled. It has the same webhook-id then, and is
+// answered without being handed over again. An id counts once the function has returned nil:
+// what it failed for, and what it was handling when the program ended, comes again. The last
+// 10,000 ids are remembered, in memory only. A notification without an id, as of other
+// platforms, is handed over each time.
+//
+// The platform is told nothing of an error but that it shall try again (503), or that the
+// subscription has ended ([ErrEndSubscription]). What is no notification is refused.
+//
+// Whoever can reach the callback can send it notifications: MEC 011 has no signature. A path
+// that cannot be guessed, https, and asking the platform before acting on a change help.
+type Notifications struct {
+	handle func(context.Context, mp1.Notification) error
+
+	mu      sync.Mutex
+	running map[string]chan struct{} // being handled; closed when that ends
+	handled map[string]bool
+	oldest  []string // the handled ones as a ring, next is overwritten
+	next    int
+}
+
+// NewNotifications returns a handler that hands notifications over to a function. The function is
+// called by several goroutines if there are several subscriptions; our platform sends the
+// notifications of one subscription one after the other, in order. The context ends with
+// the request: when the platform waits no longer, it will send the notification again.
+func NewNotifications(handle func(context.Context, mp1.Notification) error) *Notifications {
+	return &Notifications{handle: handle, running: map[string]chan struct{}{}, handled: map[string]bool{}}
+}
+
+// ServeHTTP implements http.Handler.
+func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	notification, status := readNotification(w, r)
+	if status == 0 {
+		status = n.take(r.Context(), r.Header.Get("Webhook-Id"), notification)
+	}
+	w.WriteHeader(status)
+}
+
+// readNotification reads a request. status is 0, or with what it is refused.
+func readNotification(w http.ResponseWriter, r *http.Request) (out mp1.Notification, status int) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return out, http.StatusMethodNotAllowed
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		return out, http.StatusUnsupportedMediaType
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return out, http.StatusRequestEntityTooLarge
+	case err != nil, json.Unmarshal(data, &out) != nil, out.NotificationType != mp1.NotificationType, len(r.Header.Get("Webhook-Id")) > maxWebhookID:
+		return out, http.StatusBadRequest
+	}
+	return out, 0
+}
+
+// take hands a notification over unless that was done, and returns the status of the answer.
+func (n *Notifications) take(ctx context.Context, id string, notification mp1.Notification) int {
+	for id != "" {
+		first, other := n.begin(id)
+		if first {
+			break
+		}
+		if other == nil {
+			return http.StatusNoContent
+		}
+		select {
+		case <-other: // it may have failed
+		case <-ctx.Done():
+			return http.StatusServiceUnavailable
+		}
+	}
+	taken := false
+	if id != "" {
+		defer func() { n.end(id, taken) }() // also when the function panics
+	}
+	err := n.handle(ctx, notification)
+	taken = err == nil
+	switch {
+	case taken:
+		return http.StatusNoContent
+	case errors.Is(err, ErrEndSubscription):
+		return http.StatusGone
+	}
+	return http.StatusServiceUnavailable
+}
+
+// begin reports whether the caller is the one to hand the notification over. If not, another
+// does, until other is closed, or nobody, because it was handled: then other is nil.
+func (n *Notifications) begin(id string) (first bool, other <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.handled[id] {
+		return false, nil
+	}
+	if ended, ok := n.running[id]; ok {
+		return false, ended
+	}
+	n.running[id] = make(chan struct{})
+	return true, nil
+}
+
+// end wakes those who wait, and remembers the id if the notification was taken.
+func (n *Notifications) end(id string, taken bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.running[id])
+	delete(n.running, id)
+	if !taken {
+		return
+	}
+	n.handled[id] = true
+	if len(n.oldest) < rememberedIDs {
+		n.oldest = append(n.oldest, id)
+		return
+	}
+	delete(n.handled, n.oldest[n.next])
+	n.oldest[n.next] = id
+	n.next = (n.next + 1) % rememberedIDs
+}
