@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -83,7 +81,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			a.searchBy(r.timer.due)
 		}
 	}
-	for i, f := range findRegistrations(services, list, taken) {
+	for i, f := range findRegistrations(services, list, taken, a.platform.hostPorts) {
 		r := decided[i]
 		r.timer.due = now // its failures count on, for a list that works says nothing of writes
 		if !f.listed {
@@ -92,9 +90,8 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 			a.reschedule(r)
 			continue
 		}
-		differs := f.differs(services[i], r.digest)
 		switch {
-		case !differs:
+		case !f.differs:
 			r.registeredDigest = r.digest
 		case f.info.SerInstanceID == services[i].saved.ID:
 			r.registeredDigest = services[i].saved.Digest
@@ -104,74 +101,10 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		posted := r.unclear
 		a.adopt(r, now, f.info, "found again")
 		r.posted, r.unclear = posted, false
-		if differs || a.platform.keepsAgents() {
+		if f.differs || a.platform.keepsAgents() {
 			r.step(updateDue)
 			r.timer.due = now
 			a.reschedule(r)
 		}
 	}
-}
-
-// wanted is a service whose registration is looked for in the application's list.
-type wanted struct {
-	info  mp1.ServiceInfo
-	saved savedService // what the state file has of it; zero: nothing
-	gone  string       // a serInstanceId that is not its registration any more, whatever a list shows
-}
-
-// found is the registration of a wanted service.
-type found struct {
-	listed bool
-	info   mp1.ServiceInfo // as the platform shows it
-}
-
-// differs reports whether the platform has the service otherwise than it is configured.
-func (f found) differs(w wanted, digest string) bool {
-	return f.info.SerInstanceID == w.saved.ID && w.saved.Digest != digest
-}
-
-// findRegistrations finds the registration of each service in the application's list. None
-// is given twice, nor one of those that are taken, which it adds to.
-func findRegistrations(services []wanted, list []mp1.ServiceInfo, taken map[string]bool) []found {
-	out := make([]found, len(services))
-	take := func(i int, fits func(mp1.ServiceInfo) bool) {
-		for _, info := range list {
-			if id := info.SerInstanceID; id != "" && id != services[i].gone && !taken[id] && !out[i].listed && fits(info) {
-				taken[id] = true
-				out[i] = found{true, info}
-			}
-		}
-	}
-	// The ids of the state file count before any likeness: another service may look the same.
-	for i, w := range services {
-		take(i, func(info mp1.ServiceInfo) bool { return info.SerInstanceID == w.saved.ID })
-	}
-	for _, exact := range []bool{true, false} {
-		for i, w := range services {
-			take(i, func(info mp1.ServiceInfo) bool { return sameService(w.info, info, exact) })
-		}
-	}
-	return out
-}
-
-// sameService reports whether a registration that the platform shows is what we would
-// register. Name and version are not enough: another agent of the application may offer
-// the same service at another endpoint. If exact is false, the platform may also show no
-// interval for a service of ours that has one, for then it requires no heartbeats.
-func sameService(ours, shown mp1.ServiceInfo, exact bool) bool {
-	if ours.SerName != shown.SerName || ours.Version != shown.Version {
-		return false
-	}
-	if beats, required := ours.LivenessInterval != nil, shown.LivenessInterval != nil; beats != required && (exact || required) {
-		return false
-	}
-	if ours.TransportInfo == nil {
-		return true // transportId names a transport of the platform's own, which only it can show
-	}
-	if shown.TransportInfo == nil {
-		return false
-	}
-	a, errA := json.Marshal(ours.TransportInfo.Endpoint)
-	b, errB := json.Marshal(shown.TransportInfo.Endpoint)
-	return errA == nil && errB == nil && bytes.Equal(a, b)
 }

@@ -304,3 +304,13 @@ func checkState(t *testing.T, file string, services int) {
 	require.NoError(t, err)
 	require.Len(t, left, 1, "nothing is left beside it")
 }
+
+// links has the services linked to themselves, as an ETSI platform does.
+func (f *fakePlatform) links() {
+	for id, info := range f.registered() {
+		links := *info.Links
+		links.Self.Href = mp1.Base + "/services/" + id
+		info.Links = &links
+		f.add(id, info)
+	}
+}

@@ -60,7 +60,8 @@ type Options struct {
 	OnStop OnStop
 	// StateFile, if it is not "", is the path of a file in which the agent keeps which
 	// registrations are its own and what was registered. An agent that starts without one
-	// finds its registrations by name, version and endpoint, and notices no other change.
+	// finds its registrations by name, version and endpoint: one whose version has changed, or
+	// host or port of its endpoint, is registered anew then, and the old one is left.
 	StateFile string
 
 	// Log takes a line for each change and for the first failure in a row, at the levels Info

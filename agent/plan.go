@@ -54,12 +54,12 @@ func (a *Agent) Plan(ctx context.Context) ([]Planned, error) {
 	}
 	taken := map[string]bool{}
 	var out []Planned
-	for i, f := range findRegistrations(services, list, taken) {
+	for i, f := range findRegistrations(services, list, taken, a.platform.hostPorts) {
 		r := a.registrations[i]
 		p := Planned{Service: r.name, Action: ActionRegister}
 		if f.listed {
 			p.Action, p.ID, p.State = ActionAdopt, f.info.SerInstanceID, f.info.State
-			if f.differs(services[i], r.digest) {
+			if f.differs {
 				p.Action = ActionUpdate
 			}
 		}

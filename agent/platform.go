@@ -22,7 +22,8 @@ const minAttemptTimeout = 250 * time.Millisecond
 type platform struct {
 	app        string
 	clients    []*client.Client // one for each endpoint
-	hosts      []string         // of the endpoints, with their ports
+	hosts      []string         // of the endpoints, with the ports that are given
+	hostPorts  []string         // the same, with the ports that their schemes imply
 	transport  http.RoundTripper
 	current    atomic.Int64 // index of the endpoint that answered last
 	timeout    time.Duration
@@ -49,7 +50,7 @@ func newPlatform(o Options, agent string, failover func()) (*platform, error) {
 		}
 		p.clients = append(p.clients, c)
 		if u, err := url.Parse(endpoint); err == nil {
-			p.hosts = append(p.hosts, u.Host)
+			p.hosts, p.hostPorts = append(p.hosts, u.Host), append(p.hostPorts, hostPort(u))
 		}
 	}
 	return p, nil
