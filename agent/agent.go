@@ -28,8 +28,9 @@ type Agent struct {
 
 	mu             sync.Mutex // guards all below, and is held for moments only
 	registrations  []*registration
-	requests       timerQueue // what is to be sent to the platform
+	requests       requestQueue
 	probes         timerQueue // what the application is to be asked
+	pools          []*pool    // of the queues
 	searchTimer    timer      // one list for all services that are searching
 	searchFailures int        // in a row
 	listed         time.Time  // when the last list came
@@ -68,6 +69,11 @@ func New(o Options) (*Agent, error) {
 		a.registrations = append(a.registrations, r)
 	}
 	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
+	a.pools = []*pool{
+		{queue: &a.requests.urgent, usual: usualRequests, most: maxUrgent},
+		{queue: &a.requests.other, usual: usualRequests, most: maxOther},
+		{queue: &a.probes, usual: usualProbes, most: maxProbes},
+	}
 	return a, nil
 }
 
@@ -81,8 +87,13 @@ func digest(info mp1.ServiceInfo) (string, error) {
 var errRunTwice = errors.New("agent: Run may be called once")
 
 const (
-	requestWorkers  = 16 // requests to the platform at a time
-	maxProbeWorkers = 8  // probes at a time
+	usualRequests = 16 // of each kind at a time, while none is late
+	// maxUrgent is enough for 10,000 services at 5 s and a platform 250 ms away.
+	maxUrgent   = 512
+	maxOther    = 64 // registrations cost a platform more than heartbeats
+	usualProbes = 8
+	maxProbes   = 64
+
 	tickInterval    = time.Second
 	drainTimeout    = 2 * time.Second // after the end of Run's context, for what is in flight
 	shutdownTimeout = 9 * time.Second // after the same, for the deregistrations as well

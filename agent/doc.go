@@ -24,9 +24,9 @@
 //
 // # Inside
 //
-// One loop owns every service. What is due next lies in a heap, a few workers send it,
-// and no service has a goroutine of its own. Each service is in a stage, which changes
-// by one table only: see docs/agent.md.
+// One loop owns every service. What is due next lies in a heap, and only what is under way
+// has a goroutine: as many as it takes to be in time, up to a bound (ADR 0031). Each service
+// is in a stage, which changes by one table only: see docs/agent.md.
 //
 // The package knows Mp1 through package mp1/client, and when a heartbeat is due. It must
 // not know the server behind Mp1, nor the files and flags that configure an agent.

@@ -2,109 +2,71 @@ package agent
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
-type (
-	// assignment is the job of a timer on its way to a worker.
-	assignment struct {
-		timer *timer
-		job   job
-	}
-	// outcome is what the job returned, on its way back to the loop.
-	outcome struct {
-		timer *timer
-		apply func(now time.Time)
-	}
-)
+// outcome is what a job returned, on its way back to the loop.
+type outcome struct {
+	pool  *pool
+	timer *timer
+	apply func(now time.Time)
+}
 
-// pool is the workers of one queue.
+// pool counts the jobs of one queue that are being carried out, each by a goroutine that
+// ends with it. Their number follows the demand: usual at a time while all are in time, and
+// beside them those that are late, so that a platform twice as far away is sent twice as
+// many requests at a time. A burst that a near platform answers at once stays at usual.
 type pool struct {
-	queue       *timerQueue
-	assignments chan assignment
-	outcomes    chan outcome // has room for one of each worker, so that none ever blocks
-	busy        int          // workers
-	wg          sync.WaitGroup
+	queue *timerQueue
+	usual int
+	most  int // else a platform that does not answer would be sent ever more
+	busy  int
 }
 
-func newPool(ctx context.Context, q *timerQueue, n int) *pool {
-	p := &pool{queue: q, assignments: make(chan assignment), outcomes: make(chan outcome, n)}
-	for range n {
-		p.wg.Go(func() {
-			for as := range p.assignments {
-				p.outcomes <- outcome{as.timer, as.job(ctx)}
-			}
-		})
+// patience is how late a job is when it is carried out beside the usual number of others.
+const patience = 100 * time.Millisecond
+
+// next is the timer whose job is to be carried out now. If there is none, it is nil, and
+// at is when to ask again, unless something changes before.
+func (p *pool) next(now time.Time) (t *timer, at time.Time) {
+	t = p.queue.first()
+	if t == nil || p.busy >= p.most {
+		return nil, now.Add(maxSleep)
 	}
-	return p
-}
-
-// next is what a free worker can take now. If nothing is due yet, the channel is nil and
-// until is brought forward to when something is.
-func (p *pool) next(now time.Time, until *time.Time) (chan<- assignment, assignment) {
-	t := p.queue.first()
-	switch {
-	case t == nil:
-	case t.due.After(now):
-		*until = earlier(*until, t.due)
-	default:
-		return p.assignments, assignment{t, t.start()}
+	at = t.due
+	if p.busy >= p.usual {
+		at = at.Add(patience)
 	}
-	return nil, assignment{}
-}
-
-// started notes that a worker took what next returned.
-func (p *pool) started() {
-	p.queue.take().running = true
-	p.busy++
-}
-
-// stop waits until the workers have ended. Nothing may be in flight.
-func (p *pool) stop() {
-	close(p.assignments)
-	p.wg.Wait()
+	if at.After(now) {
+		return nil, at
+	}
+	return t, now
 }
 
 // maxSleep is how long the loop sleeps when nothing is due. Its tick wakes it sooner.
 const maxSleep = time.Hour
 
-// loop hands out what is due and applies the outcomes, until ctx has ended and nothing is
-// in flight any more. It returns when ctx ended. Requests in flight then are cut off after
-// drainTimeout, so that a platform that hangs cannot hold up the end.
+// loop starts the jobs that are due and applies their outcomes, until ctx has ended and
+// none is under way any more. It returns when ctx ended. Requests under way then are cut off
+// after drainTimeout, so that a platform that hangs cannot hold up the end.
 func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	inFlight, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	requests, probes := newPool(inFlight, &a.requests, requestWorkers), newPool(inFlight, &a.probes, a.probeWorkers())
-	defer requests.stop()
-	defer probes.stop()
 	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
 	due := time.NewTimer(maxSleep)
 	defer due.Stop()
 	clocks := clockWatch{wall: a.wall}
 	clocks.gap(time.Now())
+	outcomes := make(chan outcome)
 	done := ctx.Done()
-	for done != nil || requests.busy+probes.busy > 0 {
-		now := time.Now()
-		until := now.Add(maxSleep)
-		var requestCh, probeCh chan<- assignment
-		var request, probe assignment
-		if done != nil {
-			requestCh, request = requests.next(now, &until)
-			probeCh, probe = probes.next(now, &until)
+	for done != nil || a.busy() > 0 {
+		if done != nil && ctx.Err() == nil {
+			now := time.Now()
+			due.Reset(a.startDue(inFlight, now, outcomes).Sub(now))
 		}
-		due.Reset(until.Sub(now))
 		select {
-		case requestCh <- request:
-			a.locked(requests.started)
-		case probeCh <- probe:
-			a.locked(probes.started)
-		case o := <-requests.outcomes:
-			requests.busy--
-			a.apply(o)
-		case o := <-probes.outcomes:
-			probes.busy--
+		case o := <-outcomes:
 			a.apply(o)
 		case <-due.C:
 		case <-tick.C:
@@ -117,13 +79,31 @@ func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 	return ended
 }
 
-// probeWorkers is how many workers the probes get: one each, up to maxProbeWorkers.
-func (a *Agent) probeWorkers() int {
-	n := 0
-	for _, r := range a.registrations {
-		if r.service.Probe != nil && n < maxProbeWorkers {
-			n++
+// startDue starts the jobs that are due, and returns when to do so again.
+func (a *Agent) startDue(ctx context.Context, now time.Time, outcomes chan<- outcome) (again time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	again = now.Add(maxSleep)
+	for _, p := range a.pools {
+		for {
+			t, at := p.next(now)
+			if t == nil {
+				again = earlier(again, at)
+				break
+			}
+			p.queue.take().running = true
+			p.busy++
+			job := t.start()
+			go func() { outcomes <- outcome{p, t, job(ctx)} }()
 		}
+	}
+	return again
+}
+
+// busy is how many jobs are under way.
+func (a *Agent) busy() (n int) {
+	for _, p := range a.pools {
+		n += p.busy
 	}
 	return n
 }
@@ -138,6 +118,7 @@ func (a *Agent) locked(f func()) {
 // apply applies an outcome, and frees its timer for the next job.
 func (a *Agent) apply(o outcome) {
 	a.locked(func() {
+		o.pool.busy--
 		o.timer.running = false
 		o.apply(time.Now())
 	})

@@ -61,10 +61,7 @@ func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
 		return
 	}
-	r.timer.rank = 1
-	if r.stage == beating {
-		r.timer.rank = 0 // a service that is registered must not be suspended because others are not yet
-	}
+	r.timer.urgent = r.id != ""
 	switch {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore

@@ -21,7 +21,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	var mu sync.Mutex
 	var failed []error
 	deregistered, left := 0, 0
-	for range requestWorkers {
+	for range min(maxUrgent, len(a.registrations)) {
 		wg.Go(func() {
 			for r := range registered {
 				toAnother, err := a.release(ctx, r)

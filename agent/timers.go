@@ -6,37 +6,57 @@ import (
 	"time"
 )
 
-// timer is something to be done at a time. It is in a queue until a worker takes its job,
-// and is put there again when the outcome was applied.
+// timer is something to be done at a time. It is in a queue until its job is started, and is
+// put there again when the outcome was applied.
 type timer struct {
 	due     time.Time
-	rank    int        // of those due at one time the lower comes first
-	start   func() job // called by the loop when it is due
-	index   int        // in the queue; -1: not in it
-	running bool       // a worker has its job
+	urgent  bool       // see requestQueue; changed before put only
+	start   func() job // called under the mutex when it is due
+	index   int        // in its queue; -1: in none
+	queue   *timerQueue
+	running bool // its job is being carried out
 }
 
-// job is carried out by a worker, without the agent's mutex. apply is called by the loop,
-// under the mutex.
+// job is carried out without the agent's mutex, by a goroutine that ends with it. apply is
+// called by the loop, under the mutex.
 type job func(ctx context.Context) (apply func(now time.Time))
 
-// timerQueue is a heap of timers, the first due at its top. The loop alone uses it.
+// requestQueue is what is to be sent to the platform. What is sent for registered services
+// is urgent, for a heartbeat that is late has them suspended: it must not wait behind
+// thousands that are to be registered yet, however long those have been due.
+type requestQueue struct{ urgent, other timerQueue }
+
+// put enters a timer, or moves it to where its changed due time or urgency belongs.
+func (q *requestQueue) put(t *timer) {
+	to := &q.other
+	if t.urgent {
+		to = &q.urgent
+	}
+	if t.index >= 0 && t.queue != to {
+		t.queue.drop(t)
+	}
+	to.put(t)
+}
+
+// drop takes a timer out, if it is in.
+func (q *requestQueue) drop(t *timer) {
+	if t.index >= 0 {
+		t.queue.drop(t)
+	}
+}
+
+// timerQueue is a heap of timers, the first due at its top. The agent's mutex guards it.
 type timerQueue []*timer
 
 // Len, Less, Swap, Push and Pop are what container/heap calls.
-func (q timerQueue) Len() int { return len(q) }
-func (q timerQueue) Less(i, j int) bool {
-	if !q[i].due.Equal(q[j].due) {
-		return q[i].due.Before(q[j].due)
-	}
-	return q[i].rank < q[j].rank
-}
-func (q timerQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i]; q[i].index, q[j].index = i, j }
+func (q timerQueue) Len() int           { return len(q) }
+func (q timerQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q timerQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i]; q[i].index, q[j].index = i, j }
 
 // Push is called by container/heap only.
 func (q *timerQueue) Push(x any) {
 	t, _ := x.(*timer)
-	t.index = len(*q)
+	t.index, t.queue = len(*q), q
 	*q = append(*q, t)
 }
 
@@ -49,7 +69,8 @@ func (q *timerQueue) Pop() any {
 	return t
 }
 
-// put enters a timer, or moves it to where its changed due time belongs.
+// put enters a timer that is in no other queue, or moves it to where its changed due time
+// belongs.
 func (q *timerQueue) put(t *timer) {
 	if t.index >= 0 {
 		heap.Fix(q, t.index)

@@ -31,13 +31,16 @@ const (
 	// idleTimeout is shorter than servers keep connections. A request that meets a
 	// connection just closed by the server fails.
 	idleTimeout = 60 * time.Second
-	maxConns    = requestWorkers
+	// maxConns lets connections follow the requests: one that waits for a connection is late
+	// unseen.
+	maxConns = maxUrgent + maxOther
 )
 
 // NewTransport makes a transport for Options.Transport: TLS 1.2 or later, HTTP/2 where the
-// platform has it, at most 16 connections to each endpoint, and the proxy of the
-// environment (HTTPS_PROXY, NO_PROXY). It returns an error if a file cannot be read or
-// holds no certificate, and if only one of CertFile and KeyFile is given.
+// platform has it, as many connections to each endpoint as there are requests at a time
+// (576 at most), and the proxy of the environment (HTTPS_PROXY, NO_PROXY). It returns an
+// error if a file cannot be read or holds no certificate, and if only one of CertFile and
+// KeyFile is given.
 func NewTransport(t TLS) (*http.Transport, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CAFile != "" {
