@@ -30,6 +30,6 @@ func TestAClientThatHangsUpIsNotAStoreThatFails(t *testing.T) {
 	r, err := e.Register(gone, Record{ID: "a", Owner: "app", State: Active, Proposed: 0})
 	require.NoError(t, err)
 	require.Equal(t, LeaseID(1), r.Lease)
-	require.NoError(t, e.Beat(gone, "a").Err)
+	require.NoError(t, e.Beat(gone, "a", "").Err)
 	require.Zero(t, e.health.Load().WritableSince, "no write failed")
 }

@@ -119,7 +119,7 @@ func (e *Engine) handleSuspended(en *entry, now Mono, wall int64) {
 	case wall < removal: // the clock was set back
 		e.schedule.put(&e.schedule.removals, en, removal)
 	case !e.Policy.due(in, rec):
-		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince.Add(e.Policy.observed())))
+		e.schedule.put(&e.schedule.due, en, int64(en.local.SuspendedSince.Add(e.Policy.observed(rec))))
 	case massive:
 		e.schedule.put(&e.schedule.due, en, int64(until))
 	default:

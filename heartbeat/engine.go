@@ -107,6 +107,7 @@ type entry struct {
 	repairing, adopting bool
 
 	status status
+	heard  heardAgents
 	hookProgress
 	position queuePosition // guarded by schedule.mu
 	vanished vanished      // guarded by breaker.mu
@@ -144,7 +145,7 @@ func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 
 func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
-		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
+		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 
@@ -282,7 +283,7 @@ func (e *Engine) reschedule(en *entry) {
 	case is == absent && was != absent:
 		e.breaker.ended(&en.vanished, credited)
 		e.schedule.put(&e.schedule.due, en, int64(credited))
-	case is == suspended && e.Policy.DeregisterAfter > 0:
+	case is == suspended && e.Policy.removes(&en.view.Record):
 		e.schedule.put(&e.schedule.removals, en, e.Policy.removal(&en.view.Record))
 	case is == living:
 		e.scheduleSilence(en)

@@ -25,7 +25,7 @@ func TestACallerThatHangsUpRestartsNoHold(t *testing.T) {
 			for {
 				ctx, hangUp := context.WithCancel(context.Background())
 				hangUp()
-				s.Beat(ctx, "rude")
+				s.Beat(ctx, "rude", "")
 				select {
 				case <-stop:
 					return
@@ -119,7 +119,7 @@ func TestWhatTheWatchHasNotShownYetIsRead(t *testing.T) {
 
 func TestBeforeTheListsAreLoadedNothingIsUnknown(t *testing.T) {
 	e := New(Config{Store: newLab(t), Policy: brisk(1), Alone: true, Clock: func() (time.Duration, int64) { return 0, 0 }})
-	if a := e.Beat(context.Background(), "i"); !errors.Is(a.Err, ErrNotReady) || e.Ready() {
+	if a := e.Beat(context.Background(), "i", ""); !errors.Is(a.Err, ErrNotReady) || e.Ready() {
 		t.Errorf("%v, ready %t", a.Err, e.Ready())
 	}
 }
@@ -251,13 +251,16 @@ func TestAHeartbeatAllocatesNothing(t *testing.T) {
 	if _, err := e.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Register(ctx, Record{ID: "i", Owner: "app", State: Active}); err != nil {
+	if _, err := e.Register(ctx, Record{ID: "i", Owner: "app", Agents: "a.1", State: Active}); err != nil {
 		t.Fatal(err)
 	}
 	e.Store = quiet{l}
+	agents := []string{"a.1", "b.1", ""}
 	beats := func() {
-		if a := e.Beat(ctx, "i"); a.Err != nil {
-			t.Fatal(a.Err)
+		for _, agent := range agents {
+			if a := e.Beat(ctx, "i", agent); a.Err != nil {
+				t.Fatal(a.Err)
+			}
 		}
 	}
 	if n := testing.AllocsPerRun(1000, beats); n != 0 {

@@ -88,6 +88,8 @@ type Input struct {
 	// Watched: up to this revision Known misses nothing.
 	Watched Revision
 	Local   *Local
+	// Heard is when this replica heard each agent; nil: it does not follow that.
+	Heard *heardAgents
 	// Alone: this replica is the store's only writer, so that Known misses
 	// nothing but the ends of leases.
 	Alone    bool

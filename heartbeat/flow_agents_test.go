@@ -81,15 +81,15 @@ func TestOnlyTheLastAgentRemoves(t *testing.T) {
 		{"", "", "[read DELETE]", nil, ""},
 		{"a.1 b.1", "", "[read DELETE]", nil, ""}, // as ETSI has it
 		{"a.1 b.1", "a.1", "[read LEAVE]", ErrKept, "b.1"},
-		{"a.2", "a.1", "[read]", ErrKept, "a.2"}, // a newer one runs where it ran
-		{"b.1", "a.1", "[read]", ErrKept, "b.1"},
+		{"a.2", "a.1", "[read LEAVE]", ErrKept, "a.2"}, // a newer one runs where it ran
+		{"b.1", "a.1", "[read LEAVE]", ErrKept, "b.1"},
 	} {
 		s := newScript(&RemoveFlow{Removal: Removal{Owner: "app", Agent: c.agent}}, Result{Snapshot: kept(c.had)}, Result{Revision: 6})
 		a := s.run(t)
 		if got := fmt.Sprint(s.asked); !errors.Is(a.Err, c.err) || got != c.asked {
 			t.Errorf("%q leaves %q: %v, asked for %s", c.agent, c.had, a.Err, got)
 		}
-		if x := s.committed; x.Kind == Leave && (x.Record.Agents != c.left || x.Change != NoChange || x.Record.Seq != 3 || x.ProjectionOp != Keep || len(s.revoked) > 0) {
+		if x := s.committed; x.Kind == Leave && (x.Record.Agents != c.left || !x.Record.Left || x.Change != NoChange || x.Record.Seq != 3 || x.ProjectionOp != Keep || len(s.revoked) > 0) {
 			t.Errorf("%q leaves %q: %+v, revoked %v", c.agent, c.had, x, s.revoked)
 		}
 	}
@@ -98,7 +98,9 @@ func TestOnlyTheLastAgentRemoves(t *testing.T) {
 // The one that is left may leave while the LEAVE before has no reply.
 func TestALeaveWithoutAReplyIsDecidedAnew(t *testing.T) {
 	f := func() *RemoveFlow { return &RemoveFlow{Removal: Removal{Owner: "app", Agent: "a.1"}} }
-	s := newScript(f(), Result{Snapshot: kept("a.1 b.1")}, Result{Outcome: Unavailable}, Result{Snapshot: kept("b.1")})
+	happened := kept("b.1")
+	happened.Record.Left = true
+	s := newScript(f(), Result{Snapshot: kept("a.1 b.1")}, Result{Outcome: Unavailable}, Result{Snapshot: happened})
 	if a := s.run(t); !errors.Is(a.Err, ErrKept) {
 		t.Errorf("it had happened: %v", a.Err)
 	}

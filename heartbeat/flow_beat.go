@@ -18,7 +18,8 @@ const (
 // BeatFlow carries one authenticated heartbeat through. Its first step notes the
 // evidence, before any store call and kept even if the store fails.
 type BeatFlow struct {
-	step beatStep
+	step  beatStep
+	Agent string // that sends it; "": it did not say
 	attempt
 	gap          time.Duration // since the heartbeat before
 	ttl          int           // what the renewal answered
@@ -56,6 +57,9 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 
 func (f *BeatFlow) begin(in Input, _ Result) Action {
 	f.gap = in.Local.AddBeat(in.moment())
+	if in.Known.Record.Agents != "" {
+		in.Heard.note(f.Agent, in.Health.Credited)
+	}
 	if in.Known.Exists() && in.Known.Record.Expires() {
 		f.snap = *in.Known
 		return f.renew(beatRenew, f.snap.Record.Lease)
@@ -144,7 +148,7 @@ func (f *BeatFlow) countBeat(in Input) Action {
 		f.announce(in, want)
 		f.txn = Lower
 		return f.commit(in, f.snap.lower(want))
-	case rec.Silence != 0 || in.Local.mayKeep: // it is over, and must not count after a restart
+	case rec.Silence != 0 || in.Local.mayKeep || rec.Left: // it is over, and must not count after a restart
 		f.txn = Heard
 		return f.commit(in, f.snap.heard())
 	case rec.Previous != 0:
@@ -220,7 +224,9 @@ func (f *BeatFlow) afterGrant(in Input, r Result) Action {
 	}
 	switch f.txn {
 	case Resume:
-		return f.commit(in, f.snap.resume(f.lease, in.Wall, in.Local.beatWall))
+		t := f.snap.resume(f.lease, in.Wall, in.Local.beatWall)
+		t.Record.Agents = t.Record.Agents.with(f.Agent)
+		return f.commit(in, t)
 	case Rearm:
 		return f.commit(in, f.snap.rearm(f.lease))
 	default:
@@ -232,6 +238,7 @@ func (f *BeatFlow) afterGrant(in Input, r Result) Action {
 func (f *BeatFlow) commit(in Input, t Txn) Action {
 	f.step = beatCommit
 	t.endSilence(in.Local)
+	t.Record.Left = false
 	f.target = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }

@@ -38,6 +38,9 @@ func (f *RegisterFlow) Next(in Input, r Result) Action {
 func (f *RegisterFlow) begin(in Input, _ Result) Action {
 	f.receipt = in.moment()
 	f.receipt.Wall = f.Record.RegisteredAt
+	if f.Record.Agents != "" {
+		in.Heard.note(string(f.Record.Agents), in.Health.Credited)
+	}
 	if f.Record.Expires() {
 		f.step = registerGrant
 		return f.grant(in, f.Record.Window)

@@ -57,14 +57,15 @@ func (f *RemoveFlow) afterRead(in Input, r Result) Action {
 	case f.Removal.IfAt != 0 && f.Removal.IfAt != f.snap.At:
 		return respond(ErrStale, f.snap.Record)
 	}
-	others := f.snap.Record.Agents.without(f.Removal.Agent)
+	rec := &f.snap.Record
+	others := in.keeping(rec).without(f.Removal.Agent)
 	f.leaves = f.Removal.Agent != "" && others != ""
 	f.step = removeCommit
 	switch {
-	case f.leaves && others == f.snap.Record.Agents: // it was not among them, or is not any more
-		return respond(ErrKept, f.snap.Record)
+	case f.leaves && others == rec.Agents && (rec.Left || !rec.Expires()): // it left before
+		return respond(ErrKept, *rec)
 	case f.leaves:
-		return Action{Do: DoCommit, Txn: f.snap.leave(f.Removal.Agent)}
+		return Action{Do: DoCommit, Txn: f.snap.leave(others)}
 	}
 	return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
 }

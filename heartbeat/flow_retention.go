@@ -13,7 +13,8 @@ const (
 	retentionCommit
 )
 
-// RetentionFlow removes an instance that has been SUSPENDED for too long. A removal
+// RetentionFlow removes an instance that has been SUSPENDED for too long, or whose agents
+// have left without that anybody was heard since. A removal
 // cannot be taken back, and a wall clock may be set: so both the wall clock and this
 // replica's own observation must agree.
 type RetentionFlow struct {
@@ -49,20 +50,33 @@ func (f *RetentionFlow) afterRead(in Input, r Result) Action {
 
 const maxObserved = time.Hour
 
-// removal is when the retention of a SUSPENDED record is over, by the wall clock.
+// removal is when the retention of a SUSPENDED record is over, by the wall clock. One whose
+// agents left was to be removed anyway, if its others had not been thought to live.
 func (p *Policy) removal(r *Record) int64 {
-	if p.DeregisterAfter <= 0 {
+	switch {
+	case r.Left:
+		return r.SuspendedAt
+	case p.DeregisterAfter <= 0:
 		return math.MaxInt64
+	default:
+		return r.SuspendedAt + int64(p.DeregisterAfter)
 	}
-	return r.SuspendedAt + int64(p.DeregisterAfter)
 }
+
+// removes says whether a record is ever removed for being SUSPENDED.
+func (p *Policy) removes(r *Record) bool { return p.removal(r) != math.MaxInt64 }
 
 // observed is for how long, in credited time, this replica must have seen a record
 // SUSPENDED before it removes it.
-func (p *Policy) observed() time.Duration { return min(p.DeregisterAfter, maxObserved) }
+func (p *Policy) observed(r *Record) time.Duration {
+	if r.Left {
+		return 0
+	}
+	return min(p.DeregisterAfter, maxObserved)
+}
 
 // due says whether a SUSPENDED record is over its retention.
 func (p *Policy) due(in Input, r *Record) bool {
-	return p.DeregisterAfter > 0 && r.State == Suspended && in.Local.suspended &&
-		in.Wall >= p.removal(r) && in.Health.Credited.Sub(in.Local.SuspendedSince) >= p.observed()
+	return r.State == Suspended && in.Local.suspended &&
+		in.Wall >= p.removal(r) && in.Health.Credited.Sub(in.Local.SuspendedSince) >= p.observed(r)
 }

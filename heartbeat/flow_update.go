@@ -58,6 +58,9 @@ func (f *UpdateFlow) Next(in Input, r Result) Action {
 
 func (f *UpdateFlow) begin(in Input, _ Result) Action {
 	f.receipt = in.moment()
+	if f.Update.Agent != "" {
+		in.Heard.note(f.Update.Agent, in.Health.Credited)
+	}
 	f.step = updateRead
 	return Action{Do: DoRead}
 }
@@ -145,7 +148,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 		f.txn = Rearm
 	case in.Known.Absent() && in.Known.At == f.snap.At: // so it may, although the read, a late one, still saw the projection
 		return f.retry(0)
-	case f.target.Expires() && (old.Silence != 0 || in.Local.mayKeep): // the silence is over, and must not count after a restart
+	case f.target.Expires() && (old.Silence != 0 || in.Local.mayKeep || old.Left): // the silence is over, and must not count after a restart
 		f.txn = Heard
 		return f.commit(in)
 	case f.target != old:
@@ -231,6 +234,7 @@ func (f *UpdateFlow) commit(in Input) Action {
 	t.keepLastBeat(in.Local)
 	if t.Record.Expires() {
 		t.endSilence(in.Local)
+		t.Record.Left = false
 	}
 	f.target = t.Record
 	return Action{Do: DoCommit, Txn: t}

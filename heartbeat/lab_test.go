@@ -246,7 +246,7 @@ func (s *replica) register(id ID) Record {
 	return r
 }
 
-func (s *replica) beat(id ID) Response { return s.Beat(context.Background(), id) }
+func (s *replica) beat(id ID) Response { return s.Beat(context.Background(), id, "") }
 
 // beats sends a heartbeat every interval until the function returned is called.
 func (s *replica) beats(every time.Duration, ids ...ID) (stop func()) {
@@ -258,7 +258,7 @@ func (s *replica) beats(every time.Duration, ids ...ID) (stop func()) {
 		defer t.Stop()
 		for {
 			for _, id := range ids {
-				s.Beat(ctx, id)
+				s.Beat(ctx, id, "")
 			}
 			select {
 			case <-ctx.Done():

@@ -41,6 +41,9 @@ type Record struct {
 	// Agents are those that keep it alive; "" if they did not say who they are, or nobody
 	// was left when it became SUSPENDED.
 	Agents Agents
+	// Left says that an agent has left (LEAVE), and that no heartbeat or PUT came since: so
+	// those that were to keep the instance alive may be no more.
+	Left bool
 
 	// Wall clock, Unix nanoseconds; for payloads and retention only.
 	RegisteredAt int64

@@ -41,18 +41,19 @@ func (e *Engine) endRegistration(en *entry) {
 
 var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
 
-// Beat carries a heartbeat of the instance's owner through. On Response.TellInterval the
+// Beat carries a heartbeat of the instance's owner through; agent is the one that sent it, ""
+// if it did not say. On Response.TellInterval the
 // application must be told Response.Record.Interval. Response.Err is ErrNotReady,
 // ErrNotFound, ErrInactive, ErrNoLiveness, ErrFull or ErrUnavailable; the heartbeat is
 // evidence all the same, if the instance exists.
-func (e *Engine) Beat(ctx context.Context, id ID) Response {
+func (e *Engine) Beat(ctx context.Context, id ID, agent string) Response {
 	en, err := e.find(ctx, id)
 	if err != nil {
 		return Response{Err: err}
 	}
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
-	*f = BeatFlow{}
+	*f = BeatFlow{Agent: agent}
 	return e.serve(ctx, en, f)
 }
 

@@ -92,7 +92,7 @@ func (e *Engine) repair(job repairJob) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.repairing = false
-	if en.status == suspended && e.Policy.DeregisterAfter > 0 {
+	if en.status == suspended && e.Policy.removes(&en.view.Record) {
 		e.postpone(en, a.Response.Err, retryDelay)
 	}
 }

@@ -196,10 +196,11 @@ func (s *Snapshot) join() Txn {
 	return t
 }
 
-func (s *Snapshot) leave(agent string) Txn {
+// leave has others keep the instance alive. Whether they do is open until they are heard.
+func (s *Snapshot) leave(others Agents) Txn {
 	t := s.begin(Leave)
 	t.RecordOp = Put
-	t.Record.Agents = t.Record.Agents.without(agent)
+	t.Record.Agents, t.Record.Left = others, true
 	return t
 }
 

@@ -218,7 +218,8 @@ func (s *api) beat(w http.ResponseWriter, r *http.Request, t target) error {
 	if v := r.Header["If-Match"]; len(v) > 0 && (len(v) > 1 || strings.TrimSpace(v[0]) != "*") {
 		return heartbeat.ErrStale // the liveness resource has no ETag that could match
 	}
-	l, changed, err := s.registry.Beat(r.Context(), t.service)
+	agent, _ := agentOf(r) // a malformed one is refused only where it would count for long
+	l, changed, err := s.registry.Beat(r.Context(), t.service, agent)
 	switch {
 	case err != nil:
 		return err

@@ -69,7 +69,7 @@ func (d *fakeRegistry) OfApplication(context.Context, string, mp1.Filter) ([]*Se
 	return nil, d.err
 }
 func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.producerErr }
-func (d *fakeRegistry) Beat(context.Context, string) (Liveness, bool, error) {
+func (d *fakeRegistry) Beat(context.Context, string, string) (Liveness, bool, error) {
 	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.changed, d.err
 }
 func (d *fakeRegistry) Liveness(context.Context, string) (Liveness, error) {

@@ -44,9 +44,9 @@ type Registry interface {
 	OfApplication(ctx context.Context, app string, f mp1.Filter) ([]*Service, error)
 	// Producer returns the application that the heartbeats of a service must come from.
 	Producer(ctx context.Context, id string) (app string, err error)
-	// Beat carries out a heartbeat. If changed, the application does not know l.Interval yet,
-	// and the answer must say it.
-	Beat(ctx context.Context, id string) (l Liveness, changed bool, err error)
+	// Beat carries out a heartbeat that an agent sent, "" if it did not say which. If changed,
+	// the application does not know l.Interval yet, and the answer must say it.
+	Beat(ctx context.Context, id, agent string) (l Liveness, changed bool, err error)
 	// Liveness returns the liveness resource of a service.
 	Liveness(ctx context.Context, id string) (Liveness, error)
 }

@@ -102,6 +102,10 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 	case heartbeat.Remove:
 		log.Info("service deleted", openlog.WithTags(tags))
 	case heartbeat.Retention:
+		if r.Left {
+			log.Warn("service removed: its agents have left, and nobody was heard since", openlog.WithTags(tags))
+			return
+		}
 		log.Warn("service removed: suspended for too long", openlog.WithTags(tags))
 	case heartbeat.Rearm:
 		log.Warn("lease re-armed: it ended although the service was heard", openlog.WithTags(tags))

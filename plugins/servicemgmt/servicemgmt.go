@@ -187,8 +187,8 @@ func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 }
 
 // Beat implements server.Registry.
-func (r *registry) Beat(ctx context.Context, id string) (server.Liveness, bool, error) {
-	a := r.engine.Beat(ctx, heartbeat.ID(id))
+func (r *registry) Beat(ctx context.Context, id, agent string) (server.Liveness, bool, error) {
+	a := r.engine.Beat(ctx, heartbeat.ID(id), agent)
 	if a.Err != nil || !a.TellInterval {
 		return server.Liveness{}, false, a.Err
 	}

@@ -35,7 +35,7 @@ func (n nothing) OfApplication(context.Context, string, mp1.Filter) ([]*server.S
 	return nil, n.err
 }
 func (n nothing) Producer(context.Context, string) (string, error) { return "app", nil }
-func (n nothing) Beat(context.Context, string) (server.Liveness, bool, error) {
+func (n nothing) Beat(context.Context, string, string) (server.Liveness, bool, error) {
 	return server.Liveness{}, false, n.err
 }
 

@@ -27,6 +27,7 @@ type storedRecord struct {
 	Window       int               `json:"Window"`
 	Lease        heartbeat.LeaseID `json:"Lease"`
 	Agents       heartbeat.Agents  `json:"Agents,omitempty"`
+	Left         bool              `json:"Left,omitempty"`
 	RegisteredAt int64             `json:"RegisteredAt"`
 	ChangedAt    int64             `json:"ChangedAt"`
 	SuspendedAt  int64             `json:"SuspendedAt"`

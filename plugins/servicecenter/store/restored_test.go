@@ -76,7 +76,7 @@ func TestARestoredStoreThatOutgrewWhatWasSeenIsLoadedAnew(t *testing.T) {
 	require.Empty(t, s.renames.serviceID(early.ID), "its other name never was")
 	again := registeredIn(t, s, "again")
 	require.Eventually(t, func() bool { return f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
+	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID, "").Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
 }
 
 // The link may fall silent while the watch is begun, too.
@@ -128,7 +128,7 @@ func TestARestoredStoreIsLoadedAnew(t *testing.T) {
 	require.Empty(t, s.renames.serviceID(early.ID), "its other name never was")
 	again := registeredIn(t, s, "again")
 	require.Eventually(t, func() bool { return f.Stats().Records == 2 && f.knows(again.ID) }, time.Minute, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID).Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
+	require.Eventually(t, func() bool { return f.Beat(t.Context(), early.ID, "").Err == nil }, time.Minute, 10*time.Millisecond, "heartbeats are taken again")
 }
 
 // renamedIn commits what a PUT with another serName does.

@@ -120,7 +120,7 @@ func TestAReplicaBehindTheStoreLetsTheWatchCatchUp(t *testing.T) {
 	foreign, err := s.client.Put(t.Context(), "/somebody/else", "")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		require.NoError(t, f.Beat(t.Context(), r.ID).Err)
+		require.NoError(t, f.Beat(t.Context(), r.ID, "").Err)
 		return s.shown.Load() >= foreign.Header.Revision
 	}, time.Minute, 10*time.Millisecond)
 }
