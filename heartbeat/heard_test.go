@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -36,6 +37,7 @@ func (s *replica) beaten(id ID, during time.Duration, agents ...string) {
 		}
 		time.Sleep(5 * time.Second)
 	}
+	synctest.Wait()
 }
 
 // The one that was to keep it alive had died: for a day it was listed as SUSPENDED.

@@ -141,12 +141,16 @@ func (m *model) wishes(w *world, x int, yield func(modelAction)) {
 	}
 	if r.slots[slotOwner].phase == slotIdle {
 		for i := range m.puts {
-			if d.put = int8(i); m.puts[i].Proposed < 0 || !m.asked(w) {
+			if d.put = int8(i); (m.puts[i].Proposed < 0 || !m.asked(w)) && w.agents.may(m.puts[i].Agent) {
 				may(w.left.puts, doPut)
 			}
 		}
+		for i := range m.removals() {
+			if d.put = int8(i); w.agents.may(m.removals()[i].Agent) {
+				may(w.left.deletes, doDelete)
+			}
+		}
 		d.put = 0
-		may(w.left.deletes, doDelete)
 	}
 	if m.dueAt(w, x) {
 		may(1, doRetention)
@@ -211,10 +215,12 @@ func (m *model) do(w world, d modelAction) world {
 		w.left.puts--
 		w.app.since = 0
 		m.asks(&w, &m.puts[d.put])
+		w.agents.asks(m.puts[d.put].Agent)
 		m.start(&w, x, slotOwner, UpdateFlow{Update: m.puts[d.put]})
 	case doDelete:
 		w.left.deletes--
-		m.start(&w, x, slotOwner, RemoveFlow{Removal: Removal{Owner: modelOwner}})
+		w.agents.leaves(m.removals()[d.put].Agent)
+		m.start(&w, x, slotOwner, RemoveFlow{Removal: m.removals()[d.put]})
 	case doRetention:
 		m.start(&w, x, slotRetain, RetentionFlow{})
 	default:
@@ -323,11 +329,13 @@ func (m *model) describe(w *world, d modelAction) string {
 	case doHeard, doUnheard:
 		return fmt.Sprintf("the application %s the interval %d of %s's answer",
 			map[modelActionKind]string{doHeard: "hears", doUnheard: "never hears"}[d.kind], w.rep[d.x].slots[d.slot].tells, name)
+	case doDelete:
+		return fmt.Sprintf("DELETE %+v at %s", m.removals()[d.put], name)
 	case doPut:
 		return fmt.Sprintf("PUT %+v at %s", m.puts[d.put], name)
 	}
 	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doHandleDue: "%s's tick handles the absence", doTick: "a second passes%.0s",
-		doBeat: "heartbeat at %s", doDelete: "DELETE at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
+		doBeat: "heartbeat at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
 		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
 		doRestart: "%s starts again", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)
 }

@@ -26,6 +26,7 @@ func (m *model) checkCommit(w *world, slot int, t *Txn) {
 		now.Projection = Projection{}
 	}
 	m.checkEvent(t, &old, &now)
+	m.checkAgents(w, t)
 	switch p := now.Projection; {
 	case w.store.removed && now.Exists():
 		m.breaks("I4 %s brings a removed instance back", t.Kind)
@@ -290,6 +291,8 @@ func (m *model) checkFair(w *world) {
 	case m.bad != "":
 	case st == Active:
 		m.breaks("I1 a dead application stays ACTIVE, its projection present: %t", s.Projection.Present())
+	case st == Suspended && s.Record.Left:
+		m.breaks("I1 what its agents have left stays SUSPENDED")
 	case st == Suspended && m.policy.DeregisterAfter > 0:
 		m.breaks("I1 what was SUSPENDED for too long is not removed")
 	case (st != None) != s.Projection.Present() || s.Projection.Lease != 0:

@@ -86,7 +86,7 @@ func (m *model) watched(w *world, x int) Revision {
 
 // start begins a flow in a slot.
 func (m *model) start(w *world, x, slot int, flow any) {
-	w.rep[x].slots[slot] = modelSlot{flow: flow, after: true, older: slot == slotBeat && m.asked(w)}
+	w.rep[x].slots[slot] = modelSlot{flow: flow, after: true, sinceLeave: true, older: slot == slotBeat && m.asked(w)}
 	m.advance(w, x, slot, Result{})
 	if ln := &w.rep[x].slots[slot]; m.plain && slot != slotBeat && ln.phase == slotAsking && ln.act.(Action).Do == DoRead {
 		m.execute(w, x, slot, answered)
@@ -127,6 +127,7 @@ func (m *model) respond(w *world, x, slot int, a *Response) {
 	r := &w.rep[x]
 	ln := r.slots[slot]
 	r.slots[slot] = modelSlot{}
+	w.agents.answered(&ln, a)
 	r.careful = r.careful || slot == slotRefute && r.view.Absent()
 	beat := slot == slotBeat
 	if a.Err != nil {

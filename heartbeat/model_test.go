@@ -33,6 +33,9 @@ var (
 	putShorter = Update{Owner: modelOwner, State: Active, Proposed: 1}
 	putLonger  = Update{Owner: modelOwner, State: Active, Proposed: 2}
 	puts       = []Update{putSame, putOther, putAsleep}
+
+	bJoins    = Update{Owner: modelOwner, Agent: "b.1", State: Active, Proposed: KeepInterval}
+	bothLeave = []Removal{{Owner: modelOwner, Agent: "a.1"}, {Owner: modelOwner, Agent: "b.1"}}
 )
 
 // The configurations: few wishes and faults each, so that most of them are explored
@@ -47,6 +50,8 @@ var modelConfigs = []modelConfig{
 	{name: "a pause", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "a crash", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, crashes: 1}, max: 4e6},
 	{name: "when it was heard last", policy: brisk(1), replicas: 2, stamps: true, puts: []Update{putOther}, left: budget{beats: 1, puts: 1, revokes: 1}, quick: 150e3, max: 4e6},
+	{name: "two agents", policy: brisk(1), replicas: 2, puts: []Update{bJoins}, deletes: bothLeave, left: budget{puts: 1, deletes: 2, beats: 1}, quick: 150e3, max: 4e6},
+	{name: "two agents, an unanswered action", policy: brisk(1), replicas: 2, puts: []Update{bJoins}, deletes: bothLeave, left: budget{puts: 1, deletes: 2, lost: 1}, quick: 150e3, max: 4e6},
 	{name: "silences, alone", policy: brisk(2), replicas: 1, silences: true, left: budget{beats: 2, revokes: 1, crashes: 2, lost: 1}, quick: 150e3, max: 4e6},
 	{name: "silences, alone, and the owner", policy: brisk(2), replicas: 1, silences: true, puts: []Update{putSame, putOther}, left: budget{beats: 1, puts: 1, crashes: 2, replies: 1}, quick: 150e3, max: 4e6},
 	{name: "silences", policy: brisk(2), replicas: 2, silences: true, left: budget{beats: 1, revokes: 1, crashes: 1}, quick: 150e3, max: 4e6},

@@ -46,6 +46,7 @@ type modelSlot struct {
 	// kept it from moving the lease.
 	after, refused bool
 	delayed        bool // its last reply came late
+	sinceLeave     bool // it began after the last LEAVE
 	older          bool // begun before the application was answered for another interval
 }
 
@@ -124,6 +125,8 @@ type world struct {
 	left  budget
 	float any // modelFloat
 
+	agents modelAgents
+
 	covered int8 // age of the last heartbeat answered 2xx by anybody
 	short   bool // the live lease is a refutation's, and no heartbeat came since
 }
@@ -147,13 +150,14 @@ type modelConfig struct {
 	replicas int
 	left     budget
 	puts     []Update
-	paced    bool // the application keeps its interval; intervals matter here
-	register bool // begins before the registration
-	silences bool // what lasts is kept, and a single replica's store extends leases at its starts
-	stamps   bool // what is told as the last heartbeat is judged
-	litter   bool // leases to be revoked are left to run out
-	max      int  // states at most; 0: no bound
-	quick    int  // states at most in the default tier; 0: max
+	deletes  []Removal // nil: one without an agent; else the registration is a.1's
+	paced    bool      // the application keeps its interval; intervals matter here
+	register bool      // begins before the registration
+	silences bool      // what lasts is kept, and a single replica's store extends leases at its starts
+	stamps   bool      // what is told as the last heartbeat is judged
+	litter   bool      // leases to be revoked are left to run out
+	max      int       // states at most; 0: no bound
+	quick    int       // states at most in the default tier; 0: max
 }
 
 type model struct {
@@ -202,6 +206,10 @@ func (m *model) begin() world {
 		before = *m.before
 	}
 	rec := Record{Schema: Schema, ID: modelID, Owner: modelOwner, State: Active, Proposed: before.MaxInterval}
+	if m.deletes != nil {
+		rec.Agents = "a.1"
+		w.agents.asks("a.1")
+	}
 	rec.Interval = before.Interval(rec.Proposed)
 	rec.Window = before.Window(rec.Interval)
 	m.start(&w, 0, slotOwner, RegisterFlow{Record: rec})
@@ -312,6 +320,7 @@ func (m *model) commit(w *world, slot int, t *Txn) Outcome {
 		return LeaseGone
 	}
 	m.checkCommit(w, slot, t)
+	m.agentsAfter(w, t)
 	s.rev++
 	switch t.RecordOp {
 	case Put:

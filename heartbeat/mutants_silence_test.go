@@ -7,9 +7,9 @@ var silenceMutants = []mutant{
 	{name: "silence: none is kept", configs: "silences, alone$", edits: []edit{
 		{"silence.go", "	return ok && h.Credited >= at && !h.Full\n", "	return ok && h.Credited >= at && !h.Full && false\n"}}},
 	{name: "silence: a heartbeat does not end it", configs: "silences, alone$", edits: []edit{
-		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case false:"}}},
+		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep || rec.Left:", "	case rec.Left:"}}},
 	{name: "silence: a heartbeat does not end what is being kept", configs: "silences, alone$", edits: []edit{
-		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep:", "	case rec.Silence != 0:"}}},
+		{"flow_beat.go", "	case rec.Silence != 0 || in.Local.mayKeep || rec.Left:", "	case rec.Silence != 0 || rec.Left:"}}},
 	{name: "silence: a heartbeat does not end what may have been kept", configs: "silences, alone$", edits: []edit{
 		{"flow_silence.go", "in.Local.mayKeep && r.Outcome == Unavailable", "false"}}},
 	{name: "silence: a PUT does not end it", tests: "APutEndsASilence", edits: []edit{
