@@ -69,7 +69,7 @@ var timeMutants = []mutant{
 		old: `if err == nil && !ok {`, new: `if !ok {`,
 		pkg: applications, run: "TestARegistrationThatCannotBeRead"},
 	{name: "a list forgets what was registered since", file: applications + "/directory.go",
-		old: `if !listed[id] && e.At <= at {`, new: `if !listed[id] {`,
+		old: `if !listed[id] && e.At <= at {`, new: `if !listed[id] && e != nil {`,
 		pkg: applications, run: "TestAListDoesNotForget"},
 	{name: "the platform is ready before it knows who is registered", file: applications + "/appsupport.go",
 		old: `return d.loaded.Load() && lists()`, new: `return lists()`,
