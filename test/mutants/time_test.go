@@ -78,3 +78,22 @@ var timeMutants = []mutant{
 		old: `if len(d.absent) > maxAbsent {`, new: `if false {`,
 		pkg: applications, run: "TestAbsences"},
 }
+
+// followMutants are defects in how a replica follows the outbox, its lease and its locks.
+var followMutants = []mutant{
+	{name: "what the watch missed is told nobody", file: notifier + "/dispatcher.go",
+		old: "	d.fanOut(news)\n	d.reportUnreadable()\n	d.advance(at)", new: "	d.reportUnreadable()\n	d.advance(at)",
+		pkg: notifier, run: "TestAListBringsWhatTheWatchMissed"},
+	{name: "one word of a filter is enough", file: notifier + "/dispatcher.go",
+		old: `if en.worker != nil && en.matches(news[0]) {`, new: `if en.worker != nil {`,
+		pkg: notifier, run: "TestEveryCriterionOfAFilter"},
+	{name: "a message is kept for another event", file: notifier + "/dispatcher.go",
+		old: ` && m.info.SerInstanceID == string(e.ID) {`, new: ` {`,
+		pkg: notifier, run: "TestAnotherEventAtTheSameRevision"},
+	{name: "a worker outlives its lock", file: notifier + "/locks.go",
+		old: "		d.stopWorker(w.Name, en)\n		en.tryAt", new: "		en.tryAt",
+		pkg: notifier, run: "TestWithItsLockASubscription"},
+	{name: "a host is forgotten with its last waiter", file: notifier + "/fairqueue.go",
+		old: "		delete(q.byName, name)\n		q.order =", new: "		q.order =",
+		pkg: notifier, run: "TestANameIsServedAgain"},
+}
