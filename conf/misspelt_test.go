@@ -8,11 +8,11 @@ import (
 
 func TestAMisspeltVariableIsSeenAndKubernetesOwnIsNot(t *testing.T) {
 	for name, want := range map[string]string{
-		"MEP_PLATFORM_ENDPOINT":  "MEP_PLATFORM_ENDPOINTS",
-		"MEP_PLATFROM_ENDPOINTS": "MEP_PLATFORM_ENDPOINTS",
-		"MEP_PLATFORM_CAFILE":    "MEP_PLATFORM_CA_FILE",
-		"MEP_Log_Level":          "MEP_LOG_LEVEL",
-		"MEP_LOCAL_LISTENS":      "MEP_LOCAL_LISTEN",
+		"MEP_PLATFORM_ENDPOINT": "MEP_PLATFORM_ENDPOINTS",
+		"MEP_PLATFORMENDPOINTS": "MEP_PLATFORM_ENDPOINTS",
+		"MEP_PLATFORM_CAFILE":   "MEP_PLATFORM_CA_FILE",
+		"MEP_Log_Level":         "MEP_LOG_LEVEL",
+		"MEP_LOCAL_LISTENS":     "MEP_LOCAL_LISTEN",
 
 		"MEP_PLATFORM_ENDPOINTS": "", "MEP_IP": "", "MEP_APIGW_PORT": "", "MEP_SOMETHING_ELSE": "", "PATH": "", "MEP_": "",
 		// what Kubernetes sets for Services named mep, mep-local and mep-platform-endpoint
