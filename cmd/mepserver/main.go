@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/go-chassis/openlog"
+
 	"github.com/mec-liveness/mepserver/cmd/early"
 	"github.com/mec-liveness/mepserver/cmd/revision"
 	"github.com/mec-liveness/mepserver/conf"
@@ -96,7 +98,12 @@ func (p environment) run(ctx context.Context) int {
 		fmt.Fprintln(p.errs, err)
 		return 1
 	}
-	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: plugins.NewLog(p.errs, "INFO"), LogDropped: p.dropped, Fail: p.fail}
+	log := plugins.NewLog(p.errs, "INFO")
+	for _, m := range conf.MisspeltServer(p.environ) {
+		log.Warn("an environment variable is close to a setting's and names none",
+			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
+	}
+	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Fail: p.fail}
 	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(p.out, c, a) }); err != nil {
 		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
