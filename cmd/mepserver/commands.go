@@ -53,6 +53,14 @@ All that were alive then get a full window in which to send a heartbeat.
 			}
 			return servicecenter.Restore(ctx, args[0], c.Store.DataDir, p.errs, p.out, p.fail)
 		}},
+		{name: "example", help: `mepserver example
+
+Prints a configuration for --config with every setting, its default and what it
+does.
+`, run: func(_ context.Context, p environment, _ conf.Config, _ []string, _ map[string]bool) error {
+			_, err := p.out.Write(conf.ServerExample())
+			return err
+		}},
 	}
 }
 

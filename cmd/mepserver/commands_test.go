@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -64,4 +65,14 @@ func TestEveryCommandHasItsHelp(t *testing.T) {
 			assert.Contains(t, out.String(), name)
 		}
 	}
+}
+
+// An installed program has no file beside it.
+func TestTheExampleIsTheShippedFile(t *testing.T) {
+	var out bytes.Buffer
+	p := environment{args: []string{"example"}, out: &out, errs: io.Discard}
+	require.Equal(t, 0, p.run(t.Context()))
+	shipped, err := os.ReadFile("../../conf/mepserver.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(shipped), out.String())
 }

@@ -18,10 +18,11 @@ heartbeats, on Apache ServiceComb service-center.
   mepserver check [flags]         examine the store of a server that is stopped
   mepserver backup FILE [flags]   write a backup, while the server runs or not
   mepserver restore FILE [flags]  make a store of a backup
+  mepserver example               print a configuration with every setting
 
 Without flags it listens on 127.0.0.1:30100 and keeps its data in ./data.
 
-  --config FILE               read settings from a YAML file; conf/mepserver.yaml
+  --config FILE               read settings from a YAML file; mepserver example
                               shows all of them with their defaults
   --listen HOST:PORT          listen here (an IP address or localhost)
   --data-dir DIR              keep the embedded etcd's data here
@@ -68,7 +69,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands check, backup and restore, and flags; --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands check, backup, restore and example, and flags; --help lists them", fs.Arg(0))
 	}
 	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
 	var err error

@@ -30,7 +30,7 @@ func TestCheckSaysInOneLineWhyItCannotLook(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "etcd", "member", "wal"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etcd", "member", "snap", "db"), nil, 0o600))
 	err = Check(dir, &out)
-	require.ErrorContains(t, err, "db is damaged: it is empty; restore a backup (docs/operations.md")
+	require.ErrorContains(t, err, "db is damaged: it is empty; restore a backup (mepserver restore --help")
 	require.NotContains(t, err.Error(), "\n")
 	_, err = etcd.Open(t.Context(), etcd.Options{DataDir: dir, Quota: 1 << 30, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)})
 	require.ErrorContains(t, err, "db is damaged: it is empty; restore a backup", "and neither does a server start")

@@ -76,7 +76,7 @@ func TestADamagedStoreIsNamedInOneLine(t *testing.T) {
 				require.Empty(t, out)
 				require.Equal(t, 1, strings.Count(errs, "\n"), errs)
 				require.Contains(t, errs, c.file+" is damaged: ")
-				require.Contains(t, errs, "restore a backup (docs/operations.md")
+				require.Contains(t, errs, "restore a backup (mepserver restore --help")
 				t.Logf("%s: %s", time.Since(began).Round(time.Millisecond), strings.TrimSpace(errs))
 			}
 		})

@@ -26,6 +26,7 @@ var rules = map[string]func(*Tree) []Finding{
 	"adr":         ADRs,
 	"tiers":       Tiers,
 	"documents":   Documents,
+	"messages":    Messages,
 }
 
 func TestTheHouseKeepsItsRules(t *testing.T) {

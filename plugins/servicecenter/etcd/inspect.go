@@ -14,7 +14,7 @@ import (
 func Dir(dataDir string) string { return filepath.Join(dataDir, "etcd") }
 
 // whatToDo follows the name of a damaged file.
-const whatToDo = `restore a backup (docs/operations.md, "The embedded store")`
+const whatToDo = "restore a backup (mepserver restore --help says how)"
 
 // checkDir says whether etcd can be started on the directory. It must be asked first: etcd
 // answers damage with a panic, a signal or silence.

@@ -1,0 +1,3 @@
+package main
+
+const shipped = "../../docs/operations.md"

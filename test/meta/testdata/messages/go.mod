@@ -1,0 +1,3 @@
+module example.org/own/name
+
+go 1.26

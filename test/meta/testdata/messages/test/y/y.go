@@ -1,0 +1,3 @@
+package y
+
+const shipped = "docs/operations.md"
