@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -13,7 +15,10 @@ type Agent struct {
 	Identity    Identity
 	Local       Local
 	Log         AgentLog
-	Services    []AgentService
+	Services    []AgentService // none: the application only consumes
+	// Warnings are what is odd in the sources and keeps nothing from working. They are to be
+	// said aloud, for they may be why something else does not work.
+	Warnings Faults
 }
 
 // Platform is where the MEC platform is, and how both sides prove who they are.
@@ -90,7 +95,7 @@ type AgentProbe struct {
 }
 
 // DefaultAgent is the configuration of an agent without any setting. It is not valid: an
-// application and its services have no defaults.
+// application has no default.
 func DefaultAgent() Agent {
 	return Agent{
 		Platform:    Platform{Endpoints: []string{"http://127.0.0.1:30100"}, Timeout: 5 * time.Second},
@@ -162,24 +167,22 @@ func loadAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 
 func readAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 	r := &serviceReader{validate: validate}
-	f := schema{"mep-agent", agentSettings(new(Agent)), r.lists()}
+	f := schema{"mep-agent", agentSettings(new(Agent)), r.lists(), r.secondDocument}
+	gallery := readEdgeGalleryEnvironment(src.Environ)
 	if src.File == "" && src.Data == nil {
-		src.File = findInstanceInfo(src.Environ)
+		src.File = gallery.file
 	}
-	values := fromEdgeGallery(src)
-	more, all := gather(f, src)
-	values = append(values, more...)
+	inFile, all := fromFile(f, src)
+	inEnviron, bad := fromEnviron(f, src)
+	all = append(all, bad...)
 	c := DefaultAgent()
-	origin, bad := apply(agentSettings(&c), values)
+	origin, bad := apply(agentSettings(&c), slices.Concat(gallery.implied, inFile, gallery.given, inEnviron))
 	all = append(all, bad...)
 	c.Services = r.services
+	c.Warnings = append(gallery.warnings, r.warnings...)
 	checkAgent(&c, origin, all.reporter())
-	if len(c.Services) == 0 && !r.faulty {
-		name := src.File
-		if name == "" {
-			name = "configuration"
-		}
-		all.add(name, "services", "must list at least one service")
+	if len(c.Services) == 0 {
+		c.Warnings.add(cmp.Or(src.File, "configuration"), "services", "are none: nothing is registered, and no heartbeats are sent")
 	}
 	return c, all.err()
 }

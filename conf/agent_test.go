@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +70,7 @@ func TestEveryAgentKeyIsRead(t *testing.T) {
 	src := fromYAML(`
 platform: {endpoints: ["https://a:1", "http://b"], prefix: /mep, timeout: 2s, caFile: ca, certFile: c, keyFile: k, serverName: n}
 application: {id: app.1, onStop: leave, stateFile: s}
-identity: {kind: oauth2, tokenFile: t, tokenURL: "https://t/x", clientId: me, scopes: [a, b], accessKeyFile: ak, secretKeyFile: sk}
+identity: {kind: oauth2, tokenURL: "https://t/x", clientId: me, scopes: [a, b]}
 local: {listen: "127.0.0.1:1", edgeGallery: true}
 log: {level: DEBUG}
 services:
@@ -87,8 +86,7 @@ services:
 	require.NoError(t, err)
 	assert.Equal(t, Platform{[]string{"https://a:1", "http://b"}, "/mep", 2 * time.Second, "other", "c", "k", "n"}, c.Platform)
 	assert.Equal(t, Application{"app.1", "leave", "s"}, c.Application)
-	assert.Equal(t, Identity{Kind: OAuth2, TokenFile: "t", TokenURL: "https://t/x", ClientID: "me", ClientSecret: secret,
-		Scopes: []string{"a", "b"}, AccessKeyFile: "ak", SecretKeyFile: "sk"}, c.Identity)
+	assert.Equal(t, Identity{Kind: OAuth2, TokenURL: "https://t/x", ClientID: "me", ClientSecret: secret, Scopes: []string{"a", "b"}}, c.Identity)
 	assert.Equal(t, Local{"127.0.0.1:1", true}, c.Local)
 	assert.JSONEq(t, `{"serName":"s","consumedLocalOnly":false,"livenessInterval":7,"transportInfo":{"endpoint":{"addresses":[{"host":"h","port":1}],
 		"alternative":{"x":[1,{"y":null}]}},"implSpecificInfo":{"a":1.5}}}`, string(c.Services[0].Info))
@@ -98,6 +96,16 @@ services:
 		assert.NotContains(t, shown, secret)
 	}
 	assert.Equal(t, secret, c.Identity.ClientSecret.Reveal())
+	for text, want := range map[string]Identity{
+		"{kind: tokenFile, tokenFile: t}":                                         {Kind: TokenFile, TokenFile: "t"},
+		"{kind: edgegallery, accessKeyFile: ak, secretKeyFile: sk}":               {Kind: EdgeGallery, AccessKeyFile: "ak", SecretKeyFile: "sk"},
+		"{kind: oauth2, tokenURL: 'http://t', clientId: me, clientSecretFile: s}": {Kind: OAuth2, TokenURL: "http://t", ClientID: "me", ClientSecretFile: "s"},
+	} {
+		c, err := loadAgent(fromYAML(twoOK+"identity: "+text+"\n"), acceptAll)
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Identity)
+		assert.Empty(t, c.Warnings)
+	}
 }
 
 func mustJSON(t *testing.T, v any) []byte {
@@ -109,8 +117,6 @@ func mustJSON(t *testing.T, v any) []byte {
 
 func TestAgentFaultsNameLineKeyAndRule(t *testing.T) {
 	for _, tt := range []struct{ doc, want string }{
-		{"services: []\n" + head, "m.yaml: services: must list at least one service"},
-		{head, "m.yaml: services: must list at least one service"},
 		{oneOK, "application.id: is mandatory, and must be 1 to 128"},
 		{"application: {id: a/b}\n" + oneOK, `m.yaml:1: application.id: must be 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit, not "a/b"`},
 		{"application: {id: a, onStop: die}\n" + oneOK, `m.yaml:1: application.onStop: must be deregister or leave, not "die"`},
@@ -120,8 +126,8 @@ func TestAgentFaultsNameLineKeyAndRule(t *testing.T) {
 		{twoOK + "platform: {endpoints: ['http://u:" + secret + "@h']}\n", "m.yaml:4: platform.endpoints: must be URLs such as"},
 		{twoOK + "platform: {prefix: mep/}\n", "m.yaml:4: platform.prefix: must begin with / and not end with it"},
 		{twoOK + "platform: {timeout: 2m}\n", "m.yaml:4: platform.timeout: must be from 100ms to 1m0s, not 2m0s"},
-		{twoOK + "platform: {certFile: x}\n", "m.yaml:4: platform.keyFile: must be given with platform.certFile"},
-		{twoOK + "platform: {keyFile: x}\n", "m.yaml:4: platform.certFile: must be given with platform.keyFile"},
+		{twoOK + "platform: {endpoints: ['https://h'], certFile: x}\n", "m.yaml:4: platform.keyFile: must be given with platform.certFile"},
+		{twoOK + "platform: {endpoints: ['https://h'], keyFile: x}\n", "m.yaml:4: platform.certFile: must be given with platform.keyFile"},
 		{twoOK + "identity: {kind: password}\n", `m.yaml:4: identity.kind: must be none or tokenFile or oauth2 or edgegallery, not "password"`},
 		{twoOK + "identity: {kind: tokenFile}\n", "m.yaml:4: identity.tokenFile: is mandatory for identity.kind tokenFile"},
 		{twoOK + "identity: {clientSecret: " + secret + "}\n", "m.yaml:4: identity.clientSecret: must not stand in this file, which is not kept secret; give it as MEP_IDENTITY_CLIENT_SECRET, or the file that holds it as identity.clientSecretFile"},
@@ -197,35 +203,10 @@ func TestAServiceIsHeldToEveryRuleOfMEC011(t *testing.T) {
 	require.ErrorContains(t, err, "services[0].version: is mandatory")
 }
 
-func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
-	t.Chdir(t.TempDir())
-	env := []string{"APPINSTID=app-1", "MEP_IP=10.1.2.3", "MEP_APIGW_PORT=8443", "CA_CERT_DOMAIN_NAME=mep.example", "AK=ak", "SK=" + secret, "CA_CERT=/nowhere"}
-	lines := agentFaults(t, Sources{Environ: env}, acceptAll)
-	assert.Equal(t, []string{"configuration: services: must list at least one service"}, lines)
-	require.NoError(t, os.Mkdir("conf", 0o700))
-	require.NoError(t, os.WriteFile(filepath.FromSlash(instanceInfo), []byte("serviceInfoPosts:\n- {serName: s, version: 1.0, _links: {self: {}}}\nserAvailabilityNotificationSubscriptions: [{x: 1}]\n"), 0o600))
-	c, err := loadAgent(Sources{Environ: env}, acceptAll)
-	require.NoError(t, err)
-	assert.Equal(t, "app-1", c.Application.ID)
-	assert.Equal(t, Platform{Endpoints: []string{"https://10.1.2.3:8443"}, Prefix: "/mep", Timeout: 5 * time.Second, ServerName: "mep.example"}, c.Platform)
-	assert.Equal(t, Identity{Kind: EdgeGallery, AccessKey: "ak", SecretKey: secret}, c.Identity)
-	assert.Equal(t, Local{"127.0.0.1:8080", true}, c.Local)
-	assert.JSONEq(t, `{"serName":"s","version":"1.0"}`, string(c.Services[0].Info))
-
-	c, err = loadAgent(Sources{Environ: append(env, "EG_PROTOCOL=HTTP", "MEP_LOCAL_LISTEN=127.0.0.1:9", "MEP_IDENTITY_KIND=none")}, acceptAll)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"http://10.1.2.3:8000"}, c.Platform.Endpoints, "its gateway's plain port, whatever is said")
-	assert.Equal(t, "127.0.0.1:9", c.Local.Listen, "our own variables win")
-	assert.Equal(t, Anonymous, c.Identity.Kind)
-
-	c, err = loadAgent(Sources{File: filepath.FromSlash(instanceInfo), Environ: []string{"MEP_IP=10.1.2.3", "AK=x", "MEP_APPLICATION_ID=b"}}, acceptAll)
-	require.NoError(t, err)
-	assert.Equal(t, DefaultAgent().Platform, c.Platform, "without APPINSTID it is not EdgeGallery's environment")
-}
-
 func FuzzLoadAgent(f *testing.F) {
 	f.Add([]byte(twoOK), "MEP_PLATFORM_ENDPOINTS=http://x")
 	f.Add([]byte(head+"services:\n- probe: {exec: [a], interval: 1s}\n  transportInfo: {endpoint: {alternative: {a: &x [*x]}}}\n"), "APPINSTID=a")
+	f.Add([]byte("serviceInfoPosts:\n- &a {serName: s, <<: [{state: on}, *a]}\n- {<<: *a, transportInfo: {id: yes}}\n"), "APPINSTID=a")
 	f.Add([]byte("serviceInfoPosts: [{version: 1.0, _links: {? [a] : b}}]\nappInstanceId: [x]\n"), "AK=x")
 	f.Fuzz(func(t *testing.T, data []byte, env string) {
 		if strings.HasPrefix(env, "CA_CERT=") {

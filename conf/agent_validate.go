@@ -80,6 +80,8 @@ func checkAgent(c *Agent, origin origins, report func(Fault, ...string)) {
 	}
 	k.identity()
 	k.local()
+	k.identityUnused()
+	k.tlsUnused()
 }
 
 func (k agentChecker) fault(path, format string, args ...any) {

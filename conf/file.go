@@ -37,6 +37,8 @@ type schema struct {
 	program  string
 	settings []setting
 	lists    []listSchema // what only a file can contain
+	// second decides whether a second document, which starts at where, is ignored. nil: it is a fault.
+	second func(where string) (ignored bool)
 }
 
 // listSchema is a key that holds a list of things with keys of their own.
@@ -79,6 +81,7 @@ func (d *document) read() {
 		d.mapping(root.Content[0], "")
 	}
 	switch err := dec.Decode(&second); {
+	case err == nil && d.schema.second != nil && d.schema.second(d.at(&second)):
 	case err == nil:
 		d.faults.add(d.at(&second), "", "must be one YAML document; a second one starts here")
 	case !errors.Is(err, io.EOF):

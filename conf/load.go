@@ -97,7 +97,8 @@ func overrides(a, b found) bool { return a.rank > b.rank }
 
 // The sources in rising order of precedence.
 const (
-	rankFile = 1 + iota
+	rankFile        = 1 + iota
+	rankEdgeGallery // the variables of EdgeGallery's agent
 	rankEnviron
 	rankFlags
 )
