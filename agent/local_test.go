@@ -125,3 +125,16 @@ func TestTheStateFileIsPrivateAndNeverHalf(t *testing.T) {
 		require.ErrorContains(t, a.Run(t.Context()), "read the state file")
 	})
 }
+
+// An application may only consume: its agent is there for the token and for discovery.
+func TestAnAgentWithoutServicesServesItsPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		r := run(t, options(f, 0))
+		require.Empty(t, f.sent("POST", ""))
+		h := r.Local(LocalOptions{EdgeGallery: true})
+		require.Equal(t, 200, page(h, "GET", "/ready", "localhost").Code)
+		require.JSONEq(t, "[]", page(h, "GET", "/status", "localhost").Body.String())
+		require.NoError(t, r.stop())
+	})
+}

@@ -34,7 +34,7 @@ type Service struct {
 	Probe *Probe
 }
 
-// Options configure an agent. App, Endpoints and Services are mandatory.
+// Options configure an agent. App and Endpoints are mandatory.
 type Options struct {
 	// App is the appInstanceId: 1 to 128 letters, digits, dots, underscores and hyphens, of
 	// which the first is a letter or a digit.
@@ -44,7 +44,7 @@ type Options struct {
 	Endpoints []string
 	// Prefix comes before every path: "" or, behind EdgeGallery's gateway, "/mep".
 	Prefix string
-	// Services are 1 to 10,000.
+	// Services are at most 10,000. An application without any only consumes.
 	Services []Service
 
 	// Transport carries the requests; NewTransport makes one. If it is nil, the agent makes
@@ -86,8 +86,8 @@ func (o *Options) check() error {
 	if len(o.Endpoints) == 0 {
 		all = append(all, errors.New("option Endpoints must name at least one URL"))
 	}
-	if len(o.Services) == 0 || len(o.Services) > maxServices {
-		all = append(all, fmt.Errorf("option Services must be 1 to %d, not %d", maxServices, len(o.Services)))
+	if len(o.Services) > maxServices {
+		all = append(all, fmt.Errorf("option Services must be at most %d, not %d", maxServices, len(o.Services)))
 	}
 	for i, s := range o.Services {
 		if s.Probe != nil && s.Probe.Check == nil {

@@ -68,7 +68,8 @@ func TestWhatCannotStartSaysSoOnOneLine(t *testing.T) {
 		{"MEP_PLATFORM_CA_FILE=/nowhere/ca.pem", "read the CA file: "},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, 1, run(context.Background(), []string{"--config", name}, []string{c.env}, &out, &errs))
+		environ := []string{"MEP_PLATFORM_ENDPOINTS=https://127.0.0.1:1", c.env}
+		require.Equal(t, 1, run(context.Background(), []string{"--config", name}, environ, &out, &errs))
 		require.Contains(t, errs.String(), "mep-agent: "+c.want)
 		require.Equal(t, 1, strings.Count(errs.String(), "\n"))
 	}

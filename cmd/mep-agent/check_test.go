@@ -87,7 +87,7 @@ func TestCheckSaysEveryFaultAtOnce(t *testing.T) {
 	broken := filepath.Join(dir, "broken.pem")
 	require.NoError(t, os.WriteFile(broken, []byte("two words"), 0o600))
 	config := "application: {id: a, stateFile: " + dir + "/none/state}\nlog: {level: LOUD}\n" +
-		"platform: {caFile: " + broken + ", certFile: /nowhere/c.pem, keyFile: /nowhere/k.pem}\n" +
+		"platform: {endpoints: ['https://127.0.0.1:1'], caFile: " + broken + ", certFile: /nowhere/c.pem, keyFile: /nowhere/k.pem}\n" +
 		"identity: {kind: tokenFile, tokenFile: " + broken + "}\n" + services + "  probe: {exec: [no-such-program]}\n"
 	code, out, errs := checked(t, config)
 	require.Equal(t, 1, code)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -114,6 +115,9 @@ func checkStateFile(name string) error {
 
 // warnings are what the agent works with, but hardly as it is meant.
 func warnings(c conf.Agent, environ []string) (all []finding) {
+	for _, f := range c.Warnings {
+		all = append(all, finding{"configuration", cmp.Or(f.Path, f.Where), warning, f.String(), ""})
+	}
 	for _, e := range plainTokenEndpoints(c) {
 		all = append(all, finding{"identity", "TLS", warning, "tokens and secrets are sent without TLS to " + e, ""})
 	}

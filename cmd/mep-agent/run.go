@@ -61,6 +61,9 @@ func runAgent(ctx context.Context, c conf.Agent, environ []string, out, errs io.
 
 // logWarnings logs what the agent works with, but hardly as it is meant.
 func logWarnings(c conf.Agent, environ []string, log *slog.Logger) {
+	for _, f := range c.Warnings {
+		log.Warn("odd in the configuration", "where", f.Where, "setting", f.Path, "what", f.Rule)
+	}
 	for _, e := range plainTokenEndpoints(c) {
 		log.Warn("tokens and secrets are sent without TLS", "endpoint", e)
 	}
