@@ -16,7 +16,7 @@ func (a *Agent) list(ctx context.Context) func(time.Time) {
 	return func(now time.Time) {
 		if err != nil && !permanent(err) {
 			if a.searchFailures++; a.searchFailures == 1 {
-				a.log.Warn("the platform does not answer; it is tried again", "reason", outcomeText(err, ""))
+				a.log.Warn("the application's services cannot be listed; it is tried again", "reason", outcomeText(err, ""))
 			}
 			for _, r := range a.registrations {
 				if r.stage == searching {

@@ -1,10 +1,19 @@
 package agent
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,5 +119,84 @@ func TestTheStateFileKnowsWhatTheListDoesNotShow(t *testing.T) {
 		require.True(t, r.Ready())
 		require.Len(t, f.registered(), 2)
 		require.NoError(t, r.stop())
+	})
+}
+
+// slowly pauses before each read of a list.
+type slowly struct {
+	*fakePlatform
+	pause time.Duration
+}
+
+func (s slowly) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := s.fakePlatform.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet && path.Base(r.URL.Path) == "services" {
+		answer.Body = &slowBody{answer.Body, r.Context(), s.pause}
+	}
+	return answer, err
+}
+
+type slowBody struct {
+	io.ReadCloser
+	ctx   context.Context
+	pause time.Duration
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(b.pause):
+		return b.ReadCloser.Read(p)
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
+}
+
+// An application whose list is long, or comes over a slow link, must not start without its
+// registrations, and must not wait for ever either.
+func TestALongListDoesNotKeepAnAgentFromItsRegistrations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(30)
+		o := options(f, 2)
+		o.OnStop = Leave
+		require.NoError(t, run(t, o).stop())
+		for i := range 150 {
+			other := serviceInfo("another")
+			other.SerInstanceID = fmt.Sprintf("other%d", i)
+			other.TransportInfo.ImplSpecificInfo = json.RawMessage(`{"x":"` + strings.Repeat("x", 60<<10) + `"}`)
+			f.add(other.SerInstanceID, other)
+		}
+		o.Transport = slowly{f, 200 * time.Millisecond} // 9 MB in some twenty seconds, at a timeout of 5
+		r := run(t, o)
+		advance(10 * time.Second)
+		require.Equal(t, "searching", r.Status()[0].State)
+		advance(45 * time.Second)
+		require.Len(t, f.registrations(), 2)
+		for _, s := range r.Status() {
+			require.Equal(t, "beating", s.State)
+		}
+		require.NoError(t, r.stop())
+
+		o.Transport = slowly{f, time.Hour}
+		r = run(t, o)
+		advance(4 * defaultTimeout)
+		require.Contains(t, r.Status()[0].LastAnswer, "no answer in time")
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestWhyAListCannotBeReadIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(30)
+		f.respond = func(*http.Request, int) response {
+			return response{status: 200, body: []any{map[string]string{"serName": strings.Repeat("x", 1<<20)}}}
+		}
+		var lines bytes.Buffer
+		o := options(f, 1)
+		o.Log = slog.New(slog.NewTextHandler(&lines, nil))
+		r := run(t, o)
+		advance(time.Second)
+		require.Equal(t, "the answer is too large", r.Status()[0].LastAnswer)
+		require.NoError(t, r.stop())
+		require.Contains(t, lines.String(), "reason=\"the answer is too large\"")
 	})
 }

@@ -14,8 +14,13 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
-// minAttemptTimeout is the least time that a request to one endpoint is given.
-const minAttemptTimeout = 250 * time.Millisecond
+const (
+	// minAttemptTimeout is the least time that a request to one endpoint is given.
+	minAttemptTimeout = 250 * time.Millisecond
+	// listTimeout is the longest that one endpoint is given for the application's list while
+	// it comes. If nothing of it comes for Options.Timeout, it is given up.
+	listTimeout = time.Minute
+)
 
 // platform sends the requests of one application. Its endpoints are those of one platform;
 // it stays with the one that answered last, and goes to the next if that does not answer.
@@ -44,7 +49,7 @@ func newPlatform(o Options, agent string, failover func()) (*platform, error) {
 		rt = &tokenTransport{base: rt, source: o.Token}
 	}
 	for i, endpoint := range o.Endpoints {
-		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt}, Agent: agent})
+		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt, Timeout: p.timeout}, Agent: agent})
 		if err != nil {
 			return nil, fmt.Errorf("option Endpoints[%d]: %w", i, err)
 		}
@@ -115,9 +120,10 @@ func (p *platform) liveness(ctx context.Context, path string, interval time.Dura
 	return out, err
 }
 
-// list GETs the application's services, in every state.
+// list GETs the application's services, in every state. The list may be long, and the link
+// slow.
 func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
+	err = p.call(ctx, listTimeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.ApplicationServices(ctx, p.app, mp1.Filter{})
 		return err
 	})
