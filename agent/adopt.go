@@ -101,6 +101,9 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		posted := r.unclear
 		a.adopt(r, now, f.info, "found again")
 		r.posted, r.unclear = posted, false
+		if a.platform.keepsAgents() && f.info.SerInstanceID != services[i].saved.ID {
+			a.checkForDoubles(r, now)
+		}
 		if f.differs || a.platform.keepsAgents() {
 			r.step(updateDue)
 			r.timer.due = now

@@ -32,6 +32,7 @@ type Agent struct {
 	probes         timerQueue // what the application is to be asked
 	pools          []*pool    // of the queues
 	searchTimer    timer      // one list for all services that are searching
+	doubleTimer    timer      // one list for all services of which it is searched for a double
 	searchFailures int        // in a row
 	listed         time.Time  // when the last list came
 	saved          map[string]savedService
@@ -68,6 +69,7 @@ func New(o Options) (*Agent, error) {
 		r.probeTimer = timer{index: -1, start: func() job { return a.runProbe(r) }}
 		a.registrations = append(a.registrations, r)
 	}
+	a.doubleTimer = timer{index: -1, start: func() job { return a.listDoubles }}
 	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
 	a.pools = []*pool{
 		{queue: &a.requests.urgent, usual: usualRequests, most: maxUrgent},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,6 +294,73 @@ func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
 		advance(3 * interval)
 		f.wantAlive(t, "id0002")
 		require.Len(t, f.registrations(), 2)
+		require.NoError(t, r.stop())
+	})
+}
+
+// Two agents that start at once list nothing, and both register.
+func TestTwoAgentsThatStartAtOnceEndWithOneRegistration(t *testing.T) {
+	for _, services := range []int{1, 2} {
+		for seed := range uint64(10) {
+			t.Run(fmt.Sprint(services, " alike, seed ", seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					rnd := rand.New(rand.NewPCG(seed, 1))
+					var mu sync.Mutex
+					delay := func(most time.Duration) {
+						mu.Lock()
+						d := time.Duration(rnd.Int64N(int64(most)))
+						mu.Unlock()
+						time.Sleep(d)
+					}
+					f := keeping(10)
+					f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response {
+						delay(4 * time.Second)
+						return response{}
+					}))
+					o := options(f, 1)
+					for range services - 1 {
+						o.Services = append(o.Services, o.Services[0]) // the same service more than once
+					}
+					one := run(t, o)
+					delay(time.Second)
+					two := run(t, o)
+					advance(30 * time.Second)
+					require.Len(t, f.registered(), services, "seed %d", seed)
+					ids := func(r *running) (ids []string) {
+						for _, s := range r.Status() {
+							ids = append(ids, s.ID)
+						}
+						slices.Sort(ids)
+						return slices.Compact(ids)
+					}
+					require.Len(t, ids(one), services)
+					require.Equal(t, ids(one), ids(two))
+					require.True(t, one.Ready())
+					require.True(t, two.Ready())
+					require.NoError(t, one.stop())
+					f.wantAlive(t, ids(two)...)
+					require.NoError(t, two.stop())
+					require.Empty(t, f.registered())
+				})
+			})
+		}
+	}
+}
+
+// What an application has registered twice itself is no double of ours.
+func TestWhatWasThereBeforeIsNoDouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		plain := serviceInfo("s0")
+		for _, id := range []string{"a", "b"} {
+			plain.SerInstanceID = id
+			plain.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/" + id + "/liveness"}}
+			f.add(id, plain)
+		}
+		r := run(t, options(f, 1))
+		advance(time.Minute)
+		require.Empty(t, f.sent(http.MethodDelete, ""))
+		require.Equal(t, "a", r.Status()[0].ID)
 		require.NoError(t, r.stop())
 	})
 }

@@ -23,6 +23,8 @@ type registration struct {
 	beatDue          time.Time // of the next heartbeat, without the waits after a failure
 	newPhase         bool      // part it from the others after the next heartbeat: see firstInterval
 	listedAt         time.Time // when the list came that did not show it
+	doubleChecks     int       // lists that are still to be searched for a double
+	doubleCheckAt    time.Time // not before
 	goneID           string    // the platform has answered 404 for it; a list may still show it
 	verifyNext       bool      // read the liveness resource after the next heartbeat
 	failures         int       // of its requests, in a row
@@ -32,6 +34,7 @@ type registration struct {
 	failingSince     time.Time // of the first failure in a row
 
 	posted  bool          // this agent has POSTed it, or may have
+	surplus bool          // it is doubled, and this one is to go
 	unclear bool          // a POST may have been carried out; the list will show it
 	joined  bool          // the platform has taken a POST or PUT of it by this agent
 	lag     time.Duration // of this machine's clock behind the platform's

@@ -42,6 +42,11 @@ func (a *Agent) request(r *registration) job {
 			answer, err := a.platform.beat(ctx, href, interval)
 			return func(now time.Time) { a.heartbeatDone(r, now, sent, answer, err) }
 		}
+	case withdrawing:
+		return func(ctx context.Context) func(time.Time) {
+			err := a.platform.remove(ctx, id)
+			return func(now time.Time) { a.withdrawDone(r, now, err) }
+		}
 	case verifying, checking, inactive:
 		return func(ctx context.Context) func(time.Time) {
 			info, err := a.platform.liveness(ctx, href, interval)
@@ -54,19 +59,23 @@ func (a *Agent) request(r *registration) job {
 var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
-// sent: while its probe fails (but for an update), while it is searching, for one list
+// sent: while its probe fails (but for an update or a withdrawal), while it is searching, for one list
 // serves all, and when the platform requires no heartbeats. While a request is under way it
 // does neither: a second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
 		return
 	}
+	if r.surplus && r.id != "" && r.stage != withdrawing {
+		r.surplus, r.timer.due = false, time.Now()
+		r.step(doubled)
+	}
 	r.timer.urgent = r.id != ""
 	switch {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore
 		a.requests.put(&r.timer)
-	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, !r.healthy && r.stage != updating:
+	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, !r.healthy && r.stage != updating && r.stage != withdrawing:
 		a.requests.drop(&r.timer)
 	default:
 		a.requests.put(&r.timer)
@@ -81,6 +90,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 		r.registeredDigest = r.digest
 		a.adopt(r, now, info, "registered")
 		r.posted, r.joined = true, true
+		a.checkForDoubles(r, now)
 		return
 	}
 	r.failures++

@@ -15,6 +15,7 @@ const (
 	checking
 	inactive
 	unmonitored
+	withdrawing
 	deregistered
 )
 
@@ -32,6 +33,7 @@ var stages = [...]struct {
 	checking:     {"checking", "checking", "GET liveness", "a heartbeat was refused; the liveness resource says why"},
 	inactive:     {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, and a heartbeat would be refused"},
 	unmonitored:  {"unmonitored", "no heartbeats", "none; PUT services/{id} if an update failed", "registered; the platform requires no heartbeats"},
+	withdrawing:  {"withdrawing", "withdrawing", "DELETE services/{id}", "two agents have registered it at once, and this one's is removed; the other is joined then"},
 	deregistered: {"deregistered", "deregistered", "none", "this agent has removed it, or has left it to another one: nothing comes after it"},
 }
 

@@ -29,30 +29,32 @@ func expected(from stage, e event) bool { return transitions[e].from[from] != 0 
 // The table as the design has it, written down a second time: what is expected, by the
 // first letters of the stages it leads to. A dot is a late answer.
 func TestEveryCellOfTheTable(t *testing.T) {
-	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored, 'd': deregistered}
+	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored, 'w': withdrawing, 'd': deregistered}
 	cells := map[event]string{
-		//                        srubvcind
-		adopted:                 "bbb....b.",
-		adoptedInactive:         "iii....i.",
-		adoptedUnmonitored:      "nnn....n.",
-		notListed:               "r........",
-		listOutdated:            ".s.......",
-		registerFailed:          ".r.......",
-		registerUnclear:         ".s.......",
-		updateDue:               "...u..uu.",
-		updateFailed:            "..b......",
-		updateFailedInactive:    "..i......",
-		updateFailedUnmonitored: "..n....n.",
-		heartbeatTaken:          "...b.....",
-		verifyDue:               "...v.....",
-		heartbeatRefused:        "...c.....",
-		heartbeatFailed:         "...b.....",
-		shownAlive:              "....bbb..",
-		shownInactive:           "....iii..",
-		livenessFailed:          "....bci..",
-		gone:                    "..s.ssss.",
-		woken:                   "srubbcin.",
-		removed:                 "..dddddd.",
+		//                        srubvcinwd
+		adopted:                 "bbb....b..",
+		adoptedInactive:         "iii....i..",
+		adoptedUnmonitored:      "nnn....n..",
+		notListed:               "r.........",
+		listOutdated:            ".s........",
+		registerFailed:          ".r........",
+		registerUnclear:         ".s........",
+		updateDue:               "...u..uu..",
+		updateFailed:            "..b.....b.",
+		updateFailedInactive:    "..i.....i.",
+		updateFailedUnmonitored: "..n....nn.",
+		heartbeatTaken:          "...b......",
+		verifyDue:               "...v......",
+		heartbeatRefused:        "...c......",
+		heartbeatFailed:         "...b......",
+		shownAlive:              "....bbb...",
+		shownInactive:           "....iii...",
+		livenessFailed:          "....bci...",
+		doubled:                 "..wwwwww..",
+		withdrawn:               "........s.",
+		gone:                    "..s.ssss..",
+		woken:                   "srubbcinw.",
+		removed:                 "..ddddddd.",
 	}
 	// where a late answer leads; what is not here leaves the stage as it is
 	late := map[event]stage{adopted: beating, adoptedInactive: inactive, adoptedUnmonitored: unmonitored, notListed: registering,
@@ -176,6 +178,9 @@ func live(t *testing.T, a *Agent, rnd *rand.Rand) {
 		case n == 1:
 			a.probes.drop(&r.probeTimer)
 			a.probeDone(r, now, []error{nil, errors.New("not well")}[rnd.IntN(2)])
+		case n == 3 && rnd.IntN(4) == 0 && r.id != "":
+			r.surplus = true
+			a.reschedule(r)
 		case n == 2:
 			r.listedAt = now.Add(-time.Hour)
 		case a.searchTimer.index >= 0:

@@ -22,6 +22,7 @@ type Status struct {
 	//	checking       a heartbeat was refused, and the platform is asked why
 	//	inactive       the application has set it INACTIVE at the platform
 	//	no heartbeats  it is registered, and the platform requires no heartbeats
+	//	withdrawing    two agents have registered it at once, and this one's is removed
 	//	deregistered   it has been removed from the platform, or left to another agent there
 	//	withheld       its Probe fails
 	State string `json:"state"`

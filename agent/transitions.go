@@ -25,6 +25,8 @@ const (
 	shownAlive
 	shownInactive
 	livenessFailed
+	doubled
+	withdrawn
 	gone
 	woken
 	removed
@@ -39,7 +41,7 @@ var events = [...]struct{ name, meaning string }{
 	registerFailed:          {"POST failed", "it was certainly not carried out"},
 	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
 	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
-	updateFailed:            {"PUT failed", "any error but 404; heartbeats are required"},
+	updateFailed:            {"PUT failed", "any error but 404, of the DELETE of a double too; heartbeats are required"},
 	updateFailedInactive:    {"PUT failed while INACTIVE", "any error but 404; heartbeats are required, and the application has set it INACTIVE"},
 	updateFailedUnmonitored: {"PUT failed without heartbeats", "any error but 404; no heartbeats are required"},
 	heartbeatTaken:          {"heartbeat taken", "200 or 204"},
@@ -49,6 +51,8 @@ var events = [...]struct{ name, meaning string }{
 	shownAlive:              {"shown alive", "the liveness resource says ACTIVE or SUSPENDED"},
 	shownInactive:           {"shown INACTIVE", "the liveness resource says INACTIVE"},
 	livenessFailed:          {"liveness unreadable", "the liveness resource cannot be read"},
+	doubled:                 {"doubled", "a list shows it twice, and the other one stays"},
+	withdrawn:               {"withdrawn", "the DELETE of the double succeeded, or another agent keeps it"},
 	gone:                    {"gone", "404 for the liveness resource or for a PUT"},
 	woken:                   {"woken", "a heartbeat is due at once, for the clock jumped or the probe succeeds again"},
 	removed:                 {"removed", "DELETE, because the agent stops"},
@@ -79,9 +83,9 @@ var transitions = [len(events)]transition{
 	registerUnclear: {from: byStage{registering: searching}, late: searching},
 
 	updateDue:               {from: byStage{beating: updating, inactive: updating, unmonitored: updating}, late: updating},
-	updateFailed:            {from: byStage{updating: beating}, late: beating},
-	updateFailedInactive:    {from: byStage{updating: inactive}, late: inactive},
-	updateFailedUnmonitored: {from: byStage{updating: unmonitored, unmonitored: unmonitored}, late: unmonitored},
+	updateFailed:            {from: byStage{updating: beating, withdrawing: beating}, late: beating},
+	updateFailedInactive:    {from: byStage{updating: inactive, withdrawing: inactive}, late: inactive},
+	updateFailedUnmonitored: {from: byStage{updating: unmonitored, unmonitored: unmonitored, withdrawing: unmonitored}, late: unmonitored},
 
 	heartbeatTaken:   {from: byStage{beating: beating}},
 	verifyDue:        {from: byStage{beating: verifying}, late: verifying},
@@ -91,12 +95,16 @@ var transitions = [len(events)]transition{
 	shownAlive:     {from: byStage{verifying: beating, checking: beating, inactive: beating}, late: beating},
 	shownInactive:  {from: byStage{verifying: inactive, checking: inactive, inactive: inactive}, late: inactive},
 	livenessFailed: {from: byStage{verifying: beating, checking: checking, inactive: inactive}},
-	gone:           {from: byStage{updating: searching, verifying: searching, checking: searching, inactive: searching, unmonitored: searching}, late: searching},
+	doubled: {from: byStage{updating: withdrawing, beating: withdrawing, verifying: withdrawing,
+		checking: withdrawing, inactive: withdrawing, unmonitored: withdrawing}},
+	withdrawn: {from: byStage{withdrawing: searching}},
+
+	gone: {from: byStage{updating: searching, verifying: searching, checking: searching, inactive: searching, unmonitored: searching}, late: searching},
 
 	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
-		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored}},
+		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored, withdrawing: withdrawing}},
 	removed: {from: byStage{updating: deregistered, beating: deregistered, verifying: deregistered,
-		checking: deregistered, inactive: deregistered, unmonitored: deregistered}, late: deregistered},
+		checking: deregistered, inactive: deregistered, unmonitored: deregistered, withdrawing: deregistered}, late: deregistered},
 }
 
 // nextStage is the table: total, pure, and the only place that says where an event leads.
