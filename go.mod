@@ -7,6 +7,7 @@ require (
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/go-chassis/cari v0.7.1-0.20220815112157-2c62cc5ae1a3
 	github.com/go-chassis/go-archaius v1.5.1
+	github.com/go-chassis/go-chassis/v2 v2.7.1
 	github.com/go-chassis/openlog v1.1.3
 	github.com/prometheus/client_golang v1.21.1
 	github.com/rs/cors v0.0.0-20170608165155-8dd4211afb5d
@@ -41,7 +42,6 @@ require (
 	github.com/fsnotify/fsnotify v1.4.9 // indirect
 	github.com/ghodss/yaml v1.0.0 // indirect
 	github.com/go-chassis/foundation v0.4.0 // indirect
-	github.com/go-chassis/go-chassis/v2 v2.7.1 // indirect
 	github.com/go-chassis/go-restful-swagger20 v1.0.4-0.20220704025524-9243cbee26b7 // indirect
 	github.com/go-chassis/kie-client v0.0.0-20210122061843-eee856b0a9af // indirect
 	github.com/go-logr/logr v1.4.3 // indirect

@@ -16,9 +16,11 @@ import (
 
 // Module compiles a package of a module of its own, such as etcd's, whose folder is given
 // from the root of the repository. It does so once per content of that folder, for all
-// tests of the user, and returns the path of the program. Where the module proxy cannot be
-// reached and nothing is cached, the test is skipped with that reason.
-func Module(t testing.TB, folder, pkg string) string {
+// tests of the user, and returns the path of the program. replaced are the folders of this
+// repository, from its root too, that the module takes in place of a release: their content
+// counts as well. Where the module proxy cannot be reached and nothing is cached, the test
+// is skipped with that reason.
+func Module(t testing.TB, folder, pkg string, replaced ...string) string {
 	t.Helper()
 	root, err := root()
 	if err != nil {
@@ -33,7 +35,7 @@ func Module(t testing.TB, folder, pkg string) string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	target := filepath.Join(dir, filepath.Base(folder)+"-"+fingerprint(t, module, pkg))
+	target := filepath.Join(dir, filepath.Base(folder)+"-"+fingerprint(t, root, pkg, append([]string{folder}, replaced...)))
 	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o600) // test binaries run side by side
 	if err != nil {
 		t.Fatal(err)
@@ -65,21 +67,23 @@ func run(dir string, args ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// fingerprint changes whenever the module does.
-func fingerprint(t testing.TB, module, pkg string) string {
+// fingerprint changes whenever one of the folders does.
+func fingerprint(t testing.TB, root, pkg string, folders []string) string {
 	t.Helper()
 	sum := sha256.New()
 	_, _ = sum.Write([]byte(pkg))
-	err := filepath.WalkDir(module, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			_, _ = sum.Write(b)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		b, err := os.ReadFile(path)
-		_, _ = sum.Write(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 }

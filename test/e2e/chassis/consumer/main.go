@@ -1,0 +1,89 @@
+// Command consumer is a go-chassis application that calls a service over and over, and says
+// on a line whenever the outcome changes. It offers nothing.
+//
+//	consumer REGISTRY-TYPE REGISTRY-URL URL [APPID]
+//
+// URL names the service as go-chassis has it: http://NAME/path. APPID, if it is given, is the
+// application whose service is called. It ends when its standard input does.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-chassis/go-chassis/v2"
+	"github.com/go-chassis/go-chassis/v2/core"
+
+	"github.com/mec-liveness/mepserver/test/e2e/chassis/application"
+)
+
+const configuration = `
+servicecomb:
+  registry:
+    type: %s
+    address: %s
+    refreshInterval: 1s
+`
+
+const description = `
+servicecomb:
+  service:
+    app: shop
+    name: till
+    version: 1.0.0
+`
+
+func main() {
+	application.EndWithInput()
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Println("FAILED", err)
+		os.Exit(1)
+	}
+}
+
+func run(a []string) error {
+	if err := application.Init(application.Configuration{Chassis: fmt.Sprintf(configuration, a[0], a[1]), Microservice: description}); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- chassis.Run() }()
+	var options []core.InvocationOption
+	if len(a) > 3 {
+		options = append(options, core.WithRouteTags(map[string]string{"app": a[3], "version": "latest"}))
+	}
+	for last := ""; ; {
+		if now := call(a[2], options); now != last {
+			fmt.Println(now)
+			last = now
+		}
+		select {
+		case err := <-failed:
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// call makes one call and says what became of it.
+func call(target string, options []core.InvocationOption) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return "error " + err.Error()
+	}
+	res, err := core.NewRestInvoker().ContextDo(ctx, req, options...)
+	if err != nil {
+		return "error " + err.Error()
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return "error " + err.Error()
+	}
+	return fmt.Sprintf("answer %d %s", res.StatusCode, b)
+}
