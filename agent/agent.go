@@ -38,6 +38,12 @@ type Agent struct {
 	saved          map[string]savedService
 	unsaved        bool // saved differs from the state file
 	started        bool
+	stopped        bool // Run is ending: nothing is added any more
+	byName         map[string]*registration
+	sameName       map[string]int // the last number behind a name
+
+	changes *changeQueue  // nil without Options.OnChange
+	wakened chan struct{} // has room for one
 }
 
 // New makes an agent and sends nothing. Its error joins one for each fault of the
@@ -51,23 +57,18 @@ func New(o Options) (*Agent, error) {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	a := &Agent{options: o, metrics: m, log: newLog(o.Log), wall: time.Now, jitter: randomJitter}
+	a.byName, a.sameName = map[string]*registration{}, map[string]int{}
+	for _, s := range o.Services {
+		r, err := a.newRegistration(s)
+		if err != nil {
+			return nil, fmt.Errorf("agent: service %s: %w", printable(s.Info.SerName), err)
+		}
+		a.enter(r)
+	}
 	name, slot := newAgentName(o.App)
 	a.slot = slot
 	if a.platform, err = newPlatform(o, name, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
-	}
-	sameName := map[string]int{}
-	for _, s := range o.Services {
-		r := &registration{name: s.Info.SerName, service: s, stage: searching, healthy: s.Probe == nil}
-		if sameName[r.name]++; sameName[r.name] > 1 {
-			r.name = fmt.Sprintf("%s#%d", r.name, sameName[r.name])
-		}
-		if r.digest, err = digest(s.Info); err != nil {
-			return nil, fmt.Errorf("agent: service %s: %w", r.name, err)
-		}
-		r.timer = timer{index: -1, start: func() job { return a.request(r) }}
-		r.probeTimer = timer{index: -1, start: func() job { return a.runProbe(r) }}
-		a.registrations = append(a.registrations, r)
 	}
 	a.doubleTimer = timer{index: -1, start: func() job { return a.listDoubles }}
 	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
@@ -105,41 +106,45 @@ const (
 // from the platform or leaves them there, as Options.OnStop says, and returns within ten
 // seconds. It may be called once.
 //
-// It returns an error if some services could not be removed, if the state file is there
+// Services may be added, updated and removed meanwhile, and there may be none. Run returns an error if some services could not be removed, if the state file is there
 // and cannot be read (nothing was sent then), and if it was called before.
 func (a *Agent) Run(ctx context.Context) error {
-	a.mu.Lock()
-	twice := a.started
-	a.started = true
-	a.mu.Unlock()
-	if twice {
-		return errRunTwice
-	}
 	saved, err := a.readState()
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	a.mu.Lock()
-	a.saved = saved
-	for _, r := range a.registrations {
-		r.timer.due = now
-		if r.service.Probe != nil {
-			r.probeTimer.due = now
-			a.probes.put(&r.probeTimer)
-		}
+	if !a.begun(saved) {
+		return errRunTwice
 	}
-	a.searchTimer.due = now
-	a.requests.put(&a.searchTimer)
-	a.mu.Unlock()
+	endTelling := a.tellChanges()
 	ended := a.loop(ctx)
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(shutdownTimeout))
 	defer cancel()
 	err = a.shutdown(last)
 	a.saveState()
 	a.platform.close()
+	endTelling(last)
 	if a.slot != nil {
 		_ = a.slot.Close() // nothing was written
 	}
 	return err
+}
+
+// begun begins with every service, and returns false if that has happened before.
+func (a *Agent) begun(saved map[string]savedService) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.started {
+		return false
+	}
+	a.started, a.saved = true, saved
+	a.wakened = make(chan struct{}, 1)
+	if a.options.OnChange != nil {
+		a.changes = newChangeQueue()
+	}
+	now := time.Now()
+	for _, r := range a.registrations {
+		a.begin(r, now)
+	}
+	return true
 }

@@ -96,10 +96,10 @@ func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 
 func TestOptionsAreCheckedAtOnce(t *testing.T) {
 	_, err := New(Options{App: "a/b", OnStop: "explode", Timeout: -1, Services: []Service{{Probe: &Probe{}}}})
-	for _, want := range []string{"App must", "Endpoints must", "Probe must", "OnStop must", "Timeout must"} {
+	for _, want := range []string{"App must", "Endpoints must", "Services[0]: its Probe must", "Services[0]: serName: must", "Services[0]: version: must", "OnStop must", "Timeout must"} {
 		require.ErrorContains(t, err, want)
 	}
-	_, err = New(Options{App: "a", Endpoints: []string{"ftp://x"}, Services: []Service{{}}})
+	_, err = New(Options{App: "a", Endpoints: []string{"ftp://x"}})
 	require.ErrorContains(t, err, "Endpoints[0]")
 	a, err := New(options(newFakePlatform(1), 1))
 	require.NoError(t, err)

@@ -15,8 +15,9 @@
 //	}
 //	return a.Run(ctx)
 //
-// While it runs, [Agent.Ready] and [Agent.Status] say how the services are, and
-// [Agent.Local] serves both by HTTP. No error of the platform ends Run: what fails is
+// While it runs, [Agent.Add], [Agent.Update] and [Agent.Remove] change which services there
+// are. [Agent.Ready] and [Agent.Status] say how they are, [Agent.Local] serves both by HTTP,
+// and Options.OnChange is called when that changes. No error of the platform ends Run: what fails is
 // tried again, after a wait that grows, or after the one that the platform asks for.
 //
 // A [TokenSource] brings the bearer tokens of the requests, [NewTransport] the

@@ -74,7 +74,6 @@ func ExampleOptions() {
 	a, err := agent.New(agent.Options{
 		App:       "my-app",
 		Endpoints: []string{"http://127.0.0.1:30100"},
-		Services:  []agent.Service{{Info: mp1.ServiceInfo{SerName: "face-recognition" /* ... */}}},
 		OnStop:    agent.Leave,
 		Log: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {

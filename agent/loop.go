@@ -68,11 +68,13 @@ func (a *Agent) loop(ctx context.Context) (ended time.Time) {
 		select {
 		case o := <-outcomes:
 			a.apply(o)
+		case <-a.wakened:
 		case <-due.C:
 		case <-tick.C:
 			a.tick(&clocks)
 		case <-done:
 			done, ended = nil, time.Now()
+			a.locked(func() { a.stopped = true })
 			defer time.AfterFunc(drainTimeout, cut).Stop()
 		}
 	}
@@ -121,6 +123,11 @@ func (a *Agent) apply(o outcome) {
 		o.pool.busy--
 		o.timer.running = false
 		o.apply(time.Now())
+		if o.timer.of != nil {
+			a.report(o.timer.of)
+		} else {
+			a.reportAll()
+		}
 	})
 }
 
@@ -149,4 +156,5 @@ func (a *Agent) wake(now time.Time) {
 		a.joinAgain(r)
 		a.requests.put(&r.timer)
 	}
+	a.reportAll()
 }

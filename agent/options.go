@@ -44,7 +44,8 @@ type Options struct {
 	Endpoints []string
 	// Prefix comes before every path: "" or, behind EdgeGallery's gateway, "/mep".
 	Prefix string
-	// Services are at most 10,000. An application without any only consumes.
+	// Services are at most 10,000. An application without any only consumes, or adds them later:
+	// see Agent.Add.
 	Services []Service
 
 	// Transport carries the requests; NewTransport makes one. If it is nil, the agent makes
@@ -64,6 +65,11 @@ type Options struct {
 	// host or port of its endpoint, is registered anew then, and the old one is left.
 	StateFile string
 
+	// OnChange, if it is not nil, is called for each change of the state of a service, one at a
+	// time and in the order of the service's changes, while Run runs. It may call the agent, and
+	// holds up nothing but later calls: if more than 1,024 changes wait for it, those of one
+	// service are joined. Run waits for it at the end, for up to nine seconds.
+	OnChange func(Change)
 	// Log takes a line for each change and for the first failure in a row, at the levels Info
 	// and Warn. Texts from outside are cut and have no control characters. nil: none.
 	Log *slog.Logger
@@ -90,8 +96,8 @@ func (o *Options) check() error {
 		all = append(all, fmt.Errorf("option Services must be at most %d, not %d", maxServices, len(o.Services)))
 	}
 	for i, s := range o.Services {
-		if s.Probe != nil && s.Probe.Check == nil {
-			all = append(all, fmt.Errorf("option Services[%d].Probe must have a Check", i))
+		for _, err := range s.faults() {
+			all = append(all, fmt.Errorf("option Services[%d]: %w", i, err))
 		}
 	}
 	switch o.OnStop {

@@ -68,9 +68,13 @@ func (a *Agent) runProbe(r *registration) job {
 // probeDone takes the outcome of a probe.
 func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 	p := r.service.Probe
+	if p == nil || r.takenBack {
+		return
+	}
 	r.probeTimer.due = now.Add(a.jitter.shorten(p.interval()))
 	a.probes.put(&r.probeTimer)
 	if err != nil {
+		r.probeError = printable(err.Error())
 		r.probeFailures++
 		if r.probeFailures == p.failures() {
 			a.warn(r, "its probe fails: no heartbeats are sent until it succeeds", "reason", err.Error())
@@ -81,12 +85,19 @@ func (a *Agent) probeDone(r *registration, now time.Time, err error) {
 		}
 		return
 	}
-	r.probeFailures = 0
+	if !r.healthy {
+		a.info(r, "its probe succeeds")
+	}
+	a.wellAgain(r, now)
+}
+
+// wellAgain lets the heartbeats of a service go on whose probe has failed.
+func (a *Agent) wellAgain(r *registration, now time.Time) {
+	r.probeFailures, r.probeError = 0, ""
 	if r.healthy {
 		return
 	}
 	r.healthy = true
-	a.info(r, "its probe succeeds")
 	if r.timer.running {
 		return
 	}

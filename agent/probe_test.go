@@ -35,7 +35,7 @@ func TestAProbeThatFailsHoldsTheHeartbeatsBack(t *testing.T) {
 
 		asked.Store(0)
 		sick.Store(true)
-		for r.Status()[0].State != withheld {
+		for r.Status()[0].State != StateWithheld {
 			advance(100 * time.Millisecond)
 		}
 		require.EqualValues(t, 3, asked.Load(), "two failures are not three")

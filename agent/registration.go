@@ -15,6 +15,7 @@ type registration struct {
 	digest  string // of service.Info
 
 	registeredDigest string // of the description that the platform has taken; "": not known
+	sentDigest       string // of the description that was sent last
 
 	stage            stage                     // changed by step only
 	stepped          func(from stage, e event) // nil, but in tests
@@ -42,10 +43,16 @@ type registration struct {
 
 	updatePending   bool // a PUT failed, or this agent is to join again
 	updateNotBefore time.Time
-	updateFailures  int // in a row
+	updateFailures  int    // in a row
+	updateError     string // of the last PUT, "" if the platform took it
+
+	changed   bool   // Update has replaced the description
+	takenBack bool   // Remove has taken it back
+	reported  Status // what Options.OnChange has been told
 
 	healthy       bool      // what the probe says; true without one
 	probeFailures int       // in a row
+	probeError    string    // of the last one, "" if it succeeded
 	lastBeat      time.Time // when the last heartbeat was sent that was taken
 	lastAnswer    string    // for Status
 
@@ -76,7 +83,7 @@ func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Tim
 	}
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
-	r.updatePending, r.updateFailures = false, 0
+	r.updatePending, r.updateFailures, r.updateError = false, 0, ""
 	r.isInactive = info.State == mp1.Inactive
 	r.interval = 0
 	if info.LivenessInterval != nil {

@@ -14,7 +14,8 @@ import (
 // uses copies of what the loop may change meanwhile.
 func (a *Agent) request(r *registration) job {
 	id, href, interval := r.id, r.livenessPath, r.interval
-	description := r.description()
+	info, description := r.service.Info, r.description()
+	r.sentDigest = r.digest
 	switch r.stage {
 	case registering:
 		if time.Since(r.listedAt) > maxListAge {
@@ -23,11 +24,11 @@ func (a *Agent) request(r *registration) job {
 			}
 		}
 		return func(ctx context.Context) func(time.Time) {
-			info, err := a.platform.register(ctx, r.service.Info)
-			if err == nil && !mp1.ValidID(info.SerInstanceID) {
+			shown, err := a.platform.register(ctx, info)
+			if err == nil && !mp1.ValidID(shown.SerInstanceID) {
 				err = errNoID
 			}
-			return func(now time.Time) { a.registerDone(r, now, info, err) }
+			return func(now time.Time) { a.registerDone(r, now, shown, err) }
 		}
 	case searching: // by the searchTimer, for one list serves all of them
 		return a.list
@@ -46,6 +47,11 @@ func (a *Agent) request(r *registration) job {
 		return func(ctx context.Context) func(time.Time) {
 			err := a.platform.remove(ctx, id)
 			return func(now time.Time) { a.withdrawDone(r, now, err) }
+		}
+	case removing:
+		return func(ctx context.Context) func(time.Time) {
+			_, err := a.release(ctx, r) // nobody changes what it reads meanwhile
+			return func(now time.Time) { a.removeDone(r, now, err) }
 		}
 	case verifying, checking, inactive:
 		return func(ctx context.Context) func(time.Time) {
@@ -66,9 +72,16 @@ func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
 		return
 	}
-	if r.surplus && r.id != "" && r.stage != withdrawing {
+	switch {
+	case r.takenBack:
+		r.timer.urgent = false
+		a.takeBack(r)
+		return
+	case r.surplus && r.id != "" && r.stage != withdrawing:
 		r.surplus, r.timer.due = false, time.Now()
 		r.step(doubled)
+	case r.changed:
+		a.sendChange(r, time.Now())
 	}
 	r.timer.urgent = r.id != ""
 	switch {
@@ -87,7 +100,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.lastAnswer = outcomeText(err, "201")
 	a.metrics.registration(err)
 	if err == nil {
-		r.registeredDigest = r.digest
+		r.registeredDigest = r.sentDigest
 		a.adopt(r, now, info, "registered")
 		r.posted, r.joined = true, true
 		a.checkForDoubles(r, now)
@@ -138,10 +151,10 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 	switch s := statusOf(err); {
 	case err == nil:
 		how := "updated"
-		if r.registeredDigest == r.digest {
+		if r.registeredDigest == r.sentDigest {
 			how = "" // it only joined
 		}
-		r.registeredDigest = r.digest
+		r.registeredDigest = r.sentDigest
 		a.adopt(r, now, r.keepUntold(info), how)
 		r.joined = true
 	case s == http.StatusNotFound:
@@ -150,6 +163,7 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 		if r.updateFailures++; r.updateFailures == 1 {
 			a.warn(r, "could not be updated; it goes on as it was registered before", "reason", outcomeText(err, ""))
 		}
+		r.updateError = outcomeText(err, "")
 		r.keepOld(now, a.jitter.requestBackoff(r.updateFailures), err)
 		a.reschedule(r)
 	}

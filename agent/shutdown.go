@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// shutdown removes the services from the platform or leaves them there, as OnStop says.
+// shutdown removes the services from the platform or leaves them there, as OnStop says; what
+// the application has taken back is removed in any case.
 // It ends with ctx, and its error counts the services that are still registered.
 func (a *Agent) shutdown(ctx context.Context) error {
-	if a.options.OnStop == Leave {
-		a.log.Info("stopped; the services are left at the platform")
-		return nil
+	leave := a.options.OnStop == Leave
+	if !leave {
+		a.searchOnce(ctx)
 	}
-	a.searchOnce(ctx)
 	registered := make(chan *registration)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -36,19 +36,23 @@ func (a *Agent) shutdown(ctx context.Context) error {
 				}
 				mu.Unlock()
 				if err == nil {
-					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r) })
+					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r); a.report(r) })
 				}
 			}
 		})
 	}
 	for _, r := range a.registrations {
-		if r.id != "" {
+		if r.id != "" && (!leave || r.takenBack) {
 			registered <- r
 		}
 	}
 	close(registered)
 	wg.Wait()
-	a.log.Info("stopped", "deregistered", deregistered, "left to other agents", left)
+	if leave {
+		a.log.Info("stopped; the services are left at the platform")
+	} else {
+		a.log.Info("stopped", "deregistered", deregistered, "left to other agents", left)
+	}
 	if len(failed) > 0 {
 		return fmt.Errorf("agent: %d services could not be deregistered, such as %w", len(failed), errors.Join(failed[0]))
 	}

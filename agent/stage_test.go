@@ -29,37 +29,38 @@ func expected(from stage, e event) bool { return transitions[e].from[from] != 0 
 // The table as the design has it, written down a second time: what is expected, by the
 // first letters of the stages it leads to. A dot is a late answer.
 func TestEveryCellOfTheTable(t *testing.T) {
-	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored, 'w': withdrawing, 'd': deregistered}
+	letters := map[byte]stage{'s': searching, 'r': registering, 'u': updating, 'b': beating, 'v': verifying, 'c': checking, 'i': inactive, 'n': unmonitored, 'w': withdrawing, 'x': removing, 'd': deregistered}
 	cells := map[event]string{
-		//                        srubvcinwd
-		adopted:                 "bbb....b..",
-		adoptedInactive:         "iii....i..",
-		adoptedUnmonitored:      "nnn....n..",
-		notListed:               "r.........",
-		listOutdated:            ".s........",
-		registerFailed:          ".r........",
-		registerUnclear:         ".s........",
-		updateDue:               "...u..uu..",
-		updateFailed:            "..b.....b.",
-		updateFailedInactive:    "..i.....i.",
-		updateFailedUnmonitored: "..n....nn.",
-		heartbeatTaken:          "...b......",
-		verifyDue:               "...v......",
-		heartbeatRefused:        "...c......",
-		heartbeatFailed:         "...b......",
-		shownAlive:              "....bbb...",
-		shownInactive:           "....iii...",
-		livenessFailed:          "....bci...",
-		doubled:                 "..wwwwww..",
-		withdrawn:               "........s.",
-		gone:                    "..s.ssss..",
-		woken:                   "srubbcinw.",
-		removed:                 "..ddddddd.",
+		//                        srubvcinwxd
+		adopted:                 "bbb....b...",
+		adoptedInactive:         "iii....i...",
+		adoptedUnmonitored:      "nnn....n...",
+		notListed:               "r..........",
+		listOutdated:            ".s.........",
+		registerFailed:          ".r.........",
+		registerUnclear:         ".s.........",
+		updateDue:               "...u..uu...",
+		updateFailed:            "..b.....b..",
+		updateFailedInactive:    "..i.....i..",
+		updateFailedUnmonitored: "..n....nn..",
+		heartbeatTaken:          "...b.......",
+		verifyDue:               "...v.......",
+		heartbeatRefused:        "...c.......",
+		heartbeatFailed:         "...b.......",
+		shownAlive:              "....bbb....",
+		shownInactive:           "....iii....",
+		livenessFailed:          "....bci....",
+		doubled:                 "..wwwwww...",
+		withdrawn:               "........s..",
+		gone:                    "..s.ssss...",
+		woken:                   "srubbcinwx.",
+		removeDue:               "..xxxxxxx..",
+		removed:                 ".ddddddddd.",
 	}
 	// where a late answer leads; what is not here leaves the stage as it is
 	late := map[event]stage{adopted: beating, adoptedInactive: inactive, adoptedUnmonitored: unmonitored, notListed: registering,
 		registerUnclear: searching, updateDue: updating, updateFailed: beating, updateFailedInactive: inactive, updateFailedUnmonitored: unmonitored, verifyDue: verifying,
-		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: searching, removed: deregistered}
+		heartbeatRefused: checking, shownAlive: beating, shownInactive: inactive, gone: searching, removeDue: removing, removed: deregistered}
 	require.Len(t, cells, len(events))
 	for e, row := range cells {
 		require.Len(t, row, len(stages)-1)
@@ -181,6 +182,12 @@ func live(t *testing.T, a *Agent, rnd *rand.Rand) {
 		case n == 3 && rnd.IntN(4) == 0 && r.id != "":
 			r.surplus = true
 			a.reschedule(r)
+		case n == 5 && rnd.IntN(20) == 0:
+			_ = a.Remove(r.name) // it may be removed already
+		case n == 4 && rnd.IntN(4) == 0:
+			info := r.service.Info
+			info.Version = fmt.Sprint(rnd.IntN(100))
+			_ = a.Update(r.name, Service{Info: info, Probe: r.service.Probe}) // it may be removed
 		case n == 2:
 			r.listedAt = now.Add(-time.Hour)
 		case a.searchTimer.index >= 0:
@@ -222,6 +229,7 @@ func TestTheTableIsWhatServicesGoThrough(t *testing.T) {
 		a, err := New(o)
 		require.NoError(t, err)
 		a.registrations[0].stepped = func(from stage, e event) { met[[2]int{int(from), int(e)}]++ }
+		a.started = true
 		a.saved = map[string]savedService{"s0": {ID: "id0001", Digest: "of another configuration"}}
 		a.searchTimer.due = time.Now()
 		a.requests.put(&a.searchTimer)

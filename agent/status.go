@@ -14,22 +14,15 @@ type Status struct {
 	Service string `json:"service"`
 	// ID is the serInstanceId, "" while the service is not registered.
 	ID string `json:"serInstanceId,omitempty"`
-	// State is one of
-	//	searching      the platform has not said yet whether it is registered
-	//	registering    it is to be registered
-	//	updating       it is registered, and its changed description is to be sent
-	//	beating        it is registered, and heartbeats are sent
-	//	checking       a heartbeat was refused, and the platform is asked why
-	//	inactive       the application has set it INACTIVE at the platform
-	//	no heartbeats  it is registered, and the platform requires no heartbeats
-	//	withdrawing    two agents have registered it at once, and this one's is removed
-	//	deregistered   it has been removed from the platform, or left to another agent there
-	//	withheld       its Probe fails
+	// State is one of the constants from StateSearching to StateDeregistered.
 	State string `json:"state"`
 	// Ready reports whether the service is registered and, if it needs heartbeats, is alive:
 	// the last one was taken, and the liveness resource does not deny it. A service that the
 	// application has set INACTIVE counts as ready.
 	Ready bool `json:"ready"`
+	// Reason says in words why the service is not ready, or what else is wrong with it or special;
+	// "" if nothing is. It may change with any release.
+	Reason string `json:"reason,omitempty"`
 	// Interval of the heartbeats in seconds, 0 if there are none.
 	Interval float64 `json:"intervalSeconds,omitempty"`
 	// LastBeat is when the last heartbeat was sent that the platform took, nil if none was.
@@ -43,43 +36,38 @@ type Status struct {
 	Failures int `json:"failures,omitempty"`
 }
 
-// withheld is the State of a service whose probe fails, whatever its stage.
-const withheld = "withheld"
-
-// Status returns the status of every service, in the order of Options.Services.
+// Status returns the status of every service: first those of Options.Services in their
+// order, then those that were added.
 func (a *Agent) Status() []Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := make([]Status, 0, len(a.registrations))
 	for _, r := range a.registrations {
-		s := Status{Service: r.name, ID: r.id, State: r.status(), Ready: a.ready(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
-		if !r.lastBeat.IsZero() {
-			last := r.lastBeat
-			s.LastBeat = &last
-		}
-		if (r.stage == beating || r.stage == verifying) && r.healthy {
-			next := r.beatDue
-			if r.stage == beating && r.timer.due.After(next) {
-				next = r.timer.due
-			}
-			s.NextBeat = &next
-		}
-		out = append(out, s)
+		out = append(out, a.status(r))
 	}
 	return out
 }
 
-// status is the State of a service.
-func (r *registration) status() string {
-	if !r.healthy && r.stage != unmonitored {
-		return withheld
+// status is the Status of a service.
+func (a *Agent) status(r *registration) Status {
+	s := Status{Service: r.name, ID: r.id, State: r.state(), Ready: a.ready(r), Reason: a.reason(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+	if !r.lastBeat.IsZero() {
+		last := r.lastBeat
+		s.LastBeat = &last
 	}
-	return stages[r.stage].status
+	if (r.stage == beating || r.stage == verifying) && r.healthy && !r.takenBack {
+		next := r.beatDue
+		if r.stage == beating && r.timer.due.After(next) {
+			next = r.timer.due
+		}
+		s.NextBeat = &next
+	}
+	return s
 }
 
 // ready is Status.Ready.
 func (a *Agent) ready(r *registration) bool {
-	if !a.entered(r) {
+	if r.takenBack || !a.entered(r) {
 		return false
 	}
 	switch r.stage {
@@ -91,11 +79,12 @@ func (a *Agent) ready(r *registration) bool {
 	return false
 }
 
-// Ready reports whether every service is ready: see Status.Ready.
+// Ready reports whether every service is ready, but for those that were taken back: see
+// Status.Ready.
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) })
+	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) && !r.takenBack })
 }
 
 // Discover asks the platform for the services of that name, whoever offers them (MEC 011

@@ -14,7 +14,8 @@ type timer struct {
 	start   func() job // called under the mutex when it is due
 	index   int        // in its queue; -1: in none
 	queue   *timerQueue
-	running bool // its job is being carried out
+	of      *registration // nil: of all
+	running bool          // its job is being carried out
 }
 
 // job is carried out without the agent's mutex, by a goroutine that ends with it. apply is

@@ -29,6 +29,7 @@ const (
 	withdrawn
 	gone
 	woken
+	removeDue
 	removed
 )
 
@@ -55,7 +56,8 @@ var events = [...]struct{ name, meaning string }{
 	withdrawn:               {"withdrawn", "the DELETE of the double succeeded, or another agent keeps it"},
 	gone:                    {"gone", "404 for the liveness resource or for a PUT"},
 	woken:                   {"woken", "a heartbeat is due at once, for the clock jumped or the probe succeeds again"},
-	removed:                 {"removed", "DELETE, because the agent stops"},
+	removeDue:               {"remove due", "the application has taken it back"},
+	removed:                 {"removed", "DELETE, because the agent stops or the application has taken it back; or there was nothing to DELETE"},
 }
 
 func (e event) String() string { return events[e].name }
@@ -102,9 +104,11 @@ var transitions = [len(events)]transition{
 	gone: {from: byStage{updating: searching, verifying: searching, checking: searching, inactive: searching, unmonitored: searching}, late: searching},
 
 	woken: {from: byStage{searching: searching, registering: registering, updating: updating, beating: beating,
-		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored, withdrawing: withdrawing}},
-	removed: {from: byStage{updating: deregistered, beating: deregistered, verifying: deregistered,
-		checking: deregistered, inactive: deregistered, unmonitored: deregistered, withdrawing: deregistered}, late: deregistered},
+		verifying: beating, checking: checking, inactive: inactive, unmonitored: unmonitored, withdrawing: withdrawing, removing: removing}},
+	removeDue: {from: byStage{updating: removing, beating: removing, verifying: removing, checking: removing, inactive: removing,
+		unmonitored: removing, withdrawing: removing}, late: removing},
+	removed: {from: byStage{registering: deregistered, updating: deregistered, beating: deregistered, verifying: deregistered,
+		checking: deregistered, inactive: deregistered, unmonitored: deregistered, withdrawing: deregistered, removing: deregistered}, late: deregistered},
 }
 
 // nextStage is the table: total, pure, and the only place that says where an event leads.
