@@ -42,8 +42,9 @@ type Agent struct {
 	byName         map[string]*registration
 	sameName       map[string]int // the last number behind a name
 
-	changes *changeQueue  // nil without Options.OnChange
-	wakened chan struct{} // has room for one
+	lateness lateness
+	changes  *changeQueue  // nil without Options.OnChange
+	wakened  chan struct{} // has room for one
 }
 
 // New makes an agent and sends nothing. Its error joins one for each fault of the

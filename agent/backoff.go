@@ -56,6 +56,7 @@ const (
 	minRequestBackoff  = 500 * time.Millisecond
 	maxRequestBackoff  = 30 * time.Second
 	maxReregisterDelay = 5 * time.Second
+	maxLongWait        = 5 * time.Minute // whatever the platform says, but for heartbeats
 )
 
 // heartbeatBackoff is the wait after the n-th failed heartbeat in a row: a sixteenth to a
@@ -82,20 +83,47 @@ func (j jitter) reregisterDelay(losses int, interval time.Duration) time.Duratio
 }
 
 // retryDelay is the wait after an error: the Retry-After of the answer if it has one (429,
-// 503, 507), else wait.
+// 503, 507), else wait. Who asks for more than five minutes is asked again after five: a
+// gateway that is being maintained must not silence an agent for the rest of the day.
 func retryDelay(wait time.Duration, err error) time.Duration {
 	if told := retryAfter(err); told > 0 {
-		return max(told, minRetry)
+		return min(max(told, minRetry), maxLongWait)
 	}
 	return wait
 }
 
-// registerRetryDelay is retryDelay for a POST. A platform that limits changes answers 429
-// and tells every service the same wait, after which all would come at once: what is
-// refused again and again waits longer than it is told.
-func registerRetryDelay(wait time.Duration, err error) time.Duration {
-	if statusOf(err) == http.StatusTooManyRequests {
+// registerDelay is the wait after the n-th POST in a row that failed. What is refused for good
+// is tried again rarely, for only somebody else can change that. A platform that limits
+// changes answers 429 and tells every service the same wait, after which all would come at
+// once: what is refused again and again waits longer than it is told.
+func (j jitter) registerDelay(n int, err error) time.Duration {
+	wait := j.requestBackoff(n)
+	switch {
+	case permanent(err):
+		return retryDelay(j.backoff(n, minRequestBackoff, maxLongWait), err)
+	case statusOf(err) == http.StatusTooManyRequests:
 		return max(wait, retryDelay(wait, err))
 	}
 	return retryDelay(wait, err)
+}
+
+// heartbeatDelay is the wait after the n-th heartbeat in a row that failed. silent is how long
+// the platform has taken none. Its Retry-After is obeyed no longer than the window allows,
+// which is two intervals at least; what is over its window is tried once an interval.
+func (j jitter) heartbeatDelay(n int, interval, silent time.Duration, err error) time.Duration {
+	wait := j.heartbeatBackoff(n, interval)
+	told := retryDelay(wait, err)
+	if left := interval*15/8 - silent; left >= wait {
+		return min(told, left)
+	}
+	return min(told, max(interval, wait))
+}
+
+// maxInterval keeps the arithmetic of intervals from overflowing, whatever a platform tells.
+// An agent sends a heartbeat a day at least.
+const maxInterval = 24 * time.Hour
+
+// secondsOf is a number of seconds that a platform told.
+func secondsOf(n int) time.Duration {
+	return time.Duration(min(max(n, 0), int(maxInterval/time.Second))) * time.Second
 }

@@ -78,7 +78,7 @@ func (k AccessKey) fetch(ctx context.Context, endpoint, access, secret string) (
 	if err != nil || json.Unmarshal(data, &answer) != nil || answer.Token == "" || strings.ContainsFunc(answer.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", 0, true, errors.New("token server: its answer holds no token")
 	}
-	return answer.Token, time.Duration(max(answer.Life, 0)) * time.Second, true, nil
+	return answer.Token, secondsOf(answer.Life), true, nil
 }
 
 const (

@@ -95,6 +95,10 @@ func (a *Agent) startDue(ctx context.Context, now time.Time, outcomes chan<- out
 			}
 			p.queue.take().running = true
 			p.busy++
+			if p.queue != &a.probes {
+				a.metrics.underWay.Inc()
+			}
+			a.noteLateness(t, now)
 			job := t.start()
 			go func() { outcomes <- outcome{p, t, job(ctx)} }()
 		}
@@ -121,6 +125,9 @@ func (a *Agent) locked(f func()) {
 func (a *Agent) apply(o outcome) {
 	a.locked(func() {
 		o.pool.busy--
+		if o.pool.queue != &a.probes {
+			a.metrics.underWay.Dec()
+		}
 		o.timer.running = false
 		o.apply(time.Now())
 		if o.timer.of != nil {
@@ -140,6 +147,7 @@ func (a *Agent) tick(w *clockWatch) {
 			"gap", gap.Round(time.Millisecond).String())
 		a.locked(func() { a.wake(now) })
 	}
+	a.warnOfLateness()
 	a.saveState()
 }
 

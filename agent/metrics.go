@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,9 +13,12 @@ type metrics struct {
 	beats, registrations *prometheus.CounterVec
 	losses, failovers    prometheus.Counter
 	delay                prometheus.Histogram
+	late                 prometheus.Counter
+	underWay             prometheus.Gauge
 }
 
-// newMetrics makes the metrics and registers them with r, if r is not nil.
+// newMetrics makes the metrics and registers them with r, if r is not nil. Agents that have
+// one registry share them.
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_agent_heartbeats_total",
@@ -28,15 +32,28 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mep_agent_heartbeat_delay_seconds",
 			Help: "How long after its due time a heartbeat was sent.", Buckets: []float64{.001, .01, .1, .5, 1, 2.5, 5, 10, 30}}),
 	}
+	m.late = prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_agent_heartbeats_late_total",
+		Help: "Heartbeats that were sent more than a quarter of their interval after they were due: the agent does not keep up."})
+	m.underWay = prometheus.NewGauge(prometheus.GaugeOpts{Name: "mep_agent_requests_under_way",
+		Help: "Requests to the platform that are under way. Of one agent there are 576 at most."})
+	return m, errors.Join(registerOnce(r, &m.beats), registerOnce(r, &m.registrations), registerOnce(r, &m.losses),
+		registerOnce(r, &m.failovers), registerOnce(r, &m.delay), registerOnce(r, &m.late), registerOnce(r, &m.underWay))
+}
+
+// registerOnce registers a collector, or takes the one in its place that another agent has
+// registered.
+func registerOnce[C prometheus.Collector](r prometheus.Registerer, c *C) error {
 	if r == nil {
-		return m, nil
+		return nil
 	}
-	for _, c := range []prometheus.Collector{m.beats, m.registrations, m.losses, m.failovers, m.delay} {
-		if err := r.Register(c); err != nil {
-			return nil, err
+	err := r.Register(*c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if same, ok := already.ExistingCollector.(C); ok {
+			*c, err = same, nil
 		}
 	}
-	return m, nil
+	return err
 }
 
 // outcomeLabel is the label of a request: ok, refused (an answer that is an error) or failed

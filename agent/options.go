@@ -73,8 +73,8 @@ type Options struct {
 	// Log takes a line for each change and for the first failure in a row, at the levels Info
 	// and Warn. Texts from outside are cut and have no control characters. nil: none.
 	Log *slog.Logger
-	// Metrics is where the agent registers its metrics, mep_agent_... nil: nowhere. A
-	// registry takes one agent only.
+	// Metrics is where the agent registers its metrics, mep_agent_... nil: nowhere. Agents that
+	// have one registry are counted together; prometheus.WrapRegistererWith tells them apart.
 	Metrics prometheus.Registerer
 }
 

@@ -87,7 +87,7 @@ func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Tim
 	r.isInactive = info.State == mp1.Inactive
 	r.interval = 0
 	if info.LivenessInterval != nil {
-		r.interval = time.Duration(*info.LivenessInterval) * time.Second
+		r.interval = secondsOf(*info.LivenessInterval)
 	}
 	switch {
 	case !r.needsHeartbeats():
@@ -170,7 +170,7 @@ func (r *registration) updateIsDue(now time.Time) bool {
 // requestedInterval is the interval that a POST or PUT asks for, 0 if it asks for none.
 func (r *registration) requestedInterval() time.Duration {
 	if n := r.service.Info.LivenessInterval; n != nil {
-		return time.Duration(*n) * time.Second
+		return secondsOf(*n)
 	}
 	return 0
 }
@@ -198,7 +198,7 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 	was = r.stage
 	r.verifyNext, r.isInactive = false, info.State == mp1.Inactive
 	if info.Interval > 0 {
-		r.interval = time.Duration(info.Interval) * time.Second
+		r.interval = secondsOf(info.Interval)
 	}
 	switch {
 	case info.State == mp1.Inactive:

@@ -108,7 +108,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	}
 	r.failures++
 	a.warnOnce(r, "could not be registered", err)
-	r.retryIn(now, registerRetryDelay(a.jitter.requestBackoff(r.failures), err))
+	r.retryIn(now, a.jitter.registerDelay(r.failures, err))
 	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
 		r.unclear = true
@@ -176,7 +176,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 	switch s := statusOf(err); {
 	case err == nil:
 		a.logRecovery(r, now, "heartbeats are taken again")
-		next := time.Duration(answer.NewInterval) * time.Second
+		next := secondsOf(answer.NewInterval)
 		if next > 0 {
 			r.lastAnswer = "200, interval " + next.String()
 			if next != r.interval {
@@ -204,7 +204,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 		r.step(heartbeatFailed)
 		r.failures++
 		a.warnOnce(r, "a heartbeat was not taken", err)
-		r.retryIn(now, retryDelay(a.jitter.heartbeatBackoff(r.failures, r.interval), err))
+		r.retryIn(now, a.jitter.heartbeatDelay(r.failures, r.interval, now.Sub(r.lastBeat), err))
 	}
 	a.reschedule(r)
 }
@@ -235,7 +235,7 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 		r.failures++
 		r.lastAnswer = outcomeText(err, "")
 		a.warnOnce(r, "the liveness resource cannot be read", err)
-		r.retryIn(now, retryDelay(a.jitter.heartbeatBackoff(r.failures, r.interval), err))
+		r.retryIn(now, a.jitter.heartbeatDelay(r.failures, r.interval, now.Sub(r.lastBeat), err))
 	}
 	a.reschedule(r)
 }

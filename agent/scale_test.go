@@ -1,21 +1,25 @@
 package agent
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
 
 // distant answers each request after a while, and counts those under way.
 type distant struct {
 	http.RoundTripper
-	latency       time.Duration
+	latency       time.Duration // changed while the bubble is idle only
 	underWay, top atomic.Int64
 }
 
@@ -70,4 +74,86 @@ func TestThousandsOfServicesAtADistantPlatformAreInTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With 900 ms of latency and 1,000 services at 1 s more requests would have to be under way
+// than an agent may have.
+func TestHeartbeatsThatCannotBeInTimeAreSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(1)
+		d := &distant{RoundTripper: f}
+		var out bytes.Buffer
+		o := options(d, 1000)
+		registry := prometheus.NewRegistry()
+		o.Log, o.Metrics = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn})), registry
+		r := run(t, o)
+		advance(time.Minute)
+		require.True(t, r.Ready())
+		require.Empty(t, out.String())
+		require.Zero(t, value(t, registry, "mep_agent_heartbeats_late_total"))
+		require.Zero(t, value(t, registry, "mep_agent_requests_under_way"))
+		d.latency = 900 * time.Millisecond
+		advance(20 * time.Second)
+		require.Equal(t, 1, strings.Count(out.String(), "heartbeats are sent late"), out.String())
+		require.Positive(t, value(t, registry, "mep_agent_heartbeats_late_total"))
+		require.LessOrEqual(t, d.top.Load(), int64(maxUrgent+maxOther))
+		require.EqualValues(t, d.underWay.Load(), value(t, registry, "mep_agent_requests_under_way"))
+		d.latency = 0
+		advance(time.Duration(maxQuiet+30) * time.Second)
+		d.latency = 900 * time.Millisecond
+		advance(20 * time.Second)
+		require.Equal(t, 2, strings.Count(out.String(), "heartbeats are sent late"), "it was over meanwhile")
+		require.NoError(t, r.stop())
+		require.Zero(t, value(t, registry, "mep_agent_requests_under_way"))
+	})
+}
+
+// value is the sum of a metric over its labels.
+func value(t *testing.T, from prometheus.Gatherer, name string) (sum float64) {
+	t.Helper()
+	families, err := from.Gather()
+	require.NoError(t, err)
+	found := false
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				found = true
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	require.True(t, found, name)
+	return sum
+}
+
+func TestAgentsOfOneRegistryAreCountedTogether(t *testing.T) {
+	for name, wrap := range map[string]func(prometheus.Registerer, int) prometheus.Registerer{
+		"together": func(r prometheus.Registerer, _ int) prometheus.Registerer { return r },
+		"together, wrapped": func(r prometheus.Registerer, _ int) prometheus.Registerer {
+			return prometheus.WrapRegistererWith(prometheus.Labels{"node": "a"}, r)
+		},
+		"apart": func(r prometheus.Registerer, n int) prometheus.Registerer {
+			return prometheus.WrapRegistererWith(prometheus.Labels{"agent": fmt.Sprint(n)}, r)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				registry := prometheus.NewRegistry()
+				for n := range 3 {
+					o := options(newFakePlatform(10), 2)
+					o.Metrics = wrap(registry, n)
+					r := run(t, o)
+					advance(interval)
+					require.NoError(t, r.stop())
+				}
+				require.EqualValues(t, 6, value(t, registry, "mep_agent_registrations_total"))
+			})
+		})
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "mep_agent_failovers_total"}))
+	o := options(nil, 1)
+	o.Metrics = registry
+	_, err := New(o)
+	require.Error(t, err, "the name is something else's")
 }

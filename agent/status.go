@@ -23,7 +23,7 @@ type Status struct {
 	// Reason says in words why the service is not ready, or what else is wrong with it or special;
 	// "" if nothing is. It may change with any release.
 	Reason string `json:"reason,omitempty"`
-	// Interval of the heartbeats in seconds, 0 if there are none.
+	// Interval of the heartbeats in seconds, 0 if there are none, at most a day.
 	Interval float64 `json:"intervalSeconds,omitempty"`
 	// LastBeat is when the last heartbeat was sent that the platform took, nil if none was.
 	LastBeat *time.Time `json:"lastBeat,omitempty"`
