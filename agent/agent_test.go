@@ -38,6 +38,8 @@ func TestAnotherEndpointIsUsedWithinTheInterval(t *testing.T) {
 			return response{err: r.Context().Err()}
 		},
 		"starting": func(*http.Request) response { return respond(503, nil, "Retry-After", "600") },
+		"gateway":  func(*http.Request) response { return respond(502, "<html>") },
+		"patience": func(*http.Request) response { return respond(504, nil) },
 	} {
 		for _, seconds := range []int{1, 10} {
 			t.Run(fmt.Sprint(name, seconds), func(t *testing.T) {
