@@ -193,3 +193,61 @@ func TestAPlatformThatDoesNotListIsAskedAtGrowingDistances(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+func TestTheShortestWaitOfAllEndpointsCounts(t *testing.T) {
+	wait := func(d time.Duration) error { return &client.Problem{Status: 503, RetryAfter: d} }
+	silent := errors.New("no answer")
+	short, long, none := wait(time.Second), wait(time.Minute), wait(0)
+	for _, c := range [][3]error{
+		{nil, long, long}, {nil, silent, silent}, {long, short, short}, {short, long, short}, {silent, long, long}, {long, silent, long},
+		{none, short, short}, {short, none, short}, {silent, none, silent},
+	} {
+		require.Equal(t, c[2], shorterWait(c[0], c[1]), "%v, then %v", c[0], c[1])
+	}
+}
+
+// All endpoints can be tried within one interval, and none is given less than it needs.
+func TestTheTimeThatOneEndpointIsGiven(t *testing.T) {
+	for _, c := range []struct {
+		endpoints               int
+		timeout, interval, want time.Duration
+	}{
+		{1, 10 * time.Second, 10 * time.Second, 5 * time.Second},
+		{3, 10 * time.Second, 10 * time.Second, 2500 * time.Millisecond},
+		{3, time.Second, 10 * time.Second, time.Second},
+		{3, 10 * time.Second, 400 * time.Millisecond, minAttemptTimeout},
+	} {
+		p := &platform{timeout: c.timeout, clients: make([]*client.Client, c.endpoints)}
+		require.Equal(t, c.want, p.attemptTimeout(c.interval), c)
+	}
+}
+
+// The other endpoint is used from then on, which is counted once.
+func TestAnAgentStaysWithTheEndpointThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		o := options(f, 1)
+		o.Endpoints = []string{"http://one", "http://two", "http://three"}
+		f.respond = func(r *http.Request, _ int) response {
+			if r.URL.Host != "three" {
+				return response{err: refusedDial()}
+			}
+			return response{}
+		}
+		a, err := New(o)
+		require.NoError(t, err)
+		changes := 0
+		a.platform.onFailover = func() { changes++ }
+		r := start(t, a)
+		advance(10 * interval)
+		require.Equal(t, 1, changes)
+		elsewhere := 0
+		for _, s := range f.heartbeats() {
+			if s.host != "three" {
+				elsewhere++
+			}
+		}
+		require.Zero(t, elsewhere)
+		require.NoError(t, r.stop())
+	})
+}
