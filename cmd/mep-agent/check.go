@@ -93,11 +93,10 @@ func (r *checkReport) refuse(faults conf.Faults, asJSON bool, out io.Writer) err
 
 // describe says in a few words what is configured.
 func describe(file string, c conf.Agent) string {
-	from := "of the environment"
-	if file != "" {
-		from = "of " + file
+	if file == "" {
+		file = "the environment"
 	}
-	return fmt.Sprintf("%s %s, for application %s", servicesOf(len(c.Services)), from, c.Application.ID)
+	return fmt.Sprintf("%s of %s, from %s", servicesOf(len(c.Services)), c.Application.ID, file)
 }
 
 // reach has a token fetched, asks every endpoint for the application's services, and has the

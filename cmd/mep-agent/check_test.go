@@ -58,7 +58,7 @@ func TestCheckSaysWhatWouldBeDoneAndChangesNothing(t *testing.T) {
 	config := "application: {id: a}\nplatform: {endpoints: ['" + platform.URL + "']}\n" + twoServices
 	code, out, errs := checked(t, config)
 	require.Equal(t, 0, code, "%s%s", out, errs)
-	require.Regexp(t, `(?m)^configuration +file +ok +2 services of \S+, for application a$`, out)
+	require.Regexp(t, `(?m)^configuration +file +ok +2 services of a, from \S+$`, out)
 	require.Regexp(t, `(?m)^identity +token +ok +none is used$`, out)
 	require.Regexp(t, `(?m)^`+platform.URL+` +TCP +ok +127\.0\.0\.1:\d+$`, out)
 	require.Regexp(t, `(?m)^`+platform.URL+` +Mp1 +ok +lists 2 services of a$`, out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +23,8 @@ MEC 011, Mp1) and keeps them alive.
                                it needs local.listen, or the address. --ready:
                                print only whether every service is alive, and
                                which one is not, and why
+  mep-agent stop [PID]         stop the agent with this process id as SIGTERM does;
+                               without one that of 1, the first of a container
   mep-agent listen HOST:PORT   print the notifications that a platform sends here
                                as a callback, one line each, until interrupted
   mep-agent example            print a configuration with every setting, explained
@@ -47,6 +50,7 @@ type command struct {
 	name    string // of subcommands; "": run the agent
 	config  string
 	address string // HOST:PORT of listen and status; "": none was given
+	pid     int    // of stop
 	offline bool   // of check
 	ready   bool   // of status
 	json    bool   // of check and status
@@ -58,6 +62,7 @@ var subcommands = map[string][]string{
 	"":        {"config"},
 	"check":   {"config", "offline", "o"},
 	"status":  {"config", "ready", "o"},
+	"stop":    nil,
 	"listen":  nil,
 	"example": nil,
 }
@@ -125,6 +130,17 @@ func (c *command) flags() *flag.FlagSet {
 	return fs
 }
 
+// parsePID reads the process id of stop.
+func (c *command) parsePID(rest []string) (err error) {
+	c.pid = 1
+	if len(rest) == 1 {
+		if c.pid, err = strconv.Atoi(rest[0]); err != nil || c.pid < 1 {
+			return fmt.Errorf("%q is no process id", rest[0])
+		}
+	}
+	return nil
+}
+
 // parseRest reads what is no flag.
 func (c *command) parseRest(rest []string) error {
 	switch {
@@ -137,6 +153,8 @@ func (c *command) parseRest(rest []string) error {
 	case c.name == "listen" || c.name == "status" && len(rest) == 1:
 		c.address = rest[0]
 		return nil
+	case c.name == "stop" && len(rest) <= 1:
+		return c.parsePID(rest)
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q; mep-agent --help lists what there is", rest[0])
 	}

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -155,6 +157,9 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 		{"status -o yaml", "must be table or json"},
 		{"status --offline", "flag provided but not defined: -offline"},
 		{"check --ready", "flag provided but not defined: -ready"},
+		{"stop it", `"it" is no process id`},
+		{"stop 0", `"0" is no process id`},
+		{"stop 1 2", `unexpected argument "1"`},
 		{"check here", `unexpected argument "here"`},
 		{"check --config=", "--config must name a file"},
 		{"example --config f", "flag provided but not defined: -config"},
@@ -180,4 +185,13 @@ func TestHelpAndVersionSucceed(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 0, run(context.Background(), []string{"--version"}, nil, &out, &errs))
 	require.Regexp(t, `^mep-agent \S+\n$`, out.String())
+}
+
+// An orchestrator that shares processes between containers gives 1 to a program of its own.
+func TestStopEndsNothingButAnAgent(t *testing.T) {
+	for _, pid := range []int{1, os.Getppid()} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 1, run(context.Background(), []string{"stop", strconv.Itoa(pid)}, nil, &out, &errs))
+		require.Regexp(t, `^mep-agent: process \d+ (is no mep-agent|cannot be looked at: .*)\n$`, errs.String())
+	}
 }

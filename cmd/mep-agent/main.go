@@ -95,6 +95,8 @@ func (c command) run(ctx context.Context, environ []string, out, errs io.Writer)
 			out = q.Confirmed(printTimeout) // a platform is told that it was printed
 		}
 		return listen(ctx, c.address, out)
+	case c.name == "stop":
+		return stop(c.pid)
 	case c.name == "example":
 		_, err := out.Write(conf.AgentExample())
 		return err
