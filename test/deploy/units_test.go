@@ -19,10 +19,10 @@ import (
 	"github.com/mec-liveness/mepserver/test/proc"
 )
 
-// unitFile reads the unit into the values of each key.
-func unitFile(t *testing.T) map[string][]string {
+// unitFile reads a unit into the values of each key.
+func unitFile(t *testing.T, name string) map[string][]string {
 	t.Helper()
-	b, err := os.ReadFile("../../build/mepserver.service")
+	b, err := os.ReadFile("../../build/" + name)
 	require.NoError(t, err)
 	keys, section := map[string][]string{}, ""
 	for line := range strings.Lines(string(b)) {
@@ -40,7 +40,7 @@ func unitFile(t *testing.T) map[string][]string {
 }
 
 func TestTheUnitStartsTheServerWithSettingsThatItTakes(t *testing.T) {
-	u := unitFile(t)
+	u := unitFile(t, "mepserver.service")
 	words := strings.Fields(u["Service.ExecStart"][0])
 	require.Equal(t, []string{"/usr/local/bin/mepserver"}, words)
 	got, err := conf.Load(conf.Sources{Flags: map[string]string{}, Environ: u["Service.Environment"]})
@@ -51,18 +51,36 @@ func TestTheUnitStartsTheServerWithSettingsThatItTakes(t *testing.T) {
 	require.Equal(t, []string{"-/etc/default/mepserver"}, u["Service.EnvironmentFile"])
 }
 
-func TestSystemdTakesTheUnit(t *testing.T) {
-	analyze := proc.Find(t, "systemd-analyze")
-	b, err := os.ReadFile("../../build/mepserver.service")
+func TestTheAgentsUnitStartsItWithSettingsThatItTakes(t *testing.T) {
+	u := unitFile(t, "mep-agent@.service")
+	require.Equal(t, []string{"/usr/local/bin/mep-agent --config /etc/mep-agent/%i.yaml"}, u["Service.ExecStart"])
+	got, err := conf.LoadAgent(conf.Sources{File: "../../conf/mep-agent.yaml", Environ: u["Service.Environment"]})
 	require.NoError(t, err)
-	verify := func(text string) string {
-		file := filepath.Join(t.TempDir(), "mepserver.service")
-		require.NoError(t, os.WriteFile(file, []byte(strings.Replace(text, "/usr/local/bin/mepserver", "/bin/true", 1)), 0o600))
-		_, p := proc.Command{Program: analyze, Args: []string{"verify", file}}.Run(t, time.Minute)
-		return p.Both.String()
+	require.Equal(t, "/var/lib/"+u["Service.StateDirectory"][0]+"/state", got.Application.StateFile, "in the folder that systemd makes")
+	require.Equal(t, []string{"15"}, u["Service.TimeoutStopSec"], "longer than the ten seconds of a stop")
+	require.Equal(t, []string{"yes"}, u["Service.DynamicUser"], "not root")
+	require.Contains(t, u["Service.RestrictAddressFamilies"][0], "AF_UNIX", "the agent's place is the name of such a socket")
+	// systemd stops in the reverse order: the agent deregisters before the application ends
+	require.Contains(t, u["Unit.After"][0], "%i.service")
+	require.Equal(t, []string{"%i.service"}, u["Unit.PartOf"])
+	require.Contains(t, u["Install.WantedBy"][0], "%i.service", "it is started with the application")
+}
+
+func TestSystemdTakesTheUnits(t *testing.T) {
+	analyze := proc.Find(t, "systemd-analyze")
+	program := regexp.MustCompile(`/usr/local/bin/mep\S+`)
+	for name, instance := range map[string]string{"mepserver.service": "mepserver.service", "mep-agent@.service": "mep-agent@my-app.service"} {
+		b, err := os.ReadFile("../../build/" + name)
+		require.NoError(t, err)
+		verify := func(text string) string {
+			file := filepath.Join(t.TempDir(), instance)
+			require.NoError(t, os.WriteFile(file, []byte(program.ReplaceAllString(text, "/bin/true")), 0o600))
+			_, p := proc.Command{Program: analyze, Args: []string{"verify", file}}.Run(t, time.Minute)
+			return p.Both.String()
+		}
+		require.NotContains(t, verify(string(b)), instance+":")
+		require.Contains(t, verify(strings.Replace(string(b), "Restart=", "Restrat=", 1)), instance+":", "it finds mistakes")
 	}
-	require.NotContains(t, verify(string(b)), "mepserver.service:")
-	require.Contains(t, verify(strings.Replace(string(b), "Restart=", "Restrat=", 1)), "mepserver.service:", "it finds mistakes")
 }
 
 // What the manifest may have. A key that is not here is a mistake, or needs a line here.
@@ -80,14 +98,24 @@ type (
 		TargetPort     string `yaml:"targetPort"`
 		ContainerPort  int    `yaml:"containerPort"`
 	}
+	exec  struct{ Command []string }
 	probe struct {
 		HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
-		PeriodSeconds    int                         `yaml:"periodSeconds"`
-		FailureThreshold int                         `yaml:"failureThreshold"`
+		Exec             exec
+		PeriodSeconds    int `yaml:"periodSeconds"`
+		TimeoutSeconds   int `yaml:"timeoutSeconds"`
+		FailureThreshold int `yaml:"failureThreshold"`
 	}
 	container struct {
-		Name, Image     string
-		Args            []string
+		Name, Image   string
+		Command, Args []string
+		RestartPolicy string `yaml:"restartPolicy"`
+		Lifecycle     struct {
+			PreStop struct {
+				Exec  exec
+				Sleep struct{ Seconds int }
+			} `yaml:"preStop"`
+		}
 		Ports           []port
 		LivenessProbe   probe `yaml:"livenessProbe"`
 		ReadinessProbe  probe `yaml:"readinessProbe"`
@@ -111,7 +139,12 @@ type (
 			RunAsGroup   int  `yaml:"runAsGroup"`
 			FSGroup      int  `yaml:"fsGroup"`
 		} `yaml:"securityContext"`
-		Containers []container
+		InitContainers []container `yaml:"initContainers"`
+		Containers     []container
+		Volumes        []struct {
+			Name      string
+			ConfigMap struct{ Name string } `yaml:"configMap"`
+		}
 	}
 	claim struct {
 		Metadata metadata
@@ -131,7 +164,14 @@ type (
 			ServiceName string `yaml:"serviceName"`
 			Replicas    int
 			Selector    selector
-			Template    struct {
+			Strategy    struct {
+				Type          string
+				RollingUpdate struct {
+					MaxUnavailable int `yaml:"maxUnavailable"`
+					MaxSurge       int `yaml:"maxSurge"`
+				} `yaml:"rollingUpdate"`
+			}
+			Template struct {
 				Metadata metadata
 				Spec     podSpec
 			}
@@ -160,18 +200,25 @@ type (
 	}
 )
 
-// objects are the parts of the manifest, each read strictly into its own type.
-func objects(t *testing.T, text []byte) (s clusterService, w workload, p policy, err error) {
+// decode reads the parts of a manifest, each strictly into its own type.
+func decode(t *testing.T, text []byte, parts ...any) (err error) {
 	t.Helper()
-	parts := bytes.Split(text, []byte("\n---\n"))
-	require.Len(t, parts, 3)
-	for i, into := range []any{&s, &w, &p} {
-		d := yaml.NewDecoder(bytes.NewReader(parts[i]))
+	texts := bytes.Split(text, []byte("\n---\n"))
+	require.Len(t, texts, len(parts))
+	for i, into := range parts {
+		d := yaml.NewDecoder(bytes.NewReader(texts[i]))
 		d.KnownFields(true)
 		if err = errors.Join(err, d.Decode(into)); errors.Is(err, io.EOF) {
 			break
 		}
 	}
+	return err
+}
+
+// objects are the parts of the server's manifest.
+func objects(t *testing.T, text []byte) (s clusterService, w workload, p policy, err error) {
+	t.Helper()
+	err = decode(t, text, &s, &w, &p)
 	return s, w, p, err
 }
 
