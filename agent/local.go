@@ -80,39 +80,11 @@ func writeText(w http.ResponseWriter, status int, s string) {
 
 // writeJSON answers with v as JSON.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	b, err := json.Marshal(v)
 	if err != nil { // not for what is given here
 		b = []byte("null")
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
-}
-
-// showToken answers with the token as EdgeGallery's agent does; 412 while there is none.
-func (a *Agent) showToken(w http.ResponseWriter, r *http.Request) {
-	if a.options.Token == nil {
-		writeText(w, http.StatusPreconditionFailed, "this agent has no identity")
-		return
-	}
-	token, err := a.options.Token.Token(r.Context())
-	if err != nil {
-		writeText(w, http.StatusPreconditionFailed, "there is no token yet")
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"access_token": token, "token_type": "Bearer"})
-}
-
-// showEndpoint answers with the endpoint of the first service of that name, as
-// EdgeGallery's agent does.
-func (a *Agent) showEndpoint(w http.ResponseWriter, r *http.Request) {
-	found, err := a.Discover(r.Context(), r.PathValue("serName"))
-	switch {
-	case err != nil && (statusOf(err) == 0 || statusOf(err) >= http.StatusInternalServerError):
-		writeText(w, http.StatusServiceUnavailable, "the platform does not answer")
-	case err != nil, len(found) == 0, found[0].TransportInfo == nil:
-		writeText(w, http.StatusBadRequest, "Service does not exist.")
-	default:
-		writeJSON(w, http.StatusOK, found[0].TransportInfo.Endpoint)
-	}
 }

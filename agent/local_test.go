@@ -35,7 +35,6 @@ func TestTheAgentsOwnPages(t *testing.T) {
 		a, err := New(o)
 		require.NoError(t, err)
 		h := a.Local(LocalOptions{Metrics: reg, EdgeGallery: true})
-		const here = "127.0.0.1:8080"
 		require.Equal(t, 200, page(h, "GET", "/health", here).Code)
 		require.Equal(t, 503, page(h, "GET", "/ready", here).Code)
 		down.Store(true)
@@ -51,7 +50,7 @@ func TestTheAgentsOwnPages(t *testing.T) {
 		require.Equal(t, "beating", all[1].State)
 		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 		require.Contains(t, page(h, "GET", "/metrics", here).Body.String(), `mep_agent_heartbeats_total{outcome="ok"}`)
-		require.JSONEq(t, `{"access_token":"token2","token_type":"Bearer"}`, page(h, "GET", "/mep-agent/v1/token", here).Body.String())
+		require.JSONEq(t, `{"access_token":"token2","token_type":"Bearer","expires_in":3580}`, page(h, "GET", "/mep-agent/v1/token", here).Body.String())
 		for _, path := range []string{"/health", "/status", "/mep-agent/v1/token"} {
 			require.Equal(t, 405, page(h, "POST", path, here).Code)
 			for _, host := range []string{"evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""} {

@@ -68,6 +68,16 @@ func (c *tokenCache) Token(ctx context.Context) (string, error) {
 	}
 }
 
+// left is how much longer a token is valid; 0 if it is not the one in use, or nobody knows.
+func (c *tokenCache) left(token string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token != token || c.expires.IsZero() {
+		return 0
+	}
+	return max(time.Until(c.expires), 0)
+}
+
 // startFetch asks for a token, in a goroutine of its own: others wait for the answer even if
 // the caller's context ends. The mutex is held.
 func (c *tokenCache) startFetch(ctx context.Context) {
