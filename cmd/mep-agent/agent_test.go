@@ -129,8 +129,13 @@ func TestStatusPrintsATable(t *testing.T) {
 
 // A supervisor asks by status --ready, and shows people what it printed.
 func TestReadyIsAnExitCodeAndSaysWhichServiceIsNot(t *testing.T) {
-	answer := ""
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
+	answer, ready := "", false
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ready" && !ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
 	defer s.Close()
 	address := strings.TrimPrefix(s.URL, "http://")
 	for _, c := range []struct {
@@ -140,15 +145,19 @@ func TestReadyIsAnExitCodeAndSaysWhichServiceIsNot(t *testing.T) {
 	}{
 		{`[{"service":"a","state":"beating","ready":true}]`, "--ready", 0, "ready: 1 service\n"},
 		{`[]`, "--ready", 0, "ready: 0 services\n"},
-		{`[{"service":"a","state":"beating","ready":true},{"service":"b\u001b[2J","state":"searching","lastAnswer":"no answer in time"}]`, "--ready", 2,
+		{`[{"service":"a","state":"beating","ready":true},{"service":"b\u001b[2J","state":"searching","reason":"no answer\u0007 in time"}]`, "--ready", 2,
 			"not ready: 1 of 2 services\nb[2J: searching: no answer in time\n"},
+		{`[{"service":"a","state":"beating","ready":true},{"service":"b","state":"withheld","reason":"its probe fails"}]`, "", 0, "" +
+			"SERVICE  STATE     LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID  REASON\n" +
+			"a        beating   -          -          -         -            -   -\n" +
+			"b        withheld  -          -          -         -            -   its probe fails\n"},
 		{`[{"service":"b","state":"searching"}]`, "", 0, "SERVICE  STATE      LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID\nb        searching  -          -          -         -            -\n"},
 		{`[{"service":"\u009b1","state":"searching"}]`, "--ready -o json", 2,
 			"{\n  \"ready\": false,\n  \"services\": [\n    {\n      \"service\": \"\\u009b1\",\n      \"state\": \"searching\",\n      \"ready\": false\n    }\n  ]\n}\n"},
 		{"[" + strings.Repeat(`{"service":"a","state":"searching"},`, 29) + `{"service":"z"}]`, "--ready", 2,
 			"not ready: 30 of 30 services\n" + strings.Repeat("a: searching: -\n", 20) + "and 10 more\n"},
 	} {
-		answer = c.answer
+		answer, ready = c.answer, strings.HasPrefix(c.want, "ready")
 		var out, errs bytes.Buffer
 		code := run(context.Background(), append([]string{"status", address}, strings.Fields(c.flags)...), []string{"MEP_LOG_LEVEL=LOUD"}, &out, &errs)
 		require.Equal(t, c.code, code, "%s", &errs)

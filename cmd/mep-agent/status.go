@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,26 +63,48 @@ func (c command) status(ctx context.Context, address string, out io.Writer) erro
 
 // askAgent reads the status of the agent that listens at address.
 func askAgent(ctx context.Context, address string) (agentStatus, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status", nil)
-	if err != nil {
-		return agentStatus{}, fmt.Errorf("ask the agent: %w", err)
+	none := fmt.Errorf("what listens on %s is no agent", address)
+	code, body, err := get(ctx, "http://"+address+"/status")
+	switch {
+	case err != nil:
+		return agentStatus{}, err
+	case code != http.StatusOK:
+		return agentStatus{}, fmt.Errorf("%w: it answers %d", none, code)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, // and no proxy
+	var s agentStatus
+	if json.Unmarshal(body, &s.Services) != nil || s.Services == nil {
+		return agentStatus{}, none
+	}
+	// Whether the agent is ready is more than its services: it decides, not this command.
+	code, _, err = get(ctx, "http://"+address+"/ready")
+	switch {
+	case err != nil:
+		return agentStatus{}, err
+	case code != http.StatusOK && code != http.StatusServiceUnavailable:
+		return agentStatus{}, none
+	}
+	s.Ready = code == http.StatusOK
+	return s, nil
+}
+
+// get asks for one of the agent's pages: directly, whatever proxy the environment has.
+func get(ctx context.Context, url string) (code int, body []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask the agent: %w", err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(r)
 	if err != nil {
-		return agentStatus{}, fmt.Errorf("no agent answers: %w", errors.Unwrap(err))
+		return 0, nil, fmt.Errorf("no agent answers: %w", errors.Unwrap(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return agentStatus{}, fmt.Errorf("what listens on %s is no agent: it answers %d", address, resp.StatusCode)
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxStatus))
+	if err != nil {
+		return 0, nil, fmt.Errorf("the agent's answer is cut off: %w", err)
 	}
-	s := agentStatus{Services: []agent.Status{}}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(&s.Services); err != nil || s.Services == nil {
-		return agentStatus{}, fmt.Errorf("what listens on %s is no agent", address)
-	}
-	s.Ready = !slices.ContainsFunc(s.Services, func(one agent.Status) bool { return !one.Ready })
-	return s, nil
+	return resp.StatusCode, body, nil
 }
 
 // printReadiness prints one line, and one more for each service that is not ready.
@@ -90,12 +113,7 @@ func printReadiness(out io.Writer, s agentStatus) error {
 		_, err := fmt.Fprintf(out, "ready: %s\n", servicesOf(len(s.Services)))
 		return err
 	}
-	var late []agent.Status
-	for _, one := range s.Services {
-		if !one.Ready {
-			late = append(late, one)
-		}
-	}
+	late := slices.DeleteFunc(slices.Clone(s.Services), func(one agent.Status) bool { return one.Ready })
 	_, err := fmt.Fprintf(out, "not ready: %d of %s\n", len(late), servicesOf(len(s.Services)))
 	for i, one := range late {
 		if i == maxLate && err == nil {
@@ -104,18 +122,27 @@ func printReadiness(out io.Writer, s agentStatus) error {
 		if i >= maxLate || err != nil {
 			break
 		}
-		_, err = fmt.Fprintf(out, "%s: %s: %s\n", cell(one.Service), cell(one.State), cell(one.LastAnswer))
+		_, err = fmt.Fprintf(out, "%s: %s: %s\n", cell(one.Service), cell(one.State), cell(cmp.Or(one.Reason, one.LastAnswer)))
 	}
 	return err
 }
 
-// table prints one row for each service.
+// table prints one row for each service, and why one is not well if there is such a one.
 func table(out io.Writer, all []agent.Status, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tSTATE\tLAST BEAT\tNEXT BEAT\tINTERVAL\tLAST ANSWER\tID")
+	reasons := slices.ContainsFunc(all, func(s agent.Status) bool { return s.Reason != "" })
+	head := "SERVICE\tSTATE\tLAST BEAT\tNEXT BEAT\tINTERVAL\tLAST ANSWER\tID"
+	if reasons {
+		head += "\tREASON"
+	}
+	fmt.Fprintln(w, head)
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cell(s.Service), cell(s.State), ago(now, s.LastBeat), in(now, s.NextBeat),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s", cell(s.Service), cell(s.State), ago(now, s.LastBeat), in(now, s.NextBeat),
 			interval(s.Interval), cell(s.LastAnswer), cell(s.ID))
+		if reasons {
+			fmt.Fprint(w, "\t", cell(s.Reason))
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }
