@@ -50,7 +50,7 @@ func (h *heardAgents) since(agent string, from Credit) bool {
 // them.
 func (in *Input) keeping(r *Record) Agents {
 	from := in.Health.Credited.Add(-r.window())
-	blind := in.Local.seenAt > from || in.Health.Disturbed && in.Health.DisturbedAt > from
+	blind := in.Health.Disturbed && in.Health.DisturbedAt > from // a start, a pause, a slow store
 	if !in.Alone || in.Heard == nil || !r.Expires() || blind || in.Heard.since("", from) {
 		return r.Agents
 	}

@@ -106,7 +106,7 @@ func TestAloneWhoIsNotHeardForAWindowKeepsNothing(t *testing.T) {
 		want  error
 	}{
 		{"b is heard too", true, func(r *replica) { r.beaten("i", 60*s, "a.1", "b.1") }, ErrKept},
-		{"b was heard within the window", true, func(r *replica) { r.beaten("i", 60*s, "a.1", "b.1"); r.beaten("i", 15*s, "a.1") }, ErrKept},
+		{"b was heard within the window", true, func(r *replica) { r.beaten("i", 60*s, "a.1", "b.1"); r.beaten("i", 10*s, "a.1") }, ErrKept},
 		{"b was last heard a window ago", true, func(r *replica) { r.beaten("i", 60*s, "a.1", "b.1"); r.beaten("i", 25*s, "a.1") }, nil},
 		{"b never was heard after it joined", true, func(r *replica) { r.beaten("i", 25*s, "a.1") }, nil},
 		{"b has just joined", true, func(*replica) {}, ErrKept},

@@ -22,10 +22,8 @@ var agentMutants = []mutant{
 		{"flow_beat.go", "in.Local.mayKeep || rec.Left:", "in.Local.mayKeep:"}}},
 	{name: "agents: among replicas, one not heard here counts for nothing", tests: "NotHeardForAWindow", edits: []edit{
 		{"heard.go", "	if !in.Alone || ", "	if "}}},
-	{name: "agents: after a start, one not heard yet counts for nothing", tests: "AfterAStart", edits: []edit{
-		{"heard.go", "in.Local.seenAt > from || in.Health.Disturbed", "in.Health.Disturbed"}}},
-	{name: "agents: a pause counts as silence", tests: "NotHeardForAWindow", edits: []edit{
-		{"heard.go", "	blind := in.Local.seenAt > from || in.Health.Disturbed && in.Health.DisturbedAt > from\n", "	blind := in.Local.seenAt > from\n"}}},
+	{name: "agents: a pause or a start counts as silence", tests: "NotHeardForAWindow|AfterAStart", edits: []edit{
+		{"heard.go", "	blind := in.Health.Disturbed && in.Health.DisturbedAt > from", "	blind := false && in.Health.DisturbedAt > from"}}},
 	{name: "agents: heartbeats without a name are nobody's", tests: "NotHeardForAWindow", edits: []edit{
 		{"heard.go", " || in.Heard.since(\"\", from) {", " {"}}},
 	{name: "agents: who resumes it is not one", tests: "AHeartbeatAfterALeave", edits: []edit{
