@@ -171,6 +171,8 @@ func readAgent(src Sources, validate func(info []byte) error) (Agent, error) {
 	gallery := readEdgeGalleryEnvironment(src.Environ)
 	if src.File == "" && src.Data == nil {
 		src.File = gallery.file
+	} else if gallery.file != "" && src.File != gallery.file {
+		gallery.warnings.add(gallery.file, "", "is not read: the configuration is another file")
 	}
 	inFile, all := fromFile(f, src)
 	inEnviron, bad := fromEnviron(f, src)
