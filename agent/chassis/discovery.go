@@ -10,14 +10,16 @@ import (
 	"github.com/go-chassis/go-chassis/v2/pkg/util/tags"
 	"github.com/go-chassis/openlog"
 
+	"github.com/mec-liveness/mepserver/agent"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 const (
-	askTimeout = 10 * time.Second // of one question, to all endpoints
-	retryAfter = time.Second      // a name whose first question failed is not asked for sooner
-	forgetTime = 10 * time.Minute // a name that nobody asks for is not asked for any more
+	anyApp       = "default"        // go-chassis' own; discovery is not told who asks
+	askTimeout   = 10 * time.Second // of one question, to all endpoints
+	failurePause = time.Second      // a name whose first question failed is not asked for sooner
+	forgetTime   = 10 * time.Minute // a name that nobody asks for is not asked for any more
 )
 
 // finder asks the platform for the services of a name.
@@ -49,9 +51,6 @@ type provider struct {
 	wanted    time.Time // by a call
 }
 
-// placeholder is never registered: an agent that only discovers must have a service too.
-var placeholder = mp1.ServiceInfo{SerName: "discovery", Version: defaultVersion, State: mp1.Inactive, TransportID: "rest-http", Serializer: "JSON"}
-
 func newDiscovery(o Options, r registry.Options, get lookup) *discovery {
 	s, err := readSettings(o, r, get)
 	d := &discovery{fault: err, refresh: s.refresh, names: map[string]*provider{}}
@@ -60,7 +59,7 @@ func newDiscovery(o Options, r registry.Options, get lookup) *discovery {
 	if err != nil {
 		return d
 	}
-	a, err := newAgent(s, Options{}, "discovery", placeholder)
+	a, err := agent.New(s.agent(anyApp)) // it never runs, so that it keeps nothing
 	if err != nil {
 		d.fault = err
 		return d
@@ -107,7 +106,7 @@ func (p *provider) known() (all []*registry.MicroServiceInstance, err error, eno
 	if p.answered {
 		return p.instances, nil, true
 	}
-	return nil, p.err, p.err != nil && time.Since(p.asked) < retryAfter
+	return nil, p.err, p.err != nil && time.Since(p.asked) < failurePause
 }
 
 // ask asks the platform for a name. Of calls that want it at once, one asks and the others

@@ -104,11 +104,8 @@ func (r *registrator) offer(id string, change func(*registered)) (*keeper, error
 		openlog.Info("the application has no protocols: it offers no service, and is not registered")
 		return nil, nil
 	}
-	if old := known.keeper; old != nil {
-		known.keeper = nil
-		if err := old.stop(); err != nil {
-			return nil, err
-		}
+	if known.keeper != nil {
+		return known.keeper, known.keeper.update(info)
 	}
 	k, err := keep(r.settings, r.options, known.service.AppID, info)
 	known.keeper = k

@@ -84,6 +84,11 @@ func readSettings(o Options, r registry.Options, get lookup) (s settings, err er
 	return s, errors.Join(faults...)
 }
 
+// agent are the options of an agent of an application that reaches the platform.
+func (s settings) agent(app string) agent.Options {
+	return agent.Options{App: app, Endpoints: s.endpoints, Prefix: s.prefix, Transport: s.transport, Token: s.token, Timeout: platformTimeout}
+}
+
 // newTransport is a transport of the certificates that go-chassis has read. Its default for
 // registries is to verify none, which would hand the application's token to anybody: the
 // authorities are those of caFile if verifyPeer is true, and the system's otherwise.
