@@ -138,6 +138,8 @@ func TestAGoChassisApplicationCallsAService(t *testing.T) {
 		beats.Store(true)
 	}
 	c.await("answer 200")
+	existence := s.Do(http.MethodGet, "/v4/default/registry/existence?type=microservice&appId=shop&serviceName=till&version=1.0.0", "")
+	require.Equal(t, http.StatusOK, existence.Status, "it is of the application that its configuration says: %s", existence.Body)
 	require.NotContains(t, c.Both.String(), "get sc endpoints failed", "autodiscovery works")
 }
 

@@ -36,7 +36,7 @@ servicecomb:
 const description = `
 servicecomb:
   service:
-    application: shop
+    app: shop
     name: till
     version: 1.0.0
 `
