@@ -1,10 +1,10 @@
 // Command consumer is a go-chassis application that calls a service over and over, and says
 // on a line whenever the outcome changes. It offers nothing.
 //
-//	consumer REGISTRY-TYPE REGISTRY-URL URL [APPID]
+//	consumer URL [APPID]
 //
 // URL names the service as go-chassis has it: http://NAME/path. APPID, if it is given, is the
-// application whose service is called. It ends when its standard input does.
+// application whose service is called.
 package main
 
 import (
@@ -18,45 +18,29 @@ import (
 	"github.com/go-chassis/go-chassis/v2"
 	"github.com/go-chassis/go-chassis/v2/core"
 
-	"github.com/mec-liveness/mepserver/test/e2e/chassis/application"
+	mec "github.com/mec-liveness/mepserver/agent/chassis"
 )
 
-const configuration = `
-servicecomb:
-  registry:
-    type: %s
-    address: %s
-    refreshInterval: 1s
-`
-
-const description = `
-servicecomb:
-  service:
-    app: shop
-    name: till
-    version: 1.0.0
-`
-
 func main() {
-	application.EndWithInput()
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Println("FAILED", err)
 		os.Exit(1)
 	}
 }
 
-func run(a []string) error {
-	if err := application.Init(application.Configuration{Chassis: fmt.Sprintf(configuration, a[0], a[1]), Microservice: description}); err != nil {
+func run(args []string) error {
+	mec.Install(mec.Options{})
+	if err := chassis.Init(); err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- chassis.Run() }()
 	var options []core.InvocationOption
-	if len(a) > 3 {
-		options = append(options, core.WithRouteTags(map[string]string{"app": a[3], "version": "latest"}))
+	if len(args) > 1 {
+		options = append(options, core.WithRouteTags(map[string]string{"app": args[1], "version": "latest"}))
 	}
 	for last := ""; ; {
-		if now := call(a[2], options); now != last {
+		if now := call(args[0], options); now != last {
 			fmt.Println(now)
 			last = now
 		}

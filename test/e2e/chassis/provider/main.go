@@ -1,65 +1,35 @@
-// Command provider is a go-chassis application that offers a service: GET /hello answers
-// with TEXT. It stops, and deregisters, at SIGTERM.
-//
-//	provider REGISTRY-TYPE REGISTRY-URL LISTEN APPID NAME VERSION TEXT
+// Command provider is a go-chassis application that greets. Its configuration makes it a MEC
+// application, or one of service-center's.
 package main
 
 import (
-	"fmt"
+	"log"
 	"net/http"
 	"os"
 
 	"github.com/go-chassis/go-chassis/v2"
 	"github.com/go-chassis/go-chassis/v2/server/restful"
 
-	"github.com/mec-liveness/mepserver/test/e2e/chassis/application"
+	mec "github.com/mec-liveness/mepserver/agent/chassis"
 )
 
-const configuration = `
-servicecomb:
-  registry:
-    type: %s
-    address: %s
-    scope: full
-    heartbeat:
-      interval: 1s
-  protocols:
-    rest:
-      listenAddress: %s
-`
+type greeter struct{}
 
-const description = `
-servicecomb:
-  service:
-    app: %s
-    name: %s
-    version: %s
-`
-
-type greeter struct{ text string }
-
-// Hello answers with the text.
-func (g *greeter) Hello(b *restful.Context) { _ = b.Write([]byte(g.text)) }
+// Hello answers GET /hello.
+func (*greeter) Hello(c *restful.Context) { _ = c.Write([]byte(os.Getenv("GREETING"))) }
 
 // URLPatterns tells go-chassis the route.
-func (g *greeter) URLPatterns() []restful.Route {
-	return []restful.Route{{Method: http.MethodGet, Path: "/hello", ResourceFunc: g.Hello}}
+func (*greeter) URLPatterns() []restful.Route {
+	return []restful.Route{{Method: http.MethodGet, Path: "/hello", ResourceFuncName: "Hello"}}
 }
 
 func main() {
-	application.EndWithInput()
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Println("FAILED", err)
-		os.Exit(1)
+	mec.Install(mec.Options{}) // before Init
+	chassis.RegisterSchema("rest", &greeter{})
+	if err := chassis.Init(); err != nil {
+		log.Fatal(err)
 	}
-}
-
-func run(a []string) error {
-	chassis.RegisterSchema("rest", &greeter{text: a[6]})
-	if err := application.Init(application.Configuration{
-		Chassis: fmt.Sprintf(configuration, a[0], a[1], a[2]), Microservice: fmt.Sprintf(description, a[3], a[4], a[5]),
-	}); err != nil {
-		return err
+	if err := chassis.Run(); err != nil { // until SIGTERM or SIGINT
+		log.Fatal(err)
 	}
-	return chassis.Run()
 }
