@@ -33,6 +33,7 @@ type Agent struct {
 	pools          []*pool    // of the queues
 	searchTimer    timer      // one list for all services that are searching
 	doubleTimer    timer      // one list for all services of which it is searched for a double
+	strays         []string   // serInstanceIds that POSTs may have made which arrived late
 	searchFailures int        // in a row
 	listed         time.Time  // when the last list came
 	saved          map[string]savedService
@@ -71,7 +72,7 @@ func New(o Options) (*Agent, error) {
 	if a.platform, err = newPlatform(o, name, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	a.doubleTimer = timer{index: -1, start: func() job { return a.listDoubles }}
+	a.doubleTimer = timer{index: -1, start: a.doublesJob}
 	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
 	a.pools = []*pool{
 		{queue: &a.requests.urgent, usual: usualRequests, most: maxUrgent},

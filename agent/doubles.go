@@ -33,6 +33,30 @@ func (a *Agent) listDoublesBy(at time.Time) {
 	}
 }
 
+// doublesJob has the strays removed, then lists. A 409 says that another agent keeps one
+// alive: then it is none.
+func (a *Agent) doublesJob() job {
+	own := map[string]bool{}
+	for _, r := range a.registrations {
+		own[r.id] = true // one that was lost meanwhile may have been found there
+	}
+	strays := slices.DeleteFunc(a.strays, func(id string) bool { return own[id] })
+	a.strays = nil
+	return func(ctx context.Context) func(time.Time) {
+		left := slices.DeleteFunc(strays, func(id string) bool {
+			err := a.platform.remove(ctx, id)
+			return err == nil || permanent(err)
+		})
+		searched := a.listDoubles(ctx)
+		return func(now time.Time) {
+			searched(now)
+			if a.strays = append(a.strays, left...); len(a.strays) > 0 {
+				a.listDoublesBy(now.Add(minDoubleDistance))
+			}
+		}
+	}
+}
+
 // listDoubles lists the application's services for all that are to be checked.
 func (a *Agent) listDoubles(ctx context.Context) func(time.Time) {
 	began := time.Now()
@@ -109,6 +133,21 @@ func (a *Agent) withdrawDoubles(services []*registration, list []mp1.ServiceInfo
 		if r.surplus = shown && at >= kept[identity]; r.surplus {
 			a.warn(r, "it is registered twice; this registration is removed, and the other joined", "id", r.id, "other", alike[identity][0])
 			a.reschedule(r)
+		} else if r.mayArrive && a.platform.keepsAgents() {
+			a.findStrays(r, alike[identity], own)
+		}
+		r.mayArrive = r.mayArrive && r.doubleChecks > 0
+	}
+}
+
+// findStrays has those of the registrations alike removed that this agent does not know. A
+// POST of its own that arrived late has made them: nobody would send heartbeats to them, and
+// they would stay, SUSPENDED. The platform keeps them if another agent has made them.
+func (a *Agent) findStrays(r *registration, alike []string, own map[string]bool) {
+	for _, id := range alike {
+		if !own[id] && !slices.Contains(a.strays, id) {
+			a.warn(r, "it is registered twice; the other registration is removed, unless another agent keeps it alive", "id", r.id, "other", id)
+			a.strays = append(a.strays, id)
 		}
 	}
 }

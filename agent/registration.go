@@ -26,6 +26,7 @@ type registration struct {
 	listedAt         time.Time // when the list came that did not show it
 	doubleChecks     int       // lists that are still to be searched for a double
 	doubleCheckAt    time.Time // not before
+	mayArrive        bool      // a POST was given up that may be carried out yet
 	goneID           string    // the platform has answered 404 for it; a list may still show it
 	verifyNext       bool      // read the liveness resource after the next heartbeat
 	failures         int       // of its requests, in a row

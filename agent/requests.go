@@ -111,7 +111,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	r.retryIn(now, a.jitter.registerDelay(r.failures, err))
 	if mayHaveSucceeded(err) { // another POST might register it twice: list first
 		r.step(registerUnclear)
-		r.unclear = true
+		r.unclear, r.mayArrive = true, true
 		a.searchBy(r.timer.due)
 		a.reschedule(r)
 		return
