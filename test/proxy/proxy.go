@@ -1,10 +1,11 @@
 // Package proxy is a TCP proxy whose link the tests break on purpose: it cuts, refuses,
-// delays, drips, or swallows one direction, and leads elsewhere. It must not know what runs
+// delays, loses, drips, or swallows one direction, and leads elsewhere. It must not know what runs
 // through it.
 package proxy
 
 import (
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,8 @@ const (
 	Blackhole      // keep everything open and let nothing through, either way
 	HalfUp         // nothing from the client to the server
 	HalfDown       // nothing from the server to the client
-	Delay          // everything Proxy.Delay later
+	Delay          // everything so much later as SetDelay says
+	Lossy          // everything as SetLoss says
 	Drip           // a byte each millisecond
 )
 
@@ -51,6 +53,7 @@ type Proxy struct {
 	t      testing.TB
 	mode   atomic.Int32
 	delay  atomic.Int64
+	loss   atomic.Int64 // in parts of a million
 	opened atomic.Int64
 	target atomic.Pointer[string]
 	l      net.Listener // nil: Absent
@@ -124,6 +127,29 @@ func (p *Proxy) SetDelay(d time.Duration) {
 	p.Set(Delay)
 }
 
+// retransmission is when a sender first takes a segment for lost, which then doubles.
+const retransmission = 200 * time.Millisecond
+
+// SetLoss delays every piece by d, and loses a share of them, from 0 to 1, as often as chance
+// has it. TCP sends again what is lost, so that it comes late, and all behind it.
+func (p *Proxy) SetLoss(d time.Duration, share float64) {
+	p.delay.Store(int64(d))
+	p.loss.Store(int64(share * 1e6))
+	p.Set(Lossy)
+}
+
+// lateness is how much later a piece comes.
+func (p *Proxy) lateness() time.Duration {
+	d := time.Duration(p.delay.Load())
+	if p.is() != Lossy {
+		return d
+	}
+	for again := retransmission; again < time.Minute && rand.Int64N(1e6) < p.loss.Load(); again *= 2 { //nolint:gosec // chance, no secret
+		d += again
+	}
+	return d
+}
+
 // Cut closes every open connection.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -189,13 +215,13 @@ const step = 10 * time.Millisecond
 
 // forward writes what the link lets through, when it does.
 func (p *Proxy) forward(to io.Writer, b []byte, swallowed Mode) bool {
-	due := time.Now().Add(time.Duration(p.delay.Load()))
+	due := time.Now().Add(p.lateness())
 	for len(b) > 0 {
 		n := len(b)
 		switch m := p.is(); {
 		case p.closed.Load(), m == Refuse, m == Absent:
 			return false
-		case m == Blackhole, m == swallowed, m == Delay && time.Now().Before(due):
+		case m == Blackhole, m == swallowed, (m == Delay || m == Lossy) && time.Now().Before(due):
 			time.Sleep(step) // bytes wait, as they do behind a link that is down
 			continue
 		case m == Drip:

@@ -117,3 +117,24 @@ func TestWhatIsSwallowedComesWhenTheLinkIsBack(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond, "both ways")
 }
+
+func TestWhatIsLostComesLateAndInOrder(t *testing.T) {
+	p := proxy.Start(t, server(t, '1'))
+	c := dial(t, p)
+	p.SetLoss(0, 1)
+	_, err := c.Write([]byte("?"))
+	require.NoError(t, err)
+	b := make([]byte, 1)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err = c.Read(b)
+	require.Error(t, err)
+	p.Set(proxy.Pass)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err = c.Read(b)
+	require.NoError(t, err, "it comes all the same")
+	p.SetLoss(time.Millisecond, 0.1)
+	for range 20 {
+		_, err = ask(c)
+		require.NoError(t, err)
+	}
+}
