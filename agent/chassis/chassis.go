@@ -48,6 +48,6 @@ type Options struct {
 // Install gives go-chassis the registrator and the service discovery of [Type]. It is called
 // once, before go-chassis' Init.
 func Install(o Options) {
-	registry.InstallRegistrator(Type, func(r registry.Options) registry.Registrator { return newRegistrator(o, r, setting) })
-	registry.InstallServiceDiscovery(Type, func(r registry.Options) registry.ServiceDiscovery { return newDiscovery(o, r, setting) })
+	registry.InstallRegistrator(Type, func(r registry.Options) registry.Registrator { return newRegistrator(o, r, ofApplication) })
+	registry.InstallServiceDiscovery(Type, func(r registry.Options) registry.ServiceDiscovery { return newDiscovery(o, r, ofApplication) })
 }

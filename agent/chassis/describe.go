@@ -2,6 +2,7 @@ package chassis
 
 import (
 	"encoding/json"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -125,7 +126,8 @@ func reachable(address string) string {
 
 // implSpecificOf is what has no place elsewhere.
 func implSpecificOf(i *registry.MicroServiceInstance) json.RawMessage {
-	e := extra{HostName: i.HostName, Properties: i.Metadata}
+	e := extra{HostName: i.HostName, Properties: maps.Clone(i.Metadata)}
+	maps.DeleteFunc(e.Properties, func(_, value string) bool { return value == "" }) // go-chassis sets some that it does not know
 	if d := i.DataCenterInfo; d != nil {
 		e.DataCenter = &dataCenter{d.Name, d.Region, d.AvailableZone}
 	}

@@ -39,7 +39,7 @@ func TestWhatOneApplicationRegistersAnotherCalls(t *testing.T) {
 		{map[string]*registry.Endpoint{"highway": {Address: "10.0.0.5:7070"}}, []string{"highway://10.0.0.5:7070"}, "RPC"},
 	} {
 		info, ok := describe(service, &registry.MicroServiceInstance{EndpointsMap: c.endpoints, HostName: "h", Status: "UP",
-			Metadata: map[string]string{"canary": "true", "app": "liar", "version": "9"}, DataCenterInfo: &registry.DataCenterInfo{Name: "dc", AvailableZone: "z"}}, 5)
+			Metadata: map[string]string{"canary": "true", "app": "liar", "version": "9", "nodeIP": ""}, DataCenterInfo: &registry.DataCenterInfo{Name: "dc", AvailableZone: "z"}}, 5)
 		require.True(t, ok)
 		require.Equal(t, c.uris, info.TransportInfo.Endpoint.URIs)
 		require.Equal(t, c.kind, info.TransportInfo.Type)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	anyApp       = "default"        // go-chassis' own; discovery is not told who asks
+	discoverer   = "discovery"      // a name of its own for the agent that asks: the platform is not told it
 	askTimeout   = 10 * time.Second // of one question, to all endpoints
 	failurePause = time.Second      // a name whose first question failed is not asked for sooner
 	forgetTime   = 10 * time.Minute // a name that nobody asks for is not asked for any more
@@ -51,15 +51,15 @@ type provider struct {
 	wanted    time.Time // by a call
 }
 
-func newDiscovery(o Options, r registry.Options, get lookup) *discovery {
-	s, err := readSettings(o, r, get)
+func newDiscovery(o Options, r registry.Options, from source) *discovery {
+	s, err := readSettings(o, r, from)
 	d := &discovery{fault: err, refresh: s.refresh, names: map[string]*provider{}}
 	d.ctx, d.end = context.WithCancel(context.Background())
-	warnOfWatch(get)
+	warnOfWatch(from)
 	if err != nil {
 		return d
 	}
-	a, err := agent.New(s.agent(anyApp)) // it never runs, so that it keeps nothing
+	a, err := agent.New(s.agent(discoverer)) // it never runs, so that it keeps nothing
 	if err != nil {
 		d.fault = err
 		return d

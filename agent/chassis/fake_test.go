@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -118,5 +120,7 @@ func newFake() *fakePlatform { return &fakePlatform{services: map[string]mp1.Ser
 // address is where go-chassis says that the platform is.
 var address = registry.Options{Addrs: []string{"mep:30100"}}
 
-// settingsOf is the lookup of these settings.
-func settingsOf(m map[string]string) lookup { return func(key string) string { return m[key] } }
+// settingsOf are these settings.
+func settingsOf(m map[string]string) source {
+	return source{get: func(key string) string { return m[key] }, keys: func() []string { return slices.Collect(maps.Keys(m)) }}
+}

@@ -41,8 +41,8 @@ type registered struct {
 	keeper   *keeper // nil as long as nothing is offered
 }
 
-func newRegistrator(o Options, r registry.Options, get lookup) *registrator {
-	s, err := readSettings(o, r, get)
+func newRegistrator(o Options, r registry.Options, from source) *registrator {
+	s, err := readSettings(o, r, from)
 	return &registrator{settings: s, fault: err, options: o, known: map[string]*registered{}}
 }
 

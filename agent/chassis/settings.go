@@ -3,7 +3,10 @@ package chassis
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chassis/go-archaius"
@@ -20,8 +23,9 @@ const (
 	heartbeatSetting = "servicecomb.registry.heartbeat.interval"
 	watchSetting     = "servicecomb.registry.watch"
 	accountSetting   = "servicecomb.credentials.account.username"
-	prefixSetting    = "servicecomb.mec.prefix"
-	tokenSetting     = "servicecomb.mec.tokenFile"
+	ownSettings      = "servicecomb.mec."
+	prefixSetting    = ownSettings + "prefix"
+	tokenSetting     = ownSettings + "tokenFile"
 )
 
 const (
@@ -31,11 +35,17 @@ const (
 	platformTimeout = 5 * time.Second // of one request to one endpoint
 )
 
-// lookup gives the text of a setting, "" if there is none.
-type lookup func(key string) string
+// source is where settings come from.
+type source struct {
+	get  func(key string) string // "" if there is none
+	keys func() []string         // of all settings
+}
 
-// setting is the lookup of a running application.
-func setting(key string) string { return archaius.GetString(key, "") }
+// ofApplication are the settings of the running application.
+var ofApplication = source{
+	get:  func(key string) string { return archaius.GetString(key, "") },
+	keys: func() []string { return slices.Collect(maps.Keys(archaius.GetConfigs())) },
+}
 
 // settings are what both plugins are made of.
 type settings struct {
@@ -48,7 +58,8 @@ type settings struct {
 }
 
 // readSettings returns an error that joins one for each fault.
-func readSettings(o Options, r registry.Options, get lookup) (s settings, err error) {
+func readSettings(o Options, r registry.Options, from source) (s settings, err error) {
+	get := from.get
 	s = settings{prefix: get(prefixSetting), transport: o.Transport, token: o.Token, refresh: defaultRefresh}
 	scheme := "http://"
 	if r.EnableSSL {
@@ -57,7 +68,7 @@ func readSettings(o Options, r registry.Options, get lookup) (s settings, err er
 	for _, host := range r.Addrs {
 		s.endpoints = append(s.endpoints, scheme+host)
 	}
-	var faults []error
+	faults := from.unknown()
 	if s.transport == nil {
 		if s.transport, err = newTransport(r); err != nil {
 			faults = append(faults, err)
@@ -84,6 +95,17 @@ func readSettings(o Options, r registry.Options, get lookup) (s settings, err er
 	return s, errors.Join(faults...)
 }
 
+// unknown has an error for each setting of ours that there is not: a misspelt name of the
+// token's file would have every request go without it.
+func (from source) unknown() (faults []error) {
+	for _, key := range slices.Sorted(slices.Values(from.keys())) {
+		if strings.HasPrefix(key, ownSettings) && key != prefixSetting && key != tokenSetting {
+			faults = append(faults, fmt.Errorf("%s is no setting; there are %s and %s", key, prefixSetting, tokenSetting))
+		}
+	}
+	return faults
+}
+
 // agent are the options of an agent of an application that reaches the platform.
 func (s settings) agent(app string) agent.Options {
 	return agent.Options{App: app, Endpoints: s.endpoints, Prefix: s.prefix, Transport: s.transport, Token: s.token, Timeout: platformTimeout}
@@ -104,8 +126,8 @@ func newTransport(r registry.Options) (http.RoundTripper, error) {
 }
 
 // warnOfWatch says that a setting is not used, or its absence would be noticed late.
-func warnOfWatch(get lookup) {
-	if get(watchSetting) == "true" {
+func warnOfWatch(from source) {
+	if from.get(watchSetting) == "true" {
 		openlog.Warn(watchSetting + " is not used over Mp1: " + refreshSetting + " says how often the platform is asked")
 	}
 }

@@ -40,6 +40,9 @@ func TestEveryFaultOfTheSettingsIsSaid(t *testing.T) {
 		refreshSetting:   {"often", "1ms", "-1s", "5"},
 		heartbeatSetting: {"often", "1ms", "48h", "-5s", "5"},
 		accountSetting:   {"root"},
+
+		"servicecomb.mec.tokenfile": {"/run/token"},
+		"servicecomb.mec.app":       {"x"},
 	} {
 		for _, v := range values {
 			_, err := readSettings(Options{}, address, settingsOf(map[string]string{key: v}))
