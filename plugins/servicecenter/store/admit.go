@@ -33,7 +33,8 @@ func (s *Store) classOf(ctx context.Context, t *heartbeat.Txn, ops []clientv3.Op
 			return quota.Change
 		}
 		return quota.Grow
-	case heartbeat.Silent: // deaths are found without it, only not as soon after restarts
+	case heartbeat.Silent, // deaths are found without it, only not as soon after restarts
+		heartbeat.Join: // few bytes, but as often as an application likes
 		return quota.Change
 	default:
 		return quota.Free

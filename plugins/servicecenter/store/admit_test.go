@@ -31,6 +31,8 @@ func TestAtAFullStoreTheJudgementGoesOnAndNothingIsAdded(t *testing.T) {
 		"a PUT that grows":           {heartbeat.Rewrite, larger, quota.Grow},
 		"a PUT that does not":        {heartbeat.Rewrite, smaller, quota.Change},
 		"a PUT to INACTIVE":          {heartbeat.Deactivate, r, quota.Change},
+		"one more agent":             {heartbeat.Join, r, quota.Change},
+		"an agent that leaves":       {heartbeat.Leave, r, quota.Free},
 		"a death":                    {heartbeat.Claim, r, quota.Free},
 		"a refutation":               {heartbeat.Rearm, r, quota.Free},
 		"a return":                   {heartbeat.Resume, r, quota.Free},
