@@ -67,7 +67,7 @@ func New(o Options) (*Agent, error) {
 		}
 		a.enter(r)
 	}
-	name, slot := newAgentName(o.App)
+	name, slot := newAgentName(o.App, o.Endpoints)
 	a.slot = slot
 	if a.platform, err = newPlatform(o, name, m.failover); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)

@@ -46,16 +46,33 @@ func (a *Agent) joinAgain(r *registration) {
 // then may an orchestrator stop the agent before it.
 func (a *Agent) entered(r *registration) bool { return r.joined || !a.platform.keepsAgents() }
 
-// maxStampError is how much the time stamp of a heartbeat may differ from what it should be
-// by the clocks: some platforms tell whole seconds, and an answer takes its time.
-const maxStampError = 2 * time.Second
+// ownStamp is what the platform told of a heartbeat of ours, by its own clock.
+type ownStamp struct {
+	stamp, sent time.Time
+	took        time.Duration // from the sending to the answer
+}
 
-// learnLag compares the platform's clock with this machine's, by what it tells of the
-// heartbeat that was sent last and has been taken.
-func (r *registration) learnLag(info mp1.ServiceLivenessInfo) {
+// learnStamp takes what the platform tells right after the heartbeat that was sent last.
+func (r *registration) learnStamp(info mp1.ServiceLivenessInfo) {
 	if stamp := stampOf(info); !stamp.IsZero() && !r.lastBeat.IsZero() {
-		r.lag, r.lagged = stamp.Sub(r.lastBeat.Round(0)), true
+		r.own = ownStamp{stamp, r.lastBeat, r.lastTook}
 	}
+}
+
+// stampError is how much the stamps of two heartbeats may differ from the time between them,
+// beside the time that the two took. Some platforms tell whole seconds only.
+func stampError(a, b time.Time) time.Duration {
+	if a.Nanosecond() == 0 || b.Nanosecond() == 0 {
+		return time.Second
+	}
+	return 50 * time.Millisecond
+}
+
+// later reports whether a stamp is of a later heartbeat than our last one. The clock of the
+// platform need not be right, nor that of this machine.
+func (r *registration) later(stamp time.Time) bool {
+	last := r.own.stamp.Add(r.lastBeat.Sub(r.own.sent)) // by the monotonic clock
+	return stamp.Sub(last) > r.own.took+r.lastTook+stampError(stamp, r.own.stamp)
 }
 
 // stampOf is when the platform took the last heartbeat, zero if it does not say.
@@ -74,12 +91,12 @@ func (a *Agent) keptByAnother(ctx context.Context, r *registration) bool {
 		return false // there is nothing to tell it by, or there was no time for it
 	case r.lastBeat.IsZero():
 		return true // it was found, and this agent has not kept it alive for a moment
-	case !r.lagged:
+	case r.own.stamp.IsZero():
 		return false
 	}
 	info, err := a.platform.liveness(ctx, r.livenessPath, r.interval)
 	stamp := stampOf(info)
-	return err == nil && !stamp.IsZero() && stamp.Sub(r.lastBeat.Round(0))-r.lag > maxStampError
+	return err == nil && !stamp.IsZero() && r.later(stamp)
 }
 
 // release takes a service away from the platform, unless another agent keeps it alive: then

@@ -193,7 +193,7 @@ func TestWhatSomebodyElseKeepsAliveIsLeftOnAnyPlatform(t *testing.T) {
 				before := run(t, options(f, 1))
 				advance(time.Minute)
 				last := *before.Status()[0].LastBeat
-				advance(3 * time.Second) // the same moment would not tell the two apart
+				advance(2 * time.Second) // the same moment would not tell the two apart
 				after := run(t, options(f, 1))
 				advance(2 * time.Second)
 				require.Equal(t, last, *before.Status()[0].LastBeat, "nothing of the old one came between")

@@ -10,15 +10,15 @@ import (
 	"syscall"
 )
 
-// maxSlots is how many agents of one application get a place of their own in a network
+// maxSlots is how many agents of one group get a place of their own in a network
 // namespace. Another one's place is random: after its crash it is taken for a new agent.
 const maxSlots = 64
 
-// takePlace takes the first free slot of the application in this network namespace. The
+// takePlace takes the first free slot of a group of agents in this network namespace. The
 // containers of a pod share one, and it outlives theirs. A slot is the name of an abstract
 // Unix socket: the kernel frees it when the process is gone, however it went. Nobody can
 // connect to it.
-func takePlace(app string) (string, io.Closer) {
+func takePlace(group string) (string, io.Closer) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return randomName(), nil
@@ -27,11 +27,11 @@ func takePlace(app string) (string, io.Closer) {
 	if err != nil {
 		return randomName(), nil
 	}
-	sum := sha256.Sum256([]byte(app))
+	sum := sha256.Sum256([]byte(group))
 	for slot := range maxSlots {
 		name := fmt.Sprintf("@mep-agent/%s/%d", hex.EncodeToString(sum[:16]), slot)
 		if held := bindName(name); held != nil {
-			return placeName(strings.TrimSpace(string(boot)), namespace, app, slot), held
+			return placeName(strings.TrimSpace(string(boot)), namespace, group, slot), held
 		}
 	}
 	return randomName(), nil

@@ -20,14 +20,14 @@ func placeOf(t *testing.T, name string) string {
 // Two agents that live never share a place, and who comes after a dead one has its.
 func TestAPlaceIsOnesOwnAndOutlivesItsAgent(t *testing.T) {
 	app := t.Name() + randomName()
-	first, one := newAgentName(app)
-	second, two := newAgentName(app)
-	other, three := newAgentName(app + "x")
+	first, one := newAgentName(app, []string{"http://mep"})
+	second, two := newAgentName(app, []string{"http://mep"})
+	other, three := newAgentName(app, []string{"http://other"})
 	defer func() { _ = three.Close() }()
 	require.NotEqual(t, placeOf(t, first), placeOf(t, second))
 	require.NotEqual(t, placeOf(t, first), placeOf(t, other))
 	require.NoError(t, one.Close()) // what the kernel does when a process is gone
-	again, four := newAgentName(app)
+	again, four := newAgentName(app, []string{"http://mep"})
 	require.Equal(t, placeOf(t, first), placeOf(t, again))
 	require.NotEqual(t, first, again, "it is another run all the same")
 	require.NoError(t, two.Close())
@@ -35,11 +35,11 @@ func TestAPlaceIsOnesOwnAndOutlivesItsAgent(t *testing.T) {
 
 	var held []string
 	for range maxSlots {
-		name, slot := newAgentName(app)
+		name, slot := newAgentName(app, []string{"http://mep"})
 		defer func() { _ = slot.Close() }()
 		held = append(held, placeOf(t, name))
 	}
-	name, slot := newAgentName(app)
+	name, slot := newAgentName(app, []string{"http://mep"})
 	require.Nil(t, slot)
 	require.NotContains(t, held, placeOf(t, name), "and beyond the slots it is random")
 }

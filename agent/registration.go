@@ -35,12 +35,11 @@ type registration struct {
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
-	posted  bool          // this agent has POSTed it, or may have
-	surplus bool          // it is doubled, and this one is to go
-	unclear bool          // a POST may have been carried out; the list will show it
-	joined  bool          // the platform has taken a POST or PUT of it by this agent
-	lag     time.Duration // of this machine's clock behind the platform's
-	lagged  bool          // lag is known
+	posted  bool     // this agent has POSTed it, or may have
+	surplus bool     // it is doubled, and this one is to go
+	unclear bool     // a POST may have been carried out; the list will show it
+	joined  bool     // the platform has taken a POST or PUT of it by this agent
+	own     ownStamp // zero: not known
 
 	updatePending   bool // a PUT failed, or this agent is to join again
 	updateNotBefore time.Time
@@ -51,11 +50,12 @@ type registration struct {
 	takenBack bool   // Remove has taken it back
 	reported  Status // what Options.OnChange has been told
 
-	healthy       bool      // what the probe says; true without one
-	probeFailures int       // in a row
-	probeError    string    // of the last one, "" if it succeeded
-	lastBeat      time.Time // when the last heartbeat was sent that was taken
-	lastAnswer    string    // for Status
+	healthy       bool          // what the probe says; true without one
+	probeFailures int           // in a row
+	probeError    string        // of the last one, "" if it succeeded
+	lastBeat      time.Time     // when the last heartbeat was sent that was taken
+	lastTook      time.Duration // until its answer
+	lastAnswer    string        // for Status
 
 	timer, probeTimer timer
 }
@@ -80,7 +80,7 @@ func (r *registration) decidedBy(began time.Time) bool {
 // resource, and has a heartbeat sent at once if heartbeats are required.
 func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Time) {
 	if r.id != info.SerInstanceID {
-		r.lastBeat, r.lagged, r.posted, r.joined = time.Time{}, false, false, false
+		r.lastBeat, r.own, r.posted, r.joined = time.Time{}, ownStamp{}, false, false
 	}
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
@@ -207,7 +207,7 @@ func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLi
 		r.timer.due = now.Add(j.shorten(r.interval))
 	case was == verifying && info.State == mp1.Active:
 		r.step(shownAlive)
-		r.learnLag(info)
+		r.learnStamp(info)
 		r.losses, r.denials = 0, 0
 		r.beatDue = earlier(r.beatDue, r.lastBeat.Add(r.interval))
 		r.timer.due = r.beatDue

@@ -188,6 +188,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 			a.joinAgain(r)
 		}
 		r.scheduleNext(a.jitter, sent, next)
+		r.lastTook = now.Sub(sent)
 		switch {
 		case r.updateIsDue(now): // sent right after a heartbeat, a PUT delays none
 			r.step(updateDue)

@@ -99,6 +99,8 @@ type agentStatus struct {
 	ID             string  `json:"serInstanceId"`
 	Interval       float64 `json:"intervalSeconds"`
 	LastAnswer     string
+	LastBeat       time.Time
+	NextBeat       time.Time
 }
 
 func (a *agent) services() (all []agentStatus) {
