@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"slices"
@@ -135,7 +136,11 @@ func edgeGalleryScalar(n *yaml.Node, k kind) (v any, ok bool) {
 	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 	switch k {
 	case text:
-		return n.Value, n.Tag != "!!binary"
+		if n.Tag == "!!binary" {
+			b, err := base64.StdEncoding.DecodeString(n.Value)
+			return string(b), err == nil
+		}
+		return n.Value, true
 	case boolean:
 		v, ok = booleans11[n.Value]
 		return v, ok && n.Style&quoted == 0

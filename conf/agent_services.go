@@ -50,11 +50,12 @@ const (
 	object
 	objectList
 	anything // what only applications understand
+	ignored  // what only answers have
 	duration
 )
 
 // kindWords say in a fault what a value must be.
-var kindWords = [...]string{"text", "a whole number", "true or false", "a list of text", "a set of keys", "a list", "anything",
+var kindWords = [...]string{"text", "a whole number", "true or false", "a list of text", "a set of keys", "a list", "anything", "anything",
 	"a Go duration with its unit such as 500ms, 5s or 1m"}
 
 // members are keys whose values are of one kind.
@@ -76,7 +77,7 @@ func nested(name string, k kind, keys ...[]member) []member {
 func serviceShape(edgeGallery bool) shape {
 	var more []member
 	if edgeGallery {
-		more = members(anything, "links", "serinstanceid")
+		more = members(ignored, "links", "serinstanceid")
 	}
 	endpoint := nested("endpoint", object, members(textList, "uris", "fqdn"),
 		nested("addresses", objectList, members(text, "host"), members(integer, "port")), members(anything, "alternative"))
@@ -87,7 +88,7 @@ func serviceShape(edgeGallery bool) shape {
 		members(text, "version", "state", "transportId"),
 		nested("transportInfo", object, members(text, "id", "name", "description", "type", "protocol", "version"), endpoint, security, members(anything, "implSpecificInfo")),
 		members(text, "serializer", "scopeOfLocality"), members(boolean, "consumedLocalOnly", "isLocal"), members(integer, "livenessInterval"),
-		members(anything, "_links"), more,
+		members(ignored, "_links"), more,
 		nested("probe", object, members(text, "tcp", "http"), members(textList, "exec"), members(duration, "interval", "timeout"), members(integer, "failures")),
 	)}
 }
@@ -137,9 +138,7 @@ func (r *serviceReader) read(d *document, n *yaml.Node, path string, edgeGallery
 
 // info is the description of a service, as it is registered.
 func (sn *serviceNode) info(m map[string]any) []byte {
-	for _, notSent := range []string{"probe", "_links", "links", "serinstanceid"} {
-		delete(m, notSent)
-	}
+	delete(m, "probe")
 	if sn.edgeGallery {
 		fillAsEdgeGallery(m)
 	}

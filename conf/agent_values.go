@@ -13,6 +13,9 @@ import (
 // value reads a node as what encoding/json would read for it, nil if it is absent or a fault.
 // An object is read into what a merge has put there before.
 func (sn *serviceNode) value(n *yaml.Node, s shape, at string, into any) any {
+	if s.kind == ignored {
+		return nil
+	}
 	if n = sn.follow(n, at); n == nil || isNull(n) {
 		return nil // absent, as on the wire
 	}

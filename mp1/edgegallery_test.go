@@ -71,3 +71,28 @@ func TestWhatEdgeGallerysServerRefusesStaysRefused(t *testing.T) {
 		require.Error(t, err, given)
 	}
 }
+
+// A description that keeps MEC 011's rules stays what it is, but for 0, which means none; a
+// completed one is complete.
+func FuzzCompleteRegistration(f *testing.F) {
+	f.Add([]byte(`{` + bare + `,"transportInfo":{"id":"","endpoint":{"addresses":[{"host":"","port":0},{"host":"h","port":1}],"alternative":{}}}}`))
+	f.Add([]byte(`{` + bare + `,"transportId":"Rest1","serCategory":{"id":"x"},"livenessInterval":0e5}`))
+	f.Add([]byte(`{` + bare + `,"transportId":"rest-http","livenessInterval":1e400,"transportInfo":[]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		once := CompleteRegistration(data)
+		first, errFirst := readDocument(once)
+		second, errSecond := readDocument(CompleteRegistration(once))
+		require.Equal(t, errFirst == nil, errSecond == nil)
+		require.Equal(t, first.members, second.members)
+		whole, err := DecodeServiceInfo(data)
+		if err != nil {
+			return
+		}
+		if n := whole.LivenessInterval; n != nil && *n == 0 {
+			whole.LivenessInterval = nil
+		}
+		completed, err := DecodeServiceInfo(once)
+		require.NoError(t, err)
+		require.Equal(t, whole, completed)
+	})
+}
