@@ -115,11 +115,13 @@ func (c *Client) newRequest(ctx context.Context, q request) (*http.Request, erro
 	}
 	var body io.Reader
 	if q.body != nil {
-		text, err := json.Marshal(q.body)
-		if err != nil {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false) // it would write & as six bytes, and bodies have a limit
+		if err := e.Encode(q.body); err != nil {
 			return nil, fmt.Errorf("mp1 client: %w", err)
 		}
-		body = bytes.NewReader(text)
+		body = bytes.NewReader(bytes.TrimSpace(text.Bytes()))
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, target, body)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 // ErrEndSubscription is what the function of [Notifications] returns to end the subscription
 // that the notification is of: the platform is answered 410 Gone and sends nothing more of it.
+// It is still listed; [Client.Unsubscribe] removes it.
 var ErrEndSubscription = errors.New("mp1 client: the subscription has ended")
 
 const (

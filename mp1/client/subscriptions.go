@@ -11,7 +11,8 @@ import (
 
 // Subscribe asks for notifications on behalf of app (§8.2.8.3.4). They are POSTed to
 // s.CallbackReference, where [Notifications] takes them. Links.Self.Href of the result is the
-// subscription, for Subscription and Unsubscribe. [Client.KeepSubscribed] does not subscribe twice.
+// subscription, for Subscription and Unsubscribe. [Client.Resubscribe] is for programs that
+// start again.
 func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription, options ...RequestOption) (out mp1.Subscription, err error) {
 	path, err := c.subscriptions(app)
 	if err != nil {
@@ -22,22 +23,23 @@ func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription, 
 	return out, err
 }
 
-// KeepSubscribed returns a subscription of app that has the callback and the criteria of s, or
-// subscribes if there is none. So a program that starts again has one subscription, and not
-// one more each time. A subscription of the same callback with other criteria stays.
-func (c *Client) KeepSubscribed(ctx context.Context, app string, s mp1.Subscription) (mp1.Subscription, error) {
+// Resubscribe ends the subscriptions of app that have the callback and the criteria of s, as an
+// earlier run of the program has left them, and subscribes. So a program that starts again has
+// one subscription, and not one more each time, and one that lives: a subscription that was
+// answered 410 Gone looks like any other and is told nothing. What changed before is not
+// told either, so look at the services afterwards.
+func (c *Client) Resubscribe(ctx context.Context, app string, s mp1.Subscription) (mp1.Subscription, error) {
 	links, err := c.Subscriptions(ctx, app)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotFound) { // which is EdgeGallery's word for no subscriptions
 		return mp1.Subscription{}, err
 	}
 	for _, link := range links {
 		there, err := c.Subscription(ctx, link.Href)
-		switch {
-		case errors.Is(err, ErrNotFound): // it ended meanwhile
-		case err != nil:
+		if err == nil && there.CallbackReference == s.CallbackReference && sameCriteria(there.FilteringCriteria, s.FilteringCriteria) {
+			err = c.Unsubscribe(ctx, link.Href)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) { // it may end meanwhile
 			return mp1.Subscription{}, err
-		case there.CallbackReference == s.CallbackReference && sameCriteria(there.FilteringCriteria, s.FilteringCriteria):
-			return there, nil
 		}
 	}
 	return c.Subscribe(ctx, app, s)

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,45 +61,59 @@ func TestASubscriptionIsAskedForOnlyWhereThePlatformIs(t *testing.T) {
 func TestAProgramThatStartsAgainHasOneSubscription(t *testing.T) {
 	const root = mp1.Base + "/applications/a/subscriptions"
 	there := map[string]string{}
-	posts := 0
+	for id, body := range map[string]string{
+		"mine": `"callbackReference":"http://h/cb","filteringCriteria":{"serNames":["n"]}`, "all": `"callbackReference":"http://h/cb"`,
+		"elsewhere": `"callbackReference":"http://h/other","filteringCriteria":{"serNames":["n"]}`, "twin": `"callbackReference":"http://h/cb","filteringCriteria":{"serNames":["n"],"states":[]}`,
+	} {
+		there[id] = `{"subscriptionType":"SerAvailabilityNotificationSubscription",` + body + `,"_links":{"self":{"href":"` + root + "/" + id + `"}}}`
+	}
 	p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) {
+		id := path.Base(r.URL.Path)
 		switch {
 		case r.Method == http.MethodPost:
-			posts++
-			respond(201, `{"callbackReference":"http://h/new","_links":{"self":{"href":"`+root+`/new"}}}`)(w, r)
+			there["new"] = `{"callbackReference":"http://h/cb","_links":{"self":{"href":"` + root + `/new"}}}`
+			respond(201, there["new"])(w, r)
 		case r.URL.Path == root:
 			links := []string{`{"href":"` + root + `/ended"}`}
 			for id := range there {
 				links = append(links, `{"href":"`+root+"/"+id+`"}`)
 			}
 			respond(200, `{"_links":{"self":{"href":"`+root+`"},"subscriptions":[`+strings.Join(links, ",")+`]}}`)(w, r)
-		case there[path.Base(r.URL.Path)] == "":
+		case there[id] == "":
 			respond(404, "")(w, r)
+		case r.Method == http.MethodDelete:
+			delete(there, id)
+			w.WriteHeader(http.StatusNoContent)
 		default:
-			respond(200, there[path.Base(r.URL.Path)])(w, r)
+			respond(200, there[id])(w, r)
 		}
 	})
-	c := p.client(t, "")
 	mine := mp1.Subscription{CallbackReference: "http://h/cb", FilteringCriteria: &mp1.FilteringCriteria{SerNames: []string{"n"}, States: []mp1.State{}}}
-	keep := func(s mp1.Subscription) string {
-		out, err := c.KeepSubscribed(t.Context(), "a", s)
-		require.NoError(t, err)
-		return out.Links.Self.Href
-	}
-	for id, body := range map[string]string{
-		"mine": `"callbackReference":"http://h/cb","filteringCriteria":{"serNames":["n"]}`, "all": `"callbackReference":"http://h/all"`,
-		"elsewhere": `"callbackReference":"http://h/other","filteringCriteria":{"serNames":["n"]}`,
-	} {
-		there[id] = `{"subscriptionType":"SerAvailabilityNotificationSubscription",` + body + `,"_links":{"self":{"href":"` + root + "/" + id + `"}}}`
-	}
-	require.Equal(t, root+"/mine", keep(mine))
-	require.Equal(t, root+"/all", keep(mp1.Subscription{CallbackReference: "http://h/all", FilteringCriteria: &mp1.FilteringCriteria{}}))
-	require.Zero(t, posts)
-	require.Equal(t, root+"/new", keep(mp1.Subscription{CallbackReference: "http://h/cb"}), "other criteria")
-	require.Equal(t, 1, posts)
+	made, err := p.client(t, "").Resubscribe(t.Context(), "a", mine)
+	require.NoError(t, err)
+	require.Equal(t, root+"/new", made.Links.Self.Href)
+	require.ElementsMatch(t, []string{"all", "elsewhere", "new"}, slices.Collect(maps.Keys(there)), "those of others, and of other criteria, stay")
+	made, err = p.client(t, "").Resubscribe(t.Context(), "a", mp1.Subscription{CallbackReference: "http://h/cb", FilteringCriteria: &mp1.FilteringCriteria{}})
+	require.NoError(t, err)
+	require.Equal(t, root+"/new", made.Links.Self.Href)
+	require.ElementsMatch(t, []string{"elsewhere", "new"}, slices.Collect(maps.Keys(there)), "no criteria and empty ones are the same")
+}
 
-	p = newFakePlatform(t, respond(503, ""))
-	_, err := p.client(t, "").KeepSubscribed(t.Context(), "a", mine)
-	require.ErrorIs(t, err, ErrUnavailable)
-	require.Equal(t, "GET", p.method, "it does not subscribe while it does not know")
+func TestResubscribingStopsAtTheFirstError(t *testing.T) {
+	for _, status := range []int{404, 503} { // EdgeGallery has no empty list
+		p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				respond(status, "")(w, r)
+				return
+			}
+			respond(201, `{"callbackReference":"http://h/cb"}`)(w, r)
+		})
+		_, err := p.client(t, "").Resubscribe(t.Context(), "a", mp1.Subscription{CallbackReference: "http://h/cb"})
+		if status == 404 {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.Equal(t, "GET", p.method, "it does not subscribe while it does not know")
+	}
 }
