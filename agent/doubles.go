@@ -71,7 +71,7 @@ func (a *Agent) listDoubles(ctx context.Context) func(time.Time) {
 			if !r.doubleCheckAt.After(began) {
 				due = append(due, r)
 				r.doubleCheckAt = now.Add(secondDoubleCheck)
-				if err == nil {
+				if err == nil || permanent(err) {
 					r.doubleChecks--
 				}
 			}
@@ -166,6 +166,9 @@ func (a *Agent) withdrawDone(r *registration, now time.Time, err error) {
 		return
 	}
 	r.step(withdrawn)
+	if s != http.StatusConflict {
+		r.goneID = r.id
+	}
 	r.id, r.livenessPath, r.timer.due = "", "", now
 	a.recordSaved(r)
 	a.searchBy(now)

@@ -1,80 +1,145 @@
 package agent
 
 import (
-	"io"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// late has the first POST be answered by a gateway that has lost its patience, and carried
-// out so much later as the platform does it under its agent, or under another.
-func (f *fakePlatform) late(after time.Duration, agent string) {
-	held := false
-	f.respondWith(onRequest(http.MethodPost, "", func(r *http.Request) response {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if held {
-			return response{}
-		}
-		held = true
-		body, _ := io.ReadAll(mustBody(r))
-		again := r.Clone(r.Context())
-		if agent != "" {
-			again.Header.Set("Mep-Agent", agent)
-		}
-		time.AfterFunc(after, func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.serve(again, body)
-		})
-		return respond(504, nil)
-	}))
-}
-
-// A POST may be under way for so long that neither the list nor the POST after it knows of
-// it. Nobody would beat for what it makes.
-func TestARegistrationThatArrivesLateIsRemoved(t *testing.T) {
-	for _, after := range []time.Duration{time.Second, 2500 * time.Millisecond, 5 * time.Second, 9 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			f := keeping(10)
-			f.late(after, "")
-			r := run(t, options(f, 2))
-			advance(time.Minute)
-			require.Len(t, f.registrations(), 3)
-			require.Len(t, f.registered(), 2, "after %s", after)
-			require.True(t, r.Ready())
-			posts := len(f.registrations())
-			advance(time.Minute)
-			require.Len(t, f.registrations(), posts)
-			require.NoError(t, r.stop())
-			require.Empty(t, f.registered())
+func TestWhatThePlatformLostIsRegisteredOnceByTwoAgents(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 1))
+				f := keeping(10)
+				begin := func(n uint64) *running {
+					a, err := New(options(f, 5))
+					require.NoError(t, err)
+					a.jitter = rand.New(rand.NewPCG(seed, n)).Float64
+					return start(t, a)
+				}
+				one := begin(2)
+				advance(interval)
+				two := begin(3)
+				advance(time.Duration(rnd.IntN(20)) * time.Second)
+				f.forgetAll()
+				advance(3 * interval)
+				require.Len(t, f.registered(), 5)
+				require.True(t, one.Ready())
+				require.True(t, two.Ready())
+				require.NoError(t, one.stop())
+				require.Len(t, f.registered(), 5)
+				require.NoError(t, two.stop())
+				require.Empty(t, f.registered())
+			})
 		})
 	}
 }
 
-// It is asked only for what may be its own, and another agent's stays.
-func TestARegistrationOfAnotherAgentIsNoStray(t *testing.T) {
+func TestAnOldListIsNoReasonForAPOST(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
-		f.late(5*time.Second, "another.agent")
+		f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response { return respond(429, nil, "Retry-After", "5") }))
 		r := run(t, options(f, 1))
-		advance(time.Minute)
-		require.Len(t, f.registered(), 2, "whose id is the greater withdraws, and that is the other agent's affair")
-		require.LessOrEqual(t, len(f.sent(http.MethodDelete, "")), 3, "nor is it asked for again and again")
+		require.Len(t, f.registrations(), 1)
+		other := serviceInfo("s0")
+		other.SerInstanceID = "another-agents"
+		other.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/another-agents/liveness"}}
+		f.add("another-agents", other)
+		advance(2 * interval)
+		require.Len(t, f.registrations(), 1)
+		require.Equal(t, "another-agents", r.Status()[0].ID)
 		require.NoError(t, r.stop())
 	})
+}
+
+func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
 		r := run(t, options(f, 1))
-		double := f.registered()["id0001"]
-		double.SerInstanceID = "zzz"
-		f.add("zzz", double)
+		advance(interval)
+		behind := f.registered()["id0001"]
+		f.forgetAll()
+		f.respondWith(onRequest(http.MethodGet, "/services", func(*http.Request) response {
+			return respond(200, []mp1.ServiceInfo{behind})
+		}))
+		advance(3 * interval)
+		f.wantAlive(t, "id0002")
+		require.Len(t, f.registrations(), 2)
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestTwoAgentsThatStartAtOnceEndWithOneRegistration(t *testing.T) {
+	for _, services := range []int{1, 2} {
+		for seed := range uint64(10) {
+			t.Run(fmt.Sprint(services, " alike, seed ", seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					rnd := rand.New(rand.NewPCG(seed, 1))
+					var mu sync.Mutex
+					delay := func(most time.Duration) {
+						mu.Lock()
+						d := time.Duration(rnd.Int64N(int64(most)))
+						mu.Unlock()
+						time.Sleep(d)
+					}
+					f := keeping(10)
+					f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response {
+						delay(4 * time.Second)
+						return response{}
+					}))
+					o := options(f, 1)
+					for range services - 1 {
+						o.Services = append(o.Services, o.Services[0]) // the same service more than once
+					}
+					one := run(t, o)
+					delay(time.Second)
+					two := run(t, o)
+					advance(30 * time.Second)
+					require.Len(t, f.registered(), services, "seed %d", seed)
+					ids := func(r *running) (ids []string) {
+						for _, s := range r.Status() {
+							ids = append(ids, s.ID)
+						}
+						slices.Sort(ids)
+						return slices.Compact(ids)
+					}
+					require.Len(t, ids(one), services)
+					require.Equal(t, ids(one), ids(two))
+					require.True(t, one.Ready())
+					require.True(t, two.Ready())
+					require.NoError(t, one.stop())
+					f.wantAlive(t, ids(two)...)
+					require.NoError(t, two.stop())
+					require.Empty(t, f.registered())
+				})
+			})
+		}
+	}
+}
+
+func TestWhatWasThereBeforeIsNoDouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		plain := serviceInfo("s0")
+		for _, id := range []string{"a", "b"} {
+			plain.SerInstanceID = id
+			plain.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/" + id + "/liveness"}}
+			f.add(id, plain)
+		}
+		r := run(t, options(f, 1))
 		advance(time.Minute)
-		require.Empty(t, f.sent(http.MethodDelete, ""), "none of its POSTs can have made it")
+		require.Empty(t, f.sent(http.MethodDelete, ""))
+		require.Equal(t, "a", r.Status()[0].ID)
 		require.NoError(t, r.stop())
 	})
 }

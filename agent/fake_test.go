@@ -135,10 +135,13 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		delete(f.services, id)
 		return reply(204, nil)
 	case r.Method == http.MethodPut:
-		links, interval := info.Links, f.interval
+		before := info
 		info = mp1.ServiceInfo{}
 		_ = json.Unmarshal(body, &info)
-		info.SerInstanceID, info.Links, info.LivenessInterval = id, links, &interval
+		info.SerInstanceID, info.Links = id, before.Links
+		if interval := f.interval; before.LivenessInterval != nil {
+			info.LivenessInterval = &interval
+		}
 		f.services[id] = info
 		f.join(id, r)
 		return reply(200, info)

@@ -1,11 +1,11 @@
 package agent
 
 import (
-	"fmt"
-	"math/rand/v2"
+	"context"
+	"errors"
+	"io"
 	"net/http"
-	"slices"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +16,7 @@ import (
 )
 
 // keeping is a platform that keeps agents.
+
 func keeping(interval int) *fakePlatform {
 	f := newFakePlatform(interval)
 	f.keeps = true
@@ -23,6 +24,7 @@ func keeping(interval int) *fakePlatform {
 }
 
 // alive wants exactly these services registered, and ACTIVE.
+
 func (f *fakePlatform) wantAlive(t *testing.T, ids ...string) {
 	t.Helper()
 	all := f.registered()
@@ -33,6 +35,7 @@ func (f *fakePlatform) wantAlive(t *testing.T, ids ...string) {
 }
 
 // The new agent of a rolling update adopted the registration, and the old one deleted it.
+
 func TestARollingUpdateLeavesNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
@@ -96,6 +99,7 @@ func TestTheNextAgentAfterAStopRegistersAnew(t *testing.T) {
 }
 
 // Two replicas with one configuration share a registration, and either may go.
+
 func TestOfTwoReplicasEitherMayGo(t *testing.T) {
 	for name, first := range map[string]int{"the first": 0, "the second": 1} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +124,9 @@ func TestOfTwoReplicasEitherMayGo(t *testing.T) {
 }
 
 // The platform forgets the agents of a service that it suspends. An agent that was away for
+
 // so long enters again, or another one's end would remove the service.
+
 func TestAnAgentThatWasAwayJoinsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
@@ -162,6 +168,7 @@ func TestWhatIsGoneWhenItIsJoinedIsRegisteredAtOnce(t *testing.T) {
 }
 
 // An application that has set itself INACTIVE stays so when its agent is replaced.
+
 func TestANewAgentLeavesAServiceInactive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
@@ -183,7 +190,9 @@ func TestANewAgentLeavesAServiceInactive(t *testing.T) {
 }
 
 // A platform that is not ours keeps no agents. The time of the last heartbeat tells whether
+
 // somebody else sends some, whatever its clock says.
+
 func TestWhatSomebodyElseKeepsAliveIsLeftOnAnyPlatform(t *testing.T) {
 	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
 		t.Run(ahead.String(), func(t *testing.T) {
@@ -232,135 +241,86 @@ func TestWhatWasFoundAndNeverBeatenIsNotTakenAway(t *testing.T) {
 }
 
 // Both agents of a registration find it lost at one moment. The second registered it twice.
-func TestWhatThePlatformLostIsRegisteredOnceByTwoAgents(t *testing.T) {
-	for seed := range uint64(20) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rnd := rand.New(rand.NewPCG(seed, 1))
-				f := keeping(10)
-				begin := func(n uint64) *running {
-					a, err := New(options(f, 5))
-					require.NoError(t, err)
-					a.jitter = rand.New(rand.NewPCG(seed, n)).Float64
-					return start(t, a)
-				}
-				one := begin(2)
-				advance(interval)
-				two := begin(3)
-				advance(time.Duration(rnd.IntN(20)) * time.Second)
-				f.forgetAll()
-				advance(3 * interval)
-				require.Len(t, f.registered(), 5)
-				require.True(t, one.Ready())
-				require.True(t, two.Ready())
-				require.NoError(t, one.stop())
-				require.Len(t, f.registered(), 5)
-				require.NoError(t, two.stop())
-				require.Empty(t, f.registered())
-			})
+
+// A POST that waits gets a list of its own: another agent may have been quicker.
+
+// A list that is behind shows what is gone.
+
+// Two agents that start at once list nothing, and both register.
+
+// What an application has registered twice itself is no double of ours.
+
+// A POST that the end of the agent cuts off may have been carried out.
+
+func TestARegistrationThatTheEndCutsOffIsNotLeftBehind(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePlatform(10)
+			f.keeps = keeps
+			f.respondWith(onRequest(http.MethodPost, "", func(r *http.Request) response {
+				body, _ := io.ReadAll(mustBody(r))
+				f.mu.Lock()
+				_ = f.serve(r, body).Body.Close()
+				f.mu.Unlock()
+				<-r.Context().Done()
+				return response{err: r.Context().Err()}
+			}))
+			r := run(t, options(f, 3))
+			advance(time.Second)
+			require.Len(t, f.registered(), 3)
+			require.NoError(t, r.stop())
+			require.Empty(t, f.registered())
 		})
 	}
 }
 
-// A POST that waits gets a list of its own: another agent may have been quicker.
-func TestAnOldListIsNoReasonForAPOST(t *testing.T) {
+// An agent whose application is not well yet must not have a service shown that the
+
+// platform has suspended: a join is a PUT, and says ACTIVE.
+
+func TestAnApplicationThatIsNotWellIsNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
-		f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response { return respond(429, nil, "Retry-After", "5") }))
-		r := run(t, options(f, 1))
-		require.Len(t, f.registrations(), 1)
-		other := serviceInfo("s0")
-		other.SerInstanceID = "another-agents"
-		other.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/another-agents/liveness"}}
-		f.add("another-agents", other)
-		advance(2 * interval)
-		require.Len(t, f.registrations(), 1)
-		require.Equal(t, "another-agents", r.Status()[0].ID)
-		require.NoError(t, r.stop())
-	})
-}
-
-// A list that is behind shows what is gone.
-func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := keeping(10)
-		r := run(t, options(f, 1))
-		advance(interval)
-		behind := f.registered()["id0001"]
-		f.forgetAll()
-		f.respondWith(onRequest(http.MethodGet, "/services", func(*http.Request) response {
-			return respond(200, []mp1.ServiceInfo{behind})
-		}))
-		advance(3 * interval)
-		f.wantAlive(t, "id0002")
-		require.Len(t, f.registrations(), 2)
-		require.NoError(t, r.stop())
-	})
-}
-
-// Two agents that start at once list nothing, and both register.
-func TestTwoAgentsThatStartAtOnceEndWithOneRegistration(t *testing.T) {
-	for _, services := range []int{1, 2} {
-		for seed := range uint64(10) {
-			t.Run(fmt.Sprint(services, " alike, seed ", seed), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					rnd := rand.New(rand.NewPCG(seed, 1))
-					var mu sync.Mutex
-					delay := func(most time.Duration) {
-						mu.Lock()
-						d := time.Duration(rnd.Int64N(int64(most)))
-						mu.Unlock()
-						time.Sleep(d)
-					}
-					f := keeping(10)
-					f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response {
-						delay(4 * time.Second)
-						return response{}
-					}))
-					o := options(f, 1)
-					for range services - 1 {
-						o.Services = append(o.Services, o.Services[0]) // the same service more than once
-					}
-					one := run(t, o)
-					delay(time.Second)
-					two := run(t, o)
-					advance(30 * time.Second)
-					require.Len(t, f.registered(), services, "seed %d", seed)
-					ids := func(r *running) (ids []string) {
-						for _, s := range r.Status() {
-							ids = append(ids, s.ID)
-						}
-						slices.Sort(ids)
-						return slices.Compact(ids)
-					}
-					require.Len(t, ids(one), services)
-					require.Equal(t, ids(one), ids(two))
-					require.True(t, one.Ready())
-					require.True(t, two.Ready())
-					require.NoError(t, one.stop())
-					f.wantAlive(t, ids(two)...)
-					require.NoError(t, two.stop())
-					require.Empty(t, f.registered())
-				})
-			})
-		}
-	}
-}
-
-// What an application has registered twice itself is no double of ours.
-func TestWhatWasThereBeforeIsNoDouble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := keeping(10)
-		plain := serviceInfo("s0")
-		for _, id := range []string{"a", "b"} {
-			plain.SerInstanceID = id
-			plain.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/" + id + "/liveness"}}
-			f.add(id, plain)
-		}
-		r := run(t, options(f, 1))
+		o := options(f, 1)
+		o.OnStop = Leave
+		require.NoError(t, run(t, o).stop())
+		f.suspend("id0001")
+		var well atomic.Bool
+		o.Services[0].Probe = &Probe{Interval: time.Second, Check: func(context.Context) error {
+			if well.Load() {
+				return nil
+			}
+			return errors.New("not well")
+		}}
+		r := run(t, o)
 		advance(time.Minute)
-		require.Empty(t, f.sent(http.MethodDelete, ""))
-		require.Equal(t, "a", r.Status()[0].ID)
+		require.Equal(t, mp1.Suspended, f.registered()["id0001"].State)
+		require.Empty(t, f.sent(http.MethodPut, ""))
+		well.Store(true)
+		advance(interval)
+		f.wantAlive(t, "id0001")
+		require.True(t, r.Ready())
 		require.NoError(t, r.stop())
+	})
+}
+
+// Services without heartbeats have agents, too.
+
+func TestWhatNeedsNoHeartbeatsIsLeftToTheAgentsThatAreLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		o := options(f, 1)
+		o.Services[0].Info.LivenessInterval = nil
+		before := run(t, o)
+		advance(interval)
+		after := run(t, o)
+		advance(interval)
+		require.True(t, after.Ready())
+		require.NoError(t, before.stop())
+		f.wantAlive(t, "id0001")
+		require.Equal(t, "no heartbeats", after.Status()[0].State)
+		require.NoError(t, after.stop())
+		require.Empty(t, f.registered())
+		require.Empty(t, f.heartbeats())
 	})
 }

@@ -65,8 +65,8 @@ func (a *Agent) request(r *registration) job {
 var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
-// sent: while its probe fails (but for an update or a withdrawal), while it is searching, for one list
-// serves all, and when the platform requires no heartbeats. While a request is under way it
+// sent: while it is withheld or searching, for one list serves all, and when the platform
+// requires no heartbeats. While a request is under way it
 // does neither: a second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
@@ -88,11 +88,19 @@ func (a *Agent) reschedule(r *registration) {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore
 		a.requests.put(&r.timer)
-	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, !r.healthy && r.stage != updating && r.stage != withdrawing:
+	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, r.withheld():
 		a.requests.drop(&r.timer)
 	default:
 		a.requests.put(&r.timer)
 	}
+}
+
+// withheld reports whether nothing is to be sent because the probe fails. A PUT that says
+// ACTIVE brings a service back that the platform has suspended; one that says INACTIVE may
+// be sent, and a double withdrawn.
+func (r *registration) withheld() bool {
+	setsInactive := r.stage == updating && r.service.Info.State == mp1.Inactive
+	return !r.healthy && !setsInactive && r.stage != withdrawing
 }
 
 // registerDone takes the outcome of a POST.

@@ -62,11 +62,19 @@ func (a *Agent) shutdown(ctx context.Context) error {
 // searchOnce lists the application's services if a POST may have registered one without
 // our knowing its id, for the end cut off the answer. It would be left behind otherwise.
 func (a *Agent) searchOnce(ctx context.Context) {
-	for _, r := range a.registrations {
-		if r.unclear {
-			apply := a.list(ctx)
-			a.locked(func() { apply(time.Now()) })
-			return
+	unclear := false
+	a.locked(func() {
+		now := time.Now()
+		for _, r := range a.registrations {
+			if unclear = unclear || r.unclear; r.unclear {
+				r.timer.due = now // its wait is over
+			} else if r.stage == searching {
+				r.timer.due = now.Add(shutdownTimeout) // what is found for it is not this agent's
+			}
 		}
+	})
+	if unclear {
+		apply := a.list(ctx)
+		a.locked(func() { apply(time.Now()) })
 	}
 }
