@@ -99,9 +99,7 @@ func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Tim
 	default:
 		r.step(adopted)
 	}
-	if r.stage == inactive || r.timer.due.After(now) {
-		r.timer.due = r.beatDue
-	} // else its earlier time stays, so that it comes before services not registered yet
+	r.timer.due = r.beatDue
 }
 
 // scheduleNext schedules the heartbeat after one that was taken. told is the interval

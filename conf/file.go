@@ -15,8 +15,8 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 )
 
-// maxFile is more than any configuration needs.
-const maxFile = 1 << 20
+// maxFile is more than any configuration needs: 10,000 services of an agent are 3 MiB.
+const maxFile = 16 << 20
 
 // document reads one YAML file and checks it against the keys that exist. It works on nodes,
 // because only they know their line, and because decoding into a struct lets
