@@ -23,7 +23,8 @@ func CompleteRegistration(data []byte) []byte { return completed(data, object.co
 //     and the type of a transport is REST_HTTP, the only one that EdgeGallery has
 //   - an endpoint without anything: one that only the application knows (alternative)
 //   - an endpoint of several kinds: the first of uris, addresses and alternative counts
-//   - an address without host and port is left out
+//   - an address without host and port is left out, and so is an implSpecificInfo that is no
+//     object
 func CompleteUpdate(data []byte) []byte { return completed(data, object.forgetUnknownTransport) }
 
 func completed(data []byte, transport func(object)) []byte {
@@ -43,6 +44,9 @@ func completed(data []byte, transport func(object)) []byte {
 		t.fill("id", "name", "protocol", "version")
 		if t.members["type"] == nil || t.members["type"] == "" {
 			t.members["type"] = defaultTransportType
+		}
+		if _, ok := t.members["implSpecificInfo"].(map[string]any); !ok { // it is not kept there
+			delete(t.members, "implSpecificInfo")
 		}
 		t.completeEndpoint()
 	} else {

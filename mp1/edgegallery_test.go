@@ -27,6 +27,7 @@ func TestWhatEdgeGallerysServerTakesIsCompleted(t *testing.T) {
 		{"nothing but such addresses", `{` + bare + `,"transportInfo":` + full(`{"addresses":[{"host":"","port":0}]}`) + `}`, full(`{"alternative":{}}`)},
 		{"two kinds of endpoint", `{` + bare + `,"transportInfo":` + full(`{"uris":["http://h:1"],"addresses":[{"host":"h","port":1}],"alternative":{"a":1}}`) + `}`, full(`{"uris":["http://h:1"]}`)},
 		{"addresses and an alternative", `{` + bare + `,"transportInfo":` + full(`{"uris":[],"addresses":[{"host":"h","port":1}],"alternative":{"a":1}}`) + `}`, full(`{"addresses":[{"host":"h","port":1}]}`)},
+		{"what only applications know, and no object", `{` + bare + `,"transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"fqdn":["h"]},"implSpecificInfo":"x"}}`, full(`{"fqdn":["h"]}`)},
 		{"only an alternative", `{` + bare + `,"transportInfo":` + full(`{"alternative":{"a":1.50}}`) + `}`, full(`{"alternative":{"a":1.50}}`)},
 		{"whole", `{` + bare + `,"transportInfo":` + full(`{"fqdn":["h"]}`) + `}`, full(`{"fqdn":["h"]}`)},
 	} {

@@ -120,8 +120,14 @@ func (s serviceInfo) validate() error {
 			return errParam
 		}
 	}
-	if g := t.Security.OAuth2.GrantTypes; g != nil && (len(g) == 0 || len(g) > 4) {
+	grants := t.Security.OAuth2.GrantTypes
+	if grants != nil && (len(grants) == 0 || len(grants) > 4) {
 		return errParam
+	}
+	for _, g := range grants {
+		if !oneOf(g, "OAUTH2_AUTHORIZATION_CODE", "OAUTH2_IMPLICIT_GRANT", "OAUTH2_RESOURCE_OWNER", "OAUTH2_CLIENT_CREDENTIALS") {
+			return errParam
+		}
 	}
 	return nil
 }
