@@ -53,16 +53,18 @@ func TestWhateverAPutWritesItsAgentJoins(t *testing.T) {
 		{"INACTIVE", kept("a.1"), Update{State: Inactive}, Deactivate, "a.1 b.1"},
 		{"absent", absent, Update{State: Active}, Rearm, "a.1 b.1"},
 		{"silent", silent, Update{State: Active}, Heard, "a.1 b.1"},
+		{"SUSPENDED, and it stays so", suspended, Update{State: Suspended, Attributes: "new"}, Rewrite, "b.1"},
 		{"SUSPENDED", suspended, Update{State: Active}, Activate, "b.1"},
 		{"without heartbeats", unleased, Update{State: Active}, Join, "a.1 b.1"},
 	} {
+		c.snap.Record.Left = true
 		c.update.Owner, c.update.Agent, c.update.Proposed = "app", "b.1", KeepInterval
 		results := []Result{{Snapshot: c.snap}, {Lease: 9}, {Revision: 6}}
 		if c.kind != Rearm && c.kind != Activate {
 			results = results[:2]
 		}
 		s := newScript(&UpdateFlow{Update: c.update}, results...)
-		if a := s.run(t); a.Err != nil || s.committed.Kind != c.kind || s.committed.Record.Agents != c.want || a.Record.Agents != c.want {
+		if a := s.run(t); a.Err != nil || s.committed.Kind != c.kind || s.committed.Record.Agents != c.want || s.committed.Record.Left || a.Record.Agents != c.want {
 			t.Errorf("%s: %v, %s, %+v", c.name, a.Err, s.committed.Kind, a.Record)
 		}
 	}

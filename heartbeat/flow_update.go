@@ -234,8 +234,8 @@ func (f *UpdateFlow) commit(in Input) Action {
 	t.keepLastBeat(in.Local)
 	if t.Record.Expires() {
 		t.endSilence(in.Local)
-		t.Record.Left = false
 	}
+	t.Record.Left = false
 	f.target = t.Record
 	return Action{Do: DoCommit, Txn: t}
 }
