@@ -90,6 +90,7 @@ func (m *matching) byLikeness(i int, alike func(ours, shown form) bool) {
 	for _, c := range m.shown[ours.name] {
 		if m.free(i, c.info.SerInstanceID) && ours.sameEndpoint(c.form) && alike(ours, c.form) {
 			m.give(i, c.info, describedOtherwise(m.services[i].info, c.info, ours, c.form))
+			return
 		}
 	}
 }

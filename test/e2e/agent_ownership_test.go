@@ -324,3 +324,14 @@ func TestARollingUpdateAtAPlatformThatKeepsNoAgents(t *testing.T) {
 	b.end()
 	require.Zero(t, kept(s))
 }
+
+// An agent that crashed for good leaves its part to the platform: nothing is left behind.
+func TestNothingIsLeftBehindForAnAgentThatIsNoMore(t *testing.T) {
+	tier.Long(t, "test/e2e", "waits for the end of a window")
+	t.Parallel()
+	s, _, a := pairOn(t, mep.Start(t, steady...), 2)
+	b := another(t, a)
+	b.Kill()
+	a.end()
+	wait.Until(t, "the platform removes what nobody keeps", func() bool { return kept(s) == 0 })
+}
