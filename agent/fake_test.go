@@ -105,6 +105,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 	id := ""
 	if len(parts) > 4 {
 		id = parts[4]
+	} else if parts[1] == "services" && len(parts) > 2 {
+		id = parts[2]
 	}
 	info, known := f.services[id]
 	switch {
@@ -144,6 +146,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		}
 		f.services[id] = info
 		f.join(id, r)
+		return reply(200, info)
+	case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/liveness"):
 		return reply(200, info)
 	case r.Method == http.MethodGet:
 		at := f.beats[id].Add(f.ahead)

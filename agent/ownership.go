@@ -35,16 +35,30 @@ func (r *registration) silentBefore(sent time.Time) bool {
 }
 
 // joinAgain has a PUT sent after the next heartbeat that is taken, where the platform keeps
-// agents: it may have forgotten this one.
+// agents: it may have forgotten this one, or keeps them only since it was replaced.
 func (a *Agent) joinAgain(r *registration) {
-	if r.joined && !r.updatePending && a.platform.keepsAgents() {
-		r.updatePending, r.updateNotBefore = true, time.Time{}
+	if !r.updatePending && !r.joinRefused && a.platform.keepsAgents() {
+		r.updatePending, r.updateNotBefore, r.onlyJoins = true, time.Time{}, true
+	}
+}
+
+// put sends the PUT of a service. An agent that joins again sends what the platform shows:
+// a newer agent may have changed the description meanwhile, and must not be overruled.
+func (a *Agent) put(r *registration) func(context.Context) (mp1.ServiceInfo, error) {
+	id, interval, description := r.id, r.interval, r.description()
+	if r.onlyJoins && r.registeredDigest == r.digest {
+		return func(ctx context.Context) (mp1.ServiceInfo, error) { return a.platform.rejoin(ctx, id, interval) }
+	}
+	return func(ctx context.Context) (mp1.ServiceInfo, error) {
+		return a.platform.update(ctx, id, interval, description)
 	}
 }
 
 // entered reports whether the platform counts this agent, as far as it counts any: only
 // then may an orchestrator stop the agent before it.
-func (a *Agent) entered(r *registration) bool { return r.joined || !a.platform.keepsAgents() }
+func (a *Agent) entered(r *registration) bool {
+	return r.joined || !a.platform.keepsAgents() || r.stage == unmonitored && !r.updatePending
+}
 
 // ownStamp is what the platform told of a heartbeat of ours, by its own clock.
 type ownStamp struct {

@@ -324,3 +324,53 @@ func TestWhatNeedsNoHeartbeatsIsLeftToTheAgentsThatAreLeft(t *testing.T) {
 		require.Empty(t, f.heartbeats())
 	})
 }
+
+// An agent of the old configuration that was away for a while must not bring it back.
+func TestWhoJoinsAgainChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := keeping(10)
+		before := run(t, options(f, 1))
+		advance(interval)
+		o := options(f, 1)
+		o.Services[0].Info.Serializer = "XML"
+		after := run(t, o)
+		advance(interval)
+		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
+		f.respondWith(func(*http.Request, int) response { return response{err: refusedDial()} })
+		advance(5 * interval)
+		f.suspend("id0001")
+		f.respondWith(nil)
+		advance(5 * interval)
+		require.EqualValues(t, "XML", f.registered()["id0001"].Serializer)
+		require.Len(t, f.agents["id0001"], 2)
+		require.NoError(t, before.stop())
+		f.wantAlive(t, "id0001")
+		require.NoError(t, after.stop())
+		require.Empty(t, f.registered())
+	})
+}
+
+// A platform that is replaced by one that keeps agents gets to know those that run.
+func TestAgentsJoinWhenThePlatformBeginsToKeepThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		both := []*running{run(t, options(f, 1))}
+		advance(interval)
+		f.links()
+		both = append(both, run(t, options(f, 1)))
+		advance(interval)
+		require.Empty(t, f.sent(http.MethodPut, ""))
+		f.mu.Lock()
+		f.keeps, f.agents = true, map[string][]string{}
+		f.mu.Unlock()
+		advance(3 * interval)
+		for _, r := range both {
+			require.True(t, r.Ready())
+		}
+		require.Len(t, f.agents["id0001"], 2)
+		require.NoError(t, both[0].stop())
+		f.wantAlive(t, "id0001")
+		require.NoError(t, both[1].stop())
+		require.Empty(t, f.registered())
+	})
+}

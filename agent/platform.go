@@ -144,6 +144,25 @@ func (p *platform) update(ctx context.Context, id string, interval time.Duration
 	return out, err
 }
 
+// rejoin PUTs a service as the platform shows it. Both requests together are given what one
+// is otherwise, for heartbeats wait meanwhile.
+func (p *platform) rejoin(ctx context.Context, id string, interval time.Duration) (out mp1.ServiceInfo, err error) {
+	timeout := max(p.attemptTimeout(interval), minAttemptTimeout) / 2
+	var shown mp1.ServiceInfo
+	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
+		shown, err = c.Service(ctx, id)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
+		out, err = c.Update(ctx, p.app, id, shown)
+		return err
+	})
+	return out, err
+}
+
 // remove DELETEs a service.
 func (p *platform) remove(ctx context.Context, id string) error {
 	return p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {

@@ -35,11 +35,14 @@ type registration struct {
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
-	posted  bool     // this agent has POSTed it, or may have
-	surplus bool     // it is doubled, and this one is to go
-	unclear bool     // a POST may have been carried out; the list will show it
-	joined  bool     // the platform has taken a POST or PUT of it by this agent
-	own     ownStamp // zero: not known
+	posted  bool // this agent has POSTed it, or may have
+	surplus bool // it is doubled, and this one is to go
+	unclear bool // a POST may have been carried out; the list will show it
+	joined  bool // the platform keeps agents, and has taken a POST or PUT by this one
+	// joinRefused says that a PUT was refused for good; onlyJoins, that the one that is pending
+	// is to change nothing else.
+	joinRefused, onlyJoins bool
+	own                    ownStamp // zero: not known
 
 	updatePending   bool // a PUT failed, or this agent is to join again
 	updateNotBefore time.Time
@@ -81,6 +84,7 @@ func (r *registration) decidedBy(began time.Time) bool {
 func (r *registration) applyInfo(info mp1.ServiceInfo, path string, now time.Time) {
 	if r.id != info.SerInstanceID {
 		r.lastBeat, r.own, r.posted, r.joined = time.Time{}, ownStamp{}, false, false
+		r.joinRefused, r.onlyJoins = false, false
 	}
 	r.id, r.livenessPath, r.failures = info.SerInstanceID, path, 0
 	r.beatDue, r.newPhase, r.verifyNext = now, true, true
@@ -183,7 +187,7 @@ func (r *registration) lost(j jitter, now time.Time) {
 	r.step(gone)
 	r.goneID, r.id, r.livenessPath = r.id, "", ""
 	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
-	if !r.joined && r.losses == 1 {
+	if r.lastBeat.IsZero() && !r.posted && r.losses == 1 {
 		r.timer.due = now // it went when it was found: only this one service is gone
 	}
 }

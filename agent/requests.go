@@ -14,7 +14,7 @@ import (
 // uses copies of what the loop may change meanwhile.
 func (a *Agent) request(r *registration) job {
 	id, href, interval := r.id, r.livenessPath, r.interval
-	info, description := r.service.Info, r.description()
+	info := r.service.Info
 	r.sentDigest = r.digest
 	switch r.stage {
 	case registering:
@@ -33,8 +33,9 @@ func (a *Agent) request(r *registration) job {
 	case searching: // by the searchTimer, for one list serves all of them
 		return a.list
 	case updating, unmonitored: // an unmonitored service is due only while its update is pending
+		put := a.put(r)
 		return func(ctx context.Context) func(time.Time) {
-			info, err := a.platform.update(ctx, id, interval, description)
+			info, err := put(ctx)
 			return func(now time.Time) { a.updateDone(r, now, info, err) }
 		}
 	case beating:
@@ -110,7 +111,7 @@ func (a *Agent) registerDone(r *registration, now time.Time, info mp1.ServiceInf
 	if err == nil {
 		r.registeredDigest = r.sentDigest
 		a.adopt(r, now, info, "registered")
-		r.posted, r.joined = true, true
+		r.posted, r.joined = true, a.platform.keepsAgents()
 		a.checkForDoubles(r, now)
 		return
 	}
@@ -164,10 +165,11 @@ func (a *Agent) updateDone(r *registration, now time.Time, info mp1.ServiceInfo,
 		}
 		r.registeredDigest = r.sentDigest
 		a.adopt(r, now, r.keepUntold(info), how)
-		r.joined = true
+		r.joined, r.onlyJoins, r.joinRefused = a.platform.keepsAgents(), false, false
 	case s == http.StatusNotFound:
 		a.reregister(r, now)
 	default:
+		r.joinRefused = permanent(err)
 		if r.updateFailures++; r.updateFailures == 1 {
 			a.warn(r, "could not be updated; it goes on as it was registered before", "reason", outcomeText(err, ""))
 		}
@@ -192,7 +194,7 @@ func (a *Agent) heartbeatDone(r *registration, now, sent time.Time, answer clien
 			}
 		}
 		r.step(heartbeatTaken)
-		if r.silentBefore(sent) {
+		if !r.joined || r.silentBefore(sent) {
 			a.joinAgain(r)
 		}
 		r.scheduleNext(a.jitter, sent, next)

@@ -9,9 +9,12 @@ var ownershipMutants = []mutant{
 		old: `return r.joined || !a.platform.keepsAgents()`, new: `return true`,
 		pkg: client, run: "TestTheOldAgentMayBeStopped"},
 	{name: "an agent that was away does not join again", file: client + "/ownership.go",
-		old: `		r.updatePending, r.updateNotBefore = true, time.Time{}
+		old: `		r.updatePending, r.updateNotBefore, r.onlyJoins = true, time.Time{}, true
 `, new: "",
 		pkg: client, run: "TestAnAgentThatWasAway"},
+	{name: "an agent that joins again overrules a newer one", file: client + "/ownership.go",
+		old: `	if r.onlyJoins && r.registeredDigest == r.digest {`, new: `	if false {`,
+		pkg: client, run: "TestWhoJoinsAgain"},
 	{name: "a join sets ACTIVE what the application has set INACTIVE", file: client + "/ownership.go",
 		old: `		info.State = mp1.Inactive
 `, new: "",
