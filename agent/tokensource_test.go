@@ -206,7 +206,7 @@ func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T)
 	for _, c := range []struct {
 		status int
 		answer string
-	}{{403, "the-secret-key"}, {500, ""}, {302, ""}, {200, ""}, {200, "{}"}, {200, `{"access_token":"a\nb"}`}, {200, `{"access_token":7}`}} {
+	}{{403, "the-secret-key"}, {500, ""}, {302, ""}, {200, ""}, {200, "{}"}, {200, `{"access_token":"a\nb"}`}, {200, `{"access_token":"a\u007f"}`}, {200, `{"access_token":"caf\u00e9"}`}, {200, `{"access_token":7}`}} {
 		status, answer = c.status, c.answer
 		_, err := EdgeGallery(k).Token(t.Context())
 		require.ErrorContains(t, err, "token server: ")
