@@ -226,3 +226,25 @@ func TestAnAgentThatWakesJoinsAgain(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+// Services that are lost together come back one by one: each needs a fresh list, and none has
+// it asked for without a pause.
+func TestWhatIsLostTogetherDoesNotHaveTheListAskedForWithoutAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		r := run(t, options(f, 300))
+		advance(2 * interval)
+		f.forgetAll()
+		before := len(f.sent(http.MethodGet, "/services"))
+		advance(3 * interval)
+		lists := f.sent(http.MethodGet, "/services")[before:]
+		require.Greater(t, len(lists), 10)
+		const most = int(time.Second/minListDistance) + 2 // a second: one more is for doubles
+		for i := range len(lists) - most {
+			require.GreaterOrEqual(t, lists[i+most].at.Sub(lists[i].at), time.Second, "list %d", i)
+		}
+		require.Len(t, f.registered(), 300)
+		require.True(t, r.Ready())
+		require.NoError(t, r.stop())
+	})
+}

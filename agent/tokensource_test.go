@@ -214,6 +214,29 @@ func TestEdgeGallerysTokenIsFetchedFromTheFirstEndpointThatAnswers(t *testing.T)
 	}
 }
 
+// Another endpoint is asked only if the one before gave no answer that settles it.
+func TestEdgeGallerysTokenIsAskedForNoOftenerThanMustBe(t *testing.T) {
+	for _, c := range []struct {
+		first int
+		asked []int
+	}{{200, []int{1, 0}}, {401, []int{1, 0}}, {403, []int{1, 0}}, {500, []int{1, 1}}, {502, []int{1, 1}}} {
+		asked := make([]int, 2)
+		var endpoints []string
+		for i, status := range []int{c.first, 200} {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked[i]++
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, `{"access_token":"t","expires_in":3600}`)
+			}))
+			t.Cleanup(s.Close)
+			endpoints = append(endpoints, s.URL)
+		}
+		_, err := EdgeGallery(AccessKey{Endpoints: endpoints, Access: constant("ak"), Secret: constant("sk")}).Token(t.Context())
+		require.Equal(t, c.first == 200 || c.asked[1] == 1, err == nil, c.first)
+		require.Equal(t, c.asked, asked, c.first)
+	}
+}
+
 func TestOAuth2TokensComeFromClientCredentials(t *testing.T) {
 	status, answer := 200, `{"access_token":"tok","token_type":"bearer","expires_in":3600}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
