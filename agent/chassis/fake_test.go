@@ -19,7 +19,8 @@ import (
 // it works in a synctest bubble. The real server is tested in test/e2e.
 type fakePlatform struct {
 	mu       sync.Mutex
-	away     bool // it does not answer
+	away     bool                // it does not answer
+	refusal  *mp1.ProblemDetails // its answer to POSTs, if it is not nil
 	services map[string]mp1.ServiceInfo
 	next     int
 	requests []string
@@ -56,6 +57,8 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) (int, any) {
 			}
 		}
 		return 200, list
+	case own && r.Method == http.MethodPost && f.refusal != nil:
+		return f.refusal.Status, f.refusal
 	case own && r.Method == http.MethodPost:
 		f.next++
 		return 201, f.put(app, fmt.Sprint("id-", f.next), body)

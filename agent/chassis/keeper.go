@@ -2,6 +2,7 @@ package chassis
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -51,11 +52,12 @@ func (k *keeper) id(timeout time.Duration) (string, error) {
 	late := time.NewTimer(timeout)
 	defer late.Stop()
 	for over := false; ; {
-		if s := k.agent.Status(); len(s) > 0 && s[0].ID != "" {
-			return s[0].ID, nil
+		s := k.agent.Status()[0]
+		if s.ID != "" {
+			return s.ID, nil
 		}
 		if over {
-			return "", errNotRegistered
+			return "", fmt.Errorf("%w: %s", errNotRegistered, s.Reason)
 		}
 		select {
 		case <-k.changed:

@@ -18,7 +18,7 @@ import (
 const registrationTimeout = 5 * time.Second
 
 var (
-	errNotRegistered = errors.New("the platform has not registered the service yet; it is asked again and again")
+	errNotRegistered = errors.New("the platform has not registered the service yet")
 	errUnknown       = errors.New("no such microservice was registered by this application")
 	errSchemas       = errors.New("schemas have no place in Mp1")
 )

@@ -1,6 +1,7 @@
 package chassis
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,7 @@ func TestAnApplicationStartsWithoutItsPlatform(t *testing.T) {
 			began := time.Now()
 			_, err = r.RegisterServiceInstance(service, instance)
 			require.ErrorIs(t, err, errNotRegistered)
+			require.ErrorContains(t, err, io.ErrUnexpectedEOF.Error())
 			require.Equal(t, registrationTimeout, time.Since(began))
 		}
 		f.with(func() { f.away = false })
@@ -85,6 +87,17 @@ func TestAnApplicationStartsWithoutItsPlatform(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "id-1", id)
 		require.Equal(t, 1, f.count("POST "))
+		require.NoError(t, r.Close())
+	})
+}
+
+func TestWhyThePlatformRefusesIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.refusal = &mp1.ProblemDetails{Status: 403, Detail: "there are 1,000 of them"}
+		r := newRegistrator(Options{Transport: f}, address, settingsOf(nil))
+		_, _, err := r.RegisterServiceAndInstance(cart, instance)
+		require.ErrorContains(t, err, f.refusal.Detail)
 		require.NoError(t, r.Close())
 	})
 }

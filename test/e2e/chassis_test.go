@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -159,4 +160,27 @@ func TestTheSameApplicationsMeetAtServiceCenter(t *testing.T) {
 		require.Zero(t, provider.Terminate(), "%s", provider.Both)
 		consumer.await("error")
 	}
+}
+
+// Applications start before their platform, and outlive it: they meet when it is there, calls
+// go on while it is away, and what a platform with a new store does not know is registered
+// there once.
+func TestGoChassisApplicationsStartAndGoOnWithoutTheirPlatform(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
+	t.Parallel()
+	at := proc.Free(t)
+	consumer := caller(t, "mec", "http://"+at)
+	consumer.await("error")
+	greeter(t, "mec", "http://"+at, proc.Free(t), "early")
+	s := mep.Options{Listen: at, Env: mep.Fast}.Start(t)
+	consumer.await("answer 200 early")
+	registeredOnce(t, s)
+
+	said := len(consumer.Both.String())
+	s.Kill()
+	wait.Until(t, "the consumer notices", func() bool { return strings.Contains(consumer.Both.String()[said:], "the platform does not answer") })
+	require.NotContains(t, consumer.Both.String()[said:], "\nerror", "no call has failed")
+	s.DataDir = t.TempDir()
+	s.Restart()
+	registeredOnce(t, s)
 }
