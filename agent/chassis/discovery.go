@@ -41,7 +41,7 @@ type discovery struct {
 
 // provider is what is known of the services of a name.
 type provider struct {
-	asking sync.Mutex // held by who asks the platform
+	asking chan struct{} // has room for one: who asks the platform
 
 	mu        sync.Mutex
 	answered  bool // once at least
@@ -89,7 +89,7 @@ func (d *discovery) wanted(serviceName string) *provider {
 	defer d.mu.Unlock()
 	p := d.names[serviceName]
 	if p == nil {
-		p = &provider{}
+		p = &provider{asking: make(chan struct{}, 1)}
 		d.names[serviceName] = p
 	}
 	p.mu.Lock()
@@ -112,8 +112,8 @@ func (p *provider) known() (all []*registry.MicroServiceInstance, err error, eno
 // ask asks the platform for a name. Of calls that want it at once, one asks and the others
 // wait for its answer. again is true if an answer is there already.
 func (d *discovery) ask(serviceName string, p *provider, again bool) {
-	p.asking.Lock()
-	defer p.asking.Unlock()
+	p.asking <- struct{}{}
+	defer func() { <-p.asking }()
 	if _, _, enough := p.known(); enough && !again {
 		return
 	}

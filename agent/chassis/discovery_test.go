@@ -102,6 +102,7 @@ func TestAPlatformThatNeverAnsweredIsNotAskedByEachCall(t *testing.T) {
 func TestCallsAtOnceAskOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
+		f.latency = time.Second
 		offer(t, f, "id-1", mp1.Active)
 		d := newTestDiscovery(t, f)
 		var wg sync.WaitGroup

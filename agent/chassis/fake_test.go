@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-chassis/go-chassis/v2/core/registry"
 
@@ -19,7 +20,8 @@ import (
 // it works in a synctest bubble. The real server is tested in test/e2e.
 type fakePlatform struct {
 	mu       sync.Mutex
-	away     bool                // it does not answer
+	away     bool // it does not answer
+	latency  time.Duration
 	refusal  *mp1.ProblemDetails // its answer to POSTs, if it is not nil
 	services map[string]mp1.ServiceInfo
 	next     int
@@ -28,6 +30,7 @@ type fakePlatform struct {
 }
 
 func (f *fakePlatform) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-time.After(f.latency)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var body []byte
