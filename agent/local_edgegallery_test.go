@@ -61,6 +61,10 @@ func TestTheLocalAPIShowsAnEndpointThatIsAlive(t *testing.T) {
 		{"none ACTIVE", respond(200, []mp1.ServiceInfo{at(mp1.Inactive, uri("http://b")), at(mp1.Suspended, uri("http://a"))}), 200, `{"uris":["http://a"],"addresses":null,"alternative":null}`},
 		{"addresses", respond(200, []mp1.ServiceInfo{at(mp1.Active, mp1.EndPointInfo{Addresses: []mp1.Address{{Host: "h", Port: 1}, {Host: "::1", Port: 2}}})}),
 			200, `{"uris":["http://h:1/","http://[::1]:2/"],"addresses":[{"host":"h","port":1},{"host":"::1","port":2}],"alternative":null}`},
+		{"another protocol", respond(200, []mp1.ServiceInfo{{State: mp1.Active, TransportInfo: &mp1.TransportInfo{Protocol: "WS", Endpoint: mp1.EndPointInfo{FQDN: []string{"h"}}}}}),
+			200, `{"uris":["ws://h/"],"fqdn":["h"],"addresses":null,"alternative":null}`},
+		{"no protocol", respond(200, []mp1.ServiceInfo{{State: mp1.Active, TransportInfo: &mp1.TransportInfo{Protocol: "über TLS", Endpoint: mp1.EndPointInfo{FQDN: []string{"h"}}}}}),
+			200, `{"uris":["http://h/"],"fqdn":["h"],"addresses":null,"alternative":null}`},
 		{"a name", respond(200, []mp1.ServiceInfo{at(mp1.Active, mp1.EndPointInfo{FQDN: []string{"h.example"}})}), 200, `{"uris":["http://h.example/"],"fqdn":["h.example"],"addresses":null,"alternative":null}`},
 		{"what only applications know", respond(200, []mp1.ServiceInfo{at(mp1.Active, mp1.EndPointInfo{Alternative: json.RawMessage(`{"a":1}`)})}), 200, `{"uris":null,"addresses":null,"alternative":{"a":1}}`},
 	} {

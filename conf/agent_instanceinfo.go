@@ -146,7 +146,7 @@ func edgeGalleryScalar(n *yaml.Node, k kind) (v any, ok bool) {
 		return v, ok && n.Style&quoted == 0
 	}
 	var number any
-	if n.Style&quoted != 0 && n.Tag == "!!str" || n.Decode(&number) != nil {
+	if n.Decode(&number) != nil {
 		return nil, false
 	}
 	switch i := number.(type) {

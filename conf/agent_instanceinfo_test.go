@@ -22,7 +22,7 @@ func TestEveryFormThatEdgeGallerysAgentTakesIsRead(t *testing.T) {
 		"merges": {
 			`{"serName":"left","version":"v3","state":"ACTIVE","transportInfo":{"id":"t","name":"REST","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"addresses":[{"host":"left.default","port":80}]},"security":{}},"serializer":"JSON","consumedLocalOnly":false,"livenessInterval":60}`,
 			`{"serName":"right","version":"v3","state":"ACTIVE","transportInfo":{"id":"t","name":"INTO-THE-MERGED","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"addresses":[{"host":"left.default","port":80},{"host":"left.default","port":81}]},"security":{}},"serializer":"JSON","consumedLocalOnly":false,"livenessInterval":60}`,
-			`{"serName":"third","version":"v3","state":"ACTIVE","transportInfo":{"id":"of-the-first","name":"REST","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"addresses":[{"host":"third.default","port":82}]},"security":{}},"serializer":"JSON","consumedLocalOnly":false}`,
+			`{"serName":"third","version":"v3","state":"ACTIVE","transportInfo":{"id":"of-the-first","name":"","type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"addresses":[{"host":"third.default","port":82}]},"security":{}},"serializer":"JSON","consumedLocalOnly":false}`,
 		},
 		"no-list": {},
 		"no-transport": {

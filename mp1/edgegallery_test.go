@@ -41,7 +41,7 @@ func TestWhatEdgeGallerysServerTakesIsCompleted(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, info.LivenessInterval, "0 is none there")
 	require.Equal(t, &CategoryRef{ID: "c"}, info.SerCategory)
-	require.Equal(t, "rest-http", info.TransportInfo.ID, "one that this platform offers")
+	require.Equal(t, DefaultTransports()[0], *info.TransportInfo, "one that this platform offers")
 	info, err = DecodeServiceInfo(CompleteRegistration([]byte(`{` + bare + `,"livenessInterval":10}`)))
 	require.NoError(t, err)
 	require.Equal(t, 10, *info.LivenessInterval)
