@@ -172,9 +172,29 @@ func TestSecretsComeOnceAndFromWhereTheyAreKept(t *testing.T) {
 	doc := twoOK + "identity: {kind: edgegallery, accessKeyFile: a}\n"
 	assert.Equal(t, []string{"m.yaml:4: identity.secretKeyFile: is mandatory for identity.kind edgegallery; or set MEP_IDENTITY_SECRET_KEY"},
 		agentFaults(t, fromYAML(doc), acceptAll))
-	src := fromYAML(doc)
-	src.Environ = []string{"MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_SECRET_KEY=" + secret}
-	assert.Equal(t, []string{"m.yaml:4: identity.accessKeyFile: must not be given beside MEP_IDENTITY_ACCESS_KEY"}, agentFaults(t, src, acceptAll))
+	for _, tt := range []struct {
+		environ []string
+		want    Identity
+		warning string
+	}{
+		{[]string{"MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_SECRET_KEY=" + secret}, Identity{Kind: EdgeGallery, AccessKey: secret, SecretKey: secret},
+			"m.yaml:4: identity.accessKeyFile: is not used beside MEP_IDENTITY_ACCESS_KEY"},
+		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret}, Identity{Kind: EdgeGallery, AccessKey: secret, SecretKey: secret},
+			"m.yaml:4: identity.accessKeyFile: is not used beside AK"},
+		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret, "MEP_IDENTITY_ACCESS_KEY_FILE=f"}, Identity{Kind: EdgeGallery, AccessKeyFile: "f", SecretKey: secret},
+			"AK: identity.accessKey: is not used beside MEP_IDENTITY_ACCESS_KEY_FILE"},
+	} {
+		src := fromYAML(doc)
+		src.Environ = tt.environ
+		c, err := loadAgent(src, acceptAll)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, c.Identity)
+		assert.Contains(t, c.Warnings.Error(), tt.warning)
+		assert.NotContains(t, c.Warnings.Error(), secret)
+	}
+	src := fromYAML(twoOK)
+	src.Environ = []string{"MEP_IDENTITY_KIND=edgegallery", "MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_ACCESS_KEY_FILE=f", "MEP_IDENTITY_SECRET_KEY=" + secret}
+	assert.Equal(t, []string{"MEP_IDENTITY_ACCESS_KEY_FILE: identity.accessKeyFile: must not be given beside MEP_IDENTITY_ACCESS_KEY"}, agentFaults(t, src, acceptAll))
 	assert.ElementsMatch(t, []string{"AK", "SK", "MEP_IDENTITY_CLIENT_SECRET", "MEP_IDENTITY_ACCESS_KEY", "MEP_IDENTITY_SECRET_KEY"}, SecretVariables())
 }
 

@@ -119,19 +119,27 @@ func agentEndpoint(text string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
-// identity checks that what the kind of identity needs is given, and each secret once.
+// identity checks that what the kind of identity needs is given, and each secret once. Of a
+// secret and its file the one from the stronger source counts.
 func (k agentChecker) identity() {
-	i := k.Identity
+	i := &k.Identity
 	need := func(path, value string) {
 		if value == "" {
 			k.report(Fault{k.origin.where("identity.kind"), path, fmt.Sprintf("is mandatory for identity.kind %s", i.Kind)}, "identity.kind")
 		}
 	}
-	secret := func(path string, value Secret, file string) {
+	secret := func(path string, value *Secret, file *string) {
 		switch {
-		case value == "" && file == "":
+		case *value == "" && *file == "":
 			k.report(Fault{k.origin.where("identity.kind"), path + "File", fmt.Sprintf("is mandatory for identity.kind %s; or set %s", i.Kind, setting{path: path}.env())}, "identity.kind")
-		case value != "" && file != "":
+		case *value == "" || *file == "":
+		case overrides(k.origin[path], k.origin[path+"File"]):
+			k.Warnings = append(k.Warnings, Fault{k.origin.where(path + "File"), path + "File", "is not used beside " + k.origin.where(path)})
+			*file = ""
+		case overrides(k.origin[path+"File"], k.origin[path]):
+			k.Warnings = append(k.Warnings, Fault{k.origin.where(path), path, "is not used beside " + k.origin.where(path+"File")})
+			*value = ""
+		default:
 			k.report(Fault{k.origin.where(path + "File"), path + "File", "must not be given beside " + k.origin.where(path)}, path)
 		}
 	}
@@ -141,13 +149,13 @@ func (k agentChecker) identity() {
 	case OAuth2:
 		need("identity.tokenURL", i.TokenURL)
 		need("identity.clientId", i.ClientID)
-		secret("identity.clientSecret", i.ClientSecret, i.ClientSecretFile)
+		secret("identity.clientSecret", &i.ClientSecret, &i.ClientSecretFile)
 		if i.TokenURL != "" && !agentEndpoint(i.TokenURL) {
 			k.fault("identity.tokenURL", "must be an http:// or https:// URL without user or query")
 		}
 	case EdgeGallery:
-		secret("identity.accessKey", i.AccessKey, i.AccessKeyFile)
-		secret("identity.secretKey", i.SecretKey, i.SecretKeyFile)
+		secret("identity.accessKey", &i.AccessKey, &i.AccessKeyFile)
+		secret("identity.secretKey", &i.SecretKey, &i.SecretKeyFile)
 	}
 }
 
