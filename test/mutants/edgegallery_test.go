@@ -1,0 +1,31 @@
+package mutants
+
+// edgeGalleryMutants are defects in what EdgeGallery's files and bodies are taken for.
+var edgeGalleryMutants = []mutant{
+	{name: "0 asks for heartbeats under compat", file: "mp1/edgegallery.go",
+		old: `			delete(o.members, "livenessInterval")`, new: `			_ = i`,
+		pkg: "mp1", run: "TestWhatEdgeGallerysServerTakesIsCompleted"},
+	{name: "a port without a host is an address that says nothing", file: "mp1/edgegallery.go",
+		old: `isEmpty(a["host"]) && (a["port"]`, new: `isEmpty(a["host"]) || (a["port"]`,
+		pkg: "mp1", run: "TestWhatEdgeGallerysServerRefusesStaysRefused"},
+	{name: "everybody's descriptions are completed", file: "mp1/server/handlers.go",
+		old: `	if s.options.EdgeGallery {
+		body = mp1.CompleteRegistration(body)
+	}`, new: `	body = mp1.CompleteRegistration(body)`,
+		pkg: "mp1/server", run: "TestDescriptionsAreCompletedOnlyUnderCompat"},
+	{name: "a credential that nothing uses is taken", file: "conf/agent_unused.go",
+		old: `s.given && s.of != i.Kind`, new: `s.given && s.of != i.Kind && i.Kind != Anonymous`,
+		pkg: "conf", run: "TestWhatIsOfNoUseIsRefused"},
+	{name: "the file wins over EdgeGallery's variables", file: "conf/agent.go",
+		old: `gallery.implied, inFile, gallery.given, inEnviron`, new: `gallery.implied, gallery.given, inFile, inEnviron`,
+		pkg: "conf", run: "TestEdgeGallerysVariablesWinOverTheFile"},
+	{name: "a map is merged into itself", file: "conf/agent_instanceinfo.go",
+		old: `case sn.merging[m]:`, new: `case false:`,
+		pkg: "conf", run: "TestFaultsOfEdgeGallerysFileNameLineKeyAndRule"},
+	{name: "a key does not go into what a merge has filled", file: "conf/agent_values.go",
+		old: `out, ok := into.(map[string]any)`, new: `out, ok := map[string]any(nil), false`,
+		pkg: "conf", run: "TestEveryFormThatEdgeGallerysAgentTakesIsRead"},
+	{name: "the local API shows a service that is SUSPENDED", file: "agent/local_edgegallery.go",
+		old: `mp1.Active: 0, mp1.Suspended: 1`, new: `mp1.Active: 1, mp1.Suspended: 0`,
+		pkg: "agent", run: "TestTheLocalAPIShowsAnEndpointThatIsAlive"},
+}
