@@ -44,7 +44,7 @@ var ownershipMutants = []mutant{
 		old: `r.surplus = shown && at >= kept[identity]; r.surplus`, new: `shown && at < 0`,
 		pkg: client, run: "TestTwoAgentsThatStartAtOnce"},
 	{name: "both agents withdraw their doubles", file: client + "/doubles.go",
-		old: `at >= kept[identity]`, new: `len(alike[identity]) > kept[identity]`,
+		old: `shown && at >= kept[identity]`, new: `shown && at >= 0 && len(alike[identity]) > kept[identity]`,
 		pkg: client, run: "TestTwoAgentsThatStartAtOnce|TestWhatWasThereBefore"},
 	{name: "more than look for one are taken at a gateway", file: client + "/matching.go",
 		old: `if len(left) > len(services) {`, new: `if false {`,
