@@ -61,9 +61,10 @@ func TestTheOldAgentMayBeStoppedWhenTheNewOneIsReady(t *testing.T) {
 		f := keeping(10)
 		before := run(t, options(f, 1))
 		advance(interval)
-		refuse := true
+		var refuse atomic.Bool
+		refuse.Store(true)
 		f.respondWith(onRequest(http.MethodPut, "", func(*http.Request) response {
-			if refuse {
+			if refuse.Load() {
 				return respond(503, nil, "Retry-After", "1")
 			}
 			return response{}
@@ -73,7 +74,7 @@ func TestTheOldAgentMayBeStoppedWhenTheNewOneIsReady(t *testing.T) {
 		require.NotEmpty(t, f.heartbeats())
 		require.False(t, after.Ready(), "the platform would remove the service with the old agent")
 		require.False(t, after.Status()[0].Ready)
-		refuse = false
+		refuse.Store(false)
 		advance(2 * interval)
 		require.True(t, after.Ready())
 		require.NoError(t, before.stop())
