@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,8 +288,13 @@ func TestTheStatusSaysWhyAServiceIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePlatform(10)
 		o := options(f, 1)
-		well := errors.New("sick\n")
-		o.Services[0].Probe = &Probe{Interval: time.Second, Check: func(context.Context) error { return well }}
+		var well atomic.Bool
+		o.Services[0].Probe = &Probe{Interval: time.Second, Check: func(context.Context) error {
+			if well.Load() {
+				return nil
+			}
+			return errors.New("sick\n")
+		}}
 		f.respond = func(*http.Request, int) response { return respond(503, mp1.ProblemDetails{Detail: "starting"}) }
 		r := run(t, o)
 		reason := func(wait time.Duration) string {
@@ -298,7 +304,7 @@ func TestTheStatusSaysWhyAServiceIsNotReady(t *testing.T) {
 			return s.Reason
 		}
 		require.Equal(t, "its probe fails: sick", reason(0))
-		well = nil
+		well.Store(true)
 		require.Contains(t, reason(2*time.Second), "503, starting")
 		f.respondWith(onRequest(http.MethodPost, "", func(*http.Request) response { return respond(403, mp1.ProblemDetails{Detail: "no"}) }))
 		require.Equal(t, "it could not be registered: 403, no", reason(interval))

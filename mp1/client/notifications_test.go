@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,10 +63,12 @@ func TestANotificationIsHandedOverOnce(t *testing.T) {
 // A platform that waits no longer sends the notification again while it is still handled.
 func TestARepetitionWaitsForTheOneThatIsBeingHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls, fails := 0, true
+		var calls atomic.Int32
+		var fails atomic.Bool
+		fails.Store(true)
 		h := NewNotifications(func(context.Context, mp1.Notification) error {
-			calls++
-			failed := fails
+			calls.Add(1)
+			failed := fails.Load()
 			time.Sleep(time.Second)
 			if failed {
 				return errors.New("it failed")
@@ -76,7 +79,7 @@ func TestARepetitionWaitsForTheOneThatIsBeingHandled(t *testing.T) {
 		send := func(ctx context.Context, id string) { go func() { answers <- notify(ctx, h, id, notificationJSON) }() }
 		send(t.Context(), "a")
 		synctest.Wait()
-		fails = false
+		fails.Store(false)
 		send(t.Context(), "a")
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -84,11 +87,11 @@ func TestARepetitionWaitsForTheOneThatIsBeingHandled(t *testing.T) {
 		require.Equal(t, 503, <-answers, "who waits no longer is told nothing else")
 		require.Equal(t, 503, <-answers, "the first one failed")
 		require.Equal(t, 204, <-answers, "so the repetition was handled")
-		require.Equal(t, 2, calls)
+		require.EqualValues(t, 2, calls.Load())
 		send(t.Context(), "b")
 		send(t.Context(), "c")
 		synctest.Wait()
-		require.Equal(t, 4, calls, "other notifications are handled at the same time")
+		require.EqualValues(t, 4, calls.Load(), "other notifications are handled at the same time")
 		require.Equal(t, []int{204, 204}, []int{<-answers, <-answers})
 	})
 }
