@@ -38,10 +38,19 @@ const (
 	// maxListAge is how old a list may be that did not show a service which is POSTed:
 	// another agent may register it meanwhile.
 	maxListAge = 2 * time.Second
+	// A list of thousands may take longer than that. Lists must not take more than a fifth of
+	// the time of the registrations, or these would never end.
+	listShare      = 5
+	maxLongListAge = 30 * time.Second
 	// minListDistance keeps services that are lost together, and come back one by one, from
 	// having the list asked for without a pause.
 	minListDistance = 100 * time.Millisecond
 )
+
+// goodFor is how old a list may be when a service is POSTed that it did not show.
+func (a *Agent) goodFor() time.Duration {
+	return max(maxListAge, min(listShare*a.listTook, maxLongListAge))
+}
 
 // searchAgain has a service listed once more before it is POSTed.
 func (a *Agent) searchAgain(r *registration, now time.Time) {
@@ -66,7 +75,7 @@ func (a *Agent) searchBy(at time.Time) {
 // others registered. A service whose wait was not over when the list was asked for, at
 // began, needs a later list: see decidedBy.
 func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
-	a.listed = now
+	a.listed, a.listTook = now, now.Sub(began)
 	taken := map[string]bool{}
 	var decided []*registration
 	var services []wanted

@@ -36,6 +36,7 @@ type Agent struct {
 	strays         []string   // serInstanceIds that POSTs may have made which arrived late
 	searchFailures int        // in a row
 	listed         time.Time  // when the last list came
+	listTook       time.Duration
 	saved          map[string]savedService
 	unsaved        bool // saved differs from the state file
 	started        bool

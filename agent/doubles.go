@@ -70,7 +70,7 @@ func (a *Agent) listDoubles(ctx context.Context) func(time.Time) {
 			}
 			if !r.doubleCheckAt.After(began) {
 				due = append(due, r)
-				r.doubleCheckAt = now.Add(secondDoubleCheck)
+				r.doubleCheckAt = now.Add(max(secondDoubleCheck, a.goodFor()+firstDoubleCheck))
 				if err == nil || permanent(err) {
 					r.doubleChecks--
 				}
@@ -83,7 +83,7 @@ func (a *Agent) listDoubles(ctx context.Context) func(time.Time) {
 			a.withdrawDoubles(due, list)
 		}
 		if !next.IsZero() {
-			if least := now.Add(minDoubleDistance); next.Before(least) {
+			if least := now.Add(max(minDoubleDistance, now.Sub(began))); next.Before(least) {
 				next = least
 			}
 			a.listDoublesBy(next)

@@ -91,3 +91,65 @@ func ExampleOptions() {
 	}
 	// Output: level=INFO msg="stopped; the services are left at the platform"
 }
+
+// A program that starts and ends services while it runs begins with none, and is told what
+// becomes of them.
+func ExampleAgent_Add() {
+	platform := quietPlatform()
+	defer platform.Close()
+	changes := make(chan agent.Change, 100)
+	a, err := agent.New(agent.Options{App: "my-app", Endpoints: []string{platform.URL},
+		OnChange: func(c agent.Change) { changes <- c }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx) }()
+
+	until := func(done func(agent.Status) bool) {
+		for c := range changes {
+			if done(c.After) {
+				fmt.Println(c.After.Service, c.After.State)
+				return
+			}
+		}
+	}
+	info := mp1.ServiceInfo{SerName: "detector", Version: "1.0.0", State: mp1.Active, Serializer: "JSON",
+		TransportInfo: &mp1.TransportInfo{ID: "rest", Name: "REST", Type: "REST_HTTP", Protocol: "HTTP", Version: "2.0",
+			Endpoint: mp1.EndPointInfo{URIs: []string{"http://10.0.0.5:8080/detector"}}}}
+	name, err := a.Add(agent.Service{Info: info})
+	if err != nil {
+		fmt.Println(err)
+	}
+	until(func(s agent.Status) bool { return s.Ready })
+
+	if err := a.Remove(name); err != nil {
+		fmt.Println(err)
+	}
+	until(func(s agent.Status) bool { return s.State == agent.StateDeregistered })
+
+	stop()
+	if err := <-ended; err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// detector no heartbeats
+	// detector deregistered
+}
+
+// quietPlatform answers in a platform's place. It requires no heartbeats.
+func quietPlatform() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodPost:
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"serInstanceId":"1","state":"ACTIVE","_links":{"self":{"href":"/1"}}}`)
+		case http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			_, _ = io.WriteString(w, `[]`)
+		}
+	}))
+}

@@ -18,7 +18,7 @@ func (a *Agent) request(r *registration) job {
 	r.sentDigest = r.digest
 	switch r.stage {
 	case registering:
-		if time.Since(r.listedAt) > maxListAge {
+		if time.Since(r.listedAt) > a.goodFor() {
 			return func(context.Context) func(time.Time) {
 				return func(now time.Time) { a.searchAgain(r, now) }
 			}

@@ -79,6 +79,39 @@ func TestThousandsOfServicesAtADistantPlatformAreInTime(t *testing.T) {
 	}
 }
 
+// slowLists takes long for each list and each registration.
+type slowLists struct {
+	http.RoundTripper
+	list, register time.Duration
+}
+
+func (s slowLists) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/services"):
+		time.Sleep(s.list)
+	case r.Method == http.MethodPost:
+		time.Sleep(s.register)
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// A POST needs a list that is not old. Lists of thousands that take longer than they are good
+// for would have the registrations wait for lists nearly all the time.
+func TestListsThatTakeLongDoNotHoldUpTheRegistrations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(300)
+		began := time.Now()
+		r := run(t, options(slowLists{f, 5 * time.Second, 2 * time.Second}, 1000))
+		for !r.Ready() {
+			advance(time.Second)
+		}
+		t.Logf("ready after %s, with %d lists", time.Since(began), len(f.sent("GET", "/services")))
+		require.LessOrEqual(t, time.Since(began), time.Minute, "1,000 registrations take 32 s, 64 at a time")
+		require.Len(t, f.registrations(), 1000)
+		require.NoError(t, r.stop())
+	})
+}
+
 // With 900 ms of latency and 1,000 services at 1 s more requests would have to be under way
 // than an agent may have.
 func TestHeartbeatsThatCannotBeInTimeAreSaid(t *testing.T) {

@@ -35,7 +35,7 @@ var ownershipMutants = []mutant{
 		old: `return !r.healthy && !setsInactive && r.stage != withdrawing`, new: `return !r.healthy && !setsInactive && r.stage != withdrawing && r.stage != updating`,
 		pkg: client, run: "TestAnApplicationThatIsNotWell"},
 	{name: "a POST follows an old list", file: client + "/requests.go",
-		old: `if time.Since(r.listedAt) > maxListAge {`, new: `if false {`,
+		old: `if time.Since(r.listedAt) > a.goodFor() {`, new: `if false {`,
 		pkg: client, run: "TestAnOldList"},
 	{name: "a list that is behind brings back what is gone", file: client + "/registration.go",
 		old: `r.goneID, r.id, r.livenessPath = r.id, "", ""`, new: `r.id, r.livenessPath = "", ""`,
