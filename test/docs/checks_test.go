@@ -25,7 +25,6 @@ var checks = map[string]func(Block) []string{
 	"ci":           runByCI,
 	"commands":     namesWhatIsThere,
 	"go-chassis":   asInTheClient,
-	"provider":     asInTheProvider,
 	"notification": isANotification,
 	"docker":       runsTheImage,
 	"alerts":       areRules,
@@ -106,24 +105,15 @@ func namesWhatIsThere(b Block) (wrong []string) {
 	return wrong
 }
 
-// asInTheProvider wants a program of the document to be the one that test/e2e runs.
-func asInTheProvider(b Block) []string {
-	const file = "test/e2e/chassis/provider/main.go"
-	if _, program, _ := strings.Cut(read(file), "package main\n"); "package main\n"+program == b.Text {
-		return nil
-	}
-	return []string{"it is not what stands in " + file}
-}
-
 // asInTheClient wants the keys of a go-chassis configuration among those with which the
-// clients of test/e2e start.
+// client of test/e2e starts.
 func asInTheClient(b Block) (wrong []string) {
 	var shown any
 	if err := yaml.Unmarshal([]byte(b.Text), &shown); err != nil {
 		return []string{err.Error()}
 	}
 	tried := map[string]bool{}
-	for _, text := range strings.Split(read("test/e2e/clients/chassis/main.go")+read("test/e2e/chassis_test.go"), "`") {
+	for _, text := range strings.Split(read("test/e2e/clients/chassis/main.go"), "`") {
 		var part any
 		if strings.Contains(text, "servicecomb:") && yaml.Unmarshal([]byte(strings.ReplaceAll(text, "%s", "x")), &part) == nil {
 			for _, k := range keys("", part) {
@@ -296,7 +286,6 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		},
 		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
-		"provider":     {"package main\n\nfunc main() {}\n"},
 		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
 	} {
 		for _, text := range texts {

@@ -17,8 +17,7 @@ import (
 	"github.com/mec-liveness/mepserver/test/wait"
 )
 
-// The configuration of the two applications. What docs/servicecomb.md shows is compared with
-// these.
+// The configuration of the two applications.
 const (
 	providerConfiguration = `
 servicecomb:
