@@ -96,4 +96,7 @@ var followMutants = []mutant{
 	{name: "a host is forgotten with its last waiter", file: notifier + "/fairqueue.go",
 		old: "		delete(q.byName, name)\n		q.order =", new: "		q.order =",
 		pkg: notifier, run: "TestANameIsServedAgain"},
+	{name: "a store that does not answer says that nobody sends", file: notifier + "/locks.go",
+		old: `err == nil && !locked {`, new: `err != nil || !locked {`,
+		pkg: notifier, run: "TestADeletionIsNotAnsweredInDoubt"},
 }
