@@ -2,9 +2,6 @@ package mutants
 
 // ownershipMutants are defects of an agent that is not the only one of a registration.
 var ownershipMutants = []mutant{
-	{name: "a registration that is found is not joined", file: client + "/adopt.go",
-		old: `(f.differs || a.platform.keepsAgents())`, new: `f.differs`,
-		pkg: client, run: "TestARollingUpdate|TestOfTwoReplicas"},
 	{name: "an agent is ready before the platform has entered it", file: client + "/ownership.go",
 		old: `return r.joined || !a.platform.keepsAgents()`, new: `return true`,
 		pkg: client, run: "TestTheOldAgentMayBeStopped"},
@@ -57,7 +54,7 @@ var ownershipMutants = []mutant{
 		return
 	}
 	switch {`, new: `	switch {`,
-		pkg: client, run: "TestOneServiceHasOneRequest"},
+		pkg: client, run: "TestAnUpdateAndARemovalDuringARequest"},
 	{name: "two agents that live have one place", file: client + "/place_linux.go",
 		old: `		_ = f.Close() // nothing was written
 		return nil
