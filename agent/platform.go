@@ -156,6 +156,7 @@ func (p *platform) rejoin(ctx context.Context, id string, interval time.Duration
 	if err != nil {
 		return out, err
 	}
+	shown.LivenessInterval = nil // it stays; what is shown would be taken for a proposal
 	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.Update(ctx, p.app, id, shown)
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/proxy"
 	"github.com/mec-liveness/mepserver/test/tier"
 	"github.com/mec-liveness/mepserver/test/wait"
 )
@@ -334,4 +335,27 @@ func TestNothingIsLeftBehindForAnAgentThatIsNoMore(t *testing.T) {
 	b.Kill()
 	a.end()
 	wait.Until(t, "the platform removes what nobody keeps", func() bool { return kept(s) == 0 })
+}
+
+// A platform forgets the agents of what it suspends. They enter again when they are back,
+// or the first that stops would take the service from the other.
+func TestAgentsThatWereCutOffShareTheirRegistrationAgain(t *testing.T) {
+	tier.Long(t, "test/e2e", "cuts agents off for longer than a window")
+	t.Parallel()
+	s, r, a := pairOn(t, mep.Start(t, steady...), 2)
+	b := another(t, a)
+	ids := a.ids()
+	r.Set(proxy.Absent)
+	wait.Until(t, "all are suspended", func() bool { return listed(s, 0) && s.State(ids[0]) == "SUSPENDED" && s.State(ids[1]) == "SUSPENDED" })
+	r.Set(proxy.Pass)
+	wait.Until(t, "all are alive again", func() bool { return listed(s, 2) && a.ready() && b.ready() })
+	time.Sleep(2500 * time.Millisecond) // each has sent a heartbeat, and joined
+	end := watchDiscovery(s, 2)
+	a.end()
+	time.Sleep(2500 * time.Millisecond)
+	missed, _ := end()
+	require.Zero(t, missed)
+	require.Equal(t, ids, b.ids())
+	b.end()
+	require.Zero(t, kept(s))
 }
