@@ -206,6 +206,25 @@ func TestAnUpdateAndARemovalDuringARequestAreNotLost(t *testing.T) {
 	}
 }
 
+func TestAnUpdateDoesNotWaitForTheNextHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(300)
+		a, err := New(options(&distant{RoundTripper: f, latency: 100 * time.Millisecond}, 1))
+		require.NoError(t, err)
+		info := serviceInfo("s0")
+		info.Version = "2"
+		f.respond = onRequest(http.MethodPatch, "/liveness", func(*http.Request) response {
+			require.NoError(t, a.Update("s0", Service{Info: info}))
+			return response{}
+		})
+		r := start(t, a)
+		advance(2 * time.Second)
+		require.Equal(t, "2", slices.Collect(maps.Values(f.registered()))[0].Version)
+		f.respondWith(nil)
+		require.NoError(t, r.stop())
+	})
+}
+
 func TestARemovalIsTriedUntilThePlatformHasTakenIt(t *testing.T) {
 	for _, onStop := range []OnStop{Deregister, Leave} {
 		synctest.Test(t, func(t *testing.T) {

@@ -29,7 +29,7 @@ var scaleMutants = []mutant{
 		pkg: client, run: "TestAnUpdateAndARemoval|TestServicesAreAdded"},
 	{name: "an update is put off until the interval is over", file: client + "/services.go",
 		old: `		return // after its answer`, new: `		r.updatePending = true`,
-		pkg: client, run: "TestAnUpdateAndARemoval"},
+		pkg: client, run: "TestAnUpdateDoesNotWait"},
 	{name: "what was taken back stays when the others are left", file: client + "/shutdown.go",
 		old: `(!leave || r.takenBack)`, new: `!leave`,
 		pkg: client, run: "TestARemovalIsTried"},
