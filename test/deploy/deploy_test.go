@@ -158,14 +158,19 @@ func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {
 	require.NoError(t, err)
 	text := string(b)
 	stages := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(text, -1)
-	require.Len(t, stages, 2)
+	require.Len(t, stages, 3)
 	module, err := os.ReadFile("../../go.mod")
 	require.NoError(t, err)
 	goVersion := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))[1]
 	require.True(t, strings.HasPrefix(stages[0][1], "golang:"+goVersion), stages[0][1])
-	require.Contains(t, stages[1][1], "distroless/static")
-	_, last, _ := strings.Cut(text, stages[1][0])
-	require.Regexp(t, `(?m)^USER 65532:65532$`, last, "not root")
+	parts := strings.Split(text, "\nFROM ")[2:]
+	require.Contains(t, parts[0], "AS mep-agent\n", "the one that takes the place of EdgeGallery's agent")
+	require.Contains(t, parts[0], "\nWORKDIR /usr/mep\n", "where its conf is mounted")
+	for i, program := range []string{"mep-agent", "mepserver"} {
+		require.Contains(t, parts[i], "distroless/static")
+		require.Regexp(t, `(?m)^USER 65532:65532$`, parts[i], "not root")
+		require.Contains(t, parts[i], "ENTRYPOINT [\"/usr/local/bin/"+program+"\"]\n")
+	}
 	for _, name := range []string{"mepserver", "mep-agent"} {
 		require.Contains(t, text, "./cmd/"+name)
 		require.DirExists(t, filepath.Join("../../cmd", name))
