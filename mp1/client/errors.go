@@ -10,7 +10,7 @@ import (
 
 // What a refusal says, for errors.Is. A [*Problem] may be more than one of them.
 var (
-	ErrInvalid      = errors.New("mp1 client: the request is not valid")            // 400 and 422: Detail says which member, and which rule
+	ErrInvalid      = errors.New("mp1 client: the request is not valid")            // 400, 413, 415 and 422: Detail says which member, and which rule
 	ErrUnauthorized = errors.New("mp1 client: the token is missing or refused")     // 401
 	ErrForbidden    = errors.New("mp1 client: the application may not do this")     // 403
 	ErrNotFound     = errors.New("mp1 client: the platform does not have it")       // 404 and 410: register again
@@ -28,19 +28,21 @@ var errUnreadable = errors.New("mp1 client: the answer is not what MEC 011 has")
 
 // kinds are the errors that a status is.
 var kinds = map[int]error{
-	http.StatusBadRequest:          ErrInvalid,
-	http.StatusUnauthorized:        ErrUnauthorized,
-	http.StatusForbidden:           ErrForbidden,
-	http.StatusNotFound:            ErrNotFound,
-	http.StatusConflict:            ErrConflict,
-	http.StatusGone:                ErrNotFound,
-	http.StatusPreconditionFailed:  ErrStale,
-	http.StatusUnprocessableEntity: ErrInvalid,
-	http.StatusTooManyRequests:     ErrLimit,
-	http.StatusBadGateway:          ErrUnavailable,
-	http.StatusServiceUnavailable:  ErrUnavailable,
-	http.StatusGatewayTimeout:      ErrUnavailable,
-	http.StatusInsufficientStorage: ErrUnavailable,
+	http.StatusBadRequest:            ErrInvalid,
+	http.StatusUnauthorized:          ErrUnauthorized,
+	http.StatusForbidden:             ErrForbidden,
+	http.StatusNotFound:              ErrNotFound,
+	http.StatusConflict:              ErrConflict,
+	http.StatusGone:                  ErrNotFound,
+	http.StatusPreconditionFailed:    ErrStale,
+	http.StatusRequestEntityTooLarge: ErrInvalid,
+	http.StatusUnsupportedMediaType:  ErrInvalid,
+	http.StatusUnprocessableEntity:   ErrInvalid,
+	http.StatusTooManyRequests:       ErrLimit,
+	http.StatusBadGateway:            ErrUnavailable,
+	http.StatusServiceUnavailable:    ErrUnavailable,
+	http.StatusGatewayTimeout:        ErrUnavailable,
+	http.StatusInsufficientStorage:   ErrUnavailable,
 }
 
 // Problem is the error of a request that the platform answered with another status than

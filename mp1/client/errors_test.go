@@ -16,7 +16,7 @@ func TestWhatARefusalIsIsToldByErrorsIs(t *testing.T) {
 	all := []error{ErrInvalid, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrStale, ErrLimit, ErrUnavailable}
 	for status, want := range map[int][]error{
 		400: {ErrInvalid}, 401: {ErrUnauthorized}, 403: {ErrForbidden}, 404: {ErrNotFound}, 409: {ErrConflict}, 410: {ErrNotFound}, 412: {ErrStale},
-		422: {ErrInvalid}, 429: {ErrLimit}, 502: {ErrUnavailable}, 503: {ErrUnavailable}, 504: {ErrUnavailable}, 507: {ErrUnavailable},
+		413: {ErrInvalid}, 415: {ErrInvalid}, 422: {ErrInvalid}, 429: {ErrLimit}, 502: {ErrUnavailable}, 503: {ErrUnavailable}, 504: {ErrUnavailable}, 507: {ErrUnavailable},
 		302: nil, 405: nil, 500: nil,
 	} {
 		_, err := newFakePlatform(t, respond(status, `{"type":"about:blank"}`)).client(t, "").Service(t.Context(), "id1")
