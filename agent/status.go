@@ -20,6 +20,10 @@ type Status struct {
 	// the last one was taken, and the liveness resource does not deny it. A service that the
 	// application has set INACTIVE counts as ready.
 	Ready bool `json:"ready"`
+	// Registered reports whether the platform has the service, as far as the agent knows, and
+	// has taken a heartbeat of it if it needs any. Unlike Ready it stays true while the platform
+	// is away.
+	Registered bool `json:"registered"`
 	// Reason says in words why the service is not ready, or what else is wrong with it or special;
 	// "" if nothing is. It may change with any release.
 	Reason string `json:"reason,omitempty"`
@@ -50,7 +54,7 @@ func (a *Agent) Status() []Status {
 
 // status is the Status of a service.
 func (a *Agent) status(r *registration) Status {
-	s := Status{Service: r.name, ID: r.id, State: r.state(), Ready: a.ready(r), Reason: a.reason(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
+	s := Status{Service: r.name, ID: r.id, State: r.state(), Ready: a.ready(r), Registered: a.registered(r), Reason: a.reason(r), Interval: r.interval.Seconds(), LastAnswer: r.lastAnswer, Failures: r.failures}
 	if !r.lastBeat.IsZero() {
 		last := r.lastBeat
 		s.LastBeat = &last
@@ -77,6 +81,11 @@ func (a *Agent) ready(r *registration) bool {
 		return r.healthy && r.failures == 0 && r.denials == 0 && !r.lastBeat.IsZero()
 	}
 	return false
+}
+
+// registered is Status.Registered.
+func (a *Agent) registered(r *registration) bool {
+	return r.id != "" && !r.takenBack && a.entered(r) && (!r.lastBeat.IsZero() || r.stage == unmonitored || r.stage == inactive)
 }
 
 // Ready reports whether every service is ready, but for those that were taken back: see
