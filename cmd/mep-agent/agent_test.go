@@ -151,9 +151,11 @@ func TestReadyIsAnExitCodeAndSaysWhichServiceIsNot(t *testing.T) {
 			"SERVICE  STATE     LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID  REASON\n" +
 			"a        beating   -          -          -         -            -   -\n" +
 			"b        withheld  -          -          -         -            -   its probe fails\n"},
+		{`[{"service":"a","state":"beating","registered":true,"reason":"heartbeats are not taken"}]`, "--registered", 0, "registered: 1 service\n"},
+		{`[{"service":"a","state":"registering","reason":"503"}]`, "--registered", 2, "not registered: 1 of 1 service\na: registering: 503\n"},
 		{`[{"service":"b","state":"searching"}]`, "", 0, "SERVICE  STATE      LAST BEAT  NEXT BEAT  INTERVAL  LAST ANSWER  ID\nb        searching  -          -          -         -            -\n"},
 		{`[{"service":"\u009b1","state":"searching"}]`, "--ready -o json", 2,
-			"{\n  \"ready\": false,\n  \"services\": [\n    {\n      \"service\": \"\\u009b1\",\n      \"state\": \"searching\",\n      \"ready\": false\n    }\n  ]\n}\n"},
+			"{\n  \"ready\": false,\n  \"services\": [\n    {\n      \"service\": \"\\u009b1\",\n      \"state\": \"searching\",\n      \"ready\": false,\n      \"registered\": false\n    }\n  ]\n}\n"},
 		{"[" + strings.Repeat(`{"service":"a","state":"searching"},`, 29) + `{"service":"z"}]`, "--ready", 2,
 			"not ready: 30 of 30 services\n" + strings.Repeat("a: searching: -\n", 20) + "and 10 more\n"},
 	} {

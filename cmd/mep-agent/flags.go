@@ -18,11 +18,12 @@ MEC 011, Mp1) and keeps them alive.
                                examine the configuration, reach the platform, and
                                say what would be done with each service; change
                                nothing. --offline: the configuration only
-  mep-agent status [--config FILE | HOST:PORT] [--ready] [-o json]
+  mep-agent status [--config FILE | HOST:PORT] [--ready | --registered] [-o json]
                                print what a running agent knows of each service;
                                it needs local.listen, or the address. --ready:
                                print only whether every service is alive, and
-                               which one is not, and why
+                               which one is not, and why. --registered: the same,
+                               but a platform that is away now is no reason
   mep-agent stop [PID]         stop the agent with this process id as SIGTERM does;
                                without one that of 1, the first of a container
   mep-agent listen HOST:PORT   print the notifications that a platform sends here
@@ -42,7 +43,7 @@ HOST is an IP address or localhost; without one it is 127.0.0.1.
 SIGTERM and SIGINT end it within ten seconds.
 Exit code 0: all is well. 1: it could not be done; the configuration or the
 command has a fault, or no agent answers. 2: check could not use the platform, or
-status --ready found a service that is not alive.
+status --ready or --registered found a service that is not.
 `
 
 // command is what the command line asks for.
@@ -53,6 +54,7 @@ type command struct {
 	pid     int    // of stop
 	offline bool   // of check
 	ready   bool   // of status
+	entered bool   // of status: --registered
 	json    bool   // of check and status
 	version bool
 }
@@ -61,7 +63,7 @@ type command struct {
 var subcommands = map[string][]string{
 	"":        {"config"},
 	"check":   {"config", "offline", "o"},
-	"status":  {"config", "ready", "o"},
+	"status":  {"config", "ready", "registered", "o"},
 	"stop":    nil,
 	"listen":  nil,
 	"example": nil,
@@ -118,6 +120,9 @@ func (c *command) flags() *flag.FlagSet {
 	if slices.Contains(own, "ready") {
 		fs.BoolVar(&c.ready, "ready", false, "")
 	}
+	if slices.Contains(own, "registered") {
+		fs.BoolVar(&c.entered, "registered", false, "")
+	}
 	if slices.Contains(own, "o") {
 		fs.Func("o", "", func(form string) error {
 			c.json = form == "json"
@@ -148,6 +153,8 @@ func (c *command) parseRest(rest []string) error {
 		return nil
 	case c.name == "listen" && len(rest) != 1:
 		return errors.New("listen takes one address, such as 127.0.0.1:8088")
+	case c.ready && c.entered:
+		return errors.New("status takes --ready or --registered, not both")
 	case c.name == "status" && len(rest) == 1 && c.config != "":
 		return errors.New("status takes an address or --config, not both")
 	case c.name == "listen" || c.name == "status" && len(rest) == 1:

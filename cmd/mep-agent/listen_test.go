@@ -155,6 +155,7 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 		{"status 127.0.0.1:1 --config f", "not both"},
 		{"status example.org:1", "must be HOST:PORT"},
 		{"status -o yaml", "must be table or json"},
+		{"status --ready --registered :1", "not both"},
 		{"status --offline", "flag provided but not defined: -offline"},
 		{"check --ready", "flag provided but not defined: -ready"},
 		{"stop it", `"it" is no process id`},

@@ -29,7 +29,8 @@ type agentStatus struct {
 }
 
 // status asks the agent that serves its pages at address, and prints what it knows. With
-// --ready it prints whether every service is alive, and fails with errNotGood if one is not.
+// --ready or --registered it prints whether every service is that, and fails with errNotGood if
+// one is not.
 func (c command) status(ctx context.Context, address string, out io.Writer) error {
 	if address == "" {
 		return errors.New("status needs local.listen, which the running agent serves it on, or the address")
@@ -47,18 +48,33 @@ func (c command) status(ctx context.Context, address string, out io.Writer) erro
 	if err != nil {
 		return err
 	}
+	is, late := true, []agent.Status(nil)
+	switch {
+	case c.ready:
+		is, late = s.Ready, s.without(func(one agent.Status) bool { return one.Ready })
+	case c.entered:
+		late = s.without(func(one agent.Status) bool { return one.Registered })
+		is = len(late) == 0
+	}
 	switch {
 	case c.json:
 		err = printJSON(out, s)
 	case c.ready:
-		err = printReadiness(out, s)
+		err = printOutcome(out, "ready", is, late, len(s.Services))
+	case c.entered:
+		err = printOutcome(out, "registered", is, late, len(s.Services))
 	default:
 		err = table(out, s.Services, time.Now())
 	}
-	if err == nil && c.ready && !s.Ready {
+	if err == nil && !is {
 		return errNotGood
 	}
 	return err
+}
+
+// without are the services for which is says no.
+func (s agentStatus) without(is func(agent.Status) bool) []agent.Status {
+	return slices.DeleteFunc(slices.Clone(s.Services), is)
 }
 
 // askAgent reads the status of the agent that listens at address.
@@ -107,14 +123,13 @@ func get(ctx context.Context, url string) (code int, body []byte, err error) {
 	return resp.StatusCode, body, nil
 }
 
-// printReadiness prints one line, and one more for each service that is not ready.
-func printReadiness(out io.Writer, s agentStatus) error {
-	if s.Ready {
-		_, err := fmt.Fprintf(out, "ready: %s\n", servicesOf(len(s.Services)))
+// printOutcome prints one line, what all services are or not, and one more for each that is late.
+func printOutcome(out io.Writer, what string, is bool, late []agent.Status, all int) error {
+	if is {
+		_, err := fmt.Fprintf(out, "%s: %s\n", what, servicesOf(all))
 		return err
 	}
-	late := slices.DeleteFunc(slices.Clone(s.Services), func(one agent.Status) bool { return one.Ready })
-	_, err := fmt.Fprintf(out, "not ready: %d of %s\n", len(late), servicesOf(len(s.Services)))
+	_, err := fmt.Fprintf(out, "not %s: %d of %s\n", what, len(late), servicesOf(all))
 	for i, one := range late {
 		if i == maxLate && err == nil {
 			_, err = fmt.Fprintf(out, "and %d more\n", len(late)-i)
