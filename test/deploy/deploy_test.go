@@ -37,6 +37,7 @@ type service struct {
 	DependsOn   []string `yaml:"depends_on"`
 	Volumes     []string
 	Configs     []struct{ Source, Target string }
+	Healthcheck struct{ Test []string }
 }
 
 type compose struct {
@@ -151,6 +152,7 @@ func TestTheComposedSettingsAreValid(t *testing.T) {
 	s := c.Services["agent"]
 	require.Equal(t, []string{"/usr/local/bin/mep-agent", "--config", s.Configs[0].Target}, s.Entrypoint)
 	require.Equal(t, "agent", s.Configs[0].Source)
+	require.Equal(t, []string{"CMD", "/usr/local/bin/mep-agent", "status", "--ready", agent.Local.Listen}, s.Healthcheck.Test)
 }
 
 func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {

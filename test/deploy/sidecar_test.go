@@ -52,7 +52,7 @@ func TestTheSidecarIsAskedAsItAnswers(t *testing.T) {
 	require.Equal(t, "Always", a.RestartPolicy, "else the pod waits for its end")
 	require.Equal(t, []string{agentProgram, "--config", a.VolumeMounts[0].MountPath + "/mep-agent.yaml"}, a.Command, "it is process 1, which stop ends")
 	require.Equal(t, []string{agentProgram, "status", settings.Local.Listen}, a.LivenessProbe.Exec.Command)
-	require.Equal(t, []string{agentProgram, "status", "--ready", settings.Local.Listen}, a.ReadinessProbe.Exec.Command)
+	require.Equal(t, []string{agentProgram, "status", "--registered", settings.Local.Listen}, a.ReadinessProbe.Exec.Command)
 	require.Equal(t, []string{agentProgram, "stop"}, a.Lifecycle.PreStop.Exec.Command)
 	require.GreaterOrEqual(t, a.LivenessProbe.TimeoutSeconds, 5, "status waits so long")
 	require.Equal(t, pod.Volumes[0].Name, a.VolumeMounts[0].Name)

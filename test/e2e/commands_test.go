@@ -14,6 +14,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/proxy"
 	"github.com/mec-liveness/mepserver/test/wait"
 )
 
@@ -60,12 +61,13 @@ func TestTheSidecarThatIsShippedIsProbedAndStopped(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, quick...)
 	app := proc.Free(t)
-	a := startAgent(t, shippedConfig(t, app), "MEP_PLATFORM_ENDPOINTS="+s.URL, "MEP_LOCAL_LISTEN=127.0.0.1:0")
+	way := proxy.Start(t, s.Listen)
+	a := startAgent(t, shippedConfig(t, app), "MEP_PLATFORM_ENDPOINTS="+way.URL(), "MEP_LOCAL_LISTEN=127.0.0.1:0")
 	code, out := a.shippedCommand("livenessProbe")
 	require.Zero(t, code, "it runs: %s", out)
 	code, out = a.shippedCommand("readinessProbe")
 	require.Equal(t, 2, code, out)
-	require.Regexp(t, `^not ready: 1 of 1 service\nface-recognition: \S`, out)
+	require.Regexp(t, `^not registered: 1 of 1 service\nface-recognition: \S`, out)
 	require.True(t, listed(s, 0), "nothing is registered before the application takes connections")
 
 	l, err := net.Listen("tcp", app)
@@ -73,6 +75,11 @@ func TestTheSidecarThatIsShippedIsProbedAndStopped(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	wait.Until(t, "its service is alive", func() bool { code, _ = a.shippedCommand("readinessProbe"); return code == 0 })
 	require.True(t, listed(s, 1))
+	way.Set(proxy.Absent)
+	wait.Until(t, "the agent misses the platform", func() bool { return !a.ready() })
+	code, out = a.shippedCommand("readinessProbe")
+	require.Zero(t, code, "a platform that is away takes no application out of service: %s", out)
+	way.Set(proxy.Pass)
 
 	code, out = a.shippedCommand("preStop")
 	require.Zero(t, code, out)
