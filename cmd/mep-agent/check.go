@@ -63,6 +63,7 @@ func (c command) check(ctx context.Context, sources conf.Sources, out io.Writer)
 		return report.refuse(faults, c.json, out)
 	}
 	report.add(finding{"configuration", "file", good, describe(c.config, settings), ""})
+	report.add(checkLocal(ctx, settings.Local.Listen)...)
 	report.add(warnings(settings, sources.Environ)...)
 	if !c.offline {
 		if err := report.reach(ctx, settings); err != nil {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -197,4 +198,26 @@ func TestAMisspeltVariableIsAWarning(t *testing.T) {
 	require.Equal(t, 0, code, "%s", &errs)
 	require.Regexp(t, `(?m)^environment +MEP_PLATFORM_ENDPOINT +warning +names no setting; is it meant to be MEP_PLATFORM_ENDPOINTS\?$`, out.String())
 	require.NotContains(t, out.String(), "MEP_SERVICE_HOST")
+}
+
+// A second start fails at an address that another program has; one that an agent has is its own.
+func TestCheckWantsAnAddressOfItsOwn(t *testing.T) {
+	var isAgent atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !isAgent.Load() {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = w.Write([]byte("[]"))
+	}))
+	config := "application: {id: a}\nlocal: {listen: '" + strings.TrimPrefix(s.URL, "http://") + "'}\n" + services
+	code, out, _ := checked(t, config, "--offline")
+	require.Equal(t, 2, code)
+	require.Regexp(t, `(?m)^configuration +local.listen +failed +.*address already in use$`, out)
+	isAgent.Store(true)
+	code, out, _ = checked(t, config, "--offline")
+	require.Equal(t, 0, code, out)
+	require.Contains(t, out, "where an agent runs already")
+	s.Close()
+	code, out, _ = checked(t, config, "--offline")
+	require.Equal(t, 0, code, out)
 }

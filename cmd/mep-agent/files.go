@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,6 +113,24 @@ func checkStateFile(name string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// checkLocal wants an address that the agent can listen on, or on which it does already.
+func checkLocal(ctx context.Context, address string) []finding {
+	if address == "" {
+		return nil
+	}
+	f := finding{"configuration", "local.listen", good, address, ""}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err == nil {
+		err = l.Close()
+	} else if _, asked := askAgent(ctx, address); asked == nil {
+		f.Detail, err = address+", where an agent runs already", nil
+	}
+	if err != nil {
+		f.Result, f.Detail = bad, err.Error()
+	}
+	return []finding{f}
 }
 
 // warnings are what the agent works with, but hardly as it is meant.

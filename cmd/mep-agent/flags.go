@@ -42,8 +42,8 @@ its conf/app_instance_info.yaml.
 HOST is an IP address or localhost; without one it is 127.0.0.1.
 SIGTERM and SIGINT end it within ten seconds.
 Exit code 0: all is well. 1: it could not be done; the configuration or the
-command has a fault, or no agent answers. 2: check could not use the platform, or
-status --ready or --registered found a service that is not.
+command has a fault, or no agent answers. 2: check could not use the platform or
+local.listen, or status --ready or --registered found a service that is not.
 `
 
 // command is what the command line asks for.

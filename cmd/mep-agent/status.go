@@ -155,7 +155,7 @@ func table(out io.Writer, all []agent.Status, now time.Time) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s", cell(s.Service), cell(s.State), ago(now, s.LastBeat), in(now, s.NextBeat),
 			interval(s.Interval), cell(s.LastAnswer), cell(s.ID))
 		if reasons {
-			fmt.Fprint(w, "\t", cell(s.Reason))
+			fmt.Fprintf(w, "\t%s", cell(s.Reason))
 		}
 		fmt.Fprintln(w)
 	}
