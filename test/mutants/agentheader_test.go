@@ -5,7 +5,7 @@ const server = "mp1/server"
 // agentHeaderMutants are defects in what the platform makes of Mep-Agent.
 var agentHeaderMutants = []mutant{
 	{name: "a malformed agent is none", file: server + "/agent.go",
-		old: `	if !ok {`, new: `	if false {`,
+		old: `	if !ok {`, new: `	if !ok && r.Method == http.MethodPost {`,
 		pkg: server, run: "TestAMalformedAgent"},
 	{name: "of two agents the first counts", file: server + "/agent.go",
 		old: `case len(v) == 1 && heartbeat`, new: `case heartbeat`,
