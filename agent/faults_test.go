@@ -251,3 +251,11 @@ func TestAnAgentStaysWithTheEndpointThatAnswers(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+func TestAProbeIsWhatItSaysOrTheUsual(t *testing.T) {
+	for _, p := range []Probe{{}, {Interval: -1, Timeout: -1, Failures: -1}} {
+		require.Equal(t, []any{5 * time.Second, time.Second, 3}, []any{p.interval(), p.timeout(), p.failures()})
+	}
+	p := Probe{Interval: time.Minute, Timeout: 7 * time.Second, Failures: 1}
+	require.Equal(t, []any{time.Minute, 7 * time.Second, 1}, []any{p.interval(), p.timeout(), p.failures()})
+}
