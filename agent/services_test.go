@@ -312,7 +312,7 @@ func TestTheStatusSaysWhyAServiceIsNotReady(t *testing.T) {
 			if well.Load() {
 				return nil
 			}
-			return errors.New("sick\n")
+			return errors.New("sick\n") //nolint:revive // a text from outside
 		}}
 		f.respond = func(*http.Request, int) response { return respond(503, mp1.ProblemDetails{Detail: "starting"}) }
 		r := run(t, o)
