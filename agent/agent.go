@@ -102,7 +102,7 @@ const (
 
 	tickInterval    = time.Second
 	drainTimeout    = 2 * time.Second // after the end of Run's context, for what is in flight
-	shutdownTimeout = 9 * time.Second // after the same, for the deregistrations as well
+	shutdownTimeout = 8 * time.Second // after the same, for the deregistrations as well; the command ends at 8.5 s whatever hangs
 )
 
 // Run registers the services and keeps them alive until ctx ends. Then it removes them

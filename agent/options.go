@@ -68,7 +68,7 @@ type Options struct {
 	// OnChange, if it is not nil, is called for each change of the state of a service, one at a
 	// time and in the order of the service's changes, while Run runs. It may call the agent, and
 	// holds up nothing but later calls: if more than 1,024 changes wait for it, those of one
-	// service are joined. Run waits for it at the end, for up to nine seconds.
+	// service are joined. Run waits for it at the end, for up to eight seconds.
 	OnChange func(Change)
 	// Log takes a line for each change and for the first failure in a row, at the levels Info
 	// and Warn. Texts from outside are cut and have no control characters. nil: none.

@@ -40,7 +40,7 @@ func TestAgentKeepsThousandsAliveAtADistantPlatform(t *testing.T) {
 	link.SetDelay(latency / 2)
 	began := time.Now()
 	env := []string{"MEP_PLATFORM_ENDPOINTS=" + link.URL()}
-	tooMany := n > 5000 // to be removed within the nine seconds that a stop has for it
+	tooMany := n > 5000 // to be removed within the eight seconds that a stop has for it
 	if tooMany {
 		env = append(env, "MEP_APPLICATION_ON_STOP=leave")
 	}
