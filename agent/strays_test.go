@@ -29,7 +29,7 @@ func (f *fakePlatform) late(after time.Duration, agent string) {
 		time.AfterFunc(after, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.serve(again, body)
+			_ = f.serve(again, body).Body.Close()
 		})
 		return respond(504, nil)
 	}))
