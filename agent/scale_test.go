@@ -20,7 +20,8 @@ import (
 // distant answers each request after a while, and counts those under way.
 type distant struct {
 	http.RoundTripper
-	latency       time.Duration // changed while the bubble is idle only
+	latency       time.Duration
+	slower        atomic.Int64 // nanoseconds, added to latency; may be changed at any time
 	underWay, top atomic.Int64
 }
 
@@ -29,7 +30,7 @@ func (d *distant) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer d.underWay.Add(-1)
 	for top := d.top.Load(); n > top && !d.top.CompareAndSwap(top, n); top = d.top.Load() {
 	}
-	time.Sleep(d.latency)
+	time.Sleep(d.latency + time.Duration(d.slower.Load()))
 	return d.RoundTripper.RoundTrip(r)
 }
 
@@ -128,15 +129,15 @@ func TestHeartbeatsThatCannotBeInTimeAreSaid(t *testing.T) {
 		require.Empty(t, out.String())
 		require.Zero(t, value(t, registry, "mep_agent_heartbeats_late_total"))
 		require.Zero(t, value(t, registry, "mep_agent_requests_under_way"))
-		d.latency = 900 * time.Millisecond
+		d.slower.Store(int64(900 * time.Millisecond))
 		advance(20 * time.Second)
 		require.Equal(t, 1, strings.Count(out.String(), "heartbeats are sent late"), out.String())
 		require.Positive(t, value(t, registry, "mep_agent_heartbeats_late_total"))
 		require.LessOrEqual(t, d.top.Load(), int64(maxUrgent+maxOther))
 		require.EqualValues(t, d.underWay.Load(), value(t, registry, "mep_agent_requests_under_way"))
-		d.latency = 0
+		d.slower.Store(0)
 		advance(time.Duration(maxQuiet+30) * time.Second)
-		d.latency = 900 * time.Millisecond
+		d.slower.Store(int64(900 * time.Millisecond))
 		advance(20 * time.Second)
 		require.Equal(t, 2, strings.Count(out.String(), "heartbeats are sent late"), "it was over meanwhile")
 		require.NoError(t, r.stop())
