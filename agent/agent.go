@@ -33,7 +33,7 @@ type Agent struct {
 	pools          []*pool    // of the queues
 	searchTimer    timer      // one list for all services that are searching
 	doubleTimer    timer      // one list for all services of which it is searched for a double
-	strays         []string   // serInstanceIds that POSTs may have made which arrived late
+	strays         []stray    // that POSTs may have made which arrived late
 	searchFailures int        // in a row
 	listed         time.Time  // when the last list came
 	listTook       time.Duration

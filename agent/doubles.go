@@ -40,11 +40,15 @@ func (a *Agent) doublesJob() job {
 	for _, r := range a.registrations {
 		own[r.id] = true // one that was lost meanwhile may have been found there
 	}
-	strays := slices.DeleteFunc(a.strays, func(id string) bool { return own[id] })
+	strays := slices.DeleteFunc(a.strays, func(s stray) bool { return own[s.id] })
 	a.strays = nil
 	return func(ctx context.Context) func(time.Time) {
-		left := slices.DeleteFunc(strays, func(id string) bool {
-			err := a.platform.remove(ctx, id)
+		left := slices.DeleteFunc(strays, func(s stray) bool {
+			remove := a.platform.removeStray
+			if s.ours {
+				remove = a.platform.remove
+			}
+			err := remove(ctx, s.id)
 			return err == nil || permanent(err)
 		})
 		searched := a.listDoubles(ctx)
@@ -133,21 +137,28 @@ func (a *Agent) withdrawDoubles(services []*registration, list []mp1.ServiceInfo
 		if r.surplus = shown && at >= kept[identity]; r.surplus {
 			a.warn(r, "it is registered twice; this registration is removed, and the other joined", "id", r.id, "other", alike[identity][0])
 			a.reschedule(r)
-		} else if r.mayArrive && a.platform.keepsAgents() {
+		} else if a.platform.keepsAgents() {
 			a.findStrays(r, alike[identity], own)
 		}
 		r.mayArrive = r.mayArrive && r.doubleChecks > 0
 	}
 }
 
+// stray is a registration alike to one of this agent's that it does not know.
+type stray struct {
+	id   string
+	ours bool // a POST of this agent that was given up may have made it
+}
+
 // findStrays has those of the registrations alike removed that this agent does not know. A
-// POST of its own that arrived late has made them: nobody would send heartbeats to them, and
-// they would stay, SUSPENDED. The platform keeps them if another agent has made them.
+// POST that arrived late has made them, of this agent or of one that crashed where it runs:
+// nobody would send heartbeats to them, and they would stay, SUSPENDED. The platform keeps
+// them if anybody else has made them.
 func (a *Agent) findStrays(r *registration, alike []string, own map[string]bool) {
 	for _, id := range alike {
-		if !own[id] && !slices.Contains(a.strays, id) {
-			a.warn(r, "it is registered twice; the other registration is removed, unless another agent keeps it alive", "id", r.id, "other", id)
-			a.strays = append(a.strays, id)
+		if !own[id] && !slices.ContainsFunc(a.strays, func(s stray) bool { return s.id == id }) {
+			a.warn(r, "it is registered twice; the other registration is removed, unless somebody else has made it", "id", r.id, "other", id)
+			a.strays = append(a.strays, stray{id, r.mayArrive})
 		}
 	}
 }

@@ -88,6 +88,10 @@ func (f *fakePlatform) join(id string, r *http.Request) {
 // leave takes the agent of a request out, and tells whether another one is left.
 func (f *fakePlatform) leave(id string, r *http.Request) bool {
 	name := r.Header.Get("Mep-Agent")
+	if place, _, _ := strings.Cut(name, "."); r.Header.Get("Mep-Agent-Scope") == "place" {
+		elsewhere := func(one string) bool { return !strings.HasPrefix(one, place+".") }
+		return len(f.agents[id]) == 0 || slices.ContainsFunc(f.agents[id], elsewhere)
+	}
 	f.agents[id] = slices.DeleteFunc(f.agents[id], func(one string) bool { return one == name })
 	return f.keeps && len(f.agents[id]) > 0
 }

@@ -171,6 +171,14 @@ func (p *platform) remove(ctx context.Context, id string) error {
 	})
 }
 
+// removeStray DELETEs a service that this agent does not know, if only this agent or one
+// that crashed where it runs keeps it alive.
+func (p *platform) removeStray(ctx context.Context, id string) error {
+	return p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
+		return c.Remove(ctx, p.app, id, client.AtPlace())
+	})
+}
+
 // discover GETs the services of that name, whosever they are.
 func (p *platform) discover(ctx context.Context, name string) (out []mp1.ServiceInfo, err error) {
 	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {

@@ -73,3 +73,13 @@ func (a Agents) without(agent string) Agents {
 	}
 	return Agents(strings.Join(kept, " "))
 }
+
+// onlyAt says whether there are agents, and all of them at this place.
+func (a Agents) onlyAt(where string) bool {
+	for one := range strings.FieldsSeq(string(a)) {
+		if place(one) != where {
+			return false
+		}
+	}
+	return a != ""
+}

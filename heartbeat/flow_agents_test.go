@@ -97,6 +97,16 @@ func TestOnlyTheLastAgentRemoves(t *testing.T) {
 	}
 }
 
+// What a predecessor at the same place has left behind is removed, and nothing else.
+func TestAnAgentRemovesWhatWasLeftWhereItRuns(t *testing.T) {
+	for had, err := range map[Agents]error{"a.1": nil, "a.2": nil, "": ErrKept, "b.1": ErrKept, "a.1 b.1": ErrKept, "aa.1": ErrKept} {
+		s := newScript(&RemoveFlow{Removal: Removal{Owner: "app", Agent: "a.2", AtPlace: true}}, Result{Snapshot: kept(had)}, Result{Revision: 6})
+		if a := s.run(t); !errors.Is(a.Err, err) || s.committed.Kind == Leave || (err == nil) != (s.committed.Kind == Remove) {
+			t.Errorf("%q: %v, asked for %v", had, a.Err, s.asked)
+		}
+	}
+}
+
 // The one that is left may leave while the LEAVE before has no reply.
 func TestALeaveWithoutAReplyIsDecidedAnew(t *testing.T) {
 	f := func() *RemoveFlow { return &RemoveFlow{Removal: Removal{Owner: "app", Agent: "a.1"}} }

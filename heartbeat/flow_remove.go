@@ -14,6 +14,9 @@ type Removal struct {
 	// Agent is the one that asks for it. While other agents keep the instance alive it stays,
 	// and this one is no longer among them. "": it did not say, and the instance is removed.
 	Agent string
+	// AtPlace has it removed only if Agent's place has an agent among those that keep it alive,
+	// and no other place has one: then it is what a predecessor left behind there.
+	AtPlace bool
 	// IfAt, if not 0, is the revision that the record must still have.
 	IfAt Revision
 }
@@ -61,6 +64,12 @@ func (f *RemoveFlow) afterRead(in Input, r Result) Action {
 	others := in.keeping(rec).without(f.Removal.Agent)
 	f.leaves = f.Removal.Agent != "" && others != ""
 	f.step = removeCommit
+	if f.Removal.AtPlace {
+		if !rec.Agents.onlyAt(place(f.Removal.Agent)) {
+			return respond(ErrKept, *rec)
+		}
+		f.leaves = false
+	}
 	switch {
 	case f.leaves && others == rec.Agents && (rec.Left || !rec.Expires()): // it left before
 		return respond(ErrKept, *rec)

@@ -78,6 +78,9 @@ func (c *Client) send(ctx context.Context, q request, h *http.Client) (*http.Res
 	if condition.asked {
 		r.Header.Set("If-Match", condition.etag)
 	}
+	if condition.place {
+		r.Header.Set(agentScopeHeader, "place")
+	}
 	resp, err := h.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("mp1 client: %w", err)

@@ -50,6 +50,9 @@ type Options struct {
 // agentHeader is the header of Options.Agent. A platform that keeps agents echoes it.
 const agentHeader = "Mep-Agent"
 
+// agentScopeHeader is the header of AtPlace.
+const agentScopeHeader = "Mep-Agent-Scope"
+
 // validAgent reports whether s may be an Options.Agent.
 func validAgent(s string) bool {
 	place, run, two := strings.Cut(s, ".")

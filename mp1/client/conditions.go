@@ -14,6 +14,7 @@ type condition struct {
 	asked bool // IfMatch was given
 	etag  string
 	to    *string // where the ETag of the answer goes
+	place bool    // AtPlace was given
 }
 
 // IfMatch has a change carried out only if what is changed is still as it was when its ETag
@@ -30,6 +31,13 @@ func IfMatch(etag string) RequestOption {
 // request fails.
 func ETag(to *string) RequestOption {
 	return func(c *condition) { c.to = to }
+}
+
+// AtPlace has [Client.Remove] remove the service only if an agent at the place of
+// [Options.Agent] keeps it alive, a dead predecessor too, and nobody elsewhere does. Otherwise
+// it ends with [ErrConflict]. Only a platform for which [Client.AgentKept] is true knows it.
+func AtPlace() RequestOption {
+	return func(c *condition) { c.place = true }
 }
 
 // conditionOf gathers options.

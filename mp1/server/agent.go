@@ -13,6 +13,12 @@ import (
 // it. Where it has it, so has the answer: an agent learns by that that its name counts here.
 const AgentHeader = "Mep-Agent"
 
+// AgentScopeHeader, of a DELETE that has AgentHeader, says that the service is to be removed
+// only if agents at PLACE keep it alive and nobody else does; its one value is "place". An
+// agent that starts where another has crashed removes by it what that one's last POST made,
+// which arrived late.
+const AgentScopeHeader = "Mep-Agent-Scope"
+
 // agentOf is the agent that a request names; ok is false if its header cannot be one.
 func agentOf(r *http.Request) (agent string, ok bool) {
 	switch v := r.Header[AgentHeader]; {
@@ -40,5 +46,11 @@ func callerOf(r *http.Request, t target) (Caller, error) {
 	if !ok {
 		return Caller{}, &mp1.Invalid{Attribute: AgentHeader, Rule: "must be sent once, as PLACE.RUN, each 1 to 64 letters, digits, underscores and hyphens"}
 	}
-	return Caller{App: t.app, Agent: agent}, nil
+	by := Caller{App: t.app, Agent: agent}
+	if v := r.Header[AgentScopeHeader]; len(v) > 0 && r.Method == http.MethodDelete {
+		if by.AtPlace = agent != "" && len(v) == 1 && v[0] == "place"; !by.AtPlace {
+			return Caller{}, &mp1.Invalid{Attribute: AgentScopeHeader, Rule: "must be sent once, as place, beside " + AgentHeader}
+		}
+	}
+	return by, nil
 }

@@ -48,6 +48,19 @@ func TestEveryAnswerRepeatsTheAgentAlsoARefusal(t *testing.T) {
 	require.Equal(t, "a.b", request(d, "GET", servicePath, nil, "Mep-Agent", "a.b").Header().Get("Mep-Agent"))
 }
 
+func TestADeleteMayBeOfAPlaceOnly(t *testing.T) {
+	d := newFakeRegistry()
+	require.Equal(t, 204, request(d, "DELETE", servicePath, nil, "Mep-Agent", "a.b", "Mep-Agent-Scope", "place").Code)
+	require.Equal(t, Caller{App: "app", Agent: "a.b", AtPlace: true}, d.by)
+	for _, bad := range [][]string{{"Mep-Agent-Scope", "place"}, {"Mep-Agent", "a.b", "Mep-Agent-Scope", ""}, {"Mep-Agent", "a.b", "Mep-Agent-Scope", "all"}} {
+		d := newFakeRegistry()
+		w := request(d, "DELETE", servicePath, nil, bad...)
+		require.Equal(t, 400, w.Code, bad)
+		require.Contains(t, w.Body.String(), "Mep-Agent-Scope: must be")
+		require.Zero(t, d.by)
+	}
+}
+
 func TestAMalformedAgentIsRefusedOnlyWhereItWouldCount(t *testing.T) {
 	for _, bad := range []string{"", "a", "a.", ".b", "a.b.c", "a b.c", "a.b,c.d", "a/b.c", strings.Repeat("x", 65) + ".b", "a.\u00e4"} {
 		for _, c := range changes {

@@ -57,6 +57,9 @@ type Caller struct {
 	// Agent is the one of its agents that asks, as PLACE.RUN (see [AgentHeader]); "" if it did
 	// not say.
 	Agent string
+	// AtPlace says that only what agents at Agent's place keep alive is to be removed (see
+	// [AgentScopeHeader]).
+	AtPlace bool
 }
 
 // Condition reports whether If-Match accepts a service as it is. A change is made to a

@@ -74,7 +74,7 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 // Remove implements server.Registry.
 func (r *registry) Remove(ctx context.Context, by server.Caller, id string, c server.Condition) error {
 	return r.retryStale(ctx, id, c, false, func(_ *item, at heartbeat.Revision) error {
-		return r.engine.Remove(ctx, heartbeat.ID(id), heartbeat.Removal{Owner: by.App, Agent: by.Agent, IfAt: at})
+		return r.engine.Remove(ctx, heartbeat.ID(id), heartbeat.Removal{Owner: by.App, Agent: by.Agent, AtPlace: by.AtPlace, IfAt: at})
 	})
 }
 

@@ -59,6 +59,29 @@ func TestOnlyTheLastAgentRemovesAlsoAfterACrash(t *testing.T) {
 	require.Equal(t, []string{"rolled ADDED ACTIVE", "rolled REMOVED ACTIVE"}, told.Distinct())
 }
 
+// The last POST of an agent that was killed arrives late: who starts where it ran removes what
+// it made, and nothing that anybody else keeps alive.
+func TestWhoStartsWhereAnotherCrashedRemovesWhatThatOneMade(t *testing.T) {
+	t.Parallel()
+	s := mep.Start(t, mep.Fast...)
+	remove := func(agent string, status int, path string) {
+		s.Want(status, "DELETE", path, "", "Mep-Agent", agent, "Mep-Agent-Scope", "place")
+	}
+	path := as(s, "node-1.dead", 201, "POST", mep.ServicesOf("app"), mep.Info("late", 30)).Header.Get("Location")
+	remove("node-2.r1", 409, path)
+	remove("node-1.r1", 204, path)
+	s.Want(404, "GET", path, "")
+	shared := registered(s, "shared", 30)
+	remove("node-1.r2", 409, shared)
+	remove("node-2.r1", 409, shared)
+	as(s, "node-1.r1", 409, "DELETE", shared, "") // it still counted
+	as(s, "node-2.r1", 204, "DELETE", shared, "")
+	plain := s.Want(201, "POST", mep.ServicesOf("app"), mep.Info("plain", 30)).Header.Get("Location")
+	remove("node-1.r1", 409, plain)
+	s.Want(400, "DELETE", plain, "", "Mep-Agent-Scope", "place")
+	s.Want(204, "DELETE", plain, "")
+}
+
 func TestWithoutTheHeaderAllIsAsETSIHasIt(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, mep.Fast...)
