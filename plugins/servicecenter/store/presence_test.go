@@ -125,14 +125,14 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 	r, err := heard.Register(t.Context(), heartbeat.Record{ID: id, Owner: "app", Attributes: storetest.Attributes, State: heartbeat.Active, Proposed: 300})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return two.replicas.Replicas() == 2 && one.replicas.Replicas() == 2 }, time.Minute, 10*time.Millisecond)
-	require.NoError(t, two.Revoke(t.Context(), r.Lease))
-	head, err := two.Head(t.Context()) // the end is not later
+	revoked, err := two.client.Revoke(t.Context(), clientv3.LeaseID(r.Lease))
 	require.NoError(t, err)
+	end := heartbeat.Revision(revoked.Header.Revision) // of the end; the store's head may be later by now
 	require.Eventually(t, func() bool {
 		s, err := one.Read(t.Context(), id)
 		return err == nil && s.Projection.Present() && s.Record.Lease != r.Lease && s.Record.State == heartbeat.Active
 	}, time.Minute, 10*time.Millisecond, "re-armed")
 	for _, s := range []*Store{one, two} {
-		require.Eventually(t, func() bool { _, w := keyOf(t, s); return w.status().Settled >= head }, time.Minute, 10*time.Millisecond)
+		require.Eventually(t, func() bool { _, w := keyOf(t, s); return w.status().Settled >= end }, time.Minute, 10*time.Millisecond)
 	}
 }
