@@ -60,8 +60,11 @@ func (a *Agent) searchAgain(r *registration, now time.Time) {
 }
 
 // searchBy has the application's services listed at the given time or earlier, but not
-// shortly after the last list.
+// shortly after the last list. Its answer has them listed again for whoever needs another.
 func (a *Agent) searchBy(at time.Time) {
+	if a.searchTimer.running {
+		return
+	}
 	if least := a.listed.Add(minListDistance); at.Before(least) {
 		at = least
 	}

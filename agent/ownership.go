@@ -25,8 +25,9 @@ func (r *registration) description() mp1.ServiceInfo {
 }
 
 // missedBeats is how many intervals without a heartbeat that was taken may have had the
-// service suspended. The platform forgets its agents then.
-const missedBeats = 1.5
+// service suspended, where no miss is allowed. The platform forgets its agents then. No
+// heartbeat that is in time is as late.
+const missedBeats = 1.1
 
 // silentBefore reports whether the service may have been suspended before a heartbeat that
 // was sent then and has been taken.

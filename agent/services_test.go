@@ -336,3 +336,23 @@ func TestTheStatusSaysWhyAServiceIsNotReady(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+func TestOneListAtATimeServesAllThatAreAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		f.respondWith(onRequest(http.MethodGet, "/services", func(*http.Request) response {
+			time.Sleep(3 * time.Second)
+			return response{}
+		}))
+		r := run(t, options(f, 1))
+		for n := range 20 {
+			advance(100 * time.Millisecond)
+			_, err := r.Add(Service{Info: serviceInfo(fmt.Sprint("more", n))})
+			require.NoError(t, err)
+		}
+		require.Len(t, f.sent(http.MethodGet, "/services"), 1)
+		advance(30 * time.Second)
+		require.Len(t, f.registered(), 21)
+		require.NoError(t, r.stop())
+	})
+}

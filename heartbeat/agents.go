@@ -1,6 +1,9 @@
 package heartbeat
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // Agents are the agents that keep an instance alive, each as PLACE.RUN, the longest-standing
 // first, with spaces between them. An instance is removed only when the last of them leaves.
@@ -34,9 +37,12 @@ func place(agent string) string {
 	return p
 }
 
+// each goes through the agents.
+func (a Agents) each() iter.Seq[string] { return strings.FieldsSeq(string(a)) }
+
 // has says whether the agent is one of them.
 func (a Agents) has(agent string) bool {
-	for one := range strings.FieldsSeq(string(a)) {
+	for one := range a.each() {
 		if one == agent {
 			return true
 		}
@@ -51,7 +57,7 @@ func (a Agents) with(agent string) Agents {
 		return a
 	}
 	var kept []string
-	for one := range strings.FieldsSeq(string(a)) {
+	for one := range a.each() {
 		if place(one) != place(agent) {
 			kept = append(kept, one)
 		}
@@ -66,7 +72,7 @@ func (a Agents) without(agent string) Agents {
 		return a
 	}
 	var kept []string
-	for one := range strings.FieldsSeq(string(a)) {
+	for one := range a.each() {
 		if one != agent {
 			kept = append(kept, one)
 		}
@@ -76,7 +82,7 @@ func (a Agents) without(agent string) Agents {
 
 // onlyAt says whether there are agents, and all of them at this place.
 func (a Agents) onlyAt(where string) bool {
-	for one := range strings.FieldsSeq(string(a)) {
+	for one := range a.each() {
 		if place(one) != where {
 			return false
 		}

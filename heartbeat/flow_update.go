@@ -142,6 +142,11 @@ func (f *UpdateFlow) decide(in Input) Action {
 	f.txn = f.kind(old)
 	changes := f.target != old
 	f.target.Agents = old.Agents.with(f.Update.Agent)
+	if !old.Expires() && f.target.Expires() { // they had nothing to send until now
+		for agent := range f.target.Agents.each() {
+			in.Heard.note(agent, in.Health.Credited)
+		}
+	}
 	switch {
 	case changes:
 	case f.snap.Absent(): // a claim may be on its way, which the record must not await

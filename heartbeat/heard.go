@@ -55,7 +55,7 @@ func (in *Input) keeping(r *Record) Agents {
 		return r.Agents
 	}
 	out := r.Agents
-	for one := range strings.FieldsSeq(string(r.Agents)) {
+	for one := range r.Agents.each() {
 		if !in.Heard.since(one, from) {
 			out = out.without(one)
 		}

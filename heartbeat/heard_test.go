@@ -21,6 +21,14 @@ func (s *replica) joined(id ID) {
 	}
 }
 
+// put is a PUT of somebody who does not say which agent it is.
+func (s *replica) put(id ID, state State) {
+	s.lab.t.Helper()
+	if _, err := s.Update(context.Background(), id, Update{Owner: "app", State: state, Proposed: KeepInterval}); err != nil {
+		s.lab.t.Fatal(err)
+	}
+}
+
 // leaves is a DELETE of an agent.
 func (s *replica) leaves(id ID, agent string) error {
 	return s.Remove(context.Background(), id, Removal{Owner: "app", Agent: agent})
@@ -112,6 +120,11 @@ func TestAloneWhoIsNotHeardForAWindowKeepsNothing(t *testing.T) {
 		{"b has just joined", true, func(*replica) {}, ErrKept},
 		{"somebody beats who does not say who it is", true, func(r *replica) { r.beaten("i", 60*s, "a.1", "") }, ErrKept},
 		{"another replica may have heard b", false, func(r *replica) { r.beaten("i", 60*s, "a.1") }, ErrKept},
+		{"b had nothing to send while it was INACTIVE", true, func(r *replica) {
+			r.put("i", Inactive)
+			time.Sleep(60 * s)
+			r.put("i", Active)
+		}, ErrKept},
 		{"the platform was paused meanwhile", true, func(r *replica) {
 			r.beaten("i", 25*s, "a.1")
 			r.lab.pause(5 * s)

@@ -49,3 +49,29 @@ func TestAnAgentMustHaveItsForm(t *testing.T) {
 		require.Equal(t, valid, err == nil, "%q: %v", agent, err)
 	}
 }
+
+// A platform that does not know the scope would remove what others keep alive.
+func TestTheScopeOfADeleteGoesOnlyWhereItIsKnown(t *testing.T) {
+	var scopes []string
+	keeps := false
+	p := newFakePlatform(t, func(w http.ResponseWriter, r *http.Request) {
+		scopes = append(scopes, r.Method+" "+r.Header.Get("Mep-Agent-Scope"))
+		if keeps {
+			w.Header().Set("Mep-Agent", r.Header.Get("Mep-Agent"))
+		}
+		w.WriteHeader(http.StatusConflict)
+	})
+	c, err := New(Options{BaseURL: p.URL, Agent: "place.run"})
+	require.NoError(t, err)
+	defer c.CloseIdle()
+	var bad *mp1.Invalid
+	require.ErrorAs(t, c.Remove(t.Context(), "app", "id", AtPlace()), &bad)
+	require.ErrorIs(t, c.Remove(t.Context(), "app", "id"), ErrConflict)
+	require.ErrorAs(t, c.Remove(t.Context(), "app", "id", AtPlace()), &bad)
+	keeps = true
+	_ = c.Remove(t.Context(), "app", "id")
+	require.ErrorIs(t, c.Remove(t.Context(), "app", "id", AtPlace()), ErrConflict)
+	_, err = c.Update(t.Context(), "app", "id", mp1.ServiceInfo{}, AtPlace())
+	require.ErrorAs(t, err, &bad)
+	require.Equal(t, []string{"DELETE ", "DELETE ", "DELETE place"}, scopes)
+}

@@ -78,6 +78,9 @@ func (c *Client) send(ctx context.Context, q request, h *http.Client) (*http.Res
 	if condition.asked {
 		r.Header.Set("If-Match", condition.etag)
 	}
+	if condition.place && (q.method != http.MethodDelete || !c.AgentKept()) {
+		return nil, &mp1.Invalid{Attribute: agentScopeHeader, Rule: "may be sent only in a DELETE to a platform that keeps agents"}
+	}
 	if condition.place {
 		r.Header.Set(agentScopeHeader, "place")
 	}

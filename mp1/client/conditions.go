@@ -35,7 +35,9 @@ func ETag(to *string) RequestOption {
 
 // AtPlace has [Client.Remove] remove the service only if an agent at the place of
 // [Options.Agent] keeps it alive, a dead predecessor too, and nobody elsewhere does. Otherwise
-// it ends with [ErrConflict]. Only a platform for which [Client.AgentKept] is true knows it.
+// it ends with [ErrConflict]. With a platform for which [Client.AgentKept] is not true, and in
+// any other request, it is an [*mp1.Invalid] and nothing is sent: a platform that does not know
+// it would remove what others keep alive.
 func AtPlace() RequestOption {
 	return func(c *condition) { c.place = true }
 }

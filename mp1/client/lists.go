@@ -13,8 +13,12 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// maxList is the most bytes of a list that is returned as a whole.
-const maxList = 256 << 20
+// maxList is the most bytes of a list that is returned as a whole. An entry counts as
+// minEntry at least: many small ones would take far more memory than their text.
+const (
+	maxList  = 256 << 20
+	minEntry = 1 << 10
+)
 
 // Services returns the services that f selects and that the platform shows to consumers
 // (§8.2.3.3.1). [Client.EachService] does so one by one.
@@ -187,7 +191,8 @@ func (l *list) next() (json.RawMessage, error) {
 	if err := l.parser.Decode(&l.raw); err != nil {
 		return nil, l.fault()
 	}
-	if len(l.raw) > maxAnswer {
+	l.most -= max(0, minEntry-int64(len(l.raw)))
+	if len(l.raw) > maxAnswer || l.most < 0 {
 		return nil, ErrTooLarge
 	}
 	return l.raw, nil

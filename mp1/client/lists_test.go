@@ -144,3 +144,20 @@ func TestAListMayTakeLongerThanTheTimeoutWhileItComes(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// Entries of three bytes would take fifty times their text in memory.
+func TestAListOfVeryManyEntriesIsGivenUp(t *testing.T) {
+	const entries = maxList/minEntry + 1
+	p := newFakePlatform(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "["+strings.Repeat("{},", entries-1)+"{}]")
+	})
+	c := p.client(t, "")
+	_, err := c.Services(t.Context(), mp1.Filter{})
+	require.ErrorIs(t, err, ErrTooLarge)
+	n := 0
+	for _, err := range c.EachService(t.Context(), mp1.Filter{}) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, entries, n, "one at a time they take none")
+}
