@@ -67,10 +67,10 @@ func mayHaveSucceeded(err error) bool {
 }
 
 // permanent reports whether the same request would be refused again: a 4xx that speaks of
-// neither time, load nor tokens.
+// neither time, load, tokens nor a change that somebody else has made meanwhile.
 func permanent(err error) bool {
 	switch s := statusOf(err); s {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusPreconditionFailed, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
 	default:
 		return s >= 400 && s < 500

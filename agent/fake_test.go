@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -144,6 +146,12 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		before := info
 		info = mp1.ServiceInfo{}
 		_ = json.Unmarshal(body, &info)
+		switch given := r.Header.Get("If-Match"); {
+		case info.State == mp1.Suspended:
+			return reply(400, mp1.ProblemDetails{Detail: "state: must not be SUSPENDED"})
+		case given != "" && given != tagOf(before):
+			return reply(412, mp1.ProblemDetails{Detail: "it has changed"})
+		}
 		info.SerInstanceID, info.Links = id, before.Links
 		if interval := f.interval; before.LivenessInterval != nil {
 			info.LivenessInterval = &interval
@@ -152,7 +160,7 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		f.join(id, r)
 		return reply(200, info)
 	case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/liveness"):
-		return reply(200, info)
+		return reply(200, info, "ETag", tagOf(info))
 	case r.Method == http.MethodGet:
 		at := f.beats[id].Add(f.ahead)
 		return reply(200, mp1.ServiceLivenessInfo{State: info.State, Interval: f.interval,
@@ -163,6 +171,13 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 	info.State = mp1.Active
 	f.services[id], f.beats[id] = info, time.Now()
 	return reply(204, nil)
+}
+
+// tagOf is the ETag of a service.
+func tagOf(info mp1.ServiceInfo) string {
+	b, _ := json.Marshal(info)
+	sum := sha256.Sum256(b)
+	return fmt.Sprintf("%q", hex.EncodeToString(sum[:8]))
 }
 
 func reply(status int, v any, header ...string) *http.Response {

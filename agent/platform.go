@@ -144,21 +144,31 @@ func (p *platform) update(ctx context.Context, id string, interval time.Duration
 	return out, err
 }
 
-// rejoin PUTs a service as the platform shows it. Both requests together are given what one
-// is otherwise, for heartbeats wait meanwhile.
+// rejoin PUTs a service as the platform shows it. What the application or a newer agent changes
+// between the GET and the PUT would be overruled, so that the PUT has the ETag of the GET as its
+// condition. A weak one, which a proxy that compresses makes, never matches (RFC 9110 §13.1.1).
+// Both requests together are given what one is otherwise, for heartbeats wait meanwhile.
 func (p *platform) rejoin(ctx context.Context, id string, interval time.Duration) (out mp1.ServiceInfo, err error) {
 	timeout := max(p.attemptTimeout(interval), minAttemptTimeout) / 2
 	var shown mp1.ServiceInfo
+	var tag string
 	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
-		shown, err = c.Service(ctx, id)
+		shown, err = c.ApplicationService(ctx, p.app, id, client.ETag(&tag))
 		return err
 	})
 	if err != nil {
 		return out, err
 	}
+	var condition []client.RequestOption
+	if tag != "" && !strings.HasPrefix(tag, "W/") {
+		condition = append(condition, client.IfMatch(tag))
+	}
 	shown.LivenessInterval = nil // it stays; what is shown would be taken for a proposal
+	if shown.State == mp1.Suspended {
+		shown.State = mp1.Active // a PUT that says SUSPENDED is refused for good
+	}
 	err = p.call(ctx, timeout, failsOver, func(ctx context.Context, c *client.Client) error {
-		out, err = c.Update(ctx, p.app, id, shown)
+		out, err = c.Update(ctx, p.app, id, shown, condition...)
 		return err
 	})
 	return out, err
