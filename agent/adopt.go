@@ -88,7 +88,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		}
 		if r.decidedBy(began) {
 			decided = append(decided, r)
-			services = append(services, wanted{r.service.Info, a.saved[r.name], r.goneID})
+			services = append(services, wanted{r.service.Info, a.saved[r.name], r.goneFor(began)})
 		} else if r.stage == searching {
 			a.searchBy(r.timer.due)
 		}

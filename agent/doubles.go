@@ -178,7 +178,7 @@ func (a *Agent) withdrawDone(r *registration, now time.Time, err error) {
 	}
 	r.step(withdrawn)
 	if s != http.StatusConflict {
-		r.goneID = r.id
+		r.goneID, r.goneAt = r.id, now
 	}
 	r.id, r.livenessPath, r.timer.due = "", "", now
 	a.recordSaved(r)

@@ -65,7 +65,7 @@ func TestAnOldListIsNoReasonForAPOST(t *testing.T) {
 func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := keeping(10)
-		r := run(t, options(f, 1))
+		r := quick(t, options(f, 1))
 		advance(interval)
 		behind := f.registered()["id0001"]
 		f.forgetAll()
@@ -77,6 +77,49 @@ func TestAListThatIsBehindBringsNothingBack(t *testing.T) {
 		require.Len(t, f.registrations(), 2)
 		require.NoError(t, r.stop())
 	})
+}
+
+// quick runs an agent that lists within moments of a loss.
+func quick(t *testing.T, o Options) *running {
+	t.Helper()
+	a, err := New(o)
+	require.NoError(t, err)
+	a.jitter = func() float64 { return 0.1 }
+	return start(t, a)
+}
+
+// An ingress that answers 404 for a moment, while it is loaded anew, has the agent take its
+// registration for gone. What later lists show is there.
+func TestAPassingNotFoundMakesNoDouble(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePlatform(10)
+			f.keeps = keeps
+			there := serviceInfo("s0") // its id is greater than that of a new one: it would not be taken for the one to keep
+			there.SerInstanceID, there.LivenessInterval = "zzz", &f.interval
+			there.Links = &mp1.ServiceLinks{Liveness: &mp1.LinkType{Href: mp1.Base + "/applications/app/services/zzz/liveness"}}
+			f.add("zzz", there)
+			r := quick(t, options(f, 1))
+			advance(interval)
+			down := true
+			f.respondWith(func(r *http.Request, _ int) response {
+				if down {
+					return respond(404, nil)
+				}
+				return response{}
+			})
+			for len(f.registrations()) == 0 {
+				advance(100 * time.Millisecond)
+			}
+			advance(notFoundTrust)
+			down = false
+			advance(3 * interval)
+			f.wantAlive(t, "zzz")
+			require.True(t, r.Ready())
+			require.NoError(t, r.stop())
+			require.Empty(t, f.registered())
+		})
+	}
 }
 
 func TestTwoAgentsThatStartAtOnceEndWithOneRegistration(t *testing.T) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -42,6 +43,7 @@ func (a *Agent) Plan(ctx context.Context) ([]Planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	list, err := a.platform.list(ctx)
 	if err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func (a *Agent) Plan(ctx context.Context) ([]Planned, error) {
 	defer a.mu.Unlock()
 	services := make([]wanted, len(a.registrations))
 	for i, r := range a.registrations {
-		services[i] = wanted{r.service.Info, saved[r.name], r.goneID}
+		services[i] = wanted{r.service.Info, saved[r.name], r.goneFor(began)}
 	}
 	taken := map[string]bool{}
 	var out []Planned

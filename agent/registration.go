@@ -28,6 +28,7 @@ type registration struct {
 	doubleCheckAt    time.Time // not before
 	mayArrive        bool      // a POST was given up that may be carried out yet
 	goneID           string    // the platform has answered 404 for it; a list may still show it
+	goneAt           time.Time // when it did
 	verifyNext       bool      // read the liveness resource after the next heartbeat
 	failures         int       // of its requests, in a row
 	losses           int       // registrations lost in a row
@@ -181,11 +182,25 @@ func (r *registration) requestedInterval() time.Duration {
 // needsHeartbeats reports whether the platform requires heartbeats.
 func (r *registration) needsHeartbeats() bool { return r.livenessPath != "" && r.interval > 0 }
 
+// notFoundTrust is for how long after a 404 a list may be behind it. A later one has the last
+// word: a 404 may be that of an ingress for a moment, and who never took the registration back
+// would register it twice.
+const notFoundTrust = 2 * time.Second
+
+// goneFor is the registration that a list that was asked for at began shows in vain, "" if
+// there is none.
+func (r *registration) goneFor(began time.Time) string {
+	if began.Sub(r.goneAt) > notFoundTrust {
+		return ""
+	}
+	return r.goneID
+}
+
 // lost forgets the registration, which the platform does not know any more.
 func (r *registration) lost(j jitter, now time.Time) {
 	r.losses++
 	r.step(gone)
-	r.goneID, r.id, r.livenessPath = r.id, "", ""
+	r.goneID, r.goneAt, r.id, r.livenessPath = r.id, now, "", ""
 	r.timer.due = now.Add(j.reregisterDelay(r.losses, r.interval))
 	if r.lastBeat.IsZero() && !r.posted && r.losses == 1 {
 		r.timer.due = now // it went when it was found: only this one service is gone
