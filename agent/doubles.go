@@ -33,31 +33,75 @@ func (a *Agent) listDoublesBy(at time.Time) {
 	}
 }
 
-// doublesJob has the strays removed, then lists. A 409 says that another agent keeps one
-// alive: then it is none.
+// doublesJob has the strays removed that are due, and lists if a service is to be checked. A
+// 409 says that another agent keeps one alive: then it is none.
 func (a *Agent) doublesJob() job {
-	own := map[string]bool{}
+	began, own, lists := time.Now(), map[string]bool{}, false
 	for _, r := range a.registrations {
 		own[r.id] = true // one that was lost meanwhile may have been found there
+		lists = lists || r.doubleChecks > 0 && !r.doubleCheckAt.After(began)
 	}
-	strays := slices.DeleteFunc(a.strays, func(s stray) bool { return own[s.id] })
-	a.strays = nil
+	var due, left []stray
+	for _, s := range a.strays {
+		switch {
+		case own[s.id]:
+		case s.due.After(began):
+			left = append(left, s)
+		default:
+			due = append(due, s)
+		}
+	}
+	a.strays = left
 	return func(ctx context.Context) func(time.Time) {
-		left := slices.DeleteFunc(strays, func(s stray) bool {
+		failed := map[string]error{}
+		for _, s := range due {
 			remove := a.platform.removeStray
 			if s.ours {
 				remove = a.platform.remove
 			}
-			err := remove(ctx, s.id)
-			return err == nil || permanent(err)
-		})
-		searched := a.listDoubles(ctx)
-		return func(now time.Time) {
-			searched(now)
-			if a.strays = append(a.strays, left...); len(a.strays) > 0 {
-				a.listDoublesBy(now.Add(minDoubleDistance))
+			if err := remove(ctx, s.id); err != nil && !permanent(err) {
+				failed[s.id] = err
 			}
 		}
+		searched := func(time.Time) {}
+		if lists {
+			searched = a.listDoubles(ctx)
+		}
+		return func(now time.Time) {
+			a.retryStrays(due, failed, now)
+			searched(now)
+			a.scheduleDoubles(now.Add(max(minDoubleDistance, now.Sub(began))))
+		}
+	}
+}
+
+// retryStrays has those removed later whose DELETE failed.
+func (a *Agent) retryStrays(strays []stray, failed map[string]error, now time.Time) {
+	for _, s := range strays {
+		if err := failed[s.id]; err != nil {
+			s.failures++
+			s.due = now.Add(retryDelay(a.jitter.requestBackoff(s.failures), err))
+			a.strays = append(a.strays, s)
+		}
+	}
+}
+
+// scheduleDoubles has the timer be due for the next stray or the next list, but not before
+// least.
+func (a *Agent) scheduleDoubles(least time.Time) {
+	by := func(at time.Time) {
+		if at.Before(least) {
+			at = least
+		}
+		a.listDoublesBy(at)
+	}
+	for _, r := range a.registrations {
+		if r.doubleChecks > 0 {
+			by(r.doubleCheckAt)
+		}
+	}
+	for _, s := range a.strays {
+		by(s.due)
 	}
 }
 
@@ -67,30 +111,17 @@ func (a *Agent) listDoubles(ctx context.Context) func(time.Time) {
 	list, err := a.platform.list(ctx)
 	return func(now time.Time) {
 		var due []*registration
-		next := time.Time{}
 		for _, r := range a.registrations {
-			if r.doubleChecks == 0 {
-				continue
-			}
-			if !r.doubleCheckAt.After(began) {
+			if r.doubleChecks > 0 && !r.doubleCheckAt.After(began) {
 				due = append(due, r)
 				r.doubleCheckAt = now.Add(max(secondDoubleCheck, a.goodFor()+firstDoubleCheck))
 				if err == nil || permanent(err) {
 					r.doubleChecks--
 				}
 			}
-			if r.doubleChecks > 0 && (next.IsZero() || r.doubleCheckAt.Before(next)) {
-				next = r.doubleCheckAt
-			}
 		}
 		if err == nil {
 			a.withdrawDoubles(due, list)
-		}
-		if !next.IsZero() {
-			if least := now.Add(max(minDoubleDistance, now.Sub(began))); next.Before(least) {
-				next = least
-			}
-			a.listDoublesBy(next)
 		}
 	}
 }
@@ -146,8 +177,10 @@ func (a *Agent) withdrawDoubles(services []*registration, list []mp1.ServiceInfo
 
 // stray is a registration alike to one of this agent's that it does not know.
 type stray struct {
-	id   string
-	ours bool // a POST of this agent that was given up may have made it
+	id       string
+	ours     bool      // a POST of this agent that was given up may have made it
+	due      time.Time // its DELETE, not before
+	failures int       // of its DELETE, in a row
 }
 
 // findStrays has those of the registrations alike removed that this agent does not know. A
@@ -158,7 +191,7 @@ func (a *Agent) findStrays(r *registration, alike []string, own map[string]bool)
 	for _, id := range alike {
 		if !own[id] && !slices.ContainsFunc(a.strays, func(s stray) bool { return s.id == id }) {
 			a.warn(r, "it is registered twice; the other registration is removed, unless somebody else has made it", "id", r.id, "other", id)
-			a.strays = append(a.strays, stray{id, r.mayArrive})
+			a.strays = append(a.strays, stray{id: id, ours: r.mayArrive})
 		}
 	}
 }

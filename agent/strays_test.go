@@ -142,3 +142,35 @@ func TestAStrayThatCannotBeRemovedIsTriedAgain(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+// It was tried each second, with a list of all services each time.
+func TestAStrayThatCannotBeRemovedCostsThePlatformLittle(t *testing.T) {
+	for told, most := range map[string]int{"": 22, "20": 17} { // DELETEs in five minutes
+		synctest.Test(t, func(t *testing.T) {
+			f := keeping(10)
+			f.late(8*time.Second, "") // found by the last list
+			r := run(t, options(f, 1))
+			advance(9 * time.Second)
+			f.respondWith(onRequest(http.MethodDelete, "", func(*http.Request) response {
+				return respond(503, nil, "Retry-After", told)
+			}))
+			advance(10 * time.Second)
+			require.NotEmpty(t, f.sent(http.MethodDelete, ""))
+			lists := len(f.sent(http.MethodGet, "/services"))
+			advance(5 * time.Minute)
+			deletes := f.sent(http.MethodDelete, "")
+			require.GreaterOrEqual(t, len(deletes), 8)
+			require.LessOrEqual(t, len(deletes), most)
+			if told != "" {
+				for _, gap := range gaps(deletes) {
+					require.GreaterOrEqual(t, gap, 20*time.Second)
+				}
+			}
+			require.Len(t, f.sent(http.MethodGet, "/services"), lists, "no list tells more")
+			f.respondWith(nil)
+			advance(time.Minute)
+			require.Len(t, f.registered(), 1)
+			require.NoError(t, r.stop())
+		})
+	}
+}
