@@ -13,9 +13,7 @@ import (
 // It ends with ctx, and its error counts the services that are still registered.
 func (a *Agent) shutdown(ctx context.Context) error {
 	leave := a.options.OnStop == Leave
-	if !leave {
-		a.searchOnce(ctx)
-	}
+	a.searchOnce(ctx, leave)
 	registered := make(chan *registration)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -60,13 +58,15 @@ func (a *Agent) shutdown(ctx context.Context) error {
 }
 
 // searchOnce lists the application's services if a POST may have registered one without
-// our knowing its id, for the end cut off the answer. It would be left behind otherwise.
-func (a *Agent) searchOnce(ctx context.Context) {
+// our knowing its id, for the end cut off the answer. It would be left behind otherwise. Where
+// the services are left, that matters only for what the application has taken back.
+func (a *Agent) searchOnce(ctx context.Context, leave bool) {
 	unclear := false
 	a.locked(func() {
 		now := time.Now()
 		for _, r := range a.registrations {
-			if unclear = unclear || r.unclear; r.unclear {
+			unclear = unclear || r.unclear && (!leave || r.takenBack)
+			if r.unclear {
 				r.timer.due = now // its wait is over
 			} else if r.stage == searching {
 				r.timer.due = now.Add(shutdownTimeout) // what is found for it is not this agent's
