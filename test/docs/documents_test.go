@@ -117,7 +117,7 @@ var ofTheServer = regexp.MustCompile(`servicecomb|etcd|go-chassis/(cari|go-chass
 func TestAProgramWithTheAgentCarriesNothingOfTheServer(t *testing.T) {
 	tier.Long(t, "test/docs", "resolves the modules of a program")
 	t.Parallel()
-	const path = "docs/application-developers.md"
+	const path = "docs/sdk.md"
 	blocks, _ := Parse(path, documents(t)[path])
 	at := slices.IndexFunc(blocks, func(b Block) bool { return strings.Contains(b.Text, "mepserver/agent\"") })
 	require.Positive(t, at, "%s has no program with the agent", path)
