@@ -116,7 +116,7 @@ func (a *Agent) match(now, began time.Time, list []mp1.ServiceInfo) {
 		if a.platform.keepsAgents() && f.info.SerInstanceID != services[i].saved.ID {
 			a.checkForDoubles(r, now)
 		}
-		if !r.takenBack && (f.differs || a.platform.keepsAgents()) {
+		if !r.takenBack && (f.differs || r.overrulesState() || a.platform.keepsAgents()) {
 			r.step(updateDue)
 			r.timer.due = now
 			a.reschedule(r)

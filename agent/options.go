@@ -33,6 +33,11 @@ type Service struct {
 	// Probe, if it is not nil, holds the registration and the heartbeats back while the
 	// application is not well.
 	Probe *Probe
+	// OwnState says that the state of Info is the application's own word: it overrules an
+	// INACTIVE that the platform shows when the agent finds the service or updates it. Without
+	// it, the state of Info is a configuration's, and such an INACTIVE stays: the application
+	// may have set it itself at the platform.
+	OwnState bool
 }
 
 // Options configure an agent. App and Endpoints are mandatory.

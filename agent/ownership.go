@@ -14,14 +14,20 @@ import (
 
 // description is what a PUT sends: the configuration, and the INACTIVE that the application
 // has set at the platform meanwhile. An agent that joined a registration in a rolling update
-// would set it ACTIVE otherwise.
+// would set it ACTIVE otherwise. With Service.OwnState the application has had its say.
 func (r *registration) description() mp1.ServiceInfo {
 	info := r.service.Info
 	changed := r.registeredDigest != "" && r.registeredDigest != r.digest
-	if r.isInactive && info.State == mp1.Active && !changed {
+	if r.isInactive && info.State == mp1.Active && !changed && !r.service.OwnState {
 		info.State = mp1.Inactive
 	}
 	return info
+}
+
+// overrulesState reports whether the platform shows a service INACTIVE whose application says
+// that it is ACTIVE.
+func (r *registration) overrulesState() bool {
+	return r.isInactive && r.service.OwnState && r.service.Info.State == mp1.Active
 }
 
 // missedBeats is how many intervals without a heartbeat that was taken may have had the

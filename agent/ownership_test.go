@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -188,6 +189,35 @@ func TestANewAgentLeavesAServiceInactive(t *testing.T) {
 		require.NoError(t, two.stop())
 		require.Empty(t, f.registered())
 	})
+}
+
+// An application that was killed while it was INACTIVE says itself what it is when it is back.
+
+func TestAnApplicationThatSaysItsStateIsNotLeftInactive(t *testing.T) {
+	for _, keeps := range []bool{true, false} {
+		for _, beats := range []bool{true, false} {
+			t.Run(fmt.Sprintf("agents kept %t, heartbeats %t", keeps, beats), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFakePlatform(10)
+					f.keeps = keeps
+					o := options(f, 1)
+					if !beats {
+						o.Services[0].Info.LivenessInterval = nil
+					}
+					o.Services[0].OwnState, o.OnStop = true, Leave
+					require.NoError(t, run(t, o).stop())
+					f.setState("id0001", mp1.Inactive)
+					r := run(t, o)
+					advance(interval)
+					f.wantAlive(t, "id0001")
+					require.Len(t, f.sent(http.MethodPut, ""), 1)
+					require.True(t, r.Ready())
+					require.Equal(t, beats, r.Status()[0].LastBeat != nil)
+					require.NoError(t, r.stop())
+				})
+			})
+		}
+	}
 }
 
 // A platform that is not ours keeps no agents. The time of the last heartbeat tells whether

@@ -20,11 +20,15 @@ type keeper struct {
 	changed chan struct{} // has room for one
 }
 
+// serviceOf is the service of a description. Its state is that of the instance, which only the
+// application sets: one that was killed while it was DOWN would never be called again otherwise.
+func serviceOf(info mp1.ServiceInfo) agent.Service { return agent.Service{Info: info, OwnState: true} }
+
 // keep starts an agent for a service.
 func keep(s settings, o Options, app string, info mp1.ServiceInfo) (*keeper, error) {
 	k := &keeper{ended: make(chan error, 1), changed: make(chan struct{}, 1)}
 	options := s.agent(app)
-	options.Services, options.Metrics = []agent.Service{{Info: info}}, o.Metrics
+	options.Services, options.Metrics = []agent.Service{serviceOf(info)}, o.Metrics
 	options.Log = slog.New(openlogHandler{})
 	options.OnChange = func(agent.Change) {
 		select {
@@ -44,7 +48,7 @@ func keep(s settings, o Options, app string, info mp1.ServiceInfo) (*keeper, err
 
 // update changes the description of the service at the platform.
 func (k *keeper) update(info mp1.ServiceInfo) error {
-	return k.agent.Update(info.SerName, agent.Service{Info: info})
+	return k.agent.Update(info.SerName, serviceOf(info))
 }
 
 // id waits for the id that the platform gives the service.

@@ -66,6 +66,30 @@ func TestAnInstanceIsRegisteredKeptAliveChangedAndRemoved(t *testing.T) {
 	})
 }
 
+// The application sets itself DOWN, is killed, and starts again with the status UP.
+func TestAnApplicationThatWasKilledWhileItWasDownIsFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		before, service, id := registeredCart(t, f)
+		require.NoError(t, before.UpdateMicroServiceInstanceStatus(service, id, "DOWN"))
+		synctest.Wait()
+		f.with(func() { f.away = true }) // nothing of its end comes to the platform
+		require.Error(t, before.Close())
+		f.with(func() {
+			require.Equal(t, mp1.Inactive, f.services[id].State)
+			f.away = false
+		})
+		after := newRegistrator(Options{Transport: f}, address, settingsOf(nil))
+		_, again, err := after.RegisterServiceAndInstance(cart, instance)
+		require.NoError(t, err)
+		require.Equal(t, id, again)
+		synctest.Wait()
+		f.with(func() { require.Equal(t, mp1.Active, f.services[id].State) })
+		require.NoError(t, after.Close())
+		f.with(func() { require.Empty(t, f.services) })
+	})
+}
+
 // go-chassis asks again when it is told of an error; the agent has gone on meanwhile.
 func TestAnApplicationStartsWithoutItsPlatform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,9 @@ var chassisMutants = []mutant{
 		return known.keeper, known.keeper.update(info)`, new: `	if false {
 		return known.keeper, known.keeper.update(info)`,
 		pkg: plugged, run: "TestAnInstanceIsRegistered"},
+	{name: "an application that was killed while it was DOWN stays INACTIVE", file: plugged + "/keeper.go",
+		old: `agent.Service{Info: info, OwnState: true}`, new: `agent.Service{Info: info}`,
+		pkg: plugged, run: "TestAnApplicationThatWasKilled"},
 	{name: "an application without protocols is registered", file: plugged + "/describe.go",
 		old: `	if len(uris) == 0 {`, new: `	if len(uris) == 0 && len(protocols) > 0 {`,
 		pkg: plugged, run: "TestAnApplication"},

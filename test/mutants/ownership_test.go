@@ -16,6 +16,12 @@ var ownershipMutants = []mutant{
 		old: `		info.State = mp1.Inactive
 `, new: "",
 		pkg: client, run: "TestANewAgentLeavesAServiceInactive"},
+	{name: "an application that says its state is left INACTIVE by a PUT", file: client + "/ownership.go",
+		old: `!changed && !r.service.OwnState {`, new: `!changed {`,
+		pkg: client, run: "TestAnApplicationThatSaysItsState"},
+	{name: "an application that says its state is left INACTIVE where nothing else differs", file: client + "/adopt.go",
+		old: `f.differs || r.overrulesState() ||`, new: `f.differs ||`,
+		pkg: client, run: "TestAnApplicationThatSaysItsState"},
 	{name: "what is left to another agent is a failure", file: client + "/ownership.go",
 		old: `case s == http.StatusConflict && counted:`, new: `case s == http.StatusConflict && !counted:`,
 		pkg: client, run: "TestOfTwoReplicas"},
