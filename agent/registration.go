@@ -22,6 +22,7 @@ type registration struct {
 	id, livenessPath string
 	interval         time.Duration
 	beatDue          time.Time // of the next heartbeat, without the waits after a failure
+	rereadAt         time.Time // when the platform is asked for it, if it has no heartbeats
 	newPhase         bool      // part it from the others after the next heartbeat: see firstInterval
 	listedAt         time.Time // when the list came that did not show it
 	doubleChecks     int       // lists that are still to be searched for a double

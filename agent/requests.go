@@ -32,7 +32,10 @@ func (a *Agent) request(r *registration) job {
 		}
 	case searching: // by the searchTimer, for one list serves all of them
 		return a.list
-	case updating, unmonitored: // an unmonitored service is due only while its update is pending
+	case updating, unmonitored:
+		if r.stage == unmonitored && !r.updatePending {
+			return a.reread(r)
+		}
 		put := a.put(r)
 		return func(ctx context.Context) func(time.Time) {
 			info, err := put(ctx)
@@ -66,8 +69,8 @@ func (a *Agent) request(r *registration) job {
 var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
-// sent: while it is withheld or searching, for one list serves all, and when the platform
-// requires no heartbeats. While a request is under way it
+// sent: while it is withheld or searching, for one list serves all, and when a platform that
+// keeps no agents requires no heartbeats. While a request is under way it
 // does neither: a second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
@@ -88,6 +91,9 @@ func (a *Agent) reschedule(r *registration) {
 	switch {
 	case r.stage == unmonitored && r.updatePending:
 		r.timer.due = r.updateNotBefore
+		a.requests.put(&r.timer)
+	case r.stage == unmonitored && a.platform.keepsAgents():
+		r.timer.due, r.timer.urgent = r.rereadAt, false // it must not delay a heartbeat
 		a.requests.put(&r.timer)
 	case r.stage == unmonitored, r.stage == searching, r.stage == deregistered, r.withheld():
 		a.requests.drop(&r.timer)
@@ -139,6 +145,7 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 		a.warn(r, "the platform's link for heartbeats names another host; its path is used at the endpoints", "host", host)
 	}
 	r.applyInfo(info, path, now)
+	r.rereadAt = now.Add(a.jitter.shorten(rereadInterval))
 	a.recordSaved(r)
 	shown := []any{"id", r.id, "state", string(info.State)}
 	if r.stage != unmonitored {

@@ -34,7 +34,7 @@ const (
 )
 
 var events = [...]struct{ name, meaning string }{
-	adopted:                 {"adopted", "the answer to a list, POST or PUT shows the registration; heartbeats are required"},
+	adopted:                 {"adopted", "the answer to a list, POST, PUT or GET shows the registration; heartbeats are required"},
 	adoptedInactive:         {"adopted INACTIVE", "the same, and its state is INACTIVE"},
 	adoptedUnmonitored:      {"adopted without heartbeats", "the same, and no heartbeats are required"},
 	notListed:               {"not listed", "the list does not have it, or was refused for good"},
@@ -54,7 +54,7 @@ var events = [...]struct{ name, meaning string }{
 	livenessFailed:          {"liveness unreadable", "the liveness resource cannot be read"},
 	doubled:                 {"doubled", "a list shows it twice, and the other one stays"},
 	withdrawn:               {"withdrawn", "the DELETE of the double succeeded, or another agent keeps it"},
-	gone:                    {"gone", "404 for the liveness resource or for a PUT"},
+	gone:                    {"gone", "404 for the liveness resource, the service or a PUT"},
 	woken:                   {"woken", "a heartbeat is due at once, for the clock jumped or the probe succeeds again"},
 	removeDue:               {"remove due", "the application has taken it back"},
 	removed:                 {"removed", "DELETE, because the agent stops or the application has taken it back; or there was nothing to DELETE"},
