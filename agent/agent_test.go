@@ -97,10 +97,12 @@ func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 }
 
 func TestOptionsAreCheckedAtOnce(t *testing.T) {
-	_, err := New(Options{App: "a/b", OnStop: "explode", Timeout: -1, Services: []Service{{Probe: &Probe{}}}})
-	for _, want := range []string{"App must", "Endpoints must", "Services[0]: its Probe must", "Services[0]: serName: must", "Services[0]: version: must", "OnStop must", "Timeout must"} {
+	_, err := New(Options{App: "a/b", Endpoints: []string{"http://x", "127.0.0.1:1", "http://x/mec_service_mgmt/v1"}, OnStop: "explode", Timeout: -1, Services: []Service{{Probe: &Probe{}}}})
+	for _, want := range []string{"App must", "Endpoints[1] or Prefix: ", "must not contain /mec_service_mgmt/v1", "Services[0]: its Probe must", "Services[0]: serName: must", "Services[0]: version: must", "OnStop must", "Timeout must"} {
 		require.ErrorContains(t, err, want)
 	}
+	_, err = New(Options{App: "a"})
+	require.ErrorContains(t, err, "Endpoints must")
 	_, err = New(Options{App: "a", Endpoints: []string{"ftp://x"}})
 	require.ErrorContains(t, err, "Endpoints[0]")
 	a, err := New(options(newFakePlatform(1), 1))

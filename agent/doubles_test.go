@@ -102,7 +102,7 @@ func TestAPassingNotFoundMakesNoDouble(t *testing.T) {
 			r := quick(t, options(f, 1))
 			advance(interval)
 			down := true
-			f.respondWith(func(r *http.Request, _ int) response {
+			f.respondWith(func(_ *http.Request, _ int) response {
 				if down {
 					return respond(404, nil)
 				}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 // OnStop is what becomes of the services when Run ends.
@@ -100,6 +101,11 @@ func (o *Options) check() error {
 	}
 	if len(o.Services) > maxServices {
 		all = append(all, fmt.Errorf("option Services must be at most %d, not %d", maxServices, len(o.Services)))
+	}
+	for i, endpoint := range o.Endpoints {
+		if _, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: http.DefaultClient}); err != nil {
+			all = append(all, fmt.Errorf("option Endpoints[%d] or Prefix: %w", i, err))
+		}
 	}
 	for i, s := range o.Services {
 		for _, err := range s.faults() {

@@ -90,10 +90,10 @@ const (
 func New(o Options) (*Client, error) {
 	base, err := url.Parse(o.BaseURL)
 	switch {
-	case err != nil:
-		return nil, errors.New("mp1 client: the base URL cannot be read")
-	case base.Scheme != "http" && base.Scheme != "https", base.Host == "":
+	case err != nil, base.Scheme != "http" && base.Scheme != "https", base.Host == "":
 		return nil, errors.New("mp1 client: the base URL must be http://HOST[:PORT] or https://HOST[:PORT]")
+	case strings.Contains(base.Path+"/", mp1.Base+"/"):
+		return nil, errors.New("mp1 client: the base URL must not contain " + mp1.Base + ", which is added to it")
 	case base.User != nil, base.RawQuery != "", base.Fragment != "":
 		return nil, errors.New("mp1 client: the base URL must not have user, query or fragment")
 	case o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/")):

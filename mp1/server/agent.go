@@ -13,7 +13,7 @@ import (
 // it. Where it has it, so has the answer: an agent learns by that that its name counts here.
 const AgentHeader = "Mep-Agent"
 
-// AgentScopeHeader, of a DELETE that has AgentHeader, says that the service is to be removed
+// AgentScopeHeader says, in a DELETE that has AgentHeader, that the service is to be removed
 // only if agents at PLACE keep it alive and nobody else does; its one value is "place". An
 // agent that starts where another has crashed removes by it what that one's last POST made,
 // which arrived late.
