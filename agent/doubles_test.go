@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,9 +102,9 @@ func TestAPassingNotFoundMakesNoDouble(t *testing.T) {
 			f.add("zzz", there)
 			r := quick(t, options(f, 1))
 			advance(interval)
-			down := true
+			var up atomic.Bool
 			f.respondWith(func(_ *http.Request, _ int) response {
-				if down {
+				if !up.Load() {
 					return respond(404, nil)
 				}
 				return response{}
@@ -112,7 +113,7 @@ func TestAPassingNotFoundMakesNoDouble(t *testing.T) {
 				advance(100 * time.Millisecond)
 			}
 			advance(notFoundTrust)
-			down = false
+			up.Store(true)
 			advance(3 * interval)
 			f.wantAlive(t, "zzz")
 			require.True(t, r.Ready())
