@@ -30,7 +30,7 @@ type Agent struct {
 	registrations  []*registration
 	requests       requestQueue
 	probes         timerQueue // what the application is to be asked
-	pools          []*pool    // of the queues
+	pools          [3]*pool   // of the queues: urgentPool and so on
 	searchTimer    timer      // one list for all services that are searching
 	doubleTimer    timer      // one list for all services of which it is searched for a double
 	strays         []stray    // that POSTs may have made which arrived late
@@ -51,15 +51,24 @@ type Agent struct {
 
 // New makes an agent and sends nothing. Its error joins one for each fault of the
 // options.
-func New(o Options) (*Agent, error) {
-	if err := o.check(); err != nil {
+func New(o Options) (made *Agent, err error) {
+	faults := o.check()
+	name, slot := newAgentName(o.App, o.Endpoints)
+	defer func() {
+		if err != nil && slot != nil {
+			_ = slot.Close() // nothing was written
+		}
+	}()
+	p, err := newPlatform(o, name)
+	if err = errors.Join(faults, err); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	a := &Agent{options: o, metrics: m, log: newLog(o.Log), wall: time.Now, jitter: randomJitter}
+	p.onFailover = m.failover
+	a := &Agent{options: o, platform: p, slot: slot, metrics: m, log: newLog(o.Log), wall: time.Now, jitter: randomJitter}
 	a.byName, a.sameName = map[string]*registration{}, map[string]int{}
 	for _, s := range o.Services {
 		r, err := a.newRegistration(s)
@@ -68,17 +77,12 @@ func New(o Options) (*Agent, error) {
 		}
 		a.enter(r)
 	}
-	name, slot := newAgentName(o.App, o.Endpoints)
-	a.slot = slot
-	if a.platform, err = newPlatform(o, name, m.failover); err != nil {
-		return nil, fmt.Errorf("agent: %w", err)
-	}
 	a.doubleTimer = timer{index: -1, start: a.doublesJob}
 	a.searchTimer = timer{index: -1, start: func() job { return a.list }}
-	a.pools = []*pool{
-		{queue: &a.requests.urgent, usual: usualRequests, most: maxUrgent},
-		{queue: &a.requests.other, usual: usualRequests, most: maxOther},
-		{queue: &a.probes, usual: usualProbes, most: maxProbes},
+	a.pools = [...]*pool{
+		urgentPool: {queue: &a.requests.urgent, usual: usualRequests, most: maxUrgent},
+		otherPool:  {queue: &a.requests.other, usual: usualRequests, most: maxOther},
+		probePool:  {queue: &a.probes, usual: usualProbes, most: maxProbes},
 	}
 	return a, nil
 }
@@ -109,8 +113,9 @@ const (
 // from the platform or leaves them there, as Options.OnStop says, and returns within ten
 // seconds. It may be called once.
 //
-// Services may be added, updated and removed meanwhile, and there may be none. Run returns an error if some services could not be removed, if the state file is there
-// and cannot be read (nothing was sent then), and if it was called before.
+// Services may be added, updated and removed meanwhile, and there may be none. Run returns an
+// error if some services could not be removed, if the state file is there and cannot be read
+// (nothing was sent then), and if it was called before.
 func (a *Agent) Run(ctx context.Context) error {
 	saved, err := a.readState()
 	if err != nil {

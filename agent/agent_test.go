@@ -98,7 +98,7 @@ func TestStoppingIsBoundedWhateverThePlatformDoes(t *testing.T) {
 
 func TestOptionsAreCheckedAtOnce(t *testing.T) {
 	_, err := New(Options{App: "a/b", Endpoints: []string{"http://x", "127.0.0.1:1", "http://x/mec_service_mgmt/v1"}, OnStop: "explode", Timeout: -1, Services: []Service{{Probe: &Probe{}}}})
-	for _, want := range []string{"App must", "Endpoints[1] or Prefix: ", "must not contain /mec_service_mgmt/v1", "Services[0]: its Probe must", "Services[0]: serName: must", "Services[0]: version: must", "OnStop must", "Timeout must"} {
+	for _, want := range []string{"App must", "Endpoints[1]: ", "Endpoints[2]: ", "must not contain /mec_service_mgmt/v1", "Services[0]: its Probe must", "Services[0]: serName: must", "Services[0]: version: must", "OnStop must", "Timeout must"} {
 		require.ErrorContains(t, err, want)
 	}
 	_, err = New(Options{App: "a"})

@@ -182,6 +182,7 @@ func TestWhatWasThereBeforeIsNoDouble(t *testing.T) {
 		}
 		r := run(t, options(f, 1))
 		advance(time.Minute)
+		f.wantOnlyScoped(t)
 		require.Len(t, f.registered(), 2)
 		require.Equal(t, "a", r.Status()[0].ID)
 		require.NoError(t, r.stop())

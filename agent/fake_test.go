@@ -45,6 +45,7 @@ type sentRequest struct {
 	at           time.Time
 	method, path string
 	host, auth   string
+	scope        string // Mep-Agent-Scope
 }
 
 func newFakePlatform(interval int) *fakePlatform {
@@ -53,7 +54,7 @@ func newFakePlatform(interval int) *fakePlatform {
 
 func (f *fakePlatform) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Lock()
-	f.requests = append(f.requests, sentRequest{time.Now(), r.Method, r.URL.Path, r.URL.Host, r.Header.Get("Authorization")})
+	f.requests = append(f.requests, sentRequest{time.Now(), r.Method, r.URL.Path, r.URL.Host, r.Header.Get("Authorization"), r.Header.Get("Mep-Agent-Scope")})
 	n, answer := len(f.requests), f.respond
 	f.mu.Unlock()
 	var body []byte

@@ -31,7 +31,7 @@ func (a *Agent) noteLateness(t *timer, now time.Time) {
 // while. It is called once a tick.
 func (a *Agent) warnOfLateness() {
 	a.mu.Lock()
-	l, busy := a.lateness, a.pools[0].busy
+	l, busy := a.lateness, a.pools[urgentPool].busy
 	a.lateness.sent, a.lateness.worst = 0, 0
 	switch {
 	case l.sent > 0:

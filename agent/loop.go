@@ -23,6 +23,13 @@ type pool struct {
 	busy  int
 }
 
+// The pools of an agent.
+const (
+	urgentPool = iota // requests of registered services
+	otherPool         // lists and registrations
+	probePool
+)
+
 // patience is how late a job is when it is carried out beside the usual number of others.
 const patience = 100 * time.Millisecond
 

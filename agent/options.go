@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 // OnStop is what becomes of the services when Run ends.
@@ -90,7 +89,8 @@ const (
 	maxServices    = 10000
 )
 
-// check fills in the defaults, or returns an error that joins one for each fault.
+// check fills in the defaults, and returns an error that joins one for each fault but those of
+// the endpoints, which newPlatform returns.
 func (o *Options) check() error {
 	var all []error
 	if !mp1.ValidID(o.App) {
@@ -101,11 +101,6 @@ func (o *Options) check() error {
 	}
 	if len(o.Services) > maxServices {
 		all = append(all, fmt.Errorf("option Services must be at most %d, not %d", maxServices, len(o.Services)))
-	}
-	for i, endpoint := range o.Endpoints {
-		if _, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: http.DefaultClient}); err != nil {
-			all = append(all, fmt.Errorf("option Endpoints[%d] or Prefix: %w", i, err))
-		}
 	}
 	for i, s := range o.Services {
 		for _, err := range s.faults() {

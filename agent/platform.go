@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -35,8 +36,10 @@ type platform struct {
 	onFailover func() // called when current changes
 }
 
-func newPlatform(o Options, agent string, failover func()) (*platform, error) {
-	p := &platform{app: o.App, timeout: o.Timeout, transport: o.Transport, onFailover: failover}
+// newPlatform sends nothing. Its error joins one for each endpoint that is none. onFailover
+// is for the caller to set.
+func newPlatform(o Options, agent string) (*platform, error) {
+	p := &platform{app: o.App, timeout: o.Timeout, transport: o.Transport}
 	if p.transport == nil {
 		t, err := NewTransport(TLS{})
 		if err != nil {
@@ -48,17 +51,19 @@ func newPlatform(o Options, agent string, failover func()) (*platform, error) {
 	if o.Token != nil {
 		rt = &tokenTransport{base: rt, source: o.Token}
 	}
+	var faults []error
 	for i, endpoint := range o.Endpoints {
 		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt, Timeout: p.timeout}, Agent: agent})
 		if err != nil {
-			return nil, fmt.Errorf("option Endpoints[%d]: %w", i, err)
+			faults = append(faults, fmt.Errorf("option Endpoints[%d]: %w", i, err))
+			continue
 		}
 		p.clients = append(p.clients, c)
 		if u, err := url.Parse(endpoint); err == nil {
 			p.hosts, p.hostPorts = append(p.hosts, u.Host), append(p.hostPorts, hostPort(u))
 		}
 	}
-	return p, nil
+	return p, errors.Join(faults...)
 }
 
 // call tries the endpoints, beginning with the one that answered last. An error for which
@@ -125,6 +130,15 @@ func (p *platform) liveness(ctx context.Context, path string, interval time.Dura
 func (p *platform) list(ctx context.Context) (out []mp1.ServiceInfo, err error) {
 	err = p.call(ctx, listTimeout, failsOver, func(ctx context.Context, c *client.Client) error {
 		out, err = c.ApplicationServices(ctx, p.app, mp1.Filter{})
+		return err
+	})
+	return out, err
+}
+
+// service GETs a service of the application.
+func (p *platform) service(ctx context.Context, id string) (out mp1.ServiceInfo, err error) {
+	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
+		out, err = c.ApplicationService(ctx, p.app, id)
 		return err
 	})
 	return out, err

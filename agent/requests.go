@@ -70,8 +70,8 @@ var errNoID = errors.New("the platform's answer has no serInstanceId")
 
 // reschedule puts a service's timer into the queue, or takes it out if nothing is to be
 // sent: while it is withheld or searching, for one list serves all, and when a platform that
-// keeps no agents requires no heartbeats. While a request is under way it
-// does neither: a second one would be sent beside it, and the outcome reschedules anyway.
+// keeps no agents requires no heartbeats. While a request is under way it does neither: a
+// second one would be sent beside it, and the outcome reschedules anyway.
 func (a *Agent) reschedule(r *registration) {
 	if r.timer.running {
 		return

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 // rereadInterval is how often the registration of a service without heartbeats is read, where
@@ -42,13 +41,4 @@ func (a *Agent) rereadDone(r *registration, now time.Time, info mp1.ServiceInfo,
 		}
 	}
 	a.reschedule(r)
-}
-
-// service GETs a service.
-func (p *platform) service(ctx context.Context, id string) (out mp1.ServiceInfo, err error) {
-	err = p.call(ctx, p.timeout, failsOver, func(ctx context.Context, c *client.Client) error {
-		out, err = c.Service(ctx, id)
-		return err
-	})
-	return out, err
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // shutdown removes the services from the platform or leaves them there, as OnStop says; what
-// the application has taken back is removed in any case.
-// It ends with ctx, and its error counts the services that are still registered.
+// the application has taken back is removed in any case. It ends with ctx, and its error
+// counts the services that are still registered.
 func (a *Agent) shutdown(ctx context.Context) error {
 	leave := a.options.OnStop == Leave
 	a.searchOnce(ctx, leave)

@@ -85,6 +85,14 @@ func TestARegistrationThatADeadPredecessorMadeLateIsRemoved(t *testing.T) {
 	}
 }
 
+// wantOnlyScoped wants no DELETE that would remove what an agent elsewhere, or nobody, has made.
+func (f *fakePlatform) wantOnlyScoped(t *testing.T) {
+	t.Helper()
+	for _, d := range f.sent(http.MethodDelete, "") {
+		require.Equal(t, "place", d.scope, d.path)
+	}
+}
+
 // It is asked only for what may be its own, and another agent's stays.
 func TestARegistrationOfAnotherAgentIsNoStray(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -103,6 +111,7 @@ func TestARegistrationOfAnotherAgentIsNoStray(t *testing.T) {
 		double.SerInstanceID = "zzz"
 		f.add("zzz", double)
 		advance(time.Minute)
+		f.wantOnlyScoped(t)
 		require.Contains(t, f.registered(), "zzz", "none of its POSTs can have made it, nor a predecessor's")
 		require.NoError(t, r.stop())
 	})

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mec-liveness/mepserver/mp1/spelling"
 )
 
 // Misspelt is an environment variable that looks like a setting's and is none.
@@ -51,28 +53,12 @@ func misspelt(all []setting, environ []string) (found []Misspelt) {
 	return found
 }
 
-// mistakes is how many letters must be put in, left out or replaced to make b of a
-// (Levenshtein's distance). Underscores do not count.
+// mistakes is how many letters must be put in, left out or replaced to make b of a.
+// Underscores do not count.
 func mistakes(a, b string) int {
 	a, b = strings.ReplaceAll(a, "_", ""), strings.ReplaceAll(b, "_", "")
 	if d := len(a) - len(b); d > maxMistakes || d < -maxMistakes {
-		return maxMistakes + 1
+		return maxMistakes + 1 // at least, and there are many names
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return spelling.Distance(a, b)
 }

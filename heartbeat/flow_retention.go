@@ -13,10 +13,9 @@ const (
 	retentionCommit
 )
 
-// RetentionFlow removes an instance that has been SUSPENDED for too long, or whose agents
-// have left without that anybody was heard since. A removal
-// cannot be taken back, and a wall clock may be set: so both the wall clock and this
-// replica's own observation must agree.
+// RetentionFlow removes an instance that has been SUSPENDED for too long, or one that an agent
+// has left and nobody was heard of since. A removal cannot be taken back, and a wall clock may
+// be set: so both the wall clock and this replica's own observation must agree.
 type RetentionFlow struct {
 	step retentionStep
 	attempt

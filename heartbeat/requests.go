@@ -42,10 +42,10 @@ func (e *Engine) endRegistration(en *entry) {
 var beatFlows = sync.Pool{New: func() any { return new(BeatFlow) }}
 
 // Beat carries a heartbeat of the instance's owner through; agent is the one that sent it, ""
-// if it did not say. On Response.TellInterval the
-// application must be told Response.Record.Interval. Response.Err is ErrNotReady,
-// ErrNotFound, ErrInactive, ErrNoLiveness, ErrFull or ErrUnavailable; the heartbeat is
-// evidence all the same, if the instance exists.
+// if it did not say. On Response.TellInterval the application must be told
+// Response.Record.Interval. Response.Err is ErrNotReady, ErrNotFound, ErrInactive,
+// ErrNoLiveness, ErrFull or ErrUnavailable; the heartbeat is evidence all the same, if the
+// instance exists.
 func (e *Engine) Beat(ctx context.Context, id ID, agent string) Response {
 	en, err := e.find(ctx, id)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/mec-liveness/mepserver/mp1/spelling"
 )
 
 // This file refuses members and query parameters of a filter that MEC 011 does not have.
@@ -142,7 +144,7 @@ func closest(name string, names []string) string {
 		return ""
 	}
 	for _, near := range []func(string) bool{
-		func(n string) bool { return len(s) > 4 && editDistance(s, n) <= 2 }, // date is no misspelt state
+		func(n string) bool { return len(s) > 4 && spelling.Distance(s, n) <= 2 }, // date is no misspelt state
 		func(n string) bool { return strings.HasSuffix(n, s) },
 		func(n string) bool { return strings.Contains(n, s) },
 	} {
@@ -196,25 +198,4 @@ func isWord(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})
-}
-
-// editDistance is how many characters must be changed, added or left out to make b of a.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

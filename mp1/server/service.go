@@ -33,8 +33,8 @@ type Registry interface {
 	Register(ctx context.Context, by Caller, info mp1.ServiceInfo) (*Service, error)
 	// Service returns a service, whatever its state.
 	Service(ctx context.Context, id string) (*Service, error)
-	// Update replaces a registration of the caller's application. Without a transport the stored one stays, and
-	// without a livenessInterval the interval.
+	// Update replaces a registration of the caller's application. Without a transport the stored
+	// one stays, and without a livenessInterval the interval.
 	Update(ctx context.Context, by Caller, id string, info mp1.ServiceInfo, c Condition) (*Service, error)
 	// Remove deregisters a service of the caller's application.
 	Remove(ctx context.Context, by Caller, id string, c Condition) error

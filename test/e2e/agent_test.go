@@ -235,14 +235,20 @@ func TestAgentIsSmallWithAThousandServices(t *testing.T) {
 	a := startAgent(t, services(t, 1000), "MEP_PLATFORM_ENDPOINTS="+s.URL)
 	began := time.Now()
 	recovers(t, "1000 services registered and alive", began, func() bool { return listed(s, 1000) && a.ready() })
-	goroutines := map[string]int{}
-	for i := range 3 {
-		time.Sleep(5 * time.Second)
+	running := func() int {
 		_, metrics := a.get("/metrics")
 		n, err := strconv.Atoi(regexp.MustCompile(`(?m)^go_goroutines (\d+)`).FindStringSubmatch(metrics)[1])
 		require.NoError(t, err)
-		goroutines[strconv.Itoa(i)] = n
-		require.Less(t, n, 1000, "no service has a goroutine of its own; connections of the start go when they are idle")
+		return n
+	}
+	// A machine that is busy at the start has more connections opened, of two goroutines each;
+	// they end when they have been idle for a minute.
+	wait.Within(t, 3*time.Minute, "no more goroutines than a few", func() bool { return running() < 100 })
+	goroutines := map[string]int{}
+	for i := range 3 {
+		time.Sleep(5 * time.Second)
+		goroutines[strconv.Itoa(i)] = running()
+		require.Less(t, goroutines[strconv.Itoa(i)], 100)
 	}
 	require.True(t, listed(s, 1000))
 	require.Zero(t, suspensions(s))
