@@ -22,6 +22,8 @@ type Config struct {
 	Discovery    Discovery
 	Notify       Notify
 	Limits       Limits
+	Identity     Identities
+	Audit        Audit
 	Compat       Compat
 
 	// Derived follows from the rest; no key sets it.
@@ -38,6 +40,8 @@ type Server struct {
 	// AdminSocket is the path of the Unix socket for mepserver's own commands. Empty:
 	// admin.sock in Store.DataDir, and none for a cluster. NoSocket: none.
 	AdminSocket string
+	TLS         TLS
+	Origins     []string // that browsers may call from, as scheme://host[:port]; empty: no CORS
 }
 
 // NoSocket is a Server.AdminSocket that asks for none.
@@ -123,6 +127,12 @@ type Notify struct {
 	KeptBytes            Size           // of events that the store keeps for one subscription, at most
 	KeptBytesInAll       Size           // for all of them together, at most; with an embedded store also a quarter of its quota
 	AllowedCallbackCIDRs []netip.Prefix // where callbacks may be dialled, beside loopback on a loopback server
+	// SigningKeyFile holds the Ed25519 private keys (PEM) that sign notifications. Empty: one
+	// that is made in Store.DataDir; for a cluster nothing is signed then.
+	SigningKeyFile string
+	CAFile         string // certificates that sign those of consumers; empty: the system's
+	CertFile       string // our client certificate for consumers, with KeyFile
+	KeyFile        string
 }
 
 // Compat names whose clients the defaults suit.
@@ -167,10 +177,11 @@ func defaults(mode Compat) Config {
 			Hold:            time.Second,
 			DeregisterAfter: 24 * time.Hour,
 		},
-		Notify:  Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
-		Limits:  defaultLimits(),
-		Compat:  CompatNone,
-		Derived: Derived{MaxBody: 64 << 10, MaxBeat: 1 << 10, LimitStatus: 403},
+		Notify:   Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
+		Limits:   defaultLimits(),
+		Identity: defaultIdentities(),
+		Compat:   CompatNone,
+		Derived:  Derived{MaxBody: 64 << 10, MaxBeat: 1 << 10, LimitStatus: 403},
 	}
 	if mode == CompatEdgeGallery {
 		c.Compat = CompatEdgeGallery

@@ -52,8 +52,10 @@ func parseFile(f schema, name string, data []byte) ([]value, Faults) {
 	d := &document{schema: f, name: name, data: data, byPath: map[string]setting{}, parts: map[string]bool{}, seen: map[string]int{}}
 	for _, s := range f.settings {
 		d.byPath[s.path] = s
-		if part, _, ok := strings.Cut(s.path, "."); ok {
-			d.parts[part] = true
+		for i, r := range s.path {
+			if r == '.' {
+				d.parts[s.path[:i]] = true
+			}
 		}
 	}
 	if len(data) > maxFile {
@@ -157,7 +159,7 @@ func (d *document) key(key, val *yaml.Node, prefix string) {
 		path = prefix + "." + path
 	}
 	s, known := d.byPath[path]
-	part := prefix == "" && d.parts[path]
+	part := d.parts[path]
 	list := slices.IndexFunc(d.schema.lists, func(o listSchema) bool { return o.path == path })
 	if strings.Contains(key.Value, ".") || (!known && !part && list < 0) {
 		d.faults.add(d.at(key), plain(path), "is not a key of %s%s", d.schema.program, d.suggestion(path))
@@ -185,6 +187,10 @@ func (d *document) value(s setting, key, val *yaml.Node) {
 	case s.isSecret():
 		d.faults.add(d.at(key), s.path, "must not stand in this file, which is not kept secret; give it as %s, or the file that holds it as %sFile", s.env(), s.path)
 		return
+	case s.isMap():
+		if !d.mapWords(s, val, &v) {
+			return
+		}
 	case !s.isList():
 		if !scalarFor(s, val) {
 			d.faults.add(d.at(key), s.path, "must be %s, not %s", wanted(s), kindOf(val))
@@ -204,6 +210,31 @@ func (d *document) value(s setting, key, val *yaml.Node) {
 		}
 	}
 	d.values = append(d.values, v)
+}
+
+// mapWords takes the entries of a map from names to lists of words, as NAME=WORD WORD.
+func (d *document) mapWords(s setting, val *yaml.Node, v *value) (ok bool) {
+	if val.Kind != yaml.MappingNode {
+		d.faults.add(d.at(val), s.path, "must be a map such as {} or {NAME: [ROLE, ROLE]}, not %s", kindOf(val))
+		return false
+	}
+	for i := 0; i+1 < len(val.Content); i += 2 {
+		name, list := val.Content[i], val.Content[i+1]
+		entry := name.Value + "="
+		if name.Kind != yaml.ScalarNode || list.Kind != yaml.SequenceNode {
+			d.faults.add(d.at(name), s.path, "must be a map such as {} or {NAME: [ROLE, ROLE]}")
+			return false
+		}
+		for _, item := range list.Content {
+			if item.Kind != yaml.ScalarNode || item.Tag != "!!str" || strings.ContainsAny(item.Value, " \t\n=") {
+				d.faults.add(d.at(item), s.path, "must have a list of roles for each name, not of %s", kindOf(item))
+				return false
+			}
+			entry += item.Value + " "
+		}
+		v.words = append(v.words, strings.TrimSuffix(entry, " "))
+	}
+	return true
 }
 
 // suggestion names the key that was probably meant.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 type setting struct {
 	path string
 	flag string // the flag that sets it too, or ""
-	ptr  any    // *string, *bool, *int, *Size, *time.Duration, *[]string, *[]netip.Prefix, *choice, *Secret
+	ptr  any    // *string, *bool, *int, *Size, *time.Duration, *[]string, *[]netip.Prefix, *Roles, *choice, *Secret
 }
 
 // choice is a string that must be one of a few.
@@ -32,6 +33,29 @@ func settings(c *Config) []setting {
 		{"server.insecure", "insecure", &c.Server.Insecure},
 		{"server.advertise", "", &c.Server.Advertise},
 		{"server.adminSocket", "", &c.Server.AdminSocket},
+		{"server.tls.certFile", "", &c.Server.TLS.CertFile},
+		{"server.tls.keyFile", "", &c.Server.TLS.KeyFile},
+		{"server.tls.keyPasswordFile", "", &c.Server.TLS.KeyPasswordFile},
+		{"server.tls.clientCAFile", "", &c.Server.TLS.ClientCAFile},
+		{"server.origins", "", &c.Server.Origins},
+		{"identity.certificate.enabled", "", &c.Identity.Certificate.Enabled},
+		{"identity.certificate.pattern", "", &c.Identity.Certificate.Pattern},
+		{"identity.certificate.roles", "", &c.Identity.Certificate.Roles},
+		{"identity.jwt.keyFile", "", &c.Identity.JWT.KeyFile},
+		{"identity.jwt.jwksURL", "", &c.Identity.JWT.JWKSURL},
+		{"identity.jwt.discoveryURL", "", &c.Identity.JWT.DiscoveryURL},
+		{"identity.jwt.caFile", "", &c.Identity.JWT.CAFile},
+		{"identity.jwt.issuer", "", &c.Identity.JWT.Issuer},
+		{"identity.jwt.audience", "", &c.Identity.JWT.Audience},
+		{"identity.jwt.algorithms", "", &c.Identity.JWT.Algorithms},
+		{"identity.jwt.claim", "", &c.Identity.JWT.Claim},
+		{"identity.jwt.rolesClaim", "", &c.Identity.JWT.RolesClaim},
+		{"identity.proxy.header", "", &c.Identity.Proxy.Header},
+		{"identity.proxy.from", "", &c.Identity.Proxy.From},
+		{"identity.proxy.san", "", &c.Identity.Proxy.SAN},
+		{"identity.issuer.enabled", "", &c.Identity.Issuer.Enabled},
+		{"identity.issuer.keyFile", "", &c.Identity.Issuer.KeyFile},
+		{"identity.issuer.lifetime", "", &c.Identity.Issuer.Lifetime},
 		{"store.kind", "", oneOf(&c.Store.Kind, Embedded, Etcd)},
 		{"store.dataDir", "data-dir", &c.Store.DataDir},
 		{"store.quotaBytes", "", &c.Store.QuotaBytes},
@@ -58,12 +82,17 @@ func settings(c *Config) []setting {
 		{"notify.keptBytes", "", &c.Notify.KeptBytes},
 		{"notify.keptBytesInAll", "", &c.Notify.KeptBytesInAll},
 		{"notify.allowedCallbackCIDRs", "", &c.Notify.AllowedCallbackCIDRs},
+		{"notify.signingKeyFile", "", &c.Notify.SigningKeyFile},
+		{"notify.caFile", "", &c.Notify.CAFile},
+		{"notify.certFile", "", &c.Notify.CertFile},
+		{"notify.keyFile", "", &c.Notify.KeyFile},
 		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
 		{"limits.writesBurst", "", &c.Limits.WritesBurst},
 		{"limits.listsPerSecond", "", &c.Limits.ListsPerSecond},
 		{"limits.bytesPerSecond", "", &c.Limits.BytesPerSecond},
 		{"limits.bytesBurst", "", &c.Limits.BytesBurst},
 		{"limits.connections", "", &c.Limits.Connections},
+		{"audit.file", "", &c.Audit.File},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
 	}
 }
@@ -80,28 +109,35 @@ func oneOf[T ~string](p *T, of ...T) *choice {
 func (s setting) env() string {
 	var b strings.Builder
 	b.WriteString("MEP_")
-	var before rune
-	for _, r := range s.path {
+	path := []rune(s.path)
+	lower := func(i int) bool { return i >= 0 && i < len(path) && unicode.IsLower(path[i]) }
+	for i, r := range path {
 		switch {
 		case r == '.':
 			b.WriteByte('_')
-		case unicode.IsUpper(r) && unicode.IsLower(before):
+		case unicode.IsUpper(r) && (lower(i-1) || lower(i+1) && lower(i+2)): // clientCAFile is CLIENT_CA_FILE, CIDRs is CIDRS
 			b.WriteByte('_')
 			b.WriteRune(r)
 		default:
 			b.WriteRune(unicode.ToUpper(r))
 		}
-		before = r
 	}
 	return b.String()
 }
 
 func (s setting) isList() bool {
 	switch s.ptr.(type) {
-	case *[]string, *[]netip.Prefix:
+	case *[]string, *[]netip.Prefix, *Roles:
 		return true
 	}
 	return false
+}
+
+// isMap says whether the setting is one of names with lists: a list of NAME=WORD WORD where
+// a source has no maps of its own.
+func (s setting) isMap() bool {
+	_, is := s.ptr.(*Roles)
+	return is
 }
 
 func (s setting) isSecret() bool {
@@ -131,6 +167,8 @@ func (s setting) assign(v value) error {
 		return nil
 	case *[]netip.Prefix:
 		return assignPrefixes(p, v.words)
+	case *Roles:
+		return assignRoles(p, v.words)
 	}
 	text := v.words[0] // every other setting has one word
 	switch p := s.ptr.(type) {
@@ -196,5 +234,30 @@ func assignPrefixes(p *[]netip.Prefix, words []string) error {
 		return fmt.Errorf("must be networks such as 10.0.0.0/8 or fd00::/8, not %s", strings.Join(bad, ", "))
 	}
 	*p = list
+	return nil
+}
+
+// assignRoles takes words of the form NAME=ROLE ROLE. A NAME may contain the sign itself.
+func assignRoles(p *Roles, words []string) error {
+	var roles Roles
+	for _, w := range words {
+		i := strings.LastIndexByte(w, '=')
+		if i < 1 || len(strings.Fields(w[i+1:])) == 0 {
+			return fmt.Errorf("must give each name at least one role, as NAME=ROLE ROLE, not %s", shown(w))
+		}
+		if roles[w[:i]] != nil {
+			return fmt.Errorf("must name %s once", shown(w[:i]))
+		}
+		if roles == nil {
+			roles = Roles{}
+		}
+		for _, role := range strings.Fields(w[i+1:]) {
+			if !slices.Contains(RoleNames(), role) {
+				return fmt.Errorf("must be roles of %s, not %s", strings.Join(RoleNames(), ", "), shown(role))
+			}
+			roles[w[:i]] = append(roles[w[:i]], role)
+		}
+	}
+	*p = roles
 	return nil
 }

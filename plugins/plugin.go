@@ -60,8 +60,9 @@ type Base interface {
 	Replicas() int
 
 	// Handle serves a net/http pattern behind the interceptors and the handler
-	// chain; name is the constant under which metrics know the route.
-	Handle(pattern, name string, h http.Handler)
+	// chain; name is the constant under which metrics know the route, and a says who may use
+	// it. The application that an Owner route is about is {appInstanceId} of the pattern.
+	Handle(pattern, name string, a server.Access, h http.Handler)
 	// Handler serves all that was given to Handle, and service-center's own routes.
 	Handler() http.Handler
 }
@@ -90,6 +91,7 @@ type Host struct {
 	// order. nil: the store panics.
 	Fail      func(why string)
 	Limits    Limits            // from the identity plugin; nil: nothing is limited
+	Identity  Identity          // from the identity plugin; nil: everything is allowed
 	Address   net.Addr          // where the server listens; from Run
 	Responses *Responses        // from Run
 	MaxPosts  int               // POSTs to consumers that may be in flight, from Run; 0: any number

@@ -95,6 +95,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	ready, err := untilReady(ctx, served, h.Ready)
 	if ready {
 		full := h.Responses.Handler(h.Base.Handler())
+		if h.Identity != nil {
+			full = h.Identity.Handler(full)
+		}
 		handler.Store(&full)
 		up(l.Addr())
 		select {

@@ -25,8 +25,8 @@ func (s *api) documentRoutes() (out []Route) {
 		{"/openapi.yaml", "mp1.GetOpenAPI", "application/yaml", func() (string, string) { return string(openapi.YAML), "" }},
 		{"/docs", "mp1.GetDocs", "text/html; charset=utf-8", func() (string, string) { return page().body, page().policy }},
 	} {
-		out = append(out, Route{d.path, "mp1.MethodNotAllowed", s.handler("", true, refuse(notAllowed([]string{"GET", "HEAD"})))},
-			Route{"GET " + d.path, d.name, s.handler("", true, func(w http.ResponseWriter, _ *http.Request, _ target) error {
+		out = append(out, Route{d.path, "mp1.MethodNotAllowed", Identified, s.handler("", true, refuse(notAllowed([]string{"GET", "HEAD"})))},
+			Route{"GET " + d.path, d.name, Identified, s.handler("", true, func(w http.ResponseWriter, _ *http.Request, _ target) error {
 				h := w.Header()
 				h.Set("Content-Type", d.kind)
 				h.Set("X-Content-Type-Options", "nosniff")

@@ -21,11 +21,21 @@ type problem struct {
 	detail     string
 	limit      bool   // of what an application may have: mp1.LimitType
 	allow      string // of a 405
+	challenge  string // WWW-Authenticate of a 401 or 403 (RFC 6750)
 	retryAfter int    // seconds, of a 429, and of a 503 or 507 that asks for longer than Options.RetryAfter
 }
 
 // Error implements error.
 func (p *problem) Error() string { return p.detail }
+
+// The refusals of callers who do not prove who they are, or may not do what they ask for
+// (RFC 6750 §3). They say nothing of what was presented.
+var (
+	ErrAnonymous  error = &problem{status: http.StatusUnauthorized, detail: "This needs an identity; send a token as Authorization: Bearer, or a client certificate.", challenge: `Bearer realm="mep"`}
+	ErrCredential error = &problem{status: http.StatusUnauthorized, detail: "The identity that was presented is not valid (any more); get a new token.", challenge: `Bearer realm="mep", error="invalid_token"`}
+	ErrNotYours   error = &problem{status: http.StatusForbidden, detail: "This identity may not act for that application instance.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
+	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
+)
 
 // The refusals that the handlers make themselves.
 var (
@@ -113,6 +123,10 @@ func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	h.Set("Content-Type", "application/problem+json")
 	setSecurityHeaders(h)
 	switch p.status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		if p.challenge != "" {
+			h.Set("WWW-Authenticate", p.challenge)
+		}
 	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 		h.Set("Retry-After", strconv.Itoa(max(o.RetryAfter, p.retryAfter, 1)))
 	case http.StatusTooManyRequests:

@@ -44,11 +44,11 @@ func (s *api) registrationResources() []resource {
 		return nil
 	}
 	return []resource{
-		{registrationsPattern, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, handle: s.registerApplication}}},
+		{registrationsPattern, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, access: OwnerInBody, handle: s.registerApplication}}},
 		{registrationPattern, []method{
-			{name: "mp1.GetRegistration", verb: http.MethodGet, handle: s.getRegistration},
-			{name: "mp1.PutRegistration", verb: http.MethodPut, handle: s.changeRegistration},
-			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, handle: s.deregisterApplication},
+			{name: "mp1.GetRegistration", verb: http.MethodGet, access: Owner, handle: s.getRegistration},
+			{name: "mp1.PutRegistration", verb: http.MethodPut, access: Owner, handle: s.changeRegistration},
+			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, access: Owner, handle: s.deregisterApplication},
 		}},
 	}
 }
@@ -78,6 +78,9 @@ func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, t targ
 	info, err := mp1.DecodeAppInfo(body)
 	if err != nil {
 		return err
+	}
+	if may := s.options.MayActFor; may != nil && !may(r.Context(), info.AppInstanceID) {
+		return ErrNotYours
 	}
 	if info, err = s.options.Registrations.RegisterApplication(r.Context(), info); err != nil {
 		return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 
@@ -16,18 +17,22 @@ type Options struct {
 	MaxBeat     int64 // bytes of a heartbeat's body; 0 means 1024
 	LimitStatus int   // status of a registration or subscription over the limit of its application; 0 means 403
 
-	Subscriptions        Subscriptions  // nil: there are no routes of subscriptions
-	NoEmptySubscriptions bool           // an empty list is answered with 404, which EdgeGallery's clients expect
-	EdgeGallery          bool           // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
-	Registrations        Registrations  // nil: there are no routes of registrations of applications
-	Limits               Limits         // nil: nothing is limited
-	ResponseMemory       ResponseMemory // nil: answers are not bounded
+	Subscriptions        Subscriptions // nil: there are no routes of subscriptions
+	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
+	EdgeGallery          bool          // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
+	Registrations        Registrations // nil: there are no routes of registrations of applications
+	Limits               Limits        // nil: nothing is limited
+	// MayActFor says whether who sent the request may act for an application that the path
+	// does not name. nil: everybody may.
+	MayActFor      func(ctx context.Context, app string) bool
+	ResponseMemory ResponseMemory // nil: answers are not bounded
 }
 
-// Route is one pattern of a net/http mux with its handler. Name is the same for all paths
+// Route is one pattern of a net/http mux with its handler, and who may use it. Name is the same for all paths
 // of the pattern: it is a label of metrics.
 type Route struct {
 	Pattern, Name string
+	Access        Access
 	Handler       http.Handler
 }
 
@@ -44,6 +49,7 @@ type resource struct {
 type method struct {
 	name   string
 	verb   string
+	access Access
 	handle handlerFunc
 	// takesQuery says that it takes the query parameters of a list; others take none.
 	takesQuery bool
@@ -68,22 +74,22 @@ const (
 // resources is the route table of the service management API.
 func (s *api) resources() []resource {
 	beat := []method{
-		{name: "mp1.GetLiveness", verb: http.MethodGet, handle: s.getLiveness},
-		{name: "mp1.PatchLiveness", verb: http.MethodPatch, handle: s.beat, heartbeat: true},
-		{name: "mp1.PutLiveness", verb: http.MethodPut, handle: s.beat, heartbeat: true}, // EdgeGallery's agents send PUT
+		{name: "mp1.GetLiveness", verb: http.MethodGet, access: Owner, handle: s.getLiveness},
+		{name: "mp1.PatchLiveness", verb: http.MethodPatch, access: Owner, handle: s.beat, heartbeat: true},
+		{name: "mp1.PutLiveness", verb: http.MethodPut, access: Owner, handle: s.beat, heartbeat: true}, // EdgeGallery's agents send PUT
 	}
 	return append(s.subscriptionResources(), []resource{
-		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, handle: s.discover, takesQuery: true}}},
-		{"/services/{serviceId}", []method{{name: "mp1.GetService", verb: http.MethodGet, handle: s.getService}}},
-		{"/transports", []method{{name: "mp1.GetTransports", verb: http.MethodGet, handle: s.getTransports}}},
+		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, access: Identified, handle: s.discover, takesQuery: true}}},
+		{"/services/{serviceId}", []method{{name: "mp1.GetService", verb: http.MethodGet, access: Identified, handle: s.getService}}},
+		{"/transports", []method{{name: "mp1.GetTransports", verb: http.MethodGet, access: Identified, handle: s.getTransports}}},
 		{servicesPattern, []method{
-			{name: "mp1.GetApplicationServices", verb: http.MethodGet, handle: s.listOwnServices, takesQuery: true},
-			{name: "mp1.PostService", verb: http.MethodPost, handle: s.registerService},
+			{name: "mp1.GetApplicationServices", verb: http.MethodGet, access: Owner, handle: s.listOwnServices, takesQuery: true},
+			{name: "mp1.PostService", verb: http.MethodPost, access: Owner, handle: s.registerService},
 		}},
 		{servicePattern, []method{
-			{name: "mp1.GetApplicationService", verb: http.MethodGet, handle: s.getOwnService},
-			{name: "mp1.PutService", verb: http.MethodPut, handle: s.updateService},
-			{name: "mp1.DeleteService", verb: http.MethodDelete, handle: s.removeService},
+			{name: "mp1.GetApplicationService", verb: http.MethodGet, access: Owner, handle: s.getOwnService},
+			{name: "mp1.PutService", verb: http.MethodPut, access: Owner, handle: s.updateService},
+			{name: "mp1.DeleteService", verb: http.MethodDelete, access: Owner, handle: s.removeService},
 		}},
 		{livenessPattern, beat},
 		{livenessAliasPattern, beat},
@@ -122,7 +128,7 @@ func Routes(r Registry, o Options) []Route {
 	// redirect in HTML, so each root is a pattern without it too.
 	for _, root := range []string{"/mec_service_mgmt", mepPrefix + "/mec_service_mgmt", "/mec_app_support", mepPrefix + "/mec_app_support", mepPrefix} {
 		nothing := s.handler("", true, refuse(errNoResource))
-		out = append(out, Route{root, "mp1.NotFound", nothing}, Route{root + "/", "mp1.NotFound", nothing})
+		out = append(out, Route{root, "mp1.NotFound", Identified, nothing}, Route{root + "/", "mp1.NotFound", Identified, nothing})
 	}
 	return out
 }
@@ -137,14 +143,14 @@ func (s *api) routes(prefix, base string, res resource) (out []Route) {
 				do = s.withLimits(do)
 			}
 		}
-		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, s.handler(prefix, m.takesQuery, do)})
+		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, m.access, s.handler(prefix, m.takesQuery, do)})
 		allow = append(allow, m.verb)
 		if m.verb == http.MethodGet {
 			allow = append(allow, http.MethodHead)
 		}
 	}
 	slices.Sort(allow)
-	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", s.handler(prefix, true, refuse(notAllowed(allow)))})
+	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", Identified, s.handler(prefix, true, refuse(notAllowed(allow)))})
 }
 
 // refuse always returns p.

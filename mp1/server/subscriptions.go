@@ -70,12 +70,12 @@ func (s *api) subscriptionResources() []resource {
 	}
 	return []resource{
 		{subscriptionsPattern, []method{
-			{name: "mp1.GetSubscriptions", verb: http.MethodGet, handle: s.listSubscriptions},
-			{name: "mp1.PostSubscription", verb: http.MethodPost, handle: s.subscribe},
+			{name: "mp1.GetSubscriptions", verb: http.MethodGet, access: Owner, handle: s.listSubscriptions},
+			{name: "mp1.PostSubscription", verb: http.MethodPost, access: Owner, handle: s.subscribe},
 		}},
 		{subscriptionPattern, []method{
-			{name: "mp1.GetSubscription", verb: http.MethodGet, handle: s.getSubscription},
-			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, handle: s.unsubscribe},
+			{name: "mp1.GetSubscription", verb: http.MethodGet, access: Owner, handle: s.getSubscription},
+			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, access: Owner, handle: s.unsubscribe},
 		}},
 	}
 }

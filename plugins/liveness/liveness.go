@@ -49,10 +49,10 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		})
 	})
 	h.Go(func(ctx context.Context) { tidy(ctx, h) })
-	h.Base.Handle("GET /health", "mep.Health", answer(http.StatusOK, "ok\n"))
-	h.Base.Handle("GET /ready", "mep.Ready", answer(http.StatusOK, "ready\n")) // it is served only from then on
+	h.Base.Handle("GET /health", "mep.Health", server.Open, answer(http.StatusOK, "ok\n"))
+	h.Base.Handle("GET /ready", "mep.Ready", server.Open, answer(http.StatusOK, "ready\n")) // it is served only from then on
 	for _, path := range []string{"/health", "/ready"} {
-		h.Base.Handle(path, "mep.MethodNotAllowed", http.HandlerFunc(refuseMethod))
+		h.Base.Handle(path, "mep.MethodNotAllowed", server.Open, http.HandlerFunc(refuseMethod))
 	}
 	return m.Unregister, nil
 }

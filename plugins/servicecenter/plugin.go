@@ -57,7 +57,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := center.Start(center.Options{Listen: h.Config.Server.Listen, Client: db, Repeats: o.Repeats})
+	c, err := center.Start(center.Options{Listen: h.Config.Server.Listen, Client: db, Repeats: o.Repeats, Identity: h.Identity})
 	if err != nil {
 		db.Close()
 		return nil, err

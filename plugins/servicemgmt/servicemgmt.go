@@ -36,11 +36,14 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound, Registrations: h.Registrations, Limits: h.Limits,
 		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery}
+	if h.Identity != nil && h.Identity.On() {
+		o.MayActFor = func(ctx context.Context, app string) bool { return plugins.CallerOf(ctx).MayActFor(app) }
+	}
 	if h.Responses != nil {
 		o.ResponseMemory = h.Responses
 	}
 	for _, route := range server.Routes(r, o) {
-		h.Base.Handle(route.Pattern, route.Name, route.Handler)
+		h.Base.Handle(route.Pattern, route.Name, route.Access, route.Handler)
 	}
 	return m.Unregister, nil
 }

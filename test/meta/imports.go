@@ -31,7 +31,7 @@ var forChassis = []string{"github.com/go-chassis/go-chassis/v2/core/registry", "
 	"github.com/go-chassis/go-archaius", "github.com/go-chassis/openlog", "github.com/prometheus"}
 
 // forPlugins is what every plugin may import; its own folder is added.
-var forPlugins = []string{"plugins", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "mp1/endpoint", "heartbeat"}
+var forPlugins = []string{"plugins", "plugins/certs", "plugins/failpoint", "logs", "conf", "mp1", "mp1/server", "mp1/openapi", "mp1/retryafter", "mp1/endpoint", "heartbeat"}
 
 // forRooms is what the rooms of the adapter share: store and center may import these, and
 // not each other.
@@ -52,9 +52,11 @@ var table = []row{
 	{dir: "mp1/spelling", never: []string{"net/http"}},
 	{dir: "conf", project: []string{"mp1", "mp1/spelling"}, outside: yamlModule},
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
-	{dir: "plugins", project: []string{"plugins", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
+	{dir: "plugins", project: []string{"plugins", "plugins/certs", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
+	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}}, // files of keys and certificates, read again when they change
 	{dir: "plugins/failpoint"},
+	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},
 	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(logMetrics, adapterOnly)},
 	{dir: "plugins/servicecenter/etcd", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd/*"}), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
 	{dir: "plugins/servicecenter/etcd/quota"},

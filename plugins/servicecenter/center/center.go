@@ -32,14 +32,17 @@ type Options struct {
 	Listen  string // host:port that the server listens on; service-center is only told
 	Client  *etcd.Client
 	Repeats *logs.Repeats // of what service-center logs
+	// Identity says what callers may; nil: everything.
+	Identity plugins.Identity
 }
 
 // Center is the running service-center.
 type Center struct {
-	client *etcd.Client
-	counts plugins.Collectors
-	said   *logs.Repeats
-	stop   sync.Once
+	client   *etcd.Client
+	counts   plugins.Collectors
+	said     *logs.Repeats
+	identity plugins.Identity
+	stop     sync.Once
 }
 
 var started atomic.Bool
@@ -50,7 +53,7 @@ func Start(o Options) (*Center, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("service-center was started before in this process")
 	}
-	c := &Center{client: o.Client, said: o.Repeats}
+	c := &Center{client: o.Client, said: o.Repeats, identity: o.Identity}
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // The order in which Go initialises packages made service-center's own bootstrap
@@ -36,7 +38,7 @@ func TestThereIsOneServiceCenterPerProcess(t *testing.T) {
 }
 
 func TestPATCHGoesThroughTheChain(t *testing.T) {
-	center.Handle("PATCH /chain/{what}", "test.Patch", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	center.Handle("PATCH /chain/{what}", "test.Patch", server.Open, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "thing", r.PathValue("what"))
 		w.WriteHeader(http.StatusNoContent)
 	}))
@@ -49,7 +51,7 @@ func TestPATCHGoesThroughTheChain(t *testing.T) {
 }
 
 func TestAPanicIsA500AndNothingMore(t *testing.T) {
-	center.Handle("GET /panics", "test.Panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }))
+	center.Handle("GET /panics", "test.Panic", server.Open, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }))
 	status, h, b := web.Send(t, "GET", "/panics", "")
 	require.Equal(t, http.StatusInternalServerError, status)
 	require.Equal(t, "application/problem+json", h.Get("Content-Type"))
@@ -63,7 +65,7 @@ func TestAPanicIsA500AndNothingMore(t *testing.T) {
 // lets the request be carried out all the same.
 func TestNothingReachesTheAccessInterceptorThatItRefuses(t *testing.T) {
 	var carriedOut atomic.Int64
-	center.Handle("GET /mec_refused/{rest...}", "test.Refused", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	center.Handle("GET /mec_refused/{rest...}", "test.Refused", server.Open, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		carriedOut.Add(1)
 		_, _ = w.Write([]byte(r.URL.RawQuery))
 	}))
@@ -107,7 +109,7 @@ func raw(t *testing.T, target string) (status int, body string) {
 }
 
 func TestOnlyAPreflightIsAnsweredAsOne(t *testing.T) {
-	center.Handle("/mec_options", "test.Options", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
+	center.Handle("/mec_options", "test.Options", server.Open, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
 	status, _, _ := web.Send(t, "OPTIONS", "/mec_options", "")
 	require.Equal(t, 405, status)
 	r, err := http.NewRequest("OPTIONS", string(web)+"/mec_options", nil)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // series is how many series the process shows, without those of etcd and of Go. None of
@@ -35,7 +37,7 @@ func series(t *testing.T) (n int) {
 // freed: 3,000 of them held 100 MB. Each of these forms is sent with 60 different values,
 // of which none may be seen; the first few may make the series of their route.
 func TestNothingThatIsSentGrowsTheSetOfMetricLabels(t *testing.T) {
-	center.Handle("/mec_labels", "test.Labels", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
+	center.Handle("/mec_labels", "test.Labels", server.Open, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }))
 	forms := map[string]func(i int) *http.Request{
 		"method of ours": func(i int) *http.Request { return web.Request(t, fmt.Sprint("MADEUP", i), "/mec_labels", "") },
 		"method of theirs": func(i int) *http.Request {

@@ -22,15 +22,31 @@ const mp1Chain = "_mp1_chain"
 
 // Handle serves a net/http pattern on service-center's mux, behind its interceptors
 // and handlers. Its router refuses PATCH; its mux does not.
-func (c *Center) Handle(pattern, name string, h http.Handler) {
+func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	rbacframe.MapResource(pattern, "service")
 	handlers := chain.Handlers(mp1Chain)
 	counts := newRouteCounts(name)
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, out := time.Now(), &recorder{ResponseWriter: w}
-		serve(out, r, pattern, name, handlers, h)
+		if err := c.allow(r, pattern, name, a); err != nil {
+			server.RefuseError(out, err, 1)
+		} else {
+			serve(out, r, pattern, name, handlers, h)
+		}
 		counts.count(r, out.status, time.Since(began))
 	})))
+}
+
+// allow asks the identity plugin whether the caller may use a route.
+func (c *Center) allow(r *http.Request, pattern, name string, a server.Access) error {
+	if c.identity == nil {
+		return nil
+	}
+	app := ""
+	if strings.Contains(pattern, "{appInstanceId}") {
+		app = r.PathValue("appInstanceId")
+	}
+	return c.identity.Allow(r, name, a, app)
 }
 
 func serve(out *recorder, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {

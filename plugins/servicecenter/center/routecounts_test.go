@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // Our routes do not pass service-center's own counting, which takes another goroutine for
 // each request; they are counted all the same, before their answer is seen.
 func TestOurRoutesAreCountedAsServiceCombCounts(t *testing.T) {
 	status := map[string]int{"PATCH": 204, "GET": 200, "PUT": 503, "POST": 0}
-	center.Handle("/mec_counted", "test.Counted", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	center.Handle("/mec_counted", "test.Counted", server.Open, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := status[r.Method]; s != 0 {
 			w.WriteHeader(s)
 		}

@@ -1,0 +1,36 @@
+package server
+
+// Access says who may use a route, if callers have identities. It is a column of the route
+// table. The zero value is none of them: a route without it is refused to everybody.
+type Access uint8
+
+// Who may use a route.
+const (
+	// Open routes need no identity.
+	Open Access = iota + 1
+	// Identified routes are for whoever proves who he is, whatever his role.
+	Identified
+	// Owner routes are for the application in the path, the hosts that act for it, and admins.
+	Owner
+	// OwnerInBody routes are those of Owner, but the body names the application: their handler
+	// asks Options.MayActFor.
+	OwnerInBody
+	// Reading routes show what the platform does: for readers and admins.
+	Reading
+	// RegistryReading routes of service-center are for readers, registries and admins.
+	RegistryReading
+	// RegistryWriting routes of service-center are for registries and admins.
+	RegistryWriting
+	// Administrating routes are for admins.
+	Administrating
+)
+
+var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating"}
+
+// String is its name in logs and documents.
+func (a Access) String() string {
+	if int(a) < len(accessNames) {
+		return accessNames[a]
+	}
+	return accessNames[0]
+}
