@@ -32,6 +32,7 @@ type Base interface {
 	heartbeat.Store
 	Outbox
 	Applications
+	Credentials
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new
@@ -92,6 +93,7 @@ type Host struct {
 	Fail      func(why string)
 	Limits    Limits            // from the identity plugin; nil: nothing is limited
 	Identity  Identity          // from the identity plugin; nil: everything is allowed
+	Issuer    Issuer            // from the issuer plugin; nil: no tokens are made here
 	Address   net.Addr          // where the server listens; from Run
 	Responses *Responses        // from Run
 	MaxPosts  int               // POSTs to consumers that may be in flight, from Run; 0: any number

@@ -25,23 +25,25 @@ const IDLength = 32
 
 // Our own keys, which no cache of service-center holds and none of its clients can write.
 const (
-	RecordPrefix  = "/mep/rec/"
-	OutboxPrefix  = "/mep/obx/"
-	SubPrefix     = "/mep/sub/"
-	CursorPrefix  = "/mep/cur/"
-	LockPrefix    = "/mep/lck/"
-	ReplicaPrefix = "/mep/rep/"
-	AppPrefix     = "/mep/app/"
-	Cluster       = "/mep/cluster"  // which schema the store has
-	Restored      = "/mep/restored" // that the store was restored, and when
+	RecordPrefix     = "/mep/rec/"
+	OutboxPrefix     = "/mep/obx/"
+	SubPrefix        = "/mep/sub/"
+	CursorPrefix     = "/mep/cur/"
+	LockPrefix       = "/mep/lck/"
+	ReplicaPrefix    = "/mep/rep/"
+	AppPrefix        = "/mep/app/"
+	CredentialPrefix = "/mep/crd/"
+	Cluster          = "/mep/cluster"  // which schema the store has
+	Restored         = "/mep/restored" // that the store was restored, and when
 )
 
 // The first keys behind a range that one watch covers: events of several watches have no
 // order between them. Whoever watches passes over what is not for him.
 const (
-	WatchedEnd = "/mep/rep0" // from InstancePrefix on: projections, records and replicas
-	OutboxEnd  = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions
-	AppsEnd    = "/mep/app0" // from AppPrefix on
+	WatchedEnd     = "/mep/rep0" // from InstancePrefix on: projections, records and replicas
+	OutboxEnd      = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions
+	AppsEnd        = "/mep/app0" // from AppPrefix on
+	CredentialsEnd = "/mep/crd0" // from CredentialPrefix on
 )
 
 // NewID makes a serInstanceId: 64 lower-case hex characters, of which the first

@@ -17,6 +17,7 @@ type Contents struct {
 	Subscriptions int
 	Events        int
 	Applications  int
+	Credentials   int
 	Instances     int
 	Services      int
 }
@@ -41,6 +42,9 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 	case strings.HasPrefix(key, keys.AppPrefix):
 		c.Applications++
 		_, _, ok = decodeApplication(kv)
+	case strings.HasPrefix(key, keys.CredentialPrefix):
+		c.Credentials++
+		_, _, ok = decodeCredential(kv)
 	case strings.HasPrefix(key, keys.InstancePrefix):
 		c.Instances++
 	case strings.HasPrefix(key, keys.ServicePrefix):

@@ -46,6 +46,10 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}", Size: 242}},
 		{"/mep/app/app", application{Schema: 1, Info: app, Leaving: true}, `{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { a, _, ok := decodeApplication(kv); return a, ok }, plugins.Application{Info: app, Leaving: true}},
+		{"/mep/crd/app", credential{Schema: 1, Roles: []string{"host"}, Apps: []string{"a*"}, Generation: "g", Secrets: []secret{{Hash: make([]byte, 32), Ends: 7}}, Created: 5, Rotated: 6},
+			`{"schema":1,"roles":["host"],"apps":["a*"],"generation":"g","secrets":[{"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","ends":7}],"created":5,"rotated":6}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { c, _, ok := decodeCredential(kv); return c, ok },
+			plugins.Credential{ID: "app", Roles: []string{"host"}, Apps: []string{"a*"}, Generation: "g", Secrets: []plugins.Secret{{Ends: 7}}, Created: 5, Rotated: 6}},
 	} {
 		value, err := json.Marshal(c.value)
 		require.NoError(t, err)

@@ -83,7 +83,7 @@ func (s *Store) follow(ctx context.Context, w watchRange, failed func(reason str
 		} else {
 			seen = at
 			w.loaded()
-			err = s.watch(keeping, w, ends, &seen, s.intervals)
+			err = s.watch(keeping, w, ends, &seen, cmp.Or(w.intervals, s.intervals))
 			failed("watch", err)
 		}
 		held.Done()
@@ -108,6 +108,7 @@ type watchRange struct {
 	see       func(events []*clientv3.Event, at heartbeat.Revision)
 	restored  func()          // what is loaded next is of an older or another history
 	behind    <-chan struct{} // told when the store is ahead of what was shown; may be nil
+	intervals watchIntervals  // the store's, if it is zero
 }
 
 // watch shows what is written from revision at on, until something breaks the watch,

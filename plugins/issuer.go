@@ -1,0 +1,28 @@
+package plugins
+
+import (
+	"context"
+	"time"
+)
+
+// IssuerName is what iss and aud are of the tokens that this platform makes itself.
+const IssuerName = "mepserver"
+
+// Issuer is what the issuer plugin offers: it knows the tokens that this platform made, and
+// whether the credentials that they were made for still stand.
+type Issuer interface {
+	// Verify checks a token whose iss is IssuerName: its signature, its times and its
+	// credential. The error is one that mp1/server answers.
+	Verify(ctx context.Context, token string) (*IssuedToken, error)
+	// Check says whether the credential of a token that Verify took still stands. It is
+	// called for each request, and reads nothing but memory.
+	Check(t *IssuedToken) error
+}
+
+// IssuedToken is a token of the platform's own. It is not changed after it is made.
+type IssuedToken struct {
+	Caller     Caller // Source is "token"
+	Ends       time.Time
+	Credential string // the id
+	Generation string // of the credential, when the token was made
+}
