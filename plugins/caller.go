@@ -29,13 +29,15 @@ type Caller struct {
 func (c *Caller) Has(role string) bool { return c != nil && slices.Contains(c.Roles, role) }
 
 // MayActFor says whether the caller may act for an application. This is the one comparison
-// of an identity with a path.
+// of an identity with a path. Only an admin may act for one that has no id yet ("").
 func (c *Caller) MayActFor(app string) bool {
 	switch {
-	case c == nil || app == "":
+	case c == nil:
 		return false
 	case c.Has("admin"):
 		return true
+	case app == "":
+		return false
 	case c.App == app && c.Has("app"):
 		return true
 	case !c.Has("host"):
@@ -68,6 +70,9 @@ type Identity interface {
 	// Handler finds out who calls before next: CallerOf then returns it. A credential that is
 	// presented and not valid is refused here, as is whatever may not come from a web page.
 	Handler(next http.Handler) http.Handler
+	// Route tells of a route that is served, before requests are. pattern is METHOD and path,
+	// or the path alone, as in Base.Handle.
+	Route(pattern, name string, a server.Access)
 	// Allow says whether the caller of a request may use a route. name is the route's, app
 	// the application in its path or "". The error is one of mp1/server's, which answers it.
 	Allow(r *http.Request, name string, a server.Access, app string) error

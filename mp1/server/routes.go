@@ -150,7 +150,9 @@ func (s *api) routes(prefix, base string, res resource) (out []Route) {
 		}
 	}
 	slices.Sort(allow)
-	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", Identified, s.handler(prefix, true, refuse(notAllowed(allow)))})
+	// A method that the resource does not have is refused to whom the others are: the checks
+	// before it would tell a stranger whether the application exists.
+	return append(out, Route{prefix + base + res.path, "mp1.MethodNotAllowed", res.methods[0].access, s.handler(prefix, true, refuse(notAllowed(allow)))})
 }
 
 // refuse always returns p.

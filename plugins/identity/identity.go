@@ -34,6 +34,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes are counted apart."},
 		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
-	h.Identity = &door{on: h.Config.Identity.On()}
+	d := &door{on: h.Config.Identity.On()}
+	h.Identity = d
+	h.OnAdmin(d.routes.show())
 	return m.Unregister, nil
 }

@@ -135,6 +135,7 @@ var chains = sync.OnceFunc(func() {
 		AllowedHeaders: []string{"Origin", "Accept", "Content-Type", "X-Domain-Name", "X-ConsumerId", "If-Match"},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "UPDATE"},
 	})
+	chain.RegisterHandler(rest.ServerChainName, theAccess)
 	interceptor.RegisterInterceptFunc(access.Intercept)
 	interceptor.RegisterInterceptFunc(preflight)
 	for _, name := range []string{rest.ServerChainName, mp1Chain} {

@@ -42,6 +42,7 @@ type Center struct {
 	counts   plugins.Collectors
 	said     *logs.Repeats
 	identity plugins.Identity
+	handled  map[string]bool // patterns that Handle was given
 	stop     sync.Once
 }
 
@@ -53,12 +54,13 @@ func Start(o Options) (*Center, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("service-center was started before in this process")
 	}
-	c := &Center{client: o.Client, said: o.Repeats, identity: o.Identity}
+	c := &Center{client: o.Client, said: o.Repeats, identity: o.Identity, handled: map[string]bool{}}
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
 		return nil, err
 	}
 	chains()
+	theAccess.ask(o.Identity)
 	boundFinds()
 	if err := configure(host, port, scLogSink{c.said}); err != nil {
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
@@ -87,7 +89,8 @@ func (c *Center) InstanceEvents() *InstanceEvents { return theInstances }
 // Handler is the whole surface: what access.Intercept would refuse in plain text on
 // our routes is answered before it.
 func (c *Center) Handler() http.Handler {
-	return outer(theGuard.validateRequest(unknownPaths(srest.DefaultServerMux)))
+	mux := srest.DefaultServerMux
+	return outer(c.gate(mux, theGuard.validateRequest(unknownPaths(mux))))
 }
 
 // unknownPaths refuses what neither we nor service-center serve: its router, behind the

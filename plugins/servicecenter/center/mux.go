@@ -23,6 +23,10 @@ const mp1Chain = "_mp1_chain"
 // Handle serves a net/http pattern on service-center's mux, behind its interceptors
 // and handlers. Its router refuses PATCH; its mux does not.
 func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
+	c.handled[pattern] = true
+	if c.identity != nil {
+		c.identity.Route(pattern, name, a)
+	}
 	rbacframe.MapResource(pattern, "service")
 	handlers := chain.Handlers(mp1Chain)
 	counts := newRouteCounts(name)
