@@ -68,16 +68,6 @@ type Base interface {
 	Handler() http.Handler
 }
 
-// Limits bounds what a caller may write. The caller is the application that the path names
-// or, if it names none, the peer address. A wait above 0 means that the request is refused,
-// and when it may be repeated.
-type Limits interface {
-	// Write counts a write with a body of so many bytes.
-	Write(app, peer string, bytes int64) (wait time.Duration)
-	// Bytes counts what was read of a body whose length was not announced.
-	Bytes(app, peer string, n int64) (wait time.Duration)
-}
-
 // Host is what plugins share. It is filled by the setups in order and does not
 // change after them.
 type Host struct {
@@ -91,7 +81,7 @@ type Host struct {
 	// is for failures of the store after which the process can neither go on nor stop in
 	// order. nil: the store panics.
 	Fail      func(why string)
-	Limits    Limits            // from the identity plugin; nil: nothing is limited
+	Limits    server.Limits     // from the identity plugin; nil: nothing is limited
 	Identity  Identity          // from the identity plugin; nil: everything is allowed
 	Issuer    Issuer            // from the issuer plugin; nil: no tokens are made here
 	Address   net.Addr          // where the server listens; from Run

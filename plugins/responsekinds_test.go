@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 const govern = "/v4/default/govern/microservices"
@@ -189,4 +192,39 @@ func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
 	require.Equal(t, 200, get(govern+"/large"))
 	size = 10
 	require.Equal(t, 200, held(govern+"/small"), "one service says nothing about another")
+}
+
+// refusing is a limit that refuses every list, and counts them.
+type refusing struct {
+	server.Limits
+	lists int
+}
+
+func (l *refusing) List(context.Context, string) time.Duration {
+	l.lists++
+	return 1500 * time.Millisecond
+}
+
+// A caller that asks for too many lists must not take a place in the semaphores from others.
+func TestTooManyListsAreRefusedBeforeTheyTakeAPlace(t *testing.T) {
+	a, l := newResponses(), &refusing{}
+	a.limits = l
+	asked := 0
+	h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	for range 2 * (maxLists + maxFinds) {
+		for _, path := range []string{"/metrics", "/v4/default/registry/microservices", "/v4/default/govern/microservices", "/v4/default/registry/instances"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			require.Equal(t, 429, w.Code, path)
+			require.Equal(t, "2", w.Header().Get("Retry-After"))
+		}
+	}
+	require.Zero(t, asked)
+	require.Zero(t, len(a.lists)+len(a.finds))
+	counted := l.lists
+	for _, path := range []string{"/health", "/v4/default/registry/version"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+	}
+	require.Equal(t, 2, asked)
+	require.Equal(t, counted, l.lists)
 }

@@ -37,6 +37,9 @@ type Responses struct {
 	finds chan struct{} // a semaphore of maxFinds
 	now   func() time.Time
 	sizes [responseKinds]atomic.Int64 // of the last response of each kind
+	// limits counts what is built as a whole as a list of its caller, before it takes a place
+	// in a semaphore from others; nil: nothing is counted.
+	limits server.Limits
 
 	mu   sync.Mutex
 	held int64 // bytes of large responses that are not read yet
@@ -101,13 +104,25 @@ func (rs *Responses) Handler(next http.Handler) http.Handler {
 			return
 		}
 		out := &responseWriter{ResponseWriter: w, responses: rs, control: http.NewResponseController(w), began: rs.now(), due: largeWrite}
-		if kind := kindOf(r); kind != smallKind {
+		kind := kindOf(r)
+		if wait := rs.overLimit(r, kind); wait > 0 {
+			server.RefuseError(out, &server.OverLimit{Wait: wait, List: true}, 1)
+		} else if kind != smallKind {
 			rs.build(out, r, kind, next)
 		} else {
 			next.ServeHTTP(out, r)
 		}
 		out.finish()
 	})
+}
+
+// overLimit says how long the caller has to wait until it may ask for a list of service-center,
+// or for the metrics; 0: it may.
+func (rs *Responses) overLimit(r *http.Request, kind responseKind) time.Duration {
+	if rs.limits == nil || kind == smallKind {
+		return 0
+	}
+	return rs.limits.List(r.Context(), r.RemoteAddr)
 }
 
 // build has next build a response that is built as a whole in memory, unless one of its kind

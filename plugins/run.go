@@ -94,6 +94,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	}
 	ready, err := untilReady(ctx, served, h.Ready)
 	if ready {
+		h.Responses.limits = h.Limits
 		full := h.Responses.Handler(h.Base.Handler())
 		if h.Identity != nil {
 			full = h.Identity.Handler(full)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,18 +22,26 @@ type fakeLimits struct {
 	apps  []string
 	bytes []int64
 	read  int64
+
+	listWait time.Duration // for a list
+	asked    int           // for lists
 }
 
-func (l *fakeLimits) Write(app, _ string, n int64) time.Duration {
+func (l *fakeLimits) Write(_ context.Context, app, _ string, n int64) time.Duration {
 	l.apps, l.bytes = append(l.apps, app), append(l.bytes, n)
 	return l.wait
 }
 
-func (l *fakeLimits) Bytes(_, _ string, n int64) time.Duration {
+func (l *fakeLimits) Bytes(_ context.Context, _, _ string, n int64) time.Duration {
 	if l.read += n; l.after > 0 && l.read > l.after {
 		return 2500 * time.Millisecond
 	}
 	return 0
+}
+
+func (l *fakeLimits) List(context.Context, string) time.Duration {
+	l.asked++
+	return l.listWait
 }
 
 // unsizedBody is a body whose length is not known before. left is what was not read.
@@ -124,4 +133,30 @@ func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
 		require.Equal(t, http.StatusInsufficientStorage, w.Code, "%s %s: %s", c.method, c.path, w.Body)
 		require.Equal(t, c.after, w.Header().Get("Retry-After"), "%s %s", c.method, c.path)
 	}
+}
+
+// Lists are counted apart from writes; nothing else that is read is counted.
+func TestListsAreLimitedAndNothingElseThatIsRead(t *testing.T) {
+	l := &fakeLimits{listWait: 1500 * time.Millisecond}
+	m := http.NewServeMux()
+	all := Routes(newFakeRegistry(), Options{Limits: l, Subscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
+	for _, r := range all {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	var refused []string
+	for _, r := range all {
+		verb, path, _ := strings.Cut(r.Pattern, " ")
+		if verb != http.MethodGet || strings.HasPrefix(path, mepPrefix) {
+			continue
+		}
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest(verb, strings.NewReplacer("{appInstanceId}", "app", "{serviceId}", "id1", "{subscriptionId}", "sub").Replace(path), nil))
+		if w.Code == http.StatusTooManyRequests {
+			require.Equal(t, "2", w.Header().Get("Retry-After"))
+			require.Contains(t, w.Body.String(), "Too many lists")
+			refused = append(refused, r.Name)
+		}
+	}
+	require.ElementsMatch(t, []string{"mp1.GetServices", "mp1.GetApplicationServices", "mp1.GetSubscriptions"}, refused)
+	require.Equal(t, 3, l.asked)
 }

@@ -93,6 +93,9 @@ func problemOf(err error, o Options) *problem {
 		return &problem{status: http.StatusBadRequest, detail: bad.Error()}
 	case errors.As(err, &large):
 		return errTooLarge
+	case errors.As(err, &over) && over.List:
+		return &problem{status: http.StatusTooManyRequests, retryAfter: retryafter.Seconds(over.Wait),
+			detail: "Too many lists in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
 	case errors.As(err, &over):
 		return &problem{status: http.StatusTooManyRequests, retryAfter: retryafter.Seconds(over.Wait),
 			detail: "Too many changes, or too large ones, in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}

@@ -53,6 +53,8 @@ type method struct {
 	handle handlerFunc
 	// takesQuery says that it takes the query parameters of a list; others take none.
 	takesQuery bool
+	// lists says that it answers with a list, which is counted by whoever asks.
+	lists bool
 	// heartbeat says that it carries a heartbeat, which no limit may refuse.
 	heartbeat bool
 }
@@ -79,11 +81,11 @@ func (s *api) resources() []resource {
 		{name: "mp1.PutLiveness", verb: http.MethodPut, access: Owner, handle: s.beat, heartbeat: true}, // EdgeGallery's agents send PUT
 	}
 	return append(s.subscriptionResources(), []resource{
-		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, access: Identified, handle: s.discover, takesQuery: true}}},
+		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, access: Identified, handle: s.discover, takesQuery: true, lists: true}}},
 		{"/services/{serviceId}", []method{{name: "mp1.GetService", verb: http.MethodGet, access: Identified, handle: s.getService}}},
 		{"/transports", []method{{name: "mp1.GetTransports", verb: http.MethodGet, access: Identified, handle: s.getTransports}}},
 		{servicesPattern, []method{
-			{name: "mp1.GetApplicationServices", verb: http.MethodGet, access: Owner, handle: s.listOwnServices, takesQuery: true},
+			{name: "mp1.GetApplicationServices", verb: http.MethodGet, access: Owner, handle: s.listOwnServices, takesQuery: true, lists: true},
 			{name: "mp1.PostService", verb: http.MethodPost, access: Owner, handle: s.registerService},
 		}},
 		{servicePattern, []method{
@@ -142,6 +144,9 @@ func (s *api) routes(prefix, base string, res resource) (out []Route) {
 			if do = s.withRoomAfter(do); s.options.Limits != nil {
 				do = s.withLimits(do)
 			}
+		}
+		if m.lists && s.options.Limits != nil {
+			do = s.withListLimit(do)
 		}
 		out = append(out, Route{m.verb + " " + prefix + base + res.path, m.name, m.access, s.handler(prefix, m.takesQuery, do)})
 		allow = append(allow, m.verb)

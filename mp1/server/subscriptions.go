@@ -70,7 +70,7 @@ func (s *api) subscriptionResources() []resource {
 	}
 	return []resource{
 		{subscriptionsPattern, []method{
-			{name: "mp1.GetSubscriptions", verb: http.MethodGet, access: Owner, handle: s.listSubscriptions},
+			{name: "mp1.GetSubscriptions", verb: http.MethodGet, access: Owner, handle: s.listSubscriptions, lists: true},
 			{name: "mp1.PostSubscription", verb: http.MethodPost, access: Owner, handle: s.subscribe},
 		}},
 		{subscriptionPattern, []method{

@@ -28,10 +28,10 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	}
 	m.Add(refused)
 	began := time.Now()
-	l := newLimits(h.Config.Limits, func() time.Duration { return time.Since(began) }, func(k kind, s scope) {
+	l := newLimits(h.Config.Limits, h.Config.Identity.On(), func() time.Duration { return time.Since(began) }, func(k kind, s scope) {
 		refused.WithLabelValues(kindNames[k], scopes[s]).Inc()
 	})
-	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes are counted apart."},
+	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes and lists are counted apart."},
 		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
 	d := &door{on: h.Config.Identity.On()}

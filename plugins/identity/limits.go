@@ -1,19 +1,23 @@
 package identity
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
-	// allWrites and allBytes are how many times the limit of one caller all callers together
-	// have. Otherwise a client could get any number of writes by made-up names. Bytes have
-	// the smaller factor, for they fill the store.
+	// allWrites, allBytes and allLists are how many times the limit of one caller all callers
+	// together have. Otherwise a client could get any number of writes by made-up names. Bytes
+	// have the smaller factor, for they fill the store.
 	allWrites = 100
 	allBytes  = 8
+	allLists  = 100
 	// perAddress is the part of that which one address gets, so that the rest is left to
 	// others. It is not less, for behind a gateway or on loopback all have one address.
 	perAddress = 0.5
@@ -37,52 +41,71 @@ type kind int
 const (
 	writes kind = iota
 	bytes
+	lists
 	kinds
 )
 
-var kindNames = [kinds]string{writes: "writes", bytes: "bytes"}
+var kindNames = [kinds]string{writes: "writes", bytes: "bytes", lists: "lists"}
 
-// limits implements plugins.Limits. It bounds how much an application may write, counted by
-// its name in the path, or by the address of its connection where the path has none, and how
-// much all callers with one address may write. It is safe for concurrent use, and remembers
+// limits implements server.Limits. It bounds how much a caller may ask for, counted by its
+// identity; or else by the application of the path; or else by the address of its connection;
+// and how much all callers with one address may. It is safe for concurrent use, and remembers
 // a bounded number of callers and addresses.
 type limits struct {
 	total   [kinds]rate
 	clock   func() time.Duration
 	refused func(kind, scope)
+	// identities says whether callers have any. Without them whoever asks for a list is only
+	// an address, which behind a gateway is everybody's: lists are not counted then.
+	identities bool
 
 	mu                 sync.Mutex
 	callers, addresses table
 	all                buckets
 }
 
-func newLimits(c conf.Limits, clock func() time.Duration, refused func(kind, scope)) *limits {
+var _ server.Limits = (*limits)(nil)
+
+func newLimits(c conf.Limits, identities bool, clock func() time.Duration, refused func(kind, scope)) *limits {
 	one := [kinds]rate{
 		writes: {float64(c.WritesPerSecond), float64(c.WritesBurst)},
 		bytes:  {float64(c.BytesPerSecond), float64(c.BytesBurst)},
+		lists:  {float64(c.ListsPerSecond), float64(c.ListsPerSecond)},
 	}
-	l := &limits{clock: clock, refused: refused, callers: newTable(one)}
-	l.total = [kinds]rate{writes: one[writes].times(allWrites), bytes: one[bytes].times(allBytes)}
-	l.addresses = newTable([kinds]rate{writes: l.total[writes].times(perAddress), bytes: l.total[bytes].times(perAddress)})
+	l := &limits{identities: identities, clock: clock, refused: refused, callers: newTable(one)}
+	var addresses [kinds]rate
+	for k, factor := range [kinds]float64{writes: allWrites, bytes: allBytes, lists: allLists} {
+		l.total[k] = one[k].times(factor)
+		addresses[k] = l.total[k].times(perAddress)
+	}
+	l.addresses = newTable(addresses)
 	return l
 }
 
-// Write implements plugins.Limits. It counts a write and the bytes of its body, or says how
+// Write implements server.Limits. It counts a write and the bytes of its body, or says how
 // long to wait for them and counts nothing.
-func (l *limits) Write(app, peer string, n int64) time.Duration {
-	return l.take(app, peer, [kinds]float64{writes: 1, bytes: float64(n)}, false)
+func (l *limits) Write(ctx context.Context, app, peer string, n int64) time.Duration {
+	return l.take(ctx, app, peer, [kinds]float64{writes: 1, bytes: float64(n)}, false)
 }
 
-// Bytes implements plugins.Limits. What was read of a body counts even if it is too much.
-func (l *limits) Bytes(app, peer string, n int64) time.Duration {
-	return l.take(app, peer, [kinds]float64{bytes: float64(n)}, true)
+// Bytes implements server.Limits. What was read of a body counts even if it is too much.
+func (l *limits) Bytes(ctx context.Context, app, peer string, n int64) time.Duration {
+	return l.take(ctx, app, peer, [kinds]float64{bytes: float64(n)}, true)
 }
 
-func (l *limits) take(app, peer string, n [kinds]float64, anyway bool) (wait time.Duration) {
+// List implements server.Limits.
+func (l *limits) List(ctx context.Context, peer string) time.Duration {
+	if !l.identities {
+		return 0
+	}
+	return l.take(ctx, "", peer, [kinds]float64{lists: 1}, false)
+}
+
+func (l *limits) take(ctx context.Context, app, peer string, n [kinds]float64, anyway bool) (wait time.Duration) {
+	caller, address := names(plugins.CallerOf(ctx), app, peer)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock()
-	caller, address := names(app, peer)
 	charges := [scopeCount]charge{
 		ofCaller:  {l.callers.of(caller, now), l.callers.rates},
 		ofAddress: {nil, l.addresses.rates},
@@ -133,9 +156,10 @@ func (a *charge) take(k kind, n float64) {
 	}
 }
 
-// names are the names of the buckets for an application and a peer address. Those of an IPv6
-// host are one, for it can call from a whole /64. address is "" if peer is none.
-func names(app, peer string) (caller, address string) {
+// names are the names of the buckets for an identity or nil, an application and a peer address.
+// Those of an IPv6 host are one, for it can call from a whole /64. address is "" if peer is
+// none. An identity is one caller, whichever applications it acts for.
+func names(id *plugins.Caller, app, peer string) (caller, address string) {
 	host, _, err := net.SplitHostPort(peer)
 	if ip := net.ParseIP(host); ip.To4() != nil {
 		host = ip.String()
@@ -146,6 +170,8 @@ func names(app, peer string) (caller, address string) {
 		address = "peer " + host
 	}
 	switch {
+	case id != nil:
+		return "id " + id.Name, address
 	case app != "":
 		return "app " + app, address
 	case err != nil:

@@ -148,8 +148,9 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	t.Logf("%d operations, %d statuses seen", len(operations(j.doc)), len(j.seen))
 }
 
-// beforeReady are answers that only a starting program gives; test/e2e sees them.
-var beforeReady = []string{"GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503",
+// beforeReady are answers that only a starting program gives, which test/e2e sees, or one with
+// identities, which plugins tests.
+var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503"}
 

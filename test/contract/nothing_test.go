@@ -71,8 +71,13 @@ func (n nothing) DeregisterApplication(context.Context, string, func(mp1.AppInfo
 	return n.err
 }
 
-// nothingLeft is a limit that refuses every write that it is asked about.
+// nothingLeft is a limit that refuses everything that it is asked about.
 type nothingLeft struct{}
 
-func (nothingLeft) Write(string, string, int64) time.Duration { return time.Second / 2 }
-func (nothingLeft) Bytes(string, string, int64) time.Duration { return time.Second / 2 }
+func (nothingLeft) Write(context.Context, string, string, int64) time.Duration {
+	return time.Second / 2
+}
+func (nothingLeft) Bytes(context.Context, string, string, int64) time.Duration {
+	return time.Second / 2
+}
+func (nothingLeft) List(context.Context, string) time.Duration { return time.Second / 2 }

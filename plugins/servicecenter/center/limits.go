@@ -14,21 +14,21 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1/retryafter"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // theLimits comes in service-center's chain before the guard, which reads bodies.
 var theLimits = &limits{}
 
-// limits bounds what may be written through service-center's own API, by the address of
-// the connection: a request there says who it is for, not who it is from.
+// limits bounds what may be written through service-center's own API, by the identity of the
+// caller or else the address of the connection: a request there says who it is for, not who it
+// is from.
 type limits struct {
-	of atomic.Pointer[plugins.Limits]
+	of atomic.Pointer[server.Limits]
 }
 
 // Limit has the writes through service-center's API counted by l; nil: nothing is
 // limited.
-func (c *Center) Limit(l plugins.Limits) {
+func (c *Center) Limit(l server.Limits) {
 	if l != nil {
 		theLimits.of.Store(&l)
 	}
@@ -41,7 +41,8 @@ var unlimited = map[string]bool{
 	"PUT " + registryRoot + "heartbeats": true,
 }
 
-// queries only ask, although they have a body: the body counts, a write does not.
+// queries only ask, although they have a body: they count as lists, and the body counts, but
+// not as a write.
 var queries = map[string]bool{"POST " + batchFind: true}
 
 // Handle implements chain.Handler.
@@ -64,18 +65,21 @@ func (l *limits) Handle(i *chain.Invocation) {
 
 // admit counts the request, and its body while it reads it if its length was not told:
 // the guard behind reads all of it in any case.
-func admit(of plugins.Limits, r *http.Request, query bool) time.Duration {
+func admit(of server.Limits, r *http.Request, query bool) time.Duration {
 	n := max(r.ContentLength, 0)
 	var wait time.Duration
 	if query {
-		wait = of.Bytes("", r.RemoteAddr, n)
+		if wait = of.List(r.Context(), r.RemoteAddr); wait > 0 {
+			return wait
+		}
+		wait = of.Bytes(r.Context(), "", r.RemoteAddr, n)
 	} else {
-		wait = of.Write("", r.RemoteAddr, n)
+		wait = of.Write(r.Context(), "", r.RemoteAddr, n)
 	}
 	if wait > 0 || r.ContentLength >= 0 || r.Body == nil {
 		return wait
 	}
-	b, err := io.ReadAll(&server.CountedBody{ReadCloser: r.Body, Count: func(n int64) time.Duration { return of.Bytes("", r.RemoteAddr, n) }})
+	b, err := io.ReadAll(&server.CountedBody{ReadCloser: r.Body, Count: func(n int64) time.Duration { return of.Bytes(r.Context(), "", r.RemoteAddr, n) }})
 	var over *server.OverLimit
 	if errors.As(err, &over) {
 		return over.Wait
@@ -97,5 +101,5 @@ func (f failing) Read([]byte) (int, error) {
 // tooMany answers in service-center's own form.
 func tooMany(w http.ResponseWriter, wait time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(retryafter.Seconds(wait)))
-	writeError(w, http.StatusTooManyRequests, "429001", "Too Many Requests", "Too many changes, or too large ones, in a short time; wait as long as Retry-After says.")
+	writeError(w, http.StatusTooManyRequests, "429001", "Too Many Requests", "Too many changes or finds, or too large ones, in a short time; wait as long as Retry-After says.")
 }
