@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,11 +23,17 @@ const (
 	refreshSetting   = "servicecomb.registry.refreshInterval"
 	heartbeatSetting = "servicecomb.registry.heartbeat.interval"
 	watchSetting     = "servicecomb.registry.watch"
-	accountSetting   = "servicecomb.credentials.account.username"
+	accountSetting   = "servicecomb.credentials.account.name"
 	ownSettings      = "servicecomb.mec."
 	prefixSetting    = ownSettings + "prefix"
 	tokenSetting     = ownSettings + "tokenFile"
+	tokenURLSetting  = ownSettings + "tokenURL" // these three: client credentials (RFC 6749 §4.4)
+	clientIDSetting  = ownSettings + "clientId"
+	secretSetting    = ownSettings + "clientSecretFile"
 )
+
+// allOwn are the settings below ownSettings that there are.
+var allOwn = []string{prefixSetting, tokenSetting, tokenURLSetting, clientIDSetting, secretSetting}
 
 const (
 	defaultRefresh  = 5 * time.Second
@@ -74,11 +81,13 @@ func readSettings(o Options, r registry.Options, from source) (s settings, err e
 			faults = append(faults, err)
 		}
 	}
-	if file := get(tokenSetting); s.token == nil && file != "" {
-		s.token = agent.TokenFile(file)
+	if s.token == nil {
+		if s.token, err = from.token(s.transport); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	if get(accountSetting) != "" { // it would be left out of every request without a word
-		faults = append(faults, fmt.Errorf("%s is service-center's; a MEC platform takes %s", accountSetting, tokenSetting))
+		faults = append(faults, fmt.Errorf("%s is service-center's; a MEC platform takes %s, or %s", accountSetting, tokenSetting, tokenURLSetting))
 	}
 	if text := get(refreshSetting); text != "" {
 		if s.refresh, err = time.ParseDuration(text); err != nil || s.refresh < minRefresh {
@@ -95,12 +104,32 @@ func readSettings(o Options, r registry.Options, from source) (s settings, err e
 	return s, errors.Join(faults...)
 }
 
+// token is the source of tokens that the settings name; nil: there is none.
+func (from source) token(t http.RoundTripper) (agent.TokenSource, error) {
+	file, tokenURL, id, secret := from.get(tokenSetting), from.get(tokenURLSetting), from.get(clientIDSetting), from.get(secretSetting)
+	switch {
+	case file != "" && tokenURL+id+secret != "":
+		return nil, fmt.Errorf("%s and %s exclude each other", tokenSetting, tokenURLSetting)
+	case file != "":
+		return agent.TokenFile(file), nil
+	case tokenURL+id+secret == "":
+		return nil, nil
+	case tokenURL == "" || id == "" || secret == "":
+		return nil, fmt.Errorf("%s, %s and %s belong together", tokenURLSetting, clientIDSetting, secretSetting)
+	}
+	if u, err := url.Parse(tokenURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%s must be an http:// or https:// URL", tokenURLSetting)
+	}
+	return agent.OAuth2(agent.OAuth2Client{TokenURL: tokenURL, ClientID: id, Transport: t,
+		Secret: func() (string, error) { return agent.ReadSecret(secret) }}), nil
+}
+
 // unknown has an error for each setting of ours that there is not: a misspelt name of the
 // token's file would have every request go without it.
 func (from source) unknown() (faults []error) {
 	for _, key := range slices.Sorted(slices.Values(from.keys())) {
-		if strings.HasPrefix(key, ownSettings) && key != prefixSetting && key != tokenSetting {
-			faults = append(faults, fmt.Errorf("%s is no setting; there are %s and %s", key, prefixSetting, tokenSetting))
+		if strings.HasPrefix(key, ownSettings) && !slices.Contains(allOwn, key) {
+			faults = append(faults, fmt.Errorf("%s is no setting; there are %s", key, strings.Join(allOwn, ", ")))
 		}
 	}
 	return faults

@@ -3,10 +3,13 @@ package chassis
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -41,6 +44,10 @@ func TestEveryFaultOfTheSettingsIsSaid(t *testing.T) {
 		heartbeatSetting: {"often", "1ms", "48h", "-5s", "5"},
 		accountSetting:   {"root"},
 
+		tokenURLSetting: {"https://mep.example/oauth2/token"}, // without the others
+		clientIDSetting: {"me"},
+		secretSetting:   {"/run/secret"},
+
 		"servicecomb.mec.tokenfile": {"/run/token"},
 		"servicecomb.mec.app":       {"x"},
 	} {
@@ -53,6 +60,31 @@ func TestEveryFaultOfTheSettingsIsSaid(t *testing.T) {
 	for _, key := range []string{refreshSetting, heartbeatSetting, accountSetting} {
 		require.ErrorContains(t, err, key)
 	}
+}
+
+func TestCredentialsBringTokensOverTheSameTransport(t *testing.T) {
+	platform := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, secret, _ := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":900}`, r.URL.Path+" "+id+" "+secret)
+	}))
+	defer platform.Close()
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("hush\n"), 0o600))
+	with := map[string]string{tokenURLSetting: platform.URL + "/oauth2/token", clientIDSetting: "me", secretSetting: secret}
+	s, err := readSettings(Options{Transport: platform.Client().Transport}, address, settingsOf(with))
+	require.NoError(t, err)
+	token, err := s.token.Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "/oauth2/token me hush", token)
+
+	with[tokenSetting] = "/run/token"
+	_, err = readSettings(Options{}, address, settingsOf(with))
+	require.ErrorContains(t, err, tokenSetting+" and "+tokenURLSetting)
+	delete(with, tokenSetting)
+	with[tokenURLSetting] = "mep.example/oauth2/token"
+	_, err = readSettings(Options{}, address, settingsOf(with))
+	require.ErrorContains(t, err, tokenURLSetting+" must be")
 }
 
 // go-chassis verifies no certificate of a registry unless it is told to.
