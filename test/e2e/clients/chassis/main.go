@@ -2,10 +2,10 @@
 // and over, and says on a line whenever the outcome changes. It must know nothing of this
 // project.
 //
-//	chassis REGISTRY-URL LISTEN APPID URL
+//	chassis REGISTRY-URL LISTEN APPID URL [FILE...]
 //
-// URL names the service as go-chassis has it: http://NAME/path. It ends when its standard
-// input does.
+// URL names the service as go-chassis has it: http://NAME/path. FILEs are more of its
+// configuration, such as tls.yaml and auth.yaml. It ends when its standard input does.
 package main
 
 import (
@@ -46,13 +46,13 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5:]); err != nil {
 		fmt.Println("FAILED", err)
 		os.Exit(1)
 	}
 }
 
-func run(registry, listen, app, target string) error {
+func run(registry, listen, app, target string, more []string) error {
 	home, err := os.MkdirTemp("", "chassis-")
 	if err != nil {
 		return err
@@ -61,7 +61,15 @@ func run(registry, listen, app, target string) error {
 	if err := os.Mkdir(conf, 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"chassis.yaml": fmt.Sprintf(configuration, registry, listen), "microservice.yaml": description} {
+	files := map[string]string{"chassis.yaml": fmt.Sprintf(configuration, registry, listen), "microservice.yaml": description}
+	for _, file := range more {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		files[filepath.Base(file)] = string(text)
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(conf, name), []byte(text), 0o600); err != nil {
 			return err
 		}

@@ -3,30 +3,78 @@
 // of another appId and watches it. It says each step on a line of its own. It must know
 // nothing of this project.
 //
-//	scclient HOST:PORT APPID NAME
+//	scclient [-ca FILE] [-cert FILE -key FILE] [-account NAME -password FILE] HOST:PORT APPID NAME
 //
-// It ends when its standard input does.
+// With -ca it speaks TLS. It ends when its standard input does.
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/go-chassis/cari/discovery"
+	"github.com/go-chassis/cari/rbac"
 	"github.com/go-chassis/sc-client"
 )
 
 func main() {
-	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	var i identity
+	flag.StringVar(&i.ca, "ca", "", "certificates that sign the server's")
+	flag.StringVar(&i.cert, "cert", "", "its own certificate")
+	flag.StringVar(&i.key, "key", "", "the key of -cert")
+	flag.StringVar(&i.account, "account", "", "the account of service-center")
+	flag.StringVar(&i.password, "password", "", "a file with its password")
+	flag.Parse()
+	if err := run(i, flag.Arg(0), flag.Arg(1), flag.Arg(2)); err != nil {
 		fmt.Println("FAILED", err)
 		os.Exit(1)
 	}
 }
 
-func run(address, app, name string) error {
-	c, err := sc.NewClient(sc.Options{Endpoints: []string{address}})
+// identity is what the client proves itself with, as files and names.
+type identity struct{ ca, cert, key, account, password string }
+
+func (i identity) options(address string) (sc.Options, error) {
+	o := sc.Options{Endpoints: []string{address}}
+	if i.ca != "" {
+		pem, err := os.ReadFile(i.ca)
+		if err != nil {
+			return o, err
+		}
+		o.EnableSSL, o.TLSConfig = true, &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return o, errors.New("-ca holds no certificate")
+		}
+	}
+	if i.cert != "" {
+		pair, err := tls.LoadX509KeyPair(i.cert, i.key)
+		if err != nil {
+			return o, err
+		}
+		o.TLSConfig.Certificates = []tls.Certificate{pair}
+	}
+	if i.account != "" {
+		password, err := os.ReadFile(i.password)
+		if err != nil {
+			return o, err
+		}
+		o.EnableAuth, o.AuthUser = true, &rbac.AuthUser{Username: i.account, Password: strings.TrimSpace(string(password))}
+	}
+	return o, nil
+}
+
+func run(i identity, address, app, name string) error {
+	o, err := i.options(address)
+	if err != nil {
+		return err
+	}
+	c, err := sc.NewClient(o)
 	if err != nil {
 		return err
 	}
