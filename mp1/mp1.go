@@ -38,3 +38,6 @@ const Base = "/mec_service_mgmt/v1"
 
 // AppSupportBase is the root of the application support API.
 const AppSupportBase = "/mec_app_support/v1"
+
+// LivenessBase is the root of what this platform has beside ETSI's APIs.
+const LivenessBase = "/mec_liveness/v1"

@@ -37,10 +37,13 @@ const (
 // The platform is told nothing of an error but that it shall try again (503), or that the
 // subscription has ended ([ErrEndSubscription]). What is no notification is refused.
 //
-// Whoever can reach the callback can send it notifications: MEC 011 has no signature. A path
-// that cannot be guessed, https, and asking the platform before acting on a change help.
+// Whoever can reach the callback can send it notifications, unless they are verified by
+// [VerifiedBy]: then what the platform has not signed is refused (403), or answered 503 while
+// its keys cannot be had. MEC 011 has no signature; our platform adds one. For others, a path that
+// cannot be guessed, https, and asking the platform before acting on a change help.
 type Notifications struct {
-	handle func(context.Context, mp1.Notification) error
+	handle   func(context.Context, mp1.Notification) error
+	verifier *Verifier // nil: everybody is believed
 
 	mu      sync.Mutex
 	running map[string]chan struct{} // being handled; closed when that ends
@@ -53,21 +56,32 @@ type Notifications struct {
 // called by several goroutines if there are several subscriptions; our platform sends the
 // notifications of one subscription one after the other, in order. The context ends with
 // the request: when the platform waits no longer, it will send the notification again.
-func NewNotifications(handle func(context.Context, mp1.Notification) error) *Notifications {
-	return &Notifications{handle: handle, running: map[string]chan struct{}{}, handled: map[string]bool{}}
+func NewNotifications(handle func(context.Context, mp1.Notification) error, options ...NotificationsOption) *Notifications {
+	n := &Notifications{handle: handle, running: map[string]chan struct{}{}, handled: map[string]bool{}}
+	for _, option := range options {
+		option(n)
+	}
+	return n
 }
+
+// NotificationsOption is an option of [NewNotifications].
+type NotificationsOption func(*Notifications)
+
+// VerifiedBy has only those notifications handed over that the verifier accepts.
+func VerifiedBy(v *Verifier) NotificationsOption { return func(n *Notifications) { n.verifier = v } }
 
 // ServeHTTP implements http.Handler.
 func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	notification, status := readNotification(w, r)
+	notification, status := n.read(w, r)
 	if status == 0 {
-		status = n.take(r.Context(), r.Header.Get("Webhook-Id"), notification)
+		status = n.take(r.Context(), r.Header.Get(webhookID), notification)
 	}
 	w.WriteHeader(status)
 }
 
-// readNotification reads a request. status is 0, or with what it is refused.
-func readNotification(w http.ResponseWriter, r *http.Request) (out mp1.Notification, status int) {
+// read reads a request. status is 0, or with what it is refused. What was not verified is not
+// parsed.
+func (n *Notifications) read(w http.ResponseWriter, r *http.Request) (out mp1.Notification, status int) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return out, http.StatusMethodNotAllowed
@@ -81,10 +95,29 @@ func readNotification(w http.ResponseWriter, r *http.Request) (out mp1.Notificat
 	switch {
 	case errors.As(err, &large):
 		return out, http.StatusRequestEntityTooLarge
-	case err != nil, json.Unmarshal(data, &out) != nil, out.NotificationType != mp1.NotificationType, len(r.Header.Get("Webhook-Id")) > maxWebhookID:
+	case err != nil, len(r.Header.Get(webhookID)) > maxWebhookID:
+		return out, http.StatusBadRequest
+	}
+	if status := n.verify(r, data); status != 0 {
+		return out, status
+	}
+	if json.Unmarshal(data, &out) != nil || out.NotificationType != mp1.NotificationType {
 		return out, http.StatusBadRequest
 	}
 	return out, 0
+}
+
+func (n *Notifications) verify(r *http.Request, body []byte) (status int) {
+	if n.verifier == nil {
+		return 0
+	}
+	switch err := n.verifier.Verify(r.Context(), r.Header, body); {
+	case errors.Is(err, ErrUnverified):
+		return http.StatusForbidden
+	case err != nil:
+		return http.StatusServiceUnavailable
+	}
+	return 0
 }
 
 // take hands a notification over unless that was done, and returns the status of the answer.
