@@ -27,10 +27,17 @@ MEC 011, Mp1) and keeps them alive.
   mep-agent stop [PID]         stop the agent with this process id as SIGTERM does;
                                without one that of 1, the first of a container
   mep-agent listen HOST:PORT   print the notifications that a platform sends here
-                               as a callback, one line each, until interrupted
+                               as a callback, one line each, until interrupted;
+    [--verify URL|FILE|KEY [--ca FILE]] [--cert FILE --key FILE [--client-ca FILE]]
   mep-agent example            print a configuration with every setting, explained
 
   --config FILE                read settings and services from a YAML file
+  --verify URL|FILE|KEY        refuse what the platform has not signed, by the keys
+                               at its URL, in a file (one on each line) or given
+                               here (whpk_..., several separated by commas)
+  --ca FILE                    certificates that sign that of the platform's URL
+  --cert FILE, --key FILE      serve HTTPS; read again when they are replaced
+  --client-ca FILE             want a client certificate that one of these signed
   -o table|json                print for people (table) or for programs
   --version                    print the version and exit
   --help                       print this and exit
@@ -50,12 +57,13 @@ local.listen, or status --ready or --registered found a service that is not.
 type command struct {
 	name    string // of subcommands; "": run the agent
 	config  string
-	address string // HOST:PORT of listen and status; "": none was given
-	pid     int    // of stop
-	offline bool   // of check
-	ready   bool   // of status
-	entered bool   // of status: --registered
-	json    bool   // of check and status
+	address string // HOST:PORT of status; "": none was given
+	listen  listenOptions
+	pid     int  // of stop
+	offline bool // of check
+	ready   bool // of status
+	entered bool // of status: --registered
+	json    bool // of check and status
 	version bool
 }
 
@@ -65,7 +73,7 @@ var subcommands = map[string][]string{
 	"check":   {"config", "offline", "o"},
 	"status":  {"config", "ready", "registered", "o"},
 	"stop":    nil,
-	"listen":  nil,
+	"listen":  {"verify", "ca", "cert", "key", "client-ca"},
 	"example": nil,
 }
 
@@ -96,10 +104,14 @@ func parse(args []string, out io.Writer) (command, error) {
 		}
 		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
 	}
-	var empty bool
-	fs.Visit(func(f *flag.Flag) { empty = empty || f.Name == "config" && c.config == "" })
-	if empty {
-		return command{}, errors.New("--config must name a file")
+	var empty error
+	fs.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" && f.Name != "o" {
+			empty = fmt.Errorf("--%s must name a file", f.Name)
+		}
+	})
+	if empty != nil {
+		return command{}, empty
 	}
 	return c, c.parseRest(rest)
 }
@@ -122,6 +134,11 @@ func (c *command) flags() *flag.FlagSet {
 	}
 	if slices.Contains(own, "registered") {
 		fs.BoolVar(&c.entered, "registered", false, "")
+	}
+	for name, value := range map[string]*string{"verify": &c.listen.verify, "ca": &c.listen.ca, "cert": &c.listen.cert, "key": &c.listen.key, "client-ca": &c.listen.clientCA} {
+		if slices.Contains(own, name) {
+			fs.StringVar(value, name, "", "")
+		}
 	}
 	if slices.Contains(own, "o") {
 		fs.Func("o", "", func(form string) error {
@@ -153,11 +170,14 @@ func (c *command) parseRest(rest []string) error {
 		return nil
 	case c.name == "listen" && len(rest) != 1:
 		return errors.New("listen takes one address, such as 127.0.0.1:8088")
+	case c.name == "listen":
+		c.listen.address = rest[0]
+		return c.listen.fault()
 	case c.ready && c.entered:
 		return errors.New("status takes --ready or --registered, not both")
 	case c.name == "status" && len(rest) == 1 && c.config != "":
 		return errors.New("status takes an address or --config, not both")
-	case c.name == "listen" || c.name == "status" && len(rest) == 1:
+	case c.name == "status" && len(rest) == 1:
 		c.address = rest[0]
 		return nil
 	case c.name == "stop" && len(rest) <= 1:

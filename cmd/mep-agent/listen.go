@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"net"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 const (
@@ -38,9 +41,23 @@ func checkedAddress(addr string) (string, error) {
 	return addr, nil
 }
 
-// listen prints the notifications that arrive at addr, HOST:PORT or :PORT, until ctx ends.
-func listen(ctx context.Context, addr string, out io.Writer) error {
-	addr, err := checkedAddress(addr)
+// listen prints the notifications that arrive at an address, HOST:PORT or :PORT, until ctx
+// ends.
+func listen(ctx context.Context, o listenOptions, out io.Writer) error {
+	addr, err := checkedAddress(o.address)
+	if err != nil {
+		return err
+	}
+	p := &printer{out: out, now: time.Now}
+	var verifies string
+	if o.verify != "" {
+		var keys client.KeySource
+		if keys, verifies, err = keySource(o); err != nil {
+			return err
+		}
+		p.verifier = client.NewVerifier(keys)
+	}
+	secure, err := o.tls()
 	if err != nil {
 		return err
 	}
@@ -54,15 +71,24 @@ func listen(ctx context.Context, addr string, out io.Writer) error {
 	} else {
 		at += "/"
 	}
-	fmt.Fprintf(out, "listening; as callbackReference use http://%s\n", at)
-	return serve(ctx, l, &printer{out: out, now: time.Now})
+	scheme := "http"
+	if secure != nil {
+		scheme, l = "https", tls.NewListener(l, secure)
+	}
+	fmt.Fprintf(out, "listening; as callbackReference use %s://%s\n%s", scheme, at, verifies)
+	srv := newServer(p)
+	srv.ErrorLog = log.New(refusals{p}, "", 0)
+	return serve(ctx, l, srv)
+}
+
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
+		WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
 }
 
 // serve answers on l until ctx ends, then waits for the requests in flight, but for no more
 // than shutdownTimeout.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
-		WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+func serve(ctx context.Context, l net.Listener, srv *http.Server) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {
@@ -81,9 +107,10 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 // printer is a handler for callbacks of subscriptions, which prints what it is notified of
 // (MEC 011 v3.1.1 §8.1.4.2).
 type printer struct {
-	mu  sync.Mutex // held while a notification is printed
-	out io.Writer
-	now func() time.Time
+	mu       sync.Mutex // held while a notification is printed
+	out      io.Writer
+	now      func() time.Time
+	verifier *client.Verifier // nil: everybody is believed
 }
 
 // notification is what is printed of a notification. Other members are ignored, for a
@@ -122,6 +149,12 @@ func (p *printer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the notification could not be read to its end", http.StatusBadRequest)
 		return
 	}
+	if p.verifier != nil {
+		if err := p.verifier.Verify(r.Context(), r.Header, body); err != nil {
+			p.refuse(w, r, err)
+			return
+		}
+	}
 	var n notification
 	if err := json.Unmarshal(body, &n); err != nil || n.Type == "" {
 		http.Error(w, "the body is not a notification with a notificationType", http.StatusBadRequest)
@@ -151,9 +184,13 @@ func (p *printer) print(n notification, id string) error {
 		fmt.Fprintf(&b, "%s %-18s %-9s %s serInstanceId=%s webhook-id=%s\n",
 			at, word(r.ChangeType), word(r.State), word(r.SerName), word(r.InstanceID), word(id))
 	}
+	return p.write(b.String())
+}
+
+func (p *printer) write(lines string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := io.WriteString(p.out, b.String())
+	_, err := io.WriteString(p.out, lines)
 	return err
 }
 

@@ -94,7 +94,7 @@ func (c command) run(ctx context.Context, environ []string, out, errs io.Writer)
 		if q, ok := out.(*logs.Queue); ok {
 			out = q.Confirmed(printTimeout) // a platform is told that it was printed
 		}
-		return listen(ctx, c.address, out)
+		return listen(ctx, c.listen, out)
 	case c.name == "stop":
 		return stop(c.pid)
 	case c.name == "example":

@@ -46,7 +46,7 @@ func runAgent(ctx context.Context, c conf.Agent, environ []string, out, errs io.
 		}
 		where = fmt.Sprintf("; status on http://%s/status", l.Addr())
 		go func() {
-			ended <- serve(ctx, l, a.Local(agent.LocalOptions{Metrics: metrics, EdgeGallery: c.Local.EdgeGallery}))
+			ended <- serve(ctx, l, newServer(a.Local(agent.LocalOptions{Metrics: metrics, EdgeGallery: c.Local.EdgeGallery})))
 			stop() // without the pages that were asked for the agent ends, too
 		}()
 	} else {
