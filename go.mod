@@ -10,7 +10,6 @@ require (
 	github.com/go-chassis/go-chassis/v2 v2.7.1
 	github.com/go-chassis/openlog v1.1.3
 	github.com/prometheus/client_golang v1.21.1
-	github.com/rs/cors v0.0.0-20170608165155-8dd4211afb5d
 	github.com/stretchr/testify v1.11.1
 	go.etcd.io/etcd/api/v3 v3.6.14
 	go.etcd.io/etcd/client/pkg/v3 v3.6.14

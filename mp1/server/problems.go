@@ -37,6 +37,12 @@ var (
 	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )
 
+// The refusals of what web pages send.
+var (
+	ErrHost   error = &problem{status: http.StatusMisdirectedRequest, detail: "This server listens on loopback without TLS and answers to localhost, loopback addresses and the host of server.advertise only."}
+	ErrOrigin error = &problem{status: http.StatusForbidden, detail: "A page of another origin may not do this; server.origins names those that may."}
+)
+
 // The refusals that the handlers make themselves.
 var (
 	errNoResource = &problem{status: http.StatusNotFound, detail: "There is no such resource; take URIs from _links."}

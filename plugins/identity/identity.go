@@ -35,7 +35,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
 	d := &door{on: h.Config.Identity.On()}
-	h.Identity = d
+	h.Identity = guardedDoor{d, newOrigins(h.Config.Server, h.Address)}
 	h.OnAdmin(d.routes.show())
 	return m.Unregister, nil
 }

@@ -163,7 +163,7 @@ func unread(ctx context.Context, s *mep.Server) {
 			_ = tcp.SetReadBuffer(4 << 10)
 		}
 		path := []string{mep.Base + "/services", "/mep" + mep.Base + "/services", "/v4/default/govern/microservices?options=all", "/metrics"}[i%4]
-		_, _ = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n", 200))
+		_, _ = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 200))
 		all = append(all, c)
 	}
 	time.Sleep(2 * time.Second)

@@ -177,11 +177,11 @@ func (h *hostile) hold(ctx context.Context, address, path string, kind int) {
 			h.closed.Add(1)
 		}
 	}()
-	beat := "PATCH " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+	beat := "PATCH " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
 	switch kind {
 	case 0: // says nothing
 	case 1: // says nothing any more
-		_, err = io.WriteString(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err = io.WriteString(c, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	case 2:
 		h.drip(ctx, c, beat+"X-Slow: "+strings.Repeat("x", 1000))
 		return
@@ -195,7 +195,7 @@ func (h *hostile) hold(ctx context.Context, address, path string, kind int) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetReadBuffer(4 << 10)
 		}
-		_, _ = io.WriteString(c, strings.Repeat("GET "+mep.Base+"/services HTTP/1.1\r\nHost: x\r\n\r\n", 200))
+		_, _ = io.WriteString(c, strings.Repeat("GET "+mep.Base+"/services HTTP/1.1\r\nHost: localhost\r\n\r\n", 200))
 		<-ctx.Done()
 		return
 	}

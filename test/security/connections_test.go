@@ -22,7 +22,7 @@ func TestHeartbeatsGetInWhateverIsOpen(t *testing.T) {
 	liveness := mep.LivenessOf("app", service)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	texts := []string{"", "GET /health HTTP/1.1\r\nHost: h\r\n\r\n", "PATCH " + liveness + " HTTP/1.1\r\nHost: h\r\nX-Slow: "}
+	texts := []string{"", "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", "PATCH " + liveness + " HTTP/1.1\r\nHost: h\r\nX-Slow: "}
 	for i := range 600 {
 		c, err := net.Dial("tcp", s.Listen)
 		require.NoError(t, err)

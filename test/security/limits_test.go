@@ -78,7 +78,7 @@ func TestBytesAreLimitedHoweverTheyAreSent(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	require.NoError(t, c.SetDeadline(time.Now().Add(5*time.Second)), "the server waits 10 s for a body")
-	_, err = fmt.Fprintf(c, "POST %s/applications/in-chunks/services HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n", mp1.Base)
+	_, err = fmt.Fprintf(c, "POST %s/applications/in-chunks/services HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\n\r\n", mp1.Base)
 	require.NoError(t, err)
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(t, err, "429 although the body does not come")
@@ -124,7 +124,7 @@ func TestWhoDoesNotReadHoldsNoMemoryInProportion(t *testing.T) {
 			c, err := net.Dial("tcp", s.Listen)
 			require.NoError(t, err)
 			_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
-			_, err = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n", 50))
+			_, err = io.WriteString(c, strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 50))
 			require.NoError(t, err)
 			all = append(all, c)
 		}

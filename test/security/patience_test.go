@@ -22,7 +22,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t)
 	service, _ := fresh(t, s)
-	beat := "PATCH " + mep.ServicesOf("app") + "/" + service + "/liveness HTTP/1.1\r\nHost: h\r\n"
+	beat := "PATCH " + mep.ServicesOf("app") + "/" + service + "/liveness HTTP/1.1\r\nHost: localhost\r\n"
 	var wg sync.WaitGroup
 	for name, c := range map[string]struct {
 		begin, drip string
@@ -86,7 +86,7 @@ func TestBodiesAreCutOffBeforeTheyAreRead(t *testing.T) {
 		{"POST", mep.ServicesOf("app"), 64 << 10}, {"POST", mep.SubscriptionsOf("app"), 64 << 10},
 		{"POST", mp1.AppSupportBase + "/registrations", 64 << 10}, {"PUT", mp1.AppSupportBase + "/registrations/app", 64 << 10},
 	} {
-		head := c.method + " " + c.path + " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+		head := c.method + " " + c.path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 		body := strings.Repeat(" ", c.most)
 		require.Equal(t, 400, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", c.most, body))), "%s %s: as much as it may be", c.method, c.path)
 		require.Equal(t, 413, send(t, s, []byte(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s ", c.most+1, body))), "%s %s: one more", c.method, c.path)

@@ -77,7 +77,7 @@ func TestNoAnswerWaitsForABodyThatItDoesNotNeed(t *testing.T) {
 					if t.Failed() {
 						return
 					}
-					status, kind, body, err := firstAnswer(s, method+" "+path+" HTTP/1.1\r\nHost: h\r\n"+form)
+					status, kind, body, err := firstAnswer(s, method+" "+path+" HTTP/1.1\r\nHost: localhost\r\n"+form)
 					what := fmt.Sprintf("%s %.100s, %s", method, path, name)
 					if !assert.NoError(t, err, what) {
 						return
@@ -120,7 +120,7 @@ func TestServiceCombsRefusalsWaitForNoBody(t *testing.T) {
 	for _, route := range []string{"PUT " + one + "/properties", "DELETE " + one, "POST " + one + "/instances", "PUT " + one + "/instances/" + string(ids[1]) + "/heartbeat",
 		"PUT " + one + "/instances/" + string(ids[1]) + "/properties", "PUT " + one + "/instances/" + string(ids[1]) + "/status", "DELETE " + one + "/instances/" + string(ids[1])} {
 		for name, form := range forms {
-			status, _, body, err := firstAnswer(s, route+" HTTP/1.1\r\nHost: h\r\n"+form)
+			status, _, body, err := firstAnswer(s, route+" HTTP/1.1\r\nHost: localhost\r\n"+form)
 			require.NoError(t, err, "%s, %s", route, name)
 			if name != "withheld, chunked" || status != 100 { // its length is not told, so its bytes are counted first
 				require.Contains(t, []int{403, 429}, status, "%s, %s: %s", route, name, body)
@@ -153,7 +153,7 @@ func witness(t *testing.T, s *mep.Server, service string) <-chan struct{} {
 			return
 		}
 		defer func() { _ = c.Close() }()
-		_, _ = fmt.Fprintf(c, "PATCH %s/applications/app/services/%s/liveness HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n", mp1.Base, service)
+		_, _ = fmt.Fprintf(c, "PATCH %s/applications/app/services/%s/liveness HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n", mp1.Base, service)
 		r := bufio.NewReader(c)
 		_, _, _, err = nextAnswer(r, "PATCH") // 100: from here on its body is waited for
 		close(begun)

@@ -2,7 +2,6 @@ package center
 
 import (
 	"log"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -26,11 +25,9 @@ import (
 	"github.com/apache/servicecomb-service-center/server/handler/maxbody"
 	"github.com/apache/servicecomb-service-center/server/interceptor"
 	"github.com/apache/servicecomb-service-center/server/interceptor/access"
-	"github.com/apache/servicecomb-service-center/server/interceptor/cors"
 	"github.com/apache/servicecomb-service-center/server/plugin"
 	"github.com/apache/servicecomb-service-center/server/plugin/tracing"
 	"github.com/go-chassis/go-archaius"
-	rscors "github.com/rs/cors"
 
 	// What service-center registers by being imported. Left out: its bootstrap and
 	// server/rest/syncer, whose init reads the configuration before server/init has
@@ -129,15 +126,11 @@ func configure(host, port string, sink scLogSink) error {
 
 // chains registers interceptors and handlers once per process, in the order of
 // service-center's own bootstrap, with the guard in front of its controllers. The
-// tracing handler is left out: it reads a header map that net/http reuses.
+// tracing handler is left out: it reads a header map that net/http reuses. So is the
+// interceptor of CORS, which lets the pages of all origins in: plugins/identity has ours.
 var chains = sync.OnceFunc(func() {
-	cors.CORS = rscors.New(rscors.Options{ // its own refuses the preflight of PATCH
-		AllowedHeaders: []string{"Origin", "Accept", "Content-Type", "X-Domain-Name", "X-ConsumerId", "If-Match"},
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "UPDATE"},
-	})
 	chain.RegisterHandler(rest.ServerChainName, theAccess)
 	interceptor.RegisterInterceptFunc(access.Intercept)
-	interceptor.RegisterInterceptFunc(preflight)
 	for _, name := range []string{rest.ServerChainName, mp1Chain} {
 		chain.RegisterHandler(name, &maxbody.Handler{})
 		if name == rest.ServerChainName {
@@ -154,14 +147,6 @@ var chains = sync.OnceFunc(func() {
 	// Its etcd packages and handlers call a tracing plugin without asking if there is one.
 	plugin.RegisterPlugin(plugin.Plugin{Kind: tracing.TRACING, Name: plugin.Buildin, New: func() plugin.Instance { return noTrace{} }})
 })
-
-// preflight hands only what is one to service-center's, which ends every OPTIONS.
-func preflight(w http.ResponseWriter, r *http.Request) error {
-	if r.Method == http.MethodOptions && (r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "") {
-		return nil
-	}
-	return cors.Intercept(w, r)
-}
 
 type noTrace struct{}
 
