@@ -83,6 +83,7 @@ func (k checker) oneOf(path, got string, of ...string) {
 }
 
 func (k checker) server() {
+	k.origins()
 	if strings.ContainsRune(k.Server.AdminSocket, 0) {
 		k.fault("server.adminSocket", "must be the path of a socket, not %s", shown(k.Server.AdminSocket))
 	}
