@@ -11,6 +11,7 @@ require (
 	github.com/go-chassis/openlog v1.1.3
 	github.com/prometheus/client_golang v1.21.1
 	github.com/stretchr/testify v1.11.1
+	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78
 	go.etcd.io/etcd/api/v3 v3.6.14
 	go.etcd.io/etcd/client/pkg/v3 v3.6.14
 	go.etcd.io/etcd/client/v3 v3.6.14

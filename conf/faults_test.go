@@ -59,6 +59,12 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"server: {advertise: '10.0.0.5:0'}\n", "m.yaml:1: server.advertise: must be HOST:PORT"},
 		{"server: {listen: '127.0.0.1:65536'}\n", "m.yaml:1: server.listen: must be HOST:PORT"},
 		{"server: {listen: ':30100'}\n", "m.yaml:1: server.listen: must be HOST:PORT with an IP address or localhost as HOST and a number up to 65535 as PORT; for every address write 0.0.0.0:30100 or [::]:30100"},
+		{"server:\n  tls:\n    certFile: c\n", "m.yaml:3: server.tls.keyFile: must be given together with server.tls.certFile"},
+		{"server: {tls: {keyFile: k}}\n", "m.yaml:1: server.tls.certFile: must be given together with server.tls.keyFile"},
+		{"server: {tls: {keyPasswordFile: p}}\n", "m.yaml:1: server.tls.keyPasswordFile: is of no use without server.tls.certFile"},
+		{"server: {tls: {clientCAFile: ca}}\n", "m.yaml:1: server.tls.clientCAFile: is of no use without server.tls.certFile"},
+		{"server: {tls: {certFile: \"a\\0\", keyFile: k}}\n", `m.yaml:1: server.tls.certFile: must be the path of a file, not "a\x00"`},
+		{"notify:\n  certFile: c\n", "m.yaml:2: notify.keyFile: must be given together with notify.certFile"},
 		{"store: {kind: redis}\n", `m.yaml:1: store.kind: must be embedded or etcd, not "redis"`},
 		{"store: {dataDir: ''}\n", `m.yaml:1: store.dataDir: must name a directory for store.kind embedded, not ""`},
 		{"store: {quotaBytes: 33554432}\n", `m.yaml:1: store.quotaBytes: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not the number "33554432"`},
@@ -239,4 +245,17 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Faults of files come with all others, at the line of their key; but none about a key whose
+// value could not be read.
+func TestRulesFromOutsideAreCheckedWithAllOthers(t *testing.T) {
+	rule := func(c Config, fault func(path, format string, args ...any)) {
+		fault("server.tls.certFile", "%q is bad", c.Server.TLS.CertFile)
+		fault("notify.timeout", "is bad")
+	}
+	_, err := Load(Sources{File: "m.yaml", Data: []byte("compat: x\nserver:\n  tls:\n    certFile: c\n    keyFile: k\nnotify: {timeout: soon}\n"), Rules: []Rule{rule}})
+	require.EqualError(t, err, `m.yaml:1: compat: must be none or edgegallery, not "x"
+m.yaml:6: notify.timeout: must be a Go duration such as 30s, 5m or 24h, not "soon"
+m.yaml:4: server.tls.certFile: "c" is bad`)
 }

@@ -24,7 +24,14 @@ type Sources struct {
 	// Flags holds the flags that were given, by their name without dashes, such as
 	// listen and etcd-endpoints.
 	Flags map[string]string
+	// Rules are those that conf cannot check itself, for they read the files that settings
+	// name.
+	Rules []Rule
 }
+
+// Rule checks a configuration and calls fault with what is wrong: the key that it is said
+// for, and what must hold. What other rules refuse may be in the configuration still.
+type Rule func(c Config, fault func(path, format string, args ...any))
 
 // Load puts a configuration together. Its error is a Faults with everything
 // that is wrong in any source, overridden values included.
@@ -40,7 +47,11 @@ func Load(src Sources) (Config, error) {
 	if overrides(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
 		c.Store.Kind = Etcd
 	}
-	check(&c, origin.where, all.reporter())
+	report := all.reporter()
+	check(&c, origin.where, report)
+	for _, rule := range src.Rules {
+		rule(c, checker{&c, origin.where, report}.fault)
+	}
 	if err := all.err(); err != nil {
 		return Config{}, err
 	}

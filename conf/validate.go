@@ -40,6 +40,7 @@ type checker struct {
 func check(c *Config, where func(string) string, report func(Fault, ...string)) {
 	k := checker{c, where, report}
 	k.server()
+	k.tls()
 	k.store()
 	k.applications()
 	k.intervals()

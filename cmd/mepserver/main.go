@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/go-chassis/openlog"
 
@@ -40,6 +41,11 @@ func list() []plugins.Plugin {
 		servicemgmt.Plugin(),
 		admin.Plugin(), // last: it serves what all of them offer
 	}
+}
+
+// rules are those of the files that a configuration names.
+func rules(now time.Time) []conf.Rule {
+	return []conf.Rule{plugins.TLSFiles(now)}
 }
 
 // version is set by the linker for releases.
@@ -92,7 +98,7 @@ func (p environment) run(ctx context.Context) int {
 		fmt.Fprintln(p.out, "mepserver", revision.Describe(version))
 		return 0
 	}
-	o.sources.Environ = p.environ
+	o.sources.Environ, o.sources.Rules = p.environ, rules(time.Now())
 	c, err := conf.Load(o.sources)
 	if err != nil {
 		fmt.Fprintln(p.errs, err)

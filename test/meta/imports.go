@@ -208,7 +208,7 @@ func refusedProject(r row, f File, target string) string {
 // plugin is the name of the plugin that a folder belongs to, or "".
 func plugin(dir string) string {
 	rest, ok := strings.CutPrefix(dir, "plugins/")
-	if !ok || rest == "failpoint" { // it serves them all
+	if !ok || rest == "failpoint" || rest == "certs" { // they serve them all
 		return ""
 	}
 	return strings.SplitN(rest, "/", 2)[0]
