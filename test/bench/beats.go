@@ -2,121 +2,130 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mec-liveness/mepserver/test/mep"
-	"github.com/mec-liveness/mepserver/test/proc"
 )
 
-// beats compares heartbeats a second with what a bare net/http handler does with the
-// same request, turn by turn in one run: the client and both servers share the
-// machine, so only the ratio says something. The bare handler runs in a process of
-// its own, as mepserver does.
-func beats(ctx context.Context, endpoints string, services, conns, rounds int, d time.Duration) error {
-	var o mep.Options
-	if endpoints != "" {
-		o.Endpoints = strings.Split(endpoints, ",")
-	}
-	s, stop, err := startWith(ctx, o)
+// beats compares heartbeats a second with what a bare net/http handler does with the same
+// request over the same transport, turn by turn in one run: the client and all servers
+// share the machine, so only the ratio says something. Each server is a process of its own.
+// over names the comparisons: plain, tls (which knows no callers) and jwt (TLS, and a bearer
+// token in each heartbeat).
+func beats(ctx context.Context, endpoints string, over []string, services, conns, rounds int, d time.Duration) error {
+	remove, err := build()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	var paths []string
-	for i := range services {
-		v, err := s.TryRegister(fmt.Sprint("app", i/500), fmt.Sprint("s", i), 60)
-		if err != nil {
-			return err
-		}
-		paths = append(paths, v.Liveness)
+	defer remove()
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
 	}
-	bare, err := proc.Command{Program: os.Args[0], Args: []string{"bare"}}.Launch()
+	defer func() { _ = os.RemoveAll(dir) }()
+	ids, err := makeIdentities(dir, conns)
+	if err != nil {
+		return err
+	}
+	plain, secure, bare, err := launchBare(ids)
 	if err != nil {
 		return err
 	}
 	defer bare.Kill()
-	_, bareURL, ok := strings.Cut(strings.TrimSpace(bare.FirstLine(time.Minute)), "bare ready on ")
-	if !ok {
-		return fmt.Errorf("the bare server did not start: %s", bare.Stderr)
+	var all []*contender
+	for _, kind := range over {
+		name, scheme, env, token, than := "mepserver", "http", []string(nil), (func(string) (string, error))(nil), plain
+		switch kind {
+		case "plain":
+		case "tls":
+			name, scheme, env, than = "mepserver, TLS", "https", ids.tls(), secure
+		case "jwt":
+			name, scheme, env, token, than = "mepserver, TLS, JWT", "https", ids.jwt(), ids.token, secure
+		default:
+			return fmt.Errorf("-over has %q, which is none of plain, tls and jwt", kind)
+		}
+		if endpoints != "" {
+			env = append(env, "MEP_STORE_KIND=etcd", "MEP_STORE_ENDPOINTS="+endpoints)
+		}
+		c, p, err := launch(ids, name, scheme, env)
+		if err != nil {
+			return err
+		}
+		defer p.Kill()
+		if err := c.register(ctx, services, token); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		c.bare, than.beats = than, c.beats
+		all = append(all, c)
 	}
 	fmt.Printf("%d services, %d connections, %d rounds of %v each\n", services, conns, rounds, d)
-	var ratios, costs []float64
+	return compare(ctx, []*contender{plain, secure}, all, conns, rounds, d)
+}
+
+// compare measures all of them in turn, round after round, and prints the ratios.
+func compare(ctx context.Context, bare, all []*contender, conns, rounds int, d time.Duration) error {
 	for range rounds {
-		a, bareCost, err := measure(ctx, "bare net/http", bareURL, bare.CPU, paths, conns, d)
-		if err != nil {
-			return err
+		for _, c := range bare {
+			if len(c.beats) > 0 {
+				if err := c.measure(ctx, conns, d); err != nil {
+					return err
+				}
+			}
 		}
-		b, cost, err := measure(ctx, "mepserver", s.URL, s.CPU, paths, conns, d)
-		if err != nil {
-			return err
-		}
-		ratios = append(ratios, b/a)
-		if bareCost > 0 {
-			costs = append(costs, float64(cost)/float64(bareCost))
+		for _, c := range all {
+			if err := c.measure(ctx, conns, d); err != nil {
+				return err
+			}
 		}
 	}
-	fmt.Printf("heartbeats a second, of bare net/http, each round: %.2f\n", ratios)
-	fmt.Printf("processor time of the server for one, of bare net/http's, each round: %.2f\n", costs)
+	for _, c := range all {
+		fmt.Printf("%s: heartbeats a second, of %s, each round: %.2f\n", c.name, c.bare.name, c.ratios)
+		fmt.Printf("%s: processor time of the server for one, of %s's, each round: %.2f\n", c.name, c.bare.name, c.costs)
+	}
 	return nil
 }
 
-// measure loads one server and prints how many heartbeats a second it answered, and the
+// measure loads the server and prints how many heartbeats a second it answered, and the
 // processor time that it took for one. The latter hardly depends on what else the machine
 // does.
-func measure(ctx context.Context, name, url string, cpu func() time.Duration, paths []string, conns int, d time.Duration) (perSecond float64, cost time.Duration, err error) {
-	before := cpu()
-	perSecond, lat, err := load(ctx, url, paths, conns, d)
+func (c *contender) measure(ctx context.Context, conns int, d time.Duration) error {
+	before := c.cpu()
+	perSecond, lat, err := c.load(ctx, conns, d)
 	if err != nil {
-		return 0, 0, err
+		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	cost = (cpu() - before) / time.Duration(len(lat))
-	fmt.Printf("%-14s %8.0f/s, %v of processor time for one\n", name, perSecond, cost.Round(100*time.Nanosecond))
+	c.cost = (c.cpu() - before) / time.Duration(len(lat))
+	fmt.Printf("%-20s %8.0f/s, %v of processor time for one\n", c.name, perSecond, c.cost.Round(100*time.Nanosecond))
 	spread("  latency", lat)
-	return perSecond, cost, nil
-}
-
-// serveBare is the child process that answers 204 to everything, after reading the
-// body.
-func serveBare(ctx context.Context) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	c.perSecond = append(c.perSecond, perSecond)
+	if b := c.bare; b != nil {
+		c.ratios = append(c.ratios, perSecond/b.perSecond[len(b.perSecond)-1])
+		if b.cost > 0 {
+			c.costs = append(c.costs, float64(c.cost)/float64(b.cost))
+		}
 	}
-	fmt.Println("bare ready on http://" + l.Addr().String())
-	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusNoContent)
-	})}
-	return srv.Serve(l)
+	return nil
 }
 
 // load sends heartbeats over conns connections for d.
-func load(ctx context.Context, url string, paths []string, conns int, d time.Duration) (perSecond float64, lat []time.Duration, err error) {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: conns}}
-	defer client.CloseIdleConnections()
+func (c *contender) load(ctx context.Context, conns int, d time.Duration) (perSecond float64, lat []time.Duration, err error) {
+	defer c.client.CloseIdleConnections()
 	var wg sync.WaitGroup
 	var n, bad atomic.Int64
 	lats := make([][]time.Duration, conns)
 	began := time.Now()
-	for c := range conns {
+	for k := range conns {
 		wg.Go(func() {
-			for i := c; time.Since(began) < d && ctx.Err() == nil; i += conns {
-				at := time.Now()
-				req, err := http.NewRequestWithContext(ctx, "PATCH", url+paths[i%len(paths)], strings.NewReader(mep.Alive))
-				if err != nil {
-					bad.Add(1)
-					return
-				}
-				req.Header.Set("Content-Type", "application/json")
-				res, err := client.Do(req)
+			for i := k; time.Since(began) < d && ctx.Err() == nil; i += conns {
+				at, b := time.Now(), c.beats[i%len(c.beats)]
+				res, err := c.send(ctx, http.MethodPatch, b.path, mep.Alive, b.authorization)
 				if err != nil {
 					bad.Add(1)
 					continue
@@ -128,7 +137,7 @@ func load(ctx context.Context, url string, paths []string, conns int, d time.Dur
 					continue
 				}
 				n.Add(1)
-				lats[c] = append(lats[c], time.Since(at))
+				lats[k] = append(lats[k], time.Since(at))
 			}
 		})
 	}
@@ -138,6 +147,9 @@ func load(ctx context.Context, url string, paths []string, conns int, d time.Dur
 	}
 	for _, l := range lats {
 		lat = append(lat, l...)
+	}
+	if len(lat) == 0 {
+		return 0, nil, errors.New("no heartbeat was answered")
 	}
 	return float64(n.Load()) / time.Since(began).Seconds(), lat, nil
 }

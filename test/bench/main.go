@@ -11,14 +11,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 )
 
 const help = `bench measures a mepserver that it builds and starts itself, on loopback.
 
   go run ./test/bench deaths [-n 100]          time from the last heartbeat to being hidden, interval 1 s, allowedMisses 1
-  go run ./test/bench beats [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
-                                               heartbeats a second, beside a bare net/http handler in the same run
+  go run ./test/bench beats [-over plain,tls,jwt] [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
+                                               heartbeats a second, beside a bare net/http handler in the same run: over plain
+                                               HTTP, over TLS, and over TLS with a token in each
   go run ./test/bench discovery [-services 10000]
                                                registration and discovery as the number of services grows
   go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
@@ -54,13 +56,14 @@ func run(ctx context.Context, args []string) error {
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
 	endpoints := fs.String("etcd-endpoints", "", "an etcd cluster to use, which is written to; empty: the embedded one")
+	over := fs.String("over", "plain", "what heartbeats are sent over")
 	subscribers := fs.Int("subscribers", 0, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
 	switch args[0] {
 	case "bare":
-		return serveBare(ctx)
+		return serveBare(ctx, fs.Arg(0), fs.Arg(1))
 	case "deaths":
 		if *n == 0 {
 			*n = 100
@@ -73,7 +76,7 @@ func run(ctx context.Context, args []string) error {
 		if *conns == 0 {
 			*conns = 32
 		}
-		return beats(ctx, *endpoints, *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
+		return beats(ctx, *endpoints, strings.Split(*over, ","), *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "discovery":
 		if *services == 0 {
 			*services = 10000

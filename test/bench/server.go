@@ -16,10 +16,15 @@ func start(ctx context.Context, env ...string) (s *mep.Server, stop func(), err 
 	return startWith(ctx, mep.Options{Env: env})
 }
 
+// build builds mepserver, which remove erases.
+func build() (remove func(), err error) {
+	fmt.Println("building mepserver ...")
+	return mep.Build()
+}
+
 // startWith is start with other Options, such as an etcd cluster.
 func startWith(ctx context.Context, o mep.Options) (s *mep.Server, stop func(), err error) {
-	fmt.Println("building mepserver ...")
-	remove, err := mep.Build()
+	remove, err := build()
 	if err != nil {
 		return nil, nil, err
 	}
