@@ -18,8 +18,9 @@ import (
 // request over the same transport, turn by turn in one run: the client and all servers
 // share the machine, so only the ratio says something. Each server is a process of its own.
 // over names the comparisons: plain, tls (which knows no callers) and jwt (TLS, and a bearer
-// token in each heartbeat).
-func beats(ctx context.Context, endpoints string, over []string, services, conns, rounds int, d time.Duration) error {
+// token in each heartbeat). earlier is the path of another mepserver, which is measured over
+// plain HTTP before this one; "": none is.
+func beats(ctx context.Context, endpoints, earlier string, over []string, services, conns, rounds int, d time.Duration) error {
 	remove, err := build()
 	if err != nil {
 		return err
@@ -40,10 +41,15 @@ func beats(ctx context.Context, endpoints string, over []string, services, conns
 	}
 	defer bare.Kill()
 	var all []*contender
+	if earlier != "" {
+		over = append([]string{"earlier"}, over...)
+	}
 	for _, kind := range over {
-		name, scheme, env, token, than := "mepserver", "http", []string(nil), (func(string) (string, error))(nil), plain
+		binary, name, scheme, env, token, than := mep.Binary(), "mepserver", "http", []string(nil), (func(string) (string, error))(nil), plain
 		switch kind {
 		case "plain":
+		case "earlier":
+			binary, name = earlier, "mepserver, earlier"
 		case "tls":
 			name, scheme, env, than = "mepserver, TLS", "https", ids.tls(), secure
 		case "jwt":
@@ -54,7 +60,7 @@ func beats(ctx context.Context, endpoints string, over []string, services, conns
 		if endpoints != "" {
 			env = append(env, "MEP_STORE_KIND=etcd", "MEP_STORE_ENDPOINTS="+endpoints)
 		}
-		c, p, err := launch(ids, name, scheme, env)
+		c, p, err := launch(ids, binary, name, scheme, env)
 		if err != nil {
 			return err
 		}

@@ -35,9 +35,9 @@ type contender struct {
 type beat struct{ path, authorization string }
 
 // launch runs a mepserver of its own until its process is killed.
-func launch(ids *identities, name, scheme string, env []string) (*contender, *proc.Process, error) {
+func launch(ids *identities, binary, name, scheme string, env []string) (*contender, *proc.Process, error) {
 	listen := proc.FindFree()
-	p, err := proc.Command{Program: mep.Binary(), Env: env,
+	p, err := proc.Command{Program: binary, Env: env,
 		Args: []string{"--listen", listen, "--data-dir", filepath.Join(filepath.Dir(mep.Binary()), "data of "+name)}}.Launch()
 	if err != nil {
 		return nil, nil, err

@@ -18,9 +18,10 @@ import (
 const help = `bench measures a mepserver that it builds and starts itself, on loopback.
 
   go run ./test/bench deaths [-n 100]          time from the last heartbeat to being hidden, interval 1 s, allowedMisses 1
-  go run ./test/bench beats [-over plain,tls,jwt] [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
+  go run ./test/bench beats [-over plain,tls,jwt] [-earlier MEPSERVER] [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
                                                heartbeats a second, beside a bare net/http handler in the same run: over plain
-                                               HTTP, over TLS, and over TLS with a token in each
+                                               HTTP, over TLS, and over TLS with a token in each; -earlier is another
+                                               mepserver to compare with, over plain HTTP
   go run ./test/bench discovery [-services 10000]
                                                registration and discovery as the number of services grows
   go run ./test/bench fanout [-subscribers 1000] [-rounds 3]
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string) error {
 	rounds := fs.Int("rounds", 3, "rounds")
 	endpoints := fs.String("etcd-endpoints", "", "an etcd cluster to use, which is written to; empty: the embedded one")
 	over := fs.String("over", "plain", "what heartbeats are sent over")
+	earlier := fs.String("earlier", "", "another mepserver, to compare with")
 	subscribers := fs.Int("subscribers", 0, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -76,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 		if *conns == 0 {
 			*conns = 32
 		}
-		return beats(ctx, *endpoints, strings.Split(*over, ","), *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
+		return beats(ctx, *endpoints, *earlier, strings.Split(*over, ","), *services, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "discovery":
 		if *services == 0 {
 			*services = 10000
