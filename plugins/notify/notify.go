@@ -9,6 +9,7 @@ package notify
 
 import (
 	"context"
+	"time"
 
 	"github.com/go-chassis/openlog"
 
@@ -20,9 +21,14 @@ import (
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "notify", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
-	m := newMetrics(h.Log)
 	p := newPolicy(&h.Config)
-	d := newDispatcher(h.Base, newWebhook(p, h.Config.Notify.Timeout, h.Version, nil), plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
+	w := newWebhook(p, h.Config.Notify.Timeout, h.Version, nil)
+	if err := proveOurselves(h, w); err != nil {
+		return nil, err
+	}
+	m := newMetrics(h.Log)
+	m.files(w)
+	d := newDispatcher(h.Base, w, plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	d.permits = newSemaphore(h.MaxPosts)
 	d.retention = newRetention(int64(h.Config.Notify.KeptBytes), retainedLimit(h))
 	m.register(d)
@@ -40,6 +46,29 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		})
 	})
 	return m.Unregister, nil
+}
+
+// proveOurselves has a webhook sign what it sends and show our certificate, as far as that is
+// configured, and publishes the keys.
+func proveOurselves(h *plugins.Host, w *webhook) (err error) {
+	report := func(err error) {
+		if err != nil {
+			h.Log.Warn("a file of notify cannot be used; what it held before is used on", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+			return
+		}
+		h.Log.Info("a file of notify was read again")
+	}
+	if w.signer, err = newSigner(&h.Config, time.Now, report); err != nil {
+		return err
+	}
+	if w.signer.keys == nil {
+		h.Log.Info("notifications are not signed: replicas at a cluster need the same key, which notify.signingKeyFile names")
+	}
+	if w.trust, err = newTrust(h.Config.Notify, time.Now, report); err != nil {
+		return err
+	}
+	w.signer.publish(h.Base)
+	return nil
 }
 
 // retainedLimit is this replica's share of what may be retained for all subscriptions. In an

@@ -19,6 +19,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -34,6 +35,7 @@ type outbox interface {
 type fakeBase struct {
 	outbox
 	nothingElse
+	mux       http.ServeMux
 	replicas  int
 	shown     chan struct{}
 	following sync.WaitGroup
@@ -44,7 +46,11 @@ type nothingElse struct{ plugins.Base }
 
 func (b *fakeBase) Alone() bool           { return true }
 func (b *fakeBase) Replicas() int         { return b.replicas }
-func (b *fakeBase) Handler() http.Handler { return http.NotFoundHandler() }
+func (b *fakeBase) Handler() http.Handler { return &b.mux }
+
+func (b *fakeBase) Handle(pattern, _ string, _ server.Access, h http.Handler) {
+	b.mux.Handle(pattern, h)
+}
 
 func (b *fakeBase) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed func(string, error)) {
 	b.following.Add(1)
@@ -77,7 +83,7 @@ func TestTheServerIsReadyOnceTheOutboxIsLoaded(t *testing.T) {
 	kept.size = 500
 	b := &fakeBase{outbox: kept.link(), replicas: 1, shown: make(chan struct{})}
 	h := &plugins.Host{Log: plugins.NewLog(&out, "INFO"), Base: b, LogDropped: func() uint64 { return 0 }, Config: conf.Default()}
-	h.Config.Server.Listen = "127.0.0.1:0"
+	h.Config.Server.Listen, h.Config.Store.DataDir = "127.0.0.1:0", t.TempDir()
 	others := false
 	h.Ready = func() bool { return others }
 	check := plugins.Plugin{Name: "check", Setup: func(context.Context, *plugins.Host) (func(context.Context) error, error) {
@@ -101,7 +107,7 @@ func TestTheServerIsReadyOnceTheOutboxIsLoaded(t *testing.T) {
 		there := series()
 		for _, name := range []string{"mep_subscriptions", "mep_notification_posts_total", "mep_notification_posts_in_flight", "mep_notification_posts_waiting",
 			"mep_notification_posts_limit", "mep_notification_kept_bytes", "mep_notification_oldest_seconds", "mep_notification_retries_total",
-			"mep_notification_answers_cut_total", "mep_notification_events_lost_total", "mep_notification_events_unreadable_total"} {
+			"mep_notification_signing_keys", "mep_notification_files_failing", "mep_notification_answers_cut_total", "mep_notification_events_lost_total", "mep_notification_events_unreadable_total"} {
 			require.Contains(t, there, name)
 		}
 		require.InDelta(t, h.MaxPosts, there["mep_notification_posts_limit"], 0)

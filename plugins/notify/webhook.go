@@ -36,12 +36,13 @@ const (
 	timedOut
 	forbidden // by our policy of addresses
 	unreachable
-	cutShort // it took longer than preemptAfter while others waited for its permit
+	untrusted // its certificate is signed by nobody that we trust, or is not its own
+	cutShort  // it took longer than preemptAfter while others waited for its permit
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable", "cut_short"}[o]
+	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable", "untrusted", "cut_short"}[o]
 }
 
 // result is how an attempt ended.
@@ -64,6 +65,8 @@ type webhook struct {
 	client    *http.Client
 	timeout   time.Duration
 	userAgent string
+	signer    signer
+	trust     trust
 }
 
 // newWebhook makes a webhook. resolver, if not nil, replaces the system's.
@@ -72,18 +75,22 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 		resolver = &net.Resolver{Dial: askDNS}
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: p.control, Resolver: resolver}
-	return &webhook{timeout: timeout, userAgent: "mepserver/" + version, client: &http.Client{
+	w := &webhook{timeout: timeout, userAgent: "mepserver/" + version}
+	dial := tracked(dialer.DialContext)
+	w.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy:                  nil, // the policy does not see the address behind a proxy
-			DialContext:            tracked(dialer.DialContext),
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    tlsTimeout,
+			Proxy:       nil, // the policy does not see the address behind a proxy
+			DialContext: dial,
+			DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return w.trust.secured(dial)(ctx, network, address)
+			},
 			DisableKeepAlives:      true, // so that each attempt dials, and is checked
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHeader,
 		},
-	}}
+	}
+	return w
 }
 
 // post attempts a delivery once. Of the response only the status and Retry-After are used.
@@ -100,9 +107,13 @@ func (w *webhook) post(ctx context.Context, d delivery, wall int64) result {
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", w.userAgent)
 	// The headers of Standard Webhooks: an id that every attempt of the same delivery has,
-	// and the time of this attempt.
+	// the time of this attempt, and the signatures of both and of the body.
+	timestamp := strconv.FormatInt(wall/int64(time.Second), 10)
 	r.Header.Set("Webhook-Id", d.id)
-	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(wall/int64(time.Second), 10))
+	r.Header.Set("Webhook-Timestamp", timestamp)
+	if signatures := w.signer.sign(d.id, timestamp, d.body); signatures != "" {
+		r.Header.Set("Webhook-Signature", signatures)
+	}
 	res, err := w.client.Do(r) //nolint:bodyclose // finish closes it
 	if err != nil {
 		return result{outcome: outcomeOfError(ctx, err)}
@@ -142,6 +153,7 @@ func outcomeOf(status int) outcome {
 // text of the error, which the consumer may have written.
 func outcomeOfError(ctx context.Context, err error) outcome {
 	var timeout net.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(context.Cause(ctx), errPreempted):
 		return cutShort
@@ -149,6 +161,8 @@ func outcomeOfError(ctx context.Context, err error) outcome {
 		return forbidden
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return timedOut
+	case errors.As(err, &certificate):
+		return untrusted
 	default:
 		return unreachable
 	}

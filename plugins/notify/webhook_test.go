@@ -215,18 +215,21 @@ func TestAnAnswerSaysWhenToComeBack(t *testing.T) {
 }
 
 func TestACertificateThatNobodyVouchesForIsNotTrusted(t *testing.T) {
-	for name, setup := range map[string]func(*httptest.Server){
-		"self-signed": func(*httptest.Server) {},
-		"TLS 1.1": func(s *httptest.Server) {
+	for name, c := range map[string]struct {
+		setup func(*httptest.Server)
+		want  outcome
+	}{
+		"self-signed": {func(*httptest.Server) {}, untrusted},
+		"TLS 1.1": {func(s *httptest.Server) {
 			s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
-		},
+		}, unreachable},
 	} {
 		var served atomic.Bool
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Store(true) }))
 		s.Config.ErrorLog = quiet()
-		setup(s)
+		c.setup(s)
 		s.StartTLS()
-		require.Equal(t, unreachable, attemptAt(t, s.URL, long).outcome, name)
+		require.Equal(t, c.want.String(), attemptAt(t, s.URL, long).outcome.String(), name)
 		require.False(t, served.Load(), name)
 		s.Close()
 	}

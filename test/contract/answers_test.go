@@ -125,7 +125,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		j.subscriptions(s, prefix+mp1.Base+"/applications/"+fmt.Sprint("app", len(prefix))+"/subscriptions")
 		j.registrations(s, prefix+mp1.AppSupportBase+"/registrations")
 	}
-	for _, path := range []string{"/health", "/ready", "/metrics", "/openapi.yaml", "/docs"} {
+	for _, path := range []string{"/health", "/ready", "/metrics", "/openapi.yaml", "/docs", mp1.WebhookKeysPath} {
 		j.do(s, 200, "GET", path, "")
 	}
 	j.renegotiation(s)
@@ -150,7 +150,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 
 // beforeReady are answers that only a starting program gives, which test/e2e sees, or one with
 // identities, which plugins tests.
-var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503",
+var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503"}
 

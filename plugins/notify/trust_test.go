@@ -1,0 +1,81 @@
+package notify
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/test/pki"
+)
+
+// A consumer's certificate must be signed by notify.caFile, and be its own. It sees ours. Both
+// files are read again when they change.
+func TestHTTPSCallbacksProveWhoBothAre(t *testing.T) {
+	ours, theirs := pki.New(t), pki.New(t)
+	pair := ours.Client("platform")
+	var later atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	trusted, err := newTrust(conf.Notify{CAFile: theirs.File, CertFile: pair.CertFile, KeyFile: pair.KeyFile}, clock, nil)
+	require.NoError(t, err)
+	w := newWebhook(policy{loopback: true}, long, "test", nil)
+	w.trust = trusted
+	var seen atomic.Value
+	consumer := func(server pki.Pair, change func(*tls.Config)) string {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			seen.Store(r.TLS.PeerCertificates[0].SerialNumber.String())
+		}))
+		s.Config.ErrorLog = quiet()
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{server.TLS}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.Pool}
+		if change != nil {
+			change(s.TLS)
+		}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	attempt := func(url string) string {
+		return w.post(t.Context(), delivery{id: "x", url: url, body: []byte("{}")}, 0).outcome.String()
+	}
+	good := consumer(theirs.Server("127.0.0.1"), nil)
+	require.Equal(t, "delivered", attempt(good))
+	first := seen.Load()
+	require.Equal(t, "delivered", attempt(consumer(theirs.Server("127.0.0.1"), func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })))
+	require.Equal(t, "untrusted", attempt(consumer(ours.Server("127.0.0.1"), nil)), "of another authority")
+	require.Equal(t, "untrusted", attempt(consumer(theirs.Server("127.0.0.2"), nil)), "another's")
+	require.Equal(t, "unreachable", attempt(consumer(theirs.Server("127.0.0.1"), func(c *tls.Config) { c.ClientCAs = theirs.Pool })), "it does not take ours")
+
+	renewed := ours.Client("platform")
+	require.Equal(t, pair.CertFile, renewed.CertFile)
+	require.Equal(t, "delivered", attempt(good))
+	require.Equal(t, first, seen.Load(), "not looked at yet")
+	later.Add(int64(time.Second))
+	require.Equal(t, "delivered", attempt(good))
+	require.NotEqual(t, first, seen.Load())
+
+	text, err := os.ReadFile(ours.File)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(theirs.File, text, 0o600))
+	later.Add(int64(time.Second))
+	require.Equal(t, "untrusted", attempt(good), "its authority is not trusted any more")
+	require.NoError(t, os.WriteFile(theirs.File, nil, 0o600))
+	later.Add(int64(time.Second))
+	require.Equal(t, "untrusted", attempt(good), "a file that cannot be used changes nothing")
+	require.True(t, w.trust.authorities.Failing())
+}
+
+// Without notify.caFile the system's authorities are asked, never nobody.
+func TestWithoutFilesTheSystemsAuthoritiesAreAsked(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = quiet()
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pki.New(t).Server("127.0.0.1").TLS}}
+	s.StartTLS()
+	defer s.Close()
+	require.Equal(t, untrusted.String(), attemptAt(t, s.URL, long).outcome.String())
+}
