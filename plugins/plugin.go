@@ -5,6 +5,7 @@ package plugins
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -77,12 +78,18 @@ type Host struct {
 	// LogDropped is how many log lines were dropped because nobody read the output; nil:
 	// it is not counted.
 	LogDropped func() uint64
+	// Errors is what the log is written to, line by line, without ever blocking; nil: the
+	// standard error output.
+	Errors io.Writer
 	// Fail ends the process at once, with one line that says why, and does not return. It
 	// is for failures of the store after which the process can neither go on nor stop in
 	// order. nil: the store panics.
-	Fail      func(why string)
-	Limits    server.Limits     // from the identity plugin; nil: nothing is limited
-	Identity  Identity          // from the identity plugin; nil: everything is allowed
+	Fail     func(why string)
+	Limits   server.Limits // from the identity plugin; nil: nothing is limited
+	Identity Identity      // from the identity plugin; nil: everything is allowed
+	// Audit is next with its requests audited, from the identity plugin; nil: nothing is. What
+	// comes by the server's port is audited by Identity.
+	Audit     func(next http.Handler) http.Handler
 	Issuer    Issuer            // from the issuer plugin; nil: no tokens are made here
 	Address   net.Addr          // where the server listens; from Run
 	Responses *Responses        // from Run

@@ -95,7 +95,7 @@ func (rs *Responses) Reserve(n int64) (release func(), ok bool) {
 // connection, go straight to next.
 func (rs *Responses) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if beats(r) || upgrades(r) {
+		if Beats(r) || upgrades(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -182,8 +182,9 @@ func (rs *Responses) fits(n int64) bool { return rs.held <= mostUnread/8 || rs.h
 
 const metricsPath = "/metrics"
 
-// beats says whether the request is a heartbeat, in either form that is accepted.
-func beats(r *http.Request) bool {
+// Beats says whether the request has the form of a heartbeat, in either form that is accepted.
+// Few other requests have it too: only its route says what it is.
+func Beats(r *http.Request) bool {
 	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness")
 }
 

@@ -109,7 +109,7 @@ func (p environment) run(ctx context.Context) int {
 		log.Warn("an environment variable is close to a setting's and names none",
 			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
 	}
-	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Fail: p.fail}
+	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Errors: p.errs, Fail: p.fail}
 	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(p.out, c, a) }); err != nil {
 		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1

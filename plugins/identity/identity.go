@@ -5,6 +5,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,7 @@ import (
 // those that serve requests.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "identity", Setup: setup} }
 
-func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	var m plugins.Collectors
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mep_limit_refused_total", Help: "Requests answered 429, by the limit and by whose it was: the caller's own, its address's, or that of all together.",
@@ -37,5 +38,9 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d := &door{on: h.Config.Identity.On()}
 	h.Identity = guardedDoor{d, newOrigins(h.Config.Server, h.Address)}
 	h.OnAdmin(d.routes.show())
-	return m.Unregister, nil
+	endAudit, err := setupAudit(h, &m)
+	if err != nil {
+		return nil, errors.Join(err, m.Unregister(ctx))
+	}
+	return func(ctx context.Context) error { return errors.Join(endAudit(), m.Unregister(ctx)) }, nil
 }

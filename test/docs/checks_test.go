@@ -28,6 +28,7 @@ var checks = map[string]func(Block) []string{
 	"notification": isANotification,
 	"docker":       runsTheImage,
 	"alerts":       areRules,
+	"audit":        isAnAuditLine,
 }
 
 func read(name string) string {
@@ -47,6 +48,15 @@ func commands(b Block) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// isAnAuditLine wants one line of JSON; plugins/identity holds its members.
+func isAnAuditLine(b Block) []string {
+	var m map[string]any
+	if json.Unmarshal([]byte(b.Text), &m) != nil || strings.Count(b.Text, "\n") != 1 || m["msg"] != "audit" {
+		return []string{"it is not one line of the audit log"}
+	}
+	return nil
 }
 
 // runByCI wants each command in .ci/run, word for word.
@@ -285,6 +295,7 @@ func TestAWrongBlockIsFound(t *testing.T) {
 			strings.Replace(docker, "--insecure", "--insecur", 1), strings.Replace(docker, "--insecure ", "", 1), strings.Replace(docker, "127.0.0.1:30100:", "0.0.0.0:30100:", 1), strings.Replace(docker, "--name", "--nam", 1),
 		},
 		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
+		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
 		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
 	} {

@@ -118,15 +118,17 @@ const (
 
 // Handle implements chain.Handler.
 func (a *accessControl) Handle(i *chain.Invocation) {
+	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
+	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
+	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
+	route := r.Method + " " + pattern
+	plugins.NoteRoute(w, pattern, plugins.Changes(r.Method) && !unlimited[route] && !queries[route])
 	identity := a.identity.Load()
 	if identity == nil {
 		i.Next()
 		return
 	}
-	r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
-	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
-	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
-	if err := (*identity).Allow(r, registryName, a.of[r.Method+" "+pattern], ""); err != nil {
+	if err := (*identity).Allow(r, registryName, a.of[route], ""); err != nil {
 		server.RefuseError(w, err, 1)
 		return // the chain ends here
 	}

@@ -14,6 +14,7 @@ import (
 	srest "github.com/apache/servicecomb-service-center/server/rest"
 
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // mp1Chain is the chain of our routes: service-center's handlers without those that
@@ -30,8 +31,10 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	rbacframe.MapResource(pattern, "service")
 	handlers := chain.Handlers(mp1Chain)
 	counts := newRouteCounts(name)
+	beat := strings.HasSuffix(pattern, "/liveness") // it changes nothing that is written down
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, out := time.Now(), &recorder{ResponseWriter: w}
+		plugins.NoteRoute(w, name, !beat && plugins.Changes(r.Method))
 		if err := c.allow(r, pattern, name, a); err != nil {
 			server.RefuseError(out, err, 1)
 		} else {
