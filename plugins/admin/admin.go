@@ -190,24 +190,44 @@ var ErrNotServed = errors.New("no server answers there")
 // maxRefusal is how much of a refusal is read.
 const maxRefusal = 1 << 10
 
+// Transport sends requests to a running server by its socket, whatever host they name. Its
+// error is ErrNotServed if there is no server.
+func Transport(path string) http.RoundTripper {
+	return transport{path, &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}}
+}
+
+type transport struct {
+	path string
+	by   http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.by.RoundTrip(r)
+	var refused *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Op == "dial", errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", t.path, ErrNotServed)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", t.path, err)
+	}
+	return res, nil
+}
+
 // Get sends a GET to a running server by its socket. The caller closes the body; length is -1
 // if the server did not send it. A status other than 200 is an error, with what the server
 // said; ErrNotServed: there is no server.
 func Get(ctx context.Context, path, route string) (body io.ReadCloser, length int64, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+route, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	res, err := client.Do(req)
-	var refused *net.OpError
-	switch {
-	case errors.As(err, &refused) && refused.Op == "dial", errors.Is(err, os.ErrNotExist):
-		return nil, 0, fmt.Errorf("%s: %w", path, ErrNotServed)
-	case err != nil:
-		return nil, 0, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
-	case res.StatusCode != http.StatusOK:
+	res, err := Transport(path).RoundTrip(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	if res.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 		_ = res.Body.Close()
 		return nil, 0, fmt.Errorf("the server refused (%d): %s", res.StatusCode, plugins.Clean(strings.TrimSpace(string(b))))
