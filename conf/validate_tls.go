@@ -18,6 +18,7 @@ func (k checker) tls() {
 	for _, s := range []struct{ path, file string }{
 		{"server.tls.certFile", t.CertFile}, {"server.tls.keyFile", t.KeyFile}, {"server.tls.keyPasswordFile", t.KeyPasswordFile},
 		{"server.tls.clientCAFile", t.ClientCAFile}, {"notify.caFile", k.Notify.CAFile}, {"notify.certFile", k.Notify.CertFile}, {"notify.keyFile", k.Notify.KeyFile},
+		{"notify.signingKeyFile", k.Notify.SigningKeyFile},
 	} {
 		if strings.ContainsRune(s.file, 0) {
 			k.fault(s.path, "must be the path of a file, not %s", shown(s.file))

@@ -107,6 +107,21 @@ func newSigner(c *conf.Config, now func() time.Time, report func(error)) (signer
 	return signer{keys}, err
 }
 
+// KeyFiles is the rule of notify.signingKeyFile: it must hold keys that can sign at a time.
+func KeyFiles(now time.Time) conf.Rule {
+	return func(c conf.Config, fault func(path, format string, args ...any)) {
+		if c.Notify.SigningKeyFile == "" {
+			return
+		}
+		_, err := certs.Load(signingKeys{certs.PrivateKeys{File: c.Notify.SigningKeyFile}}, now)
+		var faults certs.Faults
+		errors.As(err, &faults)
+		for _, f := range faults {
+			fault("notify.signingKeyFile", "%s", f.Error())
+		}
+	}
+}
+
 // makeKey makes a file with a new key, unless it is there. It is never there in part: a
 // server that is killed meanwhile must start again.
 func makeKey(file string) error {

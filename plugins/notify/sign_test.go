@@ -137,6 +137,15 @@ func TestWhatIsNoSigningKeyIsRefused(t *testing.T) {
 		writeKeys(t, c.Notify.SigningKeyFile, keys...)
 		_, err := newSigner(&c, time.Now, nil)
 		require.ErrorContains(t, err, want)
+		_, err = conf.Load(conf.Sources{File: "m.yaml", Data: []byte("notify:\n  signingKeyFile: " + c.Notify.SigningKeyFile + "\n  timeout: 1ms\n"), Rules: []conf.Rule{KeyFiles(time.Now())}})
+		require.ErrorContains(t, err, "m.yaml:2: notify.signingKeyFile: ")
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "m.yaml:3: notify.timeout: ", "together with what else is wrong")
+	}
+	writeKeys(t, c.Notify.SigningKeyFile, seeded("a"), seeded("b"))
+	for _, good := range []string{"", "notify: {signingKeyFile: " + c.Notify.SigningKeyFile + "}\n"} {
+		_, err = conf.Load(conf.Sources{Data: []byte(good), Rules: []conf.Rule{KeyFiles(time.Now())}})
+		require.NoError(t, err)
 	}
 }
 
