@@ -80,7 +80,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		s.Join(details) // before the engine publishes
 		h.Go(func(ctx context.Context) { s.KeepPresence(ctx, details) })
 	}
-	b.entry = center.NewRegistration(db, h.Log, s.Name(), center.AdvertisedAddress(h))
+	b.entry = center.NewRegistration(db, h.Log, s.Name(), center.AdvertisedEndpoint(h))
 	b.entry.Ensure(ctx) // before anybody can ask for it
 	h.Go(b.entry.Run)
 	var shown plugins.Collectors

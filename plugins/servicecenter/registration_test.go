@@ -17,7 +17,7 @@ import (
 // instance.
 func registered(t *testing.T) (*center.Registration, keys.Instance) {
 	t.Helper()
-	e := center.NewRegistration(db, plugins.NewLog(logged, "INFO"), records.Name(), "10.0.0.1:30100")
+	e := center.NewRegistration(db, plugins.NewLog(logged, "INFO"), records.Name(), "rest://10.0.0.1:30100")
 	e.Ensure(t.Context())
 	t.Cleanup(func() { e.Leave(t.Context()) })
 	return e, keys.Instance{ServiceID: center.SelfServiceID, InstanceID: "mep-" + records.Name()}

@@ -8,11 +8,23 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// AdvertisedAddress is host:port at which clients reach this replica: what the configuration
+const restScheme = "rest://"
+
+// AdvertisedEndpoint is the URL at which ServiceComb's clients reach this replica. They take
+// it for plain HTTP unless its query says otherwise.
+func AdvertisedEndpoint(h *plugins.Host) string {
+	endpoint := restScheme + advertisedAddress(h)
+	if h.Config.Server.TLS.On() {
+		endpoint += "?sslEnabled=true"
+	}
+	return endpoint
+}
+
+// advertisedAddress is host:port at which clients reach this replica: what the configuration
 // says, else where it listens. For a listener on every address that is one that others
 // can reach, as far as this machine knows: behind NAT, or of several networks, only the
 // configuration can say it.
-func AdvertisedAddress(h *plugins.Host) string {
+func advertisedAddress(h *plugins.Host) string {
 	if a := h.Config.Server.Advertise; a != "" {
 		return a
 	}

@@ -67,7 +67,8 @@ type Registration struct {
 	client  *etcd.Client
 	log     openlog.Logger
 	replica string // its name, as long on every replica
-	address string // host:port at which clients reach it
+	// where clients reach it, as ServiceComb writes it: its URL, and its host:port
+	endpoint, hostName string
 
 	there  atomic.Bool // as of the last look
 	mu     sync.Mutex  // held while it writes
@@ -76,9 +77,10 @@ type Registration struct {
 }
 
 // NewRegistration is the registration of the replica with this name, which clients reach at
-// address (host:port). Ensure writes it.
-func NewRegistration(c *etcd.Client, log openlog.Logger, replica, address string) *Registration {
-	return &Registration{client: c, log: log, replica: replica, address: address}
+// an AdvertisedEndpoint. Ensure writes it.
+func NewRegistration(c *etcd.Client, log openlog.Logger, replica, endpoint string) *Registration {
+	host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, restScheme), "?")
+	return &Registration{client: c, log: log, replica: replica, endpoint: endpoint, hostName: host[:min(len(host), maxHostName)]}
 }
 
 // Collect adds what an operator watches.
@@ -112,7 +114,7 @@ func selfService(registered string) string {
 
 func (e *Registration) value(since string) string {
 	b, _ := json.Marshal(&discovery.MicroServiceInstance{
-		InstanceId: e.instanceID(), ServiceId: SelfServiceID, Endpoints: []string{"rest://" + e.address}, HostName: e.address[:min(len(e.address), maxHostName)],
+		InstanceId: e.instanceID(), ServiceId: SelfServiceID, Endpoints: []string{e.endpoint}, HostName: e.hostName,
 		Status: discovery.MSI_UP, Version: selfKey.Version, Timestamp: since, ModTimestamp: since,
 		HealthCheck: &discovery.HealthCheck{Mode: discovery.CHECK_BY_HEARTBEAT, Interval: selfTTL / 3, Times: 2},
 	})

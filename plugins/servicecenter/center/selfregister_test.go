@@ -20,7 +20,7 @@ import (
 // entered registers this replica as service-center until the test ends.
 func entered(t *testing.T) *Registration {
 	t.Helper()
-	e := NewRegistration(db, plugins.NewLog(logged, "INFO"), "0123456789abcdef", "10.0.0.1:30100")
+	e := NewRegistration(db, plugins.NewLog(logged, "INFO"), "0123456789abcdef", "rest://10.0.0.1:30100")
 	e.Ensure(t.Context())
 	require.False(t, e.warned)
 	t.Cleanup(func() { e.Leave(t.Context()) })
