@@ -40,6 +40,8 @@ type connections struct {
 	closer chan struct{}
 
 	open    atomic.Int64
+	streams atomic.Int64 // requests of HTTP/2 beyond the first of their connection
+	secure  *handshakes  // nil: there is no TLS
 	once    sync.Once
 	mu      sync.Mutex
 	all     map[*connection]struct{}
@@ -56,8 +58,8 @@ const (
 	closedRefused = "refused"
 )
 
-func newConnections(l net.Listener, most int) *connections {
-	c := &connections{Listener: l, most: most, all: map[*connection]struct{}{}, closer: make(chan struct{}),
+func newConnections(l net.Listener, most int, secure *handshakes) *connections {
+	c := &connections{Listener: l, most: most, secure: secure, all: map[*connection]struct{}{}, closer: make(chan struct{}),
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_connections_closed_total", Help: "Connections closed, or not taken, because there were too many, by what they did.",
 		}, []string{"reason"})}
@@ -93,6 +95,8 @@ func (c *connections) register() func(context.Context) error {
 	cs.Add(c.closed)
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections", Help: "Connections that are open."},
 		func() float64 { return float64(c.open.Load()) }))
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections_streams", Help: "Requests under way over HTTP/2, beyond the first of each connection; each counts as a connection."},
+		func() float64 { return float64(c.streams.Load()) }))
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_connections_limit", Help: "Connections that may be open; 0: any number."},
 		func() float64 { return float64(c.most) }))
 	return cs.Unregister
@@ -105,6 +109,7 @@ type connection struct {
 	listener *connections
 	peer     string
 	doing    atomic.Int64 // since which tick, times four, and what
+	requests atomic.Int64 // of HTTP/2 that are under way; closedStreams: it is closed
 	once     sync.Once
 }
 
@@ -121,6 +126,7 @@ func (c *connection) set(what int) { c.doing.Store(c.listener.clock.Load()<<2 | 
 // Close implements net.Conn.
 func (c *connection) Close() error {
 	c.once.Do(func() {
+		c.endStreams()
 		c.listener.open.Add(-1)
 		c.listener.mu.Lock()
 		defer c.listener.mu.Unlock()
@@ -131,15 +137,9 @@ func (c *connection) Close() error {
 
 // state is the server's http.Server.ConnState.
 func (c *connections) state(conn net.Conn, s http.ConnState) {
-	t, ok := conn.(*connection)
-	if !ok {
-		under, secure := conn.(interface{ NetConn() net.Conn })
-		if !secure {
-			return
-		}
-		if t, ok = under.NetConn().(*connection); !ok {
-			return
-		}
+	t := trackedOf(conn)
+	if t == nil {
+		return
 	}
 	switch s {
 	case http.StateActive:
@@ -158,16 +158,24 @@ func (c *connections) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c.most > 0 && c.open.Load() >= int64(c.most) && !c.evict() {
+		if c.full(1) && !c.evict() {
 			c.closed.WithLabelValues(closedRefused).Inc()
-			refuse(conn)
+			c.refuse(conn)
 			continue
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetWriteBuffer(sendBuffer) // on failure the system's own size stays
 		}
+		if c.secure != nil {
+			return &tlsConnection{connection: c.track(conn), handshakes: c.secure}, nil
+		}
 		return c.track(conn), nil
 	}
+}
+
+// full says whether there is no room for so many more connections or streams.
+func (c *connections) full(more int64) bool {
+	return c.most > 0 && c.open.Load()+c.streams.Load()+more > int64(c.most)
 }
 
 func (c *connections) track(conn net.Conn) *connection {
@@ -186,8 +194,13 @@ func (c *connections) track(conn net.Conn) *connection {
 // noRoom is the response to a connection for which there is no room.
 var noRoom = server.Refusal(http.StatusServiceUnavailable, "The platform has as many connections as it may; try again in a second.", 1)
 
-// refuse answers at once that there is no room; otherwise the client would wait.
-func refuse(conn net.Conn) {
+// refuse answers at once that there is no room; otherwise the client would wait. To one that
+// awaits TLS nothing can be said.
+func (c *connections) refuse(conn net.Conn) {
+	if c.secure != nil {
+		_ = conn.Close()
+		return
+	}
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Write(noRoom)
 	_ = conn.Close()
@@ -233,7 +246,7 @@ func (c *connections) chooseVictims() {
 	defer c.mu.Unlock()
 	perPeer := map[string]int{}
 	for t := range c.all {
-		perPeer[t.peer]++
+		perPeer[t.peer] += t.weight()
 	}
 	share := c.most / (2 * max(len(perPeer), 1))
 	now := c.clock.Load()

@@ -24,7 +24,7 @@ func newGate(t *testing.T, most int) *gate {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	g := &gate{newConnections(l, most), t, make(chan struct{})}
+	g := &gate{newConnections(l, most, nil), t, make(chan struct{})}
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/wait":
@@ -167,7 +167,7 @@ func (f fakeConn) Close() error         { return nil }
 // Connections of the peer with the most are closed; the few of the others stay, whatever they
 // do.
 func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
-	c := newConnections(nil, 100)
+	c := newConnections(nil, 100, nil)
 	var few []*connection
 	for i := range 8 {
 		one := c.track(fakeConn{from: "10.0.0.1"})
@@ -196,7 +196,7 @@ func TestWhoeverHasTheMostMakesRoom(t *testing.T) {
 
 // A victim that does something else by the time it would be closed stays open.
 func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
-	c := newConnections(nil, 4)
+	c := newConnections(nil, 4, nil)
 	var all []*connection
 	for i := range 4 {
 		one := c.track(fakeConn{from: fmt.Sprint("10.0.0.", i)})

@@ -22,6 +22,7 @@ type responseWriter struct {
 	refused   bool
 	written   int64
 	due       int64 // of written, when the deadline is set anew
+	deadline  time.Time
 }
 
 // Unwrap lets http.ResponseController through.
@@ -74,7 +75,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 		n += more
 		w.written += int64(more)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || err != nil && !w.deadline.IsZero() && !w.responses.now().Before(w.deadline) { // HTTP/2 resets the stream
 		w.responses.cut.Inc()
 	}
 	return n, err
@@ -108,6 +109,7 @@ func (w *responseWriter) extendDeadline() {
 	if all := w.began.Add(grace + time.Duration(w.written)*time.Second/minRate); all.Before(deadline) {
 		deadline = all
 	}
+	w.deadline = deadline
 	_ = w.control.SetWriteDeadline(deadline) // what cannot has no connection
 }
 

@@ -62,20 +62,25 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 	requestBodies := newBodies()
 	srv := newServer(h, requestBodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) })))
 	srv.ErrorLog = log.New(serverErrors, "", 0)
+	secure, err := secureServer(h, srv)
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
 	most, posts := shareFiles(h.Config.Limits.Connections, openFiles())
-	conns := newConnections(l, most)
+	conns := newConnections(l, most, secure.turns())
 	h.MaxPosts = posts
 	srv.ConnState = conns.state
 	served := make(chan error, 1)
 	go conns.run()
-	go func() { served <- srv.Serve(conns) }()
+	go func() { served <- secure.serve(srv, conns) }()
 	if most := h.Config.Limits.Connections; conns.most < most {
 		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
 	}
 
 	h.Responses, h.Address = newResponses(), l.Addr()
 	stops, err := setUp(ctx, h, list)
-	stops = append(stops, registerDropped(h), h.Responses.register(), conns.register(), requestBodies.register())
+	stops = append(stops, registerDropped(h), h.Responses.register(), conns.register(), requestBodies.register(), secure.register())
 	defer func() {
 		if left := stopAll(stops); ctx.Err() == nil {
 			err = errors.Join(err, left)

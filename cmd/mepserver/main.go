@@ -127,5 +127,9 @@ func greet(out io.Writer, c conf.Config, a net.Addr) {
 		}
 		store = "data in " + dir
 	}
+	if c.Server.TLS.On() {
+		fmt.Fprintf(out, "mepserver %s ready on https://%s, %s; try: curl --cacert CA.pem https://%s/health\n", revision.Describe(version), a, store, a)
+		return
+	}
 	fmt.Fprintf(out, "mepserver %s ready on http://%s, %s; try: curl http://%s/mec_service_mgmt/v1/services\n", revision.Describe(version), a, store, a)
 }

@@ -35,6 +35,13 @@ func (s *Server) try(ctx context.Context, method, path, body string, header ...s
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if s.bearer != nil {
+		token, err := s.bearer()
+		if err != nil {
+			return Answer{}, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

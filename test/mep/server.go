@@ -13,6 +13,7 @@ package mep
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -117,12 +118,13 @@ func program(t testing.TB, name, tags string) string {
 // Options say how a server is started. The zero value is one with a store of its own,
 // which Main built, on a free loopback port.
 type Options struct {
-	Binary    string        // "": Binary()
-	Listen    string        // host:port; "": a free one on loopback
-	DataDir   string        // of its store; "": a new one, which goes with the test
-	Endpoints []string      // of an etcd cluster, which is its store then
-	Env       []string      // settings, such as MEP_LIVENESS_HOLD=1s
-	Timeout   time.Duration // of a request; 0: 20 s
+	Binary    string         // "": Binary()
+	Listen    string         // host:port; "": a free one on loopback
+	DataDir   string         // of its store; "": a new one, which goes with the test
+	Endpoints []string       // of an etcd cluster, which is its store then
+	Env       []string       // settings, such as MEP_LIVENESS_HOLD=1s
+	Timeout   time.Duration  // of a request; 0: 20 s
+	Roots     *x509.CertPool // that sign its certificate: it speaks HTTPS; nil: it does not
 
 	StdoutTo, StderrTo *os.File // where its outputs go; nil: they are kept
 }
@@ -136,6 +138,8 @@ type Server struct {
 	Line string // what it printed when it was ready
 	t    testing.TB
 	http *http.Client
+	// bearer is the token of each request; nil: none.
+	bearer func() (string, error)
 }
 
 // Start runs a server with these settings until the test ends, and waits until it is
@@ -167,10 +171,17 @@ func (o Options) Launch() (*Server, error) {
 		return nil, errors.New("nothing is built: TestMain must call mep.Main")
 	}
 	o.Binary, o.Listen = cmp.Or(o.Binary, Binary()), cmp.Or(o.Listen, proc.FindFree())
-	s := &Server{Options: o, URL: "http://" + o.Listen, http: &http.Client{Timeout: cmp.Or(o.Timeout, requestTimeout),
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 1024},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	s := &Server{Options: o, URL: "http://" + o.Listen}
+	s.http = s.client(&http.Transport{MaxIdleConnsPerHost: 1024})
+	if o.Roots != nil {
+		s.URL, s.http = "https://"+o.Listen, s.HTTPClient()
+	}
 	return s, s.launch()
+}
+
+func (s *Server) client(t http.RoundTripper) *http.Client {
+	return &http.Client{Timeout: cmp.Or(s.Timeout, requestTimeout), Transport: t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // For is the same server, whose failures end that test.

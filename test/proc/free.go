@@ -32,7 +32,10 @@ func Free(t testing.TB) string {
 }
 
 // FindFree is Free without a test; "": no port is free.
-func FindFree() string {
+func FindFree() string { return FindFreeOn("127.0.0.1") }
+
+// FindFreeOn is FindFree for another loopback address, such as 127.0.0.2.
+func FindFreeOn(host string) string {
 	given.Lock()
 	defer given.Unlock()
 	if given.ports == nil || len(given.ports) > (freeTo-freeFrom)/2 { // the first of them ended long ago
@@ -43,7 +46,7 @@ func FindFree() string {
 		if given.ports[port] {
 			continue
 		}
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		addr := net.JoinHostPort(host, strconv.Itoa(port))
 		l, err := net.Listen("tcp", addr) //nolint:noctx // closed at once
 		if err == nil {
 			_ = l.Close()

@@ -1,0 +1,150 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// handshakes bounds how many TLS handshakes are computed at a time. A handshake costs as much
+// as a hundred heartbeats; a flood of them would take all processors. Peers take turns, so
+// that one with thousands of handshakes waits for itself. It is safe for concurrent use.
+type handshakes struct {
+	mu      sync.Mutex
+	free    int
+	waiting map[string][]chan struct{} // by peer, the longest first
+	peers   []string                   // those that wait, in the order of their turns
+}
+
+// errBusy ends a handshake that had no turn in the time of a handshake.
+var errBusy = errors.New("too many handshakes are under way")
+
+// newHandshakes leaves half of the processors to requests.
+func newHandshakes() *handshakes {
+	return &handshakes{free: max(1, runtime.GOMAXPROCS(0)/2), waiting: map[string][]chan struct{}{}}
+}
+
+// take waits for a turn, until ctx ends.
+func (h *handshakes) take(ctx context.Context, peer string) error {
+	h.mu.Lock()
+	if h.free > 0 {
+		h.free--
+		h.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	if len(h.waiting[peer]) == 0 {
+		h.peers = append(h.peers, peer)
+	}
+	h.waiting[peer] = append(h.waiting[peer], turn)
+	h.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	at := slices.Index(h.waiting[peer], turn)
+	if at >= 0 {
+		h.set(peer, slices.Delete(h.waiting[peer], at, at+1))
+	}
+	h.mu.Unlock()
+	if at < 0 { // the turn came at the same moment
+		h.release()
+	}
+	return errBusy
+}
+
+// set replaces the queue of a peer; h.mu is held.
+func (h *handshakes) set(peer string, queue []chan struct{}) {
+	if len(queue) > 0 {
+		h.waiting[peer] = queue
+		return
+	}
+	delete(h.waiting, peer)
+	h.peers = slices.DeleteFunc(h.peers, func(p string) bool { return p == peer })
+}
+
+// release gives a turn on to the next peer.
+func (h *handshakes) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.peers) == 0 {
+		h.free++
+		return
+	}
+	peer := h.peers[0]
+	h.peers = append(h.peers[1:], peer) // set takes it out if nothing else of it waits
+	queue := h.waiting[peer]
+	close(queue[0])
+	h.set(peer, queue[1:])
+}
+
+// waits is how many wait.
+func (h *handshakes) waits() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, queue := range h.waiting {
+		n += len(queue)
+	}
+	return n
+}
+
+// tlsConnection is a connection below TLS. A handshake holds its turn from the client's first
+// message until it waits for the client again: a client that says no more holds nothing.
+type tlsConnection struct {
+	*connection
+	handshakes *handshakes
+	hasTurn    atomic.Bool
+}
+
+// takeTurn waits for the handshake's turn.
+func (c *tlsConnection) takeTurn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, headerTimeout)
+	defer cancel()
+	if err := c.handshakes.take(ctx, c.peer); err != nil {
+		return err
+	}
+	c.hasTurn.Store(true)
+	if c.isClosed() { // it made room meanwhile; nothing is computed for it
+		c.endTurn()
+		return net.ErrClosed
+	}
+	return nil
+}
+
+func (c *tlsConnection) endTurn() {
+	if c.hasTurn.CompareAndSwap(true, false) {
+		c.handshakes.release()
+	}
+}
+
+// Read implements net.Conn.
+func (c *tlsConnection) Read(p []byte) (int, error) {
+	c.endTurn()
+	return c.connection.Read(p)
+}
+
+// Close implements net.Conn.
+func (c *tlsConnection) Close() error {
+	c.endTurn()
+	return c.connection.Close()
+}
+
+// trackedOf is the connection below a server's; nil: it is none of ours.
+func trackedOf(conn net.Conn) *connection {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	switch c := conn.(type) {
+	case *connection:
+		return c
+	case *tlsConnection:
+		return c.connection
+	}
+	return nil
+}
