@@ -14,8 +14,8 @@ type Issuer interface {
 	// Verify checks a token whose iss is IssuerName: its signature, its times and its
 	// credential. The error is one that mp1/server answers.
 	Verify(ctx context.Context, token string) (*IssuedToken, error)
-	// Check says whether the credential of a token that Verify took still stands. It is
-	// called for each request, and reads nothing but memory.
+	// Check says whether the credential and the key of a token that Verify took still stand.
+	// It is called for each request, and reads nothing but memory.
 	Check(t *IssuedToken) error
 }
 
@@ -25,4 +25,5 @@ type IssuedToken struct {
 	Ends       time.Time
 	Credential string // the id
 	Generation string // of the credential, when the token was made
+	Key        string // id of the key that signed it
 }

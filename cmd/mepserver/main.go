@@ -24,6 +24,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/admin"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/identity"
+	"github.com/mec-liveness/mepserver/plugins/identity/issuer"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
 	"github.com/mec-liveness/mepserver/plugins/notify"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
@@ -39,13 +40,14 @@ func list() []plugins.Plugin {
 		appsupport.Plugin(),
 		notify.Plugin(),
 		servicemgmt.Plugin(),
+		issuer.Plugin(),
 		admin.Plugin(), // last: it serves what all of them offer
 	}
 }
 
 // rules are those of the files that a configuration names.
 func rules(now time.Time) []conf.Rule {
-	return []conf.Rule{plugins.TLSFiles(now), notify.KeyFiles(now)}
+	return []conf.Rule{plugins.TLSFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now)}
 }
 
 // version is set by the linker for releases.
