@@ -31,6 +31,9 @@ func (i Identities) On() bool {
 	return i.Certificate.Enabled || i.JWT.On() || i.Proxy.Header != "" || i.Issuer.Enabled
 }
 
+// AppPlaceholder stands in the pattern of a SAN for the application that it names.
+const AppPlaceholder = "{appInstanceId}"
+
 // CertificateIdentity takes a client's certificate for its identity.
 type CertificateIdentity struct {
 	Enabled bool

@@ -33,6 +33,7 @@ func (p *problem) Error() string { return p.detail }
 var (
 	ErrAnonymous  error = &problem{status: http.StatusUnauthorized, detail: "This needs an identity; send a token as Authorization: Bearer, or a client certificate.", challenge: `Bearer realm="mep"`}
 	ErrCredential error = &problem{status: http.StatusUnauthorized, detail: "The identity that was presented is not valid (any more); get a new token.", challenge: `Bearer realm="mep", error="invalid_token"`}
+	ErrNoKeys     error = &problem{status: http.StatusServiceUnavailable, detail: "The keys that verify tokens could not be had yet; try again."}
 	ErrNotYours   error = &problem{status: http.StatusForbidden, detail: "This identity may not act for that application instance.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )

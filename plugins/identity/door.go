@@ -2,14 +2,22 @@ package identity
 
 import (
 	"net/http"
+	"time"
 
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // door implements plugins.Identity.
 type door struct {
-	on     bool
-	routes routes
+	on           bool
+	routes       routes
+	certificates *certificates
+	tokens       *tokens
+	proxy        *proxy
+	clock        func() time.Time
+	refused      func(why string)      // counts
+	issuer       func() plugins.Issuer // known when all plugins are set up
 }
 
 var _ plugins.Identity = (*door)(nil)
@@ -17,5 +25,156 @@ var _ plugins.Identity = (*door)(nil)
 // On implements plugins.Identity.
 func (d *door) On() bool { return d.on }
 
-// Handler implements plugins.Identity.
-func (d *door) Handler(next http.Handler) http.Handler { return next }
+// Handler implements plugins.Identity. Whoever proves nothing comes no further than to Open
+// routes: he does not even learn which paths there are.
+func (d *door) Handler(next http.Handler) http.Handler {
+	if !d.on {
+		return next
+	}
+	d.tokens.issuer = d.issuer()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, err := d.callerOf(w, r)
+		switch {
+		case err != nil:
+			d.refuse(w, err)
+		case caller != nil:
+			next.ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), caller)))
+		case d.routes.isOpen(r.URL.Path):
+			next.ServeHTTP(w, r)
+		default:
+			d.refuse(w, anonymous)
+		}
+	})
+}
+
+// refuse answers a request whose credentials were not taken. The answer is the same whatever
+// is wrong with them.
+func (d *door) refuse(w http.ResponseWriter, err error) {
+	answer, why := refusal(err)
+	d.refused(why)
+	server.RefuseError(w, answer, 1)
+}
+
+// callerOf finds out who calls; nil: nobody proved anything. Every credential that is
+// presented must be valid and name the same application, for one that is wrong beside one
+// that is right is either an attack or a mistake, and either would be hidden. The roles are
+// those of the first that has any, in this order: token, cookie, proxy, certificate.
+func (d *door) callerOf(w http.ResponseWriter, r *http.Request) (*plugins.Caller, error) {
+	certificate := d.certificates.of(r.TLS)
+	if certificate != nil {
+		if err := d.checkCertificate(w, certificate); err != nil {
+			return nil, err
+		}
+	}
+	var found proved
+	if !exchangesCredentials(r.URL.Path) {
+		if err := d.bearers(r, certificate, &found); err != nil {
+			return nil, err
+		}
+	}
+	named, err := d.proxy.of(r, certificate)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.add(named); err != nil {
+		return nil, err
+	}
+	if certificate != nil {
+		if err := found.add(certificate.caller); err != nil {
+			return nil, err
+		}
+	}
+	return found.first, nil
+}
+
+// bearers adds who bears the tokens of a request.
+func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
+	if values := r.Header["Authorization"]; values != nil {
+		raw, err := bearerOf(values)
+		if err != nil {
+			return err
+		}
+		b, err := d.bearer(r, raw, c)
+		if err != nil {
+			return err
+		}
+		if err := found.add(b.caller); err != nil {
+			return err
+		}
+	}
+	if !takesCookie(r.URL.Path) {
+		return nil
+	}
+	raw, err := cookieOf(r)
+	if err != nil || raw == "" {
+		return err
+	}
+	b, err := d.bearer(r, raw, c)
+	if err != nil {
+		return err
+	}
+	return found.add(b.byCookie)
+}
+
+func (d *door) bearer(r *http.Request, raw string, c *certificate) (*bearer, error) {
+	b, err := d.tokens.of(r.Context(), raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case !b.comesWith(c):
+		return nil, notBound
+	}
+	return b, nil
+}
+
+// checkCertificate refuses a certificate that is wrong or has ended since the connection was
+// made, and closes the connection then: on a new one a client can show another.
+func (d *door) checkCertificate(w http.ResponseWriter, c *certificate) error {
+	left := c.ends.Sub(d.clock())
+	if c.err != nil || left <= lastMinute {
+		w.Header().Set("Connection", "close")
+	}
+	switch {
+	case c.err != nil:
+		return c.err
+	case left <= 0:
+		return certificateEnded
+	}
+	return nil
+}
+
+// proved is who is named by the credentials of one request.
+type proved struct{ first *plugins.Caller }
+
+// add takes one more in; nil: that one named nobody.
+func (c *proved) add(one *plugins.Caller) error {
+	switch {
+	case one == nil:
+	case c.first == nil:
+		c.first = one
+	case named(one) != "" && named(c.first) != "" && named(one) != named(c.first):
+		return disagreeing
+	}
+	return nil
+}
+
+// named is the application that a credential names; "": it has only a role. A token always
+// names something by its claim, also one of a host or an admin: on the connection of another
+// application's certificate it was stolen.
+func named(c *plugins.Caller) string {
+	if c.App == "" && c.Source != "certificate" {
+		return c.Name
+	}
+	return c.App
+}
+
+// exchangesCredentials says whether a path is one at which a credential is exchanged for a
+// token. What Authorization, cookie and body mean there is decided by its handler: a client
+// whose token has ended must be able to get another.
+func exchangesCredentials(path string) bool {
+	switch path {
+	case "/oauth2/token", "/v4/token", "/login", "/logout":
+		return true
+	}
+	return false
+}

@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	maxKeys = 64   // of a set; each may be tried on a token that names none
+	maxKeys  = 64   // of a set; each may be tried on a token that names none
 	leastRSA = 2048 // bits of an RSA key; shorter ones can be factored (RFC 7518 §3.3)
-	mostRSA = 8192 // bits; longer ones take long to verify with
+	mostRSA  = 8192 // bits; longer ones take long to verify with
 )
 
 // Key is a public key.

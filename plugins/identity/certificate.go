@@ -1,0 +1,131 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// lastMinute is how long before its certificate ends a connection is closed behind each
+// answer, so that a client that has a newer one by now shows that, and no request fails.
+const lastMinute = time.Minute
+
+// certificates knows who presents a client certificate. It reads each once.
+type certificates struct {
+	on             bool // a certificate is an identity of its own
+	prefix, suffix string
+	roles          conf.Roles
+	proxy          string // SAN of the proxy's; "": there is none
+	read           *cache[*x509.Certificate, certificate]
+}
+
+func newCertificates(c conf.Identities) *certificates {
+	prefix, suffix, _ := strings.Cut(c.Certificate.Pattern, conf.AppPlaceholder)
+	return &certificates{c.Certificate.Enabled, prefix, suffix, c.Certificate.Roles, c.Proxy.SAN, newCache[*x509.Certificate, certificate]()}
+}
+
+// certificate is what a client certificate says.
+type certificate struct {
+	caller     *plugins.Caller // nil: it names nobody
+	err        error
+	isProxy    bool
+	thumbprint [sha256.Size]byte
+	ends       time.Time // of the first certificate that ends of its chain
+}
+
+// of returns what the client certificate of a connection says; nil: there is none. TLS has
+// verified its chain when the connection was made.
+func (cs *certificates) of(state *tls.ConnectionState) *certificate {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	leaf := state.PeerCertificates[0]
+	if c := cs.read.get(leaf); c != nil {
+		return c
+	}
+	c := cs.parse(leaf)
+	if len(state.VerifiedChains) == 0 { // it must not be believed, whoever let it in
+		c.caller, c.isProxy, c.err = nil, false, badCertificate
+		return c
+	}
+	c.ends = endOf(state.VerifiedChains)
+	cs.read.put(leaf, c, func(*certificate) bool { return false })
+	return c
+}
+
+// parse reads the SANs that are URIs and DNS names. Subjects are not read: what stands there
+// has no fixed meaning. A certificate that names several is none of them.
+func (cs *certificates) parse(leaf *x509.Certificate) *certificate {
+	c := &certificate{thumbprint: sha256.Sum256(leaf.Raw)}
+	var names []string
+	for _, u := range leaf.URIs {
+		names = append(names, u.String())
+	}
+	for _, name := range append(names, leaf.DNSNames...) {
+		if cs.proxy != "" && name == cs.proxy {
+			c.isProxy = true
+			continue
+		}
+		caller, ok := cs.name(name, slices.Contains(names, name))
+		switch {
+		case !ok, caller != nil && c.caller != nil && caller.Name != c.caller.Name:
+			c.err = badCertificate
+		case caller != nil:
+			c.caller = caller
+		}
+	}
+	if c.isProxy && c.caller != nil { // an application must not pass for the proxy
+		c.err = badCertificate
+	}
+	if c.err != nil {
+		c.caller, c.isProxy = nil, false
+	}
+	return c
+}
+
+// name says whom a SAN names; nil: nobody. !ok: it has the form of an application's, but what
+// it names can be none.
+func (cs *certificates) name(san string, isURI bool) (who *plugins.Caller, ok bool) {
+	if !cs.on {
+		return nil, true
+	}
+	who = &plugins.Caller{Name: san, Roles: cs.roles[san], Source: "certificate"}
+	rest, hasPrefix := strings.CutPrefix(san, cs.prefix)
+	app, hasSuffix := strings.CutSuffix(rest, cs.suffix)
+	switch {
+	case isURI && hasPrefix && hasSuffix && mp1.ValidID(app):
+		who.Name, who.App = app, app
+		if who.Roles == nil {
+			who.Roles = []string{conf.RoleApp}
+		}
+	case who.Roles != nil:
+	case isURI && hasPrefix && hasSuffix:
+		return nil, false
+	default:
+		return nil, true
+	}
+	return who, true
+}
+
+// endOf is when the chain that lasts longest ends.
+func endOf(chains [][]*x509.Certificate) (last time.Time) {
+	for _, chain := range chains {
+		ends := chain[0].NotAfter
+		for _, c := range chain {
+			if c.NotAfter.Before(ends) {
+				ends = c.NotAfter
+			}
+		}
+		if ends.After(last) {
+			last = ends
+		}
+	}
+	return last
+}

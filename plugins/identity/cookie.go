@@ -1,0 +1,46 @@
+package identity
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mec-liveness/mepserver/plugins/identity/token"
+)
+
+// cookieName is that of the cookie that a login sets. A browser takes a name with this prefix
+// only from the server itself, over TLS, and for all of its paths (RFC 6265bis §4.1.3.2).
+const cookieName = "__Host-mep"
+
+// takesCookie says whether a path is one that people look at: our own resources, and the
+// ServiceComb API that the console uses. Mp1 is for programs, which bear tokens: there a
+// cookie counts for nothing, so that no page can use it.
+func takesCookie(path string) bool {
+	switch path {
+	case "/", "/board", "/docs", "/openapi.yaml", "/openapi.json", "/metrics":
+		return true
+	}
+	for _, below := range []string{"/mec_liveness/", "/board/", "/docs/", "/v1/", "/v4/", "/registry/"} {
+		if strings.HasPrefix(path, below) {
+			return true
+		}
+	}
+	return false
+}
+
+// cookieOf takes the token of a request's cookie; "": there is none. Two of the name are
+// refused, for they would be taken in an order that nobody has promised.
+func cookieOf(r *http.Request) (raw string, err error) {
+	if r.Header["Cookie"] == nil {
+		return "", nil
+	}
+	switch all := r.CookiesNamed(cookieName); {
+	case len(all) > 1:
+		return "", token.Malformed
+	case len(all) == 1:
+		if all[0].Value == "" {
+			return "", token.Malformed
+		}
+		return all[0].Value, nil
+	}
+	return "", nil
+}

@@ -1,0 +1,54 @@
+package identity
+
+import (
+	"errors"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins/identity/token"
+)
+
+// fault is why a request is refused before it reaches its route, beside the faults of tokens.
+type fault string
+
+// The faults, as metrics show them.
+const (
+	anonymous        fault = "anonymous"
+	badCertificate   fault = "certificate"
+	certificateEnded fault = "certificate_expired"
+	notBound         fault = "certificate_binding"
+	badProxyHeader   fault = "proxy_header"
+	disagreeing      fault = "disagreeing"
+	ended            fault = "ended" // the credential of a token of our own was removed, or what else its issuer says
+)
+
+// Error implements error.
+func (f fault) Error() string { return "the request is refused: " + string(f) }
+
+// faults are the names of all faults there are.
+func faults() (names []string) {
+	for _, f := range []fault{anonymous, badCertificate, certificateEnded, notBound, badProxyHeader, disagreeing, ended} {
+		names = append(names, string(f))
+	}
+	for _, f := range token.Faults() {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// refusal is the error that answers a fault, and its name in metrics. Whoever is refused
+// learns nothing but whether he presented anything.
+func refusal(err error) (answer error, why string) {
+	var mine fault
+	var its token.Fault
+	switch {
+	case errors.As(err, &mine) && mine == anonymous:
+		return server.ErrAnonymous, string(mine)
+	case errors.As(err, &mine):
+		return server.ErrCredential, string(mine)
+	case errors.As(err, &its) && its == token.NoKeys:
+		return server.ErrNoKeys, string(its)
+	case errors.As(err, &its):
+		return server.ErrCredential, string(its)
+	}
+	return err, string(ended) // of the issuer: one of mp1/server's
+}
