@@ -46,15 +46,14 @@ func (cs *certificates) of(state *tls.ConnectionState) *certificate {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return nil
 	}
-	leaf := state.PeerCertificates[0]
+	if len(state.VerifiedChains) == 0 { // it must not be believed, whoever let it in
+		return &certificate{err: badCertificate}
+	}
+	leaf := state.PeerCertificates[0] // connections that present the same certificate share it
 	if c := cs.read.get(leaf); c != nil {
 		return c
 	}
 	c := cs.parse(leaf)
-	if len(state.VerifiedChains) == 0 { // it must not be believed, whoever let it in
-		c.caller, c.isProxy, c.err = nil, false, badCertificate
-		return c
-	}
 	c.ends = endOf(state.VerifiedChains)
 	cs.read.put(leaf, c, func(*certificate) bool { return false })
 	return c
