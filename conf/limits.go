@@ -5,16 +5,19 @@ import "math"
 // Limits bounds what callers may ask for. 0 turns a limit off, and its burst is then
 // without meaning.
 type Limits struct {
-	WritesPerSecond int  // changes of one caller; heartbeats and deletions are none
-	WritesBurst     int  // changes at once, after a pause
-	ListsPerSecond  int  // lists of one identity; without identities lists are not limited
-	BytesPerSecond  Size // of the bodies of one caller's changes
-	BytesBurst      Size // at once, after a pause
-	Connections     int  // open at a time, of all together; 0: as many as there are file descriptors for
+	WritesPerSecond int // changes of one caller; heartbeats and deletions are none
+	WritesBurst     int // changes at once, after a pause
+	ListsPerSecond  int // lists of one identity; without identities lists are not limited
+	// RequestsPerSecond is from when on answers to one identity are held up, so that it cannot
+	// take the processors from the heartbeats of others. Heartbeats are none.
+	RequestsPerSecond int
+	BytesPerSecond    Size // of the bodies of one caller's changes
+	BytesBurst        Size // at once, after a pause
+	Connections       int  // open at a time, of all together; 0: as many as there are file descriptors for
 }
 
 func defaultLimits() Limits {
-	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000}
+	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, RequestsPerSecond: 1000, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000}
 }
 
 // leastBytesBurst lets the largest body pass that Mp1 takes.
@@ -29,7 +32,7 @@ func (k checker) limits() {
 		path string
 		n    int
 	}{
-		{"limits.writesPerSecond", l.WritesPerSecond}, {"limits.writesBurst", l.WritesBurst}, {"limits.listsPerSecond", l.ListsPerSecond}, {"limits.connections", l.Connections},
+		{"limits.writesPerSecond", l.WritesPerSecond}, {"limits.writesBurst", l.WritesBurst}, {"limits.listsPerSecond", l.ListsPerSecond}, {"limits.requestsPerSecond", l.RequestsPerSecond}, {"limits.connections", l.Connections},
 	} {
 		if s.n < 0 || s.n > math.MaxInt32 {
 			k.fault(s.path, "must be from 0 to %d, not %d; 0 turns the limit off", math.MaxInt32, s.n)

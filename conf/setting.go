@@ -89,6 +89,7 @@ func settings(c *Config) []setting {
 		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
 		{"limits.writesBurst", "", &c.Limits.WritesBurst},
 		{"limits.listsPerSecond", "", &c.Limits.ListsPerSecond},
+		{"limits.requestsPerSecond", "", &c.Limits.RequestsPerSecond},
 		{"limits.bytesPerSecond", "", &c.Limits.BytesPerSecond},
 		{"limits.bytesBurst", "", &c.Limits.BytesBurst},
 		{"limits.connections", "", &c.Limits.Connections},

@@ -198,7 +198,10 @@ func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
 type refusing struct {
 	server.Limits
 	lists int
+	bytes []int64
 }
+
+func (l *refusing) Listed(_ context.Context, _ string, n int64) { l.bytes = append(l.bytes, n) }
 
 func (l *refusing) List(context.Context, string) time.Duration {
 	l.lists++
@@ -227,4 +230,14 @@ func TestTooManyListsAreRefusedBeforeTheyTakeAPlace(t *testing.T) {
 	}
 	require.Equal(t, 2, asked)
 	require.Equal(t, counted, l.lists)
+}
+
+// Otherwise one identity could take the processors with fifty lists of megabytes a second.
+func TestALargeAnswerCountsByItsSize(t *testing.T) {
+	a, l := newResponses(), &refusing{}
+	a.limits = l
+	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 300<<10)) }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/mec_service_mgmt/v1/services", nil))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/mec_service_mgmt/v1/services", nil))
+	require.Equal(t, []int64{300 << 10}, l.bytes)
 }

@@ -113,6 +113,9 @@ func (rs *Responses) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(out, r)
 		}
 		out.finish()
+		if rs.limits != nil && reads(r) && out.written > largeWrite {
+			rs.limits.Listed(r.Context(), r.RemoteAddr, out.written)
+		}
 	})
 }
 

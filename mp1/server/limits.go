@@ -21,6 +21,9 @@ type Limits interface {
 	Bytes(ctx context.Context, app, peer string, n int64) (wait time.Duration)
 	// List counts a list. Without identities none is counted.
 	List(ctx context.Context, peer string) (wait time.Duration)
+	// Listed counts what was answered to a request that reads: a large answer counts as
+	// several lists.
+	Listed(ctx context.Context, peer string, bytes int64)
 }
 
 // OverLimit is the error of a request that Limits refuses. It may be tried again after Wait.

@@ -44,6 +44,8 @@ func (l *fakeLimits) List(context.Context, string) time.Duration {
 	return l.listWait
 }
 
+func (l *fakeLimits) Listed(context.Context, string, int64) {}
+
 // unsizedBody is a body whose length is not known before. left is what was not read.
 type unsizedBody struct{ left int }
 

@@ -15,9 +15,10 @@ import (
 // stands in front of whoever finds out who calls, so that it sees what is refused there too.
 // A heartbeat has a line only if it is refused.
 type audit struct {
-	sums  *sums
-	now   func() time.Time
-	beats sync.Pool // of *record: a heartbeat costs no allocation more
+	sums   *sums
+	now    func() time.Time
+	holder *holder   // nil: no refusal is held up
+	beats  sync.Pool // of *record: a heartbeat costs no allocation more
 }
 
 func newAudit(write func(auditLine), now func() time.Time) *audit {
@@ -29,14 +30,14 @@ func (a *audit) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if plugins.Beats(r) {
 			rec, _ := a.beats.Get().(*record)
-			*rec = record{ResponseWriter: w, changes: true}
+			*rec = record{ResponseWriter: w, holder: a.holder, request: r, changes: true}
 			next.ServeHTTP(rec, r)
 			a.finish(rec, r)
 			*rec = record{}
 			a.beats.Put(rec)
 			return
 		}
-		rec := &record{ResponseWriter: w, changes: plugins.Changes(r.Method)}
+		rec := &record{ResponseWriter: w, holder: a.holder, request: r, changes: plugins.Changes(r.Method)}
 		next.ServeHTTP(rec, r)
 		a.finish(rec, r)
 	})
@@ -58,6 +59,8 @@ func (a *audit) finish(rec *record, r *http.Request) {
 // record notes what becomes of one request.
 type record struct {
 	http.ResponseWriter
+	holder  *holder
+	request *http.Request
 	caller  *plugins.Caller
 	route   string
 	changes bool
@@ -76,6 +79,9 @@ func (n *record) NoteRoute(name string, changes bool) { n.route, n.changes = nam
 func (n *record) WriteHeader(status int) {
 	if n.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		n.status = status
+		if n.holder != nil && outcomeOf(status) == outcomeRefused {
+			n.holder.refused(n.request, n.caller)
+		}
 	}
 	n.ResponseWriter.WriteHeader(status)
 }

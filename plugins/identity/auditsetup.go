@@ -24,7 +24,7 @@ const (
 
 // setupAudit has requests audited if there is a file for it, or anybody to name. end writes what
 // is left.
-func setupAudit(h *plugins.Host, m *plugins.Collectors) (end func() error, err error) {
+func setupAudit(h *plugins.Host, l *limits, m *plugins.Collectors) (end func() error, err error) {
 	if h.Config.Audit.File == "" && !h.Config.Identity.On() {
 		return func() error { return nil }, nil
 	}
@@ -46,6 +46,9 @@ func setupAudit(h *plugins.Host, m *plugins.Collectors) (end func() error, err e
 		_, _ = to.Write(l.encode()) // it never fails: losses are counted
 	}, time.Now)
 	h.Audit = a.Handler
+	if h.Config.Identity.On() {
+		a.holder = newHolder(l, m)
+	}
 	h.Identity = audited{h.Identity, a}
 	h.Go(a.sums.run)
 	return func() error {
@@ -105,7 +108,7 @@ func (s *sums) run(ctx context.Context) {
 	}
 }
 
-// audited is an Identity whose requests are audited.
+// audited is an Identity whose requests are audited and held up.
 type audited struct {
 	plugins.Identity
 	audit *audit
@@ -113,6 +116,9 @@ type audited struct {
 
 // Handler implements plugins.Identity.
 func (a audited) Handler(next http.Handler) http.Handler {
+	if a.audit.holder != nil {
+		next = a.audit.holder.Handler(next)
+	}
 	return a.audit.Handler(a.Identity.Handler(next))
 }
 

@@ -119,11 +119,11 @@ func TestAnAuditFileThatCannotBeWrittenStopsTheStart(t *testing.T) {
 	h := &plugins.Host{}
 	h.Config.Audit.File = filepath.Join(t.TempDir(), "missing", "audit.log")
 	var m plugins.Collectors
-	_, err := setupAudit(h, &m)
+	_, err := setupAudit(h, nil, &m)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "audit.file cannot be written")
 	h.Config.Audit.File = t.TempDir()
-	_, err = setupAudit(h, &m)
+	_, err = setupAudit(h, nil, &m)
 	require.Error(t, err)
 	require.False(t, errors.Is(err, os.ErrNotExist))
 }
@@ -148,7 +148,7 @@ func TestAFullDiskHoldsNoRequestUpAndIsCounted(t *testing.T) {
 	h := &plugins.Host{Identity: &door{}}
 	h.Config.Audit.File = "/dev/full"
 	var m plugins.Collectors
-	end, err := setupAudit(h, &m)
+	end, err := setupAudit(h, nil, &m)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Unregister(t.Context())) }()
 	for range 10 {

@@ -22,7 +22,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mep_limit_refused_total", Help: "Requests answered 429, by the limit and by whose it was: the caller's own, its address's, or that of all together.",
 	}, []string{"limit", "scope"})
-	for k := range kinds {
+	for k := range requests {
 		for s := range scopes {
 			refused.WithLabelValues(kindNames[k], scopes[s])
 		}
@@ -38,7 +38,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	d := newDoor(ctx, h, &m)
 	h.Identity = guardedDoor{d, newOrigins(h.Config.Server, h.Address)}
 	h.OnAdmin(d.routes.show())
-	endAudit, err := setupAudit(h, &m)
+	endAudit, err := setupAudit(h, l, &m)
 	if err != nil {
 		return nil, errors.Join(err, m.Unregister(ctx))
 	}

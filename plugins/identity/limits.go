@@ -21,6 +21,9 @@ const (
 	// perAddress is the part of that which one address gets, so that the rest is left to
 	// others. It is not less, for behind a gateway or on loopback all have one address.
 	perAddress = 0.5
+	// listSize is how many bytes of an answer count as one list.
+	listSize = 64 << 10
+	listDebt = 3
 )
 
 // scope says whose bucket was empty.
@@ -42,10 +45,11 @@ const (
 	writes kind = iota
 	bytes
 	lists
+	requests // not refused but held up: hold.go
 	kinds
 )
 
-var kindNames = [kinds]string{writes: "writes", bytes: "bytes", lists: "lists"}
+var kindNames = [kinds]string{writes: "writes", bytes: "bytes", lists: "lists", requests: "requests"}
 
 // limits implements server.Limits. It bounds how much a caller may ask for, counted by its
 // identity; or else by the application of the path; or else by the address of its connection;
@@ -71,6 +75,9 @@ func newLimits(c conf.Limits, identities bool, clock func() time.Duration, refus
 		writes: {float64(c.WritesPerSecond), float64(c.WritesBurst)},
 		bytes:  {float64(c.BytesPerSecond), float64(c.BytesBurst)},
 		lists:  {float64(c.ListsPerSecond), float64(c.ListsPerSecond)},
+	}
+	if identities {
+		one[requests] = rate{float64(c.RequestsPerSecond), heldBurst * float64(c.RequestsPerSecond)}
 	}
 	l := &limits{identities: identities, clock: clock, refused: refused, callers: newTable(one)}
 	var addresses [kinds]rate
@@ -99,6 +106,24 @@ func (l *limits) List(ctx context.Context, peer string) time.Duration {
 		return 0
 	}
 	return l.take(ctx, "", peer, [kinds]float64{lists: 1}, false)
+}
+
+// Listed implements server.Limits. A caller may owe lists for at most listDebt seconds: what was
+// asked for before the first of many large ones was counted must not lock it out for minutes.
+func (l *limits) Listed(ctx context.Context, peer string, n int64) {
+	more := (n - 1) / listSize
+	if !l.identities || more <= 0 {
+		return
+	}
+	caller, _ := names(plugins.CallerOf(ctx), "", peer)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock()
+	b, r := &l.callers.of(caller, now).of[lists], l.callers.rates[lists]
+	b.fill(r, now)
+	if b.owed < listDebt*r.perSecond+r.burst {
+		b.take(r, float64(more))
+	}
 }
 
 func (l *limits) take(ctx context.Context, app, peer string, n [kinds]float64, anyway bool) (wait time.Duration) {

@@ -209,3 +209,24 @@ func TestListsAreLimitedByIdentityAndOnlyWithIdentities(t *testing.T) {
 		require.Zero(t, b.List(b.ctx, "1.2.3.4:5"))
 	}
 }
+
+func TestALargeListCountsAsSeveral(t *testing.T) {
+	b := newBench(conf.Limits{ListsPerSecond: 10})
+	one := plugins.WithCaller(b.ctx, &plugins.Caller{Name: "one"})
+	other := plugins.WithCaller(b.ctx, &plugins.Caller{Name: "other"})
+	require.Zero(t, b.List(one, "1.2.3.4:5"))
+	b.Listed(one, "1.2.3.4:5", listSize)
+	for range 4 {
+		require.Zero(t, b.List(one, "1.2.3.4:5"))
+	}
+	b.Listed(one, "1.2.3.4:5", 6*listSize) // five more
+	require.Equal(t, 100*time.Millisecond, b.List(one, "1.2.3.4:5"))
+	for range 100 {
+		b.Listed(one, "1.2.3.4:5", 1<<40)
+	}
+	require.LessOrEqual(t, b.List(one, "1.2.3.4:5"), (listDebt+2)*time.Second, "it is not locked out for minutes")
+	require.Zero(t, b.List(other, "1.2.3.4:5"))
+	b.identities = false
+	b.Listed(b.ctx, "", 1<<40)
+	require.Zero(t, b.List(b.ctx, ""))
+}

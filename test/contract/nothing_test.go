@@ -80,4 +80,5 @@ func (nothingLeft) Write(context.Context, string, string, int64) time.Duration {
 func (nothingLeft) Bytes(context.Context, string, string, int64) time.Duration {
 	return time.Second / 2
 }
+func (nothingLeft) Listed(context.Context, string, int64)      {}
 func (nothingLeft) List(context.Context, string) time.Duration { return time.Second / 2 }

@@ -1,0 +1,114 @@
+package identity
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// held is a chain as setupAudit makes it, with 100 requests a second for each.
+func held(t *testing.T) (front func(h http.HandlerFunc) http.Handler, h *holder) {
+	t.Helper()
+	began := time.Now()
+	l := newLimits(conf.Limits{RequestsPerSecond: 100}, true, func() time.Duration { return time.Since(began) }, func(kind, scope) {})
+	var m plugins.Collectors
+	b := newAuditBench()
+	b.holder = newHolder(l, &m)
+	t.Cleanup(func() { require.NoError(t, m.Unregister(context.Background())) })
+	return func(h http.HandlerFunc) http.Handler { return b.Handler(b.holder.Handler(h)) }, b.holder
+}
+
+func took(f func()) time.Duration {
+	began := time.Now()
+	f()
+	return time.Since(began)
+}
+
+func request(name, method, path string) *http.Request {
+	r := httptest.NewRequest(method, path, nil)
+	return r.WithContext(plugins.WithCaller(r.Context(), &plugins.Caller{Name: name}))
+}
+
+// A caller that asks for very much is answered later; its heartbeats and other callers are not.
+func TestWhoAsksForVeryMuchIsAnsweredLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		front, _ := held(t)
+		h := front(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+		ask := func(name, method, path string) time.Duration {
+			return took(func() { h.ServeHTTP(httptest.NewRecorder(), request(name, method, path)) })
+		}
+		for range heldBurst * 100 {
+			require.Zero(t, ask("greedy", "GET", "/x"))
+		}
+		require.Equal(t, 10*time.Millisecond, ask("greedy", "GET", "/x"))
+		for range 1000 {
+			require.Zero(t, ask("greedy", "PATCH", services+"/x/liveness"), "a heartbeat is asked by no limit")
+		}
+		require.Zero(t, ask("other", "GET", "/x"))
+		require.Equal(t, time.Second, took(func() {
+			for range 100 {
+				ask("greedy", "DELETE", "/x")
+			}
+		}).Round(time.Millisecond))
+	})
+}
+
+// A client that is refused and asks again at once must not keep the processors busy by that.
+func TestRefusalsAreHeldUpSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		front, h := held(t)
+		status := 403
+		handler := front(func(w http.ResponseWriter, r *http.Request) {
+			plugins.NoteCaller(w, plugins.CallerOf(r.Context()))
+			w.WriteHeader(status)
+		})
+		ask := func(name, path, method string) time.Duration {
+			return took(func() { handler.ServeHTTP(httptest.NewRecorder(), request(name, method, path)) })
+		}
+		free := 0
+		for ask("stranger", services+"/x/liveness", "PATCH") == 0 {
+			free++
+		}
+		require.Equal(t, heldBurst*50, free, "a refused heartbeat counts, as any refusal")
+		require.Zero(t, ask("other", services+"/x/liveness", "PATCH"))
+		status = 404 // what is not there is no refusal
+		require.Zero(t, ask("stranger", services+"/x/liveness", "PATCH"))
+		require.Zero(t, h.held.Load())
+	})
+}
+
+// Many at once are held up for a second at most, and nothing is owed beyond that.
+func TestNobodyIsHeldUpForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		front, h := held(t)
+		handler := front(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+		for range 2000 {
+			go func() {
+				d := took(func() { handler.ServeHTTP(httptest.NewRecorder(), request("many", "GET", "/x")) })
+				if d > longestHold {
+					t.Errorf("held up for %v", d)
+				}
+			}()
+		}
+		synctest.Wait()
+		require.Positive(t, h.held.Load())
+		time.Sleep(2 * longestHold)
+		require.Zero(t, h.held.Load())
+		gone, cancel := context.WithCancel(t.Context())
+		for range 1000 {
+			h.limits.hold(&plugins.Caller{Name: "many"}, "", 1)
+		}
+		cancel()
+		r := request("many", "GET", "/x")
+		r = r.WithContext(plugins.WithCaller(gone, plugins.CallerOf(r.Context())))
+		require.Zero(t, took(func() { handler.ServeHTTP(httptest.NewRecorder(), r) }), "nobody waits for whoever has gone")
+	})
+}
