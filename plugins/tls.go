@@ -208,14 +208,14 @@ const (
 func (s *tlsServer) watch(ctx context.Context, log openlog.Logger) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	var warned time.Time
+	var warned, said time.Time
 	for {
 		s.now()
 		now, end, begin := time.Now(), s.expires(), s.pair.Current().Leaf.NotBefore
 		tags := openlog.WithTags(openlog.Tags{"expires": end.UTC().Format(time.RFC3339)})
 		switch left := end.Sub(now); {
-		case left <= 0 && now.Sub(warned) >= hourly:
-			warned = now
+		case left <= 0 && now.Sub(said) >= hourly:
+			said = now
 			log.Error("the server's certificate has expired: clients refuse it", tags)
 		case left > 0 && left < min(end.Sub(begin)/5, mostWarning) && now.Sub(warned) >= warnEvery:
 			warned = now

@@ -1,0 +1,163 @@
+package plugins
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hanging is a server whose "/wait" hangs until the test or its client ends.
+func hanging(t *testing.T, most int) *secured {
+	t.Helper()
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	return newSecured(t, most, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+// hang sends requests over one connection that hang until the test ends.
+func (s *secured) hang(n int) *http.Client {
+	s.t.Helper()
+	c := s.client()
+	s.get(c, "/") // opens the one connection
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var all sync.WaitGroup
+	s.t.Cleanup(func() { cancel(); all.Wait() })
+	before := s.under()
+	for range n {
+		all.Go(func() {
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.addr+"/wait", http.NoBody)
+			assert.NoError(s.t, err)
+			if res, err := c.Do(r); err == nil {
+				_ = res.Body.Close()
+			}
+		})
+	}
+	require.Eventually(s.t, func() bool { return s.under() == before+n }, time.Minute, time.Millisecond)
+	return c
+}
+
+// under is how many requests are under way.
+func (s *secured) under() (n int) {
+	s.conns.mu.Lock()
+	defer s.conns.mu.Unlock()
+	for c := range s.conns.all {
+		n += int(c.requests.Load())
+	}
+	return n
+}
+
+// What one peer may not do by many connections it may not do by many requests of one: there
+// is room for a heartbeat whatever hangs.
+func TestRequestsOfOneConnectionCountAsConnections(t *testing.T) {
+	const most = 20
+	s := hanging(t, most)
+	s.hang(most)
+	require.EqualValues(t, most-1, s.conns.streams.Load())
+	status, _ := s.tryGet(s.client())
+	require.Zero(t, status, "at first nobody is thrown out")
+	s.conns.clock.Add(int64(busySilence / tick))
+	for range 3 * most {
+		status, err := s.tryGet(s.client())
+		require.NoError(t, err)
+		require.Equal(t, 204, status)
+		require.LessOrEqual(t, s.conns.open.Load()+s.conns.streams.Load(), int64(most))
+	}
+	require.Eventually(t, func() bool { return s.conns.streams.Load() == 0 }, time.Minute, time.Millisecond, "what was closed counts no more")
+}
+
+// A request for which there is no room is told so.
+func TestARequestForWhichThereIsNoRoomIsRefused(t *testing.T) {
+	const most = 10
+	s := hanging(t, most)
+	full := s.hang(most)
+	status, res := s.get(full, "/")
+	require.Equal(t, 503, status)
+	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	require.EqualValues(t, most-1, s.conns.streams.Load(), "what was refused counts nothing")
+}
+
+func (s *secured) tryGet(c *http.Client) (int, error) {
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "https://"+s.addr+"/", http.NoBody)
+	require.NoError(s.t, err)
+	res, err := c.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer c.CloseIdleConnections()
+	return res.StatusCode, res.Body.Close()
+}
+
+// More than mostStreams of one connection are not begun; the client is told before it asks.
+func TestOneConnectionHasABoundOfRequests(t *testing.T) {
+	s := hanging(t, 0)
+	c := s.client()
+	s.get(c, "/")
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	for range 3 * mostStreams {
+		all.Go(func() {
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+s.addr+"/wait", strings.NewReader("x"))
+			assert.NoError(t, err)
+			if res, err := c.Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return s.under() == 3*mostStreams }, time.Minute, time.Millisecond)
+	s.conns.mu.Lock()
+	defer s.conns.mu.Unlock()
+	require.GreaterOrEqual(t, len(s.conns.all), 3)
+	for one := range s.conns.all {
+		require.LessOrEqual(t, one.requests.Load(), int64(mostStreams))
+	}
+}
+
+// However they end and close, nothing is counted twice or left over.
+func TestStreamsAreCountedExactly(t *testing.T) {
+	c := newConnections(nil, 0, nil)
+	one := c.track(fakeConn{from: "10.0.0.1"})
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			for range 100 {
+				if one.begin() {
+					one.end()
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, c.streams.Load())
+	for range 5 {
+		require.True(t, one.begin())
+	}
+	require.EqualValues(t, 4, c.streams.Load())
+	require.Equal(t, 5, one.weight())
+	require.NoError(t, one.Close())
+	require.Zero(t, c.streams.Load())
+	for range 5 {
+		one.end()
+	}
+	require.True(t, one.isClosed())
+	require.True(t, one.begin(), "its context has ended; nobody counts it")
+	one.end()
+	require.Zero(t, c.streams.Load())
+}
