@@ -30,7 +30,7 @@ const (
 
 // connections is a listener with a limit of open connections. Without it, one peer that opens
 // many would keep the heartbeats of others out. When there are too many, connections that
-// are silent, idle or hang in a request are closed for new ones, those of the peers with
+// are silent, idle or hang in a request are closed for new ones, those of the owners with
 // the most first.
 type connections struct {
 	net.Listener
@@ -108,8 +108,9 @@ type connection struct {
 	net.Conn
 	listener *connections
 	peer     string
-	doing    atomic.Int64 // since which tick, times four, and what
-	requests atomic.Int64 // of HTTP/2 that are under way; closedStreams: it is closed
+	caller   atomic.Pointer[Caller] // who used it last, if that is known
+	doing    atomic.Int64           // since which tick, times four, and what
+	requests atomic.Int64           // of HTTP/2 that are under way; closedStreams: it is closed
 	once     sync.Once
 }
 
@@ -210,7 +211,7 @@ func (c *connections) refuse(conn net.Conn) {
 type victim struct {
 	*connection
 	doing       int64
-	withinShare bool // its peer has no more than its share
+	withinShare bool // its owner has no more than its share
 }
 
 // evict closes one connection that can make room.
@@ -238,22 +239,22 @@ func (c *connections) evict() bool {
 	return false
 }
 
-// chooseVictims finds the connections to close first: those of peers with more than their
+// chooseVictims finds the connections to close first: those of owners with more than their
 // share, then those of the others unless they are busy; the silent before the idle before
 // the busy before the websockets, and the longest first.
 func (c *connections) chooseVictims() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	perPeer := map[string]int{}
+	perOwner := map[string]int{}
 	for t := range c.all {
-		perPeer[t.peer] += t.weight()
+		perOwner[t.owner()] += t.weight()
 	}
-	share := c.most / (2 * max(len(perPeer), 1))
+	share := c.most / (2 * max(len(perOwner), 1))
 	now := c.clock.Load()
 	least := [...]int64{silent: int64(newSilence / tick), idle: 0, busy: int64(busySilence / tick), hijacked: int64(busySilence / tick)}
 	var candidates []victim
 	for t := range c.all {
-		one := victim{t, t.doing.Load(), perPeer[t.peer] <= share}
+		one := victim{t, t.doing.Load(), perOwner[t.owner()] <= share}
 		what := one.doing & 3
 		if now-one.doing>>2 < least[what] || one.withinShare && what >= busy {
 			continue

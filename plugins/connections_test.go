@@ -2,10 +2,12 @@ package plugins
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -209,4 +211,39 @@ func TestWhoeverGoesOnIsNotClosed(t *testing.T) {
 	require.True(t, c.evict())
 	require.Contains(t, c.all, all[0])
 	require.NotContains(t, c.all, all[1])
+}
+
+// Behind a gateway, and on loopback, all have one address: the identity that has the most
+// connections makes room, and the others keep theirs.
+func TestTheIdentityWithTheMostConnectionsMakesRoom(t *testing.T) {
+	const most = 20
+	g := newGate(t, most)
+	own := func(c net.Conn, by *Caller) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for one := range g.all {
+			if one.RemoteAddr().String() == c.LocalAddr().String() {
+				r := httptest.NewRequest("GET", "/", nil)
+				r = r.WithContext(WithCaller(context.WithValue(r.Context(), connectionKey{}, one), by))
+				ownConnections(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+			}
+		}
+	}
+	var quiet []net.Conn
+	for i := range 3 { // the longest idle, which by its address alone would be closed first
+		quiet = append(quiet, g.dial(beatText, idle))
+		own(quiet[i], &Caller{Name: fmt.Sprint("quiet", i)})
+	}
+	g.pass(time.Minute)
+	for range most - 3 {
+		own(g.dial(beatText, idle), &Caller{Name: "greedy"}) // a token of its own for each
+	}
+	for range most / 2 {
+		require.Equal(t, 204, g.answered(nil))
+	}
+	for i, c := range quiet {
+		_, err := http.ReadResponse(bufio.NewReader(c), nil) // what was asked for before
+		require.NoError(t, err)
+		require.Equal(t, 204, g.answered(c), "%d was closed for another identity", i)
+	}
 }

@@ -102,6 +102,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		h.Responses.limits = h.Limits
 		full := h.Responses.Handler(h.Base.Handler())
 		if h.Identity != nil {
+			if h.Identity.On() {
+				full = ownConnections(full)
+			}
 			full = h.Identity.Handler(full)
 		}
 		handler.Store(&full)

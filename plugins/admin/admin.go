@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-chassis/openlog"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -50,7 +51,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	mux := http.NewServeMux()
 	for _, r := range h.AdminRoutes() {
-		mux.Handle(r.Pattern, r.Handler)
+		mux.Handle(r.Pattern, audited(h, r))
 	}
 	srv := &http.Server{Handler: writeDeadlines(mux), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader, ErrorLog: log.New(serverLog{h.Log}, "", 0)}
 	var served sync.WaitGroup
@@ -60,6 +61,20 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		served.Wait()
 		return err
 	}, nil
+}
+
+// audited is a route's handler with a line in the audit log for each request: by the socket even
+// who only reads gets a backup of everything.
+func audited(h *plugins.Host, r plugins.AdminRoute) http.Handler {
+	if h.Audit == nil {
+		return r.Handler
+	}
+	caller := &plugins.Caller{Name: "admin socket", Roles: []string{conf.RoleAdmin}, Source: "socket"}
+	return h.Audit(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		plugins.NoteCaller(w, caller)
+		plugins.NoteRoute(w, r.Pattern, true)
+		r.Handler.ServeHTTP(w, req)
+	}))
 }
 
 // serverLog writes what net/http itself logs to our log.

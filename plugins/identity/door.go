@@ -38,6 +38,7 @@ func (d *door) Handler(next http.Handler) http.Handler {
 		case err != nil:
 			d.refuse(w, err)
 		case caller != nil:
+			plugins.NoteCaller(w, caller)
 			next.ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), caller)))
 		case d.routes.isOpen(r.URL.Path):
 			next.ServeHTTP(w, r)
