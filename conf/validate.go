@@ -41,6 +41,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k := checker{c, where, report}
 	k.server()
 	k.tls()
+	k.identity()
 	k.store()
 	k.applications()
 	k.intervals()

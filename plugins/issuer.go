@@ -3,10 +3,12 @@ package plugins
 import (
 	"context"
 	"time"
+
+	"github.com/mec-liveness/mepserver/conf"
 )
 
 // IssuerName is what iss and aud are of the tokens that this platform makes itself.
-const IssuerName = "mepserver"
+const IssuerName = conf.OwnIssuer
 
 // Issuer is what the issuer plugin offers: it knows the tokens that this platform made, and
 // whether the credentials that they were made for still stand.
