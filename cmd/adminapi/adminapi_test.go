@@ -203,3 +203,21 @@ func TestACredentialThatTheServerWouldRefuseIsNotAskedFor(t *testing.T) {
 		require.NoError(t, c.Check())
 	}
 }
+
+func TestAHandlerOfThisProcessAnswersAsAServer(t *testing.T) {
+	api := Within(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil || r.Method == http.MethodGet && len(b) > 0 {
+			t.Error(r.Method, string(b), err)
+		}
+		if r.Method != http.MethodPost {
+			_, _ = io.WriteString(w, `{"credentials":[]}`)
+			return
+		}
+		w.WriteHeader(http.StatusConflict)
+	}))
+	_, err := api.List(t.Context())
+	require.NoError(t, err)
+	_, err = api.Add(t.Context(), New{ID: "a"})
+	require.ErrorIs(t, err, ErrThere)
+}

@@ -142,7 +142,7 @@ func onTheWay(err error) error {
 		return fmt.Errorf("%w; --ca FILE names the CA of the server, which mepserver init writes to ca.pem", err)
 	case errors.As(err, &name):
 		return fmt.Errorf("%w; use a host that the certificate names, or have it made with mepserver init --renew --host", err)
-	case errors.As(err, &op):
+	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no server is reached: %w", err)
 	}
 	return err

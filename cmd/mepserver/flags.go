@@ -15,12 +15,18 @@ const help = `mepserver is a MEC platform's service registry (ETSI GS MEC 011, M
 heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
+  mepserver init --host NAME      make a platform with TLS and identities
+  mepserver app add ID            make a credential; there are app rotate ID,
+                                  app remove ID and app list, too
   mepserver check [flags]         examine the store of a server that is stopped
   mepserver backup FILE [flags]   write a backup, while the server runs or not
   mepserver restore FILE [flags]  make a store of a backup
   mepserver example               print a configuration with every setting
 
-Without flags it listens on 127.0.0.1:30100 and keeps its data in ./data.
+Without flags it listens on 127.0.0.1:30100, without TLS and identities, and keeps
+its data in ./data. Two commands make a platform that others can reach:
+  mepserver init --host mep.example.org
+  mepserver --config mep/mepserver.yaml
 
   --config FILE               read settings from a YAML file; mepserver example
                               shows all of them with their defaults
@@ -69,7 +75,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands check, backup, restore and example, and flags; --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore and example, and flags; --help lists them", fs.Arg(0))
 	}
 	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
 	var err error

@@ -3,6 +3,7 @@ package issuer
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -44,7 +45,7 @@ type made struct {
 // administration serves the credentials.
 type administration struct {
 	accounts Accounts
-	list     func() []plugins.Credential
+	list     func(context.Context) ([]plugins.Credential, error)
 }
 
 // answer is a handler's status and body; nil: there is none.
@@ -86,9 +87,13 @@ func (a administration) routes() []adminRoute {
 	}
 }
 
-func (a administration) all(http.ResponseWriter, *http.Request) (int, any, error) {
+func (a administration) all(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	known, err := a.list(r.Context())
+	if err != nil {
+		return 0, nil, unavailable(err)
+	}
 	all := []shown{}
-	for _, c := range a.list() {
+	for _, c := range known {
 		all = append(all, show(&c))
 	}
 	slices.SortFunc(all, func(a, b shown) int { return cmp.Compare(a.ID, b.ID) })

@@ -15,7 +15,7 @@ import (
 // administrated serves the administration of a platform alone.
 func (p *platform) administrated() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range (administration{p.accounts, p.known.list}).routes() {
+	for _, r := range (administration{p.accounts, p.known.listed}).routes() {
 		mux.Handle(r.pattern, r.handler)
 	}
 	return mux

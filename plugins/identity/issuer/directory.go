@@ -211,5 +211,8 @@ func (d *directory) list() (all []plugins.Credential) {
 	return all
 }
 
+// listed is list for those whose list can fail.
+func (d *directory) listed(context.Context) ([]plugins.Credential, error) { return d.list(), nil }
+
 // count is how many credentials there are.
 func (d *directory) count() int { return len(d.list()) }

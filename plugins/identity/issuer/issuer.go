@@ -112,7 +112,7 @@ func (a *authority) serve(h *plugins.Host) {
 	b.Handle(tokenPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
 	b.Handle(keysPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodGet, http.MethodHead))
 	b.Handle("/v4/token", "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
-	admin := administration{accounts: Accounts{Store: b, Now: a.now, Count: a.known.count, Wrote: a.known.observe}, list: a.known.list}
+	admin := administration{accounts: Accounts{Store: b, Now: a.now, Count: a.known.count, Wrote: a.known.observe}, list: a.known.listed}
 	for _, r := range admin.routes() {
 		b.Handle(r.pattern, r.name, server.Administrating, r.handler)
 		h.OnAdmin(plugins.AdminRoute{Pattern: r.pattern, Handler: r.handler})

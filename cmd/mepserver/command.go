@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mec-liveness/mepserver/conf"
+)
+
+// command is what mepserver does instead of serving.
+type command struct {
+	name  string   // one or two words
+	args  []string // names of its arguments, in order
+	flags []option // its own
+	takes string   // the same in words; empty: args say it
+	help  string
+	// alone says that neither a file nor the environment sets anything for it.
+	alone bool
+	// files says that the files which the configuration names are looked at, too.
+	files bool
+	run   func(ctx context.Context, p environment, c conf.Config, g given) error
+}
+
+// option is a flag of a command; it has a value unless it is a switch.
+type option struct {
+	name   string
+	toggle bool
+}
+
+// given is what stands behind the name of a command.
+type given struct {
+	args   []string
+	values map[string][]string // of the flags that were given, in order
+}
+
+// on says whether a switch was given.
+func (g given) on(name string) bool { return g.last(name) == "true" }
+
+// last is the last value of a flag; "": it was not given.
+func (g given) last(name string) string {
+	if all := g.values[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}
+
+// has says whether a flag was given.
+func (g given) has(name string) bool { return len(g.values[name]) > 0 }
+
+// commandIn finds the command that the arguments begin with: one of two words before one that
+// is the first of them.
+func commandIn(args []string) (found command, is bool) {
+	for _, c := range commands() {
+		words := strings.Fields(c.name)
+		if len(args) >= len(words) && slices.Equal(words, args[:len(words)]) && (!is || len(words) > len(strings.Fields(found.name))) {
+			found, is = c, true
+		}
+	}
+	return found, is
+}
+
+// read takes the value of one flag. The flag package calls it.
+type read struct {
+	toggle bool
+	take   func(string)
+}
+
+func (r read) String() string   { return "" }
+func (r read) IsBoolFlag() bool { return r.toggle }
+func (r read) Set(v string) error {
+	if r.toggle && v != "true" && v != "false" {
+		return errors.New("it is true or false")
+	}
+	r.take(v)
+	return nil
+}
+
+// parse reads the arguments behind the command's name; flags and arguments may be mixed.
+func (c command) parse(args []string, out io.Writer) (src conf.Sources, g given, err error) {
+	fs := flag.NewFlagSet("mepserver "+c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	g.values = map[string][]string{}
+	own := c.flags
+	if !c.alone {
+		own = append(slices.Clone(own), option{name: "config"}, option{name: "data-dir"})
+	}
+	for _, o := range own {
+		fs.Var(read{o.toggle, func(v string) { g.values[o.name] = append(g.values[o.name], v) }}, o.name, "")
+	}
+	for {
+		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+			_, err = io.WriteString(out, c.help)
+			return src, g, errors.Join(flag.ErrHelp, err)
+		} else if err != nil {
+			return src, g, fmt.Errorf("%w; mepserver %s --help says how it is called", err, c.name)
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		g.args, args = append(g.args, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(g.args) != len(c.args) {
+		what := cmp.Or(c.takes, strings.Join(c.args, " "), "no arguments but flags")
+		return src, g, fmt.Errorf("mepserver %s takes %s, not %q; --help says more", c.name, what, g.args)
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.values)) {
+		if slices.Contains(g.values[name], "") {
+			return src, g, fmt.Errorf("--%s must not be empty; mepserver %s --help says how it is called", name, c.name)
+		}
+	}
+	src.Flags = map[string]string{}
+	if !c.alone {
+		src.File = g.last("config")
+		if dir := g.last("data-dir"); dir != "" {
+			src.Flags["data-dir"] = dir
+		}
+	}
+	return src, g, nil
+}
+
+// do runs the command and returns the exit code.
+func (c command) do(ctx context.Context, p environment) int {
+	src, g, err := c.parse(p.args[len(strings.Fields(c.name)):], p.out)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	var all conf.Config
+	if err == nil && !c.alone {
+		if src.Environ = p.environ; c.files {
+			src.Rules = rules(time.Now())
+		}
+		all, err = conf.Load(src)
+	}
+	if err == nil {
+		err = c.run(ctx, p, all, g)
+	}
+	if err != nil {
+		fmt.Fprintln(p.errs, "mepserver:", err)
+		return 1
+	}
+	return 0
+}

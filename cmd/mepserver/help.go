@@ -1,0 +1,122 @@
+package main
+
+const initHelp = `mepserver init --host NAME [--host NAME]... [--dir DIR] [--listen HOST:PORT]
+
+Makes all that a platform with TLS and identities needs in DIR (without --dir: mep):
+a certificate authority of its own, the server's certificate for each NAME (a DNS
+name or an IP address by which clients reach it), the keys that sign tokens and
+notifications, an administrator's credential and the configuration. Only the owner
+can read the files, and nothing is overwritten.
+
+  --host NAME             at which clients reach the server; once for each name
+  --dir DIR               where the files go
+  --listen HOST:PORT      listen here; without it: on NAME if that is an address of
+                          loopback, else on every address
+  --data-dir DIR          keep the embedded store here; without it: data in --dir
+  --etcd-endpoints URLS   use this etcd cluster; the administrator is then made by
+                          mepserver app add --role admin, through the admin socket
+  --if-missing            exit with 0 and change nothing if the files are there
+  --renew                 make only a new certificate for the server, by the authority
+                          in DIR, for the names of the old one or those of --host.
+                          A running server takes it by itself
+`
+
+// reachHelp is how a command reaches the credentials.
+const reachHelp = `
+A running server is asked by its admin socket, which the configuration names; if none
+runs, the embedded store is opened. Or, from elsewhere:
+
+  --url URL               ask the server there, such as https://mep.example.org:30100
+  --ca FILE               whose certificate is signed by one of these (ca.pem of init)
+  --credential-file FILE  as this administrator (admin.json of init)
+
+Locally:
+
+  --config FILE           the server's configuration, or
+  --data-dir DIR          the folder of its embedded store
+`
+
+const secretHelp = `  -o FORM                 text, json, or secret: the secret alone
+  --out FILE              write the secret to FILE, which only its owner can read, and
+                          not to the terminal; with -o json the whole credential,
+                          as --credential-file takes it
+`
+
+const addHelp = `mepserver app add ID [flags]
+
+Makes a credential and prints its secret once: the server keeps no more than a hash.
+ID is the client_id at /oauth2/token; that of an application is its appInstanceId.
+
+  --role ROLE[,ROLE]      without it: app. The roles are
+                            app       acts for the application ID
+                            host      an agent for the applications of --apps
+                            reader    reads discovery, metrics and ServiceComb's lists
+                            registry  a ServiceComb client that registers itself
+                            admin     everything
+  --apps ID[,ID]          of the role host: appInstanceIds, or beginnings of some with
+                          a * behind
+  --if-missing            exit with 0 and change nothing if there is one of that ID
+` + secretHelp + reachHelp
+
+const rotateHelp = `mepserver app rotate ID [flags]
+
+Gives a credential a new secret and prints it once. The old secret stays valid for a
+while, and tokens are not ended, so that nobody is interrupted.
+
+  --grace DURATION        how long the old secret stays valid, such as 30m; without it
+                          24h
+  --now                   end the old secret and all tokens of the credential at once
+` + secretHelp + `                          A FILE that is there is replaced
+` + reachHelp
+
+const removeHelp = `mepserver app remove ID [flags]
+
+Removes a credential. Its tokens end within two seconds, on every replica. What the
+application has registered stays, and is suspended when it is no longer heard.
+` + reachHelp
+
+const listHelp = `mepserver app list [flags]
+
+Lists all credentials with their roles. Secrets are not kept, and so not shown.
+
+  -o FORM                 text or json
+` + reachHelp
+
+const appHelp = `mepserver app makes and ends credentials, by which applications, agents and
+administrators prove who they are:
+
+  mepserver app add ID      make one and print its secret once
+  mepserver app rotate ID   give it a new secret
+  mepserver app remove ID   end it, with its tokens
+  mepserver app list        list all of them
+
+mepserver app add --help says more, and so for each.
+`
+
+const checkHelp = `mepserver check [--data-dir DIR | --config FILE]
+
+Examines the embedded store in DIR, of which no server runs, and prints what it
+holds. With --config it reads the configuration first, with the certificates and
+keys that it names, and prints every fault. Nothing is changed. Exit code 0: all of
+it is sound.
+`
+
+const backupHelp = `mepserver backup FILE [--force] [--data-dir DIR | --config FILE]
+
+Writes a backup of the embedded store to FILE, which appears when it is complete
+and checked. A running server is asked by its admin socket and goes on as before;
+of a stopped one the store in DIR is opened. --force replaces FILE, if it is a file
+and does not lie in DIR.
+`
+
+const restoreHelp = `mepserver restore FILE [--data-dir DIR | --config FILE]
+
+Makes the embedded store in DIR, which must hold nothing, of a backup in FILE.
+All that were alive then get a full window in which to send a heartbeat.
+`
+
+const exampleHelp = `mepserver example
+
+Prints a configuration for --config with every setting, its default and what it
+does.
+`
