@@ -1,12 +1,16 @@
 package notify
 
 import (
+	"context"
 	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -78,4 +82,19 @@ func TestWithoutFilesTheSystemsAuthoritiesAreAsked(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	require.Equal(t, untrusted.String(), attemptAt(t, s.URL, long).outcome.String())
+}
+
+// notify.timeout may be long: a handshake has a time of its own.
+func TestAHandshakeThatHangsIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer func() { _ = there.Close() }()
+		go func() { _, _ = io.Copy(io.Discard, there) }()
+		began := time.Now()
+		_, err := trust{}.secured(func(context.Context, string, string) (net.Conn, error) { return here, nil })(t.Context(), "tcp", "consumer.example:443")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, tlsTimeout, time.Since(began))
+		_, err = here.Write([]byte{0})
+		require.ErrorIs(t, err, io.ErrClosedPipe, "nothing is left open")
+	})
 }
