@@ -1,5 +1,5 @@
 // Package pki makes certificates for the tests: an authority signs them for servers
-// and clients, each written as PEM files and ready for crypto/tls. It must not know
+// and clients, each written as PEM files and ready for crypto/tls; and tokens. It must not know
 // who uses them, nor anything of the project.
 package pki
 
