@@ -48,7 +48,7 @@ func newHolder(l *limits, m *plugins.Collectors) *holder {
 func (h *holder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plugins.Beats(r) {
-			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, 1), false)
+			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, 1, false), false)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -57,7 +57,7 @@ func (h *holder) Handler(next http.Handler) http.Handler {
 // refused holds the refusal of a request up.
 func (h *holder) refused(r *http.Request, c *plugins.Caller) {
 	n := max(1, float64(h.limits.callers.rates[requests].perSecond*refusalShare))
-	h.wait(r.Context(), h.limits.hold(c, r.RemoteAddr, n), true)
+	h.wait(r.Context(), h.limits.hold(c, r.RemoteAddr, n, true), true)
 }
 
 func (h *holder) wait(ctx context.Context, d time.Duration, refused bool) {
@@ -81,11 +81,14 @@ func (h *holder) wait(ctx context.Context, d time.Duration, refused bool) {
 }
 
 // hold counts n requests of a caller and says how late the answer is to be.
-func (l *limits) hold(c *plugins.Caller, peer string, n float64) time.Duration {
+func (l *limits) hold(c *plugins.Caller, peer string, n float64, refused bool) time.Duration {
 	if l.callers.rates[requests].off() {
 		return 0
 	}
 	name, _ := names(c, "", peer)
+	if c == nil && refused { // others of that address, who will prove who they are, must not wait for it
+		name = "refused " + name
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock()

@@ -104,11 +104,29 @@ func TestNobodyIsHeldUpForLong(t *testing.T) {
 		require.Zero(t, h.held.Load())
 		gone, cancel := context.WithCancel(t.Context())
 		for range 1000 {
-			h.limits.hold(&plugins.Caller{Name: "many"}, "", 1)
+			h.limits.hold(&plugins.Caller{Name: "many"}, "", 1, false)
 		}
 		cancel()
 		r := request("many", "GET", "/x")
 		r = r.WithContext(plugins.WithCaller(gone, plugins.CallerOf(r.Context())))
 		require.Zero(t, took(func() { handler.ServeHTTP(httptest.NewRecorder(), r) }), "nobody waits for whoever has gone")
+	})
+}
+
+// Whoever guesses tokens must not make others of its address wait, who fetch theirs.
+func TestRefusedAnonymousRequestsHoldNobodyElseUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		front, _ := held(t)
+		status := 401
+		handler := front(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		ask := func() time.Duration {
+			return took(func() { handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/oauth2/token", nil)) })
+		}
+		for range 120 {
+			ask()
+		}
+		require.Positive(t, ask())
+		status = 200
+		require.Zero(t, ask())
 	})
 }

@@ -49,6 +49,7 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	h.Set("Pragma", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if err == nil {
+		out.note(w)
 		writeJSON(w, http.StatusOK, map[string]any{"access_token": out.token, "token_type": "Bearer",
 			"expires_in": int(out.life / time.Second), "scope": strings.Join(out.roles, " ")})
 		return

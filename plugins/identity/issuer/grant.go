@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -40,9 +41,15 @@ func newAuthority(known *directory, keys func() *keySet, life time.Duration, now
 
 // issued is a token that was just made.
 type issued struct {
-	token string
-	life  time.Duration
-	roles []string
+	token  string
+	life   time.Duration
+	roles  []string
+	client string
+}
+
+// note tells the audit log for whom it was made.
+func (i issued) note(w http.ResponseWriter) {
+	plugins.NoteCaller(w, &plugins.Caller{Name: i.client, Roles: i.roles, Source: "credential"})
 }
 
 // grant makes a token for whoever knows a client's secret, with the roles of scope, or all
@@ -53,7 +60,7 @@ func (a *authority) grant(ctx context.Context, id, secret, scope, peer string) (
 	if err != nil {
 		return out, err
 	}
-	out.roles, out.life = c.Roles, a.life
+	out.client, out.roles, out.life = c.ID, c.Roles, a.life
 	if scope != "" {
 		out.roles = strings.Split(scope, " ") // RFC 6749 §3.3
 		for i, r := range out.roles {

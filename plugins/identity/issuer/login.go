@@ -75,7 +75,7 @@ func (l login) enter(w http.ResponseWriter, r *http.Request) {
 	var token string
 	var ends time.Time
 	if err == nil {
-		token, ends, err = l.session(r, p)
+		token, ends, err = l.session(w, r, p)
 	}
 	switch {
 	case err != nil && fromForm:
@@ -101,7 +101,7 @@ func (l login) enter(w http.ResponseWriter, r *http.Request) {
 }
 
 // session is the token that the cookie holds, and its end.
-func (l login) session(r *http.Request, p proof) (token string, ends time.Time, err error) {
+func (l login) session(w http.ResponseWriter, r *http.Request, p proof) (token string, ends time.Time, err error) {
 	switch {
 	case p.token != "":
 		token = p.token
@@ -112,6 +112,9 @@ func (l login) session(r *http.Request, p proof) (token string, ends time.Time, 
 		var made issued
 		made, err = l.grant(r.Context(), p.id, p.secret, "", r.RemoteAddr)
 		token, ends = made.token, l.now().Add(made.life)
+		if err == nil {
+			made.note(w)
+		}
 	}
 	switch {
 	case err != nil:

@@ -20,5 +20,6 @@ func (a *authority) tokenForServiceComb(w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return 0, nil, problemOf(err)
 	}
+	out.note(w)
 	return http.StatusOK, map[string]string{"token": out.token}, nil
 }
