@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 // take longer, and are run when they are asked for.
 var first = []string{"README.md", "docs/tutorial.md"}
 
+// ownSettings are the documents whose configurations say where the programs listen: the
+// environment would win over them.
+var ownSettings = []string{"docs/security.md"}
+
 // documents are all Markdown files of the repository with their text.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
@@ -68,7 +72,7 @@ func TestEveryDocumentDoesWhatItShows(t *testing.T) {
 					tier.Long(t, "test/docs", "runs a whole document")
 				}
 				t.Parallel()
-				s = newSession(t)
+				s = newSession(t, !slices.Contains(ownSettings, path))
 			}
 			for _, b := range blocks {
 				s.do(b)
@@ -81,7 +85,7 @@ func TestEveryDocumentDoesWhatItShows(t *testing.T) {
 func TestTheTwoCommandsOnACleanClone(t *testing.T) {
 	tier.Long(t, "test/docs", "builds the programs anew")
 	t.Parallel()
-	s := newSession(t)
+	s := newSession(t, true)
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	blocks, _ := Parse("README.md", string(text))

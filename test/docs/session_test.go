@@ -41,6 +41,7 @@ type session struct {
 	cwd       string
 	printed   string // by the last block that ran
 	terminals map[string]*proc.Process
+	settings  bool     // whether the environment says where the programs listen
 	left      []string // terminals in which nothing runs, because a tool is missing
 }
 
@@ -61,7 +62,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, err
 })
 
-func newSession(t *testing.T) *session {
+// newSession opens a session. Where settings is false nothing but the document itself says
+// where the programs listen.
+func newSession(t *testing.T, settings bool) *session {
 	t.Helper()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -71,7 +74,7 @@ func newSession(t *testing.T) *session {
 	built.Depend()
 	bin, err := programs()
 	require.NoError(t, err)
-	s := &session{t: t, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*proc.Process{}}
+	s := &session{t: t, settings: settings, dir: filepath.Join(t.TempDir(), "mepserver"), ports: map[string]string{}, terminals: map[string]*proc.Process{}}
 	require.NoError(t, os.Mkdir(s.dir, 0o700))
 	require.NoError(t, os.Symlink(bin, filepath.Join(s.dir, "bin")))
 	from, err := filepath.Abs(root)
@@ -107,18 +110,23 @@ func (s *session) open() {
 
 // env has the programs use this session's ports where they would use the default ones.
 func (s *session) env() []string {
-	return []string{"LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "GOWORK=off",
-		"MEP_SERVER_LISTEN=" + s.here("127.0.0.1:30100"), "MEP_PLATFORM_ENDPOINTS=http://" + s.here("127.0.0.1:30100"),
-		"MEP_LOCAL_LISTEN=" + s.here("127.0.0.1:30180")}
+	always := []string{"LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "GOWORK=off"}
+	if !s.settings {
+		return always
+	}
+	return append(always, "MEP_SERVER_LISTEN="+s.here("127.0.0.1:30100"), "MEP_PLATFORM_ENDPOINTS=http://"+s.here("127.0.0.1:30100"),
+		"MEP_LOCAL_LISTEN="+s.here("127.0.0.1:30180"))
 }
 
-var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+var loopback = regexp.MustCompile(`127\.0\.0\.[12]:\d+`)
 
 // here puts this session's ports in place of a document's.
 func (s *session) here(text string) string {
 	return loopback.ReplaceAllStringFunc(text, func(at string) string {
 		if s.ports[at] == "" {
-			s.ports[at] = proc.Free(s.t)
+			host, _, _ := strings.Cut(at, ":")
+			_, port, _ := strings.Cut(proc.Free(s.t), ":")
+			s.ports[at] = host + ":" + port
 		}
 		return s.ports[at]
 	})
