@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	fetchTime = 5 * time.Second  // that one fetch may take
-	fruitless = 10 * time.Second // between fetches that tokens with unknown keys cause and that bring nothing
+	fetchTime  = 5 * time.Second  // that one fetch may take
+	firstRetry = time.Second      // after a failed fetch as long as no keys are known: no token can be verified until then
+	fruitless  = 10 * time.Second // between fetches that tokens with unknown keys cause and that bring nothing
 )
 
 // Source is where the keys of an issuer come from, and the keys that were had last: a source
@@ -46,8 +47,11 @@ func (s *Source) Age(now time.Time) (age time.Duration, ever bool) {
 func (s *Source) Run(ctx context.Context) {
 	for {
 		wait := s.retry
-		if s.load(ctx) {
+		switch ok := s.load(ctx); {
+		case ok:
 			wait = s.every
+		case s.Current() == nil:
+			wait = min(wait, firstRetry)
 		}
 		t := time.NewTimer(wait - rand.N(wait/10+1)) // replicas do not ask at the same time
 		select {
