@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -148,6 +150,21 @@ func TestTokensOfOneClientAreLimited(t *testing.T) {
 	require.NotEmpty(t, p.tokenOf(t, "other", other))
 }
 
+// go-chassis keeps a token for ten hours, whatever is answered to it.
+func TestTokensOfServiceCombsClientsLastAsLongAsTheseKeepThem(t *testing.T) {
+	a := newPlatform(t, true).authority
+	for want, roles := range map[time.Duration][][]string{
+		clientsKeep: {{"registry"}, {"reader"}, {"app", "registry"}},
+		a.life:      {{"app"}, {"host"}, {"admin"}, {"admin", "registry"}, {"host", "reader"}},
+	} {
+		for _, r := range roles {
+			require.Equal(t, want, a.serviceCombLife(&plugins.Credential{Roles: r}), r)
+		}
+	}
+	a.life = 24 * time.Hour
+	require.Equal(t, 24*time.Hour, a.serviceCombLife(&plugins.Credential{Roles: []string{"registry"}}))
+}
+
 func TestTheKeysArePublished(t *testing.T) {
 	p := newPlatform(t, true)
 	w := httptest.NewRecorder()
@@ -168,6 +185,7 @@ func TestServiceCombsClientsGetATokenAsTheyAskForIt(t *testing.T) {
 	issued, err := p.Verify(t.Context(), out["token"])
 	require.NoError(t, err)
 	require.Equal(t, []string{"registry"}, issued.Caller.Roles)
+	require.WithinDuration(t, p.now().Add(clientsKeep), issued.Ends, time.Second)
 	for body, status := range map[string]int{`{"name":"sc","password":"wrong"}`: 401, `{"name":"sc"}`: 400, ``: 400, `[]`: 400, `{"name":"sc","password":"x","role":"admin"}`: 400} {
 		require.Equal(t, status, asked(serve, "/v4/token", "application/json", body).Code, body)
 	}

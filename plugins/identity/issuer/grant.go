@@ -54,13 +54,18 @@ func (i issued) note(w http.ResponseWriter) {
 
 // grant makes a token for whoever knows a client's secret, with the roles of scope, or all
 // roles if it is empty.
-func (a *authority) grant(ctx context.Context, id, secret, scope, peer string) (out issued, err error) {
+func (a *authority) grant(ctx context.Context, id, secret, scope, peer string) (issued, error) {
+	return a.grantFor(ctx, id, secret, scope, peer, func(*plugins.Credential) time.Duration { return a.life })
+}
+
+// grantFor is grant of a token that is valid as long as life says for its client.
+func (a *authority) grantFor(ctx context.Context, id, secret, scope, peer string, life func(*plugins.Credential) time.Duration) (out issued, err error) {
 	defer func() { a.counts.granted(err) }()
 	c, err := a.authenticate(ctx, id, secret, peer)
 	if err != nil {
 		return out, err
 	}
-	out.client, out.roles, out.life = c.ID, c.Roles, a.life
+	out.client, out.roles, out.life = c.ID, c.Roles, life(c)
 	if scope != "" {
 		out.roles = strings.Split(scope, " ") // RFC 6749 §3.3
 		for i, r := range out.roles {
@@ -72,7 +77,7 @@ func (a *authority) grant(ctx context.Context, id, secret, scope, peer string) (
 	if wait := a.made.take(a.now(), c.ID); wait > 0 {
 		return out, &server.OverLimit{Wait: wait}
 	}
-	out.token, err = a.keys().sign(c, out.roles, a.now(), a.life)
+	out.token, err = a.keys().sign(c, out.roles, a.now(), out.life)
 	return out, err
 }
 
