@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/built"
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/pki"
+	"github.com/mec-liveness/mepserver/test/proc"
+	"github.com/mec-liveness/mepserver/test/tier"
+	"github.com/mec-liveness/mepserver/test/wait"
+)
+
+// What a go-chassis application proves itself with, as docs/security.md shows it. go-chassis
+// v2.7.1 reads none of its TLS settings if one of them is no text, and verifies nobody then.
+const (
+	chassisTLS = `
+ssl:
+  registrator.Consumer.verifyPeer: "true"
+  registrator.Consumer.caFile: %[1]s
+  serviceDiscovery.Consumer.verifyPeer: "true"
+  serviceDiscovery.Consumer.caFile: %[1]s
+  contractDiscovery.Consumer.verifyPeer: "true"
+  contractDiscovery.Consumer.caFile: %[1]s
+`
+	chassisCertificate = `
+  registrator.Consumer.certFile: %[1]s
+  registrator.Consumer.keyFile: %[2]s
+  serviceDiscovery.Consumer.certFile: %[1]s
+  serviceDiscovery.Consumer.keyFile: %[2]s
+  contractDiscovery.Consumer.certFile: %[1]s
+  contractDiscovery.Consumer.keyFile: %[2]s
+`
+	chassisAccount = `
+servicecomb:
+  credentials:
+    cipher: default
+    account:
+      name: %s
+      password: %s
+`
+)
+
+// named is a client certificate that names an application.
+func named(t *testing.T, ca *pki.Authority, app string) pki.Pair {
+	t.Helper()
+	return ca.Client(app, func(c *x509.Certificate) {
+		u, err := url.Parse("urn:mec:app:" + app)
+		require.NoError(t, err)
+		c.URIs = []*url.URL{u}
+	})
+}
+
+// written is a file of that name with a text.
+func written(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// ServiceComb's own client finds, registers and watches over TLS by a certificate; by an
+// account it does all but watch, for it opens its WebSocket without its token.
+func TestServiceCombsGoClientProvesWhoItIs(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
+	t.Parallel()
+	program := built.Module(t, "test/e2e/clients", "./scclient")
+	s := mep.Secure(t, append([]string{"MEP_IDENTITY_CERTIFICATE_ROLES=urn:mec:app:cart=registry"}, mep.Fast...)...)
+	provider := s.Add("provider-1")
+	host, beats := registerBackend(t, s.As(provider), "provider-1", "face-recognition")
+	endpoints := "http://" + host + "/rni rest://" + host + "?urlPrefix=%2Frni"
+	run := func(more ...string) *client {
+		return runClient(t, program, append(append([]string{"-ca", s.CA.File}, more...), s.Listen, "provider-1", "face-recognition")...)
+	}
+	account := func(c mep.Credential) []string {
+		return []string{"-account", c.ID, "-password", written(t, "password", c.Secret)}
+	}
+	require.Contains(t, run().await("FAILED"), "401")
+	require.Contains(t, run(account(provider)...).await("FAILED"), "403", "an application has nothing to do there")
+	require.Contains(t, run(account(mep.Credential{ID: provider.ID, Secret: "wrong"})...).await("FAILED"), "401")
+
+	asFound := func(c *client) {
+		require.Equal(t, "health UP rest://"+s.Listen+"?sslEnabled=true", c.await("health"))
+		c.await("synced")
+		require.Equal(t, "found UP "+endpoints, c.await("found"))
+		require.Equal(t, "batch UP "+endpoints, c.await("batch"))
+		c.await("instances 1")
+	}
+	c := run(account(s.Add("registry-1", "registry"))...)
+	asFound(c)
+	require.Contains(t, c.await("FAILED watching"), "bad handshake")
+
+	own := named(t, s.CA, "cart")
+	c = run("-cert", own.CertFile, "-key", own.KeyFile)
+	asFound(c)
+	c.await("watching")
+	beats.Store(false)
+	c.await("event DELETE UP provider-1 face-recognition")
+	c.await("event CREATE OUTOFSERVICE provider-1 face-recognition")
+	beats.Store(true)
+	c.await("event UPDATE UP provider-1 face-recognition")
+}
+
+// A go-chassis application calls a service that it finds over TLS, by account and by
+// certificate, each with the configuration of docs/security.md.
+func TestAGoChassisApplicationProvesWhoItIs(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
+	t.Parallel()
+	program := built.Module(t, "test/e2e/clients", "./chassis")
+	s := mep.Secure(t, append([]string{"MEP_IDENTITY_CERTIFICATE_ROLES=urn:mec:app:till=registry"}, mep.Fast...)...)
+	_, beats := registerBackend(t, s.As(s.Add("provider-2")), "provider-2", "radio-network")
+	run := func(more ...string) *client {
+		return runClient(t, program, append([]string{s.URL, proc.Free(t), "provider-2", "http://radio-network/rni/v2/queries"}, more...)...)
+	}
+	verified := fmt.Sprintf(chassisTLS, s.CA.File)
+	account, own := s.Add("till-account", "registry"), named(t, s.CA, "till")
+	byAccount := run(written(t, "tls.yaml", verified), written(t, "auth.yaml", fmt.Sprintf(chassisAccount, account.ID, account.Secret)))
+	byCertificate := run(written(t, "tls.yaml", verified+fmt.Sprintf(strings.TrimPrefix(chassisCertificate, "\n"), own.CertFile, own.KeyFile)))
+	for range 2 {
+		for _, c := range []*client{byAccount, byCertificate} {
+			c.await("answer 200 called /rni/v2/queries")
+		}
+		beats.Store(false)
+		for _, c := range []*client{byAccount, byCertificate} {
+			c.await("error")
+		}
+		beats.Store(true)
+	}
+	existence := s.As(account).Do(http.MethodGet, "/v4/default/registry/existence?type=microservice&appId=shop&serviceName=till&version=1.0.0", "")
+	require.Equal(t, http.StatusOK, existence.Status, "%s", existence.Body)
+}
+
+// scctl proves itself by a certificate only: it sends its token where nobody looks.
+func TestScctlProvesWhoItIs(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
+	t.Parallel()
+	program := built.Module(t, "test/e2e/scctl", scctlPackage)
+	s := mep.Secure(t, append([]string{"MEP_IDENTITY_CERTIFICATE_ROLES=urn:mec:app:operator=admin,urn:mec:app:console=reader"}, mep.Fast...)...)
+	host, _ := registerBackend(t, s.As(s.Add("provider-3")), "provider-3", "location")
+	scctl := func(own pki.Pair, args ...string) (code int, printed string) {
+		t.Helper()
+		code, p := proc.Command{Program: program, Args: append(args, "--addr", s.URL, "--ca", s.CA.File, "--cert", own.CertFile, "--key", own.KeyFile), Dir: t.TempDir()}.Run(t, 30*time.Second)
+		return code, p.Both.String()
+	}
+	console, operator := named(t, s.CA, "console"), named(t, s.CA, "operator")
+	for _, command := range []string{"health", "version"} {
+		code, printed := scctl(console, command)
+		require.Zero(t, code, printed)
+	}
+	wait.Until(t, "the instance is shown", func() bool {
+		_, printed := scctl(operator, "get", "inst")
+		return strings.Contains(printed, "rest://"+host) && strings.Contains(printed, "location")
+	})
+	_, printed := scctl(console, "get", "inst")
+	require.NotContains(t, printed, "location", "the dump has service-center's environment: for admins")
+}
+
+// Two go-chassis applications over Mp1 and TLS, each with client credentials of its own.
+func TestGoChassisApplicationsBecomeMECApplicationsWithCredentials(t *testing.T) {
+	tier.Long(t, "test/e2e", "builds a program in a module of its own")
+	t.Parallel()
+	s := mep.Secure(t, mep.Fast...)
+	with := func(configuration string, c mep.Credential) string {
+		return configuration + fmt.Sprintf("  mec:\n    tokenURL: %s/oauth2/token\n    clientId: %s\n    clientSecretFile: %s\n", s.URL, c.ID, written(t, "secret", c.Secret)) +
+			fmt.Sprintf(chassisTLS, s.CA.File)
+	}
+	consumer := runChassis(t, "consumer", with(fmt.Sprintf(consumerConfiguration, "mec", s.URL), s.Add("shop")), consumerDescription, "", "http://greeter/hello")
+	consumer.await("error")
+	stranger := runChassis(t, "provider", with(fmt.Sprintf(providerConfiguration, "mec", s.URL, proc.Free(t)), s.Add("other-app")), providerDescription, "GREETING=stranger")
+	provider := runChassis(t, "provider", with(fmt.Sprintf(providerConfiguration, "mec", s.URL, proc.Free(t)), s.Add("greeting-app")), providerDescription, "GREETING=hello")
+	consumer.await("answer 200 hello")
+	require.Zero(t, provider.Terminate(), "%s", provider.Both)
+	require.Equal(t, "[]", strings.TrimSpace(string(s.As(s.Add("reader", "reader")).Want(http.StatusOK, http.MethodGet, mep.Base+"/services", "").Body)),
+		"it has deregistered, and who is another application never was registered as this one")
+	stranger.Kill()
+}
