@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/x509"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -10,17 +11,27 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/certs"
 	"github.com/mec-liveness/mepserver/plugins/identity/keys"
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
 
 // newDoor puts the sources of identities together that the configuration names.
-func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door {
+func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) (*door, error) {
 	c := h.Config.Identity
 	d := &door{on: c.On(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }}
 	if !d.on {
-		return d
+		return d, nil
 	}
+	authorities := func() *x509.CertPool { return nil }
+	if file := h.Config.Server.TLS.ClientCAFile; file != "" {
+		kept, err := certs.Keep(certs.Pool{File: file}, time.Now, nil) // what is wrong with it is said where TLS reads it
+		if err != nil {
+			return nil, err
+		}
+		authorities = kept.Current
+	}
+	d.certificates, d.proxy = newCertificates(c, authorities), newProxy(c.Proxy)
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_identity_refused_total",
 		Help: "Requests answered 401 or, for want of any keys, 503, by what was wrong with their credentials."}, []string{"reason"})
 	for _, why := range faults() {
@@ -28,8 +39,6 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door 
 	}
 	m.Add(refused)
 	d.refused = func(why string) { refused.WithLabelValues(why).Inc() }
-	d.certificates, d.proxy = newCertificates(c), newProxy(c.Proxy)
-
 	read := prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_identity_tokens_read_total",
 		Help: "Tokens that were verified, or tried to; one that is presented again is verified no more."})
 	m.Add(read)
@@ -43,7 +52,7 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door 
 		h.Go(source.Run)
 		d.tokens.verifier = newVerifier(c.JWT, source)
 	}
-	return d
+	return d, nil
 }
 
 func newKeys(c conf.JWTIdentity) *keys.Source {

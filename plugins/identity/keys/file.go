@@ -14,10 +14,11 @@ import (
 // their certificates are less.
 const maxDocument = 1 << 20
 
-// FromFile takes keys from a file, which is read again when it has changed.
+// FromFile takes keys from a file. It is read each second and what it holds is compared, not
+// its time: two writes of one moment have the same.
 func FromFile(path string) *Source {
-	f := &file{path: path}
-	return &Source{fetch: f.fetch, every: time.Second, retry: time.Second}
+	fetch := func(context.Context) (*Set, error) { return Read(path) }
+	return &Source{fetch: fetch, every: time.Second, retry: time.Second}
 }
 
 // Read reads a file with keys, once.
@@ -27,27 +28,6 @@ func Read(path string) (*Set, error) {
 		return nil, err
 	}
 	return Parse(data)
-}
-
-// file is fetched from by one at a time.
-type file struct {
-	path string
-	seen fs.FileInfo // when it was read; nil: it was not
-}
-
-func (f *file) fetch(_ context.Context, known *Set) (*Set, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	if known != nil && f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
-		return known, nil
-	}
-	set, err := Read(f.path)
-	if err == nil {
-		f.seen = info
-	}
-	return set, err
 }
 
 func readFile(path string) ([]byte, error) {

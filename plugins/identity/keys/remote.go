@@ -39,7 +39,7 @@ func FromDiscovery(discoveryURL, issuer, caFile string) *Source {
 }
 
 func remote(get func(context.Context, *http.Client) (*Set, error), caFile string) *Source {
-	return &Source{every: remoteEvery, retry: remoteRetry, fetch: func(ctx context.Context, _ *Set) (*Set, error) {
+	return &Source{every: remoteEvery, retry: remoteRetry, fetch: func(ctx context.Context) (*Set, error) {
 		client, err := newClient(caFile)
 		if err != nil {
 			return nil, err

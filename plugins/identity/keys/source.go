@@ -22,7 +22,7 @@ type Source struct {
 	Changed func(err error)
 	Counted func(ok bool)
 
-	fetch        func(ctx context.Context, known *Set) (*Set, error)
+	fetch        func(context.Context) (*Set, error)
 	every, retry time.Duration // from a fetch to the next: after a good one, after a bad one
 
 	current   atomic.Pointer[Set]
@@ -124,7 +124,7 @@ func (s *Source) end(ctx context.Context, flight chan struct{}, asked bool) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	known := s.Current()
-	set, err := s.fetch(ctx, known)
+	set, err := s.fetch(ctx)
 	if err == nil && set.Same(known) {
 		set = known // what was verified with these keys stays so
 	}

@@ -32,7 +32,7 @@ func (o *origin) asked() int {
 	return o.fetches
 }
 
-func (o *origin) fetch(ctx context.Context, _ *Set) (*Set, error) {
+func (o *origin) fetch(ctx context.Context) (*Set, error) {
 	o.mu.Lock()
 	o.fetches++
 	set, err, takes := o.set, o.err, o.takes
