@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +102,7 @@ func safeWay(base string) bool {
 	return u.Scheme == "https" || u.Hostname() == "localhost" || err == nil && address.IsLoopback()
 }
 
-// readKeys reads a file of keys: one on each line, or as the platform publishes them.
+// readKeys reads a file of keys: one on each line, as the platform publishes them, or PEM.
 func readKeys(name string) ([]string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -113,10 +117,29 @@ func readKeys(name string) ([]string, error) {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxKeysFile)
 	}
 	var published mp1.WebhookKeys
-	if json.Unmarshal(text, &published) == nil {
+	switch {
+	case json.Unmarshal(text, &published) == nil:
 		return published.Keys, nil
+	case bytes.Contains(text, []byte("-----BEGIN ")):
+		return pemKeys(text)
 	}
 	return strings.Fields(string(text)), nil
+}
+
+// pemKeys are the public keys of a PEM text, as openssl pkey -pubout writes them.
+func pemKeys(text []byte) (keys []string, err error) {
+	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		if b.Type != "PUBLIC KEY" {
+			return nil, errors.New("it must hold public keys, as openssl pkey -pubout writes them, and nothing else")
+		}
+		key, err := x509.ParsePKIXPublicKey(b.Bytes)
+		public, ok := key.(ed25519.PublicKey)
+		if err != nil || !ok {
+			return nil, errors.New("it holds a key that is not Ed25519")
+		}
+		keys = append(keys, "whpk_"+base64.StdEncoding.EncodeToString(public))
+	}
+	return keys, nil
 }
 
 // tls is the configuration of HTTPS; nil: HTTP. The files are read again at each handshake.

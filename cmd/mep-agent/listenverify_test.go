@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,6 +48,13 @@ func (k platformKey) headers(id string, at time.Time, body string) []string {
 		"v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(k.PrivateKey, []byte(id+"."+timestamp+"."+body)))}
 }
 
+func pemOf(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
 const hello = `{"notificationType":"Hello"}`
 
 func TestWhatThePlatformHasNotSignedIsRefusedAndSaid(t *testing.T) {
@@ -57,10 +69,11 @@ func TestWhatThePlatformHasNotSignedIsRefusedAndSaid(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	defer platform.Close()
-	for name, content := range map[string]string{"lines": stranger.text() + "0\n", "one": k.text(), "two": stranger.text() + "\n" + k.text() + "\n", "published": published} {
+	for name, content := range map[string]string{"one": k.text(), "two": newPlatformKey("d").text() + "\n" + k.text() + "\n", "published": published,
+		"pem": pemOf(t, newPlatformKey("d").Public()) + pemOf(t, k.Public())} {
 		require.NoError(t, os.WriteFile(file+name, []byte(content), 0o600))
 	}
-	for _, verify := range []string{k.text(), newPlatformKey("c").text() + "," + k.text(), file + "one", file + "published",
+	for _, verify := range []string{k.text(), newPlatformKey("c").text() + "," + k.text(), file + "one", file + "two", file + "published", file + "pem",
 		platform.URL, platform.URL + "/", platform.URL + "/mep", platform.URL + mp1.WebhookKeysPath} {
 		keys, says, err := keySource(listenOptions{verify: verify})
 		require.NoError(t, err, verify)
@@ -104,6 +117,11 @@ func TestKeysThatAreNoneAreSaidAtOnce(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	large := filepath.Join(dir, "large")
 	require.NoError(t, os.WriteFile(large, make([]byte, maxKeysFile+1), 0o600))
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	for name, text := range map[string]string{"private": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cut": "-----BEGIN PUBLIC KEY-----\nAAAA", "p256": pemOf(t, curve.Public())} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
 	k := newPlatformKey("a").text()
 	for line, want := range map[string]string{
 		"--verify whpk_x":                             "must be whpk_ and the Base64 of 32 bytes",
@@ -111,6 +129,9 @@ func TestKeysThatAreNoneAreSaidAtOnce(t *testing.T) {
 		"--verify " + filepath.Join(dir, "none"):      "no such file",
 		"--verify " + empty:                           "there is no webhook key",
 		"--verify " + large:                           "larger than",
+		"--verify " + filepath.Join(dir, "private"):   "must hold public keys",
+		"--verify " + filepath.Join(dir, "cut"):       "there is no webhook key",
+		"--verify " + filepath.Join(dir, "p256"):      "not Ed25519",
 		"--verify " + dir:                             "is a directory",
 		"--verify https://user@host":                  "must not have user",
 		"--verify=":                                   "--verify must name",

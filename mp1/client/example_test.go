@@ -190,3 +190,26 @@ func ExampleNotifications() {
 	// 204
 	// 204
 }
+
+// A consumer that takes only what the platform signed, by a key that its operator gave it.
+// Client.WebhookKeys in place of FixedKeys reads the keys from the platform.
+func ExampleVerifiedBy() {
+	keys, err := client.FixedKeys("whpk_TQ+Qa5CTqlmV/4dxYXU7Ay/UQJzfW+qBpsLTn/ijjXw=")
+	if err != nil {
+		log.Fatal(err)
+	}
+	consumer := httptest.NewServer(client.NewNotifications(func(context.Context, mp1.Notification) error {
+		fmt.Println("never called")
+		return nil
+	}, client.VerifiedBy(client.NewVerifier(keys))))
+	defer consumer.Close()
+
+	// Somebody else does this:
+	answer, err := http.Post(consumer.URL, "application/json", strings.NewReader(`{"notificationType":"SerAvailabilityNotification"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	fmt.Println(answer.StatusCode)
+	// Output: 403
+}

@@ -63,16 +63,7 @@ func (m *metrics) files(w *webhook) {
 	}, func() float64 { return float64(len(w.signer.current())) }))
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mep_notification_files_failing", Help: "Files of keys and certificates for notifications that hold something that cannot be used, so that what they held before is.",
-	}, func() float64 {
-		n := 0.0
-		for _, failing := range []bool{w.signer.keys != nil && w.signer.keys.Failing(), w.trust.authorities != nil && w.trust.authorities.Failing(),
-			w.trust.pair != nil && w.trust.pair.Failing()} {
-			if failing {
-				n++
-			}
-		}
-		return n
-	}))
+	}, func() float64 { return float64(w.failingFiles()) }))
 }
 
 // register adds the metrics that are read from the dispatcher when they are asked for.

@@ -71,7 +71,15 @@ func TestHTTPSCallbacksProveWhoBothAre(t *testing.T) {
 	require.NoError(t, os.WriteFile(theirs.File, nil, 0o600))
 	later.Add(int64(time.Second))
 	require.Equal(t, "untrusted", attempt(good), "a file that cannot be used changes nothing")
-	require.True(t, w.trust.authorities.Failing())
+	require.Equal(t, 1, w.failingFiles())
+}
+
+// A callback by https leads nowhere else than one by http.
+func TestNoHTTPSCallbackLeadsWhereNoneMay(t *testing.T) {
+	port, strayed := canary(t, "127.0.0.1:0")
+	w := newWebhook(policy{}, long, "test", nil)
+	require.Equal(t, forbidden.String(), w.post(t.Context(), delivery{id: "x", url: "https://127.0.0.1:" + port}, 0).outcome.String())
+	require.Zero(t, strayed.Load())
 }
 
 // Without notify.caFile the system's authorities are asked, never nobody.

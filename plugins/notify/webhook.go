@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1/retryafter"
+	"github.com/mec-liveness/mepserver/plugins/certs"
 )
 
 const (
@@ -91,6 +92,26 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 		},
 	}
 	return w
+}
+
+// failingFiles is how many files of keys and certificates cannot be used as they are now.
+func (w *webhook) failingFiles() (n int) {
+	for _, fails := range []bool{unusable(w.signer.keys), unusable(w.trust.authorities), unusable(w.trust.pair)} {
+		if fails {
+			n++
+		}
+	}
+	return n
+}
+
+// unusable says whether files hold something that cannot be used. It looks at them too, for
+// without notifications nobody else does.
+func unusable[T any](k *certs.Kept[T]) bool {
+	if k == nil {
+		return false
+	}
+	k.Current()
+	return k.Failing()
 }
 
 // post attempts a delivery once. Of the response only the status and Retry-After are used.
