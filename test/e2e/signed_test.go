@@ -211,3 +211,30 @@ func TestCallbacksOverHTTPSProveWhoBothAre(t *testing.T) {
 	require.NotContains(t, p.Stdout.String(), "REFUSED")
 	require.NotContains(t, q.Stdout.String(), "serInstanceId")
 }
+
+// A consumer needs no identity at the platform to verify what it is told. It trusts keys only
+// that come from the platform whose authority it knows.
+func TestAConsumerWithoutAnIdentityVerifiesASecurePlatform(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t)
+	require.Contains(t, string(s.Want(200, "GET", mp1.WebhookKeysPath, "").Body), `{"keys":["whpk_`)
+	s.Want(200, "GET", "/mep"+mp1.WebhookKeysPath, "")
+	good, url := startListener(t, "--verify", s.URL, "--ca", s.CA.File)
+	doubting, doubts := startListener(t, "--verify", s.URL, "--ca", pki.New(t).File)
+	watcher := s.As(s.Add("watcher"))
+	watcher.Subscribe("watcher", url, "")
+	watcher.Subscribe("watcher", doubts, "")
+	s.As(s.Add("app")).Register("app", "face", 60)
+	wait.Until(t, "told", func() bool { return strings.Contains(good.Stdout.String(), " face ") })
+	wait.Until(t, "refused", func() bool {
+		return strings.Contains(doubting.Stdout.String(), "REFUSED the keys could not be read: ")
+	})
+	require.NotContains(t, doubting.Stdout.String(), " face ", "keys of anybody are no keys")
+	answer, err := http.Post(url, "application/json", strings.NewReader(`{"notificationType":"SerAvailabilityNotification"}`))
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, 403, answer.StatusCode)
+	wait.Until(t, "said", func() bool {
+		return strings.Contains(good.Stdout.String(), "REFUSED it has no webhook-signature webhook-id=-\n")
+	})
+}
