@@ -29,6 +29,7 @@ var checks = map[string]func(Block) []string{
 	"docker":       runsTheImage,
 	"alerts":       areRules,
 	"audit":        isAnAuditLine,
+	"settings":     areSettings,
 }
 
 func read(name string) string {
@@ -55,6 +56,15 @@ func isAnAuditLine(b Block) []string {
 	var m map[string]any
 	if json.Unmarshal([]byte(b.Text), &m) != nil || strings.Count(b.Text, "\n") != 1 || m["msg"] != "audit" {
 		return []string{"it is not one line of the audit log"}
+	}
+	return nil
+}
+
+// areSettings wants a part of mepserver's configuration file. Files that it names need not be
+// there.
+func areSettings(b Block) []string {
+	if _, err := conf.Load(conf.Sources{Data: []byte(b.Text)}); err != nil {
+		return []string{err.Error()}
 	}
 	return nil
 }
@@ -296,6 +306,7 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		},
 		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
+		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
 		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
 	} {
