@@ -98,11 +98,13 @@ func algorithmOf(p crypto.Signer) (alg jose.SignatureAlgorithm, ok bool) {
 	return "", false
 }
 
-// sign makes a token for a credential, with some of its roles.
+// sign makes a token for a credential, with some of its roles. Its times are whole seconds;
+// it ends up to one later than life, and never before: who was told of life counts on it.
 func (s *keySet) sign(c *plugins.Credential, roles []string, now time.Time, life time.Duration) (string, error) {
+	ends := now.Add(life + time.Second - 1).Truncate(time.Second)
 	out := claims{Roles: roles, Generation: c.Generation, Claims: jwt.Claims{
 		Issuer: plugins.IssuerName, Audience: jwt.Audience{plugins.IssuerName}, Subject: c.ID, ID: rand.Text(),
-		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(life)),
+		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(ends),
 	}}
 	if slices.Contains(roles, conf.RoleHost) {
 		out.Apps = c.Apps

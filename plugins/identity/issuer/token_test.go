@@ -146,6 +146,24 @@ func TestATokenSaysWhoAndWhatItMay(t *testing.T) {
 	require.Less(t, len(p.tokenOf(t, strings.Repeat("i", 128), longest)), longestCookie, "browsers keep it")
 }
 
+// A client that uses its token up to the last moment of expires_in must not be refused: it
+// would miss a heartbeat.
+func TestATokenIsValidAsLongAsItsClientIsTold(t *testing.T) {
+	p := newPlatform(t, true)
+	secret := p.added(t, NewCredential{ID: "app"})
+	for range 20 {
+		p.clock = p.clock.Add(123456789)
+		made := p.clock
+		token := p.tokenOf(t, "app", secret)
+		p.clock = made.Add(p.life - 1)
+		_, err := p.Verify(t.Context(), token)
+		require.NoError(t, err)
+		p.clock = made.Add(p.life + time.Second)
+		_, err = p.Verify(t.Context(), token)
+		require.ErrorIs(t, err, server.ErrCredential)
+	}
+}
+
 // The first key signs, the others only verify; a key that is taken away ends its tokens.
 func TestKeysAreReplacedWithoutAnInterruption(t *testing.T) {
 	p := newPlatform(t, true)
