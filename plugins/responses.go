@@ -104,6 +104,9 @@ func (rs *Responses) Handler(next http.Handler) http.Handler {
 			return
 		}
 		out := &responseWriter{ResponseWriter: w, responses: rs, control: http.NewResponseController(w), began: rs.now(), due: largeWrite}
+		if r.ProtoMajor > 1 {
+			out.due = 0 // the first byte waits for the client's window; over HTTP/1.1 the kernel takes it
+		}
 		kind := kindOf(r)
 		if wait := rs.overLimit(r, kind); wait > 0 {
 			server.RefuseError(out, &server.OverLimit{Wait: wait, List: true}, 1)

@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/pki"
+	"github.com/mec-liveness/mepserver/test/wait"
+)
+
+// beater sends heartbeats of one application without a pause.
+type beater struct {
+	s        *mep.Secured
+	app      string
+	liveness string
+	one      bool // over one connection; otherwise each beat makes its own
+	http1    bool
+	sent     atomic.Int64
+	config   atomic.Pointer[tls.Config]
+}
+
+// failures are what went wrong with any heartbeat.
+type failures struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (f *failures) add(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, text)
+}
+
+func certificateOf(ca *pki.Authority, app string) pki.Pair {
+	return ca.Client(app, func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "urn", Opaque: "mec:app:" + app}} })
+}
+
+func poolOf(all ...*pki.Authority) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, a := range all {
+		text, err := os.ReadFile(a.File)
+		if err != nil || !pool.AppendCertsFromPEM(text) {
+			panic("no authority")
+		}
+	}
+	return pool
+}
+
+// use has the beater show a certificate and trust authorities from its next connection on.
+func (b *beater) use(own pki.Pair, trusts *x509.CertPool) {
+	b.config.Store(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusts, Certificates: []tls.Certificate{own.TLS}})
+}
+
+func (b *beater) run(stop <-chan struct{}, bad *failures) {
+	var config *tls.Config
+	var client *http.Client
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if next := b.config.Load(); next != config {
+			if client != nil && !b.one {
+				client.CloseIdleConnections()
+			}
+			if client == nil || !b.one { // whoever keeps a connection keeps it
+				client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: next.Clone(), ForceAttemptHTTP2: !b.http1, DisableKeepAlives: !b.one}}
+			}
+			config = next
+		}
+		r, err := http.NewRequest(http.MethodPatch, b.s.URL+b.liveness, strings.NewReader(mep.Alive))
+		if err != nil {
+			bad.add(err.Error())
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(r)
+		if err != nil {
+			bad.add(fmt.Sprintf("%s: %v", b.app, err))
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusNoContent && res.StatusCode != http.StatusOK {
+			bad.add(fmt.Sprintf("%s: %d", b.app, res.StatusCode))
+		}
+		b.sent.Add(1)
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// The server's certificate, its authority and that of its clients are exchanged while
+// heartbeats come over connections old and new, HTTP/1.1 and HTTP/2: none of them fails.
+func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t)
+	first, second := s.CA, pki.New(t)
+	var all []*beater
+	for i := range 8 {
+		b := &beater{s: s, app: fmt.Sprint("app-", i), one: i%2 == 0, http1: i%4 < 2}
+		own := certificateOf(first, b.app)
+		b.liveness = s.WithCertificate(own).Register(b.app, "name", 60).Liveness
+		b.use(own, poolOf(first))
+		all = append(all, b)
+	}
+	stop, bad := make(chan struct{}), &failures{}
+	var running sync.WaitGroup
+	for _, b := range all {
+		running.Go(func() { b.run(stop, bad) })
+	}
+	// on waits until each of them has sent so many more, beyond the second after which files are read.
+	on := func(what string) {
+		t.Helper()
+		time.Sleep(1500 * time.Millisecond)
+		for _, b := range all {
+			from := b.sent.Load()
+			wait.Until(t, what, func() bool { return b.sent.Load() > from+20 })
+		}
+		bad.mu.Lock()
+		defer bad.mu.Unlock()
+		require.Empty(t, bad.all, what)
+	}
+	shown := func() []byte {
+		conn, err := tls.Dial("tcp", s.Listen, &tls.Config{RootCAs: poolOf(first, second), MinVersion: tls.VersionTLS12})
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		return conn.ConnectionState().PeerCertificates[0].Raw
+	}
+	clientCAs := func(authorities ...*pki.Authority) {
+		var text []byte
+		for _, a := range authorities {
+			b, err := os.ReadFile(a.File)
+			require.NoError(t, err)
+			text = append(text, b...)
+		}
+		require.NoError(t, os.WriteFile(first.File, text, 0o600))
+	}
+	on("before anything")
+	before := shown()
+	s.Renew(first)
+	on("another certificate of the same authority")
+	require.NotEqual(t, before, shown())
+
+	for _, b := range all {
+		b.use(certificateOf(first, b.app), poolOf(first, second))
+	}
+	on("both authorities are trusted")
+	s.Renew(second)
+	on("a certificate of another authority")
+	for _, b := range all {
+		b.use(certificateOf(first, b.app), poolOf(second))
+	}
+	on("the first authority is trusted no more")
+
+	clientCAs(first, second)
+	on("both authorities of clients are taken")
+	for _, b := range all {
+		b.use(certificateOf(second, b.app), poolOf(second))
+	}
+	on("clients have certificates of the other authority")
+	clientCAs(second)
+	on("the first authority of clients is taken no more")
+	_, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
+		RootCAs: poolOf(second), Certificates: []tls.Certificate{certificateOf(first, "app-0").TLS}}}}).Get(s.URL + "/health")
+	require.Error(t, err)
+	close(stop)
+	running.Wait()
+	beats := int64(0)
+	for _, b := range all {
+		beats += b.sent.Load()
+	}
+	t.Logf("%d heartbeats, %d failed", beats, len(bad.all))
+	require.Empty(t, bad.all)
+}
