@@ -80,7 +80,7 @@ func TestEachRefusedAndEachChangingRequestIsAudited(t *testing.T) {
 	require.Equal(t, 404, app.Do("DELETE", own+"/nothing", "").Status)
 	require.Equal(t, 204, app.Do("DELETE", own+"/"+v.ID, "").Status)
 
-	lines := settled(t, file, before+12)
+	lines := settled(t, file, before+13)
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NotContains(t, string(b), canary)
