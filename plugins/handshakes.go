@@ -137,14 +137,15 @@ func (c *tlsConnection) Close() error {
 
 // trackedOf is the connection below a server's; nil: it is none of ours.
 func trackedOf(conn net.Conn) *connection {
-	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = secure.NetConn()
+	if plain, ok := conn.(*connection); ok {
+		return plain
 	}
-	switch c := conn.(type) {
-	case *connection:
-		return c
-	case *tlsConnection:
-		return c.connection
+	over, ok := conn.(interface{ NetConn() net.Conn })
+	if !ok {
+		return nil
+	}
+	if under, ok := over.NetConn().(*tlsConnection); ok {
+		return under.connection
 	}
 	return nil
 }
