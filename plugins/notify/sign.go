@@ -167,5 +167,5 @@ func (s signer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache") // a key that was withdrawn must not live on in a cache
-	_, _ = w.Write(text)
+	_, _ = w.Write(append(text, '\n'))          // a shell shows the next prompt in a line of its own
 }

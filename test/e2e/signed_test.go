@@ -159,7 +159,7 @@ func TestAnExchangeOfTheSigningKeyLosesNothing(t *testing.T) {
 	pinned := startKeyed(t, known)
 	s.Subscribe("watcher", fetching.url, "")
 	s.Subscribe("watcher", pinned.url, "")
-	published := func() string { return string(s.Want(200, "GET", mp1.WebhookKeysPath, "").Body) }
+	published := func() string { return strings.TrimSpace(string(s.Want(200, "GET", mp1.WebhookKeysPath, "").Body)) }
 	n := 0
 	change := func() {
 		t.Helper()
