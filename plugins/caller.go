@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
@@ -73,6 +74,9 @@ type Identity interface {
 	// Route tells of a route that is served, before requests are. pattern is METHOD and path,
 	// or the path alone, as in Base.Handle.
 	Route(pattern, name string, a server.Access)
+	// Bearer says until when a token is valid that a browser logs in with. The error is one of
+	// mp1/server's.
+	Bearer(ctx context.Context, token string) (ends time.Time, err error)
 	// Allow says whether the caller of a request may use a route. name is the route's, app
 	// the application in its path or "". The error is one of mp1/server's, which answers it.
 	Allow(r *http.Request, name string, a server.Access, app string) error

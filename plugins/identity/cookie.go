@@ -1,8 +1,10 @@
 package identity
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
@@ -43,4 +45,19 @@ func cookieOf(r *http.Request) (raw string, err error) {
 		return all[0].Value, nil
 	}
 	return "", nil
+}
+
+// Bearer implements plugins.Identity. A token that is bound to a certificate is none for a
+// browser: it would be refused with the next request.
+func (d *door) Bearer(ctx context.Context, raw string) (ends time.Time, err error) {
+	b, err := d.tokens.of(ctx, raw)
+	if err == nil && b.thumbprint != nil {
+		err = notBound
+	}
+	if err != nil {
+		answer, why := refusal(err)
+		d.refused(why)
+		return time.Time{}, answer
+	}
+	return b.expires, nil
 }

@@ -132,12 +132,3 @@ func (a *authority) Check(t *plugins.IssuedToken) error {
 	}
 	return a.known.check(t.Credential, t.Generation)
 }
-
-// ends is until when a token is valid.
-func (a *authority) ends(ctx context.Context, token string) (time.Time, error) {
-	t, err := a.Verify(ctx, token)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return t.Ends, nil
-}

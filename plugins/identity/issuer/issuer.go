@@ -29,10 +29,11 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			return nil, err
 		}
 		h.Issuer = a
-		l.grant, l.bearer = a.grant, a.ends
+		l.grant = a.grant
 		a.register(&m)
 	}
-	if h.Issuer != nil {
+	if h.Issuer != nil || h.Config.Identity.JWT.On() {
+		l.bearer = h.Identity.Bearer
 		l.serve(h.Base)
 	}
 	return m.Unregister, nil

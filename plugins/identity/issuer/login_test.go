@@ -1,15 +1,25 @@
 package issuer
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func (p *platform) login() login { return login{grant: p.grant, bearer: p.ends, now: p.now} }
+func (p *platform) login() login {
+	return login{grant: p.grant, now: p.now, bearer: func(ctx context.Context, token string) (time.Time, error) {
+		t, err := p.Verify(ctx, token)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return t.Ends, nil
+	}}
+}
 
 // Neither a script nor another site gets at the session.
 func TestALoginSetsACookieThatOnlyTheServerGets(t *testing.T) {

@@ -1,10 +1,12 @@
 package center
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 	"github.com/stretchr/testify/require"
@@ -22,6 +24,9 @@ type fakeIdentity struct {
 func (*fakeIdentity) On() bool                               { return true }
 func (*fakeIdentity) Handler(next http.Handler) http.Handler { return next }
 func (*fakeIdentity) Route(_, _ string, _ server.Access)     {}
+func (*fakeIdentity) Bearer(context.Context, string) (time.Time, error) {
+	return time.Time{}, server.ErrCredential
+}
 func (f *fakeIdentity) Allow(_ *http.Request, _ string, a server.Access, _ string) error {
 	if f.asked = append(f.asked, a); f.may[a] {
 		return nil
