@@ -62,8 +62,14 @@ func (m *metrics) files(w *webhook) {
 		Name: "mep_notification_signing_keys", Help: "Keys by which notifications are signed; 0: they are not.",
 	}, func() float64 { return float64(len(w.signer.current())) }))
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mep_notification_files_failing", Help: "Files of keys and certificates for notifications that hold something that cannot be used, so that what they held before is.",
-	}, func() float64 { return float64(w.failingFiles()) }))
+		Name: "mep_notification_files_unusable", Help: "Files of keys and certificates for notifications that hold something that cannot be used, so that what they held before is.",
+	}, func() float64 { return float64(w.unusableFiles()) }))
+	if w.trust.pair == nil {
+		return
+	}
+	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mep_notification_certificate_seconds_left", Help: "How long the certificate that consumers are shown is still valid; below 0: it has expired.",
+	}, func() float64 { return time.Until(w.trust.pair.Current().Leaf.NotAfter).Seconds() }))
 }
 
 // register adds the metrics that are read from the dispatcher when they are asked for.

@@ -71,7 +71,7 @@ func TestHTTPSCallbacksProveWhoBothAre(t *testing.T) {
 	require.NoError(t, os.WriteFile(theirs.File, nil, 0o600))
 	later.Add(int64(time.Second))
 	require.Equal(t, "untrusted", attempt(good), "a file that cannot be used changes nothing")
-	require.Equal(t, 1, w.failingFiles())
+	require.Equal(t, 1, w.unusableFiles())
 }
 
 // A callback by https leads nowhere else than one by http.
@@ -80,6 +80,25 @@ func TestNoHTTPSCallbackLeadsWhereNoneMay(t *testing.T) {
 	w := newWebhook(policy{}, long, "test", nil)
 	require.Equal(t, forbidden.String(), w.post(t.Context(), delivery{id: "x", url: "https://127.0.0.1:" + port}, 0).outcome.String())
 	require.Zero(t, strayed.Load())
+}
+
+func TestTheEndOfOurCertificateIsAMetric(t *testing.T) {
+	pair := pki.New(t).Client("platform")
+	w := newWebhook(policy{}, long, "test", nil)
+	for _, c := range []struct {
+		conf  conf.Notify
+		shown bool
+	}{{conf.Notify{}, false}, {conf.Notify{CertFile: pair.CertFile, KeyFile: pair.KeyFile}, true}} {
+		var err error
+		w.trust, err = newTrust(c.conf, time.Now, nil)
+		require.NoError(t, err)
+		m := newMetrics(nil)
+		m.files(w)
+		left, shown := series()["mep_notification_certificate_seconds_left"]
+		require.NoError(t, m.Unregister(t.Context()))
+		require.Equal(t, c.shown, shown)
+		require.Equal(t, shown, left > 60 && left < 7200, "%f", left)
+	}
 }
 
 // Without notify.caFile the system's authorities are asked, never nobody.

@@ -94,8 +94,8 @@ func newWebhook(p policy, timeout time.Duration, version string, resolver *net.R
 	return w
 }
 
-// failingFiles is how many files of keys and certificates cannot be used as they are now.
-func (w *webhook) failingFiles() (n int) {
+// unusableFiles is how many files of keys and certificates cannot be used as they are now.
+func (w *webhook) unusableFiles() (n int) {
 	for _, fails := range []bool{unusable(w.signer.keys), unusable(w.trust.authorities), unusable(w.trust.pair)} {
 		if fails {
 			n++
