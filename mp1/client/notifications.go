@@ -75,6 +75,9 @@ func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	notification, status := n.read(w, r)
 	if status == 0 {
 		status = n.take(r.Context(), r.Header.Get(webhookID), notification)
+		if n.verifier != nil && status == http.StatusServiceUnavailable {
+			n.verifier.takeBack(r.Header)
+		}
 	}
 	w.WriteHeader(status)
 }

@@ -84,6 +84,13 @@ func (v *Verifier) Verify(ctx context.Context, h http.Header, body []byte) error
 	return v.receipts.add(receipt{s.id, s.at.Unix()})
 }
 
+// takeBack has a notification that was verified verified once more.
+func (v *Verifier) takeBack(h http.Header) {
+	if s, err := readSigned(h); err == nil {
+		v.receipts.remove(receipt{s.id, s.at.Unix()})
+	}
+}
+
 // proved wants a signature by a key of the platform, if need be one that was not known yet.
 func (v *Verifier) proved(ctx context.Context, s signed, body []byte) error {
 	known := v.keys.Load()
@@ -175,4 +182,12 @@ func (r *receipts) add(one receipt) error {
 	r.oldest[r.next] = one
 	r.next = (r.next + 1) % rememberedReceipts
 	return nil
+}
+
+// remove takes a receipt back: its notification was verified and could not be handled, and the
+// platform may send it again within the same second.
+func (r *receipts) remove(one receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.known, one)
 }

@@ -270,6 +270,17 @@ func TestOnlyVerifiedNotificationsAreHandedOver(t *testing.T) {
 	require.Equal(t, 403, send(n, genuine, notificationJSON), "a replay")
 	require.Equal(t, 204, send(n, k.headers("a", now.Add(time.Second), notificationJSON), notificationJSON), "the platform sends it again")
 	require.Equal(t, 1, calls, "and it is not handed over again")
+	fails := true
+	n = NewNotifications(func(context.Context, mp1.Notification) error {
+		if fails {
+			return errors.New("no room")
+		}
+		return nil
+	}, VerifiedBy(fixedVerifier(t, k)))
+	require.Equal(t, 503, send(n, genuine, notificationJSON))
+	fails = false
+	require.Equal(t, 204, send(n, genuine, notificationJSON), "the platform sends it again in the same second")
+	require.Equal(t, 403, send(n, genuine, notificationJSON), "a replay")
 	away := NewNotifications(handle, VerifiedBy(NewVerifier(func(context.Context) ([]string, error) { return nil, errors.New("away") })))
 	require.Equal(t, 503, send(away, genuine, notificationJSON), "the platform sends it again")
 	require.Equal(t, 1, calls)
