@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string) error {
 	services := fs.Int("services", 0, "services registered")
 	rounds := fs.Int("rounds", 3, "rounds")
 	endpoints := fs.String("etcd-endpoints", "", "an etcd cluster to use, which is written to; empty: the embedded one")
-	over := fs.String("over", "plain", "what heartbeats are sent over")
+	over := fs.String("over", "plain,tls,jwt", "what heartbeats are sent over")
 	earlier := fs.String("earlier", "", "another mepserver, to compare with")
 	subscribers := fs.Int("subscribers", 0, "subscribers")
 	if err := fs.Parse(args[1:]); err != nil {

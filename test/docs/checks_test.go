@@ -126,16 +126,19 @@ func namesWhatIsThere(b Block) (wrong []string) {
 }
 
 // asInTheClient wants the keys of a go-chassis configuration among those with which the
-// client of test/e2e starts.
+// clients of test/e2e start.
 func asInTheClient(b Block) (wrong []string) {
 	var shown any
 	if err := yaml.Unmarshal([]byte(b.Text), &shown); err != nil {
 		return []string{err.Error()}
 	}
 	tried := map[string]bool{}
-	for _, text := range strings.Split(read("test/e2e/clients/chassis/main.go"), "`") {
+	settings := regexp.MustCompile("(?m)^(servicecomb|ssl):")
+	value := regexp.MustCompile(`%(\[\d\])?s`)
+	sources := read("test/e2e/clients/chassis/main.go") + "`" + strings.ReplaceAll(read("test/e2e/servicecomb_identities_test.go"), "chassisCertificate = chassisTLS + `\n", "`ssl:\n")
+	for _, text := range strings.Split(sources, "`") {
 		var part any
-		if strings.Contains(text, "servicecomb:") && yaml.Unmarshal([]byte(strings.ReplaceAll(text, "%s", "x")), &part) == nil {
+		if settings.MatchString(text) && yaml.Unmarshal(value.ReplaceAll([]byte(text), []byte("x")), &part) == nil {
 			for _, k := range keys("", part) {
 				tried[k] = true
 			}

@@ -33,13 +33,13 @@ ssl:
   contractDiscovery.Consumer.verifyPeer: "true"
   contractDiscovery.Consumer.caFile: %[1]s
 `
-	chassisCertificate = `
-  registrator.Consumer.certFile: %[1]s
-  registrator.Consumer.keyFile: %[2]s
-  serviceDiscovery.Consumer.certFile: %[1]s
-  serviceDiscovery.Consumer.keyFile: %[2]s
-  contractDiscovery.Consumer.certFile: %[1]s
-  contractDiscovery.Consumer.keyFile: %[2]s
+	chassisCertificate = chassisTLS + `
+  registrator.Consumer.certFile: %[2]s
+  registrator.Consumer.keyFile: %[3]s
+  serviceDiscovery.Consumer.certFile: %[2]s
+  serviceDiscovery.Consumer.keyFile: %[3]s
+  contractDiscovery.Consumer.certFile: %[2]s
+  contractDiscovery.Consumer.keyFile: %[3]s
 `
 	chassisAccount = `
 servicecomb:
@@ -122,10 +122,9 @@ func TestAGoChassisApplicationProvesWhoItIs(t *testing.T) {
 	run := func(more ...string) *client {
 		return runClient(t, program, append([]string{s.URL, proc.Free(t), "provider-2", "http://radio-network/rni/v2/queries"}, more...)...)
 	}
-	verified := fmt.Sprintf(chassisTLS, s.CA.File)
 	account, own := s.Add("till-account", "registry"), named(t, s.CA, "till")
-	byAccount := run(written(t, "tls.yaml", verified), written(t, "auth.yaml", fmt.Sprintf(chassisAccount, account.ID, account.Secret)))
-	byCertificate := run(written(t, "tls.yaml", verified+fmt.Sprintf(strings.TrimPrefix(chassisCertificate, "\n"), own.CertFile, own.KeyFile)))
+	byAccount := run(written(t, "tls.yaml", fmt.Sprintf(chassisTLS, s.CA.File)), written(t, "auth.yaml", fmt.Sprintf(chassisAccount, account.ID, account.Secret)))
+	byCertificate := run(written(t, "tls.yaml", fmt.Sprintf(chassisCertificate, s.CA.File, own.CertFile, own.KeyFile)))
 	for range 2 {
 		for _, c := range []*client{byAccount, byCertificate} {
 			c.await("answer 200 called /rni/v2/queries")
