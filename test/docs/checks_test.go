@@ -311,7 +311,7 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
 		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
-		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "a: [\n"},
+		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "ssl:\n  caFile: x\n", "a: [\n"},
 	} {
 		for _, text := range texts {
 			require.NotEmpty(t, checks[name](Block{Text: text}), "%s: %s", name, text)
