@@ -82,7 +82,7 @@ func routes() map[string]server.Route {
 }
 
 // others are served by other plugins.
-var others = []string{"GET /health", "GET " + mp1.WebhookKeysPath, "GET /metrics", "GET /ready"}
+var others = append([]string{"GET /health", "GET " + mp1.WebhookKeysPath, "GET /metrics", "GET /ready"}, identityRoutes...)
 
 func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
 	d := document(t)
