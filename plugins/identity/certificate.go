@@ -13,9 +13,9 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// lastMinute is how long before its certificate ends a connection is closed behind each
+// renewalTime is how long before its certificate ends a connection is closed behind each
 // answer, so that a client that has a newer one by now shows that, and no request fails.
-const lastMinute = time.Minute
+const renewalTime = time.Minute
 
 // certificates knows who presents a client certificate. It reads each once.
 type certificates struct {

@@ -55,7 +55,7 @@ func (d *door) Bearer(ctx context.Context, raw string) (ends time.Time, err erro
 		err = notBound
 	}
 	if err != nil {
-		answer, why := refusal(err)
+		why, answer := refusal(err)
 		d.refused(why)
 		return time.Time{}, answer
 	}

@@ -51,7 +51,7 @@ func (d *door) Handler(next http.Handler) http.Handler {
 // refuse answers a request whose credentials were not taken. The answer is the same whatever
 // is wrong with them.
 func (d *door) refuse(w http.ResponseWriter, err error) {
-	answer, why := refusal(err)
+	why, answer := refusal(err)
 	d.refused(why)
 	server.RefuseError(w, answer, 1)
 }
@@ -134,7 +134,7 @@ func (d *door) bearer(r *http.Request, raw string, c *certificate) (*bearer, err
 // certificate by now, as when authorities are exchanged, loses none by it.
 func (d *door) checkCertificate(w http.ResponseWriter, c *certificate) error {
 	left := c.ends.Sub(d.clock())
-	if c.err != nil || c.outlived || left <= lastMinute {
+	if c.err != nil || c.outlived || left <= renewalTime {
 		w.Header().Set("Connection", "close")
 	}
 	switch {

@@ -35,20 +35,20 @@ func faults() (names []string) {
 	return names
 }
 
-// refusal is the error that answers a fault, and its name in metrics. Whoever is refused
+// refusal is the name of a fault in metrics, and the error that answers it. Whoever is refused
 // learns nothing but whether he presented anything.
-func refusal(err error) (answer error, why string) {
+func refusal(err error) (why string, answer error) {
 	var mine fault
 	var its token.Fault
 	switch {
 	case errors.As(err, &mine) && mine == anonymous:
-		return server.ErrAnonymous, string(mine)
+		return string(mine), server.ErrAnonymous
 	case errors.As(err, &mine):
-		return server.ErrCredential, string(mine)
+		return string(mine), server.ErrCredential
 	case errors.As(err, &its) && its == token.NoKeys:
-		return server.ErrNoKeys, string(its)
+		return string(its), server.ErrNoKeys
 	case errors.As(err, &its):
-		return server.ErrCredential, string(its)
+		return string(its), server.ErrCredential
 	}
-	return err, string(ended) // of the issuer: one of mp1/server's
+	return string(ended), err // of the issuer: one of mp1/server's
 }
