@@ -1,8 +1,6 @@
 package token
 
 import (
-	"bytes"
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,6 +106,6 @@ func (c claims) thumbprint() (sum []byte, ok bool) {
 		return nil, false
 	}
 	text, _ := confirmation.text("x5t#S256")
-	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	return sum, err == nil && len(sum) == thumbprintBytes && !bytes.ContainsAny([]byte(text), "\r\n")
+	sum, ok = decodeBase64(text)
+	return sum, ok && len(sum) == thumbprintBytes
 }

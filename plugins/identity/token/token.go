@@ -62,7 +62,10 @@ func Parse(raw string) (*Token, error) {
 		return nil, Malformed
 	}
 	header, payload := claims{}, claims{}
-	if !decode(parts[0], &header) || !decode(parts[1], &payload) || !isBase64(parts[2]) {
+	if !decode(parts[0], &header) || !decode(parts[1], &payload) {
+		return nil, Malformed
+	}
+	if _, ok := decodeBase64(parts[2]); !ok {
 		return nil, Malformed
 	}
 	t := &Token{raw: raw, claims: payload}
@@ -110,23 +113,17 @@ func (t *Token) Claim(name string) []byte { return t.claims[name] }
 
 // decode reads a part of a token into a JSON object.
 func decode(part string, into *claims) bool {
-	if !isBase64(part) {
-		return false
-	}
-	data, err := base64.RawURLEncoding.Strict().DecodeString(part)
-	return err == nil && json.Unmarshal(data, into) == nil && *into != nil
+	data, ok := decodeBase64(part)
+	return ok && json.Unmarshal(data, into) == nil && *into != nil
 }
 
-// isBase64 says whether all characters are of base64url (RFC 4648 §5) without padding. The
-// decoder of the standard library passes over line breaks, so that one token could be written
-// in many ways.
-func isBase64(part string) bool {
-	for i := range len(part) {
-		switch c := part[i]; {
-		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
+// decodeBase64 takes base64url without padding (RFC 4648 §5), in its one canonical form. The
+// standard library's decoder passes over line breaks and, unless it is strict, over the last
+// bits: one token could be written in many ways then.
+func decodeBase64(part string) ([]byte, bool) {
+	if part == "" || strings.ContainsAny(part, "\r\n") {
+		return nil, false
 	}
-	return part != ""
+	data, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	return data, err == nil
 }

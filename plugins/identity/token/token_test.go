@@ -226,28 +226,35 @@ func TestATokenWithASignatureThatIsNotTheIssuersIsRefused(t *testing.T) {
 		raw   string
 		fault Fault
 	}{
-		"none":                   {body(fields{"alg": "none"}) + ".", Malformed},
-		"none with a signature":  {body(fields{"alg": "none"}) + "." + parts[2], Algorithm},
-		"None":                   {body(fields{"alg": "None"}) + "." + parts[2], Algorithm},
-		"the public key as HMAC": {body(header.with(fields{"alg": "HS256"})) + "." + b64.EncodeToString(mac.Sum(nil)), Algorithm},
-		"not on the list":        {sign(t, key, header.with(fields{"alg": "ES384"}), good), Algorithm},
-		"another's key":          {sign(t, other, header, good), Signature},
-		"another's without kid":  {sign(t, other, header.with(fields{"kid": nil}), good), UnknownKey},
-		"another kind of key":    {sign(t, rsaKey, header, good), Signature},
-		"the kid of another":     {sign(t, key, header.with(fields{"kid": "r"}), good), UnknownKey},
-		"unknown kid":            {sign(t, key, header.with(fields{"kid": "b"}), good), UnknownKey},
-		"a path for a kid":       {sign(t, key, header.with(fields{"kid": "../../../dev/null"}), good), UnknownKey},
-		"a URL for a kid":        {sign(t, key, header.with(fields{"kid": "https://evil/keys"}), good), UnknownKey},
-		"no kid in it":           {sign(t, key, header.with(fields{"kid": ""}), good), Malformed},
-		"a number for a kid":     {sign(t, key, header.with(fields{"kid": 1}), good), Malformed},
-		"other claims":           {parts[0] + "." + encode(t, good.with(fields{"sub": "app-2"})) + "." + parts[2], Signature},
-		"no signature":           {parts[0] + "." + parts[1] + ".", Malformed},
-		"a short signature":      {parts[0] + "." + parts[1] + ".AAAA", Signature},
-		"zeros":                  {parts[0] + "." + parts[1] + "." + b64.EncodeToString(make([]byte, 64)), Signature},
+		"none":                     {body(fields{"alg": "none"}) + ".", Malformed},
+		"none with a signature":    {body(fields{"alg": "none"}) + "." + parts[2], Algorithm},
+		"None":                     {body(fields{"alg": "None"}) + "." + parts[2], Algorithm},
+		"the public key as HMAC":   {body(header.with(fields{"alg": "HS256"})) + "." + b64.EncodeToString(mac.Sum(nil)), Algorithm},
+		"not on the list":          {sign(t, key, header.with(fields{"alg": "ES384"}), good), Algorithm},
+		"another's key":            {sign(t, other, header, good), Signature},
+		"another's without kid":    {sign(t, other, header.with(fields{"kid": nil}), good), UnknownKey},
+		"another kind of key":      {sign(t, rsaKey, header, good), Signature},
+		"the kid of another":       {sign(t, key, header.with(fields{"kid": "r"}), good), UnknownKey},
+		"unknown kid":              {sign(t, key, header.with(fields{"kid": "b"}), good), UnknownKey},
+		"a path for a kid":         {sign(t, key, header.with(fields{"kid": "../../../dev/null"}), good), UnknownKey},
+		"a URL for a kid":          {sign(t, key, header.with(fields{"kid": "https://evil/keys"}), good), UnknownKey},
+		"no kid in it":             {sign(t, key, header.with(fields{"kid": ""}), good), Malformed},
+		"a number for a kid":       {sign(t, key, header.with(fields{"kid": 1}), good), Malformed},
+		"other claims":             {parts[0] + "." + encode(t, good.with(fields{"sub": "app-2"})) + "." + parts[2], Signature},
+		"no signature":             {parts[0] + "." + parts[1] + ".", Malformed},
+		"another form of the same": {whole[:len(whole)-1] + nextCharacter(whole), Malformed},
+		"a short signature":        {parts[0] + "." + parts[1] + ".AAAA", Signature},
+		"zeros":                    {parts[0] + "." + parts[1] + "." + b64.EncodeToString(make([]byte, 64)), Signature},
 	} {
 		_, err := verify(v, c.raw, noon)
 		require.Equal(t, c.fault, err, name)
 	}
+}
+
+// nextCharacter is the last one of a signature of 64 bytes with other unused bits.
+func nextCharacter(whole string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return alphabet[strings.IndexByte(alphabet, whole[len(whole)-1])+1:][:1]
 }
 
 func TestATokenThatBringsItsOwnKeyOrWantsMoreToBeUnderstoodIsRefused(t *testing.T) {
