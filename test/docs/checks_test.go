@@ -2,7 +2,6 @@ package docs
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,6 +26,8 @@ var checks = map[string]func(Block) []string{
 	"go-chassis":   asInTheClient,
 	"notification": isANotification,
 	"docker":       runsTheImage,
+	"unit":         isADropIn,
+	"first hour":   asInTheFirstHour,
 	"alerts":       areRules,
 	"audit":        isAnAuditLine,
 	"settings":     areSettings,
@@ -125,6 +126,23 @@ func namesWhatIsThere(b Block) (wrong []string) {
 	return wrong
 }
 
+// asInTheFirstHour wants commands that docs/security.md runs, but for the name of the server.
+func asInTheFirstHour(b Block) (wrong []string) {
+	ran := ""
+	blocks, _ := Parse("docs/security.md", read("docs/security.md"))
+	for _, one := range blocks {
+		if one.Do == "run" {
+			ran += "\n" + one.Text
+		}
+	}
+	for _, command := range commands(b) {
+		if !strings.Contains(ran, "\n"+strings.Replace(command, "mep.example.org", "127.0.0.2 --listen 127.0.0.2:30100", 1)+"\n") {
+			wrong = append(wrong, "docs/security.md does not run "+command)
+		}
+	}
+	return wrong
+}
+
 // asInTheClient wants the keys of a go-chassis configuration among those with which the
 // clients of test/e2e start.
 func asInTheClient(b Block) (wrong []string) {
@@ -179,68 +197,6 @@ func isANotification(b Block) (wrong []string) {
 	}
 	if !reflect.DeepEqual(shown, sent) || n.NotificationType != mp1.NotificationType {
 		wrong = append(wrong, "it is sent as "+string(again))
-	}
-	return wrong
-}
-
-const docker = `docker build -f build/Dockerfile -t mepserver:dev .
-docker run -d --name mepserver -v store:/data -p 127.0.0.1:30100:30100 mepserver:dev --listen 0.0.0.0:30100 --insecure --data-dir /data
-`
-
-// runsTheImage compares the arguments of docker with the Dockerfile, and what it passes to
-// the program with what that takes.
-func runsTheImage(b Block) (wrong []string) {
-	file := read("build/Dockerfile")
-	fault := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	for _, command := range commands(b) {
-		words := strings.Fields(command)
-		if !strings.HasPrefix(command, "docker run ") {
-			if !strings.Contains(file, "#   "+command+"\n") {
-				fault("build/Dockerfile does not say %q", command)
-			}
-			continue
-		}
-		var image []string
-		for i := 2; i < len(words) && image == nil; i++ {
-			switch w := words[i]; {
-			case w == "-d", w == "--read-only", w == "--rm":
-			case slices.Contains([]string{"--name", "--restart", "--stop-timeout", "--cap-drop", "--security-opt", "--ulimit"}, w):
-				i++
-			case w == "-v":
-				i++
-				if _, target, _ := strings.Cut(words[i], ":"); !strings.Contains(file, " /out/data "+target+"\n") {
-					fault("the image has no folder %s", target)
-				}
-			case w == "-p":
-				i++
-				if port := words[i][strings.LastIndex(words[i], ":")+1:]; !strings.HasPrefix(words[i], "127.0.0.1:") || !strings.Contains(file, "EXPOSE "+port+"\n") {
-					fault("-p %s", words[i])
-				}
-			case strings.HasPrefix(w, "-"):
-				fault("docker run %s is not known here", w)
-			default:
-				image = words[i:]
-			}
-		}
-		if len(image) == 0 || !strings.Contains(file, "-t "+image[0]+" .\n") {
-			fault("no image that is built")
-			continue
-		}
-		flags := map[string]string{}
-		for i := 1; i < len(image); i++ {
-			name := strings.TrimPrefix(image[i], "--")
-			if flags[name] = "true"; name != "insecure" && i+1 < len(image) {
-				i++
-				flags[name] = image[i]
-			}
-		}
-		c, err := conf.Load(conf.Sources{Flags: flags})
-		if err != nil {
-			fault("mepserver: %v", err)
-		}
-		if _, port, _ := strings.Cut(c.Server.Listen, ":"); !strings.Contains(file, "EXPOSE "+port+"\n") {
-			fault("mepserver listens on %s", c.Server.Listen)
-		}
 	}
 	return wrong
 }
@@ -301,12 +257,10 @@ var sources = sync.OnceValue(func() (all texts) {
 func TestAWrongBlockIsFound(t *testing.T) {
 	require.Empty(t, runsTheImage(Block{Text: docker}))
 	for name, texts := range map[string][]string{
-		"ci":       {"go test ./... -short\n"},
-		"commands": {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
-		"docker": {
-			strings.Replace(docker, "-t mepserver:dev", "-t mepserver:latest", 1), strings.Replace(docker, ":/data ", ":/store ", 1), strings.Replace(docker, "0.0.0.0:30100", "0.0.0.0:30101", 1),
-			strings.Replace(docker, "--insecure", "--insecur", 1), strings.Replace(docker, "--insecure ", "", 1), strings.Replace(docker, "127.0.0.1:30100:", "0.0.0.0:30100:", 1), strings.Replace(docker, "--name", "--nam", 1),
-		},
+		"ci":           {"go test ./... -short\n"},
+		"commands":     {"go test ./test/nowhere -run .\n", "go test ./test/docs -run NoSuchTest\n", "go test ./test/docs -nosuchflag 3\n", "build/nothing.sh\n", "go run ./cmd/nothing\n"},
+		"docker":       wrongImages(),
+		"unit":         {"[Service]\nNoSuchKey=x\n", "[Service]\nEnvironment=MEP_NO_SUCH=x\n", "[Service]\nEnvironment=MEP_IDENTITY_CLIENT_SECRET_FILE=%d/other\n"},
 		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
 		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
