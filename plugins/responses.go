@@ -194,6 +194,12 @@ func Beats(r *http.Request) bool {
 	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness")
 }
 
+// Lists says whether the request has the form of one for a list, which costs more than others:
+// one of service-center's, the metrics, or Mp1's services.
+func Lists(r *http.Request) bool {
+	return reads(r) && (kindOf(r) != smallKind || strings.HasSuffix(r.URL.Path, "/services"))
+}
+
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // upgrades says whether the request turns its connection into a websocket, as a watch of

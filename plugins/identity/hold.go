@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,13 +13,16 @@ import (
 )
 
 const (
-	// heldBurst is for how many seconds a caller that paused may be answered without delay.
-	heldBurst = 2
+	// heldBurst is the part of a second's requests that a caller who paused is answered without
+	// delay. More would fill the processors' queues before anything is held up.
+	heldBurst = 1. / 5
 	// longestHold bounds how late an answer becomes.
-	longestHold = time.Second
-	// refusalShare is the part of a second's requests that a refused one counts as: whoever is
-	// refused and asks again at once would otherwise get the processors that heartbeats need.
-	refusalShare = 1. / 50
+	longestHold = 3 * time.Second
+	// What a request counts as, in requests: a list of up to listSize bytes and each further
+	// listSize; and one that is refused, for whoever is refused and asks again at once would
+	// otherwise get the processors that heartbeats need. A list must count so little that
+	// limits.listsPerSecond is met before.
+	listCost, refusalCost = 5, 20
 	// mostHeld bounds the goroutines that hold an answer up.
 	mostHeld = 8192
 )
@@ -48,7 +52,7 @@ func newHolder(l *limits, m *plugins.Collectors) *holder {
 func (h *holder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plugins.Beats(r) {
-			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, 1, false), false)
+			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -56,8 +60,15 @@ func (h *holder) Handler(next http.Handler) http.Handler {
 
 // refused holds the refusal of a request up.
 func (h *holder) refused(r *http.Request, c *plugins.Caller) {
-	n := max(1, float64(h.limits.callers.rates[requests].perSecond*refusalShare))
-	h.wait(r.Context(), h.limits.hold(c, r.RemoteAddr, n, true), true)
+	h.wait(r.Context(), h.limits.hold(c, r.RemoteAddr, refusalCost, true), true)
+}
+
+// costOf is what a request counts as before it is answered.
+func costOf(r *http.Request) float64 {
+	if plugins.Lists(r) {
+		return listCost
+	}
+	return 1
 }
 
 func (h *holder) wait(ctx context.Context, d time.Duration, refused bool) {
@@ -95,8 +106,12 @@ func (l *limits) hold(c *plugins.Caller, peer string, n float64, refused bool) t
 	b, r := l.callers.of(name, now), l.callers.rates[requests]
 	b.of[requests].fill(r, now)
 	wait := b.of[requests].wait(r, n)
-	if wait <= longestHold { // beyond it nothing more is owed, or a pause would not be enough
+	if wait <= longestHold {
 		b.of[requests].take(r, n)
+		return wait
 	}
-	return min(wait, longestHold)
+	// nothing more is owed, or a pause would not be enough; but those that wait must not all come
+	// at the same moment, so the golden ratio spreads them over the second half
+	_, l.spread = math.Modf(l.spread + math.Phi)
+	return longestHold/2 + time.Duration(l.spread*float64(longestHold/2))
 }

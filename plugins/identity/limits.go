@@ -66,6 +66,7 @@ type limits struct {
 	mu                 sync.Mutex
 	callers, addresses table
 	all                buckets
+	spread             float64 // of those that are held up longest: hold.go
 }
 
 var _ server.Limits = (*limits)(nil)
@@ -77,7 +78,7 @@ func newLimits(c conf.Limits, identities bool, clock func() time.Duration, refus
 		lists:  {float64(c.ListsPerSecond), float64(c.ListsPerSecond)},
 	}
 	if identities {
-		one[requests] = rate{float64(c.RequestsPerSecond), heldBurst * float64(c.RequestsPerSecond)}
+		one[requests] = rate{float64(c.RequestsPerSecond), max(refusalCost, heldBurst*float64(c.RequestsPerSecond))}
 	}
 	l := &limits{identities: identities, clock: clock, refused: refused, callers: newTable(one)}
 	var addresses [kinds]rate
@@ -119,10 +120,13 @@ func (l *limits) Listed(ctx context.Context, peer string, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock()
-	b, r := &l.callers.of(caller, now).of[lists], l.callers.rates[lists]
-	b.fill(r, now)
-	if b.owed < listDebt*r.perSecond+r.burst {
-		b.take(r, float64(more))
+	of, rates := &l.callers.of(caller, now).of, l.callers.rates
+	for k, n := range map[kind]float64{lists: float64(more), requests: float64(more) * listCost} {
+		b, r := &of[k], rates[k]
+		b.fill(r, now)
+		if b.owed < listDebt*r.perSecond+r.burst {
+			b.take(r, n)
+		}
 	}
 }
 

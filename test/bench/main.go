@@ -32,6 +32,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                heartbeats beside clients that idle, drip and do not read
   go run ./test/bench flood [-seconds 5] [-rounds 3]
                                                heartbeats beside others who ask for lists, register and find as fast as they can
+  go run ./test/bench greedy [-seconds 5] [-rounds 3] [KIND ...]
+                                               heartbeats over TLS with tokens beside one identity that floods the server: p99 with and without
   go run ./test/bench hostile [-services 4000] [-rounds 3]
                                                memory while labels, finds and unread answers are made up, round after round
 `
@@ -104,6 +106,10 @@ func run(ctx context.Context, args []string) error {
 		return slow(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "flood":
 		return flood(ctx, *rounds, time.Duration(*seconds)*time.Second)
+	case "greedy":
+		return greedy(ctx, fs.Args(), *rounds, time.Duration(*seconds)*time.Second)
+	case "flooding":
+		return serveFlood(ctx, fs.Args())
 	case "hostile":
 		if *services == 0 {
 			*services = 4000

@@ -114,6 +114,14 @@ func (s *Server) WithCertificate(own pki.Pair) *Server {
 	return &out
 }
 
+// Apart is the server, asked by connections of its own: over HTTP/2 all of a client's requests
+// share one.
+func (s *Server) Apart() *Server {
+	out := *s
+	out.http = s.HTTPClient()
+	return &out
+}
+
 // WithToken is the server, asked with a bearer token.
 func (s *Server) WithToken(token string) *Server {
 	out := *s
