@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"slices"
@@ -108,9 +109,10 @@ type connection struct {
 	net.Conn
 	listener *connections
 	peer     string
-	caller   atomic.Pointer[Caller] // who used it last, if that is known
-	doing    atomic.Int64           // since which tick, times four, and what
-	requests atomic.Int64           // of HTTP/2 that are under way; closedStreams: it is closed
+	caller   atomic.Pointer[Caller]        // who used it last, if that is known
+	doing    atomic.Int64                  // since which tick, times four, and what
+	requests atomic.Int64                  // of HTTP/2 that are under way; closedStreams: it is closed
+	trusted  atomic.Pointer[x509.CertPool] // the authorities that its client certificate was verified by
 	once     sync.Once
 }
 

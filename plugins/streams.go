@@ -43,14 +43,20 @@ func inContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, trackedOf(conn))
 }
 
+// connectionOf is the connection of a request; nil: there is no TLS.
+func connectionOf(r *http.Request) *connection {
+	c, _ := r.Context().Value(connectionKey{}).(*connection)
+	return c
+}
+
 // countStreams is next for as many requests as there may be connections.
 func countStreams(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _ := r.Context().Value(connectionKey{}).(*connection)
-		if r.ProtoMajor < 2 || c == nil {
+		if r.ProtoMajor < 2 {
 			next.ServeHTTP(w, r)
 			return
 		}
+		c := connectionOf(r)
 		if !c.begin() {
 			server.Refuse(w, http.StatusServiceUnavailable, "The platform has as many requests under way as it may; try again in a second.", 1)
 			return

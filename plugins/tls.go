@@ -70,12 +70,17 @@ func (s *tlsServer) config() *tls.Config {
 
 // forClient is the configuration for one handshake, of the files as they are now.
 func (s *tlsServer) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	if c, ok := hello.Conn.(*tlsConnection); ok {
+	c, ok := hello.Conn.(*tlsConnection)
+	if ok {
 		if err := c.takeTurn(hello.Context()); err != nil {
 			return nil, err
 		}
 	}
-	return s.now(), nil
+	config := s.now()
+	if ok {
+		c.trusted.Store(config.ClientCAs)
+	}
+	return config, nil
 }
 
 func (s *tlsServer) now() *tls.Config {
@@ -126,6 +131,41 @@ func (s *tlsServer) tickets(tag []byte) (wrap func(tls.ConnectionState, *tls.Ses
 	return wrap, unwrap
 }
 
+// endUntrusted is next, after which a connection ends whose client certificate is of an
+// authority that was taken out. Otherwise whoever keeps a connection open would keep his
+// identity. The request itself is served: a client that has a new certificate by now finds
+// out in this way, and loses no heartbeat.
+func (s *tlsServer) endUntrusted(next http.Handler) http.Handler {
+	if s.clients == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && !s.trusts(connectionOf(r), r.TLS.PeerCertificates) {
+			w.Header().Set("Connection", "close") // over HTTP/2 it is a GOAWAY
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// trusts says whether the authorities of now sign a certificate; once for each state of their
+// file.
+func (s *tlsServer) trusts(c *connection, chain []*x509.Certificate) bool {
+	clients := s.clients.Current()
+	if c == nil || c.trusted.Load() == clients {
+		return true
+	}
+	between := x509.NewCertPool()
+	for _, one := range chain[1:] {
+		between.AddCert(one)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: clients, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return false
+	}
+	c.trusted.Store(clients)
+	return true
+}
+
 // expires is when the first certificate of the chain does.
 func (s *tlsServer) expires() time.Time {
 	out := s.pair.Current().Leaf.NotAfter
@@ -148,7 +188,7 @@ func secureServer(h *Host, srv *http.Server) (*tlsServer, error) {
 		return nil, err
 	}
 	srv.TLSConfig, srv.HTTP2, srv.ConnContext = s.config(), http2(), inContext
-	srv.Handler = countStreams(srv.Handler)
+	srv.Handler = countStreams(s.endUntrusted(srv.Handler))
 	h.Go(func(ctx context.Context) { s.watch(ctx, h.Log) })
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -48,7 +49,7 @@ func newSecured(t *testing.T, most int, handler http.HandlerFunc) *secured {
 	require.NoError(t, err)
 	s.addr = l.Addr().String()
 	s.conns = newConnections(l, most, s.server.turns())
-	srv := newServer(&Host{}, countStreams(newBodies().Handler(handler)))
+	srv := newServer(&Host{}, countStreams(s.server.endUntrusted(newBodies().Handler(handler))))
 	srv.ErrorLog = log.New(io.Discard, "", 0)
 	srv.TLSConfig, srv.HTTP2, srv.ConnContext, srv.ConnState = s.server.config(), http2(), inContext, s.conns.state
 	go func() { _ = s.server.serve(srv, s.conns) }()
@@ -172,6 +173,44 @@ func TestSessionsDoNotOutliveTheAuthoritiesOfClients(t *testing.T) {
 		s.trust(other)
 		s.pass(time.Second)
 		want("no")
+	}
+}
+
+// Whoever keeps a connection open does not keep the identity of an authority that was taken
+// out: the connection ends after its next answer. Those of others stay.
+func TestAConnectionEndsWithTheAuthorityOfItsCertificate(t *testing.T) {
+	for _, http1 := range []bool{true, false} {
+		s := newSecured(t, 0, whoCalls)
+		other := pki.New(t)
+		s.trust(s.ca, other)
+		s.pass(time.Second)
+		opens := func(own ...tls.Certificate) (c *http.Client, opened *atomic.Int32) {
+			c, opened = s.client(own...), new(atomic.Int32)
+			transport, _ := c.Transport.(*http.Transport)
+			transport.ForceAttemptHTTP2 = !http1
+			transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				opened.Add(1)
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+			return c, opened
+		}
+		stays, staying := opens(s.ca.Client("stays").TLS)
+		goes, going := opens(other.Client("goes").TLS)
+		for range 3 {
+			s.get(stays, "/")
+			s.get(goes, "/")
+		}
+		s.trust(s.ca)
+		s.pass(time.Second)
+		for range 3 {
+			s.get(stays, "/")
+		}
+		status, res := s.get(goes, "/")
+		require.Equal(t, 200, status, "it is answered once more")
+		require.Equal(t, "goes", res.Header.Get("Who"))
+		require.Eventually(t, func() bool { _, err := s.tryGet(goes); return err != nil }, time.Minute, time.Millisecond, "and cannot come back")
+		require.EqualValues(t, 1, staying.Load())
+		require.Greater(t, going.Load(), int32(1))
 	}
 }
 

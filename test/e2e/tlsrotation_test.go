@@ -30,6 +30,9 @@ type beater struct {
 	http1    bool
 	sent     atomic.Int64
 	config   atomic.Pointer[tls.Config]
+	trusts   *x509.CertPool // of whoever keeps a connection
+
+	handshakes atomic.Int64
 }
 
 // failures are what went wrong with any heartbeat.
@@ -64,6 +67,20 @@ func (b *beater) use(own pki.Pair, trusts *x509.CertPool) {
 	b.config.Store(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusts, Certificates: []tls.Certificate{own.TLS}})
 }
 
+// transport has connections of its own. Whoever keeps one shows, at each handshake, the
+// certificate that he has then, as mep-agent does.
+func (b *beater) transport(is *tls.Config) *http.Transport {
+	config := is.Clone()
+	if b.one {
+		config.RootCAs, config.Certificates = b.trusts, nil
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			b.handshakes.Add(1)
+			return &b.config.Load().Certificates[0], nil
+		}
+	}
+	return &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: !b.http1, DisableKeepAlives: !b.one}
+}
+
 func (b *beater) run(stop <-chan struct{}, bad *failures) {
 	var config *tls.Config
 	var client *http.Client
@@ -78,7 +95,7 @@ func (b *beater) run(stop <-chan struct{}, bad *failures) {
 				client.CloseIdleConnections()
 			}
 			if client == nil || !b.one { // whoever keeps a connection keeps it
-				client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: next.Clone(), ForceAttemptHTTP2: !b.http1, DisableKeepAlives: !b.one}}
+				client = &http.Client{Timeout: time.Minute, Transport: b.transport(next)}
 			}
 			config = next
 		}
@@ -112,7 +129,7 @@ func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
 	first, second := s.CA, pki.New(t)
 	var all []*beater
 	for i := range 8 {
-		b := &beater{s: s, app: fmt.Sprint("app-", i), one: i%2 == 0, http1: i%4 < 2}
+		b := &beater{s: s, app: fmt.Sprint("app-", i), one: i%2 == 0, http1: i%4 < 2, trusts: poolOf(first, second)}
 		own := certificateOf(first, b.app)
 		b.liveness = s.WithCertificate(own).Register(b.app, "name", 60).Liveness
 		b.use(own, poolOf(first))
@@ -173,8 +190,18 @@ func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
 		b.use(certificateOf(second, b.app), poolOf(second))
 	}
 	on("clients have certificates of the other authority")
+	for _, b := range all {
+		if b.one {
+			require.EqualValues(t, 1, b.handshakes.Load(), "it has its first connection")
+		}
+	}
 	clientCAs(second)
 	on("the first authority of clients is taken no more")
+	for _, b := range all {
+		if b.one {
+			require.EqualValues(t, 2, b.handshakes.Load(), "the connection of its old certificate ended, and none since")
+		}
+	}
 	_, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
 		RootCAs: poolOf(second), Certificates: []tls.Certificate{certificateOf(first, "app-0").TLS}}}}).Get(s.URL + "/health")
 	require.Error(t, err)
