@@ -39,8 +39,14 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, errors.Join(err, m.Unregister(ctx))
 	}
-	h.Identity = guardedDoor{d, newOrigins(h.Config.Server, h.Address)}
+	f := newFront(d, newOrigins(h.Config.Server, h.Address))
+	h.Identity = f
 	h.OnAdmin(d.routes.show())
+	if d.on {
+		h.Go(f.streams.run)
+		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_identity_streams", Help: "Connections that watch; each ends with the credential that opened it."},
+			func() float64 { return float64(f.streams.count()) }))
+	}
 	endAudit, err := setupAudit(h, l, &m)
 	if err != nil {
 		return nil, errors.Join(err, m.Unregister(ctx))

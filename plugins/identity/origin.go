@@ -9,7 +9,6 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // origins keeps web pages away that are not ours, nor of those origins that the
@@ -127,17 +126,4 @@ func hostOf(s string) string {
 		return strings.TrimSuffix(inner, "]")
 	}
 	return s
-}
-
-// guardedDoor is the door behind the check of origins.
-type guardedDoor struct {
-	*door
-	origins *origins
-}
-
-var _ plugins.Identity = guardedDoor{}
-
-// Handler implements plugins.Identity.
-func (d guardedDoor) Handler(next http.Handler) http.Handler {
-	return d.origins.guard(d.door.Handler(next))
 }

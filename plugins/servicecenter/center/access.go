@@ -103,7 +103,7 @@ func (a *accessControl) ask(i plugins.Identity) {
 	for route, access := range a.of {
 		i.Route(route, registryName, access)
 	}
-	i.Route(metricsPath, metricsName, server.Reading)
+	i.Route("GET "+metricsPath, metricsName, server.Reading)
 	if i.On() {
 		a.identity.Store(&i)
 	}

@@ -111,3 +111,15 @@ func TestWhoMayUseNothingOfServiceCenterFindsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestARouteOfServiceCenterThatWritesIsAskedForAsOne(t *testing.T) {
+	reader := &fakeIdentity{may: map[server.Access]bool{server.RegistryReading: true}}
+	var asked plugins.Identity = reader
+	theAccess.identity.Store(&asked)
+	defer theAccess.identity.Store(nil)
+	status, _, _ := web.Send(t, "POST", "/v4/default/registry/microservices", `{"service":{"serviceName":"intruder","version":"1.0.0"}}`)
+	require.Equal(t, http.StatusForbidden, status)
+	_, body := web.Get(t, "/v4/default/registry/microservices")
+	require.NotContains(t, body, "intruder")
+	require.Equal(t, []server.Access{server.RegistryWriting, server.RegistryReading}, reader.asked)
+}
