@@ -242,8 +242,9 @@ func TestTheIdentityWithTheMostConnectionsMakesRoom(t *testing.T) {
 		require.Equal(t, 204, g.answered(nil))
 	}
 	for i, c := range quiet {
-		_, err := http.ReadResponse(bufio.NewReader(c), nil) // what was asked for before
+		res, err := http.ReadResponse(bufio.NewReader(c), nil) // what was asked for before
 		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
 		require.Equal(t, 204, g.answered(c), "%d was closed for another identity", i)
 	}
 }

@@ -200,6 +200,11 @@ func Lists(r *http.Request) bool {
 	return reads(r) && (kindOf(r) != smallKind || strings.HasSuffix(r.URL.Path, "/services"))
 }
 
+// RegistryBeats says whether the request has the form of a heartbeat of a ServiceComb client.
+func RegistryBeats(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/v4/") && (strings.HasSuffix(r.URL.Path, "/heartbeat") || strings.HasSuffix(r.URL.Path, "/heartbeats"))
+}
+
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // upgrades says whether the request turns its connection into a websocket, as a watch of

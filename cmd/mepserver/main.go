@@ -47,7 +47,7 @@ func list() []plugins.Plugin {
 
 // rules are those of the files that a configuration names.
 func rules(now time.Time) []conf.Rule {
-	return []conf.Rule{plugins.TLSFiles(now), identity.KeyFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now)}
+	return []conf.Rule{plugins.TLSFiles(now), identity.KeyFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now), identity.AuditFile()}
 }
 
 // version is set by the linker for releases.

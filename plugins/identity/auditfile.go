@@ -3,7 +3,10 @@ package identity
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
+
+	"github.com/mec-liveness/mepserver/conf"
 )
 
 // auditFile appends to a file. One that was moved away or removed, as those who rotate logs do,
@@ -23,6 +26,26 @@ func (a *auditFile) open() (err error) {
 	// without O_NONBLOCK a pipe that has no reader would hold the start up for ever
 	a.f, err = os.OpenFile(a.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	return err
+}
+
+// AuditFile is the rule that the file of the audit log can be written. It makes no file.
+func AuditFile() conf.Rule {
+	return func(c conf.Config, fault func(path, format string, args ...any)) {
+		if c.Audit.File == "" {
+			return
+		}
+		f, err := os.OpenFile(c.Audit.File, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			_ = f.Close()
+			return
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			if _, err = os.Stat(filepath.Dir(c.Audit.File)); err == nil {
+				return
+			}
+		}
+		fault("audit.file", "cannot be written: %v", err)
+	}
 }
 
 // Write implements io.Writer. p is one line.

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -164,4 +165,22 @@ func TestAFullDiskHoldsNoRequestUpAndIsCounted(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(droppedNotice(10, time.Now(), time.Now()), &notice))
 	require.Equal(t, 10, notice.Dropped)
+}
+
+// All that is wrong with a configuration is said at once, with its line.
+func TestTheRuleOfTheAuditFileSaysWhereItIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	for file, want := range map[string]string{
+		filepath.Join(dir, "audit.log"): "", "/dev/full": "", filepath.Join(dir, "missing", "audit.log"): "no such file", dir: "is a directory",
+	} {
+		_, err := conf.Load(conf.Sources{File: "m.yaml", Data: []byte("audit:\n  file: " + file + "\n"), Rules: []conf.Rule{AuditFile()}})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "m.yaml:2: audit.file: cannot be written")
+		require.ErrorContains(t, err, want)
+	}
+	_, err := os.Stat(filepath.Join(dir, "audit.log"))
+	require.ErrorIs(t, err, os.ErrNotExist, "it makes no file")
 }

@@ -51,7 +51,7 @@ func newHolder(l *limits, m *plugins.Collectors) *holder {
 // who calls, and in front of everything that is held in common.
 func (h *holder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !plugins.Beats(r) {
+		if !plugins.Beats(r) && !plugins.RegistryBeats(r) {
 			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)
 		}
 		next.ServeHTTP(w, r)

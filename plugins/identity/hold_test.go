@@ -53,6 +53,8 @@ func TestWhoAsksForVeryMuchIsAnsweredLater(t *testing.T) {
 		require.Equal(t, time.Millisecond, ask("greedy", "GET", "/x"))
 		for range 1000 {
 			require.Zero(t, ask("greedy", "PATCH", services+"/x/liveness"), "a heartbeat is asked by no limit")
+			require.Zero(t, ask("greedy", "PUT", "/v4/default/registry/microservices/s/instances/i/heartbeat"), "nor one of ServiceComb's")
+			require.Zero(t, ask("greedy", "PUT", "/v4/default/registry/heartbeats"))
 		}
 		require.Zero(t, ask("other", "GET", "/x"))
 		for what, cost := range map[string]time.Duration{"GET /x": 1, "DELETE /x": 1, "POST " + services: 1, "GET " + services: listCost, "GET /metrics": listCost} {

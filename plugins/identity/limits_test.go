@@ -15,7 +15,7 @@ import (
 // bench is limits with a clock of its own.
 type bench struct {
 	*limits
-	ctx     context.Context //nolint:containedctx // of every call
+	ctx     context.Context // of every call
 	now     time.Duration
 	refused [kinds][len(scopes)]int
 }
