@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -183,15 +184,28 @@ func (c *connections) full(more int64) bool {
 
 func (c *connections) track(conn net.Conn) *connection {
 	t := &connection{Conn: conn, listener: c}
-	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
-		t.peer = host
-	}
+	t.peer = peerOf(conn.RemoteAddr())
 	t.set(silent)
 	c.open.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all[t] = struct{}{}
 	return t
+}
+
+// peerOf is the address that connections are counted by. A host of IPv6 is one, for it can call
+// from a whole /64.
+func peerOf(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return ""
+	}
+	host := at.Addr().Unmap().WithZone("")
+	if host.Is4() {
+		return host.String()
+	}
+	block, _ := host.Prefix(64) // it has 128 bits
+	return block.String()
 }
 
 // noRoom is the response to a connection for which there is no room.

@@ -248,3 +248,12 @@ func TestTheIdentityWithTheMostConnectionsMakesRoom(t *testing.T) {
 		require.Equal(t, 204, g.answered(c), "%d was closed for another identity", i)
 	}
 }
+
+func TestAHostOfIPv6IsOnePeer(t *testing.T) {
+	peer := func(ip string) string { return peerOf(fakeConn{from: ip}.RemoteAddr()) }
+	require.Equal(t, peer("2001:db8::1"), peer("2001:db8::ffff:2"))
+	require.NotEqual(t, peer("2001:db8::1"), peer("2001:db8:0:1::1"))
+	require.Equal(t, "10.0.0.1", peer("::ffff:10.0.0.1"))
+	require.NotEqual(t, peer("10.0.0.1"), peer("10.0.0.2"))
+	require.Empty(t, peerOf(&net.UnixAddr{Name: "x"}))
+}
