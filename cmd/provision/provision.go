@@ -48,14 +48,25 @@ type Platform struct {
 	Dir     string // absolute
 	DataDir string // absolute; empty with a cluster
 	made    []string
+	// dataIsOurs says that DataDir was not there before.
+	dataIsOurs bool
 }
 
 // Path is that of one of the platform's files.
 func (p *Platform) Path(name string) string { return filepath.Join(p.Dir, name) }
 
-// Undo removes the files that were made, so that a platform is made as a whole or not at all.
-// What was there before is left alone.
+// Undo removes what was made, the new store included, so that a platform is made as a whole or
+// not at all. What was there before is left alone; the store's directory held nothing.
 func (p *Platform) Undo() {
+	if p.DataDir != "" && len(p.made) > 0 {
+		found, _ := os.ReadDir(p.DataDir)
+		for _, e := range found {
+			_ = os.RemoveAll(filepath.Join(p.DataDir, e.Name()))
+		}
+		if p.dataIsOurs {
+			_ = os.Remove(p.DataDir)
+		}
+	}
 	for _, path := range slices.Backward(p.made) {
 		_ = os.Remove(path)
 	}
@@ -77,33 +88,37 @@ var ErrThere = errors.New("nothing is overwritten")
 
 // Create makes the files of a new platform, all but Admin. None of them may be there; if one
 // cannot be made, none is left. The error is one line.
-func Create(o Options) (p *Platform, err error) {
+func Create(o Options) (*Platform, error) {
 	hosts, err := parseHosts(o.Hosts)
 	if err != nil {
 		return nil, err
 	}
-	if p, err = place(o); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			p.Undo()
-		}
-	}()
-	if err := p.makeDir(); err != nil {
-		return nil, err
-	}
-	pairs, err := newPairs(hosts, o.Now)
+	p, err := place(o)
 	if err != nil {
 		return nil, err
 	}
-	files := append(pairs, file{Configuration, configuration(p, hosts, o)})
-	for _, f := range files {
-		if err := p.Write(f.name, f.content); err != nil {
-			return nil, err
-		}
+	if err := p.fill(hosts, o); err != nil {
+		p.Undo()
+		return nil, err
 	}
 	return p, nil
+}
+
+// fill writes the files.
+func (p *Platform) fill(hosts []host, o Options) error {
+	if err := p.makeDir(); err != nil {
+		return err
+	}
+	pairs, err := newPairs(hosts, o.Now)
+	if err != nil {
+		return err
+	}
+	for _, f := range append(pairs, file{Configuration, configuration(p, hosts, o)}) {
+		if err := p.Write(f.name, f.content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // place finds the platform's directories and refuses those that hold one already.
@@ -130,9 +145,11 @@ func place(o Options) (*Platform, error) {
 			return nil, err
 		}
 	}
-	if found, err := os.ReadDir(p.DataDir); err == nil && len(found) > 0 {
+	found, err := os.ReadDir(p.DataDir)
+	if err == nil && len(found) > 0 {
 		return nil, fmt.Errorf("%s holds something already: %w", p.DataDir, ErrThere)
 	}
+	p.dataIsOurs = errors.Is(err, fs.ErrNotExist)
 	return p, nil
 }
 
@@ -145,8 +162,12 @@ func directory(path string) (string, error) {
 }
 
 func (p *Platform) makeDir() error {
-	_, err := os.Stat(p.Dir)
-	if err == nil {
+	switch info, err := os.Stat(p.Dir); {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is no directory", p.Dir)
+	case err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("everybody may write to %s, and so replace a key there; choose another directory, or chmod o-w it", p.Dir)
+	case err == nil:
 		return nil
 	}
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {

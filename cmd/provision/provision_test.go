@@ -166,8 +166,42 @@ func TestWhatFailsHalfwayLeavesNothing(t *testing.T) {
 	require.NoError(t, err, "other files do not matter")
 	p.Undo()
 	require.Equal(t, []string{"mine"}, left(t, o.Dir))
+	p, err = Create(o)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(p.DataDir, "etcd"), 0o700))
+	p.Undo()
+	require.Equal(t, []string{"mine"}, left(t, o.Dir), "a store is no part of half a platform")
+	o.DataDir = t.TempDir()
+	p, err = Create(o)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(p.DataDir, "etcd"), 0o700))
+	p.Undo()
+	require.Empty(t, left(t, o.DataDir))
 	_, err = Create(Options{Dir: "a\nb", Hosts: []string{"mep"}, Now: now})
 	require.ErrorContains(t, err, "control characters")
+}
+
+func TestAFolderThatCannotBeWrittenIsAnErrorAndLeavesNothing(t *testing.T) {
+	for _, dir := range []string{"/proc/nothing/here", "/dev/null"} {
+		_, err := Create(Options{Dir: dir, Hosts: []string{"mep"}, Now: now})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "\n")
+	}
+}
+
+func TestKeysAreNotPutWhereEverybodyCanReplaceThem(t *testing.T) {
+	o := in(t, "mep")
+	require.NoError(t, os.Mkdir(o.Dir, 0o700))
+	require.NoError(t, os.Chmod(o.Dir, 0o777))
+	_, err := Create(o)
+	require.ErrorContains(t, err, "everybody may write to "+o.Dir)
+	require.Empty(t, left(t, o.Dir))
+	require.NoError(t, os.Chmod(o.Dir, 0o777|os.ModeSticky))
+	_, err = Create(o)
+	require.NoError(t, err)
+	file := Options{Dir: filepath.Join(o.Dir, Authority, "x"), Hosts: []string{"mep"}, Now: now}
+	_, err = Create(file)
+	require.Error(t, err)
 }
 
 func TestTwoPlatformsHaveNothingInCommon(t *testing.T) {
