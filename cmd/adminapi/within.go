@@ -28,6 +28,11 @@ type answer struct {
 	body   bytes.Buffer
 }
 
-func (w *answer) Header() http.Header         { return w.header }
-func (w *answer) WriteHeader(status int)      { w.status = status }
+// Header implements http.ResponseWriter.
+func (w *answer) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *answer) WriteHeader(status int) { w.status = status }
+
+// Write implements http.ResponseWriter.
 func (w *answer) Write(p []byte) (int, error) { return w.body.Write(p) }

@@ -34,7 +34,7 @@ func (g given) form(of ...string) (string, error) {
 
 // issue has a secret made and shows it once, or writes it to --out. The file is made before
 // the secret is: the server does not know a secret any more that could not be written.
-func issue(p environment, g given, replace bool, make func() (adminapi.Issued, error)) error {
+func issue(p environment, g given, replace bool, ask func() (adminapi.Issued, error)) error {
 	show, err := g.form(asText, asJSON, asSecret)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func issue(p environment, g given, replace bool, make func() (adminapi.Issued, e
 		}
 		defer out.Close()
 	}
-	made, err := make()
+	made, err := ask()
 	if errors.Is(err, adminapi.ErrThere) && g.on("if-missing") && out == nil {
 		_, err = fmt.Fprintf(p.out, "%s is there already and left as it is\n", g.args[0])
 		return err

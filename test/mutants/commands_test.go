@@ -1,0 +1,44 @@
+package mutants
+
+const (
+	provision = "cmd/provision"
+	adminapi  = "cmd/adminapi"
+	program   = "cmd/mepserver"
+)
+
+// commandMutants are defects of the commands that make a platform and its credentials.
+var commandMutants = []mutant{
+	{name: "a key is made that others may read", file: provision + "/provision.go",
+		old: `os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)`, new: `os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)`,
+		pkg: provision, run: "TestAPlatformIsMadeOfFiles"},
+	{name: "a platform is overwritten", file: provision + "/provision.go",
+		old: `		case err == nil:
+			return nil, fmt.Errorf("%s is there already`, new: `		case false:
+			return nil, fmt.Errorf("%s is there already`,
+		pkg: provision, run: "TestNothingIsOverwritten"},
+	{name: "keys lie where everybody may replace them", file: provision + "/provision.go",
+		old: `info.Mode().Perm()&0o002 != 0`, new: `false`,
+		pkg: provision, run: "TestKeysAreNotPut"},
+	{name: "the server's key can sign in as a client", file: provision + "/pairs.go",
+		old: `[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}`, new: `[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}`,
+		pkg: provision, run: "TestTheCertificateIsForItsHosts"},
+	{name: "a certificate is renewed by a key that is not its authority's", file: provision + "/pairs.go",
+		old: `	if !is || !public.Equal(ca.PublicKey) {`, new: `	if !is || public == nil {`,
+		pkg: provision, run: "TestARenewedCertificate"},
+	{name: "the secret follows a redirect", file: adminapi + "/adminapi.go",
+		old: `return http.ErrUseLastResponse }`, new: `return nil }`,
+		pkg: adminapi, run: "TestNoRedirectIsFollowed"},
+	{name: "the secret goes over http", file: adminapi + "/url.go",
+		old: `if u.Scheme == "http" && u.Hostname()`, new: `if false && u.Hostname()`,
+		pkg: adminapi, run: "TestWrongFilesAndURLs"},
+	{name: "a terminal gets what a server says", file: adminapi + "/adminapi.go",
+		old: `if s[i] < ' ' || s[i] > '~' {`, new: `if s[i] == 0 {`,
+		pkg: adminapi, run: "TestWhatAServerSaysIsNotBelieved"},
+	{name: "a secret is made that cannot be written", file: program + "/secret.go",
+		old: `provision.OpenOutput(path, replace)`, new: `provision.OpenOutput(path, true)`,
+		pkg: program, run: "TestASecretIsOnlyMadeWhenItCanBeWritten"},
+	{name: "half a platform is left behind", file: program + "/init.go",
+		old: `			made.Undo()
+`, new: "",
+		pkg: program, run: "TestInitThatFailsLeavesNothing"},
+}
