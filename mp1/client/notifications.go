@@ -44,6 +44,7 @@ const (
 type Notifications struct {
 	handle   func(context.Context, mp1.Notification) error
 	verifier *Verifier // nil: everybody is believed
+	app      string    // whose subscriptions count; "": anybody's
 
 	mu      sync.Mutex
 	running map[string]chan struct{} // being handled; closed when that ends
@@ -69,6 +70,21 @@ type NotificationsOption func(*Notifications)
 
 // VerifiedBy has only those notifications handed over that the verifier accepts.
 func VerifiedBy(v *Verifier) NotificationsOption { return func(n *Notifications) { n.verifier = v } }
+
+// OfApplication has only those notifications handed over that are of a subscription of the
+// application instance; others are refused (403). Any application may name our callback in
+// its subscription, and the platform then signs what it sends here.
+func OfApplication(app string) NotificationsOption { return func(n *Notifications) { n.app = app } }
+
+// ofApplication says whether the href is that of a subscription of the application.
+func ofApplication(href, app string) bool {
+	u, err := parseHref(href)
+	if err != nil {
+		return false
+	}
+	_, id, ok := strings.Cut(u.Path, mp1.Base+"/applications/"+app+"/subscriptions/")
+	return ok && id != "" && !strings.Contains(id, "/")
+}
 
 // ServeHTTP implements http.Handler.
 func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -106,6 +122,9 @@ func (n *Notifications) read(w http.ResponseWriter, r *http.Request) (out mp1.No
 	}
 	if json.Unmarshal(data, &out) != nil || out.NotificationType != mp1.NotificationType {
 		return out, http.StatusBadRequest
+	}
+	if n.app != "" && !ofApplication(out.Links.Subscription.Href, n.app) {
+		return out, http.StatusForbidden
 	}
 	return out, 0
 }

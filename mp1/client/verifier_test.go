@@ -286,6 +286,34 @@ func TestOnlyVerifiedNotificationsAreHandedOver(t *testing.T) {
 	require.Equal(t, 1, calls)
 }
 
+// Any application may name our callback in its subscription, and the platform signs that too.
+func TestANotificationOfAnothersSubscriptionIsNotHandedOver(t *testing.T) {
+	k := newSigningKey(0)
+	calls := 0
+	n := NewNotifications(func(context.Context, mp1.Notification) error { calls++; return nil }, VerifiedBy(fixedVerifier(t, k)), OfApplication("ours"))
+	count := 0
+	for href, want := range map[string]int{
+		mp1.Base + "/applications/ours/subscriptions/1":                                                        204,
+		"/mep" + mp1.Base + "/applications/ours/subscriptions/1":                                               204,
+		"https://mep.example/x" + mp1.Base + "/applications/ours/subscriptions/1":                              204,
+		mp1.Base + "/applications/theirs/subscriptions/1":                                                      403,
+		mp1.Base + "/applications/ours2/subscriptions/1":                                                       403,
+		mp1.Base + "/applications/ours/subscriptions/":                                                         403,
+		mp1.Base + "/applications/ours/subscriptions/1/2":                                                      403,
+		mp1.Base + "/applications/theirs/subscriptions/1?x=" + mp1.Base + "/applications/ours/subscriptions/1": 403,
+		"": 403,
+	} {
+		count++
+		body := strings.Replace(notificationJSON, `"href":"/s"`, `"href":"`+href+`"`, 1)
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header = k.headers(fmt.Sprint(count), time.Now(), body)
+		w := httptest.NewRecorder()
+		n.ServeHTTP(w, r)
+		require.Equal(t, want, w.Code, href)
+	}
+	require.Equal(t, 3, calls)
+}
+
 // FuzzSigned: whatever the headers are, they are read as one notification or refused; nobody
 // without the key is believed.
 func FuzzSigned(f *testing.F) {
