@@ -5,8 +5,9 @@ import (
 	"sync/atomic"
 )
 
+// A hundred thousand tokens have room, in a mebibyte of places.
 const (
-	cacheSets = 1 << 12
+	cacheSets = 1 << 14
 	cacheWays = 8
 )
 
