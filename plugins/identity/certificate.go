@@ -19,17 +19,16 @@ const renewalTime = time.Minute
 
 // certificates knows who presents a client certificate. It reads each once.
 type certificates struct {
-	on             bool                  // a certificate is an identity of its own
-	authorities    func() *x509.CertPool // those that sign clients' now
+	on             bool // a certificate is an identity of its own
 	prefix, suffix string
 	roles          conf.Roles
 	proxy          string // SAN of the proxy's; "": there is none
 	read           *cache[*x509.Certificate, certificate]
 }
 
-func newCertificates(c conf.Identities, authorities func() *x509.CertPool) *certificates {
+func newCertificates(c conf.Identities) *certificates {
 	prefix, suffix, _ := strings.Cut(c.Certificate.Pattern, conf.AppPlaceholder)
-	return &certificates{c.Certificate.Enabled, authorities, prefix, suffix, c.Certificate.Roles, c.Proxy.SAN, newCache[*x509.Certificate, certificate]()}
+	return &certificates{c.Certificate.Enabled, prefix, suffix, c.Certificate.Roles, c.Proxy.SAN, newCache[*x509.Certificate, certificate]()}
 }
 
 // certificate is what a client certificate says.
@@ -39,16 +38,12 @@ type certificate struct {
 	isProxy    bool
 	thumbprint [sha256.Size]byte
 	ends       time.Time // of the first certificate that ends of its chain
-	// authorities are those with which it was verified, and outlived says that it is no longer
-	// signed by any.
-	authorities *x509.CertPool
-	outlived    bool
 }
 
 // of returns what the client certificate of a connection says; nil: there is none. TLS has
-// verified its chain when the connection was made. Since then the authorities may have
-// changed, and connections live for days.
-func (cs *certificates) of(state *tls.ConnectionState, now time.Time) *certificate {
+// verified its chain when the connection was made, and ends connections whose authority is
+// taken away.
+func (cs *certificates) of(state *tls.ConnectionState) *certificate {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return nil
 	}
@@ -56,28 +51,13 @@ func (cs *certificates) of(state *tls.ConnectionState, now time.Time) *certifica
 		return &certificate{err: badCertificate}
 	}
 	leaf := state.PeerCertificates[0] // connections that present the same certificate share it
-	authorities := cs.authorities()
-	if c := cs.read.get(leaf); c != nil && c.authorities == authorities {
+	if c := cs.read.get(leaf); c != nil {
 		return c
 	}
 	c := cs.parse(leaf)
-	c.authorities = authorities
-	chains, err := leaf.Verify(verification(state, authorities, now))
-	if err != nil {
-		c.outlived, chains = true, state.VerifiedChains
-	}
-	c.ends = endOf(chains)
-	cs.read.put(leaf, c, func(other *certificate) bool { return !now.Before(other.ends) })
+	c.ends = endOf(state.VerifiedChains)
+	cs.read.put(leaf, c, func(*certificate) bool { return false })
 	return c
-}
-
-// verification is as TLS verifies a client's certificate.
-func verification(state *tls.ConnectionState, authorities *x509.CertPool, now time.Time) x509.VerifyOptions {
-	o := x509.VerifyOptions{Roots: authorities, Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	for _, c := range state.PeerCertificates[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	return o
 }
 
 // parse reads the SANs that are URIs and DNS names. Subjects are not read: what stands there

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/test/pki"
 )
 
 func TestWhomACertificateNames(t *testing.T) {
@@ -46,7 +44,7 @@ func TestASPIFFEIDIsAPatternLikeAnyOther(t *testing.T) {
 	c := conf.Default().Identity
 	c.Certificate = conf.CertificateIdentity{Enabled: true, Pattern: "spiffe://edge.example/ns/mec/app/{appInstanceId}"}
 	g := newGate(t)
-	g.certificates = newCertificates(c, func() *x509.CertPool { return g.pool })
+	g.certificates = newCertificates(c)
 	present := g.certificate
 	app, _ := present(uris("spiffe://edge.example/ns/mec/app/a-1"))
 	require.Equal(t, "a-1", g.takes(app).App)
@@ -72,22 +70,6 @@ func TestACertificateThatEndsOnALivingConnectionProvesNothingMore(t *testing.T) 
 	g.now = p.TLS.Leaf.NotAfter
 	g.refuses("certificate_expired", mine)
 	g.refuses("certificate_expired", mine, bearing(g.token(nil)))
-}
-
-// When authorities are exchanged, connections of the old one live on. Each gets one answer
-// more: a client that has a new certificate by then loses no request.
-func TestAConnectionOutlivesTheAuthorityOfItsCertificateByOneAnswer(t *testing.T) {
-	g := newGate(t)
-	mine, _ := g.certificate(uris("urn:mec:app:app"))
-	answer, _, _ := g.ask(mine)
-	require.Empty(t, answer.Header().Get("Connection"))
-	g.pool = pki.New(t).Pool
-	answer, who, _ := g.ask(mine)
-	require.Equal(t, "app", who.Name)
-	require.Equal(t, "close", answer.Header().Get("Connection"))
-	g.pool = g.ca.Pool
-	answer, _, _ = g.ask(mine)
-	require.Empty(t, answer.Header().Get("Connection"), "its authority is back")
 }
 
 func TestATokenBoundToACertificateNeedsExactlyThatOne(t *testing.T) {

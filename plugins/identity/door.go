@@ -61,7 +61,7 @@ func (d *door) refuse(w http.ResponseWriter, err error) {
 // that is right is either an attack or a mistake, and either would be hidden. The roles are
 // those of the first that has any, in this order: token, cookie, proxy, certificate.
 func (d *door) callerOf(w http.ResponseWriter, r *http.Request) (*plugins.Caller, error) {
-	certificate := d.certificates.of(r.TLS, d.clock())
+	certificate := d.certificates.of(r.TLS)
 	if certificate != nil {
 		if err := d.checkCertificate(w, certificate); err != nil {
 			return nil, err
@@ -129,12 +129,10 @@ func (d *door) bearer(r *http.Request, raw string, c *certificate) (*bearer, err
 }
 
 // checkCertificate refuses a certificate that is wrong or has ended since the connection was
-// made, and closes the connection then: on a new one a client can show another. If only its
-// authority was taken away, this request is the connection's last: a client that has another
-// certificate by now, as when authorities are exchanged, loses none by it.
+// made, and closes the connection then: on a new one a client can show another.
 func (d *door) checkCertificate(w http.ResponseWriter, c *certificate) error {
 	left := c.ends.Sub(d.clock())
-	if c.err != nil || c.outlived || left <= renewalTime {
+	if c.err != nil || left <= renewalTime {
 		w.Header().Set("Connection", "close")
 	}
 	switch {

@@ -35,7 +35,6 @@ type gate struct {
 	reads int
 	keys  *heldKeys
 	ca    *pki.Authority
-	pool  *x509.CertPool // the authorities of clients
 }
 
 // heldKeys are keys that a test changes.
@@ -49,7 +48,6 @@ func newGate(t testing.TB) *gate {
 	require.NoError(t, err)
 	g := &gate{t: t, key: key, now: time.Now(), keys: &heldKeys{keys.NewSet([]*keys.Key{{ID: "a", Public: key.Public()}})}}
 	g.ca = pki.New(t)
-	g.pool = g.ca.Pool
 	c := conf.Default().Identity
 	c.Certificate.Enabled = true
 	c.Certificate.Roles = conf.Roles{"urn:mec:console": {conf.RoleReader}, "urn:mec:app:both": {conf.RoleApp, conf.RoleReader}}
@@ -57,7 +55,7 @@ func newGate(t testing.TB) *gate {
 	c.JWT.Issuer, c.JWT.Audience, c.JWT.KeyFile = "https://issuer", "mep", "keys"
 	clock := func() time.Time { return g.now }
 	g.door = &door{on: true, clock: clock, refused: func(why string) { g.why = append(g.why, why) }, issuer: func() plugins.Issuer { return nil },
-		certificates: newCertificates(c, func() *x509.CertPool { return g.pool }), proxy: newProxy(c.Proxy),
+		certificates: newCertificates(c), proxy: newProxy(c.Proxy),
 		tokens: &tokens{clock: clock, known: newCache[tokenHash, bearer](), read: func() { g.reads++ }, verifier: newVerifier(c.JWT, g.keys)}}
 	g.Route("GET /health", "health", server.Open)
 	return g

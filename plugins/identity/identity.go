@@ -35,10 +35,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes and lists are counted apart."},
 		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
-	d, err := newDoor(ctx, h, &m)
-	if err != nil {
-		return nil, errors.Join(err, m.Unregister(ctx))
-	}
+	d := newDoor(ctx, h, &m)
 	f := newFront(d, newOrigins(h.Config.Server, h.Address))
 	h.Identity = f
 	h.OnAdmin(d.routes.show())

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/x509"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -11,27 +10,18 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/plugins/certs"
 	"github.com/mec-liveness/mepserver/plugins/identity/keys"
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
 
 // newDoor puts the sources of identities together that the configuration names.
-func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) (*door, error) {
+func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door {
 	c := h.Config.Identity
 	d := &door{on: c.On(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }}
 	if !d.on {
-		return d, nil
+		return d
 	}
-	authorities := func() *x509.CertPool { return nil }
-	if file := h.Config.Server.TLS.ClientCAFile; file != "" {
-		kept, err := certs.Keep(certs.Pool{File: file}, time.Now, nil) // what is wrong with it is said where TLS reads it
-		if err != nil {
-			return nil, err
-		}
-		authorities = kept.Current
-	}
-	d.certificates, d.proxy = newCertificates(c, authorities), newProxy(c.Proxy)
+	d.certificates, d.proxy = newCertificates(c), newProxy(c.Proxy)
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_identity_refused_total",
 		Help: "Requests answered 401 or, for want of any keys, 503, by what was wrong with their credentials."}, []string{"reason"})
 	for _, why := range faults() {
@@ -52,7 +42,7 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) (*door
 		h.Go(source.Run)
 		d.tokens.verifier = newVerifier(c.JWT, source)
 	}
-	return d, nil
+	return d
 }
 
 func newKeys(c conf.JWTIdentity) *keys.Source {
