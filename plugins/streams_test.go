@@ -2,15 +2,22 @@ package plugins
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/test/pki"
 )
 
 // hanging is a server whose "/wait" hangs until the test or its client ends.
@@ -160,4 +167,48 @@ func TestStreamsAreCountedExactly(t *testing.T) {
 	require.True(t, one.begin(), "its context has ended; nobody counts it")
 	one.end()
 	require.Zero(t, c.streams.Load())
+}
+
+// A connection of HTTP/2 may be idle as long as one of HTTP/1.1, and no longer; before its
+// first request it has the time of a header.
+func TestAnIdleConnectionOfHTTP2Ends(t *testing.T) {
+	ca := pki.New(t)
+	pair := ca.Server("127.0.0.1")
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(pair.TLS.Leaf.NotBefore) + time.Minute) // the bubble's clock begins in 2000
+		s, err := newTLSServer(conf.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile}, time.Now, func(string, error) {})
+		require.NoError(t, err)
+		l := pipes{make(chan net.Conn)}
+		conns := newConnections(l, 0, s.turns())
+		srv := newServer(&Host{}, countStreams(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+		srv.TLSConfig, srv.HTTP2, srv.ConnContext, srv.ConnState, srv.ErrorLog = s.config(), http2(), inContext, conns.state, log.New(io.Discard, "", 0)
+		go func() { _ = s.serve(srv, conns) }()
+		defer func() { _ = srv.Close() }()
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			l.conns <- theirs
+			return ours, nil
+		}
+		transport := &http.Transport{ForceAttemptHTTP2: true, DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: ca.Pool, MinVersion: tls.VersionTLS12}}
+		defer transport.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1/", http.NoBody)
+		require.NoError(t, err)
+		res, err := (&http.Client{Transport: transport}).Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 2, res.ProtoMajor)
+		time.Sleep(idleTimeout(0) - time.Second)
+		require.EqualValues(t, 1, conns.open.Load())
+		time.Sleep(5 * time.Second)
+		require.Zero(t, conns.open.Load())
+
+		silent, err := dial(t.Context(), "", "")
+		require.NoError(t, err)
+		defer func() { _ = silent.Close() }()
+		time.Sleep(headerTimeout - time.Second)
+		require.EqualValues(t, 1, conns.open.Load())
+		go func() { _, _ = io.Copy(io.Discard, silent) }()
+		time.Sleep(2 * time.Second)
+		require.Zero(t, conns.open.Load())
+	})
 }

@@ -166,16 +166,9 @@ func (s *tlsServer) trusts(c *connection, chain []*x509.Certificate) bool {
 	return true
 }
 
-// expires is when the first certificate of the chain does.
-func (s *tlsServer) expires() time.Time {
-	out := s.pair.Current().Leaf.NotAfter
-	for _, der := range s.pair.Current().Certificate[1:] {
-		if c, err := x509.ParseCertificate(der); err == nil && c.NotAfter.Before(out) {
-			out = c.NotAfter
-		}
-	}
-	return out
-}
+// expires is when the server's certificate does. Those between it and its authority are not
+// looked at: chains with an old one that clients need no more are usual.
+func (s *tlsServer) expires() time.Time { return s.pair.Current().Leaf.NotAfter }
 
 // secureServer gives the HTTP server TLS, if it is configured; nil: it is not. What it does in
 // the background begins with the other tasks.
@@ -216,7 +209,7 @@ func (s *tlsServer) register() func(context.Context) error {
 		return cs.Unregister
 	}
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_tls_certificate_seconds_left",
-		Help: "Until the server's certificate, or one between it and its authority, expires; below 0: it has."},
+		Help: "Until the server's certificate expires; below 0: it has."},
 		func() float64 { return time.Until(s.expires()).Seconds() }))
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_tls_files_unusable",
 		Help: "Files of TLS that changed and cannot be used, so that what they held before is."}, func() float64 { return float64(s.unusable()) }))

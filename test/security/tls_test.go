@@ -170,3 +170,33 @@ func TestTheGreetingSaysHTTPS(t *testing.T) {
 	require.Contains(t, s.Line, fmt.Sprintf("ready on https://%s", s.Listen))
 	require.Contains(t, s.Line, fmt.Sprintf("try: curl --cacert CA.pem https://%s/health", s.Listen))
 }
+
+// What a client says in its handshake, or in place of HTTP/2, makes no line of the log long or
+// forged, nor many of them.
+func TestNoHandshakeWritesIntoTheLog(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t)
+	const canary = "c4n4ry"
+	for i := range 200 {
+		forged := fmt.Sprintf("%s-%d\n{\"level\":\"ERROR\",\"msg\":\"x\"}\x1b[2J", canary, i)
+		_, err := probe(s, func(c *tls.Config) {
+			for len(c.NextProtos) < 100 {
+				c.NextProtos = append(c.NextProtos, forged+strings.Repeat("x", 150))
+			}
+		})
+		require.Error(t, err)
+		_, _ = probe(s, func(c *tls.Config) { c.ServerName = canary + ".example" })
+		conn, err := tls.Dial("tcp", s.Listen, &tls.Config{RootCAs: s.CA.Pool, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
+		require.NoError(t, err)
+		_, _ = io.WriteString(conn, (forged + strings.Repeat("y", 100))[:100])
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}
+	log := s.Log()
+	require.Less(t, strings.Count(log, "\n"), 40, log)
+	for line := range strings.Lines(log) {
+		require.Less(t, len(line), 2048)
+		require.True(t, strings.HasPrefix(line, "{"), line)
+		require.NotContains(t, line, "\x1b")
+	}
+}
