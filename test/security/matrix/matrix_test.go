@@ -50,6 +50,7 @@ type world struct {
 	routes  []route
 	ids     map[string]string // what stands for a placeholder of a pattern
 
+	named   atomic.Int64 // callers that were given a name
 	mu      sync.Mutex
 	sent    int
 	clients map[string]*http.Client // by address and certificate

@@ -3,18 +3,25 @@ package matrix
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// everybody are callers of each role, and which routes of the owner kinds they may use.
+// everybody are callers of each role. Whose name does not matter has another one each time:
+// who is refused again and again is answered later and later.
 func (w *world) everybody() map[string]presented {
+	n := strconv.FormatInt(w.named.Add(1), 10)
 	of := func(subject string, roles []string, apps ...string) presented {
 		c := claims{"roles": roles}
 		if apps != nil {
@@ -29,16 +36,16 @@ func (w *world) everybody() map[string]presented {
 		"app by proxy":                {header: []string{proxyHeader, victim}, cert: w.proxy, from: proxyAddress},
 		"app, another":                of(other, []string{"app"}),
 		"app, another by certificate": {cert: w.certs[other]},
-		"host":                        of("agent", []string{"host"}, victim, "b-*"),
-		"host, prefix":                of("agent", []string{"host"}, victim[:3]+"*"),
-		"host, another":               of("agent", []string{"host"}, other, victim[:3], victim+"-*", "x"+victim),
+		"host":                        of("agent-"+n, []string{"host"}, victim, "b-*"),
+		"host, prefix":                of("agent-"+n, []string{"host"}, victim[:3]+"*"),
+		"host, another":               of("agent-"+n, []string{"host"}, other, victim[:3], victim+"-*", "x"+victim),
 		"host, named so":              of(victim, []string{"host"}, other),
-		"reader":                      of("eve", []string{"reader"}),
+		"reader":                      of("eve-"+n, []string{"reader"}),
 		"reader, named so":            of(victim, []string{"reader"}),
-		"registry":                    of("sc", []string{"registry"}),
-		"admin":                       of("root", []string{"admin"}),
-		"nobody's role":               of(victim, []string{"root", "ADMIN", "*"}),
-		"no role":                     of(victim, []string{}),
+		"registry":                    of("sc-"+n, []string{"registry"}),
+		"admin":                       of("root-"+n, []string{"admin"}),
+		"nobody's role":               of("x-"+n, []string{"root", "ADMIN", "*"}),
+		"no role":                     of("x-"+n, []string{}),
 	}
 }
 
@@ -56,12 +63,12 @@ func TestEachRoleReachesItsRoutesAndNoOther(t *testing.T) {
 		":serviceId": "nothing", ":instanceId": "nothing", ":consumerId": "nothing", ":providerId": "nothing", ":rule_id": "nothing", ":schemaId": "nothing", ":key": "nothing", ":kind": "nothing", ":id": "nothing"}
 	before := w.stored(t)
 	t.Run("callers", func(t *testing.T) {
-		for name, with := range w.everybody() {
+		for name := range w.everybody() {
 			t.Run(name, func(t *testing.T) {
-				t.Parallel() // each is answered later when it is refused again and again
+				t.Parallel()
 				for _, r := range w.routes {
 					if !slices.Contains(exchanges, r.path(nothing)) && !strings.Contains(r.Pattern, " /mep/") {
-						w.reaches(t, r, name, with, nothing)
+						w.reaches(t, r, name, nothing)
 					}
 				}
 			})
@@ -72,8 +79,9 @@ func TestEachRoleReachesItsRoutesAndNoOther(t *testing.T) {
 }
 
 // reaches asks for a route as a caller of everybody, and judges the answer.
-func (w *world) reaches(t *testing.T, r route, name string, with presented, nothing map[string]string) {
+func (w *world) reaches(t *testing.T, r route, name string, nothing map[string]string) {
 	t.Helper()
+	with := w.everybody()[name]
 	owned := r.Access == "owner" || r.Access == "owner in body" && r.method() == "POST"
 	if r.Access != "open" && (!slices.Contains(r.Roles, roleOf(name)) || owned && !mine(name)) {
 		w.refused(t, w.send(t, with, r.method(), r.path(w.ids), r.body()), http.StatusForbidden, r.Pattern)
@@ -129,10 +137,13 @@ func TestAForeignThingIsRefusedAlikeWhetherItExistsOrNot(t *testing.T) {
 func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, with := range map[string]presented{"nobody": {}, "another": bearer(w.issuer.token(other, nil)), "a liar": bearer("a.b.c")} {
+	for name, with := range map[string]presented{"nobody": {}, "another": {}, "a liar": bearer("a.b.c")} {
 		for _, r := range w.routes {
 			if strings.Contains(r.Pattern, " /mep/") || r.Access == "open" || r.Access == "owner in body" || r.method() == "GET" || r.Access == "identified" && name == "another" {
 				continue
+			}
+			if name == "another" {
+				with = bearer(w.issuer.token(other+strconv.FormatInt(w.named.Add(1), 10), nil))
 			}
 			c := w.dial(t)
 			head := r.method() + " " + r.path(w.ids) + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
@@ -162,6 +173,26 @@ func TestAWatchIsARouteLikeOthers(t *testing.T) {
 		require.Equal(t, 403, w.handshake(t, with.with("Origin", "https://evil.example"), watch), name)
 	}
 	require.Equal(t, 401, w.handshake(t, presented{header: []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}}, watch))
+}
+
+// TestAWatchEndsWithTheCredentialThatOpenedIt: it would show for hours what happens.
+func TestAWatchEndsWithTheCredentialThatOpenedIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.s.Token(w.s.Add("console", "reader"))
+	c := w.dial(t)
+	defer func() { _ = c.Close() }()
+	_, err := fmt.Fprintf(c, "GET %s/microservices/%s/watcher HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", registry, w.ids[":serviceId"], token)
+	require.NoError(t, err)
+	in := bufio.NewReader(c)
+	res, err := http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+	w.admin(t, "DELETE", "/mec_liveness/v1/credentials/console", "")
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute))) // ends a test that fails
+	_, err = io.Copy(io.Discard, in)
+	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "the watch went on")
 }
 
 // dial connects as send does, for requests that are written by hand.
