@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"bufio"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -109,6 +112,39 @@ func TestServiceCombsGoClientProvesWhoItIs(t *testing.T) {
 	c.await("event CREATE OUTOFSERVICE provider-1 face-recognition")
 	beats.Store(true)
 	c.await("event UPDATE UP provider-1 face-recognition")
+}
+
+// A watch that is open ends with the credential that opened it: it would tell of everything
+// for ever else.
+func TestAWatchEndsWithItsCredential(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t)
+	open := func(c mep.Credential) (conn *tls.Conn, answers *bufio.Reader) {
+		as := s.As(c)
+		var made struct{ ServiceID string }
+		as.Want(http.StatusOK, http.MethodPost, "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"`+c.ID+`","version":"1.0.0"}}`).Into(t, &made)
+		dialled, err := (&tls.Dialer{Config: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", s.Listen)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = dialled.Close() })
+		_, err = fmt.Fprintf(dialled, "GET /v4/default/registry/microservices/%s/watcher HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", made.ServiceID, s.Listen, as.Token(c))
+		require.NoError(t, err)
+		answers = bufio.NewReader(dialled)
+		res, err := http.ReadResponse(answers, nil) //nolint:bodyclose // it has none
+		require.NoError(t, err)
+		require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+		conn, _ = dialled.(*tls.Conn)
+		return conn, answers
+	}
+	kept, ended := s.Add("kept", "registry"), s.Add("ended", "registry")
+	keptConn, keptAnswers := open(kept)
+	_, endedAnswers := open(ended)
+	require.Equal(t, http.StatusNoContent, s.Admin(http.MethodDelete, "/mec_liveness/v1/credentials/ended", "").Status)
+	_, err := io.Copy(io.Discard, endedAnswers) // until its end, however long that takes
+	require.NoError(t, err)
+	require.NoError(t, keptConn.SetReadDeadline(time.Now().Add(time.Second)))
+	_, err = keptAnswers.ReadByte()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the other one is open")
 }
 
 // A go-chassis application calls a service that it finds over TLS, by account and by
