@@ -41,7 +41,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 
 // start makes the authority and serves it.
 func start(h *plugins.Host, c conf.Issuer) (*authority, error) {
-	kept, err := certs.Keep(KeyFile{c.KeyFile}, time.Now, func(err error) {
+	kept, err := certs.Keep(keyFile{c.KeyFile}, time.Now, func(err error) {
 		if err != nil {
 			h.Log.Error("identity.issuer.keyFile cannot be used; the keys before it stay", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
 			return
@@ -74,7 +74,7 @@ func KeyFiles(now time.Time) conf.Rule {
 			return
 		}
 		var faults certs.Faults
-		if _, err := certs.Load(KeyFile{i.KeyFile}, now); errors.As(err, &faults) {
+		if _, err := certs.Load(keyFile{i.KeyFile}, now); errors.As(err, &faults) {
 			for _, one := range faults {
 				fault("identity.issuer.keyFile", "%s", one.Error())
 			}
@@ -82,24 +82,24 @@ func KeyFiles(now time.Time) conf.Rule {
 	}
 }
 
-// KeyFile is the file of the issuer's private keys: the first signs, all verify. It is a
+// keyFile is the file of the issuer's private keys: the first signs, all verify. It is a
 // certs.Source.
-type KeyFile struct{ Path string }
+type keyFile struct{ path string }
 
-var _ certs.Source[*keySet] = KeyFile{}
+var _ certs.Source[*keySet] = keyFile{}
 
 // Files implements certs.Source.
-func (f KeyFile) Files() []string { return certs.PrivateKeys{File: f.Path}.Files() }
+func (f keyFile) Files() []string { return certs.PrivateKeys{File: f.path}.Files() }
 
 // Parse implements certs.Source.
-func (f KeyFile) Parse(contents [][]byte, now time.Time) (*keySet, error) {
-	private, err := certs.PrivateKeys{File: f.Path}.Parse(contents, now)
+func (f keyFile) Parse(contents [][]byte, now time.Time) (*keySet, error) {
+	private, err := certs.PrivateKeys{File: f.path}.Parse(contents, now)
 	if err != nil || private == nil {
 		return nil, err
 	}
 	set, err := newKeySet(private)
 	if err != nil {
-		return nil, certs.Faults{{File: f.Path, Rule: err.Error()}}
+		return nil, certs.Faults{{File: f.path, Rule: err.Error()}}
 	}
 	return set, nil
 }

@@ -61,11 +61,11 @@ func newKeySet(private []crypto.Signer) (*keySet, error) {
 			return nil, errors.New("must hold keys of P-256, Ed25519, or RSA with at least 2048 bits")
 		}
 		public := jose.JSONWebKey{Key: p.Public(), Algorithm: string(alg), Use: "sig"}
-		print, err := public.Thumbprint(crypto.SHA256) // RFC 7638
+		thumbprint, err := public.Thumbprint(crypto.SHA256) // RFC 7638
 		if err != nil {
 			return nil, errors.New("holds a key that cannot be used")
 		}
-		public.KeyID = base64.RawURLEncoding.EncodeToString(print)
+		public.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 		if _, twice := s.byID[public.KeyID]; twice {
 			continue
 		}

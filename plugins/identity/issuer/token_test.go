@@ -213,7 +213,7 @@ func TestKeysOfEachKindSignAndOthersAreFaults(t *testing.T) {
 
 func TestAKeyFileIsReadAsItIsUsed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "issuer.key")
-	_, err := certs.Load(KeyFile{file}, time.Now())
+	_, err := certs.Load(keyFile{file}, time.Now())
 	require.ErrorContains(t, err, file)
 	var text []byte
 	for range 2 {
@@ -222,7 +222,7 @@ func TestAKeyFileIsReadAsItIsUsed(t *testing.T) {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	}
 	require.NoError(t, os.WriteFile(file, text, 0o600))
-	set, err := certs.Load(KeyFile{file}, time.Now())
+	set, err := certs.Load(keyFile{file}, time.Now())
 	require.NoError(t, err)
 	require.Len(t, set.byID, 2)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -230,6 +230,6 @@ func TestAKeyFileIsReadAsItIsUsed(t *testing.T) {
 	der, err := x509.MarshalPKCS8PrivateKey(p384)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
-	_, err = certs.Load(KeyFile{file}, time.Now())
+	_, err = certs.Load(keyFile{file}, time.Now())
 	require.ErrorContains(t, err, "P-256, Ed25519")
 }

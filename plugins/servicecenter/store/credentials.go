@@ -236,6 +236,5 @@ func (s *Store) shownUpTo(ctx context.Context, p *progress, head int64) bool {
 func (s *Store) headWithin(ctx context.Context, most time.Duration) (heartbeat.Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	at, err := s.client.Head(ctx)
-	return heartbeat.Revision(at), err
+	return s.client.Head(ctx)
 }
