@@ -205,7 +205,7 @@ func (s *Store) confirm(ctx context.Context, p *progress, current func(asOf time
 	defer pause.Stop()
 	for ctx.Err() == nil {
 		asOf := time.Now()
-		if head, err := s.headWithin(ctx, credentialIntervals.stall); err == nil && s.shownUpTo(ctx, p, int64(head)) {
+		if head, err := s.headWithin(ctx, credentialIntervals.stall); err == nil && p.shownUpTo(ctx, int64(head)) {
 			current(asOf)
 		}
 		select {
@@ -217,7 +217,7 @@ func (s *Store) confirm(ctx context.Context, p *progress, current func(asOf time
 
 // shownUpTo waits until a reader was shown everything up to a revision, for as long as a
 // watch may be silent.
-func (s *Store) shownUpTo(ctx context.Context, p *progress, head int64) bool {
+func (p *progress) shownUpTo(ctx context.Context, head int64) bool {
 	wait := time.NewTimer(credentialIntervals.stall)
 	defer wait.Stop()
 	for p.at.Load() < head {

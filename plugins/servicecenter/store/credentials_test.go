@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,23 @@ func TestAReaderIsCurrentOnlyAsFarAsItWasShown(t *testing.T) {
 	require.Never(t, func() bool { _, asOf := c.state(); return asOf.After(cut) }, 3*time.Second, 100*time.Millisecond)
 	p.Set(proxy.Pass)
 	require.Empty(t, c.awaitAsOf(t, erased))
+}
+
+// The store may answer while the watch does not.
+func TestAReadCountsOnceItsRevisionWasShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &progress{behind: make(chan struct{}, 1), advanced: make(chan struct{}, 1)}
+		p.set(1)
+		require.True(t, p.shownUpTo(t.Context(), 1))
+		require.Empty(t, p.behind)
+		require.False(t, p.shownUpTo(t.Context(), 2), "for as long as a watch may be silent")
+		require.Len(t, p.behind, 1, "which is asked how far it is")
+		time.AfterFunc(credentialIntervals.stall/2, func() { p.set(2) })
+		require.True(t, p.shownUpTo(t.Context(), 2))
+		ended, end := context.WithCancel(t.Context())
+		end()
+		require.False(t, p.shownUpTo(ended, 3))
+	})
 }
 
 // What cannot be read counts as erased: otherwise the credential that it replaced would go on.
