@@ -14,9 +14,9 @@ const (
 	maxSums = 1024
 )
 
-// sums has refusals that repeat written as one line: whoever is refused could otherwise fill
-// the disk, or push the lines of others out of the queue. What changes something always has a
-// line of its own; limits bound how much that is.
+// sums has what is refused or fails again and again written as one line: it costs its caller
+// nothing, and could otherwise fill the disk, or push the lines of others out of the queue. What
+// changes something always has a line of its own; limits bound how much that is.
 type sums struct {
 	write func(auditLine)
 
@@ -39,7 +39,7 @@ type refusals struct {
 // add writes the line, or counts it.
 func (s *sums) add(now time.Time, l auditLine) {
 	l.Time = auditTime(now)
-	if l.Outcome != outcomeRefused {
+	if l.Outcome == outcomeDone {
 		s.write(l)
 		return
 	}

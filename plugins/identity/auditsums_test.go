@@ -47,6 +47,15 @@ func TestRefusalsThatRepeatAreSummedUp(t *testing.T) {
 	require.Len(t, b.lines, singly+4, "another minute begins")
 }
 
+// A deletion of what is not there meets no limit, and costs its caller nothing.
+func TestFailuresThatRepeatAreSummedUp(t *testing.T) {
+	b := newAuditBench()
+	for range 3 * singly {
+		b.Handler(answers(404, &plugins.Caller{Name: "loud"}, "mp1.DeleteService", true)).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("DELETE", services+"/x", nil))
+	}
+	require.Len(t, b.lines, singly)
+}
+
 func TestWhatIsSummedUpIsWrittenAtTheEnd(t *testing.T) {
 	b := newAuditBench()
 	for range singly + 7 {

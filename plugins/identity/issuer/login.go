@@ -11,6 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
@@ -145,6 +146,7 @@ func readProof(w http.ResponseWriter, r *http.Request) (p proof, fromForm bool, 
 // exit answers a logout: the browser forgets the token, which ends by itself.
 func (l login) exit(w http.ResponseWriter, r *http.Request) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	plugins.NoteRoute(w, "mep.PostLogout", false) // nothing changes here: anybody could fill the audit log with it
 	http.SetCookie(w, cookie("", -1))
 	leave(w, kind == "application/x-www-form-urlencoded", loginPath)
 }
