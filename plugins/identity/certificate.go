@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"slices"
 	"strings"
 	"time"
 
@@ -60,20 +59,16 @@ func (cs *certificates) of(state *tls.ConnectionState) *certificate {
 	return c
 }
 
-// parse reads the SANs that are URIs and DNS names. Subjects are not read: what stands there
-// has no fixed meaning. A certificate that names several is none of them.
+// parse reads the SANs. Subjects are not read: what stands there has no fixed meaning. A
+// certificate that names several is none of them.
 func (cs *certificates) parse(leaf *x509.Certificate) *certificate {
 	c := &certificate{thumbprint: sha256.Sum256(leaf.Raw)}
-	var names []string
-	for _, u := range leaf.URIs {
-		names = append(names, u.String())
-	}
-	for _, name := range append(names, leaf.DNSNames...) {
+	for _, name := range subjectNames(leaf) {
 		if cs.proxy != "" && name == cs.proxy {
 			c.isProxy = true
 			continue
 		}
-		caller, ok := cs.name(name, slices.Contains(names, name))
+		caller, ok := cs.name(name)
 		switch {
 		case !ok, caller != nil && c.caller != nil && caller.Name != c.caller.Name:
 			c.err = badCertificate
@@ -90,9 +85,26 @@ func (cs *certificates) parse(leaf *x509.Certificate) *certificate {
 	return c
 }
 
+// subjectNames are the SANs that are URIs or DNS names. A URI has a colon and a DNS name has
+// none: what does not keep to that is left out, or a DNS name with the text of a URI, which an
+// authority may sign for anybody who asks, could pass for it.
+func subjectNames(leaf *x509.Certificate) (names []string) {
+	for _, u := range leaf.URIs {
+		if u.Scheme != "" {
+			names = append(names, u.String())
+		}
+	}
+	for _, name := range leaf.DNSNames {
+		if !strings.Contains(name, ":") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // name says whom a SAN names; nil: nobody. !ok: it has the form of an application's, but what
 // it names can be none.
-func (cs *certificates) name(san string, isURI bool) (who *plugins.Caller, ok bool) {
+func (cs *certificates) name(san string) (who *plugins.Caller, ok bool) {
 	if !cs.on {
 		return nil, true
 	}
@@ -100,13 +112,13 @@ func (cs *certificates) name(san string, isURI bool) (who *plugins.Caller, ok bo
 	rest, hasPrefix := strings.CutPrefix(san, cs.prefix)
 	app, hasSuffix := strings.CutSuffix(rest, cs.suffix)
 	switch {
-	case isURI && hasPrefix && hasSuffix && mp1.ValidID(app):
+	case hasPrefix && hasSuffix && mp1.ValidID(app):
 		who.Name, who.App = app, app
 		if who.Roles == nil {
 			who.Roles = []string{conf.RoleApp}
 		}
 	case who.Roles != nil:
-	case isURI && hasPrefix && hasSuffix:
+	case hasPrefix && hasSuffix:
 		return nil, false
 	default:
 		return nil, true

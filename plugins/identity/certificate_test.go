@@ -32,7 +32,7 @@ func TestWhomACertificateNames(t *testing.T) {
 		require.Equal(t, "close", answer.Header().Get("Connection"), "on a new connection the client can show another")
 	}
 	for _, sans := range [][]string{nil, {"https://example"}, {"urn:mec:ap:a"}, {"URN:mec:APP:a"}, {"urn:mec:console2"}} {
-		nobody, _ := present(sans, "urn:mec:app:a", "app")
+		nobody, _ := present(sans, "urn:mec:app:a", "urn:mec:console", "app")
 		g.refuses("anonymous", nobody)
 		require.Nil(t, g.takes(nobody, at("/health")))
 	}

@@ -187,6 +187,8 @@ func TestTheProxyIsBelievedFromItsNetworksUnderItsOwnCertificate(t *testing.T) {
 	for _, values := range [][]string{{}, {""}, {"app", "app"}, {"app,app"}, {"app "}, {"../app"}, {"*"}} {
 		g.refuses("proxy_header", proxy, near, with("x-app", values...))
 	}
+	relative, _ := g.certificate(uris("proxy.example"))
+	g.refuses("anonymous", relative, header, near)
 	twoFaced, _ := g.certificate(uris("urn:mec:app:other"), "proxy.example")
 	g.refuses("certificate", twoFaced, header, near)
 

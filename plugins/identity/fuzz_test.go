@@ -46,7 +46,7 @@ func FuzzTheNameOfACertificate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		who, ok := g.certificates.name(u.String(), true)
+		who, ok := g.certificates.name(u.String())
 		if !ok || who == nil {
 			return
 		}
