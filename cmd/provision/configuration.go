@@ -75,5 +75,6 @@ func configuration(p *Platform, hosts []host, o Options) []byte {
 	}
 	line(0, "notify", "")
 	line(1, "signingKeyFile", text(p.Path(WebhookKey)))
+	b.WriteString("  # Where consumers may be called; none without it, but for loopback on loopback.\n  # allowedCallbackCIDRs: [10.0.0.0/8]\n")
 	return []byte(b.String())
 }
