@@ -59,10 +59,14 @@ func (a *agent) shippedCommand(key string) (int, string) {
 
 func TestTheSidecarThatIsShippedIsProbedAndStopped(t *testing.T) {
 	t.Parallel()
-	s := mep.Start(t, quick...)
+	platform := mep.Secure(t, quick...)
+	s := platform.As(platform.Add("reader", "reader"))
+	secret := filepath.Join(t.TempDir(), "client-secret")
+	require.NoError(t, os.WriteFile(secret, []byte(platform.Add("my-app").Secret+"\n"), 0o600))
 	app := proc.Free(t)
 	way := proxy.Start(t, s.Listen)
-	a := startAgent(t, shippedConfig(t, app), "MEP_PLATFORM_ENDPOINTS="+way.URL(), "MEP_LOCAL_LISTEN=127.0.0.1:0")
+	a := startAgent(t, shippedConfig(t, app), "MEP_PLATFORM_ENDPOINTS="+strings.Replace(way.URL(), "http:", "https:", 1), "MEP_PLATFORM_SERVER_NAME=127.0.0.2",
+		"MEP_PLATFORM_CA_FILE="+platform.CA.File, "MEP_IDENTITY_TOKEN_URL="+s.URL+"/oauth2/token", "MEP_IDENTITY_CLIENT_SECRET_FILE="+secret, "MEP_LOCAL_LISTEN=127.0.0.1:0")
 	code, out := a.shippedCommand("livenessProbe")
 	require.Zero(t, code, "it runs: %s", out)
 	code, out = a.shippedCommand("readinessProbe")
