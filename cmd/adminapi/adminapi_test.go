@@ -221,3 +221,32 @@ func TestAHandlerOfThisProcessAnswersAsAServer(t *testing.T) {
 	_, err = api.Add(t.Context(), New{ID: "a"})
 	require.ErrorIs(t, err, ErrThere)
 }
+
+// Whatever a server answers, the terminal gets nothing that changes it.
+func FuzzAnAnswer(f *testing.F) {
+	for _, body := range []string{`{"credentials":[{"id":"a","roles":["app"],"created":"x"}]}`, `{"id":"a","secret":"s"}`, `{"detail":"no\u001b[0m"}`, "", "[", `{"credentials":null}`, "\x1b]0;x\x07"} {
+		f.Add(200, body)
+		f.Add(403, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		a := &answers{status: status, body: body, kind: "application/problem+json"}
+		all, err := By(a).List(t.Context())
+		texts := []string{}
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+		for _, c := range all {
+			texts = append(texts, append(append(c.Roles, c.Apps...), c.ID, c.Created, c.Rotated)...)
+		}
+		a.status = status + 1
+		made, err := By(a).Add(t.Context(), New{ID: "a"})
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+		for _, s := range append(texts, made.ID, made.Secret) {
+			if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
+				t.Fatalf("%q", s)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -173,4 +174,17 @@ func TestASecretIsOnlyMadeWhenItCanBeWritten(t *testing.T) {
 	_, err = os.Stat(filepath.Join(dir, "data", "admin.sock"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, printList(io.Discard, asText, nil))
+}
+
+func TestTheGreetingNamesTheHostOfTheCertificate(t *testing.T) {
+	c := conf.Default()
+	c.Server.TLS.CertFile, c.Server.Advertise = "server.pem", "mep.example.org:30100"
+	for at, want := range map[string]string{"[::]:30100": "https://mep.example.org:30100/health\n", "10.0.0.5:30100": "https://10.0.0.5:30100/health\n"} {
+		a, err := net.ResolveTCPAddr("tcp", at)
+		require.NoError(t, err)
+		var out bytes.Buffer
+		greet(&out, c, a)
+		require.Contains(t, out.String(), "ready on https://"+at+", ")
+		require.Contains(t, out.String(), want)
+	}
 }

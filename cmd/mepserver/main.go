@@ -130,7 +130,12 @@ func greet(out io.Writer, c conf.Config, a net.Addr) {
 		store = "data in " + dir
 	}
 	if c.Server.TLS.On() {
-		fmt.Fprintf(out, "mepserver %s ready on https://%s, %s; try: curl --cacert CA.pem https://%s/health\n", revision.Describe(version), a, store, a)
+		// The certificate names the host that clients use, and not every address of the machine.
+		at := a.String()
+		if tcp, is := a.(*net.TCPAddr); is && tcp.IP.IsUnspecified() && c.Server.Advertise != "" {
+			at = c.Server.Advertise
+		}
+		fmt.Fprintf(out, "mepserver %s ready on https://%s, %s; try: curl --cacert CA.pem https://%s/health\n", revision.Describe(version), a, store, at)
 		return
 	}
 	fmt.Fprintf(out, "mepserver %s ready on http://%s, %s; try: curl http://%s/mec_service_mgmt/v1/services\n", revision.Describe(version), a, store, a)
