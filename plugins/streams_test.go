@@ -94,7 +94,7 @@ func TestARequestForWhichThereIsNoRoomIsRefused(t *testing.T) {
 	full := s.hang(most)
 	status, res := s.get(full, "/")
 	require.Equal(t, 503, status)
-	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	require.Equal(t, "1", res.Get("Retry-After"))
 	require.EqualValues(t, most-1, s.conns.streams.Load(), "what was refused counts nothing")
 }
 

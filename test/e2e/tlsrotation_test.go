@@ -202,8 +202,9 @@ func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
 			require.EqualValues(t, 2, b.handshakes.Load(), "the connection of its old certificate ended, and none since")
 		}
 	}
-	_, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
-		RootCAs: poolOf(second), Certificates: []tls.Certificate{certificateOf(first, "app-0").TLS}}}}).Get(s.URL + "/health")
+	s.Roots = poolOf(second)
+	s.WithCertificate(certificateOf(second, "app-0")).Want(200, "GET", "/health", "")
+	_, err := s.WithCertificate(certificateOf(first, "app-0")).Try("GET", "/health", "")
 	require.Error(t, err)
 	close(stop)
 	running.Wait()
