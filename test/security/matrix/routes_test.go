@@ -20,12 +20,12 @@ func TestTheRoutesAreDocumented(t *testing.T) {
 		if !ok || strings.HasPrefix(path, "/mep/") { // other methods, and the same once more
 			continue
 		}
-		new := row{path, method, r.Access, strings.Join(r.Roles, ", ")}
-		if i := slices.IndexFunc(rows, func(o row) bool { return o.path == new.path && o.access == new.access }); i >= 0 {
+		next := row{path, method, r.Access, strings.Join(r.Roles, ", ")}
+		if i := slices.IndexFunc(rows, func(o row) bool { return o.path == next.path && o.access == next.access }); i >= 0 {
 			rows[i].methods += ", " + method
 			continue
 		}
-		rows = append(rows, new)
+		rows = append(rows, next)
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.path, b.path) })
 	var out strings.Builder
