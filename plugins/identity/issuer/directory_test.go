@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -119,4 +120,30 @@ func TestTheDirectoryBelievesTheNewestWrite(t *testing.T) {
 	d.load([]plugins.Credential{written("a", "4", 20)}, 30)
 	stands("4")
 	require.Equal(t, 1, d.count())
+}
+
+// Each heartbeat looks a credential up: it must take no lock, and leave nothing behind.
+func TestALookupOfACredentialAllocatesNothing(t *testing.T) {
+	d := newDirectory(nil, false, time.Now)
+	for i := range 1000 {
+		d.observe(written(fmt.Sprint("app-", i), "g", heartbeat.Revision(i+1)), false)
+	}
+	d.current(time.Now().Add(time.Hour))
+	d.mu.Lock() // as if changes never ended
+	defer d.mu.Unlock()
+	require.NoError(t, d.check("app-7", "g"))
+	require.Zero(t, testing.AllocsPerRun(1000, func() { _ = d.check("app-7", "g") }))
+}
+
+func BenchmarkLookup(b *testing.B) {
+	d := newDirectory(nil, false, time.Now)
+	for i := range maxCredentials {
+		d.observe(written(fmt.Sprint("app-", i), "g", heartbeat.Revision(i+1)), false)
+	}
+	d.current(time.Now().Add(time.Hour))
+	for b.Loop() {
+		if d.check("app-7777", "g") != nil {
+			b.Fatal("it is there")
+		}
+	}
 }
