@@ -188,6 +188,7 @@ func TestAWatchEndsWithTheCredentialThatOpenedIt(t *testing.T) {
 	in := bufio.NewReader(c)
 	res, err := http.ReadResponse(in, nil)
 	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
 	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
 	w.admin(t, "DELETE", "/mec_liveness/v1/credentials/console", "")
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute))) // ends a test that fails
