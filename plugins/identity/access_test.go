@@ -15,25 +15,26 @@ import (
 
 // The callers of TestWhoMayUseWhat, by what the table calls them.
 var callers = map[string]*plugins.Caller{
-	"nobody":   nil,
-	"noRole":   {Name: "x", App: "app"},
-	"unknown":  {Name: "x", App: "app", Roles: []string{"root", "ADMIN"}},
-	"app":      {Name: "app", App: "app", Roles: []string{conf.RoleApp}},
-	"other":    {Name: "other", App: "other", Roles: []string{conf.RoleApp}},
-	"host":     {Name: "h", Apps: []string{"app", "b-*"}, Roles: []string{conf.RoleHost}},
-	"another":  {Name: "h", Apps: []string{"*", "ap", "app-*", ""}, Roles: []string{conf.RoleHost}},
-	"hostless": {Name: "h", App: "app", Apps: []string{"app"}, Roles: []string{conf.RoleReader}},
-	"reader":   {Name: "r", Roles: []string{conf.RoleReader}},
-	"registry": {Name: "s", Roles: []string{conf.RoleRegistry}},
-	"admin":    {Name: "a", Roles: []string{conf.RoleAdmin}},
+	"nobody":    nil,
+	"noRole":    {Name: "x", App: "app"},
+	"unknown":   {Name: "x", App: "app", Roles: []string{"root", "ADMIN"}},
+	"app":       {Name: "app", App: "app", Roles: []string{conf.RoleApp}},
+	"other":     {Name: "other", App: "other", Roles: []string{conf.RoleApp}},
+	"host":      {Name: "h", Apps: []string{"app", "b-*"}, Roles: []string{conf.RoleHost}},
+	"another":   {Name: "h", Apps: []string{"*", "ap", "app-*", ""}, Roles: []string{conf.RoleHost}},
+	"hostNamed": {Name: "app", App: "app", Apps: []string{"other"}, Roles: []string{conf.RoleHost}},
+	"hostless":  {Name: "h", App: "app", Apps: []string{"app"}, Roles: []string{conf.RoleReader}},
+	"reader":    {Name: "r", Roles: []string{conf.RoleReader}},
+	"registry":  {Name: "s", Roles: []string{conf.RoleRegistry}},
+	"admin":     {Name: "a", Roles: []string{conf.RoleAdmin}},
 }
 
 func TestWhoMayUseWhat(t *testing.T) {
 	for access, may := range map[server.Access][]string{
-		server.Open:            {"nobody", "noRole", "unknown", "app", "other", "host", "another", "hostless", "reader", "registry", "admin"},
-		server.Identified:      {"app", "other", "host", "another", "hostless", "reader", "registry", "admin"},
+		server.Open:            {"nobody", "noRole", "unknown", "app", "other", "host", "another", "hostNamed", "hostless", "reader", "registry", "admin"},
+		server.Identified:      {"app", "other", "host", "another", "hostNamed", "hostless", "reader", "registry", "admin"},
 		server.Owner:           {"app", "host", "admin"},
-		server.OwnerInBody:     {"app", "other", "host", "another", "admin"}, // the handler asks for what the body names
+		server.OwnerInBody:     {"app", "other", "host", "another", "hostNamed", "admin"}, // the handler asks for what the body names
 		server.Reading:         {"hostless", "reader", "admin"},
 		server.RegistryReading: {"hostless", "reader", "registry", "admin"},
 		server.RegistryWriting: {"registry", "admin"},
