@@ -77,7 +77,7 @@ func beats(ctx context.Context, endpoints, earlier string, over []string, servic
 
 // compare measures all of them in turn, round after round, and prints the ratios.
 func compare(ctx context.Context, bare, all []*contender, conns, rounds int, d time.Duration) error {
-	for range rounds {
+	for round := range rounds {
 		for _, c := range bare {
 			if len(c.beats) > 0 {
 				if err := c.measure(ctx, conns, d); err != nil {
@@ -85,8 +85,8 @@ func compare(ctx context.Context, bare, all []*contender, conns, rounds int, d t
 				}
 			}
 		}
-		for _, c := range all {
-			if err := c.measure(ctx, conns, d); err != nil {
+		for i := range all { // each is the last in its turn: what else the machine does may come and go
+			if err := all[(round+i)%len(all)].measure(ctx, conns, d); err != nil {
 				return err
 			}
 		}
