@@ -33,6 +33,10 @@ func TestAReplicaThatIsNotCurrentTakesNoToken(t *testing.T) {
 	p.store.fail = errors.New("no answer")
 	_, err = p.grant(t.Context(), "app", secret, "", "192.0.2.1:1")
 	require.ErrorIs(t, err, heartbeat.ErrUnavailable, "nor makes one without the store")
+	for range 100 { // the same address, whose right secrets are no guesses
+		_, err = p.grant(t.Context(), "app", secret, "", "192.0.2.1:1")
+		require.ErrorIs(t, err, heartbeat.ErrUnavailable)
+	}
 	p.known.current(p.clock.Add(-time.Second))
 	require.NoError(t, p.Check(issued))
 	require.Equal(t, time.Second, p.known.age())

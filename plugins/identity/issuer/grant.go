@@ -84,8 +84,11 @@ func (a *authority) grantFor(ctx context.Context, id, secret, scope, peer string
 // authenticate finds the client that a secret belongs to. Who knows the secret is never
 // refused for the wrong ones of others: anybody could lock an application out else.
 func (a *authority) authenticate(ctx context.Context, id, secret, peer string) (*plugins.Credential, error) {
-	if e := a.known.get(id); e != nil && matches(&e.Credential, secret, a.now()) && !a.known.stale() {
-		return &e.Credential, nil
+	if e := a.known.get(id); e != nil && matches(&e.Credential, secret, a.now()) {
+		if !a.known.stale() {
+			return &e.Credential, nil
+		}
+		return a.fromStore(ctx, id, secret) // it may have been removed since, but is no guess
 	}
 	if wait := a.wrong.take(a.now(), addressOf(peer), "client "+clientName(id)); wait > 0 {
 		return nil, &server.OverLimit{Wait: wait}
@@ -93,6 +96,11 @@ func (a *authority) authenticate(ctx context.Context, id, secret, peer string) (
 	if a.known.alone {
 		return nil, errClient
 	}
+	return a.fromStore(ctx, id, secret)
+}
+
+// fromStore finds the client in the store, whatever this replica has seen of it.
+func (a *authority) fromStore(ctx context.Context, id, secret string) (*plugins.Credential, error) {
 	c, err := a.known.read(ctx, id) // another replica may just have made it
 	switch {
 	case err != nil:

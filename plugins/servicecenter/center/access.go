@@ -143,6 +143,10 @@ func (c *Center) gate(mux *http.ServeMux, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.handles(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		_, pattern := mux.Handler(r)
 		name, access := registryName, server.Access(0)
 		switch {

@@ -79,7 +79,7 @@ func TestARouteOfServiceCenterWithoutARowIsRefusedBeforeItIsReached(t *testing.T
 func TestWhoMayUseNothingOfServiceCenterFindsNothing(t *testing.T) {
 	reached := false
 	mux := http.NewServeMux()
-	for _, pattern := range []string{"/", "/metrics", "/debug/pprof/", "GET /ours", "/v4/token"} {
+	for _, pattern := range []string{"/", "/metrics", "/debug/pprof/", "GET /ours", "/tree/", "/v4/token"} {
 		mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) { reached = true })
 	}
 	for _, c := range []struct {
@@ -96,12 +96,14 @@ func TestWhoMayUseNothingOfServiceCenterFindsNothing(t *testing.T) {
 		{"GET", "/nothing", server.Identified, true},
 		{"GET", "/debug/pprof/heap", 0, true},
 		{"GET", "/ours", 0, false},
+		{"PUT", "/tree/branch", 0, false},
+		{"PUT", "/tree%2Fbranch", server.Identified, true}, // which is no path below it
 		{"POST", "/v4/token", 0, false}, // of the issuer, which Handle was given
 	} {
 		for _, may := range []bool{false, true} {
 			reached = false
 			identity := &fakeIdentity{may: map[server.Access]bool{c.may: may && c.may != 0}}
-			gated := &Center{identity: identity, handled: map[string]bool{"GET /ours": true, "/v4/token": true}}
+			gated := &Center{identity: identity, handled: map[string]bool{"GET /ours": true, "/v4/token": true, "/tree/": true}, trees: []string{"/tree/"}}
 			w := httptest.NewRecorder()
 			gated.gate(mux, mux).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
 			require.Equal(t, !c.asks || may && c.may != 0, reached, "%s %s", c.method, c.path)

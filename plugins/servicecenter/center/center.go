@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -43,6 +45,7 @@ type Center struct {
 	said     *logs.Repeats
 	identity plugins.Identity
 	handled  map[string]bool // patterns that Handle was given
+	trees    []string        // those of them below which every path is handled
 	stop     sync.Once
 }
 
@@ -90,14 +93,21 @@ func (c *Center) InstanceEvents() *InstanceEvents { return theInstances }
 // our routes is answered before it.
 func (c *Center) Handler() http.Handler {
 	mux := srest.DefaultServerMux
-	return outer(c.gate(mux, theGuard.validateRequest(unknownPaths(mux))))
+	return outer(c.gate(mux, theGuard.validateRequest(c.unknownPaths(mux))))
+}
+
+// handles says whether a handler of ours answers at the path of a request, whatever its method.
+// It is true of all paths of Mp1, so that a heartbeat is matched with the patterns of the mux
+// once. A path with an escaped slash is none of a tree: the mux does not take it for one.
+func (c *Center) handles(r *http.Request) bool {
+	return r.URL.RawPath == "" && slices.ContainsFunc(c.trees, func(tree string) bool { return strings.HasPrefix(r.URL.Path, tree) })
 }
 
 // unknownPaths refuses what neither we nor service-center serve: its router, behind the
 // last pattern of its mux, would answer in plain text.
-func unknownPaths(mux *http.ServeMux) http.Handler {
+func (c *Center) unknownPaths(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !IsServiceComb(r.URL.Path) {
+		if !c.handles(r) && !IsServiceComb(r.URL.Path) {
 			if _, pattern := mux.Handler(r); pattern == "/" {
 				refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
 				return

@@ -25,6 +25,9 @@ const mp1Chain = "_mp1_chain"
 // and handlers. Its router refuses PATCH; its mux does not.
 func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	c.handled[pattern] = true
+	if len(pattern) > 1 && pattern[0] == '/' && strings.HasSuffix(pattern, "/") && !strings.Contains(pattern, "{") {
+		c.trees = append(c.trees, pattern)
+	}
 	if c.identity != nil {
 		c.identity.Route(pattern, name, a)
 	}
