@@ -40,7 +40,7 @@ func TestAStreamEndsWithWhatOpenedIt(t *testing.T) {
 	require.Equal(t, 2, s.count(), "both are valid")
 	ended.Store("one")
 	s.check()
-	require.NoError(t, one.SetReadDeadline(time.Now().Add(10*time.Second))) // ends a test that fails
+	_ = one.SetReadDeadline(time.Now().Add(10 * time.Second)) // ends a test that fails; on a pipe that is closed it fails
 	_, err := one.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF, "it was closed")
 	require.Equal(t, 1, s.count())
