@@ -1,6 +1,8 @@
-// Package identity knows who calls: the application that the path names, or else the
-// address of the connection. It bounds how much each may write. It must not know what a
-// route does with a request, nor service-center, etcd or the heartbeat engine.
+// Package identity knows who calls and what he may: it judges every credential of a request at
+// one door, holds the table of routes and roles, keeps foreign web pages out, bounds what each
+// caller may ask for, and writes the audit log. Without identities the caller is the application
+// that the path names, or else an address. It must not know what a route does with a request,
+// nor service-center, etcd or the heartbeat engine.
 package identity
 
 import (
@@ -13,8 +15,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// Plugin is the plugin that makes Host.Limits. It needs no other plugin, and comes before
-// those that serve requests.
+// Plugin is the plugin that makes Host.Identity, Host.Limits and Host.Audit. It needs no other
+// plugin, and comes before those that serve requests.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "identity", Setup: setup} }
 
 func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, error) {
