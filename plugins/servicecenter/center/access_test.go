@@ -98,7 +98,7 @@ func TestWhoMayUseNothingOfServiceCenterFindsNothing(t *testing.T) {
 		{"GET", "/ours", 0, false},
 		{"PUT", "/tree/branch", 0, false},
 		{"PUT", "/tree%2Fbranch", server.Identified, true}, // which is no path below it
-		{"POST", "/v4/token", 0, false}, // of the issuer, which Handle was given
+		{"POST", "/v4/token", 0, false},                    // of the issuer, which Handle was given
 	} {
 		for _, may := range []bool{false, true} {
 			reached = false
