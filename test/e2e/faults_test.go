@@ -233,10 +233,11 @@ func TestHeartbeatsWriteNothing(t *testing.T) {
 		puts, txns = s.Metric("etcd_mvcc_put_total"), s.Metric("etcd_mvcc_txn_total")
 		return puts == before
 	})
-	for range 2000 {
+	const beats = 2000
+	for range beats {
 		require.Equal(t, 204, v.Beat().Status)
 	}
 	require.Equal(t, puts, s.Metric("etcd_mvcc_put_total"))
-	require.Equal(t, txns, s.Metric("etcd_mvcc_txn_total"))
+	require.Less(t, s.Metric("etcd_mvcc_txn_total"), txns+beats/20, "but for those by which watches ask how far they are, every five seconds")
 	require.NotContains(t, s.Log(), "PATCH", "no line per heartbeat")
 }
