@@ -89,9 +89,12 @@ type Host struct {
 	Identity Identity      // from the identity plugin; nil: everything is allowed
 	// Audit is next with its requests audited, from the identity plugin; nil: nothing is. What
 	// comes by the server's port is audited by Identity.
-	Audit     func(next http.Handler) http.Handler
-	Issuer    Issuer            // from the issuer plugin; nil: no tokens are made here
-	Address   net.Addr          // where the server listens; from Run
+	Audit   func(next http.Handler) http.Handler
+	Issuer  Issuer   // from the issuer plugin; nil: no tokens are made here
+	Address net.Addr // where the server listens; from Run
+	// Trusts says whether the authorities of now sign the client certificate that came with a
+	// request, which may have been answered long ago; from Run. nil: none is asked for.
+	Trusts    func(*http.Request) bool
 	Responses *Responses        // from Run
 	MaxPosts  int               // POSTs to consumers that may be in flight, from Run; 0: any number
 	Base      Base              // from the base plugin

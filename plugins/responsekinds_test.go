@@ -119,7 +119,11 @@ func TestMetricsAreOnlyRead(t *testing.T) {
 // Only heartbeats are not counted as unread.
 func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
 	a := newResponses()
-	for what, want := range map[string]bool{"PATCH /a/liveness": true, "PUT /a/liveness": true, "PATCH /a": false, "PUT /a": false, "POST /a/liveness": false, "GET /a/liveness": false} {
+	const service = "/mec_service_mgmt/v1/applications/a/services/s"
+	for what, want := range map[string]bool{"PATCH " + service + "/liveness": true, "PUT /mep" + service + "/liveness": true,
+		"PUT /mec_service_mgmt/v1/applications/a/service/s/liveness": true, "PATCH " + service: false, "PUT " + service: false,
+		"POST " + service + "/liveness": false, "GET " + service + "/liveness": false,
+		"PUT /v4/default/registry/microservices/x/tags/liveness": false, "PUT /v4/default/registry/microservices/x/schemas/liveness": false, "PUT /liveness": false} {
 		var method, path string
 		_, err := fmt.Sscan(what, &method, &path)
 		require.NoError(t, err)
@@ -240,4 +244,12 @@ func TestALargeAnswerCountsByItsSize(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/mec_service_mgmt/v1/services", nil))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/mec_service_mgmt/v1/services", nil))
 	require.Equal(t, []int64{300 << 10}, l.bytes)
+}
+
+func TestOnlyAHeartbeatOfServiceCombIsOne(t *testing.T) {
+	const one = "/v4/default/registry/microservices/s"
+	for path, want := range map[string]bool{one + "/instances/i/heartbeat": true, "/v4/default/registry/heartbeats": true,
+		one + "/tags/heartbeat": false, one + "/schemas/heartbeats": false, "/v4/heartbeat": false} {
+		require.Equal(t, want, RegistryBeats(httptest.NewRequest("PUT", path, nil)), path)
+	}
 }

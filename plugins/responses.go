@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
@@ -189,9 +190,9 @@ func (rs *Responses) fits(n int64) bool { return rs.held <= mostUnread/8 || rs.h
 const metricsPath = "/metrics"
 
 // Beats says whether the request has the form of a heartbeat, in either form that is accepted.
-// Few other requests have it too: only its route says what it is.
 func Beats(r *http.Request) bool {
-	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness")
+	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness") &&
+		strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), mp1.Base+"/applications/")
 }
 
 // Lists says whether the request has the form of one for a list, which costs more than others:
@@ -202,7 +203,11 @@ func Lists(r *http.Request) bool {
 
 // RegistryBeats says whether the request has the form of a heartbeat of a ServiceComb client.
 func RegistryBeats(r *http.Request) bool {
-	return r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/v4/") && (strings.HasSuffix(r.URL.Path, "/heartbeat") || strings.HasSuffix(r.URL.Path, "/heartbeats"))
+	if r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path, "/v4/") {
+		return false
+	}
+	s := strings.Split(r.URL.Path, "/")
+	return len(s) == 5 && s[4] == "heartbeats" || len(s) == 9 && s[6] == "instances" && s[8] == "heartbeat"
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

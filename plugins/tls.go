@@ -140,11 +140,17 @@ func (s *tlsServer) endUntrusted(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && !s.trusts(connectionOf(r), r.TLS.PeerCertificates) {
+		if !s.trustsRequest(r) {
 			w.Header().Set("Connection", "close") // over HTTP/2 it is a GOAWAY
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// trustsRequest says whether the authorities of now sign the certificate that came with a
+// request, if one did.
+func (s *tlsServer) trustsRequest(r *http.Request) bool {
+	return r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || s.trusts(connectionOf(r), r.TLS.PeerCertificates)
 }
 
 // trusts says whether the authorities of now sign a certificate; once for each state of their
@@ -182,6 +188,9 @@ func secureServer(h *Host, srv *http.Server) (*tlsServer, error) {
 	}
 	srv.TLSConfig, srv.HTTP2, srv.ConnContext = s.config(), http2(), inContext
 	srv.Handler = countStreams(s.endUntrusted(srv.Handler))
+	if s.clients != nil {
+		h.Trusts = s.trustsRequest
+	}
 	h.Go(func(ctx context.Context) { s.watch(ctx, h.Log) })
 	return s, nil
 }

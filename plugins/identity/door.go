@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -16,8 +17,9 @@ type door struct {
 	tokens       *tokens
 	proxy        *proxy
 	clock        func() time.Time
-	refused      func(why string)      // counts
-	issuer       func() plugins.Issuer // known when all plugins are set up
+	refused      func(why string)         // counts
+	issuer       func() plugins.Issuer    // known when all plugins are set up
+	trusts       func(*http.Request) bool // plugins.Host.Trusts
 }
 
 var _ plugins.Identity = (*door)(nil)
@@ -153,21 +155,15 @@ func (c *proved) add(one *plugins.Caller) error {
 	case one == nil:
 	case c.first == nil:
 		c.first = one
-	case named(one) != "" && named(c.first) != "" && named(one) != named(c.first):
+	case named(one) != named(c.first):
 		return disagreeing
 	}
 	return nil
 }
 
-// named is the application that a credential names; "": it has only a role. A token always
-// names something by its claim, also one of a host or an admin: on the connection of another
-// application's certificate it was stolen.
-func named(c *plugins.Caller) string {
-	if c.App == "" && c.Source != "certificate" {
-		return c.Name
-	}
-	return c.App
-}
+// named is what a credential names: an application, or whatever else it proves. A token on the
+// connection of another's certificate was stolen, whatever roles either has.
+func named(c *plugins.Caller) string { return cmp.Or(c.App, c.Name) }
 
 // exchangesCredentials says whether a path is one at which a credential is exchanged for a
 // token. What Authorization, cookie and body mean there is decided by its handler: a client

@@ -77,7 +77,8 @@ func TestTwoCredentialsThatNameDifferentApplicationsAreRefused(t *testing.T) {
 	require.Equal(t, "token", g.takes(good, mine).Source, "the roles are the token's")
 	g.refuses("disagreeing", good, others)
 	g.refuses("disagreeing", bearing(g.token(map[string]any{"roles": "admin"})), others)
-	require.Equal(t, []string{"app"}, g.takes(good, console).Roles, "roles are not added up")
+	g.refuses("disagreeing", good, console) // whatever role the certificate has, it is another's
+	g.refuses("disagreeing", bearing(g.token(map[string]any{"roles": "admin"})), console)
 	cookie := func(name string) func(*http.Request) {
 		return with("Cookie", "__Host-mep="+g.token(map[string]any{"sub": name}))
 	}

@@ -34,8 +34,12 @@ func (f front) Handler(next http.Handler) http.Handler {
 	}))
 }
 
-// isValid says whether what a request presented proves somebody now.
+// isValid says whether what a request presented proves somebody now. What TLS asks of a
+// certificate at each request is asked here, for a stream has no more requests.
 func (d *door) isValid(r *http.Request) bool {
+	if d.trusts != nil && !d.trusts(r) {
+		return false
+	}
 	caller, err := d.callerOf(&unsent{header: http.Header{}}, r)
 	return err == nil && caller != nil
 }

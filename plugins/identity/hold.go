@@ -54,6 +54,9 @@ func (h *holder) Handler(next http.Handler) http.Handler {
 		if !plugins.Beats(r) && !plugins.RegistryBeats(r) {
 			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)
 		}
+		if r.Context().Err() != nil { // a stream that was reset must not be carried out without its wait
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -17,7 +17,7 @@ import (
 // newDoor puts the sources of identities together that the configuration names.
 func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door {
 	c := h.Config.Identity
-	d := &door{on: c.On(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }}
+	d := &door{on: c.On(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }, trusts: h.Trusts}
 	if !d.on {
 		return d
 	}

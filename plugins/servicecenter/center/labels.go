@@ -37,7 +37,9 @@ type requestMetrics struct{}
 
 // Handle implements chain.Handler.
 func (requestMetrics) Handle(i *chain.Invocation) {
-	i.Next(chain.WithAsyncFunc(func(chain.Result) {
+	// Not WithAsyncFunc, as service-center's own does: a response must not be read after its
+	// handler has returned. Over HTTP/2 it panics then, and its header may be another's by then.
+	i.Next(chain.WithFunc(func(chain.Result) {
 		start, ok := i.Context().Value(rest.CtxStartTimestamp).(time.Time)
 		w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
 		r, _ := i.Context().Value(rest.CtxRequest).(*http.Request)
