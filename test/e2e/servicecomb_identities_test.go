@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -119,22 +120,9 @@ func TestServiceCombsGoClientProvesWhoItIs(t *testing.T) {
 func TestAWatchEndsWithItsCredential(t *testing.T) {
 	t.Parallel()
 	s := mep.Secure(t)
-	open := func(c mep.Credential) (conn *tls.Conn, answers *bufio.Reader) {
+	open := func(c mep.Credential) (conn net.Conn, answers *bufio.Reader) {
 		as := s.As(c)
-		var made struct{ ServiceID string }
-		as.Want(http.StatusOK, http.MethodPost, "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"`+c.ID+`","version":"1.0.0"}}`).Into(t, &made)
-		dialled, err := (&tls.Dialer{Config: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", s.Listen)
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = dialled.Close() })
-		_, err = fmt.Fprintf(dialled, "GET /v4/default/registry/microservices/%s/watcher HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", made.ServiceID, s.Listen, as.Token(c))
-		require.NoError(t, err)
-		answers = bufio.NewReader(dialled)
-		res, err := http.ReadResponse(answers, nil) //nolint:bodyclose // it has none
-		require.NoError(t, err)
-		require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
-		conn, _ = dialled.(*tls.Conn)
-		return conn, answers
+		return openWatch(t, s, registeredAs(t, as, c.ID), &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}, "Authorization: Bearer "+as.Token(c)+"\r\n")
 	}
 	kept, ended := s.Add("kept", "registry"), s.Add("ended", "registry")
 	keptConn, keptAnswers := open(kept)
@@ -145,6 +133,66 @@ func TestAWatchEndsWithItsCredential(t *testing.T) {
 	require.NoError(t, keptConn.SetReadDeadline(time.Now().Add(time.Second)))
 	_, err = keptAnswers.ReadByte()
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the other one is open")
+}
+
+// A watch has no more requests, at each of which TLS asks for the authority of a certificate.
+func TestAWatchEndsWithTheAuthorityOfItsCertificate(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t, "MEP_IDENTITY_CERTIFICATE_ROLES=urn:mec:app:till=registry")
+	own := named(t, s.CA, "till")
+	id := registeredAs(t, s.WithCertificate(own), "till")
+	_, answers := openWatch(t, s, id, &tls.Config{RootCAs: s.Roots, Certificates: []tls.Certificate{own.TLS}, MinVersion: tls.VersionTLS12}, "")
+	other, err := os.ReadFile(pki.New(t).File)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.CA.File, other, 0o600))
+	_, err = io.Copy(io.Discard, answers) // until its end, however long that takes
+	require.NoError(t, err)
+}
+
+// What a consumer depends on cannot be deleted, and service-center notes that with a question.
+func TestAReadersQuestionChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := mep.Secure(t)
+	owner, reader := s.As(s.Add("owner", "registry")), s.As(s.Add("looks", "reader"))
+	consumer, provider := registeredAs(t, owner, "consumer"), registeredAs(t, owner, "provider")
+	for _, as := range []*mep.Server{reader, owner} {
+		as.Want(http.StatusOK, http.MethodGet, "/v4/default/registry/instances?appId=shop&serviceName=provider&version=0.0.0%2B", "", "X-ConsumerId", consumer)
+		batch := `{"consumerServiceId":"` + consumer + `","services":[{"service":{"appId":"shop","serviceName":"provider","version":"0.0.0+"}}]}`
+		as.Want(http.StatusOK, http.MethodPost, "/v4/default/registry/instances/action?type=query", batch)
+		noted := func() bool {
+			return strings.Contains(string(owner.Want(http.StatusOK, http.MethodGet, "/v4/default/registry/microservices/"+consumer+"/providers", "").Body), provider)
+		}
+		if as == owner {
+			wait.Until(t, "its own question is noted", noted)
+			continue
+		}
+		time.Sleep(2 * time.Second) // service-center works its notes off by the second
+		require.False(t, noted())
+	}
+}
+
+// registeredAs registers a microservice and returns its id.
+func registeredAs(t *testing.T, as *mep.Server, name string) string {
+	t.Helper()
+	var made struct{ ServiceID string }
+	as.Want(http.StatusOK, http.MethodPost, "/v4/default/registry/microservices", `{"service":{"appId":"shop","serviceName":"`+name+`","version":"1.0.0"}}`).Into(t, &made)
+	return made.ServiceID
+}
+
+// openWatch opens a watch of a microservice; header are lines of its request.
+func openWatch(t *testing.T, s *mep.Secured, id string, secure *tls.Config, header string) (conn net.Conn, answers *bufio.Reader) {
+	t.Helper()
+	conn, err := (&tls.Dialer{Config: secure}).DialContext(t.Context(), "tcp", s.Listen)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "GET /v4/default/registry/microservices/%s/watcher HTTP/1.1\r\nHost: %s\r\n%sUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", id, s.Listen, header)
+	require.NoError(t, err)
+	answers = bufio.NewReader(conn)
+	res, err := http.ReadResponse(answers, nil) //nolint:bodyclose // it has none
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+	return conn, answers
 }
 
 // A go-chassis application calls a service that it finds over TLS, by account and by

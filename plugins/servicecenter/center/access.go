@@ -1,14 +1,12 @@
 package center
 
 import (
-	"context"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/apache/servicecomb-service-center/pkg/chain"
 	"github.com/apache/servicecomb-service-center/pkg/rest"
 
-	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -135,14 +133,6 @@ func (a *accessControl) Handle(i *chain.Invocation) {
 		return // the chain ends here
 	}
 	i.Next()
-}
-
-// onlyReads says whether what is done is done for a caller that may change nothing of
-// service-center's. A question then notes nothing, for what a service depends on cannot be
-// deleted; it is answered all the same.
-func onlyReads(ctx context.Context) bool {
-	c := plugins.CallerOf(ctx)
-	return c != nil && !c.Has(conf.RoleRegistry) && !c.Has(conf.RoleAdmin)
 }
 
 // gate asks for what reaches no handler of ours and no route of service-center's, so that

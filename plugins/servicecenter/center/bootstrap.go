@@ -144,6 +144,7 @@ var chains = sync.OnceFunc(func() {
 	chain.RegisterHandler(rest.ServerChainName, theLimits)
 	chain.RegisterHandler(rest.ServerChainName, theBounds)
 	chain.RegisterHandler(rest.ServerChainName, theGuard)
+	chain.RegisterHandler(rest.ServerChainName, questions{})
 	// Its etcd packages and handlers call a tracing plugin without asking if there is one.
 	plugin.RegisterPlugin(plugin.Plugin{Kind: tracing.TRACING, Name: plugin.Buildin, New: func() plugin.Instance { return noTrace{} }})
 })

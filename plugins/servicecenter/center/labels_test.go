@@ -3,7 +3,10 @@ package center
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,4 +115,32 @@ func TestWhatServiceCombHoldsIsCounted(t *testing.T) {
 	require.NotContains(t, b, "service_center_db_service_total")
 	require.NotEmpty(t, hideStoredLabels(), "service-center's gauges have these names")
 	require.Len(t, hideStoredLabels(), len(storedLabels))
+}
+
+// returned is a response that must not be used after its handler has returned: over HTTP/2 that
+// panics, or reads the response of another request.
+type returned struct {
+	*httptest.ResponseRecorder
+	over, misused atomic.Bool
+}
+
+// Header implements http.ResponseWriter.
+func (w *returned) Header() http.Header {
+	if w.over.Load() {
+		w.misused.Store(true)
+	}
+	return w.ResponseRecorder.Header()
+}
+
+func TestNoResponseIsReadAfterItsHandlerHasReturned(t *testing.T) {
+	var all []*returned
+	for range 50 {
+		w := &returned{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("GET", "/v4/default/registry/microservices", nil)
+		center.Handler().ServeHTTP(w, r)
+		w.over.Store(true)
+		require.Equal(t, http.StatusOK, w.Code)
+		all = append(all, w)
+	}
+	require.Never(t, func() bool { return slices.ContainsFunc(all, func(w *returned) bool { return w.misused.Load() }) }, 300*time.Millisecond, 20*time.Millisecond)
 }

@@ -137,9 +137,6 @@ func (r *registry) TxnWithCmp(ctx context.Context, success []client.PluginOp, cm
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	then, otherwise := operationsOf(success), operationsOf(fail)
-	if onlyNotes(then, otherwise) && onlyReads(ctx) {
-		return &client.PluginResponse{}, nil
-	}
 	done, err := r.admit(ctx, slices.Concat(then, otherwise))
 	switch {
 	case err != nil && onlyNotes(then, otherwise): // the question is answered without the note
