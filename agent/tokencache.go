@@ -137,6 +137,24 @@ type OAuth2Client struct {
 	Scopes   []string               // asked for; may be empty
 	// Transport carries the requests. If it is nil, http.DefaultTransport does.
 	Transport http.RoundTripper
+	// Explain may add to the error of a request for a token what to do: its result is what
+	// logs show, and must wrap the error. nil: nothing is added.
+	Explain func(error) error
+}
+
+// TokenServerError is the answer of a token server that made no token. It has nothing of the
+// answer's text, which may repeat a secret.
+type TokenServerError struct {
+	Status int    // of HTTP
+	Code   string // error code if it is one of RFC 6749 §5.2, else ""
+}
+
+// Error implements error.
+func (e *TokenServerError) Error() string {
+	if e.Code != "" {
+		return fmt.Sprintf("token server: %d, %s", e.Status, e.Code)
+	}
+	return fmt.Sprintf("token server: %d", e.Status)
 }
 
 // OAuth2 makes a source that asks for tokens by client credentials (RFC 6749 §4.4), and
@@ -152,7 +170,10 @@ func OAuth2(o OAuth2Client) TokenSource {
 		c := clientcredentials.Config{ClientID: o.ClientID, ClientSecret: secret, TokenURL: o.TokenURL, Scopes: o.Scopes}
 		t, err := c.Token(ctx)
 		if err != nil {
-			return "", 0, tokenError(err)
+			if err = tokenError(err); o.Explain != nil {
+				err = o.Explain(err)
+			}
+			return "", 0, err
 		}
 		if t.Expiry.IsZero() {
 			return t.AccessToken, 0, nil
@@ -170,9 +191,9 @@ func tokenError(err error) error {
 	}
 	switch r.ErrorCode {
 	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope":
-		return fmt.Errorf("token server: %d, %s", r.Response.StatusCode, r.ErrorCode)
+		return &TokenServerError{Status: r.Response.StatusCode, Code: r.ErrorCode}
 	}
-	return fmt.Errorf("token server: %d", r.Response.StatusCode)
+	return &TokenServerError{Status: r.Response.StatusCode}
 }
 
 func newTokenCache(f fetchFunc) *tokenCache { return &tokenCache{fetchToken: f, jitter: randomJitter} }

@@ -19,6 +19,7 @@ const (
 	good    result = "ok"
 	warning result = "warning" // the agent works, but perhaps not as it is meant
 	bad     result = "failed"
+	skipped result = "skipped" // it could not be tried, for what another finding says
 )
 
 // finding is one thing that check looked at.
@@ -117,7 +118,8 @@ func (r *checkReport) reach(ctx context.Context, c conf.Agent) error {
 		if err != nil {
 			return err
 		}
-		wg.Go(func() { reached[i] = reachEndpoint(ctx, c, asking, endpoint) })
+		unproved := o.Token != nil && token == nil
+		wg.Go(func() { reached[i] = reachEndpoint(ctx, c, asking, endpoint, unproved) })
 	}
 	wg.Wait()
 	asked := false
@@ -143,7 +145,12 @@ func (r *checkReport) token(ctx context.Context, c conf.Agent, source agent.Toke
 	}
 	token, err := source.Token(ctx)
 	if err != nil {
-		r.add(finding{"identity", "token", bad, err.Error(), ""})
+		detail, hint := err.Error(), ""
+		var said *explainedError
+		if errors.As(err, &said) {
+			detail, hint = said.err.Error(), said.hint
+		}
+		r.add(finding{"identity", "token", bad, detail, hint})
 		return nil
 	}
 	r.add(finding{"identity", "token", good, "there is one, of kind " + string(c.Identity.Kind), ""})

@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +24,9 @@ type endpointReport struct {
 }
 
 // reachEndpoint has the agent of one endpoint list the application's services, and records each
-// step of its connection.
-func reachEndpoint(ctx context.Context, c conf.Agent, asking *agent.Agent, endpoint string) endpointReport {
+// step of its connection. unproved says that it has no token though it should: what the
+// platform then refuses says nothing of the token.
+func reachEndpoint(ctx context.Context, c conf.Agent, asking *agent.Agent, endpoint string, unproved bool) endpointReport {
 	t := &connectionTrace{endpoint: endpoint}
 	if proxy := proxyOf(endpoint); proxy != "" {
 		t.steps = append(t.steps, finding{endpoint, "proxy", good, proxy + ", by the environment", ""})
@@ -40,6 +38,8 @@ func reachEndpoint(ctx context.Context, c conf.Agent, asking *agent.Agent, endpo
 	case err == nil:
 		report.planned = append([]agent.Planned{}, planned...)
 		report.findings = append(steps, finding{endpoint, "Mp1", good, fmt.Sprintf("lists %s of %s", servicesOf(listed(planned)), c.Application.ID), ""})
+	case connected && unproved && errors.Is(err, client.ErrUnauthorized):
+		report.findings = append(steps, finding{endpoint, "Mp1", skipped, "not tried: there is no token", ""})
 	case connected:
 		report.findings = append(steps, explain(err, c, endpoint, "Mp1"))
 	case !failed(steps): // no connection, and no step that says why
@@ -116,7 +116,7 @@ func (t *connectionTrace) done(check string, err error, detail string) {
 	f := finding{Check: check, Result: good, Detail: detail}
 	if err != nil {
 		f.Result = bad
-		f.Detail, f.Hint = explainConnection(err)
+		f.Detail, f.Hint = explainConnection(err, inEndpoints)
 	}
 	t.set(f)
 }
@@ -169,79 +169,4 @@ func describeTLS(s tls.ConnectionState) string {
 		text += fmt.Sprintf(", certificate of %s until %s", leaf.Subject, leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
 	return text
-}
-
-// explainConnection says why a step of the connection failed, and what to do.
-func explainConnection(err error) (why, hint string) {
-	var (
-		authority x509.UnknownAuthorityError
-		name      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		record    tls.RecordHeaderError
-		alert     tls.AlertError
-		dns       *net.DNSError
-	)
-	switch why = err.Error(); {
-	case errors.As(err, &authority):
-		hint = "platform.caFile must name the PEM file of the authority that signed it"
-	case errors.As(err, &name):
-		hint = "use the name that it has in platform.endpoints, or set platform.serverName"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		hint = "it is to be renewed, or one of the two clocks is wrong"
-	case errors.As(err, &record):
-		hint = "it speaks no TLS: is it http://?"
-	case errors.As(err, &alert):
-		hint = "the platform refused: does it want platform.certFile?"
-	case errors.As(err, &dns):
-		why, hint = "no address for "+dns.Name+": "+dns.Err, "is the host of platform.endpoints right?"
-	}
-	return why, hint
-}
-
-// explain is the finding of a request that failed: why, and what to do.
-func explain(err error, c conf.Agent, endpoint, check string) finding {
-	f := finding{Subject: endpoint, Check: check, Result: bad}
-	var (
-		p *client.Problem
-		u *url.Error
-	)
-	switch {
-	case errors.As(err, &p):
-		f.Detail, f.Hint = strings.TrimSpace(strconv.Itoa(p.Status)+" "+http.StatusText(p.Status)), statusHint(p, c, endpoint)
-		if p.Detail != "" {
-			f.Detail += ": " + p.Detail
-		}
-	case errors.Is(err, context.DeadlineExceeded):
-		f.Detail, f.Hint = "no answer within "+c.Platform.Timeout.String(), "platform.timeout is how long it may take"
-	case errors.As(err, &u): // its text has the URL
-		f.Detail, f.Hint = explainConnection(u.Err)
-	default:
-		f.Detail, f.Hint = explainConnection(err)
-	}
-	return f
-}
-
-// statusHint says what to do at an answer that is an error.
-func statusHint(p *client.Problem, c conf.Agent, endpoint string) string {
-	switch p.Status {
-	case http.StatusUnauthorized:
-		if c.Identity.Kind == conf.Anonymous {
-			return "the platform wants to know who asks: set identity"
-		}
-		return "the platform refuses the token"
-	case http.StatusForbidden:
-		return "this identity may not act for application " + c.Application.ID
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return "Mp1 is not served there: is platform.prefix right?"
-	case http.StatusBadRequest:
-		if strings.HasPrefix(endpoint, "http:") && p.Detail == "" {
-			return "does it speak TLS, so that it must be https://?"
-		}
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return "the platform does not serve now; a running agent would try again"
-	}
-	if p.Status >= 300 && p.Status < 400 {
-		return "redirects are not followed: name the URL itself in platform.endpoints"
-	}
-	return ""
 }
