@@ -7,6 +7,8 @@ import "net/http"
 type Noted interface {
 	// NoteCaller says who sent the request.
 	NoteCaller(c *Caller)
+	// NoteClaim says who the sender says to be, which is not proved.
+	NoteClaim(id string)
 	// NoteRoute says which route answers, and whether it may change something. Without it
 	// the method decides that.
 	NoteRoute(name string, changes bool)
@@ -16,6 +18,14 @@ type Noted interface {
 func NoteCaller(w http.ResponseWriter, c *Caller) {
 	if n := noted(w); n != nil {
 		n.NoteCaller(c)
+	}
+}
+
+// NoteClaim tells whoever stands in front of w who the sender of the request says to be, if he
+// wants to know. id must have the form of one: anything else could be a secret in its place.
+func NoteClaim(w http.ResponseWriter, id string) {
+	if n := noted(w); n != nil {
+		n.NoteClaim(id)
 	}
 }
 

@@ -62,6 +62,7 @@ type record struct {
 	holder  *holder
 	request *http.Request
 	caller  *plugins.Caller
+	claimed string // an id that was not proved, or is not yet
 	route   string
 	changes bool
 	status  int // 0: nothing was written
@@ -71,6 +72,9 @@ var _ plugins.Noted = (*record)(nil)
 
 // NoteCaller implements plugins.Noted.
 func (n *record) NoteCaller(c *plugins.Caller) { n.caller = c }
+
+// NoteClaim implements plugins.Noted.
+func (n *record) NoteClaim(id string) { n.claimed = id }
 
 // NoteRoute implements plugins.Noted.
 func (n *record) NoteRoute(name string, changes bool) { n.route, n.changes = name, changes }

@@ -105,6 +105,30 @@ func TestALineOfAnAnonymousRequestHasAllItsMembers(t *testing.T) {
 	require.Equal(t, byte('\n'), lines[0].encode()[len(lines[0].encode())-1])
 }
 
+// A guess at a secret is of nobody, but the line says whose secret it was. What is proved is no
+// claim any more, also in a record that is used again.
+func TestALineSaysWhoTheSenderSaidToBeWhereThatIsNotProved(t *testing.T) {
+	b := newAuditBench()
+	claims := func(status int, c *plugins.Caller) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			plugins.NoteClaim(inBetween{w}, "app-1")
+			answers(status, c, "mep.PostToken", true)(w, r)
+		}
+	}
+	ask := func(h http.HandlerFunc) auditLine {
+		lines := b.ask(httptest.NewRequest("POST", "/oauth2/token", nil), h)
+		require.Len(t, lines, 1)
+		return lines[0]
+	}
+	guess := ask(claims(401, nil))
+	require.Equal(t, []string{"", "app-1"}, []string{guess.Identity, guess.Claimed})
+	require.Contains(t, string(guess.encode()), `"identity":"","claimed":"app-1",`)
+	made := ask(claims(200, &plugins.Caller{Name: "app-1", Source: "credential"}))
+	require.Equal(t, []string{"app-1", ""}, []string{made.Identity, made.Claimed})
+	require.Empty(t, ask(answers(401, nil, "mep.PostToken", true)).Claimed)
+	plugins.NoteClaim(httptest.NewRecorder(), "nobody listens")
+}
+
 // Of what a caller sends only the method, the path and an id in its form are written, without
 // anything that forges a line or changes a terminal.
 func TestNothingThatACallerSendsForgesALineOrLeaksASecret(t *testing.T) {

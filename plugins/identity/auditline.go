@@ -23,6 +23,7 @@ type auditLine struct {
 	Route    string   `json:"route"`
 	Resource string   `json:"resource"`
 	Identity string   `json:"identity"`
+	Claimed  string   `json:"claimed,omitempty"`
 	Source   string   `json:"source"`
 	Roles    []string `json:"roles"`
 	Address  string   `json:"address"`
@@ -38,6 +39,9 @@ func newLine(rec *record, r *http.Request, status int, outcome string) auditLine
 		Method: logs.Clean(r.Method), Resource: logs.Clean(r.URL.EscapedPath()), Request: requestID(r)}
 	if outcome == outcomeRefused {
 		l.Level = "WARN"
+	}
+	if rec.caller == nil {
+		l.Claimed = logs.Clean(rec.claimed)
 	}
 	if c := rec.caller; c != nil {
 		l.Identity, l.Source = logs.Clean(c.Name), logs.Clean(c.Source)

@@ -20,9 +20,9 @@ import (
 
 // auditLine is what is documented of a line.
 type auditLine struct {
-	Outcome, Method, Route, Resource, Identity, Source, Address, Request string
-	Status                                                               int
-	Roles                                                                []string
+	Outcome, Method, Route, Resource, Identity, Claimed, Source, Address, Request string
+	Status                                                                        int
+	Roles                                                                         []string
 }
 
 // auditLines reads the audit log, each line of which must be one.
@@ -80,7 +80,11 @@ func TestEachRefusedAndEachChangingRequestIsAudited(t *testing.T) {
 	require.Equal(t, 404, app.Do("DELETE", own+"/nothing", "").Status)
 	require.Equal(t, 204, app.Do("DELETE", own+"/"+v.ID, "").Status)
 
-	lines := settled(t, file, before+13)
+	require.Equal(t, 401, s.Do("POST", "/oauth2/token", "grant_type=client_credentials&client_id=app-1&client_secret="+canary, "Content-Type", "application/x-www-form-urlencoded").Status)
+	require.Equal(t, 401, s.Do("POST", "/v4/token", `{"name":"app-1","password":"`+canary+`"}`).Status)
+	require.Equal(t, 401, s.Do("POST", "/login", `{"client_id":"app-1","client_secret":"`+canary+`"}`).Status)
+
+	lines := settled(t, file, before+16)
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NotContains(t, string(b), canary)
@@ -97,6 +101,11 @@ func TestEachRefusedAndEachChangingRequestIsAudited(t *testing.T) {
 	require.Equal(t, "POST /mec_liveness/v1/credentials", lines[0].Route)
 	refused := of("refused", 403, "POST", "mp1.PostService", others, "app-1", "token", role)
 	refused.Request = "req-7"
+	guess := func(route, resource string) auditLine {
+		l := of("refused", 401, "POST", route, resource, "", "", nil)
+		l.Claimed = "app-1"
+		return l
+	}
 	for i, want := range []auditLine{
 		of("done", 200, "POST", "mep.PostToken", "/oauth2/token", "app-1", "credential", role), // the client fetches a token of its own
 		of("done", 201, "POST", "mp1.PostService", own, "app-1", "token", role),
@@ -111,6 +120,9 @@ func TestEachRefusedAndEachChangingRequestIsAudited(t *testing.T) {
 		of("refused", 400, "POST", "mp1.PostService", own, "app-1", "token", role),
 		of("failed", 404, "DELETE", "mp1.DeleteService", own+"/nothing", "app-1", "token", role),
 		of("done", 204, "DELETE", "mp1.DeleteService", own+"/"+v.ID, "app-1", "token", role),
+		guess("mep.PostToken", "/oauth2/token"),
+		guess("mep.PostServiceCombToken", "/v4/token"),
+		guess("mep.PostLogin", "/login"),
 	} {
 		got := lines[before+i]
 		if len(got.Roles) == 0 {

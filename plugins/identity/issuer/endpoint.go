@@ -70,6 +70,7 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) (issued, error
 		return issued{}, err
 	}
 	id, secret, err := f.client(r)
+	noteClaim(w, id)
 	switch {
 	case err != nil:
 		return issued{}, err

@@ -3,6 +3,7 @@ package issuer
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -50,6 +52,14 @@ type issued struct {
 // note tells the audit log for whom it was made.
 func (i issued) note(w http.ResponseWriter) {
 	plugins.NoteCaller(w, &plugins.Caller{Name: i.client, Roles: i.roles, Source: "credential"})
+}
+
+// noteClaim tells the audit log for whom a token is asked, before it is known whether the
+// secret is right. What is no id, or is as long as a secret of ours, may be one in its place.
+func noteClaim(w http.ResponseWriter, id string) {
+	if mp1.ValidID(id) && len(id) != base64.RawURLEncoding.EncodedLen(sha256.Size) {
+		plugins.NoteClaim(w, id)
+	}
 }
 
 // grant makes a token for whoever knows a client's secret, with the roles of scope, or all

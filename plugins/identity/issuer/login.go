@@ -110,6 +110,7 @@ func (l login) session(w http.ResponseWriter, r *http.Request, p proof) (token s
 	case l.grant == nil:
 		err = server.ErrCredential
 	default:
+		noteClaim(w, p.id)
 		var made issued
 		made, err = l.grant(r.Context(), p.id, p.secret, "", r.RemoteAddr)
 		token, ends = made.token, l.now().Add(made.life)

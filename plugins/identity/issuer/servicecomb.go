@@ -38,6 +38,7 @@ func (a *authority) tokenForServiceComb(w http.ResponseWriter, r *http.Request) 
 	if name == "" || password == "" {
 		return 0, nil, &mp1.Invalid{Rule: "name and password must be those of a credential."}
 	}
+	noteClaim(w, name)
 	out, err := a.grantFor(r.Context(), name, password, "", r.RemoteAddr, a.serviceCombLife)
 	if err != nil {
 		return 0, nil, problemOf(err)
