@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -102,7 +103,7 @@ func read(files []string) (contents [][]byte, err error) {
 		if file == "" {
 			continue
 		}
-		b, err := readFile(file)
+		b, err := ReadFile(file, maxFile)
 		if err != nil {
 			faults.add(Part(i), file, "cannot be read: %v", err)
 			continue
@@ -112,31 +113,36 @@ func read(files []string) (contents [][]byte, err error) {
 	return contents, faults.err()
 }
 
-// readFile reads regular files only: to open a pipe would hang until somebody writes.
-func readFile(path string) ([]byte, error) {
-	is, err := os.Stat(path)
-	if err == nil && !is.Mode().IsRegular() {
+// ReadFile reads a regular file of at most limit bytes, which is in whole MiB. Whatever else
+// has the name is refused at once: to open a pipe would hang until somebody writes, and a
+// device may never end. Its errors leave out the path, for whoever shows them says it.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	is, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, withoutPath(err)
+	case !is.Mode().IsRegular():
 		return nil, errors.New("it is no regular file")
 	}
-	var f *os.File
-	if err == nil {
-		f, err = os.Open(path)
-	}
-	var b []byte
-	if err == nil {
-		defer func() { _ = f.Close() }() // nothing was written
-		b, err = io.ReadAll(io.LimitReader(f, maxFile+1))
-	}
-	var pe *fs.PathError
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
-	case errors.As(err, &pe):
-		return nil, pe.Err // the path is said already
 	case err != nil:
-		return nil, err
-	case len(b) > maxFile:
-		return nil, fmt.Errorf("it is larger than %d bytes", maxFile)
-	case b == nil:
-		return []byte{}, nil
+		return nil, withoutPath(err)
+	case int64(len(b)) > limit:
+		return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
 	}
 	return b, nil
+}
+
+func withoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

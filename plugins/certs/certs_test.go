@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,31 @@ func TestAPairThatNoClientTakesIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "it is no regular file")
 	_, err = Load(Pair{CertFile: f.write("c", certificate(t, key, func(c *x509.Certificate) { c.DNSNames = nil })), KeyFile: f.write("k", pkcs8Text(t, key))}, time.Now())
 	require.NoError(t, err, "a client needs no SAN")
+}
+
+// To open a pipe or to read a device can take for ever, and with it the start or the next
+// handshake.
+func TestWhatNeverEndsIsNotRead(t *testing.T) {
+	f := newFolder(t)
+	require.NoError(t, syscall.Mkfifo(f.path("pipe"), 0o600))
+	written := f.path("written") // one that somebody has open and does not write to
+	require.NoError(t, syscall.Mkfifo(written, 0o600))
+	both, err := os.OpenFile(written, os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = both.Close() })
+	require.NoError(t, os.Symlink(f.path("pipe"), f.path("link")))
+	for _, path := range []string{f.path("pipe"), written, f.path("link"), f.dir, "/dev/zero"} {
+		_, err := ReadFile(path, 1<<20)
+		require.ErrorContains(t, err, "it is no regular file", path)
+	}
+	_, err = ReadFile(f.write("large", make([]byte, 1<<20+1)), 1<<20)
+	require.ErrorContains(t, err, "it is larger than 1 MiB")
+	b, err := ReadFile(f.write("full", make([]byte, 1<<20)), 1<<20)
+	require.NoError(t, err)
+	require.Len(t, b, 1<<20)
+	b, err = ReadFile(f.write("empty"), 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, []byte{}, b)
 }
 
 // encryptedForms are the key in all forms that are taken.

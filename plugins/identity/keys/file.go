@@ -2,12 +2,10 @@ package keys
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"time"
+
+	"github.com/mec-liveness/mepserver/plugins/certs"
 )
 
 // maxDocument is what is read of a file or an answer with keys: 64 keys with the chains of
@@ -31,26 +29,9 @@ func Read(path string) (*Set, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	data, err := certs.ReadFile(path, maxDocument)
 	if err != nil {
-		return nil, reason(err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
-	switch {
-	case err != nil:
-		return nil, reason(err)
-	case len(data) > maxDocument:
-		return nil, errors.New("is larger than 1 MiB")
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	return data, nil
-}
-
-// reason leaves the path out of an error, for whoever shows it says it.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("cannot be read: %w", err)
 }

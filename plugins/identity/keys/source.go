@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,9 @@ const (
 	firstRetry = time.Second      // after a failed fetch as long as no keys are known: no token can be verified until then
 	fruitless  = 10 * time.Second // between fetches that tokens with unknown keys cause and that bring nothing
 )
+
+// errHangs is what follows a fetch that was given up and has not returned.
+var errHangs = errors.New("the attempt before has not ended yet")
 
 // Source is where the keys of an issuer come from, and the keys that were had last: a source
 // that is down keeps them. It is safe for concurrent use.
@@ -27,6 +31,7 @@ type Source struct {
 
 	current   atomic.Pointer[Set]
 	confirmed atomic.Int64 // wall clock in nanoseconds: when a fetch succeeded last; 0: never
+	reading   atomic.Bool  // a fetch has not returned yet, be it that nobody waits for it any more
 
 	mu      sync.Mutex
 	flight  chan struct{} // closed when the fetch under way has ended; nil: there is none
@@ -124,7 +129,7 @@ func (s *Source) end(ctx context.Context, flight chan struct{}, asked bool) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	known := s.Current()
-	set, err := s.fetch(ctx)
+	set, err := s.fetchWithin(ctx)
 	if err == nil && set.Same(known) {
 		set = known // what was verified with these keys stays so
 	}
@@ -146,5 +151,30 @@ func (s *Source) end(ctx context.Context, flight chan struct{}, asked bool) {
 	}
 	if changed && s.Changed != nil {
 		s.Changed(err)
+	}
+}
+
+// fetchWithin ends with ctx also when the fetch does not: a file on a disk that is gone is
+// read for ever. Until that read returns there is no other, or each second would leave one
+// more behind.
+func (s *Source) fetchWithin(ctx context.Context) (*Set, error) {
+	if !s.reading.CompareAndSwap(false, true) {
+		return nil, errHangs
+	}
+	type answer struct {
+		set *Set
+		err error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		set, err := s.fetch(ctx)
+		s.reading.Store(false)
+		got <- answer{set, err}
+	}()
+	select {
+	case a := <-got:
+		return a.set, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }

@@ -3,7 +3,10 @@ package keys
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,4 +162,52 @@ func TestASourceThatHangsHoldsNobodyForever(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began), "a request that ends waits no longer")
 		time.Sleep(fetchTime)
 	})
+}
+
+// A file on a disk that is gone is read for ever, and no context ends that: tokens, the start
+// and the end must not wait for it, and not more than one read of it may.
+func TestAReadThatNothingEndsHoldsNobodyForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := oneKey(t, "a"), oneKey(t, "b")
+		back := make(chan struct{})
+		var reads atomic.Int32
+		s := &Source{every: time.Second, retry: time.Second}
+		s.fetch = func(context.Context) (*Set, error) {
+			if reads.Add(1) == 1 {
+				return first, nil
+			}
+			<-back
+			return second, nil
+		}
+		var changes []error
+		s.Changed = func(err error) { changes = append(changes, err) }
+		s.Load(t.Context())
+		began := time.Now()
+		require.Nil(t, s.Renew(t.Context(), first))
+		require.Equal(t, fetchTime, time.Since(began))
+		require.Same(t, first, s.Current(), "the keys known last are used")
+		require.Len(t, changes, 1, "and it is said")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { s.Run(ctx); close(ended) }()
+		time.Sleep(time.Hour)
+		require.EqualValues(t, 2, reads.Load(), "one read hangs, not one for each second")
+		close(back)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Same(t, second, s.Current(), "and when the disk is back, the keys are read again")
+		require.Len(t, changes, 2)
+		cancel()
+		<-ended
+	})
+}
+
+// Without O_NONBLOCK the open waits for somebody who writes, and the start with it.
+func TestAKeyFileThatIsAPipeIsAFaultAndHoldsNobody(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := Read(pipe)
+	require.ErrorContains(t, err, "cannot be read: it is no regular file")
+	_, err = newClient(pipe)
+	require.ErrorContains(t, err, "identity.jwt.caFile: cannot be read: it is no regular file")
 }
