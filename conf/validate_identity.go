@@ -174,9 +174,62 @@ func (k checker) proxy() {
 		k.report(Fault{k.firstGiven(san, header), san, "needs server.tls.clientCAFile, the certificates that sign the proxy's"}, "server.tls.clientCAFile")
 	case !tls.On() && p.SAN != "":
 		k.useless(san, true, "server.tls.certFile")
-	case !tls.On() && slices.ContainsFunc(p.From, func(n netip.Prefix) bool { return n.Bits() == 0 }):
+	case !tls.On() && everyAddress(p.From):
 		k.fault(from, "must not be every address without TLS: whoever calls could name any application")
+	default:
+		k.proxySAN()
 	}
+}
+
+// proxySAN keeps the proxy's name apart from all others: whoever is given a certificate with
+// that name, as the application or the caller that it names, would pass for the proxy.
+func (k checker) proxySAN() {
+	c, san := k.Identity.Certificate, k.Identity.Proxy.SAN
+	if !c.Enabled || san == "" {
+		return
+	}
+	const path, pattern, roles = "identity.proxy.san", "identity.certificate.pattern", "identity.certificate.roles"
+	report := func(whose, other string) {
+		k.report(Fault{k.where(path), path, "must not be " + shown(san) + ": a certificate with that name is " + whose + " by " + other + k.writtenAt(other)}, other)
+	}
+	before, after, found := strings.Cut(c.Pattern, AppPlaceholder)
+	rest, begins := strings.CutPrefix(san, before)
+	if found && begins && strings.HasSuffix(rest, after) {
+		report("an application's", pattern)
+		return
+	}
+	if _, is := c.Roles[san]; is {
+		report("somebody's with roles of its own", roles)
+	}
+}
+
+// everyAddress says whether networks together hold all addresses that a caller may have, of
+// IPv4 or of IPv6: two halves are as much as the whole.
+func everyAddress(networks []netip.Prefix) bool {
+	unicast4 := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/1"), netip.MustParsePrefix("128.0.0.0/2"), netip.MustParsePrefix("192.0.0.0/3")}
+	global6 := netip.MustParsePrefix("2000::/3") // RFC 4291 §2.4: all that is assigned as global unicast
+	return covered(global6, networks) || !slices.ContainsFunc(unicast4, func(part netip.Prefix) bool { return !covered(part, networks) })
+}
+
+// covered says whether each address of one network is in some of the others.
+func covered(whole netip.Prefix, by []netip.Prefix) bool {
+	part := false
+	for _, n := range by {
+		if n.Overlaps(whole) {
+			if n.Bits() <= whole.Bits() {
+				return true
+			}
+			part = true
+		}
+	}
+	if !part {
+		return false
+	}
+	bits := whole.Bits()
+	half := whole.Addr().AsSlice()
+	half[bits/8] |= 0x80 >> (bits % 8)
+	second, _ := netip.AddrFromSlice(half)
+	return covered(netip.PrefixFrom(whole.Addr(), bits+1), by) && covered(netip.PrefixFrom(second, bits+1), by)
 }
 
 // headerOfOurs says whether a header may name an application: not one that HTTP, browsers or
