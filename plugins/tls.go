@@ -29,6 +29,7 @@ type tlsServer struct {
 	clients    *certs.Kept[*x509.CertPool] // nil: no certificate is asked for
 	handshakes *handshakes
 	base       *tls.Config // makes session tickets; it is not served
+	advertised string      // host of server.advertise; "": none
 
 	mu      sync.Mutex
 	current generation
@@ -186,6 +187,7 @@ func secureServer(h *Host, srv *http.Server) (*tlsServer, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.advertised, _, _ = net.SplitHostPort(h.Config.Server.Advertise) // which conf checked, or ""
 	srv.TLSConfig, srv.HTTP2, srv.ConnContext = s.config(), http2(), inContext
 	srv.Handler = countStreams(s.endUntrusted(srv.Handler))
 	if s.clients != nil {
@@ -251,8 +253,13 @@ func (s *tlsServer) watch(ctx context.Context, log openlog.Logger) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	var warned, said time.Time
+	var named *tls.Certificate
 	for {
 		s.now()
+		if pair := s.pair.Current(); pair != named {
+			named = pair
+			s.checkName(pair, log)
+		}
 		now, end, begin := time.Now(), s.expires(), s.pair.Current().Leaf.NotBefore
 		tags := openlog.WithTags(openlog.Tags{"expires": end.UTC().Format(time.RFC3339)})
 		switch left := end.Sub(now); {
@@ -268,6 +275,15 @@ func (s *tlsServer) watch(ctx context.Context, log openlog.Logger) {
 			return
 		case <-t.C:
 		}
+	}
+}
+
+// checkName warns if clients that come by the advertised name will refuse the certificate. It is
+// no fault: a gateway at that name may have one of its own.
+func (s *tlsServer) checkName(pair *tls.Certificate, log openlog.Logger) {
+	if s.advertised != "" && pair.Leaf.VerifyHostname(s.advertised) != nil {
+		log.Warn("the server's certificate does not name the host of server.advertise: clients that come by it refuse the certificate",
+			openlog.WithTags(openlog.Tags{"host": s.advertised}))
 	}
 }
 

@@ -251,6 +251,15 @@ func TestACertificateThatExpiresIsWarnedOf(t *testing.T) {
 	})
 }
 
+func TestACertificateWithoutTheAdvertisedNameIsWarnedOf(t *testing.T) {
+	pair := pki.New(t).Server("127.0.0.1")
+	for host, want := range map[string]int{"": 0, "127.0.0.1": 0, "127.0.0.2": 1, "mep.example": 1} {
+		out := &lines{}
+		(&tlsServer{advertised: host}).checkName(&pair.TLS, NewLog(out, "INFO"))
+		require.Equal(t, want, strings.Count(out.all(), "does not name"), host)
+	}
+}
+
 // Whatever is written is kept until all is asked for.
 type lines struct {
 	text atomic.Pointer[string]
