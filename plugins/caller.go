@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
@@ -81,3 +82,7 @@ type Identity interface {
 	// the application in its path or "". The error is one of mp1/server's, which answers it.
 	Allow(r *http.Request, name string, a server.Access, app string) error
 }
+
+// ValidApps says whether a host may act for what a word names: an appInstanceId, or a prefix of
+// at least one character that ends in *. A * alone would be everybody: that needs admin.
+func ValidApps(word string) bool { return mp1.ValidID(strings.TrimSuffix(word, "*")) }

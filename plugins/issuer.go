@@ -10,6 +10,17 @@ import (
 // IssuerName is what iss and aud are of the tokens that this platform makes itself.
 const IssuerName = conf.OwnIssuer
 
+// Where a credential is exchanged for a token, and the cookie that holds one. A browser takes a
+// name with this prefix only from the server itself, over TLS, and for all of its paths
+// (RFC 6265bis §4.1.3.2).
+const (
+	TokenPath        = "/oauth2/token"
+	AccountTokenPath = "/v4/token" // of ServiceComb's clients
+	LoginPath        = "/login"
+	LogoutPath       = "/logout"
+	SessionCookie    = "__Host-mep"
+)
+
 // Issuer is what the issuer plugin offers: it knows the tokens that this platform made, and
 // whether the credentials that they were made for still stand.
 type Issuer interface {

@@ -6,12 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
-
-// cookieName is that of the cookie that a login sets. A browser takes a name with this prefix
-// only from the server itself, over TLS, and for all of its paths (RFC 6265bis §4.1.3.2).
-const cookieName = "__Host-mep"
 
 // takesCookie says whether a path is one that people look at: our own resources, and the
 // ServiceComb API that the console uses. Mp1 is for programs, which bear tokens: there a
@@ -35,7 +32,7 @@ func cookieOf(r *http.Request) (raw string, err error) {
 	if r.Header["Cookie"] == nil {
 		return "", nil
 	}
-	switch all := r.CookiesNamed(cookieName); {
+	switch all := r.CookiesNamed(plugins.SessionCookie); {
 	case len(all) > 1:
 		return "", token.Malformed
 	case len(all) == 1:

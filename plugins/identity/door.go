@@ -170,7 +170,7 @@ func named(c *plugins.Caller) string { return cmp.Or(c.App, c.Name) }
 // whose token has ended must be able to get another.
 func exchangesCredentials(path string) bool {
 	switch path {
-	case "/oauth2/token", "/v4/token", "/login", "/logout":
+	case plugins.TokenPath, plugins.AccountTokenPath, plugins.LoginPath, plugins.LogoutPath:
 		return true
 	}
 	return false

@@ -23,7 +23,7 @@ var issuerMutants = []mutant{
 		old: `	if grace == 0 {`, new: `	if false {`,
 		pkg: issuer, run: "TestARotationWithoutGrace"},
 	{name: "a host may act for everything", file: issuer + "/accounts.go",
-		old: `!mp1.ValidID(prefix) {`, new: `prefix != "" && !mp1.ValidID(prefix) {`,
+		old: `!plugins.ValidApps(app) {`, new: `app != "*" && !plugins.ValidApps(app) {`,
 		pkg: issuer, run: "TestWhatIsNoCredential"},
 	{name: "what else a key has signed is a token", file: issuer + "/token.go",
 		old: `!strings.EqualFold(kind, tokenType) {`, new: `strings.EqualFold(kind, "none") {`,

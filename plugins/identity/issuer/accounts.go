@@ -163,7 +163,7 @@ func (n NewCredential) validate() error {
 	length := 0
 	for _, app := range n.Apps {
 		length += len(app) + len(`"",`)
-		if prefix, _ := strings.CutSuffix(app, "*"); !mp1.ValidID(prefix) {
+		if !plugins.ValidApps(app) {
 			return &mp1.Invalid{Attribute: "apps", Rule: "must be appInstanceIds, or at least one character of them with a * behind; everything needs the role admin"}
 		}
 	}

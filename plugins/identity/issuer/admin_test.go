@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // administrated serves the administration of a platform alone.
@@ -144,7 +145,7 @@ func FuzzForm(f *testing.F) {
 			require.Nil(t, parsed)
 			parsed = form{}
 		}
-		r := httptest.NewRequest("POST", tokenPath, nil)
+		r := httptest.NewRequest("POST", plugins.TokenPath, nil)
 		r.Header["Authorization"] = []string{header}
 		if id, secret, err := parsed.client(r); err == nil {
 			require.NotEmpty(t, id)

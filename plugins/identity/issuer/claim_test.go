@@ -40,11 +40,11 @@ func TestTheAuditLogHearsWhoseSecretWasGuessed(t *testing.T) {
 	const grant = "grant_type=client_credentials"
 	of := func(id string) []*listener {
 		return []*listener{
-			hears(p.serveToken, tokenPath, formType, grant+"&client_secret=wrong&client_id="+id),
-			hears(p.serveToken, tokenPath, formType, grant, "Authorization", basicOf(id, "wrong")),
+			hears(p.serveToken, plugins.TokenPath, formType, grant+"&client_secret=wrong&client_id="+id),
+			hears(p.serveToken, plugins.TokenPath, formType, grant, "Authorization", basicOf(id, "wrong")),
 			hears(sc, "/v4/token", "application/json", `{"name":"`+id+`","password":"wrong"}`),
-			hears(login.enter, loginPath, formType, "client_secret=wrong&client_id="+id),
-			hears(login.enter, loginPath, "application/json", `{"client_id":"`+id+`","client_secret":"wrong"}`),
+			hears(login.enter, plugins.LoginPath, formType, "client_secret=wrong&client_id="+id),
+			hears(login.enter, plugins.LoginPath, "application/json", `{"client_id":"`+id+`","client_secret":"wrong"}`),
 		}
 	}
 	for _, id := range []string{"app", "no-such-app"} {
@@ -60,6 +60,6 @@ func TestTheAuditLogHearsWhoseSecretWasGuessed(t *testing.T) {
 			require.Nil(t, l.caller, i)
 		}
 	}
-	require.Empty(t, hears(login.enter, loginPath, "application/json", `{"token":"wrong"}`).claims)
-	require.Equal(t, "app", hears(p.serveToken, tokenPath, formType, grant+"&client_id=app&client_secret="+secret).caller.Name)
+	require.Empty(t, hears(login.enter, plugins.LoginPath, "application/json", `{"token":"wrong"}`).claims)
+	require.Equal(t, "app", hears(p.serveToken, plugins.TokenPath, formType, grant+"&client_id=app&client_secret="+secret).caller.Name)
 }

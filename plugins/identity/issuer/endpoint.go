@@ -19,7 +19,6 @@ import (
 const (
 	maxForm     = 8 << 10
 	basicRealm  = `Basic realm="mepserver", charset="UTF-8"`
-	tokenPath   = "/oauth2/token"
 	keysPath    = "/.well-known/jwks.json"
 	keysMaxAge  = "public, max-age=60"
 	grantClient = "client_credentials"

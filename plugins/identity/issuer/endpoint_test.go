@@ -40,12 +40,12 @@ func TestAClientGetsATokenByHeaderOrByBody(t *testing.T) {
 	p := newPlatform(t, true)
 	secret := p.added(t, NewCredential{ID: "app"})
 	for name, w := range map[string]*httptest.ResponseRecorder{
-		"header":             asked(p.serveToken, tokenPath, formType, "grant_type=client_credentials", "Authorization", basicOf("app", secret)),
-		"header and its id":  asked(p.serveToken, tokenPath, formType, "grant_type=client_credentials&client_id=app", "Authorization", basicOf("app", secret)),
-		"body":               asked(p.serveToken, tokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret="+secret),
-		"charset":            asked(p.serveToken, tokenPath, formType+";charset=UTF-8", "grant_type=client_credentials&client_id=app&client_secret="+secret),
-		"unknown parameters": asked(p.serveToken, tokenPath, formType, "resource=x&grant_type=client_credentials&client_id=app&client_secret="+secret),
-		"scope":              asked(p.serveToken, tokenPath, formType, "scope=app&grant_type=client_credentials&client_id=app&client_secret="+secret),
+		"header":             asked(p.serveToken, plugins.TokenPath, formType, "grant_type=client_credentials", "Authorization", basicOf("app", secret)),
+		"header and its id":  asked(p.serveToken, plugins.TokenPath, formType, "grant_type=client_credentials&client_id=app", "Authorization", basicOf("app", secret)),
+		"body":               asked(p.serveToken, plugins.TokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret="+secret),
+		"charset":            asked(p.serveToken, plugins.TokenPath, formType+";charset=UTF-8", "grant_type=client_credentials&client_id=app&client_secret="+secret),
+		"unknown parameters": asked(p.serveToken, plugins.TokenPath, formType, "resource=x&grant_type=client_credentials&client_id=app&client_secret="+secret),
+		"scope":              asked(p.serveToken, plugins.TokenPath, formType, "scope=app&grant_type=client_credentials&client_id=app&client_secret="+secret),
 	} {
 		require.Equal(t, http.StatusOK, w.Code, "%s: %s", name, w.Body)
 		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
@@ -73,30 +73,30 @@ func TestWhoIsNoClientGetsTheErrorOfTheStandard(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"no client":              {tokenPath, formType, "grant_type=client_credentials", nil, 401, "invalid_client"},
-		"a wrong secret":         {tokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=wrong", nil, 401, "invalid_client"},
-		"an unknown client":      {tokenPath, formType, "grant_type=client_credentials&client_id=other&client_secret=" + secret, nil, 401, "invalid_client"},
-		"a client that is a key": {tokenPath, formType, "grant_type=client_credentials&client_id=..%2Frec%2Fx&client_secret=" + secret, nil, 401, "invalid_client"},
-		"no secret":              {tokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=", nil, 401, "invalid_client"},
-		"a wrong header":         {tokenPath, formType, "grant_type=client_credentials", []string{"Authorization", basicOf("app", "wrong")}, 401, "invalid_client"},
-		"a header of no secret":  {tokenPath, formType, "grant_type=client_credentials", []string{"Authorization", "Basic YXBw"}, 401, "invalid_client"},
-		"a bearer":               {tokenPath, formType, "grant_type=client_credentials", []string{"Authorization", "Bearer x"}, 401, "invalid_client"},
-		"two ways":               {tokenPath, formType, body, []string{"Authorization", basicOf("app", secret)}, 400, "invalid_request"},
-		"two headers":            {tokenPath, formType, "grant_type=client_credentials", []string{"Authorization", basicOf("app", secret), "Authorization", basicOf("app", secret)}, 400, "invalid_request"},
-		"two names":              {tokenPath, formType, "grant_type=client_credentials&client_id=other", []string{"Authorization", basicOf("app", secret)}, 400, "invalid_request"},
-		"a parameter twice":      {tokenPath, formType, body + "&client_id=app", nil, 400, "invalid_request"},
-		"in the URI":             {tokenPath + "?" + body, formType, "", nil, 400, "invalid_request"},
-		"in the URI, too":        {tokenPath + "?x", formType, body, nil, 400, "invalid_request"},
-		"JSON":                   {tokenPath, "application/json", `{"grant_type":"client_credentials"}`, nil, 400, "invalid_request"},
-		"no type":                {tokenPath, "", body, nil, 400, "invalid_request"},
-		"a bad escape":           {tokenPath, formType, body + "&x=%zz", nil, 400, "invalid_request"},
-		"a semicolon":            {tokenPath, formType, body + ";x=y", nil, 400, "invalid_request"},
-		"compressed":             {tokenPath, formType, body, []string{"Content-Encoding", "gzip"}, 400, "invalid_request"},
-		"too large":              {tokenPath, formType, body + "&x=" + strings.Repeat("a", maxForm), nil, 413, "invalid_request"},
-		"no grant":               {tokenPath, formType, "client_id=app&client_secret=" + secret, nil, 400, "invalid_request"},
-		"another grant":          {tokenPath, formType, "grant_type=password&client_id=app&client_secret=" + secret, nil, 400, "unsupported_grant_type"},
-		"a grant in capitals":    {tokenPath, formType, "grant_type=CLIENT_CREDENTIALS&client_id=app&client_secret=" + secret, nil, 400, "unsupported_grant_type"},
-		"a role it has not":      {tokenPath, formType, body + "&scope=admin", nil, 400, "invalid_scope"},
+		"no client":              {plugins.TokenPath, formType, "grant_type=client_credentials", nil, 401, "invalid_client"},
+		"a wrong secret":         {plugins.TokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=wrong", nil, 401, "invalid_client"},
+		"an unknown client":      {plugins.TokenPath, formType, "grant_type=client_credentials&client_id=other&client_secret=" + secret, nil, 401, "invalid_client"},
+		"a client that is a key": {plugins.TokenPath, formType, "grant_type=client_credentials&client_id=..%2Frec%2Fx&client_secret=" + secret, nil, 401, "invalid_client"},
+		"no secret":              {plugins.TokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=", nil, 401, "invalid_client"},
+		"a wrong header":         {plugins.TokenPath, formType, "grant_type=client_credentials", []string{"Authorization", basicOf("app", "wrong")}, 401, "invalid_client"},
+		"a header of no secret":  {plugins.TokenPath, formType, "grant_type=client_credentials", []string{"Authorization", "Basic YXBw"}, 401, "invalid_client"},
+		"a bearer":               {plugins.TokenPath, formType, "grant_type=client_credentials", []string{"Authorization", "Bearer x"}, 401, "invalid_client"},
+		"two ways":               {plugins.TokenPath, formType, body, []string{"Authorization", basicOf("app", secret)}, 400, "invalid_request"},
+		"two headers":            {plugins.TokenPath, formType, "grant_type=client_credentials", []string{"Authorization", basicOf("app", secret), "Authorization", basicOf("app", secret)}, 400, "invalid_request"},
+		"two names":              {plugins.TokenPath, formType, "grant_type=client_credentials&client_id=other", []string{"Authorization", basicOf("app", secret)}, 400, "invalid_request"},
+		"a parameter twice":      {plugins.TokenPath, formType, body + "&client_id=app", nil, 400, "invalid_request"},
+		"in the URI":             {plugins.TokenPath + "?" + body, formType, "", nil, 400, "invalid_request"},
+		"in the URI, too":        {plugins.TokenPath + "?x", formType, body, nil, 400, "invalid_request"},
+		"JSON":                   {plugins.TokenPath, "application/json", `{"grant_type":"client_credentials"}`, nil, 400, "invalid_request"},
+		"no type":                {plugins.TokenPath, "", body, nil, 400, "invalid_request"},
+		"a bad escape":           {plugins.TokenPath, formType, body + "&x=%zz", nil, 400, "invalid_request"},
+		"a semicolon":            {plugins.TokenPath, formType, body + ";x=y", nil, 400, "invalid_request"},
+		"compressed":             {plugins.TokenPath, formType, body, []string{"Content-Encoding", "gzip"}, 400, "invalid_request"},
+		"too large":              {plugins.TokenPath, formType, body + "&x=" + strings.Repeat("a", maxForm), nil, 413, "invalid_request"},
+		"no grant":               {plugins.TokenPath, formType, "client_id=app&client_secret=" + secret, nil, 400, "invalid_request"},
+		"another grant":          {plugins.TokenPath, formType, "grant_type=password&client_id=app&client_secret=" + secret, nil, 400, "unsupported_grant_type"},
+		"a grant in capitals":    {plugins.TokenPath, formType, "grant_type=CLIENT_CREDENTIALS&client_id=app&client_secret=" + secret, nil, 400, "unsupported_grant_type"},
+		"a role it has not":      {plugins.TokenPath, formType, body + "&scope=admin", nil, 400, "invalid_scope"},
 	} {
 		w := asked(p.serveToken, c.target, c.kind, c.body, c.headers...)
 		require.Equal(t, c.status, w.Code, "%s: %s", name, w.Body)
@@ -122,7 +122,7 @@ func TestGuessesAreLimitedAndLockNobodyOut(t *testing.T) {
 	before := p.store.reads
 	refused := 0
 	for range 100 {
-		if w := asked(p.serveToken, tokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=wrong"); w.Code == http.StatusTooManyRequests {
+		if w := asked(p.serveToken, plugins.TokenPath, formType, "grant_type=client_credentials&client_id=app&client_secret=wrong"); w.Code == http.StatusTooManyRequests {
 			require.Equal(t, "1", w.Header().Get("Retry-After"))
 			refused++
 		}

@@ -107,12 +107,12 @@ func (f keyFile) Parse(contents [][]byte, now time.Time) (*keySet, error) {
 // serve registers the routes.
 func (a *authority) serve(h *plugins.Host) {
 	b := h.Base
-	b.Handle("POST "+tokenPath, "mep.PostToken", server.Open, http.HandlerFunc(a.serveToken))
+	b.Handle("POST "+plugins.TokenPath, "mep.PostToken", server.Open, http.HandlerFunc(a.serveToken))
 	b.Handle("GET "+keysPath, "mep.GetKeys", server.Open, http.HandlerFunc(a.serveKeys))
-	b.Handle("POST /v4/token", "mep.PostServiceCombToken", server.Open, answer(a.tokenForServiceComb))
-	b.Handle(tokenPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
+	b.Handle("POST "+plugins.AccountTokenPath, "mep.PostServiceCombToken", server.Open, answer(a.tokenForServiceComb))
+	b.Handle(plugins.TokenPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
 	b.Handle(keysPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodGet, http.MethodHead))
-	b.Handle("/v4/token", "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
+	b.Handle(plugins.AccountTokenPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
 	admin := administration{accounts: Accounts{Store: b, Now: a.now, Count: a.known.count, Wrote: a.known.observe}, list: a.known.listed}
 	for _, r := range admin.routes() {
 		b.Handle(r.pattern, r.name, server.Administrating, r.handler)
@@ -121,11 +121,11 @@ func (a *authority) serve(h *plugins.Host) {
 }
 
 func (l login) serve(b plugins.Base) {
-	b.Handle("GET "+loginPath, "mep.GetLogin", server.Open, http.HandlerFunc(l.form))
-	b.Handle("POST "+loginPath, "mep.PostLogin", server.Open, http.HandlerFunc(l.enter))
-	b.Handle("POST "+logoutPath, "mep.PostLogout", server.Open, http.HandlerFunc(l.exit))
-	b.Handle(loginPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodGet, http.MethodHead, http.MethodPost))
-	b.Handle(logoutPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
+	b.Handle("GET "+plugins.LoginPath, "mep.GetLogin", server.Open, http.HandlerFunc(l.form))
+	b.Handle("POST "+plugins.LoginPath, "mep.PostLogin", server.Open, http.HandlerFunc(l.enter))
+	b.Handle("POST "+plugins.LogoutPath, "mep.PostLogout", server.Open, http.HandlerFunc(l.exit))
+	b.Handle(plugins.LoginPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodGet, http.MethodHead, http.MethodPost))
+	b.Handle(plugins.LogoutPath, "mep.MethodNotAllowed", server.Open, refuseMethod(http.MethodPost))
 }
 
 func refuseMethod(allow ...string) http.Handler {

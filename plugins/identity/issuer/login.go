@@ -15,11 +15,7 @@ import (
 )
 
 const (
-	loginPath, logoutPath = "/login", "/logout"
-	afterLogin            = "/docs"
-	// cookieName is that of the session. Browsers take a name with this prefix only from the
-	// host itself, over TLS, and for all its paths (RFC 6265bis §4.1.3.2).
-	cookieName = "__Host-mep"
+	afterLogin = "/docs"
 	// longestCookie is what every browser keeps (RFC 6265 §6.1), less the name and attributes.
 	longestCookie = 4000
 	// pagePolicy lets the page load nothing, run nothing, stand in no frame, and send its
@@ -149,7 +145,7 @@ func (l login) exit(w http.ResponseWriter, r *http.Request) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	plugins.NoteRoute(w, "mep.PostLogout", false) // nothing changes here: anybody could fill the audit log with it
 	http.SetCookie(w, cookie("", -1))
-	leave(w, kind == "application/x-www-form-urlencoded", loginPath)
+	leave(w, kind == "application/x-www-form-urlencoded", plugins.LoginPath)
 }
 
 // leave sends a form's browser to a page of ours, and tells a program that all is done.
@@ -165,5 +161,5 @@ func leave(w http.ResponseWriter, fromForm bool, to string) {
 
 // cookie is the session's. maxAge is in seconds; below 0 the browser forgets it.
 func cookie(token string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	return &http.Cookie{Name: plugins.SessionCookie, Value: token, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }

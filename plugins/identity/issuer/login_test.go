@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 func (p *platform) login() login {
@@ -28,10 +30,10 @@ func TestALoginSetsACookieThatOnlyTheServerGets(t *testing.T) {
 	token := p.tokenOf(t, "console", secret)
 	l := p.login()
 	for name, w := range map[string]*httptest.ResponseRecorder{
-		"form":         asked(l.enter, loginPath, formType, "client_id=console&token=&client_secret="+secret),
-		"form, token":  asked(l.enter, loginPath, formType, "client_id=&client_secret=&token="+token),
-		"JSON":         asked(l.enter, loginPath, "application/json", `{"client_id":"console","client_secret":"`+secret+`"}`),
-		"JSON, token ": asked(l.enter, loginPath, "application/json", `{"token":"`+token+`"}`),
+		"form":         asked(l.enter, plugins.LoginPath, formType, "client_id=console&token=&client_secret="+secret),
+		"form, token":  asked(l.enter, plugins.LoginPath, formType, "client_id=&client_secret=&token="+token),
+		"JSON":         asked(l.enter, plugins.LoginPath, "application/json", `{"client_id":"console","client_secret":"`+secret+`"}`),
+		"JSON, token ": asked(l.enter, plugins.LoginPath, "application/json", `{"token":"`+token+`"}`),
 	} {
 		if strings.HasPrefix(name, "form") {
 			require.Equal(t, http.StatusSeeOther, w.Code, name)
@@ -72,25 +74,25 @@ func TestALoginThatFailsSetsNothingAndRepeatsNothing(t *testing.T) {
 		{"application/json", `{"client_id":"console","client_secret":"` + secret + `","next":"https://elsewhere.example"}`, 400},
 		{"text/plain", "client_id=console&client_secret=" + secret, 400},
 	} {
-		w := asked(l.enter, loginPath, c.kind, c.body)
+		w := asked(l.enter, plugins.LoginPath, c.kind, c.body)
 		require.Equal(t, c.status, w.Code, "%s: %s", c.body, w.Body)
 		require.Empty(t, w.Result().Cookies())
 		require.NotContains(t, w.Body.String(), "wrong")
 		require.NotContains(t, w.Body.String(), secret)
 		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 	}
-	require.Equal(t, 400, asked(l.enter, loginPath+"?client_id=console&client_secret="+secret, formType, "").Code, "a URI ends in logs")
+	require.Equal(t, 400, asked(l.enter, plugins.LoginPath+"?client_id=console&client_secret="+secret, formType, "").Code, "a URI ends in logs")
 	for range 30 {
-		asked(l.enter, loginPath, formType, "client_id=console&client_secret=wrong")
+		asked(l.enter, plugins.LoginPath, formType, "client_id=console&client_secret=wrong")
 	}
-	require.Equal(t, 429, asked(l.enter, loginPath, formType, "client_id=console&client_secret=wrong").Code)
+	require.Equal(t, 429, asked(l.enter, plugins.LoginPath, formType, "client_id=console&client_secret=wrong").Code)
 	l.grant = nil
-	require.Equal(t, 401, asked(l.enter, loginPath, "application/json", `{"client_id":"console","client_secret":"`+secret+`"}`).Code, "there is no issuer")
+	require.Equal(t, 401, asked(l.enter, plugins.LoginPath, "application/json", `{"client_id":"console","client_secret":"`+secret+`"}`).Code, "there is no issuer")
 }
 
 func TestTheLoginPageRunsNothingAndStandsInNoFrame(t *testing.T) {
 	w := httptest.NewRecorder()
-	login{}.form(w, httptest.NewRequest(http.MethodGet, loginPath, nil))
+	login{}.form(w, httptest.NewRequest(http.MethodGet, plugins.LoginPath, nil))
 	require.Equal(t, "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'", w.Header().Get("Content-Security-Policy"))
 	require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 	require.NotContains(t, w.Body.String(), "<script")
@@ -100,9 +102,9 @@ func TestTheLoginPageRunsNothingAndStandsInNoFrame(t *testing.T) {
 func TestALogoutTakesTheCookieAway(t *testing.T) {
 	l := newPlatform(t, true).login()
 	for kind, status := range map[string]int{formType: http.StatusSeeOther, "": http.StatusNoContent} {
-		w := asked(l.exit, logoutPath, kind, "")
+		w := asked(l.exit, plugins.LogoutPath, kind, "")
 		require.Equal(t, status, w.Code)
 		c := w.Result().Cookies()[0]
-		require.True(t, c.Name == cookieName && c.Value == "" && c.MaxAge < 0 && c.Secure && c.HttpOnly && c.Path == "/")
+		require.True(t, c.Name == plugins.SessionCookie && c.Value == "" && c.MaxAge < 0 && c.Secure && c.HttpOnly && c.Path == "/")
 	}
 }

@@ -12,14 +12,16 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
+
+	"github.com/mec-liveness/mepserver/plugins/certs"
 )
 
 const (
@@ -169,62 +171,39 @@ func parseJWK(raw []byte) *Key {
 	return &Key{ID: k.KeyID, Public: k.Key, algorithm: jose.SignatureAlgorithm(k.Algorithm)}
 }
 
+// parsePEM takes the keys of a file that has nothing else. A private key in it is one that
+// somebody gave away by mistake.
 func parsePEM(data []byte) (*Set, error) {
-	var all []*Key
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			if len(bytes.TrimSpace(rest)) > 0 {
+				return nil, errors.New("is neither a JSON Web Key Set nor PEM, or has something behind its last key")
+			}
 			break
 		}
-		data = rest
-		public, err := parseBlock(block)
-		if err == nil {
-			err = Usable(public)
+		switch block.Type {
+		case "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE":
+		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
+			return nil, errors.New("has a private key; only the issuer may have that, give the public one")
+		default:
+			return nil, errors.New("has a PEM block that is neither PUBLIC KEY, RSA PUBLIC KEY nor CERTIFICATE")
 		}
-		if err != nil {
+	}
+	public, err := certs.PublicKeys{}.Parse([][]byte{data}, time.Time{})
+	var faults certs.Faults
+	if errors.As(err, &faults) {
+		return nil, errors.New(faults[0].Rule)
+	}
+	var all []*Key
+	for _, p := range public {
+		if err := Usable(p); err != nil {
 			return nil, err
 		}
-		all = append(all, &Key{Public: public})
+		all = append(all, &Key{Public: p})
 	}
-	switch {
-	case len(bytes.TrimSpace(data)) > 0:
-		return nil, errors.New("is neither a JSON Web Key Set nor PEM, or has something behind its last key")
-	case len(all) == 0:
-		return nil, errors.New("has no key")
-	case len(all) > maxKeys:
+	if len(all) > maxKeys {
 		return nil, fmt.Errorf("has %d keys; at most %d are taken", len(all), maxKeys)
 	}
 	return NewSet(all), nil
-}
-
-func parseBlock(b *pem.Block) (public crypto.PublicKey, err error) {
-	switch b.Type {
-	case "PUBLIC KEY":
-		public, err = x509.ParsePKIXPublicKey(b.Bytes)
-	case "RSA PUBLIC KEY":
-		public, err = x509.ParsePKCS1PublicKey(b.Bytes)
-	case "CERTIFICATE":
-		var c *x509.Certificate
-		if c, err = x509.ParseCertificate(b.Bytes); err == nil {
-			public = c.PublicKey
-		}
-	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-		return nil, errors.New("has a private key; only the issuer may have that, give the public one")
-	default:
-		return nil, errors.New("has a PEM block that is neither PUBLIC KEY, RSA PUBLIC KEY nor CERTIFICATE")
-	}
-	if err != nil {
-		return nil, errors.New("has a PEM block that is broken")
-	}
-	return public, nil
-}
-
-// Thumbprint is the name of a public key that is made from the key itself (RFC 7638),
-// with which our own issuer names its keys.
-func Thumbprint(public crypto.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
 }

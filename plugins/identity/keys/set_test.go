@@ -97,7 +97,8 @@ func TestWhatIsNoSetOfKeysIsRefusedWithTheReason(t *testing.T) {
 	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	require.NoError(t, err)
 	for data, why := range map[string]string{
-		"":                              "has no key",
+		"": "has no PEM block",
+		strings.Replace(good, "END", "EMD", 1) + good: "damaged or cut off", // whose key would be missing
 		"text":                          "neither a JSON Web Key Set nor PEM",
 		good + "text":                   "behind its last key",
 		"{":                             "not JSON",
@@ -105,10 +106,10 @@ func TestWhatIsNoSetOfKeysIsRefusedWithTheReason(t *testing.T) {
 		`{"keys":[]}`:                   "no public key",
 		`{"keys":"x"}`:                  "no JSON Web Key Set",
 		strings.Repeat(good, maxKeys+1): "at most 64",
-		string(pemOf(t, p224.Public())): "elliptic curve other than",
+		string(pemOf(t, p224.Public())): "on the curve P-224",
 		string(pemOf(t, newRSA(t, 1024).Public())):                                  "1024 bits",
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})): "has a private key",
-		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: private})):  "broken",
+		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: private})):  "damaged",
 		string(pem.EncodeToMemory(&pem.Block{Type: "MESSAGE", Bytes: private})):     "neither PUBLIC KEY",
 	} {
 		_, err := Parse([]byte(data))

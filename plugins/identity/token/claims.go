@@ -9,7 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/mec-liveness/mepserver/conf"
-	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 func (c claims) has(name string) bool { return c[name] != nil }
@@ -88,12 +88,8 @@ func (c claims) roles(name string) (roles []string, ok bool) {
 // apps are what a host acts for.
 func (c claims) apps() (apps []string, ok bool) {
 	apps, ok = c.list("apps")
-	return apps, ok && len(apps) > 0 && !slices.ContainsFunc(apps, func(a string) bool { return !ValidApps(a) })
+	return apps, ok && len(apps) > 0 && !slices.ContainsFunc(apps, func(a string) bool { return !plugins.ValidApps(a) })
 }
-
-// ValidApps says whether a host may act for what a word names: an appInstanceId, or a prefix
-// of at least one character that ends in *. A * alone would be everybody: that needs admin.
-func ValidApps(word string) bool { return mp1.ValidID(strings.TrimSuffix(word, "*")) }
 
 // thumbprint is the SHA-256 of the certificate to which the token is bound (RFC 8705 §3.1).
 // A token that is bound to anything else is refused, for that cannot be checked here.

@@ -35,10 +35,11 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	handlers := chain.Handlers(mp1Chain)
 	counts := newRouteCounts(name)
 	beat := strings.HasSuffix(pattern, "/liveness") // it changes nothing that is written down
+	owned := strings.Contains(pattern, "{appInstanceId}")
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, out := time.Now(), &recorder{ResponseWriter: w}
 		plugins.NoteRoute(w, name, !beat && plugins.Changes(r.Method))
-		if err := c.allow(r, pattern, name, a); err != nil {
+		if err := c.allow(r, owned, name, a); err != nil {
 			server.RefuseError(out, err, 1)
 		} else {
 			serve(out, r, pattern, name, handlers, h)
@@ -47,13 +48,14 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	})))
 }
 
-// allow asks the identity plugin whether the caller may use a route.
-func (c *Center) allow(r *http.Request, pattern, name string, a server.Access) error {
+// allow asks the identity plugin whether the caller may use a route. owned says that its path
+// names an application.
+func (c *Center) allow(r *http.Request, owned bool, name string, a server.Access) error {
 	if c.identity == nil {
 		return nil
 	}
 	app := ""
-	if strings.Contains(pattern, "{appInstanceId}") {
+	if owned {
 		app = r.PathValue("appInstanceId")
 	}
 	return c.identity.Allow(r, name, a, app)
