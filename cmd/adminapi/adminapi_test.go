@@ -185,6 +185,25 @@ func TestWrongFilesAndURLsAreSaidWithoutTheirContent(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestWhoeverForgetsTheSOfHTTPSIsToldSo(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	_, file := place(t, s, `{"id":"admin","secret":"s3cret"}`)
+	by, err := At(strings.Replace(s.URL, "https", "http", 1), "", file)
+	require.NoError(t, err)
+	_, err = by.List(t.Context())
+	require.EqualError(t, err, "the server refused (400): Bad Request; does it speak TLS, so that --url must begin with https://?")
+}
+
+func TestOnlyWhatACredentialFileHoldsIsOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	require.False(t, HoldsCredential(path))
+	for text, is := range map[string]bool{`{"id":"a","secret":"s"}`: true, "s3cret": false, `{"id":"a"}`: false, "": false} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		require.Equal(t, is, HoldsCredential(path), text)
+	}
+}
+
 func TestACredentialThatTheServerWouldRefuseIsNotAskedFor(t *testing.T) {
 	for want, c := range map[string]New{
 		"ID must be":            {ID: "../admin"},

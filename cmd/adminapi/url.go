@@ -78,6 +78,12 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// HoldsCredential says whether a file holds what At takes as a credential file.
+func HoldsCredential(path string) bool {
+	_, err := readCredential(path)
+	return err == nil
+}
+
 // longestCredential is how much of a credential file is read.
 const longestCredential = 64 << 10
 
@@ -120,6 +126,8 @@ func getToken(ctx context.Context, client *http.Client, base *url.URL, c Issued)
 		return "", fmt.Errorf("the token endpoint's answer could not be read: %w", err)
 	case res.StatusCode == http.StatusUnauthorized, answer.Error == "invalid_client":
 		return "", errors.New("the server does not know the credential: its id or secret is wrong, or it was rotated or removed")
+	case res.StatusCode == http.StatusBadRequest && base.Scheme == "http" && answer.Error == "":
+		return "", fmt.Errorf("%w; does it speak TLS, so that --url must begin with https://?", refusal(res, b))
 	case res.StatusCode != http.StatusOK:
 		return "", refusal(res, b)
 	case answer.Token == "" || !printable(answer.Token):

@@ -73,7 +73,8 @@ func TestAWrongCallIsOneLineAndNothingIsMade(t *testing.T) {
 		"app add a --secret s":                    "mepserver: flag provided but not defined: -secret; mepserver app add --help says how it is called",
 		"app add a --out @ --data-dir @/x":        "mepserver: @ is there already: nothing is overwritten",
 		"app add a --data-dir @":                  "mepserver: there is no store in @, and no server that answers",
-		"app list --data-dir @":                   "mepserver: there is no store in @, and no server that answers",
+		"app list --data-dir @":                   "mepserver: there is no store in @, and no server that answers\n",
+		"app list":                                "mepserver: there is no store in ./data, and no server that answers; --config mep/mepserver.yaml names the one that init made",
 		"app list -o secret":                      `mepserver: -o must be text or json, not "secret"`,
 		"app list --ca @":                         "mepserver: --ca goes with --url",
 		"app list --url https://mep":              "mepserver: --url needs --credential-file FILE",
@@ -88,9 +89,9 @@ func TestAWrongCallIsOneLineAndNothingIsMade(t *testing.T) {
 		"init":                                                  "mepserver: --host must say at which DNS name or IP address clients reach the server",
 		"init mep":                                              `mepserver: mepserver init takes no arguments but flags, not ["mep"]`,
 		"init --host a:1 --dir @/n":                             `mepserver: --host must be a DNS name such as mep.example.org or an IP address such as 10.0.0.5, without a port, not "a:1"`,
-		"init --host a --dir @/n --listen b":                    `server.listen: must be HOST:PORT`,
+		"init --host a --dir @/n --listen b":                    `mepserver: --listen: must be HOST:PORT`,
 		"init --host a --dir @/n --etcd-endpoints http://a --data-dir @/d": "mepserver: --data-dir is of the embedded store, which --etcd-endpoints replaces",
-		"init --renew --dir @/n":  "mepserver: open @/n/ca.pem: no such file or directory",
+		"init --renew --dir @/n":  "mepserver: no platform in @/n; --dir names the folder that init made",
 		"init --renew --listen a": "mepserver: --renew makes a new certificate and changes nothing else",
 	} {
 		line, want = strings.ReplaceAll(line, "@", dir), strings.ReplaceAll(want, "@", dir)

@@ -17,8 +17,9 @@ can read the files, and nothing is overwritten.
                           mepserver app add --role admin, through the admin socket
   --if-missing            exit with 0 and change nothing if the files are there
   --renew                 make only a new certificate for the server, by the authority
-                          in DIR, for the names of the old one or those of --host.
-                          A running server takes it by itself
+                          in DIR, for the names of the old one or those of --host,
+                          including that of server.advertise. A running server
+                          takes it by itself
 `
 
 // reachHelp is how a command reaches the credentials.
@@ -67,7 +68,8 @@ while, and tokens are not ended, so that nobody is interrupted.
   --grace DURATION        how long the old secret stays valid, such as 30m; without it
                           24h
   --now                   end the old secret and all tokens of the credential at once
-` + secretHelp + `                          A FILE that is there is replaced
+` + secretHelp + `                          A FILE that is there is replaced; one that holds a
+                          credential in JSON gets one again
 ` + reachHelp
 
 const removeHelp = `mepserver app remove ID [flags]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,13 +33,14 @@ func initialise(ctx context.Context, p environment, _ conf.Config, g given) erro
 				return fmt.Errorf("--renew makes a new certificate and changes nothing else: it goes with --dir and --host, not with --%s", name)
 			}
 		}
-		until, err := provision.Renew(o.Dir, o.Hosts, o.Now)
-		if err == nil {
-			fmt.Fprintf(p.out, "the certificate in %s was renewed until %s; a running server takes it by itself\n", o.Dir, until.UTC().Format(time.RFC3339))
-		}
-		return err
+		return renew(p, o)
 	case len(o.Endpoints) > 0 && o.DataDir != "":
 		return errors.New("--data-dir is of the embedded store, which --etcd-endpoints replaces")
+	}
+	if o.Listen != "" {
+		if err := conf.CheckListen(o.Listen); err != nil {
+			return fmt.Errorf("--listen: %w", err)
+		}
 	}
 	made, err := provision.Create(o)
 	if errors.Is(err, provision.ErrThere) && g.on("if-missing") {
@@ -55,6 +57,31 @@ func initialise(ctx context.Context, p environment, _ conf.Config, g given) erro
 	}
 	tellNext(p, o, made)
 	return nil
+}
+
+// renew makes a new certificate and says for whom it is, and for whom no longer.
+func renew(p environment, o provision.Options) error {
+	made, err := provision.Renew(o.Dir, o.Hosts, advertised(o.Dir), o.Now)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "the certificate in %s was renewed until %s; a running server takes it by itself\n", o.Dir, made.Until.UTC().Format(time.RFC3339))
+	fmt.Fprintf(p.out, "it is for %s", strings.Join(made.Hosts, ", "))
+	if len(made.Dropped) > 0 {
+		fmt.Fprintf(p.out, ", and no longer for %s: clients that use that fail now", strings.Join(made.Dropped, ", "))
+	}
+	_, err = fmt.Fprintln(p.out)
+	return err
+}
+
+// advertised is the address that the configuration of a platform tells clients, or "" where it
+// tells none. What is wrong with the configuration keeps nobody from renewing a certificate.
+func advertised(dir string) string {
+	c, err := conf.Load(conf.Sources{File: filepath.Join(dir, provision.Configuration)})
+	if err != nil {
+		return ""
+	}
+	return c.Server.Advertise
 }
 
 // furnish checks the configuration of a new platform as the server will, and makes its

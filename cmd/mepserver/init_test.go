@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/cmd/adminapi"
 	"github.com/mec-liveness/mepserver/conf"
 )
 
@@ -83,14 +84,25 @@ func TestInitNeverReplacesAPlatform(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, "admin.json"))
 	require.NoError(t, err)
 	require.Equal(t, before, after)
-	require.Contains(t, done(t, "init", "--renew", "--dir", dir), "was renewed until")
+	require.Regexp(t, "was renewed until .*\nit is for 127.0.0.2\n$", done(t, "init", "--renew", "--dir", dir))
+}
+
+func TestARenewalSaysForWhomTheCertificateIsNow(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mep")
+	done(t, "init", "--host", "127.0.0.2", "--host", "mep.example", "--dir", dir)
+	code, out, errs := typed(t, "init", "--renew", "--host", "other.example", "--dir", dir)
+	require.Equal(t, 1, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "give --host 127.0.0.2 too, or change server.advertise in mepserver.yaml first")
+	require.Regexp(t, "\nit is for 127.0.0.2, other.example, and no longer for mep.example: clients that use that fail now\n$",
+		done(t, "init", "--renew", "--host", "127.0.0.2", "--host", "other.example", "--dir", dir))
 }
 
 func TestInitThatFailsLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mep")
-	code, _, errs := typed(t, "init", "--host", "mep", "--listen", "nowhere", "--dir", dir)
+	code, _, errs := typed(t, "init", "--host", "mep", "--etcd-endpoints", "nowhere", "--dir", dir)
 	require.Equal(t, 1, code)
-	require.Contains(t, errs, "server.listen")
+	require.Contains(t, errs, "store.endpoints")
 	require.NoDirExists(t, dir)
 }
 
@@ -153,6 +165,22 @@ func TestCredentialsAreMadeAndEndedWhileNoServerRuns(t *testing.T) {
 		require.Equal(t, "mepserver: there is no credential of that id; mepserver app list shows all\n", errs)
 	}
 	require.NotContains(t, done(t, app("list")...), "my-app ")
+}
+
+// A bare secret in the place of admin.json would lock its owner out.
+func TestACredentialInJSONIsReplacedByOne(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mep")
+	done(t, "init", "--host", "127.0.0.2", "--dir", dir)
+	file, config := filepath.Join(dir, "admin.json"), filepath.Join(dir, "mepserver.yaml")
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	done(t, "app", "rotate", "admin", "--config", config, "--out", file)
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+	require.True(t, adminapi.HoldsCredential(file), "%s", regexp.MustCompile(`"secret":"[^"]*"`).ReplaceAll(after, nil))
+	done(t, "app", "rotate", "admin", "--config", config, "--out", file, "-o", "secret")
+	require.False(t, adminapi.HoldsCredential(file), "as it was asked for")
 }
 
 // A secret that was made and could not be written would be lost.

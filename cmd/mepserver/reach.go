@@ -45,6 +45,9 @@ func reached(ctx context.Context, p environment, c conf.Config, g given, do func
 		return errors.New("a server over a cluster has no admin socket unless server.adminSocket names one; use --url with --credential-file")
 	}
 	by, end, err := openStore(ctx, p, c, g.has("config"))
+	if errors.Is(err, servicecenter.ErrNoStore) && !g.has("data-dir") {
+		return fmt.Errorf("%w; --config mep/mepserver.yaml names the one that init made", err)
+	}
 	if err != nil {
 		return err
 	}

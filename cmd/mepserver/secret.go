@@ -49,6 +49,9 @@ func issue(p environment, g given, replace bool, ask func() (adminapi.Issued, er
 			return err
 		}
 		defer out.Close()
+		if show == asText {
+			show = secretForm(path)
+		}
 	}
 	made, err := ask()
 	if errors.Is(err, adminapi.ErrThere) && g.on("if-missing") && out == nil {
@@ -62,14 +65,20 @@ func issue(p environment, g given, replace bool, ask func() (adminapi.Issued, er
 		_, err = p.out.Write(printed(show, made))
 		return err
 	}
-	if show == asText {
-		show = asSecret
-	}
 	if err := out.Commit(printed(show, made)); err != nil {
 		return fmt.Errorf("the secret of %s was made and could not be written: %w; mepserver app rotate %s makes another", made.ID, err, made.ID)
 	}
 	_, err = fmt.Fprintf(p.out, "wrote the secret of %s to %s\n", made.ID, g.last("out"))
 	return err
+}
+
+// secretForm is how a secret is written to a file when no form is named: a bare secret in the
+// place of a credential would be of no use to --credential-file, and the credential lost.
+func secretForm(path string) string {
+	if adminapi.HoldsCredential(path) {
+		return asJSON
+	}
+	return asSecret
 }
 
 // printed is a secret in one of the forms.

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -110,56 +111,6 @@ func keyPEM(key crypto.Signer) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// Renew makes a new certificate and key for the server in the platform's directory, by its
-// own authority. Without hosts the new certificate names those of the old one. A running
-// server reads the pair when both files are there; until then it keeps the old one.
-func Renew(dir string, hosts []string, now time.Time) (until time.Time, err error) {
-	var parsed []host
-	if len(hosts) > 0 {
-		if parsed, err = parseHosts(hosts); err != nil {
-			return until, err
-		}
-	}
-	ca, caKey, err := readAuthority(dir)
-	if err != nil {
-		return until, err
-	}
-	if len(hosts) == 0 {
-		old, err := readCertificate(filepath.Join(dir, serverCertificate))
-		if err != nil {
-			return until, err
-		}
-		if parsed, err = hostsOf(old); err != nil {
-			return until, err
-		}
-	}
-	if !now.Before(ca.NotAfter) {
-		return until, fmt.Errorf("%s ended at %s: begin with a new authority in another directory", filepath.Join(dir, Authority), ca.NotAfter.UTC().Format(time.RFC3339))
-	}
-	files, err := serverPair(parsed, now, ca, caKey)
-	if err != nil {
-		return until, err
-	}
-	made, err := x509.ParseCertificate(mustDecode(files[0].content))
-	if err != nil {
-		return until, err
-	}
-	return made.NotAfter, replace(dir, files)
-}
-
-func mustDecode(b []byte) []byte {
-	block, _ := pem.Decode(b)
-	return block.Bytes
-}
-
-func hostsOf(c *x509.Certificate) ([]host, error) {
-	texts := c.DNSNames
-	for _, ip := range c.IPAddresses {
-		texts = append(texts, ip.String())
-	}
-	return parseHosts(texts)
-}
-
 func readAuthority(dir string) (*x509.Certificate, crypto.Signer, error) {
 	ca, err := readCertificate(filepath.Join(dir, Authority))
 	if err != nil {
@@ -167,6 +118,9 @@ func readAuthority(dir string) (*x509.Certificate, crypto.Signer, error) {
 	}
 	path := filepath.Join(dir, authorityKey)
 	block, err := readBlock(path, "PRIVATE KEY")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("this needs %s in %s: put it back for this command, and take it away again", authorityKey, dir)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -204,22 +158,4 @@ func readBlock(path, kind string) ([]byte, error) {
 		return nil, fmt.Errorf("%s must begin with a PEM block %s", path, kind)
 	}
 	return block.Bytes, nil
-}
-
-// replace puts new files in place of old ones, each complete from its first moment on.
-func replace(dir string, files []file) (err error) {
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		next := path + ".new"
-		_ = os.Remove(next) // of a renewal that was killed
-		if err := WriteNew(next, f.content); err != nil {
-			return err
-		}
-		defer func() { _ = os.Remove(next) }()
-	}
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		err = errors.Join(err, os.Rename(path+".new", path))
-	}
-	return err
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -205,6 +206,10 @@ func TestAnEncryptedKeyIsOpenedInBothForms(t *testing.T) {
 		open.PasswordFile = ""
 		_, err = Load(open, time.Now())
 		require.ErrorContains(t, err, "is encrypted, and no password is given", name)
+		require.Equal(t, open.Server, strings.Contains(err.Error(), "; server.tls.keyPasswordFile names the file that holds it"), "%s: %v", name, err)
+		open.Server = !open.Server
+		_, err = Load(open, time.Now())
+		require.Equal(t, open.Server, strings.Contains(err.Error(), "server.tls.keyPasswordFile"), "%s: notify.keyFile has no password: %v", name, err)
 	}
 }
 

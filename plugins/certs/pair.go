@@ -95,6 +95,8 @@ func (p Pair) key(content, password []byte, faults *Faults) crypto.Signer {
 		key, err = privateKey(blocks[0], password)
 	}
 	switch {
+	case errors.Is(err, errNoPassword) && p.Server:
+		faults.add(Key, p.KeyFile, "%v; server.tls.keyPasswordFile names the file that holds it", err)
 	case errors.Is(err, errWrongPassword):
 		faults.add(Password, p.PasswordFile, "%v %+q", err, p.KeyFile)
 	case err != nil:

@@ -23,6 +23,9 @@ type CredentialStore struct {
 	client *etcd.Client
 }
 
+// ErrNoStore says that a directory has no store to be opened.
+var ErrNoStore = errors.New("there is no store")
+
 // OfflineCredentials opens the embedded store in dataDir, which no server uses, for its
 // credentials. Unless create says so, it must be there: a directory that was misspelt would
 // get a store that nobody reads. fail is as in plugins.Host.
@@ -32,7 +35,7 @@ func OfflineCredentials(ctx context.Context, dataDir string, create bool, quota 
 		return nil, err
 	}
 	if _, err := os.Stat(etcd.Dir(dir)); err != nil && !create {
-		return nil, fmt.Errorf("there is no store in %s, and no server that answers", dataDir)
+		return nil, fmt.Errorf("%w in %s, and no server that answers", ErrNoStore, dataDir)
 	}
 	c, err := etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: quota, Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log), Fail: fail})
 	if err != nil {
