@@ -29,6 +29,7 @@ var checks = map[string]func(Block) []string{
 	"unit":         isADropIn,
 	"first hour":   asInTheFirstHour,
 	"alerts":       areRules,
+	"scrape":       areScrapes,
 	"audit":        isAnAuditLine,
 	"settings":     areSettings,
 }
@@ -235,6 +236,43 @@ func areRules(b Block) (wrong []string) {
 	return wrong
 }
 
+// areScrapes wants a configuration with which Prometheus proves who it is, over TLS only.
+func areScrapes(b Block) (wrong []string) {
+	type trust struct {
+		CAFile string `yaml:"ca_file"`
+	}
+	var file struct {
+		ScrapeConfigs []struct {
+			JobName string `yaml:"job_name"`
+			Scheme  string
+			TLS     trust `yaml:"tls_config"`
+			OAuth2  struct {
+				ClientID         string `yaml:"client_id"`
+				ClientSecretFile string `yaml:"client_secret_file"`
+				TokenURL         string `yaml:"token_url"`
+				TLS              trust  `yaml:"tls_config"`
+			} `yaml:"oauth2"`
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	d := yaml.NewDecoder(strings.NewReader(b.Text))
+	d.KnownFields(true)
+	if err := d.Decode(&file); err != nil {
+		return []string{err.Error()}
+	}
+	for _, s := range file.ScrapeConfigs {
+		o := s.OAuth2
+		if s.JobName == "" || s.Scheme != "https" || s.TLS.CAFile == "" || o.TLS != s.TLS || o.ClientID == "" || o.ClientSecretFile == "" ||
+			len(s.StaticConfigs) != 1 || len(s.StaticConfigs[0].Targets) != 1 || o.TokenURL != "https://"+s.StaticConfigs[0].Targets[0]+"/oauth2/token" {
+			wrong = append(wrong, "something is missing in job "+s.JobName)
+		}
+	}
+	if len(file.ScrapeConfigs) == 0 {
+		wrong = append(wrong, "no job")
+	}
+	return wrong
+}
+
 type texts []string
 
 func (all texts) contain(s string) bool {
@@ -262,6 +300,7 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		"docker":       wrongImages(),
 		"unit":         {"[Service]\nNoSuchKey=x\n", "[Service]\nEnvironment=MEP_NO_SUCH=x\n", "[Service]\nEnvironment=MEP_IDENTITY_CLIENT_SECRET_FILE=%d/other\n"},
 		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
+		"scrape":       {"scrape_configs: []\n", "scrape_configs:\n  - {job_name: j, scheme: http}\n", "scrape_configs:\n  - {job: j}\n"},
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
 		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
