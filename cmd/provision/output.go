@@ -47,10 +47,20 @@ func OpenOutput(path string, replace bool) (*Output, error) {
 
 // Commit writes the file.
 func (o *Output) Commit(content []byte) error {
-	_, err := o.temp.Write(content)
-	if err = errors.Join(err, o.temp.Sync()); err != nil {
+	if err := o.write(content); err != nil {
 		return err
 	}
+	return o.place()
+}
+
+// write does what a full disk can refuse.
+func (o *Output) write(content []byte) error {
+	_, err := o.temp.Write(content)
+	return errors.Join(err, o.temp.Sync())
+}
+
+// place gives what was written its name.
+func (o *Output) place() error {
 	if o.info != nil {
 		return os.Rename(o.temp.Name(), o.path)
 	}

@@ -165,8 +165,8 @@ func (p *Platform) makeDir() error {
 	switch info, err := os.Stat(p.Dir); {
 	case err == nil && !info.IsDir():
 		return fmt.Errorf("%s is no directory", p.Dir)
-	case err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0:
-		return fmt.Errorf("everybody may write to %s, and so replace a key there; choose another directory, or chmod o-w it", p.Dir)
+	case err == nil && info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0: // who is in a group, now or later, is not known here
+		return fmt.Errorf("others may write to %s, and so replace a key there; choose another directory, or chmod go-w it", p.Dir)
 	case err == nil:
 		return nil
 	}

@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,8 +196,14 @@ func TestKeysAreNotPutWhereEverybodyCanReplaceThem(t *testing.T) {
 	require.NoError(t, os.Mkdir(o.Dir, 0o700))
 	require.NoError(t, os.Chmod(o.Dir, 0o777))
 	_, err := Create(o)
-	require.ErrorContains(t, err, "everybody may write to "+o.Dir)
+	require.ErrorContains(t, err, "others may write to "+o.Dir)
 	require.Empty(t, left(t, o.Dir))
+	for _, mode := range []fs.FileMode{0o770, 0o730, 0o702, 0o770 | fs.ModeSetgid} {
+		require.NoError(t, os.Chmod(o.Dir, mode))
+		_, err := Create(o)
+		require.ErrorContains(t, err, "chmod go-w it", "%s: a group may be anybody's", mode)
+		require.Empty(t, left(t, o.Dir))
+	}
 	require.NoError(t, os.Chmod(o.Dir, 0o777|os.ModeSticky))
 	_, err = Create(o)
 	require.NoError(t, err)
@@ -270,6 +278,44 @@ func TestARenewedCertificateNamesTheSameHostsUnderTheSameAuthority(t *testing.T)
 	require.NoError(t, os.Rename(filepath.Join(other.Dir, authorityKey), filepath.Join(o.Dir, authorityKey)))
 	_, err = Renew(o.Dir, nil, "", later)
 	require.ErrorContains(t, err, "is not the key of")
+}
+
+// Root renews what another user's server reads: a key that only root may read would leave that
+// server with the old pair, until it ends.
+func TestARenewedPairIsReadByWhoeverReadTheOldOne(t *testing.T) {
+	o := in(t, "mep")
+	_, err := Create(o)
+	require.NoError(t, err)
+	key, certificate := filepath.Join(o.Dir, serverKey), filepath.Join(o.Dir, serverCertificate)
+	require.NoError(t, os.Chmod(key, 0o640))
+	require.NoError(t, os.Chmod(certificate, 0o644))
+	if os.Geteuid() == 0 {
+		require.NoError(t, os.Chown(key, 4711, 4712))
+		require.NoError(t, os.Chown(certificate, 4711, 4712))
+	}
+	owned := func(path string) string {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		is, ok := info.Sys().(*syscall.Stat_t)
+		require.True(t, ok)
+		return fmt.Sprint(info.Mode(), is.Uid, is.Gid)
+	}
+	before := []string{owned(key), owned(certificate)}
+	old, err := os.ReadFile(key)
+	require.NoError(t, err)
+	_, err = Renew(o.Dir, nil, "", now)
+	require.NoError(t, err)
+	renewed, err := os.ReadFile(key)
+	require.NoError(t, err)
+	require.NotEqual(t, old, renewed)
+	require.Equal(t, before, []string{owned(key), owned(certificate)})
+	require.Len(t, left(t, o.Dir), 7, "nothing is left beside it")
+
+	require.NoError(t, os.Remove(key))
+	require.NoError(t, os.Symlink(certificate, key))
+	_, err = Renew(o.Dir, nil, "", now)
+	require.ErrorContains(t, err, "no plain file", "nothing is renewed by half")
+	require.Len(t, left(t, o.Dir), 7)
 }
 
 func TestASecretIsWrittenWholeOrNotAtAll(t *testing.T) {

@@ -106,20 +106,24 @@ func mustDecode(b []byte) []byte {
 	return block.Bytes
 }
 
-// replace puts new files in place of old ones, each complete from its first moment on.
-func replace(dir string, files []file) (err error) {
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		next := path + ".new"
-		_ = os.Remove(next) // of a renewal that was killed
-		if err := WriteNew(next, f.content); err != nil {
+// replace puts new files in place of old ones, each complete from its first moment on, and
+// with the owner and the mode of the old one: the server that reads it may be another user's.
+func replace(dir string, files []file) error {
+	outputs := make([]*Output, len(files))
+	for i, f := range files {
+		o, err := OpenOutput(filepath.Join(dir, f.name), true)
+		if err != nil {
 			return err
 		}
-		defer func() { _ = os.Remove(next) }()
+		defer o.Close()
+		if err := o.write(f.content); err != nil {
+			return err
+		}
+		outputs[i] = o
 	}
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		err = errors.Join(err, os.Rename(path+".new", path))
+	var failed error
+	for _, o := range outputs {
+		failed = errors.Join(failed, o.place())
 	}
-	return err
+	return failed
 }

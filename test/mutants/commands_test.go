@@ -17,7 +17,7 @@ var commandMutants = []mutant{
 			return nil, fmt.Errorf("%s is there already`,
 		pkg: provision, run: "TestNothingIsOverwritten"},
 	{name: "keys lie where everybody may replace them", file: provision + "/provision.go",
-		old: `info.Mode().Perm()&0o002 != 0`, new: `false`,
+		old: `info.Mode().Perm()&0o022 != 0`, new: `false`,
 		pkg: provision, run: "TestKeysAreNotPut"},
 	{name: "the server's key can sign in as a client", file: provision + "/pairs.go",
 		old: `[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}`, new: `[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}`,
