@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -53,9 +54,10 @@ func (h *holder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plugins.Beats(r) && !plugins.RegistryBeats(r) {
 			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)
-		}
-		if r.Context().Err() != nil { // a stream that was reset must not be carried out without its wait
-			return
+			if err := r.Context().Err(); err != nil { // a stream that was reset must not be carried out without its wait
+				server.RefuseError(w, err, 1)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -88,6 +88,28 @@ func TestRefusalsAreHeldUpSooner(t *testing.T) {
 	})
 }
 
+// A stream of HTTP/2 that is reset during its wait would be carried out at once, again and again.
+// A heartbeat has arrived, whether its sender waits for the answer or not.
+func TestARequestThatIsGivenUpDuringItsWaitIsNotCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		front, _ := held(t)
+		done := 0
+		handler := front(func(http.ResponseWriter, *http.Request) { done++ })
+		send := func(method, path string) *httptest.ResponseRecorder {
+			r := request("greedy", method, path)
+			ctx, cancel := context.WithCancel(r.Context())
+			cancel()
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r.WithContext(ctx))
+			return w
+		}
+		require.Equal(t, http.StatusServiceUnavailable, send("POST", services).Code)
+		require.Zero(t, done)
+		send("PATCH", services+"/x/liveness")
+		require.Equal(t, 1, done)
+	})
+}
+
 // Many at once are held up for longestHold at most, nothing is owed beyond that, and they do not
 // all come at the same moment afterwards.
 func TestNobodyIsHeldUpForLong(t *testing.T) {
