@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
@@ -36,13 +37,13 @@ func (c *Caller) MayActFor(app string) bool {
 	switch {
 	case c == nil:
 		return false
-	case c.Has("admin"):
+	case c.Has(conf.RoleAdmin):
 		return true
 	case app == "":
 		return false
-	case c.App == app && c.Has("app"):
+	case c.App == app && c.Has(conf.RoleApp):
 		return true
-	case !c.Has("host"):
+	case !c.Has(conf.RoleHost):
 		return false
 	}
 	return slices.ContainsFunc(c.Apps, func(of string) bool {

@@ -12,7 +12,7 @@ var accessMutants = []mutant{
 		old: `wild && prefix != "" &&`, new: `wild &&`,
 		pkg: limiter, run: "TestWhoMayUseWhat"},
 	{name: "the name is enough, whatever the role", file: "plugins/caller.go",
-		old: `c.App == app && c.Has("app")`, new: `c.App == app`,
+		old: `c.App == app && c.Has(conf.RoleApp)`, new: `c.App == app`,
 		pkg: limiter, run: "TestWhoMayUseWhat"},
 	{name: "a row of service-center's is of another method", file: sc + "/access.go",
 		old: `route := r.Method + " " + pattern`, new: `route := "GET " + pattern`,
