@@ -8,18 +8,24 @@ import (
 	"strings"
 )
 
-// SubscriptionType is the subscriptionType of every Subscription: the service management
-// API has one type.
-const SubscriptionType = "SerAvailabilityNotificationSubscription"
+// The values of subscriptionType: each of the two APIs of Mp1 has one.
+const (
+	SubscriptionType            = "SerAvailabilityNotificationSubscription" // to changes of services
+	TerminationSubscriptionType = "AppTerminationNotificationSubscription"  // to the termination of the application itself
+)
 
-// Subscription asks for notifications of changes of services: it is
-// SerAvailabilityNotificationSubscription (§8.1.3.2).
+// Subscription asks for notifications: of changes of services
+// (SerAvailabilityNotificationSubscription, §8.1.3.2), or of the termination of an
+// application (AppTerminationNotificationSubscription, §7.1.3.2).
 type Subscription struct {
 	SubscriptionType  string             `json:"subscriptionType"`
 	CallbackReference string             `json:"callbackReference"`
 	Links             *SubscriptionLinks `json:"_links,omitempty"` // only in an answer
-	// FilteringCriteria says which changes are notified. Absent means all.
+	// FilteringCriteria says which changes of services are notified. Absent means all.
 	FilteringCriteria *FilteringCriteria `json:"filteringCriteria,omitempty"`
+	// AppInstanceID is the application whose termination is notified; "" for changes of
+	// services.
+	AppInstanceID string `json:"appInstanceId,omitempty"`
 }
 
 // SubscriptionLinks are the links of Subscription.

@@ -7,13 +7,31 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Application is the registration of an application instance.
+// Application is what the platform keeps of an application instance: its registration, and how
+// far it is in its life.
 type Application struct {
-	Info mp1.AppInfo // AppInstanceID names it
+	Info mp1.AppInfo // AppInstanceID names it; nothing else is set if it is Unregistered
+	// Unregistered says that the application did not register: the platform admits everybody,
+	// or knows the application by its configuration. The rest is kept all the same.
+	Unregistered bool
+	// ReadyAt is when the application said last that it is ready (confirm_ready), by the wall
+	// clock in Unix nanoseconds; 0: it did not.
+	ReadyAt int64
+	// Termination is the termination that goes on; nil: none does.
+	Termination *Termination
 	// Leaving says that the application is being removed. The registration is erased when
 	// nothing that the application had is left.
 	Leaving bool
 	At      heartbeat.Revision // of its last write; 0: there is none
+}
+
+// Termination is the graceful termination of an application: it is notified, and ends when the
+// application confirms it or Timeout is over, whichever comes first.
+type Termination struct {
+	Action    mp1.OperationAction
+	Timeout   uint32 // seconds
+	Begun     int64  // wall clock, Unix nanoseconds; it also tells terminations of one application apart
+	Confirmed bool   // the application confirmed it
 }
 
 // Applications is what the store offers to those who keep registrations. Its errors

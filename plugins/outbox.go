@@ -7,17 +7,21 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Event is one entry of the outbox: a change of an instance, written in the transaction that
-// made the change. It carries all that a filter and a notification need.
+// Event is one entry of the outbox: a change of an instance, or that an application is being
+// terminated, written in the transaction that made the change. It carries all that a filter
+// and a notification need.
 type Event struct {
-	At         heartbeat.Revision // at which it was committed; notifications follow this order
-	ID         heartbeat.ID
-	Owner      string
-	Change     heartbeat.Change
-	State      heartbeat.State // after the change; of a removed instance: the one it had
-	Made       int64           // wall clock, Unix nanoseconds
-	Attributes string          // the service as it was registered
-	Size       int             // bytes that the store keeps for it, key and value
+	At    heartbeat.Revision // at which it was committed; notifications follow this order
+	Owner string             // the application whose instance it is, or that is being terminated
+	// Termination says that Owner is being terminated; nil: the event is a change of the
+	// instance ID, and Change, State and Attributes say which.
+	Termination *Termination
+	ID          heartbeat.ID
+	Change      heartbeat.Change
+	State       heartbeat.State // after the change; of a removed instance: the one it had
+	Made        int64           // wall clock, Unix nanoseconds
+	Attributes  string          // the service as it was registered
+	Size        int             // bytes that the store keeps for it, key and value
 }
 
 // Service is the service after the change, as filters see it. The error says that the
