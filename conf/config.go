@@ -21,6 +21,7 @@ type Config struct {
 	Liveness     Liveness
 	Discovery    Discovery
 	Notify       Notify
+	Rules        Rules
 	Limits       Limits
 	Identity     Identities
 	Audit        Audit
@@ -178,6 +179,7 @@ func defaults(mode Compat) Config {
 			DeregisterAfter: 24 * time.Hour,
 		},
 		Notify:   Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
+		Rules:    Rules{DNS: DNSRules{Driver: DNSNone}},
 		Limits:   defaultLimits(),
 		Identity: defaultIdentities(),
 		Compat:   CompatNone,

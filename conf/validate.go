@@ -48,6 +48,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.window()
 	k.removal()
 	k.notify()
+	k.rules()
 	k.limits()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
 }
