@@ -20,7 +20,8 @@ type Application struct {
 	// Termination is the termination that goes on; nil: none does.
 	Termination *Termination
 	// Leaving says that the application is being removed. The registration is erased when
-	// nothing that the application had is left.
+	// nothing that the application had is left. ReadyAt and Termination are not stored any
+	// more: a replica of an earlier release, where it registers anew, would carry them over.
 	Leaving bool
 	At      heartbeat.Revision // of its last write; 0: there is none
 }
@@ -40,6 +41,10 @@ type Applications interface {
 	// SaveApplication writes a registration whose last write is still a.At (0: there is
 	// none) and returns the new one; ErrConflict: it is not.
 	SaveApplication(ctx context.Context, a Application) (heartbeat.Revision, error)
+	// BeginTermination does what SaveApplication does and, in the same transaction, writes
+	// the event of a.Termination, which must be set, to the outbox. A crash leaves both or
+	// neither. ErrConflict also says that there is an event of this Termination.Begun.
+	BeginTermination(ctx context.Context, a Application) (heartbeat.Revision, error)
 	// EraseApplication erases a registration whose last write is still at; ErrConflict:
 	// it is not.
 	EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error)

@@ -16,10 +16,11 @@ type fakeStore struct {
 	at          heartbeat.Revision
 	apps        map[string]plugins.Application
 	fail        error
-	gate        chan struct{} // reads wait until it is closed; nil: they do not
-	read        atomic.Int64  // reads so far
-	save, erase error         // of writes; nil: they are done
-	lost        int           // so many saves are overtaken by somebody else
+	gate        chan struct{}         // reads wait until it is closed; nil: they do not
+	read        atomic.Int64          // reads so far
+	save, erase error                 // of writes; nil: they are done
+	lost        int                   // so many saves are overtaken by somebody else
+	begun       []plugins.Application // by BeginTermination, in order
 }
 
 func (s *fakeStore) SaveApplication(_ context.Context, a plugins.Application) (heartbeat.Revision, error) {
@@ -38,6 +39,16 @@ func (s *fakeStore) SaveApplication(_ context.Context, a plugins.Application) (h
 	a.At = s.at
 	s.apps[a.Info.AppInstanceID] = a
 	return s.at, nil
+}
+
+func (s *fakeStore) BeginTermination(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	at, err := s.SaveApplication(ctx, a)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.begun = append(s.begun, s.apps[a.Info.AppInstanceID])
+	}
+	return at, err
 }
 
 func (s *fakeStore) EraseApplication(_ context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {

@@ -37,6 +37,10 @@ func (b *fakeBase) SaveApplication(ctx context.Context, a plugins.Application) (
 	return b.fakeStore.SaveApplication(ctx, a)
 }
 
+func (b *fakeBase) BeginTermination(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	return b.fakeStore.BeginTermination(ctx, a)
+}
+
 func (b *fakeBase) EraseApplication(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
 	if b.erased != nil {
 		defer func() { b.erased <- app }()

@@ -33,15 +33,20 @@ const (
 	ReplicaPrefix    = "/mep/rep/"
 	AppPrefix        = "/mep/app/"
 	CredentialPrefix = "/mep/crd/"
-	Cluster          = "/mep/cluster"  // which schema the store has
-	Restored         = "/mep/restored" // that the store was restored, and when
+	// What concerns terminations stands beside the outbox and the subscriptions, and not among
+	// them: a release that knows of changes of services only would take an event of the first
+	// for damage and erase it, and send to the second what it did not ask for.
+	TerminationPrefix    = "/mep/obt/"     // events
+	TerminationSubPrefix = "/mep/sbt/"     // subscriptions
+	Cluster              = "/mep/cluster"  // which schema the store has
+	Restored             = "/mep/restored" // that the store was restored, and when
 )
 
 // The first keys behind a range that one watch covers: events of several watches have no
 // order between them. Whoever watches passes over what is not for him.
 const (
 	WatchedEnd     = "/mep/rep0" // from InstancePrefix on: projections, records and replicas
-	OutboxEnd      = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions
+	OutboxEnd      = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions, those of terminations too
 	AppsEnd        = "/mep/app0" // from AppPrefix on
 	CredentialsEnd = "/mep/crd0" // from CredentialPrefix on
 )
@@ -72,6 +77,12 @@ func Record(id heartbeat.ID) string { return RecordPrefix + string(id) }
 // Event is the key of an event: that of the seq-th change of an instance.
 func Event(id heartbeat.ID, seq uint64) string {
 	return fmt.Sprintf("%s%s/%016x", OutboxPrefix, id, seq)
+}
+
+// Termination is the key of the event that an application is being terminated; begun tells
+// its terminations apart.
+func Termination(app string, begun int64) string {
+	return fmt.Sprintf("%s%s/%016x", TerminationPrefix, app, begun)
 }
 
 // Instance names an instance as ServiceComb does.

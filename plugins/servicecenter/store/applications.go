@@ -17,11 +17,23 @@ import (
 
 var _ plugins.Applications = (*Store)(nil)
 
-// application is the value of one registration's key.
+// application is the value of one application's key.
 type application struct {
-	Schema  int         `json:"schema"`
-	Info    mp1.AppInfo `json:"info"`
-	Leaving bool        `json:"leaving,omitempty"`
+	Schema int `json:"schema"`
+	// Info is absent of an application that did not register. The releases before cannot read
+	// such a value, and so do not take it for a registration.
+	Info         mp1.AppInfo  `json:"info,omitzero"`
+	Leaving      bool         `json:"leaving,omitempty"`
+	Unregistered bool         `json:"unregistered,omitempty"`
+	ReadyAt      int64        `json:"readyAt,omitempty"`
+	Termination  *termination `json:"termination,omitempty"`
+}
+
+type termination struct {
+	Action    mp1.OperationAction `json:"action"`
+	Timeout   uint32              `json:"timeout"`
+	Begun     int64               `json:"begun"`
+	Confirmed bool                `json:"confirmed,omitempty"`
 }
 
 // decodeApplication also returns the members that this release does not know.
@@ -29,29 +41,67 @@ func decodeApplication(kv *mvccpb.KeyValue) (a plugins.Application, unknown stri
 	var v application
 	id := strings.TrimPrefix(string(kv.Key), keys.AppPrefix)
 	unknown, err := decode(kv.Value, &v)
+	if v.Unregistered && v.Info.AppInstanceID == "" {
+		v.Info = mp1.AppInfo{AppInstanceID: id}
+	}
 	if err != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
 		return plugins.Application{}, "", false
 	}
-	return plugins.Application{Info: v.Info, Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}, unknown, true
+	a = plugins.Application{Info: v.Info, Unregistered: v.Unregistered, ReadyAt: v.ReadyAt, Termination: (*plugins.Termination)(v.Termination),
+		Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}
+	return a, unknown, true
+}
+
+func encodeApplication(a *plugins.Application) ([]byte, error) {
+	v := application{Schema: heartbeat.Schema, Info: a.Info, Leaving: a.Leaving, Unregistered: a.Unregistered}
+	if a.Unregistered {
+		v.Info = mp1.AppInfo{}
+	}
+	if !a.Leaving {
+		v.ReadyAt, v.Termination = a.ReadyAt, (*termination)(a.Termination)
+	}
+	return json.Marshal(v)
 }
 
 // SaveApplication implements plugins.Applications.
 func (s *Store) SaveApplication(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
-	value, err := json.Marshal(application{Schema: heartbeat.Schema, Info: a.Info, Leaving: a.Leaving})
-	if err != nil {
-		return 0, err
-	}
-	key := keys.AppPrefix + a.Info.AppInstanceID
 	class := quota.Grow
 	if a.Leaving {
 		class = quota.Free // what it has is about to go
 	}
-	more := s.unknown.members(key, int64(a.At))
-	at, err := s.writeAt(ctx, class, key, a.At, clientv3.OpPut(key, withMembers(string(value), more)))
-	if err == nil {
-		s.unknown.set(key, int64(at), more)
+	return s.saveApplication(ctx, class, &a, nil)
+}
+
+// BeginTermination implements plugins.Applications. A full store refuses it only to an
+// application of which it holds nothing: to the others it is the way to make room.
+func (s *Store) BeginTermination(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
+	put, err := terminationOp(&a)
+	if err != nil {
+		return 0, err
 	}
-	return at, err
+	class := quota.Free
+	if a.At == 0 {
+		class = quota.Grow
+	}
+	return s.saveApplication(ctx, class, &a, []clientv3.Cmp{absent(string(put.KeyBytes()))}, put)
+}
+
+// saveApplication writes an application whose last write is a.At, and what more is to be
+// written with it under further compares.
+func (s *Store) saveApplication(ctx context.Context, c quota.Class, a *plugins.Application, compares []clientv3.Cmp, ops ...clientv3.Op) (heartbeat.Revision, error) {
+	value, err := encodeApplication(a)
+	if err != nil {
+		return 0, err
+	}
+	key := keys.AppPrefix + a.Info.AppInstanceID
+	more := s.unknown.members(key, int64(a.At))
+	compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", int64(a.At)))
+	res, err := s.commit(ctx, c, compares, append(ops, clientv3.OpPut(key, withMembers(string(value), more)))...)
+	if err != nil {
+		return 0, err
+	}
+	s.unknown.set(key, res.Header.Revision, more)
+	return heartbeat.Revision(res.Header.Revision), nil
 }
 
 // readApplication reads a value that may be written again.

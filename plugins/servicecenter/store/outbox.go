@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
@@ -45,6 +46,32 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 	}
 	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
 		Made: e.At, Attributes: canonical(e.Attributes), Size: len(kv.Key) + len(kv.Value)}, true
+}
+
+// terminationEvent is the value of one key of the outbox of terminations.
+type terminationEvent struct {
+	Schema  int                 `json:"schema"`
+	App     string              `json:"app"`
+	Action  mp1.OperationAction `json:"action"`
+	Timeout uint32              `json:"timeout"`
+	Begun   int64               `json:"begun"`
+}
+
+// terminationOp puts the event of the termination of an application.
+func terminationOp(a *plugins.Application) (clientv3.Op, error) {
+	app, t := a.Info.AppInstanceID, a.Termination
+	value, err := encode(terminationEvent{Schema: heartbeat.Schema, App: app, Action: t.Action, Timeout: t.Timeout, Begun: t.Begun})
+	return clientv3.OpPut(keys.Termination(app, t.Begun), value), err
+}
+
+// decodeTermination reads what terminationOp put.
+func decodeTermination(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
+	var e terminationEvent
+	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || !mp1.ValidID(e.App) || keys.Termination(e.App, e.Begun) != string(kv.Key) {
+		return nil, false
+	}
+	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), Owner: e.App, Made: e.Begun, Size: len(kv.Key) + len(kv.Value),
+		Termination: &plugins.Termination{Action: e.Action, Timeout: e.Timeout, Begun: e.Begun}}, true
 }
 
 // FollowOutbox implements plugins.Outbox, as Follow does for the engine.
