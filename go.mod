@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/apache/servicecomb-service-center v1.4.1-0.20210209095158-03e61187ded4
+	github.com/coder/websocket v1.8.15
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/go-chassis/cari v0.7.1-0.20220815112157-2c62cc5ae1a3
 	github.com/go-chassis/go-archaius v1.5.1

@@ -24,8 +24,10 @@ const (
 	rememberedIDs   = 10000
 )
 
-// Notifications is the http.Handler at the CallbackReference of subscriptions. It hands each
-// notification over as an [mp1.Notification], once.
+// Notifications is the http.Handler at the CallbackReference of subscriptions, and takes what
+// [Client.Receive] brings by a WebSocket. It hands each notification over once: as an
+// [mp1.Notification], or with [OnTermination] as an [mp1.TerminationNotification]. A
+// TestNotification, by which a platform tries the callback of a subscription, is taken and handed over to nobody.
 //
 // A platform sends a notification until it is told that it was taken, so the same one may
 // come again, or while it is still being handled. It has the same webhook-id then, and is
@@ -42,9 +44,10 @@ const (
 // its keys cannot be had. MEC 011 has no signature; our platform adds one. For others, a path that
 // cannot be guessed, https, and asking the platform before acting on a change help.
 type Notifications struct {
-	handle   func(context.Context, mp1.Notification) error
-	verifier *Verifier // nil: everybody is believed
-	app      string    // whose subscriptions count; "": anybody's
+	handle     func(context.Context, mp1.Notification) error
+	terminated func(context.Context, mp1.TerminationNotification) error
+	verifier   *Verifier // nil: everybody is believed
+	app        string    // whose subscriptions count; "": anybody's
 
 	mu      sync.Mutex
 	running map[string]chan struct{} // being handled; closed when that ends
@@ -53,7 +56,8 @@ type Notifications struct {
 	next    int
 }
 
-// NewNotifications returns a handler that hands notifications over to a function. The function is
+// NewNotifications returns a handler that hands notifications of changes of services over to a
+// function; nil refuses them. The function is
 // called by several goroutines if there are several subscriptions; our platform sends the
 // notifications of one subscription one after the other, in order. The context ends with
 // the request: when the platform waits no longer, it will send the notification again.
@@ -68,7 +72,16 @@ func NewNotifications(handle func(context.Context, mp1.Notification) error, opti
 // NotificationsOption is an option of [NewNotifications].
 type NotificationsOption func(*Notifications)
 
-// VerifiedBy has only those notifications handed over that the verifier accepts.
+// OnTermination has notifications of the termination of an application handed over to a
+// function, as those of changes of services are to that of [NewNotifications]. Without it they
+// are refused. When it returns nil the platform has been told only that the notification has come:
+// [Client.ConfirmTermination] says that the application may be terminated.
+func OnTermination(f func(context.Context, mp1.TerminationNotification) error) NotificationsOption {
+	return func(n *Notifications) { n.terminated = f }
+}
+
+// VerifiedBy has only those notifications handed over that the verifier accepts. What comes by
+// a WebSocket is not signed: the platform at the other end has proved who it is.
 func VerifiedBy(v *Verifier) NotificationsOption { return func(n *Notifications) { n.verifier = v } }
 
 // OfApplication has only those notifications handed over that are of a subscription of the
@@ -82,15 +95,26 @@ func ofApplication(href, app string) bool {
 	if err != nil {
 		return false
 	}
-	_, id, ok := strings.Cut(u.Path, mp1.Base+"/applications/"+app+"/subscriptions/")
-	return ok && id != "" && !strings.Contains(id, "/")
+	for _, base := range []string{mp1.Base, mp1.AppSupportBase} {
+		if _, id, ok := strings.Cut(u.Path, base+"/applications/"+app+"/subscriptions/"); ok {
+			return id != "" && !strings.Contains(id, "/")
+		}
+	}
+	return false
 }
 
 // ServeHTTP implements http.Handler.
 func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	notification, status := n.read(w, r)
+	handOver, status := n.read(w, r)
 	if status == 0 {
-		status = n.take(r.Context(), r.Header.Get(webhookID), notification)
+		switch err := n.take(r.Context(), r.Header.Get(webhookID), handOver); {
+		case err == nil:
+			status = http.StatusNoContent
+		case errors.Is(err, ErrEndSubscription):
+			status = http.StatusGone
+		default:
+			status = http.StatusServiceUnavailable
+		}
 		if n.verifier != nil && status == http.StatusServiceUnavailable {
 			n.verifier.takeBack(r.Header)
 		}
@@ -100,33 +124,65 @@ func (n *Notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read reads a request. status is 0, or with what it is refused. What was not verified is not
 // parsed.
-func (n *Notifications) read(w http.ResponseWriter, r *http.Request) (out mp1.Notification, status int) {
+func (n *Notifications) read(w http.ResponseWriter, r *http.Request) (handOver func(context.Context) error, status int) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return out, http.StatusMethodNotAllowed
+		return nil, http.StatusMethodNotAllowed
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return out, http.StatusUnsupportedMediaType
+		return nil, http.StatusUnsupportedMediaType
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return out, http.StatusRequestEntityTooLarge
+		return nil, http.StatusRequestEntityTooLarge
 	case err != nil, len(r.Header.Get(webhookID)) > maxWebhookID:
-		return out, http.StatusBadRequest
+		return nil, http.StatusBadRequest
 	}
 	if status := n.verify(r, data); status != 0 {
-		return out, status
+		return nil, status
 	}
-	if json.Unmarshal(data, &out) != nil || out.NotificationType != mp1.NotificationType {
-		return out, http.StatusBadRequest
+	return n.parse(data)
+}
+
+// testNotification is the notificationType of the POST by which a platform tries a callback
+// (MEC 009 v3.1.1 §6.12a).
+const testNotification = "TestNotification"
+
+// parse reads a notification and returns what hands it over. status is 0, or with what the
+// notification is refused.
+func (n *Notifications) parse(data []byte) (handOver func(context.Context) error, status int) {
+	var head struct {
+		NotificationType string                `json:"notificationType"`
+		Links            mp1.NotificationLinks `json:"_links"`
 	}
-	if n.app != "" && !ofApplication(out.Links.Subscription.Href, n.app) {
-		return out, http.StatusForbidden
+	if json.Unmarshal(data, &head) != nil {
+		return nil, http.StatusBadRequest
 	}
-	return out, 0
+	switch kind := head.NotificationType; {
+	case kind == mp1.NotificationType && n.handle != nil:
+		var changes mp1.Notification
+		if json.Unmarshal(data, &changes) != nil {
+			return nil, http.StatusBadRequest
+		}
+		handOver = func(ctx context.Context) error { return n.handle(ctx, changes) }
+	case kind == mp1.TerminationNotificationType && n.terminated != nil:
+		var termination mp1.TerminationNotification
+		if json.Unmarshal(data, &termination) != nil {
+			return nil, http.StatusBadRequest
+		}
+		handOver = func(ctx context.Context) error { return n.terminated(ctx, termination) }
+	case kind == testNotification:
+		handOver = func(context.Context) error { return nil }
+	default:
+		return nil, http.StatusBadRequest
+	}
+	if n.app != "" && !ofApplication(head.Links.Subscription.Href, n.app) {
+		return nil, http.StatusForbidden
+	}
+	return handOver, 0
 }
 
 func (n *Notifications) verify(r *http.Request, body []byte) (status int) {
@@ -142,35 +198,30 @@ func (n *Notifications) verify(r *http.Request, body []byte) (status int) {
 	return 0
 }
 
-// take hands a notification over unless that was done, and returns the status of the answer.
-func (n *Notifications) take(ctx context.Context, id string, notification mp1.Notification) int {
+// take hands a notification over unless that was done. Its error is that of the function, or
+// that another one was still at it when ctx ended.
+func (n *Notifications) take(ctx context.Context, id string, handOver func(context.Context) error) error {
 	for id != "" {
 		first, other := n.begin(id)
 		if first {
 			break
 		}
 		if other == nil {
-			return http.StatusNoContent
+			return nil
 		}
 		select {
 		case <-other: // it may have failed
 		case <-ctx.Done():
-			return http.StatusServiceUnavailable
+			return ctx.Err()
 		}
 	}
 	taken := false
 	if id != "" {
 		defer func() { n.end(id, taken) }() // also when the function panics
 	}
-	err := n.handle(ctx, notification)
+	err := handOver(ctx)
 	taken = err == nil
-	switch {
-	case taken:
-		return http.StatusNoContent
-	case errors.Is(err, ErrEndSubscription):
-		return http.StatusGone
-	}
-	return http.StatusServiceUnavailable
+	return err
 }
 
 // begin reports whether the caller is the one to hand the notification over. If not, another

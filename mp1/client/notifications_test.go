@@ -112,17 +112,18 @@ func TestAFunctionThatPanicsDoesNotHoldItsNotificationBack(t *testing.T) {
 
 func TestIDsAreRememberedUpToABound(t *testing.T) {
 	calls := 0
-	h := NewNotifications(func(context.Context, mp1.Notification) error { calls++; return nil })
+	h := NewNotifications(nil)
 	const n = 2*rememberedIDs + 10
+	count := func(context.Context) error { calls++; return nil }
 	for i := range n {
-		require.Equal(t, http.StatusNoContent, h.take(t.Context(), fmt.Sprint(i), mp1.Notification{}))
+		require.NoError(t, h.take(t.Context(), fmt.Sprint(i), count))
 	}
 	require.Equal(t, n, calls)
 	require.Len(t, h.handled, rememberedIDs)
 	require.Len(t, h.oldest, rememberedIDs)
-	h.take(t.Context(), fmt.Sprint(n-rememberedIDs), mp1.Notification{})
+	require.NoError(t, h.take(t.Context(), fmt.Sprint(n-rememberedIDs), count))
 	require.Equal(t, n, calls, "the oldest that is remembered")
-	h.take(t.Context(), fmt.Sprint(n-rememberedIDs-1), mp1.Notification{})
+	require.NoError(t, h.take(t.Context(), fmt.Sprint(n-rememberedIDs-1), count))
 	require.Equal(t, n+1, calls)
 }
 
@@ -145,5 +146,41 @@ func TestWhatIsNoNotificationIsRefused(t *testing.T) {
 		w = httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		require.Equal(t, 415, w.Code)
+	}
+}
+
+const terminationJSON = `{"notificationType":"AppTerminationNotification","operationAction":"TERMINATING","maxGracefulTimeout":30,"_links":{
+	"subscription":{"href":"/mec_app_support/v1/applications/a/subscriptions/s1"},"confirmTermination":{"href":"/mec_app_support/v1/applications/a/confirm_termination"}}}`
+
+func TestATerminationIsHandedOverOnce(t *testing.T) {
+	var got []mp1.TerminationNotification
+	var fails error
+	h := NewNotifications(nil, OfApplication("a"), OnTermination(func(_ context.Context, n mp1.TerminationNotification) error {
+		got = append(got, n)
+		return fails
+	}))
+	fails = errors.New("not now")
+	require.Equal(t, 503, notify(t.Context(), h, "a", terminationJSON))
+	fails = nil
+	for range 3 {
+		require.Equal(t, 204, notify(t.Context(), h, "a", terminationJSON))
+	}
+	require.Len(t, got, 2, "an id counts only when the function has succeeded")
+	require.Equal(t, mp1.Terminating, got[1].OperationAction)
+	require.EqualValues(t, 30, got[1].MaxGracefulTimeout)
+	require.Equal(t, "/mec_app_support/v1/applications/a/confirm_termination", got[1].Links.ConfirmTermination.Href)
+	require.Equal(t, 403, notify(t.Context(), h, "b", strings.Replace(terminationJSON, "applications/a/subscriptions", "applications/other/subscriptions", 1)))
+	require.Equal(t, 400, notify(t.Context(), h, "c", notificationJSON), "nobody takes changes of services")
+	require.Equal(t, 400, notify(t.Context(), h, "d", strings.Replace(terminationJSON, "30", `"30"`, 1)))
+	require.Len(t, got, 2)
+}
+
+// A platform tries a callback before it accepts the subscription, and the answer must be 204.
+func TestATestNotificationIsTakenAndHandedToNobody(t *testing.T) {
+	h := NewNotifications(nil, OfApplication("a"))
+	for _, base := range []string{"/mec_app_support/v1", "/mep/mec_service_mgmt/v1"} {
+		body := `{"notificationType":"TestNotification","_links":{"subscription":{"href":"` + base + `/applications/a/subscriptions/s1"}}}`
+		require.Equal(t, 204, notify(t.Context(), h, "t", body))
+		require.Equal(t, 403, notify(t.Context(), h, "t", strings.Replace(body, "/a/", "/b/", 1)))
 	}
 }

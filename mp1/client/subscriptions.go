@@ -18,7 +18,7 @@ func (c *Client) Subscribe(ctx context.Context, app string, s mp1.Subscription, 
 	if err != nil {
 		return out, err
 	}
-	s.SubscriptionType, s.Links = mp1.SubscriptionType, nil
+	s.SubscriptionType, s.AppInstanceID, s.Links = mp1.SubscriptionType, "", nil
 	err = c.call(ctx, request{method: http.MethodPost, path: path, body: s, status: http.StatusCreated, options: options}, &out)
 	return out, err
 }
@@ -84,8 +84,12 @@ func (c *Client) Subscriptions(ctx context.Context, app string) ([]mp1.Subscript
 	if err != nil {
 		return nil, err
 	}
+	return c.links(ctx, path)
+}
+
+func (c *Client) links(ctx context.Context, path string) ([]mp1.SubscriptionLink, error) {
 	var out mp1.SubscriptionLinkList
-	err = c.call(ctx, request{method: http.MethodGet, path: path, status: http.StatusOK, maxBytes: maxLinks}, &out)
+	err := c.call(ctx, request{method: http.MethodGet, path: path, status: http.StatusOK, maxBytes: maxLinks}, &out)
 	return out.Links.Subscriptions, err
 }
 

@@ -14,8 +14,8 @@ import (
 // module of its own.
 func TestWhatAnEmbedderGetsIsSmall(t *testing.T) {
 	for pkg, modules := range map[string][]string{
-		"./mp1/client": nil,
-		"./agent": {"github.com/prometheus/", "golang.org/x/oauth2", "golang.org/x/sys/", "google.golang.org/protobuf/", "github.com/beorn7/perks/",
+		"./mp1/client": {"github.com/coder/websocket"},
+		"./agent": {"github.com/coder/websocket", "github.com/prometheus/", "golang.org/x/oauth2", "golang.org/x/sys/", "google.golang.org/protobuf/", "github.com/beorn7/perks/",
 			"github.com/cespare/xxhash/", "github.com/klauspost/compress/", "github.com/munnerz/goautoneg"},
 	} {
 		list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg)
