@@ -22,6 +22,7 @@ type Config struct {
 	Discovery    Discovery
 	Notify       Notify
 	Rules        Rules
+	Timing       Timing
 	Limits       Limits
 	Identity     Identities
 	Audit        Audit

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // setting ties a key to its place in a Config. The pointer's type decides what
@@ -17,7 +19,7 @@ import (
 type setting struct {
 	path string
 	flag string // the flag that sets it too, or ""
-	ptr  any    // *string, *bool, *int, *Size, *time.Duration, *[]string, *[]netip.Prefix, *Roles, *choice, *Secret
+	ptr  any    // *string, *bool, *int, *Size, *time.Duration, *[]string, *[]netip.Prefix, *[]mp1.NTPServer, *[]mp1.PTPMaster, *Roles, *choice, *Secret
 }
 
 // choice is a string that must be one of a few.
@@ -92,6 +94,8 @@ func settings(c *Config) []setting {
 		{"rules.dns.zone", "", &c.Rules.DNS.Zone},
 		{"rules.dns.tsigKeyFile", "", &c.Rules.DNS.TSIGKeyFile},
 		{"rules.dns.url", "", &c.Rules.DNS.URL},
+		{"timing.ntpServers", "", &c.Timing.NTPServers},
+		{"timing.ptpMasters", "", &c.Timing.PTPMasters},
 		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
 		{"limits.writesBurst", "", &c.Limits.WritesBurst},
 		{"limits.listsPerSecond", "", &c.Limits.ListsPerSecond},
@@ -134,7 +138,7 @@ func (s setting) env() string {
 
 func (s setting) isList() bool {
 	switch s.ptr.(type) {
-	case *[]string, *[]netip.Prefix, *Roles:
+	case *[]string, *[]netip.Prefix, *[]mp1.NTPServer, *[]mp1.PTPMaster, *Roles:
 		return true
 	}
 	return false
@@ -174,6 +178,10 @@ func (s setting) assign(v value) error {
 		return nil
 	case *[]netip.Prefix:
 		return assignPrefixes(p, v.words)
+	case *[]mp1.NTPServer:
+		return assignNTPServers(p, v.words)
+	case *[]mp1.PTPMaster:
+		return assignPTPMasters(p, v.words)
 	case *Roles:
 		return assignRoles(p, v.words)
 	}

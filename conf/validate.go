@@ -49,6 +49,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.removal()
 	k.notify()
 	k.rules()
+	k.timing()
 	k.limits()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
 }

@@ -105,6 +105,7 @@ type Host struct {
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)
 	Registrations server.Registrations
+	Timing        server.Timing // from the appsupport plugin
 	// Ready says whether all lists are loaded and the store was reached. Each plugin with
 	// a list replaces it by a function that asks the one before too.
 	Ready func() bool

@@ -21,6 +21,7 @@ type Options struct {
 	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
 	EdgeGallery          bool          // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
 	Registrations        Registrations // nil: there are no routes of registrations of applications
+	Timing               Timing        // nil: there are no routes of the time
 	Limits               Limits        // nil: nothing is limited
 	// MayActFor says whether who sent the request may act for an application that the path
 	// does not name. nil: everybody may.
@@ -122,7 +123,7 @@ func Routes(r Registry, o Options) []Route {
 		for _, res := range s.resources() {
 			out = append(out, s.routes(prefix, mp1.Base, res)...)
 		}
-		for _, res := range s.registrationResources() {
+		for _, res := range slices.Concat(s.registrationResources(), s.timingResources()) {
 			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package appsupport keeps the registrations of application instances: which the platform
-// knows, and that everything they have is removed together with them. It must not know what
-// they have, nor the store that holds the registrations.
+// knows, and that everything they have is removed together with them. It also tells them the
+// time. It must not know what they have, nor the store that holds the registrations.
 package appsupport
 
 import (
@@ -34,6 +34,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d.ready = h.Ready
 	h.Admitted = d.admitted
 	h.Registrations = d
+	h.Timing = newTiming(h.Config.Timing, h.Log)
 	h.Go(func(ctx context.Context) {
 		h.Base.FollowApplications(ctx, d.load, d.see, func(reason string, err error) {
 			if ctx.Err() == nil {
