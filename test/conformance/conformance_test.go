@@ -32,9 +32,10 @@ var (
 	shared *mep.Server
 )
 
-// settings: the quickest detection there is, and applications must register, for the
-// suite asks on behalf of unknown ones.
-var settings = append([]string{"MEP_APPLICATIONS_ADMISSION=registered"}, mep.Fast...)
+// settings: the quickest detection there is; applications must register, for the suite asks on
+// behalf of unknown ones; and there are sources of time to tell of.
+var settings = append([]string{"MEP_APPLICATIONS_ADMISSION=registered",
+	"MEP_TIMING_NTP_SERVERS=ntp.example minpoll 4 maxpoll 17,192.0.2.1 priority 2 key 7", "MEP_TIMING_PTP_MASTERS=2001:db8::1 rate 10"}, mep.Fast...)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

@@ -129,12 +129,14 @@ var self = regexp.MustCompile(`"self":\{"href":"([^"]+)"`)
 // program; what only a broken store provokes, by the surface over one.
 func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	j := newChecker(t)
-	s := mep.Start(t, "MEP_APPLICATIONS_MAX_SERVICES=3", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1")
+	s := mep.Start(t, "MEP_APPLICATIONS_MAX_SERVICES=3", "MEP_APPLICATIONS_MAX_SUBSCRIPTIONS=1",
+		"MEP_TIMING_NTP_SERVERS=ntp.example,192.0.2.1 key 3", "MEP_TIMING_PTP_MASTERS=2001:db8::1")
 	for _, prefix := range []string{"", "/mep"} {
 		j.services(s, prefix+mp1.Base, fmt.Sprint("app", len(prefix)))
 		j.subscriptions(s, prefix+mp1.Base+"/applications/"+fmt.Sprint("app", len(prefix))+"/subscriptions")
 		j.registrations(s, prefix+mp1.AppSupportBase+"/registrations")
 	}
+	j.time(s)
 	for _, path := range []string{"/health", "/ready", "/metrics", "/openapi.yaml", "/docs", mp1.WebhookKeysPath} {
 		j.do(s, 200, "GET", path, "")
 	}
@@ -163,7 +165,8 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 // identities, which plugins tests.
 var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
-	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503"}
+	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
+	"GET " + mp1.AppSupportBase + "/timing/current_time 503", "GET " + mp1.AppSupportBase + "/timing/timing_caps 503"}
 
 func (j *checker) services(s *mep.Server, base, application string) {
 	mine := base + "/applications/" + application + "/services"
@@ -288,6 +291,13 @@ func (j *checker) registrations(s *mep.Server, all string) {
 	j.do(s, 404, "PUT", one, app)
 }
 
+func (j *checker) time(s *mep.Server) {
+	for _, one := range []string{"/timing/current_time", "/timing/timing_caps"} {
+		j.do(s, 200, "GET", mp1.AppSupportBase+one, "")
+		j.bad(s, 400, "GET", mp1.AppSupportBase+one+"?x=1", "")
+	}
+}
+
 // bodies are those that the document allows, by operation.
 func bodies(pattern string) string {
 	switch {
@@ -329,7 +339,7 @@ func (j *checker) tooLong(s *mep.Server) {
 func (j *checker) broken(err error, want int) {
 	m := http.NewServeMux()
 	n := nothing{err}
-	for _, r := range server.Routes(n, server.Options{Subscriptions: n, Registrations: n}) {
+	for _, r := range server.Routes(n, everything(n)) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	for pattern, o := range operations(j.doc) {

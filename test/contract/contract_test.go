@@ -73,7 +73,7 @@ func operations(d *openapi3.T) map[string]*openapi3.Operation {
 // routes are those of the surface without the alias prefix, by their pattern.
 func routes() map[string]server.Route {
 	out := map[string]server.Route{}
-	for _, r := range server.Routes(nothing{}, server.Options{Subscriptions: nothing{}, Registrations: nothing{}}) {
+	for _, r := range server.Routes(nothing{}, everything(nothing{})) {
 		if method, path, ok := strings.Cut(r.Pattern, " "); ok && !strings.HasPrefix(path, "/mep/") {
 			out[method+" "+path] = r
 		}

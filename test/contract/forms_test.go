@@ -146,7 +146,9 @@ func TestATooManyIsDescribedWhereLimitsApply(t *testing.T) {
 func (j *checker) limited() (refused []string) {
 	j.t.Helper()
 	m := http.NewServeMux()
-	for _, r := range server.Routes(nothing{}, server.Options{Subscriptions: nothing{}, Registrations: nothing{}, Limits: nothingLeft{}}) {
+	o := everything(nothing{})
+	o.Limits = nothingLeft{}
+	for _, r := range server.Routes(nothing{}, o) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	for pattern, o := range operations(j.doc) {

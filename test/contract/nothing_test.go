@@ -12,6 +12,11 @@ import (
 // are told then is hard to provoke from outside, at every route at once.
 type nothing struct{ err error }
 
+// everything are the options with which all routes are there.
+func everything(n nothing) server.Options {
+	return server.Options{Subscriptions: n, Registrations: n, Timing: n}
+}
+
 func (n nothing) Ready() bool                                    { return true }
 func (n nothing) Admitted(context.Context, string) (bool, error) { return true, nil }
 func (n nothing) Register(context.Context, server.Caller, mp1.ServiceInfo) (*server.Service, error) {
@@ -82,3 +87,6 @@ func (nothingLeft) Bytes(context.Context, string, string, int64) time.Duration {
 }
 func (nothingLeft) Listed(context.Context, string, int64)      {}
 func (nothingLeft) List(context.Context, string) time.Duration { return time.Second / 2 }
+
+func (n nothing) CurrentTime() mp1.CurrentTime { return mp1.CurrentTime{} }
+func (n nothing) TimingCaps() mp1.TimingCaps   { return mp1.TimingCaps{} }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { os.Exit(mep.Main(m)) }
 
 // patterns are those of the whole route table, "GET /path" and "/path" alike.
 func patterns() (out []string) {
-	for _, r := range server.Routes(nil, server.Options{Subscriptions: none{}, Registrations: none{}}) {
+	for _, r := range server.Routes(nil, server.Options{Subscriptions: none{}, Registrations: none{}, Timing: none{}}) {
 		out = append(out, r.Pattern)
 	}
 	slices.Sort(out)
@@ -42,6 +42,7 @@ func patterns() (out []string) {
 type none struct {
 	server.Subscriptions
 	server.Registrations
+	server.Timing
 }
 
 // send writes a request as it is and reads the answer's status; 0: the connection was
