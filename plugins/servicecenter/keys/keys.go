@@ -33,13 +33,15 @@ const (
 	ReplicaPrefix    = "/mep/rep/"
 	AppPrefix        = "/mep/app/"
 	CredentialPrefix = "/mep/crd/"
+	RulesPrefix      = "/mep/rul/"
 	// What concerns terminations stands beside the outbox and the subscriptions, and not among
 	// them: a release that knows of changes of services only would take an event of the first
 	// for damage and erase it, and send to the second what it did not ask for.
-	TerminationPrefix    = "/mep/obt/"     // events
-	TerminationSubPrefix = "/mep/sbt/"     // subscriptions
-	Cluster              = "/mep/cluster"  // which schema the store has
-	Restored             = "/mep/restored" // that the store was restored, and when
+	TerminationPrefix    = "/mep/obt/"       // events
+	TerminationSubPrefix = "/mep/sbt/"       // subscriptions
+	RuleNames            = RulesPrefix + "!" // when a domain name was added to a rule last; "!" is no id of an application
+	Cluster              = "/mep/cluster"    // which schema the store has
+	Restored             = "/mep/restored"   // that the store was restored, and when
 )
 
 // The first keys behind a range that one watch covers: events of several watches have no
@@ -49,6 +51,7 @@ const (
 	OutboxEnd      = "/mep/sub0" // from LockPrefix on: locks, events and subscriptions, those of terminations too
 	AppsEnd        = "/mep/app0" // from AppPrefix on
 	CredentialsEnd = "/mep/crd0" // from CredentialPrefix on
+	RulesEnd       = "/mep/rul0" // from RulesPrefix on
 )
 
 // NewID makes a serInstanceId: 64 lower-case hex characters, of which the first

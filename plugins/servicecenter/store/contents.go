@@ -45,6 +45,8 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 	case strings.HasPrefix(key, keys.CredentialPrefix):
 		c.Credentials++
 		_, _, ok = decodeCredential(kv)
+	case strings.HasPrefix(key, keys.RulesPrefix) && key != keys.RuleNames:
+		_, _, ok = decodeRules(kv)
 	case strings.HasPrefix(key, keys.InstancePrefix):
 		c.Instances++
 	case strings.HasPrefix(key, keys.ServicePrefix):
