@@ -28,6 +28,20 @@ type Subscription struct {
 	AppInstanceID string `json:"appInstanceId,omitempty"`
 }
 
+// OfTermination says whether it asks for the termination of an application, and not for
+// changes of services.
+func (s *Subscription) OfTermination() bool {
+	return s.SubscriptionType == TerminationSubscriptionType
+}
+
+// Base is the root of the API that it belongs to: either has subscriptions of one type.
+func (s *Subscription) Base() string {
+	if s.OfTermination() {
+		return AppSupportBase
+	}
+	return Base
+}
+
 // SubscriptionLinks are the links of Subscription.
 type SubscriptionLinks struct {
 	Self LinkType `json:"self"`

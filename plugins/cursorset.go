@@ -18,15 +18,15 @@ import (
 type CursorSet struct {
 	least      map[FilterKey]heartbeat.Revision // the lowest cursor of the subscriptions with that key
 	newest     FilterIndex[*newestOnly]         // subscriptions whose cursor has a Newest
-	first      heartbeat.Revision               // the lowest cursor of all
+	first      heartbeat.Revision               // the lowest cursor of the subscriptions to services
 	unreadable heartbeat.Revision               // the lowest cursor of those that could not be read
 	some, bad  bool                             // whether first and unreadable are set
 }
 
 // newestOnly is a subscription to which, up to Cursor.Newest, only the newest event of each
-// instance is still to be sent.
+// instance is still to be sent, or the newest termination of its application.
 type newestOnly struct {
-	asked  *mp1.FilteringCriteria
+	asked  *mp1.Subscription
 	cursor Cursor
 }
 
@@ -38,8 +38,10 @@ func (w *CursorSet) Add(s *Subscription, c Cursor) {
 	if w.least == nil {
 		w.least, w.first = map[FilterKey]heartbeat.Revision{}, math.MaxInt64
 	}
-	w.some, w.first = true, min(w.first, c.After)
-	asked := s.Asked.FilteringCriteria
+	asked := &s.Asked
+	if !asked.OfTermination() { // whose cursors may stay for months where they began
+		w.some, w.first = true, min(w.first, c.After)
+	}
 	if c.Newest > c.After {
 		w.newest.Add(asked, &newestOnly{asked, c})
 		return
@@ -61,24 +63,25 @@ func (w *CursorSet) AddUnreadable(after heartbeat.Revision) {
 }
 
 // Pending says of each event whether it is still to be sent to a subscription. events are
-// all that the outbox has of one instance, in order.
+// all that the outbox has of one instance, or of the terminations of one application, in
+// order.
 func (w *CursorSet) Pending(events []*Event) []Pending {
 	out := make([]Pending, len(events))
-	after := make([]*mp1.ServiceInfo, len(events)) // nil: it cannot be read
+	after := make([]*Subject, len(events)) // nil: it cannot be read
 	for i, e := range slices.Backward(events) {
 		if w.bad && e.At > w.unreadable {
 			out[i] = MaybePending
 		}
-		if !w.some || e.At <= w.first {
+		if e.Termination == nil && (!w.some || e.At <= w.first) {
 			continue
 		}
-		info, err := e.Service()
+		subject, err := e.Subject()
 		if err != nil {
 			out[i] = MaybePending // a replica of another release may know what it says
 			continue
 		}
-		after[i] = &info
-		if w.behind(e, &info) || w.behindNewest(events[i:], after[i:]) {
+		after[i] = &subject
+		if w.behind(e, subject) || w.behindNewest(events[i:], after[i:]) {
 			out[i] = StillPending
 		}
 	}
@@ -86,8 +89,8 @@ func (w *CursorSet) Pending(events []*Event) []Pending {
 }
 
 // behind says whether a subscription that the event concerns has a cursor before it.
-func (w *CursorSet) behind(e *Event, after *mp1.ServiceInfo) bool {
-	for i := range MatchingKeys(after) {
+func (w *CursorSet) behind(e *Event, of Subject) bool {
+	for i := range MatchingKeys(of) {
 		if at, is := w.least[i]; is && at < e.At {
 			return true
 		}
@@ -97,8 +100,8 @@ func (w *CursorSet) behind(e *Event, after *mp1.ServiceInfo) bool {
 
 // behindNewest says the same of the subscriptions that get the newest events only, for the
 // first of some events of an instance.
-func (w *CursorSet) behindNewest(events []*Event, after []*mp1.ServiceInfo) bool {
-	for p := range w.newest.Candidates(after[0]) {
+func (w *CursorSet) behindNewest(events []*Event, after []*Subject) bool {
+	for p := range w.newest.Candidates(*after[0]) {
 		if p.pending(events, after) {
 			return true
 		}
@@ -106,16 +109,16 @@ func (w *CursorSet) behindNewest(events []*Event, after []*mp1.ServiceInfo) bool
 	return false
 }
 
-func (p *newestOnly) pending(events []*Event, after []*mp1.ServiceInfo) bool {
+func (p *newestOnly) pending(events []*Event, after []*Subject) bool {
 	at, c := events[0].At, &p.cursor
 	switch {
-	case at <= c.After || !p.asked.Match(after[0]):
+	case at <= c.After || !after[0].AskedBy(p.asked):
 		return false
 	case at > c.Newest || slices.Contains(c.Group, at):
 		return true
 	}
 	for i, later := range events[1:] {
-		if later.At <= c.Newest && after[i+1] != nil && p.asked.Match(after[i+1]) {
+		if later.At <= c.Newest && after[i+1] != nil && after[i+1].AskedBy(p.asked) {
 			return false
 		}
 	}

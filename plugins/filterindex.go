@@ -7,8 +7,8 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// FilterKey is one value of a filter's criterion together with its states and localities.
-// It is a key of maps: the subscriptions that a change concerns are looked up by what the
+// FilterKey is one value of a filter's criterion together with its states and localities, or
+// the application whose termination is asked for. It is a key of maps: the subscriptions that a change concerns are looked up by what the
 // service is, for to evaluate every filter at every change would cost the product of both.
 // States and localities are sets, so that a filter with a thousand values has a thousand
 // keys, and not several thousand.
@@ -28,6 +28,7 @@ const (
 	byInstance
 	byName
 	byCategory
+	byTermination // of an application: of nothing that a filter selects
 )
 
 // states is a set of states.
@@ -59,9 +60,17 @@ func localityOf(isLocal bool) localities {
 	return 2
 }
 
-// FilterKeysOf are all keys of a filter; nil selects everything. A service matches at most
-// one of them, for each of the filter's values is listed once.
-func FilterKeysOf(c *mp1.FilteringCriteria) (out []FilterKey) {
+// terminationOf is the one key of the terminations of an application. No service has it, nor
+// has a termination any other: neither costs what is asked of the other.
+func terminationOf(app string) FilterKey { return FilterKey{by: byTermination, value: app} }
+
+// FilterKeysOf are all keys of what a subscription asks for; no filter selects every service.
+// A subject matches at most one of them, for each of the filter's values is listed once.
+func FilterKeysOf(asked *mp1.Subscription) (out []FilterKey) {
+	if asked.OfTermination() {
+		return []FilterKey{terminationOf(asked.AppInstanceID)}
+	}
+	c := asked.FilteringCriteria
 	one := FilterKey{states: anyState, local: anywhere}
 	if c == nil {
 		return []FilterKey{one}
@@ -108,10 +117,15 @@ func distinct[T ~string](values []T) []T {
 	return slices.Compact(out)
 }
 
-// MatchingKeys are the keys of all filters that can match the service i. It must agree with
-// FilteringCriteria.Match: a key that is missing here loses notifications.
-func MatchingKeys(i *mp1.ServiceInfo) iter.Seq[FilterKey] {
+// MatchingKeys are the keys of all subscriptions that can ask for the subject. It must agree
+// with Subject.AskedBy: a key that is missing here loses notifications.
+func MatchingKeys(of Subject) iter.Seq[FilterKey] {
 	return func(yield func(FilterKey) bool) {
+		i := of.Service
+		if i == nil {
+			yield(terminationOf(of.Terminated))
+			return
+		}
 		is, where := stateOf(i.State), localityOf(i.IsLocal == nil || *i.IsLocal)
 		for by, value := range valuesIn(i) {
 			for s := states(1); s <= anyState; s++ {
@@ -130,10 +144,15 @@ func valuesIn(i *mp1.ServiceInfo) iter.Seq2[criterion, string] {
 	}
 }
 
-// SingleKeysOf are the keys of the service i that name one thing only: its id, its name,
-// its category, its state or its locality.
-func SingleKeysOf(i *mp1.ServiceInfo) iter.Seq[FilterKey] {
+// SingleKeysOf are the keys of the subject that name one thing only: of a service its id, its
+// name, its category, its state or its locality.
+func SingleKeysOf(of Subject) iter.Seq[FilterKey] {
 	return func(yield func(FilterKey) bool) {
+		i := of.Service
+		if i == nil {
+			yield(terminationOf(of.Terminated))
+			return
+		}
 		for by, value := range valuesIn(i) {
 			if by != byNone && !yield(FilterKey{by: by, value: value}) {
 				return
@@ -143,11 +162,15 @@ func SingleKeysOf(i *mp1.ServiceInfo) iter.Seq[FilterKey] {
 	}
 }
 
-// NarrowestKeys are the keys, of the form that SingleKeysOf gives, under which all services
-// that a filter matches are found, by the criterion that leaves the fewest to look at. The
-// empty FilterKey alone: all services are to be looked at. A service has one of them at most.
-func NarrowestKeys(c *mp1.FilteringCriteria) (out []FilterKey) {
-	if c == nil {
+// NarrowestKeys are the keys, of the form that SingleKeysOf gives, under which all is found
+// that a subscription asks for, by the criterion that leaves the fewest to look at. The empty
+// FilterKey alone: all is to be looked at. A subject has one of them at most.
+func NarrowestKeys(asked *mp1.Subscription) (out []FilterKey) {
+	c := asked.FilteringCriteria
+	switch {
+	case asked.OfTermination():
+		return FilterKeysOf(asked)
+	case c == nil:
 		return []FilterKey{{}}
 	}
 	by, values := valuesOf(c)
@@ -168,23 +191,23 @@ func NarrowestKeys(c *mp1.FilteringCriteria) (out []FilterKey) {
 	return out
 }
 
-// FilterIndex finds the values whose filters can match a service. Its zero value is empty;
+// FilterIndex finds the values whose subscriptions can ask for a subject. Its zero value is empty;
 // it is not safe for concurrent use.
 type FilterIndex[T comparable] struct{ byKey map[FilterKey][]T }
 
-// Add enters v under a filter, under which it is not entered yet.
-func (x *FilterIndex[T]) Add(c *mp1.FilteringCriteria, v T) {
+// Add enters v under what a subscription asks for, under which it is not entered yet.
+func (x *FilterIndex[T]) Add(asked *mp1.Subscription, v T) {
 	if x.byKey == nil {
 		x.byKey = map[FilterKey][]T{}
 	}
-	for _, i := range FilterKeysOf(c) {
+	for _, i := range FilterKeysOf(asked) {
 		x.byKey[i] = append(x.byKey[i], v)
 	}
 }
 
-// Remove takes out what was added under the same filter.
-func (x *FilterIndex[T]) Remove(c *mp1.FilteringCriteria, v T) {
-	for _, i := range FilterKeysOf(c) {
+// Remove takes out what was added under the same.
+func (x *FilterIndex[T]) Remove(asked *mp1.Subscription, v T) {
+	for _, i := range FilterKeysOf(asked) {
 		all := x.byKey[i]
 		n := slices.Index(all, v)
 		if n < 0 {
@@ -201,12 +224,12 @@ func (x *FilterIndex[T]) Remove(c *mp1.FilteringCriteria, v T) {
 	}
 }
 
-// Candidates are the values whose filter can match the service i, each once; whether it
-// does, the filter decides. It costs thirty-two look-ups and what it finds, however many
-// were added.
-func (x *FilterIndex[T]) Candidates(i *mp1.ServiceInfo) iter.Seq[T] {
+// Candidates are the values whose subscription can ask for the subject, each once; whether it
+// does, Subject.AskedBy decides. It costs thirty-two look-ups, for a termination one, and what
+// it finds, however many were added.
+func (x *FilterIndex[T]) Candidates(of Subject) iter.Seq[T] {
 	return func(yield func(T) bool) {
-		for one := range MatchingKeys(i) {
+		for one := range MatchingKeys(of) {
 			for _, v := range x.byKey[one] {
 				if !yield(v) {
 					return

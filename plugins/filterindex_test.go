@@ -56,6 +56,10 @@ func anyService(r *rand.Rand) *mp1.ServiceInfo {
 	return i
 }
 
+func asking(c *mp1.FilteringCriteria) *mp1.Subscription {
+	return &mp1.Subscription{SubscriptionType: mp1.SubscriptionType, FilteringCriteria: c}
+}
+
 // A subscription that the index misses is never notified: it must find what Match says, for
 // every combination of criteria, and nothing twice.
 func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
@@ -66,15 +70,15 @@ func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 		if n%3 == 2 && len(filters) > 0 {
 			gone := r.IntN(n)
 			if c, ok := filters[gone]; ok {
-				x.Remove(c, gone)
+				x.Remove(asking(c), gone)
 				delete(filters, gone)
 			}
 		}
 		filters[n] = anyFilter(r)
-		x.Add(filters[n], n)
+		x.Add(asking(filters[n]), n)
 		i := anyService(r)
 		found := map[int]bool{}
-		for v := range x.Candidates(i) {
+		for v := range x.Candidates(Subject{Service: i}) {
 			require.False(t, found[v], "found twice: %+v", filters[v])
 			found[v] = true
 			c, ok := filters[v]
@@ -90,7 +94,7 @@ func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 		}
 	}
 	for n, c := range filters {
-		x.Remove(c, n)
+		x.Remove(asking(c), n)
 	}
 	require.Empty(t, x.byKey, "nothing is kept of whoever left")
 }
@@ -98,13 +102,51 @@ func TestTheIndexFindsWhomTheFilterMatches(t *testing.T) {
 func TestWhoDoesNotAskCostsNothing(t *testing.T) {
 	var x FilterIndex[int]
 	for n := range 10000 {
-		x.Add(&mp1.FilteringCriteria{SerNames: []string{"name"}, States: []mp1.State{mp1.Inactive}}, n)
+		x.Add(asking(&mp1.FilteringCriteria{SerNames: []string{"name"}, States: []mp1.State{mp1.Inactive}}), n)
 	}
 	looked := 0
-	for range x.Candidates(&mp1.ServiceInfo{SerName: "name", SerInstanceID: "id", State: mp1.Suspended}) {
+	for range x.Candidates(Subject{Service: &mp1.ServiceInfo{SerName: "name", SerInstanceID: "id", State: mp1.Suspended}}) {
 		looked++
 	}
 	require.Zero(t, looked, "none of them is even looked at")
+}
+
+// A platform with thousands of subscriptions to services terminates an application, and one
+// with thousands of applications that wait for their termination changes a service: neither
+// may cost a look at what asks for the other.
+func TestATerminationAndAServiceCostEachOtherNothing(t *testing.T) {
+	var x FilterIndex[int]
+	all, app := asking(nil), func(n int) *mp1.Subscription {
+		return &mp1.Subscription{SubscriptionType: mp1.TerminationSubscriptionType, AppInstanceID: fmt.Sprint("app", n)}
+	}
+	for n := range 10000 {
+		x.Add(all, -n-1)
+		x.Add(asking(&mp1.FilteringCriteria{SerNames: []string{fmt.Sprint("app", n)}}), -n-1)
+		x.Add(app(n), n)
+	}
+	var told []int
+	of := Subject{Terminated: "app7"}
+	for v := range x.Candidates(of) {
+		told = append(told, v)
+	}
+	require.Equal(t, []int{7}, told, "none of the others is even looked at")
+	require.True(t, of.AskedBy(app(7)))
+	require.False(t, of.AskedBy(app(8)))
+	require.False(t, of.AskedBy(all), "of every service, and of no application")
+	service := Subject{Service: &mp1.ServiceInfo{SerName: "other", SerInstanceID: "app7"}}
+	for v := range x.Candidates(service) {
+		require.Negative(t, v, "whoever waits for a termination is not looked at")
+	}
+	require.False(t, service.AskedBy(app(7)))
+	keys := 0
+	for range MatchingKeys(of) {
+		keys++
+	}
+	require.Equal(t, 1, keys)
+	x.Remove(app(7), 7)
+	for range x.Candidates(of) {
+		require.Fail(t, "nothing is kept of whoever left")
+	}
 }
 
 // A thousand subscriptions of a thousand names in three states each took 1.7 GB.
@@ -114,7 +156,7 @@ func TestAFilterIsEnteredOnceForEachOfItsValues(t *testing.T) {
 	for n := range 1000 {
 		c.SerNames = append(c.SerNames, fmt.Sprint("name", n))
 	}
-	require.Len(t, FilterKeysOf(c), 1000)
+	require.Len(t, FilterKeysOf(asking(c)), 1000)
 }
 
 // A state without a bit of its own is in the set of every filter: correct, and slow.

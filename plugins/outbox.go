@@ -24,16 +24,6 @@ type Event struct {
 	Size        int             // bytes that the store keeps for it, key and value
 }
 
-// Service is the service after the change, as filters see it. The error says that the
-// event's attributes cannot be read.
-func (e *Event) Service() (i mp1.ServiceInfo, err error) {
-	if i, err = mp1.ReadStored(e.Attributes); err != nil {
-		return i, err
-	}
-	i.SerInstanceID, i.State = string(e.ID), mp1.State(e.State.String())
-	return i, nil
-}
-
 // Subscription says which events a consumer is to be notified of, and where.
 type Subscription struct {
 	ID     string
@@ -112,10 +102,10 @@ type Outbox interface {
 
 	// Subscribe stores a subscription with its cursor; ErrConflict: the id is taken.
 	Subscribe(ctx context.Context, s *Subscription) (heartbeat.Revision, error)
-	// Subscription reads one; nil: there is none.
-	Subscription(ctx context.Context, id string) (*Subscription, error)
+	// Subscription reads one of a SubscriptionType; nil: there is none.
+	Subscription(ctx context.Context, subscriptionType, id string) (*Subscription, error)
 	// Unsubscribe erases it with its cursor; ErrConflict: there is none.
-	Unsubscribe(ctx context.Context, id string) error
+	Unsubscribe(ctx context.Context, subscriptionType, id string) error
 
 	// Cursor reads a cursor; ErrConflict: there is none.
 	Cursor(ctx context.Context, id string) (Cursor, error)
@@ -124,7 +114,7 @@ type Outbox interface {
 	MoveCursor(ctx context.Context, id string, c Cursor) (heartbeat.Revision, error)
 
 	// Lock takes the lock of a subscription on a lease; ErrConflict: somebody holds it,
-	// or there is no such subscription.
+	// or there is no such subscription, that is no cursor of it.
 	Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error)
 	// Unlock gives it back if it is on that lease.
 	Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error

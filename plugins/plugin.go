@@ -102,6 +102,8 @@ type Host struct {
 	Engine    *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.
 	Subscriptions server.Subscriptions
+	// TerminationSubscriptions are those of the application support API.
+	TerminationSubscriptions server.Subscriptions
 	// Admitted says whether the platform knows an application, and Registrations are
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)

@@ -36,7 +36,7 @@ func (b *backlog) add(key string, m *message) {
 
 func (b *backlog) index(m *message) {
 	b.list = append(b.list, m)
-	for i := range plugins.SingleKeysOf(&m.info) {
+	for i := range plugins.SingleKeysOf(m.subject) {
 		l := b.byFilter[i]
 		if l == nil {
 			l = &messages{}
@@ -68,10 +68,10 @@ func (b *backlog) erase(key string) {
 	}
 }
 
-// behind are the messages after a revision that match a filter, in order. It looks only at
-// those that the narrowest criterion of the filter selects.
-func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out []*message) {
-	selecting := plugins.NarrowestKeys(c)
+// behind are the messages after a revision that a subscription asks for, in order. It looks
+// only at those that the narrowest criterion of its filter selects.
+func (b *backlog) behind(at heartbeat.Revision, asked *mp1.Subscription) (out []*message) {
+	selecting := plugins.NarrowestKeys(asked)
 	for _, i := range selecting {
 		l := b.byFilter[i]
 		if i == (plugins.FilterKey{}) {
@@ -82,7 +82,7 @@ func (b *backlog) behind(at heartbeat.Revision, c *mp1.FilteringCriteria) (out [
 		}
 		from, _ := slices.BinarySearchFunc(*l, at+1, func(m *message, at heartbeat.Revision) int { return cmp.Compare(m.at, at) })
 		for _, m := range (*l)[from:] {
-			if !m.erased && c.Match(&m.info) {
+			if !m.erased && m.subject.AskedBy(asked) {
 				out = append(out, m)
 			}
 		}

@@ -16,15 +16,18 @@ func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 2))
 	b, there := newBacklog(), map[heartbeat.Revision]*message{}
 	is := r.IntN(2) == 0
-	filters := []*mp1.FilteringCriteria{nil, {}, {SerInstanceIDs: []string{"1", "2", "2"}}, {SerNames: []string{"3", "1", "5"}},
-		{SerCategories: []mp1.CategoryRef{{ID: "a"}, {ID: "b"}}, States: []mp1.State{mp1.Active}}, {States: []mp1.State{mp1.Suspended, mp1.Active}}, {IsLocal: &is}}
+	asked := []mp1.Subscription{termination("3"), termination("9")}
+	for _, c := range []*mp1.FilteringCriteria{nil, {}, {SerInstanceIDs: []string{"1", "2", "2"}}, {SerNames: []string{"3", "1", "5"}},
+		{SerCategories: []mp1.CategoryRef{{ID: "a"}, {ID: "b"}}, States: []mp1.State{mp1.Active}}, {States: []mp1.State{mp1.Suspended, mp1.Active}}, {IsLocal: &is}} {
+		asked = append(asked, mp1.Subscription{FilteringCriteria: c})
+	}
 	for at := range heartbeat.Revision(2000) {
-		m := event(at+1, fmt.Sprint(r.IntN(7), " ", string("SA+"[r.IntN(3)])), 0)
-		if r.IntN(2) == 0 {
-			m.info.SerCategory = &mp1.CategoryRef{ID: string("abc"[r.IntN(3)])}
+		m := event(at+1, fmt.Sprint(r.IntN(7), " ", string("SA+T"[r.IntN(4)])), 0)
+		if m.terminate == nil && r.IntN(2) == 0 {
+			m.subject.Service.SerCategory = &mp1.CategoryRef{ID: string("abc"[r.IntN(3)])}
 		}
-		if r.IntN(2) == 0 {
-			m.info.IsLocal = &is
+		if m.terminate == nil && r.IntN(2) == 0 {
+			m.subject.Service.IsLocal = &is
 		}
 		b.add(fmt.Sprint(m.at), m)
 		there[m.at] = m
@@ -36,16 +39,16 @@ func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 		if at%50 != 0 {
 			continue
 		}
-		for _, c := range filters {
+		for _, c := range asked {
 			from := heartbeat.Revision(r.IntN(int(at) + 1))
 			var want []heartbeat.Revision
 			for i := from + 1; i <= m.at; i++ {
-				if there[i] != nil && c.Match(&there[i].info) {
+				if there[i] != nil && there[i].subject.AskedBy(&c) {
 					want = append(want, i)
 				}
 			}
 			var got []heartbeat.Revision
-			for _, m := range b.behind(from, c) {
+			for _, m := range b.behind(from, &c) {
 				got = append(got, m.at)
 			}
 			require.Equal(t, want, got, "%+v", c)

@@ -7,14 +7,15 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-// owned are the subscriptions of an application, which are removed together with it.
+// owned are the subscriptions of one type of an application, which are removed together with
+// it.
 type owned struct{ r *registry }
 
 // Of implements plugins.Owned.
 func (b owned) Of(app string) (ids []string) {
 	b.r.mu.Lock()
 	defer b.r.mu.Unlock()
-	for id := range b.r.byOwner[app] {
+	for id := range b.r.of(app) {
 		ids = append(ids, id)
 	}
 	return ids

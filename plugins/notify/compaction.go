@@ -22,11 +22,11 @@ func (q *queue) keepNewest(of func(*message) bool) {
 	var kept, out []*message
 	for _, m := range slices.Backward(q.pending) {
 		if of(m) {
-			if newer[m.info.SerInstanceID] {
+			if newer[m.instance()] {
 				out = append(out, m)
 				continue
 			}
-			newer[m.info.SerInstanceID] = true
+			newer[m.instance()] = true
 		}
 		kept = append(kept, m)
 	}
@@ -42,7 +42,7 @@ func (q *queue) supersedeBy(by *message) {
 	}
 	var out []*message
 	q.pending = slices.DeleteFunc(q.pending, func(m *message) bool {
-		is := m.change == mp1.StateChanged && m.info.SerInstanceID == by.info.SerInstanceID
+		is := m.change == mp1.StateChanged && m.instance() == by.instance()
 		if is {
 			out = append(out, m)
 		}
@@ -80,7 +80,7 @@ func (q *queue) applyNewest() {
 	newer := map[string]bool{}
 	var kept, out []*message
 	for _, m := range slices.Backward(q.pending) {
-		id := m.info.SerInstanceID
+		id := m.instance()
 		if m.at <= upTo && newer[id] && !slices.Contains(q.cursor.Group, m.at) {
 			out = append(out, m)
 			continue

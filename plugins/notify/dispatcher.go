@@ -47,7 +47,7 @@ type dispatcher struct {
 	observedAt plugins.Instant                // when everything there was had been seen; 0: never
 	entries    map[string]*entry              // by the id of the subscription
 	index      plugins.FilterIndex[*entry]    // all entries, by their filters
-	byOwner    map[string]map[string]*entry   // all entries, by application and id
+	byOwner    map[owner]map[string]*entry    // all entries, by id
 	stopping   map[string]*worker             // workers that are stopping, until they have
 	deleted    map[string]bool                // subscriptions deleted here, until the deletion is seen
 	lagging    map[*worker]heartbeat.Revision // workers whose cursor needs more than was seen: up to where
@@ -77,7 +77,7 @@ type observer interface {
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
 	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
 		lease:  replicaLease{wake: make(chan struct{}, 1)},
-		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[string]map[string]*entry{},
+		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[owner]map[string]*entry{},
 		stopping: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
 }
 
@@ -208,7 +208,7 @@ func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, e
 	now, wall := d.now()
 	d.observedAt = now
 	return func(e *plugins.Event) (*message, error) {
-		if m := before[e.At]; m != nil && m.made == e.Made && m.info.SerInstanceID == string(e.ID) {
+		if m := before[e.At]; m != nil && m.made == e.Made && m.instance() == string(e.ID) && (m.terminate == nil || m.subject.Terminated == e.Owner) {
 			return m, nil
 		}
 		return newMessage(e, plugins.AgeOf(now, wall, e.Made, since))
@@ -227,7 +227,7 @@ func (d *dispatcher) reportUnreadable() {
 // A subscription without a worker gets them from the backlog when its worker starts.
 func (d *dispatcher) fanOut(news []*message) {
 	if len(news) == 1 {
-		for en := range d.index.Candidates(&news[0].info) {
+		for en := range d.index.Candidates(news[0].subject) {
 			if en.worker != nil && en.matches(news[0]) {
 				en.worker.add(news)
 			}
@@ -236,7 +236,7 @@ func (d *dispatcher) fanOut(news []*message) {
 	}
 	byEntry := map[*entry][]*message{}
 	for _, m := range news {
-		for en := range d.index.Candidates(&m.info) {
+		for en := range d.index.Candidates(m.subject) {
 			if en.worker != nil && en.matches(m) {
 				byEntry[en] = append(byEntry[en], m)
 			}
@@ -247,7 +247,7 @@ func (d *dispatcher) fanOut(news []*message) {
 	}
 }
 
-func (en *entry) matches(m *message) bool { return en.sub.Asked.FilteringCriteria.Match(&m.info) }
+func (en *entry) matches(m *message) bool { return m.subject.AskedBy(&en.sub.Asked) }
 
 // addSubscription takes a subscription in; d.mu is held. It returns nil for one that was
 // deleted here.
@@ -257,11 +257,12 @@ func (d *dispatcher) addSubscription(s *plugins.Subscription) *entry {
 	}
 	en := &entry{sub: s, tryAt: d.jittered(newJitter)}
 	d.entries[s.ID] = en
-	d.index.Add(s.Asked.FilteringCriteria, en)
-	if d.byOwner[s.Owner] == nil {
-		d.byOwner[s.Owner] = map[string]*entry{}
+	d.index.Add(&s.Asked, en)
+	of := ownerOf(s)
+	if d.byOwner[of] == nil {
+		d.byOwner[of] = map[string]*entry{}
 	}
-	d.byOwner[s.Owner][s.ID] = en
+	d.byOwner[of][s.ID] = en
 	d.lease.wakeUp()
 	return en
 }
@@ -273,10 +274,10 @@ func (d *dispatcher) removeSubscription(id string) {
 		return
 	}
 	delete(d.entries, id)
-	d.index.Remove(en.sub.Asked.FilteringCriteria, en)
-	delete(d.byOwner[en.sub.Owner], id)
-	if len(d.byOwner[en.sub.Owner]) == 0 {
-		delete(d.byOwner, en.sub.Owner)
+	d.index.Remove(&en.sub.Asked, en)
+	of := ownerOf(en.sub)
+	if delete(d.byOwner[of], id); len(d.byOwner[of]) == 0 {
+		delete(d.byOwner, of)
 	}
 	d.stopWorker(id, en)
 }

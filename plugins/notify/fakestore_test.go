@@ -60,7 +60,7 @@ func (s *fakeStore) commitFor(name, instance, kind string) {
 	m := event(s.at+1, name+" "+kind, 0)
 	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(instance), Size: s.size, Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
 		Made: time.Now().UnixNano() + s.clockOff, Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
-	if m.info.State == mp1.Suspended {
+	if m.subject.Service.State == mp1.Suspended {
 		e.State = heartbeat.Suspended
 	}
 	w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}
@@ -107,22 +107,31 @@ func (l *link) Subscribe(_ context.Context, s *plugins.Subscription) (heartbeat.
 	return c.At, nil
 }
 
-func (l *link) Subscription(_ context.Context, id string) (*plugins.Subscription, error) {
+func (l *link) Subscription(_ context.Context, subscriptionType, id string) (*plugins.Subscription, error) {
 	if err := l.call(); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.subs[id], nil
+	return l.of(subscriptionType, id), nil
 }
 
-func (l *link) Unsubscribe(_ context.Context, id string) error {
+// of is a subscription of a type; mu is held.
+func (l *link) of(subscriptionType, id string) *plugins.Subscription {
+	s := l.subs[id]
+	if s == nil || s.Asked.OfTermination() != (subscriptionType == mp1.TerminationSubscriptionType) {
+		return nil
+	}
+	return s
+}
+
+func (l *link) Unsubscribe(_ context.Context, subscriptionType, id string) error {
 	if err := l.call(); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.subs[id] == nil {
+	if l.of(subscriptionType, id) == nil {
 		return heartbeat.ErrConflict
 	}
 	delete(l.subs, id)

@@ -102,7 +102,7 @@ func TestEventsWaitForAWorkerThatHasNotStarted(t *testing.T) {
 	d := follower()
 	d.list(5, subscription("s", 3))
 	d.watched(happened(6, "a", 1), happened(7, "b", 1))
-	require.Len(t, d.events.behind(5, nil), 2)
+	require.Len(t, d.events.behind(5, &mp1.Subscription{}), 2)
 }
 
 // A watch may begin with what a list has shown, and repeat itself.
@@ -123,7 +123,7 @@ func TestAnotherEventAtTheSameRevisionIsAnother(t *testing.T) {
 	kept := d.events.list[2]
 	renamed := happened(3, "z", 1)
 	d.list(5, renamed, happened(4, "b", 2), happened(5, "c", 1))
-	require.Equal(t, "z", d.events.list[0].info.SerInstanceID)
+	require.Equal(t, "z", d.events.list[0].instance())
 	require.EqualValues(t, 2, d.events.list[1].made)
 	require.Same(t, kept, d.events.list[2], "which queues retain it stays known")
 }
@@ -161,12 +161,12 @@ func TestTheOtherSubscriptionsOfAnApplicationStay(t *testing.T) {
 		first, second := a.subscribe(t, "app", here+"1"), a.subscribe(t, "app", here+"2")
 		require.NoError(t, a.Unsubscribe(t.Context(), "app", first))
 		require.Equal(t, []string{second}, owned{a.registry}.Of("app"))
-		for range a.index.Candidates(&mp1.ServiceInfo{}) {
+		for range a.index.Candidates(plugins.Subject{Service: &mp1.ServiceInfo{}}) {
 			first = ""
 		}
 		require.Empty(t, first, "the second is still found")
 		require.NoError(t, a.Unsubscribe(t.Context(), "app", second))
-		for range a.index.Candidates(&mp1.ServiceInfo{}) {
+		for range a.index.Candidates(plugins.Subject{Service: &mp1.ServiceInfo{}}) {
 			t.Fatal("and no ended one is looked at for ever")
 		}
 	})

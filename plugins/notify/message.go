@@ -18,20 +18,34 @@ type message struct {
 	at         heartbeat.Revision
 	made       int64 // wall clock, Unix nanoseconds
 	age        plugins.Age
+	subject    plugins.Subject // of a service: without its TransportInfo
 	change     mp1.ChangeType
-	info       mp1.ServiceInfo // after the change
-	size       int             // bytes that the store retains for it
-	erased     bool            // from the outbox; belongs to the backlog
-	retainedBy atomic.Int32    // queues of this replica that retain it
+	terminate  *plugins.Termination // nil: it is a change of a service
+	size       int                  // bytes that the store retains for it
+	erased     bool                 // from the outbox; belongs to the backlog
+	retainedBy atomic.Int32         // queues of this replica that retain it
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
-	info, err := e.Service()
+	of, err := e.Subject()
 	if err != nil {
 		return nil, err
 	}
-	info.TransportInfo = nil // neither filtered by nor sent, and the largest part
-	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info, size: e.Size}, nil
+	m := &message{at: e.At, made: e.Made, age: age, subject: of, terminate: e.Termination, size: e.Size}
+	if of.Service != nil {
+		m.change = mp1.ChangeType(e.Change.String())
+		of.Service.TransportInfo = nil // neither filtered by nor sent, and the largest part
+	}
+	return m, nil
+}
+
+// instance is the serInstanceId; "" of a termination. Of the events of one instance, the
+// newest may be sent in place of the others.
+func (m *message) instance() string {
+	if m.subject.Service == nil {
+		return ""
+	}
+	return m.subject.Service.SerInstanceID
 }
 
 // hostOf is the host and port of a subscription's consumer. All that cannot be parsed share
@@ -53,14 +67,14 @@ type delivery struct {
 
 // compose makes the POST that notifies a subscription of some events, at least one.
 func compose(s *plugins.Subscription, events []*message) delivery {
-	n := mp1.Notification{NotificationType: mp1.NotificationType}
-	n.Links.Subscription.Href = s.Prefix + mp1.Base + "/applications/" + s.Owner + "/subscriptions/" + s.ID
-	for _, m := range events {
-		r := mp1.ServiceReference{SerName: m.info.SerName, SerInstanceID: m.info.SerInstanceID, State: m.info.State, ChangeType: m.change}
-		if m.change != mp1.Removed {
-			r.Link = &mp1.LinkType{Href: s.Prefix + mp1.Base + "/services/" + m.info.SerInstanceID}
-		}
-		n.ServiceReferences = append(n.ServiceReferences, r)
+	here := s.Prefix + s.Asked.Base() + "/applications/" + s.Owner
+	subscription := mp1.LinkType{Href: here + "/subscriptions/" + s.ID}
+	var n any
+	if t := events[0].terminate; t != nil {
+		n = mp1.TerminationNotification{NotificationType: mp1.TerminationNotificationType, OperationAction: t.Action, MaxGracefulTimeout: t.Timeout,
+			Links: mp1.TerminationLinks{Subscription: subscription, ConfirmTermination: mp1.LinkType{Href: here + "/confirm_termination"}}}
+	} else {
+		n = mp1.Notification{NotificationType: mp1.NotificationType, Links: mp1.NotificationLinks{Subscription: subscription}, ServiceReferences: references(s.Prefix, events)}
 	}
 	body, err := json.Marshal(n)
 	if err != nil { // plain data: cannot happen
@@ -70,4 +84,17 @@ func compose(s *plugins.Subscription, events []*message) delivery {
 	// Without the time, events of a store that was restored from a backup would have ids
 	// that were used before, for revisions repeat there.
 	return delivery{id: fmt.Sprintf("%s-%x-%d-%d", s.ID, last.made, events[0].at, last.at), url: s.Asked.CallbackReference, body: body}
+}
+
+// references are changes of services as they are told.
+func references(prefix string, events []*message) (out []mp1.ServiceReference) {
+	for _, m := range events {
+		i := m.subject.Service
+		r := mp1.ServiceReference{SerName: i.SerName, SerInstanceID: i.SerInstanceID, State: i.State, ChangeType: m.change}
+		if m.change != mp1.Removed {
+			r.Link = &mp1.LinkType{Href: prefix + mp1.Base + "/services/" + i.SerInstanceID}
+		}
+		out = append(out, r)
+	}
+	return out
 }

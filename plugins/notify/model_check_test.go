@@ -22,8 +22,8 @@ func (m *model) checkMove(c *consumer, to plugins.Cursor) {
 
 // asks says whether the event matches the subscription, by the filter alone.
 func (m *model) asks(c *consumer, e *plugins.Event) bool {
-	i, err := e.Service()
-	return err == nil && e.At > c.sub.At && c.sub.Asked.FilteringCriteria.Match(&i)
+	of, err := e.Subject()
+	return err == nil && e.At > c.sub.At && of.AskedBy(&c.sub.Asked)
 }
 
 // superseded says whether a later change of state of the same instance is sent, or was;

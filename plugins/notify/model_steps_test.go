@@ -51,14 +51,14 @@ func (m *model) post(c *consumer, events []*message) {
 		if _, before := c.tried[e.at]; !before {
 			c.tried[e.at] = m.now
 		}
-		if !c.sub.Asked.FilteringCriteria.Match(&e.info) || e.at <= c.sub.At {
+		if !e.subject.AskedBy(&c.sub.Asked) || e.at <= c.sub.At {
 			m.fail("event %d is not for %s", e.at, c.sub.ID)
 		}
 		if reached && !c.got[e.at] {
-			if c.last[e.info.SerInstanceID] > e.at {
-				m.fail("event %d of %s comes first after %d", e.at, e.info.SerInstanceID, c.last[e.info.SerInstanceID])
+			if c.last[e.instance()] > e.at {
+				m.fail("event %d of %s comes first after %d", e.at, e.instance(), c.last[e.instance()])
 			}
-			c.got[e.at], c.last[e.info.SerInstanceID] = true, e.at
+			c.got[e.at], c.last[e.instance()] = true, e.at
 		}
 	}
 	r := result{outcome: timedOut}

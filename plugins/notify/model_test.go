@@ -199,7 +199,7 @@ func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
 	}
 	r.backlog.add(key(e.At), msg)
 	for _, id := range sortedKeys(m.subs) {
-		if c := m.subs[id]; c.by == r && c.sub.Asked.FilteringCriteria.Match(&msg.info) {
+		if c := m.subs[id]; c.by == r && msg.subject.AskedBy(&c.sub.Asked) {
 			c.q.add(msg)
 		}
 	}
@@ -262,7 +262,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 		bound = nil
 	}
 	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why stage, lost []*message) { m.lose(c, why, lost) })
-	for _, msg := range r.backlog.behind(c.cursor.After, c.sub.Asked.FilteringCriteria) {
+	for _, msg := range r.backlog.behind(c.cursor.After, &c.sub.Asked) {
 		c.q.add(msg)
 	}
 	c.q.seenUpTo(r.seen)

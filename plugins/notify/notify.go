@@ -1,6 +1,6 @@
-// Package notify notifies consumers of changes of services: it keeps subscriptions,
-// reads the outbox and sends notifications, at least once and in order. It must not
-// know service-center, etcd, or why a service changed.
+// Package notify notifies consumers of changes of services, and applications of their
+// termination: it keeps subscriptions, reads the outbox and sends notifications, at least once
+// and in order. It must not know service-center, etcd, or why a service changed.
 //
 // The dispatcher follows the outbox and locks subscriptions for this replica. Each
 // subscription that it has locked has a worker, and each worker a queue, which decides what
@@ -14,6 +14,7 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -32,9 +33,11 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d.permits = newSemaphore(h.MaxPosts)
 	d.retention = newRetention(int64(h.Config.Notify.KeptBytes), retainedLimit(h))
 	m.register(d)
-	r := newRegistry(d, p, h.Config.Applications.MaxSubscriptions)
-	h.Subscriptions = r
-	h.AddOwned(owned{r})
+	most := h.Config.Applications.MaxSubscriptions
+	changes, terminations := newRegistry(d, mp1.SubscriptionType, p, most), newRegistry(d, mp1.TerminationSubscriptionType, p, most)
+	h.Subscriptions, h.TerminationSubscriptions = changes, terminations
+	h.AddOwned(owned{changes})
+	h.AddOwned(owned{terminations})
 	ready := h.Ready
 	h.Ready = func() bool { return ready() && d.ready.Load() }
 	h.Go(d.run)

@@ -42,6 +42,11 @@ func newPlay(t *testing.T) *play {
 	return p
 }
 
+// termination asks for the termination of an application.
+func termination(app string) mp1.Subscription {
+	return mp1.Subscription{SubscriptionType: mp1.TerminationSubscriptionType, CallbackReference: "http://consumer/", AppInstanceID: app}
+}
+
 // restart takes the queue up from the store, as another replica would.
 func (p *play) restart() {
 	half := func() float64 { return 0.5 } // no jitter
@@ -50,14 +55,18 @@ func (p *play) restart() {
 }
 
 // event makes revision at: what is "A S" (STATE_CHANGED to SUSPENDED of A), "A A" (to
-// ACTIVE), "A +" or "A -" (ADDED, REMOVED), "A ~" (ATTRIBUTES_CHANGED), or "other".
+// ACTIVE), "A +" or "A -" (ADDED, REMOVED), "A ~" (ATTRIBUTES_CHANGED), "A T" (A is being terminated), or "other".
 func event(at heartbeat.Revision, what string, made plugins.Instant) *message {
 	m := &message{at: at, made: int64(made), age: plugins.Age{Since: made}, change: mp1.StateChanged}
 	name, kind, _ := strings.Cut(what, " ")
-	m.info = mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
+	if kind == "T" {
+		m.subject.Terminated, m.terminate, m.change = name, &plugins.Termination{Action: mp1.Terminating, Timeout: 5, Begun: m.made}, ""
+		return m
+	}
+	m.subject.Service = &mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
 	switch kind {
 	case "S":
-		m.info.State = mp1.Suspended
+		m.subject.Service.State = mp1.Suspended
 	case "+":
 		m.change = mp1.Added
 	case "-":

@@ -138,7 +138,7 @@ func (q *queue) nextGroup(now plugins.Instant) bool {
 		q.advanceCursor()
 		return true
 	}
-	if q.resumed {
+	if q.resumed || q.pending[0].terminate != nil { // the body of a termination has room for one
 		n = 1
 	}
 	q.resumed = false

@@ -12,20 +12,35 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// registry serves the subscriptions of the dispatcher to Mp1.
+// registry serves the subscriptions of one type that the dispatcher has to Mp1.
 type registry struct {
 	*dispatcher
-	policy    policy
-	maxPerApp int           // subscriptions of one application
-	reads     chan struct{} // a semaphore of reads of the store
+	subscriptionType string // of those that it serves
+	policy           policy
+	maxPerApp        int           // subscriptions of one application
+	reads            chan struct{} // a semaphore of reads of the store
 
 	reserved map[string]map[string]bool // subscriptions that are being made, by application; guarded by mu
 }
 
+// owner is who has subscriptions of one type, which are listed and counted apart from those of
+// the other.
+type owner struct {
+	app           string
+	ofTermination bool
+}
+
+func ownerOf(s *plugins.Subscription) owner { return owner{s.Owner, s.Asked.OfTermination()} }
+
+// of are the entries that an application has here; mu is held.
+func (r *registry) of(app string) map[string]*entry {
+	return r.byOwner[owner{app, r.subscriptionType == mp1.TerminationSubscriptionType}]
+}
+
 var _ server.Subscriptions = (*registry)(nil)
 
-func newRegistry(d *dispatcher, p policy, most int) *registry {
-	return &registry{dispatcher: d, policy: p, maxPerApp: most, reads: make(chan struct{}, 32), reserved: map[string]map[string]bool{}}
+func newRegistry(d *dispatcher, subscriptionType string, p policy, most int) *registry {
+	return &registry{dispatcher: d, subscriptionType: subscriptionType, policy: p, maxPerApp: most, reads: make(chan struct{}, 32), reserved: map[string]map[string]bool{}}
 }
 
 // Subscribe implements server.Subscriptions.
@@ -45,7 +60,7 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	at, err := r.store.Subscribe(ctx, s)
 	s.At = at
 	if err != nil && !errors.Is(err, heartbeat.ErrFull) { // it may have been stored all the same
-		if made, readErr := r.store.Subscription(ctx, id); readErr == nil && made != nil {
+		if made, readErr := r.store.Subscription(ctx, r.subscriptionType, id); readErr == nil && made != nil {
 			s, err = made, nil
 		}
 	}
@@ -87,9 +102,10 @@ func viewOf(s *plugins.Subscription) *server.Subscription {
 func (r *registry) reserve(app, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := len(r.byOwner[app])
+	made := r.of(app)
+	n := len(made)
 	for on := range r.reserved[app] {
-		if r.byOwner[app][on] == nil {
+		if made[on] == nil {
 			n++
 		}
 	}
@@ -123,7 +139,7 @@ func (r *registry) Subscription(ctx context.Context, app, id string) (*server.Su
 			return nil, err
 		}
 	}
-	if en == nil || en.sub.Owner != app {
+	if en == nil || ownerOf(en.sub) != (owner{app, r.subscriptionType == mp1.TerminationSubscriptionType}) {
 		return nil, server.ErrNoSubscription
 	}
 	return viewOf(en.sub), nil
@@ -137,7 +153,7 @@ func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 	case <-ctx.Done():
 		return nil, heartbeat.ErrUnavailable
 	}
-	s, err := r.store.Subscription(ctx, id)
+	s, err := r.store.Subscription(ctx, r.subscriptionType, id)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -152,8 +168,9 @@ func (r *registry) confirm(ctx context.Context, id string) (*entry, error) {
 // SubscriptionsOf implements server.Subscriptions.
 func (r *registry) SubscriptionsOf(_ context.Context, app string) ([]*server.Subscription, error) {
 	r.mu.Lock()
-	all := make([]*plugins.Subscription, 0, len(r.byOwner[app]))
-	for _, en := range r.byOwner[app] {
+	made := r.of(app)
+	all := make([]*plugins.Subscription, 0, len(made))
+	for _, en := range made {
 		all = append(all, en.sub)
 	}
 	r.mu.Unlock()
@@ -171,7 +188,7 @@ func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	err := r.store.Unsubscribe(ctx, id)
+	err := r.store.Unsubscribe(ctx, r.subscriptionType, id)
 	switch {
 	case errors.Is(err, heartbeat.ErrConflict): // another request deleted it first
 		_ = r.awaitUnlocked(ctx, id)

@@ -29,19 +29,19 @@ func (h *heeding) Subscribe(ctx context.Context, s *plugins.Subscription) (heart
 	return h.link.Subscribe(ctx, s)
 }
 
-func (h *heeding) Unsubscribe(ctx context.Context, id string) error {
+func (h *heeding) Unsubscribe(ctx context.Context, subscriptionType, id string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if h.faster {
 		return heartbeat.ErrConflict
 	}
-	return h.link.Unsubscribe(ctx, id)
+	return h.link.Unsubscribe(ctx, subscriptionType, id)
 }
 
-func (h *heeding) Subscription(ctx context.Context, id string) (*plugins.Subscription, error) {
+func (h *heeding) Subscription(ctx context.Context, subscriptionType, id string) (*plugins.Subscription, error) {
 	h.reads.Add(1)
-	return h.link.Subscription(ctx, id)
+	return h.link.Subscription(ctx, subscriptionType, id)
 }
 
 // A client that hangs up leaves nothing undecided.

@@ -131,7 +131,7 @@ func runReplica(t *testing.T, d *dispatcher, l *link) *replica {
 	var running sync.WaitGroup
 	running.Go(func() { d.run(ctx) })
 	running.Go(func() { l.FollowOutbox(ctx, d, nil) })
-	r := &replica{registry: newRegistry(d, policy{loopback: true}, 200), link: l, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	r := &replica{registry: newRegistry(d, mp1.SubscriptionType, policy{loopback: true}, 200), link: l, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
 	t.Cleanup(r.stop)
 	synctest.Wait()
 	return r

@@ -38,7 +38,7 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	}
 	s := en.sub
 	q := newQueue(c, d.giveUp, d.retention, d.random, func(why stage, lost []*message) { d.observer.lost(s, why, int64(len(lost))) })
-	for _, m := range d.events.behind(c.After, s.Asked.FilteringCriteria) {
+	for _, m := range d.events.behind(c.After, &s.Asked) {
 		q.add(m)
 	}
 	q.seenUpTo(d.seen)

@@ -26,9 +26,9 @@ const eraseBatch = 100
 func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
-	if some, err := s.page(ctx, keys.OutboxPrefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1)); err != nil {
+	if empty, err := s.outboxEmpty(ctx); err != nil {
 		return etcd.Translate(err)
-	} else if len(some.Kvs) == 0 { // who waits need not be found out, which costs what all have asked for
+	} else if empty { // who waits need not be found out, which costs what all have asked for
 		s.ages.Listed(now, wall, nil)
 		return nil
 	}
@@ -40,29 +40,31 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 	made, pending := map[string]int64{}, map[string]plugins.Pending{}
 	unreadable := unreadable{what: "events of the outbox cannot be read and are erased: nobody is told of them"}
 	var eventKeys []string
-	var instance []*plugins.Event // events of one, which follow each other
+	var instance []*plugins.Event // events of one, or terminations of one application, which follow each other
 	judge := func() {
 		for i, w := range cursorSet.Pending(instance) {
 			made[eventKeys[i]], pending[eventKeys[i]] = instance[i].Made, w
 		}
 		eventKeys, instance = nil, nil
 	}
-	if _, err = s.each(ctx, keys.OutboxPrefix, at, func(kv *mvccpb.KeyValue) {
-		key := string(kv.Key)
-		e, ok := decodeEvent(kv)
-		if !ok {
-			unreadable.add(key)
-			old = append(old, key)
-			return
+	for _, prefix := range outboxPrefixes {
+		if _, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
+			key := string(kv.Key)
+			e, ok := decodeEvent(kv)
+			if !ok {
+				unreadable.add(key)
+				old = append(old, key)
+				return
+			}
+			if len(instance) > 0 && !sameSubject(instance[0], e) {
+				judge()
+			}
+			eventKeys, instance = append(eventKeys, key), append(instance, e)
+		}); err != nil {
+			return err
 		}
-		if len(instance) > 0 && instance[0].ID != e.ID {
-			judge()
-		}
-		eventKeys, instance = append(eventKeys, key), append(instance, e)
-	}); err != nil {
-		return err
+		judge()
 	}
-	judge()
 	unreadable.log(s.log)
 	for key, age := range s.ages.Listed(now, wall, made) {
 		if plugins.Erasable(pending[key], age, now, giveUp) {
@@ -79,6 +81,25 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 		}
 	}
 	return nil
+}
+
+// outboxPrefixes are where events stand.
+var outboxPrefixes = [...]string{keys.OutboxPrefix, keys.TerminationPrefix}
+
+// sameSubject says whether two events that follow each other below a prefix are of the same
+// instance, or are terminations of the same application.
+func sameSubject(a, b *plugins.Event) bool {
+	return a.ID == b.ID && (a.Termination == nil || a.Owner == b.Owner)
+}
+
+func (s *Store) outboxEmpty(ctx context.Context) (bool, error) {
+	for _, prefix := range outboxPrefixes {
+		some, err := s.page(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+		if err != nil || len(some.Kvs) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // cursorSet reads all subscriptions with their cursors, as of the revision that it
@@ -101,20 +122,24 @@ func (s *Store) cursorSet(ctx context.Context) (*plugins.CursorSet, int64, error
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = s.each(ctx, keys.SubPrefix, at, func(kv *mvccpb.KeyValue) {
-		c, told := cursors[strings.TrimPrefix(string(kv.Key), keys.SubPrefix)]
-		sub, ok := decodeSubscription(kv)
-		switch {
-		case !ok:
-			noSubscription.add(string(kv.Key))
-			w.AddUnreadable(c.After)
-		case told:
-			w.Add(sub, c)
+	for _, prefix := range []string{keys.SubPrefix, keys.TerminationSubPrefix} {
+		if _, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
+			c, told := cursors[subscriptionID(string(kv.Key))]
+			sub, ok := decodeSubscription(kv)
+			switch {
+			case !ok:
+				noSubscription.add(string(kv.Key))
+				w.AddUnreadable(c.After)
+			case told:
+				w.Add(sub, c)
+			}
+		}); err != nil {
+			return nil, 0, err
 		}
-	})
+	}
 	noCursor.log(s.log)
 	noSubscription.log(s.log)
-	return w, at, err
+	return w, at, nil
 }
 
 // unreadable counts keys whose values could not be read, to log them in one line.

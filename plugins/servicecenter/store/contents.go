@@ -31,12 +31,12 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 		if ok = err == nil; ok {
 			c.States[r.State]++
 		}
-	case strings.HasPrefix(key, keys.SubPrefix):
+	case strings.HasPrefix(key, keys.SubPrefix), strings.HasPrefix(key, keys.TerminationSubPrefix):
 		c.Subscriptions++
 		_, ok = decodeSubscription(kv)
 	case strings.HasPrefix(key, keys.CursorPrefix):
 		_, ok = decodeCursor(kv)
-	case strings.HasPrefix(key, keys.OutboxPrefix):
+	case strings.HasPrefix(key, keys.OutboxPrefix), strings.HasPrefix(key, keys.TerminationPrefix):
 		c.Events++
 		_, ok = decodeEvent(kv)
 	case strings.HasPrefix(key, keys.AppPrefix):

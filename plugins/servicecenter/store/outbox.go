@@ -36,9 +36,12 @@ func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
 }
 
-// decodeEvent reads an event. Its revision is that of the key's creation: events are
+// decodeEvent reads an event of the outbox, also one of a termination. Its revision is that of the key's creation: events are
 // told in the order of commits, which is not the order of keys (protocol CE13).
 func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
+	if strings.HasPrefix(string(kv.Key), keys.TerminationPrefix) {
+		return decodeTermination(kv)
+	}
 	var e event
 	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || keys.Event(e.ID, e.Seq) != string(kv.Key) ||
 		!e.Change.Valid() || !e.State.Valid() {
@@ -94,7 +97,7 @@ func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed
 func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbeat.Revision, error) {
 	var all []plugins.OutboxWrite
 	var at int64
-	for _, prefix := range []string{keys.OutboxPrefix, keys.SubPrefix, keys.LockPrefix} {
+	for _, prefix := range []string{keys.OutboxPrefix, keys.TerminationPrefix, keys.SubPrefix, keys.TerminationSubPrefix, keys.LockPrefix} {
 		var err error
 		at, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
 			if w, ok := outboxWrite(kv, false); ok {
@@ -118,13 +121,13 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 	key := string(kv.Key)
 	w.At, w.Gone = heartbeat.Revision(kv.ModRevision), gone
 	switch {
-	case strings.HasPrefix(key, keys.OutboxPrefix):
+	case strings.HasPrefix(key, keys.OutboxPrefix), strings.HasPrefix(key, keys.TerminationPrefix):
 		w.Kind, w.Name, ok = plugins.EventWritten, key, true
 		if !gone {
 			w.Event, _ = decodeEvent(kv) // the reader counts what cannot be read
 		}
-	case strings.HasPrefix(key, keys.SubPrefix):
-		w.Kind, w.Name, ok = plugins.SubscriptionWritten, strings.TrimPrefix(key, keys.SubPrefix), gone
+	case strings.HasPrefix(key, keys.SubPrefix), strings.HasPrefix(key, keys.TerminationSubPrefix):
+		w.Kind, w.Name, ok = plugins.SubscriptionWritten, subscriptionID(key), gone
 		if !gone {
 			w.Subscription, ok = decodeSubscription(kv)
 		}

@@ -31,14 +31,14 @@ func subscribedTo(t *testing.T, id string, asked *mp1.FilteringCriteria) *plugin
 	at, err := store.Subscribe(t.Context(), s)
 	require.NoError(t, err)
 	s.At = at
-	t.Cleanup(func() { _ = store.Unsubscribe(context.Background(), id) })
+	t.Cleanup(func() { _ = store.Unsubscribe(context.Background(), mp1.SubscriptionType, id) })
 	return s
 }
 
 func TestASubscriptionBeginsWhereItWasMade(t *testing.T) {
 	ctx := t.Context()
 	s := subscribed(t, "sub-begin")
-	read, err := store.Subscription(ctx, s.ID)
+	read, err := store.Subscription(ctx, mp1.SubscriptionType, s.ID)
 	require.NoError(t, err)
 	require.Equal(t, s, read)
 	_, err = store.Subscribe(ctx, s)
@@ -47,12 +47,12 @@ func TestASubscriptionBeginsWhereItWasMade(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, plugins.Cursor{After: s.At, At: s.At}, c)
 
-	none, err := store.Subscription(ctx, "sub-none")
+	none, err := store.Subscription(ctx, mp1.SubscriptionType, "sub-none")
 	require.NoError(t, err)
 	require.Nil(t, none)
 	_, err = store.Cursor(ctx, "sub-none")
 	require.ErrorIs(t, err, heartbeat.ErrConflict)
-	err = store.Unsubscribe(ctx, "sub-none")
+	err = store.Unsubscribe(ctx, mp1.SubscriptionType, "sub-none")
 	require.ErrorIs(t, err, heartbeat.ErrConflict)
 }
 
@@ -70,7 +70,7 @@ func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
 	is, err := store.Cursor(ctx, s.ID)
 	require.NoError(t, err)
 	require.Equal(t, to, is)
-	err = store.Unsubscribe(ctx, s.ID)
+	err = store.Unsubscribe(ctx, mp1.SubscriptionType, s.ID)
 	require.NoError(t, err)
 	_, err = store.MoveCursor(ctx, s.ID, to)
 	require.ErrorIs(t, err, heartbeat.ErrConflict, "a cursor is not made by moving it")
@@ -100,7 +100,7 @@ func TestALockIsHeldByOneLease(t *testing.T) {
 	require.False(t, locked())
 	_, err = store.Lock(ctx, s.ID, other)
 	require.NoError(t, err)
-	require.NoError(t, store.Unsubscribe(ctx, s.ID))
+	require.NoError(t, store.Unsubscribe(ctx, mp1.SubscriptionType, s.ID))
 	require.True(t, locked(), "whoever holds it may still send")
 	require.NoError(t, store.Revoke(ctx, other))
 	require.False(t, locked(), "a lock ends with its lease")
@@ -161,7 +161,7 @@ func TestTheOutboxIsShownInTheOrderOfCommits(t *testing.T) {
 	require.NoError(t, err)
 	lockedAt, err := store.Lock(t.Context(), s.ID, l)
 	require.NoError(t, err)
-	err = store.Unsubscribe(t.Context(), s.ID)
+	err = store.Unsubscribe(t.Context(), mp1.SubscriptionType, s.ID)
 	require.NoError(t, err)
 	events := []string{keys.Event(b.ID, 1), keys.Event(a.ID, 1), keys.Event(c.ID, 1)}
 	require.Eventually(t, func() bool { return len(r.shown(s.ID)) == 3 && len(r.shown(events...)) == 3 }, 30*time.Second, time.Millisecond)

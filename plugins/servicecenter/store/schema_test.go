@@ -148,7 +148,7 @@ func TestACursorAndARegistrationKeepWhatTheyDoNotKnow(t *testing.T) {
 	keeps(key, `"appName":"o"`)
 	_, err = store.EraseApplication(t.Context(), "app-later", 0)
 	require.ErrorIs(t, err, heartbeat.ErrConflict)
-	require.NoError(t, store.Unsubscribe(t.Context(), sub.ID))
+	require.NoError(t, store.Unsubscribe(t.Context(), mp1.SubscriptionType, sub.ID))
 }
 
 // Replicas of two releases compare projections byte for byte, and repair what differs.

@@ -37,10 +37,25 @@ type cursor struct {
 	Gone   bool                 `json:"gone,omitempty"`
 }
 
+// subscriptionKey is where a subscription is kept, by its SubscriptionType.
+func subscriptionKey(subscriptionType, id string) string {
+	if subscriptionType == mp1.TerminationSubscriptionType {
+		return keys.TerminationSubPrefix + id
+	}
+	return keys.SubPrefix + id
+}
+
+// subscriptionID is the inverse of subscriptionKey.
+func subscriptionID(key string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(key, keys.SubPrefix), keys.TerminationSubPrefix)
+}
+
 func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 	var v subscription
-	id := strings.TrimPrefix(string(kv.Key), keys.SubPrefix)
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(id) {
+	key := string(kv.Key)
+	id := subscriptionID(key)
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(id) || subscriptionKey(v.Asked.SubscriptionType, id) != key ||
+		v.Asked.OfTermination() && v.Asked.AppInstanceID != v.Owner {
 		return nil, false
 	}
 	return &plugins.Subscription{ID: id, Owner: v.Owner, Prefix: v.Prefix, Asked: v.Asked, Since: v.Since, At: heartbeat.Revision(kv.CreateRevision)}, true
@@ -104,8 +119,9 @@ func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heart
 	if err != nil {
 		return 0, err
 	}
-	res, err := s.commit(ctx, quota.Grow, []clientv3.Cmp{absent(keys.SubPrefix + sub.ID)},
-		clientv3.OpPut(keys.SubPrefix+sub.ID, string(value)), clientv3.OpPut(keys.CursorPrefix+sub.ID, string(start)))
+	key := subscriptionKey(sub.Asked.SubscriptionType, sub.ID)
+	res, err := s.commit(ctx, quota.Grow, []clientv3.Cmp{absent(key), absent(keys.CursorPrefix + sub.ID)},
+		clientv3.OpPut(key, string(value)), clientv3.OpPut(keys.CursorPrefix+sub.ID, string(start)))
 	if err != nil {
 		return 0, err
 	}
@@ -113,8 +129,8 @@ func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heart
 }
 
 // Subscription implements plugins.Outbox.
-func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscription, error) {
-	kv, err := s.one(ctx, keys.SubPrefix+id)
+func (s *Store) Subscription(ctx context.Context, subscriptionType, id string) (*plugins.Subscription, error) {
+	kv, err := s.one(ctx, subscriptionKey(subscriptionType, id))
 	if kv == nil || err != nil {
 		return nil, err
 	}
@@ -123,8 +139,9 @@ func (s *Store) Subscription(ctx context.Context, id string) (*plugins.Subscript
 }
 
 // Unsubscribe implements plugins.Outbox.
-func (s *Store) Unsubscribe(ctx context.Context, id string) error {
-	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id)}, clientv3.OpDelete(keys.SubPrefix+id), clientv3.OpDelete(keys.CursorPrefix+id))
+func (s *Store) Unsubscribe(ctx context.Context, subscriptionType, id string) error {
+	key := subscriptionKey(subscriptionType, id)
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(key)}, clientv3.OpDelete(key), clientv3.OpDelete(keys.CursorPrefix+id))
 	if err == nil {
 		s.unknown.set(keys.CursorPrefix+id, res.Header.Revision, "")
 	}
@@ -169,7 +186,7 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 
 // Lock implements plugins.Outbox.
 func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
-	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.SubPrefix + id), absent(keys.LockPrefix + id)},
+	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.CursorPrefix + id), absent(keys.LockPrefix + id)},
 		clientv3.OpPut(keys.LockPrefix+id, "", clientv3.WithLease(clientv3.LeaseID(on))))
 	if err != nil {
 		return 0, err
