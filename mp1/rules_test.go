@@ -70,7 +70,7 @@ func TestAnUpdateOfADNSRuleChangesWhatItSays(t *testing.T) {
 		}
 		return u.Applied(rule, same)
 	}
-	for _, body := range []string{`{"state":"ACTIVE"}`, `{"DnsRule":{"state":"ACTIVE"}}`, `{"state":"ACTIVE","other":1,"ttl":null,"dnsRuleId":"d1","domainName":"WWW.example.com"}`} {
+	for _, body := range []string{`{"state":"ACTIVE"}`, `{"DnsRule":{"state":"ACTIVE"}}`, `{"state":"ACTIVE","other":1,"ttl":null,"dnsRuleId":"another","domainName":"WWW.example.com"}`} {
 		got, err := apply(body)
 		require.NoError(t, err, body)
 		want := rule
@@ -83,7 +83,7 @@ func TestAnUpdateOfADNSRuleChangesWhatItSays(t *testing.T) {
 	require.Equal(t, IPv6, got.IPAddressType)
 	require.Equal(t, 5, *got.TTL)
 	for body, names := range map[string]string{
-		`{}`: "", `{"wrong":1}`: "", `{"state":"active"}`: "state", `{"State":"ACTIVE"}`: "state", `{"dnsRuleId":"d2","state":"ACTIVE"}`: "dnsRuleId",
+		`{}`: "", `{"wrong":1}`: "", `{"state":"active"}`: "state", `{"State":"ACTIVE"}`: "state",
 		`{"domainName":"other.example.com"}`: "domainName", `{"ipAddressType":"IP_V6"}`: "ipAddress", `{"ipAddress":"::ffff:192.0.2.1"}`: "ipAddress",
 		`{"ipAddress":"fe80::1%eth0","ipAddressType":"IP_V6"}`: "ipAddress", `{"DnsRule":"x"}`: "DnsRule", `{"DnsRule":{}}`: "DnsRule",
 	} {
@@ -156,8 +156,9 @@ func TestWhatOtherPlatformsSendAsTrafficRulesIsTaken(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ActionDrop, got.Action)
 	require.Empty(t, got.DstInterface)
-	_, err = u.Applied(TrafficRule{TrafficRuleID: "other"})
-	require.Error(t, err)
+	got, err = u.Applied(TrafficRule{TrafficRuleID: "of the URI"})
+	require.NoError(t, err)
+	require.Equal(t, "of the URI", got.TrafficRuleID)
 	for _, body := range []string{`{}`, `{"trafficRuleId":null}`, `{"priority":256}`, `{"priority":-1}`, `{"priority":"1"}`, `{"trafficFilter":[]}`, `{"trafficFilter":[{"dSCP":64}]}`,
 		`{"trafficFilter":[{"tC":256}]}`, `{"trafficFilter":[{"srcAddress":["?"]}]}`, `{"trafficFilter":[{"srcAddress":"192.0.2.1"}]}`, `{"action":"drop"}`,
 		`{"dstInterface":{"interfaceType":"TUNNEL"}}`, `{"dstInterface":{"dstIpAddress":"192.0.2.1"}}`, `{"dstInterface":{"interfaceType":"MAC","dstMacAddress":"x"}}`,

@@ -61,7 +61,7 @@ const (
 // TrafficRuleUpdate is what a PUT of a traffic rule says (§7.2.8.3.2): the members that it has.
 // The others stay as they are.
 type TrafficRuleUpdate struct {
-	TrafficRuleID string // "": absent
+	TrafficRuleID string // of no meaning
 	FilterType    FilterType
 	Priority      *int
 	TrafficFilter []TrafficFilter // nil: absent
@@ -138,12 +138,10 @@ func stringOf(v any) string {
 	return s
 }
 
-// Applied is the rule as the update leaves it, or *Invalid: the update must not name another
-// rule, and there must be as many interfaces as the action has.
+// Applied is the rule as the update leaves it, or *Invalid: there must be as many interfaces as
+// the action has. The URI says which rule is meant, whatever id the body has: the suites of ETSI
+// send another and want 200 (TC_MEC_SRV_TRAF_003_OK).
 func (u TrafficRuleUpdate) Applied(to TrafficRule) (TrafficRule, error) {
-	if u.TrafficRuleID != "" && u.TrafficRuleID != to.TrafficRuleID {
-		return to, &Invalid{"trafficRuleId", "must be that of the URI, or absent"}
-	}
 	if u.FilterType != "" {
 		to.FilterType = u.FilterType
 	}
