@@ -54,8 +54,9 @@ var table = []row{
 	{dir: "logs", outside: []string{"github.com/go-chassis/openlog"}},
 	{dir: "plugins", project: []string{"plugins", "plugins/certs", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
-	{dir: "plugins/appsupport", project: forPlugins, outside: slices.Concat(logMetrics, []string{"golang.org/x/sys/unix"})}, // adjtimex
-	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}},                                                   // files of keys and certificates, read again when they change
+	{dir: "plugins/appsupport", project: slices.Concat(forPlugins, []string{"plugins/appsupport/*"}), outside: slices.Concat(logMetrics, []string{"golang.org/x/sys/unix"})}, // adjtimex
+	{dir: "plugins/appsupport/rules/rfc2136", project: slices.Concat(forPlugins, []string{"plugins/appsupport"}), outside: []string{"github.com/miekg/dns"}},
+	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}}, // files of keys and certificates, read again when they change
 	{dir: "plugins/failpoint"},
 	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},
 	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(logMetrics, adapterOnly)},
