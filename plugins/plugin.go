@@ -108,7 +108,9 @@ type Host struct {
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)
 	Registrations server.Registrations
-	Timing        server.Timing // from the appsupport plugin
+	// Rules are the rules of applications, from the rules plugin; nil without it.
+	Rules  server.Rules
+	Timing server.Timing // from the appsupport plugin
 	// Ready says whether all lists are loaded and the store was reached. Each plugin with
 	// a list replaces it by a function that asks the one before too.
 	Ready func() bool

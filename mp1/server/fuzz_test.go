@@ -20,7 +20,7 @@ import (
 // newFuzzServer has all routes, over fakes that accept everything.
 func newFuzzServer() http.Handler {
 	m := http.NewServeMux()
-	for _, r := range Routes(newFakeRegistry(), Options{Subscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
+	for _, r := range Routes(newFakeRegistry(), Options{Rules: newFakeRules(), Subscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	return m
@@ -97,6 +97,15 @@ func FuzzUpdate(f *testing.F) { fuzzBodies(f, "PUT", servicePath, registration) 
 
 func FuzzRegisterApplication(f *testing.F) {
 	fuzzBodies(f, "POST", mp1.AppSupportBase+"/registrations", `{"appName":"n","appInstanceId":"../../x"}`, `{"appName":"n","endpoint":{"fqdn":[]},"appServiceRequired":[{"serName":"s","version":"1"}]}`)
+}
+
+func FuzzUpdateDNSRule(f *testing.F) {
+	fuzzBodies(f, "PUT", mp1.AppSupportBase+"/applications/app/dns_rules/d", `{"state":"ACTIVE"}`, `{"DnsRule":{"ipAddressType":"IPv6","ipAddress":"::1","ttl":2147483648}}`, `{"ipAddress":"1.2.3.4\n5.6.7.8 x"}`)
+}
+
+func FuzzUpdateTrafficRule(f *testing.F) {
+	fuzzBodies(f, "PUT", mp1.AppSupportBase+"/applications/app/traffic_rules/t", `{"state":"ACTIVE"}`, `{"priority":255,"trafficFilter":[{"srcPort":[1e9],"srcAddress":["::/0-::/1"],"token":["\u202e"]}]}`,
+		`{"action":"DUPLICATE_AS_IS","dstInterface":[{"interfaceType":"TUNNEL","tunnelInfo":{"tunnelType":"GRE"}},{"interfaceType":"IP"}]}`)
 }
 
 // callbackSeeds are URIs that name another host than they seem to.

@@ -22,6 +22,7 @@ type Options struct {
 	EdgeGallery          bool          // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
 	Registrations        Registrations // nil: there are no routes of registrations of applications
 	Timing               Timing        // nil: there are no routes of the time
+	Rules                Rules         // nil: there are no routes of rules
 	Limits               Limits        // nil: nothing is limited
 	// MayActFor says whether who sent the request may act for an application that the path
 	// does not name. nil: everybody may.
@@ -123,7 +124,7 @@ func Routes(r Registry, o Options) []Route {
 		for _, res := range s.resources() {
 			out = append(out, s.routes(prefix, mp1.Base, res)...)
 		}
-		for _, res := range slices.Concat(s.registrationResources(), s.timingResources()) {
+		for _, res := range slices.Concat(s.registrationResources(), s.timingResources(), s.ruleResources()) {
 			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
 		}
 	}
@@ -171,6 +172,7 @@ type target struct {
 	prefix       string // "" or mepPrefix
 	app, service string // "" if the pattern has none
 	subscription string
+	rule         string
 }
 
 // handler makes the checks that all resources share, and answers with the problem of what
@@ -178,7 +180,8 @@ type target struct {
 func (s *api) handler(prefix string, queried bool, do handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		echoAgent(w, r)
-		t := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId")}
+		t := target{prefix: prefix, app: r.PathValue("appInstanceId"), service: r.PathValue("serviceId"), subscription: r.PathValue("subscriptionId"),
+			rule: cmp.Or(r.PathValue("dnsRuleId"), r.PathValue("trafficRuleId"))}
 		if err := s.precheck(r, t, queried); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 			return
@@ -195,7 +198,7 @@ func (s *api) precheck(r *http.Request, t target, queried bool) error {
 	case !s.registry.Ready():
 		return heartbeat.ErrNotReady
 	case t.app != "" && !mp1.ValidID(t.app), t.service != "" && !mp1.ValidID(t.service),
-		t.subscription != "" && !mp1.ValidID(t.subscription):
+		t.subscription != "" && !mp1.ValidID(t.subscription), t.rule != "" && !mp1.ValidID(t.rule):
 		return errNoResource
 	}
 	if t.app != "" {
