@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -22,8 +23,9 @@ import (
 
 // flooder is one identity that asks for as much as it can.
 type flooder struct {
-	url, token string
-	tls        *tls.Config
+	url, name, token string
+	tls              *tls.Config
+	dialer           net.Dialer
 
 	mu       sync.Mutex
 	statuses map[int]int // 0: no answer
@@ -40,14 +42,17 @@ func floodKinds() map[string]func(f *flooder, ctx context.Context) {
 			}
 		}
 	}
+	own := func(method, under, body string) func(f *flooder, ctx context.Context) {
+		return func(f *flooder, ctx context.Context) { again(method, mep.ServicesOf(f.name)+under, body, "")(f, ctx) }
+	}
 	return map[string]func(f *flooder, ctx context.Context){
-		"writes":      again("POST", mep.ServicesOf("greedy"), mep.Info("x", -1), ""),
-		"bytes":       again("POST", mep.ServicesOf("greedy"), strings.Repeat(" ", 60<<10)+mep.Info("x", -1), ""),
+		"writes":      own("POST", "", mep.Info("x", -1)),
+		"bytes":       own("POST", "", strings.Repeat(" ", 60<<10)+mep.Info("x", -1)),
 		"lists":       again("GET", mp1.Base+"/services", "", ""),
 		"reads":       again("GET", mp1.Base+"/transports", "", ""),
 		"foreign":     again("POST", mep.ServicesOf("app0"), mep.Info("x", -1), ""),
 		"bad tokens":  again("PATCH", mep.LivenessOf("app0", "x"), mep.Alive, "bad"),
-		"deletions":   again("DELETE", mep.ServicesOf("greedy")+"/x", "", ""),
+		"deletions":   own("DELETE", "/x", ""),
 		"handshakes":  (*flooder).handshakes,
 		"connections": (*flooder).connections,
 		"streams":     (*flooder).streams,
@@ -58,20 +63,21 @@ func floodNames() []string { return slices.Sorted(maps.Keys(floodKinds())) }
 
 // serveFlood is the child process of greedy.
 func serveFlood(ctx context.Context, args []string) error {
-	if len(args) != 5 || floodKinds()[args[0]] == nil {
-		return errors.New("flooding wants a kind, a URL, an authority, a token and a time")
+	if len(args) != 6 || floodKinds()[args[0]] == nil {
+		return errors.New("flooding wants a kind, a URL, an authority, a name, a token and a time")
 	}
 	text, err := os.ReadFile(args[2])
 	if err != nil {
 		return err
 	}
-	d, err := time.ParseDuration(args[4])
+	d, err := time.ParseDuration(args[5])
 	if err != nil {
 		return err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	f := &flooder{url: args[1], token: args[3], tls: &tls.Config{RootCAs: pool}, statuses: map[int]int{}}
+	f := &flooder{url: args[1], name: args[3], token: args[4], tls: &tls.Config{RootCAs: pool}, statuses: map[int]int{}}
+	f.dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, byte(1+rand.IntN(250)), byte(rand.IntN(250)), 2)} // its ports are no other flood's
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	fmt.Println("flooding")
@@ -85,7 +91,7 @@ func serveFlood(ctx context.Context, args []string) error {
 }
 
 func (f *flooder) client(h2 bool) *http.Client {
-	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256, TLSClientConfig: f.tls.Clone(), ForceAttemptHTTP2: h2}}
+	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: f.dialer.DialContext, MaxIdleConnsPerHost: 256, TLSClientConfig: f.tls.Clone(), ForceAttemptHTTP2: h2}}
 }
 
 func (f *flooder) ask(ctx context.Context, client *http.Client, method, path, body, token string) {
@@ -120,11 +126,12 @@ func (f *flooder) count(status int) {
 
 // handshakes opens connections, of which none is resumed, and closes them.
 func (f *flooder) handshakes(ctx context.Context) {
-	d := &tls.Dialer{Config: f.tls.Clone()}
+	d := &tls.Dialer{NetDialer: &f.dialer, Config: f.tls.Clone()}
 	for ctx.Err() == nil {
 		c, err := d.DialContext(ctx, "tcp", strings.TrimPrefix(f.url, "https://"))
 		if err != nil {
 			f.count(0)
+			time.Sleep(time.Millisecond)
 			continue
 		}
 		f.count(200)
@@ -135,11 +142,12 @@ func (f *flooder) handshakes(ctx context.Context) {
 // connections opens connections, asks once on each, and keeps them.
 func (f *flooder) connections(ctx context.Context) {
 	var all []net.Conn
-	d := &tls.Dialer{Config: f.tls.Clone()}
+	d := &tls.Dialer{NetDialer: &f.dialer, Config: f.tls.Clone()}
 	for ctx.Err() == nil && len(all) < 12000/greedyConns {
 		c, err := d.DialContext(ctx, "tcp", strings.TrimPrefix(f.url, "https://"))
 		if err != nil {
 			f.count(0)
+			time.Sleep(time.Millisecond)
 			continue
 		}
 		f.count(200)

@@ -17,11 +17,16 @@ import (
 const (
 	greedyServices = 2000
 	greedyConns    = 32
+	// floodNice has the flood's own work, which on a real one's machine costs the server's
+	// nothing, done when nobody else wants the processors.
+	floodNice = "19"
 )
 
 // greedy compares what heartbeats over TLS with tokens take with and without one identity that
 // floods the server, in each of the ways of floodKinds. The flood comes from a process of its
-// own, so that the clients of the heartbeats share no queue with it but the processors'.
+// own, so that the clients of the heartbeats share no queue with it but the processors'. What
+// it costs by itself is shown by the same flood of a bare server, which answers at once and is
+// asked more often for that.
 func greedy(ctx context.Context, kinds []string, rounds int, d time.Duration) error {
 	remove, err := build()
 	if err != nil {
@@ -43,44 +48,62 @@ func greedy(ctx context.Context, kinds []string, rounds int, d time.Duration) er
 		return err
 	}
 	defer p.Kill()
-	if err := c.register(ctx, greedyServices, ids.token); err != nil {
+	_, bare, other, err := launchBare(ids)
+	if err != nil {
 		return err
 	}
-	token, err := ids.token("greedy")
-	if err != nil {
+	defer other.Kill()
+	if err := c.register(ctx, greedyServices, ids.token); err != nil {
 		return err
 	}
 	if len(kinds) == 0 {
 		kinds = floodNames()
 	}
 	fmt.Printf("%d heartbeats a second, %v each; %d connections of the flood\n", pacedRate, d, greedyConns)
-	ratios := map[string][]float64{}
-	for range rounds {
+	ratios, controls := map[string][]float64{}, map[string][]float64{}
+	for i := range rounds {
 		for _, kind := range kinds {
+			who := strings.ReplaceAll(fmt.Sprint("greedy-", kind, i), " ", "-") // one that has written nothing yet may write most
+			token, err := ids.token(who)
+			if err != nil {
+				return err
+			}
 			free, err := c.paced(ctx, d)
 			if err != nil {
 				return err
 			}
-			busy, said, err := c.beside(ctx, kind, ids, token, d)
+			one := greedyOne{kind, who, token, ids.certFile}
+			busy, said, err := c.beside(ctx, one, c.url, d)
 			if err != nil {
 				return fmt.Errorf("beside %s: %w", kind, err)
+			}
+			elsewhere, saidElsewhere, err := c.beside(ctx, one, bare.url, d)
+			if err != nil {
+				return fmt.Errorf("beside %s of another server: %w", kind, err)
 			}
 			spread("without", free)
 			spread("beside "+kind, busy)
 			fmt.Printf("  the flood: %s\n", said)
+			spread("beside "+kind+" of a bare server", elsewhere)
+			fmt.Printf("  the flood: %s\n", saidElsewhere)
 			ratios[kind] = append(ratios[kind], ratio(busy, free, .99))
+			controls[kind] = append(controls[kind], ratio(elsewhere, free, .99))
 		}
 	}
 	for _, kind := range kinds {
 		slices.Sort(ratios[kind])
-		fmt.Printf("p99 beside %s / without, each round: %.1f\n", kind, ratios[kind])
+		slices.Sort(controls[kind])
+		fmt.Printf("p99 beside %-12s / without, each round: %.1f; of a bare server: %.1f\n", kind, ratios[kind], controls[kind])
 	}
 	return nil
 }
 
-// beside measures heartbeats while the flood runs, and returns what the flood said.
-func (c *contender) beside(ctx context.Context, kind string, ids *identities, token string, d time.Duration) ([]time.Duration, string, error) {
-	p, err := proc.Command{Program: os.Args[0], Args: []string{"flooding", kind, c.url, ids.certFile, token, (d + time.Second).String()}}.Launch()
+// greedyOne is an identity that floods.
+type greedyOne struct{ kind, name, token, authority string }
+
+// beside measures heartbeats while a server is flooded, and returns what the flood said.
+func (c *contender) beside(ctx context.Context, one greedyOne, url string, d time.Duration) ([]time.Duration, string, error) {
+	p, err := proc.Command{Program: "nice", Args: []string{"-n", floodNice, os.Args[0], "flooding", one.kind, url, one.authority, one.name, one.token, (d + time.Second).String()}}.Launch()
 	if err != nil {
 		return nil, "", err
 	}

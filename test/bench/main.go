@@ -33,7 +33,9 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
   go run ./test/bench flood [-seconds 5] [-rounds 3]
                                                heartbeats beside others who ask for lists, register and find as fast as they can
   go run ./test/bench greedy [-seconds 5] [-rounds 3] [KIND ...]
-                                               heartbeats over TLS with tokens beside one identity that floods the server: p99 with and without
+                                               heartbeats over TLS with tokens beside one identity that floods the server: p99 with and without,
+                                               and beside the same flood of a bare server; the flood itself runs at nice 19, for a real
+                                               one has processors of its own
   go run ./test/bench hostile [-services 4000] [-rounds 3]
                                                memory while labels, finds and unread answers are made up, round after round
 `
