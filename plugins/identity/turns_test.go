@@ -1,0 +1,192 @@
+package identity
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// inTurns is a chain in which one request of an identity is worked on at a time.
+func inTurns(t *testing.T, h http.HandlerFunc) (http.Handler, *turns) {
+	t.Helper()
+	var m plugins.Collectors
+	turns := newTurns(true, &m)
+	turns.most = 1
+	t.Cleanup(func() { require.NoError(t, m.Unregister(context.Background())) })
+	return turns.Handler(h), turns
+}
+
+func requireCount(t *testing.T, of *turns, callers, waiting int, why string) {
+	t.Helper()
+	c, w := of.count()
+	require.Equal(t, [...]int{callers, waiting}, [...]int{c, w}, why)
+}
+
+// A flood by one identity, in whatever way, takes no more than its turns: the heartbeats of
+// everybody, its own as well, and the requests of others are worked on at once meanwhile.
+func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
+	for what, path := range map[string]string{
+		"writes": "POST " + services, "changes": "PUT " + services + "/x", "deletions": "DELETE " + services + "/x", "lists": "GET /mec_service_mgmt/v1/services",
+		"reads": "GET /mec_service_mgmt/v1/transports", "ServiceComb's finds": "GET /v4/default/registry/instances", "metrics": "GET /metrics",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var order []string
+			go1 := make(chan struct{})
+			h, turns := inTurns(t, func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				order = append(order, r.Header.Get("N"))
+				mu.Unlock()
+				if r.Header.Get("N") != "" {
+					<-go1
+				}
+				w.WriteHeader(http.StatusNoContent)
+			})
+			method, path, _ := strings.Cut(path, " ")
+			var flood sync.WaitGroup
+			var want []string
+			for i := range 20 {
+				r := request("greedy", method, path)
+				n := string(rune('a' + i))
+				want = append(want, n)
+				r.Header.Set("N", n)
+				flood.Go(func() { h.ServeHTTP(httptest.NewRecorder(), r) })
+				synctest.Wait()
+			}
+			require.Equal(t, want[:1], order, what)
+			requireCount(t, turns, 1, 19, what)
+			order = nil
+			for _, beat := range []string{"PATCH " + services + "/x/liveness", "PUT " + services + "/x/liveness", "PUT /v4/default/registry/heartbeats", "PUT /v4/default/registry/microservices/s/instances/i/heartbeat"} {
+				for _, who := range []string{"greedy", "other"} {
+					method, path, _ := strings.Cut(beat, " ")
+					require.Zero(t, took(func() { h.ServeHTTP(httptest.NewRecorder(), request(who, method, path)) }), "%s of %s beside %s", beat, who, what)
+				}
+			}
+			require.Zero(t, took(func() { h.ServeHTTP(httptest.NewRecorder(), request("other", method, path)) }), what)
+			require.Zero(t, took(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/oauth2/token", nil)) }), "who proves nothing yet waits for nobody")
+			require.Len(t, order, 10)
+			order = nil
+			close(go1)
+			flood.Wait()
+			require.Equal(t, want[1:], order, "in the order in which they came")
+			requireCount(t, turns, 0, 0, "nobody is remembered")
+		})
+	}
+}
+
+// A turn that nobody gave back would lock its identity out. One ends when the answer begins,
+// so that streams and slow readers have none.
+func TestATurnEnds(t *testing.T) {
+	for how, does := range map[string]func(w http.ResponseWriter, r *http.Request, hang func()){
+		"with its request": func(http.ResponseWriter, *http.Request, func()) {},
+		"by a panic":       func(http.ResponseWriter, *http.Request, func()) { panic(http.ErrAbortHandler) },
+		"with the status":  func(w http.ResponseWriter, _ *http.Request, hang func()) { w.WriteHeader(403); hang() },
+		"with the body":    func(w http.ResponseWriter, _ *http.Request, hang func()) { _, _ = w.Write([]byte("a")); hang() },
+		"with a stream": func(w http.ResponseWriter, _ *http.Request, hang func()) {
+			_ = http.NewResponseController(w).Flush()
+			hang()
+		},
+		"with a websocket": func(w http.ResponseWriter, _ *http.Request, hang func()) {
+			_, _, _ = w.(http.Hijacker).Hijack()
+			hang()
+		},
+		"with other protocols":     func(w http.ResponseWriter, _ *http.Request, hang func()) { w.WriteHeader(101); hang() },
+		"when its client has gone": func(_ http.ResponseWriter, r *http.Request, _ func()) { <-r.Context().Done() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			end := make(chan struct{})
+			h, turns := inTurns(t, func(w http.ResponseWriter, r *http.Request) { does(w, r, func() { <-end }) })
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() {
+					defer func() { _ = recover() }()
+					r := request("who", "GET", "/x")
+					ctx, cancel := context.WithTimeout(r.Context(), turnTime/2)
+					defer cancel()
+					h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+				})
+			}
+			synctest.Wait()
+			if how == "when its client has gone" {
+				all.Wait()
+			}
+			requireCount(t, turns, 0, 0, how)
+			close(end)
+			all.Wait()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		h, turns := inTurns(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(100); <-end })
+		for range 3 {
+			go h.ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/x"))
+		}
+		synctest.Wait()
+		requireCount(t, turns, 1, 2, "100 Continue is no answer")
+		time.Sleep(turnTime)
+		synctest.Wait()
+		requireCount(t, turns, 1, 1, "who waits for something needs no processor")
+		time.Sleep(2 * turnTime)
+		synctest.Wait()
+		requireCount(t, turns, 0, 0, "all had their turns")
+		close(end)
+	})
+}
+
+// Waiting is bounded in number and in time, and whoever has gone waits no more.
+func TestNobodyWaitsForATurnForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		done := 0
+		h, turns := inTurns(t, func(http.ResponseWriter, *http.Request) { done++; <-end })
+		_, ok := turns.enter("who") // one that never ends
+		require.True(t, ok)
+		gone, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		answers := make([]*httptest.ResponseRecorder, mostWaiting)
+		for i := range answers {
+			answers[i] = httptest.NewRecorder()
+			r := request("who", "GET", "/x")
+			if i == 0 {
+				r = r.WithContext(plugins.WithCaller(gone, plugins.CallerOf(r.Context())))
+			}
+			all.Go(func() { h.ServeHTTP(answers[i], r) })
+		}
+		synctest.Wait()
+		requireCount(t, turns, 1, mostWaiting, "as many as may wait")
+		w := httptest.NewRecorder()
+		require.Zero(t, took(func() { h.ServeHTTP(w, request("who", "GET", "/x")) }))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Equal(t, "1", w.Header().Get("Retry-After"))
+		leave()
+		synctest.Wait()
+		requireCount(t, turns, 1, mostWaiting-1, "one has gone")
+		require.Equal(t, longestWait, took(all.Wait))
+		for _, a := range answers {
+			require.Equal(t, http.StatusServiceUnavailable, a.Code)
+		}
+		require.Zero(t, done)
+		turns.end("who")
+		requireCount(t, turns, 0, 0, "nobody is remembered")
+		close(end)
+	})
+}
+
+// limits.requestsPerSecond 0 turns it off.
+func TestWithoutPacesThereAreNoTurns(t *testing.T) {
+	var m plugins.Collectors
+	next := http.NotFoundHandler()
+	turns := newTurns(false, &m)
+	require.Zero(t, turns.most)
+	require.NotPanics(t, func() { turns.Handler(next).ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/x")) })
+	require.NoError(t, m.Unregister(t.Context()))
+}
