@@ -219,9 +219,19 @@ func (n *Notifications) take(ctx context.Context, id string, handOver func(conte
 	if id != "" {
 		defer func() { n.end(id, taken) }() // also when the function panics
 	}
-	err := handOver(ctx)
+	err := handOver(context.WithValue(ctx, webhookIDKey{}, id))
 	taken = err == nil
 	return err
+}
+
+// webhookIDKey is the key of WebhookID in a context.
+type webhookIDKey struct{}
+
+// WebhookID is the id of the notification whose function has been given the context; "" if it has
+// none. It is the same each time the notification is sent, and what a sender writes.
+func WebhookID(ctx context.Context) string {
+	id, _ := ctx.Value(webhookIDKey{}).(string)
+	return id
 }
 
 // begin reports whether the caller is the one to hand the notification over. If not, another

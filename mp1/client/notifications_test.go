@@ -35,7 +35,8 @@ func notify(ctx context.Context, h http.Handler, id, body string) int {
 func TestANotificationIsHandedOverOnce(t *testing.T) {
 	var got []mp1.Notification
 	var fails error
-	h := NewNotifications(func(_ context.Context, n mp1.Notification) error {
+	h := NewNotifications(func(ctx context.Context, n mp1.Notification) error {
+		require.Contains(t, []string{"", "a", "b", "c"}, WebhookID(ctx))
 		got = append(got, n)
 		return fails
 	})

@@ -55,6 +55,9 @@ const (
 	keepAlivePatience = 15 * time.Second
 )
 
+// errEnded is the error of a WebSocket that was not closed as RFC 6455 has it.
+var errEnded = fmt.Errorf("mp1 client: the connection has ended: %w", io.ErrUnexpectedEOF)
+
 // Receive hands over what comes by a WebSocket until ctx ends, and connects again whenever the
 // connection is lost: at once, and after failures in a row after waits from a second to thirty, or
 // after the one that the platform asks for. What the platform has sent meanwhile comes then, and
@@ -206,6 +209,8 @@ func lost(ctx context.Context, err error) error {
 		return fmt.Errorf("mp1 client: the platform has closed the WebSocket: %d %s", closed.Code, printable(closed.Reason))
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return ErrTooLarge
+	case errors.Is(err, io.EOF): // as when the platform is killed
+		return errEnded
 	}
 	return fmt.Errorf("mp1 client: %w", err)
 }
