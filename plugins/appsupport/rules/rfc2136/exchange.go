@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -114,7 +115,7 @@ func (s *session) contradicted(ctx context.Context, want rrset) error {
 	switch addresses, alias := want.served(r); {
 	case alias:
 		return s.alias()
-	case same(addresses, want.addresses):
+	case slices.Equal(addresses, want.addresses):
 		return nil
 	case !r.Authoritative:
 		return fmt.Errorf("the DNS server %s took the update but leaves the name to others: a zone of its own below %s has it, or this is not the primary server", s.server, s.zone)

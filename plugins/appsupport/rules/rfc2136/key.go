@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
 	"github.com/mec-liveness/mepserver/plugins/certs"
 )
 
@@ -110,7 +111,7 @@ func parseKey(text string) (*key, error) {
 		return nil, errors.New(form)
 	}
 	k := &key{name: dns.CanonicalName(words[1])}
-	if !plainName(words[1]) {
+	if !driver.PlainName(words[1]) {
 		return nil, errors.New("must have a key whose name is a domain name")
 	}
 	values := map[string]string{}

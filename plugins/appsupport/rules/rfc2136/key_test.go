@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
 )
 
 func TestKeyFilesOfBINDAreRead(t *testing.T) {
@@ -99,7 +100,7 @@ func FuzzKeyFile(f *testing.F) {
 		switch {
 		case (k == nil) == (err == nil):
 			t.Fatal("a key or an error")
-		case err == nil && (!plainName(k.name) || k.algorithm == "" || k.sum == nil):
+		case err == nil && (!driver.PlainName(k.name) || k.algorithm == "" || k.sum == nil):
 			t.Fatalf("no key: %+v", k)
 		case err != nil && strings.ContainsAny(err.Error(), "\n\r\x1b"):
 			t.Fatalf("%q", err)

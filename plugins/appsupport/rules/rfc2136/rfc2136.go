@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -54,10 +53,10 @@ func New(c conf.DNSRules, now func() time.Time, report func(error)) (*Driver, er
 
 // Set implements driver.DNS. A name outside the zone is never sent; none is served there.
 func (d *Driver) Set(ctx context.Context, name string, t mp1.IPAddressType, records []driver.Record) error {
-	want, err := d.rrset(name, t, records)
-	if err != nil {
+	if err := driver.Check(name, t, records); err != nil {
 		return err
 	}
+	want := newRRset(name, t, records)
 	if !dns.IsSubDomain(d.zone, want.name) {
 		if len(records) == 0 {
 			return nil
@@ -92,47 +91,19 @@ type rrset struct {
 	addresses []netip.Addr // in their order, each once
 }
 
-// rrset makes one of what Set is given. Records of one set have one TTL (RFC 2181 §5.2): the
+// newRRset makes one of what Set is given. Records of one set have one TTL (RFC 2181 §5.2): the
 // shortest, for what is to be forgotten soon must not be kept for longer.
-func (d *Driver) rrset(name string, t mp1.IPAddressType, records []driver.Record) (s rrset, err error) {
-	s = rrset{name: dns.CanonicalName(name), kind: dns.TypeA}
+func newRRset(name string, t mp1.IPAddressType, records []driver.Record) rrset {
+	s := rrset{name: dns.CanonicalName(name), kind: dns.TypeA, ttl: mp1.MaxTTL}
 	if t == mp1.IPv6 {
 		s.kind = dns.TypeAAAA
 	}
-	if !plainName(name) {
-		return s, fmt.Errorf("the name is no domain name that can be served")
-	}
-	for i, r := range records {
-		if r.Address.Is4() != (s.kind == dns.TypeA) || r.Address.Is4In6() || r.Address.Zone() != "" || !r.Address.IsValid() {
-			return s, fmt.Errorf("an address is not of the type %s", t)
-		}
-		if s.addresses = append(s.addresses, r.Address); i == 0 || r.TTL < s.ttl {
-			s.ttl = min(r.TTL, mp1.MaxTTL)
-		}
+	for _, r := range records {
+		s.addresses, s.ttl = append(s.addresses, r.Address), min(r.TTL, s.ttl)
 	}
 	slices.SortFunc(s.addresses, netip.Addr.Compare)
 	s.addresses = slices.Compact(s.addresses)
-	return s, nil
-}
-
-// plainName says whether a name has only what names of hosts and services are made of, and may be
-// all of what begins with it ("*", RFC 4592): what DNS writes with a backslash would be another
-// name in another's reading.
-func plainName(name string) bool {
-	name = strings.TrimPrefix(strings.TrimSuffix(name, "."), "*.")
-	if name == "" || len(name) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.IndexFunc(label, notInLabel) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func notInLabel(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	return s
 }
 
 // update is the message that makes the server serve exactly this set, at once or not at all
@@ -187,6 +158,3 @@ func (s rrset) served(r *dns.Msg) (addresses []netip.Addr, alias bool) {
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	return slices.Compact(addresses), alias
 }
-
-// same says whether two sets of addresses, in their order, are.
-func same(a, b []netip.Addr) bool { return slices.Equal(a, b) }
