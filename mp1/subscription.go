@@ -80,8 +80,9 @@ type SubscriptionLink struct {
 const maxCriteria = 1000
 
 var (
-	subscriptionMembers = []string{"subscriptionType", "callbackReference", "_links", "filteringCriteria"}
-	criteriaMembers     = []string{"serInstanceIds", "serNames", "serCategories", "states", "isLocal"}
+	subscriptionMembers            = []string{"subscriptionType", "callbackReference", "_links", "filteringCriteria"}
+	terminationSubscriptionMembers = []string{"subscriptionType", "callbackReference", "_links", "appInstanceId"}
+	criteriaMembers                = []string{"serInstanceIds", "serNames", "serCategories", "states", "isLocal"}
 )
 
 // DecodeSubscription reads the body of a subscription (§8.2.8.3.4). _links is ignored.
@@ -110,6 +111,34 @@ func DecodeSubscription(data []byte) (s Subscription, err error) {
 	}
 	s.FilteringCriteria, err = decodeCriteria(o)
 	return s, err
+}
+
+// DecodeTerminationSubscription reads the body of a subscription of an application to its own
+// termination (§7.2.3.3.4). _links and unknown members are ignored. Its errors are *Invalid.
+func DecodeTerminationSubscription(data []byte, app string) (s Subscription, err error) {
+	o, err := readDocument(data)
+	if err != nil {
+		return s, err
+	}
+	if err = o.refuseOtherCase(terminationSubscriptionMembers...); err != nil {
+		return s, err
+	}
+	if s.SubscriptionType, err = o.enum("subscriptionType", []string{TerminationSubscriptionType}); err != nil {
+		return s, o.required("subscriptionType", err)
+	}
+	if s.CallbackReference, err = o.requiredText("callbackReference", maxURI); err != nil {
+		return s, err
+	}
+	if err = CheckCallback(s.CallbackReference); err != nil {
+		return s, err
+	}
+	if s.AppInstanceID, err = o.requiredText("appInstanceId", maxText); err != nil {
+		return s, err
+	}
+	if s.AppInstanceID != app {
+		return s, &Invalid{"appInstanceId", "must be that of the URI: an application subscribes to its own termination"}
+	}
+	return s, nil
 }
 
 // CheckCallback returns an *Invalid unless notifications can be sent to the URI, which must

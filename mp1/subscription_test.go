@@ -71,6 +71,39 @@ func TestASubscriptionThatCannotBeServedIsRefused(t *testing.T) {
 	}
 }
 
+// ETSI's data, and the clients in the field, send nothing but these, EdgeGallery's a
+// subscriptionId too.
+func TestASubscriptionToATerminationIsOfTheApplicationInTheURI(t *testing.T) {
+	const asked = `{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://10.0.0.1:8080/cb","appInstanceId":"app"`
+	want := Subscription{SubscriptionType: TerminationSubscriptionType, CallbackReference: "http://10.0.0.1:8080/cb", AppInstanceID: "app"}
+	for _, more := range []string{"", `,"_links":{"self":{"href":"x"}}`, `,"_links":null`, `,"subscriptionId":"x","filters":[1]`} {
+		s, err := DecodeTerminationSubscription([]byte(asked+more+"}"), "app")
+		require.NoError(t, err, more)
+		require.Equal(t, want, s, more)
+		require.True(t, s.OfTermination())
+	}
+	for body, attribute := range map[string]string{
+		`{}`: "subscriptionType", `null`: "", `[]`: "", asked: "",
+		strings.Replace(asked, `AppT`, `appT`, 1) + "}":                                "subscriptionType",
+		strings.Replace(asked, TerminationSubscriptionType, SubscriptionType, 1) + "}": "subscriptionType",
+		strings.Replace(asked, `"app"`, `"other"`, 1) + "}":                            "appInstanceId",
+		strings.Replace(asked, `"app"`, `"App"`, 1) + "}":                              "appInstanceId",
+		strings.Replace(asked, `"app"`, `""`, 1) + "}":                                 "appInstanceId",
+		strings.Replace(asked, `"app"`, `null`, 1) + "}":                               "appInstanceId",
+		strings.Replace(asked, `"app"`, `["app"]`, 1) + "}":                            "appInstanceId",
+		strings.Replace(asked, `,"appInstanceId":"app"`, ``, 1) + "}":                  "appInstanceId",
+		strings.Replace(asked, `appInstanceId`, `appInstanceID`, 1) + "}":              "appInstanceId",
+		asked + `,"appInstanceId":"app"}`:                                              "appInstanceId",
+		strings.Replace(asked, `http://`, `ftp://`, 1) + "}":                           "callbackReference",
+		strings.Replace(asked, `http://10.0.0.1:8080/cb`, ``, 1) + "}":                 "callbackReference",
+	} {
+		_, err := DecodeTerminationSubscription([]byte(body), "app")
+		var bad *Invalid
+		require.ErrorAs(t, err, &bad, body)
+		require.Equal(t, attribute, bad.Attribute, body)
+	}
+}
+
 func TestWhichCallbacksCanBeCalled(t *testing.T) {
 	for _, uri := range []string{"http://h", "https://h:8443/a/b?c=d", "HTTP://H/", "http://[::1]:1", "http://10.0.0.1", "http://h:65535", "http://a_b.example", "http://h/%20"} {
 		require.NoError(t, CheckCallback(uri), uri)

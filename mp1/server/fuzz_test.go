@@ -20,7 +20,7 @@ import (
 // newFuzzServer has all routes, over fakes that accept everything.
 func newFuzzServer() http.Handler {
 	m := http.NewServeMux()
-	for _, r := range Routes(newFakeRegistry(), Options{Rules: newFakeRules(), Subscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
+	for _, r := range Routes(newFakeRegistry(), Options{Rules: newFakeRules(), Subscriptions: &fakeSubscriptions{}, TerminationSubscriptions: &fakeSubscriptions{}, Registrations: statelessRegistrations{&fakeRegistrations{apps: map[string]mp1.AppInfo{"app": {AppName: "n", AppInstanceID: "app"}}}}}) {
 		m.Handle(r.Pattern, r.Handler)
 	}
 	return m
@@ -125,6 +125,21 @@ func FuzzSubscribe(f *testing.F) {
 		seeds = append(seeds, `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://h/","filteringCriteria":`+c+`}`)
 	}
 	fuzzBodies(f, "POST", mp1.Base+"/applications/app/subscriptions", seeds...)
+}
+
+func FuzzSubscribeToTermination(f *testing.F) {
+	var seeds []string
+	for _, c := range callbackSeeds {
+		b, err := json.Marshal(map[string]any{"subscriptionType": mp1.TerminationSubscriptionType, "callbackReference": c, "appInstanceId": "app"})
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, string(b))
+	}
+	for _, app := range []string{`"other"`, `null`, `["app"]`, `"\u0061pp"`, `"app","appInstanceId":"app"`, `"app\u0000"`} {
+		seeds = append(seeds, `{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://h/","appInstanceId":`+app+`}`)
+	}
+	fuzzBodies(f, "POST", terminations, seeds...)
 }
 
 var roots = regexp.MustCompile(`^/(mec_service_mgmt|mec_app_support|mep)(/|$)`)

@@ -65,7 +65,7 @@ func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
 	d := newFakeRegistry()
 	m := http.NewServeMux()
 	writes := map[string]bool{}
-	all := Routes(d, Options{Limits: l, Subscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
+	all := Routes(d, Options{Limits: l, Subscriptions: &fakeSubscriptions{}, TerminationSubscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
 	for _, r := range all {
 		m.Handle(r.Pattern, r.Handler)
 	}
@@ -87,7 +87,7 @@ func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
 			require.NotEqual(t, 429, w.Code, "%s %s", verb, path)
 		}
 	}
-	require.Len(t, writes, 5, "%v", writes)
+	require.Len(t, writes, 6, "%v", writes)
 	require.NotContains(t, l.apps, "stranger")
 }
 
@@ -141,7 +141,7 @@ func TestAFullStoreSaysWhenItMayHaveRoom(t *testing.T) {
 func TestListsAreLimitedAndNothingElseThatIsRead(t *testing.T) {
 	l := &fakeLimits{listWait: 1500 * time.Millisecond}
 	m := http.NewServeMux()
-	all := Routes(newFakeRegistry(), Options{Limits: l, Subscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
+	all := Routes(newFakeRegistry(), Options{Limits: l, Subscriptions: &fakeSubscriptions{}, TerminationSubscriptions: &fakeSubscriptions{}, Registrations: &fakeRegistrations{apps: map[string]mp1.AppInfo{}}})
 	for _, r := range all {
 		m.Handle(r.Pattern, r.Handler)
 	}
@@ -159,6 +159,6 @@ func TestListsAreLimitedAndNothingElseThatIsRead(t *testing.T) {
 			refused = append(refused, r.Name)
 		}
 	}
-	require.ElementsMatch(t, []string{"mp1.GetServices", "mp1.GetApplicationServices", "mp1.GetSubscriptions"}, refused)
-	require.Equal(t, 3, l.asked)
+	require.ElementsMatch(t, []string{"mp1.GetServices", "mp1.GetApplicationServices", "mp1.GetSubscriptions", "mp1.GetTerminationSubscriptions"}, refused)
+	require.Equal(t, 4, l.asked)
 }

@@ -17,13 +17,16 @@ type Options struct {
 	MaxBeat     int64 // bytes of a heartbeat's body; 0 means 1024
 	LimitStatus int   // status of a registration or subscription over the limit of its application; 0 means 403
 
-	Subscriptions        Subscriptions // nil: there are no routes of subscriptions
+	Subscriptions        Subscriptions // to changes of services; nil: there are no routes of them
 	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
 	EdgeGallery          bool          // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
 	Registrations        Registrations // nil: there are no routes of registrations of applications
 	Timing               Timing        // nil: there are no routes of the time
 	Rules                Rules         // nil: there are no routes of rules
 	Limits               Limits        // nil: nothing is limited
+	// TerminationSubscriptions are those of applications to their own termination; nil: there
+	// are no routes of them.
+	TerminationSubscriptions Subscriptions
 	// MayActFor says whether who sent the request may act for an application that the path
 	// does not name. nil: everybody may.
 	MayActFor      func(ctx context.Context, app string) bool
@@ -82,7 +85,7 @@ func (s *api) resources() []resource {
 		{name: "mp1.PatchLiveness", verb: http.MethodPatch, access: Owner, handle: s.beat, heartbeat: true},
 		{name: "mp1.PutLiveness", verb: http.MethodPut, access: Owner, handle: s.beat, heartbeat: true}, // EdgeGallery's agents send PUT
 	}
-	return append(s.subscriptionResources(), []resource{
+	return append(s.changeSubscriptions(), []resource{
 		{"/services", []method{{name: "mp1.GetServices", verb: http.MethodGet, access: Identified, handle: s.discover, takesQuery: true, lists: true}}},
 		{"/services/{serviceId}", []method{{name: "mp1.GetService", verb: http.MethodGet, access: Identified, handle: s.getService}}},
 		{"/transports", []method{{name: "mp1.GetTransports", verb: http.MethodGet, access: Identified, handle: s.getTransports}}},
@@ -124,7 +127,7 @@ func Routes(r Registry, o Options) []Route {
 		for _, res := range s.resources() {
 			out = append(out, s.routes(prefix, mp1.Base, res)...)
 		}
-		for _, res := range slices.Concat(s.registrationResources(), s.timingResources(), s.ruleResources()) {
+		for _, res := range slices.Concat(s.registrationResources(), s.terminationSubscriptions(), s.timingResources(), s.ruleResources()) {
 			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
 		}
 	}

@@ -39,12 +39,12 @@ type Subscription struct {
 
 // Path is where a subscription is found. prefix is "" or "/mep".
 func (s *Subscription) Path(prefix string) string {
-	return subscriptionsHref(prefix, s.Owner) + "/" + s.ID
+	return subscriptionsHref(prefix+s.Asked.Base(), s.Owner) + "/" + s.ID
 }
 
-// subscriptionsHref is where the subscriptions of an application are listed.
-func subscriptionsHref(prefix, app string) string {
-	return prefix + mp1.Base + "/applications/" + app + "/subscriptions"
+// subscriptionsHref is where an API lists the subscriptions of an application.
+func subscriptionsHref(api, app string) string {
+	return api + "/applications/" + app + "/subscriptions"
 }
 
 // represent returns the subscription as JSON, with its link under the prefix, and its ETag.
@@ -63,26 +63,47 @@ const (
 	subscriptionPattern  = subscriptionsPattern + "/{subscriptionId}"
 )
 
-// subscriptionResources is the route table of subscriptions.
-func (s *api) subscriptionResources() []resource {
-	if s.options.Subscriptions == nil {
+// subscriptionAPI serves the subscriptions of one of the two APIs of Mp1.
+type subscriptionAPI struct {
+	*api
+	kept   Subscriptions
+	of     mp1.Subscription // with the SubscriptionType of all of them
+	name   string           // of what they are to, in the names of routes
+	decode func(body []byte, app string) (mp1.Subscription, error)
+}
+
+// changeSubscriptions are the subscriptions to changes of services.
+func (s *api) changeSubscriptions() []resource {
+	return (&subscriptionAPI{api: s, kept: s.options.Subscriptions, of: mp1.Subscription{SubscriptionType: mp1.SubscriptionType},
+		decode: func(body []byte, _ string) (mp1.Subscription, error) { return mp1.DecodeSubscription(body) }}).resources()
+}
+
+// terminationSubscriptions are the subscriptions of applications to their own termination.
+func (s *api) terminationSubscriptions() []resource {
+	return (&subscriptionAPI{api: s, kept: s.options.TerminationSubscriptions, of: mp1.Subscription{SubscriptionType: mp1.TerminationSubscriptionType},
+		name: "Termination", decode: mp1.DecodeTerminationSubscription}).resources()
+}
+
+// resources is the route table of subscriptions.
+func (s *subscriptionAPI) resources() []resource {
+	if s.kept == nil {
 		return nil
 	}
 	return []resource{
 		{subscriptionsPattern, []method{
-			{name: "mp1.GetSubscriptions", verb: http.MethodGet, access: Owner, handle: s.listSubscriptions, lists: true},
-			{name: "mp1.PostSubscription", verb: http.MethodPost, access: Owner, handle: s.subscribe},
+			{name: "mp1.Get" + s.name + "Subscriptions", verb: http.MethodGet, access: Owner, handle: s.listSubscriptions, lists: true},
+			{name: "mp1.Post" + s.name + "Subscription", verb: http.MethodPost, access: Owner, handle: s.subscribe},
 		}},
 		{subscriptionPattern, []method{
-			{name: "mp1.GetSubscription", verb: http.MethodGet, access: Owner, handle: s.getSubscription},
-			{name: "mp1.DeleteSubscription", verb: http.MethodDelete, access: Owner, handle: s.unsubscribe},
+			{name: "mp1.Get" + s.name + "Subscription", verb: http.MethodGet, access: Owner, handle: s.getSubscription},
+			{name: "mp1.Delete" + s.name + "Subscription", verb: http.MethodDelete, access: Owner, handle: s.unsubscribe},
 		}},
 	}
 }
 
-// listSubscriptions lists the subscriptions of an application (§8.2.8.3.1).
-func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, t target) error {
-	all, err := s.options.Subscriptions.SubscriptionsOf(r.Context(), t.app)
+// listSubscriptions lists the subscriptions of an application (§7.2.3.3.1, §8.2.8.3.1).
+func (s *subscriptionAPI) listSubscriptions(w http.ResponseWriter, r *http.Request, t target) error {
+	all, err := s.kept.SubscriptionsOf(r.Context(), t.app)
 	if err != nil {
 		return err
 	}
@@ -90,26 +111,26 @@ func (s *api) listSubscriptions(w http.ResponseWriter, r *http.Request, t target
 		return errNoSubscriptions
 	}
 	list := mp1.SubscriptionLinkList{Links: mp1.SubscriptionListLinks{
-		Self: mp1.LinkType{Href: subscriptionsHref(t.prefix, t.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
+		Self: mp1.LinkType{Href: subscriptionsHref(t.prefix+s.of.Base(), t.app)}, Subscriptions: []mp1.SubscriptionLink{}}}
 	for _, one := range all {
 		list.Links.Subscriptions = append(list.Links.Subscriptions,
-			mp1.SubscriptionLink{Href: one.Path(t.prefix), SubscriptionType: mp1.SubscriptionType, Rel: mp1.SubscriptionType})
+			mp1.SubscriptionLink{Href: one.Path(t.prefix), SubscriptionType: s.of.SubscriptionType, Rel: s.of.SubscriptionType})
 	}
 	writeJSON(w, http.StatusOK, encodeJSON(list))
 	return nil
 }
 
-// subscribe makes a subscription (§8.2.8.3.4).
-func (s *api) subscribe(w http.ResponseWriter, r *http.Request, t target) error {
+// subscribe makes a subscription (§7.2.3.3.4, §8.2.8.3.4).
+func (s *subscriptionAPI) subscribe(w http.ResponseWriter, r *http.Request, t target) error {
 	body, err := readBody(w, r, s.options.MaxBody)
 	if err != nil {
 		return err
 	}
-	asked, err := mp1.DecodeSubscription(body)
+	asked, err := s.decode(body, t.app)
 	if err != nil {
 		return err
 	}
-	made, err := s.options.Subscriptions.Subscribe(r.Context(), t.app, t.prefix, asked)
+	made, err := s.kept.Subscribe(r.Context(), t.app, t.prefix, asked)
 	if err != nil {
 		return err
 	}
@@ -125,9 +146,9 @@ func writeSubscription(w http.ResponseWriter, status int, one *Subscription, pre
 	writeJSON(w, status, body)
 }
 
-// getSubscription shows a subscription (§8.2.9.3.1).
-func (s *api) getSubscription(w http.ResponseWriter, r *http.Request, t target) error {
-	one, err := s.options.Subscriptions.Subscription(r.Context(), t.app, t.subscription)
+// getSubscription shows a subscription (§7.2.4.3.1, §8.2.9.3.1).
+func (s *subscriptionAPI) getSubscription(w http.ResponseWriter, r *http.Request, t target) error {
+	one, err := s.kept.Subscription(r.Context(), t.app, t.subscription)
 	if err != nil {
 		return err
 	}
@@ -135,10 +156,10 @@ func (s *api) getSubscription(w http.ResponseWriter, r *http.Request, t target) 
 	return nil
 }
 
-// unsubscribe ends a subscription (§8.2.9.3.5). Subscriptions never change, so that
+// unsubscribe ends a subscription (§7.2.4.3.5, §8.2.9.3.5). Subscriptions never change, so that
 // If-Match can be evaluated before.
-func (s *api) unsubscribe(w http.ResponseWriter, r *http.Request, t target) error {
-	one, err := s.options.Subscriptions.Subscription(r.Context(), t.app, t.subscription)
+func (s *subscriptionAPI) unsubscribe(w http.ResponseWriter, r *http.Request, t target) error {
+	one, err := s.kept.Subscription(r.Context(), t.app, t.subscription)
 	if err != nil {
 		return err
 	}
@@ -147,7 +168,7 @@ func (s *api) unsubscribe(w http.ResponseWriter, r *http.Request, t target) erro
 			return heartbeat.ErrStale
 		}
 	}
-	if err := s.options.Subscriptions.Unsubscribe(r.Context(), t.app, t.subscription); err != nil {
+	if err := s.kept.Unsubscribe(r.Context(), t.app, t.subscription); err != nil {
 		return err
 	}
 	setSecurityHeaders(w.Header())

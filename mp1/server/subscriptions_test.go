@@ -91,6 +91,38 @@ func TestASubscriptionIsShownWithItsLinksUnderThePrefixOfTheRequest(t *testing.T
 	}
 }
 
+const terminations = mp1.AppSupportBase + "/applications/app/subscriptions"
+
+// Each of the two APIs serves the subscriptions of its own type, and says no word of those of
+// the other.
+func TestEachAPIServesTheSubscriptionsOfItsType(t *testing.T) {
+	const asked = `{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://127.0.0.1:1/cb","appInstanceId":"app"}`
+	for _, prefix := range []string{"", "/mep"} {
+		d, other := &fakeSubscriptions{}, &fakeSubscriptions{err: heartbeat.ErrFull}
+		o := Options{TerminationSubscriptions: d}
+		made := ask(other, o, "POST", prefix+terminations, strings.NewReader(asked))
+		require.Equal(t, 201, made.Code)
+		require.Equal(t, prefix, d.prefix)
+		require.Equal(t, prefix+terminations+"/s1", made.Header().Get("Location"))
+		require.JSONEq(t, `{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://127.0.0.1:1/cb","appInstanceId":"app",
+			"_links":{"self":{"href":"`+prefix+terminations+`/s1"}}}`, made.Body.String())
+		all := ask(other, o, "GET", prefix+terminations, nil)
+		require.Equal(t, 200, all.Code)
+		require.Contains(t, all.Body.String(), `{"self":{"href":"`+prefix+terminations+`"}`)
+		require.Contains(t, all.Body.String(), `"subscriptionType":"AppTerminationNotificationSubscription","rel":"AppTerminationNotificationSubscription"`)
+		require.Equal(t, 204, ask(other, o, "DELETE", prefix+terminations+"/s1", nil).Code)
+		require.Equal(t, "s1", d.ended)
+		require.Equal(t, 400, ask(other, o, "POST", prefix+terminations, strings.NewReader(askedFor)).Code, "of the other type")
+		require.Equal(t, 400, ask(other, o, "POST", prefix+subscriptions, strings.NewReader(asked)).Code)
+		require.Empty(t, other.ended)
+	}
+	foreign := strings.Replace(asked, `"app"`, `"other"`, 1)
+	w := ask(&fakeSubscriptions{}, Options{TerminationSubscriptions: &fakeSubscriptions{}}, "POST", terminations, strings.NewReader(foreign))
+	require.Equal(t, 400, w.Code)
+	require.Contains(t, w.Body.String(), "appInstanceId")
+	require.Equal(t, 404, ask(&fakeSubscriptions{}, Options{}, "GET", terminations, nil).Code, "without anybody who keeps them there is no such resource")
+}
+
 func TestAnEmptyListIsAnAnswerUnlessEdgeGallerysClientsAsk(t *testing.T) {
 	w := ask(&fakeSubscriptions{empty: true}, Options{}, "GET", subscriptions, nil)
 	require.Equal(t, 200, w.Code)

@@ -119,6 +119,7 @@ const (
 	byID         = `{"serName":"n","version":"1","state":"INACTIVE","serializer":"XML","transportId":"rest-http"}`
 	beat         = `{"state":"ACTIVE"}`
 	subscription = `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://127.0.0.1:9/cb","filteringCriteria":{"serNames":["x"],"states":["ACTIVE"],"isLocal":true}}`
+	termination  = `{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://127.0.0.1:9/cb","appInstanceId":"app"}`
 	app          = `{"appName":"n","appInstanceId":"app","endpoint":{"fqdn":["h"]},"appServiceRequired":[{"serName":"s","version":"1"}],"appFeatureOptional":[{"featureName":"f","version":"1"}],"isInsByMec":false,"appProfile":{"a":1}}`
 	none         = "0000000000000000000000000000000000000000000000000000000000000000"
 )
@@ -133,7 +134,9 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		"MEP_TIMING_NTP_SERVERS=ntp.example,192.0.2.1 key 3", "MEP_TIMING_PTP_MASTERS=2001:db8::1")
 	for _, prefix := range []string{"", "/mep"} {
 		j.services(s, prefix+mp1.Base, fmt.Sprint("app", len(prefix)))
-		j.subscriptions(s, prefix+mp1.Base+"/applications/"+fmt.Sprint("app", len(prefix))+"/subscriptions")
+		application := fmt.Sprint("app", len(prefix))
+		j.subscriptions(s, prefix+mp1.Base+"/applications/"+application+"/subscriptions", subscription)
+		j.subscriptions(s, prefix+mp1.AppSupportBase+"/applications/"+application+"/subscriptions", strings.Replace(termination, `"app"`, `"`+application+`"`, 1))
 		j.registrations(s, prefix+mp1.AppSupportBase+"/registrations")
 	}
 	j.time(s)
@@ -166,6 +169,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
+	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503",
 	"GET " + mp1.AppSupportBase + "/timing/current_time 503", "GET " + mp1.AppSupportBase + "/timing/timing_caps 503"}
 
 func (j *checker) services(s *mep.Server, base, application string) {
@@ -252,7 +256,7 @@ func (j *checker) renegotiation(s *mep.Server) {
 	}
 }
 
-func (j *checker) subscriptions(s *mep.Server, all string) {
+func (j *checker) subscriptions(s *mep.Server, all, subscription string) {
 	j.do(s, 200, "GET", all, "")
 	j.bad(s, 400, "GET", all+"?x=1", "")
 	one := j.do(s, 201, "POST", all, subscription).Header.Get("Location")
@@ -303,6 +307,8 @@ func bodies(pattern string) string {
 	switch {
 	case strings.HasSuffix(pattern, "/liveness") && !strings.HasPrefix(pattern, "GET"):
 		return beat
+	case strings.HasPrefix(pattern, "POST "+mp1.AppSupportBase) && strings.HasSuffix(pattern, "/subscriptions"):
+		return termination
 	case strings.HasPrefix(pattern, "POST") && strings.HasSuffix(pattern, "/subscriptions"):
 		return subscription
 	case strings.Contains(pattern, "/registrations") && (strings.HasPrefix(pattern, "POST") || strings.HasPrefix(pattern, "PUT")):

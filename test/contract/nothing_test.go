@@ -14,7 +14,7 @@ type nothing struct{ err error }
 
 // everything are the options with which all routes are there.
 func everything(n nothing) server.Options {
-	return server.Options{Subscriptions: n, Registrations: n, Timing: n}
+	return server.Options{Subscriptions: n, TerminationSubscriptions: n, Registrations: n, Timing: n}
 }
 
 func (n nothing) Ready() bool                                    { return true }
