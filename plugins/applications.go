@@ -17,11 +17,11 @@ type Application struct {
 	// ReadyAt is when the application said last that it is ready (confirm_ready), by the wall
 	// clock in Unix nanoseconds; 0: it did not.
 	ReadyAt int64
-	// Termination is the termination that goes on; nil: none does.
+	// Termination is the termination that goes on, or did until Leaving; nil: none does.
 	Termination *Termination
 	// Leaving says that the application is being removed. The registration is erased when
-	// nothing that the application had is left. ReadyAt and Termination are not stored any
-	// more: a replica of an earlier release, where it registers anew, would carry them over.
+	// nothing that the application had is left. ReadyAt is not stored any more, and Termination
+	// is what led to it; nil: it was removed without one.
 	Leaving bool
 	At      heartbeat.Revision // of its last write; 0: there is none
 }

@@ -35,6 +35,13 @@ func (f statelessRegistrations) RegisterApplication(_ context.Context, i mp1.App
 func (f statelessRegistrations) UpdateApplication(context.Context, string, mp1.AppInfo, func(mp1.AppInfo) bool) error {
 	return nil
 }
+func (f statelessRegistrations) ConfirmReady(context.Context, string) error { return nil }
+func (f statelessRegistrations) BeginTermination(context.Context, string, uint32, func(mp1.AppInfo) bool) error {
+	return nil
+}
+func (f statelessRegistrations) ConfirmTermination(context.Context, string, mp1.OperationAction) error {
+	return nil
+}
 func (f statelessRegistrations) DeregisterApplication(context.Context, string, func(mp1.AppInfo) bool) error {
 	return nil
 }
@@ -108,6 +115,16 @@ func FuzzUpdateTrafficRule(f *testing.F) {
 		`{"action":"DUPLICATE_AS_IS","dstInterface":[{"interfaceType":"TUNNEL","tunnelInfo":{"tunnelType":"GRE"}},{"interfaceType":"IP"}]}`)
 }
 
+func FuzzConfirmReady(f *testing.F) {
+	fuzzBodies(f, "POST", mp1.AppSupportBase+"/applications/app/confirm_ready", `{"indication":"READY"}`, `{"AppReadyConfirmation":{"indication":"READY"}}`,
+		`{"AppReadyConfirmation":{"indication":"READY"},"indication":"READY"}`, `{"indication":"ready"}`, `{"Indication":"READY"}`, `{"AppReadyConfirmation":[]}`)
+}
+
+func FuzzConfirmTermination(f *testing.F) {
+	fuzzBodies(f, "POST", mp1.AppSupportBase+"/applications/app/confirm_termination", `{"operationAction":"TERMINATING"}`, `{"operationAction":"STOPPING"}`, `{"operationAction":"STOPPPING"}`,
+		`{"AppTerminationConfirmation":{"operationAction":"TERMINATING"}}`, `{"AppTerminationConfirmation":{"operationAction":"TERMINATING"},"operationAction":"STOPPING"}`)
+}
+
 // callbackSeeds are URIs that name another host than they seem to.
 var callbackSeeds = []string{"http://127.0.0.1:9/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://0x7f.1/", "http://2130706433/", "http://user@h/", "http://h\\@x/", "http://h\t/", "http://h:0/",
 	"http://h:99999/", "unix:///x", "gopher://h", "file:///etc/passwd", "http:h", "//h/", "http://h#f", "http://H%2e/", "http://[fe80::1%25eth0]/", "http://" + strings.Repeat("a", 3000), "http://\u202e/", "http://h\r\nX: y/"}
@@ -163,6 +180,9 @@ func FuzzTarget(f *testing.F) {
 	}
 	for _, m := range []string{"PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", "X\u202e", "%s"} {
 		f.Add(m, servicePath, registration)
+	}
+	for _, q := range []string{"graceful=5", "graceful=0", "graceful", "graceful=5&graceful=6", "graceful=%00", "graceful=1e9", "graceful=\u202e"} {
+		f.Add("DELETE", mp1.AppSupportBase+"/registrations/app?"+q, "")
 	}
 	h := newFuzzServer()
 	f.Fuzz(func(t *testing.T, method, target, body string) {

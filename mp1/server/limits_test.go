@@ -87,7 +87,7 @@ func TestWritesAreLimitedAndNothingElseIs(t *testing.T) {
 			require.NotEqual(t, 429, w.Code, "%s %s", verb, path)
 		}
 	}
-	require.Len(t, writes, 6, "%v", writes)
+	require.Len(t, writes, 8, "%v", writes)
 	require.NotContains(t, l.apps, "stranger")
 }
 

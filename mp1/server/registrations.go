@@ -9,9 +9,10 @@ import (
 )
 
 // Registrations is what the handlers need of whoever keeps the registrations of
-// applications. Its errors are ErrNoRegistration, ErrRegistered, ErrTooManyRegistrations and
-// those of package heartbeat.
+// applications. Its errors are ErrNoRegistration, ErrRegistered, ErrTooManyRegistrations,
+// ErrTerminating and those of package heartbeat.
 type Registrations interface {
+	Lifecycle
 	// RegisterApplication registers an application and returns its registration. If its
 	// AppInstanceID is "", one is chosen.
 	RegisterApplication(ctx context.Context, info mp1.AppInfo) (mp1.AppInfo, error)
@@ -21,13 +22,14 @@ type Registrations interface {
 	// every one.
 	UpdateApplication(ctx context.Context, app string, info mp1.AppInfo, c func(mp1.AppInfo) bool) error
 	// DeregisterApplication removes a registration that the condition accepts, and
-	// everything that the application has at the platform.
+	// everything that the application has at the platform, at once.
 	DeregisterApplication(ctx context.Context, app string, c func(mp1.AppInfo) bool) error
 }
 
 // Errors of Registrations.
 var (
 	ErrNoRegistration = errors.New("the application instance is not registered")
+	ErrNoApplication  = errors.New("nothing is kept of the application instance")
 	ErrRegistered     = errors.New("the application instance is registered already")
 
 	ErrTooManyRegistrations = errors.New("the platform has as many registered applications as it may")
@@ -43,14 +45,14 @@ func (s *api) registrationResources() []resource {
 	if s.options.Registrations == nil {
 		return nil
 	}
-	return []resource{
+	return append(s.lifecycleResources(), []resource{
 		{registrationsPattern, []method{{name: "mp1.PostRegistration", verb: http.MethodPost, access: OwnerInBody, handle: s.registerApplication}}},
 		{registrationPattern, []method{
 			{name: "mp1.GetRegistration", verb: http.MethodGet, access: Owner, handle: s.getRegistration},
 			{name: "mp1.PutRegistration", verb: http.MethodPut, access: Owner, handle: s.changeRegistration},
-			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, access: Owner, handle: s.deregisterApplication},
+			{name: "mp1.DeleteRegistration", verb: http.MethodDelete, access: Owner, handle: s.deregisterApplication, takesQuery: true},
 		}},
-	}
+	}...)
 }
 
 // writeRegistration answers with a registration and its ETag.
@@ -125,8 +127,21 @@ func (s *api) changeRegistration(w http.ResponseWriter, r *http.Request, t targe
 	return nil
 }
 
-// deregisterApplication removes a registration (§7.2.14.3.5).
+// deregisterApplication removes a registration (§7.2.14.3.5). With graceful, the application is
+// told before, and this answers at once: nothing says when it will be gone.
 func (s *api) deregisterApplication(w http.ResponseWriter, r *http.Request, t target) error {
+	graceful, err := mp1.ParseGraceful(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if graceful > 0 {
+		if err := s.options.Registrations.BeginTermination(r.Context(), t.app, graceful, registrationCondition(r)); err != nil {
+			return err
+		}
+		setSecurityHeaders(w.Header())
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	}
 	if err := s.options.Registrations.DeregisterApplication(r.Context(), t.app, registrationCondition(r)); err != nil {
 		return err
 	}

@@ -17,6 +17,41 @@ import (
 type fakeRegistrations struct {
 	apps map[string]mp1.AppInfo
 	err  error
+	// ready are those that said so; timeouts are those of the terminations that go on.
+	ready    map[string]bool
+	timeouts map[string]uint32
+}
+
+func (b *fakeRegistrations) ConfirmReady(_ context.Context, app string) error {
+	if b.timeouts[app] != 0 {
+		return ErrTerminating
+	}
+	b.ready[app] = true
+	return b.err
+}
+
+func (b *fakeRegistrations) BeginTermination(_ context.Context, app string, timeout uint32, c func(mp1.AppInfo) bool) error {
+	switch i, there := b.apps[app]; {
+	case !there:
+		return ErrNoRegistration
+	case b.timeouts[app] != 0:
+		return ErrTerminating
+	case c != nil && !c(i):
+		return heartbeat.ErrStale
+	}
+	b.timeouts[app] = timeout
+	return b.err
+}
+
+func (b *fakeRegistrations) ConfirmTermination(_ context.Context, app string, action mp1.OperationAction) error {
+	switch {
+	case b.timeouts[app] == 0:
+		return ErrNoTermination
+	case action != mp1.Terminating:
+		return &mp1.Invalid{Attribute: "operationAction", Rule: "must be that of the notification"}
+	}
+	delete(b.timeouts, app)
+	return b.err
 }
 
 func (b *fakeRegistrations) RegisterApplication(_ context.Context, i mp1.AppInfo) (mp1.AppInfo, error) {

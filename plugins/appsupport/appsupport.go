@@ -1,6 +1,7 @@
-// Package appsupport keeps the registrations of application instances: which the platform
-// knows, and that everything they have is removed together with them. It also tells them the
-// time. It must not know what they have, nor the store that holds the registrations.
+// Package appsupport keeps how far each application instance is in its life: that it registered,
+// that it is ready, that it is being terminated, and that everything it has is removed together
+// with it. It also tells applications the time. It must not know what they have, nor the store
+// that holds what is kept of them.
 package appsupport
 
 import (
@@ -10,6 +11,7 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -17,11 +19,12 @@ import (
 // that were admitted before: the longest time to read a body, and to commit.
 const settleTime = 20 * time.Second
 
-// Plugin is the plugin that keeps registrations.
+// Plugin is the plugin that keeps what applications are.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
 	d := &directory{
+		counts: newCounts(), wake: make(chan struct{}, 1),
 		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: plugins.NewClock(),
 		open: h.Config.Applications.Admission != conf.Registered, configured: map[string]bool{},
 		apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, removing: map[string]bool{}, reads: make(chan struct{}, maxReads),
@@ -43,5 +46,10 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		})
 	})
 	h.Go(d.finishLoop)
-	return nil, nil
+	d.counts.register(d)
+	for _, r := range (view{d}).routes() {
+		h.Base.Handle(r.pattern, r.name, server.Reading, r.handler)
+		h.OnAdmin(plugins.AdminRoute{Pattern: r.pattern, Handler: r.handler})
+	}
+	return d.counts.Unregister, nil
 }

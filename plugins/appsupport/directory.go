@@ -22,8 +22,12 @@ const (
 // the watch has shown that; otherwise an older write of the watch would bring it back.
 type entry struct {
 	plugins.Application
-	erased       bool
-	leavingSince plugins.Instant // since when it is seen to be leaving
+	erased bool
+	age    plugins.Age // of its termination
+	// leavingSince is since when it is seen to be removed; mine says that this replica decided
+	// so, and removed that all it had was removed here once.
+	leavingSince  plugins.Instant
+	mine, removed bool
 }
 
 // directory holds the registrations as this replica has seen them.
@@ -33,6 +37,8 @@ type directory struct {
 	open       bool // everybody is admitted
 	configured map[string]bool
 	owned      func() []plugins.Owned
+	counts     *counts
+	wake       chan struct{} // finishLoop has something to do
 	clock      func() (plugins.Instant, int64)
 	log        openlog.Logger
 	loaded     atomic.Bool
@@ -42,6 +48,7 @@ type directory struct {
 	mu       sync.Mutex
 	apps     map[string]*entry
 	seen     heartbeat.Revision         // all writes up to it were shown
+	shownAt  plugins.Instant            // when anything was shown last; 0: nothing was
 	absent   map[string]plugins.Instant // ids that the store was just asked for in vain
 	removing map[string]bool            // applications whose things are being removed here
 }
@@ -53,13 +60,16 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	if at < d.seen { // the store was restored: what came later never happened
 		clear(d.apps)
 	}
+	now, _ := d.clock()
+	before := d.shownAt
+	d.shownAt = now
 	listed := map[string]bool{}
 	for _, a := range all {
 		listed[a.Info.AppInstanceID] = true
 		if e := d.apps[a.Info.AppInstanceID]; e != nil && e.At > a.At && e.At <= at {
 			delete(d.apps, a.Info.AppInstanceID) // so was it here, though its revision does not tell
 		}
-		d.apply(a, false)
+		d.apply(a, false, before)
 	}
 	for id, e := range d.apps {
 		if !listed[id] && e.At <= at {
@@ -74,7 +84,9 @@ func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 func (d *directory) see(a plugins.Application, erased bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.apply(a, erased)
+	now, _ := d.clock()
+	d.shownAt = now
+	d.apply(a, erased, now)
 	if e := d.apps[a.Info.AppInstanceID]; e.erased && e.At <= a.At { // now it is shown
 		delete(d.apps, a.Info.AppInstanceID)
 	}
@@ -87,20 +99,27 @@ func (d *directory) observe(a plugins.Application, erased bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if a.At > d.seen || d.apps[a.Info.AppInstanceID] != nil {
-		d.apply(a, erased)
+		now, _ := d.clock()
+		d.apply(a, erased, now)
 	}
 }
 
-// apply replaces the entry if a is newer; d.mu is held.
-func (d *directory) apply(a plugins.Application, erased bool) {
+// apply replaces the entry if a is newer; d.mu is held. since is the last moment before which a
+// termination that is new here cannot have begun (plugins.AgeOf).
+func (d *directory) apply(a plugins.Application, erased bool, since plugins.Instant) {
 	id := a.Info.AppInstanceID
 	old := d.apps[id]
 	if old != nil && old.At >= a.At {
 		return
 	}
-	e := &entry{Application: a, erased: erased}
-	if a.Leaving {
-		e.leavingSince, _ = d.clock()
+	now, wall := d.clock()
+	e := &entry{Application: a, erased: erased, leavingSince: now}
+	switch t := a.Termination; {
+	case t == nil:
+	case old != nil && old.Termination != nil && old.Termination.Begun == t.Begun:
+		e.age = old.age // a registration may change meanwhile
+	default:
+		e.age = plugins.AgeOf(now, wall, t.Begun, since)
 	}
 	d.apps[id] = e
 	delete(d.absent, id)
@@ -111,7 +130,7 @@ func (d *directory) lookup(app string) (plugins.Application, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.apps[app]
-	if e == nil || e.erased || e.Leaving {
+	if e == nil || e.erased || e.Leaving || e.Unregistered {
 		return plugins.Application{}, false
 	}
 	return e.Application, true
@@ -144,7 +163,7 @@ func (d *directory) find(ctx context.Context, app string) (plugins.Application, 
 	switch {
 	case err != nil:
 		return a, false, heartbeat.ErrUnavailable
-	case a.At == 0 || a.Leaving:
+	case a.At == 0 || a.Leaving || a.Unregistered:
 		now, _ := d.clock()
 		d.mu.Lock()
 		d.absent[app] = now
@@ -196,15 +215,79 @@ func (d *directory) endRemoval(app string) {
 	delete(d.removing, app)
 }
 
-// leavingFor are the applications that have been leaving for at least so long.
-func (d *directory) leavingFor(least time.Duration) (out []plugins.Application) {
+// removedOnce says that all that the application has was removed here; true: for the first time.
+func (d *directory) removedOnce(gone plugins.Application) (first bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.apps[gone.Info.AppInstanceID]
+	if e == nil || e.At != gone.At || e.removed {
+		return false
+	}
+	e.removed = true
+	return true
+}
+
+// takeUp has what this replica decided done at once: the application is to be removed.
+func (d *directory) takeUp(app string) {
+	d.mu.Lock()
+	if e := d.apps[app]; e != nil {
+		e.mine = true
+	}
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// due is something to do of an application that is terminating or being removed.
+type due struct {
+	plugins.Application
+	last bool // what is kept of it goes, too
+}
+
+// due are all that have something to be done.
+func (d *directory) due() (out []due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, _ := d.clock()
 	for _, e := range d.apps {
-		if e.Leaving && !e.erased && now-e.leavingSince >= least {
-			out = append(out, e.Application)
+		if e.erased || e.Termination == nil && !e.Leaving {
+			continue
+		}
+		if is, last := e.due(now, d.takeOver(), d.settle()); is {
+			out = append(out, due{e.Application, last})
 		}
 	}
 	return out
+}
+
+// due says whether something is to be done of the application now. What it has is removed once
+// at first, and again when it can have entered nothing any more.
+func (e *entry) due(now plugins.Instant, takeOver, settle time.Duration) (is, last bool) {
+	since := now - e.leavingSince
+	switch {
+	case !e.Leaving:
+		return e.timeIsOver(now), false
+	case e.removed:
+		return since >= settle, true
+	default:
+		return e.mine || since >= takeOver, since >= settle
+	}
+}
+
+// takeOver is how long the removal is left to the replica that decided it.
+func (d *directory) takeOver() time.Duration {
+	if d.alone {
+		return 0
+	}
+	return takeOver
+}
+
+// settle is how long requests that were admitted before may still enter something.
+func (d *directory) settle() time.Duration {
+	if d.open {
+		return 0
+	}
+	return settleTime
 }

@@ -82,12 +82,16 @@ func TestAnApplicationIsLeavingSinceItsMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _, _ := newDirectory(false, true)
 		time.Sleep(time.Hour)
-		d.load([]plugins.Application{written("a", 3, true)}, 5)
-		require.Empty(t, d.leavingFor(settleTime))
+		gone := written("a", 3, true)
+		d.load([]plugins.Application{gone}, 5)
+		require.Equal(t, []due{{gone, false}}, d.due(), "at first what there is")
+		require.True(t, d.removedOnce(gone))
+		require.Empty(t, d.due())
 		time.Sleep(settleTime / 2)
-		d.load([]plugins.Application{written("a", 3, true)}, 6)
+		d.load([]plugins.Application{gone}, 6)
+		require.Empty(t, d.due())
 		time.Sleep(settleTime / 2)
-		require.Len(t, d.leavingFor(settleTime), 1)
+		require.Equal(t, []due{{gone, true}}, d.due(), "then what came late, and the mark")
 	})
 }
 
@@ -201,7 +205,7 @@ func TestWhereAllAreAdmittedTheMarkGoesWithTheAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
 	require.Zero(t, s.get("a").At)
-	require.Empty(t, d.leavingFor(0), "and is not looked after any more")
+	require.Empty(t, d.due(), "and is not looked after any more")
 	_, err = d.RegisterApplication(t.Context(), info("a"))
 	require.NoError(t, err)
 	s.erase = heartbeat.ErrConflict

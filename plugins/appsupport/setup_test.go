@@ -32,6 +32,8 @@ type fakeBase struct {
 func (b *fakeBase) Alone() bool           { return true }
 func (b *fakeBase) Handler() http.Handler { return http.NotFoundHandler() }
 
+func (b *fakeBase) Handle(string, string, server.Access, http.Handler) {}
+
 // These are in both of the embedded.
 func (b *fakeBase) SaveApplication(ctx context.Context, a plugins.Application) (heartbeat.Revision, error) {
 	return b.fakeStore.SaveApplication(ctx, a)

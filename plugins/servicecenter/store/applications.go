@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -27,6 +28,10 @@ type application struct {
 	Unregistered bool         `json:"unregistered,omitempty"`
 	ReadyAt      int64        `json:"readyAt,omitempty"`
 	Termination  *termination `json:"termination,omitempty"`
+	// Ended is the termination that led to Leaving. It has another name than the one that goes
+	// on, for the release before keeps what it does not know: a registration that it makes anew
+	// would be terminated. Without Leaving it means nothing.
+	Ended *termination `json:"ended,omitempty"`
 }
 
 type termination struct {
@@ -47,6 +52,9 @@ func decodeApplication(kv *mvccpb.KeyValue) (a plugins.Application, unknown stri
 	if err != nil || v.Schema != heartbeat.Schema || v.Info.AppInstanceID != id || !mp1.ValidID(id) {
 		return plugins.Application{}, "", false
 	}
+	if v.Leaving {
+		v.Termination = cmp.Or(v.Ended, v.Termination) // the latter where the release before deleted it
+	}
 	a = plugins.Application{Info: v.Info, Unregistered: v.Unregistered, ReadyAt: v.ReadyAt, Termination: (*plugins.Termination)(v.Termination),
 		Leaving: v.Leaving, At: heartbeat.Revision(kv.ModRevision)}
 	return a, unknown, true
@@ -57,7 +65,9 @@ func encodeApplication(a *plugins.Application) ([]byte, error) {
 	if a.Unregistered {
 		v.Info = mp1.AppInfo{}
 	}
-	if !a.Leaving {
+	if a.Leaving {
+		v.Ended = (*termination)(a.Termination)
+	} else {
 		v.ReadyAt, v.Termination = a.ReadyAt, (*termination)(a.Termination)
 	}
 	return json.Marshal(v)

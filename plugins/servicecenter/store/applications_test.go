@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -56,10 +57,24 @@ func TestWhatAnApplicationWasIsNotKeptOnceItLeaves(t *testing.T) {
 	var err error
 	a.At, err = store.BeginTermination(ctx, a)
 	require.NoError(t, err)
-	a.Leaving = true
-	_, err = store.SaveApplication(ctx, a)
+	a.Leaving, a.ReadyAt = true, 0
+	a.At, err = store.SaveApplication(ctx, a)
 	require.NoError(t, err)
-	require.Equal(t, `{"schema":1,"info":{"appName":"n","appInstanceId":"app-leaves"},"leaving":true}`, storetest.Value(t, store.client, keys.AppPrefix+"app-leaves"))
+	const ended = `"ended":{"action":"TERMINATING","timeout":5,"begun":7}`
+	require.Equal(t, `{"schema":1,"info":{"appName":"n","appInstanceId":"app-leaves"},"leaving":true,`+ended+`}`, storetest.Value(t, store.client, keys.AppPrefix+"app-leaves"))
+	got, err := store.Application(ctx, "app-leaves")
+	require.NoError(t, err)
+	require.Equal(t, a, got, "what led to it is known")
+
+	anew := &mvccpb.KeyValue{Key: []byte(keys.AppPrefix + "app"), Value: []byte(`{"schema":1,"info":{"appName":"n","appInstanceId":"app"},` + ended + `}`)}
+	back, unknown, ok := decodeApplication(anew)
+	require.True(t, ok)
+	require.Empty(t, unknown, "and is not carried on")
+	require.Equal(t, plugins.Application{Info: mp1.AppInfo{AppName: "n", AppInstanceID: "app"}}, back, "as the release before writes it")
+	anew.Value = []byte(`{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true,"termination":{"action":"TERMINATING","timeout":5,"begun":7}}`)
+	back, _, ok = decodeApplication(anew)
+	require.True(t, ok)
+	require.Equal(t, &plugins.Termination{Action: mp1.Terminating, Timeout: 5, Begun: 7}, back.Termination, "as the release before deletes it")
 }
 
 // The release before reads schema, info and leaving, and takes what has all of them for a
