@@ -138,6 +138,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		j.subscriptions(s, prefix+mp1.Base+"/applications/"+application+"/subscriptions", subscription)
 		j.subscriptions(s, prefix+mp1.AppSupportBase+"/applications/"+application+"/subscriptions", strings.Replace(termination, `"app"`, `"`+application+`"`, 1))
 		j.registrations(s, prefix+mp1.AppSupportBase+"/registrations")
+		j.life(s, prefix+mp1.AppSupportBase)
 	}
 	j.time(s)
 	for _, path := range []string{"/health", "/ready", "/metrics", "/openapi.yaml", "/docs", mp1.WebhookKeysPath} {
@@ -145,6 +146,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	}
 	j.renegotiation(s)
 	j.identities()
+	j.lives(s)
 	j.unknown(mep.Start(t, "MEP_APPLICATIONS_ADMISSION=registered"))
 	j.tooLong(s)
 	j.broken(heartbeat.ErrUnavailable, 503)
@@ -170,6 +172,7 @@ var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 5
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
 	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503",
+	"GET " + lifePath + " 503", "GET " + lifePath + "/{appInstanceId} 503", // and while the store does not answer
 	"GET " + mp1.AppSupportBase + "/timing/current_time 503", "GET " + mp1.AppSupportBase + "/timing/timing_caps 503"}
 
 func (j *checker) services(s *mep.Server, base, application string) {
@@ -313,6 +316,10 @@ func bodies(pattern string) string {
 		return subscription
 	case strings.Contains(pattern, "/registrations") && (strings.HasPrefix(pattern, "POST") || strings.HasPrefix(pattern, "PUT")):
 		return app
+	case strings.HasSuffix(pattern, "/confirm_ready"):
+		return isReady
+	case strings.HasSuffix(pattern, "/confirm_termination"):
+		return isDone
 	case strings.HasPrefix(pattern, "POST"), strings.HasPrefix(pattern, "PUT"):
 		return service
 	}

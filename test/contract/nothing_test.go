@@ -72,6 +72,14 @@ func (n nothing) UpdateApplication(context.Context, string, mp1.AppInfo, func(mp
 	return n.err
 }
 
+func (n nothing) ConfirmReady(context.Context, string) error { return n.err }
+func (n nothing) BeginTermination(context.Context, string, uint32, func(mp1.AppInfo) bool) error {
+	return n.err
+}
+func (n nothing) ConfirmTermination(context.Context, string, mp1.OperationAction) error {
+	return n.err
+}
+
 func (n nothing) DeregisterApplication(context.Context, string, func(mp1.AppInfo) bool) error {
 	return n.err
 }

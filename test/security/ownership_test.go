@@ -41,6 +41,9 @@ var matrix = map[string]answers{
 	"GET " + ofApp + "/subscriptions/{subscriptionId}":    {200, 404, 404},
 	"DELETE " + ofApp + "/subscriptions/{subscriptionId}": {204, 404, 404},
 
+	"POST " + mp1.AppSupportBase + "/applications/{appInstanceId}/confirm_ready":       {204, 204, 404}, // each for itself
+	"POST " + mp1.AppSupportBase + "/applications/{appInstanceId}/confirm_termination": {409, 409, 404},
+
 	"GET " + mp1.AppSupportBase + "/registrations/{appInstanceId}":    {200, 200, 404}, // each its own
 	"PUT " + mp1.AppSupportBase + "/registrations/{appInstanceId}":    {204, 204, 404},
 	"DELETE " + mp1.AppSupportBase + "/registrations/{appInstanceId}": {204, 204, 404},
