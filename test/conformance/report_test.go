@@ -21,6 +21,7 @@ var groups = []struct{ prefix, title, text string }{
 	{"SRVSUB_", "Subscriptions (SRVSUB)", ""},
 	{"MSL_", "Service liveness (MSL)", ""},
 	{"REGAPPS_", "Registration of applications (REGAPPS)", ""},
+	{"APPSUB_", "Subscriptions to terminations (APPSUB)", ""},
 	{"TIME_", "The time (TIME)", ""},
 	{"OWN_", "What no ETSI test covers", "Behaviours of MEC 011 that its conformance suites do not look at."},
 }
