@@ -15,6 +15,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/test/nameserver"
 )
 
 func TestAnAnswerThatCannotBeBelievedIsNoSuccess(t *testing.T) {
@@ -67,32 +68,25 @@ func TestAnAnswerThatCannotBeBelievedIsNoSuccess(t *testing.T) {
 		}, signature},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPrimary(t)
-			p.misbehave = func(w dns.ResponseWriter, q *dns.Msg) bool {
-				r := new(dns.Msg).SetReply(q)
-				p.signed(w, q, r)
-				tt.answer(w, q, r)
-				return true
-			}
-			err := p.driver(p.settings()).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1"))
-			assert.EqualError(t, err, "the answer of the DNS server "+p.address+" is not believed: "+tt.want)
+			p := nameserver.Start(t)
+			respond(p, tt.answer)
+			err := newDriver(t, settings(t, p)).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1"))
+			assert.EqualError(t, err, "the answer of the DNS server "+p.Address+" is not believed: "+tt.want)
 		})
 	}
 }
 
 func TestAnAnswerThatNobodyAskedToSignIsNotBelieved(t *testing.T) {
-	p := newPrimary(t)
-	p.misbehave = func(w dns.ResponseWriter, q *dns.Msg) bool {
-		r := new(dns.Msg).SetReply(q)
-		r.SetTsig("mep.", dns.HmacSHA256, fudge, time.Now().Unix())
+	p := nameserver.Start(t)
+	respond(p, func(w dns.ResponseWriter, _, r *dns.Msg) {
+		r.SetTsig(nameserver.Key, dns.HmacSHA256, nameserver.Fudge, time.Now().Unix())
 		out, _, err := dns.TsigGenerate(r, secret, "", false)
 		assert.NoError(t, err)
 		_, _ = w.Write(out)
-		return true
-	}
-	c := p.settings()
+	})
+	c := settings(t, p)
 	c.TSIGKeyFile = ""
-	assert.ErrorContains(t, p.driver(c).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1")), "is not believed")
+	assert.ErrorContains(t, newDriver(t, c).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1")), "is not believed")
 }
 
 // talker is a server that answers the first message of each connection by bytes.

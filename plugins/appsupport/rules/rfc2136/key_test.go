@@ -14,6 +14,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
+	"github.com/mec-liveness/mepserver/test/nameserver"
 )
 
 func TestKeyFilesOfBINDAreRead(t *testing.T) {
@@ -72,7 +73,7 @@ func TestTheKeyFileIsARuleOfTheConfiguration(t *testing.T) {
 		})
 		return out
 	}
-	good := writeKey(t, "mep", "hmac-sha256", secret)
+	good := nameserver.WriteKey(t, "mep", "hmac-sha256", secret)
 	assert.Empty(t, check(good, conf.DNSUpdate))
 	assert.Empty(t, check("", conf.DNSUpdate))
 	assert.Empty(t, check("missing", conf.DNSHosts), "it has its fault already")
