@@ -60,7 +60,10 @@ func (s *fakeStore) commitFor(name, instance, kind string) {
 	m := event(s.at+1, name+" "+kind, 0)
 	e := &plugins.Event{At: s.at + 1, ID: heartbeat.ID(instance), Size: s.size, Owner: "producer", State: heartbeat.Active, Change: heartbeat.StateChanged,
 		Made: time.Now().UnixNano() + s.clockOff, Attributes: fmt.Sprintf(`{"serName":%q}`, name)}
-	if m.subject.Service.State == mp1.Suspended {
+	switch {
+	case m.terminate != nil:
+		e.ID, e.Owner, e.Termination = "", name, m.terminate
+	case m.subject.Service.State == mp1.Suspended:
 		e.State = heartbeat.Suspended
 	}
 	w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}

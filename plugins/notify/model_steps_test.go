@@ -36,6 +36,9 @@ func (m *model) oldAdvance(c *consumer) bool {
 
 func (m *model) post(c *consumer, events []*message) {
 	id := compose(c.sub, events).id
+	if len(events) > 1 && c.sub.Asked.OfTermination() {
+		m.fail("%d terminations in one POST", len(events))
+	}
 	c.posts++
 	c.q.postedAt = m.now
 	reached := !c.down
@@ -98,7 +101,7 @@ func (m *model) choose(r *modelReplica) {
 	least := m.at
 	for _, c := range m.subs {
 		w.Add(c.sub, c.cursor)
-		if !c.cursor.Gone {
+		if !c.cursor.Gone && !c.sub.Asked.OfTermination() {
 			least = min(least, c.cursor.After)
 		}
 	}
@@ -110,7 +113,10 @@ func (m *model) choose(r *modelReplica) {
 	waiting := m.waiting(w)
 	for _, at := range sortedKeys(m.events) {
 		waiting := waiting[at]
-		if r.old {
+		switch {
+		case r.old && m.events[at].Termination != nil:
+			continue // it does not look there
+		case r.old:
 			if waiting = plugins.StillPending; at <= least {
 				waiting = plugins.NotPending
 			}
@@ -123,10 +129,14 @@ func (m *model) choose(r *modelReplica) {
 
 // waiting asks which events are pending, instance by instance, as erasing does.
 func (m *model) waiting(w *plugins.CursorSet) map[heartbeat.Revision]plugins.Pending {
-	of, out := map[heartbeat.ID][]*plugins.Event{}, map[heartbeat.Revision]plugins.Pending{}
+	of, out := map[string][]*plugins.Event{}, map[heartbeat.Revision]plugins.Pending{}
 	for _, at := range sortedKeys(m.events) {
 		e := m.events[at]
-		of[e.ID] = append(of[e.ID], e)
+		subject := string(e.ID)
+		if e.Termination != nil {
+			subject = "termination of " + e.Owner
+		}
+		of[subject] = append(of[subject], e)
 	}
 	for _, events := range of {
 		for i, waits := range w.Pending(events) {

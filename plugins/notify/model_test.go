@@ -50,7 +50,7 @@ type consumer struct {
 }
 
 // modelReplica is one mepserver. Of release N − 1 it moves cursors past what does not
-// match, and erases what all cursors have passed.
+// match, and erases what all cursors have passed. It knows nothing of terminations.
 type modelReplica struct {
 	name    string
 	old     bool
@@ -121,9 +121,21 @@ func (m *model) commit() {
 		e.Change = heartbeat.AttributesChanged
 	}
 	e.Attributes = fmt.Sprintf(`{"serName":"n%s"}`, e.ID)
+	m.write(e)
+	m.trace("event %d of %s: %s", e.At, e.ID, e.State)
+}
+
+func (m *model) terminate() {
+	m.at++
+	e := &plugins.Event{At: m.at, Owner: []string{"app", "another"}[m.r.IntN(2)], Made: m.wallOf(m.one())}
+	e.Termination = &plugins.Termination{Action: mp1.Terminating, Timeout: 5, Begun: e.Made}
+	m.write(e)
+	m.trace("event %d: %s is being terminated", e.At, e.Owner)
+}
+
+func (m *model) write(e *plugins.Event) {
 	e.Size = 100 + m.r.IntN(400)
 	m.events[e.At], m.all[e.At], m.made[e.At] = e, e, m.now
-	m.trace("event %d of %s: %s", e.At, e.ID, e.State)
 }
 
 func (m *model) instance() heartbeat.ID {
@@ -158,13 +170,16 @@ func (m *model) subscribe() {
 	if c != nil && m.r.IntN(2) == 0 {
 		c.States = []mp1.State{mp1.Suspended}
 	}
-	m.subscribeTo(c)
+	if m.r.IntN(4) == 0 {
+		m.subscribeTo(termination("app"))
+		return
+	}
+	m.subscribeTo(mp1.Subscription{FilteringCriteria: c})
 }
 
-func (m *model) subscribeTo(c *mp1.FilteringCriteria) *consumer {
+func (m *model) subscribeTo(c mp1.Subscription) *consumer {
 	m.at++
-	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at}
-	s.Asked.FilteringCriteria = c
+	s := &plugins.Subscription{ID: fmt.Sprint("s", m.at), Owner: "app", At: m.at, Asked: c}
 	m.subs[s.ID] = &consumer{sub: s, cursor: plugins.Cursor{After: s.At, At: s.At}, ids: map[heartbeat.Revision]string{}, tried: map[heartbeat.Revision]plugins.Instant{},
 		got: map[heartbeat.Revision]bool{}, lost: map[heartbeat.Revision]stage{}, last: map[string]heartbeat.Revision{}}
 	m.trace("subscription %s: %+v", s.ID, c)
@@ -192,6 +207,9 @@ func (m *model) list(r *modelReplica) {
 }
 
 func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
+	if r.old && e.Termination != nil {
+		return
+	}
 	msg, err := newMessage(e, age)
 	if err != nil {
 		m.fail("%v", err)
@@ -248,7 +266,7 @@ func (m *model) stop(c *consumer) {
 // takeOver has a replica send to a subscription, from what the store has; whoever did so
 // before has stopped.
 func (m *model) takeOver(c *consumer, r *modelReplica) {
-	if r.seen < c.sub.At {
+	if r.seen < c.sub.At || r.old && c.sub.Asked.OfTermination() {
 		return // it does not know of it
 	}
 	m.stop(c)

@@ -15,8 +15,10 @@ var walks = flag.Int("queue.walks", 60, "walks of each model of the queue")
 // step is one thing that happens, by chance.
 func (m *model) step(clocks bool) {
 	switch n := m.r.IntN(100); {
-	case n < 14:
+	case n < 12:
 		m.commit()
+	case n < 14:
+		m.terminate()
 	case n < 17:
 		m.subscribe()
 	case n < 18:
@@ -72,6 +74,9 @@ func (m *model) settle() {
 			c := m.subs[id]
 			if c.by == nil {
 				m.takeOver(c, m.replicas[0])
+			}
+			if c.by == nil { // one of the previous release does not know of it
+				m.takeOver(c, m.replicas[len(m.replicas)-1])
 			}
 			if m.send(c) || len(c.q.pending) > 0 || c.q.head != nil || c.q.cursorDue || c.q.cursor.Group != nil {
 				quiet = false

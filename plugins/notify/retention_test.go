@@ -26,7 +26,7 @@ func TestADeadConsumerNeverFillsTheStore(t *testing.T) {
 			m := newModel(1, 2, 0)
 			m.retention = newRetention(most, func() int64 { return 1 << 40 })
 			m.instances = instances
-			dead, lively := m.subscribeTo(nil), m.subscribeTo(nil)
+			dead, lively := m.subscribeTo(mp1.Subscription{}), m.subscribeTo(mp1.Subscription{})
 			dead.down, m.settling = true, true // whoever is reached answers
 			for _, r := range m.replicas {
 				m.watch(r, m.at)
