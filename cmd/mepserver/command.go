@@ -136,7 +136,7 @@ func (c command) do(ctx context.Context, p environment) int {
 	var all conf.Config
 	if err == nil && !c.alone {
 		if src.Environ = p.environ; c.files {
-			src.Rules = rules(time.Now())
+			src.Rules = fileRules(time.Now())
 		}
 		all, err = conf.Load(src)
 	}

@@ -87,7 +87,7 @@ func advertised(dir string) string {
 // furnish checks the configuration of a new platform as the server will, and makes its
 // administrator.
 func furnish(ctx context.Context, p environment, o provision.Options, made *provision.Platform) error {
-	c, err := conf.Load(conf.Sources{File: made.Path(provision.Configuration), Rules: rules(o.Now)})
+	c, err := conf.Load(conf.Sources{File: made.Path(provision.Configuration), Rules: fileRules(o.Now)})
 	if err != nil || c.Store.Kind != conf.Embedded {
 		return err
 	}

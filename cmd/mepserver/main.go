@@ -23,6 +23,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/admin"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules"
 	"github.com/mec-liveness/mepserver/plugins/identity"
 	"github.com/mec-liveness/mepserver/plugins/identity/issuer"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
@@ -38,6 +39,7 @@ func list() []plugins.Plugin {
 		servicecenter.Plugin(),
 		liveness.Plugin(),
 		appsupport.Plugin(),
+		rules.Plugin(),
 		notify.Plugin(),
 		servicemgmt.Plugin(),
 		issuer.Plugin(),
@@ -45,8 +47,8 @@ func list() []plugins.Plugin {
 	}
 }
 
-// rules are those of the files that a configuration names.
-func rules(now time.Time) []conf.Rule {
+// fileRules are those of the files that a configuration names.
+func fileRules(now time.Time) []conf.Rule {
 	return []conf.Rule{plugins.TLSFiles(now), identity.KeyFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now), identity.AuditFile()}
 }
 
@@ -100,7 +102,7 @@ func (p environment) run(ctx context.Context) int {
 		fmt.Fprintln(p.out, "mepserver", revision.Describe(version))
 		return 0
 	}
-	o.sources.Environ, o.sources.Rules = p.environ, rules(time.Now())
+	o.sources.Environ, o.sources.Rules = p.environ, fileRules(time.Now())
 	c, err := conf.Load(o.sources)
 	if err != nil {
 		fmt.Fprintln(p.errs, err)

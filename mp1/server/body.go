@@ -55,6 +55,12 @@ func readFull(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
+// ReadBody is how the handlers of this package read a body, of up to most bytes, for those who
+// serve other resources. Its errors are for RefuseError.
+func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	return readBody(w, r, most)
+}
+
 // readBody checks the type of a body and reads it, up to most bytes.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if err := checkMediaType(r); err != nil {

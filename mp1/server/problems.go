@@ -38,6 +38,9 @@ var (
 	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )
 
+// ErrUnknownApplication refuses what is about an application that the platform does not know.
+var ErrUnknownApplication error = errUnknownApp
+
 // The refusals of what web pages send.
 var (
 	ErrHost   error = &problem{status: http.StatusMisdirectedRequest, detail: "This server listens on loopback without TLS and answers to localhost, loopback addresses and the host of server.advertise only."}

@@ -55,7 +55,8 @@ var table = []row{
 	{dir: "plugins", project: []string{"plugins", "plugins/certs", "logs", "conf", "mp1", "mp1/server", "heartbeat"}, outside: logMetrics},
 	{dir: "plugins/*", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/appsupport", project: slices.Concat(forPlugins, []string{"plugins/appsupport/*"}), outside: slices.Concat(logMetrics, []string{"golang.org/x/sys/unix"})}, // adjtimex
-	{dir: "plugins/appsupport/rules/rfc2136", project: slices.Concat(forPlugins, []string{"plugins/appsupport"}), outside: []string{"github.com/miekg/dns"}},
+	{dir: "plugins/appsupport/rules", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules/*"}), outside: slices.Concat(logMetrics, []string{"golang.org/x/net/idna"})},
+	{dir: "plugins/appsupport/rules/rfc2136", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules"}), outside: []string{"github.com/miekg/dns"}},
 	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}}, // files of keys and certificates, read again when they change
 	{dir: "plugins/failpoint"},
 	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},

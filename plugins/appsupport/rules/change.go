@@ -1,0 +1,218 @@
+package rules
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const (
+	// maxApplications bounds of how many applications there may be rules. Those that were
+	// removed count until the driver has removed their names.
+	maxApplications = 20000
+	// maxSize is how much the rules of one application may take, in bytes: etcd takes no value
+	// above 1.5 MiB.
+	maxSize   = 256 << 10
+	maxRounds = 8
+	// answerTime is how long a change waits for the driver before it is answered with what is
+	// so.
+	answerTime = 1500 * time.Millisecond
+	// namesTime is how long a definition waits until this replica was shown the names of others.
+	namesTime = 5 * time.Second
+)
+
+// keeper keeps the rules of applications. It is server.Rules.
+type keeper struct {
+	*directory
+	driver string // the name of the driver for DNS rules
+	zone   string // where names must be; "": anywhere
+	// failing says whether the driver fails.
+	failing func() bool
+	// defining is held by whoever adds names, so that two of this replica do not defeat each
+	// other.
+	defining sync.Mutex
+}
+
+var _ server.Rules = (*keeper)(nil)
+
+// update writes what next makes of the rules as they are in the store, and begins anew if
+// somebody else wrote them in between.
+func (k *keeper) update(ctx context.Context, app string, next func(plugins.Rules) (plugins.Rules, error)) (plugins.Rules, error) {
+	for range maxRounds {
+		now, err := k.store.Rules(ctx, app)
+		if err != nil {
+			return now, heartbeat.ErrUnavailable
+		}
+		r, err := next(now)
+		if err != nil {
+			return now, err
+		}
+		r = withRemoved(&now, &r, k.driver)
+		if reflect.DeepEqual(r, now) {
+			k.observe(now, false)
+			return now, nil
+		}
+		r.At, err = k.save(ctx, &now, &r)
+		var refused *mp1.Invalid
+		switch {
+		case err == nil:
+			k.observe(r, len(r.DNS)+len(r.Traffic)+len(r.Removed) == 0)
+			return r, nil
+		case errors.Is(err, heartbeat.ErrFull), errors.Is(err, server.ErrDomainNameTaken), errors.Is(err, server.ErrTooManyRules), errors.As(err, &refused):
+			return now, err
+		case !errors.Is(err, heartbeat.ErrConflict):
+			return now, heartbeat.ErrUnavailable
+		}
+	}
+	return plugins.Rules{}, heartbeat.ErrUnavailable
+}
+
+// save writes next, which was made of now. Nothing is kept of an application that has no rules.
+func (k *keeper) save(ctx context.Context, now, next *plugins.Rules) (heartbeat.Revision, error) {
+	if len(next.DNS)+len(next.Traffic)+len(next.Removed) == 0 {
+		return k.store.EraseRules(ctx, next.App, now.At)
+	}
+	if b, err := json.Marshal(next); err != nil || len(b) > maxSize {
+		return 0, &mp1.Invalid{Rule: fmt.Sprintf("the rules of one application together must not take more than %d bytes", maxSize)}
+	}
+	had := names(now)
+	added := slices.DeleteFunc(names(next), func(n plugins.RuleName) bool { return slices.Contains(had, n) })
+	if len(added) == 0 {
+		return k.store.SaveRules(ctx, *next)
+	}
+	k.defining.Lock()
+	defer k.defining.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, namesTime)
+	defer cancel()
+	last, err := k.store.RuleNames(ctx)
+	if err == nil {
+		err = k.awaitNames(ctx, last)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case k.taken(next.App, added):
+		return 0, server.ErrDomainNameTaken
+	}
+	at, err := k.store.SaveRulesWithNames(ctx, *next, last)
+	if err == nil {
+		written := *next
+		written.At = at
+		k.observe(written, false) // before anybody else may define
+		k.addedNames(at)
+	}
+	return at, err
+}
+
+// Define replaces all rules of an application by a definition. A rule whose definition is the
+// same as before stays as the application has changed it.
+func (k *keeper) Define(ctx context.Context, app string, s mp1.RuleSet) (plugins.Rules, error) {
+	for i := range s.DNSRules {
+		name, err := domainName(s.DNSRules[i].DomainName, k.zone)
+		if bad, is := errors.AsType[*mp1.Invalid](err); is {
+			return plugins.Rules{}, &mp1.Invalid{Attribute: fmt.Sprintf("dnsRules[%d].%s", i, bad.Attribute), Rule: bad.Rule}
+		}
+		s.DNSRules[i].DomainName = name
+	}
+	r, err := k.update(ctx, app, func(now plugins.Rules) (plugins.Rules, error) {
+		if now.At == 0 && k.count() >= maxApplications {
+			return now, server.ErrTooManyRules
+		}
+		_, wall := k.clock()
+		return k.defined(&now, &s, wall), nil
+	})
+	if err != nil {
+		return r, err
+	}
+	return k.awaitWord(ctx, app, func(r *plugins.Rules) bool { return waits(r.DNS...) || len(r.Removed) > 0 && !k.failing() }), nil
+}
+
+// defined are the rules that a definition makes of those that there are.
+func (k *keeper) defined(now *plugins.Rules, s *mp1.RuleSet, wall int64) plugins.Rules {
+	next := plugins.Rules{App: now.App, Removed: now.Removed, At: now.At}
+	for _, def := range s.DNSRules {
+		was := find(now.DNS, func(r *plugins.DNSRule) bool { return r.Defined.DNSRuleID == def.DNSRuleID })
+		if was != nil && reflect.DeepEqual(was.Defined, def) {
+			next.DNS = append(next.DNS, *was)
+			continue
+		}
+		removing := slices.Contains(now.Removed, nameOf(&def))
+		next.DNS = append(next.DNS, plugins.DNSRule{Defined: def, Rule: def, Outcome: outcomeOf(def, was, removing, k.driver, wall)})
+	}
+	for _, def := range s.TrafficRules {
+		was := find(now.Traffic, func(r *plugins.TrafficRule) bool { return r.Defined.TrafficRuleID == def.TrafficRuleID })
+		if was != nil && reflect.DeepEqual(was.Defined, def) {
+			next.Traffic = append(next.Traffic, *was)
+			continue
+		}
+		next.Traffic = append(next.Traffic, plugins.TrafficRule{Defined: def, Rule: def, Outcome: plugins.RuleOutcome{State: def.State, Driver: none, Time: wall}})
+	}
+	return next
+}
+
+func find[T any](all []T, is func(*T) bool) *T {
+	for i := range all {
+		if is(&all[i]) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// waits says whether the driver has yet to say something to one of the rules.
+func waits(all ...plugins.DNSRule) bool {
+	return slices.ContainsFunc(all, func(r plugins.DNSRule) bool { return r.Outcome.Driver == "" })
+}
+
+// awaitWord waits until nothing of the rules waits any more, for answerTime, and returns them as
+// they are then.
+func (k *keeper) awaitWord(ctx context.Context, app string, waits func(*plugins.Rules) bool) plugins.Rules {
+	over := time.NewTimer(answerTime)
+	defer over.Stop()
+	for {
+		r, changed := k.lookup(app)
+		if !waits(&r) {
+			return r
+		}
+		select {
+		case <-changed:
+		case <-over.C:
+			return r
+		case <-ctx.Done():
+			return r
+		}
+	}
+}
+
+// Remove removes all rules of an application. Their names are removed by the driver when it
+// answers, which nobody waits for.
+func (k *keeper) Remove(ctx context.Context, app string) error {
+	_, err := k.update(ctx, app, func(now plugins.Rules) (plugins.Rules, error) {
+		return plugins.Rules{App: app, Removed: now.Removed, At: now.At}, nil
+	})
+	return err
+}
+
+// owned are the rules of an application, which are removed together with it.
+type owned struct{ k *keeper }
+
+// Of implements plugins.Owned: the rules of an application are one thing.
+func (o owned) Of(app string) []string {
+	if r := o.k.peek(app); len(r.DNS)+len(r.Traffic) > 0 {
+		return []string{"rules"}
+	}
+	return nil
+}
+
+// Remove implements plugins.Owned.
+func (o owned) Remove(ctx context.Context, app, _ string) error { return o.k.Remove(ctx, app) }

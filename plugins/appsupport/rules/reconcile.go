@@ -1,0 +1,234 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
+)
+
+const (
+	// driftEvery is how often everything that is served is said to the driver again: somebody
+	// may have changed it there.
+	driftEvery = 60 * time.Second
+	// leadEvery is how often a replica looks whether it is the one that calls a shared driver.
+	leadEvery   = time.Second
+	setTimeout  = 10 * time.Second
+	firstRetry  = time.Second
+	longestWait = time.Minute
+	// lostAfter is how long a driver must have failed before what it confirmed counts no more.
+	lostAfter = time.Minute
+)
+
+// backoff is how long to wait after so many failures in a row.
+func backoff(failures int) time.Duration {
+	return min(firstRetry<<min(failures-1, 10), longestWait)
+}
+
+// reconciler has the driver serve what is wanted, and writes down what it says.
+type reconciler struct {
+	*keeper
+	rank   func() int // 0: this replica writes down what drivers say, and calls the shared ones
+	report *report
+	wake   chan struct{}
+}
+
+func (r *reconciler) leads() bool { return r.rank() == 0 }
+
+func (r *reconciler) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// settle writes down what the driver said to names of an application, as was wanted them.
+func (r *reconciler) settle(ctx context.Context, was plugins.Rules, results map[plugins.RuleName]result) error {
+	for range maxRounds {
+		now := r.peek(was.App)
+		_, wall := r.clock()
+		out, changed := withResults(&was, &now, results, r.driver, wall)
+		if !changed {
+			return nil
+		}
+		erased := len(out.DNS)+len(out.Traffic)+len(out.Removed) == 0
+		var err error
+		if erased {
+			out.At, err = r.store.EraseRules(ctx, out.App, now.At)
+		} else {
+			out.At, err = r.store.SaveRules(ctx, out)
+		}
+		switch {
+		case err == nil:
+			r.observe(out, erased)
+			return nil
+		case !errors.Is(err, heartbeat.ErrConflict):
+			return err
+		}
+		fresh, err := r.store.Rules(ctx, was.App)
+		switch {
+		case err != nil:
+			return err
+		case fresh.At == 0: // it was removed meanwhile, which the watch is about to show
+			return nil
+		}
+		r.observe(fresh, false)
+	}
+	return heartbeat.ErrUnavailable
+}
+
+// whole has a driver that takes everything at once serve what is wanted.
+type whole struct {
+	reconciler
+	by    driver.Whole
+	local bool
+}
+
+// changed is directory.changed.
+func (w *whole) changed(was, now plugins.Rules) {
+	if len(unsettled(&now, w.driver)) > 0 || !sameRecords(&was, &now) {
+		w.signal()
+	}
+}
+
+// sameRecords says whether all names have the same records.
+func sameRecords(a, b *plugins.Rules) bool {
+	x, y := recordsOf(a), recordsOf(b)
+	if len(x) != len(y) {
+		return false
+	}
+	for n, records := range x {
+		if !equal(records, y[n]) {
+			return false
+		}
+	}
+	return true
+}
+
+func equal(a, b []driver.Record) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func recordsOf(r *plugins.Rules) map[plugins.RuleName][]driver.Record {
+	out := map[plugins.RuleName][]driver.Record{}
+	for _, n := range active(r) {
+		out[n] = wanted(r, n)
+	}
+	return out
+}
+
+// run tells the driver everything at the start, after each change, after a failure and from
+// time to time.
+func (w *whole) run(ctx context.Context) {
+	failures := 0
+	var failingSince plugins.Instant
+	for ctx.Err() == nil {
+		wait := driftEvery
+		switch {
+		case !w.loaded.Load():
+			wait = leadEvery
+		case w.local || w.leads():
+			err := w.once(ctx, failingSince)
+			if failures++; err == nil {
+				failures, failingSince = 0, 0
+				break
+			}
+			if wait = backoff(failures); failures == 1 {
+				failingSince, _ = w.clock()
+			}
+		default:
+			wait = leadEvery
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// once tells the driver everything. failingSince is since when it fails; 0: it does not.
+func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
+	docs := w.all()
+	everything := map[driver.Name][]driver.Record{}
+	for i := range docs {
+		for n, records := range recordsOf(&docs[i]) {
+			everything[driver.Name(n)] = append(everything[driver.Name(n)], records...)
+		}
+	}
+	call, cancel := context.WithTimeout(ctx, setTimeout)
+	failed := w.by.SetAll(call, everything)
+	cancel()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	w.report.word("", failed)
+	if !w.leads() {
+		return failed
+	}
+	now, _ := w.clock()
+	res := result{err: failed, lost: failingSince != 0 && now-failingSince >= lostAfter}
+	var unwritten error
+	for _, doc := range docs {
+		all := unsettled(&doc, w.driver)
+		if res.lost {
+			all = append(all, active(&doc)...)
+		}
+		if len(all) == 0 {
+			continue
+		}
+		results := map[plugins.RuleName]result{}
+		for _, n := range all {
+			results[n] = res
+		}
+		if err := w.settle(ctx, doc, results); err != nil {
+			unwritten = err
+		}
+	}
+	return errors.Join(failed, unwritten)
+}
+
+// nameLocks has one caller at a time for each name.
+type nameLocks struct {
+	mu   sync.Mutex
+	held map[plugins.RuleName]chan struct{}
+}
+
+// lock waits until nobody else has the name, and returns its release; nil: ctx has ended.
+func (l *nameLocks) lock(ctx context.Context, n plugins.RuleName) (unlock func()) {
+	for {
+		l.mu.Lock()
+		c := l.held[n]
+		if c == nil {
+			c = make(chan struct{})
+			l.held[n] = c
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				delete(l.held, n)
+				l.mu.Unlock()
+				close(c)
+			}
+		}
+		l.mu.Unlock()
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
