@@ -18,9 +18,14 @@ const (
 // (SerAvailabilityNotificationSubscription, §8.1.3.2), or of the termination of an
 // application (AppTerminationNotificationSubscription, §7.1.3.2).
 type Subscription struct {
-	SubscriptionType  string             `json:"subscriptionType"`
-	CallbackReference string             `json:"callbackReference"`
+	SubscriptionType string `json:"subscriptionType"`
+	// CallbackReference is where notifications are sent; "": ByWebSocket.
+	CallbackReference string             `json:"callbackReference,omitempty"`
 	Links             *SubscriptionLinks `json:"_links,omitempty"` // only in an answer
+	// RequestTestNotification asks for a TestNotification to CallbackReference.
+	RequestTestNotification bool `json:"requestTestNotification,omitempty"`
+	// WebsockNotifConfig asks for a WebSocket, or says where it is; nil: neither.
+	WebsockNotifConfig *WebsockNotifConfig `json:"websockNotifConfig,omitempty"`
 	// FilteringCriteria says which changes of services are notified. Absent means all.
 	FilteringCriteria *FilteringCriteria `json:"filteringCriteria,omitempty"`
 	// AppInstanceID is the application whose termination is notified; "" for changes of
@@ -80,8 +85,8 @@ type SubscriptionLink struct {
 const maxCriteria = 1000
 
 var (
-	subscriptionMembers            = []string{"subscriptionType", "callbackReference", "_links", "filteringCriteria"}
-	terminationSubscriptionMembers = []string{"subscriptionType", "callbackReference", "_links", "appInstanceId"}
+	subscriptionMembers            = []string{"subscriptionType", "callbackReference", "_links", "filteringCriteria", "requestTestNotification", "websockNotifConfig"}
+	terminationSubscriptionMembers = []string{"subscriptionType", "callbackReference", "_links", "appInstanceId", "requestTestNotification", "websockNotifConfig"}
 	criteriaMembers                = []string{"serInstanceIds", "serNames", "serCategories", "states", "isLocal"}
 )
 
@@ -103,10 +108,7 @@ func DecodeSubscription(data []byte) (s Subscription, err error) {
 	if s.SubscriptionType, err = o.enum("subscriptionType", []string{SubscriptionType}); err != nil {
 		return s, o.required("subscriptionType", err)
 	}
-	if s.CallbackReference, err = o.requiredText("callbackReference", maxURI); err != nil {
-		return s, err
-	}
-	if err = CheckCallback(s.CallbackReference); err != nil {
+	if err = decodeDelivery(o, &s); err != nil {
 		return s, err
 	}
 	s.FilteringCriteria, err = decodeCriteria(o)
@@ -126,10 +128,7 @@ func DecodeTerminationSubscription(data []byte, app string) (s Subscription, err
 	if s.SubscriptionType, err = o.enum("subscriptionType", []string{TerminationSubscriptionType}); err != nil {
 		return s, o.required("subscriptionType", err)
 	}
-	if s.CallbackReference, err = o.requiredText("callbackReference", maxURI); err != nil {
-		return s, err
-	}
-	if err = CheckCallback(s.CallbackReference); err != nil {
+	if err = decodeDelivery(o, &s); err != nil {
 		return s, err
 	}
 	if s.AppInstanceID, err = o.requiredText("appInstanceId", maxText); err != nil {

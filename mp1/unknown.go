@@ -62,7 +62,7 @@ var filterWords = []string{"filter", "criteri", "quer", "scope", "local", "categ
 
 // harmless are members that clients in the field send beside filteringCriteria and that
 // narrow nothing: EdgeGallery's, and those of subscriptions of other MEC APIs.
-var harmless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline", "requestTestNotification", "websockNotifConfig"}
+var harmless = []string{"subscriptionId", "appInstanceId", "name", "expiryDeadline"}
 
 // refuseMisplaced refuses members of a subscription, beside filteringCriteria, that were
 // meant to be filteringCriteria, to stand in it, or to narrow in another way, and members
