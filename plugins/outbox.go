@@ -72,6 +72,7 @@ type OutboxWrite struct {
 	Event        *Event            // of an EventWritten; nil: it cannot be read
 	Subscription *Subscription     // of a SubscriptionWritten
 	Lease        heartbeat.LeaseID // of a LockWritten: on which the lock is
+	Connected    bool              // of a LockWritten: the consumer had its WebSocket open where it was locked
 }
 
 // OutboxKind says what was written.
@@ -114,8 +115,9 @@ type Outbox interface {
 	MoveCursor(ctx context.Context, id string, c Cursor) (heartbeat.Revision, error)
 
 	// Lock takes the lock of a subscription on a lease; ErrConflict: somebody holds it,
-	// or there is no such subscription, that is no cursor of it.
-	Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error)
+	// or there is no such subscription, that is no cursor of it. connected is
+	// OutboxWrite.Connected.
+	Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error)
 	// Unlock gives it back if it is on that lease.
 	Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error
 	// Locked says whether anybody holds it.

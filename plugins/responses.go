@@ -213,11 +213,17 @@ func RegistryBeats(r *http.Request) bool {
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // upgrades says whether the request turns its connection into a websocket, as a watch of
-// service-center does. Anybody can send the header, and name any path a watcher, so only
-// service-center's own routes count.
+// service-center does and the WebSocket of a subscription. Anybody can send the header, and
+// name any path a watcher, so only these routes count.
 func upgrades(r *http.Request) bool {
 	if r.Header.Get("Upgrade") == "" {
 		return false
+	}
+	for _, base := range []string{mp1.Base, mp1.AppSupportBase} {
+		if rest, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), base+"/applications/"); ok {
+			s := strings.Split(rest, "/")
+			return len(s) == 4 && s[1] == "subscriptions" && s[3] == mp1.WebSocketSegment
+		}
 	}
 	s := strings.Split(r.URL.Path, "/")
 	return len(s) == 7 && s[1] == "v4" && s[3] == "registry" && s[4] == "microservices" && (s[6] == "watcher" || s[6] == "listwatcher")

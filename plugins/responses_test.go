@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // pipes is a listener in memory, so that its time can be a bubble's.
@@ -112,6 +114,8 @@ func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 // The Upgrade header, which anybody can send, must not pass the limit.
 func TestOnlyAWatchTakesItsConnectionOver(t *testing.T) {
 	for path, want := range map[string]bool{
+		mp1.Base + "/applications/a/subscriptions/s/websocket": true, "/mep" + mp1.AppSupportBase + "/applications/a/subscriptions/s/websocket": true,
+		mp1.Base + "/applications/a/subscriptions/s": false, mp1.Base + "/applications/a/services/s/websocket": false, mp1.Base + "/services/websocket": false,
 		"/v4/default/registry/microservices/x/watcher": true, "/v4/default/registry/microservices/x/listwatcher": true,
 		"/v4/default/govern/microservices/watcher": false, "/v4/default/registry/microservices/x/schemas/watcher": false, "/v4/default/registry/microservices/watcher": false,
 		"/v4/default/govern/microservices": false, "/mec_service_mgmt/v1/services": false, "/metrics": false, "/watcher": false,

@@ -21,6 +21,9 @@ type Subscriptions interface {
 	SubscriptionsOf(ctx context.Context, app string) ([]*Subscription, error)
 	// Unsubscribe ends a subscription of app: no notification is sent after it returns.
 	Unsubscribe(ctx context.Context, app, id string) error
+	// Connect turns the connection of a request into the WebSocket of a subscription of app.
+	// Without an error it has answered the request.
+	Connect(w http.ResponseWriter, r *http.Request, app, id string) error
 }
 
 // Errors of Subscriptions.
@@ -48,19 +51,44 @@ func subscriptionsHref(api, app string) string {
 }
 
 // represent returns the subscription as JSON, with its link under the prefix, and its ETag.
-func (s *Subscription) represent(prefix string) (body []byte, etag string) {
+// The WebSocket is told as an absolute URI that begins with origin; the ETag is the same
+// under every origin.
+func (s *Subscription) represent(prefix, origin string) (body []byte, etag string) {
 	out := s.Asked
 	out.Links = &mp1.SubscriptionLinks{Self: mp1.LinkType{Href: s.Path(prefix)}}
-	body, err := json.Marshal(out)
+	if !out.ByWebSocket() {
+		body = marshal(out)
+		return append(body, '\n'), etagOf(body)
+	}
+	path := s.Path(prefix) + "/" + mp1.WebSocketSegment
+	out.WebsockNotifConfig = &mp1.WebsockNotifConfig{WebsocketURI: path}
+	etag = etagOf(marshal(out))
+	out.WebsockNotifConfig.WebsocketURI = origin + path
+	return append(marshal(out), '\n'), etag
+}
+
+func marshal(s mp1.Subscription) []byte {
+	body, err := json.Marshal(s)
 	if err != nil { // plain data: cannot happen
 		body = []byte("{}")
 	}
-	return append(body, '\n'), etagOf(body)
+	return body
+}
+
+// webSocketOrigin is the scheme, host and port at which whoever sent the request reaches a
+// WebSocket of this server: where the request came to. It repeats to the client what the
+// client sent, and nobody else is told.
+func webSocketOrigin(r *http.Request) string {
+	if r.TLS != nil {
+		return "wss://" + r.Host
+	}
+	return "ws://" + r.Host
 }
 
 const (
 	subscriptionsPattern = "/applications/{appInstanceId}/subscriptions"
 	subscriptionPattern  = subscriptionsPattern + "/{subscriptionId}"
+	webSocketPattern     = subscriptionPattern + "/" + mp1.WebSocketSegment
 )
 
 // subscriptionAPI serves the subscriptions of one of the two APIs of Mp1.
@@ -98,6 +126,7 @@ func (s *subscriptionAPI) resources() []resource {
 			{name: "mp1.Get" + s.name + "Subscription", verb: http.MethodGet, access: Owner, handle: s.getSubscription},
 			{name: "mp1.Delete" + s.name + "Subscription", verb: http.MethodDelete, access: Owner, handle: s.unsubscribe},
 		}},
+		{webSocketPattern, []method{{name: "mp1.Get" + s.name + "SubscriptionWebSocket", verb: http.MethodGet, access: Owner, handle: s.connect}}},
 	}
 }
 
@@ -135,13 +164,13 @@ func (s *subscriptionAPI) subscribe(w http.ResponseWriter, r *http.Request, t ta
 		return err
 	}
 	w.Header().Set("Location", made.Path(t.prefix))
-	writeSubscription(w, http.StatusCreated, made, t.prefix)
+	writeSubscription(w, r, http.StatusCreated, made, t.prefix)
 	return nil
 }
 
 // writeSubscription answers with a subscription and its ETag.
-func writeSubscription(w http.ResponseWriter, status int, one *Subscription, prefix string) {
-	body, etag := one.represent(prefix)
+func writeSubscription(w http.ResponseWriter, r *http.Request, status int, one *Subscription, prefix string) {
+	body, etag := one.represent(prefix, webSocketOrigin(r))
 	w.Header().Set("ETag", etag)
 	writeJSON(w, status, body)
 }
@@ -152,7 +181,7 @@ func (s *subscriptionAPI) getSubscription(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	writeSubscription(w, http.StatusOK, one, t.prefix)
+	writeSubscription(w, r, http.StatusOK, one, t.prefix)
 	return nil
 }
 
@@ -164,7 +193,7 @@ func (s *subscriptionAPI) unsubscribe(w http.ResponseWriter, r *http.Request, t 
 		return err
 	}
 	if values := r.Header["If-Match"]; len(values) > 0 {
-		if _, etag := one.represent(t.prefix); !ifMatch(values, etag) {
+		if _, etag := one.represent(t.prefix, ""); !ifMatch(values, etag) {
 			return heartbeat.ErrStale
 		}
 	}
@@ -174,4 +203,20 @@ func (s *subscriptionAPI) unsubscribe(w http.ResponseWriter, r *http.Request, t 
 	setSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// connect opens the WebSocket through which the notifications of a subscription are sent
+// (MEC 009 v3.1.1 §6.12a).
+func (s *subscriptionAPI) connect(w http.ResponseWriter, r *http.Request, t target) error {
+	one, err := s.kept.Subscription(r.Context(), t.app, t.subscription)
+	switch {
+	case err != nil:
+		return err
+	case !one.Asked.ByWebSocket():
+		return errNoWebSocket
+	}
+	if err := checkUpgrade(w, r); err != nil {
+		return err
+	}
+	return s.kept.Connect(w, r, t.app, t.subscription)
 }

@@ -17,10 +17,12 @@ import (
 
 // fakeSubscriptions answers what a test sets; "s1" of "app" is the one that exists.
 type fakeSubscriptions struct {
-	err    error
-	empty  bool
-	prefix string
-	ended  string
+	err       error
+	empty     bool
+	prefix    string
+	ended     string
+	asked     mp1.Subscription // of the one that exists; the zero value: anySubscription
+	connected string
 }
 
 var anySubscription = mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://127.0.0.1:1/cb"}
@@ -34,7 +36,11 @@ func (d *fakeSubscriptions) Subscription(_ context.Context, app, id string) (*Su
 	if app != "app" || id != "s1" {
 		return nil, ErrNoSubscription
 	}
-	return &Subscription{ID: "s1", Owner: app, Asked: anySubscription}, d.err
+	asked := anySubscription
+	if d.asked.SubscriptionType != "" {
+		asked = d.asked
+	}
+	return &Subscription{ID: "s1", Owner: app, Asked: asked}, d.err
 }
 
 func (d *fakeSubscriptions) SubscriptionsOf(_ context.Context, app string) ([]*Subscription, error) {
@@ -46,6 +52,12 @@ func (d *fakeSubscriptions) SubscriptionsOf(_ context.Context, app string) ([]*S
 
 func (d *fakeSubscriptions) Unsubscribe(_ context.Context, _, id string) error {
 	d.ended = id
+	return d.err
+}
+
+func (d *fakeSubscriptions) Connect(w http.ResponseWriter, _ *http.Request, app, id string) error {
+	d.connected = app + "/" + id
+	w.WriteHeader(http.StatusSwitchingProtocols)
 	return d.err
 }
 

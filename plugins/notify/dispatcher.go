@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -35,7 +36,9 @@ type dispatcher struct {
 	alone     bool // no other replica reaches the store: no locks are needed
 	random    func() float64
 	observer  observer
-	retention *retention // nil: there is no limit on what the store retains
+	retention *retention    // nil: there is no limit on what the store retains
+	timeout   time.Duration // of one notification through a WebSocket, and of a test notification
+	origins   []string      // of pages that may open a WebSocket, beside the server's own
 
 	ready atomic.Bool
 	lease replicaLease
@@ -52,6 +55,9 @@ type dispatcher struct {
 	deleted    map[string]bool                // subscriptions deleted here, until the deletion is seen
 	lagging    map[*worker]heartbeat.Revision // workers whose cursor needs more than was seen: up to where
 	closed     bool
+	tests      sync.WaitGroup  // test notifications that are sent in the background
+	ending     context.Context // of these
+	end        context.CancelFunc
 }
 
 // entry is what this replica knows of a subscription.
@@ -63,6 +69,8 @@ type entry struct {
 	tryAt  plugins.Instant    // when this replica tries to lock it, if no other has
 	trying bool
 	worker *worker
+	stream stream // that the consumer has open here; nil: none
+	served bool   // this replica had the lock while it was open
 }
 
 // observer is called with what happens, for metrics and the log.
@@ -70,12 +78,15 @@ type observer interface {
 	// attempt is called after each POST; retry says whether the one before had failed.
 	attempt(s *plugins.Subscription, r result, failures int, retry bool)
 	lost(s *plugins.Subscription, why stage, events int64)
+	// tested is called after each attempt to send a test notification.
+	tested(s *plugins.Subscription, r result)
 	// unreadable is called with events of the outbox that could not be read.
 	unreadable(events int, first string)
 }
 
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
-	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
+	ending, end := context.WithCancel(context.Background())
+	return &dispatcher{ending: ending, end: end, store: s, poster: p, permits: newSemaphore(0), timeout: 10 * time.Second, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
 		lease:  replicaLease{wake: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[owner]map[string]*entry{},
 		stopping: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
@@ -280,6 +291,7 @@ func (d *dispatcher) removeSubscription(id string) {
 		delete(d.byOwner, of)
 	}
 	d.stopWorker(id, en)
+	d.endStream(en, mp1.CloseSubscriptionGone, "the subscription was deleted")
 }
 
 // jittered is a moment up to most ahead, so that replicas do not all try at once; at once if

@@ -172,7 +172,7 @@ func (l *link) MoveCursor(_ context.Context, id string, c plugins.Cursor) (heart
 	return c.At, nil
 }
 
-func (l *link) Lock(_ context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+func (l *link) Lock(_ context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error) {
 	if err := l.call(); err != nil {
 		return 0, err
 	}
@@ -181,7 +181,7 @@ func (l *link) Lock(_ context.Context, id string, on heartbeat.LeaseID) (heartbe
 	if _, taken := l.locks[id]; taken || l.subs[id] == nil || l.ends[on] == nil {
 		return 0, heartbeat.ErrConflict
 	}
-	w := plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Lease: on, At: l.at + 1}
+	w := plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Lease: on, At: l.at + 1, Connected: connected}
 	l.locks[id] = w
 	l.broadcast(w)
 	return w.At, nil

@@ -19,6 +19,7 @@ const (
 	trustTime       = 4 * time.Second
 	newJitter       = time.Second            // spreads the replicas' attempts to lock a new subscription
 	takeoverJitter  = 500 * time.Millisecond // and to lock one whose sender is gone
+	handover        = time.Second            // for a replica that takes a lock from another
 	retryPause      = time.Second            // after an attempt to lock failed
 	unreadablePause = 30 * time.Second       // after the cursor could not be read
 	maxLockings     = 16                     // attempts to lock at a time
@@ -85,7 +86,10 @@ func (d *dispatcher) close() {
 		}
 	}
 	d.mu.Unlock()
+	d.end()
 	stopped.Wait()
+	d.tests.Wait()
+	d.closeStreams()
 	if l := d.lease.id(); l != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

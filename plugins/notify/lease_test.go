@@ -24,11 +24,11 @@ type lockHook struct {
 	locks []heartbeat.LeaseID // on which locks were asked for; under link.mu
 }
 
-func (b *lockHook) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+func (b *lockHook) Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error) {
 	b.mu.Lock()
 	b.locks = append(b.locks, on)
 	b.mu.Unlock()
-	at, err := b.link.Lock(ctx, id, on)
+	at, err := b.link.Lock(ctx, id, on, connected)
 	if b.early {
 		b.act(id)
 	}
@@ -141,11 +141,11 @@ type unreadable struct {
 	locks    atomic.Int64
 }
 
-func (u *unreadable) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+func (u *unreadable) Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error) {
 	if id == u.id {
 		u.locks.Add(1)
 	}
-	return u.link.Lock(ctx, id, on)
+	return u.link.Lock(ctx, id, on, connected)
 }
 
 func (u *unreadable) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {

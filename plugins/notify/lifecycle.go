@@ -29,8 +29,8 @@ var stages = [...]struct {
 	stageSending:      {"sending", false, "it is in the next POST, which this replica has not attempted yet"},
 	stageRetrying:     {"retrying", false, "it is in the next POST, of which an attempt by this replica failed"},
 	stageSuperseded:   {"superseded", false, "a newer event of the same instance is sent in its place; the store retains it until the cursor says so"},
-	stageDelivered:    {"delivered", true, "the consumer acknowledged it by a 2xx"},
-	stageGivenUp:      {"given up", true, "it is older than notify.giveUpAfter, and an attempt failed"},
+	stageDelivered:    {"delivered", true, "the consumer acknowledged it, by a 2xx or by the pong behind it"},
+	stageGivenUp:      {"given up", true, "it is older than notify.giveUpAfter, and an attempt failed or its consumer has no WebSocket open"},
 	stageConsumerGone: {"consumer gone", true, "the consumer answered 410 Gone to it or to one before it"},
 	stageShed:         {"shed", true, "more was retained than notify.keptBytes or notify.keptBytesInAll"},
 	stageSkipped:      {"skipped", true, "it was superseded, and the cursor is past it or leaves it out"},
@@ -77,7 +77,7 @@ var causes = [...]struct {
 	refusedAsGone: {"410", "the consumer wants nothing any more; the cursor says so for ever", true, [len(stages)]stage{
 		stageQueued: stageConsumerGone, stageSending: stageConsumerGone, stageRetrying: stageConsumerGone}},
 	expired: {"expired", "all events of the POST are older than notify.giveUpAfter", true, [len(stages)]stage{
-		stageRetrying: stageGivenUp}},
+		stageSending: stageGivenUp, stageRetrying: stageGivenUp}},
 	limitExceeded: {"limit exceeded", "the oldest events go first, until less is retained", true, [len(stages)]stage{
 		stageQueued: stageShed, stageSending: stageShed, stageRetrying: stageShed}},
 	cursorPassed: {"cursor passed", "the cursor is about to be written that leaves it behind or out", false, [len(stages)]stage{

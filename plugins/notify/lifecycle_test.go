@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the stages of an event into the d
 // order. 0: it must not happen.
 var lifecycle = map[stage][]stage{
 	stageQueued:       {stageSending, stageSkipped, stageSuperseded, stageSuperseded, 0, 0, stageConsumerGone, 0, stageShed, 0},
-	stageSending:      {0, 0, 0, 0, stageRetrying, stageDelivered, stageConsumerGone, 0, stageShed, 0},
+	stageSending:      {0, 0, 0, 0, stageRetrying, stageDelivered, stageConsumerGone, stageGivenUp, stageShed, 0},
 	stageRetrying:     {0, 0, 0, 0, stageRetrying, stageDelivered, stageConsumerGone, stageGivenUp, stageShed, 0},
 	stageSuperseded:   {0, 0, 0, 0, 0, 0, 0, 0, 0, stageSkipped},
 	stageDelivered:    make([]stage, 10),
@@ -106,6 +106,8 @@ func wander(seed uint64, met func(from stage, by cause)) {
 			restart()
 		case n == 10 && r.IntN(10) == 0:
 			q.shedTo = 200
+		case n == 10 && r.IntN(3) == 0:
+			q.connected(r.IntN(2) == 0)
 		default:
 			switch a := q.next(now); {
 			case a.kind == sendPost && r.IntN(100) == 0:

@@ -19,9 +19,16 @@ func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
 	if w.Gone {
 		d.stopWorker(w.Name, en)
-		en.tryAt = max(en.tryAt, d.jittered(takeoverJitter))
+		wait := d.jittered(takeoverJitter)
+		if en.sub.Asked.ByWebSocket() && !d.takesOver(en) {
+			wait += handover // perhaps a replica erased it to which the consumer has connected
+		}
+		en.tryAt = max(en.tryAt, wait)
 		d.lease.wakeUp()
 		return
+	}
+	if w.Lease != d.lease.id() {
+		d.lockTaken(en, w.Connected)
 	}
 	if w.Lease == d.lease.id() && en.worker == nil && !en.trying {
 		go d.unlock(w.Name) // of an attempt that got no response: it is repeated
@@ -66,7 +73,7 @@ func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	}
 	for id, en := range d.entries {
 		switch {
-		case en.held, en.trying, en.worker != nil, d.stopping[id] != nil:
+		case en.held && !d.takesOver(en), en.trying, en.worker != nil, d.stopping[id] != nil:
 		case en.tryAt > now:
 			next = min(next, en.tryAt-now)
 		default:
@@ -103,7 +110,7 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 			return errNotOurs // a lock without a lease would never end
 		}
 		var err error
-		if at, err = d.store.Lock(ctx, id, on); err != nil {
+		if at, err = d.takeLock(ctx, id, en, on); err != nil {
 			return err
 		}
 		d.mu.Lock()

@@ -37,7 +37,7 @@ func TestALockWithoutAWorkerIsGivenBack(t *testing.T) {
 			d, l, at := withLease(t)
 			d.list(at, subscription("s", at))
 			d.entries["s"].trying = trying
-			lockedAt, err := l.Lock(t.Context(), "s", d.lease.id())
+			lockedAt, err := l.Lock(t.Context(), "s", d.lease.id(), false)
 			require.NoError(t, err)
 			d.watched(lock("s", lockedAt, d.lease.id()))
 			require.Equal(t, trying, locked(t, l), "unless the attempt is still under way")
@@ -93,8 +93,8 @@ type overtaken struct {
 	d *dispatcher
 }
 
-func (o *overtaken) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
-	at, err := o.link.Lock(ctx, id, on)
+func (o *overtaken) Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error) {
+	at, err := o.link.Lock(ctx, id, on, connected)
 	o.d.watched(lock(id, at, on), erased(plugins.LockWritten, id, at+1))
 	return at, err
 }
@@ -118,7 +118,7 @@ func TestADeletionIsAnsweredInTime(t *testing.T) {
 		d, l, _ := withLease(t)
 		other, err := l.Grant(t.Context(), 100)
 		require.NoError(t, err)
-		_, err = l.Lock(t.Context(), "s", other)
+		_, err = l.Lock(t.Context(), "s", other, false)
 		require.NoError(t, err)
 		began := time.Now()
 		require.ErrorIs(t, d.awaitUnlocked(t.Context(), "s"), heartbeat.ErrUnavailable)
@@ -147,7 +147,7 @@ func TestADeletionAsksMoreAndMoreSeldom(t *testing.T) {
 			d.store = by
 			other, err := l.Grant(t.Context(), 100)
 			require.NoError(t, err)
-			_, err = l.Lock(t.Context(), "s", other)
+			_, err = l.Lock(t.Context(), "s", other, false)
 			require.NoError(t, err)
 			time.AfterFunc(after, func() { _ = l.endLease(other) })
 			began := time.Now()

@@ -58,6 +58,14 @@ func hostOf(s *plugins.Subscription) string {
 	return strings.ToLower(u.Host)
 }
 
+// hrefOf is the link of a subscription.
+func hrefOf(s *plugins.Subscription) string { return applicationHref(s) + "/subscriptions/" + s.ID }
+
+// applicationHref is where the API of a subscription has what belongs to its application.
+func applicationHref(s *plugins.Subscription) string {
+	return s.Prefix + s.Asked.Base() + "/applications/" + s.Owner
+}
+
 // delivery is one POST; it is the same whichever replica attempts it, and however often.
 type delivery struct {
 	id   string // webhook-id
@@ -67,12 +75,11 @@ type delivery struct {
 
 // compose makes the POST that notifies a subscription of some events, at least one.
 func compose(s *plugins.Subscription, events []*message) delivery {
-	here := s.Prefix + s.Asked.Base() + "/applications/" + s.Owner
-	subscription := mp1.LinkType{Href: here + "/subscriptions/" + s.ID}
+	subscription := mp1.LinkType{Href: hrefOf(s)}
 	var n any
 	if t := events[0].terminate; t != nil {
 		n = mp1.TerminationNotification{NotificationType: mp1.TerminationNotificationType, OperationAction: t.Action, MaxGracefulTimeout: t.Timeout,
-			Links: mp1.TerminationLinks{Subscription: subscription, ConfirmTermination: mp1.LinkType{Href: here + "/confirm_termination"}}}
+			Links: mp1.TerminationLinks{Subscription: subscription, ConfirmTermination: mp1.LinkType{Href: applicationHref(s) + "/confirm_termination"}}}
 	} else {
 		n = mp1.Notification{NotificationType: mp1.NotificationType, Links: mp1.NotificationLinks{Subscription: subscription}, ServiceReferences: references(s.Prefix, events)}
 	}

@@ -15,6 +15,7 @@ type metrics struct {
 	plugins.Collectors
 	log              openlog.Logger
 	attempts         *prometheus.CounterVec
+	tests            *prometheus.CounterVec
 	retries          prometheus.Counter
 	unfinished       prometheus.Counter
 	lostEvents       *prometheus.CounterVec
@@ -28,6 +29,9 @@ func newMetrics(log openlog.Logger) *metrics {
 	m := &metrics{log: log,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_notification_posts_total", Help: "Attempts to notify a subscriber, by how they ended.",
+		}, []string{"outcome"}),
+		tests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mep_notification_tests_total", Help: "Test notifications that subscribers asked for, by how they ended.",
 		}, []string{"outcome"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_notification_retries_total", Help: "Attempts after the one before had failed.",
@@ -44,6 +48,7 @@ func newMetrics(log openlog.Logger) *metrics {
 	}
 	m.Add(m.unreadableEvents)
 	m.Add(m.attempts)
+	m.Add(m.tests)
 	m.Add(m.retries)
 	m.Add(m.unfinished)
 	m.Add(m.lostEvents)
@@ -78,6 +83,7 @@ func (m *metrics) register(d *dispatcher) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
 	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
+	gauge("mep_notification_websockets", "WebSockets through which subscribers are notified by this replica.", func() float64 { return float64(d.streams()) })
 	gauge("mep_notification_posts_in_flight", "Notifications that are being sent.", func() float64 { n, _ := d.permits.counts(); return float64(n) })
 	gauge("mep_notification_posts_waiting", "Notifications that wait because there are as many in flight as may be.",
 		func() float64 { _, n := d.permits.counts(); return float64(n) })
@@ -123,6 +129,14 @@ func (m *metrics) attempt(s *plugins.Subscription, r result, failures int, retry
 		m.log.Warn("subscriber is gone: nothing is sent until it subscribes anew", tags(s, openlog.Tags{}))
 	case failures == 1:
 		m.log.Warn("subscriber cannot be notified; it is tried again", tags(s, openlog.Tags{"outcome": r.outcome.String()}))
+	}
+}
+
+// tested implements observer.
+func (m *metrics) tested(s *plugins.Subscription, r result) {
+	m.tests.WithLabelValues(r.outcome.String()).Inc()
+	if !r.delivered() {
+		m.log.Warn("a test notification was not taken", tags(s, openlog.Tags{"outcome": r.outcome.String()}))
 	}
 }
 

@@ -30,7 +30,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m := newMetrics(h.Log)
 	m.files(w)
 	d := newDispatcher(h.Base, w, plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
-	d.permits = newSemaphore(h.MaxPosts)
+	d.permits, d.timeout, d.origins = newSemaphore(h.MaxPosts), h.Config.Notify.Timeout, h.Config.Server.Origins
 	d.retention = newRetention(int64(h.Config.Notify.KeptBytes), retainedLimit(h))
 	m.register(d)
 	most := h.Config.Applications.MaxSubscriptions

@@ -40,6 +40,7 @@ type queue struct {
 	retained             // the events that the store retains for this subscription
 
 	resumed  bool // nothing was composed yet: another sender may have attempted the first event alone
+	absent   bool // the consumer must connect before anything can be sent to it
 	slow     bool // the last attempt took too long, however it ended
 	failures int  // in a row, over all POSTs: the consumer fails, and not the POST
 	retryAt  plugins.Instant
@@ -104,6 +105,8 @@ func (q *queue) next(now plugins.Instant) action {
 		switch {
 		case q.expired(now):
 			q.finishHead(expired)
+		case q.absent:
+			return action{until: q.expiresAt(now)}
 		case now < q.retryAt:
 			return action{until: min(q.retryAt, q.expiresAt(now))}
 		default:
@@ -205,12 +208,16 @@ func (q *queue) idleUntil() plugins.Instant {
 // expired says whether the head is given up: only as a whole, so that no event is given up
 // before its time.
 func (q *queue) expired(now plugins.Instant) bool {
-	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.headStage == stageRetrying) })
+	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.mayGiveUp()) })
 }
+
+// mayGiveUp says whether the head may be given up: after an attempt, and where none can be made
+// because the consumer is absent.
+func (q *queue) mayGiveUp() bool { return q.headStage == stageRetrying || q.absent }
 
 // expiresAt is when the head is given up; never, as long as it was not attempted.
 func (q *queue) expiresAt(now plugins.Instant) plugins.Instant {
-	if q.headStage != stageRetrying {
+	if !q.mayGiveUp() {
 		return never
 	}
 	left := time.Duration(0)
@@ -271,6 +278,14 @@ func (q *queue) posted(r result, now plugins.Instant) {
 		q.headStage = q.transition(attemptFailed, batch{q.headStage, q.head})
 		q.retryAt = now + max(backoff(q.failures, q.random()), min(r.retryAfter, maxRetryAfter))
 		q.supersedeOlder()
+	}
+}
+
+// connected says whether the consumer, which connects by itself, is there now. It decides when
+// an attempt is repeated: by connecting again.
+func (q *queue) connected(is bool) {
+	if q.absent = !is; is {
+		q.retryAt = 0
 	}
 }
 

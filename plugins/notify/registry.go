@@ -45,7 +45,7 @@ func newRegistry(d *dispatcher, subscriptionType string, p policy, most int) *re
 
 // Subscribe implements server.Subscriptions.
 func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.Subscription) (*server.Subscription, error) {
-	if r.policy.refuses(asked.CallbackReference) {
+	if !asked.ByWebSocket() && r.policy.refuses(asked.CallbackReference) {
 		return nil, &mp1.Invalid{Attribute: "callbackReference", Rule: "its address is none that the platform may call; the operator allows networks by notify.allowedCallbackCIDRs"}
 	}
 	id := plugins.NewUUID()
@@ -56,6 +56,7 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	asked.Links = nil
 	_, wall := r.now()
 	s := &plugins.Subscription{ID: id, Owner: app, Prefix: prefix, Asked: asked, Since: wall}
+	r.chooseDelivery(ctx, s)
 	ctx = context.WithoutCancel(ctx) // a client that disconnects must not leave it undecided
 	at, err := r.store.Subscribe(ctx, s)
 	s.At = at
@@ -73,6 +74,9 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	}
 	r.mu.Unlock()
 	r.lease.wakeUp()
+	if s.Asked.RequestTestNotification && !asked.ByWebSocket() {
+		r.testLater(s)
+	}
 	return viewOf(s), nil
 }
 

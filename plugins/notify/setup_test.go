@@ -169,7 +169,7 @@ func TestADeletionIsNotAnsweredInDoubt(t *testing.T) {
 		d.store = &doubtful{l, 5}
 		other, err := l.Grant(t.Context(), 100)
 		require.NoError(t, err)
-		_, err = l.Lock(t.Context(), "s", other)
+		_, err = l.Lock(t.Context(), "s", other, false)
 		require.NoError(t, err)
 		time.AfterFunc(2*time.Second, func() { _ = l.endLease(other) })
 		began := time.Now()

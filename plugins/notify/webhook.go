@@ -37,13 +37,14 @@ const (
 	timedOut
 	forbidden // by our policy of addresses
 	unreachable
-	untrusted // its certificate is signed by nobody that we trust, or is not its own
-	cutShort  // it took longer than preemptAfter while others waited for its permit
+	untrusted    // its certificate is signed by nobody that we trust, or is not its own
+	cutShort     // it took longer than preemptAfter while others waited for its permit
+	disconnected // its WebSocket ended meanwhile; no attempt was made that says anything of the consumer
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable", "untrusted", "cut_short"}[o]
+	return [outcomes]string{"delivered", "gone", "redirect", "client_error", "server_error", "timeout", "forbidden", "unreachable", "untrusted", "cut_short", "disconnected"}[o]
 }
 
 // result is how an attempt ended.

@@ -39,6 +39,7 @@ type worker struct {
 	mu     sync.Mutex
 	q      *queue
 	halted bool
+	to     stream // of a consumer that is told through one; nil: it has none open
 
 	wake      chan struct{}
 	interrupt chan struct{}   // closed to end the wait for a permit
@@ -49,6 +50,7 @@ type worker struct {
 
 func newWorker(s *plugins.Subscription, q *queue, deps workerDeps) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
+	q.absent = s.Asked.ByWebSocket()
 	return &worker{sub: s, host: hostOf(s), deps: deps, q: q, wake: make(chan struct{}, 1), interrupt: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
@@ -70,6 +72,15 @@ func (w *worker) interruptWait() {
 		close(w.interrupt)
 		w.interrupt = make(chan struct{})
 	}
+}
+
+// connect gives the worker the stream to its consumer; nil: there is none.
+func (w *worker) connect(to stream) {
+	w.mu.Lock()
+	w.to = to
+	w.q.connected(to != nil)
+	w.mu.Unlock()
+	w.wakeUp()
 }
 
 // wakeUp has the worker ask its queue again what to do.
@@ -176,8 +187,12 @@ func (w *worker) run() {
 		if w.deps.trustsLease(now) {
 			a = w.q.next(now)
 		}
-		class, interrupt := w.q.class(), w.interrupt
+		class, interrupt, to := w.q.class(), w.interrupt, w.to
 		w.mu.Unlock()
+		if a.kind == sendPost && to != nil { // nothing is dialled, so that no permit is needed
+			w.attemptThrough(to, a.events)
+			continue
+		}
 		if a.kind == sendPost && granted == nil { // the wait may be long: the queue is asked again after it
 			granted, ctx = w.deps.acquirePermit(w.ctx, interrupt, class, w.host, w.sub.Owner)
 			continue
@@ -214,7 +229,33 @@ func (w *worker) attempt(ctx context.Context, events []*message, wall int64) {
 	if failpoint.On {
 		_ = failpoint.Hit("post.before")
 	}
-	r := w.deps.post(ctx, compose(w.sub, events), wall)
+	w.attempted(w.deps.post(ctx, compose(w.sub, events), wall))
+}
+
+// attemptThrough sends through a stream. After a failure the consumer is absent until it
+// connects again; that its connection ended says nothing about it.
+func (w *worker) attemptThrough(to stream, events []*message) {
+	if failpoint.On {
+		_ = failpoint.Hit("post.before")
+	}
+	r := to.send(w.ctx, compose(w.sub, events))
+	if !r.delivered() {
+		w.mu.Lock()
+		if w.to == to {
+			w.to = nil
+			w.q.connected(false)
+		}
+		w.mu.Unlock()
+	}
+	if r.outcome != disconnected {
+		w.attempted(r)
+	} else if w.ctx.Err() == nil {
+		w.deps.attempted(w.sub, r, 0, false)
+	}
+}
+
+// attempted takes in how an attempt ended.
+func (w *worker) attempted(r result) {
 	if w.ctx.Err() != nil {
 		return // the worker was stopped, which says nothing about the consumer
 	}

@@ -44,6 +44,10 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	q.seenUpTo(d.seen)
 	w := newWorker(s, q, d)
 	en.worker = w
+	if en.stream != nil {
+		w.connect(en.stream)
+		en.served = true
+	}
 	if d.seen < c.Needs() {
 		d.lagging[w] = c.Needs()
 	}

@@ -167,12 +167,14 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 }
 
 // beforeReady are answers that only a starting program gives, which test/e2e sees, or one with
-// identities, which plugins tests.
+// identities, which plugins tests; and the one behind which no HTTP follows.
 var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
 	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503",
 	"GET " + lifePath + " 503", "GET " + lifePath + "/{appInstanceId} 503", // and while the store does not answer
+	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 503", "GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 101",
+	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 503", "GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 101",
 	"GET " + mp1.AppSupportBase + "/timing/current_time 503", "GET " + mp1.AppSupportBase + "/timing/timing_caps 503"}
 
 func (j *checker) services(s *mep.Server, base, application string) {
@@ -272,9 +274,15 @@ func (j *checker) subscriptions(s *mep.Server, all, subscription string) {
 	j.bad(s, 400, "GET", one+"?x=1", "")
 	j.do(s, 412, "DELETE", one, "", "If-Match", `"x"`)
 	j.bad(s, 400, "DELETE", one+"?x=1", "")
+	j.do(s, 404, "GET", one+"/websocket", "")
 	j.do(s, 204, "DELETE", one, "")
 	j.do(s, 404, "DELETE", one, "")
 	j.do(s, 404, "GET", one, "")
+	one = j.do(s, 201, "POST", all, strings.Replace(subscription, `"callbackReference":"http://127.0.0.1:9/cb"`, `"websockNotifConfig":{"requestWebsocketUri":true}`, 1)).Header.Get("Location")
+	j.do(s, 200, "GET", one, "")
+	j.do(s, 426, "GET", one+"/websocket", "")
+	j.bad(s, 400, "GET", one+"/websocket?x=1", "")
+	j.do(s, 204, "DELETE", one, "")
 }
 
 func (j *checker) registrations(s *mep.Server, all string) {

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -55,6 +56,8 @@ func (n nothing) Subscribe(context.Context, string, string, mp1.Subscription) (*
 func (n nothing) Subscription(context.Context, string, string) (*server.Subscription, error) {
 	return &server.Subscription{ID: "id", Owner: "app"}, nil
 }
+
+func (n nothing) Connect(http.ResponseWriter, *http.Request, string, string) error { return n.err }
 
 func (n nothing) SubscriptionsOf(context.Context, string) ([]*server.Subscription, error) {
 	return nil, n.err

@@ -133,7 +133,7 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 		}
 	case strings.HasPrefix(key, keys.LockPrefix):
 		w.Kind, w.Name, ok = plugins.LockWritten, strings.TrimPrefix(key, keys.LockPrefix), true
-		w.Lease = heartbeat.LeaseID(kv.Lease)
+		w.Lease, w.Connected = heartbeat.LeaseID(kv.Lease), string(kv.Value) == connectedLock
 	}
 	return w, ok
 }

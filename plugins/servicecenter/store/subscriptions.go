@@ -50,11 +50,23 @@ func subscriptionID(key string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(key, keys.SubPrefix), keys.TerminationSubPrefix)
 }
 
+// webSocketSchema is the schema of subscriptions that are told through a WebSocket. A release
+// that knows nothing of these would POST to nowhere and keep the lock. It cannot read this
+// one, and therefore leaves the subscription alone and erases no event behind its cursor.
+const webSocketSchema = 2
+
+func schemaOf(asked *mp1.Subscription) int {
+	if asked.ByWebSocket() {
+		return webSocketSchema
+	}
+	return heartbeat.Schema
+}
+
 func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 	var v subscription
 	key := string(kv.Key)
 	id := subscriptionID(key)
-	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(id) || subscriptionKey(v.Asked.SubscriptionType, id) != key ||
+	if json.Unmarshal(kv.Value, &v) != nil || v.Schema != schemaOf(&v.Asked) || !mp1.ValidID(id) || subscriptionKey(v.Asked.SubscriptionType, id) != key ||
 		v.Asked.OfTermination() && v.Asked.AppInstanceID != v.Owner {
 		return nil, false
 	}
@@ -111,7 +123,7 @@ func (s *Store) one(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
 
 // Subscribe implements plugins.Outbox.
 func (s *Store) Subscribe(ctx context.Context, sub *plugins.Subscription) (heartbeat.Revision, error) {
-	value, err := json.Marshal(subscription{Schema: heartbeat.Schema, Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
+	value, err := json.Marshal(subscription{Schema: schemaOf(&sub.Asked), Owner: sub.Owner, Prefix: sub.Prefix, Since: sub.Since, Asked: sub.Asked})
 	if err != nil {
 		return 0, err
 	}
@@ -184,10 +196,18 @@ func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (he
 	return heartbeat.Revision(res.Header.Revision), nil
 }
 
+// connectedLock is the value of a lock whose holder has the consumer's WebSocket; that of all
+// others is empty. Releases before read no value of a lock.
+const connectedLock = "connected"
+
 // Lock implements plugins.Outbox.
-func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error) {
+	value := ""
+	if connected {
+		value = connectedLock
+	}
 	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.CursorPrefix + id), absent(keys.LockPrefix + id)},
-		clientv3.OpPut(keys.LockPrefix+id, "", clientv3.WithLease(clientv3.LeaseID(on))))
+		clientv3.OpPut(keys.LockPrefix+id, value, clientv3.WithLease(clientv3.LeaseID(on))))
 	if err != nil {
 		return 0, err
 	}
