@@ -147,10 +147,6 @@ func (n *Notifications) read(w http.ResponseWriter, r *http.Request) (handOver f
 	return n.parse(data)
 }
 
-// testNotification is the notificationType of the POST by which a platform tries a callback
-// (MEC 009 v3.1.1 §6.12a).
-const testNotification = "TestNotification"
-
 // parse reads a notification and returns what hands it over. status is 0, or with what the
 // notification is refused.
 func (n *Notifications) parse(data []byte) (handOver func(context.Context) error, status int) {
@@ -174,7 +170,7 @@ func (n *Notifications) parse(data []byte) (handOver func(context.Context) error
 			return nil, http.StatusBadRequest
 		}
 		handOver = func(ctx context.Context) error { return n.terminated(ctx, termination) }
-	case kind == testNotification:
+	case kind == mp1.TestNotificationType:
 		handOver = func(context.Context) error { return nil }
 	default:
 		return nil, http.StatusBadRequest

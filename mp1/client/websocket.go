@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // Stream is the WebSocket by which a platform delivers the notifications of a subscription, and
@@ -35,13 +37,6 @@ type Stream struct {
 // subscription was opened. A subscription has one consumer: another one needs another
 // subscription.
 var ErrReplaced = errors.New("mp1 client: another connection receives the notifications of the subscription")
-
-// The codes with which our platform closes a WebSocket for good. RFC 6455 §7.4.2 leaves 4000
-// to 4999 to applications.
-const (
-	closeReplaced         websocket.StatusCode = 4409 // a newer connection of the same subscription took its place
-	closeSubscriptionGone websocket.StatusCode = 4410
-)
 
 const (
 	minReconnect = time.Second
@@ -201,9 +196,9 @@ func lost(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case websocket.CloseStatus(err) == closeReplaced:
+	case websocket.CloseStatus(err) == mp1.CloseReplaced:
 		return ErrReplaced
-	case websocket.CloseStatus(err) == closeSubscriptionGone:
+	case websocket.CloseStatus(err) == mp1.CloseSubscriptionGone:
 		return &Problem{Status: http.StatusGone, Detail: "the subscription was deleted"}
 	case errors.As(err, &closed): // its text is the platform's
 		return fmt.Errorf("mp1 client: the platform has closed the WebSocket: %d %s", closed.Code, printable(closed.Reason))

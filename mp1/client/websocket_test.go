@@ -171,12 +171,12 @@ func TestAnEndedSubscriptionEndsItsStream(t *testing.T) {
 		"replaced": {func(w http.ResponseWriter, r *http.Request) {
 			conn, err := websocket.Accept(w, r, nil)
 			require.NoError(t, err)
-			_ = conn.Close(closeReplaced, "another connection")
+			_ = conn.Close(mp1.CloseReplaced, "another connection")
 		}, ErrReplaced},
 		"deleted": {func(w http.ResponseWriter, r *http.Request) {
 			conn, err := websocket.Accept(w, r, nil)
 			require.NoError(t, err)
-			_ = conn.Close(closeSubscriptionGone, "")
+			_ = conn.Close(mp1.CloseSubscriptionGone, "")
 		}, ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
