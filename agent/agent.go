@@ -41,8 +41,10 @@ type Agent struct {
 	unsaved        bool // saved differs from the state file
 	started        bool
 	stopped        bool // Run is ending: nothing is added any more
-	byName         map[string]*registration
-	sameName       map[string]int // the last number behind a name
+	// termination is what the platform has announced; "": nothing.
+	termination mp1.OperationAction
+	byName      map[string]*registration
+	sameName    map[string]int // the last number behind a name
 
 	lateness lateness
 	changes  *changeQueue  // nil without Options.OnChange
@@ -111,7 +113,8 @@ const (
 
 // Run registers the services and keeps them alive until ctx ends. Then it removes them
 // from the platform or leaves them there, as Options.OnStop says, and returns within ten
-// seconds. It may be called once.
+// seconds. It may be called once. With Options.OnTermination it also ends, with ErrTerminated,
+// when the platform has terminated the application.
 //
 // Services may be added, updated and removed meanwhile, and there may be none. Run returns an
 // error if some services could not be removed, if the state file is there and cannot be read
@@ -125,10 +128,15 @@ func (a *Agent) Run(ctx context.Context) error {
 		return errRunTwice
 	}
 	endTelling := a.tellChanges()
-	ended := a.loop(ctx)
+	running, endWatch := a.watchTermination(ctx)
+	endConfirming := a.confirmReadinessBeside(running)
+	ended := a.loop(running)
+	endConfirming()
+	watch := endWatch()
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ended.Add(shutdownTimeout))
 	defer cancel()
 	err = a.shutdown(last)
+	err = a.endWatching(ctx, last, watch, err)
 	a.saveState()
 	a.platform.close()
 	endTelling(last)

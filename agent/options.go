@@ -65,6 +65,11 @@ type Options struct {
 
 	// OnStop is Deregister if it is "".
 	OnStop OnStop
+	// ConfirmReady has the agent tell the platform, once, that the application is up and running
+	// (MEC 011 v3.1.1 §7.2.12), as soon as every service is registered and has been heard of.
+	ConfirmReady bool
+	// OnTermination is IgnoreTermination if it is "".
+	OnTermination OnTermination
 	// StateFile, if it is not "", is the path of a file in which the agent keeps which
 	// registrations are its own and what was registered. An agent that starts without one
 	// finds its registrations by name, version and endpoint: one whose version has changed, or
@@ -113,6 +118,13 @@ func (o *Options) check() error {
 	case Deregister, Leave:
 	default:
 		all = append(all, fmt.Errorf("option OnStop must be %q or %q", Deregister, Leave))
+	}
+	switch o.OnTermination {
+	case "":
+		o.OnTermination = IgnoreTermination
+	case IgnoreTermination, ConfirmTermination:
+	default:
+		all = append(all, fmt.Errorf("option OnTermination must be %q or %q", IgnoreTermination, ConfirmTermination))
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout

@@ -47,10 +47,7 @@ func newPlatform(o Options, agent string) (*platform, error) {
 		}
 		p.transport = t
 	}
-	rt := p.transport
-	if o.Token != nil {
-		rt = &tokenTransport{base: rt, source: o.Token}
-	}
+	rt := WithToken(p.transport, o.Token)
 	var faults []error
 	for i, endpoint := range o.Endpoints {
 		c, err := client.New(client.Options{BaseURL: endpoint, Prefix: o.Prefix, HTTPClient: &http.Client{Transport: rt, Timeout: p.timeout}, Agent: agent})

@@ -12,7 +12,7 @@ import (
 // the application has taken back is removed in any case. It ends with ctx, and its error
 // counts the services that are still registered.
 func (a *Agent) shutdown(ctx context.Context) error {
-	leave := a.options.OnStop == Leave
+	leave := a.leaves()
 	a.searchOnce(ctx, leave)
 	registered := make(chan *registration)
 	var wg sync.WaitGroup

@@ -89,11 +89,11 @@ func (a *Agent) registered(r *registration) bool {
 }
 
 // Ready reports whether every service is ready, but for those that were taken back: see
-// Status.Ready.
+// Status.Ready. Once the platform has announced the termination of the application it is false.
 func (a *Agent) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) && !r.takenBack })
+	return a.termination == "" && !slices.ContainsFunc(a.registrations, func(r *registration) bool { return !a.ready(r) && !r.takenBack })
 }
 
 // Discover asks the platform for the services of that name, whoever offers them (MEC 011

@@ -27,6 +27,15 @@ type TokenSource interface {
 // had no token.
 var ErrToken = errors.New("no token")
 
+// WithToken makes a transport that gives each request of base a token of the source, for programs
+// that ask the platform beside an agent. A nil source gives none.
+func WithToken(base http.RoundTripper, source TokenSource) http.RoundTripper {
+	if source == nil {
+		return base
+	}
+	return &tokenTransport{base: base, source: source}
+}
+
 // tokenTransport gives each request its token. After a 401 it sends the request once more
 // if the source has another token.
 type tokenTransport struct {

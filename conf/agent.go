@@ -37,6 +37,10 @@ type Application struct {
 	ID        string // appInstanceId
 	OnStop    string // deregister or leave
 	StateFile string // where to keep which registrations are ours; "": nowhere
+	// ConfirmReady tells the platform once that the application is ready, when every service is
+	// registered.
+	ConfirmReady  bool
+	OnTermination string // ignore or confirm
 }
 
 // IdentityKind is where bearer tokens come from.
@@ -99,7 +103,7 @@ type AgentProbe struct {
 func DefaultAgent() Agent {
 	return Agent{
 		Platform:    Platform{Endpoints: []string{"http://127.0.0.1:30100"}, Timeout: 5 * time.Second},
-		Application: Application{OnStop: "deregister"},
+		Application: Application{OnStop: "deregister", OnTermination: "ignore"},
 		Identity:    Identity{Kind: Anonymous},
 		Log:         AgentLog{Level: "INFO"},
 	}
@@ -118,6 +122,8 @@ func agentSettings(a *Agent) []setting {
 		{"application.id", "", &a.Application.ID},
 		{"application.onStop", "", oneOf(&a.Application.OnStop, "deregister", "leave")},
 		{"application.stateFile", "", &a.Application.StateFile},
+		{"application.confirmReady", "", &a.Application.ConfirmReady},
+		{"application.onTermination", "", oneOf(&a.Application.OnTermination, "ignore", "confirm")},
 		{"identity.kind", "", oneOf(&a.Identity.Kind, Anonymous, TokenFile, OAuth2, EdgeGallery)},
 		{"identity.tokenFile", "", &a.Identity.TokenFile},
 		{"identity.tokenURL", "", &a.Identity.TokenURL},

@@ -69,7 +69,7 @@ func TestShippedAgentFileNamesEveryKey(t *testing.T) {
 func TestEveryAgentKeyIsRead(t *testing.T) {
 	src := fromYAML(`
 platform: {endpoints: ["https://a:1", "http://b"], prefix: /mep, timeout: 2s, caFile: ca, certFile: c, keyFile: k, serverName: n}
-application: {id: app.1, onStop: leave, stateFile: s}
+application: {id: app.1, onStop: leave, stateFile: s, confirmReady: true, onTermination: confirm}
 identity: {kind: oauth2, tokenURL: "https://t/x", clientId: me, scopes: [a, b]}
 local: {listen: "127.0.0.1:1", edgeGallery: true}
 log: {level: DEBUG}
@@ -85,7 +85,7 @@ services:
 	c, err := loadAgent(src, acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, Platform{[]string{"https://a:1", "http://b"}, "/mep", 2 * time.Second, "other", "c", "k", "n"}, c.Platform)
-	assert.Equal(t, Application{"app.1", "leave", "s"}, c.Application)
+	assert.Equal(t, Application{"app.1", "leave", "s", true, "confirm"}, c.Application)
 	assert.Equal(t, Identity{Kind: OAuth2, TokenURL: "https://t/x", ClientID: "me", ClientSecret: secret, Scopes: []string{"a", "b"}}, c.Identity)
 	assert.Equal(t, Local{"127.0.0.1:1", true}, c.Local)
 	assert.JSONEq(t, `{"serName":"s","consumedLocalOnly":false,"livenessInterval":7,"transportInfo":{"endpoint":{"addresses":[{"host":"h","port":1}],

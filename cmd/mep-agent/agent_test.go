@@ -80,7 +80,7 @@ func TestWhatCannotStartSaysSoOnOneLine(t *testing.T) {
 
 func TestTheConfigurationBecomesOptions(t *testing.T) {
 	c, err := conf.LoadAgent(conf.Sources{File: file(t, `
-application: {id: a, onStop: leave, stateFile: f}
+application: {id: a, onStop: leave, stateFile: f, confirmReady: true, onTermination: confirm}
 platform: {endpoints: ["http://x", "http://y"], prefix: /mep, timeout: 2s}
 `+services+`  probe: {tcp: "127.0.0.1:1", interval: 2s, timeout: 1s, failures: 4}
 `), Environ: []string{"MEP_IDENTITY_KIND=edgegallery", "MEP_IDENTITY_ACCESS_KEY=a", "MEP_IDENTITY_SECRET_KEY=b"}})
@@ -93,6 +93,8 @@ platform: {endpoints: ["http://x", "http://y"], prefix: /mep, timeout: 2s}
 	require.Equal(t, 2*time.Second, o.Timeout)
 	require.Equal(t, agent.Leave, o.OnStop)
 	require.Equal(t, "f", o.StateFile)
+	require.True(t, o.ConfirmReady)
+	require.Equal(t, agent.ConfirmTermination, o.OnTermination)
 	require.NotNil(t, o.Token)
 	require.Equal(t, "s", o.Services[0].Info.SerName)
 	p := o.Services[0].Probe

@@ -13,7 +13,8 @@ import (
 // that the configuration names.
 func agentOptions(c conf.Agent) (agent.Options, error) {
 	o := agent.Options{App: c.Application.ID, Endpoints: c.Platform.Endpoints, Prefix: c.Platform.Prefix, Timeout: c.Platform.Timeout,
-		OnStop: agent.OnStop(c.Application.OnStop), StateFile: c.Application.StateFile}
+		OnStop: agent.OnStop(c.Application.OnStop), StateFile: c.Application.StateFile,
+		ConfirmReady: c.Application.ConfirmReady, OnTermination: agent.OnTermination(c.Application.OnTermination)}
 	transport, err := agent.NewTransport(agent.TLS{CAFile: c.Platform.CAFile, CertFile: c.Platform.CertFile,
 		KeyFile: c.Platform.KeyFile, ServerName: c.Platform.ServerName})
 	if err != nil {

@@ -54,7 +54,11 @@ func runAgent(ctx context.Context, c conf.Agent, environ []string, out, errs io.
 	}
 	fmt.Fprintf(out, "mep-agent %s keeps %d services of %s alive at %s%s\n",
 		revision.Describe(version), len(c.Services), c.Application.ID, strings.Join(c.Platform.Endpoints, ", "), where)
-	err = a.Run(ctx)
+	if err = a.Run(ctx); errors.Is(err, agent.ErrTerminated) {
+		err = nil
+		fmt.Fprintf(out, "%s is terminated, and its termination is confirmed; idle until SIGTERM\n", c.Application.ID)
+		<-ctx.Done() // who would start the agent again would have the services registered again
+	}
 	stop()
 	return errors.Join(err, <-ended)
 }

@@ -70,7 +70,7 @@ var table = []row{
 	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
 	{dir: "plugins/servicecenter/store/storetest", project: []string{"heartbeat", "mp1"}, outside: []string{"github.com/apache/servicecomb-service-center", "go.etcd.io"}},
 	{dir: "plugins/servicecenter/center/centertest"},
-	{dir: "agent", project: []string{"mp1", "mp1/client"}, outside: agentExtras},
+	{dir: "agent", project: []string{"mp1", "mp1/client"}, outside: slices.Concat(agentExtras, []string{"github.com/coder/websocket"})}, // its tests play a platform that notifies by WebSocket
 	{dir: "agent/chassis", project: []string{"agent", "mp1", "mp1/client", "mp1/endpoint"}, outside: forChassis},
 	{dir: "cmd/early", never: []string{"net/http"}},
 	{dir: "cmd/revision"},
