@@ -29,12 +29,18 @@ MEC 011, Mp1) and keeps them alive.
   mep-agent listen HOST:PORT   print the notifications that a platform sends here
                                as a callback, one line each, until interrupted;
     [--verify URL|FILE|KEY [--ca FILE]] [--cert FILE --key FILE [--client-ca FILE]]
+  mep-agent listen --websocket [URI [--ca FILE]] [--config FILE]
+                               print what comes by the WebSocket of a subscription:
+                               that of the URI, or without one a subscription of
+                               the configured application to every change of
+                               services, which it makes and removes at its end
   mep-agent example            print a configuration with every setting, explained
 
   --config FILE                read settings and services from a YAML file
   --verify URL|FILE|KEY        refuse what the platform has not signed, by the keys
                                at its URL, in a file (one on each line) or given
                                here (whpk_..., several separated by commas)
+  --websocket                  need no address that the platform can reach
   --ca FILE                    certificates that sign that of the platform's URL
   --cert FILE, --key FILE      serve HTTPS; read again when they are replaced
   --client-ca FILE             want a client certificate that one of these signed
@@ -73,7 +79,7 @@ var subcommands = map[string][]string{
 	"check":   {"config", "offline", "o"},
 	"status":  {"config", "ready", "registered", "o"},
 	"stop":    nil,
-	"listen":  {"verify", "ca", "cert", "key", "client-ca"},
+	"listen":  {"websocket", "config", "verify", "ca", "cert", "key", "client-ca"},
 	"example": nil,
 }
 
@@ -135,6 +141,9 @@ func (c *command) flags() *flag.FlagSet {
 	if slices.Contains(own, "registered") {
 		fs.BoolVar(&c.entered, "registered", false, "")
 	}
+	if slices.Contains(own, "websocket") {
+		fs.BoolVar(&c.listen.webSocket, "websocket", false, "")
+	}
 	for name, value := range map[string]*string{"verify": &c.listen.verify, "ca": &c.listen.ca, "cert": &c.listen.cert, "key": &c.listen.key, "client-ca": &c.listen.clientCA} {
 		if slices.Contains(own, name) {
 			fs.StringVar(value, name, "", "")
@@ -168,11 +177,8 @@ func (c *command) parseRest(rest []string) error {
 	switch {
 	case c.version:
 		return nil
-	case c.name == "listen" && len(rest) != 1:
-		return errors.New("listen takes one address, such as 127.0.0.1:8088")
 	case c.name == "listen":
-		c.listen.address = rest[0]
-		return c.listen.fault()
+		return c.listen.parseRest(rest, c.config)
 	case c.ready && c.entered:
 		return errors.New("status takes --ready or --registered, not both")
 	case c.name == "status" && len(rest) == 1 && c.config != "":

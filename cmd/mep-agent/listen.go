@@ -17,6 +17,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
@@ -118,6 +119,8 @@ type printer struct {
 type notification struct {
 	Type       string      `json:"notificationType"`
 	References []reference `json:"serviceReferences"`
+	Action     string      `json:"operationAction"`    // of a termination
+	Timeout    uint32      `json:"maxGracefulTimeout"` // of a termination, in seconds
 }
 
 // reference is one change that a notification tells.
@@ -177,7 +180,9 @@ func isJSON(contentType string) bool {
 func (p *printer) print(n notification, id string) error {
 	var b strings.Builder
 	at := p.now().Format("15:04:05.000")
-	if len(n.References) == 0 {
+	if n.Type == mp1.TerminationNotificationType {
+		fmt.Fprintf(&b, "%s %-18s within %d s %s webhook-id=%s\n", at, word(n.Action), n.Timeout, word(n.Type), word(id))
+	} else if len(n.References) == 0 {
 		fmt.Fprintf(&b, "%s %s without references webhook-id=%s\n", at, word(n.Type), word(id))
 	}
 	for _, r := range n.References {

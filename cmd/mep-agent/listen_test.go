@@ -45,6 +45,9 @@ func TestEveryChangeIsOneLine(t *testing.T) {
 	out.Reset()
 	require.Equal(t, http.StatusNoContent, post(p, `{"notificationType":"Other"}`).Code)
 	require.Equal(t, "03:04:05.006 Other without references webhook-id=-\n", out.String())
+	out.Reset()
+	require.Equal(t, http.StatusNoContent, post(p, `{"notificationType":"AppTerminationNotification","operationAction":"TERMINATING","maxGracefulTimeout":60}`, "webhook-id", "s2").Code)
+	require.Equal(t, "03:04:05.006 TERMINATING        within 60 s AppTerminationNotification webhook-id=s2\n", out.String())
 }
 
 func TestNoValueCanForgeALine(t *testing.T) {
@@ -144,6 +147,12 @@ func TestBadCommandLinesAreOneLine(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"listen", "listen takes one address"},
 		{"listen 127.0.0.1:1 127.0.0.1:2", "listen takes one address"},
+		{"listen 127.0.0.1:1 --config f", "--config is for listen --websocket"},
+		{"listen --websocket ws://a ws://b", "one URI at most"},
+		{"listen --websocket 127.0.0.1:1", "takes the websocketUri of a subscription"},
+		{"listen --websocket ws://127.0.0.1:1/x --ca f", "--ca is for a wss URI"},
+		{"listen --websocket --verify f", "are for callbacks"},
+		{"listen --websocket ws://u:p@127.0.0.1:1/x", "without a user"},
 		{"listen example.org:1", "must be HOST:PORT with an IP address or localhost"},
 		{"listen 127.0.0.1", "must be HOST:PORT"},
 		{"listen 127.0.0.1:99999", "must be HOST:PORT"},

@@ -32,11 +32,40 @@ const (
 
 // listenOptions are the arguments of listen; "": not given.
 type listenOptions struct {
+	webSocket bool   // receive by a WebSocket
+	uri       string // of the WebSocket
 	address   string // HOST:PORT
 	verify    string // a platform's URL, a file, or keys: by which notifications must be signed
 	ca        string // a file: whom to trust at the URL
 	cert, key string // files: serve HTTPS
 	clientCA  string // a file: whose client certificates are wanted
+}
+
+// parseRest reads what is no flag. config is the file of --config.
+func (o *listenOptions) parseRest(rest []string, config string) error {
+	switch {
+	case o.webSocket && len(rest) > 1:
+		return errors.New("listen --websocket takes one URI at most")
+	case o.webSocket && len(rest) == 1:
+		o.uri = rest[0]
+	case o.webSocket:
+	case len(rest) != 1:
+		return errors.New("listen takes one address, such as 127.0.0.1:8088")
+	case config != "":
+		return errors.New("--config is for listen --websocket")
+	default:
+		o.address = rest[0]
+		return o.fault()
+	}
+	switch {
+	case o.verify != "", o.cert != "", o.key != "", o.clientCA != "":
+		return errors.New("--verify, --cert, --key and --client-ca are for callbacks, not for --websocket")
+	case o.uri != "" && !strings.HasPrefix(o.uri, "ws://") && !strings.HasPrefix(o.uri, "wss://"):
+		return errors.New("--websocket takes the websocketUri of a subscription, ws:// or wss://")
+	case o.ca != "" && (config != "" || !strings.HasPrefix(o.uri, "wss://")):
+		return errors.New("--ca is for a wss URI without --config, which has platform.caFile")
+	}
+	return nil
 }
 
 // fault says which flags do not go together.

@@ -94,6 +94,9 @@ func (c command) run(ctx context.Context, environ []string, out, errs io.Writer)
 		if q, ok := out.(*logs.Queue); ok {
 			out = q.Confirmed(printTimeout) // a platform is told that it was printed
 		}
+		if c.listen.webSocket {
+			return listenWebSocket(ctx, c.listen, conf.Sources{File: c.config, Environ: environ}, out)
+		}
 		return listen(ctx, c.listen, out)
 	case c.name == "stop":
 		return stop(c.pid)
