@@ -54,12 +54,12 @@ func published(t *testing.T, s *mep.Secured, n int) {
 }
 
 // oauth2Agent starts an agent that gets its tokens from the server itself.
-func oauth2Agent(t *testing.T, s *mep.Secured, c mep.Credential, n int) (a *agent, secretFile string) {
+func oauth2Agent(t *testing.T, s *mep.Secured, c mep.Credential, n int, env ...string) (a *agent, secretFile string) {
 	t.Helper()
 	secretFile = filepath.Join(t.TempDir(), "secret")
 	replaceFile(t, secretFile, []byte(c.Secret+"\n"))
-	return startAgent(t, services(t, n), "MEP_PLATFORM_ENDPOINTS="+s.URL, "MEP_PLATFORM_CA_FILE="+s.CA.File, "MEP_APPLICATION_ID="+c.ID,
-		"MEP_IDENTITY_KIND=oauth2", "MEP_IDENTITY_TOKEN_URL="+s.URL+"/oauth2/token", "MEP_IDENTITY_CLIENT_ID="+c.ID, "MEP_IDENTITY_CLIENT_SECRET_FILE="+secretFile), secretFile
+	return startAgent(t, services(t, n), append([]string{"MEP_PLATFORM_ENDPOINTS=" + s.URL, "MEP_PLATFORM_CA_FILE=" + s.CA.File, "MEP_APPLICATION_ID=" + c.ID,
+		"MEP_IDENTITY_KIND=oauth2", "MEP_IDENTITY_TOKEN_URL=" + s.URL + "/oauth2/token", "MEP_IDENTITY_CLIENT_ID=" + c.ID, "MEP_IDENTITY_CLIENT_SECRET_FILE=" + secretFile}, env...)...), secretFile
 }
 
 // counted reads one of the agent's metrics.
