@@ -233,7 +233,9 @@ func TestReadinessIsKeptWithItsTime(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, admission("registered")...)
 	for _, prefix := range []string{"", "/mep"} {
-		at := func(app string) string { return prefix + mp1.AppSupportBase + "/applications/" + app + "/confirm_ready" }
+		at := func(app string) string {
+			return prefix + mp1.AppSupportBase + "/applications/" + app + "/confirm_ready"
+		}
 		s.Want(404, "POST", at("stranger"), "this is no JSON")
 		app := "app" + strings.TrimPrefix(prefix, "/")
 		s.Want(201, "POST", registrations, appInfo(app))
