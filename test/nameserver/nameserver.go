@@ -42,7 +42,7 @@ type Server struct {
 // Start starts a server, which ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := &Server{t: t, Address: l.Addr().String(), Keys: map[string]string{Key: Secret}, records: map[string]map[uint16][]dns.RR{}}
 	started := make(chan struct{})

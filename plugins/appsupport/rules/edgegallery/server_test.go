@@ -30,7 +30,7 @@ func newDNSServer(t testing.TB) *dnsServer {
 	t.Helper()
 	s := &dnsServer{records: map[string]resourceRecord{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+root, s.handle(func(w http.ResponseWriter, r *http.Request, rr resourceRecord) {
+	mux.HandleFunc("POST "+root, s.handle(func(w http.ResponseWriter, _ *http.Request, rr resourceRecord) {
 		if _, exists := s.records[rr.Name+" "+rr.Type]; exists {
 			http.Error(w, "record already exists!", http.StatusBadRequest)
 			return
@@ -52,7 +52,7 @@ func newDNSServer(t testing.TB) *dnsServer {
 			return
 		}
 		delete(s.records, key)
-		fmt.Fprint(w, "Success")
+		_, _ = fmt.Fprint(w, "Success")
 	}))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -95,7 +95,7 @@ func (s *dnsServer) store(w http.ResponseWriter, rr resourceRecord) {
 		return
 	}
 	s.records[rr.Name+" "+rr.Type] = rr
-	fmt.Fprint(w, "success in adding rr entry.")
+	_, _ = fmt.Fprint(w, "success in adding rr entry.")
 }
 
 func (s *dnsServer) driver() *Driver { return New(conf.DNSRules{URL: s.url + "/"}) }
