@@ -27,6 +27,13 @@ const (
 	Fudge     = 300 // seconds by which clocks may differ
 )
 
+// The types of records, and the refusal of a server.
+const (
+	A       = dns.TypeA
+	AAAA    = dns.TypeAAAA
+	Refused = dns.RcodeRefused
+)
+
 // Server is the primary server of Zone.
 type Server struct {
 	Address string            // host:port, TCP
@@ -62,6 +69,19 @@ func (s *Server) Instead(f func(w dns.ResponseWriter, q *dns.Msg) bool) {
 	s.instead = f
 }
 
+// Refuse has updates answered by a code; 0: carried out again.
+func (s *Server) Refuse(rcode int) {
+	s.Instead(func(w dns.ResponseWriter, q *dns.Msg) bool {
+		if rcode == dns.RcodeSuccess || q.Opcode != dns.OpcodeUpdate {
+			return false
+		}
+		r := new(dns.Msg).SetReply(q)
+		s.Sign(w, q, r)
+		r.Rcode = rcode
+		return w.WriteMsg(r) == nil
+	})
+}
+
 // Updates are the updates that came.
 func (s *Server) Updates() []*dns.Msg {
 	s.mu.Lock()
@@ -78,7 +98,7 @@ func (s *Server) Have(record string) {
 	s.add(rr)
 }
 
-// Serves are the records of a name and a type (dns.TypeA) as a resolver gets them, each as in a
+// Serves are the records of a name and a type (A) as a resolver gets them, each as in a
 // zone's file.
 func (s *Server) Serves(name string, kind uint16) (out []string) {
 	s.t.Helper()
