@@ -24,6 +24,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/admin"
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules"
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/rfc2136"
 	"github.com/mec-liveness/mepserver/plugins/identity"
 	"github.com/mec-liveness/mepserver/plugins/identity/issuer"
 	"github.com/mec-liveness/mepserver/plugins/liveness"
@@ -49,7 +50,7 @@ func list() []plugins.Plugin {
 
 // fileRules are those of the files that a configuration names.
 func fileRules(now time.Time) []conf.Rule {
-	return []conf.Rule{plugins.TLSFiles(now), identity.KeyFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now), identity.AuditFile()}
+	return []conf.Rule{plugins.TLSFiles(now), identity.KeyFiles(now), issuer.KeyFiles(now), notify.KeyFiles(now), identity.AuditFile(), rfc2136.KeyFile(now)}
 }
 
 // version is set by the linker for releases.
