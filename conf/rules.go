@@ -27,7 +27,7 @@ const (
 type DNSRules struct {
 	Driver      DNSDriver
 	HostsFile   string // of DNSHosts; every line of it is ours
-	Server      string // of DNSUpdate: host:port of the primary server, TCP
+	Server      string // of DNSUpdate: host:port of the primary server
 	Zone        string // names of rules must be in it; empty: any name; mandatory for DNSUpdate
 	TSIGKeyFile string // of DNSUpdate: one key in the form of BIND's key files; empty only if Server is on loopback
 	URL         string // of DNSEdgeGallery: scheme://host:port of its management interface

@@ -36,25 +36,40 @@ const (
 
 // Server is the primary server of Zone.
 type Server struct {
-	Address string            // host:port, TCP
+	Address string            // host:port
 	Keys    map[string]string // secrets by canonical name; to be changed before the first message
 
 	t       testing.TB
+	network string // tcp or udp
 	mu      sync.Mutex
 	records map[string]map[uint16][]dns.RR // by name and type
 	updates []*dns.Msg
 	instead func(w dns.ResponseWriter, q *dns.Msg) bool
 }
 
-// Start starts a server, which ends with the test.
+// Start starts a server by TCP, which ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &Server{t: t, Address: l.Addr().String(), Keys: map[string]string{Key: Secret}, records: map[string]map[uint16][]dns.RR{}}
+	return start(t, l.Addr(), &dns.Server{Listener: l})
+}
+
+// StartUDP starts a server that takes UDP alone.
+func StartUDP(t testing.TB) *Server {
+	t.Helper()
+	c, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return start(t, c.LocalAddr(), &dns.Server{PacketConn: c})
+}
+
+func start(t testing.TB, at net.Addr, server *dns.Server) *Server {
+	t.Helper()
+	s := &Server{t: t, Address: at.String(), network: at.Network(), Keys: map[string]string{Key: Secret}, records: map[string]map[uint16][]dns.RR{}}
 	started := make(chan struct{})
-	server := &dns.Server{Listener: l, Handler: s, TsigSecret: s.Keys, NotifyStartedFunc: func() { close(started) },
-		MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }} // the default refuses updates
+	server.Handler, server.TsigSecret, server.NotifyStartedFunc = s, s.Keys, func() { close(started) }
+	server.MsgAcceptFunc = func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept } // the default refuses updates
+	server.UDPSize = dns.MaxMsgSize
 	go func() { _ = server.ActivateAndServe() }() // ends with an error when it is shut down
 	<-started
 	t.Cleanup(func() { _ = server.Shutdown() })
@@ -102,7 +117,7 @@ func (s *Server) Have(record string) {
 // zone's file.
 func (s *Server) Serves(name string, kind uint16) (out []string) {
 	s.t.Helper()
-	r, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetQuestion(dns.CanonicalName(name), kind), s.Address)
+	r, _, err := (&dns.Client{Net: s.network}).Exchange(new(dns.Msg).SetQuestion(dns.CanonicalName(name), kind), s.Address)
 	require.NoError(s.t, err)
 	for _, rr := range r.Answer {
 		out = append(out, rr.String())

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -14,20 +16,32 @@ import (
 // fudge is by how many seconds the clocks may differ (RFC 8945 §10).
 const fudge = 300
 
-// session is one connection to the server. It is TCP alone: over UDP whoever guesses 32 bits
-// could answer in place of a server without TSIG, and would decide what we believe.
+const (
+	// maxDatagram is what passes every network in one piece (RFC 9715).
+	maxDatagram = 1232
+	// datagramTimeout is how long an answer by UDP is waited for: it may be lost.
+	datagramTimeout = 3 * time.Second
+)
+
+// session is one connection to the server. It is TCP, as each server has it (RFC 7766); UDP only
+// where nobody listens there.
 type session struct {
 	*Driver
-	conn net.Conn
-	key  *key // nil: nothing is signed
+	conn      net.Conn
+	key       *key // nil: nothing is signed
+	datagrams bool // by UDP
 }
 
 func (d *Driver) connect(ctx context.Context) (*session, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.server)
+	s := &session{Driver: d}
+	var err error
+	if s.conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.server); errors.Is(err, syscall.ECONNREFUSED) {
+		s.datagrams = true
+		s.conn, err = new(net.Dialer).DialContext(ctx, "udp", d.server)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the DNS server %s cannot be reached: %w", d.server, cause(ctx, err))
 	}
-	s := &session{Driver: d, conn: conn}
 	if d.key != nil {
 		s.key = d.key.Current()
 	}
@@ -40,25 +54,41 @@ func (s *session) close() { _ = s.conn.Close() }
 // exchange sends a message and returns the answer to it, which is signed if the message is; or
 // why there is none that can be believed. When ctx ends, so does the connection.
 func (s *session) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
+	if s.datagrams {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, datagramTimeout)
+		defer cancel()
+	}
 	stop := context.AfterFunc(ctx, s.close)
 	defer stop()
 	// A dns.Conn of its own, for it puts what it signed before into the next signature.
-	c := &dns.Conn{Conn: s.conn}
+	c := &dns.Conn{Conn: s.conn, UDPSize: maxDatagram}
 	if s.key != nil {
 		c.TsigProvider = s.key
 		m.SetTsig(s.key.name, s.key.algorithm, fudge, s.now().Unix())
 	}
+	if s.datagrams && m.Len() > maxDatagram {
+		return nil, fmt.Errorf("the DNS server %s takes no TCP, and there are too many addresses for UDP", s.server)
+	}
 	if err := c.WriteMsg(m); err != nil {
 		return nil, fmt.Errorf("the DNS server %s takes no message: %w", s.server, cause(ctx, err))
 	}
-	r, err := c.ReadMsg()
-	if r == nil {
-		return nil, fmt.Errorf("the DNS server %s does not answer: %w", s.server, cause(ctx, err))
+	for {
+		r, err := c.ReadMsg()
+		if r == nil && !(s.datagrams && errors.Is(err, dns.ErrShortRead)) {
+			return nil, fmt.Errorf("the DNS server %s does not answer: %w", s.server, cause(ctx, err))
+		}
+		wrong := errMalformed
+		if r != nil {
+			wrong = s.judge(m, r, err)
+		}
+		switch {
+		case wrong == nil:
+			return r, nil
+		case !s.datagrams: // there, what others send in the server's name must not keep its answer away
+			return nil, fmt.Errorf("the answer of the DNS server %s is not believed: %w", s.server, wrong)
+		}
 	}
-	if err := s.judge(m, r, err); err != nil {
-		return nil, fmt.Errorf("the answer of the DNS server %s is not believed: %w", s.server, err)
-	}
-	return r, nil
 }
 
 // Why an answer is not believed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,26 @@ func TestAnAnswerThatNobodyAskedToSignIsNotBelieved(t *testing.T) {
 	assert.ErrorContains(t, newDriver(t, c).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1")), "is not believed")
 }
 
+// Whoever can send datagrams in the server's name must neither be believed nor keep the server's
+// own answer away.
+func TestDatagramsOfOthersAreWaitedOut(t *testing.T) {
+	p := nameserver.StartUDP(t)
+	p.Instead(func(w dns.ResponseWriter, q *dns.Msg) bool {
+		forged := new(dns.Msg).SetReply(q)
+		_ = w.WriteMsg(forged) // unsigned
+		_, _ = w.Write([]byte("x"))
+		_, _ = w.Write([]byte(strings.Repeat("x", 100)))
+		forged.Id++
+		_ = w.WriteMsg(forged)
+		return false
+	})
+	require.NoError(t, newDriver(t, settings(t, p)).Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1")))
+	p.Instead(func(w dns.ResponseWriter, q *dns.Msg) bool { return w.WriteMsg(new(dns.Msg).SetReply(q)) == nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.EqualError(t, newDriver(t, settings(t, p)).Set(ctx, "a.apps.edge.example", mp1.IPv4, nil), "the DNS server "+p.Address+" does not answer: it took too long")
+}
+
 // talker is a server that answers the first message of each connection by bytes.
 func talker(t testing.TB, talk func(conn net.Conn, question []byte)) conf.DNSRules {
 	t.Helper()
@@ -169,7 +190,7 @@ func TestAServerThatIsNotThereIsSaid(t *testing.T) {
 	d, err := New(conf.DNSRules{Server: l.Addr().String(), Zone: "example"}, time.Now, nil)
 	require.NoError(t, err)
 	require.EqualError(t, d.Set(t.Context(), "a.example", mp1.IPv4, records(1, "10.0.0.1")),
-		fmt.Sprintf("the DNS server %s cannot be reached: connect: connection refused", l.Addr()))
+		fmt.Sprintf("the DNS server %s does not answer: read: connection refused", l.Addr()))
 }
 
 func FuzzAnswer(f *testing.F) {

@@ -40,6 +40,21 @@ func TestASetIsServedAndReplacesWhatWasServed(t *testing.T) {
 	assert.Equal(t, []string{"cam.apps.edge.example.\t60\tIN\tAAAA\t2001:db8::1"}, p.Serves(name+".", dns.TypeAAAA), "the other type stays")
 }
 
+func TestAServerWithoutTCPIsAskedByUDP(t *testing.T) {
+	p := nameserver.StartUDP(t)
+	d := newDriver(t, settings(t, p))
+	require.NoError(t, d.Set(t.Context(), "a.apps.edge.example", mp1.IPv4, records(1, "10.0.0.1", "10.0.0.2")))
+	assert.Len(t, p.Serves("a.apps.edge.example.", dns.TypeA), 2)
+	var many []driver.Record
+	for i := range 64 {
+		many = append(many, driver.Record{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})})
+	}
+	require.EqualError(t, d.Set(t.Context(), "a.apps.edge.example", mp1.IPv4, many), "the DNS server "+p.Address+" takes no TCP, and there are too many addresses for UDP")
+	p.Refuse(nameserver.Refused)
+	require.ErrorContains(t, d.Set(t.Context(), "a.apps.edge.example", mp1.IPv4, nil), "REFUSED")
+	assert.Len(t, p.Serves("a.apps.edge.example.", dns.TypeA), 2)
+}
+
 func TestNamesThatZonesHave(t *testing.T) {
 	p := nameserver.Start(t)
 	d := newDriver(t, settings(t, p))
