@@ -18,6 +18,7 @@ func TestWhatAStoreHoldsIsCountedAndWhatCannotBeReadIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	for key, value := range map[string]string{
 		keys.Record(r.ID): value, keys.RecordPrefix + "b": "{", keys.SubPrefix + "s": "?", keys.CursorPrefix + "s": `{"schema":9}`, "/mep/else": "?",
+		keys.TerminationPrefix + "a/0000000000000001": `{"schema":1,"app":"a","begun":1}`, keys.TerminationSubPrefix + "t": `{"schema":1,"owner":"a","asked":{"subscriptionType":"AppTerminationNotificationSubscription","appInstanceId":"a"}}`,
 		keys.InstancePrefix + "a/b": "{}", keys.ServicePrefix + "a": "{}",
 	} {
 		kv := kvAt(1)
@@ -25,6 +26,6 @@ func TestWhatAStoreHoldsIsCountedAndWhatCannotBeReadIsNamed(t *testing.T) {
 		c.Add(kv)
 	}
 	require.Equal(t, map[heartbeat.State]int{heartbeat.Suspended: 1}, c.States)
-	require.Equal(t, []int{3, 1, 1, 1}, []int{c.Unreadable, c.Subscriptions, c.Instances, c.Services})
+	require.Equal(t, []int{3, 2, 1, 1, 1}, []int{c.Unreadable, c.Subscriptions, c.Events, c.Instances, c.Services})
 	require.Equal(t, keys.CursorPrefix+"s", c.First)
 }
