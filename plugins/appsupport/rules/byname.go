@@ -177,11 +177,10 @@ func (b *byName) follow() {
 	defer b.mu.Unlock()
 	b.nextDrift = now + driftEvery
 	for i := range docs {
-		if len(unsettled(&docs[i], b.driver)) > 0 {
-			if taken {
-				b.urgent(docs[i].App)
-			}
-		} else if len(active(&docs[i])) > 0 {
+		if taken && len(unsettled(&docs[i], b.driver)) > 0 {
+			b.urgent(docs[i].App)
+		}
+		if len(active(&docs[i])) > 0 {
 			b.repeat(docs[i].App, now+plugins.Instant(i)*pace)
 		}
 	}
