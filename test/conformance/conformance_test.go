@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,9 @@ var (
 var settings = append([]string{"MEP_APPLICATIONS_ADMISSION=registered",
 	"MEP_TIMING_NTP_SERVERS=ntp.example minpoll 4 maxpoll 17,192.0.2.1 priority 2 key 7", "MEP_TIMING_PTP_MASTERS=2001:db8::1 rate 10"}, mep.Fast...)
 
+// hostsFile is what the platform's driver of DNS rules writes.
+func hostsFile() string { return filepath.Join(filepath.Dir(mep.Binary()), "hosts") }
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 // run runs the suite against one platform and writes its result.
@@ -45,7 +49,8 @@ func run(m *testing.M) int {
 	remove, err := mep.Build()
 	if err == nil {
 		defer remove()
-		shared, err = mep.Options{DataDir: filepath.Join(filepath.Dir(mep.Binary()), "data"), Env: settings}.Launch()
+		env := slices.Concat(settings, []string{"MEP_RULES_DNS_DRIVER=hosts", "MEP_RULES_DNS_HOSTS_FILE=" + hostsFile()})
+		shared, err = mep.Options{DataDir: filepath.Join(filepath.Dir(mep.Binary()), "data"), Env: env}.Launch()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

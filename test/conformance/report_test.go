@@ -24,6 +24,8 @@ var groups = []struct{ prefix, title, text string }{
 	{"APPSUB_", "Subscriptions to terminations (APPSUB)", ""},
 	{"CONFTASK_", "Confirmations of applications (CONFTASK)", ""},
 	{"TIME_", "The time (TIME)", ""},
+	{"TRAF_", "Traffic rules (TRAF)", ""},
+	{"DNS_", "DNS rules (DNS)", ""},
 	{"OWN_", "What no ETSI test covers", "Behaviours of MEC 011 that its conformance suites do not look at."},
 }
 
@@ -34,7 +36,7 @@ MEC-DEC 032-2 (as Robot code in 032-3) under its id, run over HTTP against the b
 ETSI GS MEC 011 v3.1.1.
 
 Where the published suites contradict themselves the text of the purpose counts: MSL registers ACTIVE services and follows the link of the answer;
-REGAPPS_001_BR_01 says isInsByMec (without it, it is the data of REGAPPS_001_OK_02); SRVSUB ids come from the Location; CONFTASK_001_OK has a termination begin before it is confirmed. Everything else is as they send it.
+REGAPPS_001_BR_01 says isInsByMec (without it, it is the data of REGAPPS_001_OK_02); SRVSUB ids come from the Location; CONFTASK_001_OK has a termination begin before it is confirmed; rules are defined before they are asked for. Everything else is as they send it.
 `
 
 // all are the ids of every test of this package.

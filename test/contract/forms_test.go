@@ -135,7 +135,7 @@ func TestWhatNarrowsAQuestionIsNeverIgnored(t *testing.T) {
 // 429 stands, with Retry-After, exactly where limits apply.
 func TestATooManyIsDescribedWhereLimitsApply(t *testing.T) {
 	j := newChecker(t)
-	require.Len(t, j.limited(), 12, "registering and changing services and applications, what they confirm, subscribing, and lists")
+	require.Len(t, j.limited(), 16, "registering and changing services, applications and rules, what they confirm, subscribing, and lists")
 	info := j.doc.Info.Description
 	for _, told := range []string{"429 with Retry-After", "417", "one exception: what narrows a question is never ignored", "serNames: []"} {
 		require.Contains(t, info, told)

@@ -15,7 +15,7 @@ type nothing struct{ err error }
 
 // everything are the options with which all routes are there.
 func everything(n nothing) server.Options {
-	return server.Options{Subscriptions: n, TerminationSubscriptions: n, Registrations: n, Timing: n}
+	return server.Options{Subscriptions: n, TerminationSubscriptions: n, Registrations: n, Timing: n, Rules: n}
 }
 
 func (n nothing) Ready() bool                                    { return true }
@@ -101,3 +101,22 @@ func (nothingLeft) List(context.Context, string) time.Duration { return time.Sec
 
 func (n nothing) CurrentTime() mp1.CurrentTime { return mp1.CurrentTime{} }
 func (n nothing) TimingCaps() mp1.TimingCaps   { return mp1.TimingCaps{} }
+
+// A rule is found, so that what follows is reached.
+func (n nothing) DNSRules(context.Context, string) ([]mp1.DNSRule, error) { return nil, n.err }
+func (n nothing) DNSRule(context.Context, string, string) (mp1.DNSRule, error) {
+	return mp1.DNSRule{DNSRuleID: "id", IPAddressType: mp1.IPv4, State: mp1.RuleInactive}, nil
+}
+
+func (n nothing) UpdateDNSRule(context.Context, string, string, mp1.DNSRuleUpdate, func(mp1.DNSRule) bool) (r mp1.DNSRule, err error) {
+	return r, n.err
+}
+
+func (n nothing) TrafficRules(context.Context, string) ([]mp1.TrafficRule, error) { return nil, n.err }
+func (n nothing) TrafficRule(context.Context, string, string) (mp1.TrafficRule, error) {
+	return mp1.TrafficRule{TrafficRuleID: "id", FilterType: mp1.FilterFlow, TrafficFilter: []mp1.TrafficFilter{{}}, Action: mp1.ActionDrop, State: mp1.RuleInactive}, nil
+}
+
+func (n nothing) UpdateTrafficRule(context.Context, string, string, mp1.TrafficRuleUpdate, func(mp1.TrafficRule) bool) (r mp1.TrafficRule, err error) {
+	return r, n.err
+}
