@@ -67,7 +67,7 @@ func (w *CursorSet) AddUnreadable(after heartbeat.Revision) {
 // order.
 func (w *CursorSet) Pending(events []*Event) []Pending {
 	out := make([]Pending, len(events))
-	after := make([]*Subject, len(events)) // nil: it cannot be read
+	after := make([]Subject, len(events)) // zero: it cannot be read
 	for i, e := range slices.Backward(events) {
 		if w.bad && e.At > w.unreadable {
 			out[i] = MaybePending
@@ -80,7 +80,7 @@ func (w *CursorSet) Pending(events []*Event) []Pending {
 			out[i] = MaybePending // a replica of another release may know what it says
 			continue
 		}
-		after[i] = &subject
+		after[i] = subject
 		if w.behind(e, subject) || w.behindNewest(events[i:], after[i:]) {
 			out[i] = StillPending
 		}
@@ -100,8 +100,8 @@ func (w *CursorSet) behind(e *Event, of Subject) bool {
 
 // behindNewest says the same of the subscriptions that get the newest events only, for the
 // first of some events of an instance.
-func (w *CursorSet) behindNewest(events []*Event, after []*Subject) bool {
-	for p := range w.newest.Candidates(*after[0]) {
+func (w *CursorSet) behindNewest(events []*Event, after []Subject) bool {
+	for p := range w.newest.Candidates(after[0]) {
 		if p.pending(events, after) {
 			return true
 		}
@@ -109,7 +109,7 @@ func (w *CursorSet) behindNewest(events []*Event, after []*Subject) bool {
 	return false
 }
 
-func (p *newestOnly) pending(events []*Event, after []*Subject) bool {
+func (p *newestOnly) pending(events []*Event, after []Subject) bool {
 	at, c := events[0].At, &p.cursor
 	switch {
 	case at <= c.After || !after[0].AskedBy(p.asked):
@@ -118,7 +118,7 @@ func (p *newestOnly) pending(events []*Event, after []*Subject) bool {
 		return true
 	}
 	for i, later := range events[1:] {
-		if later.At <= c.Newest && after[i+1] != nil && after[i+1].AskedBy(p.asked) {
+		if later.At <= c.Newest && after[i+1].AskedBy(p.asked) {
 			return false
 		}
 	}

@@ -36,7 +36,7 @@ func (b *backlog) add(key string, m *message) {
 
 func (b *backlog) index(m *message) {
 	b.list = append(b.list, m)
-	for i := range plugins.SingleKeysOf(m.subject) {
+	for i := range plugins.SingleKeysOf(m.subject()) {
 		l := b.byFilter[i]
 		if l == nil {
 			l = &messages{}
@@ -82,7 +82,7 @@ func (b *backlog) behind(at heartbeat.Revision, asked *mp1.Subscription) (out []
 		}
 		from, _ := slices.BinarySearchFunc(*l, at+1, func(m *message, at heartbeat.Revision) int { return cmp.Compare(m.at, at) })
 		for _, m := range (*l)[from:] {
-			if !m.erased && m.subject.AskedBy(asked) {
+			if !m.erased && m.subject().AskedBy(asked) {
 				out = append(out, m)
 			}
 		}

@@ -24,10 +24,10 @@ func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 	for at := range heartbeat.Revision(2000) {
 		m := event(at+1, fmt.Sprint(r.IntN(7), " ", string("SA+T"[r.IntN(4)])), 0)
 		if m.terminate == nil && r.IntN(2) == 0 {
-			m.subject.Service.SerCategory = &mp1.CategoryRef{ID: string("abc"[r.IntN(3)])}
+			m.info.SerCategory = &mp1.CategoryRef{ID: string("abc"[r.IntN(3)])}
 		}
 		if m.terminate == nil && r.IntN(2) == 0 {
-			m.subject.Service.IsLocal = &is
+			m.info.IsLocal = &is
 		}
 		b.add(fmt.Sprint(m.at), m)
 		there[m.at] = m
@@ -43,7 +43,7 @@ func TestABacklogFindsWhatAFilterMatches(t *testing.T) {
 			from := heartbeat.Revision(r.IntN(int(at) + 1))
 			var want []heartbeat.Revision
 			for i := from + 1; i <= m.at; i++ {
-				if there[i] != nil && there[i].subject.AskedBy(&c) {
+				if there[i] != nil && there[i].subject().AskedBy(&c) {
 					want = append(want, i)
 				}
 			}

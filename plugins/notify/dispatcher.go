@@ -219,7 +219,7 @@ func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, e
 	now, wall := d.now()
 	d.observedAt = now
 	return func(e *plugins.Event) (*message, error) {
-		if m := before[e.At]; m != nil && m.made == e.Made && m.instance() == string(e.ID) && (m.terminate == nil || m.subject.Terminated == e.Owner) {
+		if m := before[e.At]; m != nil && m.made == e.Made && m.instance() == string(e.ID) && (m.terminate == nil || m.terminated == e.Owner) {
 			return m, nil
 		}
 		return newMessage(e, plugins.AgeOf(now, wall, e.Made, since))
@@ -238,7 +238,7 @@ func (d *dispatcher) reportUnreadable() {
 // A subscription without a worker gets them from the backlog when its worker starts.
 func (d *dispatcher) fanOut(news []*message) {
 	if len(news) == 1 {
-		for en := range d.index.Candidates(news[0].subject) {
+		for en := range d.index.Candidates(news[0].subject()) {
 			if en.worker != nil && en.matches(news[0]) {
 				en.worker.add(news)
 			}
@@ -247,7 +247,7 @@ func (d *dispatcher) fanOut(news []*message) {
 	}
 	byEntry := map[*entry][]*message{}
 	for _, m := range news {
-		for en := range d.index.Candidates(m.subject) {
+		for en := range d.index.Candidates(m.subject()) {
 			if en.worker != nil && en.matches(m) {
 				byEntry[en] = append(byEntry[en], m)
 			}
@@ -258,7 +258,7 @@ func (d *dispatcher) fanOut(news []*message) {
 	}
 }
 
-func (en *entry) matches(m *message) bool { return m.subject.AskedBy(&en.sub.Asked) }
+func (en *entry) matches(m *message) bool { return m.subject().AskedBy(&en.sub.Asked) }
 
 // addSubscription takes a subscription in; d.mu is held. It returns nil for one that was
 // deleted here.

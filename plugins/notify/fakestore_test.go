@@ -63,7 +63,7 @@ func (s *fakeStore) commitFor(name, instance, kind string) {
 	switch {
 	case m.terminate != nil:
 		e.ID, e.Owner, e.Termination = "", name, m.terminate
-	case m.subject.Service.State == mp1.Suspended:
+	case m.info.State == mp1.Suspended:
 		e.State = heartbeat.Suspended
 	}
 	w := plugins.OutboxWrite{Kind: plugins.EventWritten, Name: fmt.Sprint("event", s.at+1), At: s.at + 1, Event: e}

@@ -18,35 +18,38 @@ type message struct {
 	at         heartbeat.Revision
 	made       int64 // wall clock, Unix nanoseconds
 	age        plugins.Age
-	subject    plugins.Subject // of a service: without its TransportInfo
 	change     mp1.ChangeType
-	terminate  *plugins.Termination // nil: it is a change of a service
+	info       mp1.ServiceInfo      // after the change
+	terminated string               // the application that is being terminated
+	terminate  *plugins.Termination // its termination; nil: it is a change of a service
 	size       int                  // bytes that the store retains for it
 	erased     bool                 // from the outbox; belongs to the backlog
 	retainedBy atomic.Int32         // queues of this replica that retain it
 }
 
 func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
-	of, err := e.Subject()
+	if e.Termination != nil {
+		return &message{at: e.At, made: e.Made, age: age, terminated: e.Owner, terminate: e.Termination, size: e.Size}, nil
+	}
+	info, err := e.Service()
 	if err != nil {
 		return nil, err
 	}
-	m := &message{at: e.At, made: e.Made, age: age, subject: of, terminate: e.Termination, size: e.Size}
-	if of.Service != nil {
-		m.change = mp1.ChangeType(e.Change.String())
-		of.Service.TransportInfo = nil // neither filtered by nor sent, and the largest part
+	info.TransportInfo = nil // neither filtered by nor sent, and the largest part
+	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info, size: e.Size}, nil
+}
+
+// subject is what subscriptions select the message by.
+func (m *message) subject() plugins.Subject {
+	if m.terminate != nil {
+		return plugins.Subject{Terminated: m.terminated}
 	}
-	return m, nil
+	return plugins.Subject{Service: &m.info}
 }
 
 // instance is the serInstanceId; "" of a termination. Of the events of one instance, the
 // newest may be sent in place of the others.
-func (m *message) instance() string {
-	if m.subject.Service == nil {
-		return ""
-	}
-	return m.subject.Service.SerInstanceID
-}
+func (m *message) instance() string { return m.info.SerInstanceID }
 
 // hostOf is the host and port of a subscription's consumer. All that cannot be parsed share
 // the host "".
@@ -96,7 +99,7 @@ func compose(s *plugins.Subscription, events []*message) delivery {
 // references are changes of services as they are told.
 func references(prefix string, events []*message) (out []mp1.ServiceReference) {
 	for _, m := range events {
-		i := m.subject.Service
+		i := &m.info
 		r := mp1.ServiceReference{SerName: i.SerName, SerInstanceID: i.SerInstanceID, State: i.State, ChangeType: m.change}
 		if m.change != mp1.Removed {
 			r.Link = &mp1.LinkType{Href: prefix + mp1.Base + "/services/" + i.SerInstanceID}

@@ -29,8 +29,8 @@ func TestIsLocalIsFilteredByThePlatformsValue(t *testing.T) {
 	m, err := newMessage(&plugins.Event{Attributes: `{"serName":"n","isLocal":false}`}, plugins.Age{})
 	require.NoError(t, err)
 	yes, no := true, false
-	require.True(t, (&mp1.FilteringCriteria{IsLocal: &yes}).Match(m.subject.Service))
-	require.False(t, (&mp1.FilteringCriteria{IsLocal: &no}).Match(m.subject.Service))
+	require.True(t, (&mp1.FilteringCriteria{IsLocal: &yes}).Match(&m.info))
+	require.False(t, (&mp1.FilteringCriteria{IsLocal: &no}).Match(&m.info))
 }
 
 // A service that was removed has no link.

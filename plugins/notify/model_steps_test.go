@@ -54,7 +54,7 @@ func (m *model) post(c *consumer, events []*message) {
 		if _, before := c.tried[e.at]; !before {
 			c.tried[e.at] = m.now
 		}
-		if !e.subject.AskedBy(&c.sub.Asked) || e.at <= c.sub.At {
+		if !e.subject().AskedBy(&c.sub.Asked) || e.at <= c.sub.At {
 			m.fail("event %d is not for %s", e.at, c.sub.ID)
 		}
 		if reached && !c.got[e.at] {

@@ -217,7 +217,7 @@ func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
 	}
 	r.backlog.add(key(e.At), msg)
 	for _, id := range sortedKeys(m.subs) {
-		if c := m.subs[id]; c.by == r && msg.subject.AskedBy(&c.sub.Asked) {
+		if c := m.subs[id]; c.by == r && msg.subject().AskedBy(&c.sub.Asked) {
 			c.q.add(msg)
 		}
 	}

@@ -60,13 +60,13 @@ func event(at heartbeat.Revision, what string, made plugins.Instant) *message {
 	m := &message{at: at, made: int64(made), age: plugins.Age{Since: made}, change: mp1.StateChanged}
 	name, kind, _ := strings.Cut(what, " ")
 	if kind == "T" {
-		m.subject.Terminated, m.terminate, m.change = name, &plugins.Termination{Action: mp1.Terminating, Timeout: 5, Begun: m.made}, ""
+		m.terminated, m.terminate, m.change = name, &plugins.Termination{Action: mp1.Terminating, Timeout: 5, Begun: m.made}, ""
 		return m
 	}
-	m.subject.Service = &mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
+	m.info = mp1.ServiceInfo{SerName: name, SerInstanceID: name, State: mp1.Active}
 	switch kind {
 	case "S":
-		m.subject.Service.State = mp1.Suspended
+		m.info.State = mp1.Suspended
 	case "+":
 		m.change = mp1.Added
 	case "-":

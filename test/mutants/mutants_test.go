@@ -260,7 +260,7 @@ var mutants = []mutant{
 		old: `		after = q.pending[0].at - 1`, new: `		after = q.pending[0].at`,
 		pkg: notifier, run: "TestTheModelOfDelivery"},
 	{name: "what a cursor leaves out is superseded by what came later", file: "plugins/cursorset.go",
-		old: `if later.At <= c.Newest && after[i+1] != nil &&`, new: `if later.At > 0 && after[i+1] != nil &&`,
+		old: `if later.At <= c.Newest && after[i+1].AskedBy(`, new: `if later.At > 0 && after[i+1].AskedBy(`,
 		pkg: notifier, run: "TestTheModelOfDelivery"},
 	{name: "a fixed group is left out", file: "plugins/cursorset.go",
 		old: `case at > c.Newest || slices.Contains(c.Group, at):`, new: `case at > c.Newest:`,

@@ -120,7 +120,7 @@ var followMutants = []mutant{
 		old: `if en.worker != nil && en.matches(news[0]) {`, new: `if en.worker != nil {`,
 		pkg: notifier, run: "TestEveryCriterionOfAFilter"},
 	{name: "a message is kept for another event", file: notifier + "/dispatcher.go",
-		old: ` && m.instance() == string(e.ID) && (m.terminate == nil || m.subject.Terminated == e.Owner) {`, new: ` {`,
+		old: ` && m.instance() == string(e.ID) && (m.terminate == nil || m.terminated == e.Owner) {`, new: ` {`,
 		pkg: notifier, run: "TestAnotherEventAtTheSameRevision"},
 	{name: "a worker outlives its lock", file: notifier + "/locks.go",
 		old: "		d.stopWorker(w.Name, en)\n		wait :=", new: "		wait :=",
