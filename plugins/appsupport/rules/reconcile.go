@@ -32,12 +32,14 @@ func backoff(failures int) time.Duration {
 // reconciler has the driver serve what is wanted, and writes down what it says.
 type reconciler struct {
 	*keeper
-	rank   func() int // 0: this replica writes down what drivers say, and calls the shared ones
+	rank   func() int // plugins.Base.Rank
 	report *report
 	wake   chan struct{}
 }
 
-func (r *reconciler) leads() bool { return r.rank() == 0 }
+// leads says whether this replica writes down what drivers say, and calls the shared ones: it is
+// alone, or the first of several. Two may think so for a moment, which does no harm.
+func (r *reconciler) leads() bool { return r.rank() <= 1 }
 
 func (r *reconciler) signal() {
 	select {
@@ -86,6 +88,7 @@ type whole struct {
 	reconciler
 	by    driver.Whole
 	local bool
+	told  bool // something changed since it was told everything
 }
 
 // changed is directory.changed.
@@ -132,29 +135,33 @@ func recordsOf(r *plugins.Rules) map[plugins.RuleName][]driver.Record {
 // run tells the driver everything at the start, after each change, after a failure and from
 // time to time.
 func (w *whole) run(ctx context.Context) {
-	failures := 0
-	var failingSince plugins.Instant
+	failures, led := 0, false
+	var failingSince, due plugins.Instant
 	for ctx.Err() == nil {
-		wait := driftEvery
-		switch {
-		case !w.loaded.Load():
-			wait = leadEvery
-		case w.local || w.leads():
-			err := w.once(ctx, failingSince)
-			if failures++; err == nil {
-				failures, failingSince = 0, 0
-				break
+		now, _ := w.clock()
+		lead := w.leads()
+		gained := lead && !led
+		if led = lead; w.loaded.Load() && (w.local || lead) && (gained || now >= due || w.told) {
+			w.told = false
+			if err := w.once(ctx, failingSince); err == nil {
+				failures, failingSince, due = 0, 0, now+driftEvery
+			} else {
+				failures++
+				due = now + backoff(failures)
+				if failures == 1 {
+					failingSince = now
+				}
 			}
-			if wait = backoff(failures); failures == 1 {
-				failingSince, _ = w.clock()
-			}
-		default:
-			wait = leadEvery
+		}
+		wait := leadEvery
+		if w.loaded.Load() && (w.local || lead) {
+			wait = max(min(due-now, leadEvery), time.Millisecond)
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 		case <-w.wake:
+			w.told = true
 		case <-timer.C:
 		}
 		timer.Stop()

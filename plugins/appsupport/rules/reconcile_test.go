@@ -297,7 +297,7 @@ func TestNamesOfARemovedApplicationGoOnceTheDriverIsBack(t *testing.T) {
 func TestTwoApplicationsCannotHaveOneName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
-		r, other := newReplica(t, s, dns, 0), newReplica(t, s, dns, 1)
+		r, other := newReplica(t, s, dns, 1), newReplica(t, s, dns, 2)
 		defer func() { r.stop(); other.stop() }()
 		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
 		_, err := other.Define(t.Context(), "b", mp1.RuleSet{DNSRules: []mp1.DNSRule{aRule("d", "A.Example.", "192.0.2.2", mp1.RuleActive)}})
@@ -403,7 +403,7 @@ func TestARestartTellsTheDriverEverythingAndDoubtsNothing(t *testing.T) {
 func TestOneReplicaCallsASharedDriverAndAnotherTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns, idle := newFakeStore(), newFakeDNS(), newFakeDNS()
-		first, second := newReplica(t, s, dns, 0), newReplica(t, s, idle, 1)
+		first, second := newReplica(t, s, dns, 1), newReplica(t, s, idle, 2)
 		defer second.stop()
 		second.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
 		one, err := second.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
@@ -424,7 +424,7 @@ func TestOneReplicaCallsASharedDriverAndAnotherTakesOver(t *testing.T) {
 func TestEachReplicaWritesItsOwnFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, one, two := newFakeStore(), newFakeDNS(), newFakeDNS()
-		first, second := newReplica(t, s, fakeWhole{one}, 0), newReplica(t, s, fakeWhole{two}, 1)
+		first, second := newReplica(t, s, fakeWhole{one}, 1), newReplica(t, s, fakeWhole{two}, 2)
 		defer func() { first.stop(); second.stop() }()
 		first.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
 		synctest.Wait()
