@@ -183,7 +183,9 @@ func TestAnEndedSubscriptionEndsItsStream(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, client := newSocketPlatform(t, func(_ int, w http.ResponseWriter, r *http.Request) { c.answer(w, r) })
 				to := NewNotifications(func(context.Context, mp1.Notification) error { return ErrEndSubscription })
-				require.ErrorIs(t, client.Receive(t.Context(), Stream{URI: "/x", To: to}), c.want)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.ErrorIs(t, client.Receive(ctx, Stream{URI: "/x", To: to}), c.want)
 				require.Len(t, p.opened, 1, "it is not asked again")
 			})
 		})
