@@ -75,12 +75,13 @@ func confirmation(data []byte, wrapper, member string) (object, error) {
 	if err := o.refuseOtherCase(wrapper, member); err != nil {
 		return o, err
 	}
+	if o.members[wrapper] == nil {
+		return o, nil
+	}
 	inner, err := o.object(wrapper)
 	switch {
-	case ignoreAbsent(err) != nil:
+	case err != nil:
 		return o, err
-	case err != nil: // absent
-		return o, nil
 	case o.members[member] != nil:
 		return o, &Invalid{member, "must stand once: in the body, or in " + wrapper}
 	}

@@ -53,7 +53,9 @@ func (d *directory) BeginTermination(ctx context.Context, app string, seconds ui
 	if err != nil {
 		return err
 	}
-	hit("termination.begun")
+	if failpoint.On {
+		_ = failpoint.Hit("termination.begun")
+	}
 	d.counts.terminations.WithLabelValues(begun).Inc()
 	d.log.Info("termination begun", openlog.WithTags(openlog.Tags{"appInstanceId": app, "graceful": seconds}))
 	return nil
@@ -87,7 +89,9 @@ func (d *directory) ConfirmTermination(ctx context.Context, app string, action m
 	if err != nil || was.At == now.At { // it is repeated
 		return err
 	}
-	hit("termination.confirmed")
+	if failpoint.On {
+		_ = failpoint.Hit("termination.confirmed")
+	}
 	d.counts.terminations.WithLabelValues(confirmed).Inc()
 	d.log.Info("termination confirmed", openlog.WithTags(openlog.Tags{"appInstanceId": app}))
 	d.takeUp(app)
@@ -107,7 +111,9 @@ func (d *directory) endTime(ctx context.Context, a plugins.Application) {
 	if err != nil || was.At == now.At { // at a later tick, if it is still so then
 		return
 	}
-	hit("termination.over")
+	if failpoint.On {
+		_ = failpoint.Hit("termination.over")
+	}
 	d.counts.terminations.WithLabelValues(timedOut).Inc()
 	d.log.Warn("termination not confirmed in time", openlog.WithTags(openlog.Tags{"appInstanceId": app, "graceful": a.Termination.Timeout}))
 	d.takeUp(app)
@@ -118,11 +124,4 @@ func (d *directory) endTime(ctx context.Context, a plugins.Application) {
 // before, but none ends before this process has seen it for its time, or for an hour.
 func (e *entry) timeIsOver(now plugins.Instant) bool {
 	return e.age.Expired(now, time.Duration(e.Termination.Timeout)*time.Second)
-}
-
-// hit is a point at which the fault laboratory ends the process.
-func hit(point string) {
-	if failpoint.On {
-		_ = failpoint.Hit(point)
-	}
 }

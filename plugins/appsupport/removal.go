@@ -12,6 +12,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 )
 
 const (
@@ -29,12 +30,16 @@ const (
 // remove removes all that an application has that is being removed, and erases what is kept of it
 // if that is the last time.
 func (d *directory) remove(ctx context.Context, gone plugins.Application, last bool) error {
-	hit("removal.begins")
+	if failpoint.On {
+		_ = failpoint.Hit("removal.begins")
+	}
 	removed, err := d.removeOwned(ctx, gone)
 	if err != nil {
 		return err
 	}
-	hit("removal.ends")
+	if failpoint.On {
+		_ = failpoint.Hit("removal.ends")
+	}
 	if d.removedOnce(gone) || removed > 0 {
 		d.log.Info("application removed", openlog.WithTags(openlog.Tags{"appInstanceId": gone.Info.AppInstanceID, "removed": removed}))
 	}

@@ -20,7 +20,7 @@ func TestAReleaseHasNoFailpoints(t *testing.T) {
 	for path, want := range map[string]bool{mep.Binary(): false, mep.FailpointBinary(t): true} {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for _, word := range []string{"MEP_FAILPOINTS", ".before-txn", "renew.before-reply", "post.before", "list.mid-range"} {
+		for _, word := range []string{"MEP_FAILPOINTS", ".before-txn", "renew.before-reply", "post.before", "list.mid-range", "termination.begun"} {
 			require.Equal(t, want, bytes.Contains(b, []byte(word)), "%s in %s", word, path)
 		}
 	}
