@@ -193,7 +193,7 @@ var differences = map[string]string{
 	"POST /mec_app_support/v1/applications/{appInstanceId}/confirm_termination 401":               "there are no identities yet",
 	"POST /mec_app_support/v1/applications/{appInstanceId}/confirm_termination 403":               "without identities the path's application is the caller",
 	"POST /mec_app_support/v1/applications/{appInstanceId}/confirm_termination adds 204":          "lost by their generator: v2.1.1 has it",
-	"DELETE /mec_app_support/v1/registrations/{appInstanceId} adds graceful":                      "MEC 011 leaves open how a termination begins (ADR 0044)",
+	"DELETE /mec_app_support/v1/registrations/{appInstanceId} adds graceful":                      "MEC 011 leaves open how a termination begins (ADR 0046)",
 	"DELETE /mec_app_support/v1/registrations/{appInstanceId} adds 202":                           "the same",
 	"POST /mec_app_support/v1/registrations 401":                                                  "there are no identities yet",
 	"POST /mec_app_support/v1/registrations 404":                                                  "it always exists",
