@@ -19,8 +19,9 @@ type condition struct {
 
 // IfMatch has a change carried out only if what is changed is still as it was when its ETag
 // was this one, or with "*" if it is there at all. Otherwise the change ends with [ErrStale].
-// Only [Client.Update], [Client.Remove], [Client.Unsubscribe], [Client.UpdateApplication]
-// and [Client.DeregisterApplication] are changes. An ETag that is none, such as "" because
+// Only [Client.Update], [Client.Remove], [Client.Unsubscribe], [Client.UpdateApplication],
+// [Client.DeregisterApplication], [Client.DeregisterGracefully], [Client.UpdateDNSRule] and
+// [Client.UpdateTrafficRule] are changes. An ETag that is none, such as "" because
 // the platform has sent none, is an [*mp1.Invalid] and nothing is sent: without its condition
 // the change would be carried out whatever has happened.
 func IfMatch(etag string) RequestOption {
