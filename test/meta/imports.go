@@ -95,7 +95,7 @@ var table = []row{
 	{dir: "test/proxy", never: processes},
 	{dir: "test/tier"},
 	{dir: "test/wait", never: processes},
-	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
+	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify", "github.com/coder/websocket"}, never: processes},
 	{dir: "test/e2e/clients", outside: []string{""}},                                                         // a module of its own
 	{dir: "test/e2e/chassis", project: []string{"agent/chassis", "test/e2e/chassis"}, outside: []string{""}}, // the same
 	{dir: "test/e2e/oidc", outside: []string{""}},                                                            // the same

@@ -41,6 +41,8 @@ var matrix = map[string]answers{
 	"GET " + ofApp + "/subscriptions/{subscriptionId}":    {200, 404, 404},
 	"DELETE " + ofApp + "/subscriptions/{subscriptionId}": {204, 404, 404},
 
+	"GET " + ofApp + "/subscriptions/{subscriptionId}/websocket": {404, 404, 404}, // the owner's has a callback; TestAWebSocketIsItsOwners opens one
+
 	"POST " + mp1.AppSupportBase + "/applications/{appInstanceId}/confirm_ready":       {204, 204, 404}, // each for itself
 	"POST " + mp1.AppSupportBase + "/applications/{appInstanceId}/confirm_termination": {409, 409, 404},
 
