@@ -13,7 +13,7 @@ var terminationMutants = []mutant{
 		pkg: "plugins", run: "TestATerminationAndAService"},
 	{name: "a termination that nobody was told of is erased", file: "plugins/cursorset.go",
 		old: `if e.Termination == nil && (!w.some || e.At <= w.first) {`, new: `if !w.some || e.At <= w.first {`,
-		pkg: kept, run: "TestATerminationIsKept|TestTheModelOfDelivery"},
+		pkg: notifier, run: "TestTheModelOfDelivery"},
 	{name: "each API lists the subscriptions of both", file: notifier + "/registry.go",
 		old: `|| ownerOf(en.sub) != (owner{app, r.subscriptionType == mp1.TerminationSubscriptionType}) {`, new: `|| en.sub.Owner != app {`,
 		pkg: notifier, run: "TestSubscriptionsOfEachType"},
