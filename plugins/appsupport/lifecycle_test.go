@@ -3,6 +3,7 @@ package appsupport
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // wallClock is a clock whose wall may be set.
 type wallClock struct {
-	step time.Duration
+	step atomic.Int64 // in nanoseconds
 	mono func() (plugins.Instant, int64)
 }
 
@@ -25,7 +26,7 @@ func newWallClock() *wallClock { return &wallClock{mono: plugins.NewClock()} }
 
 func (c *wallClock) now() (plugins.Instant, int64) {
 	now, wall := c.mono()
-	return now, wall + int64(c.step)
+	return now, wall + c.step.Load()
 }
 
 // running is a directory whose loop runs until the test ends.
@@ -115,7 +116,7 @@ func TestAStepOfTheWallClockEndsNoTimeEarly(t *testing.T) {
 			d.see(elsewhere, false)
 			b.add("a", "1")
 			b.add("b", "1")
-			clock.step = step
+			clock.step.Store(int64(step))
 			time.Sleep(30*time.Second - time.Millisecond)
 			require.NotEmpty(t, b.Of("a"), step)
 			require.NotEmpty(t, b.Of("b"), step)
