@@ -38,6 +38,9 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
 		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
+		{"/mep/sub/s", subscription{Schema: 2, Owner: "app", Since: 5, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, WebsockNotifConfig: &mp1.WebsockNotifConfig{RequestWebsocketURI: true}}},
+			`{"schema":2,"owner":"app","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","websockNotifConfig":{"requestWebsocketUri":true}}}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Since: 5, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, WebsockNotifConfig: &mp1.WebsockNotifConfig{RequestWebsocketURI: true}}}},
 		{"/mep/cur/s", cursor{Schema: 1, After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}, `{"schema":1,"after":9,"group":[10,12],"gone":true}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}},
 		{"/mep/cur/s", cursor{Schema: 1, After: 9, Newest: 11}, `{"schema":1,"after":9,"newest":11}`,
@@ -68,6 +71,19 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		require.True(t, ok, c.key)
 		require.Equal(t, c.want, got)
 	}
+}
+
+// Releases before read subscriptions of schema 1 only, and would POST one that is told through a
+// WebSocket to nowhere: it is stored so that they cannot read it.
+func TestASubscriptionByWebSocketIsUnreadableToEarlierReleases(t *testing.T) {
+	for schema, ok := range map[string]bool{"1": false, "2": true} {
+		_, got := decodeSubscription(&mvccpb.KeyValue{Key: []byte("/mep/sub/s"), Value: []byte(`{"schema":` + schema + `,"owner":"app","asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","websockNotifConfig":{"requestWebsocketUri":true}}}`)})
+		require.Equal(t, ok, got)
+		_, got = decodeSubscription(&mvccpb.KeyValue{Key: []byte("/mep/sub/s"), Value: []byte(`{"schema":` + schema + `,"owner":"app","asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`)})
+		require.Equal(t, !ok, got)
+	}
+	made := plugins.Subscription{ID: "w", Owner: "app", Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, WebsockNotifConfig: &mp1.WebsockNotifConfig{RequestWebsocketURI: true}}}
+	require.Equal(t, 2, schemaOf(&made.Asked))
 }
 
 // A silence that is kept adds members to a record, which the previous release ignores. What
