@@ -22,7 +22,7 @@ func asking(t *testing.T, more string) string {
 
 func TestOWN_ATestNotificationTriesTheCallback(t *testing.T) {
 	t.Parallel()
-	p := begin(t, "MEC 009 6.12a.3", "requestTestNotification (an extension): a TestNotification with the link of the subscription; the subscription is made whether its callback answers or not, but with a WebSocket asked for too, it gets that where nobody answers")
+	p := begin(t, "MEC 009 6.12a.3", "requestTestNotification (an extension): a test notification with the link of the subscription; the subscription is made whether its callback answers or not, but with a WebSocket asked for too, it gets that where nobody answers")
 	c := newConsumer(t)
 	where := p.want(http.StatusCreated, "POST", p.of("/subscriptions"), asking(t, `"callbackReference":"`+c.URL+`","requestTestNotification":true`)).Header.Get("Location")
 	wait.Until(t, "the test", func() bool { return len(c.Receipts()) >= 1 })
