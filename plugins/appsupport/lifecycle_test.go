@@ -105,11 +105,11 @@ func TestAStepOfTheWallClockEndsNoTimeEarly(t *testing.T) {
 			ctx, end := context.WithCancel(t.Context())
 			go d.finishLoop(ctx)
 			registersAs(t, d, "a")
-			require.NoError(t, d.BeginTermination(ctx, "a", 30, nil))
+			require.NoError(t, d.BeginTermination(ctx, "a", 7200, nil))
 			d.load(nil, 0) // as the list of the start
 			elsewhere := kept[terminating]
 			elsewhere.Info = info("b")
-			elsewhere.Termination = &plugins.Termination{Action: mp1.Terminating, Timeout: 30, Begun: time.Now().Add(-step).UnixNano()}
+			elsewhere.Termination = &plugins.Termination{Action: mp1.Terminating, Timeout: 7200, Begun: time.Now().Add(-step).UnixNano()}
 			elsewhere.At = 50
 			s.put(elsewhere)
 			s.at = 50
@@ -117,7 +117,7 @@ func TestAStepOfTheWallClockEndsNoTimeEarly(t *testing.T) {
 			b.add("a", "1")
 			b.add("b", "1")
 			clock.step.Store(int64(step))
-			time.Sleep(30*time.Second - time.Millisecond)
+			time.Sleep(2*time.Hour - time.Millisecond) // longer than the hour for which any is observed
 			require.NotEmpty(t, b.Of("a"), step)
 			require.NotEmpty(t, b.Of("b"), step)
 			time.Sleep(2 * finishEvery)
