@@ -29,7 +29,7 @@ func (r *registry) Connect(w http.ResponseWriter, req *http.Request, app, id str
 	}
 	s, err := openWebSocket(w, req, r.origins, r.timeout)
 	if err != nil {
-		return nil // which was answered
+		return nil //nolint:nilerr // the library has answered it
 	}
 	switch err := r.connect(id, s); {
 	case errors.Is(err, server.ErrNoSubscription):

@@ -46,7 +46,7 @@ func newOpened(t *testing.T, timeout time.Duration, origins ...string) *opened {
 // dial connects as a consumer.
 func (o *opened) dial(t *testing.T, header http.Header) *websocket.Conn {
 	t.Helper()
-	c, res, err := websocket.Dial(t.Context(), o.url, &websocket.DialOptions{HTTPHeader: header})
+	c, res, err := websocket.Dial(t.Context(), o.url, &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // the connection is closed, or the library has read the answer
 	require.NoError(t, err)
 	_ = res.Body
 	t.Cleanup(func() { _ = c.CloseNow() })
@@ -62,7 +62,7 @@ func (o *opened) raw(t *testing.T) (net.Conn, *bufio.Reader) {
 	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 	require.NoError(t, err)
 	r := bufio.NewReader(c)
-	res, err := http.ReadResponse(r, nil)
+	res, err := http.ReadResponse(r, nil) //nolint:bodyclose // the connection is closed, or the library has read the answer
 	require.NoError(t, err)
 	require.Equal(t, 101, res.StatusCode)
 	return c, r
@@ -218,7 +218,7 @@ func TestOnlyPagesOfConfiguredOriginsOpenAWebSocket(t *testing.T) {
 		if origin != "" {
 			h.Set("Origin", origin)
 		}
-		c, res, err := websocket.Dial(t.Context(), o.url, &websocket.DialOptions{HTTPHeader: h})
+		c, res, err := websocket.Dial(t.Context(), o.url, &websocket.DialOptions{HTTPHeader: h}) //nolint:bodyclose // the connection is closed, or the library has read the answer
 		if opens {
 			require.NoError(t, err, origin)
 			<-o.ours

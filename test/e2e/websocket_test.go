@@ -35,7 +35,7 @@ func asked(t *testing.T, s *mep.Server, app, members string) (path string, made 
 // connect opens a WebSocket, which ends with the test.
 func connect(t *testing.T, uri string) *websocket.Conn {
 	t.Helper()
-	c, res, err := websocket.Dial(t.Context(), uri, nil)
+	c, res, err := websocket.Dial(t.Context(), uri, nil) //nolint:bodyclose // the connection is closed, or the library has read the answer
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
 	t.Cleanup(func() { _ = c.CloseNow() })
@@ -175,7 +175,7 @@ func TestAConnectionEndsWithWhatItBelongsTo(t *testing.T) {
 	require.Equal(t, 2, s.Metric("mep_notification_websockets"))
 	s.Want(http.StatusNoContent, "DELETE", mp1.AppSupportBase+"/registrations/watcher", "")
 	require.EqualValues(t, mp1.CloseSubscriptionGone, closing(t, other))
-	_, res, err := websocket.Dial(t.Context(), uri, nil)
+	_, res, err := websocket.Dial(t.Context(), uri, nil) //nolint:bodyclose // the connection is closed, or the library has read the answer
 	require.Error(t, err)
 	require.Equal(t, http.StatusNotFound, res.StatusCode)
 	ended := make(chan websocket.StatusCode)

@@ -30,7 +30,7 @@ func TestAConsumerConnectsToAnyReplica(t *testing.T) {
 	var before *websocket.Conn
 	for n, at := range []int{1, 0, 0, 1, 0} {
 		replicas[n%2].Register("app", fmt.Sprint("s", n), -1)
-		conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(replicas[at].URL, "http")+path+"/websocket", nil)
+		conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(replicas[at].URL, "http")+path+"/websocket", nil) //nolint:bodyclose // the connection is closed, or the library has read the answer
 		require.NoError(t, err)
 		defer func() { _ = conn.CloseNow() }()
 		began := time.Now()

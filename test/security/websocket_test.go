@@ -35,7 +35,7 @@ func TestAWebSocketIsItsOwnersAndEndsWithItsCredential(t *testing.T) {
 		if origin != "" {
 			h.Set("Origin", origin)
 		}
-		c, res, err := websocket.Dial(t.Context(), uri, &websocket.DialOptions{HTTPClient: client, HTTPHeader: h})
+		c, res, err := websocket.Dial(t.Context(), uri, &websocket.DialOptions{HTTPClient: client, HTTPHeader: h}) //nolint:bodyclose // the connection is closed, or the library has read the answer
 		require.NotNil(t, res, "%v", err)
 		return c, res.StatusCode
 	}
