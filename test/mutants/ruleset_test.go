@@ -9,7 +9,7 @@ var ruleMutants = []mutant{
 		pkg: ruleKeeper, run: "TestADriverThatNeverAnswers"},
 	{name: "a word counts for what is wanted by now", file: ruleKeeper + "/state.go",
 		old: `!applied || !reflect.DeepEqual(wanted(was, n), wanted(now, n))`, new: `!applied || reflect.DeepEqual(wanted(was, n), nil)`,
-		pkg: ruleKeeper, run: "TestAWishDuringTheDriversWord"},
+		pkg: ruleKeeper, run: "TestAWordToAnEarlierWish"},
 	{name: "removed names are forgotten", file: ruleKeeper + "/state.go",
 		old: `		if !untouched(&was.DNS[i]) {`, new: `		if false {`,
 		pkg: ruleKeeper, run: "TestADriverThatNeverAnswers|TestNamesOfARemovedApplication"},

@@ -25,7 +25,8 @@ type fakeDNS struct {
 	mu     sync.Mutex
 	served map[driver.Name][]driver.Record
 	fail   error
-	hang   bool // no call returns before its context ends
+	hang   bool          // no call returns before its context ends
+	gate   chan struct{} // calls of Set wait for it; nil: they do not
 	calls  int
 	atOnce map[driver.Name]int
 	twice  bool // a name was set by two at a time
@@ -50,6 +51,9 @@ func (d *fakeDNS) Set(ctx context.Context, name string, t mp1.IPAddressType, rec
 	if hang {
 		<-ctx.Done()
 		fail = ctx.Err()
+	}
+	if d.gate != nil {
+		<-d.gate
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -453,6 +457,25 @@ func TestAWishDuringTheDriversWordIsNotTakenForIt(t *testing.T) {
 		time.Sleep(setTimeout + 2*time.Second)
 		require.Equal(t, mp1.RuleActive, r.state(t, "app", "d"))
 		require.Equal(t, []string{"192.0.2.2"}, dns.addresses("a.example"))
+	})
+}
+
+// The driver says yes to the address that was wanted before, and no to the one that is.
+func TestAWordToAnEarlierWishIsNoneToTheLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns := newFakeStore(), newFakeDNS()
+		dns.gate = make(chan struct{})
+		r := newReplica(t, s, dns, 0)
+		defer r.stop()
+		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
+		_, err := r.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, nil)
+		require.NoError(t, err)
+		dns.set(func(d *fakeDNS) { d.fail = errors.New("REFUSED") })
+		close(dns.gate)
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"192.0.2.1"}, dns.addresses("a.example"))
+		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"))
+		require.Equal(t, "REFUSED", s.get("app").DNS[0].Outcome.Reason)
 	})
 }
 
