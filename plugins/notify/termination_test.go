@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,13 +56,13 @@ func TestATerminationIsToldToItsApplicationOnly(t *testing.T) {
 // What may be sent together of services may not of terminations: a body has room for one.
 func TestTerminationsAreNeverSentTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := true
+		var up atomic.Bool
 		to, s := &subscribers{}, newFakeStore()
 		to.answer = func(context.Context, string) result {
-			if down {
-				return result{outcome: unreachable}
+			if up.Load() {
+				return result{}
 			}
-			return result{}
+			return result{outcome: unreachable}
 		}
 		a := newReplica(t, s, to, "a", true)
 		a.awaitTermination(t, "app", here)
@@ -74,8 +75,9 @@ func TestTerminationsAreNeverSentTogether(t *testing.T) {
 			require.Equal(t, first, one.id, "a retry is the same notification")
 		}
 		to.mu.Lock()
-		down, to.got = false, nil
+		to.got = nil
 		to.mu.Unlock()
+		up.Store(true)
 		time.Sleep(time.Hour)
 		ids := map[string]bool{}
 		for _, one := range to.of(here) {
