@@ -190,13 +190,6 @@ func (d *directory) recentlyAbsent(app string) bool {
 	return false
 }
 
-// count is how many are registered.
-func (d *directory) count() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.apps)
-}
-
 // beginRemoval says that the removal of what an application has begins here; false: it is
 // under way already.
 func (d *directory) beginRemoval(app string) bool {

@@ -3,6 +3,7 @@ package appsupport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -333,10 +334,39 @@ func TestWhatIsKeptOfTheUnregisteredAdmitsNobody(t *testing.T) {
 	require.False(t, admits(t, d, "a"))
 }
 
-func TestWhatIsKeptOfApplicationsIsBounded(t *testing.T) {
+// Nobody removes what is kept of applications that did not register. So they must not fill the
+// platform: the one that was ready longest ago makes room, and those that register have room of
+// their own.
+func TestTheUnregisteredFillNothing(t *testing.T) {
+	d, s, b := newDirectory(true, true)
+	name := func(i int) string { return fmt.Sprint("a", i) }
+	for i := range maxApplications {
+		a := plugins.Application{Info: mp1.AppInfo{AppInstanceID: name(i)}, Unregistered: true, ReadyAt: int64(maxApplications - i), At: heartbeat.Revision(i + 1)}
+		if i == maxApplications-1 {
+			a.Termination = &plugins.Termination{Action: mp1.Terminating, Timeout: 60}
+		}
+		s.put(a)
+		d.observe(a, false)
+	}
+	s.at = maxApplications
+	require.NoError(t, d.ConfirmReady(t.Context(), "one more"))
+	require.Zero(t, s.get(name(maxApplications-2)).At, "of those that are not being terminated it was ready longest ago")
+	require.NotZero(t, s.get(name(maxApplications-1)).At)
+	b.add("terminated", "1")
+	require.NoError(t, d.BeginTermination(t.Context(), "terminated", 5, nil))
+	require.Zero(t, s.get(name(maxApplications-3)).At)
+	require.Len(t, s.apps, maxApplications)
+	require.NoError(t, d.ConfirmReady(t.Context(), name(0)), "what is kept already needs no room")
+	require.Len(t, s.apps, maxApplications)
+	registersAs(t, d, "registers")
+	registersAs(t, d, name(1))
+	require.Len(t, s.apps, maxApplications+1)
+}
+
+func TestTerminationsAreBounded(t *testing.T) {
 	d, s, b := newDirectory(true, true)
 	for i := range maxApplications {
-		d.observe(plugins.Application{Info: info(string(rune(0x10000 + i))), At: heartbeat.Revision(i + 1)}, false)
+		d.observe(plugins.Application{Info: mp1.AppInfo{AppInstanceID: fmt.Sprint("a", i)}, Unregistered: true, Termination: &plugins.Termination{}, At: heartbeat.Revision(i + 1)}, false)
 	}
 	require.ErrorIs(t, d.ConfirmReady(t.Context(), "one more"), server.ErrTooManyRegistrations)
 	b.add("one more", "1")

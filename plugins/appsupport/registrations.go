@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// maxApplications bounds how much of the store a hostile client can fill.
+	// maxApplications bounds how much of the store a hostile client can fill: so many
+	// applications that registered, and as many that did not.
 	maxApplications = 10000
-	maxRounds       = 4
+	// maxRounds is how often a change is tried again because somebody else made one in between.
+	maxRounds = 16
 )
 
 var _ server.Registrations = (*directory)(nil)
@@ -109,10 +111,10 @@ func (d *directory) write(ctx context.Context, app string, e event, c change) (w
 		if step.nothing {
 			return was, was, nil
 		}
-		if was.At == 0 && d.count() >= maxApplications {
-			return was, was, server.ErrTooManyRegistrations
-		}
 		now = next(was, app, step.to, c.set)
+		if err := d.makeRoom(ctx, was, now); err != nil {
+			return was, was, err
+		}
 		switch now.At, err = d.save(ctx, now, e); {
 		case err == nil:
 			d.observe(now, false)

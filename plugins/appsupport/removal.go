@@ -23,8 +23,9 @@ const (
 	// maxRemovals is how many things of one application are removed at a time. A removal may
 	// take a second, such as that of a subscription whose consumer hangs.
 	maxRemovals = 256
-	// maxFinishing is how many applications finishLoop is busy with at a time.
-	maxFinishing = 32
+	// maxFinishing is how many applications finishLoop is busy with at a time. Each may take a
+	// second, for a consumer that hangs.
+	maxFinishing = 256
 )
 
 // remove removes all that an application has that is being removed, and erases what is kept of it

@@ -81,7 +81,7 @@ var timeMutants = []mutant{
 		old: `maxRemovals = 256`, new: `maxRemovals = 1`,
 		pkg: applications, run: "TestWhatHangs"},
 	{name: "an application waits for another to be removed", file: applications + "/removal.go",
-		old: `maxFinishing = 32`, new: `maxFinishing = 1`,
+		old: `maxFinishing = 256`, new: `maxFinishing = 1`,
 		pkg: applications, run: "TestOneApplication"},
 	{name: "a registration that cannot be read is missing", file: applications + "/registrations.go",
 		old: `if err == nil && !ok {`, new: `if !ok {`,
