@@ -190,8 +190,10 @@ func (a *Agent) confirmTermination(ctx context.Context, action mp1.OperationActi
 		switch {
 		case err == nil:
 			a.log.Info("the termination of the application is confirmed")
-		case permanent(err): // such as one that is over: another agent has confirmed it
+		case statusOf(err) == http.StatusNotFound, statusOf(err) == http.StatusConflict: // it is over: another agent has confirmed it
 			a.log.Info("the termination of the application needs no confirmation any more", "answer", outcomeText(err, ""))
+		case permanent(err):
+			a.log.Error("the confirmation of the termination is refused; the application ends when its time is over", "answer", outcomeText(err, ""))
 		case ending:
 			return fmt.Errorf("agent: the termination could not be confirmed: %s", outcomeText(err, ""))
 		default:

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -302,16 +303,20 @@ func TestATerminationIsConfirmedWhenThePlatformIsBack(t *testing.T) {
 }
 
 func TestATerminationThatIsOverNeedsNoConfirmation(t *testing.T) {
-	for _, status := range []int{404, 409} {
+	for status, refused := range map[int]bool{404: false, 409: false, 403: true} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newSupportPlatform(t)
 			f.onConfirm = func(*supportPlatform) int { return status }
-			r := run(t, supportOptions(f, 1))
+			var log bytes.Buffer
+			o := supportOptions(f, 1)
+			o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			r := run(t, o)
 			advance(time.Minute)
 			f.terminate()
 			require.ErrorIs(t, <-r.ended, ErrTerminated)
 			_, confirmed, _, _ := f.state()
 			require.Equal(t, 1, confirmed)
+			require.Equal(t, refused, strings.Contains(log.String(), "is refused"), "%d: %s", status, &log)
 			f.closeAll()
 		})
 	}

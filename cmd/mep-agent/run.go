@@ -56,7 +56,7 @@ func runAgent(ctx context.Context, c conf.Agent, environ []string, out, errs io.
 		revision.Describe(version), len(c.Services), c.Application.ID, strings.Join(c.Platform.Endpoints, ", "), where)
 	if err = a.Run(ctx); errors.Is(err, agent.ErrTerminated) {
 		err = nil
-		fmt.Fprintf(out, "%s is terminated, and its termination is confirmed; idle until SIGTERM\n", c.Application.ID)
+		fmt.Fprintf(out, "%s is terminated; idle until SIGTERM\n", c.Application.ID)
 		<-ctx.Done() // who would start the agent again would have the services registered again
 	}
 	stop()
