@@ -31,4 +31,10 @@ var ruleMutants = []mutant{
 	{name: "a wildcard takes the names of others", file: ruleKeeper + "/names.go",
 		old: `(r < '0' || r > '9') && r != '-' && r != '_'`, new: `(r < '0' || r > '9') && r != '-' && r != '_' && r != '*'`,
 		pkg: ruleKeeper, run: "TestNamesHaveOneForm"},
+	{name: "names outside the zone are served", file: ruleKeeper + "/zone.go",
+		old: `		if d.in.has(n.Name) {`, new: `		if true {`,
+		pkg: ruleKeeper, run: "TestNamesOutsideTheZone"},
+	{name: "a bad name is written to the hosts file", file: ruleKeeper + "/hosts/hosts.go",
+		old: `driver.Check(n.Name, n.Type, records); err != nil`, new: `driver.Check(n.Name, n.Type, records); false`,
+		pkg: ruleKeeper + "/hosts", run: "TestABadNameIsLeftOut"},
 }

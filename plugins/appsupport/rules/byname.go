@@ -248,7 +248,7 @@ func (b *byName) do(ctx context.Context, t *task) bool {
 		err := b.set(ctx, n)
 		now, _ := b.clock()
 		results[n] = result{err: err, lost: since != 0 && now-since >= lostAfter}
-		failed = failed || err != nil
+		failed = failed || err != nil && !refused(err)
 	}
 	b.mu.Lock()
 	t.verify = t.verify || verify && (failed || !complete)
@@ -269,7 +269,10 @@ func (b *byName) set(ctx context.Context, n plugins.RuleName) error {
 	call, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
 	err := b.by.Set(call, n.Name, n.Type, b.records(n))
-	if ctx.Err() == nil || err == nil {
+	switch {
+	case refused(err): // which is no failure of the driver
+		b.report.word(n.Name, nil)
+	case ctx.Err() == nil || err == nil:
 		b.report.word(n.Name, err)
 	}
 	return err

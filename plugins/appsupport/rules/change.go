@@ -35,7 +35,7 @@ const (
 type keeper struct {
 	*directory
 	driver string // the name of the driver for DNS rules
-	zone   string // where names must be; "": anywhere
+	zone   zone
 	// failing says whether the driver fails.
 	failing func() bool
 	// defining is held by whoever adds names, so that two of this replica do not defeat each

@@ -47,7 +47,7 @@ func (k *keeper) UpdateDNSRule(ctx context.Context, app, id string, u mp1.DNSRul
 			return now, server.ErrNoRule
 		}
 		rule, err := u.Applied(was.Rule, func(text string) bool {
-			name, err := domainName(text, k.zone)
+			name, err := domainName(text, "")
 			return err == nil && name == was.Rule.DomainName
 		})
 		switch {

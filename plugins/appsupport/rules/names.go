@@ -15,13 +15,13 @@ const (
 )
 
 // domainName is the one form in which a domain name is kept, shown and given to drivers: lower
-// case, other scripts as RFC 5891 §4.4 writes them in ASCII, without a dot at the end. zone, in
-// that form, is where names must be; "": anywhere.
+// case, other scripts as RFC 5891 §4.4 writes them in ASCII, without a dot at the end, and in
+// a zone.
 //
 // Some names are refused because they would do harm, or nothing: an address is never asked for
 // as a name; localhost is the machine itself (RFC 6761 §6.3); MEC 011 has rules for an FQDN, so
 // that a wildcard could take the names of other applications.
-func domainName(text, zone string) (string, error) {
+func domainName(text string, in zone) (string, error) {
 	bad := func(rule string) (string, error) { return "", &mp1.Invalid{Attribute: "domainName", Rule: rule} }
 	name := strings.TrimSuffix(text, ".")
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }) {
@@ -43,8 +43,8 @@ func domainName(text, zone string) (string, error) {
 		return bad("must be a domain name such as www.example.com: labels of letters, digits, hyphens and underscores")
 	case last == "localhost":
 		return bad("must not be localhost, which is the machine that asks")
-	case zone != "" && name != zone && !strings.HasSuffix(name, "."+zone):
-		return bad("must be in the zone " + zone + ", as this platform serves no other names")
+	case !in.has(name):
+		return bad("must be in the zone " + string(in) + ", as this platform serves no other names")
 	}
 	return name, nil
 }

@@ -178,7 +178,7 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 		}
 	}
 	call, cancel := context.WithTimeout(ctx, setTimeout)
-	failed := w.by.SetAll(call, everything)
+	leftOut, failed := refusals(w.by.SetAll(call, everything))
 	cancel()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -192,7 +192,7 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 	var unwritten error
 	for _, doc := range docs {
 		all := unsettled(&doc, w.driver)
-		if res.lost {
+		if res.lost || len(leftOut) > 0 {
 			all = append(all, active(&doc)...)
 		}
 		if len(all) == 0 {
@@ -201,6 +201,9 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 		results := map[plugins.RuleName]result{}
 		for _, n := range all {
 			results[n] = res
+			if why, out := leftOut[driver.Name(n)]; out {
+				results[n] = result{err: why}
+			}
 		}
 		if err := w.settle(ctx, doc, results); err != nil {
 			unwritten = err

@@ -54,10 +54,10 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	if newDriver == nil {
 		return nil, fmt.Errorf("there is no driver %q for DNS rules in this program", c.Driver)
 	}
-	zone := ""
+	inZone := ""
 	if c.Zone != "" {
 		var err error
-		if zone, err = domainName(c.Zone, ""); err != nil {
+		if inZone, err = domainName(c.Zone, ""); err != nil {
 			return nil, fmt.Errorf("rules.dns.zone: %w", err)
 		}
 	}
@@ -66,7 +66,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		return nil, err
 	}
 	clock := plugins.NewClock()
-	k := &keeper{directory: newDirectory(h.Base, h.Base.Alone(), clock), driver: string(c.Driver), zone: zone}
+	k := &keeper{directory: newDirectory(h.Base, h.Base.Alone(), clock), driver: string(c.Driver), zone: zone(inZone)}
 	words := newReport(k.driver, h.Log, func() int64 { _, wall := clock(); return wall })
 	words.register(k.directory, k.driver)
 	k.failing = func() bool { _, reason := words.now(); return reason != "" }
@@ -74,11 +74,11 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	switch by := by.(type) {
 	case driver.Whole:
 		_, local := by.(driver.Local)
-		w := &whole{reconciler: r, by: by, local: local}
+		w := &whole{reconciler: r, by: zonedWhole{by, zone(inZone)}, local: local}
 		k.directory.changed, k.reloaded = w.changed, w.signal
 		h.Go(w.run)
 	case driver.DNS:
-		b := newByName(r, by)
+		b := newByName(r, zonedDNS{by, zone(inZone)})
 		k.directory.changed, k.reloaded = b.changed, b.signal
 		h.Go(b.run)
 	default:

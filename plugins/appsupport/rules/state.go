@@ -175,7 +175,7 @@ func withResults(was, now *plugins.Rules, results map[plugins.RuleName]result, b
 	}
 	current := names(now)
 	for _, n := range now.Removed {
-		if res, applied := results[n]; applied && res.err == nil || slices.Contains(current, n) {
+		if res, applied := results[n]; applied && (res.err == nil || refused(res.err)) || slices.Contains(current, n) {
 			changed = true
 			continue
 		}
@@ -197,6 +197,11 @@ func stateIn(r *plugins.Rules, id string) mp1.RuleState {
 // afterWord is the outcome of a rule after a word of the driver.
 func afterWord(r *plugins.DNSRule, res result, by string, wall int64) plugins.RuleOutcome {
 	o := r.Outcome
+	if refused(res.err) {
+		if res.lost = true; r.Rule.State == mp1.RuleInactive {
+			res.err = nil // it is not served, which is what is wanted
+		}
+	}
 	switch {
 	case res.err == nil && settled(r, by):
 	case res.err == nil:

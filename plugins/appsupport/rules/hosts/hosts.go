@@ -42,14 +42,25 @@ func (d *Driver) Local() {}
 
 // SetAll implements driver.Whole. A reader sees the file as it was or as it is to be, also after
 // a crash at any moment; a file that is as it is to be is not written. A hosts file has no times
-// to live.
+// to live. A name that would be another line, or none, is left out.
 func (d *Driver) SetAll(_ context.Context, all map[driver.Name][]driver.Record) error {
-	content := Content(all)
-	same, err := d.check(content)
-	if same || err != nil {
-		return err
+	good, refused := map[driver.Name][]driver.Record{}, driver.Refusals{}
+	for n, records := range all {
+		if err := driver.Check(n.Name, n.Type, records); err != nil {
+			refused[n] = driver.Refusal{Reason: err.Error()}
+		} else {
+			good[n] = records
+		}
 	}
-	return d.replace(content)
+	content := Content(good)
+	same, err := d.check(content)
+	if err == nil && !same {
+		err = d.replace(content)
+	}
+	if err == nil && len(refused) > 0 {
+		err = refused
+	}
+	return err
 }
 
 // Content is the file for the names, in the order of the names.

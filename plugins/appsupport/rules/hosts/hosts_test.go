@@ -1,6 +1,8 @@
 package hosts
 
 import (
+	"errors"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -117,4 +119,24 @@ func TestAMissingFolderIsSaidAndNotMade(t *testing.T) {
 	require.NoDirExists(t, dir)
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, d.SetAll(t.Context(), nil))
+}
+
+// A name with a line break would be a line of its own: a name that nobody has a rule for.
+func TestABadNameIsLeftOutOfTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	d := New(path)
+	all := some("a.example", "192.0.2.1")
+	bad := map[driver.Name][]driver.Record{}
+	for _, name := range []string{"b\n192.0.2.66 bank.example", "b #", "", "b c"} {
+		bad[driver.Name{Name: name, Type: mp1.IPv4}] = []driver.Record{{Address: netip.MustParseAddr("192.0.2.66")}}
+	}
+	bad[driver.Name{Name: "v6.example", Type: mp1.IPv4}] = []driver.Record{{Address: netip.MustParseAddr("fe80::1%x\n")}}
+	maps.Copy(all, bad)
+	for range 2 { // also when the file is as it is to be
+		refused, is := errors.AsType[driver.Refusals](d.SetAll(t.Context(), all))
+		require.True(t, is)
+		require.Len(t, refused, len(bad))
+		require.NotContains(t, refused, driver.Name{Name: "a.example", Type: mp1.IPv4})
+		require.Equal(t, header+"192.0.2.1\ta.example\n", read(t, path))
+	}
 }
