@@ -55,9 +55,6 @@ type dispatcher struct {
 	deleted    map[string]bool                // subscriptions deleted here, until the deletion is seen
 	lagging    map[*worker]heartbeat.Revision // workers whose cursor needs more than was seen: up to where
 	closed     bool
-	tests      sync.WaitGroup  // test notifications that are sent in the background
-	ending     context.Context // of these
-	end        context.CancelFunc
 }
 
 // entry is what this replica knows of a subscription.
@@ -71,6 +68,8 @@ type entry struct {
 	worker *worker
 	stream stream // that the consumer has open here; nil: none
 	served bool   // this replica had the lock while it was open
+
+	testsLeft atomic.Int32 // how often its test notification may still be sent from here
 }
 
 // observer is called with what happens, for metrics and the log.
@@ -85,8 +84,7 @@ type observer interface {
 }
 
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
-	ending, end := context.WithCancel(context.Background())
-	return &dispatcher{ending: ending, end: end, store: s, poster: p, permits: newSemaphore(0), timeout: 10 * time.Second, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
+	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), timeout: 10 * time.Second, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
 		lease:  replicaLease{wake: make(chan struct{}, 1)},
 		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[owner]map[string]*entry{},
 		stopping: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
@@ -267,6 +265,9 @@ func (d *dispatcher) addSubscription(s *plugins.Subscription) *entry {
 		return en
 	}
 	en := &entry{sub: s, tryAt: d.jittered(newJitter)}
+	if s.Asked.RequestTestNotification && !d.alone {
+		en.tryAt += handover // the replica that was asked for the test is to have the lock
+	}
 	d.entries[s.ID] = en
 	d.index.Add(&s.Asked, en)
 	of := ownerOf(s)

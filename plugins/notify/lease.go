@@ -86,9 +86,7 @@ func (d *dispatcher) close() {
 		}
 	}
 	d.mu.Unlock()
-	d.end()
 	stopped.Wait()
-	d.tests.Wait()
 	d.closeStreams()
 	if l := d.lease.id(); l != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

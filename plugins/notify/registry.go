@@ -75,7 +75,7 @@ func (r *registry) Subscribe(ctx context.Context, app, prefix string, asked mp1.
 	r.mu.Unlock()
 	r.lease.wakeUp()
 	if s.Asked.RequestTestNotification && !asked.ByWebSocket() {
-		r.testLater(s)
+		r.testLater(s.ID)
 	}
 	return viewOf(s), nil
 }

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -39,7 +40,7 @@ func (d *dispatcher) test(ctx context.Context, s *plugins.Subscription) result {
 	defer granted.release()
 	_, wall := d.now()
 	r := d.post(ctx, composeTest(s), wall)
-	d.observer.tested(s, r)
+	d.tested(s, r)
 	return r
 }
 
@@ -54,30 +55,67 @@ func composeTest(s *plugins.Subscription) delivery {
 	return delivery{id: s.ID + "-test", url: s.Asked.CallbackReference, body: body}
 }
 
-// testLater sends the test notification of a subscription in the background, for its consumer
-// may answer nothing before it knows the subscription. It is repeated a few times while the
-// subscription is there.
-func (d *dispatcher) testLater(s *plugins.Subscription) {
+// testLater has the worker of a subscription send its test notification, for its consumer may
+// answer nothing before it knows the subscription. It is the worker's, and no loop of its own,
+// so that it ends with the subscription as all POSTs do: at whatever replica the subscription
+// is deleted, the answer waits for the lock, which is given back when the worker has stopped.
+func (d *dispatcher) testLater(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	en := d.entries[id]
+	if en == nil || d.closed {
 		return
 	}
-	d.tests.Go(func() {
-		for failures := 1; d.has(s.ID) && !d.test(d.ending, s).delivered() && failures < testAttempts; failures++ {
-			t := time.NewTimer(backoff(failures, d.random()))
+	en.testsLeft.Store(testAttempts)
+	if en.worker != nil {
+		en.worker.test(&en.testsLeft)
+	}
+}
+
+// test sends the test notification in the background, so that nothing else waits for it. Not
+// more often than left says, which is counted down; a worker after this one goes on with it.
+func (w *worker) test(left *atomic.Int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.halted || left.Load() <= 0 {
+		return
+	}
+	w.testing.Go(func() {
+		for failures := 1; left.Load() > 0; failures++ {
+			if w.attemptTest(left) {
+				left.Store(0)
+				return
+			}
+			t := time.NewTimer(backoff(failures, 0.5))
 			select {
-			case <-d.ending.Done():
+			case <-w.halting:
+				t.Stop()
+				return
 			case <-t.C:
 			}
-			t.Stop()
 		}
 	})
 }
 
-// has says whether there is a subscription, as far as this replica has seen.
-func (d *dispatcher) has(id string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.entries[id] != nil && !d.closed
+// attemptTest sends the test notification once, and says whether the consumer took it. The wait
+// for the permit may be long: what it may not outlive is asked after it.
+func (w *worker) attemptTest(left *atomic.Int32) bool {
+	granted, ctx := w.deps.acquirePermit(w.ctx, w.halting, prompt, w.host, w.sub.Owner)
+	if granted == nil {
+		return false
+	}
+	defer granted.release()
+	now, wall := w.deps.clock()
+	w.mu.Lock()
+	halted := w.halted
+	w.mu.Unlock()
+	if halted || !w.deps.trustsLease(now) {
+		return false
+	}
+	left.Add(-1)
+	r := w.deps.post(ctx, composeTest(w.sub), wall)
+	if w.ctx.Err() == nil { // else it was cut off, which says nothing about the consumer
+		w.deps.tested(w.sub, r)
+	}
+	return r.delivered()
 }

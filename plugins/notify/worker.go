@@ -28,6 +28,8 @@ type workerDeps interface {
 	// attempted is called after each attempt, with how many failed in a row up to it; retry
 	// says whether the one before had failed.
 	attempted(s *plugins.Subscription, r result, failures int, retry bool)
+	// tested is called after each attempt to send a test notification.
+	tested(s *plugins.Subscription, r result)
 }
 
 // worker sends to one subscription, one POST at a time.
@@ -43,6 +45,8 @@ type worker struct {
 
 	wake      chan struct{}
 	interrupt chan struct{}   // closed to end the wait for a permit
+	halting   chan struct{}   // closed by halt
+	testing   sync.WaitGroup  // the test notification
 	ctx       context.Context // of all POSTs and of all calls of the store
 	cancel    context.CancelFunc
 	done      chan struct{}
@@ -51,7 +55,7 @@ type worker struct {
 func newWorker(s *plugins.Subscription, q *queue, deps workerDeps) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
 	q.absent = s.Asked.ByWebSocket()
-	return &worker{sub: s, host: hostOf(s), deps: deps, q: q, wake: make(chan struct{}, 1), interrupt: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	return &worker{sub: s, host: hostOf(s), deps: deps, q: q, wake: make(chan struct{}, 1), interrupt: make(chan struct{}), halting: make(chan struct{}), ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
 // add gives the worker events that match, in order; it does not block.
@@ -148,6 +152,7 @@ func (w *worker) halt() {
 	if !w.halted {
 		w.halted = true
 		close(w.interrupt)
+		close(w.halting)
 	}
 	w.mu.Unlock()
 	w.wakeUp()
@@ -172,6 +177,8 @@ func (w *worker) stop() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
+	defer w.testing.Wait() // until stop cuts it off
+	defer w.halt()
 	defer w.releaseEvents()
 	var granted *permit
 	var ctx context.Context // of the POST in that permit
@@ -202,6 +209,7 @@ func (w *worker) run() {
 			w.attempt(ctx, a.events, wall)
 		case writeCursor:
 			if !w.writeCursor(a.cursor) {
+				w.cancel() // its test notification too
 				return
 			}
 		}

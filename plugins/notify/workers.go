@@ -44,6 +44,7 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	q.seenUpTo(d.seen)
 	w := newWorker(s, q, d)
 	en.worker = w
+	w.test(&en.testsLeft)
 	if en.stream != nil {
 		w.connect(en.stream)
 		en.served = true
@@ -103,6 +104,8 @@ func (d *dispatcher) moveCursor(ctx context.Context, id string, c plugins.Cursor
 func (d *dispatcher) readCursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	return d.store.Cursor(ctx, id)
 }
+
+func (d *dispatcher) tested(s *plugins.Subscription, r result) { d.observer.tested(s, r) }
 
 func (d *dispatcher) attempted(s *plugins.Subscription, r result, failures int, retry bool) {
 	d.observer.attempt(s, r, failures, retry)
