@@ -19,6 +19,10 @@ import (
 // that were admitted before: the longest time to read a body, and to commit.
 const settleTime = 20 * time.Second
 
+// shownTime is how long after a write by another replica this one is shown it at the latest,
+// unless its watch is broken: it asks for progress every five seconds.
+const shownTime = 6 * time.Second
+
 // Plugin is the plugin that keeps what applications are.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: setup} }
 

@@ -277,10 +277,16 @@ func (d *directory) takeOver() time.Duration {
 	return takeOver
 }
 
-// settle is how long requests that were admitted before may still enter something.
+// settle is how long something may still turn up that an application entered before it left: by
+// requests that were admitted before, or at other replicas, of which this one is not shown
+// everything at once. If everybody is admitted, who enters something later begins anew.
 func (d *directory) settle() time.Duration {
-	if d.open {
+	switch {
+	case !d.open:
+		return settleTime
+	case d.alone:
 		return 0
+	default:
+		return shownTime
 	}
-	return settleTime
 }

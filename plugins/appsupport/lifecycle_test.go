@@ -322,6 +322,7 @@ func TestWhoDidNotRegisterIsKeptWithoutBeingRegistered(t *testing.T) {
 		require.NoError(t, d.ConfirmTermination(t.Context(), "silent", mp1.Terminating))
 		synctest.Wait()
 		require.Empty(t, b.Of("silent"))
+		time.Sleep(shownTime + finishEvery)
 		require.Zero(t, s.get("silent").At)
 	})
 }

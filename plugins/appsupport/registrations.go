@@ -71,8 +71,7 @@ func current(now plugins.Application, accepts func(mp1.AppInfo) bool) error {
 // DeregisterApplication implements server.Registrations. A request that was admitted before may still enter
 // something while the application is removed. So the application is first marked as leaving,
 // which ends its admission; then all it has is removed, before the response; and finishLoop
-// removes the rest when no such request can be under way any more. If everybody is admitted,
-// there is nothing to wait for.
+// removes the rest when nothing of before can turn up any more.
 func (d *directory) DeregisterApplication(ctx context.Context, app string, accepts func(mp1.AppInfo) bool) error {
 	_, gone, err := d.write(ctx, app, deregister, change{check: func(now plugins.Application) error { return current(now, accepts) }})
 	if err != nil {
@@ -81,7 +80,7 @@ func (d *directory) DeregisterApplication(ctx context.Context, app string, accep
 	if d.beginRemoval(app) {
 		defer d.endRemoval(app)
 	}
-	return d.remove(ctx, gone, d.open)
+	return d.remove(ctx, gone, d.settle() == 0)
 }
 
 // change is what comes with an event. check may refuse it, by what is kept now; set puts in

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -160,4 +161,30 @@ func (b *things) gone() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.removed)
+}
+
+// What an application entered at another replica may not have been shown here when it leaves; it
+// must not stay for ever.
+func TestWhatIsShownLateIsRemovedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s, b := running(t, true, false)
+		for app, leave := range map[string]func() error{
+			"deleted":   func() error { return d.DeregisterApplication(t.Context(), "deleted", nil) },
+			"confirmed": func() error { return d.ConfirmTermination(t.Context(), "confirmed", mp1.Terminating) },
+		} {
+			registersAs(t, d, app)
+			b.add(app, "shown")
+			if app == "confirmed" {
+				require.NoError(t, d.BeginTermination(t.Context(), app, 60, nil))
+			}
+			require.NoError(t, leave())
+			synctest.Wait()
+			require.Empty(t, b.Of(app), "at once")
+			time.Sleep(3 * time.Second)
+			b.add(app, "shown late")
+			time.Sleep(shownTime)
+			require.Empty(t, b.Of(app))
+			require.Zero(t, s.get(app).At)
+		}
+	})
 }
