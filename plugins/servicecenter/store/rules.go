@@ -12,6 +12,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/quota"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
@@ -108,6 +109,33 @@ func (s *Store) SaveRulesWithNames(ctx context.Context, r plugins.Rules, names h
 	return s.saveRules(ctx, quota.Grow, r, names)
 }
 
+// rulesGrow says whether rules become larger than those that are stored. Without an answer they
+// do. What the driver said does not count, nor which domain names are to be served: a full store
+// must not keep a name from being removed.
+func (s *Store) rulesGrow(ctx context.Context, r *plugins.Rules) bool {
+	kv, err := s.one(ctx, keys.RulesPrefix+r.App)
+	if kv == nil || err != nil {
+		return true
+	}
+	was, _, ok := decodeRules(kv)
+	return !ok || wishSize(r) > wishSize(&was)
+}
+
+// wishSize is how much the rules take in the store without what does not count.
+func wishSize(r *plugins.Rules) (size int) {
+	bare := plugins.Rules{}
+	for i := range r.DNS {
+		one := plugins.DNSRule{Defined: r.DNS[i].Defined, Rule: r.DNS[i].Rule}
+		one.Defined.State, one.Rule.State = "", ""
+		bare.DNS = append(bare.DNS, one)
+	}
+	for i := range r.Traffic {
+		bare.Traffic = append(bare.Traffic, plugins.TrafficRule{Defined: r.Traffic[i].Defined, Rule: r.Traffic[i].Rule})
+	}
+	value, _ := encodeRules(&bare) // it was encoded before
+	return len(value)
+}
+
 // saveRules writes the names' key, too, if names is given. It is put behind the rules, so that a
 // watch shows the rules first.
 func (s *Store) saveRules(ctx context.Context, c quota.Class, r plugins.Rules, names ...heartbeat.Revision) (heartbeat.Revision, error) {
@@ -116,18 +144,18 @@ func (s *Store) saveRules(ctx context.Context, c quota.Class, r plugins.Rules, n
 		return 0, err
 	}
 	key := keys.RulesPrefix + r.App
-	switch {
-	case len(r.DNS)+len(r.Traffic) == 0:
-		c = quota.Free // what is left of them is about to go
-	case r.At == 0:
-		c = quota.Grow
-	}
 	more := s.unknown.members(key, int64(r.At))
 	cmps := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", int64(r.At))}
 	ops := []clientv3.Op{clientv3.OpPut(key, withMembers(value, more))}
 	for _, at := range names {
 		cmps = append(cmps, clientv3.Compare(clientv3.ModRevision(keys.RuleNames), "=", int64(at)))
 		ops = append(ops, clientv3.OpPut(keys.RuleNames, r.App))
+	}
+	switch {
+	case len(r.DNS)+len(r.Traffic) == 0:
+		c = quota.Free // what is left of them is about to go
+	case r.At == 0, c == quota.Change && s.client.Gate.Short(etcd.Cost(ops)) && s.rulesGrow(ctx, &r):
+		c = quota.Grow
 	}
 	res, err := s.commit(ctx, c, cmps, ops...)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
@@ -131,5 +133,43 @@ func TestRulesKeepWhatTheyDoNotKnow(t *testing.T) {
 		require.Equal(t, plugins.Rules{App: r.App, At: heartbeat.Revision(put.Header.Revision)}, r)
 	}
 	_, err = store.SaveRules(t.Context(), r)
+	require.NoError(t, err)
+}
+
+// What an application makes of one small rule may be large.
+func TestRulesDoNotGrowInAFullStore(t *testing.T) {
+	t.Parallel()
+	s := New(Options{Client: etcd.Over(store.client.Client, keys.Cluster, etcdtest.Discard), Log: etcdtest.Discard})
+	defer s.Close()
+	r := someRules("app-rules-full")
+	var err error
+	r.At, err = s.SaveRules(t.Context(), r)
+	require.NoError(t, err)
+	s.client.Gate = etcdtest.Gate(92)
+	save := func(change func(*plugins.Rules)) error {
+		next := r
+		next.DNS, next.Traffic = append([]plugins.DNSRule(nil), r.DNS...), append([]plugins.TrafficRule(nil), r.Traffic...)
+		change(&next)
+		at, err := s.SaveRules(t.Context(), next)
+		if err == nil {
+			r = next
+			r.At = at
+		}
+		return err
+	}
+	grow := func(r *plugins.Rules) {
+		r.Traffic[0].Rule.TrafficFilter = []mp1.TrafficFilter{{SrcAddress: []string{strings.Repeat("1", 200<<10)}}}
+	}
+	require.ErrorIs(t, save(grow), heartbeat.ErrNoAdditions)
+	require.NoError(t, save(func(r *plugins.Rules) { r.DNS[0].Outcome.Reason = strings.Repeat("x", 1000) }), "what the driver said")
+	require.NoError(t, save(func(r *plugins.Rules) { r.DNS[1].Rule.State = mp1.RuleActive }))
+	require.NoError(t, save(func(r *plugins.Rules) { r.DNS[0].Rule.State = mp1.RuleInactive }))
+	require.ErrorIs(t, save(func(r *plugins.Rules) { r.DNS[0].Rule.IPAddress = "192.0.2.2" }), heartbeat.ErrNoAdditions, "it is kept beside the definition")
+	_, err = s.SaveRules(t.Context(), someRules("app-rules-full-2"))
+	require.ErrorIs(t, err, heartbeat.ErrNoAdditions)
+	require.NoError(t, save(func(r *plugins.Rules) { r.DNS = r.DNS[:1] }))
+	s.client.Gate = etcdtest.Gate(99)
+	require.NoError(t, save(func(r *plugins.Rules) { r.DNS, r.Traffic = nil, nil }), "what is removed makes room")
+	_, err = s.EraseRules(t.Context(), r.App, r.At)
 	require.NoError(t, err)
 }
