@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -27,7 +26,8 @@ const (
 	// answerTime is how long a change waits for the driver before it is answered with what is
 	// so.
 	answerTime = 1500 * time.Millisecond
-	// namesTime is how long a definition waits until this replica was shown the names of others.
+	// namesTime is how long a definition waits for others, and until this replica was shown
+	// their names.
 	namesTime = 5 * time.Second
 )
 
@@ -38,9 +38,8 @@ type keeper struct {
 	zone   zone
 	// failing says whether the driver fails.
 	failing func() bool
-	// defining is held by whoever adds names, so that two of this replica do not defeat each
-	// other.
-	defining sync.Mutex
+	// defining holds whoever adds names, so that two of this replica do not defeat each other.
+	defining chan struct{} // of 1
 }
 
 var _ server.Rules = (*keeper)(nil)
@@ -90,10 +89,14 @@ func (k *keeper) save(ctx context.Context, now, next *plugins.Rules) (heartbeat.
 	if len(added) == 0 {
 		return k.store.SaveRules(ctx, *next)
 	}
-	k.defining.Lock()
-	defer k.defining.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, namesTime)
 	defer cancel()
+	select { // many that wait for a broken watch all wait for the same time
+	case k.defining <- struct{}{}:
+		defer func() { <-k.defining }()
+	case <-ctx.Done():
+		return 0, heartbeat.ErrUnavailable
+	}
 	last, err := k.store.RuleNames(ctx)
 	if err == nil {
 		err = k.awaitNames(ctx, last)
@@ -180,6 +183,9 @@ func (k *keeper) awaitWord(ctx context.Context, app string, waits func(*plugins.
 	over := time.NewTimer(answerTime)
 	defer over.Stop()
 	for {
+		if r := k.peek(app); !waits(&r) {
+			return r
+		}
 		r, changed := k.lookup(app)
 		if !waits(&r) {
 			return r
@@ -194,25 +200,36 @@ func (k *keeper) awaitWord(ctx context.Context, app string, waits func(*plugins.
 	}
 }
 
-// Remove removes all rules of an application. Their names are removed by the driver when it
-// answers, which nobody waits for.
-func (k *keeper) Remove(ctx context.Context, app string) error {
-	_, err := k.update(ctx, app, func(now plugins.Rules) (plugins.Rules, error) {
-		return plugins.Rules{App: app, Removed: now.Removed, At: now.At}, nil
-	})
-	return err
-}
-
 // owned are the rules of an application, which are removed together with it.
 type owned struct{ k *keeper }
+
+// errOtherRules says that the rules were written after they were listed.
+var errOtherRules = errors.New("the rules are not those that were listed")
+
+// idOf has the revision in it: rules that were written after they were listed may be those of an
+// application that has registered again, and must not be removed with those before.
+func idOf(r *plugins.Rules) string { return fmt.Sprintf("rules@%d", r.At) }
 
 // Of implements plugins.Owned: the rules of an application are one thing.
 func (o owned) Of(app string) []string {
 	if r := o.k.peek(app); len(r.DNS)+len(r.Traffic) > 0 {
-		return []string{"rules"}
+		return []string{idOf(&r)}
 	}
 	return nil
 }
 
-// Remove implements plugins.Owned.
-func (o owned) Remove(ctx context.Context, app, _ string) error { return o.k.Remove(ctx, app) }
+// Remove implements plugins.Owned. Rules that were written since are left, and listed as they are
+// now. Their names are removed by the driver when it answers, which nobody waits for.
+func (o owned) Remove(ctx context.Context, app, id string) error {
+	now, err := o.k.update(ctx, app, func(now plugins.Rules) (plugins.Rules, error) {
+		if idOf(&now) != id {
+			return now, errOtherRules
+		}
+		return plugins.Rules{App: app, Removed: now.Removed, At: now.At}, nil
+	})
+	if errors.Is(err, errOtherRules) {
+		o.k.observe(now, false) // the watch may be late, and they would not be listed
+		return nil
+	}
+	return err
+}

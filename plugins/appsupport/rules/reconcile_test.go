@@ -130,7 +130,7 @@ func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
 	out := &replica{log: &bytes.Buffer{}, rank: rank}
 	words := newReport("fake", plugins.NewLog(out.log, "INFO"), func() int64 { _, wall := clock(); return wall })
 	require.NoError(t, words.Unregister(t.Context()))
-	k := &keeper{directory: newDirectory(s, false, clock), driver: "fake", failing: func() bool { _, reason := words.now(); return reason != "" }}
+	k := &keeper{directory: newDirectory(s, false, clock), driver: "fake", defining: make(chan struct{}, 1), failing: func() bool { _, reason := words.now(); return reason != "" }}
 	out.keeper = k
 	rec := reconciler{keeper: k, report: words, wake: make(chan struct{}, 1), rank: func() int {
 		out.mu.Lock()
