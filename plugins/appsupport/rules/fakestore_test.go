@@ -123,6 +123,20 @@ func (s *fakeStore) get(app string) plugins.Rules {
 	return r
 }
 
+// written is how often rules were saved.
+func (s *fakeStore) written() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes
+}
+
+// size is of how many applications there is something.
+func (s *fakeStore) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.docs)
+}
+
 func (s *fakeStore) set(f func(*fakeStore)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
