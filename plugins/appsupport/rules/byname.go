@@ -25,43 +25,6 @@ const (
 	newWish = 250 * time.Millisecond
 )
 
-// task is an application of which the driver is to be told something.
-type task struct {
-	app      string
-	due      plugins.Instant
-	place    int // in the heap; -1: it is in none
-	failures int
-	since    plugins.Instant // since when the driver fails for it; 0: it does not
-	verify   bool            // what is settled is said again, too
-	running  bool
-	again    bool // something changed while it ran
-}
-
-// tasks are a heap by due.
-type tasks []*task
-
-func (h tasks) Len() int           { return len(h) }
-func (h tasks) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h tasks) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (h *tasks) Push(x any) {
-	t := x.(*task)
-	t.place = len(*h)
-	*h = append(*h, t)
-}
-
-// Pop implements heap.Interface.
-func (h *tasks) Pop() any {
-	t := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	t.place = -1
-	return t
-}
-
 // byName has a shared driver serve what is wanted, name by name.
 type byName struct {
 	reconciler
@@ -94,6 +57,15 @@ func (b *byName) changed(_, now plugins.Rules) {
 	b.signal()
 }
 
+// reloaded is directory.reloaded. What changed before the list was shown by no write, so that
+// everything is looked at again.
+func (b *byName) reloaded() {
+	b.mu.Lock()
+	b.nextDrift = 0
+	b.mu.Unlock()
+	b.signal()
+}
+
 // urgent has an application's names set as soon as a worker is free; b.mu is held. One whose
 // failure was just written down waits for its next turn.
 func (b *byName) urgent(app string) {
@@ -109,15 +81,13 @@ func (b *byName) urgent(app string) {
 	if t.place >= 0 {
 		heap.Remove(&b.later, t.place)
 	}
-	for _, other := range b.fresh {
-		if other == t {
-			return
-		}
+	if !t.queued {
+		t.queued = true
+		b.fresh = append(b.fresh, t)
 	}
-	b.fresh = append(b.fresh, t)
 }
 
-// repeat has what is settled said again at due; b.mu is held.
+// repeat has everything said again at due; b.mu is held.
 func (b *byName) repeat(app string, due plugins.Instant) {
 	if b.known[app] != nil {
 		b.known[app].verify = true
@@ -162,9 +132,17 @@ func (b *byName) follow() {
 	if b.lead = lead; !lead {
 		b.fresh, b.later, b.known = nil, nil, map[string]*task{}
 	}
-	drift := lead && (taken || now >= b.nextDrift)
+	anew := taken || b.nextDrift == 0 // nothing is known of what changed before
+	drift := lead && (anew || now >= b.nextDrift)
+	if drift {
+		b.nextDrift = now + driftEvery // before the documents are read: they may be listed again meanwhile
+	}
 	b.mu.Unlock()
-	if !drift {
+	switch {
+	case !lead:
+		b.report.leave()
+		return
+	case !drift:
 		return
 	}
 	docs := b.all()
@@ -175,12 +153,14 @@ func (b *byName) follow() {
 	b.report.forget(docs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.nextDrift = now + driftEvery
 	for i := range docs {
-		if taken && len(unsettled(&docs[i], b.driver)) > 0 {
+		t := b.known[docs[i].App]
+		failing := t != nil && t.failures > 0 && !t.running // it has its next turn
+		open := len(unsettled(&docs[i], b.driver)) > 0
+		if open && anew && !failing {
 			b.urgent(docs[i].App)
 		}
-		if len(active(&docs[i])) > 0 {
+		if open || len(active(&docs[i])) > 0 {
 			b.repeat(docs[i].App, now+plugins.Instant(i)*pace)
 		}
 	}
@@ -197,7 +177,7 @@ func (b *byName) next() *task {
 	case len(b.fresh) > 0:
 		t := b.fresh[0]
 		b.fresh = b.fresh[1:]
-		t.running = true
+		t.queued, t.running = false, true
 		b.running++
 		return t
 	case len(b.later) > 0 && b.later[0].due <= now && b.repeats < maxRepeats:
@@ -241,13 +221,13 @@ func (b *byName) do(ctx context.Context, t *task) bool {
 		if _, twice := results[n]; twice {
 			continue
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || !b.has(t) {
 			complete = false
 			break
 		}
-		err := b.set(ctx, n)
+		sent, err := b.set(ctx, t.app, n)
 		now, _ := b.clock()
-		results[n] = result{err: err, lost: since != 0 && now-since >= lostAfter}
+		results[n] = result{sent: sent, err: err, lost: since != 0 && now-since >= lostAfter}
 		failed = failed || err != nil && !refused(err)
 	}
 	b.mu.Lock()
@@ -255,27 +235,37 @@ func (b *byName) do(ctx context.Context, t *task) bool {
 	b.mu.Unlock()
 	writing, cancelWriting := context.WithTimeout(context.WithoutCancel(ctx), appTimeout)
 	defer cancelWriting()
-	written := b.settle(writing, doc, results) == nil
+	written := b.has(t) && b.settle(writing, t.app, results) == nil
 	return complete && !failed && written
 }
 
-// set has the driver serve what is wanted of a name.
-func (b *byName) set(ctx context.Context, n plugins.RuleName) error {
+// has says whether a task is this replica's still. Once another has taken over, it is the
+// other's calls that count: they may have come later.
+func (b *byName) has(t *task) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known[t.app] == t
+}
+
+// set has the driver serve what is wanted of a name, and returns the rules of the application as
+// they were then.
+func (b *byName) set(ctx context.Context, app string, n plugins.RuleName) (sent plugins.Rules, err error) {
 	unlock := b.locks.lock(ctx, n)
 	if unlock == nil {
-		return context.Cause(ctx)
+		return b.peek(app), context.Cause(ctx)
 	}
 	defer unlock()
 	call, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
-	err := b.by.Set(call, n.Name, n.Type, b.records(n))
+	sent, records := b.records(app, n)
+	err = b.by.Set(call, n.Name, n.Type, records)
 	switch {
 	case refused(err): // which is no failure of the driver
 		b.report.word(n.Name, nil)
 	case ctx.Err() == nil || err == nil:
 		b.report.word(n.Name, err)
 	}
-	return err
+	return sent, err
 }
 
 // done takes in how a task went.
@@ -317,13 +307,14 @@ func (b *byName) asked(app string) bool {
 	return waits(doc.DNS...)
 }
 
-// records are those that a name is to have, whoever has it.
-func (d *directory) records(n plugins.RuleName) (all []driver.Record) {
+// records are those that a name is to have, whoever has it, and the rules of one application at
+// the same moment.
+func (d *directory) records(app string, n plugins.RuleName) (own plugins.Rules, all []driver.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for app := range d.owners[n] {
-		r := d.get(app)
+	for owner := range d.owners[n] {
+		r := d.get(owner)
 		all = append(all, wanted(&r, n)...)
 	}
-	return all
+	return d.get(app), all
 }

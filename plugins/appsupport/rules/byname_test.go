@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
 )
 
@@ -47,5 +49,171 @@ func TestWhatIsLostIsFoundBesideANameThatCannotBeServed(t *testing.T) {
 		require.NotEmpty(t, dns.addresses("good.example"), "at a start")
 		require.Equal(t, mp1.RuleActive, r.state(t, "app", "good"))
 		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "bad"))
+	})
+}
+
+// Its watch was cut, and another replica removed and deactivated rules meanwhile.
+func TestWhatAListShowsToBeRemovedIsNotServed(t *testing.T) {
+	bothKinds(t, func(t *testing.T, dns *fakeDNS, by any) {
+		s := newFakeStore()
+		r, other := newReplica(t, s, by, 1), newReplica(t, s, newFakeDNS(), 2)
+		defer func() { r.stop(); other.stop() }()
+		for _, app := range []string{"gone", "silent", "stays"} {
+			r.define(t, app, aRule("d", app+".example", "192.0.2.1", mp1.RuleActive))
+		}
+		time.Sleep(5 * time.Second)
+		require.Equal(t, 3, dns.size())
+		s.set(func(s *fakeStore) { s.readers = s.readers[1:] })
+		require.NoError(t, other.Remove(t.Context(), "gone"))
+		_, err := other.UpdateDNSRule(t.Context(), "silent", "d", wish(mp1.RuleInactive), nil)
+		require.NoError(t, err)
+		s.follow(r.keeper)
+		time.Sleep(time.Second)
+		require.Empty(t, dns.addresses("gone.example"))
+		require.Empty(t, dns.addresses("silent.example"))
+		require.NotEmpty(t, dns.addresses("stays.example"))
+		require.Zero(t, s.get("gone").At, "its removal is confirmed")
+		require.Equal(t, mp1.RuleInactive, other.state(t, "silent", "d"))
+	})
+}
+
+// The driver is to be told of three names, and the second is wanted otherwise when its turn
+// comes, and as before when what was said is written down.
+func TestAWordCountsForWhatTheDriverWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns := newFakeStore(), newFakeDNS()
+		r := newReplica(t, s, dns, 1)
+		defer r.stop()
+		three := func(state mp1.RuleState) (all []mp1.DNSRule) {
+			for i := range 3 {
+				all = append(all, aRule(fmt.Sprint(i), fmt.Sprint(i, ".example"), "192.0.2.1", state))
+			}
+			return all
+		}
+		r.define(t, "app", three(mp1.RuleInactive)...)
+		dns.set(func(d *fakeDNS) { d.gate = make(chan struct{}) })
+		move := func(address string) {
+			_, _ = r.UpdateDNSRule(t.Context(), "app", "1", mp1.DNSRuleUpdate{IPAddress: address}, nil)
+		}
+		go r.define(t, "app", three(mp1.RuleActive)...)
+		synctest.Wait()
+		go move("192.0.2.9")
+		synctest.Wait()
+		dns.gate <- struct{}{}
+		synctest.Wait()
+		dns.gate <- struct{}{} // 1.example has the other address
+		synctest.Wait()
+		go move("192.0.2.1")
+		synctest.Wait()
+		close(dns.gate)
+		time.Sleep(10 * time.Second)
+		require.Equal(t, mp1.RuleActive, r.state(t, "app", "1"))
+		require.Equal(t, []string{"192.0.2.1"}, dns.addresses("1.example"))
+	})
+}
+
+// Three names are being removed; the second is wanted again when its turn comes, so that the
+// driver serves it, and removed again at once.
+func TestARemovalIsConfirmedOnlyByACallThatRemoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns := newFakeStore(), newFakeDNS()
+		r := newReplica(t, s, dns, 1)
+		defer r.stop()
+		var all []mp1.DNSRule
+		for i := range 3 {
+			all = append(all, aRule(fmt.Sprint(i), fmt.Sprint(i, ".example"), "192.0.2.1", mp1.RuleActive))
+		}
+		r.define(t, "app", all...)
+		dns.set(func(d *fakeDNS) { d.gate = make(chan struct{}) })
+		require.NoError(t, r.Remove(t.Context(), "app"))
+		synctest.Wait()
+		go r.define(t, "app", all[1])
+		synctest.Wait()
+		dns.gate <- struct{}{}
+		synctest.Wait()
+		dns.gate <- struct{}{}
+		synctest.Wait()
+		require.NotEmpty(t, dns.addresses("1.example"))
+		require.NoError(t, r.Remove(t.Context(), "app"))
+		close(dns.gate)
+		time.Sleep(10 * time.Second)
+		require.Zero(t, dns.size())
+		require.Zero(t, s.size())
+	})
+}
+
+// Another replica calls the driver since; calls that were under way then still fail.
+func TestAReplicaThatLostTheLeadDoesNotGoOnFailing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns, dead := newFakeStore(), newFakeDNS(), newFakeDNS()
+		r, other := newReplica(t, s, dead, 1), newReplica(t, s, dns, 2)
+		defer func() { r.stop(); other.stop() }()
+		dead.set(func(d *fakeDNS) { d.hang = true })
+		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
+		time.Sleep(setTimeout + time.Second)
+		require.True(t, r.failing())
+		time.Sleep(time.Second) // it is being called
+		r.setRank(2)
+		other.setRank(1)
+		time.Sleep(3 * time.Second)
+		require.False(t, r.failing())
+		require.Equal(t, mp1.RuleActive, r.state(t, "app", "d"))
+		require.Empty(t, s.get("app").DNS[0].Outcome.Reason)
+		time.Sleep(2 * setTimeout)
+		require.False(t, r.failing())
+	})
+}
+
+// A call was under way when the lead was lost, and the next replica's call may be the later one.
+func TestALateWordToTheReplicaThatLedCountsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns, slow := newFakeStore(), newFakeDNS(), newFakeDNS()
+		dns.gate = make(chan struct{})
+		slow.hang = true
+		r, other := newReplica(t, s, slow, 1), newReplica(t, s, dns, 2)
+		defer func() { r.stop(); other.stop() }()
+		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
+		r.setRank(2)
+		other.setRank(1)
+		time.Sleep(2 * setTimeout)
+		require.Empty(t, s.get("app").DNS[0].Outcome.Driver, "nobody who leads has heard from the driver")
+		close(dns.gate)
+		time.Sleep(time.Second)
+		require.Equal(t, mp1.RuleActive, r.state(t, "app", "d"))
+	})
+}
+
+// An application whose names wait for a worker is queued once, and again after it ran.
+func TestAnApplicationIsQueuedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		b := newByName(reconciler{keeper: &keeper{directory: newDirectory(s, true, plugins.NewClock())}, wake: make(chan struct{}, 1)}, newFakeDNS())
+		b.urgent("app")
+		b.urgent("app")
+		require.Len(t, b.fresh, 1)
+		one := b.next()
+		b.urgent("app")
+		require.Empty(t, b.fresh)
+		require.True(t, one.again)
+		b.done(one, true)
+		require.Len(t, b.fresh, 1)
+		b.done(b.next(), false)
+		require.Len(t, b.later, 1)
+		b.urgent("app")
+		require.Empty(t, b.later)
+		require.Len(t, b.fresh, 1)
+	})
+}
+
+// A name goes from a rule that is served to one that nobody activated.
+func TestANameThatMovesToAnInactiveRuleIsNotServed(t *testing.T) {
+	bothKinds(t, func(t *testing.T, dns *fakeDNS, by any) {
+		s := newFakeStore()
+		r := newReplica(t, s, by, 0)
+		defer r.stop()
+		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
+		r.define(t, "app", aRule("e", "a.example", "192.0.2.1", mp1.RuleInactive))
+		time.Sleep(time.Second)
+		require.Empty(t, dns.addresses("a.example"))
 	})
 }

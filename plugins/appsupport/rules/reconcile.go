@@ -48,12 +48,12 @@ func (r *reconciler) signal() {
 	}
 }
 
-// settle writes down what the driver said to names of an application, as was wanted them.
-func (r *reconciler) settle(ctx context.Context, was plugins.Rules, results map[plugins.RuleName]result) error {
+// settle writes down what the driver said to names of an application.
+func (r *reconciler) settle(ctx context.Context, app string, results map[plugins.RuleName]result) error {
 	for range maxRounds {
-		now := r.peek(was.App)
+		now := r.peek(app)
 		_, wall := r.clock()
-		out, changed := withResults(&was, &now, results, r.driver, wall)
+		out, changed := withResults(&now, results, r.driver, wall)
 		if !changed {
 			return nil
 		}
@@ -71,7 +71,7 @@ func (r *reconciler) settle(ctx context.Context, was plugins.Rules, results map[
 		case !errors.Is(err, heartbeat.ErrConflict):
 			return err
 		}
-		fresh, err := r.store.Rules(ctx, was.App)
+		fresh, err := r.store.Rules(ctx, app)
 		switch {
 		case err != nil:
 			return err
@@ -141,6 +141,10 @@ func (w *whole) run(ctx context.Context) {
 		now, _ := w.clock()
 		lead := w.leads()
 		gained := lead && !led
+		if !lead && !w.local {
+			failures, failingSince = 0, 0
+			w.report.leave()
+		}
 		if led = lead; w.loaded.Load() && (w.local || lead) && (gained || now >= due || w.told) {
 			w.told = false
 			if err := w.once(ctx, failingSince); err == nil {
@@ -188,11 +192,11 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 		return failed
 	}
 	now, _ := w.clock()
-	res := result{err: failed, lost: failingSince != 0 && now-failingSince >= lostAfter}
+	lost := failingSince != 0 && now-failingSince >= lostAfter
 	var unwritten error
 	for _, doc := range docs {
 		all := unsettled(&doc, w.driver)
-		if res.lost || len(leftOut) > 0 {
+		if lost || len(leftOut) > 0 {
 			all = append(all, active(&doc)...)
 		}
 		if len(all) == 0 {
@@ -200,12 +204,12 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 		}
 		results := map[plugins.RuleName]result{}
 		for _, n := range all {
-			results[n] = res
+			results[n] = result{sent: doc, err: failed, lost: lost}
 			if why, out := leftOut[driver.Name(n)]; out {
-				results[n] = result{err: why}
+				results[n] = result{sent: doc, err: why}
 			}
 		}
-		if err := w.settle(ctx, doc, results); err != nil {
+		if err := w.settle(ctx, doc.App, results); err != nil {
 			unwritten = err
 		}
 	}

@@ -153,7 +153,7 @@ func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
 		work.Go(func() { w.run(ctx) })
 	case driver.DNS:
 		b := newByName(rec, by)
-		k.directory.changed, k.reloaded = b.changed, b.signal
+		k.directory.changed, k.reloaded = b.changed, b.reloaded
 		work.Go(func() { b.run(ctx) })
 	}
 	s.follow(k)

@@ -125,6 +125,14 @@ func (r *report) forget(docs []plugins.Rules) {
 	}
 }
 
+// leave forgets all failures: another replica calls the driver now.
+func (r *report) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.failing)
+	r.since, r.reason = 0, ""
+}
+
 // now is since when the driver fails and why; "": it does not.
 func (r *report) now() (since time.Time, reason string) {
 	r.mu.Lock()

@@ -79,7 +79,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		h.Go(w.run)
 	case driver.DNS:
 		b := newByName(r, zonedDNS{by, zone(inZone)})
-		k.directory.changed, k.reloaded = b.changed, b.signal
+		k.directory.changed, k.reloaded = b.changed, b.reloaded
 		h.Go(b.run)
 	default:
 		return nil, errors.New("a driver for DNS rules has no way to be told of names")

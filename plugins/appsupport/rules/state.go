@@ -105,8 +105,14 @@ func active(r *plugins.Rules) (all []plugins.RuleName) {
 // having failed for long, the oldest are given up.
 const mostRemoved = 4 * mp1.MaxRules
 
+// touched says whether the driver may serve a name for one of the rules.
+func touched(r *plugins.Rules, n plugins.RuleName) bool {
+	return slices.ContainsFunc(r.DNS, func(one plugins.DNSRule) bool { return nameOf(&one.Rule) == n && !untouched(&one) })
+}
+
 // withRemoved is next, with the names of was that next does not have any more and that the
-// driver may serve.
+// driver may serve. If next has such a name only in rules that nobody activated, one of them
+// waits for the driver's word.
 func withRemoved(was, next *plugins.Rules, by string) plugins.Rules {
 	out := *next
 	if by == none {
@@ -129,6 +135,12 @@ func withRemoved(was, next *plugins.Rules, by string) plugins.Rules {
 		}
 	}
 	out.Removed = out.Removed[max(0, len(out.Removed)-mostRemoved):]
+	out.DNS = slices.Clone(next.DNS)
+	for i := range out.DNS {
+		if n := nameOf(&out.DNS[i].Rule); touched(was, n) && !touched(&out, n) {
+			out.DNS[i].Outcome.Driver = ""
+		}
+	}
 	return out
 }
 
@@ -151,22 +163,25 @@ func outcomeOf(next mp1.DNSRule, was *plugins.DNSRule, removing bool, by string,
 
 // result is what the driver said to one name.
 type result struct {
-	err error
+	// sent are the rules of the application as they were when the driver was called. They may
+	// have been others before, and after.
+	sent plugins.Rules
+	err  error
 	// lost says that the driver has failed for so long that what it confirmed before counts no
 	// more.
 	lost bool
 }
 
-// withResults is now with the outcomes of what was applied: the names in results, as was wants
-// them. What is wanted otherwise by now is left alone. changed is false if nothing is new.
-func withResults(was, now *plugins.Rules, results map[plugins.RuleName]result, by string, wall int64) (out plugins.Rules, changed bool) {
+// withResults is now with the outcomes of what was applied: the names in results, as they were
+// sent. What is wanted otherwise by now is left alone. changed is false if nothing is new.
+func withResults(now *plugins.Rules, results map[plugins.RuleName]result, by string, wall int64) (out plugins.Rules, changed bool) {
 	out = *now
 	out.DNS, out.Removed = slices.Clone(now.DNS), nil
 	for i := range out.DNS {
 		r := &out.DNS[i]
 		n := nameOf(&r.Rule)
 		res, applied := results[n]
-		if !applied || !reflect.DeepEqual(wanted(was, n), wanted(now, n)) || stateIn(was, r.Rule.DNSRuleID) != r.Rule.State {
+		if !applied || !reflect.DeepEqual(wanted(&res.sent, n), wanted(now, n)) || stateIn(&res.sent, r.Rule.DNSRuleID) != r.Rule.State {
 			continue
 		}
 		if o := afterWord(r, res, by, wall); o != r.Outcome {
@@ -175,7 +190,9 @@ func withResults(was, now *plugins.Rules, results map[plugins.RuleName]result, b
 	}
 	current := names(now)
 	for _, n := range now.Removed {
-		if res, applied := results[n]; applied && (res.err == nil || refused(res.err)) || slices.Contains(current, n) {
+		res, applied := results[n]
+		removed := res.err == nil && len(wanted(&res.sent, n)) == 0 || refused(res.err)
+		if applied && removed || slices.Contains(current, n) {
 			changed = true
 			continue
 		}

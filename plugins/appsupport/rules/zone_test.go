@@ -47,10 +47,10 @@ func TestNamesOutsideTheZoneAreNotServed(t *testing.T) {
 		require.Equal(t, reason, s.get("app").DNS[2].Outcome.Reason)
 		require.False(t, r.failing(), "no failure of the driver")
 		require.NotContains(t, r.log.String(), "fails")
-		calls, writes := dns.count(), s.writes
+		calls, writes := dns.count(), s.written()
 		time.Sleep(10 * driftEvery)
 		require.LessOrEqual(t, dns.count()-calls, 31, "it is said again from time to time, as others are")
-		require.Equal(t, writes, s.writes)
+		require.Equal(t, writes, s.written())
 		one, err = r.UpdateDNSRule(t.Context(), "app", "later", wish(mp1.RuleInactive), nil)
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleInactive, one.State)
