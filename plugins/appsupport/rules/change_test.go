@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,7 @@ func TestRulesThatWereWrittenSinceTheyWereListedAreListedAgain(t *testing.T) {
 		s.set(func(s *fakeStore) { // and the driver writes at the first write of the removal
 			s.before = func() {
 				doc := s.get("app")
+				doc.DNS = slices.Clone(doc.DNS) // others read these
 				doc.DNS[0].Outcome.Time++
 				_, err := s.SaveRules(t.Context(), doc)
 				require.NoError(t, err)
