@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"reflect"
 	"slices"
 	"time"
@@ -40,6 +41,30 @@ type keeper struct {
 	failing func() bool
 	// defining holds whoever adds names, so that two of this replica do not defeat each other.
 	defining chan struct{} // of 1
+	// changing holds whoever changes the rules of an application, for the same reason: an
+	// application activates many at once. Applications of the same hash wait for each other.
+	changing [64]chan struct{} // of 1 each
+}
+
+func newKeeper(d *directory, driver string, z zone) *keeper {
+	k := &keeper{directory: d, driver: driver, zone: z, defining: make(chan struct{}, 1)}
+	for i := range k.changing {
+		k.changing[i] = make(chan struct{}, 1)
+	}
+	return k
+}
+
+// change begins a change of the rules of an application, which ends by the returned function.
+func (k *keeper) change(ctx context.Context, app string) (end func(), err error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(app))
+	one := k.changing[h.Sum32()%uint32(len(k.changing))]
+	select {
+	case one <- struct{}{}:
+		return func() { <-one }, nil
+	case <-ctx.Done():
+		return nil, heartbeat.ErrUnavailable
+	}
 }
 
 var _ server.Rules = (*keeper)(nil)
@@ -47,6 +72,11 @@ var _ server.Rules = (*keeper)(nil)
 // update writes what next makes of the rules as they are in the store, and begins anew if
 // somebody else wrote them in between.
 func (k *keeper) update(ctx context.Context, app string, next func(plugins.Rules) (plugins.Rules, error)) (plugins.Rules, error) {
+	end, err := k.change(ctx, app)
+	if err != nil {
+		return plugins.Rules{}, err
+	}
+	defer end()
 	for range maxRounds {
 		now, err := k.store.Rules(ctx, app)
 		if err != nil {

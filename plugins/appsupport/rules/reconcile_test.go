@@ -137,7 +137,8 @@ func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
 	out := &replica{log: &bytes.Buffer{}, rank: rank}
 	words := newReport("fake", plugins.NewLog(out.log, "INFO"), func() int64 { _, wall := clock(); return wall })
 	require.NoError(t, words.Unregister(t.Context()))
-	k := &keeper{directory: newDirectory(s, false, clock), driver: "fake", defining: make(chan struct{}, 1), failing: func() bool { _, reason := words.now(); return reason != "" }}
+	k := newKeeper(newDirectory(s, false, clock), "fake", "")
+	k.failing = func() bool { _, reason := words.now(); return reason != "" }
 	out.keeper = k
 	rec := reconciler{keeper: k, report: words, wake: make(chan struct{}, 1), rank: func() int {
 		out.mu.Lock()
@@ -492,10 +493,13 @@ func TestTwoChangesAtOnceAreBothMade(t *testing.T) {
 		r := newReplica(t, s, dns, 0)
 		defer r.stop()
 		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive), aRule("e", "b.example", "192.0.2.1", mp1.RuleInactive))
+		other := newReplica(t, s, dns, 2)
+		defer other.stop()
+		synctest.Wait()
 		var both sync.WaitGroup
-		for _, id := range []string{"d", "e"} {
+		for id, by := range map[string]*replica{"d": r, "e": other} {
 			both.Go(func() {
-				one, err := r.UpdateDNSRule(t.Context(), "app", id, wish(mp1.RuleActive), nil)
+				one, err := by.UpdateDNSRule(t.Context(), "app", id, wish(mp1.RuleActive), nil)
 				require.NoError(t, err)
 				require.Equal(t, mp1.RuleActive, one.State)
 			})
@@ -503,7 +507,7 @@ func TestTwoChangesAtOnceAreBothMade(t *testing.T) {
 		both.Wait()
 		current := func(now mp1.DNSRule) bool { return now.IPAddress == "192.0.2.1" }
 		faster := func() {
-			_, err := r.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, current)
+			_, err := other.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, current)
 			require.NoError(t, err)
 		}
 		s.set(func(s *fakeStore) { s.before = faster })
@@ -527,5 +531,32 @@ func TestAStoreThatIsFullOrDownIsSaid(t *testing.T) {
 		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"), "what is known is shown")
 		_, err = r.DNSRule(t.Context(), "app", "unknown")
 		require.ErrorIs(t, err, heartbeat.ErrUnavailable, "what is not known is no 404")
+	})
+}
+
+// An application activates many rules at once when it starts; none of these changes may be
+// refused because of the others.
+func TestManyChangesAtOnceAreAllMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns := newFakeStore(), newFakeDNS()
+		r := newReplica(t, s, dns, 0)
+		defer r.stop()
+		var rules []mp1.DNSRule
+		for i := range 64 {
+			rules = append(rules, aRule(fmt.Sprint("r", i), fmt.Sprintf("n%d.example", i), "192.0.2.1", mp1.RuleInactive))
+		}
+		r.define(t, "app", rules...)
+		var all sync.WaitGroup
+		for _, rule := range rules {
+			all.Go(func() {
+				_, err := r.UpdateDNSRule(t.Context(), "app", rule.DNSRuleID, wish(mp1.RuleActive), nil)
+				require.NoError(t, err)
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Minute)
+		for _, rule := range rules {
+			require.Equal(t, mp1.RuleActive, r.state(t, "app", rule.DNSRuleID))
+		}
 	})
 }

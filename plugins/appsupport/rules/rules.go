@@ -66,7 +66,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		return nil, err
 	}
 	clock := plugins.NewClock()
-	k := &keeper{directory: newDirectory(h.Base, h.Base.Alone(), clock), driver: string(c.Driver), zone: zone(inZone), defining: make(chan struct{}, 1)}
+	k := newKeeper(newDirectory(h.Base, h.Base.Alone(), clock), string(c.Driver), zone(inZone))
 	words := newReport(k.driver, h.Log, func() int64 { _, wall := clock(); return wall })
 	words.register(k.directory, k.driver)
 	k.failing = func() bool { _, reason := words.now(); return reason != "" }
