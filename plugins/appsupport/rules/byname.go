@@ -273,7 +273,8 @@ func (b *byName) done(t *task, ok bool) {
 	now, _ := b.clock()
 	b.mu.Lock()
 	b.running--
-	if t.due < 0 {
+	due := t.due < 0
+	if due {
 		b.repeats--
 	}
 	t.running, t.due = false, 0
@@ -287,7 +288,9 @@ func (b *byName) done(t *task, ok bool) {
 	case ok:
 		delete(b.known, t.app)
 	default:
-		t.failures++
+		if due || t.failures == 0 { // what is tried early, for it was changed, makes nothing wait longer
+			t.failures++
+		}
 		if t.since == 0 {
 			t.since = now
 		}

@@ -147,14 +147,14 @@ func (w *whole) run(ctx context.Context) {
 		}
 		if led = lead; w.loaded.Load() && (w.local || lead) && (gained || now >= due || w.told) {
 			w.told = false
-			if err := w.once(ctx, failingSince); err == nil {
+			switch err := w.once(ctx, failingSince); {
+			case err == nil:
 				failures, failingSince, due = 0, 0, now+driftEvery
-			} else {
+			case failures == 0:
+				failures, failingSince, due = 1, now, now+backoff(1)
+			case now >= due: // what is tried early, for it was changed, makes nothing wait longer
 				failures++
 				due = now + backoff(failures)
-				if failures == 1 {
-					failingSince = now
-				}
 			}
 		}
 		wait := leadEvery
