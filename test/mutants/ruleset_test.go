@@ -47,7 +47,7 @@ var ruleMutants = []mutant{
 		old: `		if idOf(&now) != id {`, new: `		if false {`,
 		pkg: ruleKeeper, run: "TestALateRemoval"},
 	{name: "rules grow in a full store", file: "plugins/servicecenter/store/rules.go",
-		old: `	return !ok || wishSize(r) > wishSize(&was)`, new: `	return !ok`,
+		old: `	return !ok || wishSize(r) > wishSize(&was)`, new: `	return !ok || wishSize(r) < wishSize(&was)`,
 		pkg: "plugins/servicecenter/store", run: "TestRulesDoNotGrow"},
 	{name: "names outside the zone are served", file: ruleKeeper + "/zone.go",
 		old: `		if d.in.has(n.Name) {`, new: `		if true {`,
