@@ -27,11 +27,12 @@ const shownTime = 6 * time.Second
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "appsupport", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
+	clock := plugins.NewClock()
 	d := &directory{
 		counts: newCounts(), wake: make(chan struct{}, 1),
-		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: plugins.NewClock(),
+		store: h.Base, alone: h.Base.Alone(), log: h.Log, owned: h.Owned, clock: clock, absent: plugins.NewAbsences(clock, maxReads),
 		open: h.Config.Applications.Admission != conf.Registered, configured: map[string]bool{},
-		apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, removing: map[string]bool{}, reads: make(chan struct{}, maxReads),
+		apps: map[string]*entry{}, removing: map[string]bool{},
 	}
 	for _, id := range h.Config.Applications.Known {
 		d.configured[id] = true

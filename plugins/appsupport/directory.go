@@ -12,11 +12,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-const (
-	absenceTTL = time.Second // how long it is remembered that the store does not have an application
-	maxAbsent  = 4096
-	maxReads   = 32 // unknown applications that the store is asked for at a time
-)
+// maxReads is how many unknown applications the store is asked for at a time.
+const maxReads = 32
 
 // entry is a registration as this replica has seen it. One that was erased here stays until
 // the watch has shown that; otherwise an older write of the watch would bring it back.
@@ -42,15 +39,14 @@ type directory struct {
 	clock      func() (plugins.Instant, int64)
 	log        openlog.Logger
 	loaded     atomic.Bool
-	ready      func() bool // all lists are loaded
-	reads      chan struct{}
+	ready      func() bool       // all lists are loaded
+	absent     *plugins.Absences // ids of applications
 
 	mu       sync.Mutex
 	apps     map[string]*entry
-	seen     heartbeat.Revision         // all writes up to it were shown
-	shownAt  plugins.Instant            // when anything was shown last; 0: nothing was
-	absent   map[string]plugins.Instant // ids that the store was just asked for in vain
-	removing map[string]bool            // applications whose things are being removed here
+	seen     heartbeat.Revision // all writes up to it were shown
+	shownAt  plugins.Instant    // when anything was shown last; 0: nothing was
+	removing map[string]bool    // applications whose things are being removed here
 }
 
 // load takes in a list of all registrations at a revision.
@@ -122,7 +118,7 @@ func (d *directory) apply(a plugins.Application, erased bool, since plugins.Inst
 		e.age = plugins.AgeOf(now, wall, t.Begun, since)
 	}
 	d.apps[id] = e
-	delete(d.absent, id)
+	d.absent.Forget(id)
 }
 
 // lookup is the registration as this replica has seen it; false: there is none.
@@ -147,16 +143,15 @@ func (d *directory) admitted(ctx context.Context, app string) (bool, error) {
 }
 
 func (d *directory) find(ctx context.Context, app string) (plugins.Application, bool, error) {
-	if a, ok := d.lookup(app); ok || d.alone || d.recentlyAbsent(app) {
+	if a, ok := d.lookup(app); ok || d.alone || d.absent.Recent(app) {
 		return a, ok, nil
 	}
-	select { // a client that asks for many at once waits here, and nobody else does
-	case d.reads <- struct{}{}:
-		defer func() { <-d.reads }()
-	case <-ctx.Done():
-		return plugins.Application{}, false, heartbeat.ErrUnavailable
+	end, err := d.absent.Read(ctx)
+	if err != nil {
+		return plugins.Application{}, false, err
 	}
-	if a, ok := d.lookup(app); ok || d.recentlyAbsent(app) {
+	defer end()
+	if a, ok := d.lookup(app); ok || d.absent.Recent(app) {
 		return a, ok, nil
 	}
 	a, err := d.store.Application(ctx, app)
@@ -164,30 +159,11 @@ func (d *directory) find(ctx context.Context, app string) (plugins.Application, 
 	case err != nil:
 		return a, false, heartbeat.ErrUnavailable
 	case a.At == 0 || a.Leaving || a.Unregistered:
-		now, _ := d.clock()
-		d.mu.Lock()
-		d.absent[app] = now
-		d.mu.Unlock()
+		d.absent.Note(app)
 		return a, false, nil
 	}
 	d.observe(a, false)
 	return a, true, nil
-}
-
-// recentlyAbsent says whether the store did not have this application within absenceTTL.
-func (d *directory) recentlyAbsent(app string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now, _ := d.clock()
-	at, ok := d.absent[app]
-	if ok && now-at <= absenceTTL {
-		return true
-	}
-	if len(d.absent) > maxAbsent {
-		clear(d.absent)
-	}
-	delete(d.absent, app)
-	return false
 }
 
 // beginRemoval says that the removal of what an application has begins here; false: it is

@@ -76,9 +76,9 @@ func (b *things) Remove(_ context.Context, app, id string) error {
 
 func newDirectory(open, alone bool) (*directory, *fakeStore, *things) {
 	s, b := &fakeStore{apps: map[string]plugins.Application{}}, &things{of: map[string][]string{}}
+	clock := plugins.NewClock()
 	d := &directory{store: s, counts: newCounts(), wake: make(chan struct{}, 1), alone: alone, open: open, configured: map[string]bool{"known": true}, owned: func() []plugins.Owned { return []plugins.Owned{b} },
-		clock: plugins.NewClock(), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, absent: map[string]plugins.Instant{}, removing: map[string]bool{},
-		reads: make(chan struct{}, maxReads)}
+		clock: clock, absent: plugins.NewAbsences(clock, maxReads), log: plugins.NewLog(io.Discard, "INFO"), ready: func() bool { return true }, apps: map[string]*entry{}, removing: map[string]bool{}}
 	return d, s, b
 }
 

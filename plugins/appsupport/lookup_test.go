@@ -25,7 +25,7 @@ func TestAReplicaAsksTheStoreForWhatItDoesNotKnow(t *testing.T) {
 		_, err := s.SaveApplication(t.Context(), plugins.Application{Info: info("a")})
 		require.NoError(t, err)
 		require.False(t, admits(t, d, "a"), "believed to be unknown for a second")
-		time.Sleep(absenceTTL + time.Millisecond)
+		time.Sleep(plugins.AbsenceTTL + time.Millisecond)
 		require.True(t, admits(t, d, "a"))
 		s.fail = errors.New("no answer")
 		_, err = d.admitted(t.Context(), "b")

@@ -95,8 +95,8 @@ func TestAnApplicationIsLeavingSinceItsMark(t *testing.T) {
 	})
 }
 
-// What the store does not have is remembered for a second, of some thousands.
-func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
+// What the store does not have is remembered for a second.
+func TestAbsencesAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s, _ := newDirectory(false, false)
 		time.Sleep(time.Hour)
@@ -107,20 +107,9 @@ func TestAbsencesAreRememberedForASecondAndBounded(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, admits(t, d, "a"))
 		require.EqualValues(t, 3, s.read.Load(), "and another a second later")
-
-		for i := range 3 * maxAbsent {
-			require.False(t, admits(t, d, string(rune(0x10000+i))))
-			require.LessOrEqual(t, len(d.absent), maxAbsent+1)
-		}
-		require.Greater(t, len(d.absent), maxAbsent/2, "not forgotten before it is too much")
-		_, err := d.RegisterApplication(t.Context(), info("new"))
-		require.NoError(t, err)
-		d.absent["here"] = 1
+		d.absent.Note("here")
 		d.observe(written("here", 100000, false), false)
-		require.NotContains(t, d.absent, "here")
-		d.absent = map[string]plugins.Instant{"a": 1}
-		d.recentlyAbsent("a")
-		require.NotContains(t, d.absent, "a", "nor kept when it is over")
+		require.False(t, d.absent.Recent("here"))
 	})
 }
 

@@ -109,9 +109,9 @@ var timeMutants = []mutant{
 	{name: "the time of an old termination ends the next", file: applications + "/lifecycle.go",
 		old: `now.Termination == nil || now.Termination.Begun != a.Termination.Begun`, new: `now.Termination == nil`,
 		pkg: applications, run: "TestOfTwoThatFindTheTimeOver"},
-	{name: "absences are remembered without bound", file: applications + "/directory.go",
-		old: `if len(d.absent) > maxAbsent {`, new: `if false {`,
-		pkg: applications, run: "TestAbsences"},
+	{name: "absences are remembered without bound", file: "plugins/absences.go",
+		old: `if len(a.at) >= maxAbsences {`, new: `if false {`,
+		pkg: "plugins", run: "TestAbsences"},
 }
 
 // followMutants are defects in how a replica follows the outbox, its lease and its locks.

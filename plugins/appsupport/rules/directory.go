@@ -4,17 +4,13 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-const (
-	absenceTTL = time.Second // how long it is remembered that the store has no rules of an application
-	maxAbsent  = 4096
-	maxReads   = 32 // applications whose rules the store is asked for at a time
-)
+// maxReads is of how many applications the store is asked for the rules at a time.
+const maxReads = 32
 
 // entry are rules as this replica has seen them. What was erased here stays until the watch has
 // shown that; otherwise an older write of the watch would bring it back.
@@ -30,7 +26,7 @@ type directory struct {
 	alone  bool // nobody else writes the store
 	clock  func() (plugins.Instant, int64)
 	loaded atomic.Bool
-	reads  chan struct{}
+	absent *plugins.Absences // ids of applications
 	// changed is called, without locks, with the rules of an application before and after a
 	// write; At of was is 0 if there were none, and that of now if there are none any more.
 	changed func(was, now plugins.Rules)
@@ -42,13 +38,12 @@ type directory struct {
 	owners  map[plugins.RuleName]map[string]bool // whose rules have a name
 	seen    heartbeat.Revision                   // all writes up to it were shown
 	names   heartbeat.Revision                   // of the last write that added names
-	absent  map[string]plugins.Instant
-	waiting map[string]chan struct{} // closed at the next write of an application's rules; "": of names
+	waiting map[string]chan struct{}             // closed at the next write of an application's rules; "": of names
 }
 
 func newDirectory(store plugins.RuleStore, alone bool, clock func() (plugins.Instant, int64)) *directory {
-	return &directory{store: store, alone: alone, clock: clock, reads: make(chan struct{}, maxReads), apps: map[string]*entry{},
-		owners: map[plugins.RuleName]map[string]bool{}, absent: map[string]plugins.Instant{}, waiting: map[string]chan struct{}{},
+	return &directory{store: store, alone: alone, clock: clock, absent: plugins.NewAbsences(clock, maxReads), apps: map[string]*entry{},
+		owners: map[plugins.RuleName]map[string]bool{}, waiting: map[string]chan struct{}{},
 		changed: func(plugins.Rules, plugins.Rules) {}, reloaded: func() {}}
 }
 
@@ -127,7 +122,7 @@ func (d *directory) apply(r plugins.Rules, erased bool) {
 	}
 	d.forget(r.App)
 	d.apps[r.App] = &entry{Rules: r, erased: erased}
-	delete(d.absent, r.App)
+	d.absent.Forget(r.App)
 	if !erased {
 		for _, n := range names(&r) {
 			if d.owners[n] == nil {
@@ -191,16 +186,15 @@ func (d *directory) peek(app string) plugins.Rules {
 // find are the rules of an application. has says what the caller looks for: if they do not have
 // it, the store is asked, unless there is no other writer or it was just asked.
 func (d *directory) find(ctx context.Context, app string, has func(*plugins.Rules) bool) (plugins.Rules, error) {
-	if r := d.peek(app); has(&r) || d.alone || d.recentlyAbsent(app) {
+	if r := d.peek(app); has(&r) || d.alone || d.absent.Recent(app) {
 		return r, nil
 	}
-	select { // a client that asks for many at once waits here, and nobody else does
-	case d.reads <- struct{}{}:
-		defer func() { <-d.reads }()
-	case <-ctx.Done():
-		return plugins.Rules{}, heartbeat.ErrUnavailable
+	end, err := d.absent.Read(ctx)
+	if err != nil {
+		return plugins.Rules{}, err
 	}
-	if r := d.peek(app); has(&r) || d.recentlyAbsent(app) {
+	defer end()
+	if r := d.peek(app); has(&r) || d.absent.Recent(app) {
 		return r, nil
 	}
 	r, err := d.store.Rules(ctx, app)
@@ -208,31 +202,12 @@ func (d *directory) find(ctx context.Context, app string, has func(*plugins.Rule
 	case err != nil:
 		return r, heartbeat.ErrUnavailable
 	case !has(&r):
-		now, _ := d.clock()
-		d.mu.Lock()
-		d.absent[app] = now
-		d.mu.Unlock()
+		d.absent.Note(app)
 	}
 	if r.At != 0 {
 		d.observe(r, false)
 	}
 	return r, nil
-}
-
-// recentlyAbsent says whether the store was asked in vain within absenceTTL.
-func (d *directory) recentlyAbsent(app string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now, _ := d.clock()
-	at, ok := d.absent[app]
-	if ok && now-at <= absenceTTL {
-		return true
-	}
-	if len(d.absent) > maxAbsent {
-		clear(d.absent)
-	}
-	delete(d.absent, app)
-	return false
 }
 
 // all are the rules of all applications.

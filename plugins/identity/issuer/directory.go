@@ -14,10 +14,8 @@ import (
 const (
 	// mostStale is how long a token may outlive its credential. A replica that does not know
 	// what was written until then refuses all tokens: the removal of one may be among it.
-	mostStale  = 2 * time.Second
-	absenceTTL = time.Second // how long it is remembered that the store does not have a credential as a token names it
-	maxAbsent  = 4096
-	maxReads   = 16 // credentials that the store is asked for at a time
+	mostStale = 2 * time.Second
+	maxReads  = 16 // credentials that the store is asked for at a time
 )
 
 // entry is a credential as this replica has seen it. One that was erased here stays until the
@@ -33,18 +31,19 @@ type directory struct {
 	store  plugins.Credentials
 	alone  bool // nobody else writes the store
 	now    func() time.Time
-	reads  chan struct{}
+	absent *plugins.Absences // by id and generation, as tokens name them
 	loaded atomic.Bool
 	asOf   atomic.Pointer[time.Time] // everything that was written before was shown
 	byID   sync.Map                  // *entry
 
-	mu     sync.Mutex // of changes
-	seen   heartbeat.Revision
-	absent map[string]time.Time
+	mu   sync.Mutex // of changes
+	seen heartbeat.Revision
 }
 
 func newDirectory(store plugins.Credentials, alone bool, now func() time.Time) *directory {
-	return &directory{store: store, alone: alone, now: now, reads: make(chan struct{}, maxReads), absent: map[string]time.Time{}}
+	began := now()
+	clock := func() (plugins.Instant, int64) { return now().Sub(began), 0 }
+	return &directory{store: store, alone: alone, now: now, absent: plugins.NewAbsences(clock, maxReads)}
 }
 
 // ready says whether the directory can be relied on.
@@ -151,7 +150,7 @@ func (d *directory) check(id, generation string) error {
 // checkNew is check for a token that was not seen before: another replica may just have made
 // its credential, so the store is asked before it is refused.
 func (d *directory) checkNew(ctx context.Context, id, generation string) error {
-	if e := d.get(id); e != nil && e.Generation == generation || d.alone || d.recentlyAbsent(id, generation) {
+	if e := d.get(id); e != nil && e.Generation == generation || d.alone || d.absent.Recent(id+" "+generation) {
 		return d.check(id, generation)
 	}
 	c, err := d.read(ctx, id)
@@ -159,9 +158,7 @@ func (d *directory) checkNew(ctx context.Context, id, generation string) error {
 	case err != nil:
 		return err
 	case c.Generation != generation:
-		d.mu.Lock()
-		d.absent[id+" "+generation] = d.now()
-		d.mu.Unlock()
+		d.absent.Note(id + " " + generation)
 		return server.ErrCredential
 	}
 	return nil
@@ -169,12 +166,11 @@ func (d *directory) checkNew(ctx context.Context, id, generation string) error {
 
 // read reads a credential from the store. So many at a time do that maxReads bounds.
 func (d *directory) read(ctx context.Context, id string) (plugins.Credential, error) {
-	select {
-	case d.reads <- struct{}{}:
-		defer func() { <-d.reads }()
-	case <-ctx.Done():
-		return plugins.Credential{}, heartbeat.ErrUnavailable
+	end, err := d.absent.Read(ctx)
+	if err != nil {
+		return plugins.Credential{}, err
 	}
+	defer end()
 	c, err := d.store.Credential(ctx, id)
 	if err != nil {
 		return plugins.Credential{}, heartbeat.ErrUnavailable
@@ -183,21 +179,6 @@ func (d *directory) read(ctx context.Context, id string) (plugins.Credential, er
 		d.observe(c, false)
 	}
 	return c, nil
-}
-
-// recentlyAbsent says whether the store did not have the credential so within absenceTTL.
-func (d *directory) recentlyAbsent(id, generation string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at, ok := d.absent[id+" "+generation]
-	if ok && d.now().Sub(at) <= absenceTTL {
-		return true
-	}
-	if len(d.absent) > maxAbsent {
-		clear(d.absent)
-	}
-	delete(d.absent, id+" "+generation)
-	return false
 }
 
 // list is all credentials that this replica has seen.
