@@ -13,11 +13,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -175,35 +173,9 @@ func (d *Driver) send(ctx context.Context, method, at string, body any) (status 
 	req.Header.Set("User-Agent", "mepserver")
 	resp, err := d.client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("EdgeGallery's dns-server at %s does not answer: %w", d.base, cause(ctx, err))
+		return 0, fmt.Errorf("EdgeGallery's dns-server at %s does not answer: %w", d.base, driver.Cause(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()                         // what is not read is of no use
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection can be used again
 	return resp.StatusCode, nil
-}
-
-// cause says in few words why a request failed: what Go says repeats the URL, and may quote what
-// the server sent.
-func cause(ctx context.Context, err error) error {
-	var request *url.Error
-	var network *net.OpError
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return errors.New("it took too long")
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("it closed the connection")
-	case errors.As(err, &network):
-		return network.Err
-	case errors.As(err, &request):
-		err = request.Err
-	}
-	printable := func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}
-	return fmt.Errorf("%.200s", strings.Map(printable, err.Error()))
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
 )
 
 // fudge is by how many seconds the clocks may differ (RFC 8945 §10).
@@ -40,7 +41,7 @@ func (d *Driver) connect(ctx context.Context) (*session, error) {
 		s.conn, err = new(net.Dialer).DialContext(ctx, "udp", d.server)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the DNS server %s cannot be reached: %w", d.server, cause(ctx, err))
+		return nil, fmt.Errorf("the DNS server %s cannot be reached: %w", d.server, driver.Cause(ctx, err))
 	}
 	if d.key != nil {
 		s.key = d.key.Current()
@@ -71,12 +72,12 @@ func (s *session) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 		return nil, fmt.Errorf("the DNS server %s takes no TCP, and there are too many addresses for UDP", s.server)
 	}
 	if err := c.WriteMsg(m); err != nil {
-		return nil, fmt.Errorf("the DNS server %s takes no message: %w", s.server, cause(ctx, err))
+		return nil, fmt.Errorf("the DNS server %s takes no message: %w", s.server, driver.Cause(ctx, err))
 	}
 	for {
 		r, err := c.ReadMsg()
 		if r == nil && !(s.datagrams && errors.Is(err, dns.ErrShortRead)) {
-			return nil, fmt.Errorf("the DNS server %s does not answer: %w", s.server, cause(ctx, err))
+			return nil, fmt.Errorf("the DNS server %s does not answer: %w", s.server, driver.Cause(ctx, err))
 		}
 		wrong := errMalformed
 		if r != nil {
@@ -151,20 +152,4 @@ func (s *session) contradicted(ctx context.Context, want rrset) error {
 		return fmt.Errorf("the DNS server %s took the update but leaves the name to others: a zone of its own below %s has it, or this is not the primary server", s.server, s.zone)
 	}
 	return fmt.Errorf("the DNS server %s took the update but serves other addresses", s.server)
-}
-
-// cause says in few words why a connection failed: what Go says names addresses once more.
-func cause(ctx context.Context, err error) error {
-	var network *net.OpError
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return errors.New("it took too long")
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("it closed the connection")
-	case errors.As(err, &network):
-		return network.Err
-	}
-	return err
 }
