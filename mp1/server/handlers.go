@@ -18,6 +18,10 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
+// WriteJSON is how the handlers of this package answer with JSON, for those who serve other
+// resources. v is plain data.
+func WriteJSON(w http.ResponseWriter, status int, v any) { writeJSON(w, status, encodeJSON(v)) }
+
 // encodeJSON is v as JSON and a line feed.
 func encodeJSON(v any) []byte {
 	b, err := json.Marshal(v)
@@ -159,8 +163,7 @@ func (s *api) removeService(w http.ResponseWriter, r *http.Request, t target) er
 	if err := s.registry.Remove(r.Context(), by, t.service, serviceCondition(r, t.prefix)); err != nil {
 		return err
 	}
-	setSecurityHeaders(w.Header())
-	w.WriteHeader(http.StatusNoContent)
+	writeNoContent(w)
 	return nil
 }
 

@@ -200,8 +200,7 @@ func (s *subscriptionAPI) unsubscribe(w http.ResponseWriter, r *http.Request, t 
 	if err := s.kept.Unsubscribe(r.Context(), t.app, t.subscription); err != nil {
 		return err
 	}
-	setSecurityHeaders(w.Header())
-	w.WriteHeader(http.StatusNoContent)
+	writeNoContent(w)
 	return nil
 }
 

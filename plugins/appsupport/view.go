@@ -2,7 +2,6 @@ package appsupport
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,11 +83,7 @@ func (f answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		server.RefuseError(w, err, 1)
 		return
 	}
-	b, _ := json.Marshal(body) // plain data: cannot fail
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(b, '\n'))
+	server.WriteJSON(w, http.StatusOK, body)
 }
 
 // page is a part of the list, ordered by appInstanceId.

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -112,16 +111,7 @@ func (a administration) handler(do func(w http.ResponseWriter, r *http.Request, 
 			server.RefuseError(w, err, 1)
 			return
 		}
-		body, err := json.Marshal(a.view(&rules))
-		if err != nil { // plain data: cannot happen
-			server.RefuseError(w, err, 1)
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "application/json")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		_, _ = w.Write(append(body, '\n'))
+		server.WriteJSON(w, http.StatusOK, a.view(&rules))
 	})
 }
 

@@ -58,14 +58,12 @@ func (f answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		server.RefuseError(w, err, 1)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	if body == nil {
+		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	writeJSON(w, status, body)
+	server.WriteJSON(w, status, body)
 }
 
 // adminRoute is a route of the administration.

@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -43,13 +42,10 @@ func badRequest(description string) error {
 func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	out, err := a.token(w, r)
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
 	if err == nil {
 		out.note(w)
-		writeJSON(w, http.StatusOK, map[string]any{"access_token": out.token, "token_type": "Bearer",
+		server.WriteJSON(w, http.StatusOK, map[string]any{"access_token": out.token, "token_type": "Bearer",
 			"expires_in": int(out.life / time.Second), "scope": strings.Join(out.roles, " ")})
 		return
 	}
@@ -60,7 +56,7 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	if e.wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(retryafter.Seconds(e.wait)))
 	}
-	writeJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})
+	server.WriteJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})
 }
 
 func (a *authority) token(w http.ResponseWriter, r *http.Request) (issued, error) {
@@ -192,13 +188,4 @@ func (a *authority) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Cache-Control", keysMaxAge)
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(a.keys().published)
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // strings and numbers: cannot happen
-		status, b = http.StatusInternalServerError, nil
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n'))
 }
