@@ -25,10 +25,10 @@ const (
 	ConfirmTermination OnTermination = "confirm"
 )
 
-// ErrTerminated is what Run returns when the platform has terminated the application, which
-// Options.OnTermination has confirmed. Who runs the agent again then registers the services of an
+// ErrTerminated is what Run returns when the platform has announced the termination of the
+// application and answered its confirmation, by a refusal too: it goes on without one. Who runs the agent again then registers the services of an
 // application that was to go.
-var ErrTerminated = errors.New("agent: the platform has terminated the application")
+var ErrTerminated = errors.New("agent: the platform terminates the application")
 
 // stableConnection is for how long a WebSocket stands that was no failure.
 const stableConnection = 10 * time.Second
