@@ -18,7 +18,7 @@ const (
 type cache[K comparable, V any] struct {
 	seed maphash.Seed
 	sets [cacheSets][cacheWays]atomic.Pointer[cached[K, V]]
-	turn atomic.Uint32 // which place of a full set is taken
+	next atomic.Uint32 // which place of a full set is taken
 }
 
 type cached[K comparable, V any] struct {
@@ -46,7 +46,7 @@ func (c *cache[K, V]) get(key K) *V {
 // put remembers a value. useless says of another whether it may be forgotten without loss.
 func (c *cache[K, V]) put(key K, value *V, useless func(*V) bool) {
 	set := c.set(key)
-	place := &set[c.turn.Add(1)%cacheWays]
+	place := &set[c.next.Add(1)%cacheWays]
 	for i := range set {
 		e := set[i].Load()
 		if e == nil || useless(e.value) {

@@ -14,7 +14,7 @@ import (
 func BenchmarkAuditedHeartbeat(b *testing.B) {
 	a := newAudit(func(auditLine) {}, time.Now)
 	l := newLimits(conf.Default().Limits, true, func() time.Duration { return 0 }, func(kind, scope) {})
-	a.holder = &holder{turns: &turns{most: 1}, limits: l}
+	a.holder = &holder{slots: &slots{most: 1}, limits: l}
 	c := &plugins.Caller{Name: "app-1"}
 	h := a.Handler(a.holder.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		plugins.NoteCaller(w, c)

@@ -35,11 +35,11 @@ type holder struct {
 	limits *limits
 	held   atomic.Int64
 	counts [2]prometheus.Counter // requests, refusals
-	turns  *turns
+	slots  *slots
 }
 
 func newHolder(l *limits, m *plugins.Collectors) *holder {
-	h := &holder{limits: l, turns: newTurns(!l.callers.rates[requests].off(), m)}
+	h := &holder{limits: l, slots: newSlots(!l.callers.rates[requests].off(), m)}
 	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_requests_held_total",
 		Help: "Requests answered later because their caller asks for more than limits.requestsPerSecond, by whether they were refused."}, []string{"refused"})
 	h.counts = [...]prometheus.Counter{counts.WithLabelValues("false"), counts.WithLabelValues("true")}
@@ -52,7 +52,7 @@ func newHolder(l *limits, m *plugins.Collectors) *holder {
 // Handler is next, later for callers that ask for too much. It stands behind whoever finds out
 // who calls, and in front of everything that is held in common.
 func (h *holder) Handler(next http.Handler) http.Handler {
-	next = h.turns.Handler(next)
+	next = h.slots.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plugins.Beats(r) && !plugins.RegistryBeats(r) {
 			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)

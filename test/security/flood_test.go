@@ -49,7 +49,7 @@ func count(answers *sync.Map, status int) int64 {
 // over their window. What it costs them in time is printed by test/bench (greedy).
 func TestAFloodByOneIdentityLeavesTheHeartbeatsOfOthersAlone(t *testing.T) {
 	t.Parallel()
-	// The limits are so low that a slow machine meets them too: an identity has few turns.
+	// The limits are so low that a slow machine meets them too: an identity has few slots.
 	s := mep.Secure(t, append(slices.Clone(mep.Fast), "MEP_LIMITS_CONNECTIONS=300", "MEP_LIMITS_WRITES_BURST=50", "MEP_LIMITS_BYTES_BURST=256KiB", "MEP_LIMITS_BYTES_PER_SECOND=64KiB", "MEP_LIMITS_LISTS_PER_SECOND=10")...)
 	greedy := s.As(s.Add("greedy")).Apart()
 	registry := s.As(s.Add("catalogue", "registry", "reader")).Apart()

@@ -15,23 +15,23 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// inTurns is a chain in which one request of an identity is worked on at a time.
-func inTurns(t *testing.T, h http.HandlerFunc) (http.Handler, *turns) {
+// withOneSlot is a chain in which one request of an identity is worked on at a time.
+func withOneSlot(t *testing.T, h http.HandlerFunc) (http.Handler, *slots) {
 	t.Helper()
 	var m plugins.Collectors
-	turns := newTurns(true, &m)
-	turns.most = 1
+	s := newSlots(true, &m)
+	s.most = 1
 	t.Cleanup(func() { require.NoError(t, m.Unregister(context.Background())) })
-	return turns.Handler(h), turns
+	return s.Handler(h), s
 }
 
-func requireCount(t *testing.T, of *turns, callers, waiting int, why string) {
+func requireCount(t *testing.T, of *slots, callers, waiting int, why string) {
 	t.Helper()
 	c, w := of.count()
 	require.Equal(t, [...]int{callers, waiting}, [...]int{c, w}, why)
 }
 
-// A flood by one identity, in whatever way, takes no more than its turns: the heartbeats of
+// A flood by one identity, in whatever way, takes no more than its slots: the heartbeats of
 // everybody, its own as well, and the requests of others are worked on at once meanwhile.
 func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
 	for what, path := range map[string]string{
@@ -42,7 +42,7 @@ func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
 			var mu sync.Mutex
 			var order []string
 			go1 := make(chan struct{})
-			h, turns := inTurns(t, func(w http.ResponseWriter, r *http.Request) {
+			h, held := withOneSlot(t, func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
 				order = append(order, r.Header.Get("N"))
 				mu.Unlock()
@@ -63,7 +63,7 @@ func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
 				synctest.Wait()
 			}
 			require.Equal(t, want[:1], order, what)
-			requireCount(t, turns, 1, 19, what)
+			requireCount(t, held, 1, 19, what)
 			order = nil
 			for _, beat := range []string{"PATCH " + services + "/x/liveness", "PUT " + services + "/x/liveness", "PUT /v4/default/registry/heartbeats", "PUT /v4/default/registry/microservices/s/instances/i/heartbeat"} {
 				for _, who := range []string{"greedy", "other"} {
@@ -78,14 +78,14 @@ func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
 			close(go1)
 			flood.Wait()
 			require.Equal(t, want[1:], order, "in the order in which they came")
-			requireCount(t, turns, 0, 0, "nobody is remembered")
+			requireCount(t, held, 0, 0, "nobody is remembered")
 		})
 	}
 }
 
-// A turn that nobody gave back would lock its identity out. One ends when the answer begins,
-// so that streams and slow readers have none.
-func TestATurnEnds(t *testing.T) {
+// A slot that nobody gave back would lock its identity out. It is given back when the answer
+// begins, so that streams and slow readers have none.
+func TestASlotIsGivenBack(t *testing.T) {
 	for how, does := range map[string]func(w http.ResponseWriter, r *http.Request, hang func()){
 		"with its request": func(http.ResponseWriter, *http.Request, func()) {},
 		"by a panic":       func(http.ResponseWriter, *http.Request, func()) { panic(http.ErrAbortHandler) },
@@ -104,13 +104,13 @@ func TestATurnEnds(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			end := make(chan struct{})
-			h, turns := inTurns(t, func(w http.ResponseWriter, r *http.Request) { does(w, r, func() { <-end }) })
+			h, held := withOneSlot(t, func(w http.ResponseWriter, r *http.Request) { does(w, r, func() { <-end }) })
 			var all sync.WaitGroup
 			for range 5 {
 				all.Go(func() {
 					defer func() { _ = recover() }()
 					r := request("who", "GET", "/x")
-					ctx, cancel := context.WithTimeout(r.Context(), turnTime/2)
+					ctx, cancel := context.WithTimeout(r.Context(), slotTime/2)
 					defer cancel()
 					h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
 				})
@@ -119,36 +119,36 @@ func TestATurnEnds(t *testing.T) {
 			if how == "when its client has gone" {
 				all.Wait()
 			}
-			requireCount(t, turns, 0, 0, how)
+			requireCount(t, held, 0, 0, how)
 			close(end)
 			all.Wait()
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
-		h, turns := inTurns(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(100); <-end })
+		h, held := withOneSlot(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(100); <-end })
 		for range 3 {
 			go h.ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/x"))
 		}
 		synctest.Wait()
-		requireCount(t, turns, 1, 2, "100 Continue is no answer")
-		time.Sleep(turnTime)
+		requireCount(t, held, 1, 2, "100 Continue is no answer")
+		time.Sleep(slotTime)
 		synctest.Wait()
-		requireCount(t, turns, 1, 1, "who waits for something needs no processor")
-		time.Sleep(2 * turnTime)
+		requireCount(t, held, 1, 1, "who waits for something needs no processor")
+		time.Sleep(2 * slotTime)
 		synctest.Wait()
-		requireCount(t, turns, 0, 0, "all had their turns")
+		requireCount(t, held, 0, 0, "all had a slot")
 		close(end)
 	})
 }
 
 // Waiting is bounded in number and in time, and whoever has gone waits no more.
-func TestNobodyWaitsForATurnForLong(t *testing.T) {
+func TestNobodyWaitsForASlotForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
 		done := 0
-		h, turns := inTurns(t, func(http.ResponseWriter, *http.Request) { done++; <-end })
-		_, ok := turns.enter("who") // one that never ends
+		h, held := withOneSlot(t, func(http.ResponseWriter, *http.Request) { done++; <-end })
+		_, ok := held.enter("who") // one that never ends
 		require.True(t, ok)
 		gone, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
@@ -162,31 +162,31 @@ func TestNobodyWaitsForATurnForLong(t *testing.T) {
 			all.Go(func() { h.ServeHTTP(answers[i], r) })
 		}
 		synctest.Wait()
-		requireCount(t, turns, 1, mostWaiting, "as many as may wait")
+		requireCount(t, held, 1, mostWaiting, "as many as may wait")
 		w := httptest.NewRecorder()
 		require.Zero(t, took(func() { h.ServeHTTP(w, request("who", "GET", "/x")) }))
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, "1", w.Header().Get("Retry-After"))
 		leave()
 		synctest.Wait()
-		requireCount(t, turns, 1, mostWaiting-1, "one has gone")
+		requireCount(t, held, 1, mostWaiting-1, "one has gone")
 		require.Equal(t, longestWait, took(all.Wait))
 		for _, a := range answers {
 			require.Equal(t, http.StatusServiceUnavailable, a.Code)
 		}
 		require.Zero(t, done)
-		turns.end("who")
-		requireCount(t, turns, 0, 0, "nobody is remembered")
+		held.release("who")
+		requireCount(t, held, 0, 0, "nobody is remembered")
 		close(end)
 	})
 }
 
 // limits.requestsPerSecond 0 turns it off.
-func TestWithoutPacesThereAreNoTurns(t *testing.T) {
+func TestWithoutALimitOfRequestsThereAreNoSlots(t *testing.T) {
 	var m plugins.Collectors
 	next := http.NotFoundHandler()
-	turns := newTurns(false, &m)
-	require.Zero(t, turns.most)
-	require.NotPanics(t, func() { turns.Handler(next).ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/x")) })
+	s := newSlots(false, &m)
+	require.Zero(t, s.most)
+	require.NotPanics(t, func() { s.Handler(next).ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/x")) })
 	require.NoError(t, m.Unregister(t.Context()))
 }
