@@ -66,18 +66,18 @@ func (v view) routes() []viewRoute {
 		server.RefuseMethod(w, http.MethodGet, http.MethodHead)
 	})
 	return []viewRoute{
-		{"GET " + viewPath, "mep.GetApplications", answer(v.all)},
-		{"GET " + one, "mep.GetApplication", answer(v.one)},
+		{"GET " + viewPath, "mep.GetApplications", jsonHandler(v.all)},
+		{"GET " + one, "mep.GetApplication", jsonHandler(v.one)},
 		{viewPath, "mep.MethodNotAllowed", get},
 		{one, "mep.MethodNotAllowed", get},
 	}
 }
 
-// answer is the body of a 200, or the error to refuse with.
-type answer func(r *http.Request) (any, error)
+// jsonHandler returns the body of a 200, which is sent as JSON, or the error to refuse with.
+type jsonHandler func(r *http.Request) (any, error)
 
 // ServeHTTP implements http.Handler.
-func (f answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f jsonHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := f(r)
 	if err != nil {
 		server.RefuseError(w, err, 1)
