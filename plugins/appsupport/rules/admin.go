@@ -21,7 +21,7 @@ const maxDefinition = maxSize
 // administration serves the rules to administrators.
 type administration struct {
 	*keeper
-	report   *report
+	report   *driverReport
 	admitted func(ctx context.Context, app string) (bool, error)
 	ready    func() bool
 }
@@ -53,8 +53,9 @@ type shownRules struct {
 	Driver   shownDriver `json:"driver"`
 }
 
-// word is what came of a rule: State of the rule is what is so, WantedState what is wanted.
-type word struct {
+// shownOutcome is what came of a rule: State of the rule is the state that it has, WantedState the
+// one that is wanted.
+type shownOutcome struct {
 	WantedState mp1.RuleState `json:"wantedState"`
 	Reason      string        `json:"reason,omitempty"`
 	Time        string        `json:"time"`
@@ -62,12 +63,12 @@ type word struct {
 
 type shownDNS struct {
 	mp1.DNSRule
-	word
+	shownOutcome
 }
 
 type shownTraffic struct {
 	mp1.TrafficRule
-	word
+	shownOutcome
 }
 
 type removing struct {
@@ -88,16 +89,16 @@ func (a administration) view(r *plugins.Rules) shownRules {
 	out := shownRules{AppInstanceID: r.App, DNSRules: []shownDNS{}, TrafficRules: []shownTraffic{}, Removing: []removing{}, Driver: shownDriver{DNS: a.driver}}
 	for i := range r.DNS {
 		one := &r.DNS[i]
-		out.DNSRules = append(out.DNSRules, shownDNS{shown(one, a.driver), word{one.Rule.State, one.Outcome.Reason, timeText(one.Outcome.Time)}})
+		out.DNSRules = append(out.DNSRules, shownDNS{shown(one, a.driver), shownOutcome{one.Rule.State, one.Outcome.Reason, timeText(one.Outcome.Time)}})
 	}
 	for i := range r.Traffic {
 		one := &r.Traffic[i]
-		out.TrafficRules = append(out.TrafficRules, shownTraffic{one.Rule, word{one.Rule.State, "", timeText(one.Outcome.Time)}})
+		out.TrafficRules = append(out.TrafficRules, shownTraffic{one.Rule, shownOutcome{one.Rule.State, "", timeText(one.Outcome.Time)}})
 	}
 	for _, n := range r.Removed {
 		out.Removing = append(out.Removing, removing{n.Name, n.Type})
 	}
-	if since, reason := a.report.now(); reason != "" {
+	if since, reason := a.report.failure(); reason != "" {
 		out.Driver.Reason, out.Driver.Since = reason, since.UTC().Format(time.RFC3339)
 	}
 	return out
@@ -126,10 +127,10 @@ func (a administration) checked(w http.ResponseWriter, r *http.Request, do func(
 	if err := mp1.NoParameters(r.URL.RawQuery); err != nil {
 		return plugins.Rules{}, err
 	}
-	switch known, err := a.admitted(r.Context(), app); {
+	switch admitted, err := a.admitted(r.Context(), app); {
 	case err != nil:
 		return plugins.Rules{}, err
-	case !known:
+	case !admitted:
 		return plugins.Rules{}, server.ErrUnknownApplication
 	}
 	return do(w, r, app)

@@ -129,14 +129,14 @@ func FuzzDomainName(f *testing.F) {
 		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || len(name) > mostName {
 			t.Fatalf("%q became %q", text, name)
 		}
-		if again, err := domainName(name, ""); err != nil || again != name {
-			t.Fatalf("%q became %q, and that %q: %v", text, name, again, err)
+		if twice, err := domainName(name, ""); err != nil || twice != name {
+			t.Fatalf("%q became %q, and that %q: %v", text, name, twice, err)
 		}
 	})
 }
 
 // Ten thousand applications, of which nothing changes, cost no writes, and a driver that takes
-// everything at once is told of all of them by few calls.
+// everything at once is given all of them by few calls.
 func TestManyApplicationsCostWhatChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
@@ -151,7 +151,7 @@ func TestManyApplicationsCostWhatChanges(t *testing.T) {
 		defer r.stop()
 		time.Sleep(time.Second)
 		require.Equal(t, many, dns.size())
-		time.Sleep(10 * driftEvery)
+		time.Sleep(10 * resyncEvery)
 		require.Zero(t, s.written())
 		require.LessOrEqual(t, dns.count(), 12)
 	})

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -12,36 +11,38 @@ import (
 
 const (
 	// maxWorkers is how many applications' names are set at a time. Those that failed before,
-	// and those that are only said again, leave some workers to what is new: with a dead driver
+	// and those that are only set again, leave some workers to what is new: with a dead driver
 	// each takes setTimeout.
-	maxWorkers = 8
-	maxRepeats = 6
-	// appTimeout bounds the work for one application; what is left then is done in another turn.
+	maxWorkers        = 8
+	maxDelayedWorkers = 6
+	// appTimeout bounds the work for one application; what is left then is done when its task
+	// runs again.
 	appTimeout = 20 * time.Second
-	// repeatPace is the least pause between two applications that are only said again.
-	repeatPace = 10 * time.Millisecond
-	// newWish is how long a rule waits that was changed while its application's names were set
+	// minResyncInterval is the least pause between two applications that are only set again.
+	minResyncInterval = 10 * time.Millisecond
+	// rerunDelay is how long a rule waits that was changed while its application's names were set
 	// in vain.
-	newWish = 250 * time.Millisecond
+	rerunDelay = 250 * time.Millisecond
 )
 
 // byName has a shared driver serve what is wanted, name by name.
 type byName struct {
 	reconciler
-	by    driver.DNS
+	dns   driver.DNS
 	locks nameLocks
 
-	mu               sync.Mutex
-	known            map[string]*task
-	fresh            []*task // to be done at once
-	later            tasks
-	running, repeats int
-	lead             bool
-	nextDrift        plugins.Instant
+	mu             sync.Mutex
+	tasks          map[string]*task // by application
+	runnable       []*task          // to be run at once
+	delayed        taskHeap
+	running        int // workers
+	runningDelayed int // those of them that run a delayed task
+	leading        bool
+	nextResync     plugins.Instant
 }
 
-func newByName(r reconciler, by driver.DNS) *byName {
-	return &byName{reconciler: r, by: by, locks: nameLocks{held: map[plugins.RuleName]chan struct{}{}}, known: map[string]*task{}}
+func newByName(r reconciler, dns driver.DNS) *byName {
+	return &byName{reconciler: r, dns: dns, locks: nameLocks{held: map[plugins.RuleName]chan struct{}{}}, tasks: map[string]*task{}}
 }
 
 // changed is directory.changed.
@@ -50,8 +51,8 @@ func (b *byName) changed(_, now plugins.Rules) {
 		return
 	}
 	b.mu.Lock()
-	if b.lead {
-		b.urgent(now.App)
+	if b.leading {
+		b.enqueue(now.App)
 	}
 	b.mu.Unlock()
 	b.signal()
@@ -61,44 +62,12 @@ func (b *byName) changed(_, now plugins.Rules) {
 // everything is looked at again.
 func (b *byName) reloaded() {
 	b.mu.Lock()
-	b.nextDrift = 0
+	b.nextResync = 0
 	b.mu.Unlock()
 	b.signal()
 }
 
-// urgent has an application's names set as soon as a worker is free; b.mu is held. One whose
-// failure was just written down waits for its next turn.
-func (b *byName) urgent(app string) {
-	t := b.known[app]
-	if t == nil {
-		t = &task{app: app, place: -1}
-		b.known[app] = t
-	}
-	if t.running {
-		t.again = true
-		return
-	}
-	if t.place >= 0 {
-		heap.Remove(&b.later, t.place)
-	}
-	if !t.queued {
-		t.queued = true
-		b.fresh = append(b.fresh, t)
-	}
-}
-
-// repeat has everything said again at due; b.mu is held.
-func (b *byName) repeat(app string, due plugins.Instant) {
-	if b.known[app] != nil {
-		b.known[app].verify = true
-		return
-	}
-	t := &task{app: app, due: due, verify: true}
-	b.known[app] = t
-	heap.Push(&b.later, t)
-}
-
-// run tells the driver what is new, what failed, and everything at the start and from time to
+// run has the driver serve what is new, what failed, and everything at the start and from time to
 // time.
 func (b *byName) run(ctx context.Context) {
 	var work sync.WaitGroup
@@ -106,113 +75,78 @@ func (b *byName) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := leadEvery
 		if b.loaded.Load() {
-			b.follow()
+			b.updateLead()
 			for t := b.next(); t != nil; t = b.next() {
-				work.Go(func() { b.done(t, b.do(ctx, t)) })
+				work.Go(func() { b.finish(t, b.runTask(ctx, t)) })
 			}
 			wait = b.wait()
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-b.wake:
+		case <-b.signals:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-// follow takes over the driver, or leaves it to another replica, and has everything said again
+// updateLead takes over the driver, or leaves it to another replica, and has everything set again
 // when it is time.
-func (b *byName) follow() {
+func (b *byName) updateLead() {
 	lead := b.leads()
 	now, _ := b.clock()
 	b.mu.Lock()
-	taken := lead && !b.lead
-	if b.lead = lead; !lead {
-		b.fresh, b.later, b.known = nil, nil, map[string]*task{}
+	taken := lead && !b.leading
+	if b.leading = lead; !lead {
+		b.runnable, b.delayed, b.tasks = nil, nil, map[string]*task{}
 	}
-	anew := taken || b.nextDrift == 0 // nothing is known of what changed before
-	drift := lead && (anew || now >= b.nextDrift)
-	if drift {
-		b.nextDrift = now + driftEvery // before the documents are read: they may be listed again meanwhile
+	anew := taken || b.nextResync == 0 // nothing is known of what changed before
+	resync := lead && (anew || now >= b.nextResync)
+	if resync {
+		b.nextResync = now + resyncEvery // before the documents are read: they may be listed again meanwhile
 	}
 	b.mu.Unlock()
 	switch {
 	case !lead:
-		b.report.leave()
+		b.report.reset()
 		return
-	case !drift:
+	case !resync:
 		return
 	}
 	docs := b.all()
-	pace := max(repeatPace, driftEvery/time.Duration(max(len(docs), 1)*2))
+	interval := max(minResyncInterval, resyncEvery/time.Duration(max(len(docs), 1)*2))
 	if taken {
-		pace = repeatPace
+		interval = minResyncInterval
 	}
-	b.report.forget(docs)
+	b.report.forgetUnused(docs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range docs {
-		t := b.known[docs[i].App]
-		failing := t != nil && t.failures > 0 && !t.running // it has its next turn
+		t := b.tasks[docs[i].App]
+		failing := t != nil && t.failures > 0 && !t.running // it has its next run
 		open := len(unsettled(&docs[i], b.driver)) > 0
 		if open && anew && !failing {
-			b.urgent(docs[i].App)
+			b.enqueue(docs[i].App)
 		}
 		if open || len(active(&docs[i])) > 0 {
-			b.repeat(docs[i].App, now+plugins.Instant(i)*pace)
+			b.scheduleResync(docs[i].App, now+plugins.Instant(i)*interval)
 		}
 	}
 }
 
-// next is a task that may run now; nil: none.
-func (b *byName) next() *task {
-	now, _ := b.clock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.running >= maxWorkers:
-		return nil
-	case len(b.fresh) > 0:
-		t := b.fresh[0]
-		b.fresh = b.fresh[1:]
-		t.queued, t.running = false, true
-		b.running++
-		return t
-	case len(b.later) > 0 && b.later[0].due <= now && b.repeats < maxRepeats:
-		t := heap.Pop(&b.later).(*task)
-		t.running = true
-		b.running++
-		b.repeats++
-		t.due = -1 // it counts as a repeat
-		return t
-	}
-	return nil
-}
-
-// wait is how long there is nothing to do, unless something changes.
-func (b *byName) wait() time.Duration {
-	now, _ := b.clock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.later) > 0 && b.repeats < maxRepeats {
-		return min(leadEvery, max(b.later[0].due-now, time.Millisecond))
-	}
-	return leadEvery
-}
-
-// do sets the names of one application, the new ones first, and says whether all of it is done.
-func (b *byName) do(ctx context.Context, t *task) bool {
+// runTask sets the names of one application, the new ones first, and says whether all of it is
+// done.
+func (b *byName) runTask(ctx context.Context, t *task) bool {
 	ctx, cancel := context.WithTimeout(ctx, appTimeout)
 	defer cancel()
 	doc := b.peek(t.app)
 	all := unsettled(&doc, b.driver)
 	b.mu.Lock()
-	verify, since := t.verify, t.since
-	t.verify = false
+	resync, since := t.resync, t.since
+	t.resync = false
 	b.mu.Unlock()
-	if verify {
+	if resync {
 		all = append(all, active(&doc)...)
 	}
 	results := map[plugins.RuleName]result{}
@@ -221,35 +155,27 @@ func (b *byName) do(ctx context.Context, t *task) bool {
 		if _, twice := results[n]; twice {
 			continue
 		}
-		if ctx.Err() != nil || !b.has(t) {
+		if ctx.Err() != nil || !b.isCurrent(t) {
 			complete = false
 			break
 		}
-		sent, err := b.set(ctx, t.app, n)
+		sent, err := b.setName(ctx, t.app, n)
 		now, _ := b.clock()
 		results[n] = result{sent: sent, err: err, lost: since != 0 && now-since >= lostAfter}
 		failed = failed || err != nil && !refused(err)
 	}
 	b.mu.Lock()
-	t.verify = t.verify || verify && (failed || !complete)
+	t.resync = t.resync || resync && (failed || !complete)
 	b.mu.Unlock()
 	writing, cancelWriting := context.WithTimeout(context.WithoutCancel(ctx), appTimeout)
 	defer cancelWriting()
-	written := b.has(t) && b.settle(writing, t.app, results) == nil
+	written := b.isCurrent(t) && b.recordResults(writing, t.app, results) == nil
 	return complete && !failed && written
 }
 
-// has says whether a task is this replica's still. Once another has taken over, it is the
-// other's calls that count: they may have come later.
-func (b *byName) has(t *task) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.known[t.app] == t
-}
-
-// set has the driver serve what is wanted of a name, and returns the rules of the application as
-// they were then.
-func (b *byName) set(ctx context.Context, app string, n plugins.RuleName) (sent plugins.Rules, err error) {
+// setName has the driver serve what is wanted of a name, and returns the rules of the application
+// as they were then.
+func (b *byName) setName(ctx context.Context, app string, n plugins.RuleName) (sent plugins.Rules, err error) {
 	unlock := b.locks.lock(ctx, n)
 	if unlock == nil {
 		return b.peek(app), context.Cause(ctx)
@@ -258,56 +184,14 @@ func (b *byName) set(ctx context.Context, app string, n plugins.RuleName) (sent 
 	call, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
 	sent, records := b.records(app, n)
-	err = b.by.Set(call, n.Name, n.Type, records)
+	err = b.dns.Set(call, n.Name, n.Type, records)
 	switch {
 	case refused(err): // which is no failure of the driver
-		b.report.word(n.Name, nil)
+		b.report.recordCall(n.Name, nil)
 	case ctx.Err() == nil || err == nil:
-		b.report.word(n.Name, err)
+		b.report.recordCall(n.Name, err)
 	}
 	return sent, err
-}
-
-// done takes in how a task went.
-func (b *byName) done(t *task, ok bool) {
-	now, _ := b.clock()
-	b.mu.Lock()
-	b.running--
-	due := t.due < 0
-	if due {
-		b.repeats--
-	}
-	t.running, t.due = false, 0
-	again := t.again
-	t.again = false
-	switch {
-	case b.known[t.app] != t: // another replica has taken over meanwhile
-	case ok && again:
-		t.failures, t.since = 0, 0
-		b.urgent(t.app)
-	case ok:
-		delete(b.known, t.app)
-	default:
-		if due || t.failures == 0 { // what is tried early, for it was changed, makes nothing wait longer
-			t.failures++
-		}
-		if t.since == 0 {
-			t.since = now
-		}
-		t.due = now + backoff(t.failures)
-		if again && b.asked(t.app) {
-			t.due = now + newWish
-		}
-		heap.Push(&b.later, t)
-	}
-	b.mu.Unlock()
-	b.signal()
-}
-
-// asked says whether a rule of an application waits for the driver's first word.
-func (b *byName) asked(app string) bool {
-	doc := b.peek(app)
-	return waits(doc.DNS...)
 }
 
 // records are those that a name is to have, whoever has it, and the rules of one application at

@@ -39,7 +39,7 @@ func TestWhatIsLostIsFoundBesideANameThatCannotBeServed(t *testing.T) {
 		require.NotEmpty(t, dns.addresses("good.example"))
 		lose := func() { dns.set(func(d *fakeDNS) { d.served = map[driver.Name][]driver.Record{} }) }
 		lose()
-		time.Sleep(3 * driftEvery)
+		time.Sleep(3 * resyncEvery)
 		require.NotEmpty(t, dns.addresses("good.example"), "from time to time")
 		r.stop()
 		lose()
@@ -65,7 +65,7 @@ func TestWhatAListShowsToBeRemovedIsNotServed(t *testing.T) {
 		require.Equal(t, 3, dns.size())
 		s.set(func(s *fakeStore) { s.readers = s.readers[1:] })
 		require.NoError(t, other.Remove(t.Context(), "gone"))
-		_, err := other.UpdateDNSRule(t.Context(), "silent", "d", wish(mp1.RuleInactive), nil)
+		_, err := other.UpdateDNSRule(t.Context(), "silent", "d", withState(mp1.RuleInactive), nil)
 		require.NoError(t, err)
 		s.follow(r.keeper)
 		time.Sleep(time.Second)
@@ -77,9 +77,9 @@ func TestWhatAListShowsToBeRemovedIsNotServed(t *testing.T) {
 	})
 }
 
-// The driver is to be told of three names, and the second is wanted otherwise when its turn
-// comes, and as before when what was said is written down.
-func TestAWordCountsForWhatTheDriverWasSent(t *testing.T) {
+// The driver is to be given three names, and the second is wanted otherwise when it is called for
+// it, and as before when the result is written down.
+func TestAResultCountsForWhatTheDriverWasSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
 		r := newReplica(t, s, dns, 1)
@@ -112,8 +112,8 @@ func TestAWordCountsForWhatTheDriverWasSent(t *testing.T) {
 	})
 }
 
-// Three names are being removed; the second is wanted again when its turn comes, so that the
-// driver serves it, and removed again at once.
+// Three names are being removed; the second is wanted again when the driver is called for
+// it, so that it is served, and removed again at once.
 func TestARemovalIsConfirmedOnlyByACallThatRemoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
@@ -165,7 +165,7 @@ func TestAReplicaThatLostTheLeadDoesNotGoOnFailing(t *testing.T) {
 }
 
 // A call was under way when the lead was lost, and the next replica's call may be the later one.
-func TestALateWordToTheReplicaThatLedCountsNoMore(t *testing.T) {
+func TestALateResultOfTheReplicaThatLedCountsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns, slow := newFakeStore(), newFakeDNS(), newFakeDNS()
 		dns.gate = make(chan struct{})
@@ -187,21 +187,21 @@ func TestALateWordToTheReplicaThatLedCountsNoMore(t *testing.T) {
 func TestAnApplicationIsQueuedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()
-		b := newByName(reconciler{keeper: &keeper{directory: newDirectory(s, true, plugins.NewClock())}, wake: make(chan struct{}, 1)}, newFakeDNS())
-		b.urgent("app")
-		b.urgent("app")
-		require.Len(t, b.fresh, 1)
+		b := newByName(reconciler{keeper: &keeper{directory: newDirectory(s, true, plugins.NewClock())}, signals: make(chan struct{}, 1)}, newFakeDNS())
+		b.enqueue("app")
+		b.enqueue("app")
+		require.Len(t, b.runnable, 1)
 		one := b.next()
-		b.urgent("app")
-		require.Empty(t, b.fresh)
-		require.True(t, one.again)
-		b.done(one, true)
-		require.Len(t, b.fresh, 1)
-		b.done(b.next(), false)
-		require.Len(t, b.later, 1)
-		b.urgent("app")
-		require.Empty(t, b.later)
-		require.Len(t, b.fresh, 1)
+		b.enqueue("app")
+		require.Empty(t, b.runnable)
+		require.True(t, one.rerun)
+		b.finish(one, true)
+		require.Len(t, b.runnable, 1)
+		b.finish(b.next(), false)
+		require.Len(t, b.delayed, 1)
+		b.enqueue("app")
+		require.Empty(t, b.delayed)
+		require.Len(t, b.runnable, 1)
 	})
 }
 

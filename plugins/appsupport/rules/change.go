@@ -142,7 +142,7 @@ func (k *keeper) save(ctx context.Context, now, next *plugins.Rules) (heartbeat.
 		written := *next
 		written.At = at
 		k.observe(written, false) // before anybody else may define
-		k.addedNames(at)
+		k.SeeRuleNames(at)
 	}
 	return at, err
 }
@@ -167,7 +167,7 @@ func (k *keeper) Define(ctx context.Context, app string, s mp1.RuleSet) (plugins
 	if err != nil {
 		return r, err
 	}
-	return k.awaitWord(ctx, app, func(r *plugins.Rules) bool { return waits(r.DNS...) || len(r.Removed) > 0 && !k.failing() }), nil
+	return k.awaitDriver(ctx, app, func(r *plugins.Rules) bool { return pending(r.DNS...) || len(r.Removed) > 0 && !k.failing() }), nil
 }
 
 // defined are the rules that a definition makes of those that there are.
@@ -202,22 +202,22 @@ func find[T any](all []T, is func(*T) bool) *T {
 	return nil
 }
 
-// waits says whether the driver has yet to say something to one of the rules.
-func waits(all ...plugins.DNSRule) bool {
+// pending says whether one of the rules waits for the first result of the driver.
+func pending(all ...plugins.DNSRule) bool {
 	return slices.ContainsFunc(all, func(r plugins.DNSRule) bool { return r.Outcome.Driver == "" })
 }
 
-// awaitWord waits until nothing of the rules waits any more, for answerTime, and returns them as
-// they are then.
-func (k *keeper) awaitWord(ctx context.Context, app string, waits func(*plugins.Rules) bool) plugins.Rules {
+// awaitDriver waits until nothing of the rules is pending any more, for answerTime, and returns
+// them as they are then.
+func (k *keeper) awaitDriver(ctx context.Context, app string, pending func(*plugins.Rules) bool) plugins.Rules {
 	over := time.NewTimer(answerTime)
 	defer over.Stop()
 	for {
-		if r := k.peek(app); !waits(&r) {
+		if r := k.peek(app); !pending(&r) {
 			return r
 		}
 		r, changed := k.lookup(app)
-		if !waits(&r) {
+		if !pending(&r) {
 			return r
 		}
 		select {

@@ -45,7 +45,8 @@ func TestALateRemovalLeavesTheRulesOfTheNextLife(t *testing.T) {
 	})
 }
 
-// The driver's word, or another replica, may write the rules between a listing and the removal.
+// A result of the driver, or another replica, may write the rules between a listing and the
+// removal.
 func TestRulesThatWereWrittenSinceTheyWereListedAreListedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
@@ -123,7 +124,7 @@ func TestTwoChangesAtOnceAreBothMade(t *testing.T) {
 		var both sync.WaitGroup
 		for id, by := range map[string]*replica{"d": r, "e": other} {
 			both.Go(func() {
-				one, err := by.UpdateDNSRule(t.Context(), "app", id, wish(mp1.RuleActive), nil)
+				one, err := by.UpdateDNSRule(t.Context(), "app", id, withState(mp1.RuleActive), nil)
 				require.NoError(t, err)
 				require.Equal(t, mp1.RuleActive, one.State)
 			})
@@ -147,10 +148,10 @@ func TestAStoreThatIsFullOrDownIsSaid(t *testing.T) {
 		defer r.stop()
 		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
 		s.set(func(s *fakeStore) { s.full = heartbeat.ErrFull })
-		_, err := r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
+		_, err := r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
 		require.ErrorIs(t, err, heartbeat.ErrFull)
 		s.set(func(s *fakeStore) { s.full, s.fail = nil, errors.New("no leader") })
-		_, err = r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
+		_, err = r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
 		require.ErrorIs(t, err, heartbeat.ErrUnavailable)
 		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"), "what is known is shown")
 		_, err = r.DNSRule(t.Context(), "app", "unknown")
@@ -173,7 +174,7 @@ func TestManyChangesAtOnceAreAllMade(t *testing.T) {
 		var all sync.WaitGroup
 		for _, rule := range rules {
 			all.Go(func() {
-				_, err := r.UpdateDNSRule(t.Context(), "app", rule.DNSRuleID, wish(mp1.RuleActive), nil)
+				_, err := r.UpdateDNSRule(t.Context(), "app", rule.DNSRuleID, withState(mp1.RuleActive), nil)
 				require.NoError(t, err)
 			})
 		}

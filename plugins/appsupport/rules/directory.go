@@ -251,9 +251,6 @@ func (d *directory) awaitNames(ctx context.Context, at heartbeat.Revision) error
 	}
 }
 
-// addedNames takes in a write of this replica that added names.
-func (d *directory) addedNames(at heartbeat.Revision) { d.SeeRuleNames(at) }
-
 // taken says whether another application has one of the names.
 func (d *directory) taken(app string, names []plugins.RuleName) bool {
 	d.mu.Lock()

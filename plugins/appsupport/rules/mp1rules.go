@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -62,9 +63,9 @@ func (k *keeper) UpdateDNSRule(ctx context.Context, app, id string, u mp1.DNSRul
 	if err != nil {
 		return mp1.DNSRule{}, err
 	}
-	r := k.awaitWord(ctx, app, func(r *plugins.Rules) bool {
+	r := k.awaitDriver(ctx, app, func(r *plugins.Rules) bool {
 		one := dnsRule(r, id)
-		return one != nil && waits(*one)
+		return one != nil && pending(*one)
 	})
 	if one := dnsRule(&r, id); one != nil {
 		return shown(one, k.driver), nil
@@ -80,10 +81,7 @@ func withDNSRule(r plugins.Rules, rule mp1.DNSRule, by string, wall int64) plugi
 	if sameRule(&was.Rule, &rule) {
 		return out
 	}
-	removing := false
-	for _, n := range r.Removed {
-		removing = removing || n == nameOf(&rule)
-	}
+	removing := slices.Contains(r.Removed, nameOf(&rule))
 	was.Outcome = outcomeOf(rule, dnsRule(&r, rule.DNSRuleID), removing, by, wall)
 	was.Rule = rule
 	return out

@@ -3,6 +3,8 @@ package rules
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,9 +14,9 @@ import (
 )
 
 const (
-	// driftEvery is how often everything that is served is said to the driver again: somebody
+	// resyncEvery is how often everything that is served is given to the driver again: somebody
 	// may have changed it there.
-	driftEvery = 60 * time.Second
+	resyncEvery = 60 * time.Second
 	// leadEvery is how often a replica looks whether it is the one that calls a shared driver.
 	leadEvery   = time.Second
 	setTimeout  = 10 * time.Second
@@ -29,27 +31,27 @@ func backoff(failures int) time.Duration {
 	return min(firstRetry<<min(failures-1, 10), longestWait)
 }
 
-// reconciler has the driver serve what is wanted, and writes down what it says.
+// reconciler has the driver serve what is wanted, and writes down the results of its calls.
 type reconciler struct {
 	*keeper
-	rank   func() int // plugins.Base.Rank
-	report *report
-	wake   chan struct{}
+	rank    func() int // plugins.Base.Rank
+	report  *driverReport
+	signals chan struct{} // of 1: there may be something to do
 }
 
-// leads says whether this replica writes down what drivers say, and calls the shared ones: it is
-// alone, or the first of several. Two may think so for a moment, which does no harm.
+// leads says whether this replica writes down the results of drivers, and calls the shared ones:
+// it is alone, or the first of several. Two may think so for a moment, which does no harm.
 func (r *reconciler) leads() bool { return r.rank() <= 1 }
 
 func (r *reconciler) signal() {
 	select {
-	case r.wake <- struct{}{}:
+	case r.signals <- struct{}{}:
 	default:
 	}
 }
 
-// settle writes down what the driver said to names of an application.
-func (r *reconciler) settle(ctx context.Context, app string, results map[plugins.RuleName]result) error {
+// recordResults writes down the results of the driver for names of an application.
+func (r *reconciler) recordResults(ctx context.Context, app string, results map[plugins.RuleName]result) error {
 	for range maxRounds {
 		now := r.peek(app)
 		_, wall := r.clock()
@@ -86,9 +88,9 @@ func (r *reconciler) settle(ctx context.Context, app string, results map[plugins
 // whole has a driver that takes everything at once serve what is wanted.
 type whole struct {
 	reconciler
-	by    driver.Whole
+	dns   driver.Whole
 	local bool
-	told  bool // something changed since it was told everything
+	dirty bool // something may have changed since the driver was given everything
 }
 
 // changed is directory.changed.
@@ -100,30 +102,10 @@ func (w *whole) changed(was, now plugins.Rules) {
 
 // sameRecords says whether all names have the same records.
 func sameRecords(a, b *plugins.Rules) bool {
-	x, y := recordsOf(a), recordsOf(b)
-	if len(x) != len(y) {
-		return false
-	}
-	for n, records := range x {
-		if !equal(records, y[n]) {
-			return false
-		}
-	}
-	return true
+	return maps.EqualFunc(recordsOf(a), recordsOf(b), slices.Equal[[]driver.Record])
 }
 
-func equal(a, b []driver.Record) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
+// recordsOf are the records that the names of an application are to have.
 func recordsOf(r *plugins.Rules) map[plugins.RuleName][]driver.Record {
 	out := map[plugins.RuleName][]driver.Record{}
 	for _, n := range active(r) {
@@ -132,7 +114,7 @@ func recordsOf(r *plugins.Rules) map[plugins.RuleName][]driver.Record {
 	return out
 }
 
-// run tells the driver everything at the start, after each change, after a failure and from
+// run gives the driver everything at the start, after each change, after a failure and from
 // time to time.
 func (w *whole) run(ctx context.Context) {
 	failures, led := 0, false
@@ -143,13 +125,13 @@ func (w *whole) run(ctx context.Context) {
 		gained := lead && !led
 		if !lead && !w.local {
 			failures, failingSince = 0, 0
-			w.report.leave()
+			w.report.reset()
 		}
-		if led = lead; w.loaded.Load() && (w.local || lead) && (gained || now >= due || w.told) {
-			w.told = false
-			switch err := w.once(ctx, failingSince); {
+		if led = lead; w.loaded.Load() && (w.local || lead) && (gained || now >= due || w.dirty) {
+			w.dirty = false
+			switch err := w.setAll(ctx, failingSince); {
 			case err == nil:
-				failures, failingSince, due = 0, 0, now+driftEvery
+				failures, failingSince, due = 0, 0, now+resyncEvery
 			case failures == 0:
 				failures, failingSince, due = 1, now, now+backoff(1)
 			case now >= due: // what is tried early, for it was changed, makes nothing wait longer
@@ -164,16 +146,16 @@ func (w *whole) run(ctx context.Context) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-w.wake:
-			w.told = true
+		case <-w.signals:
+			w.dirty = true
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-// once tells the driver everything. failingSince is since when it fails; 0: it does not.
-func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
+// setAll gives the driver everything. failingSince is since when it fails; 0: it does not.
+func (w *whole) setAll(ctx context.Context, failingSince plugins.Instant) error {
 	docs := w.all()
 	everything := map[driver.Name][]driver.Record{}
 	for i := range docs {
@@ -182,12 +164,12 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 		}
 	}
 	call, cancel := context.WithTimeout(ctx, setTimeout)
-	leftOut, failed := refusals(w.by.SetAll(call, everything))
+	leftOut, failed := refusals(w.dns.SetAll(call, everything))
 	cancel()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	w.report.word("", failed)
+	w.report.recordCall("", failed)
 	if !w.leads() {
 		return failed
 	}
@@ -209,7 +191,7 @@ func (w *whole) once(ctx context.Context, failingSince plugins.Instant) error {
 				results[n] = result{sent: doc, err: why}
 			}
 		}
-		if err := w.settle(ctx, doc.App, results); err != nil {
+		if err := w.recordResults(ctx, doc.App, results); err != nil {
 			unwritten = err
 		}
 	}

@@ -135,12 +135,12 @@ func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
 	t.Helper()
 	clock := plugins.NewClock()
 	out := &replica{log: &bytes.Buffer{}, rank: rank}
-	words := newReport("fake", plugins.NewLog(out.log, "INFO"), func() int64 { _, wall := clock(); return wall })
-	require.NoError(t, words.Unregister(t.Context()))
+	report := newDriverReport("fake", plugins.NewLog(out.log, "INFO"), func() int64 { _, wall := clock(); return wall })
+	require.NoError(t, report.Unregister(t.Context()))
 	k := newKeeper(newDirectory(s, false, clock), "fake", "")
-	k.failing = func() bool { _, reason := words.now(); return reason != "" }
+	k.failing = func() bool { _, reason := report.failure(); return reason != "" }
 	out.keeper = k
-	rec := reconciler{keeper: k, report: words, wake: make(chan struct{}, 1), rank: func() int {
+	rec := reconciler{keeper: k, report: report, signals: make(chan struct{}, 1), rank: func() int {
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		return out.rank
@@ -149,7 +149,7 @@ func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
 	var work sync.WaitGroup
 	switch by := by.(type) {
 	case driver.Whole:
-		w := &whole{reconciler: rec, by: by, local: true}
+		w := &whole{reconciler: rec, dns: by, local: true}
 		k.directory.changed, k.reloaded = w.changed, w.signal
 		work.Go(func() { w.run(ctx) })
 	case driver.DNS:
@@ -197,7 +197,7 @@ func (r *replica) state(t *testing.T, app, id string) mp1.RuleState {
 	return one.State
 }
 
-func wish(state mp1.RuleState) mp1.DNSRuleUpdate { return mp1.DNSRuleUpdate{State: state} }
+func withState(state mp1.RuleState) mp1.DNSRuleUpdate { return mp1.DNSRuleUpdate{State: state} }
 
 func accepting(mp1.DNSRule) bool { return true }
 
@@ -210,7 +210,7 @@ func TestARuleIsActiveOnceTheDriverSaidSo(t *testing.T) {
 		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"))
 		require.Equal(t, mp1.RuleActive, r.state(t, "app", "e"))
 		require.Empty(t, dns.addresses("a.example"))
-		one, err := r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), accepting)
+		one, err := r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), accepting)
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleActive, one.State)
 		require.Equal(t, []string{"192.0.2.1"}, dns.addresses("a.example"))
@@ -218,15 +218,15 @@ func TestARuleIsActiveOnceTheDriverSaidSo(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleActive, one.State)
 		require.Equal(t, []string{"192.0.2.2"}, dns.addresses("a.example"))
-		one, err = r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleInactive), nil)
+		one, err = r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleInactive), nil)
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleInactive, one.State)
 		require.Empty(t, dns.addresses("a.example"))
 		writes := s.written()
-		_, err = r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleInactive), nil)
+		_, err = r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleInactive), nil)
 		require.NoError(t, err)
-		time.Sleep(3 * driftEvery)
-		require.Equal(t, writes, s.written(), "what is as it is to be is not written, however often the driver is told")
+		time.Sleep(3 * resyncEvery)
+		require.Equal(t, writes, s.written(), "what is as it is to be is not written, however often the driver is called")
 	})
 }
 
@@ -237,7 +237,7 @@ func TestADriverThatFailsLeavesTheRuleInactiveWithItsReason(t *testing.T) {
 		defer r.stop()
 		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
 		dns.set(func(d *fakeDNS) { d.fail = errors.New("REFUSED\x1b[31m") })
-		one, err := r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
+		one, err := r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleInactive, one.State)
 		require.Equal(t, "REFUSED[31m", s.get("app").DNS[0].Outcome.Reason)
@@ -334,7 +334,7 @@ func TestTwoApplicationsCannotHaveOneName(t *testing.T) {
 	})
 }
 
-func TestAnApplicationsWishOutlivesTheSameDefinition(t *testing.T) {
+func TestAnApplicationsChangeOutlivesTheSameDefinition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
 		r := newReplica(t, s, dns, 0)
@@ -343,7 +343,7 @@ func TestAnApplicationsWishOutlivesTheSameDefinition(t *testing.T) {
 		set := mp1.RuleSet{DNSRules: []mp1.DNSRule{rule}, TrafficRules: []mp1.TrafficRule{traffic}}
 		_, err := r.Define(t.Context(), "app", set)
 		require.NoError(t, err)
-		_, err = r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
+		_, err = r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
 		require.NoError(t, err)
 		got, err := r.UpdateTrafficRule(t.Context(), "app", "t", mp1.TrafficRuleUpdate{State: mp1.RuleActive}, func(now mp1.TrafficRule) bool { return now.State == mp1.RuleInactive })
 		require.NoError(t, err)
@@ -356,7 +356,7 @@ func TestAnApplicationsWishOutlivesTheSameDefinition(t *testing.T) {
 		set.DNSRules[0].IPAddress, set.TrafficRules[0].Priority = "192.0.2.9", 1
 		_, err = r.Define(t.Context(), "app", set)
 		require.NoError(t, err)
-		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"), "another definition is another wish")
+		require.Equal(t, mp1.RuleInactive, r.state(t, "app", "d"), "another definition replaces what the application changed")
 		one, err := r.TrafficRule(t.Context(), "app", "t")
 		require.NoError(t, err)
 		require.Equal(t, mp1.RuleInactive, one.State)
@@ -365,7 +365,7 @@ func TestAnApplicationsWishOutlivesTheSameDefinition(t *testing.T) {
 }
 
 // A rule that nobody activated must not remove what somebody else serves under its name.
-func TestTheDriverIsNotToldOfRulesThatWereNeverActive(t *testing.T) {
+func TestTheDriverIsNotGivenRulesThatWereNeverActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
 		r := newReplica(t, s, dns, 0)
@@ -379,7 +379,7 @@ func TestTheDriverIsNotToldOfRulesThatWereNeverActive(t *testing.T) {
 	})
 }
 
-func TestARestartTellsTheDriverEverythingAndDoubtsNothing(t *testing.T) {
+func TestARestartGivesTheDriverEverythingAndDoubtsNothing(t *testing.T) {
 	bothKinds(t, func(t *testing.T, dns *fakeDNS, by any) {
 		s := newFakeStore()
 		r := newReplica(t, s, by, 0)
@@ -398,7 +398,7 @@ func TestARestartTellsTheDriverEverythingAndDoubtsNothing(t *testing.T) {
 		}
 		require.Equal(t, writes, s.written())
 		dns.set(func(d *fakeDNS) { d.served = map[driver.Name][]driver.Record{} })
-		time.Sleep(3 * driftEvery)
+		time.Sleep(3 * resyncEvery)
 		require.NotEmpty(t, dns.addresses("n7.example"), "what is lost later is found, too")
 
 		dns.set(func(d *fakeDNS) { d.fail = errors.New("down") })
@@ -418,9 +418,9 @@ func TestOneReplicaCallsASharedDriverAndAnotherTakesOver(t *testing.T) {
 		first, second := newReplica(t, s, dns, 1), newReplica(t, s, idle, 2)
 		defer second.stop()
 		second.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
-		one, err := second.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil)
+		one, err := second.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
 		require.NoError(t, err)
-		require.Equal(t, mp1.RuleActive, one.State, "the other's word counts here, too")
+		require.Equal(t, mp1.RuleActive, one.State, "the result of the other's call counts here, too")
 		require.Zero(t, idle.count())
 		first.stop()
 		one, err = second.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, nil)
@@ -449,14 +449,14 @@ func TestEachReplicaWritesItsOwnFile(t *testing.T) {
 	})
 }
 
-func TestAWishDuringTheDriversWordIsNotTakenForIt(t *testing.T) {
+func TestAChangeDuringACallOfTheDriverIsNotConfirmedByIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
 		r := newReplica(t, s, dns, 0)
 		defer r.stop()
 		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
 		dns.set(func(d *fakeDNS) { d.hang = true })
-		go func() { _, _ = r.UpdateDNSRule(t.Context(), "app", "d", wish(mp1.RuleActive), nil) }()
+		go func() { _, _ = r.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil) }()
 		time.Sleep(time.Second)
 		dns.set(func(d *fakeDNS) { d.hang = false })
 		one, err := r.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, nil)
@@ -469,7 +469,7 @@ func TestAWishDuringTheDriversWordIsNotTakenForIt(t *testing.T) {
 }
 
 // The driver says yes to the address that was wanted before, and no to the one that is.
-func TestAWordToAnEarlierWishIsNoneToTheLater(t *testing.T) {
+func TestAResultForAnEarlierStateIsNoneForTheLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dns := newFakeStore(), newFakeDNS()
 		dns.gate = make(chan struct{})

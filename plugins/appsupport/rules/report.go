@@ -11,8 +11,9 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// report counts what the driver says, and logs when it begins to fail and when it answers again.
-type report struct {
+// driverReport counts the calls of the driver, and logs when it begins to fail and when it answers
+// again.
+type driverReport struct {
 	plugins.Collectors
 	driver string
 	log    openlog.Logger
@@ -25,8 +26,8 @@ type report struct {
 	since   int64           // wall clock, Unix nanoseconds; 0: it does not fail
 }
 
-func newReport(name string, log openlog.Logger, wall func() int64) *report {
-	r := &report{driver: name, log: log, wall: wall, failing: map[string]bool{},
+func newDriverReport(name string, log openlog.Logger, wall func() int64) *driverReport {
+	r := &driverReport{driver: name, log: log, wall: wall, failing: map[string]bool{},
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mep_rules_driver_calls_total", Help: "Calls of the driver for DNS rules, by how they ended.",
 		}, []string{"outcome"})}
@@ -38,7 +39,7 @@ func newReport(name string, log openlog.Logger, wall func() int64) *report {
 }
 
 // register adds the metrics that are read when they are asked for.
-func (r *report) register(d *directory, by string) {
+func (r *driverReport) register(d *directory, by string) {
 	gauge := func(name, help string, labels prometheus.Labels, f func() float64) {
 		r.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, f))
 	}
@@ -80,8 +81,8 @@ func (r *report) register(d *directory, by string) {
 	}
 }
 
-// word takes in what the driver said to a name; "": to everything.
-func (r *report) word(name string, err error) {
+// recordCall takes in how a call of the driver ended, for a name; "": for everything.
+func (r *driverReport) recordCall(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
@@ -105,18 +106,18 @@ func (r *report) word(name string, err error) {
 	r.reason = plugins.Clean(err.Error())
 }
 
-// forget takes names out of the failures that no rule has any more.
-func (r *report) forget(docs []plugins.Rules) {
-	had := map[string]bool{"": true}
+// forgetUnused takes names out of the failures that no rule has any more.
+func (r *driverReport) forgetUnused(docs []plugins.Rules) {
+	used := map[string]bool{"": true}
 	for i := range docs {
 		for _, n := range append(names(&docs[i]), docs[i].Removed...) {
-			had[n.Name] = true
+			used[n.Name] = true
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name := range r.failing {
-		if !had[name] {
+		if !used[name] {
 			delete(r.failing, name)
 		}
 	}
@@ -125,16 +126,16 @@ func (r *report) forget(docs []plugins.Rules) {
 	}
 }
 
-// leave forgets all failures: another replica calls the driver now.
-func (r *report) leave() {
+// reset forgets all failures: another replica calls the driver now.
+func (r *driverReport) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.failing)
 	r.since, r.reason = 0, ""
 }
 
-// now is since when the driver fails and why; "": it does not.
-func (r *report) now() (since time.Time, reason string) {
+// failure is since when the driver fails and why; "": it does not.
+func (r *driverReport) failure() (since time.Time, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Unix(0, r.since), r.reason

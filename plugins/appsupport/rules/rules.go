@@ -67,14 +67,14 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	}
 	clock := plugins.NewClock()
 	k := newKeeper(newDirectory(h.Base, h.Base.Alone(), clock), string(c.Driver), zone(inZone))
-	words := newReport(k.driver, h.Log, func() int64 { _, wall := clock(); return wall })
-	words.register(k.directory, k.driver)
-	k.failing = func() bool { _, reason := words.now(); return reason != "" }
-	r := reconciler{keeper: k, rank: h.Base.Rank, report: words, wake: make(chan struct{}, 1)}
+	report := newDriverReport(k.driver, h.Log, func() int64 { _, wall := clock(); return wall })
+	report.register(k.directory, k.driver)
+	k.failing = func() bool { _, reason := report.failure(); return reason != "" }
+	r := reconciler{keeper: k, rank: h.Base.Rank, report: report, signals: make(chan struct{}, 1)}
 	switch by := by.(type) {
 	case driver.Whole:
 		_, local := by.(driver.Local)
-		w := &whole{reconciler: r, by: zonedWhole{by, zone(inZone)}, local: local}
+		w := &whole{reconciler: r, dns: zonedWhole{by, zone(inZone)}, local: local}
 		k.directory.changed, k.reloaded = w.changed, w.signal
 		h.Go(w.run)
 	case driver.DNS:
@@ -95,6 +95,6 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			}
 		})
 	})
-	administration{keeper: k, report: words, admitted: h.Admitted, ready: func() bool { return h.Ready() }}.serve(h)
-	return words.Unregister, nil
+	administration{keeper: k, report: report, admitted: h.Admitted, ready: func() bool { return h.Ready() }}.serve(h)
+	return report.Unregister, nil
 }

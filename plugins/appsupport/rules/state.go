@@ -25,14 +25,14 @@ func nameOf(r *mp1.DNSRule) plugins.RuleName {
 func shown(r *plugins.DNSRule, by string) mp1.DNSRule {
 	out := r.Rule
 	out.State = r.Outcome.State
-	if r.Outcome.Driver != "" && r.Outcome.Driver != by { // another driver's word says nothing of this one
+	if r.Outcome.Driver != "" && r.Outcome.Driver != by { // what another driver confirmed says nothing of this one
 		out.State = mp1.RuleInactive
 	}
 	return out
 }
 
-// settled says whether the driver has confirmed what is wanted. What no driver serves needs no
-// word of another one.
+// settled says whether the driver has confirmed what is wanted. What no driver serves needs
+// no confirmation of another one.
 func settled(r *plugins.DNSRule, by string) bool {
 	o := r.Outcome
 	return o.State == r.Rule.State && o.Reason == "" && o.Driver != "" && (o.Driver == by || r.Rule.State == mp1.RuleInactive)
@@ -112,7 +112,7 @@ func touched(r *plugins.Rules, n plugins.RuleName) bool {
 
 // withRemoved is next, with the names of was that next does not have any more and that the
 // driver may serve. If next has such a name only in rules that nobody activated, one of them
-// waits for the driver's word.
+// waits for the driver's confirmation.
 func withRemoved(was, next *plugins.Rules, by string) plugins.Rules {
 	out := *next
 	if by == none {
@@ -161,7 +161,7 @@ func outcomeOf(next mp1.DNSRule, was *plugins.DNSRule, removing bool, by string,
 	return o
 }
 
-// result is what the driver said to one name.
+// result is how a call of the driver for one name ended.
 type result struct {
 	// sent are the rules of the application as they were when the driver was called. They may
 	// have been others before, and after.
@@ -184,7 +184,7 @@ func withResults(now *plugins.Rules, results map[plugins.RuleName]result, by str
 		if !applied || !reflect.DeepEqual(wanted(&res.sent, n), wanted(now, n)) || stateIn(&res.sent, r.Rule.DNSRuleID) != r.Rule.State {
 			continue
 		}
-		if o := afterWord(r, res, by, wall); o != r.Outcome {
+		if o := outcomeAfter(r, res, by, wall); o != r.Outcome {
 			r.Outcome, changed = o, true
 		}
 	}
@@ -203,16 +203,14 @@ func withResults(now *plugins.Rules, results map[plugins.RuleName]result, by str
 
 // stateIn is the state that is wanted of a rule; "": there is none.
 func stateIn(r *plugins.Rules, id string) mp1.RuleState {
-	for i := range r.DNS {
-		if r.DNS[i].Rule.DNSRuleID == id {
-			return r.DNS[i].Rule.State
-		}
+	if one := dnsRule(r, id); one != nil {
+		return one.Rule.State
 	}
 	return ""
 }
 
-// afterWord is the outcome of a rule after a word of the driver.
-func afterWord(r *plugins.DNSRule, res result, by string, wall int64) plugins.RuleOutcome {
+// outcomeAfter is the outcome of a rule after a call of the driver.
+func outcomeAfter(r *plugins.DNSRule, res result, by string, wall int64) plugins.RuleOutcome {
 	o := r.Outcome
 	if refused(res.err) {
 		if res.lost = true; r.Rule.State == mp1.RuleInactive {

@@ -12,7 +12,7 @@ import (
 )
 
 // zone is where names must be, in the form of domainName; "": anywhere. A definition with others
-// is refused, but the zone may have been set since: so no driver is told of others, and those
+// is refused, but the zone may have been set since: so no driver is given others, and those
 // that it served are removed.
 type zone string
 
@@ -26,16 +26,16 @@ func (z zone) refusal() driver.Refusal {
 
 // zonedDNS is a driver that serves nothing outside a zone.
 type zonedDNS struct {
-	by driver.DNS
-	in zone
+	dns driver.DNS
+	in  zone
 }
 
 // Set implements driver.DNS.
 func (d zonedDNS) Set(ctx context.Context, name string, t mp1.IPAddressType, records []driver.Record) error {
 	if d.in.has(name) || len(records) == 0 {
-		return d.by.Set(ctx, name, t, records)
+		return d.dns.Set(ctx, name, t, records)
 	}
-	if err := d.by.Set(ctx, name, t, nil); err != nil {
+	if err := d.dns.Set(ctx, name, t, nil); err != nil {
 		return err
 	}
 	return d.in.refusal()
@@ -43,8 +43,8 @@ func (d zonedDNS) Set(ctx context.Context, name string, t mp1.IPAddressType, rec
 
 // zonedWhole is a driver that serves nothing outside a zone.
 type zonedWhole struct {
-	by driver.Whole
-	in zone
+	dns driver.Whole
+	in  zone
 }
 
 // SetAll implements driver.Whole.
@@ -57,7 +57,7 @@ func (d zonedWhole) SetAll(ctx context.Context, all map[driver.Name][]driver.Rec
 			refused[n] = d.in.refusal()
 		}
 	}
-	more, failed := refusals(d.by.SetAll(ctx, inside))
+	more, failed := refusals(d.dns.SetAll(ctx, inside))
 	if maps.Copy(refused, more); failed != nil || len(refused) == 0 {
 		return failed
 	}
@@ -72,7 +72,8 @@ func refusals(err error) (driver.Refusals, error) {
 	return nil, err
 }
 
-// refused says whether an error of Set is the driver's last word to a name.
+// refused says whether an error of Set is the driver's refusal of a name, which no other call
+// changes.
 func refused(err error) bool {
 	_, is := errors.AsType[driver.Refusal](err)
 	return is
