@@ -142,47 +142,6 @@ func TestARemovalIsConfirmedOnlyByACallThatRemoves(t *testing.T) {
 	})
 }
 
-// Another replica calls the driver since; calls that were under way then still fail.
-func TestAReplicaThatLostTheLeadDoesNotGoOnFailing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, dns, dead := newFakeStore(), newFakeDNS(), newFakeDNS()
-		r, other := newReplica(t, s, dead, 1), newReplica(t, s, dns, 2)
-		defer func() { r.stop(); other.stop() }()
-		dead.set(func(d *fakeDNS) { d.hang = true })
-		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
-		time.Sleep(setTimeout + time.Second)
-		require.True(t, r.failing())
-		time.Sleep(time.Second) // it is being called
-		r.setRank(2)
-		other.setRank(1)
-		time.Sleep(3 * time.Second)
-		require.False(t, r.failing())
-		require.Equal(t, mp1.RuleActive, r.state(t, "app", "d"))
-		require.Empty(t, s.get("app").DNS[0].Outcome.Reason)
-		time.Sleep(2 * setTimeout)
-		require.False(t, r.failing())
-	})
-}
-
-// A call was under way when the lead was lost, and the next replica's call may be the later one.
-func TestALateResultOfTheReplicaThatLedCountsNoMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, dns, slow := newFakeStore(), newFakeDNS(), newFakeDNS()
-		dns.gate = make(chan struct{})
-		slow.hang = true
-		r, other := newReplica(t, s, slow, 1), newReplica(t, s, dns, 2)
-		defer func() { r.stop(); other.stop() }()
-		r.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
-		r.setRank(2)
-		other.setRank(1)
-		time.Sleep(2 * setTimeout)
-		require.Empty(t, s.get("app").DNS[0].Outcome.Driver, "nobody who leads has heard from the driver")
-		close(dns.gate)
-		time.Sleep(time.Second)
-		require.Equal(t, mp1.RuleActive, r.state(t, "app", "d"))
-	})
-}
-
 // An application whose names wait for a worker is queued once, and again after it ran.
 func TestAnApplicationIsQueuedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,10 +2,8 @@ package rules
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,190 +14,8 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/driver"
 )
-
-// fakeDNS serves names in memory. It is a driver.DNS and, by fakeWhole, a driver.Whole.
-type fakeDNS struct {
-	mu     sync.Mutex
-	served map[driver.Name][]driver.Record
-	fail   error
-	hang   bool          // no call returns before its context ends
-	gate   chan struct{} // calls of Set wait for it; nil: they do not
-	calls  int
-	atOnce map[driver.Name]int
-	twice  bool // a name was set by two at a time
-}
-
-func newFakeDNS() *fakeDNS {
-	return &fakeDNS{served: map[driver.Name][]driver.Record{}, atOnce: map[driver.Name]int{}}
-}
-
-func (d *fakeDNS) begin(n driver.Name) (hang bool, gate chan struct{}, fail error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.calls++
-	d.atOnce[n]++
-	d.twice = d.twice || d.atOnce[n] > 1
-	return d.hang, d.gate, d.fail
-}
-
-func (d *fakeDNS) Set(ctx context.Context, name string, t mp1.IPAddressType, records []driver.Record) error {
-	n := driver.Name{Name: name, Type: t}
-	hang, gate, fail := d.begin(n)
-	if hang {
-		<-ctx.Done()
-		fail = ctx.Err()
-	}
-	if gate != nil {
-		<-gate
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.atOnce[n]--
-	if fail != nil {
-		return fail
-	}
-	if d.served[n] = records; len(records) == 0 {
-		delete(d.served, n)
-	}
-	return nil
-}
-
-type fakeWhole struct{ *fakeDNS }
-
-func (d fakeWhole) SetAll(ctx context.Context, all map[driver.Name][]driver.Record) error {
-	hang, _, fail := d.begin(driver.Name{})
-	if hang {
-		<-ctx.Done()
-		fail = ctx.Err()
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.atOnce[driver.Name{}]--
-	if fail == nil {
-		d.served = all
-	}
-	return fail
-}
-
-func (d fakeWhole) Local() {}
-
-func (d *fakeDNS) set(f func(*fakeDNS)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f(d)
-}
-
-func (d *fakeDNS) addresses(name string) (out []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range []mp1.IPAddressType{mp1.IPv4, mp1.IPv6} {
-		for _, r := range d.served[driver.Name{Name: name, Type: t}] {
-			out = append(out, r.Address.String())
-		}
-	}
-	return out
-}
-
-// size is how many names are served.
-func (d *fakeDNS) size() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.served)
-}
-
-func (d *fakeDNS) count() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.calls
-}
-
-// replica is one replica of the platform, as far as rules go.
-type replica struct {
-	*keeper
-	log  *bytes.Buffer
-	rank int
-	mu   sync.Mutex
-	stop func()
-}
-
-func (r *replica) setRank(n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rank = n
-}
-
-func newReplica(t *testing.T, s *fakeStore, by any, rank int) *replica {
-	t.Helper()
-	clock := plugins.NewClock()
-	out := &replica{log: &bytes.Buffer{}, rank: rank}
-	report := newDriverReport("fake", plugins.NewLog(out.log, "INFO"), func() int64 { _, wall := clock(); return wall })
-	require.NoError(t, report.Unregister(t.Context()))
-	k := newKeeper(newDirectory(s, false, clock), "fake", "")
-	k.failing = func() bool { _, reason := report.failure(); return reason != "" }
-	out.keeper = k
-	rec := reconciler{keeper: k, report: report, signals: make(chan struct{}, 1), rank: func() int {
-		out.mu.Lock()
-		defer out.mu.Unlock()
-		return out.rank
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	var work sync.WaitGroup
-	switch by := by.(type) {
-	case driver.Whole:
-		w := &whole{reconciler: rec, dns: by, local: true}
-		k.directory.changed, k.reloaded = w.changed, w.signal
-		work.Go(func() { w.run(ctx) })
-	case driver.DNS:
-		b := newByName(rec, by)
-		k.directory.changed, k.reloaded = b.changed, b.reloaded
-		work.Go(func() { b.run(ctx) })
-	}
-	s.follow(k)
-	out.stop = func() { cancel(); work.Wait() }
-	return out
-}
-
-// bothKinds runs a test with a driver that sets names and with one that takes everything at
-// once.
-func bothKinds(t *testing.T, f func(t *testing.T, dns *fakeDNS, by any)) {
-	t.Helper()
-	for name, by := range map[string]func(*fakeDNS) any{"by name": func(d *fakeDNS) any { return d }, "whole": func(d *fakeDNS) any { return fakeWhole{d} }} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				dns := newFakeDNS()
-				f(t, dns, by(dns))
-			})
-		})
-	}
-}
-
-func aRule(id, name, address string, state mp1.RuleState) mp1.DNSRule {
-	kind := mp1.IPv6
-	if netip.MustParseAddr(address).Is4() {
-		kind = mp1.IPv4
-	}
-	return mp1.DNSRule{DNSRuleID: id, DomainName: name, IPAddressType: kind, IPAddress: address, State: state}
-}
-
-func (r *replica) define(t *testing.T, app string, rules ...mp1.DNSRule) {
-	t.Helper()
-	_, err := r.Define(t.Context(), app, mp1.RuleSet{DNSRules: rules})
-	require.NoError(t, err)
-}
-
-func (r *replica) state(t *testing.T, app, id string) mp1.RuleState {
-	t.Helper()
-	one, err := r.DNSRule(t.Context(), app, id)
-	require.NoError(t, err)
-	return one.State
-}
-
-func withState(state mp1.RuleState) mp1.DNSRuleUpdate { return mp1.DNSRuleUpdate{State: state} }
-
-func accepting(mp1.DNSRule) bool { return true }
 
 func TestARuleIsActiveOnceTheDriverSaidSo(t *testing.T) {
 	bothKinds(t, func(t *testing.T, dns *fakeDNS, by any) {
@@ -409,43 +225,6 @@ func TestARestartGivesTheDriverEverythingAndDoubtsNothing(t *testing.T) {
 		dns.set(func(d *fakeDNS) { d.fail = nil })
 		time.Sleep(3 * time.Minute)
 		require.Equal(t, mp1.RuleActive, r.state(t, "app3", "d"))
-	})
-}
-
-func TestOneReplicaCallsASharedDriverAndAnotherTakesOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, dns, idle := newFakeStore(), newFakeDNS(), newFakeDNS()
-		first, second := newReplica(t, s, dns, 1), newReplica(t, s, idle, 2)
-		defer second.stop()
-		second.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleInactive))
-		one, err := second.UpdateDNSRule(t.Context(), "app", "d", withState(mp1.RuleActive), nil)
-		require.NoError(t, err)
-		require.Equal(t, mp1.RuleActive, one.State, "the result of the other's call counts here, too")
-		require.Zero(t, idle.count())
-		first.stop()
-		one, err = second.UpdateDNSRule(t.Context(), "app", "d", mp1.DNSRuleUpdate{IPAddress: "192.0.2.2"}, nil)
-		require.NoError(t, err)
-		require.Equal(t, mp1.RuleInactive, one.State)
-		second.setRank(0)
-		time.Sleep(3 * time.Second)
-		require.Equal(t, mp1.RuleActive, second.state(t, "app", "d"))
-		require.Equal(t, []string{"192.0.2.2"}, idle.addresses("a.example"))
-	})
-}
-
-func TestEachReplicaWritesItsOwnFile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, one, two := newFakeStore(), newFakeDNS(), newFakeDNS()
-		first, second := newReplica(t, s, fakeWhole{one}, 1), newReplica(t, s, fakeWhole{two}, 2)
-		defer func() { first.stop(); second.stop() }()
-		first.define(t, "app", aRule("d", "a.example", "192.0.2.1", mp1.RuleActive))
-		synctest.Wait()
-		require.Equal(t, []string{"192.0.2.1"}, one.addresses("a.example"))
-		require.Equal(t, []string{"192.0.2.1"}, two.addresses("a.example"))
-		second.define(t, "app")
-		synctest.Wait()
-		require.Empty(t, one.addresses("a.example"))
-		require.Empty(t, two.addresses("a.example"))
 	})
 }
 
