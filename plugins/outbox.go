@@ -118,6 +118,10 @@ type Outbox interface {
 	// or there is no such subscription, that is no cursor of it. connected is
 	// OutboxWrite.Connected.
 	Lock(ctx context.Context, id string, on heartbeat.LeaseID, connected bool) (heartbeat.Revision, error)
+	// TakeLock takes the lock for a connection of the consumer, also if somebody holds it.
+	// from, unless it is 0, is the revision at which it must have been written last.
+	// ErrConflict: it was not, or there is no such subscription.
+	TakeLock(ctx context.Context, id string, on heartbeat.LeaseID, from heartbeat.Revision) (heartbeat.Revision, error)
 	// Unlock gives it back if it is on that lease.
 	Unlock(ctx context.Context, id string, on heartbeat.LeaseID) error
 	// Locked says whether anybody holds it.

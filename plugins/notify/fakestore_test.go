@@ -26,6 +26,7 @@ type fakeStore struct {
 	locks        map[string]plugins.OutboxWrite
 	links        []*link
 	cursorWrites int                  // cursors written
+	locksWritten int                  // by all replicas
 	size         int                  // of an event
 	clockOff     int64                // by how much the clock is set of whoever makes an event
 	createdAt    map[string]time.Time // when events happened
@@ -183,6 +184,23 @@ func (l *link) Lock(_ context.Context, id string, on heartbeat.LeaseID, connecte
 	}
 	w := plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Lease: on, At: l.at + 1, Connected: connected}
 	l.locks[id] = w
+	l.locksWritten++
+	l.broadcast(w)
+	return w.At, nil
+}
+
+func (l *link) TakeLock(_ context.Context, id string, on heartbeat.LeaseID, from heartbeat.Revision) (heartbeat.Revision, error) {
+	if err := l.call(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.subs[id] == nil || l.ends[on] == nil || from != 0 && l.locks[id].At != from {
+		return 0, heartbeat.ErrConflict
+	}
+	w := plugins.OutboxWrite{Kind: plugins.LockWritten, Name: id, Lease: on, At: l.at + 1, Connected: true}
+	l.locks[id] = w
+	l.locksWritten++
 	l.broadcast(w)
 	return w.At, nil
 }

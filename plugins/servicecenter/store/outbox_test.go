@@ -76,6 +76,36 @@ func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
 	require.ErrorIs(t, err, heartbeat.ErrConflict, "a cursor is not made by moving it")
 }
 
+// A connection of the consumer takes the lock from whoever has it; what only takes it back does
+// so where nobody has taken it meanwhile.
+func TestALockIsTakenForAConnection(t *testing.T) {
+	ctx := t.Context()
+	s := subscribed(t, "sub-taken")
+	mine, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	other, err := store.Grant(ctx, 60)
+	require.NoError(t, err)
+	_, err = store.TakeLock(ctx, "sub-none", mine, 0)
+	require.ErrorIs(t, err, heartbeat.ErrConflict, "nothing to lock")
+	first, err := store.TakeLock(ctx, s.ID, mine, 0)
+	require.NoError(t, err, "nobody has it")
+	second, err := store.TakeLock(ctx, s.ID, other, 0)
+	require.NoError(t, err)
+	require.Greater(t, second, first)
+	require.ErrorIs(t, store.Unlock(ctx, s.ID, mine), heartbeat.ErrConflict, "it is not on that lease any more")
+	_, err = store.TakeLock(ctx, s.ID, mine, first)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	third, err := store.TakeLock(ctx, s.ID, mine, second)
+	require.NoError(t, err)
+	require.NoError(t, store.Revoke(ctx, other))
+	is, err := store.Locked(ctx, s.ID)
+	require.NoError(t, err)
+	require.True(t, is, "it does not end with the lease on which it was")
+	require.NoError(t, store.Unlock(ctx, s.ID, mine))
+	_, err = store.TakeLock(ctx, s.ID, other, third)
+	require.Error(t, err)
+}
+
 func TestALockIsHeldByOneLease(t *testing.T) {
 	ctx := t.Context()
 	s := subscribed(t, "sub-lock")

@@ -206,7 +206,20 @@ func (s *Store) Lock(ctx context.Context, id string, on heartbeat.LeaseID, conne
 	if connected {
 		value = connectedLock
 	}
-	res, err := s.commit(ctx, quota.Free, []clientv3.Cmp{exists(keys.CursorPrefix + id), absent(keys.LockPrefix + id)},
+	return s.lock(ctx, id, on, value, absent(keys.LockPrefix+id))
+}
+
+// TakeLock implements plugins.Outbox.
+func (s *Store) TakeLock(ctx context.Context, id string, on heartbeat.LeaseID, from heartbeat.Revision) (heartbeat.Revision, error) {
+	if from == 0 {
+		return s.lock(ctx, id, on, connectedLock)
+	}
+	return s.lock(ctx, id, on, connectedLock, clientv3.Compare(clientv3.ModRevision(keys.LockPrefix+id), "=", int64(from)))
+}
+
+// lock writes the lock of a subscription that exists, under further conditions.
+func (s *Store) lock(ctx context.Context, id string, on heartbeat.LeaseID, value string, compares ...clientv3.Cmp) (heartbeat.Revision, error) {
+	res, err := s.commit(ctx, quota.Free, append(compares, exists(keys.CursorPrefix+id)),
 		clientv3.OpPut(keys.LockPrefix+id, value, clientv3.WithLease(clientv3.LeaseID(on))))
 	if err != nil {
 		return 0, err
