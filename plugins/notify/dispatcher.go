@@ -66,8 +66,10 @@ type entry struct {
 	tryAt  plugins.Instant    // when this replica tries to lock it, if no other has
 	trying bool
 	worker *worker
-	stream stream // that the consumer has open here; nil: none
-	served bool   // this replica had the lock while it was open
+
+	stream     stream             // that the consumer has open here; nil: none
+	newest     heartbeat.Revision // at which the lock was taken for the newest connection of all that is known here
+	connecting int                // connections that are being opened here
 
 	testsLeft atomic.Int32 // how often its test notification may still be sent from here
 }
@@ -100,6 +102,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	if restored {
 		for id, en := range d.entries {
 			d.stopWorker(id, en)
+			en.newest = 0
 			en.held, en.lockAt, en.tryAt = false, 0, d.jittered(takeoverJitter)
 		}
 		d.seen = at
@@ -290,6 +293,9 @@ func (d *dispatcher) removeSubscription(id string) {
 	of := ownerOf(en.sub)
 	if delete(d.byOwner[of], id); len(d.byOwner[of]) == 0 {
 		delete(d.byOwner, of)
+	}
+	if en.worker == nil && d.stopping[id] == nil && d.hasLock(en) {
+		go d.unlock(id) // of a connection that is being opened
 	}
 	d.stopWorker(id, en)
 	d.endStream(en, mp1.CloseSubscriptionGone, "the subscription was deleted")

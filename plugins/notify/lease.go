@@ -21,6 +21,7 @@ const (
 	takeoverJitter  = 500 * time.Millisecond // and to lock one whose sender is gone
 	handover        = time.Second            // for a replica that takes a lock from another
 	retryPause      = time.Second            // after an attempt to lock failed
+	contestedPause  = 100 * time.Millisecond // after it failed because of another lock, while the consumer is connected here
 	unreadablePause = 30 * time.Second       // after the cursor could not be read
 	maxLockings     = 16                     // attempts to lock at a time
 	maxHandover     = 7 * time.Second        // by then a lock is gone with its lease, whatever happened

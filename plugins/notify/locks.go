@@ -13,24 +13,27 @@ import (
 // lockSeen takes in a write of a subscription's lock; d.mu is held.
 func (d *dispatcher) lockSeen(w *plugins.OutboxWrite) {
 	en := d.entries[w.Name]
-	if en == nil || w.At < en.lockAt {
-		return
+	if en == nil || w.At < en.lockAt || w.At == en.lockAt && !w.Gone {
+		return // it is older than what is known, or known
 	}
 	en.lockAt, en.held, en.lease = w.At, !w.Gone, w.Lease
 	if w.Gone {
 		d.stopWorker(w.Name, en)
 		wait := d.jittered(takeoverJitter)
-		if en.sub.Asked.ByWebSocket() && !d.takesOver(en) {
-			wait += handover // perhaps a replica erased it to which the consumer has connected
+		if en.sub.Asked.ByWebSocket() && en.stream == nil {
+			wait += handover // perhaps it was that of a replica to which the consumer is connected
 		}
 		en.tryAt = max(en.tryAt, wait)
 		d.lease.wakeUp()
 		return
 	}
-	if w.Lease != d.lease.id() {
-		d.lockTaken(en, w.Connected)
+	if !d.hasLock(en) {
+		d.lockTaken(en, w)
+		return
 	}
-	if w.Lease == d.lease.id() && en.worker == nil && !en.trying {
+	if en.worker == nil && !en.trying && en.connecting == 0 && en.stream == nil {
+		now, _ := d.now()
+		en.tryAt = max(en.tryAt, now+retryPause)
 		go d.unlock(w.Name) // of an attempt that got no response: it is repeated
 	}
 }
@@ -73,7 +76,7 @@ func (d *dispatcher) due() (map[string]*entry, time.Duration) {
 	}
 	for id, en := range d.entries {
 		switch {
-		case en.held && !d.takesOver(en), en.trying, en.worker != nil, d.stopping[id] != nil:
+		case en.held && !d.hasLock(en) && !d.takesBack(en), en.trying, en.connecting > 0, en.worker != nil, d.stopping[id] != nil:
 		case en.tryAt > now:
 			next = min(next, en.tryAt-now)
 		default:
@@ -90,13 +93,18 @@ func (d *dispatcher) lockTried(id string, en *entry, err error) {
 	d.mu.Lock()
 	en.trying = false
 	switch {
+	case err == nil:
 	case errors.Is(err, heartbeat.ErrUnusable):
 		en.tryAt = now + unreadablePause
-	case err != nil:
+	case en.stream != nil && (errors.Is(err, heartbeat.ErrConflict) || errors.Is(err, errNotOurs)):
+		en.tryAt = now + contestedPause
+	default:
 		en.tryAt = now + retryPause
 	}
+	// A lock that is not here may be that of a connection by now, and so may one that is.
+	unlocks := d.entries[id] != en || d.hasLock(en) && en.connecting == 0 && en.stream == nil
 	d.mu.Unlock()
-	if err != nil {
+	if err != nil && unlocks {
 		d.unlock(id)
 	}
 	d.lease.wakeUp()
@@ -113,17 +121,25 @@ func (d *dispatcher) acquire(ctx context.Context, id string, en *entry) error {
 		if at, err = d.takeLock(ctx, id, en, on); err != nil {
 			return err
 		}
-		d.mu.Lock()
-		if at > en.lockAt {
-			en.lockAt, en.held, en.lease = at, true, on
-		}
-		d.mu.Unlock()
 	}
 	c, err := d.store.Cursor(ctx, id)
 	if err == nil && !d.startWorker(id, en, c, on, at) {
 		err = errNotOurs
 	}
 	return err
+}
+
+// locked records that this replica took a lock on a lease at a revision; d.mu is held.
+func (d *dispatcher) locked(en *entry, on heartbeat.LeaseID, at heartbeat.Revision) {
+	if at > en.lockAt { // else the watch was faster
+		en.lockAt, en.held, en.lease = at, true, on
+	}
+}
+
+// hasLock says whether this replica has the lock, as far as it has seen; d.mu is held.
+func (d *dispatcher) hasLock(en *entry) bool {
+	on := d.lease.id()
+	return on != 0 && en.held && en.lease == on
 }
 
 // stillLocked says whether this replica still has the lock that it took on a lease at a

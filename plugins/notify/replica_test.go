@@ -21,6 +21,7 @@ type link struct {
 	watch chan plugins.OutboxWrite
 	cut   sync.RWMutex // held for writing: no call comes through and nothing is shown
 	off   bool
+	delay func() // of every call and of what is shown; nil: there is none
 }
 
 func (s *fakeStore) link() *link {
@@ -35,6 +36,9 @@ var errCut = errors.New("no answer")
 
 // call is the beginning of every call.
 func (l *link) call() error {
+	if l.delay != nil {
+		l.delay()
+	}
 	l.cut.RLock()
 	off := l.off
 	l.cut.RUnlock()

@@ -12,26 +12,40 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // The consumer of a subscription that is told through a WebSocket connects to one replica,
 // which then needs the subscription's lock. Until then any replica has it, for somebody must
-// see to what the store retains. So the replica takes the lock from whoever has it; a replica
-// from which it is taken closes the WebSocket that it may have itself.
+// see to what the store retains. So the replica takes the lock from whoever has it.
+//
+// Taking the lock is also what orders connections. It is taken once for each, before the
+// consumer hears that the connection is open: one that it opens after that, wherever, has the
+// later lock. A replica that sees a later lock of a connection closes what it has itself. If it
+// opens two at once, either may have the later one.
 
 // Connect implements server.Subscriptions.
 func (r *registry) Connect(w http.ResponseWriter, req *http.Request, app, id string) error {
 	if _, err := r.Subscription(req.Context(), app, id); err != nil {
 		return err
 	}
-	if r.isClosed() {
-		return heartbeat.ErrUnavailable
-	}
-	s, err := openWebSocket(w, req, r.origins, r.timeout)
+	en, err := r.beginConnect(id)
 	if err != nil {
-		return nil //nolint:nilerr // the library has answered it
+		return err
 	}
-	switch err := r.connect(id, s); {
+	defer r.endConnect(en)
+	var at heartbeat.Revision
+	s, err := openWebSocket(w, req, r.origins, r.timeout, func() (err error) {
+		at, err = r.claim(req.Context(), id, en)
+		return err
+	})
+	switch {
+	case errors.Is(err, errAnswered):
+		return nil
+	case err != nil:
+		return err
+	}
+	switch err := r.connect(id, en, s, at); {
 	case errors.Is(err, server.ErrNoSubscription):
 		s.close(mp1.CloseSubscriptionGone, "the subscription was deleted")
 	case err != nil:
@@ -45,19 +59,75 @@ func (r *registry) Connect(w http.ResponseWriter, req *http.Request, app, id str
 	return nil
 }
 
-// connect takes in a stream, in place of the one before.
-func (d *dispatcher) connect(id string, s stream) error {
+// beginConnect says that a connection is being opened here, until endConnect.
+func (d *dispatcher) beginConnect(id string) (*entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	en := d.entries[id]
 	switch {
 	case d.closed:
-		return heartbeat.ErrUnavailable
+		return nil, heartbeat.ErrUnavailable
 	case en == nil:
+		return nil, server.ErrNoSubscription
+	}
+	en.connecting++
+	return en, nil
+}
+
+// endConnect says that a connection was opened here, or could not be.
+func (d *dispatcher) endConnect(en *entry) {
+	d.mu.Lock()
+	en.connecting--
+	d.mu.Unlock()
+	d.lease.wakeUp()
+}
+
+// claim takes the lock for a connection that is being opened. It returns the lock's revision,
+// by which connections are ordered.
+func (d *dispatcher) claim(ctx context.Context, id string, en *entry) (heartbeat.Revision, error) {
+	if d.alone {
+		return 0, nil // one after the other, as they come
+	}
+	on := d.lease.id()
+	if on == 0 {
+		return 0, heartbeat.ErrUnavailable
+	}
+	at, err := d.store.TakeLock(ctx, id, on, 0)
+	switch {
+	case errors.Is(err, heartbeat.ErrConflict):
+		return 0, server.ErrNoSubscription
+	case err != nil:
+		return 0, heartbeat.ErrUnavailable
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.entries[id] != en {
+		go d.unlock(id)
+		return 0, server.ErrNoSubscription
+	}
+	// Another replica may have had the lock in between and moved the cursor: a worker that has
+	// not seen that would send once more what the consumer has, behind what is newer.
+	d.stopWorker(id, en)
+	d.locked(en, on, at)
+	return at, nil
+}
+
+// connect takes in a stream whose lock was taken at a revision, in place of the one before,
+// unless there is a newer one already.
+func (d *dispatcher) connect(id string, en *entry, s stream, at heartbeat.Revision) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return heartbeat.ErrUnavailable
+	case d.entries[id] != en:
 		return server.ErrNoSubscription
+	case at < en.newest:
+		go s.close(mp1.CloseReplaced, "a newer connection took its place")
+		return nil
 	}
 	d.endStream(en, mp1.CloseReplaced, "a newer connection took its place")
-	en.stream, en.served, en.tryAt = s, en.worker != nil, 0
+	en.stream, en.newest, en.tryAt = s, at, 0
 	if en.worker != nil {
 		en.worker.connect(s)
 	}
@@ -107,12 +177,6 @@ func (d *dispatcher) closeStreams() {
 	}
 }
 
-func (d *dispatcher) isClosed() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.closed
-}
-
 // streams is how many are open.
 func (d *dispatcher) streams() (n int) {
 	d.mu.Lock()
@@ -125,35 +189,40 @@ func (d *dispatcher) streams() (n int) {
 	return n
 }
 
-// takesOver says whether this replica takes the lock from the one that has it; d.mu is held.
-func (d *dispatcher) takesOver(en *entry) bool {
-	return en.stream != nil && !en.served && en.lease != d.lease.id()
-}
+// takesBack says whether this replica takes the lock from the one that has it. It is not that
+// of a connection, or the stream here would have been closed: this replica lost its lease for a
+// while. d.mu is held.
+func (d *dispatcher) takesBack(en *entry) bool { return en.stream != nil && !d.hasLock(en) }
 
-// lockTaken is called when the watch shows that another replica has locked a subscription;
-// d.mu is held. If it did so because the consumer connected there, a stream that was served
-// here is the older one. If not, this replica only lost its lock for a while.
-func (d *dispatcher) lockTaken(en *entry, connected bool) {
-	switch {
-	case en.stream == nil || !en.served:
-	case connected:
+// lockTaken takes in that another replica has taken the lock, perhaps from this one, and
+// perhaps for a connection, which is newer than the one here; d.mu is held.
+func (d *dispatcher) lockTaken(en *entry, w *plugins.OutboxWrite) {
+	d.stopWorker(w.Name, en)
+	if w.Connected {
+		en.newest = w.At
 		d.endStream(en, mp1.CloseReplaced, "a newer connection to another replica took its place")
-	default:
-		en.served = false
-		d.lease.wakeUp()
 	}
+	d.lease.wakeUp()
 }
 
-// takeLock locks a subscription on a lease. The lock of another replica is erased first if the
-// consumer is connected here.
-func (d *dispatcher) takeLock(ctx context.Context, id string, en *entry, on heartbeat.LeaseID) (heartbeat.Revision, error) {
+// takeLock locks a subscription on a lease, unless this replica has its lock.
+func (d *dispatcher) takeLock(ctx context.Context, id string, en *entry, on heartbeat.LeaseID) (at heartbeat.Revision, err error) {
 	d.mu.Lock()
-	takesOver, of, connected := en.held && d.takesOver(en), en.lease, en.stream != nil
+	has, takesBack, from, connected := d.hasLock(en), en.held && d.takesBack(en), en.lockAt, en.stream != nil
 	d.mu.Unlock()
-	if takesOver {
-		if err := d.store.Unlock(ctx, id, of); err != nil && !errors.Is(err, heartbeat.ErrConflict) {
-			return 0, err
-		}
+	switch {
+	case has:
+		return from, nil
+	case takesBack:
+		at, err = d.store.TakeLock(ctx, id, on, from)
+	default:
+		at, err = d.store.Lock(ctx, id, on, connected)
 	}
-	return d.store.Lock(ctx, id, on, connected)
+	if err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	d.locked(en, on, at)
+	d.mu.Unlock()
+	return at, nil
 }

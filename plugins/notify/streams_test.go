@@ -53,6 +53,20 @@ func (l *line) closed() websocket.StatusCode {
 	return l.code
 }
 
+// connect opens a connection, as Connect does.
+func (r *replica) connect(id string, l *line) error {
+	en, err := r.beginConnect(id)
+	if err != nil {
+		return err
+	}
+	defer r.endConnect(en)
+	at, err := r.claim(context.Background(), id, en)
+	if err != nil {
+		return err
+	}
+	return r.registry.connect(id, en, l, at)
+}
+
 // listen makes a subscription whose consumer connects.
 func (r *replica) listen(t *testing.T, app string) string {
 	t.Helper()

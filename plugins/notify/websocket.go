@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -55,20 +56,32 @@ type webSocket struct {
 }
 
 // openWebSocket answers a request for a WebSocket, which was found to be one. Pages of the
-// origins may open one, beside those of the server's own.
-func openWebSocket(w http.ResponseWriter, r *http.Request, origins []string, timeout time.Duration) (*webSocket, error) {
-	u := &upgrade{ResponseWriter: w}
+// origins may open one, beside those of the server's own. admit is called when nothing else
+// speaks against it, and before the consumer hears so; its error is returned as it is, and
+// the request is not answered. After errAnswered it is.
+func openWebSocket(w http.ResponseWriter, r *http.Request, origins []string, timeout time.Duration, admit func() error) (*webSocket, error) {
+	u := &upgrade{ResponseWriter: w, admit: admit}
+	header := w.Header().Clone()
 	s := &webSocket{timeout: timeout}
 	conn, err := websocket.Accept(u, r, &websocket.AcceptOptions{OriginPatterns: originPatterns(origins),
 		OnPongReceived: func(context.Context, []byte) { s.idle.Reset(idlePing) }})
-	if err != nil {
-		return nil, err
+	switch {
+	case u.refused != nil: // without what the library has written meanwhile
+		clear(w.Header())
+		maps.Copy(w.Header(), header)
+		return nil, u.refused
+	case err != nil:
+		return nil, errAnswered
 	}
 	conn.SetReadLimit(mostMessage)
 	s.conn, s.inbound = conn, u.inbound
 	s.idle = time.AfterFunc(idlePing, s.ping)
 	return s, nil
 }
+
+// errAnswered says that the library has answered a request for a WebSocket, with what is wrong
+// about it.
+var errAnswered = errors.New("the request for a WebSocket was refused")
 
 // originPatterns are the patterns that match the origins and nothing else.
 func originPatterns(origins []string) (out []string) {
@@ -150,10 +163,31 @@ func (d delivery) frame() []byte {
 }
 
 // upgrade is the response to a request for a WebSocket. It keeps the connection, of which the
-// library shows nothing.
+// library shows nothing, and asks admit before the library says that the protocols are
+// switched, which it does when it has found nothing wrong.
 type upgrade struct {
 	http.ResponseWriter
+	admit   func() error
+	refused error // by admit; nothing of the library's gets through then
 	inbound *inbound
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (u *upgrade) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		u.refused = u.admit()
+	}
+	if u.refused == nil {
+		u.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (u *upgrade) Write(p []byte) (int, error) {
+	if u.refused != nil {
+		return 0, u.refused
+	}
+	return u.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController through.
@@ -161,6 +195,9 @@ func (u *upgrade) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
 // Hijack implements http.Hijacker.
 func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if u.refused != nil {
+		return nil, nil, u.refused
+	}
 	c, rw, err := http.NewResponseController(u.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err

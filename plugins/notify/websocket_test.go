@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +31,7 @@ type opened struct {
 func newOpened(t *testing.T, timeout time.Duration, origins ...string) *opened {
 	o := &opened{ours: make(chan *webSocket, 1), ended: make(chan struct{})}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		one, err := openWebSocket(w, r, origins, timeout)
+		one, err := openWebSocket(w, r, origins, timeout, func() error { return nil })
 		if err != nil {
 			return
 		}
@@ -229,6 +230,33 @@ func TestOnlyPagesOfConfiguredOriginsOpenAWebSocket(t *testing.T) {
 		}
 		require.Error(t, err, origin)
 		require.Equal(t, http.StatusForbidden, res.StatusCode, origin)
+	}
+}
+
+// Admission is asked for last: a request that the library refuses, such as one of a page of
+// another origin, must not cost the consumer the connection that it has. One that is not
+// admitted is left to be answered.
+func TestAdmissionIsAskedForLast(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := openWebSocket(w, r, nil, time.Second, func() error { asked++; return errCut })
+		if errors.Is(err, errCut) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer s.Close()
+	_, res, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}}) //nolint:bodyclose // the library has read the answer
+	require.Error(t, err)
+	require.Equal(t, http.StatusForbidden, res.StatusCode)
+	require.Zero(t, asked)
+	_, res, err = websocket.Dial(t.Context(), s.URL, nil) //nolint:bodyclose // the library has read the answer
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	require.Equal(t, 1, asked)
+	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	for _, name := range []string{"Upgrade", "Sec-Websocket-Accept", "Content-Type"} {
+		require.Empty(t, res.Header.Get(name), name)
 	}
 }
 

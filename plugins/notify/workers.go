@@ -8,7 +8,7 @@ import (
 )
 
 // stopWorker stops the worker of an entry in the background, and then unlocks the
-// subscription; d.mu is held.
+// subscription if it was deleted; d.mu is held.
 func (d *dispatcher) stopWorker(id string, en *entry) {
 	w := en.worker
 	if w == nil {
@@ -19,12 +19,18 @@ func (d *dispatcher) stopWorker(id string, en *entry) {
 	w.halt() // at once: as soon as there is a new lease it would trust a lock that is lost
 	go func() {
 		w.stop()
-		d.unlock(id)
+		d.mu.Lock()
+		deleted := d.entries[id] != en
+		d.mu.Unlock()
+		if deleted { // else the lock is gone, or was taken anew for the next worker
+			d.unlock(id)
+		}
 		d.mu.Lock()
 		if d.stopping[id] == w {
 			delete(d.stopping, id)
 		}
 		d.mu.Unlock()
+		d.lease.wakeUp()
 	}()
 }
 
@@ -47,7 +53,6 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	w.test(&en.testsLeft)
 	if en.stream != nil {
 		w.connect(en.stream)
-		en.served = true
 	}
 	if d.seen < c.Needs() {
 		d.lagging[w] = c.Needs()
@@ -60,12 +65,19 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 }
 
 // workerEnded has the subscription locked anew if its worker ended by itself, because
-// somebody else wrote its cursor.
+// somebody else wrote its cursor. Where the consumer is connected the lock is kept: either that
+// was a sender from before, or the watch shows presently that the lock is gone.
 func (d *dispatcher) workerEnded(id string, w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if en := d.entries[id]; en != nil && en.worker == w {
 		en.worker = nil
+		if en.stream != nil {
+			now, _ := d.now()
+			en.tryAt = now + contestedPause
+			d.lease.wakeUp()
+			return
+		}
 		en.tryAt = d.jittered(newJitter)
 		if !d.alone {
 			go d.unlock(id)
