@@ -58,6 +58,10 @@ var table = []row{
 	{dir: "plugins/appsupport/rules", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules/*"}), outside: slices.Concat(logMetrics, []string{"golang.org/x/net/idna"})},
 	{dir: "plugins/appsupport/rules/rfc2136", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules"}), outside: []string{"github.com/miekg/dns"}},
 	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}}, // files of keys and certificates, read again when they change
+	{dir: "plugins/edgegallery", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/*"}), outside: logMetrics},
+	{dir: "plugins/edgegallery/kong", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/pin"}), outside: logMetrics},
+	{dir: "plugins/edgegallery/mepauth", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/pin"}), outside: logMetrics},
+	{dir: "plugins/edgegallery/pin"},
 	{dir: "plugins/notify", project: forPlugins, outside: slices.Concat(logMetrics, []string{"github.com/coder/websocket"})},
 	{dir: "plugins/failpoint"},
 	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},
