@@ -23,9 +23,12 @@ const (
 	RegistryWriting
 	// Administrating routes are for admins.
 	Administrating
+	// Mm5 routes are for the components of an edge platform, which prove nothing: they are known
+	// by where their requests arrive. Applications may use none.
+	Mm5
 )
 
-var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating"}
+var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating", "mm5"}
 
 // String is its name in logs and documents.
 func (a Access) String() string {

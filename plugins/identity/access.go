@@ -28,6 +28,8 @@ func (d *door) Allow(r *http.Request, _ string, a server.Access, app string) err
 	switch {
 	case a == 0: // somebody forgot to say who may use it
 		return server.ErrRole
+	case a == server.Mm5: // nobody is known yet to be of the platform
+		return server.ErrRole
 	case !d.on || a == server.Open:
 		return nil
 	}

@@ -39,6 +39,7 @@ func TestWhoMayUseWhat(t *testing.T) {
 		server.RegistryReading: {"hostless", "reader", "registry", "admin"},
 		server.RegistryWriting: {"registry", "admin"},
 		server.Administrating:  {"admin"},
+		server.Mm5:             {},
 		0:                      {},
 		99:                     {},
 	} {
