@@ -35,6 +35,7 @@ type Base interface {
 	Applications
 	Credentials
 	RuleStore
+	GatewayStore
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new

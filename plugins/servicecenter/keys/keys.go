@@ -34,6 +34,7 @@ const (
 	AppPrefix        = "/mep/app/"
 	CredentialPrefix = "/mep/crd/"
 	RulesPrefix      = "/mep/rul/"
+	GatewayPrefix    = "/mep/gwy/"
 	// What concerns terminations stands beside the outbox and the subscriptions, and not among
 	// them: a release that knows of changes of services only would take an event of the first
 	// for damage and erase it, and send to the second what it did not ask for.
@@ -52,6 +53,7 @@ const (
 	AppsEnd        = "/mep/app0" // from AppPrefix on
 	CredentialsEnd = "/mep/crd0" // from CredentialPrefix on
 	RulesEnd       = "/mep/rul0" // from RulesPrefix on
+	GatewayEnd     = "/mep/gwy0" // from GatewayPrefix on
 )
 
 // NewID makes a serInstanceId: 64 lower-case hex characters, of which the first

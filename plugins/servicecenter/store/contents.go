@@ -47,6 +47,8 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 		_, _, ok = decodeCredential(kv)
 	case strings.HasPrefix(key, keys.RulesPrefix) && key != keys.RuleNames:
 		_, _, ok = decodeRules(kv)
+	case strings.HasPrefix(key, keys.GatewayPrefix):
+		_, _, ok = decodeGatewayEntries(kv)
 	case strings.HasPrefix(key, keys.InstancePrefix):
 		c.Instances++
 	case strings.HasPrefix(key, keys.ServicePrefix):
