@@ -143,7 +143,7 @@ var mutants = []mutant{
 		old: ` && t.Kind != heartbeat.Expire ||`, new: ` ||`,
 		pkg: kept, run: "TestAnExtendedLease"},
 	{name: "one record of another schema is used", file: kept + "/record.go",
-		old: `r.Schema != heartbeat.Schema ||`, new: ``,
+		old: `r.Schema != want ||`, new: ``,
 		pkg: kept, run: "TestOneBadRecord"},
 	{name: "what a new leader extended counts as heard", file: reach + "/term.go",
 		old: `age < 0 || now.Sub(since) < age+termSlack`, new: `age < 0 || now.Sub(since) < 0`,

@@ -23,6 +23,10 @@ const Tenant = "default/default"
 // IDLength is how many lower-case hex characters a serviceId or instanceId of ours has.
 const IDLength = 32
 
+// importedLength is how many an instanceId has that EdgeGallery's server made. Its serInstanceIds
+// are two of that length.
+const importedLength = 16
+
 // Our own keys, which no cache of service-center holds and none of its clients can write.
 const (
 	RecordPrefix     = "/mep/rec/"
@@ -67,14 +71,27 @@ func NewID(serviceID string) (heartbeat.ID, error) {
 	return heartbeat.ID(serviceID + hex.EncodeToString(b[:])), nil
 }
 
-// Split parts an id into serviceId and instanceId; ok is false for what cannot be
-// an id of ours.
+// Split parts an id into serviceId and instanceId; ok is false for what cannot be an id of
+// ours. An id that EdgeGallery's server made is half as long. Its first half names no
+// microservice of ours: Record.Place says where such an instance stands, from the beginning.
 func Split(id heartbeat.ID) (serviceID, instanceID string, ok bool) {
-	if len(id) != 2*IDLength || strings.Trim(string(id), "0123456789abcdef") != "" {
+	at := 0
+	switch len(id) {
+	case 2 * IDLength, IDLength:
+		at = len(id) / 2
+	case IDLength + importedLength: // Instance.ID of an imported one: a projection whose record is gone
+		at = IDLength
+	}
+	if at == 0 || strings.Trim(string(id), hexDigits) != "" {
 		return "", "", false
 	}
-	return string(id[:IDLength]), string(id[IDLength:]), true
+	return string(id[:at]), string(id[at:]), true
 }
+
+// Imported says whether an id has the form of EdgeGallery's: its record says where it stands.
+func Imported(id heartbeat.ID) bool { return len(id) == 2*importedLength }
+
+const hexDigits = "0123456789abcdef"
 
 // Record is the key of a record.
 func Record(id heartbeat.ID) string { return RecordPrefix + string(id) }
@@ -120,7 +137,7 @@ func ParseInstance(key string) (Instance, bool) {
 	}
 	i := Instance{service, instance}
 	_, _, ok = Split(i.ID())
-	return i, ok && len(service) == IDLength
+	return i, ok && len(service) == IDLength && instance != ""
 }
 
 // ServiceIDOf is the serviceId of a microservice of ours: all instances of one application,

@@ -36,12 +36,29 @@ func TestAnInstanceIsFoundByItsIDAndByItsKey(t *testing.T) {
 func TestKeysOfOthersAreNotTakenForOurs(t *testing.T) {
 	half := strings.Repeat("a", IDLength)
 	for _, key := range []string{"", InstancePrefix, InstancePrefix + half, InstancePrefix + half + "/mep-0123456789abcdef", InstancePrefix + half[1:] + "/" + half + "a",
-		InstancePrefix + half + "/" + half + "/" + half, InstancePrefix + strings.ToUpper(half) + "/" + half} {
+		InstancePrefix + half + "/" + half + "/" + half, InstancePrefix + strings.ToUpper(half) + "/" + half, InstancePrefix + half + "/",
+		InstancePrefix + half[:16] + "/" + half, InstancePrefix + half[:16] + "/" + half[:16], InstancePrefix + half + "/" + half[:15]} {
 		_, ok := ParseInstance(key)
 		require.False(t, ok, key)
 	}
-	for _, id := range []heartbeat.ID{"", heartbeat.ID(half), heartbeat.ID(half + half + "a"), heartbeat.ID(half + strings.Repeat("g", IDLength))} {
+	for _, id := range []heartbeat.ID{"", heartbeat.ID(half[1:]), heartbeat.ID(half + "a"), heartbeat.ID(half + half + "a"), heartbeat.ID(half[:16]), heartbeat.ID(strings.Repeat("G", 32)), heartbeat.ID(half + strings.Repeat("g", IDLength))} {
 		_, _, ok := Split(id)
 		require.False(t, ok, id)
 	}
+}
+
+// An id that EdgeGallery's server made is found as one of ours that was renamed: its record
+// says where it stands.
+func TestAnIDOfEdgeGallerysIsFoundWhereItsRecordSays(t *testing.T) {
+	id, place := heartbeat.ID("7f544fe84ec5a7e79354d9f712345678"), strings.Repeat("c", IDLength)
+	require.True(t, Imported(id))
+	require.False(t, Imported(id+id))
+	at := InstanceOf(id, place)
+	require.Equal(t, Instance{ServiceID: place, InstanceID: "9354d9f712345678"}, at)
+	got, ok := ParseInstance(at.Key())
+	require.True(t, ok)
+	require.Equal(t, at, got)
+	// A projection whose record is gone is erased by that name.
+	require.Equal(t, at, InstanceOf(at.ID(), ""))
+	require.False(t, Imported(at.ID()))
 }

@@ -40,6 +40,7 @@ type storedRecord struct {
 // encodeRecord is a record as it is stored. What a later release wrote into it stays.
 func encodeRecord(r *heartbeat.Record) (string, error) {
 	v := storedRecord(*r)
+	v.Schema = recordSchema(r.ID)
 	v.Attributes = unescaped(r.Attributes)
 	text, err := encode(&v)
 	return withMembers(text, r.Extra), err
@@ -53,8 +54,21 @@ func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
 	}
 	v.Extra, v.Attributes = extra, canonical(v.Attributes)
 	r := heartbeat.Record(v)
-	if r.Schema != heartbeat.Schema || keys.Record(r.ID) != string(kv.Key) {
-		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, heartbeat.Schema)
+	if want := recordSchema(r.ID); r.Schema != want || keys.Record(r.ID) != string(kv.Key) {
+		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, want)
 	}
+	r.Schema = heartbeat.Schema
 	return r, nil
+}
+
+// importedSchema is the schema of records with an id of EdgeGallery's form. A release that
+// does not know the form would find no instance by it, and put one where none belongs. It
+// cannot read this schema, and therefore leaves record and instance alone.
+const importedSchema = 2
+
+func recordSchema(id heartbeat.ID) int {
+	if keys.Imported(id) {
+		return importedSchema
+	}
+	return heartbeat.Schema
 }

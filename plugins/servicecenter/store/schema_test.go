@@ -25,6 +25,8 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
 	record := heartbeat.Record{Schema: 1, ID: id, Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Suspended, Seq: 3, Proposed: -1,
 		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4}
+	imported := heartbeat.Record{Schema: 2, ID: id[:32], Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Active, Seq: 1, Proposed: 60,
+		Interval: 60, Window: 120, Lease: 7, RegisteredAt: 1, ChangedAt: 2, LastBeat: 4}
 	asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://a/"}
 	app := mp1.AppInfo{AppName: "n", AppInstanceID: "app"}
 	for _, c := range []struct {
@@ -36,6 +38,8 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	}{
 		{"/mep/rec/" + string(id), storedRecord(record), `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
+		{"/mep/rec/" + string(imported.ID), storedRecord(imported), `{"Schema":2,"ID":"` + string(imported.ID) + `","Owner":"app","Attributes":"{}","Place":"p","State":1,"Seq":1,"Proposed":60,"Interval":60,"Previous":0,"Window":120,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":0,"LastBeat":4}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); r.Schema = 2; return r, err == nil }, imported},
 		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
 		{"/mep/sub/s", subscription{Schema: 2, Owner: "app", Since: 5, Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, WebsockNotifConfig: &mp1.WebsockNotifConfig{RequestWebsocketURI: true}}},
@@ -70,6 +74,24 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		got, ok := c.read(&mvccpb.KeyValue{Key: []byte(c.key), Value: []byte(c.golden)})
 		require.True(t, ok, c.key)
 		require.Equal(t, c.want, got)
+	}
+}
+
+// A release that does not know ids of EdgeGallery's form finds no instance by them, and would
+// put one where none belongs: it cannot read their records.
+func TestARecordWithAnIDOfEdgeGallerysIsUnreadableToEarlierReleases(t *testing.T) {
+	for _, id := range []heartbeat.ID{"0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210"} {
+		text, err := encodeRecord(&heartbeat.Record{Schema: heartbeat.Schema, ID: id, State: heartbeat.Active})
+		require.NoError(t, err)
+		require.Equal(t, len(id) == 32, strings.HasPrefix(text, `{"Schema":2,`))
+		for _, schema := range []int{1, 2} {
+			other := `{"Schema":` + strconv.Itoa(schema) + text[len(`{"Schema":1`):]
+			r, err := decodeRecord(&mvccpb.KeyValue{Key: []byte("/mep/rec/" + id), Value: []byte(other)})
+			require.Equal(t, other == text, err == nil)
+			if err == nil {
+				require.Equal(t, heartbeat.Schema, r.Schema, "the engine has one")
+			}
+		}
 	}
 }
 
