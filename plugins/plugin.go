@@ -36,6 +36,7 @@ type Base interface {
 	Credentials
 	RuleStore
 	GatewayStore
+	DeploymentStore
 	// NewID chooses the id of an instance about to be registered.
 	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new
@@ -110,8 +111,10 @@ type Host struct {
 	Admitted      func(ctx context.Context, app string) (bool, error)
 	Registrations server.Registrations
 	// Rules are the rules of applications, from the rules plugin; nil without it.
-	Rules  server.Rules
-	Timing server.Timing // from the appsupport plugin
+	Rules server.Rules
+	// RuleDefiner is who defines them, from the same.
+	RuleDefiner RuleDefiner
+	Timing      server.Timing // from the appsupport plugin
 	// Ready says whether all lists are loaded and the store was reached. Each plugin with
 	// a list replaces it by a function that asks the one before too.
 	Ready func() bool

@@ -150,12 +150,9 @@ func (k *keeper) save(ctx context.Context, now, next *plugins.Rules) (heartbeat.
 // Define replaces all rules of an application by a definition. A rule whose definition is the
 // same as before stays as the application has changed it.
 func (k *keeper) Define(ctx context.Context, app string, s mp1.RuleSet) (plugins.Rules, error) {
-	for i := range s.DNSRules {
-		name, err := domainName(s.DNSRules[i].DomainName, k.zone)
-		if bad, is := errors.AsType[*mp1.Invalid](err); is {
-			return plugins.Rules{}, &mp1.Invalid{Attribute: fmt.Sprintf("dnsRules[%d].%s", i, bad.Attribute), Rule: bad.Rule}
-		}
-		s.DNSRules[i].DomainName = name
+	s, err := k.named(s)
+	if err != nil {
+		return plugins.Rules{}, err
 	}
 	r, err := k.update(ctx, app, func(now plugins.Rules) (plugins.Rules, error) {
 		if now.At == 0 && k.count() >= maxApplications {

@@ -86,7 +86,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	}
 	lists := h.Ready
 	h.Ready = func() bool { return k.loaded.Load() && lists() }
-	h.Rules = k
+	h.Rules, h.RuleDefiner = k, k
 	h.AddOwned(owned{k})
 	h.Go(func(ctx context.Context) {
 		h.Base.FollowRules(ctx, k, func(reason string, err error) {

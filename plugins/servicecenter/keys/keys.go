@@ -39,6 +39,7 @@ const (
 	CredentialPrefix = "/mep/crd/"
 	RulesPrefix      = "/mep/rul/"
 	GatewayPrefix    = "/mep/gwy/"
+	DeploymentPrefix = "/mep/dep/"
 	// What concerns terminations stands beside the outbox and the subscriptions, and not among
 	// them: a release that knows of changes of services only would take an event of the first
 	// for damage and erase it, and send to the second what it did not ask for.
@@ -58,6 +59,7 @@ const (
 	CredentialsEnd = "/mep/crd0" // from CredentialPrefix on
 	RulesEnd       = "/mep/rul0" // from RulesPrefix on
 	GatewayEnd     = "/mep/gwy0" // from GatewayPrefix on
+	DeploymentsEnd = "/mep/dep0" // from DeploymentPrefix on
 )
 
 // NewID makes a serInstanceId: 64 lower-case hex characters, of which the first

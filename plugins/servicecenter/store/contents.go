@@ -49,6 +49,8 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 		_, _, ok = decodeRules(kv)
 	case strings.HasPrefix(key, keys.GatewayPrefix):
 		_, _, ok = decodeGatewayEntries(kv)
+	case strings.HasPrefix(key, keys.DeploymentPrefix):
+		_, _, ok = decodeDeployment(kv)
 	case strings.HasPrefix(key, keys.InstancePrefix):
 		c.Instances++
 	case strings.HasPrefix(key, keys.ServicePrefix):
