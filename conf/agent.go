@@ -48,10 +48,10 @@ type IdentityKind string
 
 // The kinds of identity.
 const (
-	Anonymous   IdentityKind = "none"        // there are no tokens
-	TokenFile   IdentityKind = "tokenFile"   // a file that another program keeps fresh
-	OAuth2      IdentityKind = "oauth2"      // client credentials (RFC 6749 §4.4)
-	EdgeGallery IdentityKind = "edgegallery" // a token request signed with an access key
+	Anonymous IdentityKind = "none"        // there are no tokens
+	TokenFile IdentityKind = "tokenFile"   // a file that another program keeps fresh
+	OAuth2    IdentityKind = "oauth2"      // client credentials (RFC 6749 §4.4)
+	AccessKey IdentityKind = "edgegallery" // a token request signed with an access key
 )
 
 // Identity is how the agent proves who it is. Each secret is given either itself or by a
@@ -64,7 +64,7 @@ type Identity struct {
 	ClientSecret     Secret
 	ClientSecretFile string
 	Scopes           []string
-	AccessKey        Secret // of EdgeGallery
+	AccessKey        Secret // of kind AccessKey
 	AccessKeyFile    string
 	SecretKey        Secret
 	SecretKeyFile    string
@@ -124,7 +124,7 @@ func agentSettings(a *Agent) []setting {
 		{"application.stateFile", "", &a.Application.StateFile},
 		{"application.confirmReady", "", &a.Application.ConfirmReady},
 		{"application.onTermination", "", oneOf(&a.Application.OnTermination, "ignore", "confirm")},
-		{"identity.kind", "", oneOf(&a.Identity.Kind, Anonymous, TokenFile, OAuth2, EdgeGallery)},
+		{"identity.kind", "", oneOf(&a.Identity.Kind, Anonymous, TokenFile, OAuth2, AccessKey)},
 		{"identity.tokenFile", "", &a.Identity.TokenFile},
 		{"identity.tokenURL", "", &a.Identity.TokenURL},
 		{"identity.clientId", "", &a.Identity.ClientID},

@@ -44,7 +44,7 @@ func readEdgeGalleryEnvironment(environ []string) (e edgeGalleryEnvironment) {
 	e.set("identity.secretKey", "SK", env["SK"])
 	for _, name := range []string{"SK", "AK"} {
 		if env[name] != "" {
-			e.set("identity.kind", name, string(EdgeGallery))
+			e.set("identity.kind", name, string(AccessKey))
 		}
 	}
 	scheme := e.platform(env)

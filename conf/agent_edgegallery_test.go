@@ -24,7 +24,7 @@ func TestEdgeGallerysEnvironmentIsRead(t *testing.T) {
 		"conf/app_instance_info.yaml:3: serAvailabilityNotificationSubscriptions: is not used, as by EdgeGallery's agent: an application subscribes itself",
 	}, strings.Split(c.Warnings.Error(), "\n"))
 	assert.Equal(t, Platform{Endpoints: []string{"https://10.1.2.3:8443"}, Prefix: "/mep", Timeout: 5 * time.Second, ServerName: "mep.example"}, c.Platform)
-	assert.Equal(t, Identity{Kind: EdgeGallery, AccessKey: "ak", SecretKey: secret}, c.Identity)
+	assert.Equal(t, Identity{Kind: AccessKey, AccessKey: "ak", SecretKey: secret}, c.Identity)
 	assert.Equal(t, Local{"127.0.0.1:8080", true}, c.Local)
 	assert.JSONEq(t, `{"serName":"s","version":"1.0","state":"ACTIVE","serializer":"JSON","consumedLocalOnly":false,"transportInfo":{"id":"","name":"REST",
 		"type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"alternative":{}},"security":{}}}`, string(c.Services[0].Info))
@@ -51,7 +51,7 @@ func TestEdgeGallerysVariablesWinOverTheFile(t *testing.T) {
 	assert.Equal(t, "of-the-environment", c.Application.ID)
 	assert.Equal(t, []string{"http://mep-api-gw.mep:8000"}, c.Platform.Endpoints)
 	assert.Equal(t, "/mep", c.Platform.Prefix)
-	assert.Equal(t, EdgeGallery, c.Identity.Kind)
+	assert.Equal(t, AccessKey, c.Identity.Kind)
 	assert.Equal(t, Local{"127.0.0.1:7", true}, c.Local, "the file says where, the environment only that")
 	assert.NotContains(t, c.Warnings.Error(), "is not read")
 	require.NoError(t, os.Mkdir("conf", 0o700))

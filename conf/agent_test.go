@@ -98,7 +98,7 @@ services:
 	assert.Equal(t, secret, c.Identity.ClientSecret.Reveal())
 	for text, want := range map[string]Identity{
 		"{kind: tokenFile, tokenFile: t}":                                         {Kind: TokenFile, TokenFile: "t"},
-		"{kind: edgegallery, accessKeyFile: ak, secretKeyFile: sk}":               {Kind: EdgeGallery, AccessKeyFile: "ak", SecretKeyFile: "sk"},
+		"{kind: edgegallery, accessKeyFile: ak, secretKeyFile: sk}":               {Kind: AccessKey, AccessKeyFile: "ak", SecretKeyFile: "sk"},
 		"{kind: oauth2, tokenURL: 'http://t', clientId: me, clientSecretFile: s}": {Kind: OAuth2, TokenURL: "http://t", ClientID: "me", ClientSecretFile: "s"},
 	} {
 		c, err := loadAgent(fromYAML(twoOK+"identity: "+text+"\n"), acceptAll)
@@ -177,11 +177,11 @@ func TestSecretsComeOnceAndFromWhereTheyAreKept(t *testing.T) {
 		want    Identity
 		warning string
 	}{
-		{[]string{"MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_SECRET_KEY=" + secret}, Identity{Kind: EdgeGallery, AccessKey: secret, SecretKey: secret},
+		{[]string{"MEP_IDENTITY_ACCESS_KEY=" + secret, "MEP_IDENTITY_SECRET_KEY=" + secret}, Identity{Kind: AccessKey, AccessKey: secret, SecretKey: secret},
 			"m.yaml:4: identity.accessKeyFile: is not used beside MEP_IDENTITY_ACCESS_KEY"},
-		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret}, Identity{Kind: EdgeGallery, AccessKey: secret, SecretKey: secret},
+		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret}, Identity{Kind: AccessKey, AccessKey: secret, SecretKey: secret},
 			"m.yaml:4: identity.accessKeyFile: is not used beside AK"},
-		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret, "MEP_IDENTITY_ACCESS_KEY_FILE=f"}, Identity{Kind: EdgeGallery, AccessKeyFile: "f", SecretKey: secret},
+		{[]string{"APPINSTID=a", "AK=" + secret, "SK=" + secret, "MEP_IDENTITY_ACCESS_KEY_FILE=f"}, Identity{Kind: AccessKey, AccessKeyFile: "f", SecretKey: secret},
 			"AK: identity.accessKey: is not used beside MEP_IDENTITY_ACCESS_KEY_FILE"},
 	} {
 		src := fromYAML(doc)

@@ -31,10 +31,10 @@ func (k agentChecker) identityUnused() {
 		{"identity.clientSecret", OAuth2, i.ClientSecret != ""},
 		{"identity.clientSecretFile", OAuth2, i.ClientSecretFile != ""},
 		{"identity.scopes", OAuth2, len(i.Scopes) > 0},
-		{"identity.accessKey", EdgeGallery, i.AccessKey != ""},
-		{"identity.accessKeyFile", EdgeGallery, i.AccessKeyFile != ""},
-		{"identity.secretKey", EdgeGallery, i.SecretKey != ""},
-		{"identity.secretKeyFile", EdgeGallery, i.SecretKeyFile != ""},
+		{"identity.accessKey", AccessKey, i.AccessKey != ""},
+		{"identity.accessKeyFile", AccessKey, i.AccessKeyFile != ""},
+		{"identity.secretKey", AccessKey, i.SecretKey != ""},
+		{"identity.secretKeyFile", AccessKey, i.SecretKeyFile != ""},
 	} {
 		if s.given && s.of != i.Kind {
 			k.unused(s.path, "identity.kind", fmt.Sprintf("is of no use for identity.kind %s%s; it belongs to %s", i.Kind, k.written("identity.kind"), s.of))

@@ -153,7 +153,7 @@ func (k agentChecker) identity() {
 		if i.TokenURL != "" && !agentEndpoint(i.TokenURL) {
 			k.fault("identity.tokenURL", "must be an http:// or https:// URL without user or query")
 		}
-	case EdgeGallery:
+	case AccessKey:
 		secret("identity.accessKey", &i.AccessKey, &i.AccessKeyFile)
 		secret("identity.secretKey", &i.SecretKey, &i.SecretKeyFile)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Identity     Identities
 	Audit        Audit
 	Compat       Compat
+	EdgeGallery  EdgeGallery
 
 	// Derived follows from the rest; no key sets it.
 	Derived Derived

@@ -30,7 +30,7 @@ type choice struct {
 
 // settings lists every key there is, in the order of the shipped file.
 func settings(c *Config) []setting {
-	return []setting{
+	return append([]setting{
 		{"server.listen", "listen", &c.Server.Listen},
 		{"server.insecure", "insecure", &c.Server.Insecure},
 		{"server.advertise", "", &c.Server.Advertise},
@@ -105,7 +105,7 @@ func settings(c *Config) []setting {
 		{"limits.connections", "", &c.Limits.Connections},
 		{"audit.file", "", &c.Audit.File},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
-	}
+	}, edgeGallerySettings(&c.EdgeGallery)...)
 }
 
 func oneOf[T ~string](p *T, of ...T) *choice {

@@ -52,6 +52,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.timing()
 	k.limits()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
+	k.edgeGallery()
 }
 
 func (k checker) fault(path, format string, args ...any) {

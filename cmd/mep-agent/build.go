@@ -67,7 +67,7 @@ func newTokenSource(c conf.Agent, platform http.RoundTripper) (agent.TokenSource
 		return agent.OAuth2(agent.OAuth2Client{TokenURL: i.TokenURL, ClientID: i.ClientID, Scopes: i.Scopes,
 			Secret: readSecret(i.ClientSecret, i.ClientSecretFile), Transport: own,
 			Explain: func(err error) error { return explainToken(err, i.TokenURL) }}), nil
-	case conf.EdgeGallery:
+	case conf.AccessKey:
 		return agent.EdgeGallery(agent.AccessKey{Endpoints: c.Platform.Endpoints, Transport: platform,
 			Access: readSecret(i.AccessKey, i.AccessKeyFile), Secret: readSecret(i.SecretKey, i.SecretKeyFile)}), nil
 	}
