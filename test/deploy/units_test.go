@@ -114,6 +114,7 @@ type (
 	}
 	container struct {
 		Name, Image   string
+		PullPolicy    string `yaml:"imagePullPolicy"`
 		Command, Args []string
 		Env           []variable
 		RestartPolicy string `yaml:"restartPolicy"`
@@ -141,11 +142,13 @@ type (
 	podSpec struct {
 		Grace           int   `yaml:"terminationGracePeriodSeconds"`
 		ServiceLinks    *bool `yaml:"enableServiceLinks"`
+		AccountToken    *bool `yaml:"automountServiceAccountToken"`
 		SecurityContext struct {
-			RunAsNonRoot bool `yaml:"runAsNonRoot"`
-			RunAsUser    int  `yaml:"runAsUser"`
-			RunAsGroup   int  `yaml:"runAsGroup"`
-			FSGroup      int  `yaml:"fsGroup"`
+			RunAsNonRoot bool                  `yaml:"runAsNonRoot"`
+			RunAsUser    int                   `yaml:"runAsUser"`
+			RunAsGroup   int                   `yaml:"runAsGroup"`
+			FSGroup      int                   `yaml:"fsGroup"`
+			Seccomp      struct{ Type string } `yaml:"seccompProfile"`
 		} `yaml:"securityContext"`
 		InitContainers []container `yaml:"initContainers"`
 		Containers     []container
