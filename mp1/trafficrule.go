@@ -142,6 +142,7 @@ func stringOf(v any) string {
 // the action has. The URI says which rule is meant, whatever id the body has: the suites of ETSI
 // send another and want 200 (TC_MEC_SRV_TRAF_003_OK).
 func (u TrafficRuleUpdate) Applied(to TrafficRule) (TrafficRule, error) {
+	was := to
 	if u.FilterType != "" {
 		to.FilterType = u.FilterType
 	}
@@ -159,6 +160,9 @@ func (u TrafficRuleUpdate) Applied(to TrafficRule) (TrafficRule, error) {
 	}
 	if u.State != "" {
 		to.State = u.State
+	}
+	if to.Action == was.Action && u.DstInterface == nil { // as they were defined, which may be too few (DecodeAppDConfiguration)
+		return to, nil
 	}
 	return to, to.checkInterfaces("dstInterface")
 }
@@ -180,6 +184,14 @@ func (r *TrafficRule) checkInterfaces(path string) error {
 // completeTrafficRule is the rule that a definition says, all of whose mandatory members must be
 // there. state may be absent: the rule waits for its application to activate it.
 func completeTrafficRule(o object) (r TrafficRule, err error) {
+	if r, err = wholeTrafficRule(o); err != nil {
+		return r, err
+	}
+	return r, r.checkInterfaces(o.pathTo("dstInterface"))
+}
+
+// wholeTrafficRule is completeTrafficRule, however many interfaces there are.
+func wholeTrafficRule(o object) (r TrafficRule, err error) {
 	u, err := decodeTrafficRule(o)
 	if err != nil {
 		return r, err
@@ -198,5 +210,5 @@ func completeTrafficRule(o object) (r TrafficRule, err error) {
 	if r.State == "" {
 		r.State = RuleInactive
 	}
-	return r, r.checkInterfaces(o.pathTo("dstInterface"))
+	return r, nil
 }
