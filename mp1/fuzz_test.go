@@ -103,7 +103,13 @@ func FuzzParseQuery(f *testing.F) {
 	f.Add("ser_name=a&is_local=true")
 	f.Add("ser_instance_id=%ff&ser_instance_id=+&scope_of_locality=ZONE&consumed_local_only=false")
 	f.Add("%zz;&==")
+	f.Add("instance_id=a&ser_name=")
 	f.Fuzz(func(t *testing.T, raw string) {
+		if strict, err := ParseQuery(raw); err == nil {
+			if lenient, err := ParseQuery(CompleteQuery(raw)); err != nil || !reflect.DeepEqual(strict, lenient) {
+				t.Fatalf("%q means %v, and for EdgeGallery's clients %v, %v", raw, strict, lenient, err)
+			}
+		}
 		filter, err := ParseQuery(raw)
 		var bad *Invalid
 		if err != nil {

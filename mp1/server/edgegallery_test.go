@@ -36,3 +36,55 @@ func TestDescriptionsAreCompletedOnlyUnderCompat(t *testing.T) {
 		}
 	}
 }
+
+// ask answers one request by all routes, over a registry with one service.
+func askAll(o Options, r *http.Request) *httptest.ResponseRecorder {
+	m := http.NewServeMux()
+	d := newFakeRegistry()
+	d.svc.EdgeGallery, d.found = o.EdgeGallery, []*Service{d.svc}
+	o.RetryAfter, o.Subscriptions = 3, &fakeSubscriptions{}
+	for _, route := range Routes(d, o) {
+		m.Handle(route.Pattern, route.Handler)
+	}
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, r)
+	return w
+}
+
+// EdgeGallery's clients are answered as they are used to, and nobody else is: shapes, the type
+// of the content, and parameters.
+func TestAnswersAreExtendedOnlyUnderCompat(t *testing.T) {
+	for path, want := range map[string]string{
+		mp1.Base + "/services":                 `"appInstanceId":"app"`,
+		mp1.Base + "/services/id1":             `"serCategory":{"href":"","id":"","name":"","version":""}`,
+		servicePath:                            `"livenessInterval":5`,
+		mp1.Base + "/services?instance_id=id1": `"appInstanceId":"app"`,
+		mp1.Base + "/transports":               `"tokenEndpoint":"/mep/token"`,
+	} {
+		compat := askAll(Options{EdgeGallery: true}, httptest.NewRequest("GET", path, nil))
+		require.Equal(t, 200, compat.Code, "%s: %s", path, compat.Body)
+		require.Contains(t, compat.Body.String(), want, path)
+		require.Equal(t, "application/json; charset=UTF-8", compat.Header().Get("Content-Type"), path)
+		plain := askAll(Options{}, httptest.NewRequest("GET", path, nil))
+		require.NotContains(t, plain.Body.String(), "tokenEndpoint", path)
+		require.NotContains(t, plain.Body.String(), `"appInstanceId"`, path)
+		require.NotContains(t, plain.Body.String(), "serCategory", path)
+		if plain.Code == 200 {
+			require.Equal(t, "application/json", plain.Header().Get("Content-Type"), path)
+			continue
+		}
+		require.Contains(t, path, "instance_id")
+		require.Equal(t, 400, plain.Code, path)
+	}
+}
+
+// EdgeGallery's POST of a subscription tells the id as a member of its own.
+func TestSubscriptionsTellTheirIDOnlyUnderCompat(t *testing.T) {
+	const body = `{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://192.0.2.1/cb"}`
+	for _, compat := range []bool{false, true} {
+		w := askAll(Options{EdgeGallery: compat}, httptest.NewRequest("POST", mp1.Base+"/applications/app/subscriptions", strings.NewReader(body)))
+		require.Equal(t, 201, w.Code, w.Body)
+		require.Equal(t, compat, strings.Contains(w.Body.String(), `"subscriptionId":"`), w.Body)
+		require.Contains(t, w.Body.String(), `"_links":{"self":{"href":"`+mp1.Base)
+	}
+}

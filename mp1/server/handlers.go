@@ -9,10 +9,21 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
+// The types of JSON in answers. RFC 8259 has no charset; EdgeGallery's platform says it, and
+// older HTTP libraries of its applications guess another one where none is said.
+const (
+	jsonType            = "application/json"
+	edgeGalleryJSONType = "application/json; charset=UTF-8"
+)
+
 // writeJSON answers with a JSON body.
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
+func (s *api) writeJSON(w http.ResponseWriter, status int, body []byte) {
+	writeAs(w, s.jsonType, status, body)
+}
+
+func writeAs(w http.ResponseWriter, kind string, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	setSecurityHeaders(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
@@ -20,7 +31,9 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 
 // WriteJSON is how the handlers of this package answer with JSON, for those who serve other
 // resources. v is plain data.
-func WriteJSON(w http.ResponseWriter, status int, v any) { writeJSON(w, status, encodeJSON(v)) }
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	writeAs(w, jsonType, status, encodeJSON(v))
+}
 
 // encodeJSON is v as JSON and a line feed.
 func encodeJSON(v any) []byte {
@@ -35,12 +48,20 @@ func encodeJSON(v any) []byte {
 func (s *api) writeService(w http.ResponseWriter, status int, svc *Service, prefix string) {
 	rep := svc.represent(prefix)
 	w.Header().Set("ETag", rep.etag)
-	writeJSON(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
+	s.writeJSON(w, status, append(rep.body[:len(rep.body):len(rep.body)], '\n'))
+}
+
+// parseQuery reads the query of a list of services.
+func (s *api) parseQuery(r *http.Request) (mp1.Filter, error) {
+	if s.options.EdgeGallery {
+		return mp1.ParseQuery(mp1.CompleteQuery(r.URL.RawQuery))
+	}
+	return mp1.ParseQuery(r.URL.RawQuery)
 }
 
 // discover lists the services that consumers see (§8.2.3.3.1).
 func (s *api) discover(w http.ResponseWriter, r *http.Request, t target) error {
-	f, err := mp1.ParseQuery(r.URL.RawQuery)
+	f, err := s.parseQuery(r)
 	if err != nil {
 		return err
 	}
@@ -53,7 +74,7 @@ func (s *api) discover(w http.ResponseWriter, r *http.Request, t target) error {
 
 // listOwnServices lists the services of an application (§8.2.6.3.1).
 func (s *api) listOwnServices(w http.ResponseWriter, r *http.Request, t target) error {
-	f, err := mp1.ParseQuery(r.URL.RawQuery)
+	f, err := s.parseQuery(r)
 	if err != nil {
 		return err
 	}
@@ -179,7 +200,7 @@ func serviceCondition(r *http.Request, prefix string) Condition {
 
 // getTransports lists the transports of the platform (§8.2.5.3.1).
 func (s *api) getTransports(w http.ResponseWriter, _ *http.Request, _ target) error {
-	writeJSON(w, http.StatusOK, s.transports)
+	s.writeJSON(w, http.StatusOK, s.transports)
 	return nil
 }
 
@@ -205,7 +226,7 @@ func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, t target) erro
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
+	s.writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	return nil
 }
 
@@ -227,7 +248,7 @@ func (s *api) beat(w http.ResponseWriter, r *http.Request, t target) error {
 	case err != nil:
 		return err
 	case changed:
-		writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
+		s.writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	default:
 		// This is the most frequent answer, so it has no headers that it does not need: no
 		// cache stores an answer to PATCH (RFC 9110 §9.2.3), and there is no type to guess.

@@ -56,10 +56,10 @@ func (s *api) registrationResources() []resource {
 }
 
 // writeRegistration answers with a registration and its ETag.
-func writeRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
+func (s *api) writeRegistration(w http.ResponseWriter, status int, info mp1.AppInfo) {
 	body := encodeJSON(info)
 	w.Header().Set("ETag", etagOf(body))
-	writeJSON(w, status, body)
+	s.writeJSON(w, status, body)
 }
 
 // registrationCondition is the condition of If-Match, or nil if it was not sent.
@@ -88,7 +88,7 @@ func (s *api) registerApplication(w http.ResponseWriter, r *http.Request, t targ
 		return err
 	}
 	w.Header().Set("Location", t.prefix+mp1.AppSupportBase+registrationsPattern+"/"+info.AppInstanceID)
-	writeRegistration(w, http.StatusCreated, info)
+	s.writeRegistration(w, http.StatusCreated, info)
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (s *api) getRegistration(w http.ResponseWriter, r *http.Request, t target) 
 	if err != nil {
 		return err
 	}
-	writeRegistration(w, http.StatusOK, info)
+	s.writeRegistration(w, http.StatusOK, info)
 	return nil
 }
 

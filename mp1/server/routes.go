@@ -19,7 +19,7 @@ type Options struct {
 
 	Subscriptions        Subscriptions // to changes of services; nil: there are no routes of them
 	NoEmptySubscriptions bool          // an empty list is answered with 404, which EdgeGallery's clients expect
-	EdgeGallery          bool          // descriptions are completed as EdgeGallery's platform takes them (mp1.CompleteRegistration)
+	EdgeGallery          bool          // requests are completed and answers extended for EdgeGallery's clients
 	Registrations        Registrations // nil: there are no routes of registrations of applications
 	Timing               Timing        // nil: there are no routes of the time
 	Rules                Rules         // nil: there are no routes of rules
@@ -113,6 +113,7 @@ type api struct {
 	registry   Registry
 	options    Options
 	transports []byte
+	jsonType   string // of answers without an error
 	readers    sharedLists
 }
 
@@ -121,7 +122,10 @@ type api struct {
 // answer with a ProblemDetails.
 func Routes(r Registry, o Options) []Route {
 	o.MaxBody, o.MaxBeat = cmp.Or(o.MaxBody, defaultMaxBody), cmp.Or(o.MaxBeat, defaultMaxBeat)
-	s := &api{registry: r, options: o, transports: encodeJSON(mp1.DefaultTransports())}
+	s := &api{registry: r, options: o, transports: encodeJSON(mp1.DefaultTransports()), jsonType: jsonType}
+	if o.EdgeGallery {
+		s.transports, s.jsonType = encodeJSON(mp1.EdgeGalleryTransports()), edgeGalleryJSONType
+	}
 	out := s.documentRoutes()
 	for _, prefix := range []string{"", mepPrefix} {
 		for _, res := range s.resources() {

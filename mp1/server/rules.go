@@ -79,7 +79,7 @@ func (h rulesOf[R, U]) list(w http.ResponseWriter, r *http.Request, t target) er
 	if all == nil {
 		all = []R{}
 	}
-	writeJSON(w, http.StatusOK, encodeJSON(all))
+	h.api.writeJSON(w, http.StatusOK, encodeJSON(all))
 	return nil
 }
 
@@ -89,7 +89,7 @@ func (h rulesOf[R, U]) get(w http.ResponseWriter, r *http.Request, t target) err
 	if err != nil {
 		return err
 	}
-	writeRule(w, one)
+	h.api.writeRule(w, one)
 	return nil
 }
 
@@ -115,13 +115,13 @@ func (h rulesOf[R, U]) put(w http.ResponseWriter, r *http.Request, t target) err
 	if err != nil {
 		return err
 	}
-	writeRule(w, one)
+	h.api.writeRule(w, one)
 	return nil
 }
 
 // writeRule answers with a rule and its ETag.
-func writeRule(w http.ResponseWriter, rule any) {
+func (s *api) writeRule(w http.ResponseWriter, rule any) {
 	body := encodeJSON(rule)
 	w.Header().Set("ETag", etagOf(body))
-	writeJSON(w, http.StatusOK, body)
+	s.writeJSON(w, http.StatusOK, body)
 }

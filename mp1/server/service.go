@@ -78,6 +78,9 @@ type Service struct {
 	Owner    string
 	Info     mp1.ServiceInfo // without links
 	Interval int             // seconds; 0: no heartbeats required
+	// EdgeGallery says that it is shown to EdgeGallery's clients too
+	// (mp1.EdgeGalleryServiceInfo). It must not change once the service is shown.
+	EdgeGallery bool
 
 	plain, mep representation
 }
@@ -114,7 +117,11 @@ func (s *Service) represent(prefix string) *representation {
 			info.Links.Liveness = &mp1.LinkType{Href: s.href(prefix) + "/liveness"}
 			info.Links.Self.Liveness = s.href(mepPrefix) + "/liveness"
 		}
-		body, err := json.Marshal(info)
+		var shown any = info
+		if s.EdgeGallery {
+			shown = info.ForEdgeGallery(s.Owner)
+		}
+		body, err := json.Marshal(shown)
 		if err != nil { // plain data: cannot happen
 			body = []byte("{}")
 		}

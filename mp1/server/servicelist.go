@@ -93,7 +93,7 @@ func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*
 		size += len(one.represent(prefix).body)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", s.jsonType)
 	h.Set("Content-Length", strconv.Itoa(size))
 	setSecurityHeaders(h)
 	w.WriteHeader(http.StatusOK)

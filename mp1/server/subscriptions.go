@@ -52,9 +52,12 @@ func subscriptionsHref(api, app string) string {
 
 // represent returns the subscription as JSON, with its link under the prefix, and its ETag.
 // The WebSocket is told as an absolute URI that begins with origin; the ETag is the same
-// under every origin.
-func (s *Subscription) represent(prefix, origin string) (body []byte, etag string) {
-	out := s.Asked
+// under every origin. withID adds the id as a member of its own, as EdgeGallery's platform does.
+func (s *Subscription) represent(prefix, origin string, withID bool) (body []byte, etag string) {
+	out := shownSubscription{Subscription: s.Asked}
+	if withID {
+		out.SubscriptionID = s.ID
+	}
 	out.Links = &mp1.SubscriptionLinks{Self: mp1.LinkType{Href: s.Path(prefix)}}
 	if !out.ByWebSocket() {
 		body = marshal(out)
@@ -67,7 +70,13 @@ func (s *Subscription) represent(prefix, origin string) (body []byte, etag strin
 	return append(marshal(out), '\n'), etag
 }
 
-func marshal(s mp1.Subscription) []byte {
+// shownSubscription is a subscription in an answer.
+type shownSubscription struct {
+	SubscriptionID string `json:"subscriptionId,omitempty"`
+	mp1.Subscription
+}
+
+func marshal(s shownSubscription) []byte {
 	body, err := json.Marshal(s)
 	if err != nil { // plain data: cannot happen
 		body = []byte("{}")
@@ -145,7 +154,7 @@ func (s *subscriptionAPI) listSubscriptions(w http.ResponseWriter, r *http.Reque
 		list.Links.Subscriptions = append(list.Links.Subscriptions,
 			mp1.SubscriptionLink{Href: one.Path(t.prefix), SubscriptionType: s.of.SubscriptionType, Rel: s.of.SubscriptionType})
 	}
-	writeJSON(w, http.StatusOK, encodeJSON(list))
+	s.writeJSON(w, http.StatusOK, encodeJSON(list))
 	return nil
 }
 
@@ -164,15 +173,15 @@ func (s *subscriptionAPI) subscribe(w http.ResponseWriter, r *http.Request, t ta
 		return err
 	}
 	w.Header().Set("Location", made.Path(t.prefix))
-	writeSubscription(w, r, http.StatusCreated, made, t.prefix)
+	s.writeSubscription(w, r, http.StatusCreated, made, t.prefix)
 	return nil
 }
 
 // writeSubscription answers with a subscription and its ETag.
-func writeSubscription(w http.ResponseWriter, r *http.Request, status int, one *Subscription, prefix string) {
-	body, etag := one.represent(prefix, webSocketOrigin(r))
+func (s *subscriptionAPI) writeSubscription(w http.ResponseWriter, r *http.Request, status int, one *Subscription, prefix string) {
+	body, etag := one.represent(prefix, webSocketOrigin(r), s.options.EdgeGallery)
 	w.Header().Set("ETag", etag)
-	writeJSON(w, status, body)
+	s.writeJSON(w, status, body)
 }
 
 // getSubscription shows a subscription (§7.2.4.3.1, §8.2.9.3.1).
@@ -181,7 +190,7 @@ func (s *subscriptionAPI) getSubscription(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	writeSubscription(w, r, http.StatusOK, one, t.prefix)
+	s.writeSubscription(w, r, http.StatusOK, one, t.prefix)
 	return nil
 }
 
@@ -193,7 +202,7 @@ func (s *subscriptionAPI) unsubscribe(w http.ResponseWriter, r *http.Request, t 
 		return err
 	}
 	if values := r.Header["If-Match"]; len(values) > 0 {
-		if _, etag := one.represent(t.prefix, ""); !ifMatch(values, etag) {
+		if _, etag := one.represent(t.prefix, "", s.options.EdgeGallery); !ifMatch(values, etag) {
 			return heartbeat.ErrStale
 		}
 	}

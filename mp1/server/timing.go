@@ -27,12 +27,12 @@ func (s *api) timingResources() []resource {
 
 // getCurrentTime tells the time of the platform (§7.2.6.3.1).
 func (s *api) getCurrentTime(w http.ResponseWriter, _ *http.Request, _ target) error {
-	writeJSON(w, http.StatusOK, encodeJSON(s.options.Timing.CurrentTime()))
+	s.writeJSON(w, http.StatusOK, encodeJSON(s.options.Timing.CurrentTime()))
 	return nil
 }
 
 // getTimingCaps tells where applications can get the time from (§7.2.5.3.1).
 func (s *api) getTimingCaps(w http.ResponseWriter, _ *http.Request, _ target) error {
-	writeJSON(w, http.StatusOK, encodeJSON(s.options.Timing.TimingCaps()))
+	s.writeJSON(w, http.StatusOK, encodeJSON(s.options.Timing.TimingCaps()))
 	return nil
 }

@@ -68,7 +68,7 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 	if err != nil {
 		return nil, err
 	}
-	return serviceOf(&after)
+	return r.index.serviceOf(&after)
 }
 
 // Remove implements server.Registry.

@@ -24,6 +24,8 @@ type set map[heartbeat.ID]*item
 // index finds services by id, name, category and owner without a scan. It follows the
 // changes that the engine reports.
 type index struct {
+	edgeGallery bool // services are shown to EdgeGallery's clients too
+
 	mu         sync.RWMutex
 	byID       set
 	byName     map[string]set
@@ -34,8 +36,8 @@ type index struct {
 	displacing map[heartbeat.ID]bool            // SUSPENDED services that make room for one
 }
 
-func newIndex() *index {
-	return &index{byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
+func newIndex(edgeGallery bool) *index {
+	return &index{edgeGallery: edgeGallery, byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
 }
 
 // changed takes in a change of the engine. It is Host.OnChange's function.
@@ -59,7 +61,7 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 		x.put(&same)
 		return
 	}
-	svc, err := serviceOf(r)
+	svc, err := x.serviceOf(r)
 	if err != nil {
 		x.remove(old) // a record that cannot be read cannot be shown
 		return
@@ -69,14 +71,16 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 }
 
 // serviceOf is the record as clients see it.
-func serviceOf(r *heartbeat.Record) (*server.Service, error) {
+func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
 	info, err := mp1.ReadStored(r.Attributes)
 	if err != nil {
 		return nil, err
 	}
 	info.SerInstanceID = string(r.ID)
 	info.State = mp1.State(r.State.String())
-	return server.NewService(r.Owner, info, r.Interval), nil
+	svc := server.NewService(r.Owner, info, r.Interval)
+	svc.EdgeGallery = x.edgeGallery
+	return svc, nil
 }
 
 func (x *index) put(it *item) {
@@ -129,8 +133,9 @@ func (x *index) get(id heartbeat.ID) *item {
 	return x.byID[id]
 }
 
-// find returns what the filter selects, of one owner if that is not "", in the
-// order of registration.
+// find returns what the filter selects, of one owner if that is not "", in the order of
+// registration. For EdgeGallery's clients the ACTIVE ones come first: its agent gives
+// applications the first service of a list, whatever its state, and the dead stay in it.
 func (x *index) find(owner string, f mp1.Filter) []*item {
 	x.mu.RLock()
 	var out []*item
@@ -162,6 +167,14 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 		add(x.byID)
 	}
 	x.mu.RUnlock()
-	slices.SortFunc(out, older)
+	slices.SortFunc(out, func(a, b *item) int {
+		if x.edgeGallery && (a.state == heartbeat.Active) != (b.state == heartbeat.Active) {
+			if a.state == heartbeat.Active {
+				return -1
+			}
+			return 1
+		}
+		return older(a, b)
+	})
 	return out
 }

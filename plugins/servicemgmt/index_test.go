@@ -24,7 +24,7 @@ func reserved(x *index, owner, id string, most int, free bool) bool {
 // Between the moment in which a registration is seen and the one in which it is
 // answered it was counted twice, and the last of many at once was refused.
 func TestARegistrationCountsOnce(t *testing.T) {
-	x := newIndex()
+	x := newIndex(false)
 	require.True(t, reserved(x, "app", "a", 2, false))
 	shown(x, "a", "app", "n", "c", heartbeat.Active, 1)
 	require.True(t, reserved(x, "app", "b", 2, false), "a is one, seen or not")
@@ -39,7 +39,7 @@ func TestARegistrationCountsOnce(t *testing.T) {
 }
 
 func TestSuspendedServicesAreFreeOnlyUnderCompat(t *testing.T) {
-	x := newIndex()
+	x := newIndex(false)
 	shown(x, "a", "app", "n", "c", heartbeat.Suspended, 1)
 	require.False(t, reserved(x, "app", "b", 1, false))
 	require.True(t, reserved(x, "app", "b", 1, true))
@@ -48,7 +48,7 @@ func TestSuspendedServicesAreFreeOnlyUnderCompat(t *testing.T) {
 }
 
 func TestEveryIndexFollowsEveryChange(t *testing.T) {
-	x := newIndex()
+	x := newIndex(false)
 	of := func(owner string, f mp1.Filter) (out []string) {
 		for _, it := range x.find(owner, f) {
 			out = append(out, string(it.id))
@@ -83,7 +83,7 @@ func TestEveryIndexFollowsEveryChange(t *testing.T) {
 // A release before stored what the application said of isLocal, which is the platform's
 // to say (MEC 011 §8.1.2.2 NOTE 4).
 func TestWhatAnApplicationSaidOfIsLocalIsNotBelieved(t *testing.T) {
-	svc, err := serviceOf(&heartbeat.Record{ID: "a", Owner: "app", State: heartbeat.Active, Attributes: `{"serName":"n","version":"1","serializer":"JSON","isLocal":false}`})
+	svc, err := newIndex(false).serviceOf(&heartbeat.Record{ID: "a", Owner: "app", State: heartbeat.Active, Attributes: `{"serName":"n","version":"1","serializer":"JSON","isLocal":false}`})
 	require.NoError(t, err)
 	require.True(t, *svc.Info.IsLocal)
 	no, yes := false, true

@@ -19,7 +19,7 @@ func ids(all []*item) (out []string) {
 
 // An application in a crash loop reached its limit by its own SUSPENDED services for a day.
 func TestTheDeadOfTheSameNameMakeRoomOldestFirst(t *testing.T) {
-	x := newIndex()
+	x := newIndex(false)
 	for i, s := range []struct {
 		id, owner, name string
 		state           heartbeat.State
@@ -66,7 +66,7 @@ func TestTheDeadOfTheSameNameMakeRoomOldestFirst(t *testing.T) {
 }
 
 func TestALimitThatWasLoweredTakesAllOrNone(t *testing.T) {
-	x := newIndex()
+	x := newIndex(false)
 	for i := range 6 {
 		state := heartbeat.Suspended
 		if i > 2 {
@@ -87,7 +87,7 @@ func TestALimitThatWasLoweredTakesAllOrNone(t *testing.T) {
 
 func TestRegistrationsAtOnceChooseDifferentDead(t *testing.T) {
 	const most = 50
-	x := newIndex()
+	x := newIndex(false)
 	for i := range most {
 		shown(x, fmt.Sprintf("s%02d", i), "app", "n", "c", heartbeat.Suspended, heartbeat.Revision(i+1))
 	}

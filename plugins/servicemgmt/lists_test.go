@@ -22,7 +22,7 @@ func namesOf(all []*server.Service) (out []string) {
 
 // Readers of one list shared nothing: 150 of them that did not read held 330 MB.
 func TestReadersShareAListUntilItChanges(t *testing.T) {
-	x, l := newIndex(), &lists{}
+	x, l := newIndex(false), &lists{}
 	for i := range 100 {
 		shown(x, fmt.Sprintf("s%03d", i), "app", "n", "c", heartbeat.Active, heartbeat.Revision(i+1))
 	}
@@ -53,7 +53,7 @@ func TestReadersShareAListUntilItChanges(t *testing.T) {
 }
 
 func TestEachFilterHasItsOwnListAndTheyAreFew(t *testing.T) {
-	x, l := newIndex(), &lists{}
+	x, l := newIndex(false), &lists{}
 	for i := range 1000 {
 		shown(x, fmt.Sprintf("s%03d", i), "app", fmt.Sprint("n", i%10), "c", heartbeat.Active, heartbeat.Revision(i+1))
 	}

@@ -22,7 +22,7 @@ import (
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicemgmt", Setup: setup} }
 
 func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, error) {
-	r := &registry{host: h, engine: h.Engine, conf: h.Config, index: newIndex()}
+	r := &registry{host: h, engine: h.Engine, conf: h.Config, index: newIndex(h.Config.Compat == conf.CompatEdgeGallery)}
 	if h.Admitted == nil {
 		return nil, errors.New("nobody says which applications are admitted; appsupport must come first")
 	}
@@ -110,7 +110,7 @@ func (r *registry) register(ctx context.Context, by server.Caller, info mp1.Serv
 	if rec, err = r.engine.Register(ctx, rec); err != nil {
 		return nil, err
 	}
-	return serviceOf(&rec)
+	return r.index.serviceOf(&rec)
 }
 
 // attributes is what the record stores of a ServiceInfo. Two that mean the same have the same

@@ -13,6 +13,17 @@ var edgeGalleryMutants = []mutant{
 		body = mp1.CompleteRegistration(body)
 	}`, new: `	body = mp1.CompleteRegistration(body)`,
 		pkg: "mp1/server", run: "TestDescriptionsAreCompletedOnlyUnderCompat"},
+	{name: "everybody's parameters are EdgeGallery's", file: "mp1/server/handlers.go",
+		old: `	if s.options.EdgeGallery {
+		return mp1.ParseQuery(mp1.CompleteQuery(r.URL.RawQuery))
+	}`, new: `	return mp1.ParseQuery(mp1.CompleteQuery(r.URL.RawQuery))`,
+		pkg: "mp1/server", run: "TestAnswersAreExtendedOnlyUnderCompat"},
+	{name: "a service without a category has none under compat", file: "mp1/edgegallery_answer.go",
+		old: "SerCategory      CategoryRef          `json:\"serCategory\"`", new: "SerCategory      CategoryRef          `json:\"serCategory,omitzero\"`",
+		pkg: "mp1", run: "TestWhatEdgeGallerysClientsReadIsAlwaysThere"},
+	{name: "the dead come first under compat", file: "plugins/servicemgmt/index.go",
+		old: `x.edgeGallery && (a.state`, new: `false && (a.state`,
+		pkg: "plugins/servicemgmt", run: "TestActiveServicesComeFirstOnlyUnderCompat"},
 	{name: "a credential that nothing uses is taken", file: "conf/agent_unused.go",
 		old: `s.given && s.of != i.Kind`, new: `s.given && s.of != i.Kind && i.Kind != Anonymous`,
 		pkg: "conf", run: "TestWhatIsOfNoUseIsRefused"},
