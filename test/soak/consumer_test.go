@@ -13,6 +13,10 @@ import (
 	"github.com/mec-liveness/mepserver/test/consumer"
 )
 
+// mostFailures is how often in a row a listener fails: the pause behind one more is longer than
+// the world waits for its end.
+const mostFailures = 3
+
 // listener receives notifications and holds each of them against the promises.
 type listener struct {
 	w          *world
@@ -24,6 +28,7 @@ type listener struct {
 	mu                   sync.Mutex
 	rnd                  *rand.Rand
 	fails                int // of a hundred attempts
+	inARow               int // failures
 	bodies               map[string]string
 	newest               uint64            // revision
 	last                 map[string]string // what was told of an instance last
@@ -69,9 +74,11 @@ func (c *listener) receive(n consumer.Receipt) (status int) {
 		c.bodies[n.ID] = n.Body
 		c.first(n)
 	}
-	if c.rnd.IntN(100) < c.fails {
+	if c.rnd.IntN(100) < c.fails && c.inARow < mostFailures {
+		c.inARow++
 		return http.StatusServiceUnavailable
 	}
+	c.inARow = 0
 	return http.StatusNoContent
 }
 
