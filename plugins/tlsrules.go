@@ -28,7 +28,7 @@ func TLSFiles(now time.Time) conf.Rule {
 			_, err := certs.Load(certs.Pair{CertFile: n.CertFile, KeyFile: n.KeyFile}, now)
 			check(err, "notify.certFile", "notify.keyFile")
 		}
-		for _, pool := range []struct{ path, file string }{{"server.tls.clientCAFile", t.ClientCAFile}, {"notify.caFile", n.CAFile}} {
+		for _, pool := range []struct{ path, file string }{{"server.tls.clientCAFile", t.ClientCAFile}, {"notify.caFile", n.CAFile}, {"edgegallery.caFile", c.EdgeGallery.CAFile}} {
 			if pool.file != "" {
 				_, err := certs.Load(certs.Pool{File: pool.file}, now)
 				check(err, pool.path)

@@ -61,7 +61,7 @@ var table = []row{
 	{dir: "plugins/edgegallery", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/*"}), outside: logMetrics},
 	{dir: "plugins/edgegallery/kong", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/pin"}), outside: logMetrics},
 	{dir: "plugins/edgegallery/mepauth", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/pin"}), outside: logMetrics},
-	{dir: "plugins/edgegallery/pin"},
+	{dir: "plugins/edgegallery/pin", project: []string{"plugins/certs"}},
 	{dir: "plugins/notify", project: forPlugins, outside: slices.Concat(logMetrics, []string{"github.com/coder/websocket"})},
 	{dir: "plugins/failpoint"},
 	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},

@@ -104,20 +104,6 @@ func localName(f File, path string) string {
 	return ""
 }
 
-// TLS refuses code that turns certificate checks off, tests included.
-func TLS(t *Tree) []Finding {
-	var out []Finding
-	for _, f := range t.goFiles() {
-		ast.Inspect(f.Go, func(n ast.Node) bool {
-			if id, ok := n.(*ast.Ident); ok && id.Name == "InsecureSkipVerify" {
-				out = append(out, Finding{"tls", f.Path, f.Line(n.Pos()), id.Name + " turns off the check that TLS is for"})
-			}
-			return true
-		})
-	}
-	return out
-}
-
 // Size holds files and functions to the hard limits; generated files and tests
 // are excepted.
 func Size(t *Tree) []Finding {
