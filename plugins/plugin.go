@@ -106,6 +106,11 @@ type Host struct {
 	Subscriptions server.Subscriptions
 	// TerminationSubscriptions are those of the application support API.
 	TerminationSubscriptions server.Subscriptions
+	// EachSubscription shows all subscriptions to changes of services that this replica knows, in
+	// no order; from the notify plugin.
+	EachSubscription func(see func(*server.Subscription))
+	// Services are those of all applications, from the servicemgmt plugin.
+	Services server.Registry
 	// Admitted says whether the platform knows an application, and Registrations are
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)

@@ -38,6 +38,12 @@ var (
 	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )
 
+// ErrNoResource refuses a path at which there is nothing.
+var ErrNoResource error = errNoResource
+
+// ErrToken refuses a request for a token that EdgeGallery's gateway would have sent to mepauth.
+var ErrToken error = &problem{status: http.StatusNotFound, detail: "Tokens are made by mepauth; send this request through the gateway, as https://gateway:8443/mep/token."}
+
 // ErrUnknownApplication refuses what is about an application that the platform does not know.
 var ErrUnknownApplication error = errUnknownApp
 

@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -19,5 +20,23 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	if h.Config.Compat != conf.CompatEdgeGallery {
 		return nil, nil
 	}
-	return nil, nil
+	clock := plugins.NewClock()
+	p := &platform{
+		ready:         func() bool { return h.Ready() }, // which plugins after this one may replace
+		services:      h.Services,
+		subscriptions: h.EachSubscription,
+		calls:         newCalls(func() int64 { _, wall := clock(); return wall }),
+	}
+	p.serve(h.Base)
+	var m plugins.Collectors
+	m.Add(p.calls.dropped)
+	return m.Unregister, nil
+}
+
+// platform has what the handlers share.
+type platform struct {
+	ready         func() bool
+	services      server.Registry
+	subscriptions func(see func(*server.Subscription))
+	calls         *calls
 }

@@ -36,6 +36,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	most := h.Config.Applications.MaxSubscriptions
 	changes, terminations := newRegistry(d, mp1.SubscriptionType, p, most), newRegistry(d, mp1.TerminationSubscriptionType, p, most)
 	h.Subscriptions, h.TerminationSubscriptions = changes, terminations
+	h.EachSubscription = changes.each
 	h.AddOwned(owned{changes})
 	h.AddOwned(owned{terminations})
 	ready := h.Ready

@@ -186,6 +186,21 @@ func (r *registry) SubscriptionsOf(_ context.Context, app string) ([]*server.Sub
 	return out, nil
 }
 
+// each shows all subscriptions of its type, in no order.
+func (r *registry) each(see func(*server.Subscription)) {
+	r.mu.Lock()
+	all := make([]*plugins.Subscription, 0, len(r.entries))
+	for _, en := range r.entries {
+		if en.sub.Asked.OfTermination() == (r.subscriptionType == mp1.TerminationSubscriptionType) {
+			all = append(all, en.sub)
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		see(viewOf(s))
+	}
+}
+
 // Unsubscribe implements server.Subscriptions.
 func (r *registry) Unsubscribe(ctx context.Context, app, id string) error {
 	if _, err := r.Subscription(ctx, app, id); err != nil {

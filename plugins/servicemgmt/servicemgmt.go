@@ -33,6 +33,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m.Add(r.displaced)
 	h.OnChange(r.index.changed)
 	h.AddOwned(owned{r})
+	h.Services = r
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, TerminationSubscriptions: h.TerminationSubscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound,
 		Registrations: h.Registrations, Timing: h.Timing, Rules: h.Rules, Limits: h.Limits,
