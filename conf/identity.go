@@ -31,6 +31,12 @@ func (i Identities) On() bool {
 	return i.Certificate.Enabled || i.JWT.On() || i.Proxy.Header != "" || i.Issuer.Enabled
 }
 
+// Identified says whether there is any source of what proves who calls, EdgeGallery's gateway and
+// its mepauth among them.
+func (c Config) Identified() bool {
+	return c.Identity.On() || c.EdgeGallery.Site || c.EdgeGallery.TokenKeyFile != ""
+}
+
 // AppPlaceholder stands in the pattern of a SAN for the application that it names.
 const AppPlaceholder = "{appInstanceId}"
 

@@ -24,9 +24,13 @@ type Caller struct {
 	Apps []string
 	// Roles are conf's.
 	Roles []string
-	// Source is what proved it, for logs: certificate, token, proxy, cookie or socket.
+	// Source is what proved it, for logs: certificate, token, proxy, cookie, socket or
+	// SourceGateway.
 	Source string
 }
+
+// SourceGateway is the Source of callers for whom EdgeGallery's gateway answers.
+const SourceGateway = "gateway"
 
 // Has says whether the caller has a role.
 func (c *Caller) Has(role string) bool { return c != nil && slices.Contains(c.Roles, role) }

@@ -26,9 +26,11 @@ const (
 	// Mm5 routes are for the components of an edge platform, which prove nothing: they are known
 	// by where their requests arrive. Applications may use none.
 	Mm5
+	// Mm5OrOwner routes are those of Mm5 that are also for the application in the path.
+	Mm5OrOwner
 )
 
-var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating", "mm5"}
+var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating", "mm5", "mm5 or owner"}
 
 // String is its name in logs and documents.
 func (a Access) String() string {

@@ -35,6 +35,7 @@ var (
 	ErrCredential error = &problem{status: http.StatusUnauthorized, detail: "The identity that was presented is not valid (any more); get a new token.", challenge: `Bearer realm="mep", error="invalid_token"`}
 	ErrNoKeys     error = &problem{status: http.StatusServiceUnavailable, detail: "The keys that verify tokens could not be had yet; try again."}
 	ErrNotYours   error = &problem{status: http.StatusForbidden, detail: "This identity may not act for that application instance.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
+	ErrPlace      error = &problem{status: http.StatusForbidden, detail: "This is for the platform's own components, which call it at the platform's primary address; call that."}
 	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )
 
@@ -49,7 +50,7 @@ var ErrUnknownApplication error = errUnknownApp
 
 // The refusals of what web pages send.
 var (
-	ErrHost   error = &problem{status: http.StatusMisdirectedRequest, detail: "This server listens on loopback without TLS and answers to localhost, loopback addresses and the host of server.advertise only."}
+	ErrHost   error = &problem{status: http.StatusMisdirectedRequest, detail: "This server has no TLS and does not answer to that host; it does to localhost, its address and the host of server.advertise."}
 	ErrOrigin error = &problem{status: http.StatusForbidden, detail: "A page of another origin may not do this; server.origins names those that may."}
 )
 

@@ -10,8 +10,8 @@ import (
 )
 
 // mayUse are the roles that may use the routes of each Access, beside admins, who may use
-// all. An Access without a row is nobody's. Of Owner and OwnerInBody routes the application
-// must be the caller's own, too.
+// all. An Access without a row is nobody's. Of Owner, OwnerInBody and Mm5OrOwner routes the
+// application must be the caller's own, too. Those of Mm5 are open to whoever the site admits.
 var mayUse = map[server.Access][]string{
 	server.Identified:      conf.RoleNames(),
 	server.Owner:           {conf.RoleApp, conf.RoleHost, conf.RoleAdmin},
@@ -20,26 +20,31 @@ var mayUse = map[server.Access][]string{
 	server.RegistryReading: {conf.RoleReader, conf.RoleRegistry, conf.RoleAdmin},
 	server.RegistryWriting: {conf.RoleRegistry, conf.RoleAdmin},
 	server.Administrating:  {conf.RoleAdmin},
+	server.Mm5:             {conf.RoleAdmin},
+	server.Mm5OrOwner:      {conf.RoleApp, conf.RoleHost, conf.RoleAdmin},
 }
+
+// needsNothing says whether a caller may need no proof for a route in EdgeGallery's site.
+func needsNothing(name string, a server.Access) bool { return isMm5(a) || aroundGateway[name] }
 
 // Allow implements plugins.Identity. A refusal depends on the caller and the route only,
 // never on whether what the path names exists.
-func (d *door) Allow(r *http.Request, _ string, a server.Access, app string) error {
+func (d *door) Allow(r *http.Request, name string, a server.Access, app string) error {
 	switch {
 	case a == 0: // somebody forgot to say who may use it
-		return server.ErrRole
-	case a == server.Mm5: // nobody is known yet to be of the platform
 		return server.ErrRole
 	case !d.on || a == server.Open:
 		return nil
 	}
 	c := plugins.CallerOf(r.Context())
 	switch {
+	case c == nil && d.site != nil && needsNothing(name, a):
+		return d.site.allow(r, a)
 	case c == nil:
 		return server.ErrAnonymous
 	case !slices.ContainsFunc(mayUse[a], c.Has):
 		return server.ErrRole
-	case a == server.Owner && !c.MayActFor(app):
+	case (a == server.Owner || a == server.Mm5OrOwner) && !c.MayActFor(app):
 		return server.ErrNotYours
 	}
 	return nil

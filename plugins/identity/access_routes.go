@@ -16,6 +16,9 @@ import (
 type routes struct {
 	rows []routeRow
 	open map[string]bool // paths of Open routes
+	// site has the patterns of the routes for which a caller may need no proof in EdgeGallery's
+	// site; nil: there are none.
+	site *http.ServeMux
 }
 
 // routeRow is a row of the table, as the admin socket shows it.
@@ -29,6 +32,9 @@ type routeRow struct {
 // add takes a row in.
 func (t *routes) add(pattern, name string, a server.Access) {
 	t.rows = append(t.rows, routeRow{pattern, name, a.String(), mayUse[a]})
+	if t.site != nil && needsNothing(name, a) {
+		t.site.Handle(pattern, http.NotFoundHandler())
+	}
 	if a != server.Open {
 		return
 	}
@@ -44,6 +50,15 @@ func (d *door) Route(pattern, name string, a server.Access) { d.routes.add(patte
 
 // isOpen says whether the path is that of an Open route. Routes with wildcards never are.
 func (t *routes) isOpen(path string) bool { return t.open[path] }
+
+// maySite says whether a request is for one of the routes of site.
+func (t *routes) maySite(r *http.Request) bool {
+	if t.site == nil {
+		return false
+	}
+	_, pattern := t.site.Handler(r)
+	return pattern != ""
+}
 
 // show is the route of the admin socket that shows the table.
 func (t *routes) show() plugins.AdminRoute {

@@ -39,7 +39,8 @@ func TestWhoMayUseWhat(t *testing.T) {
 		server.RegistryReading: {"hostless", "reader", "registry", "admin"},
 		server.RegistryWriting: {"registry", "admin"},
 		server.Administrating:  {"admin"},
-		server.Mm5:             {},
+		server.Mm5:             {"admin"},
+		server.Mm5OrOwner:      {"app", "host", "admin"},
 		0:                      {},
 		99:                     {},
 	} {

@@ -25,7 +25,7 @@ const (
 // setupAudit has requests audited if there is a file for it, or anybody to name. end writes what
 // is left.
 func setupAudit(h *plugins.Host, l *limits, m *plugins.Collectors) (end func() error, err error) {
-	if h.Config.Audit.File == "" && !h.Config.Identity.On() {
+	if h.Config.Audit.File == "" && !h.Config.Identified() {
 		return func() error { return nil }, nil
 	}
 	to, err := openSink(h.Config.Audit.File, h.Errors)
@@ -46,7 +46,7 @@ func setupAudit(h *plugins.Host, l *limits, m *plugins.Collectors) (end func() e
 		_, _ = to.Write(l.encode()) // it never fails: losses are counted
 	}, time.Now)
 	h.Audit = a.Handler
-	if h.Config.Identity.On() {
+	if h.Config.Identified() {
 		a.holder = newHolder(l, m)
 	}
 	h.Identity = audited{h.Identity, a}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/http"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // tokens knows who bears a token: one of another issuer, or one that this platform made.
 type tokens struct {
 	verifier *token.Verifier // of another issuer; nil: none is believed
+	mepauth  *token.Verifier // of EdgeGallery's mepauth; nil: it is not believed
 	issuer   plugins.Issuer  // the platform's own; nil: there is none
 	clock    func() time.Time
 	known    *cache[tokenHash, bearer]
@@ -29,6 +31,7 @@ type bearer struct {
 	expires          time.Time
 	thumbprint       []byte               // of the certificate that must come with it; nil: any
 	proof            *token.Proof         // of another issuer's token
+	by               *token.Verifier      // what proved it
 	issued           *plugins.IssuedToken // of our own
 }
 
@@ -70,7 +73,7 @@ func hashOf(raw string) tokenHash {
 
 // fresh says whether the key of a token is one of its issuer's still.
 func (t *tokens) fresh(b *bearer) bool {
-	return b.proof == nil || b.proof.Keys == t.verifier.Keys.Current()
+	return b.proof == nil || b.proof.Keys == b.by.Keys.Current()
 }
 
 func (t *tokens) verify(ctx context.Context, raw string, now time.Time) (*bearer, error) {
@@ -86,8 +89,9 @@ func (t *tokens) verify(ctx context.Context, raw string, now time.Time) (*bearer
 			return nil, err
 		}
 		b.caller, b.expires = &b.issued.Caller, b.issued.Ends
-	case t.verifier != nil:
-		if b.proof, err = t.verifier.Verify(ctx, parsed, now); err != nil {
+	case t.verifierOf(parsed) != nil:
+		b.by = t.verifierOf(parsed)
+		if b.proof, err = b.by.Verify(ctx, parsed, now); err != nil {
 			return nil, err
 		}
 		p := b.proof
@@ -100,6 +104,23 @@ func (t *tokens) verify(ctx context.Context, raw string, now time.Time) (*bearer
 	byCookie.Source = "cookie"
 	b.byCookie = &byCookie
 	return b, nil
+}
+
+// verifierOf is what verifies a token of another issuer; nil: nothing does.
+func (t *tokens) verifierOf(parsed *token.Token) *token.Verifier {
+	if t.mepauth != nil && parsed.Issuer() == t.mepauth.Issuer {
+		return t.mepauth
+	}
+	return t.verifier
+}
+
+// comesFrom says whether a request comes from the address that the token is bound to.
+func (b *bearer) comesFrom(r *http.Request) bool {
+	if b.proof == nil || b.proof.Address == nil {
+		return true
+	}
+	_, peer := endsOf(r)
+	return peer.IsValid() && peer == *b.proof.Address
 }
 
 // comesWith says whether the certificate of the connection is the one that the token is

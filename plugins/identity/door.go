@@ -16,6 +16,7 @@ type door struct {
 	certificates *certificates
 	tokens       *tokens
 	proxy        *proxy
+	site         *site // nil: there is none
 	clock        func() time.Time
 	refused      func(why string)         // counts
 	issuer       func() plugins.Issuer    // known when all plugins are set up
@@ -42,7 +43,7 @@ func (d *door) Handler(next http.Handler) http.Handler {
 		case caller != nil:
 			plugins.NoteCaller(w, caller)
 			next.ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), caller)))
-		case d.routes.isOpen(r.URL.Path):
+		case d.routes.isOpen(r.URL.Path), d.routes.maySite(r): // of the latter Allow decides
 			next.ServeHTTP(w, r)
 		default:
 			d.refuse(w, anonymous)
@@ -61,7 +62,7 @@ func (d *door) refuse(w http.ResponseWriter, err error) {
 // callerOf finds out who calls; nil: nobody proved anything. Every credential that is
 // presented must be valid and name the same application, for one that is wrong beside one
 // that is right is either an attack or a mistake, and either would be hidden. The roles are
-// those of the first that has any, in this order: token, cookie, proxy, certificate.
+// those of the first that has any, in this order: gateway, token, cookie, proxy, certificate.
 func (d *door) callerOf(w http.ResponseWriter, r *http.Request) (*plugins.Caller, error) {
 	certificate := d.certificates.of(r.TLS)
 	if certificate != nil {
@@ -70,6 +71,13 @@ func (d *door) callerOf(w http.ResponseWriter, r *http.Request) (*plugins.Caller
 		}
 	}
 	var found proved
+	calledFor, err := d.site.of(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.add(calledFor); err != nil {
+		return nil, err
+	}
 	if !exchangesCredentials(r.URL.Path) {
 		if err := d.bearers(r, certificate, &found); err != nil {
 			return nil, err
@@ -90,19 +98,23 @@ func (d *door) callerOf(w http.ResponseWriter, r *http.Request) (*plugins.Caller
 	return found.first, nil
 }
 
-// bearers adds who bears the tokens of a request.
+// bearers adds who bears the tokens of a request. found is for whom the gateway calls, if it does.
 func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
-	if values := r.Header["Authorization"]; values != nil {
+	byGateway := found.first != nil
+	if values := r.Header["Authorization"]; values != nil && (!byGateway || d.tokens.mepauth != nil) {
 		raw, err := bearerOf(values)
 		if err != nil {
 			return err
 		}
-		b, err := d.bearer(r, raw, c)
-		if err != nil {
+		b, err := d.bearer(r, raw, c, byGateway)
+		switch {
+		case err != nil && d.ignores(raw): // it proves nothing, as if it were not there
+		case err != nil:
 			return err
-		}
-		if err := found.add(b.caller); err != nil {
-			return err
+		default:
+			if err := found.add(b.caller); err != nil {
+				return err
+			}
 		}
 	}
 	if !takesCookie(r.URL.Path) {
@@ -112,20 +124,24 @@ func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
 	if err != nil || raw == "" {
 		return err
 	}
-	b, err := d.bearer(r, raw, c)
+	b, err := d.bearer(r, raw, c, byGateway)
 	if err != nil {
 		return err
 	}
 	return found.add(b.byCookie)
 }
 
-func (d *door) bearer(r *http.Request, raw string, c *certificate) (*bearer, error) {
+// bearer is who bears a token. If it came by the gateway, that has compared the address that the
+// token is bound to.
+func (d *door) bearer(r *http.Request, raw string, c *certificate, byGateway bool) (*bearer, error) {
 	b, err := d.tokens.of(r.Context(), raw)
 	switch {
 	case err != nil:
 		return nil, err
 	case !b.comesWith(c):
 		return nil, notBound
+	case !byGateway && !b.comesFrom(r):
+		return nil, notFrom
 	}
 	return b, nil
 }
@@ -170,7 +186,7 @@ func named(c *plugins.Caller) string { return cmp.Or(c.App, c.Name) }
 // whose token has ended must be able to get another.
 func exchangesCredentials(path string) bool {
 	switch path {
-	case plugins.TokenPath, plugins.AccountTokenPath, plugins.LoginPath, plugins.LogoutPath:
+	case plugins.TokenPath, plugins.AccountTokenPath, plugins.LoginPath, plugins.LogoutPath, mepauthTokenPath:
 		return true
 	}
 	return false

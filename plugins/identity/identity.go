@@ -31,14 +31,14 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	m.Add(refused)
 	began := time.Now()
-	l := newLimits(h.Config.Limits, h.Config.Identity.On(), func() time.Duration { return time.Since(began) }, func(k kind, s scope) {
+	l := newLimits(h.Config.Limits, h.Config.Identified(), func() time.Duration { return time.Since(began) }, func(k kind, s scope) {
 		refused.WithLabelValues(kindNames[k], scopes[s]).Inc()
 	})
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes and lists are counted apart."},
 		func() float64 { return float64(l.tracked()) }))
 	h.Limits = l
 	d := newDoor(ctx, h, &m)
-	f := newFront(d, newOrigins(h.Config.Server, h.Address))
+	f := newFront(d, newOrigins(h.Config.Server, h.Address, h.Config.EdgeGallery.Site))
 	h.Identity = f
 	h.OnAdmin(d.routes.show())
 	if d.on {

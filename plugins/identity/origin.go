@@ -20,14 +20,15 @@ type origins struct {
 	hosts   *hostNames // nil: any is taken
 }
 
-// newOrigins returns the origins of a configuration for a server that listens at an address.
-func newOrigins(c conf.Server, at net.Addr) *origins {
+// newOrigins returns the origins of a configuration for a server that listens at an address. site
+// says that it is EdgeGallery's.
+func newOrigins(c conf.Server, at net.Addr, site bool) *origins {
 	o := &origins{allowed: c.Origins, forgery: http.NewCrossOriginProtection()}
 	for _, origin := range c.Origins {
 		_ = o.forgery.AddTrustedOrigin(origin) // conf checked its form
 	}
-	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsLoopback() && !c.TLS.On() {
-		o.hosts = &hostNames{self: tcp.String(), advertised: hostOf(c.Advertise)}
+	if tcp, ok := at.(*net.TCPAddr); ok && (tcp.IP.IsLoopback() || site) && !c.TLS.On() {
+		o.hosts = &hostNames{self: tcp.String(), advertised: hostOf(c.Advertise), cluster: site}
 	}
 	return o
 }
@@ -95,12 +96,13 @@ func (o *origins) share(w http.ResponseWriter, r *http.Request) (done bool) {
 	return true
 }
 
-// hostNames are the Hosts of a server on plain loopback. Whoever owns a domain may have its
-// name resolved to 127.0.0.1, and its page would be of the server's own origin (DNS
-// rebinding); the Host of its requests is that name.
+// hostNames are the Hosts of a server that has no TLS and asks some for no proof: on loopback, or
+// in EdgeGallery's site. Whoever owns a domain may have its name resolved to 127.0.0.1, and its
+// page would be of the server's own origin (DNS rebinding); the Host of its requests is that name.
 type hostNames struct {
 	self       string // address:port, which most requests have
 	advertised string // host of server.advertise; "": none
+	cluster    bool   // all addresses, and the names that only a cluster resolves
 }
 
 // take says whether the Host of the request is one of the server's. Only HTTP/1.0 may leave
@@ -113,8 +115,25 @@ func (n *hostNames) take(r *http.Request) bool {
 	if strings.EqualFold(host, "localhost") || n.advertised != "" && strings.EqualFold(host, n.advertised) {
 		return true
 	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return n.cluster || ip.Unmap().IsLoopback()
+	}
+	return n.cluster && ofCluster(host)
+}
+
+// ofCluster says whether a name is one of a service of EdgeGallery's cluster, such as
+// mep-mm5.mep: nobody can have a name below these domains registered.
+func ofCluster(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host != "" && !strings.Contains(host, ".") {
+		return true
+	}
+	for _, domain := range []string{".mep", ".svc", ".cluster.local"} {
+		if strings.HasSuffix(host, domain) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostOf is the host of host:port, or of a host alone, without the brackets of an address.

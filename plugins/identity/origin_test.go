@@ -16,7 +16,7 @@ var loopback = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081}
 
 // ask sends a request through the guard of a configuration; header are pairs.
 func ask(c conf.Server, at net.Addr, method, host string, header ...string) (w *httptest.ResponseRecorder, reached bool) {
-	h := newOrigins(c, at).guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := newOrigins(c, at, false).guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		reached = true
 		w.Header().Set("ETag", `"1"`)
 		w.WriteHeader(http.StatusTeapot)
@@ -56,7 +56,7 @@ func TestANameThatIsReboundToLoopbackIsRefused(t *testing.T) {
 }
 
 func TestHTTP10NeedNotSayAHost(t *testing.T) {
-	o := newOrigins(conf.Server{}, loopback)
+	o := newOrigins(conf.Server{}, loopback, false)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Host, r.Proto, r.ProtoMinor = "", "HTTP/1.0", 0
 	require.True(t, o.hosts.take(r))

@@ -16,6 +16,7 @@ const (
 	badCertificate   fault = "certificate"
 	certificateEnded fault = "certificate_expired"
 	notBound         fault = "certificate_binding"
+	notFrom          fault = "address_binding"
 	badProxyHeader   fault = "proxy_header"
 	disagreeing      fault = "disagreeing"
 	ended            fault = "ended" // the credential of a token of our own was removed, or what else its issuer says
@@ -26,7 +27,7 @@ func (f fault) Error() string { return "the request is refused: " + string(f) }
 
 // faults are the names of all faults there are.
 func faults() (names []string) {
-	for _, f := range []fault{anonymous, badCertificate, certificateEnded, notBound, badProxyHeader, disagreeing, ended} {
+	for _, f := range []fault{anonymous, badCertificate, certificateEnded, notBound, notFrom, badProxyHeader, disagreeing, ended} {
 		names = append(names, string(f))
 	}
 	for _, f := range token.Faults() {

@@ -30,4 +30,14 @@ func TestFilesOfKeysAreJudgedWithTheRestOfTheConfiguration(t *testing.T) {
 	require.Contains(t, load("    keyFile: /nowhere/keys\n"), `m.yaml:5: identity.jwt.keyFile: "/nowhere/keys" cannot be read: no such file or directory`)
 	require.Empty(t, load("    jwksURL: https://idp.example/keys\n    caFile: "+authority.File+"\n"))
 	require.Contains(t, load("    jwksURL: https://idp.example/keys\n    caFile: "+broken+"\n"), "m.yaml:6: identity.jwt.caFile: ")
+	mepauth := func(lines string) string {
+		_, err := conf.Load(conf.Sources{File: "m.yaml", Data: []byte("compat: edgegallery\n" + lines), Rules: []conf.Rule{KeyFiles(time.Now())}})
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	require.Empty(t, mepauth("edgegallery:\n  tokenKeyFile: "+pair.CertFile+"\n"))
+	require.Contains(t, mepauth("edgegallery:\n  tokenKeyFile: "+pair.KeyFile+"\n"), "m.yaml:3: edgegallery.tokenKeyFile: ")
+	require.Contains(t, mepauth("edgegallery:\n  tokenKeyFile: "+pair.CertFile+"\nidentity:\n  jwt: {keyFile: "+pair.CertFile+", issuer: mepauth, audience: a}\n"), "leave one of them empty")
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -17,11 +18,16 @@ import (
 // newDoor puts the sources of identities together that the configuration names.
 func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door {
 	c := h.Config.Identity
-	d := &door{on: c.On(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }, trusts: h.Trusts}
+	d := &door{on: h.Config.Identified(), clock: time.Now, issuer: func() plugins.Issuer { return h.Issuer }, trusts: h.Trusts}
 	if !d.on {
 		return d
 	}
 	d.certificates, d.proxy = newCertificates(c), newProxy(c.Proxy)
+	if h.Config.EdgeGallery.Site {
+		began := time.Now()
+		d.site = newSite(c, &machine{network: kernel{}, clock: func() time.Duration { return time.Since(began) }})
+		d.routes.site = http.NewServeMux()
+	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_identity_refused_total",
 		Help: "Requests answered 401 or, for want of any keys, 503, by what was wrong with their credentials."}, []string{"reason"})
 	for _, why := range faults() {
@@ -33,6 +39,13 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door 
 		Help: "Tokens that were verified, or tried to; one that is presented again is verified no more."})
 	m.Add(read)
 	d.tokens = &tokens{clock: d.clock, known: newCache[tokenHash, bearer](), read: read.Inc}
+	if file := h.Config.EdgeGallery.TokenKeyFile; file != "" {
+		source := keys.FromFile(file)
+		logKeys(h, source, "edgegallery.tokenKeyFile")
+		source.Load(ctx)
+		h.Go(source.Run)
+		d.tokens.mepauth = mepauthVerifier(source)
+	}
 	if c.JWT.On() {
 		source := newKeys(c.JWT)
 		watchKeys(h, source, c.JWT.KeyFile == "", m)
@@ -63,6 +76,18 @@ func newVerifier(c conf.JWTIdentity, source token.Keys) *token.Verifier {
 	return v
 }
 
+// logKeys logs when the keys of a setting cannot be had and when they can again.
+func logKeys(h *plugins.Host, source *keys.Source, of string) {
+	source.Changed = func(err error) {
+		if err == nil {
+			h.Log.Info("the keys of "+of+" can be had", openlog.WithTags(openlog.Tags{"keys": source.Current().Len()}))
+			return
+		}
+		h.Log.Warn("the keys of "+of+" cannot be had; those known last are used",
+			openlog.WithTags(openlog.Tags{"keys": source.Current().Len(), "reason": err.Error()}))
+	}
+}
+
 // watchKeys shows how old the issuer's keys are, and logs when they cannot be had and when
 // they can again.
 func watchKeys(h *plugins.Host, source *keys.Source, remote bool, m *plugins.Collectors) {
@@ -78,14 +103,7 @@ func watchKeys(h *plugins.Host, source *keys.Source, remote bool, m *plugins.Col
 			}
 			return now.Sub(began).Seconds()
 		}))
-	source.Changed = func(err error) {
-		if err == nil {
-			h.Log.Info("the keys of identity.jwt can be had", openlog.WithTags(openlog.Tags{"keys": source.Current().Len()}))
-			return
-		}
-		h.Log.Warn("the keys of identity.jwt cannot be had; those known last are used",
-			openlog.WithTags(openlog.Tags{"keys": source.Current().Len(), "reason": err.Error()}))
-	}
+	logKeys(h, source, "identity.jwt")
 	if !remote {
 		return
 	}

@@ -5,7 +5,7 @@ const identity, tokenRules, keySources = "plugins/identity", "plugins/identity/t
 // identityMutants are defects in what is believed of who calls.
 var identityMutants = []mutant{
 	{name: "a token for another service does here", file: tokenRules + "/verify.go",
-		old: `if !c.isFor(v.Audience) {`, new: `if !c.isFor(v.Audience) && v.Audience == "" {`,
+		old: `!v.NoAudience && !c.isFor(v.Audience):`, new: `!v.NoAudience && !c.isFor(v.Audience) && v.Audience == "":`,
 		pkg: tokenRules, run: "TestATokenWhoseClaims"},
 	{name: "a token goes on for half a minute", file: tokenRules + "/verify.go",
 		old: `case !now.Before(expires):`, new: `case !now.Before(expires.Add(nbfLeeway)):`,
@@ -44,7 +44,7 @@ var identityMutants = []mutant{
 		old: `case !tls.On() && everyAddress(p.From):`, new: `case !tls.On() && slices.ContainsFunc(p.From, func(n netip.Prefix) bool { return n.Bits() == 0 }):`,
 		pkg: "conf", run: "TestFaultsOfIdentities"},
 	{name: "a withdrawn key goes on in the cache", file: identity + "/bearer.go",
-		old: `return b.proof == nil || b.proof.Keys == t.verifier.Keys.Current()`, new: `return b.proof == nil || t.verifier.Keys.Current() != nil`,
+		old: `return b.proof == nil || b.proof.Keys == b.by.Keys.Current()`, new: `return b.proof == nil || b.by.Keys.Current() != nil`,
 		pkg: identity, run: "TestATokenIsVerifiedOnce"},
 	{name: "an ended token goes on in the cache", file: identity + "/bearer.go",
 		old: `case !now.Before(b.expires):`, new: `case b.expires.IsZero():`,

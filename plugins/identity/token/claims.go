@@ -1,6 +1,7 @@
 package token
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (c claims) isFor(audience string) bool {
 // the claim has the role app. Names that are no roles of ours are left out, for issuers have
 // others: a token with only such ones may do nothing.
 func (c claims) roles(name string) (roles []string, ok bool) {
-	if !c.has(name) {
+	if name == "" || !c.has(name) {
 		return []string{conf.RoleApp}, true
 	}
 	words, isList := c.list(name)
@@ -89,6 +90,17 @@ func (c claims) roles(name string) (roles []string, ok bool) {
 func (c claims) apps() (apps []string, ok bool) {
 	apps, ok = c.list("apps")
 	return apps, ok && len(apps) > 0 && !slices.ContainsFunc(apps, func(a string) bool { return !plugins.ValidApps(a) })
+}
+
+// address is a claim that is an IP address, in whichever form; not valid: it is none.
+func (c claims) address(name string) *netip.Addr {
+	text, _ := c.text(name)
+	at, err := netip.ParseAddr(text)
+	if err != nil {
+		return &netip.Addr{}
+	}
+	at = at.Unmap()
+	return &at
 }
 
 // thumbprint is the SHA-256 of the certificate to which the token is bound (RFC 8705 §3.1).

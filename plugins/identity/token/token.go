@@ -108,6 +108,12 @@ func (t *Token) Issuer() string {
 	return iss
 }
 
+// Subject is the sub of the token, or "".
+func (t *Token) Subject() string {
+	sub, _ := t.claims.text("sub")
+	return sub
+}
+
 // Claim is the value of a claim, as JSON; nil: it has none of that name.
 func (t *Token) Claim(name string) []byte { return t.claims[name] }
 

@@ -141,6 +141,26 @@ func TestAValidTokenSaysWhoCalls(t *testing.T) {
 	require.Empty(t, p.Roles, "roles of others are none here, and app is only for those that have no roles at all")
 }
 
+func TestATokenOfAnIssuerWithoutAudiences(t *testing.T) {
+	key := newKey(t)
+	v := verifier(&fixed{set: setOf("a", key.Public())})
+	v.Audience, v.NoAudience, v.RolesClaim, v.AddressClaim = "", true, "", "clientip"
+	own := good.with(fields{"aud": nil, "": "admin", "roles": "admin"})
+	for claim, address := range map[any]string{"10.0.0.1": "10.0.0.1", "::ffff:10.0.0.1": "10.0.0.1", "fd00::1": "fd00::1", "UNKNOWN_IP": "invalid IP", "": "invalid IP", 7: "invalid IP", nil: "invalid IP"} {
+		p, err := verify(v, sign(t, key, header, own.with(fields{"clientip": claim})), noon)
+		require.NoError(t, err)
+		require.Equal(t, []string{"app"}, p.Roles)
+		require.Equal(t, address, p.Address.String())
+	}
+	for _, aud := range []any{"mep", "", []string{}, []string{"mep"}} {
+		_, err := verify(v, sign(t, key, header, own.with(fields{"aud": aud})), noon)
+		require.Equal(t, Audience, err, "one that is for somebody")
+	}
+	v.NoAudience = false
+	_, err := verify(v, sign(t, key, header, own), noon)
+	require.Equal(t, Audience, err)
+}
+
 func TestATokenWhoseClaimsAreNotRightIsRefused(t *testing.T) {
 	key := newKey(t)
 	keys := &fixed{set: setOf("a", key.Public())}

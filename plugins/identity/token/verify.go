@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -30,15 +31,21 @@ type Keys interface {
 	Renew(ctx context.Context, known *keys.Set) *keys.Set
 }
 
-// Verifier says which tokens of one issuer are taken, and what they mean. All fields are
-// mandatory.
+// Verifier says which tokens of one issuer are taken, and what they mean. The fields are
+// mandatory but for NoAudience, RolesClaim and AddressClaim.
 type Verifier struct {
-	Issuer     string // what iss must be
-	Audience   string // what aud must contain
+	Issuer   string // what iss must be
+	Audience string // what aud must contain
+	// NoAudience takes tokens that have no aud, in place of those with Audience. Such a token
+	// is as good at every service that believes the issuer: it is for EdgeGallery's only, which
+	// makes no others.
+	NoAudience bool
 	Algorithms []jose.SignatureAlgorithm
 	Claim      string // names the application, or whatever else calls
-	RolesClaim string // names the roles; a token without it has the role app
-	Keys       Keys
+	RolesClaim string // names the roles; a token without it has the role app; "": each has that one
+	// AddressClaim names the address that the token must come from; "": it may come from any.
+	AddressClaim string
+	Keys         Keys
 }
 
 // Proof is what a verified token says.
@@ -50,6 +57,9 @@ type Proof struct {
 	// Thumbprint is the SHA-256 of the client certificate that must come with the token;
 	// nil: it is bound to none.
 	Thumbprint []byte
+	// Address is the one that the token must come from; nil: any. One that is not valid is
+	// nobody's.
+	Address *netip.Addr
 	// Keys is the set that had the token's key: with another one it must be verified anew.
 	Keys *keys.Set
 }
@@ -76,7 +86,8 @@ func (v *Verifier) checkIssue(c claims, now time.Time) error {
 	if iss, _ := c.text("iss"); iss != v.Issuer {
 		return Issuer
 	}
-	if !c.isFor(v.Audience) {
+	switch {
+	case v.NoAudience && c.has("aud"), !v.NoAudience && !c.isFor(v.Audience):
 		return Audience
 	}
 	expires, is := c.date("exp")
@@ -155,6 +166,9 @@ func (v *Verifier) read(c claims, set *keys.Set) (*Proof, error) {
 		if p.Apps, ok = c.apps(); !ok {
 			return nil, Claims
 		}
+	}
+	if v.AddressClaim != "" {
+		p.Address = c.address(v.AddressClaim)
 	}
 	if p.Thumbprint, ok = c.thumbprint(); !ok {
 		return nil, Confirmation

@@ -1,0 +1,164 @@
+package identity
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/identity/token"
+)
+
+// gatewayHeader is where EdgeGallery's gateway says for which application it calls: its plugin
+// appid-header writes the sub of mepauth's token there. It is in canonical form.
+const gatewayHeader = "X-Appinstanceid"
+
+// site is a pod of EdgeGallery's platform: the gateway runs in it too and calls for applications,
+// and others of the platform call without proving anything. Both come by one port, so that only
+// their connections tell them apart. nil: the process runs elsewhere.
+type site struct {
+	machine  *machine
+	subjects *cache[tokenHash, string] // of tokens, which prove nothing
+	// shared says that identity.proxy believes the same header of others.
+	shared bool
+}
+
+func newSite(c conf.Identities, m *machine) *site {
+	return &site{machine: m, subjects: newCache[tokenHash, string](), shared: http.CanonicalHeaderKey(c.Proxy.Header) == gatewayHeader}
+}
+
+// of returns the application for which the gateway calls; nil: it does not. From anyone else the
+// header is removed.
+//
+// The header alone is not to be believed. The gateway passes requests on to the endpoints of
+// services as well, and whoever registers a service may name this server as its endpoint: such
+// requests come from the gateway too, with whatever headers their client gave them. But there
+// also the gateway demands a token and verifies it. So the header must be of whom the token is.
+func (s *site) of(r *http.Request) (*plugins.Caller, error) {
+	if s == nil {
+		return nil, nil
+	}
+	values, there := r.Header[gatewayHeader]
+	switch {
+	case !there:
+		return nil, nil
+	case !fromHere(endsOf(r)):
+		if !s.shared {
+			delete(r.Header, gatewayHeader)
+		}
+		return nil, nil
+	case len(values) != 1 || !mp1.ValidID(values[0]) || !s.bears(r, values[0]):
+		return nil, badProxyHeader
+	}
+	return &plugins.Caller{Name: values[0], App: values[0], Roles: []string{conf.RoleApp}, Source: plugins.SourceGateway}, nil
+}
+
+// bears says whether a request may be one that the gateway passed on for an application. The
+// gateway verified the token that it found first: in the query, and only else in Authorization.
+// One in the query is refused, for then nobody has verified the other. Authorization is missing
+// only if the client had the gateway take it away (RFC 9110 §7.6.1), or if what passed the
+// request on is no such gateway.
+func (s *site) bears(r *http.Request, app string) bool {
+	if queryHas(r.URL.RawQuery, "jwt") {
+		return false
+	}
+	values, there := r.Header["Authorization"]
+	if !there {
+		return !forwarded(r)
+	}
+	raw, err := bearerOf(values)
+	if err != nil || len(raw) > token.MaxBytes {
+		return false
+	}
+	return !strings.Contains(raw, ".") || s.subjectOf(raw) == app // without a dot the gateway takes none for a token
+}
+
+// subjectOf is whom a token names, "": nobody. Nothing is verified. A heartbeat finds it in the
+// cache.
+func (s *site) subjectOf(raw string) string {
+	sum := hashOf(raw)
+	if of := s.subjects.get(sum); of != nil {
+		return *of
+	}
+	t, err := token.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	of := t.Subject()
+	s.subjects.put(sum, &of, func(*string) bool { return false })
+	return of
+}
+
+// allow says whether a request that proves nothing may use a route of the platform or one of
+// aroundGateway.
+func (s *site) allow(r *http.Request, a server.Access) error {
+	local, peer := endsOf(r)
+	switch {
+	case forwarded(r):
+		return server.ErrAnonymous
+	case s.machine.admits(local, peer):
+		return nil
+	case isMm5(a):
+		return server.ErrPlace
+	}
+	return server.ErrAnonymous
+}
+
+// aroundGateway are the routes, by their names, that EdgeGallery's applications and its portal
+// call without the gateway. In the site they need prove nothing, at the pod's primary address;
+// where the path names an application, that is the caller.
+var aroundGateway = map[string]bool{
+	"mp1.ConfirmReady": true, "mp1.ConfirmTermination": true,
+	"mp1.PostTerminationSubscription": true, "mp1.GetTerminationSubscriptions": true,
+	"mp1.GetTerminationSubscription": true, "mp1.DeleteTerminationSubscription": true,
+	"mp1.GetServices": true, "mp1.GetService": true, "mp1.GetTransports": true,
+	"mp1.GetCurrentTime": true, "mp1.GetTimingCaps": true,
+}
+
+// isMm5 says whether a route is one of those that the platform's other components call.
+func isMm5(a server.Access) bool { return a == server.Mm5 || a == server.Mm5OrOwner }
+
+// endsOf are the addresses of both ends of the connection that a request came by.
+func endsOf(r *http.Request) (local, peer netip.Addr) {
+	if at, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ AddrPort() netip.AddrPort }); ok {
+		local = at.AddrPort().Addr().Unmap()
+	}
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		peer = from.Addr().Unmap()
+	}
+	return local, peer
+}
+
+// fromHere says whether the other end of a connection is on this machine, as a pod is one: no
+// packet from elsewhere is answered to an address of our own. Both addresses are the same then,
+// unless one chooses others on loopback. An address with a zone is ours on one link only.
+func fromHere(local, peer netip.Addr) bool {
+	return local.IsValid() && peer.IsValid() && (local == peer || local.IsLoopback())
+}
+
+// forwarded says whether a proxy passed the request on. EdgeGallery's gateway writes these
+// headers after those that its client can have it take away.
+func forwarded(r *http.Request) bool {
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "Forwarded"} {
+		if _, there := r.Header[name]; there {
+			return true
+		}
+	}
+	return false
+}
+
+// queryHas says whether a query may have a parameter: a lenient reader makes something of what
+// cannot be decoded.
+func queryHas(query, name string) bool {
+	for part := range strings.SplitSeq(query, "&") {
+		key, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(key); err != nil || plain == name {
+			return true
+		}
+	}
+	return false
+}
