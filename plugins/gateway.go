@@ -4,7 +4,16 @@ import (
 	"context"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 )
+
+// Gateway is an API gateway through which consumers reach services.
+type Gateway interface {
+	// Endpoint is where consumers reach a service, which has its id; nil: where it was registered.
+	// It is asked by whoever shows services, must not block, and answers the same as long as the
+	// service's endpoint is the same.
+	Endpoint(info *mp1.ServiceInfo) *mp1.EndPointInfo
+}
 
 // GatewayEntries are what an API gateway has, or may have, for one service. They are written
 // before the gateway is told, so that whatever it may have is known after a crash.

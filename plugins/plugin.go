@@ -120,6 +120,11 @@ type Host struct {
 	// RuleDefiner is who defines them, from the same.
 	RuleDefiner RuleDefiner
 	Timing      server.Timing // from the appsupport plugin
+	// Gateway stands before the services, and Required says which of them an application may
+	// discover; from the edgegallery plugin. nil: consumers reach services where they were
+	// registered, and applications discover all.
+	Gateway  Gateway
+	Required func(ctx context.Context, app string) mp1.RequiredServices
 	// Ready says whether all lists are loaded and the store was reached. Each plugin with
 	// a list replaces it by a function that asks the one before too.
 	Ready func() bool

@@ -88,3 +88,25 @@ func TestSubscriptionsTellTheirIDOnlyUnderCompat(t *testing.T) {
 		require.Contains(t, w.Body.String(), `"_links":{"self":{"href":"`+mp1.Base)
 	}
 }
+
+// Behind a gateway the endpoint is the gateway's. The ETag is that of what was registered, so
+// that the one of a registration's answer can be used for an update.
+func TestAPublishedServiceShowsTheGatewaysEndpoint(t *testing.T) {
+	service := func() *Service {
+		s := newFakeRegistry().svc
+		s.Info.TransportInfo = &mp1.TransportInfo{ID: "t", Endpoint: mp1.EndPointInfo{URIs: []string{"http://192.0.2.1/"}}}
+		return s
+	}
+	registered, published := service(), service()
+	published.Published = func() *mp1.EndPointInfo { return &mp1.EndPointInfo{URIs: []string{"https://gateway:8443/x"}} }
+	for _, prefix := range []string{"", mepPrefix} {
+		a, b := registered.represent(prefix), published.represent(prefix)
+		require.Equal(t, a.etag, b.etag)
+		require.NotContains(t, string(a.body), "https://gateway:8443/x")
+		require.Contains(t, string(b.body), `"endpoint":{"uris":["https://gateway:8443/x"]}`)
+	}
+	require.Equal(t, []string{"http://192.0.2.1/"}, published.Info.TransportInfo.Endpoint.URIs, "what is kept is what was registered")
+	nothing := service()
+	nothing.Published = func() *mp1.EndPointInfo { return nil }
+	require.Equal(t, registered.represent("").body, nothing.represent("").body)
+}

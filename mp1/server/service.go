@@ -81,6 +81,11 @@ type Service struct {
 	// EdgeGallery says that it is shown to EdgeGallery's clients too
 	// (mp1.EdgeGalleryServiceInfo). It must not change once the service is shown.
 	EdgeGallery bool
+	// Published is where consumers reach the service, in place of the endpoint that it was
+	// registered with, or nil. A gateway that stands before the service sets it; answers to a
+	// registration or an update have what was registered. It must not change once the service is
+	// shown.
+	Published func() *mp1.EndPointInfo
 
 	plain, mep representation
 }
@@ -117,17 +122,30 @@ func (s *Service) represent(prefix string) *representation {
 			info.Links.Liveness = &mp1.LinkType{Href: s.href(prefix) + "/liveness"}
 			info.Links.Self.Liveness = s.href(mepPrefix) + "/liveness"
 		}
-		var shown any = info
-		if s.EdgeGallery {
-			shown = info.ForEdgeGallery(s.Owner)
+		r.body = s.encode(info)
+		r.etag = etagOf(r.body) // of what was registered, so that the answer to that has the same
+		if t := info.TransportInfo; t != nil && s.Published != nil {
+			if e := s.Published(); e != nil {
+				published := *t
+				published.Endpoint, info.TransportInfo = *e, &published
+				r.body = s.encode(info)
+			}
 		}
-		body, err := json.Marshal(shown)
-		if err != nil { // plain data: cannot happen
-			body = []byte("{}")
-		}
-		r.body, r.etag = body, etagOf(body)
 	})
 	return r
+}
+
+// encode is the JSON of the service, with its links.
+func (s *Service) encode(info mp1.ServiceInfo) []byte {
+	var shown any = info
+	if s.EdgeGallery {
+		shown = info.ForEdgeGallery(s.Owner)
+	}
+	body, err := json.Marshal(shown)
+	if err != nil { // plain data: cannot happen
+		return []byte("{}")
+	}
+	return body
 }
 
 // href is where the owner finds the service; prefix is "" or mepPrefix.

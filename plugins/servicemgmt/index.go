@@ -25,6 +25,8 @@ type set map[heartbeat.ID]*item
 // changes that the engine reports.
 type index struct {
 	edgeGallery bool // services are shown to EdgeGallery's clients too
+	// published is where consumers reach a service; nil: where it was registered.
+	published func(*mp1.ServiceInfo) *mp1.EndPointInfo
 
 	mu         sync.RWMutex
 	byID       set
@@ -65,6 +67,9 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	if err != nil {
 		x.remove(old) // a record that cannot be read cannot be shown
 		return
+	}
+	if x.published != nil {
+		svc.Published = func() *mp1.EndPointInfo { return x.published(&svc.Info) }
 	}
 	x.remove(old)
 	x.put(&item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: svc, attrs: r.Attributes})

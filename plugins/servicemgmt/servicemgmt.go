@@ -31,6 +31,12 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		Name: "mep_services_displaced_total", Help: "SUSPENDED services that were removed because a new one of their application and name found its limit reached.",
 	})
 	m.Add(r.displaced)
+	r.index.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
+		if h.Gateway == nil { // a later plugin may set it
+			return nil
+		}
+		return h.Gateway.Endpoint(info)
+	}
 	h.OnChange(r.index.changed)
 	h.AddOwned(owned{r})
 	h.Services = r
@@ -149,9 +155,29 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 
 // Discover implements server.Registry. It leaves out services that nobody could use: the
 // SUSPENDED, unless configured otherwise, and those whose lease is gone but that could not be
-// suspended yet.
-func (r *registry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
-	return r.lists.discover(r.index, f, r.discoverable), nil
+// suspended yet; and of EdgeGallery's applications, what they do not require.
+func (r *registry) Discover(ctx context.Context, f mp1.Filter) ([]*server.Service, error) {
+	return r.required(ctx, r.lists.discover(r.index, f, r.discoverable)), nil
+}
+
+// required selects what the caller may discover, if he is an application and somebody says what
+// that requires. Whoever reads for the platform sees everything.
+func (r *registry) required(ctx context.Context, all []*server.Service) []*server.Service {
+	c := plugins.CallerOf(ctx)
+	if r.host.Required == nil || c == nil || c.App == "" || c.Has(conf.RoleAdmin) || c.Has(conf.RoleReader) {
+		return all
+	}
+	may := r.host.Required(ctx, c.App)
+	if may.All() {
+		return all
+	}
+	var out []*server.Service // all is shared
+	for _, s := range all {
+		if may.Allows(s.Info.SerName) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // discoverable names the states that discovery shows. One that is not named is left out: to
