@@ -11,6 +11,7 @@ type TLS struct {
 	CertFile        string // PEM, the server's certificate first
 	KeyFile         string // PEM
 	KeyPasswordFile string // holds the password of KeyFile, on one line; empty: it has none
+	KeyPassword     Secret // the same, from the environment alone
 	ClientCAFile    string // PEM, the certificates that sign those of clients; empty: none is asked for
 }
 

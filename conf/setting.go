@@ -38,6 +38,7 @@ func settings(c *Config) []setting {
 		{"server.tls.certFile", "", &c.Server.TLS.CertFile},
 		{"server.tls.keyFile", "", &c.Server.TLS.KeyFile},
 		{"server.tls.keyPasswordFile", "", &c.Server.TLS.KeyPasswordFile},
+		{"server.tls.keyPassword", "", &c.Server.TLS.KeyPassword},
 		{"server.tls.clientCAFile", "", &c.Server.TLS.ClientCAFile},
 		{"server.origins", "", &c.Server.Origins},
 		{"identity.certificate.enabled", "", &c.Identity.Certificate.Enabled},

@@ -7,8 +7,12 @@ import "strings"
 func (k checker) tls() {
 	t := k.Server.TLS
 	k.together("server.tls.certFile", t.CertFile != "", "server.tls.keyFile", t.KeyFile != "")
+	if t.KeyPasswordFile != "" && t.KeyPassword != "" {
+		k.report(Fault{k.where("server.tls.keyPasswordFile"), "server.tls.keyPasswordFile",
+			"must be empty when the password itself is given" + k.writtenAt("server.tls.keyPassword")}, "server.tls.keyPassword")
+	}
 	for _, s := range []struct{ path, file string }{
-		{"server.tls.keyPasswordFile", t.KeyPasswordFile}, {"server.tls.clientCAFile", t.ClientCAFile},
+		{"server.tls.keyPasswordFile", t.KeyPasswordFile}, {"server.tls.keyPassword", t.KeyPassword.Reveal()}, {"server.tls.clientCAFile", t.ClientCAFile},
 	} {
 		if s.file != "" && t.CertFile == "" && t.KeyFile == "" {
 			k.report(Fault{k.where(s.path), s.path, "is of no use without server.tls.certFile"}, "server.tls.certFile", "server.tls.keyFile")

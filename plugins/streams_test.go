@@ -176,7 +176,7 @@ func TestAnIdleConnectionOfHTTP2Ends(t *testing.T) {
 	pair := ca.Server("127.0.0.1")
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(pair.TLS.Leaf.NotBefore) + time.Minute) // the bubble's clock begins in 2000
-		s, err := newTLSServer(conf.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile}, time.Now, func(string, error) {})
+		s, err := newTLSServer(conf.Config{Server: conf.Server{TLS: conf.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile}}}, time.Now, func(string, error) {})
 		require.NoError(t, err)
 		l := pipes{make(chan net.Conn)}
 		conns := newConnections(l, 0, s.turns())

@@ -45,10 +45,11 @@ type generation struct {
 
 // newTLSServer reads the files. report is called when one of them is read anew, with what the
 // files are and why they cannot be used, if so.
-func newTLSServer(c conf.TLS, now func() time.Time, report func(what string, err error)) (*tlsServer, error) {
+func newTLSServer(config conf.Config, now func() time.Time, report func(what string, err error)) (*tlsServer, error) {
 	s := &tlsServer{handshakes: newHandshakes(), base: &tls.Config{MinVersion: tls.VersionTLS12}}
 	var err, clientsErr error
-	s.pair, err = certs.Keep(serverPair(c), now, func(err error) { report(whatServer, err) })
+	c := config.Server.TLS
+	s.pair, err = certs.Keep(serverPair(config), now, func(err error) { report(whatServer, err) })
 	if c.ClientCAFile != "" {
 		s.clients, clientsErr = certs.Keep(certs.Pool{File: c.ClientCAFile}, now, func(err error) { report(whatClients, err) })
 	}
@@ -183,7 +184,7 @@ func secureServer(h *Host, srv *http.Server) (*tlsServer, error) {
 	if !h.Config.Server.TLS.On() {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	s, err := newTLSServer(h.Config.Server.TLS, time.Now, reportTo(h.Log))
+	s, err := newTLSServer(h.Config, time.Now, reportTo(h.Log))
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +282,10 @@ func (s *tlsServer) watch(ctx context.Context, log openlog.Logger) {
 // checkName warns if clients that come by the advertised name will refuse the certificate. It is
 // no fault: a gateway at that name may have one of its own.
 func (s *tlsServer) checkName(pair *tls.Certificate, log openlog.Logger) {
+	if certs.Nameless(pair.Leaf) { // in EdgeGallery's environment; elsewhere it is refused
+		log.Warn("the server's certificate has no subject alternative name: clients that verify names refuse it; make one that has, for the host that clients use")
+		return
+	}
 	if s.advertised != "" && pair.Leaf.VerifyHostname(s.advertised) != nil {
 		log.Warn("the server's certificate does not name the host of server.advertise: clients that come by it refuse the certificate",
 			openlog.WithTags(openlog.Tags{"host": s.advertised}))

@@ -42,7 +42,7 @@ func newSecured(t *testing.T, most int, handler http.HandlerFunc) *secured {
 	s.now.Store(time.Now().UnixNano())
 	s.trust(s.ca)
 	var err error
-	s.server, err = newTLSServer(conf.TLS{CertFile: s.pair.CertFile, KeyFile: s.pair.KeyFile, ClientCAFile: s.clients},
+	s.server, err = newTLSServer(conf.Config{Server: conf.Server{TLS: conf.TLS{CertFile: s.pair.CertFile, KeyFile: s.pair.KeyFile, ClientCAFile: s.clients}}},
 		func() time.Time { return time.Unix(0, s.now.Load()) }, func(_ string, err error) { s.reports = append(s.reports, err) })
 	require.NoError(t, err)
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -237,7 +237,7 @@ func TestACertificateThatExpiresIsWarnedOf(t *testing.T) {
 		out := &lines{}
 		// the bubble's clock begins in the year 2000, before the certificate is valid
 		time.Sleep(time.Until(pair.TLS.Leaf.NotBefore) + time.Minute)
-		s, err := newTLSServer(conf.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile}, time.Now, func(string, error) {})
+		s, err := newTLSServer(conf.Config{Server: conf.Server{TLS: conf.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile}}}, time.Now, func(string, error) {})
 		require.NoError(t, err)
 		go s.watch(t.Context(), NewLog(out, "INFO"))
 		time.Sleep(time.Hour) // of two
@@ -280,7 +280,7 @@ func (l *lines) all() string {
 
 // Files can go bad between the configuration's check and the start.
 func TestAServerWithoutItsFilesDoesNotStart(t *testing.T) {
-	_, err := newTLSServer(conf.TLS{CertFile: "/none", KeyFile: "/none", ClientCAFile: "/none"}, time.Now, func(string, error) {})
+	_, err := newTLSServer(conf.Config{Server: conf.Server{TLS: conf.TLS{CertFile: "/none", KeyFile: "/none", ClientCAFile: "/none"}}}, time.Now, func(string, error) {})
 	require.ErrorContains(t, err, "cannot serve HTTPS")
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

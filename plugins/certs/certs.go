@@ -29,12 +29,17 @@ const (
 // Fault is what is wrong with one file.
 type Fault struct {
 	Part Part
-	File string
+	File string // "": it is no file that is wrong, but a Password
 	Rule string // what must hold, and what was found; never anything of a key or a password
 }
 
 // Error implements error.
-func (f Fault) Error() string { return fmt.Sprintf("%+q %s", f.File, f.Rule) }
+func (f Fault) Error() string {
+	if f.File == "" {
+		return f.Rule
+	}
+	return fmt.Sprintf("%+q %s", f.File, f.Rule)
+}
 
 // Faults is everything that is wrong with some files.
 type Faults []Fault

@@ -13,10 +13,13 @@ import (
 // Pair is a certificate, followed by those between it and its authority, with its key.
 type Pair struct {
 	CertFile, KeyFile string
-	PasswordFile      string // of an encrypted key; "": it has none
+	PasswordFile      string // of an encrypted key; "": it has none, or Password
+	Password          []byte // the same itself; nil: there is none
 	// Server: clients connect to whoever has it, so it needs a name or an address. Otherwise
 	// it says who we are where we are the client.
 	Server bool
+	// Lenient: clients that verify nothing use it, so that it may name nobody and have expired.
+	Lenient bool
 }
 
 // Files implements Source.
@@ -53,6 +56,7 @@ func (p Pair) chain(content []byte, now time.Time, faults *Faults) []*x509.Certi
 	}
 	c := chain[0]
 	switch {
+	case p.Lenient:
 	case now.After(c.NotAfter):
 		faults.add(Certificate, p.CertFile, "expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(c.NotBefore):
@@ -65,7 +69,7 @@ func (p Pair) chain(content []byte, now time.Time, faults *Faults) []*x509.Certi
 	if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && !slices.Contains(c.ExtKeyUsage, use) && !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) {
 		faults.add(Certificate, p.CertFile, "has an extended key usage, and %s is not in it", map[bool]string{true: "serverAuth", false: "clientAuth"}[p.Server])
 	}
-	if p.Server && len(c.DNSNames)+len(c.IPAddresses) == 0 {
+	if p.Server && !p.Lenient && Nameless(c) {
 		faults.add(Certificate, p.CertFile, "has no subject alternative name that is a DNS name or an IP address; no client takes it")
 	}
 	return chain
@@ -82,6 +86,9 @@ func (p Pair) key(content, password []byte, faults *Faults) crypto.Signer {
 	if content == nil || p.PasswordFile != "" && password == nil { // said already
 		return nil
 	}
+	if p.PasswordFile == "" {
+		password = p.Password
+	}
 	blocks, err := pemBlocks(content, isPrivate)
 	switch {
 	case err != nil:
@@ -96,7 +103,7 @@ func (p Pair) key(content, password []byte, faults *Faults) crypto.Signer {
 	}
 	switch {
 	case errors.Is(err, errNoPassword) && p.Server:
-		faults.add(Key, p.KeyFile, "%v; server.tls.keyPasswordFile names the file that holds it", err)
+		faults.add(Key, p.KeyFile, "%v; server.tls.keyPasswordFile names the file that holds it, or MEP_SERVER_TLS_KEY_PASSWORD (TLS_KEY in EdgeGallery's environment) is it", err)
 	case errors.Is(err, errWrongPassword):
 		faults.add(Password, p.PasswordFile, "%v %+q", err, p.KeyFile)
 	case err != nil:
@@ -107,6 +114,9 @@ func (p Pair) key(content, password []byte, faults *Faults) crypto.Signer {
 	}
 	return key
 }
+
+// Nameless says whether a certificate names no host that a client could have connected to.
+func Nameless(c *x509.Certificate) bool { return len(c.DNSNames)+len(c.IPAddresses) == 0 }
 
 // fit compares the keys: a pair that does not fit fails every handshake.
 func (p Pair) fit(chain []*x509.Certificate, key crypto.Signer, faults *Faults) {
