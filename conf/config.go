@@ -31,6 +31,9 @@ type Config struct {
 
 	// Derived follows from the rest; no key sets it.
 	Derived Derived
+	// Warnings are what is missing or odd in EdgeGallery's environment and keeps nothing from
+	// starting. They are to be said aloud.
+	Warnings Faults
 }
 
 // Server says where the one HTTP port listens.

@@ -27,6 +27,8 @@ type Sources struct {
 	// Rules are those that conf cannot check itself, for they read the files that settings
 	// name.
 	Rules []Rule
+
+	root string // of the files of EdgeGallery's chart: "" but in tests
 }
 
 // Rule checks a configuration and calls fault with what is wrong: the key that it is said
@@ -37,6 +39,8 @@ type Rule func(c Config, fault func(path, format string, args ...any))
 // that is wrong in any source, overridden values included.
 func Load(src Sources) (Config, error) {
 	values, all := gather(schema{program: "mepserver", settings: settings(new(Config))}, src)
+	gallery := readSite(src.Environ, src.root)
+	values = append(gallery.values, values...)
 	// Compat decides the defaults, and any source may set it: read all once
 	// for the faults and the mode, then again on the defaults of that mode.
 	var probe Config
@@ -47,6 +51,7 @@ func Load(src Sources) (Config, error) {
 	if overrides(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
 		c.Store.Kind = Etcd
 	}
+	gallery.concern(&c, origin, &all)
 	report := all.reporter()
 	check(&c, origin.where, report)
 	for _, rule := range src.Rules {
@@ -108,7 +113,8 @@ func overrides(a, b found) bool { return a.rank > b.rank }
 
 // The sources in rising order of precedence.
 const (
-	rankFile        = 1 + iota
+	rankSite = 1 + iota // what EdgeGallery's chart gives its mepserver
+	rankFile
 	rankEdgeGallery // the variables of EdgeGallery's agent
 	rankEnviron
 	rankFlags

@@ -61,7 +61,7 @@ func (k checker) rules() {
 		k.dnsUpdate(d)
 	case DNSEdgeGallery:
 		k.needed(d, "rules.dns.url", d.URL, "where dns-server's management interface is, such as http://127.0.0.1:8080")
-		if d.URL != "" && !baseURL(d.URL) {
+		if d.URL != "" && !baseURL(d.URL) && (!k.EdgeGallery.Site || !serverURL(d.URL)) {
 			k.fault("rules.dns.url", "must be scheme://host:port of https (http only on loopback) without user, path or query: whoever can change what is sent there decides where names lead") // not shown: a URL may hold a password
 		}
 	}

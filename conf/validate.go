@@ -99,7 +99,7 @@ func (k checker) server() {
 		k.fault("server.listen", "%s", rule)
 		return
 	}
-	if !k.Server.Loopback() && !k.Server.Insecure && (!k.Server.TLS.On() || !k.Identified()) {
+	if !k.Server.Loopback() && !k.Server.Insecure && !k.EdgeGallery.Site && (!k.Server.TLS.On() || !k.Identified()) {
 		k.report(Fault{k.where("server.listen"), "server.listen", fmt.Sprintf(
 			"%s is reachable from other machines, which needs TLS (server.tls) and a source of identities (identity); mepserver init makes both. "+
 				"Otherwise listen on loopback, or accept the risk with --insecure (server.insecure: true)", shown(k.Server.Listen))},

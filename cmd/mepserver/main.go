@@ -61,7 +61,7 @@ var version = "dev"
 func main() {
 	outputs := logs.TakeStandard()
 	ctx := early.Context()
-	p := environment{args: os.Args[1:], environ: os.Environ(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
+	p := environment{args: os.Args[1:], environ: takeEnvironment(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
 		fail: func(why string) {
 			fmt.Fprintln(outputs.Err, "mepserver:", why)
 			outputs.Flush()
@@ -112,6 +112,7 @@ func (p environment) run(ctx context.Context) int {
 		return 1
 	}
 	log := plugins.NewLog(p.errs, "INFO")
+	logSite(c, log)
 	for _, m := range conf.MisspeltServer(p.environ) {
 		log.Warn("an environment variable is close to a setting's and names none",
 			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
