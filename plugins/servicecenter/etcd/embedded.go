@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 
@@ -48,6 +49,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	if c.lock, err = LockDir(o.DataDir); err != nil {
 		return err
 	}
+	warnOfNetwork(o.Log, networkFileSystem(o.DataDir), o.DataDir)
 	found, err := checkDir(o.DataDir)
 	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
 		err = os.RemoveAll(found.CutShort)
@@ -96,6 +98,14 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	c.Gate = c.upkeep.gate
 	c.upkeep.start(ctx)
 	return nil
+}
+
+// warnOfNetwork says what is at stake on a file system of another machine; kind "" is none.
+func warnOfNetwork(log openlog.Logger, kind, dir string) {
+	if kind != "" {
+		log.Warn("the store is on a network file system: what was acknowledged may be lost with that server, two servers may take its lock, and a slow one delays every registration; use a volume of a block device",
+			openlog.WithTags(openlog.Tags{"kind": kind, "data": dir}))
+	}
 }
 
 // lockExisting makes a data directory ours that must exist, and changes nothing in it.

@@ -120,7 +120,7 @@ func (l *startLog) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 func storeFault(what, dir string, err error) error {
 	err = oneLine{err}
 	if a := remedy(err); a != "" {
-		return fmt.Errorf("%s in %s: %w; %s", what, dir, err, a)
+		return fmt.Errorf("%s in %s: %w; %s%s", what, dir, err, a, whose(dir, err))
 	}
 	return fmt.Errorf("%s in %s: %w", what, dir, err)
 }

@@ -1,0 +1,37 @@
+package etcd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/logs"
+)
+
+// A volume that another image wrote belongs to the numbers of its user.
+func TestADirectoryOfAnotherUserIsSaidWithBothUsers(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o750)) //nolint:gosec // as a volume has it
+	fault := storeFault("cannot make the directory for the store", filepath.Join(dir, "a", "b"), &os.PathError{Op: "mkdir", Path: "x", Err: syscall.EACCES}).Error()
+	require.Contains(t, fault, fmt.Sprintf("; this user is %d:%d, and %s belongs to %d:%d with mode 0750", os.Geteuid(), os.Getegid(), dir, os.Geteuid(), os.Getegid()))
+	require.NotContains(t, fault, "\n")
+	require.NotContains(t, storeFault("x", dir, syscall.EROFS).Error(), "this user is")
+}
+
+// EdgeGallery's chart has its volume on NFS if nobody says otherwise.
+func TestANetworkFileSystemIsWarnedAbout(t *testing.T) {
+	var out strings.Builder
+	log := logs.New(&out, "INFO")
+	warnOfNetwork(log, networkFileSystem(t.TempDir()), "/d")
+	require.Empty(t, out.String())
+	require.Equal(t, "NFS", networkFileSystems[0x6969], "NFS_SUPER_MAGIC of statfs(2)")
+	warnOfNetwork(log, "NFS", "/usr/mep/data/mepserver")
+	require.Contains(t, out.String(), "the store is on a network file system")
+	require.Contains(t, out.String(), "NFS")
+	require.Empty(t, networkFileSystem("/nowhere"))
+}
