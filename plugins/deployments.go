@@ -8,16 +8,20 @@ import (
 )
 
 // Deployment is what an edge platform's manager has asked for an application instance, beside
-// the rules themselves: how it is configured, what came of that, and that it is terminated.
+// the rules themselves: how it is configured, what came of that, and what is left to be done
+// since it was terminated.
 type Deployment struct {
 	App string
 	// Configured is what the application is configured with; nil: it is not.
 	Configured *DeploymentConfig
 	// Tasks are what was asked, the newest last.
 	Tasks []DeploymentTask
-	// Leaving says that the application was terminated, until nothing is left to be done for that.
+	// Leaving says that the application is still to be terminated.
 	Leaving bool
-	At      heartbeat.Revision // of its last write; 0: there is none
+	// Forget says that the gateway's side still has the credentials of an application that was
+	// terminated.
+	Forget bool
+	At     heartbeat.Revision // of its last write; 0: there is none
 }
 
 // DeploymentConfig is what a configuration says beside its rules.

@@ -14,7 +14,7 @@ import (
 
 const hex20 = "0123456789abcdef0123"
 
-func entry(service, verb, uri string, began int64) string {
+func logEntry(service, verb, uri string, began int64) string {
 	return fmt.Sprintf(`{"service":{"name":%q},"request":{"method":%q,"headers":{"authorization":"Bearer secret.secret.secret"}},"upstream_uri":%q,"started_at":%d}`, service, verb, uri, began)
 }
 
@@ -28,12 +28,12 @@ func TestCallsAreCountedByServiceAndDay(t *testing.T) {
 	const path = "/mep/service_govern/v1/kong_log"
 	now := p.calls.today() * dayMS
 	for _, body := range []string{
-		entry("demo"+hex20, "GET", "/demo"+hex20+"/x", now), entry("demo"+hex20, "POST", "/", 0), entry("demo"+hex20, "GET", "/", now+3*dayMS),
-		entry("demo"+hex20, "GET", "/", now-1), entry("demo"+hex20, "GET", "/", now-6*dayMS), entry("demo"+hex20, "GET", "/", now-7*dayMS),
-		entry("demo", "GET", "/", now), entry("nobodys"+hex20, "GET", "/", now),
-		entry("mepserver", "GET", "/mep/mec_service_mgmt/v1/services?ser_name=x", now), entry("mepserver", "POST", "/mep/mec_service_mgmt/v1/services", now),
-		entry("mepserver", "POST", "/mep/mec_service_mgmt/v1/applications/5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f/services", now-dayMS),
-		entry("mepserver", "PUT", "/mep/mec_service_mgmt/v1/applications/5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f/services/s/liveness", now),
+		logEntry("demo"+hex20, "GET", "/demo"+hex20+"/x", now), logEntry("demo"+hex20, "POST", "/", 0), logEntry("demo"+hex20, "GET", "/", now+3*dayMS),
+		logEntry("demo"+hex20, "GET", "/", now-1), logEntry("demo"+hex20, "GET", "/", now-6*dayMS), logEntry("demo"+hex20, "GET", "/", now-7*dayMS),
+		logEntry("demo", "GET", "/", now), logEntry("nobodys"+hex20, "GET", "/", now),
+		logEntry("mepserver", "GET", "/mep/mec_service_mgmt/v1/services?ser_name=x", now), logEntry("mepserver", "POST", "/mep/mec_service_mgmt/v1/services", now),
+		logEntry("mepserver", "POST", "/mep/mec_service_mgmt/v1/applications/5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f/services", now-dayMS),
+		logEntry("mepserver", "PUT", "/mep/mec_service_mgmt/v1/applications/5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f/services/s/liveness", now),
 		"{}",
 	} {
 		status, answered := ask(t, by, http.MethodPost, path, body)

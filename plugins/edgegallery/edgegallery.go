@@ -6,10 +6,15 @@ package edgegallery
 
 import (
 	"context"
+	"fmt"
+
+	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/edgegallery/mepauth"
+	"github.com/mec-liveness/mepserver/plugins/edgegallery/pin"
 )
 
 // Plugin is the plugin that serves EdgeGallery's platform. Without compat: edgegallery it does
@@ -21,16 +26,59 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		return nil, nil
 	}
 	clock := plugins.NewClock()
+	ready := func() bool { return h.Ready() } // which plugins after this one may replace
+	auth, err := newMepauth(h, clock)
+	if err != nil {
+		return nil, err
+	}
+	kept := newDeployments(h.Base, clock)
 	p := &platform{
-		ready:         func() bool { return h.Ready() }, // which plugins after this one may replace
+		ready:         ready,
 		services:      h.Services,
 		subscriptions: h.EachSubscription,
 		calls:         newCalls(func() int64 { _, wall := clock(); return wall }),
+		configuration: &configuration{deployments: kept, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted},
+		leaving: &leaving{deployments: kept, services: h.Services, registrations: h.Registrations, log: h.Log,
+			unsaved: map[string]bool{}, waits: map[string]wait{}},
 	}
+	if auth != nil {
+		p.leaving.credentials = auth.Forget
+	}
+	work := &worker{configuration: p.configuration, rank: h.Base.Rank, ready: ready, log: h.Log, leave: p.leaving, busy: map[string]bool{}}
+	lists := h.Ready
+	h.Ready = func() bool { return kept.loaded.Load() && lists() }
+	h.AddOwned(owned{kept})
+	h.Go(func(ctx context.Context) {
+		h.Base.FollowDeployments(ctx, kept.load, kept.see, func(reason string, err error) {
+			if ctx.Err() == nil {
+				h.Log.Warn("the configurations of applications are listed again", openlog.WithTags(openlog.Tags{"lost": reason, "reason": err.Error()}))
+			}
+		})
+	})
+	h.Go(work.run)
 	p.serve(h.Base)
 	var m plugins.Collectors
 	m.Add(p.calls.dropped)
 	return m.Unregister, nil
+}
+
+// newMepauth makes the client for mepauth; nil: there is none.
+func newMepauth(h *plugins.Host, clock func() (plugins.Instant, int64)) (*mepauth.Client, error) {
+	c := h.Config.EdgeGallery
+	if c.Mepauth == "" {
+		return nil, nil
+	}
+	web, err := pin.Client(pin.Options{CAFile: c.CAFile, CommonName: c.CommonName, Timeout: mepauth.Timeout, Changed: func(err error) {
+		if err != nil {
+			h.Log.Warn("edgegallery.caFile changed and cannot be used; what it held before is used on", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
+			return
+		}
+		h.Log.Info("edgegallery.caFile was read again")
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("edgegallery.caFile: %w", err)
+	}
+	return mepauth.New(mepauth.Options{URL: c.Mepauth, Client: web, Clock: clock, Log: h.Log}), nil
 }
 
 // platform has what the handlers share.
@@ -39,4 +87,6 @@ type platform struct {
 	services      server.Registry
 	subscriptions func(see func(*server.Subscription))
 	calls         *calls
+	configuration *configuration
+	leaving       *leaving
 }

@@ -13,6 +13,7 @@ const (
 	governance = "/mep/service_govern/v1"
 	manager    = "/mepcfg"
 	platforms  = manager + "/mec_platform_config/v1"
+	lifecycles = manager + "/app_lcm/v1"
 )
 
 // handlerFunc answers a request, or returns the error to refuse it with.
@@ -41,6 +42,16 @@ func (p *platform) resources() []resource {
 		}},
 		{platforms + "/capabilities", server.Mm5, []method{{http.MethodGet, "edgegallery.GetCapabilities", p.listCapabilities}}},
 		{platforms + "/capabilities/{capabilityId}", server.Mm5, []method{{http.MethodGet, "edgegallery.GetCapability", p.showCapability}}},
+		{lifecycles + "/applications/{appInstanceId}/appd_configuration", server.Mm5, []method{
+			{http.MethodPost, "edgegallery.PostConfiguration", p.configuration.create},
+			{http.MethodPut, "edgegallery.PutConfiguration", p.configuration.update},
+			{http.MethodGet, "edgegallery.GetConfiguration", p.configuration.show},
+			{http.MethodDelete, "edgegallery.DeleteConfiguration", p.configuration.remove},
+		}},
+		{lifecycles + "/tasks/{taskId}/appd_configuration", server.Mm5, []method{{http.MethodGet, "edgegallery.GetTask", p.configuration.showTask}}},
+		{"/mep" + mp1.AppSupportBase + "/applications/{appInstanceId}/AppInstanceTermination", server.Mm5OrOwner, []method{
+			{http.MethodDelete, "edgegallery.TerminateApplication", p.leaving.terminate},
+		}},
 		{"/healthcheck", server.Open, []method{{http.MethodGet, "edgegallery.Healthcheck", healthy}}},
 		// Tokens are made by mepauth, to which the gateway sends this path. Who comes here has
 		// gone around it, and would take another 404 for a fault of this server.

@@ -23,6 +23,7 @@ type deployment struct {
 	Configured *deploymentConfig `json:"configured,omitempty"`
 	Tasks      []deploymentTask  `json:"tasks,omitempty"`
 	Leaving    bool              `json:"leaving,omitempty"`
+	Forget     bool              `json:"forget,omitempty"`
 }
 
 type deploymentConfig struct {
@@ -41,7 +42,7 @@ type deploymentTask struct {
 }
 
 func encodeDeployment(d *plugins.Deployment) (string, error) {
-	v := deployment{Schema: heartbeat.Schema, Configured: (*deploymentConfig)(d.Configured), Leaving: d.Leaving}
+	v := deployment{Schema: heartbeat.Schema, Configured: (*deploymentConfig)(d.Configured), Leaving: d.Leaving, Forget: d.Forget}
 	for _, t := range d.Tasks {
 		v.Tasks = append(v.Tasks, deploymentTask{t.ID, t.Result, t.Reason, t.Begun, (*deploymentConfig)(t.Config), t.Wanted, t.Before})
 	}
@@ -57,7 +58,7 @@ func decodeDeployment(kv *mvccpb.KeyValue) (d plugins.Deployment, unknown string
 	if err != nil || v.Schema != heartbeat.Schema || !mp1.ValidID(d.App) {
 		return d, "", false
 	}
-	d.Configured, d.Leaving = (*plugins.DeploymentConfig)(v.Configured), v.Leaving
+	d.Configured, d.Leaving, d.Forget = (*plugins.DeploymentConfig)(v.Configured), v.Leaving, v.Forget
 	for _, t := range v.Tasks {
 		d.Tasks = append(d.Tasks, plugins.DeploymentTask{ID: t.ID, Result: t.Result, Reason: t.Reason, Begun: t.Begun,
 			Config: (*plugins.DeploymentConfig)(t.Config), Wanted: t.Wanted, Before: t.Before})

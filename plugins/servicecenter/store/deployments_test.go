@@ -18,7 +18,7 @@ import (
 
 func someDeployment(app string) plugins.Deployment {
 	dns := mp1.DNSRule{DNSRuleID: "d", DomainName: "a.example", IPAddressType: mp1.IPv4, IPAddress: "192.0.2.1", State: mp1.RuleActive}
-	return plugins.Deployment{App: app, Configured: &plugins.DeploymentConfig{AppName: "n", SupportMp1: true}, Leaving: true, Tasks: []plugins.DeploymentTask{
+	return plugins.Deployment{App: app, Configured: &plugins.DeploymentConfig{AppName: "n", SupportMp1: true}, Leaving: true, Forget: true, Tasks: []plugins.DeploymentTask{
 		{ID: "1", Result: plugins.TaskFailure, Reason: "it is full", Begun: 5},
 		{ID: "2", Result: plugins.TaskProcessing, Begun: 6, Config: &plugins.DeploymentConfig{AppName: "m"}, Wanted: &mp1.RuleSet{DNSRules: []mp1.DNSRule{dns}}, Before: &mp1.RuleSet{}}}}
 }
@@ -81,7 +81,7 @@ func TestADeploymentKeepsWhatItDoesNotKnow(t *testing.T) {
 	require.NoError(t, err)
 	d, err = store.Deployment(t.Context(), d.App)
 	require.NoError(t, err)
-	d.Tasks, d.Leaving = nil, false
+	d.Tasks, d.Leaving, d.Forget = nil, false, false
 	_, err = store.SaveDeployment(t.Context(), d)
 	require.NoError(t, err)
 	require.Equal(t, `{"schema":1,"configured":{"appName":"n","supportMp1":true},"younger":[1]}`, storetest.Value(t, store.client, key))
