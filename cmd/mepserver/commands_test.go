@@ -42,6 +42,8 @@ func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 		"check --force":                "mepserver: flag provided but not defined: -force; mepserver check --help says how it is called",
 		"check --data-dir D":           "mepserver: there is no store in D",
 		"backup D/b --data-dir D":      "mepserver: there is no store in D",
+		"import":                       "mepserver: mepserver import needs --edgegallery",
+		"import --edgegallery D":       "mepserver: there is no store of EdgeGallery's in D: it has no directory member",
 		"restore D/b --data-dir D/new": "mepserver: stat D/b: no such file or directory",
 	} {
 		var out, errs bytes.Buffer

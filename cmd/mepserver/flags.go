@@ -21,6 +21,7 @@ heartbeats, on Apache ServiceComb service-center.
   mepserver check [flags]         examine the store of a server that is stopped
   mepserver backup FILE [flags]   write a backup, while the server runs or not
   mepserver restore FILE [flags]  make a store of a backup
+  mepserver import [flags]        take over what EdgeGallery's mepserver has kept
   mepserver example               print a configuration with every setting
 
 Without flags it listens on 127.0.0.1:30100, without TLS and identities, and keeps
@@ -75,7 +76,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore and example, and flags; --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore, import and example, and flags; --help lists them", fs.Arg(0))
 	}
 	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
 	var err error

@@ -118,6 +118,18 @@ Makes the embedded store in DIR, which must hold nothing, of a backup in FILE.
 All that were alive then get a full window in which to send a heartbeat.
 `
 
+const importHelp = `mepserver import --edgegallery DIR|URL [--dry-run] [--data-dir DIR | --config FILE]
+
+Fills a new store of what EdgeGallery's mepserver has kept: services with their ids,
+owners and states, subscriptions, the rules that its manager asked for, and the names
+at its gateway. Prints what was taken over, and each thing that was not with its
+reason. DIR, which holds a directory member, is copied and stays as it is; so does
+the etcd at URL. No server may use the store. An import that was cut off is done
+again by the next one.
+
+  --dry-run               print the report, and write no store
+`
+
 const exampleHelp = `mepserver example
 
 Prints a configuration for --config with every setting, its default and what it

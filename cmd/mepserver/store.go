@@ -57,3 +57,10 @@ func restore(ctx context.Context, p environment, c conf.Config, g given) error {
 	}
 	return servicecenter.Restore(ctx, g.args[0], c.Store.DataDir, p.errs, p.out, p.fail)
 }
+
+func importStore(ctx context.Context, p environment, c conf.Config, g given) error {
+	if !g.has("edgegallery") {
+		return errors.New("mepserver import needs --edgegallery DIR|URL; --help says more")
+	}
+	return servicecenter.Import(ctx, c, g.last("edgegallery"), g.on("dry-run"), plugins.NewLog(p.errs, "WARN"), p.out, p.fail)
+}

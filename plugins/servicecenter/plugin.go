@@ -71,6 +71,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err = s.CheckSchema(ctx); err == nil {
 		err = longEnough(h.Config, db.MinLease())
 	}
+	if err == nil {
+		err = importAtStart(ctx, h, s, o)
+	}
 	if err != nil {
 		_ = b.stop(ctx)
 		return nil, err

@@ -48,6 +48,7 @@ const (
 	RuleNames            = RulesPrefix + "!" // when a domain name was added to a rule last; "!" is no id of an application
 	Cluster              = "/mep/cluster"    // which schema the store has
 	Restored             = "/mep/restored"   // that the store was restored, and when
+	ImportMark           = "/mep/imported"   // that the store was filled from another platform's, and when
 )
 
 // The first keys behind a range that one watch covers: events of several watches have no

@@ -1,0 +1,203 @@
+package servicecenter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-chassis/openlog"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/edgegallery"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/store"
+)
+
+// importReport is the file in the data directory that says what was imported.
+const importReport = "edgegallery-import.txt"
+
+// importAtStart fills a new store of what EdgeGallery's mepserver has kept, before anybody is
+// served. An import that was cut off is done again. An error is a reason not to start: begun
+// without its services, the store would not be new any more.
+func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.Options) error {
+	from := h.Config.EdgeGallery.ImportFrom
+	if from == "" {
+		return nil
+	}
+	tags := openlog.Tags{"from": sourceName(from)}
+	if o.Cluster != nil {
+		h.Log.Warn("nothing is imported at the start of a replica: other replicas may serve the cluster already; use mepserver import", openlog.WithTags(tags))
+		return nil
+	}
+	done, used, err := s.Imported(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot see whether the store was imported: %w", err)
+	case done != nil && done.Ended != 0:
+		tags["imported"], tags["services"] = time.Unix(0, done.Ended).UTC().Format(time.RFC3339), done.Services
+		if newer := edgegallery.WrittenSince(from, time.Unix(0, done.Begun)); newer {
+			tags["then"] = "what EdgeGallery's mepserver has written since is not here; move this data directory away to import anew"
+		}
+		h.Log.Info("EdgeGallery's services were imported before", openlog.WithTags(tags))
+		return nil
+	case used:
+		h.Log.Info("EdgeGallery's services are not imported: the store is not new", openlog.WithTags(tags))
+		return nil
+	case source(from, h.Config, o).Check() != nil:
+		h.Log.Info("EdgeGallery's mepserver has kept nothing that could be imported", openlog.WithTags(tags))
+		return nil
+	}
+	report, err := fill(ctx, s, source(from, h.Config, o), done != nil)
+	if err != nil {
+		return fmt.Errorf("EdgeGallery's services cannot be imported: %w", err)
+	}
+	logReport(h.Log, report)
+	return saveReport(o.DataDir, report)
+}
+
+// sourceName is a source without what may be secret in a URL.
+func sourceName(from string) string {
+	if scheme, rest, is := strings.Cut(from, "://"); is {
+		return scheme + "://" + plugins.Clean(rest[strings.LastIndex(rest, "@")+1:])
+	}
+	return from
+}
+
+func source(from string, c conf.Config, o etcd.Options) *edgegallery.Source {
+	return &edgegallery.Source{From: from, Temp: o.DataDir, Options: o, Now: time.Now(), Window: c.Liveness.Window(edgegallery.Interval * time.Second)}
+}
+
+// fill writes what is at the source into the store. half says that an import was begun.
+func fill(ctx context.Context, s *store.Store, from *edgegallery.Source, half bool) (*edgegallery.Report, error) {
+	if err := edgegallery.RemoveLeft(from.Temp); err != nil {
+		return nil, err
+	}
+	all, err := from.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if half {
+		if err := s.DropImport(ctx); err != nil {
+			return nil, fmt.Errorf("cannot erase what an import has left that was cut off: %w", err)
+		}
+	}
+	mark := store.Import{From: all.Report.Source, Begun: from.Now.UnixNano()}
+	if err := s.MarkImport(ctx, mark); err != nil {
+		return nil, err
+	}
+	if failpoint.On {
+		_ = failpoint.Hit("import.begun")
+	}
+	if err := all.Write(ctx, s); err != nil {
+		return nil, err
+	}
+	if failpoint.On {
+		_ = failpoint.Hit("import.written")
+	}
+	mark.Ended, mark.Services = time.Now().UnixNano(), all.Report.Services()
+	return &all.Report, s.MarkImport(ctx, mark)
+}
+
+const loggedLines = 50 // of what was left out; the file has more
+
+func logReport(log openlog.Logger, r *edgegallery.Report) {
+	log.Info("EdgeGallery's services were imported", openlog.WithTags(openlog.Tags{"from": r.Source, "services": r.Services(),
+		"active": r.States[heartbeat.Active], "suspended": r.States[heartbeat.Suspended], "inactive": r.States[heartbeat.Inactive],
+		"subscriptions": r.Availability + r.Terminations, "configured": r.Configured, "published": r.Published, "leftOut": r.LeftOut, "report": importReport}))
+	for i, l := range r.Left {
+		if i == loggedLines {
+			break
+		}
+		log.Warn("this was not imported", openlog.WithTags(openlog.Tags{"key": l.Key, "reason": l.Reason}))
+	}
+	for i, n := range r.Notes {
+		if i == loggedLines {
+			break
+		}
+		log.Warn("the import changed something", openlog.WithTags(openlog.Tags{"what": n}))
+	}
+}
+
+// saveReport writes the report beside the store. Whoever reads it needs no log.
+func saveReport(dataDir string, r *edgegallery.Report) error {
+	if dataDir == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "imported %s ", time.Now().UTC().Format(time.RFC3339))
+	r.Print(&b)
+	return os.WriteFile(filepath.Join(dataDir, importReport), b.Bytes(), 0o600)
+}
+
+// Import fills the store that the configuration names of what EdgeGallery's mepserver has kept
+// in a data directory or at the URL of its etcd. No server may use the store, which must be new.
+// A rehearsal only prints the report, and does not look at the store. fail is as in plugins.Host.
+func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log openlog.Logger, out io.Writer, fail func(why string)) error {
+	o := etcd.Options{Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log), Fail: fail}
+	if rehearse {
+		o.DataDir = os.TempDir()
+		all, err := source(from, c, o).Read(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, "would import ")
+		all.Report.Print(out)
+		return nil
+	}
+	report, dir, err := importInto(ctx, c, from, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(out, "imported ")
+	report.Print(out)
+	return saveReport(dir, report)
+}
+
+func importInto(ctx context.Context, c conf.Config, from string, o etcd.Options) (r *edgegallery.Report, dir string, err error) {
+	if c.Store.Kind == conf.Etcd {
+		o.Cluster, err = etcd.NewRemote(c.Store)
+	} else {
+		o.DataDir, err = filepath.Abs(c.Store.DataDir)
+		o.Quota = int64(c.Store.QuotaBytes)
+	}
+	src := source(from, c, o)
+	if o.Cluster != nil {
+		src.Temp = os.TempDir()
+	}
+	if err = errors.Join(err, src.Check()); err != nil {
+		return nil, "", err
+	}
+	db, err := etcd.Open(ctx, o)
+	if err != nil {
+		return nil, "", err
+	}
+	defer db.Close()
+	s := store.New(store.Options{Client: db, Log: o.Log})
+	defer s.Close()
+	if err := s.CheckSchema(ctx); err != nil {
+		return nil, "", err
+	}
+	done, used, err := s.Imported(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if used {
+		return nil, "", errors.New("the store holds services or other things already, and is left as it is; choose another --data-dir, or move it away")
+	}
+	if alone, err := s.Alone(ctx); err != nil || !alone {
+		return nil, "", errors.Join(err, errors.New("servers use the store; stop them first"))
+	}
+	r, err = fill(ctx, s, src, done != nil)
+	return r, o.DataDir, err
+}
