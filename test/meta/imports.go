@@ -70,7 +70,7 @@ var table = []row{
 	{dir: "plugins/servicecenter/etcd/quota"},
 	{dir: "plugins/servicecenter/keys", project: []string{"heartbeat"}, outside: []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io"}},
 	{dir: "plugins/servicecenter/store", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io", "google.golang.org/grpc"})},
-	{dir: "plugins/servicecenter/edgegallery", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd"}), outside: []string{"go.etcd.io/etcd/api/v3/mvccpb"}},
+	{dir: "plugins/servicecenter/edgegallery", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd"}), outside: []string{"go.etcd.io"}},
 	{dir: "plugins/servicecenter/center", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, adapterOnly)},
 	{dir: "plugins/servicecenter/etcd/etcdtest", project: []string{"plugins", "plugins/servicecenter/etcd/quota"}, outside: []string{"go.etcd.io", "go.uber.org/zap"}},
 	{dir: "plugins/servicecenter/store/storetest", project: []string{"heartbeat", "mp1"}, outside: []string{"github.com/apache/servicecomb-service-center", "go.etcd.io"}},
