@@ -92,7 +92,7 @@ compat: edgegallery
 	want.Discovery = Discovery{IncludeSuspended: true}
 	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour, KeptBytes: MiB, KeptBytesInAll: 2 * MiB,
 		AllowedCallbackCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
-	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, RequestsPerSecond: 1000, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66}
+	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, RequestsPerSecond: 1000, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66, HandshakesPerSecond: 250}
 	assert.Equal(t, want, c)
 }
 

@@ -14,10 +14,12 @@ type Limits struct {
 	BytesPerSecond    Size // of the bodies of one caller's changes
 	BytesBurst        Size // at once, after a pause
 	Connections       int  // open at a time, of all together; 0: as many as there are file descriptors for
+	// HandshakesPerSecond is how many handshakes of TLS are computed a second for one address.
+	HandshakesPerSecond int
 }
 
 func defaultLimits() Limits {
-	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, RequestsPerSecond: 1000, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000}
+	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, RequestsPerSecond: 1000, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000, HandshakesPerSecond: 250}
 }
 
 // leastBytesBurst lets the largest body pass that Mp1 takes.
@@ -32,7 +34,7 @@ func (k checker) limits() {
 		path string
 		n    int
 	}{
-		{"limits.writesPerSecond", l.WritesPerSecond}, {"limits.writesBurst", l.WritesBurst}, {"limits.listsPerSecond", l.ListsPerSecond}, {"limits.requestsPerSecond", l.RequestsPerSecond}, {"limits.connections", l.Connections},
+		{"limits.writesPerSecond", l.WritesPerSecond}, {"limits.writesBurst", l.WritesBurst}, {"limits.listsPerSecond", l.ListsPerSecond}, {"limits.requestsPerSecond", l.RequestsPerSecond}, {"limits.connections", l.Connections}, {"limits.handshakesPerSecond", l.HandshakesPerSecond},
 	} {
 		if s.n < 0 || s.n > math.MaxInt32 {
 			k.fault(s.path, "must be from 0 to %d, not %d; 0 turns the limit off", math.MaxInt32, s.n)

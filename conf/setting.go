@@ -104,6 +104,7 @@ func settings(c *Config) []setting {
 		{"limits.bytesPerSecond", "", &c.Limits.BytesPerSecond},
 		{"limits.bytesBurst", "", &c.Limits.BytesBurst},
 		{"limits.connections", "", &c.Limits.Connections},
+		{"limits.handshakesPerSecond", "", &c.Limits.HandshakesPerSecond},
 		{"audit.file", "", &c.Audit.File},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
 	}, edgeGallerySettings(&c.EdgeGallery)...)

@@ -8,13 +8,25 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// handshakes bounds how many TLS handshakes are computed at a time. A handshake costs as much
-// as a hundred heartbeats; a flood of them would take all processors. Peers take turns, so
-// that one with thousands of handshakes waits for itself. It is safe for concurrent use.
+// longestPace is how long a handshake may wait until it is due. The rest of headerTimeout is for
+// its turn and for the client.
+const longestPace = headerTimeout - time.Second
+
+// handshakes bounds how many TLS handshakes are computed at a time, and how many a second of one
+// peer. A handshake costs as much as a hundred heartbeats, and one of a resumed session nearly
+// as much: a flood of them would take all processors. Peers take turns, so that one with
+// thousands of handshakes waits for itself. It is safe for concurrent use.
 type handshakes struct {
+	clock         func() (Instant, int64)
+	held, refused prometheus.Counter
+
 	mu      sync.Mutex
+	paces   paces
 	free    int
 	waiting map[string][]chan struct{} // by peer, the longest first
 	peers   []string                   // those that wait, in the order of their turns
@@ -23,13 +35,55 @@ type handshakes struct {
 // errBusy ends a handshake that had no turn in the time of a handshake.
 var errBusy = errors.New("too many handshakes are under way")
 
-// newHandshakes leaves half of the processors to requests.
-func newHandshakes() *handshakes {
-	return &handshakes{free: max(1, runtime.GOMAXPROCS(0)/2), waiting: map[string][]chan struct{}{}}
+// newHandshakes leaves half of the processors to requests. perSecond is for one peer; 0: any
+// number.
+func newHandshakes(perSecond int) *handshakes {
+	return &handshakes{clock: NewClock(), paces: newPaces(perSecond), free: max(1, runtime.GOMAXPROCS(0)/2), waiting: map[string][]chan struct{}{},
+		held: prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_tls_handshakes_held_total",
+			Help: "Handshakes computed later because their address has more than limits.handshakesPerSecond."}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_tls_handshakes_refused_total",
+			Help: "Connections closed because their handshake had no turn in time."})}
 }
 
-// take waits for a turn, until ctx ends.
+// take waits until a handshake is due and has its turn, until ctx ends.
 func (h *handshakes) take(ctx context.Context, peer string) error {
+	err := h.pace(ctx, peer)
+	if err == nil {
+		err = h.queue(ctx, peer)
+	}
+	if err != nil {
+		h.refused.Inc()
+	}
+	return err
+}
+
+// pace waits until a handshake of a peer is due. One that would have to wait for too long is not
+// refused at once, or its client would be back at once.
+func (h *handshakes) pace(ctx context.Context, peer string) error {
+	now, _ := h.clock()
+	h.mu.Lock()
+	wait, ok := h.paces.reserve(peer, now, longestPace)
+	h.mu.Unlock()
+	if ok && wait == 0 {
+		return nil
+	}
+	h.held.Inc()
+	if !ok {
+		<-ctx.Done()
+		return errBusy
+	}
+	due := time.NewTimer(wait)
+	defer due.Stop()
+	select {
+	case <-due.C:
+		return nil
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
+// queue waits for a turn.
+func (h *handshakes) queue(ctx context.Context, peer string) error {
 	h.mu.Lock()
 	if h.free > 0 {
 		h.free--

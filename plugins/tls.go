@@ -46,7 +46,7 @@ type generation struct {
 // newTLSServer reads the files. report is called when one of them is read anew, with what the
 // files are and why they cannot be used, if so.
 func newTLSServer(config conf.Config, now func() time.Time, report func(what string, err error)) (*tlsServer, error) {
-	s := &tlsServer{handshakes: newHandshakes(), base: &tls.Config{MinVersion: tls.VersionTLS12}}
+	s := &tlsServer{handshakes: newHandshakes(config.Limits.HandshakesPerSecond), base: &tls.Config{MinVersion: tls.VersionTLS12}}
 	var err, clientsErr error
 	c := config.Server.TLS
 	s.pair, err = certs.Keep(serverPair(config), now, func(err error) { report(whatServer, err) })
@@ -227,6 +227,8 @@ func (s *tlsServer) register() func(context.Context) error {
 		Help: "Files of TLS that changed and cannot be used, so that what they held before is."}, func() float64 { return float64(s.unusable()) }))
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_tls_handshakes_waiting",
 		Help: "Handshakes that wait because as many are computed as half of the processors can."}, func() float64 { return float64(s.handshakes.waits()) }))
+	cs.Add(s.handshakes.held)
+	cs.Add(s.handshakes.refused)
 	return cs.Unregister
 }
 

@@ -21,6 +21,23 @@ var tlsMutants = []mutant{
 		h.release()
 	}`, new: `	_ = at`,
 		pkg: parts, run: "TestAHandshakeThatGivesUp"},
+	{name: "one address has any number of handshakes", file: parts + "/paces.go",
+		old: `p.due[peer] = due + p.interval`, new: `p.due[peer] = due`,
+		pkg: parts, run: "TestHandshakesOfOnePeerArePaced"},
+	{name: "addresses wait for one another", file: parts + "/paces.go",
+		old: `due := max(p.due[peer], now)`, new: `due := max(p.due["flood"], now)`,
+		pkg: parts, run: "TestHandshakesOfOnePeerArePaced"},
+	{name: "an address that is forgotten gets more", file: parts + "/paces.go",
+		old: `if due <= now {`, new: `if due >= now {`,
+		pkg: parts, run: "TestPacesForgetWhoHasPaused"},
+	{name: "handshakes for which there is no room are refused at once", file: parts + "/handshakes.go",
+		old: `		<-ctx.Done()
+		return errBusy
+	}
+	due :=`, new: `		return errBusy
+	}
+	due :=`,
+		pkg: parts, run: "TestAHandshakeForWhichThereIsNoRoom"},
 	{name: "requests of one connection do not count", file: parts + "/streams.go",
 		old: `	l.streams.Add(1)
 `, new: ``,
