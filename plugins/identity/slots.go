@@ -20,6 +20,11 @@ const (
 	// slotTime is how long a request has its slot at most. One that takes longer waits, for a
 	// store or for a body, and needs no processor meanwhile.
 	slotTime = 250 * time.Millisecond
+	// writeTime is how long a list keeps its slot while it is written. One that takes longer
+	// waits for its reader.
+	writeTime = 50 * time.Millisecond
+	// rests is for how many times what a list took its slot rests before it is given on.
+	rests = 3
 	// longestWait is how long a request waits for a slot. It must be less than the server
 	// gives a client to send a body, which is not read meanwhile.
 	longestWait = 5 * time.Second
@@ -30,8 +35,9 @@ const (
 // slots bounds how many requests of one identity are worked on at a time: each takes a slot, and
 // those that find none wait in the order in which they came. Those that come at once would
 // otherwise be worked on at once, and a heartbeat would wait behind all of them: Go looks for what
-// has arrived only when nothing else is ready to run. Heartbeats need no slot. It is safe for concurrent
-// use, and remembers only who has requests under way.
+// has arrived only when nothing else is ready to run. Lists cost most, so one after the other would
+// leave an identity a processor of its own: after one its slot rests. Heartbeats need no slot. It
+// is safe for concurrent use, and remembers only who has requests under way.
 type slots struct {
 	most   int // of one identity; 0: any number
 	missed prometheus.Counter
@@ -79,10 +85,9 @@ func (s *slots) Handler(next http.Handler) http.Handler {
 			server.Refuse(w, http.StatusServiceUnavailable, "Too many other requests of this identity are under way; try again in a second. Heartbeats go on.", 1)
 			return
 		}
-		held := &slotWriter{ResponseWriter: w, release: sync.OnceFunc(func() { s.release(caller.Name) })}
-		defer held.release()
-		late := time.AfterFunc(slotTime, held.release)
-		defer late.Stop()
+		held := &slotWriter{ResponseWriter: w, list: plugins.Lists(r), taken: time.Now(), release: sync.OnceFunc(func() { s.release(caller.Name) })}
+		held.late = time.AfterFunc(slotTime, held.release)
+		defer held.end()
 		next.ServeHTTP(held, r)
 	})
 }
@@ -169,10 +174,36 @@ func (s *slots) count() (callers, waiting int) {
 
 // slotWriter is the response to a request that has a slot, which it gives back when the response
 // begins: one that is read slowly, a stream, or a refusal that is held up must not keep others
-// waiting.
+// waiting. A list is made while it is written: it keeps its slot until then, but not for a slow
+// reader.
 type slotWriter struct {
 	http.ResponseWriter
-	release func() // may be called more than once
+	list    bool
+	begun   bool // a list is being written
+	taken   time.Time
+	release func()      // may be called more than once
+	late    *time.Timer // calls release
+}
+
+// begin is called when there is something to write.
+func (w *slotWriter) begin(status int) {
+	switch {
+	case !w.list || status != http.StatusOK:
+		w.release()
+	case !w.begun:
+		w.begun = true
+		w.late.Reset(writeTime)
+	}
+}
+
+// end is called when the request is done.
+func (w *slotWriter) end() {
+	if w.list {
+		w.late.Reset(rests * time.Since(w.taken))
+		return
+	}
+	w.late.Stop()
+	w.release()
 }
 
 // Unwrap lets http.ResponseController through.
@@ -181,14 +212,14 @@ func (w *slotWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *slotWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		w.release()
+		w.begin(status)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *slotWriter) Write(p []byte) (int, error) {
-	w.release()
+	w.begin(http.StatusOK)
 	return w.ResponseWriter.Write(p)
 }
 

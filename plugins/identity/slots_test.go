@@ -77,6 +77,7 @@ func TestAFloodLeavesHeartbeatsAlone(t *testing.T) {
 			order = nil
 			close(go1)
 			flood.Wait()
+			synctest.Wait()
 			require.Equal(t, want[1:], order, "in the order in which they came")
 			requireCount(t, held, 0, 0, "nobody is remembered")
 		})
@@ -140,6 +141,75 @@ func TestASlotIsGivenBack(t *testing.T) {
 		requireCount(t, held, 0, 0, "all had a slot")
 		close(end)
 	})
+}
+
+// After a list the next request of its identity waits for three times what the list took. Those of
+// others and heartbeats do not.
+func TestASlotRestsAfterAList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const work = 10 * time.Millisecond
+		began := time.Now()
+		var at []time.Duration
+		h, held := withOneSlot(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("N") != "" {
+				at = append(at, time.Since(began))
+				time.Sleep(work / 2)
+				w.WriteHeader(http.StatusOK)
+				time.Sleep(work / 2)
+				_, _ = w.Write([]byte("[]"))
+			}
+		})
+		var flood sync.WaitGroup
+		for range 5 {
+			r := request("greedy", "GET", "/mec_service_mgmt/v1/services")
+			r.Header.Set("N", "1")
+			flood.Go(func() { h.ServeHTTP(httptest.NewRecorder(), r) })
+		}
+		synctest.Wait()
+		require.Zero(t, took(func() { h.ServeHTTP(httptest.NewRecorder(), request("greedy", "PATCH", services+"/x/liveness")) }))
+		require.Zero(t, took(func() { h.ServeHTTP(httptest.NewRecorder(), request("other", "POST", services)) }))
+		flood.Wait()
+		for i := range 5 {
+			require.Equal(t, time.Duration(i)*(1+rests)*work, at[i], i)
+		}
+		require.Equal(t, rests*work, took(func() { h.ServeHTTP(httptest.NewRecorder(), request("greedy", "POST", services)) }))
+		requireCount(t, held, 0, 0, "and nobody is remembered")
+	})
+}
+
+// Who reads a list slowly, or has it refused, keeps the slot from nobody.
+func TestASlowReaderOfAListKeepsNoSlot(t *testing.T) {
+	for what, status := range map[string]int{"slow": http.StatusOK, "refused": http.StatusTooManyRequests} {
+		synctest.Test(t, func(t *testing.T) {
+			end := make(chan struct{})
+			h, held := withOneSlot(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				for range 10 {
+					_, _ = w.Write([]byte("["))
+					time.Sleep(writeTime / 5)
+				}
+				<-end
+			})
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					h.ServeHTTP(httptest.NewRecorder(), request("who", "GET", "/mec_service_mgmt/v1/services"))
+				})
+			}
+			synctest.Wait()
+			if status == http.StatusOK {
+				for waiting := 2; waiting >= 0; waiting-- {
+					requireCount(t, held, 1, waiting, what)
+					time.Sleep(writeTime)
+					synctest.Wait()
+				}
+			}
+			requireCount(t, held, 0, 0, what)
+			close(end)
+			all.Wait()
+			requireCount(t, held, 0, 0, "nor does it rest")
+		})
+	}
 }
 
 // Waiting is bounded in number and in time, and whoever has gone waits no more.
