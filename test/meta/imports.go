@@ -100,6 +100,7 @@ var table = []row{
 	{dir: "test/proc"},
 	{dir: "test/proxy", never: processes},
 	{dir: "test/tier"},
+	{dir: "test/site", project: []string{"plugins/edgegallery/pin"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
 	{dir: "test/wait", never: processes},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify", "github.com/coder/websocket"}, never: processes},
 	{dir: "test/e2e/clients", outside: []string{""}},                                                         // a module of its own
