@@ -55,6 +55,21 @@ func TestANameThatIsReboundToLoopbackIsRefused(t *testing.T) {
 	require.False(t, reached, "it is not advertised")
 }
 
+func TestEdgeGallerysSiteWithoutTLSAnswersToNamesOfItsCluster(t *testing.T) {
+	at := &net.TCPAddr{IP: net.IPv4zero, Port: 8088}
+	o := newOrigins(conf.Server{Advertise: "mep.example:80"}, at, true)
+	for host, taken := range map[string]bool{
+		"mep-mm5.mep": true, "mep-mm5.mep:80": true, "MEP-MM5.mep.svc.cluster.local.": true, "mep-mm5": true, "localhost": true, "mep.example": true,
+		"10.244.0.8:8088": true, "[fd00::8]:8088": true, "127.0.0.1": true,
+		"evil.example": false, "mep-mm5.mep.evil.example": false, "mep": true, "xmep": true, "10.244.0.8.evil.example": false, "": false, ".": false, "mep-mm5.mep.com:80": false,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		require.Equal(t, taken, o.hosts.take(r), host)
+	}
+	require.Nil(t, newOrigins(conf.Server{TLS: conf.TLS{CertFile: "x", KeyFile: "y"}}, at, true).hosts, "its certificate names the server")
+}
+
 func TestHTTP10NeedNotSayAHost(t *testing.T) {
 	o := newOrigins(conf.Server{}, loopback, false)
 	r := httptest.NewRequest("GET", "/", nil)

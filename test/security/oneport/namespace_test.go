@@ -62,28 +62,26 @@ func (n *namespace) link(t *testing.T, name string, with *namespace) {
 }
 
 // dial connects from the namespace. A socket stays in the one in which it was made, and the
-// thread that went there ends with its goroutine.
+// thread comes back: with a thread the processes die that it started.
 func (n *namespace) dial(ctx context.Context, to string) (net.Conn, error) {
-	type result struct {
-		net.Conn
-		error
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
 	}
-	done := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread()
-		done <- func() (r result) {
-			file, err := os.Open(n.file())
-			if err != nil {
-				return result{nil, err}
-			}
-			defer func() { _ = file.Close() }()
-			if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-				return result{nil, err}
-			}
-			r.Conn, r.error = new(net.Dialer).DialContext(ctx, "tcp", to)
-			return r
-		}()
-	}()
-	r := <-done
-	return r.Conn, r.error
+	defer func() { _ = home.Close() }()
+	there, err := os.Open(n.file())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = there.Close() }()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", to)
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		panic(back) // the thread must not go on elsewhere
+	}
+	return c, err
 }
