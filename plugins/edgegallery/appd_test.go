@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,6 +82,17 @@ func TestAConfigurationIsShownWithItsRules(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 		require.JSONEq(t, `{"appTrafficRule":[],"appDNSRule":[{"dnsRuleId":"d","domainName":"www.example.com","ipAddressType":"IP_V4","ipAddress":"192.0.2.7","ttl":30,"state":"ACTIVE"}],"appSupportMp1":true,"appName":"demo"}`, body)
 	})
+}
+
+// MECM sends no Content-Type, and curl one of forms.
+func TestTheTypeOfABodyDoesNotMatter(t *testing.T) {
+	s := newSite()
+	for _, kind := range []string{"", "application/x-www-form-urlencoded", "text/plain"} {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPut, configurationPath, strings.NewReader(withDNS))
+		r.Header["Content-Type"] = []string{kind}
+		s.ServeHTTP(w, r)
+		require.Equal(t, http.StatusNotFound, w.Code, "the application is not configured")
+	}
 }
 
 // A DNS server that restarts must not fail a task, and one that stays away must.
