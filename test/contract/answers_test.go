@@ -148,6 +148,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	j.renegotiation(s)
 	j.identities()
 	j.lives(s)
+	j.edgeGallery()
 	j.unknown(mep.Start(t, "MEP_APPLICATIONS_ADMISSION=registered"))
 	j.tooLong(s)
 	j.broken(heartbeat.ErrUnavailable, 503)
@@ -336,6 +337,8 @@ func bodies(pattern string) string {
 		return isReady
 	case strings.HasSuffix(pattern, "/confirm_termination"):
 		return isDone
+	case strings.HasSuffix(pattern, "/appd_configuration"):
+		return `{"appName":"n"}`
 	case strings.HasPrefix(pattern, "POST"), strings.HasPrefix(pattern, "PUT"):
 		return service
 	}
