@@ -2,10 +2,14 @@ package identity
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // Whatever a caller sends, nobody is taken for an application but by a token of the issuer's,
@@ -32,6 +36,45 @@ func FuzzTheDoor(f *testing.F) {
 		}
 		require.Equal(t, http.StatusUnauthorized, answer.Code)
 		require.Len(t, g.why, 1)
+	})
+}
+
+// Whatever a request says and wherever it comes from, nobody is taken for an application in
+// EdgeGallery's site but whom the gateway and its token name, and nothing that needs no proof is
+// answered but at the primary address or on loopback.
+func FuzzTheSite(f *testing.F) {
+	g := newSiteGate(f)
+	f.Add("app", "Bearer "+unsigned("app"), "", pod, pod, "mep-api-gw.mep")
+	f.Add("app", "Bearer "+unsigned("other"), "jwt=x", pod, pod, "")
+	f.Add("app", "x Bearer "+unsigned("app"), "jw%t", pod, otherPod, "a")
+	f.Add("app,other", "", "a=%6awt", "127.0.0.1", "127.0.0.6", "")
+	f.Add("", "Bearer a.b.c", ";", "fe80::1%net1", "fe80::1%eth0", "")
+	f.Add("app", "Bearer x", "&&=", multus, inMultus, "")
+	f.Fuzz(func(t *testing.T, header, authorization, query, local, peer, forwardedHost string) {
+		at, err := netip.ParseAddr(local)
+		if err != nil {
+			return
+		}
+		sent := []func(*http.Request){by(at.String(), peer), asking(query)}
+		for name, value := range map[string]string{"X-AppinstanceID": header, "Authorization": authorization, "X-Forwarded-Host": forwardedHost} {
+			if value != "" {
+				sent = append(sent, with(name, value))
+			}
+		}
+		_, who, inside := g.ask(append(sent, func(r *http.Request) { r.URL.Path = "/mep/service_govern/v1/kong_log"; r.Method = "POST" })...)
+		switch {
+		case inside == nil:
+		case who != nil:
+			require.Equal(t, header, who.App)
+			require.Equal(t, peer == local || at.IsLoopback(), fromHere(endsOf(inside)))
+			require.NotContains(t, query, "jwt")
+			if token, is := strings.CutPrefix(authorization, "Bearer "); is && strings.Count(token, ".") == 2 {
+				require.Equal(t, header, g.site.named(token).App)
+			}
+		case g.Allow(inside, "", server.Mm5, "") == nil:
+			require.True(t, at.Unmap().IsLoopback() || at.Unmap() == netip.MustParseAddr(pod), local)
+			require.Empty(t, forwardedHost)
+		}
 	})
 }
 

@@ -21,14 +21,14 @@ const gatewayHeader = "X-Appinstanceid"
 // and others of the platform call without proving anything. Both come by one port, so that only
 // their connections tell them apart. nil: the process runs elsewhere.
 type site struct {
-	machine  *machine
-	subjects *cache[tokenHash, string] // of tokens, which prove nothing
+	machine *machine
+	tokens  *cache[tokenHash, plugins.Caller] // whom they name, which proves nothing
 	// shared says that identity.proxy believes the same header of others.
 	shared bool
 }
 
 func newSite(c conf.Identities, m *machine) *site {
-	return &site{machine: m, subjects: newCache[tokenHash, string](), shared: http.CanonicalHeaderKey(c.Proxy.Header) == gatewayHeader}
+	return &site{machine: m, tokens: newCache[tokenHash, plugins.Caller](), shared: http.CanonicalHeaderKey(c.Proxy.Header) == gatewayHeader}
 }
 
 // of returns the application for which the gateway calls; nil: it does not. From anyone else the
@@ -51,46 +51,63 @@ func (s *site) of(r *http.Request) (*plugins.Caller, error) {
 			delete(r.Header, gatewayHeader)
 		}
 		return nil, nil
-	case len(values) != 1 || !mp1.ValidID(values[0]) || !s.bears(r, values[0]):
+	case len(values) != 1 || !mp1.ValidID(values[0]):
 		return nil, badProxyHeader
 	}
-	return &plugins.Caller{Name: values[0], App: values[0], Roles: []string{conf.RoleApp}, Source: plugins.SourceGateway}, nil
+	if who := s.passedOn(r, values[0]); who != nil {
+		return who, nil
+	}
+	return nil, badProxyHeader
 }
 
-// bears says whether a request may be one that the gateway passed on for an application. The
-// gateway verified the token that it found first: in the query, and only else in Authorization.
-// One in the query is refused, for then nobody has verified the other. Authorization is missing
-// only if the client had the gateway take it away (RFC 9110 §7.6.1), or if what passed the
-// request on is no such gateway.
-func (s *site) bears(r *http.Request, app string) bool {
+// passedOn is the application, if a request may be one that the gateway passed on for it; nil: it
+// may not. The gateway verified the token that it found first: in the query, and only else in
+// Authorization. One in the query is refused, for then nobody has verified the other.
+// Authorization is missing only if the client had the gateway take it away (RFC 9110 §7.6.1), or
+// if what passed the request on is no such gateway.
+func (s *site) passedOn(r *http.Request, app string) *plugins.Caller {
 	if queryHas(r.URL.RawQuery, "jwt") {
-		return false
+		return nil
 	}
 	values, there := r.Header["Authorization"]
 	if !there {
-		return !forwarded(r)
+		if forwarded(r) {
+			return nil
+		}
+		return calledFor(app)
 	}
 	raw, err := bearerOf(values)
-	if err != nil || len(raw) > token.MaxBytes {
-		return false
+	switch {
+	case err != nil, len(raw) > token.MaxBytes:
+		return nil
+	case !strings.Contains(raw, "."): // the gateway takes none such for a token
+		return calledFor(app)
 	}
-	return !strings.Contains(raw, ".") || s.subjectOf(raw) == app // without a dot the gateway takes none for a token
+	if who := s.named(raw); who.App == app {
+		return who
+	}
+	return nil
 }
 
-// subjectOf is whom a token names, "": nobody. Nothing is verified. A heartbeat finds it in the
-// cache.
-func (s *site) subjectOf(raw string) string {
+// named is whom a token names; App is "": nobody. Nothing is verified. A heartbeat finds it in
+// the cache.
+func (s *site) named(raw string) *plugins.Caller {
 	sum := hashOf(raw)
-	if of := s.subjects.get(sum); of != nil {
-		return *of
+	if who := s.tokens.get(sum); who != nil {
+		return who
 	}
 	t, err := token.Parse(raw)
 	if err != nil {
-		return ""
+		return calledFor("")
 	}
-	of := t.Subject()
-	s.subjects.put(sum, &of, func(*string) bool { return false })
-	return of
+	who := calledFor(t.Subject())
+	s.tokens.put(sum, who, func(*plugins.Caller) bool { return false })
+	return who
+}
+
+// calledFor is an application for which the gateway calls.
+func calledFor(app string) *plugins.Caller {
+	return &plugins.Caller{Name: app, App: app, Roles: []string{conf.RoleApp}, Source: plugins.SourceGateway}
 }
 
 // allow says whether a request that proves nothing may use a route of the platform or one of

@@ -113,7 +113,7 @@ func by(local, peer string) func(*http.Request) {
 	}
 }
 
-func calledFor(app string) func(*http.Request) { return with("X-AppinstanceID", app) }
+func claiming(app string) func(*http.Request) { return with("X-AppinstanceID", app) }
 
 // byKong is what the gateway adds to each request that it passes on.
 func byKong(r *http.Request) {
@@ -129,7 +129,7 @@ func passedOn(app string) func(*http.Request) {
 	return func(r *http.Request) {
 		by(pod, pod)(r)
 		byKong(r)
-		calledFor(app)(r)
+		claiming(app)(r)
 		bearing(unsigned(app))(r)
 	}
 }
@@ -176,14 +176,14 @@ var siteCallers = []struct {
 }{
 	{"the gateway for the application", passedOn("app")},
 	{"the gateway for another", passedOn("other")},
-	{"the gateway with a header that its client brought", func(r *http.Request) { passedOn("other")(r); calledFor("app")(r) }},
+	{"the gateway with a header that its client brought", func(r *http.Request) { passedOn("other")(r); claiming("app")(r) }},
 	{"the gateway whose client had the header taken away", func(r *http.Request) { passedOn("app")(r); delete(r.Header, gatewayHeader) }},
 	{"somebody in the pod", by(pod, pod)},
 	{"somebody on loopback", by("127.0.0.1", "127.0.0.1")},
 	{"another pod", by(pod, otherPod)},
-	{"another pod with the gateway's header", func(r *http.Request) { by(pod, otherPod)(r); calledFor("app")(r) }},
+	{"another pod with the gateway's header", func(r *http.Request) { by(pod, otherPod)(r); claiming("app")(r) }},
 	{"an application's network", by(multus, inMultus)},
-	{"an application's network with the gateway's header", func(r *http.Request) { by(multus, inMultus)(r); calledFor("app")(r) }},
+	{"an application's network with the gateway's header", func(r *http.Request) { by(multus, inMultus)(r); claiming("app")(r) }},
 	{"an application's network at the primary address", by(pod, inMultus)},
 	{"a network behind the application's at the primary address", by(pod, "172.16.0.9")},
 	{"a link-local address of the pod's", by("fe80::8%net1", "fe80::8%eth0")},
@@ -229,16 +229,16 @@ func TestTheGatewaysHeaderIsBelievedOfTheGatewayAlone(t *testing.T) {
 	g := newSiteGate(t)
 	who := g.takes(passedOn("app"))
 	require.Equal(t, &plugins.Caller{Name: "app", App: "app", Roles: []string{"app"}, Source: "gateway"}, who)
-	require.Equal(t, "app", g.takes(by(pod, pod), calledFor("app")).App, "a gateway that adds nothing else")
-	require.Equal(t, "app", g.takes(by("127.0.0.1", "127.0.0.1"), calledFor("app"), bearing("opaque")).App)
-	require.Equal(t, "app", g.takes(by("::ffff:"+pod, "::ffff:"+pod), calledFor("app")).App, "an IPv4 address in IPv6's form")
-	require.Equal(t, "app", g.takes(by("::1", "::1"), calledFor("app")).App)
+	require.Equal(t, "app", g.takes(by(pod, pod), claiming("app")).App, "a gateway that adds nothing else")
+	require.Equal(t, "app", g.takes(by("127.0.0.1", "127.0.0.1"), claiming("app"), bearing("opaque")).App)
+	require.Equal(t, "app", g.takes(by("::ffff:"+pod, "::ffff:"+pod), claiming("app")).App, "an IPv4 address in IPv6's form")
+	require.Equal(t, "app", g.takes(by("::1", "::1"), claiming("app")).App)
 	for name, c := range map[string][]func(*http.Request){
 		"twice":                        {passedOn("app"), with("X-AppinstanceID", "app", "app")},
 		"of two":                       {passedOn("app"), with("X-AppinstanceID", "app", "other")},
 		"empty":                        {passedOn("app"), with("X-AppinstanceID", "")},
-		"a list":                       {passedOn("app"), calledFor("app, other")},
-		"a path":                       {passedOn("app"), calledFor("../app")},
+		"a list":                       {passedOn("app"), claiming("app, other")},
+		"a path":                       {passedOn("app"), claiming("../app")},
 		"another's token":              {passedOn("app"), bearing(unsigned("other"))},
 		"two tokens":                   {passedOn("app"), with("Authorization", "Bearer "+unsigned("app"), "Bearer "+unsigned("other"))},
 		"a token in other words":       {passedOn("app"), with("Authorization", "x Bearer "+unsigned("app"))},
@@ -252,12 +252,12 @@ func TestTheGatewaysHeaderIsBelievedOfTheGatewayAlone(t *testing.T) {
 		require.NotEmpty(t, name)
 	}
 	for _, peer := range []string{otherPod, inMultus, "10.244.0.80", "127.0.0.6", "::ffff:10.244.0.9", "fd00::9"} {
-		_, _, inside := g.ask(by(pod, peer), calledFor("app"), at("/health"))
+		_, _, inside := g.ask(by(pod, peer), claiming("app"), at("/health"))
 		require.NotContains(t, inside.Header, gatewayHeader, peer)
-		g.refuses("anonymous", by(pod, peer), calledFor("app"), at("/metrics"))
+		g.refuses("anonymous", by(pod, peer), claiming("app"), at("/metrics"))
 	}
-	g.refuses("anonymous", calledFor("app"), at("/metrics"), by("fe80::8%net1", "fe80::8%eth0"))
-	g.refuses("anonymous", calledFor("app"), at("/metrics"), func(r *http.Request) { r.RemoteAddr = "@" })
+	g.refuses("anonymous", claiming("app"), at("/metrics"), by("fe80::8%net1", "fe80::8%eth0"))
+	g.refuses("anonymous", claiming("app"), at("/metrics"), func(r *http.Request) { r.RemoteAddr = "@" })
 }
 
 func asking(query string) func(*http.Request) {

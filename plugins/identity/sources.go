@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -26,6 +27,8 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door 
 	if h.Config.EdgeGallery.Site {
 		began := time.Now()
 		d.site = newSite(c, &machine{network: kernel{}, clock: func() time.Duration { return time.Since(began) }})
+		h.Log.Info("whoever proves nothing in EdgeGallery's site is answered at the pod's primary address and on loopback",
+			openlog.WithTags(openlog.Tags{"primary": fmt.Sprint(primaryOf(kernel{}, kernel{}.addresses()))}))
 		d.routes.site = http.NewServeMux()
 	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mep_identity_refused_total",

@@ -12,7 +12,7 @@ var accessMutants = []mutant{
 		old: `case !fromHere(endsOf(r)):`, new: `case !r.ProtoAtLeast(1, 0):`,
 		pkg: limiter, run: "TestTheGatewaysHeader"},
 	{name: "the gateway's header is another's than its token", file: limiter + "/site.go",
-		old: `s.subjectOf(raw) == app`, new: `s.subjectOf(raw) != ""`,
+		old: `who.App == app {`, new: `who.App != "" {`,
 		pkg: limiter, run: "TestTheGatewaysHeader"},
 	{name: "a token in the query hides a forged one", file: limiter + "/site.go",
 		old: `if queryHas(r.URL.RawQuery, "jwt") {`, new: `if r.URL.ForceQuery {`,

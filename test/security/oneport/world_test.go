@@ -44,7 +44,7 @@ type world struct {
 	routes                    []route
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, env ...string) *world {
 	t.Helper()
 	w := &world{ca: pki.New(t), dir: t.TempDir()}
 	w.pod, w.others, w.applications = newNamespace(t), newNamespace(t), newNamespace(t)
@@ -61,10 +61,10 @@ func newWorld(t *testing.T) *world {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(w.dir, to), b, 0o600))
 	}
-	server := proc.Command{Program: "nsenter", Args: []string{"--net=" + w.pod.file(), mep.Binary()}, Env: []string{
+	server := proc.Command{Program: "nsenter", Args: []string{"--net=" + w.pod.file(), mep.Binary()}, Env: append([]string{
 		"SSL_ENABLED=true", "SSL_ROOT=" + w.dir, "MEPSERVER_APIGW_HOST=localhost", "MEPSERVER_APIGW_PORT=8444", "HTTP_PROTOCOL=https", "MEPSERVER_CERT_DOMAIN_NAME=edgegallery",
 		"MEPAUTH_PORT_10443_TCP_ADDR=127.0.0.1", "MEPAUTH_SERVICE_PORT=9", "MEP_STORE_DATA_DIR=" + filepath.Join(w.dir, "data"),
-		"MEP_LIMITS_WRITES_PER_SECOND=1000000", "MEP_LIMITS_WRITES_BURST=1000000", "MEP_LIMITS_LISTS_PER_SECOND=1000000", "MEP_LIMITS_REQUESTS_PER_SECOND=1000000"}}.Start(t)
+		"MEP_LIMITS_WRITES_PER_SECOND=1000000", "MEP_LIMITS_WRITES_BURST=1000000", "MEP_LIMITS_LISTS_PER_SECOND=1000000", "MEP_LIMITS_REQUESTS_PER_SECOND=1000000"}, env...)}.Start(t)
 	require.Contains(t, server.FirstLine(time.Minute), "ready", "%s", server.Stderr)
 	w.readRoutes(t)
 	ready := w.client(w.others, primary, false)
