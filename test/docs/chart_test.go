@@ -60,3 +60,20 @@ func valuesOf(file string) map[string]bool {
 	}
 	return have
 }
+
+// loadsAnImage wants commands for files that build/release.sh makes, of one version.
+func loadsAnImage(b Block) (wrong []string) {
+	script := read("build/release.sh")
+	_, images, _ := strings.Cut(script, "\nfor name in ")
+	images, _, _ = strings.Cut(images, ";")
+	for _, word := range strings.Fields(b.Text) {
+		file := strings.TrimPrefix(word, "oci-archive:")
+		name, image := strings.CutSuffix(file, "-v1.0.0.oci.tar")
+		switch {
+		case image && strings.Contains(" "+images+" ", " "+name+" "):
+		case image, strings.Contains(file, "SUMS") && !strings.Contains(script, " "+file+" "), strings.HasSuffix(file, ".tar"):
+			wrong = append(wrong, "build/release.sh makes no "+file)
+		}
+	}
+	return wrong
+}
