@@ -93,6 +93,7 @@ var table = []row{
 	{dir: "test/mep", project: []string{"mp1"}, never: processes},
 	{dir: "test/meta", outside: []string{""}},
 	{dir: "test/mutants", outside: []string{""}},
+	{dir: "test/kong", never: processes},
 	{dir: "test/mepauth", never: processes},
 	{dir: "test/nameserver", outside: []string{"github.com/miekg/dns", "github.com/stretchr/testify"}, never: processes},
 	{dir: "test/pki", never: processes},
@@ -158,7 +159,7 @@ func rowFor(dir string) (row, bool) {
 // testTools break links between processes, make certificates, compare documents, stand in for EdgeGallery's platform and a DNS server,
 // start etcd, register services and ask service-center. They know nothing of what they test (their rows say so), and unit
 // tests need them as much as those in test.
-var testTools = []string{"test/edgegallery", "test/mepauth", "test/nameserver", "test/proxy", "test/pki", "test/printed",
+var testTools = []string{"test/edgegallery", "test/kong", "test/mepauth", "test/nameserver", "test/proxy", "test/pki", "test/printed",
 	"plugins/servicecenter/etcd/etcdtest", "plugins/servicecenter/store/storetest", "plugins/servicecenter/center/centertest"}
 
 // testImport tells whether a test file may have what its package may not: the
