@@ -6,15 +6,12 @@ package edgegallery
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/plugins/edgegallery/mepauth"
-	"github.com/mec-liveness/mepserver/plugins/edgegallery/pin"
 )
 
 // Plugin is the plugin that serves EdgeGallery's platform. Without compat: edgegallery it does
@@ -31,6 +28,10 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	if err != nil {
 		return nil, err
 	}
+	gateway, err := newGateway(h, clock)
+	if err != nil {
+		return nil, err
+	}
 	kept := newDeployments(h.Base, clock)
 	p := &platform{
 		ready:         ready,
@@ -42,7 +43,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 			unsaved: map[string]bool{}, waits: map[string]wait{}},
 	}
 	if auth != nil {
-		p.leaving.credentials = auth.Forget
+		p.leaving.credentials, h.Required = auth.Forget, auth.Required
 	}
 	work := &worker{configuration: p.configuration, rank: h.Base.Rank, ready: ready, log: h.Log, leave: p.leaving, busy: map[string]bool{}}
 	lists := h.Ready
@@ -59,26 +60,12 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p.serve(h.Base)
 	var m plugins.Collectors
 	m.Add(p.calls.dropped)
-	return m.Unregister, nil
-}
-
-// newMepauth makes the client for mepauth; nil: there is none.
-func newMepauth(h *plugins.Host, clock func() (plugins.Instant, int64)) (*mepauth.Client, error) {
-	c := h.Config.EdgeGallery
-	if c.Mepauth == "" {
-		return nil, nil
-	}
-	web, err := pin.Client(pin.Options{CAFile: c.CAFile, CommonName: c.CommonName, Timeout: mepauth.Timeout, Changed: func(err error) {
-		if err != nil {
-			h.Log.Warn("edgegallery.caFile changed and cannot be used; what it held before is used on", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
-			return
+	return func(ctx context.Context) error {
+		if gateway != nil {
+			_ = gateway.Unregister(ctx)
 		}
-		h.Log.Info("edgegallery.caFile was read again")
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("edgegallery.caFile: %w", err)
-	}
-	return mepauth.New(mepauth.Options{URL: c.Mepauth, Client: web, Clock: clock, Log: h.Log}), nil
+		return m.Unregister(ctx)
+	}, nil
 }
 
 // platform has what the handlers share.
