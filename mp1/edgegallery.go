@@ -27,6 +27,21 @@ func CompleteRegistration(data []byte) []byte { return completed(data, object.co
 //     object
 func CompleteUpdate(data []byte) []byte { return completed(data, object.forgetUnknownTransport) }
 
+// TransportIDOf is the transportId of a registration or update, "" if it has none that can be
+// kept. MEC 011 has it in requests only, where transportInfo wins over it; EdgeGallery's
+// applications write a label of their own there, and find it in the answers.
+func TransportIDOf(data []byte) string {
+	o, err := readDocument(data)
+	if err != nil {
+		return ""
+	}
+	id, err := o.text("transportId", maxText)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
 func completed(data []byte, transport func(object)) []byte {
 	o, err := readDocument(data)
 	if err != nil {

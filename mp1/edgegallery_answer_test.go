@@ -76,6 +76,14 @@ func TestEdgeGallerysTransportsSayWhereTokensAre(t *testing.T) {
 	}
 }
 
+// EdgeGallery's applications find their own label of a transport again.
+func TestALabelOfATransportIsKept(t *testing.T) {
+	for body, want := range map[string]string{`{"transportId":"Rest1"}`: "Rest1", `{"transportId":""}`: "", `{}`: "", `{"transportId":1}`: "", `{"transportId":"a","transportId":"b"}`: "", "x": ""} {
+		require.Equal(t, want, TransportIDOf([]byte(body)), body)
+	}
+	require.Equal(t, "Rest1", ServiceInfo{TransportID: "Rest1"}.ForEdgeGallery("app").TransportID)
+}
+
 // EdgeGallery's parameter is ETSI's; what narrows a question is still never ignored.
 func TestEdgeGallerysParametersAreETSIs(t *testing.T) {
 	for raw, want := range map[string]Filter{

@@ -110,3 +110,12 @@ func TestAPublishedServiceShowsTheGatewaysEndpoint(t *testing.T) {
 	nothing.Published = func() *mp1.EndPointInfo { return nil }
 	require.Equal(t, registered.represent("").body, nothing.represent("").body)
 }
+
+// A label that an application gave its transport is EdgeGallery's to show, and not MEC 011's.
+func TestALabelOfATransportIsShownOnlyUnderCompat(t *testing.T) {
+	for _, compat := range []bool{false, true} {
+		s := NewService("app", mp1.ServiceInfo{SerInstanceID: "id1", SerName: "n", TransportID: "Rest1"}, 0)
+		s.EdgeGallery = compat
+		require.Equal(t, compat, strings.Contains(string(s.represent("").body), `"transportId":"Rest1"`))
+	}
+}

@@ -127,13 +127,15 @@ func (s *api) registerService(w http.ResponseWriter, r *http.Request, t target) 
 	if err != nil {
 		return err
 	}
+	label := ""
 	if s.options.EdgeGallery {
-		body = mp1.CompleteRegistration(body)
+		label, body = mp1.TransportIDOf(body), mp1.CompleteRegistration(body)
 	}
 	info, err := mp1.DecodeServiceInfo(body)
 	if err != nil {
 		return err
 	}
+	info.TransportID = label
 	svc, err := s.registry.Register(r.Context(), by, info)
 	if err != nil {
 		return err
@@ -157,13 +159,15 @@ func (s *api) updateService(w http.ResponseWriter, r *http.Request, t target) er
 	if err != nil {
 		return err
 	}
+	label := ""
 	if s.options.EdgeGallery {
-		body = mp1.CompleteUpdate(body)
+		label, body = mp1.TransportIDOf(body), mp1.CompleteUpdate(body)
 	}
 	info, err := mp1.DecodeUpdate(body)
 	if err != nil {
 		return err
 	}
+	info.TransportID = label
 	svc, err := s.registry.Update(r.Context(), by, t.service, info, serviceCondition(r, t.prefix))
 	if err != nil {
 		return err

@@ -115,7 +115,10 @@ func (s *Service) represent(prefix string) *representation {
 	}
 	r.once.Do(func() {
 		info := s.Info.Completed()
-		info.TransportID, info.LivenessInterval = "", nil
+		info.LivenessInterval = nil
+		if !s.EdgeGallery { // MEC 011 has it in requests only
+			info.TransportID = ""
+		}
 		info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.href(prefix)}}
 		if s.Interval > 0 {
 			info.LivenessInterval = &s.Interval

@@ -1,6 +1,7 @@
 package servicemgmt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 	keeps := info.TransportInfo == nil
 	err = r.retryStale(ctx, id, c, keeps, func(it *item, at heartbeat.Revision) (err error) {
 		if keeps {
-			info.TransportInfo = it.svc.Info.TransportInfo
+			info.TransportInfo, info.TransportID = it.svc.Info.TransportInfo, cmp.Or(info.TransportID, it.svc.Info.TransportID)
 		}
 		u.IfAt = at
 		if u.Attributes, err = attributes(info); err != nil {

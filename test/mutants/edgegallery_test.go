@@ -10,7 +10,7 @@ var edgeGalleryMutants = []mutant{
 		pkg: "mp1", run: "TestWhatEdgeGallerysServerRefusesStaysRefused"},
 	{name: "everybody's descriptions are completed", file: "mp1/server/handlers.go",
 		old: `	if s.options.EdgeGallery {
-		body = mp1.CompleteRegistration(body)
+		label, body = mp1.TransportIDOf(body), mp1.CompleteRegistration(body)
 	}`, new: `	body = mp1.CompleteRegistration(body)`,
 		pkg: "mp1/server", run: "TestDescriptionsAreCompletedOnlyUnderCompat"},
 	{name: "everybody's parameters are EdgeGallery's", file: "mp1/server/handlers.go",
