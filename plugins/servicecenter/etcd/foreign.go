@@ -39,7 +39,11 @@ func ReadDirectory(ctx context.Context, dir, prefix string, o Options, see func(
 	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
 	cfg.QuotaBackendBytes = foreignQuota
 	last := &startLog{zapSink: zapSink{o.Repeats}, dir: dir, fail: o.Fail}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(last.logger().WithOptions(zap.IncreaseLevel(zap.ErrorLevel))) // an old directory is one long warning
+	lg := last.logger().WithOptions(zap.IncreaseLevel(zap.ErrorLevel)) // an old directory is one long warning
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lg)
+	if err := datadir.PrepareReplay(dir, lg); err != nil {
+		return oneLine{err}
+	}
 	e, err := startEtcd(cfg)
 	if err != nil {
 		return oneLine{err}
