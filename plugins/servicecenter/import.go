@@ -54,7 +54,7 @@ func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.
 	case used:
 		h.Log.Info("EdgeGallery's services are not imported: the store is not new", openlog.WithTags(tags))
 		return nil
-	case source(from, h.Config, o).Check() != nil:
+	case !source(from, h.Config, o).There():
 		h.Log.Info("EdgeGallery's mepserver has kept nothing that could be imported", openlog.WithTags(tags))
 		return nil
 	}
@@ -151,7 +151,7 @@ func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log 
 		if err != nil {
 			return err
 		}
-		fmt.Fprint(out, "would import ")
+		fmt.Fprintf(out, "would import ")
 		all.Report.Print(out)
 		return nil
 	}
@@ -159,7 +159,7 @@ func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log 
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(out, "imported ")
+	fmt.Fprintf(out, "imported ")
 	report.Print(out)
 	return saveReport(dir, report)
 }

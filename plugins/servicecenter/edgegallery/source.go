@@ -56,6 +56,9 @@ func (s *Source) Check() error {
 	return err
 }
 
+// There says whether there is something to read, as far as Check can tell.
+func (s *Source) There() bool { return s.Check() == nil }
+
 // directory is the data directory; its member is as good a name of it.
 func (s *Source) directory() (string, error) {
 	from := filepath.Clean(s.From)
