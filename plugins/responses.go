@@ -230,8 +230,8 @@ func upgrades(r *http.Request) bool {
 }
 
 // responseKind is a kind of responses that are built as a whole in memory before they are
-// written: the lists of service-center, the metrics, and what service-center says about one
-// service. A smallKind is none of these.
+// written: the lists of service-center, those for EdgeGallery's platform, the metrics, and what
+// service-center says about one service. A smallKind is none of these.
 type responseKind int
 
 const (
@@ -240,6 +240,7 @@ const (
 	governKind
 	adminKind
 	listKind
+	platformKind
 	findKind
 	responseKinds
 )
@@ -252,6 +253,8 @@ func kindOf(r *http.Request) responseKind {
 		return smallKind
 	case path == metricsPath:
 		return metricsKind
+	case strings.HasPrefix(path, "/mep/service_govern/v1/"), strings.HasPrefix(path, "/mepcfg/mec_platform_config/"):
+		return platformKind
 	case !strings.HasPrefix(path, "/v4/") && !strings.HasPrefix(path, "/registry/v3/"):
 		return smallKind
 	case strings.Contains(path, "/govern/"):
