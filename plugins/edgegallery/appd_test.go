@@ -99,9 +99,7 @@ func TestTheTypeOfABodyDoesNotMatter(t *testing.T) {
 func TestATaskFailsWithTheReasonAndLeavesTheRulesAsTheyWere(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		s.polled(t, s.asked(t, http.MethodPost, withDNS))
-		s.rules.mu.Lock()
-		s.rules.reason = "connection refused\x1b[2J"
-		s.rules.mu.Unlock()
+		s.rules.set("connection refused\x1b[2J", false)
 		id := s.asked(t, http.MethodPut, strings.Replace(withDNS, "192.0.2.7", "192.0.2.8", 1))
 		require.Equal(t, plugins.TaskProcessing, s.polled(t, id).ConfigResult)
 		time.Sleep(failTime - time.Second)
@@ -119,7 +117,7 @@ func TestATaskFailsWithTheReasonAndLeavesTheRulesAsTheyWere(t *testing.T) {
 
 func TestATaskOfWhichTheDriverSaysNothingFailsBeforeMECMGivesUp(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
-		s.rules.silent = true
+		s.rules.set("", true)
 		id := s.asked(t, http.MethodPost, withDNS)
 		time.Sleep(giveUpTime - time.Second)
 		require.Equal(t, plugins.TaskProcessing, s.polled(t, id).ConfigResult)
@@ -127,7 +125,7 @@ func TestATaskOfWhichTheDriverSaysNothingFailsBeforeMECMGivesUp(t *testing.T) {
 		require.Equal(t, plugins.TaskFailure, s.polled(t, id).ConfigResult)
 		status, _ := ask(t, s, http.MethodGet, configurationPath, "")
 		require.Equal(t, http.StatusNotFound, status, "it is not configured")
-		s.rules.silent = false
+		s.rules.set("", false)
 		require.Equal(t, plugins.TaskSuccess, s.polled(t, s.asked(t, http.MethodPost, withDNS)).ConfigResult, "and can be configured again")
 	})
 }
@@ -189,7 +187,7 @@ func TestWhatCannotBeConfiguredIsRefused(t *testing.T) {
 	})
 	t.Run("an application that is being removed", func(t *testing.T) {
 		s := newSite()
-		s.admitted = false
+		s.gone.Store(true)
 		status, _ := ask(t, s, http.MethodPost, configurationPath, withDNS)
 		require.Equal(t, http.StatusNotFound, status)
 	})
@@ -208,11 +206,11 @@ func TestWhatCannotBeConfiguredIsRefused(t *testing.T) {
 // Rules that came back after the removal of their application would never go.
 func TestATaskOfAnApplicationThatIsRemovedDefinesNothing(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
-		s.rules.silent = true
+		s.rules.set("", true)
 		id := s.asked(t, http.MethodPost, withDNS)
 		synctest.Wait()
 		n := len(s.rules.defined)
-		s.admitted = false
+		s.gone.Store(true)
 		time.Sleep(2 * workEvery)
 		require.Equal(t, plugins.TaskFailure, s.polled(t, id).ConfigResult)
 		require.Len(t, s.rules.defined, n)

@@ -3,6 +3,7 @@ package edgegallery
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-chassis/openlog"
 
@@ -84,6 +85,13 @@ type fakeRules struct {
 	silent  bool
 	refuses error
 	defined []int // how many DNS rules each definition had
+}
+
+// set changes how the driver behaves.
+func (r *fakeRules) set(reason string, silent bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reason, r.silent = reason, silent
 }
 
 func (r *fakeRules) Check(context.Context, string, mp1.RuleSet) error { return r.refuses }
@@ -194,15 +202,15 @@ type site struct {
 	platform *platform
 	kept     *deployments
 	work     *worker
-	admitted bool
+	gone     atomic.Bool // the application is being removed
 }
 
 func newSite() *site {
-	s := &site{store: &fakeStore{kept: map[string]plugins.Deployment{}}, rules: &fakeRules{of: map[string]plugins.Rules{}}, life: &fakeLife{begun: map[string]uint32{}}, log: newSilentLog(), admitted: true}
+	s := &site{store: &fakeStore{kept: map[string]plugins.Deployment{}}, rules: &fakeRules{of: map[string]plugins.Rules{}}, life: &fakeLife{begun: map[string]uint32{}}, log: newSilentLog()}
 	p, r, _ := newPlatform()
 	s.platform, s.services = p, r
 	s.kept = newDeployments(s.store, plugins.NewClock())
-	p.configuration = &configuration{deployments: s.kept, definer: s.rules, rules: s.rules, admitted: func(context.Context, string) (bool, error) { return s.admitted, nil }}
+	p.configuration = &configuration{deployments: s.kept, definer: s.rules, rules: s.rules, admitted: func(context.Context, string) (bool, error) { return !s.gone.Load(), nil }}
 	p.leaving = &leaving{deployments: s.kept, services: r, registrations: s.life, log: s.log, unsaved: map[string]bool{}, waits: map[string]wait{}}
 	s.work = &worker{configuration: p.configuration, rank: func() int { return 0 }, ready: p.ready, log: s.log, leave: p.leaving, busy: map[string]bool{}}
 	s.router = serving(p)
