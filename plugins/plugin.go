@@ -125,6 +125,9 @@ type Host struct {
 	// registered, and applications discover all.
 	Gateway  Gateway
 	Required func(ctx context.Context, app string) mp1.RequiredServices
+	// Configuring says whether an application is being configured, and cannot be ready yet; from
+	// the same. nil: none ever is.
+	Configuring func(app string) bool
 	// Ready says whether all lists are loaded and the store was reached. Each plugin with
 	// a list replaces it by a function that asks the one before too.
 	Ready func() bool

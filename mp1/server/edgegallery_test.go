@@ -119,3 +119,24 @@ func TestALabelOfATransportIsShownOnlyUnderCompat(t *testing.T) {
 		require.Equal(t, compat, strings.Contains(string(s.represent("").body), `"transportId":"Rest1"`))
 	}
 }
+
+// EdgeGallery's applications ask again after 5 s while their rules are being applied.
+func TestAnApplicationIsNotReadyWhileItIsConfigured(t *testing.T) {
+	busy := true
+	b := newFakeRegistrations()
+	m := http.NewServeMux()
+	for _, r := range Routes(newFakeRegistry(), Options{Registrations: b, Configuring: func(app string) bool { return busy && app == "app" }}) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	confirm := func(body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequest("POST", "/mep"+mp1.AppSupportBase+"/applications/app/confirm_ready", strings.NewReader(body)))
+		return w
+	}
+	require.Equal(t, 400, confirm(`{"indication":"NO"}`).Code)
+	require.Equal(t, 409, confirm(`{"indication":"READY"}`).Code)
+	require.Empty(t, b.ready)
+	busy = false
+	require.Equal(t, 204, confirm(`{"indication":"READY"}`).Code)
+	require.True(t, b.ready["app"])
+}

@@ -27,6 +27,9 @@ type Lifecycle interface {
 var (
 	ErrTerminating   = errors.New("the application instance is being terminated")
 	ErrNoTermination = errors.New("no termination of the application instance goes on")
+	// ErrNotReady is of an application that is being configured: EdgeGallery's applications ask
+	// again after 5 s.
+	ErrNotReady = errors.New("the application instance is being configured and cannot be ready yet")
 )
 
 const (
@@ -50,6 +53,9 @@ func (s *api) confirmReady(w http.ResponseWriter, r *http.Request, t target) err
 	}
 	if err := mp1.DecodeReadyConfirmation(body); err != nil {
 		return err
+	}
+	if s.options.Configuring != nil && s.options.Configuring(t.app) {
+		return ErrNotReady
 	}
 	if err := s.options.Registrations.ConfirmReady(r.Context(), t.app); err != nil {
 		return err

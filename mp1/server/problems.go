@@ -84,6 +84,7 @@ var problemTable = []struct {
 	{ErrNoRegistration, 404, "This application instance is not registered; register it (again)."},
 	{ErrNoApplication, 404, "The platform keeps nothing of this application instance: it neither registered nor said that it is ready, and is not being terminated."},
 	{ErrTerminating, 409, "The application instance is being terminated; confirm that, or wait until its time is over. DELETE its registration without graceful to remove it at once."},
+	{ErrNotReady, 409, "The application instance is being configured; say that it is ready in a few seconds."},
 	{ErrNoTermination, 409, "No termination of the application instance goes on; there is nothing to confirm."},
 	{ErrTooManyRegistrations, 403, "The platform has as many registered applications as it may; remove one first."},
 	{ErrNoCredential, 404, "There is no such credential."},

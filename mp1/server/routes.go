@@ -29,7 +29,10 @@ type Options struct {
 	TerminationSubscriptions Subscriptions
 	// MayActFor says whether who sent the request may act for an application that the path
 	// does not name. nil: everybody may.
-	MayActFor      func(ctx context.Context, app string) bool
+	MayActFor func(ctx context.Context, app string) bool
+	// Configuring says whether an application is being configured, and cannot be ready yet. nil:
+	// none ever is.
+	Configuring    func(app string) bool
 	ResponseMemory ResponseMemory // nil: answers are not bounded
 }
 

@@ -147,6 +147,13 @@ func (k *deployments) get(app string) *entry {
 	return nil
 }
 
+// configuring says whether a configuration of an application goes on, as far as this replica
+// knows.
+func (k *deployments) configuring(app string) bool {
+	e := k.get(app)
+	return e != nil && runningTask(&e.Deployment) != nil
+}
+
 // task finds a task by its id.
 func (k *deployments) task(id string) (app string, t plugins.DeploymentTask, ok bool) {
 	k.mu.Lock()

@@ -45,6 +45,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	if auth != nil {
 		p.leaving.credentials, h.Required = auth.Forget, auth.Required
 	}
+	h.Configuring = kept.configuring
 	work := &worker{configuration: p.configuration, rank: h.Base.Rank, ready: ready, log: h.Log, leave: p.leaving, busy: map[string]bool{}}
 	lists := h.Ready
 	h.Ready = func() bool { return kept.loaded.Load() && lists() }

@@ -43,7 +43,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, TerminationSubscriptions: h.TerminationSubscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound,
 		Registrations: h.Registrations, Timing: h.Timing, Rules: h.Rules, Limits: h.Limits,
-		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery}
+		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery,
+		Configuring: func(app string) bool { return h.Configuring != nil && h.Configuring(app) }} // a later plugin may set it
 	if h.Identity != nil && h.Identity.On() {
 		o.MayActFor = func(ctx context.Context, app string) bool { return plugins.CallerOf(ctx).MayActFor(app) }
 	}

@@ -18,6 +18,12 @@ var edgeGalleryMutants = []mutant{
 		return mp1.ParseQuery(mp1.CompleteQuery(r.URL.RawQuery))
 	}`, new: `	return mp1.ParseQuery(mp1.CompleteQuery(r.URL.RawQuery))`,
 		pkg: "mp1/server", run: "TestAnswersAreExtendedOnlyUnderCompat"},
+	{name: "an application that is being configured is ready", file: "mp1/server/lifecycle.go",
+		old: `s.options.Configuring != nil && s.options.Configuring(t.app)`, new: `s.options.Configuring != nil && !s.options.Configuring(t.app)`,
+		pkg: "mp1/server", run: "TestAnApplicationIsNotReadyWhileItIsConfigured"},
+	{name: "a configuration that ended keeps an application from being ready", file: "plugins/edgegallery/deployments.go",
+		old: `return e != nil && runningTask(&e.Deployment) != nil`, new: `return e != nil`,
+		pkg: "plugins/edgegallery", run: "TestAnApplicationIsConfiguredUntilItsTaskHasEnded"},
 	{name: "a service without a category has none under compat", file: "mp1/edgegallery_answer.go",
 		old: "SerCategory      CategoryRef          `json:\"serCategory\"`", new: "SerCategory      CategoryRef          `json:\"serCategory,omitzero\"`",
 		pkg: "mp1", run: "TestWhatEdgeGallerysClientsReadIsAlwaysThere"},
