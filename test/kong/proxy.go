@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,7 +25,7 @@ func (g *Gateway) SetUpPlatform(mepserver, mepauth, httpLog string) {
 			return
 		}
 		s := &service{ID: g.db.newID(), Name: name, Protocol: u.Scheme, Host: u.Hostname(), Port: 80}
-		if n, err := net.LookupPort("tcp", u.Port()); err == nil {
+		if n, err := strconv.Atoi(u.Port()); err == nil {
 			s.Port = n
 		}
 		g.db.services[name] = s
@@ -113,7 +114,7 @@ func (g *Gateway) claims(r *http.Request) map[string]any {
 	return g.options.Claims(token)
 }
 
-// forward sends a request on, and returns where it went.
+// forward sends a request on, and returns with which path.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s service, rt route, prefix string, header http.Header) string {
 	base, err := url.Parse(s.url())
 	if err != nil {
@@ -139,7 +140,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s service, rt 
 		answer(w, http.StatusBadGateway, map[string]string{"message": "An invalid response was received from the upstream server"})
 	}}
 	proxy.ServeHTTP(w, r)
-	return to.String()
+	return to.RequestURI() // without scheme and host, as Kong logs it
 }
 
 // tell posts what was proxied to the global http-log plugin's endpoint, as far as anybody reads it.
