@@ -51,6 +51,7 @@ func readSite(environ []string, root string) (s site) {
 		"server.listen":               {"0.0.0.0:8088"},
 		"compat":                      {string(CompatEdgeGallery)},
 		"store.dataDir":               {siteStore},
+		"store.quotaBytes":            {"512MiB"},            // the volume has 1Gi, and holds etcd's log and EdgeGallery's own data, too
 		"notify.allowedCallbackCIDRs": {"0.0.0.0/0", "::/0"}, // applications are anywhere; neither opens loopback nor one link
 		"timing.ntpServers":           {"mep-ntp minpoll 4 maxpoll 17"},
 	} {

@@ -76,7 +76,7 @@ func TestTheChartsEnvironmentIsAllThatIsNeeded(t *testing.T) {
 	want := defaults(CompatEdgeGallery)
 	want.Server.Listen = "0.0.0.0:8088"
 	want.Server.TLS = TLS{CertFile: root + "/usr/mep/ssl_tmp/server.cer", KeyFile: root + "/usr/mep/ssl_tmp/server_key.pem", KeyPassword: secret}
-	want.Store.DataDir = "/usr/mep/data/mepserver"
+	want.Store.DataDir, want.Store.QuotaBytes = "/usr/mep/data/mepserver", 512*MiB
 	want.Notify.AllowedCallbackCIDRs = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	want.Rules.DNS = DNSRules{Driver: DNSEdgeGallery, URL: "http://localhost:8080"}
 	require.NoError(t, assignNTPServers(&want.Timing.NTPServers, []string{"mep-ntp minpoll 4 maxpoll 17"}))
