@@ -144,6 +144,9 @@ func (p *pod) ask(method, url, body string, header ...string) answer {
 	r, err := http.NewRequestWithContext(p.t.Context(), method, url, strings.NewReader(body))
 	require.NoError(p.t, err)
 	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
 		r.Header.Set(header[i], header[i+1])
 	}
 	res, err := p.http.Do(r)
