@@ -79,7 +79,7 @@ applications: {admission: registered, known: [app-1, "2"], maxServices: 3, maxSu
 liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0}
 discovery: {includeSuspended: true}
 notify: {timeout: 3s, giveUpAfter: 1h, keptBytes: 1MiB, keptBytesInAll: 2MiB, allowedCallbackCIDRs: [10.0.0.0/8, "fd00::/8"]}
-limits: {writesPerSecond: 1, writesBurst: 2, listsPerSecond: 3, bytesPerSecond: 4KiB, bytesBurst: 5MiB, connections: 66}
+limits: {writesPerSecond: 1, writesBurst: 2, listsPerSecond: 3, bytesPerSecond: 4KiB, bytesBurst: 5MiB, connections: 66, unreadBytes: 3MiB}
 compat: edgegallery
 `))
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ compat: edgegallery
 	want.Discovery = Discovery{IncludeSuspended: true}
 	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour, KeptBytes: MiB, KeptBytesInAll: 2 * MiB,
 		AllowedCallbackCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
-	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, RequestsPerSecond: 1000, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66, HandshakesPerSecond: 250}
+	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, RequestsPerSecond: 1000, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66, HandshakesPerSecond: 250, UnreadBytes: 3 * MiB}
 	assert.Equal(t, want, c)
 }
 

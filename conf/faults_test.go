@@ -70,6 +70,7 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"store: {quotaBytes: 33554432}\n", `m.yaml:1: store.quotaBytes: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not the number "33554432"`},
 		{"limits: {writesPerSecond: -1}\n", "m.yaml:1: limits.writesPerSecond: must be from 0 to 2147483647, not -1; 0 turns the limit off"},
 		{"limits: {writesBurst: 0}\n", "m.yaml:1: limits.writesBurst: must be at least 1 for limits.writesPerSecond 100: nothing would ever pass"},
+		{"limits: {unreadBytes: 1KiB}\n", "m.yaml:1: limits.unreadBytes: must be at least 1MiB, not 1KiB; 0 turns the limit off"},
 		{"limits: {bytesBurst: 65535B}\n", "m.yaml:1: limits.bytesBurst: must be at least 64KiB, the largest body there may be, not 65535B"},
 		{"limits: {bytesPerSecond: 1MB}\n", `m.yaml:1: limits.bytesPerSecond: must be a size with its unit such as 64KiB, 32MiB or 4GiB, not "1MB"`},
 		{"limits: {connections: 15}\n", "m.yaml:1: limits.connections: must be at least 16, not 15; 0 turns the limit off"},

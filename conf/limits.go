@@ -16,14 +16,32 @@ type Limits struct {
 	Connections       int  // open at a time, of all together; 0: as many as there are file descriptors for
 	// HandshakesPerSecond is how many handshakes of TLS are computed a second for one address.
 	HandshakesPerSecond int
+	UnreadBytes         Size // of answers that are made and not read, of all together
 }
 
 func defaultLimits() Limits {
-	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, RequestsPerSecond: 1000, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000, HandshakesPerSecond: 250}
+	return Limits{WritesPerSecond: 100, WritesBurst: 1000, ListsPerSecond: 50, RequestsPerSecond: 1000, BytesPerSecond: MiB, BytesBurst: 16 * MiB, Connections: 10000, HandshakesPerSecond: 250, UnreadBytes: 16 * MiB}
+}
+
+func limitSettings(l *Limits) []setting {
+	return []setting{
+		{"limits.writesPerSecond", "", &l.WritesPerSecond},
+		{"limits.writesBurst", "", &l.WritesBurst},
+		{"limits.listsPerSecond", "", &l.ListsPerSecond},
+		{"limits.requestsPerSecond", "", &l.RequestsPerSecond},
+		{"limits.bytesPerSecond", "", &l.BytesPerSecond},
+		{"limits.bytesBurst", "", &l.BytesBurst},
+		{"limits.connections", "", &l.Connections},
+		{"limits.handshakesPerSecond", "", &l.HandshakesPerSecond},
+		{"limits.unreadBytes", "", &l.UnreadBytes},
+	}
 }
 
 // leastBytesBurst lets the largest body pass that Mp1 takes.
 const leastBytesBurst = 64 * KiB
+
+// leastUnread lets some lists pass at a time.
+const leastUnread = MiB
 
 // leastConnections leaves room for those that are reserved.
 const leastConnections = 16
@@ -45,6 +63,9 @@ func (k checker) limits() {
 	}
 	if l.BytesPerSecond > 0 && l.BytesBurst < leastBytesBurst {
 		k.fault("limits.bytesBurst", "must be at least %s, the largest body there may be, not %s", leastBytesBurst, l.BytesBurst)
+	}
+	if l.UnreadBytes > 0 && l.UnreadBytes < leastUnread {
+		k.fault("limits.unreadBytes", "must be at least %s, not %s; 0 turns the limit off", leastUnread, l.UnreadBytes)
 	}
 	if l.Connections > 0 && l.Connections < leastConnections {
 		k.fault("limits.connections", "must be at least %d, not %d; 0 turns the limit off", leastConnections, l.Connections)

@@ -30,7 +30,7 @@ type choice struct {
 
 // settings lists every key there is, in the order of the shipped file.
 func settings(c *Config) []setting {
-	return append([]setting{
+	return slices.Concat([]setting{
 		{"server.listen", "listen", &c.Server.Listen},
 		{"server.insecure", "insecure", &c.Server.Insecure},
 		{"server.advertise", "", &c.Server.Advertise},
@@ -97,17 +97,10 @@ func settings(c *Config) []setting {
 		{"rules.dns.url", "", &c.Rules.DNS.URL},
 		{"timing.ntpServers", "", &c.Timing.NTPServers},
 		{"timing.ptpMasters", "", &c.Timing.PTPMasters},
-		{"limits.writesPerSecond", "", &c.Limits.WritesPerSecond},
-		{"limits.writesBurst", "", &c.Limits.WritesBurst},
-		{"limits.listsPerSecond", "", &c.Limits.ListsPerSecond},
-		{"limits.requestsPerSecond", "", &c.Limits.RequestsPerSecond},
-		{"limits.bytesPerSecond", "", &c.Limits.BytesPerSecond},
-		{"limits.bytesBurst", "", &c.Limits.BytesBurst},
-		{"limits.connections", "", &c.Limits.Connections},
-		{"limits.handshakesPerSecond", "", &c.Limits.HandshakesPerSecond},
+	}, limitSettings(&c.Limits), []setting{
 		{"audit.file", "", &c.Audit.File},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
-	}, edgeGallerySettings(&c.EdgeGallery)...)
+	}, edgeGallerySettings(&c.EdgeGallery))
 }
 
 func oneOf[T ~string](p *T, of ...T) *choice {

@@ -75,7 +75,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var making, most, failed atomic.Int64
 			wait := make(chan struct{})
-			p, end := served(t, newResponses(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			p, end := served(t, newResponses(mostUnread), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if n, err := io.Copy(io.Discard, r.Body); n > 0 || err != nil {
 					failed.Add(1)
 				}
@@ -104,7 +104,7 @@ func TestABodyIsNoWayAroundTheBoundOfAnswers(t *testing.T) {
 // The metrics' own handler would gather them all for any method.
 func TestMetricsAreOnlyRead(t *testing.T) {
 	asked := 0
-	h := newResponses().Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	h := newResponses(mostUnread).Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, "/metrics?x", nil))
@@ -123,7 +123,7 @@ func TestMetricsAreOnlyRead(t *testing.T) {
 
 // Only heartbeats are not counted as unread.
 func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
-	a := newResponses()
+	a := newResponses(mostUnread)
 	const service = "/mec_service_mgmt/v1/applications/a/services/s"
 	for what, want := range map[string]bool{"PATCH " + service + "/liveness": true, "PUT /mep" + service + "/liveness": true,
 		"PUT /mec_service_mgmt/v1/applications/a/service/s/liveness": true, "PATCH " + service: false, "PUT " + service: false,
@@ -142,7 +142,7 @@ func TestOnlyAHeartbeatIsNotCounted(t *testing.T) {
 // A response about one service can be as long as a list of all.
 func TestFewFindsAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newResponses()
+		a := newResponses(mostUnread)
 		var making atomic.Int64
 		wait := make(chan struct{})
 		p, end := served(t, a, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -171,7 +171,7 @@ func TestFewFindsAreMadeAtATime(t *testing.T) {
 // After a very large response, smaller ones of its kind are refused only until one of them was
 // built. A refusal says nothing about the size of the next one.
 func TestAfterALargeAnswerSmallOnesAreMadeAgain(t *testing.T) {
-	a := newResponses()
+	a := newResponses(mostUnread)
 	size, code := 2*mostUnread, http.StatusOK
 	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)
@@ -219,7 +219,7 @@ func (l *refusing) List(context.Context, string) time.Duration {
 
 // A caller that asks for too many lists must not take a place in the semaphores from others.
 func TestTooManyListsAreRefusedBeforeTheyTakeAPlace(t *testing.T) {
-	a, l := newResponses(), &refusing{}
+	a, l := newResponses(mostUnread), &refusing{}
 	a.limits = l
 	asked := 0
 	h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
@@ -243,7 +243,7 @@ func TestTooManyListsAreRefusedBeforeTheyTakeAPlace(t *testing.T) {
 
 // Otherwise one identity could take the processors with fifty lists of megabytes a second.
 func TestALargeAnswerCountsByItsSize(t *testing.T) {
-	a, l := newResponses(), &refusing{}
+	a, l := newResponses(mostUnread), &refusing{}
 	a.limits = l
 	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 300<<10)) }))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/mec_service_mgmt/v1/services", nil))

@@ -11,13 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // Limits on the memory that responses hold while their clients have not read them.
 const (
-	mostUnread = 16 << 20 // bytes of all responses together
 	largeWrite = 16 << 10 // the least that counts: less is in the connection's own buffers
 	maxLists   = 2        // lists of service-center that are built at a time
 	maxFinds   = 4        // its responses about one service that are built at a time
@@ -31,9 +31,10 @@ const (
 
 // Responses bounds the memory that responses hold until they are read. Otherwise clients that
 // send requests and do not read would use all of it. Such a client costs the connection's
-// buffers, and for a large response a part of mostUnread, until it is cut off; a response
-// that would exceed mostUnread is a 503.
+// buffers, and for a large response a part of limits.unreadBytes, until it is cut off; a response
+// that would exceed these is a 503.
 type Responses struct {
+	most  int64         // bytes that are not read, of all responses together; 0: any number
 	lists chan struct{} // a semaphore of maxLists
 	finds chan struct{} // a semaphore of maxFinds
 	now   func() time.Time
@@ -49,8 +50,8 @@ type Responses struct {
 	collectors   Collectors
 }
 
-func newResponses() *Responses {
-	rs := &Responses{lists: make(chan struct{}, maxLists), finds: make(chan struct{}, maxFinds), now: time.Now,
+func newResponses(most conf.Size) *Responses {
+	rs := &Responses{most: int64(most), lists: make(chan struct{}, maxLists), finds: make(chan struct{}, maxFinds), now: time.Now,
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mep_answers_refused_total", Help: "Requests answered 503 because too much of other answers was unread.",
 		}),
@@ -71,6 +72,9 @@ func (rs *Responses) register() func(context.Context) error {
 		defer rs.mu.Unlock()
 		return float64(rs.held)
 	}))
+	rs.collectors.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mep_answers_unread_limit_bytes", Help: "Memory that answers which were not yet read may hold; 0: any amount.",
+	}, func() float64 { return float64(rs.most) }))
 	return rs.collectors.Unregister
 }
 
@@ -185,7 +189,9 @@ func (rs *Responses) wouldFit(kind responseKind) bool {
 }
 
 // fits says whether n bytes more may be unread; rs.mu is held.
-func (rs *Responses) fits(n int64) bool { return rs.held <= mostUnread/8 || rs.held+n <= mostUnread }
+func (rs *Responses) fits(n int64) bool {
+	return rs.most == 0 || rs.held <= rs.most/8 || rs.held+n <= rs.most
+}
 
 const metricsPath = "/metrics"
 

@@ -18,8 +18,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/mp1"
 )
+
+// mostUnread is the limit of these tests.
+const mostUnread = 16 << 20
 
 // pipes is a listener in memory, so that its time can be a bubble's.
 type pipes struct{ conns chan net.Conn }
@@ -75,7 +79,7 @@ var bulky = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 // 150 clients that asked for a list of 2.3 MB and did not read held 330 MB.
 func TestUnreadAnswersAreBoundedAndTheirConnectionsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newResponses()
+		a := newResponses(mostUnread)
 		p, end := served(t, a, bulky)
 		defer end()
 		var idle []net.Conn
@@ -135,7 +139,7 @@ func TestAReaderMustGetOn(t *testing.T) {
 	}{"slow": {80 << 10, true}, "too slow": {4 << 10, false}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newResponses()
+				a := newResponses(mostUnread)
 				p, end := served(t, a, bulky)
 				defer end()
 				conn := p.ask(t, "GET", "/")
@@ -160,7 +164,7 @@ func TestAReaderMustGetOn(t *testing.T) {
 // Responses of service-center are built as a whole in memory: only a few at a time are.
 func TestFewAnswersAreMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newResponses()
+		a := newResponses(mostUnread)
 		var making, most atomic.Int64
 		wait := make(chan struct{})
 		p, end := served(t, a, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -195,7 +199,7 @@ func TestFewAnswersAreMadeAtATime(t *testing.T) {
 
 // A response passes through as its handler wrote it.
 func TestAnAnswerIsAsItsHandlerMadeIt(t *testing.T) {
-	a := newResponses()
+	a := newResponses(mostUnread)
 	for name, h := range map[string]http.HandlerFunc{
 		"nothing":  func(http.ResponseWriter, *http.Request) {},
 		"a status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
@@ -235,4 +239,15 @@ func TestAnAnswerIsAsItsHandlerMadeIt(t *testing.T) {
 	a.Handler(promhttp.Handler()).ServeHTTP(w, r)
 	require.Equal(t, 200, w.Code)
 	require.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
+}
+
+// limits.unreadBytes is the bound, and 0 is none.
+func TestTheLimitOfUnreadAnswersIsASetting(t *testing.T) {
+	for most, fit := range map[conf.Size]int{conf.MiB: 1, 4 * conf.MiB: 4, 0: 100} {
+		rs := newResponses(most)
+		for i := range 100 {
+			_, ok := rs.Reserve(int64(conf.MiB))
+			require.Equal(t, i < fit, ok, "%d of %s", i, most)
+		}
+	}
 }
