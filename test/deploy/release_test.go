@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,6 +142,16 @@ func (r release) hasTheChart(t *testing.T) {
 	require.Zero(t, code, "%s", errs)
 	require.Contains(t, out, "image: \"mepserver:"+releaseVersion+"\"\n")
 	require.Contains(t, string(r.read(t, "values-edgegallery-"+releaseVersion+".yaml")), "\n    tag: "+releaseVersion+"\n")
+}
+
+// The programs of an image are the same whoever builds it.
+func TestAReleaseIsBuiltAsTheDockerfileBuilds(t *testing.T) {
+	built := regexp.MustCompile(`(?m)go build (-.* -ldflags ".*") -o \S+ (\./cmd/.*\S)$`)
+	docker, script := built.FindStringSubmatch(string(read(t, "../../build/Dockerfile"))), built.FindStringSubmatch(string(read(t, "../../build/release.sh")))
+	require.Len(t, docker, 3)
+	require.Len(t, script, 3)
+	require.Equal(t, strings.ReplaceAll(docker[1], "${VERSION}", "$version"), script[1])
+	require.Equal(t, strings.TrimSuffix(docker[2], " \\"), script[2])
 }
 
 func TestAReleaseWantsAVersion(t *testing.T) {

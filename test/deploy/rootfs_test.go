@@ -114,6 +114,9 @@ func (r release) startsInEdgeGallerysPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, below, 1, "what it keeps lies in one folder of the volume")
 	require.Equal(t, "mepserver", below[0].Name())
+	logs, err := os.ReadDir(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	require.Empty(t, logs, "logs go to standard error")
 	t.Log(s.Stdout.String())
 }
 
