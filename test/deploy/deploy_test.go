@@ -128,7 +128,7 @@ func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {
 	require.NoError(t, err)
 	text := string(b)
 	stages := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(text, -1)
-	require.Len(t, stages, 3)
+	require.Len(t, stages, 4)
 	module, err := os.ReadFile("../../go.mod")
 	require.NoError(t, err)
 	goVersion := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))[1]
@@ -136,10 +136,11 @@ func TestTheImageHoldsBothProgramsAndNoShell(t *testing.T) {
 	parts := strings.Split(text, "\nFROM ")[2:]
 	require.Contains(t, parts[0], "AS mep-agent\n", "the one that takes the place of EdgeGallery's agent")
 	require.Contains(t, parts[0], "\nWORKDIR /usr/mep\n", "where its conf is mounted")
-	for i, program := range []string{"mep-agent", "mepserver"} {
+	require.Contains(t, parts[1], "AS edgegallery\n", "the one that takes the place of EdgeGallery's platform")
+	for i, want := range [][2]string{{"mep-agent", "65532:65532"}, {"mepserver", "166:166"}, {"mepserver", "65532:65532"}} {
 		require.Contains(t, parts[i], "distroless/static")
-		require.Regexp(t, `(?m)^USER 65532:65532$`, parts[i], "not root")
-		require.Contains(t, parts[i], "ENTRYPOINT [\"/usr/local/bin/"+program+"\"]\n")
+		require.Contains(t, parts[i], "\nUSER "+want[1]+"\n", "not root")
+		require.Contains(t, parts[i], "ENTRYPOINT [\"/usr/local/bin/"+want[0]+"\"]\n")
 	}
 	for _, name := range []string{"mepserver", "mep-agent"} {
 		require.Contains(t, text, "./cmd/"+name)
