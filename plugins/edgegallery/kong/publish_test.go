@@ -229,12 +229,41 @@ func TestEntriesWithoutTheirServiceAreNotTakenForLeftovers(t *testing.T) {
 	})
 }
 
+// A name is stored until the gateway has confirmed that it is gone, by whichever run.
+func TestARemovedNameIsKeptUntilTheGatewayConfirmsIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *platform) {
+		_, stop := p.start()
+		p.register(id32(1), "face", "http://10.0.0.1/")
+		synctest.Wait()
+		p.kong.Refuse(func(r *http.Request) int {
+			if r.Method == http.MethodDelete {
+				return http.StatusServiceUnavailable
+			}
+			return 0
+		})
+		p.register(id32(1), "face")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, p.kong.Entries(), 1)
+		require.Len(t, p.stored()[id32(1)].Removed, 1)
+		stop()
+		p.replicas = nil
+		p.kong.Refuse(nil)
+		_, stop = p.start()
+		defer stop()
+		synctest.Wait()
+		require.Empty(t, p.kong.Entries())
+		require.Empty(t, p.stored())
+	})
+}
+
 // One replica publishes, all show the same URLs, and the next takes over.
 func TestOneReplicaPublishesAndTheNextTakesOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *platform) {
 		first, stopFirst := p.start()
 		second, stopSecond := p.start()
 		defer stopSecond()
+		synctest.Wait() // both have looked
 		info := p.register(id32(1), "face", "http://10.0.0.1/")
 		require.Equal(t, first.Endpoint(&info), second.Endpoint(&info))
 		synctest.Wait()
