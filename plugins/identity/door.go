@@ -108,7 +108,7 @@ func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
 		}
 		b, err := d.bearer(r, raw, c, byGateway)
 		switch {
-		case err != nil && d.ignores(raw): // it proves nothing, as if it were not there
+		case err != nil && d.ignores(r, raw): // it proves nothing, as if it were not there
 		case err != nil:
 			return err
 		default:

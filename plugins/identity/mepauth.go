@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"net/http"
+
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
@@ -24,9 +26,10 @@ func mepauthVerifier(source token.Keys) *token.Verifier {
 }
 
 // ignores says whether a token is mepauth's and its key is not known. EdgeGallery's applications
-// may present one where they need none.
-func (d *door) ignores(raw string) bool {
-	if d.site == nil || d.tokens.mepauth != nil || d.tokens.verifier != nil && d.tokens.verifier.Issuer == mepauthIssuer {
+// may present one where they need none. Within the pod only the gateway has tokens: one that comes
+// from there without the gateway's header is of a client that had the header taken away.
+func (d *door) ignores(r *http.Request, raw string) bool {
+	if d.site == nil || fromHere(endsOf(r)) || d.tokens.mepauth != nil || d.tokens.verifier != nil && d.tokens.verifier.Issuer == mepauthIssuer {
 		return false
 	}
 	t, err := token.Parse(raw)

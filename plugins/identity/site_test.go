@@ -166,7 +166,7 @@ var siteRoutes = []struct {
 	{"POST /mep/service_govern/v1/kong_log", "mm5.PostKongLog", server.Mm5, "/mep/service_govern/v1/kong_log", "331 122 2233 33 31"},
 	{"DELETE /mep/mec_app_support/v1/applications/{appInstanceId}/AppInstanceTermination", "mm5.Terminate", server.Mm5OrOwner, "/mep/mec_app_support/v1/applications/app/AppInstanceTermination", "231 122 2233 33 31"},
 	{"POST /mepcfg/app_lcm/v1/applications/{appInstanceId}/appd_configuration", "mm5.PostAppD", server.Mm5, "/mepcfg/app_lcm/v1/applications/app/appd_configuration", "331 122 2233 33 31"},
-	{"GET /ready", "mep.Ready", server.Open, "/ready", "221 222 2222 22 22"},
+	{"GET /ready", "mep.Ready", server.Open, "/ready", "221 122 2222 22 22"},
 }
 
 // siteCallers are who may call, in the order of siteRoutes' answers.
@@ -271,6 +271,7 @@ func TestATokenOfMepauthCountsWithoutTheGateway(t *testing.T) {
 	without := g.mepauthToken(stranger, nil)
 	g.refuses("anonymous", by(pod, otherPod), bearing(without), at("/metrics"))
 	require.Nil(t, g.takes(by(pod, otherPod), bearing(without), at("/mep/mec_service_mgmt/v1/services")), "whose key is not known proves nothing")
+	g.refuses("issuer", by(pod, pod), bearing(without), at("/mep/mec_service_mgmt/v1/services"))
 	g.refuses("issuer", by(pod, otherPod), bearing(g.mepauthToken(stranger, map[string]any{"iss": "x"})))
 	g.knowsMepauth()
 	good := g.mepauthToken(g.mepauth, nil)

@@ -24,7 +24,7 @@ var accessMutants = []mutant{
 		old: `return by != "" && by == m.own[local]`, new: `return by != ""`,
 		pkg: limiter, run: "TestWhoMayUseWhatInEdgeGallerysSite"},
 	{name: "every address of the pod is its primary one", file: limiter + "/machine.go",
-		old: `case !slices.Contains(m.primary, local):`, new: `case m.own[local] == "":`,
+		old: `case !slices.Contains(m.primary, local):`, new: `case !slices.Contains(m.primary, local) && m.own[local] == "":`,
 		pkg: limiter, run: "TestWhoMayUseWhatInEdgeGallerysSite"},
 	{name: "a token of mepauth's comes from anywhere", file: limiter + "/door.go",
 		old: `case !byGateway && !b.comesFrom(r):`, new: `case false:`,
