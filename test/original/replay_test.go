@@ -71,8 +71,8 @@ func (p *player) fill(text string) string {
 	return text
 }
 
-// gateway is how the URLs of EdgeGallery's gateway begin.
-var gateway = regexp.MustCompile(`https?://mep-api-gw\.mep:\d+/([a-zA-Z]+)[A-Za-z0-9_-]*`)
+// gateway is a URL of EdgeGallery's gateway: that of a service and 20 digits.
+var gateway = regexp.MustCompile(`https?://mep-api-gw\.mep:\d+/([A-Za-z0-9_-]+?)[0-9a-f]{20}\b`)
 
 // plain puts variables in place of values.
 func (p *player) plain(text string) string {
