@@ -62,6 +62,8 @@ func TestEdgeGallerysApplicationsNoticeNothingOfTheSwap(t *testing.T) {
 	}
 	data.Subscribe("watcher", "4cecc872-e0b4-4383-94a1-6cdb447415a4", c.URL)
 	data.SubscribeTermination("watcher", "4cecc872-e0b4-4383-94a1-6cdb447415a5", c.URL)
+	ending := data.Service("app-ending", "ending", "ACTIVE")
+	data.Put("/cse-sr/etsi/app-confirm-termination/app-ending/", `{"operationAction":"TERMINATING","TerminationStatus":1}`)
 	data.Put("/cse-sr/inst/files///0000000000000004/00000000000000ff", `{"properties":{}}`)
 	data.Kill()
 	before := content(t, data.Dir)
@@ -72,7 +74,7 @@ func TestEdgeGallerysApplicationsNoticeNothingOfTheSwap(t *testing.T) {
 	require.Equal(t, before, content(t, data.Dir), "a rollback finds everything as it was")
 	report, err := os.ReadFile(filepath.Join(s.DataDir, "edgegallery-import.txt"))
 	require.NoError(t, err)
-	require.Contains(t, string(report), "services         4: 2 ACTIVE, 1 SUSPENDED, 1 INACTIVE")
+	require.Contains(t, string(report), "services         5: 3 ACTIVE, 1 SUSPENDED, 1 INACTIVE")
 
 	check := func() {
 		t.Helper()
@@ -95,6 +97,7 @@ func TestEdgeGallerysApplicationsNoticeNothingOfTheSwap(t *testing.T) {
 		s.Want(want, "PUT", path, `{"state":"ACTIVE"}`)
 	}
 	wait.Until(t, "its consumer is told that the second is back", func() bool { return strings.Contains(fmt.Sprint(c.Changes()), "name STATE_CHANGED ACTIVE") })
+	wait.Until(t, "an application that was being terminated goes", func() bool { return s.Do("GET", viaMep("/mec_service_mgmt/v1/services/"+ending), "").Status == 404 })
 	s.Want(204, "DELETE", viaMep(mep.ServicesOf(all[0].app)+"/"+all[0].id), "")
 	s.Want(404, "GET", viaMep(mep.ServicesOf(all[0].app)+"/"+all[0].id), "")
 	s.Want(404, "GET", viaMep("/mec_service_mgmt/v1/services/"+all[0].id), "")
