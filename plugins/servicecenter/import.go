@@ -54,13 +54,13 @@ func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.
 	case used:
 		h.Log.Info("EdgeGallery's services are not imported: the store is not new", openlog.WithTags(tags))
 		return nil
-	case !source(from, h.Config, o).There():
+	case errors.Is(source(from, h.Config, o).Check(), edgegallery.ErrNothing):
 		h.Log.Info("EdgeGallery's mepserver has kept nothing that could be imported", openlog.WithTags(tags))
 		return nil
 	}
 	report, err := fill(ctx, s, source(from, h.Config, o), done != nil)
 	if err != nil {
-		return fmt.Errorf("EdgeGallery's services cannot be imported: %w", err)
+		return fmt.Errorf("EdgeGallery's services cannot be imported: %w; until they are, the old image goes on with them, or move %s away to begin without them", err, sourceName(from))
 	}
 	logReport(h.Log, report)
 	return saveReport(o.DataDir, report)

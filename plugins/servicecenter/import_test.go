@@ -197,6 +197,12 @@ func TestAStartImportsIntoANewStoreOnly(t *testing.T) {
 	}
 	require.Empty(t, start(""))
 	require.Contains(t, start(t.TempDir()), "has kept nothing that could be imported")
+	damaged := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(damaged, "member", "snap"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(damaged, "member", "snap", "db"), []byte("no database"), 0o600))
+	bad := &plugins.Host{Config: c, Log: etcdtest.Discard}
+	bad.Config.EdgeGallery.ImportFrom = damaged
+	require.ErrorContains(t, importAtStart(t.Context(), bad, s, o), "move "+damaged+" away to begin without them")
 	remote := o
 	remote.Cluster = &etcd.Remote{}
 	var lines etcdtest.Lines

@@ -17,10 +17,14 @@ import (
 // member is the directory in a data directory of etcd that holds its files.
 const member = "member"
 
-// HasStore says whether an etcd has kept anything in a data directory.
-func HasStore(dir string) bool {
+// hasStore says whether an etcd has kept anything in a data directory. What this user may not
+// see may be there.
+func hasStore(dir string) (bool, error) {
 	info, err := os.Stat(filepath.Join(dir, member))
-	return err == nil && info.IsDir()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.IsDir(), err
 }
 
 // WrittenSince says whether a server has written to a data directory after a moment, as far as

@@ -2,6 +2,7 @@ package edgegallery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,20 +57,23 @@ func (s *Source) Check() error {
 	return err
 }
 
-// There says whether there is something to read, as far as Check can tell.
-func (s *Source) There() bool { return s.Check() == nil }
-
 // directory is the data directory; its member is as good a name of it.
 func (s *Source) directory() (string, error) {
 	from := filepath.Clean(s.From)
 	if filepath.Base(from) == member {
 		from = filepath.Dir(from)
 	}
-	if !HasStore(from) {
-		return "", fmt.Errorf("there is no store of EdgeGallery's in %s: it has no directory %s", from, member)
+	switch there, err := hasStore(from); {
+	case err != nil:
+		return "", fmt.Errorf("cannot see EdgeGallery's store: %w", err)
+	case !there:
+		return "", fmt.Errorf("%w in %s: it has no directory %s", ErrNothing, from, member)
 	}
 	return from, nil
 }
+
+// ErrNothing says that a directory holds nothing that could be imported.
+var ErrNothing = errors.New("there is no store of EdgeGallery's")
 
 func (s *Source) name() string {
 	if IsEndpoint(s.From) {

@@ -90,11 +90,17 @@ func TestADataDirectoryIsReadAndLeftAsItIs(t *testing.T) {
 func TestASourceThatCannotBeReadIsOneLine(t *testing.T) {
 	none := t.TempDir()
 	require.ErrorContains(t, source(t, none).Check(), "there is no store of EdgeGallery's in "+none)
+	require.ErrorIs(t, source(t, none).Check(), ErrNothing)
+	file := filepath.Join(none, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	err := source(t, file).Check() // as if this user might not look into it
+	require.ErrorContains(t, err, "cannot see EdgeGallery's store: ")
+	require.NotErrorIs(t, err, ErrNothing, "what cannot be seen may be there")
 	damaged := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(damaged, "member", "snap"), 0o700))
 	require.NoError(t, os.MkdirAll(filepath.Join(damaged, "member", "wal"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(damaged, "member", "snap", "db"), []byte("no database"), 0o600))
-	_, err := source(t, damaged).Read(t.Context())
+	_, err = source(t, damaged).Read(t.Context())
 	require.ErrorContains(t, err, "cannot read the copy of EdgeGallery's store in "+damaged)
 	require.NotContains(t, err.Error(), "\n")
 }
