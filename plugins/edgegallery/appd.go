@@ -122,7 +122,7 @@ func (c *configuration) begin(w http.ResponseWriter, r *http.Request, asked *mp1
 	if err != nil {
 		return err
 	}
-	server.WriteJSON(w, http.StatusOK, progress{t.ID, app, t.Result, "0", "Operation In progress"})
+	server.WriteForGateway(w, http.StatusOK, progress{t.ID, app, t.Result, "0", "Operation In progress"})
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (c *configuration) show(w http.ResponseWriter, r *http.Request) error {
 	if out.Rules.TrafficRules, err = c.rules.TrafficRules(ctx, app); err != nil {
 		return err
 	}
-	server.WriteJSON(w, http.StatusOK, out)
+	server.WriteForGateway(w, http.StatusOK, out)
 	return nil
 }
 
@@ -182,6 +182,6 @@ func (c *configuration) showTask(w http.ResponseWriter, r *http.Request) error {
 	if t.Result == plugins.TaskSuccess {
 		phase = "100"
 	}
-	server.WriteJSON(w, http.StatusOK, progress{t.ID, app, t.Result, phase, t.Reason})
+	server.WriteForGateway(w, http.StatusOK, progress{t.ID, app, t.Result, phase, t.Reason})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -128,6 +129,19 @@ func TestATaskOfWhichTheDriverSaysNothingFailsBeforeMECMGivesUp(t *testing.T) {
 		s.rules.set("", false)
 		require.Equal(t, plugins.TaskSuccess, s.polled(t, s.asked(t, http.MethodPost, withDNS)).ConfigResult, "and can be configured again")
 	})
+}
+
+func TestATaskWaitsForTheNamesThatItRemovesAndForNoOthers(t *testing.T) {
+	removing := func(name string) *plugins.Rules {
+		return &plugins.Rules{Removed: []plugins.RuleName{{Name: name, Type: mp1.IPv4}}}
+	}
+	before := &mp1.RuleSet{DNSRules: []mp1.DNSRule{{DomainName: "mine.example", IPAddressType: mp1.IPv4}}}
+	for name, want := range map[string]plugins.TaskResult{"mine.example": plugins.TaskProcessing, "older.example": plugins.TaskSuccess} {
+		result, _ := judge(removing(name), before, nil, plugins.Age{}, 1)
+		require.Equal(t, want, result, name)
+	}
+	result, _ := judge(removing("older.example"), nil, nil, plugins.Age{}, 1)
+	require.Equal(t, plugins.TaskSuccess, result)
 }
 
 // The process may be killed between the answer and the driver's.

@@ -165,7 +165,7 @@ func (p *platform) showCalls(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	apps, mep := p.calls.shown(all)
-	server.WriteJSON(w, http.StatusOK, answer{Data: struct {
+	server.WriteForGateway(w, http.StatusOK, answer{Data: struct {
 		AppServices []shownCalls `json:"appServices"`
 		MepServices []shownCalls `json:"mepServices"`
 	}{apps, mep}})

@@ -87,7 +87,7 @@ func (p *platform) listCapabilities(w http.ResponseWriter, r *http.Request) erro
 	for i, c := range all {
 		out[i] = c.capability()
 	}
-	server.WriteJSON(w, http.StatusOK, out)
+	server.WriteForGateway(w, http.StatusOK, out)
 	return nil
 }
 
@@ -102,6 +102,6 @@ func (p *platform) showCapability(w http.ResponseWriter, r *http.Request) error 
 	if i < 0 {
 		return heartbeat.ErrNotFound
 	}
-	server.WriteJSON(w, http.StatusOK, all[i].capability())
+	server.WriteForGateway(w, http.StatusOK, all[i].capability())
 	return nil
 }

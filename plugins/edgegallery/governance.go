@@ -21,7 +21,7 @@ func (p *platform) listServices(w http.ResponseWriter, r *http.Request) error {
 	for i, s := range all {
 		data[i] = s.ForGateway()
 	}
-	server.WriteJSON(w, http.StatusOK, answer{Data: data})
+	server.WriteForGateway(w, http.StatusOK, answer{Data: data})
 	return nil
 }
 
@@ -81,6 +81,6 @@ func (p *platform) countSubscriptions(w http.ResponseWriter, r *http.Request) er
 		slices.Sort(one.ServiceList)
 	}
 	slices.SortFunc(s.SubscribeRelations, func(a, b relation) int { return cmp.Compare(a.SubscribeAppID, b.SubscribeAppID) })
-	server.WriteJSON(w, http.StatusOK, answer{Data: s})
+	server.WriteForGateway(w, http.StatusOK, answer{Data: s})
 	return nil
 }

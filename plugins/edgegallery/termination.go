@@ -65,7 +65,7 @@ func (l *leaving) terminate(w http.ResponseWriter, r *http.Request) error {
 			l.remember(app, errors.Join(failed, err))
 		}
 	}
-	server.WriteJSON(w, http.StatusOK, "")
+	server.WriteForGateway(w, http.StatusOK, "")
 	return nil
 }
 
@@ -137,7 +137,7 @@ func (l *leaving) forget(ctx context.Context, app string) {
 	if l.credentials != nil { // else it was configured away since
 		err := l.credentials(ctx, app)
 		if errors.Is(err, mepauth.ErrRefused) {
-			l.log.Warn("mepauth refuses to remove the credentials of a terminated application", openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
+			l.log.Info("mepauth has no credentials of a terminated application, or refuses to remove them", openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
 			err = nil // the same again is of no use
 		}
 		if l.tried(app, err); err != nil {

@@ -3,6 +3,7 @@ package edgegallery
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func (w *worker) advance(ctx context.Context, e *entry, t *plugins.DeploymentTas
 	}
 	r, err := w.definer.Define(ctx, e.App, wanted)
 	now, _ := w.clock()
-	result, reason := judge(&r, err, e.running, now)
+	result, reason := judge(&r, t.Before, err, e.running, now)
 	switch {
 	case result == plugins.TaskProcessing:
 		return
@@ -128,15 +129,18 @@ func (w *worker) advance(ctx context.Context, e *entry, t *plugins.DeploymentTas
 	w.finish(ctx, e.App, t.ID, result, reason)
 }
 
-// judge says what came of a task whose rules were defined.
-func judge(r *plugins.Rules, err error, running plugins.Age, now plugins.Instant) (plugins.TaskResult, string) {
+// judge says what came of a task whose rules were defined. Names that are still to be removed count
+// if they are of the rules before: older ones are no matter of this task.
+func judge(r *plugins.Rules, before *mp1.RuleSet, err error, running plugins.Age, now plugins.Instant) (plugins.TaskResult, string) {
 	switch {
 	case isRefusal(err):
 		return plugins.TaskFailure, err.Error()
 	case err != nil:
 		return plugins.TaskProcessing, ""
 	}
-	reason, waiting := "", len(r.Removed) > 0
+	reason, waiting := "", before != nil && slices.ContainsFunc(before.DNSRules, func(d mp1.DNSRule) bool {
+		return slices.Contains(r.Removed, plugins.RuleName{Name: d.DomainName, Type: d.IPAddressType})
+	})
 	for i := range r.DNS {
 		o := r.DNS[i].Outcome
 		if o.Reason != "" && reason == "" {
