@@ -132,7 +132,13 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s service, rt 
 	}
 	proxy := httputil.ReverseProxy{Transport: g.options.Transport, Rewrite: func(p *httputil.ProxyRequest) {
 		p.Out.URL, p.Out.Host = &to, to.Host
+		if s.Name == "mepauth" { // whose route preserves the host, for signatures are of it
+			p.Out.Host = r.Host
+		}
 		p.SetXForwarded()
+		if peer, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			p.Out.Header.Set("X-Real-Ip", peer)
+		}
 		for name, v := range header {
 			p.Out.Header[name] = v
 		}
