@@ -14,6 +14,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
@@ -142,6 +143,7 @@ type shownCalls struct {
 
 // countCall takes in an entry of the gateway's log.
 func (p *platform) countCall(w http.ResponseWriter, r *http.Request) error {
+	plugins.NoteRoute(w, "edgegallery.PostCall", false) // there is one for each request by the gateway, each heartbeat too
 	body, err := server.ReadBody(w, r, maxEntry)
 	if err != nil {
 		return err

@@ -147,6 +147,7 @@ func (p *platform) portal(s service) {
 		}
 		return false
 	})
+	require.NotContains(t, p.server.Stderr.Settled(), "edgegallery.PostCall", "there is one for each heartbeat, and no line of the audit log")
 	for _, host := range []string{"mep-mm5.mep:80", "mep-mm5.mep", "mep-mm5"} { // as others write it, whatever leads there
 		p.want(http.StatusOK, "GET", around+"/healthcheck", "", "Host", host)
 		p.want(http.StatusOK, "GET", govern+"/services", "", "Host", host, "Origin", "http://portal.example:30095", "Sec-Fetch-Site", "same-origin")
