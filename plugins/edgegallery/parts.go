@@ -48,7 +48,7 @@ func newGateway(h *plugins.Host, clock func() (plugins.Instant, int64)) (*kong.G
 		local = append(local, u.Host)
 	}
 	lists := h.Ready
-	g := kong.New(kong.Options{Admin: c.Gateway.Admin, Public: c.Gateway.Public, Local: local, Client: web, Store: h.Base, Rank: h.Base.Rank, Clock: clock, Log: h.Log,
+	g := kong.New(kong.Options{Admin: c.Gateway.Admin, Public: c.Gateway.Public, Local: local, Pod: c.Site, Client: web, Store: h.Base, Rank: h.Base.Rank, Clock: clock, Log: h.Log,
 		Ready: lists,
 		Exists: func(ctx context.Context, id heartbeat.ID) (bool, error) {
 			_, err := h.Engine.Get(ctx, id)

@@ -42,7 +42,7 @@ func TestOnlyWhatKongCanLeadToIsPublished(t *testing.T) {
 
 // The gateway stands in the platform's pod and believes nobody who comes from there less.
 func TestThePlatformItselfIsNotPublished(t *testing.T) {
-	g := newGuard([]netip.Addr{netip.MustParseAddr("10.1.2.3")}, []hostPort{partAt("https://localhost:8444"), partAt("http://gw.example:9000"), partAt("tcp://0.0.0.0:30100")})
+	g := newGuard([]netip.Addr{netip.MustParseAddr("10.1.2.3")}, true, []hostPort{partAt("https://localhost:8444"), partAt("http://gw.example:9000"), partAt("tcp://0.0.0.0:30100")})
 	for _, uri := range []string{
 		"http://127.0.0.1:8001/", "https://localhost:8444/", "http://LOCALHOST.:8001/", "http://[::1]:8001/", "http://[::ffff:127.0.0.1]:8001/", "http://0.0.0.0:8001/", "http://[::]:8001/",
 		"http://127.9.9.9:8088/mepcfg", "http://10.1.2.3:8088/", "http://10.1.2.3:30100/", "http://10.1.2.3:10443/", "http://gw.example:9000/", "http://GW.example.:9000/",
@@ -56,6 +56,9 @@ func TestThePlatformItselfIsNotPublished(t *testing.T) {
 		_, ok := kongURL(uri, g.allows)
 		require.True(t, ok, uri)
 	}
+	g = newGuard(nil, false, []hostPort{partAt("http://127.0.0.1:8001")})
+	require.False(t, g.allows("localhost", 8001), "what is configured")
+	require.True(t, g.allows("localhost", 8080), "outside of the pod an application may have a port of the chart's")
 }
 
 func TestNamesAreMadeOfPlainCharacters(t *testing.T) {

@@ -18,13 +18,14 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// Options are how a Gateway is made. All but Local are mandatory.
+// Options are how a Gateway is made. All but Local and Pod are mandatory.
 type Options struct {
 	Admin  string // URL of Kong's Admin API, scheme://host:port
 	Public string // URL that consumers reach Kong by
 	// Local are further addresses (host:port) that parts of the platform listen on, which no
 	// application can publish as its own.
 	Local  []string
+	Pod    bool         // whether Kong and this process are in the pod of EdgeGallery's chart
 	Client *http.Client // for the Admin API
 	Store  plugins.GatewayStore
 	// Exists says whether a service is registered, by what the store holds.
@@ -60,7 +61,7 @@ func New(o Options) *Gateway {
 	for _, l := range o.Local {
 		parts = append(parts, partAt("tcp://"+l))
 	}
-	g := &Gateway{options: o, public: strings.TrimSuffix(o.Public, "/") + "/", services: newServices(newGuard(ownAddresses(), parts).allows)}
+	g := &Gateway{options: o, public: strings.TrimSuffix(o.Public, "/") + "/", services: newServices(newGuard(ownAddresses(), o.Pod, parts).allows)}
 	g.report = newReport(g.services, o.Log)
 	g.admin = &admin{base: strings.TrimSuffix(o.Admin, "/"), web: o.Client, done: g.report.request}
 	return g

@@ -23,10 +23,13 @@ type guard struct {
 	hosts []string // by which the parts are configured
 }
 
-// newGuard knows the parts by their configured addresses (host:port), beside those that
-// EdgeGallery's chart has.
-func newGuard(own []netip.Addr, parts []hostPort) guard {
-	g := guard{own: own, ports: slices.Clone(platformPorts)}
+// newGuard knows the parts by their configured addresses and, in EdgeGallery's pod, by those that
+// its chart gives them.
+func newGuard(own []netip.Addr, pod bool, parts []hostPort) guard {
+	g := guard{own: own}
+	if pod {
+		g.ports = slices.Clone(platformPorts)
+	}
 	for _, p := range parts {
 		g.ports = append(g.ports, p.port)
 		if host := strings.ToLower(p.host); host != "" {
