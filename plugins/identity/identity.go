@@ -36,6 +36,14 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	})
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_limit_callers", Help: "Callers whose writes and lists are counted apart."},
 		func() float64 { return float64(l.tracked()) }))
+	perSecond := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mep_limit_per_second", Help: "What one caller may ask for a second; 0: any amount."}, []string{"limit"})
+	for k, r := range l.callers.rates {
+		if kind(k) == lists && !l.identities {
+			r = rate{}
+		}
+		perSecond.WithLabelValues(kindNames[k]).Set(r.perSecond)
+	}
+	m.Add(perSecond)
 	h.Limits = l
 	d := newDoor(ctx, h, &m)
 	f := newFront(d, newOrigins(h.Config.Server, h.Address, h.Config.EdgeGallery.Site))

@@ -124,6 +124,7 @@ func TestAFloodByOneIdentityLeavesTheHeartbeatsOfOthersAlone(t *testing.T) {
 	require.Zero(t, reader.Metric(`mep_transactions_total{kind="CLAIM"}`))
 	require.Positive(t, reader.Metric(`mep_requests_held_total{refused="false"}`))
 	require.Positive(t, reader.Metric(`mep_requests_held_total{refused="true"}`))
+	require.Equal(t, 10, reader.Metric(`mep_limit_per_second{limit="lists"}`))
 	for _, limit := range []string{"writes", "bytes", "lists"} {
 		require.Positive(t, reader.Metric(`mep_limit_refused_total{limit="`+limit+`",scope="caller"}`), limit)
 	}

@@ -46,6 +46,7 @@ func TestAnApplicationIsLimitedAndNobodyElse(t *testing.T) {
 	s.Want(204, "DELETE", services+"/"+beating, "") // the remedy always works
 	s.Want(201, "POST", mep.ServicesOf("other"), sized(0))
 	require.Contains(t, string(s.Do("GET", "/metrics", "").Body), `mep_limit_refused_total{limit="writes",scope="caller"}`)
+	require.Zero(t, s.Metric(`mep_limit_per_second{limit="lists"}`), "none without identities")
 	time.Sleep(time.Duration(wait) * time.Second)
 	s.Want(201, "POST", services, sized(0))
 }
