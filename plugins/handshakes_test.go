@@ -89,11 +89,14 @@ func TestHandshakesOfOnePeerArePaced(t *testing.T) {
 		h := newHandshakes(100)
 		h.free = 1000
 		began := time.Now()
+		var mu sync.Mutex
 		var came []int
 		var at []time.Duration
 		for i := range 50 {
 			go func() {
 				if h.take(t.Context(), "flood") == nil {
+					mu.Lock()
+					defer mu.Unlock()
 					came, at = append(came, i), append(at, time.Since(began))
 				}
 			}()
