@@ -72,11 +72,12 @@ func (m *machine) admits(local, peer netip.Addr) bool {
 	return by != "" && by == m.own[local]
 }
 
-// Nothing is sent to these, for they are nobody's (RFC 5737, RFC 3849): only a default route leads
-// there.
+// Only a default route leads to these, and nothing is sent there: they are reserved (RFC 1112 §4) and
+// unassigned (RFC 4291 §2.4). The addresses for documents would not do, for some have networks of
+// them.
 var (
-	anywhere4 = netip.MustParseAddr("192.0.2.1")
-	anywhere6 = netip.MustParseAddr("2001:db8::1")
+	anywhere4 = netip.MustParseAddr("240.0.0.1")
+	anywhere6 = netip.MustParseAddr("4000::1")
 )
 
 // primaryOf are the primary addresses of a machine, one a family at most but for what its host

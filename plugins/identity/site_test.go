@@ -331,6 +331,7 @@ func TestThePrimaryAddressIsThePodsOwn(t *testing.T) {
 		{"not by a name of another machine's", parse("10.244.0.9"), defaults, parse(pod, pod6)},
 		{"not by a route that the applications' network announced", nil, map[string]string{"0.0.0.0/0": pod, "::/0": "2001:db8:1::2"}, parse(pod)},
 		{"of IPv6 alone", nil, map[string]string{"::/0": pod6}, parse(pod6)},
+		{"not in a network of addresses for documents", nil, map[string]string{"0.0.0.0/0": pod, "192.0.2.0/24": multus, "198.51.100.0/24": multus, "203.0.113.0/24": multus}, parse(pod)},
 		{"none", nil, nil, nil},
 	} {
 		n := &podNetwork{names: c.names, routes: c.routes}
