@@ -140,3 +140,24 @@ func TestAnApplicationIsNotReadyWhileItIsConfigured(t *testing.T) {
 	require.Equal(t, 204, confirm(`{"indication":"READY"}`).Code)
 	require.True(t, b.ready["app"])
 }
+
+// EdgeGallery's platform never looks at the type of a body: curl says that it sends a form.
+func TestTheTypeOfABodyCountsOnlyWithoutCompat(t *testing.T) {
+	const body = `{"serName":"n","version":"1","state":"ACTIVE","serializer":"JSON","transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"1","endpoint":{"uris":["http://h"]},"security":{}}}`
+	for _, tt := range []struct{ method, path, body string }{
+		{"POST", mp1.Base + "/applications/app/services", body},
+		{"PUT", servicePath, body},
+		{"PUT", servicePath + "/liveness", `{"state":"ACTIVE"}`},
+		{"PATCH", servicePath + "/liveness", `{"state":"ACTIVE"}`},
+	} {
+		for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain"} {
+			for compat, refused := range map[bool]bool{false: true, true: false} {
+				r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body))
+				r.Header.Set("Content-Type", kind)
+				w := askAll(Options{EdgeGallery: compat}, r)
+				require.Equal(t, refused, w.Code == http.StatusUnsupportedMediaType, "%s %s compat %t: %d %s", tt.method, tt.path, compat, w.Code, w.Body)
+				require.Equal(t, refused, w.Code >= 300, "%d %s", w.Code, w.Body)
+			}
+		}
+	}
+}

@@ -196,6 +196,9 @@ func (s *api) handler(prefix string, queried bool, do handlerFunc) http.Handler 
 			problemOf(err, s.options).write(w, s.options)
 			return
 		}
+		if s.options.EdgeGallery {
+			r.Header.Del("Content-Type") // its clients say anything there, or nothing; what is no JSON is refused by its decoder
+		}
 		if err := do(w, r, t); err != nil {
 			problemOf(err, s.options).write(w, s.options)
 		}
