@@ -67,12 +67,20 @@ func TestAServiceIsWhatItsApplicationRegistered(t *testing.T) {
 	require.Equal(t, heartbeat.Record{Schema: heartbeat.Schema, ID: service + id, Owner: app, State: heartbeat.Active, Seq: 1, Proposed: 60, Interval: 60, Window: 120,
 		RegisteredAt: 1_795_779_700e9, ChangedAt: 1_795_779_720e9, LastBeat: 1_795_779_733_999_979_038}, s.Record)
 	no := false
-	require.Equal(t, mp1.ServiceInfo{SerName: "uris", Version: "1.2.3", State: mp1.Active, Serializer: "JSON", ScopeOfLocality: "MEC_SYSTEM", ConsumedLocalOnly: &no,
+	require.Equal(t, mp1.ServiceInfo{SerName: "uris", Version: "1.2.3", State: mp1.Active, Serializer: "JSON", ScopeOfLocality: "MEC_SYSTEM", ConsumedLocalOnly: &no, TransportID: "Rest1",
 		TransportInfo: &mp1.TransportInfo{ID: "t1", Name: "REST", Type: "REST_HTTP", Protocol: "HTTP", Version: "2.0",
 			Endpoint: mp1.EndPointInfo{URIs: []string{"http://10.0.0.6:80/b", "http://10.0.0.5:80/a"}},
 			Security: mp1.SecurityInfo{OAuth2Info: &mp1.OAuth2Info{GrantTypes: []string{"OAUTH2_CLIENT_CREDENTIALS", "OAUTH2_IMPLICIT_GRANT"}, TokenEndpoint: "/tok"}}}}, s.Info)
 	require.Equal(t, []plugins.GatewayEntries{{ID: service + id,
 		Names: map[string]string{"http://10.0.0.5:80/a": "uris96e7700eea5711f1bf9b", "http://10.0.0.6:80/b": "uris96e7701cea5711f1bf9b"}}}, c.Gateway)
+}
+
+func TestTheLabelOfATransportIsTakenOverIfItCanBeKept(t *testing.T) {
+	for label, want := range map[string]string{"Rest1": "Rest1", "": "", strings.Repeat("x", 1<<16): ""} {
+		c := contents(t, instanceKV(t, map[string]string{"transportId": label}))
+		require.Empty(t, c.Report.Left)
+		require.Equal(t, want, c.Services[0].Info.TransportID)
+	}
 }
 
 func TestEachStateIsTakenOver(t *testing.T) {

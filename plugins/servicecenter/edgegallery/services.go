@@ -202,5 +202,12 @@ func (i *instance) info(uris []string) (mp1.ServiceInfo, error) {
 	if err != nil {
 		return mp1.ServiceInfo{}, err
 	}
-	return mp1.DecodeServiceInfo(mp1.CompleteRegistration(text))
+	info, err := mp1.DecodeServiceInfo(mp1.CompleteRegistration(text))
+	if err != nil {
+		return mp1.ServiceInfo{}, err
+	}
+	// A label that cannot be kept is no reason to leave the service out.
+	label, err := json.Marshal(map[string]string{"transportId": p["transportId"]})
+	info.TransportID = mp1.TransportIDOf(label)
+	return info, err
 }
