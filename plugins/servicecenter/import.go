@@ -2,6 +2,7 @@ package servicecenter
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,23 +29,31 @@ import (
 const importReport = "edgegallery-import.txt"
 
 // importAtStart fills a new store of what EdgeGallery's mepserver has kept, before anybody is
-// served. An import that was cut off is done again. An error is a reason not to start: begun
-// without its services, the store would not be new any more.
+// served. An import that was cut off is done again or, if its source is gone, erased: once anybody
+// is served from it, the next import would erase what was registered since. An error is a reason
+// not to start: begun without its services, the store would not be new any more.
 func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.Options) error {
 	from := h.Config.EdgeGallery.ImportFrom
-	if from == "" {
-		return nil
-	}
 	tags := openlog.Tags{"from": sourceName(from)}
-	if o.Cluster != nil {
-		h.Log.Warn("nothing is imported at the start of a replica: other replicas may serve the cluster already; use mepserver import", openlog.WithTags(tags))
-		return nil
-	}
 	done, used, err := s.Imported(ctx)
+	half := done != nil && done.Ended == 0
 	switch {
 	case err != nil:
 		return fmt.Errorf("cannot see whether the store was imported: %w", err)
-	case done != nil && done.Ended != 0:
+	case half && !used && o.Cluster != nil: // it may be under way, and other replicas start as well
+		return errors.New("an import into the cluster is not at its end; when no mepserver import runs any more, carry it out again before servers start")
+	case half && !used && (from == "" || errors.Is(source(from, h.Config, o).Check(), edgegallery.ErrNothing)):
+		if err := s.DropImport(ctx); err != nil {
+			return fmt.Errorf("cannot erase what an import has left that was cut off: %w", err)
+		}
+		h.Log.Warn("an import was cut off and its source is gone: what it had written is erased, and the store is new", openlog.WithTags(tags))
+		return nil
+	case from == "":
+		return nil
+	case o.Cluster != nil:
+		h.Log.Warn("nothing is imported at the start of a replica: other replicas may serve the cluster already; use mepserver import", openlog.WithTags(tags))
+		return nil
+	case done != nil && !half:
 		tags["imported"], tags["services"] = time.Unix(0, done.Ended).UTC().Format(time.RFC3339), done.Services
 		if newer := edgegallery.WrittenSince(from, time.Unix(0, done.Begun)); newer {
 			tags["then"] = "what EdgeGallery's mepserver has written since is not here; move this data directory away to import anew"
@@ -58,9 +67,9 @@ func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.
 		h.Log.Info("EdgeGallery's mepserver has kept nothing that could be imported", openlog.WithTags(tags))
 		return nil
 	}
-	report, err := fill(ctx, s, source(from, h.Config, o), done != nil)
+	report, err := fill(ctx, s, source(from, h.Config, o), half)
 	if err != nil {
-		return fmt.Errorf("EdgeGallery's services cannot be imported: %w; until they are, the old image goes on with them, or move %s away to begin without them", err, sourceName(from))
+		return fmt.Errorf("EdgeGallery's services cannot be imported: %w; until they are, the old image goes on with them, or %s to begin without them", err, withoutIt(from))
 	}
 	logReport(h.Log, report)
 	return saveReport(o.DataDir, report)
@@ -74,14 +83,25 @@ func sourceName(from string) string {
 	return from
 }
 
+// withoutIt says what to do so that nothing is imported from a source. A data directory may be a
+// volume that holds this server's as well: only EdgeGallery's part of it may be moved.
+func withoutIt(from string) string {
+	if edgegallery.IsEndpoint(from) {
+		return "leave edgegallery.importFrom empty"
+	}
+	return "move " + edgegallery.MemberOf(from) + " away"
+}
+
 func source(from string, c conf.Config, o etcd.Options) *edgegallery.Source {
-	return &edgegallery.Source{From: from, Temp: o.DataDir, Options: o, Now: time.Now(), Window: c.Liveness.Window(edgegallery.Interval * time.Second)}
+	return &edgegallery.Source{From: from, Temp: cmp.Or(o.DataDir, os.TempDir()), Options: o, Now: time.Now(), Window: c.Liveness.Window(edgegallery.Interval * time.Second)}
 }
 
 // fill writes what is at the source into the store. half says that an import was begun.
 func fill(ctx context.Context, s *store.Store, from *edgegallery.Source, half bool) (*edgegallery.Report, error) {
-	if err := edgegallery.RemoveLeft(from.Temp); err != nil {
-		return nil, err
+	if from.Temp == from.Options.DataDir { // elsewhere others may be making copies
+		if err := edgegallery.RemoveLeft(from.Temp); err != nil {
+			return nil, err
+		}
 	}
 	all, err := from.Read(ctx)
 	if err != nil {
@@ -146,7 +166,6 @@ func saveReport(dataDir string, r *edgegallery.Report) error {
 func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log openlog.Logger, out io.Writer, fail func(why string)) error {
 	o := etcd.Options{Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log), Fail: fail}
 	if rehearse {
-		o.DataDir = os.TempDir()
 		all, err := source(from, c, o).Read(ctx)
 		if err != nil {
 			return err
@@ -172,9 +191,6 @@ func importInto(ctx context.Context, c conf.Config, from string, o etcd.Options)
 		o.Quota = int64(c.Store.QuotaBytes)
 	}
 	src := source(from, c, o)
-	if o.Cluster != nil {
-		src.Temp = os.TempDir()
-	}
 	if err = errors.Join(err, src.Check()); err != nil {
 		return nil, "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,13 +140,13 @@ func TestAnImportFillsANewStoreOnce(t *testing.T) {
 // stops is a store that is cut off after some writes.
 type stops struct {
 	*store.Store
-	left int
+	left atomic.Int64
 }
 
 var errCutOff = errors.New("cut off")
 
 func (s *stops) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error) {
-	if s.left--; s.left < 0 {
+	if s.left.Add(-1) < 0 { // many write at a time
 		return 0, errCutOff
 	}
 	return s.Store.Commit(ctx, t)
@@ -157,12 +158,7 @@ func TestHalfAnImportIsDoneAgainAsAWhole(t *testing.T) {
 	t.Parallel()
 	more, fewer, c := platform(t, 8), platform(t, 6), importConfig(t)
 	s, _, closed := opened(t, c)
-	require.NoError(t, s.CheckSchema(t.Context()))
-	o := etcd.Options{DataDir: c.Store.DataDir, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)}
-	all, err := source(more, c, o).Read(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, s.MarkImport(t.Context(), store.Import{Begun: 1}))
-	require.ErrorIs(t, all.Write(t.Context(), &stops{Store: s, left: 7}), errCutOff)
+	cutOff(t, s, more, c)
 	closed()
 
 	said, err := imported(t, c, fewer, false)
@@ -175,6 +171,77 @@ func TestHalfAnImportIsDoneAgainAsAWhole(t *testing.T) {
 	got, err := client.Get(t.Context(), keys.InstancePrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 	require.NoError(t, err)
 	require.EqualValues(t, 6, got.Count)
+}
+
+// cutOff leaves half an import in the store.
+func cutOff(t *testing.T, s *store.Store, from string, c conf.Config) {
+	t.Helper()
+	require.NoError(t, s.CheckSchema(t.Context()))
+	o := etcd.Options{DataDir: c.Store.DataDir, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)}
+	all, err := source(from, c, o).Read(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.MarkImport(t.Context(), store.Import{Begun: 1}))
+	half := &stops{Store: s}
+	half.left.Store(7)
+	require.ErrorIs(t, all.Write(t.Context(), half), errCutOff)
+}
+
+// Whoever moved the source away begins without it: nobody is served from half an import, and what
+// is registered then stays when the source is back.
+func TestHalfAnImportIsErasedBeforeAnybodyIsServed(t *testing.T) {
+	t.Parallel()
+	from, c := platform(t, 8), importConfig(t)
+	s, client, closed := opened(t, c)
+	o := etcd.Options{DataDir: c.Store.DataDir, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)}
+	start := func(from string, o etcd.Options) error {
+		h := &plugins.Host{Config: c, Log: etcdtest.Discard}
+		h.Config.EdgeGallery.ImportFrom = from
+		return importAtStart(t.Context(), h, s, o)
+	}
+	for _, gone := range []string{"", t.TempDir()} {
+		cutOff(t, s, from, c)
+		remote := o
+		remote.Cluster = &etcd.Remote{}
+		require.ErrorContains(t, start(gone, remote), "not at its end", "others may be importing into the cluster")
+		require.NoError(t, start(gone, o))
+		done, used, err := s.Imported(t.Context())
+		require.NoError(t, err)
+		require.False(t, used || done != nil)
+		left, err := client.Get(t.Context(), keys.InstancePrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		require.Zero(t, left.Count)
+	}
+	mine, _ := storetest.Register(t, s, "app-of-its-own")
+	kept := func() {
+		t.Helper()
+		got, err := s.Read(t.Context(), mine.ID)
+		require.NoError(t, err)
+		require.True(t, got.Exists())
+	}
+	require.NoError(t, start(from, o))
+	kept()
+	// A release that does not know the mark has served from half an import.
+	require.NoError(t, s.MarkImport(t.Context(), store.Import{Begun: 1}))
+	require.NoError(t, start(from, o))
+	require.NoError(t, start("", o))
+	kept()
+	closed()
+	_, err := imported(t, c, from, false)
+	require.ErrorContains(t, err, "the store holds services or other things already")
+}
+
+// A rehearsal makes its copy where others make theirs.
+func TestAnImportIntoAClusterLeavesTheCopiesOfOthers(t *testing.T) {
+	from, c := platform(t, 1), importConfig(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	others := filepath.Join(os.TempDir(), ".edgegallery-import-1")
+	require.NoError(t, os.Mkdir(others, 0o700))
+	s, _, _ := opened(t, c)
+	src := source(from, c, etcd.Options{Cluster: &etcd.Remote{}, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)})
+	require.Equal(t, os.TempDir(), src.Temp)
+	_, err := fill(t.Context(), s, src, false)
+	require.NoError(t, err)
+	require.DirExists(t, others)
 }
 
 func TestAStartImportsIntoANewStoreOnly(t *testing.T) {
@@ -202,7 +269,8 @@ func TestAStartImportsIntoANewStoreOnly(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(damaged, "member", "snap", "db"), []byte("no database"), 0o600))
 	bad := &plugins.Host{Config: c, Log: etcdtest.Discard}
 	bad.Config.EdgeGallery.ImportFrom = damaged
-	require.ErrorContains(t, importAtStart(t.Context(), bad, s, o), "move "+damaged+" away to begin without them")
+	require.ErrorContains(t, importAtStart(t.Context(), bad, s, o), "move "+filepath.Join(damaged, "member")+" away to begin without them")
+	require.Equal(t, "leave edgegallery.importFrom empty", withoutIt("http://host:2379"))
 	remote := o
 	remote.Cluster = &etcd.Remote{}
 	var lines etcdtest.Lines

@@ -72,6 +72,14 @@ func (s *Source) directory() (string, error) {
 	return from, nil
 }
 
+// MemberOf is the directory in a data directory that holds what EdgeGallery's mepserver has kept.
+func MemberOf(from string) string {
+	if from = filepath.Clean(from); filepath.Base(from) == member {
+		return from
+	}
+	return filepath.Join(from, member)
+}
+
 // ErrNothing says that a directory holds nothing that could be imported.
 var ErrNothing = errors.New("there is no store of EdgeGallery's")
 

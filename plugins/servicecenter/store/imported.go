@@ -30,7 +30,8 @@ var importable = []string{keys.RecordPrefix, keys.SubPrefix, keys.TerminationSub
 	keys.DeploymentPrefix, keys.GatewayPrefix, keys.OutboxPrefix, keys.TerminationPrefix}
 
 // Imported reads whether the store was filled from another platform's; nil: it was not. used
-// says that it holds something all the same, which must be kept.
+// says that it holds something all the same, which must be kept. Of an import that was cut off
+// that is all, if a service was registered since: a release that does not know the mark serves.
 func (s *Store) Imported(ctx context.Context) (i *Import, used bool, err error) {
 	kv, err := s.one(ctx, keys.ImportMark)
 	if err != nil {
@@ -41,7 +42,13 @@ func (s *Store) Imported(ctx context.Context) (i *Import, used bool, err error) 
 		if err := json.Unmarshal(kv.Value, i); err != nil || i.Schema != heartbeat.Schema {
 			return nil, true, fmt.Errorf("%w: %s", heartbeat.ErrUnusable, keys.ImportMark)
 		}
-		return i, i.Ended != 0, nil
+		if i.Ended != 0 {
+			return i, true, nil
+		}
+		_, err = s.each(ctx, keys.RecordPrefix, 0, func(kv *mvccpb.KeyValue) {
+			used = used || !keys.Imported(heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix)))
+		})
+		return i, used, err
 	}
 	for _, prefix := range importable {
 		ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
@@ -68,7 +75,7 @@ func (s *Store) MarkImport(ctx context.Context, i Import) error {
 	return etcd.Translate(err)
 }
 
-// DropImport erases everything that an import has written which was not taken to its end.
+// DropImport erases everything that an import has written which was not taken to its end, the mark last.
 // Nobody may have been served since it began. Its microservices go with the next tidying.
 func (s *Store) DropImport(ctx context.Context) error {
 	var doomed []string
@@ -98,7 +105,7 @@ func (s *Store) DropImport(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.drop(ctx, clientv3.OpDelete(keys.ImportMark))
 }
 
 func (s *Store) drop(ctx context.Context, ops ...clientv3.Op) error {
