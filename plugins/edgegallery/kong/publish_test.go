@@ -49,6 +49,25 @@ func TestEndpointsArePublishedChangedAndRemoved(t *testing.T) {
 	})
 }
 
+// The store may show late that the entries are gone, and what is registered again must not wait for
+// the next look at Kong.
+func TestAServiceThatComesBackWhileItsEntriesGoIsPublishedAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *platform) {
+		_, stop := p.start()
+		defer stop()
+		p.late = 2 * time.Second
+		p.register(id32(1), "face", "http://10.0.0.5:8080/")
+		synctest.Wait()
+		p.register(id32(1), "face", []string{}...)
+		synctest.Wait()
+		require.Empty(t, p.kong.Entries())
+		p.register(id32(1), "face", "http://10.0.0.5:8080/")
+		time.Sleep(p.late + time.Second)
+		synctest.Wait()
+		require.Len(t, p.kong.Entries(), 1)
+	})
+}
+
 // A new service changes nothing of others, and what changes no endpoint asks nobody.
 func TestWhatChangesNoEndpointAsksNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *platform) {

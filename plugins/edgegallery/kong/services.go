@@ -137,7 +137,7 @@ func (x *services) see(e plugins.GatewayEntries, erased bool) {
 	if e.ID == "" || e.At < s.seen {
 		return
 	}
-	news := e.At > s.seen
+	news := e.At > s.seen || erased // of our own erasure, too: what was to be written meanwhile had a conflict
 	s.id, s.seen, s.entries = e.ID, e.At, e
 	if erased {
 		s.entries = plugins.GatewayEntries{ID: e.ID}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,7 @@ type platform struct {
 	at       heartbeat.Revision
 	fail     error // of each write
 	written  func(plugins.GatewayEntries)
+	late     time.Duration // by which erasures are shown
 	readers  map[*Gateway]func(plugins.GatewayEntries, bool)
 	replicas []*Gateway
 	reading  error // of Exists
@@ -206,7 +208,12 @@ func (p *platform) write(e plugins.GatewayEntries, erase bool) (heartbeat.Revisi
 		p.written(e)
 	}
 	for _, see := range p.readers {
-		go see(e, erase)
+		go func() {
+			if erase {
+				time.Sleep(p.late)
+			}
+			see(e, erase)
+		}()
 	}
 	return p.at, nil
 }
