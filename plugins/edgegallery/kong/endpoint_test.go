@@ -42,21 +42,33 @@ func TestOnlyWhatKongCanLeadToIsPublished(t *testing.T) {
 
 // The gateway stands in the platform's pod and believes nobody who comes from there less.
 func TestThePlatformItselfIsNotPublished(t *testing.T) {
-	g := newGuard([]netip.Addr{netip.MustParseAddr("10.1.2.3")}, true, []hostPort{partAt("https://localhost:8444"), partAt("http://gw.example:9000"), partAt("tcp://0.0.0.0:30100")})
+	own := []netip.Addr{netip.MustParseAddr("10.1.2.3")}
+	hosts := "# made by kubelet\n127.0.0.1 localhost\n::1 six\n10.1.2.3\tMep-0.example mep-alias # ours\n10.9.9.9 other\nx y\n\n"
+	names := namesOf(own, "mep-0.Local", hosts)
+	require.Equal(t, []string{"mep-0.local", "mep-0", "localhost", "six", "mep-0.example", "mep-alias"}, names)
+	public := partAt("https://mep-api-gw.mep:8443")
+	parts := []hostPort{partAt("https://localhost:8444"), partAt("http://gw.example:9000"), partAt("tcp://0.0.0.0:30100")}
+	g := newGuard(own, names, true, public, parts)
 	for _, uri := range []string{
 		"http://127.0.0.1:8001/", "https://localhost:8444/", "http://LOCALHOST.:8001/", "http://[::1]:8001/", "http://[::ffff:127.0.0.1]:8001/", "http://0.0.0.0:8001/", "http://[::]:8001/",
 		"http://127.9.9.9:8088/mepcfg", "http://10.1.2.3:8088/", "http://10.1.2.3:30100/", "http://10.1.2.3:10443/", "http://gw.example:9000/", "http://GW.example.:9000/",
 		"http://mep-mm5/", "http://mep-mm5.mep/", "http://mep-mm5.mep.svc.cluster.local:80/", "http://Mepauth.mep:10443/", "http://169.254.169.254/latest", "http://[fe80::1]/",
 		"http://127.1:8001/", "http://2130706433:8001/", "http://0x7f000001:8001/", "http://0x7f.1:8001/", "http://0177.0.0.1:8001/", "http://224.0.0.1/", "http://a.localhost:8001/",
+		"http://10-1-2-3.mep.pod.cluster.local:8080/", "http://10-1-2-3.mep.pod:8000/", "http://mep-0:8080/", "http://MEP-0.local:8080/", "http://mep-alias:8088/", "http://six:8080/",
+		"http://ip6-localhost:8080/", "http://ip6-loopback:8080/", "http://localhost.localdomain:8080/", "http://localhost4:8001/",
+		"http://any.example:8001/", "https://any.example:8444/", "https://any.example:10443/", "http://any.example:30100/", "http://any.example:9000/",
 	} {
 		_, ok := kongURL(uri, g.allows)
 		require.False(t, ok, uri)
 	}
-	for _, uri := range []string{"http://127.0.0.1:32115/", "http://10.1.2.3:32115/", "http://10.1.2.4:8088/", "http://mep-mm5.example/", "http://face.mep/", "http://gw.example:80/", "http://localhost:9999/"} {
+	for _, uri := range []string{"http://127.0.0.1:32115/", "http://10.1.2.3:32115/", "http://10.1.2.4:8088/", "http://mep-mm5.example/", "http://face.mep/", "http://gw.example:80/", "http://localhost:9999/",
+		"http://10.1.2.4:8001/", "https://any.example:8443/", "http://any.example:8080/", "http://10-1-2-3.mep.pod:9999/"} {
 		_, ok := kongURL(uri, g.allows)
 		require.True(t, ok, uri)
 	}
-	g = newGuard(nil, false, []hostPort{partAt("http://127.0.0.1:8001")})
+	g = newGuard(nil, []string{"here"}, false, public, []hostPort{partAt("http://127.0.0.1:8001")})
+	require.False(t, g.allows("here", 8001), "by its name, too")
+	require.True(t, g.allows("any.example", 8001), "outside of the pod names are those of applications")
 	require.False(t, g.allows("localhost", 8001), "what is configured")
 	require.True(t, g.allows("localhost", 8080), "outside of the pod an application may have a port of the chart's")
 }

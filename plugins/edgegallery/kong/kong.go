@@ -57,11 +57,13 @@ var _ plugins.Gateway = (*Gateway)(nil)
 
 // New makes a Gateway.
 func New(o Options) *Gateway {
-	parts := []hostPort{partAt(o.Admin), partAt(o.Public)}
+	parts := []hostPort{partAt(o.Admin)}
 	for _, l := range o.Local {
 		parts = append(parts, partAt("tcp://"+l))
 	}
-	g := &Gateway{options: o, public: strings.TrimSuffix(o.Public, "/") + "/", services: newServices(newGuard(ownAddresses(), o.Pod, parts).allows)}
+	own := plugins.OwnAddresses()
+	guard := newGuard(own, ownNames(own), o.Pod, partAt(o.Public), parts)
+	g := &Gateway{options: o, public: strings.TrimSuffix(o.Public, "/") + "/", services: newServices(guard.allows)}
 	g.report = newReport(g.services, o.Log)
 	g.admin = &admin{base: strings.TrimSuffix(o.Admin, "/"), web: o.Client, done: g.report.request}
 	return g

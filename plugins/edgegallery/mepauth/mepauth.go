@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -60,10 +59,9 @@ func New(o Options) *Client {
 // ownAddress is an address of this machine. mepauth refuses requests without one in X-Real-Ip, and
 // writes it to its log.
 func ownAddress() string {
-	all, _ := net.InterfaceAddrs()
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.To4() != nil {
-			return n.IP.String()
+	for _, a := range plugins.OwnAddresses() {
+		if a.Is4() && !a.IsLoopback() {
+			return a.String()
 		}
 	}
 	return "127.0.0.1"
