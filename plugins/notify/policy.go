@@ -4,24 +4,32 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
 	"syscall"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // policy says to which addresses a callback may be dialled.
 type policy struct {
 	loopback bool // the server is reachable from this machine only, and so may be its consumers
 	allowed  []netip.Prefix
+	own      func() []netip.Addr // of this machine, where programs beside us believe whoever is on it; else nil
 }
 
 func newPolicy(c *conf.Config) policy {
-	return policy{loopback: c.Server.Loopback(), allowed: c.Notify.AllowedCallbackCIDRs}
+	p := policy{loopback: c.Server.Loopback(), allowed: c.Notify.AllowedCallbackCIDRs}
+	if c.EdgeGallery.Site {
+		p.own = plugins.OwnAddresses
+	}
+	return p
 }
 
 // permits says whether an address may be dialled. An entry such as 0.0.0.0/0 must not open
 // the metadata service at 169.254.169.254 or our own port on 127.0.0.1, so networks of one
-// machine or one link are allowed only by an entry that lies inside them.
+// machine or one link are allowed only by an entry that lies inside them, and our own addresses
+// in EdgeGallery's pod, where Kong's Admin API is, only by one that is the address itself.
 func (p policy) permits(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false
@@ -34,18 +42,20 @@ func (p policy) permits(a netip.Addr) bool {
 	case a.IsUnspecified(), a.IsMulticast(), a == broadcast, thisNetwork.Contains(a):
 		return false
 	case a.IsLoopback():
-		return p.loopback || p.allowedBy(a, netip.Addr.IsLoopback)
+		return p.loopback || p.allowedBy(a, func(n netip.Prefix) bool { return n.Addr().IsLoopback() })
 	case a.IsLinkLocalUnicast():
-		return p.allowedBy(a, netip.Addr.IsLinkLocalUnicast)
+		return p.allowedBy(a, func(n netip.Prefix) bool { return n.Addr().IsLinkLocalUnicast() })
+	case p.own != nil && slices.Contains(p.own(), a):
+		return p.allowedBy(a, netip.Prefix.IsSingleIP)
 	default:
-		return p.allowedBy(a, func(netip.Addr) bool { return true })
+		return p.allowedBy(a, netip.Prefix.IsValid)
 	}
 }
 
-// allowedBy says whether an entry whose own address is inside such a network contains a.
-func (p policy) allowedBy(a netip.Addr, inside func(netip.Addr) bool) bool {
+// allowedBy says whether such an entry contains a.
+func (p policy) allowedBy(a netip.Addr, such func(netip.Prefix) bool) bool {
 	for _, prefix := range p.allowed {
-		if prefix.Contains(a) && inside(prefix.Addr()) {
+		if prefix.Contains(a) && such(prefix) {
 			return true
 		}
 	}

@@ -57,6 +57,37 @@ func TestWhichAddressesMayBeDialled(t *testing.T) {
 	require.False(t, newPolicy(&c).loopback)
 }
 
+// In EdgeGallery's pod whoever comes from there is believed, by Kong's Admin API among others.
+func TestNoCallbackReachesTheSitesOwnPod(t *testing.T) {
+	own := []string{"10.244.0.7", "fd00::7"}
+	addresses := func() (out []netip.Addr) {
+		for _, a := range own {
+			out = append(out, netip.MustParseAddr(a))
+		}
+		return out
+	}
+	wide := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.0/31", "10.244.0.6/31"), own: addresses}
+	named := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.7/32"), own: addresses}
+	for _, c := range []struct {
+		address     string
+		wide, named bool
+	}{
+		{"10.244.0.7", false, true}, {"::ffff:10.244.0.7", false, true}, {"64:ff9b::af4:7", false, true}, {"fd00::7", false, false},
+		{"10.244.0.6", true, true}, {"fd00::8", true, true}, {"127.0.0.1", false, false},
+	} {
+		a := netip.AddrPortFrom(netip.MustParseAddr(c.address), 8001).String()
+		require.Equal(t, c.wide, wide.control("tcp", a, nil) == nil, "%s with everything allowed", c.address)
+		require.Equal(t, c.named, named.control("tcp", a, nil) == nil, "%s with a host route", c.address)
+	}
+	require.True(t, wide.refuses("http://10.244.0.7:8001/"))
+	own = append(own, "10.244.0.6")
+	require.True(t, wide.refuses("http://10.244.0.6:8001/"), "an address that came later")
+	c := conf.Default()
+	require.Nil(t, newPolicy(&c).own, "elsewhere a consumer may be on this machine")
+	c.EdgeGallery.Site = true
+	require.NotNil(t, newPolicy(&c).own)
+}
+
 // canary counts the connections that it gets.
 func canary(t *testing.T, address string) (port string, hits *atomic.Int64) {
 	t.Helper()

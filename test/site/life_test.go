@@ -65,6 +65,7 @@ func (p *platform) discovered(app, name string) (all []service) {
 // gone from everywhere when MECM deletes it.
 func TestTheLifeOfAnApplicationGoesOnAsAtEdgeGallery(t *testing.T) {
 	p := newPlatform(t)
+	p.set("MEP_NOTIFY_ALLOWED_CALLBACK_CIDRS=0.0.0.0/0,::/0," + primary + "/32") // the application is on the pod's address, for the namespace has no other
 	p.start()
 	for app, services := range map[string][]string{camera: {}, viewer: {"sampleapp"}, poor: {}} {
 		p.mepauth.Require(app, services...)
@@ -188,6 +189,16 @@ func (p *platform) end(s service) {
 	wait.Until(t, "the service to be gone", func() bool {
 		return !strings.Contains(p.want(http.StatusOK, "GET", around+mp1+"/services", "").body, s.SerInstanceID)
 	})
+}
+
+// No application reaches what is beside us in the pod, such as Kong's Admin API, by a callback.
+func TestNoCallbackLeadsIntoThePod(t *testing.T) {
+	p := newPlatform(t)
+	p.start()
+	for _, at := range []string{primary + ":8001", primary + ":8088", multus + ":8444", "127.0.0.1:8001"} {
+		p.want(http.StatusBadRequest, "POST", around+support+camera+"/subscriptions",
+			`{"subscriptionType":"AppTerminationNotificationSubscription","callbackReference":"http://`+at+`/","appInstanceId":"`+camera+`"}`)
+	}
 }
 
 // Blocker 8: MECM configures an application's rules, and polls until they are applied.
