@@ -214,3 +214,27 @@ func TestNoConnectionIsOpenedWithoutTheStore(t *testing.T) {
 		require.Equal(t, 1, c.to.all())
 	})
 }
+
+// Of two connections to one server the one that the consumer opened later stays, also if the
+// server is done with the earlier one only after it: the consumer hears that a connection is open
+// a moment before the server takes it in.
+func TestTheLaterConnectionStaysHoweverTheServerGetsToThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, to := newFakeStore(), &subscribers{}
+		l := f.link()
+		r := newReplicaOver(t, l, l, to, "0", true)
+		id := r.listen(t, "app")
+		en, err := r.beginConnect(id)
+		require.NoError(t, err)
+		defer r.endConnect(en)
+		earlier, err := r.claim(t.Context(), id, en)
+		require.NoError(t, err)
+		later := &line{name: "later", to: to}
+		require.NoError(t, r.connect(id, later))
+		one := &line{name: "earlier", to: to}
+		require.NoError(t, r.registry.connect(id, en, one, earlier))
+		synctest.Wait()
+		require.EqualValues(t, mp1.CloseReplaced, one.closed())
+		require.Zero(t, later.closed())
+	})
+}

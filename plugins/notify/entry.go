@@ -20,6 +20,7 @@ type entry struct {
 
 	stream     stream             // that the consumer has open here; nil: none
 	newest     heartbeat.Revision // at which the lock was taken for the newest connection of all that is known here
+	claimed    heartbeat.Revision // how many connections were claimed, where there are no locks
 	connecting int                // connections that are being opened here
 
 	testsLeft atomic.Int32 // how often its test notification may still be sent from here

@@ -83,10 +83,13 @@ func (d *dispatcher) endConnect(en *entry) {
 }
 
 // claim takes the lock for a connection that is being opened. It returns the lock's revision,
-// by which connections are ordered.
+// by which connections are ordered; without locks it is their number.
 func (d *dispatcher) claim(ctx context.Context, id string, en *entry) (heartbeat.Revision, error) {
 	if d.alone {
-		return 0, nil // one after the other, as they come
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		en.claimed++
+		return en.claimed, nil
 	}
 	on := d.lease.id()
 	if on == 0 {
