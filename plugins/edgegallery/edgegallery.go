@@ -39,7 +39,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		subscriptions: h.EachSubscription,
 		calls:         newCalls(func() int64 { _, wall := clock(); return wall }),
 		configuration: &configuration{deployments: kept, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted},
-		leaving: &leaving{deployments: kept, services: h.Services, registrations: h.Registrations, log: h.Log,
+		leaving: &leaving{deployments: kept, services: h.Services, registrations: h.Registrations, terminations: h.TerminationSubscriptions, log: h.Log,
 			unsaved: map[string]bool{}, waits: map[string]wait{}},
 	}
 	if auth != nil {

@@ -2,6 +2,7 @@ package edgegallery
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -150,7 +151,28 @@ type fakeLife struct {
 	server.Registrations
 	mu    sync.Mutex
 	begun map[string]uint32
+	gone  []string // at once
 	err   error
+}
+
+func (l *fakeLife) DeregisterApplication(_ context.Context, app string, _ func(mp1.AppInfo) bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil && !errors.Is(l.err, server.ErrTerminating) {
+		return l.err
+	}
+	l.gone = append(l.gone, app)
+	return nil
+}
+
+// fakeTerminations are subscriptions of applications to their termination.
+type fakeTerminations struct {
+	server.Subscriptions
+	of map[string][]*server.Subscription
+}
+
+func (s fakeTerminations) SubscriptionsOf(_ context.Context, app string) ([]*server.Subscription, error) {
+	return s.of[app], nil
 }
 
 func (l *fakeLife) BeginTermination(_ context.Context, app string, seconds uint32, _ func(mp1.AppInfo) bool) error {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// graceful is how long an application has that is terminated, in seconds.
+	// graceful is how long an application has that subscribed to its termination, in seconds.
 	graceful = 5
 	// answerTime is how long a termination is tried before it is answered all the same.
 	answerTime = 2 * time.Second
@@ -32,6 +32,8 @@ type leaving struct {
 	*deployments
 	services      server.Registry
 	registrations server.Registrations
+	// terminations are the subscriptions of applications to their own; nil: there are none.
+	terminations server.Subscriptions
 	// credentials removes those of an application; that there are none is no error. nil: there
 	// is no mepauth.
 	credentials func(ctx context.Context, app string) error
@@ -70,9 +72,14 @@ func (l *leaving) terminate(w http.ResponseWriter, r *http.Request) error {
 }
 
 // begin tells the application that it will be removed, and removes its services. The rest of
-// what it has goes when it confirms that, or when its time is over.
+// what it has goes when it confirms that, or when its time is over; and at once if nobody can be
+// told, for MECM uses the names of an application again as soon as it was answered.
 func (l *leaving) begin(ctx context.Context, app string) error {
-	err := l.registrations.BeginTermination(ctx, app, graceful, nil)
+	told, err := l.isTold(ctx, app)
+	if err != nil {
+		return err
+	}
+	err = l.registrations.BeginTermination(ctx, app, graceful, nil)
 	if err != nil && !errors.Is(err, server.ErrTerminating) && !errors.Is(err, server.ErrNoRegistration) {
 		return err
 	}
@@ -83,7 +90,22 @@ func (l *leaving) begin(ctx context.Context, app string) error {
 	for _, s := range all {
 		err = errors.Join(err, l.services.Remove(ctx, server.Caller{App: app}, s.Info.SerInstanceID, nil))
 	}
+	if err != nil || told {
+		return err
+	}
+	if err = l.registrations.DeregisterApplication(ctx, app, nil); errors.Is(err, server.ErrNoRegistration) {
+		return nil
+	}
 	return err
+}
+
+// isTold says whether an application has subscribed to its termination.
+func (l *leaving) isTold(ctx context.Context, app string) (bool, error) {
+	if l.terminations == nil {
+		return false, nil
+	}
+	all, err := l.terminations.SubscriptionsOf(ctx, app)
+	return len(all) > 0, err
 }
 
 // remember keeps a termination that the store did not take, until save succeeds.

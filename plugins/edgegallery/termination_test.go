@@ -53,9 +53,20 @@ func (s *site) terminated(t *testing.T) {
 	require.Equal(t, "\"\"\n", body)
 }
 
+// MECM instantiates an application again as soon as it was answered.
+func TestAnApplicationThatSubscribedToNoTerminationGoesAtOnce(t *testing.T) {
+	for _, others := range []server.Subscriptions{nil, fakeTerminations{of: map[string][]*server.Subscription{"app-2": {{}}}}} {
+		s := newSite()
+		s.platform.leaving.terminations = others
+		s.terminated(t)
+		require.Equal(t, []string{"app-1"}, s.life.gone, "before the answer")
+	}
+}
+
 func TestATerminationRemovesTheServicesAtOnceAndLeavesTheApplicationFiveSeconds(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{}
+		s.platform.leaving.terminations = fakeTerminations{of: map[string][]*server.Subscription{"app-1": {{}}}}
 		s.platform.leaving.credentials = m.forget
 		s.services.add("app-1", "s1", "one", mp1.Active, nil)
 		s.services.add("app-2", "s2", "two", mp1.Active, nil)
@@ -63,6 +74,7 @@ func TestATerminationRemovesTheServicesAtOnceAndLeavesTheApplicationFiveSeconds(
 		s.terminated(t)
 		require.Equal(t, map[string]uint32{"app-1": 5}, s.life.begun)
 		require.ElementsMatch(t, []string{"s1", "s3"}, s.services.removed)
+		require.Empty(t, s.life.gone)
 		synctest.Wait()
 		require.Equal(t, 1, m.asked())
 		require.Zero(t, s.store.get("app-1").At, "nothing is left to be done")

@@ -59,6 +59,26 @@ func TestAConfigurationOfMECMSurvivesCrashesAndFailures(t *testing.T) {
 	s.Want(404, "GET", configurationPath, "")
 }
 
+// MECM instantiates an application again as soon as its deletion was answered, and takes anything
+// but 200 for failure.
+func TestTheNamesOfATerminatedApplicationAreFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	d := &dnsServer{records: map[string]string{}}
+	listening := httptest.NewServer(d)
+	defer listening.Close()
+	s := mep.Start(t, append([]string{"MEP_COMPAT=edgegallery", "MEP_RULES_DNS_DRIVER=edgegallery", "MEP_RULES_DNS_URL=" + listening.URL}, mep.Fast...)...)
+	created := taskOf(t, s, "POST", managedRules)
+	wait.Until(t, "the application is configured", func() bool { return created() == "SUCCESS" })
+
+	s.Want(200, "DELETE", terminationPath, "")
+	const other = "6bcda6b5-2c70-4e47-9a4e-0ee3a1a0fd1f"
+	s.Want(200, "POST", strings.Replace(configurationPath, managed, other, 1), strings.Replace(managedRules, managed, other, 1))
+	s.Want(200, "DELETE", strings.Replace(terminationPath, managed, other, 1), "")
+	again := taskOf(t, s, "POST", managedRules)
+	wait.Until(t, "the application is configured again", func() bool { return again() == "SUCCESS" })
+	require.Contains(t, d.has(), "10.0.0.1")
+}
+
 // The deletion of an application by MECM: its services go at once, and mepauth forgets it, however
 // long it is away.
 func TestMepauthForgetsATerminatedApplicationThroughCrashes(t *testing.T) {
