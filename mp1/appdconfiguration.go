@@ -2,6 +2,7 @@ package mp1
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -74,8 +75,14 @@ func (o object) activate() {
 	}
 }
 
+// activeDNSRule takes any ttl of 32 bits, as EdgeGallery does: a record has MaxTTL at most.
 func activeDNSRule(o object) (DNSRule, error) {
 	o.activate()
+	if n, ok := o.members["ttl"].(json.Number); ok {
+		if ttl, err := strconv.ParseUint(string(n), 10, 32); err == nil && ttl > MaxTTL {
+			o.members["ttl"] = json.Number(strconv.Itoa(MaxTTL))
+		}
+	}
 	return completeDNSRule(o)
 }
 

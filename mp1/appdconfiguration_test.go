@@ -103,3 +103,18 @@ func FuzzDecodeAppDConfiguration(f *testing.F) {
 		}
 	})
 }
+
+func TestATTLOfADescriptorIsAtMostThatOfARecord(t *testing.T) {
+	rule := func(ttl string) (AppDConfiguration, error) {
+		return DecodeAppDConfiguration([]byte(`{"appName":"demo","appDNSRule":[{"dnsRuleId":"d","domainName":"a.example","ipAddressType":"IP_V4","ipAddress":"10.0.0.1","ttl":` + ttl + `}]}`))
+	}
+	for ttl, want := range map[string]int{"30": 30, "2147483647": MaxTTL, "2147483648": MaxTTL, "4294967295": MaxTTL} {
+		c, err := rule(ttl)
+		require.NoError(t, err, ttl)
+		require.Equal(t, want, *c.Rules.DNSRules[0].TTL, ttl)
+	}
+	for _, ttl := range []string{"4294967296", "-1", "1.5"} {
+		_, err := rule(ttl)
+		require.ErrorContains(t, err, "ttl", ttl)
+	}
+}
