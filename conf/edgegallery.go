@@ -3,6 +3,7 @@ package conf
 import (
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -27,6 +28,23 @@ type EdgeGallery struct {
 type Gateway struct {
 	Admin  string // URL of its Admin API; empty: nothing is published
 	Public string // URL that consumers reach it by
+}
+
+// ChartPorts are those that the parts of EdgeGallery's platform listen on in mepserver's pod: Kong
+// (proxy and Admin API, plain and TLS), mepauth, mepserver, and the dns-server's management.
+func ChartPorts() []int { return []int{8000, 8443, 8001, 8444, 10443, 8088, 8080} }
+
+// SitePorts are ChartPorts, and those at which the platform's parts are configured.
+func (c Config) SitePorts() []int {
+	out := ChartPorts()
+	for _, at := range []string{"tcp://" + c.Server.Listen, c.EdgeGallery.Gateway.Admin, c.EdgeGallery.Gateway.Public, c.EdgeGallery.Mepauth, c.Rules.DNS.URL} {
+		if u, err := url.Parse(at); err == nil {
+			if port, err := strconv.Atoi(u.Port()); err == nil {
+				out = append(out, port)
+			}
+		}
+	}
+	return out
 }
 
 func edgeGallerySettings(e *EdgeGallery) []setting {

@@ -52,7 +52,7 @@ func readSite(environ []string, root string) (s site) {
 		"compat":                      {string(CompatEdgeGallery)},
 		"store.dataDir":               {siteStore},
 		"store.quotaBytes":            {"512MiB"},            // the volume has 1Gi, and holds etcd's log and EdgeGallery's own data, too
-		"notify.allowedCallbackCIDRs": {"0.0.0.0/0", "::/0"}, // applications are anywhere; neither opens loopback, one link or the pod itself
+		"notify.allowedCallbackCIDRs": {"0.0.0.0/0", "::/0"}, // applications are anywhere; neither opens addresses of one link or SitePorts of the pod
 		"timing.ntpServers":           {"mep-ntp minpoll 4 maxpoll 17"},
 	} {
 		s.set(path, s.where, words...)

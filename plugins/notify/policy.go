@@ -1,10 +1,12 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/mec-liveness/mepserver/conf"
@@ -15,21 +17,24 @@ import (
 type policy struct {
 	loopback bool // the server is reachable from this machine only, and so may be its consumers
 	allowed  []netip.Prefix
-	own      func() []netip.Addr // of this machine, where programs beside us believe whoever is on it; else nil
+	// own are the addresses of this machine and ports those of the programs there that believe
+	// whoever is on it, in EdgeGallery's pod; else nil.
+	own   func() []netip.Addr
+	ports []int
 }
 
 func newPolicy(c *conf.Config) policy {
 	p := policy{loopback: c.Server.Loopback(), allowed: c.Notify.AllowedCallbackCIDRs}
 	if c.EdgeGallery.Site {
-		p.own = plugins.OwnAddresses
+		p.own, p.ports = plugins.OwnAddresses, c.SitePorts()
 	}
 	return p
 }
 
 // permits says whether an address may be dialled. An entry such as 0.0.0.0/0 must not open
 // the metadata service at 169.254.169.254 or our own port on 127.0.0.1, so networks of one
-// machine or one link are allowed only by an entry that lies inside them, and our own addresses
-// in EdgeGallery's pod, where Kong's Admin API is, only by one that is the address itself.
+// machine or one link are allowed only by an entry that lies inside them. In EdgeGallery's pod
+// loopback is like any other network, for there each port that matters is refused by itself.
 func (p policy) permits(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false
@@ -42,14 +47,28 @@ func (p policy) permits(a netip.Addr) bool {
 	case a.IsUnspecified(), a.IsMulticast(), a == broadcast, thisNetwork.Contains(a):
 		return false
 	case a.IsLoopback():
-		return p.loopback || p.allowedBy(a, func(n netip.Prefix) bool { return n.Addr().IsLoopback() })
+		return p.loopback || p.allowedBy(a, func(n netip.Prefix) bool { return p.own != nil || n.Addr().IsLoopback() })
 	case a.IsLinkLocalUnicast():
 		return p.allowedBy(a, func(n netip.Prefix) bool { return n.Addr().IsLinkLocalUnicast() })
-	case p.own != nil && slices.Contains(p.own(), a):
-		return p.allowedBy(a, netip.Prefix.IsSingleIP)
 	default:
 		return p.allowedBy(a, netip.Prefix.IsValid)
 	}
+}
+
+// dials says whether an address and port may be dialled: none where Kong's Admin API is, or
+// another part of EdgeGallery's pod that believes whoever is in it, but by an entry that is the
+// address itself.
+func (p policy) dials(at netip.AddrPort) bool {
+	return at.Port() != 0 && p.permits(at.Addr()) && !p.believes(at.Addr(), int(at.Port()))
+}
+
+// believes says whether a program of EdgeGallery's pod is there.
+func (p policy) believes(a netip.Addr, port int) bool {
+	a = a.Unmap()
+	if inner, ok := embedded(a); ok && p.believes(inner, port) {
+		return true
+	}
+	return p.own != nil && slices.Contains(p.ports, port) && (a.IsLoopback() || slices.Contains(p.own(), a)) && !p.allowedBy(a, netip.Prefix.IsSingleIP)
 }
 
 // allowedBy says whether such an entry contains a.
@@ -91,7 +110,7 @@ var errForbidden = errors.New("the callback's address is not allowed")
 // names were resolved, so that a name cannot lead elsewhere once it was checked.
 func (p policy) control(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
-	if err != nil || a.Port() == 0 || !p.permits(a.Addr()) {
+	if err != nil || !p.dials(a) {
 		return errForbidden
 	}
 	return nil
@@ -105,5 +124,16 @@ func (p policy) refuses(callback string) bool {
 		return true
 	}
 	a, err := netip.ParseAddr(u.Hostname())
-	return err == nil && !p.permits(a)
+	if err != nil {
+		return false
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), defaultPort(u.Scheme)), 10, 16)
+	return err != nil || !p.dials(netip.AddrPortFrom(a, uint16(port)))
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
 }

@@ -66,26 +66,37 @@ func TestNoCallbackReachesTheSitesOwnPod(t *testing.T) {
 		}
 		return out
 	}
-	wide := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.0/31", "10.244.0.6/31"), own: addresses}
-	named := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.7/32"), own: addresses}
+	wide := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.0/31", "10.244.0.6/31"), own: addresses, ports: []int{8001}}
+	named := policy{allowed: prefixes("0.0.0.0/0", "::/0", "10.244.0.7/32"), own: addresses, ports: []int{8001}}
+	none := policy{own: addresses, ports: []int{8001}}
 	for _, c := range []struct {
 		address     string
 		wide, named bool
 	}{
 		{"10.244.0.7", false, true}, {"::ffff:10.244.0.7", false, true}, {"64:ff9b::af4:7", false, true}, {"fd00::7", false, false},
-		{"10.244.0.6", true, true}, {"fd00::8", true, true}, {"127.0.0.1", false, false},
+		{"10.244.0.6", true, true}, {"fd00::8", true, true}, {"127.0.0.1", false, false}, {"::1", false, false}, {"64:ff9b::7f00:1", false, false},
 	} {
-		a := netip.AddrPortFrom(netip.MustParseAddr(c.address), 8001).String()
-		require.Equal(t, c.wide, wide.control("tcp", a, nil) == nil, "%s with everything allowed", c.address)
-		require.Equal(t, c.named, named.control("tcp", a, nil) == nil, "%s with a host route", c.address)
+		a := netip.MustParseAddr(c.address)
+		at := netip.AddrPortFrom(a, 8001).String()
+		require.Equal(t, c.wide, wide.control("tcp", at, nil) == nil, "%s with everything allowed", c.address)
+		require.Equal(t, c.named, named.control("tcp", at, nil) == nil, "%s with a host route", c.address)
+		other := netip.AddrPortFrom(a, 9001).String()
+		require.NoError(t, wide.control("tcp", other, nil), "no part of the platform is at %s", other)
+		require.Error(t, none.control("tcp", other, nil), "nothing is allowed")
 	}
 	require.True(t, wide.refuses("http://10.244.0.7:8001/"))
+	require.False(t, wide.refuses("http://10.244.0.7/"))
+	wide.ports = []int{80, 443}
+	require.True(t, wide.refuses("http://10.244.0.7/"))
+	require.True(t, wide.refuses("https://127.0.0.1/"))
 	own = append(own, "10.244.0.6")
-	require.True(t, wide.refuses("http://10.244.0.6:8001/"), "an address that came later")
+	require.True(t, wide.refuses("http://10.244.0.6:80/"), "an address that came later")
+	require.False(t, wide.refuses("http://name.example/"), "names are judged when they are dialled")
 	c := conf.Default()
 	require.Nil(t, newPolicy(&c).own, "elsewhere a consumer may be on this machine")
-	c.EdgeGallery.Site = true
+	c.EdgeGallery.Site, c.EdgeGallery.Mepauth = true, "https://192.0.2.1:10500"
 	require.NotNil(t, newPolicy(&c).own)
+	require.Subset(t, newPolicy(&c).ports, []int{8001, 8444, 8088, 30100, 10500})
 }
 
 // canary counts the connections that it gets.

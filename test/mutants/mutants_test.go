@@ -254,7 +254,7 @@ var mutants = []mutant{
 		old: `{ return http.ErrUseLastResponse }`, new: `{ return nil }`,
 		pkg: notifier, run: "TestHostileSubscribers"},
 	{name: "any address is called", file: notifier + "/policy.go",
-		old: `|| !p.permits(a.Addr()) {`, new: `{`,
+		old: `|| !p.dials(a) {`, new: `{`,
 		pkg: notifier, run: "TestNoCallback"},
 	{name: "what failed counts as delivered", file: notifier + "/queue.go",
 		old: `	case r.delivered():`, new: `	case !r.gone():`,

@@ -65,7 +65,6 @@ func (p *platform) discovered(app, name string) (all []service) {
 // gone from everywhere when MECM deletes it.
 func TestTheLifeOfAnApplicationGoesOnAsAtEdgeGallery(t *testing.T) {
 	p := newPlatform(t)
-	p.set("MEP_NOTIFY_ALLOWED_CALLBACK_CIDRS=0.0.0.0/0,::/0," + primary + "/32") // the application is on the pod's address, for the namespace has no other
 	p.start()
 	for app, services := range map[string][]string{camera: {}, viewer: {"sampleapp"}, poor: {}} {
 		p.mepauth.Require(app, services...)

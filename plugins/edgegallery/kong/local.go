@@ -5,13 +5,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/mec-liveness/mepserver/conf"
 )
 
-// ports that parts of EdgeGallery's platform listen on in the pod of the gateway: Kong itself (proxy
-// and Admin API, plain and TLS), mepauth, mepserver, its dns-server's management.
-var platformPorts = []int{8000, 8443, 8001, 8444, 10443, 8088, 8080}
-
-// trustingPorts are those of them that believe whoever is in the pod, and that applications
+// trustingPorts are those of conf.ChartPorts that believe whoever is in the pod, and that applications
 // seldom have.
 var trustingPorts = []int{8001, 8444, 10443}
 
@@ -39,7 +37,7 @@ func newGuard(own []netip.Addr, names []string, pod bool, public hostPort, parts
 		}
 	}
 	if pod {
-		g.ports = append(g.ports, platformPorts...)
+		g.ports = append(g.ports, conf.ChartPorts()...)
 		g.unnamed = slices.Clone(trustingPorts)
 		for _, p := range parts {
 			g.unnamed = append(g.unnamed, p.port)
