@@ -63,13 +63,17 @@ func (c *cache) get(ctx context.Context, app string, ask func(again bool) (mp1.R
 	c.of[app] = e
 	c.mu.Unlock()
 
+	e.failed = true
+	defer func() { // also when ask panics, or the application would wait for ever
+		now, _ := c.clock()
+		e.until = now + keepFor
+		if e.failed {
+			e.until = now + retryAfter
+		}
+		close(e.done)
+	}()
 	value, ok := ask(again)
-	now, _ = c.clock()
-	e.value, e.failed, e.until = value, !ok, now+keepFor
-	if !ok {
-		e.until = now + retryAfter
-	}
-	close(e.done)
+	e.value, e.failed = value, !ok
 	return value
 }
 

@@ -23,9 +23,11 @@ const (
 	Timeout = 5 * time.Second
 	// maxAnswer bounds what is read of an answer, in bytes.
 	maxAnswer = 256 << 10
-	// maxCalls is how many requests may be under way; more wait for them.
-	maxCalls = 16
-	root     = "/mep/appMng/v1/applications/"
+	// maxQuestions and maxRemovals are how many requests may be under way; more wait for them.
+	// Removals that hang must not leave lists of services empty.
+	maxQuestions = 12
+	maxRemovals  = 4
+	root         = "/mep/appMng/v1/applications/"
 )
 
 // ErrRefused says that mepauth answered and did not do what it was asked. The same again is of no
@@ -45,14 +47,15 @@ type Client struct {
 	root    string
 	web     *http.Client
 	address string // of ours, which mepauth wants to be told
-	calls   chan struct{}
-	cache   cache
-	report  report
+	// questions and removals are the requests that are under way.
+	questions, removals chan struct{}
+	cache               cache
+	report              report
 }
 
 // New makes a client. It asks nothing yet.
 func New(o Options) *Client {
-	return &Client{root: strings.TrimSuffix(o.URL, "/") + root, web: o.Client, address: ownAddress(), calls: make(chan struct{}, maxCalls),
+	return &Client{root: strings.TrimSuffix(o.URL, "/") + root, web: o.Client, address: ownAddress(), questions: make(chan struct{}, maxQuestions), removals: make(chan struct{}, maxRemovals),
 		cache: cache{clock: o.Clock, of: map[string]*entry{}}, report: report{log: o.Log}}
 }
 
@@ -125,9 +128,13 @@ func (c *Client) Forget(ctx context.Context, app string) error {
 
 // send sends a request about an application, whose id is valid.
 func (c *Client) send(ctx context.Context, method, app string) (status int, body []byte, err error) {
+	calls := c.questions
+	if method == http.MethodDelete {
+		calls = c.removals
+	}
 	select {
-	case c.calls <- struct{}{}:
-		defer func() { <-c.calls }()
+	case calls <- struct{}{}:
+		defer func() { <-calls }()
 	case <-ctx.Done():
 		return 0, nil, errors.New("too many requests wait for its answers")
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/test/mepauth"
 )
@@ -196,4 +197,43 @@ func TestAnApplicationThatIsGoneIsForgotten(t *testing.T) {
 	err := r.Forget(t.Context(), app)
 	require.ErrorContains(t, err, "503")
 	require.NotErrorIs(t, err, ErrRefused)
+}
+
+// Applications that are terminated while mepauth hangs leave the lists of others alone.
+func TestRemovalsThatHangLeaveDiscoveryItsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, end := newUnserved(), make(chan struct{})
+		u.fail = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodDelete {
+				<-end
+			}
+			_, _ = w.Write([]byte(`{"required_services":"[\"face\"]"}`))
+			return true
+		}
+		c := New(Options{URL: "http://m", Client: &http.Client{Transport: direct{u}}, Clock: plugins.NewClock(), Log: plugins.NewLog(&lockedBuffer{}, "INFO")})
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() { _ = c.Forget(t.Context(), fmt.Sprint("gone-", i)) })
+		}
+		synctest.Wait()
+		require.EqualValues(t, maxRemovals, u.asked.Load())
+		require.True(t, c.Required(t.Context(), app).Allows("face"))
+		close(end)
+		all.Wait()
+	})
+}
+
+// A question that nobody ends would have the application wait for ever.
+func TestAPanicLocksNoApplicationOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache{clock: plugins.NewClock(), of: map[string]*entry{}}
+		require.Panics(t, func() {
+			c.get(t.Context(), app, func(bool) (mp1.RequiredServices, bool) { panic("a defect") })
+		})
+		require.True(t, closed(c.of[app].done))
+		time.Sleep(retryAfter)
+		asked := false
+		c.get(t.Context(), app, func(again bool) (mp1.RequiredServices, bool) { asked = again; return mp1.RequiredServices{}, true })
+		require.True(t, asked, "and the one before counts as failed")
+	})
 }
