@@ -94,6 +94,7 @@ var problemTable = []struct {
 	{ErrNoRule, 404, "The application instance has no such rule; rules are defined by the platform's administrator."},
 	{ErrDomainNameTaken, 409, "domainName: another application instance has a rule for this name and type of address; choose another name, or have that rule removed first."},
 	{ErrTooManyRules, 403, "The platform has rules of as many application instances as it may; remove those of one first."},
+	{ErrTooManyDeployments, 403, "The platform keeps the configurations of as many application instances as it may; DELETE the appd_configuration of one that is no longer needed first."},
 	{ErrNotConfigured, 404, "The application instance is not configured; POST its appd_configuration first."},
 	{ErrConfiguring, 403, "The application instance is being configured; poll the task until it is no longer PROCESSING."},
 	{ErrNoTask, 404, "There is no such task, or it is long over; take the taskId from the answer to the configuration."},

@@ -30,9 +30,11 @@ var (
 	ErrNoRule          = errors.New("the application has no such rule")
 	ErrDomainNameTaken = errors.New("another application has a rule for this domain name and type of address")
 	ErrTooManyRules    = errors.New("the platform has rules of as many applications as it may")
-	ErrNotConfigured   = errors.New("the application is not configured")
-	ErrConfiguring     = errors.New("the application is being configured")
-	ErrNoTask          = errors.New("there is no such task")
+	// ErrTooManyDeployments is of EdgeGallery's configurations and terminations.
+	ErrTooManyDeployments = errors.New("the platform keeps as many configurations of applications as it may")
+	ErrNotConfigured      = errors.New("the application is not configured")
+	ErrConfiguring        = errors.New("the application is being configured")
+	ErrNoTask             = errors.New("there is no such task")
 )
 
 const (

@@ -22,6 +22,10 @@ type configuration struct {
 	definer  plugins.RuleDefiner
 	rules    server.Rules
 	admitted func(ctx context.Context, app string) (bool, error)
+	// creating is held from the check of a name until it is stored: two applications that are
+	// configured at once must not both get it.
+	// Of 1: a channel, for who waits may go away.
+	creating chan struct{}
 }
 
 // progress is how MECM is told of a task.
@@ -40,6 +44,12 @@ func (c *configuration) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	app := r.PathValue("appInstanceId")
+	select {
+	case c.creating <- struct{}{}:
+		defer func() { <-c.creating }()
+	case <-r.Context().Done():
+		return heartbeat.ErrUnavailable
+	}
 	return c.begin(w, r, &asked, func(now *plugins.Deployment) error {
 		switch {
 		case now.Configured != nil:

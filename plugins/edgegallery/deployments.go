@@ -186,18 +186,29 @@ func (k *deployments) nameTaken(app, name string) bool {
 	return false
 }
 
-// due are the applications of which something is to be done.
+// onlyForgets says whether nothing is to be done but to have mepauth forget the application.
+func (e *entry) onlyForgets() bool {
+	return e.Forget && !e.Leaving && runningTask(&e.Deployment) == nil
+}
+
+// due are the applications of which something is to be done. Those whose task MECM polls come
+// first.
 func (k *deployments) due() (out []*entry) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now, _ := k.clock()
+	var later []*entry
 	for _, e := range k.apps {
 		over := e.Configured == nil && now-e.changed > pollTime
-		if !e.erased && (runningTask(&e.Deployment) != nil || e.Leaving || e.Forget || over) {
+		switch {
+		case e.erased:
+		case runningTask(&e.Deployment) != nil:
 			out = append(out, e)
+		case e.Leaving || e.Forget || over:
+			later = append(later, e)
 		}
 	}
-	return out
+	return append(out, later...)
 }
 
 // pollTime is for how long the tasks of an application can be polled that is configured with
@@ -222,7 +233,7 @@ func (k *deployments) change(ctx context.Context, app string, next func(plugins.
 		empty := d.Configured == nil && len(d.Tasks) == 0 && !d.Leaving && !d.Forget
 		switch {
 		case !empty && now.At == 0 && k.count() >= maxDeployments:
-			return server.ErrTooManyRules
+			return server.ErrTooManyDeployments
 		case !empty:
 			d.At, err = k.store.SaveDeployment(ctx, d)
 		case now.At == 0:

@@ -38,9 +38,9 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		services:      h.Services,
 		subscriptions: h.EachSubscription,
 		calls:         newCalls(func() int64 { _, wall := clock(); return wall }),
-		configuration: &configuration{deployments: kept, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted},
+		configuration: &configuration{deployments: kept, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted, creating: make(chan struct{}, 1)},
 		leaving: &leaving{deployments: kept, services: h.Services, registrations: h.Registrations, terminations: h.TerminationSubscriptions, log: h.Log,
-			unsaved: map[string]bool{}, waits: map[string]wait{}},
+			unsaved: map[string]bool{}, waits: map[string]wait{}, dropped: newDropped()},
 	}
 	if auth != nil {
 		p.leaving.credentials, h.Required = auth.Forget, auth.Required
@@ -61,6 +61,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p.serve(h.Base)
 	var m plugins.Collectors
 	m.Add(p.calls.dropped)
+	m.Add(p.leaving.dropped)
 	return func(ctx context.Context) error {
 		if gateway != nil {
 			_ = gateway.Unregister(ctx)

@@ -21,6 +21,9 @@ type fakeStore struct {
 	at   heartbeat.Revision
 	kept map[string]plugins.Deployment
 	down bool
+	// refused is an application that is not saved; saving, unless nil, is called before one is.
+	refused string
+	saving  func()
 }
 
 func (s *fakeStore) Deployment(_ context.Context, app string) (plugins.Deployment, error) {
@@ -36,11 +39,16 @@ func (s *fakeStore) Deployment(_ context.Context, app string) (plugins.Deploymen
 }
 
 func (s *fakeStore) SaveDeployment(_ context.Context, d plugins.Deployment) (heartbeat.Revision, error) {
+	if s.saving != nil {
+		s.saving()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.down:
 		return 0, heartbeat.ErrUnavailable
+	case d.App == s.refused:
+		return 0, heartbeat.ErrFull
 	case s.kept[d.App].At != d.At:
 		return 0, heartbeat.ErrConflict
 	}
@@ -225,6 +233,7 @@ type site struct {
 	kept     *deployments
 	work     *worker
 	gone     atomic.Bool // the application is being removed
+	rank     atomic.Int64
 }
 
 func newSite() *site {
@@ -232,9 +241,9 @@ func newSite() *site {
 	p, r, _ := newPlatform()
 	s.platform, s.services = p, r
 	s.kept = newDeployments(s.store, plugins.NewClock())
-	p.configuration = &configuration{deployments: s.kept, definer: s.rules, rules: s.rules, admitted: func(context.Context, string) (bool, error) { return !s.gone.Load(), nil }}
-	p.leaving = &leaving{deployments: s.kept, services: r, registrations: s.life, log: s.log, unsaved: map[string]bool{}, waits: map[string]wait{}}
-	s.work = &worker{configuration: p.configuration, rank: func() int { return 0 }, ready: p.ready, log: s.log, leave: p.leaving, busy: map[string]bool{}}
+	p.configuration = &configuration{deployments: s.kept, definer: s.rules, rules: s.rules, admitted: func(context.Context, string) (bool, error) { return !s.gone.Load(), nil }, creating: make(chan struct{}, 1)}
+	p.leaving = &leaving{deployments: s.kept, services: r, registrations: s.life, log: s.log, unsaved: map[string]bool{}, waits: map[string]wait{}, dropped: newDropped()}
+	s.work = &worker{configuration: p.configuration, rank: func() int { return int(s.rank.Load()) }, ready: p.ready, log: s.log, leave: p.leaving, busy: map[string]bool{}}
 	s.router = serving(p)
 	return s
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -42,7 +44,8 @@ type leaving struct {
 	mu      sync.Mutex
 	unsaved map[string]bool
 	waits   map[string]wait // of credentials
-	failing bool            // mepauth, as the log has said
+	dropped prometheus.Counter
+	failing bool // mepauth, as the log has said
 }
 
 type wait struct {
@@ -108,14 +111,24 @@ func (l *leaving) isTold(ctx context.Context, app string) (bool, error) {
 	return len(all) > 0, err
 }
 
+// newDropped counts the terminations that were not remembered.
+func newDropped() prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "mep_platform_terminations_dropped_total",
+		Help: "Terminations that failed and were not remembered, because too many were."})
+}
+
 // remember keeps a termination that the store did not take, until save succeeds.
 func (l *leaving) remember(app string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.unsaved) < maxUnsaved || l.unsaved[app] {
-		l.unsaved[app] = true
+	tags := openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}
+	if len(l.unsaved) >= maxUnsaved && !l.unsaved[app] {
+		l.dropped.Inc()
+		l.log.Warn("a termination is not remembered, for too many are already; delete the application again", openlog.WithTags(tags))
+		return
 	}
-	l.log.Warn("a termination is tried again later", openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
+	l.unsaved[app] = true
+	l.log.Warn("a termination is tried again later", openlog.WithTags(tags))
 }
 
 // save stores what is remembered.
@@ -131,8 +144,11 @@ func (l *leaving) save(ctx context.Context) {
 			now.Leaving, now.Forget = true, l.credentials != nil
 			return now, nil
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, heartbeat.ErrUnavailable), errors.Is(err, heartbeat.ErrNotReady):
 			return // the store does not answer others either
+		case err != nil:
+			continue // which is of this application alone
 		}
 		l.mu.Lock()
 		delete(l.unsaved, app)
@@ -153,9 +169,6 @@ func (l *leaving) again(ctx context.Context, app string) {
 
 // forget has mepauth remove the credentials of an application, with growing pauses.
 func (l *leaving) forget(ctx context.Context, app string) {
-	if !l.mayTry(app) {
-		return
-	}
 	if l.credentials != nil { // else it was configured away since
 		err := l.credentials(ctx, app)
 		if errors.Is(err, mepauth.ErrRefused) {
@@ -170,6 +183,13 @@ func (l *leaving) forget(ctx context.Context, app string) {
 		now.Forget = false
 		return now, nil
 	})
+}
+
+// rest forgets the pauses while another replica does this, which may have finished.
+func (l *leaving) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.waits)
 }
 
 func (l *leaving) mayTry(app string) bool {

@@ -19,6 +19,9 @@ const (
 	workEvery = time.Second
 	// maxBusy is of how many applications something is done at a time.
 	maxBusy = 32
+	// maxForgetting is how many of them wait for mepauth at most. It may not answer, and MECM's
+	// tasks must not wait for that.
+	maxForgetting = 8
 	// failTime is how long a task lasts at least before it fails by what the driver says: a
 	// DNS server that restarts must not fail it. MECM polls for a minute.
 	failTime = 5 * time.Second
@@ -36,7 +39,7 @@ type worker struct {
 	leave *leaving
 
 	mu   sync.Mutex
-	busy map[string]bool
+	busy map[string]bool // by application; true: mepauth is to forget it
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -56,10 +59,11 @@ func (w *worker) run(ctx context.Context) {
 		}
 		w.leave.save(ctx)
 		if w.rank() > 1 {
+			w.leave.rest()
 			continue
 		}
 		for _, e := range w.due() {
-			if !w.take(e.App) {
+			if !w.take(e) {
 				continue // at a later tick
 			}
 			all.Go(func() {
@@ -70,15 +74,29 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// take says whether an application is free, and takes it.
-func (w *worker) take(app string) bool {
+// take says whether something can be done of an application now, and takes a place for it.
+func (w *worker) take(e *entry) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busy[app] || len(w.busy) >= maxBusy {
+	if _, busy := w.busy[e.App]; busy || len(w.busy) >= maxBusy {
 		return false
 	}
-	w.busy[app] = true
+	forgets := e.onlyForgets()
+	if forgets && (w.forgetting() >= maxForgetting || !w.leave.mayTry(e.App)) {
+		return false
+	}
+	w.busy[e.App] = forgets
 	return true
+}
+
+// forgetting is how many places those have that mepauth is to forget; mu is held.
+func (w *worker) forgetting() (n int) {
+	for _, forgets := range w.busy {
+		if forgets {
+			n++
+		}
+	}
+	return n
 }
 
 func (w *worker) release(app string) {

@@ -1,0 +1,157 @@
+package edgegallery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1/server"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// A mepauth that does not answer holds up nobody but those that it is to forget.
+func TestATaskDoesNotWaitForCredentialsThatAreToBeForgotten(t *testing.T) {
+	inSite(t, func(t *testing.T, s *site) {
+		var mu sync.Mutex
+		now, most := 0, 0
+		count := func(by int) {
+			mu.Lock()
+			defer mu.Unlock()
+			now += by
+			most = max(most, now)
+		}
+		s.platform.leaving.credentials = func(ctx context.Context, _ string) error {
+			count(1)
+			defer count(-1)
+			select {
+			case <-ctx.Done():
+			case <-time.After(mepauthTime):
+			}
+			return errors.New("it does not answer")
+		}
+		for i := range 1000 {
+			d := plugins.Deployment{App: fmt.Sprint("gone-", i), At: heartbeat.Revision(i + 1), Forget: true}
+			s.store.kept[d.App], s.store.at = d, d.At
+			s.kept.see(d, false)
+		}
+		time.Sleep(workEvery)
+		for range 20 {
+			require.Equal(t, plugins.TaskSuccess, s.polled(t, s.asked(t, http.MethodPost, withDNS)).ConfigResult)
+			require.Equal(t, plugins.TaskSuccess, s.polled(t, s.asked(t, http.MethodDelete, "")).ConfigResult)
+			time.Sleep(workEvery)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, maxForgetting, most)
+	})
+}
+
+const mepauthTime = 5 * time.Second
+
+func TestTasksComeBeforeWhatNobodyPolls(t *testing.T) {
+	k := newSite().kept
+	for i := range 50 {
+		k.see(plugins.Deployment{App: fmt.Sprint("gone-", i), At: heartbeat.Revision(i + 1), Leaving: true}, false)
+	}
+	k.see(plugins.Deployment{App: "app-1", At: 99, Tasks: []plugins.DeploymentTask{{ID: "t", Result: plugins.TaskProcessing}}}, false)
+	require.Equal(t, "app-1", k.due()[0].App)
+}
+
+func TestATerminationThatIsNotRememberedIsLoggedAsThatAndCounted(t *testing.T) {
+	s := newSite()
+	l := s.platform.leaving
+	for i := range maxUnsaved {
+		l.unsaved[fmt.Sprint("gone-", i)] = true
+	}
+	s.store.set(true)
+	s.life.set(heartbeat.ErrUnavailable)
+	s.terminated(t)
+	require.Len(t, l.unsaved, maxUnsaved)
+	require.Len(t, s.log.said(), 1)
+	require.Contains(t, s.log.said()[0], "not remembered")
+	require.InDelta(t, 1, counted(t, l), 0)
+	delete(l.unsaved, "gone-0")
+	s.terminated(t)
+	require.True(t, l.unsaved["app-1"])
+	require.Contains(t, s.log.said()[1], "tried again later")
+	require.InDelta(t, 1, counted(t, l), 0)
+}
+
+// What the store refuses of one application says nothing of the others.
+func TestOneTerminationThatIsRefusedHoldsUpNoOther(t *testing.T) {
+	s := newSite()
+	l := s.platform.leaving
+	for i := range 20 {
+		l.unsaved[fmt.Sprint("gone-", i)] = true
+	}
+	s.store.refused = "gone-7"
+	l.save(t.Context())
+	require.Equal(t, map[string]bool{"gone-7": true}, l.unsaved)
+	require.Len(t, s.store.kept, 19)
+	l.unsaved["gone-20"] = true
+	s.store.set(true)
+	l.save(t.Context())
+	require.Len(t, l.unsaved, 2, "a store that is away is not asked for each of them")
+}
+
+func TestThePausesOfApplicationsThatAnotherReplicaFinishesAreForgotten(t *testing.T) {
+	inSite(t, func(t *testing.T, s *site) {
+		m := &fakeMepauth{err: errors.New("connection refused")}
+		s.platform.leaving.credentials = m.forget
+		s.terminated(t)
+		time.Sleep(10 * workEvery)
+		synctest.Wait()
+		require.Len(t, s.platform.leaving.waits, 1)
+		s.rank.Store(2)
+		time.Sleep(2 * workEvery)
+		synctest.Wait()
+		require.Empty(t, s.platform.leaving.waits)
+	})
+}
+
+// counted is how many terminations were dropped.
+func counted(t *testing.T, l *leaving) float64 {
+	t.Helper()
+	return testutil.ToFloat64(l.dropped)
+}
+
+func TestTwoApplicationsThatAreConfiguredAtOnceDoNotGetOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite()
+		s.store.saving = func() { time.Sleep(time.Second) }
+		var answers [2]int
+		var all sync.WaitGroup
+		for i, path := range []string{configurationPath, strings.Replace(configurationPath, "app-1", "app-2", 1)} {
+			all.Go(func() {
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(withoutRules)))
+				answers[i] = w.Code
+			})
+		}
+		all.Wait()
+		require.ElementsMatch(t, []int{http.StatusOK, http.StatusBadRequest}, answers[:])
+	})
+}
+
+func TestAConfigurationTooManySaysWhatToDo(t *testing.T) {
+	s := newSite()
+	for i := range maxDeployments {
+		app := fmt.Sprint("other-", i)
+		s.kept.apps[app] = &entry{Deployment: plugins.Deployment{App: app, At: 1}}
+	}
+	status, body := ask(t, s, http.MethodPost, configurationPath, withoutRules)
+	require.Equal(t, http.StatusForbidden, status)
+	require.Contains(t, body, "DELETE the appd_configuration")
+	require.NotErrorIs(t, server.ErrTooManyDeployments, server.ErrTooManyRules)
+}
