@@ -252,7 +252,12 @@ func TestAFileMayHaveSeveralKeys(t *testing.T) {
 	file := f.write("k", pkcs8Text(t, ec), []byte("# a remark\n"), pkcs8Text(t, edwards), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(long)))
 	private, err := Load(PrivateKeys{file}, time.Now())
 	require.NoError(t, err)
-	require.Equal(t, []crypto.Signer{ec, edwards, long}, private)
+	require.Len(t, private, 3)
+	for i, want := range []interface {
+		Equal(x crypto.PrivateKey) bool
+	}{ec, edwards, long} { // the same numbers may be kept with leading zeros
+		require.True(t, want.Equal(private[i]), "key %d", i)
+	}
 
 	var parts [][]byte
 	for _, k := range private {

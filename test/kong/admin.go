@@ -60,6 +60,9 @@ func (g *Gateway) Admin() http.Handler {
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
