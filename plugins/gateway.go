@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -13,6 +14,28 @@ type Gateway interface {
 	// It is asked by whoever shows services, must not block, and answers the same as long as the
 	// service's endpoint is the same.
 	Endpoint(info *mp1.ServiceInfo) *mp1.EndPointInfo
+}
+
+// The parts of what an endpoint is called at the gateway, as EdgeGallery has it.
+const (
+	GatewayPrefix = 128 // bytes of its service's name, at most
+	GatewaySuffix = 20  // hexadecimal characters that only this endpoint has
+)
+
+// GatewayName tells the service of an endpoint's name at the gateway, as much of it as such a
+// name can have: up to GatewayPrefix letters, digits, "-" and "_". Others are not names of endpoints, such
+// as those of the platform's own parts there. It becomes part of URLs.
+func GatewayName(name string) (serName string, ok bool) {
+	i := len(name) - GatewaySuffix
+	if i < 0 || i > GatewayPrefix || strings.Trim(name[i:], "0123456789abcdef") != "" {
+		return "", false
+	}
+	for _, c := range []byte(name[:i]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return "", false
+		}
+	}
+	return name[:i], true
 }
 
 // GatewayEntries are what an API gateway has, or may have, for one service. They are written

@@ -1,5 +1,6 @@
 // Package certs reads certificates and keys from PEM files, checks them, and reads them
-// again when the files change. It must not know who uses them, nor speak to anybody.
+// again when the files change. It has the handshake that follows a dial, for what is read counts
+// there. It must not know who uses them, nor whom anybody dials.
 package certs
 
 import (

@@ -102,7 +102,7 @@ func (c *calls) add(call mp1.GatewayCall, known func(serName string) bool) {
 		}
 		return
 	}
-	serName, ok := serNameOf(call.Service)
+	serName, ok := plugins.GatewayName(call.Service)
 	if !ok || !known(serName) {
 		return
 	}
@@ -121,17 +121,6 @@ func (c *calls) add(call mp1.GatewayCall, known func(serName string) bool) {
 		c.services[serName] = w
 	}
 	w.add(day, today)
-}
-
-// chosen is how many characters the gateway's name of a service has behind the serName.
-const chosen = 20
-
-func serNameOf(service string) (string, bool) {
-	i := len(service) - chosen
-	if i <= 0 || strings.Trim(service[i:], "0123456789abcdef") != "" {
-		return "", false
-	}
-	return service[:i], true
 }
 
 // shownCalls is how often a service was called on each of the last days, today first.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
+
+	"github.com/mec-liveness/mepserver/plugins/certs"
 )
 
 // connections are those that one POST opens. http.Transport goes on dialling for a request
@@ -20,10 +22,8 @@ type connections struct {
 
 type connectionsKey struct{}
 
-type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
 // tracked is dial, but a connection for a POST ends with that POST.
-func tracked(dial dialFunc) dialFunc {
+func tracked(dial certs.DialFunc) certs.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, ok := ctx.Value(connectionsKey{}).(*connections)
 		if !ok {

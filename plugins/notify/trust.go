@@ -1,11 +1,9 @@
 package notify
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
@@ -45,23 +43,6 @@ func (t trust) config(host string) *tls.Config {
 }
 
 // secured is dial with a handshake after it.
-func (t trust) secured(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
-		defer cancel()
-		secure := tls.Client(conn, t.config(host))
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secure, nil
-	}
+func (t trust) secured(dial certs.DialFunc) certs.DialFunc {
+	return certs.Secured(dial, tlsTimeout, t.config)
 }

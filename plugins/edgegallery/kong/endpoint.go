@@ -13,15 +13,11 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
-const (
-	// maxEndpoints bounds the entries of one service; further endpoints stay as they are.
-	maxEndpoints = 32
-	// suffixLength is how many hex characters an entry's name ends in, as EdgeGallery has it.
-	suffixLength = 20
-	maxNamePart  = 128 // of a service's name in that of an entry, in bytes
-)
+// maxEndpoints bounds the entries of one service; further endpoints stay as they are.
+const maxEndpoints = 32
 
 // endpoint is one endpoint of a service that the gateway can lead to.
 type endpoint struct {
@@ -114,18 +110,19 @@ func kongURL(uri string, publish func(host string, port int) bool) (string, bool
 // one, so that consumers see it before anything is published or stored.
 func nameFor(id heartbeat.ID, serName, uri string) string {
 	var part strings.Builder
-	for i := 0; i < len(serName) && part.Len() < maxNamePart; i++ {
+	for i := 0; i < len(serName) && part.Len() < plugins.GatewayPrefix; i++ {
 		switch c := serName[i]; {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '_':
 			part.WriteByte(c)
 		}
 	}
 	sum := sha256.Sum256([]byte(string(id) + "\x00" + uri))
-	return part.String() + hex.EncodeToString(sum[:])[:suffixLength]
+	return part.String() + hex.EncodeToString(sum[:])[:plugins.GatewaySuffix]
 }
-
-var entryName = regexp.MustCompile(`^[A-Za-z0-9_-]{0,128}[0-9a-f]{20}$`)
 
 // validName says whether a name may be one of our entries. Others, such as those that mepauth has
 // made for mepserver and itself, are never touched.
-func validName(name string) bool { return entryName.MatchString(name) }
+func validName(name string) bool {
+	_, ok := plugins.GatewayName(name)
+	return ok
+}

@@ -5,7 +5,6 @@
 package pin
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -63,7 +62,7 @@ func Client(o Options) (*http.Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:            dial,
-			DialTLSContext:         t.secured(dial),
+			DialTLSContext:         certs.Secured(dial, connectTimeout, t.config),
 			MaxResponseHeaderBytes: maxHeader,
 			MaxIdleConnsPerHost:    maxIdle,
 			IdleConnTimeout:        idleTimeout,
@@ -117,26 +116,4 @@ func (t trust) verify(chain []*x509.Certificate) error {
 		return fmt.Errorf("the certificate's common name is %+q, and must be %+q", is, t.name)
 	}
 	return nil
-}
-
-// secured is dial with a handshake after it.
-func (t trust) secured(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-		defer cancel()
-		secure := tls.Client(conn, t.config(host))
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secure, nil
-	}
 }

@@ -304,7 +304,8 @@ func FuzzContents(f *testing.F) {
 		}
 		for _, e := range c.Gateway {
 			for name := range maps.Values(e.Names) {
-				require.True(t, gatewayName(name))
+				_, ok := plugins.GatewayName(name)
+				require.True(t, ok)
 			}
 		}
 		for _, l := range c.Report.Left {

@@ -138,7 +138,7 @@ func (i *instance) published() (uris []string, names map[string]string) {
 	for property, name := range i.Properties {
 		if uri, ok := strings.CutPrefix(property, endpointProperty); ok && uri != "" {
 			uris = append(uris, uri)
-			if gatewayName(name) {
+			if _, ok := plugins.GatewayName(name); ok {
 				if names == nil {
 					names = map[string]string{}
 				}
@@ -154,21 +154,6 @@ func (i *instance) published() (uris []string, names map[string]string) {
 		return x - y
 	})
 	return uris, names
-}
-
-// gatewayName says whether a name is one that EdgeGallery's mepserver chooses: the name of the
-// service and 20 more letters and digits. It becomes part of URLs.
-func gatewayName(s string) bool {
-	if len(s) == 0 || len(s) > 160 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c != '-' && c != '_') {
-			return false
-		}
-	}
-	return true
 }
 
 // grantComma is what stands between grant types there: a comma that is as wide as two letters.

@@ -74,12 +74,7 @@ func (s *Store) SaveCredential(ctx context.Context, c plugins.Credential) (heart
 	if c.At != 0 {
 		class = quota.Change
 	}
-	more := s.unknown.members(key, int64(c.At))
-	at, err := s.writeAt(ctx, class, key, c.At, clientv3.OpPut(key, withMembers(value, more)))
-	if err == nil {
-		s.unknown.set(key, int64(at), more)
-	}
-	return at, err
+	return s.put(ctx, class, key, c.At, value)
 }
 
 // EraseCredential implements plugins.Credentials.

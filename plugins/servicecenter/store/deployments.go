@@ -82,12 +82,7 @@ func (s *Store) SaveDeployment(ctx context.Context, d plugins.Deployment) (heart
 		class = quota.Grow
 	}
 	key := keys.DeploymentPrefix + d.App
-	more := s.unknown.members(key, int64(d.At))
-	at, err := s.writeAt(ctx, class, key, d.At, clientv3.OpPut(key, withMembers(value, more)))
-	if err == nil {
-		s.unknown.set(key, int64(at), more)
-	}
-	return at, err
+	return s.put(ctx, class, key, d.At, value)
 }
 
 // EraseDeployment implements plugins.DeploymentStore.
@@ -103,42 +98,16 @@ func (s *Store) Deployment(ctx context.Context, app string) (plugins.Deployment,
 	if kv == nil || err != nil {
 		return plugins.Deployment{App: app}, err
 	}
-	return s.readDeployment(kv), nil
+	return deploymentKind().read(s, kv), nil
 }
 
-// readDeployment reads a value that may be written again.
-func (s *Store) readDeployment(kv *mvccpb.KeyValue) plugins.Deployment {
-	d, unknown, ok := decodeDeployment(kv)
-	if ok {
-		s.unknown.setRead(kv, unknown)
-	}
-	return d
+// deploymentKind are these documents.
+func deploymentKind() documents[plugins.Deployment] {
+	return documents[plugins.Deployment]{name: "deployments", prefix: keys.DeploymentPrefix, end: keys.DeploymentsEnd, decode: decodeDeployment, erased: deploymentAt}
 }
 
 // FollowDeployments implements plugins.DeploymentStore.
 func (s *Store) FollowDeployments(ctx context.Context, load func([]plugins.Deployment, heartbeat.Revision),
 	see func(plugins.Deployment, bool), failed func(reason string, err error)) {
-	s.follow(ctx, watchRange{name: "deployments", from: keys.DeploymentPrefix, end: keys.DeploymentsEnd,
-		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.listDeployments(ctx, load) },
-		loaded: func() {}, restored: func() {}, // the reader is given everything anew
-		see: func(events []*clientv3.Event, _ heartbeat.Revision) {
-			for _, ev := range events {
-				if ev.Type == mvccpb.PUT {
-					see(s.readDeployment(ev.Kv), false)
-					continue
-				}
-				s.unknown.set(string(ev.Kv.Key), ev.Kv.ModRevision, "")
-				see(deploymentAt(ev.Kv), true)
-			}
-		},
-	}, failed)
-}
-
-func (s *Store) listDeployments(ctx context.Context, load func([]plugins.Deployment, heartbeat.Revision)) (heartbeat.Revision, error) {
-	var all []plugins.Deployment
-	at, err := s.each(ctx, keys.DeploymentPrefix, 0, func(kv *mvccpb.KeyValue) { all = append(all, s.readDeployment(kv)) })
-	if err == nil {
-		load(all, heartbeat.Revision(at))
-	}
-	return heartbeat.Revision(at), err
+	deploymentKind().follow(ctx, s, load, see, failed)
 }

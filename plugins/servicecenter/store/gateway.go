@@ -73,12 +73,7 @@ func (s *Store) SaveGatewayEntries(ctx context.Context, e plugins.GatewayEntries
 		class = quota.Free
 	}
 	key := keys.GatewayPrefix + string(e.ID)
-	more := s.unknown.members(key, int64(e.At))
-	at, err := s.writeAt(ctx, class, key, e.At, clientv3.OpPut(key, withMembers(value, more)))
-	if err == nil {
-		s.unknown.set(key, int64(at), more)
-	}
-	return at, err
+	return s.put(ctx, class, key, e.At, value)
 }
 
 // EraseGatewayEntries implements plugins.GatewayStore.
@@ -94,42 +89,16 @@ func (s *Store) GatewayEntries(ctx context.Context, id heartbeat.ID) (plugins.Ga
 	if kv == nil || err != nil {
 		return plugins.GatewayEntries{ID: id}, err
 	}
-	return s.readGatewayEntries(kv), nil
+	return gatewayKind().read(s, kv), nil
 }
 
-// readGatewayEntries reads a value that may be written again.
-func (s *Store) readGatewayEntries(kv *mvccpb.KeyValue) plugins.GatewayEntries {
-	e, unknown, ok := decodeGatewayEntries(kv)
-	if ok {
-		s.unknown.setRead(kv, unknown)
-	}
-	return e
+// gatewayKind are these documents.
+func gatewayKind() documents[plugins.GatewayEntries] {
+	return documents[plugins.GatewayEntries]{name: "gateway", prefix: keys.GatewayPrefix, end: keys.GatewayEnd, decode: decodeGatewayEntries, erased: gatewayEntriesAt}
 }
 
 // FollowGatewayEntries implements plugins.GatewayStore.
 func (s *Store) FollowGatewayEntries(ctx context.Context, load func([]plugins.GatewayEntries, heartbeat.Revision),
 	see func(plugins.GatewayEntries, bool), failed func(reason string, err error)) {
-	s.follow(ctx, watchRange{name: "gateway", from: keys.GatewayPrefix, end: keys.GatewayEnd,
-		load:   func(ctx context.Context) (heartbeat.Revision, error) { return s.listGatewayEntries(ctx, load) },
-		loaded: func() {}, restored: func() {}, // the reader is given everything anew
-		see: func(events []*clientv3.Event, _ heartbeat.Revision) {
-			for _, ev := range events {
-				if ev.Type == mvccpb.PUT {
-					see(s.readGatewayEntries(ev.Kv), false)
-					continue
-				}
-				s.unknown.set(string(ev.Kv.Key), ev.Kv.ModRevision, "")
-				see(gatewayEntriesAt(ev.Kv), true)
-			}
-		},
-	}, failed)
-}
-
-func (s *Store) listGatewayEntries(ctx context.Context, load func([]plugins.GatewayEntries, heartbeat.Revision)) (heartbeat.Revision, error) {
-	var all []plugins.GatewayEntries
-	at, err := s.each(ctx, keys.GatewayPrefix, 0, func(kv *mvccpb.KeyValue) { all = append(all, s.readGatewayEntries(kv)) })
-	if err == nil {
-		load(all, heartbeat.Revision(at))
-	}
-	return heartbeat.Revision(at), err
+	gatewayKind().follow(ctx, s, load, see, failed)
 }
