@@ -58,9 +58,10 @@ func TestAgentTellsThatTheApplicationIsReadyAndConfirmsItsTermination(t *testing
 	wait.Until(t, "the admin sees that it is ready", func() bool {
 		return strings.Contains(string(s.Do("GET", "/mec_liveness/v1/applications/agent-app", "").Body), `"ready"`)
 	})
-	require.Equal(t, 1, strings.Count(a.Stderr.String(), "the application is ready"))
+	wait.Until(t, "the agent has its answer, and says so", func() bool { return strings.Contains(a.Stderr.String(), "the application is ready") })
 	terminate(t, s)
 	terminated(t, s, a)
+	require.Equal(t, 1, strings.Count(a.Stderr.String(), "the application is ready"), "once is enough")
 	require.Contains(t, a.Stderr.String(), `"deregistered":3`, "by itself, before it confirms")
 	a.end()
 }
