@@ -176,6 +176,7 @@ func TestTheTimeIsThatOfTheTermination(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		require.NotEmpty(t, b.Of("a"))
 		time.Sleep(2 * time.Second)
+		synctest.Wait() // the tick that ends it is due at the same moment
 		require.Empty(t, b.Of("a"))
 		// another termination of the same application has its own
 		registersAs(t, d, "a")
@@ -184,6 +185,7 @@ func TestTheTimeIsThatOfTheTermination(t *testing.T) {
 		time.Sleep(29 * time.Second)
 		require.NotEmpty(t, b.Of("a"))
 		time.Sleep(2 * time.Second)
+		synctest.Wait() // the tick that ends it is due at the same moment
 		require.Empty(t, b.Of("a"))
 	})
 }
