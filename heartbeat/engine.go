@@ -17,6 +17,8 @@ type Config struct {
 	// Alone: this process is the store's only writer.
 	Alone    bool
 	MinLease int // the shortest lease that the store grants, in seconds
+	// Replica is the name of this replica, as the cause of what it claims.
+	Replica string
 	// Rank is the place of this replica among the living ones: 0 claims first. nil: 0.
 	Rank func() int
 	// SaveRunTime, if not nil, is called every second with how long the platform has run,
@@ -145,7 +147,7 @@ func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 
 func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
-		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(),
+		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 

@@ -93,8 +93,9 @@ type Input struct {
 	// Alone: this replica is the store's only writer, so that Known misses
 	// nothing but the ends of leases.
 	Alone    bool
-	MinLease int // the shortest lease that the store grants, in seconds
-	Rank     int // among the living replicas; 0 claims first
+	MinLease int    // the shortest lease that the store grants, in seconds
+	Rank     int    // among the living replicas; 0 claims first
+	Replica  string // its name, as the cause of what it claims
 	// Ended is the revision by which the instance was absent that Known shows as absent.
 	Ended Revision
 	// Unsettled: ends of leases from this revision on may still be refuted by another

@@ -125,7 +125,7 @@ func TestALeaveWithoutAReplyIsDecidedAnew(t *testing.T) {
 func TestNoAgentIsLeftOfWhatIsSuspended(t *testing.T) {
 	gone := kept("a.1 b.1")
 	gone.Projection = Projection{}
-	if x := gone.claim(8, 0); x.Record.State != Suspended || x.Record.Agents != "" {
+	if x := gone.claim("a", 8, 0); x.Record.State != Suspended || x.Record.Agents != "" {
 		t.Errorf("%+v", x.Record)
 	}
 }

@@ -107,7 +107,7 @@ func (f *ClaimFlow) afterHold(in Input, r Result) Action {
 		return Action{Do: DoToken}
 	}
 	f.step = claimCommit
-	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.beatWall)}
+	return Action{Do: DoCommit, Txn: in.Known.claim(in.Replica, in.Wall, in.Local.beatWall)}
 }
 
 // waited says whether the hold is over. While the store is full no refutation gets

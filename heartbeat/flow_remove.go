@@ -76,7 +76,7 @@ func (f *RemoveFlow) afterRead(in Input, r Result) Action {
 	case f.leaves:
 		return Action{Do: DoCommit, Txn: f.snap.leave(others)}
 	}
-	return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, in.Wall)}
+	return Action{Do: DoCommit, Txn: f.snap.remove(Remove, Delete, ByDeletion, in.Wall)}
 }
 
 func (f *RemoveFlow) afterCommit(Input, Result) Action {

@@ -44,7 +44,7 @@ func (f *RetentionFlow) afterRead(in Input, r Result) Action {
 		return respond(nil, f.snap.Record)
 	}
 	f.step = retentionCommit
-	return Action{Do: DoCommit, Txn: f.snap.remove(Retention, RetentionOver, in.Wall)}
+	return Action{Do: DoCommit, Txn: f.snap.remove(Retention, RetentionOver, ByRetention, in.Wall)}
 }
 
 const maxObserved = time.Hour

@@ -253,7 +253,7 @@ func (f *UpdateFlow) change(wall int64) Txn {
 		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
 	}
 	t.Record = f.target
-	t.apply(c, wall)
+	t.apply(c, Cause{Kind: ByApplication}, wall)
 	if c.To == Suspended {
 		t.Record.SuspendedAt = f.snap.Record.SuspendedAt
 	}

@@ -96,7 +96,7 @@ func (l *lab) addReplica(p Policy, alone bool) *replica {
 			s.doubts = append(s.doubts, why)
 		}
 	}
-	s.Engine = New(Config{Store: replicaStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Rank: func() int { return rank }, Hooks: hooks,
+	s.Engine = New(Config{Store: replicaStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Replica: s.name, Rank: func() int { return rank }, Hooks: hooks,
 		SaveRunTime: l.ran, RunTimeBefore: l.ranBefore})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {

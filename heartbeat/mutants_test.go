@@ -50,8 +50,8 @@ var mutants = []mutant{
 	{name: "a late read answers a PUT", tests: "ALateRead", edits: []edit{
 		{"flow_update.go", "	case in.Known.Absent() && ", "	case false && "}}},
 	{name: "F3: a claim compares the revision at the hold's end", configs: "false revocation|two heartbeats", edits: []edit{
-		{"flow_claim.go", "	f.step = claimCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(in.Wall, in.Local.beatWall)}", "	f.step = claimLate\n	return Action{Do: DoRead}"},
-		{"flow_claim.go", "	on(claimCommit, otherwise,", "	on(claimLate, always, func(f *ClaimFlow, in Input, r Result) Action {\n		if !r.Snapshot.Absent() {\n			return respond(nil, r.Snapshot.Record)\n		}\n		f.step = claimCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Wall, in.Local.beatWall)}\n	}, \"\", claimCommit),\n	on(claimCommit, otherwise,"},
+		{"flow_claim.go", "	f.step = claimCommit\n	return Action{Do: DoCommit, Txn: in.Known.claim(in.Replica, in.Wall, in.Local.beatWall)}", "	f.step = claimLate\n	return Action{Do: DoRead}"},
+		{"flow_claim.go", "	on(claimCommit, otherwise,", "	on(claimLate, always, func(f *ClaimFlow, in Input, r Result) Action {\n		if !r.Snapshot.Absent() {\n			return respond(nil, r.Snapshot.Record)\n		}\n		f.step = claimCommit\n		return Action{Do: DoCommit, Txn: r.Snapshot.claim(in.Replica, in.Wall, in.Local.beatWall)}\n	}, \"\", claimCommit),\n	on(claimCommit, otherwise,"},
 		{"flow_claim.go", "\"token\", \"commit\"}", "\"token\", \"commit\", \"late\"}"},
 		{"flow_claim.go", "// the claim is on its way\n", "// the claim is on its way\n	claimLate\n"}}},
 	{name: "F4: a refutation waits for a claim", configs: "a slow claim", edits: []edit{
@@ -84,7 +84,7 @@ var mutants = []mutant{
 	{name: "timeStamp: a PUT counts as a heartbeat", configs: "when it was heard", edits: []edit{
 		{"knowledge.go", "	return max(r.RegisteredAt, r.LastBeat, k.local.beatWall)\n", "	return max(r.RegisteredAt, r.LastBeat, k.local.EvidenceWall)\n"}}},
 	{name: "timeStamp: a claim keeps a PUT as a heartbeat", configs: "when it was heard", edits: []edit{
-		{"flow_claim.go", "in.Known.claim(in.Wall, in.Local.beatWall)", "in.Known.claim(in.Wall, in.Local.EvidenceWall)"}}},
+		{"flow_claim.go", "in.Known.claim(in.Replica, in.Wall, in.Local.beatWall)", "in.Known.claim(in.Replica, in.Wall, in.Local.EvidenceWall)"}}},
 	{name: "timeStamp: a return was heard when it was written", tests: "AReturnIsToldAsOf", edits: []edit{
 		{"flow_beat.go", "f.snap.resume(f.lease, in.Wall, in.Local.beatWall)", "f.snap.resume(f.lease, in.Wall, in.Wall)"}}},
 	{name: "timeStamp: a lease that was moved was heard", tests: "NobodyTellsALaterTime", edits: []edit{

@@ -25,6 +25,7 @@ type Record struct {
 	// "" is where the id says. It changes when an update gives the instance another name.
 	Place string
 	State State
+	Cause Cause  // why it is in that state
 	Seq   uint64 // grows by one with every event published
 	// Proposed is the interval in seconds that the application asked for: 0
 	// leaves it to the platform, -1 means that it sends no heartbeats.

@@ -71,6 +71,8 @@ type Txn struct {
 	// From is the Record.Place at which the projection stood before. If that is another
 	// than Record.Place, the projection is erased there when it is put.
 	From string
+	// Was is the state before; None of what is registered.
+	Was State
 
 	RecordOp Op
 	// Record is the record as it is afterwards (for a removal: as it is told of).
@@ -82,7 +84,7 @@ type Txn struct {
 
 // begin starts a transaction on the record as s shows it.
 func (s *Snapshot) begin(k Kind) Txn {
-	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place}
+	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place, Was: s.Record.State}
 }
 
 // countEvent has the transaction tell an event, with the next sequence number.
@@ -114,6 +116,7 @@ func register(r Record, l LeaseID) Txn {
 	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
 	t.putOn(l)
 	t.Record.Seq = 0
+	t.Record.Cause = Cause{Kind: ByRegistration}
 	t.countEvent(Added, r.RegisteredAt)
 	return t
 }
@@ -132,10 +135,10 @@ func (s *Snapshot) rearm(l LeaseID) Txn {
 // claim compares the revision that the hold began with. If it compared the one at the hold's
 // end, an instance that came back and went during the hold would be suspended without any
 // hold for its last absence (a hold has one revision: protocol CE3).
-func (s *Snapshot) claim(wall, lastBeat int64) Txn {
+func (s *Snapshot) claim(by string, wall, lastBeat int64) Txn {
 	t := s.begin(Claim)
 	t.Presence = NoProjection
-	t.apply(Next(s.Record.State, Expired), wall)
+	t.apply(Next(s.Record.State, Expired), Cause{Kind: BySilence, By: by}, wall)
 	t.Record.SuspendedAt = wall
 	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
 	t.Record.Agents = "" // none of them was left
@@ -143,9 +146,12 @@ func (s *Snapshot) claim(wall, lastBeat int64) Txn {
 	return t
 }
 
-// apply applies a cell of the state table.
-func (t *Txn) apply(c Cell, wall int64) {
+// apply applies a cell of the state table; why is the cause of the new state, if it is another one.
+func (t *Txn) apply(c Cell, why Cause, wall int64) {
 	t.Record.State = c.To
+	if c.To != t.Was {
+		t.Record.Cause = why
+	}
 	t.countEvent(c.Change, wall)
 	if c.To != Suspended {
 		t.Record.SuspendedAt = 0
@@ -157,7 +163,7 @@ func (t *Txn) apply(c Cell, wall int64) {
 
 func (s *Snapshot) resume(l LeaseID, wall, lastBeat int64) Txn {
 	t := s.begin(Resume)
-	t.apply(Next(s.Record.State, Beat), wall)
+	t.apply(Next(s.Record.State, Beat), Cause{Kind: ByHeartbeat}, wall)
 	t.Record.LastBeat = max(t.Record.LastBeat, lastBeat)
 	t.putOn(l)
 	return t
@@ -228,9 +234,9 @@ func (s *Snapshot) expire() Txn {
 	return t
 }
 
-func (s *Snapshot) remove(k Kind, cause Event, wall int64) Txn {
+func (s *Snapshot) remove(k Kind, e Event, why CauseKind, wall int64) Txn {
 	t := s.begin(k)
-	t.apply(Next(s.Record.State, cause), wall)
+	t.apply(Next(s.Record.State, e), Cause{Kind: why}, wall)
 	t.Record.State = s.Record.State // what is told is the state it had
 	t.RecordOp, t.ProjectionOp = Erase, Erase
 	return t

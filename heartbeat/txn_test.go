@@ -27,13 +27,13 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 	for name, c := range map[string]row{
 		"REGISTER":  {register(Record{ID: "i", State: Active, Interval: 10, Seq: 8, RegisteredAt: wall}, l), 0, NoProjection, 0, Put, Put, Active, 1, l, Added},
 		"REARM":     {snap(Active, 4, false).rearm(l), m, NoProjection, 0, Put, Put, Active, 3, l, NoChange},
-		"CLAIM":     {snap(Active, 4, false).claim(wall, 50), m, NoProjection, 0, Put, Put, Suspended, 4, 0, StateChanged},
+		"CLAIM":     {snap(Active, 4, false).claim("a", wall, 50), m, NoProjection, 0, Put, Put, Suspended, 4, 0, StateChanged},
 		"RESUME":    {snap(Suspended, 0, true).resume(l, wall, 50), m, AnyProjection, 0, Put, Put, Active, 4, l, StateChanged},
 		"RAISE":     {snap(Active, 4, true).move(20, 10, 60, l), m, ProjectionAt, p, Put, Put, Active, 3, l, NoChange},
 		"LOWER":     {snap(Active, 4, true).lower(5), m, AnyProjection, 0, Put, Keep, Active, 3, 4, NoChange},
 		"SETTLE":    {snap(Active, 4, true).settle(), m, AnyProjection, 0, Put, Keep, Active, 3, 4, NoChange},
-		"DELETE":    {snap(Active, 4, true).remove(Remove, Delete, wall), m, AnyProjection, 0, Erase, Erase, Active, 4, 4, Removed},
-		"RETENTION": {snap(Suspended, 0, true).remove(Retention, RetentionOver, wall), m, AnyProjection, 0, Erase, Erase, Suspended, 4, 0, Removed},
+		"DELETE":    {snap(Active, 4, true).remove(Remove, Delete, ByDeletion, wall), m, AnyProjection, 0, Erase, Erase, Active, 4, 4, Removed},
+		"RETENTION": {snap(Suspended, 0, true).remove(Retention, RetentionOver, ByRetention, wall), m, AnyProjection, 0, Erase, Erase, Suspended, 4, 0, Removed},
 		"REPAIR":    {snap(Suspended, 0, false).repair(), m, NoProjection, 0, Keep, Put, Suspended, 3, 0, NoChange},
 		"ORPHAN":    {(&Snapshot{Projection: Projection{Revision: p}}).orphan("i"), 0, ProjectionAt, p, Keep, Erase, None, 0, 0, NoChange},
 	} {
@@ -65,12 +65,12 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		}
 	})
 	t.Run("when it was suspended and last heard", func(t *testing.T) {
-		if r := snap(Active, 4, false).claim(wall, 50).Record; r.SuspendedAt != wall || r.LastBeat != 50 {
+		if r := snap(Active, 4, false).claim("a", wall, 50).Record; r.SuspendedAt != wall || r.LastBeat != 50 {
 			t.Errorf("claimed: %+v", r)
 		}
 		old := snap(Active, 4, false)
 		old.Record.LastBeat = 60
-		if r := old.claim(wall, 50).Record; r.LastBeat != 60 {
+		if r := old.claim("a", wall, 50).Record; r.LastBeat != 60 {
 			t.Errorf("claimed by who heard it before: %+v", r)
 		}
 		if r := snap(Suspended, 0, true).resume(l, wall, 50).Record; r.SuspendedAt != 0 || r.LastBeat != 50 {

@@ -18,7 +18,12 @@ type Event struct {
 	Termination *Termination
 	ID          heartbeat.ID
 	Change      heartbeat.Change
+	From        heartbeat.State // before the change; None: it was registered, or an earlier release wrote this
 	State       heartbeat.State // after the change; of a removed instance: the one it had
+	Cause       heartbeat.Cause // of its state, or of its removal
+	LastBeat    int64           // wall clock, Unix nanoseconds; the last that is certain, 0: none
+	Interval    int             // seconds; 0: no heartbeats are required
+	Window      int             // seconds
 	Made        int64           // wall clock, Unix nanoseconds
 	Attributes  string          // the service as it was registered
 	Size        int             // bytes that the store keeps for it, key and value

@@ -58,6 +58,8 @@ type Base interface {
 	RunTime() (before time.Duration, save func(time.Duration))
 	// MinLease is the shortest lease that the store grants, in seconds.
 	MinLease() int
+	// Name is this replica's, by which causes and displays name it.
+	Name() string
 	// Rank is how many living replicas come before this one in the order in which they
 	// claim silent instances.
 	Rank() int

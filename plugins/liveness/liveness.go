@@ -25,7 +25,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m := newMetrics()
 	before, save := h.Base.RunTime()
 	h.Engine = heartbeat.New(heartbeat.Config{
-		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Rank: h.Base.Rank,
+		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Replica: h.Base.Name(), Rank: h.Base.Rank,
 		SaveRunTime: save, RunTimeBefore: before,
 		Hooks: heartbeat.Hooks{
 			Changed:       h.Changed,

@@ -42,8 +42,7 @@ func unknownMembers(value []byte, t reflect.Type) (string, error) {
 		return "", err
 	}
 	for name := range all {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for _, f := range reflect.VisibleFields(t) {
 			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if strings.EqualFold(cmp.Or(tag, f.Name), name) {
 				delete(all, name)

@@ -26,13 +26,27 @@ type event struct {
 	State      heartbeat.State  `json:"state"`
 	At         int64            `json:"at"`
 	Attributes string           `json:"attributes"`
+	// Since this release:
+	From     heartbeat.State `json:"from,omitempty"` // the state before
+	Cause    eventCause      `json:"cause,omitzero"`
+	LastBeat int64           `json:"lastBeat,omitempty"`
+	Interval int             `json:"interval,omitempty"` // seconds
+	Window   int             `json:"window,omitempty"`   // seconds
+}
+
+// eventCause is a heartbeat.Cause.
+type eventCause struct {
+	Kind heartbeat.CauseKind `json:"kind"`
+	By   string              `json:"by,omitempty"`
+	Text string              `json:"text,omitempty"`
 }
 
 // eventOp puts the event that a transaction tells.
 func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
 	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-		State: r.State, At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes))})
+		State: r.State, At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes)),
+		From: t.Was, Cause: eventCause(r.Cause), LastBeat: r.LastBeat, Interval: r.Interval, Window: r.Window})
 	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
 }
 
@@ -47,8 +61,11 @@ func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
 		!e.Change.Valid() || !e.State.Valid() {
 		return nil, false
 	}
-	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, State: e.State,
-		Made: e.At, Attributes: canonical(e.Attributes), Size: len(kv.Key) + len(kv.Value)}, true
+	if !e.From.Valid() {
+		e.From = heartbeat.None // only shown, to people
+	}
+	return &plugins.Event{At: heartbeat.Revision(kv.CreateRevision), ID: e.ID, Owner: e.Owner, Change: e.Change, From: e.From, State: e.State,
+		Cause: heartbeat.Cause(e.Cause), LastBeat: e.LastBeat, Interval: e.Interval, Window: e.Window, Made: e.At, Attributes: canonical(e.Attributes), Size: len(kv.Key) + len(kv.Value)}, true
 }
 
 // terminationEvent is the value of one key of the outbox of terminations.

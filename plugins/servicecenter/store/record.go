@@ -20,6 +20,7 @@ type storedRecord struct {
 	Attributes   string            `json:"Attributes"`
 	Place        string            `json:"Place"`
 	State        heartbeat.State   `json:"State"`
+	Cause        heartbeat.Cause   `json:"-"` // in recordValue
 	Seq          uint64            `json:"Seq"`
 	Proposed     int               `json:"Proposed"`
 	Interval     int               `json:"Interval"`
@@ -37,9 +38,41 @@ type storedRecord struct {
 	Extra        string            `json:"-"` // members of a later release
 }
 
+// recordValue is a storedRecord with what a release before this one neither reads nor changes.
+type recordValue struct {
+	storedRecord
+	Cause recordCause `json:"Cause,omitzero"`
+}
+
+// recordCause is a heartbeat.Cause. A release that does not know it leaves it as it is when it
+// changes the state: so it counts only for the state that it names.
+type recordCause struct {
+	State heartbeat.State     `json:"State"`
+	Kind  heartbeat.CauseKind `json:"Kind"`
+	By    string              `json:"By,omitempty"`
+	Text  string              `json:"Text,omitempty"`
+}
+
+// cause is the cause of the record's state. Where none was kept there is only one way into
+// two of the states.
+func (v *recordValue) cause() heartbeat.Cause {
+	switch c := &v.Cause; {
+	case c.State == v.State && c.Kind != "":
+		return heartbeat.Cause{Kind: c.Kind, By: c.By, Text: c.Text}
+	case v.State == heartbeat.Suspended:
+		return heartbeat.Cause{Kind: heartbeat.BySilence}
+	case v.State == heartbeat.Inactive:
+		return heartbeat.Cause{Kind: heartbeat.ByApplication}
+	}
+	return heartbeat.Cause{}
+}
+
 // encodeRecord is a record as it is stored. What a later release wrote into it stays.
 func encodeRecord(r *heartbeat.Record) (string, error) {
-	v := storedRecord(*r)
+	v := recordValue{storedRecord: storedRecord(*r)}
+	if c := r.Cause; c.Kind != "" {
+		v.Cause = recordCause{State: r.State, Kind: c.Kind, By: c.By, Text: c.Text}
+	}
 	v.Schema = recordSchema(r.ID)
 	v.Attributes = unescaped(r.Attributes)
 	text, err := encode(&v)
@@ -47,13 +80,14 @@ func encodeRecord(r *heartbeat.Record) (string, error) {
 }
 
 func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
-	var v storedRecord
+	var v recordValue
 	extra, err := decode(kv.Value, &v)
 	if err != nil {
 		return heartbeat.Record{}, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
 	}
 	v.Extra, v.Attributes = extra, canonical(v.Attributes)
-	r := heartbeat.Record(v)
+	r := heartbeat.Record(v.storedRecord)
+	r.Cause = v.cause()
 	if want := recordSchema(r.ID); r.Schema != want || keys.Record(r.ID) != string(kv.Key) {
 		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, want)
 	}

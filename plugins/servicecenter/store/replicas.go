@@ -120,7 +120,7 @@ func (r *replicas) observe(events []*clientv3.Event, e *heartbeat.Engine) {
 	}
 }
 
-// Name is this replica's.
+// Name implements plugins.Base.
 func (s *Store) Name() string { return s.replicas.self }
 
 // Rank implements plugins.Base.

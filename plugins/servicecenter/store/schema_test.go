@@ -24,7 +24,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 	require.Equal(t, []heartbeat.Change{1, 2, 3, 4}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed})
 	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
 	record := heartbeat.Record{Schema: 1, ID: id, Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Suspended, Seq: 3, Proposed: -1,
-		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4}
+		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4, Cause: heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0"}}
 	imported := heartbeat.Record{Schema: 2, ID: id[:32], Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Active, Seq: 1, Proposed: 60,
 		Interval: 60, Window: 120, Lease: 7, RegisteredAt: 1, ChangedAt: 2, LastBeat: 4}
 	asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://a/"}
@@ -36,9 +36,9 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		read   func(*mvccpb.KeyValue) (any, bool)
 		want   any
 	}{
-		{"/mep/rec/" + string(id), storedRecord(record), `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4}`,
+		{"/mep/rec/" + string(id), recordValue{storedRecord: storedRecord(record), Cause: recordCause{State: heartbeat.Suspended, Kind: "silence", By: "mep-0"}}, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
-		{"/mep/rec/" + string(imported.ID), storedRecord(imported), `{"Schema":2,"ID":"` + string(imported.ID) + `","Owner":"app","Attributes":"{}","Place":"p","State":1,"Seq":1,"Proposed":60,"Interval":60,"Previous":0,"Window":120,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":0,"LastBeat":4}`,
+		{"/mep/rec/" + string(imported.ID), recordValue{storedRecord: storedRecord(imported)}, `{"Schema":2,"ID":"` + string(imported.ID) + `","Owner":"app","Attributes":"{}","Place":"p","State":1,"Seq":1,"Proposed":60,"Interval":60,"Previous":0,"Window":120,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":0,"LastBeat":4}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); r.Schema = 2; return r, err == nil }, imported},
 		{"/mep/sub/s", subscription{Schema: 1, Owner: "app", Prefix: "/x", Since: 5, Asked: asked}, `{"schema":1,"owner":"app","prefix":"/x","since":5,"asked":{"subscriptionType":"SerAvailabilityNotificationSubscription","callbackReference":"http://a/"}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeSubscription(kv) }, &plugins.Subscription{ID: "s", Owner: "app", Prefix: "/x", Since: 5, Asked: asked}},
@@ -51,6 +51,11 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Newest: 11}},
 		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}", Size: 242}},
+		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.StateChanged, State: heartbeat.Suspended, At: 8, Attributes: "{}",
+			From: heartbeat.Active, Cause: eventCause{Kind: "silence", By: "mep-0"}, LastBeat: 7, Interval: 2, Window: 6},
+			`{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":2,"state":2,"at":8,"attributes":"{}","from":1,"cause":{"kind":"silence","by":"mep-0"},"lastBeat":7,"interval":2,"window":6}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.StateChanged, From: heartbeat.Active, State: heartbeat.Suspended, Made: 8, Attributes: "{}",
+				Cause: heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0"}, LastBeat: 7, Interval: 2, Window: 6, Size: 328}},
 		{"/mep/app/app", application{Schema: 1, Info: app, Leaving: true}, `{"schema":1,"info":{"appName":"n","appInstanceId":"app"},"leaving":true}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { a, _, ok := decodeApplication(kv); return a, ok }, plugins.Application{Info: app, Leaving: true}},
 		{"/mep/app/app", application{Schema: 1, Info: app, ReadyAt: 6, Termination: &termination{Action: mp1.Terminating, Timeout: 30, Begun: 7, Confirmed: true}},

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+func stored(t *testing.T, value string) heartbeat.Record {
+	t.Helper()
+	var v storedRecord
+	require.NoError(t, json.Unmarshal([]byte(value), &v))
+	r, err := decodeRecord(&mvccpb.KeyValue{Key: []byte(keys.Record(v.ID)), Value: []byte(value), ModRevision: 1})
+	require.NoError(t, err)
+	return r
+}
+
+// A replica of the release before keeps the cause that it does not know, and writes another state
+// beside it.
+func TestACauseCountsOnlyForItsState(t *testing.T) {
+	const id = `"0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210"`
+	record := func(state, cause string) heartbeat.Record {
+		return stored(t, `{"Schema":1,"ID":`+id+`,"Owner":"app","Attributes":"{}","State":`+state+cause+`}`)
+	}
+	silence := heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0", Text: "x"}
+	require.Equal(t, silence, record("2", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0","Text":"x"}`).Cause)
+	require.Equal(t, heartbeat.Cause{}, record("1", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}`).Cause, "it is back, for whatever reason")
+	require.Equal(t, heartbeat.Cause{Kind: heartbeat.ByApplication}, record("3", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}`).Cause, "nobody else could make it so")
+	require.Equal(t, heartbeat.Cause{Kind: heartbeat.BySilence}, record("2", "").Cause)
+	require.Equal(t, heartbeat.Cause{}, record("1", "").Cause)
+	later := record("2", `,"Cause":{"State":2,"Kind":"of a later release"},"More":7`)
+	require.Equal(t, heartbeat.CauseKind("of a later release"), later.Cause.Kind)
+	require.Equal(t, `{"More":7}`, later.Extra)
+
+	text, err := encodeRecord(&later)
+	require.NoError(t, err)
+	require.Equal(t, later, stored(t, text))
+	none := record("1", "")
+	text, err = encodeRecord(&none)
+	require.NoError(t, err)
+	require.NotContains(t, text, "Cause")
+}
