@@ -208,6 +208,7 @@ func TestASlowRenewalDisturbsTheReplica(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		release()
 		all()
+		synctest.Wait() // the hook is called beside the answers
 		if n := s.disturbed() - before; n != 1 {
 			t.Errorf("%d disturbances", n)
 		}
