@@ -180,6 +180,23 @@ func TestEdgeGalleryChangesDefaultsButNotWhatWasWritten(t *testing.T) {
 	assert.Equal(t, Default(), c, "the mode that wins decides")
 }
 
+// The one interval of EdgeGallery's clients, too, is what the operator's own bounds leave of it.
+func TestTheIntervalOfEdgeGalleryIsWithinTheOperatorsBounds(t *testing.T) {
+	for bounds, want := range map[string]time.Duration{
+		"": time.Minute,
+		"minInterval: 2s, defaultInterval: 2s, maxInterval: 2s":     2 * time.Second,
+		"minInterval: 90s, defaultInterval: 90s, maxInterval: 300s": 90 * time.Second,
+		"minInterval: 5s, defaultInterval: 20s, maxInterval: 60s":   time.Minute,
+	} {
+		c, err := Load(fromYAML("compat: edgegallery\nliveness: {" + bounds + "}\n"))
+		require.NoError(t, err, bounds)
+		assert.Equal(t, want, c.Derived.FixedInterval, bounds)
+		c, err = Load(fromYAML("liveness: {" + bounds + "}\n"))
+		require.NoError(t, err, bounds)
+		assert.Zero(t, c.Derived.FixedInterval, bounds)
+	}
+}
+
 func TestAFileThatCannotBeReadIsAFault(t *testing.T) {
 	assert.Equal(t, []string{"nowhere.yaml: cannot be read: no such file or directory"}, faultLines(t, Sources{File: "nowhere.yaml"}))
 	dir := t.TempDir()

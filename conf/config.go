@@ -121,6 +121,15 @@ func (l Liveness) Window(interval time.Duration) time.Duration {
 	return interval * time.Duration(l.AllowedMisses+1)
 }
 
+// within moves the one interval of a compatibility mode to where an operator has intervals; 0
+// stays 0.
+func (l Liveness) within(fixed time.Duration) time.Duration {
+	if fixed == 0 {
+		return 0
+	}
+	return min(max(fixed, l.MinInterval), l.MaxInterval)
+}
+
 // Discovery shapes the lists that consumers read.
 type Discovery struct {
 	IncludeSuspended bool
@@ -152,8 +161,8 @@ const (
 
 // Derived holds what Compat decides beyond the defaults of keys.
 type Derived struct {
-	// FixedInterval replaces every non-zero interval that an application
-	// proposes. 0: the proposal is clamped to [MinInterval, MaxInterval].
+	// FixedInterval replaces every non-zero interval that an application proposes, and
+	// is within [MinInterval, MaxInterval] itself. 0: the proposal is moved there.
 	FixedInterval time.Duration
 	// MaxBody is the largest request body that is read, MaxBeat that of a heartbeat,
 	// in bytes.

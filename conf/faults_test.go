@@ -112,7 +112,6 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"notify: {giveUpAfter: 5s}\n", "m.yaml:1: notify.giveUpAfter: 5s must be at least notify.timeout, which is 10s"},
 		{"notify: {keptBytes: 255KiB}\n", "m.yaml:1: notify.keptBytes: must be at least 256KiB, room for a few of the largest events, not 255KiB"},
 		{"notify: {keptBytes: 512MiB}\n", "m.yaml:1: notify.keptBytesInAll: 256MiB must be at least notify.keptBytes, which is 512MiB (m.yaml:1)"},
-		{"compat: edgegallery\nliveness: {maxInterval: 50s}\n", "m.yaml:1: compat: edgegallery gives every application 1m0s, which must lie between liveness.minInterval and liveness.maxInterval, which are 5s and 50s (m.yaml:2)"},
 	} {
 		t.Run(tt.doc, func(t *testing.T) {
 			if strings.HasPrefix(tt.doc, "a: &x") {

@@ -51,6 +51,7 @@ func Load(src Sources) (Config, error) {
 	if overrides(origin["store.endpoints"], origin["store.kind"]) && len(c.Store.Endpoints) > 0 {
 		c.Store.Kind = Etcd
 	}
+	c.Derived.FixedInterval = c.Liveness.within(c.Derived.FixedInterval)
 	gallery.concern(&c, origin, &all)
 	report := all.reporter()
 	check(&c, origin.where, report)

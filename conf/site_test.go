@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,6 +85,21 @@ func TestTheChartsEnvironmentIsAllThatIsNeeded(t *testing.T) {
 		CAFile: root + "/usr/mep/ssl_tmp/trust.cer", CommonName: "edgegallery", ImportFrom: "/usr/mep/data", Site: true}
 	assert.Equal(t, want, c)
 	assert.Empty(t, MisspeltServer(chartEnvironment()), "what Kubernetes makes is no mistake")
+}
+
+// Variables beside the chart's are settings: docs/edgegallery.md has these, for who wants silence
+// found as early as EdgeGallery's mepserver finds it.
+func TestSilenceCanBeFoundAsEarlyAsAtEdgeGallery(t *testing.T) {
+	const interval = time.Minute
+	for env, want := range map[string]time.Duration{
+		"": 121 * time.Second,
+		"MEP_LIVENESS_ALLOWED_MISSES=0 MEP_LIVENESS_MIN_INTERVAL=10s MEP_LIVENESS_HOLD=4s": 64 * time.Second,
+	} {
+		c, err := Load(Sources{Environ: append(chartEnvironment(), strings.Fields(env)...), root: chartFiles(t)})
+		require.NoError(t, err)
+		assert.Equal(t, interval, c.Derived.FixedInterval)
+		assert.Equal(t, want, c.Liveness.Window(interval)+c.Liveness.Hold)
+	}
 }
 
 func TestTheChartsEnvironmentWithoutTLSIsPlainAndSaysSo(t *testing.T) {

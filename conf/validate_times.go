@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// intervals checks each interval and their order: min ≤ default ≤ max, and the
-// one interval that compat gives within them.
+// intervals checks each interval and their order: min ≤ default ≤ max.
 func (k checker) intervals() {
 	l := k.Liveness
 	for _, one := range []struct {
@@ -34,12 +33,6 @@ func (k checker) intervals() {
 	}
 	if l.DefaultInterval > l.MaxInterval {
 		k.between("liveness.defaultInterval", l.DefaultInterval, "at most", "liveness.maxInterval", l.MaxInterval)
-	}
-	if fixed := k.Derived.FixedInterval; fixed != 0 && (fixed < l.MinInterval || fixed > l.MaxInterval) {
-		k.report(Fault{k.where("compat"), "compat", fmt.Sprintf(
-			"%s gives every application %s, which must lie between liveness.minInterval and liveness.maxInterval, which are %s%s and %s%s",
-			k.Compat, fixed, l.MinInterval, k.writtenAt("liveness.minInterval"), l.MaxInterval, k.writtenAt("liveness.maxInterval"))},
-			"liveness.minInterval", "liveness.maxInterval")
 	}
 }
 

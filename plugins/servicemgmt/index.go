@@ -17,6 +17,8 @@ type item struct {
 	at    heartbeat.Revision
 	svc   *server.Service
 	attrs string
+	// silent is an ACTIVE service as one that is SUSPENDED; nil: none such is shown.
+	silent func() *server.Service
 }
 
 type set map[heartbeat.ID]*item
@@ -25,6 +27,7 @@ type set map[heartbeat.ID]*item
 // changes that the engine reports.
 type index struct {
 	edgeGallery bool // services are shown to EdgeGallery's clients too
+	suspended   bool // lists show SUSPENDED services
 	// published is where consumers reach a service; nil: where it was registered.
 	published func(*mp1.ServiceInfo) *mp1.EndPointInfo
 
@@ -68,11 +71,24 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 		x.remove(old) // a record that cannot be read cannot be shown
 		return
 	}
+	it := &item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: x.toConsumers(svc), attrs: r.Attributes}
+	if x.suspended && r.State == heartbeat.Active && r.Beating() {
+		it.silent = sync.OnceValue(func() *server.Service {
+			info := svc.Info
+			info.State = mp1.Suspended
+			return x.toConsumers(x.represent(svc.Owner, info, svc.Interval))
+		})
+	}
+	x.remove(old)
+	x.put(it)
+}
+
+// toConsumers has a service show where consumers reach it.
+func (x *index) toConsumers(svc *server.Service) *server.Service {
 	if x.published != nil {
 		svc.Published = func() *mp1.EndPointInfo { return x.published(&svc.Info) }
 	}
-	x.remove(old)
-	x.put(&item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: svc, attrs: r.Attributes})
+	return svc
 }
 
 // serviceOf is the record as clients see it.
@@ -83,9 +99,13 @@ func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
 	}
 	info.SerInstanceID = string(r.ID)
 	info.State = mp1.State(r.State.String())
-	svc := server.NewService(r.Owner, info, r.Interval)
+	return x.represent(r.Owner, info, r.Interval), nil
+}
+
+func (x *index) represent(owner string, info mp1.ServiceInfo, interval int) *server.Service {
+	svc := server.NewService(owner, info, interval)
 	svc.EdgeGallery = x.edgeGallery
-	return svc, nil
+	return svc
 }
 
 func (x *index) put(it *item) {

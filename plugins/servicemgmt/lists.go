@@ -3,6 +3,7 @@ package servicemgmt
 import (
 	"sync"
 
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
@@ -28,8 +29,8 @@ type list struct {
 	shown []*server.Service
 }
 
-// discover lists the services that the filter selects and that are visible.
-func (l *lists) discover(x *index, f mp1.Filter, visible func(*item) bool) []*server.Service {
+// discover lists the services that the filter selects, each as form has it; nil: it is left out.
+func (l *lists) discover(x *index, f mp1.Filter, form func(*item) *server.Service) []*server.Service {
 	key := f.Query() // not a list of its fields, from which a new one would be missing
 	old := l.cachedFor(key)
 	now := &list{at: x.version()}
@@ -42,26 +43,45 @@ func (l *lists) discover(x *index, f mp1.Filter, visible func(*item) bool) []*se
 	if old != nil {
 		before = old.shown
 	}
-	now.shown = show(now.found, visible, before)
+	now.shown = show(now.found, form, before, x.edgeGallery)
 	l.store(key, now)
 	return now.shown
 }
 
-// show selects what is visible. It returns before itself if that is the same.
-func show(found []*item, visible func(*item) bool, before []*server.Service) []*server.Service {
+// show lists each of found as form has it. It returns before itself if that is the same. Under
+// activeFirst the ACTIVE ones stand first in found; those that form shows otherwise go behind them.
+func show(found []*item, form func(*item) *server.Service, before []*server.Service, activeFirst bool) []*server.Service {
 	n := 0 // of before, as long as nothing differs
-	var out []*server.Service
-	for _, it := range found {
+	var out, behind []*server.Service
+	add := func(s *server.Service) {
 		switch {
-		case !visible(it):
 		case out != nil:
-			out = append(out, it.svc)
-		case n < len(before) && before[n] == it.svc:
+			out = append(out, s)
+		case n < len(before) && before[n] == s:
 			n++
 		default:
-			out = append(append(make([]*server.Service, 0, len(found)), before[:n]...), it.svc)
+			out = append(append(make([]*server.Service, 0, len(found)), before[:n]...), s)
 		}
 	}
+	addBehind := func() {
+		for _, s := range behind {
+			add(s)
+		}
+		behind = nil
+	}
+	for _, it := range found {
+		if it.state != heartbeat.Active {
+			addBehind()
+		}
+		switch s := form(it); {
+		case s == nil:
+		case s != it.svc && activeFirst:
+			behind = append(behind, s)
+		default:
+			add(s)
+		}
+	}
+	addBehind()
 	if out == nil {
 		return before[:n:n]
 	}

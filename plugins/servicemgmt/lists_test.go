@@ -11,7 +11,17 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-func everything(*item) bool { return true }
+func everything(it *item) *server.Service { return it.svc }
+
+// those is the services of which a test says that they are shown.
+func those(shown func(heartbeat.ID) bool) func(*item) *server.Service {
+	return func(it *item) *server.Service {
+		if !shown(it.id) {
+			return nil
+		}
+		return it.svc
+	}
+}
 
 func namesOf(all []*server.Service) (out []string) {
 	for _, s := range all {
@@ -32,7 +42,7 @@ func TestReadersShareAListUntilItChanges(t *testing.T) {
 	allocated := testing.AllocsPerRun(100, func() { l.discover(x, mp1.Filter{}, everything) })
 	require.Less(t, allocated, 20.0, "and making it again costs nothing in proportion")
 
-	hidden := func(it *item) bool { return it.id != "s050" }
+	hidden := those(func(id heartbeat.ID) bool { return id != "s050" })
 	less := l.discover(x, mp1.Filter{}, hidden)
 	require.Len(t, less, 99)
 	require.NotContains(t, namesOf(less), "s050")
@@ -46,9 +56,9 @@ func TestReadersShareAListUntilItChanges(t *testing.T) {
 	require.Equal(t, "renamed", again[99].Info.SerName)
 	x.changed("s099", &heartbeat.Snapshot{})
 	require.Len(t, l.discover(x, mp1.Filter{}, everything), 99)
-	last := l.discover(x, mp1.Filter{}, func(it *item) bool { return it.id == "s000" })
+	last := l.discover(x, mp1.Filter{}, those(func(id heartbeat.ID) bool { return id == "s000" }))
 	require.Equal(t, []string{"s000"}, namesOf(last))
-	require.Empty(t, l.discover(x, mp1.Filter{}, func(*item) bool { return false }))
+	require.Empty(t, l.discover(x, mp1.Filter{}, those(func(heartbeat.ID) bool { return false })))
 	require.Len(t, l.discover(x, mp1.Filter{}, everything), 99)
 }
 

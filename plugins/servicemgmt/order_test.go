@@ -7,6 +7,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // EdgeGallery's agent gives its application the first service of the list. Where the dead stay
@@ -28,6 +29,48 @@ func TestActiveServicesComeFirstOnlyUnderCompat(t *testing.T) {
 			require.Equal(t, []string{"d", "a", "c", "b"}, namesOf(l.discover(x, mp1.Filter{}, everything)), "they move as they die and come back")
 		}
 	}
+}
+
+// Between the end of a lease and the write that suspends the service, which a full store may put
+// off for long, a list that shows the SUSPENDED shows it as one of them. It used to vanish from it.
+func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
+	for compat, want := range map[bool][]string{false: {"a SUSPENDED", "b ACTIVE", "c INACTIVE"}, true: {"b ACTIVE", "a SUSPENDED", "c INACTIVE"}} {
+		x, l := newIndex(compat), &lists{}
+		x.suspended = true
+		x.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
+			return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + info.SerInstanceID}}
+		}
+		for i, state := range []heartbeat.State{heartbeat.Active, heartbeat.Active, heartbeat.Inactive} {
+			id := string(rune('a' + i))
+			x.changed(heartbeat.ID(id), &heartbeat.Snapshot{At: heartbeat.Revision(i + 1), Record: heartbeat.Record{ID: heartbeat.ID(id), Owner: "app", State: state, Interval: 60, Window: 120,
+				Attributes: `{"serName":"n","version":"1","serializer":"JSON","transportInfo":{"id":"t","name":"n","type":"REST_HTTP","protocol":"HTTP","version":"2","endpoint":{"uris":["http://here/"]},"security":{}}}`, RegisteredAt: int64(i)}})
+		}
+		silent := func(it *item) *server.Service {
+			if it.id == "a" {
+				return it.silent()
+			}
+			return it.svc
+		}
+		require.Equal(t, []string{"a ACTIVE", "b ACTIVE", "c INACTIVE"}, statesOf(l.discover(x, mp1.Filter{}, everything)))
+		all := l.discover(x, mp1.Filter{}, silent)
+		require.Equal(t, want, statesOf(all), compat)
+		for i, s := range all {
+			require.Equal(t, []string{"http://gateway/" + s.Info.SerInstanceID}, s.Published().URIs)
+			require.Equal(t, []any{"app", 60, compat}, []any{s.Owner, s.Interval, s.EdgeGallery})
+			require.Same(t, s, l.discover(x, mp1.Filter{}, silent)[i], "readers share it")
+		}
+		require.Equal(t, []string{"a ACTIVE", "b ACTIVE", "c INACTIVE"}, statesOf(l.discover(x, mp1.Filter{}, everything)), "a heartbeat came after all")
+	}
+	x := newIndex(false)
+	x.changed("a", &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: "a", State: heartbeat.Active, Interval: 60, Window: 120, Attributes: `{"serName":"n","version":"1","serializer":"JSON"}`}})
+	require.Nil(t, x.get("a").silent, "where the SUSPENDED are not shown, neither is it")
+}
+
+func statesOf(all []*server.Service) (out []string) {
+	for _, s := range all {
+		out = append(out, s.Info.SerInstanceID+" "+string(s.Info.State))
+	}
+	return out
 }
 
 // A service says of itself who owns it, for EdgeGallery's portal draws that.

@@ -37,6 +37,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		}
 		return h.Gateway.Endpoint(info)
 	}
+	r.index.suspended = h.Config.Discovery.IncludeSuspended
 	h.OnChange(r.index.changed)
 	h.AddOwned(owned{r})
 	h.Services = r
@@ -155,8 +156,8 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 }
 
 // Discover implements server.Registry. It leaves out services that nobody could use: the
-// SUSPENDED, unless configured otherwise, and those whose lease is gone but that could not be
-// suspended yet; and of EdgeGallery's applications, what they do not require.
+// SUSPENDED, and those whose lease is gone but that could not be suspended yet, unless it is
+// configured to show both as SUSPENDED; and from EdgeGallery's applications what they do not require.
 func (r *registry) Discover(ctx context.Context, f mp1.Filter) ([]*server.Service, error) {
 	return r.required(ctx, r.lists.discover(r.index, f, r.discoverable)), nil
 }
@@ -181,19 +182,25 @@ func (r *registry) required(ctx context.Context, all []*server.Service) []*serve
 	return out
 }
 
-// discoverable names the states that discovery shows. One that is not named is left out: to
-// show consumers what they must not use is worse.
-func (r *registry) discoverable(it *item) bool {
+// discoverable is a service as discovery shows it; nil: it does not. One of a state that is not
+// named is left out: to show consumers what they must not use is worse.
+func (r *registry) discoverable(it *item) *server.Service {
 	switch it.state {
 	case heartbeat.Active:
-		return !r.engine.Hidden(it.id)
+		switch {
+		case !r.engine.Hidden(it.id):
+			return it.svc
+		case it.silent != nil:
+			return it.silent()
+		}
 	case heartbeat.Inactive:
-		return true
+		return it.svc
 	case heartbeat.Suspended:
-		return r.conf.Discovery.IncludeSuspended
-	default:
-		return false
+		if r.conf.Discovery.IncludeSuspended {
+			return it.svc
+		}
 	}
+	return nil
 }
 
 // OfApplication implements server.Registry. An application sees all services of its own.

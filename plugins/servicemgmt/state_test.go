@@ -8,6 +8,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // A state that only one side has must not be taken for another.
@@ -33,7 +34,7 @@ func TestDiscoveryShowsStatesByName(t *testing.T) {
 	r := &registry{engine: heartbeat.New(heartbeat.Config{Clock: func() (time.Duration, int64) { return 0, 0 }})}
 	shows := func() (out []heartbeat.State) {
 		for _, s := range append(heartbeat.States[:], heartbeat.State(len(heartbeat.States))) {
-			if r.discoverable(&item{id: "i", state: s}) {
+			if r.discoverable(&item{id: "i", state: s, svc: new(server.Service)}) != nil {
 				out = append(out, s)
 			}
 		}

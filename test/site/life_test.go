@@ -45,11 +45,17 @@ type service struct {
 }
 
 // register posts a service through the gateway, as EdgeGallery's agent does.
-func (p *platform) register(app string) (s service) {
+func (p *platform) register(app string) service {
 	p.t.Helper()
-	p.want(http.StatusCreated, "POST", gateway+mp1+"/applications/"+app+"/services", posted, p.bearer(app)...).into(p.t, &s)
+	s := p.post(app, posted)
 	require.Equal(p.t, 60, s.LivenessInterval)
 	require.True(p.t, strings.HasPrefix(s.Links.Self.Liveness, "/mep/"), "the agent puts it behind scheme://host:port")
+	return s
+}
+
+func (p *platform) post(app, body string) (s service) {
+	p.t.Helper()
+	p.want(http.StatusCreated, "POST", gateway+mp1+"/applications/"+app+"/services", body, p.bearer(app)...).into(p.t, &s)
 	return s
 }
 
