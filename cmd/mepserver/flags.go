@@ -15,6 +15,7 @@ const help = `mepserver is a MEC platform's service registry (ETSI GS MEC 011, M
 heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
+  mepserver demo                  see a service of a platform die and come back
   mepserver init --host NAME      make a platform with TLS and identities
   mepserver app add ID            make a credential; there are app rotate ID,
                                   app remove ID and app list, too
@@ -76,7 +77,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore, import and example, and flags; --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore, import, demo and example, and flags; --help lists them", fs.Arg(0))
 	}
 	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
 	var err error

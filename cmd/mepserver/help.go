@@ -135,3 +135,17 @@ const exampleHelp = `mepserver example
 Prints a configuration for --config with every setting, its default and what it
 does.
 `
+
+const demoHelp = `mepserver demo [flags]
+
+Runs a platform to look at on this machine, with three services, their agents and a
+consumer. Every half minute the agent of one service dies without a word and another
+one is started: it prints the address to open in a browser, and then what happens.
+The agents really stop and start; nothing is played. It needs no file and no setting.
+
+  --listen HOST:PORT      listen here, on loopback; without it: 127.0.0.1:30100, or a
+                          free port if that is in use
+  --data-dir DIR          keep the data here; without it: in a temporary folder, which
+                          is removed at the end
+  --for DURATION          end by itself, such as 65s; without it: at Ctrl-C
+`

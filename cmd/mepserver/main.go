@@ -111,18 +111,24 @@ func (p environment) run(ctx context.Context) int {
 		fmt.Fprintln(p.errs, err)
 		return 1
 	}
-	log := plugins.NewLog(p.errs, "INFO")
+	if err := p.serve(ctx, c, "INFO", func(a net.Addr) { greet(p.out, c, a) }); err != nil {
+		fmt.Fprintln(p.errs, "mepserver:", err)
+		return 1
+	}
+	return 0
+}
+
+// serve runs a server with this configuration until ctx ends, and logs from that level on. up is
+// called when it is ready.
+func (p environment) serve(ctx context.Context, c conf.Config, level string, up func(net.Addr)) error {
+	log := plugins.NewLog(p.errs, level)
 	logSite(c, log)
 	for _, m := range conf.MisspeltServer(p.environ) {
 		log.Warn("an environment variable is close to a setting's and names none",
 			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
 	}
 	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Errors: p.errs, Fail: p.fail}
-	if err := plugins.Run(ctx, h, list(), func(a net.Addr) { greet(p.out, c, a) }); err != nil {
-		fmt.Fprintln(p.errs, "mepserver:", err)
-		return 1
-	}
-	return 0
+	return plugins.Run(ctx, h, list(), up)
 }
 
 // greet prints the one line that a user sees when the server is ready.
