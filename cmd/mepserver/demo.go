@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/demo"
@@ -11,7 +13,7 @@ import (
 
 // runDemo has the demo run, with a platform of this program.
 func runDemo(ctx context.Context, p environment, _ conf.Config, g given) error {
-	o := demo.Options{Listen: g.last("listen"), DataDir: g.last("data-dir"), Out: p.out}
+	o := demo.Options{Listen: cmp.Or(g.last("listen"), p.variable("MEP_SERVER_LISTEN")), DataDir: g.last("data-dir"), Out: p.out}
 	if text := g.last("for"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 {
@@ -27,4 +29,14 @@ func runDemo(ctx context.Context, p environment, _ conf.Config, g given) error {
 		return p.serve(ctx, c, "ERROR", at.Up)
 	}
 	return demo.Run(ctx, o)
+}
+
+// variable is the value of a variable of the environment; "": it is not set.
+func (p environment) variable(name string) string {
+	for _, line := range p.environ {
+		if value, is := strings.CutPrefix(line, name+"="); is {
+			return value
+		}
+	}
+	return ""
 }
