@@ -47,6 +47,16 @@ func (c Config) SitePorts() []int {
 	return out
 }
 
+// GatewayPorts are those that Kong may say its client came to, in X-Forwarded-Port: its own in
+// the pod, for it knows no other, and the public one.
+func (c Config) GatewayPorts() []string {
+	out := []string{"8000", "8443"}
+	if u, err := url.Parse(c.EdgeGallery.Gateway.Public); err == nil && u.Port() != "" {
+		out = append(out, u.Port())
+	}
+	return out
+}
+
 func edgeGallerySettings(e *EdgeGallery) []setting {
 	return []setting{
 		{"edgegallery.gateway.admin", "", &e.Gateway.Admin},

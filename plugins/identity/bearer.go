@@ -114,6 +114,16 @@ func (t *tokens) verifierOf(parsed *token.Token) *token.Verifier {
 	return t.verifier
 }
 
+// believes says whether tokens of an issuer may prove something.
+func (t *tokens) believes(issuer string) bool {
+	for _, v := range []*token.Verifier{t.mepauth, t.verifier} {
+		if v != nil && v.Issuer == issuer {
+			return true
+		}
+	}
+	return t.issuer != nil && issuer == plugins.IssuerName
+}
+
 // comesFrom says whether a request comes from the address that the token is bound to.
 func (b *bearer) comesFrom(r *http.Request) bool {
 	if b.proof == nil || b.proof.Address == nil {

@@ -103,18 +103,17 @@ func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
 	byGateway := found.first != nil
 	if values := r.Header["Authorization"]; values != nil && (!byGateway || d.tokens.mepauth != nil) {
 		raw, err := bearerOf(values)
-		if err != nil {
-			return err
+		var b *bearer
+		if err == nil {
+			b, err = d.bearer(r, raw, c, byGateway)
 		}
-		b, err := d.bearer(r, raw, c, byGateway)
 		switch {
-		case err != nil && d.ignores(r, raw): // it proves nothing, as if it were not there
-		case err != nil:
-			return err
-		default:
+		case err == nil:
 			if err := found.add(b.caller); err != nil {
 				return err
 			}
+		case !d.ignores(r, values):
+			return err
 		}
 	}
 	if !takesCookie(r.URL.Path) {

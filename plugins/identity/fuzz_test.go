@@ -44,19 +44,19 @@ func FuzzTheDoor(f *testing.F) {
 // answered but at the primary address or on loopback.
 func FuzzTheSite(f *testing.F) {
 	g := newSiteGate(f)
-	f.Add("app", "Bearer "+unsigned("app"), "", pod, pod, "mep-api-gw.mep")
-	f.Add("app", "Bearer "+unsigned("other"), "jwt=x", pod, pod, "")
-	f.Add("app", "x Bearer "+unsigned("app"), "jw%t", pod, otherPod, "a")
-	f.Add("app,other", "", "a=%6awt", "127.0.0.1", "127.0.0.6", "")
-	f.Add("", "Bearer a.b.c", ";", "fe80::1%net1", "fe80::1%eth0", "")
-	f.Add("app", "Bearer x", "&&=", multus, inMultus, "")
-	f.Fuzz(func(t *testing.T, header, authorization, query, local, peer, forwardedHost string) {
+	f.Add("app", "Bearer "+unsigned("app"), "", pod, pod, "mep-api-gw.mep", "8443")
+	f.Add("app", "Bearer "+unsigned("other"), "jwt=x", pod, pod, "", "")
+	f.Add("app", "x Bearer "+unsigned("app"), "jw%t", pod, otherPod, "a", "443, 8000")
+	f.Add("app,other", "", "a=%6awt", "127.0.0.1", "127.0.0.6", "", "443")
+	f.Add("", "Bearer a.b.c", ";", "fe80::1%net1", "fe80::1%eth0", "", "")
+	f.Add("app", "Bearer x", "&&=", multus, inMultus, "", "")
+	f.Fuzz(func(t *testing.T, header, authorization, query, local, peer, forwardedHost, forwardedPort string) {
 		at, err := netip.ParseAddr(local)
 		if err != nil {
 			return
 		}
 		sent := []func(*http.Request){by(at.String(), peer), asking(query)}
-		for name, value := range map[string]string{"X-AppinstanceID": header, "Authorization": authorization, "X-Forwarded-Host": forwardedHost} {
+		for name, value := range map[string]string{"X-AppinstanceID": header, "Authorization": authorization, "X-Forwarded-Host": forwardedHost, "X-Forwarded-Port": forwardedPort} {
 			if value != "" {
 				sent = append(sent, with(name, value))
 			}
@@ -73,7 +73,8 @@ func FuzzTheSite(f *testing.F) {
 			}
 		case g.Allow(inside, "", server.Mm5, "") == nil:
 			require.True(t, at.Unmap().IsLoopback() || at.Unmap() == netip.MustParseAddr(pod), local)
-			require.Empty(t, forwardedHost)
+			require.NotContains(t, []string{"8000", "8443"}, strings.TrimSpace(forwardedPort))
+			require.False(t, fromHere(endsOf(inside)) && forwardedHost+forwardedPort != "", "within the pod only the gateway passes requests on")
 		}
 	})
 }

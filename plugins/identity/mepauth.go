@@ -25,13 +25,21 @@ func mepauthVerifier(source token.Keys) *token.Verifier {
 		Claim: "sub", AddressClaim: "clientip", Keys: source}
 }
 
-// ignores says whether a token is mepauth's and its key is not known. EdgeGallery's applications
-// may present one where they need none. Within the pod only the gateway has tokens: one that comes
-// from there without the gateway's header is of a client that had the header taken away.
-func (d *door) ignores(r *http.Request, raw string) bool {
-	if d.site == nil || fromHere(endsOf(r)) || d.tokens.mepauth != nil || d.tokens.verifier != nil && d.tokens.verifier.Issuer == mepauthIssuer {
+// ignores says whether an Authorization that was not taken counts as if it were not there: it is
+// meant for somebody else. EdgeGallery's applications may present mepauth's token, whose key is not
+// known, where they need none; its portal passes on what its own proxy or the browser adds. It
+// proves nothing, so it opens nothing. A token of an issuer that is believed must be right.
+//
+// Within the pod only the gateway has tokens: one that comes from there without the gateway's
+// header is of a client that had the header taken away.
+func (d *door) ignores(r *http.Request, values []string) bool {
+	if d.site == nil || len(values) != 1 || fromHere(endsOf(r)) {
 		return false
 	}
+	raw, err := bearerOf(values)
+	if err != nil {
+		return true
+	}
 	t, err := token.Parse(raw)
-	return err == nil && t.Issuer() == mepauthIssuer
+	return err != nil || !d.tokens.believes(t.Issuer())
 }

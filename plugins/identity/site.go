@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mec-liveness/mepserver/conf"
@@ -25,10 +26,12 @@ type site struct {
 	tokens  *cache[tokenHash, plugins.Caller] // whom they name, which proves nothing
 	// shared says that identity.proxy believes the same header of others.
 	shared bool
+	ports  []string // that the gateway says its clients came to
 }
 
-func newSite(c conf.Identities, m *machine) *site {
-	return &site{machine: m, tokens: newCache[tokenHash, plugins.Caller](), shared: http.CanonicalHeaderKey(c.Proxy.Header) == gatewayHeader}
+func newSite(c conf.Config, m *machine) *site {
+	return &site{machine: m, tokens: newCache[tokenHash, plugins.Caller](), ports: c.GatewayPorts(),
+		shared: http.CanonicalHeaderKey(c.Identity.Proxy.Header) == gatewayHeader}
 }
 
 // of returns the application for which the gateway calls; nil: it does not. From anyone else the
@@ -115,7 +118,7 @@ func calledFor(app string) *plugins.Caller {
 func (s *site) allow(r *http.Request, a server.Access) error {
 	local, peer := endsOf(r)
 	switch {
-	case forwarded(r):
+	case s.byGateway(r):
 		return server.ErrAnonymous
 	case s.machine.admits(local, peer):
 		return nil
@@ -155,6 +158,30 @@ func endsOf(r *http.Request) (local, peer netip.Addr) {
 // unless one chooses others on loopback. An address with a zone is ours on one link only.
 func fromHere(local, peer netip.Addr) bool {
 	return local.IsValid() && peer.IsValid() && (local == peer || local.IsLoopback())
+}
+
+// byGateway says whether the gateway may have passed a request on that needs no proof. Within the
+// pod no other proxy does. A connection of the gateway's that left the pod, by the address of a
+// Service, comes back as if it were somebody else's; but the gateway says in X-Forwarded-Port, which
+// its clients can neither set nor take away, at which of its own ports they came. Other proxies,
+// as before EdgeGallery's portal, have others; they pass on whom their operator lets in.
+func (s *site) byGateway(r *http.Request) bool {
+	if fromHere(endsOf(r)) && forwarded(r) {
+		return true
+	}
+	for _, name := range []string{"X-Consumer-Id", "X-Consumer-Username", "X-Credential-Identifier"} { // of its plugin jwt
+		if _, there := r.Header[name]; there {
+			return true
+		}
+	}
+	for _, value := range r.Header["X-Forwarded-Port"] {
+		for port := range strings.SplitSeq(value, ",") {
+			if slices.Contains(s.ports, strings.TrimSpace(port)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forwarded says whether a proxy passed the request on. EdgeGallery's gateway writes these

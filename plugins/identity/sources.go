@@ -26,7 +26,7 @@ func newDoor(ctx context.Context, h *plugins.Host, m *plugins.Collectors) *door 
 	d.certificates, d.proxy = newCertificates(c), newProxy(c.Proxy)
 	if h.Config.EdgeGallery.Site {
 		began := time.Now()
-		d.site = newSite(c, &machine{network: kernel{}, clock: func() time.Duration { return time.Since(began) }})
+		d.site = newSite(h.Config, &machine{network: kernel{}, clock: func() time.Duration { return time.Since(began) }})
 		h.Log.Info("whoever proves nothing in EdgeGallery's site is answered at the pod's primary address and on loopback",
 			openlog.WithTags(openlog.Tags{"primary": fmt.Sprint(primaryOf(kernel{}, kernel{}.addresses()))}))
 		d.routes.site = http.NewServeMux()

@@ -4,6 +4,15 @@ const identity, tokenRules, keySources = "plugins/identity", "plugins/identity/t
 
 // identityMutants are defects in what is believed of who calls.
 var identityMutants = []mutant{
+	{name: "the gateway is nobody once its connection left the pod", file: identity + "/site.go",
+		old: `if slices.Contains(s.ports, strings.TrimSpace(port)) {`, new: `if slices.Contains(s.ports, port) && fromHere(endsOf(r)) {`,
+		pkg: identity, run: "TestWhoMayUseWhat"},
+	{name: "whatever proxy is the gateway", file: identity + "/site.go",
+		old: `if fromHere(endsOf(r)) && forwarded(r) {`, new: `if forwarded(r) {`,
+		pkg: identity, run: "TestWhoMayUseWhat"},
+	{name: "a token that is wrong is one that is not there", file: identity + "/mepauth.go",
+		old: `return err != nil || !d.tokens.believes(t.Issuer())`, new: `return err != nil || t != nil`,
+		pkg: identity, run: "TestATokenOfMepauth"},
 	{name: "a token for another service does here", file: tokenRules + "/verify.go",
 		old: `!v.NoAudience && !c.isFor(v.Audience):`, new: `!v.NoAudience && !c.isFor(v.Audience) && v.Audience == "":`,
 		pkg: tokenRules, run: "TestATokenWhoseClaims"},

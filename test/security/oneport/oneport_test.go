@@ -26,6 +26,9 @@ import (
 func TestMain(m *testing.M) { os.Exit(mep.Main(m)) }
 
 const (
+	// foreign is a token of another platform's, {"alg":"RS256"} and {"iss":"mecm"}.
+	foreign = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJtZWNtIn0.AAAA"
+
 	app   = "5abe4782-2c70-4e47-9a4e-0ee3a1a0fd1f"
 	other = "9a2f6d1c-6b7e-4f0a-8f3d-0a8e5b9c7d21"
 )
@@ -56,7 +59,7 @@ const (
 	owner    kind = iota // the gateway calls for the application
 	stranger             // the gateway calls for another
 	forged               // the gateway cannot have sent it like this
-	unproved             // presents a token whose key is not known, where only the gateway has any
+	unproved             // presents a credential that is not known, where only the gateway has any
 	trusted              // proves nothing, at the primary address or on loopback
 	outside              // proves nothing, elsewhere
 	passed               // proves nothing, and the gateway passed it on
@@ -111,6 +114,16 @@ func TestWhoMayCallWhatByOnePort(t *testing.T) {
 		{"the applications' network, at the primary address, with the gateway's header", w.applications, primary, []string{"x-appinstanceid", app}, outside},
 		{"the applications' network, at the primary address by IPv6", w.applications, primary6, nil, outside},
 	}
+	proxy := []string{"X-Forwarded-Host", "portal.example", "X-Forwarded-Port", "443", "X-Forwarded-Proto", "https", "X-Forwarded-For", "192.0.2.9", "Forwarded", "host=portal.example"}
+	callers = append(callers,
+		caller{"another pod behind a proxy of its own", w.others, primary, proxy, trusted},
+		caller{"another pod behind a proxy, by IPv6", w.others, primary6, proxy, trusted},
+		caller{"another pod with tokens of MECM's", w.others, primary, []string{"access_token", unsigned(app), "Authorization", "Bearer " + foreign}, trusted},
+		caller{"another pod with a browser's password", w.others, primary, []string{"Authorization", "Basic cG9ydGFsOnBvcnRhbA"}, trusted},
+		caller{"somebody in the pod behind a proxy", w.pod, primary, proxy, passed},
+		caller{"somebody in the pod with a browser's password", w.pod, primary, []string{"Authorization", "Basic cG9ydGFsOnBvcnRhbA"}, unproved},
+		caller{"the applications' network behind a proxy", w.applications, multus, proxy, outside},
+		caller{"the applications' network at the primary address, with tokens of MECM's", w.applications, primary, []string{"Authorization", "Bearer " + foreign}, outside})
 	cells := 0
 	for i, c := range callers {
 		client := w.client(c.from, c.to, i%2 == 0)
