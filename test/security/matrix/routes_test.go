@@ -1,11 +1,15 @@
 package matrix
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/printed"
 )
 
@@ -13,11 +17,35 @@ import (
 func TestTheRoutesAreDocumented(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	once := slices.DeleteFunc(slices.Clone(w.routes), func(r route) bool { return strings.Contains(r.Pattern, " /mep/") }) // the same once more
+	printed.Compare(t, *update, "../../../docs/routes.md", "table of routes", "./test/security/matrix", tableOf(once))
+}
+
+// TestTheRoutesOfEdgeGalleryAreDocumented prints what a server has under compat: edgegallery and
+// not otherwise.
+func TestTheRoutesOfEdgeGalleryAreDocumented(t *testing.T) {
+	t.Parallel()
+	read := func(s *mep.Secured) (out []route) {
+		var table struct{ Routes []route }
+		require.NoError(t, json.Unmarshal(s.Admin("GET", "/routes", "").Body, &table))
+		return table.Routes
+	}
+	usual := map[string]bool{}
+	for _, r := range read(mep.Secure(t)) {
+		usual[r.Pattern] = true
+	}
+	more := slices.DeleteFunc(read(mep.Secure(t, "MEP_COMPAT=edgegallery")), func(r route) bool { return usual[r.Pattern] })
+	require.NotEmpty(t, more)
+	printed.Compare(t, *update, "../../../docs/routes.md", "table of EdgeGallery's routes", "./test/security/matrix", tableOf(more))
+}
+
+// tableOf is a row for each path that is served with a method.
+func tableOf(routes []route) string {
 	type row struct{ path, methods, access, roles string }
 	var rows []row
-	for _, r := range w.routes {
+	for _, r := range routes {
 		method, path, ok := strings.Cut(r.Pattern, " ")
-		if !ok || strings.HasPrefix(path, "/mep/") { // other methods, and the same once more
+		if !ok { // other methods
 			continue
 		}
 		next := row{path, method, r.Access, strings.Join(r.Roles, ", ")}
@@ -36,5 +64,5 @@ func TestTheRoutesAreDocumented(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", r.path, r.methods, r.access, r.roles)
 	}
-	printed.Compare(t, *update, "../../../docs/routes.md", "table of routes", "./test/security/matrix", out.String())
+	return out.String()
 }
