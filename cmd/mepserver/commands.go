@@ -26,7 +26,7 @@ func commands() []command {
 		{name: "check", files: true, run: check, help: checkHelp},
 		{name: "backup", args: []string{"FILE"}, flags: []option{{name: "force", toggle: true}}, run: backup, help: backupHelp},
 		{name: "restore", args: []string{"FILE"}, run: restore, help: restoreHelp},
-		{name: "import", flags: []option{{name: "edgegallery"}, {name: "dry-run", toggle: true}}, run: importStore, help: importHelp},
+		{name: "import", flags: []option{{name: "edgegallery"}, {name: "dry-run", toggle: true}, {name: "discard", toggle: true}}, run: importStore, help: importHelp},
 		{name: "demo", alone: true, flags: []option{{name: "listen"}, {name: "data-dir"}, {name: "for"}}, run: runDemo, help: demoHelp},
 		{name: "example", help: exampleHelp, run: func(_ context.Context, p environment, _ conf.Config, _ given) error {
 			_, err := p.out.Write(conf.ServerExample())

@@ -36,15 +36,17 @@ func TestCommandsTakeTheirArgumentsAndFlagsInAnyOrder(t *testing.T) {
 func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 	dir := t.TempDir()
 	for line, want := range map[string]string{
-		"check extra":                  `mepserver: mepserver check takes no arguments but flags, not ["extra"]; --help says more`,
-		"restore":                      `mepserver: mepserver restore takes FILE, not []; --help says more`,
-		"backup a b":                   `mepserver: mepserver backup takes FILE, not ["a" "b"]`,
-		"check --force":                "mepserver: flag provided but not defined: -force; mepserver check --help says how it is called",
-		"check --data-dir D":           "mepserver: there is no store in D",
-		"backup D/b --data-dir D":      "mepserver: there is no store in D",
-		"import":                       "mepserver: mepserver import needs --edgegallery",
-		"import --edgegallery D":       "mepserver: there is no store of EdgeGallery's in D: it has no directory member",
-		"restore D/b --data-dir D/new": "mepserver: stat D/b: no such file or directory",
+		"check extra":                      `mepserver: mepserver check takes no arguments but flags, not ["extra"]; --help says more`,
+		"restore":                          `mepserver: mepserver restore takes FILE, not []; --help says more`,
+		"backup a b":                       `mepserver: mepserver backup takes FILE, not ["a" "b"]`,
+		"check --force":                    "mepserver: flag provided but not defined: -force; mepserver check --help says how it is called",
+		"check --data-dir D":               "mepserver: there is no store in D",
+		"backup D/b --data-dir D":          "mepserver: there is no store in D",
+		"import":                           "mepserver: mepserver import needs --edgegallery",
+		"import --edgegallery D --discard": "mepserver: mepserver import needs --edgegallery DIR|URL, or --discard",
+		"import --discard --data-dir D/n":  "mepserver: there is no store in D/n",
+		"import --edgegallery D":           "mepserver: there is no store of EdgeGallery's in D: it has no directory member",
+		"restore D/b --data-dir D/new":     "mepserver: stat D/b: no such file or directory",
 	} {
 		var out, errs bytes.Buffer
 		line, want = strings.ReplaceAll(line, "D", dir), strings.ReplaceAll(want, "D", dir)

@@ -119,6 +119,7 @@ All that were alive then get a full window in which to send a heartbeat.
 `
 
 const importHelp = `mepserver import --edgegallery DIR|URL [--dry-run] [--data-dir DIR | --config FILE]
+mepserver import --discard [--data-dir DIR | --config FILE]
 
 Fills a new store of what EdgeGallery's mepserver has kept: services with their ids,
 owners and states, subscriptions, the rules that its manager asked for, and the names
@@ -127,7 +128,12 @@ reason. DIR, which holds a directory member, is copied and stays as it is; so do
 the etcd at URL. No server may use the store. An import that was cut off is done
 again by the next one.
 
-  --dry-run               print the report, and write no store
+  --dry-run               print the report, and write no store. A copy of DIR is made
+                          in TMPDIR, or, if that takes none, where the store is or
+                          would be, and removed
+  --discard               erase what an import has left that was cut off and cannot
+                          be done again, for its source is lost; an embedded store
+                          does so by itself when it starts
 `
 
 const exampleHelp = `mepserver example

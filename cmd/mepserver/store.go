@@ -59,8 +59,11 @@ func restore(ctx context.Context, p environment, c conf.Config, g given) error {
 }
 
 func importStore(ctx context.Context, p environment, c conf.Config, g given) error {
-	if !g.has("edgegallery") {
-		return errors.New("mepserver import needs --edgegallery DIR|URL; --help says more")
+	switch from, discard := g.has("edgegallery"), g.on("discard"); {
+	case from == discard:
+		return errors.New("mepserver import needs --edgegallery DIR|URL, or --discard; --help says more")
+	case discard:
+		return servicecenter.DiscardImport(ctx, c, plugins.NewLog(p.errs, "WARN"), p.out, p.fail)
 	}
 	return servicecenter.Import(ctx, c, g.last("edgegallery"), g.on("dry-run"), plugins.NewLog(p.errs, "WARN"), p.out, p.fail)
 }

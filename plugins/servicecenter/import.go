@@ -41,7 +41,7 @@ func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.
 	case err != nil:
 		return fmt.Errorf("cannot see whether the store was imported: %w", err)
 	case half && !used && o.Cluster != nil: // it may be under way, and other replicas start as well
-		return errors.New("an import into the cluster is not at its end; when no mepserver import runs any more, carry it out again before servers start")
+		return errors.New("an import into the cluster is not at its end; when no mepserver import runs any more, carry it out again before servers start, or erase what it has left with mepserver import --discard")
 	case half && !used && (from == "" || errors.Is(source(from, h.Config, o).Check(), edgegallery.ErrNothing)):
 		if err := s.DropImport(ctx); err != nil {
 			return fmt.Errorf("cannot erase what an import has left that was cut off: %w", err)
@@ -166,7 +166,11 @@ func saveReport(dataDir string, r *edgegallery.Report) error {
 func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log openlog.Logger, out io.Writer, fail func(why string)) error {
 	o := etcd.Options{Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log), Fail: fail}
 	if rehearse {
-		all, err := source(from, c, o).Read(ctx)
+		src := source(from, c, o)
+		if c.Store.Kind == conf.Embedded { // a container may have no other place that it can write to
+			src.Else = []string{c.Store.DataDir, filepath.Dir(c.Store.DataDir)}
+		}
+		all, err := src.Read(ctx)
 		if err != nil {
 			return err
 		}
@@ -184,36 +188,90 @@ func Import(ctx context.Context, c conf.Config, from string, rehearse bool, log 
 }
 
 func importInto(ctx context.Context, c conf.Config, from string, o etcd.Options) (r *edgegallery.Report, dir string, err error) {
+	o, err = storeOptions(c, o)
+	src := source(from, c, o)
+	if err = errors.Join(err, src.Check()); err != nil {
+		return nil, "", err
+	}
+	err = withStore(ctx, o, func(s *store.Store) error {
+		done, used, err := s.Imported(ctx)
+		switch {
+		case err != nil:
+			return err
+		case used:
+			return errors.New("the store holds services or other things already, and is left as it is; choose another --data-dir, or move it away")
+		}
+		if err := unused(ctx, s); err != nil {
+			return err
+		}
+		r, err = fill(ctx, s, src, done != nil)
+		return err
+	})
+	return r, o.DataDir, err
+}
+
+// DiscardImport erases what an import has left that was cut off, so that the store is new. It is the
+// way out where the source is lost: a cluster has nobody who could tell that no import runs any more.
+func DiscardImport(ctx context.Context, c conf.Config, log openlog.Logger, out io.Writer, fail func(why string)) error {
+	o, err := storeOptions(c, etcd.Options{Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log), Fail: fail})
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.DataDir, "member")); o.DataDir != "" && err != nil {
+		return fmt.Errorf("there is no store in %s", o.DataDir)
+	}
+	return withStore(ctx, o, func(s *store.Store) error {
+		done, used, err := s.Imported(ctx)
+		switch {
+		case err != nil:
+			return err
+		case done == nil || done.Ended != 0:
+			return errors.New("no import was cut off there; nothing is changed")
+		case used:
+			return errors.New("something was registered since the import was cut off, and the store is left as it is")
+		}
+		if err := unused(ctx, s); err != nil {
+			return err
+		}
+		if err := s.DropImport(ctx); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "erased what an import of %s from %s has left\n", time.Unix(0, done.Begun).UTC().Format(time.RFC3339), sourceName(done.From))
+		return err
+	})
+}
+
+// unused says that no server uses the store.
+func unused(ctx context.Context, s *store.Store) error {
+	if alone, err := s.Alone(ctx); err != nil || !alone {
+		return errors.Join(err, errors.New("servers use the store; stop them first"))
+	}
+	return nil
+}
+
+// storeOptions say where the store of a configuration is.
+func storeOptions(c conf.Config, o etcd.Options) (etcd.Options, error) {
+	var err error
 	if c.Store.Kind == conf.Etcd {
 		o.Cluster, err = etcd.NewRemote(c.Store)
 	} else {
 		o.DataDir, err = filepath.Abs(c.Store.DataDir)
 		o.Quota = int64(c.Store.QuotaBytes)
 	}
-	src := source(from, c, o)
-	if err = errors.Join(err, src.Check()); err != nil {
-		return nil, "", err
-	}
+	return o, err
+}
+
+// withStore does something with a store that nothing else opens.
+func withStore(ctx context.Context, o etcd.Options, do func(*store.Store) error) error {
 	db, err := etcd.Open(ctx, o)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	defer db.Close()
 	s := store.New(store.Options{Client: db, Log: o.Log})
 	defer s.Close()
 	if err := s.CheckSchema(ctx); err != nil {
-		return nil, "", err
+		return err
 	}
-	done, used, err := s.Imported(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if used {
-		return nil, "", errors.New("the store holds services or other things already, and is left as it is; choose another --data-dir, or move it away")
-	}
-	if alone, err := s.Alone(ctx); err != nil || !alone {
-		return nil, "", errors.Join(err, errors.New("servers use the store; stop them first"))
-	}
-	r, err = fill(ctx, s, src, done != nil)
-	return r, o.DataDir, err
+	return do(s)
 }

@@ -230,6 +230,62 @@ func TestHalfAnImportIsErasedBeforeAnybodyIsServed(t *testing.T) {
 	require.ErrorContains(t, err, "the store holds services or other things already")
 }
 
+// Where the source is lost for good, what was cut off can be erased, and nothing else.
+func TestHalfAnImportCanBeDiscardedByCommand(t *testing.T) {
+	t.Parallel()
+	from, c := platform(t, 8), importConfig(t)
+	discard := func() (string, error) {
+		var out strings.Builder
+		err := DiscardImport(t.Context(), c, etcdtest.Discard, &out, func(why string) { t.Error(why) })
+		return out.String(), err
+	}
+	_, err := discard()
+	require.ErrorContains(t, err, "there is no store in")
+	s, _, closed := opened(t, c)
+	cutOff(t, s, from, c)
+	closed()
+	said, err := discard()
+	require.NoError(t, err)
+	require.Contains(t, said, "erased what an import of 1970-01-01T00:00:00Z from ")
+	_, err = discard()
+	require.ErrorContains(t, err, "no import was cut off there")
+	_, err = imported(t, c, from, false)
+	require.NoError(t, err, "the store is new")
+	_, err = discard()
+	require.ErrorContains(t, err, "no import was cut off there", "this one came to its end")
+
+	c = importConfig(t)
+	s, _, closed = opened(t, c)
+	cutOff(t, s, from, c)
+	mine, _ := storetest.Register(t, s, "app-of-its-own")
+	closed()
+	_, err = discard()
+	require.ErrorContains(t, err, "something was registered since")
+	s, _, _ = opened(t, c)
+	got, err := s.Read(t.Context(), mine.ID)
+	require.NoError(t, err)
+	require.True(t, got.Exists())
+}
+
+// A container may have no place for temporary files but the volume of the store.
+func TestARehearsalNeedsNoTemporaryDirectoryOfItsOwn(t *testing.T) {
+	from, c := platform(t, 3), importConfig(t)
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	at := c.Store.DataDir
+	for _, dir := range []string{at, filepath.Join(at, "new")} { // there, and not made yet
+		c.Store.DataDir = dir
+		said, err := imported(t, c, from, true)
+		require.NoError(t, err)
+		require.Contains(t, said, "services         3")
+		left, err := os.ReadDir(at)
+		require.NoError(t, err)
+		require.Empty(t, left, "the copy is removed")
+	}
+	c.Store.DataDir = filepath.Join(at, "no", "where")
+	_, err := imported(t, c, from, true)
+	require.ErrorContains(t, err, "TMPDIR names another place for it")
+}
+
 // A rehearsal makes its copy where others make theirs.
 func TestAnImportIntoAClusterLeavesTheCopiesOfOthers(t *testing.T) {
 	from, c := platform(t, 1), importConfig(t)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,7 @@ func TestThePodGoesOnWithTheVolumeOfEdgeGallery(t *testing.T) {
 		require.NoError(t, err)
 		return os.Chown(path, eguser, eguser)
 	}))
+	p.rehearse()
 	p.start()
 	log := p.server.Stderr.Settled()
 	require.Contains(t, log, "/usr/mep/data")
@@ -49,4 +51,21 @@ func TestThePodGoesOnWithTheVolumeOfEdgeGallery(t *testing.T) {
 	p.restart()
 	require.Contains(t, p.server.Stderr.Settled(), "services were imported before")
 	p.want(http.StatusNoContent, "PUT", beat, `{"state":"ACTIVE"}`, p.bearer(camera)...)
+}
+
+// rehearse has the import rehearsed in the container, which has no /tmp and, for once, no /dev/null:
+// it prints the report alone, and leaves nothing behind.
+func (p *pod) rehearse() {
+	t := p.t
+	t.Helper()
+	require.NoError(t, os.Rename(p.path("dev/null"), p.path("dev/elsewhere")))
+	code, r := p.command("import", "--edgegallery", "/usr/mep/data", "--dry-run").Run(t, time.Minute)
+	require.NoError(t, os.Rename(p.path("dev/elsewhere"), p.path("dev/null")))
+	require.Zero(t, code, "%s", r.Both)
+	said := r.Both.Settled()
+	require.True(t, strings.HasPrefix(said, "would import from /usr/mep/data\n"), said)
+	require.Less(t, strings.Count(said, "\n"), 15, said)
+	entries, err := os.ReadDir(p.path("usr/mep/data"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "EdgeGallery's member")
 }

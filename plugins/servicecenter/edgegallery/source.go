@@ -15,8 +15,10 @@ import (
 // Source is where an EdgeGallery's mepserver has kept what is to be imported.
 type Source struct {
 	From string // its data directory, or the URL of its etcd
-	// Temp is a directory in which a copy of the data directory is made and removed again.
+	// Temp is a directory in which a copy of the data directory is made and removed again; Else are
+	// others, which are tried in turn where nothing can be made in it.
 	Temp    string
+	Else    []string
 	Options etcd.Options // what etcd logs, and how it fails, while it reads the copy
 	Now     time.Time
 	Window  time.Duration // how long a service may be silent here whose interval is Interval
@@ -95,9 +97,9 @@ func (s *Source) readDirectory(ctx context.Context, r *Reader) (running bool, er
 	if err != nil {
 		return false, err
 	}
-	temp, err := os.MkdirTemp(s.Temp, tempPrefix+"*")
+	temp, err := s.temporary()
 	if err != nil {
-		return false, fmt.Errorf("cannot make a directory for the copy of %s: %w", from, err)
+		return false, fmt.Errorf("cannot make a directory for the copy of %s, which needs as much room as that: %w; TMPDIR names another place for it", from, err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // the next import removes it if this fails
 	at := filepath.Join(temp, "etcd")
@@ -108,6 +110,21 @@ func (s *Source) readDirectory(ctx context.Context, r *Reader) (running bool, er
 		return running, fmt.Errorf("cannot read the copy of EdgeGallery's store in %s: %w", from, err)
 	}
 	return running, nil
+}
+
+// temporary makes a directory. The error is that of the first place.
+func (s *Source) temporary() (string, error) {
+	dir, err := os.MkdirTemp(s.Temp, tempPrefix+"*")
+	for _, other := range s.Else {
+		if err == nil {
+			break
+		}
+		var no error
+		if dir, no = os.MkdirTemp(other, tempPrefix+"*"); no == nil {
+			err = nil
+		}
+	}
+	return dir, err
 }
 
 const tempPrefix = ".edgegallery-import-"

@@ -18,8 +18,13 @@ var stdout, stderr = os.Stdout, os.Stderr
 // would race with whoever set openlog's logger then.
 func init() { //nolint:gochecknoinits // see above
 	openlog.SetLogger(relay{})
-	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
-		os.Stdout, os.Stderr = null, null
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil { // a file system may have none: to a closed file nothing is written either
+		_, nowhere, err = os.Pipe()
+		_ = nowhere.Close()
+	}
+	if err == nil {
+		os.Stdout, os.Stderr = nowhere, nowhere
 	}
 }
 
