@@ -39,7 +39,7 @@ type progress struct {
 
 // create configures an application that is not configured.
 func (c *configuration) create(w http.ResponseWriter, r *http.Request) error {
-	asked, err := readConfiguration(w, r)
+	requested, err := readConfiguration(w, r)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (c *configuration) create(w http.ResponseWriter, r *http.Request) error {
 	case <-r.Context().Done():
 		return heartbeat.ErrUnavailable
 	}
-	return c.begin(w, r, &asked, func(now *plugins.Deployment) error {
+	return c.begin(w, r, &requested, func(now *plugins.Deployment) error {
 		switch {
 		case now.Configured != nil:
 			return &mp1.Invalid{Attribute: "appInstanceId", Rule: "is configured already; change that with PUT, or DELETE it first"}
-		case c.nameTaken(app, asked.AppName):
+		case c.nameTaken(app, requested.AppName):
 			return &mp1.Invalid{Attribute: "appName", Rule: "is that of another application instance; choose another"}
 		}
 		return nil
@@ -63,15 +63,15 @@ func (c *configuration) create(w http.ResponseWriter, r *http.Request) error {
 
 // update replaces the configuration of an application.
 func (c *configuration) update(w http.ResponseWriter, r *http.Request) error {
-	asked, err := readConfiguration(w, r)
+	requested, err := readConfiguration(w, r)
 	if err != nil {
 		return err
 	}
-	return c.begin(w, r, &asked, func(now *plugins.Deployment) error {
+	return c.begin(w, r, &requested, func(now *plugins.Deployment) error {
 		switch {
 		case now.Configured == nil:
 			return server.ErrNotConfigured
-		case now.Configured.AppName != asked.AppName:
+		case now.Configured.AppName != requested.AppName:
 			return &mp1.Invalid{Attribute: "appName", Rule: "must be the one with which the application instance was configured first"}
 		}
 		return nil
@@ -96,9 +96,9 @@ func readConfiguration(w http.ResponseWriter, r *http.Request) (mp1.AppDConfigur
 	return mp1.DecodeAppDConfiguration(body)
 }
 
-// begin stores a task and answers with it. asked is the configuration that it leads to; nil: to
+// begin stores a task and answers with it. requested is the configuration that it leads to; nil: to
 // none. may refuses it by what is there.
-func (c *configuration) begin(w http.ResponseWriter, r *http.Request, asked *mp1.AppDConfiguration, may func(*plugins.Deployment) error) error {
+func (c *configuration) begin(w http.ResponseWriter, r *http.Request, requested *mp1.AppDConfiguration, may func(*plugins.Deployment) error) error {
 	ctx, app := r.Context(), r.PathValue("appInstanceId")
 	switch admitted, err := c.admitted(ctx, app); {
 	case err != nil:
@@ -108,8 +108,8 @@ func (c *configuration) begin(w http.ResponseWriter, r *http.Request, asked *mp1
 	}
 	_, wall := c.clock()
 	t := plugins.DeploymentTask{ID: plugins.NewUUID(), Result: plugins.TaskProcessing, Begun: wall}
-	if asked != nil {
-		t.Config, t.Wanted = &plugins.DeploymentConfig{AppName: asked.AppName, SupportMp1: asked.AppSupportMp1}, &asked.Rules
+	if requested != nil {
+		t.Config, t.Wanted = &plugins.DeploymentConfig{AppName: requested.AppName, SupportMp1: requested.AppSupportMp1}, &requested.Rules
 	}
 	err := c.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
 		if err := may(&now); err != nil {
@@ -118,7 +118,7 @@ func (c *configuration) begin(w http.ResponseWriter, r *http.Request, asked *mp1
 		if runningTask(&now) != nil {
 			return now, server.ErrConfiguring
 		}
-		if err := c.check(ctx, app, asked); err != nil {
+		if err := c.check(ctx, app, requested); err != nil {
 			return now, err
 		}
 		was, err := c.definer.Defined(ctx, app)
@@ -138,11 +138,11 @@ func (c *configuration) begin(w http.ResponseWriter, r *http.Request, asked *mp1
 
 // check refuses rules that would be refused when they are defined. EdgeGallery's own answers 400
 // to a name of another application.
-func (c *configuration) check(ctx context.Context, app string, asked *mp1.AppDConfiguration) error {
-	if asked == nil {
+func (c *configuration) check(ctx context.Context, app string, requested *mp1.AppDConfiguration) error {
+	if requested == nil {
 		return nil
 	}
-	err := c.definer.Check(ctx, app, asked.Rules)
+	err := c.definer.Check(ctx, app, requested.Rules)
 	if errors.Is(err, server.ErrDomainNameTaken) {
 		return &mp1.Invalid{Attribute: "appDNSRule", Rule: "has a domain name of another application instance; choose another name"}
 	}

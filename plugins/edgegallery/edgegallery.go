@@ -1,7 +1,7 @@
 // Package edgegallery is what EdgeGallery's platform expects beside Mp1 where this server stands
 // in place of its mepserver: the routes that its other components call, and the rooms in which its
 // gateway and its mepauth are asked. It must not know how services, rules and applications are
-// kept, nor the store: it goes through what the other plugins left in the Host.
+// stored, nor the store: it goes through what the other plugins left in the Host.
 package edgegallery
 
 import (
@@ -24,34 +24,35 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	}
 	clock := plugins.NewClock()
 	ready := func() bool { return h.Ready() } // which plugins after this one may replace
-	auth, err := newMepauth(h, clock)
+	left := newCertificatesLeft()
+	auth, err := newMepauth(h, left, clock)
 	if err != nil {
 		return nil, err
 	}
-	gateway, err := newGateway(h, clock)
+	gateway, err := newGateway(h, left, clock)
 	if err != nil {
 		return nil, err
 	}
-	kept := newDeployments(h.Base, clock)
+	stored := newDeployments(h.Base, clock)
 	p := &platform{
 		ready:         ready,
 		services:      h.Services,
 		subscriptions: h.EachSubscription,
 		calls:         newCalls(func() int64 { _, wall := clock(); return wall }),
-		configuration: &configuration{deployments: kept, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted, creating: make(chan struct{}, 1)},
-		leaving: &leaving{deployments: kept, services: h.Services, registrations: h.Registrations, terminations: h.TerminationSubscriptions, log: h.Log,
+		configuration: &configuration{deployments: stored, definer: h.RuleDefiner, rules: h.Rules, admitted: h.Admitted, creating: make(chan struct{}, 1)},
+		terminator: &terminator{deployments: stored, services: h.Services, registrations: h.Registrations, terminations: h.TerminationSubscriptions, log: h.Log,
 			unsaved: map[string]bool{}, waits: map[string]wait{}, dropped: newDropped()},
 	}
 	if auth != nil {
-		p.leaving.credentials, h.Required = auth.Forget, auth.Required
+		p.terminator.credentials, h.Required = auth.Forget, auth.Required
 	}
-	h.Configuring = kept.configuring
-	work := &worker{configuration: p.configuration, rank: h.Base.Rank, ready: ready, log: h.Log, leave: p.leaving, busy: map[string]bool{}}
+	h.Configuring = stored.configuring
+	work := &worker{configuration: p.configuration, rank: h.Base.Rank, ready: ready, log: h.Log, terminator: p.terminator, busy: map[string]bool{}}
 	lists := h.Ready
-	h.Ready = func() bool { return kept.loaded.Load() && lists() }
-	h.AddOwned(owned{kept})
+	h.Ready = func() bool { return stored.loaded.Load() && lists() }
+	h.AddOwned(owned{stored})
 	h.Go(func(ctx context.Context) {
-		h.Base.FollowDeployments(ctx, kept.load, kept.see, func(reason string, err error) {
+		h.Base.FollowDeployments(ctx, stored.load, stored.see, func(reason string, err error) {
 			if ctx.Err() == nil {
 				h.Log.Warn("the configurations of applications are listed again", openlog.WithTags(openlog.Tags{"lost": reason, "reason": err.Error()}))
 			}
@@ -61,7 +62,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	p.serve(h.Base)
 	var m plugins.Collectors
 	m.Add(p.calls.dropped)
-	m.Add(p.leaving.dropped)
+	m.Add(p.terminator.dropped)
+	m.Add(left)
 	return func(ctx context.Context) error {
 		if gateway != nil {
 			_ = gateway.Unregister(ctx)
@@ -77,5 +79,5 @@ type platform struct {
 	subscriptions func(see func(*server.Subscription))
 	calls         *calls
 	configuration *configuration
-	leaving       *leaving
+	terminator    *terminator
 }

@@ -21,8 +21,10 @@ type fakeStore struct {
 	at   heartbeat.Revision
 	kept map[string]plugins.Deployment
 	down bool
+	full bool
 	// refused is an application that is not saved; saving, unless nil, is called before one is.
 	refused string
+	asked   int // to save
 	saving  func()
 }
 
@@ -44,11 +46,14 @@ func (s *fakeStore) SaveDeployment(_ context.Context, d plugins.Deployment) (hea
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	switch {
 	case s.down:
 		return 0, heartbeat.ErrUnavailable
-	case d.App == s.refused:
+	case s.full:
 		return 0, heartbeat.ErrFull
+	case d.App == s.refused:
+		return 0, heartbeat.ErrNoAdditions
 	case s.kept[d.App].At != d.At:
 		return 0, heartbeat.ErrConflict
 	}
@@ -215,6 +220,8 @@ func (l silentLog) Warn(text string, _ ...openlog.Option) {
 	*l.warnings = append(*l.warnings, text)
 }
 
+func (l silentLog) Error(text string, _ ...openlog.Option) { l.Warn(text) }
+
 func (l silentLog) said() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -242,8 +249,8 @@ func newSite() *site {
 	s.platform, s.services = p, r
 	s.kept = newDeployments(s.store, plugins.NewClock())
 	p.configuration = &configuration{deployments: s.kept, definer: s.rules, rules: s.rules, admitted: func(context.Context, string) (bool, error) { return !s.gone.Load(), nil }, creating: make(chan struct{}, 1)}
-	p.leaving = &leaving{deployments: s.kept, services: r, registrations: s.life, log: s.log, unsaved: map[string]bool{}, waits: map[string]wait{}, dropped: newDropped()}
-	s.work = &worker{configuration: p.configuration, rank: func() int { return int(s.rank.Load()) }, ready: p.ready, log: s.log, leave: p.leaving, busy: map[string]bool{}}
+	p.terminator = &terminator{deployments: s.kept, services: r, registrations: s.life, log: s.log, unsaved: map[string]bool{}, waits: map[string]wait{}, dropped: newDropped()}
+	s.work = &worker{configuration: p.configuration, rank: func() int { return int(s.rank.Load()) }, ready: p.ready, log: s.log, terminator: p.terminator, busy: map[string]bool{}}
 	s.router = serving(p)
 	return s
 }

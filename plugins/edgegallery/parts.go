@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-chassis/openlog"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -18,11 +19,11 @@ import (
 )
 
 // newMepauth makes the client for mepauth; nil: there is none.
-func newMepauth(h *plugins.Host, clock func() (plugins.Instant, int64)) (*mepauth.Client, error) {
+func newMepauth(h *plugins.Host, left *prometheus.GaugeVec, clock func() (plugins.Instant, int64)) (*mepauth.Client, error) {
 	if h.Config.EdgeGallery.Mepauth == "" {
 		return nil, nil
 	}
-	web, err := partClient(h, "mepauth", mepauth.Timeout)
+	web, err := partClient(h, newPartCertificate(h, left, "mepauth", "applications discover nothing"), mepauth.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -31,12 +32,12 @@ func newMepauth(h *plugins.Host, clock func() (plugins.Instant, int64)) (*mepaut
 
 // newGateway has services published at the gateway; nil: there is none. Nobody is answered before
 // the stored names are loaded: consumers would be shown others.
-func newGateway(h *plugins.Host, clock func() (plugins.Instant, int64)) (*kong.Gateway, error) {
+func newGateway(h *plugins.Host, left *prometheus.GaugeVec, clock func() (plugins.Instant, int64)) (*kong.Gateway, error) {
 	c := h.Config.EdgeGallery
 	if c.Gateway.Admin == "" {
 		return nil, nil
 	}
-	web, err := partClient(h, "the gateway", kong.Timeout)
+	web, err := partClient(h, newPartCertificate(h, left, "gateway", "no service is published or changed at the gateway"), kong.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +67,10 @@ func newGateway(h *plugins.Host, clock func() (plugins.Instant, int64)) (*kong.G
 }
 
 // partClient makes the client for one part of the platform.
-func partClient(h *plugins.Host, part string, timeout time.Duration) (*http.Client, error) {
+func partClient(h *plugins.Host, shown *partCertificate, timeout time.Duration) (*http.Client, error) {
 	c := h.Config.EdgeGallery
-	web, err := pin.Client(pin.Options{CAFile: c.CAFile, CommonName: c.CommonName, Timeout: timeout, Changed: func(err error) {
-		tags := openlog.Tags{"for": part}
+	web, err := pin.Client(pin.Options{CAFile: c.CAFile, CommonName: c.CommonName, Timeout: timeout, Ends: shown.seen, Changed: func(err error) {
+		tags := openlog.Tags{"for": shown.part}
 		if err != nil {
 			tags["reason"] = err.Error()
 			h.Log.Warn("edgegallery.caFile changed and cannot be used; what it held before is used on", openlog.WithTags(tags))

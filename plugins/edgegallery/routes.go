@@ -50,7 +50,7 @@ func (p *platform) resources() []resource {
 		}},
 		{lifecycles + "/tasks/{taskId}/appd_configuration", server.Mm5, []method{{http.MethodGet, "edgegallery.GetTask", p.configuration.showTask}}},
 		{"/mep" + mp1.AppSupportBase + "/applications/{appInstanceId}/AppInstanceTermination", server.Mm5OrOwner, []method{
-			{http.MethodDelete, "edgegallery.TerminateApplication", p.leaving.terminate},
+			{http.MethodDelete, "edgegallery.TerminateApplication", p.terminator.terminate},
 		}},
 		{"/healthcheck", server.Open, []method{{http.MethodGet, "edgegallery.Healthcheck", healthy}}},
 		// Tokens are made by mepauth, to which the gateway sends this path. Who comes here has

@@ -25,12 +25,14 @@ const (
 	// maxUnsaved is of how many terminations this process remembers that the store did not take
 	// them.
 	maxUnsaved = 10000
-	leastWait  = time.Second
-	mostWait   = 5 * time.Minute
+	// mostSaved is how many of them are stored at one tick: other work waits for that.
+	mostSaved = 256
+	leastWait = time.Second
+	mostWait  = 5 * time.Minute
 )
 
-// leaving terminates applications for MECM, and has their credentials removed at mepauth.
-type leaving struct {
+// terminator terminates applications for MECM, and has their credentials removed at mepauth.
+type terminator struct {
 	*deployments
 	services      server.Registry
 	registrations server.Registrations
@@ -41,11 +43,11 @@ type leaving struct {
 	credentials func(ctx context.Context, app string) error
 	log         openlog.Logger
 
-	mu      sync.Mutex
-	unsaved map[string]bool
-	waits   map[string]wait // of credentials
-	dropped prometheus.Counter
-	failing bool // mepauth, as the log has said
+	mu           sync.Mutex
+	unsaved      map[string]bool
+	waits        map[string]wait // of credentials
+	dropped      prometheus.Counter
+	mepauthFails bool // as the log has said
 }
 
 type wait struct {
@@ -55,19 +57,19 @@ type wait struct {
 
 // terminate answers 200 in any case: to MECM anything else means that the application cannot be
 // deleted. What cannot be done at once is done later, and remembered until then.
-func (l *leaving) terminate(w http.ResponseWriter, r *http.Request) error {
+func (t *terminator) terminate(w http.ResponseWriter, r *http.Request) error {
 	app := r.PathValue("appInstanceId")
 	// Whoever asked may go away; the time is bounded all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answerTime)
 	defer cancel()
-	failed := l.begin(ctx, app)
-	if failed != nil || l.credentials != nil {
-		err := l.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
-			now.Leaving, now.Forget = now.Leaving || failed != nil, l.credentials != nil
+	failed := t.begin(ctx, app)
+	if failed != nil || t.credentials != nil {
+		err := t.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
+			now.Leaving, now.Forget = now.Leaving || failed != nil, t.credentials != nil
 			return now, nil
 		})
 		if err != nil {
-			l.remember(app, errors.Join(failed, err))
+			t.remember(app, errors.Join(failed, err))
 		}
 	}
 	server.WriteForGateway(w, http.StatusOK, "")
@@ -77,37 +79,37 @@ func (l *leaving) terminate(w http.ResponseWriter, r *http.Request) error {
 // begin tells the application that it will be removed, and removes its services. The rest of
 // what it has goes when it confirms that, or when its time is over; and at once if nobody can be
 // told, for MECM uses the names of an application again as soon as it was answered.
-func (l *leaving) begin(ctx context.Context, app string) error {
-	told, err := l.isTold(ctx, app)
+func (t *terminator) begin(ctx context.Context, app string) error {
+	told, err := t.isTold(ctx, app)
 	if err != nil {
 		return err
 	}
-	err = l.registrations.BeginTermination(ctx, app, graceful, nil)
+	err = t.registrations.BeginTermination(ctx, app, graceful, nil)
 	if err != nil && !errors.Is(err, server.ErrTerminating) && !errors.Is(err, server.ErrNoRegistration) {
 		return err
 	}
-	all, err := l.services.OfApplication(ctx, app, mp1.Filter{})
+	all, err := t.services.OfApplication(ctx, app, mp1.Filter{})
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
-		err = errors.Join(err, l.services.Remove(ctx, server.Caller{App: app}, s.Info.SerInstanceID, nil))
+		err = errors.Join(err, t.services.Remove(ctx, server.Caller{App: app}, s.Info.SerInstanceID, nil))
 	}
 	if err != nil || told {
 		return err
 	}
-	if err = l.registrations.DeregisterApplication(ctx, app, nil); errors.Is(err, server.ErrNoRegistration) {
+	if err = t.registrations.DeregisterApplication(ctx, app, nil); errors.Is(err, server.ErrNoRegistration) {
 		return nil
 	}
 	return err
 }
 
 // isTold says whether an application has subscribed to its termination.
-func (l *leaving) isTold(ctx context.Context, app string) (bool, error) {
-	if l.terminations == nil {
+func (t *terminator) isTold(ctx context.Context, app string) (bool, error) {
+	if t.terminations == nil {
 		return false, nil
 	}
-	all, err := l.terminations.SubscriptionsOf(ctx, app)
+	all, err := t.terminations.SubscriptionsOf(ctx, app)
 	return len(all) > 0, err
 }
 
@@ -118,104 +120,113 @@ func newDropped() prometheus.Counter {
 }
 
 // remember keeps a termination that the store did not take, until save succeeds.
-func (l *leaving) remember(app string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (t *terminator) remember(app string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	tags := openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}
-	if len(l.unsaved) >= maxUnsaved && !l.unsaved[app] {
-		l.dropped.Inc()
-		l.log.Warn("a termination is not remembered, for too many are already; delete the application again", openlog.WithTags(tags))
+	if len(t.unsaved) >= maxUnsaved && !t.unsaved[app] {
+		t.dropped.Inc()
+		t.log.Warn("a termination is not remembered, for too many are already; delete the application again", openlog.WithTags(tags))
 		return
 	}
-	l.unsaved[app] = true
-	l.log.Warn("a termination is tried again later", openlog.WithTags(tags))
+	t.unsaved[app] = true
+	t.log.Warn("a termination is tried again later", openlog.WithTags(tags))
 }
 
-// save stores what is remembered.
-func (l *leaving) save(ctx context.Context) {
-	l.mu.Lock()
-	var all []string
-	for app := range l.unsaved {
-		all = append(all, app)
-	}
-	l.mu.Unlock()
-	for _, app := range all {
-		err := l.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
-			now.Leaving, now.Forget = true, l.credentials != nil
+// save stores some of what is remembered. A store that is away or full refuses the others, too,
+// so that the first refusal of that kind ends it until the next tick.
+func (t *terminator) save(ctx context.Context) {
+	for _, app := range t.someUnsaved(mostSaved) {
+		err := t.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
+			now.Leaving, now.Forget = true, t.credentials != nil
 			return now, nil
 		})
 		switch {
-		case errors.Is(err, heartbeat.ErrUnavailable), errors.Is(err, heartbeat.ErrNotReady):
-			return // the store does not answer others either
-		case err != nil:
-			continue // which is of this application alone
+		case errors.Is(err, heartbeat.ErrNoAdditions): // which is of this application alone
+		case errors.Is(err, heartbeat.ErrUnavailable), errors.Is(err, heartbeat.ErrNotReady), errors.Is(err, heartbeat.ErrFull):
+			return
+		case err == nil:
+			t.mu.Lock()
+			delete(t.unsaved, app)
+			t.mu.Unlock()
 		}
-		l.mu.Lock()
-		delete(l.unsaved, app)
-		l.mu.Unlock()
 	}
 }
 
-// again does what terminate could not do at once.
-func (l *leaving) again(ctx context.Context, app string) {
-	if l.begin(ctx, app) != nil {
+// someUnsaved are up to n of those that are remembered, others each time: what is refused of one must
+// not hold up the rest.
+func (t *terminator) someUnsaved(n int) (out []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for app := range t.unsaved { // in no order
+		if len(out) == n {
+			break
+		}
+		out = append(out, app)
+	}
+	return out
+}
+
+// retry does what terminate could not do at once.
+func (t *terminator) retry(ctx context.Context, app string) {
+	if t.begin(ctx, app) != nil {
 		return
 	}
-	_ = l.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
+	_ = t.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
 		now.Leaving = false
 		return now, nil
 	})
 }
 
-// forget has mepauth remove the credentials of an application, with growing pauses.
-func (l *leaving) forget(ctx context.Context, app string) {
-	if l.credentials != nil { // else it was configured away since
-		err := l.credentials(ctx, app)
+// forgetCredentials has mepauth remove the credentials of an application, with growing pauses.
+func (t *terminator) forgetCredentials(ctx context.Context, app string) {
+	if t.credentials != nil { // else it was configured away since
+		err := t.credentials(ctx, app)
 		if errors.Is(err, mepauth.ErrRefused) {
-			l.log.Info("mepauth has no credentials of a terminated application, or refuses to remove them", openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
+			t.log.Info("mepauth has no credentials of a terminated application, or refuses to remove them", openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
 			err = nil // the same again is of no use
 		}
-		if l.tried(app, err); err != nil {
+		if t.noteAttempt(app, err); err != nil {
 			return
 		}
 	}
-	_ = l.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
+	_ = t.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
 		now.Forget = false
 		return now, nil
 	})
 }
 
-// rest forgets the pauses while another replica does this, which may have finished.
-func (l *leaving) rest() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	clear(l.waits)
+// forgetPauses does that while another replica does this, which may have finished.
+func (t *terminator) forgetPauses() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.waits)
 }
 
-func (l *leaving) mayTry(app string) bool {
-	now, _ := l.clock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return now >= l.waits[app].until
+func (t *terminator) mayTry(app string) bool {
+	now, _ := t.clock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now >= t.waits[app].until
 }
 
-// tried notes how a call of mepauth ended. The log says once that mepauth fails.
-func (l *leaving) tried(app string, err error) {
-	now, _ := l.clock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// noteAttempt notes how a call of mepauth ended. The log says once that mepauth fails.
+func (t *terminator) noteAttempt(app string, err error) {
+	now, _ := t.clock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch {
 	case err != nil:
-		next := min(max(2*l.waits[app].next, leastWait), mostWait)
-		l.waits[app] = wait{now + next, next}
-		if !l.failing {
-			l.log.Warn("mepauth does not remove the credentials of terminated applications; it is asked again until it does", openlog.WithTags(openlog.Tags{"reason": plugins.Clean(err.Error())}))
+		next := min(max(2*t.waits[app].next, leastWait), mostWait)
+		t.waits[app] = wait{now + next, next}
+		if !t.mepauthFails {
+			t.log.Warn("mepauth does not remove the credentials of terminated applications; it is asked again until it does", openlog.WithTags(openlog.Tags{"reason": plugins.Clean(err.Error())}))
 		}
 	default:
-		delete(l.waits, app)
-		if l.failing {
-			l.log.Info("mepauth removes credentials again")
+		delete(t.waits, app)
+		if t.mepauthFails {
+			t.log.Info("mepauth removes credentials again")
 		}
 	}
-	l.failing = err != nil
+	t.mepauthFails = err != nil
 }

@@ -57,7 +57,7 @@ func (s *site) terminated(t *testing.T) {
 func TestAnApplicationThatSubscribedToNoTerminationGoesAtOnce(t *testing.T) {
 	for _, others := range []server.Subscriptions{nil, fakeTerminations{of: map[string][]*server.Subscription{"app-2": {{}}}}} {
 		s := newSite()
-		s.platform.leaving.terminations = others
+		s.platform.terminator.terminations = others
 		s.terminated(t)
 		require.Equal(t, []string{"app-1"}, s.life.gone, "before the answer")
 	}
@@ -66,8 +66,8 @@ func TestAnApplicationThatSubscribedToNoTerminationGoesAtOnce(t *testing.T) {
 func TestATerminationRemovesTheServicesAtOnceAndLeavesTheApplicationFiveSeconds(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{}
-		s.platform.leaving.terminations = fakeTerminations{of: map[string][]*server.Subscription{"app-1": {{}}}}
-		s.platform.leaving.credentials = m.forget
+		s.platform.terminator.terminations = fakeTerminations{of: map[string][]*server.Subscription{"app-1": {{}}}}
+		s.platform.terminator.credentials = m.forget
 		s.services.add("app-1", "s1", "one", mp1.Active, nil)
 		s.services.add("app-2", "s2", "two", mp1.Active, nil)
 		s.services.add("app-1", "s3", "three", mp1.Suspended, nil)
@@ -113,14 +113,14 @@ func TestATerminationIsAnsweredWith200WhateverHappens(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"s1"}, s.services.removed)
 		require.Zero(t, s.store.get("app-1").At)
-		require.Empty(t, s.platform.leaving.unsaved)
+		require.Empty(t, s.platform.terminator.unsaved)
 	})
 }
 
 func TestMepauthIsAskedUntilItForgets(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{err: errors.New("connection refused")}
-		s.platform.leaving.credentials = m.forget
+		s.platform.terminator.credentials = m.forget
 		s.terminated(t)
 		time.Sleep(time.Hour)
 		n := m.asked()
@@ -132,14 +132,14 @@ func TestMepauthIsAskedUntilItForgets(t *testing.T) {
 		time.Sleep(mostWait + workEvery)
 		synctest.Wait()
 		require.Zero(t, s.store.get("app-1").At)
-		require.Empty(t, s.platform.leaving.waits)
+		require.Empty(t, s.platform.terminator.waits)
 	})
 }
 
 func TestWhatMepauthRefusesIsNotAskedAgain(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{err: mepauth.ErrRefused}
-		s.platform.leaving.credentials = m.forget
+		s.platform.terminator.credentials = m.forget
 		s.terminated(t)
 		time.Sleep(time.Minute)
 		require.Equal(t, 1, m.asked())
@@ -151,7 +151,7 @@ func TestOtherReplicasLeaveTheWorkToTheFirst(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{}
 		s.work.rank = func() int { return 2 }
-		s.platform.leaving.credentials = m.forget
+		s.platform.terminator.credentials = m.forget
 		s.terminated(t)
 		time.Sleep(time.Minute)
 		require.Zero(t, m.asked())

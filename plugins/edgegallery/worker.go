@@ -33,10 +33,10 @@ const (
 // One replica does it.
 type worker struct {
 	*configuration
-	rank  func() int
-	ready func() bool
-	log   openlog.Logger
-	leave *leaving
+	rank       func() int
+	ready      func() bool
+	log        openlog.Logger
+	terminator *terminator
 
 	mu   sync.Mutex
 	busy map[string]bool // by application; true: mepauth is to forget it
@@ -57,13 +57,13 @@ func (w *worker) run(ctx context.Context) {
 		if !w.ready() {
 			continue
 		}
-		w.leave.save(ctx)
+		w.terminator.save(ctx)
 		if w.rank() > 1 {
-			w.leave.rest()
+			w.terminator.forgetPauses()
 			continue
 		}
 		for _, e := range w.due() {
-			if !w.take(e) {
+			if !w.reserve(e) {
 				continue // at a later tick
 			}
 			all.Go(func() {
@@ -74,15 +74,15 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// take says whether something can be done of an application now, and takes a place for it.
-func (w *worker) take(e *entry) bool {
+// reserve says whether something can be done of an application now, and takes a place for it.
+func (w *worker) reserve(e *entry) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, busy := w.busy[e.App]; busy || len(w.busy) >= maxBusy {
 		return false
 	}
 	forgets := e.onlyForgets()
-	if forgets && (w.forgetting() >= maxForgetting || !w.leave.mayTry(e.App)) {
+	if forgets && (w.forgetting() >= maxForgetting || !w.terminator.mayTry(e.App)) {
 		return false
 	}
 	w.busy[e.App] = forgets
@@ -111,9 +111,9 @@ func (w *worker) work(ctx context.Context, e *entry) {
 	case t != nil:
 		w.advance(ctx, e, t)
 	case e.Leaving:
-		w.leave.again(ctx, e.App)
+		w.terminator.retry(ctx, e.App)
 	case e.Forget:
-		w.leave.forget(ctx, e.App)
+		w.terminator.forgetCredentials(ctx, e.App)
 	default: // nobody polls it any more
 		_ = owned{w.deployments}.Remove(ctx, e.App, idOf(&e.Deployment))
 	}

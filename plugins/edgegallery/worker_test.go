@@ -31,7 +31,7 @@ func TestATaskDoesNotWaitForCredentialsThatAreToBeForgotten(t *testing.T) {
 			now += by
 			most = max(most, now)
 		}
-		s.platform.leaving.credentials = func(ctx context.Context, _ string) error {
+		s.platform.terminator.credentials = func(ctx context.Context, _ string) error {
 			count(1)
 			defer count(-1)
 			select {
@@ -70,7 +70,7 @@ func TestTasksComeBeforeWhatNobodyPolls(t *testing.T) {
 
 func TestATerminationThatIsNotRememberedIsLoggedAsThatAndCounted(t *testing.T) {
 	s := newSite()
-	l := s.platform.leaving
+	l := s.platform.terminator
 	for i := range maxUnsaved {
 		l.unsaved[fmt.Sprint("gone-", i)] = true
 	}
@@ -91,7 +91,7 @@ func TestATerminationThatIsNotRememberedIsLoggedAsThatAndCounted(t *testing.T) {
 // What the store refuses of one application says nothing of the others.
 func TestOneTerminationThatIsRefusedHoldsUpNoOther(t *testing.T) {
 	s := newSite()
-	l := s.platform.leaving
+	l := s.platform.terminator
 	for i := range 20 {
 		l.unsaved[fmt.Sprint("gone-", i)] = true
 	}
@@ -105,23 +105,56 @@ func TestOneTerminationThatIsRefusedHoldsUpNoOther(t *testing.T) {
 	require.Len(t, l.unsaved, 2, "a store that is away is not asked for each of them")
 }
 
+// A full store was asked for each of 10,000 of them every second.
+func TestAFullStoreIsAskedForOneTerminationATick(t *testing.T) {
+	inSite(t, func(t *testing.T, s *site) {
+		l := s.platform.terminator
+		l.mu.Lock()
+		for i := range maxUnsaved {
+			l.unsaved[fmt.Sprint("gone-", i)] = true
+		}
+		l.mu.Unlock()
+		s.store.mu.Lock()
+		s.store.full = true
+		s.store.mu.Unlock()
+		const ticks = 20
+		time.Sleep(ticks*workEvery + workEvery/2)
+		synctest.Wait()
+		s.store.mu.Lock()
+		require.Equal(t, ticks, s.store.asked)
+		s.store.full = false
+		s.store.mu.Unlock()
+		time.Sleep(workEvery)
+		synctest.Wait()
+		l.mu.Lock()
+		require.LessOrEqual(t, len(l.unsaved), maxUnsaved-mostSaved)
+		require.NotEmpty(t, l.unsaved, "other work is done in between")
+		l.mu.Unlock()
+		time.Sleep(maxUnsaved / mostSaved * workEvery)
+		synctest.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		require.Empty(t, l.unsaved)
+	})
+}
+
 func TestThePausesOfApplicationsThatAnotherReplicaFinishesAreForgotten(t *testing.T) {
 	inSite(t, func(t *testing.T, s *site) {
 		m := &fakeMepauth{err: errors.New("connection refused")}
-		s.platform.leaving.credentials = m.forget
+		s.platform.terminator.credentials = m.forget
 		s.terminated(t)
 		time.Sleep(10 * workEvery)
 		synctest.Wait()
-		require.Len(t, s.platform.leaving.waits, 1)
+		require.Len(t, s.platform.terminator.waits, 1)
 		s.rank.Store(2)
 		time.Sleep(2 * workEvery)
 		synctest.Wait()
-		require.Empty(t, s.platform.leaving.waits)
+		require.Empty(t, s.platform.terminator.waits)
 	})
 }
 
 // counted is how many terminations were dropped.
-func counted(t *testing.T, l *leaving) float64 {
+func counted(t *testing.T, l *terminator) float64 {
 	t.Helper()
 	return testutil.ToFloat64(l.dropped)
 }

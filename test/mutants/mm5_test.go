@@ -8,7 +8,7 @@ var mm5Mutants = []mutant{
 		old: `			l.remember(app, errors.Join(failed, err))`, new: `			return err`,
 		pkg: platformSide, run: "TestATerminationIsAnsweredWith200"},
 	{name: "a termination that fails is forgotten", file: platformSide + "/termination.go",
-		old: `now.Leaving || failed != nil, l.credentials != nil`, new: `now.Leaving, l.credentials != nil`,
+		old: `now.Leaving || failed != nil, t.credentials != nil`, new: `now.Leaving, t.credentials != nil`,
 		pkg: platformSide, run: "TestATerminationIsAnsweredWith200"},
 	{name: "services stay until the application has left", file: platformSide + "/termination.go",
 		old: `	for _, s := range all {
@@ -16,12 +16,12 @@ var mm5Mutants = []mutant{
 		err = errors.Join(err,`,
 		pkg: platformSide, run: "TestATerminationRemovesTheServicesAtOnce"},
 	{name: "mepauth is asked without a pause", file: platformSide + "/termination.go",
-		old: `	return now >= l.waits[app].until`, new: `	return now >= 0`,
+		old: `	return now >= t.waits[app].until`, new: `	return now >= 0`,
 		pkg: platformSide, run: "TestMepauthIsAskedUntilItForgets"},
 	{name: "mepauth is asked once", file: platformSide + "/termination.go",
-		old: `		if l.tried(app, err); err != nil {
+		old: `		if t.noteAttempt(app, err); err != nil {
 			return
-		}`, new: `		l.tried(app, err)`,
+		}`, new: `		t.noteAttempt(app, err)`,
 		pkg: platformSide, run: "TestMepauthIsAskedUntilItForgets"},
 	{name: "a DNS server that restarts fails a task", file: platformSide + "/worker.go",
 		old: `reason != "" && running.Expired(now, failTime)`, new: `reason != ""`,
@@ -66,10 +66,14 @@ var mm5Mutants = []mutant{
 		old: `	return append(out, later...)`, new: `	return append(later, out...)`,
 		pkg: platformSide, run: "TestTasksComeBeforeWhatNobodyPolls"},
 	{name: "one termination that is refused holds up all", file: platformSide + "/termination.go",
-		old: `			continue // which is of this application alone`, new: `			return`,
+		old: `errors.Is(err, heartbeat.ErrNoAdditions): // which is of this application alone`, new: `errors.Is(err, heartbeat.ErrNoAdditions):
+			return`,
 		pkg: platformSide, run: "TestOneTerminationThatIsRefused"},
+	{name: "a full store is asked for each termination", file: platformSide + "/termination.go",
+		old: `heartbeat.ErrNotReady), errors.Is(err, heartbeat.ErrFull):`, new: `heartbeat.ErrNotReady):`,
+		pkg: platformSide, run: "TestAFullStoreIsAsked"},
 	{name: "pauses of applications that others finished stay", file: platformSide + "/worker.go",
-		old: `			w.leave.rest()
+		old: `			w.terminator.forgetPauses()
 `, new: ``,
 		pkg: platformSide, run: "TestThePausesOfApplications"},
 	{name: "two applications get one name", file: platformSide + "/appd.go",

@@ -42,14 +42,14 @@ type admin struct {
 // comes last: without the plugin before it the service would be open to everybody.
 func (a *admin) publish(ctx context.Context, name, link string) error {
 	at := "/services/" + name
-	if err := a.want(ctx, http.MethodPut, at, map[string]any{"name": name, "url": link}); err != nil {
+	if err := a.mustSend(ctx, http.MethodPut, at, map[string]any{"name": name, "url": link}); err != nil {
 		return err
 	}
-	err := a.want(ctx, http.MethodPost, at+"/plugins", map[string]any{"name": jwt, "config": map[string]any{"claims_to_verify": []string{"exp"}}}, http.StatusConflict)
+	err := a.mustSend(ctx, http.MethodPost, at+"/plugins", map[string]any{"name": jwt, "config": map[string]any{"claims_to_verify": []string{"exp"}}}, http.StatusConflict)
 	if err != nil {
 		return err
 	}
-	return a.want(ctx, http.MethodPut, at+"/routes/"+name, map[string]any{"name": name, "paths": []string{"/" + name}})
+	return a.mustSend(ctx, http.MethodPut, at+"/routes/"+name, map[string]any{"name": name, "paths": []string{"/" + name}})
 }
 
 // jwt is the plugin that wants a token.
@@ -59,7 +59,7 @@ const jwt = "jwt"
 // plugin. That Kong does not have it is no error.
 func (a *admin) remove(ctx context.Context, name string) error {
 	at := "/services/" + name
-	if err := a.want(ctx, http.MethodDelete, at+"/routes/"+name, nil, http.StatusNotFound); err != nil {
+	if err := a.mustSend(ctx, http.MethodDelete, at+"/routes/"+name, nil, http.StatusNotFound); err != nil {
 		return err
 	}
 	plugins, err := a.list(ctx, at+"/plugins")
@@ -68,12 +68,12 @@ func (a *admin) remove(ctx context.Context, name string) error {
 	}
 	for _, p := range plugins {
 		if mp1.ValidID(p.ID) {
-			if err := a.want(ctx, http.MethodDelete, at+"/plugins/"+p.ID, nil, http.StatusNotFound); err != nil {
+			if err := a.mustSend(ctx, http.MethodDelete, at+"/plugins/"+p.ID, nil, http.StatusNotFound); err != nil {
 				return err
 			}
 		}
 	}
-	return a.want(ctx, http.MethodDelete, at, nil, http.StatusNotFound)
+	return a.mustSend(ctx, http.MethodDelete, at, nil, http.StatusNotFound)
 }
 
 // object is what a list has of a service, a route or a plugin.
@@ -148,8 +148,8 @@ func (a *admin) list(ctx context.Context, path string) (out []object, err error)
 	return nil, fmt.Errorf("the list %s of Kong has no end", path)
 }
 
-// want sends a request that must succeed, or be answered with one of the other statuses.
-func (a *admin) want(ctx context.Context, method, path string, body any, others ...int) error {
+// mustSend sends a request that must succeed, or be answered with one of the other statuses.
+func (a *admin) mustSend(ctx context.Context, method, path string, body any, others ...int) error {
 	status, text, err := a.send(ctx, method, path, body)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (g *Gateway) failed(ctx context.Context, err error) time.Duration {
 	wait := min(firstRetry<<min(g.failures-1, 10), longestWait)
 	now, _ := g.options.Clock()
 	g.resumeAt, g.lookAt = now+wait, 0
-	g.report.failing(err)
+	g.report.publishingFails(err)
 	return wait
 }
 
@@ -119,7 +119,7 @@ func (g *Gateway) settleDue(ctx context.Context) (failure error) {
 	var mu sync.Mutex // of what follows, g.published and g.refused
 	var again []heartbeat.ID
 	fails := false // Kong does
-	for ids := g.services.take(maxWorkers); len(ids) > 0 && ctx.Err() == nil; ids = g.services.take(maxWorkers) {
+	for ids := g.services.nextDue(maxWorkers); len(ids) > 0 && ctx.Err() == nil; ids = g.services.nextDue(maxWorkers) {
 		var work sync.WaitGroup
 		for _, id := range ids {
 			work.Go(func() {

@@ -72,8 +72,8 @@ func (r *report) request(err error) {
 	r.requests.WithLabelValues("answered").Inc()
 }
 
-// failing takes in a failure that concerns all services.
-func (r *report) failing(err error) {
+// publishingFails takes in a failure that concerns all services.
+func (r *report) publishingFails(err error) {
 	r.mu.Lock()
 	was := r.fails
 	r.fails = true

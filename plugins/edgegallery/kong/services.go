@@ -68,8 +68,8 @@ func newServices(publish func(host string, port int) bool) *services {
 	return &services{publish: publish, of: map[heartbeat.ID]service{}, due: map[heartbeat.ID]struct{}{}, signal: make(chan struct{}, 1)}
 }
 
-// put replaces a service, and forgets one of which nothing is left; x.mu is held.
-func (x *services) put(s service) {
+// replace replaces a service, and forgets one of which nothing is left; x.mu is held.
+func (x *services) replace(s service) {
 	if s.attributes == "" && s.entries.At == 0 {
 		delete(x.of, s.id)
 		delete(x.due, s.id)
@@ -78,8 +78,8 @@ func (x *services) put(s service) {
 	x.of[s.id] = s
 }
 
-// want has a service looked at; x.mu is held.
-func (x *services) want(id heartbeat.ID) {
+// markDue has a service looked at; x.mu is held.
+func (x *services) markDue(id heartbeat.ID) {
 	x.due[id] = struct{}{}
 	select {
 	case x.signal <- struct{}{}:
@@ -105,8 +105,8 @@ func (x *services) changed(id heartbeat.ID, snapshot *heartbeat.Snapshot) {
 			s.name, s.endpoints = info.SerName, endpointsOf(&info, x.publish)
 		}
 	}
-	x.put(s)
-	x.want(id)
+	x.replace(s)
+	x.markDue(id)
 }
 
 // load takes in all stored entries.
@@ -123,8 +123,8 @@ func (x *services) load(all []plugins.GatewayEntries, at heartbeat.Revision) {
 	for id, s := range x.of {
 		s.entries, s.seen = stored[id], at
 		s.entries.ID = id
-		x.put(s)
-		x.want(id)
+		x.replace(s)
+		x.markDue(id)
 	}
 	x.loaded = true
 }
@@ -142,9 +142,9 @@ func (x *services) see(e plugins.GatewayEntries, erased bool) {
 	if erased {
 		s.entries = plugins.GatewayEntries{ID: e.ID}
 	}
-	x.put(s)
+	x.replace(s)
 	if _, there := x.of[e.ID]; there && news {
-		x.want(e.ID)
+		x.markDue(e.ID)
 	}
 }
 
@@ -169,8 +169,8 @@ func (x *services) get(id heartbeat.ID) (service, bool) {
 	return s, ok
 }
 
-// take returns some of the services that are due, which then are due no more.
-func (x *services) take(most int) (out []heartbeat.ID) {
+// nextDue returns some of the services that are due, which then are due no more.
+func (x *services) nextDue(most int) (out []heartbeat.ID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for id := range x.due {

@@ -36,15 +36,15 @@ type entry struct {
 }
 
 // get returns what is remembered of an application, or asks. Who comes while somebody asks waits
-// for that answer. again tells ask that there was no answer the last time, as far as that is
+// for that answer. failedBefore tells ask that there was no answer the last time, as far as that is
 // remembered.
-func (c *cache) get(ctx context.Context, app string, ask func(again bool) (mp1.RequiredServices, bool)) mp1.RequiredServices {
+func (c *cache) get(ctx context.Context, app string, ask func(failedBefore bool) (mp1.RequiredServices, bool)) mp1.RequiredServices {
 	now, _ := c.clock()
 	c.mu.Lock()
 	e := c.of[app]
-	again := false
+	failedBefore := false
 	if e != nil && closed(e.done) {
-		again = e.failed
+		failedBefore = e.failed
 		if now >= e.until {
 			e = nil
 		}
@@ -72,7 +72,7 @@ func (c *cache) get(ctx context.Context, app string, ask func(again bool) (mp1.R
 		}
 		close(e.done)
 	}()
-	value, ok := ask(again)
+	value, ok := ask(failedBefore)
 	e.value, e.failed = value, !ok
 	return value
 }

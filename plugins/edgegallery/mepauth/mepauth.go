@@ -77,12 +77,12 @@ func (c *Client) Required(ctx context.Context, app string) mp1.RequiredServices 
 	if !mp1.ValidID(app) { // it becomes part of a path
 		return mp1.RequiredServices{}
 	}
-	return c.cache.get(ctx, app, func(again bool) (mp1.RequiredServices, bool) {
+	return c.cache.get(ctx, app, func(failedBefore bool) (mp1.RequiredServices, bool) {
 		// The request is not that of whoever asked first: others wait for it too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 		defer cancel()
 		r, err := c.ask(ctx, app)
-		c.report.result(app, err, again)
+		c.report.result(app, err, failedBefore)
 		return r, err == nil
 	})
 }

@@ -233,7 +233,10 @@ func TestAPanicLocksNoApplicationOut(t *testing.T) {
 		require.True(t, closed(c.of[app].done))
 		time.Sleep(retryAfter)
 		asked := false
-		c.get(t.Context(), app, func(again bool) (mp1.RequiredServices, bool) { asked = again; return mp1.RequiredServices{}, true })
+		c.get(t.Context(), app, func(failedBefore bool) (mp1.RequiredServices, bool) {
+			asked = failedBefore
+			return mp1.RequiredServices{}, true
+		})
 		require.True(t, asked, "and the one before counts as failed")
 	})
 }

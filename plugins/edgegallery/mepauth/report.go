@@ -18,9 +18,9 @@ type report struct {
 	failing bool
 }
 
-// result takes in how a question for an application ended. again says that the one before had no
+// result takes in how a question for an application ended. failedBefore says that the one before had no
 // answer either.
-func (r *report) result(app string, err error, again bool) {
+func (r *report) result(app string, err error, failedBefore bool) {
 	refused := errors.Is(err, ErrRefused)
 	r.mu.Lock()
 	was := r.failing
@@ -34,7 +34,7 @@ func (r *report) result(app string, err error, again bool) {
 	case was && !is:
 		r.log.Info("mepauth answers again")
 	}
-	if refused && (!again || was) {
+	if refused && (!failedBefore || was) {
 		r.log.Warn("mepauth does not say which services an application requires; it discovers none",
 			openlog.WithTags(openlog.Tags{"appInstanceId": app, "reason": plugins.Clean(err.Error())}))
 	}

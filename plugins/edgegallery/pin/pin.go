@@ -34,6 +34,9 @@ type Options struct {
 	Timeout time.Duration
 	// Now is the wall clock, for the times of certificates; nil: that of the system.
 	Now func() time.Time
+	// Ends is told of each new connection when what proves it ends, authority included; it must not
+	// block. nil: nobody is told.
+	Ends func(time.Time)
 	// Changed is told when CAFile holds something else, with nil or with why that cannot be used; it
 	// must not block. nil: nobody is told.
 	Changed func(error)
@@ -43,9 +46,12 @@ type Options struct {
 // proxy and follows no redirect: either would lead requests elsewhere. CAFile is read here, and
 // again when it changes.
 func Client(o Options) (*http.Client, error) {
-	t := trust{name: o.CommonName, now: o.Now}
+	t := trust{name: o.CommonName, now: o.Now, ends: o.Ends}
 	if t.now == nil {
 		t.now = time.Now
+	}
+	if t.ends == nil {
+		t.ends = func(time.Time) {}
 	}
 	switch {
 	case o.CAFile != "":
@@ -76,12 +82,16 @@ type trust struct {
 	authorities *certs.Kept[*x509.CertPool] // nil: the system's
 	name        string                      // the pinned common name; "": the host's name counts
 	now         func() time.Time
+	ends        func(time.Time)
 }
 
 // config is that of one connection, by what the file of authorities holds now.
 func (t trust) config(host string) *tls.Config {
 	if t.name == "" {
-		c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, Time: t.now}
+		c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, Time: t.now, VerifyConnection: func(s tls.ConnectionState) error {
+			t.ends(endOf(s.VerifiedChains))
+			return nil
+		}}
 		if t.authorities != nil {
 			c.RootCAs = t.authorities.Current()
 		}
@@ -109,11 +119,29 @@ func (t trust) verify(chain []*x509.Certificate) error {
 	for _, c := range chain[1:] {
 		o.Intermediates.AddCert(c)
 	}
-	if _, err := chain[0].Verify(o); err != nil {
+	verified, err := chain[0].Verify(o)
+	if err != nil {
 		return err
 	}
 	if is := chain[0].Subject.CommonName; is != t.name {
 		return fmt.Errorf("the certificate's common name is %+q, and must be %+q", is, t.name)
 	}
+	t.ends(endOf(verified))
 	return nil
+}
+
+// endOf is when the last of some chains ends; each does with the first of its certificates.
+func endOf(chains [][]*x509.Certificate) (last time.Time) {
+	for _, chain := range chains {
+		end := chain[0].NotAfter
+		for _, c := range chain {
+			if c.NotAfter.Before(end) {
+				end = c.NotAfter
+			}
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
 }

@@ -3,6 +3,7 @@ package pin
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
@@ -101,6 +102,32 @@ func TestAResumedConnectionIsVerifiedToo(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	_, err = c.Get(url) //nolint:noctx,bodyclose // it fails
 	require.ErrorContains(t, err, "expired")
+}
+
+// What proves a connection ends with the first certificate of its chain, the authority's included.
+func TestItIsToldWhenWhatProvesAConnectionEnds(t *testing.T) {
+	ca := pki.New(t)
+	authority := func() time.Time {
+		b, err := os.ReadFile(ca.File)
+		require.NoError(t, err)
+		block, _ := pem.Decode(b)
+		c, err := x509.ParseCertificate(block.Bytes)
+		require.NoError(t, err)
+		return c.NotAfter
+	}()
+	soon := time.Now().Add(time.Minute).UTC().Truncate(time.Second)
+	for name, pinned := range map[string]string{"127.0.0.1": "", "edgegallery": "edgegallery"} {
+		for want, end := range map[time.Time]time.Time{soon: soon, authority: authority.Add(time.Hour)} {
+			var told []time.Time
+			o := Options{CAFile: ca.File, CommonName: pinned, Ends: func(at time.Time) { told = append(told, at) }}
+			require.NoError(t, get(t, o, serve(t, ca.Server(name, func(c *x509.Certificate) { c.NotAfter = end }).TLS)))
+			require.Len(t, told, 1)
+			require.True(t, want.Equal(told[0]), "%s: %v, not %v", name, told[0], want)
+		}
+	}
+	told := false
+	require.Error(t, get(t, Options{CAFile: ca.File, CommonName: "else", Ends: func(time.Time) { told = true }}, serve(t, ca.Server("edgegallery").TLS)))
+	require.False(t, told, "whom nobody believes says nothing")
 }
 
 // X.509 v1 has no extensions at all: no names, no usages, no constraints.
