@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 const (
@@ -108,15 +110,9 @@ type kernel struct{}
 
 func (kernel) addresses() map[netip.Addr]string {
 	own := map[netip.Addr]string{}
-	all, _ := net.Interfaces() // what cannot be told is not ours
-	for _, i := range all {
-		of, _ := i.Addrs()
-		for _, a := range of {
-			if n, ok := a.(*net.IPNet); ok {
-				if at, ok := netip.AddrFromSlice(n.IP); ok && !at.IsLinkLocalUnicast() { // such a one is ours on one link only
-					own[at.Unmap()] = i.Name
-				}
-			}
+	for _, a := range plugins.InterfaceAddresses() {
+		if !a.Addr.IsLinkLocalUnicast() { // such a one is ours on one link only
+			own[a.Addr] = a.Interface
 		}
 	}
 	return own

@@ -36,20 +36,15 @@ func advertisedAddress(h *plugins.Host) string {
 	if err != nil || !at.Addr().IsUnspecified() {
 		return listen
 	}
-	addrs, _ := net.InterfaceAddrs()
-	return net.JoinHostPort(reachable(addrs).String(), strconv.Itoa(int(at.Port())))
+	return net.JoinHostPort(reachable(plugins.OwnAddresses()).String(), strconv.Itoa(int(at.Port())))
 }
 
 // reachable is the address that most clients can use: IPv4 before IPv6, and loopback where
 // there is nothing else.
-func reachable(addrs []net.Addr) netip.Addr {
+func reachable(addrs []netip.Addr) netip.Addr {
 	best, rank := netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		ip, now := p.Addr().Unmap(), 0
+	for _, ip := range addrs {
+		now := 0
 		switch {
 		case !ip.IsGlobalUnicast(): // loopback, link-local
 		case ip.Is4():

@@ -2,6 +2,7 @@ package center
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,15 +32,13 @@ func TestWhereClientsReachAReplica(t *testing.T) {
 	secure.Config.Server.TLS.CertFile = "server.pem"
 	require.Equal(t, "rest://mep.example:443?sslEnabled=true", AdvertisedEndpoint(secure))
 
-	nets := func(all ...string) (out []net.Addr) {
+	nets := func(all ...string) (out []netip.Addr) {
 		for _, one := range all {
-			ip, n, err := net.ParseCIDR(one)
-			require.NoError(t, err)
-			out = append(out, &net.IPNet{IP: ip, Mask: n.Mask})
+			out = append(out, netip.MustParseAddr(one))
 		}
 		return out
 	}
-	require.Equal(t, "127.0.0.1", reachable(nets("127.0.0.1/8", "::1/128", "fe80::1/64", "169.254.1.1/16")).String())
-	require.Equal(t, "10.0.0.5", reachable(nets("127.0.0.1/8", "fd00::5/64", "10.0.0.5/24", "10.0.1.5/24")).String())
-	require.Equal(t, "fd00::5", reachable(nets("fe80::1/64", "fd00::5/64")).String())
+	require.Equal(t, "127.0.0.1", reachable(nets("127.0.0.1", "::1", "fe80::1", "169.254.1.1")).String())
+	require.Equal(t, "10.0.0.5", reachable(nets("127.0.0.1", "fd00::5", "10.0.0.5", "10.0.1.5")).String())
+	require.Equal(t, "fd00::5", reachable(nets("fe80::1", "fd00::5")).String())
 }

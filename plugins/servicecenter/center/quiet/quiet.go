@@ -20,8 +20,10 @@ func init() { //nolint:gochecknoinits // see above
 	openlog.SetLogger(relay{})
 	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil { // a file system may have none: to a closed file nothing is written either
-		_, nowhere, err = os.Pipe()
-		_ = nowhere.Close()
+		var end *os.File
+		if end, nowhere, err = os.Pipe(); err == nil {
+			_, _ = end.Close(), nowhere.Close()
+		}
 	}
 	if err == nil {
 		os.Stdout, os.Stderr = nowhere, nowhere
