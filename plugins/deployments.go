@@ -60,6 +60,11 @@ type DeploymentStore interface {
 	// SaveDeployment writes a deployment whose last write is still d.At (0: there is none) and
 	// returns the new one; ErrConflict: it is not.
 	SaveDeployment(ctx context.Context, d Deployment) (heartbeat.Revision, error)
+	// DeploymentNames is the revision of the last SaveNamedDeployment; 0: there was none.
+	DeploymentNames(ctx context.Context) (heartbeat.Revision, error)
+	// SaveNamedDeployment is SaveDeployment for one that gets a name, which no two may have. It is
+	// an ErrConflict, too, if the last such write was not the one at names.
+	SaveNamedDeployment(ctx context.Context, d Deployment, names heartbeat.Revision) (heartbeat.Revision, error)
 	// EraseDeployment erases a deployment whose last write is still at; ErrConflict: it is not.
 	EraseDeployment(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error)
 	// Deployment reads one; its At is 0 if there is none.

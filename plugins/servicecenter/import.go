@@ -217,7 +217,7 @@ func DiscardImport(ctx context.Context, c conf.Config, log openlog.Logger, out i
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(o.DataDir, "member")); o.DataDir != "" && err != nil {
+	if _, err := os.Stat(etcd.Dir(o.DataDir)); o.DataDir != "" && err != nil {
 		return fmt.Errorf("there is no store in %s", o.DataDir)
 	}
 	return withStore(ctx, o, func(s *store.Store) error {
@@ -227,7 +227,7 @@ func DiscardImport(ctx context.Context, c conf.Config, log openlog.Logger, out i
 			return err
 		case done == nil || done.Ended != 0:
 			return errors.New("no import was cut off there; nothing is changed")
-		case used:
+		case used: // by a release that does not know of imports
 			return errors.New("something was registered since the import was cut off, and the store is left as it is")
 		}
 		if err := unused(ctx, s); err != nil {

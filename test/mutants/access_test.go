@@ -18,7 +18,7 @@ var accessMutants = []mutant{
 		old: `if queryHas(r.URL.RawQuery, "jwt") {`, new: `if r.URL.ForceQuery {`,
 		pkg: limiter, run: "TestTheGatewaysHeader"},
 	{name: "who has the gateway take its header away is of the platform", file: limiter + "/site.go",
-		old: `case forwarded(r):`, new: `case false:`,
+		old: `case s.byGateway(r):`, new: `case false:`,
 		pkg: limiter, run: "TestWhoMayUseWhatInEdgeGallerysSite"},
 	{name: "an applications' network reaches the primary address", file: limiter + "/machine.go",
 		old: `return by != "" && by == m.own[local]`, new: `return by != ""`,

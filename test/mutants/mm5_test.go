@@ -5,7 +5,7 @@ const platformSide = "plugins/edgegallery"
 // mm5Mutants are defects of what EdgeGallery's other components are answered.
 var mm5Mutants = []mutant{
 	{name: "a termination that fails is not answered with 200", file: platformSide + "/termination.go",
-		old: `			l.remember(app, errors.Join(failed, err))`, new: `			return err`,
+		old: `			t.remember(app, errors.Join(failed, err))`, new: `			return err`,
 		pkg: platformSide, run: "TestATerminationIsAnsweredWith200"},
 	{name: "a termination that fails is forgotten", file: platformSide + "/termination.go",
 		old: `now.Leaving || failed != nil, t.credentials != nil`, new: `now.Leaving, t.credentials != nil`,

@@ -152,7 +152,7 @@ var mutants = []mutant{
 		old: `doomed = append(doomed, at.Key(), at.LeaseKey())`, new: `_ = at`,
 		pkg: adapter, run: "TestHalfAnImport"},
 	{name: "a store that is used is imported into", file: adapter + "/import.go",
-		old: "	case used:", new: "	case used && done != nil:",
+		old: "	case used:\n		h.Log", new: "	case used && done != nil:\n		h.Log",
 		pkg: adapter, run: "TestAStartImports"},
 	{name: "a copy that was written meanwhile is taken", file: adapter + "/edgegallery/copy.go",
 		old: `			return errWritten`, new: `			return nil`,

@@ -46,6 +46,7 @@ const (
 	TerminationPrefix    = "/mep/obt/"       // events
 	TerminationSubPrefix = "/mep/sbt/"       // subscriptions
 	RuleNames            = RulesPrefix + "!" // when a domain name was added to a rule last; "!" is no id of an application
+	DeploymentNames      = "/mep/depnames"   // when a deployment got a name last; behind DeploymentsEnd, for older releases
 	Cluster              = "/mep/cluster"    // which schema the store has
 	Restored             = "/mep/restored"   // that the store was restored, and when
 	ImportMark           = "/mep/imported"   // that the store was filled from another platform's, and when

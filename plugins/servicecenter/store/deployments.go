@@ -85,6 +85,33 @@ func (s *Store) SaveDeployment(ctx context.Context, d plugins.Deployment) (heart
 	return s.put(ctx, class, key, d.At, value)
 }
 
+// SaveNamedDeployment implements plugins.DeploymentStore.
+func (s *Store) SaveNamedDeployment(ctx context.Context, d plugins.Deployment, names heartbeat.Revision) (heartbeat.Revision, error) {
+	value, err := encodeDeployment(&d)
+	if err != nil {
+		return 0, err
+	}
+	key := keys.DeploymentPrefix + d.App
+	more := s.unknown.members(key, int64(d.At))
+	res, err := s.commit(ctx, quota.Grow, []clientv3.Cmp{
+		clientv3.Compare(clientv3.ModRevision(key), "=", int64(d.At)), clientv3.Compare(clientv3.ModRevision(keys.DeploymentNames), "=", int64(names))},
+		clientv3.OpPut(key, withMembers(value, more)), clientv3.OpPut(keys.DeploymentNames, d.App))
+	if err != nil {
+		return 0, err
+	}
+	s.unknown.set(key, res.Header.Revision, more)
+	return heartbeat.Revision(res.Header.Revision), nil
+}
+
+// DeploymentNames implements plugins.DeploymentStore.
+func (s *Store) DeploymentNames(ctx context.Context) (heartbeat.Revision, error) {
+	kv, err := s.one(ctx, keys.DeploymentNames)
+	if kv == nil || err != nil {
+		return 0, err
+	}
+	return heartbeat.Revision(kv.ModRevision), nil
+}
+
 // EraseDeployment implements plugins.DeploymentStore.
 func (s *Store) EraseDeployment(ctx context.Context, app string, at heartbeat.Revision) (heartbeat.Revision, error) {
 	key := keys.DeploymentPrefix + app

@@ -69,6 +69,31 @@ func TestADeploymentIsKeptAsItIs(t *testing.T) {
 	require.Equal(t, plugins.Deployment{App: d.App}, got)
 }
 
+// Of two that give names at once, which may be the same, one has to look again.
+func TestNamesAreGivenOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	names, err := store.DeploymentNames(t.Context())
+	require.NoError(t, err)
+	first, second := someDeployment("app-named-1"), someDeployment("app-named-2")
+	first.At, err = store.SaveNamedDeployment(t.Context(), first, names)
+	require.NoError(t, err)
+	_, err = store.SaveNamedDeployment(t.Context(), second, names)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	got, err := store.Deployment(t.Context(), second.App)
+	require.NoError(t, err)
+	require.Zero(t, got.At)
+	names, err = store.DeploymentNames(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, first.At, names, "one transaction")
+	_, err = store.SaveNamedDeployment(t.Context(), second, names)
+	require.NoError(t, err)
+	_, err = store.SaveNamedDeployment(t.Context(), someDeployment(first.App), names)
+	require.ErrorIs(t, err, heartbeat.ErrConflict)
+	got, err = store.Deployment(t.Context(), first.App)
+	require.NoError(t, err)
+	require.Equal(t, first, got)
+}
+
 // What a later release adds survives what this one writes, and what cannot be read is as good
 // as not there.
 func TestADeploymentKeepsWhatItDoesNotKnow(t *testing.T) {
