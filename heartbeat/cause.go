@@ -16,9 +16,11 @@ const (
 	ByHeartbeat    CauseKind = "heartbeat"   // it was SUSPENDED, and a heartbeat came
 	BySilence      CauseKind = "silence"     // no heartbeat came within its window; By is the replica that claimed that
 	ByApplication  CauseKind = "application" // its owner set the state
+	ByDrain        CauseKind = "drained"     // an administrator did: By is who, Text is why
+	ByUndrain      CauseKind = "undrained"   // the same, of an instance that was drained
 	ByDeletion     CauseKind = "deleted"     // by its owner, or with its application: told of what is removed
 	ByRetention    CauseKind = "retention"   // it was SUSPENDED for too long, and removed
 )
 
 // CauseKinds lists every kind, for tables and tests.
-var CauseKinds = [...]CauseKind{ByRegistration, ByHeartbeat, BySilence, ByApplication, ByDeletion, ByRetention}
+var CauseKinds = [...]CauseKind{ByRegistration, ByHeartbeat, BySilence, ByApplication, ByDrain, ByUndrain, ByDeletion, ByRetention}

@@ -46,8 +46,10 @@ func (c Cell) String() string {
 		return "–"
 	case c.Err != nil:
 		return "refused: " + c.Err.Error()
-	case c.Change == NoChange:
+	case c.Change == NoChange && c.To == Active:
 		return c.To.String() + ", nothing written, nobody told"
+	case c.Change == NoChange:
+		return c.To.String() + ", nobody told"
 	case c.To == None:
 		return "removed, " + c.Change.String()
 	default:

@@ -16,6 +16,11 @@ var (
 	ErrNoLiveness = errors.New("the service instance needs no heartbeat")
 	// ErrInactive: a heartbeat never wakes an INACTIVE instance.
 	ErrInactive = errors.New("the service instance is INACTIVE")
+	// ErrDrained: an administrator has drained the instance; neither a heartbeat nor a PUT of
+	// its owner changes that.
+	ErrDrained = errors.New("the service instance is drained")
+	// ErrNotDrained: there is nothing to undrain.
+	ErrNotDrained = errors.New("the service instance is not drained")
 	// ErrOnlyPlatform: an owner asked for a state that only the platform gives.
 	ErrOnlyPlatform = errors.New("only the platform gives an instance this state")
 	// ErrStale: the precondition names an older state of the instance.

@@ -31,6 +31,8 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"deactivation", &UpdateFlow{Update: Update{Owner: "app", State: Inactive, Proposed: KeepInterval}}, 2 * (maxConflicts + maxRounds), false},
 		{"removal by its owner", &RemoveFlow{Removal: Removal{Owner: "app"}}, 2 * (maxConflicts + maxRounds), false},
 		{"removal", &RetentionFlow{}, 2, false},
+		{"drain", &DrainFlow{Request: DrainRequest{Reason: "disk"}}, 2 * (maxConflicts + maxRounds), false},
+		{"undrain", &DrainFlow{Request: DrainRequest{Lift: true}}, 2 * (maxConflicts + maxRounds), false},
 		{"repair", &RepairFlow{ID: "i", Differs: 9}, 3, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,9 +133,10 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 	p := brisk(10)
 	p.DeregisterAfter = time.Second
-	asleep, resting, strange, silent := rec, rec, rec, rec
+	asleep, resting, drained, strange, silent := rec, rec, rec, rec, rec
 	asleep.State, asleep.Lease = Suspended, 0
 	resting.State, resting.Lease = Inactive, 0
+	drained.State, drained.Lease, drained.Cause = Drained, 0, Cause{Kind: ByDrain}
 	strange.Owner = "other"
 	silent.Silence = time.Second
 	present, moved, lasting := Projection{Revision: 9, Lease: 7}, Projection{Revision: 10, Lease: 6}, Projection{Revision: 9}
@@ -141,10 +144,11 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 		{Record: rec, At: 9}, {Record: rec, At: 9, Projection: present}, {Record: rec, At: 11, Projection: moved},
 		{Record: raised, At: 12, Projection: Projection{Revision: 12, Lease: 6}}, {Record: asleep, At: 13, Projection: lasting}, {Record: resting, At: 14, Projection: lasting},
 		{Record: strange, At: 15, Projection: present}, {Record: silent, At: 16, Projection: present},
+		{Record: drained, At: 17, Projection: lasting},
 	}
 	known, heards := w.reads, []bool{true, false}
 	switch f.(type) {
-	case *UpdateFlow, *RemoveFlow: // they decide by what they read, and heard matters to nothing
+	case *UpdateFlow, *RemoveFlow, *DrainFlow: // they decide by what they read, and heard matters to nothing
 		known, heards = known[:1], heards[:1]
 	}
 	for i := range known {

@@ -128,7 +128,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 	case f.Update.IfAt != 0 && f.Update.IfAt != f.snap.At:
 		return respond(ErrStale, old)
 	}
-	event, err := putEvent(old.State, f.Update.State)
+	event, err := putEvent(old.State, f.Update.State, f.Update.Agent != "")
 	if err == nil {
 		f.cell = Next(old.State, event)
 		err = f.cell.Err
@@ -137,7 +137,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 		return respond(err, old)
 	}
 	f.target = old
-	f.target.State, f.target.Attributes, f.target.Place = f.Update.State, f.Update.Attributes, f.Update.Place
+	f.target.State, f.target.Attributes, f.target.Place = f.cell.To, f.Update.Attributes, f.Update.Place
 	f.renegotiate(in.Policy)
 	f.txn = f.kind(old)
 	changes := f.target != old
@@ -252,8 +252,17 @@ func (f *UpdateFlow) change(wall int64) Txn {
 	if c.Change == StateChanged && f.target.Attributes != f.snap.Record.Attributes {
 		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
 	}
+	why := Cause{Kind: ByApplication}
+	if c.To.Drained() { // it is still the administrator's
+		why = t.Record.Cause
+		if same := f.snap.Record; c.To != same.State {
+			if same.State = c.To; same == f.target {
+				c.Change = NoChange // nothing that is shown
+			}
+		}
+	}
 	t.Record = f.target
-	t.apply(c, Cause{Kind: ByApplication}, wall)
+	t.apply(c, why, wall)
 	if c.To == Suspended {
 		t.Record.SuspendedAt = f.snap.Record.SuspendedAt
 	}

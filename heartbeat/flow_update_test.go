@@ -141,7 +141,7 @@ func TestAPutThatTheTableRefusesIsNotCommitted(t *testing.T) {
 	refused := errors.New("refused by the table")
 	for _, from := range States {
 		for _, to := range States {
-			event, err := putEvent(from, to)
+			event, err := putEvent(from, to, false)
 			if from == None || err != nil {
 				continue
 			}

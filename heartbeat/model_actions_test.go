@@ -24,6 +24,7 @@ const (
 	doBeat
 	doPut
 	doDelete
+	doDrain
 	doRetention
 	doRevoke
 	doFull
@@ -152,6 +153,13 @@ func (m *model) wishes(w *world, x int, yield func(modelAction)) {
 		}
 		d.put = 0
 	}
+	if r.slots[slotDrain].phase == slotIdle {
+		for i := range m.drains {
+			d.put = int8(i)
+			may(w.left.drains, doDrain)
+		}
+		d.put = 0
+	}
 	if m.dueAt(w, x) {
 		may(1, doRetention)
 	}
@@ -221,6 +229,9 @@ func (m *model) do(w world, d modelAction) world {
 		w.left.deletes--
 		w.agents.leaves(m.removals()[d.put].Agent)
 		m.start(&w, x, slotOwner, RemoveFlow{Removal: m.removals()[d.put]})
+	case doDrain:
+		w.left.drains--
+		m.start(&w, x, slotDrain, DrainFlow{Request: m.drains[d.put]})
 	case doRetention:
 		m.start(&w, x, slotRetain, RetentionFlow{})
 	default:
@@ -319,7 +330,7 @@ func (m *model) fate(w *world, x int, do modelActionKind) {
 // describe names a action for a trace.
 func (m *model) describe(w *world, d modelAction) string {
 	name := string(rune('A' + d.x))
-	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence"}[d.slot]
+	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence", "administrator's request"}[d.slot]
 	switch d.kind {
 	case doAct:
 		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ", given up, may land later"}[d.how]
@@ -333,6 +344,8 @@ func (m *model) describe(w *world, d modelAction) string {
 		return fmt.Sprintf("DELETE %+v at %s", m.removals()[d.put], name)
 	case doPut:
 		return fmt.Sprintf("PUT %+v at %s", m.puts[d.put], name)
+	case doDrain:
+		return fmt.Sprintf("%+v at %s", m.drains[d.put], name)
 	}
 	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doHandleDue: "%s's tick handles the absence", doTick: "a second passes%.0s",
 		doBeat: "heartbeat at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",

@@ -40,6 +40,7 @@ func (m *model) checkCommit(w *world, slot int, t *Txn) {
 		m.breaks("I5 %s leaves a projection that never ends", t.Kind)
 	}
 	m.checkMove(w, slot, t, old.Record.State, now.Record.State)
+	m.checkDrained(w, t, &now)
 }
 
 // checkEvent is I3: seq grows by one with exactly one event, and there is no event
@@ -52,7 +53,7 @@ func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 	if t.RecordOp == Keep && t.Change != NoChange || t.RecordOp != Keep && t.Record.Seq != seq {
 		m.breaks("I3 %s tells %q and leads from seq %d to %d", t.Kind, t.Change, old.Record.Seq, t.Record.Seq)
 	}
-	state, rest := old.Record.State != now.Record.State, old.Record.Attributes != now.Record.Attributes || old.Record.Proposed != now.Record.Proposed
+	state, rest := old.Record.State.Shown() != now.Record.State.Shown(), old.Record.Attributes != now.Record.Attributes || old.Record.Proposed != now.Record.Proposed
 	right := map[Change]bool{
 		NoChange:          !state && !rest,
 		Added:             !old.Exists() && now.Exists(),
@@ -73,6 +74,9 @@ func (m *model) checkMove(w *world, slot int, t *Txn, from, to State) {
 		{Suspended, Active}: {slotBeat, slotOwner}, {Suspended, Inactive}: {slotOwner},
 		{Inactive, Active}: {slotOwner},
 		{Active, None}:     {slotOwner}, {Inactive, None}: {slotOwner}, {Suspended, None}: {slotOwner, slotRetain},
+		{Drained, None}: {slotOwner}, {DrainedInactive, None}: {slotOwner}, {Drained, DrainedInactive}: {slotOwner},
+		{Active, Drained}: {slotDrain}, {Suspended, Drained}: {slotDrain}, {Inactive, DrainedInactive}: {slotDrain},
+		{Drained, Suspended}: {slotDrain}, {DrainedInactive, Inactive}: {slotDrain}, // all of the model must be heard
 	}[[2]State{from, to}]
 	allowed := from == to
 	for _, l := range by {
@@ -81,7 +85,7 @@ func (m *model) checkMove(w *world, slot int, t *Txn, from, to State) {
 	if !allowed {
 		m.breaks("STATE %s leads from %s to %s", t.Kind, from, to)
 	}
-	if to != Suspended || from == to {
+	if to != Suspended || from == to || from.Drained() {
 		return
 	}
 	window := w.store.Record.Window
@@ -324,7 +328,7 @@ func (m *model) checkAlive(w *world) {
 	r := &s.Record
 	l := s.lease(s.Projection.Lease)
 	switch {
-	case m.bad != "" || !s.Exists() || r.State == Inactive:
+	case m.bad != "" || !s.Exists() || r.State.Shown() == Inactive:
 	case r.State != Active || l == nil || !s.on(l.id):
 		m.breaks("I1 a living application ends %s, projection present: %t", r.State, s.Projection.Present())
 	case w.app.streak < 3:

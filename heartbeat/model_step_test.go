@@ -41,6 +41,9 @@ func next(flow any, in Input, r Result) (any, Action) {
 	case SilenceFlow:
 		a := f.Next(in, r)
 		return f, a
+	case DrainFlow:
+		a := f.Next(in, r)
+		return f, a
 	case ExpireFlow:
 		a := f.Next(in, r)
 		return f, a
@@ -86,7 +89,7 @@ func (m *model) watched(w *world, x int) Revision {
 
 // start begins a flow in a slot.
 func (m *model) start(w *world, x, slot int, flow any) {
-	w.rep[x].slots[slot] = modelSlot{flow: flow, after: true, sinceLeave: true, older: slot == slotBeat && m.asked(w)}
+	w.rep[x].slots[slot] = modelSlot{flow: flow, after: true, sinceLeave: true, older: slot == slotBeat && m.asked(w), drained: w.drained}
 	m.advance(w, x, slot, Result{})
 	if ln := &w.rep[x].slots[slot]; m.plain && slot != slotBeat && ln.phase == slotAsking && ln.act.(Action).Do == DoRead {
 		m.execute(w, x, slot, answered)
@@ -145,6 +148,7 @@ func (m *model) respond(w *world, x, slot int, a *Response) {
 	}
 	if beat {
 		m.checkBeat(w, &ln)
+		m.checkDrainedBeat(&ln)
 		w.covered, w.app.platformRan = min(w.covered, ln.age), min(w.app.platformRan, ln.age)
 		if ln.after && !ln.refused {
 			w.short = false

@@ -34,6 +34,9 @@ var (
 	putLonger  = Update{Owner: modelOwner, State: Active, Proposed: 2}
 	puts       = []Update{putSame, putOther, putAsleep}
 
+	putAsleepOther = Update{Owner: modelOwner, State: Inactive, Proposed: KeepInterval, Attributes: "other"}
+	drains         = []DrainRequest{{By: "admin", Reason: "disk"}, {By: "admin", Lift: true}}
+
 	bJoins    = Update{Owner: modelOwner, Agent: "b.1", State: Active, Proposed: KeepInterval}
 	bothLeave = []Removal{{Owner: modelOwner, Agent: "a.1"}, {Owner: modelOwner, Agent: "b.1"}}
 )
@@ -60,6 +63,14 @@ var modelConfigs = []modelConfig{
 	{name: "a slow claim", policy: brisk(1), replicas: 2, left: budget{beats: 1, revokes: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "the owner", policy: brisk(1), replicas: 2, puts: puts, left: budget{puts: 1, deletes: 1, revokes: 1}, max: 4e6},
 	{name: "the owner and a heartbeat", policy: brisk(1), replicas: 2, puts: puts, left: budget{beats: 1, puts: 2, deletes: 1}, quick: 150e3, max: 4e6},
+	{name: "drained", policy: brisk(1), replicas: 2, drains: drains, left: budget{beats: 1, drains: 2}, quick: 150e3, max: 4e6},
+	{name: "drained, a false revocation", policy: brisk(1), replicas: 2, drains: drains, left: budget{beats: 1, drains: 1, revokes: 1}, quick: 150e3, max: 4e6},
+	{name: "drained, and the owner", policy: brisk(1), replicas: 2, drains: drains, puts: []Update{putSame, putAsleep, putAsleepOther}, left: budget{puts: 1, drains: 2}, quick: 150e3, max: 4e6},
+	{name: "drained, and a DELETE", policy: brisk(1), replicas: 2, drains: drains, left: budget{beats: 1, deletes: 1, drains: 1, crashes: 1}, quick: 150e3, max: 4e6},
+	{name: "drained, an unanswered action", policy: brisk(1), replicas: 2, drains: drains, left: budget{beats: 1, drains: 2, lost: 1}, quick: 150e3, max: 4e6},
+	{name: "drained, a late watch and a slow flow", policy: brisk(1), replicas: 2, drains: drains, left: budget{beats: 1, drains: 1, slow: 1, late: 1}, quick: 150e3, max: 4e6},
+	{name: "drained, alone", policy: removing(brisk(1), time.Second), replicas: 1, drains: drains, puts: puts, left: budget{beats: 1, puts: 1, drains: 2, crashes: 1, fulls: 1}, quick: 150e3, max: 4e6},
+	{name: "drained, two agents", policy: brisk(1), replicas: 1, drains: drains, puts: []Update{bJoins}, deletes: bothLeave, left: budget{puts: 1, deletes: 2, beats: 1, drains: 2}, quick: 150e3, max: 4e6},
 	{name: "retention", policy: removing(brisk(1), time.Second), replicas: 2, left: budget{beats: 1}, max: 4e6},
 	{name: "a longer interval", policy: brisk(2), before: pointer(brisk(1)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},
 	{name: "a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 2, paced: true, left: budget{beats: 2, revokes: 1, unheard: 1}, quick: 150e3, max: 4e6},

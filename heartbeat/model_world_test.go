@@ -20,6 +20,7 @@ const (
 	slotOwner
 	slotRetain
 	slotSilence
+	slotDrain
 	slotCount
 )
 
@@ -48,6 +49,7 @@ type modelSlot struct {
 	delayed        bool // its last reply came late
 	sinceLeave     bool // it began after the last LEAVE
 	older          bool // begun before the application was answered for another interval
+	drained        bool // it began while the instance was drained, and has been since
 }
 
 type modelLease struct {
@@ -109,7 +111,7 @@ type modelApp struct {
 
 // budget is how many wishes and faults are left.
 type budget struct {
-	beats, puts, deletes            int8
+	beats, puts, deletes, drains    int8
 	revokes, pauses, crashes, fulls int8
 	lost                            int8 // an action that is not answered, carried out or not
 	replies                         int8 // a reply that comes after other things have happened
@@ -129,6 +131,7 @@ type world struct {
 
 	covered int8 // age of the last heartbeat answered 2xx by anybody
 	short   bool // the live lease is a refutation's, and no heartbeat came since
+	drained bool // an administrator's request to drain it was carried out last
 }
 
 // lateCommit is a commit that its replica gave up and that may still happen.
@@ -151,13 +154,14 @@ type modelConfig struct {
 	left     budget
 	puts     []Update
 	deletes  []Removal // nil: one without an agent; else the registration is a.1's
-	paced    bool      // the application keeps its interval; intervals matter here
-	register bool      // begins before the registration
-	silences bool      // what lasts is kept, and a single replica's store extends leases at its starts
-	stamps   bool      // what is told as the last heartbeat is judged
-	litter   bool      // leases to be revoked are left to run out
-	max      int       // states at most; 0: no bound
-	quick    int       // states at most in the default tier; 0: max
+	drains   []DrainRequest
+	paced    bool // the application keeps its interval; intervals matter here
+	register bool // begins before the registration
+	silences bool // what lasts is kept, and a single replica's store extends leases at its starts
+	stamps   bool // what is told as the last heartbeat is judged
+	litter   bool // leases to be revoked are left to run out
+	max      int  // states at most; 0: no bound
+	quick    int  // states at most in the default tier; 0: max
 }
 
 type model struct {
@@ -321,6 +325,7 @@ func (m *model) commit(w *world, slot int, t *Txn) Outcome {
 	}
 	m.checkCommit(w, slot, t)
 	m.agentsAfter(w, t)
+	m.drainedAfter(w, t)
 	s.rev++
 	switch t.RecordOp {
 	case Put:

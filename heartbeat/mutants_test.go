@@ -192,7 +192,7 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		t.Skip("skipped: -short or -race; the mutants are built and run without")
 	}
 	left := 0
-	all := slices.Concat(mutants, silenceMutants, agentMutants, massMutants)
+	all := slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, massMutants)
 	for i := range all {
 		m := &all[i]
 		if !m.quick && !*allMutants {
@@ -294,7 +294,7 @@ func (m *mutant) overlay(dir string) (string, error) {
 }
 
 var (
-	brokenLine = regexp.MustCompile(`model(?:_mass)?_test\.go:\d+: ((?:I\d|COV|STATE|VIEW|HIDE|KEPT) .*)`)
+	brokenLine = regexp.MustCompile(`model(?:_mass)?_test\.go:\d+: ((?:I\d+|COV|STATE|VIEW|HIDE|KEPT) .*)`)
 	failedLine = regexp.MustCompile(`--- FAIL: \S+|panic: .*|fatal error: .*`)
 	statesLine = regexp.MustCompile(`model(?:_mass)?_test\.go:\d+: (\d+) states, \d+ steps`)
 )
@@ -320,7 +320,7 @@ func (m *mutant) verdict(out string) (string, bool) {
 
 // A mutant whose place has been rewritten is found at once, and not when all are run.
 func TestEveryMutantReplacesPlacesThatExist(t *testing.T) {
-	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, massMutants) {
+	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, massMutants) {
 		if _, err := m.overlay(t.TempDir()); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}

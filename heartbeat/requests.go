@@ -85,6 +85,18 @@ func (e *Engine) Remove(ctx context.Context, id ID, r Removal) error {
 	return e.serveDetached(ctx, en, &RemoveFlow{Removal: r}).Err
 }
 
+// Drain drains an instance for an administrator, or undrains it, and returns the record as it is
+// then. It fails with ErrNotReady, ErrNotFound, ErrNotDrained, ErrFull or ErrUnavailable, when
+// it may have been written.
+func (e *Engine) Drain(ctx context.Context, id ID, d DrainRequest) (Record, error) {
+	en, err := e.find(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	a := e.serveDetached(ctx, en, &DrainFlow{Request: d})
+	return a.Record, a.Err
+}
+
 // Get returns the record, whatever its state. It fails with ErrNotReady, ErrNotFound or
 // ErrUnavailable.
 func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {

@@ -14,7 +14,11 @@ const (
 	Active
 	Suspended
 	Inactive
-	numStates = iota
+	// Drained: an administrator has taken it out of use. To consumers it is INACTIVE, and neither
+	// a heartbeat nor a PUT of its owner changes that.
+	Drained
+	DrainedInactive // the same, and its owner has set INACTIVE, which it is when it is undrained
+	numStates       = iota
 )
 
 // States lists every state, for tables and tests. A new state also changes: its name, its
@@ -24,12 +28,24 @@ const (
 // plugins/filterindex.go, the status in plugins/servicecenter/store/projection.go and
 // agent/transitions.go; in documents, the table in docs/architecture.md and the life
 // of a service in README.md, which `go test ./heartbeat ./test/docs` compare.
-var States = [numStates]State{None, Active, Suspended, Inactive}
+var States = [numStates]State{None, Active, Suspended, Inactive, Drained, DrainedInactive}
 
-var stateNames = [numStates]string{None: "(none)", Active: "ACTIVE", Suspended: "SUSPENDED", Inactive: "INACTIVE"}
+var stateNames = [numStates]string{None: "(none)", Active: "ACTIVE", Suspended: "SUSPENDED", Inactive: "INACTIVE",
+	Drained: "DRAINED", DrainedInactive: "DRAINED_INACTIVE"}
 
 // Valid reports whether this release knows the state; what is stored may come from a later one.
 func (s State) Valid() bool { return s < numStates }
+
+// Drained says whether an administrator has drained the instance.
+func (s State) Drained() bool { return s == Drained || s == DrainedInactive }
+
+// Shown is the state that everybody but administrators is shown: one that MEC 011 has.
+func (s State) Shown() State {
+	if s.Drained() {
+		return Inactive
+	}
+	return s
+}
 
 func (s State) String() string {
 	if !s.Valid() {
@@ -43,21 +59,25 @@ type Event uint8
 
 // The events.
 const (
-	Beat          Event = iota // a heartbeat of its owner
-	Expired                    // its window ended without one, and a replica may claim that
-	PutInactive                // its owner sets another state: INACTIVE
-	PutActive                  // its owner sets another state: ACTIVE
-	PutSame                    // its owner writes it without changing the state
-	RetentionOver              // it has been SUSPENDED for too long
-	Delete                     // its owner, or the removal of its application
-	numEvents     = iota
+	Beat               Event = iota // a heartbeat of its owner
+	Expired                         // its window ended without one, and a replica may claim that
+	PutInactive                     // its owner sets another state: INACTIVE
+	PutActive                       // its owner sets another state: ACTIVE
+	PutSame                         // its owner writes it without changing the state
+	RetentionOver                   // it has been SUSPENDED for too long
+	Delete                          // its owner, or the removal of its application
+	Drain                           // an administrator takes it out of use, or says why it is
+	Undrain                         // and gives it back; heartbeats are required of it
+	UndrainUnmonitored              // the same, and none are
+	numEvents          = iota
 )
 
 // Events lists every event, for tables and tests.
-var Events = [numEvents]Event{Beat, Expired, PutInactive, PutActive, PutSame, RetentionOver, Delete}
+var Events = [numEvents]Event{Beat, Expired, PutInactive, PutActive, PutSame, RetentionOver, Delete, Drain, Undrain, UndrainUnmonitored}
 
 var eventNames = [numEvents]string{Beat: "Beat", Expired: "Expired", PutInactive: "PUT INACTIVE", PutActive: "PUT ACTIVE",
-	PutSame: "PUT, same state", RetentionOver: "Retention over", Delete: "Delete"}
+	PutSame: "PUT, same state", RetentionOver: "Retention over", Delete: "Delete",
+	Drain: "Drain", Undrain: "Undrain", UndrainUnmonitored: "Undrain, no heartbeats required"}
 
 func (e Event) String() string { return eventNames[e] }
 
@@ -105,6 +125,10 @@ var table = complete([numStates][numEvents]Cell{
 		PutSame:       {None, NoChange, ErrNotFound},
 		RetentionOver: {None, NoChange, ErrNoCell},
 		Delete:        {None, NoChange, ErrNotFound},
+
+		Drain:              {None, NoChange, ErrNotFound},
+		Undrain:            {None, NoChange, ErrNotFound},
+		UndrainUnmonitored: {None, NoChange, ErrNotFound},
 	},
 	Active: {
 		Beat:          {Active, NoChange, nil},
@@ -114,6 +138,10 @@ var table = complete([numStates][numEvents]Cell{
 		PutSame:       {Active, AttributesChanged, nil},
 		RetentionOver: {Active, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
+
+		Drain:              {Drained, StateChanged, nil},
+		Undrain:            {Active, NoChange, ErrNotDrained},
+		UndrainUnmonitored: {Active, NoChange, ErrNotDrained},
 	},
 	Suspended: {
 		Beat:          {Active, StateChanged, nil},
@@ -123,6 +151,10 @@ var table = complete([numStates][numEvents]Cell{
 		PutSame:       {Suspended, AttributesChanged, nil},
 		RetentionOver: {None, Removed, nil},
 		Delete:        {None, Removed, nil},
+
+		Drain:              {Drained, StateChanged, nil},
+		Undrain:            {Suspended, NoChange, ErrNotDrained},
+		UndrainUnmonitored: {Suspended, NoChange, ErrNotDrained},
 	},
 	Inactive: {
 		Beat:          {Inactive, NoChange, ErrInactive},
@@ -132,6 +164,36 @@ var table = complete([numStates][numEvents]Cell{
 		PutSame:       {Inactive, AttributesChanged, nil},
 		RetentionOver: {Inactive, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
+
+		Drain:              {DrainedInactive, NoChange, nil}, // INACTIVE to consumers, as before
+		Undrain:            {Inactive, NoChange, ErrNotDrained},
+		UndrainUnmonitored: {Inactive, NoChange, ErrNotDrained},
+	},
+	Drained: {
+		Beat:          {Drained, NoChange, ErrDrained},
+		Expired:       {Drained, NoChange, ErrNoCell},
+		PutInactive:   {DrainedInactive, AttributesChanged, nil},
+		PutActive:     {Drained, NoChange, ErrDrained},
+		PutSame:       {Drained, AttributesChanged, nil}, // of an agent, which leaves the state as it is shown
+		RetentionOver: {Drained, NoChange, ErrNoCell},
+		Delete:        {None, Removed, nil},
+
+		Drain:              {Drained, NoChange, nil},
+		Undrain:            {Suspended, StateChanged, nil},
+		UndrainUnmonitored: {Active, StateChanged, nil},
+	},
+	DrainedInactive: {
+		Beat:          {DrainedInactive, NoChange, ErrDrained},
+		Expired:       {DrainedInactive, NoChange, ErrNoCell},
+		PutInactive:   {DrainedInactive, NoChange, ErrNoCell}, // that is PutSame
+		PutActive:     {DrainedInactive, NoChange, ErrDrained},
+		PutSame:       {DrainedInactive, AttributesChanged, nil},
+		RetentionOver: {DrainedInactive, NoChange, ErrNoCell},
+		Delete:        {None, Removed, nil},
+
+		Drain:              {DrainedInactive, NoChange, nil},
+		Undrain:            {Inactive, NoChange, nil},
+		UndrainUnmonitored: {Inactive, NoChange, nil},
 	},
 })
 
@@ -149,14 +211,20 @@ func complete(t [numStates][numEvents]Cell) [numStates][numEvents]Cell {
 }
 
 // Next is the state table: total, pure, and the only place that says where an
-// event leads. AttributesChanged is told only if something did change.
+// event leads. AttributesChanged is told only if something did change
+// that consumers see.
 func Next(from State, e Event) Cell { return table[from][e] }
 
 // putEvent names the event that a PUT to state to is for a record in from. It fails with
-// ErrOnlyPlatform for a state that no owner can set.
-func putEvent(from, to State) (Event, error) {
+// ErrOnlyPlatform for a state that no owner can set. byAgent says that an agent sends it: one that
+// joins a service writes the state that it was shown, and corrects that when it is shown another.
+// Taken for its owner's wish, it would keep a service INACTIVE after every drain in which the
+// machine was started again.
+func putEvent(from, to State, byAgent bool) (Event, error) {
 	switch {
-	case from == to:
+	case to.Drained(): // only an administrator makes it so
+		return 0, ErrOnlyPlatform
+	case from == to, from == DrainedInactive && to == Inactive, from == Drained && to == Inactive && byAgent:
 		return PutSame, nil
 	case to == Inactive:
 		return PutInactive, nil
@@ -164,5 +232,17 @@ func putEvent(from, to State) (Event, error) {
 		return PutActive, nil
 	default:
 		return 0, ErrOnlyPlatform
+	}
+}
+
+// drainEvent names what an administrator's request is for the record.
+func drainEvent(r *Record, lift bool) Event {
+	switch {
+	case !lift:
+		return Drain
+	case r.Beating():
+		return Undrain
+	default:
+		return UndrainUnmonitored
 	}
 }

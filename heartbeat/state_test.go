@@ -14,21 +14,37 @@ var wantCells = map[State]map[Event]string{
 		Beat: "no record", Expired: "impossible",
 		PutInactive: "no record", PutActive: "no record", PutSame: "no record",
 		RetentionOver: "impossible", Delete: "no record",
+		Drain: "no record", Undrain: "no record", UndrainUnmonitored: "no record",
 	},
 	Active: {
 		Beat: "ACTIVE", Expired: "SUSPENDED STATE_CHANGED",
 		PutInactive: "INACTIVE STATE_CHANGED", PutActive: "impossible", PutSame: "ACTIVE ATTRIBUTES_CHANGED",
 		RetentionOver: "impossible", Delete: "(none) REMOVED",
+		Drain: "DRAINED STATE_CHANGED", Undrain: "not drained", UndrainUnmonitored: "not drained",
 	},
 	Suspended: {
 		Beat: "ACTIVE STATE_CHANGED", Expired: "impossible",
 		PutInactive: "INACTIVE STATE_CHANGED", PutActive: "ACTIVE STATE_CHANGED", PutSame: "SUSPENDED ATTRIBUTES_CHANGED",
 		RetentionOver: "(none) REMOVED", Delete: "(none) REMOVED",
+		Drain: "DRAINED STATE_CHANGED", Undrain: "not drained", UndrainUnmonitored: "not drained",
 	},
 	Inactive: {
 		Beat: "inactive", Expired: "impossible",
 		PutInactive: "impossible", PutActive: "ACTIVE STATE_CHANGED", PutSame: "INACTIVE ATTRIBUTES_CHANGED",
 		RetentionOver: "impossible", Delete: "(none) REMOVED",
+		Drain: "DRAINED_INACTIVE", Undrain: "not drained", UndrainUnmonitored: "not drained",
+	},
+	Drained: {
+		Beat: "drained", Expired: "impossible",
+		PutInactive: "DRAINED_INACTIVE ATTRIBUTES_CHANGED", PutActive: "drained", PutSame: "DRAINED ATTRIBUTES_CHANGED",
+		RetentionOver: "impossible", Delete: "(none) REMOVED",
+		Drain: "DRAINED", Undrain: "SUSPENDED STATE_CHANGED", UndrainUnmonitored: "ACTIVE STATE_CHANGED",
+	},
+	DrainedInactive: {
+		Beat: "drained", Expired: "impossible",
+		PutInactive: "impossible", PutActive: "drained", PutSame: "DRAINED_INACTIVE ATTRIBUTES_CHANGED",
+		RetentionOver: "impossible", Delete: "(none) REMOVED",
+		Drain: "DRAINED_INACTIVE", Undrain: "INACTIVE", UndrainUnmonitored: "INACTIVE",
 	},
 }
 
@@ -42,7 +58,8 @@ func TestEveryCellOfTheStateTable(t *testing.T) {
 			if got.Change != NoChange {
 				words += " " + got.Change.String()
 			}
-			refusal := map[string]error{"no record": ErrNotFound, "impossible": ErrNoCell, "inactive": ErrInactive}[wantCells[s][e]]
+			refusal := map[string]error{"no record": ErrNotFound, "impossible": ErrNoCell, "inactive": ErrInactive,
+				"drained": ErrDrained, "not drained": ErrNotDrained}[wantCells[s][e]]
 			switch {
 			case refusal != nil && !errors.Is(got.Err, refusal):
 				t.Errorf("%s, %s: error %v, want %v", s, e, got.Err, refusal)
@@ -63,13 +80,13 @@ func TestNoCellTellsOfNothingOrHidesAChange(t *testing.T) {
 	for _, s := range States {
 		for _, e := range Events {
 			c := Next(s, e)
-			if c.Err == nil && c.To != s && c.Change == NoChange {
+			if c.Err == nil && c.To.Shown() != s.Shown() && c.Change == NoChange {
 				t.Errorf("%s, %s: the state changes and nobody is told", s, e)
 			}
 			if (c.Change == Removed) != (c.Err == nil && c.To == None) {
 				t.Errorf("%s, %s: REMOVED does not mean that the record goes", s, e)
 			}
-			if c.Change == StateChanged && c.To == s {
+			if c.Change == StateChanged && c.To.Shown() == s.Shown() {
 				t.Errorf("%s, %s: STATE_CHANGED without a change", s, e)
 			}
 		}
@@ -79,12 +96,15 @@ func TestNoCellTellsOfNothingOrHidesAChange(t *testing.T) {
 func TestAPutIsNamedByWhereItLeads(t *testing.T) {
 	for _, c := range []struct {
 		from, to State
+		agent    bool
 		want     Event
 	}{
-		{Active, Active, PutSame}, {Active, Inactive, PutInactive}, {Suspended, Suspended, PutSame},
-		{Suspended, Active, PutActive}, {Suspended, Inactive, PutInactive}, {Inactive, Inactive, PutSame}, {Inactive, Active, PutActive},
+		{Active, Active, false, PutSame}, {Active, Inactive, true, PutInactive}, {Suspended, Suspended, false, PutSame},
+		{Suspended, Active, false, PutActive}, {Suspended, Inactive, false, PutInactive}, {Inactive, Inactive, true, PutSame}, {Inactive, Active, false, PutActive},
+		{Drained, Inactive, false, PutInactive}, {Drained, Inactive, true, PutSame}, {Drained, Active, true, PutActive},
+		{DrainedInactive, Inactive, false, PutSame}, {DrainedInactive, Active, false, PutActive},
 	} {
-		if got, err := putEvent(c.from, c.to); err != nil || got != c.want || errors.Is(Next(c.from, got).Err, ErrNoCell) {
+		if got, err := putEvent(c.from, c.to, c.agent); err != nil || got != c.want || errors.Is(Next(c.from, got).Err, ErrNoCell) {
 			t.Errorf("PUT %s on %s is %q (%v), want %q, in a cell that exists", c.to, c.from, got, err, c.want)
 		}
 	}
@@ -93,8 +113,8 @@ func TestAPutIsNamedByWhereItLeads(t *testing.T) {
 // A state that putEvent does not know was a PUT to ACTIVE.
 func TestAPutToAStateThatNoOwnerSetsIsRefused(t *testing.T) {
 	for _, from := range States {
-		for _, to := range []State{None, Suspended, numStates} {
-			if got, err := putEvent(from, to); from != to && !errors.Is(err, ErrOnlyPlatform) {
+		for _, to := range []State{None, Suspended, Drained, DrainedInactive, numStates} {
+			if got, err := putEvent(from, to, false); (from != to || to.Drained()) && !errors.Is(err, ErrOnlyPlatform) {
 				t.Errorf("PUT %s on %s is %q (%v)", to, from, got, err)
 			}
 		}

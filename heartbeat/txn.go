@@ -21,6 +21,8 @@ const (
 	Leave      // an agent does not any more, others do
 	Remove     // by the owner
 	Retention  // SUSPENDED for too long: removed
+	Withdraw   // an administrator drains it, or says why it is drained
+	Readmit    // and undrains it
 	Silent     // the record keeps a silence that has lasted
 	Heard      // a heartbeat ended that
 	Expire     // a lease is over that etcd extended at a start
@@ -31,11 +33,11 @@ const (
 
 // Kinds lists every kind of transaction, for metrics and tests.
 var Kinds = [numKinds]Kind{Register, Rearm, Claim, Resume, Deactivate, Activate, Rewrite, Raise, Lower, Settle, Join, Leave, Remove, Retention,
-	Silent, Heard, Expire, Repair, Orphan}
+	Withdraw, Readmit, Silent, Heard, Expire, Repair, Orphan}
 
 var kindNames = [numKinds]string{Register: "REGISTER", Rearm: "REARM", Claim: "CLAIM", Resume: "RESUME", Deactivate: "DEACTIVATE",
 	Activate: "ACTIVATE", Rewrite: "REWRITE", Raise: "RAISE", Lower: "LOWER", Settle: "SETTLE", Join: "JOIN", Leave: "LEAVE", Remove: "DELETE", Retention: "RETENTION",
-	Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", Repair: "REPAIR", Orphan: "ORPHAN"}
+	Withdraw: "WITHDRAW", Readmit: "READMIT", Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", Repair: "REPAIR", Orphan: "ORPHAN"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -152,7 +154,9 @@ func (t *Txn) apply(c Cell, why Cause, wall int64) {
 	if c.To != t.Was {
 		t.Record.Cause = why
 	}
-	t.countEvent(c.Change, wall)
+	if c.Change != NoChange {
+		t.countEvent(c.Change, wall)
+	}
 	if c.To != Suspended {
 		t.Record.SuspendedAt = 0
 	}
@@ -239,6 +243,34 @@ func (s *Snapshot) remove(k Kind, e Event, why CauseKind, wall int64) Txn {
 	t.apply(Next(s.Record.State, e), Cause{Kind: why}, wall)
 	t.Record.State = s.Record.State // what is told is the state it had
 	t.RecordOp, t.ProjectionOp = Erase, Erase
+	return t
+}
+
+// drain has an administrator drain the instance, for a reason. What hung on its lease stays
+// without one, so that no end of a lease is ever taken for a silence.
+func (s *Snapshot) drain(why Cause, wall int64) Txn {
+	t := s.begin(Withdraw)
+	t.apply(Next(s.Record.State, Drain), why, wall)
+	t.Record.Cause = why // also of one that is drained already
+	t.putOn(0)
+	return t
+}
+
+// undrain gives the instance back. Of one that must be heard nobody knows whether it lives: it is
+// SUSPENDED until it is heard, whatever was heard while it was drained. Who kept it alive before
+// is still believed to: only a silence shows otherwise.
+func (s *Snapshot) undrain(by string, wall int64) Txn {
+	t := s.begin(Readmit)
+	why := Cause{Kind: ByUndrain, By: by}
+	if s.Record.State == DrainedInactive {
+		why = Cause{Kind: ByApplication}
+	}
+	t.apply(Next(s.Record.State, drainEvent(&s.Record, true)), why, wall)
+	if t.Record.State == Suspended {
+		t.Record.SuspendedAt = wall
+	}
+	t.Record.Left = false
+	t.putOn(0)
 	return t
 }
 

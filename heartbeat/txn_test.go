@@ -34,6 +34,8 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		"SETTLE":    {snap(Active, 4, true).settle(), m, AnyProjection, 0, Put, Keep, Active, 3, 4, NoChange},
 		"DELETE":    {snap(Active, 4, true).remove(Remove, Delete, ByDeletion, wall), m, AnyProjection, 0, Erase, Erase, Active, 4, 4, Removed},
 		"RETENTION": {snap(Suspended, 0, true).remove(Retention, RetentionOver, ByRetention, wall), m, AnyProjection, 0, Erase, Erase, Suspended, 4, 0, Removed},
+		"WITHDRAW":  {snap(Active, 4, true).drain(Cause{Kind: ByDrain}, wall), m, AnyProjection, 0, Put, Put, Drained, 4, 0, StateChanged},
+		"READMIT":   {snap(Drained, 0, true).undrain("admin", wall), m, AnyProjection, 0, Put, Put, Suspended, 4, 0, StateChanged},
 		"REPAIR":    {snap(Suspended, 0, false).repair(), m, NoProjection, 0, Keep, Put, Suspended, 3, 0, NoChange},
 		"ORPHAN":    {(&Snapshot{Projection: Projection{Revision: p}}).orphan("i"), 0, ProjectionAt, p, Keep, Erase, None, 0, 0, NoChange},
 	} {

@@ -7,6 +7,8 @@ type ServiceLivenessInfo struct {
 	State     State     `json:"state"`
 	TimeStamp TimeStamp `json:"timeStamp"` // when the platform last received a heartbeat
 	Interval  int       `json:"interval"`  // seconds
+	// Reason says to people why the service is in its state: an extension of ours.
+	Reason string `json:"reason,omitempty"`
 }
 
 // ServiceLivenessUpdate is the body of a heartbeat (§8.1.2.5). State is always ACTIVE.

@@ -10,6 +10,10 @@ type ProblemDetails struct {
 	Instance string `json:"instance,omitempty"`
 }
 
+// DrainedType is the type of the refusal of what the owner of a service sends while an
+// administrator has drained it.
+const DrainedType = "urn:mec-liveness:drained"
+
 // LimitType is the type of a refusal because somebody has as many services, subscriptions
 // or registrations as they may, whatever its status. That of every other problem of our
 // platform is about:blank, which says no more than the status.

@@ -19,7 +19,7 @@ func (e *Event) Why() mp1.Cause {
 
 func causeOf(c heartbeat.Cause, s heartbeat.State, lastBeat int64, interval, window int) mp1.Cause {
 	out := mp1.Cause{Kind: mp1.CauseKind(c.Kind), By: c.By, Text: c.Text, WindowSeconds: window,
-		State: mp1.State(s.String()), Interval: interval}
+		State: mp1.State(s.Shown().String()), Interval: interval}
 	if lastBeat > 0 {
 		out.LastHeartbeat = time.Unix(0, lastBeat).UTC()
 	}

@@ -230,6 +230,9 @@ func (s *api) getLiveness(w http.ResponseWriter, r *http.Request, t target) erro
 	if err != nil {
 		return err
 	}
+	if s.options.EdgeGallery { // whose clients have never seen the member
+		l.Reason = ""
+	}
 	s.writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	return nil
 }
@@ -252,6 +255,7 @@ func (s *api) beat(w http.ResponseWriter, r *http.Request, t target) error {
 	case err != nil:
 		return err
 	case changed:
+		l.Reason = "" // whoever beats asks for an interval
 		s.writeJSON(w, http.StatusOK, encodeJSON(livenessInfo(l)))
 	default:
 		// This is the most frequent answer, so it has no headers that it does not need: no

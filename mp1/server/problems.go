@@ -20,6 +20,7 @@ type problem struct {
 	status     int
 	detail     string
 	limit      bool   // of what an application may have: mp1.LimitType
+	drained    bool   // mp1.DrainedType
 	allow      string // of a 405
 	challenge  string // WWW-Authenticate of a 401 or 403 (RFC 6750)
 	retryAfter int    // seconds, of a 429, and of a 503 or 507 that asks for longer than Options.RetryAfter
@@ -64,6 +65,21 @@ var (
 	errBody       = &problem{status: http.StatusBadRequest, detail: "The body could not be read to its end."}
 )
 
+// Drained refuses a heartbeat or a PUT of the owner of a service that an administrator has
+// drained.
+type Drained struct{ Why mp1.Cause }
+
+// Error implements error.
+func (d *Drained) Error() string { return heartbeat.ErrDrained.Error() + ": " + d.Why.Sentence() }
+
+// Unwrap implements the interface of package errors.
+func (d *Drained) Unwrap() error { return heartbeat.ErrDrained }
+
+func (d *Drained) problem() *problem {
+	return &problem{status: http.StatusConflict, drained: true, detail: "The service instance is " + d.Why.Sentence() +
+		". Consumers see it INACTIVE until an administrator undrains it; neither a heartbeat nor a PUT to ACTIVE changes that."}
+}
+
 // notAllowed refuses the methods that a resource does not have.
 func notAllowed(allow []string) *problem {
 	return &problem{status: http.StatusMethodNotAllowed, detail: "This resource does not have that method; Allow lists those it has.", allow: strings.Join(allow, ", ")}
@@ -79,6 +95,7 @@ var problemTable = []struct {
 	{heartbeat.ErrNoLiveness, 404, "This service instance has no liveness resource: it was registered without livenessInterval."},
 	{heartbeat.ErrNotOwner, 403, "The service instance belongs to another application instance; only that one may do this."},
 	{heartbeat.ErrInactive, 409, "The service instance is INACTIVE; a heartbeat does not change that. Set it ACTIVE first."},
+	{heartbeat.ErrNotDrained, 409, "The service instance is not drained; there is nothing to undrain."},
 	{heartbeat.ErrKept, 409, "Another agent keeps the service instance alive: it stays registered, and this agent no longer counts. There is nothing left to do."},
 	{heartbeat.ErrStale, 412, "If-Match: names no current representation; GET it again."},
 	{ErrNoRegistration, 404, "This application instance is not registered; register it (again)."},
@@ -117,6 +134,7 @@ func problemOf(err error, o Options) *problem {
 	var bad *mp1.Invalid
 	var large *http.MaxBytesError
 	var over *OverLimit
+	var drained *Drained
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -124,6 +142,8 @@ func problemOf(err error, o Options) *problem {
 		return &problem{status: http.StatusBadRequest, detail: bad.Error()}
 	case errors.As(err, &large):
 		return errTooLarge
+	case errors.As(err, &drained):
+		return drained.problem()
 	case errors.As(err, &over) && over.List:
 		return &problem{status: http.StatusTooManyRequests, retryAfter: retryafter.Seconds(over.Wait),
 			detail: "Too many lists in a short time; wait as long as Retry-After says. Heartbeats and deletions go on."}
@@ -169,8 +189,11 @@ func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 		h.Set("Allow", p.allow)
 	}
 	kind := "about:blank"
-	if p.limit {
+	switch {
+	case p.limit:
 		kind = mp1.LimitType
+	case p.drained:
+		kind = mp1.DrainedType
 	}
 	b, _ := json.Marshal(mp1.ProblemDetails{Type: kind, Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))

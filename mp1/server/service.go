@@ -71,6 +71,7 @@ type Liveness struct {
 	State    mp1.State
 	At       time.Time // the last heartbeat
 	Interval int       // seconds
+	Reason   string    // why it is in its state; "": that is not said
 }
 
 // Service is an immutable snapshot of a registered service.
@@ -157,6 +158,6 @@ func (s *Service) href(prefix string) string {
 }
 
 func livenessInfo(l Liveness) mp1.ServiceLivenessInfo {
-	return mp1.ServiceLivenessInfo{State: l.State, Interval: l.Interval,
+	return mp1.ServiceLivenessInfo{State: l.State, Interval: l.Interval, Reason: l.Reason,
 		TimeStamp: mp1.TimeStamp{Seconds: uint32(l.At.Unix()), NanoSeconds: uint32(l.At.Nanosecond())}}
 }

@@ -64,7 +64,7 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 			return err
 		}
 		after, err = r.engine.Update(ctx, heartbeat.ID(id), u)
-		return err
+		return refusal(err, &after)
 	})
 	if err != nil {
 		return nil, err

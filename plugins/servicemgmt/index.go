@@ -60,7 +60,7 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	if old != nil && old.at == s.At {
 		return
 	}
-	if old != nil && old.state == r.State && old.attrs == r.Attributes && old.svc.Interval == r.Interval {
+	if old != nil && old.state == r.State.Shown() && old.attrs == r.Attributes && old.svc.Interval == r.Interval {
 		same := *old
 		same.at = s.At
 		x.put(&same)
@@ -71,7 +71,7 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 		x.remove(old) // a record that cannot be read cannot be shown
 		return
 	}
-	it := &item{id: id, since: r.RegisteredAt, state: r.State, at: s.At, svc: x.toConsumers(svc), attrs: r.Attributes}
+	it := &item{id: id, since: r.RegisteredAt, state: r.State.Shown(), at: s.At, svc: x.toConsumers(svc), attrs: r.Attributes}
 	if x.suspended && r.State == heartbeat.Active && r.Beating() {
 		it.silent = sync.OnceValue(func() *server.Service {
 			info := svc.Info
@@ -98,7 +98,7 @@ func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
 		return nil, err
 	}
 	info.SerInstanceID = string(r.ID)
-	info.State = mp1.State(r.State.String())
+	info.State = mp1.State(r.State.Shown().String())
 	return x.represent(r.Owner, info, r.Interval), nil
 }
 

@@ -229,7 +229,7 @@ func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 func (r *registry) Beat(ctx context.Context, id, agent string) (server.Liveness, bool, error) {
 	a := r.engine.Beat(ctx, heartbeat.ID(id), agent)
 	if a.Err != nil || !a.TellInterval {
-		return server.Liveness{}, false, a.Err
+		return server.Liveness{}, false, refusal(a.Err, &a.Record)
 	}
 	l, err := r.liveness(ctx, &a.Record)
 	return l, true, err
@@ -249,5 +249,13 @@ func (r *registry) Liveness(ctx context.Context, id string) (server.Liveness, er
 
 func (r *registry) liveness(ctx context.Context, rec *heartbeat.Record) (server.Liveness, error) {
 	at, err := r.engine.LastBeat(ctx, rec.ID)
-	return server.Liveness{State: mp1.State(rec.State.String()), At: time.Unix(0, at), Interval: rec.Interval}, err
+	return server.Liveness{State: mp1.State(rec.State.Shown().String()), At: time.Unix(0, at), Interval: rec.Interval, Reason: plugins.CauseOf(rec).Sentence()}, err
+}
+
+// refusal says to an owner why his service is drained, if it is that.
+func refusal(err error, rec *heartbeat.Record) error {
+	if errors.Is(err, heartbeat.ErrDrained) {
+		return &server.Drained{Why: plugins.CauseOf(rec)}
+	}
+	return err
 }

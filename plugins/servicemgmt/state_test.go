@@ -19,8 +19,8 @@ func TestMp1AndTheEngineHaveTheSameStates(t *testing.T) {
 		require.Equal(t, string(s), got.String())
 	}
 	for _, s := range heartbeat.States {
-		got, err := stateOf(mp1.State(s.String()))
-		require.Equal(t, s, got)
+		got, err := stateOf(mp1.State(s.Shown().String()))
+		require.Equal(t, s.Shown(), got)
 		require.Equal(t, s == heartbeat.None, err != nil)
 	}
 	for _, s := range []mp1.State{"", "PAUSED"} {

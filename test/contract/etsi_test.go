@@ -164,6 +164,7 @@ var differences = map[string]string{
 	"OAuth2Info.grantTypes":                                                "up to four of them, as v2.1.1 and their own examples have it",
 	"ServiceLinks.self":                                                    "a LinkType with a member more, which EdgeGallery's agents read",
 	"ServiceLivenessUpdate.state":                                          "shall be ACTIVE, says their text",
+	"ServiceLivenessInfo adds reason":                                      "an extension: why it is in its state, for people (ADR 0055)",
 	"SecurityInfo has (extensions)":                                        "a name for all others, not a member",
 	"SubscriptionLink adds rel":                                            "the member's name in v2.1.1",
 	"ServiceLivenessUpdate adds itself":                                    "the wrapped form of the feature request",

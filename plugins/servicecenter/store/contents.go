@@ -29,7 +29,7 @@ func (c *Contents) Add(kv *mvccpb.KeyValue) {
 	case strings.HasPrefix(key, keys.RecordPrefix):
 		r, err := decodeRecord(kv)
 		if ok = err == nil; ok {
-			c.States[r.State]++
+			c.States[r.State.Shown()]++
 		}
 	case strings.HasPrefix(key, keys.SubPrefix), strings.HasPrefix(key, keys.TerminationSubPrefix):
 		c.Subscriptions++

@@ -143,8 +143,15 @@ func differs(r *heartbeat.Record, value []byte, older bool) bool {
 	if err != nil || is(want) {
 		return false
 	}
-	before, err := p.instanceBefore()
-	return !older || err != nil || !is(before)
+	if !older {
+		return true
+	}
+	for _, form := range []func() (string, error){p.instanceWithoutReason, p.instanceBefore} {
+		if before, err := form(); err == nil && is(before) {
+			return false
+		}
+	}
+	return true
 }
 
 // ours says whether an instance is a projection of a record of ours, and of which.

@@ -45,8 +45,8 @@ type eventCause struct {
 func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
 	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-		State: r.State, At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes)),
-		From: t.Was, Cause: eventCause(r.Cause), LastBeat: r.LastBeat, Interval: r.Interval, Window: r.Window})
+		State: r.State.Shown(), At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes)),
+		From: t.Was.Shown(), Cause: eventCause(r.Cause), LastBeat: r.LastBeat, Interval: r.Interval, Window: r.Window})
 	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/endpoint"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
@@ -150,15 +151,20 @@ func forOwnApp(id string, k *discovery.MicroServiceKey, owner, serName, version,
 
 // instance is the instance, encoded.
 func (p *projector) instance() (string, error) {
-	return p.instanceAt(endpoint.URLs(p.info.TransportInfo))
+	return p.instanceAt(endpoint.URLs(p.info.TransportInfo), true)
 }
 
-// instanceBefore is the projection as the previous release made it: with the addresses as the
+// instanceWithoutReason is the instance as the release before encoded it.
+func (p *projector) instanceWithoutReason() (string, error) {
+	return p.instanceAt(endpoint.URLs(p.info.TransportInfo), false)
+}
+
+// instanceBefore is the projection as the release before that made it: with the addresses as the
 // application wrote them, whether anybody could call them or not.
 func (p *projector) instanceBefore() (string, error) {
 	t := p.info.TransportInfo
 	if t == nil {
-		return p.instanceAt([]string{"mec-transport:none"})
+		return p.instanceAt([]string{"mec-transport:none"}, false)
 	}
 	scheme := strings.ToLower(safeName(t.Protocol, 32)) + "://"
 	out := slices.Clone(t.Endpoint.URIs)
@@ -171,19 +177,24 @@ func (p *projector) instanceBefore() (string, error) {
 	if len(out) == 0 {
 		out = append(out, "mec-transport:"+safeName(t.ID, 64))
 	}
-	return p.instanceAt(out)
+	return p.instanceAt(out, false)
 }
 
-func (p *projector) instanceAt(endpoints []string) (string, error) {
+// instanceAt is the instance with these endpoints. It says why it is not ACTIVE, unless the reason
+// is to be left out.
+func (p *projector) instanceAt(endpoints []string, reason bool) (string, error) {
 	rec := p.rec
 	at := keys.InstanceOf(rec.ID, rec.Place)
 	interval := max(rec.Interval, rec.Previous, 1)
 	props := map[string]string{
 		"mec.serName": p.info.SerName, "mec.version": p.info.Version, "mec.serializer": string(p.info.Serializer),
-		"mec.state": rec.State.String(), ownerProperty: rec.Owner, idProperty: string(rec.ID),
+		"mec.state": rec.State.Shown().String(), ownerProperty: rec.Owner, idProperty: string(rec.ID),
 	}
 	if rec.Beating() {
 		props["mec.livenessInterval"] = strconv.Itoa(interval)
+	}
+	if reason && rec.State != heartbeat.Active {
+		props["mec.reason"] = plugins.CauseOf(rec).Sentence()
 	}
 	if c := p.info.SerCategory; c != nil {
 		props["mec.serCategory.id"], props["mec.serCategory.name"] = c.ID, c.Name

@@ -103,7 +103,7 @@ func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {
 	_, err = store.client.Put(t.Context(), at.Key(), before[at.Key()], clientv3.WithIgnoreLease())
 	require.NoError(t, err)
 
-	put(`{"listen":"127.0.0.1:1","settled":1,"projection":"2"}`) // it was upgraded
+	put(`{"listen":"127.0.0.1:1","settled":1,"projection":"` + ProjectionForm + `"}`) // it was upgraded
 	require.True(t, differing(t, r.ID))
 	put(`{"listen":"127.0.0.1:1","settled":1}`)
 	require.False(t, differing(t, r.ID))
@@ -116,4 +116,29 @@ func TestTheFormOfAnOlderReplicaIsLeftAloneWhileItLives(t *testing.T) {
 	require.True(t, unknown.older(), "of a cluster that was not listed yet nobody knows")
 	unknown.relist(map[string]bool{}, map[string]bool{})
 	require.False(t, unknown.older())
+}
+
+// A console shows why an instance is not to be used. The release before does not know the word,
+// and takes it away.
+func TestAnInstanceThatIsNotActiveSaysWhy(t *testing.T) {
+	r := storetest.NewRecord(t, store, "app-reason")
+	instance := func() string {
+		p, err := project(&r)
+		require.NoError(t, err)
+		text, err := p.instance()
+		require.NoError(t, err)
+		without, err := p.instanceWithoutReason()
+		require.NoError(t, err)
+		require.False(t, differs(&r, []byte(text), false))
+		require.False(t, differs(&r, []byte(without), true), "while a replica of the release before lives")
+		require.Equal(t, text != without, differs(&r, []byte(without), false))
+		return text
+	}
+	require.NotContains(t, instance(), "mec.reason")
+	r.State, r.Cause = heartbeat.Suspended, heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0"}
+	require.Contains(t, instance(), `"mec.reason":"no heartbeat for 60 s (interval 30 s, window 60 s), decided by mep-0"`)
+	r.State, r.Cause = heartbeat.Drained, heartbeat.Cause{Kind: heartbeat.ByDrain, By: "admin", Text: "disk is <replaced>"}
+	require.Contains(t, instance(), `"mec.reason":"drained by admin: disk is <replaced>"`)
+	require.Contains(t, instance(), `"status":"DOWN"`)
+	require.Contains(t, instance(), `"mec.state":"INACTIVE"`)
 }

@@ -42,6 +42,10 @@ type storedRecord struct {
 type recordValue struct {
 	storedRecord
 	Cause recordCause `json:"Cause,omitzero"`
+	// Drained says that an administrator has drained the instance, whose State is INACTIVE then:
+	// ACTIVE, or INACTIVE if its owner has set that. With any other State it says nothing: a
+	// release before this one keeps it, and knows only the state.
+	Drained heartbeat.State `json:"Drained,omitempty"`
 }
 
 // recordCause is a heartbeat.Cause. A release that does not know it leaves it as it is when it
@@ -67,11 +71,30 @@ func (v *recordValue) cause() heartbeat.Cause {
 	return heartbeat.Cause{}
 }
 
+// state is the state of the engine.
+func (v *recordValue) state() heartbeat.State {
+	switch {
+	case v.State != heartbeat.Inactive || v.Drained == heartbeat.None:
+		return v.State
+	case v.Drained == heartbeat.Inactive:
+		return heartbeat.DrainedInactive
+	default:
+		return heartbeat.Drained
+	}
+}
+
 // encodeRecord is a record as it is stored. What a later release wrote into it stays.
 func encodeRecord(r *heartbeat.Record) (string, error) {
 	v := recordValue{storedRecord: storedRecord(*r)}
+	v.State = r.State.Shown()
 	if c := r.Cause; c.Kind != "" {
-		v.Cause = recordCause{State: r.State, Kind: c.Kind, By: c.By, Text: c.Text}
+		v.Cause = recordCause{State: v.State, Kind: c.Kind, By: c.By, Text: c.Text}
+	}
+	switch r.State {
+	case heartbeat.Drained:
+		v.Drained = heartbeat.Active
+	case heartbeat.DrainedInactive:
+		v.Drained = heartbeat.Inactive
 	}
 	v.Schema = recordSchema(r.ID)
 	v.Attributes = unescaped(r.Attributes)
@@ -87,7 +110,7 @@ func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
 	}
 	v.Extra, v.Attributes = extra, canonical(v.Attributes)
 	r := heartbeat.Record(v.storedRecord)
-	r.Cause = v.cause()
+	r.State, r.Cause = v.state(), v.cause()
 	if want := recordSchema(r.ID); r.Schema != want || keys.Record(r.ID) != string(kv.Key) {
 		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, want)
 	}

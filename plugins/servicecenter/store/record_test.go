@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +45,23 @@ func TestACauseCountsOnlyForItsState(t *testing.T) {
 	text, err = encodeRecord(&none)
 	require.NoError(t, err)
 	require.NotContains(t, text, "Cause")
+}
+
+// A release before this one takes a drained record for INACTIVE, which is what it shows.
+func TestADrainedRecordIsInactiveOnDisk(t *testing.T) {
+	for state, marker := range map[heartbeat.State]string{heartbeat.Drained: `"Drained":1`, heartbeat.DrainedInactive: `"Drained":3`} {
+		r := heartbeat.Record{Schema: 1, ID: "0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210", Owner: "app", Attributes: "{}", State: state,
+			Cause: heartbeat.Cause{Kind: heartbeat.ByDrain, By: "admin", Text: "disk"}}
+		text, err := encodeRecord(&r)
+		require.NoError(t, err)
+		require.Contains(t, text, `"State":3`)
+		require.Contains(t, text, marker)
+		require.Equal(t, r, stored(t, text))
+		lifted := stored(t, strings.Replace(text, `"State":3`, `"State":1`, 1))
+		require.Equal(t, heartbeat.Active, lifted.State, "a release before this one took a PUT of its owner")
+		require.Equal(t, heartbeat.Cause{}, lifted.Cause)
+		text, err = encodeRecord(&lifted)
+		require.NoError(t, err)
+		require.NotContains(t, text, "Drained")
+	}
 }

@@ -22,7 +22,7 @@ type replicas struct {
 	lost chan struct{} // told when this replica's own key is gone
 	mu   sync.RWMutex
 	ids  map[string]bool
-	old  map[string]bool // those of a release that projects in the form before
+	old  map[string]bool // those of a release that projects in another form
 	// unlisted: nobody knows yet whether there are any
 	unlisted bool
 }
@@ -31,7 +31,7 @@ type replicas struct {
 // every replica. Two releases with different forms would overwrite each other's projections
 // endlessly: so the newer one leaves the older form as it is while a replica lives that
 // writes it.
-const ProjectionForm = "2"
+const ProjectionForm = "3"
 
 // older says whether replicas of the previous release may live.
 func (r *replicas) older() bool {
@@ -100,7 +100,7 @@ func (r *replicas) observe(events []*clientv3.Event, e *heartbeat.Engine) {
 		delete(r.old, id)
 		if there {
 			r.ids[id] = true
-			if value.Projection == "" {
+			if value.Projection != ProjectionForm {
 				r.old[id] = true
 			}
 		} else {
@@ -180,7 +180,7 @@ func (s *Store) loadReplicas(ctx context.Context, at int64, e *heartbeat.Engine)
 		if w := decodeReplica(kv.Value); !w.Leaving {
 			ids[id] = true
 			statuses[id] = w.status()
-			if w.Projection == "" && id != s.replicas.self {
+			if w.Projection != ProjectionForm && id != s.replicas.self {
 				old[id] = true
 			}
 		}
