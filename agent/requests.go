@@ -155,7 +155,7 @@ func (a *Agent) adopt(r *registration, now time.Time, info mp1.ServiceInfo, how 
 		a.info(r, how, shown...)
 	}
 	if r.stage == inactive {
-		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
+		a.warn(r, "is INACTIVE: no heartbeats are sent until it is no longer")
 	}
 	a.reschedule(r)
 }
@@ -265,7 +265,11 @@ func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, in
 	}
 	switch {
 	case r.stage == inactive && was != inactive:
-		a.warn(r, "is INACTIVE: no heartbeats are sent until the application sets it ACTIVE")
+		var why []any
+		if info.Reason != "" {
+			why = []any{"reason", info.Reason}
+		}
+		a.warn(r, "is INACTIVE: no heartbeats are sent until it is no longer", why...)
 	case r.stage != inactive && was == inactive:
 		a.info(r, "is no longer INACTIVE: heartbeats are sent again")
 	case r.denials == 1 && was == verifying:

@@ -32,7 +32,7 @@ var stages = [...]struct {
 	beating:      {"beating", "beating", "PATCH liveness", "registered; heartbeats are sent"},
 	verifying:    {"verifying", "beating", "GET liveness", "a heartbeat was taken; the liveness resource should show it"},
 	checking:     {"checking", "checking", "GET liveness", "a heartbeat was refused; the liveness resource says why"},
-	inactive:     {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, and a heartbeat would be refused"},
+	inactive:     {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, or an operator has drained it: a heartbeat would be refused"},
 	unmonitored:  {"unmonitored", "no heartbeats", "GET services/{id} every 30 s, if the platform keeps agents; PUT services/{id} if an update failed", "registered; the platform requires no heartbeats"},
 	withdrawing:  {"withdrawing", "withdrawing", "DELETE services/{id}", "two agents have registered it at once, and this one's is removed; the other is joined then"},
 	removing:     {"removing", "removing", "DELETE services/{id}", "the application has taken it back, and the platform has it still"},

@@ -7,7 +7,7 @@ const (
 	StateUpdating     = "updating"      // it is registered, and its changed description is to be sent
 	StateBeating      = "beating"       // it is registered, and heartbeats are sent
 	StateChecking     = "checking"      // a heartbeat was refused, and the platform is asked why
-	StateInactive     = "inactive"      // the application has set it INACTIVE at the platform
+	StateInactive     = "inactive"      // the application has set it INACTIVE at the platform, or an operator has drained it
 	StateNoHeartbeats = "no heartbeats" // it is registered, and the platform requires no heartbeats
 	StateWithheld     = "withheld"      // its Probe fails
 	StateWithdrawing  = "withdrawing"   // two agents have registered it at once, and this one's is removed
@@ -54,7 +54,7 @@ func (a *Agent) reason(r *registration) string {
 	case StateChecking:
 		return answered("a heartbeat was refused")
 	case StateInactive:
-		return "the application has set it INACTIVE at the platform"
+		return "it is INACTIVE at the platform: its application has set that, or an operator has drained it"
 	case StateRemoving:
 		if r.failures > 0 {
 			return answered("it could not be deregistered")

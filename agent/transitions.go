@@ -43,7 +43,7 @@ var events = [...]struct{ name, meaning string }{
 	registerUnclear:         {"POST unclear", "it failed, and may have been carried out"},
 	updateDue:               {"update due", "the platform has it otherwise than it is configured, and it is time to PUT"},
 	updateFailed:            {"PUT failed", "any error but 404, of the DELETE of a double too; heartbeats are required"},
-	updateFailedInactive:    {"PUT failed while INACTIVE", "any error but 404; heartbeats are required, and the application has set it INACTIVE"},
+	updateFailedInactive:    {"PUT failed while INACTIVE", "any error but 404; heartbeats are required, and it is INACTIVE"},
 	updateFailedUnmonitored: {"PUT failed without heartbeats", "any error but 404; no heartbeats are required"},
 	heartbeatTaken:          {"heartbeat taken", "200 or 204"},
 	verifyDue:               {"verification due", "the liveness resource is to be read after the heartbeat that was taken"},

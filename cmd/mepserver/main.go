@@ -25,6 +25,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/appsupport"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules"
 	"github.com/mec-liveness/mepserver/plugins/appsupport/rules/rfc2136"
+	"github.com/mec-liveness/mepserver/plugins/board"
 	"github.com/mec-liveness/mepserver/plugins/edgegallery"
 	"github.com/mec-liveness/mepserver/plugins/identity"
 	"github.com/mec-liveness/mepserver/plugins/identity/issuer"
@@ -46,6 +47,7 @@ func list() []plugins.Plugin {
 		servicemgmt.Plugin(),
 		edgegallery.Plugin(),
 		issuer.Plugin(),
+		board.Plugin(),
 		admin.Plugin(), // last: it serves what all of them offer
 	}
 }

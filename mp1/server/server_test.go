@@ -70,10 +70,10 @@ func (d *fakeRegistry) OfApplication(context.Context, string, mp1.Filter) ([]*Se
 }
 func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.producerErr }
 func (d *fakeRegistry) Beat(context.Context, string, string) (Liveness, bool, error) {
-	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9}, d.changed, d.err
+	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9, Reason: "a heartbeat came"}, d.changed, d.err
 }
 func (d *fakeRegistry) Liveness(context.Context, string) (Liveness, error) {
-	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9}, d.err
+	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9, Reason: "no heartbeat in time"}, d.err
 }
 
 func newFakeRegistry() *fakeRegistry {
@@ -102,7 +102,7 @@ const servicePath = mp1.Base + "/applications/app/services/id1"
 
 func TestEveryErrorOfThePlatformHasItsStatus(t *testing.T) {
 	for err, status := range map[error]int{
-		heartbeat.ErrNotFound: 404, heartbeat.ErrNoLiveness: 404, heartbeat.ErrNotOwner: 403, heartbeat.ErrInactive: 409, heartbeat.ErrKept: 409, heartbeat.ErrStale: 412,
+		heartbeat.ErrNotFound: 404, heartbeat.ErrNoLiveness: 404, heartbeat.ErrNotOwner: 403, heartbeat.ErrInactive: 409, heartbeat.ErrNotDrained: 409, heartbeat.ErrKept: 409, heartbeat.ErrStale: 412,
 		heartbeat.ErrUnavailable: 503, heartbeat.ErrFull: 507, heartbeat.ErrLimit: 403, heartbeat.ErrNotReady: 503,
 		context.DeadlineExceeded: 503, errors.New("a secret"): 500, fmt.Errorf("wrapped: %w", heartbeat.ErrFull): 507,
 	} {

@@ -107,6 +107,10 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 			return
 		}
 		log.Warn("service removed: suspended for too long", openlog.WithTags(tags))
+	case heartbeat.Withdraw: // by whom and why stands in the audit log
+		log.Warn("service drained: an administrator took it out of use", openlog.WithTags(tags))
+	case heartbeat.Readmit:
+		log.Info("service undrained", openlog.WithTags(tags))
 	case heartbeat.Rearm:
 		log.Warn("lease re-armed: it ended although the service was heard", openlog.WithTags(tags))
 	case heartbeat.Repair, heartbeat.Orphan:
