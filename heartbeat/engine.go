@@ -53,6 +53,12 @@ type Engine struct {
 	claimLimit   rateLimit
 	silenceLimit rateLimit
 
+	// For those who look at the engine.
+	beats     atomic.Int64 // heartbeats that counted
+	meter     beatMeter
+	doubt     atomic.Pointer[doubt]
+	fullSince atomic.Int64 // wall clock, while the store is full
+
 	healthMu     sync.Mutex    // serialises the writers of health
 	pulseBegan   atomic.Int64  // a Mono: when the pulse under way began; 0: none is
 	disturbances chan struct{} // gets an element when the replica was disturbed
@@ -110,6 +116,7 @@ type entry struct {
 
 	status status
 	heard  heardAgents
+	trace  trace
 	hookProgress
 	position queuePosition // guarded by schedule.mu
 	vanished vanished      // guarded by breaker.mu
@@ -147,7 +154,7 @@ func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 
 func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
-		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
+		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Trace: &en.trace, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
 		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
 }
 
@@ -275,6 +282,7 @@ func (e *Engine) reschedule(en *entry) {
 		en.claimFlow = nil
 	}
 	e.reportChange(en)
+	en.trace.noteState(&en.view.Snapshot)
 	was, is := en.status, en.view.status()
 	en.status = is
 	if was != is {

@@ -90,6 +90,8 @@ type Input struct {
 	Local   *Local
 	// Heard is when this replica heard each agent; nil: it does not follow that.
 	Heard *heardAgents
+	// Trace takes the gaps between heartbeats; nil: nobody wants to see them.
+	Trace *trace
 	// Alone: this replica is the store's only writer, so that Known misses
 	// nothing but the ends of leases.
 	Alone    bool

@@ -57,6 +57,7 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 
 func (f *BeatFlow) begin(in Input, _ Result) Action {
 	f.gap = in.Local.AddBeat(in.moment())
+	in.Trace.noteGap(f.gap)
 	if in.Known.Record.Agents != "" {
 		in.Heard.note(f.Agent, in.Health.Credited)
 	}

@@ -54,7 +54,11 @@ func (e *Engine) Beat(ctx context.Context, id ID, agent string) Response {
 	f := beatFlows.Get().(*BeatFlow)
 	defer beatFlows.Put(f)
 	*f = BeatFlow{Agent: agent}
-	return e.serve(ctx, en, f)
+	a := e.serve(ctx, en, f)
+	if a.Err == nil {
+		e.beats.Add(1)
+	}
+	return a
 }
 
 // Update carries a PUT of the owner through, and returns the record as it is then. It fails

@@ -30,7 +30,12 @@ func (e *Engine) updateHealth(change func(*Health)) {
 	e.healthMu.Lock()
 	defer e.healthMu.Unlock()
 	h := *e.health.Load()
+	full := h.Full
 	change(&h)
+	if h.Full && !full {
+		_, wall := e.now()
+		e.fullSince.Store(wall)
+	}
 	e.health.Store(&h)
 }
 
@@ -41,6 +46,7 @@ func (e *Engine) disturb(reason string) {
 
 // disturbed follows a disturbance.
 func (e *Engine) disturbed(reason string) {
+	e.noteDoubt(reason)
 	e.queueNotice(func() { e.Hooks.Disturbed(reason) })
 	select {
 	case e.disturbances <- struct{}{}:
@@ -97,6 +103,7 @@ func (e *Engine) tick(ctx context.Context) {
 			e.disturbed("pause")
 		}
 		last = now
+		e.meter.tick(now, e.beats.Load())
 		if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
 			e.disturb("store")
 			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second without a reply, unless it just came

@@ -104,6 +104,42 @@ func unknownParameter(name, raw string) error {
 	return &Invalid{"query", rule}
 }
 
+// ParseParameters reads a query whose parameters have these names, and are given once each, with a
+// value. Its errors are *Invalid.
+func ParseParameters(raw string, names ...string) (map[string]string, error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, unreadableQuery(raw)
+	}
+	out := make(map[string]string, len(q))
+	for _, name := range slices.Sorted(maps.Keys(q)) { // sorted, so that of several faults always the same is named
+		switch values := q[name]; {
+		case !slices.Contains(names, name):
+			return nil, unknownAmong(name, raw, names)
+		case len(values) > 1:
+			return nil, &Invalid{name, "must be given once"}
+		case values[0] == "":
+			return nil, &Invalid{name, "must not be empty"}
+		default:
+			out[name] = values[0]
+		}
+	}
+	return out, nil
+}
+
+// unknownAmong refuses a parameter that is none of the names.
+func unknownAmong(name, raw string, names []string) error {
+	rule := "only " + strings.Join(names, ", ") + " may be given"
+	like := closest(name, names)
+	switch {
+	case like != "" && isWord(name):
+		return &Invalid{name, "is not known here, and what narrows a question is never ignored; perhaps it is " + like + ": " + rule}
+	case mayRepeat(raw, name):
+		return &Invalid{name, "is not known here, and what narrows a question is never ignored: " + rule}
+	}
+	return &Invalid{"query", rule}
+}
+
 // NoParameters returns an *Invalid if the query of a resource that takes no parameters is
 // not empty.
 func NoParameters(raw string) error {

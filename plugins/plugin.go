@@ -60,6 +60,10 @@ type Base interface {
 	MinLease() int
 	// Name is this replica's, by which causes and displays name it.
 	Name() string
+	// StoreUsage is how full the store is.
+	StoreUsage() StoreUsage
+	// ServiceCombID is what ServiceComb calls the instance; place is its heartbeat.Record.Place.
+	ServiceCombID(id heartbeat.ID, place string) (service, instance string)
 	// Rank is how many living replicas come before this one in the order in which they
 	// claim silent instances.
 	Rank() int
@@ -73,6 +77,15 @@ type Base interface {
 	// Handler serves all that was given to Handle, and service-center's own routes.
 	Handler() http.Handler
 }
+
+// StoreUsage is how full a store is. A cluster's is not known here: its operator sets its quota.
+type StoreUsage struct {
+	Used, Quota int64 // bytes; 0: not known
+	Short       bool  // what adds to it is refused, or was a moment ago
+}
+
+// MepPrefix stands before every path that EdgeGallery's gateway sends.
+const MepPrefix = "/mep"
 
 // Host is what plugins share. It is filled by the setups in order and does not
 // change after them.
@@ -117,6 +130,9 @@ type Host struct {
 	// those of applications; from the appsupport plugin.
 	Admitted      func(ctx context.Context, app string) (bool, error)
 	Registrations server.Registrations
+	// ApplicationName is what an application called itself when it registered, "" if it did not
+	// or this replica has not seen it; from the same.
+	ApplicationName func(app string) string
 	// Rules are the rules of applications, from the rules plugin; nil without it.
 	Rules server.Rules
 	// RuleDefiner is who defines them, from the same.

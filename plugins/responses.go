@@ -193,7 +193,10 @@ func (rs *Responses) fits(n int64) bool {
 	return rs.most == 0 || rs.held <= rs.most/8 || rs.held+n <= rs.most
 }
 
-const metricsPath = "/metrics"
+const (
+	metricsPath = "/metrics"
+	statePath   = mp1.LivenessBase + "/state"
+)
 
 // Beats says whether the request has the form of a heartbeat, in either form that is accepted.
 func Beats(r *http.Request) bool {
@@ -236,7 +239,7 @@ func upgrades(r *http.Request) bool {
 }
 
 // responseKind is a kind of responses that are built as a whole in memory before they are
-// written: the lists of service-center, those for EdgeGallery's platform, the metrics, and what
+// written: the lists of service-center, those for EdgeGallery's platform, the state of all services, the metrics, and what
 // service-center says about one service. A smallKind is none of these.
 type responseKind int
 
@@ -247,6 +250,7 @@ const (
 	adminKind
 	listKind
 	platformKind
+	stateKind
 	findKind
 	responseKinds
 )
@@ -259,6 +263,8 @@ func kindOf(r *http.Request) responseKind {
 		return smallKind
 	case path == metricsPath:
 		return metricsKind
+	case path == statePath, path == MepPrefix+statePath:
+		return stateKind
 	case strings.HasPrefix(path, "/mep/service_govern/v1/"), strings.HasPrefix(path, "/mepcfg/mec_platform_config/"):
 		return platformKind
 	case !strings.HasPrefix(path, "/v4/") && !strings.HasPrefix(path, "/registry/v3/"):

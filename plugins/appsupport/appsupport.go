@@ -41,7 +41,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	h.Ready = func() bool { return d.loaded.Load() && lists() }
 	d.ready = h.Ready
 	h.Admitted = d.admitted
-	h.Registrations = d
+	h.Registrations, h.ApplicationName = d, d.name
 	h.Timing = newTiming(h.Config.Timing, h.Log)
 	h.Go(func(ctx context.Context) {
 		h.Base.FollowApplications(ctx, d.load, d.see, func(reason string, err error) {

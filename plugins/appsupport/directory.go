@@ -49,6 +49,16 @@ type directory struct {
 	removing map[string]bool    // applications whose things are being removed here
 }
 
+// name is the appName of an application that is known here.
+func (d *directory) name(app string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.apps[app]; e != nil && !e.erased {
+		return e.Info.AppName
+	}
+	return ""
+}
+
 // load takes in a list of all registrations at a revision.
 func (d *directory) load(all []plugins.Application, at heartbeat.Revision) {
 	d.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/board/state"
 )
 
 // Plugin is the plugin of everything that shows what the platform does.
@@ -26,6 +27,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}
 	for _, set := range []room{
 		setUpDrains,
+		state.Setup,
 	} {
 		end, err := set(h)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center"
@@ -119,6 +120,18 @@ func optionsOf(h *plugins.Host) (o etcd.Options, err error) {
 // MinLease implements plugins.Base: etcd grants no less than one and a half
 // election timeouts, rounded up.
 func (b base) MinLease() int { return b.client.MinLease() }
+
+// StoreUsage implements plugins.Base.
+func (b base) StoreUsage() plugins.StoreUsage {
+	used, quota, short := b.client.Usage()
+	return plugins.StoreUsage{Used: used, Quota: quota, Short: short}
+}
+
+// ServiceCombID implements plugins.Base.
+func (b base) ServiceCombID(id heartbeat.ID, place string) (service, instance string) {
+	i := keys.InstanceOf(id, place)
+	return i.ServiceID, i.InstanceID
+}
 
 // RunTime implements plugins.Base.
 func (b base) RunTime() (before time.Duration, keep func(time.Duration)) {

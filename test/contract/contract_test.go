@@ -82,7 +82,7 @@ func routes() map[string]server.Route {
 }
 
 // others are served by other plugins.
-var others = append([]string{"PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET /metrics", "GET /ready"},
+var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET /metrics", "GET /ready"},
 	slices.Concat(identityRoutes, edgeGalleryRoutes)...)
 
 func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
@@ -103,7 +103,8 @@ func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
 func served() []string { return slices.Sorted(slices.Values(mp1.QueryParameters())) }
 
 // taking are the other operations that have parameters.
-var taking = map[string][]string{"DELETE " + mp1.AppSupportBase + "/registrations/{appInstanceId}": {"graceful"}, "GET " + lifePath: {"after", "limit"}}
+var taking = map[string][]string{"DELETE " + mp1.AppSupportBase + "/registrations/{appInstanceId}": {"graceful"}, "GET " + lifePath: {"after", "limit"},
+	"GET " + statePath: {"after", "app", "drained", "late", "limit", "name", "state"}}
 
 func TestEveryListTakesTheQueryParametersThatTheProgramReads(t *testing.T) {
 	d := document(t)

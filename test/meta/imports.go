@@ -58,6 +58,7 @@ var table = []row{
 	{dir: "plugins/appsupport/rules", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules/*"}), outside: slices.Concat(logMetrics, []string{"golang.org/x/net/idna"})},
 	{dir: "plugins/appsupport/rules/rfc2136", project: slices.Concat(forPlugins, []string{"plugins/appsupport/rules"}), outside: []string{"github.com/miekg/dns"}},
 	{dir: "plugins/board", project: slices.Concat(forPlugins, []string{"plugins/board/*"}), outside: logMetrics},
+	{dir: "plugins/board/state", project: forPlugins, outside: logMetrics},
 	{dir: "plugins/certs", outside: []string{"github.com/youmark/pkcs8"}}, // files of keys and certificates, read again when they change
 	{dir: "plugins/edgegallery", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/*"}), outside: logMetrics},
 	{dir: "plugins/edgegallery/kong", project: slices.Concat(forPlugins, []string{"plugins/edgegallery/pin"}), outside: logMetrics},

@@ -105,6 +105,15 @@ func (c *Client) Collect(cs *plugins.Collectors) {
 	}
 }
 
+// Usage is how many bytes of its quota an embedded store uses, and whether it is short of room;
+// of a cluster nothing is known.
+func (c *Client) Usage() (used, limit int64, short bool) {
+	if c.upkeep == nil {
+		return 0, 0, false
+	}
+	return c.upkeep.server.Backend().SizeInUse(), c.upkeep.gate.Limit(), c.upkeep.short()
+}
+
 // Upkeep keeps the database of an embedded store within its quota, until ctx ends.
 func (c *Client) Upkeep(ctx context.Context) {
 	if c.upkeep != nil {

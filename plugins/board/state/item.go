@@ -1,0 +1,86 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net"
+	"strconv"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// service is the state of a service; false: it is gone.
+func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, is bool) {
+	v, is := r.engine.Vitals(id)
+	if !is {
+		return s, false
+	}
+	described, err := r.services.Service(ctx, string(id))
+	if err != nil {
+		return s, false
+	}
+	info, rec := &described.Info, &v.Record
+	s = Service{
+		SerInstanceID: string(id), SerName: info.SerName, Version: info.Version, AppInstanceID: rec.Owner, Endpoints: endpoints(info.TransportInfo),
+		State: shown(rec.State).String(), Since: stamp(v.Since), Late: v.Late, Flaps: v.Flaps, GapsSeconds: []float64{},
+		Cause: plugins.CauseOf(rec), Drained: drained(rec),
+		Links: links{Drain: mp1.LivenessBase + "/services/" + string(id) + "/drain"},
+	}
+	s.Reason = s.Cause.Sentence()
+	if r.host.ApplicationName != nil {
+		s.AppName = r.host.ApplicationName(rec.Owner)
+	}
+	if c := info.SerCategory; c != nil {
+		s.Category = cmp.Or(c.Name, c.ID)
+	}
+	s.ServiceComb.ServiceID, s.ServiceComb.InstanceID = r.base.ServiceCombID(id, rec.Place)
+	if rec.Beating() {
+		s.beats(&v, r.engine.Trace(id))
+	}
+	return s, true
+}
+
+// drained says whether an administrator keeps the service INACTIVE.
+func drained(r *heartbeat.Record) bool {
+	return shown(r.State) == heartbeat.Inactive && mp1.CauseKind(r.Cause.Kind) == mp1.CauseDrained
+}
+
+// shown is the state of MEC 011 that consumers are shown: whatever else the engine has is for
+// nobody to use.
+func shown(s heartbeat.State) heartbeat.State {
+	if s == heartbeat.Active || s == heartbeat.Suspended {
+		return s
+	}
+	return heartbeat.Inactive
+}
+
+// beats says how it is with the heartbeats of a service that must send them.
+func (s *Service) beats(v *heartbeat.Vitals, t heartbeat.Trace) {
+	s.LivenessInterval, s.WindowSeconds = v.Record.Interval, v.Record.Window
+	s.Links.Liveness = mp1.Base + "/applications/" + s.AppInstanceID + "/services/" + s.SerInstanceID + "/liveness"
+	if v.LastBeat != 0 {
+		s.LastHeartbeat, s.LastHeartbeatExact = stamp(v.LastBeat), &v.Exact
+	}
+	if v.Watched {
+		s.Deadline, s.Missed = stamp(v.Deadline), &v.Missed
+	}
+	for _, g := range t.Gaps {
+		s.GapsSeconds = append(s.GapsSeconds, math.Round(g.Seconds()*1000)/1000)
+	}
+}
+
+// endpoints are where a service is reached, as text.
+func endpoints(t *mp1.TransportInfo) []string {
+	out := []string{}
+	if t == nil {
+		return out
+	}
+	out = append(append(out, t.Endpoint.URIs...), t.Endpoint.FQDN...)
+	for _, a := range t.Endpoint.Addresses {
+		out = append(out, net.JoinHostPort(a.Host, strconv.Itoa(a.Port)))
+	}
+	return out
+}
