@@ -2,7 +2,6 @@ package mp1
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
 )
 
@@ -26,9 +25,8 @@ const (
 )
 
 // DecodeAppDConfiguration reads a configuration. It is more lenient with rules than
-// DecodeRuleSet where MECM sends what MEC 011 does not have: a rule without state is ACTIVE; an
-// interface without a type is none; and an action may have fewer interfaces than it needs. Its
-// errors are *Invalid.
+// DecodeRuleSet where MECM sends what MEC 011 does not have (activeDNSRule, activeTrafficRule).
+// Its errors are *Invalid.
 func DecodeAppDConfiguration(data []byte) (c AppDConfiguration, err error) {
 	o, err := readDocument(data)
 	if err != nil {
@@ -65,40 +63,6 @@ func DecodeAppDConfiguration(data []byte) (c AppDConfiguration, err error) {
 	trafficID := func(r TrafficRule) string { return r.TrafficRuleID }
 	c.Rules.TrafficRules, err = decodeRules(o, "appTrafficRule", "trafficRuleId", trafficRuleMembers, activeTrafficRule, trafficID)
 	return c, err
-}
-
-// activate makes a rule that says nothing of its state ACTIVE: MECM's rules have none, and are
-// in effect when they are configured.
-func (o object) activate() {
-	if isEmpty(o.members["state"]) {
-		o.members["state"] = string(RuleActive)
-	}
-}
-
-// activeDNSRule takes any ttl of 32 bits, as EdgeGallery does: a record has MaxTTL at most.
-func activeDNSRule(o object) (DNSRule, error) {
-	o.activate()
-	if n, ok := o.members["ttl"].(json.Number); ok {
-		if ttl, err := strconv.ParseUint(string(n), 10, 32); err == nil && ttl > MaxTTL {
-			o.members["ttl"] = json.Number(strconv.Itoa(MaxTTL))
-		}
-	}
-	return completeDNSRule(o)
-}
-
-func activeTrafficRule(o object) (TrafficRule, error) {
-	o.activate()
-	if l, ok := o.members["dstInterface"].([]any); ok {
-		typed := []any{}
-		for _, v := range l {
-			if m, isObject := v.(map[string]any); v == nil || isObject && isEmpty(m["interfaceType"]) {
-				continue
-			}
-			typed = append(typed, v)
-		}
-		o.members["dstInterface"] = typed
-	}
-	return wholeTrafficRule(o)
 }
 
 // appDTrafficRule is a traffic rule as EdgeGallery's clients read it: with an array of

@@ -81,6 +81,7 @@ func FuzzDecodeAppDConfiguration(f *testing.F) {
 		`{"appName":"n","appTrafficRule":[{"trafficRuleId":"t","filterType":"PACKET","priority":0,"trafficFilter":[{}],"action":"DUPLICATE_AS_IS","dstInterface":[{"interfaceType":"MAC"},{"interfaceType":"IP"}]}]}`} {
 		f.Add([]byte(s))
 	}
+	f.Add([]byte(configured("DUPLICATED_DECAPSULATED", `[{"dstTunnelAddress":["2.2.2.2"],"tag":[""]}]`, "["+interfaceOf("TUNNEL", "", "", "", tunnelOf("", "GTP-U", "", "", ""))+"]")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := DecodeAppDConfiguration(data)
 		if err != nil {
