@@ -36,8 +36,10 @@ var (
 	ErrCredential error = &problem{status: http.StatusUnauthorized, detail: "The identity that was presented is not valid (any more); get a new token.", challenge: `Bearer realm="mep", error="invalid_token"`}
 	ErrNoKeys     error = &problem{status: http.StatusServiceUnavailable, detail: "The keys that verify tokens could not be had yet; try again."}
 	ErrNotYours   error = &problem{status: http.StatusForbidden, detail: "This identity may not act for that application instance.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
-	ErrPlace      error = &problem{status: http.StatusForbidden, detail: "This is for the platform's own components, which call it at the platform's primary address; call that."}
-	ErrRole       error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
+	// ErrOtherApplication is EdgeGallery's answer to a header of another application than the path.
+	ErrOtherApplication error = &problem{status: http.StatusUnauthorized, detail: "X-AppinstanceID names another application instance than the path; send that of the path.", challenge: `Bearer realm="mep"`}
+	ErrPlace            error = &problem{status: http.StatusForbidden, detail: "This is for the platform's own components, which call it at the platform's primary address; call that."}
+	ErrRole             error = &problem{status: http.StatusForbidden, detail: "None of the roles of this identity may use this resource.", challenge: `Bearer realm="mep", error="insufficient_scope"`}
 )
 
 // ErrNoResource refuses a path at which there is nothing.

@@ -39,7 +39,10 @@ func (d *door) Allow(r *http.Request, name string, a server.Access, app string) 
 	c := plugins.CallerOf(r.Context())
 	switch {
 	case c == nil && d.site != nil && needsNothing(name, a):
-		return d.site.allow(r, a)
+		if err := d.site.allow(r, a); err != nil || a != server.Mm5OrOwner {
+			return err
+		}
+		return claimsNoOther(r, app)
 	case c == nil:
 		return server.ErrAnonymous
 	case !slices.ContainsFunc(mayUse[a], c.Has):

@@ -36,6 +36,7 @@ func (d *door) Handler(next http.Handler) http.Handler {
 	}
 	d.tokens.issuer = d.issuer()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claimed := r.Header[gatewayHeader]
 		caller, err := d.callerOf(w, r)
 		switch {
 		case err != nil:
@@ -44,7 +45,7 @@ func (d *door) Handler(next http.Handler) http.Handler {
 			plugins.NoteCaller(w, caller)
 			next.ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), caller)))
 		case d.routes.isOpen(r.URL.Path), d.routes.maySite(r): // of the latter Allow decides
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, withClaim(r, claimed))
 		default:
 			d.refuse(w, anonymous)
 		}

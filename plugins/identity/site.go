@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -141,6 +142,27 @@ var aroundGateway = map[string]bool{
 
 // isMm5 says whether a route is one of those that the platform's other components call.
 func isMm5(a server.Access) bool { return a == server.Mm5 || a == server.Mm5OrOwner }
+
+// claims is the key of what a request says in gatewayHeader, which is not believed.
+type claims struct{}
+
+func withClaim(r *http.Request, claimed []string) *http.Request {
+	if claimed == nil {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), claims{}, claimed))
+}
+
+// claimsNoOther refuses a caller who proves nothing, and names another application in the header
+// than in the path: MECM names the same in both. It keeps mistakes from ending an application,
+// and nobody else, for the header may as well be left out.
+func claimsNoOther(r *http.Request, app string) error {
+	claimed, there := r.Context().Value(claims{}).([]string)
+	if there && (len(claimed) != 1 || claimed[0] != app) {
+		return server.ErrOtherApplication
+	}
+	return nil
+}
 
 // endsOf are the addresses of both ends of the connection that a request came by.
 func endsOf(r *http.Request) (local, peer netip.Addr) {

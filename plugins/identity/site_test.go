@@ -222,6 +222,20 @@ func TestTheGatewaysHeaderIsBelievedOfTheGatewayAlone(t *testing.T) {
 	g.refuses("anonymous", claiming("app"), at("/metrics"), func(r *http.Request) { r.RemoteAddr = "@" })
 }
 
+// MECM names the application that it ends in the header too. A mistake there must end none.
+func TestWhoNamesAnotherApplicationInTheHeaderEndsNone(t *testing.T) {
+	g := newSiteGate(t)
+	const path, name = "/mep/mec_app_support/v1/applications/app/AppInstanceTermination", "mm5.Terminate"
+	from := by(pod, otherPod)
+	require.Equal(t, 200, g.status("DELETE", path, name, server.Mm5OrOwner, from))
+	require.Equal(t, 200, g.status("DELETE", path, name, server.Mm5OrOwner, from, claiming("app")))
+	for _, values := range [][]string{{"other"}, {""}, {"APP"}, {"app, other"}, {"app", "app"}, {"app", "other"}} {
+		require.Equal(t, 401, g.status("DELETE", path, name, server.Mm5OrOwner, from, with("X-AppinstanceID", values...)), "%q", values)
+	}
+	require.Equal(t, 403, g.status("DELETE", path, name, server.Mm5OrOwner, by(multus, inMultus), claiming("other")), "who may not is told that")
+	require.Equal(t, 200, g.status("POST", "/mepcfg/app_lcm/v1/applications/app/appd_configuration", "mm5.PostAppD", server.Mm5, from, claiming("other")), "it is read nowhere else")
+}
+
 func asking(query string) func(*http.Request) {
 	return func(r *http.Request) { r.URL.RawQuery = query }
 }

@@ -61,6 +61,7 @@ const (
 	forged               // the gateway cannot have sent it like this
 	unproved             // presents a credential that is not known, where only the gateway has any
 	trusted              // proves nothing, at the primary address or on loopback
+	mistaken             // trusted, with a header that names another application
 	outside              // proves nothing, elsewhere
 	passed               // proves nothing, and the gateway passed it on
 )
@@ -71,8 +72,10 @@ func (k kind) wanted(r route) int {
 	switch {
 	case k == unproved && slices.Contains(exchanges, r.Pattern):
 		return 0
-	case k == forged, k == unproved:
+	case k == forged, k == unproved, k == mistaken && r.Access == "mm5 or owner":
 		return http.StatusUnauthorized
+	case k == mistaken:
+		return trusted.wanted(r)
 	case r.Access == "open", k == trusted && (mm5 || slices.Contains(around, r.Name)):
 		return 0
 	case k == outside && mm5:
@@ -106,6 +109,7 @@ func TestWhoMayCallWhatByOnePort(t *testing.T) {
 		{"another pod", w.others, primary, nil, trusted},
 		{"another pod by IPv6", w.others, primary6, nil, trusted},
 		{"another pod, with the gateway's header", w.others, primary, []string{"X-AppinstanceID", app, "X-Real-Ip", "10.244.0.9"}, trusted},
+		{"another pod, with the gateway's header for another", w.others, primary, []string{"X-AppinstanceID", other}, mistaken},
 		{"another pod, as if it were the gateway", w.others, primary, kong(app, unsigned(app)), passed},
 		{"the applications' network", w.applications, multus, nil, outside},
 		{"the applications' network, with the gateway's header", w.applications, multus, []string{"X-APPINSTANCEID", app}, outside},
