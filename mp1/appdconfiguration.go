@@ -65,12 +65,10 @@ func DecodeAppDConfiguration(data []byte) (c AppDConfiguration, err error) {
 	return c, err
 }
 
-// appDTrafficRule is a traffic rule as EdgeGallery's clients read it: with an array of
-// interfaces, however many there are.
+// appDTrafficRule is a traffic rule with EdgeGallery's names of actions.
 type appDTrafficRule struct {
-	TrafficRule
-	Action       string                 `json:"action"`
-	DstInterface []DestinationInterface `json:"dstInterface"`
+	EdgeGalleryTrafficRule
+	Action string `json:"action"`
 }
 
 // appDDNSRule is a DNS rule with a number as ttl, whether or not it has one.
@@ -83,7 +81,7 @@ type appDDNSRule struct {
 func (c AppDConfiguration) MarshalJSON() ([]byte, error) {
 	traffic, dns := []appDTrafficRule{}, []appDDNSRule{}
 	for _, r := range c.Rules.TrafficRules {
-		one := appDTrafficRule{r, string(r.Action), append([]DestinationInterface{}, r.DstInterface...)}
+		one := appDTrafficRule{r.ForEdgeGallery(), string(r.Action)}
 		for former, now := range formerActions {
 			if now == r.Action {
 				one.Action = former

@@ -78,6 +78,18 @@ func (t TransportInfo) ForEdgeGallery() EdgeGalleryTransport {
 		Endpoint: EdgeGalleryEndpoint{EndPointInfo: e, URIs: e.URIs, Addresses: e.Addresses, Alternative: e.Alternative}}
 }
 
+// EdgeGalleryTrafficRule is a TrafficRule as EdgeGallery's clients read it: with an array of
+// interfaces, however many there are.
+type EdgeGalleryTrafficRule struct {
+	TrafficRule
+	DstInterface []DestinationInterface `json:"dstInterface"`
+}
+
+// ForEdgeGallery is r in an answer for EdgeGallery's clients.
+func (r TrafficRule) ForEdgeGallery() EdgeGalleryTrafficRule {
+	return EdgeGalleryTrafficRule{r, append([]DestinationInterface{}, r.DstInterface...)}
+}
+
 // EdgeGalleryTransports are DefaultTransports for EdgeGallery's clients: they say where its
 // mepauth gives tokens, behind the same gateway.
 func EdgeGalleryTransports() []EdgeGalleryTransport {

@@ -50,8 +50,11 @@ func (s *api) ruleResources() []resource {
 	if by == nil {
 		return nil
 	}
-	dns := rulesOf[mp1.DNSRule, mp1.DNSRuleUpdate]{s, by.DNSRules, by.DNSRule, by.UpdateDNSRule, mp1.DecodeDNSRuleUpdate}
-	traffic := rulesOf[mp1.TrafficRule, mp1.TrafficRuleUpdate]{s, by.TrafficRules, by.TrafficRule, by.UpdateTrafficRule, mp1.DecodeTrafficRuleUpdate}
+	dns := rulesOf[mp1.DNSRule, mp1.DNSRuleUpdate]{s, by.DNSRules, by.DNSRule, by.UpdateDNSRule, mp1.DecodeDNSRuleUpdate, asItIs[mp1.DNSRule]}
+	traffic := rulesOf[mp1.TrafficRule, mp1.TrafficRuleUpdate]{s, by.TrafficRules, by.TrafficRule, by.UpdateTrafficRule, mp1.DecodeTrafficRuleUpdate, asItIs[mp1.TrafficRule]}
+	if s.options.EdgeGallery {
+		traffic.shown = func(r mp1.TrafficRule) any { return r.ForEdgeGallery() }
+	}
 	return []resource{
 		{dnsRulesPattern, []method{{name: "mp1.GetDNSRules", verb: http.MethodGet, access: Owner, handle: dns.list, lists: true}}},
 		{dnsRulePattern, []method{
@@ -73,7 +76,10 @@ type rulesOf[R, U any] struct {
 	one    func(ctx context.Context, app, id string) (R, error)
 	update func(ctx context.Context, app, id string, u U, c func(R) bool) (R, error)
 	decode func([]byte) (U, error)
+	shown  func(R) any // a rule as it is answered
 }
+
+func asItIs[R any](rule R) any { return rule }
 
 // list lists the rules of an application (§7.2.7.3.1, §7.2.9.3.1).
 func (h rulesOf[R, U]) list(w http.ResponseWriter, r *http.Request, t target) error {
@@ -81,10 +87,11 @@ func (h rulesOf[R, U]) list(w http.ResponseWriter, r *http.Request, t target) er
 	if err != nil {
 		return err
 	}
-	if all == nil {
-		all = []R{}
+	out := make([]any, len(all))
+	for i, one := range all {
+		out[i] = h.shown(one)
 	}
-	h.api.writeJSON(w, http.StatusOK, encodeJSON(all))
+	h.api.writeJSON(w, http.StatusOK, encodeJSON(out))
 	return nil
 }
 
@@ -94,7 +101,7 @@ func (h rulesOf[R, U]) get(w http.ResponseWriter, r *http.Request, t target) err
 	if err != nil {
 		return err
 	}
-	h.api.writeRule(w, one)
+	h.api.writeRule(w, h.shown(one))
 	return nil
 }
 
@@ -114,13 +121,13 @@ func (h rulesOf[R, U]) put(w http.ResponseWriter, r *http.Request, t target) err
 	}
 	var condition func(R) bool
 	if values := r.Header["If-Match"]; len(values) > 0 {
-		condition = func(now R) bool { return ifMatch(values, etagOf(encodeJSON(now))) }
+		condition = func(now R) bool { return ifMatch(values, etagOf(encodeJSON(h.shown(now)))) }
 	}
 	one, err := h.update(r.Context(), t.app, t.rule, u, condition)
 	if err != nil {
 		return err
 	}
-	h.api.writeRule(w, one)
+	h.api.writeRule(w, h.shown(one))
 	return nil
 }
 

@@ -79,6 +79,37 @@ func (f *fakeRules) call(method, path, body string, header ...string) *httptest.
 	return serve(Routes(newFakeRegistry(), Options{Rules: f}), method, path, body, header...)
 }
 
+// EdgeGallery's types have an array, and cannot decode the object of MEC 011.
+func TestTheInterfacesOfARuleAreAnArrayOnlyUnderCompat(t *testing.T) {
+	const path = mp1.AppSupportBase + "/applications/app/traffic_rules"
+	one := mp1.DestinationInterface{InterfaceType: mp1.InterfaceIP, DstIPAddress: "192.0.2.1"}
+	for _, c := range []struct {
+		compat bool
+		has    mp1.DestinationInterfaces
+		want   string
+	}{
+		{false, mp1.DestinationInterfaces{one}, `"dstInterface":{"interfaceType":"IP","dstIpAddress":"192.0.2.1"}`},
+		{true, mp1.DestinationInterfaces{one}, `"dstInterface":[{"interfaceType":"IP","dstIpAddress":"192.0.2.1"}]`},
+		{true, mp1.DestinationInterfaces{one, one}, `"dstInterface":[{"interfaceType":"IP","dstIpAddress":"192.0.2.1"},{`},
+		{true, nil, `"dstInterface":[]`},
+	} {
+		f := newFakeRules()
+		f.traffic.DstInterface, f.traffic.Action = c.has, mp1.ActionPassthrough
+		call := func(method, path, body string, header ...string) *httptest.ResponseRecorder {
+			return serve(Routes(newFakeRegistry(), Options{Rules: f, EdgeGallery: c.compat}), method, path, body, header...)
+		}
+		require.Contains(t, call("GET", path, "").Body.String(), c.want)
+		shown := call("GET", path+"/t", "")
+		require.Contains(t, shown.Body.String(), c.want)
+		changed := call("PUT", path+"/t", `{"state":"INACTIVE"}`, "If-Match", shown.Header().Get("ETag"))
+		require.Equal(t, 200, changed.Code, "the ETag is that of what is shown")
+		require.Contains(t, changed.Body.String(), c.want)
+		if len(c.has) == 1 {
+			require.Equal(t, 200, call("PUT", path+"/t", changed.Body.String()).Code, "what was shown may be sent")
+		}
+	}
+}
+
 func TestRulesAreReadAndChanged(t *testing.T) {
 	for _, prefix := range []string{"", "/mep"} {
 		app := prefix + mp1.AppSupportBase + "/applications/app"

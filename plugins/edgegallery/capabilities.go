@@ -69,8 +69,22 @@ func (p *platform) consumers(r *http.Request) ([]consumed, error) {
 	return out, nil
 }
 
+// maxCapabilityID is how many characters MECM's lcmcontroller takes as the id of a capability.
+const maxCapabilityID = 36
+
+// capabilityID is the serInstanceId where MECM takes that, else its last 32 characters: in ours
+// these are random, and as many as an id of EdgeGallery's has.
+func (c consumed) capabilityID() string {
+	const shown = 32
+	id := c.Info.SerInstanceID
+	if len(id) > maxCapabilityID {
+		return id[len(id)-shown:]
+	}
+	return id
+}
+
 func (c consumed) capability() capability {
-	out := capability{CapabilityID: c.Info.SerInstanceID, CapabilityName: c.Info.SerName, Status: c.Info.State, Version: c.Info.Version, Consumers: []consumer{}}
+	out := capability{CapabilityID: c.capabilityID(), CapabilityName: c.Info.SerName, Status: c.Info.State, Version: c.Info.Version, Consumers: []consumer{}}
 	for _, app := range slices.Sorted(maps.Keys(c.consumers)) {
 		out.Consumers = append(out.Consumers, consumer{app})
 	}
@@ -91,13 +105,14 @@ func (p *platform) listCapabilities(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// showCapability shows one.
+// showCapability shows one, by either of its ids.
 func (p *platform) showCapability(w http.ResponseWriter, r *http.Request) error {
 	all, err := p.consumers(r)
 	if err != nil {
 		return err
 	}
-	is := func(c consumed) bool { return c.Info.SerInstanceID == r.PathValue("capabilityId") }
+	id := r.PathValue("capabilityId")
+	is := func(c consumed) bool { return c.Info.SerInstanceID == id || c.capabilityID() == id }
 	i := slices.IndexFunc(all, is)
 	if i < 0 {
 		return heartbeat.ErrNotFound

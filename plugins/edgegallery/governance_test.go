@@ -3,6 +3,7 @@ package edgegallery
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,34 @@ func TestCapabilitiesAreTheServicesAndTheirConsumers(t *testing.T) {
 	r.err = heartbeat.ErrUnavailable
 	status, _ = ask(t, by, http.MethodGet, path, "")
 	require.Equal(t, http.StatusServiceUnavailable, status)
+}
+
+// MECM's lcmcontroller refuses longer ones before it asks.
+func TestMECMTakesTheIDOfEachCapability(t *testing.T) {
+	p, r, _ := newPlatform()
+	by := serving(p)
+	const path = "/mepcfg/mec_platform_config/v1/capabilities"
+	place, first, second := strings.Repeat("a", 32), strings.Repeat("1", 32), strings.Repeat("2", 32)
+	for _, id := range []string{place + first, place + second, first[:16] + second[:16], strings.Repeat("u", 36)} {
+		r.add("app-1", id, "n-"+id, mp1.Active, nil)
+	}
+	_, body := ask(t, by, http.MethodGet, path, "")
+	var all []struct{ CapabilityID, CapabilityName string }
+	require.NoError(t, json.Unmarshal([]byte(body), &all))
+	require.Len(t, all, 4)
+	seen := map[string]bool{}
+	for _, c := range all {
+		require.LessOrEqual(t, len(c.CapabilityID), 36, c.CapabilityName)
+		seen[c.CapabilityID] = true
+		for _, id := range []string{c.CapabilityID, strings.TrimPrefix(c.CapabilityName, "n-")} {
+			status, one := ask(t, by, http.MethodGet, path+"/"+id, "")
+			require.Equal(t, http.StatusOK, status, id)
+			require.Contains(t, one, `"capabilityId":"`+c.CapabilityID+`","capabilityName":"`+c.CapabilityName+`"`)
+		}
+	}
+	require.Len(t, seen, 4)
+	status, _ := ask(t, by, http.MethodGet, path+"/"+place, "")
+	require.Equal(t, http.StatusNotFound, status)
 }
 
 func TestMECMIsGivenAllServices(t *testing.T) {

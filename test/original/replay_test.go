@@ -74,10 +74,14 @@ func (p *player) fill(text string) string {
 // gateway is a URL of EdgeGallery's gateway: that of a service and 20 digits.
 var gateway = regexp.MustCompile(`https?://mep-api-gw\.mep:\d+/([A-Za-z0-9_-]+?)[0-9a-f]{20}\b`)
 
-// plain puts variables in place of values.
+// plain puts variables in place of values. A capability of ours is named by the last 32
+// characters of the service's id.
 func (p *player) plain(text string) string {
 	for name, value := range p.variables {
 		text = strings.ReplaceAll(text, value, "{"+name+"}")
+		if len(value) == 64 {
+			text = strings.ReplaceAll(text, value[32:], "{"+name+"}")
+		}
 	}
 	return gateway.ReplaceAllString(text, "{gateway}/$1")
 }
