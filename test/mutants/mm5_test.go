@@ -56,7 +56,7 @@ var mm5Mutants = []mutant{
 	{name: "MECM's name of the DNS rules is not known", file: "mp1/appdconfiguration.go",
 		old: `		dns = appDDNSRulesIn`, new: `		dns = appDDNSRules`,
 		pkg: "mp1", run: "TestAConfigurationOfMECM"},
-	{name: "MECM's rules wait for their application", file: "mp1/appdconfiguration.go",
+	{name: "MECM's rules wait for their application", file: "mp1/appdrules.go",
 		old: `	if isEmpty(o.members["state"]) {`, new: `	if false {`,
 		pkg: "mp1", run: "TestAConfigurationOfMECM"},
 	{name: "a mepauth that hangs takes every place", file: platformSide + "/worker.go",
