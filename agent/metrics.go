@@ -36,6 +36,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		Help: "Heartbeats that were sent more than a quarter of their interval after they were due: the agent does not keep up."})
 	m.underWay = prometheus.NewGauge(prometheus.GaugeOpts{Name: "mep_agent_requests_under_way",
 		Help: "Requests to the platform that are under way. Of one agent there are 576 at most."})
+	for _, outcome := range []string{"ok", "refused", "failed"} { // an alert must see the first one
+		m.beats.WithLabelValues(outcome)
+		m.registrations.WithLabelValues(outcome)
+	}
 	return m, errors.Join(registerOnce(r, &m.beats), registerOnce(r, &m.registrations), registerOnce(r, &m.losses),
 		registerOnce(r, &m.failovers), registerOnce(r, &m.delay), registerOnce(r, &m.late), registerOnce(r, &m.underWay))
 }

@@ -119,11 +119,11 @@ func TestWhatIsCounted(t *testing.T) {
 		}
 		r := run(t, o)
 		advance(3 * interval)
-		require.Equal(t, map[string]float64{"refused": 2, "ok": 1}, counted(t, registry, "mep_agent_registrations_total"))
+		require.Equal(t, map[string]float64{"refused": 2, "ok": 1, "failed": 0}, counted(t, registry, "mep_agent_registrations_total"))
 		require.Equal(t, map[string]float64{"": 1}, counted(t, registry, "mep_agent_failovers_total"))
 		require.Equal(t, map[string]float64{"": 0}, counted(t, registry, "mep_agent_registrations_lost_total"))
 		beats := float64(len(f.heartbeats()))
-		require.Equal(t, map[string]float64{"ok": beats}, counted(t, registry, "mep_agent_heartbeats_total"))
+		require.Equal(t, map[string]float64{"ok": beats, "refused": 0, "failed": 0}, counted(t, registry, "mep_agent_heartbeats_total"))
 		f.forgetAll()
 		advance(2 * interval)
 		require.Equal(t, map[string]float64{"": 1}, counted(t, registry, "mep_agent_registrations_lost_total"))

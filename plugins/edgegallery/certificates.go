@@ -2,6 +2,7 @@ package edgegallery
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type partCertificate struct {
 
 func newCertificatesLeft() *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mep_edgegallery_certificate_seconds_left",
-		Help: "Until what EdgeGallery's gateway or mepauth proves itself with ends, its authority included, as the newest connection showed it; below 0: it has."}, []string{"part"})
+		Help: "Until what EdgeGallery's gateway or mepauth proves itself with ends, its authority included, as the newest connection showed it; below 0: it has; NaN: nothing was shown yet."}, []string{"part"})
 }
 
 // seen takes in what a new connection showed.
@@ -70,6 +71,7 @@ func (p *partCertificate) watch(ctx context.Context, log openlog.Logger) {
 // newPartCertificate has the certificate of a part watched, if there is one.
 func newPartCertificate(h *plugins.Host, left *prometheus.GaugeVec, part, without string) *partCertificate {
 	p := &partCertificate{part: part, without: without, left: left}
+	left.WithLabelValues(part).Set(math.NaN()) // which no alert takes for an end
 	h.Go(func(ctx context.Context) { p.watch(ctx, h.Log) })
 	return p
 }

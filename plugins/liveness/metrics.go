@@ -33,6 +33,9 @@ func newMetrics() *metrics {
 	for _, k := range heartbeat.Kinds {
 		m.transactions.WithLabelValues(k.String())
 	}
+	for _, reason := range []string{"pause", "store", "renewal", "list", "restored"} { // an alert must see the first one
+		m.disturbances.WithLabelValues(reason)
+	}
 	return m
 }
 

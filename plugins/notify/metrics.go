@@ -54,6 +54,7 @@ func newMetrics(log openlog.Logger) *metrics {
 	m.Add(m.lostEvents)
 	for o := range outcomes {
 		m.attempts.WithLabelValues(o.String())
+		m.tests.WithLabelValues(o.String())
 	}
 	for _, name := range lossLabels {
 		m.lostEvents.WithLabelValues(name)

@@ -37,17 +37,22 @@ type service struct {
 	Volumes     []string
 	Configs     []struct{ Source, Target string }
 	Healthcheck struct{ Test []string }
+	Profiles    []string
+	Tmpfs       []string
 }
 
 type compose struct {
 	Services map[string]service
 	Networks map[string]struct{ Internal bool }
-	Configs  map[string]struct{ Content string }
+	Configs  map[string]struct{ Content, File string }
 	Volumes  map[string]any
 }
 
 // once are the services that make something and end.
-var once = []string{"init", "credential", "ca"}
+var once = []string{"init", "credential", "ca", "reader", "reader-ca"}
+
+// watching are those of the profile monitoring.
+var watching = []string{"grafana", "prometheus", "reader", "reader-ca"}
 
 func load(t *testing.T) compose {
 	t.Helper()
@@ -73,12 +78,19 @@ func TestTheComposeFileIsOnePrivateNetwork(t *testing.T) {
 	require.Len(t, c.named("etcd-"), 3)
 	require.Len(t, c.named("mepserver-"), 3)
 	require.Equal(t, []string{"agent"}, c.named("agent"))
-	require.Len(t, c.Services, 10)
-	require.Len(t, c.Networks, 1)
+	require.Len(t, c.Services, 10+len(watching))
+	require.Len(t, c.Networks, 2)
 	require.True(t, c.Networks["mec"].Internal)
 	for name, s := range c.Services {
-		require.Equal(t, []string{"mec"}, s.Networks, name)
-		require.Empty(t, s.Ports, "%s: nothing is published", name)
+		if slices.Contains(watching, name) {
+			require.Equal(t, []string{"monitoring"}, s.Profiles, name)
+		} else {
+			require.Empty(t, s.Profiles, name)
+		}
+		if name != "prometheus" && name != "grafana" { // see TestWhatWatchesIsPublishedOnLoopbackOnly
+			require.Equal(t, []string{"mec"}, s.Networks, name)
+			require.Empty(t, s.Ports, "%s: nothing is published", name)
+		}
 		require.Empty(t, s.NetworkMode, name)
 		require.False(t, s.Privileged, name)
 		require.Regexp(t, regexp.MustCompile(`:(dev|v?\d+\.\d+\.\d+)$`), s.Image, "%s: a fixed version", name)

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,8 +29,6 @@ var checks = map[string]func(Block) []string{
 	"release":      loadsAnImage,
 	"unit":         isADropIn,
 	"first hour":   asInTheFirstHour,
-	"alerts":       areRules,
-	"scrape":       areScrapes,
 	"audit":        isAnAuditLine,
 	"settings":     areSettings,
 }
@@ -204,95 +201,6 @@ func isANotification(b Block) (wrong []string) {
 	return wrong
 }
 
-var metric = regexp.MustCompile(`mep_\w+`)
-
-// areRules wants rules as Prometheus reads them, over metrics that there are.
-func areRules(b Block) (wrong []string) {
-	var file struct {
-		Groups []struct {
-			Name  string
-			Rules []struct{ Alert, Expr, For string }
-		}
-	}
-	d := yaml.NewDecoder(strings.NewReader(b.Text))
-	d.KnownFields(true)
-	if err := d.Decode(&file); err != nil {
-		return []string{err.Error()}
-	}
-	for _, g := range file.Groups {
-		for _, r := range g.Rules {
-			names := metric.FindAllString(r.Expr, -1)
-			for _, name := range names {
-				if !sources().contain(`"` + name + `"`) {
-					wrong = append(wrong, "there is no metric "+name)
-				}
-			}
-			if r.Alert == "" || len(names) == 0 {
-				wrong = append(wrong, "a rule without a name or a metric")
-			}
-		}
-	}
-	if len(file.Groups) == 0 {
-		wrong = append(wrong, "no rules")
-	}
-	return wrong
-}
-
-// areScrapes wants a configuration with which Prometheus proves who it is, over TLS only.
-func areScrapes(b Block) (wrong []string) {
-	type trust struct {
-		CAFile string `yaml:"ca_file"`
-	}
-	var file struct {
-		ScrapeConfigs []struct {
-			JobName string `yaml:"job_name"`
-			Scheme  string
-			TLS     trust `yaml:"tls_config"`
-			OAuth2  struct {
-				ClientID         string `yaml:"client_id"`
-				ClientSecretFile string `yaml:"client_secret_file"`
-				TokenURL         string `yaml:"token_url"`
-				TLS              trust  `yaml:"tls_config"`
-			} `yaml:"oauth2"`
-			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
-		} `yaml:"scrape_configs"`
-	}
-	d := yaml.NewDecoder(strings.NewReader(b.Text))
-	d.KnownFields(true)
-	if err := d.Decode(&file); err != nil {
-		return []string{err.Error()}
-	}
-	for _, s := range file.ScrapeConfigs {
-		o := s.OAuth2
-		if s.JobName == "" || s.Scheme != "https" || s.TLS.CAFile == "" || o.TLS != s.TLS || o.ClientID == "" || o.ClientSecretFile == "" ||
-			len(s.StaticConfigs) != 1 || len(s.StaticConfigs[0].Targets) != 1 || o.TokenURL != "https://"+s.StaticConfigs[0].Targets[0]+"/oauth2/token" {
-			wrong = append(wrong, "something is missing in job "+s.JobName)
-		}
-	}
-	if len(file.ScrapeConfigs) == 0 {
-		wrong = append(wrong, "no job")
-	}
-	return wrong
-}
-
-type texts []string
-
-func (all texts) contain(s string) bool {
-	return slices.ContainsFunc(all, func(text string) bool { return strings.Contains(text, s) })
-}
-
-// sources are the Go files of the plugins.
-var sources = sync.OnceValue(func() (all texts) {
-	_ = filepath.WalkDir(filepath.Join(root, "plugins"), func(path string, _ os.DirEntry, _ error) error {
-		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
-			b, _ := os.ReadFile(path)
-			all = append(all, string(b))
-		}
-		return nil
-	})
-	return all
-})
-
 // Each check rejects something.
 func TestAWrongBlockIsFound(t *testing.T) {
 	require.Empty(t, runsTheImage(Block{Text: docker}))
@@ -303,8 +211,6 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		"chart":        {"helm install mepserver build/nothing\n", "helm install mepserver build/helm --set image.name=x\n", "helm upgrade mep edgegallery/mep --set images.mep.tag=x\n", "kubectl apply\n"},
 		"release":      {"ctr images import mep-v1.0.0.oci.tar\n", "ctr images import mepserver.tar\n", "sha256sum --check MD5SUMS\n"},
 		"unit":         {"[Service]\nNoSuchKey=x\n", "[Service]\nEnvironment=MEP_NO_SUCH=x\n", "[Service]\nEnvironment=MEP_IDENTITY_CLIENT_SECRET_FILE=%d/other\n"},
-		"alerts":       {"groups:\n- name: g\n  rules:\n  - {alert: A, expr: mep_nothing > 0}\n", "groups:\n- name: g\n  rules:\n  - {alarm: A, expr: mep_replicas > 0}\n", "groups: []\n"},
-		"scrape":       {"scrape_configs: []\n", "scrape_configs:\n  - {job_name: j, scheme: http}\n", "scrape_configs:\n  - {job: j}\n"},
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
 		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},

@@ -16,12 +16,13 @@ import (
 const maxREADMELines = 120
 
 var (
-	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	linked   = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
-	noAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-	testName = regexp.MustCompile(`(-run )?\b(Test[A-Z]\w*)`)
-	metric   = regexp.MustCompile(`\bmep_[a-z_]*[a-z]\b`)
+	link         = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading      = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	linked       = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	noAnchor     = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	testName     = regexp.MustCompile(`(-run )?\b(Test[A-Z]\w*)`)
+	metric       = regexp.MustCompile(`\bmep_[a-z_]*[a-z]\b`)
+	quotedMetric = regexp.MustCompile(`"(mep_[a-z_]*[a-z])"`)
 	// ownPath is a file or folder of the repository, named as code.
 	ownPath = regexp.MustCompile("`((?:agent|build|cmd|conf|docs|heartbeat|logs|mp1|plugins|test)(?:/[A-Za-z0-9_.-]+)*)`")
 )
@@ -30,8 +31,8 @@ var (
 var indexes = []struct{ of, index string }{{"docs", "docs/README.md"}, {"docs/adr", "docs/decisions.md"}}
 
 // Documents keeps documents true: each block is run or checked by test/docs, links lead
-// somewhere, tests, files and metrics that are named exist, the indexes are complete, and README is
-// short.
+// somewhere, tests, files and metrics that are named exist, the list of metrics and the indexes are
+// complete, and README is short.
 func Documents(t *Tree) []Finding {
 	const rule = "documents"
 	var out []Finding
@@ -75,12 +76,36 @@ func Documents(t *Tree) []Finding {
 			}
 		}
 	}
+	out = append(out, t.unlistedMetrics(rule)...)
 	for _, i := range indexes {
 		for _, f := range t.Files {
 			if f.Dir() == i.of && path.Ext(f.Path) == ".md" && f.Path != i.index {
 				rel := strings.TrimPrefix(f.Path, path.Dir(i.index)+"/")
 				if !t.says(i.index, `\]\(`+regexp.QuoteMeta(rel)+`\)`) {
 					out = append(out, Finding{rule, f.Path, 0, i.index + " does not link to it"})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// metricsDocument lists every metric, and is printed by the test that it names.
+const metricsDocument = "docs/metrics.md"
+
+// unlistedMetrics are names of metrics in the code that metricsDocument does not have.
+func (t *Tree) unlistedMetrics(rule string) (out []Finding) {
+	if !t.has(metricsDocument) {
+		return nil
+	}
+	for _, f := range t.Files {
+		if f.Go == nil || f.Test() || t.nested(f) || within(f.Dir(), "test") {
+			continue
+		}
+		for i, line := range strings.Split(string(f.Data), "\n") {
+			for _, m := range quotedMetric.FindAllStringSubmatch(line, -1) {
+				if !t.says(metricsDocument, "`"+m[1]+"`") {
+					out = append(out, Finding{rule, f.Path, i + 1, metricsDocument + " does not have " + m[1] + ": go test ./test/monitoring -run TestTheMetricsAreDocumented -update"})
 				}
 			}
 		}

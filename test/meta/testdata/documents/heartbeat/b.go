@@ -1,0 +1,3 @@
+package heartbeat
+
+const unlisted = "mep_unlisted_total"
