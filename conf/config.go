@@ -48,6 +48,9 @@ type Server struct {
 	AdminSocket string
 	TLS         TLS
 	Origins     []string // that browsers may call from, as scheme://host[:port]; empty: no CORS
+	// ConsoleDir is the folder of ServiceComb's own console, which is served from there. Empty: it
+	// is not.
+	ConsoleDir string
 }
 
 // NoSocket is a Server.AdminSocket that asks for none.

@@ -41,6 +41,7 @@ func settings(c *Config) []setting {
 		{"server.tls.keyPassword", "", &c.Server.TLS.KeyPassword},
 		{"server.tls.clientCAFile", "", &c.Server.TLS.ClientCAFile},
 		{"server.origins", "", &c.Server.Origins},
+		{"server.consoleDir", "console-dir", &c.Server.ConsoleDir},
 		{"identity.certificate.enabled", "", &c.Identity.Certificate.Enabled},
 		{"identity.certificate.pattern", "", &c.Identity.Certificate.Pattern},
 		{"identity.certificate.roles", "", &c.Identity.Certificate.Roles},

@@ -113,10 +113,13 @@ type Host struct {
 	// Trusts says whether the authorities of now sign the client certificate that came with a
 	// request, which may have been answered long ago; from Run. nil: none is asked for.
 	Trusts    func(*http.Request) bool
-	Responses *Responses        // from Run
-	MaxPosts  int               // POSTs to consumers that may be in flight, from Run; 0: any number
-	Base      Base              // from the base plugin
-	Engine    *heartbeat.Engine // from the liveness plugin
+	Responses *Responses // from Run
+	MaxPosts  int        // POSTs to consumers that may be in flight, from Run; 0: any number
+	Base      Base       // from the base plugin
+	// Aliases makes requests for a second name of a resource requests for the first one, before
+	// anything else looks at them; from the base plugin. nil: there are none.
+	Aliases func(next http.Handler) http.Handler
+	Engine  *heartbeat.Engine // from the liveness plugin
 	// Subscriptions is from the notify plugin; nil without it.
 	Subscriptions server.Subscriptions
 	// TerminationSubscriptions are those of the application support API.

@@ -107,6 +107,9 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 			}
 			full = h.Identity.Handler(full)
 		}
+		if h.Aliases != nil {
+			full = h.Aliases(full)
+		}
 		handler.Store(&full)
 		up(l.Addr())
 		select {

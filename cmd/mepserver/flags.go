@@ -36,6 +36,8 @@ its data in ./data. Two commands make a platform that others can reach:
   --data-dir DIR              keep the embedded etcd's data here
   --etcd-endpoints URL[,URL]  use this etcd cluster in place of the embedded one;
                               with it, several mepservers share one registry
+  --console-dir DIR           serve ServiceComb's own console from here, at
+                              /servicecomb/
   --insecure                  allow --listen beyond loopback, without TLS and
                               identities: whoever reaches the port may act for
                               any application
@@ -65,6 +67,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	fs.String("listen", "", "")
 	fs.String("data-dir", "", "")
 	fs.String("etcd-endpoints", "", "")
+	fs.String("console-dir", "", "")
 	fs.Bool("insecure", false, "")
 	version := fs.Bool("version", false, "")
 

@@ -10,15 +10,15 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
 
-// takesCookie says whether a path is one that people look at: our own resources, and the
-// ServiceComb API that the console uses. Mp1 is for programs, which bear tokens: there a
+// takesCookie says whether a path is one that people look at: our own resources,
+// ServiceComb's console and the API that it uses. Mp1 is for programs, which bear tokens: there a
 // cookie counts for nothing, so that no page can use it.
 func takesCookie(path string) bool {
 	switch path {
 	case "/", "/board", "/docs", "/openapi.yaml", "/openapi.json", "/metrics":
 		return true
 	}
-	for _, below := range []string{"/mec_liveness/", "/board/", "/docs/", "/v1/", "/v4/", "/registry/"} {
+	for _, below := range []string{"/mec_liveness/", "/board/", "/docs/", "/servicecomb/", "/v1/", "/v4/", "/registry/"} {
 		if strings.HasPrefix(path, below) {
 			return true
 		}

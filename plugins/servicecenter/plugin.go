@@ -98,6 +98,14 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	h.OnChange(s.Changed)
 	c.Protect(s)
 	c.Limit(h.Limits)
+	if dir := h.Config.Server.ConsoleDir; dir != "" {
+		if err := c.ServeConsole(dir); err != nil {
+			_ = shown.Unregister(ctx)
+			_ = b.stop(ctx)
+			return nil, err
+		}
+		h.Aliases = center.Aliases
+	}
 	h.Base = b
 	return func(ctx context.Context) error {
 		_ = shown.Unregister(ctx)

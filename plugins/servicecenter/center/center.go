@@ -46,6 +46,7 @@ type Center struct {
 	identity plugins.Identity
 	handled  map[string]bool // patterns that Handle was given
 	trees    []string        // those of them below which every path is handled
+	console  *console        // nil: none is served
 	stop     sync.Once
 }
 
@@ -123,6 +124,9 @@ func (c *Center) Stop(ctx context.Context) error {
 	go c.stop.Do(func() {
 		defer close(done)
 		_ = c.counts.Unregister(ctx)
+		if c.console != nil {
+			_ = c.console.root.Close()
+		}
 		theInstances.stop()
 		notify.Center().Stop()
 		kv.Store().Stop()

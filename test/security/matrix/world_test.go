@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +40,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{issuer: newIssuer(t), certs: map[string]*tls.Certificate{}, clients: map[string]*http.Client{}}
 	w.trap = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { w.trapped.Add(1) }))
 	t.Cleanup(w.trap.Close)
-	w.s = mep.Secure(t,
+	console := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(console, "index.html"), []byte("<html></html>"), 0o600))
+	w.s = mep.Secure(t, "MEP_SERVER_CONSOLE_DIR="+console,
 		"MEP_IDENTITY_JWT_KEY_FILE="+w.issuer.file, "MEP_IDENTITY_JWT_ISSUER="+issuerName, "MEP_IDENTITY_JWT_AUDIENCE="+audienceName,
 		"MEP_IDENTITY_PROXY_HEADER="+proxyHeader, "MEP_IDENTITY_PROXY_FROM="+proxyAddress+"/32", "MEP_IDENTITY_PROXY_SAN=urn:mep:proxy",
 		"MEP_LIMITS_WRITES_PER_SECOND=1000000", "MEP_LIMITS_WRITES_BURST=1000000", "MEP_LIMITS_LISTS_PER_SECOND=1000000", "MEP_LIMITS_REQUESTS_PER_SECOND=1000000")
