@@ -10,6 +10,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/board/state"
 )
 
 // drainPath is the pattern at which administrators drain and undrain a service, on the public port
@@ -23,7 +24,7 @@ const maxDrain = 4 << 10
 type drains struct {
 	ready func() bool
 	drain func(context.Context, heartbeat.ID, heartbeat.DrainRequest) (heartbeat.Record, error)
-	show  func(context.Context, string) (any, error) // the state of a service
+	show  func(context.Context, string) (*state.Detail, error)
 }
 
 // setUpDrains serves draining.
@@ -31,7 +32,7 @@ func setUpDrains(h *plugins.Host) (func(context.Context) error, error) {
 	if h.Engine == nil || h.Services == nil {
 		return nil, errors.New("there are no services to drain; liveness and servicemgmt must come first")
 	}
-	d := drains{ready: h.Ready, drain: h.Engine.Drain, show: shownBy(h.Engine, h.Services)}
+	d := drains{ready: h.Ready, drain: h.Engine.Drain, show: state.New(h).Detail}
 	for _, r := range []struct {
 		method, name string
 		handler      http.Handler
@@ -43,7 +44,7 @@ func setUpDrains(h *plugins.Host) (func(context.Context) error, error) {
 		})},
 	} {
 		h.OnAdmin(plugins.AdminRoute{Pattern: r.method + drainPath, Handler: r.handler})
-		for _, prefix := range []string{"", "/mep"} {
+		for _, prefix := range []string{"", plugins.MepPrefix} {
 			h.Base.Handle(r.method+prefix+drainPath, r.name, server.Administrating, r.handler)
 		}
 	}
@@ -61,7 +62,7 @@ func (d drains) handler(lift bool) http.Handler {
 	})
 }
 
-func (d drains) carryOut(w http.ResponseWriter, r *http.Request, lift bool) (any, error) {
+func (d drains) carryOut(w http.ResponseWriter, r *http.Request, lift bool) (*state.Detail, error) {
 	id := r.PathValue("serInstanceId")
 	switch {
 	case !d.ready():
@@ -97,31 +98,4 @@ func administrator(ctx context.Context) string {
 		name = c.Name
 	}
 	return cmp.Or(name, "administrator")
-}
-
-// shown is a service as an administrator sees it who drains or undrains it.
-type shown struct {
-	SerInstanceID string    `json:"serInstanceId"`
-	SerName       string    `json:"serName"`
-	AppInstanceID string    `json:"appInstanceId"`
-	State         string    `json:"state"`
-	Reason        string    `json:"reason"`
-	Cause         mp1.Cause `json:"cause"`
-	Drained       bool      `json:"drained"`
-}
-
-func shownBy(e *heartbeat.Engine, r server.Registry) func(context.Context, string) (any, error) {
-	return func(ctx context.Context, id string) (any, error) {
-		svc, err := r.Service(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		s, err := e.Get(ctx, heartbeat.ID(id))
-		if err != nil {
-			return nil, err
-		}
-		rec, why := &s.Record, plugins.CauseOf(&s.Record)
-		return shown{SerInstanceID: id, SerName: svc.Info.SerName, AppInstanceID: rec.Owner, State: rec.State.Shown().String(), Reason: why.Sentence(), Cause: why,
-			Drained: rec.State.Drained()}, nil
-	}
 }
