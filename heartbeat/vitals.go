@@ -85,7 +85,7 @@ func (e *Engine) vitals(en *entry, now Mono, wall int64) Vitals {
 	switch {
 	case l.hasEvidence && (e.Alone || v.Absent || !isLate(now.Sub(l.EvidenceAt), r)):
 		silence, left = h.Credited.Sub(l.EvidenceCredit), r.window()-now.Sub(l.EvidenceAt)
-		if from := h.DisturbedAt; l.disturbed(h) {
+		if from, on := l.doubtedFrom(h); on {
 			more := l.requiredSince(from, h, r) - h.Credited.Sub(from)
 			v.Held = more > left && left <= 0
 			left = max(left, more)
@@ -106,6 +106,15 @@ func (e *Engine) vitals(en *entry, now Mono, wall int64) Vitals {
 	v.Watched, v.Missed, v.Late = true, int(silence/r.interval()), isLate(silence, r)
 	v.Left, v.Deadline = left, wall+int64(left)
 	return v
+}
+
+// doubtedFrom is since when silence counts, if the replica was disturbed: of an absence as it is
+// judged, else as it would be if the lease ended now.
+func (l *Local) doubtedFrom(h *Health) (Credit, bool) {
+	if l.missing {
+		return l.probationFrom(h)
+	}
+	return h.DisturbedAt, l.disturbed(h)
 }
 
 // since is when the instance entered its state: as it was seen here, or as its record says.

@@ -127,6 +127,8 @@ type Host struct {
 	// EachSubscription shows all subscriptions to changes of services that this replica knows, in
 	// no order; from the notify plugin.
 	EachSubscription func(see func(*server.Subscription))
+	// Telling is how far notifications have got, from the notify plugin; nil without it.
+	Telling Telling
 	// Services are those of all applications, from the servicemgmt plugin.
 	Services server.Registry
 	// Admitted says whether the platform knows an application, and Registrations are

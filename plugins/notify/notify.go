@@ -37,6 +37,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	changes, terminations := newRegistry(d, mp1.SubscriptionType, p, most), newRegistry(d, mp1.TerminationSubscriptionType, p, most)
 	h.Subscriptions, h.TerminationSubscriptions = changes, terminations
 	h.EachSubscription = changes.each
+	h.Telling = d
 	h.AddOwned(owned{changes})
 	h.AddOwned(owned{terminations})
 	ready := h.Ready

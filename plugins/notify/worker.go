@@ -42,6 +42,7 @@ type worker struct {
 	q      *queue
 	halted bool
 	to     stream // of a consumer that is told through one; nil: it has none open
+	progress
 
 	wake      chan struct{}
 	interrupt chan struct{}   // closed to end the wait for a permit
@@ -267,9 +268,10 @@ func (w *worker) attempted(r result) {
 	if w.ctx.Err() != nil {
 		return // the worker was stopped, which says nothing about the consumer
 	}
-	now, _ := w.deps.clock()
+	now, wall := w.deps.clock()
 	w.mu.Lock()
 	retry := w.q.failures > 0
+	w.noteAttempt(r, w.q.head, wall)
 	w.q.posted(r, now)
 	failures := w.q.failures
 	w.mu.Unlock()

@@ -43,12 +43,18 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 		return false
 	}
 	s := en.sub
-	q := newQueue(c, d.giveUp, d.retention, d.random, func(why stage, lost []*message) { d.observer.lost(s, why, int64(len(lost))) })
+	var w *worker
+	q := newQueue(c, d.giveUp, d.retention, d.random, func(why stage, lost []*message) {
+		d.observer.lost(s, why, int64(len(lost)))
+		if w != nil { // its queue is called with w.mu held
+			w.noteLost(why, lost)
+		}
+	})
 	for _, m := range d.events.behind(c.After, &s.Asked) {
 		q.add(m)
 	}
 	q.seenUpTo(d.seen)
-	w := newWorker(s, q, d)
+	w = newWorker(s, q, d)
 	en.worker = w
 	w.test(&en.testsLeft)
 	if en.stream != nil {

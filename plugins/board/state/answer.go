@@ -94,8 +94,30 @@ type Service struct {
 	Flaps              int       `json:"flaps"`
 	GapsSeconds        []float64 `json:"gapsSeconds"`
 
+	// Notified says who was told of its last change; nil: too many are concerned to count them.
+	Notified    *notified   `json:"notified,omitempty"`
 	Links       links       `json:"links"`
 	ServiceComb serviceComb `json:"serviceComb"`
+}
+
+// notified counts the subscriptions that the last change of a service concerns.
+type notified struct {
+	Told      int      `json:"told"`
+	Pending   int      `json:"pending"`
+	Lost      int      `json:"lost,omitempty"`
+	Elsewhere int      `json:"elsewhere,omitempty"` // to which other replicas send
+	Failing   []string `json:"failing"`             // of those that are pending
+}
+
+// delivery is how far a subscription has got with the last change of a service.
+type delivery struct {
+	ID            string `json:"id"`
+	AppInstanceID string `json:"appInstanceId"`
+	Delivered     bool   `json:"delivered"`
+	Pending       bool   `json:"pending"`
+	Elsewhere     bool   `json:"elsewhere,omitempty"` // another replica sends to it, and knows more
+	LastAttempt   string `json:"lastAttempt,omitempty"`
+	LastError     string `json:"lastError,omitempty"`
 }
 
 type links struct {
@@ -112,7 +134,8 @@ type serviceComb struct {
 // Detail is a service with how it came to its state.
 type Detail struct {
 	Service
-	Transitions []Transition `json:"transitions"` // since this replica's start, the oldest first
+	Transitions   []Transition `json:"transitions"` // since this replica's start, the oldest first
+	Subscriptions []delivery   `json:"subscriptions"`
 }
 
 // Transition is a change of state.

@@ -12,15 +12,15 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// service is the state of a service; false: it is gone.
-func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, is bool) {
+// service is the state of a service, and what its notifications are asked by; false: it is gone.
+func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, c plugins.Changed, is bool) {
 	v, is := r.engine.Vitals(id)
 	if !is {
-		return s, false
+		return s, c, false
 	}
 	described, err := r.services.Service(ctx, string(id))
 	if err != nil {
-		return s, false
+		return s, c, false
 	}
 	info, rec := &described.Info, &v.Record
 	s = Service{
@@ -40,7 +40,34 @@ func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, is bool
 	if rec.Beating() {
 		s.beats(&v, r.engine.Trace(id))
 	}
-	return s, true
+	return s, plugins.Changed{Service: info, At: rec.ChangedAt}, true
+}
+
+// told adds to services who was told of their last changes.
+func (r *Room) told(services []Service, changed []plugins.Changed) {
+	if r.host.Telling == nil || len(services) == 0 {
+		return
+	}
+	for i, t := range r.host.Telling.Told(changed) {
+		if !t.Uncounted {
+			services[i].Notified = &notified{t.Told, t.Pending, t.Lost, t.Elsewhere, append([]string{}, t.Failing...)}
+		}
+	}
+}
+
+// maxDeliveries is the most subscriptions that are shown of one service.
+const maxDeliveries = 1000
+
+// deliveries are the subscriptions that the last change of a service concerns.
+func (r *Room) deliveries(c plugins.Changed) []delivery {
+	out := []delivery{}
+	if r.host.Telling == nil {
+		return out
+	}
+	for _, d := range r.host.Telling.Deliveries(c, maxDeliveries) {
+		out = append(out, delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
+	}
+	return out
 }
 
 // drained says whether an administrator keeps the service INACTIVE.

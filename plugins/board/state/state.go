@@ -106,11 +106,13 @@ func (r *Room) all(req *http.Request) (any, error) {
 	ids, next := r.page(o, q)
 	out := answer{Now: stamp(wall), Revision: int64(o.survey.Revision), Replica: r.base.Name(), Platform: r.platform(o, wall), Counts: o.counts,
 		Services: make([]Service, 0, len(ids)), Next: next}
+	changed := make([]plugins.Changed, 0, len(ids))
 	for _, id := range ids {
-		if s, is := r.service(req.Context(), id); is {
-			out.Services = append(out.Services, s)
+		if s, c, is := r.service(req.Context(), id); is {
+			out.Services, changed = append(out.Services, s), append(changed, c)
 		}
 	}
+	r.told(out.Services, changed)
 	return &out, nil
 }
 
@@ -130,11 +132,14 @@ func (r *Room) Detail(ctx context.Context, id string) (*Detail, error) {
 	if _, err := r.services.Service(ctx, id); err != nil { // it looks for what was registered elsewhere just now
 		return nil, err
 	}
-	s, is := r.service(ctx, heartbeat.ID(id))
+	s, c, is := r.service(ctx, heartbeat.ID(id))
 	if !is {
 		return nil, heartbeat.ErrNotFound
 	}
-	d := Detail{Service: s, Transitions: []Transition{}}
+	d := Detail{Service: s, Transitions: []Transition{}, Subscriptions: r.deliveries(c)}
+	one := []Service{s}
+	r.told(one, []plugins.Changed{c})
+	d.Service = one[0]
 	for _, t := range r.engine.Trace(heartbeat.ID(id)).Transitions {
 		was := heartbeat.Record{State: t.To, Cause: t.Cause, LastBeat: t.LastBeat, Interval: t.Interval, Window: t.Window}
 		d.Transitions = append(d.Transitions, Transition{Time: stamp(t.At), From: shown(t.From).String(), To: shown(t.To).String(), Reason: plugins.CauseOf(&was).Sentence()})

@@ -18,6 +18,9 @@ func (r *Room) platform(o *order, _ int64) platform {
 	if r.host.Config.Store.Kind == conf.Etcd {
 		p.Store.Kind = "cluster"
 	}
+	if r.host.Telling != nil {
+		p.Notifications.Pending, p.Notifications.FailingSubscriptions = r.host.Telling.Backlog()
+	}
 	others := slices.Clone(s.Replicas)
 	slices.Sort(others)
 	for _, id := range others {

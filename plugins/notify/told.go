@@ -1,0 +1,201 @@
+package notify
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const (
+	// maxLooked bounds what one question may cost: events that are queued, and subscriptions.
+	maxLooked = 200_000
+	// maxLost is of how many instances a worker remembers that their last event was lost.
+	maxLost = 1000
+)
+
+var _ plugins.Telling = (*dispatcher)(nil)
+
+// progress is how a worker is doing, for those who look. It is guarded by the worker's mu.
+type progress struct {
+	lastAttempt int64 // wall clock
+	lastError   string
+	lost        map[string]bool // instances whose last event was given up or shed
+}
+
+// noteLost notes events that are never delivered, unless newer ones of their instances are.
+func (p *progress) noteLost(why stage, events []*message) {
+	if why == stageSuperseded {
+		return
+	}
+	for _, m := range events {
+		if p.lost == nil {
+			p.lost = map[string]bool{}
+		}
+		if len(p.lost) < maxLost {
+			p.lost[m.instance()] = true
+		}
+	}
+}
+
+// noteAttempt notes how an attempt to send some events ended.
+func (p *progress) noteAttempt(r result, events []*message, wall int64) {
+	if p.lastAttempt, p.lastError = wall, r.outcome.String(); !r.delivered() {
+		return
+	}
+	p.lastError = ""
+	for _, m := range events {
+		if len(p.lost) == 0 {
+			return
+		}
+		delete(p.lost, m.instance())
+	}
+}
+
+// standing is how a subscription of this replica stands.
+type standing struct {
+	progress
+	failing bool
+	gone    bool            // the consumer answered 410
+	pending map[string]bool // of the instances asked for, those that have an event queued
+}
+
+// standings are those of all subscriptions to which this replica sends; false: more events are
+// queued than may be looked at.
+func (d *dispatcher) standings(asked map[string]bool) (map[*entry]*standing, bool) {
+	d.mu.Lock()
+	workers := make(map[*entry]*worker, len(d.entries))
+	for _, en := range d.entries {
+		if en.worker != nil {
+			workers[en] = en.worker
+		}
+	}
+	d.mu.Unlock()
+	out, looked := make(map[*entry]*standing, len(workers)), 0
+	for en, w := range workers {
+		w.mu.Lock()
+		if looked += len(w.q.head) + len(w.q.pending); looked > maxLooked {
+			w.mu.Unlock()
+			return nil, false
+		}
+		out[en] = w.standing(asked)
+		w.mu.Unlock()
+	}
+	return out, true
+}
+
+// standing is how the worker stands; w.mu is held.
+func (w *worker) standing(asked map[string]bool) *standing {
+	q := w.q
+	s := &standing{progress: progress{lastAttempt: w.progress.lastAttempt, lastError: w.progress.lastError}, failing: q.failures > 0,
+		gone: q.cursor.Gone || q.cursorDue && q.nextCursor.Gone}
+	for _, events := range [][]*message{q.head, q.pending} {
+		for _, m := range events {
+			if id := m.instance(); asked[id] {
+				if s.pending == nil {
+					s.pending = map[string]bool{}
+				}
+				s.pending[id] = true
+			}
+		}
+	}
+	for id := range w.progress.lost {
+		if asked[id] {
+			if s.lost == nil {
+				s.lost = map[string]bool{}
+			}
+			s.lost[id] = true
+		}
+	}
+	return s
+}
+
+// concerned are the subscriptions that ask for a service and that its last change concerns, with
+// how they stand; nil: another replica sends to it. looked counts the candidates.
+func (d *dispatcher) concerned(of *plugins.Changed, standings map[*entry]*standing, looked *int, see func(*entry, *standing)) {
+	subject := plugins.Subject{Service: of.Service}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for en := range d.index.Candidates(subject) {
+		if *looked++; *looked > maxLooked {
+			return
+		}
+		s := standings[en]
+		queued := s != nil && s.pending[of.Service.SerInstanceID]
+		if (queued || en.sub.Since < of.At) && subject.AskedBy(&en.sub.Asked) {
+			see(en, s)
+		}
+	}
+}
+
+// Told implements plugins.Telling.
+func (d *dispatcher) Told(of []plugins.Changed) []plugins.Told {
+	out := make([]plugins.Told, len(of))
+	asked := make(map[string]bool, len(of))
+	for i := range of {
+		asked[of[i].Service.SerInstanceID] = true
+	}
+	standings, ok := d.standings(asked)
+	looked := 0
+	for i := range of {
+		t, id := &out[i], of[i].Service.SerInstanceID
+		if ok {
+			d.concerned(&of[i], standings, &looked, func(en *entry, s *standing) { count(t, en.sub.ID, id, s) })
+		}
+		if !ok || looked > maxLooked {
+			*t = plugins.Told{Uncounted: true}
+		}
+		slices.Sort(t.Failing)
+	}
+	return out
+}
+
+// count counts one subscription for a service.
+func count(t *plugins.Told, subscription, instance string, s *standing) {
+	switch {
+	case s == nil:
+		t.Elsewhere++
+	case s.gone, s.lost[instance] && !s.pending[instance]:
+		t.Lost++
+	case !s.pending[instance]:
+		t.Told++
+	default:
+		if t.Pending++; s.failing && len(t.Failing) < plugins.MaxFailing {
+			t.Failing = append(t.Failing, subscription)
+		}
+	}
+}
+
+// Deliveries implements plugins.Telling.
+func (d *dispatcher) Deliveries(of plugins.Changed, most int) (out []plugins.Delivery) {
+	id := of.Service.SerInstanceID
+	standings, ok := d.standings(map[string]bool{id: true})
+	if !ok {
+		return nil
+	}
+	looked := 0
+	d.concerned(&of, standings, &looked, func(en *entry, s *standing) {
+		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil}
+		if s != nil {
+			one.Pending = s.pending[id]
+			one.Delivered = !one.Pending && !s.gone && !s.lost[id]
+			one.LastAttempt, one.LastError = s.lastAttempt, s.lastError
+		}
+		out = append(out, one)
+	})
+	slices.SortFunc(out, func(a, b plugins.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	return out[:min(len(out), most)]
+}
+
+// Backlog implements plugins.Telling.
+func (d *dispatcher) Backlog() (pending, failing int) {
+	for _, w := range d.workers() {
+		w.mu.Lock()
+		pending += len(w.q.head) + len(w.q.pending)
+		if w.q.failures > 0 {
+			failing++
+		}
+		w.mu.Unlock()
+	}
+	return pending, failing
+}

@@ -1,0 +1,46 @@
+package plugins
+
+import "github.com/mec-liveness/mepserver/mp1"
+
+// Telling says how far the notifications of changes of services have got, as this replica knows it:
+// of the subscriptions to which others send it knows only that they exist.
+type Telling interface {
+	// Told says who was told of the last change of each of some services, in their order.
+	Told(of []Changed) []Told
+	// Deliveries are the subscriptions that concern a service, most of them at most, by id.
+	Deliveries(of Changed, most int) []Delivery
+	// Backlog is how many events are still to be sent, and to how many subscriptions the last
+	// attempt failed.
+	Backlog() (pending, failing int)
+}
+
+// Changed is a service as it is since its last change that is told.
+type Changed struct {
+	Service *mp1.ServiceInfo
+	At      int64 // wall clock, Unix nanoseconds
+}
+
+// Told counts the subscriptions that concern the last change of a service.
+type Told struct {
+	Told      int
+	Pending   int
+	Lost      int      // it was given up, or its consumer is gone
+	Elsewhere int      // other replicas send to them
+	Failing   []string // ids of those that are pending because attempts fail; MaxFailing at most
+	Uncounted bool     // there are too many to look at: nothing of the above is known
+}
+
+// MaxFailing is the most ids of Told.Failing.
+const MaxFailing = 20
+
+// Delivery is how far a subscription has got with the last change of a service.
+type Delivery struct {
+	ID, Owner string
+	Elsewhere bool // another replica sends to it; nothing of what follows is known
+	Delivered bool
+	Pending   bool
+	// LastAttempt is of whatever was sent to the subscription, by the wall clock; 0: nothing
+	// was. LastError is how it failed, a word of a fixed set; "": it did not.
+	LastAttempt int64
+	LastError   string
+}
