@@ -18,7 +18,6 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins"
-	"github.com/mec-liveness/mepserver/plugins/failpoint"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/edgegallery"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
@@ -54,12 +53,7 @@ func importAtStart(ctx context.Context, h *plugins.Host, s *store.Store, o etcd.
 		h.Log.Warn("nothing is imported at the start of a replica: other replicas may serve the cluster already; use mepserver import", openlog.WithTags(tags))
 		return nil
 	case done != nil && !half:
-		tags["imported"], tags["services"] = time.Unix(0, done.Ended).UTC().Format(time.RFC3339), done.Services
-		if newer := edgegallery.WrittenSince(from, time.Unix(0, done.Begun)); newer {
-			tags["then"] = "what EdgeGallery's mepserver has written since is not here; move this data directory away to import anew"
-		}
-		h.Log.Info("EdgeGallery's services were imported before", openlog.WithTags(tags))
-		return nil
+		return importAnew(ctx, h, s, o, done)
 	case used:
 		h.Log.Info("EdgeGallery's services are not imported: the store is not new", openlog.WithTags(tags))
 		return nil
@@ -94,39 +88,6 @@ func withoutIt(from string) string {
 
 func source(from string, c conf.Config, o etcd.Options) *edgegallery.Source {
 	return &edgegallery.Source{From: from, Temp: cmp.Or(o.DataDir, os.TempDir()), Options: o, Now: time.Now(), Window: c.Liveness.Window(edgegallery.Interval * time.Second)}
-}
-
-// fill writes what is at the source into the store. half says that an import was begun.
-func fill(ctx context.Context, s *store.Store, from *edgegallery.Source, half bool) (*edgegallery.Report, error) {
-	if from.Temp == from.Options.DataDir { // elsewhere others may be making copies
-		if err := edgegallery.RemoveLeft(from.Temp); err != nil {
-			return nil, err
-		}
-	}
-	all, err := from.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if half {
-		if err := s.DropImport(ctx); err != nil {
-			return nil, fmt.Errorf("cannot erase what an import has left that was cut off: %w", err)
-		}
-	}
-	mark := store.Import{From: all.Report.Source, Begun: from.Now.UnixNano()}
-	if err := s.MarkImport(ctx, mark); err != nil {
-		return nil, err
-	}
-	if failpoint.On {
-		_ = failpoint.Hit("import.begun")
-	}
-	if err := all.Write(ctx, s); err != nil {
-		return nil, err
-	}
-	if failpoint.On {
-		_ = failpoint.Hit("import.written")
-	}
-	mark.Ended, mark.Services = time.Now().UnixNano(), all.Report.Services()
-	return &all.Report, s.MarkImport(ctx, mark)
 }
 
 const loggedLines = 50 // of what was left out; the file has more

@@ -77,3 +77,56 @@ func loadsAnImage(b Block) (wrong []string) {
 	}
 	return wrong
 }
+
+// job is what a rehearsal of the import needs of a Job.
+type job struct {
+	Kind     string `yaml:"kind"`
+	Metadata struct {
+		Namespace string `yaml:"namespace"`
+	} `yaml:"metadata"`
+	Spec struct {
+		Template struct {
+			Spec struct {
+				SecurityContext map[string]int `yaml:"securityContext"`
+				Containers      []struct {
+					Image        string   `yaml:"image"`
+					Args         []string `yaml:"args"`
+					VolumeMounts []struct {
+						Name      string `yaml:"name"`
+						MountPath string `yaml:"mountPath"`
+						ReadOnly  bool   `yaml:"readOnly"`
+					} `yaml:"volumeMounts"`
+				} `yaml:"containers"`
+				Volumes []map[string]any `yaml:"volumes"`
+			} `yaml:"spec"`
+		} `yaml:"template"`
+	} `yaml:"spec"`
+}
+
+// isTheRehearsal wants a Job that reads the volume of EdgeGallery's pod as its user, with a
+// command that the program has.
+func isTheRehearsal(b Block) (wrong []string) {
+	var j job
+	if err := yaml.Unmarshal([]byte(b.Text), &j); err != nil {
+		return []string{err.Error()}
+	}
+	pod := j.Spec.Template.Spec
+	if j.Kind != "Job" || j.Metadata.Namespace != "mep" || len(pod.Containers) != 1 || len(pod.Containers[0].VolumeMounts) == 0 || len(pod.Volumes) == 0 {
+		return []string{"it is no Job of the namespace mep with one container and its volumes"}
+	}
+	c := pod.Containers[0]
+	if pod.SecurityContext["runAsUser"] != 166 || pod.SecurityContext["runAsGroup"] != 166 {
+		wrong = append(wrong, "it does not run as the user of EdgeGallery's image")
+	}
+	if !strings.HasPrefix(c.Image, "registry.example.org/mepserver-edgegallery:") {
+		wrong = append(wrong, c.Image+" is not the image of the swap")
+	}
+	if data := c.VolumeMounts[0]; data.MountPath != "/usr/mep/data" || !data.ReadOnly || pod.Volumes[0]["name"] != data.Name ||
+		!strings.Contains(fmt.Sprint(pod.Volumes[0]), "claimName:mep-datastore-pvc") {
+		wrong = append(wrong, "it does not only read the volume of EdgeGallery's mepserver")
+	}
+	if args := strings.Join(c.Args, " "); !strings.Contains(read("test/site/import_test.go"), `"`+strings.Join(c.Args, `", "`)+`"`) {
+		wrong = append(wrong, "no test of test/site runs mepserver "+args)
+	}
+	return wrong
+}

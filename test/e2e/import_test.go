@@ -132,6 +132,17 @@ func TestAnImportThatIsKilledIsDoneAgain(t *testing.T) {
 		require.Equal(t, 3, code, p.Stderr.String())
 		imports(t, data.Dir, fresh, want)
 	}
+	// The same when it imports anew, for the old image has written since and nobody here.
+	for _, point := range []string{"import.over", "import.begun", "import.written"} {
+		later := time.Now().Add(time.Hour)
+		require.NoError(t, os.Chtimes(filepath.Join(data.Dir, "member", "snap", "db"), later, later))
+		again := t.TempDir()
+		imports(t, data.Dir, again, want)
+		env := append(importsFrom(data.Dir), "MEP_FAILPOINTS="+point+"=exit")
+		code, p := proc.Command{Program: mep.FailpointBinary(t), Args: []string{"--listen", proc.Free(t), "--data-dir", again}, Env: env}.Run(t, time.Minute)
+		require.Equal(t, 3, code, p.Stderr.String())
+		imports(t, data.Dir, again, want)
+	}
 	imports(t, data.Dir, dir, want)
 }
 

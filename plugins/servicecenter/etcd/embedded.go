@@ -143,7 +143,7 @@ func LockDir(dir string) (io.Closer, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, inUse(dir)
+		return nil, fmt.Errorf("%w; stop that one first: in Kubernetes have its pod end before this one begins, with the strategy Recreate or by scaling the deployment to 0", inUse(dir))
 	}
 	return f, nil
 }

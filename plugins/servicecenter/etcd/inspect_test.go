@@ -55,7 +55,7 @@ func TestADataDirectoryHasOneUser(t *testing.T) {
 	l, err := LockDir(dir)
 	require.NoError(t, err)
 	_, err = LockDir(dir)
-	require.ErrorContains(t, err, dir)
+	require.ErrorContains(t, err, "another mepserver uses the data directory "+dir+"; stop that one first: in Kubernetes have its pod end before")
 	require.NoError(t, l.Close())
 	l, err = LockDir(dir)
 	require.NoError(t, err)

@@ -22,6 +22,8 @@ type Import struct {
 	Begun    int64  `json:"begun"` // wall clock, Unix nanoseconds
 	Ended    int64  `json:"ended,omitempty"`
 	Services int    `json:"services,omitempty"`
+	// Holds is Store.Holds at the end. A release that did not write it left "".
+	Holds string `json:"holds,omitempty"`
 }
 
 // importable are the prefixes of what an import writes. A store in which nothing stands there
