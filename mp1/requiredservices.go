@@ -2,6 +2,7 @@ package mp1
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 )
 
@@ -17,6 +18,14 @@ const (
 type RequiredServices struct {
 	all   bool
 	names map[string]struct{}
+}
+
+// AllServices lets an application discover every service.
+func AllServices() RequiredServices { return RequiredServices{all: true} }
+
+// Equal says whether two let an application discover the same.
+func (r RequiredServices) Equal(o RequiredServices) bool {
+	return r.all == o.all && (r.all || maps.Equal(r.names, o.names))
 }
 
 // Allows says whether the application may discover services of a name.

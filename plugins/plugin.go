@@ -32,6 +32,7 @@ type Plugin struct {
 type Base interface {
 	heartbeat.Store
 	Outbox
+	HistoryStore
 	Applications
 	Credentials
 	RuleStore
@@ -112,7 +113,10 @@ type Host struct {
 	Address net.Addr // where the server listens; from Run
 	// Trusts says whether the authorities of now sign the client certificate that came with a
 	// request, which may have been answered long ago; from Run. nil: none is asked for.
-	Trusts    func(*http.Request) bool
+	Trusts func(*http.Request) bool
+	// Stopping is closed when the server is being stopped, before requests are waited for; from
+	// Run. A response that goes on for long ends then.
+	Stopping  <-chan struct{}
 	Responses *Responses // from Run
 	MaxPosts  int        // POSTs to consumers that may be in flight, from Run; 0: any number
 	Base      Base       // from the base plugin

@@ -96,11 +96,11 @@ func (rs *Responses) Reserve(n int64) (release func(), ok bool) {
 	}), true
 }
 
-// Handler is next with its responses bounded. Heartbeats, and requests that upgrade their
-// connection, go straight to next.
+// Handler is next with its responses bounded. Heartbeats, requests that upgrade their connection,
+// and event streams, which bound themselves, go straight to next.
 func (rs *Responses) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if Beats(r) || upgrades(r) {
+		if Beats(r) || upgrades(r) || StreamsEvents(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -202,6 +202,12 @@ const (
 func Beats(r *http.Request) bool {
 	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness") &&
 		strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), mp1.Base+"/applications/")
+}
+
+// StreamsEvents says whether the request has the form of one for the event stream, whose response
+// ends only when somebody ends it.
+func StreamsEvents(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, "/mep") == mp1.EventsPath
 }
 
 // Lists says whether the request has the form of one for a list, which costs more than others:

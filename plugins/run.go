@@ -78,6 +78,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
 	}
 
+	h.Stopping = ctx.Done()
 	h.Responses, h.Address = newResponses(h.Config.Limits.UnreadBytes), l.Addr()
 	stops, err := setUp(ctx, h, list)
 	stops = append(stops, registerDropped(h), h.Responses.register(), conns.register(), requestBodies.register(), secure.register())

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mec-liveness/mepserver/plugins"
+	"github.com/mec-liveness/mepserver/plugins/board/events"
 	"github.com/mec-liveness/mepserver/plugins/board/state"
 )
 
@@ -26,6 +27,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		return err
 	}
 	for _, set := range []room{
+		events.Setup,
 		setUpDrains,
 		state.Setup,
 	} {

@@ -27,10 +27,14 @@ func (f front) Handler(next http.Handler) http.Handler {
 		return f.origins.guard(behind)
 	}
 	return f.origins.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.Header["Upgrade"]) > 0 {
-			w = f.streams.watch(w, r)
+		switch {
+		case len(r.Header["Upgrade"]) > 0:
+			behind.ServeHTTP(f.streams.watch(w, r), r)
+		case plugins.StreamsEvents(r):
+			f.streams.serve(behind, w, r)
+		default:
+			behind.ServeHTTP(w, r)
 		}
-		behind.ServeHTTP(w, r)
 	}))
 }
 

@@ -162,14 +162,9 @@ func (r *registry) Discover(ctx context.Context, f mp1.Filter) ([]*server.Servic
 	return r.required(ctx, r.lists.discover(r.index, f, r.discoverable)), nil
 }
 
-// required selects what the caller may discover, if he is an application and somebody says what
-// that requires. Whoever reads for the platform sees everything.
+// required selects what the caller may discover.
 func (r *registry) required(ctx context.Context, all []*server.Service) []*server.Service {
-	c := plugins.CallerOf(ctx)
-	if r.host.Required == nil || c == nil || c.App == "" || c.Has(conf.RoleAdmin) || c.Has(conf.RoleReader) {
-		return all
-	}
-	may := r.host.Required(ctx, c.App)
+	may := r.host.Discoverable(ctx)
 	if may.All() {
 		return all
 	}

@@ -82,7 +82,7 @@ func routes() map[string]server.Route {
 }
 
 // others are served by other plugins.
-var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET /metrics", "GET /ready"},
+var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET " + mp1.EventsPath, "GET /metrics", "GET /ready"},
 	slices.Concat(identityRoutes, edgeGalleryRoutes)...)
 
 func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
@@ -117,7 +117,7 @@ func TestEveryListTakesTheQueryParametersThatTheProgramReads(t *testing.T) {
 			}
 		}
 		slices.Sort(query)
-		if pattern == "GET "+mp1.Base+"/services" || pattern == "GET "+mp1.Base+"/applications/{appInstanceId}/services" {
+		if pattern == "GET "+mp1.EventsPath || pattern == "GET "+mp1.Base+"/services" || pattern == "GET "+mp1.Base+"/applications/{appInstanceId}/services" {
 			require.Equal(t, served(), query, "%s: mp1/openapi/openapi.yaml must have the parameters of queryParameters in mp1/filter.go", pattern)
 		} else {
 			require.Equal(t, taking[pattern], query, pattern)

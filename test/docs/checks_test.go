@@ -2,6 +2,8 @@ package docs
 
 import (
 	"encoding/json"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -32,6 +34,8 @@ var checks = map[string]func(Block) []string{
 	"first hour":   asInTheFirstHour,
 	"audit":        isAnAuditLine,
 	"settings":     areSettings,
+	"page":         readsTheStream,
+	"reader":       parses,
 }
 
 func read(name string) string {
@@ -58,6 +62,24 @@ func isAnAuditLine(b Block) []string {
 	var m map[string]any
 	if json.Unmarshal([]byte(b.Text), &m) != nil || strings.Count(b.Text, "\n") != 1 || m["msg"] != "audit" {
 		return []string{"it is not one line of the audit log"}
+	}
+	return nil
+}
+
+// readsTheStream wants what a web page needs to read the event stream.
+func readsTheStream(b Block) (wrong []string) {
+	for _, part := range []string{`new EventSource("` + mp1.EventsPath + `")`, `"` + mp1.ResetEvent + `"`, `"` + mp1.ChangeEvent + `"`, `"` + mp1.PingEvent + `"`} {
+		if !strings.Contains(b.Text, part) {
+			wrong = append(wrong, "it lacks "+part)
+		}
+	}
+	return wrong
+}
+
+// parses wants statements of Go; the example of what they call is compiled, and run, in its package.
+func parses(b Block) []string {
+	if _, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f() {\n"+b.Text+"}\n", 0); err != nil {
+		return []string{err.Error()}
 	}
 	return nil
 }
@@ -214,6 +236,8 @@ func TestAWrongBlockIsFound(t *testing.T) {
 		"release":      {"ctr images import mep-v1.0.0.oci.tar\n", "ctr images import mepserver.tar\n", "sha256sum --check MD5SUMS\n"},
 		"unit":         {"[Service]\nNoSuchKey=x\n", "[Service]\nEnvironment=MEP_NO_SUCH=x\n", "[Service]\nEnvironment=MEP_IDENTITY_CLIENT_SECRET_FILE=%d/other\n"},
 		"audit":        {`{"msg":"audit"}`, "{\"msg\":\"audit\"}\n{}\n", "{\"msg\":\"other\"}\n"},
+		"page":         {`new EventSource("/events") "reset" "change" "ping"`},
+		"reader":       {"c := \n"},
 		"settings":     {"identity: {jwt: {keyFile: keys}}\n", "identity: {jwt: {secret: keys}}\n"},
 		"notification": {`{"notificationType": "SerAvailabilityNotification", "services": []}`, "[]", `{}`},
 		"go-chassis":   {"servicecomb:\n  registry:\n    whereabouts: x\n", "ssl:\n  caFile: x\n", "a: [\n"},

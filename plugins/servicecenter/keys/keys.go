@@ -49,6 +49,7 @@ const (
 	DeploymentNames      = "/mep/depnames"   // when a deployment got a name last; behind DeploymentsEnd, for older releases
 	Cluster              = "/mep/cluster"    // which schema the store has
 	Restored             = "/mep/restored"   // that the store was restored, and when
+	Erased               = "/mep/erased"     // up to which revision events of the outbox were erased
 	ImportMark           = "/mep/imported"   // that the store was filled from another platform's, and when
 )
 

@@ -37,6 +37,7 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 		return err
 	}
 	var old []string
+	written := map[string]int64{} // at which revision, of changes of services
 	made, pending := map[string]int64{}, map[string]plugins.Pending{}
 	unreadable := unreadable{what: "events of the outbox cannot be read and are erased: nobody is told of them"}
 	var eventKeys []string
@@ -50,6 +51,9 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 	for _, prefix := range outboxPrefixes {
 		if _, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
 			key := string(kv.Key)
+			if prefix == keys.OutboxPrefix {
+				written[key] = kv.CreateRevision
+			}
 			e, ok := decodeEvent(kv)
 			if !ok {
 				unreadable.add(key)
@@ -72,11 +76,12 @@ func (s *Store) tidyOutbox(ctx context.Context, now plugins.Instant, wall int64,
 		}
 	}
 	for some := range slices.Chunk(old, eraseBatch) {
-		ops := make([]clientv3.Op, len(some))
-		for i, key := range some {
-			ops[i] = clientv3.OpDelete(key)
+		newest := int64(0)
+		for _, key := range some {
+			newest = max(newest, written[key])
 		}
-		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
+		when, then, otherwise := eraseOps(some, newest)
+		if _, err := s.client.Txn(ctx).If(when...).Then(then...).Else(otherwise...).Commit(); err != nil {
 			return etcd.Translate(err)
 		}
 	}

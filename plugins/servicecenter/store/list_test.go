@@ -97,4 +97,5 @@ type refused struct{ clientv3.Txn }
 
 func (t refused) If(...clientv3.Cmp) clientv3.Txn      { return t }
 func (t refused) Then(...clientv3.Op) clientv3.Txn     { return t }
+func (t refused) Else(...clientv3.Op) clientv3.Txn     { return t }
 func (refused) Commit() (*clientv3.TxnResponse, error) { return nil, errNotHere }

@@ -1,0 +1,62 @@
+package mp1
+
+// EventsPath is the event stream: every change of every service, as server-sent events.
+const EventsPath = LivenessBase + "/events"
+
+// EventStreamType is its media type.
+const EventStreamType = "text/event-stream"
+
+// The types of events of the stream. The id of each is its revision, and a stream goes on behind
+// the id that is sent as Last-Event-ID.
+const (
+	ChangeEvent = "change" // data is a ServiceChange
+	ResetEvent  = "reset"  // data is a ServiceReset
+	PingEvent   = "ping"   // data is a ServicePing
+)
+
+// ServiceChange is one change of one service, as who reads the stream sees it: a service that
+// comes to match his filter is ADDED, and one that no longer does is REMOVED.
+type ServiceChange struct {
+	Revision      int64      `json:"revision"`
+	Time          string     `json:"time"` // RFC 3339, with nanoseconds
+	SerInstanceID string     `json:"serInstanceId"`
+	SerName       string     `json:"serName"`
+	AppInstanceID string     `json:"appInstanceId"`
+	Change        ChangeType `json:"change"`
+	From          State      `json:"from,omitempty"`   // absent of what is ADDED, or if it is not known any more
+	To            State      `json:"to,omitempty"`     // absent of what is REMOVED
+	Reason        string     `json:"reason,omitempty"` // the cause, for people
+	Cause         *Cause     `json:"cause,omitempty"`
+	// Filter says that the service was neither registered nor removed, but changed so that it
+	// matches the filter of the stream now (entered), or no longer does (left).
+	Filter string `json:"filter,omitempty"`
+}
+
+// The values of ServiceChange.Filter.
+const (
+	FilterEntered = "entered"
+	FilterLeft    = "left"
+)
+
+// ServiceReset is everything that the stream shows, at a revision: what was known before is to be
+// forgotten. The changes behind it follow.
+type ServiceReset struct {
+	Revision int64           `json:"revision"`
+	Services []ServiceStatus `json:"services"`
+}
+
+// ServiceStatus is one service of a ServiceReset.
+type ServiceStatus struct {
+	SerInstanceID string `json:"serInstanceId"`
+	SerName       string `json:"serName"`
+	AppInstanceID string `json:"appInstanceId"`
+	State         State  `json:"state"`
+	Reason        string `json:"reason,omitempty"` // the cause, for people
+	Cause         *Cause `json:"cause,omitempty"`
+}
+
+// ServicePing says that there was no other change up to a revision, and that the stream lives.
+type ServicePing struct {
+	Revision int64  `json:"revision"`
+	Time     string `json:"time"`
+}

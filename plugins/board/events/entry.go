@@ -1,0 +1,132 @@
+package events
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+// entry is one change in the ring. It is never changed, and shared by all readers: what they are
+// sent is encoded once, for each of the three ways in which it can be seen.
+type entry struct {
+	at     heartbeat.Revision
+	made   int64 // wall clock, Unix nanoseconds
+	change heartbeat.Change
+	cause  mp1.Cause
+	before *item // nil: there was none
+	after  *item // nil: it was removed
+	// unsure says that the service was described otherwise before, in a way that is not known any
+	// more: whether a filter selected it then cannot be told.
+	unsure bool
+
+	frames [views]struct {
+		once sync.Once
+		text []byte
+	}
+}
+
+// view is how a change looks to a reader.
+type view int
+
+const (
+	changed view = iota // as it is
+	entered             // the service did not match his filter before
+	left                // it does not any more
+	views
+)
+
+// newEntry is the entry of an event. before is the service before it; known says whether that is
+// known, nil being that there was none. The error says that the event cannot be read.
+func newEntry(e *plugins.Event, before *item, known bool) (*entry, error) {
+	is, err := itemOf(e)
+	if err != nil {
+		return nil, err
+	}
+	out := &entry{at: e.At, made: e.Made, change: e.Change, cause: e.Why(), before: before, after: is}
+	switch {
+	case e.Change == heartbeat.Removed:
+		out.after = nil
+		if out.before == nil {
+			out.before = is
+		}
+	case known || e.Change == heartbeat.Added:
+	case e.Change == heartbeat.StateChanged: // nothing else has
+		out.before = is.in(e.From)
+	default:
+		out.before, out.unsure = is.in(e.From), true
+	}
+	return out, nil
+}
+
+// id is the serInstanceId.
+func (e *entry) id() heartbeat.ID {
+	if e.after != nil {
+		return heartbeat.ID(e.after.info.SerInstanceID)
+	}
+	return heartbeat.ID(e.before.info.SerInstanceID)
+}
+
+// frame is the change as it is sent.
+func (e *entry) frame(v view) []byte {
+	f := &e.frames[v]
+	f.once.Do(func() { f.text = frame(e.at, mp1.ChangeEvent, encode(e.shown(v))) })
+	return f.text
+}
+
+func (e *entry) shown(v view) mp1.ServiceChange {
+	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: mp1.ChangeType(e.change.String())}
+	c.Reason, c.Cause = shownCause(&e.cause)
+	is := e.after
+	switch v {
+	case entered:
+		c.Change, c.Filter = mp1.Added, mp1.FilterEntered
+	case left: // what it is now may be none of the reader's business
+		c.Change, c.Filter, c.Reason, c.Cause, is = mp1.Removed, mp1.FilterLeft, "", nil, nil
+	}
+	if is == nil {
+		is = e.before
+	} else {
+		c.To = is.info.State
+	}
+	if e.before != nil && c.Change != mp1.Added {
+		c.From = e.before.info.State
+	}
+	c.SerInstanceID, c.SerName, c.AppInstanceID = is.info.SerInstanceID, is.info.SerName, is.owner
+	return c
+}
+
+// size is about how much memory the entry takes.
+func (e *entry) size() int {
+	n := entrySize
+	for _, it := range []*item{e.before, e.after} {
+		if it != nil {
+			n += 3 * len(it.info.SerName)
+		}
+	}
+	return n
+}
+
+// entrySize is what an entry takes beside the names: itself, its service, and its frame.
+const entrySize = 1200
+
+// frame is one server-sent event.
+func frame(at heartbeat.Revision, kind string, data []byte) []byte {
+	out := make([]byte, 0, len(data)+48)
+	out = append(begin(out, at, kind), data...)
+	return append(out, "\n\n"...)
+}
+
+// begin appends what stands before the data of an event.
+func begin(out []byte, at heartbeat.Revision, kind string) []byte {
+	out = append(out, "id: "...)
+	out = strconv.AppendInt(out, int64(at), 10)
+	out = append(out, "\nevent: "...)
+	out = append(out, kind...)
+	return append(out, "\ndata: "...)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

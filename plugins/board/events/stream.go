@@ -1,0 +1,312 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+const (
+	pingEvery = 10 * time.Second
+	// mostAtOnce is how many changes are written at a time, before they are flushed.
+	mostAtOnce = 64
+	// A reader must take what he is sent within stall, and of a reset minRate on average once
+	// grace is over; plugins/responses.go has the same rule for other answers.
+	stall   = 10 * time.Second
+	grace   = 30 * time.Second
+	minRate = 32 << 10 // bytes a second
+	// endWait is how long a stream that ends may take to say so.
+	endWait = 500 * time.Millisecond
+	// catchUp is how long it is waited until this replica has seen what another has shown: its
+	// watch asks for progress every five seconds.
+	catchUp = 6 * time.Second
+	// mostHeld is how long a reset is held up at a caller's limit of lists.
+	mostHeld = 30 * time.Second
+)
+
+// opening is the first that is sent: how long clients wait, in milliseconds, before they connect
+// again. By itself each browser would choose another time.
+const opening = "retry: 1000\n\n"
+
+// stream is one reader.
+type stream struct {
+	*service
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	request  *http.Request
+	ctx      context.Context // ends when the reader is gone or may not read any more, or the server stops
+	cancel   context.CancelFunc
+	filter   mp1.Filter
+	may      mp1.RequiredServices
+	at       heartbeat.Revision // the id of what was shown last
+	cursor   cursor
+	deadline time.Time // until when a reset must have been read; zero: there is none
+	written  int64     // bytes of the reset
+
+	mu    sync.Mutex // held while a deadline is set
+	ended bool       // none is set any more
+}
+
+func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Filter) *stream {
+	st := &stream{service: s, w: w, control: http.NewResponseController(w), request: r, filter: filter}
+	st.ctx, st.cancel = context.WithCancel(r.Context())
+	// The server's own limits are those of a request that ends: what cannot has no connection.
+	_ = st.control.SetReadDeadline(time.Time{})
+	context.AfterFunc(st.ctx, func() { // a write that hangs must not hold the end up
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.ended = true
+		_ = st.control.SetWriteDeadline(time.Now().Add(endWait))
+	})
+	go func() {
+		select {
+		case <-s.stopping:
+			st.cancel()
+		case <-st.ctx.Done():
+		}
+	}()
+	s.metrics.readers.Inc()
+	return st
+}
+
+func (st *stream) end() {
+	st.cancel()
+	st.metrics.readers.Dec()
+}
+
+// run shows everything behind an id, if there is one, until the stream ends.
+func (st *stream) run(at heartbeat.Revision, given bool) {
+	st.may = st.discoverable(st.ctx)
+	if !st.send([]byte(opening)) || !st.flush() {
+		return
+	}
+	why := resetNew
+	if given && st.resume(at) {
+		why = ""
+	} else if given {
+		why = resetForgotten
+	}
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	for {
+		if why != "" && !st.reset(why) {
+			return
+		}
+		why = ""
+		more, next := st.follow()
+		switch next {
+		case mustReset:
+			why = resetChanged
+			continue
+		case mustEnd:
+			return
+		}
+		select {
+		case <-st.ctx.Done():
+			return
+		case <-more:
+		case now := <-ping.C:
+			if may := st.discoverable(st.ctx); !may.Equal(st.may) {
+				st.may, why = may, resetChanged
+				continue
+			}
+			if !st.send(frame(st.at, mp1.PingEvent, encode(mp1.ServicePing{Revision: int64(st.at), Time: stamp(now)}))) || !st.flush() {
+				return
+			}
+		}
+	}
+}
+
+// resume finds where the stream goes on. An id that this replica has not seen is waited for, if the
+// store has got there: another replica has shown it.
+func (st *stream) resume(at heartbeat.Revision) bool {
+	c, ok, later := st.feed.resume(at)
+	if later != nil {
+		if head, err := st.head(st.ctx); err != nil || at > head {
+			return false
+		}
+		late := time.NewTimer(catchUp)
+		defer late.Stop()
+		for later != nil {
+			select {
+			case <-later:
+			case <-late.C:
+				return false
+			case <-st.ctx.Done():
+				return false
+			}
+			c, ok, later = st.feed.resume(at)
+		}
+	}
+	st.cursor, st.at = c, at
+	return ok
+}
+
+// outcome is what becomes of a stream when it has shown what there is.
+type outcome int
+
+const (
+	goesOn outcome = iota
+	mustReset
+	mustEnd
+)
+
+// follow shows all changes there are. more is closed when there are others.
+func (st *stream) follow() (more <-chan struct{}, next outcome) {
+	for {
+		some, at, more, p := st.feed.read(&st.cursor, mostAtOnce)
+		switch p {
+		case anew:
+			return nil, mustReset
+		case behind:
+			st.metrics.cut.WithLabelValues(cutBehind).Inc()
+			return nil, mustEnd
+		}
+		if len(some) == 0 {
+			st.at = at
+			return more, goesOn
+		}
+		shown := false
+		for _, e := range some {
+			v, visible, sure := st.sees(e)
+			switch {
+			case !sure:
+				return nil, mustReset
+			case visible && !st.send(e.frame(v)):
+				return nil, mustEnd
+			}
+			shown = shown || visible
+			st.at = e.at
+		}
+		if shown && !st.flush() || st.ctx.Err() != nil {
+			return nil, mustEnd
+		}
+	}
+}
+
+// sees says how a change looks to this reader, if it does at all. sure is false if that cannot be
+// told any more.
+func (st *stream) sees(e *entry) (v view, visible, sure bool) {
+	before, after := st.selects(e.before), st.selects(e.after)
+	switch {
+	case e.unsure && !st.seesAll():
+		return changed, false, false
+	case e.after == nil, e.before == nil, before && after:
+		return changed, before || after, true
+	case after:
+		return entered, true, true
+	default:
+		return left, before, true
+	}
+}
+
+// seesAll says whether the reader sees every service, however it is described.
+func (st *stream) seesAll() bool { return st.may.All() && st.filter.Query() == "" }
+
+// selects says whether the reader sees a service.
+func (st *stream) selects(it *item) bool {
+	return it != nil && st.may.Allows(it.info.SerName) && st.filter.Match(&it.info)
+}
+
+// reset shows all services.
+func (st *stream) reset(why string) bool {
+	if !st.admitted() {
+		return false
+	}
+	st.metrics.resets.WithLabelValues(why).Inc()
+	snapshot := st.feed.begins()
+	st.written, st.deadline = 0, time.Now().Add(grace)
+	text := begin(nil, snapshot.at, mp1.ResetEvent)
+	text = append(text, `{"revision":`...)
+	text = append(text, encode(int64(snapshot.at))...)
+	if !st.send(append(text, `,"services":[`...)) {
+		return false
+	}
+	first := true
+	for _, it := range snapshot.items {
+		if !st.selects(it) {
+			continue
+		}
+		if !first && !st.send([]byte{','}) || !st.send(it.json()) {
+			return false
+		}
+		first = false
+	}
+	if !st.send([]byte("]}\n\n")) || !st.flush() {
+		return false
+	}
+	st.deadline = time.Time{}
+	if st.limits != nil {
+		st.limits.Listed(st.ctx, st.request.RemoteAddr, st.written)
+	}
+	st.cursor, st.at = snapshot.from, snapshot.at
+	return true
+}
+
+// admitted waits until the caller's limit of lists lets him have one. A refusal would end the
+// streams of browsers for good.
+func (st *stream) admitted() bool {
+	if st.limits == nil {
+		return true
+	}
+	for held := time.Duration(0); held < mostHeld; {
+		wait := st.limits.List(st.ctx, st.request.RemoteAddr)
+		if wait <= 0 {
+			return true
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-st.ctx.Done():
+			t.Stop()
+			return false
+		}
+		held += wait
+	}
+	return false
+}
+
+// send writes to the reader. It returns false if the stream is over.
+func (st *stream) send(p []byte) bool {
+	now := time.Now()
+	deadline := now.Add(stall)
+	if all := st.deadline.Add(time.Duration(st.written) * time.Second / minRate); !st.deadline.IsZero() && all.Before(deadline) {
+		deadline = all
+	}
+	if !st.allow(deadline) {
+		return false
+	}
+	_, err := st.w.Write(p)
+	st.written += int64(len(p))
+	return st.judged(err, deadline)
+}
+
+// allow gives what is sent next until a deadline, unless the stream ends.
+func (st *stream) allow(until time.Time) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.ended {
+		_ = st.control.SetWriteDeadline(until)
+	}
+	return !st.ended
+}
+
+// flush sends what was written.
+func (st *stream) flush() bool { return st.judged(st.control.Flush(), time.Now().Add(stall)) }
+
+// judged says whether a write succeeded, and counts one that took too long.
+func (st *stream) judged(err error, deadline time.Time) bool {
+	if err == nil {
+		return true
+	}
+	if st.ctx.Err() == nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(deadline)) { // HTTP/2 resets the stream
+		st.metrics.cut.WithLabelValues(cutSlow).Inc()
+	}
+	return false
+}
