@@ -72,12 +72,13 @@ type Client struct {
 	origin  *url.URL // scheme and host, which every href must keep
 	root    string   // the path of the service management API
 	support string   // the path of the application support API
-	// webhookKeys is the path of the keys by which notifications are signed.
-	webhookKeys string
-	http        http.Client
-	putOnly     atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
-	agent       string
-	kept        atomic.Bool // an answer has echoed the agent
+	// webhookKeys is the path of the keys by which notifications are signed, events that of the
+	// event stream.
+	webhookKeys, events string
+	http                http.Client
+	putOnly             atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
+	agent               string
+	kept                atomic.Bool // an answer has echoed the agent
 }
 
 const (
@@ -104,7 +105,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("mp1 client: the agent must be PLACE.RUN, each 1 to 64 letters, digits, underscores and hyphens")
 	}
 	before := strings.TrimSuffix(base.EscapedPath(), "/") + o.Prefix
-	c := &Client{origin: &url.URL{Scheme: base.Scheme, Host: base.Host}, root: before + mp1.Base, support: before + mp1.AppSupportBase, webhookKeys: before + mp1.WebhookKeysPath, agent: o.Agent}
+	c := &Client{origin: &url.URL{Scheme: base.Scheme, Host: base.Host}, root: before + mp1.Base, support: before + mp1.AppSupportBase, webhookKeys: before + mp1.WebhookKeysPath, events: before + mp1.EventsPath, agent: o.Agent}
 	if o.HTTPClient != nil {
 		c.http = *o.HTTPClient
 	} else {
