@@ -30,6 +30,8 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
                                                writes and processor time of a change, beside subscriptions that it does not match
   go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
                                                heartbeats beside clients that idle, drip and do not read
+  go run ./test/bench readers [-conns 5000] [-seconds 5] [-rounds 3]
+                                               heartbeats beside readers of the event stream, each in this process too
   go run ./test/bench flood [-seconds 5] [-rounds 3]
                                                heartbeats beside others who ask for lists, register and find as fast as they can
   go run ./test/bench greedy [-seconds 5] [-rounds 3] [KIND ...]
@@ -106,6 +108,11 @@ func run(ctx context.Context, args []string) error {
 			*conns = 2000
 		}
 		return slow(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
+	case "readers":
+		if *conns == 0 {
+			*conns = 5000
+		}
+		return readers(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
 	case "flood":
 		return flood(ctx, *rounds, time.Duration(*seconds)*time.Second)
 	case "greedy":

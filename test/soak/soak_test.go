@@ -10,6 +10,7 @@
 package soak
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -60,6 +61,9 @@ func TestSoak(t *testing.T) {
 		w.listener("everything, again", "", 0),
 	}
 	w.hanging()
+	reading, endStream := context.WithCancel(t.Context())
+	defer endStream()
+	stream := w.readStream(reading)
 
 	var lives sync.WaitGroup
 	for i := range n {
@@ -73,10 +77,13 @@ func TestSoak(t *testing.T) {
 	w.over.Store(true) // everybody ends as the seed says: beating or silent
 	lives.Wait()
 	w.settle(consumers)
+	w.settleStream(stream)
+	endStream()
 	close(w.done)
 	watch.Wait()
 	w.countFaults(consumers)
 	t.Log(w.summary(consumers))
+	t.Logf("the stream: %d changes, %d resets, %d connections lost, %d breaches", stream.changes, stream.resets, stream.lost, stream.wrong)
 	for _, f := range w.faults {
 		t.Error(f)
 	}
