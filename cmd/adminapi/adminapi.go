@@ -1,7 +1,6 @@
-// Package adminapi asks a server to keep credentials: by its admin socket, or by its URL with
-// a credential of the role admin. It knows the requests and answers of
-// /mec_liveness/v1/credentials and of the token endpoint; it must not know flags, nor how a
-// secret is shown.
+// Package adminapi asks a server to keep credentials, as an administrator. It knows the requests
+// and answers of /mec_liveness/v1/credentials; it must not know how the server is reached, nor
+// flags, nor how a secret is shown.
 package adminapi
 
 import (
@@ -9,22 +8,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"time"
 
-	"github.com/mec-liveness/mepserver/logs"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-const (
-	route   = "/mec_liveness/v1/credentials"
-	timeout = 30 * time.Second // of one request with its answer
-	// most is how much of an answer is read: a list of some ten thousand credentials.
-	most = 16 << 20
-)
+const route = "/mec_liveness/v1/credentials"
 
 // Credential is one that the server keeps. It has no secret.
 type Credential struct {
@@ -57,25 +49,10 @@ var (
 )
 
 // API is the administration of one server.
-type API struct {
-	// send sends a request whose URL is a path, with whatever proves who asks.
-	send func(r *http.Request) (*http.Response, error)
-}
+type API struct{ server *remote.Server }
 
-// By asks through a transport that is the administrator's by itself, such as the admin
-// socket. It gets requests to the host admin.
-func By(transport http.RoundTripper) *API {
-	client := newClient(transport)
-	return &API{func(r *http.Request) (*http.Response, error) {
-		r.URL.Scheme, r.URL.Host = "http", "admin"
-		return client.Do(r)
-	}}
-}
-
-// newClient follows no redirect: it would carry the secret to somebody else.
-func newClient(transport http.RoundTripper) *http.Client {
-	return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
+// Of is the administration of a server that can be asked.
+func Of(server *remote.Server) *API { return &API{server} }
 
 // List returns all credentials, sorted as the server has them.
 func (a *API) List(ctx context.Context) ([]Credential, error) {
@@ -86,7 +63,7 @@ func (a *API) List(ctx context.Context) ([]Credential, error) {
 		return nil, err
 	}
 	for _, c := range all.Credentials {
-		if !mp1.ValidID(c.ID) || !printable(append(append(c.Roles, c.Apps...), c.Created, c.Rotated)...) {
+		if !mp1.ValidID(c.ID) || !remote.Printable(append(append(c.Roles, c.Apps...), c.Created, c.Rotated)...) {
 			return nil, errors.New("the server's list holds something that no credential has; it is not shown")
 		}
 	}
@@ -120,7 +97,7 @@ func (a *API) issued(ctx context.Context, path string, body any, status int, id 
 	if err := a.call(ctx, http.MethodPost, path, body, status, &made); err != nil {
 		return made, err
 	}
-	if made.ID != id || made.Secret == "" || !printable(made.Secret) || !printable(append(made.Roles, made.Apps...)...) {
+	if made.ID != id || made.Secret == "" || !remote.Printable(made.Secret) || !remote.Printable(append(made.Roles, made.Apps...)...) {
 		return Issued{}, errors.New("the server's answer is no credential; it is not shown")
 	}
 	return made, nil
@@ -142,58 +119,30 @@ func (a *API) call(ctx context.Context, method, path string, body any, status in
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	res, err := a.send(r)
-	if err != nil {
-		return onTheWay(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, most+1))
+	answer, err := a.server.Do(r)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the server's answer could not be read: %w", err)
-	case len(answer) > most:
-		return errors.New("the server's answer is too long")
-	case res.StatusCode != status:
-		return refusal(res, answer)
+		return err
+	case answer.Status != status:
+		return refusal(answer)
 	case into == nil:
 		return nil
 	}
-	if err := json.Unmarshal(answer, into); err != nil {
+	if err := json.Unmarshal(answer.Body, into); err != nil {
 		return errors.New("the server's answer is not what was asked for; is it a mepserver?")
 	}
 	return nil
 }
 
 // refusal is the error of a status that was not hoped for, with the server's reason.
-func refusal(res *http.Response, answer []byte) error {
-	switch res.StatusCode {
+func refusal(answer remote.Answer) error {
+	switch answer.Status {
 	case http.StatusConflict:
 		return ErrThere
 	case http.StatusNotFound:
-		if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "application/problem+json" {
+		if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind == "application/problem+json" {
 			return ErrUnknown
 		}
 	}
-	var p struct{ Title, Detail string }
-	_ = json.Unmarshal(answer, &p)
-	reason := p.Detail
-	if reason == "" {
-		reason = p.Title
-	}
-	if reason == "" {
-		reason = http.StatusText(res.StatusCode)
-	}
-	return fmt.Errorf("the server refused (%d): %s", res.StatusCode, logs.Clean(reason))
-}
-
-// printable says whether texts are what a terminal may get: ASCII without control characters.
-func printable(texts ...string) bool {
-	for _, s := range texts {
-		for i := range len(s) {
-			if s[i] < ' ' || s[i] > '~' {
-				return false
-			}
-		}
-	}
-	return true
+	return remote.Refusal(answer.Status, answer.Body)
 }

@@ -1,18 +1,15 @@
 package adminapi
 
 import (
-	"encoding/json"
-	"encoding/pem"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/cmd/remote"
 )
 
 // answers is a transport that answers everything alike and keeps what it was asked.
@@ -35,23 +32,23 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestRequestsAreThoseOfTheCredentialsRoute(t *testing.T) {
 	a := &answers{status: 201, body: `{"id":"my-app","secret":"s3cret","roles":["app"]}`}
-	made, err := By(a).Add(t.Context(), New{ID: "my-app"})
+	made, err := Of(remote.By(a)).Add(t.Context(), New{ID: "my-app"})
 	require.NoError(t, err)
 	require.Equal(t, Issued{ID: "my-app", Secret: "s3cret", Roles: []string{"app"}}, made)
-	_, err = By(a).Add(t.Context(), New{ID: "other"})
+	_, err = Of(remote.By(a)).Add(t.Context(), New{ID: "other"})
 	require.ErrorContains(t, err, "is no credential", "an answer about another")
 	a.status = 200
 	hour, never := time.Hour, time.Duration(0)
 	for _, grace := range []*time.Duration{nil, &hour, &never} {
-		_, err = By(a).Rotate(t.Context(), "my-app", grace)
+		_, err = Of(remote.By(a)).Rotate(t.Context(), "my-app", grace)
 		require.NoError(t, err)
 	}
 	a.body = `{"credentials":[{"id":"my-app","roles":["app"]}]}`
-	all, err := By(a).List(t.Context())
+	all, err := Of(remote.By(a)).List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []Credential{{ID: "my-app", Roles: []string{"app"}}}, all)
 	a.status, a.body = 204, ""
-	require.NoError(t, By(a).Remove(t.Context(), "my-app"))
+	require.NoError(t, Of(remote.By(a)).Remove(t.Context(), "my-app"))
 	require.Equal(t, []string{
 		`POST http://admin/mec_liveness/v1/credentials {"id":"my-app"}`,
 		`POST http://admin/mec_liveness/v1/credentials {"id":"other"}`,
@@ -76,132 +73,15 @@ func TestWhatAServerSaysIsNotBelieved(t *testing.T) {
 		{answers{status: 200, body: "<html>"}, "not what was asked for"},
 		{answers{status: 200, body: `{"credentials":[{"id":"a\u001bb"}]}`}, "it is not shown"},
 		{answers{status: 200, body: `{"credentials":[{"id":"a","roles":["\u009b2J"]}]}`}, "it is not shown"},
-		{answers{status: 200, body: `{"credentials":"` + strings.Repeat("x", most)}, "too long"},
+		{answers{status: 200, body: `{"credentials":"` + strings.Repeat("x", 16<<20)}, "too long"},
 	} {
-		_, err := By(&tt.a).List(t.Context())
+		_, err := Of(remote.By(&tt.a)).List(t.Context())
 		require.ErrorContains(t, err, tt.want)
 		require.NotContains(t, err.Error(), "\x1b")
 	}
-	_, err := By(&answers{status: 201, body: `{"id":"a","secret":"x\u001b[2J"}`}).Add(t.Context(), New{ID: "a"})
+	_, err := Of(remote.By(&answers{status: 201, body: `{"id":"a","secret":"x\u001b[2J"}`})).Add(t.Context(), New{ID: "a"})
 	require.ErrorContains(t, err, "it is not shown")
 	require.NotContains(t, err.Error(), "x\x1b")
-}
-
-// place writes a credential and the CA of a server.
-func place(t *testing.T, s *httptest.Server, credential string) (ca, file string) {
-	t.Helper()
-	ca, file = filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "c.json")
-	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
-	require.NoError(t, os.WriteFile(file, []byte(credential), 0o600))
-	return ca, file
-}
-
-func TestAURLIsAskedWithATokenOfItsOwnCA(t *testing.T) {
-	tokens := 0
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /oauth2/token", func(w http.ResponseWriter, r *http.Request) {
-		tokens++
-		id, secret, _ := r.BasicAuth()
-		if id != "admin" || secret != "a%2Fb" || r.FormValue("grant_type") != "client_credentials" {
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
-			return
-		}
-		_, _ = io.WriteString(w, `{"access_token":"t0ken"}`)
-	})
-	mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer t0ken" {
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"credentials": []any{}})
-	})
-	s := httptest.NewTLSServer(mux)
-	defer s.Close()
-	ca, file := place(t, s, `{"id":"admin","secret":"a/b","roles":["admin"]}`)
-	api, err := At(s.URL, ca, file)
-	require.NoError(t, err)
-	for range 2 {
-		_, err = api.List(t.Context())
-		require.NoError(t, err)
-	}
-	require.Equal(t, 1, tokens)
-
-	api, err = At(s.URL, "", file)
-	require.NoError(t, err)
-	_, err = api.List(t.Context())
-	require.ErrorContains(t, err, "--ca FILE", "the system's roots do not know it")
-	api, err = At(strings.Replace(s.URL, "127.0.0.1", "localhost", 1), ca, file)
-	require.NoError(t, err)
-	_, err = api.List(t.Context())
-	require.ErrorContains(t, err, "use a host that the certificate names")
-	_, file = place(t, s, `{"id":"admin","secret":"wrong"}`)
-	api, err = At(s.URL, ca, file)
-	require.NoError(t, err)
-	_, err = api.List(t.Context())
-	require.ErrorContains(t, err, "does not know the credential")
-	require.NotContains(t, err.Error(), "wrong.")
-	s.Close()
-	_, err = api.List(t.Context())
-	require.ErrorContains(t, err, "no server is reached")
-	require.NotContains(t, err.Error(), "\n")
-}
-
-// A redirect of the token endpoint would carry the secret to whoever it names.
-func TestNoRedirectIsFollowed(t *testing.T) {
-	stolen := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was followed") }))
-	defer stolen.Close()
-	s := httptest.NewTLSServer(http.RedirectHandler(stolen.URL, http.StatusTemporaryRedirect))
-	defer s.Close()
-	ca, file := place(t, s, `{"id":"admin","secret":"s3cret"}`)
-	api, err := At(s.URL, ca, file)
-	require.NoError(t, err)
-	_, err = api.List(t.Context())
-	require.ErrorContains(t, err, "(307)")
-	require.NotContains(t, err.Error(), "s3cret")
-}
-
-func TestWrongFilesAndURLsAreSaidWithoutTheirContent(t *testing.T) {
-	s := httptest.NewTLSServer(http.NotFoundHandler())
-	defer s.Close()
-	ca, file := place(t, s, `{"id":"admin","secret":"s3cret"}`)
-	for _, u := range []string{"", "mep:30100", "http://mep.example.org", "http://10.0.0.5:30100", "https://user:pw@mep", "https://mep?x=1", "https://mep#x", "ftp://mep", "https://"} {
-		_, err := At(u, ca, file)
-		require.ErrorContains(t, err, "--url", u)
-		require.NotContains(t, err.Error(), "pw")
-	}
-	for _, u := range []string{"http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://mep/prefix"} {
-		_, err := At(u, ca, file)
-		require.NoError(t, err, u)
-	}
-	_, err := At(s.URL, file, file)
-	require.ErrorContains(t, err, "holds no certificate")
-	for _, text := range []string{"", "s3cret", `{"id":"admin"}`, `{"secret":"s3cret"}`, `["s3cret"]`} {
-		_, bad := place(t, s, text)
-		_, err := At(s.URL, ca, bad)
-		require.ErrorContains(t, err, "must hold a credential")
-		require.NotContains(t, err.Error(), "s3cret")
-	}
-	_, err = At(s.URL, ca, "/nonexistent")
-	require.ErrorIs(t, err, os.ErrNotExist)
-}
-
-func TestWhoeverForgetsTheSOfHTTPSIsToldSo(t *testing.T) {
-	s := httptest.NewTLSServer(http.NotFoundHandler())
-	defer s.Close()
-	_, file := place(t, s, `{"id":"admin","secret":"s3cret"}`)
-	by, err := At(strings.Replace(s.URL, "https", "http", 1), "", file)
-	require.NoError(t, err)
-	_, err = by.List(t.Context())
-	require.EqualError(t, err, "the server refused (400): Bad Request; does it speak TLS, so that --url must begin with https://?")
-}
-
-func TestOnlyWhatACredentialFileHoldsIsOne(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	require.False(t, HoldsCredential(path))
-	for text, is := range map[string]bool{`{"id":"a","secret":"s"}`: true, "s3cret": false, `{"id":"a"}`: false, "": false} {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		require.Equal(t, is, HoldsCredential(path), text)
-	}
 }
 
 func TestACredentialThatTheServerWouldRefuseIsNotAskedFor(t *testing.T) {
@@ -249,7 +129,7 @@ func FuzzAnAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		a := &answers{status: status, body: body, kind: "application/problem+json"}
-		all, err := By(a).List(t.Context())
+		all, err := Of(remote.By(a)).List(t.Context())
 		texts := []string{}
 		if err != nil {
 			texts = append(texts, err.Error())
@@ -258,7 +138,7 @@ func FuzzAnAnswer(f *testing.F) {
 			texts = append(texts, append(append(c.Roles, c.Apps...), c.ID, c.Created, c.Rotated)...)
 		}
 		a.status = status + 1
-		made, err := By(a).Add(t.Context(), New{ID: "a"})
+		made, err := Of(remote.By(a)).Add(t.Context(), New{ID: "a"})
 		if err != nil {
 			texts = append(texts, err.Error())
 		}

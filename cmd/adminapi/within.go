@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+
+	"github.com/mec-liveness/mepserver/cmd/remote"
 )
 
 // Within asks a handler of this process.
-func Within(h http.Handler) *API { return By(handler{h}) }
+func Within(h http.Handler) *API { return Of(remote.By(handler{h})) }
 
 type handler struct{ http.Handler }
 

@@ -162,15 +162,21 @@ func greet(o Options, base, dir string) {
 	if o.DataDir == "" {
 		kept += ", which is removed at the end"
 	}
+	where := ""
+	if base != "http://"+DefaultListen {
+		where = " --url " + base
+	}
 	fmt.Fprintf(o.Out, "Open %s%s in a browser. Ctrl-C ends the demo.\n\n", base, page)
 	fmt.Fprintf(o.Out, `This is a MEC platform with three services. Each has an agent, which registers it and sends
 a heartbeat every 2 seconds; after 6 seconds of silence the platform takes it for dead. A
 consumer has subscribed to all of them. Every half minute the agent of collision-warning
 is ended as by a crash, and another one is started 12 seconds later. In another terminal:
 
-  curl %s/mec_service_mgmt/v1/services
+  mepserver services%[2]s        who is alive, who is not, since when and why
+  mepserver watch%[2]s           each change as it happens
+  curl %[1]s/mec_service_mgmt/v1/services
 
-`, base)
+`, base, where)
 	fmt.Fprintf(o.Out, "The data is %s.\n\n", kept)
 }
 

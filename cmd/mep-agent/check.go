@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/cmd/terminal"
 	"github.com/mec-liveness/mepserver/conf"
 )
 
@@ -86,7 +87,7 @@ func (r *checkReport) refuse(faults conf.Faults, asJSON bool, out io.Writer) err
 		r.add(finding{"configuration", f.Path, bad, f.String(), ""})
 	}
 	if asJSON {
-		if err := printJSON(out, r); err != nil {
+		if err := terminal.PrintJSON(out, r); err != nil {
 			return err
 		}
 	}
@@ -186,21 +187,21 @@ func reason(p agent.Planned, probed bool) string {
 // print prints the report as a table, or for programs.
 func (r checkReport) print(out io.Writer, asJSON bool) error {
 	if asJSON {
-		return printJSON(out, r)
+		return terminal.PrintJSON(out, r)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SUBJECT\tCHECK\tRESULT\tDETAIL")
 	for _, f := range r.Findings {
-		detail := cell(f.Detail)
+		detail := terminal.Cell(f.Detail)
 		if f.Hint != "" {
 			detail += "; " + f.Hint
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cell(f.Subject), cell(f.Check), f.Result, detail)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", terminal.Cell(f.Subject), terminal.Cell(f.Check), f.Result, detail)
 	}
 	if len(r.Services) > 0 {
 		fmt.Fprintln(w, "\nSERVICE\tACTION\tID\tREASON")
 		for _, s := range r.Services {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cell(s.Service), s.Action, cell(s.ID), cell(s.Reason))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", terminal.Cell(s.Service), s.Action, terminal.Cell(s.ID), terminal.Cell(s.Reason))
 		}
 	}
 	return w.Flush()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/agent"
+	"github.com/mec-liveness/mepserver/cmd/terminal"
 )
 
 const (
@@ -58,7 +59,7 @@ func (c command) status(ctx context.Context, address string, out io.Writer) erro
 	}
 	switch {
 	case c.json:
-		err = printJSON(out, s)
+		err = terminal.PrintJSON(out, s)
 	case c.ready:
 		err = printOutcome(out, "ready", is, late, len(s.Services))
 	case c.entered:
@@ -137,7 +138,7 @@ func printOutcome(out io.Writer, what string, is bool, late []agent.Status, all 
 		if i >= maxLate || err != nil {
 			break
 		}
-		_, err = fmt.Fprintf(out, "%s: %s: %s\n", cell(one.Service), cell(one.State), cell(cmp.Or(one.Reason, one.LastAnswer)))
+		_, err = fmt.Fprintf(out, "%s: %s: %s\n", terminal.Cell(one.Service), terminal.Cell(one.State), terminal.Cell(cmp.Or(one.Reason, one.LastAnswer)))
 	}
 	return err
 }
@@ -152,10 +153,10 @@ func table(out io.Writer, all []agent.Status, now time.Time) error {
 	}
 	fmt.Fprintln(w, head)
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s", cell(s.Service), cell(s.State), ago(now, s.LastBeat), in(now, s.NextBeat),
-			interval(s.Interval), cell(s.LastAnswer), cell(s.ID))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s", terminal.Cell(s.Service), terminal.Cell(s.State), ago(now, s.LastBeat), in(now, s.NextBeat),
+			interval(s.Interval), terminal.Cell(s.LastAnswer), terminal.Cell(s.ID))
 		if reasons {
-			fmt.Fprintf(w, "\t%s", cell(s.Reason))
+			fmt.Fprintf(w, "\t%s", terminal.Cell(s.Reason))
 		}
 		fmt.Fprintln(w)
 	}

@@ -12,13 +12,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mec-liveness/mepserver/cmd/operate"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins/admin"
 )
 
 // command is what mepserver does instead of serving.
 type command struct {
 	name  string   // one or two words
-	args  []string // names of its arguments, in order
+	args  []string // names of its arguments, in order; [ID] may be left out
 	flags []option // its own
 	takes string   // the same in words; empty: args say it
 	help  string
@@ -33,6 +36,29 @@ type command struct {
 type option struct {
 	name   string
 	toggle bool
+	file   bool     // its value is a path
+	values []string // all there are; nil: it may have others
+}
+
+// The exit codes of a command that did not succeed.
+const (
+	exitFailed      = 1 // it could not be done, was refused, or was called wrongly
+	exitNotGood     = 2 // it was done, and what it found is not good
+	exitUnreachable = 3 // no server answers
+	exitNotFound    = 4 // there is no such service
+)
+
+// exitCode is the one of a command's error.
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, operate.ErrNotGood):
+		return exitNotGood
+	case errors.Is(err, remote.ErrUnreachable), errors.Is(err, admin.ErrNotServed):
+		return exitUnreachable
+	case errors.Is(err, operate.ErrNotFound):
+		return exitNotFound
+	}
+	return exitFailed
 }
 
 // given is what stands behind the name of a command.
@@ -91,7 +117,7 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, g given,
 	g.values = map[string][]string{}
 	own := c.flags
 	if !c.alone {
-		own = append(slices.Clone(own), option{name: "config"}, option{name: "data-dir"})
+		own = append(slices.Clone(own), local()...)
 	}
 	for _, o := range own {
 		fs.Var(read{o.toggle, func(v string) { g.values[o.name] = append(g.values[o.name], v) }}, o.name, "")
@@ -108,7 +134,11 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, g given,
 		}
 		g.args, args = append(g.args, fs.Arg(0)), fs.Args()[1:]
 	}
-	if len(g.args) != len(c.args) {
+	least := len(c.args)
+	if least > 0 && strings.HasPrefix(c.args[least-1], "[") {
+		least--
+	}
+	if len(g.args) < least || len(g.args) > len(c.args) {
 		what := cmp.Or(c.takes, strings.Join(c.args, " "), "no arguments but flags")
 		return src, g, fmt.Errorf("mepserver %s takes %s, not %q; --help says more", c.name, what, g.args)
 	}
@@ -144,8 +174,10 @@ func (c command) do(ctx context.Context, p environment) int {
 		err = c.run(ctx, p, all, g)
 	}
 	if err != nil {
-		fmt.Fprintln(p.errs, "mepserver:", err)
-		return 1
+		if !errors.Is(err, operate.ErrNotGood) { // what is not good was printed
+			fmt.Fprintln(p.errs, "mepserver:", err)
+		}
+		return exitCode(err)
 	}
 	return 0
 }

@@ -16,6 +16,11 @@ heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
   mepserver demo                  see a service of a platform die and come back
+  mepserver services [ID]         show the services of a running server: who is
+                                  alive, who is not, since when and why
+  mepserver watch                 print each change of a service as it happens
+  mepserver doctor                look for what operators get wrong
+  mepserver drain ID              take a service out of use; undrain ID ends that
   mepserver init --host NAME      make a platform with TLS and identities
   mepserver app add ID            make a credential; there are app rotate ID,
                                   app remove ID and app list, too
@@ -24,6 +29,7 @@ heartbeats, on Apache ServiceComb service-center.
   mepserver restore FILE [flags]  make a store of a backup
   mepserver import [flags]        take over what EdgeGallery's mepserver has kept
   mepserver example               print a configuration with every setting
+  mepserver completion SHELL      print the completion of commands for a shell
 
 Without flags it listens on 127.0.0.1:30100, without TLS and identities, and keeps
 its data in ./data. Two commands make a platform that others can reach:
@@ -56,6 +62,12 @@ type options struct {
 	version bool
 }
 
+// serverFlags are those without a command.
+func serverFlags() []option {
+	return append(local(), option{name: "listen"}, option{name: "etcd-endpoints"}, option{name: "console-dir", file: true},
+		option{name: "insecure", toggle: true}, option{name: "version", toggle: true})
+}
+
 // parseFlags reads the arguments after the program's name. For --help it
 // prints to out and returns flag.ErrHelp, which is a success; any other error
 // is one line for the user.
@@ -63,14 +75,20 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	fs := flag.NewFlagSet("mepserver", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are returned, and printed by main alone
 	fs.Usage = func() {}
-	file := fs.String("config", "", "")
-	fs.String("listen", "", "")
-	fs.String("data-dir", "", "")
-	fs.String("etcd-endpoints", "", "")
-	fs.String("console-dir", "", "")
-	fs.Bool("insecure", false, "")
-	version := fs.Bool("version", false, "")
-
+	var file string
+	var version bool
+	for _, o := range serverFlags() {
+		switch {
+		case o.name == "config":
+			fs.StringVar(&file, o.name, "", "")
+		case o.name == "version":
+			fs.BoolVar(&version, o.name, false, "")
+		case o.toggle:
+			fs.Bool(o.name, false, "")
+		default:
+			fs.String(o.name, "", "")
+		}
+	}
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		if _, err := io.WriteString(out, help); err != nil {
 			return options{}, fmt.Errorf("print help: %w", err)
@@ -80,15 +98,15 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has the commands init, app, check, backup, restore, import, demo and example, and flags; --help lists them", fs.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q; mepserver has commands and flags; --help lists them", fs.Arg(0))
 	}
-	o := options{version: *version, sources: conf.Sources{File: *file, Flags: map[string]string{}}}
+	o := options{version: version, sources: conf.Sources{File: file, Flags: map[string]string{}}}
 	var err error
 	fs.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "version":
 		case "config":
-			if *file == "" {
+			if file == "" {
 				err = errors.New("--config must name a file")
 			}
 		default:

@@ -30,6 +30,8 @@ runs, the embedded store is opened. Or, from elsewhere:
   --url URL               ask the server there, such as https://mep.example.org:30100
   --ca FILE               whose certificate is signed by one of these (ca.pem of init)
   --credential-file FILE  as this administrator (admin.json of init)
+  --token-file FILE       with the token in FILE instead
+  --cert FILE --key FILE  with this client certificate
 
 Locally:
 
@@ -149,9 +151,97 @@ consumer. Every half minute the agent of one service dies without a word and ano
 one is started: it prints the address to open in a browser, and then what happens.
 The agents really stop and start; nothing is played. It needs no file and no setting.
 
-  --listen HOST:PORT      listen here, on loopback; without it: 127.0.0.1:30100, or a
-                          free port if that is in use
+  --listen HOST:PORT      listen here, on loopback; without it: MEP_SERVER_LISTEN, or
+                          127.0.0.1:30100, or a free port if that is in use
   --data-dir DIR          keep the data here; without it: in a temporary folder, which
                           is removed at the end
   --for DURATION          end by itself, such as 65s; without it: at Ctrl-C
+`
+
+// runningHelp is how a command reaches a running server.
+const runningHelp = `
+The server on this machine is asked by its admin socket:
+
+  --config FILE           of this configuration, or
+  --data-dir DIR          with its embedded store here; without both: in ./data, or else
+                          on 127.0.0.1:30100 if no server is there
+
+Or, from elsewhere:
+
+  --url URL               ask the server there, such as https://mep.example.org:30100
+  --ca FILE               whose certificate is signed by one of these (ca.pem of init)
+  --credential-file FILE  as this credential (admin.json of init)
+  --token-file FILE       with the token in FILE instead
+  --cert FILE --key FILE  with this client certificate
+
+Without any of these the variables count that mep-agent takes: MEP_PLATFORM_ENDPOINTS
+(the first), MEP_PLATFORM_CA_FILE, _CERT_FILE and _KEY_FILE, MEP_IDENTITY_TOKEN_FILE,
+MEP_IDENTITY_CLIENT_ID with _CLIENT_SECRET or _CLIENT_SECRET_FILE, and _TOKEN_URL.
+
+Exit code 0: done. 1: it failed, was refused, or was called wrongly. 3: no server
+answers. 4: there is no such service.
+`
+
+const servicesHelp = `mepserver services [ID] [flags]
+
+Shows the services of a running server: state, since when and why, the last heartbeat,
+and when the next one must come. Who is SUSPENDED comes first, then who is late, then
+who dies next. With an ID (serInstanceId) it shows all of one service, with its last
+transitions and its subscribers. The role reader suffices.
+
+  --state STATE[,STATE]   only ACTIVE, SUSPENDED or INACTIVE ones
+  --app ID                only those of the application of this appInstanceId
+  --name TEXT             only those whose name has TEXT in it
+  --late                  only those whose heartbeat is overdue
+  --drained               only those that are drained
+  -o FORM                 text, wide (with id, version, window, notifications), or json
+` + runningHelp
+
+const watchHelp = `mepserver watch [flags]
+
+Prints one line for each change of a service as it happens: time, revision, what
+changed, from which state to which, application, service, id and why. It begins with
+how many services there are, goes on when the connection was lost, also at another
+replica or after a restart, and ends at Ctrl-C with exit code 0.
+
+  --since REVISION        go on behind this revision
+  -o FORM                 text, or json: one object a line, with event and data
+` + runningHelp
+
+const doctorHelp = `mepserver doctor [flags]
+
+Looks for what operators get wrong, and says what to do: certificate, clock, identities,
+disk, the members of an etcd cluster, room in the store, replicas, whether anybody is
+suspended now, subscriptions that cannot be told, agents that beat late, and services
+that send no heartbeats. Of a server on this machine it looks at the files, too.
+
+  -o FORM                 text or json
+` + runningHelp + `Exit code 2: there is a problem. A warning is none, and a server that is not reached is.
+`
+
+const drainHelp = `mepserver drain ID --reason TEXT [flags]
+
+Takes the service with this serInstanceId out of use: it is INACTIVE, whatever its
+application says, and consumers are told. Everybody who asks is told the reason. The
+role admin is needed.
+
+  --reason TEXT           why, in 1 to 256 characters
+  -o FORM                 text, or json: the state of the service
+` + runningHelp
+
+const undrainHelp = `mepserver undrain ID [flags]
+
+Gives a drained service back: it is alive again with its next heartbeat, or at once if
+it sends none, or INACTIVE if its application had said so.
+
+  -o FORM                 text, or json: the state of the service
+` + runningHelp
+
+const completionHelp = `mepserver completion SHELL
+
+Prints the completion of commands and flags for SHELL: bash, zsh or fish.
+
+  bash: source <(mepserver completion bash)
+  zsh:  source <(mepserver completion zsh)
+  fish: mepserver completion fish | source
 `

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mec-liveness/mepserver/cmd/adminapi"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/conf"
 )
 
@@ -178,9 +178,9 @@ func TestACredentialInJSONIsReplacedByOne(t *testing.T) {
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NotEqual(t, before, after)
-	require.True(t, adminapi.HoldsCredential(file), "%s", regexp.MustCompile(`"secret":"[^"]*"`).ReplaceAll(after, nil))
+	require.True(t, remote.HoldsCredential(file), "%s", regexp.MustCompile(`"secret":"[^"]*"`).ReplaceAll(after, nil))
 	done(t, "app", "rotate", "admin", "--config", config, "--out", file, "-o", "secret")
-	require.False(t, adminapi.HoldsCredential(file), "as it was asked for")
+	require.False(t, remote.HoldsCredential(file), "as it was asked for")
 }
 
 // A secret that was made and could not be written would be lost.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/adminapi"
+	"github.com/mec-liveness/mepserver/cmd/demo"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/admin"
@@ -14,30 +17,81 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter"
 )
 
+// place is where --url says that the server is, with what proves who asks; false: it is not given.
+func (g given) place() (at remote.Place, is bool, err error) {
+	if !g.has("url") {
+		for _, o := range reach()[1:] {
+			if name := o.name; g.has(name) {
+				return at, false, fmt.Errorf("--%s goes with --url", name)
+			}
+		}
+		return at, false, nil
+	}
+	switch {
+	case g.has("config") || g.has("data-dir"):
+		return at, false, errors.New("--url says which server it is: leave out --config and --data-dir")
+	case g.has("credential-file") && g.has("token-file"):
+		return at, false, errors.New("--credential-file and --token-file exclude each other")
+	}
+	return remote.Place{URL: g.last("url"), CAFile: g.last("ca"), CredentialFile: g.last("credential-file"), TokenFile: g.last("token-file"),
+		CertFile: g.last("cert"), KeyFile: g.last("key")}, true, nil
+}
+
+// agentPlace is the platform of mep-agent's environment; false: there is none.
+func (p environment) agentPlace() (at remote.Place, is bool) {
+	value := p.variable
+	at = remote.Place{CAFile: value("MEP_PLATFORM_CA_FILE"), CertFile: value("MEP_PLATFORM_CERT_FILE"), KeyFile: value("MEP_PLATFORM_KEY_FILE"),
+		TokenFile: value("MEP_IDENTITY_TOKEN_FILE"), ClientID: value("MEP_IDENTITY_CLIENT_ID"), Secret: value("MEP_IDENTITY_CLIENT_SECRET"),
+		SecretFile: value("MEP_IDENTITY_CLIENT_SECRET_FILE"), TokenURL: value("MEP_IDENTITY_TOKEN_URL")}
+	at.URL, _, _ = strings.Cut(value("MEP_PLATFORM_ENDPOINTS"), ",")
+	return at, at.URL != ""
+}
+
+// running is the running server that a command asks: at --url; or else by the admin socket, of
+// the configuration if one is named; or else at the platform of mep-agent's environment; or else,
+// if nothing is named and no server has its data here, at the address that is the default.
+func (p environment) running(ctx context.Context, c conf.Config, g given) (*remote.Server, error) {
+	at, is, err := g.place()
+	named := g.has("config") || g.has("data-dir")
+	if err == nil && !is && !named {
+		at, is = p.agentPlace()
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case is:
+		return remote.At(at)
+	}
+	path := c.AdminSocket()
+	if path == "" {
+		return nil, errors.New("this server has no admin socket; use --url")
+	}
+	if !named && !admin.Served(ctx, path) {
+		return remote.At(remote.Place{URL: "http://" + demo.DefaultListen})
+	}
+	return remote.By(admin.Transport(path)), nil
+}
+
 // reached does something with the credentials of the server at --url, or else of the one
 // whose admin socket the configuration names, or else of the embedded store itself.
 func reached(ctx context.Context, p environment, c conf.Config, g given, do func(by *adminapi.API) error) error {
-	if g.has("url") {
-		if g.has("config") || g.has("data-dir") {
-			return errors.New("--url says which server it is: leave out --config and --data-dir")
-		}
-		if !g.has("credential-file") {
+	at, is, err := g.place()
+	if err != nil {
+		return err
+	}
+	if is {
+		if !g.has("credential-file") && !g.has("token-file") && !g.has("cert") {
 			return errors.New("--url needs --credential-file FILE, a credential of the role admin such as the admin.json of mepserver init")
 		}
-		by, err := adminapi.At(g.last("url"), g.last("ca"), g.last("credential-file"))
+		by, err := remote.At(at)
 		if err != nil {
 			return err
 		}
-		return explained(do(by))
-	}
-	for _, name := range []string{"ca", "credential-file"} {
-		if g.has(name) {
-			return fmt.Errorf("--%s goes with --url", name)
-		}
+		return explained(do(adminapi.Of(by)))
 	}
 	path := c.AdminSocket()
 	if path != "" {
-		err := do(adminapi.By(admin.Transport(path)))
+		err := do(adminapi.Of(remote.By(admin.Transport(path))))
 		if !errors.Is(err, admin.ErrNotServed) || c.Store.Kind != conf.Embedded {
 			return explained(err)
 		}

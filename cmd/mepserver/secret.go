@@ -12,12 +12,14 @@ import (
 
 	"github.com/mec-liveness/mepserver/cmd/adminapi"
 	"github.com/mec-liveness/mepserver/cmd/provision"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 )
 
 // The forms of what is printed, by the value of -o.
 const (
 	asText   = "text"
 	asJSON   = "json"
+	asWide   = "wide"
 	asSecret = "secret" // the secret alone, as mep-agent's clientSecretFile has it
 )
 
@@ -75,7 +77,7 @@ func issue(p environment, g given, replace bool, ask func() (adminapi.Issued, er
 // secretForm is how a secret is written to a file when no form is named: a bare secret in the
 // place of a credential would be of no use to --credential-file, and the credential lost.
 func secretForm(path string) string {
-	if adminapi.HoldsCredential(path) {
+	if remote.HoldsCredential(path) {
 		return asJSON
 	}
 	return asSecret

@@ -1,6 +1,6 @@
 // Package admin knows the Unix socket by which an administrator's commands reach the
 // running server: how it is made, who may open it, and how it is reached. It must not
-// know what the routes on it do, and nothing of it is served on the public port.
+// know what the routes on it do, and what is served on it alone is never on the public port.
 package admin
 
 import (
@@ -20,6 +20,9 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -53,6 +56,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	for _, r := range h.AdminRoutes() {
 		mux.Handle(r.Pattern, audited(h, r))
 	}
+	for _, pattern := range operatorRoutes() {
+		mux.Handle(pattern, audited(h, plugins.AdminRoute{Pattern: pattern, Handler: asOnThePort(h)}))
+	}
 	srv := &http.Server{Handler: writeDeadlines(mux), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader, ErrorLog: log.New(serverLog{h.Log}, "", 0)}
 	var served sync.WaitGroup
 	served.Go(func() { _ = srv.Serve(l) })
@@ -63,13 +69,36 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	}, nil
 }
 
+// operatorRoutes are those of the server's port that are served here as well: what an operator asks
+// at the machine, where he needs neither certificate nor credential.
+func operatorRoutes() []string {
+	return []string{"GET /ready", "GET /metrics", "GET " + mp1.LivenessBase + "/state", "GET " + mp1.LivenessBase + "/state/", "GET " + mp1.LivenessBase + "/events"}
+}
+
+// asOnThePort serves a request as the port does whose caller is the administrator.
+func asOnThePort(h *plugins.Host) http.Handler {
+	port := sync.OnceValue(func() http.Handler { return h.Base.Handler() }) // complete when the setups are over
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.Base == nil || !h.Ready() {
+			server.RefuseError(w, heartbeat.ErrNotReady, 1)
+			return
+		}
+		port().ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), administrator())))
+	})
+}
+
+// administrator is who asks by the socket.
+func administrator() *plugins.Caller {
+	return &plugins.Caller{Name: "admin socket", Roles: []string{conf.RoleAdmin}, Source: "socket"}
+}
+
 // audited is a route's handler with a line in the audit log for each request: by the socket even
 // who only reads gets a backup of everything.
 func audited(h *plugins.Host, r plugins.AdminRoute) http.Handler {
 	if h.Audit == nil {
 		return r.Handler
 	}
-	caller := &plugins.Caller{Name: "admin socket", Roles: []string{conf.RoleAdmin}, Source: "socket"}
+	caller := administrator()
 	return h.Audit(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		plugins.NoteCaller(w, caller)
 		plugins.NoteRoute(w, r.Pattern, true)
@@ -97,6 +126,9 @@ type deadlineWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
+
+// Unwrap is for http.ResponseController: a stream is flushed.
+func (w deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w deadlineWriter) Write(p []byte) (int, error) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -201,6 +233,15 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 
 // ErrNotServed says that no server answers at the socket.
 var ErrNotServed = errors.New("no server answers there")
+
+// Served says whether a server answers at a socket.
+func Served(ctx context.Context, path string) bool {
+	c, err := dial(ctx, path)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
 
 // maxRefusal is how much of a refusal is read.
 const maxRefusal = 1 << 10

@@ -89,3 +89,46 @@ func TestWhatAKilledServerLeftIsReplacedAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, stop)
 }
+
+// onThePort is a server's port that answers who asks.
+type onThePort struct{ plugins.Base }
+
+func (onThePort) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := plugins.CallerOf(r.Context())
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" by "+c.Name+" "+strings.Join(c.Roles, ","))
+		_ = http.NewResponseController(w).Flush()
+	})
+}
+
+func TestAnOperatorAtTheMachineAsksAsTheAdministrator(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	h, ready := hostAt(path), false
+	h.Base, h.Ready = onThePort{}, func() bool { return ready }
+	stop, err := setup(t.Context(), h)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, stop(t.Context())) }()
+	ask := func(method, route string) (int, string) {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://admin"+route, nil)
+		require.NoError(t, err)
+		res, err := Transport(path).RoundTrip(r)
+		require.NoError(t, err)
+		defer func() { _ = res.Body.Close() }()
+		b, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return res.StatusCode, string(b)
+	}
+	status, _ := ask(http.MethodGet, "/mec_liveness/v1/state")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	ready = true
+	for route, method := range map[string]string{"/mec_liveness/v1/state": "GET", "/mec_liveness/v1/state/x": "GET", "/mec_liveness/v1/events": "GET",
+		"/metrics": "GET", "/ready": "GET"} {
+		status, body := ask(method, route)
+		require.Equal(t, http.StatusOK, status, route)
+		require.Equal(t, method+" "+route+" by admin socket admin", body)
+	}
+	for _, route := range []string{"/mec_service_mgmt/v1/services", "/v4/default/registry/microservices", "/", "/mec_liveness/v1/applications/a"} {
+		status, _ := ask(http.MethodGet, route)
+		require.Equal(t, http.StatusNotFound, status, "%s is for whom the port identifies", route)
+	}
+}

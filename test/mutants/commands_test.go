@@ -3,6 +3,8 @@ package mutants
 const (
 	provision = "cmd/provision"
 	adminapi  = "cmd/adminapi"
+	remote    = "cmd/remote"
+	operate   = "cmd/operate"
 	program   = "cmd/mepserver"
 )
 
@@ -25,13 +27,22 @@ var commandMutants = []mutant{
 	{name: "a certificate is renewed by a key that is not its authority's", file: provision + "/pairs.go",
 		old: `	if !is || !public.Equal(ca.PublicKey) {`, new: `	if !is || public == nil {`,
 		pkg: provision, run: "TestARenewedCertificate"},
-	{name: "the secret follows a redirect", file: adminapi + "/adminapi.go",
+	{name: "a name changes the terminal", file: operate + "/table.go",
+		old: `terminal.Cell(s.Name),`, new: `s.Name,`,
+		pkg: operate, run: "TestNamesDoNotChangeTheTerminal"},
+	{name: "a watch begins anew", file: operate + "/stream.go",
+		old: `s.last = e.id`, new: `_ = e.id`,
+		pkg: operate, run: "TestAWatchGoesOnWhereItWasCut"},
+	{name: "the second page is not shown", file: operate + "/state.go",
+		old: `append(all.Services, page.Services...)`, new: `all.Services`,
+		pkg: operate, run: "TestAllPagesAreOneTable"},
+	{name: "the secret follows a redirect", file: remote + "/remote.go",
 		old: `return http.ErrUseLastResponse }`, new: `return nil }`,
-		pkg: adminapi, run: "TestNoRedirectIsFollowed"},
-	{name: "the secret goes over http", file: adminapi + "/url.go",
-		old: `if u.Scheme == "http" && u.Hostname()`, new: `if false && u.Hostname()`,
-		pkg: adminapi, run: "TestWrongFilesAndURLs"},
-	{name: "a terminal gets what a server says", file: adminapi + "/adminapi.go",
+		pkg: remote, run: "TestNoRedirectIsFollowed"},
+	{name: "the secret goes over http", file: remote + "/place.go",
+		old: `if secret && u.Scheme == "http"`, new: `if false && u.Scheme == "http"`,
+		pkg: remote, run: "TestWrongFilesAndURLs"},
+	{name: "a terminal gets what a server says", file: remote + "/remote.go",
 		old: `if s[i] < ' ' || s[i] > '~' {`, new: `if s[i] == 0 {`,
 		pkg: adminapi, run: "TestWhatAServerSaysIsNotBelieved"},
 	{name: "a secret is made that cannot be written", file: program + "/secret.go",
