@@ -125,6 +125,10 @@ func TestNothingThatWasWrittenHereIsImportedOver(t *testing.T) {
 			s.become(heartbeat.Active, heartbeat.Inactive, heartbeat.ByApplication)
 			return nil
 		},
+		"a drain": func(s *swapped) error {
+			s.become(heartbeat.Active, heartbeat.Drained, heartbeat.ByDrain)
+			return nil
+		},
 		"a subscription": func(s *swapped) error {
 			_, err := s.store.Subscribe(s.t.Context(), &plugins.Subscription{ID: "mine", Owner: "app-0",
 				Asked: mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://10.0.0.9/"}})

@@ -88,10 +88,12 @@ func TestEachStateIsTakenOver(t *testing.T) {
 		change map[string]string
 		want   func(*heartbeat.Record)
 	}{
-		{map[string]string{"mecState": "INACTIVE"}, func(r *heartbeat.Record) { r.State = heartbeat.Inactive }},
+		{map[string]string{"mecState": "INACTIVE"}, func(r *heartbeat.Record) {
+			r.State, r.Cause.Kind = heartbeat.Inactive, heartbeat.ByApplication
+		}},
 		{map[string]string{"mecState": "SUSPENDED"}, func(r *heartbeat.Record) {
 			r.State, r.SuspendedAt = heartbeat.Suspended, r.LastBeat+int64(63*time.Second)
-			r.ChangedAt = r.SuspendedAt
+			r.ChangedAt, r.Cause.Kind = r.SuspendedAt, heartbeat.BySilence
 		}},
 		{map[string]string{"livenessInterval": "0"}, func(r *heartbeat.Record) { r.Proposed, r.Interval, r.Window = -1, 0, 0 }},
 		{map[string]string{"livenessInterval": ""}, func(r *heartbeat.Record) { r.Proposed, r.Interval, r.Window = -1, 0, 0 }},

@@ -79,15 +79,16 @@ func (c *converter) service(rest string, kv *mvccpb.KeyValue) error {
 	return nil
 }
 
-// record takes state, interval and times over.
+// record takes state, interval and times over. There is one way there into each state that is not
+// ACTIVE, and the instance says it.
 func (c *converter) record(r *heartbeat.Record, i *instance) error {
 	switch state := mp1.State(i.Properties["mecState"]); state {
 	case mp1.Active:
 		r.State = heartbeat.Active
 	case mp1.Inactive:
-		r.State = heartbeat.Inactive
+		r.State, r.Cause.Kind = heartbeat.Inactive, heartbeat.ByApplication
 	case mp1.Suspended:
-		r.State = heartbeat.Suspended
+		r.State, r.Cause.Kind = heartbeat.Suspended, heartbeat.BySilence
 	default:
 		return fmt.Errorf("has the state %q", state)
 	}

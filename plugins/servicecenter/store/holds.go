@@ -48,17 +48,20 @@ func addTo(sum hash.Hash, key string, says any) error {
 
 func valueSays(kv *mvccpb.KeyValue) any { return string(kv.Value) }
 
-// recordSays is a service as it was registered, and the state that its application set.
+// recordSays is a service as it was registered, and the state that somebody set.
 func recordSays(kv *mvccpb.KeyValue) any {
 	r, err := decodeRecord(kv)
 	if err != nil {
 		return valueSays(kv)
 	}
-	by := r.Cause
+	state, by := r.State, r.Cause
+	if state == heartbeat.Suspended {
+		state = heartbeat.Active
+	}
 	if by.Kind == heartbeat.BySilence || by.Kind == heartbeat.ByHeartbeat || by.Kind == heartbeat.ByRegistration {
 		by = heartbeat.Cause{}
 	}
-	return []any{r.Owner, r.Attributes, r.Proposed, r.State == heartbeat.Inactive, by}
+	return []any{r.Owner, r.Attributes, r.Proposed, state, by}
 }
 
 // deploymentSays is what a manager asked for.
