@@ -65,7 +65,7 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		`{"appName":"n","appDNSRule":[` + rule + `],"appDnsRule":[` + rule + `]}`:               "appDNSRule",
 		`{"appName":"n","appDnsRule":[` + rule + `,` + rule + `]}`:                              "appDnsRule[1].dnsRuleId",
 		`{"appName":"n","appDNSRule":[` + strings.Replace(rule, "192.0.2.1", "::1", 1) + `]}`:   "appDNSRule[0].ipAddress",
-		`{"appName":"n","appDNSRule":[` + strings.Replace(rule, `"d"`, `"../d"`, 1) + `]}`:      "appDNSRule[0].dnsRuleId",
+		`{"appName":"n","appDNSRule":[` + strings.Replace(rule, `"d"`, `"d\u0007"`, 1) + `]}`:   "appDNSRule[0].dnsRuleId",
 		`{"appName":"n","appDNSRule":[` + strings.Replace(rule, `}`, `,"State":"x"}`, 1) + `]}`: "appDNSRule[0].state",
 		`{"appName":"n","appTrafficRule":[{"trafficRuleId":"t"}]}`:                              "appTrafficRule[0].filterType",
 	} {

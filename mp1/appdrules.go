@@ -1,6 +1,8 @@
 package mp1
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -17,6 +19,7 @@ func (o object) activate() {
 // activeDNSRule takes any ttl of 32 bits, as EdgeGallery does: a record has MaxTTL at most.
 func activeDNSRule(o object) (DNSRule, error) {
 	o.activate()
+	o.fitID("dnsRuleId")
 	if n, ok := o.members["ttl"].(json.Number); ok {
 		if ttl, err := strconv.ParseUint(string(n), 10, 32); err == nil && ttl > MaxTTL {
 			o.members["ttl"] = json.Number(strconv.Itoa(MaxTTL))
@@ -33,6 +36,7 @@ var mecmWords = map[string]string{"DUPLICATED_DECAPSULATED": string(ActionDuplic
 // takes every packet.
 func activeTrafficRule(o object) (TrafficRule, error) {
 	o.activate()
+	o.fitID("trafficRuleId")
 	o.translate("action")
 	if l, ok := o.members["trafficFilter"].([]any); ok && len(l) == 0 {
 		o.members["trafficFilter"] = []any{map[string]any{}}
@@ -82,6 +86,24 @@ func (o object) completeFilter() error {
 		}
 	}
 	return nil
+}
+
+// fitID makes an id of a text that may not be one, such as a name with spaces: what fits of it,
+// and a digest, so that two texts stay two ids. MECM calls rules as it likes.
+func (o object) fitID(name string) {
+	const digest, kept = 4, 64
+	s := stringOf(o.members[name])
+	if s == "" || ValidID(s) || checkText(name, s, maxText) != nil {
+		return
+	}
+	fit := []byte("rule-")
+	for i := 0; i < len(s) && len(fit) < kept; i++ {
+		if ValidID(s[i : i+1]) {
+			fit = append(fit, s[i])
+		}
+	}
+	sum := sha256.Sum256([]byte(s))
+	o.members[name] = string(fit) + "-" + hex.EncodeToString(sum[:digest])
 }
 
 // rename gives a member its name in MEC 011. It may not stand under both.

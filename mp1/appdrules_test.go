@@ -1,6 +1,7 @@
 package mp1
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -65,6 +66,34 @@ func TestTheFiltersAndActionsOfMECMAreTaken(t *testing.T) {
 		"srcTunnelAddress":[""],"dstTunnelAddress":["2.2.2.2"],"srcTunnelPort":null,"dstTunnelPort":["8080"]},{"dstTunnelAddress":[""]}]`, "null"))
 	require.Equal(t, ActionDuplicateDecapsulated, rule.Action)
 	require.Equal(t, []TrafficFilter{{SrcAddress: []string{"192.168.1.1/32"}, Protocol: []string{"ANY"}, TgtTunnelAddress: []string{"2.2.2.2"}, DstTunnelPort: []string{"8080"}}, {}}, rule.TrafficFilter)
+}
+
+// MECM takes any text of 128 characters as the id of a rule.
+func TestARuleOfMECMMayBeCalledAnything(t *testing.T) {
+	seen := map[string]bool{}
+	for _, id := range []string{"dns rule 1", "dns rule-1", "规则一", "规则二", "../d", " ", strings.Repeat("规", 128), strings.Repeat("a b", 40), "plain-1"} {
+		body, err := json.Marshal(map[string]any{"appName": "n", "appDNSRule": []any{map[string]any{"dnsRuleId": id, "domainName": "a.example", "ipAddressType": "IP_V4", "ipAddress": "192.0.2.1"}}})
+		require.NoError(t, err)
+		c, err := DecodeAppDConfiguration(body)
+		require.NoError(t, err, id)
+		got := c.Rules.DNSRules[0].DNSRuleID
+		require.True(t, ValidID(got), got)
+		require.False(t, seen[got], "two rules are one: %s", id)
+		seen[got] = true
+		again, err := DecodeAppDConfiguration(body)
+		require.NoError(t, err)
+		require.Equal(t, c, again, "an update means the same rule")
+		traffic := trafficOf(t, strings.Replace(configured("DROP", "[{}]", "null"), `"trafficRuleId":"t"`, `"trafficRuleId":`+string(mustJSON(t, id)), 1))
+		require.Equal(t, got, traffic.TrafficRuleID)
+	}
+	require.True(t, seen["plain-1"], "an id stays what it is")
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return b
 }
 
 func TestWhatMECMCannotMeanIsRefused(t *testing.T) {
