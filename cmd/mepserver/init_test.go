@@ -213,6 +213,11 @@ func TestTheGreetingNamesTheHostOfTheCertificate(t *testing.T) {
 		var out bytes.Buffer
 		greet(&out, c, a)
 		require.Contains(t, out.String(), "ready on https://"+at+", ")
-		require.Contains(t, out.String(), want)
+		require.Contains(t, out.String(), "curl --cacert CA.pem "+want)
 	}
+	// In EdgeGallery's pod no certificate names a host.
+	c.Server.Advertise, c.EdgeGallery.CommonName = "", "edgegallery"
+	var out bytes.Buffer
+	greet(&out, c, &net.TCPAddr{IP: net.IPv6unspecified, Port: 8088})
+	require.Contains(t, out.String(), "curl -k https://127.0.0.1:8088/health\n")
 }

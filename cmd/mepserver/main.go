@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -145,11 +147,14 @@ func greet(out io.Writer, c conf.Config, a net.Addr) {
 	}
 	if c.Server.TLS.On() {
 		// The certificate names the host that clients use, and not every address of the machine.
-		at := a.String()
-		if tcp, is := a.(*net.TCPAddr); is && tcp.IP.IsUnspecified() && c.Server.Advertise != "" {
-			at = c.Server.Advertise
+		at, verify := a.String(), "--cacert CA.pem"
+		if tcp, is := a.(*net.TCPAddr); is && tcp.IP.IsUnspecified() {
+			at = cmp.Or(c.Server.Advertise, net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port)))
 		}
-		fmt.Fprintf(out, "mepserver %s ready on https://%s, %s; try: curl --cacert CA.pem https://%s/health\n", revision.Describe(version), a, store, at)
+		if c.EdgeGallery.CommonName != "" { // the certificates of EdgeGallery's installer name no host
+			verify = "-k"
+		}
+		fmt.Fprintf(out, "mepserver %s ready on https://%s, %s; try: curl %s https://%s/health\n", revision.Describe(version), a, store, verify, at)
 		return
 	}
 	fmt.Fprintf(out, "mepserver %s ready on http://%s, %s; try: curl http://%s/mec_service_mgmt/v1/services\n", revision.Describe(version), a, store, a)

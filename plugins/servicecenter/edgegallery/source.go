@@ -67,7 +67,7 @@ func (s *Source) directory() (string, error) {
 	}
 	switch there, err := hasStore(from); {
 	case err != nil:
-		return "", fmt.Errorf("cannot see EdgeGallery's store: %w", err)
+		return "", fmt.Errorf("cannot see EdgeGallery's store: %w", etcd.Whose(from, err))
 	case !there:
 		return "", fmt.Errorf("%w in %s: it has no directory %s", ErrNothing, from, member)
 	}
@@ -104,7 +104,7 @@ func (s *Source) readDirectory(ctx context.Context, r *Reader) (running bool, er
 	defer func() { _ = os.RemoveAll(temp) }() // the next import removes it if this fails
 	at := filepath.Join(temp, "etcd")
 	if running, err = copyStore(ctx, from, at); err != nil {
-		return running, err
+		return running, etcd.Whose(filepath.Join(from, member), err)
 	}
 	if err := etcd.ReadDirectory(ctx, at, Root, s.Options, r.See); err != nil {
 		return running, fmt.Errorf("cannot read the copy of EdgeGallery's store in %s: %w", from, err)

@@ -2,9 +2,11 @@ package edgegallery
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +105,20 @@ func TestASourceThatCannotBeReadIsOneLine(t *testing.T) {
 	_, err = source(t, damaged).Read(t.Context())
 	require.ErrorContains(t, err, "cannot read the copy of EdgeGallery's store in "+damaged)
 	require.NotContains(t, err.Error(), "\n")
+}
+
+func TestASourceThatThisUserMayNotReadSaysWhoseItIs(t *testing.T) {
+	if os.Geteuid() == 0 {
+		denied := &os.PathError{Op: "open", Path: "/data/member/snap/db", Err: syscall.EACCES}
+		require.ErrorContains(t, etcd.Whose(t.TempDir(), denied), "(chown -R 0:0); this user is 0:0, and ", "root may read everything")
+		return
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "member", "snap"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "member", "snap", "db"), nil, 0))
+	_, err := source(t, dir).Read(t.Context())
+	require.ErrorContains(t, err, fmt.Sprintf("give this user all that is in %s (chown -R %d:%d); this user is ", filepath.Join(dir, "member"), os.Geteuid(), os.Getegid()))
+	require.ErrorContains(t, err, "belongs to ")
 }
 
 func TestACopyThatWasWrittenMeanwhileIsNoCopy(t *testing.T) {

@@ -30,3 +30,11 @@ func whose(dir string, err error) string {
 		dir = filepath.Dir(dir)
 	}
 }
+
+// Whose is err with whose the directory is, and what to do, if this user may not read what is in it.
+func Whose(dir string, err error) error {
+	if is := whose(dir, err); is != "" {
+		return fmt.Errorf("%w; give this user all that is in %s (chown -R %d:%d)%s", err, dir, os.Geteuid(), os.Getegid(), is)
+	}
+	return err
+}
