@@ -10,6 +10,7 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/board/events"
 	"github.com/mec-liveness/mepserver/plugins/board/state"
+	"github.com/mec-liveness/mepserver/plugins/board/web"
 )
 
 // Plugin is the plugin of everything that shows what the platform does.
@@ -30,6 +31,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		events.Setup,
 		setUpDrains,
 		state.Setup,
+		web.Setup,
 	} {
 		end, err := set(h)
 		if err != nil {

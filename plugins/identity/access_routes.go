@@ -31,10 +31,11 @@ type routeRow struct {
 
 // add takes a row in.
 func (t *routes) add(pattern, name string, a server.Access) {
-	t.rows = append(t.rows, routeRow{pattern, name, a.String(), mayUse[a]})
 	if t.site != nil && needsNothing(name, a) {
 		t.site.Handle(pattern, http.NotFoundHandler())
 	}
+	pattern = strings.TrimSuffix(pattern, "{$}") // the path alone, as people write it
+	t.rows = append(t.rows, routeRow{pattern, name, a.String(), mayUse[a]})
 	if a != server.Open {
 		return
 	}

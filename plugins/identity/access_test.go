@@ -76,7 +76,11 @@ func TestTheTableOfRoutesIsShown(t *testing.T) {
 	d.Route("/health", "mep.MethodNotAllowed", server.Open)
 	d.Route("PUT /a/{appInstanceId}", "mp1.Put", server.Owner)
 	require.True(t, d.routes.isOpen("/health"))
-	for _, path := range []string{"", "/", "/health/", "/Health", "/a/x", "/a/{appInstanceId}"} {
+	require.False(t, d.routes.isOpen("/"))
+	d.Route("GET /{$}", "mep.GetIndex", server.Open)
+	require.True(t, d.routes.isOpen("/"), "what the pattern means, and nothing below it")
+	d.routes.rows = d.routes.rows[:3]
+	for _, path := range []string{"", "/{$}", "/health/", "/Health", "/a/x", "/a/{appInstanceId}"} {
 		require.False(t, d.routes.isOpen(path), path)
 	}
 	w := httptest.NewRecorder()

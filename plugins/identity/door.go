@@ -125,7 +125,10 @@ func (d *door) bearers(r *http.Request, c *certificate, found *proved) error {
 		return err
 	}
 	b, err := d.bearer(r, raw, c, byGateway)
-	if err != nil {
+	switch {
+	case err != nil && d.routes.isOpen(r.URL.Path): // a page that leads to the login is shown to whose session has ended
+		return nil
+	case err != nil:
 		return err
 	}
 	return found.add(b.byCookie)

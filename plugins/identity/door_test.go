@@ -67,6 +67,18 @@ func TestAPathAtWhichCredentialsAreExchangedJudgesThemItself(t *testing.T) {
 	}
 }
 
+// Whose session has ended sees the page that leads to the login; an attacker sees no more than
+// without a cookie.
+func TestAnOpenPageIsShownToWhoseSessionHasEnded(t *testing.T) {
+	g := newGate(t)
+	ended := with("Cookie", "__Host-mep="+g.token(map[string]any{"exp": g.now.Unix() - 1}))
+	g.refuses("expired", ended, at("/board"))
+	g.Route("GET /board", "board", server.Open)
+	require.Nil(t, g.takes(ended, at("/board")))
+	g.refuses("expired", ended, at("/mec_liveness/v1/state"))
+	g.refuses("expired", bearing(g.token(map[string]any{"exp": g.now.Unix() - 1})), at("/board"))
+}
+
 func TestTwoCredentialsThatNameDifferentApplicationsAreRefused(t *testing.T) {
 	g := newGate(t)
 	present := g.certificate

@@ -24,15 +24,15 @@ const buildTime = 10 * time.Minute
 // sources are the folders that the commands are compiled from, and what else decides.
 var sources = []string{"agent", "build/coreos-etcd", "cmd", "conf", "heartbeat", "logs", "mp1", "plugins", "go.mod", "go.sum"}
 
-// root is the module's folder; a test stands somewhere below it.
+// root is the module's folder; a test stands somewhere below it, also in a module of its own.
 func root() (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
-		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "cmd")); missing == nil {
 			return dir, nil
 		}
 		if filepath.Dir(dir) == dir {
-			return "", errors.New("no go.mod above the working folder")
+			return "", errors.New("no folder cmd above the working folder")
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -198,7 +198,7 @@ func nextAnswer(r *bufio.Reader, method string) (status int, kind string, body [
 func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t)
-	for _, path := range []string{"/health", "/ready", "/metrics"} {
+	for _, path := range []string{"/health", "/ready", "/metrics", "/", "/board", "/board/main.js"} {
 		s.Want(200, "GET", path, "")
 		s.Want(200, "HEAD", path, "")
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
@@ -209,7 +209,7 @@ func TestTheProbesSayWhichMethodsTheyHave(t *testing.T) {
 			require.Contains(t, string(res.Body), `"status":405`)
 		}
 	}
-	for _, path := range []string{"/", "/nope", "/healthy", "/health/x", "/version", "/favicon.ico"} {
+	for _, path := range []string{"/nope", "/healthy", "/health/x", "/version", "/favicon.ico"} {
 		for _, method := range methods[:7] {
 			res := s.Do(method, path, "")
 			require.Equal(t, 404, res.Status, "%s %s", method, path)

@@ -16,6 +16,8 @@ import (
 
 const (
 	afterLogin = "/docs"
+	// board is the other page to which a login may lead, if the form was asked for with ?next=board.
+	board, boardPath = "board", "/board"
 	// longestCookie is what every browser keeps (RFC 6265 §6.1), less the name and attributes.
 	longestCookie = 4000
 	// pagePolicy lets the page load nothing, run nothing, stand in no frame, and send its
@@ -43,13 +45,22 @@ const page = `<!DOCTYPE html>
 <p><label>client_id <input name="client_id" autofocus></label></p>
 <p><label>client_secret <input name="client_secret" type="password"></label></p>
 <p>or <label>token <input name="token" type="password"></label></p>
-<p><button>Log in</button></p>
+%s<p><button>Log in</button></p>
 </form>
 <form method="post" action="/logout"><p><button>Log out</button></p></form>
 </body></html>
 `
 
-func servePage(w http.ResponseWriter, status int, message string) {
+// nextField has a form say where the browser goes then.
+const nextField = `<input type="hidden" name="next" value="board">
+`
+
+// servePage shows the form. next is what it was asked for with; whatever is not ours is left out.
+func servePage(w http.ResponseWriter, status int, message, next string) {
+	field := ""
+	if next == board {
+		field = nextField
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy)
@@ -58,13 +69,15 @@ func servePage(w http.ResponseWriter, status int, message string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, page, message)
+	_, _ = fmt.Fprintf(w, page, message, field)
 }
 
-func (l login) form(w http.ResponseWriter, _ *http.Request) { servePage(w, http.StatusOK, "") }
+func (l login) form(w http.ResponseWriter, r *http.Request) {
+	servePage(w, http.StatusOK, "", r.URL.Query().Get("next"))
+}
 
-// proof is what somebody logs in with: a credential or a token.
-type proof struct{ id, secret, token string }
+// proof is what somebody logs in with: a credential or a token; and where a form wants to go then.
+type proof struct{ id, secret, token, next string }
 
 // enter answers a login.
 func (l login) enter(w http.ResponseWriter, r *http.Request) {
@@ -87,14 +100,18 @@ func (l login) enter(w http.ResponseWriter, r *http.Request) {
 		case errors.Is(err, heartbeat.ErrUnavailable):
 			status, message = http.StatusServiceUnavailable, "The platform's store does not answer; try again."
 		}
-		servePage(w, status, message)
+		servePage(w, status, message, p.next)
 		return
 	case err != nil:
 		server.RefuseError(w, err, 1)
 		return
 	}
 	http.SetCookie(w, cookie(token, int(ends.Sub(l.now())/time.Second)))
-	leave(w, fromForm, afterLogin)
+	to := afterLogin
+	if p.next == board {
+		to = boardPath
+	}
+	leave(w, fromForm, to)
 }
 
 // session is the token that the cookie holds, and its end.
@@ -130,7 +147,7 @@ func readProof(w http.ResponseWriter, r *http.Request) (p proof, fromForm bool, 
 		if err != nil {
 			return p, true, &mp1.Invalid{Rule: "The form cannot be read."}
 		}
-		p, fromForm = proof{f.get("client_id"), f.get("client_secret"), f.get("token")}, true
+		p, fromForm = proof{f.get("client_id"), f.get("client_secret"), f.get("token"), f.get("next")}, true
 	} else if err := readObject(w, r, map[string]any{"client_id": &p.id, "client_secret": &p.secret, "token": &p.token}); err != nil {
 		return p, false, err
 	}

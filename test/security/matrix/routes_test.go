@@ -48,9 +48,14 @@ func tableOf(routes []route) string {
 		if !ok { // other methods
 			continue
 		}
+		if strings.HasPrefix(path, "/board/") { // one row for all files of the page
+			path = "/board/*"
+		}
 		next := row{path, method, r.Access, strings.Join(r.Roles, ", ")}
 		if i := slices.IndexFunc(rows, func(o row) bool { return o.path == next.path && o.access == next.access }); i >= 0 {
-			rows[i].methods += ", " + method
+			if !strings.Contains(rows[i].methods, method) {
+				rows[i].methods += ", " + method
+			}
 			continue
 		}
 		rows = append(rows, next)

@@ -1,0 +1,41 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins"
+)
+
+const callerPath = "/mec_liveness/v1/caller"
+
+// caller answers who sent the request, as far as that was proved, and what he may do on the board.
+// Whoever proved nothing is told so, and that he has to.
+type caller struct{ host *plugins.Host }
+
+// shownCaller is the answer.
+type shownCaller struct {
+	Identities bool     `json:"identities"` // whether the server asks anybody who he is
+	Name       string   `json:"name,omitempty"`
+	Roles      []string `json:"roles,omitempty"`
+	Source     string   `json:"source,omitempty"`
+	MayRead    bool     `json:"mayRead"`
+	MayDrain   bool     `json:"mayDrain"`
+}
+
+// ServeHTTP implements http.Handler.
+func (c caller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := shownCaller{Identities: c.host.Identity != nil && c.host.Identity.On()}
+	if who := plugins.CallerOf(r.Context()); who != nil {
+		out.Name, out.Roles, out.Source = who.Name, who.Roles, who.Source
+	}
+	out.MayDrain = !out.Identities || plugins.CallerOf(r.Context()).Has(conf.RoleAdmin)
+	out.MayRead = out.MayDrain || plugins.CallerOf(r.Context()).Has(conf.RoleReader)
+	body, _ := json.Marshal(out) // strings and bools: cannot fail
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(append(body, '\n'))
+}

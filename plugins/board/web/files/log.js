@@ -1,0 +1,64 @@
+// The list of transitions, the newest first.
+
+import { byId, el, setText } from "./dom.js";
+import { absolute, stamp } from "./format.js";
+import { glyph } from "./icons.js";
+import { toldOf } from "./row.js";
+
+const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "changed" };
+
+const drawn = new Map(); // element of an entry
+
+// show brings the list up to date. Elements are made once, so that what is new is announced and
+// nothing else.
+export function show(model, onOpen) {
+  const box = byId("log");
+  const current = new Set(model.changes);
+  for (const [entry, e] of drawn) {
+    if (!current.has(entry)) { e.remove(); drawn.delete(entry); }
+  }
+  let at = box.firstChild;
+  const newest = new Set();
+  for (const entry of model.changes) {
+    let e = drawn.get(entry);
+    if (!e) {
+      e = make(entry, onOpen);
+      drawn.set(entry, e);
+      box.insertBefore(e, at);
+    } else {
+      at = e.nextSibling;
+    }
+    if (!newest.has(entry.serInstanceId)) { // what was told is known of a service's last change
+      newest.add(entry.serInstanceId);
+      const row = model.rows.get(entry.serInstanceId);
+      if (row) setText(e.lastChild, row.item.notified ? toldText(row.item) : "");
+      if (row && !entry.reason && row.item.state === entry.to && row.item.reason) showReason(e, (entry.reason = row.item.reason));
+    }
+  }
+  if (model.changes.length === 0 && !box.firstChild) box.append(el("li", { class: "none" }, "Nothing has happened yet."));
+  else if (model.changes.length > 0) box.querySelector(".none")?.remove();
+}
+
+function showReason(e, text) {
+  const reason = e.querySelector(".reason");
+  setText(reason, text);
+  reason.title = text;
+}
+
+function toldText(item) {
+  const told = toldOf(item);
+  return told.text === "nobody" ? "nobody asked to be told" : told.text;
+}
+
+function make(entry, onOpen) {
+  const to = entry.change === "REMOVED" ? "removed" : entry.to;
+  const what = entry.change === "STATE_CHANGED"
+    ? [entry.from ? `${entry.from} → ` : "→ ", el("strong", { "data-state": to }, glyph(to), to)]
+    : [el("strong", {}, words[entry.change] ?? entry.change), entry.change === "ADDED" && entry.to ? `, ${entry.to}` : ""];
+  return el("li", { "data-change": entry.change, "data-to": to, "data-id": entry.serInstanceId, class: entry.before ? "before" : null },
+    el("time", { datetime: absolute(entry.time), title: absolute(entry.time) }, stamp(entry.at)),
+    el("button", { type: "button", class: "link", title: `${entry.appInstanceId ?? ""}\n${entry.serInstanceId}`, onclick: () => onOpen(entry.serInstanceId) }, String(entry.serName ?? entry.serInstanceId)),
+    el("span", { class: "what" }, ...what),
+    el("span", { class: "reason", title: entry.reason || null }, entry.reason || ""),
+    el("span", { class: "told" }));
+}

@@ -1,0 +1,214 @@
+// What the page knows of the services: the newest of what the server answered and of what its
+// stream told, in the order in which it is shown. It knows nothing of elements.
+
+import { time } from "./format.js";
+
+export const mostRows = 20000; // that are kept; the server gives those first that need attention
+const mostChanges = 200;
+
+// Row is one service instance with its times as numbers.
+class Row {
+  constructor(item, revision) {
+    this.id = item.serInstanceId;
+    this.walk = 0; // the last walk over all pages in which it was seen
+    this.set(item, revision);
+  }
+
+  set(item, revision) {
+    this.item = item = plain(item);
+    this.revision = revision;
+    this.since = time(item.since);
+    this.last = time(item.lastHeartbeat);
+    this.deadline = time(item.deadline);
+    this.interval = item.livenessInterval ?? 0;
+    this.window = item.windowSeconds ?? 0;
+    this.name = String(item.serName ?? "");
+    this.app = String(item.appName || item.appInstanceId || "");
+    this.kind = kindOf(item);
+    this.text = [item.serName, item.serInstanceId, item.appInstanceId, item.appName, item.version, categoryOf(item), ...endpointsOf(item)]
+      .join("\n").toLowerCase();
+  }
+}
+
+// plain is what the server says of a service, with its cause where it says no more.
+export function plain(item) {
+  if (item.state === "DRAINED" || (item.state === "INACTIVE" && item.cause?.kind === "drained")) return { ...item, state: "INACTIVE", drained: true };
+  return item;
+}
+
+export function categoryOf(item) {
+  const c = item.category;
+  return typeof c === "string" ? c : String(c?.name ?? "");
+}
+
+export function endpointsOf(item) {
+  return (item.endpoints ?? []).map((e) => (typeof e === "string" ? e : JSON.stringify(e)));
+}
+
+// kindOf is what a service counts as: its state, or what says more than that.
+function kindOf(item) {
+  if (item.state === "ACTIVE" && item.late) return "late";
+  if (item.drained) return "drained";
+  if (item.state === "ACTIVE" && !item.livenessInterval) return "none";
+  return item.state;
+}
+
+const ranks = { SUSPENDED: 0, late: 1, ACTIVE: 2, drained: 3, INACTIVE: 4, none: 5 };
+
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const byNames = (a, b) => compare(a.name, b.name) || compare(a.app, b.app) || compare(a.id, b.id);
+
+// The orders. "attention" has among the living the shortest windows first: they may die soonest.
+// By their deadlines they would change places with every heartbeat.
+const orders = {
+  attention: (a, b) => compare(ranks[a.kind] ?? 9, ranks[b.kind] ?? 9) || attention[a.kind]?.(a, b) || byNames(a, b),
+  service: byNames,
+  app: (a, b) => compare(a.app, b.app) || byNames(a, b),
+  since: (a, b) => compare(b.since || 0, a.since || 0) || byNames(a, b),
+};
+const attention = {
+  SUSPENDED: (a, b) => compare(b.since || 0, a.since || 0),
+  late: (a, b) => compare(a.deadline || 0, b.deadline || 0),
+  ACTIVE: (a, b) => compare(a.window, b.window),
+};
+
+export class Model {
+  constructor() {
+    this.rows = new Map();
+    this.counts = null;
+    this.platform = null;
+    this.replica = "";
+    this.revision = 0;
+    this.changes = []; // the newest first
+    this.dirty = true; // the order may be another
+    this.found = null; // what last() found, until something changes
+    this.wanted = new Set(); // ids of which the server is to be asked
+    this.walk = 0;
+  }
+
+  // take takes an answer about some services, or all that match.
+  take(value) {
+    this.counts = value.counts ?? this.counts;
+    this.platform = value.platform ?? this.platform;
+    this.replica = value.replica ?? this.replica;
+    this.revision = Math.max(this.revision, value.revision ?? 0);
+    for (const item of value.services ?? []) this.takeItem(item, value.revision ?? 0);
+  }
+
+  takeItem(item, revision) {
+    this.wanted.delete(item.serInstanceId);
+    const row = this.rows.get(item.serInstanceId);
+    if (!row) {
+      if (this.rows.size >= mostRows) return;
+      const made = new Row(item, revision);
+      made.walk = this.walk;
+      this.rows.set(made.id, made);
+      this.touch();
+      return;
+    }
+    row.walk = this.walk;
+    if (revision < row.revision) return; // the stream was quicker
+    const before = [row.kind, row.name, row.app, row.window];
+    row.set(item, revision);
+    if (before[0] !== row.kind || before[1] !== row.name || before[2] !== row.app || before[3] !== row.window || row.kind === "late") this.touch();
+  }
+
+  touch() {
+    this.dirty = true;
+    this.found = null;
+  }
+
+  // sweep removes what a walk over all pages, begun at a revision, has not seen.
+  sweep(revision) {
+    for (const [id, row] of this.rows) {
+      if (row.walk !== this.walk && row.revision <= revision) {
+        this.rows.delete(id);
+        this.touch();
+      }
+    }
+  }
+
+  // gone removes services that the server was asked for and did not know.
+  gone(ids) {
+    for (const id of ids) {
+      this.wanted.delete(id);
+      if (this.rows.delete(id)) this.touch();
+    }
+  }
+
+  // change takes in one change that the stream told.
+  change(c) {
+    this.revision = Math.max(this.revision, c.revision ?? 0);
+    const row = this.rows.get(c.serInstanceId);
+    this.note({ ...c, at: time(c.time) });
+    if (c.change === "REMOVED") {
+      if (this.rows.delete(c.serInstanceId)) this.touch();
+      this.wanted.delete(c.serInstanceId);
+      return;
+    }
+    this.wanted.add(c.serInstanceId);
+    if (!row || c.change !== "STATE_CHANGED" || (c.revision ?? 0) < row.revision) return;
+    row.set({ ...row.item, state: c.to, since: c.time, reason: c.reason, cause: c.cause, late: false, missed: 0, drained: c.cause?.kind === "drained", notified: undefined }, c.revision ?? 0);
+    this.touch();
+  }
+
+  note(entry) {
+    this.changes.unshift(entry);
+    if (this.changes.length > mostChanges) this.changes.length = mostChanges;
+  }
+
+  // backfill notes what happened last before the page was opened, as far as services say it.
+  backfill(most) {
+    const known = new Set(this.changes.map((c) => c.serInstanceId));
+    const rows = [...this.rows.values()].filter((r) => r.since && !known.has(r.id)).sort((a, b) => b.since - a.since).slice(0, most);
+    for (const r of rows) {
+      this.changes.push({ before: true, at: r.since, time: r.item.since, serInstanceId: r.id, serName: r.name, appInstanceId: r.item.appInstanceId,
+        change: "STATE_CHANGED", to: r.item.state, reason: r.item.reason });
+    }
+    this.changes.length = Math.min(this.changes.length, mostChanges);
+  }
+
+  // view is what a filter shows, in its order.
+  view(filter) {
+    const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const out = [];
+    for (const row of this.rows.values()) {
+      if (matches(row, filter.tile) && words.every((w) => row.text.includes(w))) out.push(row);
+    }
+    return out.sort(orders[filter.order] ?? orders.attention);
+  }
+
+  // instances counts the instances of each service name: all, those that answer, those in doubt.
+  instances() {
+    const byName = new Map();
+    for (const row of this.rows.values()) {
+      let n = byName.get(row.name);
+      if (!n) byName.set(row.name, (n = { all: 0, well: 0, late: 0 }));
+      n.all++;
+      if (row.kind === "ACTIVE" || row.kind === "none") n.well++;
+      if (row.kind === "late") n.late++;
+    }
+    return byName;
+  }
+
+  // last are the names of which no instance, or only one, is left: a name that had one only is told
+  // of when that one is in doubt.
+  last() {
+    if (this.found) return this.found;
+    const none = [], one = [], doubt = [];
+    for (const [name, n] of this.instances()) {
+      if (n.well === 0 && n.late > 0) doubt.push(name);
+      else if (n.well + n.late === 0 && n.all > 1) none.push({ name, all: n.all });
+      else if (n.well === 1 && n.late === 0 && n.all > 1) one.push({ name, all: n.all });
+    }
+    return (this.found = { none, one, doubt });
+  }
+}
+
+function matches(row, tile) {
+  switch (tile) {
+    case "": return true;
+    case "ACTIVE": case "SUSPENDED": case "INACTIVE": return row.item.state === tile;
+    default: return row.kind === tile;
+  }
+}

@@ -1,0 +1,119 @@
+// One row of the table: its cells, the bar that runs out, and the gaps between heartbeats.
+
+import { el, svg, setText, setAttr } from "./dom.js";
+import { ago, span, absolute, plural } from "./format.js";
+import { glyph, words } from "./icons.js";
+
+// make makes an empty row; the table uses it for one service after another.
+export function make() {
+  const cells = {};
+  const cell = (name, ...children) => (cells[name] = el("td", { class: `c-${name}`, role: "gridcell" }, ...children));
+  const parts = {
+    word: el("span"), chip: el("span", { class: "chip" }), run: el("span", { class: "run" }), mark: el("span", { class: "mark" }),
+    left: el("span", { class: "left-text" }), name: el("span", { class: "name" }), version: el("span", { class: "small" }), gaps: sparkline(),
+  };
+  parts.bar = el("span", { class: "bar", "aria-hidden": "true" }, parts.run, parts.mark);
+  const tr = el("tr", { role: "row", tabindex: "-1" },
+    cell("state", parts.chip), cell("since"), cell("service", parts.name, parts.version), cell("app"), cell("beat"),
+    cell("left", parts.bar, parts.left), cell("gaps", parts.gaps), cell("told"), cell("why"));
+  return { tr, cells, parts, shown: null, kind: "" };
+}
+
+// show has the row show a service.
+export function show(view, row, index, warned) {
+  const { tr, cells, parts } = view;
+  const item = row.item;
+  view.shown = row;
+  setAttr(tr, "aria-rowindex", index + 2); // the head is the first
+  setAttr(tr, "data-id", row.id);
+  setAttr(tr, "data-state", item.state);
+  setAttr(tr, "data-warned", warned ? "true" : null);
+  if (view.kind !== row.kind) {
+    view.kind = row.kind;
+    setAttr(tr, "data-kind", row.kind);
+    setAttr(parts.chip, "data-kind", row.kind);
+    parts.chip.replaceChildren(glyph(row.kind), words[row.kind] ?? row.kind);
+  }
+  setText(parts.name, row.name);
+  setText(parts.version, item.version ? ` ${item.version}` : "");
+  setAttr(cells.service, "title", `${row.name} ${item.version ?? ""}\n${row.id}`);
+  setText(cells.app, row.app);
+  setAttr(cells.app, "title", item.appName && item.appName !== item.appInstanceId ? `${item.appName}\n${item.appInstanceId}` : row.app);
+  setAttr(cells.since, "title", absolute(item.since));
+  setAttr(cells.beat, "title", absolute(item.lastHeartbeat));
+  setAttr(cells.left, "title", row.interval ? `every ${span(row.interval)}, SUSPENDED after ${span(row.window)} of silence${item.deadline ? `: at ${absolute(item.deadline)}` : ""}` : "");
+  setText(cells.why, item.reason || "");
+  setAttr(cells.why, "title", item.reason || null);
+  const told = toldOf(item);
+  setText(cells.told, told.text);
+  setAttr(cells.told, "title", told.text || null);
+  setAttr(cells.told, "data-failing", told.failing ? "true" : null);
+  setAttr(parts.mark, "hidden", !(row.window > 0));
+  if (row.window > 0) parts.mark.style.left = `${100 * (1 - Math.min(1, row.interval / row.window))}%`;
+  drawGaps(parts.gaps, item.gapsSeconds ?? [], row.interval, row.window);
+}
+
+// tick is what changes with the time alone; now is the server's.
+export function tick(view, now) {
+  const row = view.shown;
+  if (!row || !Number.isFinite(now)) return;
+  setText(view.cells.since, row.since ? span((now - row.since) / 1000) : "");
+  setText(view.cells.beat, row.last ? ago((now - row.last) / 1000) : row.interval ? "none yet" : "–");
+  const left = leftOf(row, now);
+  setText(view.parts.left, left.text);
+  setAttr(view.parts.bar, "hidden", left.share === null);
+  if (left.share !== null) view.parts.run.style.transform = `scaleX(${left.share.toFixed(4)})`;
+}
+
+// leftOf is how much of its window a service has left, as a share and in words.
+export function leftOf(row, now) {
+  switch (row.kind) {
+    case "none": return { share: null, text: "sends no heartbeats" };
+    case "INACTIVE": case "drained": return { share: null, text: "not waited for" };
+    case "SUSPENDED": return { share: 0, text: "over" };
+  }
+  if (!row.deadline || !row.window) return { share: null, text: "" };
+  const seconds = (row.deadline - now) / 1000;
+  const missed = row.item.missed > 0 ? `, ${plural(row.item.missed, "missed", "missed")}` : "";
+  if (seconds < 0) return { share: 0, text: `over by ${span(-seconds)}${missed}` };
+  return { share: Math.min(1, seconds / row.window), text: `${span(seconds)}${missed}` };
+}
+
+export function toldOf(item) {
+  const n = item.notified;
+  if (!n) return { text: "", failing: false };
+  const failing = n.failing?.length ?? 0;
+  const parts = [];
+  if (n.told > 0) parts.push(`${n.told} told`);
+  if (n.pending > 0) parts.push(`${n.pending} waiting`);
+  if (failing > 0) parts.push(`${failing} failing`);
+  return { text: parts.join(", ") || "nobody", failing: failing > 0 };
+}
+
+const [gapWidth, gapHeight, mostGaps] = [80, 22, 20];
+
+function sparkline() {
+  const line = svg("line", { class: "due", x1: 0, x2: gapWidth });
+  return svg("svg", { class: "spark", viewBox: `0 0 ${gapWidth} ${gapHeight}`, width: gapWidth, height: gapHeight, role: "img", "aria-label": "" }, svg("g"), line);
+}
+
+// drawGaps draws the last gaps between heartbeats against the interval (the line) and the window
+// (the height). What was late is drawn otherwise.
+function drawGaps(picture, gaps, interval, windowSeconds) {
+  const key = `${interval}/${windowSeconds}/${gaps.join(" ")}`;
+  if (picture.dataset.key === key) return;
+  picture.dataset.key = key;
+  const [bars, line] = picture.children;
+  const top = Math.max(windowSeconds, interval * 1.5, 0.001);
+  const y = (s) => gapHeight - Math.min(1, s / top) * (gapHeight - 2);
+  const step = gapWidth / mostGaps;
+  bars.replaceChildren(...gaps.slice(-mostGaps).map((g, i) => svg("rect", {
+    x: (i * step + 0.5).toFixed(1), width: (step - 1).toFixed(1), y: y(g).toFixed(1), height: (gapHeight - y(g)).toFixed(1),
+    class: g > interval * 1.25 ? "late" : "well",
+  })));
+  setAttr(line, "y1", y(interval).toFixed(1));
+  setAttr(line, "y2", y(interval).toFixed(1));
+  setAttr(line, "visibility", interval > 0 && gaps.length > 0 ? null : "hidden");
+  const late = gaps.filter((g) => g > interval * 1.25).length;
+  setAttr(picture, "aria-label", gaps.length === 0 ? "no gaps known" : `the last ${plural(gaps.length, "gap")}, ${late} longer than the interval`);
+}

@@ -1,0 +1,173 @@
+// What stands above the table: the sentence, the banners, the tiles, and how the platform is.
+
+import { byId, el, setText, setAttr } from "./dom.js";
+import { bytes, count, plural, span, stamp, time } from "./format.js";
+import { glyph, pageIcon } from "./icons.js";
+
+const tiles = [
+  { tile: "ACTIVE", count: "ACTIVE", label: "ACTIVE", title: "Discovered: they send their heartbeats, or need none" },
+  { tile: "late", count: "late", label: "late", title: "A heartbeat is missing, the window is not over yet" },
+  { tile: "SUSPENDED", count: "SUSPENDED", label: "SUSPENDED", title: "Silent for a whole window, and no longer discovered" },
+  { tile: "INACTIVE", count: "INACTIVE", label: "INACTIVE", title: "Set so by their application, or drained" },
+  { tile: "drained", count: "drained", label: "drained", title: "Taken out of service by an operator" },
+  { tile: "none", count: "withoutLiveness", label: "without heartbeats", title: "They asked for no liveness, and are never SUSPENDED" },
+  { tile: "", count: "total", label: "all", title: "Every service instance" },
+];
+
+// makeTiles makes the buttons; onTile is called with the one that is chosen.
+export function makeTiles(onTile) {
+  byId("tiles").replaceChildren(...tiles.map((t) => el("button", { type: "button", "data-tile": t.tile || "all", "aria-pressed": "false", title: t.title,
+    onclick: () => onTile(t.tile) },
+  el("span", { class: "tile-count" }, "–"), el("span", { class: "tile-label" }, t.tile ? glyph(t.tile) : null, t.label))));
+}
+
+export function showTiles(counts, tile) {
+  for (const t of tiles) {
+    const button = byId("tiles").querySelector(`[data-tile="${t.tile || "all"}"]`);
+    const n = counts?.[t.count] ?? 0;
+    setText(button.querySelector(".tile-count"), counts ? count(n) : "–");
+    setAttr(button, "aria-pressed", t.tile === tile ? "true" : "false");
+    setAttr(button, "data-some", n > 0 ? "true" : "false");
+  }
+}
+
+// overallOf is how all is, in one word, the worst first.
+export function overallOf(model, stale) {
+  const c = model.counts, p = model.platform;
+  if (stale) return "stale";
+  if (!c) return "loading";
+  if (p?.expiry?.held || p?.store?.ready === false || p?.store?.full) return "held";
+  if (c.SUSPENDED > 0) return "down";
+  if (c.late > 0) return "late";
+  return c.total > 0 ? "ok" : "empty";
+}
+
+// trustOf says whether the platform believes what it sees.
+export function trustOf(p) {
+  if (p?.store?.ready === false) return "the store does not answer";
+  if (p?.expiry?.held) return "the platform holds suspensions back";
+  if (p?.store?.full) return "the store is full";
+  return "platform trusts itself";
+}
+
+export function sentenceOf(model, silent) {
+  const c = model.counts;
+  if (!c) return silent === null ? "Asking the platform…" : `No answer for ${span(silent)}`;
+  const all = `${count(c.ACTIVE)} ACTIVE · ${count(c.SUSPENDED)} SUSPENDED · ${count(c.late)} late`;
+  if (silent !== null) return `No answer for ${Math.floor(silent)} s · it was ${all}`;
+  const drained = c.drained > 0 ? ` · ${count(c.drained)} drained` : "";
+  return `${all}${drained} · ${trustOf(model.platform)}`;
+}
+
+// show shows all of it. silent is for how many seconds nothing was heard of the server, if that is
+// too long; null: it answers.
+export function show(model, { tile, silent, paused, link, loading, failure }) {
+  const overall = overallOf(model, silent !== null);
+  setAttr(document.body, "data-overall", overall);
+  setAttr(document.body, "data-stale", silent !== null ? "true" : null);
+  setAttr(document.body, "data-paused", paused ? "true" : null);
+  setText(byId("sentence"), failure && !model.counts ? "Nothing is shown to you" : sentenceOf(model, silent));
+  showTiles(model.counts, tile);
+  setText(byId("replica"), model.replica ? `· ${model.replica}` : "");
+  const pill = pillOf({ silent, paused, link });
+  setAttr(byId("pill"), "data-link", pill.link);
+  setText(byId("pill-text"), pill.text);
+  setAttr(byId("pill"), "title", model.revision ? `Revision ${model.revision} of the store` : null);
+  setText(byId("changes-note"), loading ? "· loading all services…" : "");
+  showTitle(model, overall, silent);
+}
+
+function pillOf({ silent, paused, link }) {
+  if (silent !== null) return { link: "stale", text: `no answer for ${Math.floor(silent)} s` };
+  if (paused) return { link: "paused", text: paused };
+  if (link === "live") return { link, text: "live" };
+  return { link: "polling", text: link === "connecting" ? "connecting" : "asking every 2 s" };
+}
+
+let pictured = "";
+
+function showTitle(model, overall, silent) {
+  const c = model.counts;
+  let text = "MEC services";
+  if (silent !== null) text = `✕ no answer for ${Math.floor(silent)} s – ${text}`;
+  else if (c?.SUSPENDED > 0) text = `✕ ${count(c.SUSPENDED)} SUSPENDED – ${text}`;
+  else if (overall === "held") text = `‖ ${trustOf(model.platform)} – ${text}`;
+  else if (c?.late > 0) text = `▲ ${count(c.late)} late – ${text}`;
+  else if (c?.total > 0) text = `✓ ${count(c.ACTIVE)} ACTIVE – ${text}`;
+  if (document.title !== text) document.title = text;
+  if (pictured !== overall) byId("icon").href = pageIcon((pictured = overall));
+}
+
+// bannersOf are the warnings, each with a key and a kind. Their texts do not change by the second:
+// whoever listens to them would hear nothing else.
+export function bannersOf(model, { heard, silent, error, truncated }) {
+  const out = [];
+  const p = model.platform ?? {};
+  if (error) out.push({ key: "error", kind: "down", text: error });
+  if (silent !== null && heard) out.push({ key: "stale", kind: "stale", text: `This is old. The platform was heard last at ${stamp(heard)}; what is below may be otherwise by now.` });
+  const e = p.expiry;
+  if (e?.held) {
+    const until = time(e.until);
+    out.push({ key: "held", kind: "held", text: `Nobody is suspended at present: ${e.reason || "the platform does not trust what it sees"}.`
+      + (e.since ? ` Since ${stamp(time(e.since)).slice(0, 8)}` : "") + (until ? `, until ${stamp(until).slice(0, 8)} at the latest.` : e.since ? ", until that is over." : "")
+      + " Silent services stay ACTIVE until then." });
+  }
+  if (p.store?.ready === false) out.push({ key: "store", kind: "held", text: "The store does not answer: nothing can change, and heartbeats are not judged." });
+  if (p.store?.full) out.push({ key: "full", kind: "held", text: "The store is full: it takes no new services. Remove what is not needed, or raise its quota." });
+  const failing = p.notifications?.failingSubscriptions ?? 0;
+  if (failing > 0) out.push({ key: "failing", kind: "late", text: `${plural(failing, "subscriber does", "subscribers do")} not take notifications. Services that they asked about show which.` });
+  out.push(...lastOf(model));
+  if (truncated) out.push({ key: "cut", kind: "late", text: `Only ${count(model.rows.size)} of ${count(model.counts.total)} services are shown, those first that need attention.` });
+  return out;
+}
+
+// lastOf warns before, and when, the last instance of a name goes.
+function lastOf(model) {
+  const { none, one, doubt } = model.last();
+  const names = (list) => list.slice(0, 3).map((n) => (typeof n === "string" ? n : n.name)).join(", ") + (list.length > 3 ? ` and ${count(list.length - 3)} more` : "");
+  const out = [];
+  if (none.length) out.push({ key: "none", kind: "down", text: `No instance is left of ${names(none)}.` });
+  if (doubt.length) out.push({ key: "doubt", kind: "late", text: `The last instance of ${names(doubt)} is late.` });
+  if (one.length) out.push({ key: "one", kind: "late", text: one.length === 1 ? `Only 1 of ${one[0].all} instances of ${one[0].name} is left.` : `Only one instance is left of ${names(one)}.` });
+  return out;
+}
+
+export function showBanners(list) {
+  const box = byId("banners");
+  const old = new Map([...box.children].map((e) => [e.dataset.key, e]));
+  for (const b of list) {
+    const e = old.get(b.key) ?? box.appendChild(el("p", { class: "banner", "data-key": b.key }));
+    setAttr(e, "data-kind", b.kind);
+    setText(e, b.text);
+    old.delete(b.key);
+  }
+  for (const e of old.values()) e.remove();
+}
+
+// showPlatform shows how the platform itself is; now is the server's time.
+export function showPlatform(model, now) {
+  const p = model.platform;
+  if (!p) return;
+  const s = p.store ?? {}, load = p.load ?? {}, n = p.notifications ?? {};
+  const used = s.quotaBytes > 0 ? `${bytes(s.usedBytes)} of ${bytes(s.quotaBytes)}` : s.usedBytes > 0 ? bytes(s.usedBytes) : "";
+  const facts = [
+    ["Heartbeats", `${count(Math.round(load.heartbeatsPerMinute ?? 0))} of ${count(Math.round(load.expectedPerMinute ?? 0))} a minute`, load.expectedPerMinute > 10 && load.heartbeatsPerMinute < 0.5 * load.expectedPerMinute && now - time(p.startedAt) > 120000],
+    ["Replicas", replicasOf(p.replicas ?? [])],
+    ["Store", [s.kind, s.ready === false ? "does not answer" : s.full ? "full" : "ok", used].filter(Boolean).join(", "), s.ready === false || s.full],
+    ["Notifications", `${count(n.pending ?? 0)} waiting${n.failingSubscriptions > 0 ? `, ${n.failingSubscriptions} failing` : ""}`, n.failingSubscriptions > 0],
+    ["Up", Number.isFinite(now) && p.startedAt ? `${span((now - time(p.startedAt)) / 1000)}${p.version ? `, version ${p.version}` : ""}` : ""],
+  ];
+  const box = byId("platform");
+  facts.forEach(([name, text, bad], i) => {
+    const e = box.children[i] ?? box.appendChild(el("div", {}, el("dt"), el("dd")));
+    setText(e.firstChild, name);
+    setText(e.lastChild, text);
+    setAttr(e, "data-bad", bad ? "true" : null);
+  });
+}
+
+function replicasOf(list) {
+  if (list.length <= 1) return "1";
+  const names = list.slice(0, 3).map((r) => (r.self ? `${r.id} (this)` : String(r.id)));
+  return `${list.length}: ${names.join(", ")}${list.length > 3 ? "…" : ""}`;
+}
