@@ -104,7 +104,7 @@ func served() []string { return slices.Sorted(slices.Values(mp1.QueryParameters(
 
 // taking are the other operations that have parameters.
 var taking = map[string][]string{"DELETE " + mp1.AppSupportBase + "/registrations/{appInstanceId}": {"graceful"}, "GET " + lifePath: {"after", "limit"},
-	"GET " + statePath: {"after", "app", "drained", "late", "limit", "name", "state"}}
+	"GET " + statePath: {"after", "app", "drained", "id", "late", "limit", "name", "state"}}
 
 func TestEveryListTakesTheQueryParametersThatTheProgramReads(t *testing.T) {
 	d := document(t)

@@ -106,7 +106,7 @@ func runByCI(b Block) (wrong []string) {
 var (
 	testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	argument     = regexp.MustCompile(`^\.{0,2}/?[a-z.][\w./-]*(/|\.[a-z]+)|^\./|^\.ci/run$`)
-	flagOfGoTest = []string{"run", "v", "race", "count", "timeout", "args", "bench", "fuzz"}
+	flagOfGoTest = []string{"C", "run", "v", "race", "count", "timeout", "args", "bench", "fuzz"}
 )
 
 // namesWhatIsThere is for commands that are too long to be run here, or that are .ci/run

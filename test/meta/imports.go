@@ -110,6 +110,7 @@ var table = []row{
 	{dir: "test/site", project: []string{"plugins/edgegallery/pin"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
 	{dir: "test/wait", never: processes},
 	{dir: "test/e2e", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify", "github.com/coder/websocket"}, never: processes},
+	{dir: "test/browser", outside: []string{""}},                                                             // a module of its own
 	{dir: "test/e2e/clients", outside: []string{""}},                                                         // a module of its own
 	{dir: "test/e2e/chassis", project: []string{"agent/chassis", "test/e2e/chassis"}, outside: []string{""}}, // the same
 	{dir: "test/e2e/chromium", outside: []string{""}},                                                        // the same

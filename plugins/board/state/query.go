@@ -16,10 +16,11 @@ const (
 )
 
 // parameters are the names of what a query may have.
-var parameters = []string{"state", "late", "drained", "app", "name", "limit", "after"}
+var parameters = []string{"id", "state", "late", "drained", "app", "name", "limit", "after"}
 
 // query is what of all services is asked for.
 type query struct {
+	ids     map[heartbeat.ID]bool    // nil: any
 	states  map[heartbeat.State]bool // nil: any
 	late    *bool
 	drained *bool
@@ -56,6 +57,8 @@ func parseQuery(raw string) (q query, err error) {
 
 func (q *query) set(name, value string) (err error) {
 	switch name {
+	case "id":
+		q.ids, err = parseIDs(value)
 	case "state":
 		q.states, err = parseStates(value)
 	case "late":
@@ -94,6 +97,19 @@ func parseStates(value string) (map[heartbeat.State]bool, error) {
 	return out, nil
 }
 
+// parseIDs reads the ids of services that somebody looks at. There are no more than fit into the
+// longest URI that is taken.
+func parseIDs(value string) (map[heartbeat.ID]bool, error) {
+	out := map[heartbeat.ID]bool{}
+	for id := range strings.SplitSeq(value, ",") {
+		if err := mp1.CheckID("id", id); err != nil {
+			return nil, err
+		}
+		out[heartbeat.ID(id)] = true
+	}
+	return out, nil
+}
+
 func parseBool(name, value string) (*bool, error) {
 	if value != "true" && value != "false" {
 		return nil, &mp1.Invalid{Attribute: name, Rule: "must be true or false"}
@@ -104,7 +120,7 @@ func parseBool(name, value string) (*bool, error) {
 
 // matches says whether a row is asked for.
 func (q *query) matches(r *row) bool {
-	return (q.states == nil || q.states[r.state]) && (q.late == nil || *q.late == r.late) && (q.drained == nil || *q.drained == r.drained) &&
+	return (q.ids == nil || q.ids[r.id]) && (q.states == nil || q.states[r.state]) && (q.late == nil || *q.late == r.late) && (q.drained == nil || *q.drained == r.drained) &&
 		(q.app == "" || q.app == r.app) && (q.name == "" || strings.Contains(r.name, q.name))
 }
 

@@ -121,11 +121,19 @@ function transitions(list) {
     el("span", { class: "small" }, t.reason ? ` ${t.reason}` : "")))));
 }
 
+// stageOf is how far a subscriber has got with the last change.
+function stageOf(s) {
+  if (s.delivered) return "✓ told";
+  if (s.elsewhere) return "⇢ told by another replica";
+  if (s.pending === false) return "✕ not reached";
+  return s.lastError ? "✕ failing" : "… waiting";
+}
+
 function subscriptions(list) {
   if (!list) return null;
   return el("section", {}, el("h3", {}, "Who is told of it"), list.length === 0 ? el("p", { class: "small" }, "Nobody has subscribed to it.")
-    : el("ul", { class: "plain" }, ...list.slice(0, 50).map((s) => el("li", { "data-failing": s.lastError ? "true" : null },
-      el("strong", {}, s.delivered ? "✓ told" : s.lastError ? "✕ failing" : "… waiting"), ` ${s.appInstanceId ?? ""} `, el("span", { class: "small" }, s.id ?? ""),
+    : el("ul", { class: "plain" }, ...list.slice(0, 50).map((s) => el("li", { "data-failing": s.lastError && !s.delivered ? "true" : null },
+      el("strong", {}, stageOf(s)), ` ${s.appInstanceId ?? ""} `, el("span", { class: "small" }, s.id ?? ""),
       s.lastError ? el("span", { class: "small" }, ` ${s.lastError}`) : null, s.lastAttempt ? el("span", { class: "small", title: absolute(s.lastAttempt) }, ` at ${stamp(time(s.lastAttempt)).slice(0, 8)}`) : null)),
     list.length > 50 ? el("li", {}, `and ${list.length - 50} more`) : null));
 }

@@ -10,7 +10,7 @@ const [line, width] = [26, 380];
 export function neighbourhood(item, siblings, subscriptions) {
   const services = [{ label: item.serName, kind: item.state, self: true }, ...siblings.slice(0, most - 1).map((r) => ({ label: r.name, kind: r.kind }))];
   if (siblings.length > most - 1) services.push({ label: `and ${siblings.length - most + 1} more`, kind: "more" });
-  const told = subscriptions.slice(0, most).map((s) => ({ label: s.appInstanceId || s.id, failing: Boolean(s.lastError), waiting: !s.delivered && !s.lastError }));
+  const told = subscriptions.slice(0, most).map((s) => ({ label: s.appInstanceId || s.id, failing: Boolean(s.lastError) && !s.delivered, waiting: !s.delivered && !s.lastError }));
   if (subscriptions.length > most) told.push({ label: `and ${subscriptions.length - most} more`, more: true });
   const height = Math.max(services.length, told.length, 1) * line + 8;
   const y = (i, n) => height / 2 + (i - (n - 1) / 2) * line;

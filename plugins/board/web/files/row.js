@@ -87,7 +87,9 @@ export function toldOf(item) {
   if (n.told > 0) parts.push(`${n.told} told`);
   if (n.pending > 0) parts.push(`${n.pending} waiting`);
   if (failing > 0) parts.push(`${failing} failing`);
-  return { text: parts.join(", ") || "nobody", failing: failing > 0 };
+  if (n.lost > 0) parts.push(`${n.lost} not reached`);
+  if (n.elsewhere > 0) parts.push(`${n.elsewhere} by other replicas`);
+  return { text: parts.join(", ") || "nobody", failing: failing > 0 || n.lost > 0 };
 }
 
 const [gapWidth, gapHeight, mostGaps] = [80, 22, 20];

@@ -41,6 +41,7 @@ export class Table {
     this.list = list;
     this.warned = warned;
     setAttr(byId("table"), "aria-rowcount", list.length + 1);
+    setAttr(byId("table"), "data-told", list.some((r) => r.item.notified)); // else nobody knows
     this.render();
   }
 
