@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/mp1/client"
+	sdk "github.com/mec-liveness/mepserver/mp1/client"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/tier"
 	"github.com/mec-liveness/mepserver/test/wait"
@@ -30,7 +30,7 @@ type follower struct {
 
 func follow(t *testing.T, s *mep.Server, f mp1.Filter, lastID string) *follower {
 	t.Helper()
-	c, err := client.New(client.Options{BaseURL: s.URL})
+	c, err := sdk.New(sdk.Options{BaseURL: s.URL})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	r, done := &follower{}, make(chan struct{})
@@ -44,7 +44,7 @@ func follow(t *testing.T, s *mep.Server, f mp1.Filter, lastID string) *follower 
 	return r
 }
 
-func (r *follower) take(e client.Event, err error) {
+func (r *follower) take(e sdk.Event, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
