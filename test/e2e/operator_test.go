@@ -16,8 +16,8 @@ import (
 	"github.com/mec-liveness/mepserver/test/wait"
 )
 
-// stateOf is what services -o json prints.
-type stateOf struct {
+// printedState is what services -o json prints.
+type printedState struct {
 	Services []struct {
 		SerInstanceID, SerName, State string
 		LastHeartbeat                 string
@@ -25,7 +25,7 @@ type stateOf struct {
 	Counts map[string]int
 }
 
-func parsed(t *testing.T, out string) (s stateOf) {
+func parsed(t *testing.T, out string) (s printedState) {
 	t.Helper()
 	for _, r := range out {
 		require.True(t, r == '\n' || r >= ' ' && r < 0x7f, "%q", out)
