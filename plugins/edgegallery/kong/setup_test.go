@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,7 @@ type platform struct {
 	fail     error // of each write
 	written  func(plugins.GatewayEntries)
 	late     time.Duration // by which erasures are shown
+	shown    chan struct{} // closed when the last write was shown; nil: there was none
 	readers  map[*Gateway]func(plugins.GatewayEntries, bool)
 	replicas []*Gateway
 	reading  error // of Exists
@@ -207,15 +209,33 @@ func (p *platform) write(e plugins.GatewayEntries, erase bool) (heartbeat.Revisi
 	if p.written != nil {
 		p.written(e)
 	}
-	for _, see := range p.readers {
-		go func() {
-			if erase {
-				time.Sleep(p.late)
-			}
-			see(e, erase)
-		}()
-	}
+	p.show(e, erase)
 	return p.at, nil
+}
+
+// show has the watches show a write. As those of etcd do, they show writes in their order, but for
+// an erasure that is to be late; p.mu is held.
+func (p *platform) show(e plugins.GatewayEntries, erase bool) {
+	late := time.Duration(0)
+	if erase {
+		late = p.late
+	}
+	before, done := p.shown, make(chan struct{})
+	if late == 0 {
+		p.shown = done
+	}
+	readers := slices.Collect(maps.Values(p.readers))
+	go func() {
+		defer close(done)
+		if late > 0 {
+			time.Sleep(late)
+		} else if before != nil {
+			<-before
+		}
+		for _, see := range readers {
+			see(e, erase)
+		}
+	}()
 }
 
 func (s storeOf) GatewayEntries(_ context.Context, id heartbeat.ID) (plugins.GatewayEntries, error) {
