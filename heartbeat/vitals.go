@@ -81,7 +81,7 @@ func (e *Engine) vitals(en *entry, now Mono, wall int64) Vitals {
 	if !r.Expires() {
 		return v
 	}
-	silence, left := time.Duration(0), time.Duration(0)
+	var silence, left time.Duration
 	switch {
 	case l.hasEvidence && (e.Alone || v.Absent || !isLate(now.Sub(l.EvidenceAt), r)):
 		silence, left = h.Credited.Sub(l.EvidenceCredit), r.window()-now.Sub(l.EvidenceAt)

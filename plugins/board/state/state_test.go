@@ -192,7 +192,7 @@ func TestPagesShowEachServiceOnceHoweverTheyMove(t *testing.T) {
 			break
 		}
 		raw = "limit=7&after=" + a.Next
-		s.now += plugins.Instant(time.Second)
+		s.now += time.Second
 		for range 100 {
 			anyState(heartbeat.ID(fmt.Sprint("i", random.IntN(300))))
 		}
@@ -208,7 +208,7 @@ func TestPagesShowEachServiceOnceHoweverTheyMove(t *testing.T) {
 func TestACursorLeadsOnWithoutItsOrder(t *testing.T) {
 	s, r := mixed()
 	first, a := ask(t, r, "limit=3")
-	s.now += plugins.Instant(2 * keptFor)
+	s.now += 2 * keptFor
 	_, elsewhere := newSite()
 	elsewhere.engine, elsewhere.services, elsewhere.clock, elsewhere.orders.epoch = s, s, s.clock, 10
 	r.orders.kept = nil
@@ -219,7 +219,7 @@ func TestACursorLeadsOnWithoutItsOrder(t *testing.T) {
 	}
 	delete(s.all, "next")
 	s.put("late", heartbeat.Active, deadline(5000, false)) // the row before the page has moved
-	s.now += plugins.Instant(2 * freshFor)
+	s.now += 2 * freshFor
 	rest, _ := ask(t, elsewhere, "after="+a.Next)
 	require.Equal(t, []string{"later", "late", "elsewhere", "off", "plain"}, rest)
 }
@@ -230,7 +230,7 @@ func TestOneOrderServesAllWhoAskWithinAMoment(t *testing.T) {
 		ask(t, r, "")
 	}
 	require.Equal(t, 1, s.surveys)
-	s.now += plugins.Instant(freshFor)
+	s.now += freshFor
 	ask(t, r, "")
 	require.Equal(t, 2, s.surveys)
 }
@@ -248,7 +248,7 @@ func TestWhatIsKeptForReadersIsBounded(t *testing.T) {
 		require.LessOrEqual(t, len(r.orders.kept), maxKept)
 		require.NotNil(t, r.orders.find(uint64(n)), "the newest is kept")
 	}
-	r.orders.keep(&order{number: 200}, plugins.Instant(keptFor))
+	r.orders.keep(&order{number: 200}, keptFor)
 	require.Len(t, r.orders.kept, 1)
 }
 
@@ -268,7 +268,7 @@ func TestWhatIsHeldBackIsSaidInWords(t *testing.T) {
 	seen := map[string]bool{}
 	for by := heartbeat.StoreFull; by <= heartbeat.RateLimited; by++ {
 		s.expiry = heartbeat.Expiry{By: by, Doubt: "pause", Services: 3, Since: 1, Until: 2e9}
-		s.now += plugins.Instant(freshFor)
+		s.now += freshFor
 		_, a := ask(t, r, "")
 		require.True(t, a.Platform.Expiry.Held)
 		require.NotEmpty(t, a.Platform.Expiry.Reason)
@@ -320,7 +320,7 @@ func BenchmarkTheFirstPageOfTenThousand(b *testing.B) {
 		b.Run(map[bool]string{true: "of an order that is made", false: "of a new order"}[again], func(b *testing.B) {
 			for b.Loop() {
 				if !again {
-					s.now += plugins.Instant(freshFor)
+					s.now += freshFor
 				}
 				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(b.Context(), http.MethodGet, Path, nil))
 			}
