@@ -51,6 +51,7 @@ type stream struct {
 
 	mu    sync.Mutex // held while a deadline is set
 	ended bool       // none is set any more
+	over  bool       // the handler returns
 }
 
 func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Filter) *stream {
@@ -62,7 +63,9 @@ func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Fi
 		st.mu.Lock()
 		defer st.mu.Unlock()
 		st.ended = true
-		_ = st.control.SetWriteDeadline(time.Now().Add(endWait))
+		if !st.over {
+			_ = st.control.SetWriteDeadline(time.Now().Add(endWait))
+		}
 	})
 	go func() {
 		select {
@@ -75,7 +78,12 @@ func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Fi
 	return st
 }
 
+// end is called before the handler returns. Behind that nothing of the response may be touched: over
+// HTTP/2 it is gone, and a deadline that is set ends the process.
 func (st *stream) end() {
+	st.mu.Lock()
+	st.over = true
+	st.mu.Unlock()
 	st.cancel()
 	st.metrics.readers.Dec()
 }

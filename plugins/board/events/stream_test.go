@@ -2,6 +2,8 @@ package events
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,6 +215,17 @@ func TestAReaderWhoFallsBehindTheRingIsCut(t *testing.T) {
 		require.Equal(t, mp1.ResetEvent, wait(w.open("", "12")).read(t)[0].kind)
 		require.LessOrEqual(t, w.feed.kept(), 5)
 		require.Len(t, wait(w.open("", "17")).read(t), 2)
+	})
+}
+
+// A browser that leaves ends a stream of HTTP/2, whose response then is nil.
+func TestNoDeadlineIsSetOfAResponseThatIsOver(t *testing.T) {
+	in(t, &plugins.History{At: 9, Floor: 7}, func(t *testing.T, w *world) {
+		r := &reader{ResponseRecorder: httptest.NewRecorder()}
+		st := newStream(w.service, r, httptest.NewRequest(http.MethodGet, mp1.EventsPath, nil), mp1.Filter{})
+		st.end()
+		synctest.Wait()
+		require.Zero(t, r.deadline)
 	})
 }
 
