@@ -81,6 +81,7 @@ func TestAStreamEndsWithItsContextAndWithItsLoop(t *testing.T) {
 		break
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var errs []error
 	for _, err := range c.Events(ctx, mp1.Filter{}, "") {
 		cancel()
