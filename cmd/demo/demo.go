@@ -45,7 +45,7 @@ type Options struct {
 const DefaultListen = "127.0.0.1:30100"
 
 // page is what a browser shows of the platform.
-const page = "/docs"
+const page = "/"
 
 // settings make a silence visible within seconds.
 const settings = `liveness: {minInterval: 2s, defaultInterval: 2s, allowedMisses: 2}

@@ -2,14 +2,17 @@ package operate
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/cmd/terminal"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/client"
 )
 
 // WatchOptions say what is watched and how it is shown.
@@ -20,69 +23,85 @@ type WatchOptions struct {
 	Errs  io.Writer // where it is said that the connection was lost
 }
 
-// Watch prints one line for each change of a service until its context ends.
+// Watch prints one line for each change of a service until its context ends, which is no error. A
+// connection that is lost is made anew, but one that never was, or that is refused, is an error.
 func Watch(ctx context.Context, server *remote.Server, o WatchOptions) error {
 	if o.Since != "" {
 		if _, err := strconv.ParseUint(o.Since, 10, 63); err != nil {
 			return fmt.Errorf("--since must be a revision, which is a whole number, not %+q", o.Since)
 		}
 	}
-	s := &stream{server: server, first: firstWait, last: o.Since, see: o.see, lost: func(why error, wait time.Duration) {
-		fmt.Fprintf(o.Errs, "mepserver: %s; the server is asked again in %v\n", terminal.Cell(why.Error()), wait)
-	}}
-	return s.run(ctx)
+	c, err := client.New(client.Options{BaseURL: server.Base.String(), HTTPClient: &http.Client{Transport: server.Transport}})
+	if err != nil {
+		return err
+	}
+	begun := false
+	var lost error
+	for e, err := range c.Events(ctx, mp1.Filter{}, o.Since) {
+		switch lost = err; {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !begun:
+			return unwatched(err)
+		case err != nil:
+			fmt.Fprintf(o.Errs, "mepserver: %s; the server is asked again\n", terminal.Cell(unwatched(err).Error()))
+			continue
+		}
+		begun = true
+		if err := o.see(e); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // to be stopped is none
+	}
+	return unwatched(lost)
+}
+
+// unwatched is why there is no stream.
+func unwatched(err error) error {
+	var p *client.Problem
+	switch {
+	case !errors.As(err, &p):
+		return remote.OnTheWay(err)
+	case p.Status == http.StatusNotFound:
+		return errors.New("the server does not have this: it is no mepserver, or an older one")
+	case p.Detail != "":
+		return fmt.Errorf("the server refused (%d): %s", p.Status, p.Detail)
+	}
+	return remote.Refusal(p.Status, nil)
 }
 
 // see prints an event.
-func (o WatchOptions) see(e Event) error {
+func (o WatchOptions) see(e client.Event) error {
+	line := func(kind string, data any) error {
+		return terminal.PrintLine(o.Out, struct {
+			Event string `json:"event"`
+			Data  any    `json:"data"`
+		}{kind, data})
+	}
 	switch {
-	case e.Kind == "ping":
-		return nil
-	case o.JSON:
-		return terminal.PrintLine(o.Out, e)
-	case e.Kind == "reset":
-		return o.reset(e.Data)
-	case e.Kind == "change":
-		return o.change(e.Data)
+	case e.Reset != nil && o.JSON:
+		return line(mp1.ResetEvent, e.Reset)
+	case e.Change != nil && o.JSON:
+		return line(mp1.ChangeEvent, e.Change)
+	case e.Reset != nil:
+		count := map[mp1.State]int{}
+		for _, s := range e.Reset.Services {
+			count[s.State]++
+		}
+		_, err := fmt.Fprintf(o.Out, "at revision %d: %d services, %d ACTIVE, %d SUSPENDED, %d INACTIVE\n",
+			e.Reset.Revision, len(e.Reset.Services), count[mp1.Active], count[mp1.Suspended], count[mp1.Inactive])
+		return err
+	case e.Change != nil:
+		c := e.Change
+		at, err := time.Parse(time.RFC3339Nano, c.Time)
+		if err != nil {
+			return errNoState
+		}
+		_, err = fmt.Fprintf(o.Out, "%s %d %-18s %s -> %s  %s  %s  %s  %s\n", at.UTC().Format("15:04:05.000"), c.Revision, terminal.Cell(string(c.Change)),
+			terminal.Cell(string(c.From)), terminal.Cell(string(c.To)), terminal.Cell(c.AppInstanceID), terminal.Cell(c.SerName), terminal.Cell(c.SerInstanceID), terminal.Cell(c.Reason))
+		return err
 	}
-	return nil // of a newer server
-}
-
-func (o WatchOptions) reset(data json.RawMessage) error {
-	var r struct {
-		Revision int64 `json:"revision"`
-		Services []struct {
-			State string `json:"state"`
-		} `json:"services"`
-	}
-	if err := json.Unmarshal(data, &r); err != nil {
-		return errNoState
-	}
-	count := map[string]int{}
-	for _, s := range r.Services {
-		count[s.State]++
-	}
-	_, err := fmt.Fprintf(o.Out, "at revision %d: %d services, %d ACTIVE, %d SUSPENDED, %d INACTIVE\n",
-		r.Revision, len(r.Services), count["ACTIVE"], count["SUSPENDED"], count["INACTIVE"])
-	return err
-}
-
-func (o WatchOptions) change(data json.RawMessage) error {
-	var c struct {
-		Revision int64  `json:"revision"`
-		Time     stamp  `json:"time"`
-		ID       string `json:"serInstanceId"`
-		Name     string `json:"serName"`
-		App      string `json:"appInstanceId"`
-		Change   string `json:"change"`
-		From     string `json:"from"`
-		To       string `json:"to"`
-		Reason   string `json:"reason"`
-	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return errNoState
-	}
-	_, err := fmt.Fprintf(o.Out, "%s %d %-18s %s -> %s  %s  %s  %s  %s\n", c.Time.UTC().Format("15:04:05.000"), c.Revision, terminal.Cell(c.Change),
-		terminal.Cell(c.From), terminal.Cell(c.To), terminal.Cell(c.App), terminal.Cell(c.Name), terminal.Cell(c.ID), terminal.Cell(c.Reason))
-	return err
+	return nil // nothing has changed
 }

@@ -10,60 +10,56 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 const changeData = `{"revision":%d,"time":"2026-01-02T03:04:05.006Z","serInstanceId":"i1","serName":"face\u001b[2J","appInstanceId":"app","change":"STATE_CHANGED","from":"ACTIVE","to":"SUSPENDED","reason":"no heartbeat"}`
 
-// streams is a server whose streams end after one event each; it keeps which id was asked behind.
+// streams is a server whose first stream is cut; it keeps which id was asked behind.
 type streams struct {
 	mu    sync.Mutex
 	asked []string
-	end   func()
 }
 
 func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.asked = append(s.asked, r.Header.Get("Last-Event-ID"))
-	n := len(s.asked)
-	s.mu.Unlock()
-	switch {
-	case n == 3:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	case n == 1 && r.Header.Get("Last-Event-ID") == "":
-		_, _ = fmt.Fprint(w, "retry: 1000\n\n", "id: 4\nevent: reset\ndata: {\"revision\":4,\ndata: \"services\":[{\"state\":\"ACTIVE\"},{\"state\":\"INACTIVE\"}]}\n\n")
+	w.Header().Set("Content-Type", "text/event-stream")
+	if len(s.asked) == 1 {
+		_, _ = fmt.Fprintf(w, "retry: 1000\n\nid: 4\nevent: reset\ndata: {\"revision\":4,\"services\":[{\"state\":\"ACTIVE\"},{\"state\":\"INACTIVE\"}]}\n\n"+
+			"id: 5\nevent: ping\ndata: {\"revision\":5,\"time\":\"2026-01-02T03:04:05Z\"}\n\nid: 6\nevent: change\ndata: "+changeData+"\n\nid: 99\nevent: change\ndata: {\"cut", 6)
 		return
 	}
-	_, _ = fmt.Fprintf(w, ": a comment\nid: %d\nevent: ping\ndata: {\"revision\":%[1]d}\n\nid: %d\nevent: change\ndata: "+changeData+"\n\nid: 99\nevent: change\ndata: {\"cut", 3+n, 4+n, 4+n)
-	if n == 4 {
-		_ = http.NewResponseController(w).Flush()
-		s.end()
-	}
+	_, _ = fmt.Fprintf(w, "id: 8\nevent: change\ndata: "+changeData+"\n\n", 8)
+	_ = http.NewResponseController(w).Flush()
 }
 
-// The stream goes on behind the last complete event, whatever cuts it.
+// ending is an output that says when it has got a line with a text.
+type ending struct {
+	bytes.Buffer
+	text string
+	then func()
+}
+
+func (e *ending) Write(b []byte) (int, error) {
+	n, err := e.Buffer.Write(b)
+	if strings.Contains(string(b), e.text) {
+		e.then()
+	}
+	return n, err
+}
+
+// The stream goes on behind the last complete event, and the watch ends without complaint.
 func TestAWatchGoesOnWhereItWasCut(t *testing.T) {
-	for _, form := range []bool{false, true} {
+	for text, form := range map[string]bool{" 8 STATE_CHANGED": false, `"revision":8`: true} {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := &streams{}
-		var out, errs bytes.Buffer
-		var o WatchOptions
-		seen := 0
-		o = WatchOptions{JSON: form, Out: &out, Errs: &errs}
-		s.end = func() {}
-		st := &stream{server: place(t, s), first: time.Millisecond, see: func(e Event) error {
-			err := o.see(e)
-			if seen++; e.id == "8" {
-				cancel()
-			}
-			return err
-		}, lost: func(error, time.Duration) { fmt.Fprintln(&errs, "lost") }}
-		require.NoError(t, st.run(ctx))
-		require.Equal(t, []string{"", "4", "6", "6"}, s.asked)
-		require.Equal(t, 3, strings.Count(errs.String(), "lost"))
+		s, errs := &streams{}, bytes.Buffer{}
+		out := &ending{text: text, then: cancel}
+		require.NoError(t, Watch(ctx, place(t, s), WatchOptions{JSON: form, Out: out, Errs: &errs}))
+		require.Equal(t, []string{"", "6"}, s.asked)
+		require.Regexp(t, `^mepserver: .*; the server is asked again\n$`, errs.String())
 		if form {
 			for line := range strings.Lines(out.String()) {
 				var e struct {
@@ -73,6 +69,7 @@ func TestAWatchGoesOnWhereItWasCut(t *testing.T) {
 				require.NoError(t, json.Unmarshal([]byte(line), &e), line)
 			}
 			require.Equal(t, 3, strings.Count(out.String(), "\n"), "pings are not shown: %s", out.String())
+			require.NotContains(t, out.String(), "\x1b")
 			continue
 		}
 		line := "03:04:05.006 %d STATE_CHANGED      ACTIVE -> SUSPENDED  app  face[2J  i1  no heartbeat\n"
@@ -93,9 +90,13 @@ func TestAWatchThatNeverBeganOrIsRefusedEnds(t *testing.T) {
 	require.Empty(t, out.String())
 }
 
-// Whoever reads no further ends the watch.
+// gone is an output that nobody reads any more.
+type gone struct{}
+
+var errGone = errors.New("gone")
+
+func (gone) Write([]byte) (int, error) { return 0, errGone }
+
 func TestAnOutputThatIsGoneEndsAWatch(t *testing.T) {
-	gone := errors.New("gone")
-	s := &streams{end: func() {}}
-	require.ErrorIs(t, (&stream{server: place(t, s), see: func(Event) error { return gone }}).run(t.Context()), gone)
+	require.ErrorIs(t, Watch(t.Context(), place(t, &streams{}), WatchOptions{Out: gone{}}), errGone)
 }

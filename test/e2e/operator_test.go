@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,6 +95,41 @@ func TestWhoMayNotReadIsRefusedInAShell(t *testing.T) {
 		"MEP_IDENTITY_CLIENT_ID=" + other.ID, "MEP_IDENTITY_CLIENT_SECRET=" + other.Secret}}.Run(t, time.Minute)
 	require.Zero(t, code, "%s", p.Both)
 	require.NotContains(t, p.Both.String()+platform.Log(), other.Secret)
+}
+
+// A watch sees every change, also over a restart, and ends at Ctrl-C without complaint.
+func TestAWatchInAShellSeesEveryChangeOverARestart(t *testing.T) {
+	t.Parallel()
+	s := mep.Start(t, mep.Fast...)
+	w := proc.Command{Program: mep.Binary(), Args: []string{"watch", "--url", s.URL, "-o", "json"}}.Start(t)
+	said := func(p *proc.Process, what string) {
+		t.Helper()
+		wait.Until(t, what, func() bool { return regexp.MustCompile(what).MatchString(p.Stdout.String()) })
+	}
+	said(w, `"event":"reset"`)
+	v := s.Register("robot", "before", 1)
+	said(w, `"change":"ADDED".*`+v.ID+`|`+v.ID+`.*"change":"ADDED"`)
+	s.Kill()
+	s.Restart()
+	after := s.Register("robot", "after", -1)
+	said(w, after.ID)
+	s.Want(http.StatusNoContent, http.MethodDelete, mep.ServicesOf("robot")+"/"+after.ID, "")
+	said(w, `"change":"REMOVED"`)
+	w.Signal(syscall.SIGINT)
+	require.Zero(t, w.Wait(), "%s", w.Both)
+	var last float64
+	for line := range strings.Lines(w.Stdout.String()) {
+		var e struct {
+			Event string
+			Data  struct{ Revision float64 }
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &e), line)
+		require.GreaterOrEqual(t, e.Data.Revision, last, "in order: %s", w.Stdout)
+		last = e.Data.Revision
+	}
+	require.Equal(t, 1, strings.Count(w.Stdout.String(), `"change":"REMOVED"`), "each change once")
+	code, p := proc.Command{Program: mep.Binary(), Args: []string{"watch", "--url", "http://" + proc.Free(t)}}.Run(t, time.Minute)
+	require.Equal(t, 3, code, "%s", p.Both)
 }
 
 // A drained service stays away whatever it sends, until it is given back.
