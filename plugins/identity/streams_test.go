@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // hijackable is a response whose connection can be taken over.
@@ -68,4 +70,25 @@ func TestWhatOpenedAStreamIsJudgedAgain(t *testing.T) {
 	g.now = g.now.Add(61 * time.Second)
 	require.False(t, g.isValid(r), "the token has ended")
 	require.False(t, g.isValid(httptest.NewRequest("GET", "/", nil)), "nothing proves nobody")
+}
+
+// An event stream has no connection of its own that could be closed: its request ends.
+func TestAResponseThatGoesOnEndsWithWhatOpenedIt(t *testing.T) {
+	var ended atomic.Bool
+	s := &streams{valid: func(*http.Request) bool { return !ended.Load() }}
+	begun, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		s.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(begun)
+			<-r.Context().Done()
+		}), httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, mp1.EventsPath, nil))
+	}()
+	<-begun
+	s.check()
+	require.Equal(t, 1, s.count(), "it is valid")
+	ended.Store(true)
+	s.check()
+	<-over
+	require.Zero(t, s.count())
 }
