@@ -37,14 +37,18 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	beat := strings.HasSuffix(pattern, "/liveness") // it changes nothing that is written down
 	owned := strings.Contains(pattern, "{appInstanceId}")
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began, out := time.Now(), &recorder{ResponseWriter: w}
+		began, out := time.Now(), &recorder{ResponseWriter: w, goesOn: plugins.StreamsEvents(r)}
 		plugins.NoteRoute(w, name, !beat && plugins.Changes(r.Method))
 		if err := c.allow(r, owned, name, a); err != nil {
 			server.RefuseError(out, err, 1)
 		} else {
 			serve(out, r, pattern, name, handlers, h)
 		}
-		counts.count(r, out.status, time.Since(began))
+		took := time.Since(began)
+		if !out.answered.IsZero() {
+			took = out.answered.Sub(began)
+		}
+		counts.count(r, out.status, took)
 	})))
 }
 
@@ -87,13 +91,18 @@ func serve(out *recorder, r *http.Request, pattern, name string, handlers []chai
 // recorder notes the status of an answer.
 type recorder struct {
 	http.ResponseWriter
-	status int // 0: nothing was written
+	status   int       // 0: nothing was written
+	goesOn   bool      // until somebody ends it: how long that takes says nothing of the platform
+	answered time.Time // when it began, of one that goes on
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
+		if r.goesOn {
+			r.answered = time.Now()
+		}
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
