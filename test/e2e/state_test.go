@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -124,12 +125,11 @@ func TestTheStateSaysThatAPauseHoldsDeathsBack(t *testing.T) {
 	time.Sleep(7 * time.Second)
 	s.Resume()
 	var all shownPlatform
-	wait.Until(t, "it is held", func() bool {
+	wait.Until(t, "it is held for the pause, and not for the start any more", func() bool {
 		s.Want(200, "GET", statePath, "").Into(t, &all)
-		return all.Platform.Expiry.Held
+		return all.Platform.Expiry.Held && strings.Contains(all.Platform.Expiry.Reason, "paused")
 	})
 	until := all.Platform.Expiry.Until
-	require.Contains(t, all.Platform.Expiry.Reason, "paused")
 	wait.Until(t, "it is found dead", func() bool { return stateOf(t, s, v.ID).State == "SUSPENDED" })
 	require.False(t, stateOf(t, s, v.ID).Since.Before(until.Add(-100*time.Millisecond)), "not before it was said")
 }
