@@ -28,7 +28,8 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 		h.Log.Error("changes of services cannot be read: no stream shows them", openlog.WithTags(openlog.Tags{"unreadable": n}))
 	})
 	m.register(f)
-	s := &service{feed: f, metrics: m, limits: h.Limits, stopping: h.Stopping, discoverable: h.Discoverable, head: h.Base.Head,
+	h.OnChange(f.changed)
+	s := &service{feed: f, metrics: m, limits: h.Limits, stopping: h.Stopping, discoverable: h.Discoverable, head: h.Base.Head, turns: newTurns(),
 		edgeGallery: h.Config.Compat == conf.CompatEdgeGallery}
 	ready := h.Ready
 	h.Ready = func() bool { return ready() && f.ready() }
@@ -61,4 +62,5 @@ type service struct {
 	// head is the newest revision of the store.
 	head        func(context.Context) (heartbeat.Revision, error)
 	edgeGallery bool // queries are completed for EdgeGallery's clients
+	turns       turns
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -24,13 +25,15 @@ type feed struct {
 	services map[heartbeat.ID]*item
 	ring     ring
 	more     chan struct{} // closed, and replaced, with every change
+	// ahead are the services of which the engine knows a state that the watch has not shown yet.
+	ahead map[heartbeat.ID]mp1.State
 
 	making   sync.Mutex // held while a snapshot is made
 	snapshot *snapshot  // the newest; guarded by mu
 }
 
 func newFeed(now func() time.Time, unreadable func(int)) *feed {
-	return &feed{now: now, unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}}
+	return &feed{now: now, unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}, ahead: map[heartbeat.ID]mp1.State{}}
 }
 
 // ready says whether there is something to read.
@@ -67,6 +70,9 @@ func (f *feed) Load(h *plugins.History) {
 		bad += f.add(h.Events)
 	}
 	f.services, f.loaded, f.restored = services, true, false
+	for id := range f.ahead {
+		f.caughtUp(id)
+	}
 	f.reported(bad)
 	f.wake()
 }
@@ -123,6 +129,7 @@ func (f *feed) addOne(e *plugins.Event, known bool) (bad int) {
 		f.services[e.ID] = n.after
 	}
 	f.ring.add(n)
+	f.caughtUp(e.ID)
 	return 0
 }
 

@@ -180,22 +180,35 @@ func (st *stream) follow() (more <-chan struct{}, next outcome) {
 			st.at = at
 			return more, goesOn
 		}
-		shown := false
-		for _, e := range some {
-			v, visible, sure := st.sees(e)
-			switch {
-			case !sure:
-				return nil, mustReset
-			case visible && !st.send(e.frame(v)):
-				return nil, mustEnd
-			}
-			shown = shown || visible
-			st.at = e.at
-		}
-		if shown && !st.flush() || st.ctx.Err() != nil {
-			return nil, mustEnd
+		if next = st.show(some); next != goesOn {
+			return nil, next
 		}
 	}
+}
+
+// show shows changes, in the stream's turn.
+func (st *stream) show(some []*entry) outcome {
+	end, ok := st.turns.take(st.ctx)
+	if !ok {
+		return mustEnd
+	}
+	defer end()
+	shown := false
+	for _, e := range some {
+		v, visible, sure := st.sees(e)
+		switch {
+		case !sure:
+			return mustReset
+		case visible && !st.send(e.frame(v)):
+			return mustEnd
+		}
+		shown = shown || visible
+		st.at = e.at
+	}
+	if shown && !st.flush() || st.ctx.Err() != nil {
+		return mustEnd
+	}
+	return goesOn
 }
 
 // sees says how a change looks to this reader, if it does at all. sure is false if that cannot be
@@ -227,6 +240,12 @@ func (st *stream) reset(why string) bool {
 	if !st.admitted() {
 		return false
 	}
+	st.feed.settle(st.ctx)
+	end, ok := st.turns.take(st.ctx)
+	if !ok {
+		return false
+	}
+	defer end()
 	st.metrics.resets.WithLabelValues(why).Inc()
 	snapshot := st.feed.begins()
 	st.written, st.deadline = 0, time.Now().Add(grace)
