@@ -42,7 +42,11 @@ func readers(ctx context.Context, conns, rounds int, d time.Duration) error {
 		var wg sync.WaitGroup
 		var begun, seen atomic.Int64
 		for range conns {
-			wg.Go(func() { readEvents(reading, s.URL, &begun, &seen) })
+			wg.Go(func() {
+				for reading.Err() == nil { // the listener's queue may be full
+					readEvents(reading, s.URL, &begun, &seen)
+				}
+			})
 		}
 		for begun.Load() < int64(conns*99/100) && ctx.Err() == nil {
 			time.Sleep(50 * time.Millisecond)
@@ -82,7 +86,7 @@ func changing(ctx context.Context, s *mep.Server, paths []string, d time.Duratio
 	return paced(ctx, s.URL, paths, d)
 }
 
-// readEvents reads one stream to its end.
+// readEvents reads one stream to its end; begun counts those that are open.
 func readEvents(ctx context.Context, url string, begun, seen *atomic.Int64) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+mp1.EventsPath, nil)
 	if err != nil {
@@ -90,15 +94,24 @@ func readEvents(ctx context.Context, url string, begun, seen *atomic.Int64) {
 	}
 	res, err := (&http.Client{Transport: &http.Transport{ReadBufferSize: 1 << 10}}).Do(r)
 	if err != nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(dripEvery):
+		}
 		return
 	}
 	defer func() { _ = res.Body.Close() }()
+	open := false
 	for lines := bufio.NewReaderSize(res.Body, 1<<10); ; {
 		line, err := lines.ReadSlice('\n')
 		switch {
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			if open {
+				begun.Add(-1)
+			}
 			return
 		case string(line) == "event: reset\n":
+			open = true
 			begun.Add(1)
 		case string(line) == "event: change\n":
 			seen.Add(1)
