@@ -77,7 +77,8 @@ func TestAStreamIsMadeAnewAndGoesOnBehindWhatWasRead(t *testing.T) {
 func TestAStreamEndsWithItsContextAndWithItsLoop(t *testing.T) {
 	const ping = "id: 1\nevent: ping\ndata: {}\n\n"
 	c, asked := streaming(t, ping, ping, ping)
-	for range c.Events(t.Context(), mp1.Filter{}, "") {
+	for _, err := range c.Events(t.Context(), mp1.Filter{}, "") {
+		require.NoError(t, err)
 		break
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -28,7 +28,7 @@ func ExampleClient_Events() {
 	for e, err := range c.Events(context.Background(), mp1.Filter{}, lastID) {
 		switch {
 		case err != nil:
-			fmt.Println("lost; to go on with the loop is to connect again:", err)
+			fmt.Printf("lost behind %s; to go on with the loop is to connect again: %v\n", lastID, err)
 			return
 		case e.Reset != nil:
 			for _, s := range e.Reset.Services {
@@ -42,5 +42,5 @@ func ExampleClient_Events() {
 	// Output:
 	// there is face-recognition ACTIVE
 	// face-recognition STATE_CHANGED ACTIVE SUSPENDED
-	// lost; to go on with the loop is to connect again: mp1 client: the platform has ended the event stream
+	// lost behind 9; to go on with the loop is to connect again: mp1 client: the platform has ended the event stream
 }

@@ -62,14 +62,6 @@ func newEntry(e *plugins.Event, before *item, known bool) (*entry, error) {
 	return out, nil
 }
 
-// id is the serInstanceId.
-func (e *entry) id() heartbeat.ID {
-	if e.after != nil {
-		return heartbeat.ID(e.after.info.SerInstanceID)
-	}
-	return heartbeat.ID(e.before.info.SerInstanceID)
-}
-
 // frame is the change as it is sent.
 func (e *entry) frame(v view) []byte {
 	f := &e.frames[v]
