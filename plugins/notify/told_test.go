@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,9 +21,10 @@ func changedNow(name string) plugins.Changed {
 
 func TestWhoWasToldOfALastChangeIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fails := true
+		var fails atomic.Bool
+		fails.Store(true)
 		to := &subscribers{answer: func(_ context.Context, url string) result {
-			if fails && url == here+"bad" {
+			if fails.Load() && url == here+"bad" {
 				return result{outcome: timedOut}
 			}
 			return result{}
@@ -54,7 +56,7 @@ func TestWhoWasToldOfALastChangeIsKnown(t *testing.T) {
 		pending, failing := r.Backlog()
 		require.Equal(t, [2]int{1, 1}, [2]int{pending, failing})
 
-		fails = false
+		fails.Store(false)
 		time.Sleep(time.Minute)
 		require.Equal(t, []plugins.Told{{Told: 2}}, r.Told([]plugins.Changed{x}))
 		pending, failing = r.Backlog()
@@ -64,9 +66,10 @@ func TestWhoWasToldOfALastChangeIsKnown(t *testing.T) {
 
 func TestWhatWasGivenUpWasNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fails := true
+		var fails atomic.Bool
+		fails.Store(true)
 		to := &subscribers{answer: func(context.Context, string) result {
-			if fails {
+			if fails.Load() {
 				return result{outcome: timedOut}
 			}
 			return result{}
@@ -81,7 +84,7 @@ func TestWhatWasGivenUpWasNotTold(t *testing.T) {
 		time.Sleep(2 * giveUpAfter)
 		require.Equal(t, []plugins.Told{{Lost: 1}}, r.Told([]plugins.Changed{x}))
 		require.False(t, r.Deliveries(x, 1)[0].Delivered)
-		fails = false
+		fails.Store(false)
 		s.commit("x", "A")
 		time.Sleep(time.Hour)
 		require.Equal(t, []plugins.Told{{Told: 1}}, r.Told([]plugins.Changed{changedNow("x")}), "it was told of a newer one")
