@@ -57,11 +57,7 @@ func undrainService(ctx context.Context, p environment, c conf.Config, g given) 
 
 // change has a server change a service, and says what came of it.
 func (p environment) change(ctx context.Context, c conf.Config, g given, what string, ask func(*remote.Server) (json.RawMessage, error)) error {
-	show, err := g.form(asText, asJSON)
-	if err != nil {
-		return err
-	}
-	by, err := p.running(ctx, c, g)
+	show, by, err := p.shown(ctx, c, g)
 	if err != nil {
 		return err
 	}
@@ -77,6 +73,14 @@ func (p environment) change(ctx context.Context, c conf.Config, g given, what st
 	return err
 }
 
+// shown is the form in which a command prints, and the running server that it asks.
+func (p environment) shown(ctx context.Context, c conf.Config, g given) (form string, by *remote.Server, err error) {
+	if form, err = g.form(asText, asJSON); err == nil {
+		by, err = p.running(ctx, c, g)
+	}
+	return form, by, err
+}
+
 // printOne prints what is known of one service, unless it could not be asked.
 func (p environment) printOne(show string, one json.RawMessage, err error) error {
 	switch {
@@ -90,11 +94,7 @@ func (p environment) printOne(show string, one json.RawMessage, err error) error
 
 // watchServices prints changes until the command is stopped, which is no failure.
 func watchServices(ctx context.Context, p environment, c conf.Config, g given) error {
-	show, err := g.form(asText, asJSON)
-	if err != nil {
-		return err
-	}
-	by, err := p.running(ctx, c, g)
+	show, by, err := p.shown(ctx, c, g)
 	if err != nil {
 		return err
 	}
@@ -103,11 +103,7 @@ func watchServices(ctx context.Context, p environment, c conf.Config, g given) e
 
 // doctor looks for what operators get wrong.
 func doctor(ctx context.Context, p environment, c conf.Config, g given) error {
-	show, err := g.form(asText, asJSON)
-	if err != nil {
-		return err
-	}
-	by, err := p.running(ctx, c, g)
+	show, by, err := p.shown(ctx, c, g)
 	if err != nil {
 		return err
 	}
