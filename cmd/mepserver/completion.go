@@ -124,26 +124,39 @@ complete -F _mepserver mepserver
 
 func bashCompletion(out *strings.Builder) {
 	out.WriteString(bashHead)
+	writeCases(out, caseForm{root: `""|-*)`, path: "%q)", topic: "words=%q flags=%q files=%s", flag: "%s)", chosen: "words=%q flags="})
+	out.WriteString(bashTail)
+}
+
+// caseForm is how a shell writes the cases of a topic and of the flag before the cursor, as formats.
+type caseForm struct {
+	root   string // of mepserver alone
+	path   string // of a command's name
+	topic  string // of its words, its flags, and whether it takes files
+	flag   string // of flags
+	chosen string // of the values of a flag
+}
+
+// writeCases writes a case for each topic, and in it one for each flag that takes a value.
+func writeCases(out *strings.Builder, f caseForm) {
 	for _, t := range topics() {
-		label := `"` + t.path + `"`
-		if t.path == "" {
-			label = `""|-*`
+		label := f.root
+		if t.path != "" {
+			label = fmt.Sprintf(f.path, t.path)
 		}
-		fmt.Fprintf(out, "  %s)\n    words=%q flags=%q files=%s\n", label, strings.Join(t.words, " "), strings.Join(t.names(), " "), yes(t.files))
+		fmt.Fprintf(out, "  %s\n    "+f.topic+"\n    case $prev in\n", label, strings.Join(t.words, " "), strings.Join(t.names(), " "), yes(t.files))
 		files, free, chosen := t.valued()
-		out.WriteString("    case $prev in\n")
 		if len(files) > 0 {
-			fmt.Fprintf(out, "    %s) files=yes ;;\n", strings.Join(files, "|"))
+			fmt.Fprintf(out, "    "+f.flag+" files=yes ;;\n", strings.Join(files, "|"))
 		}
 		if len(free) > 0 {
-			fmt.Fprintf(out, "    %s) return ;;\n", strings.Join(free, "|"))
+			fmt.Fprintf(out, "    "+f.flag+" return ;;\n", strings.Join(free, "|"))
 		}
 		for _, o := range chosen {
-			fmt.Fprintf(out, "    %s) words=%q flags= ;;\n", spelled(o), strings.Join(o.values, " "))
+			fmt.Fprintf(out, "    "+f.flag+" "+f.chosen+" ;;\n", spelled(o), strings.Join(o.values, " "))
 		}
 		out.WriteString("    esac ;;\n")
 	}
-	out.WriteString(bashTail)
 }
 
 func yes(is bool) string {
@@ -177,25 +190,7 @@ if (( $+functions[compdef] )); then compdef _mepserver mepserver; fi
 
 func zshCompletion(out *strings.Builder) {
 	out.WriteString(zshHead)
-	for _, t := range topics() {
-		label := `("` + t.path + `")`
-		if t.path == "" {
-			label = `(""|-*)`
-		}
-		fmt.Fprintf(out, "  %s\n    next=(%s) flags=(%s) files=%s\n", label, strings.Join(t.words, " "), strings.Join(t.names(), " "), yes(t.files))
-		files, free, chosen := t.valued()
-		out.WriteString("    case $prev in\n")
-		if len(files) > 0 {
-			fmt.Fprintf(out, "    (%s) files=yes ;;\n", strings.Join(files, "|"))
-		}
-		if len(free) > 0 {
-			fmt.Fprintf(out, "    (%s) return ;;\n", strings.Join(free, "|"))
-		}
-		for _, o := range chosen {
-			fmt.Fprintf(out, "    (%s) next=(%s) flags=() ;;\n", spelled(o), strings.Join(o.values, " "))
-		}
-		out.WriteString("    esac ;;\n")
-	}
+	writeCases(out, caseForm{root: `(""|-*)`, path: "(%q)", topic: "next=(%s) flags=(%s) files=%s", flag: "(%s)", chosen: "next=(%s) flags=()"})
 	out.WriteString(zshTail)
 }
 
