@@ -81,6 +81,7 @@ type reader struct {
 	text     bytes.Buffer
 	blocked  chan struct{} // not nil: nothing is read until it is closed
 	deadline time.Time
+	lapsed   bool // a deadline, which resets a stream of HTTP/2 whether something is written or not
 }
 
 // open opens a stream; id is the Last-Event-ID, "" for none.
@@ -111,8 +112,11 @@ func (r *reader) block(until chan struct{}) {
 // Write implements http.ResponseWriter.
 func (r *reader) Write(p []byte) (int, error) {
 	r.mu.Lock()
-	blocked, deadline := r.blocked, r.deadline
+	blocked, deadline, lapsed := r.blocked, r.deadline, r.lapsed
 	r.mu.Unlock()
+	if lapsed {
+		return 0, http.ErrHandlerTimeout // net/http's own is not exported
+	}
 	if blocked != nil {
 		select {
 		case <-blocked:
@@ -129,6 +133,7 @@ func (r *reader) Write(p []byte) (int, error) {
 func (r *reader) SetWriteDeadline(t time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lapsed = r.lapsed || !r.deadline.IsZero() && !time.Now().Before(r.deadline)
 	r.deadline = t
 	return nil
 }

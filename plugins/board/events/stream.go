@@ -250,7 +250,7 @@ func (st *stream) send(p []byte) bool {
 	return st.judged(err, deadline)
 }
 
-// allow gives what is sent next until a deadline, unless the stream ends.
+// allow gives what is sent next until a deadline, or takes the deadline away, unless the stream ends.
 func (st *stream) allow(until time.Time) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -260,8 +260,11 @@ func (st *stream) allow(until time.Time) bool {
 	return !st.ended
 }
 
-// flush sends what was written.
-func (st *stream) flush() bool { return st.judged(st.control.Flush(), time.Now().Add(stall)) }
+// flush sends what was written. While nothing is sent there is no deadline: one that lapses
+// resets a stream of HTTP/2, also if nothing waits for it.
+func (st *stream) flush() bool {
+	return st.judged(st.control.Flush(), time.Now().Add(stall)) && st.allow(time.Time{})
+}
 
 // judged says whether a write succeeded, and counts one that took too long.
 func (st *stream) judged(err error, deadline time.Time) bool {
