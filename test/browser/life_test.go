@@ -40,7 +40,7 @@ func TestTheLifeOfAServiceIsSeen(t *testing.T) {
 	b := open(t, s.URL+"/")
 	b.until("the address leads to the board", "location.pathname === '/board'")
 	b.until("it says how to begin", "document.querySelector('#empty code')?.innerText.includes('curl')")
-	require.Equal(t, "0 ACTIVE · 0 SUSPENDED · 0 late · platform trusts itself", b.text("#sentence"))
+	require.Equal(t, "No service is registered yet\n0 ACTIVE · 0 SUSPENDED · 0 late · the platform trusts what it sees", b.text("#sentence"))
 	b.shot("empty")
 	if _, err := exec.LookPath("curl"); err == nil {
 		out, err := exec.Command("sh", "-c", b.text("#empty code")).CombinedOutput()
@@ -65,6 +65,7 @@ func TestTheLifeOfAServiceIsSeen(t *testing.T) {
 	b.until("it says why", fmt.Sprintf(`/^no heartbeat for \d+(\.\d+)? s \(interval 2 s, window 4 s\)/.test(document.querySelector('%s .c-why')?.innerText)`, row(v.ID)))
 	b.until("it is at the top", fmt.Sprintf("document.querySelector('#rows tr').dataset.id === '%s' || document.querySelector('#rows tr').dataset.kind === 'SUSPENDED'", v.ID))
 	b.until("the sentence says it", "/ [12] SUSPENDED /.test(document.querySelector('#sentence').innerText)")
+	b.until("and which, in words of everyday", `/camera.* (is|are) silent$|more are silent$/.test(document.querySelector('#verdict').innerText)`)
 	b.until("the title says it", "/SUSPENDED/.test(document.title)")
 	transition := func(to string) string {
 		return fmt.Sprintf(`[...document.querySelectorAll('#log li[data-id="%s"]')].find(e => e.dataset.to === '%s' && !e.classList.contains('before'))`, v.ID, to)

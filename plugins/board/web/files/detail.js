@@ -1,7 +1,7 @@
 // The panel about one service: why it is as it is, who was told, what belongs to it.
 
 import { byId, el, setText, clear } from "./dom.js";
-import { absolute, span, stamp, time } from "./format.js";
+import { absolute, stamp, time, whole } from "./format.js";
 import { chip } from "./icons.js";
 import { categoryOf, endpointsOf, plain } from "./model.js";
 import { neighbourhood } from "./graph.js";
@@ -69,13 +69,14 @@ export class Detail {
     return [
       this.head(String(item.serName), kind),
       el("p", { class: "reason" }, item.reason || "", item.since ? el("span", { class: "small" }, ` since ${stamp(time(item.since)).slice(0, 8)}`) : null),
-      this.mayDrain ? el("p", { class: "buttons" }, el("button", { type: "button", "data-focus": "drain", class: item.drained ? "primary" : "danger",
-        onclick: () => this.onDrain(item) }, item.drained ? "Undrain…" : "Drain…")) : null,
+      this.mayDrain ? el("p", { class: "buttons" }, el("button", { type: "button", "data-focus": "drain", class: item.drained ? "primary" : null,
+        onclick: () => this.onDrain(item) }, item.drained ? "Undrain: bring it back…" : "Drain: take it out of service…")) : null,
       facts(item),
-      this.around(item),
-      transitions(item.transitions ?? []),
       subscriptions(item.subscriptions),
+      transitions(item.transitions ?? []),
+      this.around(item),
       item.livenessInterval > 0 && item.links?.liveness ? heartbeat(item) : null,
+      names(item),
     ];
   }
 
@@ -103,15 +104,20 @@ export class Detail {
 
 function facts(item) {
   const rows = [
-    ["serInstanceId", item.serInstanceId], ["Application", item.appName && item.appName !== item.appInstanceId ? `${item.appName} (${item.appInstanceId})` : item.appInstanceId],
-    ["Version", item.version], ["Category", categoryOf(item)],
-    ["Heartbeats", item.livenessInterval > 0 ? `every ${span(item.livenessInterval)}, SUSPENDED after ${span(item.windowSeconds)} of silence` : "none: never SUSPENDED"],
-    ["Missed now", item.missed > 0 ? String(item.missed) : ""], ["Changes of state", item.flaps > 0 ? `${item.flaps} lately` : ""],
-    ["ServiceComb", item.serviceComb ? `service ${item.serviceComb.serviceId}, instance ${item.serviceComb.instanceId}` : ""],
+    ["Application", item.appName && item.appName !== item.appInstanceId ? `${item.appName} (${item.appInstanceId})` : item.appInstanceId],
+    ["Version", item.version], ["Category", categoryOf(item)], ["Heartbeats", item.livenessInterval > 0 ? `every ${whole(item.livenessInterval)}, SUSPENDED after ${whole(item.windowSeconds)} of silence` : "none: never SUSPENDED"],
+    ["Missed in a row", item.missed > 0 ? String(item.missed) : ""], ["Changes of state", item.flaps > 0 ? `${item.flaps} lately` : ""],
   ].filter(([, text]) => text);
   const addresses = endpointsOf(item);
   return el("dl", { class: "facts" }, ...rows.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, String(text))]),
     ...(addresses.length ? [el("dt", {}, "Addresses"), el("dd", {}, ...addresses.slice(0, 10).map((a) => el("code", {}, a)))] : []));
+}
+
+// names are those that other programs know it by.
+function names(item) {
+  const rows = [["serInstanceId", item.serInstanceId], ["appInstanceId", item.appInstanceId],
+    ["ServiceComb's serviceId", item.serviceComb?.serviceId], ["ServiceComb's instanceId", item.serviceComb?.instanceId]].filter(([, text]) => text);
+  return el("section", {}, el("h3", {}, "What programs call it"), el("dl", { class: "names" }, ...rows.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, el("code", {}, String(text)))])));
 }
 
 function transitions(list) {

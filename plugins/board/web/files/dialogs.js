@@ -48,8 +48,8 @@ const keys = [
 
 const states = [
   ["ACTIVE", "sends its heartbeats, and is discovered"],
-  ["late", "a heartbeat is missing; it is still discovered while its window lasts"],
-  ["SUSPENDED", "was silent for a whole window: discovered no longer, until it is heard"],
+  ["late", "a heartbeat is missing; it is still discovered while there is time left"],
+  ["SUSPENDED", "silent for too long: discovered no longer, until it is heard again"],
   ["INACTIVE", "its application said so"],
   ["drained", "an operator took it out"],
 ];
@@ -59,11 +59,11 @@ export function help() {
   if (!box.firstChild) {
     box.append(el("h2", { id: "help-title" }, "What is shown"),
       el("dl", { class: "states" }, ...states.flatMap(([kind, text]) => [el("dt", {}, chip(kind)), el("dd", {}, text)])),
-      el("p", {}, "The bar is the window of a service, and runs out by the platform's clock. At the mark a heartbeat is due. "
+      el("p", {}, "The bar is how long a service may go on being silent, its window, and runs out by the platform's clock. At the mark a heartbeat is due. "
         + "The small columns are the last gaps between heartbeats; the line is the interval that was agreed."),
       el("h2", {}, "Keys"),
       el("dl", { class: "keys" }, ...keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)])),
-      el("p", { class: "buttons" }, el("a", { href: "docs", target: "_blank", rel: "noopener" }, "The API"), el("button", { type: "button", class: "primary", onclick: () => box.close() }, "Close")));
+      el("p", { class: "buttons" }, el("a", { href: "docs", target: "_blank", rel: "noopener" }, "The API"), el("button", { type: "button", class: "primary", autofocus: true, onclick: () => box.close() }, "Close")));
   }
   if (!box.open) box.showModal();
 }

@@ -26,8 +26,8 @@ function first(identities) {
   const info = { serName: "my-first-service", version: "1.0.0", state: "ACTIVE", serializer: "JSON", livenessInterval: 10,
     transportInfo: { id: "t1", name: "REST", type: "REST_HTTP", protocol: "HTTP", version: "1.1", endpoint: { uris: ["http://127.0.0.1:8080/"] }, security: {} } };
   return [
-    el("h2", {}, "No service is registered here yet"),
-    el("p", {}, "Type this in a terminal, and see it appear:"),
+    el("h2", {}, "Register a first one"),
+    el("p", {}, "Type this in a terminal, and see it appear here:"),
     command(`curl${token} -H 'Content-Type: application/json' -d '${JSON.stringify(info)}' ${services}`),
     el("p", {}, identities ? "$TOKEN is a token of the application my-app. " : "", "Nobody sends its heartbeats, so it is late after ten seconds and SUSPENDED soon after. Choose it to see the command that is one."),
   ];

@@ -15,6 +15,9 @@ export function span(s) {
   return rest > 0 && whole < 100 ? `${whole} ${name} ${rest} ${smallerName}` : `${whole} ${name}`;
 }
 
+// whole is a duration that somebody agreed on: 2 s, not 2.0 s.
+export const whole = (s) => span(s).replace(".0 ", " ");
+
 // ago is how long ago something was, in one unit.
 export function ago(s) {
   if (!(s >= 99.5)) return `${span(s)} ago`;

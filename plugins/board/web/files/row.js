@@ -1,7 +1,7 @@
 // One row of the table: its cells, the bar that runs out, and the gaps between heartbeats.
 
 import { el, svg, setText, setAttr } from "./dom.js";
-import { ago, span, absolute, plural } from "./format.js";
+import { ago, span, absolute, plural, whole } from "./format.js";
 import { glyph, words } from "./icons.js";
 
 // make makes an empty row; the table uses it for one service after another.
@@ -10,12 +10,12 @@ export function make() {
   const cell = (name, ...children) => (cells[name] = el("td", { class: `c-${name}`, role: "gridcell" }, ...children));
   const parts = {
     word: el("span"), chip: el("span", { class: "chip" }), run: el("span", { class: "run" }), mark: el("span", { class: "mark" }),
-    left: el("span", { class: "left-text" }), name: el("span", { class: "name" }), version: el("span", { class: "small" }), gaps: sparkline(),
+    left: el("span", { class: "left-text" }), why: el("span", { class: "why" }), name: el("span", { class: "name" }), version: el("span", { class: "small" }), gaps: sparkline(),
   };
   parts.bar = el("span", { class: "bar", "aria-hidden": "true" }, parts.run, parts.mark);
   const tr = el("tr", { role: "row", tabindex: "-1" },
     cell("state", parts.chip), cell("since"), cell("service", parts.name, parts.version), cell("app"), cell("beat"),
-    cell("left", parts.bar, parts.left), cell("gaps", parts.gaps), cell("told"), cell("why"));
+    cell("left", parts.bar, parts.left), cell("gaps", parts.gaps), cell("told"), cell("why", parts.why));
   return { tr, cells, parts, shown: null, kind: "" };
 }
 
@@ -41,16 +41,17 @@ export function show(view, row, index, warned) {
   setAttr(cells.app, "title", item.appName && item.appName !== item.appInstanceId ? `${item.appName}\n${item.appInstanceId}` : row.app);
   setAttr(cells.since, "title", absolute(item.since));
   setAttr(cells.beat, "title", absolute(item.lastHeartbeat));
-  setAttr(cells.left, "title", row.interval ? `every ${span(row.interval)}, SUSPENDED after ${span(row.window)} of silence${item.deadline ? `: at ${absolute(item.deadline)}` : ""}` : "");
-  setText(cells.why, item.reason || "");
-  setAttr(cells.why, "title", item.reason || null);
+  setAttr(cells.left, "title", row.interval ? `every ${whole(row.interval)}, SUSPENDED after ${whole(row.window)} of silence${item.missed > 0 ? `, ${plural(item.missed, "heartbeat")} missed` : ""}${item.deadline ? `: at ${absolute(item.deadline)}` : ""}` : "");
+  const why = [row.kind === "late" ? item.missed > 0 ? `${plural(item.missed, "heartbeat")} missed` : "its heartbeat is late" : "", item.reason].filter(Boolean).join("; ");
+  setText(parts.why, why);
+  setAttr(cells.why, "title", why || null);
   const told = toldOf(item);
   setText(cells.told, told.text);
   setAttr(cells.told, "title", told.text || null);
   setAttr(cells.told, "data-failing", told.failing ? "true" : null);
   setAttr(parts.mark, "hidden", !(row.window > 0));
   if (row.window > 0) parts.mark.style.left = `${100 * (1 - Math.min(1, row.interval / row.window))}%`;
-  drawGaps(parts.gaps, item.gapsSeconds ?? [], row.interval, row.window);
+  drawGaps(parts.gaps, item.gapsSeconds ?? [], row.interval);
 }
 
 // tick is what changes with the time alone; now is the server's.
@@ -70,13 +71,12 @@ export function leftOf(row, now) {
   switch (row.kind) {
     case "none": return { share: null, text: "sends no heartbeats" };
     case "INACTIVE": case "drained": return { share: null, text: "not waited for" };
-    case "SUSPENDED": return { share: 0, text: "over" };
+    case "SUSPENDED": return { share: 0, text: "ran out" };
   }
   if (!row.deadline || !row.window) return { share: null, text: "" };
   const seconds = (row.deadline - now) / 1000;
-  const missed = row.item.missed > 0 ? `, ${plural(row.item.missed, "missed", "missed")}` : "";
-  if (seconds < 0) return { share: 0, text: `over by ${span(-seconds)}${missed}` };
-  return { share: Math.min(1, seconds / row.window), text: `${span(seconds)}${missed}` };
+  if (seconds < 0) return { share: 0, text: `ran out ${span(-seconds)} ago` };
+  return { share: Math.min(1, seconds / row.window), text: span(seconds) };
 }
 
 export function toldOf(item) {
@@ -99,14 +99,14 @@ function sparkline() {
   return svg("svg", { class: "spark", viewBox: `0 0 ${gapWidth} ${gapHeight}`, width: gapWidth, height: gapHeight, role: "img", "aria-label": "" }, svg("g"), line);
 }
 
-// drawGaps draws the last gaps between heartbeats against the interval (the line) and the window
-// (the height). What was late is drawn otherwise.
-function drawGaps(picture, gaps, interval, windowSeconds) {
-  const key = `${interval}/${windowSeconds}/${gaps.join(" ")}`;
+// drawGaps draws the last gaps between heartbeats against the interval (the line, at half the
+// height). What was late is drawn otherwise.
+function drawGaps(picture, gaps, interval) {
+  const key = `${interval}/${gaps.join(" ")}`;
   if (picture.dataset.key === key) return;
   picture.dataset.key = key;
   const [bars, line] = picture.children;
-  const top = Math.max(windowSeconds, interval * 1.5, 0.001);
+  const top = Math.max(interval * 2, 0.001);
   const y = (s) => gapHeight - Math.min(1, s / top) * (gapHeight - 2);
   const step = gapWidth / mostGaps;
   bars.replaceChildren(...gaps.slice(-mostGaps).map((g, i) => svg("rect", {

@@ -6,7 +6,7 @@ import { glyph, pageIcon } from "./icons.js";
 
 const tiles = [
   { tile: "ACTIVE", count: "ACTIVE", label: "ACTIVE", title: "Discovered: they send their heartbeats, or need none" },
-  { tile: "late", count: "late", label: "late", title: "A heartbeat is missing, the window is not over yet" },
+  { tile: "late", count: "late", label: "late", title: "A heartbeat is missing; still ACTIVE, and counted there, while the time left has not run out" },
   { tile: "SUSPENDED", count: "SUSPENDED", label: "SUSPENDED", title: "Silent for a whole window, and no longer discovered" },
   { tile: "INACTIVE", count: "INACTIVE", label: "INACTIVE", title: "Set so by their application, or drained" },
   { tile: "drained", count: "drained", label: "drained", title: "Taken out of service by an operator" },
@@ -36,8 +36,9 @@ export function overallOf(model, stale) {
   const c = model.counts, p = model.platform;
   if (stale) return "stale";
   if (!c) return "loading";
-  if (p?.expiry?.held || p?.store?.ready === false || p?.store?.full) return "held";
+  if (p?.store?.ready === false || p?.store?.full) return "held";
   if (c.SUSPENDED > 0) return "down";
+  if (p?.expiry?.held) return "held";
   if (c.late > 0) return "late";
   return c.total > 0 ? "ok" : "empty";
 }
@@ -45,18 +46,44 @@ export function overallOf(model, stale) {
 // trustOf says whether the platform believes what it sees.
 export function trustOf(p) {
   if (p?.store?.ready === false) return "the store does not answer";
-  if (p?.expiry?.held) return "the platform holds suspensions back";
+  if (p?.expiry?.held) return "the platform holds decisions back";
   if (p?.store?.full) return "the store is full";
-  return "platform trusts itself";
+  return "the platform trusts what it sees";
 }
 
-export function sentenceOf(model, silent) {
+// verdictOf is the one thing to know, in words of everyday.
+export function verdictOf(model, silent) {
+  const c = model.counts, p = model.platform;
+  if (silent !== null) return `No answer for ${Math.floor(silent)} s${c ? ": what you see is old" : ""}`;
+  if (!c) return "Asking the platform…";
+  if (p?.store?.ready === false || p?.store?.full) return capital(trustOf(p));
+  if (c.SUSPENDED > 0) return `${namesOf(model, "SUSPENDED", c.SUSPENDED)} silent`;
+  if (p?.expiry?.held) return capital(trustOf(p));
+  if (c.late > 0) return `${namesOf(model, "late", c.late)} late: a heartbeat is missing`;
+  if (c.total === 0) return "No service is registered yet";
+  if (c.ACTIVE === 1 && c.total === 1) return "The only service is ACTIVE";
+  return c.ACTIVE === c.total ? `All ${count(c.total)} services are ACTIVE` : `${count(c.ACTIVE)} of ${count(c.total)} services are ACTIVE, none is silent`;
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+// namesOf names two services, or one and how many more, with their verb.
+function namesOf(model, kind, n) {
+  const names = [];
+  for (const row of model.rows.values()) {
+    if (row.kind === kind && names.push(row.name) === 2) break;
+  }
+  if (n === 1 && names.length > 0) return `${names[0]} is`;
+  if (n === 2 && names.length === 2 && names[0] !== names[1]) return `${names[0]} and ${names[1]} are`;
+  return n > 2 && names.length > 0 ? `${names[0]} and ${count(n - 1)} more are` : `${plural(n, "service is", "services are")}`;
+}
+
+export function countsOf(model, silent) {
   const c = model.counts;
-  if (!c) return silent === null ? "Asking the platform…" : `No answer for ${span(silent)}`;
-  const all = `${count(c.ACTIVE)} ACTIVE · ${count(c.SUSPENDED)} SUSPENDED · ${count(c.late)} late`;
-  if (silent !== null) return `No answer for ${Math.floor(silent)} s · it was ${all}`;
+  if (!c) return "";
   const drained = c.drained > 0 ? ` · ${count(c.drained)} drained` : "";
-  return `${all}${drained} · ${trustOf(model.platform)}`;
+  const all = `${count(c.ACTIVE)} ACTIVE · ${count(c.SUSPENDED)} SUSPENDED · ${count(c.late)} late${drained}`;
+  return silent !== null ? `It was ${all}` : `${all} · ${trustOf(model.platform)}`;
 }
 
 // show shows all of it. silent is for how many seconds nothing was heard of the server, if that is
@@ -66,9 +93,10 @@ export function show(model, { tile, silent, paused, link, loading, failure }) {
   setAttr(document.body, "data-overall", overall);
   setAttr(document.body, "data-stale", silent !== null ? "true" : null);
   setAttr(document.body, "data-paused", paused ? "true" : null);
-  setText(byId("sentence"), failure && !model.counts ? "Nothing is shown to you" : sentenceOf(model, silent));
+  setText(byId("verdict"), failure && !model.counts ? "Nothing is shown to you" : verdictOf(model, silent));
+  setText(byId("counts"), countsOf(model, silent));
   showTiles(model.counts, tile);
-  setText(byId("replica"), model.replica ? `· ${model.replica}` : "");
+  setText(byId("replica"), model.replica ? `· shown by replica ${model.replica}` : "");
   const pill = pillOf({ silent, paused, link });
   setAttr(byId("pill"), "data-link", pill.link);
   setText(byId("pill-text"), pill.text);
@@ -108,9 +136,8 @@ export function bannersOf(model, { heard, silent, error, truncated }) {
   const e = p.expiry;
   if (e?.held) {
     const until = time(e.until);
-    out.push({ key: "held", kind: "held", text: `Nobody is suspended at present: ${e.reason || "the platform does not trust what it sees"}.`
-      + (e.since ? ` Since ${stamp(time(e.since)).slice(0, 8)}` : "") + (until ? `, until ${stamp(until).slice(0, 8)} at the latest.` : e.since ? ", until that is over." : "")
-      + " Silent services stay ACTIVE until then." });
+    out.push({ key: "held", kind: "held", text: `Held back: ${e.reason || "the platform does not trust what it sees."}`
+      + (e.since ? ` Since ${stamp(time(e.since)).slice(0, 8)}, ` : " ") + (until ? `until ${stamp(until).slice(0, 8)} at the latest.` : "until that is over.") });
   }
   if (p.store?.ready === false) out.push({ key: "store", kind: "held", text: "The store does not answer: nothing can change, and heartbeats are not judged." });
   if (p.store?.full) out.push({ key: "full", kind: "held", text: "The store is full: it takes no new services. Remove what is not needed, or raise its quota." });
@@ -151,11 +178,11 @@ export function showPlatform(model, now) {
   const s = p.store ?? {}, load = p.load ?? {}, n = p.notifications ?? {};
   const used = s.quotaBytes > 0 ? `${bytes(s.usedBytes)} of ${bytes(s.quotaBytes)}` : s.usedBytes > 0 ? bytes(s.usedBytes) : "";
   const facts = [
-    ["Heartbeats", `${count(Math.round(load.heartbeatsPerMinute ?? 0))} of ${count(Math.round(load.expectedPerMinute ?? 0))} a minute`, load.expectedPerMinute > 10 && load.heartbeatsPerMinute < 0.5 * load.expectedPerMinute && now - time(p.startedAt) > 120000],
+    ["Heartbeats", `${count(Math.round(load.heartbeatsPerMinute ?? 0))} a minute, ${count(Math.round(load.expectedPerMinute ?? 0))} expected`, load.expectedPerMinute > 10 && load.heartbeatsPerMinute < 0.5 * load.expectedPerMinute && now - time(p.startedAt) > 120000],
     ["Replicas", replicasOf(p.replicas ?? [])],
     ["Store", [s.kind, s.ready === false ? "does not answer" : s.full ? "full" : "ok", used].filter(Boolean).join(", "), s.ready === false || s.full],
-    ["Notifications", `${count(n.pending ?? 0)} waiting${n.failingSubscriptions > 0 ? `, ${n.failingSubscriptions} failing` : ""}`, n.failingSubscriptions > 0],
-    ["Up", Number.isFinite(now) && p.startedAt ? `${span((now - time(p.startedAt)) / 1000)}${p.version ? `, version ${p.version}` : ""}` : ""],
+    ["Notifications", n.pending > 0 || n.failingSubscriptions > 0 ? `${count(n.pending ?? 0)} waiting${n.failingSubscriptions > 0 ? `, ${n.failingSubscriptions} failing` : ""}` : "", n.failingSubscriptions > 0],
+    ["Running for", Number.isFinite(now) && p.startedAt ? `${span((now - time(p.startedAt)) / 1000)}${p.version ? `, version ${p.version}` : ""}` : ""],
   ];
   const box = byId("platform");
   facts.forEach(([name, text, bad], i) => {
@@ -163,6 +190,7 @@ export function showPlatform(model, now) {
     setText(e.firstChild, name);
     setText(e.lastChild, text);
     setAttr(e, "data-bad", bad ? "true" : null);
+    e.hidden = !text;
   });
 }
 
