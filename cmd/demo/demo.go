@@ -5,6 +5,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type Platform struct {
 
 // Options say how the demo runs.
 type Options struct {
+	// Program is how the program is called that has the commands which are shown.
+	Program string
 	// Serve runs the platform until its context ends.
 	Serve func(context.Context, Platform) error
 	// Listen is where; "": DefaultListen, or a free port if somebody has that already.
@@ -172,11 +175,13 @@ a heartbeat every 2 seconds; after 6 seconds of silence the platform takes it fo
 consumer has subscribed to all of them. Every half minute the agent of collision-warning
 is ended as by a crash, and another one is started 12 seconds later. In another terminal:
 
-  mepserver services%[2]s        who is alive, who is not, since when and why
-  mepserver watch%[2]s           each change as it happens
+  %[3]s services%[2]s        who is alive, who is not, since when and why
+  %[3]s watch%[2]s           each change as it happens
+  %[3]s drain%[2]s face-recognition --reason "a new disk"
+  %[3]s undrain%[2]s face-recognition
   curl %[1]s/mec_service_mgmt/v1/services
 
-`, base, where)
+`, base, where, cmp.Or(o.Program, "mepserver"))
 	fmt.Fprintf(o.Out, "The data is %s.\n\n", kept)
 }
 

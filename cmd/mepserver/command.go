@@ -21,7 +21,7 @@ import (
 // command is what mepserver does instead of serving.
 type command struct {
 	name  string   // one or two words
-	args  []string // names of its arguments, in order; [ID] may be left out
+	args  []string // names of its arguments, in order; [ID] and all behind it may be left out
 	flags []option // its own
 	takes string   // the same in words; empty: args say it
 	help  string
@@ -134,13 +134,8 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, g given,
 		}
 		g.args, args = append(g.args, fs.Arg(0)), fs.Args()[1:]
 	}
-	least := len(c.args)
-	if least > 0 && strings.HasPrefix(c.args[least-1], "[") {
-		least--
-	}
-	if len(g.args) < least || len(g.args) > len(c.args) {
-		what := cmp.Or(c.takes, strings.Join(c.args, " "), "no arguments but flags")
-		return src, g, fmt.Errorf("mepserver %s takes %s, not %q; --help says more", c.name, what, g.args)
+	if err := c.count(g.args); err != nil {
+		return src, g, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.values)) {
 		if slices.Contains(g.values[name], "") {
@@ -155,6 +150,22 @@ func (c command) parse(args []string, out io.Writer) (src conf.Sources, g given,
 		}
 	}
 	return src, g, nil
+}
+
+// count says whether there are as many arguments as the command takes.
+func (c command) count(args []string) error {
+	least := slices.IndexFunc(c.args, func(name string) bool { return strings.HasPrefix(name, "[") })
+	if least < 0 {
+		least = len(c.args)
+	}
+	what := cmp.Or(c.takes, strings.Join(c.args, " "), "no arguments but flags")
+	switch {
+	case len(args) >= least && len(args) <= len(c.args):
+		return nil
+	case len(args) == 0:
+		return fmt.Errorf("mepserver %s takes %s; --help says more", c.name, what)
+	}
+	return fmt.Errorf("mepserver %s takes %s, not %q; --help says more", c.name, what, args)
 }
 
 // do runs the command and returns the exit code.
@@ -172,6 +183,9 @@ func (c command) do(ctx context.Context, p environment) int {
 	}
 	if err == nil {
 		err = c.run(ctx, p, all, g)
+	}
+	if errors.Is(err, remote.ErrUnreachable) && !p.names(g) {
+		err = fmt.Errorf("%w, and no server has its data in ./data; --url, --config or --data-dir names another", err)
 	}
 	if err != nil {
 		if !errors.Is(err, operate.ErrNotGood) { // what is not good was printed

@@ -26,6 +26,8 @@ func platformCommands() []command {
 			return err
 		}},
 		{name: "completion", alone: true, args: []string{"SHELL"}, takes: "bash, zsh or fish", run: complete, help: completionHelp},
+		{name: "help", alone: true, args: []string{"[COMMAND]", "[WORD]"}, run: explain, help: helpHelp},
+		{name: "version", alone: true, run: printVersion, help: versionHelp},
 	}
 }
 
@@ -48,13 +50,13 @@ func credentialCommands() []command {
 // operatorCommands ask a running server.
 func operatorCommands() []command {
 	return []command{
-		{name: "services", args: []string{"[ID]"}, run: showServices, flags: slices.Concat(reach(), []option{shows(asText, asWide, asJSON),
+		{name: "services", args: []string{"[ID|NAME]"}, run: showServices, flags: slices.Concat(reach(), []option{shows(asText, asWide, asJSON),
 			{name: "state", values: []string{"ACTIVE", "SUSPENDED", "INACTIVE"}}, {name: "app"}, {name: "name"}, {name: "late", toggle: true}, {name: "drained", toggle: true}}),
 			help: servicesHelp},
 		{name: "watch", run: watchServices, flags: append(reach(), shows(asText, asJSON), option{name: "since"}), help: watchHelp},
 		{name: "doctor", run: doctor, flags: append(reach(), shows(asText, asJSON)), help: doctorHelp},
-		{name: "drain", args: []string{"ID"}, run: drainService, flags: append(reach(), shows(asText, asJSON), option{name: "reason"}), help: drainHelp},
-		{name: "undrain", args: []string{"ID"}, run: undrainService, flags: append(reach(), shows(asText, asJSON)), help: undrainHelp},
+		{name: "drain", args: []string{"ID|NAME"}, run: drainService, flags: append(reach(), shows(asText, asJSON), option{name: "reason"}), help: drainHelp},
+		{name: "undrain", args: []string{"ID|NAME"}, run: undrainService, flags: append(reach(), shows(asText, asJSON)), help: undrainHelp},
 	}
 }
 

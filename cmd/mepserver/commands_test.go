@@ -37,7 +37,7 @@ func TestACommandThatCannotBeDoneIsOneLineAndExitCodeOne(t *testing.T) {
 	dir := t.TempDir()
 	for line, want := range map[string]string{
 		"check extra":                      `mepserver: mepserver check takes no arguments but flags, not ["extra"]; --help says more`,
-		"restore":                          `mepserver: mepserver restore takes FILE, not []; --help says more`,
+		"restore":                          `mepserver: mepserver restore takes FILE; --help says more`,
 		"backup a b":                       `mepserver: mepserver backup takes FILE, not ["a" "b"]`,
 		"check --force":                    "mepserver: flag provided but not defined: -force; mepserver check --help says how it is called",
 		"check --data-dir D":               "mepserver: there is no store in D",
@@ -69,7 +69,7 @@ func TestAWrongCallIsOneLineAndNothingIsMade(t *testing.T) {
 	for line, want := range map[string]string{
 		"app":                                     "mepserver: mepserver app takes add ID, rotate ID, remove ID or list; --help says more",
 		"app my-app":                              `mepserver: mepserver app takes add ID, rotate ID, remove ID or list, not ["my-app"]; --help says more`,
-		"app add":                                 "mepserver: mepserver app add takes ID, not []; --help says more",
+		"app add":                                 "mepserver: mepserver app add takes ID; --help says more",
 		"app add ../x":                            `mepserver: ID must be 1 to 128`,
 		"app add a --role root":                   `mepserver: --role must be of app, host, reader, registry, admin, not "root"`,
 		"app add a --role host":                   "mepserver: --role host needs --apps",

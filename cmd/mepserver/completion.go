@@ -63,6 +63,9 @@ func topics() []topic {
 		all = append(all, t)
 	}
 	for i := range all {
+		if all[i].path == "help" {
+			all[i].words = slices.Clone(root.words)
+		}
 		all[i].words = append(all[i].words, below[all[i].path]...)
 	}
 	return append([]topic{root}, all...)

@@ -4,16 +4,21 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/demo"
+	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/conf"
 )
 
 // runDemo has the demo run, with a platform of this program.
 func runDemo(ctx context.Context, p environment, _ conf.Config, g given) error {
-	o := demo.Options{Listen: cmp.Or(g.last("listen"), p.variable("MEP_SERVER_LISTEN")), DataDir: g.last("data-dir"), Out: p.out}
+	o := demo.Options{Program: p.called(), Listen: cmp.Or(g.last("listen"), p.variable("MEP_SERVER_LISTEN")), DataDir: g.last("data-dir"), Out: p.out}
+	if host, _, err := net.SplitHostPort(o.Listen); err == nil && !remote.OnLoopback(host) {
+		return fmt.Errorf("--listen (or MEP_SERVER_LISTEN) must be on loopback, such as 127.0.0.1:30100, not %+q: the demo asks nobody who he is", o.Listen)
+	}
 	if text := g.last("for"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 {

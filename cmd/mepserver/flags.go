@@ -16,11 +16,12 @@ heartbeats, on Apache ServiceComb service-center.
 
   mepserver [flags]
   mepserver demo                  see a service of a platform die and come back
-  mepserver services [ID]         show the services of a running server: who is
+  mepserver services [ID|NAME]    show the services of a running server: who is
                                   alive, who is not, since when and why
   mepserver watch                 print each change of a service as it happens
   mepserver doctor                look for what operators get wrong
-  mepserver drain ID              take a service out of use; undrain ID ends that
+  mepserver drain ID|NAME         take a service out of use; undrain ID|NAME ends
+                                  that
   mepserver init --host NAME      make a platform with TLS and identities
   mepserver app add ID            make a credential; there are app rotate ID,
                                   app remove ID and app list, too
@@ -30,6 +31,8 @@ heartbeats, on Apache ServiceComb service-center.
   mepserver import [flags]        take over what EdgeGallery's mepserver has kept
   mepserver example               print a configuration with every setting
   mepserver completion SHELL      print the completion of commands for a shell
+  mepserver help [COMMAND]        print this, or all of a command
+  mepserver version               print the version
 
 Without flags it listens on 127.0.0.1:30100, without TLS and identities, and keeps
 its data in ./data. Two commands make a platform that others can reach:
@@ -98,7 +101,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return options{}, fmt.Errorf("%w; mepserver --help lists the flags", err)
 	}
 	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q; mepserver has commands and flags; --help lists them", fs.Arg(0))
+		return options{}, notACommand(args, fs.Args())
 	}
 	o := options{version: version, sources: conf.Sources{File: file, Flags: map[string]string{}}}
 	var err error

@@ -56,11 +56,15 @@ func TestHelpGoesToOutAndNamesEveryFlag(t *testing.T) {
 
 func TestBadCommandLinesAreOneLine(t *testing.T) {
 	for line, want := range map[string]string{
-		"--port 1":       "flag provided but not defined: -port",
-		"--listen":       "flag needs an argument: -listen",
-		"--insecure=yes": `invalid boolean value "yes"`,
-		"serve":          `unexpected argument "serve"`,
-		"--config=":      "--config must name a file",
+		"--port 1":                   "flag provided but not defined: -port",
+		"--listen":                   "flag needs an argument: -listen",
+		"--insecure=yes":             `invalid boolean value "yes"`,
+		"serve":                      `there is no command "serve"; mepserver help lists all`,
+		"service":                    `there is no command "service"; is it mepserver services?`,
+		"demo2 x":                    `there is no command "demo2"; is it mepserver demo?`,
+		"--insecure app add x":       "the command comes first: mepserver app add, and then its flags",
+		"--config c services --late": "the command comes first: mepserver services, and then its flags",
+		"--config=":                  "--config must name a file",
 	} {
 		var out bytes.Buffer
 		_, err := parseFlags(strings.Fields(line), &out)

@@ -182,12 +182,13 @@ Exit code 0: done. 1: it failed, was refused, or was called wrongly. 3: no serve
 answers. 4: there is no such service.
 `
 
-const servicesHelp = `mepserver services [ID] [flags]
+const servicesHelp = `mepserver services [ID|NAME] [flags]
 
 Shows the services of a running server: state, since when and why, the last heartbeat,
 and when the next one must come. Who is SUSPENDED comes first, then who is late, then
-who dies next. With an ID (serInstanceId) it shows all of one service, with its last
-transitions and its subscribers. The role reader suffices.
+who dies next. With an ID (serInstanceId), or a NAME (serName) that only one has, it
+shows all of one service, with its last transitions and its subscribers. The role
+reader suffices.
 
   --state STATE[,STATE]   only ACTIVE, SUSPENDED or INACTIVE ones
   --app ID                only those of the application of this appInstanceId
@@ -201,8 +202,9 @@ const watchHelp = `mepserver watch [flags]
 
 Prints one line for each change of a service as it happens: time, revision, what
 changed, from which state to which, application, service, id and why. It begins with
-how many services there are, goes on when the connection was lost, also at another
-replica or after a restart, and ends at Ctrl-C with exit code 0.
+how many services there are, and ends at Ctrl-C with exit code 0. When the connection is
+lost, it says so, asks again until a server answers, also after a restart, and goes on
+without a gap.
 
   --since REVISION        go on behind this revision
   -o FORM                 text, or json: one object a line, with event and data
@@ -219,23 +221,33 @@ that send no heartbeats. Of a server on this machine it looks at the files, too.
 ` + runningHelp + `Exit code 2: there is a problem. A warning is none, and a server that is not reached is.
 `
 
-const drainHelp = `mepserver drain ID --reason TEXT [flags]
+const drainHelp = `mepserver drain ID|NAME --reason TEXT [flags]
 
-Takes the service with this serInstanceId out of use: it is INACTIVE, whatever its
-application says, and consumers are told. Everybody who asks is told the reason. The
-role admin is needed.
+Takes the service with this serInstanceId, or with a serName that only one has, out of
+use: it is INACTIVE, whatever its application says, and consumers are told. Everybody who
+asks is told the reason. The role admin is needed.
 
   --reason TEXT           why, in 1 to 256 characters
   -o FORM                 text, or json: the state of the service
 ` + runningHelp
 
-const undrainHelp = `mepserver undrain ID [flags]
+const undrainHelp = `mepserver undrain ID|NAME [flags]
 
 Gives a drained service back: it is alive again with its next heartbeat, or at once if
 it sends none, or INACTIVE if its application had said so.
 
   -o FORM                 text, or json: the state of the service
 ` + runningHelp
+
+const helpHelp = `mepserver help [COMMAND] [WORD]
+
+Prints what mepserver can do, or all of one command, such as mepserver help app add.
+`
+
+const versionHelp = `mepserver version
+
+Prints the version and the revision that the program was built of.
+`
 
 const completionHelp = `mepserver completion SHELL
 

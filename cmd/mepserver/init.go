@@ -124,7 +124,7 @@ func tellNext(p environment, o provision.Options, made *provision.Platform) {
 		}
 	}
 	file := quoted(made.Path(provision.Configuration))
-	fmt.Fprintf(p.out, "next:\n  mepserver --config %s\n  mepserver app add my-app --config %s\n", file, file)
+	fmt.Fprintf(p.out, "next:\n  %[1]s --config %[2]s\n  %[1]s app add my-app --config %[2]s\n", p.called(), file)
 }
 
 // quoted is a word that a shell takes as it is.

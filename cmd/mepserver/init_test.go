@@ -207,7 +207,7 @@ func TestASecretIsOnlyMadeWhenItCanBeWritten(t *testing.T) {
 func TestTheGreetingNamesTheHostOfTheCertificate(t *testing.T) {
 	c := conf.Default()
 	c.Server.TLS.CertFile, c.Server.Advertise = "server.pem", "mep.example.org:30100"
-	for at, want := range map[string]string{"[::]:30100": "https://mep.example.org:30100/health\n", "10.0.0.5:30100": "https://10.0.0.5:30100/health\n"} {
+	for at, want := range map[string]string{"[::]:30100": "https://mep.example.org:30100/health\n", "10.0.0.5:30100": "https://mep.example.org:30100/health\n"} {
 		a, err := net.ResolveTCPAddr("tcp", at)
 		require.NoError(t, err)
 		var out bytes.Buffer
@@ -215,6 +215,12 @@ func TestTheGreetingNamesTheHostOfTheCertificate(t *testing.T) {
 		require.Contains(t, out.String(), "ready on https://"+at+", ")
 		require.Contains(t, out.String(), "curl --cacert CA.pem "+want)
 	}
+	c.Server.TLS.CertFile = filepath.Join(t.TempDir(), "server.pem")
+	ca := filepath.Join(filepath.Dir(c.Server.TLS.CertFile), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, nil, 0o600))
+	var line bytes.Buffer
+	greet(&line, c, &net.TCPAddr{IP: net.IPv6unspecified, Port: 30100})
+	require.Contains(t, line.String(), "curl --cacert "+ca+" https://", "which init has made")
 	// In EdgeGallery's pod no certificate names a host.
 	c.Server.Advertise, c.EdgeGallery.CommonName = "", "edgegallery"
 	var out bytes.Buffer

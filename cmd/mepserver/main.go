@@ -19,6 +19,7 @@ import (
 	"github.com/go-chassis/openlog"
 
 	"github.com/mec-liveness/mepserver/cmd/early"
+	"github.com/mec-liveness/mepserver/cmd/provision"
 	"github.com/mec-liveness/mepserver/cmd/revision"
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/logs"
@@ -65,7 +66,7 @@ var version = "dev"
 func main() {
 	outputs := logs.TakeStandard()
 	ctx := early.Context()
-	p := environment{args: os.Args[1:], environ: takeEnvironment(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
+	p := environment{program: os.Args[0], args: os.Args[1:], environ: takeEnvironment(), out: outputs.Out, errs: outputs.Err, dropped: outputs.Dropped,
 		fail: func(why string) {
 			fmt.Fprintln(outputs.Err, "mepserver:", why)
 			outputs.Flush()
@@ -86,6 +87,7 @@ func main() {
 
 // environment is what a run needs of the process.
 type environment struct {
+	program       string // as it was called
 	args, environ []string
 	out, errs     io.Writer // neither blocks
 	dropped       func() uint64
@@ -106,7 +108,9 @@ func (p environment) run(ctx context.Context) int {
 		fmt.Fprintln(p.errs, "mepserver:", err)
 		return 1
 	case o.version:
-		fmt.Fprintln(p.out, "mepserver", revision.Describe(version))
+		if err := printVersion(ctx, p, conf.Config{}, given{}); err != nil {
+			return 1
+		}
 		return 0
 	}
 	o.sources.Environ, o.sources.Rules = p.environ, fileRules(time.Now())
@@ -135,6 +139,15 @@ func (p environment) serve(ctx context.Context, c conf.Config, level string, up 
 	return plugins.Run(ctx, h, list(), up)
 }
 
+// authority is the file with the CA of a certificate: what init has put beside it, if it has.
+func authority(certificate string) string {
+	file := filepath.Join(filepath.Dir(certificate), provision.Authority)
+	if _, err := os.Stat(file); err != nil {
+		return "CA.pem"
+	}
+	return quoted(file)
+}
+
 // greet prints the one line that a user sees when the server is ready.
 func greet(out io.Writer, c conf.Config, a net.Addr) {
 	store := "etcd at " + fmt.Sprint(c.Store.Endpoints)
@@ -147,9 +160,9 @@ func greet(out io.Writer, c conf.Config, a net.Addr) {
 	}
 	if c.Server.TLS.On() {
 		// The certificate names the host that clients use, and not every address of the machine.
-		at, verify := a.String(), "--cacert CA.pem"
-		if tcp, is := a.(*net.TCPAddr); is && tcp.IP.IsUnspecified() {
-			at = cmp.Or(c.Server.Advertise, net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port)))
+		at, verify := cmp.Or(c.Server.Advertise, a.String()), "--cacert "+authority(c.Server.TLS.CertFile)
+		if tcp, is := a.(*net.TCPAddr); is && tcp.IP.IsUnspecified() && c.Server.Advertise == "" {
+			at = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 		}
 		if c.EdgeGallery.CommonName != "" { // the certificates of EdgeGallery's installer name no host
 			verify = "-k"

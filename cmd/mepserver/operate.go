@@ -22,14 +22,14 @@ func showServices(ctx context.Context, p environment, c conf.Config, g given) er
 	}
 	q := operate.Query{States: strings.ToUpper(strings.Join(lists(g.values["state"]), ",")), App: g.last("app"), Name: g.last("name"), Late: g.on("late"), Drained: g.on("drained")}
 	if len(g.args) > 0 && q != (operate.Query{}) {
-		return errors.New("with an ID there is nothing to select; leave out --state, --app, --name, --late and --drained")
+		return errors.New("with an ID or NAME there is nothing to select; leave out --state, --app, --name, --late and --drained")
 	}
 	by, err := p.running(ctx, c, g)
 	if err != nil {
 		return err
 	}
 	if len(g.args) > 0 {
-		one, err := operate.One(ctx, by, g.args[0])
+		one, err := operate.Named(ctx, by, g.args[0], func(id string) (json.RawMessage, error) { return operate.One(ctx, by, id) })
 		return p.printOne(show, one, err)
 	}
 	all, err := operate.Services(ctx, by, q)
@@ -46,22 +46,22 @@ func drainService(ctx context.Context, p environment, c conf.Config, g given) er
 	if !g.has("reason") {
 		return errors.New("--reason must say why, in a few words: it is shown to everybody who asks where the service is")
 	}
-	return p.change(ctx, c, g, "drained", func(by *remote.Server) (json.RawMessage, error) {
-		return operate.Drain(ctx, by, g.args[0], g.last("reason"))
+	return p.change(ctx, c, g, "drained", func(by *remote.Server, id string) (json.RawMessage, error) {
+		return operate.Drain(ctx, by, id, g.last("reason"))
 	})
 }
 
 func undrainService(ctx context.Context, p environment, c conf.Config, g given) error {
-	return p.change(ctx, c, g, "not drained any more", func(by *remote.Server) (json.RawMessage, error) { return operate.Undrain(ctx, by, g.args[0]) })
+	return p.change(ctx, c, g, "not drained any more", func(by *remote.Server, id string) (json.RawMessage, error) { return operate.Undrain(ctx, by, id) })
 }
 
 // change has a server change a service, and says what came of it.
-func (p environment) change(ctx context.Context, c conf.Config, g given, what string, ask func(*remote.Server) (json.RawMessage, error)) error {
+func (p environment) change(ctx context.Context, c conf.Config, g given, what string, ask func(by *remote.Server, id string) (json.RawMessage, error)) error {
 	show, by, err := p.shown(ctx, c, g)
 	if err != nil {
 		return err
 	}
-	one, err := ask(by)
+	one, err := operate.Named(ctx, by, g.args[0], func(id string) (json.RawMessage, error) { return ask(by, id) })
 	if err != nil || show == asJSON {
 		return p.printOne(show, one, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,18 +49,33 @@ func TestWhatWentWrongIsAnExitCode(t *testing.T) {
 	require.Equal(t, exitUnreachable, exitCode(admin.ErrNotServed))
 }
 
+// Who names no server is told where one was looked for.
+func TestWithoutAServerItIsSaidHowToNameOne(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, _, errs := typed(t, "services", "--url", "http://127.0.0.1:1")
+	require.Equal(t, exitUnreachable, code)
+	require.NotContains(t, errs, "./data")
+	l, err := net.Listen("tcp", "127.0.0.1:30100")
+	if err != nil {
+		t.Skip("somebody has the default port: ", err)
+	}
+	require.NoError(t, l.Close())
+	code, _, errs = typed(t, "services")
+	require.Equal(t, exitUnreachable, code)
+	require.Contains(t, errs, "no server has its data in ./data; --url, --config or --data-dir names another")
+}
+
 func TestAWrongCallOfARunningServerAsksNobody(t *testing.T) {
 	for line, want := range map[string]string{
-		"services a b":                          `mepserver services takes [ID], not ["a" "b"]`,
-		"services a --late":                     "with an ID there is nothing to select",
+		"services a b":                          `mepserver services takes [ID|NAME], not ["a" "b"]`,
+		"services a --late":                     "with an ID or NAME there is nothing to select",
 		"services -o yaml":                      `-o must be text or wide or json, not "yaml"`,
 		"services --ca f":                       "--ca goes with --url",
 		"services --url https://a --data-dir d": "--url says which server it is",
 		"services --url https://a --token-file t --credential-file c": "exclude each other",
 		"services --url https://a --cert c":                           "a client certificate needs --cert and --key",
-		"services ../x --url https://127.0.0.1:1":                     "ID must be",
-		"drain a":          "--reason must say why",
-		"drain --reason x": "mepserver drain takes ID, not []",
+		"drain a":                                                     "--reason must say why",
+		"drain --reason x":                                            "mepserver drain takes ID|NAME; --help",
 	} {
 		code, out, errs := typed(t, strings.Fields(line)...)
 		require.Equal(t, exitFailed, code, line)

@@ -47,6 +47,12 @@ func (p environment) agentPlace() (at remote.Place, is bool) {
 	return at, at.URL != ""
 }
 
+// names says whether it was said which server is meant.
+func (p environment) names(g given) bool {
+	_, is := p.agentPlace()
+	return is || g.has("url") || g.has("config") || g.has("data-dir")
+}
+
 // running is the running server that a command asks: at --url; or else by the admin socket, of
 // the configuration if one is named; or else at the platform of mep-agent's environment; or else,
 // if nothing is named and no server has its data here, at the address that is the default.

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,25 +75,38 @@ func (d *Doctor) Run(ctx context.Context) error {
 
 // reaches asks whether the server serves.
 func (d *Doctor) reaches(ctx context.Context) bool {
-	begun := time.Now()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/ready", nil)
-	if err != nil {
-		d.note("server", problem, "", "%v", err)
-		return false
+	answer, err := d.ready(ctx, d.Server)
+	if answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden { // which says nothing of the server
+		unproved := *d.Server
+		unproved.Transport = d.Server.Plain()
+		answer, err = d.ready(ctx, &unproved)
 	}
-	answer, err := d.Server.Do(r)
-	d.here, d.took = time.Now(), time.Since(begun)
 	switch {
-	case err != nil:
+	case errors.Is(err, remote.ErrUnreachable) || err != nil && d.Server.Local:
 		d.note("server", problem, "start it, or name it with --url, --config or --data-dir; its log says why it does not run", "%s", terminal.Cell(err.Error()))
+		return false
+	case err != nil: // which says what to do
+		d.note("server", problem, "", "it is there, and cannot be asked: %s", terminal.Cell(err.Error()))
 		return false
 	case answer.Status != http.StatusOK:
 		d.note("server", problem, "its log says what it waits for: most often the store", "it does not serve: %s", terminal.Cell(remote.Refusal(answer.Status, answer.Body).Error()))
 		return false
 	}
 	d.date, _ = http.ParseTime(answer.Header.Get("Date"))
-	d.note("server", fine, "", "it serves and answered in %s", terminal.Short(d.took))
+	d.note("server", fine, "", "it serves and answered in %s", max(d.took.Round(time.Millisecond), time.Millisecond))
 	return true
+}
+
+// ready asks whether a server serves.
+func (d *Doctor) ready(ctx context.Context, server *remote.Server) (remote.Answer, error) {
+	begun := time.Now()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/ready", nil)
+	if err != nil {
+		return remote.Answer{}, err
+	}
+	answer, err := server.Do(r)
+	d.here, d.took = time.Now(), time.Since(begun)
+	return answer, err
 }
 
 const (
@@ -200,7 +214,7 @@ func (d *Doctor) table() error {
 	for _, f := range d.all {
 		detail := terminal.Cell(f.Detail)
 		if f.Hint != "" {
-			detail += "; " + terminal.Cell(f.Hint)
+			detail = strings.TrimSuffix(detail, ".") + "; " + terminal.Cell(f.Hint)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", f.Result, f.Check, detail)
 	}

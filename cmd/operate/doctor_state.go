@@ -112,7 +112,7 @@ func (d *Doctor) services(all *State, c Counts) {
 	}
 	switch {
 	case c.Suspended > 0:
-		d.note("services", warning, "mepserver services --state SUSPENDED says since when and why", "%d of %d are SUSPENDED", c.Suspended, c.Total)
+		d.note("services", warning, "mepserver services --state SUSPENDED says since when and why", "%d of %d SUSPENDED", c.Suspended, c.Total)
 	default:
 		d.note("services", fine, "", "%d, none is SUSPENDED", c.Total)
 	}

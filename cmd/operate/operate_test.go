@@ -141,3 +141,42 @@ func TestADrainSaysWhyAndItsAnswersAreToldApart(t *testing.T) {
 	_, err = Services(t.Context(), by, Query{})
 	require.ErrorIs(t, err, errNoState)
 }
+
+func TestAServiceIsNamedByItsIDOrByANameThatOnlyOneHas(t *testing.T) {
+	services := dead + "," + slow
+	by := place(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case statePath:
+			_, _ = fmt.Fprintf(w, page, services, "")
+		case statePath + "/l1":
+			_, _ = io.WriteString(w, slow)
+		default:
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	find := func(word string) (string, error) {
+		one, err := Named(t.Context(), by, word, func(id string) (json.RawMessage, error) { return One(t.Context(), by, id) })
+		return string(one), err
+	}
+	for _, word := range []string{"l1", "slow"} {
+		one, err := find(word)
+		require.NoError(t, err)
+		require.Equal(t, slow, one)
+	}
+	_, err := find("slo")
+	require.ErrorIs(t, err, ErrNotFound, "the beginning of a name is none")
+	_, err = find("../a name")
+	require.ErrorIs(t, err, ErrNotFound)
+	services += "," + strings.Replace(slow, `"l1"`, `"l2\u001b"`, 1)
+	_, err = find("slow")
+	require.EqualError(t, err, `2 services are called "slow"; give the id of one: l1, l2`)
+	for i := range maxNames {
+		services += "," + strings.Replace(slow, `"l1"`, fmt.Sprintf(`"m%d"`, i), 1)
+	}
+	_, err = find("slow")
+	require.ErrorContains(t, err, "--name TEXT -o wide lists their ids")
+	one, err := find("l1")
+	require.NoError(t, err, "an id is unique")
+	require.Equal(t, slow, one)
+}

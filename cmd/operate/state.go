@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/remote"
+	"github.com/mec-liveness/mepserver/cmd/terminal"
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
@@ -34,7 +36,7 @@ var errNoState = errors.New("the server's answer is not what was asked for; is i
 var ErrNotGood = errors.New("not good")
 
 // ErrNotFound says that there is no such service.
-var ErrNotFound = errors.New("there is no service of that serInstanceId")
+var ErrNotFound = errors.New("there is no service of that serInstanceId or serName; mepserver services -o wide lists all")
 
 // State is what a server knows, as far as it is shown here. What it is made of is kept for
 // programs.
@@ -187,6 +189,39 @@ func Drain(ctx context.Context, s *remote.Server, id, reason string) (json.RawMe
 // Undrain is the contrary of Drain.
 func Undrain(ctx context.Context, s *remote.Server, id string) (json.RawMessage, error) {
 	return about(ctx, s, http.MethodDelete, servicesPath, id, "/drain", nil)
+}
+
+// Named asks for something of the service that has this serInstanceId, or else of the only one of
+// this serName.
+func Named(ctx context.Context, s *remote.Server, word string, ask func(id string) (json.RawMessage, error)) (json.RawMessage, error) {
+	if mp1.ValidID(word) {
+		if one, err := ask(word); !errors.Is(err, ErrNotFound) {
+			return one, err
+		}
+	}
+	all, err := Services(ctx, s, Query{Name: word})
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, one := range all.Services {
+		found, err := decode(one)
+		if err != nil {
+			return nil, err
+		}
+		if found.Name == word {
+			ids = append(ids, terminal.Cell(found.ID))
+		}
+	}
+	switch n := len(ids); {
+	case n == 0:
+		return nil, ErrNotFound
+	case n > maxNames:
+		return nil, fmt.Errorf("%d services are called %+q; mepserver services --name TEXT -o wide lists their ids", n, word)
+	case n > 1:
+		return nil, fmt.Errorf("%d services are called %+q; give the id of one: %s", n, word, strings.Join(ids, ", "))
+	}
+	return ask(ids[0])
 }
 
 // about asks for something of one service.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/remote"
@@ -36,18 +37,28 @@ func Watch(ctx context.Context, server *remote.Server, o WatchOptions) error {
 		return err
 	}
 	begun := false
-	var lost error
+	var lost error // since the last event
 	for e, err := range c.Events(ctx, mp1.Filter{}, o.Since) {
-		switch lost = err; {
+		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !begun:
 			return unwatched(err)
+		case err != nil && lost == nil:
+			why := strings.TrimPrefix(unwatched(err).Error(), "mp1 client: ")
+			fmt.Fprintf(o.Errs, "mepserver: the connection is lost: %s; the server is asked until it answers\n", terminal.Cell(why))
+			fallthrough
 		case err != nil:
-			fmt.Fprintf(o.Errs, "mepserver: %s; the server is asked again\n", terminal.Cell(unwatched(err).Error()))
+			lost = err
 			continue
+		case lost != nil:
+			missed := "nothing was missed"
+			if e.Reset != nil {
+				missed = "does not know any more what has changed meanwhile"
+			}
+			fmt.Fprintf(o.Errs, "mepserver: the server answers again, and %s\n", missed)
 		}
-		begun = true
+		begun, lost = true, nil
 		if err := o.see(e); err != nil {
 			return err
 		}

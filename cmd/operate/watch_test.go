@@ -59,7 +59,7 @@ func TestAWatchGoesOnWhereItWasCut(t *testing.T) {
 		out := &ending{text: text, then: cancel}
 		require.NoError(t, Watch(ctx, place(t, s), WatchOptions{JSON: form, Out: out, Errs: &errs}))
 		require.Equal(t, []string{"", "6"}, s.asked)
-		require.Regexp(t, `^mepserver: .*; the server is asked again\n$`, errs.String())
+		require.Regexp(t, `^mepserver: the connection is lost: the platform has ended the event stream; the server is asked until it answers\nmepserver: the server answers again, and nothing was missed\n$`, errs.String())
 		if form {
 			for line := range strings.Lines(out.String()) {
 				var e struct {
@@ -88,6 +88,25 @@ func TestAWatchThatNeverBeganOrIsRefusedEnds(t *testing.T) {
 	require.ErrorContains(t, Watch(t.Context(), by, WatchOptions{Out: &out, Errs: &out}), "(503)")
 	require.ErrorContains(t, Watch(t.Context(), by, WatchOptions{Since: "-1"}), "--since must be a revision")
 	require.Empty(t, out.String())
+}
+
+// Who has missed something is told so, and a server that is away is told of once.
+func TestAWatchSaysWhetherSomethingWasMissed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := 0
+	by := place(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 2 || asked == 3 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "id: %[1]d\nevent: reset\ndata: {\"revision\":%[1]d,\"services\":[]}\n\n", asked)
+	}))
+	var errs bytes.Buffer
+	require.NoError(t, Watch(ctx, by, WatchOptions{Out: &ending{text: "at revision 4", then: cancel}, Errs: &errs}))
+	require.Equal(t, `mepserver: the connection is lost: the platform has ended the event stream; the server is asked until it answers
+mepserver: the server answers again, and does not know any more what has changed meanwhile
+`, errs.String())
 }
 
 // gone is an output that nobody reads any more.

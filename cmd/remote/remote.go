@@ -128,6 +128,7 @@ func OnTheWay(err error) error {
 	}
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
+	var ended x509.CertificateInvalidError
 	var invalid *tls.CertificateVerificationError
 	var op *net.OpError
 	switch err = all.Err; {
@@ -135,8 +136,12 @@ func OnTheWay(err error) error {
 		return fmt.Errorf("%w; --ca FILE names the CA of the server, which mepserver init writes to ca.pem", err)
 	case errors.As(err, &name):
 		return fmt.Errorf("%w; use a host that the certificate names, or have it made with mepserver init --renew --host", err)
+	case errors.As(err, &ended) && ended.Reason == x509.Expired:
+		return fmt.Errorf("%w; if the clocks here and there are right, have the server's certificate made anew with mepserver init --renew", err)
 	case errors.As(err, &invalid):
 		return err
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w; it speaks no TLS, so that --url must begin with http://", err)
 	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

@@ -1,9 +1,16 @@
 package remote
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -213,4 +220,32 @@ func TestATokenFileHoldsOneToken(t *testing.T) {
 	require.ErrorContains(t, err, "https://")
 	_, err = At(Place{URL: s.URL, ClientID: "a"})
 	require.ErrorContains(t, err, "no secret")
+}
+
+// What is wrong with the way says what to do.
+func TestAWrongSchemeAndACertificateThatHasExpiredSayWhatToDo(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	s, err := At(Place{URL: strings.Replace(plain.URL, "http:", "https:", 1)})
+	require.NoError(t, err)
+	require.ErrorContains(t, ask(t, s), "--url must begin with http://")
+
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, public, private)
+	require.NoError(t, err)
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}, MinVersion: tls.VersionTLS12}
+	old.StartTLS()
+	defer old.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	s, err = At(Place{URL: old.URL, CAFile: ca})
+	require.NoError(t, err)
+	err = ask(t, s)
+	require.ErrorContains(t, err, "mepserver init --renew")
+	require.NotErrorIs(t, err, ErrUnreachable)
 }

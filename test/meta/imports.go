@@ -87,7 +87,7 @@ var table = []row{
 	{dir: "cmd/adminapi", project: []string{"cmd/remote", "conf", "mp1"}},
 	{dir: "cmd/operate", project: []string{"cmd/remote", "cmd/terminal", "conf", "mp1", "mp1/client"}},
 	{dir: "cmd/demo", project: []string{"agent", "mp1", "mp1/client"}},
-	{dir: "cmd/mepserver", project: []string{"cmd/early", "cmd/demo", "cmd/operate", "cmd/remote", "cmd/terminal", "cmd/revision", "cmd/provision", "cmd/adminapi", "logs", "conf", "plugins/*"}, outside: logMetrics},
+	{dir: "cmd/mepserver", project: []string{"cmd/early", "cmd/demo", "cmd/operate", "cmd/remote", "cmd/terminal", "cmd/revision", "cmd/provision", "cmd/adminapi", "logs", "conf", "mp1/spelling", "plugins/*"}, outside: logMetrics},
 	{dir: "cmd/mep-agent", project: []string{"cmd/early", "cmd/revision", "cmd/terminal", "logs", "conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},
 	{dir: "build"},
 	{dir: "test", project: []string{"*"}, outside: []string{""}, never: processes},
