@@ -23,6 +23,7 @@ func TestTheSoakNoticesWhatIsToldWrongly(t *testing.T) {
 		refs []string
 	}
 	now := time.Now()
+	suspension := []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}
 	for name, c := range map[string]struct {
 		posts          []post
 		troubles       []trouble
@@ -41,6 +42,10 @@ func TestTheSoakNoticesWhatIsToldWrongly(t *testing.T) {
 		"a change after the removal":      {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "REMOVED", "ACTIVE"), ref("b", "STATE_CHANGED", "ACTIVE")}}}, wrong: 1},
 		"suspended while it was heard":    {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window / 2, falsely: 1},
 		"suspended for a pause":           {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 2 * window, troubles: []trouble{{from: now.Add(-2 * window), to: now.Add(-window / 4)}}, falsely: 1},
+		"a silence over a kill":           {posts: suspension, beat: window * 7 / 4, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2), kill: true}}},
+		"one that was too short":          {posts: suspension, beat: window * 13 / 8, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2), kill: true}}, falsely: 1},
+		"too soon after a kill":           {posts: suspension, beat: window * 13 / 8, troubles: []trouble{{from: now.Add(-window * 7 / 8), to: now.Add(-window * 3 / 8), kill: true}}, falsely: 1},
+		"a silence over a pause":          {posts: suspension, beat: window * 7 / 4, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2)}}, falsely: 1},
 		"a pause that is none":            {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: window * 3 / 2, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2), brief: true}}},
 		"collapsed after a pause":         {posts: []post{{"s-1-1", []string{ref("b", "ADDED", "ACTIVE"), ref("b", "STATE_CHANGED", "ACTIVE")}}}, troubles: []trouble{{from: now.Add(-window), to: now.Add(-window / 2)}}},
 		"suspended a window after it":     {posts: []post{{"s-1-1", []string{ref("a", "ADDED", "ACTIVE"), ref("a", "STATE_CHANGED", "SUSPENDED")}}}, beat: 3 * window, troubles: []trouble{{from: now.Add(-3 * window), to: now.Add(-window)}}},

@@ -18,6 +18,7 @@ import (
 type trouble struct {
 	from, to time.Time
 	brief    bool
+	kill     bool
 }
 
 const noticed = 1100 * time.Millisecond // a second, and what lies between a signal and its note
@@ -184,11 +185,11 @@ func (w *world) beatOnce(s *service) bool {
 }
 
 // silent says whether the platform was right to suspend a service that it had heard last
-// at from: for a whole window it ran and heard nothing, all before a pause or after it.
-// mu is held.
+// at from: for a whole window it ran and heard nothing, all before a pause or after it. A silence
+// of one and a half intervals outlives a kill, and an interval at least follows it. mu is held.
 func (w *world) silent(from, now time.Time) bool {
-	const slack = 100 * time.Millisecond // between a signal and its note
-	first, rest := time.Duration(0), time.Duration(0)
+	const slack = 150 * time.Millisecond // between a signal and its note
+	first, rest, due := time.Duration(0), time.Duration(0), window
 	troubled := false
 	for _, tr := range w.troubles {
 		if tr.brief || !tr.to.After(from) {
@@ -197,8 +198,8 @@ func (w *world) silent(from, now time.Time) bool {
 		part := max(tr.from.Sub(from), 0)
 		if troubled {
 			rest += part
-		} else {
-			first, troubled = part, true
+		} else if first, troubled = part, true; tr.kill && part >= interval*time.Second*3/2 {
+			due = max(interval*time.Second, window-part)
 		}
 		from = tr.to
 	}
@@ -207,7 +208,7 @@ func (w *world) silent(from, now time.Time) bool {
 	} else {
 		first = now.Sub(from)
 	}
-	return first >= window-slack || rest >= window-slack
+	return first >= window-slack || rest >= due-slack
 }
 
 // since lists the troubles after a moment, in durations from it. mu is held.
@@ -299,7 +300,7 @@ func (w *world) makeTrouble(rnd *rand.Rand, end time.Time) {
 		}
 		to := time.Now()
 		w.mu.Lock()
-		w.troubles = append(w.troubles, trouble{from, to, !kill && to.Sub(from) < noticed})
+		w.troubles = append(w.troubles, trouble{from, to, !kill && to.Sub(from) < noticed, kill})
 		if kill {
 			w.kills++
 		} else {
