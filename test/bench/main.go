@@ -31,7 +31,7 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
   go run ./test/bench slow [-conns 2000] [-seconds 5] [-rounds 3]
                                                heartbeats beside clients that idle, drip and do not read
   go run ./test/bench readers [-conns 5000] [-seconds 5] [-rounds 3]
-                                               heartbeats beside readers of the event stream, each in this process too
+                                               heartbeats beside readers of the event stream, which run at nice 19
   go run ./test/bench flood [-seconds 5] [-rounds 3]
                                                heartbeats beside others who ask for lists, register and find as fast as they can
   go run ./test/bench greedy [-seconds 5] [-rounds 3] [KIND ...]
@@ -113,6 +113,8 @@ func run(ctx context.Context, args []string) error {
 			*conns = 5000
 		}
 		return readers(ctx, *conns, *rounds, time.Duration(*seconds)*time.Second)
+	case "reading":
+		return serveReading(ctx, fs.Args())
 	case "flood":
 		return flood(ctx, *rounds, time.Duration(*seconds)*time.Second)
 	case "greedy":

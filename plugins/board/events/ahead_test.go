@@ -46,7 +46,7 @@ func TestAStreamBeginsWithWhatWasAcknowledged(t *testing.T) {
 // A reader who reads nothing keeps no other from his turn.
 func TestAReaderWhoHangsLosesHisTurn(t *testing.T) {
 	in(t, &plugins.History{At: 9, Floor: 7}, func(t *testing.T, w *world) {
-		w.turns = make(turns, 1)
+		w.feed.turns.free = 1
 		slow, r := wait(w.open("", "7")), wait(w.open("", "7"))
 		hangs := make(chan struct{})
 		defer close(hangs)

@@ -29,7 +29,15 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 	})
 	m.register(f)
 	h.OnChange(f.changed)
-	s := &service{feed: f, metrics: m, limits: h.Limits, stopping: h.Stopping, discoverable: h.Discoverable, head: h.Base.Head, turns: newTurns(),
+	serving, end := context.WithCancel(context.Background())
+	h.Go(func(ctx context.Context) {
+		defer end()
+		select {
+		case <-h.Stopping:
+		case <-ctx.Done():
+		}
+	})
+	s := &service{feed: f, metrics: m, limits: h.Limits, serving: serving, discoverable: h.Discoverable, head: h.Base.Head,
 		edgeGallery: h.Config.Compat == conf.CompatEdgeGallery}
 	ready := h.Ready
 	h.Ready = func() bool { return ready() && f.ready() }
@@ -53,14 +61,13 @@ func refuseMethod(w http.ResponseWriter, _ *http.Request) {
 
 // service serves streams.
 type service struct {
-	feed     *feed
-	metrics  *metrics
-	limits   server.Limits   // nil: nothing is limited
-	stopping <-chan struct{} // plugins.Host.Stopping
+	feed    *feed
+	metrics *metrics
+	limits  server.Limits   // nil: nothing is limited
+	serving context.Context // ends when the server stops
 	// discoverable is what a caller may discover.
 	discoverable func(context.Context) mp1.RequiredServices
 	// head is the newest revision of the store.
 	head        func(context.Context) (heartbeat.Revision, error)
 	edgeGallery bool // queries are completed for EdgeGallery's clients
-	turns       turns
 }

@@ -17,6 +17,7 @@ import (
 type feed struct {
 	unreadable func(n int) // counts events that could not be read
 	now        func() time.Time
+	turns      *turns // of those who read
 
 	mu       sync.RWMutex
 	loaded   bool
@@ -33,7 +34,7 @@ type feed struct {
 }
 
 func newFeed(now func() time.Time, unreadable func(int)) *feed {
-	return &feed{now: now, unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}, ahead: map[heartbeat.ID]mp1.State{}}
+	return &feed{now: now, turns: newTurns(), unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}, ahead: map[heartbeat.ID]mp1.State{}}
 }
 
 // ready says whether there is something to read.
@@ -143,6 +144,7 @@ func (f *feed) reported(bad int) {
 func (f *feed) wake() {
 	close(f.more)
 	f.more = make(chan struct{})
+	f.turns.wake()
 }
 
 // cursor is how far a stream is.
@@ -160,24 +162,35 @@ const (
 	anew                    // it is of another history
 )
 
-// read returns the changes that follow in a stream, at most so many, and advances it. more is
-// closed when there are others; at is the id from which the stream goes on.
-func (f *feed) read(c *cursor, most int) (some []*entry, at heartbeat.Revision, more <-chan struct{}, p progress) {
+// read returns the changes that follow in a stream, at most so many, and advances it. at is the id
+// from which the stream goes on.
+func (f *feed) read(c *cursor, most int) (some []*entry, at heartbeat.Revision, p progress) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if c.epoch != f.epoch {
-		return nil, 0, f.more, anew
+		return nil, 0, anew
 	}
 	some, ok := f.ring.from(c.next, most)
 	if !ok {
-		return nil, 0, f.more, behind
+		return nil, 0, behind
 	}
 	c.next += uint64(len(some))
 	at = f.ring.newest()
 	if len(some) > 0 {
 		at = some[len(some)-1].at
 	}
-	return some, at, f.more, current
+	return some, at, current
+}
+
+// await has a stream wait for its next turn: until there is news, if it has shown all there is.
+func (f *feed) await(c *cursor, w *waiter) {
+	f.mu.RLock()
+	defer f.mu.RUnlock() // until then nothing is added, and nobody woken
+	if c.epoch == f.epoch && c.next == f.ring.next() {
+		f.turns.park(w)
+	} else {
+		f.turns.want(w)
+	}
 }
 
 // resume is where a stream goes on that has shown everything up to a revision. ok is false if it

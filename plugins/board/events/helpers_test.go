@@ -58,7 +58,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, stop: make(chan struct{}), required: mp1.AllServices()}
-	w.service = &service{feed: newFeed(time.Now, func(int) {}), metrics: newMetrics(), stopping: w.stop, turns: newTurns(),
+	serving, end := context.WithCancel(context.Background())
+	stop := w.stop
+	go func() { <-stop; end() }()
+	w.service = &service{feed: newFeed(time.Now, func(int) {}), metrics: newMetrics(), serving: serving,
 		discoverable: func(context.Context) mp1.RequiredServices { w.mu.Lock(); defer w.mu.Unlock(); return w.required },
 		head: func(context.Context) (heartbeat.Revision, error) {
 			w.mu.Lock()

@@ -12,11 +12,13 @@ func (st *stream) reset(why string) bool {
 		return false
 	}
 	st.feed.settle(st.ctx)
-	end, ok := st.turns.take(st.ctx)
-	if !ok {
+	st.feed.turns.want(st.waiter)
+	select {
+	case <-st.turn:
+	case <-st.ctx.Done():
 		return false
 	}
-	defer end()
+	defer st.feed.turns.done(st.waiter)
 	st.metrics.resets.WithLabelValues(why).Inc()
 	snapshot := st.feed.begins()
 	st.written, st.deadline = 0, time.Now().Add(grace)

@@ -37,17 +37,19 @@ const opening = "retry: 1000\n\n"
 // stream is one reader.
 type stream struct {
 	*service
-	w        http.ResponseWriter
-	control  *http.ResponseController
-	request  *http.Request
-	ctx      context.Context // ends when the reader is gone or may not read any more, or the server stops
-	cancel   context.CancelFunc
-	filter   mp1.Filter
-	may      mp1.RequiredServices
-	at       heartbeat.Revision // the id of what was shown last
-	cursor   cursor
-	deadline time.Time // until when a reset must have been read; zero: there is none
-	written  int64     // bytes of the reset
+	w       http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request
+	ctx     context.Context // ends when the reader is gone or may not read any more, or the server stops
+	cancel  context.CancelFunc
+	filter  mp1.Filter
+	may     mp1.RequiredServices
+	at      heartbeat.Revision // the id of what was shown last
+	cursor  cursor
+	*waiter
+	goOn     func() bool // when the stream ends: that the server does is no matter any more
+	deadline time.Time   // until when a reset must have been read; zero: there is none
+	written  int64       // bytes of the reset
 
 	mu    sync.Mutex // held while a deadline is set
 	ended bool       // none is set any more
@@ -55,7 +57,7 @@ type stream struct {
 }
 
 func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Filter) *stream {
-	st := &stream{service: s, w: w, control: http.NewResponseController(w), request: r, filter: filter}
+	st := &stream{service: s, w: w, control: http.NewResponseController(w), request: r, filter: filter, waiter: newWaiter()}
 	st.ctx, st.cancel = context.WithCancel(r.Context())
 	// The server's own limits are those of a request that ends: what cannot has no connection.
 	_ = st.control.SetReadDeadline(time.Time{})
@@ -67,13 +69,7 @@ func newStream(s *service, w http.ResponseWriter, r *http.Request, filter mp1.Fi
 			_ = st.control.SetWriteDeadline(time.Now().Add(endWait))
 		}
 	})
-	go func() {
-		select {
-		case <-s.stopping:
-			st.cancel()
-		case <-st.ctx.Done():
-		}
-	}()
+	st.goOn = context.AfterFunc(s.serving, st.cancel)
 	s.metrics.readers.Inc()
 	return st
 }
@@ -85,6 +81,8 @@ func (st *stream) end() {
 	st.over = true
 	st.mu.Unlock()
 	st.cancel()
+	st.goOn()
+	st.feed.turns.leave(st.waiter)
 	st.metrics.readers.Dec()
 }
 
@@ -100,33 +98,30 @@ func (st *stream) run(at heartbeat.Revision, given bool) {
 	} else if given {
 		why = resetForgotten
 	}
-	ping := time.NewTicker(pingEvery)
+	ping, due := time.NewTicker(pingEvery), false
 	defer ping.Stop()
 	for {
 		if why != "" && !st.reset(why) {
 			return
 		}
 		why = ""
-		more, next := st.follow()
-		switch next {
-		case mustReset:
-			why = resetChanged
-			continue
-		case mustEnd:
-			return
-		}
+		st.feed.await(&st.cursor, st.waiter)
 		select {
 		case <-st.ctx.Done():
 			return
-		case <-more:
-		case now := <-ping.C:
-			if may := st.discoverable(st.ctx); !may.Equal(st.may) {
-				st.may, why = may, resetChanged
-				continue
-			}
-			if !st.send(frame(st.at, mp1.PingEvent, encode(mp1.ServicePing{Revision: int64(st.at), Time: stamp(now)}))) || !st.flush() {
-				return
-			}
+		case <-ping.C:
+			due = true
+			st.feed.turns.want(st.waiter)
+			continue
+		case <-st.turn:
+		}
+		switch st.show(due) {
+		case mustReset:
+			why = resetChanged
+		case mustEnd:
+			return
+		case goesOn:
+			due = false
 		}
 	}
 }
@@ -156,7 +151,7 @@ func (st *stream) resume(at heartbeat.Revision) bool {
 	return ok
 }
 
-// outcome is what becomes of a stream when it has shown what there is.
+// outcome is what becomes of a stream when it has had its turn.
 type outcome int
 
 const (
@@ -165,50 +160,51 @@ const (
 	mustEnd
 )
 
-// follow shows all changes there are. more is closed when there are others.
-func (st *stream) follow() (more <-chan struct{}, next outcome) {
-	for {
-		some, at, more, p := st.feed.read(&st.cursor, mostAtOnce)
-		switch p {
-		case anew:
-			return nil, mustReset
-		case behind:
-			st.metrics.cut.WithLabelValues(cutBehind).Inc()
-			return nil, mustEnd
-		}
-		if len(some) == 0 {
-			st.at = at
-			return more, goesOn
-		}
-		if next = st.show(some); next != goesOn {
-			return nil, next
+// show shows what there is, in the stream's turn, and what is left of it in the next one. ping says
+// that a ping is due.
+func (st *stream) show(ping bool) outcome {
+	defer st.feed.turns.done(st.waiter)
+	if ping {
+		if may := st.discoverable(st.ctx); !may.Equal(st.may) {
+			st.may = may
+			return mustReset
 		}
 	}
-}
-
-// show shows changes, in the stream's turn.
-func (st *stream) show(some []*entry) outcome {
-	end, ok := st.turns.take(st.ctx)
-	if !ok {
+	some, at, p := st.feed.read(&st.cursor, mostAtOnce)
+	switch p {
+	case anew:
+		return mustReset
+	case behind:
+		st.metrics.cut.WithLabelValues(cutBehind).Inc()
 		return mustEnd
 	}
-	defer end()
-	shown := false
+	shown, next := st.write(some)
+	if next != goesOn {
+		return next
+	}
+	st.at = at
+	if ping && !st.send(frame(at, mp1.PingEvent, encode(mp1.ServicePing{Revision: int64(at), Time: stamp(time.Now())}))) {
+		return mustEnd
+	}
+	if (shown || ping) && !st.flush() || st.ctx.Err() != nil {
+		return mustEnd
+	}
+	return goesOn
+}
+
+// write writes those changes that this reader sees.
+func (st *stream) write(some []*entry) (shown bool, next outcome) {
 	for _, e := range some {
 		v, visible, sure := st.sees(e)
 		switch {
 		case !sure:
-			return mustReset
+			return shown, mustReset
 		case visible && !st.send(e.frame(v)):
-			return mustEnd
+			return shown, mustEnd
 		}
 		shown = shown || visible
-		st.at = e.at
 	}
-	if shown && !st.flush() || st.ctx.Err() != nil {
-		return mustEnd
-	}
-	return goesOn
+	return shown, goesOn
 }
 
 // sees says how a change looks to this reader, if it does at all. sure is false if that cannot be
