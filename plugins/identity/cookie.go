@@ -26,6 +26,26 @@ func takesCookie(path string) bool {
 	return false
 }
 
+// consoleFor is where a browser begins with ServiceComb's own console.
+const consoleFor = "/servicecomb/"
+
+// leadsToLogin says whether a request that proves nothing is that of a browser whose reader goes to
+// ServiceComb's console. Whether that is served here is not told.
+func (d *door) leadsToLogin(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == consoleFor && r.Header["Authorization"] == nil && d.routes.isOpen(plugins.LoginPath) &&
+		strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+}
+
+// toLogin leads a browser to the login, and from there to the console; err is why.
+func (d *door) toLogin(w http.ResponseWriter, err error) {
+	why, _ := refusal(err)
+	d.refused(why)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Location", plugins.LoginPath+"?next=console")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 // cookieOf takes the token of a request's cookie; "": there is none. Two of the name are
 // refused, for they would be taken in an order that nobody has promised.
 func cookieOf(r *http.Request) (raw string, err error) {

@@ -39,6 +39,8 @@ func (d *door) Handler(next http.Handler) http.Handler {
 		claimed := r.Header[gatewayHeader]
 		caller, err := d.callerOf(w, r)
 		switch {
+		case err != nil && d.leadsToLogin(r):
+			d.toLogin(w, err)
 		case err != nil:
 			d.refuse(w, err)
 		case caller != nil:
@@ -46,6 +48,8 @@ func (d *door) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(plugins.WithCaller(r.Context(), caller)))
 		case d.routes.isOpen(r.URL.Path), d.routes.maySite(r): // of the latter Allow decides
 			next.ServeHTTP(w, withClaim(r, claimed))
+		case d.leadsToLogin(r):
+			d.toLogin(w, anonymous)
 		default:
 			d.refuse(w, anonymous)
 		}

@@ -27,6 +27,40 @@ func TestWhoProvesNothingComesOnlyToOpenRoutes(t *testing.T) {
 	require.NotNil(t, off.Handler(http.NotFoundHandler()))
 }
 
+// A reader's browser is led to the login from where ServiceComb's console begins; nothing else is,
+// and nobody is let through.
+func TestABrowserIsLedToTheLoginFromTheConsole(t *testing.T) {
+	g := newGate(t)
+	ask := func(also ...func(*http.Request)) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "https://mep/servicecomb/", nil)
+		r.Header.Set("Accept", "text/html,*/*;q=0.8")
+		for _, change := range also {
+			change(r)
+		}
+		w := httptest.NewRecorder()
+		g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Fatal("it is let through") })).ServeHTTP(w, r)
+		return w
+	}
+	require.Equal(t, http.StatusUnauthorized, ask().Code, "there is no login")
+	g.Route("GET "+plugins.LoginPath, "login", server.Open)
+	for name, change := range map[string]func(*http.Request){
+		"anonymous": func(*http.Request) {}, "expired": with("Cookie", plugins.SessionCookie+"="+g.token(map[string]any{"exp": g.now.Unix() - 1})),
+	} {
+		g.why = nil
+		w := ask(change)
+		require.Equal(t, http.StatusSeeOther, w.Code, name)
+		require.Equal(t, "/login?next=console", w.Header().Get("Location"))
+		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		require.Equal(t, []string{name}, g.why, "it is counted")
+	}
+	for name, change := range map[string]func(*http.Request){
+		"a program": with("Accept", "application/json"), "a wrong token": with("Authorization", "Bearer x"), "a file of it": at("/servicecomb/index.html"),
+		"another page": at("/servicecombs/"), "a POST": func(r *http.Request) { r.Method = http.MethodPost },
+	} {
+		require.Equal(t, http.StatusUnauthorized, ask(change).Code, name)
+	}
+}
+
 func TestATokenInAuthorizationSaysWhoCalls(t *testing.T) {
 	g := newGate(t)
 	require.Equal(t, &plugins.Caller{Name: "app", App: "app", Roles: []string{"app"}, Source: "token"}, g.takes(bearing(g.token(nil))))

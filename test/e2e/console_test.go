@@ -90,6 +90,9 @@ func TestTheConsoleIsForWhoLoggedIn(t *testing.T) {
 		s.Want(http.StatusOK, http.MethodGet, path, "", "Cookie", reader)
 		s.Want(http.StatusOK, http.MethodGet, path, "", "Cookie", registry)
 	}
+	led := s.Want(http.StatusSeeOther, http.MethodGet, "/servicecomb/", "", "Accept", "text/html,*/*;q=0.8")
+	require.Equal(t, "/login?next=console", led.Header.Get("Location"), "a browser is led to the login")
+	s.Want(http.StatusOK, http.MethodGet, "/servicecomb/", "", "Accept", "text/html,*/*;q=0.8", "Cookie", reader)
 	var id string
 	wait.Until(t, "the service is shown", func() bool {
 		list := s.Want(http.StatusOK, http.MethodGet, "/sc/v4/default/registry/microservices", "", "Cookie", reader).Object(t)

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,14 +17,24 @@ import (
 
 const (
 	afterLogin = "/docs"
-	// board is the other page to which a login may lead, if the form was asked for with ?next=board.
-	board, boardPath = "board", "/board"
 	// longestCookie is what every browser keeps (RFC 6265 §6.1), less the name and attributes.
 	longestCookie = 4000
 	// pagePolicy lets the page load nothing, run nothing, stand in no frame, and send its
 	// form nowhere else.
 	pagePolicy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+
+// destination is another page to which a login leads if the form was asked for with ?next= and
+// this name; "": there is none of it.
+func destination(name string) string {
+	switch name {
+	case "board":
+		return "/board"
+	case "console":
+		return "/servicecomb/"
+	}
+	return ""
+}
 
 // login gives browsers, which send no Authorization header, a cookie that holds a token. That
 // no page of another origin logs anybody in is the door's matter.
@@ -51,15 +62,15 @@ const page = `<!DOCTYPE html>
 </body></html>
 `
 
-// nextField has a form say where the browser goes then.
-const nextField = `<input type="hidden" name="next" value="board">
+// nextField has a form say where the browser goes then, by a name that destination knows.
+const nextField = `<input type="hidden" name="next" value="%s">
 `
 
 // servePage shows the form. next is what it was asked for with; whatever is not ours is left out.
 func servePage(w http.ResponseWriter, status int, message, next string) {
 	field := ""
-	if next == board {
-		field = nextField
+	if destination(next) != "" {
+		field = fmt.Sprintf(nextField, next)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -107,11 +118,7 @@ func (l login) enter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, cookie(token, int(ends.Sub(l.now())/time.Second)))
-	to := afterLogin
-	if p.next == board {
-		to = boardPath
-	}
-	leave(w, fromForm, to)
+	leave(w, fromForm, cmp.Or(destination(p.next), afterLogin))
 }
 
 // session is the token that the cookie holds, and its end.
