@@ -26,6 +26,7 @@ type Config struct {
 	Limits       Limits
 	Identity     Identities
 	Audit        Audit
+	Board        Board
 	Compat       Compat
 	EdgeGallery  EdgeGallery
 

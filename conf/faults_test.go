@@ -17,7 +17,7 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		// the form of the file
 		{"server:\n  port: 1\n", "m.yaml:2: server.port: is not a key of mepserver; there are listen, insecure, advertise, adminSocket"},
 		{"liveness:\n  mininterval: 1s\n", "m.yaml:2: liveness.mininterval: is not a key of mepserver; did you mean liveness.minInterval?"},
-		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, identity, store, applications, liveness, discovery, notify, rules, timing, limits, audit, compat, edgegallery"},
+		{"\nlivness: {}\n", "m.yaml:2: livness: is not a key of mepserver; there are server, identity, store, applications, liveness, discovery, notify, rules, timing, limits, audit, board, compat, edgegallery"},
 		{"server.listen: 127.0.0.1:1\n", "m.yaml:1: server.listen: is not a key of mepserver; keys are nested: server: {listen: ...}"},
 		{"compat: none\n\ncompat: none\n", "m.yaml:3: compat: must stand once; it stands in line 1 already"},
 		{"server: {}\nserver: {}\n", "m.yaml:2: server: must stand once; it stands in line 1 already"},
@@ -133,7 +133,7 @@ func TestAllFaultsOfAllSourcesAtOnce(t *testing.T) {
 	src.Flags = map[string]string{"etcd-endpoints": "http://user:secret@e:2379", "verbose": "1"}
 	assert.Equal(t, []string{
 		`m.yaml:2: server.listen: must be text, not the number "1"`,
-		`m.yaml:3: nonsense: is not a key of mepserver; there are server, identity, store, applications, liveness, discovery, notify, rules, timing, limits, audit, compat, edgegallery`,
+		`m.yaml:3: nonsense: is not a key of mepserver; there are server, identity, store, applications, liveness, discovery, notify, rules, timing, limits, audit, board, compat, edgegallery`,
 		`--verbose: is not a flag that sets anything`,
 		`m.yaml:6: liveness.minInterval: must be a Go duration such as 30s, 5m or 24h, not "x"`,
 		`MEP_APPLICATIONS_MAX_SERVICES: applications.maxServices: must be a whole number up to 2147483647, not "many"`,

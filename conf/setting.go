@@ -100,6 +100,7 @@ func settings(c *Config) []setting {
 		{"timing.ptpMasters", "", &c.Timing.PTPMasters},
 	}, limitSettings(&c.Limits), []setting{
 		{"audit.file", "", &c.Audit.File},
+		{"board.dashboardURL", "", &c.Board.DashboardURL},
 		{"compat", "", oneOf(&c.Compat, CompatNone, CompatEdgeGallery)},
 	}, edgeGallerySettings(&c.EdgeGallery))
 }

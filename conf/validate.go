@@ -51,6 +51,7 @@ func check(c *Config, where func(string) string, report func(Fault, ...string)) 
 	k.rules()
 	k.timing()
 	k.limits()
+	k.board()
 	k.oneOf("compat", string(c.Compat), string(CompatNone), string(CompatEdgeGallery))
 	k.edgeGallery()
 }

@@ -22,7 +22,17 @@ type shownCaller struct {
 	Source     string   `json:"source,omitempty"`
 	MayRead    bool     `json:"mayRead"`
 	MayDrain   bool     `json:"mayDrain"`
+	Links      links    `json:"links"` // none for whoever may not read
 }
+
+// links lead from a service to where more is seen of it.
+type links struct {
+	Console   string `json:"console,omitempty"`   // ServiceComb's own, relative to where the board is
+	Dashboard string `json:"dashboard,omitempty"` // of the operator, with names in braces
+}
+
+// consoleLink is where ServiceComb's console is served, seen from the board.
+const consoleLink = "servicecomb/"
 
 // ServeHTTP implements http.Handler.
 func (c caller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -32,6 +42,12 @@ func (c caller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out.MayDrain = !out.Identities || plugins.CallerOf(r.Context()).Has(conf.RoleAdmin)
 	out.MayRead = out.MayDrain || plugins.CallerOf(r.Context()).Has(conf.RoleReader)
+	if out.MayRead {
+		out.Links.Dashboard = c.host.Config.Board.DashboardURL
+		if c.host.Config.Server.ConsoleDir != "" {
+			out.Links.Console = consoleLink
+		}
+	}
 	body, _ := json.Marshal(out) // strings and bools: cannot fail
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

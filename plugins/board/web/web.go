@@ -60,9 +60,11 @@ func Setup(h *plugins.Host) (stop func(context.Context) error, err error) {
 			at = boardPath
 		}
 		serve(h, at, "mep.GetBoard", f)
+		serve(h, plugins.MepPrefix+at, "mep.GetBoard", f)
 	}
 	serve(h, "/{$}", "mep.GetIndex", http.HandlerFunc(root))
 	serve(h, callerPath, "mep.GetCaller", caller{h})
+	serve(h, plugins.MepPrefix+callerPath, "mep.GetCaller", caller{h})
 	return nil, nil
 }
 

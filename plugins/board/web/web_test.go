@@ -29,8 +29,14 @@ func (s *served) Handle(pattern, _ string, a server.Access, h http.Handler) {
 
 func setUp(t *testing.T, i plugins.Identity) *served {
 	t.Helper()
+	return setUpAt(t, &plugins.Host{Identity: i})
+}
+
+func setUpAt(t *testing.T, h *plugins.Host) *served {
+	t.Helper()
 	s := &served{handlers: map[string]http.Handler{}, access: map[string]server.Access{}}
-	_, err := Setup(&plugins.Host{Base: s, Identity: i})
+	h.Base = s
+	_, err := Setup(h)
 	require.NoError(t, err)
 	return s
 }
@@ -100,6 +106,9 @@ func TestTheBoardIsServedSoThatABrowserTakesItForNothingElse(t *testing.T) {
 	}
 	for pattern, access := range s.access {
 		require.Equal(t, server.Open, access, pattern)
+		if _, path, _ := strings.Cut(pattern, "/"); !strings.HasPrefix(path, "mep/") && path != "{$}" {
+			require.Contains(t, s.handlers, strings.Replace(pattern, "/", "/mep/", 1), "EdgeGallery's gateway reaches it too")
+		}
 	}
 	w := httptest.NewRecorder()
 	s.handlers[boardPath].ServeHTTP(w, httptest.NewRequest(http.MethodPost, boardPath, nil))
@@ -126,24 +135,27 @@ type identities struct{ plugins.Identity }
 func (identities) On() bool { return true }
 
 func TestACallerLearnsWhoHeIsAndWhatHeMay(t *testing.T) {
+	const template = "https://grafana.example/d/mec?var-service={serName}"
+	shown := links{Console: "servicecomb/", Dashboard: template}
 	for name, c := range map[string]struct {
 		identity plugins.Identity
 		caller   *plugins.Caller
 		want     shownCaller
 	}{
-		"no identities": {nil, nil, shownCaller{MayRead: true, MayDrain: true}},
+		"no identities": {nil, nil, shownCaller{MayRead: true, MayDrain: true, Links: shown}},
 		"nobody":        {identities{}, nil, shownCaller{Identities: true}},
-		"reader":        {identities{}, &plugins.Caller{Name: "r", Roles: []string{conf.RoleReader}, Source: "cookie"}, shownCaller{true, "r", []string{"reader"}, "cookie", true, false}},
-		"admin":         {identities{}, &plugins.Caller{Name: "a", Roles: []string{conf.RoleAdmin}, Source: "token"}, shownCaller{true, "a", []string{"admin"}, "token", true, true}},
-		"application":   {identities{}, &plugins.Caller{Name: "app", App: "app", Roles: []string{conf.RoleApp}, Source: "token"}, shownCaller{true, "app", []string{"app"}, "token", false, false}},
+		"reader":        {identities{}, &plugins.Caller{Name: "r", Roles: []string{conf.RoleReader}, Source: "cookie"}, shownCaller{true, "r", []string{"reader"}, "cookie", true, false, shown}},
+		"admin":         {identities{}, &plugins.Caller{Name: "a", Roles: []string{conf.RoleAdmin}, Source: "token"}, shownCaller{true, "a", []string{"admin"}, "token", true, true, shown}},
+		"application":   {identities{}, &plugins.Caller{Name: "app", App: "app", Roles: []string{conf.RoleApp}, Source: "token"}, shownCaller{true, "app", []string{"app"}, "token", false, false, links{}}},
 	} {
-		s := setUp(t, c.identity)
+		host := &plugins.Host{Identity: c.identity, Config: conf.Config{Server: conf.Server{ConsoleDir: "/console"}, Board: conf.Board{DashboardURL: template}}}
+		s := setUpAt(t, host)
 		r := httptest.NewRequest(http.MethodGet, callerPath, nil)
 		if c.caller != nil {
 			r = r.WithContext(plugins.WithCaller(r.Context(), c.caller))
 		}
 		w := httptest.NewRecorder()
-		s.handlers["GET "+callerPath].ServeHTTP(w, r)
+		s.handlers["GET /mep"+callerPath].ServeHTTP(w, r)
 		var got shownCaller
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got), name)
 		require.Equal(t, c.want, got, name)

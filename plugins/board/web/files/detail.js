@@ -5,6 +5,7 @@ import { absolute, stamp, time, whole } from "./format.js";
 import { chip } from "./icons.js";
 import { categoryOf, endpointsOf, plain } from "./model.js";
 import { neighbourhood } from "./graph.js";
+import * as links from "./links.js";
 
 export class Detail {
   constructor({ model, onClose, onDrain, onOpen }) {
@@ -69,8 +70,8 @@ export class Detail {
     return [
       this.head(String(item.serName), kind),
       el("p", { class: "reason" }, item.reason || "", item.since ? el("span", { class: "small" }, ` since ${stamp(time(item.since)).slice(0, 8)}`) : null),
-      this.mayDrain ? el("p", { class: "buttons" }, el("button", { type: "button", "data-focus": "drain", class: item.drained ? "primary" : null,
-        onclick: () => this.onDrain(item) }, item.drained ? "Undrain: bring it back…" : "Drain: take it out of service…")) : null,
+      el("p", { class: "buttons" }, ...links.of(item, this.links), this.mayDrain ? el("button", { type: "button", "data-focus": "drain", class: item.drained ? "primary" : null,
+        onclick: () => this.onDrain(item) }, item.drained ? "Undrain: bring it back…" : "Drain: take it out of service…") : null),
       facts(item),
       subscriptions(item.subscriptions),
       transitions(item.transitions ?? []),
@@ -145,7 +146,7 @@ function subscriptions(list) {
 }
 
 function heartbeat(item) {
-  return el("section", {}, el("h3", {}, "Its heartbeat"), command(`curl -X PATCH -H 'Content-Type: application/json' -d '{"state": "ACTIVE"}' ${quoted(new URL(item.links.liveness, location.href).href)}`));
+  return el("section", {}, el("h3", {}, "Its heartbeat"), command(`curl -X PATCH -H 'Content-Type: application/json' -d '{"state": "ACTIVE"}' ${quoted(new URL(`.${item.links.liveness}`, document.baseURI).href)}`));
 }
 
 // quoted is one word for a shell.

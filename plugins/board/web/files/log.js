@@ -1,6 +1,6 @@
 // The list of transitions, the newest first.
 
-import { byId, el, setText } from "./dom.js";
+import { byId, el, setAttr, setText } from "./dom.js";
 import { absolute, stamp } from "./format.js";
 import { glyph } from "./icons.js";
 import { toldOf } from "./row.js";
@@ -8,6 +8,18 @@ import { toldOf } from "./row.js";
 const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "changed" };
 
 const drawn = new Map(); // element of an entry
+const [spoken, spokenIn] = [6, 5000]; // so many in so many ms are read aloud one by one
+let heard = []; // when the last ones came
+
+// speak has a screen reader read what is new; of very many only their number.
+function speak(box, fresh) {
+  const now = performance.now();
+  const counted = heard.filter((at) => now - at < spokenIn).concat(fresh.map(() => now));
+  const many = counted.length > spoken || fresh.some((entry) => entry.before);
+  setAttr(box, "aria-live", many ? "off" : "polite");
+  if (many && heard.length <= spoken && !fresh.some((entry) => entry.before)) setText(byId("said"), "Many services change their state.");
+  heard = counted.slice(-50);
+}
 
 // show brings the list up to date. Elements are made once, so that what is new is announced and
 // nothing else.
@@ -17,6 +29,8 @@ export function show(model, onOpen) {
   for (const [entry, e] of drawn) {
     if (!current.has(entry)) { e.remove(); drawn.delete(entry); }
   }
+  const fresh = model.changes.filter((entry) => !drawn.has(entry));
+  if (fresh.length > 0) speak(box, fresh);
   let at = box.firstChild;
   const newest = new Set();
   for (const entry of model.changes) {

@@ -7,6 +7,7 @@ import { Detail } from "./detail.js";
 import { Model, mostRows } from "./model.js";
 import { Table } from "./table.js";
 import * as clock from "./clock.js";
+import * as csv from "./csv.js";
 import * as dialogs from "./dialogs.js";
 import * as empty from "./empty.js";
 import * as keys from "./keys.js";
@@ -200,8 +201,9 @@ function drawNow() {
   summary.showPlatform(model, clock.now());
   if (model.dirty || shownFor !== filter) {
     model.dirty = false;
-    shownFor = filter;
     const list = model.view(filter);
+    if (shownFor !== filter) setText(byId("said"), loading ? "" : `${plural(list.length, "service")} shown`);
+    shownFor = filter;
     const { none, one, doubt } = model.last();
     table.set(list, new Set([...none, ...one].map((n) => n.name).concat(doubt)));
     setText(byId("shown"), model.counts ? `${plural(list.length, "service")} shown` : "");
@@ -284,6 +286,7 @@ async function start() {
   });
   byId("order").addEventListener("change", (e) => change({ order: e.target.value }));
   byId("pause").addEventListener("click", pause);
+  byId("csv").addEventListener("click", () => csv.save(table.list, new Date()));
   byId("help-open").addEventListener("click", dialogs.help);
   addEventListener("popstate", visit);
   addEventListener("pagehide", () => stream.close());
@@ -299,6 +302,7 @@ async function start() {
     return;
   }
   detail.mayDrain = caller.mayDrain;
+  detail.links = caller.links;
   if (filter.service) detail.open(filter.service);
   await round();
   stream.open();

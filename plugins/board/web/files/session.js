@@ -25,7 +25,8 @@ export async function who(waiting) {
 // login has the browser go to the login, and come back to what was shown.
 export function login() {
   keep(location.search);
-  location.assign("login?next=board");
+  // EdgeGallery's gateway, below /mep, is for programs, which bear tokens: people log in at the server itself
+  location.assign(new URL(location.pathname.startsWith("/mep/") ? "../login?next=board" : "login?next=board", document.baseURI));
   return null;
 }
 
