@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,13 +49,13 @@ func TestNeitherHeartbeatNorPutLiftsADrain(t *testing.T) {
 			t.Errorf("a PUT is answered %v", err)
 		}
 		s.drain("it takes longer")
-		wantStates(t, l, "i", Active, Drained)
+		wantStates(t, l, "i", Active, Drained, Drained)
 		s.undrain(Suspended)
 		if r := l.at("i").Record; r.Cause != (Cause{Kind: ByUndrain, By: "other"}) {
 			t.Errorf("SUSPENDED because of %+v", r.Cause)
 		}
 		until(t, "it is heard", func() bool { return l.at("i").Record.State == Active })
-		wantStates(t, l, "i", Active, Drained, Suspended, Active)
+		wantStates(t, l, "i", Active, Drained, Drained, Suspended, Active)
 		if _, err := s.Drain(t.Context(), "i", DrainRequest{Lift: true}); !errors.Is(err, ErrNotDrained) {
 			t.Errorf("undrained twice: %v", err)
 		}
@@ -105,7 +107,7 @@ func TestWhatItsOwnerSetInactiveIsInactiveAfterADrain(t *testing.T) {
 			t.Errorf("a heartbeat is answered %v", a.Err)
 		}
 		s.undrain(Inactive)
-		wantStates(t, l, "i", Active, Inactive)
+		wantStates(t, l, "i", Active, Inactive, DrainedInactive, Inactive)
 		if r := l.at("i").Record; r.Cause != (Cause{Kind: ByApplication}) {
 			t.Errorf("INACTIVE because of %+v", r.Cause)
 		}
@@ -116,7 +118,7 @@ func TestWhatItsOwnerSetInactiveIsInactiveAfterADrain(t *testing.T) {
 		if err := s.update(Update{State: Inactive}); err != nil {
 			t.Fatal(err)
 		}
-		wantStates(t, l, "i", Active, Inactive, Active, Drained)
+		wantStates(t, l, "i", Active, Inactive, DrainedInactive, Inactive, Active, Drained)
 		if err := s.update(Update{State: Inactive, Attributes: "{ }"}); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +127,7 @@ func TestWhatItsOwnerSetInactiveIsInactiveAfterADrain(t *testing.T) {
 			t.Errorf("told %s of %+v", last.Change, last.Record)
 		}
 		s.undrain(Inactive)
-		wantStates(t, l, "i", Active, Inactive, Active, Drained, DrainedInactive)
+		wantStates(t, l, "i", Active, Inactive, DrainedInactive, Inactive, Active, Drained, DrainedInactive, Inactive)
 	})
 }
 
@@ -208,5 +210,75 @@ func TestAnAgentThatJoinsADrainedServiceDoesNotKeepItInactive(t *testing.T) {
 		}
 		s.undrain(Suspended)
 		wantStates(t, l, "i", Active, Drained, Drained, Suspended)
+	})
+}
+
+// What consumers need not be told of is an event all the same: whoever looks at the platform sees
+// that its reason is another one, and since when.
+func TestADrainThatNobodyIsToldOfIsAnEvent(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(2), true)
+		s.register("i")
+		began := l.at("i").Record.CausedAt
+		time.Sleep(time.Second)
+		if err := s.update(Update{State: Inactive}); err != nil {
+			t.Fatal(err)
+		}
+		told := l.at("i").Record.ChangedAt
+		steps := []func(){
+			func() { s.drain("disk is replaced") },
+			func() { s.drain("it takes longer") },
+			func() { s.drain("it takes longer") },
+			func() { s.undrain(Inactive) },
+		}
+		for _, step := range steps {
+			time.Sleep(time.Minute)
+			step()
+		}
+		want := []string{"ADDED (none) ACTIVE registered 0s", "STATE_CHANGED ACTIVE INACTIVE application 1s",
+			"CAUSE_CHANGED INACTIVE DRAINED_INACTIVE drained disk is replaced 1m1s", "CAUSE_CHANGED DRAINED_INACTIVE DRAINED_INACTIVE drained it takes longer 2m1s",
+			"CAUSE_CHANGED DRAINED_INACTIVE INACTIVE application 4m1s"}
+		var got []string
+		for i, x := range l.events("i") {
+			r := &x.Record
+			got = append(got, strings.Join(strings.Fields(fmt.Sprint(x.Change, " ", x.Was, " ", r.State, " ", r.Cause.Kind, " ", r.Cause.Text, " ", time.Duration(r.CausedAt-began))), " "))
+			if r.Seq != uint64(i+1) || i > 0 && r.ChangedAt != told {
+				t.Errorf("%s: seq %d, told at %d", got[i], r.Seq, r.ChangedAt)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+		synctest.Wait()
+		var seen []string
+		for _, x := range s.Trace("i").Transitions {
+			seen = append(seen, fmt.Sprintf("%s %s %q %s", x.From, x.To, x.Cause.Text, time.Duration(x.At-began)))
+		}
+		if want := []string{`ACTIVE INACTIVE "" 1s`, `INACTIVE DRAINED_INACTIVE "disk is replaced" 1m1s`,
+			`DRAINED_INACTIVE DRAINED_INACTIVE "it takes longer" 2m1s`, `DRAINED_INACTIVE INACTIVE "" 4m1s`}; !slices.Equal(seen, want) {
+			t.Errorf("%q", seen)
+		}
+	})
+}
+
+// A PUT of its owner, who sets INACTIVE meanwhile, leaves the reason and its time as they are.
+func TestTheReasonOfADrainKeepsItsTime(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(2), true)
+		s.register("i")
+		s.drain("disk is replaced")
+		drained := l.at("i").Record.CausedAt
+		for _, u := range []Update{{State: Inactive}, {State: Inactive, Attributes: "{ }"}} {
+			time.Sleep(time.Minute)
+			if err := s.update(u); err != nil {
+				t.Fatal(err)
+			}
+			if r := l.at("i").Record; r.State != DrainedInactive || r.CausedAt != drained || r.Cause != disk {
+				t.Errorf("%+v", r)
+			}
+		}
+		if v, _ := s.Vitals("i"); v.Since != drained {
+			t.Errorf("since %d", v.Since)
+		}
 	})
 }

@@ -252,17 +252,13 @@ func (f *UpdateFlow) change(wall int64) Txn {
 	if c.Change == StateChanged && f.target.Attributes != f.snap.Record.Attributes {
 		c.Change = AttributesChanged // something else changed too (MEC 011 v3.1.1 §8.1.4.2)
 	}
-	why := Cause{Kind: ByApplication}
-	if c.To.Drained() { // it is still the administrator's
-		why = t.Record.Cause
-		if same := f.snap.Record; c.To != same.State {
-			if same.State = c.To; same == f.target {
-				c.Change = NoChange // nothing that is shown
-			}
+	if same := f.snap.Record; c.To.Drained() && c.To != same.State {
+		if same.State = c.To; same == f.target {
+			c.Change = NoChange // nothing that is shown
 		}
 	}
 	t.Record = f.target
-	t.apply(c, why, wall)
+	t.apply(c, Cause{Kind: ByApplication}, wall)
 	if c.To == Suspended {
 		t.Record.SuspendedAt = f.snap.Record.SuspendedAt
 	}

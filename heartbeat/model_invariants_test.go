@@ -54,8 +54,10 @@ func (m *model) checkEvent(t *Txn, old, now *Snapshot) {
 		m.breaks("I3 %s tells %q and leads from seq %d to %d", t.Kind, t.Change, old.Record.Seq, t.Record.Seq)
 	}
 	state, rest := old.Record.State.Shown() != now.Record.State.Shown(), old.Record.Attributes != now.Record.Attributes || old.Record.Proposed != now.Record.Proposed
+	because := old.Exists() && now.Exists() && old.Record.Cause != now.Record.Cause
 	right := map[Change]bool{
-		NoChange:          !state && !rest,
+		NoChange:          !state && !rest && !because,
+		CauseChanged:      !state && !rest && because,
 		Added:             !old.Exists() && now.Exists(),
 		StateChanged:      old.Exists() && now.Exists() && state && old.Record.Attributes == now.Record.Attributes,
 		AttributesChanged: old.Exists() && now.Exists() && rest,

@@ -26,7 +26,7 @@ type Record struct {
 	Place string
 	State State
 	Cause Cause  // why it is in that state
-	Seq   uint64 // grows by one with every event published
+	Seq   uint64 // grows by one with every event
 	// Proposed is the interval in seconds that the application asked for: 0
 	// leaves it to the platform, -1 means that it sends no heartbeats.
 	Proposed int
@@ -48,7 +48,8 @@ type Record struct {
 
 	// Wall clock, Unix nanoseconds; for payloads and retention only.
 	RegisteredAt int64
-	ChangedAt    int64
+	ChangedAt    int64 // of the last event that consumers are told
+	CausedAt     int64 // since when it is in its state because of Cause; 0: an earlier release wrote it
 	SuspendedAt  int64
 	LastBeat     int64
 

@@ -81,26 +81,33 @@ var eventNames = [numEvents]string{Beat: "Beat", Expired: "Expired", PutInactive
 
 func (e Event) String() string { return eventNames[e] }
 
-// Change is what consumers are told of a transition (MEC 011 v3.1.1 §8.1.4.2).
+// Change is what is told of a transition: to consumers what MEC 011 v3.1.1 §8.1.4.2 has.
 type Change uint8
 
 // The changes.
 const (
-	NoChange Change = iota // nothing is told
+	NoChange Change = iota // there is no event
 	Added
 	StateChanged
 	AttributesChanged
 	Removed
+	// CauseChanged: it is in its state for another reason. Consumers are not told, for MEC 011 knows
+	// of no reasons; who looks at the platform is shown it.
+	CauseChanged
 	numChanges = iota
 )
 
 // Changes lists every change, for tables and tests.
-var Changes = [numChanges]Change{NoChange, Added, StateChanged, AttributesChanged, Removed}
+var Changes = [numChanges]Change{NoChange, Added, StateChanged, AttributesChanged, Removed, CauseChanged}
 
-var changeNames = [numChanges]string{Added: "ADDED", StateChanged: "STATE_CHANGED", AttributesChanged: "ATTRIBUTES_CHANGED", Removed: "REMOVED"}
+var changeNames = [numChanges]string{Added: "ADDED", StateChanged: "STATE_CHANGED", AttributesChanged: "ATTRIBUTES_CHANGED", Removed: "REMOVED",
+	CauseChanged: "CAUSE_CHANGED"}
 
 // Valid reports whether this release knows the change; what is stored may come from a later one.
 func (c Change) Valid() bool { return c < numChanges }
+
+// Told says whether consumers are told.
+func (c Change) Told() bool { return c != NoChange && c != CauseChanged }
 
 func (c Change) String() string { return changeNames[c] }
 
@@ -165,7 +172,7 @@ var table = complete([numStates][numEvents]Cell{
 		RetentionOver: {Inactive, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
 
-		Drain:              {DrainedInactive, NoChange, nil}, // INACTIVE to consumers, as before
+		Drain:              {DrainedInactive, CauseChanged, nil}, // INACTIVE to consumers, as before
 		Undrain:            {Inactive, NoChange, ErrNotDrained},
 		UndrainUnmonitored: {Inactive, NoChange, ErrNotDrained},
 	},
@@ -178,7 +185,7 @@ var table = complete([numStates][numEvents]Cell{
 		RetentionOver: {Drained, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
 
-		Drain:              {Drained, NoChange, nil},
+		Drain:              {Drained, CauseChanged, nil},
 		Undrain:            {Suspended, StateChanged, nil},
 		UndrainUnmonitored: {Active, StateChanged, nil},
 	},
@@ -191,9 +198,9 @@ var table = complete([numStates][numEvents]Cell{
 		RetentionOver: {DrainedInactive, NoChange, ErrNoCell},
 		Delete:        {None, Removed, nil},
 
-		Drain:              {DrainedInactive, NoChange, nil},
-		Undrain:            {Inactive, NoChange, nil},
-		UndrainUnmonitored: {Inactive, NoChange, nil},
+		Drain:              {DrainedInactive, CauseChanged, nil},
+		Undrain:            {Inactive, CauseChanged, nil},
+		UndrainUnmonitored: {Inactive, CauseChanged, nil},
 	},
 })
 

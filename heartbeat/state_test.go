@@ -32,19 +32,19 @@ var wantCells = map[State]map[Event]string{
 		Beat: "inactive", Expired: "impossible",
 		PutInactive: "impossible", PutActive: "ACTIVE STATE_CHANGED", PutSame: "INACTIVE ATTRIBUTES_CHANGED",
 		RetentionOver: "impossible", Delete: "(none) REMOVED",
-		Drain: "DRAINED_INACTIVE", Undrain: "not drained", UndrainUnmonitored: "not drained",
+		Drain: "DRAINED_INACTIVE CAUSE_CHANGED", Undrain: "not drained", UndrainUnmonitored: "not drained",
 	},
 	Drained: {
 		Beat: "drained", Expired: "impossible",
 		PutInactive: "DRAINED_INACTIVE ATTRIBUTES_CHANGED", PutActive: "drained", PutSame: "DRAINED ATTRIBUTES_CHANGED",
 		RetentionOver: "impossible", Delete: "(none) REMOVED",
-		Drain: "DRAINED", Undrain: "SUSPENDED STATE_CHANGED", UndrainUnmonitored: "ACTIVE STATE_CHANGED",
+		Drain: "DRAINED CAUSE_CHANGED", Undrain: "SUSPENDED STATE_CHANGED", UndrainUnmonitored: "ACTIVE STATE_CHANGED",
 	},
 	DrainedInactive: {
 		Beat: "drained", Expired: "impossible",
 		PutInactive: "impossible", PutActive: "drained", PutSame: "DRAINED_INACTIVE ATTRIBUTES_CHANGED",
 		RetentionOver: "impossible", Delete: "(none) REMOVED",
-		Drain: "DRAINED_INACTIVE", Undrain: "INACTIVE", UndrainUnmonitored: "INACTIVE",
+		Drain: "DRAINED_INACTIVE CAUSE_CHANGED", Undrain: "INACTIVE CAUSE_CHANGED", UndrainUnmonitored: "INACTIVE CAUSE_CHANGED",
 	},
 }
 
@@ -88,6 +88,9 @@ func TestNoCellTellsOfNothingOrHidesAChange(t *testing.T) {
 			}
 			if c.Change == StateChanged && c.To.Shown() == s.Shown() {
 				t.Errorf("%s, %s: STATE_CHANGED without a change", s, e)
+			}
+			if c.Change == CauseChanged && c.To.Shown() != s.Shown() {
+				t.Errorf("%s, %s: the state changes, and consumers are not told", s, e)
 			}
 		}
 	}

@@ -46,9 +46,10 @@ type gaps struct {
 
 // trace is what is remembered of an instance. It is guarded by the lock of its entry.
 type trace struct {
-	state   State // that was seen last
-	gaps    *gaps // nil: there is none yet
-	changes *changes
+	state    State // that was seen last
+	causedAt int64 // the same
+	gaps     *gaps // nil: there is none yet
+	changes  *changes
 }
 
 // changes are the transitions of an instance, of which most have none.
@@ -57,7 +58,7 @@ type changes struct {
 	list  []Transition // the oldest first
 }
 
-// Transition is a change of state.
+// Transition is a change of state, or of its reason.
 type Transition struct {
 	At       int64 // wall clock, Unix nanoseconds, of who made it
 	From, To State
@@ -82,15 +83,17 @@ func (t *trace) noteGap(d time.Duration) {
 	g.count = min(g.count+1, TracedGaps)
 }
 
-// noteState notes the state in which an instance is seen. How it came to be here, by a
-// registration or a list, is no transition, and neither is its removal.
+// noteState notes the state in which an instance is seen, or the other reason for which it is
+// drained. How it came to be here, by a registration or a list, is no transition, and neither is
+// its removal.
 func (t *trace) noteState(s *Snapshot) {
 	from, to := t.state, None
 	if s.Exists() {
 		to = s.Record.State
 	}
-	t.state = to
-	if from == to || from == None || to == None {
+	anew := to.Drained() && t.causedAt != s.Record.CausedAt
+	t.state, t.causedAt = to, s.Record.CausedAt
+	if from == to && !anew || from == None || to == None {
 		return
 	}
 	if t.changes == nil {
@@ -103,7 +106,7 @@ func (t *trace) noteState(s *Snapshot) {
 	if len(c.list) == TracedTransitions {
 		c.list = append(c.list[:0], c.list[1:]...)
 	}
-	c.list = append(c.list, Transition{At: s.Record.ChangedAt, From: from, To: to, Cause: s.Record.Cause,
+	c.list = append(c.list, Transition{At: s.Record.since(), From: from, To: to, Cause: s.Record.Cause,
 		LastBeat: s.Record.LastBeat, Interval: s.Record.Interval, Window: s.Record.Window})
 }
 

@@ -81,7 +81,7 @@ type Txn struct {
 	// A projection that is put is this record's, on this record's lease.
 	Record       Record
 	ProjectionOp Op
-	Change       Change // what the outbox event of Record.Seq tells; NoChange: no event
+	Change       Change // what the event of Record.Seq is; NoChange: there is none
 }
 
 // begin starts a transaction on the record as s shows it.
@@ -89,11 +89,13 @@ func (s *Snapshot) begin(k Kind) Txn {
 	return Txn{Kind: k, RecordRevision: s.At, Record: s.Record, From: s.Record.Place, Was: s.Record.State}
 }
 
-// countEvent has the transaction tell an event, with the next sequence number.
+// countEvent has the transaction write an event, with the next sequence number.
 func (t *Txn) countEvent(c Change, wall int64) {
 	t.Change = c
 	t.Record.Seq++
-	t.Record.ChangedAt = wall
+	if c.Told() {
+		t.Record.ChangedAt = wall
+	}
 }
 
 // putOn makes the transaction put the record on lease l, and its projection with it.
@@ -118,7 +120,7 @@ func register(r Record, l LeaseID) Txn {
 	t := Txn{Kind: Register, Presence: NoProjection, Record: r}
 	t.putOn(l)
 	t.Record.Seq = 0
-	t.Record.Cause = Cause{Kind: ByRegistration}
+	t.Record.Cause, t.Record.CausedAt = Cause{Kind: ByRegistration}, r.RegisteredAt
 	t.countEvent(Added, r.RegisteredAt)
 	return t
 }
@@ -151,8 +153,8 @@ func (s *Snapshot) claim(by string, wall, lastBeat int64) Txn {
 // apply applies a cell of the state table; why is the cause of the new state, if it is another one.
 func (t *Txn) apply(c Cell, why Cause, wall int64) {
 	t.Record.State = c.To
-	if c.To != t.Was {
-		t.Record.Cause = why
+	if c.To.Shown() != t.Was.Shown() || c.Change == CauseChanged { // a PUT of what is drained leaves the reason, and its time
+		t.Record.Cause, t.Record.CausedAt = why, wall
 	}
 	if c.Change != NoChange {
 		t.countEvent(c.Change, wall)
@@ -251,7 +253,6 @@ func (s *Snapshot) remove(k Kind, e Event, why CauseKind, wall int64) Txn {
 func (s *Snapshot) drain(why Cause, wall int64) Txn {
 	t := s.begin(Withdraw)
 	t.apply(Next(s.Record.State, Drain), why, wall)
-	t.Record.Cause = why // also of one that is drained already
 	t.putOn(0)
 	return t
 }

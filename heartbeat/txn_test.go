@@ -1,6 +1,9 @@
 package heartbeat
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // The transactions as docs/protocol.md has them: what is compared and what is
 // written, row by row.
@@ -36,11 +39,13 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		"RETENTION": {snap(Suspended, 0, true).remove(Retention, RetentionOver, ByRetention, wall), m, AnyProjection, 0, Erase, Erase, Suspended, 4, 0, Removed},
 		"WITHDRAW":  {snap(Active, 4, true).drain(Cause{Kind: ByDrain}, wall), m, AnyProjection, 0, Put, Put, Drained, 4, 0, StateChanged},
 		"READMIT":   {snap(Drained, 0, true).undrain("admin", wall), m, AnyProjection, 0, Put, Put, Suspended, 4, 0, StateChanged},
+		"WITHDRAW ": {snap(Drained, 0, true).drain(Cause{Kind: ByDrain, Text: "longer"}, wall), m, AnyProjection, 0, Put, Put, Drained, 4, 0, CauseChanged},
+		"READMIT ":  {snap(DrainedInactive, 0, true).undrain("admin", wall), m, AnyProjection, 0, Put, Put, Inactive, 4, 0, CauseChanged},
 		"REPAIR":    {snap(Suspended, 0, false).repair(), m, NoProjection, 0, Keep, Put, Suspended, 3, 0, NoChange},
 		"ORPHAN":    {(&Snapshot{Projection: Projection{Revision: p}}).orphan("i"), 0, ProjectionAt, p, Keep, Erase, None, 0, 0, NoChange},
 	} {
 		x := c.txn
-		if x.Kind.String() != name || x.Record.ID != "i" {
+		if x.Kind.String() != strings.TrimSpace(name) || x.Record.ID != "i" {
 			t.Errorf("%s: is called %s, of %q", name, x.Kind, x.Record.ID)
 		}
 		if x.RecordRevision != c.at || x.Presence != c.presence || x.ProjectionRevision != c.projection {
@@ -49,7 +54,7 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		if x.RecordOp != c.record || x.ProjectionOp != c.on || x.Record.State != c.state || x.Record.Lease != c.lease {
 			t.Errorf("%s: writes record %d, projection %d, %s on %d", name, x.RecordOp, x.ProjectionOp, x.Record.State, x.Record.Lease)
 		}
-		if x.Change != c.change || x.Record.Seq != c.seq || (c.change != NoChange) != (x.Record.ChangedAt == wall) {
+		if x.Change != c.change || x.Record.Seq != c.seq || c.change.Told() != (x.Record.ChangedAt == wall) {
 			t.Errorf("%s: tells %q as %d at %d", name, x.Change, x.Record.Seq, x.Record.ChangedAt)
 		}
 	}

@@ -6,7 +6,7 @@ import "time"
 type Vitals struct {
 	Record Record
 	At     Revision // of the record's last write
-	Since  int64    // when it entered its state, Unix nanoseconds; see Engine.since
+	Since  int64    // when it entered its state for its reason, Unix nanoseconds
 	// Absent: it is ACTIVE, its lease has ended, and nobody has said yet that it is SUSPENDED.
 	Absent bool
 	// LastBeat is when it was heard last, Unix nanoseconds; 0: nobody knows. Unless Exact it
@@ -23,6 +23,15 @@ type Vitals struct {
 	// Held: it would be claimed, or might be, had this replica not been disturbed or started.
 	Held  bool
 	Flaps int // how often it went from ACTIVE to SUSPENDED while this replica looked
+}
+
+// since is Record.since, or when it was seen here if the record does not say.
+func (en *entry) since() int64 {
+	r := &en.view.Record
+	if c := en.trace.changes; r.CausedAt == 0 && c != nil && len(c.list) > 0 && c.list[len(c.list)-1].To == r.State {
+		return c.list[len(c.list)-1].At
+	}
+	return r.since()
 }
 
 // isLate says whether a silence is longer than a living application's is: the record keeps it
@@ -117,17 +126,18 @@ func (l *Local) doubtedFrom(h *Health) (Credit, bool) {
 	return h.DisturbedAt, l.disturbed(h)
 }
 
-// since is when the instance entered its state: as it was seen here, or as its record says.
-// That is the last change that was told, which may have been one of its attributes.
-func (en *entry) since() int64 {
-	r := &en.view.Record
-	if c := en.trace.changes; c != nil && len(c.list) > 0 && c.list[len(c.list)-1].To == r.State {
-		return c.list[len(c.list)-1].At
-	}
-	if r.State == Suspended && r.SuspendedAt != 0 {
+// since is when the instance entered its state for its reason, by the wall clock of who decided
+// it. Of a record that an earlier release wrote it is the last change that consumers were told,
+// which may have been one of its attributes.
+func (r *Record) since() int64 {
+	switch {
+	case r.CausedAt != 0:
+		return r.CausedAt
+	case r.State == Suspended && r.SuspendedAt != 0:
 		return r.SuspendedAt
+	default:
+		return r.ChangedAt
 	}
-	return r.ChangedAt
 }
 
 // Survey is what a replica knows of all instances together.

@@ -32,6 +32,34 @@ func vitalsOf(t *testing.T, s *replica, id ID) Vitals {
 	return v
 }
 
+// Since when a service is in its state does not move with its description, nor with a restart.
+func TestSinceIsTheTimeOfTheCause(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(10), true)
+		s.register("i")
+		_, registered := s.Clock()
+		time.Sleep(5 * time.Second)
+		require.NoError(t, s.update(Update{State: Active, Attributes: "{ }"}))
+		_, described := s.Clock()
+		require.Equal(t, registered, vitalsOf(t, s, "i").Since)
+		again := l.addReplica(brisk(10), true)
+		synctest.Wait()
+		v := vitalsOf(t, again, "i")
+		require.Equal(t, registered, v.Since)
+		require.Equal(t, described, v.Record.ChangedAt)
+	})
+	for _, c := range []struct {
+		Record
+		want int64
+	}{ // of an earlier release
+		{Record{State: Active, ChangedAt: 5}, 5},
+		{Record{State: Suspended, ChangedAt: 5, SuspendedAt: 4}, 4},
+		{Record{State: Suspended, ChangedAt: 5, SuspendedAt: 4, CausedAt: 3}, 3},
+	} {
+		require.Equal(t, c.want, c.since())
+	}
+}
+
 func TestASilenceIsLateBeforeItIsDeath(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(10), true) // a window of 20 s

@@ -22,7 +22,7 @@ type ServiceChange struct {
 	SerInstanceID string     `json:"serInstanceId"`
 	SerName       string     `json:"serName"`
 	AppInstanceID string     `json:"appInstanceId"`
-	Change        ChangeType `json:"change"`
+	Change        ChangeType `json:"change"`           // AttributesChanged is also another reason for the same state
 	From          State      `json:"from,omitempty"`   // absent of what is ADDED, or if it is not known any more
 	To            State      `json:"to,omitempty"`     // absent of what is REMOVED
 	Reason        string     `json:"reason,omitempty"` // the cause, for people

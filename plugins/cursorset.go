@@ -69,6 +69,9 @@ func (w *CursorSet) Pending(events []*Event) []Pending {
 	out := make([]Pending, len(events))
 	after := make([]Subject, len(events)) // zero: it cannot be read
 	for i, e := range slices.Backward(events) {
+		if !e.Told() {
+			continue
+		}
 		if w.bad && e.At > w.unreadable {
 			out[i] = MaybePending
 		}

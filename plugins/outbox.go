@@ -7,7 +7,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1"
 )
 
-// Event is one entry of the outbox: a change of an instance, or that an application is being
+// Event is one entry of the outbox: a change of an instance or of its reason, or that an application is being
 // terminated, written in the transaction that made the change. It carries all that a filter
 // and a notification need.
 type Event struct {
@@ -28,6 +28,10 @@ type Event struct {
 	Attributes  string          // the service as it was registered
 	Size        int             // bytes that the store keeps for it, key and value
 }
+
+// Told says whether consumers may be told. A change that they know no word for is shown to those who
+// look at the platform.
+func (e *Event) Told() bool { return e.Termination != nil || e.Change.Told() }
 
 // Subscription says which events a consumer is to be notified of, and where.
 type Subscription struct {

@@ -54,7 +54,7 @@ func newEntry(e *plugins.Event, before *item, known bool) (*entry, error) {
 			out.before = is
 		}
 	case known || e.Change == heartbeat.Added:
-	case e.Change == heartbeat.StateChanged: // nothing else has
+	case e.Change == heartbeat.StateChanged, e.Change == heartbeat.CauseChanged: // nothing else has
 		out.before = is.in(e.From)
 	default:
 		out.before, out.unsure = is.in(e.From), true
@@ -70,7 +70,7 @@ func (e *entry) frame(v view) []byte {
 }
 
 func (e *entry) shown(v view) mp1.ServiceChange {
-	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: mp1.ChangeType(e.change.String())}
+	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: changeType(e.change)}
 	c.Reason, c.Cause = shownCause(&e.cause)
 	is := e.after
 	switch v {
@@ -89,6 +89,15 @@ func (e *entry) shown(v view) mp1.ServiceChange {
 	}
 	c.SerInstanceID, c.SerName, c.AppInstanceID = is.info.SerInstanceID, is.info.SerName, is.owner
 	return c
+}
+
+// changeType is a change in ETSI's words, which have none for another reason: it is shown as what is
+// nearest, with the same state before and after it.
+func changeType(c heartbeat.Change) mp1.ChangeType {
+	if c == heartbeat.CauseChanged {
+		return mp1.AttributesChanged
+	}
+	return mp1.ChangeType(c.String())
 }
 
 // size is about how much memory the entry takes.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +40,29 @@ func TestAStreamBeginsWithAllAndGoesOnWithEachChange(t *testing.T) {
 		require.Equal(t, []string{"10 change b y STATE_CHANGED SUSPENDED>ACTIVE", "12 change c z ADDED >ACTIVE", "13 change a x REMOVED ACTIVE>"}, brief(t, r.read(t)))
 		require.Equal(t, []string{"13 reset b=ACTIVE c=ACTIVE"}, brief(t, wait(w.open("", "")).read(t)))
 	})
+}
+
+// Of a drain that consumers need not be told of the stream shows the reason, and when it was given.
+func TestAnotherReasonIsShownAsAChange(t *testing.T) {
+	drained := told(10, "a", "x", heartbeat.CauseChanged, heartbeat.Inactive, heartbeat.Inactive)
+	drained.Cause = heartbeat.Cause{Kind: heartbeat.ByDrain, By: "ops", Text: "disk"}
+	for _, h := range []*plugins.History{ // of a list nobody knows what was before its first change
+		{At: 11, Floor: 9, Events: []*plugins.Event{drained}, Services: []*plugins.Event{drained}},
+		{At: 9, Floor: 9, Services: []*plugins.Event{told(9, "a", "x", heartbeat.NoChange, heartbeat.None, heartbeat.Inactive)}},
+	} {
+		in(t, h, func(t *testing.T, w *world) {
+			w.see(drained)
+			r := wait(w.open("?ser_name=x", "9"))
+			all := r.read(t)
+			require.Equal(t, []string{"10 change a x ATTRIBUTES_CHANGED INACTIVE>INACTIVE"}, brief(t, all))
+			var c mp1.ServiceChange
+			require.NoError(t, json.Unmarshal([]byte(all[0].data), &c))
+			require.Equal(t, "drained by ops: disk", c.Reason)
+			require.Equal(t, "1970-01-01T00:00:10Z", c.Time)
+			require.Contains(t, wait(w.open("", "")).read(t)[0].data, "drained by ops: disk")
+			require.Empty(t, brief(t, wait(w.open("?ser_name=y", "9")).read(t)))
+		})
+	}
 }
 
 // wait returns the reader when it has read what there is.

@@ -44,8 +44,12 @@ type eventCause struct {
 // eventOp puts the event that a transaction tells.
 func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 	r := &t.Record
+	at := r.ChangedAt
+	if !t.Change.Told() {
+		at = r.CausedAt
+	}
 	value, err := encode(event{Schema: heartbeat.Schema, ID: r.ID, Seq: r.Seq, Owner: r.Owner, Change: t.Change,
-		State: r.State.Shown(), At: r.ChangedAt, Attributes: unescaped(eventAttributes(r.Attributes)),
+		State: r.State.Shown(), At: at, Attributes: unescaped(eventAttributes(r.Attributes)),
 		From: t.Was.Shown(), Cause: eventCause(r.Cause), LastBeat: r.LastBeat, Interval: r.Interval, Window: r.Window})
 	return clientv3.OpPut(keys.Event(r.ID, r.Seq), value), err
 }
@@ -133,7 +137,7 @@ func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbe
 }
 
 // outboxWrite turns a key into the reader's words; ok is false for what is not for
-// it, and for a subscription that cannot be read: one bad value harms nobody else.
+// it, as events that consumers are not told, and for a subscription that cannot be read: one bad value harms nobody else.
 func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool) {
 	key := string(kv.Key)
 	w.At, w.Gone = heartbeat.Revision(kv.ModRevision), gone
@@ -142,6 +146,7 @@ func outboxWrite(kv *mvccpb.KeyValue, gone bool) (w plugins.OutboxWrite, ok bool
 		w.Kind, w.Name, ok = plugins.EventWritten, key, true
 		if !gone {
 			w.Event, _ = decodeEvent(kv) // the reader counts what cannot be read
+			ok = w.Event == nil || w.Event.Told()
 		}
 	case strings.HasPrefix(key, keys.SubPrefix), strings.HasPrefix(key, keys.TerminationSubPrefix):
 		w.Kind, w.Name, ok = plugins.SubscriptionWritten, subscriptionID(key), gone

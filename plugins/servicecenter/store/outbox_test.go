@@ -266,6 +266,50 @@ func TestAnEventThatNobodyAskedForIsErasedInTime(t *testing.T) {
 	require.True(t, has(asked), "somebody waits for this one")
 }
 
+// Another reason is an event that no consumer is told: no subscription waits for it, it takes the
+// place of none, and it is kept as long as the event stream needs it.
+func TestNoConsumerIsToldOfAnotherReason(t *testing.T) {
+	ctx := t.Context()
+	s := subscribedTo(t, "sub-reasons", nil)
+	r, at := storetest.Register(t, store, "outbox-reason")
+	put := func(seq uint64, c heartbeat.Change) heartbeat.Revision {
+		op, err := eventOp(&heartbeat.Txn{Change: c, Was: heartbeat.Inactive, Record: heartbeat.Record{Schema: heartbeat.Schema, ID: r.ID, Seq: seq, Owner: r.Owner, State: heartbeat.DrainedInactive,
+			ChangedAt: r.ChangedAt, CausedAt: r.ChangedAt + 7, Attributes: storetest.Attributes}})
+		require.NoError(t, err)
+		res, err := store.client.Txn(ctx).Then(op).Commit()
+		require.NoError(t, err)
+		return heartbeat.Revision(res.Header.Revision)
+	}
+	changed := put(2, heartbeat.StateChanged)
+	reason := put(3, heartbeat.CauseChanged)
+	var r2 reader
+	_, err := store.loadOutbox(ctx, &r2)
+	require.NoError(t, err)
+	require.Len(t, r2.shown(keys.Event(r.ID, 2)), 1)
+	require.Empty(t, r2.shown(keys.Event(r.ID, 3)), "of nothing that is to be sent, and of nothing that cannot be read")
+	h, err := store.loadHistory(ctx)
+	require.NoError(t, err)
+	last := h.Events[len(h.Events)-1]
+	require.Equal(t, [4]any{reason, heartbeat.CauseChanged, heartbeat.Inactive, r.ChangedAt + 7}, [4]any{last.At, last.Change, last.From, last.Made})
+
+	has := func(seq uint64) bool {
+		got, err := store.client.Get(ctx, keys.Event(r.ID, seq), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 1
+	}
+	c, err := store.Cursor(ctx, s.ID)
+	require.NoError(t, err)
+	_, err = store.MoveCursor(ctx, s.ID, plugins.Cursor{After: at, Newest: reason, At: c.At})
+	require.NoError(t, err)
+	store.ages = plugins.Ages{}
+	tidy := func(now plugins.Instant) { require.NoError(t, store.Tidy(ctx, now, r.ChangedAt+7, 24*time.Hour)) }
+	tidy(1)
+	tidy(plugins.OutboxAge)
+	require.True(t, has(3), "not before its minute")
+	tidy(1 + plugins.OutboxAge)
+	require.Equal(t, [2]bool{true, false}, [2]bool{has(2), has(3)}, "the change is still the newest that is to be told, at %d", changed)
+}
+
 // A consumer for whom too much was kept is told of the newest event of each instance,
 // and of what was attempted; the others are erased.
 func TestWhatACursorLeavesOutIsErased(t *testing.T) {

@@ -31,6 +31,7 @@ type storedRecord struct {
 	Left         bool              `json:"Left,omitempty"`
 	RegisteredAt int64             `json:"RegisteredAt"`
 	ChangedAt    int64             `json:"ChangedAt"`
+	CausedAt     int64             `json:"-"` // in recordCause
 	SuspendedAt  int64             `json:"SuspendedAt"`
 	LastBeat     int64             `json:"LastBeat"`
 	Silence      time.Duration     `json:"Silence,omitempty"`
@@ -55,20 +56,21 @@ type recordCause struct {
 	Kind  heartbeat.CauseKind `json:"Kind"`
 	By    string              `json:"By,omitempty"`
 	Text  string              `json:"Text,omitempty"`
+	At    int64               `json:"At,omitempty"`
 }
 
-// cause is the cause of the record's state. Where none was kept there is only one way into
-// two of the states.
-func (v *recordValue) cause() heartbeat.Cause {
+// cause is the cause of the record's state, and since when it is. Where none was kept there is only
+// one way into two of the states, and no time.
+func (v *recordValue) cause() (heartbeat.Cause, int64) {
 	switch c := &v.Cause; {
 	case c.State == v.State && c.Kind != "":
-		return heartbeat.Cause{Kind: c.Kind, By: c.By, Text: c.Text}
+		return heartbeat.Cause{Kind: c.Kind, By: c.By, Text: c.Text}, c.At
 	case v.State == heartbeat.Suspended:
-		return heartbeat.Cause{Kind: heartbeat.BySilence}
+		return heartbeat.Cause{Kind: heartbeat.BySilence}, 0
 	case v.State == heartbeat.Inactive:
-		return heartbeat.Cause{Kind: heartbeat.ByApplication}
+		return heartbeat.Cause{Kind: heartbeat.ByApplication}, 0
 	}
-	return heartbeat.Cause{}
+	return heartbeat.Cause{}, 0
 }
 
 // state is the state of the engine.
@@ -88,7 +90,7 @@ func encodeRecord(r *heartbeat.Record) (string, error) {
 	v := recordValue{storedRecord: storedRecord(*r)}
 	v.State = r.State.Shown()
 	if c := r.Cause; c.Kind != "" {
-		v.Cause = recordCause{State: v.State, Kind: c.Kind, By: c.By, Text: c.Text}
+		v.Cause = recordCause{State: v.State, Kind: c.Kind, By: c.By, Text: c.Text, At: r.CausedAt}
 	}
 	switch r.State {
 	case heartbeat.Drained:
@@ -110,7 +112,8 @@ func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
 	}
 	v.Extra, v.Attributes = extra, canonical(v.Attributes)
 	r := heartbeat.Record(v.storedRecord)
-	r.State, r.Cause = v.state(), v.cause()
+	r.State = v.state()
+	r.Cause, r.CausedAt = v.cause()
 	if want := recordSchema(r.ID); r.Schema != want || keys.Record(r.ID) != string(kv.Key) {
 		return r, fmt.Errorf("%w: it has schema %d, this program knows %d", heartbeat.ErrUnusable, r.Schema, want)
 	}

@@ -29,12 +29,15 @@ func TestACauseCountsOnlyForItsState(t *testing.T) {
 		return stored(t, `{"Schema":1,"ID":`+id+`,"Owner":"app","Attributes":"{}","State":`+state+cause+`}`)
 	}
 	silence := heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0", Text: "x"}
+	require.EqualValues(t, 7, record("2", `,"Cause":{"State":2,"Kind":"silence","At":7}`).CausedAt)
+	require.Zero(t, record("1", `,"Cause":{"State":2,"Kind":"silence","At":7}`).CausedAt)
 	require.Equal(t, silence, record("2", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0","Text":"x"}`).Cause)
 	require.Equal(t, heartbeat.Cause{}, record("1", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}`).Cause, "it is back, for whatever reason")
 	require.Equal(t, heartbeat.Cause{Kind: heartbeat.ByApplication}, record("3", `,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}`).Cause, "nobody else could make it so")
 	require.Equal(t, heartbeat.Cause{Kind: heartbeat.BySilence}, record("2", "").Cause)
 	require.Equal(t, heartbeat.Cause{}, record("1", "").Cause)
 	later := record("2", `,"Cause":{"State":2,"Kind":"of a later release"},"More":7`)
+	later.CausedAt = 8
 	require.Equal(t, heartbeat.CauseKind("of a later release"), later.Cause.Kind)
 	require.Equal(t, `{"More":7}`, later.Extra)
 
@@ -51,7 +54,7 @@ func TestACauseCountsOnlyForItsState(t *testing.T) {
 func TestADrainedRecordIsInactiveOnDisk(t *testing.T) {
 	for state, marker := range map[heartbeat.State]string{heartbeat.Drained: `"Drained":1`, heartbeat.DrainedInactive: `"Drained":3`} {
 		r := heartbeat.Record{Schema: 1, ID: "0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210", Owner: "app", Attributes: "{}", State: state,
-			Cause: heartbeat.Cause{Kind: heartbeat.ByDrain, By: "admin", Text: "disk"}}
+			Cause: heartbeat.Cause{Kind: heartbeat.ByDrain, By: "admin", Text: "disk"}, CausedAt: 9}
 		text, err := encodeRecord(&r)
 		require.NoError(t, err)
 		require.Contains(t, text, `"State":3`)

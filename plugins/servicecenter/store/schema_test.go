@@ -21,10 +21,10 @@ import (
 func TestTheSchemaIsWhatItWas(t *testing.T) {
 	require.Equal(t, 1, heartbeat.Schema)
 	require.Equal(t, []heartbeat.State{1, 2, 3}, []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive})
-	require.Equal(t, []heartbeat.Change{1, 2, 3, 4}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed})
+	require.Equal(t, []heartbeat.Change{1, 2, 3, 4, 5}, []heartbeat.Change{heartbeat.Added, heartbeat.StateChanged, heartbeat.AttributesChanged, heartbeat.Removed, heartbeat.CauseChanged})
 	id := heartbeat.ID("0123456789abcdef0123456789abcdeffedcba9876543210fedcba9876543210")
 	record := heartbeat.Record{Schema: 1, ID: id, Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Suspended, Seq: 3, Proposed: -1,
-		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4, Cause: heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0"}}
+		Interval: 5, Previous: 4, Window: 10, Lease: 7, RegisteredAt: 1, ChangedAt: 2, SuspendedAt: 3, LastBeat: 4, Cause: heartbeat.Cause{Kind: heartbeat.BySilence, By: "mep-0"}, CausedAt: 3}
 	imported := heartbeat.Record{Schema: 2, ID: id[:32], Owner: "app", Attributes: "{}", Place: "p", State: heartbeat.Active, Seq: 1, Proposed: 60,
 		Interval: 60, Window: 120, Lease: 7, RegisteredAt: 1, ChangedAt: 2, LastBeat: 4}
 	asked := mp1.Subscription{SubscriptionType: mp1.SubscriptionType, CallbackReference: "http://a/"}
@@ -36,7 +36,7 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 		read   func(*mvccpb.KeyValue) (any, bool)
 		want   any
 	}{
-		{"/mep/rec/" + string(id), recordValue{storedRecord: storedRecord(record), Cause: recordCause{State: heartbeat.Suspended, Kind: "silence", By: "mep-0"}}, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4,"Cause":{"State":2,"Kind":"silence","By":"mep-0"}}`,
+		{"/mep/rec/" + string(id), recordValue{storedRecord: storedRecord(record), Cause: recordCause{State: heartbeat.Suspended, Kind: "silence", By: "mep-0", At: 3}}, `{"Schema":1,"ID":"` + string(id) + `","Owner":"app","Attributes":"{}","Place":"p","State":2,"Seq":3,"Proposed":-1,"Interval":5,"Previous":4,"Window":10,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":3,"LastBeat":4,"Cause":{"State":2,"Kind":"silence","By":"mep-0","At":3}}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); return r, err == nil }, record},
 		{"/mep/rec/" + string(imported.ID), recordValue{storedRecord: storedRecord(imported)}, `{"Schema":2,"ID":"` + string(imported.ID) + `","Owner":"app","Attributes":"{}","Place":"p","State":1,"Seq":1,"Proposed":60,"Interval":60,"Previous":0,"Window":120,"Lease":7,"RegisteredAt":1,"ChangedAt":2,"SuspendedAt":0,"LastBeat":4}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { r, err := decodeRecord(kv); r.Schema = 2; return r, err == nil }, imported},
