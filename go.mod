@@ -3,6 +3,7 @@ module github.com/mec-liveness/mepserver
 go 1.26
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/apache/servicecomb-service-center v1.4.1-0.20210209095158-03e61187ded4
 	github.com/coder/websocket v1.8.15
 	github.com/getkin/kin-openapi v0.153.0

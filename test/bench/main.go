@@ -17,6 +17,8 @@ import (
 
 const help = `bench measures a mepserver that it builds and starts itself, on loopback.
 
+  go run ./test/bench suite [-quick] [-million] [-write] [-profile FOLDER] [-seed N] [-base URL ...] [NAME ...]
+                                               everything that has a target, beside its baselines, as a table; -h has more
   go run ./test/bench deaths [-n 100]          time from the last heartbeat to being hidden, interval 1 s, allowedMisses 1
   go run ./test/bench beats [-over plain,tls,jwt] [-earlier MEPSERVER] [-seconds 5] [-conns 32] [-services 1000] [-rounds 3] [-etcd-endpoints URL,...]
                                                heartbeats a second, beside a bare net/http handler in the same run: over plain
@@ -45,7 +47,11 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	do, args := run, os.Args[1:]
+	if len(args) > 0 && args[0] == "suite" { // which has flags of its own
+		do, args = runSuite, args[1:]
+	}
+	if err := do(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

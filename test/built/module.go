@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,9 +24,24 @@ import (
 // is skipped with that reason.
 func Module(t testing.TB, folder, pkg string, replaced ...string) string {
 	t.Helper()
+	target, err := TryModule(folder, pkg, replaced...)
+	switch {
+	case errors.Is(err, ErrMissing):
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return target
+}
+
+// ErrMissing says that modules cannot be fetched.
+var ErrMissing = errors.New("cannot be built here, its modules cannot be fetched")
+
+// TryModule is Module where it may fail, with ErrMissing where Module skips the test.
+func TryModule(folder, pkg string, replaced ...string) (string, error) {
 	root, err := root()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	module := filepath.Join(root, folder)
 	cache, err := os.UserCacheDir()
@@ -33,30 +50,31 @@ func Module(t testing.TB, folder, pkg string, replaced ...string) string {
 	}
 	dir := filepath.Join(cache, "mepserver-test")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	target := filepath.Join(dir, filepath.Base(folder)+"-"+fingerprint(t, root, pkg, append([]string{folder}, replaced...)))
+	sum, err := fingerprint(root, pkg, append([]string{folder}, replaced...))
+	if err != nil {
+		return "", err
+	}
+	target := filepath.Join(dir, filepath.Base(folder)+"-"+sum)
 	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o600) // test binaries run side by side
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer func() { _ = lock.Close() }()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	if _, err := os.Stat(target); err == nil {
-		return target
+		return target, nil
 	}
 	if out, err := run(module, "build", "-o", target+".new", pkg); err != nil {
 		if why, missing := run(module, "mod", "download"); missing != nil {
-			t.Skipf("%s cannot be built here, its modules cannot be fetched: %v\n%s", path.Join(folder, pkg), missing, why)
+			return "", fmt.Errorf("%s %w: %w\n%s", path.Join(folder, pkg), ErrMissing, missing, why)
 		}
-		t.Fatalf("go build %s in %s: %v\n%s", pkg, module, err, out)
+		return "", fmt.Errorf("go build %s in %s: %w\n%s", pkg, module, err, out)
 	}
-	if err := os.Rename(target+".new", target); err != nil {
-		t.Fatal(err)
-	}
-	return target
+	return target, os.Rename(target+".new", target)
 }
 
 func run(dir string, args ...string) ([]byte, error) {
@@ -68,8 +86,7 @@ func run(dir string, args ...string) ([]byte, error) {
 }
 
 // fingerprint changes whenever one of the folders does.
-func fingerprint(t testing.TB, root, pkg string, folders []string) string {
-	t.Helper()
+func fingerprint(root, pkg string, folders []string) (string, error) {
 	sum := sha256.New()
 	_, _ = sum.Write([]byte(pkg))
 	for _, folder := range folders {
@@ -82,8 +99,8 @@ func fingerprint(t testing.TB, root, pkg string, folders []string) string {
 			return err
 		})
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:6])
+	return hex.EncodeToString(sum.Sum(nil)[:6]), nil
 }

@@ -116,7 +116,10 @@ var table = []row{
 	{dir: "test/e2e/chromium", outside: []string{""}},                                                        // the same
 	{dir: "test/e2e/oidc", outside: []string{""}},                                                            // the same
 	{dir: "test/chaos", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
-	{dir: "test/bench", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
+	{dir: "test/bench", project: []string{"mp1", "mp1/client", "cmd/remote"}, outside: []string{"github.com/stretchr/testify", "github.com/HdrHistogram/hdrhistogram-go"}, never: processes},
+	{dir: "test/bench/load", outside: []string{"github.com/stretchr/testify", "github.com/HdrHistogram/hdrhistogram-go"}, never: processes},
+	{dir: "test/bench/report", outside: []string{"github.com/stretchr/testify", "github.com/HdrHistogram/hdrhistogram-go"}, never: processes},
+	{dir: "test/bench/suite", project: []string{"mp1", "mp1/client"}, outside: []string{"go.etcd.io/etcd/api", "google.golang.org/grpc"}, never: processes}, // etcd's raw keep-alives, to compare with
 	{dir: "test/conformance", project: []string{"mp1", "mp1/client"}, outside: []string{"github.com/stretchr/testify"}, never: processes},
 }
 

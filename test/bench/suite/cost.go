@@ -1,0 +1,97 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mec-liveness/mepserver/test/bench/load"
+)
+
+// memoryAll is what is resident, the pages of the database's file included, for one service.
+func memoryAll(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	return l.memory(ctx, s.main, "VmRSS")
+}
+
+// memoryAnonymous leaves the pages of files out: the database's can be given back at any time.
+func memoryAnonymous(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	return l.memory(ctx, s.main, "RssAnon")
+}
+
+func (l *lab) memory(ctx context.Context, s *server, which string) ([]figure, error) {
+	pause(ctx, l.size.settle)
+	n := float64(len(s.services))
+	return []figure{{value: float64(s.Memory(which)) / n / 1000, load: -1,
+		more: fmt.Sprintf("%s of /proc/PID/status, %v after the last of %.0f registrations; VmRSS %d MB, RssAnon %d MB, RssFile %d MB, VmHWM %d MB", which, l.size.settle, n,
+			s.Memory("VmRSS")/1e6, s.Memory("RssAnon")/1e6, s.Memory("RssFile")/1e6, s.Memory("VmHWM")/1e6)}}, nil
+}
+
+// idle compares a server with services and one without, both at the same time, while nobody asks.
+func idle(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	l.say("nothing is asked for %v", l.size.idle)
+	began, full, empty := time.Now(), s.main.cpu(), s.other.cpu()
+	pause(ctx, l.size.idle)
+	took := time.Since(began).Seconds()
+	a, b := 100*(s.main.cpu()-full).Seconds()/took, 100*(s.other.cpu()-empty).Seconds()/took
+	return []figure{{value: a - b, load: -1, more: fmt.Sprintf("%.2f %% of a core beside %.2f %%, both at the same time for %v", a, b, l.size.idle)}}, nil
+}
+
+// paced is what heartbeats at a rate cost the server.
+func paced(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	run := patches(s.main, s.main.wire, l.size.conns)
+	run.For = l.size.paced
+	res, cpu, err := l.pace(ctx, s.main, run, l.size.pace)
+	if err != nil {
+		return nil, err
+	}
+	l.keepHist(fmt.Sprintf("%.0f/s among %d", l.size.pace, len(s.main.services)), res.Latency)
+	return []figure{{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: percentiles(res.Latency) + lateness(res)}}, nil
+}
+
+// pace runs at a rate, and returns how much of a core the server took, in per cent.
+func (l *lab) pace(ctx context.Context, s *server, run load.Run, perSecond float64) (res load.Result, cpu float64, err error) {
+	used := s.cpu()
+	res = run.Pace(ctx, perSecond)
+	return res, 100 * (s.cpu() - used).Seconds() / res.Took.Seconds(), res.Check()
+}
+
+// restart kills the server and starts it again, some times.
+func restart(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	return l.restarts(ctx, s.main, l.size.restarts)
+}
+
+func restartOnce(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	return l.restarts(ctx, s.main, 1)
+}
+
+func (l *lab) restarts(ctx context.Context, s *server, times int) ([]figure, error) {
+	var took []time.Duration
+	for range times {
+		d, err := s.restart()
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, d.Round(time.Millisecond))
+		l.say("ready after %v", d)
+		pause(ctx, l.size.settle/5)
+	}
+	return []figure{{value: median(took).Seconds(), load: -1, more: fmt.Sprintf("%v, with %d services, nobody asking meanwhile", took, len(s.services))}}, nil
+}
+
+// beating is the load of the large number of services, each of which beats once in an interval.
+func beating(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	run := patches(s.main, s.main.wire, l.size.conns)
+	run.For = l.size.beating
+	rate := float64(len(s.main.services)) / l.size.beatEvery.Seconds()
+	l.say("%d services beat every %v, %.0f a second, for %v", len(s.main.services), l.size.beatEvery, rate, l.size.beating)
+	res, cpu, err := l.pace(ctx, s.main, run, rate)
+	if err != nil {
+		return nil, err
+	}
+	l.draw("beating.svg", fmt.Sprintf("%d services beat every %v, from when it was due", len(s.main.services), l.size.beatEvery), l.line("PATCH", res.Latency))
+	own := res.CPU.Seconds() / res.Took.Seconds()
+	return []figure{
+		{value: cpu, load: own, more: fmt.Sprintf("of a core, %.0f/s for %v", rate, l.size.beating)},
+		{value: ms(res.Latency.At(99)), load: own, more: percentiles(res.Latency) + lateness(res)},
+	}, nil
+}

@@ -1,0 +1,60 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// millionStep is how many are registered before memory is looked at again.
+const millionSteps = 20
+
+// million registers a million services and has them beat by batches, or by PATCH where there are
+// none, until its time is over or something gives way, and says what that was.
+func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
+	srv, err := l.launch(s, "million", nil, "MEP_STORE_QUOTA_BYTES=32GiB")
+	if err != nil {
+		return nil, err
+	}
+	defer srv.Kill()
+	s.main = srv
+	s.profile(l, "million")
+	wall := ""
+	began := time.Now()
+	for len(srv.services) < l.size.million && wall == "" {
+		if err := l.register(ctx, srv, l.size.million/millionSteps, interval, ""); err != nil {
+			wall = err.Error()
+		}
+		if own, left := srv.Memory("VmRSS"), available(); left > 0 && own/4 > left {
+			wall = fmt.Sprintf("memory: the server holds %d MB, and %d MB are left", own/1e6, left/1e6)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	registered := time.Since(began)
+	more := fmt.Sprintf("registered in %v; VmRSS %d MB, RssAnon %d MB", registered.Round(time.Second), srv.Memory("VmRSS")/1e6, srv.Memory("RssAnon")/1e6)
+	if wall != "" {
+		return []figure{{value: float64(len(srv.services)), load: -1, more: more + "; the wall: " + wall}}, nil
+	}
+	how := "batches"
+	run, size, err := l.batchesOf(ctx, srv, srv.wire, batchConns)
+	if errors.Is(err, errNoBatches) {
+		run, size, how, err = patches(srv, srv.wire, l.size.conns), 1, "PATCH", nil
+	}
+	if err != nil {
+		return []figure{{value: float64(len(srv.services)), load: -1, more: more + "; the wall: " + err.Error()}}, nil
+	}
+	run.For = l.size.millionFor
+	rate := float64(len(srv.services)) / interval
+	defer l.ticker(func() { l.say("VmRSS %d MB", srv.Memory("VmRSS")/1e6) })()
+	used := srv.cpu()
+	res := run.Pace(ctx, rate/float64(size))
+	l.keepHist("a million by "+how, res.Latency)
+	more += fmt.Sprintf("; %.0f a second by %s for %v: %.0f %% of a core, %s", rate, how, res.Took.Round(time.Second), 100*(srv.cpu()-used).Seconds()/res.Took.Seconds(), percentiles(res.Latency))
+	if err := res.Check(); err != nil {
+		more += "; the wall: " + err.Error()
+	}
+	return []figure{{value: float64(len(srv.services)), load: res.CPU.Seconds() / res.Took.Seconds(), more: more}}, nil
+}
