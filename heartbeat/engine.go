@@ -26,6 +26,9 @@ type Config struct {
 	// Only for a replica alone.
 	SaveRunTime   func(time.Duration)
 	RunTimeBefore time.Duration
+	// Receiving says whether heartbeats can be received at all: not while the process starts or
+	// stops. Meanwhile no time is credited, for nobody is silent who cannot be heard. nil: always.
+	Receiving func() bool
 	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
 	ClaimsPerSecond int
 	Hooks           Hooks
@@ -75,6 +78,9 @@ type Engine struct {
 func New(c Config) *Engine {
 	if c.Rank == nil {
 		c.Rank = func() int { return 0 }
+	}
+	if c.Receiving == nil {
+		c.Receiving = func() bool { return true }
 	}
 	c.Hooks.fill()
 	ctx, end := context.WithCancel(context.Background())

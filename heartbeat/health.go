@@ -15,7 +15,8 @@ const (
 // Health decides whether this replica may suspend silent instances. A replica that was
 // paused, or whose store did not reply, may have missed heartbeats of living instances, so
 // time in which it could not receive them must not count as their silence. Credited time
-// passes only while the replica runs: a pause credits nothing, a shorter delay almost nothing.
+// passes only while the replica runs and receives heartbeats: a pause credits nothing, a
+// shorter delay almost nothing.
 type Health struct {
 	Credited      Credit
 	Disturbed     bool // it may have missed heartbeats, at DisturbedAt for the last time

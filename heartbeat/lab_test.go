@@ -42,7 +42,8 @@ type lab struct {
 	replicas  []*replica
 	ran       func(time.Duration) // of the replicas to come, and what they ran before
 	ranBefore time.Duration
-	hooks     Hooks // of the replicas to come, but for Disturbed if they have none
+	receiving func() bool // of the replicas to come
+	hooks     Hooks       // of the replicas to come, but for Disturbed if they have none
 }
 
 type labLease struct {
@@ -97,7 +98,7 @@ func (l *lab) addReplica(p Policy, alone bool) *replica {
 		}
 	}
 	s.Engine = New(Config{Store: replicaStore{l, s}, Policy: p, Clock: s.clock, Alone: alone, MinLease: 1, Replica: s.name, Rank: func() int { return rank }, Hooks: hooks,
-		SaveRunTime: l.ran, RunTimeBefore: l.ranBefore})
+		SaveRunTime: l.ran, RunTimeBefore: l.ranBefore, Receiving: l.receiving})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()

@@ -98,7 +98,9 @@ func (e *Engine) tick(ctx context.Context) {
 	last, _ := e.now()
 	every(ctx, Tick, func() {
 		now, wall := e.now()
-		e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
+		if e.Receiving() {
+			e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
+		}
 		if now.Sub(last) > maxSilence {
 			e.disturbed("pause")
 		}

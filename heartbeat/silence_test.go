@@ -298,3 +298,31 @@ func TestNothingIsKeptBesideTheReleaseBefore(t *testing.T) {
 		}
 	})
 }
+
+// While a server starts, or stops, its lists are loaded and its loops run, but heartbeats are
+// refused: nobody is silent who cannot be heard.
+func TestNobodyIsSilentWhoCannotBeHeard(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		var receives atomic.Bool
+		receives.Store(true)
+		l.receiving = receives.Load
+		f := l.platform(thrice(), true)
+		time.Sleep(30 * s)
+		f.register("alive")
+		f.register("dead")
+		time.Sleep(9 * s) // the records keep this silence
+		receives.Store(false)
+		time.Sleep(60 * s) // it takes long to stop
+		wantStates(t, l, "alive", Active)
+		f.restart(s)
+		time.Sleep(60 * s) // it takes long to start
+		wantStates(t, l, "alive", Active)
+		receives.Store(true)
+		time.Sleep(5 * s)
+		f.beat("alive")
+		time.Sleep(4 * s)
+		synctest.Wait()
+		wantStates(t, l, "alive", Active)
+		wantStates(t, l, "dead", Active, Suspended)
+	})
+}

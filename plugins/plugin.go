@@ -116,7 +116,10 @@ type Host struct {
 	Trusts func(*http.Request) bool
 	// Stopping is closed when the server is being stopped, before requests are waited for; from
 	// Run. A response that goes on for long ends then.
-	Stopping  <-chan struct{}
+	Stopping <-chan struct{}
+	// Receiving says whether requests are served: not before everything is loaded, and not any
+	// more once the server is being stopped; from Run. nil: always.
+	Receiving func() bool
 	Responses *Responses // from Run
 	MaxPosts  int        // POSTs to consumers that may be in flight, from Run; 0: any number
 	Base      Base       // from the base plugin

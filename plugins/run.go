@@ -78,7 +78,8 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 		h.Log.Warn("the limit of file descriptors allows fewer connections than limits.connections", openlog.WithTags(openlog.Tags{"connections": conns.most, "configured": most}))
 	}
 
-	h.Stopping = ctx.Done()
+	var receiving atomic.Bool
+	h.Stopping, h.Receiving = ctx.Done(), receiving.Load
 	h.Responses, h.Address = newResponses(h.Config.Limits.UnreadBytes), l.Addr()
 	stops, err := setUp(ctx, h, list)
 	stops = append(stops, registerDropped(h), h.Responses.register(), conns.register(), requestBodies.register(), secure.register())
@@ -112,11 +113,13 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 			full = h.Aliases(full)
 		}
 		handler.Store(&full)
+		receiving.Store(true)
 		up(l.Addr())
 		select {
 		case <-ctx.Done():
 		case err = <-served:
 		}
+		receiving.Store(false)
 	}
 	drain(srv, h.Log)
 	end()

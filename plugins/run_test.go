@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -81,6 +82,37 @@ func TestASlowStopIsSaidAndNoFailure(t *testing.T) {
 	require.NoError(t, serve(ctx, l, h, []Plugin{slow}, func(net.Addr) {}))
 	require.Contains(t, out.String(), `"msg":"a part did not stop in time","reason":"it hangs"`)
 }
+
+// Silence counts only while heartbeats are received: from when everything is loaded until
+// the server is told to stop, whatever it still waits for then.
+func TestWhenRequestsAreReceived(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	var h *Host
+	loaded := 0
+	h = &Host{Log: NewLog(io.Discard, "INFO"), Base: noBase{}, LogDropped: func() uint64 { return 0 }, Ready: func() bool {
+		assert.False(t, h.Receiving(), "it still loads")
+		loaded++
+		return loaded > 3
+	}}
+	stopping := false
+	h.Go(func(ctx context.Context) {
+		<-ctx.Done()
+		stopping = true
+		assert.False(t, h.Receiving(), "it stops")
+	})
+	require.NoError(t, serve(ctx, l, h, nil, func(net.Addr) {
+		assert.True(t, h.Receiving(), "it is up")
+		stop()
+	}))
+	require.True(t, stopping)
+}
+
+// noBase serves nothing.
+type noBase struct{ Base }
+
+func (noBase) Handler() http.Handler { return http.NotFoundHandler() }
 
 // A panic in a handler was a line with its stack's first bytes; a flood of handshakes that
 // fail was a line each.

@@ -26,7 +26,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	before, save := h.Base.RunTime()
 	h.Engine = heartbeat.New(heartbeat.Config{
 		Store: h.Base, Policy: policy(h.Config), Clock: plugins.NewClock(), Alone: h.Base.Alone(), MinLease: h.Base.MinLease(), Replica: h.Base.Name(), Rank: h.Base.Rank,
-		SaveRunTime: save, RunTimeBefore: before,
+		SaveRunTime: save, RunTimeBefore: before, Receiving: h.Receiving,
 		Hooks: heartbeat.Hooks{
 			Changed:       h.Changed,
 			Committed:     func(t *heartbeat.Txn) { m.committed(t); logCommitted(h.Log, t, h.Base.Alone()) },
