@@ -22,7 +22,9 @@ type feed struct {
 	mu       sync.RWMutex
 	loaded   bool
 	restored bool // what is loaded next is of another history
-	epoch    int  // grows when streams have to begin anew
+	// lost is the newest revision of a history that ended: this one may give the same to other changes.
+	lost     heartbeat.Revision
+	epoch    int // grows when streams have to begin anew
 	services map[heartbeat.ID]*item
 	ring     ring
 	more     chan struct{} // closed, and replaced, with every change
@@ -49,6 +51,7 @@ func (f *feed) Restored() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.restored = true
+	f.lost = max(f.lost, f.ring.newest())
 }
 
 // Load implements plugins.HistoryReader.
@@ -199,7 +202,10 @@ func (f *feed) await(c *cursor, w *waiter) {
 func (f *feed) resume(at heartbeat.Revision) (c cursor, ok bool, later <-chan struct{}) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if at > f.ring.newest() {
+	switch {
+	case at <= f.lost:
+		return c, false, nil
+	case at > f.ring.newest():
 		return c, false, f.more
 	}
 	next, ok := f.ring.after(at)

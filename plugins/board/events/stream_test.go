@@ -154,6 +154,22 @@ func TestARestoredStoreBeginsAnew(t *testing.T) {
 	}
 }
 
+// A store that was restored by hand may give the same revisions to other changes: who saw one of
+// them before the restore, and comes back later, must not go on behind another one.
+func TestARepeatedRevisionIsNotTheOneThatWasLost(t *testing.T) {
+	in(t, &plugins.History{At: 9, Floor: 5, Services: []*plugins.Event{added(9, "a", "x")}, Events: []*plugins.Event{added(9, "a", "x")}}, func(t *testing.T, w *world) {
+		w.see(suspended(11, "a", "x"), resumed(12, "a", "x"))
+		w.feed.Restored()
+		w.feed.Load(&plugins.History{At: 10, Floor: 5, Services: []*plugins.Event{added(9, "a", "x")}, Events: []*plugins.Event{added(9, "a", "x")}})
+		w.newest = 14
+		w.see(added(11, "b", "y"), added(12, "c", "y"), added(13, "d", "y"), added(14, "e", "y"))
+		for _, id := range []string{"9", "11", "12"} {
+			require.Equal(t, []string{"14 reset a=ACTIVE b=ACTIVE c=ACTIVE d=ACTIVE e=ACTIVE"}, brief(t, wait(w.open("", id)).read(t)), id)
+		}
+		require.Equal(t, []string{"14 change e y ADDED >ACTIVE"}, brief(t, wait(w.open("", "13")).read(t)))
+	})
+}
+
 // Who reads a filtered stream can keep a list of what matches by ADDED and REMOVED alone.
 func TestAServiceEntersAndLeavesAFilter(t *testing.T) {
 	in(t, &plugins.History{At: 9, Floor: 9, Services: []*plugins.Event{added(9, "a", "x"), added(8, "b", "y")}}, func(t *testing.T, w *world) {
