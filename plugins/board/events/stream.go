@@ -2,9 +2,7 @@ package events
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -50,6 +48,7 @@ type stream struct {
 	goOn     func() bool // when the stream ends: that the server does is no matter any more
 	deadline time.Time   // until when a reset must have been read; zero: there is none
 	written  int64       // bytes of the reset
+	until    time.Time   // when what is being sent must have been read; zero: nothing is
 
 	mu    sync.Mutex // held while a deadline is set
 	ended bool       // none is set any more
@@ -243,13 +242,14 @@ func (st *stream) send(p []byte) bool {
 	}
 	_, err := st.w.Write(p)
 	st.written += int64(len(p))
-	return st.judged(err, deadline)
+	return st.judged(err)
 }
 
 // allow gives what is sent next until a deadline, or takes the deadline away, unless the stream ends.
 func (st *stream) allow(until time.Time) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.until = until
 	if !st.ended {
 		_ = st.control.SetWriteDeadline(until)
 	}
@@ -259,16 +259,14 @@ func (st *stream) allow(until time.Time) bool {
 // flush sends what was written. While nothing is sent there is no deadline: one that lapses
 // resets a stream of HTTP/2, also if nothing waits for it.
 func (st *stream) flush() bool {
-	return st.judged(st.control.Flush(), time.Now().Add(stall)) && st.allow(time.Time{})
+	return st.judged(st.control.Flush()) && st.allow(time.Time{})
 }
 
-// judged says whether a write succeeded, and counts one that took too long.
-func (st *stream) judged(err error, deadline time.Time) bool {
-	if err == nil {
-		return true
-	}
-	if st.ctx.Err() == nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(deadline)) { // HTTP/2 resets the stream
+// judged says whether a write succeeded, and counts one that took too long. What else it says tells
+// nothing: HTTP/1.1 ends the request at any failure, and HTTP/2 resets the stream.
+func (st *stream) judged(err error) bool {
+	if err != nil && st.serving.Err() == nil && !st.until.IsZero() && !time.Now().Before(st.until) {
 		st.metrics.cut.WithLabelValues(cutSlow).Inc()
 	}
-	return false
+	return err == nil
 }
