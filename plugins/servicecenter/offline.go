@@ -93,7 +93,9 @@ func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer,
 	}
 	c := store.Contents{States: map[heartbeat.State]int{}}
 	var schema []byte
-	h, err := etcd.RestoreBackup(ctx, file, dataDir, datadir.Restored{Key: keys.Restored, Value: restoredNow}, show(progress, "restore", info.Size()), fail,
+	now := time.Now()
+	restored := datadir.Restored{Key: keys.Restored, At: now, Value: func(revision int64) []byte { return restoredAt(now, revision) }}
+	h, err := etcd.RestoreBackup(ctx, file, dataDir, restored, show(progress, "restore", info.Size()), fail,
 		func(kv *mvccpb.KeyValue) {
 			if string(kv.Key) == keys.Cluster {
 				schema = kv.Value
@@ -108,12 +110,12 @@ func Restore(ctx context.Context, file, dataDir string, progress, out io.Writer,
 		all += n
 	}
 	fmt.Fprintf(out, "restored %s from %s: %d services, %d subscriptions; revision %d became %d\n",
-		dataDir, file, all, c.Subscriptions, h.Revision, h.Revision+datadir.Bump)
+		dataDir, file, all, c.Subscriptions, h.Revision, restored.Revision(h.Revision))
 	return nil
 }
 
-func restoredNow(revision int64) []byte {
-	b, err := json.Marshal(map[string]int64{"at": time.Now().UnixNano(), "revision": revision})
+func restoredAt(at time.Time, revision int64) []byte {
+	b, err := json.Marshal(map[string]int64{"at": at.UnixNano(), "revision": revision})
 	if err != nil { // plain numbers: cannot happen
 		return []byte("{}")
 	}

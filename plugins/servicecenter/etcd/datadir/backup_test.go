@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -80,6 +81,29 @@ func TestARestoredStoreHasWhatTheBackupHadAtLaterRevisions(t *testing.T) {
 	members, err := c.MemberList(t.Context())
 	require.NoError(t, err)
 	require.Len(t, members.Members, 1)
+}
+
+// What was written behind the first restore of a backup is gone with the second one, and somebody may
+// have seen its revisions.
+func TestTwoRestoresOfOneBackupGiveNoRevisionTwice(t *testing.T) {
+	file, revision, _ := backupOf(t)
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var newest []int64
+	for i := range 2 {
+		r, dir := restored, filepath.Join(t.TempDir(), "etcd")
+		r.At = at.Add(time.Duration(i) * time.Minute)
+		_, err := Restore(t.Context(), file, dir, self, r, silent, nobody, anything)
+		require.NoError(t, err)
+		e, c := open(t, dir, "mep")
+		got, err := c.Get(t.Context(), "x")
+		require.NoError(t, err)
+		require.Equal(t, r.Revision(revision), got.Header.Revision)
+		newest = append(newest, got.Header.Revision)
+		_ = c.Close()
+		e.Close()
+	}
+	require.Greater(t, newest[1], newest[0]+1_000_000, "a minute is many writes")
+	require.Less(t, newest[1], int64(1)<<53, "a number of JavaScript")
 }
 
 func TestABackupThatIsNotWholeIsRefused(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -51,6 +52,8 @@ func (i Identity) Member() uint64 {
 // Bump is by how much the revision is raised at a restore. Whatever was written after
 // the backup is gone, and its revisions must not be given to anything else: somebody may
 // have seen them. A thousand million is a year of thirty writes a second.
+// One backup may be restored more than once, and what was written after the first restore is gone
+// too: so the revision rises to the microseconds of the clock, if these are more.
 const Bump = 1_000_000_000
 
 // Restored describes the restore to who looks at the store: it is written as the newest
@@ -58,8 +61,12 @@ const Bump = 1_000_000_000
 type Restored struct {
 	Key   string
 	Value func(revision int64) []byte // of the backup
+	At    time.Time                   // of the restore
 	Log   *zap.Logger                 // etcd's: it panics or ends the process at what it cannot write, on a goroutine of its own too
 }
+
+// Revision is what the newest revision of a backup becomes.
+func (r Restored) Revision(of int64) int64 { return max(of+Bump, r.At.UnixMicro()) }
 
 // Restore makes a directory of etcd of a backup. dir must not exist; it appears when it
 // is complete and was checked, or not at all. look is called for every key before, and
@@ -181,7 +188,7 @@ func settle(lg *zap.Logger, p paths, id Identity, h History, r Restored) (err er
 
 // raise writes the newest revision, and has what went before compacted.
 func raise(be backend.Backend, h History, r Restored) error {
-	at := mvcc.BucketKey{Revision: mvcc.Revision{Main: h.Revision + Bump}}
+	at := mvcc.BucketKey{Revision: mvcc.Revision{Main: r.Revision(h.Revision)}}
 	value, err := (&mvccpb.KeyValue{Key: []byte(r.Key), Value: r.Value(h.Revision), CreateRevision: at.Main, ModRevision: at.Main, Version: 1}).Marshal()
 	if err != nil {
 		return err
