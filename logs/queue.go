@@ -29,6 +29,7 @@ type Queue struct {
 	writing    bool          // the goroutine runs
 	dropping   bool          // until all that waits is written
 	failing    bool          // the last attempt to write failed
+	failure    error         // the last one
 	torn       bool          // the last line was written in part only
 	idle       chan struct{} // closed when the goroutine ends, for Flush
 	dropped    uint64        // since the start
@@ -92,16 +93,10 @@ func (q *Queue) Dropped() uint64 {
 // Flush waits until everything is written or dropped, but not longer than most. It says
 // whether nothing is left.
 func (q *Queue) Flush(most time.Duration) bool {
-	q.mu.Lock()
-	if !q.writing {
-		q.mu.Unlock()
+	idle := q.untilIdle()
+	if idle == nil {
 		return true
 	}
-	if q.idle == nil {
-		q.idle = make(chan struct{})
-	}
-	idle := q.idle
-	q.mu.Unlock()
 	t := time.NewTimer(most)
 	defer t.Stop()
 	select {
@@ -193,7 +188,9 @@ func (q *Queue) write(p []byte) bool {
 	q.mu.Unlock()
 	n, err := q.to.Write(p)
 	q.mu.Lock()
-	q.failing = err != nil
+	if q.failing = err != nil; q.failing {
+		q.failure = err
+	}
 	q.torn = err != nil && (n > 0 && p[n-1] != '\n' || n == 0 && q.torn)
 	return !q.failing
 }

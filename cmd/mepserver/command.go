@@ -15,6 +15,7 @@ import (
 	"github.com/mec-liveness/mepserver/cmd/operate"
 	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/logs"
 	"github.com/mec-liveness/mepserver/plugins/admin"
 )
 
@@ -27,6 +28,8 @@ type command struct {
 	help  string
 	// alone says that neither a file nor the environment sets anything for it.
 	alone bool
+	// serves says that it must go on although nobody reads what it prints.
+	serves bool
 	// files says that the files which the configuration names are looked at, too.
 	files bool
 	run   func(ctx context.Context, p environment, c conf.Config, g given) error
@@ -170,6 +173,11 @@ func (c command) count(args []string) error {
 
 // do runs the command and returns the exit code.
 func (c command) do(ctx context.Context, p environment) int {
+	written := func() error { return nil }
+	if q, ok := p.out.(*logs.Queue); ok && !c.serves {
+		out := q.Patient(ctx) // what was asked for is not dropped
+		p.out, written = out, out.Wait
+	}
 	src, g, err := c.parse(p.args[len(strings.Fields(c.name)):], p.out)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -184,11 +192,14 @@ func (c command) do(ctx context.Context, p environment) int {
 	if err == nil {
 		err = c.run(ctx, p, all, g)
 	}
+	if notWritten := written(); err == nil {
+		err = notWritten
+	}
 	if errors.Is(err, remote.ErrUnreachable) && !p.names(g) {
 		err = fmt.Errorf("%w, and no server has its data in ./data; --url, --config or --data-dir names another", err)
 	}
 	if err != nil {
-		if !errors.Is(err, operate.ErrNotGood) { // what is not good was printed
+		if !errors.Is(err, operate.ErrNotGood) && !errors.Is(err, logs.ErrClosed) { // what is not good was printed, and head wants no more
 			fmt.Fprintln(p.errs, "mepserver:", err)
 		}
 		return exitCode(err)

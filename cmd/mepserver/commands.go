@@ -18,7 +18,7 @@ func commands() []command {
 // platformCommands make a platform, or something to look at.
 func platformCommands() []command {
 	return []command{
-		{name: "demo", alone: true, flags: []option{{name: "listen"}, {name: "data-dir", file: true}, {name: "for"}}, run: runDemo, help: demoHelp},
+		{name: "demo", alone: true, serves: true, flags: []option{{name: "listen"}, {name: "data-dir", file: true}, {name: "for"}}, run: runDemo, help: demoHelp},
 		{name: "init", alone: true, run: initialise, flags: []option{{name: "host"}, {name: "dir", file: true}, {name: "listen"}, {name: "data-dir", file: true},
 			{name: "etcd-endpoints"}, {name: "if-missing", toggle: true}, {name: "renew", toggle: true}}, help: initHelp},
 		{name: "example", help: exampleHelp, run: func(_ context.Context, p environment, _ conf.Config, _ given) error {

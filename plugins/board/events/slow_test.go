@@ -2,6 +2,7 @@ package events
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -45,11 +46,11 @@ func TestAReaderWhoStopsReadingIsCutAndCounted(t *testing.T) {
 				open := func() (leave func()) {
 					ours, theirs := net.Pipe()
 					l <- theirs
-					transport := &http.Transport{Protocols: protocols, Dial: func(string, string) (net.Conn, error) { return ours, nil }}
+					transport := &http.Transport{Protocols: protocols, DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
 					r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://h"+mp1.EventsPath, http.NoBody)
 					require.NoError(t, err)
 					r.Header.Set("Last-Event-ID", "7")
-					res, err := transport.RoundTrip(r)
+					res, err := transport.RoundTrip(r) //nolint:bodyclose // what it returns does
 					require.NoError(t, err)
 					require.Equal(t, h2, res.ProtoMajor == 2)
 					lines := bufio.NewReader(res.Body)
