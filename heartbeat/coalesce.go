@@ -9,9 +9,10 @@ import (
 // go away, and the others must not fail with it: the renewal is the engine's own.
 func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	en.mu.Lock()
-	if l != 0 && en.renewing == l {
+	inFlight, mine := en.beginRenewal(l)
+	if inFlight {
 		c := make(chan Result, 1)
-		en.waiters = append(en.waiters, c)
+		en.waiters = append(en.waiters, func(r Result) { c <- r })
 		en.mu.Unlock()
 		select {
 		case r := <-c:
@@ -20,29 +21,48 @@ func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 			return Result{Outcome: Unavailable}
 		}
 	}
-	mine := en.renewing == 0
-	if mine {
-		en.renewing = l
-	}
 	en.mu.Unlock()
 
 	began, _ := e.now()
 	ttl, err := e.Store.Renew(e.ctx, l)
+	e.noteRenewalTime(began)
 	r := Result{Outcome: e.outcome(e.ctx, DoRenew, err), TTL: ttl, Lease: l}
-	if now, _ := e.now(); now.Sub(began) > maxSilence {
-		e.disturbOnce("renewal")
+	if mine {
+		en.endRenewal(r)
 	}
-	if !mine {
-		return r
+	return r
+}
+
+// beginRenewal says whether a renewal of l is in flight, which the caller may join by adding to
+// en.waiters what must be told of its end, and must not block. Without one, the caller is to
+// renew; if that is the one which others may join, mine, he calls endRenewal. en.mu is held.
+func (en *entry) beginRenewal(l LeaseID) (inFlight, mine bool) {
+	if l != 0 && en.renewing == l {
+		return true, false
 	}
+	mine = en.renewing == 0
+	if mine {
+		en.renewing = l
+	}
+	return false, mine
+}
+
+// endRenewal tells those who joined a renewal how it ended.
+func (en *entry) endRenewal(r Result) {
 	en.mu.Lock()
 	waiters := en.waiters
 	en.renewing, en.waiters = 0, nil
 	en.mu.Unlock()
-	for _, c := range waiters {
-		c <- r
+	for _, done := range waiters {
+		done(r)
 	}
-	return r
+}
+
+// noteRenewalTime takes it for a disturbance that a renewal took long.
+func (e *Engine) noteRenewalTime(began Mono) {
+	if now, _ := e.now(); now.Sub(began) > maxSilence {
+		e.disturbOnce("renewal")
+	}
 }
 
 // sharedRead are reads of one thing, one after the other. What a read that is under way

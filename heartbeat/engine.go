@@ -52,6 +52,7 @@ type Engine struct {
 	headReads    sharedRead[Revision]
 	schedule     schedule
 	peers        peerExchange
+	batches      batchSlots
 	breaker      breaker
 	claimLimit   rateLimit
 	silenceLimit rateLimit
@@ -111,10 +112,23 @@ func (e *Engine) decide(en *entry, f Flow, r Result) Action {
 	return f.Next(e.input(en, now, wall), r)
 }
 
+// input is what is known while a flow of the entry decides; en.mu is held.
 func (e *Engine) input(en *entry, now Mono, wall int64) Input {
-	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Known: &en.view.Snapshot,
-		Watched: en.view.upTo(Revision(e.watched.Load())), Local: &en.local, Heard: &en.heard, Trace: &en.trace, Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
-		Ended: en.view.ended, Unsettled: e.peers.unsettled()}
+	in := e.commonInput(now, wall)
+	in.use(en, Revision(e.watched.Load()))
+	return in
+}
+
+// commonInput is what is the same for all entries.
+func (e *Engine) commonInput(now Mono, wall int64) Input {
+	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
+		Unsettled: e.peers.unsettled()}
+}
+
+// use adds what is known of one entry; en.mu is held. watched was read before.
+func (in *Input) use(en *entry, watched Revision) {
+	in.Known, in.Local, in.Heard, in.Trace = &en.view.Snapshot, &en.local, &en.heard, &en.trace
+	in.Watched, in.Ended = en.view.upTo(watched), en.view.ended
 }
 
 // serveDetached carries a request that writes through, also when its client goes away: else

@@ -10,7 +10,7 @@ type entry struct {
 	knowledge
 
 	renewing LeaseID // the renewal in flight that others may join; 0: none
-	waiters  []chan Result
+	waiters  []func(Result)
 	reads    sharedRead[Snapshot]
 
 	registering bool // it may not be dropped, although it has no record yet

@@ -20,6 +20,8 @@ const (
 type BeatFlow struct {
 	step  beatStep
 	Agent string // that sends it; "": it did not say
+	// Received is when it was received, if that is longer ago than the first step; else nil.
+	Received *Moment
 	attempt
 	gap          time.Duration // since the heartbeat before
 	ttl          int           // what the renewal answered
@@ -56,10 +58,14 @@ func (f *BeatFlow) Next(in Input, r Result) Action {
 }
 
 func (f *BeatFlow) begin(in Input, _ Result) Action {
-	f.gap = in.Local.AddBeat(in.moment())
+	at := in.moment()
+	if f.Received != nil {
+		at = *f.Received
+	}
+	f.gap = in.Local.AddBeat(at)
 	in.Trace.noteGap(f.gap)
 	if in.Known.Record.Agents != "" {
-		in.Heard.note(f.Agent, in.Health.Credited)
+		in.Heard.note(f.Agent, at.Credited)
 	}
 	if in.Known.Exists() && in.Known.Record.Expires() {
 		f.snap = *in.Known

@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -227,6 +228,20 @@ func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	le.until, le.extended = time.Now().Add(le.ttl), false
 	le.timer.Reset(le.ttl)
 	return int(le.ttl / time.Second), nil
+}
+
+func (l *lab) RenewAll(ctx context.Context, leases []LeaseID, done func(i, ttl int, err error)) {
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	for i, id := range leases {
+		work.Go(func() {
+			ttl, err := l.Renew(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			done(i, ttl, err)
+		})
+	}
+	work.Wait()
 }
 
 func (l *lab) Revoke(ctx context.Context, id LeaseID) error {

@@ -19,6 +19,10 @@ type Store interface {
 	Grant(ctx context.Context, seconds int) (LeaseID, error)
 	// Renew returns the lease's full time to live in seconds.
 	Renew(ctx context.Context, l LeaseID) (int, error)
+	// RenewAll renews many leases as Renew does, each with its deadline, and returns when all
+	// have ended. done is told how, by the lease's place in the list, as soon as that is known:
+	// no lease waits for a slow one. It is called by one goroutine at a time, and must not block.
+	RenewAll(ctx context.Context, leases []LeaseID, done func(i, ttl int, err error))
 	Revoke(ctx context.Context, l LeaseID) error
 	// Age says how long ago the lease was granted or last renewed; an error if the store may
 	// have extended it by itself since then.

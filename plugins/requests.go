@@ -13,6 +13,11 @@ func Beats(r *http.Request) bool {
 		strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), mp1.Base+"/applications/")
 }
 
+// BeatsMany says whether the request has the form of one that carries heartbeats of many services.
+func BeatsMany(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.TrimPrefix(r.URL.Path, MepPrefix) == mp1.HeartbeatsPath
+}
+
 // StreamsEvents says whether the request has the form of one for the event stream, whose response
 // ends only when somebody ends it.
 func StreamsEvents(r *http.Request) bool {

@@ -34,6 +34,9 @@ type Options struct {
 	// none ever is.
 	Configuring    func(app string) bool
 	ResponseMemory ResponseMemory // nil: answers are not bounded
+	// PartRefused is told of a request that is answered 200 although the caller may not do a part
+	// of what it asks for. nil: nobody wants to know.
+	PartRefused func(w http.ResponseWriter)
 }
 
 // Route is one pattern of a net/http mux with its handler, and who may use it. Name is the same for all paths
@@ -136,6 +139,9 @@ func Routes(r Registry, o Options) []Route {
 		}
 		for _, res := range slices.Concat(s.registrationResources(), s.terminationSubscriptions(), s.timingResources(), s.ruleResources()) {
 			out = append(out, s.routes(prefix, mp1.AppSupportBase, res)...)
+		}
+		for _, res := range s.heartbeatResources() {
+			out = append(out, s.routes(prefix, mp1.LivenessBase, res)...)
 		}
 	}
 	// net/http's mux answers a path that lacks only the last slash of a pattern with a

@@ -30,6 +30,7 @@ type fakeRegistry struct {
 	updates     int
 	admittedErr error  // of Admitted
 	by          Caller // of the last change
+	beaten      []mp1.HeartbeatOf
 }
 
 func (d *fakeRegistry) Ready() bool { return !d.unready }
@@ -71,6 +72,16 @@ func (d *fakeRegistry) OfApplication(context.Context, string, mp1.Filter) ([]*Se
 func (d *fakeRegistry) Producer(context.Context, string) (string, error) { return "app", d.producerErr }
 func (d *fakeRegistry) Beat(context.Context, string, string) (Liveness, bool, error) {
 	return Liveness{State: mp1.Active, At: time.Unix(7, 8), Interval: 9, Reason: "a heartbeat came"}, d.changed, d.err
+}
+func (d *fakeRegistry) Beats(ctx context.Context, agent string, beats []mp1.HeartbeatOf, answer func(i, interval int, err error)) {
+	d.beaten = append(d.beaten, beats...)
+	for i := range beats {
+		l, changed, err := d.Beat(ctx, beats[i].SerInstanceID, agent)
+		if !changed {
+			l.Interval = 0
+		}
+		answer(i, l.Interval, err)
+	}
 }
 func (d *fakeRegistry) Liveness(context.Context, string) (Liveness, error) {
 	return Liveness{State: mp1.Suspended, At: time.Unix(7, 8), Interval: 9, Reason: "no heartbeat in time"}, d.err

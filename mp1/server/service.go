@@ -47,6 +47,10 @@ type Registry interface {
 	// Beat carries out a heartbeat that an agent sent, "" if it did not say which. If changed,
 	// the application does not know l.Interval yet, and the answer must say it.
 	Beat(ctx context.Context, id, agent string) (l Liveness, changed bool, err error)
+	// Beats carries heartbeats out that one agent sent together, each as Producer and Beat would. It
+	// answers each of them, by its place, once and by one goroutine at a time, before it returns;
+	// interval is 0 if the application knows it.
+	Beats(ctx context.Context, agent string, beats []mp1.HeartbeatOf, answer func(i, interval int, err error))
 	// Liveness returns the liveness resource of a service.
 	Liveness(ctx context.Context, id string) (Liveness, error)
 }

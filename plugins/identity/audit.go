@@ -50,6 +50,9 @@ func (a *audit) finish(rec *record, r *http.Request) {
 		status = http.StatusOK // as net/http answers
 	}
 	outcome := outcomeOf(status)
+	if rec.refused {
+		outcome = outcomeRefused
+	}
 	if !rec.changes && outcome != outcomeRefused {
 		return
 	}
@@ -65,7 +68,8 @@ type record struct {
 	claimed string // an id that was not proved, or is not yet
 	route   string
 	changes bool
-	status  int // 0: nothing was written
+	refused bool // a part of what was asked for
+	status  int  // 0: nothing was written
 }
 
 var _ plugins.Noted = (*record)(nil)
@@ -79,11 +83,14 @@ func (n *record) NoteClaim(id string) { n.claimed = id }
 // NoteRoute implements plugins.Noted.
 func (n *record) NoteRoute(name string, changes bool) { n.route, n.changes = name, changes }
 
+// NoteRefused is what plugins.NoteRefused calls.
+func (n *record) NoteRefused() { n.refused = true }
+
 // WriteHeader implements http.ResponseWriter.
 func (n *record) WriteHeader(status int) {
 	if n.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		n.status = status
-		if n.holder != nil && outcomeOf(status) == outcomeRefused {
+		if n.holder != nil && (n.refused || outcomeOf(status) == outcomeRefused) {
 			n.holder.refused(n.request, n.caller)
 		}
 	}

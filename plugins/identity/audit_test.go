@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -224,4 +225,21 @@ func TestTheDocumentedAuditLineIsOne(t *testing.T) {
 		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 		require.Regexp(t, "(?m)^\\| [^|]*`"+name+"`", section)
 	}
+}
+
+// A request with many heartbeats has a line if a part of it is refused, as a single heartbeat has.
+func TestABatchOfHeartbeatsHasALineIfAPartOfItIsRefused(t *testing.T) {
+	b := newAuditBench()
+	c := &plugins.Caller{Name: "app-1", App: "app-1", Roles: []string{conf.RoleApp}, Source: "token"}
+	quiet := answers(http.StatusOK, c, "mp1.PostHeartbeats", false)
+	require.Empty(t, b.ask(httptest.NewRequest(http.MethodPost, mp1.HeartbeatsPath, nil), quiet))
+	lines := b.ask(httptest.NewRequest(http.MethodPost, mp1.HeartbeatsPath, nil), func(w http.ResponseWriter, r *http.Request) {
+		plugins.NoteRefused(w)
+		quiet(w, r)
+	})
+	require.Len(t, lines, 1)
+	require.Equal(t, outcomeRefused, lines[0].Outcome)
+	require.Equal(t, http.StatusOK, lines[0].Status)
+	require.Equal(t, "mp1.PostHeartbeats", lines[0].Route)
+	plugins.NoteRefused(httptest.NewRecorder()) // nobody listens
 }

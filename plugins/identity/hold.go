@@ -54,7 +54,7 @@ func newHolder(l *limits, m *plugins.Collectors) *holder {
 func (h *holder) Handler(next http.Handler) http.Handler {
 	next = h.slots.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !plugins.Beats(r) && !plugins.RegistryBeats(r) {
+		if !plugins.Beats(r) && !plugins.BeatsMany(r) && !plugins.RegistryBeats(r) {
 			h.wait(r.Context(), h.limits.hold(plugins.CallerOf(r.Context()), r.RemoteAddr, costOf(r), false), false)
 			if err := r.Context().Err(); err != nil { // a stream that was reset must not be carried out without its wait
 				server.RefuseError(w, err, 1)

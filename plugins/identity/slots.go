@@ -76,7 +76,7 @@ func (s *slots) Handler(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller := plugins.CallerOf(r.Context())
-		if caller == nil || plugins.Beats(r) || plugins.RegistryBeats(r) {
+		if caller == nil || plugins.Beats(r) || plugins.BeatsMany(r) || plugins.RegistryBeats(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

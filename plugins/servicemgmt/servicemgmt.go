@@ -44,7 +44,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, TerminationSubscriptions: h.TerminationSubscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound,
 		Registrations: h.Registrations, Timing: h.Timing, Rules: h.Rules, Limits: h.Limits,
-		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery,
+		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery, PartRefused: plugins.NoteRefused,
 		Configuring: func(app string) bool { return h.Configuring != nil && h.Configuring(app) }} // a later plugin may set it
 	if h.Identity != nil && h.Identity.On() {
 		o.MayActFor = func(ctx context.Context, app string) bool { return plugins.CallerOf(ctx).MayActFor(app) }
@@ -228,6 +228,24 @@ func (r *registry) Beat(ctx context.Context, id, agent string) (server.Liveness,
 	}
 	l, err := r.liveness(ctx, &a.Record)
 	return l, true, err
+}
+
+// Beats implements server.Registry.
+func (r *registry) Beats(ctx context.Context, agent string, beats []mp1.HeartbeatOf, answer func(i, interval int, err error)) {
+	all := make([]heartbeat.Heartbeat, len(beats))
+	for i, b := range beats {
+		all[i] = heartbeat.Heartbeat{ID: heartbeat.ID(b.SerInstanceID), Owner: b.AppInstanceID}
+	}
+	r.engine.Beats(ctx, agent, all, func(i int, a heartbeat.Response) {
+		switch {
+		case a.Err != nil:
+			answer(i, 0, refusal(a.Err, &a.Record))
+		case a.TellInterval:
+			answer(i, a.Record.Interval, nil)
+		default:
+			answer(i, 0, nil)
+		}
+	})
 }
 
 // Liveness implements server.Registry.

@@ -150,6 +150,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	j.board(s)
 	j.renegotiation(s)
 	j.events(s)
+	j.heartbeats(s)
 	j.identities()
 	j.lives(s)
 	j.drains(s)
@@ -176,7 +177,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 
 // beforeReady are answers that only a starting program gives, which test/e2e sees, or one with
 // identities, which plugins tests; and the one behind which no HTTP follows.
-var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503", "GET " + mp1.EventsPath + " 503",
+var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 503", "GET /docs 503", "GET /openapi.yaml 503", "GET " + mp1.WebhookKeysPath + " 503", "GET " + mp1.EventsPath + " 503", "POST " + mp1.HeartbeatsPath + " 503",
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
 	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503",

@@ -41,6 +41,11 @@ func (n nothing) OfApplication(context.Context, string, mp1.Filter) ([]*server.S
 	return nil, n.err
 }
 func (n nothing) Producer(context.Context, string) (string, error) { return "app", nil }
+func (n nothing) Beats(_ context.Context, _ string, beats []mp1.HeartbeatOf, answer func(int, int, error)) {
+	for i := range beats {
+		answer(i, 0, n.err)
+	}
+}
 func (n nothing) Beat(context.Context, string, string) (server.Liveness, bool, error) {
 	return server.Liveness{}, false, n.err
 }

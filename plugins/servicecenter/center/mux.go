@@ -13,6 +13,7 @@ import (
 	"github.com/apache/servicecomb-service-center/pkg/util"
 	srest "github.com/apache/servicecomb-service-center/server/rest"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -34,7 +35,7 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 	rbacframe.MapResource(pattern, "service")
 	handlers := chain.Handlers(mp1Chain)
 	counts := newRouteCounts(name)
-	beat := strings.HasSuffix(pattern, "/liveness") // it changes nothing that is written down
+	beat := strings.HasSuffix(pattern, "/liveness") || strings.HasSuffix(pattern, mp1.HeartbeatsPath) // it changes nothing that is written down
 	owned := strings.Contains(pattern, "{appInstanceId}")
 	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, out := time.Now(), &recorder{ResponseWriter: w, goesOn: plugins.StreamsEvents(r)}

@@ -109,10 +109,10 @@ func TestOnlyALeaseThatSurelyLivesIsRenewedByAPlainCall(t *testing.T) {
 			l.setEnd(lease.LeaseID(id), time.Duration(id)*time.Second, time.Duration(id+1)*time.Second)
 		}
 		kept := 0
-		for i := range l.lives {
-			kept += len(l.lives[i].until)
+		for i := range l.ends {
+			kept += len(l.ends[i].until)
 		}
-		require.LessOrEqual(t, kept, len(l.lives)*leastSize, "leases that ran out are kept")
+		require.LessOrEqual(t, kept, len(l.ends)*leastSize, "leases that ran out are kept")
 		l.close()
 		time.Sleep(2 * idleAfter)
 	})

@@ -27,7 +27,7 @@ type lessor struct {
 	pool         sync.Pool // of *renewal
 
 	origin   time.Time
-	lives    [64]leaseEnds
+	ends     [64]leaseEnds
 	began    atomic.Int64 // plain calls
 	returned atomic.Int64
 	slow     atomic.Bool // plain calls do not return
@@ -99,20 +99,35 @@ func (l *lessor) close() { close(l.closed) }
 
 // renewed renews a lease and returns its time to live in seconds.
 func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
-	name, now := lease.LeaseID(id), time.Since(l.origin)
-	end := l.end(name)
-	if end != nil && end.Load() > int64(now) && !l.slow.Load() {
+	return l.renewBy(ctx, lease.LeaseID(id), l.lives(lease.LeaseID(id)))
+}
+
+// knownLife is what is known of a lease at a moment.
+type knownLife struct {
+	now   time.Duration
+	end   *atomic.Int64 // until when it lives at least; nil: nothing is known
+	plain bool          // a plain call will do
+}
+
+func (l *lessor) lives(id lease.LeaseID) knownLife {
+	k := knownLife{now: time.Since(l.origin), end: l.end(id)}
+	k.plain = k.end != nil && k.end.Load() > int64(k.now) && !l.slow.Load()
+	return k
+}
+
+func (l *lessor) renewBy(ctx context.Context, name lease.LeaseID, k knownLife) (ttl int64, err error) {
+	if k.plain {
 		l.began.Add(1)
 		ttl, err = l.renew(ctx, name)
 		l.returned.Add(1)
 	} else {
 		ttl, err = l.renewByWorker(ctx, name)
 	}
-	switch until := now + time.Duration(ttl)*time.Second - nearEnd; {
-	case err == nil && end != nil:
-		end.Store(int64(until)) // if it was forgotten meanwhile, the next renewal is a careful one
+	switch until := k.now + time.Duration(ttl)*time.Second - nearEnd; {
+	case err == nil && k.end != nil:
+		k.end.Store(int64(until)) // if it was forgotten meanwhile, the next renewal is a careful one
 	case err == nil:
-		l.setEnd(name, now, until)
+		l.setEnd(name, k.now, until)
 	case errors.Is(err, lease.ErrLeaseNotFound):
 		l.forget(name)
 	}
@@ -130,7 +145,7 @@ func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID) (ttl int64
 	return ttl, err
 }
 
-func (l *lessor) of(id lease.LeaseID) *leaseEnds { return &l.lives[uint64(id)%uint64(len(l.lives))] }
+func (l *lessor) of(id lease.LeaseID) *leaseEnds { return &l.ends[uint64(id)%uint64(len(l.ends))] }
 
 // end is until when a lease lives at least; nil if nothing is known of it.
 func (l *lessor) end(id lease.LeaseID) *atomic.Int64 {

@@ -55,6 +55,7 @@ func (r *renewer) close() {
 
 // answer is how one renewal ended.
 type answer struct {
+	n   int // which of those that were asked for together
 	ttl int64
 	err error
 }
@@ -152,6 +153,7 @@ type renewStream struct {
 // pendingRenewal is one renewal on its way.
 type pendingRenewal struct {
 	id   int64
+	n    int // for the answer
 	at   time.Time
 	done chan<- answer // has room
 }
@@ -174,16 +176,23 @@ func (l *renewStream) load(now time.Time) (int, bool) {
 func (l *renewStream) send(id int64, done chan<- answer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.queueUp(pendingRenewal{id: id, at: time.Now(), done: done}) {
+		return errors.New("too many renewals wait for etcd")
+	}
+	return nil
+}
+
+// queueUp puts a renewal into the queue if there is room, of a new stream if need be; l.mu is held.
+func (l *renewStream) queueUp(f pendingRenewal) bool {
 	if l.queue == nil {
 		l.open()
 	}
-	f := pendingRenewal{id, time.Now(), done}
 	select {
 	case l.queue <- f:
 		l.waiting = append(l.waiting, f)
-		return nil
+		return true
 	default:
-		return errors.New("too many renewals wait for etcd")
+		return false
 	}
 }
 
@@ -243,9 +252,9 @@ func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
 	f := l.waiting[0]
 	l.waiting = l.waiting[1:]
 	l.mu.Unlock()
-	a := answer{ttl: res.TTL}
+	a := answer{n: f.n, ttl: res.TTL}
 	if res.TTL <= 0 {
-		a = answer{err: rpctypes.ErrLeaseNotFound}
+		a = answer{n: f.n, err: rpctypes.ErrLeaseNotFound}
 	}
 	f.done <- a
 	return nil
@@ -259,7 +268,7 @@ func (l *renewStream) end(queue chan pendingRenewal, err error) {
 		return
 	}
 	for _, f := range l.waiting {
-		f.done <- answer{err: err}
+		f.done <- answer{n: f.n, err: err}
 	}
 	l.queue, l.waiting = nil, nil
 }

@@ -37,6 +37,21 @@ func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
 	return ttl, err
 }
 
+// RenewAll implements heartbeat.Store.
+func (s *Store) RenewAll(ctx context.Context, leases []heartbeat.LeaseID, done func(i, ttl int, err error)) {
+	if failpoint.On && !s.client.Embedded() {
+		_ = failpoint.Hit("renew.before")
+		answered := done
+		done = func(i, ttl int, err error) {
+			if err == nil {
+				err = etcd.Translate(failpoint.Hit("renew.before-reply"))
+			}
+			answered(i, ttl, err)
+		}
+	}
+	s.client.RenewLeases(ctx, leases, done)
+}
+
 // Revoke implements heartbeat.Store.
 func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 	if failpoint.On {

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// maxHeartbeats is how many bytes the body of a batch of heartbeats may have: so many as
+// mp1.MaxHeartbeats of the longest ids need.
+const maxHeartbeats = 320 << 10
+
+// heartbeatResources is the route table of heartbeats of many services at once, which MEC 011
+// does not have.
+func (s *api) heartbeatResources() []resource {
+	return []resource{{"/heartbeats", []method{
+		{name: "mp1.PostHeartbeats", verb: http.MethodPost, access: OwnerInBody, handle: s.beatAll, heartbeat: true},
+	}}}
+}
+
+// beatAll carries heartbeats out and answers what PATCH would have answered to each.
+func (s *api) beatAll(w http.ResponseWriter, r *http.Request, _ target) error {
+	body, err := readBody(w, r, maxHeartbeats)
+	if err != nil {
+		return err
+	}
+	beats, err := mp1.DecodeHeartbeats(body)
+	if err != nil {
+		return err
+	}
+	results := make([]beatResult, len(beats))
+	allowed, places := s.allowedBeats(r, beats, results)
+	agent, _ := agentOf(r) // as at PATCH
+	s.registry.Beats(r.Context(), agent, allowed, func(i, interval int, err error) {
+		if places != nil {
+			i = places[i]
+		}
+		results[i] = s.resultOf(interval, err)
+	})
+	if s.options.PartRefused != nil && slices.ContainsFunc(results, func(r beatResult) bool { return r.status == http.StatusForbidden }) {
+		s.options.PartRefused(w)
+	}
+	s.writeJSON(w, http.StatusOK, appendResults(make([]byte, 0, len(results)*128), beats, results))
+	return nil
+}
+
+// beatResult is the answer to one of the heartbeats.
+type beatResult struct {
+	status, interval int
+	detail           string
+}
+
+func (s *api) resultOf(interval int, err error) beatResult {
+	switch {
+	case err != nil:
+		p := problemOf(err, s.options)
+		return beatResult{status: p.status, detail: p.detail}
+	case interval > 0:
+		return beatResult{status: http.StatusOK, interval: interval}
+	default:
+		return beatResult{status: http.StatusNoContent}
+	}
+}
+
+// allowedBeats makes the checks that come before a PATCH reaches its handler, of each heartbeat.
+// Those that pass are returned, with their places in beats; nil: all did, and stand where they
+// stood. The results of the others are written.
+func (s *api) allowedBeats(r *http.Request, beats []mp1.HeartbeatOf, results []beatResult) (allowed []mp1.HeartbeatOf, places []int) {
+	allowed = beats
+	last, lastErr := "", error(nil) // most come from one application
+	for i, b := range beats {
+		if i == 0 || b.AppInstanceID != last {
+			last, lastErr = b.AppInstanceID, s.mayBeatFor(r, b.AppInstanceID)
+		}
+		err := lastErr
+		if err == nil && !mp1.ValidID(b.SerInstanceID) {
+			err = errNoResource
+		}
+		switch {
+		case err == nil && places != nil:
+			allowed, places = append(allowed, b), append(places, i)
+		case err != nil:
+			if places == nil {
+				allowed, places = slices.Clone(beats[:i]), make([]int, i, len(beats))
+				for k := range places {
+					places[k] = k
+				}
+			}
+			results[i] = s.resultOf(0, err)
+		}
+	}
+	return allowed, places
+}
+
+// mayBeatFor says why heartbeats for an application are refused.
+func (s *api) mayBeatFor(r *http.Request, app string) error {
+	if may := s.options.MayActFor; may != nil && !may(r.Context(), app) {
+		return ErrNotYours
+	}
+	return s.precheck(r, target{app: app}, true)
+}
+
+// appendResults writes a mp1.HeartbeatResults.
+func appendResults(b []byte, beats []mp1.HeartbeatOf, results []beatResult) []byte {
+	b = append(b, `{"results":[`...)
+	for i := range results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"serInstanceId":`...)
+		b = appendText(b, beats[i].SerInstanceID)
+		b = append(b, `,"status":`...)
+		b = strconv.AppendInt(b, int64(results[i].status), 10)
+		if n := results[i].interval; n > 0 {
+			b = append(b, `,"interval":`...)
+			b = strconv.AppendInt(b, int64(n), 10)
+		}
+		if d := results[i].detail; d != "" {
+			b = append(b, `,"detail":`...)
+			b = appendText(b, d)
+		}
+		b = append(b, '}')
+	}
+	return append(b, "]}\n"...)
+}
+
+// appendText writes a string of JSON.
+func appendText(b []byte, s string) []byte {
+	if mp1.ValidID(s) {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	text, _ := json.Marshal(s) // a string: cannot fail
+	return append(b, text...)
+}

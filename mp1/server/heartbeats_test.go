@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+)
+
+// batch is the results of a request with these elements, each APP/SERVICE.
+func batch(t *testing.T, o Options, d *fakeRegistry, elements ...string) []mp1.HeartbeatResult {
+	t.Helper()
+	m := http.NewServeMux()
+	for _, r := range Routes(d, o) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	var body mp1.Heartbeats
+	for _, e := range elements {
+		app, service, _ := strings.Cut(e, "/")
+		body.Heartbeats = append(body.Heartbeats, mp1.HeartbeatOf{AppInstanceID: app, SerInstanceID: service})
+	}
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, httptest.NewRequest(http.MethodPost, mp1.HeartbeatsPath, strings.NewReader(string(text))))
+	require.Equal(t, http.StatusOK, w.Code, w.Body)
+	var out mp1.HeartbeatResults
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &out))
+	require.Len(t, out.Results, len(elements))
+	return out.Results
+}
+
+// Every refusal of an element has status and detail of the PATCH that it stands for.
+func TestEachHeartbeatOfABatchHasTheAnswerOfItsPATCH(t *testing.T) {
+	for _, err := range []error{nil, heartbeat.ErrNotFound, heartbeat.ErrNotOwner, heartbeat.ErrInactive, heartbeat.ErrNoLiveness, heartbeat.ErrUnavailable, heartbeat.ErrFull,
+		&Drained{mp1.Cause{Kind: "drained"}}, fmt.Errorf("a secret")} {
+		for _, changed := range []bool{false, true} {
+			d := newFakeRegistry()
+			d.err, d.changed = err, changed
+			got := batch(t, Options{}, d, "app/id1", "stranger/id1", "app/a b", "a b/id1", "/", "app/id1")
+			for i, path := range []string{"app/services/id1", "stranger/services/id1", "app/services/a%20b", "a%20b/services/id1", "a%20b/services/id1", "app/services/id1"} {
+				w := request(d, "PATCH", mp1.Base+"/applications/"+path+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
+				require.Equal(t, w.Code, got[i].Status, path)
+				var said struct {
+					Detail   string
+					Interval int
+				}
+				if w.Body.Len() > 0 {
+					require.NoError(t, json.Unmarshal(w.Body.Bytes(), &said))
+				}
+				require.Equal(t, said.Detail, got[i].Detail, path)
+				require.Equal(t, said.Interval, got[i].Interval, path)
+			}
+			require.Equal(t, []mp1.HeartbeatOf{{AppInstanceID: "app", SerInstanceID: "id1"}, {AppInstanceID: "app", SerInstanceID: "id1"}}, d.beaten, "the others reach nobody")
+		}
+	}
+}
+
+// An identity may beat for some of the applications, and whoever watches is told of the rest.
+func TestABatchIsAskedForEachApplicationWhetherTheCallerMayActForIt(t *testing.T) {
+	d, parts := newFakeRegistry(), 0
+	o := Options{MayActFor: func(_ context.Context, app string) bool { return app != "other" }, PartRefused: func(http.ResponseWriter) { parts++ }}
+	got := batch(t, o, d, "app/s1", "other/s2", "app/s3", "other/a b", "mine/s4")
+	for i, status := range []int{204, 403, 204, 403, 204} {
+		require.Equal(t, status, got[i].Status, i)
+	}
+	require.Contains(t, got[1].Detail, "may not act for")
+	require.Equal(t, []mp1.HeartbeatOf{{AppInstanceID: "app", SerInstanceID: "s1"}, {AppInstanceID: "app", SerInstanceID: "s3"}, {AppInstanceID: "mine", SerInstanceID: "s4"}}, d.beaten)
+	require.Equal(t, 1, parts)
+	batch(t, o, d, "app/s1")
+	require.Equal(t, 1, parts, "all of it was allowed")
+}
+
+func TestABatchAsAWholeIsRefusedLikeOtherBodies(t *testing.T) {
+	one := `{"heartbeats":[{"appInstanceId":"app","serInstanceId":"id1"}]}`
+	d := newFakeRegistry()
+	for _, c := range []struct {
+		status             int
+		method, query      string
+		body, header, said string
+	}{
+		{200, "POST", "", one, "", ""},
+		{400, "POST", "", `{"heartbeats":[]}`, "", "heartbeats"},
+		{400, "POST", "?x=1", one, "", "x"},
+		{413, "POST", "", one + strings.Repeat(" ", maxHeartbeats), "", "larger"},
+		{415, "POST", "", one, "text/plain", "JSON"},
+		{405, "GET", "", "", "", "method"},
+		{405, "PATCH", "", one, "", "method"},
+	} {
+		w := request(d, c.method, "/mep"+mp1.HeartbeatsPath+c.query, strings.NewReader(c.body), "Content-Type", c.header)
+		require.Equal(t, c.status, w.Code, c)
+		require.Contains(t, w.Body.String(), c.said)
+	}
+	require.Len(t, d.beaten, 1)
+	full := strings.Repeat(`{"appInstanceId":"`+strings.Repeat("a", 128)+`","serInstanceId":"`+strings.Repeat("s", 128)+`"},`, mp1.MaxHeartbeats)
+	w := request(d, "POST", mp1.HeartbeatsPath, strings.NewReader(`{"heartbeats":[`+strings.TrimSuffix(full, ",")+`]}`))
+	require.Equal(t, 200, w.Code, "a thousand of the longest ids")
+}
