@@ -28,7 +28,7 @@ type BeatResult struct {
 // each, in their order. It is an extension of this platform: ErrNoBatches is the error of others.
 // After another error the heartbeats may have been taken or not.
 func (c *Client) Heartbeats(ctx context.Context, beats []mp1.HeartbeatOf) ([]BeatResult, error) {
-	if until := c.noBatches.Load(); until != nil && time.Now().Before(*until) {
+	if !c.TakesBatches() {
 		return nil, ErrNoBatches
 	}
 	var answer mp1.HeartbeatResults
@@ -46,6 +46,12 @@ func (c *Client) Heartbeats(ctx context.Context, beats []mp1.HeartbeatOf) ([]Bea
 		out[i] = beatResult(one)
 	}
 	return out, nil
+}
+
+// TakesBatches reports whether Heartbeats would ask the platform.
+func (c *Client) TakesBatches() bool {
+	until := c.noBatches.Load()
+	return until == nil || !time.Now().Before(*until)
 }
 
 func beatResult(one mp1.HeartbeatResult) BeatResult {

@@ -383,7 +383,7 @@ var mutants = []mutant{
 		old: `return !os.SameFile(is, named)`, new: `return !os.SameFile(is, is) && named == nil`,
 		pkg: limiter, run: "TestTheAuditFileIsPrivate"},
 	{name: "heartbeats are held up", file: limiter + "/hold.go",
-		old: `!plugins.Beats(r) && !plugins.RegistryBeats(r)`, new: `!plugins.RegistryBeats(r)`,
+		old: `!plugins.Beats(r) && !plugins.BeatsMany(r) && !plugins.RegistryBeats(r)`, new: `!plugins.RegistryBeats(r)`,
 		pkg: limiter, run: "TestWhoAsksForVeryMuch"},
 	{name: "an identity's requests are worked on all at once", file: limiter + "/slots.go",
 		old: `case q.taken < s.most:`, new: `case q.taken < 100:`,
