@@ -60,6 +60,7 @@ type Engine struct {
 	// For those who look at the engine.
 	beats     atomic.Int64 // heartbeats that counted
 	meter     beatMeter
+	looking   sync.Mutex // held by the one Look that is under way
 	doubt     atomic.Pointer[doubt]
 	fullSince atomic.Int64 // wall clock, while the store is full
 

@@ -257,6 +257,7 @@ func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
 func (l *lab) Age(_ context.Context, id LeaseID) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.agesAsked++
 	le := l.leases[id]
 	if le == nil {
 		return 0, ErrLeaseGone
@@ -265,6 +266,13 @@ func (l *lab) Age(_ context.Context, id LeaseID) (time.Duration, error) {
 		return 0, errSilent
 	}
 	return le.ttl - time.Until(le.until), nil
+}
+
+// ages is how often the age of a lease was asked.
+func (l *lab) ages() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.agesAsked
 }
 
 func (l *lab) List(ctx context.Context) ([]Listed, Revision, error) {

@@ -30,6 +30,7 @@ type lab struct {
 	reading     int
 	mostReading int
 	heads       int
+	agesAsked   int
 
 	publishes int
 	each      time.Duration // that a write takes; see slow

@@ -50,6 +50,7 @@ type trace struct {
 	causedAt int64 // the same
 	gaps     *gaps // nil: there is none yet
 	changes  *changes
+	looked   *lookedAt // nil: nobody has looked, or had to
 }
 
 // changes are the transitions of an instance, of which most have none.

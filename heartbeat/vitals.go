@@ -15,11 +15,14 @@ type Vitals struct {
 	Exact    bool
 	// Watched: this replica can tell how long it has been silent, and Missed, Late and Deadline
 	// say so. Otherwise it is not silent yet, or another replica hears it.
-	Watched  bool
-	Missed   int           // whole intervals since the last heartbeat
-	Late     bool          // more than lateAfter of them
-	Left     time.Duration // of its window; below 0: that is over
-	Deadline int64         // the end of its window, Unix nanoseconds, if no heartbeat comes
+	Watched bool
+	// Estimated: they are by the age of its lease (Look), to a second, and a heartbeat may have come
+	// since.
+	Estimated bool
+	Missed    int           // whole intervals since the last heartbeat
+	Late      bool          // more than lateAfter of them
+	Left      time.Duration // of its window; below 0: that is over
+	Deadline  int64         // the end of its window, Unix nanoseconds, if no heartbeat comes
 	// Held: it would be claimed, or might be, had this replica not been disturbed or started.
 	Held  bool
 	Flaps int // how often it went from ACTIVE to SUSPENDED while this replica looked
@@ -110,7 +113,8 @@ func (e *Engine) vitals(en *entry, now Mono, wall int64) Vitals {
 			v.Held = left > 0
 		}
 	default:
-		return v // its lease lives: another replica renews it, or will say that it is silent
+		en.look(&v, h, now, wall) // its lease lives: another replica renews it, or will say that it is silent
+		return v
 	}
 	v.Watched, v.Missed, v.Late = true, int(silence/r.interval()), isLate(silence, r)
 	v.Left, v.Deadline = left, wall+int64(left)

@@ -1,7 +1,7 @@
 package mutants
 
 // drainMutants are defects in who drains a service, and in what is kept of why it is in its
-// state; those of the engine stand in heartbeat.
+// state, and of when it ends; those of the engine stand in heartbeat.
 var drainMutants = []mutant{
 	{name: "applications drain services", file: "plugins/board/drain.go",
 		old: `server.Administrating, r.handler)`, new: `server.Identified, r.handler)`,
@@ -39,4 +39,10 @@ var drainMutants = []mutant{
 	{name: "a cause has no time after a restart", file: kept + "/record.go",
 		old: `Text: c.Text, At: r.CausedAt}`, new: `Text: c.Text}`,
 		pkg: kept, run: "TestADrainedRecordIsInactiveOnDisk"},
+	{name: "who was late long ago is late", file: "heartbeat/look.go",
+		old: `now.Sub(k.asked) >= looksTrue {`, new: `k == nil {`,
+		pkg: "heartbeat", run: "TestAnOldLookCallsNobodyLate"},
+	{name: "a look asks for all that it knows", file: "heartbeat/look.go",
+		old: `age >= r.interval() && now.Sub(k.asked) >= lookAgain, `, new: `true, `,
+		pkg: "heartbeat", run: "TestALookCostsTheStoreLittle"},
 }

@@ -88,11 +88,14 @@ type Service struct {
 	LastHeartbeat    string `json:"lastHeartbeat,omitempty"`
 	// LastHeartbeatExact says that there was no later one; else it may have come to another
 	// replica, or before this start.
-	LastHeartbeatExact *bool     `json:"lastHeartbeatExact,omitempty"`
-	Deadline           string    `json:"deadline,omitempty"`
-	Missed             *int      `json:"missed,omitempty"`
-	Flaps              int       `json:"flaps"`
-	GapsSeconds        []float64 `json:"gapsSeconds"`
+	LastHeartbeatExact *bool  `json:"lastHeartbeatExact,omitempty"`
+	Deadline           string `json:"deadline,omitempty"`
+	// Estimated says that Deadline, Missed and Late are by the age of the lease in the store, to a
+	// second: another replica hears the service.
+	Estimated   bool      `json:"estimated,omitempty"`
+	Missed      *int      `json:"missed,omitempty"`
+	Flaps       int       `json:"flaps"`
+	GapsSeconds []float64 `json:"gapsSeconds"`
 
 	// Notified says who was told of its last change; nil: too many are concerned to count them.
 	Notified    *notified   `json:"notified,omitempty"`

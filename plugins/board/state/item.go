@@ -92,7 +92,7 @@ func (s *Service) beats(v *heartbeat.Vitals, t heartbeat.Trace) {
 		s.LastHeartbeat, s.LastHeartbeatExact = stamp(v.LastBeat), &v.Exact
 	}
 	if v.Watched {
-		s.Deadline, s.Missed = stamp(v.Deadline), &v.Missed
+		s.Deadline, s.Missed, s.Estimated = stamp(v.Deadline), &v.Missed, v.Estimated
 	}
 	for _, g := range t.Gaps {
 		s.GapsSeconds = append(s.GapsSeconds, math.Round(g.Seconds()*1000)/1000)

@@ -133,6 +133,7 @@ func (os *orders) find(number uint64) *order {
 // survey makes an order of all services.
 func (r *Room) survey() *order {
 	o := &order{}
+	r.engine.Look(context.Background())
 	o.survey = r.engine.Survey(func(v *heartbeat.Vitals) {
 		described, err := r.services.Service(context.Background(), string(v.Record.ID))
 		if err != nil {

@@ -41,6 +41,9 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 
 // engine is what is asked of the heartbeat engine.
 type engine interface {
+	// Look and LookAt ask the store about what other replicas hear, in bounded time.
+	Look(ctx context.Context)
+	LookAt(ctx context.Context, id heartbeat.ID)
 	Survey(see func(*heartbeat.Vitals)) heartbeat.Survey
 	Vitals(id heartbeat.ID) (heartbeat.Vitals, bool)
 	Trace(id heartbeat.ID) heartbeat.Trace
@@ -132,6 +135,7 @@ func (r *Room) Detail(ctx context.Context, id string) (*Detail, error) {
 	if _, err := r.services.Service(ctx, id); err != nil { // it looks for what was registered elsewhere just now
 		return nil, err
 	}
+	r.engine.LookAt(ctx, heartbeat.ID(id))
 	s, c, is := r.service(ctx, heartbeat.ID(id))
 	if !is {
 		return nil, heartbeat.ErrNotFound

@@ -25,6 +25,7 @@ type site struct {
 	all     map[heartbeat.ID]heartbeat.Vitals
 	expiry  heartbeat.Expiry
 	surveys int
+	looks   int
 	now     plugins.Instant
 }
 
@@ -34,6 +35,15 @@ func (s *site) Survey(see func(*heartbeat.Vitals)) heartbeat.Survey {
 		see(&v)
 	}
 	return heartbeat.Survey{Revision: 7, Answering: true, Replicas: []string{"c", "b"}, Beats: 59.96, Expected: 60, Expiry: s.expiry}
+}
+
+func (s *site) Look(context.Context) { s.looks++ }
+
+func (s *site) LookAt(_ context.Context, id heartbeat.ID) {
+	if v, is := s.all[id]; is && id == "elsewhere" {
+		v.Watched, v.Estimated, v.Late, v.Missed, v.Deadline = true, true, true, 1, 4000
+		s.all[id] = v
+	}
 }
 
 func (s *site) Vitals(id heartbeat.ID) (heartbeat.Vitals, bool) {
@@ -229,7 +239,7 @@ func TestOneOrderServesAllWhoAskWithinAMoment(t *testing.T) {
 	for range 100 {
 		ask(t, r, "")
 	}
-	require.Equal(t, 1, s.surveys)
+	require.Equal(t, [2]int{1, 1}, [2]int{s.surveys, s.looks})
 	s.now += freshFor
 	ask(t, r, "")
 	require.Equal(t, 2, s.surveys)
@@ -257,6 +267,11 @@ func TestOneServiceIsShownWithHowItCameToItsState(t *testing.T) {
 	d, err := r.Detail(t.Context(), "new")
 	require.NoError(t, err)
 	require.Equal(t, []Transition{{"1970-01-01T00:00:05Z", "ACTIVE", "SUSPENDED", "no heartbeat for 6 s (interval 2 s, window 6 s), decided by b"}}, d.Transitions)
+	require.False(t, d.Estimated)
+	d, err = r.Detail(t.Context(), "elsewhere")
+	require.NoError(t, err)
+	require.True(t, d.Estimated && d.Late && *d.Missed == 1)
+	require.NotEmpty(t, d.Deadline)
 	for _, id := range []string{"nobody", "a/b", "", strings.Repeat("x", 1000)} {
 		_, err = r.Detail(t.Context(), id)
 		require.ErrorIs(t, err, heartbeat.ErrNotFound)
