@@ -119,6 +119,9 @@ type Outbox interface {
 
 	// Cursor reads a cursor; ErrConflict: there is none.
 	Cursor(ctx context.Context, id string) (Cursor, error)
+	// Cursors reads all cursors, by the ids of their subscriptions, without those that cannot be
+	// read; nil: there are more than most.
+	Cursors(ctx context.Context, most int) (map[string]Cursor, error)
 	// MoveCursor replaces the cursor that is still at c.At, and returns its new
 	// revision; ErrConflict: it is not, or there is none.
 	MoveCursor(ctx context.Context, id string, c Cursor) (heartbeat.Revision, error)

@@ -2,8 +2,9 @@ package plugins
 
 import "github.com/mec-liveness/mepserver/mp1"
 
-// Telling says how far the notifications of changes of services have got, as this replica knows it:
-// of the subscriptions to which others send it knows only that they exist.
+// Telling says how far the notifications of changes of services have got. Of the subscriptions to
+// which other replicas send it knows what the store does: what is done with, told or given up, and
+// what is pending; and takes what is pending for long for failing.
 type Telling interface {
 	// Told says who was told of the last change of each of some services, in their order.
 	Told(of []Changed) []Told
@@ -25,7 +26,7 @@ type Told struct {
 	Told      int
 	Pending   int
 	Lost      int      // it was given up, or its consumer is gone
-	Elsewhere int      // other replicas send to them
+	Elsewhere int      // other replicas send to them, and the store did not say how far they are
 	Failing   []string // ids of those that are pending because attempts fail; MaxFailing at most
 	Uncounted bool     // there are too many to look at: nothing of the above is known
 }
@@ -36,7 +37,7 @@ const MaxFailing = 20
 // Delivery is how far a subscription has got with the last change of a service.
 type Delivery struct {
 	ID, Owner string
-	Elsewhere bool // another replica sends to it; nothing of what follows is known
+	Elsewhere bool // another replica sends to it; nothing of its attempts is known
 	Delivered bool
 	Pending   bool
 	// LastAttempt is of whatever was sent to the subscription, by the wall clock; 0: nothing

@@ -39,8 +39,9 @@ type dispatcher struct {
 	timeout   time.Duration // of one notification through a WebSocket, and of a test notification
 	origins   []string      // of pages that may open a WebSocket, beside the server's own
 
-	ready atomic.Bool
-	lease replicaLease
+	farAway farAway // for those who look
+	ready   atomic.Bool
+	lease   replicaLease
 
 	mu         sync.Mutex
 	events     backlog

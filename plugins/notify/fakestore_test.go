@@ -26,6 +26,7 @@ type fakeStore struct {
 	locks        map[string]plugins.OutboxWrite
 	links        []*link
 	cursorWrites int                  // cursors written
+	cursorReads  int                  // how often all were read
 	locksWritten int                  // by all replicas
 	size         int                  // of an event
 	clockOff     int64                // by how much the clock is set of whoever makes an event
@@ -50,6 +51,13 @@ func (s *fakeStore) cursorsWritten() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cursorWrites
+}
+
+// cursorsRead is how often all were read.
+func (s *fakeStore) cursorsRead() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursorReads
 }
 
 func (s *fakeStore) commit(name, kind string) { s.commitFor(name, name, kind) }
@@ -142,6 +150,18 @@ func (l *link) Unsubscribe(_ context.Context, subscriptionType, id string) error
 	delete(l.cursors, id)
 	l.broadcast(plugins.OutboxWrite{Kind: plugins.SubscriptionWritten, Name: id, Gone: true})
 	return nil
+}
+
+func (l *link) Cursors(_ context.Context, most int) (map[string]plugins.Cursor, error) {
+	if err := l.call(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cursorReads++; len(l.cursors) > most {
+		return nil, nil //nolint:nilnil // as plugins.Outbox has it
+	}
+	return maps.Clone(l.cursors), nil
 }
 
 func (l *link) Cursor(_ context.Context, id string) (plugins.Cursor, error) {

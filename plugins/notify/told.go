@@ -52,18 +52,45 @@ func (p *progress) noteAttempt(r result, events []*message, wall int64) {
 	}
 }
 
-// standing is how a subscription of this replica stands.
+// standing is how a subscription stands. Of one to which another replica sends progress is not known.
 type standing struct {
 	progress
-	failing bool
-	gone    bool            // the consumer answered 410
-	pending map[string]bool // of the instances asked for, those that have an event queued
+	elsewhere bool
+	failing   bool
+	gone      bool            // the consumer answered 410
+	pending   map[string]bool // of the instances asked for, those that have an event queued
 }
 
-// standings are those of all subscriptions to which this replica sends; false: more events are
-// queued than may be looked at.
-func (d *dispatcher) standings(asked map[string]bool) (map[*entry]*standing, bool) {
+// standings are those of all subscriptions, as far as they are known.
+type standings struct {
+	own    map[*entry]*standing
+	others map[string]*remote    // by id
+	events map[string][]*message // of the instances asked for, in order; of use for others
+}
+
+// of is how a subscription stands with an instance; nil: that is not known. d.mu is held.
+func (s *standings) of(en *entry, instance string) *standing {
+	if own := s.own[en]; own != nil {
+		return own
+	}
+	if f := s.others[en.sub.ID]; f != nil {
+		return f.standing(en, instance, s.events[instance])
+	}
+	return nil
+}
+
+// standings are those with some instances; false: more events are queued than may be looked at.
+func (d *dispatcher) standings(asked map[string]bool) (*standings, bool) {
+	out := &standings{events: map[string][]*message{}}
+	out.others, _, _ = d.elsewhere()
 	d.mu.Lock()
+	if out.others != nil {
+		for _, m := range d.events.list[max(0, len(d.events.list)-maxLooked):] {
+			if id := m.instance(); asked[id] && !m.erased {
+				out.events[id] = append(out.events[id], m)
+			}
+		}
+	}
 	workers := make(map[*entry]*worker, len(d.entries))
 	for _, en := range d.entries {
 		if en.worker != nil {
@@ -71,14 +98,15 @@ func (d *dispatcher) standings(asked map[string]bool) (map[*entry]*standing, boo
 		}
 	}
 	d.mu.Unlock()
-	out, looked := make(map[*entry]*standing, len(workers)), 0
+	looked := 0
+	out.own = make(map[*entry]*standing, len(workers))
 	for en, w := range workers {
 		w.mu.Lock()
 		if looked += len(w.q.head) + len(w.q.pending); looked > maxLooked {
 			w.mu.Unlock()
 			return nil, false
 		}
-		out[en] = w.standing(asked)
+		out.own[en] = w.standing(asked)
 		w.mu.Unlock()
 	}
 	return out, true
@@ -111,17 +139,17 @@ func (w *worker) standing(asked map[string]bool) *standing {
 }
 
 // concerned are the subscriptions that ask for a service and that its last change concerns, with
-// how they stand; nil: another replica sends to it. looked counts the candidates.
-func (d *dispatcher) concerned(of *plugins.Changed, standings map[*entry]*standing, looked *int, see func(*entry, *standing)) {
-	subject := plugins.Subject{Service: of.Service}
+// how they stand; nil: another replica sends to it, and nothing is known. looked counts the candidates.
+func (d *dispatcher) concerned(of *plugins.Changed, all *standings, looked *int, see func(*entry, *standing)) {
+	subject, id := plugins.Subject{Service: of.Service}, of.Service.SerInstanceID
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for en := range d.index.Candidates(subject) {
 		if *looked++; *looked > maxLooked {
 			return
 		}
-		s := standings[en]
-		queued := s != nil && s.pending[of.Service.SerInstanceID]
+		s := all.of(en, id)
+		queued := s != nil && s.pending[id]
 		if (queued || en.sub.Since < of.At) && subject.AskedBy(&en.sub.Asked) {
 			see(en, s)
 		}
@@ -175,7 +203,7 @@ func (d *dispatcher) Deliveries(of plugins.Changed, most int) (out []plugins.Del
 	}
 	looked := 0
 	d.concerned(&of, standings, &looked, func(en *entry, s *standing) {
-		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil}
+		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil || s.elsewhere}
 		if s != nil {
 			one.Pending = s.pending[id]
 			one.Delivered = !one.Pending && !s.gone && !s.lost[id]
@@ -197,5 +225,6 @@ func (d *dispatcher) Backlog() (pending, failing int) {
 		}
 		w.mu.Unlock()
 	}
-	return pending, failing
+	_, p, f := d.elsewhere()
+	return pending + p, failing + f
 }

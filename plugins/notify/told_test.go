@@ -91,20 +91,88 @@ func TestWhatWasGivenUpWasNotTold(t *testing.T) {
 	})
 }
 
-func TestWhatAnotherReplicaSendsIsNotCountedAsTold(t *testing.T) {
+// Whichever replica is asked knows who was told, who is not yet and to whom attempts fail; what it
+// costs the store is one read in half a second, however many ask.
+func TestAnyReplicaKnowsWhoWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails, leave atomic.Bool
+		fails.Store(true)
+		to := &subscribers{answer: func(_ context.Context, url string) result {
+			switch {
+			case leave.Load():
+				return result{outcome: gone}
+			case fails.Load() && url == here+"bad":
+				return result{outcome: timedOut}
+			}
+			return result{}
+		}}
+		s := newFakeStore()
+		a, b := newReplica(t, s, to, "a", false), newReplica(t, s, to, "b", false)
+		time.Sleep(2 * time.Second)
+		good, bad := a.subscribe(t, "app", here+"good"), a.subscribe(t, "app", here+"bad")
+		a.subscribeTo(t, "app", here+"none", &mp1.FilteringCriteria{SerNames: []string{"another"}})
+		time.Sleep(2 * time.Second)
+		s.commit("x", "A")
+		x := []plugins.Changed{changedNow("x")}
+		both := func(want plugins.Told, pending, failing int) {
+			t.Helper()
+			time.Sleep(cursorsFresh)
+			for _, r := range []*replica{a, b} {
+				require.Equal(t, []plugins.Told{want}, r.Told(x))
+				p, f := r.Backlog()
+				require.Equal(t, [2]int{pending, failing}, [2]int{p, f})
+			}
+		}
+		time.Sleep(20 * time.Second)
+		both(plugins.Told{Told: 1, Pending: 1, Failing: []string{bad}}, 1, 1)
+		for _, r := range []*replica{a, b} {
+			all := r.Deliveries(x[0], 5)
+			require.Len(t, all, 2)
+			for _, d := range all {
+				require.Equal(t, [2]bool{d.ID == good, d.ID == bad}, [2]bool{d.Delivered, d.Pending})
+			}
+		}
+		reads := s.cursorsRead()
+		for range 10 {
+			b.Told(x)
+			b.Backlog()
+		}
+		require.Equal(t, reads, s.cursorsRead())
+		fails.Store(false)
+		time.Sleep(time.Minute)
+		both(plugins.Told{Told: 2}, 0, 0)
+		require.Greater(t, s.cursorsRead(), reads)
+
+		leave.Store(true)
+		s.commit("x", "A")
+		x = []plugins.Changed{changedNow("x")}
+		time.Sleep(2 * time.Second)
+		both(plugins.Told{Lost: 2}, 0, 0)
+	})
+}
+
+// Where the store does not say how far others are, nothing is said of them.
+func TestNothingIsSaidOfWhatNobodyKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()
 		a, b := newReplica(t, s, &subscribers{}, "a", false), newReplica(t, s, &subscribers{}, "b", false)
 		time.Sleep(2 * time.Second)
-		a.subscribe(t, "app", here)
+		id := a.subscribe(t, "app", here)
 		time.Sleep(2 * time.Second)
 		s.commit("x", "A")
 		x := changedNow("x")
 		time.Sleep(2 * time.Second)
-		require.Equal(t, []plugins.Told{{Told: 1}}, a.Told([]plugins.Changed{x}))
-		require.Equal(t, []plugins.Told{{Elsewhere: 1}}, b.Told([]plugins.Changed{x}))
-		require.Equal(t, 1, len(b.Deliveries(x, 5)))
-		require.True(t, b.Deliveries(x, 5)[0].Elsewhere)
+		s.mu.Lock()
+		for n := range mostCursors {
+			s.cursors[fmt.Sprint("more", n)] = plugins.Cursor{}
+		}
+		s.mu.Unlock()
+		of := a
+		if a.Told([]plugins.Changed{x})[0].Told == 1 {
+			of = b
+		}
+		require.Equal(t, []plugins.Told{{Elsewhere: 1}}, of.Told([]plugins.Changed{x}))
+		require.Equal(t, []plugins.Delivery{{ID: id, Owner: "app", Elsewhere: true}}, of.Deliveries(x, 5))
 	})
 }
 

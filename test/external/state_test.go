@@ -6,10 +6,42 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/consumer"
 	"github.com/mec-liveness/mepserver/test/etcd"
 	"github.com/mec-liveness/mepserver/test/mep"
 	"github.com/mec-liveness/mepserver/test/wait"
 )
+
+// Whichever replica is asked knows who was told of a change, who is not yet, and to whom attempts fail.
+func TestAnyReplicaShowsWhoWasTold(t *testing.T) {
+	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 1)
+	a, b := start(t, c), start(t, c)
+	good, bad := consumer.Start(t), consumer.Start(t)
+	bad.Answer(500)
+	for _, s := range []*mep.Server{a, b} {
+		s.Subscribe("watcher", good.URL, "")
+		s.Subscribe("watcher", bad.URL, "")
+	}
+	a.Register("app", "told", -1)
+	for _, s := range []*mep.Server{a, b} {
+		wait.Until(t, "it knows how far both are", func() bool {
+			var all struct {
+				Platform struct {
+					Notifications struct{ Pending, FailingSubscriptions int }
+				}
+				Services []struct {
+					Notified struct {
+						Told, Pending, Elsewhere int
+						Failing                  []string
+					}
+				}
+			}
+			s.Want(200, "GET", statePath+"?name=told", "").Into(t, &all)
+			n, p := all.Services[0].Notified, all.Platform.Notifications
+			return n.Told == 2 && n.Pending == 2 && n.Elsewhere == 0 && len(n.Failing) == 2 && p.Pending == 2 && p.FailingSubscriptions == 2
+		})
+	}
+}
 
 // shown is what the tests read of a service's state.
 type shown struct {

@@ -45,4 +45,10 @@ var drainMutants = []mutant{
 	{name: "a look asks for all that it knows", file: "heartbeat/look.go",
 		old: `age >= r.interval() && now.Sub(k.asked) >= lookAgain, `, new: `true, `,
 		pkg: "heartbeat", run: "TestALookCostsTheStoreLittle"},
+	{name: "what others send is told at once", file: "plugins/notify/elsewhere.go",
+		old: `if m.at <= f.cursor.After {`, new: `if true {`,
+		pkg: "plugins/notify", run: "TestAnyReplicaKnowsWhoWasTold"},
+	{name: "everybody who looks reads all cursors", file: "plugins/notify/elsewhere.go",
+		old: `if !far.some || now-far.read >= cursorsFresh {`, new: `if true {`,
+		pkg: "plugins/notify", run: "TestAnyReplicaKnowsWhoWasTold"},
 }

@@ -49,7 +49,7 @@ type load struct {
 	ExpectedPerMinute   float64 `json:"expectedPerMinute"`   // of all services, at all replicas
 }
 
-// notifications are those of the subscriptions to which this replica sends.
+// notifications are those of all subscriptions, as far as this replica knows them.
 type notifications struct {
 	Pending              int `json:"pending"`
 	FailingSubscriptions int `json:"failingSubscriptions"`
@@ -108,7 +108,7 @@ type notified struct {
 	Told      int      `json:"told"`
 	Pending   int      `json:"pending"`
 	Lost      int      `json:"lost,omitempty"`
-	Elsewhere int      `json:"elsewhere,omitempty"` // to which other replicas send
+	Elsewhere int      `json:"elsewhere,omitempty"` // to which other replicas send, and nobody knows
 	Failing   []string `json:"failing"`             // of those that are pending
 }
 
@@ -118,7 +118,7 @@ type delivery struct {
 	AppInstanceID string `json:"appInstanceId"`
 	Delivered     bool   `json:"delivered"`
 	Pending       bool   `json:"pending"`
-	Elsewhere     bool   `json:"elsewhere,omitempty"` // another replica sends to it, and knows more
+	Elsewhere     bool   `json:"elsewhere,omitempty"` // another replica sends to it, and knows of its attempts
 	LastAttempt   string `json:"lastAttempt,omitempty"`
 	LastError     string `json:"lastError,omitempty"`
 }

@@ -56,6 +56,27 @@ func TestASubscriptionBeginsWhereItWasMade(t *testing.T) {
 	require.ErrorIs(t, err, heartbeat.ErrConflict)
 }
 
+// All cursors are read at once, or none if there are too many; one that cannot be read harms no other.
+func TestAllCursorsAreReadAtOnce(t *testing.T) {
+	ctx := t.Context()
+	a, b := subscribed(t, "sub-all-a"), subscribed(t, "sub-all-b")
+	_, err := store.client.Put(ctx, keys.CursorPrefix+"garbage", "{")
+	require.NoError(t, err)
+	all, err := store.Cursors(ctx, 1000)
+	require.NoError(t, err)
+	for _, id := range []string{a.ID, b.ID} {
+		one, err := store.Cursor(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, one, all[id])
+	}
+	require.NotContains(t, all, "garbage")
+	few, err := store.Cursors(ctx, 2)
+	require.NoError(t, err)
+	require.Nil(t, few)
+	_, err = store.client.Delete(ctx, keys.CursorPrefix+"garbage")
+	require.NoError(t, err)
+}
+
 func TestACursorIsMovedByWhoKnowsWhereItIs(t *testing.T) {
 	ctx := t.Context()
 	s := subscribed(t, "sub-move")

@@ -177,6 +177,24 @@ func (s *Store) Cursor(ctx context.Context, id string) (plugins.Cursor, error) {
 	return c, nil
 }
 
+// Cursors implements plugins.Outbox.
+func (s *Store) Cursors(ctx context.Context, most int) (map[string]plugins.Cursor, error) {
+	res, err := s.client.Get(ctx, keys.CursorPrefix, clientv3.WithPrefix(), clientv3.WithLimit(int64(most)))
+	switch {
+	case err != nil:
+		return nil, etcd.Translate(err)
+	case res.More:
+		return nil, nil //nolint:nilnil // as Outbox has it
+	}
+	out := make(map[string]plugins.Cursor, len(res.Kvs))
+	for _, kv := range res.Kvs {
+		if c, ok := decodeCursor(kv); ok {
+			out[strings.TrimPrefix(string(kv.Key), keys.CursorPrefix)] = c
+		}
+	}
+	return out, nil
+}
+
 // MoveCursor implements plugins.Outbox.
 func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
 	value, err := json.Marshal(cursor{Schema: heartbeat.Schema, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
