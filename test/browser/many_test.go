@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -72,7 +73,16 @@ func TestTenThousandServicesAreShownByFewElements(t *testing.T) {
 		const step = (now) => { longest = Math.max(longest, now - last); last = now; e.scrollTop = (e.scrollHeight / 120) * n; if (n++ < 120) requestAnimationFrame(step); else done(longest); };
 		requestAnimationFrame(step);
 	})`)
-	t.Logf("%d services, at most %.0f ms between two frames", n, frames)
+	tasks := get[[]float64](b, `new Promise((done) => { // how long the page did not answer, from its beginning to now
+		const all = [];
+		new PerformanceObserver((list) => all.push(...list.getEntries().map((e) => e.duration))).observe({ type: "longtask", buffered: true });
+		setTimeout(() => done(all), 100);
+	})`)
+	sum := 0.0
+	for _, ms := range tasks {
+		sum += ms
+	}
+	t.Logf("%d services, at most %.0f ms between two frames; %d tasks above 50 ms, the longest of %.0f ms, %.0f ms together", n, frames, len(tasks), slices.Max(append(tasks, 0)), sum)
 	bounded("after scrolling")
 	b.press("/")
 	b.do(typed(fmt.Sprintf("service-%05d", n/2)))

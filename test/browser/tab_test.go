@@ -189,11 +189,17 @@ func (b *tab) shot(name string) []byte {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
+	b.keep(name+".png", picture)
+	return picture
+}
+
+// keep keeps a file in the folder of pictures, if somebody wants them.
+func (b *tab) keep(name string, content []byte) {
+	b.t.Helper()
 	if dir := os.Getenv("MEP_PICTURES"); dir != "" {
 		require.NoError(b.t, os.MkdirAll(dir, 0o755))
-		require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644))
+		require.NoError(b.t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
-	return picture
 }
 
 // row is the selector of the row of a service.

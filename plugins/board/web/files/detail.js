@@ -136,12 +136,18 @@ function stageOf(s) {
   return s.lastError ? "✕ failing" : "… waiting";
 }
 
+const errors = {
+  gone: "it says that it is gone", redirect: "it sends us elsewhere", client_error: "it refuses notifications", server_error: "it answers with an error of its own",
+  timeout: "it does not answer in time", forbidden: "its address is one that may not be called", unreachable: "it cannot be reached", untrusted: "its certificate is not trusted",
+  cut_short: "it breaks its answers off", disconnected: "it has not connected",
+};
+
 function subscriptions(list) {
   if (!list) return null;
   return el("section", {}, el("h3", {}, "Who is told of it"), list.length === 0 ? el("p", { class: "small" }, "Nobody has subscribed to it.")
     : el("ul", { class: "plain" }, ...list.slice(0, 50).map((s) => el("li", { "data-failing": s.lastError && !s.delivered ? "true" : null },
-      el("strong", {}, stageOf(s)), ` ${s.appInstanceId ?? ""} `, el("span", { class: "small" }, s.id ?? ""),
-      s.lastError ? el("span", { class: "small" }, ` ${s.lastError}`) : null, s.lastAttempt ? el("span", { class: "small", title: absolute(s.lastAttempt) }, ` at ${stamp(time(s.lastAttempt)).slice(0, 8)}`) : null)),
+      el("strong", {}, stageOf(s)), el("span", { title: s.id ?? null }, ` ${s.appInstanceId ?? ""}`),
+      s.lastError ? `: ${errors[s.lastError] ?? s.lastError}` : null, s.lastAttempt ? el("span", { class: "small", title: absolute(s.lastAttempt) }, ` at ${stamp(time(s.lastAttempt)).slice(0, 8)}`) : null)),
     list.length > 50 ? el("li", {}, `and ${list.length - 50} more`) : null));
 }
 

@@ -10,6 +10,7 @@ const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "ch
 const drawn = new Map(); // element of an entry
 const [spoken, spokenIn] = [6, 5000]; // so many in so many ms are read aloud one by one
 let heard = []; // when the last ones came
+let again = 0; // timer
 
 // speak has a screen reader read what is new; of very many only their number.
 function speak(box, fresh) {
@@ -17,6 +18,8 @@ function speak(box, fresh) {
   const counted = heard.filter((at) => now - at < spokenIn).concat(fresh.map(() => now));
   const many = counted.length > spoken || fresh.some((entry) => entry.before);
   setAttr(box, "aria-live", many ? "off" : "polite");
+  clearTimeout(again);
+  if (many) again = setTimeout(() => setAttr(box, "aria-live", "polite"), 1000);
   if (many && heard.length <= spoken && !fresh.some((entry) => entry.before)) setText(byId("said"), "Many services change their state.");
   heard = counted.slice(-50);
 }

@@ -289,6 +289,7 @@ async function start() {
   byId("csv").addEventListener("click", () => csv.save(table.list, new Date()));
   byId("help-open").addEventListener("click", dialogs.help);
   addEventListener("popstate", visit);
+  addEventListener("beforeprint", () => setText(byId("printed"), ` · printed ${new Date().toString().slice(0, 33)}`));
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (e) => { if (e.persisted) { stream.open(); round(); } });
   keys.listen({ table, act: { pause, escape, tile: (n) => tile(["ACTIVE", "late", "SUSPENDED", "INACTIVE", "drained", "none", ""][n]) } });

@@ -70,7 +70,7 @@ export function tick(view, now) {
 export function leftOf(row, now) {
   switch (row.kind) {
     case "none": return { share: null, text: "sends no heartbeats" };
-    case "INACTIVE": case "drained": return { share: null, text: "not waited for" };
+    case "INACTIVE": case "drained": return { share: null, text: "not watched" };
     case "SUSPENDED": return { share: 0, text: "ran out" };
   }
   if (!row.deadline || !row.window) return { share: null, text: "" };
@@ -85,7 +85,7 @@ export function toldOf(item) {
   const failing = n.failing?.length ?? 0;
   const parts = [];
   if (n.told > 0) parts.push(`${n.told} told`);
-  if (n.pending > 0) parts.push(`${n.pending} waiting`);
+  if (n.pending > failing) parts.push(`${n.pending - failing} waiting`);
   if (failing > 0) parts.push(`${failing} failing`);
   if (n.lost > 0) parts.push(`${n.lost} not reached`);
   if (n.elsewhere > 0) parts.push(`${n.elsewhere} by other replicas`);

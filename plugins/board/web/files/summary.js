@@ -73,9 +73,11 @@ function namesOf(model, kind, n) {
   for (const row of model.rows.values()) {
     if (row.kind === kind && names.push(row.name) === 2) break;
   }
-  if (n === 1 && names.length > 0) return `${names[0]} is`;
-  if (n === 2 && names.length === 2 && names[0] !== names[1]) return `${names[0]} and ${names[1]} are`;
-  return n > 2 && names.length > 0 ? `${names[0]} and ${count(n - 1)} more are` : `${plural(n, "service is", "services are")}`;
+  if (names.length === 0) return plural(n, "service is", "services are"); // its page is still to come
+  const cut = (name) => (name.length > 48 ? `${name.slice(0, 47)}…` : name);
+  if (n === 1) return `${cut(names[0])} is`;
+  if (n > 2) return `${cut(names[0])} and ${count(n - 1)} more are`;
+  return names[1] === names[0] ? `2 instances of ${cut(names[0])} are` : names.length === 2 ? `${cut(names[0])} and ${cut(names[1])} are` : "2 services are";
 }
 
 export function countsOf(model, silent) {
