@@ -35,7 +35,12 @@ type fakePlatform struct {
 	agents   map[string][]string // by serInstanceId
 	beats    map[string]time.Time
 	ahead    time.Duration // of its clock
-	requests []sentRequest
+	batches  bool          // it takes heartbeats of many services at once
+	batched  []sentRequest // those heartbeats, as if each had been a PATCH
+	// respondToPart, if it is not nil, answers one of many heartbeats; with the zero result the
+	// fake answers itself.
+	respondToPart func(id string) mp1.HeartbeatResult
+	requests      []sentRequest
 	// respond, if it is not nil, answers the n-th request; with the zero response the fake
 	// answers itself.
 	respond func(r *http.Request, n int) response
@@ -108,6 +113,9 @@ func (f *fakePlatform) suspend(id string) {
 }
 
 func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
+	if r.URL.Path == mp1.HeartbeatsPath {
+		return f.serveBatch(r, body)
+	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, mp1.Base), "/")
 	id := ""
 	if len(parts) > 4 {
@@ -174,6 +182,33 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 	return reply(204, nil)
 }
 
+// serveBatch answers each heartbeat as it would its PATCH.
+func (f *fakePlatform) serveBatch(r *http.Request, body []byte) *http.Response {
+	if !f.batches {
+		return reply(404, nil)
+	}
+	beats, err := mp1.DecodeHeartbeats(body)
+	if err != nil {
+		return reply(400, mp1.ProblemDetails{Detail: err.Error()})
+	}
+	var out mp1.HeartbeatResults
+	for _, b := range beats {
+		one := r.Clone(r.Context())
+		one.Method, one.URL.Path = http.MethodPatch, mp1.Base+"/applications/"+b.AppInstanceID+"/services/"+b.SerInstanceID+"/liveness"
+		f.batched = append(f.batched, sentRequest{at: time.Now(), method: one.Method, path: one.URL.Path})
+		result := mp1.HeartbeatResult{SerInstanceID: b.SerInstanceID}
+		if f.respondToPart != nil {
+			result = f.respondToPart(b.SerInstanceID)
+			result.SerInstanceID = b.SerInstanceID
+		}
+		if result.Status == 0 {
+			result.Status = f.serve(one, []byte(`{"state":"ACTIVE"}`)).StatusCode
+		}
+		out.Results = append(out.Results, result)
+	}
+	return reply(200, out)
+}
+
 // tagOf is the ETag of a service.
 func tagOf(info mp1.ServiceInfo) string {
 	b, _ := json.Marshal(info)
@@ -202,7 +237,15 @@ func (f *fakePlatform) sent(method, end string) (out []sentRequest) {
 	return out
 }
 
-func (f *fakePlatform) heartbeats() []sentRequest    { return f.sent("PATCH", "/liveness") }
+// heartbeats are all heartbeats in order, those that came together among them.
+func (f *fakePlatform) heartbeats() []sentRequest {
+	out := f.sent("PATCH", "/liveness")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out = append(out, f.batched...)
+	slices.SortStableFunc(out, func(a, b sentRequest) int { return a.at.Compare(b.at) })
+	return out
+}
 func (f *fakePlatform) registrations() []sentRequest { return f.sent("POST", "/services") }
 func (f *fakePlatform) livenessReads() []sentRequest { return f.sent("GET", "/liveness") }
 

@@ -105,8 +105,13 @@ func (a *Agent) startDue(ctx context.Context, now time.Time, outcomes chan<- out
 			if p.queue != &a.probes {
 				a.metrics.underWay.Inc()
 			}
-			a.noteLateness(t, now)
-			job := t.start()
+			var job job
+			if all := a.together(t, now); all != nil {
+				job = a.beatAll(all, now)
+			} else {
+				a.noteLateness(t, now)
+				job = t.start()
+			}
 			go func() { outcomes <- outcome{p, t, job(ctx)} }()
 		}
 	}

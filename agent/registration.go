@@ -115,7 +115,8 @@ func (r *registration) scheduleNext(j jitter, sent time.Time, told time.Duration
 		r.interval = told
 	}
 	r.failures, r.lastBeat = 0, sent
-	next := r.beatDue.Add(j.shorten(r.interval))
+	// it may have gone with others, before it was due
+	next := earlier(r.beatDue.Add(j.shorten(r.interval)), sent.Add(r.interval))
 	if r.newPhase || !next.After(sent) { // services that were late together must not stay together
 		next = sent.Add(firstInterval(r.id, r.interval))
 	}

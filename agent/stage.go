@@ -29,7 +29,7 @@ var stages = [...]struct {
 	searching:    {"searching", "searching", "GET services, once for all that are searching", "it may be registered already, by an agent before this one or beside it, or by a POST whose answer was lost"},
 	registering:  {"registering", "registering", "POST services", "the platform does not have it"},
 	updating:     {"updating", "updating", "PUT services/{id}", "the platform has it otherwise than it is configured"},
-	beating:      {"beating", "beating", "PATCH liveness", "registered; heartbeats are sent"},
+	beating:      {"beating", "beating", "PATCH liveness, or POST heartbeats with those of other services", "registered; heartbeats are sent"},
 	verifying:    {"verifying", "beating", "GET liveness", "a heartbeat was taken; the liveness resource should show it"},
 	checking:     {"checking", "checking", "GET liveness", "a heartbeat was refused; the liveness resource says why"},
 	inactive:     {"inactive", "inactive", "GET liveness, once an interval", "the application has set it INACTIVE, or an operator has drained it: a heartbeat would be refused"},
