@@ -29,6 +29,7 @@ import (
 type fakePlatform struct {
 	mu       sync.Mutex
 	interval int
+	reason   string // of what is INACTIVE: an operator has drained it
 	services map[string]mp1.ServiceInfo
 	next     int
 	keeps    bool                // it keeps the agents of each registration
@@ -172,8 +173,10 @@ func (f *fakePlatform) serve(r *http.Request, body []byte) *http.Response {
 		return reply(200, info, "ETag", tagOf(info))
 	case r.Method == http.MethodGet:
 		at := f.beats[id].Add(f.ahead)
-		return reply(200, mp1.ServiceLivenessInfo{State: info.State, Interval: f.interval,
+		return reply(200, mp1.ServiceLivenessInfo{State: info.State, Interval: f.interval, Reason: f.reason,
 			TimeStamp: mp1.TimeStamp{Seconds: uint32(at.Unix()), NanoSeconds: uint32(at.Nanosecond())}})
+	case info.State == mp1.Inactive && f.reason != "":
+		return reply(409, mp1.ProblemDetails{Type: mp1.DrainedType, Detail: f.reason})
 	case info.State == mp1.Inactive:
 		return reply(409, mp1.ProblemDetails{Detail: "it is INACTIVE"})
 	}

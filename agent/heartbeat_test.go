@@ -2,7 +2,9 @@ package agent
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -190,6 +192,39 @@ func TestAnINACTIVEServiceIsLookedAtAndNotBeaten(t *testing.T) {
 		advance(interval)
 		require.Greater(t, len(f.heartbeats()), n, "the application set it ACTIVE again")
 		require.Equal(t, "beating", r.Status()[0].State)
+		require.Len(t, f.registrations(), 1)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A drain is no failure of the service: it is ready, registered once, and both status and log say
+// who drained it and why, also when that changes.
+func TestADrainIsSaidAndIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePlatform(10)
+		var log strings.Builder
+		o := options(f, 1)
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		r := run(t, o)
+		drain := func(reason string, state mp1.State) {
+			f.mu.Lock()
+			f.reason = reason
+			f.mu.Unlock()
+			f.setState("id0001", state)
+		}
+		advance(interval)
+		for _, reason := range []string{"drained by ops: the disk is replaced", "drained by ops: it takes\x1b longer"} {
+			drain(reason, mp1.Inactive)
+			advance(3 * interval)
+			s := r.Status()[0]
+			require.Equal(t, []any{"inactive", true, true, 0}, []any{s.State, s.Ready, s.Registered, s.Failures})
+			require.Equal(t, "it is INACTIVE at the platform: "+strings.ReplaceAll(reason, "\x1b", ""), s.Reason)
+			require.Equal(t, 1, strings.Count(log.String(), strings.ReplaceAll(reason, "\x1b", "")), log.String())
+		}
+		drain("", mp1.Active)
+		advance(2 * interval)
+		require.Equal(t, "beating", r.Status()[0].State)
+		require.Empty(t, r.Status()[0].Reason)
 		require.Len(t, f.registrations(), 1)
 		require.NoError(t, r.stop())
 	})

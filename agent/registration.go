@@ -34,6 +34,7 @@ type registration struct {
 	failures         int       // of its requests, in a row
 	losses           int       // registrations lost in a row
 	isInactive       bool      // the platform has shown it INACTIVE last
+	inactiveWhy      string    // what the platform said of that; "": nothing
 	denials          int       // heartbeats in a row after which the liveness resource did not say ACTIVE
 	failingSince     time.Time // of the first failure in a row
 
@@ -216,13 +217,15 @@ func (r *registration) lost(j jitter, now time.Time) {
 // read may be behind, and must not hasten them.
 func (r *registration) applyLiveness(j jitter, now time.Time, info mp1.ServiceLivenessInfo) (was stage) {
 	was = r.stage
-	r.verifyNext, r.isInactive = false, info.State == mp1.Inactive
+	r.verifyNext, r.isInactive, r.inactiveWhy = false, info.State == mp1.Inactive, ""
 	if info.Interval > 0 {
 		r.interval = secondsOf(info.Interval)
 	}
 	switch {
 	case info.State == mp1.Inactive:
 		r.step(shownInactive)
+		r.inactiveWhy = printable(info.Reason)
+		r.failures = 0 // that a heartbeat was refused was none
 		r.timer.due = now.Add(j.shorten(r.interval))
 	case was == verifying && info.State == mp1.Active:
 		r.step(shownAlive)

@@ -235,8 +235,9 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 		if info.State == mp1.Suspended {
 			a.joinAgain(r)
 		}
+		said := r.inactiveWhy
 		was := r.applyLiveness(a.jitter, now, info)
-		a.logLiveness(r, was, before, info)
+		a.logLiveness(r, was, said, before, info)
 		if r.stage == inactive && r.updateIsDue(now) {
 			r.step(updateDue)
 			r.timer.due = now
@@ -259,17 +260,19 @@ func (a *Agent) livenessDone(r *registration, now time.Time, info mp1.ServiceLiv
 }
 
 // logLiveness logs where the liveness resource shows something else than the agent had.
-func (a *Agent) logLiveness(r *registration, was stage, before time.Duration, info mp1.ServiceLivenessInfo) {
+func (a *Agent) logLiveness(r *registration, was stage, said string, before time.Duration, info mp1.ServiceLivenessInfo) {
 	if before != r.interval {
 		a.info(r, "the platform has another interval", "interval", r.interval.String(), "before", before.String())
 	}
 	switch {
 	case r.stage == inactive && was != inactive:
 		var why []any
-		if info.Reason != "" {
-			why = []any{"reason", info.Reason}
+		if r.inactiveWhy != "" {
+			why = []any{"reason", r.inactiveWhy}
 		}
 		a.warn(r, "is INACTIVE: no heartbeats are sent until it is no longer", why...)
+	case r.stage == inactive && r.inactiveWhy != said:
+		a.warn(r, "is INACTIVE for this reason", "reason", r.inactiveWhy)
 	case r.stage != inactive && was == inactive:
 		a.info(r, "is no longer INACTIVE: heartbeats are sent again")
 	case r.denials == 1 && was == verifying:

@@ -54,6 +54,9 @@ func (a *Agent) reason(r *registration) string {
 	case StateChecking:
 		return answered("a heartbeat was refused")
 	case StateInactive:
+		if r.inactiveWhy != "" {
+			return "it is INACTIVE at the platform: " + r.inactiveWhy
+		}
 		return "it is INACTIVE at the platform: its application has set that, or an operator has drained it"
 	case StateRemoving:
 		if r.failures > 0 {

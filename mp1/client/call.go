@@ -153,7 +153,7 @@ func readProblem(resp *http.Response, data []byte) *Problem {
 	p := &Problem{Status: resp.StatusCode, RetryAfter: min(retryafter.Parse(resp.Header), maxRetryAfter)}
 	var said mp1.ProblemDetails
 	if json.Unmarshal(data, &said) == nil {
-		p.Detail, p.limit = printable(said.Detail), said.Type == mp1.LimitType
+		p.Detail, p.limit, p.drained = printable(said.Detail), said.Type == mp1.LimitType, said.Type == mp1.DrainedType
 	}
 	return p
 }

@@ -15,6 +15,7 @@ var (
 	ErrForbidden    = errors.New("mp1 client: the application may not do this")     // 403
 	ErrNotFound     = errors.New("mp1 client: the platform does not have it")       // 404 and 410: register again
 	ErrConflict     = errors.New("mp1 client: the state of it does not allow this") // 409, such as a heartbeat of an INACTIVE service
+	ErrDrained      = errors.New("mp1 client: an operator has drained the service") // an ErrConflict too: Detail says who and why; it is not to be registered again
 	ErrStale        = errors.New("mp1 client: somebody else has changed it")        // 412: read it, and decide again
 	ErrLimit        = errors.New("mp1 client: the application has or does as much as it may")
 	ErrUnavailable  = errors.New("mp1 client: the platform cannot do this now") // 502, 503, 504 and 507: Problem.RetryAfter says when to ask again
@@ -53,6 +54,7 @@ type Problem struct {
 	Detail     string        // of the ProblemDetails (RFC 9457), at most 512 bytes without control characters; may be ""
 	RetryAfter time.Duration // how long the platform asks to wait, at most a day; 0 if it does not
 	limit      bool          // its type is mp1.LimitType
+	drained    bool          // its type is mp1.DrainedType
 }
 
 // Error implements error.
@@ -64,9 +66,9 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Is makes errors.Is true for what the status says, and for ErrLimit if the platform names
-// the problem so.
+// Is makes errors.Is true for what the status says, and for ErrLimit and ErrDrained if the platform
+// names the problem so.
 func (p *Problem) Is(target error) bool {
 	kind := kinds[p.Status]
-	return kind != nil && target == kind || p.limit && target == ErrLimit
+	return kind != nil && target == kind || p.limit && target == ErrLimit || p.drained && target == ErrDrained
 }

@@ -27,6 +27,18 @@ func TestWhatARefusalIsIsToldByErrorsIs(t *testing.T) {
 	}
 }
 
+// A refusal says that an operator has drained the service, and why; one of what its application set
+// INACTIVE does not.
+func TestADrainIsToldByErrorsIs(t *testing.T) {
+	for kind, drained := range map[string]bool{mp1.DrainedType: true, "about:blank": false} {
+		_, err := newFakePlatform(t, respond(http.StatusConflict, `{"type":"`+kind+`","detail":"drained by ops: disk"}`)).client(t, "").Beat(t.Context(), "/mec_service_mgmt/v1/applications/a/services/s/liveness")
+		err = fmt.Errorf("wrapped: %w", err)
+		require.Equal(t, drained, errors.Is(err, ErrDrained), kind)
+		require.ErrorIs(t, err, ErrConflict)
+		require.ErrorContains(t, err, "drained by ops: disk")
+	}
+}
+
 func TestALimitIsOneWhateverItsStatus(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
 		_, err := newFakePlatform(t, respond(status, `{"type":"`+mp1.LimitType+`","detail":"too many"}`)).client(t, "").Register(t.Context(), "a", mp1.ServiceInfo{})
