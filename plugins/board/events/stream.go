@@ -182,7 +182,7 @@ func (st *stream) show(ping bool) outcome {
 		return next
 	}
 	st.at = at
-	if ping && !st.send(frame(at, mp1.PingEvent, encode(mp1.ServicePing{Revision: int64(at), Time: stamp(time.Now())}))) {
+	if ping && !st.put(frame(at, mp1.PingEvent, encode(mp1.ServicePing{Revision: int64(at), Time: stamp(time.Now())}))) {
 		return mustEnd
 	}
 	if (shown || ping) && !st.flush() || st.ctx.Err() != nil {
@@ -198,7 +198,7 @@ func (st *stream) write(some []*entry) (shown bool, next outcome) {
 		switch {
 		case !sure:
 			return shown, mustReset
-		case visible && !st.send(e.frame(v)):
+		case visible && !st.put(e.frame(v)):
 			return shown, mustEnd
 		}
 		shown = shown || visible
@@ -240,8 +240,17 @@ func (st *stream) send(p []byte) bool {
 	if !st.allow(deadline) {
 		return false
 	}
-	_, err := st.w.Write(p)
 	st.written += int64(len(p))
+	return st.put(p)
+}
+
+// put writes to the reader what is to be flushed with what was written before: all of it has one
+// deadline, for to set one costs as much as to write.
+func (st *stream) put(p []byte) bool {
+	if st.until.IsZero() && !st.allow(time.Now().Add(stall)) {
+		return false
+	}
+	_, err := st.w.Write(p)
 	return st.judged(err)
 }
 

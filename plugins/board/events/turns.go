@@ -11,13 +11,13 @@ const (
 	turnTime = 20 * time.Millisecond
 	// After sliceTime of turns nobody has one for pauseTime.
 	sliceTime = time.Millisecond
-	pauseTime = time.Millisecond
+	pauseTime = 3 * time.Millisecond
 )
 
 // turns says which streams write. A change concerns thousands of them at once, and Go looks for what
 // has arrived only when nothing else is ready to run: a heartbeat would wait behind all of them. So
-// they wait in a queue, and are woken one after the other; half of the processors, and half of the
-// time, are left to others. A stream is parked until there is news. It is safe for concurrent use.
+// they wait in a queue, and are woken one after the other; half of the processors, and three quarters of
+// the time, are left to others, also to those who read. A stream is parked until there is news. It is safe for concurrent use.
 type turns struct {
 	mu      sync.Mutex
 	parked  waiter // the heads of two rings
