@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,7 +46,7 @@ const help = `bench measures a mepserver that it builds and starts itself, on lo
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	do, args := run, os.Args[1:]
 	if len(args) > 0 && args[0] == "suite" { // which has flags of its own

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mec-liveness/mepserver/cmd/remote"
 	"github.com/mec-liveness/mepserver/test/bench/report"
@@ -25,9 +26,11 @@ func runSuite(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("suite", flag.ContinueOnError)
 	c := suite.Config{Out: os.Stdout, Self: os.Args[0], Certificate: certificate, Command: strings.Join(append([]string{"go run ./test/bench suite"}, args...), " ")}
 	fs.BoolVar(&c.Quick, "quick", false, "sizes so small that the figures say nothing: whether all of it works")
+	fs.Float64Var(&c.Scale, "scale", 1, "numbers of services, of those that the targets are for")
 	fs.BoolVar(&c.Million, "million", false, "also a million services")
 	fs.StringVar(&c.Profile, "profile", "", "a folder for processor profiles of the server")
 	fs.Uint64Var(&c.Seed, "seed", 0, "of what is random; 0: a new one")
+	fs.DurationVar(&c.Most, "most", 25*time.Minute, "of the whole run: what comes later is not measured; more for -million")
 	write := fs.Bool("write", false, "write the table and the plots into "+document)
 	fs.StringVar(&c.Files, "files", "", "a folder for the plots and the histograms; with -write: beside the document")
 	var at remote.Place

@@ -134,3 +134,11 @@ func TestTheDocumentKeepsWhatIsWrittenByHand(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("# no markers\n"), 0o600))
 	require.ErrorContains(t, writeInto(path, "new\n"), "markers")
 }
+
+func TestARunWhoseTimeIsOverSaysWhatItHasNotMeasured(t *testing.T) {
+	c := quickly(t)
+	c.Base, c.Most = "http://127.0.0.1:1", 1
+	text, err := suite.Run(t.Context(), c)
+	require.ErrorContains(t, err, "the run was ended before")
+	assert.Equal(t, 5, strings.Count(text, "| not measured: the run was ended before |"), "%s", text)
+}

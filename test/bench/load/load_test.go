@@ -111,6 +111,10 @@ func TestWhatFailsIsCountedWithItsReason(t *testing.T) {
 	res = run.Saturate(t.Context())
 	assert.Equal(t, []int{0, 10}, []int{res.N, res.Failed})
 	require.Error(t, load.Result{}.Check(), "nothing is no success")
+	require.Error(t, load.Result{}.Mostly(), "nor mostly")
+	require.NoError(t, load.Result{N: 100, Failed: 1}.Mostly())
+	require.Error(t, load.Result{N: 99, Failed: 1}.Mostly())
+	assert.Contains(t, load.Result{N: 99, Failed: 1}.Faults(), "1 of 100 failed")
 }
 
 func TestAnInterruptedRunEnds(t *testing.T) {

@@ -47,6 +47,22 @@ func (r Result) Check() error {
 	return nil
 }
 
+// Mostly is Check that one request in a hundred may fail.
+func (r Result) Mostly() error {
+	if r.Failed*100 <= r.N && r.N > 0 {
+		return nil
+	}
+	return r.Check()
+}
+
+// Faults says how many failed, and how the first did; "": none.
+func (r Result) Faults() string {
+	if r.Failed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("**%d of %d failed**, the first: %v; ", r.Failed, r.N+r.Failed, r.Err)
+}
+
 // Saturate sends each Conn's next request when the one before is answered. It says how many a
 // server can answer; what it says of times holds for these numbers of connections only.
 func (r Run) Saturate(ctx context.Context) Result {
@@ -122,10 +138,11 @@ func (r Run) each(ctx context.Context, take func() (i int, due time.Time, ok boo
 	var mu sync.Mutex
 	out := Result{Latency: NewHist()}
 	began, used := time.Now(), OwnCPU()
-	for range r.Conns {
+	conns := make([]Conn, r.Conns)
+	for i := range conns {
+		conns[i] = r.Dial()
 		wg.Go(func() {
-			c := r.Dial()
-			defer c.Close()
+			c := conns[i]
 			n, failed := 0, 0
 			var first error
 			for ctx.Err() == nil {
@@ -160,6 +177,9 @@ func (r Run) each(ctx context.Context, take func() (i int, due time.Time, ok boo
 		})
 	}
 	wg.Wait()
+	for _, c := range conns { // not before the last answer: some share connections
+		c.Close()
+	}
 	out.Took, out.CPU = time.Since(began), OwnCPU()-used
 	return out
 }

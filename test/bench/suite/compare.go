@@ -24,6 +24,7 @@ type contender struct {
 	loads             []float64       // processors that the load took, each round
 	servers           []float64       // and the server
 	latency           *load.Hist
+	faults            string // what failed, in words
 }
 
 // compare has all of them answer as much as they can, one after the other, round after round. The
@@ -38,9 +39,10 @@ func (l *lab) compare(ctx context.Context, all []*contender) error {
 			}
 			c.run.For = l.size.each
 			res := c.run.Saturate(ctx)
-			if err := res.Check(); err != nil {
+			if err := res.Mostly(); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
+			c.faults += res.Faults()
 			each := max(c.each, 1)
 			c.perSecond = append(c.perSecond, res.PerSecond()*float64(each))
 			c.loads = append(c.loads, res.CPU.Seconds()/res.Took.Seconds())
@@ -71,7 +73,7 @@ func (c *contender) figure(all []*contender) figure {
 	if len(c.cost) > 0 && len(b.cost) > 0 {
 		more += fmt.Sprintf("; server's processor time for one %v beside %v", micro(median(c.cost)), micro(median(b.cost)))
 	}
-	return figure{value: median(c.ratios), load: median(c.loads), more: more + c.limit()}
+	return figure{value: median(c.ratios), load: median(c.loads), more: c.faults + more + c.limit()}
 }
 
 // limit says so if the load rather than the server took the processors.
@@ -109,13 +111,26 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 // percentiles are a distribution in words.
 func percentiles(h *load.Hist) string {
-	return fmt.Sprintf("n=%d, p50 %v, p90 %v, p99 %v, p99.9 %v, most %v", h.N(), h.At(50), h.At(90), h.At(99), h.At(99.9), h.Max())
+	at := func(p float64) time.Duration { return rounded(h.At(p)) }
+	return fmt.Sprintf("n=%d, p50 %v, p90 %v, p99 %v, p99.9 %v, most %v", h.N(), at(50), at(90), at(99), at(99.9), rounded(h.Max()))
+}
+
+// rounded leaves three digits or so.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	default:
+		return d.Round(10 * time.Microsecond)
+	}
 }
 
 // lateness says how late the load itself was; and that it was the limit if that is most of what
 // was measured.
 func lateness(r load.Result) string {
-	out := fmt.Sprintf("; the load itself was late by %v at p99", r.Late.At(99))
+	out := fmt.Sprintf("; the load itself was late by %v at p99", rounded(r.Late.At(99)))
 	if r.Late.At(99) > r.Latency.At(99)/2 {
 		out += ", which is most of it: the load was the limit"
 	}

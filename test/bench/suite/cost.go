@@ -45,14 +45,14 @@ func paced(ctx context.Context, l *lab, s *site) ([]figure, error) {
 		return nil, err
 	}
 	l.keepHist(fmt.Sprintf("%.0f/s among %d", l.size.pace, len(s.main.services)), res.Latency)
-	return []figure{{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: percentiles(res.Latency) + lateness(res)}}, nil
+	return []figure{{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: res.Faults() + percentiles(res.Latency) + lateness(res)}}, nil
 }
 
 // pace runs at a rate, and returns how much of a core the server took, in per cent.
 func (l *lab) pace(ctx context.Context, s *server, run load.Run, perSecond float64) (res load.Result, cpu float64, err error) {
 	used := s.cpu()
 	res = run.Pace(ctx, perSecond)
-	return res, 100 * (s.cpu() - used).Seconds() / res.Took.Seconds(), res.Check()
+	return res, 100 * (s.cpu() - used).Seconds() / res.Took.Seconds(), res.Mostly()
 }
 
 // restart kills the server and starts it again, some times.
@@ -92,6 +92,6 @@ func beating(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	own := res.CPU.Seconds() / res.Took.Seconds()
 	return []figure{
 		{value: cpu, load: own, more: fmt.Sprintf("of a core, %.0f/s for %v", rate, l.size.beating)},
-		{value: ms(res.Latency.At(99)), load: own, more: percentiles(res.Latency) + lateness(res)},
+		{value: ms(res.Latency.At(99)), load: own, more: res.Faults() + percentiles(res.Latency) + lateness(res)},
 	}, nil
 }

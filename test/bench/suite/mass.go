@@ -209,5 +209,8 @@ func restartBeating(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	}
 	suspended.mu.Unlock()
 	l.keepHist("SUSPENDED after a restart", h)
+	if all, ok := s.main.TryMetric("mep_services_suspended"); ok && int(all) > len(dying) {
+		return nil, fmt.Errorf("%.0f are SUSPENDED, and only %d have died", all, len(dying))
+	}
 	return []figure{{value: (h.Max() - window).Seconds(), load: -1, more: fmt.Sprintf("%s after /ready; window %v; ready %v after the kill", percentiles(h), window, took.Round(time.Millisecond))}}, nil
 }

@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"bytes"
 	"context"
 	_ "embed" // the source that is compiled into a server that is profiled
 	"encoding/json"
@@ -10,7 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,17 +81,21 @@ func (s *site) profile(l *lab, name string) {
 	_ = res.Body.Close()
 }
 
-// top writes the functions that took most, of each profile.
+// top writes what took most, of each profile: functions by themselves, and ours with what they call.
 func (l *lab) top() {
 	files, _ := filepath.Glob(filepath.Join(l.Profile, "*.pprof"))
 	for _, file := range files {
-		p, err := proc.Command{Program: "go", Args: []string{"tool", "pprof", "-top", "-nodecount", strconv.Itoa(25), file}}.Launch()
-		if err != nil {
-			l.say("no profile: %v", err)
-			return
+		var text string
+		for _, how := range [][]string{{"-nodecount=25"}, {"-cum", "-show=mec-liveness|etcd", "-nodecount=40"}} {
+			p, err := proc.Command{Program: "go", Args: slices.Concat([]string{"tool", "pprof", "-top"}, how, []string{file})}.Launch()
+			if err != nil {
+				l.say("no profile: %v", err)
+				return
+			}
+			p.WaitWithin(time.Minute)
+			text += p.Stdout.String() + "\n"
 		}
-		p.WaitWithin(time.Minute)
-		_ = os.WriteFile(strings.TrimSuffix(file, ".pprof")+".txt", bytes.TrimSpace([]byte(p.Stdout.String())), 0o600)
+		_ = os.WriteFile(strings.TrimSuffix(file, ".pprof")+".txt", []byte(text), 0o600)
 	}
 	l.say("%d profiles of the server are in %s", len(files), l.Profile)
 }

@@ -42,6 +42,17 @@ var quick = sizes{
 	dyingAmong: 10, deaths: 6, mass: 40, dieEvery: time.Second, registerEach: 20, restarts: 1, readers: 10, million: 200, millionFor: 2 * time.Second,
 }
 
+// scale changes the numbers of services; 0 and 1 do not.
+func (s *sizes) scale(by float64) {
+	if by == 0 {
+		return
+	}
+	for _, n := range []*int{&s.middle, &s.large, &s.mass, &s.million} {
+		*n = max(int(float64(*n)*by), s.batch)
+	}
+	s.pace *= by
+}
+
 func atLeast(bound float64, before string) *report.Target {
 	return &report.Target{Bound: bound, AtLeast: true, Before: before}
 }

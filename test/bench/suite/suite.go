@@ -8,6 +8,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -32,11 +33,13 @@ type Config struct {
 	Certificate func(dir string) (certFile, keyFile string, pool *x509.CertPool, err error)
 	Command     string // as it was typed, for the report
 	Seed        uint64
-	Quick       bool     // sizes so small that the figures say nothing, to see that all of it works
-	Million     bool     // also the measures that are run only when asked
-	Only        []string // names of stages or measures; none: all of them
-	Profile     string   // a folder for processor profiles of the server, one for each measure; "": none
-	Files       string   // a folder for the plots and the distributions; "": they are not kept
+	Quick       bool          // sizes so small that the figures say nothing, to see that all of it works
+	Million     bool          // also the measures that are run only when asked
+	Scale       float64       // numbers of services, of those that the targets are for; 0: all of them
+	Most        time.Duration // of the whole run: what comes later is not measured; 0: an hour
+	Only        []string      // names of stages or measures; none: all of them
+	Profile     string        // a folder for processor profiles of the server, one for each measure; "": none
+	Files       string        // a folder for the plots and the distributions; "": they are not kept
 
 	Base      string            // the root of a server to measure in place of our own; "": our own
 	Transport http.RoundTripper // to Base, with whatever proves who asks
@@ -83,6 +86,7 @@ type lab struct {
 	plots  []plot
 	hists  []report.Named
 	rows   []report.Row
+	others *others
 }
 
 // plot is one that goes into the report.
@@ -91,10 +95,11 @@ type plot struct{ file, title, svg string }
 // Run measures, shows progress, and returns the report in Markdown. A measure that fails is a row
 // that says so, and an error; the others go on.
 func Run(ctx context.Context, c Config) (markdown string, err error) {
-	l := &lab{Config: c, size: full, rnd: rand.New(rand.NewPCG(c.Seed, 0)), began: time.Now()}
+	l := &lab{Config: c, size: full, rnd: rand.New(rand.NewPCG(c.Seed, 0)), began: time.Now(), others: watchOthers()}
 	if c.Quick {
 		l.size = quick
 	}
+	l.size.scale(c.Scale)
 	if l.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return "", err
 	}
@@ -109,21 +114,21 @@ func Run(ctx context.Context, c Config) (markdown string, err error) {
 	}
 	l.say("seed %d; %s", c.Seed, report.Machine())
 	var failed error
+	within, stop := context.WithTimeout(ctx, cmp.Or(c.Most, time.Hour))
+	defer stop()
 	for _, st := range l.stages() {
-		if err := l.stage(ctx, st); err != nil {
-			failed = errors.Join(failed, err)
-		}
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
+		failed = errors.Join(failed, l.stage(within, st))
 	}
 	if l.Profile != "" {
 		l.top()
 	}
 	markdown, err = l.report()
-	_, _ = fmt.Fprintf(c.Out, "\n%s\n", report.Table(l.rows, !c.Quick))
+	_, _ = fmt.Fprintf(c.Out, "\n%s\n", report.Table(l.rows, l.judged()))
 	return markdown, errors.Join(failed, err)
 }
+
+// judged says whether the figures can be compared with the targets.
+func (l *lab) judged() bool { return !l.Quick && (l.Scale == 0 || l.Scale == 1) }
 
 // say shows progress.
 func (l *lab) say(format string, args ...any) {
@@ -163,6 +168,9 @@ func (l *lab) wanted(st stage, m measure) bool {
 	return !m.asked || l.Million
 }
 
+// errInterrupted is of what was not run, for the time was over or somebody ended the run.
+var errInterrupted = errors.New("the run was ended before")
+
 // stage runs the measures of one that are wanted, on servers that end with it.
 func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 	var todo []measure
@@ -173,6 +181,12 @@ func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 	}
 	if len(todo) == 0 {
 		return nil
+	}
+	if ctx.Err() != nil {
+		for _, m := range todo {
+			l.keep(m, nil, errInterrupted)
+		}
+		return fmt.Errorf("%s: %w", st.name, errInterrupted)
 	}
 	l.where = st.name + ": "
 	defer func() { l.where = "" }()
@@ -192,6 +206,10 @@ func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 		return fmt.Errorf("%s: %w", st.name, err)
 	}
 	for _, m := range todo {
+		if ctx.Err() != nil {
+			l.keep(m, nil, errInterrupted)
+			continue
+		}
 		l.where = st.name + "/" + m.name + ": "
 		l.say("begins")
 		s.profile(l, m.name)
@@ -201,9 +219,6 @@ func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 		if err != nil {
 			l.say("failed: %v", err)
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, err))
-		}
-		if ctx.Err() != nil {
-			return failed
 		}
 	}
 	return failed
@@ -222,7 +237,7 @@ func (l *lab) keep(m measure, figures []figure, err error) {
 			r.Skipped, r.Load = "it gave no figure", -1
 		}
 		l.rows = append(l.rows, r)
-		l.say("%s", report.Line(r, !l.Quick))
+		l.say("%s", report.Line(r, l.judged()))
 	}
 }
 
@@ -247,8 +262,8 @@ func (l *lab) line(name string, h *load.Hist) report.Series {
 
 // report is the part of the document that is measured, with its files.
 func (l *lab) report() (string, error) {
-	text := fmt.Sprintf("%s\n\n`%s`, seed %d, on %s, took %v.\n\n%s\n", report.Machine()+".", l.Command, l.Seed, l.began.UTC().Format(time.DateOnly),
-		time.Since(l.began).Round(time.Second), report.Table(l.rows, !l.Quick))
+	text := fmt.Sprintf("%s.\n\n`%s`, seed %d, on %s, took %v; other programs took %s of the machine's processors meanwhile.\n\n%s\n", report.Machine(), l.Command, l.Seed, l.began.UTC().Format(time.DateOnly),
+		time.Since(l.began).Round(time.Second), l.others.share(), report.Table(l.rows, l.judged()))
 	if l.Files == "" {
 		return text, nil
 	}
