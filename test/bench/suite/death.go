@@ -89,7 +89,7 @@ func (l *lab) death(ctx context.Context, s *server, name string) ([]figure, erro
 	}
 	l.draw(file(name), name+": hidden after window + hold", l.line(name, h))
 	return []figure{{value: h.At(99).Seconds(), load: (load.OwnCPU() - own).Seconds() / time.Since(began).Seconds(),
-		more: percentiles(h) + fmt.Sprintf("; interval 1 s, one miss; discovery is asked every %v", lookEvery)}}, nil
+		more: percentiles(h) + fmt.Sprintf("; interval 1 s, one miss; discovery is asked every %v", lookEvery) + s.disturbed()}}, nil
 }
 
 // beatThenDie sends so many heartbeats, one a second.

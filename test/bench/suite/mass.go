@@ -136,7 +136,7 @@ func massDeath(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	suspendedAfter := l.after(srv.services, suspended, window+hold, "mass death: SUSPENDED")
 	err = told.wait(ctx, time.Minute)
 	used := (load.OwnCPU() - own).Seconds() / time.Since(began).Seconds()
-	first := figure{value: suspendedAfter.Max().Seconds(), load: used, more: percentiles(suspendedAfter) + fmt.Sprintf("; %d services, interval %v, one miss, seen by the event stream", n, every)}
+	first := figure{value: suspendedAfter.Max().Seconds(), load: used, more: percentiles(suspendedAfter) + fmt.Sprintf("; %d services, interval %v, one miss, seen by the event stream", n, every) + srv.disturbed()}
 	if err != nil {
 		return []figure{first}, err
 	}
@@ -212,5 +212,5 @@ func restartBeating(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	if all, ok := s.main.TryMetric("mep_services_suspended"); ok && int(all) > len(dying) {
 		return nil, fmt.Errorf("%.0f are SUSPENDED, and only %d have died", all, len(dying))
 	}
-	return []figure{{value: (h.Max() - window).Seconds(), load: -1, more: fmt.Sprintf("%s after /ready; window %v; ready %v after the kill", percentiles(h), window, took.Round(time.Millisecond))}}, nil
+	return []figure{{value: (h.Max() - window).Seconds(), load: -1, more: fmt.Sprintf("%s after /ready; window %v; ready %v after the kill", percentiles(h), window, took.Round(time.Millisecond)) + s.main.disturbed()}}, nil
 }

@@ -72,6 +72,26 @@ func (s *server) processor() func() time.Duration {
 	return s.cpu
 }
 
+// disturbed says how often the server itself found that it had not run, or its store had not: for a
+// window after that it takes silence for no death. "": never.
+func (s *server) disturbed() string {
+	a, err := s.Try(http.MethodGet, "/metrics", "")
+	if err != nil {
+		return ""
+	}
+	var n []string
+	for line := range strings.Lines(string(a.Body)) {
+		const name = "mep_disturbances_total{reason="
+		if rest, ok := strings.CutPrefix(line, name); ok && !strings.HasSuffix(rest, " 0\n") && !strings.HasPrefix(rest, `"list"`) {
+			n = append(n, strings.NewReplacer(`"`, "", "}", "").Replace(strings.TrimSpace(rest)))
+		}
+	}
+	if n == nil {
+		return ""
+	}
+	return "; **the server was disturbed** (" + strings.Join(n, ", ") + "), after which it waits for a whole window"
+}
+
 // build compiles mepserver.
 func (l *lab) build() (err error) {
 	l.say("building mepserver")
