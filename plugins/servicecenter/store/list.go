@@ -3,14 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -20,25 +18,17 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-const (
-	usualPage = 1000
-	// pageTimeout bounds the reading of one page, which is tried pageAttempts times: a
-	// list that advances goes on, however long it is.
-	pageTimeout  = 10 * time.Second
-	pageAttempts = 3
-)
-
 // each calls f for every key under prefix as of one revision (0: now), a page at a
 // time, and returns that revision.
 func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
-	key, end, page := prefix, clientv3.GetPrefixRangeEnd(prefix), int64(usualPage)
-	if failpoint.On && failpoint.Armed("list.mid-range") {
-		page = 3 // so that few keys have a middle
-	}
+	key, end, size := prefix, clientv3.GetPrefixRangeEnd(prefix), newPageSize()
 	reads := s.client.Readers.Add(at)
 	defer reads.Done()
 	for {
-		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(at))
+		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(size.limit), clientv3.WithRev(at))
+		if err != nil && ctx.Err() == nil && size.shrink() {
+			continue
+		}
 		if err != nil {
 			return 0, etcd.Translate(err)
 		}
@@ -57,20 +47,8 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 			_ = failpoint.Hit("list.mid-range")
 		}
 		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
+		size.next(res.Kvs)
 	}
-}
-
-// page reads one page.
-func (s *Store) page(ctx context.Context, key string, opts ...clientv3.OpOption) (res *clientv3.GetResponse, err error) {
-	for range pageAttempts {
-		one, cancel := context.WithTimeout(ctx, pageTimeout)
-		res, err = s.client.Get(one, key, opts...)
-		cancel()
-		if err == nil || ctx.Err() != nil || errors.Is(err, rpctypes.ErrCompacted) {
-			break
-		}
-	}
-	return res, err
 }
 
 // List implements heartbeat.Store. One bad record must not harm the others: a record that
