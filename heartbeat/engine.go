@@ -38,9 +38,9 @@ type Config struct {
 // methods may be called at once.
 type Engine struct {
 	Config
-	health   atomic.Pointer[Health]
-	ready    atomic.Bool
-	sweepNow chan struct{}
+	health atomic.Pointer[Health]
+	ready  atomic.Bool
+	sweep  sweep
 
 	mu        sync.RWMutex
 	entries   map[ID]*entry
@@ -87,7 +87,7 @@ func New(c Config) *Engine {
 	c.Hooks.fill()
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		Config: c, ctx: ctx, end: end, sweepNow: make(chan struct{}, 1), disturbances: make(chan struct{}, 1),
+		Config: c, ctx: ctx, end: end, sweep: sweep{now: make(chan struct{}, 1)}, disturbances: make(chan struct{}, 1),
 		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{},
 	}
 	e.setUpWork()

@@ -275,12 +275,26 @@ func (l *lab) ages() int {
 	return l.agesAsked
 }
 
+// Changes knows nothing unless a test says what there is to know.
+func (l *lab) Changes(ctx context.Context, since Revision, also []ID) ([]Listed, Revision, error) {
+	if err := l.calling(ctx, "list"); err != nil {
+		return nil, 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes == nil {
+		return nil, 0, ErrForgotten
+	}
+	return l.changes(since, also)
+}
+
 func (l *lab) List(ctx context.Context) ([]Listed, Revision, error) {
 	if err := l.calling(ctx, "list"); err != nil {
 		return nil, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lists++
 	var out []Listed
 	for id := range l.records {
 		s := l.snapshot(id)

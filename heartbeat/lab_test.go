@@ -31,6 +31,8 @@ type lab struct {
 	mostReading int
 	heads       int
 	agesAsked   int
+	lists       int
+	changes     func(since Revision, also []ID) ([]Listed, Revision, error) // called with mu held
 
 	publishes int
 	each      time.Duration // that a write takes; see slow

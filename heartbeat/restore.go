@@ -26,6 +26,7 @@ func (e *Engine) contradicted(all []Listed, at Revision) bool {
 func (e *Engine) Restored() {
 	e.disturb("restored")
 	e.watched.Store(0)
+	e.sweep.listed(0)
 	e.peers.reset()
 	for _, en := range e.entriesBut(nil) {
 		en.mu.Lock()

@@ -2,14 +2,12 @@ package heartbeat
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
 
 const (
-	sweepEvery = 30 * time.Second // ± 20 %
-	pulseEvery = time.Second      // at most; a quarter of the hold if that is shorter
+	pulseEvery = time.Second // at most; a quarter of the hold if that is shorter
 	// runTimeEvery is how often the run time is saved; what is lost of it counts for nothing.
 	runTimeEvery = time.Second
 )
@@ -138,53 +136,6 @@ func (e *Engine) pulses(ctx context.Context) {
 			e.schedule.release(&e.schedule.awaitingSpace, h.Credited)
 		}
 	})
-}
-
-// Sweep asks for a comparison of all records with all projections now. It does not wait.
-func (e *Engine) Sweep() {
-	select {
-	case e.sweepNow <- struct{}{}:
-	default:
-	}
-}
-
-// sweeps compares all records with all projections now and then, so that nothing
-// the watch missed is lost.
-func (e *Engine) sweeps(ctx context.Context) {
-	for {
-		spread := rand.Int64N(int64(sweepEvery) * 2 / 5)
-		t := time.NewTimer(sweepEvery*4/5 + time.Duration(spread))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-e.sweepNow:
-			t.Stop()
-		case <-t.C:
-		}
-		if !e.ready.Load() {
-			continue
-		}
-		all, _, err := e.list(ctx, func() {})
-		if err != nil {
-			continue // the pulse finds a store that does not reply; the next sweep compares again
-		}
-		for i := range all {
-			e.inspect(&all[i])
-		}
-		e.purge()
-	}
-}
-
-// inspect repairs what the sweep found unlike its record.
-func (e *Engine) inspect(l *Listed) {
-	rec, p := &l.Record, l.Projection
-	absent := !p.Present()
-	switch {
-	case absent && rec.Expires(): // a silence: refuted or claimed, not repaired
-	case !l.Exists(), absent, p.Differs, p.Lease != rec.Lease:
-		e.requestRepair(e.ensureEntry(l.ID), &RepairFlow{ID: l.ID, Differs: p.Revision})
-	}
 }
 
 // saveRunTime has it saved how long the platform has run, over all its starts, until ctx

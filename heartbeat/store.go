@@ -7,7 +7,7 @@ import (
 )
 
 // Store is what the engine needs of the store. Every call has a deadline of its own.
-// Errors are ErrConflict, ErrTaken, ErrLeaseGone, ErrUnusable, ErrFull or ErrNoAdditions if
+// Errors are ErrConflict, ErrTaken, ErrLeaseGone, ErrForgotten, ErrUnusable, ErrFull or ErrNoAdditions if
 // that is what happened, and nothing was written; any other means that no reply came, and
 // that a commit may have happened.
 type Store interface {
@@ -30,6 +30,12 @@ type Store interface {
 	// List returns every record with its projection, and every projection of ours
 	// without a record, as of one revision. Projection.Differs is filled.
 	List(ctx context.Context) ([]Listed, Revision, error)
+	// Changes returns, as of one revision, what List would return of every instance of which
+	// something was written from the revision since on, of those named in also, and of some
+	// more, in turn. An instance that is gone is returned without record and projection. It
+	// goes by what the store keeps of its history, not by what the watch has shown, and is
+	// ErrForgotten where that does not say everything.
+	Changes(ctx context.Context, since Revision, also []ID) ([]Listed, Revision, error)
 	// Head is the newest revision of the store, as of a linearizable read; an error if
 	// the store went back behind what the watch has shown.
 	Head(ctx context.Context) (Revision, error)
@@ -54,6 +60,8 @@ var (
 	// ErrTaken: the place that was chosen for the instance belongs to somebody else;
 	// nothing was written, and another place must be chosen.
 	ErrTaken = errors.New("the place of the instance is taken")
+	// ErrForgotten: the store cannot tell what was written; only a list can.
+	ErrForgotten = errors.New("the store does not know what was written")
 	// ErrUnusable: the store answers, but this record cannot be read or written.
 	ErrUnusable = errors.New("the record cannot be used")
 )

@@ -75,9 +75,11 @@ type repairJob struct {
 func (e *Engine) requestRepair(en *entry, f Flow) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if !en.repairing {
-		e.startRepair(en, f)
+	if en.repairing {
+		e.sweep.retry([]ID{en.id})
+		return
 	}
+	e.startRepair(en, f)
 }
 
 func (e *Engine) startRepair(en *entry, f Flow) {
@@ -92,6 +94,9 @@ func (e *Engine) repair(job repairJob) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.repairing = false
+	if _, ok := job.flow.(*RepairFlow); ok && a.Response.Err != nil {
+		e.sweep.retry([]ID{en.id})
+	}
 	if en.status == suspended && e.Policy.removes(&en.view.Record) {
 		e.postpone(en, a.Response.Err, retryDelay)
 	}

@@ -101,7 +101,7 @@ func (e *Engine) advanceWatch(at Revision) {
 // starts anew after its watch lost its place. It returns the revision after which
 // the watch must go on.
 func (e *Engine) Load(ctx context.Context) (Revision, error) {
-	_, at, err := e.list(ctx, func() {
+	all, at, err := e.list(ctx, func() {
 		e.updateHealth(func(h *Health) {
 			if h.Disturb(); !h.Loaded {
 				h.StartedAt = h.Credited
@@ -121,6 +121,11 @@ func (e *Engine) Load(ctx context.Context) (Revision, error) {
 	}
 	e.hooks.drain(ctx) // every response from now on shows what was listed
 	e.ready.Store(true)
+	for i := range all {
+		if all[i].Unlike() {
+			e.sweep.retry([]ID{all[i].ID})
+		}
+	}
 	return at, nil
 }
 
@@ -134,20 +139,31 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 	if e.contradicted(all, at) {
 		e.Hooks.StoreRestored()
 	}
-	since := endedSince(Revision(e.watched.Load()), at)
 	listed := make(map[ID]bool, len(all))
 	for i := range all {
-		l := &all[i]
-		listed[l.ID] = true
+		listed[all[i].ID] = true
+	}
+	gone := e.entriesBut(listed)
+	since := e.takeIn(all, at)
+	var none Snapshot
+	for _, en := range gone {
+		e.observeSince(en, since, observationsOf(en.id, &none, at)...)
+	}
+	e.sweep.listed(at)
+	return all, at, nil
+}
+
+// takeIn takes in what a list, or a part of one, shows as of a revision. It returns the first
+// revision at which what it shows as gone may have ended.
+func (e *Engine) takeIn(some []Listed, at Revision) (since Revision) {
+	since = endedSince(Revision(e.watched.Load()), at)
+	for i := range some {
+		l := &some[i]
 		if en := e.entry(l.ID); en != nil || l.Exists() {
 			e.observeSince(e.ensureEntry(l.ID), since, observationsOf(l.ID, &l.Snapshot, at)...)
 		}
 	}
-	var none Snapshot
-	for _, en := range e.entriesBut(listed) {
-		e.observeSince(en, since, observationsOf(en.id, &none, at)...)
-	}
-	return all, at, nil
+	return since
 }
 
 // entriesBut are the entries of all instances but those listed.

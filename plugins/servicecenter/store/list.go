@@ -56,55 +56,19 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
-	l := &listing{byInstance: map[keys.Instance]int{}, first: map[string]int{}}
-	index := map[heartbeat.ID]int{}
-	bad := map[heartbeat.ID]bool{}
-	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
-	at, err := s.each(ctx, keys.RecordPrefix, 0, func(kv *mvccpb.KeyValue) {
-		id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix))
-		r, err := decodeRecord(kv)
-		if err != nil {
-			bad[id] = true
-			lost.add(string(kv.Key))
-			l.skip(id)
-			return
-		}
-		n, stands := len(l.all), keys.InstanceOf(id, r.Place)
-		index[id], l.byInstance[stands], l.first[stands.ServiceID] = n, n, n
-		s.renames.follow(&r, heartbeat.Revision(kv.ModRevision))
-		l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
-	})
+	l := s.newListing(nil)
+	at, err := s.each(ctx, keys.RecordPrefix, 0, l.addRecord)
 	if err != nil {
 		return nil, 0, err
 	}
-	if n := int64(lost.keys); s.unreadable.Swap(n) != n { // each list finds them again
-		lost.log(s.log)
-	}
-	s.renames.listed(index, heartbeat.Revision(at))
+	s.unreadable.listed(s.log, l.bad)
+	s.renames.listed(l.index, heartbeat.Revision(at))
 	s.client.Lineage.Advance(at)
-	older := s.replicas.older()
-	l.at, err = s.each(ctx, keys.InstancePrefix, at, func(kv *mvccpb.KeyValue) {
-		place, ok := keys.ParseInstance(string(kv.Key))
-		if i, known := l.byInstance[place]; ok && known {
-			one := &l.all[i]
-			one.Projection = projectionOf(kv)
-			one.Projection.Differs = differs(&one.Record, kv.Value, older)
-			return
-		}
-		id, marked := ours(kv.Value)
-		_, elsewhere := index[place.ID()]
-		switch {
-		case marked && bad[id]:
-		case marked && ok && !elsewhere:
-			l.all = append(l.all, heartbeat.Listed{ID: place.ID(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
-		default:
-			l.addForeign(kv)
-		}
-	})
-	if err == nil && s.repairs != nil {
-		s.repairs.begin(s, l)
+	if l.at, err = s.each(ctx, keys.InstancePrefix, at, l.addInstance); err != nil {
+		return nil, 0, err
 	}
-	return l.all, heartbeat.Revision(at), err
+	s.repairs.begin(s, l)
+	return l.all, heartbeat.Revision(at), nil
 }
 
 // differs says whether a projection is not as its record makes it. older says that replicas
@@ -192,27 +156,7 @@ func indexOf(mark, file *mvccpb.KeyValue) string {
 	return path.GenerateServiceIndexKey(&k)
 }
 
-// Tidy erases what is of no use any more: microservices of ours without instances, which a
-// crash may leave, and events of which nobody is to be told.
+// Tidy erases events of which nobody is to be told any more.
 func (s *Store) Tidy(ctx context.Context, now plugins.Instant, wall int64, giveUp time.Duration) error {
-	used := map[string]bool{}
-	at, err := s.each(ctx, keys.InstancePrefix, 0, func(kv *mvccpb.KeyValue) {
-		service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
-		used[service] = true
-	})
-	if err != nil {
-		return err
-	}
-	var unused []string
-	if _, err = s.each(ctx, keys.ServicePrefix, at, func(kv *mvccpb.KeyValue) {
-		if service := strings.TrimPrefix(string(kv.Key), keys.ServicePrefix); !used[service] && service != s.reserved {
-			unused = append(unused, service)
-		}
-	}); err != nil {
-		return err
-	}
-	for _, service := range unused {
-		s.dropService(ctx, service, 0)
-	}
 	return s.tidyOutbox(ctx, now, wall, giveUp)
 }

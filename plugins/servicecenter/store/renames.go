@@ -50,6 +50,28 @@ func (m *renames) listed(ids map[heartbeat.ID]int, at heartbeat.Revision) {
 	}
 }
 
+// gone forgets an instance that has no record at that revision.
+func (m *renames) gone(id heartbeat.ID, at heartbeat.Revision) {
+	_, instance, _ := keys.Split(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, known := m.of[instance]; known && v.id == id && v.at <= at {
+		delete(m.of, instance)
+	}
+}
+
+// to is an instance that was renamed to the microservice; "": there is none.
+func (m *renames) to(service string) heartbeat.ID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, v := range m.of {
+		if v.place == service {
+			return v.id
+		}
+	}
+	return ""
+}
+
 // restored forgets at which revisions the renames were seen, as Engine.Restored does:
 // the next list says what they are in the history that goes on.
 func (m *renames) restored() {

@@ -2,15 +2,11 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
-	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
 // Whoever has etcd's credentials, or a service-center of another make on the same
@@ -19,46 +15,17 @@ import (
 // changes by that, so no consumer of Mp1 is notified.
 
 const (
-	repairTimeout = 10 * time.Second
+	repairTimeout = time.Minute
 	repairBatch   = 60 // deletions in one transaction
 )
 
-// listing is what a list has found that repairs need.
-type listing struct {
-	at         int64
-	all        []heartbeat.Listed
-	byInstance map[keys.Instance]int // records by the instance that they are shown as
-	first      map[string]int        // a record of each microservice
-	skipped    map[string]bool       // microservices of records that could not be read
-	foreign    []*mvccpb.KeyValue
-}
-
-// skip leaves the microservice of a record that could not be read as it is.
-func (l *listing) skip(id heartbeat.ID) {
-	if service, _, ok := keys.Split(id); ok {
-		if l.skipped == nil {
-			l.skipped = map[string]bool{}
-		}
-		l.skipped[service] = true
-	}
-}
-
-// addForeign adds an instance below a microservice of ours that no record put there.
-func (l *listing) addForeign(kv *mvccpb.KeyValue) {
-	service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
-	if _, ours := l.first[service]; ours {
-		l.foreign = append(l.foreign, &mvccpb.KeyValue{Key: kv.Key, ModRevision: kv.ModRevision})
-	}
-}
-
 // repairer puts right what one list shows.
 type repairer struct {
-	*Store
 	*listing
+	failed     bool              // something could not be put right
 	marks      map[string]string // id: the index key it is marked with
 	index      map[string]string // index keys of ours: the id that each must lead to
 	wrong      map[string]bool   // ids of ours whose microservice is not as it should be
-	checked    map[string]int64  // files that are as they should be, by revision
 	compares   map[string][]clientv3.Cmp
 	operations map[string][]clientv3.Op
 	done       map[string]int
@@ -68,14 +35,14 @@ type repairer struct {
 func (s *Store) repair(ctx context.Context, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
 	defer cancel()
-	m := &repairer{Store: s, listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
-		checked: map[string]int64{}, compares: map[string][]clientv3.Cmp{}, operations: map[string][]clientv3.Op{}, done: map[string]int{}}
+	m := &repairer{listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
+		compares: map[string][]clientv3.Cmp{}, operations: map[string][]clientv3.Op{}, done: map[string]int{}}
 	for _, step := range []func(context.Context) error{m.checkMarks, m.checkServices, m.checkIndexes, m.checkChildren, m.checkDependencies, m.checkLeases} {
 		if step(ctx) != nil {
+			s.repairs.again.Store(true)
 			return // the next list looks again
 		}
 	}
-	s.repairs.checked = m.checked
 	for _, kv := range l.foreign {
 		m.queueDelete(repairedInstance, kv)
 	}
@@ -85,7 +52,19 @@ func (s *Store) repair(ctx context.Context, l *listing) {
 	for id := range m.wrong {
 		m.rebuild(ctx, id)
 	}
+	if m.failed || ctx.Err() != nil {
+		s.repairs.again.Store(true)
+	}
 	m.report()
+}
+
+// each is Store.each, of what was read already if that is not all.
+func (m *repairer) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
+	if m.only == nil {
+		return m.Store.each(ctx, prefix, at, f)
+	}
+	m.only.each(prefix, f)
+	return at, nil
 }
 
 // queueDelete queues the deletion of a key, unless it was written since it was seen.
@@ -110,9 +89,11 @@ func (m *repairer) applyChanges(ctx context.Context, kind string) {
 			m.done[kind] += n
 		} else {
 			for i := range n {
-				if res, err := m.client.Txn(ctx).If(cmps[i]).Then(ops[i]).Commit(); err == nil && res.Succeeded {
+				res, err := m.client.Txn(ctx).If(cmps[i]).Then(ops[i]).Commit()
+				if err == nil && res.Succeeded {
 					m.done[kind]++
 				}
+				m.failed = m.failed || err != nil
 			}
 		}
 		if ctx.Err() != nil {
@@ -130,6 +111,7 @@ func (m *repairer) rebuild(ctx context.Context, id string) {
 	}
 	st, err := m.readService(ctx, id, path.GenerateServiceIndexKey(&p.key), false)
 	if err != nil {
+		m.failed = true
 		return
 	}
 	st.records = max(st.records, 1) // this one, wherever its id says that it stood first
@@ -137,7 +119,9 @@ func (m *repairer) rebuild(ctx context.Context, id string) {
 	if err != nil || len(ops) == 0 {
 		return
 	}
-	if res, err := m.client.Txn(ctx).If(st.compares()...).Then(ops...).Commit(); err == nil && res.Succeeded {
+	res, err := m.client.Txn(ctx).If(st.compares()...).Then(ops...).Commit()
+	if err == nil && res.Succeeded {
 		m.done[repairedService]++
 	}
+	m.failed = m.failed || err != nil
 }

@@ -13,10 +13,25 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
 )
 
-// Whoever reaches etcd can damage whatever is about ours. One list later all is as it
-// was, whatever is a ServiceComb client's is as he left it, and no consumer of Mp1 was
-// told of anything.
+// Whoever reaches etcd can damage whatever is about ours. One list, or one look at what was
+// written, later all is as it was, whatever is a ServiceComb client's is as he left it, and no
+// consumer of Mp1 was told of anything.
 func TestAListPutsRightWhatOthersChanged(t *testing.T) {
+	putsRightWhatOthersChanged(t, func(damage func()) {
+		damage()
+		storetest.Repaired(t, store)
+	})
+}
+
+func TestALookAtWhatWasWrittenPutsRightWhatOthersChanged(t *testing.T) {
+	putsRightWhatOthersChanged(t, func(damage func()) {
+		since := compared(t, store)
+		damage()
+		swept(t, store, since)
+	})
+}
+
+func putsRightWhatOthersChanged(t *testing.T, repaired func(damage func())) {
 	r, _ := storetest.Register(t, store, "app-mend")
 	twin, _ := storetest.Register(t, store, "app-mend")
 	at, other := keys.InstanceOf(r.ID, ""), keys.InstanceOf(twin.ID, "")
@@ -56,16 +71,17 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 		{keys.ConsumerPrefix + name: `{"Dependency":[{"serviceName":"*"}]}`},
 		{keys.ProviderPrefix + "/a/b/1.0.0": `{"Dependency":[{"appId":"` + p.key.AppId + `","serviceName":"` + p.key.ServiceName + `","version":"` + p.key.Version + `"}]}`},
 	} {
-		for key, value := range damage {
-			if value == gone {
-				_, err = store.client.Delete(t.Context(), key)
-			} else {
-				_, err = store.client.Put(t.Context(), key, value)
+		repaired(func() {
+			for key, value := range damage {
+				if value == gone {
+					_, err = store.client.Delete(t.Context(), key)
+				} else {
+					_, err = store.client.Put(t.Context(), key, value)
+				}
+				require.NoError(t, err)
 			}
-			require.NoError(t, err)
-		}
-		require.NotEqual(t, before, storetest.Everything(t, store.client), "%v", damage)
-		storetest.Repaired(t, store)
+			require.NotEqual(t, before, storetest.Everything(t, store.client), "%v", damage)
+		})
 		after := storetest.Everything(t, store.client)
 		for key, value := range before {
 			require.Equal(t, value, after[key], "%s after %v", key, damage)
@@ -82,9 +98,16 @@ func TestAListPutsRightWhatOthersChanged(t *testing.T) {
 // Dependencies of ServiceComb clients on ours stay, and so do the other consumers of a
 // provider on which ours was made to depend.
 func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
+	for _, look := range []bool{false, true} {
+		isNotPutRight(t, look)
+	}
+}
+
+func isNotPutRight(t *testing.T, look bool) {
 	r, _ := storetest.Register(t, store, "app-mend-client")
 	p, err := project(&r)
 	require.NoError(t, err)
+	since := compared(t, store)
 	name := strings.TrimPrefix(path.GenerateServiceIndexKey(&p.key), keys.IndexPrefix)
 	client := `{"tenant":"default/default","appId":"shop","serviceName":"cart","version":"1.0.0"}`
 	clients := map[string]string{
@@ -100,7 +123,11 @@ func TestWhatIsAClientsIsNotPutRight(t *testing.T) {
 	_, err = store.client.Put(t.Context(), mixed, `{"Dependency":[`+client+`,{"appId":"`+p.key.AppId+`","serviceName":"`+p.key.ServiceName+`","version":"`+p.key.Version+`"}]}`)
 	require.NoError(t, err)
 	clients[mixed] = `{"Dependency":[` + client + `]}`
-	storetest.Repaired(t, store)
+	if look {
+		swept(t, store, since)
+	} else {
+		storetest.Repaired(t, store)
+	}
 	for key, value := range clients {
 		got, err := store.client.Get(t.Context(), key)
 		require.NoError(t, err)

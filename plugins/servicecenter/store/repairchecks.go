@@ -61,15 +61,19 @@ func (m *repairer) checkServices(ctx context.Context) error {
 	for index, id := range m.index {
 		byID[id] = index
 	}
+	var unused []string // of the previous release, which put no mark
 	if _, err := m.each(ctx, keys.ServicePrefix, m.at, func(kv *mvccpb.KeyValue) {
 		id := strings.TrimPrefix(string(kv.Key), keys.ServicePrefix)
 		index, ours := byID[id]
 		if !ours {
+			if m.marks[id] == "" && !m.skipped[id] && id != m.reserved && indexOf(nil, kv) != "" {
+				unused = append(unused, id)
+			}
 			return
 		}
 		delete(byID, id)
-		if m.repairs.checked[id] == kv.ModRevision || intact(id, index, kv.Value) {
-			m.checked[id] = kv.ModRevision
+		if intact(id, index, kv.Value) {
+			return
 		} else if want, earlier := expectedService(id, index, kv.Value); earlier && m.replicas.older() {
 			return // the replica that put it would put it again
 		} else if earlier {
@@ -82,6 +86,9 @@ func (m *repairer) checkServices(ctx context.Context) error {
 	}
 	for id := range byID {
 		m.wrong[id] = true
+	}
+	for _, id := range unused {
+		m.dropService(ctx, id, 0)
 	}
 	return nil
 }
@@ -149,7 +156,7 @@ func (m *repairer) checkDependencies(ctx context.Context) error {
 		}
 		n := len(d.Dependency)
 		d.Dependency = slices.DeleteFunc(d.Dependency, func(k *discovery.MicroServiceKey) bool {
-			return k == nil || m.index[keys.IndexPrefix+strings.Join([]string{k.Environment, k.AppId, k.ServiceName, k.Version}, path.SPLIT)] != ""
+			return k == nil || m.index[indexKeyOf(k)] != ""
 		})
 		switch left, err := json.Marshal(&d); {
 		case len(d.Dependency) == n || err != nil:
@@ -160,6 +167,11 @@ func (m *repairer) checkDependencies(ctx context.Context) error {
 		}
 	})
 	return err
+}
+
+// indexKeyOf is the index key in our tenant of what a dependency names.
+func indexKeyOf(k *discovery.MicroServiceKey) string {
+	return keys.IndexPrefix + strings.Join([]string{k.Environment, k.AppId, k.ServiceName, k.Version}, path.SPLIT)
 }
 
 func (m *repairer) checkLeases(ctx context.Context) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-chassis/openlog"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,7 +39,7 @@ type repairs struct {
 	ctx     context.Context
 	end     context.CancelFunc
 	counter *prometheus.CounterVec // of what somebody else had changed, by kind
-	checked map[string]int64       // revisions of microservices that were as they should be
+	again   atomic.Bool            // something was not put right: everything is to be listed
 }
 
 func newRepairs() *repairs {
@@ -47,10 +48,17 @@ func newRepairs() *repairs {
 	return m
 }
 
-// begin puts right what a list has shown, unless that is being done for another one. What
-// it reads is kept.
+// begin puts right what a list has shown, unless that is being done for another one; a part
+// of one waits its turn, for no other one shows what it does. What it reads is kept. A nil
+// receiver puts nothing right.
 func (m *repairs) begin(s *Store, l *listing) {
-	if !m.mu.TryLock() {
+	if m == nil {
+		return
+	}
+	if l.only != nil {
+		m.mu.Lock()
+	} else if !m.mu.TryLock() {
+		m.again.Store(true)
 		return
 	}
 	if m.ctx.Err() != nil {

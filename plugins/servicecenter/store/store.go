@@ -42,10 +42,11 @@ type Store struct {
 	presence   presence
 	engine     atomic.Pointer[heartbeat.Engine] // that is followed
 	shown      atomic.Int64                     // the revision up to which the engine was shown everything
-	unreadable atomic.Int64                     // records, at the last list
-	behind     chan struct{}                    // told when the store is ahead of that
-	repairs    *repairs                         // nil: a list puts nothing right
-	ages       plugins.Ages                     // of the events, as Tidy listed them
+	unreadable unreadableRecords
+	history    history       // what is known of it, and how far the slow walk through all keys has come
+	behind     chan struct{} // told when the store is ahead of that
+	repairs    *repairs      // nil: a list puts nothing right
+	ages       plugins.Ages  // of the events, as Tidy listed them
 }
 
 // Options of a store.
@@ -97,7 +98,7 @@ func New(o Options) *Store {
 func (s *Store) Collect(cs *plugins.Collectors) {
 	cs.Add(s.repairs.counter)
 	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
-		func() float64 { return float64(s.unreadable.Load()) }))
+		func() float64 { return float64(s.unreadable.count()) }))
 }
 
 // AwaitRepairs waits until what a list has begun to put right is so.

@@ -1,0 +1,130 @@
+package heartbeat
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// remembers has the lab's store know what was written: of all it returns what names says.
+func (l *lab) remembers(names func() []ID) (asked *[][]ID) {
+	asked = new([][]ID)
+	l.rev = max(l.rev, 1) // 0 would say that nothing was listed
+	l.changes = func(_ Revision, also []ID) ([]Listed, Revision, error) {
+		*asked = append(*asked, also)
+		var out []Listed
+		for _, id := range append(names(), also...) {
+			s := l.records[id]
+			s.Projection = l.projections[id]
+			out = append(out, Listed{ID: id, Snapshot: s})
+		}
+		return out, l.rev, nil
+	}
+	return asked
+}
+
+// Where the store knows what was written nothing else is listed, and what was is taken in and
+// put right like what a list shows.
+func TestASweepTakesInWhatWasWritten(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		var written []ID
+		asked := l.remembers(func() []ID { return written })
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(10 * time.Second)
+		s.register("changed")
+		s.register("gone")
+		stop := s.beats(5*time.Second, "changed", "gone")
+		defer stop()
+		l.mu.Lock()
+		lists := l.lists
+		replicas := l.replicas
+		l.replicas = nil // nothing is shown
+		l.rev++
+		delete(l.records, "gone")
+		delete(l.projections, "gone")
+		p := l.projections["changed"]
+		p.Differs = true
+		l.projections["changed"] = p
+		l.projections["orphan"] = Projection{Revision: l.rev}
+		written = []ID{"changed", "gone", "orphan", "unknown"}
+		l.mu.Unlock()
+		time.Sleep(40 * time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.replicas = replicas
+		if l.lists != lists || len(*asked) == 0 {
+			t.Errorf("%d lists, %d looks", l.lists-lists, len(*asked))
+		}
+		if s.Ready() && (s.entry("unknown") != nil || s.entry("gone") != nil && s.entry("gone").view.Exists()) {
+			t.Error("it knows what does not exist")
+		}
+		if l.projections["changed"].Differs || l.projections["orphan"].Present() {
+			t.Errorf("%+v", l.projections)
+		}
+	})
+}
+
+// Whatever the history would show only once is asked for again: what a list at the start found,
+// and what could not be put right.
+func TestWhatIsNotPutRightIsComparedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.records["i"] = Snapshot{At: 1, Record: Record{Schema: Schema, ID: "i", Owner: "app", State: Inactive, Seq: 1}}
+		l.rev = 1
+		l.full = true
+		asked := l.remembers(func() []ID { return nil })
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(100 * time.Second)
+		l.mu.Lock()
+		if len(*asked) < 3 || !slices.Equal((*asked)[0], []ID{"i"}) || !slices.Equal((*asked)[2], []ID{"i"}) || l.projections["i"].Present() {
+			t.Errorf("%v, present: %t", *asked, l.projections["i"].Present())
+		}
+		l.full = false
+		l.mu.Unlock()
+		time.Sleep(100 * time.Second)
+		synctest.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.projections["i"].Present() || len((*asked)[len(*asked)-1]) != 0 || !s.Ready() {
+			t.Errorf("%v, present: %t", *asked, l.projections["i"].Present())
+		}
+	})
+}
+
+// After a list that fails, and after a restore, everything is listed: nothing that was known
+// says from where on to compare.
+func TestARestoreLeadsToAList(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		asked := l.remembers(func() []ID { return nil })
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(50 * time.Second)
+		s.Restored()
+		l.mu.Lock()
+		lists, looks := l.lists, len(*asked)
+		l.mu.Unlock()
+		s.Sweep()
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.lists != lists+1 || len(*asked) != looks+1 || looks == 0 { // the look that follows a list
+			t.Errorf("%d lists, %d looks", l.lists-lists, len(*asked)-looks)
+		}
+	})
+}
+
+// By when an end had come that only a read has shown, what is compared must tell.
+func TestASweepAsksForEndsThatOnlyAReadHasShown(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(10), false)
+		time.Sleep(10 * time.Second)
+		s.register("i")
+		en := s.entry("i")
+		s.observe(en, Observation{ID: "i", Revision: l.at("i").At + 1, Projected: true})
+		en.mu.Lock()
+		en.view.ended = unknownEnd
+		en.mu.Unlock()
+		if got := s.unknownEnds(); !slices.Equal(got, []ID{"i"}) {
+			t.Errorf("%v", got)
+		}
+	})
+}

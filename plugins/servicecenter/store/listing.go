@@ -1,0 +1,140 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
+	"github.com/go-chassis/openlog"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
+)
+
+// listing is what was read as of one revision: all records and instances, or those of which
+// something was written.
+type listing struct {
+	*Store
+	at         int64
+	only       view // what was read, if that is not all; nil: all of it
+	older      bool // replicas of the previous release live
+	all        []heartbeat.Listed
+	index      map[heartbeat.ID]int
+	byInstance map[keys.Instance]int // records by the instance that they are shown as
+	first      map[string]int        // a record of each microservice
+	bad        map[heartbeat.ID]string
+	skipped    map[string]bool // microservices of records that could not be read
+	foreign    []*mvccpb.KeyValue
+}
+
+func (s *Store) newListing(only view) *listing {
+	return &listing{Store: s, only: only, older: s.replicas.older(), index: map[heartbeat.ID]int{}, byInstance: map[keys.Instance]int{}, first: map[string]int{},
+		bad: map[heartbeat.ID]string{}}
+}
+
+// addRecord takes a record in. All records come before the first instance.
+func (l *listing) addRecord(kv *mvccpb.KeyValue) {
+	id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix))
+	r, err := decodeRecord(kv)
+	if err != nil {
+		l.bad[id] = string(kv.Key)
+		l.skip(id)
+		return
+	}
+	n, stands := len(l.all), keys.InstanceOf(id, r.Place)
+	l.index[id], l.byInstance[stands], l.first[stands.ServiceID] = n, n, n
+	l.renames.follow(&r, heartbeat.Revision(kv.ModRevision))
+	l.all = append(l.all, heartbeat.Listed{ID: id, Snapshot: heartbeat.Snapshot{Record: r, At: heartbeat.Revision(kv.ModRevision)}})
+}
+
+// addInstance takes an instance in: the projection of a record, one whose record is gone, or
+// another client's.
+func (l *listing) addInstance(kv *mvccpb.KeyValue) {
+	place, ok := keys.ParseInstance(string(kv.Key))
+	if i, known := l.byInstance[place]; ok && known {
+		one := &l.all[i]
+		one.Projection = projectionOf(kv)
+		one.Projection.Differs = differs(&one.Record, kv.Value, l.older)
+		return
+	}
+	id, marked := ours(kv.Value)
+	_, elsewhere := l.index[place.ID()]
+	switch {
+	case marked && l.bad[id] != "":
+	case marked && ok && !elsewhere:
+		l.all = append(l.all, heartbeat.Listed{ID: place.ID(), Snapshot: heartbeat.Snapshot{Projection: projectionOf(kv)}})
+	default:
+		l.addForeign(kv)
+	}
+}
+
+// skip leaves the microservice of a record that could not be read as it is.
+func (l *listing) skip(id heartbeat.ID) {
+	if service, _, ok := keys.Split(id); ok {
+		if l.skipped == nil {
+			l.skipped = map[string]bool{}
+		}
+		l.skipped[service] = true
+	}
+}
+
+// addForeign adds an instance below a microservice of ours that no record put there.
+func (l *listing) addForeign(kv *mvccpb.KeyValue) {
+	service, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), keys.InstancePrefix), path.SPLIT)
+	if _, ours := l.first[service]; ours {
+		l.foreign = append(l.foreign, &mvccpb.KeyValue{Key: kv.Key, ModRevision: kv.ModRevision})
+	}
+}
+
+// unreadableRecords are the records that cannot be read.
+type unreadableRecords struct {
+	mu  sync.Mutex
+	ids map[heartbeat.ID]string // by id: the key
+}
+
+// listed takes in those of a list of all; each list finds them again, and says so once.
+func (u *unreadableRecords) listed(log openlog.Logger, bad map[heartbeat.ID]string) {
+	u.mu.Lock()
+	was := len(u.ids)
+	u.ids = bad
+	u.mu.Unlock()
+	if len(bad) != was {
+		u.say(log, bad)
+	}
+}
+
+// changed takes in those of the records that were looked at again.
+func (u *unreadableRecords) changed(log openlog.Logger, looked map[heartbeat.ID]struct{}, bad map[heartbeat.ID]string) {
+	u.mu.Lock()
+	fresh := false
+	for id := range looked {
+		if key, is := bad[id]; is {
+			_, was := u.ids[id]
+			fresh = fresh || !was
+			u.ids[id] = key
+		} else {
+			delete(u.ids, id)
+		}
+	}
+	u.mu.Unlock()
+	if fresh {
+		u.say(log, bad)
+	}
+}
+
+func (u *unreadableRecords) say(log openlog.Logger, bad map[heartbeat.ID]string) {
+	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
+	for _, key := range slices.Sorted(maps.Values(bad)) {
+		lost.add(key)
+	}
+	lost.log(log)
+}
+
+func (u *unreadableRecords) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.ids)
+}
