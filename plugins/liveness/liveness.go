@@ -16,7 +16,12 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-const tidyEvery = 30 * time.Second
+const (
+	tidyEvery = 30 * time.Second
+	// tidyAnyway is after how many times each replica tidies, whoever else is to: the first one
+	// may live and not get on with it.
+	tidyAnyway = 10
+)
 
 // Plugin is the plugin that makes the engine.
 func Plugin() plugins.Plugin { return plugins.Plugin{Name: "liveness", Setup: setup} }
@@ -123,14 +128,20 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 // lastBeat is when the service was heard last, or registered if it never was.
 func lastBeat(r *heartbeat.Record) time.Time { return time.Unix(0, max(r.LastBeat, r.RegisteredAt)) }
 
+// tidies says whether a replica tidies the n-th time: the first one does, for one is enough.
+func tidies(rank, n int) bool { return rank == 0 || n%tidyAnyway == 0 }
+
 func tidy(ctx context.Context, h *plugins.Host) {
 	t := time.NewTicker(tidyEvery)
 	defer t.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			if !tidies(h.Base.Rank(), n) {
+				continue
+			}
 			now, wall := h.Engine.Clock()
 			if err := h.Base.Tidy(ctx, now, wall, h.Config.Notify.GiveUpAfter); err != nil && ctx.Err() == nil {
 				h.Log.Warn("tidying failed; it is tried again", openlog.WithTags(openlog.Tags{"reason": err.Error()}))
