@@ -14,9 +14,9 @@ import (
 
 const (
 	// walkedRecords and walkedKeys are how many each step of the walk looks at: with a step
-	// every 30 s, all of 100,000 services in three hours.
-	walkedRecords = 300
-	walkedKeys    = 3000
+	// every 30 s, all of 100,000 services in six hours.
+	walkedRecords = 150
+	walkedKeys    = 2000
 )
 
 // walk goes round all keys that a sweep compares, in small steps, as if each had just been
