@@ -40,11 +40,29 @@ func (s *api) beatAll(w http.ResponseWriter, r *http.Request, _ target) error {
 		}
 		results[i] = s.resultOf(interval, err)
 	})
-	if s.options.PartRefused != nil && slices.ContainsFunc(results, func(r beatResult) bool { return r.status == http.StatusForbidden }) {
-		s.options.PartRefused(w)
-	}
+	s.tellBatched(w, results)
 	s.writeJSON(w, http.StatusOK, appendResults(make([]byte, 0, len(results)*128), beats, results))
 	return nil
+}
+
+// tellBatched says how many of the heartbeats are answered with which status. Nearly always it is
+// one, or few.
+func (s *api) tellBatched(w http.ResponseWriter, results []beatResult) {
+	if s.options.Batched == nil {
+		return
+	}
+	counts := map[int]int{}
+	for from := 0; from < len(results); {
+		to := from
+		for to < len(results) && results[to].status == results[from].status {
+			to++
+		}
+		counts[results[from].status] += to - from
+		from = to
+	}
+	for status, n := range counts {
+		s.options.Batched(w, status, n)
+	}
 }
 
 // beatResult is the answer to one of the heartbeats.

@@ -34,9 +34,9 @@ type Options struct {
 	// none ever is.
 	Configuring    func(app string) bool
 	ResponseMemory ResponseMemory // nil: answers are not bounded
-	// PartRefused is told of a request that is answered 200 although the caller may not do a part
-	// of what it asks for. nil: nobody wants to know.
-	PartRefused func(w http.ResponseWriter)
+	// Batched is told how many heartbeats of one request are answered with which status, before
+	// the request is. nil: nobody wants to know.
+	Batched func(w http.ResponseWriter, status, heartbeats int)
 }
 
 // Route is one pattern of a net/http mux with its handler, and who may use it. Name is the same for all paths

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,8 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 		Name: "mep_services_displaced_total", Help: "SUSPENDED services that were removed because a new one of their application and name found its limit reached.",
 	})
 	m.Add(r.displaced)
+	batched := newBatched()
+	m.Add(batched)
 	r.index.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
 		if h.Gateway == nil { // a later plugin may set it
 			return nil
@@ -44,7 +47,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	o := server.Options{RetryAfter: 1, MaxBody: h.Config.Derived.MaxBody, MaxBeat: h.Config.Derived.MaxBeat, LimitStatus: h.Config.Derived.LimitStatus,
 		Subscriptions: h.Subscriptions, TerminationSubscriptions: h.TerminationSubscriptions, NoEmptySubscriptions: h.Config.Derived.EmptySubscriptionsNotFound,
 		Registrations: h.Registrations, Timing: h.Timing, Rules: h.Rules, Limits: h.Limits,
-		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery, PartRefused: plugins.NoteRefused,
+		EdgeGallery: h.Config.Compat == conf.CompatEdgeGallery, Batched: func(w http.ResponseWriter, status, heartbeats int) { countBatched(batched, w, status, heartbeats) },
 		Configuring: func(app string) bool { return h.Configuring != nil && h.Configuring(app) }} // a later plugin may set it
 	if h.Identity != nil && h.Identity.On() {
 		o.MayActFor = func(ctx context.Context, app string) bool { return plugins.CallerOf(ctx).MayActFor(app) }

@@ -66,7 +66,7 @@ func now() row {
 		{title: "Store in use", unit: percent, now: true, red: .85, queries: []query{{"max(" + on("mep_store_bytes_in_use") + " / " + on("mep_store_quota_bytes") + ")", ""}}},
 		{title: "Oldest notification that waits", unit: second, now: true, red: 600, queries: []query{most("mep_notification_oldest_seconds", "")}},
 		{title: "Certificate ends in", unit: second, now: true, red: -7 * 86400, queries: []query{least("mep_tls_certificate_seconds_left", "")}},
-		{title: "Heartbeats a second", unit: number, now: true, queries: []query{counted(`service_center_http_request_total{api="mp1.PatchLiveness"}`, "")}},
+		{title: "Heartbeats a second", unit: number, now: true, queries: []query{counted(`service_center_http_request_total{api="mp1.PatchLiveness"}`, "alone"), counted("mep_batched_heartbeats_total", "with others")}},
 		{title: "Alerts that fire", unit: none, now: true, red: 1, queries: []query{{`count(ALERTS{alertname=~"Mep.*",alertstate="firing"}) or vector(0)`, ""}}},
 		{title: "Running since", unit: second, now: true, queries: []query{{"min(time() - process_start_time_seconds{job=\"mepserver\"})", ""}}},
 	}}
@@ -76,7 +76,7 @@ func services() row {
 	return row{"Services", []panel{
 		{title: "Services", unit: number, queries: []query{most("mep_services", "all"), most("mep_services_suspended", "SUSPENDED"), most("mep_services_absent", "silent, not judged yet")}},
 		{title: "What became of services", unit: rate, queries: []query{by("kind", "mep_transactions_total")}},
-		{title: "Heartbeats by answer", unit: rate, queries: []query{by("code", `service_center_http_request_total{api="mp1.PatchLiveness"}`)}},
+		{title: "Heartbeats by answer", unit: rate, queries: []query{by("code", `service_center_http_request_total{api="mp1.PatchLiveness"}`), {"sum by (code) (rate(" + on("mep_batched_heartbeats_total") + "[$__rate_interval]))", "{{code}}, with others"}}},
 		{title: "Silences of 1.5 intervals", unit: rate, queries: []query{counted(`mep_transactions_total{kind="SILENT"}`, "silent"), counted(`mep_transactions_total{kind="HEARD"}`, "heard again"), counted(`mep_transactions_total{kind="REARM"}`, "lease lost though heard")}},
 		{title: "Suspended though heard, displaced", unit: rate, queries: []query{counted("mep_suspended_though_heard_total", "suspended though heard"), counted("mep_services_displaced_total", "displaced by a new one")}},
 		{title: "Mass expiry, records that cannot be read", unit: number, queries: []query{most("mep_mass_expiry", "mass"), most("mep_records_unreadable", "unreadable")}},
