@@ -15,6 +15,9 @@ const (
 	// OwnerInBody routes are those of Owner, but the body names the application: their handler
 	// asks Options.MayActFor.
 	OwnerInBody
+	// OwnersInBody routes are those of OwnerInBody, but the body names many applications: what
+	// the caller may not do is refused by itself, and costs the rest nothing.
+	OwnersInBody
 	// Reading routes show what the platform does: for readers and admins.
 	Reading
 	// RegistryReading routes of service-center are for readers, registries and admins.
@@ -30,7 +33,7 @@ const (
 	Mm5OrOwner
 )
 
-var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "reading", "registry reading", "registry writing", "administrating", "mm5", "mm5 or owner"}
+var accessNames = [...]string{"none", "open", "identified", "owner", "owner in body", "owners in body", "reading", "registry reading", "registry writing", "administrating", "mm5", "mm5 or owner"}
 
 // String is its name in logs and documents.
 func (a Access) String() string {

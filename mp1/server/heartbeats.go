@@ -17,7 +17,7 @@ const maxHeartbeats = 320 << 10
 // does not have.
 func (s *api) heartbeatResources() []resource {
 	return []resource{{"/heartbeats", []method{
-		{name: "mp1.PostHeartbeats", verb: http.MethodPost, access: OwnerInBody, handle: s.beatAll, heartbeat: true},
+		{name: "mp1.PostHeartbeats", verb: http.MethodPost, access: OwnersInBody, handle: s.beatAll, heartbeat: true},
 	}}}
 }
 

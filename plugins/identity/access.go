@@ -10,12 +10,13 @@ import (
 )
 
 // mayUse are the roles that may use the routes of each Access, beside admins, who may use
-// all. An Access without a row is nobody's. Of Owner, OwnerInBody and Mm5OrOwner routes the
+// all. An Access without a row is nobody's. Of Owner, OwnerInBody, OwnersInBody and Mm5OrOwner routes the
 // application must be the caller's own, too. Those of Mm5 are open to whoever the site admits.
 var mayUse = map[server.Access][]string{
 	server.Identified:      conf.RoleNames(),
 	server.Owner:           {conf.RoleApp, conf.RoleHost, conf.RoleAdmin},
 	server.OwnerInBody:     {conf.RoleApp, conf.RoleHost, conf.RoleAdmin},
+	server.OwnersInBody:    {conf.RoleApp, conf.RoleHost, conf.RoleAdmin},
 	server.Reading:         {conf.RoleReader, conf.RoleAdmin},
 	server.RegistryReading: {conf.RoleReader, conf.RoleRegistry, conf.RoleAdmin},
 	server.RegistryWriting: {conf.RoleRegistry, conf.RoleAdmin},

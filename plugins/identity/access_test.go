@@ -35,6 +35,7 @@ func TestWhoMayUseWhat(t *testing.T) {
 		server.Identified:      {"app", "other", "host", "another", "hostNamed", "hostless", "reader", "registry", "admin"},
 		server.Owner:           {"app", "host", "admin"},
 		server.OwnerInBody:     {"app", "other", "host", "another", "hostNamed", "admin"}, // the handler asks for what the body names
+		server.OwnersInBody:    {"app", "other", "host", "another", "hostNamed", "admin"}, // the same, for each
 		server.Reading:         {"hostless", "reader", "admin"},
 		server.RegistryReading: {"hostless", "reader", "registry", "admin"},
 		server.RegistryWriting: {"registry", "admin"},

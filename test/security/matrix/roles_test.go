@@ -3,6 +3,7 @@ package matrix
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mec-liveness/mepserver/mp1"
 )
 
 // everybody are callers of each role. Whose name does not matter has another one each time:
@@ -102,6 +105,37 @@ func roleOf(name string) string {
 	return role
 }
 
+// Among many heartbeats each is refused by itself, and alike whether its service exists or not.
+func TestAForeignHeartbeatAmongManyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, with := range w.everybody() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := w.send(t, with, "POST", mp1.HeartbeatsPath, fmt.Sprintf(`{"heartbeats":[{"appInstanceId":%q,"serInstanceId":%q},{"appInstanceId":%q,"serInstanceId":"does-not-exist"}]}`,
+				victim, w.ids["{serviceId}"], victim))
+			var results mp1.HeartbeatResults
+			switch {
+			case !slices.Contains([]string{"app", "host", "admin"}, roleOf(name)):
+				w.refused(t, got, http.StatusForbidden, name)
+				return
+			case got.status != http.StatusOK:
+				t.Fatal(got.status, got.body)
+			}
+			require.NoError(t, json.Unmarshal([]byte(got.body), &results))
+			there, gone := results.Results[0], results.Results[1]
+			if mine(name) {
+				require.Less(t, there.Status, 300)
+				require.Equal(t, http.StatusNotFound, gone.Status)
+				return
+			}
+			require.Equal(t, http.StatusForbidden, there.Status)
+			require.Equal(t, http.StatusForbidden, gone.Status)
+			require.Equal(t, there.Detail, gone.Detail)
+		})
+	}
+}
+
 // TestAForeignThingIsRefusedAlikeWhetherItExistsOrNot: an answer that differs would tell.
 func TestAForeignThingIsRefusedAlikeWhetherItExistsOrNot(t *testing.T) {
 	t.Parallel()
@@ -139,7 +173,7 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	w := newWorld(t)
 	for name, with := range map[string]presented{"nobody": {}, "another": {}, "a liar": bearer("a.b.c")} {
 		for _, r := range w.routes {
-			if strings.Contains(r.Pattern, " /mep/") || r.Access == "open" || r.Access == "owner in body" || r.method() == "GET" || r.Access == "identified" && name == "another" {
+			if strings.Contains(r.Pattern, " /mep/") || r.Access == "open" || r.Access == "owner in body" || r.Access == "owners in body" || r.method() == "GET" || r.Access == "identified" && name == "another" {
 				continue
 			}
 			if name == "another" {

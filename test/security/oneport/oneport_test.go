@@ -84,7 +84,7 @@ func (k kind) wanted(r route) int {
 		return http.StatusUnauthorized
 	case r.Access == "owner" || r.Access == "mm5 or owner":
 		return map[kind]int{stranger: http.StatusForbidden}[k]
-	case r.Access == "identified", r.Access == "owner in body":
+	case r.Access == "identified", r.Access == "owner in body", r.Access == "owners in body":
 		return 0
 	}
 	return http.StatusForbidden
