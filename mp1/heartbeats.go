@@ -28,6 +28,7 @@ type HeartbeatResult struct {
 	SerInstanceID string `json:"serInstanceId"`
 	Status        int    `json:"status"`             // of HTTP
 	Interval      int    `json:"interval,omitempty"` // seconds, from now on; of a 200 only
+	Type          string `json:"type,omitempty"`     // of its ProblemDetails, if that has one
 	Detail        string `json:"detail,omitempty"`   // of a refusal, as in its ProblemDetails
 }
 

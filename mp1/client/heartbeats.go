@@ -59,7 +59,7 @@ func beatResult(one mp1.HeartbeatResult) BeatResult {
 	case http.StatusOK, http.StatusNoContent:
 		return BeatResult{BeatAnswer: BeatAnswer{NewInterval: max(one.Interval, 0)}}
 	}
-	return BeatResult{Err: &Problem{Status: one.Status, Detail: printable(one.Detail)}}
+	return BeatResult{Err: &Problem{Status: one.Status, Detail: printable(one.Detail), drained: one.Type == mp1.DrainedType}}
 }
 
 // refusesBatches reports whether an answer says that there is no such resource, or that something

@@ -41,11 +41,12 @@ func batchClient(t *testing.T, a *answering) *Client {
 }
 
 func TestEachOfManyHeartbeatsHasItsOwnResult(t *testing.T) {
-	a := &answering{status: 200, body: `{"results":[{"serInstanceId":"a","status":200,"interval":7},{"serInstanceId":"b","status":409,"detail":"drained\u0007"}]}`}
+	a := &answering{status: 200, body: `{"results":[{"serInstanceId":"a","status":200,"interval":7},{"serInstanceId":"b","status":409,"type":"urn:mec-liveness:drained","detail":"drained\u0007"}]}`}
 	got, err := batchClient(t, a).Heartbeats(t.Context(), twoBeats)
 	require.NoError(t, err)
 	require.Equal(t, BeatResult{BeatAnswer: BeatAnswer{NewInterval: 7}}, got[0])
 	require.ErrorIs(t, got[1].Err, ErrConflict)
+	require.ErrorIs(t, got[1].Err, ErrDrained)
 	require.ErrorContains(t, got[1].Err, "drained")
 	require.NotContains(t, got[1].Err.Error(), "\a")
 	method, rest, _ := strings.Cut(a.asked[0], " ")

@@ -68,14 +68,14 @@ func (s *api) tellBatched(w http.ResponseWriter, results []beatResult) {
 // beatResult is the answer to one of the heartbeats.
 type beatResult struct {
 	status, interval int
-	detail           string
+	kind, detail     string // of a refusal
 }
 
 func (s *api) resultOf(interval int, err error) beatResult {
 	switch {
 	case err != nil:
 		p := problemOf(err, s.options)
-		return beatResult{status: p.status, detail: p.detail}
+		return beatResult{status: p.status, kind: p.kind(), detail: p.detail}
 	case interval > 0:
 		return beatResult{status: http.StatusOK, interval: interval}
 	default:
@@ -135,6 +135,10 @@ func appendResults(b []byte, beats []mp1.HeartbeatOf, results []beatResult) []by
 		if n := results[i].interval; n > 0 {
 			b = append(b, `,"interval":`...)
 			b = strconv.AppendInt(b, int64(n), 10)
+		}
+		if k := results[i].kind; k != "" {
+			b = append(b, `,"type":`...)
+			b = appendText(b, k)
 		}
 		if d := results[i].detail; d != "" {
 			b = append(b, `,"detail":`...)

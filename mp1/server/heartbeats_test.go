@@ -50,13 +50,14 @@ func TestEachHeartbeatOfABatchHasTheAnswerOfItsPATCH(t *testing.T) {
 				w := request(d, "PATCH", mp1.Base+"/applications/"+path+"/liveness", strings.NewReader(`{"state":"ACTIVE"}`))
 				require.Equal(t, w.Code, got[i].Status, path)
 				var said struct {
-					Detail   string
-					Interval int
+					Type, Detail string
+					Interval     int
 				}
 				if w.Body.Len() > 0 {
 					require.NoError(t, json.Unmarshal(w.Body.Bytes(), &said))
 				}
 				require.Equal(t, said.Detail, got[i].Detail, path)
+				require.Equal(t, strings.TrimPrefix(said.Type, "about:blank"), got[i].Type, path)
 				require.Equal(t, said.Interval, got[i].Interval, path)
 			}
 			require.Equal(t, []mp1.HeartbeatOf{{AppInstanceID: "app", SerInstanceID: "id1"}, {AppInstanceID: "app", SerInstanceID: "id1"}}, d.beaten, "the others reach nobody")

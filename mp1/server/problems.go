@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,6 +168,17 @@ func problemOf(err error, o Options) *problem {
 	return &problem{status: http.StatusInternalServerError, detail: "The platform failed on this request; its log says more."}
 }
 
+// kind is the type of the problem; "": only its status.
+func (p *problem) kind() string {
+	switch {
+	case p.limit:
+		return mp1.LimitType
+	case p.drained:
+		return mp1.DrainedType
+	}
+	return ""
+}
+
 // write answers with the problem as a ProblemDetails (RFC 9457).
 func (p *problem) write(w http.ResponseWriter, o Options) {
 	body := p.prepare(w.Header(), o)
@@ -190,14 +202,7 @@ func (p *problem) prepare(h http.Header, o Options) (body []byte) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
 	}
-	kind := "about:blank"
-	switch {
-	case p.limit:
-		kind = mp1.LimitType
-	case p.drained:
-		kind = mp1.DrainedType
-	}
-	b, _ := json.Marshal(mp1.ProblemDetails{Type: kind, Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
+	b, _ := json.Marshal(mp1.ProblemDetails{Type: cmp.Or(p.kind(), "about:blank"), Title: http.StatusText(p.status), Status: p.status, Detail: p.detail})
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
 	return append(b, '\n')
 }
