@@ -15,9 +15,7 @@ import (
 	"github.com/go-chassis/openlog"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/logs"
-	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 const (
@@ -55,7 +53,8 @@ func Run(ctx context.Context, h *Host, list []Plugin, up func(net.Addr)) error {
 // serve is the part of Run that follows listening.
 func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(net.Addr)) (err error) {
 	var handler atomic.Pointer[http.Handler]
-	starting := http.Handler(http.HandlerFunc(startingUp))
+	began := make(chan struct{}) // requests are received
+	starting := startingUp(ctx, began, func() http.Handler { return *handler.Load() })
 	handler.Store(&starting)
 	serverErrors := serverLog{logs.NewRepeats(h.Log)}
 	defer serverErrors.log.Flush()
@@ -113,6 +112,7 @@ func serve(ctx context.Context, l net.Listener, h *Host, list []Plugin, up func(
 			full = h.Aliases(full)
 		}
 		handler.Store(&full)
+		close(began)
 		receiving.Store(true)
 		up(l.Addr())
 		select {
@@ -238,17 +238,4 @@ func stopAll(stops []func(context.Context) error) (err error) {
 		err = errors.Join(err, stops[i](ctx))
 	}
 	return err
-}
-
-// startingUp answers requests while the plugins are being set up.
-func startingUp(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.URL.Path == "/health" && reads(r):
-		_, _ = w.Write([]byte("ok\n"))
-		return
-	case r.URL.Path == "/health":
-		server.RefuseMethod(w, http.MethodGet, http.MethodHead)
-		return
-	}
-	server.RefuseError(w, heartbeat.ErrNotReady, 1)
 }
