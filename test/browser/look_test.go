@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/test/consumer"
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
@@ -145,6 +146,7 @@ func TestThePictureOfTheBoard(t *testing.T) {
 		t.Skip("only with -update: it is of a moment")
 	}
 	s := mep.Start(t, "MEP_LIVENESS_MIN_INTERVAL=1s")
+	s.Subscribe("control-room", consumer.Start(t).URL, "")
 	drained := s.Register("parking", "payment", 30)
 	s.Want(200, "PUT", "/mec_liveness/v1/services/"+drained.ID+"/drain", `{"reason":"its disk is replaced"}`)
 	var living []*mep.Service
@@ -158,7 +160,7 @@ func TestThePictureOfTheBoard(t *testing.T) {
 	}
 	quiet := s.Register("drone-fleet", "location", 2)
 	b := open(t, s.URL+"/board")
-	b.do(chromedp.EmulateViewport(1280, 620))
+	b.do(chromedp.EmulateViewport(1280, 730))
 	b.shows(quiet.ID, "SUSPENDED")
 	b.until("gaps are drawn", fmt.Sprintf("document.querySelectorAll('%s .spark rect').length >= 20", row(living[0].ID)))
 	late := s.Register("drone-fleet", "video-analytics", 6)

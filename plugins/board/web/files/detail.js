@@ -131,7 +131,7 @@ function transitions(list) {
 // stageOf is how far a subscriber has got with the last change.
 function stageOf(s) {
   if (s.delivered) return "✓ told";
-  if (s.elsewhere) return "⇢ told by another replica";
+  if (s.elsewhere && !s.pending) return "⇢ another replica tells it";
   if (s.pending === false) return "✕ not reached";
   return s.lastError ? "✕ failing" : "… waiting";
 }

@@ -102,7 +102,7 @@ export function show(model, { tile, silent, paused, link, loading, failure }) {
   const pill = pillOf({ silent, paused, link });
   setAttr(byId("pill"), "data-link", pill.link);
   setText(byId("pill-text"), pill.text);
-  setAttr(byId("pill"), "title", model.revision ? `Revision ${model.revision} of the store` : null);
+  setAttr(byId("pill"), "title", model.revision ? `As it is at revision ${model.revision} of the platform's store` : null);
   setText(byId("changes-note"), loading ? "· loading all services…" : "");
   showTitle(model, overall, silent);
 }
@@ -183,7 +183,7 @@ export function showPlatform(model, now) {
     ["Heartbeats", `${count(Math.round(load.heartbeatsPerMinute ?? 0))} a minute, ${count(Math.round(load.expectedPerMinute ?? 0))} expected`, load.expectedPerMinute > 10 && load.heartbeatsPerMinute < 0.5 * load.expectedPerMinute && now - time(p.startedAt) > 120000],
     ["Replicas", replicasOf(p.replicas ?? [])],
     ["Store", [s.kind, s.ready === false ? "does not answer" : s.full ? "full" : "ok", used].filter(Boolean).join(", "), s.ready === false || s.full],
-    ["Notifications", n.pending > 0 || n.failingSubscriptions > 0 ? `${count(n.pending ?? 0)} waiting${n.failingSubscriptions > 0 ? `, ${n.failingSubscriptions} failing` : ""}` : "", n.failingSubscriptions > 0],
+    ["Notifications", n.pending > 0 || n.failingSubscriptions > 0 ? `${count(n.pending ?? 0)} waiting${n.failingSubscriptions > 0 ? `, ${plural(n.failingSubscriptions, "subscriber")} failing` : ""}` : "", n.failingSubscriptions > 0],
     ["Running for", Number.isFinite(now) && p.startedAt ? `${span((now - time(p.startedAt)) / 1000)}${p.version ? `, version ${p.version}` : ""}` : ""],
   ];
   const box = byId("platform");
