@@ -66,6 +66,7 @@ type Engine struct {
 
 	healthMu     sync.Mutex    // serialises the writers of health
 	pulseBegan   atomic.Int64  // a Mono: when the pulse under way began; 0: none is
+	answered     atomic.Int64  // a Mono: when a pulse was answered last; 0: none was yet
 	disturbances chan struct{} // gets an element when the replica was disturbed
 
 	workersMu sync.Mutex

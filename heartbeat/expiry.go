@@ -62,16 +62,20 @@ func (b *heldBack) add(v *Vitals) {
 	}
 }
 
+// storeSilence is how long the store has answered no pulse, whether they hang or fail at once, and
+// whether that is longer than it may take.
+func (e *Engine) storeSilence(now Mono) (time.Duration, bool) {
+	last := e.answered.Load()
+	silence := now.Sub(Mono(last))
+	return silence, last != 0 && silence > 2*maxSilence
+}
+
 // expiry says what holds back, the gravest first.
 func (e *Engine) expiry(held *heldBack, now Mono, wall int64) Expiry {
 	h := e.health.Load()
 	at := func(c Credit) int64 { return wall + int64(c.Sub(h.Credited)) }
-	if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
-		x := Expiry{By: StoreSilent, Since: wall - int64(now.Sub(Mono(began)))}
-		if d := e.doubt.Load(); d != nil && d.reason == "store" {
-			x.Since = min(x.Since, d.since)
-		}
-		return x
+	if silence, silent := e.storeSilence(now); silent {
+		return Expiry{By: StoreSilent, Since: wall - int64(silence)}
 	}
 	if h.Full {
 		return Expiry{By: StoreFull, Since: e.fullSince.Load()}

@@ -14,7 +14,11 @@ func (l *lab) calling(ctx context.Context, what string) error {
 		if wait == nil {
 			wait = l.held[what]
 		}
+		failing := l.failing && what == "pulse"
 		l.mu.Unlock()
+		if failing {
+			return errSilent
+		}
 		if wait == nil {
 			return ctx.Err()
 		}
@@ -58,6 +62,13 @@ func (l *lab) setSilent(on bool) {
 		close(l.silent)
 		l.silent = nil
 	}
+}
+
+// setFailing has pulses fail at once, as where nobody listens any more.
+func (l *lab) setFailing(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing = on
 }
 
 func (l *lab) setFull(on bool) {

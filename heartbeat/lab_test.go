@@ -41,6 +41,7 @@ type lab struct {
 	full      bool
 	ending    LeaseID       // it has run out, and its revocation has not come yet
 	silent    chan struct{} // not nil: no call is answered until it is closed
+	failing   bool
 	held      map[string]chan struct{}
 	replicas  []*replica
 	ran       func(time.Duration) // of the replicas to come, and what they ran before

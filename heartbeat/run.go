@@ -129,6 +129,9 @@ func (e *Engine) pulses(ctx context.Context) {
 		if err != nil || now.Sub(began) > maxSilence {
 			e.disturb("store")
 		}
+		if err == nil {
+			e.answered.Store(int64(now))
+		}
 		if err == nil && (full || e.health.Load().Full) {
 			e.updateHealth(func(h *Health) { h.SetFull(full) })
 		}

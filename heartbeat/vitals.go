@@ -178,8 +178,8 @@ func (e *Engine) Survey(see func(*Vitals)) Survey {
 	s.Revision, s.Full = Revision(e.watched.Load()), h.Full
 	s.Beats = e.meter.perMinute(now, e.beats.Load())
 	s.Replicas = e.peers.names()
-	began := e.pulseBegan.Load()
-	s.Answering = began == 0 || now.Sub(Mono(began)) <= maxSilence
+	_, silent := e.storeSilence(now)
+	s.Answering = !silent
 	s.Expiry = e.expiry(&held, now, wall)
 	return s
 }

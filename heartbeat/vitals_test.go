@@ -187,6 +187,31 @@ func TestASurveySaysWhatIsHeldBackAndUntilWhen(t *testing.T) {
 	})
 }
 
+// Whoever looks is told so for as long as the store is gone, whether its calls hang or fail at once.
+func TestASurveySaysThatTheStoreDoesNotAnswerForAsLongAsItDoesNot(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(10), true)
+		survey := func() Survey { return s.Survey(func(*Vitals) {}) }
+		time.Sleep(5 * time.Second)
+		for _, gone := range []func(bool){l.setSilent, l.setFailing} {
+			require.True(t, survey().Answering)
+			require.Equal(t, NotHeld, survey().Expiry.By)
+			_, before := s.Clock()
+			gone(true)
+			time.Sleep(3 * time.Second)
+			for range 40 {
+				require.False(t, survey().Answering)
+				x := survey().Expiry
+				require.Equal(t, StoreSilent, x.By)
+				require.InDelta(t, before, x.Since, float64(time.Second), "since when")
+				time.Sleep(170 * time.Millisecond)
+			}
+			gone(false)
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 func TestASurveySaysThatAMassIsNotRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(10), true)

@@ -63,6 +63,8 @@ type Base interface {
 	Name() string
 	// StoreUsage is how full the store is.
 	StoreUsage() StoreUsage
+	// StoreHealth asks the servers of the store how they are, in bounded time.
+	StoreHealth(ctx context.Context) StoreHealth
 	// ServiceCombID is what ServiceComb calls the instance; place is its heartbeat.Record.Place.
 	ServiceCombID(id heartbeat.ID, place string) (service, instance string)
 	// Rank is how many living replicas come before this one in the order in which they

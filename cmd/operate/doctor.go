@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,19 +55,18 @@ func (d *Doctor) note(check string, r result, hint, format string, args ...any) 
 // Run looks at everything and prints what it found. Its error is ErrNotGood if there is a
 // problem.
 func (d *Doctor) Run(ctx context.Context) error {
-	if d.reaches(ctx) {
+	reached := d.reaches(ctx)
+	if reached {
 		d.clock()
 		d.identities(ctx)
-		d.state(ctx)
+		if d.state(ctx) {
+			d.servers(ctx)
+		}
 		d.metrics(ctx)
 	}
 	d.certificate(ctx)
-	if c := d.Local; c != nil {
-		if c.Store.Kind == conf.Embedded {
-			d.disk(c.Store)
-		} else {
-			d.cluster(ctx, c.Store)
-		}
+	if c := d.Local; c != nil && c.Store.Kind == conf.Embedded {
+		d.folder(c.Store, !reached)
 	}
 	return d.print()
 }
@@ -220,6 +218,3 @@ func (d *Doctor) table() error {
 	}
 	return w.Flush()
 }
-
-// unmarshal reads a part of an answer.
-func unmarshal(b json.RawMessage, into any) bool { return json.Unmarshal(b, into) == nil }

@@ -18,24 +18,25 @@ const (
 	maxNames = 5
 )
 
-// state finds what the server itself knows to be odd.
-func (d *Doctor) state(ctx context.Context) {
+// state finds what the server itself knows to be odd; false: it does not say.
+func (d *Doctor) state(ctx context.Context) bool {
 	all, err := Services(ctx, d.Server, Query{})
 	if err != nil {
 		d.note("state", problem, "give a credential with the role reader", "it cannot be read: %s", terminal.Cell(err.Error()))
-		return
+		return false
 	}
 	var p Platform
 	var c Counts
 	if !unmarshal(all.Platform, &p) || !unmarshal(all.Counts, &c) {
 		d.note("state", problem, "", "%v", errNoState)
-		return
+		return false
 	}
 	d.store(p)
 	d.replicas(p)
 	d.expiry(p)
 	d.notifications(p)
 	d.services(all, c)
+	return true
 }
 
 func (d *Doctor) store(p Platform) {

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/cmd/remote"
-	"github.com/mec-liveness/mepserver/conf"
 )
 
 // patient is a server of which one thing after the other is wrong.
@@ -27,6 +26,7 @@ type patient struct {
 	platform, rest string
 	services       string
 	metrics        string
+	store          string
 }
 
 func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,6 +36,8 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/ready":
 		w.WriteHeader(p.ready)
+	case storePath:
+		_, _ = fmt.Fprint(w, p.store)
 	case "/metrics":
 		_, _ = fmt.Fprint(w, p.metrics)
 	default:
@@ -44,7 +46,7 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func healthy() *patient {
-	return &patient{ready: 200, platform: `"replicas":[{"id":"a"}],"store":{"kind":"embedded","ready":true,"usedBytes":1,"quotaBytes":100}`, rest: `"total":1`,
+	return &patient{ready: 200, store: `{"kind":"embedded","members":[{"id":"m","version":"3.6.0","leader":true,"quotaBytes":100}],"disk":{"freeBytes":10737418240}}`, platform: `"replicas":[{"id":"a"}],"store":{"kind":"embedded","ready":true,"usedBytes":1,"quotaBytes":100}`, rest: `"total":1`,
 		services: `{"serName":"s","state":"ACTIVE","livenessInterval":2,"windowSeconds":6,"gapsSeconds":[2,2.1]}`}
 }
 
@@ -71,7 +73,7 @@ func examined(t *testing.T, d *Doctor) (found map[string]finding, err error) {
 func TestTheDoctorFindsNothingInAHealthyServer(t *testing.T) {
 	found, err := examined(t, &Doctor{Server: place(t, healthy())})
 	require.NoError(t, err)
-	for _, check := range []string{"server", "clock", "store", "replicas", "expiry", "notifications", "services", "late", "gaps", "unwatched", "log"} {
+	for _, check := range []string{"server", "clock", "store", "replicas", "expiry", "notifications", "services", "late", "gaps", "unwatched", "log", "etcd m", "disk"} {
 		require.Equal(t, fine, found[check].Result, "%+v", found[check])
 	}
 }
@@ -94,7 +96,10 @@ func TestTheDoctorFindsEachFault(t *testing.T) {
 		"late":          {func(p *patient) { p.services = strings.Replace(p.services, `"state"`, `"late":true,"state"`, 1) }, warning, "1 have not been heard for longer than their interval: s"},
 		"gaps":          {func(p *patient) { p.services = strings.Replace(p.services, "2.1", "5.5", 1) }, warning, "s (5.5 s of 6 s)"},
 		"unwatched":     {func(p *patient) { p.services = `{"serName":"u","state":"ACTIVE"}` }, warning, ": u"},
-		"log":           {func(p *patient) { p.metrics = "mep_log_lines_dropped_total 3\n" }, warning, "3 lines"},
+		"disk": {func(p *patient) {
+			p.store = strings.Replace(p.store, `"disk":{`, `"disk":{"fileSystem":"NFS","remote":true,`, 1)
+		}, problem, "lies on NFS"},
+		"log": {func(p *patient) { p.metrics = "mep_log_lines_dropped_total 3\n" }, warning, "3 lines"},
 	} {
 		p := healthy()
 		tt.spoil(p)
@@ -131,55 +136,6 @@ func TestTheDoctorLooksAtTheCertificateThatIsShown(t *testing.T) {
 		d.all = nil
 		d.judge([]*x509.Certificate{&leaf}, "example.com", nil, false)
 		require.Equal(t, want, d.all[0].Result, "%v: %+v", left, d.all[0])
-	}
-}
-
-func TestTheDoctorLooksAtTheDiskOfAStore(t *testing.T) {
-	for _, tt := range []struct {
-		free   uint64
-		kind   string
-		result result
-	}{{10 << 30, "", fine}, {10 << 30, "nfs", problem}, {10 << 30, "tmpfs", warning}, {1 << 30, "", warning}, {100 << 20, "", problem}} {
-		d := &Doctor{}
-		d.judgeDisk(tt.free, tt.kind, 4<<30)
-		require.Equal(t, tt.result, d.all[0].Result, "%+v", tt)
-	}
-	free, _, err := fileSystem(t.TempDir())
-	require.NoError(t, err)
-	require.Positive(t, free)
-	c := conf.Default()
-	c.Store.DataDir = filepath.Join(t.TempDir(), "none")
-	found, err := examined(t, &Doctor{Server: place(t, healthy()), Local: &c})
-	require.ErrorIs(t, err, ErrNotGood)
-	require.Equal(t, problem, found["disk"].Result)
-	require.Equal(t, fine, found["identities"].Result)
-	c.Store.DataDir, c.Server.Listen = t.TempDir(), "0.0.0.0:1"
-	require.NoError(t, os.Chmod(c.Store.DataDir, 0o755))
-	found, _ = examined(t, &Doctor{Server: place(t, healthy()), Local: &c})
-	require.Equal(t, problem, found["identities"].Result)
-	require.Equal(t, warning, found["data folder"].Result)
-}
-
-func TestTheDoctorAsksTheMembersOfACluster(t *testing.T) {
-	member := func(version string) string {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, `{"etcdserver":%q}`, version) }))
-		t.Cleanup(s.Close)
-		return s.URL
-	}
-	same, other, none := member("3.6.1"), member("3.5.9"), member("")
-	for _, tt := range []struct {
-		endpoints []string
-		result    result
-		says      string
-	}{
-		{[]string{same, member("3.6.1"), member("3.6.1")}, fine, "3.6.1"}, {[]string{same, other, same}, warning, "3.5.9, 3.6.1"},
-		{[]string{same}, warning, "1 endpoints"}, {[]string{none}, problem, "none of 1"},
-	} {
-		d := &Doctor{}
-		d.cluster(t.Context(), conf.Store{Kind: conf.Etcd, Endpoints: tt.endpoints})
-		last := d.all[len(d.all)-1]
-		require.Equal(t, tt.result, last.Result, "%+v", last)
-		require.Contains(t, last.Detail, tt.says)
 	}
 }
 

@@ -32,6 +32,9 @@ const (
 // errNoState is of an answer that is something else.
 var errNoState = errors.New("the server's answer is not what was asked for; is it a mepserver?")
 
+// errOlder is of a server that has no such route.
+var errOlder = errors.New("the server does not have this: it is no mepserver, or an older one")
+
 // ErrNotGood ends a command whose output says what is not good.
 var ErrNotGood = errors.New("not good")
 
@@ -256,7 +259,7 @@ func call(ctx context.Context, s *remote.Server, method, path string, body, into
 	case answer.Status == http.StatusNotFound && isProblem(answer):
 		return ErrNotFound
 	case answer.Status == http.StatusNotFound:
-		return errors.New("the server does not have this: it is no mepserver, or an older one")
+		return errOlder
 	case answer.Status != http.StatusOK:
 		return remote.Refusal(answer.Status, answer.Body)
 	}

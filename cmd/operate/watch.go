@@ -76,7 +76,7 @@ func unwatched(err error) error {
 	case !errors.As(err, &p):
 		return remote.OnTheWay(err)
 	case p.Status == http.StatusNotFound:
-		return errors.New("the server does not have this: it is no mepserver, or an older one")
+		return errOlder
 	case p.Detail != "":
 		return fmt.Errorf("the server refused (%d): %s", p.Status, p.Detail)
 	}

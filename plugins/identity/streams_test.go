@@ -89,6 +89,10 @@ func TestAResponseThatGoesOnEndsWithWhatOpenedIt(t *testing.T) {
 	require.Equal(t, 1, s.count(), "it is valid")
 	ended.Store(true)
 	s.check()
-	<-over
+	select {
+	case <-over:
+	case <-time.After(time.Minute):
+		require.Fail(t, "it goes on")
+	}
 	require.Zero(t, s.count())
 }

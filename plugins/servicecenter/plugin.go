@@ -135,6 +135,9 @@ func (b base) StoreUsage() plugins.StoreUsage {
 	return plugins.StoreUsage{Used: used, Quota: quota, Short: short}
 }
 
+// StoreHealth implements plugins.Base.
+func (b base) StoreHealth(ctx context.Context) plugins.StoreHealth { return b.client.Health(ctx) }
+
 // ServiceCombID implements plugins.Base.
 func (b base) ServiceCombID(id heartbeat.ID, place string) (service, instance string) {
 	i := keys.InstanceOf(id, place)

@@ -82,7 +82,7 @@ func routes() map[string]server.Route {
 }
 
 // others are served by other plugins.
-var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET " + mp1.EventsPath, "GET /metrics", "GET /ready"},
+var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "GET " + storePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET " + mp1.EventsPath, "GET /metrics", "GET /ready"},
 	slices.Concat(identityRoutes, edgeGalleryRoutes, boardRoutes)...)
 
 func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {

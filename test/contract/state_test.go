@@ -10,6 +10,7 @@ import (
 const (
 	statePath    = mp1.LivenessBase + "/state"
 	oneStatePath = statePath + "/{serInstanceId}"
+	storePath    = mp1.LivenessBase + "/store"
 )
 
 // state asks everything of how services are.
@@ -37,5 +38,7 @@ func (j *checker) state(s *mep.Server) {
 		j.do(s, 200, "GET", at+"/"+page.Services[0].SerInstanceID, "")
 		j.bad(s, 400, "GET", at+"/"+page.Services[0].SerInstanceID+"?x=1", "")
 		j.do(s, 404, "GET", at+"/"+none, "")
+		j.do(s, 200, "GET", prefix+storePath, "")
+		j.bad(s, 400, "GET", prefix+storePath+"?x=1", "")
 	}
 }

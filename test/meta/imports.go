@@ -66,9 +66,10 @@ var table = []row{
 	{dir: "plugins/edgegallery/pin", project: []string{"plugins/certs"}},
 	{dir: "plugins/notify", project: forPlugins, outside: slices.Concat(logMetrics, []string{"github.com/coder/websocket"})},
 	{dir: "plugins/failpoint"},
+	{dir: "plugins/filesystem"},
 	{dir: "plugins/identity", project: slices.Concat(forPlugins, []string{"plugins/identity/*"}), outside: slices.Concat(logMetrics, []string{"github.com/go-jose/go-jose/v4"})},
 	{dir: "plugins/servicecenter", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/*"}), outside: slices.Concat(logMetrics, adapterOnly)},
-	{dir: "plugins/servicecenter/etcd", project: slices.Concat(forPlugins, []string{"plugins/servicecenter/etcd/*"}), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
+	{dir: "plugins/servicecenter/etcd", project: slices.Concat(forPlugins, []string{"plugins/filesystem", "plugins/servicecenter/etcd/*"}), outside: slices.Concat(logMetrics, []string{"go.etcd.io", "google.golang.org/grpc", "go.uber.org/zap"})},
 	{dir: "plugins/servicecenter/etcd/quota"},
 	{dir: "plugins/servicecenter/keys", project: []string{"heartbeat"}, outside: []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io"}},
 	{dir: "plugins/servicecenter/store", project: slices.Concat(forPlugins, forRooms), outside: slices.Concat(logMetrics, []string{"github.com/apache/servicecomb-service-center", "github.com/go-chassis/cari", "go.etcd.io", "google.golang.org/grpc"})},
@@ -85,7 +86,7 @@ var table = []row{
 	{dir: "cmd/remote", project: []string{"logs"}},
 	{dir: "cmd/terminal", project: []string{"logs"}},
 	{dir: "cmd/adminapi", project: []string{"cmd/remote", "conf", "mp1"}},
-	{dir: "cmd/operate", project: []string{"cmd/remote", "cmd/terminal", "conf", "mp1", "mp1/client"}},
+	{dir: "cmd/operate", project: []string{"cmd/remote", "cmd/terminal", "conf", "mp1", "mp1/client", "plugins", "plugins/filesystem"}},
 	{dir: "cmd/demo", project: []string{"agent", "mp1", "mp1/client"}},
 	{dir: "cmd/mepserver", project: []string{"cmd/early", "cmd/demo", "cmd/operate", "cmd/remote", "cmd/terminal", "cmd/revision", "cmd/provision", "cmd/adminapi", "logs", "conf", "mp1/spelling", "plugins/*"}, outside: logMetrics},
 	{dir: "cmd/mep-agent", project: []string{"cmd/early", "cmd/revision", "cmd/terminal", "logs", "conf", "agent", "mp1", "mp1/client"}, outside: agentExtras},
@@ -235,7 +236,7 @@ func refusedProject(r row, f File, target string) string {
 // plugin is the name of the plugin that a folder belongs to, or "".
 func plugin(dir string) string {
 	rest, ok := strings.CutPrefix(dir, "plugins/")
-	if !ok || rest == "failpoint" || rest == "certs" { // they serve them all
+	if !ok || rest == "failpoint" || rest == "certs" || rest == "filesystem" { // they serve them all
 		return ""
 	}
 	return strings.SplitN(rest, "/", 2)[0]

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -110,6 +111,19 @@ func (r *reader) block(until chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.blocked = until
+}
+
+// wantEnded requires that the stream has ended by now: to wait for it would be to wait for ever if
+// it does not.
+func (r *reader) wantEnded(t *testing.T) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case <-r.done:
+	default:
+		r.cancel()
+		require.Fail(t, "the stream goes on")
+	}
 }
 
 // Write implements http.ResponseWriter.

@@ -232,7 +232,7 @@ func TestASlowReaderIsCut(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, r.read(t), 1, "others do not wait")
 		time.Sleep(stall + time.Second)
-		<-slow.done
+		slow.wantEnded(t)
 		require.EqualValues(t, 1, testutil.ToFloat64(w.metrics.cut.WithLabelValues(cutSlow)))
 		require.EqualValues(t, 1, testutil.ToFloat64(w.metrics.readers))
 	})
@@ -249,7 +249,7 @@ func TestAReaderWhoFallsBehindTheRingIsCut(t *testing.T) {
 			synctest.Wait()
 		}
 		close(hangs)
-		<-slow.done
+		slow.wantEnded(t)
 		require.Len(t, slow.read(t), 1, "which it was about to read")
 		require.EqualValues(t, 1, testutil.ToFloat64(w.metrics.cut.WithLabelValues(cutBehind)))
 		require.Equal(t, mp1.ResetEvent, wait(w.open("", "12")).read(t)[0].kind)

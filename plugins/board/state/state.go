@@ -35,6 +35,7 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 		h.Base.Handle("GET "+prefix+one, "mep.GetServiceState", server.Reading, r.handler(r.one))
 		h.Base.Handle(prefix+Path, "mep.MethodNotAllowed", server.Reading, refuse)
 		h.Base.Handle(prefix+one, "mep.MethodNotAllowed", server.Reading, refuse)
+		r.serveStore(h, prefix, refuse)
 	}
 	return nil, nil
 }
@@ -58,6 +59,7 @@ type services interface {
 type base interface {
 	Name() string
 	StoreUsage() plugins.StoreUsage
+	StoreHealth(ctx context.Context) plugins.StoreHealth
 	ServiceCombID(id heartbeat.ID, place string) (service, instance string)
 }
 
@@ -70,6 +72,7 @@ type Room struct {
 	clock    func() (plugins.Instant, int64)
 	started  int64 // wall clock, Unix nanoseconds
 	orders   orders
+	health   health
 }
 
 // New is the room of a host, for those who answer with the state of one service too.

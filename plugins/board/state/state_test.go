@@ -27,6 +27,7 @@ type site struct {
 	surveys int
 	looks   int
 	now     plugins.Instant
+	asked   int // for the health of the store
 }
 
 func (s *site) Survey(see func(*heartbeat.Vitals)) heartbeat.Survey {
@@ -66,8 +67,13 @@ func (s *site) Service(_ context.Context, id string) (*server.Service, error) {
 	return server.NewService(v.Record.Owner, info, v.Record.Interval), nil
 }
 
-func (s *site) Name() string                    { return "a" }
-func (s *site) StoreUsage() plugins.StoreUsage  { return plugins.StoreUsage{Used: 1, Quota: 2} }
+func (s *site) Name() string                   { return "a" }
+func (s *site) StoreUsage() plugins.StoreUsage { return plugins.StoreUsage{Used: 1, Quota: 2} }
+func (s *site) StoreHealth(ctx context.Context) plugins.StoreHealth {
+	s.asked++
+	return plugins.StoreHealth{Members: []plugins.StoreMember{{ID: "1", Version: "3.6.0", Alarms: []string{"NOSPACE"}, Error: fmt.Sprint(ctx.Err())}}}
+}
+
 func (s *site) clock() (plugins.Instant, int64) { return s.now, int64(s.now) }
 func (s *site) ServiceCombID(id heartbeat.ID, _ string) (string, string) {
 	return "service", string(id)

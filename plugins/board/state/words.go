@@ -13,11 +13,8 @@ import (
 func (r *Room) platform(o *order, _ int64) platform {
 	s, usage := &o.survey, r.base.StoreUsage()
 	p := platform{Version: r.host.Version, StartedAt: stamp(r.started), Replicas: []replica{{ID: r.base.Name(), Self: true}},
-		Store: store{Kind: "embedded", Ready: s.Answering, UsedBytes: usage.Used, QuotaBytes: usage.Quota, Full: s.Full || usage.Short},
+		Store: store{Kind: storeKind(r.host.Config), Ready: s.Answering, UsedBytes: usage.Used, QuotaBytes: usage.Quota, Full: s.Full || usage.Short},
 		Load:  load{HeartbeatsPerMinute: round(s.Beats), ExpectedPerMinute: round(s.Expected)}}
-	if r.host.Config.Store.Kind == conf.Etcd {
-		p.Store.Kind = "cluster"
-	}
 	if r.host.Telling != nil {
 		p.Notifications.Pending, p.Notifications.FailingSubscriptions = r.host.Telling.Backlog()
 	}
@@ -30,6 +27,14 @@ func (r *Room) platform(o *order, _ int64) platform {
 		p.Expiry = expiry{Held: true, Reason: sentence(x), Since: stamp(x.Since), Until: stamp(x.Until)}
 	}
 	return p
+}
+
+// storeKind is what the store is, in the words of the answers.
+func storeKind(c conf.Config) string {
+	if c.Store.Kind == conf.Etcd {
+		return "cluster"
+	}
+	return "embedded"
 }
 
 func round(x float64) float64 { return math.Round(x*10) / 10 }

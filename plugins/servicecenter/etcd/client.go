@@ -54,6 +54,8 @@ type Client struct {
 	longest  atomic.Int64 // the longest lease that was granted in place of a shorter one
 	renewals *renewer     // nil if embedded
 	permits  hedgePermits // nil if embedded, or one endpoint
+	cluster  *Remote      // nil if embedded
+	dataDir  string       // of an embedded store
 
 	// All of these are nil unless embedded.
 	etcd   *embed.Etcd
@@ -72,6 +74,7 @@ func Over(c *clientv3.Client, probe string, log openlog.Logger) *Client {
 // Open opens the store.
 func Open(ctx context.Context, o Options) (*Client, error) {
 	c := Over(nil, o.Probe, o.Log)
+	c.cluster, c.dataDir = o.Cluster, o.DataDir
 	open := c.openEmbedded
 	if o.Cluster != nil {
 		open = c.openCluster

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 
+	"github.com/mec-liveness/mepserver/plugins/filesystem"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
 )
 
@@ -49,7 +50,9 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	if c.lock, err = LockDir(o.DataDir); err != nil {
 		return err
 	}
-	warnOfNetwork(o.Log, networkFileSystem(o.DataDir), o.DataDir)
+	if i, err := filesystem.Of(o.DataDir); err == nil {
+		warnOfNetwork(o.Log, i, o.DataDir)
+	}
 	found, err := checkDir(o.DataDir)
 	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
 		err = os.RemoveAll(found.CutShort)
@@ -100,11 +103,11 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// warnOfNetwork says what is at stake on a file system of another machine; kind "" is none.
-func warnOfNetwork(log openlog.Logger, kind, dir string) {
-	if kind != "" {
+// warnOfNetwork says what is at stake on a file system of another machine.
+func warnOfNetwork(log openlog.Logger, i filesystem.Info, dir string) {
+	if i.Remote {
 		log.Warn("the store is on a network file system: what was acknowledged may be lost with that server, two servers may take its lock, and a slow one delays every registration; use a volume of a block device",
-			openlog.WithTags(openlog.Tags{"kind": kind, "data": dir}))
+			openlog.WithTags(openlog.Tags{"kind": i.Kind, "data": dir}))
 	}
 }
 
