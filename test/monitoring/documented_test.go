@@ -26,12 +26,7 @@ const (
 
 // notWatched are metrics that no alert and no panel has, and why.
 var notWatched = map[string]string{
-	"mep_events_cut_total":        "a matter of the reader, who is told by it",
-	"mep_events_kept":             "bounded, to compare with",
-	"mep_events_readers":          "a matter of who looks on",
-	"mep_events_resets_total":     "a matter of the reader, who is told by it",
-	"mep_events_unreadable_total": "the log says it, and mep_notification_events_unreadable_total counts the same events",
-	"mep_limit_per_second":        "a setting, to compare with",
+	"mep_limit_per_second": "a setting, to compare with",
 }
 
 // ours are the names of metrics that the documents list; those of Go, of the process and of etcd

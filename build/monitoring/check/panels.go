@@ -52,7 +52,7 @@ func split(label, metric string) query {
 
 // rows are the whole dashboard.
 func rows() []row {
-	return []row{now(), services(), engine(), store(), notifications(), requests(), identities(), neighbours(), processes(), agents()}
+	return []row{now(), services(), engine(), store(), notifications(), requests(), streams(), identities(), neighbours(), processes(), agents()}
 }
 
 func now() row {
@@ -119,6 +119,16 @@ func notifications() row {
 		{title: "Test notifications", unit: rate, queries: []query{by("outcome", "mep_notification_tests_total")}},
 		{title: "Answers of consumers cut", unit: rate, queries: []query{counted("mep_notification_answers_cut_total", "cut")}},
 		{title: "Keys that sign, files that cannot be used", unit: none, queries: []query{least("mep_notification_signing_keys", "keys"), most("mep_notification_files_unusable", "unusable files")}},
+	}}
+}
+
+func streams() row {
+	return row{"Event stream and board", []panel{
+		{title: "Readers", unit: number, queries: []query{each("mep_events_readers")}},
+		{title: "Readers that began anew", unit: rate, queries: []query{by("reason", "mep_events_resets_total")}},
+		{title: "Readers that were cut", unit: rate, queries: []query{by("reason", "mep_events_cut_total")}},
+		{title: "Changes kept for readers that go on", unit: number, queries: []query{each("mep_events_kept")}},
+		{title: "Changes that no stream shows", unit: rate, queries: []query{counted("mep_events_unreadable_total", "unreadable")}},
 	}}
 }
 
