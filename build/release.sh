@@ -73,7 +73,7 @@ done
 
 echo "the chart"
 mkdir -p "$work/chart"
-cp -R build/helm "$work/chart/mepserver"
+cp -RL build/helm "$work/chart/mepserver" # alerts.yaml is a link
 mv "$work/chart/mepserver/values-edgegallery.yaml" "$out/values-edgegallery-$version.yaml"
 sed -i "s/^version: .*/version: ${version#v}/; s/^appVersion: .*/appVersion: $version/" "$work/chart/mepserver/Chart.yaml"
 sed -i "s/^    tag: .*/    tag: $version/" "$out/values-edgegallery-$version.yaml"

@@ -87,6 +87,58 @@ func TestTheChartLeavesThePolicyToTheCluster(t *testing.T) {
 	require.NotContains(t, render(t, "--set", "clients=null"), "NetworkPolicy")
 }
 
+// A cluster without the Prometheus operator refuses its kinds, so that they come when they are asked
+// for; and then Prometheus reads what the job of build/monitoring reads, with the alerts of that.
+func TestTheChartIsWatchedWhereThatIsAskedFor(t *testing.T) {
+	quiet := render(t)
+	require.NotContains(t, quiet, "ServiceMonitor")
+	require.NotContains(t, quiet, "PrometheusRule")
+	set := render(t, "--namespace", "edge", "--set", "monitoring.serviceMonitor.enabled=true", "--set", "monitoring.serviceMonitor.secretName=r", "--set", "monitoring.prometheusRule.enabled=true",
+		"--set", "monitoring.labels.release=prometheus")
+	var m struct {
+		Metadata struct{ Labels map[string]string }
+		Spec     struct {
+			Selector struct {
+				MatchLabels map[string]string `yaml:"matchLabels"`
+			}
+			Endpoints []struct {
+				Port, Path, Scheme, Interval string
+				TLS                          map[string]any `yaml:"tlsConfig"`
+				OAuth2                       struct {
+					ID     map[string]map[string]string `yaml:"clientId"`
+					Secret map[string]string            `yaml:"clientSecret"`
+					URL    string                       `yaml:"tokenUrl"`
+					TLS    map[string]any               `yaml:"tlsConfig"`
+				}
+				Relabelings []map[string]string
+			}
+		}
+	}
+	text, err := yaml.Marshal(set["ServiceMonitor"])
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, &m))
+	service, is := set["Service"].(map[string]any)
+	require.True(t, is)
+	require.Equal(t, map[string]any{"app": m.Spec.Selector.MatchLabels["app"]}, service["metadata"].(map[string]any)["labels"], "it selects the Service")
+	require.Equal(t, map[string]string{"release": "prometheus"}, m.Metadata.Labels)
+	e := m.Spec.Endpoints[0]
+	require.Equal(t, []string{"https", "/metrics", "https"}, []string{e.Port, e.Path, e.Scheme})
+	require.Equal(t, "https://mepserver.edge.svc:30100/oauth2/token", e.OAuth2.URL)
+	require.Equal(t, map[string]string{"name": "r", "key": "id"}, e.OAuth2.ID["secret"])
+	require.Equal(t, map[string]string{"name": "r", "key": "secret"}, e.OAuth2.Secret)
+	require.Equal(t, e.TLS, e.OAuth2.TLS)
+	require.Equal(t, "mepserver", e.TLS["serverName"])
+	require.Equal(t, []map[string]string{{"targetLabel": "job", "replacement": "mepserver"}}, e.Relabelings, "the name in alerts and dashboard")
+
+	alerts, err := os.ReadFile("../../build/monitoring/alerts.yaml")
+	require.NoError(t, err)
+	var want any
+	require.NoError(t, yaml.Unmarshal(alerts, &want))
+	rule, is := set["PrometheusRule"].(map[string]any)
+	require.True(t, is)
+	require.Equal(t, want, rule["spec"])
+}
+
 func TestTheChartRefusesWhatCannotRun(t *testing.T) {
 	for why, args := range map[string][]string{
 		"several replicas need an etcd cluster":        {"--set", "replicas=2"},
@@ -94,6 +146,7 @@ func TestTheChartRefusesWhatCannotRun(t *testing.T) {
 		"additional properties 'images' not allowed":   {"-f", chart + "/values-edgegallery.yaml"}, // it is for EdgeGallery's chart
 		"'LIVENESS_MIN_INTERVAL' does not match":       {"--set", "env.LIVENESS_MIN_INTERVAL=5s"},
 		"at '/storage/size': '10 GB' does not match":   {"--set", "storage.size=10 GB"},
+		"at '/monitoring/serviceMonitor/interval': ":   {"--set", "monitoring.serviceMonitor.interval=soon"},
 		"at '/etcdEndpoints/0': 'etcd:2379' does not ": {"--set", "etcdEndpoints={etcd:2379}"},
 	} {
 		code, _, errs := helm(t, slices.Concat([]string{"template", "mepserver", chart}, args)...)
