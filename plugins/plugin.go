@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-chassis/openlog"
@@ -89,6 +90,14 @@ type StoreUsage struct {
 
 // MepPrefix stands before every path that EdgeGallery's gateway sends.
 const MepPrefix = "/mep"
+
+// UnderMep is a pattern of net/http below MepPrefix.
+func UnderMep(pattern string) string {
+	if method, path, is := strings.Cut(pattern, " "); is {
+		return method + " " + MepPrefix + path
+	}
+	return MepPrefix + pattern
+}
 
 // Host is what plugins share. It is filled by the setups in order and does not
 // change after them.

@@ -54,6 +54,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	d.counts.register(d)
 	for _, r := range (view{d}).routes() {
 		h.Base.Handle(r.pattern, r.name, server.Reading, r.handler)
+		h.Base.Handle(plugins.UnderMep(r.pattern), r.name, server.Reading, r.handler)
 		h.OnAdmin(plugins.AdminRoute{Pattern: r.pattern, Handler: r.handler})
 	}
 	return d.counts.Unregister, nil

@@ -43,6 +43,8 @@ func (j *checker) lives(s *mep.Server) {
 		j.do(s, 201, "POST", mp1.AppSupportBase+"/registrations", strings.Replace(app, `"app"`, `"`+id+`"`, 1))
 	}
 	j.do(s, 200, "GET", lifePath+"?limit=1", "")
+	j.do(s, 200, "GET", "/mep"+lifePath+"?limit=1", "")
+	j.do(s, 200, "GET", "/mep"+lifePath+"/l1", "")
 	j.do(s, 200, "GET", lifePath+"?after=l1", "")
 	j.bad(s, 400, "GET", lifePath+"?limit=0", "")
 	j.do(s, 200, "GET", lifePath+"/l1", "")

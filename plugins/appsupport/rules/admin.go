@@ -39,6 +39,7 @@ func (a administration) serve(h *plugins.Host) {
 		})},
 	} {
 		h.Base.Handle(r.pattern, r.name, r.access, r.handle)
+		h.Base.Handle(plugins.UnderMep(r.pattern), r.name, r.access, r.handle)
 		h.OnAdmin(plugins.AdminRoute{Pattern: r.pattern, Handler: r.handle})
 	}
 }
