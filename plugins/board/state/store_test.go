@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // However many ask, the servers of the store are asked every few seconds, and who goes away ends
