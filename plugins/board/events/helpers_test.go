@@ -129,7 +129,8 @@ func (r *reader) wantEnded(t *testing.T) {
 // Write implements http.ResponseWriter.
 func (r *reader) Write(p []byte) (int, error) {
 	r.mu.Lock()
-	blocked, deadline, lapsed := r.blocked, r.deadline, r.lapsed
+	blocked, deadline := r.blocked, r.deadline
+	lapsed := r.lapsed || !deadline.IsZero() && !time.Now().Before(deadline)
 	r.mu.Unlock()
 	if lapsed {
 		return 0, http.ErrHandlerTimeout // net/http's own is not exported
