@@ -24,7 +24,7 @@ func doctor(t *testing.T, s *mep.Server) (code int, out string) {
 
 // The doctor sees each member of the cluster through a server, which alone knows how they are asked:
 // its version, its alarms, and that it is gone. And /ready goes on to be 200 while the whole store is
-// gone: a replica that all others are like must not be taken out of use (ADR 0062).
+// gone: a replica that all others are like must not be taken out of use (ADR 0063).
 func TestTheDoctorSeesTheMembersAndReadyOutlivesThem(t *testing.T) {
 	c := etcd.Start(t, etcd.Binary(t, etcd.Current), 3)
 	s := start(t, c)
