@@ -1,6 +1,8 @@
 package heartbeat
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -125,6 +127,30 @@ func TestASweepAsksForEndsThatOnlyAReadHasShown(t *testing.T) {
 		en.mu.Unlock()
 		if got := s.unknownEnds(); !slices.Equal(got, []ID{"i"}) {
 			t.Errorf("%v", got)
+		}
+	})
+}
+
+// What a service costs while nothing happens to it is memory: no goroutine, and no list.
+func TestServicesThatLiveTakeNoGoroutine(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.remembers(func() []ID { return nil })
+		s := l.addReplica(brisk(3600), true)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for i := range 500 {
+			s.register(ID(fmt.Sprint("i", i)))
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if got := runtime.NumGoroutine(); got > before+5 {
+			t.Errorf("%d goroutines for 500 services", got-before)
+		}
+		if l.lists != 1 {
+			t.Errorf("%d lists", l.lists)
 		}
 	})
 }

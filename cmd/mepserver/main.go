@@ -136,7 +136,7 @@ func (p environment) serve(ctx context.Context, c conf.Config, level string, up 
 			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
 	}
 	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Errors: p.errs, Fail: p.fail}
-	return plugins.Run(ctx, h, list(), up)
+	return plugins.Run(ctx, h, list(), p.settled(up))
 }
 
 // authority is the file with the CA of a certificate: what init has put beside it, if it has.

@@ -128,6 +128,21 @@ func TestASweepReadsWhatWasWrittenAndNotWhatThereIs(t *testing.T) {
 	require.NotZero(t, five+idle)
 }
 
+// A start listed everything twice: once to know it, and once more to compare it.
+func TestAStartReadsEachKeyOnce(t *testing.T) {
+	s, _, c := countedStore(t, 200)
+	there := int64(len(storetest.Everything(t, s.client)))
+	before := c.keys.Load()
+	_, at, err := s.List(t.Context())
+	require.NoError(t, err)
+	s.AwaitRepairs()
+	s.history.walk = nowhere
+	_, _, err = s.Changes(t.Context(), at, nil) // the look that follows a list
+	require.NoError(t, err)
+	s.AwaitRepairs()
+	require.LessOrEqual(t, c.keys.Load()-before, there)
+}
+
 // What the watch has missed stands in the history all the same, and a change that both missed
 // is found by the walk.
 func TestWhatWasWrittenIsFoundWhoeverMissedIt(t *testing.T) {
