@@ -8,6 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins/failpoint"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
@@ -18,6 +19,9 @@ import (
 func (s *Store) Changes(ctx context.Context, since heartbeat.Revision, also []heartbeat.ID) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	if s.repairs != nil && s.repairs.again.Swap(false) {
 		return nil, 0, fmt.Errorf("%w: something was not put right", heartbeat.ErrForgotten)
+	}
+	if failpoint.On && failpoint.Armed("list.mid-range") {
+		return nil, 0, heartbeat.ErrForgotten // so that there are lists
 	}
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
