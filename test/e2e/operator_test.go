@@ -60,7 +60,7 @@ func TestAnOperatorSeesFromAShellWhoIsDeadAndWhy(t *testing.T) {
 		require.Len(t, only.Services, 1)
 		require.Empty(t, parsed(t, services(0, "-o", "json", "--drained")).Services)
 		require.Regexp(t, `(?m)^state +SUSPENDED$`, services(0, dead.ID))
-		require.Equal(t, "mepserver: there is no service of that serInstanceId\n", services(4, strings.Repeat("0", 32)))
+		require.Equal(t, "mepserver: there is no service of that serInstanceId or serName; mepserver services -o wide lists all\n", services(4, strings.Repeat("0", 32)))
 		require.Contains(t, services(1, "--state", "DEAD"), "the server refused (400)")
 		require.Regexp(t, `(?m)^ok +server +it serves`, mepserver(t, 0, append([]string{"doctor"}, by...)...))
 	}
@@ -151,7 +151,7 @@ func TestAServiceIsDrainedFromAShell(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(at(0, "drain", v.ID, "--reason", "again", "-o", "json")), &shown))
 		require.Equal(t, v.ID, shown.SerInstanceID)
 		require.Equal(t, "INACTIVE", shown.State)
-		require.Equal(t, "mepserver: there is no service of that serInstanceId\n", at(4, "drain", strings.Repeat("0", 32), "--reason", "x"))
+		require.Equal(t, "mepserver: there is no service of that serInstanceId or serName; mepserver services -o wide lists all\n", at(4, "drain", strings.Repeat("0", 32), "--reason", "x"))
 		require.Contains(t, at(1, "drain", v.ID, "--reason", "\x01"), "the server refused (400)")
 	}
 	s.Kill()
