@@ -203,7 +203,7 @@ func (f *feed) resume(at heartbeat.Revision) (c cursor, ok bool, later <-chan st
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	switch {
-	case at <= f.lost:
+	case f.lost != 0 && at <= f.lost: // 0 is where a store without changes is
 		return c, false, nil
 	case at > f.ring.newest():
 		return c, false, f.more

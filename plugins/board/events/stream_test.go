@@ -83,6 +83,15 @@ func TestAStreamGoesOnBehindWhatItHasShown(t *testing.T) {
 }
 
 // What is not kept, was never an id, or is of another store or of the future, leads to a reset.
+// Who looked before there was any change goes on with the first.
+func TestAStreamGoesOnFromAnEmptyStore(t *testing.T) {
+	in(t, &plugins.History{}, func(t *testing.T, w *world) {
+		require.Equal(t, []string{"0 reset"}, brief(t, wait(w.open("", "")).read(t)))
+		w.see(added(3, "a", "x"))
+		require.Equal(t, []string{"3 change a x ADDED >ACTIVE"}, brief(t, wait(w.open("", "0")).read(t)))
+	})
+}
+
 func TestWhatCannotGoOnBeginsAnew(t *testing.T) {
 	in(t, &plugins.History{At: 9, Floor: 5, Services: []*plugins.Event{added(9, "a", "x")}, Events: []*plugins.Event{added(6, "b", "y"), removed(8, "b", "y"), added(9, "a", "x")}}, func(t *testing.T, w *world) {
 		w.newest = 9
