@@ -87,6 +87,8 @@ type lab struct {
 	hists  []report.Named
 	rows   []report.Row
 	others *others
+	nth    int // of the measures that are wanted, the one that runs
+	all    int // how many are wanted
 }
 
 // plot is one that goes into the report.
@@ -116,6 +118,13 @@ func Run(ctx context.Context, c Config) (markdown string, err error) {
 	var failed error
 	within, stop := context.WithTimeout(ctx, cmp.Or(c.Most, time.Hour))
 	defer stop()
+	for _, st := range l.stages() {
+		for _, m := range st.measures {
+			if l.wanted(st, m) {
+				l.all++
+			}
+		}
+	}
 	for _, st := range l.stages() {
 		failed = errors.Join(failed, l.stage(within, st))
 	}
@@ -195,6 +204,7 @@ func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 		defer s.close()
 	}
 	if err != nil {
+		l.nth += len(todo)
 		for _, m := range todo {
 			l.keep(m, nil, err)
 		}
@@ -206,11 +216,12 @@ func (l *lab) stage(ctx context.Context, st stage) (failed error) {
 		return fmt.Errorf("%s: %w", st.name, err)
 	}
 	for _, m := range todo {
+		l.nth++
+		l.where = fmt.Sprintf("%d/%d %s/%s: ", l.nth, l.all, st.name, m.name)
 		if ctx.Err() != nil {
 			l.keep(m, nil, errInterrupted)
 			continue
 		}
-		l.where = st.name + "/" + m.name + ": "
 		l.say("begins")
 		s.profile(l, m.name)
 		figures, err := m.run(ctx, l, s)
