@@ -76,14 +76,14 @@ func TestWhatIsNotPutRightIsComparedAgain(t *testing.T) {
 		l.full = true
 		asked := l.remembers(func() []ID { return nil })
 		s := l.addReplica(brisk(10), true)
-		time.Sleep(100 * time.Second)
+		time.Sleep(150 * time.Second)
 		l.mu.Lock()
 		if len(*asked) < 3 || !slices.Equal((*asked)[0], []ID{"i"}) || !slices.Equal((*asked)[2], []ID{"i"}) || l.projections["i"].Present() {
 			t.Errorf("%v, present: %t", *asked, l.projections["i"].Present())
 		}
 		l.full = false
 		l.mu.Unlock()
-		time.Sleep(100 * time.Second)
+		time.Sleep(150 * time.Second)
 		synctest.Wait()
 		l.mu.Lock()
 		defer l.mu.Unlock()
