@@ -245,7 +245,22 @@ func (b *batch) judge(places []int) {
 	e := b.e
 	at, err := joinRead(b.ctx, e, &e.headReads, e.Store.Head)
 	r := Result{Revision: at, Outcome: e.outcome(b.ctx, DoHead, err)}
+	b.awaitWatch(at)
 	b.decide(toVerify, beatHead, func(*batchPart) Result { return r })
+}
+
+// awaitWatch gives the watch a moment to show what the store had written by then. Otherwise each
+// record would be read because the replica is a little behind.
+func (b *batch) awaitWatch(at Revision) {
+	step := time.NewTicker(gatherTime / 25)
+	defer step.Stop()
+	for tries := 0; Revision(b.e.watched.Load()) < at && tries < 25; tries++ {
+		select {
+		case <-step.C:
+		case <-b.ctx.Done():
+			return
+		}
+	}
 }
 
 // decide has the flows decide that are at one step. It returns the places of those that ask

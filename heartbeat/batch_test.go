@@ -342,6 +342,65 @@ func TestABatchFindsWhatAnotherReplicaHasRegistered(t *testing.T) {
 	})
 }
 
+// A replica whose watch is a little behind does not read each record for that.
+func TestABatchWaitsAMomentForTheWatch(t *testing.T) {
+	for behind, reads := range map[time.Duration]int{10 * time.Millisecond: 0, time.Minute: 100} {
+		bubble(t, func(t *testing.T, l *lab) {
+			s := l.addReplica(brisk(10), false)
+			var ids []ID
+			for i := range 100 {
+				ids = append(ids, ID(fmt.Sprint("i", i)))
+				s.register(ids[i])
+			}
+			synctest.Wait()
+			release := l.hold("watch")
+			s.register("one more")
+			before := l.reads
+			go func() {
+				time.Sleep(behind)
+				release()
+			}()
+			for _, r := range s.beatAll(t.Context(), ofApp(ids...)...) {
+				require.NoError(t, r.Err)
+			}
+			require.Equal(t, reads, l.reads-before)
+			time.Sleep(behind)
+		})
+	}
+}
+
+// What a batch allocates does not grow with the flows in it: some lists, and no goroutine, timer or
+// channel for each.
+func TestABatchAllocatesAFewLists(t *testing.T) {
+	if raceEnabled {
+		t.Skip("skipped: the race detector allocates")
+	}
+	l := newLab(t)
+	defer l.end()
+	e := New(Config{Store: l, Policy: brisk(10), Alone: true, Clock: func() (time.Duration, int64) { return time.Hour, 0 }})
+	_, err := e.Load(t.Context())
+	require.NoError(t, err)
+	beats := make([]Heartbeat, 500)
+	for i := range beats {
+		beats[i] = Heartbeat{ID: ID(fmt.Sprint("i", i)), Owner: "app"}
+		_, err := e.Register(t.Context(), Record{ID: beats[i].ID, Owner: "app", State: Active})
+		require.NoError(t, err)
+	}
+	e.Store = quiet{l}
+	heard := 0
+	for _, n := range []int{1, 500} {
+		got := testing.AllocsPerRun(50, func() {
+			e.Beats(t.Context(), "", beats[:n], func(_ int, r Response) {
+				if r.Err == nil {
+					heard++
+				}
+			})
+		})
+		require.LessOrEqual(t, got, 50., "%d heartbeats", n)
+	}
+	require.Equal(t, 51*501, heard)
+}
+
 func TestABatchBeforeTheListsAreLoadedIsTriedAgain(t *testing.T) {
 	e := New(Config{Store: obedient{}, Policy: brisk(1), Clock: func() (time.Duration, int64) { return 0, 0 }})
 	for _, r := range beatAll(t.Context(), t, e, "", ofApp("i", "j")) {

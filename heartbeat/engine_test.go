@@ -241,6 +241,12 @@ type quiet struct{ Store }
 
 func (quiet) Renew(context.Context, LeaseID) (int, error) { return 20, nil }
 
+func (quiet) RenewAll(_ context.Context, leases []LeaseID, done func(i, ttl int, err error)) {
+	for i := range leases {
+		done(i, 20, nil)
+	}
+}
+
 func TestAHeartbeatAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("skipped: the race detector allocates")
