@@ -54,8 +54,8 @@ func (b *things) Of(app string) []string {
 }
 
 func (b *things) Remove(_ context.Context, app, id string) error {
-	if n := b.once.Add(1); n > b.most.Load() {
-		b.most.Store(n)
+	n := b.once.Add(1)
+	for most := b.most.Load(); n > most && !b.most.CompareAndSwap(most, n); most = b.most.Load() {
 	}
 	defer b.once.Add(-1)
 	if b.slow == nil || b.slow[app] {
