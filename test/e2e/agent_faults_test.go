@@ -113,7 +113,7 @@ func TestARegistrationWhoseAnswerIsLostIsNotDoubled(t *testing.T) {
 			f := newFront(t, s)
 			seen := watch(s, "agent-app")
 			f.set(func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Method != http.MethodPost {
+				if kindOf(r) != http.MethodPost {
 					return false
 				}
 				f.carryOut(r)
@@ -141,7 +141,7 @@ func TestARegistrationThatArrivesLateDoesNotStayBeside(t *testing.T) {
 	f := newFront(t, s)
 	var held atomic.Int32
 	f.set(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodPost || held.Add(1) > 3 {
+		if kindOf(r) != http.MethodPost || held.Add(1) > 3 {
 			return false
 		}
 		body, _ := io.ReadAll(r.Body)
@@ -168,9 +168,9 @@ func TestAgentFollowsNoRedirect(t *testing.T) {
 	defer elsewhere.Close()
 	s := mep.Start(t, quick...)
 	f := newFront(t, s)
-	redirect := func(status int, method string) func(http.ResponseWriter, *http.Request) bool {
+	redirect := func(status int, kind string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {
-			if r.Method != method {
+			if kindOf(r) != kind {
 				return false
 			}
 			w.Header().Set("Location", elsewhere.URL)
@@ -188,7 +188,7 @@ func TestAgentFollowsNoRedirect(t *testing.T) {
 	f.set(nil)
 	wait.Until(t, "all are alive", func() bool { return once(s, 2) && a.ready() })
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		f.set(redirect(status, http.MethodPatch))
+		f.set(redirect(status, heartbeat))
 		wait.Until(t, "its heartbeats are, and it says so", func() bool { return strings.Contains(a.services()[0].LastAnswer, fmt.Sprint(status)) })
 	}
 	f.set(nil)

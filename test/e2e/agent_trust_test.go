@@ -83,7 +83,7 @@ func TestAgentAtAPlatformWhoseClockIsWrong(t *testing.T) {
 			a.restart()
 			wait.Until(t, "its registrations are found again", func() bool { return once(s, 3) && a.ready() })
 			require.Equal(t, ids, a.ids())
-			wait.Until(t, "it has sent heartbeats", func() bool { return f.requests(http.MethodPatch) > 20 })
+			wait.Until(t, "it has sent heartbeats", func() bool { return f.requests(heartbeat) > 20 })
 			a.end()
 			require.True(t, once(s, 0))
 			require.Zero(t, suspensions(s))

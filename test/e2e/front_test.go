@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/test/mep"
 )
 
@@ -28,7 +29,7 @@ type front struct {
 
 	mu   sync.Mutex
 	does func(w http.ResponseWriter, r *http.Request) (answered bool)
-	seen map[string]int // by method
+	seen map[string]int // by kind
 }
 
 // newFront starts a front, with TLS if there is a certificate.
@@ -54,7 +55,7 @@ func newFront(t *testing.T, s *mep.Server, certificate ...tls.Certificate) *fron
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	f.seen[r.Method]++
+	f.seen[kindOf(r)]++
 	does := f.does
 	f.mu.Unlock()
 	if does == nil || !does(w, r) {
@@ -70,11 +71,22 @@ func (f *front) set(does func(w http.ResponseWriter, r *http.Request) (answered 
 	f.does = does
 }
 
-// requests is how many requests of a method came.
-func (f *front) requests(method string) int {
+// heartbeat is the kind of a request that carries one heartbeat or many.
+const heartbeat = "heartbeat"
+
+// kindOf is the kind of a request: its method, but for heartbeats.
+func kindOf(r *http.Request) string {
+	if r.Method == http.MethodPatch || r.URL.Path == mp1.HeartbeatsPath {
+		return heartbeat
+	}
+	return r.Method
+}
+
+// requests is how many requests of a kind came.
+func (f *front) requests(kind string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.seen[method]
+	return f.seen[kind]
 }
 
 // carryOut has the platform carry a request out whose answer nobody gets.
