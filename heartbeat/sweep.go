@@ -65,18 +65,19 @@ func (e *Engine) compare(ctx context.Context) ([]Listed, error) {
 		if err == nil {
 			return some, nil
 		}
-		e.sweep.retry(also)
 		if !errors.Is(err, ErrForgotten) {
+			e.sweep.retry(also)
 			return nil, err
 		}
 	}
-	all, at, err := e.list(ctx, func() {})
+	all, at, err := e.list(ctx, func() {}) // it shows what was to be compared besides
 	if err != nil {
+		e.sweep.listed(0) // the store says only once that a list is due
 		return nil, err
 	}
 	some, err := e.compareSince(ctx, at, nil) // so that the store knows which history it is that goes on from there
-	if err != nil {
-		some = nil
+	if errors.Is(err, ErrForgotten) {
+		e.sweep.listed(0)
 	}
 	return append(all, some...), nil
 }

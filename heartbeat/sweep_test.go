@@ -114,6 +114,88 @@ func TestARestoreLeadsToAList(t *testing.T) {
 	})
 }
 
+// The store says only once that a list is due: one that fails, and one that is due again right
+// behind a list, is made up for by the next sweep.
+func TestAListThatIsDueIsNotForgotten(t *testing.T) {
+	for name, fails := range map[string]bool{"the list fails": true, "the look behind a list says so": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, l *lab) {
+				l.rev = 1
+				due, never := 0, make(chan struct{})
+				l.changes = func(Revision, []ID) ([]Listed, Revision, error) {
+					if due == 0 {
+						return nil, l.rev, nil
+					}
+					if due--; fails {
+						l.held["list"] = never
+					}
+					return nil, 0, ErrForgotten
+				}
+				s := l.addReplica(brisk(10), true)
+				time.Sleep(10 * time.Second)
+				l.mu.Lock()
+				if due = 2; fails {
+					due = 1
+				}
+				was := l.lists
+				l.mu.Unlock()
+				s.Sweep()
+				time.Sleep(10 * time.Second)
+				l.mu.Lock()
+				delete(l.held, "list")
+				if due != 0 || fails && l.lists != was {
+					t.Errorf("%d lists, %d reasons left", l.lists-was, due)
+				}
+				was = l.lists
+				l.mu.Unlock()
+				for range 3 {
+					s.Sweep()
+					time.Sleep(time.Second)
+				}
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if l.lists != was+1 {
+					t.Errorf("%d lists", l.lists-was)
+				}
+			})
+		})
+	}
+}
+
+// A list shows whatever was to be compared again: when that is so much that the store prefers a
+// list, one list is enough.
+func TestOneListIsEnoughForAMass(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.rev = 1
+		var asked []int
+		l.changes = func(_ Revision, also []ID) ([]Listed, Revision, error) {
+			asked = append(asked, len(also))
+			if len(also) > 5 {
+				return nil, 0, ErrForgotten
+			}
+			return nil, l.rev, nil
+		}
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(10 * time.Second)
+		for i := range 10 {
+			s.sweep.retry([]ID{ID(fmt.Sprint("i", i))})
+		}
+		l.mu.Lock()
+		was := l.lists
+		asked = nil
+		l.mu.Unlock()
+		for range 3 {
+			s.Sweep()
+			time.Sleep(time.Second)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.lists != was+1 || !slices.Equal(asked, []int{10, 0, 0, 0}) {
+			t.Errorf("%d lists, asked for %v besides", l.lists-was, asked)
+		}
+	})
+}
+
 // By when an end had come that only a read has shown, what is compared must tell.
 func TestASweepAsksForEndsThatOnlyAReadHasShown(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -29,24 +30,35 @@ func (s *Store) Changes(ctx context.Context, since heartbeat.Revision, also []he
 	for _, id := range also {
 		t.ids[id] = struct{}{}
 	}
-	at, err := s.readHistory(ctx, int64(since), t.written)
+	last, err := s.readHistory(ctx, int64(since), t.written)
 	if err != nil {
 		return nil, 0, err
 	}
-	t.at = at
-	if err := s.history.walk.next(ctx, t); err != nil {
+	t.at = last.of
+	walk := s.history.walked()
+	if err := walk.next(ctx, t); err != nil {
 		return nil, 0, err
 	}
-	if err := t.complete(ctx); err != nil {
-		return nil, 0, err
+	l, err := t.judge(ctx)
+	if errors.Is(err, heartbeat.ErrForgotten) {
+		s.history.walkOn(walk) // the list that is due shows what it led to
 	}
-	l, err := t.listing()
 	if err != nil {
 		return nil, 0, err
 	}
-	s.client.Lineage.Advance(at)
+	s.client.Lineage.Advance(t.at)
 	s.repairs.begin(s, l)
-	return l.all, heartbeat.Revision(at), nil
+	s.history.walkOn(walk)
+	s.history.follow(last)
+	return l.all, heartbeat.Revision(t.at), nil
+}
+
+// judge reads what is needed to judge what was touched.
+func (t *touched) judge(ctx context.Context) (*listing, error) {
+	if err := t.complete(ctx); err != nil {
+		return nil, err
+	}
+	return t.listing()
 }
 
 // listing is what was touched, in the form of a list.

@@ -38,16 +38,16 @@ type history struct {
 }
 
 // readHistory calls f for all that was written behind the revision since, in order, and
-// returns the revision up to which that is complete. It asks by a watch of its own, and so
+// returns the sum of the revision up to which that is complete. It asks by a watch of its own, and so
 // finds what another one has missed. heartbeat.ErrForgotten: the store does not know
 // any more, it is another history, or it would be too much.
-func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.Event)) (int64, error) {
+func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.Event)) (*revisionSum, error) {
 	head, err := s.Head(ctx)
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case int64(head) < since || int64(head)-since > mostRevisions:
-		return 0, fmt.Errorf("%w: %d revisions", heartbeat.ErrForgotten, int64(head)-since)
+		return nil, fmt.Errorf("%w: %d revisions", heartbeat.ErrForgotten, int64(head)-since)
 	}
 	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", "sweep"), historyTimeout)
 	defer cancel()
@@ -66,10 +66,10 @@ func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.E
 			}
 			return nil
 		}); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return s.history.follow(first, last)
+	return last, s.history.check(first)
 }
 
 // historyPrefixes are all keys that our user of a cluster may read.
@@ -118,16 +118,36 @@ func historyError(ctx context.Context, res *clientv3.WatchResponse, ok bool) err
 	return res.Err()
 }
 
-// follow says whether what was read goes on from what is known, and takes it in.
-func (h *history) follow(first, last *revisionSum) (int64, error) {
+// check says whether what was read goes on from what is known.
+func (h *history) check(first *revisionSum) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.at == first.of && h.sum != first.Sum64() {
 		h.at = 0
-		return 0, fmt.Errorf("%w: it is another history", heartbeat.ErrForgotten)
+		return fmt.Errorf("%w: it is another history", heartbeat.ErrForgotten)
 	}
+	return nil
+}
+
+// follow notes up to where the history was read, and compared.
+func (h *history) follow(last *revisionSum) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.at, h.sum = last.of, last.Sum64()
-	return last.of, nil
+}
+
+// walked is how far the walk has come.
+func (h *history) walked() walk {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.walk
+}
+
+// walkOn notes how far it has come.
+func (h *history) walkOn(w walk) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.walk = w
 }
 
 // revisionSum sums up what one revision wrote.

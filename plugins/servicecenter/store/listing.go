@@ -95,11 +95,12 @@ type unreadableRecords struct {
 	ids map[heartbeat.ID]string // by id: the key
 }
 
-// listed takes in those of a list of all; each list finds them again, and says so once.
+// listed takes in those of a list of all, which goes on reading bad meanwhile; each list finds
+// them again, and says so once.
 func (u *unreadableRecords) listed(log openlog.Logger, bad map[heartbeat.ID]string) {
 	u.mu.Lock()
 	was := len(u.ids)
-	u.ids = bad
+	u.ids = maps.Clone(bad)
 	u.mu.Unlock()
 	if len(bad) != was {
 		u.say(log, bad)
