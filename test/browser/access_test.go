@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/accessibility"
@@ -91,6 +92,32 @@ func TestWhoListensIsToldEverything(t *testing.T) {
 	})`)
 	require.Empty(t, said, "nothing happened")
 	require.Positive(t, get[int](b, `[...document.querySelectorAll('#said[role=status], #banners[role=alert], #log[role=log]')].length`))
+}
+
+// TestWhoListensIsToldOfEachBurst of changes once, and of the next one again.
+func TestWhoListensIsToldOfEachBurst(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	b := open(t, s.URL+"/board")
+	b.until("it is live", `document.querySelector('#pill').dataset.link === 'live'`)
+	get[int](b, `(() => { window.told = 0; new MutationObserver(() => { if (document.querySelector("#said").textContent.startsWith("Many services change")) window.told++ })
+		.observe(document.querySelector("#said"), { childList: true, characterData: true, subtree: true }); return 0 })()`)
+	const many = 20
+	for burst := 1; burst <= 2; burst++ {
+		b.press("p") // so that all of it is drawn at once
+		var registering sync.WaitGroup
+		for i := range many {
+			registering.Go(func() { _, _ = s.TryRegister("factory", fmt.Sprintf("robot-%d-%02d", burst, i), 600) })
+		}
+		registering.Wait()
+		b.until("all have come", fmt.Sprintf("/ %d changes since/.test(document.querySelector('#pill-text').innerText)", many))
+		b.press("p")
+		b.until("all are listed", fmt.Sprintf("document.querySelectorAll('#log li').length >= %d", burst*many))
+		b.until("it is said", fmt.Sprintf("window.told >= %d", burst))
+		b.until("and no longer there, once it is over", `document.querySelector('#said').textContent === ''`)
+		require.Equal(t, burst, get[int](b, "window.told"), "once")
+	}
 }
 
 // TestTheFocusIsSeenAndGoesFromTopToEnd.

@@ -56,6 +56,7 @@ func TestTheLifeOfAServiceIsSeen(t *testing.T) {
 	b.until("what is left of its window is shown", fmt.Sprintf(`/^[0-4]\.\d s/.test(document.querySelector('%s .left-text').innerText)`, row(v.ID)))
 	b.until("the gaps between its heartbeats are drawn", fmt.Sprintf(`document.querySelectorAll('%s .spark rect').length >= 3`, row(v.ID)))
 	b.until("the stream is read", `document.querySelector('#pill').dataset.link === 'live'`)
+	b.until("and how long ago something came", `/^Heard \d\.\d s ago\. As it is at revision [1-9]/.test(document.querySelector('#pill').title)`)
 
 	stop()
 	b.shows(v.ID, "late")
@@ -84,6 +85,28 @@ func TestTheLifeOfAServiceIsSeen(t *testing.T) {
 	b.until("it is gone", fmt.Sprintf("!document.querySelector('%s')", row(v.ID)))
 	b.until("that is listed", transition("removed"))
 	b.shot("life")
+}
+
+// TestWhatAnotherReplicaHearsIsShownAsAnEstimate: its time is by the store.
+func TestWhatAnotherReplicaHearsIsShownAsAnEstimate(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	v := s.Register("app-1", "camera", 30)
+	b := open(t, s.URL+"/board")
+	left, title := fmt.Sprintf("document.querySelector('%s .left-text').innerText", row(v.ID)), fmt.Sprintf("document.querySelector('%s .c-left').title", row(v.ID))
+	b.shows(v.ID, "ACTIVE")
+	b.until("what is left is shown", `/^(\d+|\d\.\d) (s|min)/.test(`+left+")")
+	require.NotContains(t, get[string](b, title), "replica")
+	get[int](b, `(() => { const real = window.fetch; window.fetch = async (...of) => {
+		const answer = await real(...of);
+		if (!/\/state(\?|$)/.test(String(of[0]))) return answer;
+		const value = await answer.json();
+		for (const service of value.services ?? []) service.estimated = true;
+		return Response.json(value);
+	}; return 0 })()`)
+	b.until("it is an estimate", `/^about (\d+|\d\.\d) (s|min)/.test(`+left+")")
+	require.Regexp(t, `^every 30 s, SUSPENDED after .* of silence: at \S+Z, by the store: another replica hears it$`, get[string](b, title))
 }
 
 // TestAServerThatIsKilledMakesTheDisplayStale: what is old must not be taken for the present.

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -49,6 +50,15 @@ func TestLinksLeadToWhereTheOperatorWants(t *testing.T) {
 	s.Want(http.StatusNotFound, "GET", "/mep/servicecomb/", "")
 }
 
+// saved is the file that a button has the browser save.
+func (b *tab) saved(button string) string {
+	b.t.Helper()
+	get[int](b, `(() => { const make = URL.createObjectURL; window.saved = null; URL.createObjectURL = (blob) => { window.saved = blob; return make(blob) }; return 0 })()`)
+	b.do(chromedp.Click(chromedp.CSS("#" + button)))
+	b.until("it is saved", "window.saved")
+	return get[string](b, "window.saved.text()")
+}
+
 // TestWhatIsShownIsSavedForSpreadsheets, and no name becomes a formula in them.
 func TestWhatIsShownIsSavedForSpreadsheets(t *testing.T) {
 	t.Parallel()
@@ -58,15 +68,51 @@ func TestWhatIsShownIsSavedForSpreadsheets(t *testing.T) {
 	s.RegisterInfo("app-2", mep.Info("other", 30))
 	b := open(t, s.URL+"/board?name=evil")
 	b.shows(v.ID, "ACTIVE")
-	get[int](b, `(() => { const make = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; return make(blob) }; return 0 })()`)
-	b.do(chromedp.Click(chromedp.CSS("#csv")))
-	b.until("it is saved", "window.saved")
-	text := get[string](b, "window.saved.text()")
+	text := b.saved("csv")
 	require.Regexp(t, `^serName,state,shownAs,since,reason,appInstanceId,`, text)
 	require.Contains(t, text, "\r\n\"'=HYPERLINK(\"\"http://evil.example\"\",\"\"x\"\")\",ACTIVE,ACTIVE,", "as text, and only what the filter shows")
 	require.Contains(t, text, v.ID)
 	require.NotContains(t, text, "other")
-	for value, want := range map[string]string{"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(1)": "'@SUM(1)", "\t=1": "\"'\t=1\"", "  =1": "'  =1", "＝1": "'＝1", "a,b": `"a,b"`, "a\nb": "\"a\nb\"", `a"b`: `"a""b"`, "plain": "plain", "": ""} {
+	for value, want := range map[string]string{"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(1)": "'@SUM(1)", "\t=1": "\"'\t'=1\"", "  =1": "'  =1", "＝1": "'＝1", "a,b": `"a,b"`, "a\nb": "\"a\nb\"", `a"b`: `"a""b"`, "plain": "plain", "": "",
+		// where the separator is no comma
+		"1;=1+1;2": `"1;'=1+1;2"`, "a;@x": `"a;'@x"`, "a\t -1;+2": "\"a\t '-1;'+2\"", "a|＝1": "a|'＝1", "a\n=1": "\"a\n'=1\"", `a;"=1`: `"a;""'=1"`, "a;b-c": `"a;b-c"`, "a-b=c@d": "a-b=c@d"} {
 		require.Equal(t, want, moduleOf[string](b, "csv.js", fmt.Sprintf("m.cell(%q)", value)), value)
+	}
+}
+
+// TestWhatIsShownIsSavedAsJSON, whatever it was chosen by: those rows, in their order, and no others.
+func TestWhatIsShownIsSavedAsJSON(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	one, two, other := s.Register("robots", "camera", 30), s.Register("robots", "microphone", 30), s.Register("office", "printer", 30)
+	still := s.RegisterInfo("office", mep.Info("clock", -1))
+	b := open(t, s.URL+"/board")
+	for _, of := range []struct {
+		search string
+		ids    []string
+	}{
+		{"?name=robots&order=service", []string{one.ID, two.ID}}, {"?liveness=false", []string{still.ID}},
+		{"?state=ACTIVE&order=app&name=10.0.0.5", []string{still.ID, other.ID, one.ID, two.ID}}, {"?order=service", []string{one.ID, still.ID, two.ID, other.ID}},
+	} {
+		b.do(chromedp.Navigate(s.URL + "/board" + of.search))
+		b.until("it is shown", fmt.Sprintf("document.querySelector('#shown').innerText.startsWith('%d service')", len(of.ids)))
+		var file struct {
+			Revision int64
+			Services []struct {
+				SerInstanceID, SerName, State, Since string
+				Endpoints                            []string
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(b.saved("json")), &file))
+		var ids []string
+		for _, v := range file.Services {
+			ids = append(ids, v.SerInstanceID)
+			require.Equal(t, "ACTIVE", v.State)
+			require.NotEmpty(t, v.Since)
+			require.NotEmpty(t, v.Endpoints)
+		}
+		require.Equal(t, of.ids, ids, of.search)
+		require.Positive(t, file.Revision)
 	}
 }

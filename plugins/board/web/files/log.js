@@ -9,19 +9,28 @@ const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "ch
 
 const drawn = new Map(); // element of an entry
 const [spoken, spokenIn] = [6, 5000]; // so many in so many ms are read aloud one by one
+const burstText = "Many services change their state.";
 let heard = []; // when the last ones came
-let again = 0; // timer
+let again = 0; // timer, as is quiet
+let quiet = 0;
 
-// speak has a screen reader read what is new; of very many only their number.
+// speak has a screen reader read what is new; of very many only that they are.
 function speak(box, fresh) {
   const now = performance.now();
-  const counted = heard.filter((at) => now - at < spokenIn).concat(fresh.map(() => now));
-  const many = counted.length > spoken || fresh.some((entry) => entry.before);
+  const recent = heard.filter((at) => now - at < spokenIn);
+  const came = fresh.filter((entry) => !entry.before);
+  heard = recent.concat(came.map(() => now)).slice(-50);
+  const burst = heard.length > spoken;
+  const many = burst || came.length < fresh.length;
   setAttr(box, "aria-live", many ? "off" : "polite");
   clearTimeout(again);
   if (many) again = setTimeout(() => setAttr(box, "aria-live", "polite"), 1000);
-  if (many && heard.length <= spoken && !fresh.some((entry) => entry.before)) setText(byId("said"), "Many services change their state.");
-  heard = counted.slice(-50);
+  if (!burst) return;
+  if (recent.length <= spoken) setText(byId("said"), burstText);
+  clearTimeout(quiet);
+  quiet = setTimeout(() => { // else the same text would be no change, and not be read the next time
+    if (byId("said").textContent === burstText) setText(byId("said"), "");
+  }, spokenIn);
 }
 
 // show brings the list up to date. Elements are made once, so that what is new is announced and

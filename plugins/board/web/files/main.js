@@ -192,7 +192,7 @@ function draw() {
 
 function drawNow() {
   const silent = silence();
-  const view = { tile: filter.tile, silent, link, loading, failure, paused: paused ? `paused at ${stamp(paused.at).slice(0, 8)} · ${plural(paused.changes, "change")} since` : "" };
+  const view = { tile: filter.tile, silent, behind: (performance.now() - heard) / 1000, link, loading, failure, paused: paused ? `paused at ${stamp(paused.at).slice(0, 8)} · ${plural(paused.changes, "change")} since` : "" };
   table.frozen = silent !== null || paused !== null;
   setAttr(byId("scroll"), "aria-busy", loading ? "true" : null);
   summary.show(model, view);
@@ -223,7 +223,6 @@ function change(to, step = false) {
   url.write(filter, step);
   if (byId("filter").value !== filter.text) byId("filter").value = filter.text;
   byId("order").value = filter.order;
-  byId("json").href = url.exported(filter);
   table.scroll.scrollTop = "service" in to ? table.scroll.scrollTop : 0;
   draw();
 }
@@ -287,6 +286,7 @@ async function start() {
   byId("order").addEventListener("change", (e) => change({ order: e.target.value }));
   byId("pause").addEventListener("click", pause);
   byId("csv").addEventListener("click", () => csv.save(table.list, new Date()));
+  byId("json").addEventListener("click", () => csv.saveJSON(table.list, { replica: model.replica, revision: model.revision }, new Date()));
   byId("help-open").addEventListener("click", dialogs.help);
   addEventListener("popstate", visit);
   addEventListener("beforeprint", () => setText(byId("printed"), ` · printed ${new Date().toString().slice(0, 33)}`));

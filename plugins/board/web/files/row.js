@@ -41,7 +41,7 @@ export function show(view, row, index, warned) {
   setAttr(cells.app, "title", item.appName && item.appName !== item.appInstanceId ? `${item.appName}\n${item.appInstanceId}` : row.app);
   setAttr(cells.since, "title", absolute(item.since));
   setAttr(cells.beat, "title", absolute(item.lastHeartbeat));
-  setAttr(cells.left, "title", row.interval ? `every ${whole(row.interval)}, SUSPENDED after ${whole(row.window)} of silence${item.missed > 0 ? `, ${plural(item.missed, "heartbeat")} missed` : ""}${item.deadline ? `: at ${absolute(item.deadline)}` : ""}` : "");
+  setAttr(cells.left, "title", row.interval ? `every ${whole(row.interval)}, SUSPENDED after ${whole(row.window)} of silence${item.missed > 0 ? `, ${plural(item.missed, "heartbeat")} missed` : ""}${item.deadline ? `: at ${absolute(item.deadline)}` : ""}${item.estimated ? ", by the store: another replica hears it" : ""}` : "");
   const why = [row.kind === "late" ? item.missed > 0 ? `${plural(item.missed, "heartbeat")} missed` : "its heartbeat is late" : "", item.reason].filter(Boolean).join("; ");
   setText(parts.why, why);
   setAttr(cells.why, "title", why || null);
@@ -75,8 +75,9 @@ export function leftOf(row, now) {
   }
   if (!row.deadline || !row.window) return { share: null, text: "" };
   const seconds = (row.deadline - now) / 1000;
-  if (seconds < 0) return { share: 0, text: `ran out ${span(-seconds)} ago` };
-  return { share: Math.min(1, seconds / row.window), text: span(seconds) };
+  const about = row.item.estimated ? "about " : ""; // to a second
+  if (seconds < 0) return { share: 0, text: `ran out ${about}${span(-seconds)} ago` };
+  return { share: Math.min(1, seconds / row.window), text: about + span(seconds) };
 }
 
 export function toldOf(item) {

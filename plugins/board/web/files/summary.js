@@ -90,7 +90,7 @@ export function countsOf(model, silent) {
 
 // show shows all of it. silent is for how many seconds nothing was heard of the server, if that is
 // too long; null: it answers.
-export function show(model, { tile, silent, paused, link, loading, failure }) {
+export function show(model, { tile, silent, behind, paused, link, loading, failure }) {
   const overall = overallOf(model, silent !== null);
   setAttr(document.body, "data-overall", overall);
   setAttr(document.body, "data-stale", silent !== null ? "true" : null);
@@ -102,7 +102,8 @@ export function show(model, { tile, silent, paused, link, loading, failure }) {
   const pill = pillOf({ silent, paused, link });
   setAttr(byId("pill"), "data-link", pill.link);
   setText(byId("pill-text"), pill.text);
-  setAttr(byId("pill"), "title", model.revision ? `As it is at revision ${model.revision} of the platform's store` : null);
+  const at = model.revision ? `As it is at revision ${model.revision} of the platform's store` : "";
+  setAttr(byId("pill"), "title", [pill.link === "live" && Number.isFinite(behind) ? `Heard ${span(behind)} ago` : "", at].filter(Boolean).join(". ") || null);
   setText(byId("changes-note"), loading ? "· loading all services…" : "");
   showTitle(model, overall, silent);
 }

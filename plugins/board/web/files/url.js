@@ -39,11 +39,3 @@ export function write(filter, step) {
   if (next === location.pathname + location.search) return;
   history[step ? "pushState" : "replaceState"](null, "", next);
 }
-
-// exported is where the same is found as JSON.
-export function exported(filter) {
-  const p = new URLSearchParams(query({ ...filter, order: "attention", service: "" }));
-  p.delete("liveness");
-  p.set("limit", "1000");
-  return `mec_liveness/v1/state?${p}`;
-}
