@@ -37,8 +37,8 @@ func NoteRoute(w http.ResponseWriter, name string, changes bool) {
 	}
 }
 
-// NoteRefused tells whoever stands in front of w that a part of the request is refused although
-// the whole is not, if he wants to know. It comes before the status of the answer.
+// NoteRefused tells whoever stands in front of w that the request, or a part of it, is refused
+// although its status does not say so, if he wants to know. It comes before the status of the answer.
 func NoteRefused(w http.ResponseWriter) {
 	if n, ok := noted(w).(interface{ NoteRefused() }); ok {
 		n.NoteRefused()

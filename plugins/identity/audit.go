@@ -68,7 +68,7 @@ type record struct {
 	claimed string // an id that was not proved, or is not yet
 	route   string
 	changes bool
-	refused bool // a part of what was asked for
+	refused bool // whatever the status: a part of what was asked for, or a browser is led to the login
 	status  int  // 0: nothing was written
 }
 

@@ -2,10 +2,12 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/identity/token"
 )
@@ -36,10 +38,14 @@ func (d *door) leadsToLogin(r *http.Request) bool {
 		strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
 }
 
-// toLogin leads a browser to the login, and from there to the console; err is why.
+// toLogin leads a browser to the login, and from there to the console; err is why. Where a program
+// would get 401, the request counts as refused, whatever the status.
 func (d *door) toLogin(w http.ResponseWriter, err error) {
-	why, _ := refusal(err)
+	why, answer := refusal(err)
 	d.refused(why)
+	if errors.Is(answer, server.ErrAnonymous) || errors.Is(answer, server.ErrCredential) {
+		plugins.NoteRefused(w)
+	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Location", plugins.LoginPath+"?next=console")

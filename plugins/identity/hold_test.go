@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -85,6 +86,46 @@ func TestRefusalsAreHeldUpSooner(t *testing.T) {
 		status = 404 // what is not there is no refusal
 		require.Zero(t, ask("stranger", services+"/x/liveness", "PATCH"))
 		require.Zero(t, h.held.Load())
+	})
+}
+
+// Whoever would get 401 is refused, although a browser gets 303 where ServiceComb's console begins:
+// each has its line, and is held up as any refusal is. Keys that are not there yet refuse nobody.
+func TestABrowserThatIsLedToTheLoginIsRefusedAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, cookies := range map[string][]string{"forged": {"=x"}, "doubled": {"=x", "=y"}, "none": nil} {
+			g, b, began := newGate(t), newAuditBench(), time.Now()
+			g.Route("GET "+plugins.LoginPath, "login", server.Open)
+			var m plugins.Collectors
+			b.holder = newHolder(newLimits(conf.Limits{RequestsPerSecond: 1000}, true, func() time.Duration { return time.Since(began) }, func(kind, scope) {}), &m)
+			h := b.Handler(g.Handler(http.NotFoundHandler()))
+			ask := func() time.Duration {
+				r := request("", http.MethodGet, consoleFor)
+				r.Header.Set("Accept", "text/html")
+				for _, one := range cookies {
+					r.Header.Add("Cookie", plugins.SessionCookie+one)
+				}
+				w := httptest.NewRecorder()
+				d := took(func() { h.ServeHTTP(w, r) })
+				require.Equal(t, http.StatusSeeOther, w.Code, name)
+				return d
+			}
+			free := 0
+			for free < 100 && ask() == 0 {
+				free++
+			}
+			require.Equal(t, 10, free, name)
+			require.Len(t, b.lines, free+1, name)
+			require.Equal(t, auditLine{Time: b.lines[0].Time, Level: "WARN", Msg: "audit", Outcome: outcomeRefused, Status: http.StatusSeeOther, Method: http.MethodGet,
+				Resource: consoleFor, Roles: []string{}, Address: "192.0.2.1"}, b.lines[0], name)
+
+			b.lines, g.keys.set = nil, nil
+			cookies = []string{"=" + g.token(nil)}
+			time.Sleep(time.Minute)
+			require.Zero(t, ask())
+			require.Empty(t, b.lines, "it may be valid: nobody knows")
+			require.NoError(t, m.Unregister(t.Context()))
+		}
 	})
 }
 
