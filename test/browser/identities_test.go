@@ -74,3 +74,19 @@ func TestWhoLogsInSeesTheBoardAndOnlyAnAdminDrains(t *testing.T) {
 	require.Zero(t, b.count("#rows tr"))
 	b.shot("refused")
 }
+
+// TestBelowMepAReaderIsToldWhereToLogIn: EdgeGallery's gateway has no login to lead to.
+func TestBelowMepAReaderIsToldWhereToLogIn(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Secure(t, mep.Fast...)
+	b := open(t, s.URL+"/mep/board")
+	b.until("it is said", "document.querySelector('#banners').innerText.includes('log in at the server itself, at /board')")
+	require.True(t, get[bool](b, `(async () => { // whatever is refused, too
+		window.fetch = async () => new Response("{}", { status: 401 });
+		const m = await import(new URL("board/session.js", document.baseURI));
+		return !m.login() && (await m.who(() => {})).mayRead === false;
+	})()`))
+	require.Equal(t, "/mep/board", get[string](b, "location.pathname"))
+	require.Zero(t, b.count("#rows tr"))
+}

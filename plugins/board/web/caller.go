@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -31,7 +32,8 @@ type links struct {
 	Dashboard string `json:"dashboard,omitempty"` // of the operator, with names in braces
 }
 
-// consoleLink is where ServiceComb's console is served, seen from the board.
+// consoleLink is where ServiceComb's console is served, seen from the board. Below plugins.MepPrefix
+// it is not.
 const consoleLink = "servicecomb/"
 
 // ServeHTTP implements http.Handler.
@@ -44,7 +46,7 @@ func (c caller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.MayRead = out.MayDrain || plugins.CallerOf(r.Context()).Has(conf.RoleReader)
 	if out.MayRead {
 		out.Links.Dashboard = c.host.Config.Board.DashboardURL
-		if c.host.Config.Server.ConsoleDir != "" {
+		if c.host.Config.Server.ConsoleDir != "" && !strings.HasPrefix(r.URL.Path, plugins.MepPrefix+"/") {
 			out.Links.Console = consoleLink
 		}
 	}

@@ -150,15 +150,18 @@ func TestACallerLearnsWhoHeIsAndWhatHeMay(t *testing.T) {
 	} {
 		host := &plugins.Host{Identity: c.identity, Config: conf.Config{Server: conf.Server{ConsoleDir: "/console"}, Board: conf.Board{DashboardURL: template}}}
 		s := setUpAt(t, host)
-		r := httptest.NewRequest(http.MethodGet, callerPath, nil)
-		if c.caller != nil {
-			r = r.WithContext(plugins.WithCaller(r.Context(), c.caller))
+		for _, path := range []string{callerPath, plugins.MepPrefix + callerPath} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			if c.caller != nil {
+				r = r.WithContext(plugins.WithCaller(r.Context(), c.caller))
+			}
+			w := httptest.NewRecorder()
+			s.handlers["GET "+path].ServeHTTP(w, r)
+			var got shownCaller
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got), name)
+			require.Equal(t, c.want, got, name+" "+path)
+			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			c.want.Links.Console = "" // nothing serves it below /mep
 		}
-		w := httptest.NewRecorder()
-		s.handlers["GET /mep"+callerPath].ServeHTTP(w, r)
-		var got shownCaller
-		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got), name)
-		require.Equal(t, c.want, got, name)
-		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 	}
 }

@@ -160,8 +160,8 @@ function hurry() {
 function refused(error) {
   if (!(error instanceof Refused)) return; // no answer: the display says so by itself
   hear();
-  if (error.status === 401) session.login();
-  else if (error.status === 403) failure = session.forbidden(caller);
+  if (error.status === 401 && session.login()) return;
+  if (error.status === 401 || error.status === 403) failure = session.forbidden(caller);
   else if (error.status === 429 || error.status === 503) return; // it is asked again
   else failure = error.message;
 }
@@ -294,8 +294,9 @@ async function start() {
   addEventListener("pageshow", (e) => { if (e.persisted) { stream.open(); round(); } });
   keys.listen({ table, act: { pause, escape, tile: (n) => tile(["ACTIVE", "late", "SUSPENDED", "INACTIVE", "drained", "none", ""][n]) } });
   setInterval(draw, 1000);
-  caller = await session.who(() => { draw(); });
-  if (!caller) return;
+  const who = await session.who(() => { draw(); });
+  if (!who) return; // what is shown is still drawn until the browser goes
+  caller = who;
   if (!caller.mayRead) {
     failure = session.forbidden(caller);
     setInterval(hear, 1000); // it has answered, and is not asked again
