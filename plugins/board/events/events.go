@@ -48,7 +48,7 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 			}
 		})
 	})
-	for _, prefix := range []string{"", "/mep"} {
+	for _, prefix := range []string{"", plugins.MepPrefix} {
 		h.Base.Handle("GET "+prefix+mp1.EventsPath, "mep.GetEvents", server.Identified, http.HandlerFunc(s.serve))
 		h.Base.Handle(prefix+mp1.EventsPath, "mep.MethodNotAllowed", server.Identified, http.HandlerFunc(refuseMethod))
 	}
