@@ -4,6 +4,9 @@ package plugins
 // to each of them.
 type StoreHealth struct {
 	Members []StoreMember `json:"members"`
+	// Leader is the ID of the member of a cluster that leads, by those that answer, also where it is
+	// not among Members; "": none of them knows one.
+	Leader string `json:"leader,omitempty"`
 	// Unlisted is why nobody knows which members there are besides; "": these are all.
 	Unlisted string     `json:"unlisted,omitempty"`
 	Disk     *StoreDisk `json:"disk,omitempty"` // of an embedded store

@@ -44,7 +44,7 @@ func (d *Doctor) servers(ctx context.Context) {
 	var quota int64
 	for _, m := range s.Members {
 		quota = m.QuotaBytes
-		d.member(m)
+		d.member(m, s.Kind)
 	}
 	if s.Disk != nil {
 		d.judgeDisk(filesystem.Info{Kind: s.Disk.FileSystem, Remote: s.Disk.Remote, Free: uint64(max(s.Disk.FreeBytes, 0))}, uint64(max(quota, 0))) //nolint:gosec // neither is negative
@@ -54,14 +54,12 @@ func (d *Doctor) servers(ctx context.Context) {
 // cluster says what is wrong with a cluster and each of its members.
 func (d *Doctor) cluster(s storeState) {
 	var versions []string
-	answering, voting, leaders := 0, 0, 0
+	answering, voting, led := 0, 0, s.Leader != ""
 	for _, m := range s.Members {
 		if !m.Learner {
 			voting++
 		}
-		if m.Leader {
-			leaders++
-		}
+		led = led || m.Leader // an older server says no more
 		if m.Error != "" {
 			continue
 		}
@@ -76,8 +74,8 @@ func (d *Doctor) cluster(s storeState) {
 	switch {
 	case answering == 0:
 		d.note(check, problem, "start it: without a majority of its members nothing can be registered", "none of %d members answers", len(s.Members))
-	case leaders == 0:
-		d.note(check, problem, "start its members, or mend the network between them: without a leader nothing can be registered", "no member that answers is the leader")
+	case !led:
+		d.note(check, problem, "start its members, or mend the network between them: without a leader nothing can be registered", "no member that answers knows a leader")
 	case len(versions) > 1:
 		d.note(check, warning, "finish the upgrade", "its members have different versions: %s", version)
 	case s.Unlisted == "" && voting < 3:
@@ -86,7 +84,7 @@ func (d *Doctor) cluster(s storeState) {
 		d.note(check, fine, "", "version %s, %d of %s", version, answering, counted(len(s.Members), "member")+" answer")
 	}
 	for _, m := range s.Members {
-		d.member(m)
+		d.member(m, s.Kind)
 	}
 	if s.Unlisted != "" && answering > 0 {
 		d.note("etcd members", skipped, "a user of etcd may be kept from it; name all members in store.endpoints", "they cannot be listed: %s", terminal.Cell(s.Unlisted))
@@ -101,7 +99,7 @@ func counted(n int, what string) string {
 }
 
 // member says what is wrong with a server of the store.
-func (d *Doctor) member(m plugins.StoreMember) {
+func (d *Doctor) member(m plugins.StoreMember, kind string) {
 	name := m.Name
 	for _, other := range []string{m.Endpoint, m.ID} {
 		if name == "" {
@@ -114,6 +112,8 @@ func (d *Doctor) member(m plugins.StoreMember) {
 		used = float64(m.UsedBytes) / float64(m.QuotaBytes)
 	}
 	switch {
+	case m.Error != "" && kind == string(conf.Embedded): // which has no endpoint
+		d.note(check, problem, "see the server's log, and whether its disk is slow", "it does not say whether it has an alarm: %s", terminal.Cell(m.Error))
 	case m.Error != "" && m.Endpoint == "":
 		d.note(check, warning, "name it there: nobody asks it when the others fail", "%s", terminal.Cell(m.Error))
 	case m.Error != "":

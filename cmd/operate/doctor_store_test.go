@@ -71,7 +71,10 @@ func TestTheDoctorLooksAtEachMemberOfACluster(t *testing.T) {
 		{[]string{leader}, "", "etcd", warning, "version 3.6.14, 1 member"},
 		{[]string{leader}, `,"unlisted":"permission denied"`, "etcd", fine, "1 of 1 member answer"},
 		{[]string{leader}, `,"unlisted":"permission denied"`, "etcd members", skipped, "permission denied"},
-		{[]string{a(), well}, "", "etcd", problem, "no member that answers is the leader"},
+		{[]string{a(), well}, "", "etcd", problem, "no member that answers knows a leader"},
+		{[]string{a(), well, `{"id":"3","name":"c","endpoint":"http://c","leader":true,"error":"refused"}`}, "", "etcd", fine, "2 of 3 members answer"},
+		{[]string{a(), well}, `,"leader":"3","unlisted":"permission denied"`, "etcd", fine, "2 of 2 members answer"},
+		{[]string{`{"id":"1","name":"a","endpoint":"http://a","leader":false,"error":"refused"}`}, `,"leader":"1"`, "etcd", problem, "none of 1"},
 		{[]string{`{"name":"a","endpoint":"http://a","leader":false,"error":"refused"}`}, "", "etcd", problem, "none of 1"},
 		{[]string{`{"name":"a","endpoint":"http://a","leader":false,"error":"refused"}`, well, leader}, "", "etcd a", problem, "http://a does not answer: refused"},
 		{[]string{`{"name":"a","leader":false,"error":"it is not among store.endpoints"}`, well, leader}, "", "etcd a", warning, "not among"},
@@ -88,4 +91,17 @@ func TestTheDoctorLooksAtEachMemberOfACluster(t *testing.T) {
 		require.Equal(t, tt.result, found[tt.check].Result, "%+v", found)
 		require.Contains(t, found[tt.check].Detail, tt.says)
 	}
+}
+
+// An embedded store has no endpoint that could be named, and one that does not answer is no matter of
+// names.
+func TestAnEmbeddedStoreThatIsSilentIsAProblem(t *testing.T) {
+	p := healthy()
+	p.store = `{"kind":"embedded","members":[{"id":"m","version":"3.6.0","leader":false,"error":"it did not answer in time"}],"disk":{"freeBytes":10737418240}}`
+	found, err := examined(t, &Doctor{Server: place(t, p)})
+	require.ErrorIs(t, err, ErrNotGood)
+	require.Equal(t, problem, found["etcd m"].Result, "%+v", found)
+	require.Contains(t, found["etcd m"].Detail, "it did not answer in time")
+	require.NotContains(t, found["etcd m"].Hint, "name")
+	require.Equal(t, fine, found["disk"].Result)
 }

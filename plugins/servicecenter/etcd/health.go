@@ -34,7 +34,8 @@ func (c *Client) Health(ctx context.Context) (h plugins.StoreHealth) {
 	if err != nil {
 		h.Unlisted = PlainError(err).Error()
 	}
-	h.Members = joined(asked, listed)
+	h.Leader = leader(asked)
+	h.Members = joined(asked, listed, h.Leader)
 	return h
 }
 
@@ -65,8 +66,20 @@ func (c *Client) embeddedHealth(ctx context.Context) plugins.StoreMember {
 	return m
 }
 
+// leader is the ID of the member that leads, by those that answer; "": none of them knows one. Who
+// knows of a later term knows better.
+func leader(asked []member) (id string) {
+	term := uint64(0)
+	for _, a := range asked {
+		if a.err == nil && a.status.Leader != 0 && a.status.RaftTerm >= term {
+			id, term = hexID(a.status.Leader), a.status.RaftTerm
+		}
+	}
+	return id
+}
+
 // joined is what the members said of themselves, with those of whom only others know.
-func joined(asked []member, listed []*etcdserverpb.Member) (all []plugins.StoreMember) {
+func joined(asked []member, listed []*etcdserverpb.Member, leader string) (all []plugins.StoreMember) {
 	for _, a := range asked {
 		m := plugins.StoreMember{Endpoint: a.endpoint}
 		if a.err != nil {
@@ -87,6 +100,9 @@ func joined(asked []member, listed []*etcdserverpb.Member) (all []plugins.StoreM
 		}
 		all[i].ID, all[i].Name, all[i].Learner = id, l.Name, l.IsLearner
 	}
+	for i := range all { // also one that does not answer us, and answers the others
+		all[i].Leader = leader != "" && all[i].ID == leader
+	}
 	slices.SortFunc(all, func(a, b plugins.StoreMember) int {
 		return strings.Compare(a.Name+" "+a.ID+" "+a.Endpoint, b.Name+" "+b.ID+" "+b.Endpoint)
 	})
@@ -96,7 +112,7 @@ func joined(asked []member, listed []*etcdserverpb.Member) (all []plugins.StoreM
 func saidOfItself(a member) plugins.StoreMember {
 	s := a.status
 	refusal, warning := judgeVersion(s.Version)
-	m := plugins.StoreMember{ID: hexID(s.Header.MemberId), Endpoint: a.endpoint, Version: s.Version, Leader: s.Leader == s.Header.MemberId, Learner: s.IsLearner,
+	m := plugins.StoreMember{ID: hexID(s.Header.MemberId), Endpoint: a.endpoint, Version: s.Version, Learner: s.IsLearner,
 		UsedBytes: s.DbSizeInUse, SizeBytes: s.DbSize, QuotaBytes: s.DbSizeQuota, Advice: refusal + warning}
 	for _, e := range s.Errors {
 		m.Alarms = append(m.Alarms, alarm(e))
