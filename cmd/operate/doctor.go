@@ -90,6 +90,10 @@ func (d *Doctor) reaches(ctx context.Context) bool {
 		d.note("server", problem, "its log says what it waits for: most often the store", "it does not serve: %s", terminal.Cell(remote.Refusal(answer.Status, answer.Body).Error()))
 		return false
 	}
+	if kind := answer.Header.Get("Content-Type"); strings.TrimSpace(string(answer.Body)) != "ready" {
+		d.note("server", problem, "name a mepserver with --url, --config or --data-dir", "what answers is no mepserver: /ready is answered with something else (Content-Type %s)", terminal.Cell(kind))
+		return false
+	}
 	d.date, _ = http.ParseTime(answer.Header.Get("Date"))
 	d.note("server", fine, "", "it serves and answered in %s", max(d.took.Round(time.Millisecond), time.Millisecond))
 	return true

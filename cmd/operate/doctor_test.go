@@ -36,6 +36,7 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/ready":
 		w.WriteHeader(p.ready)
+		_, _ = fmt.Fprint(w, "ready\n")
 	case storePath:
 		_, _ = fmt.Fprint(w, p.store)
 	case "/metrics":
@@ -147,6 +148,16 @@ func TestADoctorWithoutAServerStillSaysWhatIsWrong(t *testing.T) {
 	var out bytes.Buffer
 	require.ErrorIs(t, (&Doctor{Server: by, Out: &out}).Run(t.Context()), ErrNotGood)
 	require.Regexp(t, `(?m)^problem +server +no server is reached: .*; start it, or name it`, out.String())
+}
+
+// A page that answers whatever is asked is no healthy server.
+func TestWhatIsNoMepserverIsNotTakenForAHealthyOne(t *testing.T) {
+	page := place(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>ready")) }))
+	found, err := examined(t, &Doctor{Server: page})
+	require.ErrorIs(t, err, ErrNotGood)
+	require.Equal(t, problem, found["server"].Result)
+	require.Contains(t, found["server"].Detail, "no mepserver: /ready is answered with something else (Content-Type text/html")
+	require.NotContains(t, found, "state", "it is not asked for more")
 }
 
 // A token that is not valid says nothing of the server, and is told of by what needs one.

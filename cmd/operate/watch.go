@@ -45,8 +45,7 @@ func Watch(ctx context.Context, server *remote.Server, o WatchOptions) error {
 		case err != nil && !begun:
 			return unwatched(err)
 		case err != nil && lost == nil:
-			why := strings.TrimPrefix(unwatched(err).Error(), "mp1 client: ")
-			fmt.Fprintf(o.Errs, "mepserver: the connection is lost: %s; the server is asked until it answers\n", terminal.Cell(why))
+			fmt.Fprintf(o.Errs, "mepserver: the connection is lost: %s; the server is asked until it answers\n", terminal.Cell(unwatched(err).Error()))
 			fallthrough
 		case err != nil:
 			lost = err
@@ -74,7 +73,11 @@ func unwatched(err error) error {
 	var p *client.Problem
 	switch {
 	case !errors.As(err, &p):
-		return remote.OnTheWay(err)
+		err = remote.OnTheWay(err)
+		if text, is := strings.CutPrefix(err.Error(), "mp1 client: "); is {
+			return errors.New(text)
+		}
+		return err
 	case p.Status == http.StatusNotFound:
 		return errOlder
 	case p.Detail != "":

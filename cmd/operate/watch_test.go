@@ -82,6 +82,10 @@ func TestAWatchThatNeverBeganOrIsRefusedEnds(t *testing.T) {
 	by := place(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 	var out bytes.Buffer
 	require.EqualError(t, Watch(t.Context(), by, WatchOptions{Out: &out, Errs: &out}), "the server refused (403): Forbidden")
+	status = http.StatusOK
+	require.EqualError(t, Watch(t.Context(), by, WatchOptions{Out: &out, Errs: &out}), "the answer is of a kind that it does not say, and no event stream; is there a mepserver at this URL?")
+	page := place(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+	require.ErrorContains(t, Watch(t.Context(), page, WatchOptions{Out: &out, Errs: &out}), "the answer is text/html, and no event stream")
 	status = http.StatusNotFound
 	require.ErrorContains(t, Watch(t.Context(), by, WatchOptions{Out: &out, Errs: &out}), "an older one")
 	status = http.StatusServiceUnavailable

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"mime"
 	"net/http"
 	"time"
 
@@ -112,6 +113,9 @@ func (c *Client) readEvents(ctx context.Context, f mp1.Filter, lastID string, ta
 		data, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		return readProblem(resp, data)
 	}
+	if err := wantStream(resp.Header); err != nil {
+		return err
+	}
 	lines := bufio.NewReader(resp.Body)
 	for {
 		raw, err := readEvent(lines, func() { silent.Reset(eventSilence) })
@@ -131,6 +135,18 @@ func (c *Client) readEvents(ctx context.Context, f mp1.Filter, lastID string, ta
 		}
 		silent.Reset(eventSilence)
 	}
+}
+
+// wantStream is an error of an answer that is something else, such as the page of a proxy.
+func wantStream(h http.Header) error {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case err != nil || len(kind) > maxDetail:
+		kind = "of a kind that it does not say"
+	case kind == mp1.EventStreamType:
+		return nil
+	}
+	return fmt.Errorf("mp1 client: the answer is %s, and no event stream; is there a mepserver at this URL?", kind)
 }
 
 // broken is why a stream was lost.

@@ -108,3 +108,29 @@ func TestWhatIsNoStreamIsAnError(t *testing.T) {
 		break
 	}
 }
+
+// A page that a proxy answers with is no stream that has ended, and the loop may go on when it is gone.
+func TestAnAnswerThatIsNoEventStreamIsSaidToBeNone(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 1 {
+			_, _ = io.WriteString(w, "<html>\n\n")
+			return
+		}
+		w.Header().Set("Content-Type", mp1.EventStreamType+"; charset=utf-8")
+		_, _ = io.WriteString(w, "id: 4\nevent: ping\ndata: {}\n\n")
+	}))
+	defer s.Close()
+	c, err := New(Options{BaseURL: s.URL})
+	require.NoError(t, err)
+	var errs []error
+	for e, err := range c.Events(t.Context(), mp1.Filter{}, "") {
+		if err == nil {
+			require.NotNil(t, e.Ping)
+			break
+		}
+		errs = append(errs, err)
+	}
+	require.Len(t, errs, 1)
+	require.EqualError(t, errs[0], "mp1 client: the answer is text/html, and no event stream; is there a mepserver at this URL?")
+}

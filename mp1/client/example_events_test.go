@@ -16,6 +16,7 @@ import (
 // goes on behind it when it starts again.
 func ExampleClient_Events() {
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", mp1.EventStreamType)
 		_, _ = io.WriteString(w, "id: 7\nevent: reset\ndata: {\"revision\":7,\"services\":[{\"serName\":\"face-recognition\",\"state\":\"ACTIVE\"}]}\n\n"+
 			"id: 9\nevent: change\ndata: {\"revision\":9,\"serName\":\"face-recognition\",\"change\":\"STATE_CHANGED\",\"from\":\"ACTIVE\",\"to\":\"SUSPENDED\"}\n\n")
 	}))
