@@ -204,7 +204,7 @@ Prints one line for each change of a service as it happens: time, revision, what
 changed, from which state to which, application, service, id and why. It begins with
 how many services there are, and ends at Ctrl-C with exit code 0. When the connection is
 lost, it says so, asks again until a server answers, also after a restart, and goes on
-without a gap.
+without a gap, or says that it does not know what changed meanwhile.
 
   --since REVISION        go on behind this revision
   -o FORM                 text, or json: one object a line, with event and data

@@ -55,7 +55,7 @@ func notACommand(line, words []string) error {
 	return fmt.Errorf("there is no command %q; mepserver help lists all", words[0])
 }
 
-// called is how this program is called again from where it was called.
+// called is how a shell calls this program again from where it was called.
 func (p environment) called() string {
 	switch {
 	case p.program == "":
@@ -63,5 +63,5 @@ func (p environment) called() string {
 	case strings.Contains(filepath.ToSlash(p.program), "/go-build"): // where go run makes it, and removes it
 		return "go run ./cmd/mepserver"
 	}
-	return terminal.Cell(p.program)
+	return quoted(terminal.Cell(p.program))
 }

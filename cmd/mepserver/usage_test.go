@@ -30,7 +30,7 @@ func TestHelpIsACommandAsWell(t *testing.T) {
 
 // What is shown to be typed can be typed where the program was called.
 func TestTheProgramIsNamedAsItWasCalled(t *testing.T) {
-	for program, want := range map[string]string{"": "mepserver", "mepserver": "mepserver", "bin/mepserver": "bin/mepserver", "./mep\x1b[2J": "./mep[2J",
+	for program, want := range map[string]string{"": "mepserver", "mepserver": "mepserver", "bin/mepserver": "bin/mepserver", "./mep\x1b[2J": "'./mep[2J'", "/opt/my tools/mepserver": "'/opt/my tools/mepserver'",
 		"/tmp/go-build1905/b001/exe/mepserver": "go run ./cmd/mepserver"} {
 		require.Equal(t, want, environment{program: program}.called())
 	}
