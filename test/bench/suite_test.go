@@ -9,9 +9,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -114,6 +117,42 @@ func TestAServerOfSomebodyElseIsMeasuredAndLeftAsItWas(t *testing.T) {
 	shown, err := s.Discover()
 	require.NoError(t, err)
 	assert.Empty(t, shown)
+}
+
+// What was registered is removed again also when not all of it was.
+func TestAServerThatRefusesSomeRegistrationsIsLeftAsItWas(t *testing.T) {
+	for _, taken := range []int{0, 1, 7} {
+		var mu sync.Mutex
+		there, asked := map[string]bool{}, 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case r.Method == http.MethodPost && asked < taken:
+				asked++
+				id := fmt.Sprint("id", asked)
+				there[id] = true
+				link := fmt.Sprintf(`,"_links":{"liveness":{"href":"/beat/%s"}}`, id)
+				if asked == 1 {
+					link = "" // as a server answers that knows no heartbeats
+				}
+				w.WriteHeader(http.StatusCreated)
+				_, _ = fmt.Fprintf(w, `{"serInstanceId":%q%s}`, id, link)
+			case r.Method == http.MethodDelete && there[path.Base(r.URL.Path)]:
+				delete(there, path.Base(r.URL.Path))
+				w.WriteHeader(http.StatusNoContent)
+			default:
+				w.WriteHeader(http.StatusForbidden)
+			}
+		}))
+		c := quickly(t)
+		c.Base, c.Transport, c.App = s.URL, http.DefaultTransport, "bench"
+		_, err := suite.Run(t.Context(), c)
+		s.Close()
+		require.ErrorContains(t, err, "registrations: ")
+		assert.Equal(t, taken, asked)
+		assert.Empty(t, there, "of %d", taken)
+	}
 }
 
 func TestWhatIsNoMeasureIsRefused(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// millionStep is how many are registered before memory is looked at again.
+// millionSteps is how often memory is looked at while they are registered.
 const millionSteps = 20
 
 // million registers a million services and has them beat by batches, or by PATCH where there are

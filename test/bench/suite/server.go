@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -152,10 +153,10 @@ const registrars = 16
 // register adds n services, each with its own name unless one is given, and shows how far it is.
 func (l *lab) register(ctx context.Context, s *server, n, interval int, name string) error {
 	added, res := l.add(ctx, s, n, interval, name)
+	s.services = append(s.services, slices.DeleteFunc(added, func(v *service) bool { return v.id == "" })...) // also when others failed: who ends them must know them
 	if err := res.Check(); err != nil {
 		return fmt.Errorf("registrations: %w", err)
 	}
-	s.services = append(s.services, added...)
 	l.say("%s has %d services; %.0f registrations a second", s.name, len(s.services), res.PerSecond())
 	return ctx.Err()
 }
@@ -191,10 +192,10 @@ func (l *lab) add(ctx context.Context, s *server, n, interval int, name string) 
 		if err := json.Unmarshal(a.Body, &got); err != nil {
 			return err
 		}
+		added[i].id = got.SerInstanceID
 		if added[i].beat = pathOf(got.Links.Liveness.Href); added[i].beat == "" {
 			return errors.New("a registration was answered without a link for heartbeats")
 		}
-		added[i].id = got.SerInstanceID
 		added[i].last.Store(sent.UnixNano())
 		done.Add(1)
 		return nil
@@ -215,6 +216,9 @@ func pathOf(href string) string {
 
 // remove deletes services.
 func (l *lab) remove(ctx context.Context, s *server, all []*service) error {
+	if len(all) == 0 { // a Run without a Count has no end
+		return nil
+	}
 	return load.Run{Dial: s.wire, Conns: registrars, Count: len(all), Next: func(i int) load.Request {
 		return load.Request{Method: http.MethodDelete, Path: mep.ServicesOf(all[i].app) + "/" + all[i].id}
 	}}.Saturate(ctx).Check()
