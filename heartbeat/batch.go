@@ -2,7 +2,6 @@ package heartbeat
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 )
@@ -35,8 +34,8 @@ func (e *Engine) Beats(ctx context.Context, agent string, beats []Heartbeat, ans
 	defer cancel()
 	b.ctx = ctx
 	b.renew()
-	b.judgeAll()
 	b.lookUpUnknown()
+	b.judgeAll()
 	b.end()
 }
 
@@ -51,7 +50,7 @@ type batch struct {
 	same    map[int][]int // places of heartbeats that repeat another one, by its place
 	flying  int           // renewals whose end was not taken in yet
 
-	flows, lookups batchWorkers
+	flows, lookups batchWork // of the engine's pools
 
 	mu      sync.Mutex
 	answer  func(int, Response)
@@ -239,80 +238,44 @@ func (b *batch) tell(i int, r Response) {
 	}
 }
 
-// carryOn has a flow carried on by a worker that does not only respond.
-func (b *batch) carryOn(i int, f *BeatFlow, first Action) {
-	en := b.parts[i].en
-	b.flows.put(b, &b.e.batches.flows, func() {
-		r := b.e.serve(b.ctx, en, &begunFlow{BeatFlow: f, first: &first})
-		if r.Err == nil {
-			b.e.beats.Add(1)
-		}
-		b.respond(i, r)
-	})
-}
-
-// begunFlow is a flow that has named its next action already.
-type begunFlow struct {
-	*BeatFlow
-	first *Action
-}
-
-// Next implements Flow.
-func (f *begunFlow) Next(in Input, r Result) Action {
-	if a := f.first; a != nil {
-		f.first = nil
-		return *a
+// serve carries a flow through to its response.
+func (b *batch) serve(i int, en *entry, f Flow) {
+	r := b.e.serve(b.ctx, en, f)
+	if r.Err == nil {
+		b.e.beats.Add(1)
 	}
-	return f.BeatFlow.Next(in, r)
-}
-
-// lookUpUnknown carries the heartbeats through of instances that are not known here. Each may
-// be one that another replica has just registered.
-func (b *batch) lookUpUnknown() {
-	e := b.e
-	for _, i := range b.unknown {
-		id := ID(strings.Clone(string(b.beats[i].ID))) // it may be remembered, and must not keep the whole request with it
-		look := func() {
-			en, err := e.find(b.ctx, id)
-			if err == nil {
-				en.mu.Lock()
-				err = en.view.Record.mayBeat(b.beats[i].Owner)
-				en.mu.Unlock()
-			}
-			if err != nil {
-				b.respond(i, Response{Err: err})
-				return
-			}
-			r := e.serve(b.ctx, en, &BeatFlow{Agent: b.agent, Received: &b.moment})
-			if r.Err == nil {
-				e.beats.Add(1)
-			}
-			b.respond(i, r)
-		}
-		if now, _ := e.now(); e.Alone || !e.ready.Load() || e.knownAbsent(id, now) {
-			look() // it asks the store for nothing
-			continue
-		}
-		b.lookups.put(b, &e.batches.lookups, look)
-	}
+	b.respond(i, r)
 }
 
 // end waits until all are answered, or the batch must be; then nobody answers any more.
 func (b *batch) end() {
-	b.flows.close()
-	b.lookups.close()
 	if len(b.beats) > 0 {
 		select {
 		case <-b.all:
 		case <-b.ctx.Done():
 		}
 	}
+	b.e.batches.flows.drop(&b.flows)
+	b.e.batches.lookups.drop(&b.lookups)
+	for _, en := range b.giveUp() {
+		b.e.checkNow(en) // as after a heartbeat alone that failed
+	}
+}
+
+// giveUp answers what has no answer, and returns the instances of those.
+func (b *batch) giveUp() (left []*entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
 	for i := range b.parts {
-		if !b.parts[i].answered {
-			b.tell(i, Response{Err: ErrUnavailable})
+		p := &b.parts[i]
+		if p.answered {
+			continue
+		}
+		b.tell(i, Response{Err: ErrUnavailable})
+		if p.en != nil {
+			left = append(left, p.en)
 		}
 	}
+	return left
 }

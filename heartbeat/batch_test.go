@@ -312,7 +312,8 @@ func TestABatchBringsBackAllThatWereSuspended(t *testing.T) {
 		for _, id := range ids {
 			wantStates(t, l, id, Active, Suspended, Active)
 		}
-		require.Zero(t, len(s.Engine.batches.flows.all), "their workers have ended")
+		synctest.Wait()
+		require.Zero(t, s.Engine.batches.flows.working, "their workers have ended")
 	})
 }
 

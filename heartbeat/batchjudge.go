@@ -88,3 +88,23 @@ func (b *batch) decide(places []int, step beatStep, result func(*batchPart) Resu
 	}
 	return toVerify
 }
+
+// carryOn has a flow carried on by a worker that does not only respond.
+func (b *batch) carryOn(i int, f *BeatFlow, first Action) {
+	b.e.batches.flows.put(&b.flows, func() { b.serve(i, b.parts[i].en, &begunFlow{BeatFlow: f, first: &first}) })
+}
+
+// begunFlow is a flow that has named its next action already.
+type begunFlow struct {
+	*BeatFlow
+	first *Action
+}
+
+// Next implements Flow.
+func (f *begunFlow) Next(in Input, r Result) Action {
+	if a := f.first; a != nil {
+		f.first = nil
+		return *a
+	}
+	return f.BeatFlow.Next(in, r)
+}

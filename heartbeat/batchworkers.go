@@ -1,83 +1,106 @@
 package heartbeat
 
+import (
+	"slices"
+	"sync"
+)
+
 // What is at work for batches at once: in one of them, and in all together. Lookups have few of
 // their own, so that whoever names instances that do not exist keeps nobody from coming back.
 const (
 	batchFlows, allBatchFlows     = 16, 256
 	batchLookups, allBatchLookups = 4, 2 * maxLookups
-	batchQueue                    = 64
 )
 
-// batchSlots bound the workers of all batches together.
-type batchSlots struct{ flows, lookups workerSlots }
+// batchPools are the workers of all batches together.
+type batchPools struct{ flows, lookups batchPool }
 
-// workerSlots is a semaphore of workers, of which one batch may have some.
-type workerSlots struct {
-	all chan struct{}
-	one int
+func newBatchPools(spawn func(func()) bool) batchPools {
+	return batchPools{batchPool{spawn: spawn, all: allBatchFlows, each: batchFlows}, batchPool{spawn: spawn, all: allBatchLookups, each: batchLookups}}
 }
 
-func newBatchSlots() batchSlots {
-	return batchSlots{workerSlots{make(chan struct{}, allBatchFlows), batchFlows}, workerSlots{make(chan struct{}, allBatchLookups), batchLookups}}
+// batchPool are workers of all batches together, of which each may have some. Batches take turns:
+// a worker does one piece of work of each. Whoever gives it work never waits.
+type batchPool struct {
+	spawn     func(work func()) bool
+	all, each int
+
+	mu      sync.Mutex
+	working int
+	waiting []*batchWork // those that a worker may take a piece of
 }
 
-// batchWorkers carry on the heartbeats of one batch that need more than a renewal. The zero
-// value has none.
-type batchWorkers struct {
-	queue   chan func()
-	workers int
+// batchWork is what a batch has queued: at most one piece for each of its heartbeats.
+type batchWork struct {
+	queue   []func()
+	working int
+	waiting bool // it is among those that wait
 }
 
-// put queues a piece of work; if the batch is over before there is room, nobody does it.
-func (w *batchWorkers) put(b *batch, s *workerSlots, work func()) {
-	if w.queue == nil {
-		w.queue = make(chan func(), batchQueue)
+// put queues a piece of work of a batch.
+func (p *batchPool) put(w *batchWork, piece func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.queue = append(w.queue, piece)
+	p.offerToNew(w)
+}
+
+// offer has a batch wait for a worker, if it has work and may have one more; p.mu is held.
+func (p *batchPool) offer(w *batchWork) bool {
+	if w.waiting || len(w.queue) == 0 || w.working == p.each {
+		return false
 	}
-	slot := s.all
-	if w.workers == s.one {
-		slot = nil
-	}
-	if w.workers > 0 {
-		select {
-		case slot <- struct{}{}:
-			w.start(b, s)
-		default:
-		}
-	} else {
-		select {
-		case slot <- struct{}{}:
-			w.start(b, s)
-		case <-b.ctx.Done():
-			return
-		}
-	}
-	select {
-	case w.queue <- work:
-	case <-b.ctx.Done():
+	w.waiting = true
+	p.waiting = append(p.waiting, w)
+	return true
+}
+
+// offerToNew does so, and starts a worker if there may be one more; p.mu is held.
+func (p *batchPool) offerToNew(w *batchWork) {
+	if p.offer(w) && p.working < p.all && p.spawn(p.work) {
+		p.working++
 	}
 }
 
-// start starts a worker, which has its slot. It ends with the queue; what is left then of a batch
-// that is over is not done.
-func (w *batchWorkers) start(b *batch, s *workerSlots) {
-	queue := w.queue
-	begun := b.e.spawn(func() {
-		defer func() { <-s.all }()
-		for work := range queue {
-			if b.ctx.Err() == nil {
-				work()
-			}
-		}
-	})
-	if !begun { // the engine has stopped
-		<-s.all
-		return
+// work is a worker: it does what is queued until nothing is.
+func (p *batchPool) work() {
+	for w, piece := p.next(nil); piece != nil; w, piece = p.next(w) {
+		piece()
 	}
-	w.workers++
 }
 
-func (w *batchWorkers) close() {
-	if w.queue != nil {
-		close(w.queue)
+// next ends a piece of work of a batch, and takes the next one; nil: there is none, and the
+// worker ends.
+func (p *batchPool) next(ended *batchWork) (w *batchWork, piece func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ended != nil {
+		ended.working--
+		p.offer(ended) // this worker takes it, or one that was started for another batch
+	}
+	if len(p.waiting) == 0 {
+		p.waiting = nil
+		p.working--
+		return nil, nil
+	}
+	w, p.waiting[0] = p.waiting[0], nil
+	p.waiting = p.waiting[1:]
+	w.waiting = false
+	piece, w.queue[0] = w.queue[0], nil
+	w.queue = w.queue[1:]
+	w.working++
+	p.offerToNew(w)
+	return w, piece
+}
+
+// drop forgets what is queued of a batch that is over.
+func (p *batchPool) drop(w *batchWork) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.queue = nil
+	if w.waiting {
+		w.waiting = false
+		i := slices.Index(p.waiting, w)
+		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
 }

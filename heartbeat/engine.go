@@ -52,7 +52,7 @@ type Engine struct {
 	headReads    sharedRead[Revision]
 	schedule     schedule
 	peers        peerExchange
-	batches      batchSlots
+	batches      batchPools
 	breaker      breaker
 	claimLimit   rateLimit
 	silenceLimit rateLimit

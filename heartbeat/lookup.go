@@ -19,14 +19,8 @@ const (
 // find returns the entry of an instance that exists. That one does not exist here is
 // confirmed by one read of the store, unless this replica is the only writer.
 func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
-	if en := e.existing(id); en != nil {
-		return en, nil
-	}
-	if !e.ready.Load() {
-		return nil, ErrNotReady
-	}
-	if e.Alone {
-		return nil, ErrNotFound
+	if en, err := e.findHere(id); en != nil || err != nil {
+		return en, err
 	}
 	timeout := time.NewTimer(lookupWait)
 	defer timeout.Stop()
@@ -60,6 +54,20 @@ func (e *Engine) find(ctx context.Context, id ID) (*entry, error) {
 	}
 	now, _ := e.now()
 	return e.fetch(ctx, id, now)
+}
+
+// findHere is find as far as the store need not be asked: without an entry and an error it must.
+func (e *Engine) findHere(id ID) (*entry, error) {
+	if en := e.existing(id); en != nil {
+		return en, nil
+	}
+	if !e.ready.Load() {
+		return nil, ErrNotReady
+	}
+	if now, _ := e.now(); e.Alone || e.knownAbsent(id, now) {
+		return nil, ErrNotFound
+	}
+	return nil, nil
 }
 
 // existing is the entry of an instance that is known to exist; nil: none is.

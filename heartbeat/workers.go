@@ -139,7 +139,7 @@ func (e *Engine) setUpWork() {
 	e.revokes = workQueue[LeaseID]{spawn: e.spawn, workers: usualWorkers, maxLen: maxRevokes,
 		do: func(l LeaseID) { _ = e.Store.Revoke(e.ctx, l) }} // it runs out by itself if this fails
 	e.lookupSlots = make(chan struct{}, maxLookups)
-	e.batches = newBatchSlots()
+	e.batches = newBatchPools(e.spawn)
 }
 
 // spawn runs work in a goroutine that Run waits for; after Run it does nothing.
