@@ -17,6 +17,10 @@ var ErrNoBatches = errors.New("mp1 client: the platform takes heartbeats one by 
 // at once. It may have been updated meanwhile.
 const BatchRetry = 10 * time.Minute
 
+// maxResult is what is read of an answer for each heartbeat, in bytes: an id and the detail of a
+// refusal, with the reason of a drain, may be escaped.
+const maxResult = 4 << 10
+
 // BeatResult is what the platform answered to one of many heartbeats.
 type BeatResult struct {
 	BeatAnswer
@@ -32,7 +36,8 @@ func (c *Client) Heartbeats(ctx context.Context, beats []mp1.HeartbeatOf) ([]Bea
 		return nil, ErrNoBatches
 	}
 	var answer mp1.HeartbeatResults
-	err := c.call(ctx, request{method: http.MethodPost, path: c.heartbeats, body: mp1.Heartbeats{Heartbeats: beats}, status: http.StatusOK, repeatable: true}, &answer)
+	err := c.call(ctx, request{method: http.MethodPost, path: c.heartbeats, body: mp1.Heartbeats{Heartbeats: beats}, status: http.StatusOK,
+		maxBytes: int64(len(beats)) * maxResult, repeatable: true}, &answer)
 	switch {
 	case refusesBatches(err), err == nil && len(answer.Results) != len(beats): // something else stands there
 		until := time.Now().Add(BatchRetry)

@@ -57,6 +57,26 @@ func TestEachOfManyHeartbeatsHasItsOwnResult(t *testing.T) {
 	require.Equal(t, twoBeats, sent.Heartbeats)
 }
 
+// As many as may be drained, each with a long reason, are no answer that is too large.
+func TestAsManyResultsAsThereMayBeAreReadWhateverTheirDetail(t *testing.T) {
+	beats := make([]mp1.HeartbeatOf, mp1.MaxHeartbeats)
+	results := make([]mp1.HeartbeatResult, len(beats))
+	for i := range results {
+		results[i] = mp1.HeartbeatResult{SerInstanceID: strings.Repeat("i", 64), Status: http.StatusConflict, Type: mp1.DrainedType, Detail: strings.Repeat("<", 300)}
+	}
+	body, err := json.Marshal(mp1.HeartbeatResults{Results: results}) // it writes < as six bytes
+	require.NoError(t, err)
+	a := &answering{status: 200, body: string(body)}
+	got, err := batchClient(t, a).Heartbeats(t.Context(), beats)
+	require.NoError(t, err)
+	for _, r := range got {
+		require.ErrorIs(t, r.Err, ErrDrained)
+	}
+	a.body = `{"results":[` + strings.Repeat(" ", len(beats)*maxResult) + `]}`
+	_, err = batchClient(t, a).Heartbeats(t.Context(), beats)
+	require.ErrorIs(t, err, ErrTooLarge)
+}
+
 // A platform that has no batches is not asked again for a while, and then it is: it may have
 // been updated. What else fails says nothing of that.
 func TestAPlatformWithoutBatchesIsNotAskedForAWhile(t *testing.T) {

@@ -25,15 +25,15 @@ const (
 )
 
 // RenewLeases renews many leases as RenewLease does, and tells done of each by its place, one
-// after the other. It returns when all have ended.
+// after the other. It returns when all have ended, within CallTimeout.
 func (c *Client) RenewLeases(ctx context.Context, leases []heartbeat.LeaseID, done func(i, ttl int, err error)) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
 	told := func(i int, ttl int64, err error) { done(i, int(ttl), Translate(err)) }
 	if c.lessor != nil {
 		c.lessor.renewAll(ctx, leases, told)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
 	c.renewals.renewAll(ctx, leases, told)
 }
 
@@ -50,6 +50,9 @@ func (l *lessor) renewAll(ctx context.Context, leases []heartbeat.LeaseID, done 
 		done(i, ttl, err)
 	}
 	atOnce(len(careful), func(n int) answer {
+		if err := ctx.Err(); err != nil { // it is not begun any more
+			return answer{careful[n], 0, err}
+		}
 		ttl, err := l.renewed(ctx, int64(leases[careful[n]]))
 		return answer{careful[n], ttl, err}
 	}, func(a answer) { done(a.n, a.ttl, a.err) })

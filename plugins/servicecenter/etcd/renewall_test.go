@@ -176,3 +176,34 @@ func TestAmongManyLeasesThoseThatSurelyLiveComeFirst(t *testing.T) {
 		require.Zero(t, order[39], "the one that hangs is the last")
 	})
 }
+
+// A request of many leases has the time of one call as a whole: others may wait for each of them.
+func TestManyCarefulRenewalsEndWithinTheTimeOfOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int32
+		c := &Client{lessor: newLessor(64, nil, func(context.Context, lease.LeaseID) (int64, error) {
+			begun.Add(1)
+			time.Sleep(900 * time.Millisecond)
+			return 60, nil
+		})}
+		ids := make([]heartbeat.LeaseID, 1000)
+		for i := range ids {
+			ids[i] = heartbeat.LeaseID(i + 1)
+		}
+		began := time.Now()
+		_, errs := together(t, c, ids) // each is told once
+		require.Equal(t, CallTimeout, time.Since(began))
+		renewed := 0
+		for _, err := range errs {
+			if err == nil {
+				renewed++
+				continue
+			}
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.NotErrorIs(t, err, heartbeat.ErrLeaseGone)
+		}
+		require.Equal(t, 2*carefulAtOnce, renewed)
+		require.EqualValues(t, 3*carefulAtOnce, begun.Load(), "no other was begun")
+		time.Sleep(2 * idleAfter)
+	})
+}
