@@ -47,7 +47,9 @@ func (s *Store) Changes(ctx context.Context, since heartbeat.Revision, also []he
 		return nil, 0, err
 	}
 	s.client.Lineage.Advance(t.at)
-	s.repairs.begin(s, l)
+	if err := s.repairs.begin(ctx, s, l); err != nil {
+		return nil, 0, err
+	}
 	s.history.walkOn(walk)
 	s.history.follow(last)
 	return l.all, heartbeat.Revision(t.at), nil

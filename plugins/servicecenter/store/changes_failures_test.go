@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
@@ -14,11 +17,12 @@ import (
 )
 
 // interrupted calls a function once, before the first read of a key, or of a transaction where
-// key is "".
+// key is "", and another one behind each.
 type interrupted struct {
 	clientv3.KV
-	key  string
-	call func() error
+	key   string
+	call  func() error
+	after func()
 }
 
 func (i *interrupted) once() error {
@@ -33,6 +37,9 @@ func (i *interrupted) Get(ctx context.Context, key string, opts ...clientv3.OpOp
 	if key == i.key {
 		if err := i.once(); err != nil {
 			return nil, err
+		}
+		if i.after != nil {
+			defer i.after()
 		}
 	}
 	return i.KV.Get(ctx, key, opts...)
@@ -111,4 +118,77 @@ func TestAWalkGoesOnBehindWhatLedToAList(t *testing.T) {
 	_, _, err = s.Changes(t.Context(), head, nil)
 	require.ErrorIs(t, err, heartbeat.ErrForgotten)
 	require.NotEqual(t, walk{}, s.history.walk)
+}
+
+// A look waited until what a list had shown was put right, a minute at the most: a replica that was
+// to stop waited with it.
+func TestALookThatWaitsForItsTurnEndsWithItsContext(t *testing.T) {
+	s, _, _ := countedStore(t, 1)
+	at := compared(t, s)
+	s.history.walk = nowhere
+	ctx, stop := context.WithCancel(t.Context())
+	last := max(nowhere.other.key, walkedBeside[nowhere.other.prefix])
+	kv := s.client.KV
+	s.client.KV = &interrupted{KV: kv, key: last, after: func() {
+		s.repairs.turn <- struct{}{} // that of the list goes on
+		stop()
+	}}
+	_, _, err := s.Changes(ctx, at, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, s.repairs.turn, 1)
+	require.Equal(t, nowhere, s.history.walk)
+	<-s.repairs.turn
+	s.client.KV = kv
+	_, _, err = s.Changes(t.Context(), at, nil)
+	require.NoError(t, err)
+	s.AwaitRepairs()
+}
+
+// lateReplies is a watcher whose streams end late: a watch that comes to one that there was is told
+// how far the store is, which another one had asked for.
+type lateReplies struct {
+	clientv3.Watcher
+	at      int64
+	streams map[string]bool
+}
+
+func (l *lateReplies) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	stream, events := fmt.Sprint(md), l.Watcher.Watch(ctx, key, opts...)
+	if !l.streams[stream] {
+		l.streams[stream] = true
+		return events
+	}
+	out := make(chan clientv3.WatchResponse, 1)
+	out <- clientv3.WatchResponse{Header: pb.ResponseHeader{Revision: l.at}}
+	go func() {
+		defer close(out)
+		for res := range events {
+			select {
+			case out <- res:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// What the store replies to one range of the history may come late: the other one is not complete
+// by that.
+func TestARangeOfTheHistoryIsNotCompleteByWhatAnotherAskedFor(t *testing.T) {
+	s, all, _ := countedStore(t, 2)
+	at := compared(t, s)
+	want := []string{keys.InstanceOf(all[0].ID, "").Key(), keys.Record(all[1].ID)}
+	for _, key := range want {
+		_, err := s.client.Put(t.Context(), key, storetest.Value(t, s.client.KV, key))
+		require.NoError(t, err)
+	}
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	s.client.Watcher = &lateReplies{Watcher: s.client.Watcher, at: int64(head), streams: map[string]bool{}}
+	var got []string
+	_, err = s.readHistory(t.Context(), int64(at), func(ev *clientv3.Event) { got = append(got, string(ev.Kv.Key)) })
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }

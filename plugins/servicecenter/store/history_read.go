@@ -49,7 +49,7 @@ func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.E
 	case int64(head) < since || int64(head)-since > mostRevisions:
 		return nil, fmt.Errorf("%w: %d revisions", heartbeat.ErrForgotten, int64(head)-since)
 	}
-	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "mep-watch", "sweep"), historyTimeout)
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), historyTimeout)
 	defer cancel()
 	reads := s.client.Readers.Add(since)
 	defer reads.Done()
@@ -75,9 +75,11 @@ func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.E
 // historyPrefixes are all keys that our user of a cluster may read.
 var historyPrefixes = []string{"/cse-sr/", "/mep/"}
 
-// readRange calls f for what was written below a prefix from one revision up to another one.
+// readRange calls f for what was written below a prefix from one revision up to another one. Its
+// stream is its own: all watches of one stream are told what one of them has asked for, before they
+// have shown everything themselves.
 func (s *Store) readRange(ctx context.Context, prefix string, since, head int64, f func(*clientv3.Event) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, "mep-watch", "sweep "+prefix))
 	defer cancel()
 	events := s.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(since), clientv3.WithPrevKV())
 	ask := time.NewTicker(historyAsk) // it is answered once the watch has shown everything

@@ -67,8 +67,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	if l.at, err = s.each(ctx, keys.InstancePrefix, at, l.addInstance); err != nil {
 		return nil, 0, err
 	}
-	s.repairs.begin(s, l)
-	return l.all, heartbeat.Revision(at), nil
+	return l.all, heartbeat.Revision(at), s.repairs.begin(ctx, s, l)
 }
 
 // differs says whether a projection is not as its record makes it. older says that replicas

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/go-chassis/openlog"
@@ -35,7 +34,7 @@ func newRepairCounter() *prometheus.CounterVec {
 // repairs puts right what lists show, beside whoever listed: over a slow store it may take
 // all its time, and a replica that has lost its watch is blind until its list is taken in.
 type repairs struct {
-	mu      sync.Mutex // held while it works: one at a time, the next list looks again
+	turn    chan struct{} // full while it works: one at a time, the next list looks again
 	ctx     context.Context
 	end     context.CancelFunc
 	counter *prometheus.CounterVec // of what somebody else had changed, by kind
@@ -43,47 +42,57 @@ type repairs struct {
 }
 
 func newRepairs() *repairs {
-	m := &repairs{counter: newRepairCounter()}
+	m := &repairs{turn: make(chan struct{}, 1), counter: newRepairCounter()}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
 
 // begin puts right what a list has shown, unless that is being done for another one; a part
-// of one waits its turn, for no other one shows what it does. What it reads is kept. A nil
-// receiver puts nothing right.
-func (m *repairs) begin(s *Store, l *listing) {
+// of one waits its turn, for no other one shows what it does; the error is that ctx ended
+// meanwhile. What it reads is kept. A nil receiver puts nothing right.
+func (m *repairs) begin(ctx context.Context, s *Store, l *listing) error {
 	if m == nil {
-		return
+		return nil
 	}
-	if l.only != nil {
-		m.mu.Lock()
-	} else if !m.mu.TryLock() {
-		m.again.Store(true)
-		return
+	if l.only == nil {
+		select {
+		case m.turn <- struct{}{}:
+		default:
+			m.again.Store(true)
+			return nil
+		}
+	} else {
+		select {
+		case m.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if m.ctx.Err() != nil {
-		m.mu.Unlock()
-		return
+	select {
+	case <-m.ctx.Done(): // nothing begins any more
+		<-m.turn
+		return nil
+	default:
 	}
 	reads := s.client.Readers.Add(l.at)
 	go func() {
-		defer m.mu.Unlock()
+		defer func() { <-m.turn }()
 		defer reads.Done()
 		s.repair(m.ctx, l)
 	}()
+	return nil
 }
 
 // await waits until nothing is under way.
 func (m *repairs) await() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn <- struct{}{}
+	<-m.turn
 }
 
 // close ends what is under way, and waits for it; nothing begins any more.
 func (m *repairs) close() {
 	m.end()
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.await()
 }
 
 // report counts and says what was put right.
