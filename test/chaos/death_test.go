@@ -43,9 +43,14 @@ func TestMassDeath(t *testing.T) {
 	t.Parallel()
 	w := begin(t, plan{members: 1, replicas: 2, interval: 5, misses: 1, env: []string{"MEP_LIVENESS_DEFAULT_INTERVAL=5s"}}) // the breaker's window
 	c := w.subscribe()
-	living, dying := w.populate("living", 100), w.populate("dying", pick(1000, 5000))
+	living := w.populate("living", 100)
 	w.startBeating(living)
-	w.startBeating(dying)
+	var dying []*agent
+	for range pick(10, 50) { // so many at once that the first beat within their window, on a busy machine too
+		some := w.populate("dying", 100)
+		w.startBeating(some)
+		dying = append(dying, some...)
+	}
 	w.poll(250 * time.Millisecond)
 	time.Sleep(w.window() + time.Second)
 	stopBeating(dying)
