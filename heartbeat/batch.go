@@ -41,14 +41,14 @@ func (e *Engine) Beats(ctx context.Context, agent string, beats []Heartbeat, ans
 
 // batch is one call of Beats.
 type batch struct {
-	e       *Engine
-	ctx     context.Context // ends when the batch must be answered
-	agent   string
-	moment  Moment // of its receipt
-	beats   []Heartbeat
-	unknown []int         // places of instances that this replica does not know
-	same    map[int][]int // places of heartbeats that repeat another one, by its place
-	flying  int           // renewals whose end was not taken in yet
+	e        *Engine
+	ctx      context.Context // ends when the batch must be answered
+	agent    string
+	moment   Moment // of its receipt
+	beats    []Heartbeat
+	unknown  []int         // places of instances that this replica does not know
+	same     map[int][]int // places of heartbeats that repeat another one, by its place
+	unjudged int           // renewals whose end was not taken in yet
 
 	flows, lookups batchWork // of the engine's pools
 
@@ -60,7 +60,7 @@ type batch struct {
 	over    bool
 	all     chan struct{} // closed when all are answered
 	news    chan struct{} // gets an element when no renewal is in flight any more
-	waited  int           // renewals that have not ended
+	unended int           // renewals that have not ended
 }
 
 // batchPart is one heartbeat between its renewal and what follows. It is what a BeatFlow that
@@ -116,8 +116,8 @@ func (b *batch) note() time.Duration {
 		p.en, p.gap, p.lease = en, f.gap, a.Lease // no lease: the flow wants to read
 		en.mu.Unlock()
 		if p.lease != 0 {
-			b.flying++
-			b.waited++
+			b.unjudged++
+			b.unended++
 		}
 	}
 	if shortest == 0 {
@@ -154,7 +154,7 @@ func (r *Record) mayBeat(owner string) error {
 
 // renew has the leases renewed, but for those whose renewal is in flight already.
 func (b *batch) renew() {
-	leases, places := make([]LeaseID, 0, b.flying), make([]int, 0, b.flying)
+	leases, places := make([]LeaseID, 0, b.unjudged), make([]int, 0, b.unjudged)
 	for i := range b.parts {
 		p := &b.parts[i]
 		if p.en == nil || p.lease == 0 {
@@ -200,7 +200,7 @@ func (b *batch) ended(i int, r Result) {
 	p := &b.parts[i]
 	p.ttl, p.outcome = r.TTL, r.Outcome
 	b.renewed = append(b.renewed, i)
-	if b.waited--; b.waited == 0 {
+	if b.unended--; b.unended == 0 {
 		b.news <- struct{}{}
 	}
 }

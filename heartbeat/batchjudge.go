@@ -10,12 +10,12 @@ func (b *batch) judgeAll() {
 			b.carryOn(i, f, Action{Do: DoRead})
 		}
 	}
-	if b.flying == 0 {
+	if b.unjudged == 0 {
 		return
 	}
 	gather := time.NewTicker(gatherTime)
 	defer gather.Stop()
-	for b.flying > 0 && b.ctx.Err() == nil {
+	for b.unjudged > 0 && b.ctx.Err() == nil {
 		select {
 		case <-b.news:
 		case <-gather.C: // a slow lease holds nobody else up
@@ -25,7 +25,7 @@ func (b *batch) judgeAll() {
 		got := b.renewed
 		b.renewed = nil
 		b.mu.Unlock()
-		b.flying -= len(got)
+		b.unjudged -= len(got)
 		b.judge(got)
 	}
 }

@@ -42,20 +42,20 @@ func (e *Engine) Look(ctx context.Context) {
 	}
 	defer e.looking.Unlock()
 	now, _ := e.now()
-	var may, must []*entry // those that are late come first
+	var lateOnes, others []*entry // those that are late come first
 	for _, en := range e.entriesBut(nil) {
 		en.mu.Lock()
 		due, late := en.lookDue(now)
 		en.mu.Unlock()
 		switch {
-		case due && late && len(must) < mostLooks:
-			must = append(must, en)
-		case due && !late && len(may) < mostLooks:
-			may = append(may, en)
+		case due && late && len(lateOnes) < mostLooks:
+			lateOnes = append(lateOnes, en)
+		case due && !late && len(others) < mostLooks:
+			others = append(others, en)
 		}
 	}
-	must = append(must, may...)
-	e.lookAt(ctx, must[:min(len(must), mostLooks)]...)
+	all := append(lateOnes, others...)
+	e.lookAt(ctx, all[:min(len(all), mostLooks)]...)
 }
 
 // LookAt does the same for one instance.

@@ -10,7 +10,7 @@ import (
 // Beats says whether the request has the form of a heartbeat, in either form that is accepted.
 func Beats(r *http.Request) bool {
 	return (r.Method == http.MethodPatch || r.Method == http.MethodPut) && strings.HasSuffix(r.URL.Path, "/liveness") &&
-		strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), mp1.Base+"/applications/")
+		strings.HasPrefix(strings.TrimPrefix(r.URL.Path, MepPrefix), mp1.Base+"/applications/")
 }
 
 // BeatsMany says whether the request has the form of one that carries heartbeats of many services.
@@ -21,7 +21,7 @@ func BeatsMany(r *http.Request) bool {
 // StreamsEvents says whether the request has the form of one for the event stream, whose response
 // ends only when somebody ends it.
 func StreamsEvents(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, "/mep") == mp1.EventsPath
+	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, MepPrefix) == mp1.EventsPath
 }
 
 // Lists says whether the request has the form of one for a list, which costs more than others:

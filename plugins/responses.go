@@ -206,7 +206,7 @@ func upgrades(r *http.Request) bool {
 		return false
 	}
 	for _, base := range []string{mp1.Base, mp1.AppSupportBase} {
-		if rest, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, "/mep"), base+"/applications/"); ok {
+		if rest, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, MepPrefix), base+"/applications/"); ok {
 			s := strings.Split(rest, "/")
 			return len(s) == 4 && s[1] == "subscriptions" && s[3] == mp1.WebSocketSegment
 		}

@@ -151,7 +151,7 @@ func makeKey(file string) error {
 // publish serves the public keys. They are no secret: consumers without an identity at this
 // platform want them too.
 func (s signer) publish(b plugins.Base) {
-	for _, prefix := range []string{"", "/mep"} {
+	for _, prefix := range []string{"", plugins.MepPrefix} {
 		path := prefix + mp1.WebhookKeysPath
 		b.Handle("GET "+path, "mep.WebhookKeys", server.Open, http.HandlerFunc(s.serveKeys))
 		b.Handle(path, "mep.MethodNotAllowed", server.Open, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

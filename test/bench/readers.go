@@ -156,10 +156,10 @@ func readEvents(ctx context.Context, address string, begun, seen *atomic.Int64) 
 				begun.Add(-1)
 			}
 			return
-		case string(line) == "event: reset\n":
+		case string(line) == "event: "+mp1.ResetEvent+"\n":
 			open = true
 			begun.Add(1)
-		case string(line) == "event: change\n":
+		case string(line) == "event: "+mp1.ChangeEvent+"\n":
 			seen.Add(1)
 		}
 	}

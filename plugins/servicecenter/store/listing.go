@@ -103,7 +103,7 @@ func (u *unreadableRecords) listed(log openlog.Logger, bad map[heartbeat.ID]stri
 	u.ids = maps.Clone(bad)
 	u.mu.Unlock()
 	if len(bad) != was {
-		u.say(log, bad)
+		u.warn(log, bad)
 	}
 }
 
@@ -122,11 +122,11 @@ func (u *unreadableRecords) changed(log openlog.Logger, looked map[heartbeat.ID]
 	}
 	u.mu.Unlock()
 	if fresh {
-		u.say(log, bad)
+		u.warn(log, bad)
 	}
 }
 
-func (u *unreadableRecords) say(log openlog.Logger, bad map[heartbeat.ID]string) {
+func (u *unreadableRecords) warn(log openlog.Logger, bad map[heartbeat.ID]string) {
 	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
 	for _, key := range slices.Sorted(maps.Values(bad)) {
 		lost.add(key)
