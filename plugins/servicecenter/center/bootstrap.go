@@ -24,7 +24,6 @@ import (
 	"github.com/apache/servicecomb-service-center/server/handler/context"
 	"github.com/apache/servicecomb-service-center/server/handler/maxbody"
 	"github.com/apache/servicecomb-service-center/server/interceptor"
-	"github.com/apache/servicecomb-service-center/server/interceptor/access"
 	"github.com/apache/servicecomb-service-center/server/plugin"
 	"github.com/apache/servicecomb-service-center/server/plugin/tracing"
 	"github.com/go-chassis/go-archaius"
@@ -130,7 +129,7 @@ func configure(host, port string, sink scLogSink) error {
 // interceptor of CORS, which lets the pages of all origins in: plugins/identity has ours.
 var chains = sync.OnceFunc(func() {
 	chain.RegisterHandler(rest.ServerChainName, theAccess)
-	interceptor.RegisterInterceptFunc(access.Intercept)
+	interceptor.RegisterInterceptFunc(intercept)
 	for _, name := range []string{rest.ServerChainName, mp1Chain} {
 		chain.RegisterHandler(name, &maxbody.Handler{})
 		if name == rest.ServerChainName {

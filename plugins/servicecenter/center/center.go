@@ -40,14 +40,16 @@ type Options struct {
 
 // Center is the running service-center.
 type Center struct {
-	client   *etcd.Client
-	counts   plugins.Collectors
-	said     *logs.Repeats
-	identity plugins.Identity
-	handled  map[string]bool // patterns that Handle was given
-	trees    []string        // those of them below which every path is handled
-	console  *console        // nil: none is served
-	stop     sync.Once
+	client *etcd.Client
+	counts plugins.Collectors
+	// durations are how long requests of our routes took.
+	durations *durations
+	said      *logs.Repeats
+	identity  plugins.Identity
+	handled   map[string]bool // patterns that Handle was given
+	trees     []string        // those of them below which every path is handled
+	console   *console        // nil: none is served
+	stop      sync.Once
 }
 
 var started atomic.Bool
@@ -83,6 +85,7 @@ func Start(o Options) (*Center, error) {
 	rbac.Init()
 	gopool.Go(forgetLabels)
 	c.counts = storedCounts()
+	c.durations = newDurations(&c.counts)
 	theGuard.show(&c.counts)
 	return c, nil
 }

@@ -3,16 +3,22 @@ package center
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/mp1/server"
@@ -42,8 +48,9 @@ func TestPATCHGoesThroughTheChain(t *testing.T) {
 		require.Equal(t, "thing", r.PathValue("what"))
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	status, _, _ := web.Send(t, "PATCH", "/chain/thing", "{}")
+	status, h, _ := web.Send(t, "PATCH", "/chain/thing", "{}")
 	require.Equal(t, http.StatusNoContent, status)
+	require.NotContains(t, h, "Server", "no header that nobody needs")
 	require.Eventually(t, func() bool { // the metrics handler counts it, after the answer
 		_, b := web.Get(t, "/metrics")
 		return strings.Contains(b, `api="test.Patch",code="204"`) || strings.Contains(b, `code="204"`) && strings.Contains(b, `test.Patch`)
@@ -90,6 +97,68 @@ func TestNothingReachesTheAccessInterceptorThatItRefuses(t *testing.T) {
 		require.Equal(t, 200, status, target)
 	}
 	require.EqualValues(t, 4, carriedOut.Load(), "each once")
+}
+
+// One look at a path must not let through what the whole judgement refuses, nor leave it otherwise
+// than that does.
+func TestAPlainPathIsOneThatTheWholeJudgementTakesAsItIs(t *testing.T) {
+	paths := []string{"", "/", "/a", "a", "/a/b/", "//", "/a//b", "/.", "/..", "/a/.b", "/a/b.c/d", "/a.", "/a/..", "/a/%2e", "/a b", "/a;", "/a&", "/a+", "/a@", "/a~", "/ä", "*"}
+	const odd = "//..aZ09-_;&+@~%? \x00\xff"
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 20000 {
+		b := make([]byte, r.IntN(9))
+		for i := range b {
+			b[i] = odd[r.IntN(len(odd))]
+		}
+		paths = append(paths, "/"+string(b))
+	}
+	taken := 0
+	for _, path := range paths {
+		if !plain(path) {
+			continue
+		}
+		taken++
+		w := httptest.NewRecorder()
+		got, ok := judged(w, &http.Request{Method: "GET", URL: &url.URL{Path: path}, RequestURI: path})
+		require.True(t, ok, "seed %d: %q: %d", seed, path, w.Code)
+		require.Equal(t, path, got, "seed %d", seed)
+	}
+	require.Positive(t, taken)
+	for _, path := range []string{"/", "/a", "/a/b/", "/a/b.c/d", "/a.", "/mec_service_mgmt/v1/applications/app-1/services/0123abc_9.x/liveness"} {
+		require.True(t, plain(path), path)
+	}
+}
+
+// What the chain is given is used again by the next request of the route.
+func TestRequestsOfARouteAreKeptApart(t *testing.T) {
+	center.Handle("POST /mec_apart/{name}", "test.Apart", server.Open, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		switch name := r.PathValue("name"); {
+		case name == "panics":
+			panic("as a test asks for")
+		case name != string(b):
+			w.WriteHeader(http.StatusConflict)
+		default:
+			_, _ = w.Write(b)
+		}
+	}))
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				name := fmt.Sprint("n", n, "-", i)
+				status, _, body := web.Send(t, "POST", "/mec_apart/"+name, name)
+				assert.Equal(t, 200, status)
+				assert.Equal(t, name, body)
+				if i%10 == 0 {
+					status, _, _ = web.Send(t, "POST", "/mec_apart/panics", "")
+					assert.Equal(t, 500, status)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // raw sends a request target as it is.

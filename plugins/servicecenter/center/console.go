@@ -128,7 +128,7 @@ func (c *Center) ServeConsole(dir string) error {
 // to wherever a header says, has none.
 func Aliases(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.EscapedPath(), aliasPrefix+"/v4/") {
+		if strings.HasPrefix(r.URL.Path, aliasPrefix+"/v4/") && strings.HasPrefix(r.URL.EscapedPath(), aliasPrefix+"/v4/") {
 			r = withoutAlias(r)
 		}
 		next.ServeHTTP(w, r)

@@ -2,20 +2,13 @@ package center
 
 import (
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/apache/servicecomb-service-center/pkg/chain"
-	sclog "github.com/apache/servicecomb-service-center/pkg/log"
 	"github.com/apache/servicecomb-service-center/pkg/rbacframe"
-	"github.com/apache/servicecomb-service-center/pkg/rest"
-	"github.com/apache/servicecomb-service-center/pkg/util"
 	srest "github.com/apache/servicecomb-service-center/server/rest"
 
-	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/mp1/server"
-	"github.com/mec-liveness/mepserver/plugins"
 )
 
 // mp1Chain is the chain of our routes: service-center's handlers without those that
@@ -33,60 +26,7 @@ func (c *Center) Handle(pattern, name string, a server.Access, h http.Handler) {
 		c.identity.Route(pattern, name, a)
 	}
 	rbacframe.MapResource(pattern, "service")
-	handlers := chain.Handlers(mp1Chain)
-	counts := newRouteCounts(name)
-	beat := strings.HasSuffix(pattern, "/liveness") || strings.HasSuffix(pattern, mp1.HeartbeatsPath) // it changes nothing that is written down
-	owned := strings.Contains(pattern, "{appInstanceId}")
-	srest.RegisterServerHandler(pattern, srest.NewServerHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began, out := time.Now(), &recorder{ResponseWriter: w, goesOn: plugins.StreamsEvents(r)}
-		plugins.NoteRoute(w, name, !beat && plugins.Changes(r.Method))
-		if err := c.allow(r, owned, name, a); err != nil {
-			server.RefuseError(out, err, 1)
-		} else {
-			serve(out, r, pattern, name, handlers, h)
-		}
-		took := time.Since(began)
-		if !out.answered.IsZero() {
-			took = out.answered.Sub(began)
-		}
-		counts.count(r, out.status, took)
-	})))
-}
-
-// allow asks the identity plugin whether the caller may use a route. owned says that its path
-// names an application.
-func (c *Center) allow(r *http.Request, owned bool, name string, a server.Access) error {
-	if c.identity == nil {
-		return nil
-	}
-	app := ""
-	if owned {
-		app = r.PathValue("appInstanceId")
-	}
-	return c.identity.Allow(r, name, a, app)
-}
-
-func serve(out *recorder, r *http.Request, pattern, name string, handlers []chain.Handler, h http.Handler) {
-	ctx := util.NewStringContext(r.Context())
-	ctx.SetKV(util.CtxDomain, defaultTenant) // its context handler knows only its own paths
-	ctx.SetKV(util.CtxProject, defaultTenant)
-	inv := chain.NewInvocation(ctx, chain.NewChain(mp1Chain, handlers))
-	inv.WithContext(rest.CtxResponse, http.ResponseWriter(out)).WithContext(rest.CtxRequest, r).
-		WithContext(rest.CtxMatchPattern, pattern).WithContext(rest.CtxMatchFunc, name).
-		Invoke(func(ret chain.Result) {
-			defer func() {
-				if p := recover(); p != nil {
-					sclog.Errorf(nil, "panic in %s: %v\n%s", name, p, debug.Stack())
-					refuse(out, http.StatusInternalServerError, "The platform failed on this request; its log says more.")
-				}
-			}()
-			switch {
-			case ret.Err != nil && !out.wrote():
-				refuse(out, http.StatusBadRequest, "The request was refused before it reached its resource.")
-			case ret.OK:
-				h.ServeHTTP(out, r)
-			}
-		})
+	srest.RegisterServerHandler(pattern, c.newOwnRoute(pattern, name, a, h))
 }
 
 // recorder notes the status of an answer.
@@ -128,33 +68,68 @@ func (r *recorder) wrote() bool { return r.status != 0 }
 // absolute form (RFC 9112 §3.2.2).
 func outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.EscapedPath()
-		switch {
-		case len(r.RequestURI) >= maxURI:
-			refuse(w, http.StatusRequestURITooLong, "The request URI is longer than 2047 characters; ask in several requests.")
-			return
-		case path == "" || path[0] != '/':
-			if r.Method == http.MethodOptions && r.RequestURI == "*" {
-				w.WriteHeader(http.StatusNoContent)
+		path := r.URL.Path
+		if r.URL.RawPath != "" || !plain(path) {
+			var ok bool
+			if path, ok = judged(w, r); !ok {
 				return
 			}
-			refuse(w, http.StatusBadRequest, "The request URI must have a path that begins with /.")
-			return
-		case strings.Contains(path, "//"):
-			refuse(w, http.StatusBadRequest, "The request URI contains an empty path segment (//); remove it.")
-			return
-		case hasDotSegment(r.URL.Path): // which net/http's mux answers with a redirect
-			refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
-			return
-		case strings.ContainsAny(path[len(path)-1:], ";&+@"):
-			refuse(w, http.StatusBadRequest, "The path of the request URI ends in one of ; & + @; encode or remove it.")
+		}
+		if len(r.RequestURI) >= maxURI {
+			refuse(w, http.StatusRequestURITooLong, "The request URI is longer than 2047 characters; ask in several requests.")
 			return
 		}
 		r.RequestURI = path
-		r.Header.Del("X-Forwarded-For") // anybody may send these; a proxy that is believed is not configured yet
-		r.Header.Del("X-Real-Ip")
+		delete(r.Header, "X-Forwarded-For") // anybody may send these; a proxy that is believed is not configured yet
+		delete(r.Header, "X-Real-Ip")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// plain says whether a path certainly passes judged, and needs no escape: nearly every path does,
+// and one look at it tells.
+func plain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	before := byte(0)
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		case c == '.' && before != '/': // else the segment may be . or ..
+		case c == '/' && before != '/':
+		default:
+			return false
+		}
+		before = c
+	}
+	return true
+}
+
+// judged refuses what service-center's interceptor would. ok: path is the request's, escaped.
+func judged(w http.ResponseWriter, r *http.Request) (path string, ok bool) {
+	path = r.URL.EscapedPath()
+	switch {
+	case len(r.RequestURI) >= maxURI: // outer refuses it
+	case path == "" || path[0] != '/':
+		if r.Method == http.MethodOptions && r.RequestURI == "*" {
+			w.WriteHeader(http.StatusNoContent)
+			return "", false
+		}
+		refuse(w, http.StatusBadRequest, "The request URI must have a path that begins with /.")
+		return "", false
+	case strings.Contains(path, "//"):
+		refuse(w, http.StatusBadRequest, "The request URI contains an empty path segment (//); remove it.")
+		return "", false
+	case hasDotSegment(r.URL.Path): // which net/http's mux answers with a redirect
+		refuse(w, http.StatusNotFound, "There is no such resource; take URIs from _links.")
+		return "", false
+	case strings.ContainsAny(path[len(path)-1:], ";&+@"):
+		refuse(w, http.StatusBadRequest, "The path of the request URI ends in one of ; & + @; encode or remove it.")
+		return "", false
+	}
+	return path, true
 }
 
 // maxURI is from how many bytes on service-center refuses a request URI.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/pkg/metrics"
@@ -16,9 +17,12 @@ import (
 // a fifth of all that it costs the handlers; here a request is counted where it is
 // answered, by series that are looked up once.
 type routeCounts struct {
-	route  string
-	mu     sync.RWMutex
-	series map[answered]requestSeries
+	route string
+	took  *durations
+	last  atomic.Pointer[requestSeries] // most requests are answered as the one before
+
+	mu     sync.Mutex
+	series map[answered]*requestSeries
 }
 
 // answered is what the series of a route differ by. Both are of small fixed sets.
@@ -28,50 +32,55 @@ type answered struct {
 }
 
 type requestSeries struct {
-	took            prometheus.Observer
+	by              answered
+	took            *duration
 	all, successful prometheus.Counter // successful is nil for other answers
 }
 
-func newRouteCounts(route string) *routeCounts {
-	return &routeCounts{route: route, series: map[answered]requestSeries{}}
+func newRouteCounts(route string, took *durations) *routeCounts {
+	return &routeCounts{route: route, took: took, series: map[answered]*requestSeries{}}
 }
 
 // count counts a request that was answered with status; 0 is what net/http makes a 200.
-func (c *routeCounts) count(r *http.Request, status int, took time.Duration) {
+func (c *routeCounts) count(method string, status int, began, ended time.Time) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	by := answered{r.Method, status}
-	if !labelledMethods[by.method] {
-		by.method = otherLabel
+	s := c.last.Load()
+	if s == nil || s.by.status != status || s.by.method != method {
+		s = c.of(method, status)
+		c.last.Store(s)
 	}
-	c.mu.RLock()
-	s, ok := c.series[by]
-	c.mu.RUnlock()
-	if !ok {
-		s = c.enter(by)
-	}
-	s.took.Observe(float64(took) / float64(time.Microsecond))
+	s.took.observe(ended.Sub(began), ended)
 	s.all.Inc()
 	if s.successful != nil {
 		s.successful.Inc()
 	}
 }
 
-func (c *routeCounts) enter(by answered) requestSeries {
-	code, instance := strconv.Itoa(by.status), metrics.InstanceName()
-	s := requestSeries{
-		took: scprometheus.Vectors["http_request_durations_microseconds"].(*prometheus.SummaryVec).
-			WithLabelValues(by.method, instance, c.route, defaultTenant),
-		all: scprometheus.Vectors["http_request_total"].(*prometheus.CounterVec).
-			WithLabelValues(by.method, code, instance, c.route, defaultTenant),
+func (c *routeCounts) of(method string, status int) *requestSeries {
+	if !labelledMethods[method] {
+		method = otherLabel
 	}
+	by := answered{method, status}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.series[by]
+	if s == nil {
+		s = c.enter(by)
+		c.series[by] = s
+	}
+	return s
+}
+
+// enter makes the series of an answer; c.mu is held.
+func (c *routeCounts) enter(by answered) *requestSeries {
+	code, instance := strconv.Itoa(by.status), metrics.InstanceName()
+	s := &requestSeries{by: by, took: c.took.of(by.method, c.route), all: scprometheus.Vectors["http_request_total"].(*prometheus.CounterVec).
+		WithLabelValues(by.method, code, instance, c.route, defaultTenant)}
 	if by.status >= http.StatusOK && by.status <= http.StatusAccepted { // as service-center counts them
 		s.successful = scprometheus.Vectors["http_success_total"].(*prometheus.CounterVec).
 			WithLabelValues(by.method, code, instance, c.route, defaultTenant)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.series[by] = s
 	return s
 }
