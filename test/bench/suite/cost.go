@@ -27,32 +27,44 @@ func (l *lab) memory(ctx context.Context, s *server, which string) ([]figure, er
 }
 
 // idle compares a server with services and one without, both at the same time, while nobody asks.
+// It begins when what registrations leave behind is cleaned up: the events that tell of them
+// stand for a minute and are erased half a minute later.
 func idle(ctx context.Context, l *lab, s *site) ([]figure, error) {
-	l.say("nothing is asked for %v", l.size.idle)
+	l.say("nothing is asked for %v, and for %v more, which are measured", l.size.erased, l.size.idle)
+	pause(ctx, l.size.erased)
 	began, full, empty := time.Now(), s.main.cpu(), s.other.cpu()
 	pause(ctx, l.size.idle)
 	took := time.Since(began).Seconds()
 	a, b := 100*(s.main.cpu()-full).Seconds()/took, 100*(s.other.cpu()-empty).Seconds()/took
-	return []figure{{value: a - b, load: -1, more: fmt.Sprintf("%.2f %% of a core beside %.2f %%, both at the same time for %v", a, b, l.size.idle)}}, nil
+	return []figure{{value: a - b, load: -1, more: fmt.Sprintf("%.2f %% of a core beside %.2f %%, both at the same time for %v, from %v after the last registration", a, b, l.size.idle, l.size.erased)}}, nil
 }
 
-// paced is what heartbeats at a rate cost the server.
+// paced is what heartbeats at a rate cost the server, and what they cost a bare one.
 func paced(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	run := patches(s.main, s.main.wire, l.size.conns)
 	run.For = l.size.paced
-	res, cpu, err := l.pace(ctx, s.main, run, l.size.pace)
+	res, cpu, err := l.pace(ctx, s.main.cpu, run, l.size.pace)
+	if err != nil {
+		return nil, err
+	}
+	run = bareOf(s.main, s.bare.plainWire, l.size.conns)
+	run.For = l.size.paced
+	least, leastCPU, err := l.pace(ctx, s.bare.CPU, run, l.size.pace)
 	if err != nil {
 		return nil, err
 	}
 	l.keepHist(fmt.Sprintf("%.0f/s among %d", l.size.pace, len(s.main.services)), res.Latency)
-	return []figure{{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: res.Faults() + percentiles(res.Latency) + lateness(res)}}, nil
+	return []figure{
+		{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: res.Faults() + percentiles(res.Latency) + lateness(res)},
+		{value: leastCPU, load: least.CPU.Seconds() / least.Took.Seconds(), more: least.Faults() + percentiles(least.Latency) + lateness(least)},
+	}, nil
 }
 
 // pace runs at a rate, and returns how much of a core the server took, in per cent.
-func (l *lab) pace(ctx context.Context, s *server, run load.Run, perSecond float64) (res load.Result, cpu float64, err error) {
-	used := s.cpu()
+func (l *lab) pace(ctx context.Context, spent func() time.Duration, run load.Run, perSecond float64) (res load.Result, cpu float64, err error) {
+	used := spent()
 	res = run.Pace(ctx, perSecond)
-	return res, 100 * (s.cpu() - used).Seconds() / res.Took.Seconds(), res.Mostly()
+	return res, 100 * (spent() - used).Seconds() / res.Took.Seconds(), res.Mostly()
 }
 
 // restart kills the server and starts it again, some times.
@@ -84,7 +96,7 @@ func beating(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	run.For = l.size.beating
 	rate := float64(len(s.main.services)) / l.size.beatEvery.Seconds()
 	l.say("%d services beat every %v, %.0f a second, for %v", len(s.main.services), l.size.beatEvery, rate, l.size.beating)
-	res, cpu, err := l.pace(ctx, s.main, run, rate)
+	res, cpu, err := l.pace(ctx, s.main.cpu, run, rate)
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,9 @@ func openExternal(ctx context.Context, l *lab) (s *site, err error) {
 
 func openMiddle(ctx context.Context, l *lab) (s *site, err error) {
 	s = &site{}
+	if err := l.bareServer(s); err != nil {
+		return s, err
+	}
 	if s.other, err = l.launch(s, "empty", nil); err != nil {
 		return s, err
 	}
