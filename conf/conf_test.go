@@ -76,7 +76,7 @@ store:
   {kind: etcd, dataDir: /var/lib/mep, quotaBytes: 32MiB, endpoints: ["https://10.0.0.1:2379", "https://e2:2379/"],
    caFile: ca.pem, certFile: c.pem, keyFile: k.pem, username: mep, passwordFile: p}
 applications: {admission: registered, known: [app-1, "2"], maxServices: 3, maxSubscriptions: 4}
-liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0}
+liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0, maxBeatsPerSecond: 500}
 discovery: {includeSuspended: true}
 notify: {timeout: 3s, giveUpAfter: 1h, keptBytes: 1MiB, keptBytesInAll: 2MiB, allowedCallbackCIDRs: [10.0.0.0/8, "fd00::/8"]}
 limits: {writesPerSecond: 1, writesBurst: 2, listsPerSecond: 3, bytesPerSecond: 4KiB, bytesBurst: 5MiB, connections: 66, unreadBytes: 3MiB}
@@ -88,7 +88,7 @@ compat: edgegallery
 	want.Store = Store{Kind: Etcd, DataDir: "/var/lib/mep", QuotaBytes: 32 * MiB, Endpoints: []string{"https://10.0.0.1:2379", "https://e2:2379/"},
 		CAFile: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", Username: "mep", PasswordFile: "p"}
 	want.Applications = Applications{Admission: Registered, Known: []string{"app-1", "2"}, MaxServices: 3, MaxSubscriptions: 4}
-	want.Liveness = Liveness{DefaultInterval: 20 * time.Second, MinInterval: 10 * time.Second, MaxInterval: time.Minute, Hold: 500 * time.Millisecond}
+	want.Liveness = Liveness{DefaultInterval: 20 * time.Second, MinInterval: 10 * time.Second, MaxInterval: time.Minute, Hold: 500 * time.Millisecond, MaxBeatsPerSecond: 500}
 	want.Discovery = Discovery{IncludeSuspended: true}
 	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour, KeptBytes: MiB, KeptBytesInAll: 2 * MiB,
 		AllowedCallbackCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}

@@ -117,6 +117,9 @@ type Liveness struct {
 	AllowedMisses   int           // beats that may fail to arrive; the window is interval × (AllowedMisses + 1)
 	Hold            time.Duration // between the end of a lease and the first claim
 	DeregisterAfter time.Duration // from SUSPENDED to removal; 0 means never
+	// MaxBeatsPerSecond is what all services together may send: those that leave their interval to
+	// the platform get longer ones as their number grows, up to MaxInterval. 0: no bound.
+	MaxBeatsPerSecond int
 }
 
 // Window is the silence after which an instance with this interval is taken

@@ -106,6 +106,8 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"liveness: {allowedMisses: 7158279}\n", "m.yaml:1: liveness.allowedMisses: must be at most 7158277 while liveness.maxInterval is 5m0s"},
 		{"liveness: {hold: 0s}\n", "m.yaml:1: liveness.hold: must be at least 100ms, not 0s"},
 		{"liveness: {hold: 15s}\n", "m.yaml:1: liveness.hold: 15s must be shorter than the shortest window, liveness.minInterval × (liveness.allowedMisses + 1) = 5s × 3 = 15s"},
+		{"liveness: {maxBeatsPerSecond: -1}\n", "m.yaml:1: liveness.maxBeatsPerSecond: must be from 0 to 1000000, not -1"},
+		{"liveness: {maxBeatsPerSecond: 1000001}\n", "m.yaml:1: liveness.maxBeatsPerSecond: must be from 0 to 1000000, not 1000001"},
 		{"liveness: {deregisterAfter: -1s}\n", "m.yaml:1: liveness.deregisterAfter: must be 0 (never) or at least 1s, not -1s"},
 		{"liveness: {deregisterAfter: 2s, hold: 3s}\n", "m.yaml:1: liveness.deregisterAfter: 2s must be 0 (never) or at least liveness.hold, which is 3s (m.yaml:1)"},
 		{"notify: {timeout: 0s}\n", "m.yaml:1: notify.timeout: must be at least 100ms, not 0s"},

@@ -80,6 +80,7 @@ func settings(c *Config) []setting {
 		{"liveness.allowedMisses", "", &c.Liveness.AllowedMisses},
 		{"liveness.hold", "", &c.Liveness.Hold},
 		{"liveness.deregisterAfter", "", &c.Liveness.DeregisterAfter},
+		{"liveness.maxBeatsPerSecond", "", &c.Liveness.MaxBeatsPerSecond},
 		{"discovery.includeSuspended", "", &c.Discovery.IncludeSuspended},
 		{"notify.timeout", "", &c.Notify.Timeout},
 		{"notify.giveUpAfter", "", &c.Notify.GiveUpAfter},

@@ -77,6 +77,16 @@ func (k checker) hold() {
 	}
 }
 
+// mostBeats is the highest bound on heartbeats: more than one server answers.
+const mostBeats = 1_000_000
+
+// beats checks the bound on heartbeats.
+func (k checker) beats() {
+	if n := k.Liveness.MaxBeatsPerSecond; n < 0 || n > mostBeats {
+		k.fault("liveness.maxBeatsPerSecond", "must be from 0 to %d, not %d", mostBeats, n)
+	}
+}
+
 // removal checks when SUSPENDED instances are removed.
 func (k checker) removal() {
 	l := k.Liveness

@@ -209,9 +209,8 @@ func (b *batch) ended(i int, r Result) {
 func (b *batch) finish(i int, en *entry, r Response) {
 	if r.Err != nil {
 		b.e.checkNow(en)
-	} else {
-		b.e.beats.Add(1)
 	}
+	b.e.countBeat(&r)
 	b.respond(i, r)
 }
 
@@ -241,9 +240,7 @@ func (b *batch) tell(i int, r Response) {
 // serve carries a flow through to its response.
 func (b *batch) serve(i int, en *entry, f Flow) {
 	r := b.e.serve(b.ctx, en, f)
-	if r.Err == nil {
-		b.e.beats.Add(1)
-	}
+	b.e.countBeat(&r)
 	b.respond(i, r)
 }
 

@@ -56,9 +56,12 @@ type Engine struct {
 	breaker      breaker
 	claimLimit   rateLimit
 	silenceLimit rateLimit
+	changeLimit  rateLimit // of intervals that follow the load
+	load         loadMeter
 
 	// For those who look at the engine.
 	beats     atomic.Int64 // heartbeats that counted
+	told      atomic.Int64 // of those, the ones that were answered with an interval
 	meter     beatMeter
 	looking   sync.Mutex // held by the one Look that is under way
 	doubt     atomic.Pointer[doubt]
@@ -124,7 +127,7 @@ func (e *Engine) input(en *entry, now Mono, wall int64) Input {
 // commonInput is what is the same for all entries.
 func (e *Engine) commonInput(now Mono, wall int64) Input {
 	return Input{Now: now, Wall: wall, Policy: &e.Policy, Health: e.health.Load(), Alone: e.Alone, MinLease: e.MinLease, Rank: e.Rank(), Replica: e.Replica,
-		Unsettled: e.peers.unsettled()}
+		Unsettled: e.peers.unsettled(), Load: e.load.load(), Changes: &e.changeLimit}
 }
 
 // use adds what is known of one entry; en.mu is held. watched was read before.
@@ -260,6 +263,9 @@ func (e *Engine) reschedule(en *entry) {
 	en.trace.noteState(&en.view.Snapshot)
 	was, is := en.status, en.view.status()
 	en.status = is
+	added := en.view.Record.share()
+	e.load.replace(en.share, added)
+	en.share = added
 	if was != is {
 		e.counts[was].Add(-1)
 		e.counts[is].Add(1)

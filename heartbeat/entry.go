@@ -21,6 +21,7 @@ type entry struct {
 	repairing, adopting bool
 
 	status status
+	share  share // of the load
 	heard  heardAgents
 	trace  trace
 	hookProgress

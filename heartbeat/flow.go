@@ -83,8 +83,11 @@ type Input struct {
 	Now    Mono
 	Wall   int64 // Unix nanoseconds, for payloads
 	Policy *Policy
-	Health *Health
-	Known  *Snapshot // what the watch and own writes have shown
+	Load   Load
+	// Changes bounds how many intervals follow the load in a second; nil: nothing does.
+	Changes *rateLimit
+	Health  *Health
+	Known   *Snapshot // what the watch and own writes have shown
 	// Watched: up to this revision Known misses nothing.
 	Watched Revision
 	Local   *Local

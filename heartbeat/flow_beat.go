@@ -143,11 +143,12 @@ func (f *BeatFlow) afterHead(in Input, r Result) Action {
 func (f *BeatFlow) countBeat(in Input) Action {
 	rec := &f.snap.Record
 	f.counted = true
-	want := in.Policy.Interval(rec.Proposed)
+	if f.ttl < rec.Window { // a refutation granted what was left
+		return f.move(in, rec.Interval, rec.Previous, rec.Window)
+	}
+	want := in.interval(rec)
 	window := in.Policy.Window(want)
 	switch {
-	case f.ttl < rec.Window: // a refutation granted what was left
-		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	case want > rec.Interval:
 		f.announce(in, want)
 		return f.move(in, want, rec.Interval, max(rec.Window, window))

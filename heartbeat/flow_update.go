@@ -138,7 +138,7 @@ func (f *UpdateFlow) decide(in Input) Action {
 	}
 	f.target = old
 	f.target.State, f.target.Attributes, f.target.Place = f.cell.To, f.Update.Attributes, f.Update.Place
-	f.renegotiate(in.Policy)
+	f.renegotiate(in)
 	f.txn = f.kind(old)
 	changes := f.target != old
 	f.target.Agents = old.Agents.with(f.Update.Agent)
@@ -176,18 +176,18 @@ func (f *UpdateFlow) decide(in Input) Action {
 // two from its request until it is told. What the platform shortens by itself is
 // another matter, for of that the application may not have heard (the window
 // shrinks last: protocol CE7).
-func (f *UpdateFlow) renegotiate(p *Policy) {
+func (f *UpdateFlow) renegotiate(in Input) {
 	n := &f.target
 	if u := f.Update.Proposed; u == KeepInterval || u == n.Proposed || u == n.Interval && n.Beating() {
 		return
 	}
 	n.Proposed = f.Update.Proposed
 	told := n.Interval
-	n.Interval = p.Interval(n.Proposed)
+	n.Interval = in.Policy.negotiate(n.Proposed, 0, in.Load)
 	if n.Interval == told {
 		return
 	}
-	window := p.Window(n.Interval)
+	window := in.Policy.Window(n.Interval)
 	switch {
 	case n.Interval == 0: // no heartbeats any more
 		n.Previous, n.Window = 0, 0

@@ -33,6 +33,7 @@ const (
 	doWake
 	doCrash
 	doRestart
+	doLoad       // what a replica knows of the load changes
 	doLateCommit // the commit that was given up is carried out after all
 	doDropCommit // or never
 	// Of masses only:
@@ -163,6 +164,7 @@ func (m *model) wishes(w *world, x int, yield func(modelAction)) {
 	if m.dueAt(w, x) {
 		may(1, doRetention)
 	}
+	may(w.left.loads, doLoad)
 	may(w.left.pauses, doPause)
 	may(w.left.crashes, doCrash)
 }
@@ -304,6 +306,9 @@ func (m *model) fate(w *world, x int, do modelActionKind) {
 		m.setFull(w, true)
 	case doClear:
 		m.setFull(w, false)
+	case doLoad:
+		w.left.loads--
+		w.rep[x].heavy = !w.rep[x].heavy
 	case doPause:
 		w.left.pauses--
 		w.rep[x].status = paused
@@ -350,7 +355,7 @@ func (m *model) describe(w *world, d modelAction) string {
 	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doHandleDue: "%s's tick handles the absence", doTick: "a second passes%.0s",
 		doBeat: "heartbeat at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
 		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
-		doRestart: "%s starts again", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)
+		doRestart: "%s starts again", doLoad: "%s learns of another load", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)
 }
 
 // String names an action for a trace.

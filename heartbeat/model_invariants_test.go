@@ -255,6 +255,7 @@ func (m *model) continued(w world, alive, full bool) world {
 	if !up {
 		m.restart(&w, 0)
 	}
+	w.rep[1].heavy = w.rep[0].heavy // at last they know the same
 	if w.store.full && !full {
 		m.setFull(&w, false)
 	}
@@ -337,7 +338,7 @@ func (m *model) checkAlive(w *world) {
 		m.breaks("I1 heartbeats of a living application are refused")
 	case int(l.ttl) < r.Window:
 		m.breaks("I6 at last the live lease is of %d s, the window of %d s", l.ttl, r.Window)
-	case m.paced && (r.Interval != m.policy.Interval(r.Proposed) || r.Previous != 0 || r.Window != m.policy.Window(r.Interval)):
+	case m.paced && (r.Interval != m.policy.negotiate(r.Proposed, r.Interval, w.rep[0].load()) || r.Previous != 0 || r.Window != m.policy.Window(r.Interval)):
 		m.breaks("I1 the interval does not settle: %d s, before %d s, window %d s", r.Interval, r.Previous, r.Window)
 	case m.paced && int(w.app.interval) > r.Interval:
 		m.breaks("I1 the application keeps %d s, the record says %d s", w.app.interval, r.Interval)

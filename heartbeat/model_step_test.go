@@ -58,11 +58,19 @@ func (m *model) input(w *world, x, slot int) Input {
 
 func (m *model) inputOf(w *world, x, slot int, h *Health, known *Snapshot, l *Local) Input {
 	in := Input{Policy: &m.policy, Health: h, Known: known, Watched: m.watched(w, x), Local: l,
-		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w)}
+		Alone: m.replicas == 1, MinLease: 1, Rank: x, Wall: m.wall(w), Load: w.rep[x].load()}
 	if slot == slotRetain {
 		in.Wall = int64(m.policy.DeregisterAfter) // by the wall clock it is always time
 	}
 	return in
+}
+
+// load is what a replica knows of it: by following and brisk, nothing or too much for the default.
+func (r *modelReplica) load() (l Load) {
+	if r.heavy {
+		l.Free = 1
+	}
+	return l
 }
 
 // next asks a replica's flow. The compiler takes what a flow is given to the heap, and with a

@@ -24,6 +24,13 @@ func removing(p Policy, after time.Duration) Policy {
 	return p
 }
 
+// following is a policy of two intervals, of which the load decides.
+func following() Policy {
+	p := between(1, 2)
+	p.DefaultInterval, p.MaxBeatsPerSecond = 1, 1
+	return p
+}
+
 func pointer(p Policy) *Policy { return &p }
 
 var (
@@ -80,6 +87,10 @@ var modelConfigs = []modelConfig{
 	{name: "a longer interval asked for slowly", policy: between(1, 2), before: pointer(brisk(1)), replicas: 2, puts: []Update{putLonger}, left: budget{beats: 1, puts: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "two intervals asked for", policy: between(1, 3), before: pointer(brisk(3)), replicas: 1, paced: true, puts: []Update{putShorter, putLonger},
 		left: budget{beats: 3, puts: 2, unheard: 2}, quick: 150e3, max: 4e6},
+	{name: "an interval that follows the load", policy: following(), replicas: 2, leaves: true, paced: true, left: budget{beats: 3, loads: 2, unheard: 1}, quick: 150e3, max: 4e6},
+	{name: "an interval that follows the load, a false revocation", policy: following(), replicas: 2, leaves: true, left: budget{beats: 2, loads: 2, revokes: 1}, quick: 150e3, max: 4e6},
+	{name: "an interval that follows the load, alone", policy: following(), replicas: 1, leaves: true, paced: true,
+		left: budget{beats: 5, loads: 3, revokes: 1, lost: 1, unheard: 2, crashes: 1}, quick: 150e3, max: 4e6},
 	{name: "alone", policy: brisk(1), replicas: 1, puts: puts, left: budget{beats: 1, puts: 1, revokes: 1, fulls: 1, crashes: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, unanswered and away", policy: removing(brisk(1), time.Second), replicas: 1, left: budget{beats: 2, revokes: 1, lost: 1, crashes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 1, paced: true, left: budget{beats: 5, revokes: 1, lost: 1, unheard: 1}, quick: 150e3, max: 4e6},

@@ -96,6 +96,7 @@ type modelReplica struct {
 	wasAway bool
 	// restarted: its silence may be shorter, if the platform as a whole ran long enough.
 	restarted bool
+	heavy     bool // by the load that it knows, what is left to the platform gets its longest interval
 }
 
 type modelApp struct {
@@ -118,6 +119,7 @@ type budget struct {
 	slow                            int8 // a flow that takes longer than a tick
 	late                            int8 // a watch that lags longer than a tick
 	unheard                         int8 // an answer that the application does not get
+	loads                           int8 // a change of what a replica knows of the load
 }
 
 type world struct {
@@ -156,6 +158,7 @@ type modelConfig struct {
 	deletes  []Removal // nil: one without an agent; else the registration is a.1's
 	drains   []DrainRequest
 	paced    bool // the application keeps its interval; intervals matter here
+	leaves   bool // it leaves the interval to the platform
 	register bool // begins before the registration
 	silences bool // what lasts is kept, and a single replica's store extends leases at its starts
 	stamps   bool // what is told as the last heartbeat is judged
@@ -210,11 +213,14 @@ func (m *model) begin() world {
 		before = *m.before
 	}
 	rec := Record{Schema: Schema, ID: modelID, Owner: modelOwner, State: Active, Proposed: before.MaxInterval}
+	if m.leaves {
+		rec.Proposed = 0
+	}
 	if m.deletes != nil {
 		rec.Agents = "a.1"
 		w.agents.asks("a.1")
 	}
-	rec.Interval = before.Interval(rec.Proposed)
+	rec.Interval = before.negotiate(rec.Proposed, 0, Load{})
 	rec.Window = before.Window(rec.Interval)
 	m.start(&w, 0, slotOwner, RegisterFlow{Record: rec})
 	if !m.register {

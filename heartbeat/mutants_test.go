@@ -120,7 +120,7 @@ var mutants = []mutant{
 	{name: "an event does not count", configs: "false revocation", edits: []edit{
 		{"txn.go", "	t.Record.Seq++\n", ""}}},
 	{name: "a short lease is never raised", configs: "false revocation", edits: []edit{
-		{"flow_beat.go", "	case f.ttl < rec.Window:", "	case false:"}}},
+		{"flow_beat.go", "	if f.ttl < rec.Window {", "	if false {"}}},
 	{name: "a refutation grants a full window", configs: "alone", edits: []edit{
 		{"flow_refute.go", "seconds(rec.window()-in.Now.Sub(in.Local.EvidenceAt))", "seconds(rec.window())"}}},
 	{name: "an INACTIVE projection keeps its lease", configs: "the owner", edits: []edit{
@@ -192,7 +192,7 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		t.Skip("skipped: -short or -race; the mutants are built and run without")
 	}
 	left := 0
-	all := slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, massMutants)
+	all := slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, massMutants)
 	for i := range all {
 		m := &all[i]
 		if !m.quick && !*allMutants {
@@ -320,7 +320,7 @@ func (m *mutant) verdict(out string) (string, bool) {
 
 // A mutant whose place has been rewritten is found at once, and not when all are run.
 func TestEveryMutantReplacesPlacesThatExist(t *testing.T) {
-	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, massMutants) {
+	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, massMutants) {
 		if _, err := m.overlay(t.TempDir()); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}

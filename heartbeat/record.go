@@ -109,7 +109,11 @@ type Policy struct {
 	MaxInterval     int // seconds
 	AllowedMisses   int
 	// Fixed, if not 0, is what every proposal other than 0 becomes, in seconds.
-	Fixed           int
+	Fixed int
+	// MaxBeatsPerSecond, if not 0, is how many heartbeats all instances together may send: those
+	// that leave their interval to the platform get longer ones (Choose).
+	MaxBeatsPerSecond int
+
 	Hold            time.Duration
 	DeregisterAfter time.Duration // 0: never
 }

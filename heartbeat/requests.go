@@ -13,7 +13,7 @@ import (
 func (e *Engine) Register(ctx context.Context, r Record) (Record, error) {
 	_, wall := e.now()
 	r.Schema = Schema
-	r.Interval = e.Policy.Interval(r.Proposed)
+	r.Interval = e.Policy.negotiate(r.Proposed, 0, e.load.load())
 	r.Window = e.Policy.Window(r.Interval)
 	r.RegisteredAt = wall
 	en := e.lockEntry(e.ensureEntry(r.ID))
@@ -55,10 +55,19 @@ func (e *Engine) Beat(ctx context.Context, id ID, agent string) Response {
 	defer beatFlows.Put(f)
 	*f = BeatFlow{Agent: agent}
 	a := e.serve(ctx, en, f)
-	if a.Err == nil {
-		e.beats.Add(1)
-	}
+	e.countBeat(&a)
 	return a
+}
+
+// countBeat counts a heartbeat that was answered.
+func (e *Engine) countBeat(a *Response) {
+	if a.Err != nil {
+		return
+	}
+	e.beats.Add(1)
+	if a.TellInterval {
+		e.told.Add(1)
+	}
 }
 
 // Update carries a PUT of the owner through, and returns the record as it is then. It fails

@@ -23,6 +23,12 @@ type Stats struct {
 	// Unpublished is for how long others may have waited for this replica, in credited
 	// time, in which it settled and published nothing.
 	Unpublished time.Duration
+	// Due are the heartbeats that come in a second if every ACTIVE instance keeps its interval.
+	// Chosen is the interval of one that is registered now and leaves it to the platform, in
+	// seconds. Told are the heartbeats that were answered with an interval.
+	Due    float64
+	Chosen int
+	Told   uint64
 	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
 	Refutations, Claims, Adoptions, Repairs, Revocations int
 	// Hooks are calls of hooks that wait; HooksDropped were not made, because too many did.
@@ -40,6 +46,7 @@ func (e *Engine) Stats() Stats {
 		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: h.Full,
 		Refutations: e.refutes.length(), Claims: e.claims.length(), Adoptions: e.adopts.length(),
 		Repairs: e.repairs.length(), Revocations: e.revokes.length(),
+		Due: float64(e.load.due.Load()) / million, Chosen: e.Policy.Choose(0, e.load.load()), Told: uint64(e.told.Load()), //nolint:gosec // a count
 		Hooks: e.hooks.changes.length() + e.hooks.notices.length(), HooksDropped: e.hooks.notices.dropped(),
 	}
 	_, s.Massive = e.massEnd()

@@ -68,7 +68,7 @@ func policy(c conf.Config) heartbeat.Policy {
 	l := c.Liveness
 	return heartbeat.Policy{
 		DefaultInterval: s(l.DefaultInterval), MinInterval: s(l.MinInterval), MaxInterval: s(l.MaxInterval),
-		AllowedMisses: l.AllowedMisses, Fixed: s(c.Derived.FixedInterval), Hold: l.Hold, DeregisterAfter: l.DeregisterAfter,
+		AllowedMisses: l.AllowedMisses, Fixed: s(c.Derived.FixedInterval), Hold: l.Hold, DeregisterAfter: l.DeregisterAfter, MaxBeatsPerSecond: l.MaxBeatsPerSecond,
 	}
 }
 
@@ -120,6 +120,12 @@ func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
 		log.Warn("lease re-armed: it ended although the service was heard", openlog.WithTags(tags))
 	case heartbeat.Repair, heartbeat.Orphan:
 		log.Warn("projection repaired: it was changed from outside", openlog.WithTags(tags))
+	case heartbeat.Raise, heartbeat.Lower, heartbeat.Settle:
+		say := log.Info
+		if r.Proposed == 0 && t.Change == heartbeat.NoChange {
+			say = log.Debug // an interval that follows the load is that of very many
+		}
+		say("service changed", openlog.WithTags(tags))
 	default:
 		log.Info("service changed", openlog.WithTags(tags))
 	}

@@ -58,6 +58,14 @@ func (m *metrics) register(e *heartbeat.Engine, replicas func() int) {
 		func(s heartbeat.Stats) float64 { return oneIf(s.Massive) })
 	gauge("mep_engine_late_seconds", "How long the instance that has waited longest has been due to be looked at, in credited time.",
 		func(s heartbeat.Stats) float64 { return s.Late.Seconds() })
+	gauge("mep_heartbeats_due_per_second", "Heartbeats that come in a second if every ACTIVE service keeps its interval.", func(s heartbeat.Stats) float64 { return s.Due })
+	gauge("mep_heartbeats_bound_per_second", "How many are to come at most (liveness.maxBeatsPerSecond); 0: there is no bound.",
+		func(heartbeat.Stats) float64 { return float64(e.Policy.MaxBeatsPerSecond) })
+	gauge("mep_interval_chosen_seconds", "The interval that the platform chooses for a service that is registered now and leaves it to the platform.",
+		func(s heartbeat.Stats) float64 { return float64(s.Chosen) })
+	m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "mep_intervals_told_total", Help: "Heartbeats that this replica answered with an interval: a new one, or one that was not taken up yet.",
+	}, func() float64 { return float64(e.Stats().Told) }))
 	m.registerQueues(e)
 }
 

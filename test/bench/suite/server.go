@@ -58,7 +58,8 @@ type server struct {
 
 // service is one that is registered.
 type service struct {
-	app, id, name, beat string // beat is the path of its heartbeats
+	app, id, name, beat string        // beat is the path of its heartbeats
+	interval            time.Duration // as it was told at its registration
 	last                atomic.Int64
 }
 
@@ -183,8 +184,9 @@ func (l *lab) add(ctx context.Context, s *server, n, interval int, name string) 
 		return load.Request{Method: http.MethodPost, Path: mep.ServicesOf(v.app), Body: mep.Info(v.name, interval), Keep: true}
 	}, Done: func(i int, sent time.Time, a load.Answer) error {
 		var got struct {
-			SerInstanceID string
-			Links         struct{ Liveness mp1.LinkType } `json:"_links"`
+			SerInstanceID    string
+			LivenessInterval int
+			Links            struct{ Liveness mp1.LinkType } `json:"_links"`
 		}
 		if a.Status != http.StatusCreated {
 			return fmt.Errorf("a registration was answered %d: %.200s", a.Status, a.Body)
@@ -192,7 +194,7 @@ func (l *lab) add(ctx context.Context, s *server, n, interval int, name string) 
 		if err := json.Unmarshal(a.Body, &got); err != nil {
 			return err
 		}
-		added[i].id = got.SerInstanceID
+		added[i].id, added[i].interval = got.SerInstanceID, time.Duration(got.LivenessInterval)*time.Second
 		if added[i].beat = pathOf(got.Links.Liveness.Href); added[i].beat == "" {
 			return errors.New("a registration was answered without a link for heartbeats")
 		}

@@ -29,18 +29,24 @@ type sizes struct {
 	readers              int
 	million              int
 	millionFor           time.Duration
+	follow               int // of those whose interval follows the load, at first
+	followTimes          int // as many, then
+	followEvery          time.Duration
+	followShare          int // of the bound comes, or goes, in a second
 }
 
 var full = sizes{
 	rounds: 3, each: 3 * time.Second, conns: 32, manyConns: 500, small: 1000, middle: 20000, large: 100000, batch: 500,
 	pace: 2000, paced: 20 * time.Second, idle: time.Minute, settle: 10 * time.Second, erased: 100 * time.Second, beatEvery: time.Minute, beating: 90 * time.Second,
 	dyingAmong: 1000, deaths: 200, mass: 10000, dieEvery: 10 * time.Second, registerEach: 1000, restarts: 3, readers: 2000, million: 1000000, millionFor: 10 * time.Minute,
+	follow: 5000, followTimes: 10, followEvery: 10 * time.Second, followShare: 5,
 }
 
 var quick = sizes{
 	rounds: 2, each: 200 * time.Millisecond, conns: 4, manyConns: 8, small: 40, middle: 60, large: 100, batch: 20,
 	pace: 100, paced: time.Second, idle: time.Second, settle: 200 * time.Millisecond, erased: time.Second, beatEvery: time.Second, beating: 2 * time.Second,
 	dyingAmong: 10, deaths: 6, mass: 40, dieEvery: time.Second, registerEach: 20, restarts: 1, readers: 10, million: 200, millionFor: 2 * time.Second,
+	follow: 10, followTimes: 4, followEvery: time.Second, followShare: 5,
 }
 
 // scale changes the numbers of services; 0 and 1 do not.
@@ -48,7 +54,7 @@ func (s *sizes) scale(by float64) {
 	if by == 0 {
 		return
 	}
-	for _, n := range []*int{&s.middle, &s.large, &s.mass, &s.million} {
+	for _, n := range []*int{&s.middle, &s.large, &s.mass, &s.million, &s.follow} {
 		*n = max(int(float64(*n)*by), s.batch)
 	}
 	s.pace *= by
@@ -135,6 +141,7 @@ func stages() []stage {
 				{Name: "the same: last told after its window + hold", Unit: "s", Target: atMost(4, "–")},
 			}},
 		}},
+		{"follow", openNothing, []measure{{name: "follow", asked: true, run: follow, rows: []report.Row{{Name: "5,000 services become 50,000 and go again: most heartbeats a second, of the bound", Unit: "×", Target: atMost(1, "–")}}}}},
 		{"million", openNothing, []measure{
 			{name: "million", asked: true, run: million, rows: []report.Row{
 				{Name: "a million services: how many were there when it ended", Unit: "services"},
