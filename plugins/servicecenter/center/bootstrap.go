@@ -32,7 +32,6 @@ import (
 	// server/rest/syncer, whose init reads the configuration before server/init has
 	// loaded it (a panic since Go 1.21 orders inits by import path); its two etcd
 	// clients, which need etcd 3.3; mongo, k8s, kie, zipkin and the v3 API.
-	_ "github.com/apache/servicecomb-service-center/datasource/etcd/sd/etcd"
 	_ "github.com/apache/servicecomb-service-center/server"
 	_ "github.com/apache/servicecomb-service-center/server/init"
 	_ "github.com/apache/servicecomb-service-center/server/plugin/auth/buildin"
@@ -48,6 +47,7 @@ import (
 	_ "github.com/apache/servicecomb-service-center/server/rest/prometheus"
 
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/center/quiet"
+	storeclient "github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 // It runs once all imports are initialised, from when on none of them logs to the outputs
@@ -65,7 +65,7 @@ const registryKind = "mep"
 func settings(host, port string) map[string]any {
 	return map[string]any{
 		"server.host": host, "server.port": port, "ssl.mode": 0,
-		"registry.kind": registryKind, "discovery.kind": "etcd",
+		"registry.kind": registryKind, "discovery.kind": discoveryKind,
 		"registry.selfRegister": 0, "quota.kind": "unlimit", "auth.kind": "buildin", "uuid.kind": "buildin",
 		"registry.cache.ttl":              "87600h", // a cache that expires is rebuilt without telling anybody
 		"registry.etcd.request.timeout":   requestTimeout.String(),
@@ -162,9 +162,10 @@ func (noTrace) ClientBegin(string, tracing.Request) tracing.Span { return nil }
 // ClientEnd implements tracing.Tracing.
 func (noTrace) ClientEnd(tracing.Span, int, string) {}
 
-// install makes r the registry plugin of this process.
-func install(r *registry) {
+// install makes r the registry plugin of this process, and repository its caches.
+func install(r *registry, db *storeclient.Client) {
 	client.Install(registryKind, func(client.Options) client.Registry { return r })
+	sd.Install(discoveryKind, func(sd.Options) sd.AdaptorRepository { return &repository{db, r} })
 	datasource.Install(registryKind, etcd.NewDataSource)
 }
 

@@ -71,7 +71,7 @@ func Start(o Options) (*Center, error) {
 	if err := configure(host, port, scLogSink{c.said}); err != nil {
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
-	install(newRegistry(c.client.Client, c.client.Gate, c.client.Readers))
+	install(newRegistry(c.client.Client, c.client.Gate, c.client.Readers), c.client)
 	if err := metrics.Init(metrics.Options{Interval: metricsInterval, InstanceName: o.Listen}); err != nil {
 		return nil, fmt.Errorf("cannot start service-center's metrics: %w", err)
 	}

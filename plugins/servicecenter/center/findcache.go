@@ -102,10 +102,22 @@ func (b *budget) spend(cost int64, name string, provider *discovery.MicroService
 		b.roots[name] = &key
 	}
 	b.spent += cost
-	if b.spent <= b.most {
-		b.mu.Unlock()
-		return
+	full := b.spent > b.most
+	b.mu.Unlock()
+	if full {
+		b.empty()
 	}
+}
+
+// forgetFinds empties both trees.
+func forgetFinds() {
+	findBudgets.finds.empty()
+	findBudgets.dependencies.empty()
+}
+
+// empty forgets all finds.
+func (b *budget) empty() {
+	b.mu.Lock()
 	old := b.roots
 	b.spent, b.roots = 0, map[string]*discovery.MicroServiceKey{}
 	b.mu.Unlock()
