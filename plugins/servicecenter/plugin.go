@@ -63,7 +63,8 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		db.Close()
 		return nil, err
 	}
-	s := store.New(store.Options{Client: db, Log: h.Log, Consumers: c.InstanceEvents(), Reserved: center.SelfServiceID})
+	s := store.New(store.Options{Client: db, Log: h.Log, Consumers: c.InstanceEvents(), Reserved: center.SelfServiceID,
+		Served: func(ctx context.Context) { awaitServed(ctx, h) }})
 	b := base{Store: s, Center: c, client: db}
 	if db.Embedded() {
 		ran := etcd.NewRunTime(o.DataDir)
@@ -92,9 +93,13 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	s.Collect(&shown)
 	db.Collect(&shown)
 	if db.Embedded() {
-		h.Go(db.Upkeep)
+		h.Go(func(ctx context.Context) {
+			awaitServed(ctx, h)
+			db.Upkeep(ctx)
+		})
 		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: db.ServeBackup(h.Log)})
 	}
+	s.ShareStart()
 	h.OnChange(s.Changed)
 	c.Protect(s)
 	c.Limit(h.Limits)
@@ -111,6 +116,27 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		_ = shown.Unregister(ctx)
 		return b.stop(ctx)
 	}, nil
+}
+
+// What need not be done before requests are served waits for that, but not for ever.
+const (
+	mostDeferred = time.Minute
+	servedPoll   = 50 * time.Millisecond
+)
+
+// awaitServed waits until requests are served.
+func awaitServed(ctx context.Context, h *plugins.Host) {
+	ctx, cancel := context.WithTimeout(ctx, mostDeferred)
+	defer cancel()
+	t := time.NewTicker(servedPoll)
+	defer t.Stop()
+	for h.Receiving != nil && !h.Receiving() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
 }
 
 // optionsOf takes what the base needs out of the configuration.

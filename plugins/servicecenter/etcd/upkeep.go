@@ -48,6 +48,7 @@ type upkeep struct {
 	compactions, defragmentations, refusals *prometheus.CounterVec
 	refusedAt                               atomic.Int64 // nanoseconds since began; 0: nothing was refused
 	stuck                                   atomic.Bool  // it was said that nothing helps
+	atStart                                 quota.Work   // that run begins with
 }
 
 func newUpkeep(s *etcdserver.EtcdServer, c *clientv3.Client, limit int64, floor func() int64, log openlog.Logger) *upkeep {
@@ -131,15 +132,25 @@ func (u *upkeep) alarmed() bool {
 	return false
 }
 
-// start compacts the history before this start: nobody reads it yet.
+// start makes room, if the store cannot do without. That the history before this start is compacted,
+// which nobody reads, is left to run: it walks through all keys, for which a start need not wait.
 func (u *upkeep) start(ctx context.Context) {
+	w := u.policy.Start(u.figures())
+	if !w.Disarm && !w.Defragment {
+		u.atStart = w
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, startWork)
 	defer cancel()
-	u.perform(ctx, u.policy.Start(u.figures()))
+	u.perform(ctx, w)
 }
 
 // run goes on until ctx ends.
 func (u *upkeep) run(ctx context.Context) {
+	if at := u.floor(); at != 0 {
+		u.atStart.Compact = min(u.atStart.Compact, at)
+	}
+	u.perform(ctx, u.atStart)
 	t := time.NewTicker(upkeepEvery)
 	defer t.Stop()
 	for short := false; ; {

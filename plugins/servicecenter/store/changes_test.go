@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/etcdtest"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/store/storetest"
@@ -128,19 +132,71 @@ func TestASweepReadsWhatWasWrittenAndNotWhatThereIs(t *testing.T) {
 	require.NotZero(t, five+idle)
 }
 
-// A start listed everything twice: once to know it, and once more to compare it.
+// A start listed everything twice to know it and to compare it, and the records and events once more
+// for who shows changes, and for who tells of them.
 func TestAStartReadsEachKeyOnce(t *testing.T) {
-	s, _, c := countedStore(t, 200)
+	s, all, c := countedStore(t, 200)
 	there := int64(len(storetest.Everything(t, s.client)))
 	before := c.keys.Load()
-	_, at, err := s.List(t.Context())
+	s.ShareStart()
+	h, r := &historyReader{}, &reader{}
+	var lists sync.WaitGroup
+	load := func(f func(context.Context) (heartbeat.Revision, error)) {
+		lists.Go(func() {
+			at, err := f(t.Context())
+			require.NoError(t, err)
+			require.NotZero(t, at)
+		})
+	}
+	load(func(ctx context.Context) (heartbeat.Revision, error) {
+		h.loaded, _ = s.loadHistory(ctx)
+		return h.loaded.At, nil
+	})
+	load(func(ctx context.Context) (heartbeat.Revision, error) { return s.loadOutbox(ctx, r) })
+	listed, at, err := s.List(t.Context())
 	require.NoError(t, err)
+	lists.Wait()
+	require.Len(t, listed, len(all))
+	require.Len(t, h.loaded.Services, len(all))
+	require.Len(t, h.loaded.Events, len(all))
+	require.Len(t, r.all, len(all))
+	require.Equal(t, at, h.loaded.At, "all of it is of one revision")
+	require.Nil(t, s.starting.Load(), "what is listed later is as of then")
 	s.AwaitRepairs()
 	s.history.walk = nowhere
 	_, _, err = s.Changes(t.Context(), at, nil) // the look that follows a list
 	require.NoError(t, err)
 	s.AwaitRepairs()
 	require.LessOrEqual(t, c.keys.Load()-before, there)
+}
+
+// Who lists with others must not wait for one that fails, nor for one that never comes.
+func TestAListThatIsSharedDoesNotWaitForOneThatFailed(t *testing.T) {
+	s, all, _ := countedStore(t, 3)
+	s.ShareStart()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := s.List(gone)
+	require.Error(t, err)
+	_, err = s.loadOutbox(gone, &reader{})
+	require.Error(t, err)
+	starting := s.starting.Load()
+	require.NotNil(t, starting)
+	listed := make(chan *plugins.History, 1)
+	go func() {
+		h, err := s.loadHistory(t.Context())
+		assert.NoError(t, err)
+		listed <- h
+	}()
+	require.Eventually(t, func() bool { starting.mu.Lock(); defer starting.mu.Unlock(); return starting.joined[historyList] }, 30*time.Second, time.Millisecond)
+	starting.end() // as a minute later
+	h := <-listed
+	require.Len(t, h.Services, len(all))
+	require.Len(t, h.Events, len(all))
+	require.Nil(t, s.starting.Load())
+	again, _, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, again, len(all))
 }
 
 // What the watch has missed stands in the history all the same, and a change that both missed

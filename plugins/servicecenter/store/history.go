@@ -46,21 +46,23 @@ func (s *Store) FollowHistory(ctx context.Context, r plugins.HistoryReader, fail
 
 // loadHistory reads all of it at one revision.
 func (s *Store) loadHistory(ctx context.Context) (*plugins.History, error) {
-	h := &plugins.History{}
-	at, err := s.each(ctx, keys.OutboxPrefix, 0, func(kv *mvccpb.KeyValue) {
-		if e, ok := decodeEvent(kv); ok {
-			h.Events = append(h.Events, e)
-		}
-	})
+	st, err := s.joinStart(ctx, historyList)
 	if err != nil {
 		return nil, err
 	}
-	h.At = heartbeat.Revision(at)
-	if _, err = s.each(ctx, keys.RecordPrefix, at, func(kv *mvccpb.KeyValue) {
-		if r, err := decodeRecord(kv); err == nil {
-			h.Services = append(h.Services, eventOf(&r, heartbeat.Revision(kv.ModRevision)))
+	defer st.leave()
+	h := &plugins.History{}
+	events, at, err := s.outboxEvents(ctx, st, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range events {
+		if e := events[i].Event; e != nil {
+			h.Events = append(h.Events, e)
 		}
-	}); err != nil {
+	}
+	h.At = heartbeat.Revision(at)
+	if h.Services, err = s.services(ctx, st, at); err != nil {
 		return nil, err
 	}
 	if h.Floor, err = s.historyFloor(ctx, at); err != nil {
@@ -69,6 +71,29 @@ func (s *Store) loadHistory(ctx context.Context) (*plugins.History, error) {
 	h.Events = slices.DeleteFunc(h.Events, func(e *plugins.Event) bool { return e.At <= h.Floor })
 	slices.SortFunc(h.Events, func(a, b *plugins.Event) int { return cmp.Compare(a.At, b.At) })
 	return h, nil
+}
+
+// services are all records at a revision in the form of events. A start has them from the engine's list.
+func (s *Store) services(ctx context.Context, st *startLists, at int64) (out []*plugins.Event, err error) {
+	if st != nil {
+		all, err := st.listed(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			out = make([]*plugins.Event, len(all))
+			for i := range all {
+				out[i] = eventOf(&all[i].Record, all[i].At)
+			}
+			return out, nil
+		}
+	}
+	_, err = s.each(ctx, keys.RecordPrefix, at, func(kv *mvccpb.KeyValue) {
+		if r, err := decodeRecord(kv); err == nil {
+			out = append(out, eventOf(&r, heartbeat.Revision(kv.ModRevision)))
+		}
+	})
+	return out, err
 }
 
 // eventOf is a record in the form of an event, which tells no change.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 	key, end, size := prefix, clientv3.GetPrefixRangeEnd(prefix), newPageSize()
 	reads := s.client.Readers.Add(at)
 	defer reads.Done()
+	etcd.ReaderIn(ctx).Begin(at) // if it is known already
 	for {
 		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(size.limit), clientv3.WithRev(at))
 		if err != nil && ctx.Err() == nil && size.shrink() {
@@ -56,8 +58,14 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	ctx, held := s.client.Readers.Within(ctx)
 	defer held.Done()
+	st, err := s.joinStart(ctx, engineList)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer st.leave()
 	l := s.newListing(nil)
-	at, err := s.each(ctx, keys.RecordPrefix, 0, l.addRecord)
+	at, err := s.each(ctx, keys.RecordPrefix, st.revision(), l.addRecord)
+	st.offer(slices.Clip(l.all), err)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -116,10 +116,17 @@ func (s *Store) FollowOutbox(ctx context.Context, r plugins.OutboxReader, failed
 }
 
 func (s *Store) loadOutbox(ctx context.Context, r plugins.OutboxReader) (heartbeat.Revision, error) {
-	var all []plugins.OutboxWrite
-	var at int64
-	for _, prefix := range []string{keys.OutboxPrefix, keys.TerminationPrefix, keys.SubPrefix, keys.TerminationSubPrefix, keys.LockPrefix} {
-		var err error
+	st, err := s.joinStart(ctx, outboxList)
+	if err != nil {
+		return 0, err
+	}
+	defer st.leave()
+	events, at, err := s.outboxEvents(ctx, st, 0)
+	if err != nil {
+		return 0, err
+	}
+	all := slices.DeleteFunc(slices.Clone(events), func(w plugins.OutboxWrite) bool { return w.Event != nil && !w.Event.Told() })
+	for _, prefix := range []string{keys.TerminationPrefix, keys.SubPrefix, keys.TerminationSubPrefix, keys.LockPrefix} {
 		at, err = s.each(ctx, prefix, at, func(kv *mvccpb.KeyValue) {
 			if w, ok := outboxWrite(kv, false); ok {
 				all = append(all, w)

@@ -78,6 +78,9 @@ func (m *repairs) begin(ctx context.Context, s *Store, l *listing) error {
 	go func() {
 		defer func() { <-m.turn }()
 		defer reads.Done()
+		if s.served != nil {
+			s.served(m.ctx)
+		}
 		s.repair(m.ctx, l)
 	}()
 	return nil

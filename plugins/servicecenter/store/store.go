@@ -37,16 +37,18 @@ type Store struct {
 
 	consumers Consumers
 	reserved  string
+	served    func(context.Context) // nil: repairs wait for nothing
 
 	replicas   *replicas
 	presence   presence
 	engine     atomic.Pointer[heartbeat.Engine] // that is followed
 	shown      atomic.Int64                     // the revision up to which the engine was shown everything
 	unreadable unreadableRecords
-	history    history       // what is known of it, and how far the slow walk through all keys has come
-	behind     chan struct{} // told when the store is ahead of that
-	repairs    *repairs      // nil: a list puts nothing right
-	ages       plugins.Ages  // of the events, as Tidy listed them
+	history    history                    // what is known of it, and how far the slow walk through all keys has come
+	behind     chan struct{}              // told when the store is ahead of that
+	repairs    *repairs                   // nil: a list puts nothing right
+	ages       plugins.Ages               // of the events, as Tidy listed them
+	starting   atomic.Pointer[startLists] // nil: no list is shared
 }
 
 // Options of a store.
@@ -58,6 +60,9 @@ type Options struct {
 	// Reserved is the serviceId of a microservice in our tenant that is no record's, and is
 	// left as it is: service-center's own.
 	Reserved string
+	// Served returns once requests are served, or when ctx ends: what a list has shown is put right
+	// after that. nil: at once.
+	Served func(ctx context.Context)
 }
 
 // Consumers are the clients of ServiceComb that are told of an instance's end. Whoever
@@ -86,7 +91,7 @@ func (noConsumers) EndOver(string) {}
 // New is a store over an open client, which is not closed with it.
 func New(o Options) *Store {
 	s := &Store{client: o.Client, log: o.Log, consumers: o.Consumers, reserved: o.Reserved, intervals: defaultIntervals, behind: make(chan struct{}, 1),
-		replicas: newReplicas(), repairs: newRepairs()}
+		replicas: newReplicas(), repairs: newRepairs(), served: o.Served}
 	if s.consumers == nil {
 		s.consumers = noConsumers{}
 	}
