@@ -57,7 +57,11 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 	keeps := info.TransportInfo == nil
 	err = r.retryStale(ctx, id, c, keeps, func(it *item, at heartbeat.Revision) (err error) {
 		if keeps {
-			info.TransportInfo, info.TransportID = it.svc.Info.TransportInfo, cmp.Or(info.TransportID, it.svc.Info.TransportID)
+			svc := it.service()
+			if svc == nil {
+				return heartbeat.ErrUnusable
+			}
+			info.TransportInfo, info.TransportID = svc.Info.TransportInfo, cmp.Or(info.TransportID, svc.Info.TransportID)
 		}
 		u.IfAt = at
 		if u.Attributes, err = attributes(info); err != nil {
@@ -94,7 +98,11 @@ func (r *registry) retryStale(ctx context.Context, id string, c server.Condition
 		if c == nil && !pinned {
 			at = 0
 		}
-		if c == nil || c(it.svc) {
+		svc := it.service()
+		if svc == nil {
+			return heartbeat.ErrNotFound
+		}
+		if c == nil || c(svc) {
 			if err := change(it, at); !errors.Is(err, heartbeat.ErrStale) {
 				return err
 			}

@@ -6,22 +6,7 @@ import (
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
-	"github.com/mec-liveness/mepserver/mp1/server"
 )
-
-// item is one service as the index holds it; it is never changed, only replaced.
-type item struct {
-	id    heartbeat.ID
-	since int64 // wall clock of its registration, Unix nanoseconds
-	state heartbeat.State
-	at    heartbeat.Revision
-	svc   *server.Service
-	attrs string
-	// silent is an ACTIVE service as one that is SUSPENDED; nil: none such is shown.
-	silent func() *server.Service
-}
-
-type set map[heartbeat.ID]*item
 
 // index finds services by id, name, category and owner without a scan. It follows the
 // changes that the engine reports.
@@ -33,16 +18,16 @@ type index struct {
 
 	mu         sync.RWMutex
 	byID       set
-	byName     map[string]set
-	byCategory map[string]set
-	byOwner    map[string]set
+	byName     buckets
+	byCategory buckets
+	byOwner    buckets
 	changes    uint64                           // how often anything was
 	reserved   map[string]map[heartbeat.ID]bool // registrations on their way, by owner
 	displacing map[heartbeat.ID]bool            // SUSPENDED services that make room for one
 }
 
 func newIndex(edgeGallery bool) *index {
-	return &index{edgeGallery: edgeGallery, byID: set{}, byName: map[string]set{}, byCategory: map[string]set{}, byOwner: map[string]set{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
+	return &index{edgeGallery: edgeGallery, byID: set{}, byName: buckets{}, byCategory: buckets{}, byOwner: buckets{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
 }
 
 // changed takes in a change of the engine. It is Host.OnChange's function.
@@ -60,61 +45,23 @@ func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 	if old != nil && old.at == s.At {
 		return
 	}
-	if old != nil && old.state == r.State.Shown() && old.attrs == r.Attributes && old.svc.Interval == r.Interval {
-		same := *old
-		same.at = s.At
-		x.put(&same)
+	if old != nil && old.state == r.State.Shown() && old.attrs == r.Attributes && old.interval == r.Interval {
+		x.put(old.seenAt(s.At))
 		return
 	}
-	svc, err := x.serviceOf(r)
+	it, err := x.newItem(s)
 	if err != nil {
 		x.remove(old) // a record that cannot be read cannot be shown
 		return
-	}
-	it := &item{id: id, since: r.RegisteredAt, state: r.State.Shown(), at: s.At, svc: x.toConsumers(svc), attrs: r.Attributes}
-	if x.suspended && r.State == heartbeat.Active && r.Beating() {
-		it.silent = sync.OnceValue(func() *server.Service {
-			info := svc.Info
-			info.State = mp1.Suspended
-			return x.toConsumers(x.represent(svc.Owner, info, svc.Interval))
-		})
 	}
 	x.remove(old)
 	x.put(it)
 }
 
-// toConsumers has a service show where consumers reach it.
-func (x *index) toConsumers(svc *server.Service) *server.Service {
-	if x.published != nil {
-		svc.Published = func() *mp1.EndPointInfo { return x.published(&svc.Info) }
-	}
-	return svc
-}
-
-// serviceOf is the record as clients see it.
-func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
-	info, err := mp1.ReadStored(r.Attributes)
-	if err != nil {
-		return nil, err
-	}
-	info.SerInstanceID = string(r.ID)
-	info.State = mp1.State(r.State.Shown().String())
-	return x.represent(r.Owner, info, r.Interval), nil
-}
-
-func (x *index) represent(owner string, info mp1.ServiceInfo, interval int) *server.Service {
-	svc := server.NewService(owner, info, interval)
-	svc.EdgeGallery = x.edgeGallery
-	return svc
-}
-
 func (x *index) put(it *item) {
 	x.byID[it.id] = it
 	for in, key := range x.keys(it) {
-		if in.byKey[key] == nil {
-			in.byKey[key] = set{}
-		}
-		in.byKey[key][it.id] = it
+		in.put(key, it)
 	}
 }
 
@@ -124,23 +71,18 @@ func (x *index) remove(it *item) {
 	}
 	delete(x.byID, it.id)
 	for in, key := range x.keys(it) {
-		delete(in.byKey[key], it.id)
-		if len(in.byKey[key]) == 0 {
-			delete(in.byKey, key)
-		}
+		in.remove(key, it.id)
 	}
 }
 
-type indexKey struct{ byKey map[string]set }
-
 // keys yields under which keys of which indexes an item stands.
-func (x *index) keys(it *item) func(func(indexKey, string) bool) {
-	return func(yield func(indexKey, string) bool) {
-		if !yield(indexKey{x.byName}, it.svc.Info.SerName) || !yield(indexKey{x.byOwner}, it.svc.Owner) {
+func (x *index) keys(it *item) func(func(buckets, string) bool) {
+	return func(yield func(buckets, string) bool) {
+		if !yield(x.byName, it.name) || !yield(x.byOwner, it.owner) {
 			return
 		}
-		if c := it.svc.Info.SerCategory; c != nil {
-			yield(indexKey{x.byCategory}, c.ID)
+		if it.categorized {
+			yield(x.byCategory, it.category)
 		}
 	}
 }
@@ -164,34 +106,36 @@ func (x *index) get(id heartbeat.ID) *item {
 func (x *index) find(owner string, f mp1.Filter) []*item {
 	x.mu.RLock()
 	var out []*item
-	add := func(from set) {
-		for _, it := range from {
-			if (owner == "" || it.svc.Owner == owner) && f.Match(&it.svc.Info) {
-				out = append(out, it)
-			}
+	add := func(it *item) {
+		if owner == "" || it.owner == owner {
+			out = append(out, it)
 		}
 	}
 	switch {
 	case len(f.SerInstanceIDs) > 0:
-		from := set{}
-		for _, id := range f.SerInstanceIDs {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(f.SerInstanceIDs))) {
 			if it := x.byID[heartbeat.ID(id)]; it != nil {
-				from[it.id] = it
+				add(it)
 			}
 		}
-		add(from)
 	case owner != "":
-		add(x.byOwner[owner])
+		x.byOwner.each(owner, add)
 	case len(f.SerNames) > 0:
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(f.SerNames))) {
-			add(x.byName[name])
+			x.byName.each(name, add)
 		}
 	case f.SerCategoryID != "":
-		add(x.byCategory[f.SerCategoryID])
+		x.byCategory.each(f.SerCategoryID, add)
 	default:
-		add(x.byID)
+		for _, it := range x.byID {
+			add(it)
+		}
 	}
 	x.mu.RUnlock()
+	out = slices.DeleteFunc(out, func(it *item) bool { // not under the lock: who is asked for the first time is read
+		svc := it.service()
+		return svc == nil || !f.Match(&svc.Info)
+	})
 	slices.SortFunc(out, func(a, b *item) int {
 		if x.edgeGallery && (a.state == heartbeat.Active) != (b.state == heartbeat.Active) {
 			if a.state == heartbeat.Active {

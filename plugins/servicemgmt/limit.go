@@ -54,11 +54,11 @@ func (x *index) reserve(c claimant, l limit) (dead []*item, ok bool) {
 
 // countedOf is how many services of an application count; x.mu is held.
 func (x *index) countedOf(owner string, l limit) (n int) {
-	for _, it := range x.byOwner[owner] {
+	x.byOwner.each(owner, func(it *item) {
 		if !x.displacing[it.id] && !(l.suspendedFree && it.state == heartbeat.Suspended) {
 			n++
 		}
-	}
+	})
 	for on := range x.reserved[owner] {
 		if x.byID[on] == nil { // else it was made, and is counted above
 			n++
@@ -70,11 +70,11 @@ func (x *index) countedOf(owner string, l limit) (n int) {
 // suspendedOf are the services that may be removed for a claimant, the oldest first; x.mu is
 // held.
 func (x *index) suspendedOf(c claimant) (out []*item) {
-	for _, it := range x.byOwner[c.owner] {
-		if it.state == heartbeat.Suspended && it.svc.Info.SerName == c.name && !x.displacing[it.id] {
+	x.byOwner.each(c.owner, func(it *item) {
+		if it.state == heartbeat.Suspended && it.name == c.name && !x.displacing[it.id] {
 			out = append(out, it)
 		}
-	}
+	})
 	slices.SortFunc(out, older)
 	return out
 }
@@ -126,12 +126,12 @@ func (r *registry) admit(ctx context.Context, c claimant) error {
 func (r *registry) removeDead(ctx context.Context, dead []*item) (made bool, err error) {
 	for i, it := range dead {
 		// The store compares the revision: a service that is ACTIVE again is not removed.
-		err := r.engine.Remove(ctx, it.id, heartbeat.Removal{Owner: it.svc.Owner, IfAt: it.at})
+		err := r.engine.Remove(ctx, it.id, heartbeat.Removal{Owner: it.owner, IfAt: it.at})
 		switch {
 		case err == nil:
 			r.displaced.Inc()
 			r.host.Log.Warn("a suspended service made room for a new one of its application and name", openlog.WithTags(openlog.Tags{
-				"serInstanceId": string(it.id), "appInstanceId": it.svc.Owner}))
+				"serInstanceId": string(it.id), "appInstanceId": it.owner}))
 			continue
 		case errors.Is(err, heartbeat.ErrNotFound):
 			// Somebody else removed it, and may have registered another one for it. It does not

@@ -75,7 +75,7 @@ func show(found []*item, form func(*item) *server.Service, before []*server.Serv
 		}
 		switch s := form(it); {
 		case s == nil:
-		case s != it.svc && activeFirst:
+		case activeFirst && s != it.service():
 			behind = append(behind, s)
 		default:
 			add(s)

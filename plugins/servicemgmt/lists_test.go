@@ -11,7 +11,7 @@ import (
 	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
-func everything(it *item) *server.Service { return it.svc }
+func everything(it *item) *server.Service { return it.service() }
 
 // those is the services of which a test says that they are shown.
 func those(shown func(heartbeat.ID) bool) func(*item) *server.Service {
@@ -19,7 +19,7 @@ func those(shown func(heartbeat.ID) bool) func(*item) *server.Service {
 		if !shown(it.id) {
 			return nil
 		}
-		return it.svc
+		return it.service()
 	}
 }
 
@@ -76,7 +76,7 @@ func TestEachFilterHasItsOwnListAndTheyAreFew(t *testing.T) {
 			got := l.discover(x, f, everything)
 			require.Len(t, got, len(want), f.Query())
 			for i := range want {
-				require.Same(t, want[i].svc, got[i])
+				require.Same(t, want[i].service(), got[i])
 			}
 		}
 	}

@@ -47,9 +47,9 @@ func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
 		}
 		silent := func(it *item) *server.Service {
 			if it.id == "a" {
-				return it.silent()
+				return it.suspended()
 			}
-			return it.svc
+			return it.service()
 		}
 		require.Equal(t, []string{"a ACTIVE", "b ACTIVE", "c INACTIVE"}, statesOf(l.discover(x, mp1.Filter{}, everything)))
 		all := l.discover(x, mp1.Filter{}, silent)
@@ -63,7 +63,7 @@ func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
 	}
 	x := newIndex(false)
 	x.changed("a", &heartbeat.Snapshot{At: 1, Record: heartbeat.Record{ID: "a", State: heartbeat.Active, Interval: 60, Window: 120, Attributes: `{"serName":"n","version":"1","serializer":"JSON"}`}})
-	require.Nil(t, x.get("a").silent, "where the SUSPENDED are not shown, neither is it")
+	require.Nil(t, x.get("a").suspended(), "where the SUSPENDED are not shown, neither is it")
 }
 
 func statesOf(all []*server.Service) (out []string) {
@@ -78,6 +78,6 @@ func TestServicesNameTheirOwnerOnlyUnderCompat(t *testing.T) {
 	for _, compat := range []bool{false, true} {
 		x := newIndex(compat)
 		shown(x, "a", "app", "n", "c", heartbeat.Active, 1)
-		require.Equal(t, compat, x.get("a").svc.EdgeGallery)
+		require.Equal(t, compat, x.get("a").service().EdgeGallery)
 	}
 }

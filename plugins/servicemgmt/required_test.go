@@ -63,7 +63,7 @@ func TestConsumersReachServicesThroughTheGateway(t *testing.T) {
 		return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + info.SerInstanceID}}
 	}
 	shown(x, "1", "app", "a", "c", heartbeat.Active, 1)
-	svc := x.get("1").svc
+	svc := x.get("1").service()
 	require.Equal(t, []string{"http://gateway/1"}, svc.Published().URIs)
 	answered, err := x.serviceOf(&heartbeat.Record{ID: "1", Owner: "app", State: heartbeat.Active, Attributes: x.get("1").attrs})
 	require.NoError(t, err)

@@ -155,7 +155,10 @@ func (r *registry) Service(ctx context.Context, id string) (*server.Service, err
 	if err != nil {
 		return nil, err
 	}
-	return it.svc, nil
+	if svc := it.service(); svc != nil {
+		return svc, nil
+	}
+	return nil, heartbeat.ErrNotFound
 }
 
 // Discover implements server.Registry. It leaves out services that nobody could use: the
@@ -187,15 +190,15 @@ func (r *registry) discoverable(it *item) *server.Service {
 	case heartbeat.Active:
 		switch {
 		case !r.engine.Hidden(it.id):
-			return it.svc
-		case it.silent != nil:
-			return it.silent()
+			return it.service()
+		default:
+			return it.suspended()
 		}
 	case heartbeat.Inactive:
-		return it.svc
+		return it.service()
 	case heartbeat.Suspended:
 		if r.conf.Discovery.IncludeSuspended {
-			return it.svc
+			return it.service()
 		}
 	}
 	return nil
@@ -206,7 +209,7 @@ func (r *registry) OfApplication(_ context.Context, app string, f mp1.Filter) ([
 	all := r.index.find(app, f)
 	out := make([]*server.Service, len(all))
 	for i, it := range all {
-		out[i] = it.svc
+		out[i] = it.service()
 	}
 	return out, nil
 }
@@ -217,10 +220,10 @@ func (r *registry) Producer(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if it.svc.Interval == 0 {
+	if it.interval == 0 {
 		return "", heartbeat.ErrNoLiveness
 	}
-	return it.svc.Owner, nil
+	return it.owner, nil
 }
 
 // Beat implements server.Registry.

@@ -34,7 +34,9 @@ func TestDiscoveryShowsStatesByName(t *testing.T) {
 	r := &registry{engine: heartbeat.New(heartbeat.Config{Clock: func() (time.Duration, int64) { return 0, 0 }})}
 	shows := func() (out []heartbeat.State) {
 		for _, s := range append(heartbeat.States[:], heartbeat.State(len(heartbeat.States))) {
-			if r.discoverable(&item{id: "i", state: s, svc: new(server.Service)}) != nil {
+			it := &item{id: "i", state: s}
+			it.svc.Store(new(server.Service))
+			if r.discoverable(it) != nil {
 				out = append(out, s)
 			}
 		}

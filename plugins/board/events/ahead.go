@@ -32,7 +32,7 @@ func (f *feed) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
 func (f *feed) caughtUp(id heartbeat.ID) {
 	is := gone
 	if it := f.services[id]; it != nil {
-		is = it.info.State
+		is = it.state()
 	}
 	if known, ok := f.ahead[id]; ok && known == is {
 		delete(f.ahead, id)

@@ -82,12 +82,12 @@ func (e *entry) shown(v view) mp1.ServiceChange {
 	if is == nil {
 		is = e.before
 	} else {
-		c.To = is.info.State
+		c.To = is.state()
 	}
 	if e.before != nil && c.Change != mp1.Added {
-		c.From = e.before.info.State
+		c.From = e.before.state()
 	}
-	c.SerInstanceID, c.SerName, c.AppInstanceID = is.info.SerInstanceID, is.info.SerName, is.owner
+	c.SerInstanceID, c.SerName, c.AppInstanceID = string(is.of.ID), is.name(), is.of.Owner
 	return c
 }
 
@@ -105,7 +105,7 @@ func (e *entry) size() int {
 	n := entrySize
 	for _, it := range []*item{e.before, e.after} {
 		if it != nil {
-			n += 3 * len(it.info.SerName)
+			n += 3 * len(it.name())
 		}
 	}
 	return n

@@ -59,12 +59,7 @@ func (f *feed) Load(h *plugins.History) {
 	services := make(map[heartbeat.ID]*item, len(h.Services))
 	bad := 0
 	for _, e := range h.Services {
-		it, err := itemOf(e)
-		if err != nil {
-			bad++
-			continue
-		}
-		services[e.ID] = it
+		services[e.ID] = listedItem(e)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -254,7 +249,7 @@ func (f *feed) begins() *snapshot {
 		s.items = append(s.items, it)
 	}
 	f.mu.RUnlock()
-	slices.SortFunc(s.items, func(a, b *item) int { return cmp.Compare(a.info.SerInstanceID, b.info.SerInstanceID) })
+	slices.SortFunc(s.items, func(a, b *item) int { return cmp.Compare(a.of.ID, b.of.ID) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.snapshot = s

@@ -2,51 +2,102 @@ package events
 
 import (
 	"encoding/json"
-	"sync"
+	"sync/atomic"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// item is a service as the stream shows it. It is never changed, and shared by all readers.
+// item is a service as the stream shows it. It is never changed, and shared by all readers. Of the
+// services that a start lists it has what the engine has of them, until somebody looks.
 type item struct {
-	owner string
-	info  mp1.ServiceInfo // what filters look at, and the name; nothing else
-	cause mp1.Cause       // of its state
+	of *plugins.Event // that tells of it; its attributes may be left out once they were read
 
-	once sync.Once
-	body []byte // in a reset, encoded when it is needed first
+	info atomic.Pointer[mp1.ServiceInfo] // what filters look at, and the name; nothing else
+	body atomic.Pointer[[]byte]          // in a reset, encoded when it is needed first
 }
+
+// listedItem is a service of a list. Its attributes are read when somebody looks at it.
+func listedItem(e *plugins.Event) *item { return &item{of: e} }
 
 // itemOf is the service after an event. The error says that its attributes cannot be read.
 func itemOf(e *plugins.Event) (*item, error) {
+	i, err := described(e)
+	if err != nil {
+		return nil, err
+	}
+	known := *e
+	known.Attributes = "" // it has them in i
+	it := &item{of: &known}
+	it.info.Store(i)
+	return it, nil
+}
+
+// described is what is kept of a service's description.
+func described(e *plugins.Event) (*mp1.ServiceInfo, error) {
 	i, err := e.Service()
 	if err != nil {
 		return nil, err
 	}
-	return &item{owner: e.Owner, cause: e.Why(), info: mp1.ServiceInfo{SerInstanceID: i.SerInstanceID, SerName: i.SerName, SerCategory: i.SerCategory, State: i.State,
-		ScopeOfLocality: i.ScopeOfLocality, ConsumedLocalOnly: i.ConsumedLocalOnly, IsLocal: i.IsLocal}}, nil
+	return &mp1.ServiceInfo{SerInstanceID: i.SerInstanceID, SerName: i.SerName, SerCategory: i.SerCategory, State: i.State,
+		ScopeOfLocality: i.ScopeOfLocality, ConsumedLocalOnly: i.ConsumedLocalOnly, IsLocal: i.IsLocal}, nil
+}
+
+// service is what filters look at, and the name; nil: its attributes cannot be read, and nobody is
+// shown it.
+func (it *item) service() *mp1.ServiceInfo {
+	if i := it.info.Load(); i != nil {
+		return i
+	}
+	i, err := described(it.of)
+	if err != nil {
+		return nil
+	}
+	it.info.Store(i)
+	return i
+}
+
+// state is the state that it is in; "": it is not known.
+func (it *item) state() mp1.State {
+	if it.of.State == heartbeat.None {
+		return ""
+	}
+	return mp1.State(it.of.State.String())
+}
+
+// name is how it is called.
+func (it *item) name() string {
+	if i := it.service(); i != nil {
+		return i.SerName
+	}
+	return ""
 }
 
 // in is the same service in another state.
 func (it *item) in(s heartbeat.State) *item {
-	other := &item{owner: it.owner, info: it.info}
-	other.info.State = ""
-	if s != heartbeat.None {
-		other.info.State = mp1.State(s.String())
+	of := *it.of
+	of.State, of.Cause = s, heartbeat.Cause{}
+	other := &item{of: &of}
+	if i := it.service(); i != nil {
+		info := *i
+		info.State = other.state()
+		other.info.Store(&info)
 	}
 	return other
 }
 
 // json is the service in a reset.
 func (it *item) json() []byte {
-	it.once.Do(func() {
-		s := mp1.ServiceStatus{SerInstanceID: it.info.SerInstanceID, SerName: it.info.SerName, AppInstanceID: it.owner, State: it.info.State}
-		s.Reason, s.Cause = shownCause(&it.cause)
-		it.body = encode(s)
-	})
-	return it.body
+	if b := it.body.Load(); b != nil {
+		return *b
+	}
+	s := mp1.ServiceStatus{SerInstanceID: string(it.of.ID), SerName: it.name(), AppInstanceID: it.of.Owner, State: it.state()}
+	cause := it.of.Why()
+	s.Reason, s.Cause = shownCause(&cause)
+	b := encode(s)
+	it.body.Store(&b)
+	return b
 }
 
 // shownCause is a cause as it is shown: a sentence for people, and its members. One that was not

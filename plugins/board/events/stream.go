@@ -227,7 +227,11 @@ func (st *stream) seesAll() bool { return st.may.All() && st.filter.Query() == "
 
 // selects says whether the reader sees a service.
 func (st *stream) selects(it *item) bool {
-	return it != nil && st.may.Allows(it.info.SerName) && st.filter.Match(&it.info)
+	if it == nil {
+		return false
+	}
+	i := it.service()
+	return i != nil && st.may.Allows(i.SerName) && st.filter.Match(i)
 }
 
 // send writes to the reader. It returns false if the stream is over.

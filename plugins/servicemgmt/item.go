@@ -1,0 +1,160 @@
+package servicemgmt
+
+import (
+	"encoding/json"
+	"sync/atomic"
+
+	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
+)
+
+// item is one service as the index holds it; it is never changed, only replaced. It has what the
+// index finds it by; the rest is read from its attributes when somebody asks for it, for most of
+// many services are only kept alive.
+type item struct {
+	id       heartbeat.ID
+	owner    string
+	name     string
+	category string // of its id, if it has one
+	attrs    string
+	since    int64 // wall clock of its registration, Unix nanoseconds
+	at       heartbeat.Revision
+	interval int // seconds
+	index    *index
+
+	categorized bool
+	silences    bool // ACTIVE, and shown as SUSPENDED once it is silent for too long
+	state       heartbeat.State
+
+	svc    atomic.Pointer[server.Service] // nil: nobody has asked
+	silent atomic.Pointer[server.Service]
+}
+
+// newItem is the item of a record. The error says that its attributes cannot be read.
+func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
+	r := &s.Record
+	var found struct {
+		SerName     string           `json:"serName"`
+		SerCategory *mp1.CategoryRef `json:"serCategory"`
+	}
+	if err := json.Unmarshal([]byte(r.Attributes), &found); err != nil {
+		return nil, err
+	}
+	it := &item{id: r.ID, owner: r.Owner, name: found.SerName, attrs: r.Attributes, since: r.RegisteredAt, at: s.At, interval: r.Interval, index: x,
+		state: r.State.Shown(), silences: x.suspended && r.State == heartbeat.Active && r.Beating()}
+	if c := found.SerCategory; c != nil {
+		it.categorized, it.category = true, c.ID
+	}
+	return it, nil
+}
+
+// seenAt is the same item at another revision.
+func (it *item) seenAt(at heartbeat.Revision) *item {
+	same := &item{id: it.id, owner: it.owner, name: it.name, category: it.category, attrs: it.attrs, since: it.since, at: at, interval: it.interval, index: it.index,
+		categorized: it.categorized, silences: it.silences, state: it.state}
+	same.svc.Store(it.svc.Load())
+	same.silent.Store(it.silent.Load())
+	return same
+}
+
+// service is the service as consumers see it, the same one each time; nil: its attributes cannot be
+// read, and it is shown to nobody.
+func (it *item) service() *server.Service {
+	if svc := it.svc.Load(); svc != nil {
+		return svc
+	}
+	svc, err := it.index.describe(it.id, it.owner, it.attrs, it.state, it.interval)
+	if err != nil {
+		return nil
+	}
+	it.svc.CompareAndSwap(nil, it.index.toConsumers(svc))
+	return it.svc.Load()
+}
+
+// suspended is an ACTIVE service as one that is SUSPENDED; nil: none such is shown.
+func (it *item) suspended() *server.Service {
+	if !it.silences {
+		return nil
+	}
+	if svc := it.silent.Load(); svc != nil {
+		return svc
+	}
+	svc, err := it.index.describe(it.id, it.owner, it.attrs, heartbeat.Suspended, it.interval)
+	if err != nil {
+		return nil
+	}
+	it.silent.CompareAndSwap(nil, it.index.toConsumers(svc))
+	return it.silent.Load()
+}
+
+// toConsumers has a service show where consumers reach it.
+func (x *index) toConsumers(svc *server.Service) *server.Service {
+	if x.published != nil {
+		svc.Published = func() *mp1.EndPointInfo { return x.published(&svc.Info) }
+	}
+	return svc
+}
+
+// serviceOf is the record as who registered it sees it.
+func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
+	return x.describe(r.ID, r.Owner, r.Attributes, r.State.Shown(), r.Interval)
+}
+
+func (x *index) describe(id heartbeat.ID, owner, attrs string, state heartbeat.State, interval int) (*server.Service, error) {
+	info, err := mp1.ReadStored(attrs)
+	if err != nil {
+		return nil, err
+	}
+	info.SerInstanceID, info.State = string(id), mp1.State(state.String())
+	svc := server.NewService(owner, info, interval)
+	svc.EdgeGallery = x.edgeGallery
+	return svc, nil
+}
+
+type set map[heartbeat.ID]*item
+
+// buckets are items by a key. Most names have one service.
+type buckets map[string]bucket
+
+// bucket is one item, or several.
+type bucket struct {
+	one  *item
+	more set // nil: there is one
+}
+
+func (b buckets) put(key string, it *item) {
+	switch old, known := b[key]; {
+	case !known:
+		b[key] = bucket{one: it}
+	case old.more != nil:
+		old.more[it.id] = it
+	case old.one.id == it.id:
+		b[key] = bucket{one: it}
+	default:
+		b[key] = bucket{more: set{old.one.id: old.one, it.id: it}}
+	}
+}
+
+func (b buckets) remove(key string, id heartbeat.ID) {
+	switch old, known := b[key]; {
+	case !known:
+	case old.more != nil:
+		if delete(old.more, id); len(old.more) == 0 {
+			delete(b, key)
+		}
+	case old.one.id == id:
+		delete(b, key)
+	}
+}
+
+// each calls f for all items of a key.
+func (b buckets) each(key string, f func(*item)) {
+	old, known := b[key]
+	if known && old.more == nil {
+		f(old.one)
+	}
+	for _, it := range old.more {
+		f(it)
+	}
+}
