@@ -88,6 +88,12 @@ func (e *Engine) handleLiving(en *entry, now Mono) {
 	case en.repairing:
 	case expires && h.Credited >= at:
 		e.startRepair(en, &ExpireFlow{})
+	case en.ending:
+		return // the worker schedules it again
+	case en.ownerRequests == 0 && en.local.endDue(now, h, &en.view.Snapshot):
+		en.ending = true
+		e.ends.put(en)
+		return
 	default:
 		e.keepSilence(en, now, h)
 	}

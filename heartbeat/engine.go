@@ -29,7 +29,7 @@ type Config struct {
 	// Receiving says whether heartbeats can be received at all: not while the process starts or
 	// stops. Meanwhile no time is credited, for nobody is silent who cannot be heard. nil: always.
 	Receiving func() bool
-	// ClaimsPerSecond is the most that this replica claims; 0: 2,000.
+	// ClaimsPerSecond is the most that this replica claims; 0: it follows the store's latency.
 	ClaimsPerSecond int
 	Hooks           Hooks
 }
@@ -55,9 +55,12 @@ type Engine struct {
 	batches      batchPools
 	breaker      breaker
 	claimLimit   rateLimit
+	claimLatency latency
 	silenceLimit rateLimit
 	changeLimit  rateLimit // of intervals that follow the load
 	load         loadMeter
+	endsHere     atomic.Uint64 // leases that this replica ended by itself
+	endsByStore  atomic.Uint64 // those that ended otherwise
 
 	// For those who look at the engine.
 	beats     atomic.Int64 // heartbeats that counted
@@ -198,11 +201,19 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoAge:
 		r.Age, err = e.Store.Age(ctx, a.Lease)
+	case DoEnd:
+		r.Left, err = e.Store.End(ctx, a.Lease)
 	case DoRenew:
 		return e.renew(ctx, en, a.Lease)
 	case DoCommit:
 		t := a.Txn // a copy, so that actions that commit nothing stay off the heap
-		if r.Revision, err = e.Store.Commit(ctx, &t); err == nil {
+		began, _ := e.now()
+		r.Revision, err = e.Store.Commit(ctx, &t)
+		if t.Kind == Claim {
+			now, _ := e.now()
+			e.noteClaim(now.Sub(began))
+		}
+		if err == nil {
 			e.committed(en, &t, r.Revision)
 		}
 	}
@@ -250,6 +261,9 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.observe(e.health.Load(), t.Observations(at)...)
 	e.reschedule(en)
 	en.mu.Unlock()
+	if t.Kind == Expire {
+		e.endsHere.Add(1)
+	}
 	e.queueNotice(func() { e.Hooks.Committed(t) })
 }
 

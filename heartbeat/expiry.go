@@ -84,7 +84,7 @@ func (e *Engine) expiry(held *heldBack, now Mono, wall int64) Expiry {
 		return Expiry{By: Disturbed, Doubt: d.reason, Services: held.services, Since: d.since, Until: held.until}
 	}
 	if n, first := e.schedule.length(&e.schedule.rateLimited); n > 0 {
-		return Expiry{By: RateLimited, Services: n, Since: at(Credit(first)), Until: wall + int64(time.Duration(n)*e.claimLimit.gap)}
+		return Expiry{By: RateLimited, Services: n, Since: at(Credit(first)), Until: wall + int64(e.claimLimit.takes(n))}
 	}
 	if n, _ := e.schedule.length(&e.schedule.awaitingPeers); n > 0 {
 		if waits := e.peers.waits(h.Credited); waits >= peersSlow {

@@ -12,6 +12,7 @@ const (
 	DoGrant               // a lease of Action.TTL seconds
 	DoRenew               // Action.Lease
 	DoAge                 // how long ago Action.Lease was renewed
+	DoEnd                 // end Action.Lease, if it has run out
 	DoCommit              // Action.Txn
 	DoToken               // a token of the claim rate limit; ask again when there is one
 	DoWait                // ask again when what Action.Wait names may have come
@@ -76,6 +77,7 @@ type Result struct {
 	Lease    LeaseID       // of DoGrant
 	TTL      int           // of DoRenew, in seconds
 	Age      time.Duration // of DoAge
+	Left     time.Duration // of DoEnd: how long the lease may live yet; 0: it has ended
 }
 
 // Input is what a replica knows while a flow decides.

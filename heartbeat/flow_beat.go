@@ -123,6 +123,9 @@ func (f *BeatFlow) afterRenew(in Input, r Result) Action {
 }
 
 func (f *BeatFlow) leaseGone(Input, Result) Action {
+	if f.goneLease == 0 {
+		f.rounds-- // that a lease has run out may come besides what others do meanwhile, its refutation too
+	}
 	f.goneLease = f.lease
 	return f.retry(0)
 }

@@ -20,8 +20,8 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		most  int // actions
 		alone bool
 	}{
-		{"heartbeat", &BeatFlow{}, 7 * maxRounds, false},
-		{"heartbeat, alone", &BeatFlow{}, 5 * maxRounds, true},
+		{"heartbeat", &BeatFlow{}, 7*maxRounds + 2, false},
+		{"heartbeat, alone", &BeatFlow{}, 5*maxRounds + 2, true},
 		{"refutation", &RefuteFlow{}, 3 * maxRounds, false},
 		{"claim", &ClaimFlow{}, 1, false},
 		{"claim that waits for a token", &ClaimFlow{step: claimToken, at: 9, since: Credit(-time.Hour)}, 2, false},
@@ -34,6 +34,7 @@ func TestEveryFlowEndsWhateverTheStoreAnswers(t *testing.T) {
 		{"drain", &DrainFlow{Request: DrainRequest{Reason: "disk"}}, 2 * (maxConflicts + maxRounds), false},
 		{"undrain", &DrainFlow{Request: DrainRequest{Lift: true}}, 2 * (maxConflicts + maxRounds), false},
 		{"repair", &RepairFlow{ID: "i", Differs: 9}, 3, false},
+		{"end of a lease", &EndFlow{}, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := flowWalk{most: map[any]int{}}
@@ -119,6 +120,8 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 		out, failed = append(out, Result{TTL: 20}, Result{TTL: 5}), append(failed, LeaseGone)
 	case DoAge:
 		out = append(out, Result{Age: time.Second}, Result{Age: time.Hour})
+	case DoEnd:
+		out, failed = append(out, Result{}, Result{Left: time.Second}), append(failed, LeaseGone)
 	case DoCommit:
 		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, Taken, LeaseGone, Full, Unusable)
 	}
@@ -155,6 +158,9 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 		for _, heard := range heards {
 			for _, now := range []time.Duration{0, maxGrantAge + 1} { // to ask at the first and be answered at the second is too late
 				l := &Local{hasEvidence: heard, suspended: true, SuspendedSince: 0}
+				if _, is := f.(*EndFlow); is {
+					l.EvidenceAt = Mono(-time.Hour)
+				}
 				w.inputs = append(w.inputs, Input{Now: Mono(now), Policy: &p, Health: &Health{Credited: Credit(time.Hour), Alone: alone}, Known: &known[i], Watched: 100, Local: l,
 					Wall: int64(time.Hour), Alone: alone, MinLease: 1})
 			}

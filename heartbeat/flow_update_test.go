@@ -30,7 +30,7 @@ func (s *script) run(t *testing.T) Response {
 		if s.last.Do == DoRespond {
 			return s.last.Response
 		}
-		word := map[Verb]string{DoRead: "read", DoHead: "head", DoGrant: "grant", DoRenew: "renew", DoAge: "age"}[s.last.Do]
+		word := map[Verb]string{DoRead: "read", DoHead: "head", DoGrant: "grant", DoRenew: "renew", DoAge: "age", DoEnd: "end"}[s.last.Do]
 		if s.last.Do == DoCommit {
 			word, s.committed = s.last.Txn.Kind.String(), s.last.Txn
 		}

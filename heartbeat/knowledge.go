@@ -68,6 +68,8 @@ type inProgress struct {
 	refuting      bool
 	refutedAt     Mono
 	claiming      bool
+	ending        bool // the lease, if it has run out
+	endedHere     bool // it was ended here, and that was not seen yet
 	ownerRequests int  // PUTs and registrations under way
 	unusable      bool // the last refutation found that the record cannot be written
 }

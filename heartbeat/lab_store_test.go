@@ -166,7 +166,7 @@ func (l *lab) Grant(ctx context.Context, seconds int) (LeaseID, error) {
 	}
 	l.lastLease++
 	id, ttl := l.lastLease, time.Duration(seconds)*time.Second
-	l.leases[id] = &labLease{ttl: ttl, until: time.Now().Add(ttl), timer: time.AfterFunc(ttl, func() {
+	l.leases[id] = &labLease{ttl: ttl, until: time.Now().Add(ttl), timer: time.AfterFunc(ttl+l.late, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.expire(id)
@@ -219,7 +219,7 @@ func (l *lab) extend() {
 	defer l.mu.Unlock()
 	for _, le := range l.leases {
 		le.until, le.extended = time.Now().Add(le.ttl), true
-		le.timer.Reset(le.ttl)
+		le.timer.Reset(le.ttl + l.late)
 	}
 }
 
@@ -233,11 +233,11 @@ func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
-	if le == nil || l.ending == id {
+	if le == nil || l.ending == id || l.late > 0 && !time.Now().Before(le.until) {
 		return 0, ErrLeaseGone
 	}
 	le.until, le.extended = time.Now().Add(le.ttl), false
-	le.timer.Reset(le.ttl)
+	le.timer.Reset(le.ttl + l.late)
 	return int(le.ttl / time.Second), nil
 }
 
@@ -263,6 +263,30 @@ func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
 	defer l.mu.Unlock()
 	l.expire(id)
 	return nil
+}
+
+func (l *lab) End(ctx context.Context, id LeaseID) (time.Duration, error) {
+	if err := l.calling(ctx, "end"); err != nil {
+		return 0, err
+	}
+	if err := l.write(ctx); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked++
+	le := l.leases[id]
+	switch {
+	case le == nil:
+		return 0, ErrLeaseGone
+	case le.extended:
+		return 0, errSilent
+	case time.Now().Before(le.until):
+		return time.Until(le.until), nil
+	}
+	l.ends++
+	l.expire(id)
+	return 0, nil
 }
 
 func (l *lab) Age(_ context.Context, id LeaseID) (time.Duration, error) {

@@ -39,6 +39,9 @@ type lab struct {
 	free      []time.Time   // when each of those that can be under way at once has ended
 
 	full      bool
+	late      time.Duration // that the store ends what has run out after it has
+	ends      int           // leases that replicas ended
+	asked     int           // how often they asked for that
 	ending    LeaseID       // it has run out, and its revocation has not come yet
 	silent    chan struct{} // not nil: no call is answered until it is closed
 	failing   bool

@@ -29,6 +29,7 @@ type Local struct {
 	// until the record is seen to have changed.
 	mayKeep   bool
 	keptUntil Credit // the silences that were kept use up the allowance until then (mostKept)
+	askEndAt  Credit // the store is not asked before whether its lease has run out
 
 	// The interval that was announced last, how often, and the gaps between heartbeats since
 	// then that keep it: how many in a row, and their sum.

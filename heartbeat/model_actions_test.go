@@ -36,6 +36,7 @@ const (
 	doLoad       // what a replica knows of the load changes
 	doLateCommit // the commit that was given up is carried out after all
 	doDropCommit // or never
+	doLeader     // a new leader of the store extends every lease
 	// Of masses only:
 	doPublish   // a watermark is on its way to the store
 	doPublished // and arrives
@@ -177,6 +178,9 @@ func (m *model) dueAt(w *world, x int) bool {
 func (m *model) storeActions(w *world, yield func(modelAction)) {
 	if w.left.revokes > 0 && w.store.Projection.Lease != 0 {
 		yield(modelAction{kind: doRevoke})
+	}
+	if w.left.leaders > 0 {
+		yield(modelAction{kind: doLeader})
 	}
 	if w.store.full {
 		yield(modelAction{kind: doClear})
@@ -329,13 +333,18 @@ func (m *model) fate(w *world, x int, do modelActionKind) {
 		}
 	case doDropCommit:
 		w.float = nil
+	case doLeader:
+		w.left.leaders--
+		for i := range w.store.leases {
+			w.store.leases[i].left = w.store.leases[i].ttl
+		}
 	}
 }
 
 // describe names a action for a trace.
 func (m *model) describe(w *world, d modelAction) string {
 	name := string(rune('A' + d.x))
-	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence", "administrator's request"}[d.slot]
+	flow := [slotCount]string{"heartbeat", "refutation", "claim", "owner's request", "retention", "silence", "administrator's request", "end"}[d.slot]
 	switch d.kind {
 	case doAct:
 		how := [...]string{"", ", reply on its way", ", reply lost", ", not carried out, no reply", ", given up, may land later"}[d.how]
@@ -355,7 +364,8 @@ func (m *model) describe(w *world, d modelAction) string {
 	return fmt.Sprintf([...]string{doDeliver: "%s sees the next write", doHandleDue: "%s's tick handles the absence", doTick: "a second passes%.0s",
 		doBeat: "heartbeat at %s", doRetention: "%s finds the retention over", doRevoke: "the live lease is revoked falsely%.0s",
 		doFull: "the store is full%.0s", doClear: "the store has space again%.0s", doPause: "%s is paused", doWake: "%s goes on", doCrash: "%s crashes",
-		doRestart: "%s starts again", doLoad: "%s learns of another load", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s"}[d.kind], name)
+		doRestart: "%s starts again", doLoad: "%s learns of another load", doLateCommit: "the commit given up is carried out%.0s", doDropCommit: "the commit given up is lost%.0s",
+		doLeader: "a new leader of the store extends every lease%.0s"}[d.kind], name)
 }
 
 // String names an action for a trace.
@@ -371,6 +381,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("RENEW lease %d", a.Lease)
 	case DoAge:
 		return fmt.Sprintf("AGE of lease %d", a.Lease)
+	case DoEnd:
+		return fmt.Sprintf("END of lease %d, if it has run out", a.Lease)
 	case DoCommit:
 		return fmt.Sprintf("%s at revision %d, lease %d, seq %d", a.Txn.Kind, a.Txn.RecordRevision, a.Txn.Record.Lease, a.Txn.Record.Seq)
 	}

@@ -27,6 +27,9 @@ func (m *model) checkCommit(w *world, slot int, t *Txn) {
 	}
 	m.checkEvent(t, &old, &now)
 	m.checkAgents(w, t)
+	if slot == slotEnd {
+		m.checkEnd(w, old.Projection.Lease)
+	}
 	switch p := now.Projection; {
 	case w.store.removed && now.Exists():
 		m.breaks("I4 %s brings a removed instance back", t.Kind)

@@ -47,6 +47,9 @@ func next(flow any, in Input, r Result) (any, Action) {
 	case ExpireFlow:
 		a := f.Next(in, r)
 		return f, a
+	case EndFlow:
+		a := f.Next(in, r)
+		return f, a
 	}
 	panic("no such flow")
 }
@@ -140,6 +143,7 @@ func (m *model) respond(w *world, x, slot int, a *Response) {
 	r.slots[slot] = modelSlot{}
 	w.agents.answered(&ln, a)
 	r.careful = r.careful || slot == slotRefute && r.view.Absent()
+	r.asked(&ln, a)
 	beat := slot == slotBeat
 	if a.Err != nil {
 		if beat {
@@ -215,6 +219,8 @@ func (m *model) perform(w *world, x, slot int, a *Action) Result {
 		return m.renewal(w, a.Lease)
 	case DoAge:
 		return m.leaseAge(w, a.Lease)
+	case DoEnd:
+		return m.endLease(w, a.Lease)
 	}
 	o := m.commit(w, slot, &a.Txn)
 	return Result{Outcome: o, Revision: w.store.rev}
@@ -280,7 +286,7 @@ func (r *modelReplica) underway(m *model) inProgress {
 // handleDue does what the tick owes; it says whether that did anything.
 func (m *model) handleDue(w *world, x int) bool {
 	r := &w.rep[x]
-	if m.silences && m.handleSilence(w, x) {
+	if m.silences && m.handleSilence(w, x) || m.prompt && m.handleEnd(w, x) {
 		return true
 	}
 	switch r.taskWhenDue(0, &m.policy, r.underway(m)) {

@@ -47,7 +47,7 @@ func (m *model) tick(w *world) {
 	ids := w.store.leases
 	for i := range ids {
 		if l := w.store.lease(ids[i].id); l != nil {
-			if l.left--; l.left <= 0 {
+			if l.left--; l.left < 0 || l.left == 0 && !m.prompt {
 				m.end(w, l.id)
 			}
 		}
@@ -105,6 +105,9 @@ func (m *model) rebase(r *modelReplica, elapsed time.Duration) {
 		l.SuspendedSince = 0
 	}
 	m.rebaseSilence(l, credited)
+	if l.askEndAt != 0 {
+		l.askEndAt = max(l.askEndAt-credit, -1)
+	}
 	l.leasedAt = 0 // it is compared with the age of a lease only, which no flow asks for
 	l.hasBeat = l.hasBeat && (m.paced || m.stamps)
 	if l.hasBeat {

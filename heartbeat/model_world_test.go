@@ -21,6 +21,7 @@ const (
 	slotRetain
 	slotSilence
 	slotDrain
+	slotEnd
 	slotCount
 )
 
@@ -118,6 +119,7 @@ type budget struct {
 	replies                         int8 // a reply that comes after other things have happened
 	slow                            int8 // a flow that takes longer than a tick
 	late                            int8 // a watch that lags longer than a tick
+	leaders                         int8 // a new leader of the store, which extends every lease
 	unheard                         int8 // an answer that the application does not get
 	loads                           int8 // a change of what a replica knows of the load
 }
@@ -161,6 +163,7 @@ type modelConfig struct {
 	leaves   bool // it leaves the interval to the platform
 	register bool // begins before the registration
 	silences bool // what lasts is kept, and a single replica's store extends leases at its starts
+	prompt   bool // leases that have run out are ended by the replica, and by the store a tick later
 	stamps   bool // what is told as the last heartbeat is judged
 	litter   bool // leases to be revoked are left to run out
 	max      int  // states at most; 0: no bound
@@ -262,7 +265,7 @@ func (m *model) grant(w *world, x int, ttl int) Result {
 
 func (m *model) renewal(w *world, id LeaseID) Result {
 	l := w.store.lease(id)
-	if l == nil {
+	if l == nil || l.left <= 0 { // what has run out is renewed no more
 		return Result{Outcome: LeaseGone}
 	}
 	l.left = l.ttl

@@ -192,7 +192,7 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		t.Skip("skipped: -short or -race; the mutants are built and run without")
 	}
 	left := 0
-	all := slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, massMutants)
+	all := slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, endMutants, massMutants)
 	for i := range all {
 		m := &all[i]
 		if !m.quick && !*allMutants {
@@ -320,7 +320,7 @@ func (m *mutant) verdict(out string) (string, bool) {
 
 // A mutant whose place has been rewritten is found at once, and not when all are run.
 func TestEveryMutantReplacesPlacesThatExist(t *testing.T) {
-	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, massMutants) {
+	for _, m := range slices.Concat(mutants, silenceMutants, agentMutants, drainMutants, loadMutants, endMutants, massMutants) {
 		if _, err := m.overlay(t.TempDir()); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}

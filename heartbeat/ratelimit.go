@@ -31,8 +31,29 @@ func (l *rateLimit) take(now Mono) bool {
 	return true
 }
 
+// set changes how much may happen in a second.
+func (l *rateLimit) set(rate int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gap = time.Second / time.Duration(rate)
+}
+
+// takes is how long so much takes from now on.
+func (l *rateLimit) takes(n int) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(n) * l.gap
+}
+
 const (
-	usualClaimRate = 2000 // a second
+	// Claims a second: as many as keep claimsAtOnce of them under way at the store's latency,
+	// within these bounds. A store that needs 20 ms for one gets 2,000, one that needs 4 ms
+	// 10,000.
+	leastClaimRate = 2_000
+	mostClaimRate  = 20_000
+	claimsAtOnce   = 40
+	// latencyOver is over how many claims the latency is averaged.
+	latencyOver = 32
 	// silenceGap is the least time between two silences that records keep. Among replicas
 	// each costs a read besides.
 	silenceGap      = time.Millisecond
@@ -44,12 +65,41 @@ const (
 	changesSave = 250 * time.Millisecond
 )
 
+// claimRate is how many claims a second a store may get that takes so long for one.
+func claimRate(latency time.Duration) int {
+	return int(min(max(claimsAtOnce*time.Second/max(latency, time.Microsecond), leastClaimRate), mostClaimRate))
+}
+
+// latency is how long the store took for claims lately; 0: nothing is known yet.
+type latency struct {
+	mu   sync.Mutex
+	mean time.Duration
+}
+
+// note takes in how long one took, and returns how long they take.
+func (l *latency) note(took time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mean == 0 {
+		l.mean = took
+	}
+	l.mean += (took - l.mean) / latencyOver
+	return l.mean
+}
+
+// noteClaim has the rate of claims follow how long the store takes for one, whatever comes of it.
+func (e *Engine) noteClaim(took time.Duration) {
+	if e.ClaimsPerSecond == 0 {
+		e.claimLimit.set(claimRate(e.claimLatency.note(took)))
+	}
+}
+
 // setUpLimits sets the rates of what a mass of instances could cause at once.
 func (e *Engine) setUpLimits() {
-	if e.ClaimsPerSecond <= 0 {
-		e.ClaimsPerSecond = usualClaimRate
+	e.claimLimit.set(leastClaimRate)
+	if e.ClaimsPerSecond > 0 {
+		e.claimLimit.set(e.ClaimsPerSecond)
 	}
-	e.claimLimit.gap = time.Second / time.Duration(e.ClaimsPerSecond)
 	e.changeLimit.gap, e.changeLimit.saves = changeGap, changesSave
 	e.silenceLimit.gap = silenceGapAmong
 	if e.Alone {

@@ -50,9 +50,8 @@ func TestFailingRequestsTakeNoTokenOfAClaim(t *testing.T) {
 	const n, rate = 300, 10
 	bubble(t, func(t *testing.T, l *lab) {
 		s := l.addReplica(brisk(1), true)
-		s.breaker.mu.Lock()
-		s.claimLimit.gap = time.Second / rate
-		s.breaker.mu.Unlock()
+		s.ClaimsPerSecond = rate
+		s.claimLimit.set(rate)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		ids := make([]ID, n)
@@ -88,5 +87,49 @@ func TestAClaimWithoutATokenAsksForOne(t *testing.T) {
 		if !en.claiming || (en.claimFlow.step == claimToken) != hasToken {
 			t.Errorf("token %t: it goes on at step %d, claiming %t", hasToken, en.claimFlow.step, en.claiming)
 		}
+	}
+}
+
+// The bound on claims follows what the store takes for one: docs/adr/0064 says how.
+func TestTheRateOfClaimsFollowsTheStoresLatency(t *testing.T) {
+	for _, c := range []struct {
+		latency time.Duration
+		want    int
+	}{
+		{0, mostClaimRate}, {time.Millisecond, mostClaimRate}, {2 * time.Millisecond, 20_000}, {4 * time.Millisecond, 10_000},
+		{10 * time.Millisecond, 4_000}, {20 * time.Millisecond, 2_000}, {time.Second, leastClaimRate}, {time.Hour, leastClaimRate},
+	} {
+		if got := claimRate(c.latency); got != c.want {
+			t.Errorf("%v: %d a second, want %d", c.latency, got, c.want)
+		}
+	}
+	last := mostClaimRate
+	for latency := time.Duration(0); latency < time.Second; latency += 100 * time.Microsecond {
+		if rate := claimRate(latency); rate > last {
+			t.Fatalf("a store that takes %v gets more than a faster one", latency)
+		} else {
+			last = rate
+		}
+	}
+	for name, c := range map[string]struct {
+		each        time.Duration
+		least, most int // claims in the first second of a mass
+	}{
+		"a fast store": {time.Millisecond, 8_000, mostClaimRate * 11 / 10},
+		"a slow one":   {40 * time.Millisecond, 1_200, leastClaimRate + 500}, // as many as its workers get done
+	} {
+		bubble(t, func(t *testing.T, l *lab) {
+			s := l.addReplica(brisk(1), true)
+			ids := l.populate(s, 30_000)
+			time.Sleep(10 * time.Second)
+			l.slow(c.each, 1000)
+			l.vanish(ids)
+			until(t, "the first claim", func() bool { return l.count(Claim) > 0 })
+			time.Sleep(time.Second)
+			if n := l.count(Claim); n < c.least || n > c.most {
+				t.Errorf("%s: %d claims in a second, want %d to %d", name, n, c.least, c.most)
+			}
+			until(t, "all suspended", func() bool { return l.count(Claim) == len(ids) })
+		})
 	}
 }

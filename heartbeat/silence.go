@@ -110,5 +110,8 @@ func (k *knowledge) nextSilenceCheck(p *Policy, h *Health) Credit {
 	if end, ok := k.local.expireAt(p, h, &k.view.Snapshot); ok {
 		at = min(at, end)
 	}
+	if end, ok := k.local.endAt(h, &k.view.Snapshot); ok {
+		at = min(at, end)
+	}
 	return max(at, h.Credited.Add(Tick))
 }

@@ -29,8 +29,11 @@ type Stats struct {
 	Due    float64
 	Chosen int
 	Told   uint64
-	// Refutations, Claims, Adoptions, Repairs and Revocations wait for a worker.
-	Refutations, Claims, Adoptions, Repairs, Revocations int
+	// EndsHere are leases that this replica ended because they had run out, EndsByStore those that
+	// ended otherwise, as far as this replica saw it.
+	EndsHere, EndsByStore uint64
+	// Refutations, Claims, Adoptions, Repairs, Ends and Revocations wait for a worker.
+	Refutations, Claims, Adoptions, Repairs, Ends, Revocations int
 	// Hooks are calls of hooks that wait; HooksDropped were not made, because too many did.
 	Hooks        int
 	HooksDropped uint64
@@ -45,7 +48,8 @@ func (e *Engine) Stats() Stats {
 	s := Stats{
 		Records: records, Suspended: int(e.counts[suspended].Load()), Absent: int(e.counts[absent].Load()), Full: h.Full,
 		Refutations: e.refutes.length(), Claims: e.claims.length(), Adoptions: e.adopts.length(),
-		Repairs: e.repairs.length(), Revocations: e.revokes.length(),
+		Repairs: e.repairs.length(), Ends: e.ends.length(), Revocations: e.revokes.length(),
+		EndsHere: e.endsHere.Load(), EndsByStore: e.endsByStore.Load(),
 		Due: float64(e.load.due.Load()) / million, Chosen: e.Policy.Choose(0, e.load.load()), Told: uint64(e.told.Load()), //nolint:gosec // a count
 		Hooks: e.hooks.changes.length() + e.hooks.notices.length(), HooksDropped: e.hooks.notices.dropped(),
 	}

@@ -13,7 +13,7 @@ import (
 var stepTables = []interface {
 	table() (flow string, steps []string, lines []transition)
 	missing() []string
-}{beatSteps, registerSteps, updateSteps, removeSteps, refuteSteps, claimSteps, retentionSteps, drainSteps, repairSteps, silenceSteps, expireSteps}
+}{beatSteps, registerSteps, updateSteps, removeSteps, refuteSteps, claimSteps, retentionSteps, drainSteps, repairSteps, silenceSteps, expireSteps, endSteps}
 
 func (t *stepTable[F]) table() (string, []string, []transition) { return t.flow, t.steps, t.lines }
 
@@ -86,7 +86,7 @@ func TestTheFlowsFollowTheirStepTables(t *testing.T) {
 		&RegisterFlow{Record: rec}, &RegisterFlow{Record: Record{ID: "i", State: Active}},
 		put(Update{State: Active, Attributes: "new", Proposed: 60}), put(Update{State: Inactive, Proposed: KeepInterval}), put(Update{State: Active, Proposed: KeepInterval}),
 		&UpdateFlow{step: updateRead, sent: true, txn: Raise, target: rec, attempt: last},
-		&RemoveFlow{Removal: Removal{Owner: "app"}, attempt: last}, &RetentionFlow{}, &RepairFlow{ID: "i", Differs: 9}, &ExpireFlow{},
+		&RemoveFlow{Removal: Removal{Owner: "app"}, attempt: last}, &RetentionFlow{}, &RepairFlow{ID: "i", Differs: 9}, &ExpireFlow{}, &EndFlow{},
 		&DrainFlow{attempt: last}, &DrainFlow{Request: DrainRequest{Lift: true}, attempt: last},
 		&SilenceFlow{}, &SilenceFlow{step: silenceCommit, from: 1}, &SilenceFlow{step: silenceConfirm, silence: time.Minute},
 	} {

@@ -64,6 +64,44 @@ func (e *Engine) claim(en *entry) {
 	}
 }
 
+// endLease is a worker's part of the end of a lease. Where the store does not say when the lease
+// may have run out it is asked again later; by then the store has ended it by itself.
+func (e *Engine) endLease(en *entry) {
+	began, _ := e.now()
+	f := &EndFlow{}
+	a, _ := e.runFlow(e.ctx, en, f)
+	now, _ := e.now()
+	failed := a.Response.Err != nil
+	e.ends.adapt(began, now, failed)
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	en.ending = false
+	after := max(f.left, Tick)
+	switch {
+	case failed:
+		after = retryDelay
+	case f.ended:
+		e.endsHere.Add(1)
+		en.endedHere = en.status == living
+	}
+	if !f.ended && (en.status == absent || en.status == suspended) {
+		e.endsByStore.Add(1)
+	}
+	en.local.askEndAt = e.health.Load().Credited.Add(after)
+	if en.status == living {
+		e.scheduleSilence(en)
+	}
+}
+
+// countEnd counts an end that was seen, if it is one, unless a worker is at it, who counts it, or was;
+// en.mu is held. lease is the one that the instance hung on before.
+func (e *Engine) countEnd(en *entry, ended bool, lease LeaseID) {
+	if ended && !en.ending && !en.endedHere {
+		e.endsByStore.Add(1)
+	}
+	en.endedHere = en.endedHere && !ended && en.view.Record.Lease == lease
+}
+
 // repairJob is a repair, a removal or a write of a silence.
 type repairJob struct {
 	en   *entry

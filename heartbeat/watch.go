@@ -31,11 +31,12 @@ func (e *Engine) observeSince(en *entry, since Revision, observations ...Observa
 	en = e.lockEntry(en)
 	defer en.mu.Unlock()
 	now, _ := e.now()
-	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
+	lease, state, ended, was := en.view.Record.Lease, en.view.Record.State, en.view.ended, en.status
 	if !en.observe(e.health.Load(), observations...) {
 		return
 	}
 	e.reschedule(en)
+	e.countEnd(en, was == living && en.status == absent, lease)
 	e.trackUnsettledEnd(en, now, since)
 	if en.view.ended != ended { // a claim must not wait for an end that is known better by now
 		e.schedule.move(&e.schedule.awaitingPeers, &e.schedule.due, en, int64(e.health.Load().Credited))

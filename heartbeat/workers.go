@@ -10,7 +10,12 @@ const (
 	// twice or thrice.
 	refuteWorkers = 256
 	usualWorkers  = 32
-	maxLookups    = 8
+	// claimWorkers are more than the claims that the rate keeps under way, for each reads besides.
+	claimWorkers = 64
+	// endWorkers are how many leases are ended at once: each is one write, and the store puts
+	// many into one sync of its disk.
+	endWorkers = 64
+	maxLookups = 8
 	// maxRevokes is how many leases wait to be revoked; what is over it runs out by itself.
 	maxRevokes = 100_000
 )
@@ -122,10 +127,10 @@ func (q *workQueue[T]) dropped() uint64 {
 // late, and a living instance be suspended: so each sort of work has workers of its own
 // (refutations never wait for claims: protocol CE4).
 type workQueues struct {
-	refutes, claims, adopts workQueue[*entry]
-	repairs                 workQueue[repairJob]
-	revokes                 workQueue[LeaseID]
-	lookupSlots             chan struct{} // a semaphore: reads of ids that this replica does not know
+	refutes, claims, adopts, ends workQueue[*entry]
+	repairs                       workQueue[repairJob]
+	revokes                       workQueue[LeaseID]
+	lookupSlots                   chan struct{} // a semaphore: reads of ids that this replica does not know
 }
 
 func (e *Engine) setUpWork() {
@@ -133,8 +138,9 @@ func (e *Engine) setUpWork() {
 		return workQueue[*entry]{spawn: e.spawn, workers: workers, do: do}
 	}
 	e.refutes = of(refuteWorkers, e.refute)
-	e.claims = of(usualWorkers, e.claim)
+	e.claims = of(claimWorkers, e.claim)
 	e.adopts = of(usualWorkers, e.adopt)
+	e.ends = of(endWorkers, e.endLease)
 	e.repairs = workQueue[repairJob]{spawn: e.spawn, workers: usualWorkers, do: e.repair}
 	e.revokes = workQueue[LeaseID]{spawn: e.spawn, workers: usualWorkers, maxLen: maxRevokes,
 		do: func(l LeaseID) { _ = e.Store.Revoke(e.ctx, l) }} // it runs out by itself if this fails

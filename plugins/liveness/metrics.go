@@ -86,12 +86,22 @@ func (m *metrics) registerQueues(e *heartbeat.Engine) {
 		"claim":      func(s heartbeat.Stats) int { return s.Claims },
 		"adoption":   func(s heartbeat.Stats) int { return s.Adoptions },
 		"repair":     func(s heartbeat.Stats) int { return s.Repairs },
+		"end":        func(s heartbeat.Stats) int { return s.Ends },
 		"revocation": func(s heartbeat.Stats) int { return s.Revocations },
 		"hook":       func(s heartbeat.Stats) int { return s.Hooks },
 	} {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "mep_engine_queue", Help: "What waits for a worker of the liveness engine, by sort.",
 			ConstLabels: prometheus.Labels{"work": work},
+		}, func() float64 { return float64(f(e.Stats())) }))
+	}
+	for by, f := range map[string]func(heartbeat.Stats) uint64{
+		"platform": func(s heartbeat.Stats) uint64 { return s.EndsHere },
+		"store":    func(s heartbeat.Stats) uint64 { return s.EndsByStore },
+	} {
+		m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "mep_lease_ends_total", Help: "Leases of ACTIVE service instances that ended, by who ended them: this replica as soon as they had run out, or the store.",
+			ConstLabels: prometheus.Labels{"by": by},
 		}, func() float64 { return float64(f(e.Stats())) }))
 	}
 	m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -91,6 +91,7 @@ func engine() row {
 		{title: "Late", unit: second, queries: []query{each("mep_engine_late_seconds")}},
 		{title: "Instances that wait, by what for", unit: number, queries: []query{split("for", "mep_engine_scheduled")}},
 		{title: "Work that waits for a worker", unit: number, queries: []query{split("work", "mep_engine_queue")}},
+		{title: "Leases that ended, by who ended them", unit: rate, queries: []query{by("by", "mep_lease_ends_total")}},
 		{title: "Did not trust its own observation", unit: rate, queries: []query{by("reason", "mep_disturbances_total")}},
 		{title: "Waits for other replicas", unit: number, queries: []query{most("mep_claims_waiting", "claims waiting"), most("mep_ends_unsettled", "ends unsettled")}},
 		{title: "Waited for by others", unit: second, queries: []query{each("mep_watermark_idle_seconds")}},

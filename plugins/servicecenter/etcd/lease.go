@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-chassis/openlog"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
@@ -13,11 +14,18 @@ import (
 // GrantLease grants a lease of that many seconds, or of the store's minimum if that is
 // longer.
 func (c *Client) GrantLease(ctx context.Context, seconds int) (heartbeat.LeaseID, error) {
+	var began time.Duration
+	if c.lessor != nil {
+		began = c.lessor.now()
+	}
 	res, _, err := hedged(ctx, c.permits, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
 		return c.Grant(ctx, int64(seconds)) // one that is granted in vain runs out
 	})
 	if err != nil {
 		return 0, Translate(err)
+	}
+	if c.lessor != nil {
+		c.lessor.granted(lease.LeaseID(res.ID), res.TTL, began, c.lessor.now())
 	}
 	if res.TTL > int64(seconds) {
 		c.warnLonger(int64(seconds), res.TTL)
@@ -54,6 +62,19 @@ func (c *Client) RevokeLease(ctx context.Context, l heartbeat.LeaseID) error {
 	defer cancel()
 	_, err := c.Revoke(ctx, clientv3.LeaseID(l))
 	return Translate(err)
+}
+
+// EndLease ends a lease of the embedded store that has run out for certain, and erases what hangs on
+// it. Else nothing happens, and left is how long it may live yet. On an error other than
+// heartbeat.ErrLeaseGone the lease is left to etcd.
+func (c *Client) EndLease(ctx context.Context, l heartbeat.LeaseID) (left time.Duration, err error) {
+	if c.lessor == nil {
+		return 0, errNotKnown // a cluster tells whole seconds, and revokes without a compare
+	}
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	left, err = c.lessor.end(ctx, c.calls, lease.LeaseID(l))
+	return left, Translate(err)
 }
 
 // LeaseAge says how long ago a lease was renewed, to a second: etcd tells whole ones that

@@ -27,40 +27,47 @@ type lessor struct {
 	pool         sync.Pool // of *renewal
 
 	origin   time.Time
-	ends     [64]leaseEnds
+	known    [64]leaseLives
 	began    atomic.Int64 // plain calls
 	returned atomic.Int64
 	slow     atomic.Bool // plain calls do not return
 	closed   chan struct{}
-}
 
-// leaseEnds knows until when leases live at least, since origin.
-type leaseEnds struct {
-	mu    sync.RWMutex
-	until map[lease.LeaseID]*atomic.Int64 // nanoseconds
-	purge int                             // the size at which what has run out is forgotten
+	revoke func(context.Context, lease.LeaseID) error
+	term   func() uint64 // of raft; a new one means that every lease was extended
+	opened uint64        // in which the leases are known
 }
 
 const (
 	// nearEnd: a lease that has less than this left may have run out.
 	nearEnd   = 250 * time.Millisecond
-	leastSize = 1024
 	watchIdle = 50 * time.Millisecond
 )
 
 // renewal is a call of a worker; it is used again.
 type renewal struct {
 	*pendingCall
-	id  lease.LeaseID
-	ttl int64
-	err error
+	id    lease.LeaseID
+	known *leaseLife
+	ttl   int64
+	err   error
+}
+
+// make makes the renewal.
+func (r *renewal) make(ctx context.Context, l *lessor) {
+	if !r.known.begin() {
+		r.ttl, r.err = 0, lease.ErrLeaseNotFound
+		return
+	}
+	r.ttl, r.err = l.renewChecked(ctx, r.id)
+	r.known.finish(l.now(), r.ttl, r.err)
 }
 
 func newLessor(most int, renew, careful func(context.Context, lease.LeaseID) (int64, error)) *lessor {
 	l := &lessor{calls: newCalls(most), renew: renew, renewChecked: careful, origin: time.Now(), closed: make(chan struct{})}
 	l.pool.New = func() any {
 		one := new(renewal)
-		one.pendingCall = newCall(func(ctx context.Context) { one.ttl, one.err = l.renewChecked(ctx, one.id) })
+		one.pendingCall = newCall(func(ctx context.Context) { one.make(ctx, l) })
 		return one
 	}
 	return l
@@ -75,6 +82,11 @@ func etcdLessor(s *etcdserver.EtcdServer) *lessor {
 		}
 		return s.LeaseRenew(ctx, id)
 	})
+	l.revoke = func(ctx context.Context, id lease.LeaseID) error {
+		_, err := s.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: int64(id)})
+		return err
+	}
+	l.term, l.opened = s.Term, s.Term()
 	go l.watch()
 	return l
 }
@@ -104,39 +116,42 @@ func (l *lessor) renewed(ctx context.Context, id int64) (ttl int64, err error) {
 
 // knownLife is what is known of a lease at a moment.
 type knownLife struct {
+	*leaseLife
 	now   time.Duration
-	end   *atomic.Int64 // until when it lives at least; nil: nothing is known
-	plain bool          // a plain call will do
+	plain bool // a plain call will do
 }
 
 func (l *lessor) lives(id lease.LeaseID) knownLife {
-	k := knownLife{now: time.Since(l.origin), end: l.end(id)}
-	k.plain = k.end != nil && k.end.Load() > int64(k.now) && !l.slow.Load()
+	k := knownLife{now: l.now(), leaseLife: l.life(id)}
+	k.plain = k.leaseLife != nil && k.atLeast.Load() > int64(k.now) && !l.slow.Load()
 	return k
 }
 
 func (l *lessor) renewBy(ctx context.Context, name lease.LeaseID, k knownLife) (ttl int64, err error) {
 	if k.plain {
+		if !k.begin() {
+			return 0, lease.ErrLeaseNotFound
+		}
 		l.began.Add(1)
 		ttl, err = l.renew(ctx, name)
 		l.returned.Add(1)
+		k.finish(l.now(), ttl, err)
 	} else {
-		ttl, err = l.renewByWorker(ctx, name)
+		k.leaseLife = l.ensure(name)
+		ttl, err = l.renewByWorker(ctx, name, k.leaseLife)
 	}
-	switch until := k.now + time.Duration(ttl)*time.Second - nearEnd; {
-	case err == nil && k.end != nil:
-		k.end.Store(int64(until)) // if it was forgotten meanwhile, the next renewal is a careful one
+	switch {
 	case err == nil:
-		l.setEnd(name, k.now, until)
+		k.atLeast.Store(int64(k.now + time.Duration(ttl)*time.Second - nearEnd)) // if it was forgotten meanwhile, the next renewal is a careful one
 	case errors.Is(err, lease.ErrLeaseNotFound):
 		l.forget(name)
 	}
 	return ttl, err
 }
 
-func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID) (ttl int64, err error) {
+func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID, known *leaseLife) (ttl int64, err error) {
 	one := l.pool.Get().(*renewal)
-	one.id = id
+	one.id, one.known = id, known
 	if err := l.run(ctx, one.pendingCall, CallTimeout); err != nil {
 		return 0, err // one is the worker's for as long as that hangs
 	}
@@ -145,39 +160,21 @@ func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID) (ttl int64
 	return ttl, err
 }
 
-func (l *lessor) of(id lease.LeaseID) *leaseEnds { return &l.ends[uint64(id)%uint64(len(l.ends))] }
+// errNotKnown says that nobody here knows when a lease runs out.
+var errNotKnown = errors.New("it is not known here when the lease runs out")
 
-// end is until when a lease lives at least; nil if nothing is known of it.
-func (l *lessor) end(id lease.LeaseID) *atomic.Int64 {
-	s := l.of(id)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.until[id]
-}
-
-func (l *lessor) setEnd(id lease.LeaseID, now, until time.Duration) {
-	s := l.of(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.until) >= s.purge {
-		for old, end := range s.until {
-			if end.Load() <= int64(now) {
-				delete(s.until, old)
-			}
-		}
-		s.purge = max(leastSize, 2*len(s.until))
+// end ends a lease that has run out for certain. Else it says how long it may live yet.
+func (l *lessor) end(ctx context.Context, by *calls, id lease.LeaseID) (left time.Duration, err error) {
+	known := l.life(id)
+	if known == nil || known.atLeast.Load() == 0 || l.term() != l.opened {
+		return 0, errNotKnown
 	}
-	if s.until == nil {
-		s.until = map[lease.LeaseID]*atomic.Int64{}
+	if left, over := known.over(l.now()); !over {
+		return max(left, time.Millisecond), nil // a renewal that is under way ends soon
 	}
-	end := new(atomic.Int64)
-	end.Store(int64(until))
-	s.until[id] = end
-}
-
-func (l *lessor) forget(id lease.LeaseID) {
-	s := l.of(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.until, id)
+	_, err = inTime(ctx, by, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.revoke(ctx, id) })
+	if err == nil || errors.Is(err, lease.ErrLeaseNotFound) {
+		l.forget(id)
+	}
+	return 0, err
 }

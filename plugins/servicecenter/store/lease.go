@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -58,6 +59,18 @@ func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 		_ = failpoint.Hit("revoke.before")
 	}
 	return s.client.RevokeLease(ctx, l)
+}
+
+// End implements heartbeat.Store.
+func (s *Store) End(ctx context.Context, l heartbeat.LeaseID) (left time.Duration, err error) {
+	if failpoint.On {
+		_ = failpoint.Hit("end.before")
+	}
+	left, err = s.client.EndLease(ctx, l)
+	if failpoint.On && err == nil && left == 0 {
+		_ = failpoint.Hit("end.after")
+	}
+	return left, err
 }
 
 // Age implements heartbeat.Store, to a second: etcd tells whole ones that are left.

@@ -1,0 +1,64 @@
+package heartbeat
+
+import "time"
+
+type endStep uint8
+
+const (
+	endStart endStep = iota
+	endAsk
+)
+
+// EndFlow ends the lease of an instance whose window is over, without waiting until the store
+// does that by itself. What follows is what follows the end of any lease: a hold, and a claim.
+// Whether the lease has run out only the store knows, which says so and ends it in one step:
+// between a question and an end by two steps there would be room for a renewal. Only a replica
+// alone does this.
+type EndFlow struct {
+	step endStep
+	left time.Duration // how long the lease may live yet, as far as the store said
+	// ended: the store ended it, and nobody else had.
+	ended bool
+}
+
+var endSteps = newStepTable("EndFlow", []string{"start", "ask"},
+	on(endStart, always, (*EndFlow).begin, "its window is over: END of its lease, if that has run out", endAsk, ended),
+	on(endAsk, []Outcome{Done}, (*EndFlow).afterAsk, "it has ended, or is asked again when it may have run out", ended),
+	on(endAsk, []Outcome{LeaseGone}, end[*EndFlow](nil), "the store was first", ended),
+	on(endAsk, otherwise, end[*EndFlow](ErrUnavailable), "ErrUnavailable: it is left to the store", ended),
+)
+
+// Next implements Flow.
+func (f *EndFlow) Next(in Input, r Result) Action {
+	return endSteps.line(uint8(f.step), r.Outcome)(f, in, r)
+}
+
+func (f *EndFlow) begin(in Input, _ Result) Action {
+	if !in.Local.endDue(in.Now, in.Health, in.Known) {
+		return respond(nil, in.Known.Record) // it was heard, or moved
+	}
+	f.step = endAsk
+	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}
+}
+
+func (f *EndFlow) afterAsk(in Input, r Result) Action {
+	f.left, f.ended = r.Left, r.Left == 0
+	return respond(nil, in.Known.Record)
+}
+
+// endAt is when the window is over of an instance that lives, and was heard here; false: this
+// replica cannot know. In doubt it is left to the store: what was not heard during a pause says
+// nothing, and a claim would have to wait anyway.
+func (l *Local) endAt(h *Health, s *Snapshot) (Credit, bool) {
+	if !h.Alone || !l.hasEvidence || l.disturbed(h) || !s.on(s.Record.Lease) {
+		return 0, false
+	}
+	return max(l.EvidenceCredit.Add(s.Record.window()), l.askEndAt), true
+}
+
+// endDue says whether the lease is to be ended, if it has run out. Silence is what both clocks
+// say it is: credited time stands still while nobody can be heard.
+func (l *Local) endDue(now Mono, h *Health, s *Snapshot) bool {
+	at, ok := l.endAt(h, s)
+	return ok && h.Credited >= at && !l.fresh(now, &s.Record)
+}
