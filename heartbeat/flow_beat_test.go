@@ -49,8 +49,10 @@ func TestTheStepsOfAHeartbeat(t *testing.T) {
 		{"a silent store", alive, false, []Result{lost}, "[renew]", ErrUnavailable, "[]"},
 		{"silent after the renewal", alive, false, []Result{renewed, lost}, "[renew head]", ErrUnavailable, "[]"},
 		{"silent at the read", alive, false, []Result{renewed, ahead, lost}, "[renew head read]", ErrUnavailable, "[]"},
-		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, conflict, read(absent), {Lease: 10}, conflict},
-			"[renew read grant REARM read grant REARM]", ErrUnavailable, "[9 10]"},
+		{"its lease runs out, and another puts it back, twice", alive, false, []Result{gone, read(absent), {Lease: 9}, conflict, read(absent), {Lease: 10}, conflict, read(absent), {Lease: 11}, {Revision: 6}},
+			"[renew read grant REARM read grant REARM read grant REARM]", nil, "[9 10]"},
+		{"three rounds at most", alive, false, []Result{gone, read(absent), {Lease: 9}, conflict, read(absent), {Lease: 10}, conflict, read(absent), {Lease: 11}, conflict},
+			"[renew read grant REARM read grant REARM read grant REARM]", ErrUnavailable, "[9 10 11]"},
 	} {
 		s := newScript(new(BeatFlow), c.results...)
 		s.in.Known, s.in.Alone = &c.known, c.alone
