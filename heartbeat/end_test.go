@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,15 +118,16 @@ func TestAHeartbeatThatRacesTheEndIsAnswered(t *testing.T) {
 func TestNothingIsEndedAfterAPause(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		lateStore(l)
-		receiving := true
-		l.receiving = func() bool { return receiving }
+		var receiving atomic.Bool
+		receiving.Store(true)
+		l.receiving = receiving.Load
 		s := l.addReplica(brisk(5), true) // window 10 s
 		time.Sleep(10 * time.Second)
 		s.register("i")
 		time.Sleep(3 * time.Second)
-		receiving = false
+		receiving.Store(false)
 		time.Sleep(6500 * time.Millisecond) // the lease has half a second left
-		receiving = true
+		receiving.Store(true)
 		time.Sleep(900 * time.Millisecond)
 		if l.ends != 0 {
 			t.Error("ended after 4 s of credited time, its window being 10 s")

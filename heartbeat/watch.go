@@ -31,7 +31,8 @@ func (e *Engine) observeSince(en *entry, since Revision, observations ...Observa
 	en = e.lockEntry(en)
 	defer en.mu.Unlock()
 	now, _ := e.now()
-	lease, state, ended, was := en.view.Record.Lease, en.view.Record.State, en.view.ended, en.status
+	lease, state, ended := en.view.Record.Lease, en.view.Record.State, en.view.ended
+	was := en.status
 	if !en.observe(e.health.Load(), observations...) {
 		return
 	}
