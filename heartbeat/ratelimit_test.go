@@ -90,7 +90,7 @@ func TestAClaimWithoutATokenAsksForOne(t *testing.T) {
 	}
 }
 
-// The bound on claims follows what the store takes for one: docs/adr/0066 says how.
+// The bound on claims follows what the store takes for one: docs/adr/0067 says how.
 func TestTheRateOfClaimsFollowsTheStoresLatency(t *testing.T) {
 	for _, c := range []struct {
 		latency time.Duration
