@@ -3,6 +3,10 @@ package mp1
 // EventsPath is the event stream: every change of every service, as server-sent events.
 const EventsPath = LivenessBase + "/events"
 
+// ChangesPath is what happened lately: the newest changes, as far as the replica that answers keeps
+// them.
+const ChangesPath = LivenessBase + "/changes"
+
 // EventStreamType is its media type.
 const EventStreamType = "text/event-stream"
 
@@ -22,6 +26,8 @@ type ServiceChange struct {
 	SerInstanceID string     `json:"serInstanceId"`
 	SerName       string     `json:"serName"`
 	AppInstanceID string     `json:"appInstanceId"`
+	Category      string     `json:"category,omitempty"` // its name, or its id
+	Locality      Locality   `json:"locality,omitempty"`
 	Change        ChangeType `json:"change"`           // AttributesChanged is also another reason for the same state
 	From          State      `json:"from,omitempty"`   // absent of what is ADDED, or if it is not known any more
 	To            State      `json:"to,omitempty"`     // absent of what is REMOVED
@@ -37,6 +43,15 @@ const (
 	FilterEntered = "entered"
 	FilterLeft    = "left"
 )
+
+// ServiceChanges are the changes of the last hour, or since a time, the oldest first.
+type ServiceChanges struct {
+	Now      string          `json:"now"`
+	Revision int64           `json:"revision"` // the id behind which the event stream goes on
+	From     string          `json:"from"`     // since then nothing is missing, but for Left
+	Left     int             `json:"left"`     // how many older ones were left out
+	Changes  []ServiceChange `json:"changes"`
+}
 
 // ServiceReset is everything that the stream shows, at a revision: what was known before is to be
 // forgotten. The changes behind it follow.

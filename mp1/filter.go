@@ -204,14 +204,10 @@ func (f *Filter) Query() string {
 
 // Match reports whether the filter selects the service.
 func (f *Filter) Match(i *ServiceInfo) bool {
-	scope := i.ScopeOfLocality
-	if scope == "" {
-		scope = DefaultLocality
-	}
 	is := func(want, b *bool) bool { return want == nil || *want == (b == nil || *b) }
 	return (len(f.SerInstanceIDs) == 0 || slices.Contains(f.SerInstanceIDs, i.SerInstanceID)) &&
 		(len(f.SerNames) == 0 || slices.Contains(f.SerNames, i.SerName)) &&
 		(f.SerCategoryID == "" || i.SerCategory != nil && i.SerCategory.ID == f.SerCategoryID) &&
-		(f.ScopeOfLocality == "" || scope == f.ScopeOfLocality) &&
+		(f.ScopeOfLocality == "" || i.Scope() == f.ScopeOfLocality) &&
 		is(f.ConsumedLocalOnly, i.ConsumedLocalOnly) && is(f.IsLocal, i.IsLocal)
 }

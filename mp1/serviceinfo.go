@@ -1,6 +1,9 @@
 package mp1
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // ServiceInfo describes a service instance (§8.1.2.2).
 type ServiceInfo struct {
@@ -24,12 +27,23 @@ type ServiceInfo struct {
 	Links            *ServiceLinks `json:"_links,omitempty"` // only in an answer
 }
 
+// Scope is its scopeOfLocality, also where that is left out.
+func (i *ServiceInfo) Scope() Locality { return cmp.Or(i.ScopeOfLocality, DefaultLocality) }
+
 // CategoryRef refers to a category of services (§8.1.5.2). All members are mandatory.
 type CategoryRef struct {
 	Href    string `json:"href"`
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	Version string `json:"version"`
+}
+
+// Label is what a category is called among people: its name, or its id; "" of none.
+func (c *CategoryRef) Label() string {
+	if c == nil {
+		return ""
+	}
+	return cmp.Or(c.Name, c.ID)
 }
 
 // LinkType is a link (§6.3.2).
@@ -57,9 +71,7 @@ type ServiceLinks struct {
 func (i ServiceInfo) Completed() ServiceInfo {
 	yes := true
 	i.IsLocal = &yes
-	if i.ScopeOfLocality == "" {
-		i.ScopeOfLocality = DefaultLocality
-	}
+	i.ScopeOfLocality = i.Scope()
 	if i.ConsumedLocalOnly == nil {
 		i.ConsumedLocalOnly = &yes
 	}

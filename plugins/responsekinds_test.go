@@ -54,6 +54,8 @@ func TestEveryLargeAnswerIsOfAKind(t *testing.T) {
 		"/mec_service_mgmt/v1/services":                  smallKind,
 		"/mec_liveness/v1/state":                         stateKind,
 		"/mep/mec_liveness/v1/state":                     stateKind,
+		"/mec_liveness/v1/changes":                       changesKind,
+		"/mep/mec_liveness/v1/changes":                   changesKind,
 		"/mec_liveness/v1/state/id":                      smallKind,
 		"/mep/service_govern/v1/services":                platformKind,
 		"/mep/service_govern/v1/subscribe_statistic":     platformKind,

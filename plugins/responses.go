@@ -196,6 +196,7 @@ func (rs *Responses) fits(n int64) bool {
 const (
 	metricsPath = "/metrics"
 	statePath   = mp1.LivenessBase + "/state"
+	changesPath = mp1.ChangesPath
 )
 
 // upgrades says whether the request turns its connection into a websocket, as a watch of
@@ -216,7 +217,7 @@ func upgrades(r *http.Request) bool {
 }
 
 // responseKind is a kind of responses that are built as a whole in memory before they are
-// written: the lists of service-center, those for EdgeGallery's platform, the state of all services, the metrics, and what
+// written: the lists of service-center, those for EdgeGallery's platform, the state of all services, their last changes, the metrics, and what
 // service-center says about one service. A smallKind is none of these.
 type responseKind int
 
@@ -228,6 +229,7 @@ const (
 	listKind
 	platformKind
 	stateKind
+	changesKind
 	findKind
 	responseKinds
 )
@@ -242,6 +244,8 @@ func kindOf(r *http.Request) responseKind {
 		return metricsKind
 	case path == statePath, path == MepPrefix+statePath:
 		return stateKind
+	case path == changesPath, path == MepPrefix+changesPath:
+		return changesKind
 	case strings.HasPrefix(path, "/mep/service_govern/v1/"), strings.HasPrefix(path, "/mepcfg/mec_platform_config/"):
 		return platformKind
 	case !strings.HasPrefix(path, "/v4/") && !strings.HasPrefix(path, "/registry/v3/"):

@@ -8,8 +8,9 @@ import "github.com/mec-liveness/mepserver/mp1"
 type Telling interface {
 	// Told says who was told of the last change of each of some services, in their order.
 	Told(of []Changed) []Told
-	// Deliveries are the subscriptions that concern a service, most of them at most, by id.
-	Deliveries(of Changed, most int) []Delivery
+	// Deliveries are the subscriptions that concern each of some services, in their order and by
+	// id, most of them at most in all.
+	Deliveries(of []Changed, most int) [][]Delivery
 	// Backlog is how many events are still to be sent, and to how many subscriptions the last
 	// attempt failed.
 	Backlog() (pending, failing int)

@@ -74,12 +74,12 @@ type Client struct {
 	support string   // the path of the application support API
 	// webhookKeys is the path of the keys by which notifications are signed, events that of the
 	// event stream, heartbeats that of many heartbeats at once.
-	webhookKeys, events, heartbeats string
-	http                            http.Client
-	putOnly                         atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
-	agent                           string
-	kept                            atomic.Bool               // an answer has echoed the agent
-	noBatches                       atomic.Pointer[time.Time] // until when the platform is taken for one without batches
+	webhookKeys, events, changes, heartbeats string
+	http                                     http.Client
+	putOnly                                  atomic.Bool // the platform has refused a heartbeat by PATCH and accepted it by PUT
+	agent                                    string
+	kept                                     atomic.Bool               // an answer has echoed the agent
+	noBatches                                atomic.Pointer[time.Time] // until when the platform is taken for one without batches
 }
 
 const (
@@ -106,7 +106,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("mp1 client: the agent must be PLACE.RUN, each 1 to 64 letters, digits, underscores and hyphens")
 	}
 	before := strings.TrimSuffix(base.EscapedPath(), "/") + o.Prefix
-	c := &Client{origin: &url.URL{Scheme: base.Scheme, Host: base.Host}, root: before + mp1.Base, support: before + mp1.AppSupportBase, webhookKeys: before + mp1.WebhookKeysPath, events: before + mp1.EventsPath, heartbeats: before + mp1.HeartbeatsPath, agent: o.Agent}
+	c := &Client{origin: &url.URL{Scheme: base.Scheme, Host: base.Host}, root: before + mp1.Base, support: before + mp1.AppSupportBase, webhookKeys: before + mp1.WebhookKeysPath, events: before + mp1.EventsPath, changes: before + mp1.ChangesPath, heartbeats: before + mp1.HeartbeatsPath, agent: o.Agent}
 	if o.HTTPClient != nil {
 		c.http = *o.HTTPClient
 	} else {

@@ -72,7 +72,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 // operatorRoutes are those of the server's port that are served here as well: what an operator asks
 // at the machine, where he needs neither certificate nor credential.
 func operatorRoutes() []string {
-	return []string{"GET /ready", "GET /metrics", "GET " + mp1.LivenessBase + "/state", "GET " + mp1.LivenessBase + "/state/", "GET " + mp1.LivenessBase + "/store", "GET " + mp1.LivenessBase + "/events"}
+	return []string{"GET /ready", "GET /metrics", "GET " + mp1.LivenessBase + "/state", "GET " + mp1.LivenessBase + "/state/", "GET " + mp1.LivenessBase + "/store", "GET " + mp1.LivenessBase + "/events", "GET " + mp1.ChangesPath}
 }
 
 // asOnThePort serves a request as the port does whose caller is the administrator.

@@ -121,7 +121,7 @@ func TestAnOperatorAtTheMachineAsksAsTheAdministrator(t *testing.T) {
 	status, _ := ask(http.MethodGet, "/mec_liveness/v1/state")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	ready = true
-	for route, method := range map[string]string{"/mec_liveness/v1/state": "GET", "/mec_liveness/v1/state/x": "GET", "/mec_liveness/v1/events": "GET",
+	for route, method := range map[string]string{"/mec_liveness/v1/state": "GET", "/mec_liveness/v1/state/x": "GET", "/mec_liveness/v1/events": "GET", "/mec_liveness/v1/changes": "GET",
 		"/metrics": "GET", "/ready": "GET"} {
 		status, body := ask(method, route)
 		require.Equal(t, http.StatusOK, status, route)

@@ -159,11 +159,7 @@ func (d *dispatcher) concerned(of *plugins.Changed, all *standings, looked *int,
 // Told implements plugins.Telling.
 func (d *dispatcher) Told(of []plugins.Changed) []plugins.Told {
 	out := make([]plugins.Told, len(of))
-	asked := make(map[string]bool, len(of))
-	for i := range of {
-		asked[of[i].Service.SerInstanceID] = true
-	}
-	standings, ok := d.standings(asked)
+	standings, ok := d.standings(askedFor(of))
 	looked := 0
 	for i := range of {
 		t, id := &out[i], of[i].Service.SerInstanceID
@@ -195,14 +191,27 @@ func count(t *plugins.Told, subscription, instance string, s *standing) {
 }
 
 // Deliveries implements plugins.Telling.
-func (d *dispatcher) Deliveries(of plugins.Changed, most int) (out []plugins.Delivery) {
-	id := of.Service.SerInstanceID
-	standings, ok := d.standings(map[string]bool{id: true})
+func (d *dispatcher) Deliveries(of []plugins.Changed, most int) [][]plugins.Delivery {
+	out := make([][]plugins.Delivery, len(of))
+	standings, ok := d.standings(askedFor(of))
 	if !ok {
-		return nil
+		return out
 	}
 	looked := 0
-	d.concerned(&of, standings, &looked, func(en *entry, s *standing) {
+	for i := range of {
+		if most <= 0 || looked > maxLooked {
+			break
+		}
+		all := d.deliveries(&of[i], standings, &looked)
+		out[i] = all[:min(len(all), most)]
+		most -= len(out[i])
+	}
+	return out
+}
+
+func (d *dispatcher) deliveries(of *plugins.Changed, standings *standings, looked *int) (out []plugins.Delivery) {
+	id := of.Service.SerInstanceID
+	d.concerned(of, standings, looked, func(en *entry, s *standing) {
 		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil || s.elsewhere}
 		if s != nil {
 			one.Pending = s.pending[id]
@@ -212,7 +221,16 @@ func (d *dispatcher) Deliveries(of plugins.Changed, most int) (out []plugins.Del
 		out = append(out, one)
 	})
 	slices.SortFunc(out, func(a, b plugins.Delivery) int { return cmp.Compare(a.ID, b.ID) })
-	return out[:min(len(out), most)]
+	return out
+}
+
+// askedFor are the instances of some services.
+func askedFor(of []plugins.Changed) map[string]bool {
+	asked := make(map[string]bool, len(of))
+	for i := range of {
+		asked[of[i].Service.SerInstanceID] = true
+	}
+	return asked
 }
 
 // Backlog implements plugins.Telling.

@@ -41,7 +41,7 @@ func TestWhoWasToldOfALastChangeIsKnown(t *testing.T) {
 		after := r.subscribe(t, "late", here+"after")
 		synctest.Wait()
 		require.Equal(t, []plugins.Told{{Told: 1, Pending: 1, Failing: []string{bad}}}, r.Told([]plugins.Changed{x}))
-		all := r.Deliveries(x, 10)
+		all := r.Deliveries([]plugins.Changed{x}, 10)[0]
 		require.Len(t, all, 2, "neither the filter nor a later subscription is concerned: %s", after)
 		for _, d := range all {
 			require.Equal(t, "app", d.Owner)
@@ -52,7 +52,8 @@ func TestWhoWasToldOfALastChangeIsKnown(t *testing.T) {
 				require.True(t, !d.Delivered && d.Pending && d.LastError == "timeout")
 			}
 		}
-		require.Len(t, r.Deliveries(x, 1), 1)
+		require.Len(t, r.Deliveries([]plugins.Changed{x}, 1)[0], 1)
+		require.Equal(t, [][]plugins.Delivery{all, all[:1], nil}, r.Deliveries([]plugins.Changed{x, x, x}, 3), "so many of all together")
 		pending, failing := r.Backlog()
 		require.Equal(t, [2]int{1, 1}, [2]int{pending, failing})
 
@@ -83,7 +84,7 @@ func TestWhatWasGivenUpWasNotTold(t *testing.T) {
 		x := changedNow("x")
 		time.Sleep(2 * giveUpAfter)
 		require.Equal(t, []plugins.Told{{Lost: 1}}, r.Told([]plugins.Changed{x}))
-		require.False(t, r.Deliveries(x, 1)[0].Delivered)
+		require.False(t, r.Deliveries([]plugins.Changed{x}, 1)[0][0].Delivered)
 		fails.Store(false)
 		s.commit("x", "A")
 		time.Sleep(time.Hour)
@@ -126,7 +127,7 @@ func TestAnyReplicaKnowsWhoWasTold(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		both(plugins.Told{Told: 1, Pending: 1, Failing: []string{bad}}, 1, 1)
 		for _, r := range []*replica{a, b} {
-			all := r.Deliveries(x[0], 5)
+			all := r.Deliveries(x, 5)[0]
 			require.Len(t, all, 2)
 			for _, d := range all {
 				require.Equal(t, [2]bool{d.ID == good, d.ID == bad}, [2]bool{d.Delivered, d.Pending})
@@ -172,7 +173,7 @@ func TestNothingIsSaidOfWhatNobodyKnows(t *testing.T) {
 			of = b
 		}
 		require.Equal(t, []plugins.Told{{Elsewhere: 1}}, of.Told([]plugins.Changed{x}))
-		require.Equal(t, []plugins.Delivery{{ID: id, Owner: "app", Elsewhere: true}}, of.Deliveries(x, 5))
+		require.Equal(t, [][]plugins.Delivery{{{ID: id, Owner: "app", Elsewhere: true}}}, of.Deliveries([]plugins.Changed{x}, 5))
 	})
 }
 

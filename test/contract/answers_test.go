@@ -181,7 +181,7 @@ var beforeReady = []string{"GET /metrics 429", "GET /metrics 503", "GET /ready 5
 	"GET " + mp1.Base + "/transports 503", "GET " + mp1.Base + "/services/{serviceId} 503", "GET " + mp1.Base + "/applications/{appInstanceId}/services/{serviceId} 503",
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503", "GET " + mp1.AppSupportBase + "/registrations/{appInstanceId} 503",
 	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId} 503",
-	"GET " + statePath + " 503", "GET " + statePath + " 429", "GET " + oneStatePath + " 503", "GET " + storePath + " 503", "GET " + storePath + " 429",
+	"GET " + statePath + " 503", "GET " + statePath + " 429", "GET " + oneStatePath + " 503", "GET " + storePath + " 503", "GET " + storePath + " 429", "GET " + mp1.ChangesPath + " 503", "GET " + mp1.ChangesPath + " 429",
 	"GET " + lifePath + " 503", "GET " + lifePath + "/{appInstanceId} 503", // and while the store does not answer
 	"GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 503", "GET " + mp1.Base + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 101",
 	"GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 503", "GET " + mp1.AppSupportBase + "/applications/{appInstanceId}/subscriptions/{subscriptionId}/websocket 101",

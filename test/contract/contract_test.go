@@ -82,7 +82,7 @@ func routes() map[string]server.Route {
 }
 
 // others are served by other plugins.
-var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "GET " + storePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET " + mp1.EventsPath, "GET /metrics", "GET /ready"},
+var others = append([]string{"GET " + statePath, "GET " + oneStatePath, "GET " + storePath, "PUT " + drainPath, "DELETE " + drainPath, "GET " + lifePath, "GET " + lifePath + "/{appInstanceId}", "GET " + rulesPath, "PUT " + rulesPath, "GET /health", "GET " + mp1.WebhookKeysPath, "GET " + mp1.EventsPath, "GET " + mp1.ChangesPath, "GET /metrics", "GET /ready"},
 	slices.Concat(identityRoutes, edgeGalleryRoutes, boardRoutes)...)
 
 func TestEveryRouteIsDescribedAndNothingElse(t *testing.T) {
@@ -104,7 +104,7 @@ func served() []string { return slices.Sorted(slices.Values(mp1.QueryParameters(
 
 // taking are the other operations that have parameters.
 var taking = map[string][]string{"DELETE " + mp1.AppSupportBase + "/registrations/{appInstanceId}": {"graceful"}, "GET " + lifePath: {"after", "limit"},
-	"GET " + statePath: {"after", "app", "drained", "id", "late", "limit", "name", "state"}}
+	"GET " + statePath: {"after", "app", "deliveries", "drained", "id", "late", "limit", "name", "state"}, "GET " + mp1.ChangesPath: {"limit", "since"}}
 
 func TestEveryListTakesTheQueryParametersThatTheProgramReads(t *testing.T) {
 	d := document(t)

@@ -32,12 +32,17 @@ func (j *checker) state(s *mep.Server) {
 		j.do(s, 200, "GET", at+"?limit=1", "").Into(j.t, &page)
 		require.Len(j.t, page.Services, 1)
 		j.do(s, 200, "GET", at+"?limit=1&after="+page.Next, "")
-		for _, bad := range []string{"state=DEAD", "late=1", "drained=", "app=a%2Fb", "limit=0", "after=x", "stat=ACTIVE", "name=a&name=b"} {
+		for _, bad := range []string{"state=DEAD", "late=1", "drained=", "app=a%2Fb", "limit=0", "deliveries=1", "after=x", "stat=ACTIVE", "name=a&name=b"} {
 			j.bad(s, 400, "GET", at+"?"+bad, "")
 		}
 		j.do(s, 200, "GET", at+"/"+page.Services[0].SerInstanceID, "")
 		j.bad(s, 400, "GET", at+"/"+page.Services[0].SerInstanceID+"?x=1", "")
 		j.do(s, 404, "GET", at+"/"+none, "")
+		j.do(s, 200, "GET", at+"?deliveries=true", "")
+		j.do(s, 200, "GET", prefix+mp1.ChangesPath+"?limit=2&since=2026-01-02T03:04:05.6Z", "")
+		for _, bad := range []string{"limit=2001", "since=yesterday", "since=", "until=x"} {
+			j.bad(s, 400, "GET", prefix+mp1.ChangesPath+"?"+bad, "")
+		}
 		j.do(s, 200, "GET", prefix+storePath, "")
 		j.bad(s, 400, "GET", prefix+storePath+"?x=1", "")
 	}

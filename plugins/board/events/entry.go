@@ -87,7 +87,10 @@ func (e *entry) shown(v view) mp1.ServiceChange {
 	if e.before != nil && c.Change != mp1.Added {
 		c.From = e.before.state()
 	}
-	c.SerInstanceID, c.SerName, c.AppInstanceID = string(is.of.ID), is.name(), is.of.Owner
+	c.SerInstanceID, c.AppInstanceID = string(is.of.ID), is.of.Owner
+	if i := is.service(); i != nil {
+		c.SerName, c.Category, c.Locality = i.SerName, i.SerCategory.Label(), i.Scope()
+	}
 	return c
 }
 
@@ -104,8 +107,11 @@ func changeType(c heartbeat.Change) mp1.ChangeType {
 func (e *entry) size() int {
 	n := entrySize
 	for _, it := range []*item{e.before, e.after} {
-		if it != nil {
-			n += 3 * len(it.name())
+		if it == nil {
+			continue
+		}
+		if i := it.service(); i != nil {
+			n += 3 * (len(i.SerName) + len(i.SerCategory.Label()))
 		}
 	}
 	return n

@@ -1,5 +1,5 @@
 // Package events is the event stream: every change of every service that the caller may discover,
-// in the order of commits, as server-sent events. It knows what a reader has seen and what he sees
+// in the order of commits, as server-sent events; and, for operators, the newest that are kept. It knows what a reader has seen and what he sees
 // next; it must not know why a service changed, nor how changes are kept in the store.
 //
 // The feed takes in services and changes, each once for all readers. A stream is one reader; it
@@ -51,6 +51,8 @@ func Setup(h *plugins.Host) (func(context.Context) error, error) {
 	for _, prefix := range []string{"", plugins.MepPrefix} {
 		h.Base.Handle("GET "+prefix+mp1.EventsPath, "mep.GetEvents", server.Identified, http.HandlerFunc(s.serve))
 		h.Base.Handle(prefix+mp1.EventsPath, "mep.MethodNotAllowed", server.Identified, http.HandlerFunc(refuseMethod))
+		h.Base.Handle("GET "+prefix+mp1.ChangesPath, "mep.GetChanges", server.Reading, http.HandlerFunc(s.serveLately))
+		h.Base.Handle(prefix+mp1.ChangesPath, "mep.MethodNotAllowed", server.Reading, http.HandlerFunc(refuseMethod))
 	}
 	return m.Unregister, nil
 }

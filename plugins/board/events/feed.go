@@ -81,7 +81,7 @@ func (f *feed) Load(h *plugins.History) {
 func (f *feed) begin(h *plugins.History) {
 	f.epoch++
 	f.snapshot = nil
-	f.ring.clear(h.Floor)
+	f.ring.clear(h.Floor, f.now().UnixNano())
 	f.services = map[heartbeat.ID]*item{}
 	first := map[heartbeat.ID]bool{}
 	for _, e := range h.Events {

@@ -20,7 +20,20 @@ type ring struct {
 	first   uint64 // the number of the first
 	floor   heartbeat.Revision
 	bytes   int
-	most    int // bytes
+	most    int   // bytes
+	begun   int64 // wall clock: when nothing was known but what was listed then
+	dropped bool  // some, for which there was no room
+}
+
+// whole is the time, by the wall clock, since when no change is missing.
+func (r *ring) whole() int64 {
+	switch {
+	case len(r.entries) == 0:
+		return r.begun
+	case r.dropped:
+		return r.entries[0].made
+	}
+	return min(r.begun, r.entries[0].made)
 }
 
 // newest is the revision of the newest change, or the floor: the id from which a stream goes on
@@ -45,15 +58,15 @@ func (r *ring) add(e *entry) {
 		r.entries[0] = nil
 		r.entries = r.entries[1:]
 		r.bytes -= oldest.size()
-		r.floor = oldest.at
+		r.floor, r.dropped = oldest.at, true
 		r.first++
 	}
 }
 
-// clear forgets all changes: there is nothing before floor.
-func (r *ring) clear(floor heartbeat.Revision) {
+// clear forgets all changes: there is nothing before floor. now is by the wall clock.
+func (r *ring) clear(floor heartbeat.Revision, now int64) {
 	r.first = r.next()
-	r.entries, r.bytes, r.floor = nil, 0, floor
+	r.entries, r.bytes, r.floor, r.begun, r.dropped = nil, 0, floor, now, false
 }
 
 // after is the number of the change that follows the one at a revision. ok is false if no stream
@@ -67,10 +80,11 @@ func (r *ring) after(at heartbeat.Revision) (number uint64, ok bool) {
 }
 
 // from are the changes from a number on, at most so many. ok is false if the first of them is gone.
+// They are the reader's own: the ring forgets its own ones while he writes them.
 func (r *ring) from(number uint64, most int) (some []*entry, ok bool) {
 	if number < r.first {
 		return nil, false
 	}
 	some = r.entries[min(number, r.next())-r.first:]
-	return some[:min(len(some), most)], true
+	return slices.Clone(some[:min(len(some), most)]), true
 }

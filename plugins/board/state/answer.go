@@ -74,6 +74,7 @@ type Service struct {
 	AppInstanceID string   `json:"appInstanceId"`
 	AppName       string   `json:"appName,omitempty"`
 	Category      string   `json:"category,omitempty"`
+	Locality      string   `json:"locality"`
 	Endpoints     []string `json:"endpoints"`
 	State         string   `json:"state"`
 	Since         string   `json:"since"`
@@ -98,9 +99,11 @@ type Service struct {
 	GapsSeconds []float64 `json:"gapsSeconds"`
 
 	// Notified says who was told of its last change; nil: too many are concerned to count them.
-	Notified    *notified   `json:"notified,omitempty"`
-	Links       links       `json:"links"`
-	ServiceComb serviceComb `json:"serviceComb"`
+	Notified *notified `json:"notified,omitempty"`
+	// Subscriptions are those that its last change concerns, if they were asked for.
+	Subscriptions *[]delivery `json:"subscriptions,omitempty"`
+	Links         links       `json:"links"`
+	ServiceComb   serviceComb `json:"serviceComb"`
 }
 
 // notified counts the subscriptions that the last change of a service concerns.

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"net"
@@ -33,9 +32,7 @@ func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, c plugi
 	if r.host.ApplicationName != nil {
 		s.AppName = r.host.ApplicationName(rec.Owner)
 	}
-	if c := info.SerCategory; c != nil {
-		s.Category = cmp.Or(c.Name, c.ID)
-	}
+	s.Category, s.Locality = info.SerCategory.Label(), string(info.Scope())
 	s.ServiceComb.ServiceID, s.ServiceComb.InstanceID = r.base.ServiceCombID(id, rec.Place)
 	if rec.Beating() {
 		s.beats(&v, r.engine.Trace(id))
@@ -55,17 +52,29 @@ func (r *Room) told(services []Service, changed []plugins.Changed) {
 	}
 }
 
-// maxDeliveries is the most subscriptions that are shown of one service.
-const maxDeliveries = 1000
+// maxDeliveries is the most subscriptions that are shown of one service, and mostDeliveries those
+// of all services of a page together.
+const (
+	maxDeliveries  = 1000
+	mostDeliveries = 5000
+)
 
-// deliveries are the subscriptions that the last change of a service concerns.
-func (r *Room) deliveries(c plugins.Changed) []delivery {
-	out := []delivery{}
-	if r.host.Telling == nil {
-		return out
+// deliveries are the subscriptions that the last change of each of some services concerns, in their
+// order, most of them at most.
+func (r *Room) deliveries(changed []plugins.Changed, most int) [][]delivery {
+	out := make([][]delivery, len(changed))
+	var known [][]plugins.Delivery
+	if r.host.Telling != nil && len(changed) > 0 {
+		known = r.host.Telling.Deliveries(changed, most)
 	}
-	for _, d := range r.host.Telling.Deliveries(c, maxDeliveries) {
-		out = append(out, delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
+	for i := range out {
+		out[i] = []delivery{}
+		if i >= len(known) {
+			continue
+		}
+		for _, d := range known[i] {
+			out[i] = append(out[i], delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
+		}
 	}
 	return out
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // parameters are the names of what a query may have.
-var parameters = []string{"id", "state", "late", "drained", "app", "name", "limit", "after"}
+var parameters = []string{"id", "state", "late", "drained", "app", "name", "deliveries", "limit", "after"}
 
 // query is what of all services is asked for.
 type query struct {
@@ -26,8 +26,11 @@ type query struct {
 	drained *bool
 	app     string
 	name    string // in lower case, a part of it
-	limit   int
-	after   *cursor
+	// deliveries says that each service is shown with the subscriptions that its last change concerns.
+	deliveries bool
+
+	limit int
+	after *cursor
 }
 
 // cursor is where a page begins: behind a row of an order, or behind its place in a newer one.
@@ -69,6 +72,11 @@ func (q *query) set(name, value string) (err error) {
 		q.app, err = value, mp1.CheckID(name, value)
 	case "name":
 		q.name = strings.ToLower(value)
+	case "deliveries":
+		var wanted *bool
+		if wanted, err = parseBool(name, value); err == nil {
+			q.deliveries = *wanted
+		}
 	case "limit":
 		if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > maxPage || value[0] == '+' {
 			err = &mp1.Invalid{Attribute: name, Rule: "must be a whole number from 1 to " + strconv.Itoa(maxPage)}

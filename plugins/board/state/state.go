@@ -119,6 +119,11 @@ func (r *Room) all(req *http.Request) (any, error) {
 		}
 	}
 	r.told(out.Services, changed)
+	if q.deliveries {
+		for i, d := range r.deliveries(changed, mostDeliveries) {
+			out.Services[i].Subscriptions = &d
+		}
+	}
 	return &out, nil
 }
 
@@ -143,7 +148,7 @@ func (r *Room) Detail(ctx context.Context, id string) (*Detail, error) {
 	if !is {
 		return nil, heartbeat.ErrNotFound
 	}
-	d := Detail{Service: s, Transitions: []Transition{}, Subscriptions: r.deliveries(c)}
+	d := Detail{Service: s, Transitions: []Transition{}, Subscriptions: r.deliveries([]plugins.Changed{c}, maxDeliveries)[0]}
 	one := []Service{s}
 	r.told(one, []plugins.Changed{c})
 	d.Service = one[0]

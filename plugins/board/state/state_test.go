@@ -168,7 +168,7 @@ func TestAQuerySelects(t *testing.T) {
 
 func TestAQueryIsReadStrictly(t *testing.T) {
 	for raw, want := range map[string]string{
-		"state=": "state", "state=DEAD": "state", "state=ACTIVE,": "state", "state=active": "state", "state=(none)": "state", "late=yes": "late", "drained=1": "drained", "app=a/b": "app",
+		"state=": "state", "state=DEAD": "state", "state=ACTIVE,": "state", "state=active": "state", "state=(none)": "state", "late=yes": "late", "drained=1": "drained", "deliveries=yes": "deliveries", "app=a/b": "app",
 		"limit=0": "limit", "limit=1001": "limit", "limit=+5": "limit", "limit=x": "limit", "after=x": "after", "after=": "after", "name=": "name", "limit=1&limit=2": "limit",
 		"stat=ACTIVE": "stat", "appInstanceId=a": "appInstanceId", "secret": "query", "late=%zz": "late",
 	} {
