@@ -134,14 +134,14 @@ func TestTheFocusIsSeenAndGoesFromTopToEnd(t *testing.T) {
 	var places []string
 	for range 40 {
 		b.press(kb.Tab)
-		place := get[string](b, `(() => { const e = document.activeElement; return e === document.body ? "" : e.id || e.className || e.dataset.tile && "tile-" + e.dataset.tile || (e.dataset.id && "row") || e.tagName })()`)
+		place := get[string](b, `(() => { const e = document.activeElement; return e === document.body ? "" : e.id.replace(/-\d+$/, "") || e.className || e.dataset.tile && "tile-" + e.dataset.tile || (e.dataset.id && "row") || e.tagName })()`)
 		if place == "" || len(places) > 0 && place == places[0] {
 			break
 		}
 		require.True(t, get[bool](b, `(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect(); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && r.width > 0 && r.right > 0 && r.bottom > 0 })()`), "the focus is not seen on %s", place)
 		places = append(places, place)
 	}
-	order := []string{"skip", "pause", "json", "csv", "help-open", "tile-ACTIVE", "tile-late", "tile-SUSPENDED", "tile-INACTIVE", "tile-drained", "tile-none", "tile-all", "filter", "order", "row", "log", "link"}
+	order := []string{"skip", "pause", "json", "csv", "help-open", "tile-ACTIVE", "tile-late", "tile-SUSPENDED", "tile-INACTIVE", "tile-drained", "tile-none", "tile-all", "filter", "order", "view", "group", "row", "mark-ACTIVE", "log", "link"}
 	require.Equal(t, order, places)
 }
 
@@ -199,6 +199,17 @@ func TestEveryTextCanBeRead(t *testing.T) {
 		read("panel")
 		b.press("?")
 		read("help")
+		for view, there := range map[string]string{"group=service&open=camera": row(v.ID), "view=graph": "#network .node"} {
+			b.do(chromedp.Navigate(s.URL + "/board?" + view))
+			b.until(view, fmt.Sprintf("document.querySelector('%s') && document.querySelector('#timeline .mark')", there))
+			for _, width := range []int64{1280, 390} {
+				b.do(chromedp.EmulateViewport(width, 900))
+				b.until("it fits", "(() => { const e = document.querySelector('#network'); return e.hidden || e.scrollWidth <= e.clientWidth })()")
+				read(fmt.Sprint(view, width))
+				require.LessOrEqual(t, get[int](b, "document.documentElement.scrollWidth"), int(width), "%s: nobody has to scroll sideways at %d", view, width)
+				b.shot(fmt.Sprintf("%s-%d-%s", view[:5], width, scheme))
+			}
+		}
 	}
 	_ = late
 }

@@ -57,6 +57,7 @@ func TestTheLifeOfAServiceIsSeen(t *testing.T) {
 	b.until("the gaps between its heartbeats are drawn", fmt.Sprintf(`document.querySelectorAll('%s .spark rect').length >= 3`, row(v.ID)))
 	b.until("the stream is read", `document.querySelector('#pill').dataset.link === 'live'`)
 	b.until("and how long ago something came", `/^Heard \d\.\d s ago\. As it is at revision [1-9]/.test(document.querySelector('#pill').title)`)
+	b.until("in sight", `/^live · revision [1-9]\d* · \d\.\d s behind$/.test(document.querySelector('#pill-text').innerText)`)
 
 	stop()
 	b.shows(v.ID, "late")

@@ -35,6 +35,7 @@ const index = `mepserver, a MEC service registry that knows who is alive
   /mec_service_mgmt/v1/services     discovery
   /mec_liveness/v1/state            what the board shows, as JSON
   /mec_liveness/v1/events           every change, as it happens
+  /mec_liveness/v1/changes          those of the last hour
   /docs, /openapi.yaml              the API
   /health, /ready, /metrics         how the server is
 `

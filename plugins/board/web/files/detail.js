@@ -5,6 +5,7 @@ import { absolute, stamp, time, whole } from "./format.js";
 import { chip } from "./icons.js";
 import { categoryOf, endpointsOf, plain } from "./model.js";
 import { neighbourhood } from "./graph.js";
+import { stageOf, stages } from "./network.js";
 import * as links from "./links.js";
 
 export class Detail {
@@ -45,7 +46,7 @@ export class Detail {
   draw() {
     const row = this.model.rows.get(this.id);
     const item = this.item ?? row?.item;
-    const key = JSON.stringify([this.missing, this.mayDrain, item?.state, item?.late, item?.reason, item?.drained, item?.since, item?.version, item?.endpoints, item?.notified,
+    const key = JSON.stringify([this.missing, this.mayDrain, item?.state, item?.late, item?.reason, item?.drained, item?.cause, item?.since, item?.version, item?.endpoints, item?.notified,
       item?.missed, item?.flaps, this.item?.transitions, this.item?.subscriptions, this.neighbours(item).map((r) => [r.id, r.kind])]);
     if (key === this.key) return;
     this.key = key;
@@ -106,6 +107,7 @@ export class Detail {
 function facts(item) {
   const rows = [
     ["Application", item.appName && item.appName !== item.appInstanceId ? `${item.appName} (${item.appInstanceId})` : item.appInstanceId],
+    ["Drained by", item.drained && item.cause?.by ? `${item.cause.by}${item.cause.text ? `: ${item.cause.text}` : ""}` : ""],
     ["Version", item.version], ["Category", categoryOf(item)], ["Heartbeats", item.livenessInterval > 0 ? `every ${whole(item.livenessInterval)}, SUSPENDED after ${whole(item.windowSeconds)} of silence` : "none: never SUSPENDED"],
     ["Missed in a row", item.missed > 0 ? String(item.missed) : ""], ["Changes of state", item.flaps > 0 ? `${item.flaps} lately` : ""],
   ].filter(([, text]) => text);
@@ -128,14 +130,6 @@ function transitions(list) {
     el("span", { class: "small" }, t.reason ? ` ${t.reason}` : "")))));
 }
 
-// stageOf is how far a subscriber has got with the last change.
-function stageOf(s) {
-  if (s.delivered) return "✓ told";
-  if (s.elsewhere && !s.pending) return "⇢ another replica tells it";
-  if (s.pending === false) return "✕ not reached";
-  return s.lastError ? "✕ failing" : "… waiting";
-}
-
 const errors = {
   gone: "it says that it is gone", redirect: "it sends us elsewhere", client_error: "it refuses notifications", server_error: "it answers with an error of its own",
   timeout: "it does not answer in time", forbidden: "its address is one that may not be called", unreachable: "it cannot be reached", untrusted: "its certificate is not trusted",
@@ -146,7 +140,7 @@ function subscriptions(list) {
   if (!list) return null;
   return el("section", {}, el("h3", {}, "Who is told of it"), list.length === 0 ? el("p", { class: "small" }, "Nobody has subscribed to it.")
     : el("ul", { class: "plain" }, ...list.slice(0, 50).map((s) => el("li", { "data-failing": s.lastError && !s.delivered ? "true" : null },
-      el("strong", {}, stageOf(s)), el("span", { title: s.id ?? null }, ` ${s.appInstanceId ?? ""}`),
+      el("strong", {}, stages[stageOf(s)]), el("span", { title: s.id ?? null }, ` ${s.appInstanceId ?? ""}`),
       s.lastError ? `: ${errors[s.lastError] ?? s.lastError}` : null, s.lastAttempt ? el("span", { class: "small", title: absolute(s.lastAttempt) }, ` at ${stamp(time(s.lastAttempt)).slice(0, 8)}`) : null)),
     list.length > 50 ? el("li", {}, `and ${list.length - 50} more`) : null));
 }

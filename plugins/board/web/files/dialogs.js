@@ -43,7 +43,7 @@ export function drain(row, { back, lastOne, done }) {
 
 const keys = [
   ["/", "filter"], ["↓ ↑", "choose a service"], ["Page, Home, End", "further"], ["Enter", "show it"], ["Escape", "close, or clear the filter"],
-  ["1 … 7", "one of the tiles"], ["p", "pause the display"], ["?", "this help"],
+  ["1 … 7", "one of the tiles"], ["s", "one row for each service name"], ["→ ←", "open it, close it"], ["g", "the graph; arrows go along it"], ["p", "pause the display"], ["?", "this help"],
 ];
 
 const states = [

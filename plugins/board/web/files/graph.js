@@ -1,6 +1,7 @@
 // A small drawing of one service: its application, what else that has, and who is told.
 
 import { svg } from "./dom.js";
+import { stageOf } from "./network.js";
 
 const most = 6; // of a column
 const [line, width] = [26, 380];
@@ -10,14 +11,14 @@ const [line, width] = [26, 380];
 export function neighbourhood(item, siblings, subscriptions) {
   const services = [{ label: item.serName, kind: item.state, self: true }, ...siblings.slice(0, most - 1).map((r) => ({ label: r.name, kind: r.kind }))];
   if (siblings.length > most - 1) services.push({ label: `and ${siblings.length - most + 1} more`, kind: "more" });
-  const told = subscriptions.slice(0, most).map((s) => ({ label: s.appInstanceId || s.id, failing: Boolean(s.lastError) && !s.delivered, waiting: !s.delivered && !s.lastError }));
+  const told = subscriptions.slice(0, most).map((s) => ({ label: s.appInstanceId || s.id, stage: stageOf(s), failing: ["failing", "lost"].includes(stageOf(s)) }));
   if (subscriptions.length > most) told.push({ label: `and ${subscriptions.length - most} more`, more: true });
   const height = Math.max(services.length, told.length, 1) * line + 8;
   const y = (i, n) => height / 2 + (i - (n - 1) / 2) * line;
   const selfY = y(0, services.length);
   const edges = [
     ...services.map((s, i) => svg("path", { class: "edge", d: `M104 ${height / 2} C 118 ${height / 2}, 122 ${y(i, services.length)}, 134 ${y(i, services.length)}` })),
-    ...told.map((s, i) => svg("path", { class: s.failing ? "edge failing" : s.waiting ? "edge waiting" : "edge told", d: `M250 ${selfY} C 262 ${selfY}, 264 ${y(i, told.length)}, 276 ${y(i, told.length)}` })),
+    ...told.map((s, i) => svg("path", { class: `edge ${s.stage ?? "told"}`, d: `M250 ${selfY} C 262 ${selfY}, 264 ${y(i, told.length)}, 276 ${y(i, told.length)}` })),
   ];
   const node = (x, at, w, label, more) => svg("g", { class: "node", ...more }, svg("title", {}, String(label)),
     svg("rect", { x, y: at - 10, width: w, height: 20, rx: 5 }), svg("text", { x: x + 6, y: at + 4 }, cut(String(label), Math.floor((w - 10) / 6.3))));

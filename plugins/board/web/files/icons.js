@@ -10,12 +10,20 @@ const shapes = {
   late: ["M8 2 14.5 13.5H1.5Z M8 6v4 M8 11.6v.6", "stroke"],
   INACTIVE: ["M4 8h8", "stroke"],
   drained: ["M6 4v8 M10 4v8", "stroke"],
+  removed: ["M8 2.5a5.5 5.5 0 1 0 .01 0Z M4.2 11.8 11.8 4.2", "stroke"],
   none: ["M8 6.5a1.5 1.5 0 1 0 .01 0Z", "fill"],
 };
 
 export function glyph(kind) {
   const [path, how] = shapes[kind] ?? shapes.none;
   return svg("svg", { viewBox: "0 0 16 16", class: `glyph ${how}`, "aria-hidden": "true", focusable: "false" }, svg("path", { d: path }));
+}
+
+// placed is the shape within a drawing, with its upper left corner at a place.
+export function placed(kind, x, y) {
+  const e = glyph(kind);
+  for (const [name, value] of Object.entries({ x, y, width: 13, height: 13 })) e.setAttribute(name, value);
+  return e;
 }
 
 // chip is a state with its shape and its word.

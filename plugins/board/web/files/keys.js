@@ -15,12 +15,18 @@ export function listen({ table, act }) {
     }
     if (typing) {
       if (e.target.id === "filter" && (e.key === "ArrowDown" || e.key === "Enter")) {
-        table.move(e.key === "Enter" ? 0 : table.selected ? 1 : 0);
+        if (byId("scroll").hidden) act.enter();
+        else table.move(e.key === "Enter" ? 0 : table.selected ? 1 : 0);
         e.preventDefault();
       }
       return;
     }
-    const own = e.target.closest?.("button, a, summary, [role=log]"); // which have keys of their own
+    const own = e.target.closest?.("button, a, summary, [role=log], [role=button], #network"); // which have keys of their own
+    if (!own && byId("scroll").hidden && ["ArrowDown", "ArrowUp", "Enter"].includes(e.key)) {
+      act.enter(); // the graph is shown instead of the table
+      e.preventDefault();
+      return;
+    }
     const todo = {
       "/": () => { byId("filter").focus(); byId("filter").select(); },
       "?": () => help(),
@@ -31,7 +37,11 @@ export function listen({ table, act }) {
       PageUp: own ? null : () => table.move(-table.page()),
       Home: own ? null : () => table.move(-Infinity),
       End: own ? null : () => table.move(Infinity),
-      Enter: own ? null : () => table.selected && table.onOpen(table.selected, { keyboard: true }),
+      ArrowRight: own || !table.grouped ? null : () => table.unfold(true),
+      ArrowLeft: own || !table.grouped ? null : () => table.unfold(false),
+      Enter: own ? null : () => table.activate({ keyboard: true }),
+      s: () => act.group(),
+      g: () => act.graph(),
     }[e.key] ?? (/^[1-7]$/.test(e.key) ? () => act.tile(Number(e.key) - 1) : null);
     if (todo) {
       todo();

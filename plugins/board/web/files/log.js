@@ -8,6 +8,7 @@ import { toldOf } from "./row.js";
 const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "changed" };
 
 const drawn = new Map(); // element of an entry
+const most = 200; // elements
 const [spoken, spokenIn] = [6, 5000]; // so many in so many ms are read aloud one by one
 const burstText = "Many services change their state.";
 let heard = []; // when the last ones came
@@ -18,7 +19,8 @@ let quiet = 0;
 function speak(box, fresh) {
   const now = performance.now();
   const recent = heard.filter((at) => now - at < spokenIn);
-  const came = fresh.filter((entry) => !entry.before);
+  const came = fresh.filter((entry) => !entry.before && !entry.past && !entry.shown);
+  for (const entry of fresh) entry.shown = true; // it may come again with another filter
   heard = recent.concat(came.map(() => now)).slice(-50);
   const burst = heard.length > spoken;
   const many = burst || came.length < fresh.length;
@@ -33,19 +35,20 @@ function speak(box, fresh) {
   }, spokenIn);
 }
 
-// show brings the list up to date. Elements are made once, so that what is new is announced and
-// nothing else.
-export function show(model, onOpen) {
+// show brings the list of some changes up to date. Elements are made once, so that what is new is
+// announced and nothing else.
+export function show(model, all, onOpen) {
   const box = byId("log");
-  const current = new Set(model.changes);
+  const changes = all.slice(0, most);
+  const current = new Set(changes);
   for (const [entry, e] of drawn) {
     if (!current.has(entry)) { e.remove(); drawn.delete(entry); }
   }
-  const fresh = model.changes.filter((entry) => !drawn.has(entry));
+  const fresh = changes.filter((entry) => !drawn.has(entry));
   if (fresh.length > 0) speak(box, fresh);
   let at = box.firstChild;
   const newest = new Set();
-  for (const entry of model.changes) {
+  for (const entry of changes) {
     let e = drawn.get(entry);
     if (!e) {
       e = make(entry, onOpen);
@@ -61,8 +64,12 @@ export function show(model, onOpen) {
       if (row && !entry.reason && row.item.state === entry.to && row.item.reason) showReason(e, (entry.reason = row.item.reason));
     }
   }
-  if (model.changes.length === 0 && !box.firstChild) box.append(el("li", { class: "none" }, "Nothing has happened yet."));
-  else if (model.changes.length > 0) box.querySelector(".none")?.remove();
+  const none = box.querySelector(".none") ?? el("li", { class: "none" });
+  if (changes.length === 0) setText(none, model.changes.length === 0 ? "Nothing has happened yet." : "Nothing of that has happened.");
+  else if (all.length > most) setText(none, `and ${all.length - most} older ones: choose a time above, or filter`);
+  else setText(none, "");
+  if (none.textContent === "") none.remove();
+  else if (none !== box.lastChild) box.append(none);
 }
 
 function showReason(e, text) {

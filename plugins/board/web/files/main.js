@@ -5,27 +5,28 @@ import { byId, setAttr, setText } from "./dom.js";
 import { ask, Refused, Stream } from "./api.js";
 import { Detail } from "./detail.js";
 import { Model, mostRows } from "./model.js";
+import { Asking } from "./asking.js";
+import { NetworkView } from "./networkview.js";
+import { mostNodes } from "./network.js";
+import { choose } from "./match.js";
 import { Table } from "./table.js";
+import * as choices from "./choices.js";
 import * as clock from "./clock.js";
 import * as csv from "./csv.js";
 import * as dialogs from "./dialogs.js";
 import * as empty from "./empty.js";
+import * as groups from "./groups.js";
 import * as keys from "./keys.js";
 import * as log from "./log.js";
 import * as session from "./session.js";
 import * as summary from "./summary.js";
+import * as timeline from "./timeline.js";
 import * as url from "./url.js";
-import { plural, stamp, time } from "./format.js";
+import { plural, stamp } from "./format.js";
 
 const every = 2000; // ms between two questions
 const staleAfter = 5000; // ms without an answer
 const soon = 200; // ms after a change until the server is asked about it
-const small = 200; // services that are asked for as a whole each time
-const page = 1000;
-const longest = 1800; // characters of the ids in one question
-const questions = 4; // about single services, in one round
-const walkEvery = 60000; // ms until everything is asked for again
-const [floodOf, floodEvery] = [200, 10000]; // so many changes, and it is asked for again so soon
 
 const model = new Model();
 let filter = url.read();
@@ -34,14 +35,13 @@ let heardAt = 0; // the same by this machine's clock, for people
 let link = "connecting";
 let paused = null; // since when, and how many changes since
 let failure = "";
-let loading = true;
-let asking = false;
-let walked = -Infinity;
+let underWay = false; // a round of questions
 let again = 0; // timer
-let startedAt = "";
 let caller = { identities: false, mayRead: false, mayDrain: false };
 
-const table = new Table({ onOpen: (id, how) => open(id, how) });
+const table = new Table({ onOpen: (id, how) => open(id, how), onToggle: (name) => toggle(name) });
+const asking = new Asking({ model, seen: () => (asking.deliveries ? list.map((r) => r.id) : table.visible()), draw, answered: ({ refused } = {}) => { hear(); if (!refused) failure = ""; } });
+const network = new NetworkView({ onOpen: (id) => open(id, { stay: true }), onApp: (id) => change({ text: choose(filter.text, "app", id) }, true) });
 const detail = new Detail({ model, onClose: () => close(), onOpen: (id) => open(id), onDrain: (item) => drain(item) });
 
 function hear() {
@@ -53,71 +53,6 @@ const silence = () => {
   const since = performance.now() - Math.max(heard, 0);
   return since > staleAfter ? since / 1000 : null;
 };
-
-// question asks for state and takes it in.
-async function question(parameters) {
-  const { value, begun, ended } = await ask(`state?${new URLSearchParams(parameters)}`);
-  hear();
-  failure = "";
-  const started = value.platform?.startedAt ?? "";
-  if (started !== startedAt) {
-    if (startedAt) { clock.forget(); walked = -Infinity; }
-    startedAt = started;
-  }
-  clock.learn(time(value.now), begun, ended);
-  model.take(value);
-  return value;
-}
-
-// patiently asks again, a second later, where the platform has too much to do: a page that was left
-// out would be missing.
-async function patiently(parameters) {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await question(parameters);
-    } catch (error) {
-      if (!(error instanceof Refused) || ![429, 503].includes(error.status) || tries === 20) throw error;
-      hear();
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-    }
-  }
-}
-
-// walk asks for all services, page by page.
-async function walk() {
-  const begun = performance.now();
-  model.walk++;
-  let revision = null, after = "";
-  do {
-    const value = await patiently({ limit: after ? page : small, ...(after ? { after } : {}) });
-    revision ??= value.revision ?? 0;
-    after = value.next ?? "";
-    draw();
-  } while (after && model.rows.size < mostRows);
-  model.sweep(revision);
-  if (loading) model.backfill(50);
-  loading = false;
-  walked = begun;
-}
-
-// refresh asks about what may have changed: everything if that is little; else what is late, what
-// is seen, and what the stream told of.
-async function refresh() {
-  const total = model.counts?.total ?? Infinity;
-  if (loading || total <= small || performance.now() - walked > (model.wanted.size > floodOf ? floodEvery : walkEvery)) {
-    await walk();
-    return;
-  }
-  await question({ late: "true", limit: String(small) });
-  const left = [...new Set([...table.visible(), ...model.wanted])];
-  for (let n = 0; n < questions && left.length > 0; n++) {
-    const ids = [left.shift()];
-    for (let size = ids[0].length; left.length > 0 && (size += left[0].length + 3) < longest;) ids.push(left.shift());
-    const value = await question({ id: ids.join(","), limit: String(page) });
-    const known = new Set((value.services ?? []).map((s) => s.serInstanceId));
-    model.gone(ids.filter((id) => !known.has(id)));
-  }
-}
 
 async function look() {
   if (!detail.id) return;
@@ -136,15 +71,15 @@ async function look() {
 async function round() {
   clearTimeout(again);
   again = setTimeout(round, every);
-  if (asking || paused) return;
-  asking = true;
+  if (underWay || paused) return;
+  underWay = true;
   try {
-    await refresh();
+    await asking.refresh();
     await look();
   } catch (error) {
     refused(error);
   } finally {
-    asking = false;
+    underWay = false;
     clearTimeout(again);
     again = setTimeout(round, model.wanted.size > 0 ? every / 2 : every);
   }
@@ -152,7 +87,7 @@ async function round() {
 }
 
 function hurry() {
-  if (asking || paused) return;
+  if (underWay || paused) return;
   clearTimeout(again);
   again = setTimeout(round, soon);
 }
@@ -175,8 +110,9 @@ const stream = new Stream({
       model.change(data);
       if (paused) paused.changes++;
       hurry();
-    } else if (type === "reset" && !loading) {
-      walked = -Infinity;
+    } else if (type === "reset" && !asking.loading) {
+      asking.anew();
+      asking.recall().then(draw, refused);
       hurry();
     }
     if (!paused) draw();
@@ -192,30 +128,45 @@ function draw() {
 
 function drawNow() {
   const silent = silence();
-  const view = { tile: filter.tile, silent, behind: (performance.now() - heard) / 1000, link, loading, failure, paused: paused ? `paused at ${stamp(paused.at).slice(0, 8)} · ${plural(paused.changes, "change")} since` : "" };
+  const view = { tile: filter.tile, silent, behind: (performance.now() - heard) / 1000, link, failure, paused: paused ? `paused at ${stamp(paused.at).slice(0, 8)} · ${plural(paused.changes, "change")} since` : "" };
   table.frozen = silent !== null || paused !== null;
-  setAttr(byId("scroll"), "aria-busy", loading ? "true" : null);
+  setAttr(byId("scroll"), "aria-busy", asking.loading ? "true" : null);
   summary.show(model, view);
   summary.showBanners(summary.bannersOf(model, { heard: heardAt, silent, error: failure, truncated: (model.counts?.total ?? 0) > mostRows }));
   if (paused) return;
   summary.showPlatform(model, clock.now());
   if (model.dirty || shownFor !== filter) {
     model.dirty = false;
-    const list = model.view(filter);
-    if (shownFor !== filter) setText(byId("said"), loading ? "" : `${plural(list.length, "service")} shown`);
+    list = model.view(filter);
+    asking.deliveries = filter.graph && list.length <= mostNodes;
+    const lines = filter.group ? groups.lines(list, model.rows.values(), filter.open) : list;
+    const said = filter.group ? `${plural(groups.names(lines), "service")} with ${plural(list.length, "instance")} shown` : `${plural(list.length, "service")} shown`;
+    if (shownFor !== filter) setText(byId("said"), asking.loading ? "" : said);
     shownFor = filter;
     const { none, one, doubt } = model.last();
-    table.set(list, new Set([...none, ...one].map((n) => n.name).concat(doubt)));
-    setText(byId("shown"), model.counts ? `${plural(list.length, "service")} shown` : "");
+    table.set(lines, new Set([...none, ...one].map((n) => n.name).concat(doubt)), filter.group);
+    setText(byId("shown"), model.counts ? said : "");
+    choices.show(model.rows, filter.text);
   } else {
     table.render();
   }
-  empty.show({ total: loading ? undefined : model.counts?.total, rows: table.list.length, identities: caller.identities, onReset: () => change({ tile: "", text: "" }) });
-  log.show(model, open);
+  empty.show({ total: asking.loading ? undefined : model.counts?.total, rows: table.list.length, identities: caller.identities, onReset: () => change({ tile: "", text: "" }) });
+  if (filter.graph) network.show(list, model.deliveries);
+  drawChanges(silent !== null);
   detail.draw();
 }
 
+function drawChanges(stale) {
+  const all = model.happened(filter.text);
+  const listed = filter.from ? all.filter((c) => c.at >= filter.from && c.at < filter.to) : all;
+  if (!stale) timeline.show(all, { now: clock.now(), known: model.known, from: filter.from, to: filter.to });
+  timeline.note({ loading: asking.loading, listed: listed.length, left: model.left, period: filter.from ? [filter.from, filter.to] : null });
+  byId("whole").hidden = !filter.from;
+  log.show(model, listed, open);
+}
+
 let shownFor = null;
+let list = []; // the instances that are shown, or of which the names are
 
 // change changes the filter.
 function change(to, step = false) {
@@ -223,15 +174,31 @@ function change(to, step = false) {
   url.write(filter, step);
   if (byId("filter").value !== filter.text) byId("filter").value = filter.text;
   byId("order").value = filter.order;
-  table.scroll.scrollTop = "service" in to ? table.scroll.scrollTop : 0;
+  setAttr(byId("group"), "aria-pressed", filter.group ? "true" : "false");
+  setAttr(byId("view"), "aria-pressed", filter.graph ? "true" : "false");
+  byId("scroll").hidden = filter.graph;
+  byId("network").hidden = !filter.graph;
+  table.scroll.scrollTop = "service" in to || "open" in to ? table.scroll.scrollTop : 0;
   draw();
 }
 
-function open(id, { keyboard = false } = {}) {
+function graph() {
+  change({ graph: !filter.graph }, true);
+  hurry();
+}
+
+const group = () => change({ group: !filter.group, open: [] }, true);
+
+// toggle opens a service name, or closes it.
+function toggle(name) {
+  change({ open: filter.open.includes(name) ? filter.open.filter((other) => other !== name) : [name, ...filter.open] });
+}
+
+function open(id, { keyboard = false, stay = false } = {}) {
   change({ service: id }, true);
   detail.mayDrain = caller.mayDrain;
   detail.open(id);
-  table.select(id, { focus: keyboard });
+  table.select(id, { focus: keyboard && !stay });
   look().catch(refused);
 }
 
@@ -239,7 +206,8 @@ function close() {
   const id = detail.id;
   detail.close();
   change({ service: "" }, true);
-  if (id) table.select(id);
+  if (id) table.select(id, { focus: !filter.graph });
+  if (id && filter.graph) network.focus();
 }
 
 function drain(item) {
@@ -262,12 +230,15 @@ function escape(typing) {
   if (typing?.id === "filter" && filter.text) change({ text: "" });
   else if (typing) typing.blur();
   else if (detail.id) close();
+  else if (filter.from) period(0, 0);
   else if (filter.tile || filter.text) change({ tile: "", text: "" });
 }
 
 function tile(name) {
   change({ tile: filter.tile === name ? "" : name }, true);
 }
+
+const period = (from, to) => change({ from, to }, true);
 
 function visit() { // back and forward
   change(url.read());
@@ -278,21 +249,26 @@ function visit() { // back and forward
 async function start() {
   if (session.restore()) filter = url.read();
   summary.makeTiles(tile);
+  choices.make(() => filter.text, (text) => change({ text }, true));
+  timeline.make(period, draw);
+  byId("whole").addEventListener("click", () => period(0, 0));
   change({});
   byId("filter").addEventListener("input", (e) => change({ text: e.target.value }));
   byId("filter").addEventListener("beforeinput", (e) => { // the key that led here is no part of it
     if (e.data === "/" && e.target.value === "") e.preventDefault();
   });
   byId("order").addEventListener("change", (e) => change({ order: e.target.value }));
+  byId("view").addEventListener("click", graph);
+  byId("group").addEventListener("click", group);
   byId("pause").addEventListener("click", pause);
-  byId("csv").addEventListener("click", () => csv.save(table.list, new Date()));
-  byId("json").addEventListener("click", () => csv.saveJSON(table.list, { replica: model.replica, revision: model.revision }, new Date()));
+  byId("csv").addEventListener("click", () => csv.save(list, new Date()));
+  byId("json").addEventListener("click", () => csv.saveJSON(list, { replica: model.replica, revision: model.revision }, new Date()));
   byId("help-open").addEventListener("click", dialogs.help);
   addEventListener("popstate", visit);
   addEventListener("beforeprint", () => setText(byId("printed"), ` · printed ${new Date().toString().slice(0, 33)}`));
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (e) => { if (e.persisted) { stream.open(); round(); } });
-  keys.listen({ table, act: { pause, escape, tile: (n) => tile(["ACTIVE", "late", "SUSPENDED", "INACTIVE", "drained", "none", ""][n]) } });
+  keys.listen({ table, act: { pause, escape, group, graph, enter: () => network.focus(), tile: (n) => tile(["ACTIVE", "late", "SUSPENDED", "INACTIVE", "drained", "none", ""][n]) } });
   setInterval(draw, 1000);
   const who = await session.who(() => { draw(); });
   if (!who) return; // what is shown is still drawn until the browser goes
@@ -306,6 +282,7 @@ async function start() {
   detail.mayDrain = caller.mayDrain;
   detail.links = caller.links;
   if (filter.service) detail.open(filter.service);
+  stream.last = await asking.recall().catch((error) => { refused(error); return ""; });
   await round();
   stream.open();
 }

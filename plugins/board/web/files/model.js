@@ -2,9 +2,10 @@
 // stream told, in the order in which it is shown. It knows nothing of elements.
 
 import { time } from "./format.js";
+import { described, matches as says, wanted } from "./match.js";
 
 export const mostRows = 20000; // that are kept; the server gives those first that need attention
-const mostChanges = 200;
+const mostChanges = 2000; // that are kept, as many as the server gives of the past
 
 // Row is one service instance with its times as numbers.
 class Row {
@@ -25,8 +26,9 @@ class Row {
     this.name = String(item.serName ?? "");
     this.app = String(item.appName || item.appInstanceId || "");
     this.kind = kindOf(item);
-    this.text = [item.serName, item.serInstanceId, item.appInstanceId, item.appName, item.version, categoryOf(item), ...endpointsOf(item)]
-      .join("\n").toLowerCase();
+    this.choice = { app: this.app, category: categoryOf(item), locality: String(item.locality ?? "") };
+    this.said = described({ app: [item.appInstanceId, item.appName], name: [item.serName], category: [this.choice.category], locality: [item.locality] },
+      this.id, item.version, ...endpointsOf(item));
   }
 }
 
@@ -80,6 +82,10 @@ export class Model {
     this.replica = "";
     this.revision = 0;
     this.changes = []; // the newest first
+    this.known = 0; // since when changes are known, by the server's clock
+    this.left = 0; // how many of the last hour the server had no room for
+    this.appNames = new Map();
+    this.deliveries = new Map(); // by the ids of services: who is told of each, if that was asked for
     this.dirty = true; // the order may be another
     this.found = null; // what last() found, until something changes
     this.wanted = new Set(); // ids of which the server is to be asked
@@ -97,6 +103,9 @@ export class Model {
 
   takeItem(item, revision) {
     this.wanted.delete(item.serInstanceId);
+    if (item.appName && item.appName !== item.appInstanceId) this.appNames.set(item.appInstanceId, item.appName);
+    if (this.appNames.size > mostRows) this.appNames.clear();
+    if (item.subscriptions) this.deliveries.set(item.serInstanceId, item.subscriptions);
     const row = this.rows.get(item.serInstanceId);
     if (!row) {
       if (this.rows.size >= mostRows) return;
@@ -126,6 +135,7 @@ export class Model {
         this.touch();
       }
     }
+    for (const id of this.deliveries.keys()) if (!this.rows.has(id)) this.deliveries.delete(id);
   }
 
   // gone removes services that the server was asked for and did not know.
@@ -157,23 +167,43 @@ export class Model {
     if (this.changes.length > mostChanges) this.changes.length = mostChanges;
   }
 
-  // backfill notes what happened last before the page was opened, as far as services say it.
+  // recall takes in what happened before the page was opened, or while nothing was heard.
+  recall({ changes, from, left }) {
+    const known = new Set(this.changes.map((c) => c.revision));
+    const past = (changes ?? []).filter((c) => !known.has(c.revision)).map((c) => ({ ...c, at: time(c.time), past: true }));
+    this.changes = [...this.changes.filter((c) => !c.before), ...past].sort((a, b) => b.revision - a.revision)
+      .concat(this.changes.filter((c) => c.before)).slice(0, mostChanges);
+    this.known = time(from) || 0;
+    this.left = left ?? 0;
+  }
+
+  // backfill notes the last change of services of which nothing else is known, as they say it.
   backfill(most) {
     const known = new Set(this.changes.map((c) => c.serInstanceId));
     const rows = [...this.rows.values()].filter((r) => r.since && !known.has(r.id)).sort((a, b) => b.since - a.since).slice(0, most);
     for (const r of rows) {
       this.changes.push({ before: true, at: r.since, time: r.item.since, serInstanceId: r.id, serName: r.name, appInstanceId: r.item.appInstanceId,
-        change: "STATE_CHANGED", to: r.item.state, reason: r.item.reason });
+        change: "STATE_CHANGED", to: r.item.state, reason: r.item.reason, cause: r.item.cause });
     }
     this.changes.length = Math.min(this.changes.length, mostChanges);
   }
 
+  // happened are the changes of the services that a text asks for, also of those that are gone.
+  happened(text) {
+    const words = wanted(text);
+    if (words.length === 0) return this.changes;
+    return this.changes.filter((c) => {
+      const row = this.rows.get(c.serInstanceId);
+      return (row && says(row.said, words)) || says(described({ app: [c.appInstanceId, this.appNames.get(c.appInstanceId)], name: [c.serName], category: [c.category], locality: [c.locality] }, c.serInstanceId), words);
+    });
+  }
+
   // view is what a filter shows, in its order.
   view(filter) {
-    const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wanted(filter.text);
     const out = [];
     for (const row of this.rows.values()) {
-      if (matches(row, filter.tile) && words.every((w) => row.text.includes(w))) out.push(row);
+      if (matches(row, filter.tile) && says(row.said, words)) out.push(row);
     }
     return out.sort(orders[filter.order] ?? orders.attention);
   }

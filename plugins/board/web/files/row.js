@@ -1,7 +1,7 @@
 // One row of the table: its cells, the bar that runs out, and the gaps between heartbeats.
 
 import { el, svg, setText, setAttr } from "./dom.js";
-import { ago, span, absolute, plural, whole } from "./format.js";
+import { ago, count, span, absolute, plural, whole } from "./format.js";
 import { glyph, words } from "./icons.js";
 
 // make makes an empty row; the table uses it for one service after another.
@@ -11,29 +11,68 @@ export function make() {
   const parts = {
     word: el("span"), chip: el("span", { class: "chip" }), run: el("span", { class: "run" }), mark: el("span", { class: "mark" }),
     left: el("span", { class: "left-text" }), why: el("span", { class: "why" }), name: el("span", { class: "name" }), version: el("span", { class: "small" }), gaps: sparkline(),
+    twist: el("span", { class: "twist", "aria-hidden": "true", hidden: true }), counts: el("span", { class: "counts", hidden: true }), brief: el("span", { class: "brief", hidden: true }),
   };
   parts.bar = el("span", { class: "bar", "aria-hidden": "true" }, parts.run, parts.mark);
   const tr = el("tr", { role: "row", tabindex: "-1" },
-    cell("state", parts.chip), cell("since"), cell("service", parts.name, parts.version), cell("app"), cell("beat"),
-    cell("left", parts.bar, parts.left), cell("gaps", parts.gaps), cell("told"), cell("why", parts.why));
-  return { tr, cells, parts, shown: null, kind: "" };
+    cell("state", parts.chip), cell("since"), cell("service", parts.twist, parts.name, parts.version, parts.brief), cell("app"), cell("beat"),
+    cell("left", parts.bar, parts.left), cell("gaps", parts.gaps), cell("told"), cell("why", parts.why, parts.counts));
+  return { tr, cells, parts, shown: null, kind: "", states: "" };
 }
 
-// show has the row show a service.
-export function show(view, row, index, warned) {
-  const { tr, cells, parts } = view;
-  const item = row.item;
-  view.shown = row;
+// begin is what each line of the table says: its place, its state, and of which kind it is.
+function begin(view, line, index, { warned, level, opened, state }) {
+  const { tr, parts } = view;
+  view.shown = line;
   setAttr(tr, "aria-rowindex", index + 2); // the head is the first
-  setAttr(tr, "data-id", row.id);
-  setAttr(tr, "data-state", item.state);
+  setAttr(tr, "data-id", line.group ? null : line.id);
+  setAttr(tr, "data-group", line.group ? line.name : null);
+  setAttr(tr, "aria-level", level);
+  setAttr(tr, "aria-expanded", opened);
+  setAttr(tr, "data-state", state);
   setAttr(tr, "data-warned", warned ? "true" : null);
-  if (view.kind !== row.kind) {
-    view.kind = row.kind;
-    setAttr(tr, "data-kind", row.kind);
-    setAttr(parts.chip, "data-kind", row.kind);
-    parts.chip.replaceChildren(glyph(row.kind), words[row.kind] ?? row.kind);
-  }
+  for (const e of [parts.twist, parts.counts, parts.brief]) e.hidden = !line.group;
+  setAttr(parts.gaps, "hidden", Boolean(line.group));
+  if (view.kind === line.kind) return;
+  view.kind = line.kind;
+  setAttr(tr, "data-kind", line.kind);
+  setAttr(parts.chip, "data-kind", line.kind);
+  parts.chip.replaceChildren(glyph(line.kind), words[line.kind] ?? line.kind);
+}
+
+// showGroup has the row show a service name: the worst of its instances, and how many are in each
+// state.
+export function showGroup(view, group, index, warned) {
+  const { cells, parts } = view;
+  begin(view, group, index, { warned, level: 1, opened: group.opened ? "true" : "false", state: { late: "ACTIVE", none: "ACTIVE", drained: "INACTIVE" }[group.kind] ?? group.kind });
+  setText(parts.twist, group.opened ? "▾" : "▸");
+  setText(parts.name, group.name);
+  setText(parts.version, group.rows.length < group.all ? ` ${count(group.rows.length)} of ${plural(group.all, "instance")}` : ` ${plural(group.all, "instance")}`);
+  setAttr(cells.service, "title", group.name);
+  const apps = [...group.apps()];
+  setText(cells.app, apps.length === 1 ? apps[0] : plural(apps.length, "application"));
+  setAttr(cells.app, "title", apps.slice(0, 20).join("\n"));
+  for (const name of ["since", "beat", "left", "why", "told"]) setAttr(cells[name], "title", null);
+  setText(parts.why, "");
+  setText(cells.told, "");
+  setText(cells.beat, "");
+  setAttr(cells.told, "data-failing", null);
+  setAttr(parts.mark, "hidden", true);
+  const states = group.states();
+  const text = states.map(([kind, n]) => `${count(n)} ${wordOf(kind)}`).join(", ");
+  if (view.states === text) return;
+  view.states = text;
+  setText(parts.brief, text);
+  parts.counts.replaceChildren(...states.map(([kind, n]) => el("span", { class: "state-count", "data-kind": kind }, glyph(kind), `${count(n)} ${wordOf(kind)}`)));
+}
+
+const wordOf = (kind) => (kind === "none" ? "without heartbeats" : words[kind] ?? kind);
+
+// show has the row show a service.
+export function show(view, row, index, warned, level) {
+  const { cells, parts } = view;
+  const item = row.item;
+  begin(view, row, index, { warned, level, opened: null, state: item.state });
   setText(parts.name, row.name);
   setText(parts.version, item.version ? ` ${item.version}` : "");
   setAttr(cells.service, "title", `${row.name} ${item.version ?? ""}\n${row.id}`);
@@ -58,9 +97,22 @@ export function show(view, row, index, warned) {
 export function tick(view, now) {
   const row = view.shown;
   if (!row || !Number.isFinite(now)) return;
+  if (row.group) {
+    tickGroup(view, row, now);
+    return;
+  }
   setText(view.cells.since, row.since ? span((now - row.since) / 1000) : "");
   setText(view.cells.beat, row.last ? ago((now - row.last) / 1000) : row.interval ? "none yet" : "–");
   const left = leftOf(row, now);
+  setText(view.parts.left, left.text);
+  setAttr(view.parts.bar, "hidden", left.share === null);
+  if (left.share !== null) view.parts.run.style.transform = `scaleX(${left.share.toFixed(4)})`;
+}
+
+function tickGroup(view, group, now) {
+  const since = group.since(), next = group.next();
+  setText(view.cells.since, since ? span((now - since) / 1000) : "");
+  const left = next ? leftOf(next, now) : { share: null, text: "" };
   setText(view.parts.left, left.text);
   setAttr(view.parts.bar, "hidden", left.share === null);
   if (left.share !== null) view.parts.run.style.transform = `scaleX(${left.share.toFixed(4)})`;

@@ -90,7 +90,7 @@ export function countsOf(model, silent) {
 
 // show shows all of it. silent is for how many seconds nothing was heard of the server, if that is
 // too long; null: it answers.
-export function show(model, { tile, silent, behind, paused, link, loading, failure }) {
+export function show(model, { tile, silent, behind, paused, link, failure }) {
   const overall = overallOf(model, silent !== null);
   setAttr(document.body, "data-overall", overall);
   setAttr(document.body, "data-stale", silent !== null ? "true" : null);
@@ -99,19 +99,18 @@ export function show(model, { tile, silent, behind, paused, link, loading, failu
   setText(byId("counts"), countsOf(model, silent));
   showTiles(model.counts, tile);
   setText(byId("replica"), model.replica ? `· shown by replica ${model.replica}` : "");
-  const pill = pillOf({ silent, paused, link });
+  const pill = pillOf({ silent, paused, link, behind, revision: model.revision });
   setAttr(byId("pill"), "data-link", pill.link);
   setText(byId("pill-text"), pill.text);
   const at = model.revision ? `As it is at revision ${model.revision} of the platform's store` : "";
   setAttr(byId("pill"), "title", [pill.link === "live" && Number.isFinite(behind) ? `Heard ${span(behind)} ago` : "", at].filter(Boolean).join(". ") || null);
-  setText(byId("changes-note"), loading ? "· loading all services…" : "");
   showTitle(model, overall, silent);
 }
 
-function pillOf({ silent, paused, link }) {
+function pillOf({ silent, paused, link, behind, revision }) {
   if (silent !== null) return { link: "stale", text: `no answer for ${Math.floor(silent)} s` };
   if (paused) return { link: "paused", text: paused };
-  if (link === "live") return { link, text: "live" };
+  if (link === "live") return { link, text: ["live", revision ? `revision ${revision}` : "", Number.isFinite(behind) ? `${span(behind)} behind` : ""].filter(Boolean).join(" · ") };
   return { link: "polling", text: link === "connecting" ? "connecting" : "asking every 2 s" };
 }
 

@@ -11,13 +11,14 @@ const mostPrinted = 2000;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Table {
-  constructor({ onOpen }) {
-    this.onOpen = onOpen;
-    this.list = [];
+  constructor({ onOpen, onToggle }) {
+    Object.assign(this, { onOpen, onToggle });
+    this.list = []; // instances, or lines of service names with some instances below them
+    this.grouped = false;
     this.warned = new Set();
     this.views = [];
     this.first = 0;
-    this.selected = ""; // id
+    this.selected = ""; // id of a line
     this.frozen = false;
     this.printing = false;
     this.scroll = byId("scroll");
@@ -27,8 +28,11 @@ export class Table {
     this.scroll.addEventListener("scroll", () => this.later(), { passive: true });
     new ResizeObserver(() => this.later()).observe(this.scroll);
     this.body.addEventListener("click", (e) => {
-      const tr = e.target.closest("tr[data-id]");
-      if (tr) this.select(tr.dataset.id, { open: true });
+      const tr = e.target.closest("tr");
+      const line = this.views.find((v) => v.tr === tr)?.shown;
+      if (!line) return;
+      this.select(line.id);
+      this.activate();
     });
     addEventListener("beforeprint", () => { this.printing = true; this.render(); });
     addEventListener("afterprint", () => { this.printing = false; this.render(); });
@@ -36,12 +40,12 @@ export class Table {
     this.ticks = 0;
   }
 
-  // set shows a list of rows; warned are service names.
-  set(list, warned) {
-    this.list = list;
-    this.warned = warned;
+  // set shows a list of lines; warned are service names.
+  set(list, warned, grouped) {
+    Object.assign(this, { list, warned, grouped });
+    setAttr(byId("table"), "role", grouped ? "treegrid" : "grid");
     setAttr(byId("table"), "aria-rowcount", list.length + 1);
-    setAttr(byId("table"), "data-told", list.some((r) => r.item.notified)); // else nobody knows
+    setAttr(byId("table"), "data-told", list.some((r) => r.item?.notified || r.rows?.some((one) => one.item.notified))); // else nobody knows
     this.render();
   }
 
@@ -61,7 +65,7 @@ export class Table {
     this.below.style.height = `${Math.max(0, n - last) * height}px`;
     setAttr(byId("above"), "hidden", this.first === 0);
     setAttr(byId("below"), "hidden", n - last <= 0);
-    const focused = document.activeElement?.closest?.("#rows tr")?.dataset.id;
+    const focused = this.views.find((v) => v.tr === document.activeElement)?.shown?.id;
     while (this.views.length < last - this.first) {
       const view = rows.make();
       this.views.push(view);
@@ -72,7 +76,8 @@ export class Table {
     this.views.forEach((view, i) => {
       const row = this.list[this.first + i];
       const other = view.shown?.id !== row.id;
-      rows.show(view, row, this.first + i, this.warned.has(row.name));
+      if (row.group) rows.showGroup(view, row, this.first + i, this.warned.has(row.name));
+      else rows.show(view, row, this.first + i, this.warned.has(row.name), this.grouped ? 2 : null);
       if (other || !this.frozen) rows.tick(view, now);
       const selected = row.id === this.selected;
       setAttr(view.tr, "aria-selected", selected ? "true" : "false");
@@ -88,19 +93,38 @@ export class Table {
     for (const view of this.views) rows.tick(view, now);
   }
 
-  // visible are the ids of the rows that can be seen.
+  // visible are the ids of the instances that can be seen.
   visible() {
     const first = Math.floor(this.scroll.scrollTop / height);
-    return this.list.slice(first, first + Math.ceil(this.scroll.clientHeight / height)).map((r) => r.id);
+    return this.list.slice(first, first + Math.ceil(this.scroll.clientHeight / height)).filter((line) => !line.group).map((r) => r.id);
   }
 
-  select(id, { open = false, focus = true } = {}) {
+  select(id, { focus = true } = {}) {
     this.selected = id;
     const at = this.list.findIndex((r) => r.id === id);
     if (at >= 0) this.reveal(at);
     this.render();
     if (focus) this.views.find((v) => v.shown?.id === id)?.tr.focus({ preventScroll: true });
-    if (open) this.onOpen(id);
+  }
+
+  chosen() {
+    return this.list.find((line) => line.id === this.selected);
+  }
+
+  // activate opens what is selected: the panel of an instance, or the instances of a name.
+  activate(how) {
+    const line = this.chosen();
+    if (line?.group) this.onToggle(line.name);
+    else if (this.selected) this.onOpen(this.selected, how);
+  }
+
+  // unfold opens or closes the name that is selected, or of which an instance is.
+  unfold(wanted) {
+    const line = this.chosen();
+    if (!this.grouped || !line) return;
+    if (line.group && line.opened !== wanted) this.onToggle(line.name);
+    else if (line.group && wanted && line.opened) this.move(1);
+    else if (!line.group && !wanted) this.select(`\n${line.name}`);
   }
 
   reveal(at) {

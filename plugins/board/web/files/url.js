@@ -1,6 +1,7 @@
 // What is shown, in the address of the page: whoever is sent it sees the same.
 
 export const tiles = ["ACTIVE", "SUSPENDED", "INACTIVE", "late", "drained", "none"];
+const mostOpen = 50; // names in an address
 const orders = ["attention", "service", "app", "since"];
 
 // read is the filter that an address names. What it does not know is left out.
@@ -13,10 +14,20 @@ export function read(search = location.search) {
   const order = p.get("order") ?? "";
   return {
     tile: tiles.includes(tile) ? tile : "",
-    text: (p.get("name") ?? "").slice(0, 128),
+    text: (p.get("name") ?? "").slice(0, 256),
     order: orders.includes(order) ? order : "attention",
     service: (p.get("service") ?? "").slice(0, 128),
+    graph: p.get("view") === "graph",
+    group: p.get("group") === "service",
+    open: p.getAll("open").slice(0, mostOpen),
+    ...period(p),
   };
+}
+
+// period is the time of which changes are listed, in ms; 0: of any.
+function period(p) {
+  const [from, to] = [Date.parse(p.get("from") ?? ""), Date.parse(p.get("to") ?? "")];
+  return from > 0 && to > from ? { from, to } : { from: 0, to: 0 };
 }
 
 export function query(filter) {
@@ -28,6 +39,15 @@ export function query(filter) {
   if (filter.text) p.set("name", filter.text);
   if (filter.order !== "attention") p.set("order", filter.order);
   if (filter.service) p.set("service", filter.service);
+  if (filter.from) {
+    p.set("from", new Date(filter.from).toISOString());
+    p.set("to", new Date(filter.to).toISOString());
+  }
+  if (filter.graph) p.set("view", "graph");
+  if (filter.group) {
+    p.set("group", "service");
+    for (const name of filter.open.slice(0, mostOpen)) if (name.length <= 200) p.append("open", name);
+  }
   const text = p.toString();
   return text ? `?${text}` : "";
 }
