@@ -137,7 +137,7 @@ func (p environment) serve(ctx context.Context, c conf.Config, level string, up 
 	}
 	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Errors: p.errs, Fail: p.fail}
 	p.starting()
-	return plugins.Run(ctx, h, list(), p.settled(up))
+	return plugins.Run(ctx, h, list(), p.settled(ctx, up))
 }
 
 // authority is the file with the CA of a certificate: what init has put beside it, if it has.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"net"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
+	"time"
 )
 
 // gcPercent is GOGC of a server that is ready, unless the environment sets it. What it holds of
@@ -24,10 +27,11 @@ func (p environment) starting() {
 
 // settled is called when the server is ready, and has it keep less memory in reserve. GOMEMLIMIT
 // goes on to be obeyed beside it.
-func (p environment) settled(up func(net.Addr)) func(net.Addr) {
+func (p environment) settled(ctx context.Context, up func(net.Addr)) func(net.Addr) {
 	return func(a net.Addr) {
 		if collectsByDefault(p.environ) {
 			debug.SetGCPercent(gcPercent)
+			go giveBack(ctx)
 		}
 		up(a)
 	}
@@ -41,4 +45,50 @@ func collectsByDefault(environ []string) bool {
 		}
 	}
 	return true
+}
+
+// lookEvery is how often it is looked whether memory can be given back.
+const lookEvery = 4 * time.Second
+
+// heap is how memory is at a moment, in bytes.
+type heap struct {
+	allocated uint64 // ever
+	live      uint64 // after the last collection
+	objects   uint64 // what was alive then, and what came since
+	free      uint64 // pages that hold nothing and are kept for later
+}
+
+// giveBack returns memory to the system when a burst is over: what a start, or many registrations,
+// have thrown away stays for minutes otherwise, for nobody allocates who would have it collected.
+func giveBack(ctx context.Context) {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for last := readHeap(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		now := readHeap()
+		if now.wastes(last) {
+			debug.FreeOSMemory()
+			now = readHeap()
+		}
+		last = now
+	}
+}
+
+// wastes says whether it is worth a collection to give memory back: hardly anything is allocated, so
+// that it is not needed again at once, and there is much of it. Heartbeats at their usual rate are
+// more than that, and a server that is left alone wastes nothing once it has given back.
+func (h heap) wastes(last heap) bool {
+	const little = 2 << 20
+	quiet := h.allocated-last.allocated <= h.live/20+little
+	return quiet && h.objects+h.free > h.live+h.live/8+4*little
+}
+
+func readHeap() heap {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(s)
+	return heap{s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64()}
 }

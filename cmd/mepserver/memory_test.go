@@ -8,6 +8,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// 20,000 registrations left 120 MB of garbage in memory for minutes. A collection costs a tenth of a
+// second then, so it must not come again and again, nor while heartbeats come.
+func TestMemoryIsGivenBackOnceABurstIsOver(t *testing.T) {
+	const mb = 1 << 20
+	after := heap{allocated: 9000 * mb, live: 130 * mb, objects: 190 * mb, free: 30 * mb}
+	begun := heap{allocated: 8000 * mb, live: 100 * mb, objects: 120 * mb}
+	require.False(t, after.wastes(begun), "it goes on")
+	require.True(t, after.wastes(after), "it is over")
+	back := heap{allocated: 9001 * mb, live: 110 * mb, objects: 111 * mb, free: 2 * mb}
+	require.False(t, back.wastes(after), "it was given back")
+	idle := back
+	for range 1000 { // an idle server collects no second time
+		now := idle
+		now.allocated, now.objects = now.allocated+mb/100, now.objects+mb/100
+		require.False(t, now.wastes(idle))
+		idle = now
+	}
+	beating := heap{allocated: back.allocated + 20*mb, live: back.live, objects: back.objects + 20*mb, free: 10 * mb}
+	require.False(t, beating.wastes(back), "2,000 heartbeats a second")
+	empty := heap{allocated: 100 * mb, live: 4 * mb, objects: 6 * mb, free: 2 * mb}
+	require.False(t, empty.wastes(empty), "a small server has nothing to give")
+	require.NotZero(t, readHeap().allocated*readHeap().objects, "these are names of metrics")
+}
+
 // What an operator sets counts; else a server that is ready keeps half of Go's reserve.
 func TestAServerThatIsReadyKeepsLessMemoryInReserve(t *testing.T) {
 	before := debug.SetGCPercent(100)
@@ -21,7 +45,7 @@ func TestAServerThatIsReadyKeepsLessMemoryInReserve(t *testing.T) {
 	} {
 		debug.SetGCPercent(100)
 		up := false
-		environment{environ: c.environ}.settled(func(net.Addr) { up = true })(nil)
+		environment{environ: c.environ}.settled(t.Context(), func(net.Addr) { up = true })(nil)
 		require.True(t, up)
 		require.Equal(t, c.want, debug.SetGCPercent(100), "%v", c.environ)
 	}
