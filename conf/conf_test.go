@@ -78,7 +78,7 @@ store:
 applications: {admission: registered, known: [app-1, "2"], maxServices: 3, maxSubscriptions: 4}
 liveness: {defaultInterval: 20s, minInterval: 10s, maxInterval: 1m, allowedMisses: 0, hold: 500ms, deregisterAfter: 0, maxBeatsPerSecond: 500}
 discovery: {includeSuspended: true}
-notify: {timeout: 3s, giveUpAfter: 1h, keptBytes: 1MiB, keptBytesInAll: 2MiB, allowedCallbackCIDRs: [10.0.0.0/8, "fd00::/8"]}
+notify: {timeout: 3s, giveUpAfter: 1h, flap: {changes: 3, period: 5m}, keptBytes: 1MiB, keptBytesInAll: 2MiB, allowedCallbackCIDRs: [10.0.0.0/8, "fd00::/8"]}
 limits: {writesPerSecond: 1, writesBurst: 2, listsPerSecond: 3, bytesPerSecond: 4KiB, bytesBurst: 5MiB, connections: 66, unreadBytes: 3MiB}
 compat: edgegallery
 `))
@@ -90,7 +90,7 @@ compat: edgegallery
 	want.Applications = Applications{Admission: Registered, Known: []string{"app-1", "2"}, MaxServices: 3, MaxSubscriptions: 4}
 	want.Liveness = Liveness{DefaultInterval: 20 * time.Second, MinInterval: 10 * time.Second, MaxInterval: time.Minute, Hold: 500 * time.Millisecond, MaxBeatsPerSecond: 500}
 	want.Discovery = Discovery{IncludeSuspended: true}
-	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour, KeptBytes: MiB, KeptBytesInAll: 2 * MiB,
+	want.Notify = Notify{Timeout: 3 * time.Second, GiveUpAfter: time.Hour, Flap: Flap{Changes: 3, Period: 5 * time.Minute}, KeptBytes: MiB, KeptBytesInAll: 2 * MiB,
 		AllowedCallbackCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	want.Limits = Limits{WritesPerSecond: 1, WritesBurst: 2, ListsPerSecond: 3, RequestsPerSecond: 1000, BytesPerSecond: 4 * KiB, BytesBurst: 5 * MiB, Connections: 66, HandshakesPerSecond: 250, UnreadBytes: 3 * MiB}
 	assert.Equal(t, want, c)
@@ -111,6 +111,7 @@ func TestEnvironmentNames(t *testing.T) {
 		"store.quotaBytes":            "MEP_STORE_QUOTA_BYTES",
 		"server.adminSocket":          "MEP_SERVER_ADMIN_SOCKET",
 		"notify.giveUpAfter":          "MEP_NOTIFY_GIVE_UP_AFTER",
+		"notify.flap.changes":         "MEP_NOTIFY_FLAP_CHANGES",
 		"notify.keptBytesInAll":       "MEP_NOTIFY_KEPT_BYTES_IN_ALL",
 		"limits.writesPerSecond":      "MEP_LIMITS_WRITES_PER_SECOND",
 		"limits.bytesBurst":           "MEP_LIMITS_BYTES_BURST",

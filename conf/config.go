@@ -144,8 +144,9 @@ type Discovery struct {
 
 // Notify rules delivery to subscribers.
 type Notify struct {
-	Timeout              time.Duration  // of one POST
-	GiveUpAfter          time.Duration  // from the event's creation
+	Timeout              time.Duration // of one POST
+	GiveUpAfter          time.Duration // from the event's creation
+	Flap                 Flap
 	KeptBytes            Size           // of events that the store keeps for one subscription, at most
 	KeptBytesInAll       Size           // for all of them together, at most; with an embedded store also a quarter of its quota
 	AllowedCallbackCIDRs []netip.Prefix // where callbacks may be dialled, beside loopback on a loopback server
@@ -155,6 +156,13 @@ type Notify struct {
 	CAFile         string // certificates that sign those of consumers; empty: the system's
 	CertFile       string // our client certificate for consumers, with KeyFile
 	KeyFile        string
+}
+
+// Flap rules when changes of a service are not told at once: those beyond Changes within a Period are
+// put off until a Period is over, and only the newest is told.
+type Flap struct {
+	Changes int // 0: every change is told at once
+	Period  time.Duration
 }
 
 // Compat names whose clients the defaults suit.
@@ -199,7 +207,7 @@ func defaults(mode Compat) Config {
 			Hold:            time.Second,
 			DeregisterAfter: 24 * time.Hour,
 		},
-		Notify:   Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
+		Notify:   Notify{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour, Flap: Flap{Changes: 6, Period: 10 * time.Minute}, KeptBytes: 16 * MiB, KeptBytesInAll: 256 * MiB},
 		Rules:    Rules{DNS: DNSRules{Driver: DNSNone}},
 		Limits:   defaultLimits(),
 		Identity: defaultIdentities(),

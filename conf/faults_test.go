@@ -112,6 +112,10 @@ func TestFaultsNameLineKeyAndRule(t *testing.T) {
 		{"liveness: {deregisterAfter: 2s, hold: 3s}\n", "m.yaml:1: liveness.deregisterAfter: 2s must be 0 (never) or at least liveness.hold, which is 3s (m.yaml:1)"},
 		{"notify: {timeout: 0s}\n", "m.yaml:1: notify.timeout: must be at least 100ms, not 0s"},
 		{"notify: {giveUpAfter: 5s}\n", "m.yaml:1: notify.giveUpAfter: 5s must be at least notify.timeout, which is 10s"},
+		{"notify: {flap: {changes: -1}}\n", "m.yaml:1: notify.flap.changes: must be from 0, which tells every change at once, to 100, not -1"},
+		{"notify: {flap: {changes: 101}}\n", "m.yaml:1: notify.flap.changes: must be from 0, which tells every change at once, to 100, not 101"},
+		{"notify: {flap: {period: 999ms}}\n", "m.yaml:1: notify.flap.period: must be from 1s to 24h0m0s, not 999ms"},
+		{"notify: {flap: {period: 25h}}\n", "m.yaml:1: notify.flap.period: must be from 1s to 24h0m0s, not 25h0m0s"},
 		{"notify: {keptBytes: 255KiB}\n", "m.yaml:1: notify.keptBytes: must be at least 256KiB, room for a few of the largest events, not 255KiB"},
 		{"notify: {keptBytes: 512MiB}\n", "m.yaml:1: notify.keptBytesInAll: 256MiB must be at least notify.keptBytes, which is 512MiB (m.yaml:1)"},
 	} {

@@ -84,6 +84,8 @@ func settings(c *Config) []setting {
 		{"discovery.includeSuspended", "", &c.Discovery.IncludeSuspended},
 		{"notify.timeout", "", &c.Notify.Timeout},
 		{"notify.giveUpAfter", "", &c.Notify.GiveUpAfter},
+		{"notify.flap.changes", "", &c.Notify.Flap.Changes},
+		{"notify.flap.period", "", &c.Notify.Flap.Period},
 		{"notify.keptBytes", "", &c.Notify.KeptBytes},
 		{"notify.keptBytesInAll", "", &c.Notify.KeptBytesInAll},
 		{"notify.allowedCallbackCIDRs", "", &c.Notify.AllowedCallbackCIDRs},

@@ -103,6 +103,14 @@ func (k checker) removal() {
 // leastKept is what may at least be kept for one subscription.
 const leastKept = 256 * KiB
 
+// What notify.flap may be: what is remembered of a service grows with its changes, and what is put off
+// is told a period later.
+const (
+	mostFlapChanges = 100
+	leastFlapPeriod = time.Second
+	mostFlapPeriod  = 24 * time.Hour
+)
+
 func (k checker) notify() {
 	n := k.Notify
 	if n.Timeout < leastTimeout {
@@ -110,6 +118,12 @@ func (k checker) notify() {
 	}
 	if n.GiveUpAfter < n.Timeout {
 		k.between("notify.giveUpAfter", n.GiveUpAfter, "at least", "notify.timeout", n.Timeout)
+	}
+	if c := n.Flap.Changes; c < 0 || c > mostFlapChanges {
+		k.fault("notify.flap.changes", "must be from 0, which tells every change at once, to %d, not %d", mostFlapChanges, c)
+	}
+	if p := n.Flap.Period; p < leastFlapPeriod || p > mostFlapPeriod {
+		k.fault("notify.flap.period", "must be from %s to %s, not %s", leastFlapPeriod, mostFlapPeriod, p)
 	}
 	if n.KeptBytes < leastKept {
 		k.fault("notify.keptBytes", "must be at least %s, room for a few of the largest events, not %s", leastKept, n.KeptBytes)

@@ -17,15 +17,16 @@ import (
 // The zero value holds no subscriptions. It is not safe for concurrent use.
 type CursorSet struct {
 	least      map[FilterKey]heartbeat.Revision // the lowest cursor of the subscriptions with that key
-	newest     FilterIndex[*newestOnly]         // subscriptions whose cursor has a Newest
+	partly     FilterIndex[*partly]             // subscriptions whose cursor has a Newest or a Passed
 	first      heartbeat.Revision               // the lowest cursor of the subscriptions to services
 	unreadable heartbeat.Revision               // the lowest cursor of those that could not be read
 	some, bad  bool                             // whether first and unreadable are set
 }
 
-// newestOnly is a subscription to which, up to Cursor.Newest, only the newest event of each
-// instance is still to be sent, or the newest termination of its application.
-type newestOnly struct {
+// partly is a subscription to which not all events behind its cursor are still to be sent: up to
+// Cursor.Newest only the newest of each instance, or the newest termination of its application,
+// and up to Cursor.Passed only what is put off.
+type partly struct {
 	asked  *mp1.Subscription
 	cursor Cursor
 }
@@ -42,8 +43,8 @@ func (w *CursorSet) Add(s *Subscription, c Cursor) {
 	if !asked.OfTermination() { // whose cursors may stay for months where they began
 		w.some, w.first = true, min(w.first, c.After)
 	}
-	if c.Newest > c.After {
-		w.newest.Add(asked, &newestOnly{asked, c})
+	if c.Newest > c.After || c.Passed > c.After {
+		w.partly.Add(asked, &partly{asked, c})
 		return
 	}
 	for _, i := range FilterKeysOf(asked) {
@@ -84,7 +85,7 @@ func (w *CursorSet) Pending(events []*Event) []Pending {
 			continue
 		}
 		after[i] = subject
-		if w.behind(e, subject) || w.behindNewest(events[i:], after[i:]) {
+		if w.behind(e, subject) || w.behindPartly(events[i:], after[i:]) {
 			out[i] = StillPending
 		}
 	}
@@ -101,10 +102,10 @@ func (w *CursorSet) behind(e *Event, of Subject) bool {
 	return false
 }
 
-// behindNewest says the same of the subscriptions that get the newest events only, for the
-// first of some events of an instance.
-func (w *CursorSet) behindNewest(events []*Event, after []Subject) bool {
-	for p := range w.newest.Candidates(after[0]) {
+// behindPartly says the same of the subscriptions that do not get all events behind their cursors,
+// for the first of some events of an instance.
+func (w *CursorSet) behindPartly(events []*Event, after []Subject) bool {
+	for p := range w.partly.Candidates(after[0]) {
 		if p.pending(events, after) {
 			return true
 		}
@@ -112,10 +113,10 @@ func (w *CursorSet) behindNewest(events []*Event, after []Subject) bool {
 	return false
 }
 
-func (p *newestOnly) pending(events []*Event, after []Subject) bool {
+func (p *partly) pending(events []*Event, after []Subject) bool {
 	at, c := events[0].At, &p.cursor
 	switch {
-	case at <= c.After || !after[0].AskedBy(p.asked):
+	case c.Done(at) || !after[0].AskedBy(p.asked):
 		return false
 	case at > c.Newest || slices.Contains(c.Group, at):
 		return true

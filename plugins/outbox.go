@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -49,6 +50,11 @@ type Cursor struct {
 	// After is the revision up to which all events are done with: delivered, given up or
 	// left out.
 	After heartbeat.Revision
+	// Passed is how far events were sent past those of PutOff, whose telling is put off because
+	// their instances flap: of the events after After and up to Passed, only those of PutOff and
+	// of Group are still to be sent. 0, or not after After: there are none.
+	Passed heartbeat.Revision
+	PutOff []heartbeat.Revision
 	// Group are the events of the next POST. A group is stored before its first attempt, so
 	// that whoever repeats the POST sends the same. nil: the first pending event alone.
 	Group []heartbeat.Revision
@@ -65,10 +71,16 @@ type Cursor struct {
 // Needs is the revision up to which a replica must have seen the outbox before it can tell
 // by this cursor what to send.
 func (c *Cursor) Needs() heartbeat.Revision {
+	needs := max(c.Newest, c.Passed)
 	if n := len(c.Group); n > 0 {
-		return max(c.Newest, c.Group[n-1])
+		return max(needs, c.Group[n-1])
 	}
-	return c.Newest
+	return needs
+}
+
+// Done says whether an event is done with, whatever Newest leaves out beside.
+func (c *Cursor) Done(at heartbeat.Revision) bool {
+	return at <= c.After || at <= c.Passed && !slices.Contains(c.PutOff, at) && !slices.Contains(c.Group, at)
 }
 
 // OutboxWrite is one write that concerns notifications: of an event, a subscription

@@ -14,6 +14,9 @@ type Telling interface {
 	// Backlog is how many events are still to be sent, and to how many subscriptions the last
 	// attempt failed.
 	Backlog() (pending, failing int)
+	// Flapping says whether changes of a service are put off because it changes too often, and until
+	// when, by the wall clock in Unix nanoseconds.
+	Flapping(serInstanceID string) (changes int, until int64, is bool)
 }
 
 // Changed is a service as it is since its last change that is told.
@@ -26,6 +29,7 @@ type Changed struct {
 type Told struct {
 	Told      int
 	Pending   int
+	PutOff    int      // they are told later, because the service flaps
 	Lost      int      // it was given up, or its consumer is gone
 	Elsewhere int      // other replicas send to them, and the store did not say how far they are
 	Failing   []string // ids of those that are pending because attempts fail; MaxFailing at most
@@ -41,6 +45,7 @@ type Delivery struct {
 	Elsewhere bool // another replica sends to it; nothing of its attempts is known
 	Delivered bool
 	Pending   bool
+	PutOff    bool // it is pending, and told later because the service flaps
 	// LastAttempt is of whatever was sent to the subscription, by the wall clock; 0: nothing
 	// was. LastError is how it failed, a word of a fixed set; "": it did not.
 	LastAttempt int64

@@ -63,13 +63,6 @@ func (q *queue) passSuperseded(after heartbeat.Revision) {
 	q.transition(cursorPassed, batch{stageSuperseded, passed})
 }
 
-// supersededFirst says whether the first event after the cursor is superseded. A replica
-// that took over would begin with it, and not with the event that was attempted first; so
-// the cursor must pass it before anything else is sent.
-func (q *queue) supersededFirst() bool {
-	return slices.ContainsFunc(q.superseded, func(m *message) bool { return m.at < q.pending[0].at })
-}
-
 // applyNewest leaves out what the cursor says by Newest, in a queue that starts at that
 // cursor: the store may have erased these events. plugins.CursorSet has the same rule.
 func (q *queue) applyNewest() {
@@ -77,6 +70,7 @@ func (q *queue) applyNewest() {
 	if !q.resumed || upTo <= q.cursor.After {
 		return
 	}
+	q.tellNow(func(*message) bool { return true })
 	newer := map[string]bool{}
 	var kept, out []*message
 	for _, m := range slices.Backward(q.pending) {
@@ -105,7 +99,7 @@ func (q *queue) enforceLimit() {
 		q.shedTo = 0
 		return
 	}
-	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Newest {
+	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Needs() {
 		return // not all of its events are here yet
 	}
 	least := 1
@@ -113,6 +107,7 @@ func (q *queue) enforceLimit() {
 		least = 0
 	}
 	q.shedTo = 0
+	q.tellNow(func(*message) bool { return true })
 	q.keepNewest(func(*message) bool { return true })
 	done := len(q.superseded) > 0
 	q.transition(cursorPassed, batch{stageSuperseded, q.superseded})
@@ -121,17 +116,11 @@ func (q *queue) enforceLimit() {
 	if !done && !shed {
 		return
 	}
-	to := plugins.Cursor{After: q.cursor.After, Newest: q.seen}
-	switch {
-	case q.head != nil:
-		for _, m := range q.head {
-			to.Group = append(to.Group, m.at)
-		}
-	case len(q.pending) > 0:
-		to.After = max(to.After, q.pending[0].at-1)
-	default:
-		to.After = max(to.After, q.seen)
+	to := q.position()
+	if q.head != nil {
+		to = q.groupCursor()
 	}
+	to.Newest = q.seen
 	q.setCursor(to)
 }
 
@@ -159,13 +148,13 @@ func sizeOf(events []*message) (bytes int64) {
 	return bytes
 }
 
-// oldestAge is the age of the oldest event that is still to be sent; 0: there is none.
+// oldestAge is for how long the oldest event waits that is to be sent now; 0: there is none.
 func (q *queue) oldestAge(now plugins.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:
-		return q.head[0].age.At(now)
+		return q.head[0].waits(now)
 	case len(q.pending) > 0:
-		return q.pending[0].age.At(now)
+		return q.pending[0].waits(now)
 	}
 	return 0
 }

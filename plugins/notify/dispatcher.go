@@ -35,9 +35,10 @@ type dispatcher struct {
 	alone     bool // no other replica reaches the store: no locks are needed
 	random    func() float64
 	observer  observer
-	retention *retention    // nil: there is no limit on what the store retains
-	timeout   time.Duration // of one notification through a WebSocket, and of a test notification
-	origins   []string      // of pages that may open a WebSocket, beside the server's own
+	retention *retention     // nil: there is no limit on what the store retains
+	flaps     *plugins.Flaps // guarded by mu
+	timeout   time.Duration  // of one notification through a WebSocket, and of a test notification
+	origins   []string       // of pages that may open a WebSocket, beside the server's own
 
 	farAway farAway // for those who look
 	ready   atomic.Bool
@@ -66,11 +67,13 @@ type observer interface {
 	tested(s *plugins.Subscription, r result)
 	// unreadable is called with events of the outbox that could not be read.
 	unreadable(events int, first string)
+	// putOff is called with every change that is put off because its instance flaps.
+	putOff()
 }
 
 func newDispatcher(s store, p poster, clock func() (plugins.Instant, int64), giveUp time.Duration, alone bool, o observer) *dispatcher {
 	return &dispatcher{store: s, poster: p, permits: newSemaphore(0), timeout: 10 * time.Second, now: clock, giveUp: giveUp, alone: alone, random: rand.Float64, observer: o,
-		lease:  replicaLease{wake: make(chan struct{}, 1)},
+		lease: replicaLease{wake: make(chan struct{}, 1)}, flaps: plugins.NewFlaps(0, 0),
 		events: newBacklog(), entries: map[string]*entry{}, byOwner: map[owner]map[string]*entry{},
 		stopping: map[string]*worker{}, deleted: map[string]bool{}, lagging: map[*worker]heartbeat.Revision{}}
 }
@@ -89,6 +92,7 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 			en.held, en.lockAt, en.tryAt = false, 0, d.jittered(takeoverJitter)
 		}
 		d.seen = at
+		d.flaps.Reset()
 	}
 	read := d.listReader(restored)
 	d.events = newBacklog()
@@ -133,7 +137,8 @@ func (d *dispatcher) See(writes []plugins.OutboxWrite, upTo heartbeat.Revision) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.observedAt, _ = d.now()
-	read := func(e *plugins.Event) (*message, error) { return newMessage(e, plugins.Age{Since: d.observedAt}) }
+	now := d.observedAt
+	read := func(e *plugins.Event) (*message, error) { return d.newMessage(e, plugins.Age{Since: now}, now) }
 	var news []*message
 	for i := range writes {
 		switch w := &writes[i]; w.Kind {
@@ -206,7 +211,7 @@ func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, e
 		if m := before[e.At]; m != nil && m.made == e.Made && m.instance() == string(e.ID) && (m.terminate == nil || m.terminated == e.Owner) {
 			return m, nil
 		}
-		return newMessage(e, plugins.AgeOf(now, wall, e.Made, since))
+		return d.newMessage(e, plugins.AgeOf(now, wall, e.Made, since), now)
 	}
 }
 

@@ -80,9 +80,12 @@ func (d *dispatcher) readElsewhere(now plugins.Instant) (of map[string]*remote, 
 		if looked += len(d.events.list); looked > maxLooked || c.Gone {
 			continue
 		}
-		if behind := d.events.behind(c.After, &en.sub.Asked); len(behind) > 0 {
-			pending += len(behind)
-			if one.failing = behind[0].age.At(now) >= slowAfter; one.failing {
+		for _, m := range d.events.behind(c.After, &en.sub.Asked) {
+			if m.until > now || c.Done(m.at) {
+				continue
+			}
+			if pending++; !one.failing && m.waits(now) >= slowAfter {
+				one.failing = true
 				failing++
 			}
 		}
@@ -101,14 +104,14 @@ func (d *dispatcher) others() (out []*entry) {
 }
 
 // standing is how a subscription stands with the events of an instance, by its cursor; d.mu is held.
-func (f *remote) standing(en *entry, instance string, events []*message) *standing {
+func (f *remote) standing(en *entry, instance string, events []*message, now plugins.Instant) *standing {
 	s := &standing{elsewhere: true, gone: f.cursor.Gone, failing: f.failing}
 	for _, m := range slices.Backward(events) {
 		if m.at <= f.cursor.After {
 			break
 		}
-		if en.matches(m) {
-			s.pending = map[string]bool{instance: true}
+		if !f.cursor.Done(m.at) && en.matches(m) {
+			s.queued(instance, m.until > now)
 			break
 		}
 	}

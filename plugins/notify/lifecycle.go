@@ -25,7 +25,7 @@ var stages = [...]struct {
 	final   bool   // nothing is sent or retained for it any more
 	meaning string // for the documentation
 }{
-	stageQueued:       {"queued", false, "it waits for the POST before it, or for others to be sent with it"},
+	stageQueued:       {"queued", false, "it waits for the POST before it, for others to be sent with it, or until it is put off no longer because its instance flaps"},
 	stageSending:      {"sending", false, "it is in the next POST, which this replica has not attempted yet"},
 	stageRetrying:     {"retrying", false, "it is in the next POST, of which an attempt by this replica failed"},
 	stageSuperseded:   {"superseded", false, "a newer event of the same instance is sent in its place; the store retains it until the cursor says so"},
@@ -68,7 +68,7 @@ var causes = [...]struct {
 		stageQueued: stageSkipped}},
 	ungrouped: {"ungrouped", "a sender before this one composed the next POST without it", false, [len(stages)]stage{
 		stageQueued: stageSuperseded}},
-	newerEvent: {"newer event", "behind a failed attempt, or over a limit, only the newest event of an instance is sent", true, [len(stages)]stage{
+	newerEvent: {"newer event", "behind a failed attempt, over a limit, or of an instance that flaps only the newest event is sent", true, [len(stages)]stage{
 		stageQueued: stageSuperseded}},
 	attemptFailed: {"attempt failed", "any outcome but a 2xx and a 410; it is repeated when the wait is over", false, [len(stages)]stage{
 		stageSending: stageRetrying, stageRetrying: stageRetrying}},

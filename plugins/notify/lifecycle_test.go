@@ -174,7 +174,7 @@ func TestEveryEventThatEndsIsReleasedByATransition(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, callers(f)...)
 	}
-	require.Equal(t, []string{"transition", "transition", "releaseAll", "releaseAll", "releaseAll"}, all)
+	require.Equal(t, []string{"transition", "transition", "releaseAll", "releaseAll", "releaseAll", "releaseAll"}, all)
 
 	wrong, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f(q *queue) { q.release(nil) }", 0)
 	require.NoError(t, err)

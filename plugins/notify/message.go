@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
@@ -18,6 +19,8 @@ type message struct {
 	at         heartbeat.Revision
 	made       int64 // wall clock, Unix nanoseconds
 	age        plugins.Age
+	until      plugins.Instant // telling it is put off until then, because its instance flaps; 0: it is not
+	putOff     time.Duration   // for how long it is
 	change     mp1.ChangeType
 	info       mp1.ServiceInfo      // after the change
 	terminated string               // the application that is being terminated
@@ -50,6 +53,11 @@ func (m *message) subject() plugins.Subject {
 // instance is the serInstanceId; "" of a termination. Of the events of one instance, the
 // newest may be sent in place of the others.
 func (m *message) instance() string { return m.info.SerInstanceID }
+
+// waits is for how long the message has been waiting to be told, apart from how long it was put off.
+func (m *message) waits(now plugins.Instant) time.Duration {
+	return max(m.age.At(now)-m.putOff, 0)
+}
 
 // hostOf is the host and port of a subscription's consumer. All that cannot be parsed share
 // the host "".

@@ -20,6 +20,7 @@ type metrics struct {
 	unfinished       prometheus.Counter
 	lostEvents       *prometheus.CounterVec
 	unreadableEvents prometheus.Counter
+	changesPutOff    prometheus.Counter
 }
 
 // lossLabels are the labels under which lost events are counted, by the stage they end in.
@@ -46,6 +47,10 @@ func newMetrics(log openlog.Logger) *metrics {
 			Name: "mep_notification_events_unreadable_total", Help: "Events of the outbox that this replica could not read: it tells nobody of them.",
 		}),
 	}
+	m.changesPutOff = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mep_notification_changes_put_off_total", Help: "Changes of services that are not told at once, because the service flaps; the same at every replica.",
+	})
+	m.Add(m.changesPutOff)
 	m.Add(m.unreadableEvents)
 	m.Add(m.attempts)
 	m.Add(m.tests)
@@ -84,6 +89,7 @@ func (m *metrics) register(d *dispatcher) {
 		m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
 	gauge("mep_subscriptions", "Subscriptions there are.", func() float64 { return float64(d.subscriptions()) })
+	gauge("mep_services_flapping", "Services that change so often that consumers are told once for each notify.flap.period; the same at every replica.", func() float64 { return float64(d.flapping()) })
 	gauge("mep_notification_websockets", "WebSockets through which subscribers are notified by this replica.", func() float64 { return float64(d.streams()) })
 	gauge("mep_notification_posts_in_flight", "Notifications that are being sent.", func() float64 { n, _ := d.permits.counts(); return float64(n) })
 	gauge("mep_notification_posts_waiting", "Notifications that wait because there are as many in flight as may be.",
@@ -157,6 +163,9 @@ func (m *metrics) unreadable(events int, first string) {
 	m.unreadableEvents.Add(float64(events))
 	m.log.Error("events of the outbox cannot be read: nobody is told of them", openlog.WithTags(openlog.Tags{"events": events, "first": plugins.Clean(first)}))
 }
+
+// putOff implements observer.
+func (m *metrics) putOff() { m.changesPutOff.Inc() }
 
 // tags name a subscription. Of its callback only the host is logged: a path or a query may
 // hold a secret.

@@ -27,12 +27,15 @@ func (m *model) asks(c *consumer, e *plugins.Event) bool {
 }
 
 // superseded says whether a later change of state of the same instance is sent, or was;
-// where the store retains too much, any later change counts.
+// where the store retains too much, any later change counts, and of what flaps any of its kind and
+// a removal.
 func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
 	e := m.all[at]
 	for _, later := range m.all {
-		if later.At > at && later.ID == e.ID && m.asks(c, later) &&
-			(m.retention != nil || e.Change == heartbeat.StateChanged && later.Change == heartbeat.StateChanged) {
+		if later.At <= at || later.ID != e.ID || !m.asks(c, later) {
+			continue
+		}
+		if m.retention != nil || later.Change == e.Change && (m.flap > 0 || e.Change == heartbeat.StateChanged) || m.flap > 0 && later.Change == heartbeat.Removed {
 			return true
 		}
 	}
@@ -42,6 +45,9 @@ func (m *model) superseded(c *consumer, at heartbeat.Revision) bool {
 // waits says, by the documentation of Cursor, whether an event must be retained.
 func (m *model) waits(c *consumer, at heartbeat.Revision) bool {
 	if c.cursor.Gone || at <= c.cursor.After {
+		return false
+	}
+	if at <= c.cursor.Passed && !slices.Contains(c.cursor.PutOff, at) && !slices.Contains(c.cursor.Group, at) {
 		return false
 	}
 	if at > c.cursor.Newest || slices.Contains(c.cursor.Group, at) {

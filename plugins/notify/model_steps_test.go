@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"slices"
+
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
 )
@@ -46,8 +48,8 @@ func (m *model) post(c *consumer, events []*message) {
 	m.trace("POST %s to %s by %s: reached %v, answered %v", id, c.sub.ID, c.by.name, reached, answered)
 	for _, e := range events {
 		// The previous release may fix a group with what a cursor left out, and an eraser that
-		// had read that cursor erase it.
-		if was := c.ids[e.at]; was != "" && was != id && !(m.retention != nil && m.replicas[0].old) {
+		// had read that cursor erase it; and it begins at the first event that is put off.
+		if was := c.ids[e.at]; was != "" && was != id && !((m.retention != nil || m.flap > 0) && m.replicas[0].old) {
 			m.fail("event %d is attempted as %s, and was as %s", e.at, id, was)
 		}
 		c.ids[e.at] = id
@@ -58,7 +60,7 @@ func (m *model) post(c *consumer, events []*message) {
 			m.fail("event %d is not for %s", e.at, c.sub.ID)
 		}
 		if reached && !c.got[e.at] {
-			if c.last[e.instance()] > e.at {
+			if c.last[e.instance()] > e.at && !(m.flap > 0 && m.replicas[0].old) {
 				m.fail("event %d of %s comes first after %d", e.at, e.instance(), c.last[e.instance()])
 			}
 			c.got[e.at], c.last[e.instance()] = true, e.at
@@ -85,14 +87,33 @@ func (m *model) move(c *consumer, to plugins.Cursor) {
 	m.checkMove(c, to)
 	m.at++
 	to.At = m.at
-	c.cursor = to
+	if c.cursor = to; c.by.old {
+		c.cursor = c.withKept()
+	}
 	c.moves++
+	if len(to.PutOff) > 0 {
+		m.putOff++
+	}
 	m.trace("cursor of %s: %+v", c.sub.ID, to)
 	if outcome == 1 { // the answer is lost: whoever reads it again finds it moved, and stops
 		m.stop(c)
 		return
 	}
 	c.q.cursorWritten(m.at)
+}
+
+// withKept is the cursor of a consumer to which one of the previous release sends, as others read it.
+func (c *consumer) withKept() plugins.Cursor {
+	out, kept := c.cursor, &c.kept
+	if kept.Passed <= out.After {
+		return out
+	}
+	passed := func(at heartbeat.Revision) bool { return at <= out.After }
+	out.Passed, out.PutOff = kept.Passed, slices.DeleteFunc(slices.Clone(kept.PutOff), passed)
+	if out.Group == nil {
+		out.Group = slices.DeleteFunc(slices.Clone(kept.Group), passed)
+	}
+	return out
 }
 
 // choose has a replica read the store, at one revision, and choose what to erase.
@@ -155,8 +176,10 @@ func (m *model) erase(r *modelReplica) {
 		}
 		for _, c := range m.subs {
 			// The previous release forgets what a cursor left out: what was counted as lost may
-			// be pending again, in vain.
-			if _, lost := c.lost[at]; m.asks(c, e) && m.waits(c, at) && !(lost && m.replicas[0].old) {
+			// be pending again, in vain. So may what was sent past what is put off.
+			_, lost := c.lost[at]
+			again := m.replicas[0].old && (lost || m.flap > 0 && (c.got[at] || m.superseded(c, at)))
+			if m.asks(c, e) && m.waits(c, at) && !again {
 				m.fail("event %d is erased, and %s waits for it", at, c.sub.ID)
 			}
 		}

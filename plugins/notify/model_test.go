@@ -31,13 +31,19 @@ type model struct {
 	retention *retention // nil: what is kept is not bounded
 
 	instances int // there are
+	putOff    int // cursors written that say what is put off
+	flap      int // changes of an instance that are told at once within flapPeriod; 0: all
 }
+
+// flapPeriod is that of models in which instances flap.
+const flapPeriod = 10 * time.Minute
 
 // consumer is a subscription as the store has it, and what its consumer saw.
 type consumer struct {
 	sub    *plugins.Subscription
 	cursor plugins.Cursor
-	by     *modelReplica // who sends; nil: nobody
+	kept   plugins.Cursor // what the previous release keeps of a cursor without knowing it: Passed, PutOff and Group
+	by     *modelReplica  // who sends; nil: nobody
 	q      *queue
 	down   bool
 	ids    map[heartbeat.Revision]string // under which an event was attempted
@@ -59,6 +65,7 @@ type modelReplica struct {
 	seen    heartbeat.Revision
 	current plugins.Instant
 	ages    plugins.Ages
+	flaps   *plugins.Flaps
 	erasing []heartbeat.Revision // chosen, and not deleted yet
 }
 
@@ -66,7 +73,7 @@ func newModel(seed uint64, replicas, old int) *model {
 	m := &model{r: rand.New(rand.NewPCG(seed, 10)), at: 10, now: time.Hour, events: map[heartbeat.Revision]*plugins.Event{},
 		all: map[heartbeat.Revision]*plugins.Event{}, made: map[heartbeat.Revision]plugins.Instant{}, subs: map[string]*consumer{}, instances: 3}
 	for i := range replicas {
-		rep := &modelReplica{name: string(rune('A' + i)), old: i < old}
+		rep := &modelReplica{name: string(rune('A' + i)), old: i < old, flaps: plugins.NewFlaps(0, 0)}
 		m.replicas = append(m.replicas, rep)
 		m.list(rep)
 	}
@@ -117,8 +124,13 @@ func (m *model) commit() {
 	m.at++
 	e := &plugins.Event{At: m.at, ID: m.instance(), Owner: "producer", Change: heartbeat.StateChanged, Made: m.wallOf(m.one()),
 		State: []heartbeat.State{heartbeat.Active, heartbeat.Suspended, heartbeat.Inactive}[m.r.IntN(3)]}
-	if m.r.IntN(4) == 0 {
+	switch n := m.r.IntN(40); {
+	case n < 10:
 		e.Change = heartbeat.AttributesChanged
+	case m.flap > 0 && n < 12:
+		e.Change = heartbeat.Removed
+	case m.flap > 0 && n < 14:
+		e.From = heartbeat.Drained
 	}
 	e.Attributes = fmt.Sprintf(`{"serName":"n%s"}`, e.ID)
 	m.write(e)
@@ -215,6 +227,12 @@ func (m *model) take(r *modelReplica, e *plugins.Event, age plugins.Age) {
 		m.fail("%v", err)
 		return
 	}
+	if !r.old {
+		at := m.now - age.At(m.now)
+		if msg.until = r.flaps.See(e, at); msg.until != 0 {
+			msg.putOff = msg.until - at
+		}
+	}
 	r.backlog.add(key(e.At), msg)
 	for _, id := range sortedKeys(m.subs) {
 		if c := m.subs[id]; c.by == r && msg.subject().AskedBy(&c.sub.Asked) {
@@ -250,7 +268,7 @@ func (m *model) crash(r *modelReplica) {
 			m.stop(c)
 		}
 	}
-	r.current, r.ages, r.erasing = 0, plugins.Ages{}, nil
+	r.current, r.ages, r.erasing, r.flaps = 0, plugins.Ages{}, nil, plugins.NewFlaps(m.flap, flapPeriod)
 	m.trace("%s crashes", r.name)
 	m.list(r)
 }
@@ -274,6 +292,9 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	from := c.cursor
 	if r.old {
 		from.Newest = 0 // it knows nothing of that
+		if c.kept = (plugins.Cursor{}); from.Passed > from.After {
+			c.kept, from.Passed, from.PutOff, from.Group = from, 0, nil, nil
+		}
 	}
 	bound := m.retention
 	if r.old {
@@ -281,6 +302,9 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	}
 	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why stage, lost []*message) { m.lose(c, why, lost) })
 	for _, msg := range r.backlog.behind(c.cursor.After, &c.sub.Asked) {
+		if slices.Contains(from.PutOff, msg.at) {
+			r.flaps.Resume(heartbeat.ID(msg.instance()), m.now)
+		}
 		c.q.add(msg)
 	}
 	c.q.seenUpTo(r.seen)

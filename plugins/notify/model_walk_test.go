@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/plugins"
 )
 
 var walks = flag.Int("queue.walks", 60, "walks of each model of the queue")
@@ -78,7 +79,7 @@ func (m *model) settle() {
 			if c.by == nil { // one of the previous release does not know of it
 				m.takeOver(c, m.replicas[len(m.replicas)-1])
 			}
-			if m.send(c) || len(c.q.pending) > 0 || c.q.head != nil || c.q.cursorDue || c.q.cursor.Group != nil {
+			if m.send(c) || len(c.q.pending)+len(c.q.putOff) > 0 || c.q.head != nil || c.q.cursorDue || c.q.cursor.Group != nil {
 				quiet = false
 			}
 		}
@@ -115,20 +116,29 @@ func TestTheModelOfDeliveryHolds(t *testing.T) {
 		replicas, old int
 		clocks        bool
 		bound         int64
+		flap          int
 	}{
-		"one replica":                         {1, 0, false, 0},
-		"three replicas that erase":           {3, 0, false, 0},
-		"clocks are set":                      {3, 0, true, 0},
-		"beside one of the previous release":  {3, 1, false, 0},
-		"beside two of the previous release":  {3, 2, false, 0},
-		"little may be kept":                  {3, 0, true, 1200},
-		"hardly anything may be kept":         {2, 0, false, 600},
-		"little, beside the previous release": {3, 1, false, 1200},
+		"one replica":                           {1, 0, false, 0, 0},
+		"three replicas that erase":             {3, 0, false, 0, 0},
+		"clocks are set":                        {3, 0, true, 0, 0},
+		"beside one of the previous release":    {3, 1, false, 0, 0},
+		"beside two of the previous release":    {3, 2, false, 0, 0},
+		"little may be kept":                    {3, 0, true, 1200, 0},
+		"hardly anything may be kept":           {2, 0, false, 600, 0},
+		"little, beside the previous release":   {3, 1, false, 1200, 0},
+		"flapping":                              {1, 0, false, 0, 1},
+		"flapping, three replicas":              {3, 0, true, 0, 2},
+		"flapping, beside the previous release": {3, 1, false, 0, 1},
+		"flapping, and little may be kept":      {3, 0, true, 1200, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			posts, moves := 0, 0
+			posts, moves, putOff := 0, 0, 0
 			for seed := range uint64(*walks) {
 				m := newModel(seed, c.replicas, c.old)
+				m.flap = c.flap
+				for _, r := range m.replicas {
+					r.flaps = plugins.NewFlaps(c.flap, flapPeriod)
+				}
 				if c.bound > 0 {
 					m.retention = newRetention(c.bound, func() int64 { return 1 << 40 })
 				}
@@ -141,13 +151,15 @@ func TestTheModelOfDeliveryHolds(t *testing.T) {
 					m.settle()
 				}
 				require.Empty(t, m.broken, "seed %d\n%s", seed, m)
+				putOff += m.putOff
 				for _, s := range m.subs {
 					posts, moves = posts+s.posts, moves+s.moves
 					require.False(t, c.old == 0 && s.posts == 0 && s.moves > 0, "seed %d: %s got nothing, and its cursor was written", seed, s.sub.ID)
 				}
 			}
 			require.NotZero(t, posts)
-			t.Logf("%d POSTs, %d cursors written", posts, moves)
+			require.Equal(t, c.flap > 0, putOff > 0)
+			t.Logf("%d POSTs, %d cursors written, %d that say what is put off", posts, moves, putOff)
 		})
 	}
 }

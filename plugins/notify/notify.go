@@ -31,6 +31,7 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m.files(w)
 	d := newDispatcher(h.Base, w, plugins.NewClock(), h.Config.Notify.GiveUpAfter, h.Base.Alone(), m)
 	d.permits, d.timeout, d.origins = newSemaphore(h.MaxPosts), h.Config.Notify.Timeout, h.Config.Server.Origins
+	d.flaps = plugins.NewFlaps(h.Config.Notify.Flap.Changes, h.Config.Notify.Flap.Period)
 	d.retention = newRetention(int64(h.Config.Notify.KeptBytes), retainedLimit(h))
 	m.register(d)
 	most := h.Config.Applications.MaxSubscriptions

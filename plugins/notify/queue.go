@@ -34,12 +34,14 @@ type queue struct {
 
 	seen heartbeat.Revision // every matching event up to it was added
 
-	head      []*message // the events of the next POST, the same until it is over
-	headStage stage      // sending or retrying; attempts of another sender do not count
-	pending   []*message // queued, in order
-	retained             // the events that the store retains for this subscription
+	head      []*message      // the events of the next POST, the same until it is over
+	headStage stage           // sending or retrying; attempts of another sender do not count
+	pending   []*message      // queued, in order
+	putOff    []*message      // queued too, in order, until what they are put off for is over
+	putOffAt  plugins.Instant // when the cursor is written although nothing is sent; 0: nothing calls for it
+	retained                  // the events that the store retains for this subscription
 
-	resumed  bool // nothing was composed yet: another sender may have attempted the first event alone
+	resumed  bool // nothing behind the cursor was composed yet: another sender may have attempted the first event there alone
 	absent   bool // the consumer must connect before anything can be sent to it
 	slow     bool // the last attempt took too long, however it ended
 	failures int  // in a row, over all POSTs: the consumer fails, and not the POST
@@ -80,7 +82,13 @@ func (q *queue) add(m *message) {
 	if q.closed || q.cursor.Gone || q.cursorDue && q.nextCursor.Gone {
 		return
 	}
+	if q.cursor.Done(m.at) {
+		return
+	}
 	q.retain(m)
+	if q.delay(m) {
+		return
+	}
 	if q.failures > 0 {
 		q.supersedeBy(m)
 	}
@@ -95,6 +103,7 @@ func (q *queue) next(now plugins.Instant) action {
 	if q.cursor.Gone && !q.cursorDue {
 		return action{until: never}
 	}
+	q.endDelays(now)
 	if !q.cursorDue {
 		q.enforceLimit()
 	}
@@ -126,33 +135,40 @@ func (q *queue) next(now plugins.Instant) action {
 // stored in the cursor before its first attempt; a single event is always the first one
 // after the cursor.
 func (q *queue) nextGroup(now plugins.Instant) bool {
-	if q.seen < q.cursor.Newest {
+	if q.seen < q.cursor.Newest || q.seen < q.cursor.Passed {
 		return false // the newest event of an instance may not be here yet
 	}
 	q.applyNewest()
 	if q.cursor.Group != nil {
 		return q.resumeGroup()
 	}
-	n := min(len(q.pending), maxGroup)
-	if n == 0 || now < q.readyAt() {
+	alone := q.resumed && q.mayBeAttempted()
+	if len(q.pending) == 0 {
+		if q.putOffDue(now) {
+			q.advanceCursor()
+		}
+		return q.cursorDue
+	}
+	if now < q.readyAt() {
 		return false
 	}
-	if q.supersededFirst() {
+	from, n := 0, min(len(q.pending), maxGroup)
+	if alone || q.pending[0].terminate != nil { // the body of a termination has room for one
+		from, n = q.behindPassed(), 1
+	}
+	if q.unsaid(q.pending[from], n == 1) {
 		q.advanceCursor()
 		return true
 	}
-	if q.resumed || q.pending[0].terminate != nil { // the body of a termination has room for one
-		n = 1
+	q.resumed = q.resumed && q.pending[from+n-1].at <= q.cursor.Passed
+	if q.head = q.pending[from : from+n : from+n]; from == 0 {
+		q.pending = q.pending[n:]
+	} else { // what it leaves out is put off no longer, and stays
+		q.pending = slices.Concat(q.pending[:from], q.pending[from+n:])
 	}
-	q.resumed = false
-	q.head, q.pending = q.pending[:n:n], q.pending[n:]
 	q.headStage = q.transition(grouped, batch{stageQueued, q.head})
-	if n > 1 {
-		group := make([]heartbeat.Revision, n)
-		for i, m := range q.head {
-			group[i] = m.at
-		}
-		q.setCursor(plugins.Cursor{After: q.cursor.After, Group: group})
+	if n > 1 || q.head[0].at <= q.cursor.Passed {
+		q.setCursor(q.groupCursor())
 	}
 	return true
 }
@@ -165,19 +181,24 @@ func (q *queue) resumeGroup() bool {
 	if q.seen < last {
 		return false // its events are on their way here
 	}
-	q.resumed = false
-	var rest, left []*message
-	for _, m := range q.pending {
+	q.resumed = q.cursor.Passed > q.cursor.After // it may have what was put off alone
+	var left []*message
+	others := func(m *message) bool {
 		switch {
 		case slices.Contains(group, m.at):
 			q.head = append(q.head, m)
-		case m.at > last:
-			rest = append(rest, m)
+		case m.at > max(last, q.cursor.Passed):
+			return false
+		case m.at <= q.cursor.Passed: // it is put off
+			return false
 		default:
 			left = append(left, m)
 		}
+		return true
 	}
-	q.pending = rest
+	q.pending = slices.DeleteFunc(q.pending, others)
+	q.putOff = slices.DeleteFunc(q.putOff, others)
+	inOrder(q.head)
 	q.transition(ungrouped, batch{stageQueued, left})
 	if q.head == nil { // all of its events were erased
 		q.advanceCursor()
@@ -199,16 +220,19 @@ func (q *queue) readyAt() plugins.Instant {
 
 // idleUntil is until when there is nothing to do.
 func (q *queue) idleUntil() plugins.Instant {
-	if q.cursor.Group != nil || len(q.pending) == 0 {
+	switch {
+	case q.cursor.Group != nil || q.seen < q.cursor.Needs():
 		return never
+	case len(q.pending) == 0:
+		return q.putOffUntil()
 	}
-	return q.readyAt()
+	return min(q.readyAt(), q.putOffUntil())
 }
 
 // expired says whether the head is given up: only as a whole, so that no event is given up
 // before its time.
 func (q *queue) expired(now plugins.Instant) bool {
-	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp, q.mayGiveUp()) })
+	return !slices.ContainsFunc(q.head, func(m *message) bool { return !plugins.GivenUp(m.age, now, q.giveUp+m.putOff, q.mayGiveUp()) })
 }
 
 // mayGiveUp says whether the head may be given up: after an attempt, and where none can be made
@@ -222,7 +246,7 @@ func (q *queue) expiresAt(now plugins.Instant) plugins.Instant {
 	}
 	left := time.Duration(0)
 	for _, m := range q.head {
-		left = max(left, m.age.Remaining(now, q.giveUp))
+		left = max(left, m.age.Remaining(now, q.giveUp+m.putOff))
 	}
 	return now + left
 }
@@ -235,13 +259,7 @@ func (q *queue) finishHead(by cause) {
 }
 
 // advanceCursor has the cursor written that is just before the first event that is pending.
-func (q *queue) advanceCursor() {
-	after := q.seen
-	if len(q.pending) > 0 {
-		after = q.pending[0].at - 1
-	}
-	q.setCursor(plugins.Cursor{After: max(after, q.cursor.After)})
-}
+func (q *queue) advanceCursor() { q.setCursor(q.position()) }
 
 // setCursor has a cursor written before anything else happens.
 func (q *queue) setCursor(to plugins.Cursor) {
@@ -250,7 +268,7 @@ func (q *queue) setCursor(to plugins.Cursor) {
 		to.Newest = q.cursor.Newest
 	}
 	q.cursorDue, q.nextCursor = true, to
-	q.passSuperseded(to.After)
+	q.passSuperseded(max(to.After, to.Passed))
 }
 
 // cursorWritten says that the store has nextCursor, at a revision.
@@ -270,8 +288,8 @@ func (q *queue) posted(r result, now plugins.Instant) {
 		q.failures, q.retryAt = 0, 0
 		q.finishHead(acknowledged)
 	case r.gone():
-		q.transition(refusedAsGone, batch{q.headStage, q.head}, batch{stageQueued, q.pending})
-		q.head, q.pending = nil, nil
+		q.transition(refusedAsGone, batch{q.headStage, q.head}, batch{stageQueued, q.pending}, batch{stageQueued, q.putOff})
+		q.head, q.pending, q.putOff = nil, nil, nil
 		q.setCursor(plugins.Cursor{After: max(q.seen, q.cursor.After), Gone: true})
 	default:
 		q.failures++

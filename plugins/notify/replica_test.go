@@ -113,6 +113,7 @@ func (noObserver) attempt(*plugins.Subscription, result, int, bool) {}
 func (noObserver) lost(*plugins.Subscription, stage, int64)         {}
 func (noObserver) unreadable(int, string)                           {}
 func (noObserver) tested(*plugins.Subscription, result)             {}
+func (noObserver) putOff()                                          {}
 
 // replica runs a dispatcher over the fake store until stop.
 type replica struct {

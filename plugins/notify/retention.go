@@ -114,7 +114,7 @@ func (d *dispatcher) askToShed(more int64, hurry bool) bool {
 // retained counts what the store retains for one subscription.
 type retained struct {
 	retention  *retention // of all subscriptions; nil: there is no limit
-	bytes      int64      // of head, pending and superseded
+	bytes      int64      // of head, pending, putOff and superseded
 	superseded []*message // not to be sent, but retained until the cursor says so
 	shedTo     int64      // no more bytes than this are to be retained; 0: the limit alone counts
 	closed     bool       // nothing is retained any more
@@ -151,8 +151,9 @@ func (r *retained) release(ms []*message) {
 func (q *queue) releaseAll() {
 	q.release(q.head)
 	q.release(q.pending)
+	q.release(q.putOff)
 	q.release(q.superseded)
-	q.head, q.pending, q.superseded = nil, nil, nil
+	q.head, q.pending, q.putOff, q.superseded = nil, nil, nil, nil
 }
 
 // close ends the queue; whoever sends to the subscription next retains what there is.

@@ -107,7 +107,8 @@ func TestTheServerIsReadyOnceTheOutboxIsLoaded(t *testing.T) {
 		there := series()
 		for _, name := range []string{"mep_subscriptions", "mep_notification_posts_total", "mep_notification_posts_in_flight", "mep_notification_posts_waiting",
 			"mep_notification_posts_limit", "mep_notification_kept_bytes", "mep_notification_oldest_seconds", "mep_notification_retries_total",
-			"mep_notification_signing_keys", "mep_notification_files_unusable", "mep_notification_answers_cut_total", "mep_notification_events_lost_total", "mep_notification_events_unreadable_total"} {
+			"mep_notification_signing_keys", "mep_notification_files_unusable", "mep_notification_answers_cut_total", "mep_notification_events_lost_total", "mep_notification_events_unreadable_total",
+			"mep_services_flapping", "mep_notification_changes_put_off_total"} {
 			require.Contains(t, there, name)
 		}
 		require.InDelta(t, h.MaxPosts, there["mep_notification_posts_limit"], 0)

@@ -58,7 +58,7 @@ type standing struct {
 	elsewhere bool
 	failing   bool
 	gone      bool            // the consumer answered 410
-	pending   map[string]bool // of the instances asked for, those that have an event queued
+	pending   map[string]bool // of the instances asked for, those that have an event queued; true: it is put off
 }
 
 // standings are those of all subscriptions, as far as they are known.
@@ -66,6 +66,7 @@ type standings struct {
 	own    map[*entry]*standing
 	others map[string]*remote    // by id
 	events map[string][]*message // of the instances asked for, in order; of use for others
+	now    plugins.Instant
 }
 
 // of is how a subscription stands with an instance; nil: that is not known. d.mu is held.
@@ -74,14 +75,15 @@ func (s *standings) of(en *entry, instance string) *standing {
 		return own
 	}
 	if f := s.others[en.sub.ID]; f != nil {
-		return f.standing(en, instance, s.events[instance])
+		return f.standing(en, instance, s.events[instance], s.now)
 	}
 	return nil
 }
 
 // standings are those with some instances; false: more events are queued than may be looked at.
 func (d *dispatcher) standings(asked map[string]bool) (*standings, bool) {
-	out := &standings{events: map[string][]*message{}}
+	now, _ := d.now()
+	out := &standings{events: map[string][]*message{}, now: now}
 	out.others, _, _ = d.elsewhere()
 	d.mu.Lock()
 	if out.others != nil {
@@ -102,7 +104,7 @@ func (d *dispatcher) standings(asked map[string]bool) (*standings, bool) {
 	out.own = make(map[*entry]*standing, len(workers))
 	for en, w := range workers {
 		w.mu.Lock()
-		if looked += len(w.q.head) + len(w.q.pending); looked > maxLooked {
+		if looked += len(w.q.head) + len(w.q.pending) + len(w.q.putOff); looked > maxLooked {
 			w.mu.Unlock()
 			return nil, false
 		}
@@ -117,13 +119,15 @@ func (w *worker) standing(asked map[string]bool) *standing {
 	q := w.q
 	s := &standing{progress: progress{lastAttempt: w.progress.lastAttempt, lastError: w.progress.lastError}, failing: q.failures > 0,
 		gone: q.cursor.Gone || q.cursorDue && q.nextCursor.Gone}
+	for _, m := range q.putOff {
+		if id := m.instance(); asked[id] {
+			s.queued(id, true)
+		}
+	}
 	for _, events := range [][]*message{q.head, q.pending} {
 		for _, m := range events {
 			if id := m.instance(); asked[id] {
-				if s.pending == nil {
-					s.pending = map[string]bool{}
-				}
-				s.pending[id] = true
+				s.queued(id, false)
 			}
 		}
 	}
@@ -138,6 +142,23 @@ func (w *worker) standing(asked map[string]bool) *standing {
 	return s
 }
 
+// queued notes that an event of an instance is queued.
+func (s *standing) queued(instance string, putOff bool) {
+	if s.pending == nil {
+		s.pending = map[string]bool{}
+	}
+	s.pending[instance] = putOff
+}
+
+// eventOf says whether an event of an instance is queued, and whether it is put off.
+func (s *standing) eventOf(instance string) (putOff, queued bool) {
+	if s == nil {
+		return false, false
+	}
+	putOff, queued = s.pending[instance]
+	return putOff, queued
+}
+
 // concerned are the subscriptions that ask for a service and that its last change concerns, with
 // how they stand; nil: another replica sends to it, and nothing is known. looked counts the candidates.
 func (d *dispatcher) concerned(of *plugins.Changed, all *standings, looked *int, see func(*entry, *standing)) {
@@ -149,8 +170,7 @@ func (d *dispatcher) concerned(of *plugins.Changed, all *standings, looked *int,
 			return
 		}
 		s := all.of(en, id)
-		queued := s != nil && s.pending[id]
-		if (queued || en.sub.Since < of.At) && subject.AskedBy(&en.sub.Asked) {
+		if _, queued := s.eventOf(id); (queued || en.sub.Since < of.At) && subject.AskedBy(&en.sub.Asked) {
 			see(en, s)
 		}
 	}
@@ -176,13 +196,16 @@ func (d *dispatcher) Told(of []plugins.Changed) []plugins.Told {
 
 // count counts one subscription for a service.
 func count(t *plugins.Told, subscription, instance string, s *standing) {
+	putOff, queued := s.eventOf(instance)
 	switch {
 	case s == nil:
 		t.Elsewhere++
-	case s.gone, s.lost[instance] && !s.pending[instance]:
+	case s.gone, s.lost[instance] && !queued:
 		t.Lost++
-	case !s.pending[instance]:
+	case !queued:
 		t.Told++
+	case putOff:
+		t.PutOff++
 	default:
 		if t.Pending++; s.failing && len(t.Failing) < plugins.MaxFailing {
 			t.Failing = append(t.Failing, subscription)
@@ -214,7 +237,7 @@ func (d *dispatcher) deliveries(of *plugins.Changed, standings *standings, looke
 	d.concerned(of, standings, looked, func(en *entry, s *standing) {
 		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil || s.elsewhere}
 		if s != nil {
-			one.Pending = s.pending[id]
+			one.PutOff, one.Pending = s.eventOf(id)
 			one.Delivered = !one.Pending && !s.gone && !s.lost[id]
 			one.LastAttempt, one.LastError = s.lastAttempt, s.lastError
 		}

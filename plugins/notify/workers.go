@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins"
@@ -50,7 +51,11 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 			w.noteLost(why, lost)
 		}
 	})
+	now, _ := d.now()
 	for _, m := range d.events.behind(c.After, &s.Asked) {
+		if slices.Contains(c.PutOff, m.at) {
+			d.flaps.Resume(heartbeat.ID(m.instance()), now)
+		}
 		q.add(m)
 	}
 	q.seenUpTo(d.seen)

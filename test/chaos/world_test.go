@@ -110,7 +110,7 @@ func begin(t *testing.T, p plan) *world {
 		patience: cmp.Or(p.patience, 3*time.Second), end: make(chan struct{})}
 	w.etcd = etcd.Start(t, etcd.Binary(t, etcd.Current), p.members, p.etcd...)
 	w.witness = &witness{w: w, history: w.etcd.Record(t, "/cse-sr/inst/files/default/default/", suspendedID), hidden: map[string]time.Time{}, shown: map[atReplica]bool{}}
-	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
+	env := append([]string{"MEP_LIVENESS_MIN_INTERVAL=1s", "MEP_NOTIFY_FLAP_CHANGES=0", fmt.Sprint("MEP_LIVENESS_ALLOWED_MISSES=", p.misses)}, p.env...)
 	for i := range p.replicas {
 		var links []*proxy.Proxy
 		var endpoints []string

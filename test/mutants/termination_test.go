@@ -3,7 +3,7 @@ package mutants
 // terminationMutants are defects of how applications are told of their termination.
 var terminationMutants = []mutant{
 	{name: "terminations are sent together", file: notifier + "/queue.go",
-		old: `	if q.resumed || q.pending[0].terminate != nil {`, new: `	if q.resumed {`,
+		old: `	if alone || q.pending[0].terminate != nil {`, new: `	if alone {`,
 		pkg: notifier, run: "TestTerminationsAreNever|TestTheModelOfDelivery"},
 	{name: "another's termination is told", file: "plugins/subject.go",
 		old: `return asked.OfTermination() && asked.AppInstanceID == s.Terminated`, new: `return asked.OfTermination()`,

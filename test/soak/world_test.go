@@ -60,7 +60,7 @@ type service struct {
 }
 
 func newWorld(t *testing.T) *world {
-	server := mep.Options{Timeout: 5 * time.Second, Env: append([]string{"MEP_LIVENESS_DEREGISTER_AFTER=" + removal.String(), "MEP_NOTIFY_TIMEOUT=3s",
+	server := mep.Options{Timeout: 5 * time.Second, Env: append([]string{"MEP_LIVENESS_DEREGISTER_AFTER=" + removal.String(), "MEP_NOTIFY_TIMEOUT=3s", "MEP_NOTIFY_FLAP_CHANGES=0",
 		"MEP_APPLICATIONS_MAX_SERVICES=100000", "MEP_LIMITS_WRITES_PER_SECOND=0"}, mep.Fast...)}.Start(t)
 	return &world{t: t, server: server, done: make(chan struct{}), services: map[string]*service{}}
 }

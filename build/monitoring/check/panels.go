@@ -117,6 +117,7 @@ func notifications() row {
 		{title: "POSTs by outcome", unit: rate, queries: []query{by("outcome", "mep_notification_posts_total"), counted("mep_notification_retries_total", "again")}},
 		{title: "Oldest that waits", unit: second, queries: []query{each("mep_notification_oldest_seconds")}},
 		{title: "Events not told", unit: rate, queries: []query{by("reason", "mep_notification_events_lost_total"), counted("mep_notification_events_unreadable_total", "unreadable")}},
+		{title: "Services that flap, changes put off", unit: number, queries: []query{most("mep_services_flapping", "services"), {"max(rate(" + on("mep_notification_changes_put_off_total") + "[$__rate_interval]))", "changes a second"}}},
 		{title: "Under way", unit: number, queries: []query{total("mep_notification_posts_in_flight", "in flight"), total("mep_notification_posts_waiting", "waiting"), total("mep_notification_posts_limit", "limit")}},
 		{title: "Kept for consumers", unit: bytes, queries: []query{most("mep_notification_kept_bytes", "kept")}},
 		{title: "Subscriptions, WebSockets", unit: number, queries: []query{most("mep_subscriptions", "subscriptions"), total("mep_notification_websockets", "WebSockets")}},

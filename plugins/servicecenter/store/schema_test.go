@@ -49,6 +49,8 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Group: []heartbeat.Revision{10, 12}, Gone: true}},
 		{"/mep/cur/s", cursor{Schema: 1, After: 9, Newest: 11}, `{"schema":1,"after":9,"newest":11}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Newest: 11}},
+		{"/mep/cur/s", cursorValue(&plugins.Cursor{After: 9, Passed: 14, PutOff: []heartbeat.Revision{10}, Group: []heartbeat.Revision{13, 14}}), `{"schema":1,"after":9,"putOff":{"passed":14,"events":[10],"group":[13,14]}}`,
+			func(kv *mvccpb.KeyValue) (any, bool) { return decodeCursor(kv) }, plugins.Cursor{After: 9, Passed: 14, PutOff: []heartbeat.Revision{10}, Group: []heartbeat.Revision{13, 14}}},
 		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, At: 8, Attributes: "{}"}, `{"schema":1,"id":"` + string(id) + `","seq":3,"owner":"app","change":4,"state":3,"at":8,"attributes":"{}"}`,
 			func(kv *mvccpb.KeyValue) (any, bool) { return decodeEvent(kv) }, &plugins.Event{ID: id, Owner: "app", Change: heartbeat.Removed, State: heartbeat.Inactive, Made: 8, Attributes: "{}", Size: 242}},
 		{"/mep/obx/" + string(id) + "/0000000000000003", event{Schema: 1, ID: id, Seq: 3, Owner: "app", Change: heartbeat.StateChanged, State: heartbeat.Suspended, At: 8, Attributes: "{}",

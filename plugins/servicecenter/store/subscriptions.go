@@ -28,15 +28,6 @@ type subscription struct {
 	Asked  mp1.Subscription `json:"asked"`
 }
 
-// cursor is the value of one cursor's key. It begins where it was created.
-type cursor struct {
-	Schema int                  `json:"schema"`
-	After  heartbeat.Revision   `json:"after"`
-	Group  []heartbeat.Revision `json:"group,omitempty"`
-	Newest heartbeat.Revision   `json:"newest,omitempty"`
-	Gone   bool                 `json:"gone,omitempty"`
-}
-
 // subscriptionKey is where a subscription is kept, by its SubscriptionType.
 func subscriptionKey(subscriptionType, id string) string {
 	if subscriptionType == mp1.TerminationSubscriptionType {
@@ -71,21 +62,6 @@ func decodeSubscription(kv *mvccpb.KeyValue) (*plugins.Subscription, bool) {
 		return nil, false
 	}
 	return &plugins.Subscription{ID: id, Owner: v.Owner, Prefix: v.Prefix, Asked: v.Asked, Since: v.Since, At: heartbeat.Revision(kv.CreateRevision)}, true
-}
-
-func decodeCursor(kv *mvccpb.KeyValue) (plugins.Cursor, bool) {
-	c, _, ok := decodeMembers(kv)
-	return c, ok
-}
-
-// decodeMembers is decodeCursor with the members that this release does not know.
-func decodeMembers(kv *mvccpb.KeyValue) (c plugins.Cursor, unknown string, ok bool) {
-	var v cursor
-	unknown, err := decode(kv.Value, &v)
-	if err != nil || v.Schema != heartbeat.Schema {
-		return plugins.Cursor{}, "", false
-	}
-	return plugins.Cursor{After: max(v.After, heartbeat.Revision(kv.CreateRevision)), Group: v.Group, Newest: v.Newest, Gone: v.Gone, At: heartbeat.Revision(kv.ModRevision)}, unknown, true
 }
 
 func exists(key string) clientv3.Cmp { return clientv3.Compare(clientv3.Version(key), ">", 0) }
@@ -197,7 +173,7 @@ func (s *Store) Cursors(ctx context.Context, most int) (map[string]plugins.Curso
 
 // MoveCursor implements plugins.Outbox.
 func (s *Store) MoveCursor(ctx context.Context, id string, c plugins.Cursor) (heartbeat.Revision, error) {
-	value, err := json.Marshal(cursor{Schema: heartbeat.Schema, After: c.After, Group: c.Group, Newest: c.Newest, Gone: c.Gone})
+	value, err := json.Marshal(cursorValue(&c))
 	if err != nil {
 		return 0, err
 	}
