@@ -58,6 +58,7 @@ type Engine struct {
 	claimLatency latency
 	silenceLimit rateLimit
 	changeLimit  rateLimit // of intervals that follow the load
+	changeTook   latency
 	load         loadMeter
 	endsHere     atomic.Uint64 // leases that this replica ended by itself
 	endsByStore  atomic.Uint64 // those that ended otherwise
@@ -209,10 +210,8 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 		t := a.Txn // a copy, so that actions that commit nothing stay off the heap
 		began, _ := e.now()
 		r.Revision, err = e.Store.Commit(ctx, &t)
-		if t.Kind == Claim {
-			now, _ := e.now()
-			e.noteClaim(now.Sub(began))
-		}
+		now, _ := e.now()
+		e.noteCommit(t.Kind, now.Sub(began))
 		if err == nil {
 			e.committed(en, &t, r.Revision)
 		}

@@ -30,7 +30,10 @@ type BeatFlow struct {
 	tellInterval bool
 	oldLease     LeaseID // the lease that a move leaves behind
 	goneLease    LeaseID // a lease that was not there to be renewed
-	counted      bool    // the heartbeat is renewed and verified; only a wish of ours is open
+	// sought is the interval of a commit without a reply; 0: there was none. It may still happen, and
+	// move the lease after this heartbeat was answered, unless another write of the record forestalls it.
+	sought  int
+	counted bool // the heartbeat is renewed and verified; only a wish of ours is open
 }
 
 var beatSteps = newStepTable("BeatFlow", []string{"start", "read", "renew", "head", "verify", "grant", "commit", "renew moved"},
@@ -149,7 +152,10 @@ func (f *BeatFlow) countBeat(in Input) Action {
 	if f.ttl < rec.Window { // a refutation granted what was left
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	}
-	want := in.interval(rec)
+	want := f.sought
+	if want == 0 {
+		want = in.interval(rec)
+	}
 	window := in.Policy.Window(want)
 	switch {
 	case want > rec.Interval:
@@ -181,6 +187,8 @@ func (f *BeatFlow) checkPace(in Input) Action {
 	tell, taken := in.Local.followInterval(rec, window, f.gap)
 	f.tellInterval = tell
 	switch {
+	case taken && f.sought == 0 && !in.mayChange(rec): // it is taken up at the next heartbeat too
+		return f.done(0)
 	case taken && rec.Window > window:
 		return f.move(in, rec.Interval, 0, window)
 	case taken:
@@ -266,6 +274,9 @@ func (f *BeatFlow) lost(in Input, r Result) Action {
 	revoke := f.revocable(r.Outcome)
 	if f.txn == Lower || f.txn == Settle || f.txn == Heard {
 		revoke = 0 // the lease is the live one
+	}
+	if r.Outcome == Unavailable {
+		f.sought = f.target.Interval
 	}
 	if r.Outcome != Full {
 		return f.retry(revoke)

@@ -294,13 +294,38 @@ func TestFewIntervalsFollowTheLoadAtOnce(t *testing.T) {
 				require.Zero(t, l.count(Raise))
 				return
 			}
-			require.InDelta(t, int(changesSave/changeGap), l.count(Raise), 1)
+			require.InDelta(t, int(mostChangeRate*changesSave/time.Second), l.count(Raise), 1)
 			time.Sleep(time.Second)
 			for _, a := range s.beatAll(t.Context(), ofApp(ids...)...) {
 				require.NoError(t, a.Err)
 			}
 			synctest.Wait()
-			require.Greater(t, l.count(Raise), int(changesSave/changeGap)+1, "the others at their next heartbeats")
+			require.Greater(t, l.count(Raise), int(mostChangeRate*changesSave/time.Second)+1, "the others at their next heartbeats")
 		})
+	}
+}
+
+// What is a wish of ours must not keep a store busy that does not get on.
+func TestAStoreThatIsSlowIsAskedForFewerChanges(t *testing.T) {
+	s := New(Config{Store: failing{}, Clock: func() (time.Duration, int64) { return 0, 0 }, Policy: bounded(10, 10, 300)})
+	inASecond := func() (n int) {
+		for s.changeLimit.take(Mono(time.Hour)) { // what was saved up
+		}
+		for at := Mono(time.Hour); at < Mono(time.Hour+time.Second); at += Mono(time.Millisecond) {
+			if s.changeLimit.take(at) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		took time.Duration
+		want int
+	}{{time.Millisecond, 1000}, {4 * time.Millisecond, 1000}, {20 * time.Millisecond, 200}, {100 * time.Millisecond, 40}, {2 * time.Second, 20}, {time.Millisecond, 1000}} {
+		for range 500 {
+			s.noteCommit(Raise, c.took)
+		}
+		require.InDelta(t, c.want, inASecond(), float64(c.want)/20+1, "each took %v", c.took)
+		s.changeLimit.next = 0
 	}
 }

@@ -46,11 +46,11 @@ func (p *Policy) Choose(current int, l Load) int {
 // MaxInterval, and none is so near to it that the gaps between heartbeats would not show which of
 // the two an application keeps (Local.followInterval).
 func (p *Policy) longer(interval int) int {
-	near := p.MaxInterval * 4 / 5
+	near := 4 * p.MaxInterval
 	switch {
-	case 2*interval < near:
+	case 5*2*interval < near:
 		return 2 * interval
-	case interval < near:
+	case 5*interval < near:
 		return p.MaxInterval
 	default:
 		return interval
@@ -72,15 +72,22 @@ func (p *Policy) negotiate(proposed, current int, l Load) int {
 	return p.Interval(proposed)
 }
 
-// interval is what the instance is to be told. One that follows the load is a write of its record:
-// so many of those in a second, and none while the store takes none; its next heartbeat is soon
-// enough.
+// interval is what the instance is to be told.
 func (in *Input) interval(r *Record) int {
-	n := in.Policy.negotiate(r.Proposed, r.Interval, in.Load)
-	if n != r.Interval && r.Proposed == 0 && in.Policy.MaxBeatsPerSecond > 0 && (in.Health.Full || !in.Changes.take(in.Now)) {
-		return r.Interval
+	if n := in.Policy.negotiate(r.Proposed, r.Interval, in.Load); n != r.Interval && in.mayChange(r) {
+		return n
 	}
-	return n
+	return r.Interval
+}
+
+// mayChange says whether the record may be written now because of its interval. One that follows the
+// load is that of very many, which must not keep heartbeats waiting: so many are written in a
+// second, and none while the store takes none; the next heartbeat is soon enough.
+func (in *Input) mayChange(r *Record) bool {
+	if r.Proposed != 0 || in.Policy.MaxBeatsPerSecond == 0 {
+		return true
+	}
+	return !in.Health.Full && in.Changes.take(in.Now)
 }
 
 // share is what an instance adds to the load.

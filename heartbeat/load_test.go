@@ -62,8 +62,9 @@ func TestTheIntervalsToChooseAreDoubled(t *testing.T) {
 		{30, 300, []int{30, 60, 120, 300}},
 		{10, 300, []int{10, 20, 40, 80, 160, 300}},
 		{1, 3, []int{1, 3}},
-		{10, 13, []int{10}},
-		{10, 14, []int{10, 14}},
+		{10, 12, []int{10}},
+		{10, 13, []int{10, 13}},
+		{1, 2, []int{1, 2}},
 		{10, 10, []int{10}},
 	} {
 		p := bounded(1, c.least, c.most)

@@ -52,17 +52,20 @@ const (
 	leastClaimRate = 2_000
 	mostClaimRate  = 20_000
 	claimsAtOnce   = 40
-	// latencyOver is over how many claims the latency is averaged.
+	// latencyOver is over how many calls the latency is averaged.
 	latencyOver = 32
 	// silenceGap is the least time between two silences that records keep. Among replicas
 	// each costs a read besides.
 	silenceGap      = time.Millisecond
 	silenceGapAmong = 5 * time.Millisecond
-	// changeGap is the least time between two intervals that follow the load. Many services beat
-	// together in a batch, so those of a quarter of a second may come at once; more would take a
-	// store that is not fast longer than such a batch may take.
-	changeGap   = time.Millisecond
-	changesSave = 250 * time.Millisecond
+	// Writes a second for intervals that follow the load: as many as keep changesAtOnce of them under
+	// way, or a store that is slow would get the more to do the slower it is; never none, for it may be
+	// the heartbeats that make it slow. Many services beat together in a batch, so those of changesSave
+	// may come at once.
+	leastChangeRate = 20
+	mostChangeRate  = 1000
+	changesAtOnce   = 4
+	changesSave     = 250 * time.Millisecond
 )
 
 // claimRate is how many claims a second a store may get that takes so long for one.
@@ -70,7 +73,12 @@ func claimRate(latency time.Duration) int {
 	return int(min(max(claimsAtOnce*time.Second/max(latency, time.Microsecond), leastClaimRate), mostClaimRate))
 }
 
-// latency is how long the store took for claims lately; 0: nothing is known yet.
+// changeRate is how many intervals a second may follow the load then.
+func changeRate(latency time.Duration) int {
+	return int(min(max(changesAtOnce*time.Second/max(latency, time.Microsecond), leastChangeRate), mostChangeRate))
+}
+
+// latency is how long the store took lately; 0: nothing is known yet.
 type latency struct {
 	mu   sync.Mutex
 	mean time.Duration
@@ -87,6 +95,16 @@ func (l *latency) note(took time.Duration) time.Duration {
 	return l.mean
 }
 
+// noteCommit has the rates follow how long the store took for a transaction.
+func (e *Engine) noteCommit(k Kind, took time.Duration) {
+	switch k {
+	case Claim:
+		e.noteClaim(took)
+	case Raise, Lower, Settle:
+		e.changeLimit.set(changeRate(e.changeTook.note(took)))
+	}
+}
+
 // noteClaim has the rate of claims follow how long the store takes for one, whatever comes of it.
 func (e *Engine) noteClaim(took time.Duration) {
 	if e.ClaimsPerSecond == 0 {
@@ -100,7 +118,8 @@ func (e *Engine) setUpLimits() {
 	if e.ClaimsPerSecond > 0 {
 		e.claimLimit.set(e.ClaimsPerSecond)
 	}
-	e.changeLimit.gap, e.changeLimit.saves = changeGap, changesSave
+	e.changeLimit.set(mostChangeRate)
+	e.changeLimit.saves = changesSave
 	e.silenceLimit.gap = silenceGapAmong
 	if e.Alone {
 		e.silenceLimit.gap = silenceGap

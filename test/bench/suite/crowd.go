@@ -32,6 +32,7 @@ type crowd struct {
 	told    int // answers with an interval
 	again   int // with one that the service kept already
 	failed  int
+	lost    int // registrations that failed; some of them may be there, and send nothing
 	err     error
 }
 

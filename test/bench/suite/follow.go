@@ -25,7 +25,7 @@ func follow(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	defer srv.Kill()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	c := newCrowd(l, srv, min(l.size.conns, 32))
+	c := newCrowd(l, srv, 4*l.size.conns)
 	ended := c.run(ctx)
 	defer l.ticker(func() { l.say("%s", c) })()
 	if err := c.grow(ctx, few, each); err != nil {
@@ -57,8 +57,8 @@ func (c *crowd) figures(bound int, least time.Duration, settled bool) ([]figure,
 	f := figure{value: most, load: (load.OwnCPU() - c.used).Seconds() / time.Since(c.began).Seconds(), more: fmt.Sprintf(
 		"bound %d/s; most in any %d s %.0f/s, in any second %d; intervals %v to %v; %d heartbeats, %s; %d changes told, %d of them again; %.0f SUSPENDED",
 		bound, window, most*float64(bound), c.mostIn(1), least, c.longest(), c.took.N(), percentiles(c.took), c.told, c.again, claims) + c.srv.disturbed()}
-	if slowest := c.took.Max(); slowest > least/10 { // then a pace shows less than it should
-		f.more += fmt.Sprintf("; **not judged**: a heartbeat was answered %v after it was due, and sent %v after that at most", slowest, c.late.Max())
+	if slowest := c.took.Max(); slowest > least/10 || c.lost > 0 { // then a pace shows less than it should
+		f.more += fmt.Sprintf("; **not judged**: a heartbeat was answered %v after it was due, one was sent %v after that, and %d registrations failed", slowest, c.late.Max(), c.lost)
 		return []figure{f}, nil
 	}
 	switch {
@@ -84,9 +84,11 @@ func (c *crowd) grow(ctx context.Context, n, each int) error {
 			return false, nil
 		}
 		added, res := c.l.add(ctx, c.srv, some, 0, "")
-		if err := res.Check(); err != nil {
-			return false, err
+		if res.N == 0 {
+			return false, res.Check()
 		}
+		added = slices.DeleteFunc(added, func(v *service) bool { return v.id == "" })
+		c.lost += res.Failed
 		c.srv.services = append(c.srv.services, added...)
 		c.join(added)
 		return true, nil
