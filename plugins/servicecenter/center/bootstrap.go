@@ -165,7 +165,7 @@ func (noTrace) ClientEnd(tracing.Span, int, string) {}
 // install makes r the registry plugin of this process, and repository its caches.
 func install(r *registry, db *storeclient.Client) {
 	client.Install(registryKind, func(client.Options) client.Registry { return r })
-	sd.Install(discoveryKind, func(sd.Options) sd.AdaptorRepository { return &repository{db, r} })
+	sd.Install(discoveryKind, func(sd.Options) sd.AdaptorRepository { return &repository{db: db, registry: r} })
 	datasource.Install(registryKind, etcd.NewDataSource)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/kv"
@@ -26,6 +27,7 @@ import (
 type repository struct {
 	db       *etcd.Client
 	registry *registry
+	changes  atomic.Uint64 // that the watches of all types have shown
 }
 
 // discoveryKind names it in service-center's configuration.
@@ -37,7 +39,7 @@ func (p *repository) New(t sd.Type, cfg *sd.Config) sd.Adaptor {
 	if !large || !p.db.Embedded() {
 		return sdetcd.NewEtcdAdaptor(t.String(), cfg)
 	}
-	d := &direct{name: t.String(), cfg: cfg, db: p.db, registry: p.registry, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser), initial: t == kv.SERVICE, ready: make(chan struct{})}
+	d := &direct{name: t.String(), cfg: cfg, db: p.db, registry: p.registry, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser), initial: t == kv.SERVICE, answers: answers{changes: &p.changes}, ready: make(chan struct{})}
 	if t == kv.LEASE {
 		close(d.ready) // of leases nobody is told
 		return d

@@ -3,6 +3,7 @@ package center
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/sd"
@@ -59,12 +60,19 @@ const (
 	maxAnswerKvs = 16
 )
 
-// answers are the last ones of one type, until something of that type is written: a find asks the
-// same again and again.
+// answers are the last ones of one type, until the watch of any type shows a write: one transaction
+// writes keys of several, and who is told of an instance must not be answered as before its microservice
+// was. So a find that asks the same again and again costs nothing.
 type answers struct {
+	changes *atomic.Uint64 // that the watches have shown, of all types
 	mu      sync.Mutex
-	changes uint64 // that the watch has shown
-	of      map[question]*sd.Response
+	of      map[question]answer
+}
+
+// answer is one, and after how many changes it was asked for.
+type answer struct {
+	at  uint64
+	res *sd.Response
 }
 
 // question is what an answer depends on.
@@ -77,38 +85,32 @@ type question struct {
 
 // get answers, by asking if need be. The slice is the caller's own, the values are shared.
 func (a *answers) get(q question, ask func() (*sd.Response, error)) (*sd.Response, error) {
+	at := a.changes.Load()
 	a.mu.Lock()
-	known, at := a.of[q], a.changes
+	known := a.of[q]
 	a.mu.Unlock()
-	if known == nil {
-		var err error
-		if known, err = ask(); err != nil {
+	if known.res == nil || known.at != at {
+		res, err := ask()
+		if err != nil {
 			return nil, err
 		}
-		if len(known.Kvs) <= maxAnswerKvs {
-			a.put(q, at, known)
+		known = answer{at, res}
+		if len(res.Kvs) <= maxAnswerKvs {
+			a.put(q, known)
 		}
 	}
-	return &sd.Response{Count: known.Count, Kvs: slices.Clone(known.Kvs)}, nil
+	return &sd.Response{Count: known.res.Count, Kvs: slices.Clone(known.res.Kvs)}, nil
 }
 
-// put remembers an answer, unless something was written since it was asked for.
-func (a *answers) put(q question, at uint64, known *sd.Response) {
+// put remembers an answer. If something was written meanwhile it is not asked for again.
+func (a *answers) put(q question, known answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if at != a.changes {
-		return
-	}
 	if a.of == nil || len(a.of) >= maxAnswers {
-		a.of = map[question]*sd.Response{}
+		a.of = map[question]answer{}
 	}
 	a.of[q] = known
 }
 
-// changed forgets all.
-func (a *answers) changed() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.changes++
-	a.of = nil
-}
+// changed makes all answers untrue, of all types.
+func (a *answers) changed() { a.changes.Add(1) }

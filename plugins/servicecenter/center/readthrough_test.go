@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestWhatMp1RegistersIsNotKeptTwiceInAnEmbeddedStore(t *testing.T) {
 func directly(t *testing.T, root string, tell func(sd.KvEvent)) *direct {
 	t.Helper()
 	cfg := sd.Configure().WithPrefix(root).WithParser(value.StringParser).WithEventFunc(tell)
-	d := &direct{name: root, cfg: cfg, db: db, registry: newRegistry(db.Client, nil, db.Readers), store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, ready: make(chan struct{})}
+	d := &direct{name: root, cfg: cfg, db: db, registry: newRegistry(db.Client, nil, db.Readers), store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, answers: answers{changes: &atomic.Uint64{}}, ready: make(chan struct{})}
 	t.Cleanup(func() {
 		d.Stop()
 		_, _ = db.Delete(context.Background(), root, clientv3.WithPrefix())
@@ -115,7 +116,8 @@ func TestAStartTellsOfTenantsAndThenOfEveryWrite(t *testing.T) {
 
 // An answer is remembered until the watch shows a write; one that was asked for before that is not.
 func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
-	var a answers
+	a := answers{changes: &atomic.Uint64{}}
+	other := answers{changes: a.changes}
 	asked := 0
 	ask := func() (*sd.Response, error) {
 		asked++
@@ -129,7 +131,7 @@ func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
 		return key
 	}
 	require.Equal(t, []string{"1", "1", "2"}, []string{get(question{key: "k"}), get(question{key: "k"}), get(question{key: "k", prefix: true})})
-	a.changed()
+	other.changed() // of another type: one transaction writes both
 	require.Equal(t, "3", get(question{key: "k"}))
 	res, err := a.get(question{key: "late"}, func() (*sd.Response, error) { a.changed(); return &sd.Response{}, nil })
 	require.NoError(t, err)
