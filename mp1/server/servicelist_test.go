@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +60,44 @@ func TestAListIsTheSameInPieces(t *testing.T) {
 			}
 		}
 	}
+}
+
+// discarded is a client that reads: it keeps nothing but the size of the largest write.
+type discarded struct {
+	header  http.Header
+	largest int
+	total   int64
+}
+
+func (d *discarded) Header() http.Header { return d.header }
+func (d *discarded) WriteHeader(int)     {}
+func (d *discarded) Write(p []byte) (int, error) {
+	d.largest = max(d.largest, len(p))
+	d.total += int64(len(p))
+	return len(p), nil
+}
+
+// A list of 20,000 services is some 16 MB. Whoever reads it costs a buffer, however long it is: to
+// build it whole, for each reader, would take it all again.
+func TestAListTakesNoMoreMemoryTheLongerItIs(t *testing.T) {
+	s := &api{registry: newFakeRegistry()}
+	const n = 20_000
+	all := newServices(n, 100)
+	read := func() (d *discarded, allocated uint64) {
+		d = &discarded{header: http.Header{}}
+		r := httptest.NewRequest("GET", "/", nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.NoError(t, s.writeServices(d, r, all, ""))
+		runtime.ReadMemStats(&after)
+		return d, after.TotalAlloc - before.TotalAlloc
+	}
+	first, _ := read() // each service is encoded for it, and for all that follow
+	require.Greater(t, first.total, int64(n*200))
+	require.LessOrEqual(t, first.largest, listBufferSize)
+	again, allocated := read()
+	require.Equal(t, first.total, again.total)
+	require.Less(t, allocated, uint64(8*listBufferSize), "for %d bytes", again.total)
 }
 
 func TestAListThatManyReadIsHeldOnce(t *testing.T) {

@@ -170,6 +170,45 @@ func TestAStartReadsEachKeyOnce(t *testing.T) {
 	require.LessOrEqual(t, c.keys.Load()-before, there)
 }
 
+// A start that compared each projection before it was ready took a tenth longer. What differs is found
+// all the same, by the list that is due then.
+func TestAStartComparesProjectionsOnceItIsOver(t *testing.T) {
+	s, all, _ := countedStore(t, 3)
+	served := make(chan struct{})
+	s.served = func(context.Context) { <-served }
+	s.ShareStart()
+	altered := keys.InstanceOf(all[1].ID, "").Key()
+	kv, err := s.client.Get(t.Context(), altered)
+	require.NoError(t, err)
+	_, err = s.client.Put(t.Context(), altered, strings.Replace(string(kv.Kvs[0].Value), "UP", "DOWN", 1), clientv3.WithLease(clientv3.LeaseID(kv.Kvs[0].Lease)))
+	require.NoError(t, err)
+	differ := func() (n int) {
+		listed, _, err := s.List(t.Context())
+		require.NoError(t, err)
+		for i := range listed {
+			if listed[i].Projection.Differs {
+				n++
+			}
+		}
+		return n
+	}
+	require.Zero(t, differ())
+	require.False(t, s.repairs.again.Load(), "nothing is compared yet")
+	close(served)
+	s.AwaitRepairs()
+	require.True(t, s.repairs.again.Swap(false), "a list is due")
+	require.Equal(t, 1, differ())
+	s.AwaitRepairs()
+
+	_, err = s.client.Put(t.Context(), altered, string(kv.Kvs[0].Value), clientv3.WithLease(clientv3.LeaseID(kv.Kvs[0].Lease)))
+	require.NoError(t, err)
+	s.repairs.again.Store(false)
+	s.ShareStart() // another start, which finds nothing
+	require.Zero(t, differ())
+	s.AwaitRepairs()
+	require.False(t, s.repairs.again.Load())
+}
+
 // Who lists with others must not wait for one that fails, nor for one that never comes.
 func TestAListThatIsSharedDoesNotWaitForOneThatFailed(t *testing.T) {
 	s, all, _ := countedStore(t, 3)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	}
 	defer st.leave()
 	l := s.newListing(nil)
+	if l.comparesLater = st != nil; l.comparesLater {
+		l.seed = maphash.MakeSeed()
+	}
 	at, err := s.each(ctx, keys.RecordPrefix, st.revision(), l.addRecord)
 	st.offer(slices.Clip(l.all), err)
 	if err != nil {
@@ -81,13 +85,18 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 // differs says whether a projection is not as its record makes it. older says that replicas
 // of the previous release live: their form is as good then.
 func differs(r *heartbeat.Record, value []byte, older bool) bool {
+	return differsFrom(r, older, func(want string) bool { return string(value) == want })
+}
+
+// differsFrom is differs of a value of which only equality is known.
+func differsFrom(r *heartbeat.Record, older bool, equals func(string) bool) bool {
 	p, err := project(r)
 	if err != nil {
 		return false // the record itself is bad; leave what is there
 	}
 	want, err := p.instance()
 	is := func(want string) bool { // an earlier release escaped for HTML
-		return string(value) == want || string(value) == canonical(want)
+		return equals(want) || equals(canonical(want))
 	}
 	if err != nil || is(want) {
 		return false

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +29,16 @@ type listing struct {
 	bad        map[heartbeat.ID]string
 	skipped    map[string]bool // microservices of records that could not be read
 	foreign    []*mvccpb.KeyValue
+	// comparesLater: the projections are compared with the records by repair, once a start is over.
+	comparesLater bool
+	projections   []projectionSum
+	seed          maphash.Seed // of their sums, so that nobody can make two values have one
+}
+
+// projectionSum stands for the value of a record's projection.
+type projectionSum struct {
+	of  int // of all
+	sum uint64
 }
 
 func (s *Store) newListing(only view) *listing {
@@ -57,7 +68,11 @@ func (l *listing) addInstance(kv *mvccpb.KeyValue) {
 	if i, known := l.byInstance[place]; ok && known {
 		one := &l.all[i]
 		one.Projection = projectionOf(kv)
-		one.Projection.Differs = differs(&one.Record, kv.Value, l.older)
+		if l.comparesLater {
+			l.projections = append(l.projections, projectionSum{i, maphash.Bytes(l.seed, kv.Value)})
+		} else {
+			one.Projection.Differs = differs(&one.Record, kv.Value, l.older)
+		}
 		return
 	}
 	id, marked := ours(kv.Value)

@@ -37,7 +37,7 @@ func (s *Store) repair(ctx context.Context, l *listing) {
 	defer cancel()
 	m := &repairer{listing: l, marks: map[string]string{}, index: map[string]string{}, wrong: map[string]bool{},
 		compares: map[string][]clientv3.Cmp{}, operations: map[string][]clientv3.Op{}, done: map[string]int{}}
-	for _, step := range []func(context.Context) error{m.checkMarks, m.checkServices, m.checkIndexes, m.checkChildren, m.checkDependencies, m.checkLeases} {
+	for _, step := range []func(context.Context) error{m.checkProjections, m.checkMarks, m.checkServices, m.checkIndexes, m.checkChildren, m.checkDependencies, m.checkLeases} {
 		if step(ctx) != nil {
 			s.repairs.again.Store(true)
 			return // the next list looks again

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,25 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
+
+// checkProjections compares the projections of a start's list with the records. What differs is for
+// the engine to put right: everything is listed again for it, which is seldom.
+func (m *repairer) checkProjections(ctx context.Context) error {
+	for _, p := range m.projections {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if differsFrom(&m.all[p.of].Record, m.older, func(want string) bool { return maphash.String(m.seed, want) == p.sum }) {
+			m.repairs.again.Store(true)
+			if e := m.engine.Load(); e != nil {
+				e.Sweep()
+			}
+			break
+		}
+	}
+	m.projections = nil
+	return nil
+}
 
 // checkMarks compares the marks, and finds the index key of each microservice of ours.
 func (m *repairer) checkMarks(ctx context.Context) error {
