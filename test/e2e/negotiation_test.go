@@ -64,3 +64,40 @@ func TestANewIntervalIsToldAfterARestartWithOtherBounds(t *testing.T) {
 	require.Equal(t, 204, low.Beat().Status)
 	require.EqualValues(t, 2, s.Want(200, "GET", v.Location, "").Object(t)["livenessInterval"])
 }
+
+// One heartbeat a second of all services together: 36 a minute are aimed at, and 48 are kept.
+func TestTheIntervalThatIsLeftToThePlatformFollowsTheLoad(t *testing.T) {
+	t.Parallel()
+	s := mep.Start(t, "MEP_LIVENESS_DEFAULT_INTERVAL=60s", "MEP_LIVENESS_MAX_BEATS_PER_SECOND=1")
+	var all []*mep.Service
+	register := func(interval int) int {
+		v := s.Register("a", fmt.Sprint("n", len(all)), interval)
+		all = append(all, v)
+		return int(s.Want(200, "GET", v.Location, "").Object(t)["livenessInterval"].(float64))
+	}
+	for range 37 {
+		require.Equal(t, 60, register(0), "with so many others")
+	}
+	require.Equal(t, 120, register(0), "who comes now gets the longer one at once")
+	for range 10 {
+		register(0)
+	}
+	require.Equal(t, 204, all[0].Beat().Status, "48 of a minute are kept")
+	require.Equal(t, 5, register(5), "what a service asks for is its own")
+	told := all[0].Beat()
+	require.Equal(t, 200, told.Status)
+	require.EqualValues(t, 120, told.Object(t)["interval"])
+	require.Equal(t, 200, all[0].Beat().Status, "at the old pace it is told again")
+	require.Equal(t, 204, all[40].Beat().Status, "who has it already is told nothing")
+	batch := s.Want(200, "POST", "/mec_liveness/v1/heartbeats", fmt.Sprintf(`{"heartbeats":[{"appInstanceId":"a","serInstanceId":%q}]}`, all[1].ID)).Object(t)
+	require.EqualValues(t, 120, batch["results"].([]any)[0].(map[string]any)["interval"])
+	require.EqualValues(t, 120, s.Want(200, "GET", all[0].Location, "").Object(t)["livenessInterval"])
+	require.Equal(t, 3, s.Metric("mep_intervals_told_total"))
+	require.Equal(t, 120, s.Metric("mep_interval_chosen_seconds"))
+	for _, v := range all[10:] {
+		s.Want(204, "DELETE", v.Location, "")
+	}
+	require.EqualValues(t, 60, all[0].Beat().Object(t)["interval"])
+	require.EqualValues(t, 120, s.Want(200, "GET", all[1].Location, "").Object(t)["livenessInterval"], "who has not sent a heartbeat since keeps it")
+	require.Equal(t, 60, s.Metric("mep_interval_chosen_seconds"))
+}

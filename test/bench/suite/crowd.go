@@ -27,12 +27,12 @@ type crowd struct {
 	mu      sync.Mutex
 	members map[*member]struct{}
 	queue   dueQueue
-	sent    []int // by the second
+	sent    []int // by the second in which they were due
 	most    time.Duration
 	told    int // answers with an interval
 	again   int // with one that the service kept already
 	failed  int
-	lost    int // registrations that failed; some of them may be there, and send nothing
+	lost    int // registrations and deregistrations that may have failed: some are there, and send nothing
 	err     error
 }
 
@@ -119,7 +119,7 @@ func (c *crowd) send(ctx context.Context, conn load.Conn, m *member) {
 	}
 	c.late.Add(began.Sub(m.due))
 	c.took.Add(now.Sub(m.due))
-	second := int(began.Sub(c.began) / time.Second)
+	second := int(m.due.Sub(c.began) / time.Second) // however late it was sent
 	for len(c.sent) <= second {
 		c.sent = append(c.sent, 0)
 	}

@@ -58,7 +58,7 @@ func (c *crowd) figures(bound int, least time.Duration, settled bool) ([]figure,
 		"bound %d/s; most in any %d s %.0f/s, in any second %d; intervals %v to %v; %d heartbeats, %s; %d changes told, %d of them again; %.0f SUSPENDED",
 		bound, window, most*float64(bound), c.mostIn(1), least, c.longest(), c.took.N(), percentiles(c.took), c.told, c.again, claims) + c.srv.disturbed()}
 	if slowest := c.took.Max(); slowest > least/10 || c.lost > 0 { // then a pace shows less than it should
-		f.more += fmt.Sprintf("; **not judged**: a heartbeat was answered %v after it was due, one was sent %v after that, and %d registrations failed", slowest, c.late.Max(), c.lost)
+		f.more += fmt.Sprintf("; **not judged**: a heartbeat was answered %v after it was due, one was sent %v after that, and of registrations and deregistrations %d failed", slowest, c.late.Max(), c.lost)
 		return []figure{f}, nil
 	}
 	switch {
@@ -106,7 +106,10 @@ func (c *crowd) shrink(ctx context.Context, n, each int) error {
 		gone := c.srv.services[kept:]
 		c.srv.services = c.srv.services[:kept]
 		c.leave(gone)
-		return true, c.l.remove(ctx, c.srv, gone)
+		if err := c.l.remove(ctx, c.srv, gone); err != nil {
+			c.lost += some
+		}
+		return true, ctx.Err()
 	})
 }
 

@@ -39,7 +39,7 @@ var full = sizes{
 	rounds: 3, each: 3 * time.Second, conns: 32, manyConns: 500, small: 1000, middle: 20000, large: 100000, batch: 500,
 	pace: 2000, paced: 20 * time.Second, idle: time.Minute, settle: 10 * time.Second, erased: 100 * time.Second, beatEvery: time.Minute, beating: 90 * time.Second,
 	dyingAmong: 1000, deaths: 200, mass: 10000, dieEvery: 10 * time.Second, registerEach: 1000, restarts: 3, readers: 2000, million: 1000000, millionFor: 10 * time.Minute,
-	follow: 5000, followTimes: 10, followEvery: 10 * time.Second, followShare: 5,
+	follow: 5000, followTimes: 10, followEvery: 5 * time.Second, followShare: 5,
 }
 
 var quick = sizes{
