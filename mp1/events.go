@@ -36,6 +36,14 @@ type ServiceChange struct {
 	// Filter says that the service was neither registered nor removed, but changed so that it
 	// matches the filter of the stream now (entered), or no longer does (left).
 	Filter string `json:"filter,omitempty"`
+	// Flapping says that subscribers are not told of it at once.
+	Flapping *Flapping `json:"flapping,omitempty"`
+}
+
+// Flapping is a service that changes too often: subscribers are told later, and only of the newest.
+type Flapping struct {
+	Changes int    `json:"changes"` // since it began to flap
+	Until   string `json:"until"`   // what is put off is told then; RFC 3339
 }
 
 // The values of ServiceChange.Filter.

@@ -81,11 +81,12 @@ func TestAHeldBackExpiryIsSaid(t *testing.T) {
 }
 
 func TestOneServiceIsShownWithItsTransitionsAndSubscribers(t *testing.T) {
-	one := strings.TrimSuffix(dead, "}") + `,"notified":{"told":2,"pending":1,"failing":["s1"]},"transitions":[{"time":"2026-01-02T03:03:05Z","from":"ACTIVE","to":"SUSPENDED","reason":"no heartbeat"}],
-		"subscriptions":[{"id":"s1","appInstanceId":"room","delivered":false,"lastAttempt":"","lastError":"connection refused"}]}`
+	one := strings.TrimSuffix(dead, "}") + `,"flapping":{"changes":9,"until":"2026-01-02T03:10:05Z"},"notified":{"told":2,"pending":1,"putOff":1,"failing":["s1"]},"transitions":[{"time":"2026-01-02T03:03:05Z","from":"ACTIVE","to":"SUSPENDED","reason":"no heartbeat"}],
+		"subscriptions":[{"id":"s1","appInstanceId":"room","delivered":false,"lastAttempt":"","lastError":"connection refused"},
+		{"id":"s2","appInstanceId":"hall","delivered":false,"pending":true,"putOff":true}]}`
 	var out bytes.Buffer
 	require.NoError(t, PrintOne(&out, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), json.RawMessage(one)))
-	for _, want := range []string{`state +SUSPENDED\n`, `since +2026-01-02 03:03:05 UTC \(1m0s ago\)\n`, `gaps +2.0 2.0 s between heartbeats\n`, `notified +2 told, 1 pending, 1 failing\n`,
+	for _, want := range []string{`state +SUSPENDED\n`, `since +2026-01-02 03:03:05 UTC \(1m0s ago\)\n`, `gaps +2.0 2.0 s between heartbeats\n`, `notified +2 told, 1 pending, 1 failing, 1 later; it flaps: 9 changes, put off until 2026-01-02 03:10:05 UTC\n`, `hall +s2 +later +-`,
 		`ACTIVE +SUSPENDED +no heartbeat\n`, `room +s1 +not yet +- +connection refused\n`} {
 		require.Regexp(t, want, out.String())
 	}

@@ -96,28 +96,33 @@ type Counts struct {
 
 // Service is one service as it is now.
 type Service struct {
-	ID        string    `json:"serInstanceId"`
-	Name      string    `json:"serName"`
-	Version   string    `json:"version"`
-	App       string    `json:"appInstanceId"`
-	AppName   string    `json:"appName"`
-	Category  string    `json:"category"`
-	Endpoints []string  `json:"endpoints"`
-	State     string    `json:"state"`
-	Since     stamp     `json:"since,omitzero"`
-	Reason    string    `json:"reason"`
-	Drained   bool      `json:"drained"`
-	Late      bool      `json:"late"`
-	Interval  int       `json:"livenessInterval"`
-	Window    int       `json:"windowSeconds"`
-	LastBeat  stamp     `json:"lastHeartbeat,omitzero"`
-	Deadline  stamp     `json:"deadline,omitzero"`
-	Missed    int       `json:"missed"`
-	Flaps     int       `json:"flaps"`
-	Gaps      []float64 `json:"gapsSeconds"`
-	Notified  struct {
+	ID        string   `json:"serInstanceId"`
+	Name      string   `json:"serName"`
+	Version   string   `json:"version"`
+	App       string   `json:"appInstanceId"`
+	AppName   string   `json:"appName"`
+	Category  string   `json:"category"`
+	Endpoints []string `json:"endpoints"`
+	State     string   `json:"state"`
+	Since     stamp    `json:"since,omitzero"`
+	Reason    string   `json:"reason"`
+	Drained   bool     `json:"drained"`
+	Late      bool     `json:"late"`
+	Interval  int      `json:"livenessInterval"`
+	Window    int      `json:"windowSeconds"`
+	LastBeat  stamp    `json:"lastHeartbeat,omitzero"`
+	Deadline  stamp    `json:"deadline,omitzero"`
+	Missed    int      `json:"missed"`
+	Flaps     int      `json:"flaps"`
+	Flapping  *struct {
+		Changes int   `json:"changes"`
+		Until   stamp `json:"until"`
+	} `json:"flapping"`
+	Gaps     []float64 `json:"gapsSeconds"`
+	Notified struct {
 		Told    int      `json:"told"`
 		Pending int      `json:"pending"`
+		PutOff  int      `json:"putOff"`
 		Failing []string `json:"failing"`
 	} `json:"notified"`
 	// Transitions and Subscriptions are there when one service was asked for.
@@ -131,6 +136,7 @@ type Service struct {
 		ID          string `json:"id"`
 		App         string `json:"appInstanceId"`
 		Delivered   bool   `json:"delivered"`
+		PutOff      bool   `json:"putOff"`
 		LastAttempt stamp  `json:"lastAttempt,omitzero"`
 		LastError   string `json:"lastError"`
 	} `json:"subscriptions"`

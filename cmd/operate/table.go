@@ -99,7 +99,7 @@ func PrintOne(out io.Writer, now time.Time, one json.RawMessage) error {
 		{"endpoints", strings.Join(s.Endpoints, " ")}, {"state", stateOf(s)}, {"since", when(now, s.Since.Time)}, {"reason", s.Reason},
 		{"interval", seconds(s.Interval)}, {"window", seconds(s.Window)}, {"last heartbeat", when(now, s.LastBeat.Time)}, {"deadline", deadline(now, s)},
 		{"missed", strconv.Itoa(s.Missed)}, {"flaps", strconv.Itoa(s.Flaps)}, {"gaps", gaps(s.Gaps)},
-		{"notified", fmt.Sprintf("%d told, %d pending, %d failing", s.Notified.Told, s.Notified.Pending, len(s.Notified.Failing))},
+		{"notified", notifiedOf(&s)},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", line[0], terminal.Cell(line[1]))
 	}
@@ -117,9 +117,24 @@ func PrintOne(out io.Writer, now time.Time, one json.RawMessage) error {
 		if !t.Delivered {
 			told = "not yet"
 		}
+		if t.PutOff {
+			told = "later"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", terminal.Cell(t.App), terminal.Cell(t.ID), told, when(now, t.LastAttempt.Time), terminal.Cell(t.LastError))
 	}
 	return w.Flush()
+}
+
+// notifiedOf says who was told of the last change, and whether that is put off.
+func notifiedOf(s *Service) string {
+	out := fmt.Sprintf("%d told, %d pending, %d failing", s.Notified.Told, s.Notified.Pending, len(s.Notified.Failing))
+	if s.Notified.PutOff > 0 {
+		out += fmt.Sprintf(", %d later", s.Notified.PutOff)
+	}
+	if f := s.Flapping; f != nil {
+		out += fmt.Sprintf("; it flaps: %d changes, put off until %s", f.Changes, f.Until.UTC().Format(time.DateTime+" UTC"))
+	}
+	return out
 }
 
 // when is a time for people: of the day, and how long ago.

@@ -293,7 +293,7 @@ func TestAnyReplicaKnowsWhatIsPutOff(t *testing.T) {
 			for _, r := range []*replica{a, b} {
 				time.Sleep(time.Second) // so that cursors are read anew
 				require.Equal(t, []plugins.Told{{PutOff: 1}}, r.Told([]plugins.Changed{of}), name)
-				d := r.Deliveries(of, 10)
+				d := r.Deliveries([]plugins.Changed{of}, 10)[0]
 				require.Len(t, d, 1, name)
 				require.True(t, d[0].Pending && d[0].PutOff && !d[0].Delivered, name)
 				pending, failing := r.Backlog()

@@ -488,7 +488,7 @@ func root(t *testing.T) string {
 // be caught by nobody.
 func TestMutantsFitTheSources(t *testing.T) {
 	require.GreaterOrEqual(t, len(mutants), 10)
-	for _, m := range slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, endMutants) {
+	for _, m := range slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, flappingMutants, endMutants) {
 		b, err := os.ReadFile(filepath.Join(root(t), m.file))
 		require.NoError(t, err)
 		if n := bytes.Count(b, []byte(m.old)); n != 1 {
@@ -502,7 +502,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		t.Skip("run it with -mutants (minutes) or -lab (many minutes)")
 	}
 	passed := map[string]bool{}
-	for _, m := range slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, endMutants) {
+	for _, m := range slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, flappingMutants, endMutants) {
 		if m.lab && !*lab || !m.lab && !*unit {
 			continue
 		}

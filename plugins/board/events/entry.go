@@ -17,8 +17,9 @@ type entry struct {
 	made   int64 // wall clock, Unix nanoseconds
 	change heartbeat.Change
 	cause  mp1.Cause
-	before *item // nil: there was none
-	after  *item // nil: it was removed
+	before *item            // nil: there was none
+	after  *item            // nil: it was removed
+	putOff plugins.Flapping // until when subscribers are not told, by the wall clock; zero: they are told at once
 	// unsure says that the service was described otherwise before, in a way that is not known any
 	// more: whether a filter selected it then cannot be told.
 	unsure bool
@@ -72,12 +73,15 @@ func (e *entry) frame(v view) []byte {
 func (e *entry) shown(v view) mp1.ServiceChange {
 	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: changeType(e.change)}
 	c.Reason, c.Cause = shownCause(&e.cause)
+	if e.putOff.Until != 0 {
+		c.Flapping = &mp1.Flapping{Changes: e.putOff.Changes, Until: stamp(time.Unix(0, int64(e.putOff.Until)))}
+	}
 	is := e.after
 	switch v {
 	case entered:
 		c.Change, c.Filter = mp1.Added, mp1.FilterEntered
 	case left: // what it is now may be none of the reader's business
-		c.Change, c.Filter, c.Reason, c.Cause, is = mp1.Removed, mp1.FilterLeft, "", nil, nil
+		c.Change, c.Filter, c.Reason, c.Cause, c.Flapping, is = mp1.Removed, mp1.FilterLeft, "", nil, nil, nil
 	}
 	if is == nil {
 		is = e.before

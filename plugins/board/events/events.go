@@ -23,7 +23,7 @@ import (
 // Setup serves the event stream.
 func Setup(h *plugins.Host) (func(context.Context) error, error) {
 	m := newMetrics()
-	f := newFeed(time.Now, func(n int) {
+	f := newFeed(time.Now, plugins.NewFlaps(h.Config.Notify.Flap.Changes, h.Config.Notify.Flap.Period), func(n int) {
 		m.unreadable.Add(float64(n))
 		h.Log.Error("changes of services cannot be read: no stream shows them", openlog.WithTags(openlog.Tags{"unreadable": n}))
 	})

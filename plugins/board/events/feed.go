@@ -27,6 +27,7 @@ type feed struct {
 	epoch    int // grows when streams have to begin anew
 	services map[heartbeat.ID]*item
 	ring     ring
+	flaps    *plugins.Flaps
 	more     chan struct{} // closed, and replaced, with every change
 	// ahead are the services of which the engine knows a state that the watch has not shown yet.
 	ahead map[heartbeat.ID]mp1.State
@@ -35,8 +36,8 @@ type feed struct {
 	snapshot *snapshot  // the newest; guarded by mu
 }
 
-func newFeed(now func() time.Time, unreadable func(int)) *feed {
-	return &feed{now: now, turns: newTurns(), unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}, ahead: map[heartbeat.ID]mp1.State{}}
+func newFeed(now func() time.Time, flaps *plugins.Flaps, unreadable func(int)) *feed {
+	return &feed{now: now, flaps: flaps, turns: newTurns(), unreadable: unreadable, more: make(chan struct{}), services: map[heartbeat.ID]*item{}, ring: ring{most: mostBytes}, ahead: map[heartbeat.ID]mp1.State{}}
 }
 
 // ready says whether there is something to read.
@@ -82,6 +83,7 @@ func (f *feed) begin(h *plugins.History) {
 	f.epoch++
 	f.snapshot = nil
 	f.ring.clear(h.Floor, f.now().UnixNano())
+	f.flaps.Reset()
 	f.services = map[heartbeat.ID]*item{}
 	first := map[heartbeat.ID]bool{}
 	for _, e := range h.Events {
@@ -122,6 +124,7 @@ func (f *feed) addOne(e *plugins.Event, known bool) (bad int) {
 	if err != nil {
 		return 1
 	}
+	n.putOff = f.putOff(e)
 	if n.after == nil {
 		delete(f.services, e.ID)
 	} else {
@@ -130,6 +133,17 @@ func (f *feed) addOne(e *plugins.Event, known bool) (bad int) {
 	f.ring.add(n)
 	f.caughtUp(e.ID)
 	return 0
+}
+
+// putOff says until when subscribers are not told of an event; f.mu is held. Moments are by the wall
+// clock of whoever made the event, so that all replicas and the next start show the same.
+func (f *feed) putOff(e *plugins.Event) plugins.Flapping {
+	at := plugins.Instant(min(e.Made, f.now().UnixNano()))
+	if f.flaps.See(e, at) == 0 {
+		return plugins.Flapping{}
+	}
+	flapping, _ := f.flaps.Of(e.ID, at)
+	return flapping
 }
 
 func (f *feed) reported(bad int) {

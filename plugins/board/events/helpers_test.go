@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	serving, end := context.WithCancel(context.Background())
 	stop := w.stop
 	go func() { <-stop; end() }()
-	w.service = &service{feed: newFeed(time.Now, func(int) {}), metrics: newMetrics(), serving: serving,
+	w.service = &service{feed: newFeed(time.Now, plugins.NewFlaps(6, 10*time.Minute), func(int) {}), metrics: newMetrics(), serving: serving,
 		discoverable: func(context.Context) mp1.RequiredServices { w.mu.Lock(); defer w.mu.Unlock(); return w.required },
 		head: func(context.Context) (heartbeat.Revision, error) {
 			w.mu.Lock()

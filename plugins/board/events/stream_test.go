@@ -65,6 +65,25 @@ func TestAnotherReasonIsShownAsAChange(t *testing.T) {
 	}
 }
 
+// Of a change of which subscribers are told later the stream says so, at once; of a removal never.
+func TestThatSubscribersAreToldLaterIsShownAtOnce(t *testing.T) {
+	h := &plugins.History{At: 10, Floor: 10, Services: []*plugins.Event{told(9, "a", "x", heartbeat.NoChange, heartbeat.None, heartbeat.Active)}}
+	in(t, h, func(t *testing.T, w *world) {
+		for i := range heartbeat.Revision(4) {
+			w.see(suspended(11+2*i, "a", "x"), resumed(12+2*i, "a", "x"))
+		}
+		w.see(removed(19, "a", "x"))
+		var all []*mp1.Flapping
+		for _, e := range wait(w.open("", "10")).read(t) {
+			var c mp1.ServiceChange
+			require.NoError(t, json.Unmarshal([]byte(e.data), &c))
+			all = append(all, c.Flapping)
+		}
+		until := "1970-01-01T00:10:17Z" // a period behind the seventh change
+		require.Equal(t, []*mp1.Flapping{nil, nil, nil, nil, nil, nil, {Changes: 7, Until: until}, {Changes: 8, Until: until}, nil}, all)
+	})
+}
+
 // wait returns the reader when it has read what there is.
 func wait(r *reader) *reader {
 	synctest.Wait()

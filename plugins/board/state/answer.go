@@ -93,10 +93,12 @@ type Service struct {
 	Deadline           string `json:"deadline,omitempty"`
 	// Estimated says that Deadline, Missed and Late are by the age of the lease in the store, to a
 	// second: another replica hears the service.
-	Estimated   bool      `json:"estimated,omitempty"`
-	Missed      *int      `json:"missed,omitempty"`
-	Flaps       int       `json:"flaps"`
-	GapsSeconds []float64 `json:"gapsSeconds"`
+	Estimated bool `json:"estimated,omitempty"`
+	Missed    *int `json:"missed,omitempty"`
+	Flaps     int  `json:"flaps"`
+	// Flapping says that subscribers are told later of its changes.
+	Flapping    *mp1.Flapping `json:"flapping,omitempty"`
+	GapsSeconds []float64     `json:"gapsSeconds"`
 
 	// Notified says who was told of its last change; nil: too many are concerned to count them.
 	Notified *notified `json:"notified,omitempty"`
@@ -110,6 +112,7 @@ type Service struct {
 type notified struct {
 	Told      int      `json:"told"`
 	Pending   int      `json:"pending"`
+	PutOff    int      `json:"putOff,omitempty"` // they are told later, because the service flaps
 	Lost      int      `json:"lost,omitempty"`
 	Elsewhere int      `json:"elsewhere,omitempty"` // to which other replicas send, and nobody knows
 	Failing   []string `json:"failing"`             // of those that are pending
@@ -121,6 +124,7 @@ type delivery struct {
 	AppInstanceID string `json:"appInstanceId"`
 	Delivered     bool   `json:"delivered"`
 	Pending       bool   `json:"pending"`
+	PutOff        bool   `json:"putOff,omitempty"`    // it is told later, because the service flaps
 	Elsewhere     bool   `json:"elsewhere,omitempty"` // another replica sends to it, and knows of its attempts
 	LastAttempt   string `json:"lastAttempt,omitempty"`
 	LastError     string `json:"lastError,omitempty"`

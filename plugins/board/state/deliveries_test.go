@@ -1,7 +1,9 @@
 package state
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,11 +13,17 @@ import (
 // telling knows of one subscription to each service.
 type telling struct {
 	plugins.Telling
-	most int
+	flaps string // a service
+	most  int
 }
 
-func (*telling) Told(of []plugins.Changed) []plugins.Told { return make([]plugins.Told, len(of)) }
-func (*telling) Backlog() (pending, failing int)          { return 0, 0 }
+func (o *telling) Flapping(id string) (changes int, until int64, is bool) {
+	return 7, int64(time.Hour), id == o.flaps
+}
+func (*telling) Told(of []plugins.Changed) []plugins.Told {
+	return slices.Repeat([]plugins.Told{{PutOff: 1}}, len(of))
+}
+func (*telling) Backlog() (pending, failing int) { return 0, 0 }
 func (o *telling) Deliveries(of []plugins.Changed, most int) (out [][]plugins.Delivery) {
 	o.most = most
 	for _, c := range of {

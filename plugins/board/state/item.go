@@ -37,6 +37,11 @@ func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, c plugi
 	if rec.Beating() {
 		s.beats(&v, r.engine.Trace(id))
 	}
+	if r.host.Telling != nil {
+		if changes, until, is := r.host.Telling.Flapping(string(id)); is {
+			s.Flapping = &mp1.Flapping{Changes: changes, Until: stamp(until)}
+		}
+	}
 	return s, plugins.Changed{Service: info, At: rec.ChangedAt}, true
 }
 
@@ -47,7 +52,7 @@ func (r *Room) told(services []Service, changed []plugins.Changed) {
 	}
 	for i, t := range r.host.Telling.Told(changed) {
 		if !t.Uncounted {
-			services[i].Notified = &notified{t.Told, t.Pending, t.Lost, t.Elsewhere, append([]string{}, t.Failing...)}
+			services[i].Notified = &notified{t.Told, t.Pending, t.PutOff, t.Lost, t.Elsewhere, append([]string{}, t.Failing...)}
 		}
 	}
 }
@@ -73,7 +78,7 @@ func (r *Room) deliveries(changed []plugins.Changed, most int) [][]delivery {
 			continue
 		}
 		for _, d := range known[i] {
-			out[i] = append(out[i], delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
+			out[i] = append(out[i], delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.PutOff, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
 		}
 	}
 	return out

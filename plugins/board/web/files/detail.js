@@ -1,7 +1,7 @@
 // The panel about one service: why it is as it is, who was told, what belongs to it.
 
 import { byId, el, setText, clear } from "./dom.js";
-import { absolute, stamp, time, whole } from "./format.js";
+import { absolute, flapping, stamp, time, whole } from "./format.js";
 import { chip } from "./icons.js";
 import { categoryOf, endpointsOf, plain } from "./model.js";
 import { neighbourhood } from "./graph.js";
@@ -47,7 +47,7 @@ export class Detail {
     const row = this.model.rows.get(this.id);
     const item = this.item ?? row?.item;
     const key = JSON.stringify([this.missing, this.mayDrain, item?.state, item?.late, item?.reason, item?.drained, item?.cause, item?.since, item?.version, item?.endpoints, item?.notified,
-      item?.missed, item?.flaps, this.item?.transitions, this.item?.subscriptions, this.neighbours(item).map((r) => [r.id, r.kind])]);
+      item?.missed, item?.flaps, item?.flapping, this.item?.transitions, this.item?.subscriptions, this.neighbours(item).map((r) => [r.id, r.kind])]);
     if (key === this.key) return;
     this.key = key;
     const focused = this.box.contains(document.activeElement) ? document.activeElement.dataset.focus : "";
@@ -109,7 +109,7 @@ function facts(item) {
     ["Application", item.appName && item.appName !== item.appInstanceId ? `${item.appName} (${item.appInstanceId})` : item.appInstanceId],
     ["Drained by", item.drained && item.cause?.by ? `${item.cause.by}${item.cause.text ? `: ${item.cause.text}` : ""}` : ""],
     ["Version", item.version], ["Category", categoryOf(item)], ["Heartbeats", item.livenessInterval > 0 ? `every ${whole(item.livenessInterval)}, SUSPENDED after ${whole(item.windowSeconds)} of silence` : "none: never SUSPENDED"],
-    ["Missed in a row", item.missed > 0 ? String(item.missed) : ""], ["Changes of state", item.flaps > 0 ? `${item.flaps} lately` : ""],
+    ["Missed in a row", item.missed > 0 ? String(item.missed) : ""], ["Changes of state", item.flaps > 0 ? `${item.flaps} lately` : ""], ["Subscribers", flapping(item)],
   ].filter(([, text]) => text);
   const addresses = endpointsOf(item);
   return el("dl", { class: "facts" }, ...rows.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, String(text))]),

@@ -55,3 +55,8 @@ export function bytes(n) {
   const v = n / 1024 ** i;
   return `${v < 10 && i > 0 ? v.toFixed(1) : Math.round(v)} ${units[i]}`;
 }
+
+// flapping says that subscribers are told of a service later, because it changes too often.
+export function flapping(item) {
+  return item.flapping ? `it flaps: ${plural(item.flapping.changes, "change")}, told once a period` : "";
+}

@@ -158,7 +158,7 @@ export class Model {
     }
     this.wanted.add(c.serInstanceId);
     if (!row || c.change !== "STATE_CHANGED" || (c.revision ?? 0) < row.revision) return;
-    row.set({ ...row.item, state: c.to, since: c.time, reason: c.reason, cause: c.cause, late: false, missed: 0, drained: c.cause?.kind === "drained", notified: undefined }, c.revision ?? 0);
+    row.set({ ...row.item, state: c.to, since: c.time, reason: c.reason, cause: c.cause, late: false, missed: 0, drained: c.cause?.kind === "drained", flapping: c.flapping, notified: undefined }, c.revision ?? 0);
     this.touch();
   }
 

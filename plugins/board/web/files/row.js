@@ -1,7 +1,7 @@
 // One row of the table: its cells, the bar that runs out, and the gaps between heartbeats.
 
 import { el, svg, setText, setAttr } from "./dom.js";
-import { ago, count, span, absolute, plural, whole } from "./format.js";
+import { absolute, ago, count, flapping, plural, span, whole } from "./format.js";
 import { glyph, words } from "./icons.js";
 
 // make makes an empty row; the table uses it for one service after another.
@@ -81,7 +81,7 @@ export function show(view, row, index, warned, level) {
   setAttr(cells.since, "title", absolute(item.since));
   setAttr(cells.beat, "title", absolute(item.lastHeartbeat));
   setAttr(cells.left, "title", row.interval ? `every ${whole(row.interval)}, SUSPENDED after ${whole(row.window)} of silence${item.missed > 0 ? `, ${plural(item.missed, "heartbeat")} missed` : ""}${item.deadline ? `: at ${absolute(item.deadline)}` : ""}${item.estimated ? ", by the store: another replica hears it" : ""}` : "");
-  const why = [row.kind === "late" ? item.missed > 0 ? `${plural(item.missed, "heartbeat")} missed` : "its heartbeat is late" : "", item.reason].filter(Boolean).join("; ");
+  const why = [row.kind === "late" ? item.missed > 0 ? `${plural(item.missed, "heartbeat")} missed` : "its heartbeat is late" : "", item.reason, flapping(item)].filter(Boolean).join("; ");
   setText(parts.why, why);
   setAttr(cells.why, "title", why || null);
   const told = toldOf(item);
@@ -140,6 +140,7 @@ export function toldOf(item) {
   if (n.told > 0) parts.push(`${n.told} told`);
   if (n.pending > failing) parts.push(`${n.pending - failing} waiting`);
   if (failing > 0) parts.push(`${failing} failing`);
+  if (n.putOff > 0) parts.push(`${n.putOff} later`);
   if (n.lost > 0) parts.push(`${n.lost} not reached`);
   if (n.elsewhere > 0) parts.push(`${n.elsewhere} by other replicas`);
   return { text: parts.join(", ") || "nobody", failing: failing > 0 || n.lost > 0 };
