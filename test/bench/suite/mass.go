@@ -122,6 +122,9 @@ func massDeath(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	if _, err := srv.TrySubscribe("consumer", in.URL, ""); err != nil {
 		return nil, err
 	}
+	own := site{main: srv}
+	own.profile(l, "mass")
+	defer own.profile(l, "mass-over") // so that the one before is written: the server is killed
 	run := patches(srv, srv.wire, l.size.conns)
 	run.Count = n
 	if res := run.Pace(ctx, float64(n)/every.Seconds()); res.Check() != nil {
@@ -129,21 +132,21 @@ func massDeath(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	}
 	l.say("%d services have sent their last heartbeat", n)
 	defer l.ticker(func() { l.say("%d SUSPENDED, %d told", suspended.count(), told.count()) })()
-	own, began := load.OwnCPU(), time.Now()
+	used, began := load.OwnCPU(), time.Now()
 	if err := suspended.wait(ctx, window+2*time.Minute); err != nil {
 		return nil, err
 	}
 	suspendedAfter := l.after(srv.services, suspended, window+hold, "mass death: SUSPENDED")
 	err = told.wait(ctx, time.Minute)
-	used := (load.OwnCPU() - own).Seconds() / time.Since(began).Seconds()
-	first := figure{value: suspendedAfter.Max().Seconds(), load: used, more: percentiles(suspendedAfter) + fmt.Sprintf("; %d services, interval %v, one miss, seen by the event stream", n, every) + srv.disturbed()}
+	share := (load.OwnCPU() - used).Seconds() / time.Since(began).Seconds()
+	first := figure{value: suspendedAfter.Max().Seconds(), load: share, more: percentiles(suspendedAfter) + fmt.Sprintf("; %d services, interval %v, one miss, seen by the event stream", n, every) + srv.disturbed()}
 	if err != nil {
 		return []figure{first}, err
 	}
 	toldAfter := l.after(srv.services, told, window+hold, "mass death: told")
 	l.draw("mass.svg", fmt.Sprintf("%d die within an interval: after window + hold", n),
 		report.Series{Name: "SUSPENDED", At: suspendedAfter.At, N: suspendedAfter.N()}, report.Series{Name: "told by POST", At: toldAfter.At, N: toldAfter.N()})
-	return []figure{first, {value: toldAfter.Max().Seconds(), load: used, more: percentiles(toldAfter) + "; one subscription, by POST"}}, nil
+	return []figure{first, {value: toldAfter.Max().Seconds(), load: share, more: percentiles(toldAfter) + "; one subscription, by POST"}}, nil
 }
 
 // after is how long after the last heartbeat of each, and a while, it was seen.
