@@ -32,7 +32,7 @@ func TestADeathIsFoundWithinATickOfTheEndOfItsLease(t *testing.T) {
 			}
 			until(t, "suspended", func() bool { return len(l.events("i")) == 2 })
 			wantStates(t, l, "i", Active, Suspended)
-			if st := s.Stats(); st.EndsHere != 1 || st.EndsByStore != 0 || l.ends != 1 {
+			if st := s.Stats(); st.EndsHere != 1 || st.EndsByStore != 0 || l.count(End) != 1 {
 				t.Errorf("%d ends here, %d by the store", st.EndsHere, st.EndsByStore)
 			}
 		})
@@ -129,7 +129,7 @@ func TestNothingIsEndedAfterAPause(t *testing.T) {
 		time.Sleep(6500 * time.Millisecond) // the lease has half a second left
 		receiving.Store(true)
 		time.Sleep(900 * time.Millisecond)
-		if l.ends != 0 {
+		if l.count(End) != 0 {
 			t.Error("ended after 4 s of credited time, its window being 10 s")
 		}
 		if a := s.beat("i"); a.Err != nil {
@@ -230,8 +230,8 @@ func TestAMassIsEndedByABoundedNumberOfWorkers(t *testing.T) {
 		}
 		release()
 		until(t, "all suspended", func() bool { return l.count(Claim) == n })
-		if l.ends != n {
-			t.Errorf("%d of %d were ended here", l.ends, n)
+		if l.count(End) != n {
+			t.Errorf("%d of %d were ended here", l.count(End), n)
 		}
 	})
 }

@@ -203,7 +203,10 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	case DoAge:
 		r.Age, err = e.Store.Age(ctx, a.Lease)
 	case DoEnd:
-		r.Left, err = e.Store.End(ctx, a.Lease)
+		t := a.Txn
+		if r.Left, r.Revision, err = e.Store.End(ctx, a.Lease, &t); err == nil && r.Left == 0 {
+			e.committed(en, &t, r.Revision)
+		}
 	case DoRenew:
 		return e.renew(ctx, en, a.Lease)
 	case DoCommit:
@@ -260,7 +263,7 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.observe(e.health.Load(), t.Observations(at)...)
 	e.reschedule(en)
 	en.mu.Unlock()
-	if t.Kind == Expire {
+	if t.Kind == Expire || t.Kind == End {
 		e.endsHere.Add(1)
 	}
 	e.queueNotice(func() { e.Hooks.Committed(t) })

@@ -12,7 +12,7 @@ const (
 	DoGrant               // a lease of Action.TTL seconds
 	DoRenew               // Action.Lease
 	DoAge                 // how long ago Action.Lease was renewed
-	DoEnd                 // end Action.Lease, if it has run out
+	DoEnd                 // Action.Txn, if Action.Lease has run out
 	DoCommit              // Action.Txn
 	DoToken               // a token of the claim rate limit; ask again when there is one
 	DoWait                // ask again when what Action.Wait names may have come
@@ -73,11 +73,11 @@ type Response struct {
 type Result struct {
 	Outcome  Outcome
 	Snapshot Snapshot      // of DoRead
-	Revision Revision      // of DoCommit and DoHead
+	Revision Revision      // of DoCommit, DoHead and DoEnd
 	Lease    LeaseID       // of DoGrant
 	TTL      int           // of DoRenew, in seconds
 	Age      time.Duration // of DoAge
-	Left     time.Duration // of DoEnd: how long the lease may live yet; 0: it has ended
+	Left     time.Duration // of DoEnd: how long the lease may live yet; 0: it was carried out
 }
 
 // Input is what a replica knows while a flow decides.

@@ -121,7 +121,7 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 	case DoAge:
 		out = append(out, Result{Age: time.Second}, Result{Age: time.Hour})
 	case DoEnd:
-		out, failed = append(out, Result{}, Result{Left: time.Second}), append(failed, LeaseGone)
+		out, failed = append(out, Result{}, Result{Left: time.Second}), append(failed, Conflict)
 	case DoCommit:
 		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, Taken, LeaseGone, Full, Unusable)
 	}

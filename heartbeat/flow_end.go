@@ -9,22 +9,20 @@ const (
 	endAsk
 )
 
-// EndFlow ends the lease of an instance whose window is over, without waiting until the store
-// does that by itself. What follows is what follows the end of any lease: a hold, and a claim.
-// Whether the lease has run out only the store knows, which says so and ends it in one step:
-// between a question and an end by two steps there would be room for a renewal. Only a replica
-// alone does this.
+// EndFlow takes the projection of an instance away whose window is over, if its lease has run out,
+// without waiting until the store does that by itself. What follows is what follows the end of any
+// lease: a hold, and a claim. Whether it has run out only the store knows, which is asked and told
+// in one step: between two there would be room for a renewal. Only a replica alone does this.
 type EndFlow struct {
-	step endStep
-	left time.Duration // how long the lease may live yet, as far as the store said
-	// ended: the store ended it, and nobody else had.
+	step  endStep
+	left  time.Duration // how long the lease may live yet, as far as the store said
 	ended bool
 }
 
 var endSteps = newStepTable("EndFlow", []string{"start", "ask"},
-	on(endStart, always, (*EndFlow).begin, "its window is over: END of its lease, if that has run out", endAsk, ended),
+	on(endStart, always, (*EndFlow).begin, "its window is over: END, if its lease has run out", endAsk, ended),
 	on(endAsk, []Outcome{Done}, (*EndFlow).afterAsk, "it has ended, or is asked again when it may have run out", ended),
-	on(endAsk, []Outcome{LeaseGone}, end[*EndFlow](nil), "the store was first", ended),
+	on(endAsk, []Outcome{Conflict}, end[*EndFlow](nil), "it was moved, or the store was first", ended),
 	on(endAsk, otherwise, end[*EndFlow](ErrUnavailable), "ErrUnavailable: it is left to the store", ended),
 )
 
@@ -38,7 +36,7 @@ func (f *EndFlow) begin(in Input, _ Result) Action {
 		return respond(nil, in.Known.Record) // it was heard, or moved
 	}
 	f.step = endAsk
-	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}
+	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}
 }
 
 func (f *EndFlow) afterAsk(in Input, r Result) Action {

@@ -154,7 +154,7 @@ func (f *ExpireFlow) begin(in Input, _ Result) Action {
 		return respond(nil, f.snap.Record)
 	}
 	f.step = expireCommit
-	return Action{Do: DoCommit, Txn: f.snap.expire()}
+	return Action{Do: DoCommit, Txn: f.snap.expire(Expire)}
 }
 
 func (f *ExpireFlow) afterCommit(_ Input, r Result) Action {

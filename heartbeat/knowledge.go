@@ -69,7 +69,6 @@ type inProgress struct {
 	refutedAt     Mono
 	claiming      bool
 	ending        bool // the lease, if it has run out
-	endedHere     bool // it was ended here, and that was not seen yet
 	ownerRequests int  // PUTs and registrations under way
 	unusable      bool // the last refutation found that the record cannot be written
 }

@@ -265,28 +265,27 @@ func (l *lab) Revoke(ctx context.Context, id LeaseID) error {
 	return nil
 }
 
-func (l *lab) End(ctx context.Context, id LeaseID) (time.Duration, error) {
+func (l *lab) End(ctx context.Context, id LeaseID, t *Txn) (time.Duration, Revision, error) {
 	if err := l.calling(ctx, "end"); err != nil {
-		return 0, err
-	}
-	if err := l.write(ctx); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.asked++
 	le := l.leases[id]
 	switch {
 	case le == nil:
-		return 0, ErrLeaseGone
+		l.mu.Unlock()
+		return 0, 0, ErrConflict
 	case le.extended:
-		return 0, errSilent
+		l.mu.Unlock()
+		return 0, 0, errSilent
 	case time.Now().Before(le.until):
-		return time.Until(le.until), nil
+		defer l.mu.Unlock()
+		return time.Until(le.until), 0, nil
 	}
-	l.ends++
-	l.expire(id)
-	return 0, nil
+	l.mu.Unlock()
+	at, err := l.Commit(ctx, t)
+	return 0, at, err
 }
 
 func (l *lab) Age(_ context.Context, id LeaseID) (time.Duration, error) {

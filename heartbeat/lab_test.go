@@ -40,7 +40,6 @@ type lab struct {
 
 	full      bool
 	late      time.Duration // that the store ends what has run out after it has
-	ends      int           // leases that replicas ended
 	asked     int           // how often they asked for that
 	ending    LeaseID       // it has run out, and its revocation has not come yet
 	silent    chan struct{} // not nil: no call is answered until it is closed

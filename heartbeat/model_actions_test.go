@@ -105,13 +105,14 @@ func (m *model) slotActions(w *world, x, slot int, yield func(modelAction)) bool
 	switch ln.phase {
 	case slotAsking:
 		with(doAct, answered)
-		commit := ln.act.(Action).Do == DoCommit
+		does := ln.act.(Action).Do
+		commit := does == DoCommit
 		if w.left.replies > 0 {
 			with(doAct, delayed)
 		}
 		if w.left.lost > 0 {
 			with(doAct, undone)
-			if commit {
+			if commit || does == DoEnd {
 				with(doAct, silent)
 			}
 			if commit && w.float == nil {
@@ -382,7 +383,7 @@ func (a Action) String() string {
 	case DoAge:
 		return fmt.Sprintf("AGE of lease %d", a.Lease)
 	case DoEnd:
-		return fmt.Sprintf("END of lease %d, if it has run out", a.Lease)
+		return fmt.Sprintf("END if lease %d has run out", a.Lease)
 	case DoCommit:
 		return fmt.Sprintf("%s at revision %d, lease %d, seq %d", a.Txn.Kind, a.Txn.RecordRevision, a.Txn.Record.Lease, a.Txn.Record.Seq)
 	}

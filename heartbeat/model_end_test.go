@@ -29,17 +29,17 @@ func (r *modelReplica) asked(ln *modelSlot, a *Response) {
 	r.local.askEndAt = r.health.Credited.Add(after)
 }
 
-// endLease ends a lease if it has run out, in one step.
-func (m *model) endLease(w *world, id LeaseID) Result {
-	l := w.store.lease(id)
-	switch {
-	case l == nil:
-		return Result{Outcome: LeaseGone}
-	case l.left > 0:
+// endLease carries a transaction out if the lease has run out, in one step.
+func (m *model) endLease(w *world, slot int, a *Action) Result {
+	if l := w.store.lease(a.Lease); l != nil && l.left > 0 {
 		return Result{Left: time.Duration(l.left) * time.Second}
 	}
-	m.end(w, id)
-	return Result{}
+	return Result{Outcome: m.commit(w, slot, &a.Txn), Revision: w.store.rev}
+}
+
+// commits says whether an action that ended so has written.
+func (a *Action) commits(res Result) bool {
+	return res.Outcome == Done && (a.Do == DoCommit || a.Do == DoEnd && res.Left == 0)
 }
 
 // checkEnd is I11: no replica ends what a lease still holds. EXPIRE is another thing: it ends what etcd

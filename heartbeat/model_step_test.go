@@ -126,7 +126,7 @@ func (m *model) advance(w *world, x, slot int, r Result) {
 			*ln = modelSlot{}
 		}
 	default:
-		if a.Do == DoCommit && (slot == slotClaim || a.Txn.Kind == Expire) {
+		if a.Do == DoCommit && (slot == slotClaim || a.Txn.Kind == Expire) || a.Do == DoEnd {
 			m.checkClaim(w, x)
 		}
 		ln.phase, ln.flow, ln.act, ln.res = slotAsking, flow, a, nil
@@ -190,7 +190,7 @@ func (m *model) execute(w *world, x, slot int, how manner) {
 		return
 	}
 	res := m.perform(w, x, slot, &a)
-	if a.Do == DoCommit && res.Outcome == Done {
+	if a.commits(res) {
 		for y := range w.rep {
 			if y != x || how != answered { // an own commit is known with its reply
 				m.show(w, y, batchOf(&a.Txn, res.Revision))
@@ -220,7 +220,7 @@ func (m *model) perform(w *world, x, slot int, a *Action) Result {
 	case DoAge:
 		return m.leaseAge(w, a.Lease)
 	case DoEnd:
-		return m.endLease(w, a.Lease)
+		return m.endLease(w, slot, a)
 	}
 	o := m.commit(w, slot, &a.Txn)
 	return Result{Outcome: o, Revision: w.store.rev}
@@ -236,7 +236,7 @@ func (m *model) reply(w *world, x, slot int, res Result) {
 	if res.Outcome == Full {
 		ln.refused = true
 	}
-	if res.Outcome == Done && a.Do == DoCommit {
+	if a.commits(res) {
 		r.observe(&r.health, a.Txn.Observations(res.Revision)...)
 		m.reschedule(r)
 	}

@@ -3,12 +3,12 @@ package heartbeat
 // endMutants are faults of how a replica ends leases by itself.
 var endMutants = []mutant{
 	{name: "end: the lease is ended without asking", configs: "prompt$", edits: []edit{
-		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}\n", "	return Action{Do: DoCommit, Txn: in.Known.expire()}\n"}}},
+		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n"}}},
 	{name: "end: it is asked in one step and ended in another", configs: "prompt, a change of leader$", edits: []edit{
-		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}\n", "	return Action{Do: DoAge, Lease: in.Known.Record.Lease}\n"},
-		{"flow_end.go", "	f.left, f.ended = r.Left, r.Left == 0\n", "	if r.Age >= in.Known.Record.window() && r.Age != 0 {\n		return Action{Do: DoCommit, Txn: in.Known.expire()}\n	}\n"}}},
+		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	return Action{Do: DoAge, Lease: in.Known.Record.Lease}\n"},
+		{"flow_end.go", "	f.left, f.ended = r.Left, r.Left == 0\n", "	if r.Age >= in.Known.Record.window() && r.Age != 0 {\n		return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n	}\n"}}},
 	{name: "end: a second that is left is none", configs: "prompt$", edits: []edit{
-		{"flow_end.go", "	f.left, f.ended = r.Left, r.Left == 0\n", "	if r.Left > 0 && r.Left <= time.Second {\n		return Action{Do: DoCommit, Txn: in.Known.expire()}\n	}\n"}}},
+		{"flow_end.go", "	f.left, f.ended = r.Left, r.Left == 0\n", "	if r.Left > 0 && r.Left <= time.Second {\n		return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n	}\n"}}},
 	{name: "end: what was asked once is not asked again", configs: "prompt$|prompt, unanswered", edits: []edit{
-		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}\n", "	if in.Local.askEndAt != 0 {\n		return Action{Do: DoCommit, Txn: in.Known.expire()}\n	}\n	return Action{Do: DoEnd, Lease: in.Known.Record.Lease}\n"}}},
+		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	if in.Local.askEndAt != 0 {\n		return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n	}\n	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n"}}},
 }

@@ -24,11 +24,11 @@ type Store interface {
 	// no lease waits for a slow one. It is called by one goroutine at a time, and must not block.
 	RenewAll(ctx context.Context, leases []LeaseID, done func(i, ttl int, err error))
 	Revoke(ctx context.Context, l LeaseID) error
-	// End ends a lease that has run out for certain, and what hangs on it: no renewal of it can
-	// succeed, before or after. Else nothing happens, and left is how long it may live yet. After
-	// any error but ErrLeaseGone the lease is left to the store, which ends it by itself later.
-	// It is called only where this replica is the store's only writer.
-	End(ctx context.Context, l LeaseID) (left time.Duration, err error)
+	// End carries a transaction out as Commit does, if lease l has run out for certain: no
+	// renewal of it can succeed any more. Else nothing happens, and left is how long it may live
+	// yet. Where that is not known there is an error. It is called only where this replica is the
+	// store's only writer.
+	End(ctx context.Context, l LeaseID, t *Txn) (left time.Duration, at Revision, err error)
 	// Age says how long ago the lease was granted or last renewed; an error if the store may
 	// have extended it by itself since then.
 	Age(ctx context.Context, l LeaseID) (time.Duration, error)

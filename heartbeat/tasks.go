@@ -64,8 +64,8 @@ func (e *Engine) claim(en *entry) {
 	}
 }
 
-// endLease is a worker's part of the end of a lease. Where the store does not say when the lease
-// may have run out it is asked again later; by then the store has ended it by itself.
+// endLease is a worker's part of the end of a lease. Where nobody knows when the lease may have run
+// out that is asked again later; by then the store has ended it by itself.
 func (e *Engine) endLease(en *entry) {
 	began, _ := e.now()
 	f := &EndFlow{}
@@ -77,12 +77,8 @@ func (e *Engine) endLease(en *entry) {
 	defer en.mu.Unlock()
 	en.ending = false
 	after := max(f.left, Tick)
-	switch {
-	case failed:
+	if failed {
 		after = retryDelay
-	case f.ended:
-		e.endsHere.Add(1)
-		en.endedHere = en.status == living
 	}
 	if !f.ended && (en.status == absent || en.status == suspended) {
 		e.endsByStore.Add(1)
@@ -91,15 +87,6 @@ func (e *Engine) endLease(en *entry) {
 	if en.status == living {
 		e.scheduleSilence(en)
 	}
-}
-
-// countEnd counts an end that was seen, if it is one, unless a worker is at it, who counts it, or was;
-// en.mu is held. lease is the one that the instance hung on before.
-func (e *Engine) countEnd(en *entry, ended bool, lease LeaseID) {
-	if ended && !en.ending && !en.endedHere {
-		e.endsByStore.Add(1)
-	}
-	en.endedHere = en.endedHere && !ended && en.view.Record.Lease == lease
 }
 
 // repairJob is a repair, a removal or a write of a silence.

@@ -26,6 +26,7 @@ const (
 	Silent     // the record keeps a silence that has lasted
 	Heard      // a heartbeat ended that
 	Expire     // a lease is over that etcd extended at a start
+	End        // a lease has run out, and its store has not taken away yet what hung on it
 	Repair     // a projection is put as its record says
 	Orphan     // a projection without a record is erased
 	numKinds   = iota
@@ -33,11 +34,11 @@ const (
 
 // Kinds lists every kind of transaction, for metrics and tests.
 var Kinds = [numKinds]Kind{Register, Rearm, Claim, Resume, Deactivate, Activate, Rewrite, Raise, Lower, Settle, Join, Leave, Remove, Retention,
-	Withdraw, Readmit, Silent, Heard, Expire, Repair, Orphan}
+	Withdraw, Readmit, Silent, Heard, Expire, End, Repair, Orphan}
 
 var kindNames = [numKinds]string{Register: "REGISTER", Rearm: "REARM", Claim: "CLAIM", Resume: "RESUME", Deactivate: "DEACTIVATE",
 	Activate: "ACTIVATE", Rewrite: "REWRITE", Raise: "RAISE", Lower: "LOWER", Settle: "SETTLE", Join: "JOIN", Leave: "LEAVE", Remove: "DELETE", Retention: "RETENTION",
-	Withdraw: "WITHDRAW", Readmit: "READMIT", Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", Repair: "REPAIR", Orphan: "ORPHAN"}
+	Withdraw: "WITHDRAW", Readmit: "READMIT", Silent: "SILENT", Heard: "HEARD", Expire: "EXPIRE", End: "END", Repair: "REPAIR", Orphan: "ORPHAN"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -233,8 +234,9 @@ func (s *Snapshot) heard() Txn {
 	return t
 }
 
-func (s *Snapshot) expire() Txn {
-	t := s.begin(Expire)
+// expire takes the projection away, as the end of its lease does: for Expire and End.
+func (s *Snapshot) expire(k Kind) Txn {
+	t := s.begin(k)
 	t.Presence, t.ProjectionRevision = ProjectionAt, s.Projection.Revision
 	t.ProjectionOp = Erase
 	return t

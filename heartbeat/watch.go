@@ -37,7 +37,9 @@ func (e *Engine) observeSince(en *entry, since Revision, observations ...Observa
 		return
 	}
 	e.reschedule(en)
-	e.countEnd(en, was == living && en.status == absent, lease)
+	if was == living && en.status == absent && !en.ending { // else the worker that is at it counts it
+		e.endsByStore.Add(1)
+	}
 	e.trackUnsettledEnd(en, now, since)
 	if en.view.ended != ended { // a claim must not wait for an end that is known better by now
 		e.schedule.move(&e.schedule.awaitingPeers, &e.schedule.due, en, int64(e.health.Load().Credited))

@@ -10,10 +10,10 @@ const (
 	// twice or thrice.
 	refuteWorkers = 256
 	usualWorkers  = 32
-	// claimWorkers are more than the claims that the rate keeps under way, for each reads besides.
-	claimWorkers = 64
-	// endWorkers are how many leases are ended at once: each is one write, and the store puts
-	// many into one sync of its disk.
+	// claimWorkers are more than the claims that the rate keeps under way, for each reads besides,
+	// and in a mass both wait for the store's own revocations.
+	claimWorkers = 128
+	// endWorkers are how many leases are ended at once, by one write each.
 	endWorkers = 64
 	maxLookups = 8
 	// maxRevokes is how many leases wait to be revoked; what is over it runs out by itself.

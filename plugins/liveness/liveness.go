@@ -77,8 +77,8 @@ func policy(c conf.Config) heartbeat.Policy {
 // Among replicas (alone is false) another one may have heard the service later than this
 // record says, so the line does not say when it was heard; GET of its liveness does.
 func logCommitted(log openlog.Logger, t *heartbeat.Txn, alone bool) {
-	if t.Kind == heartbeat.Silent || t.Kind == heartbeat.Heard {
-		return // neither changes what anybody sees
+	if t.Kind == heartbeat.Silent || t.Kind == heartbeat.Heard || t.Kind == heartbeat.End {
+		return // none changes what anybody sees
 	}
 	r := &t.Record
 	tags := openlog.Tags{"transaction": t.Kind.String(), "serInstanceId": string(r.ID), "appInstanceId": r.Owner, "state": r.State.String(), "seq": r.Seq}

@@ -100,7 +100,7 @@ func (m *metrics) registerQueues(e *heartbeat.Engine) {
 		"store":    func(s heartbeat.Stats) uint64 { return s.EndsByStore },
 	} {
 		m.Add(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "mep_lease_ends_total", Help: "Leases of ACTIVE service instances that ended, by who ended them: this replica as soon as they had run out, or the store.",
+			Name: "mep_lease_ends_total", Help: "Leases of ACTIVE service instances that ended, by who took away what hung on them: this replica as soon as they had run out, or the store.",
 			ConstLabels: prometheus.Labels{"by": by},
 		}, func() float64 { return float64(f(e.Stats())) }))
 	}

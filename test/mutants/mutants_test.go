@@ -146,7 +146,7 @@ var mutants = []mutant{
 		old: `|| n != again ||`, new: `||`,
 		pkg: reach, run: "TestTheRunTime"},
 	{name: "the end of an extended lease takes the microservice", file: kept + "/store.go",
-		old: ` && t.Kind != heartbeat.Expire ||`, new: ` ||`,
+		old: ` && t.Kind != heartbeat.Expire && t.Kind != heartbeat.End ||`, new: ` ||`,
 		pkg: kept, run: "TestAnExtendedLease"},
 	{name: "one record of another schema is used", file: kept + "/record.go",
 		old: `r.Schema != want ||`, new: ``,

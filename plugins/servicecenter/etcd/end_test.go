@@ -28,12 +28,12 @@ type expiring struct {
 	ends    map[lease.LeaseID]time.Time
 	between func() // a renewal's look at the clock and what follows
 	after   func() // its end and its reply
-	revoked int
+	asked   func() // whether it has run out, and what follows
+	ended   int
 }
 
 func (e *expiring) lessor() *lessor {
 	l := newLessor(64, e.renew, e.renew)
-	l.revoke = e.revoke
 	l.term = func() uint64 { return 7 }
 	l.opened = 7
 	return l
@@ -76,19 +76,23 @@ func (e *expiring) renew(_ context.Context, id lease.LeaseID) (int64, error) {
 	return int64(e.ttl / time.Second), nil
 }
 
-func (e *expiring) revoke(_ context.Context, id lease.LeaseID) error {
-	left, is := e.left(id)
-	if !is {
-		return lease.ErrLeaseNotFound
+// end ends a lease if it has run out for certain, a while after that was asked.
+func (e *expiring) end(l *lessor, id lease.LeaseID) (left time.Duration, err error) {
+	if left, err = l.left(id); err != nil || left > 0 {
+		return left, err
 	}
-	if left > 0 {
-		e.t.Errorf("lease %d is ended, which would have held for %v", id, left)
+	if e.asked != nil {
+		e.asked()
+	}
+	holds, is := e.left(id)
+	if is && holds > 0 {
+		e.t.Errorf("lease %d is ended, which would have held for %v", id, holds)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.ends, id)
-	e.revoked++
-	return nil
+	e.ended++
+	return 0, nil
 }
 
 func TestALeaseIsEndedWhenItHasRunOutAndNotBefore(t *testing.T) {
@@ -97,7 +101,7 @@ func TestALeaseIsEndedWhenItHasRunOutAndNotBefore(t *testing.T) {
 		l := e.lessor()
 		c := &Client{lessor: l}
 		e.grant(l, 1)
-		left, err := c.EndLease(t.Context(), 1)
+		left, err := e.end(l, 1)
 		require.NoError(t, err)
 		require.Equal(t, 4*time.Second, left)
 		time.Sleep(3 * time.Second)
@@ -105,28 +109,20 @@ func TestALeaseIsEndedWhenItHasRunOutAndNotBefore(t *testing.T) {
 		require.NoError(t, err)
 		for _, wait := range []time.Duration{time.Second, 2900 * time.Millisecond, 99 * time.Millisecond} {
 			time.Sleep(wait)
-			left, err = c.EndLease(t.Context(), 1)
+			left, err = e.end(l, 1)
 			require.NoError(t, err)
 			require.Positive(t, left)
 		}
 		require.Equal(t, time.Millisecond, left)
 		time.Sleep(left)
-		left, err = c.EndLease(t.Context(), 1)
+		left, err = e.end(l, 1)
 		require.NoError(t, err)
 		require.Zero(t, left)
-		require.Equal(t, 1, e.revoked)
+		require.Equal(t, 1, e.ended)
 		_, err = c.RenewLease(t.Context(), 1)
 		require.ErrorIs(t, err, heartbeat.ErrLeaseGone)
-		_, err = c.EndLease(t.Context(), 1)
+		_, err = e.end(l, 1)
 		require.ErrorIs(t, err, errNotKnown)
-
-		e.grant(l, 2)
-		time.Sleep(4 * time.Second)
-		e.mu.Lock()
-		delete(e.ends, 2) // etcd was first
-		e.mu.Unlock()
-		_, err = c.EndLease(t.Context(), 2)
-		require.ErrorIs(t, err, heartbeat.ErrLeaseGone)
 		time.Sleep(2 * idleAfter)
 	})
 }
@@ -136,22 +132,21 @@ func TestALeaseIsEndedWhenItHasRunOutAndNotBefore(t *testing.T) {
 func TestWhatNobodyKnowsIsLeftToEtcd(t *testing.T) {
 	e := &expiring{t: t, ttl: time.Nanosecond, ends: map[lease.LeaseID]time.Time{1: time.Now()}}
 	l := e.lessor()
-	_, err := (&Client{lessor: l}).EndLease(t.Context(), 1)
+	_, err := (&Client{lessor: l}).LeaseLeft(1)
 	require.ErrorIs(t, err, errNotKnown)
 	l.ensure(1) // a renewal of it has not returned
-	_, err = (&Client{lessor: l}).EndLease(t.Context(), 1)
+	_, err = (&Client{lessor: l}).LeaseLeft(1)
 	require.ErrorIs(t, err, errNotKnown)
 	l.granted(1, 0, l.now(), l.now())
 	l.opened = 6
-	_, err = (&Client{lessor: l}).EndLease(t.Context(), 1)
+	_, err = (&Client{lessor: l}).LeaseLeft(1)
 	require.ErrorIs(t, err, errNotKnown)
-	_, err = (&Client{}).EndLease(t.Context(), 1)
+	_, err = (&Client{}).LeaseLeft(1)
 	require.ErrorIs(t, err, errNotKnown)
-	require.Zero(t, e.revoked)
 	l.opened = 7
-	_, err = (&Client{lessor: l}).EndLease(t.Context(), 1)
+	left, err := (&Client{lessor: l}).LeaseLeft(1)
 	require.NoError(t, err)
-	require.Equal(t, 1, e.revoked)
+	require.Zero(t, left)
 }
 
 // A renewal has looked at the clock when the process is stopped, and goes on when the lease should have
@@ -175,7 +170,7 @@ func TestARenewalThatIsStoppedInTheMiddleKeepsItsLease(t *testing.T) {
 				answer <- err
 			}()
 			time.Sleep(6 * time.Second)
-			left, err := l.end(t.Context(), l.calls, 1)
+			left, err := e.end(l, 1)
 			require.NoError(t, err)
 			require.Positive(t, left)
 			l.forget(1) // as one that came meanwhile and was told that it is gone
@@ -186,23 +181,23 @@ func TestARenewalThatIsStoppedInTheMiddleKeepsItsLease(t *testing.T) {
 			} else {
 				require.Error(t, err, "nobody waits for so long")
 			}
-			left, err = l.end(t.Context(), l.calls, 1)
+			left, err = e.end(l, 1)
 			require.NoError(t, err)
 			require.Equal(t, e.ttl, left)
 			time.Sleep(left)
-			left, err = l.end(t.Context(), l.calls, 1)
+			left, err = e.end(l, 1)
 			require.NoError(t, err)
 			require.Zero(t, left)
-			require.Equal(t, 1, e.revoked)
+			require.Equal(t, 1, e.ended)
 			time.Sleep(2 * idleAfter)
 		})
 	}
 }
 
-// Renewals that stop at any place, and ends at any time: nothing that would have held is ended, as
-// revoke says.
+// Renewals that stop at any place, and ends at any time: nothing that would have held is ended, however
+// late after the question.
 func TestRenewalsAndEndsAtRandom(t *testing.T) {
-	first, revoked := rand.Uint64(), 0
+	first, ended := rand.Uint64(), 0
 	for n := range uint64(200) {
 		seed := first + n
 		synctest.Test(t, func(t *testing.T) {
@@ -219,6 +214,7 @@ func TestRenewalsAndEndsAtRandom(t *testing.T) {
 			e := &expiring{t: t, ttl: 2 * time.Second, ends: map[lease.LeaseID]time.Time{}}
 			e.between = func() { time.Sleep(upTo(3 * time.Second)) }
 			e.after = func() { time.Sleep(upTo(time.Second)) }
+			e.asked = func() { time.Sleep(upTo(3 * time.Second)) }
 			l := e.lessor()
 			const leases = 4
 			for id := range lease.LeaseID(leases) {
@@ -236,26 +232,26 @@ func TestRenewalsAndEndsAtRandom(t *testing.T) {
 					}
 				})
 			}
-			ended := make([]atomic.Bool, leases)
+			over := make([]atomic.Bool, leases)
 			for i := range leases {
 				work.Go(func() {
-					for !ended[i].Load() {
+					for !over[i].Load() {
 						time.Sleep(upTo(time.Second) + time.Millisecond)
-						left, err := l.end(t.Context(), l.calls, lease.LeaseID(i+1))
+						left, err := e.end(l, lease.LeaseID(i+1))
 						_, is := e.left(lease.LeaseID(i + 1))
-						ended[i].Store(err == nil && left == 0 || !is || ctx.Err() != nil && err != nil)
+						over[i].Store(err == nil && left == 0 || !is || ctx.Err() != nil && err != nil)
 					}
 				})
 			}
 			work.Wait()
-			revoked += e.revoked
+			ended += e.ended
 			time.Sleep(2 * idleAfter)
 		})
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	require.Positive(t, revoked)
+	require.Positive(t, ended)
 }
 
 // The same with etcd: what hangs on a lease goes with it, at once, and no earlier than the last answer
@@ -297,11 +293,12 @@ func TestEtcdEndsWhatHasRunOut(t *testing.T) {
 		all.Go(func() {
 			for {
 				time.Sleep(3 * time.Millisecond)
-				left, err := c.EndLease(context.Background(), id)
+				left, err := c.LeaseLeft(id)
 				if err == nil && left > 0 {
 					continue
 				}
 				if err == nil {
+					_, _ = c.Delete(context.Background(), key)
 					endedHere.Add(1)
 					if time.Since(time.Unix(0, last.Load())) < time.Second {
 						early.Add(1)
@@ -320,4 +317,42 @@ func TestEtcdEndsWhatHasRunOut(t *testing.T) {
 		got, err := c.Get(t.Context(), "/on/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		return err == nil && got.Count == 0
 	}, time.Minute, 10*time.Millisecond)
+}
+
+// BenchmarkEnds is what it costs to take away what hangs on leases: by revoking them, each of which
+// etcd follows by a synced commit of its database, and by erasing the keys.
+func BenchmarkEnds(b *testing.B) {
+	c, err := Open(b.Context(), Options{DataDir: b.TempDir(), Quota: 1 << 30, Probe: probe, Log: etcdtest.Discard, Repeats: logs.NewRepeats(etcdtest.Discard)})
+	require.NoError(b, err)
+	defer c.Close()
+	for name, end := range map[string]func(id heartbeat.LeaseID, key string) error{
+		"revoked": func(id heartbeat.LeaseID, _ string) error { return c.RevokeLease(b.Context(), id) },
+		"erased": func(_ heartbeat.LeaseID, key string) error {
+			_, err := c.Txn(b.Context()).If(clientv3.Compare(clientv3.Version(key), ">", 0)).Then(clientv3.OpDelete(key)).Commit()
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			ids := make([]heartbeat.LeaseID, b.N)
+			for i := range ids {
+				ids[i], err = c.GrantLease(b.Context(), 600)
+				require.NoError(b, err)
+				_, err = c.Put(b.Context(), fmt.Sprintf("/%s/%d", name, i), "", clientv3.WithLease(clientv3.LeaseID(ids[i])))
+				require.NoError(b, err)
+			}
+			b.ResetTimer()
+			var next atomic.Int64
+			var work sync.WaitGroup
+			for range 64 {
+				work.Go(func() {
+					for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
+						if err := end(ids[i], fmt.Sprintf("/%s/%d", name, i)); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			work.Wait()
+		})
+	}
 }

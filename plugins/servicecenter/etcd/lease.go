@@ -64,17 +64,13 @@ func (c *Client) RevokeLease(ctx context.Context, l heartbeat.LeaseID) error {
 	return Translate(err)
 }
 
-// EndLease ends a lease of the embedded store that has run out for certain, and erases what hangs on
-// it. Else nothing happens, and left is how long it may live yet. On an error other than
-// heartbeat.ErrLeaseGone the lease is left to etcd.
-func (c *Client) EndLease(ctx context.Context, l heartbeat.LeaseID) (left time.Duration, err error) {
+// LeaseLeft says how long a lease of the embedded store may live yet; 0: it has run out for certain, and
+// no renewal of it succeeds any more. An error: it is not known here.
+func (c *Client) LeaseLeft(l heartbeat.LeaseID) (time.Duration, error) {
 	if c.lessor == nil {
-		return 0, errNotKnown // a cluster tells whole seconds, and revokes without a compare
+		return 0, errNotKnown // a cluster tells whole seconds, and others renew there
 	}
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
-	left, err = c.lessor.end(ctx, c.calls, lease.LeaseID(l))
-	return left, Translate(err)
+	return c.lessor.left(lease.LeaseID(l))
 }
 
 // LeaseAge says how long ago a lease was renewed, to a second: etcd tells whole ones that

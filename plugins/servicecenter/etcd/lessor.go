@@ -33,7 +33,6 @@ type lessor struct {
 	slow     atomic.Bool // plain calls do not return
 	closed   chan struct{}
 
-	revoke func(context.Context, lease.LeaseID) error
 	term   func() uint64 // of raft; a new one means that every lease was extended
 	opened uint64        // in which the leases are known
 }
@@ -82,10 +81,6 @@ func etcdLessor(s *etcdserver.EtcdServer) *lessor {
 		}
 		return s.LeaseRenew(ctx, id)
 	})
-	l.revoke = func(ctx context.Context, id lease.LeaseID) error {
-		_, err := s.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: int64(id)})
-		return err
-	}
 	l.term, l.opened = s.Term, s.Term()
 	go l.watch()
 	return l
@@ -163,8 +158,8 @@ func (l *lessor) renewByWorker(ctx context.Context, id lease.LeaseID, known *lea
 // errNotKnown says that nobody here knows when a lease runs out.
 var errNotKnown = errors.New("it is not known here when the lease runs out")
 
-// end ends a lease that has run out for certain. Else it says how long it may live yet.
-func (l *lessor) end(ctx context.Context, by *calls, id lease.LeaseID) (left time.Duration, err error) {
+// left is how long a lease may live yet; 0: it has run out for certain.
+func (l *lessor) left(id lease.LeaseID) (time.Duration, error) {
 	known := l.life(id)
 	if known == nil || known.atLeast.Load() == 0 || l.term() != l.opened {
 		return 0, errNotKnown
@@ -172,9 +167,5 @@ func (l *lessor) end(ctx context.Context, by *calls, id lease.LeaseID) (left tim
 	if left, over := known.over(l.now()); !over {
 		return max(left, time.Millisecond), nil // a renewal that is under way ends soon
 	}
-	_, err = inTime(ctx, by, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.revoke(ctx, id) })
-	if err == nil || errors.Is(err, lease.ErrLeaseNotFound) {
-		l.forget(id)
-	}
-	return 0, err
+	return 0, nil
 }

@@ -61,16 +61,14 @@ func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 	return s.client.RevokeLease(ctx, l)
 }
 
-// End implements heartbeat.Store.
-func (s *Store) End(ctx context.Context, l heartbeat.LeaseID) (left time.Duration, err error) {
-	if failpoint.On {
-		_ = failpoint.Hit("end.before")
+// End implements heartbeat.Store. The lease is left to etcd, which revokes it: each revocation is a
+// commit of its database, synced, and what is written meanwhile waits for it.
+func (s *Store) End(ctx context.Context, l heartbeat.LeaseID, t *heartbeat.Txn) (left time.Duration, at heartbeat.Revision, err error) {
+	if left, err = s.client.LeaseLeft(l); err != nil || left > 0 {
+		return left, 0, err
 	}
-	left, err = s.client.EndLease(ctx, l)
-	if failpoint.On && err == nil && left == 0 {
-		_ = failpoint.Hit("end.after")
-	}
-	return left, err
+	at, err = s.Commit(ctx, t)
+	return 0, at, err
 }
 
 // Age implements heartbeat.Store, to a second: etcd tells whole ones that are left.

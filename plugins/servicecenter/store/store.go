@@ -191,7 +191,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	ctx, cancel := context.WithTimeout(ctx, etcd.CallTimeout)
 	defer cancel()
 	from := keys.InstanceOf(t.Record.ID, t.From)
-	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire || changesService(t)
+	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire && t.Kind != heartbeat.End || changesService(t)
 	if empties {
 		s.consumers.ExpectEnd(from.Key())
 		defer s.consumers.EndOver(from.Key())
