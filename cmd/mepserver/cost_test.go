@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +35,9 @@ var inProcess = sync.OnceValues(func() (at string, err error) {
 	ended, up := make(chan error, 1), make(chan string, 1)
 	stopInProcess = func() {
 		cancel()
-		_ = <-ended // it fails no test
+		if err := <-ended; err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 		_ = os.RemoveAll(dir)
 	}
 	c, err := conf.Load(conf.Sources{Environ: []string{"MEP_SERVER_LISTEN=127.0.0.1:0", "MEP_STORE_DATA_DIR=" + dir}, Rules: fileRules(time.Now())})
@@ -231,19 +232,29 @@ func TestAHeartbeatCostsTheStoreOneRenewalAndNothingElse(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond, "goroutines of 200 services more than %d", few)
 }
 
-// BenchmarkHeartbeat is one heartbeat after the other over one connection, beside bare net/http's.
+// BenchmarkHeartbeat is one heartbeat after the other over each of some connections, beside bare net/http's.
 func BenchmarkHeartbeat(b *testing.B) {
 	at, err := inProcess()
 	require.NoError(b, err)
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	for name, one := range map[string]*beater{"mepserver": newBeater(b, at, registered(b, at, "bench")), "bare": newBeater(b, bare(b), "/")} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if !one.beat() {
-					b.Fatalf("answered %q", one.answer[:80])
-				}
-			}
-		})
+	defer keepReserve()()
+	path, least := registered(b, at, "bench"), bare(b)
+	for _, conns := range []int{1, 32, 500} {
+		for name, one := range map[string]func() *beater{
+			"mepserver": func() *beater { return newBeater(b, at, path) },
+			"bare":      func() *beater { return newBeater(b, least, path) },
+		} {
+			b.Run(fmt.Sprint(name, "/", conns), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetParallelism(max(conns/runtime.GOMAXPROCS(0), 1))
+				b.RunParallel(func(p *testing.PB) {
+					for mine := one(); p.Next(); {
+						if !mine.beat() {
+							b.Errorf("answered %q", mine.answer[:80])
+							return
+						}
+					}
+				})
+			})
+		}
 	}
 }

@@ -30,7 +30,7 @@ func (p environment) starting() {
 func (p environment) settled(ctx context.Context, up func(net.Addr)) func(net.Addr) {
 	return func(a net.Addr) {
 		if collectsByDefault(p.environ) {
-			debug.SetGCPercent(gcPercent)
+			context.AfterFunc(ctx, keepReserve())
 			go giveBack(ctx)
 		}
 		up(a)
