@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -70,7 +71,7 @@ func (e *Engine) noteRenewalTime(began Mono) {
 // the next one (a renewal is verified by a read begun after it: protocol CE5).
 type sharedRead[T any] struct {
 	mu      sync.Mutex
-	reading bool
+	reading bool            // or about to
 	next    *pendingRead[T] // asked for, and not begun yet
 }
 
@@ -80,45 +81,47 @@ type pendingRead[T any] struct {
 	err   error
 }
 
-// joinRead reads, or joins the next read if one is under way.
+// joinRead joins the next read. It is the engine's own: whoever asked for it may go away, and the
+// others must not fail with him.
 func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
-	if of.reading {
-		if of.next == nil {
-			of.next = &pendingRead[T]{done: make(chan struct{})}
-		}
-		t := of.next
-		of.mu.Unlock()
-		select {
-		case <-t.done:
-			return t.value, t.err
-		case <-ctx.Done():
-			var none T
-			return none, ctx.Err()
-		}
+	if of.next == nil {
+		of.next = &pendingRead[T]{done: make(chan struct{})}
 	}
+	t, begin := of.next, !of.reading
 	of.reading = true
 	of.mu.Unlock()
-	value, err := read(ctx)
-	if t := of.finish(); t != nil {
-		on := func() { of.run(e.ctx, t, read) }
+	if begin {
+		on := func() { of.run(e.ctx, read) }
 		if !e.spawn(on) {
 			on() // the engine has stopped: they learn of it here
 		}
 	}
-	return value, err
+	select {
+	case <-t.done:
+		return t.value, t.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
-// run reads for those who waited, until nobody waits.
-func (of *sharedRead[T]) run(ctx context.Context, t *pendingRead[T], read func(context.Context) (T, error)) {
-	for ; t != nil; t = of.finish() {
+// run reads for those who wait, until nobody waits. Those whose renewals were answered by one message
+// ask at one moment, and share a read if each of them may run before it begins.
+func (of *sharedRead[T]) run(ctx context.Context, read func(context.Context) (T, error)) {
+	for {
+		runtime.Gosched()
+		t := of.take()
+		if t == nil {
+			return
+		}
 		t.value, t.err = read(ctx)
 		close(t.done)
 	}
 }
 
-// finish ends a read; it returns the one that was asked for meanwhile.
-func (of *sharedRead[T]) finish() *pendingRead[T] {
+// take is the read that is to begin now; nil: nobody waits for one.
+func (of *sharedRead[T]) take() *pendingRead[T] {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	t := of.next

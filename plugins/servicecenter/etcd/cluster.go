@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-chassis/openlog"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -58,7 +59,7 @@ func (c *Client) openCluster(ctx context.Context, o Options) error {
 func (c *Client) share(ctx context.Context) {
 	c.minLease = leastLease(ctx, c.Client)
 	free := make(hedgePermits, maxHedges)
-	c.renewals = newRenewer(c.ActiveConnection(), free)
+	c.renewals = newRenewer(etcdserverpb.NewLeaseClient(c.ActiveConnection()), free)
 	if len(c.Endpoints()) > 1 {
 		c.permits = free
 	}

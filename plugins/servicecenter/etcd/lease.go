@@ -50,8 +50,6 @@ func (c *Client) RenewLease(ctx context.Context, l heartbeat.LeaseID) (int, erro
 		ttl, err := c.lessor.renewed(ctx, int64(l))
 		return int(ttl), Translate(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
 	ttl, err := c.renewals.renew(ctx, int64(l))
 	return int(ttl), Translate(err)
 }

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"google.golang.org/grpc"
 )
 
 const (
 	usualStreams = 4  // streams that carry the renewals of every day
 	maxStreams   = 16 // with those opened while others are stuck
 	streamDepth  = 1024
+	// fewWaiting is how many renewals may wait on a stream before another one is taken for more:
+	// those that share a stream share messages.
+	fewWaiting = 64
 	// stuckAfter: a stream whose oldest renewal waits for so long takes no new ones
 	// while another is free. etcd answers a stream in order, and a renewal of a
 	// lease that is just being revoked waits for the end of that.
@@ -23,6 +26,9 @@ const (
 	// hedgeAfter: a renewal without an answer is sent along another stream too, whose
 	// stream most likely ends at another member. It may be renewed twice.
 	hedgeAfter = 300 * time.Millisecond
+	// lookEvery is how often it is looked which renewals have no answer for so long. So one that
+	// is answered needs no timer.
+	lookEvery  = 50 * time.Millisecond
 	retryPause = 50 * time.Millisecond
 )
 
@@ -35,15 +41,19 @@ type renewer struct {
 	ctx     context.Context // of the streams
 	cancel  context.CancelFunc
 	streams [maxStreams]*renewStream
+	usual   atomic.Int32 // the stream that is tried first
 	work    sync.WaitGroup
+	singles sync.Pool // of *single
 }
 
-func newRenewer(conn *grpc.ClientConn, free hedgePermits) *renewer {
-	r := &renewer{client: pb.NewLeaseClient(conn), free: free}
+func newRenewer(client pb.LeaseClient, free hedgePermits) *renewer {
+	r := &renewer{client: client, free: free}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for i := range r.streams {
-		r.streams[i] = &renewStream{r: r}
+		r.streams[i] = newRenewStream(r)
 	}
+	r.singles.New = func() any { return &single{heard: make(chan answer, 2)} }
+	r.work.Go(r.look)
 	return r
 }
 
@@ -53,75 +63,146 @@ func (r *renewer) close() {
 	r.work.Wait()
 }
 
+// look tells again and again who has waited long, and finds the stream that is tried first.
+func (r *renewer) look() {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case now := <-t.C:
+			for _, l := range r.streams {
+				l.tellLate(now)
+			}
+			r.chooseUsual(now)
+		}
+	}
+}
+
 // answer is how one renewal ended.
 type answer struct {
-	n   int // which of those that were asked for together
-	ttl int64
-	err error
+	n    int // which of those that were asked for together
+	ttl  int64
+	err  error
+	late bool // it has not ended: there was no answer for hedgeAfter
+}
+
+// definite says whether it is what etcd says of the lease.
+func (a *answer) definite() bool {
+	return !a.late && (a.err == nil || errors.Is(a.err, rpctypes.ErrLeaseNotFound))
 }
 
 var errStreamEnded = errors.New("the stream of renewals ended")
 
+// single is who waits for one renewal.
+type single struct{ heard chan answer } // that it is late, and its end
+
+// hear implements renewing.
+func (s *single) hear(a answer) { s.heard <- a }
+
 // renew returns the lease's time to live once etcd has confirmed it, or
-// rpctypes.ErrLeaseNotFound, or, at the end of ctx, why there was no answer.
+// rpctypes.ErrLeaseNotFound, or, after CallTimeout or at the end of ctx, why there was no answer.
 func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
-	answers := make(chan answer, maxStreams) // late ones find room
+	s := r.singles.Get().(*single)
+	began := time.Now()
+	next := r.pick(began)
+	first := answer{err: r.streams[next].send(pendingRenewal{id: id, at: began, of: s})}
+	if first.err == nil {
+		select {
+		case first = <-s.heard:
+			if first.definite() {
+				r.singles.Put(s) // nobody else knows of it any more
+				return first.ttl, first.err
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, began.Add(CallTimeout))
+	defer cancel()
+	return r.insist(ctx, id, s, first, next)
+}
+
+// insist goes on with a renewal that is late, or was not sent, or whose stream has ended: it is
+// sent again along other streams, until there is an answer.
+func (r *renewer) insist(ctx context.Context, id int64, s *single, first answer, next int) (int64, error) {
+	again := &single{heard: make(chan answer, 2*maxStreams)} // those that come too late find room
 	hedge := time.NewTicker(hedgeAfter)
 	defer hedge.Stop()
 	var permit hedgePermits // wanted, when a hedge is due
-	held := 0
+	held, flying := 0, 0
 	defer func() {
 		for range held {
 			<-r.free
 		}
 	}()
 	last := context.DeadlineExceeded
-	next, flying := int(uint64(id)%usualStreams), 0
+	if first.late {
+		flying, permit = 1, r.free
+	} else {
+		last = first.err
+	}
 	send := func() {
-		next = r.pick(next)
-		if err := r.streams[next].send(id, answers); err != nil {
+		now := time.Now()
+		next = r.pickOther(next, now)
+		if err := r.streams[next].send(pendingRenewal{id: id, at: now, of: again}); err != nil {
 			last = err
 		} else {
 			flying++
 		}
-		next++
 	}
-	for send(); ; {
+	for {
 		var retry <-chan time.Time
 		if flying == 0 {
 			retry = time.After(retryPause)
 		}
+		var a answer
 		select {
-		case a := <-answers:
-			if a.err == nil || errors.Is(a.err, rpctypes.ErrLeaseNotFound) {
-				return a.ttl, a.err
-			}
-			last = a.err
-			flying--
+		case a = <-s.heard:
+		case a = <-again.heard:
 		case <-hedge.C:
 			if flying < usualStreams {
 				permit = r.free
 			}
+			continue
 		case permit <- struct{}{}:
 			permit = nil
 			held++
 			send()
+			continue
 		case <-retry:
 			send()
+			continue
 		case <-ctx.Done():
 			return 0, fmt.Errorf("%w: %w", ctx.Err(), last)
 		case <-r.ctx.Done():
 			return 0, r.ctx.Err()
 		}
+		switch {
+		case a.definite():
+			return a.ttl, a.err
+		case !a.late:
+			last = a.err
+			flying--
+		}
 	}
 }
 
-// pick chooses among the usual streams that are not stuck the one with the fewest waiting
-// renewals (a stream to a follower is slower, for it passes each one on to the leader);
+// pick chooses the stream for another renewal: the usual one unless many wait there or it is stuck.
+func (r *renewer) pick(now time.Time) int {
+	n := int(r.usual.Load())
+	if waiting, stuck := r.streams[n].load(now); !stuck && waiting < fewWaiting {
+		return n
+	}
+	return r.pickOther(n, now)
+}
+
+// pickOther chooses among the usual streams that are not stuck, beginning behind one, that with the fewest
+// waiting renewals (a stream to a follower is slower, for it passes each one on to the leader);
 // if all are stuck, the first further stream.
-func (r *renewer) pick(from int) int {
-	now := time.Now()
-	from %= usualStreams
+func (r *renewer) pickOther(than int, now time.Time) int {
+	from := (than + 1) % usualStreams
 	best, fewest := -1, streamDepth
 	for i := range usualStreams {
 		n := (from + i) % usualStreams
@@ -140,135 +221,19 @@ func (r *renewer) pick(from int) int {
 	return best
 }
 
-// renewStream is one stream, opened when it is needed.
-type renewStream struct {
-	r *renewer
-
-	mu      sync.Mutex
-	queue   chan pendingRenewal // of the open stream; nil: there is none
-	waiting []pendingRenewal    // sent or to be sent, in order
-	cancel  context.CancelFunc
-}
-
-// pendingRenewal is one renewal on its way.
-type pendingRenewal struct {
-	id   int64
-	n    int // for the answer
-	at   time.Time
-	done chan<- answer // has room
-}
-
-// load says how many renewals wait on the stream, and whether it is stuck.
-func (l *renewStream) load(now time.Time) (int, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.waiting) == 0 {
-		return 0, false
-	}
-	age := now.Sub(l.waiting[0].at)
-	if age > CallTimeout {
-		l.cancel() // nobody waits for these any more: the stream is as good as dead
-	}
-	return len(l.waiting), age > stuckAfter || len(l.waiting) >= streamDepth
-}
-
-// send puts a renewal on its way, on a new stream if need be.
-func (l *renewStream) send(id int64, done chan<- answer) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.queueUp(pendingRenewal{id: id, at: time.Now(), done: done}) {
-		return errors.New("too many renewals wait for etcd")
-	}
-	return nil
-}
-
-// queueUp puts a renewal into the queue if there is room, of a new stream if need be; l.mu is held.
-func (l *renewStream) queueUp(f pendingRenewal) bool {
-	if l.queue == nil {
-		l.open()
-	}
-	select {
-	case l.queue <- f:
-		l.waiting = append(l.waiting, f)
-		return true
-	default:
-		return false
-	}
-}
-
-// open starts a stream; l.mu is held.
-func (l *renewStream) open() {
-	ctx, cancel := context.WithCancel(l.r.ctx)
-	queue := make(chan pendingRenewal, streamDepth)
-	l.queue, l.cancel = queue, cancel
-	l.r.work.Go(func() {
-		l.end(queue, l.run(ctx, queue))
-		cancel()
-	})
-}
-
-// run sends what is queued and hands the answers out, until the stream breaks.
-func (l *renewStream) run(ctx context.Context, queue <-chan pendingRenewal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stream, err := l.r.client.LeaseKeepAlive(ctx)
-	if err != nil {
-		return err
-	}
-	var sender sync.WaitGroup
-	defer sender.Wait()
-	defer cancel(errStreamEnded)
-	sender.Go(func() {
-		for {
-			select {
-			case f := <-queue:
-				if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: f.id}); err != nil {
-					return // Recv tells why
-				}
-			case <-ctx.Done():
-				return
-			}
+// chooseUsual has the stream be tried first that has answered fastest lately. What is not used is not
+// measured, so each is tried for a moment now and then.
+func (r *renewer) chooseUsual(now time.Time) {
+	best, least := int32(0), time.Duration(-1)
+	for n := range int32(usualStreams) {
+		took, measured := r.streams[n].speed(now)
+		if !measured {
+			r.usual.Store(n)
+			return
 		}
-	})
-	for {
-		res, err := stream.Recv()
-		if err != nil {
-			return err
-		}
-		if err := l.answered(res); err != nil {
-			return err
+		if least < 0 || took < least {
+			best, least = n, took
 		}
 	}
-}
-
-// answered gives an answer to whoever has waited longest; etcd keeps the order, and
-// says with a time to live of 0 that there is no such lease.
-func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
-	l.mu.Lock()
-	if len(l.waiting) == 0 || l.waiting[0].id != res.ID {
-		l.mu.Unlock()
-		return errors.New("etcd answered a renewal that was not asked for")
-	}
-	f := l.waiting[0]
-	l.waiting = l.waiting[1:]
-	l.mu.Unlock()
-	a := answer{n: f.n, ttl: res.TTL}
-	if res.TTL <= 0 {
-		a = answer{n: f.n, err: rpctypes.ErrLeaseNotFound}
-	}
-	f.done <- a
-	return nil
-}
-
-// end fails whatever was on the stream.
-func (l *renewStream) end(queue chan pendingRenewal, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.queue != queue {
-		return
-	}
-	for _, f := range l.waiting {
-		f.done <- answer{n: f.n, err: err}
-	}
-	l.queue, l.waiting = nil, nil
+	r.usual.Store(best)
 }

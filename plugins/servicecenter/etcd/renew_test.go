@@ -68,7 +68,7 @@ func TestRenewalsShareAFewStreamsAndEachGetsItsOwnAnswer(t *testing.T) {
 func openStreams(s *Client) (n int) {
 	for _, l := range s.renewals.streams {
 		l.mu.Lock()
-		if l.queue != nil {
+		if l.open != nil {
 			n++
 		}
 		l.mu.Unlock()
@@ -180,7 +180,7 @@ func TestASilentStoreIsNotFloodedWithRenewals(t *testing.T) {
 	sent := 0
 	for _, stream := range s.renewals.streams {
 		stream.mu.Lock()
-		sent += len(stream.waiting)
+		sent += stream.waiting.len()
 		stream.mu.Unlock()
 	}
 	require.LessOrEqual(t, sent, 3*n, "a permit that the first gave back at their deadline may serve once more")

@@ -2,13 +2,11 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/server/v3/lease"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -51,10 +49,10 @@ func (l *lessor) renewAll(ctx context.Context, leases []heartbeat.LeaseID, done 
 	}
 	atOnce(len(careful), func(n int) answer {
 		if err := ctx.Err(); err != nil { // it is not begun any more
-			return answer{careful[n], 0, err}
+			return answer{n: careful[n], err: err}
 		}
 		ttl, err := l.renewed(ctx, int64(leases[careful[n]]))
-		return answer{careful[n], ttl, err}
+		return answer{n: careful[n], ttl: ttl, err: err}
 	}, func(a answer) { done(a.n, a.ttl, a.err) })
 }
 
@@ -85,8 +83,7 @@ func atOnce(n int, call func(n int) answer, done func(answer)) {
 // stream broke, is made as if it had come alone.
 func (r *renewer) renewAll(ctx context.Context, leases []heartbeat.LeaseID, done func(i int, ttl int64, err error)) {
 	ctx, cancel := context.WithCancel(ctx)
-	b := renewalBatch{r: r, ctx: ctx, leases: leases, done: done, answered: make([]bool, len(leases)), left: len(leases),
-		answers: make(chan answer, 2*len(leases))} // of each one from a stream, and one of its repetition
+	b := renewalBatch{r: r, ctx: ctx, leases: leases, done: done, ended: make([]bool, len(leases)), left: len(leases), news: make(chan struct{}, 1)}
 	b.run()
 	cancel()
 	b.repeating.Wait()
@@ -94,13 +91,17 @@ func (r *renewer) renewAll(ctx context.Context, leases []heartbeat.LeaseID, done
 
 // renewalBatch is one call of renewAll.
 type renewalBatch struct {
-	r        *renewer
-	ctx      context.Context
-	leases   []heartbeat.LeaseID
-	done     func(i int, ttl int64, err error)
-	answers  chan answer
-	answered []bool
-	left     int
+	r      *renewer
+	ctx    context.Context
+	leases []heartbeat.LeaseID
+	done   func(i int, ttl int64, err error)
+	ended  []bool
+	left   int
+	news   chan struct{} // gets an element when there is much to take in
+
+	mu     sync.Mutex
+	heard  []answer // to be taken in
+	flying int      // sent, without an answer
 
 	repeat    chan int // places of those to be made again
 	repeated  []bool
@@ -108,38 +109,48 @@ type renewalBatch struct {
 }
 
 func (b *renewalBatch) run() {
-	hedge := time.NewTimer(hedgeAfter)
-	defer hedge.Stop()
 	defer func() {
 		if b.repeat != nil {
 			close(b.repeat)
 		}
 	}()
+	look := time.NewTicker(roomPause)
+	defer look.Stop()
+	var heard []answer
 	for sent := 0; b.left > 0; {
-		var room <-chan time.Time
-		if sent += b.send(sent); sent < len(b.leases) {
-			room = time.After(roomPause)
+		if sent < len(b.leases) {
+			sent += b.send(sent)
 		}
 		select {
-		case a := <-b.answers:
-			b.take(a)
-			for more := true; more; {
-				select {
-				case a := <-b.answers:
-					b.take(a)
-				default:
-					more = false
-				}
-			}
-		case <-room:
-		case <-hedge.C:
-			if b.r.free != nil {
-				b.repeatUnanswered()
-			}
+		case <-b.news:
+		case <-look.C: // what comes alone waits no longer for others, and there may be room again
 		case <-b.ctx.Done():
 			b.giveUp(b.ctx.Err())
 		case <-b.r.ctx.Done():
 			b.giveUp(b.r.ctx.Err())
+		}
+		b.mu.Lock()
+		heard, b.heard = b.heard, heard[:0]
+		b.mu.Unlock()
+		for i := range heard {
+			b.take(&heard[i])
+		}
+	}
+}
+
+// hear implements renewing.
+func (b *renewalBatch) hear(a answer) {
+	b.mu.Lock()
+	b.heard = append(b.heard, a)
+	if !a.late {
+		b.flying--
+	}
+	much := b.flying <= 0 || len(b.heard) >= perStream
+	b.mu.Unlock()
+	if much {
+		select {
+		case b.news <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -148,56 +159,49 @@ func (b *renewalBatch) run() {
 func (b *renewalBatch) send(from int) (n int) {
 	for from+n < len(b.leases) {
 		some := b.leases[from+n : min(from+n+perStream, len(b.leases))]
-		taken := b.r.streams[b.r.pick(int(uint64(some[0])%usualStreams))].sendAll(some, from+n, b.answers)
+		b.expect(len(some))
+		taken := b.r.streams[b.r.pick(time.Now())].sendAll(some, from+n, b)
 		if n += taken; taken < len(some) {
+			b.expect(taken - len(some))
 			break
 		}
 	}
 	return n
 }
 
-// sendAll puts renewals on their way, as many as there is room for.
-func (l *renewStream) sendAll(leases []heartbeat.LeaseID, from int, done chan<- answer) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	for n < len(leases) && len(l.waiting) < streamDepth && l.queueUp(pendingRenewal{id: int64(leases[n]), n: from + n, at: now, done: done}) {
-		n++
-	}
-	return n
+// expect counts answers that are to come.
+func (b *renewalBatch) expect(more int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying += more
 }
 
 // take takes an answer in. One that says nothing of the lease is no answer while its renewal can
 // be made again.
-func (b *renewalBatch) take(a answer) {
-	definite := a.err == nil || errors.Is(a.err, rpctypes.ErrLeaseNotFound)
+func (b *renewalBatch) take(a *answer) {
+	again := b.repeated == nil || !b.repeated[a.n]
 	switch {
-	case b.answered[a.n]:
-	case !definite && (b.repeated == nil || !b.repeated[a.n]):
-		b.makeAgain(a.n)
-	case definite || b.ctx.Err() != nil || b.r.ctx.Err() != nil:
+	case b.ended[a.n]:
+	case a.definite():
 		b.end(a.n, a.ttl, a.err)
+	case a.late && (!again || b.r.free == nil):
+	case again:
+		b.makeAgain(a.n)
+	case b.ctx.Err() != nil || b.r.ctx.Err() != nil:
+		b.end(a.n, 0, a.err)
 	}
 }
 
 func (b *renewalBatch) end(i int, ttl int64, err error) {
-	b.answered[i] = true
+	b.ended[i] = true
 	b.left--
 	b.done(i, ttl, err)
 }
 
 func (b *renewalBatch) giveUp(err error) {
-	for i := range b.answered {
-		if !b.answered[i] {
+	for i := range b.ended {
+		if !b.ended[i] {
 			b.end(i, 0, fmt.Errorf("%w: no answer to a renewal", err))
-		}
-	}
-}
-
-func (b *renewalBatch) repeatUnanswered() {
-	for i := range b.answered {
-		if !b.answered[i] && (b.repeated == nil || !b.repeated[i]) {
-			b.makeAgain(i)
 		}
 	}
 }
@@ -228,6 +232,7 @@ func (b *renewalBatch) repeatQueued() {
 		if b.r.free != nil {
 			<-b.r.free
 		}
-		b.answers <- answer{i, ttl, err}
+		b.expect(1)
+		b.hear(answer{n: i, ttl: ttl, err: err})
 	}
 }

@@ -16,11 +16,14 @@ type contender struct {
 	name string
 	run  load.Run
 	cpu  func() time.Duration // of the server; nil: nobody knows
-	each int                  // services renewed by one request; 0: 1
-	bare int                  // the contender that it is compared with; itself: none
+	// beside is the processor time of what the server itself asks; nil: it asks nobody else.
+	beside func() time.Duration
+	each   int // services renewed by one request; 0: 1
+	bare   int // the contender that it is compared with; itself: none
 
 	perSecond, ratios []float64
 	cost              []time.Duration // of the server for one, each round
+	besides           []time.Duration // and of what it asks
 	loads             []float64       // processors that the load took, each round
 	servers           []float64       // and the server
 	latency           *load.Hist
@@ -37,6 +40,10 @@ func (l *lab) compare(ctx context.Context, all []*contender) error {
 			if c.cpu != nil {
 				used = c.cpu()
 			}
+			asked := time.Duration(0)
+			if c.beside != nil {
+				asked = c.beside()
+			}
 			c.run.For = l.size.each
 			res := c.run.Saturate(ctx)
 			if err := res.Mostly(); err != nil {
@@ -50,6 +57,9 @@ func (l *lab) compare(ctx context.Context, all []*contender) error {
 				used = c.cpu() - used
 				c.cost = append(c.cost, used/time.Duration(res.N*each))
 				c.servers = append(c.servers, used.Seconds()/res.Took.Seconds())
+			}
+			if c.beside != nil {
+				c.besides = append(c.besides, (c.beside()-asked)/time.Duration(res.N*each))
 			}
 			if c.latency == nil {
 				c.latency = load.NewHist()
@@ -72,6 +82,9 @@ func (c *contender) figure(all []*contender) figure {
 	more := fmt.Sprintf("rounds %s; %.0f/s beside %.0f/s", each("%.2f", c.ratios), median(c.perSecond), median(b.perSecond))
 	if len(c.cost) > 0 && len(b.cost) > 0 {
 		more += fmt.Sprintf("; server's processor time for one %v beside %v", micro(median(c.cost)), micro(median(b.cost)))
+	}
+	if len(c.besides) > 0 {
+		more += fmt.Sprintf("; the store's %v", micro(median(c.besides)))
 	}
 	return figure{value: median(c.ratios), load: median(c.loads), more: c.faults + more + c.limit()}
 }

@@ -61,7 +61,7 @@ func beatsExternal(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	n := l.size.conns
 	all := []*contender{
 		{name: "bare net/http", run: bareOf(s.main, s.bare.plain(n), n), cpu: s.bare.CPU},
-		{name: "mepserver, external etcd", run: patches(s.main, s.main.client(n), n), cpu: s.main.cpu},
+		{name: "mepserver, external etcd", run: patches(s.main, s.main.client(n), n), cpu: s.main.cpu, beside: s.cluster.CPU},
 	}
 	if err := l.compare(ctx, all); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func beatsExternal(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	}
 	both := []*contender{
 		{name: "raw keep-alives", run: raw.run(), cpu: s.cluster.CPU, each: raw.depth},
-		{name: fmt.Sprintf("batches of %d", size), run: run, cpu: s.main.cpu, each: size},
+		{name: fmt.Sprintf("batches of %d", size), run: run, cpu: s.main.cpu, beside: s.cluster.CPU, each: size},
 	}
 	if err := l.compare(ctx, both); err != nil {
 		return out, err
