@@ -124,12 +124,13 @@ func TestItIsSaidSinceWhenChangesAreKept(t *testing.T) {
 
 // A reader writes what he was given while the ring drops the same changes.
 func TestWhatAReaderWasGivenIsHisOwn(t *testing.T) {
-	r := ring{most: 2 * entrySize}
-	r.add(&entry{at: 1})
-	r.add(&entry{at: 2})
+	r := ring{most: 3 * entrySize, entries: make([]*entry, 0, 4)} // with room in it: nothing is moved
+	for n := range 3 {
+		r.add(&entry{at: heartbeat.Revision(n + 1)})
+	}
 	some, ok := r.from(0, 10)
 	require.True(t, ok)
-	r.add(&entry{at: 3})
+	r.add(&entry{at: 4})
 	require.NotNil(t, some[0], "it is forgotten while it is written")
 	require.EqualValues(t, 1, some[0].at)
 }

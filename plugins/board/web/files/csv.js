@@ -6,7 +6,7 @@ import { categoryOf, endpointsOf } from "./model.js";
 const columns = [
   ["serName", (r) => r.name], ["state", (r) => r.item.state], ["shownAs", (r) => (r.kind === "none" ? "without heartbeats" : r.kind)], ["since", (r) => r.item.since],
   ["reason", (r) => r.item.reason], ["appInstanceId", (r) => r.item.appInstanceId], ["appName", (r) => r.item.appName], ["serInstanceId", (r) => r.id],
-  ["version", (r) => r.item.version], ["category", (r) => categoryOf(r.item)], ["lastHeartbeat", (r) => r.item.lastHeartbeat], ["intervalSeconds", (r) => r.item.livenessInterval],
+  ["version", (r) => r.item.version], ["category", (r) => categoryOf(r.item)], ["locality", (r) => r.item.locality], ["lastHeartbeat", (r) => r.item.lastHeartbeat], ["intervalSeconds", (r) => r.item.livenessInterval],
   ["windowSeconds", (r) => r.item.windowSeconds], ["deadline", (r) => r.item.deadline], ["missed", (r) => r.item.missed], ["changesOfState", (r) => r.item.flaps],
   ["told", (r) => r.item.notified?.told], ["waiting", (r) => r.item.notified?.pending], ["failing", (r) => r.item.notified?.failing?.length], ["addresses", (r) => endpointsOf(r.item).join(" ")],
 ];
