@@ -8,7 +8,7 @@ import { toldOf } from "./row.js";
 const words = { ADDED: "registered", REMOVED: "removed", ATTRIBUTES_CHANGED: "changed" };
 
 const drawn = new Map(); // element of an entry
-const most = 200; // elements
+const most = 100; // elements
 const [spoken, spokenIn] = [6, 5000]; // so many in so many ms are read aloud one by one
 const burstText = "Many services change their state.";
 let heard = []; // when the last ones came

@@ -146,12 +146,12 @@ function drawNow() {
     const { none, one, doubt } = model.last();
     table.set(lines, new Set([...none, ...one].map((n) => n.name).concat(doubt)), filter.group);
     setText(byId("shown"), model.counts ? said : "");
-    choices.show(model.rows, filter.text);
   } else {
     table.render();
   }
   empty.show({ total: asking.loading ? undefined : model.counts?.total, rows: table.list.length, identities: caller.identities, onReset: () => change({ tile: "", text: "" }) });
   if (filter.graph) network.show(list, model.deliveries);
+  choices.show(model.rows, filter.text);
   drawChanges(silent !== null);
   detail.draw();
 }

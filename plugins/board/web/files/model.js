@@ -27,8 +27,14 @@ class Row {
     this.app = String(item.appName || item.appInstanceId || "");
     this.kind = kindOf(item);
     this.choice = { app: this.app, category: categoryOf(item), locality: String(item.locality ?? "") };
-    this.said = described({ app: [item.appInstanceId, item.appName], name: [item.serName], category: [this.choice.category], locality: [item.locality] },
-      this.id, item.version, ...endpointsOf(item));
+    this.text = null;
+  }
+
+  // said is what words are looked for in. It is made when somebody looks for some.
+  get said() {
+    const { item } = this;
+    return (this.text ??= described({ app: [item.appInstanceId, item.appName], name: [item.serName], category: [this.choice.category], locality: [item.locality] },
+      this.id, item.version, ...endpointsOf(item)));
   }
 }
 
@@ -203,7 +209,7 @@ export class Model {
     const words = wanted(filter.text);
     const out = [];
     for (const row of this.rows.values()) {
-      if (matches(row, filter.tile) && says(row.said, words)) out.push(row);
+      if (matches(row, filter.tile) && (words.length === 0 || says(row.said, words))) out.push(row);
     }
     return out.sort(orders[filter.order] ?? orders.attention);
   }
