@@ -17,7 +17,8 @@ import (
 // The zero value holds no subscriptions. It is not safe for concurrent use.
 type CursorSet struct {
 	least      map[FilterKey]heartbeat.Revision // the lowest cursor of the subscriptions with that key
-	partly     FilterIndex[*partly]             // subscriptions whose cursor has a Newest or a Passed
+	partly     FilterIndex[*partly]             // subscriptions whose cursor has a Newest behind its Passed
+	putOff     map[heartbeat.Revision][]*partly // other subscriptions that put an event off, or have it in the next POST
 	first      heartbeat.Revision               // the lowest cursor of the subscriptions to services
 	unreadable heartbeat.Revision               // the lowest cursor of those that could not be read
 	some, bad  bool                             // whether first and unreadable are set
@@ -43,13 +44,31 @@ func (w *CursorSet) Add(s *Subscription, c Cursor) {
 	if !asked.OfTermination() { // whose cursors may stay for months where they began
 		w.some, w.first = true, min(w.first, c.After)
 	}
-	if c.Newest > c.After || c.Passed > c.After {
+	all := max(c.After, c.Passed) // behind it everything is still to be sent
+	if c.Newest > all {
 		w.partly.Add(asked, &partly{asked, c})
 		return
 	}
 	for _, i := range FilterKeysOf(asked) {
-		if at, is := w.least[i]; !is || c.After < at {
-			w.least[i] = c.After
+		if at, is := w.least[i]; !is || all < at {
+			w.least[i] = all
+		}
+	}
+	if all > c.After {
+		w.addPutOff(&partly{asked, c})
+	}
+}
+
+// addPutOff enters what is still to be sent up to Cursor.Passed.
+func (w *CursorSet) addPutOff(p *partly) {
+	if w.putOff == nil {
+		w.putOff = map[heartbeat.Revision][]*partly{}
+	}
+	for _, named := range [][]heartbeat.Revision{p.cursor.PutOff, p.cursor.Group} {
+		for _, at := range named {
+			if at <= p.cursor.Passed {
+				w.putOff[at] = append(w.putOff[at], p)
+			}
 		}
 	}
 }
@@ -105,6 +124,11 @@ func (w *CursorSet) behind(e *Event, of Subject) bool {
 // behindPartly says the same of the subscriptions that do not get all events behind their cursors,
 // for the first of some events of an instance.
 func (w *CursorSet) behindPartly(events []*Event, after []Subject) bool {
+	for _, p := range w.putOff[events[0].At] {
+		if p.pending(events, after) {
+			return true
+		}
+	}
 	for p := range w.partly.Candidates(after[0]) {
 		if p.pending(events, after) {
 			return true

@@ -6,36 +6,44 @@ import (
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
-// maxFlapInstances is of how many instances it is remembered when they changed. An instance that finds
-// no room is not put off.
+// maxFlapInstances is of how many instances it is remembered when their state changed, or their
+// attributes. What finds no room is not put off.
 const maxFlapInstances = 50_000
 
 // Flaps says which changes of instances are told at once, and until when the others are put off. It
 // is given all events of the outbox in order, so that all replicas that saw the same events answer
 // the same. It is not safe for concurrent use.
 //
+// Changes of the state and of the attributes of an instance are judged each for themselves: a state
+// that changes seldom is told at once however often the attributes change.
 // An instance flaps from the change on before which it changed Changes times within the period. From
 // then on its changes are put off until the period that begins with that change is over. The next
-// change is judged in the same way. So of one instance no more than Changes changes are told at
-// once within any period, and beside them what was put off, once.
+// change is judged in the same way. So of the state of one instance no more than Changes changes are
+// told at once within any period, and beside them what was put off, once; the same of its attributes.
 type Flaps struct {
 	most      int // changes within a period that are told at once; 0: all are
 	period    time.Duration
-	instances map[heartbeat.ID]*flapping
+	instances map[flaps]*flapping
 	forgets   []forget // in the order in which they are due
 }
 
-// flapping is what is remembered of one instance.
+// flaps is what may change too often.
+type flaps struct {
+	id         heartbeat.ID
+	attributes bool // not the state
+}
+
+// flapping is what is remembered of it.
 type flapping struct {
 	times []Instant // of its last changes, oldest first; as many as may be told at once, at most
 	until Instant   // its changes are put off until then
 	run   int       // changes since it began to flap, those that made it flap included; 0: it did not
 }
 
-// forget is an instance that is looked at again, whether anything of it must be remembered.
+// forget is what is looked at again, whether it must be remembered.
 type forget struct {
 	at Instant
-	id heartbeat.ID
+	id flaps
 }
 
 // Flapping is an instance whose changes are put off.
@@ -46,8 +54,11 @@ type Flapping struct {
 
 // NewFlaps lets so many changes of an instance within a period pass; 0: all.
 func NewFlaps(changes int, period time.Duration) *Flaps {
-	return &Flaps{most: changes, period: period, instances: map[heartbeat.ID]*flapping{}}
+	return &Flaps{most: changes, period: period, instances: map[flaps]*flapping{}}
 }
+
+// Period is for how long a change is put off at most.
+func (f *Flaps) Period() time.Duration { return f.period }
 
 // See takes in an event that happened at a moment, and returns until when telling it is put off; 0:
 // it is not. Never put off is that an instance comes or goes, and what an administrator does.
@@ -56,17 +67,16 @@ func (f *Flaps) See(e *Event, at Instant) (until Instant) {
 	case f.most == 0 || e.Termination != nil || !e.Told():
 		return 0
 	case e.Change == heartbeat.Removed:
-		delete(f.instances, e.ID)
+		delete(f.instances, flaps{e.ID, false})
+		delete(f.instances, flaps{e.ID, true})
 		return 0
 	case e.Change == heartbeat.Added, e.Change == heartbeat.StateChanged && (e.State.Drained() || e.From.Drained()):
 		return 0
 	}
 	f.tidy(at)
-	i := f.instances[e.ID]
+	i := f.remember(flaps{e.ID, e.Change == heartbeat.AttributesChanged}, at)
 	if i == nil {
-		if i = f.remember(e.ID, at); i == nil {
-			return 0
-		}
+		return 0
 	}
 	if n := len(i.times); n > 0 {
 		at = max(at, i.times[n-1]) // clocks of those who made the events may differ
@@ -78,7 +88,7 @@ func (f *Flaps) See(e *Event, at Instant) (until Instant) {
 func (i *flapping) changed(at Instant, most int, period time.Duration) (until Instant) {
 	often := len(i.times) == most && at-i.times[0] < period
 	switch {
-	case at < i.until:
+	case i.until != 0 && at < i.until: // moments before this process began are below 0
 		i.run++
 	case often && i.until != 0 && at-i.until < period: // it goes on
 		i.run++
@@ -95,19 +105,23 @@ func (i *flapping) changed(at Instant, most int, period time.Duration) (until In
 	return i.until
 }
 
-// Resume says that changes of an instance were put off when another process, or this one before it
-// began anew, sent to consumers. It flaps for a period from now, unless more is known of it.
-func (f *Flaps) Resume(id heartbeat.ID, now Instant) {
-	if f.most == 0 || f.instances[id] != nil {
+// Resume says that changes of an instance, of its attributes or of its state, were put off when another
+// process, or this one before it began anew, sent to consumers. It flaps for a period from now,
+// unless it is known to flap.
+func (f *Flaps) Resume(id heartbeat.ID, attributes bool, now Instant) {
+	if f.most == 0 {
 		return
 	}
-	if i := f.remember(id, now); i != nil {
-		i.until, i.run = now+f.period, f.most+1
+	if i := f.remember(flaps{id, attributes}, now); i != nil && i.until <= now {
+		i.until, i.run = now+f.period, max(i.run, f.most+1)
 	}
 }
 
-// remember begins to remember an instance; nil: there is no room.
-func (f *Flaps) remember(id heartbeat.ID, now Instant) *flapping {
+// remember is what is remembered, from now on if nothing was; nil: there is no room.
+func (f *Flaps) remember(id flaps, now Instant) *flapping {
+	if i := f.instances[id]; i != nil {
+		return i
+	}
 	if len(f.instances) >= maxFlapInstances {
 		return nil
 	}
@@ -117,7 +131,7 @@ func (f *Flaps) remember(id heartbeat.ID, now Instant) *flapping {
 	return i
 }
 
-// tidy forgets instances that have not changed for a period. It looks at some of them with each
+// tidy forgets what has not changed for a period. It looks at some of them with each
 // change, so that no change pays for many.
 func (f *Flaps) tidy(now Instant) {
 	for range 4 {
@@ -142,19 +156,20 @@ func (i *flapping) over(now Instant, period time.Duration) bool {
 	return i.until <= now && (len(i.times) == 0 || now-i.times[len(i.times)-1] >= period)
 }
 
-// Of says whether the changes of an instance are put off at a moment.
-func (f *Flaps) Of(id heartbeat.ID, now Instant) (Flapping, bool) {
-	i := f.instances[id]
-	if i == nil || i.until <= now {
-		return Flapping{}, false
+// Of says whether changes of an instance are put off at a moment.
+func (f *Flaps) Of(id heartbeat.ID, now Instant) (of Flapping, is bool) {
+	for _, attributes := range []bool{false, true} {
+		if i := f.instances[flaps{id, attributes}]; i != nil && i.until > now {
+			of.Changes, of.Until, is = of.Changes+i.run, max(of.Until, i.until), true
+		}
 	}
-	return Flapping{Changes: i.run, Until: i.until}, true
+	return of, is
 }
 
 // Count is how many instances flap at a moment.
 func (f *Flaps) Count(now Instant) (n int) {
-	for _, i := range f.instances {
-		if i.until > now {
+	for what, i := range f.instances {
+		if state := f.instances[flaps{what.id, false}]; i.until > now && !(what.attributes && state != nil && state.until > now) {
 			n++
 		}
 	}
@@ -162,4 +177,4 @@ func (f *Flaps) Count(now Instant) (n int) {
 }
 
 // Reset forgets everything.
-func (f *Flaps) Reset() { f.instances, f.forgets = map[heartbeat.ID]*flapping{}, nil }
+func (f *Flaps) Reset() { f.instances, f.forgets = map[flaps]*flapping{}, nil }

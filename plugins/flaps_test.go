@@ -49,7 +49,7 @@ func TestWhoChangesNoMoreThanMayBeIsNeverPutOff(t *testing.T) {
 	for i := range 1000 {
 		require.Zero(t, off.See(flip("i"), Instant(i)), "everything is told at once")
 	}
-	off.Resume("i", 1)
+	off.Resume("i", false, 1)
 	require.Empty(t, off.instances)
 }
 
@@ -75,19 +75,52 @@ func TestWhatIsNeverPutOff(t *testing.T) {
 		require.Equal(t, e.Change == heartbeat.Removed, again == 0, "%s: what was removed is another one when it comes again", name)
 	}
 	f := flapping()
-	require.Equal(t, 12*minute, f.See(&Event{ID: "i", Change: heartbeat.AttributesChanged, From: heartbeat.Drained, State: heartbeat.Drained}, 3*minute), "an application changes its attributes while it is drained")
+	attributes := &Event{ID: "i", Change: heartbeat.AttributesChanged, From: heartbeat.Drained, State: heartbeat.Drained}
+	require.Zero(t, f.See(attributes, 3*minute))
+	require.Equal(t, 14*minute, f.See(attributes, 4*minute), "an application changes its attributes while it is drained")
+}
+
+// However often an application changes its attributes, consumers are told of its death at once.
+func TestAttributesDoNotPutOffTheState(t *testing.T) {
+	f := NewFlaps(2, 10*minute)
+	attributes := &Event{ID: "i", Change: heartbeat.AttributesChanged, State: heartbeat.Active}
+	for i := range 20 {
+		require.Equal(t, i >= 2, f.See(attributes, minute+Instant(i)*time.Second) != 0)
+	}
+	require.Equal(t, []Instant{0, 0, 14 * minute}, untils(f, 2*minute, 3*minute, 4*minute))
+	is, flaps := f.Of("i", 5*minute)
+	require.True(t, flaps)
+	require.Equal(t, Flapping{Changes: 23, Until: 14 * minute}, is)
+	require.Equal(t, 1, f.Count(5*minute), "it is one instance")
+	f.See(&Event{ID: "i", Change: heartbeat.Removed}, 6*minute)
+	require.Empty(t, f.instances)
 }
 
 // Of an instance that another process put off only that is known, and nothing that is
 // known better is replaced by it.
 func TestAnInstanceFlapsOnInAnotherProcess(t *testing.T) {
 	f := NewFlaps(2, 10*minute)
-	f.Resume("i", minute)
+	require.Equal(t, []Instant{0}, untils(f, -2*time.Second), "what the outbox still has of it")
+	f.Resume("i", false, minute)
 	require.Equal(t, []Instant{11 * minute, 11 * minute}, untils(f, 2*minute, 3*minute))
-	f.Resume("i", 9*minute)
+	f.Resume("i", false, 9*minute)
 	require.Equal(t, []Instant{11 * minute}, untils(f, 10*minute))
+	require.Equal(t, []Instant{21*minute + time.Second}, untils(f, 11*minute+time.Second), "it goes on")
 	f.Reset()
 	require.Equal(t, []Instant{0}, untils(f, 10*minute))
+}
+
+// Moments before a process began are below 0, and are judged as any other.
+func TestWhatHappenedBeforeTheProcessIsJudged(t *testing.T) {
+	f := NewFlaps(2, 10*minute)
+	require.Equal(t, []Instant{0, 0, 7 * minute, 7 * minute}, untils(f, -5*minute, -4*minute, -3*minute, minute))
+	is, flaps := f.Of("i", minute)
+	require.True(t, flaps)
+	require.Equal(t, Flapping{Changes: 4, Until: 7 * minute}, is)
+	calm := NewFlaps(2, minute)
+	require.Equal(t, []Instant{0, 0, 0, 0, minute + 5}, untils(calm, -9*minute, -5*minute, 1, 3, 5))
+	is, _ = calm.Of("i", 6)
+	require.Equal(t, 3, is.Changes, "those before it calmed down are not counted")
 }
 
 // Within any period no more changes are told at once than may be, beside them the

@@ -152,6 +152,9 @@ func sizeOf(events []*message) (bytes int64) {
 func (q *queue) oldestAge(now plugins.Instant) time.Duration {
 	switch {
 	case len(q.head) > 0:
+		if m := q.head[0]; now < m.until { // told before its time
+			return now - q.headAt
+		}
 		return q.head[0].waits(now)
 	case len(q.pending) > 0:
 		return q.pending[0].waits(now)

@@ -37,6 +37,19 @@ type farAway struct {
 type remote struct {
 	cursor  plugins.Cursor
 	failing bool
+	period  time.Duration // for which an event is put off at most
+}
+
+// putsOff says whether an event that is not done with is put off: if this replica began after it, by the
+// cursor, for as long as that may be.
+func (f *remote) putsOff(m *message, now plugins.Instant) bool {
+	switch {
+	case slices.Contains(f.cursor.Group, m.at):
+		return false
+	case m.until != 0:
+		return m.until > now
+	}
+	return slices.Contains(f.cursor.PutOff, m.at) && m.age.At(now) < f.period
 }
 
 // elsewhere are the subscriptions to which others send, as they were half a second ago at most;
@@ -75,13 +88,13 @@ func (d *dispatcher) readElsewhere(now plugins.Instant) (of map[string]*remote, 
 		if !is {
 			continue
 		}
-		one := &remote{cursor: c}
+		one := &remote{cursor: c, period: d.flaps.Period()}
 		of[en.sub.ID] = one
 		if looked += len(d.events.list); looked > maxLooked || c.Gone {
 			continue
 		}
 		for _, m := range d.events.behind(c.After, &en.sub.Asked) {
-			if m.until > now || c.Done(m.at) {
+			if c.Done(m.at) || one.putsOff(m, now) {
 				continue
 			}
 			if pending++; !one.failing && m.waits(now) >= slowAfter {
@@ -111,7 +124,7 @@ func (f *remote) standing(en *entry, instance string, events []*message, now plu
 			break
 		}
 		if !f.cursor.Done(m.at) && en.matches(m) {
-			s.queued(instance, m.until > now)
+			s.queued(instance, f.putsOff(m, now))
 			break
 		}
 	}

@@ -54,7 +54,7 @@ func (m *message) subject() plugins.Subject {
 // newest may be sent in place of the others.
 func (m *message) instance() string { return m.info.SerInstanceID }
 
-// waits is for how long the message has been waiting to be told, apart from how long it was put off.
+// waits is for how long the message has been waiting to be told, which it does not while it is put off.
 func (m *message) waits(now plugins.Instant) time.Duration {
 	return max(m.age.At(now)-m.putOff, 0)
 }

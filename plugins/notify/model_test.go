@@ -302,8 +302,8 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 	}
 	c.q = newQueue(from, giveUpAfter, bound, m.r.Float64, func(why stage, lost []*message) { m.lose(c, why, lost) })
 	for _, msg := range r.backlog.behind(c.cursor.After, &c.sub.Asked) {
-		if slices.Contains(from.PutOff, msg.at) {
-			r.flaps.Resume(heartbeat.ID(msg.instance()), m.now)
+		if msg.until == 0 && slices.Contains(from.PutOff, msg.at) {
+			r.flaps.Resume(heartbeat.ID(msg.instance()), msg.change == mp1.AttributesChanged, m.now)
 		}
 		c.q.add(msg)
 	}

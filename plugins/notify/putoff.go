@@ -44,7 +44,7 @@ func (q *queue) delay(m *message) bool {
 // events that another sender put off leaves the newest of these instances.
 func (q *queue) supersedePutOff(by *message) {
 	var out []*message
-	known := q.resumed && q.putOffBefore(by)
+	_, known := q.before[by.instance()]
 	drop := func(m *message) bool {
 		switch {
 		case m.instance() != by.instance() || slices.Contains(q.cursor.Group, m.at):
@@ -62,17 +62,30 @@ func (q *queue) supersedePutOff(by *message) {
 	q.transition(newerEvent, batch{stageQueued, out})
 }
 
-// putOffBefore says whether the sender before put events of an instance off.
-func (q *queue) putOffBefore(m *message) bool {
-	if q.cursor.Passed <= q.cursor.After {
-		return false
+// noteBefore remembers that the sender before put events of an instance off.
+func (q *queue) noteBefore(m *message) {
+	if !q.resumed || m.at > q.cursor.Passed || m.instance() == "" {
+		return
 	}
-	return slices.ContainsFunc(q.all(), func(other *message) bool { return other.instance() == m.instance() && other.at <= q.cursor.Passed })
+	if q.before == nil {
+		q.before = map[string]struct{}{}
+	}
+	q.before[m.instance()] = struct{}{}
 }
 
-// endDelays queues for the next POST what is put off no longer.
+// endDelays queues for the next POST what is put off no longer, and what happened to the same
+// instances before: its attributes may be put off for longer than its state.
 func (q *queue) endDelays(now plugins.Instant) {
-	if q.tellNow(func(m *message) bool { return m.until <= now }) && q.failures > 0 {
+	var over map[string]heartbeat.Revision
+	for _, m := range q.putOff {
+		if m.until <= now {
+			if over == nil {
+				over = map[string]heartbeat.Revision{}
+			}
+			over[m.instance()] = m.at
+		}
+	}
+	if over != nil && q.tellNow(func(m *message) bool { return m.at <= over[m.instance()] }) && q.failures > 0 {
 		q.supersedeOlder()
 	}
 }

@@ -219,6 +219,87 @@ func TestAConsumerOfAFlappingInstanceIsToldLittleAndTheNewest(t *testing.T) {
 	})
 }
 
+// Whoever begins anew lists what the outbox still has before it reads from the cursor that the instance flaps.
+func TestAFlappingInstanceFlapsOnAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newFakeStore()
+		r := newFlapping(t, s, to, "a", true, 3)
+		r.subscribe(t, "app", here)
+		for i := range 21 {
+			s.commit("x", []string{"S", "A"}[i%2])
+			time.Sleep(400 * time.Millisecond)
+		}
+		time.Sleep(putOffWrite)
+		r.stop()
+		r = newFlapping(t, s, to, "b", true, 3)
+		time.Sleep(5 * time.Second)
+		s.commit("x", "A")
+		time.Sleep(5 * time.Second)
+		_, told := states(t, to.of(here))
+		require.LessOrEqual(t, len(told["x"]), 4, "a restart may tell the newest once more")
+		before := len(told["x"])
+		_, _, is := r.Flapping("x")
+		require.True(t, is)
+		for i := range 8 {
+			s.commit("x", []string{"S", "A"}[i%2])
+			time.Sleep(time.Second)
+		}
+		_, told = states(t, to.of(here))
+		require.Len(t, told["x"], before, "nothing is told at once")
+		time.Sleep(flapPeriod)
+		last, told := states(t, to.of(here))
+		require.Len(t, told["x"], before+1)
+		require.Equal(t, mp1.Active, last["x"])
+	})
+}
+
+// The attributes may be put off for longer than the state: what happened before is told with it.
+func TestWhatIsPutOffForLongerIsNotOvertaken(t *testing.T) {
+	p := newPlay(t)
+	p.add(11, "A A")
+	p.until(time.Second)
+	p.q.add(flappy(12, "A ~", p.now, time.Hour))
+	p.q.add(flappy(13, "A S", p.now, time.Minute))
+	p.q.add(flappy(14, "A ~", p.now, 2*time.Hour))
+	p.until(time.Minute)
+	require.Equal(t, []string{"11", "12 13"}, p.sent())
+	p.until(3 * time.Hour)
+	require.Equal(t, []string{"11", "12 13", "14"}, p.sent())
+}
+
+// Who is put off is told before its time if something of it is told at once; from then on it waits for its consumer.
+func TestWhatIsToldBeforeItsTimeWaits(t *testing.T) {
+	p := newPlay(t)
+	p.add(11, "A A")
+	p.until(time.Second)
+	p.answer = func(int) result { return result{outcome: failed} }
+	p.q.add(flappy(12, "A ~", p.now, time.Hour))
+	p.until(time.Minute)
+	require.Zero(t, p.q.oldestAge(p.now))
+	p.add(13, "A S")
+	p.until(3 * time.Minute)
+	require.InDelta(t, 2*time.Minute, p.q.oldestAge(p.now), float64(2*time.Second))
+}
+
+// A queue that begins with much looks at each event once, also where the sender before put events off.
+func TestWhatWasPutOffBeforeIsRememberedAndNotLookedFor(t *testing.T) {
+	p := newPlay(t)
+	p.store = plugins.Cursor{After: 10, Passed: 13, PutOff: []heartbeat.Revision{11, 13}, At: p.store.At}
+	p.restart()
+	for i := range heartbeat.Revision(1000) {
+		p.q.add(event(11+i, fmt.Sprint(i, " S"), p.now))
+	}
+	require.Len(t, p.q.before, 2, "only those of which the cursor says so")
+	require.Len(t, p.q.pending, 999)
+	p.q.add(event(2000, "2 S", p.now))
+	require.Len(t, p.q.pending, 999, "the newest takes the place of what was put off")
+	p.q.add(event(2001, "5 S", p.now))
+	require.Len(t, p.q.pending, 1000)
+	p.q.seenUpTo(2001)
+	p.until(10 * time.Second)
+	require.Empty(t, p.q.before)
+}
+
 // Whatever replica sends and however often one begins anew: a period after the last change every
 // consumer was told the newest state. As long as nobody begins anew, no more is told within a period than
 // promised, and with the damping off all of it.
@@ -303,6 +384,10 @@ func TestAnyReplicaKnowsWhatIsPutOff(t *testing.T) {
 		look("the cursor says nothing yet")
 		time.Sleep(putOffWrite)
 		look("the cursor was written meanwhile")
+		b.stop()
+		b = newFlapping(t, s, to, "c", false, 1)
+		time.Sleep(15 * time.Second)
+		look("another replica began anew")
 		s.commit("y", "S")
 		time.Sleep(20 * time.Second)
 		look("another was sent past it")

@@ -35,16 +35,18 @@ type queue struct {
 	seen heartbeat.Revision // every matching event up to it was added
 
 	head      []*message      // the events of the next POST, the same until it is over
+	headAt    plugins.Instant // when it was composed; 0: before this sender
 	headStage stage           // sending or retrying; attempts of another sender do not count
 	pending   []*message      // queued, in order
 	putOff    []*message      // queued too, in order, until what they are put off for is over
 	putOffAt  plugins.Instant // when the cursor is written although nothing is sent; 0: nothing calls for it
 	retained                  // the events that the store retains for this subscription
 
-	resumed  bool // nothing behind the cursor was composed yet: another sender may have attempted the first event there alone
-	absent   bool // the consumer must connect before anything can be sent to it
-	slow     bool // the last attempt took too long, however it ended
-	failures int  // in a row, over all POSTs: the consumer fails, and not the POST
+	before   map[string]struct{} // instances of which the sender before put events off, while resumed
+	resumed  bool                // nothing behind the cursor was composed yet: another sender may have attempted the first event there alone
+	absent   bool                // the consumer must connect before anything can be sent to it
+	slow     bool                // the last attempt took too long, however it ended
+	failures int                 // in a row, over all POSTs: the consumer fails, and not the POST
 	retryAt  plugins.Instant
 	postedAt plugins.Instant // the start of the last POST
 	attempts int             // attempts made
@@ -86,7 +88,9 @@ func (q *queue) add(m *message) {
 		return
 	}
 	q.retain(m)
-	if q.delay(m) {
+	late := q.delay(m)
+	q.noteBefore(m)
+	if late {
 		return
 	}
 	if q.failures > 0 {
@@ -160,13 +164,15 @@ func (q *queue) nextGroup(now plugins.Instant) bool {
 		q.advanceCursor()
 		return true
 	}
-	q.resumed = q.resumed && q.pending[from+n-1].at <= q.cursor.Passed
+	if q.resumed = q.resumed && q.pending[from+n-1].at <= q.cursor.Passed; !q.resumed {
+		q.before = nil
+	}
 	if q.head = q.pending[from : from+n : from+n]; from == 0 {
 		q.pending = q.pending[n:]
 	} else { // what it leaves out is put off no longer, and stays
 		q.pending = slices.Concat(q.pending[:from], q.pending[from+n:])
 	}
-	q.headStage = q.transition(grouped, batch{stageQueued, q.head})
+	q.headStage, q.headAt = q.transition(grouped, batch{stageQueued, q.head}), now
 	if n > 1 || q.head[0].at <= q.cursor.Passed {
 		q.setCursor(q.groupCursor())
 	}
@@ -181,7 +187,9 @@ func (q *queue) resumeGroup() bool {
 	if q.seen < last {
 		return false // its events are on their way here
 	}
-	q.resumed = q.cursor.Passed > q.cursor.After // it may have what was put off alone
+	if q.resumed = q.cursor.Passed > q.cursor.After; !q.resumed { // else it may have what was put off alone
+		q.before = nil
+	}
 	var left []*message
 	others := func(m *message) bool {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -53,8 +54,8 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 	})
 	now, _ := d.now()
 	for _, m := range d.events.behind(c.After, &s.Asked) {
-		if slices.Contains(c.PutOff, m.at) {
-			d.flaps.Resume(heartbeat.ID(m.instance()), now)
+		if m.until == 0 && slices.Contains(c.PutOff, m.at) { // else this replica judged it itself
+			d.flaps.Resume(heartbeat.ID(m.instance()), m.change == mp1.AttributesChanged, now)
 		}
 		q.add(m)
 	}

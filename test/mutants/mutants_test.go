@@ -278,7 +278,7 @@ var mutants = []mutant{
 		old: `	if n > 1 || q.head[0].at <= q.cursor.Passed {`, new: `	if q.head[0].at <= q.cursor.Passed {`,
 		pkg: notifier, run: "TestWhatComes|TestATakeOverRepeats"},
 	{name: "an event is pending by the furthest cursor, and not by the last", file: "plugins/cursorset.go",
-		old: `if at, is := w.least[i]; !is || c.After < at {`, new: `if at, is := w.least[i]; !is || c.After > at {`,
+		old: `if at, is := w.least[i]; !is || all < at {`, new: `if at, is := w.least[i]; !is || all > at {`,
 		pkg: notifier, run: "TestTheModelOfDelivery"},
 	{name: "of a filter one value makes events pending", file: "plugins/cursorset.go",
 		old: `for _, i := range FilterKeysOf(asked) {`, new: `for _, i := range FilterKeysOf(asked)[:1] {`,
