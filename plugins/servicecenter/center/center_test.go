@@ -195,3 +195,21 @@ func TestNoOriginIsLetInHere(t *testing.T) {
 		}
 	}
 }
+
+// Who asked before he registered was told for a while that what he had registered is not there.
+func TestWhatWasWrittenIsThereForWhoAskedBefore(t *testing.T) {
+	const asked = "/v4/default/registry/existence?type=microservice&appId=asked&serviceName=before&version=1.0.0"
+	for range 20 { // the watch is seldom slower than the next request
+		status, _, _ := web.Send(t, "GET", asked, "")
+		require.Equal(t, http.StatusBadRequest, status)
+		status, _, body := web.Send(t, "POST", "/v4/default/registry/microservices", `{"service":{"appId":"asked","serviceName":"before","version":"1.0.0"}}`)
+		require.Equal(t, http.StatusOK, status, body)
+		var made struct{ ServiceID string }
+		require.NoError(t, json.Unmarshal([]byte(body), &made))
+		status, _, body = web.Send(t, "GET", asked, "")
+		require.Equal(t, http.StatusOK, status, body)
+		status, _, body = web.Send(t, "DELETE", "/v4/default/registry/microservices/"+made.ServiceID+"?force=1", "")
+		require.Equal(t, http.StatusOK, status, body)
+		require.Eventually(t, func() bool { status, _, _ := web.Send(t, "GET", asked, ""); return status != http.StatusOK }, 30*time.Second, time.Millisecond)
+	}
+}

@@ -2,8 +2,10 @@ package center
 
 import (
 	"context"
+	"errors"
 	"sync"
 
+	"github.com/apache/servicecomb-service-center/datasource"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/cache"
 	scevent "github.com/apache/servicecomb-service-center/datasource/etcd/event"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
@@ -142,8 +144,12 @@ func onRule(e sd.KvEvent) {
 	}
 	id, _, tenant := path.GetInfoFromRuleKV(e.KV.Key)
 	ctx := util.WithGlobal(util.WithCacheOnly(context.Background()))
-	if provider, err := etcdutil.GetService(ctx, tenant, id); err == nil {
+	provider, err := etcdutil.GetService(ctx, tenant, id)
+	switch {
+	case err == nil:
 		cache.FindInstances.Remove(discovery.MicroServiceToKey(tenant, provider))
+	case !errors.Is(err, datasource.ErrNoData): // the store did not answer
+		forgetFinds()
 	}
 }
 
@@ -159,6 +165,9 @@ func onTag(e sd.KvEvent) {
 	ctx := util.WithGlobal(util.WithCacheOnly(context.Background()))
 	consumer, err := etcdutil.GetService(ctx, tenant, id)
 	if err != nil {
+		if !errors.Is(err, datasource.ErrNoData) { // the store did not answer
+			forgetFinds()
+		}
 		return
 	}
 	cache.FindInstances.Remove(discovery.MicroServiceToKey(tenant, consumer))

@@ -23,96 +23,174 @@ import (
 const (
 	maxUnknown   = 2 * time.Second        // that an event waits for its microservice
 	unknownPause = 10 * time.Millisecond  // between two looks
+	maxHung      = time.Minute            // that an event waits for a store that does not answer
+	hungPause    = 200 * time.Millisecond // between two tries
 	maxWaiting   = 4096                   // events that wait; the next waits with its cache's watch
 	maxEndWait   = 250 * time.Millisecond // that the end of a microservice waits for that of its instance
 )
 
 // InstanceEvents hands the events of instances on, those of one instance in their order:
-// where its microservice is not known yet, once it is, or after maxUnknown.
+// where its microservice is not known yet, once it is, or after maxUnknown. service-center drops
+// an event too when it cannot read what it tells it to whom by: that one is handed on again, until
+// what it reads is answered, or maxHung is over.
 type InstanceEvents struct {
-	next  func(sd.KvEvent)
-	known func(key []byte) bool // says whether the microservice of an instance is known
+	next   func(sd.KvEvent)
+	known  func(key []byte) bool   // says whether the microservice of an instance is known
+	failed func() uint64           // how many reads of the store have had no answer
+	lost   func(key string, n int) // is told of events of an instance that are given up
 
-	mu      sync.Mutex
-	stopped bool                     // nobody is told any more
-	waiting []waitingEvents          // in the order in which they came
-	count   int                      // of all events in held
-	ends    map[string]chan struct{} // of instances that are being erased, closed once that is told
+	mu      sync.Mutex      // held while events are told
+	stopped bool            // nobody is told any more
+	hung    bool            // the last read had no answer
+	waiting []waitingEvents // in the order in which they came
+	count   int             // of all events in waiting
+
+	ending sync.Mutex               // not held while anything is read
+	ends   map[string]chan struct{} // of instances that are being erased, closed once that is told
 }
 
 // theInstances is in front of service-center's handler of instances.
-var theInstances = &InstanceEvents{next: func(e sd.KvEvent) { sd.EventProxy(kv.INSTANCE).OnEvent(e) }, known: serviceKnown}
+var theInstances = &InstanceEvents{next: func(e sd.KvEvent) { sd.EventProxy(kv.INSTANCE).OnEvent(e) }, known: serviceKnown, failed: failedReads.Load, lost: eventsLost}
 
 // waitingEvents are those of one instance.
 type waitingEvents struct {
 	key    string
 	since  time.Time
 	events []sd.KvEvent
+	tried  bool // the first was handed on, and something was not answered
 }
 
 // OnEvent takes an event, from one goroutine at a time.
 func (o *InstanceEvents) OnEvent(e sd.KvEvent) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.count >= maxWaiting { // not longer than maxUnknown
+	for o.count >= maxWaiting { // not longer than maxUnknown, or than the store hangs
 		o.mu.Unlock()
 		time.Sleep(unknownPause)
 		o.mu.Lock()
 	}
-	key := string(e.KV.Key)
+	key, tried := string(e.KV.Key), false
 	i := slices.IndexFunc(o.waiting, func(h waitingEvents) bool { return h.key == key })
-	switch {
-	case i >= 0:
-		o.waiting[i].events = append(o.waiting[i].events, e)
-	case e.Type == discovery.EVT_INIT || e.Type == discovery.EVT_DELETE || o.known(e.KV.Key):
-		o.deliver(e)
-		return
-	default:
-		o.waiting = append(o.waiting, waitingEvents{key, time.Now(), []sd.KvEvent{e}})
-		if len(o.waiting) == 1 {
-			go o.release()
+	if i < 0 && !o.hung && o.ready(e) {
+		if o.tell(e) {
+			return
 		}
+		tried = true
 	}
 	o.count++
+	if i >= 0 {
+		o.waiting[i].events = append(o.waiting[i].events, e)
+		return
+	}
+	o.waiting = append(o.waiting, waitingEvents{key, time.Now(), []sd.KvEvent{e}, tried})
+	if len(o.waiting) == 1 {
+		go o.release()
+	}
 }
 
-// release delivers what is due, until nothing waits.
+// release tells what is due, until nothing waits.
 func (o *InstanceEvents) release() {
+	pause := unknownPause
 	for {
-		time.Sleep(unknownPause)
-		if o.releaseDue() == 0 {
+		time.Sleep(pause)
+		left, hung := o.releaseDue()
+		if left == 0 {
+			return
+		}
+		if pause = unknownPause; hung {
+			pause = hungPause
+		}
+	}
+}
+
+// releaseDue tells the events of instances whose microservice is known by now, or that have waited
+// long enough. It ends with the first read that is not answered, and returns how many instances
+// are left.
+func (o *InstanceEvents) releaseDue() (left int, hung bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hung = false
+	kept := o.waiting[:0]
+	for _, h := range o.waiting {
+		if !o.hung {
+			o.tellDue(&h)
+		}
+		if len(h.events) > 0 {
+			kept = append(kept, h)
+		}
+	}
+	clear(o.waiting[len(kept):])
+	o.waiting = kept
+	return len(kept), o.hung
+}
+
+// tellDue tells the events of one instance, unless they have to wait.
+func (o *InstanceEvents) tellDue(h *waitingEvents) {
+	if !h.tried && !o.ready(h.events[0]) {
+		most := maxUnknown
+		if o.hung {
+			most = maxHung
+		}
+		if time.Since(h.since) < most {
 			return
 		}
 	}
+	for len(h.events) > 0 {
+		if h.tried = true; !o.tell(h.events[0]) {
+			if time.Since(h.since) >= maxHung {
+				o.giveUp(h)
+			}
+			return
+		}
+		h.events = h.events[1:]
+		o.count--
+	}
 }
 
-// releaseDue delivers the events of instances whose microservice is known by now, or that
-// have waited long enough, and returns how many instances are left.
-func (o *InstanceEvents) releaseDue() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.waiting = slices.DeleteFunc(o.waiting, func(h waitingEvents) bool {
-		if time.Since(h.since) < maxUnknown && !o.known([]byte(h.key)) {
-			return false
-		}
-		for _, e := range h.events {
-			o.deliver(e)
-		}
-		o.count -= len(h.events)
+// giveUp leaves out the events of an instance.
+func (o *InstanceEvents) giveUp(h *waitingEvents) {
+	o.lost(h.key, len(h.events))
+	o.count -= len(h.events)
+	h.events = nil
+	o.EndOver(h.key)
+}
+
+// eventsLost says that nobody is told of some events. What was found may be wrong from then on.
+func eventsLost(key string, n int) {
+	sclog.Errorf(nil, "the store did not answer for %s: %d events of instance %s are told to nobody", maxHung, n, key)
+	forgetFinds()
+}
+
+// ready says whether an event need not wait for its microservice.
+func (o *InstanceEvents) ready(e sd.KvEvent) (ready bool) {
+	if e.Type == discovery.EVT_INIT || e.Type == discovery.EVT_DELETE {
 		return true
-	})
-	return len(o.waiting)
+	}
+	return o.answered(func() { ready = o.known(e.KV.Key) }) && ready
 }
 
-// deliver hands an event on as service-center's caches do: a panic is logged, and no more.
-func (o *InstanceEvents) deliver(e sd.KvEvent) {
-	defer sclog.Recover()
-	if e.Type == discovery.EVT_DELETE {
-		defer o.ended(string(e.KV.Key))
-	}
-	if !o.stopped {
+// tell hands an event on as service-center's caches do: a panic is logged, and no more. It returns
+// false if something that was read for it was not answered.
+func (o *InstanceEvents) tell(e sd.KvEvent) bool {
+	if !o.stopped && !o.answered(func() {
+		defer sclog.Recover()
 		o.next(e)
+	}) {
+		return false
 	}
+	if e.Type == discovery.EVT_DELETE {
+		o.EndOver(string(e.KV.Key))
+	}
+	return true
+}
+
+// answered says whether the store answered all that was read while f ran. Others may read then,
+// too: rather is an event told twice.
+func (o *InstanceEvents) answered(f func()) bool {
+	before := o.failed()
+	f()
+	o.hung = o.failed() != before
+	return !o.hung
 }
 
 // stop has nothing handed on any more: service-center would say of each that it could tell
@@ -142,8 +220,8 @@ func (o *InstanceEvents) ExpectEnd(key string) {
 	if !started.Load() || kv.Store().Instance().Cache().Get(key) == nil {
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.ending.Lock()
+	defer o.ending.Unlock()
 	if o.ends == nil {
 		o.ends = map[string]chan struct{}{}
 	}
@@ -155,9 +233,9 @@ func (o *InstanceEvents) ExpectEnd(key string) {
 // AwaitEnd waits until service-center has told here of an instance's end, not longer
 // than maxEndWait: who erases the microservice earlier takes away what the handler looks up.
 func (o *InstanceEvents) AwaitEnd(ctx context.Context, key string) {
-	o.mu.Lock()
+	o.ending.Lock()
 	ended := o.ends[key]
-	o.mu.Unlock()
+	o.ending.Unlock()
 	if ended == nil {
 		return
 	}
@@ -172,12 +250,8 @@ func (o *InstanceEvents) AwaitEnd(ctx context.Context, key string) {
 
 // EndOver lets go who waits for an instance's end.
 func (o *InstanceEvents) EndOver(key string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.ended(key)
-}
-
-func (o *InstanceEvents) ended(key string) {
+	o.ending.Lock()
+	defer o.ending.Unlock()
 	if c := o.ends[key]; c != nil {
 		close(c)
 		delete(o.ends, key)

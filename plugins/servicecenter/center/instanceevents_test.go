@@ -3,6 +3,7 @@ package center
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ func TestAnInstancesEventsWaitForItsMicroservice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		known := map[string]bool{"b": true}
-		o := &InstanceEvents{known: func(key []byte) bool { return known[string(key)] },
+		o := &InstanceEvents{failed: func() uint64 { return 0 }, known: func(key []byte) bool { return known[string(key)] },
 			next: func(e sd.KvEvent) { got = append(got, fmt.Sprint(e.Type, string(e.KV.Key), e.Revision)) }}
 		said := func() string {
 			o.mu.Lock()
@@ -55,6 +56,80 @@ func TestAnInstancesEventsWaitForItsMicroservice(t *testing.T) {
 		require.Len(t, strings.Fields(said()), maxWaiting)
 		time.Sleep(maxUnknown + 2*unknownPause)
 		require.Len(t, strings.Fields(said()), 1)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		require.Empty(t, o.waiting)
+		require.Zero(t, o.count)
+	})
+}
+
+// service-center drops an event when it cannot read whom to tell: who watched was never told, and
+// finds kept the dead. What was not answered is told again, in order, and nobody waits behind it.
+func TestAnInstancesEventsAreToldAgainUntilTheStoreAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var got, given []string
+		hangs, failures := false, uint64(0)
+		read := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if hangs {
+				failures++
+			}
+			return !hangs
+		}
+		hang := func(yes bool) { mu.Lock(); defer mu.Unlock(); hangs = yes }
+		said := func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			defer func() { got = nil }()
+			return strings.Join(got, " ")
+		}
+		slow := func() bool { // as long as a read waits for a store that does not answer
+			ok := read()
+			if !ok {
+				time.Sleep(requestTimeout)
+			}
+			return ok
+		}
+		o := &InstanceEvents{failed: func() uint64 { mu.Lock(); defer mu.Unlock(); return failures }, known: func([]byte) bool { return slow() },
+			lost: func(key string, n int) {
+				mu.Lock()
+				defer mu.Unlock()
+				given = append(given, fmt.Sprint(key, n))
+			},
+			next: func(e sd.KvEvent) {
+				if slow() {
+					mu.Lock()
+					defer mu.Unlock()
+					got = append(got, fmt.Sprint(e.Type, string(e.KV.Key), e.Revision))
+				}
+			}}
+		hang(true)
+		o.OnEvent(happened(discovery.EVT_DELETE, "a", 1))
+		o.OnEvent(happened(discovery.EVT_CREATE, "b", 2))
+		o.OnEvent(happened(discovery.EVT_CREATE, "a", 3))
+		began := time.Now()
+		o.EndOver("a")
+		require.Zero(t, time.Since(began), "who ends an instance does not wait for it")
+		time.Sleep(10 * time.Second)
+		require.Empty(t, said())
+		hang(false)
+		time.Sleep(requestTimeout + 2*hungPause)
+		require.Equal(t, "DELETEa1 CREATEa3 CREATEb2", said())
+
+		hang(true)
+		o.OnEvent(happened(discovery.EVT_UPDATE, "c", 4))
+		time.Sleep(maxHung + 4*requestTimeout)
+		hang(false)
+		time.Sleep(requestTimeout + 2*hungPause)
+		require.Empty(t, said(), "not for ever")
+		mu.Lock()
+		require.Equal(t, []string{"c1"}, given)
+		mu.Unlock()
+		o.OnEvent(happened(discovery.EVT_UPDATE, "c", 5))
+		time.Sleep(requestTimeout)
+		require.Equal(t, "UPDATEc5", said())
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		require.Empty(t, o.waiting)

@@ -39,7 +39,8 @@ func (p *repository) New(t sd.Type, cfg *sd.Config) sd.Adaptor {
 	if !large || !p.db.Embedded() {
 		return sdetcd.NewEtcdAdaptor(t.String(), cfg)
 	}
-	d := &direct{name: t.String(), cfg: cfg, db: p.db, registry: p.registry, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser), initial: t == kv.SERVICE, answers: answers{changes: &p.changes}, ready: make(chan struct{})}
+	d := &direct{name: t.String(), cfg: cfg, read: p.db.Get, watch: p.registry.Watch, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser),
+		initial: t == kv.SERVICE, again: t == kv.INSTANCE, answers: answers{changes: &p.changes}, ready: make(chan struct{})}
 	if t == kv.LEASE {
 		close(d.ready) // of leases nobody is told
 		return d
@@ -50,15 +51,16 @@ func (p *repository) New(t sd.Type, cfg *sd.Config) sd.Adaptor {
 
 // direct answers from the store what service-center asks its caches, for one type of keys.
 type direct struct {
-	name     string
-	cfg      *sd.Config
-	db       *etcd.Client
-	registry *registry
-	store    *sdetcd.Indexer // reads that are to be up to date, or as of a revision
-	watched  bool
-	initial  bool // a start tells of one key of each tenant
-	recent   recentKeys
-	answers  answers
+	name    string
+	cfg     *sd.Config
+	read    func(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error)
+	watch   func(context.Context, ...client.PluginOpOption) error
+	store   *sdetcd.Indexer // reads that are to be up to date, or as of a revision
+	watched bool
+	initial bool // a start tells of one key of each tenant
+	again   bool // what may have been written while no watch ran is told of again
+	recent  recentKeys
+	answers answers
 
 	once  sync.Once
 	ready chan struct{}
@@ -98,13 +100,19 @@ func (d *direct) Search(ctx context.Context, opts ...client.PluginOpOption) (*sd
 	if !d.watched { // nobody would say that an answer is not true any more
 		return d.ask(ctx, op)
 	}
-	return d.answers.get(question{string(op.Key), op.Prefix, op.CountOnly, op.KeyOnly, op.SortOrder, op.OrderBy}, func() (*sd.Response, error) { return d.ask(ctx, op) })
+	q := question{string(op.Key), op.Prefix, op.CountOnly, op.KeyOnly, op.SortOrder, op.OrderBy}
+	return d.answers.get(q, op.CacheOnly(), func() (*sd.Response, error) { return d.ask(ctx, op) })
 }
+
+// failedReads is how many reads of the store were not answered that no request made: service-center
+// tells nobody of an event for which it could not read all.
+var failedReads atomic.Uint64
 
 // ask asks the store.
 func (d *direct) ask(ctx context.Context, op client.PluginOp) (*sd.Response, error) {
 	res, err := d.get(ctx, string(op.Key), getOptions(op)...)
 	if err != nil {
+		failedReads.Add(1)
 		return nil, err
 	}
 	out := &sd.Response{Count: res.Count}
@@ -118,7 +126,7 @@ func (d *direct) ask(ctx context.Context, op client.PluginOp) (*sd.Response, err
 func (d *direct) get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return d.db.Get(ctx, key, append(opts, clientv3.WithSerializable())...)
+	return d.read(ctx, key, append(opts, clientv3.WithSerializable())...)
 }
 
 // parse leaves out what cannot be read, as service-center's caches do.

@@ -66,6 +66,7 @@ const (
 type answers struct {
 	changes *atomic.Uint64 // that the watches have shown, of all types
 	mu      sync.Mutex
+	watched bool // a watch shows what is written
 	of      map[question]answer
 }
 
@@ -83,13 +84,15 @@ type question struct {
 	by                       client.SortTarget
 }
 
-// get answers, by asking if need be. The slice is the caller's own, the values are shared.
-func (a *answers) get(q question, ask func() (*sd.Response, error)) (*sd.Response, error) {
+// get answers, by asking if need be: also, unless memory is enough, where it is known that there
+// was nothing, for who asked has perhaps written it since. The slice is the caller's own, the
+// values are shared.
+func (a *answers) get(q question, memory bool, ask func() (*sd.Response, error)) (*sd.Response, error) {
 	at := a.changes.Load()
 	a.mu.Lock()
 	known := a.of[q]
 	a.mu.Unlock()
-	if known.res == nil || known.at != at {
+	if known.res == nil || known.at != at || known.res.Count == 0 && !memory {
 		res, err := ask()
 		if err != nil {
 			return nil, err
@@ -106,10 +109,21 @@ func (a *answers) get(q question, ask func() (*sd.Response, error)) (*sd.Respons
 func (a *answers) put(q question, known answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.watched {
+		return
+	}
 	if a.of == nil || len(a.of) >= maxAnswers {
 		a.of = map[question]answer{}
 	}
 	a.of[q] = known
+}
+
+// watch says whether a watch shows what is written from now on. Without one nothing is remembered.
+func (a *answers) watch(yes bool) {
+	a.changed()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watched = yes
 }
 
 // changed makes all answers untrue, of all types.

@@ -2,7 +2,9 @@ package center
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	sdetcd "github.com/apache/servicecomb-service-center/datasource/etcd/sd/etcd"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/value"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -31,7 +34,7 @@ func TestWhatMp1RegistersIsNotKeptTwiceInAnEmbeddedStore(t *testing.T) {
 func directly(t *testing.T, root string, tell func(sd.KvEvent)) *direct {
 	t.Helper()
 	cfg := sd.Configure().WithPrefix(root).WithParser(value.StringParser).WithEventFunc(tell)
-	d := &direct{name: root, cfg: cfg, db: db, registry: newRegistry(db.Client, nil, db.Readers), store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, answers: answers{changes: &atomic.Uint64{}}, ready: make(chan struct{})}
+	d := &direct{name: root, cfg: cfg, read: db.Get, watch: newRegistry(db.Client, nil, db.Readers).Watch, store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, answers: answers{changes: &atomic.Uint64{}}, ready: make(chan struct{})}
 	t.Cleanup(func() {
 		d.Stop()
 		_, _ = db.Delete(context.Background(), root, clientv3.WithPrefix())
@@ -116,7 +119,7 @@ func TestAStartTellsOfTenantsAndThenOfEveryWrite(t *testing.T) {
 
 // An answer is remembered until the watch shows a write; one that was asked for before that is not.
 func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
-	a := answers{changes: &atomic.Uint64{}}
+	a := answers{watched: true, changes: &atomic.Uint64{}}
 	other := answers{changes: a.changes}
 	asked := 0
 	ask := func() (*sd.Response, error) {
@@ -124,7 +127,7 @@ func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
 		return &sd.Response{Count: 1, Kvs: []*sd.KeyValue{{Key: fmt.Append(nil, asked)}}}, nil
 	}
 	get := func(q question) string {
-		res, err := a.get(q, ask)
+		res, err := a.get(q, false, ask)
 		require.NoError(t, err)
 		key := string(res.Kvs[0].Key)
 		res.Kvs[0] = nil // the slice is the caller's
@@ -133,7 +136,7 @@ func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
 	require.Equal(t, []string{"1", "1", "2"}, []string{get(question{key: "k"}), get(question{key: "k"}), get(question{key: "k", prefix: true})})
 	other.changed() // of another type: one transaction writes both
 	require.Equal(t, "3", get(question{key: "k"}))
-	res, err := a.get(question{key: "late"}, func() (*sd.Response, error) { a.changed(); return &sd.Response{}, nil })
+	res, err := a.get(question{key: "late"}, true, func() (*sd.Response, error) { a.changed(); return &sd.Response{}, nil })
 	require.NoError(t, err)
 	require.Empty(t, res.Kvs)
 	require.Equal(t, "4", get(question{key: "late"}), "something was written while it was asked for")
@@ -141,7 +144,7 @@ func TestAnAnswerIsRememberedUntilSomethingIsWritten(t *testing.T) {
 		get(question{key: fmt.Sprint(i)})
 		require.LessOrEqual(t, len(a.of), maxAnswers)
 	}
-	_, err = a.get(question{key: "large"}, func() (*sd.Response, error) { return &sd.Response{Kvs: make([]*sd.KeyValue, maxAnswerKvs+1)}, nil })
+	_, err = a.get(question{key: "large"}, true, func() (*sd.Response, error) { return &sd.Response{Kvs: make([]*sd.KeyValue, maxAnswerKvs+1)}, nil })
 	require.NoError(t, err)
 	require.NotContains(t, a.of, question{key: "large"})
 }
@@ -159,4 +162,94 @@ func TestWhatWasWrittenLastIsRememberedWithinABound(t *testing.T) {
 	}
 	r.clear()
 	require.Nil(t, r.get(fmt.Sprint(3*maxRecent-1)))
+}
+
+// nothing is what a store answers in which there is nothing.
+func nothing() (*sd.Response, error) { return &sd.Response{}, nil }
+
+// Who asked whether something is there, and then wrote it, was told that it is not, until the watch
+// had shown it. service-center asked the store where its cache had nothing.
+func TestThatThereIsNothingIsAskedAgain(t *testing.T) {
+	a := answers{watched: true, changes: &atomic.Uint64{}}
+	q := question{key: "k"}
+	for _, memory := range []bool{false, true} {
+		_, err := a.get(q, memory, nothing)
+		require.NoError(t, err)
+	}
+	one := func() (*sd.Response, error) { return &sd.Response{Count: 1}, nil }
+	res, err := a.get(q, true, one)
+	require.NoError(t, err)
+	require.Zero(t, res.Count, "who asks memory alone may be told what it has")
+	res, err = a.get(q, false, one)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, res.Count)
+	res, err = a.get(q, true, nothing)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, res.Count, "the newer answer is remembered")
+}
+
+// While no watch runs nobody says that an answer is not true any more: it was kept for good.
+func TestNothingIsRememberedWhileNoWatchRuns(t *testing.T) {
+	const root = "/direct/broken/"
+	var mu sync.Mutex
+	var told []string
+	d := directly(t, root, func(e sd.KvEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, fmt.Sprint(e.Type, " ", string(e.KV.Key)[len(root):], " ", e.KV.Value))
+	})
+	d.initial, d.again = false, true
+	lines := func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(told) }
+	broken := make(chan error)
+	begin := make(chan bool)
+	watch := d.watch
+	d.watch = func(ctx context.Context, opts ...client.PluginOpOption) error {
+		inner, end := context.WithCancel(ctx)
+		defer end()
+		ended := make(chan error, 1)
+		select {
+		case <-begin:
+		case <-ctx.Done():
+			return nil
+		}
+		go func() { ended <- watch(inner, opts...) }()
+		select {
+		case err := <-broken:
+			end()
+			return errors.Join(err, <-ended)
+		case err := <-ended:
+			return err
+		}
+	}
+	get := func() any {
+		res, err := d.Search(t.Context(), client.WithStrKey(root+"a/p/1"), client.WithCacheOnly())
+		require.NoError(t, err)
+		if len(res.Kvs) == 0 {
+			return nil
+		}
+		return res.Kvs[0].Value
+	}
+	put(t, root+"a/p/1", "first")
+	d.Run()
+	begin <- true
+	put(t, root+"a/p/1", "second")
+	require.Eventually(t, func() bool { return len(lines()) == 1 }, 30*time.Second, time.Millisecond)
+	for _, why := range []error{errors.New("broken"), rpctypes.ErrCompacted} {
+		broken <- why
+		require.Eventually(t, func() bool { d.answers.mu.Lock(); defer d.answers.mu.Unlock(); return !d.answers.watched }, 30*time.Second, time.Millisecond)
+		put(t, root+"a/p/1", "meanwhile")
+		require.Equal(t, "meanwhile", get())
+		put(t, root+"a/p/1", "later")
+		require.Equal(t, "later", get(), "nothing was remembered")
+		begin <- true
+		require.Eventually(t, func() bool { return get() == "later" && slices.Contains(lines(), "UPDATE a/p/1 later") }, 30*time.Second, time.Millisecond)
+		if errors.Is(why, rpctypes.ErrCompacted) {
+			require.Equal(t, []string{"UPDATE a/p/1 later"}, lines(), "what there is now is told, and no more is known")
+			continue
+		}
+		require.Equal(t, []string{"UPDATE a/p/1 second", "UPDATE a/p/1 meanwhile", "UPDATE a/p/1 later"}, lines(), "nothing was lost")
+		mu.Lock()
+		told = nil
+		mu.Unlock()
+	}
 }

@@ -2,6 +2,7 @@ package center
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
@@ -10,6 +11,7 @@ import (
 	sclog "github.com/apache/servicecomb-service-center/pkg/log"
 	"github.com/go-chassis/cari/discovery"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -40,21 +42,25 @@ func (d *direct) Stop() {
 	}
 }
 
-// follow tells service-center of what is written, from the first revision that it finds on.
+// follow tells service-center of what is written, from the first revision that it finds on. A watch
+// that breaks goes on where it was.
 func (d *direct) follow(ctx context.Context) {
 	at, begun := int64(0), false
 	for ctx.Err() == nil {
-		var err error
-		if at == 0 {
-			at, err = d.head(ctx)
-		}
-		if err == nil && !begun {
-			d.begin(ctx)
-			begun = true
-			close(d.ready)
+		head, err := d.head(ctx)
+		if err == nil && (at == 0 || head < at) { // nothing is known of what was written before
+			if err = d.begin(ctx, begun); err == nil {
+				at = head
+			}
 		}
 		if err == nil {
-			err = d.registry.Watch(ctx, append(client.WatchPrefixOpOptions(d.cfg.Key), client.WithRev(at+1), client.WithWatchCallback(func(_ string, res *client.PluginResponse) error {
+			if !begun {
+				begun = true
+				close(d.ready)
+			}
+			d.answers.watch(true) // all that is written behind what is read from now on is shown
+			forgetFinds()
+			err = d.watch(ctx, append(client.WatchPrefixOpOptions(d.cfg.Key), client.WithRev(at+1), client.WithWatchCallback(func(_ string, res *client.PluginResponse) error {
 				at = max(at, res.Revision)
 				d.see(res)
 				return nil
@@ -65,11 +71,13 @@ func (d *direct) follow(ctx context.Context) {
 		}
 		if err != nil {
 			sclog.Errorf(err, "watch of %s failed behind revision %d", d.cfg.Key, at)
-			at = 0 // what was written meanwhile is not known: what was found may be wrong
-			d.recent.clear()
-			d.answers.changed()
-			forgetFinds()
 		}
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			at = 0
+		}
+		d.answers.watch(false)
+		d.recent.clear()
+		forgetFinds()
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchAgain):
@@ -86,17 +94,26 @@ func (d *direct) head(ctx context.Context) (int64, error) {
 	return res.Header.Revision, nil
 }
 
-// begin tells of one key of each tenant: service-center sees by that which there are. It counts the
-// others too, in metrics that are not shown.
-func (d *direct) begin(ctx context.Context) {
-	if !d.initial {
-		return
+// begin tells of what there is. anew: some of it was told before, but not what became of it.
+func (d *direct) begin(ctx context.Context, anew bool) error {
+	switch {
+	case d.initial:
+		return d.tellTenants(ctx)
+	case d.again && anew:
+		return d.tellAll(ctx)
+	default:
+		return nil
 	}
+}
+
+// tellTenants tells of one key of each tenant: service-center sees by that which there are. It
+// counts the others too, in metrics that are not shown.
+func (d *direct) tellTenants(ctx context.Context) error {
 	end := clientv3.GetPrefixRangeEnd(d.cfg.Key)
 	for key := d.cfg.Key; ; {
 		res, err := d.get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(1))
 		if err != nil || len(res.Kvs) == 0 {
-			return
+			return err
 		}
 		for _, one := range d.parse(res.Kvs, true) {
 			d.tell(sd.NewKvEvent(discovery.EVT_INIT, one, res.Header.Revision))
@@ -110,6 +127,21 @@ func (d *direct) begin(ctx context.Context) {
 	}
 }
 
+// tellAll tells of every key as if it had been changed. Of what was deleted nothing is known.
+func (d *direct) tellAll(ctx context.Context) error {
+	end := clientv3.GetPrefixRangeEnd(d.cfg.Key)
+	for key := d.cfg.Key; ; {
+		res, err := d.get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(pageOfAll))
+		if err != nil || len(res.Kvs) == 0 {
+			return err
+		}
+		for _, one := range d.parse(res.Kvs, true) {
+			d.tell(sd.NewKvEvent(discovery.EVT_UPDATE, one, res.Header.Revision))
+		}
+		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
+	}
+}
+
 // see takes in a run of writes of one revision.
 func (d *direct) see(res *client.PluginResponse) {
 	d.answers.changed()
@@ -118,6 +150,7 @@ func (d *direct) see(res *client.PluginResponse) {
 		if err := sdetcd.FromEtcdKeyValue(to, one, d.cfg.Parser); err != nil {
 			sclog.Errorf(err, "parse %s value failed", string(one.Key))
 			d.recent.remove(string(one.Key))
+			forgetFinds() // of a key that was deleted, and whose value is compacted, nobody can be told more
 			continue
 		}
 		d.tell(sd.NewKvEvent(d.remember(res.Action, one, to), to, res.Revision))
