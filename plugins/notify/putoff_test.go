@@ -385,7 +385,7 @@ func TestAnyReplicaKnowsWhatIsPutOff(t *testing.T) {
 		time.Sleep(putOffWrite)
 		look("the cursor was written meanwhile")
 		b.stop()
-		b = newFlapping(t, s, to, "c", false, 1)
+		b = newFlapping(t, s, to, "c", false, 2) // which knows less than there was
 		time.Sleep(15 * time.Second)
 		look("another replica began anew")
 		s.commit("y", "S")
