@@ -19,7 +19,7 @@ func PrintServices(out io.Writer, all *State, wide bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	head := "STATE\tSINCE\tAPP\tSERVICE\tLAST-BEAT\tINTERVAL\tDEADLINE\t"
 	if wide {
-		head += "ID\tVERSION\tCATEGORY\tWINDOW\tMISSED\tFLAPS\tTOLD\tPENDING\tFAILING\tENDPOINTS\t"
+		head += "ID\tVERSION\tCATEGORY\tWINDOW\tMISSED\tFLAPS\tTOLD\tPENDING\tLATER\tFAILING\tENDPOINTS\t"
 	}
 	fmt.Fprintln(w, head+"REASON")
 	for _, one := range all.Services {
@@ -31,7 +31,7 @@ func PrintServices(out io.Writer, all *State, wide bool) error {
 			terminal.Ago(all.Now, s.LastBeat.Time), seconds(s.Interval), deadline(all.Now, s)}
 		if wide {
 			cells = append(cells, terminal.Cell(s.ID), terminal.Cell(s.Version), terminal.Cell(s.Category), seconds(s.Window), strconv.Itoa(s.Missed), strconv.Itoa(s.Flaps),
-				strconv.Itoa(s.Notified.Told), strconv.Itoa(s.Notified.Pending), strconv.Itoa(len(s.Notified.Failing)), terminal.Cell(strings.Join(s.Endpoints, ",")))
+				strconv.Itoa(s.Notified.Told), strconv.Itoa(s.Notified.Pending), strconv.Itoa(s.Notified.PutOff), strconv.Itoa(len(s.Notified.Failing)), terminal.Cell(strings.Join(s.Endpoints, ",")))
 		}
 		fmt.Fprintln(w, strings.Join(append(cells, terminal.Cell(s.Reason)), "\t"))
 	}
