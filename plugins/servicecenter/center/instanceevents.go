@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/servicecomb-service-center/datasource/etcd/client"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/kv"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/sd"
@@ -215,9 +216,14 @@ func serviceKnown(key []byte) bool {
 }
 
 // ExpectEnd is called before an instance is erased: who calls AwaitEnd then waits for
-// its event, if service-center knows the instance. EndOver must follow.
-func (o *InstanceEvents) ExpectEnd(key string) {
-	if !started.Load() || kv.Store().Instance().Cache().Get(key) == nil {
+// its event, if service-center knows the instance or cannot say so soon. EndOver must follow.
+func (o *InstanceEvents) ExpectEnd(ctx context.Context, key string) {
+	if !started.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxEndWait)
+	defer cancel()
+	if known, err := kv.Store().Instance().Search(ctx, client.WithStrKey(key), client.WithCountOnly(), client.WithCacheOnly()); err == nil && known.Count == 0 {
 		return
 	}
 	o.ending.Lock()

@@ -1,6 +1,7 @@
 package center
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -135,4 +136,18 @@ func TestAnInstancesEventsAreToldAgainUntilTheStoreAnswers(t *testing.T) {
 		require.Empty(t, o.waiting)
 		require.Zero(t, o.count)
 	})
+}
+
+// Whoever erases an instance must not go on, as if nobody was to be told, because the store did not answer.
+func TestAnInstancesEndIsAwaitedThatCannotBeLookedUp(t *testing.T) {
+	o := &InstanceEvents{}
+	const key = "/cse-sr/inst/files/default/default/expected/end"
+	o.ExpectEnd(t.Context(), key)
+	require.Empty(t, o.ends, "there is no such instance")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	o.ExpectEnd(gone, key)
+	require.Contains(t, o.ends, key)
+	o.EndOver(key)
+	require.Empty(t, o.ends)
 }

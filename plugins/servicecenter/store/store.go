@@ -70,7 +70,7 @@ type Options struct {
 // for it in between.
 type Consumers interface {
 	// ExpectEnd is called before the instance with this key is erased.
-	ExpectEnd(key string)
+	ExpectEnd(ctx context.Context, key string)
 	// AwaitEnd waits, for a bounded time, until they were told.
 	AwaitEnd(ctx context.Context, key string)
 	// EndOver is called once nobody waits any more, whether the instance was erased or not.
@@ -80,7 +80,7 @@ type Consumers interface {
 type noConsumers struct{}
 
 // ExpectEnd implements Consumers.
-func (noConsumers) ExpectEnd(string) {}
+func (noConsumers) ExpectEnd(context.Context, string) {}
 
 // AwaitEnd implements Consumers.
 func (noConsumers) AwaitEnd(context.Context, string) {}
@@ -193,7 +193,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	from := keys.InstanceOf(t.Record.ID, t.From)
 	empties := t.ProjectionOp == heartbeat.Erase && t.Kind != heartbeat.Expire && t.Kind != heartbeat.End || changesService(t)
 	if empties {
-		s.consumers.ExpectEnd(from.Key())
+		s.consumers.ExpectEnd(ctx, from.Key())
 		defer s.consumers.EndOver(from.Key())
 	}
 	var res *clientv3.TxnResponse
