@@ -9,7 +9,7 @@ type Telling interface {
 	// Told says who was told of the last change of each of some services, in their order.
 	Told(of []Changed) []Told
 	// Deliveries are the subscriptions that concern each of some services, in their order and by
-	// id, most of them at most in all.
+	// id, most of them at most in all; nil: so many were before it that it was not looked at.
 	Deliveries(of []Changed, most int) [][]Delivery
 	// Backlog is how many events are still to be sent, and to how many subscriptions the last
 	// attempt failed.

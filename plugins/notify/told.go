@@ -222,17 +222,21 @@ func (d *dispatcher) Deliveries(of []plugins.Changed, most int) [][]plugins.Deli
 	}
 	looked := 0
 	for i := range of {
-		if most <= 0 || looked > maxLooked {
+		if most <= 0 {
 			break
 		}
 		all := d.deliveries(&of[i], standings, &looked)
+		if looked > maxLooked {
+			break
+		}
 		out[i] = all[:min(len(all), most)]
 		most -= len(out[i])
 	}
 	return out
 }
 
-func (d *dispatcher) deliveries(of *plugins.Changed, standings *standings, looked *int) (out []plugins.Delivery) {
+func (d *dispatcher) deliveries(of *plugins.Changed, standings *standings, looked *int) []plugins.Delivery {
+	out := []plugins.Delivery{}
 	id := of.Service.SerInstanceID
 	d.concerned(of, standings, looked, func(en *entry, s *standing) {
 		one := plugins.Delivery{ID: en.sub.ID, Owner: en.sub.Owner, Elsewhere: s == nil || s.elsewhere}

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -186,6 +187,7 @@ func TestTooManyToCountAreNotCounted(t *testing.T) {
 			r.subscribe(t, fmt.Sprint("app", i), fmt.Sprint(here, i))
 		}
 		synctest.Wait()
+		require.Equal(t, [][]plugins.Delivery{{}}, newReplica(t, newFakeStore(), &subscribers{}, "b", true).Deliveries([]plugins.Changed{changedNow("x")}, 1), "that is nobody")
 		time.Sleep(time.Second)
 		x := changedNow("x")
 		many := make([]plugins.Changed, maxLooked/150+10)
@@ -195,5 +197,8 @@ func TestTooManyToCountAreNotCounted(t *testing.T) {
 		got := r.Told(many)
 		require.Equal(t, plugins.Told{Told: 150}, got[0])
 		require.Equal(t, plugins.Told{Uncounted: true}, got[len(got)-1])
+		to := r.Deliveries(many, math.MaxInt)
+		require.Len(t, to[0], 150)
+		require.Nil(t, to[len(to)-1], "it was not looked at: that is not nobody")
 	})
 }

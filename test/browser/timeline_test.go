@@ -3,6 +3,10 @@ package browser
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -128,9 +132,93 @@ func TestMoreThanTheServerGivesIsSaid(t *testing.T) {
 	b.until("it is there", "document.querySelectorAll('#rows tr').length === 1")
 	text := moduleOf[[]int](b, "model.js", `(() => { const model = new m.Model();
 		model.recall({ from: "2026-01-01T00:00:00Z", left: 7, changes: Array.from({ length: 2000 }, (_, n) => ({ revision: n + 1, time: "2026-01-01T00:00:00Z", serInstanceId: "i" + n, serName: "n", change: "REMOVED" })) });
-		model.recall({ from: "2026-01-01T00:00:00Z", left: 7, changes: [{ revision: 2000, time: "2026-01-01T00:00:00Z" }, { revision: 2001, time: "2026-01-01T00:00:00Z" }] });
+		model.recall({ from: "2026-01-01T00:00:00Z", left: 7, changes: [{ revision: 2000, time: "2026-01-01T00:00:00Z", serInstanceId: "i1999", change: "REMOVED" }, { revision: 2001, time: "2026-01-01T00:00:00Z" }] });
 		return [model.changes.length, model.changes[0].revision, model.changes.at(-1).revision, model.left] })()`)
 	require.Equal(t, []int{2000, 2001, 2, 7}, text, "each once, the newest, and no more than so many")
 	moduleOf[int](b, "timeline.js", `(m.note({ loading: false, listed: 5, left: 7, period: null }), 0)`)
 	require.Contains(t, b.text("#changes-note"), "7 older ones of the last hour left out")
+}
+
+// TestThePresentDoesNotWaitForThePast: it is shown while nobody answers what happened before.
+func TestThePresentDoesNotWaitForThePast(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	one := s.Register("app-1", "camera", 30)
+	to, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.FlushInterval = -1
+	answer := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/changes") {
+			select {
+			case <-answer:
+			case <-r.Context().Done():
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(slow.Close)
+	b := open(t, slow.URL+"/board")
+	b.shows(one.ID, "ACTIVE")
+	close(answer)
+	b.until("and the past when it comes, each once", `document.querySelectorAll('#log li[data-id]').length === 1 && !document.querySelector('#log li.before') && document.querySelector('#log li[data-change=ADDED]')`)
+	two := s.Register("app-1", "printer", 30)
+	b.shows(two.ID, "ACTIVE")
+}
+
+// TestWhatThePageForgetsIsNotQuiet: before the oldest change that it keeps nothing is known; and each
+// change is listed once, in its place.
+func TestWhatThePageForgetsIsNotQuiet(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	s.Register("app-1", "camera", 30)
+	b := open(t, s.URL+"/board")
+	b.until("it is there", "document.querySelectorAll('#rows tr').length === 1")
+	const change = `const at = (n) => new Date(1e12 + n * 1000).toISOString(), change = (n, id = "i") => ({ revision: n, time: at(n), serInstanceId: id, serName: "n", change: "REMOVED" });`
+	require.Equal(t, []int{2000, 11, 10}, moduleOf[[]int](b, "model.js", `(() => { `+change+`
+		const model = new m.Model();
+		model.recall({ from: at(0), changes: [] });
+		for (let n = 1; n <= 2010; n++) model.change(change(n));
+		return [model.changes.length, (model.known - 1e12) / 1000, model.left] })()`), "what it heard")
+	require.Equal(t, []int{5}, moduleOf[[]int](b, "model.js", `(() => { `+change+`
+		const model = new m.Model();
+		model.recall({ from: at(0), left: 3, changes: [change(5), change(6)] });
+		return [(model.known - 1e12) / 1000] })()`), "what the server leaves out")
+	require.Equal(t, []string{"8/i", "7/j", "7/i", "6/i"}, moduleOf[[]string](b, "model.js", `(() => { `+change+`
+		const model = new m.Model();
+		model.recall({ from: at(0), changes: [change(6), change(7), change(8)] });
+		for (const c of [change(6), change(7, "j"), change(7), change(8)]) model.change(c);
+		return model.changes.map((c) => c.revision + "/" + c.serInstanceId) })()`), "each once")
+	require.Equal(t, []string{"2/i"}, moduleOf[[]string](b, "model.js", `(() => { `+change+`
+		const model = new m.Model();
+		model.recall({ from: at(0), changes: [change(6), change(7)] });
+		model.take({ revision: 7, services: [{ serInstanceId: "i", state: "ACTIVE", serName: "n" }] });
+		model.begins(1);
+		model.take({ revision: 2, services: [{ serInstanceId: "i", state: "SUSPENDED", serName: "n" }] });
+		if (model.rows.get("i").kind !== "SUSPENDED") return ["it shows what was before"];
+		model.change(change(2));
+		return model.changes.map((c) => c.revision + "/" + c.serInstanceId) })()`), "a store that was restored begins anew")
+	require.Equal(t, []string{"one", `one "two three"`, "one"}, moduleOf[[]string](b, "match.js", `[m.shortened('one "two three"', 12), m.shortened('one "two three"', 15), m.shortened('one two', 6)]`))
+}
+
+// TestWhatWasNotLookedAtIsNotNobody, where the server says of a service nothing of who is told.
+func TestWhatWasNotLookedAtIsNotNobody(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, mep.Fast...)
+	one := s.Register("app-1", "camera", 30)
+	b := open(t, s.URL+"/board")
+	b.shows(one.ID, "ACTIVE")
+	require.Equal(t, []bool{false, true, true}, moduleOf[[]bool](b, "model.js", `(() => { const model = new m.Model();
+		const item = { serInstanceId: "i", state: "ACTIVE", serName: "n" }, has = [];
+		for (const subscriptions of [undefined, [], undefined]) { model.take({ revision: 1, services: [{ ...item, subscriptions }] }); has.push(model.deliveries.has("i")); }
+		return has })()`), "what was known stays")
+	require.Equal(t, []string{"Not looked at: there is too much to tell.", "Nobody has subscribed to it."}, moduleOf[[]string](b, "detail.js", `(() => { const d = new m.Detail({ model: { rows: new Map() } });
+		const said = [];
+		for (const subscriptions of [undefined, []]) { d.open("i"); d.take("i", { serInstanceId: "i", state: "ACTIVE", serName: "n", subscriptions }); said.push([...d.box.querySelectorAll("section .small")].map((e) => e.innerText).find((text) => /looked|subscribed/.test(text)) ?? ""); }
+		d.close();
+		return said })()`))
 }

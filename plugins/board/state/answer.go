@@ -102,7 +102,7 @@ type Service struct {
 
 	// Notified says who was told of its last change; nil: too many are concerned to count them.
 	Notified *notified `json:"notified,omitempty"`
-	// Subscriptions are those that its last change concerns, if they were asked for.
+	// Subscriptions are those that its last change concerns, if they were asked for and looked at.
 	Subscriptions *[]delivery `json:"subscriptions,omitempty"`
 	Links         links       `json:"links"`
 	ServiceComb   serviceComb `json:"serviceComb"`
@@ -144,8 +144,8 @@ type serviceComb struct {
 // Detail is a service with how it came to its state.
 type Detail struct {
 	Service
-	Transitions   []Transition `json:"transitions"` // since this replica's start, the oldest first
-	Subscriptions []delivery   `json:"subscriptions"`
+	Transitions   []Transition `json:"transitions"`            // since this replica's start, the oldest first
+	Subscriptions []delivery   `json:"subscriptions,omitzero"` // nil: they were not looked at
 }
 
 // Transition is a change of state.

@@ -15,6 +15,7 @@ type telling struct {
 	plugins.Telling
 	flaps string // a service
 	most  int
+	looks int // at how many services; 0: at all
 }
 
 func (o *telling) Flapping(id string) (changes int, until int64, is bool) {
@@ -26,7 +27,11 @@ func (*telling) Told(of []plugins.Changed) []plugins.Told {
 func (*telling) Backlog() (pending, failing int) { return 0, 0 }
 func (o *telling) Deliveries(of []plugins.Changed, most int) (out [][]plugins.Delivery) {
 	o.most = most
-	for _, c := range of {
+	for i, c := range of {
+		if o.looks > 0 && i >= o.looks {
+			out = append(out, nil)
+			continue
+		}
 		out = append(out, []plugins.Delivery{{ID: "s", Owner: "of-" + c.Service.SerInstanceID, Pending: true, LastError: "timeout"}})
 	}
 	return out
@@ -49,6 +54,10 @@ func TestWhoIsToldIsSaidIfItIsAskedFor(t *testing.T) {
 	d, err := r.Detail(t.Context(), "new")
 	require.NoError(t, err)
 	require.Equal(t, "of-new", d.Subscriptions[0].AppInstanceID)
+	of.looks = 1
+	ids, a = ask(t, r, "deliveries=true&limit=4")
+	require.Equal(t, "of-"+ids[0], (*a.Services[0].Subscriptions)[0].AppInstanceID)
+	require.Nil(t, a.Services[1].Subscriptions, "it was not looked at: that is not nobody")
 	r.host.Telling = nil
 	_, a = ask(t, r, "deliveries=true")
 	require.Equal(t, &[]delivery{}, a.Services[0].Subscriptions)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -65,19 +66,18 @@ const (
 )
 
 // deliveries are the subscriptions that the last change of each of some services concerns, in their
-// order, most of them at most.
+// order, most of them at most; nil: that was not looked at.
 func (r *Room) deliveries(changed []plugins.Changed, most int) [][]delivery {
 	out := make([][]delivery, len(changed))
-	var known [][]plugins.Delivery
+	known := slices.Repeat([][]plugins.Delivery{{}}, len(changed))
 	if r.host.Telling != nil && len(changed) > 0 {
 		known = r.host.Telling.Deliveries(changed, most)
 	}
-	for i := range out {
-		out[i] = []delivery{}
-		if i >= len(known) {
-			continue
+	for i, of := range known {
+		if of != nil {
+			out[i] = make([]delivery, 0, len(of))
 		}
-		for _, d := range known[i] {
+		for _, d := range of {
 			out[i] = append(out[i], delivery{d.ID, d.Owner, d.Delivered, d.Pending, d.PutOff, d.Elsewhere, stamp(d.LastAttempt), d.LastError})
 		}
 	}

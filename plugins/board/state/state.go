@@ -121,7 +121,9 @@ func (r *Room) all(req *http.Request) (any, error) {
 	r.told(out.Services, changed)
 	if q.deliveries {
 		for i, d := range r.deliveries(changed, mostDeliveries) {
-			out.Services[i].Subscriptions = &d
+			if d != nil {
+				out.Services[i].Subscriptions = &d
+			}
 		}
 	}
 	return &out, nil

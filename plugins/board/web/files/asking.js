@@ -31,7 +31,7 @@ export class Asking {
 
   // question asks for state and takes it in.
   async question(parameters) {
-    const more = this.deliveries && parameters.late === undefined ? { deliveries: "true" } : {};
+    const more = this.deliveries && parameters.late === undefined && parameters.after === undefined ? { deliveries: "true" } : {};
     const { value, begun, ended } = await ask(`state?${new URLSearchParams({ ...parameters, ...more })}`);
     this.answered();
     const started = value.platform?.startedAt ?? "";
@@ -77,9 +77,10 @@ export class Asking {
   }
 
   // recall asks for what happened in the last hour. It returns where the stream goes on behind it;
-  // "": nobody said so, and the stream begins anew.
+  // "": nobody said so, the past is not known, and the stream begins anew.
   async recall() {
-    for (let tries = 0; tries < 5; tries++) {
+    for (let tries = 0; tries < 2; tries++) {
+      if (tries > 0) await new Promise((resolve) => setTimeout(resolve, 1000));
       try {
         const { value } = await ask("changes");
         this.answered();
@@ -88,9 +89,9 @@ export class Asking {
       } catch (error) {
         if (error instanceof Refused && (error.status === 401 || error.status === 403)) throw error;
         if (error instanceof Refused && ![429, 503].includes(error.status)) break;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
       }
     }
+    this.model.knownSince(clock.now());
     return "";
   }
 

@@ -74,7 +74,7 @@ export class Detail {
       el("p", { class: "buttons" }, ...links.of(item, this.links), this.mayDrain ? el("button", { type: "button", "data-focus": "drain", class: item.drained ? "primary" : null,
         onclick: () => this.onDrain(item) }, item.drained ? "Undrain: bring it back…" : "Drain: take it out of service…") : null),
       facts(item),
-      subscriptions(item.subscriptions),
+      subscriptions(item.subscriptions, this.item !== null),
       transitions(item.transitions ?? []),
       this.around(item),
       item.livenessInterval > 0 && item.links?.liveness ? heartbeat(item) : null,
@@ -136,8 +136,9 @@ const errors = {
   cut_short: "it breaks its answers off", disconnected: "it has not connected",
 };
 
-function subscriptions(list) {
-  if (!list) return null;
+// subscriptions are who is told, if that was looked at; asked: the server has answered.
+function subscriptions(list, asked) {
+  if (!list) return asked ? el("section", {}, el("h3", {}, "Who is told of it"), el("p", { class: "small" }, "Not looked at: there is too much to tell.")) : null;
   return el("section", {}, el("h3", {}, "Who is told of it"), list.length === 0 ? el("p", { class: "small" }, "Nobody has subscribed to it.")
     : el("ul", { class: "plain" }, ...list.slice(0, 50).map((s) => el("li", { "data-failing": s.lastError && !s.delivered ? "true" : null },
       el("strong", {}, stages[stageOf(s)]), el("span", { title: s.id ?? null }, ` ${s.appInstanceId ?? ""}`),

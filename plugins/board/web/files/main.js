@@ -27,6 +27,8 @@ import { plural, stamp } from "./format.js";
 const every = 2000; // ms between two questions
 const staleAfter = 5000; // ms without an answer
 const soon = 200; // ms after a change until the server is asked about it
+const changesEvery = 250; // ms between two drawings of what happened, unless somebody chooses
+const hour = 3600e3; // ms
 
 const model = new Model();
 let filter = url.read();
@@ -111,6 +113,7 @@ const stream = new Stream({
       if (paused) paused.changes++;
       hurry();
     } else if (type === "reset" && !asking.loading) {
+      model.begins(data.revision ?? 0);
       asking.anew();
       asking.recall().then(draw, refused);
       hurry();
@@ -127,6 +130,7 @@ function draw() {
 }
 
 function drawNow() {
+  const chosen = shownFor !== filter;
   const silent = silence();
   const view = { tile: filter.tile, silent, behind: (performance.now() - heard) / 1000, link, failure, paused: paused ? `paused at ${stamp(paused.at).slice(0, 8)} · ${plural(paused.changes, "change")} since` : "" };
   table.frozen = silent !== null || paused !== null;
@@ -152,15 +156,20 @@ function drawNow() {
   empty.show({ total: asking.loading ? undefined : model.counts?.total, rows: table.list.length, identities: caller.identities, onReset: () => change({ tile: "", text: "" }) });
   if (filter.graph) network.show(list, model.deliveries);
   choices.show(model.rows, filter.text);
-  drawChanges(silent !== null);
+  if (chosen || performance.now() - changesAt >= changesEvery) drawChanges(silent !== null);
+  else later ||= setTimeout(() => { later = 0; draw(); }, changesEvery);
   detail.draw();
 }
 
+let changesAt = -Infinity; // when what happened was drawn last
+let later = 0; // timer, until it is again
+
 function drawChanges(stale) {
+  changesAt = performance.now();
   const all = model.happened(filter.text);
   const listed = filter.from ? all.filter((c) => c.at >= filter.from && c.at < filter.to) : all;
   if (!stale) timeline.show(all, { now: clock.now(), known: model.known, from: filter.from, to: filter.to });
-  timeline.note({ loading: asking.loading, listed: listed.length, left: model.left, period: filter.from ? [filter.from, filter.to] : null });
+  timeline.note({ loading: asking.loading, listed: listed.length, left: model.known > clock.now() - hour ? model.left : 0, period: filter.from ? [filter.from, filter.to] : null });
   byId("whole").hidden = !filter.from;
   log.show(model, listed, open);
 }
@@ -282,8 +291,12 @@ async function start() {
   detail.mayDrain = caller.mayDrain;
   detail.links = caller.links;
   if (filter.service) detail.open(filter.service);
-  stream.last = await asking.recall().catch((error) => { refused(error); return ""; });
+  const past = asking.recall().catch((error) => { refused(error); return ""; });
   await round();
+  stream.last = await past;
+  if (!stream.last && !model.known) model.knownSince(clock.now());
+  model.missed();
+  draw();
   stream.open();
 }
 

@@ -5,6 +5,17 @@
 const token = /(?:(app|name|category|locality):)?("(?:[^"\\]|\\.)*"|\S+)/gi;
 const begun = /^(app|name|category|locality):"?$/i; // somebody still types it
 
+// shortened is as many whole words of a text as fit into so many characters.
+export function shortened(text, most) {
+  if (text.length <= most) return text;
+  let end = 0;
+  for (const m of text.matchAll(token)) {
+    if (m.index + m[0].length > most) break;
+    end = m.index + m[0].length;
+  }
+  return text.slice(0, end);
+}
+
 // wanted are the words of a text.
 export function wanted(text) {
   const out = [];

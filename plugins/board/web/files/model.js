@@ -80,6 +80,9 @@ const attention = {
   ACTIVE: (a, b) => compare(a.window, b.window),
 };
 
+// keyOf tells changes apart: one commit may have several.
+const keyOf = (c) => `${c.revision}/${c.serInstanceId}/${c.change}`;
+
 export class Model {
   constructor() {
     this.rows = new Map();
@@ -89,7 +92,8 @@ export class Model {
     this.revision = 0;
     this.changes = []; // the newest first
     this.known = 0; // since when changes are known, by the server's clock
-    this.left = 0; // how many of the last hour the server had no room for
+    this.left = 0; // how many since then there was no room for
+    this.most = 0; // of how many services the last change is noted where nothing else is known
     this.appNames = new Map();
     this.deliveries = new Map(); // by the ids of services: who is told of each, if that was asked for
     this.dirty = true; // the order may be another
@@ -168,23 +172,62 @@ export class Model {
     this.touch();
   }
 
+  // note lists a change in its place, once: the answer about the past may have been quicker.
   note(entry) {
-    this.changes.unshift(entry);
-    if (this.changes.length > mostChanges) this.changes.length = mostChanges;
+    let at = 0;
+    for (const c of this.changes) {
+      if (c.before || c.revision < entry.revision) break;
+      if (keyOf(c) === keyOf(entry)) return;
+      if (c.revision > entry.revision) at++;
+    }
+    this.changes.splice(at, 0, entry);
+    if (this.changes.length <= mostChanges || this.changes.pop().before) return;
+    this.left++;
+    this.knownSince(this.changes.at(-1).at);
+  }
+
+  // knownSince notes that of the time before nothing is known.
+  knownSince(at) {
+    this.known = Math.max(this.known, at || 0);
+  }
+
+  // begins takes in at which revision the stream lists everything anew. One that is behind what was
+  // known is of a store that was restored: what is known of it would never be replaced.
+  begins(revision) {
+    if (revision >= this.revision) return;
+    this.revision = revision;
+    for (const row of this.rows.values()) row.revision = Math.min(row.revision, revision);
+    if (this.changes.some((c) => !c.before && c.revision > revision)) this.changes = [];
   }
 
   // recall takes in what happened before the page was opened, or while nothing was heard.
   recall({ changes, from, left }) {
-    const known = new Set(this.changes.map((c) => c.revision));
-    const past = (changes ?? []).filter((c) => !known.has(c.revision)).map((c) => ({ ...c, at: time(c.time), past: true }));
-    this.changes = [...this.changes.filter((c) => !c.before), ...past].sort((a, b) => b.revision - a.revision)
-      .concat(this.changes.filter((c) => c.before)).slice(0, mostChanges);
+    const known = new Set(this.changes.map(keyOf));
+    const past = (changes ?? []).filter((c) => !known.has(keyOf(c))).map((c) => ({ ...c, at: time(c.time), past: true }));
+    const all = [...this.changes.filter((c) => !c.before), ...past].sort((a, b) => b.revision - a.revision);
+    this.changes = all.slice(0, mostChanges);
     this.known = time(from) || 0;
     this.left = left ?? 0;
+    if (this.left > 0) this.knownSince(time(changes?.[0]?.time));
+    if (all.length > mostChanges) this.knownSince(this.changes.at(-1).at);
+    this.backfill(this.most);
+  }
+
+  // missed has the server asked about services that changed after it answered about them.
+  missed() {
+    const seen = new Set();
+    for (const c of this.changes) {
+      if (c.before || seen.has(c.serInstanceId)) continue;
+      seen.add(c.serInstanceId);
+      const row = this.rows.get(c.serInstanceId);
+      if (row ? row.revision < c.revision : c.change !== "REMOVED" && this.rows.size < mostRows) this.wanted.add(c.serInstanceId);
+    }
   }
 
   // backfill notes the last change of services of which nothing else is known, as they say it.
   backfill(most) {
+    this.most = most;
+    this.changes = this.changes.filter((c) => !c.before);
     const known = new Set(this.changes.map((c) => c.serInstanceId));
     const rows = [...this.rows.values()].filter((r) => r.since && !known.has(r.id)).sort((a, b) => b.since - a.since).slice(0, most);
     for (const r of rows) {
@@ -200,8 +243,18 @@ export class Model {
     if (words.length === 0) return this.changes;
     return this.changes.filter((c) => {
       const row = this.rows.get(c.serInstanceId);
-      return (row && says(row.said, words)) || says(described({ app: [c.appInstanceId, this.appNames.get(c.appInstanceId)], name: [c.serName], category: [c.category], locality: [c.locality] }, c.serInstanceId), words);
+      return (row && says(row.said, words)) || says(this.saidOf(c), words);
     });
+  }
+
+  // saidOf is what words are looked for in of a change.
+  saidOf(c) {
+    const app = this.appNames.get(c.appInstanceId);
+    if (!c.said || c.saidApp !== app) {
+      c.saidApp = app;
+      c.said = described({ app: [c.appInstanceId, app], name: [c.serName], category: [c.category], locality: [c.locality] }, c.serInstanceId);
+    }
+    return c.said;
   }
 
   // view is what a filter shows, in its order.

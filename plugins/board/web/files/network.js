@@ -26,7 +26,7 @@ export function networkOf(rows, deliveries) {
     let app = apps.get(owner);
     if (!app) apps.set(owner, (app = { id: `a ${owner}`, column: 0, label: row.app, of: owner, n: 0 }));
     app.n++;
-    const service = { id: `s ${row.id}`, column: 1, label: row.name, kind: row.kind, row, app };
+    const service = { id: `s ${row.id}`, column: 1, label: row.name, kind: row.kind, row, app, asked: deliveries.has(row.id) };
     services.push(service);
     for (const s of deliveries.get(row.id) ?? []) {
       const who = String(s.appInstanceId || s.id);

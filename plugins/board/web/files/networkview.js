@@ -34,7 +34,7 @@ export class NetworkView {
     const width = Math.max(300, this.box.clientWidth - 18);
     const network = rows.length > mostNodes ? { size: rows.length, large: true, services: [], told: [] } : networkOf(rows, deliveries);
     const key = network.large ? JSON.stringify([width, rows.length, rows.slice(0, mostCells).map((r) => [r.id, r.kind, r.name])])
-      : JSON.stringify([width, network.services.map((s) => [s.id, s.kind, s.label, s.app.label]), network.told.map((e) => [e.from.id, e.to.id, e.stage])]);
+      : JSON.stringify([width, network.services.map((s) => [s.id, s.kind, s.label, s.app.label, s.asked]), network.told.map((e) => [e.from.id, e.to.id, e.stage])]);
     if (key === this.key) return;
     this.key = key;
     this.drawnAt = now;
@@ -148,7 +148,7 @@ export class NetworkView {
     const told = new Map();
     for (const e of this.network.told) told.set(e.from, [...(told.get(e.from) ?? []), e]);
     body.replaceChildren(...this.network.services.flatMap((s) => (told.get(s) ?? [null]).map((e) => el("tr", {}, el("td", {}, s.app.label), el("td", {}, s.label), el("td", {}, chip(s.kind)),
-      el("td", {}, e ? e.to.label : "nobody"), el("td", {}, e ? stages[e.stage] : "")))));
+      el("td", {}, e ? e.to.label : s.asked ? "nobody" : "not looked at"), el("td", {}, e ? stages[e.stage] : "")))));
   }
 }
 
@@ -170,7 +170,7 @@ function legend(network) {
   const sample = (stage) => svg("svg", { width: 44, height: 12, viewBox: "0 0 44 12", "aria-hidden": "true" }, svg("path", { class: `edge ${stage}`, d: "M1 6H40", "marker-end": `url(#end-${stage})` }));
   return el("p", { class: "legend" }, el("span", {}, "Applications → services → who is told, by the last delivery:"),
     ...stageNames.filter((s) => network.told.some((e) => e.stage === s)).map((s) => el("span", { class: "one" }, sample(s), stages[s].slice(2))),
-    network.told.length === 0 ? el("span", {}, "nobody has subscribed") : null);
+    network.services.some((s) => !s.asked) ? el("span", {}, "of some services it was not looked at") : network.told.length === 0 ? el("span", {}, "nobody has subscribed") : null);
 }
 
 // grid are the services one beside the other, those first that stand first in the table.

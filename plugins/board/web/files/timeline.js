@@ -69,8 +69,8 @@ export function show(changes, { now, known, from, to }) {
   key = next;
   const height = lines.length * lineHeight;
   const picture = svg("svg", { width, height: height + axis, viewBox: `0 0 ${width} ${height + axis}`, role: "group", "aria-label": describe(marks, span) },
-    known > begin ? svg("rect", { class: "unknown", x: left, y: 0, width: Math.max(0, x(known) - left), height }, svg("title", {}, `What happened before ${stamp(known).slice(0, 8)} is not kept by this replica; hollow marks are the last change of a service`)) : "",
-    x(known || 0) - left > 240 ? svg("text", { class: "hour", x: left + 8, y: height - lineHeight + 4 }, `not kept by this replica: before ${stamp(known).slice(0, 8)}`) : "",
+    known > begin ? svg("rect", { class: "unknown", x: left, y: 0, width: Math.max(0, x(known) - left), height }, svg("title", {}, `What happened before ${stamp(known).slice(0, 8)} is not known here; hollow marks are the last change of a service`)) : "",
+    x(known || 0) - left > 240 ? svg("text", { class: "hour", x: left + 8, y: height - lineHeight + 4 }, `not known here: before ${stamp(known).slice(0, 8)}`) : "",
     from ? svg("rect", { class: "period", x: x(from), y: 0, width: Math.max(2, x(to) - x(from)), height }) : "",
     ...lines.flatMap((line, i) => lane(line, i, left, width)), ...ticks(begin, now, x, height, room),
     ...marks.map((m) => drawn(m, x, m.begin === from)));

@@ -1,7 +1,10 @@
 // What is shown, in the address of the page: whoever is sent it sees the same.
 
+import { shortened } from "./match.js";
+
 export const tiles = ["ACTIVE", "SUSPENDED", "INACTIVE", "late", "drained", "none"];
 const mostOpen = 50; // names in an address
+const mostText = 1024; // characters of the filter
 const orders = ["attention", "service", "app", "since"];
 
 // read is the filter that an address names. What it does not know is left out.
@@ -14,7 +17,7 @@ export function read(search = location.search) {
   const order = p.get("order") ?? "";
   return {
     tile: tiles.includes(tile) ? tile : "",
-    text: (p.get("name") ?? "").slice(0, 256),
+    text: shortened(p.get("name") ?? "", mostText),
     order: orders.includes(order) ? order : "attention",
     service: (p.get("service") ?? "").slice(0, 128),
     graph: p.get("view") === "graph",
@@ -36,7 +39,8 @@ export function query(filter) {
   if (filter.tile === "late") p.set("late", "true");
   if (filter.tile === "drained") p.set("drained", "true");
   if (filter.tile === "none") p.set("liveness", "false");
-  if (filter.text) p.set("name", filter.text);
+  const text = shortened(filter.text, mostText);
+  if (text) p.set("name", text);
   if (filter.order !== "attention") p.set("order", filter.order);
   if (filter.service) p.set("service", filter.service);
   if (filter.from) {
@@ -48,8 +52,8 @@ export function query(filter) {
     p.set("group", "service");
     for (const name of filter.open.slice(0, mostOpen)) if (name.length <= 200) p.append("open", name);
   }
-  const text = p.toString();
-  return text ? `?${text}` : "";
+  const all = p.toString();
+  return all ? `?${all}` : "";
 }
 
 // write changes the address. A service that is opened or closed is a step back; a letter that is
