@@ -146,8 +146,8 @@ func TestAnInstancesEndIsAwaitedThatCannotBeLookedUp(t *testing.T) {
 	require.Empty(t, o.ends, "there is no such instance")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	o.ExpectEnd(gone, key)
-	require.Contains(t, o.ends, key)
-	o.EndOver(key)
+	o.ExpectEnd(gone, key+"less")
+	require.Contains(t, o.ends, key+"less")
+	o.EndOver(key + "less")
 	require.Empty(t, o.ends)
 }
