@@ -8,6 +8,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -149,20 +151,25 @@ func TestThePresentDoesNotWaitForThePast(t *testing.T) {
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	proxy.FlushInterval = -1
-	answer := make(chan struct{})
+	present := make(chan struct{}) // it was asked for
+	asked := sync.OnceFunc(func() { close(present) })
+	var first atomic.Bool
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/changes") {
 			select {
-			case <-answer:
-			case <-r.Context().Done():
+			case <-present:
+			case <-r.Context().Done(): // the page has given up
+				first.Store(true)
 			}
+		} else if strings.HasSuffix(r.URL.Path, "/state") {
+			asked()
 		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(slow.Close)
 	b := open(t, slow.URL+"/board")
 	b.shows(one.ID, "ACTIVE")
-	close(answer)
+	require.False(t, first.Load(), "it is not asked for after the past")
 	b.until("and the past when it comes, each once", `document.querySelectorAll('#log li[data-id]').length === 1 && !document.querySelector('#log li.before') && document.querySelector('#log li[data-change=ADDED]')`)
 	two := s.Register("app-1", "printer", 30)
 	b.shows(two.ID, "ACTIVE")
