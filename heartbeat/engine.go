@@ -214,10 +214,12 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 		began, _ := e.now()
 		r.Revision, err = e.Store.Commit(ctx, &t)
 		now, _ := e.now()
-		e.noteCommit(t.Kind, now.Sub(began))
 		if err == nil {
 			e.committed(en, &t, r.Revision)
 		}
+		r.Outcome = e.outcome(ctx, a.Do, err)
+		e.noteCommit(t.Kind, r.Outcome, now.Sub(began))
+		return r
 	}
 	r.Outcome = e.outcome(ctx, a.Do, err)
 	return r

@@ -135,6 +135,7 @@ const (
 type attempt struct {
 	snap         Snapshot
 	rounds       int8
+	extra        int8 // rounds that there may be besides
 	conflicts    int8 // rounds that an owner lost to other writers
 	lease        LeaseID
 	grantAskedAt Mono
@@ -143,13 +144,15 @@ type attempt struct {
 // nextRound begins anew with a read, and has the lease revoked, if there is one; after
 // maxRounds it gives up.
 func (a *attempt) nextRound(revoke LeaseID) Action {
-	a.rounds++
 	a.lease = 0
-	if a.rounds >= maxRounds {
+	if a.rounds++; a.wornOut() {
 		return respond(ErrUnavailable, Record{}).revoking(revoke)
 	}
 	return Action{Do: DoRead, Revoke: revoke}
 }
+
+// wornOut says whether there have been as many rounds as there may be.
+func (a *attempt) wornOut() bool { return a.rounds >= maxRounds+a.extra }
 
 // nextOwnerRound is nextRound for an owner's request, which loses to other writers more
 // often before it gives up.

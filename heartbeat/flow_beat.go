@@ -34,6 +34,7 @@ type BeatFlow struct {
 	// move the lease after this heartbeat was answered, unless another write of the record forestalls it.
 	sought  int
 	counted bool // the heartbeat is renewed and verified; only a wish of ours is open
+	behind  bool // it was verified by a read: the watch had not shown all, so the load may be an old one
 }
 
 var beatSteps = newStepTable("BeatFlow", []string{"start", "read", "renew", "head", "verify", "grant", "commit", "renew moved"},
@@ -86,9 +87,10 @@ func (f *BeatFlow) afterRead(in Input, r Result) Action {
 func (f *BeatFlow) afterVerify(in Input, r Result) Action {
 	f.snap = r.Snapshot
 	if f.snap.on(f.lease) {
+		f.behind = true
 		return f.countBeat(in)
 	}
-	if f.rounds++; f.rounds >= maxRounds { // somebody moves it again and again
+	if f.rounds++; f.wornOut() { // somebody moves it again and again
 		return respond(ErrUnavailable, f.snap.Record)
 	}
 	return f.decide(in)
@@ -99,7 +101,7 @@ func (f *BeatFlow) afterRenewMoved(Input, Result) Action { return f.done(f.oldLe
 func (f *BeatFlow) notRenewed(Input, Result) Action { return f.retry(0) }
 
 func (f *BeatFlow) retry(revoke LeaseID) Action {
-	f.step, f.counted = beatRead, false
+	f.step, f.counted, f.behind = beatRead, false, false
 	return f.nextRound(revoke)
 }
 
@@ -127,7 +129,7 @@ func (f *BeatFlow) afterRenew(in Input, r Result) Action {
 
 func (f *BeatFlow) leaseGone(Input, Result) Action {
 	if f.goneLease == 0 {
-		f.rounds-- // that a lease has run out may come besides what others do meanwhile, its refutation too
+		f.extra = 1 // that a lease has run out may come besides what others do meanwhile, its refutation too
 	}
 	f.goneLease = f.lease
 	return f.retry(0)
@@ -152,10 +154,7 @@ func (f *BeatFlow) countBeat(in Input) Action {
 	if f.ttl < rec.Window { // a refutation granted what was left
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	}
-	want := f.sought
-	if want == 0 {
-		want = in.interval(rec)
-	}
+	want := f.wanted(&in)
 	window := in.Policy.Window(want)
 	switch {
 	case want > rec.Interval:
@@ -176,6 +175,19 @@ func (f *BeatFlow) countBeat(in Input) Action {
 	return f.done(0)
 }
 
+// wanted is the interval that the application is to have. By a load that may be an old one nothing is
+// chosen: a replica whose watch is broken would undo what the others do.
+func (f *BeatFlow) wanted(in *Input) int {
+	switch rec := &f.snap.Record; {
+	case f.sought != 0:
+		return f.sought
+	case f.behind && in.Policy.followsLoad(rec):
+		return rec.Interval
+	default:
+		return in.interval(rec)
+	}
+}
+
 func (f *BeatFlow) announce(in Input, interval int) {
 	in.Local.announce(interval, 1)
 	f.tellInterval = true
@@ -189,7 +201,7 @@ func (f *BeatFlow) checkPace(in Input) Action {
 	switch {
 	case taken && f.sought == 0 && !in.mayChange(rec): // it is taken up at the next heartbeat too
 		return f.done(0)
-	case taken && rec.Window > window:
+	case taken && (rec.Window > window || rec.Previous > rec.Interval): // the projection shows the longer one
 		return f.move(in, rec.Interval, 0, window)
 	case taken:
 		f.txn = Settle

@@ -323,7 +323,7 @@ func TestAStoreThatIsSlowIsAskedForFewerChanges(t *testing.T) {
 		want int
 	}{{time.Millisecond, 1000}, {4 * time.Millisecond, 1000}, {20 * time.Millisecond, 200}, {100 * time.Millisecond, 40}, {2 * time.Second, 20}, {time.Millisecond, 1000}} {
 		for range 500 {
-			s.noteCommit(Raise, c.took)
+			s.noteCommit(Raise, Done, c.took)
 		}
 		require.InDelta(t, c.want, inASecond(), float64(c.want)/20+1, "each took %v", c.took)
 		s.changeLimit.next = 0

@@ -58,10 +58,12 @@ func (p *Policy) longer(interval int) int {
 }
 
 // bears says whether no more than a share of MaxBeatsPerSecond come if all that leave it to the
-// platform have this interval.
+// platform have this interval. A fifth of the share is theirs, however many the others take: else
+// those could have everybody's death noticed as late as can be, though that keeps no bound.
 func (p *Policy) bears(share int64, interval int, l Load) bool {
-	left := share*million*int64(p.MaxBeatsPerSecond) - shareParts*l.Fixed
-	return left > 0 && shareParts*million*l.Free <= left*int64(interval)
+	all := share * million * int64(p.MaxBeatsPerSecond)
+	left := max(all-shareParts*l.Fixed, all/shareParts)
+	return shareParts*million*l.Free <= left*int64(interval)
 }
 
 // negotiate is Interval, of an instance that has the interval current; 0: none yet.
@@ -80,11 +82,14 @@ func (in *Input) interval(r *Record) int {
 	return r.Interval
 }
 
+// followsLoad says whether the interval of the record is chosen by the load.
+func (p *Policy) followsLoad(r *Record) bool { return r.Proposed == 0 && p.MaxBeatsPerSecond != 0 }
+
 // mayChange says whether the record may be written now because of its interval. One that follows the
 // load is that of very many, which must not keep heartbeats waiting: so many are written in a
 // second, and none while the store takes none; the next heartbeat is soon enough.
 func (in *Input) mayChange(r *Record) bool {
-	if r.Proposed != 0 || in.Policy.MaxBeatsPerSecond == 0 {
+	if !in.Policy.followsLoad(r) {
 		return true
 	}
 	return !in.Health.Full && in.Changes.take(in.Now)

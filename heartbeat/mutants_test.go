@@ -72,7 +72,7 @@ var mutants = []mutant{
 		{"knowledge.go", "	case k.view.Record.Lease != lease && k.view.on(k.view.Record.Lease):", "	case false:"}},
 		alike: "the mover renews by itself; adopting covers its crash in between, with a grant that was slow besides"},
 	{name: "F7: the window shrinks when it is told", configs: "a shorter interval", edits: []edit{
-		{"txn.go", "	t.Record.Previous = s.Record.Interval\n	t.Record.Interval = interval\n	return t", "	t.Record.Window = s.Record.Window / s.Record.Interval * interval\n	t.Record.Interval = interval\n	return t"}}},
+		{"txn.go", "	t.Record.Previous = max(s.Record.Previous, s.Record.Interval)\n	t.Record.Interval = interval\n	return t", "	t.Record.Window = s.Record.Window / s.Record.Interval * interval\n	t.Record.Interval = interval\n	return t"}}},
 	{name: "F7: a longer interval settles what was told before it", tests: "AnIntervalIsTold", edits: []edit{
 		{"local.go", "	raised := r.Window <= window && r", "	raised := r"}}},
 	{name: "a PUT of a shorter interval leaves the window", configs: "two intervals", edits: []edit{
@@ -141,7 +141,7 @@ var mutants = []mutant{
 	{name: "a stale grant of a registration counts no round", tests: "EveryFlowEnds", edits: []edit{
 		{"flow_register.go", "if f.rounds++; f.rounds >= maxRounds {", "if f.rounds >= maxRounds {"}}},
 	{name: "a heartbeat follows a record that moves on and on", tests: "EveryFlowEnds", edits: []edit{
-		{"flow_beat.go", "if f.rounds++; f.rounds >= maxRounds { // somebody", "if f.rounds >= maxRounds { // somebody"}}},
+		{"flow_beat.go", "if f.rounds++; f.wornOut() { // somebody", "if f.wornOut() { // somebody"}}},
 	{name: "an owner's request that loses tries for ever", tests: "EveryFlowEnds", edits: []edit{
 		{"flow.go", "	a.conflicts++\n", ""}}},
 	{name: "hooks are called under an entry's lock", tests: "AHookThatBlocks", edits: []edit{

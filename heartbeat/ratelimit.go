@@ -84,31 +84,33 @@ type latency struct {
 	mean time.Duration
 }
 
-// note takes in how long one took, and returns how long they take.
-func (l *latency) note(took time.Duration) time.Duration {
+// note takes in how long one took that ended so, and returns how long they take. A refusal that never
+// reached the store says nothing of it: known is false then.
+func (l *latency) note(took time.Duration, o Outcome) (mean time.Duration, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	answered := o == Done || o == Conflict
+	if !answered && (o != Unavailable || took < max(l.mean, Tick)) { // a call that timed out took longer
+		return 0, false
+	}
 	if l.mean == 0 {
 		l.mean = took
 	}
 	l.mean += (took - l.mean) / latencyOver
-	return l.mean
+	return l.mean, true
 }
 
-// noteCommit has the rates follow how long the store took for a transaction.
-func (e *Engine) noteCommit(k Kind, took time.Duration) {
+// noteCommit has the rates follow how long the store took for a transaction, and how that ended.
+func (e *Engine) noteCommit(k Kind, o Outcome, took time.Duration) {
 	switch k {
 	case Claim:
-		e.noteClaim(took)
+		if mean, known := e.claimLatency.note(took, o); known && e.ClaimsPerSecond == 0 {
+			e.claimLimit.set(claimRate(mean))
+		}
 	case Raise, Lower, Settle:
-		e.changeLimit.set(changeRate(e.changeTook.note(took)))
-	}
-}
-
-// noteClaim has the rate of claims follow how long the store takes for one, whatever comes of it.
-func (e *Engine) noteClaim(took time.Duration) {
-	if e.ClaimsPerSecond == 0 {
-		e.claimLimit.set(claimRate(e.claimLatency.note(took)))
+		if mean, known := e.changeTook.note(took, o); known {
+			e.changeLimit.set(changeRate(mean))
+		}
 	}
 }
 

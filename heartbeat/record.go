@@ -32,8 +32,8 @@ type Record struct {
 	Proposed int
 	// Interval is the negotiated interval in seconds; 0: no heartbeats required.
 	Interval int
-	// Previous is the interval negotiated before, while the gaps between heartbeats have not
-	// yet shown that the application took the new one up; else 0.
+	// Previous is the interval negotiated before, the longest if several were shortened, while the
+	// gaps between heartbeats have not yet shown that the application took the new one up; else 0.
 	Previous int
 	// Window is how long silence may last, in seconds: the largest interval that the
 	// application may still keep, times allowed misses + 1.

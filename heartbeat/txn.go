@@ -186,11 +186,12 @@ func (s *Snapshot) move(interval, previous, window int, l LeaseID) Txn {
 }
 
 // lower announces a shorter interval and keeps the window: an application that has not heard
-// of it yet must not be suspended by it (the window shrinks last: protocol CE7).
+// of it yet must not be suspended by it (the window shrinks last: protocol CE7). What it may still
+// keep is the longest that it was told, which is also what the projection shows until it is moved.
 func (s *Snapshot) lower(interval int) Txn {
 	t := s.begin(Lower)
 	t.RecordOp = Put
-	t.Record.Previous = s.Record.Interval
+	t.Record.Previous = max(s.Record.Previous, s.Record.Interval)
 	t.Record.Interval = interval
 	return t
 }

@@ -67,6 +67,11 @@ func TestEveryTransactionComparesAndWritesItsRow(t *testing.T) {
 		if r := snap(Active, 4, true).lower(5).Record; r.Interval != 5 || r.Previous != 10 || r.Window != 30 {
 			t.Errorf("lowered: %+v", r)
 		}
+		twice := snap(Active, 4, true)
+		twice.Record.Interval, twice.Record.Previous = 5, 10
+		if r := twice.lower(2).Record; r.Interval != 2 || r.Previous != 10 || r.Window != 30 {
+			t.Errorf("lowered twice: %+v", r)
+		}
 		if r := snap(Active, 4, true).move(20, 10, 60, l).Record; r.Interval != 20 || r.Previous != 10 || r.Window != 60 {
 			t.Errorf("raised: %+v", r)
 		}
