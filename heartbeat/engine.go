@@ -63,6 +63,8 @@ type Engine struct {
 	endsHere     atomic.Uint64 // leases that this replica ended by itself
 	endsByStore  atomic.Uint64 // those that ended otherwise
 
+	unreported atomic.Int64 // instances of which Changed has yet to report something
+
 	// For those who look at the engine.
 	beats     atomic.Int64 // heartbeats that counted
 	told      atomic.Int64 // of those, the ones that were answered with an interval

@@ -134,6 +134,7 @@ func (e *Engine) reportChange(en *entry) {
 	en.changes++
 	if !en.queued {
 		en.queued = true
+		e.unreported.Add(1)
 		e.hooks.changes.put(en)
 	}
 }
@@ -154,6 +155,7 @@ func (e *Engine) callChanged(en *entry) {
 		}
 	}
 	en.queued = false
+	e.unreported.Add(-1)
 }
 
 // awaitReported waits until what is known of the instance now was reported to Changed: what a

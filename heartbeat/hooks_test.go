@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A hook that never returns (a log that nobody reads, an index that is locked) used to
@@ -131,5 +133,37 @@ func TestCallsOfHooksThatAreDroppedAreCounted(t *testing.T) {
 	e.hooks.drain(t.Context())
 	if st := e.Stats(); st.Hooks != 0 {
 		t.Errorf("%d are still waiting", st.Hooks)
+	}
+}
+
+// Who is told that a service is SUSPENDED or gone may look at once: until Changed has reported
+// that, its reader is told to leave the service out.
+func TestWhoCannotBeFoundStaysHiddenUntilThatIsReported(t *testing.T) {
+	for name, end := range map[string]func(s *replica){
+		"SUSPENDED": func(*replica) {},
+		"removed":   func(s *replica) { go func() { _ = s.Remove(context.Background(), "i", Removal{Owner: "app"}) }() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, l *lab) {
+				reported := make(chan struct{})
+				l.hooks.Changed = func(_ ID, s *Snapshot) {
+					if !s.Exists() || s.Record.State == Suspended {
+						<-reported
+					}
+				}
+				s := l.addReplica(brisk(1), true)
+				time.Sleep(10 * time.Second) // the start's probation is over
+				s.register("i")
+				require.False(t, s.Hidden("i"))
+				end(s)
+				until(t, "told", func() bool { return len(l.events("i")) == 2 })
+				synctest.Wait()
+				require.True(t, s.Hidden("i"))
+				close(reported)
+				synctest.Wait()
+				require.False(t, s.Hidden("i"), "its reader knows")
+				require.Zero(t, s.unreported.Load())
+			})
+		})
 	}
 }

@@ -122,10 +122,11 @@ func (e *Engine) Get(ctx context.Context, id ID) (Snapshot, error) {
 	return en.view.Snapshot, nil
 }
 
-// Hidden says whether discovery must leave an ACTIVE instance out: its projection
-// is gone, and this replica would claim that if it could write.
+// Hidden says whether discovery must leave an instance out that Changed reported last as
+// ACTIVE: its projection is gone, and this replica would claim that if it could write, or it is
+// SUSPENDED or gone and Changed has yet to report that.
 func (e *Engine) Hidden(id ID) bool {
-	if e.counts[absent].Load() == 0 {
+	if e.counts[absent].Load() == 0 && e.unreported.Load() == 0 {
 		return false
 	}
 	en := e.entry(id)
@@ -135,7 +136,10 @@ func (e *Engine) Hidden(id ID) bool {
 	now, wall := e.now()
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.status != absent {
+	switch {
+	case en.queued && (en.status == suspended || !en.view.Exists()):
+		return true
+	case en.status != absent:
 		return false
 	}
 	return en.local.hidden(e.input(en, now, wall), &en.view.Record)
