@@ -113,8 +113,15 @@ func gather(t *testing.T) (server, agent families) {
 	return server, agent
 }
 
-func metricsOf(s *mep.Server) []byte {
-	return s.Want(http.StatusOK, http.MethodGet, "/metrics", "").Body
+// metricsOf waits until service-center has measured its process for the first time, which a
+// server may be ready before.
+func metricsOf(t *testing.T, s *mep.Server) (page []byte) {
+	t.Helper()
+	wait.Until(t, "service-center has measured its process", func() bool {
+		page = s.Want(http.StatusOK, http.MethodGet, "/metrics", "").Body
+		return bytes.Contains(page, []byte("\nservice_center_process_cpu_usage"))
+	})
+	return page
 }
 
 // withIdentities has an issuer of its own, another one with keys, an audit log, and a certificate
@@ -128,7 +135,7 @@ func withIdentities(t *testing.T) (page, _ []byte) {
 	client := ca.Client("mepserver")
 	s := mep.Secure(t, "MEP_AUDIT_FILE="+filepath.Join(t.TempDir(), "audit.log"), "MEP_NOTIFY_CERT_FILE="+client.CertFile, "MEP_NOTIFY_KEY_FILE="+client.KeyFile,
 		"MEP_IDENTITY_JWT_JWKS_URL="+keys.URL, "MEP_IDENTITY_JWT_CA_FILE="+ca.File, "MEP_IDENTITY_JWT_ISSUER=https://issuer.example", "MEP_IDENTITY_JWT_AUDIENCE=mec")
-	return metricsOf(s.As(s.Add("prometheus", "reader"))), nil
+	return metricsOf(t, s.As(s.Add("prometheus", "reader"))), nil
 }
 
 // withEdgeGallery has its gateway and its mepauth.
@@ -137,7 +144,7 @@ func withEdgeGallery(t *testing.T) (page, _ []byte) {
 	certificate := ca.Legacy("edgegallery").TLS
 	auth := mepauth.Start(t, certificate)
 	gateway := kong.Start(t, kong.Options{Certificate: &certificate, Claims: auth.Claims})
-	return metricsOf(mep.Start(t, "MEP_COMPAT=edgegallery", "MEP_EDGEGALLERY_GATEWAY_ADMIN="+gateway.AdminURL, "MEP_EDGEGALLERY_GATEWAY_PUBLIC="+gateway.URL,
+	return metricsOf(t, mep.Start(t, "MEP_COMPAT=edgegallery", "MEP_EDGEGALLERY_GATEWAY_ADMIN="+gateway.AdminURL, "MEP_EDGEGALLERY_GATEWAY_PUBLIC="+gateway.URL,
 		"MEP_EDGEGALLERY_MEPAUTH="+auth.URL, "MEP_EDGEGALLERY_CA_FILE="+ca.File, "MEP_EDGEGALLERY_COMMON_NAME=edgegallery")), nil
 }
 
@@ -157,7 +164,7 @@ func withAnAgent(t *testing.T) (page, agents []byte) {
 	a := proc.Command{Program: mep.AgentBinary(t), Args: []string{"--config", file}}.Start(t)
 	require.Contains(t, a.FirstLine(time.Minute), "status on ", "%s", a.Stderr)
 	wait.Until(t, "a heartbeat was answered", func() bool {
-		page = metricsOf(s)
+		page = metricsOf(t, s)
 		return bytes.Contains(page, []byte(`service_center_http_request_total{api="mp1.PatchLiveness"`))
 	})
 	res, err := http.Get("http://" + listen + "/metrics") //nolint:noctx // it is there
