@@ -99,7 +99,7 @@ func (q *queue) enforceLimit() {
 		q.shedTo = 0
 		return
 	}
-	if q.cursor.Group != nil && q.head == nil || q.seen < q.cursor.Needs() {
+	if len(q.cursor.Group) > 0 && q.head == nil || q.seen < q.cursor.Needs() {
 		return // not all of its events are here yet
 	}
 	least := 1

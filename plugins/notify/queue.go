@@ -143,7 +143,7 @@ func (q *queue) nextGroup(now plugins.Instant) bool {
 		return false // the newest event of an instance may not be here yet
 	}
 	q.applyNewest()
-	if q.cursor.Group != nil {
+	if len(q.cursor.Group) > 0 {
 		return q.resumeGroup()
 	}
 	alone := q.resumed && q.mayBeAttempted()
@@ -229,7 +229,7 @@ func (q *queue) readyAt() plugins.Instant {
 // idleUntil is until when there is nothing to do.
 func (q *queue) idleUntil() plugins.Instant {
 	switch {
-	case q.cursor.Group != nil || q.seen < q.cursor.Needs():
+	case len(q.cursor.Group) > 0 || q.seen < q.cursor.Needs():
 		return never
 	case len(q.pending) == 0:
 		return q.putOffUntil()

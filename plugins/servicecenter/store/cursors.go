@@ -53,7 +53,7 @@ func cursorOf(v *cursor, kv *mvccpb.KeyValue) plugins.Cursor {
 		return out
 	}
 	c.Passed, c.PutOff = p.Passed, behind(p.Events)
-	if c.Group == nil {
+	if len(c.Group) == 0 {
 		c.Group = behind(p.Group)
 	}
 	return c
