@@ -79,8 +79,9 @@ func giveBack(ctx context.Context) {
 }
 
 // wastes says whether it is worth a collection to give memory back: hardly anything is allocated, so
-// that it is not needed again at once, and there is much of it. Heartbeats at their usual rate are
-// more than that, and a server that is left alone wastes nothing once it has given back.
+// that it is not needed again soon, and there is much of it. The usual heartbeats of a server with many
+// services may count as that: their garbage is then collected sooner than GOGC asks. A server that is
+// left alone wastes nothing once it has given back.
 func (h heap) wastes(last heap) bool {
 	const little = 2 << 20
 	quiet := h.allocated-last.allocated <= h.live/20+little

@@ -397,3 +397,13 @@ func TestAnyReplicaKnowsWhatIsPutOff(t *testing.T) {
 		}
 	})
 }
+
+// A cursor whose group names nothing used to stop the process.
+func TestAGroupThatNamesNothingIsNone(t *testing.T) {
+	p := newPlay(t)
+	p.store.Group = []heartbeat.Revision{}
+	p.restart()
+	p.add(11, "A A")
+	p.until(time.Second)
+	require.Equal(t, []string{"11"}, p.sent())
+}

@@ -90,9 +90,9 @@ type duration struct {
 	count  atomic.Uint64
 	sum    atomic.Int64 // nanoseconds
 
-	turning sync.Mutex
-	turned  atomic.Int64 // the number of the part that is being filled
-	parts   [durationParts][durationSlots]atomic.Uint32
+	emptying sync.Mutex
+	current  atomic.Int64 // the number of the part that is being filled
+	parts    [durationParts][durationSlots]atomic.Uint32
 }
 
 const durationSlots = (27-durationBits)<<durationBits + 1<<durationBits
@@ -101,29 +101,29 @@ const durationSlots = (27-durationBits)<<durationBits + 1<<durationBits
 func (d *duration) observe(took time.Duration, now time.Time) {
 	d.count.Add(1)
 	d.sum.Add(int64(took))
-	d.parts[d.turn(now)][slotOf(took)].Add(1)
+	d.parts[d.partAt(now)][slotOf(took)].Add(1)
 }
 
-// turn is the part that is being filled now. Those that were filled longer ago than they count are
+// partAt is the part that is being filled now. Those that were filled longer ago than they count are
 // emptied; of what is observed at that very moment one may be lost to the quantiles.
-func (d *duration) turn(now time.Time) int64 {
+func (d *duration) partAt(now time.Time) int64 {
 	number := int64(now.Sub(d.origin) / durationPart)
-	if number > d.turned.Load() {
-		d.turning.Lock()
-		defer d.turning.Unlock()
-		for n := max(d.turned.Load()+1, number-durationParts+1); n <= number; n++ {
+	if number > d.current.Load() {
+		d.emptying.Lock()
+		defer d.emptying.Unlock()
+		for n := max(d.current.Load()+1, number-durationParts+1); n <= number; n++ {
 			for i := range d.parts[n%durationParts] {
 				d.parts[n%durationParts][i].Store(0)
 			}
 		}
-		d.turned.Store(max(number, d.turned.Load()))
+		d.current.Store(max(number, d.current.Load()))
 	}
 	return number % durationParts
 }
 
 // quantiles are those that service-center shows, in microseconds; NaN: nothing was observed lately.
 func (d *duration) quantiles(now time.Time) map[float64]float64 {
-	d.turn(now)
+	d.partAt(now)
 	var spread [durationSlots]uint64
 	all := uint64(0)
 	for p := range d.parts {
