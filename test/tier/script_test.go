@@ -52,3 +52,24 @@ func TestTheScriptFailsWithATier(t *testing.T) {
 	out, _ := script(t, "tier lab go test ./testdata/lab -run . -v")
 	assert.Contains(t, out, "lab:     lab_test.go:21: it ran", "what the test said is shown")
 }
+
+func TestTheScriptSaysLastWhatFailed(t *testing.T) {
+	log := strings.Join([]string{
+		"=== RUN   TestBad", "=== PAUSE TestBad", "=== RUN   TestGood", "    good_test.go:1: said early",
+		"=== CONT  TestBad", "    bad_test.go:1: expected 1", "=== NAME  TestGood", "    good_test.go:2: said late",
+		"=== RUN   TestBad/inner", "    bad_test.go:2: expected 2", "--- PASS: TestGood (0.00s)",
+		"--- FAIL: TestBad (0.00s)", "    --- PASS: TestBad/fine (0.00s)", "    --- FAIL: TestBad/inner (0.00s)", "FAIL", "",
+	}, "\n")
+	file := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(file, []byte(log), 0o600))
+	out, passed := script(t, "tier lab bash -c 'cat "+file+"; false'")
+	assert.False(t, passed)
+	_, last, found := strings.Cut(out, "lab: what failed:\n")
+	require.True(t, found, "%s", out)
+	for _, said := range []string{"expected 1", "expected 2", "--- FAIL: TestBad (0.00s)", "--- FAIL: TestBad/inner"} {
+		assert.Contains(t, last, said)
+	}
+	for _, said := range []string{"said early", "said late", "TestGood", "TestBad/fine"} {
+		assert.NotContains(t, last, said)
+	}
+}
