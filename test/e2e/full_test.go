@@ -103,7 +103,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 		})
 	}
 	f := fill(s, 4)
-	wait.Until(t, "the filler is refused", func() bool { return f.refused.Load() > 50 })
+	wait.Within(t, 4*time.Minute, "the filler is refused", func() bool { return f.refused.Load() > 50 })
 	require.Equal(t, 0, s.Metric("mep_store_full"), "what frees is taken")
 	s.Want(204, "DELETE", leaving[0].Location, "")
 	s.Want(507, "POST", mep.ServicesOf("app-other"), large("other"))

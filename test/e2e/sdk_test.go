@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
@@ -175,7 +176,7 @@ func TestAnApplicationRegistersByTheSDK(t *testing.T) {
 func TestAListOfManyMegabytesIsRead(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, append([]string{"MEP_LIMITS_BYTES_PER_SECOND=0"}, mep.Fast...)...)
-	c, err := sdk.New(sdk.Options{BaseURL: s.URL})
+	c, err := sdk.New(sdk.Options{BaseURL: s.URL, HTTPClient: &http.Client{Timeout: time.Minute}})
 	require.NoError(t, err)
 	defer c.CloseIdle()
 	large := mp1.ServiceInfo{SerName: "n", Version: "1", State: mp1.Active, Serializer: "JSON", TransportInfo: &mp1.TransportInfo{ID: "i", Name: "n", Type: "REST_HTTP", Protocol: "p", Version: "1",

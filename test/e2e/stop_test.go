@@ -234,7 +234,9 @@ func TestAnAgentWhoseOutputsNobodyTakesBeatsOn(t *testing.T) {
 			a := &agent{t: t, url: "http://" + local}
 			a.Process = proc.Command{Program: mep.AgentBinary(t), Args: []string{"--config", services(t, 3)}, Dir: t.TempDir(),
 				Env: []string{"MEP_PLATFORM_ENDPOINTS=" + r.URL(), "MEP_LOCAL_LISTEN=" + local}, StdoutTo: out, StderrTo: errs}.Start(t)
-			wait.Until(t, "its services are registered", func() bool { return listed(s, 3) })
+			wait.Until(t, "its services are registered, and it knows that", func() bool {
+				return listed(s, 3) && len(a.ids()) == 3 && !slices.Contains(a.ids(), "")
+			})
 			ids := a.ids()
 			r.Set(proxy.Absent) // which it logs
 			time.Sleep(2 * time.Second)

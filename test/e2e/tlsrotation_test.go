@@ -167,6 +167,21 @@ func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(first.File, text, 0o600))
 	}
+	// keep looks at those who keep their connection. net/http's client gives one of HTTP/1.1 up by
+	// itself if it was too busy to see, within 50 ms, that it had written the request: of these
+	// only what a server that ends them at each request would make is too many.
+	keep := func(connections int64, what string) {
+		t.Helper()
+		for _, b := range all {
+			switch n := b.handshakes.Load(); {
+			case b.one && !b.http1:
+				require.Equal(t, connections, n, what)
+			case b.one:
+				require.GreaterOrEqual(t, n, connections, what)
+				require.Less(t, n, b.sent.Load()/10+connections, what)
+			}
+		}
+	}
 	on("before anything")
 	before := shown()
 	s.Renew(first)
@@ -190,18 +205,10 @@ func TestCertificatesAreExchangedWithoutLosingAHeartbeat(t *testing.T) {
 		b.use(certificateOf(second, b.app), poolOf(second))
 	}
 	on("clients have certificates of the other authority")
-	for _, b := range all {
-		if b.one {
-			require.EqualValues(t, 1, b.handshakes.Load(), "it has its first connection")
-		}
-	}
+	keep(1, "it has its first connection")
 	clientCAs(second)
 	on("the first authority of clients is taken no more")
-	for _, b := range all {
-		if b.one {
-			require.EqualValues(t, 2, b.handshakes.Load(), "the connection of its old certificate ended, and none since")
-		}
-	}
+	keep(2, "the connection of its old certificate ended, and none since")
 	s.Roots = poolOf(second)
 	s.WithCertificate(certificateOf(second, "app-0")).Want(200, "GET", "/health", "")
 	_, err := s.WithCertificate(certificateOf(first, "app-0")).Try("GET", "/health", "")
