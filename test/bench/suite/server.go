@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -53,6 +54,7 @@ type server struct {
 	wire        load.Dialer                 // a connection for each
 	client      func(conns int) load.Dialer // net/http's client
 	services    []*service
+	registrars  int    // how many register at a time; 0: as many as elsewhere
 	profiles    string // where its profiles are asked for; "": it makes none
 }
 
@@ -148,7 +150,7 @@ func netHTTP(url string, secure *tls.Config) func(conns int) load.Dialer {
 	}
 }
 
-// registrars is how many register services at a time.
+// registrars is how many register services at a time, unless a server has more.
 const registrars = 16
 
 // register adds n services, each with its own name unless one is given, and shows how far it is.
@@ -172,7 +174,7 @@ func (l *lab) add(ctx context.Context, s *server, n, interval int, name string) 
 	var done atomic.Int64
 	stop := l.ticker(func() { l.say("%s: registered %d of %d", s.name, done.Load(), n) })
 	defer stop()
-	res := load.Run{Dial: s.wire, Conns: registrars, Count: n, Next: func(i int) load.Request {
+	res := load.Run{Dial: s.wire, Conns: cmp.Or(s.registrars, registrars), Count: n, Next: func(i int) load.Request {
 		v := added[i]
 		v.app, v.name = l.App, name
 		if v.app == "" {
