@@ -22,7 +22,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	for range min(maxUrgent, len(a.registrations)) {
 		wg.Go(func() {
 			for r := range registered {
-				toAnother, err := a.release(ctx, r)
+				toAnother, err := a.releaseAtTheEnd(ctx, r)
 				mu.Lock()
 				switch {
 				case err != nil:
@@ -55,6 +55,24 @@ func (a *Agent) shutdown(ctx context.Context) error {
 		return fmt.Errorf("agent: %d services could not be deregistered, such as %w", len(failed), errors.Join(failed[0]))
 	}
 	return nil
+}
+
+// releaseAtTheEnd is release, and again when the platform asks for that, as far as the end leaves
+// time: hundreds that go at once may be more than its store confirms in time.
+func (a *Agent) releaseAtTheEnd(ctx context.Context, r *registration) (left bool, err error) {
+	end, _ := ctx.Deadline()
+	for {
+		left, err = a.release(ctx, r)
+		wait := retryAfter(err)
+		if wait == 0 || time.Until(end) <= wait {
+			return left, err
+		}
+		select {
+		case <-ctx.Done():
+			return left, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // searchOnce lists the application's services if a POST may have registered one without
