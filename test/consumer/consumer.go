@@ -110,11 +110,13 @@ func (c *Consumer) receive(got Receipt, err error) (status int, after func()) {
 	return c.status, after
 }
 
-// Answer sets the status of the answers to come.
-func (c *Consumer) Answer(status int) {
+// Answer sets the status of the answers to come, and returns how many notifications were
+// answered with the one before.
+func (c *Consumer) Answer(status int) (before int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status = status
+	return len(c.got)
 }
 
 // Once has before run when the next notification of a service of this name has come and

@@ -57,7 +57,7 @@ func TestAgentAtAHalfOpenLink(t *testing.T) {
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		require.True(t, listed(s, 5), "what it sends arrives")
 	}
-	require.Contains(t, a.services()[0].LastAnswer, "no answer in time")
+	wait.Until(t, "it says so", func() bool { return strings.Contains(a.services()[0].LastAnswer, "no answer in time") })
 	require.Contains(t, a.Stderr.String(), "a heartbeat was not taken")
 	link.Set(proxy.Pass)
 	recovers(t, "answers came through again: ready", time.Now(), func() bool { return a.ready() && listed(s, 5) })
@@ -92,7 +92,7 @@ func TestAgentAtAGatewayThatFails(t *testing.T) {
 				return true
 			})
 			wait.Until(t, "all are suspended, and it says so", func() bool { return listed(s, 0) && !a.ready() })
-			require.Contains(t, a.services()[0].LastAnswer, name[:3])
+			wait.Until(t, "it says why", func() bool { return strings.Contains(a.services()[0].LastAnswer, name[:3]) })
 			require.Contains(t, a.Stderr.String(), "a heartbeat was not taken")
 			f.set(nil)
 			recovers(t, "the gateway forwards again: all alive", time.Now(), func() bool { return once(s, 4) && a.ready() })

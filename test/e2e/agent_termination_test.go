@@ -49,7 +49,7 @@ func terminated(t *testing.T, s *mep.Server, a *agent) {
 	require.False(t, a.ready())
 	status, _ := a.get("/health")
 	require.Equal(t, 200, status, "who restarts the agent would register the services again")
-	require.Equal(t, 1, strings.Count(a.Stderr.String(), "terminates the application"))
+	require.Equal(t, 1, strings.Count(a.Stderr.Settled(), "terminates the application"))
 }
 
 func TestAgentTellsThatTheApplicationIsReadyAndConfirmsItsTermination(t *testing.T) {
@@ -62,7 +62,7 @@ func TestAgentTellsThatTheApplicationIsReadyAndConfirmsItsTermination(t *testing
 	terminate(t, s)
 	terminated(t, s, a)
 	require.Equal(t, 1, strings.Count(a.Stderr.String(), "the application is ready"), "once is enough")
-	require.Contains(t, a.Stderr.String(), `"deregistered":3`, "by itself, before it confirms")
+	require.Contains(t, a.Stderr.Settled(), `"deregistered":3`, "by itself, before it confirms")
 	a.end()
 }
 

@@ -48,10 +48,13 @@ func TestAgentKeepsEveryServiceAliveAndTakesThemAlong(t *testing.T) {
 	require.Zero(t, suspensions(s))
 	require.LessOrEqual(t, r.Opened(), 16, "connections are used again")
 	status := proc.Command{Program: a.command.Program, Args: append([]string{"status"}, a.command.Args...), Env: []string{"MEP_LOCAL_LISTEN=" + strings.TrimPrefix(a.url, "http://")}}
-	code, out := status.Run(t, time.Minute)
-	require.Zero(t, code, "%s", out.Both)
-	require.Regexp(t, `(?m)^SERVICE +STATE +LAST BEAT +NEXT BEAT +INTERVAL +LAST ANSWER +ID$`, out.Both.String())
-	require.Regexp(t, `(?m)^s0 +beating +\S+ ago +in \S+ +1s +204 +`+a.ids()[0]+`$`, out.Both.String())
+	all := regexp.MustCompile(`(?m)^SERVICE +STATE +LAST BEAT +NEXT BEAT +INTERVAL +LAST ANSWER +ID\n(s\d +beating +\S+ ago +in \S+ +1s +204 +\w+\n){6}`)
+	wait.Until(t, "the status says that all were answered", func() bool { // on a busy machine one may just wait for its answer
+		code, out := status.Run(t, time.Minute)
+		require.Zero(t, code, "%s", out.Both)
+		require.Contains(t, out.Both.String(), a.ids()[0])
+		return all.MatchString(out.Both.String())
+	})
 	took := a.end()
 	require.True(t, listed(s, 0))
 	t.Logf("SIGTERM with 6 services: deregistered, and ended after %s", took.Round(time.Millisecond))
@@ -156,7 +159,7 @@ func TestAgentDoesNotBeatWhatTheApplicationSetINACTIVE(t *testing.T) {
 
 func TestAgentFindsItsRegistrationsAgain(t *testing.T) {
 	t.Parallel()
-	s, _, a := pair(t, 3, "MEP_APPLICATION_ON_STOP=leave")
+	s, _, a := pairOn(t, mep.Start(t, steady...), 3, "MEP_APPLICATION_ON_STOP=leave")
 	ids := a.ids()
 	a.Kill()
 	a.restart()
@@ -234,7 +237,8 @@ func TestAgentIsSmallWithAThousandServices(t *testing.T) {
 	s := mep.Start(t, "MEP_LIVENESS_DEFAULT_INTERVAL=5s")
 	a := startAgent(t, services(t, 1000), "MEP_PLATFORM_ENDPOINTS="+s.URL)
 	began := time.Now()
-	recovers(t, "1000 services registered and alive", began, func() bool { return listed(s, 1000) && a.ready() })
+	wait.Within(t, 3*time.Minute, "1000 services are registered and alive", func() bool { return listed(s, 1000) && a.ready() })
+	t.Logf("1000 services registered and alive: %s", time.Since(began).Round(10*time.Millisecond))
 	running := func() int {
 		_, metrics := a.get("/metrics")
 		n, err := strconv.Atoi(regexp.MustCompile(`(?m)^go_goroutines (\d+)`).FindStringSubmatch(metrics)[1])

@@ -91,6 +91,7 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	s, c := mep.Start(t, mep.Fast...), consumer.Start(t)
 	s.Subscribe("watcher", c.URL, "")
 	kept, dying := s.Register("app-a", "kept", 2), s.Register("app-a", "dying", 2)
+	stop := keepAlive(s, 500*time.Millisecond, []*mep.Service{kept, dying}) // commands may take as long as their window
 	wait.Until(t, "both are told", func() bool { return len(c.Changes()) == 2 })
 	file := filepath.Join(t.TempDir(), "backup")
 	code, out, errs := command(t, "backup", file, "--data-dir", s.DataDir)
@@ -104,6 +105,7 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	code, _, errs = command(t, "restore", file, "--data-dir", s.DataDir)
 	require.Equal(t, 1, code, "of a running server")
 	require.Contains(t, errs, "is not empty")
+	stop()
 	require.Zero(t, s.Terminate())
 	require.NoFileExists(t, filepath.Join(s.DataDir, "admin.sock"))
 
@@ -123,7 +125,7 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	require.Equal(t, "ACTIVE", kept.State())
 	kept.Beat()
 	s.Want(404, "GET", late.Location, "")
-	stop := keepAlive(s, 500*time.Millisecond, []*mep.Service{kept})
+	stop = keepAlive(s, 500*time.Millisecond, []*mep.Service{kept})
 	wait.Until(t, "the dead is found", func() bool { return dying.State() == "SUSPENDED" })
 	wait.Until(t, "and told", func() bool { return strings.Contains(strings.Join(c.Changes(), "\n"), "dying STATE_CHANGED SUSPENDED") })
 	s.Register("app-a", "later", -1)

@@ -132,7 +132,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 					default:
 					}
 					app := fmt.Sprintf("app-%d-%d", round, w)
-					v, err := s.TryRegister(app, fmt.Sprint("s", i), 1)
+					v, err := s.TryRegister(app, fmt.Sprint("s", i), 2)
 					if err != nil {
 						continue
 					}
@@ -185,14 +185,14 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			living = append(living, v)
 		}
 	}
-	stop := keepAlive(s, time.Second, living)
+	stop := keepAlive(s, time.Second, living) // twice an interval, as above
 	defer stop()
 	time.Sleep(1500 * time.Millisecond)
 	for _, v := range living { // those whose window had ended before somebody beat are back by now
 		wait.Until(t, "ACTIVE", func() bool { return v.State() == "ACTIVE" })
 	}
 	s.Kill()
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(4500 * time.Millisecond)
 	s.Restart()
 	for _, v := range dead {
 		wait.Until(t, "the dead are found after a restart", func() bool { return v.State() == "SUSPENDED" })
@@ -200,7 +200,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	for _, v := range living {
 		require.Equal(t, "ACTIVE", v.State())
 	}
-	t.Logf("4 kills, %d registrations acknowledged and kept; then down for 2.5 s: %d living, 0 suspended, %d dead found", len(acked), len(living), len(dead))
+	t.Logf("4 kills, %d registrations acknowledged and kept; then down for 4.5 s: %d living, 0 suspended, %d dead found", len(acked), len(living), len(dead))
 }
 
 // A transition that was acknowledged or shown is there after kill -9.

@@ -91,7 +91,8 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 			tick := time.NewTicker(500 * time.Millisecond)
 			defer tick.Stop()
 			for {
-				if r, err := s.Try("PATCH", v.Liveness, mep.Alive); err != nil || r.Status != 204 {
+				// A store that is slow to confirm asks for another try; too many, and the service is SUSPENDED.
+				if r, err := s.Try("PATCH", v.Liveness, mep.Alive); err != nil || r.Status != 204 && r.Status != 503 {
 					failed.Add(1)
 				}
 				select {
@@ -112,7 +113,7 @@ func TestAFullStoreHealsWhileTheOthersGoOn(t *testing.T) {
 	require.Equal(t, 1, s.Metric("mep_store_short"))
 	wait.Until(t, "it is said", func() bool { return strings.Contains(s.Log(), "the store is short of room") })
 	wait.Until(t, "a death is found while the store is full", func() bool { return dying.State() == "SUSPENDED" })
-	require.Equal(t, 1, suspensions(s), "and nobody else's")
+	counted(s, 1, claimed) // and nobody else's
 	f.end()
 	if other := f.other.Load(); other != nil {
 		t.Errorf("the filler got %d: %s", other.Status, other.Body)

@@ -15,9 +15,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/mec-liveness/mepserver/test/mep"
+	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -41,7 +45,23 @@ func instance(v *mep.Service) map[string]any {
 }
 
 // suspensions counts the claims that the server made.
-func suspensions(s *mep.Server) int { return s.Metric(`mep_transactions_total{kind="CLAIM"}`) }
+func suspensions(s *mep.Server) int { return s.Metric(claimed) }
+
+const claimed = `mep_transactions_total{kind="CLAIM"}`
+
+// counted waits until a counter has come to n, beyond which it may not be: what the engine did is
+// counted and logged a moment after answers show it.
+func counted(s *mep.Server, n int, series string) {
+	s.T().Helper()
+	wait.Until(s.T(), fmt.Sprint(series, " comes to ", n), func() bool { return s.Metric(series) >= n })
+	require.Equal(s.T(), n, s.Metric(series), series)
+}
+
+// logged waits until the server has logged a text.
+func logged(s *mep.Server, text string) {
+	s.T().Helper()
+	wait.Until(s.T(), "the log says "+text, func() bool { return strings.Contains(s.Stderr.String(), text) })
+}
 
 // listed tells whether consumers discover n services.
 func listed(s *mep.Server, n int) bool {

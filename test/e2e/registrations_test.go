@@ -57,7 +57,7 @@ func TestOnlyWhoIsRegisteredIsAdmitted(t *testing.T) {
 		s.Want(404, "PUT", location, `{"appName":"m"}`)
 		s.Want(404, "PATCH", v.Liveness, mep.Alive)
 		s.Want(404, "GET", mep.Base+"/services/"+v.ID, "")
-		require.Contains(t, s.Log(), `"transaction":"DELETE"`)
+		logged(s, `"transaction":"DELETE"`)
 		s.Want(201, "POST", prefix+registrations, appInfo(app))
 		v = s.Register(app, "a", 60)
 		s.Kill()
@@ -100,7 +100,10 @@ func TestAnApplicationThatLeavesTakesItsServicesAlong(t *testing.T) {
 	again := s.Register("a", "s0", 60)
 	for _, v := range mine {
 		s.Want(404, "GET", mep.Base+"/services/"+v.ID, "")
-		require.Equal(t, "DELETE", events(v)[len(events(v))-1])
+		wait.Until(t, "its end is logged", func() bool {
+			all, _ := events(v)
+			return len(all) > 0 && all[len(all)-1] == "DELETE"
+		})
 	}
 	s.Want(404, "GET", own, "")
 	wait.Until(t, "consumers are told", func() bool { return len(watcher.Changes()) == 22+20 })

@@ -169,9 +169,9 @@ func TestAnApplicationIsToldOfItsTerminationAndConfirms(t *testing.T) {
 			s.Want(201, "POST", prefix+registrations, appInfo(app)) // and may come back
 			s.Register(app, "n", 60).Beat()
 		}
-		require.Equal(t, 2, s.Metric(`mep_applications_terminations_total{step="confirmed"}`))
-		require.Equal(t, 2, s.Metric(`mep_applications_terminations_total{step="finished"}`))
-		require.Contains(t, s.Log(), "termination confirmed")
+		counted(s, 2, `mep_applications_terminations_total{step="confirmed"}`)
+		counted(s, 2, `mep_applications_terminations_total{step="finished"}`)
+		logged(s, "termination confirmed")
 	}
 }
 
@@ -188,7 +188,7 @@ func TestWhoDoesNotConfirmInTimeIsRemoved(t *testing.T) {
 		e.wantGone(s)
 		e.wantToldOnce()
 		require.Len(t, e.its.Receipts(), 1)
-		require.Equal(t, 1, s.Metric(`mep_applications_terminations_total{step="timed out"}`))
+		counted(s, 1, `mep_applications_terminations_total{step="timed out"}`)
 	}
 }
 

@@ -172,7 +172,7 @@ func TestAConnectionEndsWithWhatItBelongsTo(t *testing.T) {
 	require.EqualValues(t, mp1.CloseReplaced, closing(t, one))
 	_, made = asked(t, s, "another", askedByWebSocket)
 	third := connect(t, made.WebsockNotifConfig.WebsocketURI)
-	require.Equal(t, 2, s.Metric("mep_notification_websockets"))
+	wait.Until(t, "both are counted", func() bool { return s.Metric("mep_notification_websockets") == 2 })
 	s.Want(http.StatusNoContent, "DELETE", mp1.AppSupportBase+"/registrations/watcher", "")
 	require.EqualValues(t, mp1.CloseSubscriptionGone, closing(t, other))
 	_, res, err := websocket.Dial(t.Context(), uri, nil) //nolint:bodyclose // the connection is closed, or the library has read the answer
@@ -188,7 +188,7 @@ func TestAConnectionEndsWithWhatItBelongsTo(t *testing.T) {
 // taken, and the subscription is made whatever becomes of it.
 func TestATestNotificationDecides(t *testing.T) {
 	t.Parallel()
-	s := mep.Start(t, "MEP_NOTIFY_TIMEOUT=1s")
+	s := mep.Start(t, "MEP_NOTIFY_TIMEOUT=3s") // within which a busy consumer answers
 	c := consumer.Start(t)
 	callback := `"callbackReference":"` + c.URL + `/cb"`
 	where, made := asked(t, s, "a", callback+`,"requestTestNotification":true,`+askedByWebSocket)
@@ -272,7 +272,7 @@ func TestAThousandIdleConnectionsCostLittle(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, many, s.Metric("mep_notification_websockets"))
+	wait.Until(t, "all are counted", func() bool { return s.Metric("mep_notification_websockets") == many })
 	each := (s.Metric("process_resident_memory_bytes") - before) / many
 	t.Logf("%d idle connections cost %d KiB each, subscription and worker included (%s)", many, each>>10, runtime.GOARCH)
 	began := time.Now()
