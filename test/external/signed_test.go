@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -70,5 +71,5 @@ func TestReplicasSignByTheSameKey(t *testing.T) {
 
 	without := mep.Options{Endpoints: c.Endpoints(), Env: mep.Fast}.Start(t)
 	require.JSONEq(t, `{"keys":[]}`, string(without.Want(200, "GET", mp1.WebhookKeysPath, "").Body))
-	require.Contains(t, without.Log(), "notifications are not signed")
+	wait.Until(t, "that is logged", func() bool { return strings.Contains(without.Log(), "notifications are not signed") })
 }

@@ -76,7 +76,7 @@ func TestAnyReplicaShowsWhoDiesNext(t *testing.T) {
 	a, b := start(t, c), start(t, c)
 	x := a.Register("app", "dies", 4)
 	wait.Until(t, "b knows etcd's leader for long enough", func() bool {
-		x.Beat()
+		heard(t, a, x.ID)
 		time.Sleep(500 * time.Millisecond)
 		w, _ := stateAt(t, b, "dies")
 		return w.Estimated
@@ -84,7 +84,7 @@ func TestAnyReplicaShowsWhoDiesNext(t *testing.T) {
 	since, _ := stateAt(t, a, "dies")
 	for range 8 {
 		time.Sleep(time.Second)
-		x.Beat()
+		heard(t, a, x.ID)
 		v, _ := stateAt(t, a, "dies")
 		w, late := stateAt(t, b, "dies")
 		require.False(t, v.Estimated || v.Late || w.Late)

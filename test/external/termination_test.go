@@ -159,7 +159,6 @@ func TestOneReplicaEndsTheTimeOfATermination(t *testing.T) {
 		wantNothingKept(t, b, e.app)
 	}
 	for _, step := range []string{"timed out", "finished"} {
-		series := fmt.Sprintf(`mep_applications_terminations_total{step=%q}`, step)
-		require.Equal(t, n, a.Metric(series)+b.Metric(series), step)
+		counted(t, n, fmt.Sprintf(`mep_applications_terminations_total{step=%q}`, step), a, b)
 	}
 }
