@@ -94,20 +94,20 @@ func TestSubscriptionsTellTheirIDOnlyUnderCompat(t *testing.T) {
 func TestAPublishedServiceShowsTheGatewaysEndpoint(t *testing.T) {
 	service := func() *Service {
 		s := newFakeRegistry().svc
-		s.Info.TransportInfo = &mp1.TransportInfo{ID: "t", Endpoint: mp1.EndPointInfo{URIs: []string{"http://192.0.2.1/"}}}
+		s.Info().TransportInfo = &mp1.TransportInfo{ID: "t", Endpoint: mp1.EndPointInfo{URIs: []string{"http://192.0.2.1/"}}}
 		return s
 	}
 	registered, published := service(), service()
-	published.Published = func() *mp1.EndPointInfo { return &mp1.EndPointInfo{URIs: []string{"https://gateway:8443/x"}} }
+	published.Published = func(*Service) *mp1.EndPointInfo { return &mp1.EndPointInfo{URIs: []string{"https://gateway:8443/x"}} }
 	for _, prefix := range []string{"", mepPrefix} {
 		a, b := registered.represent(prefix), published.represent(prefix)
 		require.Equal(t, a.etag, b.etag)
 		require.NotContains(t, string(a.body), "https://gateway:8443/x")
 		require.Contains(t, string(b.body), `"endpoint":{"uris":["https://gateway:8443/x"]}`)
 	}
-	require.Equal(t, []string{"http://192.0.2.1/"}, published.Info.TransportInfo.Endpoint.URIs, "what is kept is what was registered")
+	require.Equal(t, []string{"http://192.0.2.1/"}, published.Info().TransportInfo.Endpoint.URIs, "what is kept is what was registered")
 	nothing := service()
-	nothing.Published = func() *mp1.EndPointInfo { return nil }
+	nothing.Published = func(*Service) *mp1.EndPointInfo { return nil }
 	require.Equal(t, registered.represent("").body, nothing.represent("").body)
 }
 

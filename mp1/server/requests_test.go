@@ -226,7 +226,7 @@ func BenchmarkPatchLiveness(b *testing.B) {
 func BenchmarkGetTenThousandServices(b *testing.B) {
 	d := newFakeRegistry()
 	for i := range 10000 {
-		info := d.svc.Info
+		info := *d.svc.Info()
 		info.SerInstanceID = fmt.Sprint("id", i)
 		d.found = append(d.found, NewService("app", info, 30))
 	}

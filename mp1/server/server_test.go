@@ -188,7 +188,7 @@ func TestAServiceIsShownWithItsLinks(t *testing.T) {
 		require.JSONEq(t, w.Body.String(), string(list[0]))
 	}
 	d := newFakeRegistry()
-	d.svc = NewService("app", d.svc.Info, 0)
+	d.svc = NewService("app", *d.svc.Info(), 0)
 	body := request(d, "GET", servicePath, nil).Body.String()
 	require.NotContains(t, body, "liveness")
 	require.Equal(t, "[]\n", request(newFakeRegistry(), "GET", mp1.Base+"/applications/app/services", nil).Body.String())

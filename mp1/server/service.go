@@ -16,7 +16,8 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"sync"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -81,8 +82,9 @@ type Liveness struct {
 // Service is an immutable snapshot of a registered service.
 type Service struct {
 	Owner    string
-	Info     mp1.ServiceInfo // without links
-	Interval int             // seconds; 0: no heartbeats required
+	ID       string // serInstanceId
+	State    mp1.State
+	Interval int // seconds; 0: no heartbeats required
 	// EdgeGallery says that it is shown to EdgeGallery's clients too
 	// (mp1.EdgeGalleryServiceInfo). It must not change once the service is shown.
 	EdgeGallery bool
@@ -90,14 +92,16 @@ type Service struct {
 	// registered with, or nil. A gateway that stands before the service sets it; answers to a
 	// registration or an update have what was registered. It must not change once the service is
 	// shown.
-	Published func() *mp1.EndPointInfo
+	Published func(*Service) *mp1.EndPointInfo
 
-	plain, mep representation
+	stored     string // nothing: it was made of info
+	written    mp1.Written
+	info       atomic.Pointer[mp1.ServiceInfo] // without links; nil: nobody has asked
+	plain, mep atomic.Pointer[representation]
 }
 
 // representation is a body and its ETag, made when they are first needed.
 type representation struct {
-	once sync.Once
 	body []byte
 	etag string
 }
@@ -105,7 +109,34 @@ type representation struct {
 // NewService returns a snapshot. info.SerInstanceID and info.State must be set. interval is
 // in seconds; 0 says that no heartbeats are required.
 func NewService(owner string, info mp1.ServiceInfo, interval int) *Service {
-	return &Service{Owner: owner, Info: info, Interval: interval}
+	s := &Service{Owner: owner, ID: info.SerInstanceID, State: info.State, Interval: interval}
+	s.info.Store(&info)
+	return s
+}
+
+// StoredService returns a snapshot of what is stored: most of what is asked of it is answered
+// without reading all of that. Its error says that it cannot be read.
+func StoredService(owner, id string, state mp1.State, interval int, stored string) (*Service, error) {
+	if w, ok := mp1.ReadWritten(stored); ok {
+		return &Service{Owner: owner, ID: id, State: state, Interval: interval, stored: stored, written: w}, nil
+	}
+	info, err := mp1.ReadStored(stored)
+	if err != nil {
+		return nil, err
+	}
+	info.SerInstanceID, info.State = id, state
+	return NewService(owner, info, interval), nil
+}
+
+// Info describes the service, without links.
+func (s *Service) Info() *mp1.ServiceInfo {
+	if i := s.info.Load(); i != nil {
+		return i
+	}
+	i, _ := mp1.ReadStored(s.stored) // as it was written: cannot fail
+	i.SerInstanceID, i.State = s.ID, s.State
+	s.info.CompareAndSwap(nil, &i)
+	return s.info.Load()
 }
 
 // mepPrefix stands before every path that EdgeGallery's gateway sends.
@@ -114,33 +145,75 @@ const mepPrefix = "/mep"
 // represent returns the ServiceInfo as JSON, with its links under the prefix. It is encoded
 // once for each prefix.
 func (s *Service) represent(prefix string) *representation {
-	r := &s.plain
+	at := &s.plain
 	if prefix != "" {
-		r = &s.mep
+		at = &s.mep
 	}
-	r.once.Do(func() {
-		info := s.Info.Completed()
-		info.LivenessInterval = nil
-		if !s.EdgeGallery { // MEC 011 has it in requests only
-			info.TransportID = ""
+	if r := at.Load(); r != nil {
+		return r
+	}
+	at.CompareAndSwap(nil, s.encoded(prefix))
+	return at.Load()
+}
+
+// appendTo appends the JSON of the service. It is not kept: who is found by his name alone is
+// written as fast as he would be copied.
+func (s *Service) appendTo(out []byte, prefix string) []byte {
+	if !s.copies() {
+		return append(out, s.represent(prefix).body...)
+	}
+	out = s.written.AppendAnswer(out, s.ID, s.State)
+	if s.Interval > 0 {
+		out = strconv.AppendInt(append(out, `,"livenessInterval":`...), int64(s.Interval), 10)
+	}
+	out = s.appendPath(append(out, `,"_links":{"self":{"href":`...), prefix, "")
+	if s.Interval > 0 {
+		out = s.appendPath(append(out, `,"liveness":`...), mepPrefix, liveness)
+		out = s.appendPath(append(out, `},"liveness":{"href":`...), prefix, liveness)
+	}
+	return append(out, `}}}`...)
+}
+
+// copies says whether an answer has what is stored word for word.
+func (s *Service) copies() bool {
+	return s.stored != "" && !s.EdgeGallery && (s.Published == nil || s.Published(s) == nil)
+}
+
+func (s *Service) encoded(prefix string) *representation {
+	if s.copies() {
+		body := s.appendTo(make([]byte, 0, s.length()), prefix)
+		return &representation{body, etagOf(body)}
+	}
+	info := s.Info().Completed()
+	info.LivenessInterval = nil
+	if !s.EdgeGallery { // MEC 011 has it in requests only
+		info.TransportID = ""
+	}
+	info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.href(prefix)}}
+	if s.Interval > 0 {
+		info.LivenessInterval = &s.Interval
+		info.Links.Liveness = &mp1.LinkType{Href: s.href(prefix) + liveness}
+		info.Links.Self.Liveness = s.href(mepPrefix) + liveness
+	}
+	r := &representation{body: s.encode(info)}
+	r.etag = etagOf(r.body) // of what was registered, so that the answer to that has the same
+	if t := info.TransportInfo; t != nil && s.Published != nil {
+		if e := s.Published(s); e != nil {
+			published := *t
+			published.Endpoint, info.TransportInfo = *e, &published
+			r.body = s.encode(info)
 		}
-		info.Links = &mp1.ServiceLinks{Self: mp1.SelfLink{Href: s.href(prefix)}}
-		if s.Interval > 0 {
-			info.LivenessInterval = &s.Interval
-			info.Links.Liveness = &mp1.LinkType{Href: s.href(prefix) + "/liveness"}
-			info.Links.Self.Liveness = s.href(mepPrefix) + "/liveness"
-		}
-		r.body = s.encode(info)
-		r.etag = etagOf(r.body) // of what was registered, so that the answer to that has the same
-		if t := info.TransportInfo; t != nil && s.Published != nil {
-			if e := s.Published(); e != nil {
-				published := *t
-				published.Endpoint, info.TransportInfo = *e, &published
-				r.body = s.encode(info)
-			}
-		}
-	})
+	}
 	return r
+}
+
+// length is how long the JSON of a service is at most.
+func (s *Service) length() int {
+	if !s.copies() {
+		return len(s.represent("").body) + len(mepPrefix)*3
+	}
+	const more = 400 // names of members, and the way to the service
+	return len(s.stored) + more + 3*(len(s.Owner)+len(s.ID))
 }
 
 // encode is the JSON of the service, with its links.
@@ -156,9 +229,22 @@ func (s *Service) encode(info mp1.ServiceInfo) []byte {
 	return body
 }
 
+// liveness is behind the path of a service that sends heartbeats.
+const liveness = "/liveness"
+
 // href is where the owner finds the service; prefix is "" or mepPrefix.
 func (s *Service) href(prefix string) string {
-	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.Info.SerInstanceID
+	return prefix + mp1.Base + "/applications/" + s.Owner + "/services/" + s.ID
+}
+
+// appendPath appends href as JSON, and what follows in it.
+func (s *Service) appendPath(out []byte, prefix, behind string) []byte {
+	if !mp1.ValidID(s.Owner) || !mp1.ValidID(s.ID) {
+		return mp1.AppendString(out, s.href(prefix)+behind)
+	}
+	out = append(append(append(out, '"'), prefix...), mp1.Base+"/applications/"...)
+	out = append(append(append(out, s.Owner...), "/services/"...), s.ID...)
+	return append(append(out, behind...), '"')
 }
 
 func livenessInfo(l Liveness) mp1.ServiceLivenessInfo {

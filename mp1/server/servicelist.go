@@ -88,27 +88,53 @@ func (s *api) writeServices(w http.ResponseWriter, r *http.Request, services []*
 		}
 		defer release()
 	}
-	size := 3 + max(len(services)-1, 0)
-	for _, one := range services {
-		size += len(one.represent(prefix).body)
+	piece, _ := listBuffers.Get().(*[]byte)
+	defer func() { *piece = (*piece)[:0]; listBuffers.Put(piece) }()
+	short, size := shortList((*piece)[:0], services, prefix)
+	if short == nil {
+		size = 3 + max(len(services)-1, 0)
+		for _, one := range services {
+			size += len(one.represent(prefix).body)
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", s.jsonType)
 	h.Set("Content-Length", strconv.Itoa(size))
 	setSecurityHeaders(h)
 	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return nil
+	switch {
+	case r.Method == http.MethodHead:
+	case short != nil:
+		_, _ = w.Write(short)
+	default:
+		writeList(w, services, prefix, (*piece)[:0])
 	}
-	writeList(w, services, prefix)
 	return nil
 }
 
+// shortList is a list of few services as a whole, in the buffer; nil: it does not fit there, and is
+// worth keeping.
+func shortList(out []byte, services []*Service, prefix string) (all []byte, size int) {
+	room := cap(out) - 3 - len(services)
+	for _, one := range services {
+		if room -= one.length(); room < 0 {
+			return nil, 0
+		}
+	}
+	out = append(out, '[')
+	for i, one := range services {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = one.appendTo(out, prefix)
+	}
+	out = append(out, "]\n"...)
+	return out, len(out)
+}
+
 // writeList writes through one buffer, and stops when the client is gone.
-func writeList(w http.ResponseWriter, services []*Service, prefix string) {
-	piece, _ := listBuffers.Get().(*[]byte)
-	defer func() { *piece = (*piece)[:0]; listBuffers.Put(piece) }()
-	out := append((*piece)[:0], '[')
+func writeList(w http.ResponseWriter, services []*Service, prefix string, out []byte) {
+	out = append(out, '[')
 	for i, one := range services {
 		if i > 0 {
 			out = append(out, ',')

@@ -169,7 +169,7 @@ func (c *calls) shown(all []*server.Service) (apps, mep []shownCalls) {
 	defer c.mu.Unlock()
 	apps, seen := []shownCalls{}, map[string]bool{}
 	for _, s := range all {
-		name := s.Info.SerName
+		name := s.Info().SerName
 		if seen[name] {
 			continue
 		}

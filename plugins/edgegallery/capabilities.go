@@ -39,10 +39,10 @@ func (p *platform) consumers(r *http.Request) ([]consumed, error) {
 	out, byID := make([]consumed, len(all)), make(map[string]int, len(all))
 	byName, byCategory := map[string][]string{}, map[mp1.CategoryRef][]string{}
 	for i, s := range all {
-		id := s.Info.SerInstanceID
+		id := s.Info().SerInstanceID
 		out[i], byID[id] = consumed{s, map[string]bool{}}, i
-		byName[s.Info.SerName] = append(byName[s.Info.SerName], id)
-		if c := s.Info.SerCategory; c != nil {
+		byName[s.Info().SerName] = append(byName[s.Info().SerName], id)
+		if c := s.Info().SerCategory; c != nil {
 			byCategory[*c] = append(byCategory[*c], id)
 		}
 	}
@@ -76,7 +76,7 @@ const maxCapabilityID = 36
 // these are random, and as many as an id of EdgeGallery's has.
 func (c consumed) capabilityID() string {
 	const shown = 32
-	id := c.Info.SerInstanceID
+	id := c.Info().SerInstanceID
 	if len(id) > maxCapabilityID {
 		return id[len(id)-shown:]
 	}
@@ -84,7 +84,7 @@ func (c consumed) capabilityID() string {
 }
 
 func (c consumed) capability() capability {
-	out := capability{CapabilityID: c.capabilityID(), CapabilityName: c.Info.SerName, Status: c.Info.State, Version: c.Info.Version, Consumers: []consumer{}}
+	out := capability{CapabilityID: c.capabilityID(), CapabilityName: c.Info().SerName, Status: c.Info().State, Version: c.Info().Version, Consumers: []consumer{}}
 	for _, app := range slices.Sorted(maps.Keys(c.consumers)) {
 		out.Consumers = append(out.Consumers, consumer{app})
 	}
@@ -112,7 +112,7 @@ func (p *platform) showCapability(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	id := r.PathValue("capabilityId")
-	is := func(c consumed) bool { return c.Info.SerInstanceID == id || c.capabilityID() == id }
+	is := func(c consumed) bool { return c.Info().SerInstanceID == id || c.capabilityID() == id }
 	i := slices.IndexFunc(all, is)
 	if i < 0 {
 		return heartbeat.ErrNotFound

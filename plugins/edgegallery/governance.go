@@ -58,8 +58,8 @@ func (p *platform) countSubscriptions(w http.ResponseWriter, r *http.Request) er
 	}
 	for _, svc := range all {
 		for app := range svc.consumers {
-			of(app)[svc.Info.SerInstanceID] = true
-			names[svc.Info.SerName] = true
+			of(app)[svc.Info().SerInstanceID] = true
+			names[svc.Info().SerName] = true
 		}
 	}
 	p.subscriptions(func(sub *server.Subscription) {

@@ -24,7 +24,7 @@ type fakeRegistry struct {
 func (r *fakeRegistry) Discover(_ context.Context, f mp1.Filter) ([]*server.Service, error) {
 	var out []*server.Service
 	for _, s := range r.all {
-		if f.Match(&s.Info) {
+		if f.Match(s.Info()) {
 			out = append(out, s)
 		}
 	}
@@ -46,7 +46,7 @@ func (r *fakeRegistry) Remove(_ context.Context, by server.Caller, id string, _ 
 		return r.err
 	}
 	for i, s := range r.all {
-		if s.Info.SerInstanceID == id && s.Owner == by.App {
+		if s.ID == id && s.Owner == by.App {
 			r.removed = append(r.removed, id)
 			r.all = append(r.all[:i:i], r.all[i+1:]...)
 			break

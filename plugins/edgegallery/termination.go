@@ -93,7 +93,7 @@ func (t *terminator) begin(ctx context.Context, app string) error {
 		return err
 	}
 	for _, s := range all {
-		err = errors.Join(err, t.services.Remove(ctx, server.Caller{App: app}, s.Info.SerInstanceID, nil))
+		err = errors.Join(err, t.services.Remove(ctx, server.Caller{App: app}, s.ID, nil))
 	}
 	if err != nil || told {
 		return err

@@ -61,7 +61,7 @@ func (r *registry) update(ctx context.Context, by server.Caller, id string, info
 			if svc == nil {
 				return heartbeat.ErrUnusable
 			}
-			info.TransportInfo, info.TransportID = svc.Info.TransportInfo, cmp.Or(info.TransportID, svc.Info.TransportID)
+			info.TransportInfo, info.TransportID = svc.Info().TransportInfo, cmp.Or(info.TransportID, svc.Info().TransportID)
 		}
 		u.IfAt = at
 		if u.Attributes, err = attributes(info); err != nil {

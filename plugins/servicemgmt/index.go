@@ -1,11 +1,13 @@
 package servicemgmt
 
 import (
+	"reflect"
 	"slices"
 	"sync"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 )
 
 // index finds services by id, name, category and owner without a scan. It follows the
@@ -14,7 +16,7 @@ type index struct {
 	edgeGallery bool // services are shown to EdgeGallery's clients too
 	suspended   bool // lists show SUSPENDED services
 	// published is where consumers reach a service; nil: where it was registered.
-	published func(*mp1.ServiceInfo) *mp1.EndPointInfo
+	published func(*server.Service) *mp1.EndPointInfo
 
 	mu         sync.RWMutex
 	byID       set
@@ -111,8 +113,10 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 			out = append(out, it)
 		}
 	}
+	rest := f // what is not looked up
 	switch {
 	case len(f.SerInstanceIDs) > 0:
+		rest.SerInstanceIDs = nil
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(f.SerInstanceIDs))) {
 			if it := x.byID[heartbeat.ID(id)]; it != nil {
 				add(it)
@@ -121,10 +125,12 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 	case owner != "":
 		x.byOwner.each(owner, add)
 	case len(f.SerNames) > 0:
+		rest.SerNames = nil
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(f.SerNames))) {
 			x.byName.each(name, add)
 		}
 	case f.SerCategoryID != "":
+		rest.SerCategoryID = ""
 		x.byCategory.each(f.SerCategoryID, add)
 	default:
 		for _, it := range x.byID {
@@ -132,9 +138,10 @@ func (x *index) find(owner string, f mp1.Filter) []*item {
 		}
 	}
 	x.mu.RUnlock()
+	narrow := !reflect.ValueOf(rest).IsZero()          // else nothing need be read of the description
 	out = slices.DeleteFunc(out, func(it *item) bool { // not under the lock: who is asked for the first time is read
 		svc := it.service()
-		return svc == nil || !f.Match(&svc.Info)
+		return svc == nil || narrow && !f.Match(svc.Info())
 	})
 	slices.SortFunc(out, func(a, b *item) int {
 		if x.edgeGallery && (a.state == heartbeat.Active) != (b.state == heartbeat.Active) {

@@ -85,7 +85,7 @@ func TestEveryIndexFollowsEveryChange(t *testing.T) {
 func TestWhatAnApplicationSaidOfIsLocalIsNotBelieved(t *testing.T) {
 	svc, err := newIndex(false).serviceOf(&heartbeat.Record{ID: "a", Owner: "app", State: heartbeat.Active, Attributes: `{"serName":"n","version":"1","serializer":"JSON","isLocal":false}`})
 	require.NoError(t, err)
-	require.True(t, *svc.Info.IsLocal)
+	require.True(t, *svc.Info().IsLocal)
 	no, yes := false, true
 	text, err := attributes(mp1.ServiceInfo{SerName: "n", IsLocal: &no})
 	require.NoError(t, err)

@@ -34,6 +34,13 @@ type item struct {
 // newItem is the item of a record. The error says that its attributes cannot be read.
 func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
 	r := &s.Record
+	it := &item{id: r.ID, owner: r.Owner, attrs: r.Attributes, since: r.RegisteredAt, at: s.At, interval: r.Interval, index: x,
+		state: r.State.Shown(), silences: x.suspended && r.State == heartbeat.Active && r.Beating()}
+	if w, ok := mp1.ReadWritten(r.Attributes); ok {
+		it.name = w.SerName()
+		it.category, it.categorized = w.Category()
+		return it, nil
+	}
 	var found struct {
 		SerName     string           `json:"serName"`
 		SerCategory *mp1.CategoryRef `json:"serCategory"`
@@ -41,8 +48,7 @@ func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
 	if err := json.Unmarshal([]byte(r.Attributes), &found); err != nil {
 		return nil, err
 	}
-	it := &item{id: r.ID, owner: r.Owner, name: found.SerName, attrs: r.Attributes, since: r.RegisteredAt, at: s.At, interval: r.Interval, index: x,
-		state: r.State.Shown(), silences: x.suspended && r.State == heartbeat.Active && r.Beating()}
+	it.name = found.SerName
 	if c := found.SerCategory; c != nil {
 		it.categorized, it.category = true, c.ID
 	}
@@ -90,9 +96,7 @@ func (it *item) suspended() *server.Service {
 
 // toConsumers has a service show where consumers reach it.
 func (x *index) toConsumers(svc *server.Service) *server.Service {
-	if x.published != nil {
-		svc.Published = func() *mp1.EndPointInfo { return x.published(&svc.Info) }
-	}
+	svc.Published = x.published
 	return svc
 }
 
@@ -102,12 +106,10 @@ func (x *index) serviceOf(r *heartbeat.Record) (*server.Service, error) {
 }
 
 func (x *index) describe(id heartbeat.ID, owner, attrs string, state heartbeat.State, interval int) (*server.Service, error) {
-	info, err := mp1.ReadStored(attrs)
+	svc, err := server.StoredService(owner, string(id), mp1.State(state.String()), interval, attrs)
 	if err != nil {
 		return nil, err
 	}
-	info.SerInstanceID, info.State = string(id), mp1.State(state.String())
-	svc := server.NewService(owner, info, interval)
 	svc.EdgeGallery = x.edgeGallery
 	return svc, nil
 }

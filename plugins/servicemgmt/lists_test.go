@@ -25,7 +25,7 @@ func those(shown func(heartbeat.ID) bool) func(*item) *server.Service {
 
 func namesOf(all []*server.Service) (out []string) {
 	for _, s := range all {
-		out = append(out, s.Info.SerInstanceID)
+		out = append(out, s.ID)
 	}
 	return out
 }
@@ -47,13 +47,13 @@ func TestReadersShareAListUntilItChanges(t *testing.T) {
 	require.Len(t, less, 99)
 	require.NotContains(t, namesOf(less), "s050")
 	require.Len(t, all, 100, "what somebody is reading does not change")
-	require.Equal(t, "s050", all[50].Info.SerInstanceID)
+	require.Equal(t, "s050", all[50].ID)
 	require.Same(t, &less[0], &l.discover(x, mp1.Filter{}, hidden)[0])
 	require.Equal(t, namesOf(all), namesOf(l.discover(x, mp1.Filter{}, everything)), "and it comes back in its place")
 
 	shown(x, "s010", "app", "renamed", "c", heartbeat.Active, 1000)
 	again := l.discover(x, mp1.Filter{}, everything)
-	require.Equal(t, "renamed", again[99].Info.SerName)
+	require.Equal(t, "renamed", again[99].Info().SerName)
 	x.changed("s099", &heartbeat.Snapshot{})
 	require.Len(t, l.discover(x, mp1.Filter{}, everything), 99)
 	last := l.discover(x, mp1.Filter{}, those(func(id heartbeat.ID) bool { return id == "s000" }))

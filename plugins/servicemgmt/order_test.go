@@ -37,8 +37,8 @@ func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
 	for compat, want := range map[bool][]string{false: {"a SUSPENDED", "b ACTIVE", "c INACTIVE"}, true: {"b ACTIVE", "a SUSPENDED", "c INACTIVE"}} {
 		x, l := newIndex(compat), &lists{}
 		x.suspended = true
-		x.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
-			return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + info.SerInstanceID}}
+		x.published = func(s *server.Service) *mp1.EndPointInfo {
+			return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + s.ID}}
 		}
 		for i, state := range []heartbeat.State{heartbeat.Active, heartbeat.Active, heartbeat.Inactive} {
 			id := string(rune('a' + i))
@@ -55,7 +55,7 @@ func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
 		all := l.discover(x, mp1.Filter{}, silent)
 		require.Equal(t, want, statesOf(all), compat)
 		for i, s := range all {
-			require.Equal(t, []string{"http://gateway/" + s.Info.SerInstanceID}, s.Published().URIs)
+			require.Equal(t, []string{"http://gateway/" + s.ID}, s.Published(s).URIs)
 			require.Equal(t, []any{"app", 60, compat}, []any{s.Owner, s.Interval, s.EdgeGallery})
 			require.Same(t, s, l.discover(x, mp1.Filter{}, silent)[i], "readers share it")
 		}
@@ -68,7 +68,7 @@ func TestWhoIsToBeSuspendedIsShownAsIfItWereWhereTheSuspendedAre(t *testing.T) {
 
 func statesOf(all []*server.Service) (out []string) {
 	for _, s := range all {
-		out = append(out, s.Info.SerInstanceID+" "+string(s.Info.State))
+		out = append(out, s.ID+" "+string(s.Info().State))
 	}
 	return out
 }

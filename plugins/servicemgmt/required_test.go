@@ -9,6 +9,7 @@ import (
 	"github.com/mec-liveness/mepserver/conf"
 	"github.com/mec-liveness/mepserver/heartbeat"
 	"github.com/mec-liveness/mepserver/mp1"
+	"github.com/mec-liveness/mepserver/mp1/server"
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
@@ -59,12 +60,12 @@ func TestApplicationsDiscoverWhatTheyRequire(t *testing.T) {
 // The gateway's URLs are for consumers: who registers is told what he registered.
 func TestConsumersReachServicesThroughTheGateway(t *testing.T) {
 	x := newIndex(true)
-	x.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
-		return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + info.SerInstanceID}}
+	x.published = func(s *server.Service) *mp1.EndPointInfo {
+		return &mp1.EndPointInfo{URIs: []string{"http://gateway/" + s.ID}}
 	}
 	shown(x, "1", "app", "a", "c", heartbeat.Active, 1)
 	svc := x.get("1").service()
-	require.Equal(t, []string{"http://gateway/1"}, svc.Published().URIs)
+	require.Equal(t, []string{"http://gateway/1"}, svc.Published(svc).URIs)
 	answered, err := x.serviceOf(&heartbeat.Record{ID: "1", Owner: "app", State: heartbeat.Active, Attributes: x.get("1").attrs})
 	require.NoError(t, err)
 	require.Nil(t, answered.Published)

@@ -34,11 +34,11 @@ func setup(_ context.Context, h *plugins.Host) (func(context.Context) error, err
 	m.Add(r.displaced)
 	batched := newBatched()
 	m.Add(batched)
-	r.index.published = func(info *mp1.ServiceInfo) *mp1.EndPointInfo {
+	r.index.published = func(s *server.Service) *mp1.EndPointInfo {
 		if h.Gateway == nil { // a later plugin may set it
 			return nil
 		}
-		return h.Gateway.Endpoint(info)
+		return h.Gateway.Endpoint(s.Info())
 	}
 	r.index.suspended = h.Config.Discovery.IncludeSuspended
 	h.OnChange(r.index.changed)
@@ -176,7 +176,7 @@ func (r *registry) required(ctx context.Context, all []*server.Service) []*serve
 	}
 	var out []*server.Service // all is shared
 	for _, s := range all {
-		if may.Allows(s.Info.SerName) {
+		if may.Allows(s.Info().SerName) {
 			out = append(out, s)
 		}
 	}

@@ -24,7 +24,7 @@ var gatewayMutants = []mutant{
 		old: `text == "*" ||`, new: `strings.Contains(text, "*") ||`,
 		pkg: "mp1", run: "TestRequiredServicesAreThoseOfEdgeGallerysMepauth"},
 	{name: "applications discover what they do not require", file: "plugins/servicemgmt/servicemgmt.go",
-		old: `if may.Allows(s.Info.SerName) {`, new: `if !may.Allows("") {`,
+		old: `if may.Allows(s.Info().SerName) {`, new: `if !may.Allows("") {`,
 		pkg: "plugins/servicemgmt", run: "TestApplicationsDiscoverWhatTheyRequire"},
 	{name: "an entry is open before it wants a token", file: "plugins/edgegallery/kong/admin.go",
 		old: `map[string]any{"name": jwt, "config"`, new: `map[string]any{"name": "cors", "config"`,

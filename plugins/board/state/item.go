@@ -22,7 +22,7 @@ func (r *Room) service(ctx context.Context, id heartbeat.ID) (s Service, c plugi
 	if err != nil {
 		return s, c, false
 	}
-	info, rec := &described.Info, &v.Record
+	info, rec := described.Info(), &v.Record
 	s = Service{
 		SerInstanceID: string(id), SerName: info.SerName, Version: info.Version, AppInstanceID: rec.Owner, Endpoints: endpoints(info.TransportInfo),
 		State: shown(rec.State).String(), Since: stamp(v.Since), Late: v.Late, Flaps: v.Flaps, GapsSeconds: []float64{},

@@ -139,7 +139,7 @@ func (r *Room) survey() *order {
 		if err != nil {
 			return // its record cannot be read, or it goes just now
 		}
-		one := rowOf(v, described.Info.SerName)
+		one := rowOf(v, described.Info().SerName)
 		o.rows = append(o.rows, one)
 		o.counts.add(&one, v)
 	})
