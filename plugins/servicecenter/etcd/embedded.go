@@ -29,6 +29,9 @@ const (
 	// entries may be hundreds of kilobytes large.
 	catchUp       = 16
 	snapshotCount = 5000
+	// A start reads all segments of the log. The one with the newest snapshot, and all after it, are
+	// kept in any case; one before them leads back to an older snapshot if that cannot be read.
+	keptSegments  = 2
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
 
@@ -69,7 +72,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	cfg.InitialCluster = cfg.Name + "=" + cfg.AdvertisePeerUrls[0].String()
 	cfg.TickMs, cfg.ElectionMs = embeddedTickMs, embeddedElectionMs
 	cfg.AutoCompactionRetention = "0" // etcd's compactor forgets at each restart when it was due
-	cfg.SnapshotCatchUpEntries, cfg.SnapshotCount = catchUp, snapshotCount
+	cfg.SnapshotCatchUpEntries, cfg.SnapshotCount, cfg.MaxWalFiles = catchUp, snapshotCount, keptSegments
 	cfg.WatchProgressNotifyInterval = progressEvery
 	cfg.QuotaBackendBytes = alarmAt(o.Quota, filepath.Join(cfg.Dir, "member", "snap", "db"))
 	last := &startLog{zapSink: zapSink{o.Repeats}, dir: o.DataDir, fail: o.Fail}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Damage says which file of a store cannot be used, and why.
@@ -85,7 +86,12 @@ func Check(dir string) (Report, error) {
 		return Report{}, err
 	}
 	defer db.close()
+	var l *log
+	var logErr error
+	var reading sync.WaitGroup
+	reading.Go(func() { l, logErr = readLog(segments) })
 	state, err := db.state()
+	reading.Wait()
 	if err != nil {
 		return Report{}, err
 	}
@@ -95,9 +101,8 @@ func Check(dir string) (Report, error) {
 		}
 		return Report{}, damaged(p.wal, "it holds no log, although the database has been written to")
 	}
-	l, err := readLog(segments)
-	if err != nil {
-		return Report{}, err
+	if logErr != nil {
+		return Report{}, logErr
 	}
 	if state.index == 0 && l.last == 0 && l.commit == 0 && len(l.segments) == 1 {
 		// etcd takes this log for one of a member that has joined others, and waits for them for ever
@@ -160,7 +165,7 @@ func belongTogether(p paths, s state, l *log) error {
 	case l.commit > max(l.last, at):
 		return damaged(last, "it ends at entry %d, although %d were committed", max(l.last, at), l.commit)
 	}
-	if term, known := l.terms[s.index]; known && s.term != 0 && term != s.term {
+	if term, known := l.termOf(s.index); known && s.term != 0 && term != s.term {
 		return damaged(p.wal, "it is not the log of this database: entry %d has term %d, in the database %d", s.index, term, s.term)
 	}
 	return ours(p, s, l)

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // db reads a file of bbolt without mapping it into memory: a file that is cut off
@@ -20,7 +21,7 @@ type db struct {
 	root     uint64
 	pages    uint64 // all that are in use or free; the file may be longer
 	seen     []uint64
-	count    uint64 // pages seen
+	count    atomic.Int64 // pages seen
 }
 
 const (
@@ -109,15 +110,15 @@ func (d *db) head() error {
 }
 
 // inUse is known once everything was walked.
-func (d *db) inUse() int64 { return int64(d.count * d.pageSize) }
+func (d *db) inUse() int64 { return d.count.Load() * int64(d.pageSize) }
 
-// mark notes that a page is in use; false: it is already, or cannot be.
+// mark notes that a page is in use; false: it is already, or cannot be. Several may mark at once.
 func (d *db) mark(id uint64) bool {
-	if id >= d.pages || d.seen[id/64]&(1<<(id%64)) != 0 {
+	bit := uint64(1) << (id % 64)
+	if id >= d.pages || atomic.OrUint64(&d.seen[id/64], bit)&bit != 0 {
 		return false
 	}
-	d.seen[id/64] |= 1 << (id % 64)
-	d.count++
+	d.count.Add(1)
 	return true
 }
 
@@ -125,95 +126,11 @@ func (d *db) broken(id uint64, format string, args ...any) error {
 	return damaged(d.path, "page %d %s", id, fmt.Sprintf(format, args...))
 }
 
-// page reads a page with all that it overflows into.
-func (d *db) page(id uint64) ([]byte, error) {
-	if id < 2 || id >= d.pages {
-		return nil, d.broken(id, "does not exist, and is referred to")
-	}
-	head := make([]byte, pageHeader)
-	if _, err := d.f.ReadAt(head, int64(id*d.pageSize)); err != nil {
-		return nil, d.unread(err)
-	}
-	over := uint64(order.Uint32(head[12:]))
-	if order.Uint64(head) != id || over >= d.pages-id {
-		return nil, d.broken(id, "does not begin as one")
-	}
-	for i := range over + 1 {
-		if !d.mark(id + i) {
-			return nil, d.broken(id+i, "is used twice")
-		}
-	}
-	b := make([]byte, (over+1)*d.pageSize)
-	if _, err := d.f.ReadAt(b, int64(id*d.pageSize)); err != nil {
-		return nil, d.unread(err)
-	}
-	return b, nil
-}
-
 func (d *db) unread(err error) error {
 	if errors.Is(err, io.EOF) {
 		return damaged(d.path, "it is cut off")
 	}
 	return err
-}
-
-// visit is called for every key of a bucket, in their order.
-type visit func(key, value []byte) error
-
-// buckets walks the whole file. visitor says what is called for the keys of a bucket;
-// nil: they are only checked.
-func (d *db) buckets(visitor func(bucket string) visit) error {
-	b, err := d.page(d.root)
-	if err != nil {
-		return err
-	}
-	return d.walk(b, d.root, bounds{}, 0, nil, visitor)
-}
-
-// bounds are what the pages above say of the keys below.
-type bounds struct{ from, before []byte }
-
-// walk goes through a page and all below it. visitor is nil below a bucket.
-func (d *db) walk(b []byte, id uint64, in bounds, depth int, see visit, visitor func(string) visit) error {
-	n := int(order.Uint16(b[10:]))
-	kind := order.Uint16(b[8:])
-	if depth > mostDepth || (kind != branchPage && kind != leafPage) || pageHeader+n*element > len(b) {
-		return d.broken(id, "is no page of keys")
-	}
-	var last []byte
-	for i := range n {
-		at := pageHeader + i*element
-		key, value, ok := keyAt(b, at, kind)
-		switch {
-		case !ok:
-			return d.broken(id, "has a key outside of it")
-		case i == 0 && in.from != nil && bytes.Compare(key, in.from) < 0,
-			i > 0 && bytes.Compare(key, last) <= 0, in.before != nil && bytes.Compare(key, in.before) >= 0:
-			return d.broken(id, "has keys that are not in order")
-		}
-		last = key
-		if kind == leafPage {
-			if err := d.leaf(key, value, order.Uint32(b[at:]), id, see, visitor); err != nil {
-				return err
-			}
-			continue
-		}
-		below := bounds{key, in.before}
-		if i+1 < n {
-			if next, _, ok := keyAt(b, at+element, kind); ok {
-				below.before = next
-			}
-		}
-		child := order.Uint64(b[at+8:])
-		page, err := d.page(child)
-		if err != nil {
-			return err
-		}
-		if err := d.walk(page, child, below, depth+1, see, visitor); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // keyAt is the key, and of a leaf the value, that an element refers to.
@@ -227,31 +144,6 @@ func keyAt(b []byte, at int, kind uint16) (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	return b[from : from+size], b[from+size : from+size+more], true
-}
-
-// leaf takes one key of a leaf: a bucket, whose pages follow, or a value.
-func (d *db) leaf(key, value []byte, flags uint32, id uint64, see visit, visitor func(string) visit) error {
-	if flags&bucketLeaf == 0 {
-		if see != nil {
-			return see(key, value)
-		}
-		return nil
-	}
-	if visitor == nil || len(value) < 16 {
-		return d.broken(id, "has a bucket where there is none")
-	}
-	root := order.Uint64(value)
-	if root == 0 { // a small one lies within the page
-		if len(value) < 16+pageHeader {
-			return d.broken(id, "has a bucket where there is none")
-		}
-		return d.walk(value[16:], id, bounds{}, 0, visitor(string(key)), nil)
-	}
-	b, err := d.page(root)
-	if err != nil {
-		return err
-	}
-	return d.walk(b, root, bounds{}, 0, visitor(string(key)), nil)
 }
 
 // state is what the database says of itself.

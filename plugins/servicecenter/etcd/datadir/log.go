@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -52,15 +53,39 @@ type log struct {
 	segments  []segment
 	bytes     int64
 	node      uint64
-	last      uint64            // entry
-	commit    uint64            // entry known to be committed
-	terms     map[uint64]uint64 // of the entries
+	last      uint64 // entry
+	commit    uint64 // entry known to be committed
+	terms     []entries
 	snapshots map[uint64]uint64 // index to term, as noted in the log
 	crc       uint32            // of all before
+	data      []byte            // of an entry, which nobody needs
+}
+
+// entries are some of one term that follow each other.
+type entries struct{ first, last, term uint64 }
+
+// add takes in an entry; one of the same number replaces it, if it comes later.
+func (l *log) add(index, term uint64) {
+	if n := len(l.terms); n > 0 && l.terms[n-1].term == term && l.terms[n-1].last+1 == index {
+		l.terms[n-1].last = index
+	} else {
+		l.terms = append(l.terms, entries{index, index, term})
+	}
+	l.last = index
+}
+
+// termOf is the term of an entry; known is false if the log does not have it.
+func (l *log) termOf(index uint64) (term uint64, known bool) {
+	for _, e := range slices.Backward(l.terms) {
+		if e.first <= index && index <= e.last {
+			return e.term, true
+		}
+	}
+	return 0, false
 }
 
 func readLog(segments []segment) (*log, error) {
-	l := &log{segments: segments, terms: map[uint64]uint64{}, snapshots: map[uint64]uint64{}}
+	l := &log{segments: segments, snapshots: map[uint64]uint64{}}
 	for i, s := range segments {
 		if err := l.read(s, i == 0, i == len(segments)-1); err != nil {
 			return nil, err
@@ -125,9 +150,10 @@ func (l *log) take(s segment, rec *walpb.Record) (err error) {
 			l.node = m.NodeID
 		}
 	case wal.EntryType:
-		var e raftpb.Entry
+		e := raftpb.Entry{Data: l.data[:0]}
 		if err = e.Unmarshal(rec.Data); err == nil {
-			l.last, l.terms[e.Index] = e.Index, e.Term
+			l.add(e.Index, e.Term)
+			l.data = e.Data
 		}
 	case wal.StateType:
 		var h raftpb.HardState
