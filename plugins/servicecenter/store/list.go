@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
@@ -21,17 +22,22 @@ import (
 )
 
 // each calls f for every key under prefix as of one revision (0: now), a page at a
-// time, and returns that revision.
+// time, and returns that revision. The next page is read while f is called for one.
 func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
-	key, end, size := prefix, clientv3.GetPrefixRangeEnd(prefix), newPageSize()
+	end, size := clientv3.GetPrefixRangeEnd(prefix), newPageSize()
 	reads := s.client.Readers.Add(at)
 	defer reads.Done()
 	etcd.ReaderIn(ctx).Begin(at) // if it is known already
-	for {
-		res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(size.limit), clientv3.WithRev(at))
-		if err != nil && ctx.Err() == nil && size.shrink() {
-			continue
+	read := func(key string, at int64) (*clientv3.GetResponse, error) {
+		for {
+			res, err := s.page(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(size.limit), clientv3.WithRev(at))
+			if err == nil || ctx.Err() != nil || !size.shrink() {
+				return res, err
+			}
 		}
+	}
+	res, err := read(prefix, at)
+	for {
 		if err != nil {
 			return 0, etcd.Translate(err)
 		}
@@ -40,17 +46,23 @@ func (s *Store) each(ctx context.Context, prefix string, at int64, f func(*mvccp
 			reads.Advance(at)
 			etcd.ReaderIn(ctx).Begin(at)
 		}
-		for _, kv := range res.Kvs {
-			f(kv)
-		}
+		page := res.Kvs
 		if !res.More {
+			for _, kv := range page {
+				f(kv)
+			}
 			return at, nil
 		}
 		if failpoint.On {
 			_ = failpoint.Hit("list.mid-range")
 		}
-		key = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"
-		size.next(res.Kvs)
+		size.next(page)
+		var next sync.WaitGroup
+		next.Go(func() { res, err = read(string(page[len(page)-1].Key)+"\x00", at) })
+		for _, kv := range page {
+			f(kv)
+		}
+		next.Wait()
 	}
 }
 

@@ -105,8 +105,7 @@ func encodeRecord(r *heartbeat.Record) (string, error) {
 }
 
 func decodeRecord(kv *mvccpb.KeyValue) (heartbeat.Record, error) {
-	var v recordValue
-	extra, err := decode(kv.Value, &v)
+	v, extra, err := readRecord(kv.Value)
 	if err != nil {
 		return heartbeat.Record{}, fmt.Errorf("%w: %w", heartbeat.ErrUnusable, err)
 	}
