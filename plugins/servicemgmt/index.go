@@ -32,32 +32,36 @@ func newIndex(edgeGallery bool) *index {
 	return &index{edgeGallery: edgeGallery, byID: set{}, byName: buckets{}, byCategory: buckets{}, byOwner: buckets{}, reserved: map[string]map[heartbeat.ID]bool{}, displacing: map[heartbeat.ID]bool{}}
 }
 
-// changed takes in a change of the engine. It is Host.OnChange's function.
+// changed takes in a change of the engine. It is Host.OnChange's function, and called for one id at a
+// time: the item is made before the lock is taken, so that several are made at once.
 func (x *index) changed(id heartbeat.ID, s *heartbeat.Snapshot) {
+	old := x.get(id)
+	var it *item
+	stays := false // under its keys
+	switch r := &s.Record; {
+	case !s.Exists():
+	case old != nil && old.at == s.At:
+		it = old
+	case old != nil && old.state == r.State.Shown() && old.attrs == r.Attributes && old.interval == r.Interval:
+		it, stays = old.seenAt(s.At), true
+	default:
+		it, _ = x.newItem(s) // a record that cannot be read cannot be shown
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.changes++
-	old := x.byID[id]
 	if !s.Exists() {
 		delete(x.displacing, id)
+	}
+	if it == old && it != nil {
+		return
+	}
+	if !stays {
 		x.remove(old)
-		return
 	}
-	r := &s.Record
-	if old != nil && old.at == s.At {
-		return
+	if it != nil {
+		x.put(it)
 	}
-	if old != nil && old.state == r.State.Shown() && old.attrs == r.Attributes && old.interval == r.Interval {
-		x.put(old.seenAt(s.At))
-		return
-	}
-	it, err := x.newItem(s)
-	if err != nil {
-		x.remove(old) // a record that cannot be read cannot be shown
-		return
-	}
-	x.remove(old)
-	x.put(it)
 }
 
 func (x *index) put(it *item) {
