@@ -53,7 +53,8 @@ func unescaped(text string) string {
 // canonical is the one form in which attributes are compared: that of encoding/json,
 // whoever wrote them and whenever.
 func canonical(text string) string {
-	if !strings.ContainsAny(text, "<>&\u2028\u2029") {
+	const separators = "\xe2\x80" // what U+2028 and U+2029 begin with
+	if !strings.ContainsAny(text, "<>&") && !strings.Contains(text, separators) {
 		return text
 	}
 	var b bytes.Buffer
