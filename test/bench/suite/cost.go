@@ -41,30 +41,45 @@ func idle(ctx context.Context, l *lab, s *site) ([]figure, error) {
 
 // paced is what heartbeats at a rate cost the server, and what they cost a bare one.
 func paced(ctx context.Context, l *lab, s *site) ([]figure, error) {
-	run := patches(s.main, s.main.wire, l.size.conns)
-	run.For = l.size.paced
-	res, cpu, err := l.pace(ctx, s.main.cpu, run, l.size.pace)
+	full, least, err := l.atRate(ctx, s, l.size.pace, l.size.paced, l.size.paced)
 	if err != nil {
 		return nil, err
 	}
-	run = bareOf(s.main, s.bare.plainWire, l.size.conns)
-	run.For = l.size.paced
-	least, leastCPU, err := l.pace(ctx, s.bare.CPU, run, l.size.pace)
-	if err != nil {
-		return nil, err
-	}
-	l.keepHist(fmt.Sprintf("%.0f/s among %d", l.size.pace, len(s.main.services)), res.Latency)
+	l.keepHist(fmt.Sprintf("%.0f/s among %d", l.size.pace, len(s.main.services)), full.Latency)
 	return []figure{
-		{value: cpu, load: res.CPU.Seconds() / res.Took.Seconds(), more: res.Faults() + percentiles(res.Latency) + lateness(res)},
-		{value: leastCPU, load: least.CPU.Seconds() / least.Took.Seconds(), more: least.Faults() + percentiles(least.Latency) + lateness(least)},
+		{value: full.percent, load: full.own(), more: full.Faults() + percentiles(full.Latency) + lateness(full.Result)},
+		{value: least.percent, load: least.own(), more: least.Faults() + percentiles(least.Latency) + lateness(least.Result)},
 	}, nil
 }
 
-// pace runs at a rate, and returns how much of a core the server took, in per cent.
-func (l *lab) pace(ctx context.Context, spent func() time.Duration, run load.Run, perSecond float64) (res load.Result, cpu float64, err error) {
-	used := spent()
-	res = run.Pace(ctx, perSecond)
-	return res, 100 * (spent() - used).Seconds() / res.Took.Seconds(), res.Mostly()
+// spent is a run at a rate, and how much of a core the server took for it, in per cent.
+type spent struct {
+	load.Result
+	percent float64
+}
+
+// own is how much of a core the load took itself.
+func (s *spent) own() float64 { return s.CPU.Seconds() / s.Took.Seconds() }
+
+// atRate is heartbeats at a rate at the server, and then at a bare one, each for its time.
+func (l *lab) atRate(ctx context.Context, s *site, perSecond float64, d, bareFor time.Duration) (full, least spent, err error) {
+	run := patches(s.main, s.main.wire, l.size.conns)
+	run.For = d
+	if full, err = l.pace(ctx, s.main.cpu, run, perSecond); err != nil {
+		return full, least, err
+	}
+	run = bareOf(s.main, s.bare.plainWire, l.size.conns)
+	run.For = bareFor
+	least, err = l.pace(ctx, s.bare.CPU, run, perSecond)
+	return full, least, err
+}
+
+// pace runs at a rate; used is the processor time that the server has taken so far.
+func (l *lab) pace(ctx context.Context, used func() time.Duration, run load.Run, perSecond float64) (s spent, err error) {
+	before := used()
+	s.Result = run.Pace(ctx, perSecond)
+	s.percent = 100 * (used() - before).Seconds() / s.Took.Seconds()
+	return s, s.Mostly()
 }
 
 // restart kills the server and starts it again, some times.
@@ -90,20 +105,20 @@ func (l *lab) restarts(ctx context.Context, s *server, times int) ([]figure, err
 	return []figure{{value: median(took).Seconds(), load: -1, more: fmt.Sprintf("%v, with %d services, nobody asking meanwhile", took, len(s.services))}}, nil
 }
 
-// beating is the load of the large number of services, each of which beats once in an interval.
+// beating is the load of the large number of services, each of which beats once in an interval, and
+// then as many heartbeats a second at a bare server.
 func beating(ctx context.Context, l *lab, s *site) ([]figure, error) {
-	run := patches(s.main, s.main.wire, l.size.conns)
-	run.For = l.size.beating
 	rate := float64(len(s.main.services)) / l.size.beatEvery.Seconds()
 	l.say("%d services beat every %v, %.0f a second, for %v", len(s.main.services), l.size.beatEvery, rate, l.size.beating)
-	res, cpu, err := l.pace(ctx, s.main.cpu, run, rate)
+	full, least, err := l.atRate(ctx, s, rate, l.size.beating, min(l.size.beating, l.size.paced))
 	if err != nil {
 		return nil, err
 	}
-	l.draw("beating.svg", fmt.Sprintf("%d services beat every %v, from when it was due", len(s.main.services), l.size.beatEvery), l.line("PATCH", res.Latency))
-	own := res.CPU.Seconds() / res.Took.Seconds()
+	l.draw("beating.svg", fmt.Sprintf("%d services beat every %v, from when it was due", len(s.main.services), l.size.beatEvery), l.line("PATCH", full.Latency), l.line("bare net/http", least.Latency))
 	return []figure{
-		{value: cpu, load: own, more: fmt.Sprintf("of a core, %.0f/s for %v", rate, l.size.beating)},
-		{value: ms(res.Latency.At(99)), load: own, more: res.Faults() + percentiles(res.Latency) + lateness(res)},
+		{value: full.percent, load: full.own(), more: fmt.Sprintf("of a core, %.0f/s for %v", rate, full.Took.Round(time.Second))},
+		{value: least.percent, load: least.own(), more: fmt.Sprintf("of a core, %.0f/s for %v", rate, least.Took.Round(time.Second))},
+		{value: ms(full.Latency.At(99)), load: full.own(), more: full.Faults() + percentiles(full.Latency) + lateness(full.Result)},
+		{value: ms(least.Latency.At(99)), load: least.own(), more: least.Faults() + percentiles(least.Latency) + lateness(least.Result)},
 	}, nil
 }

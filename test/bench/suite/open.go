@@ -113,6 +113,9 @@ func openMiddle(ctx context.Context, l *lab) (s *site, err error) {
 
 func openLarge(ctx context.Context, l *lab) (s *site, err error) {
 	s = &site{}
+	if err := l.bareServer(s); err != nil {
+		return s, err
+	}
 	if s.main, err = l.launch(s, "large", nil, "MEP_LIVENESS_MIN_INTERVAL=1s"); err != nil {
 		return s, err
 	}

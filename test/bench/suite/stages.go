@@ -123,7 +123,9 @@ func stages() []stage {
 			}},
 			{name: "beating", run: beating, rows: []report.Row{
 				{Name: "CPU while 100,000 beat every 60 s by PATCH", Unit: "%", Target: atMost(25, "61 %")},
+				{Name: "the same, of bare net/http", Unit: "%"},
 				{Name: "p99 of a heartbeat then, from when it was due", Unit: "ms", Target: atMost(5, "23 ms")},
+				{Name: "the same, of bare net/http", Unit: "ms"},
 			}},
 			{name: "restart-beating", run: restartBeating, rows: []report.Row{
 				{Name: "100,000 beating, kill -9, 1,000 of them dead meanwhile: the last of these SUSPENDED after /ready, beyond its window", Unit: "s", Target: atMost(15, "–")},
