@@ -3,7 +3,8 @@ package heartbeat
 import "sync"
 
 // entry is what this replica holds of one instance. What is not said to be guarded by
-// another lock is guarded by mu, which is held for no call of the store and of no hook.
+// another lock is guarded by mu, which is held for no call of the store and of no hook. There is
+// one for every instance: TestAnEntryIsSmall says how large it may be.
 type entry struct {
 	id ID
 	mu sync.Mutex
@@ -13,17 +14,16 @@ type entry struct {
 	waiters  []func(Result)
 	reads    sharedRead[Snapshot]
 
-	registering bool // it may not be dropped, although it has no record yet
-	dropped     bool // it is no longer the engine's entry of its id
-
 	inProgress
-	claimFlow           *ClaimFlow // the claim that waits, or is under way; nil: none
-	repairing, adopting bool
+	claimFlow *ClaimFlow // the claim that waits, or is under way; nil: none
 
-	status status
-	share  share // of the load
-	heard  heardAgents
-	trace  trace
+	registering         bool // it may not be dropped, although it has no record yet
+	dropped             bool // it is no longer the engine's entry of its id
+	repairing, adopting bool
+	status              status
+	share               share // of the load
+	heard               heardAgents
+	trace               trace
 	hookProgress
 	position queuePosition // guarded by schedule.mu
 	vanished vanished      // guarded by breaker.mu

@@ -65,11 +65,11 @@ const (
 // waited for a slow claim would come too late, so both may be under way (refutations never
 // wait for claims: protocol CE4).
 type inProgress struct {
-	refuting      bool
 	refutedAt     Mono
+	ownerRequests int32 // PUTs and registrations under way
+	refuting      bool
 	claiming      bool
 	ending        bool // the lease, if it has run out
-	ownerRequests int  // PUTs and registrations under way
 	unusable      bool // the last refutation found that the record cannot be written
 }
 

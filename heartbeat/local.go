@@ -5,40 +5,40 @@ import "time"
 // Local is what one replica knows of one instance by itself and writes nowhere: its
 // evidence, since when the projection is missing, and the gaps between its heartbeats.
 type Local struct {
-	hasEvidence    bool
-	EvidenceAt     Mono
-	EvidenceCredit Credit
-	EvidenceWall   int64
-	hasBeat        bool   // a heartbeat was received here, not only an entry into ACTIVE
-	beatAt         Mono   // the last one
-	beatWall       int64  // the same; 0: none
-	leasedAt       Credit // when the record was seen to hang on its lease
-
-	missing      bool // its projection, of an ACTIVE record that requires heartbeats
-	MissingSince Credit
+	// Truths stand together, for there is one Local for every instance.
+	hasEvidence bool
+	hasBeat     bool // a heartbeat was received here, not only an entry into ACTIVE
+	missing     bool // its projection, of an ACTIVE record that requires heartbeats
+	suspended   bool // its record was seen to be SUSPENDED, since SuspendedSince
 	// probation: the replica was disturbed, so that heartbeats may have been missed:
 	// silence counts from CountedFrom on only.
-	probation   bool
-	CountedFrom Credit
-
-	seenAt         Credit        // when its record was first seen here
-	silenceBefore  time.Duration // its silence before this replica's start, in credited time
-	silenceChecked bool          // it was found out whether the silence since checkedFrom is to be kept
-	checkedFrom    Credit
+	probation      bool
+	silenceChecked bool // it was found out whether the silence since checkedFrom is to be kept
 	// mayKeep: a write by which the record keeps a silence is under way, or got no reply;
 	// until the record is seen to have changed.
-	mayKeep   bool
-	keptUntil Credit // the silences that were kept use up the allowance until then (mostKept)
-	askEndAt  Credit // the store is not asked before whether its lease has run out
+	mayKeep bool
 
 	// The interval that was announced last, how often, and the gaps between heartbeats since
 	// then that keep it: how many in a row, and their sum.
-	announced               int
 	announcements, keptGaps int8
+	announced               int
 	keptTime                time.Duration
 
-	suspended      bool // its record was seen to be SUSPENDED, since SuspendedSince
+	EvidenceAt     Mono
+	EvidenceCredit Credit
+	EvidenceWall   int64
+	beatAt         Mono   // the last heartbeat
+	beatWall       int64  // the same; 0: none
+	leasedAt       Credit // when the record was seen to hang on its lease
+	MissingSince   Credit
+	CountedFrom    Credit
 	SuspendedSince Credit
+
+	seenAt        Credit        // when its record was first seen here
+	silenceBefore time.Duration // its silence before this replica's start, in credited time
+	checkedFrom   Credit
+	keptUntil     Credit // the silences that were kept use up the allowance until then (mostKept)
+	askEndAt      Credit // the store is not asked before whether its lease has run out
 }
 
 // Moment is when something was received.

@@ -272,7 +272,7 @@ func (m *model) deliver(w *world, x int) {
 
 func (r *modelReplica) underway(m *model) inProgress {
 	claim := r.slots[slotClaim].phase
-	owners := 0
+	var owners int32
 	if r.slots[slotOwner].phase != slotIdle {
 		owners = 1
 	}
