@@ -3,6 +3,7 @@ package events
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -14,9 +15,8 @@ import (
 // sent is encoded once, for each of the three ways in which it can be seen.
 type entry struct {
 	at     heartbeat.Revision
-	made   int64 // wall clock, Unix nanoseconds
-	change heartbeat.Change
-	cause  mp1.Cause
+	made   int64            // wall clock, Unix nanoseconds
+	of     *plugins.Event   // as it came, without the attributes
 	before *item            // nil: there was none
 	after  *item            // nil: it was removed
 	putOff plugins.Flapping // until when subscribers are not told, by the wall clock; zero: they are told at once
@@ -24,10 +24,13 @@ type entry struct {
 	// more: whether a filter selected it then cannot be told.
 	unsure bool
 
-	frames [views]struct {
-		once sync.Once
-		text []byte
-	}
+	frames atomic.Pointer[frames] // nil: nobody reads
+}
+
+// frames are what is sent of an entry, each encoded when the first reader needs it.
+type frames [views]struct {
+	once sync.Once
+	text []byte
 }
 
 // view is how a change looks to a reader.
@@ -47,7 +50,7 @@ func newEntry(e *plugins.Event, before *item, known bool) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &entry{at: e.At, made: e.Made, change: e.Change, cause: e.Why(), before: before, after: is}
+	out := &entry{at: e.At, made: e.Made, of: is.of, before: before, after: is}
 	switch {
 	case e.Change == heartbeat.Removed:
 		out.after = nil
@@ -65,14 +68,19 @@ func newEntry(e *plugins.Event, before *item, known bool) (*entry, error) {
 
 // frame is the change as it is sent.
 func (e *entry) frame(v view) []byte {
-	f := &e.frames[v]
+	all := e.frames.Load()
+	for ; all == nil; all = e.frames.Load() {
+		e.frames.CompareAndSwap(nil, new(frames))
+	}
+	f := &all[v]
 	f.once.Do(func() { f.text = frame(e.at, mp1.ChangeEvent, encode(e.shown(v))) })
 	return f.text
 }
 
 func (e *entry) shown(v view) mp1.ServiceChange {
-	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: changeType(e.change)}
-	c.Reason, c.Cause = shownCause(&e.cause)
+	c := mp1.ServiceChange{Revision: int64(e.at), Time: stamp(time.Unix(0, e.made)), Change: changeType(e.of.Change)}
+	cause := e.of.Why()
+	c.Reason, c.Cause = shownCause(&cause)
 	if e.putOff.Until != 0 {
 		c.Flapping = &mp1.Flapping{Changes: e.putOff.Changes, Until: stamp(time.Unix(0, int64(e.putOff.Until)))}
 	}
