@@ -48,7 +48,7 @@ func collectsByDefault(environ []string) bool {
 }
 
 // lookEvery is how often it is looked whether memory can be given back.
-const lookEvery = 4 * time.Second
+const lookEvery = 2 * time.Second
 
 // heap is how memory is at a moment, in bytes.
 type heap struct {
@@ -63,29 +63,39 @@ type heap struct {
 func giveBack(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	for last := readHeap(); ; {
+	last := readHeap()
+	for settled := last.live; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
 		now := readHeap()
-		if now.wastes(last) {
+		if now.wastes(last, settled) {
 			debug.FreeOSMemory()
 			now = readHeap()
+			settled = now.live
 		}
-		last = now
+		last, settled = now, min(settled, now.live)
 	}
 }
 
-// wastes says whether it is worth a collection to give memory back: hardly anything is allocated, so
-// that it is not needed again soon, and there is much of it. The usual heartbeats of a server with many
-// services may count as that: their garbage is then collected sooner than GOGC asks. A server that is
-// left alone wastes nothing once it has given back.
-func (h heap) wastes(last heap) bool {
-	const little = 2 << 20
-	quiet := h.allocated-last.allocated <= h.live/20+little
-	return quiet && h.objects+h.free > h.live+h.live/8+4*little
+// wastes says whether it is worth a collection to give memory back: there is much of it, and little is
+// allocated, so that it is not needed again soon. After a burst, by which there is more alive than when
+// memory was given back last (settled), that is once as much as heartbeats, or a look through what was
+// registered, allocate: they would keep it for minutes. Else it is hardly anything. The usual heartbeats of
+// a server with many services may count as that too: their garbage is then collected sooner than GOGC
+// asks. A server that is left alone wastes nothing once it has given back.
+func (h heap) wastes(last heap, settled uint64) bool {
+	const little = 1 << 20
+	if h.objects+h.free <= h.live+h.live/8+8*little {
+		return false
+	}
+	most := h.live/40 + little
+	if h.live > settled+settled/8+8*little {
+		most = h.live/10 + 2*little
+	}
+	return h.allocated-last.allocated <= most
 }
 
 func readHeap() heap {

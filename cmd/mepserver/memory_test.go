@@ -15,22 +15,38 @@ func TestMemoryIsGivenBackOnceABurstIsOver(t *testing.T) {
 	const mb = 1 << 20
 	after := heap{allocated: 9000 * mb, live: 130 * mb, objects: 190 * mb, free: 30 * mb}
 	begun := heap{allocated: 8000 * mb, live: 100 * mb, objects: 120 * mb}
-	require.False(t, after.wastes(begun), "it goes on")
-	require.True(t, after.wastes(after), "it is over")
+	require.False(t, after.wastes(begun, 10*mb), "it goes on")
+	require.True(t, after.wastes(after, 10*mb), "it is over")
 	back := heap{allocated: 9001 * mb, live: 110 * mb, objects: 111 * mb, free: 2 * mb}
-	require.False(t, back.wastes(after), "it was given back")
+	require.False(t, back.wastes(after, 10*mb), "it was given back")
 	idle := back
 	for range 1000 { // an idle server collects no second time
 		now := idle
 		now.allocated, now.objects = now.allocated+mb/100, now.objects+mb/100
-		require.False(t, now.wastes(idle))
+		require.False(t, now.wastes(idle, back.live))
 		idle = now
 	}
-	beating := heap{allocated: back.allocated + 20*mb, live: back.live, objects: back.objects + 20*mb, free: 10 * mb}
-	require.False(t, beating.wastes(back), "2,000 heartbeats a second")
 	empty := heap{allocated: 100 * mb, live: 4 * mb, objects: 6 * mb, free: 2 * mb}
-	require.False(t, empty.wastes(empty), "a small server has nothing to give")
+	require.False(t, empty.wastes(empty, 0), "a small server has nothing to give")
 	require.NotZero(t, readHeap().allocated*readHeap().objects, "these are names of metrics")
+}
+
+// What follows a burst is seldom silence: heartbeats come, and the first sweep looks at all that was
+// registered. Memory is given back all the same, and not a second time for that.
+func TestHeartbeatsDoNotKeepWhatABurstLeftBehind(t *testing.T) {
+	const mb = 1 << 20
+	last := heap{allocated: 9000 * mb, live: 130 * mb, objects: 140 * mb, free: 60 * mb}
+	beating := last
+	beating.allocated, beating.objects = last.allocated+10*mb, last.objects+10*mb
+	require.True(t, beating.wastes(last, 10*mb), "1,000 heartbeats a second")
+	require.False(t, beating.wastes(last, 120*mb), "there was no burst")
+	for range 1000 { // whose garbage is collected when GOGC asks
+		now := beating
+		now.allocated += 10 * mb
+		now.objects = min(now.objects+10*mb, 195*mb)
+		require.False(t, now.wastes(beating, 130*mb))
+		beating = now
+	}
 }
 
 // What an operator sets counts; else a server that is ready keeps its own reserve.
