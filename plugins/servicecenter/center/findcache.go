@@ -67,6 +67,8 @@ func (b *budget) bind(t *sccache.Tree, filters ...sccache.Filter) {
 	}
 }
 
+var errUnanswered = errors.New("the store did not answer")
+
 // counted is a filter whose nodes cost.
 type counted struct {
 	sccache.Filter
@@ -75,9 +77,13 @@ type counted struct {
 
 // Init implements sccache.Filter.
 func (c counted) Init(ctx context.Context, parent *sccache.Node) (*sccache.Node, error) {
+	ctx, reads := withReads(ctx)
 	node, err := c.Filter.Init(ctx, parent)
 	if node == nil || err != nil {
 		return node, err
+	}
+	if reads.failed.Load() { // the filter left something out, and would until the tree forgets it
+		return nil, errUnanswered
 	}
 	name := c.Name(ctx, parent)
 	cost := int64(nodeCost + 2*len(name)) // its key, and what it is called

@@ -1,8 +1,10 @@
 package center
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -135,8 +137,13 @@ func (g *guard) names(path string, ids []string) bool {
 // callKey finds what validateRequest knows of a request in its context.
 type callKey struct{}
 
-// apiCall is one to service-center's API that may change something.
-type apiCall struct{ refused atomic.Pointer[refusal] }
+// apiCall is one to service-center's API.
+type apiCall struct {
+	refused    atomic.Pointer[refusal] // of a write
+	asks       bool                    // it changes nothing
+	reads      *reads                  // of the store, on its behalf
+	cacheReads uint64                  // failedCacheReads when it came
+}
 
 // refuse counts a refused write, and has the request that asked for it say so.
 func (g *guard) refuse(ctx context.Context, why refusal) {
@@ -148,7 +155,7 @@ func (g *guard) refuse(ctx context.Context, why refusal) {
 
 // refusalWriter replaces the response to a request whose write was refused by a 403, 507 or
 // 400: service-center itself does not know why its transaction failed, and after some
-// writes it does not look.
+// writes it does not look. One that was made of what the store did not answer becomes a 503.
 type refusalWriter struct {
 	http.ResponseWriter
 	call     *apiCall
@@ -164,6 +171,8 @@ func (a *refusalWriter) WriteHeader(status int) {
 	a.status = status
 	why := a.call.refused.Load()
 	switch {
+	case why == nil && a.call.misled(status):
+		writeUnanswered(a.ResponseWriter)
 	case why == nil:
 		a.ResponseWriter.WriteHeader(status)
 		return
@@ -191,6 +200,11 @@ func (a *refusalWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController and http.MaxBytesReader through.
 func (a *refusalWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Hijack implements http.Hijacker: a watch takes the connection over.
+func (a *refusalWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(a.ResponseWriter).Hijack()
+}
 
 // writeError writes an error in the form of service-center's own API; code is its errorCode.
 func writeError(w http.ResponseWriter, status int, code, message, detail string) {

@@ -113,6 +113,7 @@ func (d *direct) ask(ctx context.Context, op client.PluginOp) (*sd.Response, err
 	res, err := d.get(ctx, string(op.Key), getOptions(op)...)
 	if err != nil {
 		failedReads.Add(1)
+		unanswered(ctx)
 		return nil, err
 	}
 	out := &sd.Response{Count: res.Count}
@@ -157,7 +158,11 @@ func (c directCache) Size() int { return 0 }
 // Get implements sd.CacheReader.
 func (c directCache) Get(key string) *sd.KeyValue {
 	res, err := c.Search(context.Background(), client.WithStrKey(key), client.WithCacheOnly())
-	if err != nil || len(res.Kvs) == 0 {
+	if err != nil {
+		failedCacheReads.Add(1)
+		return nil
+	}
+	if len(res.Kvs) == 0 {
 		return nil
 	}
 	return res.Kvs[0]
@@ -174,6 +179,7 @@ func (c directCache) GetPrefix(prefix string, to *[]*sd.KeyValue) int {
 	}
 	res, err := c.Search(context.Background(), opts...)
 	if err != nil {
+		failedCacheReads.Add(1)
 		return 0
 	}
 	if to != nil {
@@ -190,7 +196,11 @@ func (c directCache) ForEach(f func(string, *sd.KeyValue) bool) {
 	key, end := c.cfg.Key, clientv3.GetPrefixRangeEnd(c.cfg.Key)
 	for {
 		res, err := c.get(context.Background(), key, clientv3.WithRange(end), clientv3.WithLimit(pageOfAll))
-		if err != nil || len(res.Kvs) == 0 {
+		if err != nil {
+			failedCacheReads.Add(1)
+			return
+		}
+		if len(res.Kvs) == 0 {
 			return
 		}
 		for _, one := range c.parse(res.Kvs, true) {

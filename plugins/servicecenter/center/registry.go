@@ -86,6 +86,7 @@ func (r *registry) Do(ctx context.Context, opts ...client.PluginOpOption) (*clie
 	case client.ActionGet:
 		res, err := r.client.Get(ctx, string(op.Key), getOptions(op)...)
 		if err != nil {
+			unanswered(ctx)
 			return nil, err
 		}
 		out.Kvs, out.Count, out.Revision = page(op, res.Kvs), res.Count, res.Header.Revision

@@ -2,7 +2,6 @@ package center
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -32,12 +31,8 @@ func (g *guard) validateRequest(next http.Handler) http.Handler {
 			writeInvalid(w, problem)
 			return
 		}
-		if r.Method == http.MethodGet { // nothing is refused later; and a watch takes the connection over
-			next.ServeHTTP(w, r)
-			return
-		}
-		call := &apiCall{}
-		next.ServeHTTP(&refusalWriter{ResponseWriter: w, call: call}, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
+		call, r := newCall(r)
+		next.ServeHTTP(&refusalWriter{ResponseWriter: w, call: call}, r)
 	})
 }
 
