@@ -113,3 +113,26 @@ func TestRegistrationsAtOnceChooseDifferentDead(t *testing.T) {
 	require.Len(t, chosen, most)
 	require.Equal(t, 5, refused)
 }
+
+// A record that cannot be read is shown to nobody, so that its application registers anew: it took
+// the place of the new one.
+func TestWhatNobodyIsShownTakesNoRoom(t *testing.T) {
+	x := newIndex(false)
+	shown(x, "seen", "app", "n", "c", heartbeat.Active, 1)
+	for i, state := range []heartbeat.State{heartbeat.Active, heartbeat.Suspended} {
+		id := heartbeat.ID(fmt.Sprint("unseen", i))
+		x.changed(id, &heartbeat.Snapshot{At: 2, Record: heartbeat.Record{ID: id, Owner: "app", State: state, Attributes: `{"serName":"n","version":2}`}})
+		require.Nil(t, x.get(id).service())
+	}
+	c := claimant{owner: "app", name: "n", id: "new"}
+	dead, ok := x.reserve(c, limit{most: 2})
+	require.True(t, ok)
+	require.Empty(t, dead)
+	x.release(c)
+	_, ok = x.reserve(c, limit{most: 1})
+	require.False(t, ok, "none that nobody is shown goes for it, as that would make no room")
+	require.Empty(t, x.displacing)
+	dead, ok = x.reserve(c, limit{most: 2, suspendedFree: true})
+	require.True(t, ok)
+	require.Empty(t, dead)
+}

@@ -57,3 +57,24 @@ func TestAReaderWhoHangsLosesHisTurn(t *testing.T) {
 		require.Equal(t, []string{"10 change a x ADDED >ACTIVE"}, brief(t, r.read(t)))
 	})
 }
+
+// After a change that cannot be read each stream began a quarter of a second late: the engine knew of
+// the change, and the feed waited for it. A service that was removed so stayed in its memory.
+func TestAChangeThatCannotBeReadIsNotWaitedFor(t *testing.T) {
+	in(t, &plugins.History{At: 9, Floor: 9, Services: []*plugins.Event{added(9, "a", "x"), added(9, "b", "y")}}, func(t *testing.T, w *world) {
+		bad := 0
+		w.feed.unreadable = func(n int) { bad += n }
+		w.feed.changed("a", known(heartbeat.Suspended))
+		w.feed.changed("b", known(heartbeat.None))
+		lost, end := suspended(10, "a", "x"), removed(11, "b", "y")
+		lost.Attributes, end.Attributes = `{"version":2}`, `{`
+		w.see(lost, end)
+		require.Equal(t, 2, bad)
+		require.Len(t, w.feed.services, 1)
+		r := wait(w.open("", ""))
+		require.Equal(t, []string{"9 reset"}, brief(t, r.read(t)), "and nobody is shown it")
+		w.see(resumed(12, "a", "x"))
+		synctest.Wait()
+		require.Equal(t, []string{"12 change a x ADDED >ACTIVEentered"}, brief(t, r.read(t)))
+	})
+}

@@ -15,7 +15,7 @@ import (
 // come from one list and one watch, so that they go together at every revision. It is safe for
 // concurrent use, and nobody who reads is waited for.
 type feed struct {
-	unreadable func(n int) // counts events that could not be read
+	unreadable func(n int) // counts events that could not be read; the store counts such services of a list
 	now        func() time.Time
 	turns      *turns // of those who read
 
@@ -121,7 +121,12 @@ func (f *feed) addOne(e *plugins.Event, known bool) (bad int) {
 		return 0
 	}
 	n, err := newEntry(e, f.services[e.ID], known)
-	if err != nil {
+	if err != nil { // nobody is shown the service; but that the engine knows of it is not to be waited for
+		f.services[e.ID] = listedItem(e)
+		if e.Change == heartbeat.Removed {
+			delete(f.services, e.ID)
+		}
+		f.caughtUp(e.ID)
 		return 1
 	}
 	n.putOff = f.putOff(e)

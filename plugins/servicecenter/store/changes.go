@@ -68,13 +68,14 @@ func (t *touched) listing() (*listing, error) {
 	l := t.newListing(t.view)
 	l.at = t.at
 	t.view.each(keys.RecordPrefix, l.addRecord)
-	t.unreadable.changed(t.log, t.ids, l.bad)
 	for id := range t.ids {
 		if _, there := l.index[id]; !there {
 			t.renames.gone(id, heartbeat.Revision(t.at))
 		}
 	}
+	t.unreadable.changed(t.log, t.ids, l.bad)
 	t.view.each(keys.InstancePrefix, l.addInstance)
+	t.unreadable.undescribed(t.log, t.ids, l.opaque)
 	shown := map[heartbeat.ID]bool{}
 	for i := range l.all {
 		shown[l.all[i].ID] = true

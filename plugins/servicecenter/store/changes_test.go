@@ -337,3 +337,38 @@ func TestASweepCountsRecordsThatCannotBeRead(t *testing.T) {
 		s.AwaitRepairs()
 	}
 }
+
+// A record whose attributes cannot be read was counted by nobody, and nobody said so: the engine has
+// it, and nobody is shown it.
+func TestARecordWithoutAttributesThatCanBeReadIsCounted(t *testing.T) {
+	s, all, _ := countedStore(t, 2)
+	key := keys.Record(all[0].ID)
+	value := storetest.Value(t, s.client.KV, key)
+	garbled := strings.Replace(value, `\"version\":\"v2\"`, `\"version\":2`, 1)
+	require.NotEqual(t, value, garbled)
+	put := func(value string) {
+		_, err := s.client.Put(t.Context(), key, value)
+		require.NoError(t, err)
+	}
+	put(garbled)
+	s.ShareStart()
+	for _, list := range []string{"a start", "a list"} {
+		listed, _, err := s.List(t.Context())
+		require.NoError(t, err)
+		s.AwaitRepairs()
+		require.Len(t, listed, 2, "%s: the engine goes on with it", list)
+		require.Equal(t, 1, s.unreadable.count(), list)
+	}
+	at := compared(t, s)
+	for _, c := range []struct {
+		value string
+		want  int
+	}{{value, 0}, {garbled, 1}} {
+		put(c.value)
+		var err error
+		_, at, err = s.Changes(t.Context(), at, nil)
+		require.NoError(t, err)
+		s.AwaitRepairs()
+		require.Equal(t, c.want, s.unreadable.count())
+	}
+}

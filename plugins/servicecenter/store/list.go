@@ -91,37 +91,39 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	if l.at, err = s.each(ctx, keys.InstancePrefix, at, l.addInstance); err != nil {
 		return nil, 0, err
 	}
+	if !l.comparesLater {
+		s.unreadable.undescribed(s.log, nil, l.opaque)
+	}
 	return l.all, heartbeat.Revision(at), s.repairs.begin(ctx, s, l)
 }
 
-// differs says whether a projection is not as its record makes it. older says that replicas
-// of the previous release live: their form is as good then.
-func differs(r *heartbeat.Record, value []byte, older bool) bool {
-	return differsFrom(r, older, func(want string) bool { return string(value) == want })
-}
-
-// differsFrom is differs of a value of which only equality is known.
-func differsFrom(r *heartbeat.Record, older bool, equals func(string) bool) bool {
+// differsFrom says whether a projection is not as its record makes it. older says that replicas
+// of the previous release live: their form is as good then. The error says that the record itself
+// is bad: what is there is left.
+func differsFrom(r *heartbeat.Record, older bool, equals func(string) bool) (bool, error) {
 	p, err := project(r)
 	if err != nil {
-		return false // the record itself is bad; leave what is there
+		return false, err
 	}
 	want, err := p.instance()
+	if err != nil {
+		return false, err
+	}
 	is := func(want string) bool { // an earlier release escaped for HTML
 		return equals(want) || equals(canonical(want))
 	}
-	if err != nil || is(want) {
-		return false
+	if is(want) {
+		return false, nil
 	}
 	if !older {
-		return true
+		return true, nil
 	}
 	for _, form := range []func() (string, error){p.instanceWithoutReason, p.instanceBefore} {
 		if before, err := form(); err == nil && is(before) {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // ours says whether an instance is a projection of a record of ours, and of which.

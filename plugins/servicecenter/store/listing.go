@@ -27,7 +27,8 @@ type listing struct {
 	byInstance map[keys.Instance]int // records by the instance that they are shown as
 	first      map[string]int        // a record of each microservice
 	bad        map[heartbeat.ID]string
-	skipped    map[string]bool // microservices of records that could not be read
+	opaque     map[heartbeat.ID]string // records whose attributes cannot be read: the engine has them, and nobody is shown them
+	skipped    map[string]bool         // microservices of records that could not be read
 	foreign    []*mvccpb.KeyValue
 	// comparesLater: the projections are compared with the records by repair, once a start is over.
 	comparesLater bool
@@ -71,7 +72,7 @@ func (l *listing) addInstance(kv *mvccpb.KeyValue) {
 		if l.comparesLater {
 			l.projections = append(l.projections, projectionSum{i, maphash.Bytes(l.seed, kv.Value)})
 		} else {
-			one.Projection.Differs = differs(&one.Record, kv.Value, l.older)
+			one.Projection.Differs = l.differs(&one.Record, func(want string) bool { return string(kv.Value) == want })
 		}
 		return
 	}
@@ -84,6 +85,18 @@ func (l *listing) addInstance(kv *mvccpb.KeyValue) {
 	default:
 		l.addForeign(kv)
 	}
+}
+
+// differs says whether a projection is not as its record makes it, and notes a record that makes none.
+func (l *listing) differs(r *heartbeat.Record, equals func(string) bool) bool {
+	yes, err := differsFrom(r, l.older, equals)
+	if err != nil {
+		if l.opaque == nil {
+			l.opaque = map[heartbeat.ID]string{}
+		}
+		l.opaque[r.ID] = keys.Record(r.ID)
+	}
+	return yes
 }
 
 // skip leaves the microservice of a record that could not be read as it is.
@@ -106,8 +119,9 @@ func (l *listing) addForeign(kv *mvccpb.KeyValue) {
 
 // unreadableRecords are the records that cannot be read.
 type unreadableRecords struct {
-	mu  sync.Mutex
-	ids map[heartbeat.ID]string // by id: the key
+	mu     sync.Mutex
+	ids    map[heartbeat.ID]string // by id: the key
+	opaque map[heartbeat.ID]string // those of which only the attributes cannot be
 }
 
 // listed takes in those of a list of all, which goes on reading bad meanwhile; each list finds
@@ -141,6 +155,29 @@ func (u *unreadableRecords) changed(log openlog.Logger, looked map[heartbeat.ID]
 	}
 }
 
+// undescribed takes in those whose attributes cannot be read, of the records that were looked at; nil:
+// of all.
+func (u *unreadableRecords) undescribed(log openlog.Logger, looked map[heartbeat.ID]struct{}, opaque map[heartbeat.ID]string) {
+	u.mu.Lock()
+	now := map[heartbeat.ID]string{}
+	for id, key := range u.opaque {
+		if _, again := looked[id]; looked != nil && !again {
+			now[id] = key
+		}
+	}
+	fresh := false
+	for id, key := range opaque {
+		_, was := u.opaque[id]
+		fresh = fresh || !was
+		now[id] = key
+	}
+	u.opaque = now
+	u.mu.Unlock()
+	if fresh {
+		u.warn(log, opaque)
+	}
+}
+
 func (u *unreadableRecords) warn(log openlog.Logger, bad map[heartbeat.ID]string) {
 	lost := unreadable{what: "records of services cannot be read: nobody is shown them until they are repaired or their application registers anew"}
 	for _, key := range slices.Sorted(maps.Values(bad)) {
@@ -152,5 +189,5 @@ func (u *unreadableRecords) warn(log openlog.Logger, bad map[heartbeat.ID]string
 func (u *unreadableRecords) count() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.ids)
+	return len(u.ids) + len(u.opaque)
 }

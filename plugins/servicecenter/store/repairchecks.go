@@ -24,13 +24,16 @@ func (m *repairer) checkProjections(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if differsFrom(&m.all[p.of].Record, m.older, func(want string) bool { return maphash.String(m.seed, want) == p.sum }) {
+		if m.differs(&m.all[p.of].Record, func(want string) bool { return maphash.String(m.seed, want) == p.sum }) {
 			m.repairs.again.Store(true)
 			if e := m.engine.Load(); e != nil {
 				e.Sweep()
 			}
 			break
 		}
+	}
+	if m.projections != nil {
+		m.unreadable.undescribed(m.log, nil, m.opaque)
 	}
 	m.projections = nil
 	return nil
