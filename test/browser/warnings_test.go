@@ -1,8 +1,10 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,6 +80,29 @@ func TestSubscribersThatFailAreShownWithWhatTheyAnswered(t *testing.T) {
 	bad.Answer(http.StatusNoContent)
 	b.until("it is told in the end", of("broken-screen")+"?.innerText.startsWith('✓ told') && "+of("broken-screen")+".dataset.failing !== 'true'")
 	b.until("the warning goes", "!"+banner("failing"))
+}
+
+// TestUntilWhenAFlappingServiceIsPutOffIsShown, in the row and in the panel, as the state says it.
+func TestUntilWhenAFlappingServiceIsPutOffIsShown(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := mep.Start(t, "MEP_NOTIFY_FLAP_CHANGES=2", "MEP_NOTIFY_FLAP_PERIOD=1h")
+	v := s.Register("app-1", "camera", 60)
+	b := open(t, s.URL+"/board")
+	b.shows(v.ID, "ACTIVE")
+	for _, state := range []string{"INACTIVE", "ACTIVE", "INACTIVE"} {
+		s.Want(http.StatusOK, "PUT", v.Location, strings.Replace(mep.Info("camera", 60), `"state":"ACTIVE"`, `"state":"`+state+`"`, 1))
+	}
+	b.shows(v.ID, "INACTIVE")
+	said := fmt.Sprintf(`/it flaps: 3 changes, subscribers are told at (\d\d:\d\d:\d\d)$/.exec(document.querySelector('%s .why').innerText)?.[1]`, row(v.ID))
+	b.until("the row says it", said)
+	b.do(chromedp.Click(chromedp.CSS(row(v.ID))))
+	b.until("and the panel", fmt.Sprintf("document.querySelector('#detail').innerText.includes('subscribers are told at ' + %s)", said))
+	var is struct{ Flapping struct{ Until time.Time } }
+	require.NoError(t, json.Unmarshal(s.Want(http.StatusOK, "GET", "/mec_liveness/v1/state/"+v.ID, "").Body, &is))
+	require.Greater(t, time.Until(is.Flapping.Until), 50*time.Minute)
+	b.until("it is when the state says", fmt.Sprintf("new Date(%d).toTimeString().startsWith(%s)", is.Flapping.Until.UnixMilli(), said))
+	b.shot("flapping")
 }
 
 // TestTheLastInstanceOfANameIsWarnedOf before it goes, and when it has gone.

@@ -56,7 +56,10 @@ export function bytes(n) {
   return `${v < 10 && i > 0 ? v.toFixed(1) : Math.round(v)} ${units[i]}`;
 }
 
-// flapping says that subscribers are told of a service later, because it changes too often.
+// flapping says that subscribers are told of a service later, because it changes too often, and when:
+// by the reader's own clock face, as the times beside it.
 export function flapping(item) {
-  return item.flapping ? `it flaps: ${plural(item.flapping.changes, "change")}, told once a period` : "";
+  if (!item.flapping) return "";
+  const until = stamp(time(item.flapping.until)).slice(0, 8);
+  return `it flaps: ${plural(item.flapping.changes, "change")}, ${until ? `subscribers are told at ${until}` : "told once a period"}`;
 }
