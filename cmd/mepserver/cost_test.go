@@ -40,7 +40,7 @@ var inProcess = sync.OnceValues(func() (at string, err error) {
 		}
 		_ = os.RemoveAll(dir)
 	}
-	c, err := conf.Load(conf.Sources{Environ: []string{"MEP_SERVER_LISTEN=127.0.0.1:0", "MEP_STORE_DATA_DIR=" + dir}, Rules: fileRules(time.Now())})
+	c, err := conf.Load(conf.Sources{Environ: []string{"MEP_SERVER_LISTEN=127.0.0.1:0", "MEP_STORE_DATA_DIR=" + dir, "MEP_LIMITS_WRITES_PER_SECOND=100000"}, Rules: fileRules(time.Now())})
 	if err != nil {
 		return "", err
 	}
@@ -125,9 +125,14 @@ func (b *beater) costs(tb testing.TB) (objects, size float64) {
 // registered registers a service and returns the path of its heartbeats.
 func registered(tb testing.TB, at, name string) string {
 	tb.Helper()
+	return registeredBy(tb, at, "app", name)
+}
+
+func registeredBy(tb testing.TB, at, app, name string) string {
+	tb.Helper()
 	info := fmt.Sprintf(`{"serName":%q,"version":"1.2.3","state":"ACTIVE","serializer":"JSON","livenessInterval":60,"transportInfo":{"id":"t1","name":"REST",
 		"type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"uris":["http://10.0.0.5:8080/x"]},"security":{}}}`, name)
-	res, err := http.Post("http://"+at+services+"/applications/app/services", "application/json", strings.NewReader(info))
+	res, err := http.Post("http://"+at+services+"/applications/"+app+"/services", "application/json", strings.NewReader(info))
 	require.NoError(tb, err)
 	defer func() { _ = res.Body.Close() }()
 	require.Equal(tb, http.StatusCreated, res.StatusCode)
