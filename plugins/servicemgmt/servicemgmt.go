@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,7 +113,8 @@ func (r *registry) register(ctx context.Context, by server.Caller, info mp1.Serv
 		return nil, err
 	}
 	defer r.index.release(claim)
-	rec := heartbeat.Record{ID: id, Owner: by.App, Agents: heartbeat.Agents(by.Agent), State: state, Proposed: -1}
+	owner := strings.Clone(by.App) // of a request's first line, which would be kept as a whole
+	rec := heartbeat.Record{ID: id, Owner: owner, Agents: heartbeat.Agents(by.Agent), State: state, Proposed: -1}
 	if info.LivenessInterval != nil {
 		rec.Proposed = *info.LivenessInterval
 	}
