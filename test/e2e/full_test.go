@@ -60,6 +60,8 @@ func (f *filler) write(name string) {
 		f.mu.Lock()
 		f.ids = append(f.ids, r.Object(f.s.T())["serInstanceId"].(string))
 		f.mu.Unlock()
+	case r.Status == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != "": // it was not confirmed in time
+		time.Sleep(20 * time.Millisecond)
 	case (r.Status == http.StatusInsufficientStorage || r.Status == http.StatusTooManyRequests) && r.Header.Get("Retry-After") != "":
 		f.refused.Add(1)
 		time.Sleep(20 * time.Millisecond)

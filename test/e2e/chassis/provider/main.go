@@ -6,6 +6,9 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/go-chassis/go-chassis/v2"
 	"github.com/go-chassis/go-chassis/v2/server/restful"
@@ -29,7 +32,19 @@ func main() {
 	if err := chassis.Init(); err != nil {
 		log.Fatal(err)
 	}
+	early := make(chan os.Signal, 1)
+	signal.Notify(early, syscall.SIGTERM)
+	go comeAgain(early)
 	if err := chassis.Run(); err != nil { // until SIGTERM or SIGINT
 		log.Fatal(err)
+	}
+}
+
+// comeAgain has each signal come again until it is obeyed: go-chassis takes signals only a moment
+// after it has registered, and one that came before would end the process as it is.
+func comeAgain(signals <-chan os.Signal) {
+	for range signals {
+		time.Sleep(100 * time.Millisecond)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	}
 }
