@@ -12,16 +12,17 @@ func ValidID(s string) bool {
 	if s == "" || len(s) > longest {
 		return false
 	}
+	ok := ^uint64(0) // its lowest bit: all bytes so far may be there; digits and letters alternate, so it is not branched by them
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		case i > 0 && (c == '.' || c == '_' || c == '-'):
-		default:
-			return false
-		}
+		ok &= idBytes[s[i]>>6] >> (s[i] & 63)
 	}
-	return true
+	return ok&1 == 1 && s[0] != '.' && s[0] != '_' && s[0] != '-'
+}
+
+// idBytes has a bit for each byte that an id may have.
+var idBytes = [4]uint64{
+	1<<'-' | 1<<'.' | (1<<10-1)<<'0',
+	(1<<26-1)<<('A'-64) | 1<<('_'-64) | (1<<26-1)<<('a'-64),
 }
 
 // CheckID returns an *Invalid that names the attribute if the id may not be one.
