@@ -39,7 +39,7 @@ func (b *batch) judge(places []int) {
 		return
 	}
 	e := b.e
-	at, err := joinRead(b.ctx, e, &e.headReads, e.Store.Head)
+	at, err := e.head(b.ctx)
 	r := Result{Revision: at, Outcome: e.outcome(b.ctx, DoHead, err)}
 	b.awaitWatch(at)
 	b.decide(toVerify, beatHead, func(*batchPart) Result { return r })

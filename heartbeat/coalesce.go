@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // renew merges the renewals of one lease that are in flight together. The first caller may
@@ -76,23 +77,48 @@ type sharedRead[T any] struct {
 }
 
 type pendingRead[T any] struct {
-	done  chan struct{}
-	value T
-	err   error
+	done   chan struct{}
+	shared int // how many wait for it
+	value  T
+	err    error
+}
+
+// gatherReads is how long a read that serves all instances waits at most until as many wait for it as
+// shared the one before. Whoever is alone waits for nobody.
+const gatherReads = time.Millisecond
+
+// company is how many shared a read last.
+type company struct {
+	last   int           // guarded by sharedRead.mu
+	enough chan struct{} // may have an element when as many wait again
+}
+
+func newCompany() company { return company{enough: make(chan struct{}, 1)} }
+
+// head is the store's newest revision, by a read that begins after the call.
+func (e *Engine) head(ctx context.Context) (Revision, error) {
+	return joinRead(ctx, e, &e.headReads, &e.headCompany, e.Store.Head)
 }
 
 // joinRead joins the next read. It is the engine's own: whoever asked for it may go away, and the
-// others must not fail with him.
-func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read func(context.Context) (T, error)) (T, error) {
+// others must not fail with him. c: it waits for company; nil: for nobody.
+func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], c *company, read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
 	if of.next == nil {
 		of.next = &pendingRead[T]{done: make(chan struct{})}
+	}
+	of.next.shared++
+	if c != nil && of.next.shared == c.last {
+		select {
+		case c.enough <- struct{}{}:
+		default:
+		}
 	}
 	t, begin := of.next, !of.reading
 	of.reading = true
 	of.mu.Unlock()
 	if begin {
-		on := func() { of.run(e.ctx, read) }
+		on := func() { of.run(e.ctx, c, read) }
 		if !e.spawn(on) {
 			on() // the engine has stopped: they learn of it here
 		}
@@ -108,10 +134,11 @@ func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], read fun
 
 // run reads for those who wait, until nobody waits. Those whose renewals were answered by one message
 // ask at one moment, and share a read if each of them may run before it begins.
-func (of *sharedRead[T]) run(ctx context.Context, read func(context.Context) (T, error)) {
+func (of *sharedRead[T]) run(ctx context.Context, c *company, read func(context.Context) (T, error)) {
 	for {
 		runtime.Gosched()
-		t := of.take()
+		of.gather(ctx, c)
+		t := of.take(c)
 		if t == nil {
 			return
 		}
@@ -120,11 +147,38 @@ func (of *sharedRead[T]) run(ctx context.Context, read func(context.Context) (T,
 	}
 }
 
+// gather lets as many join the next read as shared the last one, if somebody waits for it.
+func (of *sharedRead[T]) gather(ctx context.Context, c *company) {
+	if c == nil {
+		return
+	}
+	of.mu.Lock()
+	select {
+	case <-c.enough: // of an earlier read
+	default:
+	}
+	enough := of.next == nil || of.next.shared >= c.last
+	of.mu.Unlock()
+	if enough {
+		return
+	}
+	most := time.NewTimer(gatherReads)
+	defer most.Stop()
+	select {
+	case <-c.enough:
+	case <-most.C:
+	case <-ctx.Done():
+	}
+}
+
 // take is the read that is to begin now; nil: nobody waits for one.
-func (of *sharedRead[T]) take() *pendingRead[T] {
+func (of *sharedRead[T]) take(c *company) *pendingRead[T] {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	t := of.next
 	of.next, of.reading = nil, t != nil
+	if c != nil && t != nil {
+		c.last = t.shared
+	}
 	return t
 }

@@ -50,6 +50,7 @@ type Engine struct {
 
 	watched      atomic.Int64 // a Revision; written by whoever shows the watch
 	headReads    sharedRead[Revision]
+	headCompany  company
 	schedule     schedule
 	peers        peerExchange
 	batches      batchPools
@@ -98,7 +99,7 @@ func New(c Config) *Engine {
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		Config: c, ctx: ctx, end: end, sweep: sweep{now: make(chan struct{}, 1)}, disturbances: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{},
+		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{}, headCompany: newCompany(),
 	}
 	e.setUpWork()
 	e.hooks.setUp(e.callChanged)
@@ -197,9 +198,9 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	var err error
 	switch a.Do {
 	case DoRead:
-		r.Snapshot, err = joinRead(ctx, e, &en.reads, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
+		r.Snapshot, err = joinRead(ctx, e, &en.reads, nil, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
 	case DoHead:
-		r.Revision, err = joinRead(ctx, e, &e.headReads, e.Store.Head)
+		r.Revision, err = e.head(ctx)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoAge:

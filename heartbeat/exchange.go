@@ -232,7 +232,7 @@ func (e *Engine) publish(s PeerStatus) {
 
 // askHead finds out up to where the watch must come before a replica counts as dead.
 func (e *Engine) askHead() {
-	at, err := joinRead(e.ctx, e, &e.headReads, e.Store.Head)
+	at, err := e.head(e.ctx)
 	o := &e.peers
 	o.mu.Lock()
 	defer o.mu.Unlock()

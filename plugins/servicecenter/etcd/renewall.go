@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -188,7 +189,7 @@ func (b *renewalBatch) take(a *answer) {
 	case again:
 		b.makeAgain(a.n)
 	case b.ctx.Err() != nil || b.r.ctx.Err() != nil:
-		b.end(a.n, 0, a.err)
+		b.end(a.n, 0, errors.Join(b.ctx.Err(), a.err)) // the stream may have been given up at the same moment
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
 )
@@ -17,6 +18,10 @@ const (
 	// those, and are sent together: then both ends read and write many with one call of the system.
 	// As long as etcd has nothing else to do, nobody waits longer for it (Nagle, RFC 896).
 	flight = 64
+	// gatherTime is how long a renewal waits at most until as many wait as went together last time:
+	// those whose heartbeats were answered together send the next ones together. Whoever is alone
+	// waits for nobody.
+	gatherTime = time.Millisecond
 	// measuredFor is for how long the speed of a stream that carries nothing is believed.
 	measuredFor = 5 * time.Second
 )
@@ -44,8 +49,11 @@ type renewStream struct {
 	sent    int          // of them
 	cancel  context.CancelFunc
 
-	took     time.Duration // by the last answers, smoothed
-	measured time.Time     // when that was; zero: never
+	flew      time.Time     // when the last flight began
+	crowd     int           // how many renewals it was
+	gathering bool          // the sender waits for as many, and wakes up by itself if they do not come
+	took      time.Duration // of a flight by the last answers, smoothed
+	measured  time.Time     // when that was; zero: never
 }
 
 // openStream is what belongs to one opening of a stream.
@@ -129,7 +137,7 @@ func (l *renewStream) enter(one pendingRenewal) {
 
 // wakeUp has what waits to be sent be sent, if it is to be now; l.mu is held.
 func (l *renewStream) wakeUp() {
-	if unsent := l.waiting.len() - l.sent; unsent > 0 && (l.sent == 0 || unsent >= flight) {
+	if unsent := l.waiting.len() - l.sent; unsent > 0 && (l.sent == 0 && (!l.gathering || unsent == l.crowd) || unsent >= flight) {
 		select {
 		case l.open.wake <- struct{}{}:
 		default:
@@ -141,7 +149,7 @@ func (l *renewStream) wakeUp() {
 func (l *renewStream) start() {
 	ctx, cancel := context.WithCancel(l.r.ctx)
 	o := &openStream{wake: make(chan struct{}, 1)}
-	l.open, l.cancel, l.sent = o, cancel, 0
+	l.open, l.cancel, l.sent, l.gathering = o, cancel, 0, false
 	l.r.work.Go(func() {
 		l.end(o, l.run(ctx, o))
 		cancel()
@@ -152,30 +160,14 @@ func (l *renewStream) start() {
 func (l *renewStream) run(ctx context.Context, o *openStream) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stream, err := l.r.client.LeaseKeepAlive(ctx)
+	stream, err := l.r.client.LeaseKeepAlive(ctx, grpc.ForceCodecV2(renewalCodec{}))
 	if err != nil {
 		return err
 	}
 	var sender sync.WaitGroup
 	defer sender.Wait()
 	defer cancel(errStreamEnded)
-	sender.Go(func() {
-		var next []int64
-		for {
-			select {
-			case <-o.wake:
-			case <-ctx.Done():
-				return
-			}
-			for next = l.take(o, next[:0]); len(next) > 0; next = l.take(o, next[:0]) {
-				for _, id := range next {
-					if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: id}); err != nil {
-						return // Recv tells why
-					}
-				}
-			}
-		}
-	})
+	sender.Go(func() { l.sendWhatWaits(ctx, o, stream) })
 	for {
 		res, err := stream.Recv()
 		if err != nil {
@@ -187,18 +179,54 @@ func (l *renewStream) run(ctx context.Context, o *openStream) error {
 	}
 }
 
-// take appends what is to be sent now.
-func (l *renewStream) take(o *openStream, to []int64) []int64 {
+// sendWhatWaits sends renewals until the stream ends.
+func (l *renewStream) sendWhatWaits(ctx context.Context, o *openStream, stream pb.Lease_LeaseKeepAliveClient) {
+	gathered := time.NewTimer(gatherTime)
+	defer gathered.Stop()
+	var next []int64
+	for {
+		select {
+		case <-o.wake:
+		case <-gathered.C:
+		case <-ctx.Done():
+			return
+		}
+		for again := true; again; {
+			var wait time.Duration
+			if next, wait = l.take(o, next[:0], time.Now()); wait > 0 {
+				gathered.Reset(wait)
+			}
+			again = len(next) > 0
+			for _, id := range next {
+				if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: id}); err != nil {
+					return // Recv tells why
+				}
+			}
+		}
+	}
+}
+
+// take appends what is to be sent now, or says how long that waits for others at most.
+func (l *renewStream) take(o *openStream, to []int64, now time.Time) ([]int64, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open != o || l.sent > 0 && l.waiting.len()-l.sent < flight {
-		return to
+	unsent := l.waiting.len() - l.sent
+	if l.open != o || unsent == 0 || l.sent > 0 && unsent < flight {
+		return to, 0
+	}
+	wait := gatherTime - now.Sub(l.waiting.all()[l.sent].at)
+	if unsent >= l.crowd {
+		wait = min(wait, gatherTime-now.Sub(l.flew)) // so that those become more who come one after the other
+	}
+	if l.gathering = l.crowd > 1 && unsent < flight && wait > 0; l.gathering {
+		return to, wait
 	}
 	for _, one := range l.waiting.all()[l.sent:] {
 		to = append(to, one.id)
 	}
+	l.flew, l.crowd = now, unsent
 	l.sent = l.waiting.len()
-	return to
+	return to, 0
 }
 
 // answered gives an answer to whoever has waited longest; etcd keeps the order, and
@@ -211,7 +239,7 @@ func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
 	}
 	one := l.waiting.pop()
 	if l.sent--; l.sent == 0 {
-		l.measure(one.at)
+		l.measure()
 		l.wakeUp()
 	}
 	l.mu.Unlock()
@@ -223,10 +251,10 @@ func (l *renewStream) answered(res *pb.LeaseKeepAliveResponse) error {
 	return nil
 }
 
-// measure notes how long the last of a flight took; l.mu is held.
-func (l *renewStream) measure(sent time.Time) {
+// measure notes how long the last flight took; l.mu is held.
+func (l *renewStream) measure() {
 	now := time.Now()
-	if took := now.Sub(sent); now.Sub(l.measured) > measuredFor {
+	if took := now.Sub(l.flew); now.Sub(l.measured) > measuredFor {
 		l.took = took
 	} else {
 		l.took += (took - l.took) / 8

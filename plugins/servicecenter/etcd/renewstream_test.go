@@ -111,7 +111,10 @@ func TestRenewalsOfOneMomentAreSentTogether(t *testing.T) {
 		k.answer(0, 8)
 		require.Len(t, k.asked()[0], 10)
 		k.answer(0, 1)
-		require.Len(t, k.asked()[0], 11, "the last of them was answered")
+		require.Len(t, k.asked()[0], 10, "the last of them was answered, and as many may come again")
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		require.Len(t, k.asked()[0], 11)
 		require.Len(t, ended, 10)
 
 		many := make([]heartbeat.LeaseID, flight)
@@ -132,6 +135,64 @@ func TestRenewalsOfOneMomentAreSentTogether(t *testing.T) {
 			require.NoError(t, <-ended)
 		}
 		require.Len(t, k.asked(), 1, "one stream suffices")
+	})
+}
+
+// Renewals that come one after the other share flights, and those that went together last time wait
+// for each other, but not for long. One that comes alone waits for nobody.
+func TestRenewalsThatFollowEachOtherShareFlights(t *testing.T) {
+	renewals(t, 1, func(k *keepAlives, _ *renewer, renew func(int64), ended chan error) {
+		id := int64(0)
+		next := func() {
+			id++
+			renew(id)
+		}
+		sent := func() int { return len(k.asked()[0]) }
+		for range 20 {
+			next()
+			require.EqualValues(t, id, sent(), "alone")
+			k.answer(0, 1)
+			time.Sleep(gatherTime / 10)
+		}
+		for range 3 {
+			next()
+		}
+		k.answer(0, 1)
+		require.EqualValues(t, id, sent(), "two that waited for an answer")
+		k.answer(0, 2)
+		flights, answered := 0, sent()
+		for range 100 {
+			next()
+			time.Sleep(gatherTime / 10)
+			synctest.Wait()
+			if n := sent() - answered; n > 0 {
+				k.answer(0, n)
+				answered, flights = answered+n, flights+1
+			}
+		}
+		require.LessOrEqual(t, flights, 11, "of ten and more")
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		require.EqualValues(t, id, sent(), "nobody is left behind")
+		k.answer(0, sent()-answered)
+		time.Sleep(gatherTime)
+		before := sent()
+		for range 5 {
+			next()
+		}
+		require.Equal(t, before, sent(), "more went together last time")
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		require.Equal(t, before+5, sent(), "these did not come")
+		k.answer(0, 5)
+		time.Sleep(gatherTime)
+		for range 5 {
+			require.Equal(t, before+5, sent())
+			next()
+		}
+		require.Equal(t, before+10, sent(), "all are there")
+		k.answer(0, 5)
+		require.Len(t, ended, int(id))
 	})
 }
 
