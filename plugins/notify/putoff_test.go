@@ -253,6 +253,28 @@ func TestAFlappingInstanceFlapsOnAfterARestart(t *testing.T) {
 	})
 }
 
+// What came before is erased after a minute: then only the cursor says that the instance flaps.
+func TestAnInstanceFlapsOnOfWhichOnlyTheCursorKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, s := &subscribers{}, newFakeStore()
+		r := newFlapping(t, s, to, "a", true, 1)
+		r.subscribe(t, "app", here)
+		for _, kind := range []string{"S", "A"} {
+			s.commit("x", kind)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(putOffWrite)
+		r.stop()
+		s.mu.Lock()
+		s.events = s.events[len(s.events)-1:]
+		s.mu.Unlock()
+		r = newFlapping(t, s, to, "b", true, 1)
+		time.Sleep(5 * time.Second)
+		_, _, is := r.Flapping("x")
+		require.True(t, is)
+	})
+}
+
 // The attributes may be put off for longer than the state: what happened before is told with it.
 func TestWhatIsPutOffForLongerIsNotOvertaken(t *testing.T) {
 	p := newPlay(t)
