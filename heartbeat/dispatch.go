@@ -40,6 +40,9 @@ func (e *Engine) nextDue(now Mono, credited Credit, wall int64) (en *entry, hasT
 	if en = s.take(&s.due, int64(credited)); en != nil {
 		return en, false
 	}
+	if en = s.take(&s.ends, int64(credited)); en != nil {
+		return en, false
+	}
 	if en = s.take(&s.awaitingPeers, e.peers.settledEnd()); en != nil {
 		return en, false
 	}
@@ -102,7 +105,31 @@ func (e *Engine) handleLiving(en *entry, now Mono) {
 
 // scheduleSilence has a living instance examined when its silence may matter; en.mu is held.
 func (e *Engine) scheduleSilence(en *entry) {
-	e.schedule.put(&e.schedule.silences, en, int64(en.nextSilenceCheck(&e.Policy, e.health.Load())))
+	now, _ := e.now()
+	at, end := en.nextSilenceCheck(now, &e.Policy, e.health.Load())
+	if end {
+		e.schedule.put(&e.schedule.ends, en, int64(at))
+	} else {
+		e.schedule.put(&e.schedule.silences, en, int64(at))
+	}
+}
+
+// beginHold has the claim of an instance that this replica has ended begin its hold with that; en.mu is
+// held. If it was heard meanwhile it is looked at as soon as after any end.
+func (e *Engine) beginHold(en *entry, t *Txn) {
+	if en.claiming || en.claimFlow != nil || en.status != absent {
+		return
+	}
+	now, wall := e.now()
+	in := e.input(en, now, wall)
+	f := claimAfterEnd(in, t)
+	if f == nil {
+		return
+	}
+	en.claimFlow = f
+	if w := f.wait(in).Wait; !w.Space && !en.local.fresh(now, &en.view.Record) {
+		e.schedule.put(&e.schedule.due, en, int64(w.Until))
+	}
 }
 
 // keepSilence has the record keep a silence that has lasted; en.mu is held. A replica of

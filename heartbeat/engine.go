@@ -101,6 +101,7 @@ func New(c Config) *Engine {
 		Config: c, ctx: ctx, end: end, sweep: sweep{now: make(chan struct{}, 1)}, disturbances: make(chan struct{}, 1),
 		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{}, headCompany: newCompany(),
 	}
+	e.schedule.wake = make(chan struct{}, 1)
 	e.setUpWork()
 	e.hooks.setUp(e.callChanged)
 	if c.Hooks.StoreRestored == nil {
@@ -267,6 +268,9 @@ func (e *Engine) committed(en *entry, t *Txn, at Revision) {
 	en.mu.Lock()
 	en.observe(e.health.Load(), t.Observations(at)...)
 	e.reschedule(en)
+	if t.Kind == End {
+		e.beginHold(en, t)
+	}
 	en.mu.Unlock()
 	if t.Kind == Expire || t.Kind == End {
 		e.endsHere.Add(1)

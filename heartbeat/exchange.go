@@ -95,7 +95,7 @@ func (o *peerExchange) noteWaitingClaim(end Revision) {
 	}
 }
 
-// publishIfDue is called by each tick: it publishes what this replica has settled, if others
+// publishIfDue is called ten times a second: it publishes what this replica has settled, if others
 // may wait for it, and finds out who of them is dead.
 func (e *Engine) publishIfDue(now Mono) {
 	if e.Alone {

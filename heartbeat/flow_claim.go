@@ -38,6 +38,16 @@ func (f *ClaimFlow) Next(in Input, r Result) Action {
 	return claimSteps.line(uint8(f.step), r.Outcome)(f, in, r)
 }
 
+// claimAfterEnd is the claim of an instance that this replica has ended; nil: it was written since. END
+// compares the record, and erases the projection: so its reply says all that the reply to the read
+// says with which a hold begins else.
+func claimAfterEnd(in Input, t *Txn) *ClaimFlow {
+	if !in.Known.Absent() || in.Known.At != t.RecordRevision {
+		return nil
+	}
+	return &ClaimFlow{step: claimHold, at: t.RecordRevision, since: in.Health.Credited}
+}
+
 // leaveRateLimit has a claim that waits for a token ask for one again. It is to be called
 // when the claim goes on for another reason: else a mass of claims would pass the limit.
 func (f *ClaimFlow) leaveRateLimit() {

@@ -46,17 +46,18 @@ func (f *EndFlow) afterAsk(in Input, r Result) Action {
 
 // endAt is when the window is over of an instance that lives, and was heard here; false: this
 // replica cannot know. In doubt it is left to the store: what was not heard during a pause says
-// nothing, and a claim would have to wait anyway.
-func (l *Local) endAt(h *Health, s *Snapshot) (Credit, bool) {
+// nothing, and a claim would have to wait anyway. Silence is what both clocks say it is: credited
+// time stands still while nobody can be heard, and is behind by up to a tick when somebody is.
+func (l *Local) endAt(now Mono, h *Health, s *Snapshot) (Credit, bool) {
 	if !h.Alone || !l.hasEvidence || l.disturbed(h) || !s.on(s.Record.Lease) {
 		return 0, false
 	}
-	return max(l.EvidenceCredit.Add(s.Record.window()), l.askEndAt), true
+	window := s.Record.window()
+	return max(l.EvidenceCredit.Add(window), h.Credited.Add(window-now.Sub(l.EvidenceAt)), l.askEndAt), true
 }
 
-// endDue says whether the lease is to be ended, if it has run out. Silence is what both clocks
-// say it is: credited time stands still while nobody can be heard.
+// endDue says whether the lease is to be ended, if it has run out.
 func (l *Local) endDue(now Mono, h *Health, s *Snapshot) bool {
-	at, ok := l.endAt(h, s)
-	return ok && h.Credited >= at && !l.fresh(now, &s.Record)
+	at, ok := l.endAt(now, h, s)
+	return ok && h.Credited >= at
 }

@@ -5,6 +5,8 @@ import "time"
 const (
 	// Tick is how often a replica notes that it is running.
 	Tick = 100 * time.Millisecond
+	// shortTick is the least time between two ticks: one comes earlier when something is due then.
+	shortTick = 10 * time.Millisecond
 	// maxCredit is the most that one tick credits.
 	maxCredit = 2 * Tick
 	// maxSilence is how long a replica may be paused, or its store silent, before that

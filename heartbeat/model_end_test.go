@@ -16,13 +16,24 @@ func (m *model) handleEnd(w *world, x int) bool {
 	return true
 }
 
+// beginHold does what the engine does when it has ended a lease.
+func (m *model) beginHold(r *modelReplica, t *Txn) {
+	ln := &r.slots[slotClaim]
+	if t.Kind != End || ln.phase != slotIdle {
+		return
+	}
+	if f := claimAfterEnd(Input{Known: &r.view.Snapshot, Health: &r.health}, t); f != nil {
+		*ln = modelSlot{phase: slotWaiting, flow: *f}
+	}
+}
+
 // asked does what a worker does when the flow has ended.
 func (r *modelReplica) asked(ln *modelSlot, a *Response) {
 	f, is := ln.flow.(EndFlow)
 	if !is {
 		return
 	}
-	after := max(f.left, Tick)
+	after := max(f.left, shortTick)
 	if a.Err != nil {
 		after = retryDelay
 	}

@@ -239,6 +239,7 @@ func (m *model) reply(w *world, x, slot int, res Result) {
 	if a.commits(res) {
 		r.observe(&r.health, a.Txn.Observations(res.Revision)...)
 		m.reschedule(r)
+		m.beginHold(r, &a.Txn)
 	}
 	m.advance(w, x, slot, res)
 }

@@ -2,6 +2,14 @@ package heartbeat
 
 // endMutants are faults of how a replica ends leases by itself.
 var endMutants = []mutant{
+	{name: "end: the hold is over with the reply to END", tests: "ADeathIsFoundToTheMoment", edits: []edit{
+		{"flow_claim.go", "since: in.Health.Credited}\n", "since: in.Health.Credited.Add(-in.Policy.Hold)}\n"}}},
+	{name: "end: the reply to END begins no hold", tests: "ADeathIsFoundToTheMoment", edits: []edit{
+		{"engine.go", "	if t.Kind == End {\n		e.beginHold(en, t)\n", "	if false {\n		e.beginHold(en, t)\n"}}},
+	{name: "end: no tick comes when a window is over", tests: "ADeathIsFoundToTheMoment", edits: []edit{
+		{"run.go", "		early.Reset(e.nextTick(last))\n", ""}}},
+	{name: "end: whoever beats wakes the ticks", tests: "WhoBeatsWakesNobody", edits: []edit{
+		{"schedule.go", "[]waitQueue{s.due, s.ends}", "[]waitQueue{s.due, s.ends, s.silences}"}}},
 	{name: "end: the lease is ended without asking", configs: "prompt$", edits: []edit{
 		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n"}}},
 	{name: "end: it is asked in one step and ended in another", configs: "prompt, a change of leader$", edits: []edit{

@@ -17,7 +17,7 @@ func (e *Engine) Run(ctx context.Context) {
 	defer e.stopWork()
 	go e.saveRunTime(ctx)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){e.tick, e.pulses, e.sweeps, e.noteDisturbances} {
+	for _, loop := range []func(context.Context){e.ticks, e.pulses, e.sweeps, e.noteDisturbances} {
 		loops.Go(func() { loop(ctx) })
 	}
 	loops.Wait()
@@ -91,28 +91,57 @@ func every(ctx context.Context, d time.Duration, f func()) {
 	}
 }
 
-// tick credits running time and hands what is due to the workers.
-func (e *Engine) tick(ctx context.Context) {
+// ticks ticks until ctx ends: ten times a second, and when something is due of which the moment counts.
+func (e *Engine) ticks(ctx context.Context) {
 	last, _ := e.now()
-	every(ctx, Tick, func() {
-		now, wall := e.now()
-		if e.Receiving() {
-			e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
+	steady, early := time.NewTicker(Tick), time.NewTimer(Tick)
+	defer steady.Stop()
+	defer early.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.schedule.wake: // it is due before early
+		case <-steady.C:
+			last = e.tick(last)
+			if e.ready.Load() {
+				e.publishIfDue(last)
+			}
+		case <-early.C:
+			last = e.tick(last)
 		}
-		if now.Sub(last) > maxSilence {
-			e.disturbed("pause")
-		}
-		last = now
-		e.meter.tick(now, e.beats.Load())
-		if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
-			e.disturb("store")
-			e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second without a reply, unless it just came
-		}
-		if e.ready.Load() {
-			e.handleAllDue(now, wall)
-			e.publishIfDue(now)
-		}
-	})
+		early.Reset(e.nextTick(last))
+	}
+}
+
+// nextTick is when a tick is to come before the next of the steady ones.
+func (e *Engine) nextTick(last Mono) time.Duration {
+	due := Credit(e.schedule.next()).Sub(e.health.Load().Credited)
+	if due >= Tick || !e.ready.Load() {
+		return time.Hour // none
+	}
+	now, _ := e.now()
+	return max(due, shortTick) - now.Sub(last)
+}
+
+// tick credits the running time since the last one and hands what is due to the workers.
+func (e *Engine) tick(last Mono) Mono {
+	now, wall := e.now()
+	if e.Receiving() {
+		e.updateHealth(func(h *Health) { h.AddTime(now.Sub(last)) })
+	}
+	if now.Sub(last) > maxSilence {
+		e.disturbed("pause")
+	}
+	e.meter.tick(now, e.beats.Load())
+	if began := e.pulseBegan.Load(); began != 0 && now.Sub(Mono(began)) > maxSilence {
+		e.disturb("store")
+		e.pulseBegan.CompareAndSwap(began, int64(now)) // once per second without a reply, unless it just came
+	}
+	if e.ready.Load() {
+		e.handleAllDue(now, wall)
+	}
+	return now
 }
 
 // pulses asks the store again and again whether it replies and takes writes.

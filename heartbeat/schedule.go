@@ -23,8 +23,16 @@ type schedule struct {
 	awaitingPeers waitQueue
 	// silences: living instances, by the credited time at which their silence may matter.
 	silences waitQueue
+	// ends: living instances that may have been silent for their window, by the credited time at
+	// which that is over.
+	ends waitQueue
 	// removals: SUSPENDED instances, by the wall clock, which somebody may set.
 	removals waitQueue
+
+	// wake gets an element when what counts to the moment is due before wakeAt, which is when the
+	// next look is meant to be.
+	wake   chan struct{}
+	wakeAt int64
 }
 
 // waitQueue is a heap of instances.
@@ -51,6 +59,27 @@ func (s *schedule) put(in *waitQueue, en *entry, key int64) {
 	s.remove(en)
 	en.position = queuePosition{in: in, key: key}
 	heap.Push(in, en)
+	if (in == &s.due || in == &s.ends) && key < s.wakeAt {
+		s.wakeAt = key
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// next is the credited time at which the first is due of what counts to the moment. What is put
+// before that later says so in wake.
+func (s *schedule) next() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wakeAt = anyKey
+	for _, q := range []waitQueue{s.due, s.ends} {
+		if len(q) > 0 {
+			s.wakeAt = min(s.wakeAt, q[0].position.key)
+		}
+	}
+	return s.wakeAt
 }
 
 // move has the instance wait in another queue, if it waits in this one.

@@ -100,18 +100,20 @@ func (l *Local) expireAt(p *Policy, h *Health, s *Snapshot) (Credit, bool) {
 	return at, true
 }
 
-// nextSilenceCheck is when the silence of a living instance is to be examined again.
-func (k *knowledge) nextSilenceCheck(p *Policy, h *Health) Credit {
+// nextSilenceCheck is when the silence of a living instance is to be examined again. end: its window
+// is over then, if it is not heard, which counts to the moment.
+func (k *knowledge) nextSilenceCheck(now Mono, p *Policy, h *Health) (at Credit, end bool) {
 	r := &k.view.Record
-	at := h.Credited.Add(max(k.local.keptAfter(h, r), Tick))
+	at = h.Credited.Add(max(k.local.keptAfter(h, r), Tick))
 	if keep, ok := k.local.keepAt(h, r); ok {
 		at = min(at, keep)
 	}
-	if end, ok := k.local.expireAt(p, h, &k.view.Snapshot); ok {
-		at = min(at, end)
+	if expire, ok := k.local.expireAt(p, h, &k.view.Snapshot); ok {
+		at = min(at, expire)
 	}
-	if end, ok := k.local.endAt(h, &k.view.Snapshot); ok {
-		at = min(at, end)
+	at = max(at, h.Credited.Add(Tick))
+	if over, ok := k.local.endAt(now, h, &k.view.Snapshot); ok && over <= at {
+		return max(over, h.Credited.Add(shortTick)), true
 	}
-	return max(at, h.Credited.Add(Tick))
+	return at, false
 }

@@ -76,7 +76,7 @@ func (e *Engine) endLease(en *entry) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.ending = false
-	after := max(f.left, Tick)
+	after := max(f.left, shortTick)
 	if failed {
 		after = retryDelay
 	}
