@@ -9,7 +9,7 @@ var endMutants = []mutant{
 	{name: "end: no tick comes when a window is over", tests: "ADeathIsFoundToTheMoment", edits: []edit{
 		{"run.go", "		early.Reset(e.nextTick(last))\n", ""}}},
 	{name: "end: whoever beats wakes the ticks", tests: "WhoBeatsWakesNobody", edits: []edit{
-		{"schedule.go", "[]waitQueue{s.due, s.ends}", "[]waitQueue{s.due, s.ends, s.silences}"}}},
+		{"silence.go", "&k.view.Snapshot); ok && over <= at {", "&k.view.Snapshot); ok {"}}},
 	{name: "end: the lease is ended without asking", configs: "prompt$", edits: []edit{
 		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n"}}},
 	{name: "end: it is asked in one step and ended in another", configs: "prompt, a change of leader$", edits: []edit{
