@@ -248,6 +248,13 @@ func TestEveryReplicaKnowsTheSameLoad(t *testing.T) {
 			synctest.Wait()
 			require.Equal(t, a.load.load(), b.load.load(), "seed %d", seed)
 		}
+		// Whatever was drawn: one was SUSPENDED, and one lives that leaves its interval to the platform.
+		_ = a.Remove(ctx, "i1", Removal{Owner: "app"})
+		_, _ = a.Register(ctx, Record{ID: "i1", Owner: "app", State: Active})
+		time.Sleep(3 * time.Minute)
+		_ = a.Remove(ctx, "i0", Removal{Owner: "app"})
+		_, _ = a.Register(ctx, Record{ID: "i0", Owner: "app", State: Active})
+		synctest.Wait()
 		c := l.addReplica(p, false)
 		require.Equal(t, a.load.load(), c.load.load(), "seed %d", seed)
 		var want Load
