@@ -59,18 +59,28 @@ func (d *directory) removeRest(ctx context.Context, now plugins.Application) err
 	return err
 }
 
-// removeOwned removes all that a leaving application has, all kinds at the same time.
+// removeOwned removes all that a leaving application has, all kinds at the same time, and again
+// until nothing was left: what was under way may have entered something of another kind, such as
+// the rules of a configuration that was being carried out.
 func (d *directory) removeOwned(ctx context.Context, gone plugins.Application) (removed int, err error) {
 	kinds := d.owned()
-	counts, errs := make([]int, len(kinds)), make([]error, len(kinds))
-	var all sync.WaitGroup
-	for i, b := range kinds {
-		all.Go(func() { counts[i], errs[i] = d.removeKind(ctx, gone, b) })
+	done := make([]map[string]bool, len(kinds))
+	for i := range done {
+		done[i] = map[string]bool{}
 	}
-	all.Wait()
-	for i := range kinds {
-		removed += counts[i]
-		err = cmp.Or(err, errs[i])
+	for more := true; more && err == nil; {
+		counts, errs := make([]int, len(kinds)), make([]error, len(kinds))
+		var all sync.WaitGroup
+		for i, b := range kinds {
+			all.Go(func() { counts[i], errs[i] = d.removeKind(ctx, gone, b, done[i]) })
+		}
+		all.Wait()
+		more = false
+		for i := range kinds {
+			removed += counts[i]
+			more = more || counts[i] > 0
+			err = cmp.Or(err, errs[i])
+		}
 	}
 	return removed, err
 }
@@ -79,10 +89,9 @@ func (d *directory) removeOwned(ctx context.Context, gone plugins.Application) (
 // meanwhile, and must not lose what it enters then: so the mark is read from the store after
 // each listing, and what was listed before it was entered before the application could
 // return. A thing that was removed may be listed until the watch has shown that, and is not
-// waited for.
-func (d *directory) removeKind(ctx context.Context, gone plugins.Application, b plugins.Owned) (removed int, err error) {
+// waited for: done are those.
+func (d *directory) removeKind(ctx context.Context, gone plugins.Application, b plugins.Owned, done map[string]bool) (removed int, err error) {
 	app := gone.Info.AppInstanceID
-	done := map[string]bool{}
 	for ids := without(done, b.Of(app)); len(ids) > 0; ids = without(done, b.Of(app)) {
 		now, err := d.store.Application(ctx, app)
 		switch {

@@ -188,3 +188,27 @@ func TestWhatIsShownLateIsRemovedToo(t *testing.T) {
 		}
 	})
 }
+
+// outliving are things of which something of another kind comes while they are removed.
+type outliving struct {
+	*things
+	leaves func(app string)
+}
+
+func (o outliving) Remove(ctx context.Context, app, id string) error {
+	defer o.leaves(app)
+	return o.things.Remove(ctx, app, id)
+}
+
+func TestWhatComesOfAnotherKindMeanwhileIsRemovedBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _, b := newDirectory(true, true)
+		configurations := outliving{&things{of: map[string][]string{}, took: time.Second}, func(app string) { b.add(app, "rules") }}
+		d.owned = func() []plugins.Owned { return []plugins.Owned{b, configurations} }
+		_, err := d.RegisterApplication(t.Context(), info("a"))
+		require.NoError(t, err)
+		configurations.add("a", "configuration")
+		require.NoError(t, d.DeregisterApplication(t.Context(), "a", nil))
+		require.Equal(t, []string{"rules"}, b.gone())
+	})
+}

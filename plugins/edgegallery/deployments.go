@@ -30,11 +30,12 @@ type deployments struct {
 	loaded atomic.Bool
 	wake   chan struct{} // of 1: something is to be done
 
-	mu    sync.Mutex
-	apps  map[string]*entry
-	tasks map[string]string // the application of a task
-	seen  heartbeat.Revision
-	named heartbeat.Revision // at which this replica gave a name last
+	mu      sync.Mutex
+	apps    map[string]*entry
+	tasks   map[string]string        // the application of a task
+	working map[string]chan struct{} // of applications of which this replica carries out a task; closed when it does not
+	seen    heartbeat.Revision
+	named   heartbeat.Revision // at which this replica gave a name last
 }
 
 // entry is a deployment, or that it was erased, which is remembered until the watch shows it.
@@ -46,7 +47,7 @@ type entry struct {
 }
 
 func newDeployments(store plugins.DeploymentStore, clock func() (plugins.Instant, int64)) *deployments {
-	return &deployments{store: store, clock: clock, wake: make(chan struct{}, 1), apps: map[string]*entry{}, tasks: map[string]string{}}
+	return &deployments{store: store, clock: clock, wake: make(chan struct{}, 1), apps: map[string]*entry{}, tasks: map[string]string{}, working: map[string]chan struct{}{}}
 }
 
 // runningTask is the task of a deployment that goes on; nil: none does.
@@ -88,14 +89,43 @@ func (k *deployments) see(d plugins.Deployment, erased bool) {
 	k.signal()
 }
 
-// observe takes in what this replica wrote itself.
+// observe takes in what this replica wrote itself, or read of the store.
 func (k *deployments) observe(d plugins.Deployment, erased bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if d.At > k.seen || k.apps[d.App] != nil {
 		k.apply(d, erased)
 	}
-	k.signal()
+}
+
+// beginTask says that this replica carries out a task of an application; end, that it does not.
+func (k *deployments) beginTask(app string) (end func()) {
+	ended := make(chan struct{})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.working[app] = ended
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.working, app)
+		close(ended)
+	}
+}
+
+// awaitTask waits until this replica carries out no task of an application.
+func (k *deployments) awaitTask(ctx context.Context, app string) error {
+	k.mu.Lock()
+	ended := k.working[app]
+	k.mu.Unlock()
+	if ended == nil {
+		return nil
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return heartbeat.ErrUnavailable
+	}
 }
 
 // apply replaces the entry if d is newer; mu is held.
@@ -237,6 +267,9 @@ func (k *deployments) changeBy(ctx context.Context, app string, save saver, next
 			return err
 		}
 		if d.Tasks = d.Tasks[max(0, len(d.Tasks)-maxTasks):]; reflect.DeepEqual(d, now) {
+			if now.At > 0 {
+				k.observe(now, false) // it may be newer than what was seen, by which somebody asked for nothing
+			}
 			return nil
 		}
 		empty := d.Configured == nil && len(d.Tasks) == 0 && !d.Leaving && !d.Forget
@@ -253,6 +286,7 @@ func (k *deployments) changeBy(ctx context.Context, app string, save saver, next
 		switch {
 		case err == nil:
 			k.observe(d, empty)
+			k.signal()
 			return nil
 		case errors.Is(err, heartbeat.ErrFull):
 			return err
@@ -285,8 +319,17 @@ func (o owned) Of(app string) []string {
 	return nil
 }
 
-// Remove implements plugins.Owned.
+// Remove implements plugins.Owned. A task of the application that this replica carries out has ended
+// then: it defines no more rules, whose names others may want.
 func (o owned) Remove(ctx context.Context, app, id string) error {
+	if err := o.erase(ctx, app, id); err != nil {
+		return err
+	}
+	return o.k.awaitTask(ctx, app)
+}
+
+// erase removes what Remove is to remove, and waits for nothing.
+func (o owned) erase(ctx context.Context, app, id string) error {
 	return o.k.change(ctx, app, func(now plugins.Deployment) (plugins.Deployment, error) {
 		if idOf(&now) == id {
 			now.Configured, now.Tasks = nil, nil

@@ -115,13 +115,14 @@ func (w *worker) work(ctx context.Context, e *entry) {
 	case e.Forget:
 		w.terminator.forgetCredentials(ctx, e.App)
 	default: // nobody polls it any more
-		_ = owned{w.deployments}.Remove(ctx, e.App, idOf(&e.Deployment))
+		_ = owned{w.deployments}.erase(ctx, e.App, idOf(&e.Deployment))
 	}
 }
 
 // advance defines the rules of a task, which changes nothing if they are so already, and ends it
 // when the driver has confirmed them, or has failed.
 func (w *worker) advance(ctx context.Context, e *entry, t *plugins.DeploymentTask) {
+	defer w.beginTask(e.App)()
 	switch admitted, err := w.admitted(ctx, e.App); {
 	case err != nil:
 		return

@@ -207,3 +207,34 @@ func TestAConfigurationTooManySaysWhatToDo(t *testing.T) {
 	require.Contains(t, body, "DELETE the appd_configuration")
 	require.NotErrorIs(t, server.ErrTooManyDeployments, server.ErrTooManyRules)
 }
+
+// MECM deletes an application while it is being configured. What the worker has written and this
+// replica has not seen must not outlive that, nor what it is about to write.
+func TestADeletionWaitsForTheTaskAndTakesItsConfigurationAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite()
+		at := func(at heartbeat.Revision) plugins.Deployment {
+			return plugins.Deployment{App: "a", At: at, Tasks: []plugins.DeploymentTask{{ID: fmt.Sprint(at), Result: plugins.TaskSuccess}}}
+		}
+		s.kept.see(at(1), false)
+		s.store.kept["a"], s.store.at = at(2), 2
+		its := owned{s.kept}
+		require.NoError(t, its.Remove(t.Context(), "a", its.Of("a")[0]))
+		require.Equal(t, []string{"configuration@2"}, its.Of("a"), "what was written meanwhile is to be removed too")
+
+		end := s.kept.beginTask("a")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		go func() { ended <- its.Remove(ctx, "a", "configuration@2") }()
+		synctest.Wait()
+		require.Empty(t, its.Of("a"))
+		require.Empty(t, ended, "the task goes on")
+		cancel()
+		require.ErrorIs(t, <-ended, heartbeat.ErrUnavailable)
+		go func() { ended <- its.Remove(t.Context(), "a", "configuration@2") }()
+		synctest.Wait()
+		require.Empty(t, ended)
+		end()
+		require.NoError(t, <-ended)
+	})
+}
