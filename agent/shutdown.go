@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,38 +15,25 @@ import (
 func (a *Agent) shutdown(ctx context.Context) error {
 	leave := a.leaves()
 	a.searchOnce(ctx, leave)
-	registered := make(chan *registration)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed []error
-	deregistered, left := 0, 0
-	for range min(maxUrgent, len(a.registrations)) {
-		wg.Go(func() {
-			for r := range registered {
-				toAnother, err := a.releaseAtTheEnd(ctx, r)
-				mu.Lock()
-				switch {
-				case err != nil:
-					failed = append(failed, fmt.Errorf("%s: %s", r.name, outcomeText(err, "")))
-				case toAnother:
-					left++
-				default:
-					deregistered++
-				}
-				mu.Unlock()
-				if err == nil {
-					a.locked(func() { r.step(removed); r.id = ""; a.recordSaved(r); a.report(r) })
-				}
-			}
-		})
-	}
+	var all []*departure
 	for _, r := range a.registrations {
 		if r.id != "" && (!leave || r.takenBack) {
-			registered <- r
+			all = append(all, &departure{registration: r, err: errNotTried})
 		}
 	}
-	close(registered)
-	wg.Wait()
+	a.releaseAll(ctx, all)
+	var failed []error
+	deregistered, left := 0, 0
+	for _, d := range all {
+		switch {
+		case d.err != nil:
+			failed = append(failed, fmt.Errorf("%s: %s", d.name, outcomeText(d.err, "")))
+		case d.toAnother:
+			left++
+		default:
+			deregistered++
+		}
+	}
 	if leave {
 		a.log.Info("stopped; the services are left at the platform")
 	} else {
@@ -57,22 +45,63 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	return nil
 }
 
-// releaseAtTheEnd is release, and again when the platform asks for that, as far as the end leaves
-// time: hundreds that go at once may be more than its store confirms in time.
-func (a *Agent) releaseAtTheEnd(ctx context.Context, r *registration) (left bool, err error) {
-	end, _ := ctx.Deadline()
-	for {
-		left, err = a.release(ctx, r)
-		wait := retryAfter(err)
-		if wait == 0 || time.Until(end) <= wait {
-			return left, err
-		}
-		select {
-		case <-ctx.Done():
-			return left, err
-		case <-time.After(wait):
-		}
+var errNotTried = errors.New("there was no time to try")
+
+// departure is a service that is released at the end, and what came of its last try.
+type departure struct {
+	*registration
+	toAnother bool
+	err       error
+}
+
+// releaseAll tries every service once, and then again, when its time has come, what the platform
+// asks to be tried again: hundreds that go at once may be more than its store confirms in time. A
+// service that waits holds up no other. It ends with ctx.
+func (a *Agent) releaseAll(ctx context.Context, all []*departure) {
+	ready := make(chan *departure, len(all)) // with room for all: each is in it once at most
+	for _, d := range all {
+		ready <- d
 	}
+	var open atomic.Int64
+	open.Store(int64(len(all)))
+	var wg sync.WaitGroup
+	for range min(maxUrgent, len(all)) {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case d := <-ready:
+					if d == nil {
+						return // closed: none is left
+					}
+					if wait := a.releaseAtTheEnd(ctx, d); wait > 0 {
+						time.AfterFunc(wait, func() { ready <- d })
+					} else if open.Add(-1) == 0 {
+						close(ready)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// releaseAtTheEnd is release. It returns after what time the platform wants to be asked again, and
+// something more, for it tells all services the same; 0 if that is never or beyond the end.
+func (a *Agent) releaseAtTheEnd(ctx context.Context, d *departure) (again time.Duration) {
+	d.toAnother, d.err = a.release(ctx, d.registration)
+	if d.err == nil {
+		a.locked(func() { d.step(removed); d.id = ""; a.recordSaved(d.registration); a.report(d.registration) })
+	}
+	end, _ := ctx.Deadline()
+	wait := retryAfter(d.err)
+	if wait == 0 || time.Until(end) <= wait {
+		return 0
+	}
+	more := min(wait, time.Until(end)-wait) / 2
+	a.locked(func() { wait += time.Duration(a.jitter() * float64(more)) })
+	return wait
 }
 
 // searchOnce lists the application's services if a POST may have registered one without

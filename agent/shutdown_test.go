@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"path"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,7 +85,10 @@ func TestWhatThePlatformAsksToTryAgainIsTriedAgainAtTheEnd(t *testing.T) {
 				}
 				return respond(503, nil, "Retry-After", c.wait)
 			}))
-			r := run(t, options(f, 3))
+			a, err := New(options(f, 3))
+			require.NoError(t, err)
+			a.jitter = func() float64 { return 0 }
+			r := start(t, a)
 			advance(time.Second)
 			require.Len(t, f.registered(), 3)
 			began := time.Now()
@@ -94,9 +100,88 @@ func TestWhatThePlatformAsksToTryAgainIsTriedAgainAtTheEnd(t *testing.T) {
 				require.Empty(t, f.registered(), name)
 			}
 			require.LessOrEqual(t, time.Since(began), c.atMost, name)
-			for path, n := range tries {
-				require.Equal(t, c.tries, n, "%s: %s", name, path)
+			for id, n := range tries {
+				require.Equal(t, c.tries, n, "%s: %s", name, id)
 			}
 		})
 	}
+}
+
+// More services are refused again and again than may be tried at a time. Each answer takes two
+// of the eight seconds.
+func TestWhatIsRefusedAgainAndAgainHoldsUpNoOtherAtTheEnd(t *testing.T) {
+	const services, refused = maxUrgent + 200, maxUrgent + 50
+	seed := rand.Uint64()
+	for _, wait := range []time.Duration{time.Second, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			f := keeping(10)
+			a, err := New(options(f, services))
+			require.NoError(t, err)
+			a.jitter = rand.New(rand.NewPCG(seed, 2)).Float64
+			r := start(t, a)
+			for !r.Ready() {
+				advance(time.Second)
+			}
+			require.Len(t, f.registered(), services)
+			stays := map[string]bool{}
+			for _, i := range rnd.Perm(services)[:refused] {
+				stays[r.Status()[i].ID] = true
+			}
+			f.respondWith(onRequest(http.MethodDelete, "", func(r *http.Request) response {
+				select {
+				case <-time.After(2 * time.Second):
+				case <-r.Context().Done():
+					return response{err: r.Context().Err()}
+				}
+				if stays[path.Base(r.URL.Path)] {
+					return respond(503, nil, "Retry-After", fmt.Sprint(wait.Seconds()))
+				}
+				return response{}
+			}))
+			require.ErrorContains(t, r.stop(), fmt.Sprint(refused, " services could not be deregistered"))
+			for id := range f.registered() {
+				require.Contains(t, stays, id, "it was not released because of others")
+			}
+			tries, again := map[string][]time.Time{}, map[time.Time]int{}
+			for _, s := range f.sent(http.MethodDelete, "") {
+				id := path.Base(s.path)
+				if before := tries[id]; len(before) > 0 {
+					require.Len(t, tries, services, "one is tried again before all were tried")
+					require.GreaterOrEqual(t, s.at.Sub(before[len(before)-1]), 2*time.Second+wait, "earlier than it was asked")
+					again[s.at]++
+				}
+				tries[id] = append(tries[id], s.at)
+			}
+			for id, at := range tries {
+				if stays[id] {
+					require.Greater(t, len(at), 1, "it was tried once")
+				} else {
+					require.Len(t, at, 1)
+				}
+			}
+			require.Greater(t, len(again), refused/2, "they are tried again at one moment")
+		})
+	}
+}
+
+// What a platform that hangs does not answer costs the end no more than its time.
+func TestTheEndIsInTimeWhateverIsLeftUntried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const services = 3 * maxUrgent
+		f := keeping(10)
+		r := run(t, options(f, services))
+		for !r.Ready() {
+			advance(time.Second)
+		}
+		f.respondWith(onRequest(http.MethodDelete, "", func(r *http.Request) response {
+			<-r.Context().Done()
+			return response{err: r.Context().Err()}
+		}))
+		began := time.Now()
+		require.ErrorContains(t, r.stop(), fmt.Sprint(services, " services could not be deregistered"))
+		require.LessOrEqual(t, time.Since(began), shutdownTimeout)
+		require.Len(t, f.registered(), services)
+	})
 }
