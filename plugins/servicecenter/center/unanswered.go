@@ -41,7 +41,8 @@ func unanswered(ctx context.Context) {
 }
 
 // failedCacheReads is how many reads were not answered that came without a context, for a cache has
-// none: of a dump, and of what bounds a batch of finds.
+// none: of a dump, and of what bounds a batch of finds. One that fails has every read that is under way
+// answered 503: nobody knows whose it was.
 var failedCacheReads atomic.Uint64
 
 // newCall is a call to service-center's API, and its request with the call in its context.
