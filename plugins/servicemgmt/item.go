@@ -23,6 +23,7 @@ type item struct {
 	interval int // seconds
 	index    *index
 
+	unreadable  bool // its attributes cannot be read as a whole: it is shown to nobody
 	categorized bool
 	silences    bool // ACTIVE, and shown as SUSPENDED once it is silent for too long
 	state       heartbeat.State
@@ -31,7 +32,8 @@ type item struct {
 	silent atomic.Pointer[server.Service]
 }
 
-// newItem is the item of a record. The error says that its attributes cannot be read.
+// newItem is the item of a record. The error says that not even what it is found by can be read of
+// its attributes.
 func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
 	r := &s.Record
 	it := &item{id: r.ID, owner: r.Owner, attrs: r.Attributes, since: r.RegisteredAt, at: s.At, interval: r.Interval, index: x,
@@ -41,6 +43,14 @@ func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
 		it.category, it.categorized = w.Category()
 		return it, nil
 	}
+	if info, err := mp1.ReadStored(r.Attributes); err == nil {
+		it.name = info.SerName
+		if c := info.SerCategory; c != nil {
+			it.categorized, it.category = true, c.ID
+		}
+		return it, nil
+	}
+	it.unreadable = true
 	var found struct {
 		SerName     string           `json:"serName"`
 		SerCategory *mp1.CategoryRef `json:"serCategory"`
@@ -58,7 +68,7 @@ func (x *index) newItem(s *heartbeat.Snapshot) (*item, error) {
 // seenAt is the same item at another revision.
 func (it *item) seenAt(at heartbeat.Revision) *item {
 	same := &item{id: it.id, owner: it.owner, name: it.name, category: it.category, attrs: it.attrs, since: it.since, at: at, interval: it.interval, index: it.index,
-		categorized: it.categorized, silences: it.silences, state: it.state}
+		unreadable: it.unreadable, categorized: it.categorized, silences: it.silences, state: it.state}
 	same.svc.Store(it.svc.Load())
 	same.silent.Store(it.silent.Load())
 	return same
@@ -69,6 +79,9 @@ func (it *item) seenAt(at heartbeat.Revision) *item {
 func (it *item) service() *server.Service {
 	if svc := it.svc.Load(); svc != nil {
 		return svc
+	}
+	if it.unreadable {
+		return nil
 	}
 	svc, err := it.index.describe(it.id, it.owner, it.attrs, it.state, it.interval)
 	if err != nil {

@@ -36,9 +36,6 @@ func (x *index) reserve(c claimant, l limit) (dead []*item, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	over := x.countedOf(c.owner, l) + 1 - l.most
-	if over > 0 { // all of them are read only where it matters
-		over -= x.unreadableOf(c.owner, l)
-	}
 	if over > 0 {
 		if dead = x.suspendedOf(c); len(dead) < over {
 			return nil, false
@@ -70,26 +67,17 @@ func (x *index) countedOf(owner string, l limit) (n int) {
 	return n
 }
 
+// counts is false also for what cannot be read: nobody is shown it, so that its application cannot
+// remove it, and registers anew.
 func (x *index) counts(it *item, l limit) bool {
-	return !x.displacing[it.id] && !(l.suspendedFree && it.state == heartbeat.Suspended)
-}
-
-// unreadableOf is how many of those that count cannot be read: nobody is shown them, so that their
-// application cannot remove them, and registers anew; x.mu is held.
-func (x *index) unreadableOf(owner string, l limit) (n int) {
-	x.byOwner.each(owner, func(it *item) {
-		if x.counts(it, l) && it.service() == nil {
-			n++
-		}
-	})
-	return n
+	return !it.unreadable && !x.displacing[it.id] && !(l.suspendedFree && it.state == heartbeat.Suspended)
 }
 
 // suspendedOf are the services that may be removed for a claimant, the oldest first; x.mu is
 // held.
 func (x *index) suspendedOf(c claimant) (out []*item) {
 	x.byOwner.each(c.owner, func(it *item) {
-		if it.state == heartbeat.Suspended && it.name == c.name && !x.displacing[it.id] && it.service() != nil {
+		if it.state == heartbeat.Suspended && it.name == c.name && !x.displacing[it.id] && !it.unreadable {
 			out = append(out, it)
 		}
 	})

@@ -136,3 +136,23 @@ func TestWhatNobodyIsShownTakesNoRoom(t *testing.T) {
 	require.True(t, ok)
 	require.Empty(t, dead)
 }
+
+// All services of an application were read at each refusal, while nobody else found or changed any.
+func TestARefusalReadsNoDescription(t *testing.T) {
+	x := newIndex(false)
+	for i, state := range []heartbeat.State{heartbeat.Active, heartbeat.Suspended} {
+		shown(x, fmt.Sprint("s", i), "app", "n", "c", state, heartbeat.Revision(i+1))
+	}
+	bad := heartbeat.Snapshot{At: 3, Record: heartbeat.Record{ID: "bad", Owner: "app", State: heartbeat.Active, Attributes: `{"serName":"n","version":2}`}}
+	x.changed("bad", &bad)
+	bad.At++ // it stays what it is
+	x.changed("bad", &bad)
+	dead, ok := x.reserve(claimant{owner: "app", name: "n", id: "a"}, limit{most: 2})
+	require.True(t, ok)
+	require.Equal(t, []string{"s1"}, ids(dead))
+	_, ok = x.reserve(claimant{owner: "app", name: "n", id: "b"}, limit{most: 2})
+	require.False(t, ok)
+	for id, it := range x.byID {
+		require.Nil(t, it.svc.Load(), id)
+	}
+}
