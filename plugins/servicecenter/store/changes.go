@@ -75,6 +75,7 @@ func (t *touched) listing() (*listing, error) {
 	}
 	t.unreadable.changed(t.log, t.ids, l.bad)
 	t.view.each(keys.InstancePrefix, l.addInstance)
+	l.judgeAbsent()
 	t.unreadable.undescribed(t.log, t.ids, l.opaque)
 	shown := map[heartbeat.ID]bool{}
 	for i := range l.all {

@@ -343,9 +343,7 @@ func TestASweepCountsRecordsThatCannotBeRead(t *testing.T) {
 func TestARecordWithoutAttributesThatCanBeReadIsCounted(t *testing.T) {
 	s, all, _ := countedStore(t, 2)
 	key := keys.Record(all[0].ID)
-	value := storetest.Value(t, s.client.KV, key)
-	garbled := strings.Replace(value, `\"version\":\"v2\"`, `\"version\":2`, 1)
-	require.NotEqual(t, value, garbled)
+	value, garbled := garbledAttributes(t, s, all[0].ID)
 	put := func(value string) {
 		_, err := s.client.Put(t.Context(), key, value)
 		require.NoError(t, err)
@@ -371,4 +369,73 @@ func TestARecordWithoutAttributesThatCanBeReadIsCounted(t *testing.T) {
 		s.AwaitRepairs()
 		require.Equal(t, c.want, s.unreadable.count())
 	}
+}
+
+// garbledAttributes is a record's value, and the same with attributes that cannot be read.
+func garbledAttributes(t *testing.T, s *Store, id heartbeat.ID) (value, garbled string) {
+	t.Helper()
+	value = storetest.Value(t, s.client.KV, keys.Record(id))
+	garbled = strings.Replace(value, `\"version\":\"v2\"`, `\"version\":2`, 1)
+	require.NotEqual(t, value, garbled)
+	return value, garbled
+}
+
+// When the lease of such a record ended, it was counted no longer, and the alert was over: nobody is
+// shown it all the same.
+func TestARecordThatNobodyIsShownIsCountedWithoutItsProjection(t *testing.T) {
+	s, all, _ := countedStore(t, 2)
+	value, garbled := garbledAttributes(t, s, all[0].ID)
+	put := func(value string) {
+		_, err := s.client.Put(t.Context(), keys.Record(all[0].ID), value)
+		require.NoError(t, err)
+	}
+	put(garbled)
+	at := compared(t, s)
+	require.Equal(t, 1, s.unreadable.count())
+	look := func() {
+		var err error
+		_, at, err = s.Changes(t.Context(), at, nil)
+		require.NoError(t, err)
+		s.AwaitRepairs()
+	}
+	for _, one := range all { // what can be read is not counted without one
+		_, err := s.client.Delete(t.Context(), keys.InstanceOf(one.ID, one.Place).Key())
+		require.NoError(t, err)
+	}
+	look()
+	require.Equal(t, 1, s.unreadable.count(), "a look at what was written")
+	for _, list := range []string{"a list", "a start"} {
+		s.unreadable.undescribed(s.log, nil, nil)
+		if list == "a start" {
+			s.ShareStart()
+		}
+		_, _, err := s.List(t.Context())
+		require.NoError(t, err)
+		s.AwaitRepairs()
+		require.Equal(t, 1, s.unreadable.count(), list)
+	}
+	at = compared(t, s)
+	put(value)
+	look()
+	require.Zero(t, s.unreadable.count())
+}
+
+// A start that found one projection altered took what it had not compared yet for readable.
+func TestAStartThatEndsItsComparisonForgetsNoRecord(t *testing.T) {
+	s, all, _ := countedStore(t, 2)
+	stands := func(r heartbeat.Record) string { return keys.InstanceOf(r.ID, r.Place).Key() }
+	slices.SortFunc(all, func(a, b heartbeat.Record) int { return strings.Compare(stands(a), stands(b)) })
+	_, garbled := garbledAttributes(t, s, all[1].ID)
+	_, err := s.client.Put(t.Context(), keys.Record(all[1].ID), garbled)
+	require.NoError(t, err)
+	compared(t, s)
+	require.Equal(t, 1, s.unreadable.count())
+	_, err = s.client.Put(t.Context(), stands(all[0]), storetest.Value(t, s.client.KV, stands(all[0]))+" ")
+	require.NoError(t, err)
+	s.ShareStart()
+	_, _, err = s.List(t.Context())
+	require.NoError(t, err)
+	s.AwaitRepairs()
+	require.True(t, s.repairs.again.Load(), "a list is due")
+	require.Equal(t, 1, s.unreadable.count())
 }

@@ -92,6 +92,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 		return nil, 0, err
 	}
 	if !l.comparesLater {
+		l.judgeAbsent()
 		s.unreadable.undescribed(s.log, nil, l.opaque)
 	}
 	return l.all, heartbeat.Revision(at), s.repairs.begin(ctx, s, l)

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
+	"github.com/mec-liveness/mepserver/mp1"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
@@ -97,6 +98,20 @@ func (l *listing) differs(r *heartbeat.Record, equals func(string) bool) bool {
 		l.opaque[r.ID] = keys.Record(r.ID)
 	}
 	return yes
+}
+
+// judgeAbsent notes those that make no projection of the records that have none, to which nothing was
+// compared. All instances come before.
+func (l *listing) judgeAbsent() {
+	for i := range l.all {
+		one := &l.all[i]
+		if !one.Exists() || one.Projection.Present() {
+			continue
+		}
+		if _, readable := mp1.ReadWritten(one.Record.Attributes); !readable {
+			l.differs(&one.Record, func(string) bool { return true })
+		}
+	}
 }
 
 // skip leaves the microservice of a record that could not be read as it is.

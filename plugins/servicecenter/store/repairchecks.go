@@ -18,8 +18,13 @@ import (
 )
 
 // checkProjections compares the projections of a start's list with the records. What differs is for
-// the engine to put right: everything is listed again for it, which is seldom.
+// the engine to put right: everything is listed again for it, which is seldom, and that list says which
+// records cannot be read.
 func (m *repairer) checkProjections(ctx context.Context) error {
+	if !m.comparesLater {
+		return nil
+	}
+	defer func() { m.projections = nil }()
 	for _, p := range m.projections {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -29,13 +34,11 @@ func (m *repairer) checkProjections(ctx context.Context) error {
 			if e := m.engine.Load(); e != nil {
 				e.Sweep()
 			}
-			break
+			return nil
 		}
 	}
-	if m.projections != nil {
-		m.unreadable.undescribed(m.log, nil, m.opaque)
-	}
-	m.projections = nil
+	m.judgeAbsent()
+	m.unreadable.undescribed(m.log, nil, m.opaque)
 	return nil
 }
 

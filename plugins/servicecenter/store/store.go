@@ -102,7 +102,7 @@ func New(o Options) *Store {
 // Collect adds what an operator watches.
 func (s *Store) Collect(cs *plugins.Collectors) {
 	cs.Add(s.repairs.counter)
-	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, at the last list: nobody is shown them."},
+	cs.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mep_records_unreadable", Help: "Records of services that cannot be read, or whose attributes cannot: nobody is shown them."},
 		func() float64 { return float64(s.unreadable.count()) }))
 }
 
