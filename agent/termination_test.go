@@ -65,8 +65,8 @@ func TestATerminationIsConfirmedWhenThePlatformIsBack(t *testing.T) {
 		f := newSupportPlatform(t)
 		r := run(t, supportOptions(f, 1))
 		advance(time.Minute)
+		f.set(func() { f.away = true }) // for all requests; what is connected stays so
 		f.terminate()
-		f.set(func() { f.away = true })
 		advance(10 * time.Minute)
 		require.Empty(t, r.ended, "nobody has taken the confirmation")
 		f.set(func() { f.away = false })
