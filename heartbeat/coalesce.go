@@ -87,22 +87,22 @@ type pendingRead[T any] struct {
 // shared the one before. Whoever is alone waits for nobody.
 const gatherReads = time.Millisecond
 
-// company is how many shared a read last.
-type company struct {
+// sharers are how many shared a read last.
+type sharers struct {
 	last   int           // guarded by sharedRead.mu
 	enough chan struct{} // may have an element when as many wait again
 }
 
-func newCompany() company { return company{enough: make(chan struct{}, 1)} }
+func newSharers() sharers { return sharers{enough: make(chan struct{}, 1)} }
 
 // head is the store's newest revision, by a read that begins after the call.
 func (e *Engine) head(ctx context.Context) (Revision, error) {
-	return joinRead(ctx, e, &e.headReads, &e.headCompany, e.Store.Head)
+	return joinRead(ctx, e, &e.headReads, &e.headSharers, e.Store.Head)
 }
 
 // joinRead joins the next read. It is the engine's own: whoever asked for it may go away, and the
-// others must not fail with him. c: it waits for company; nil: for nobody.
-func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], c *company, read func(context.Context) (T, error)) (T, error) {
+// others must not fail with him. c: it waits for as many as shared the one before; nil: for nobody.
+func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], c *sharers, read func(context.Context) (T, error)) (T, error) {
 	of.mu.Lock()
 	if of.next == nil {
 		of.next = &pendingRead[T]{done: make(chan struct{})}
@@ -134,7 +134,7 @@ func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], c *compa
 
 // run reads for those who wait, until nobody waits. Those whose renewals were answered by one message
 // ask at one moment, and share a read if each of them may run before it begins.
-func (of *sharedRead[T]) run(ctx context.Context, c *company, read func(context.Context) (T, error)) {
+func (of *sharedRead[T]) run(ctx context.Context, c *sharers, read func(context.Context) (T, error)) {
 	for {
 		runtime.Gosched()
 		of.gather(ctx, c)
@@ -148,7 +148,7 @@ func (of *sharedRead[T]) run(ctx context.Context, c *company, read func(context.
 }
 
 // gather lets as many join the next read as shared the last one, if somebody waits for it.
-func (of *sharedRead[T]) gather(ctx context.Context, c *company) {
+func (of *sharedRead[T]) gather(ctx context.Context, c *sharers) {
 	if c == nil {
 		return
 	}
@@ -172,7 +172,7 @@ func (of *sharedRead[T]) gather(ctx context.Context, c *company) {
 }
 
 // take is the read that is to begin now; nil: nobody waits for one.
-func (of *sharedRead[T]) take(c *company) *pendingRead[T] {
+func (of *sharedRead[T]) take(c *sharers) *pendingRead[T] {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	t := of.next

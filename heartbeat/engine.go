@@ -50,7 +50,7 @@ type Engine struct {
 
 	watched      atomic.Int64 // a Revision; written by whoever shows the watch
 	headReads    sharedRead[Revision]
-	headCompany  company
+	headSharers  sharers
 	schedule     schedule
 	peers        peerExchange
 	batches      batchPools
@@ -99,7 +99,7 @@ func New(c Config) *Engine {
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		Config: c, ctx: ctx, end: end, sweep: sweep{now: make(chan struct{}, 1)}, disturbances: make(chan struct{}, 1),
-		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{}, headCompany: newCompany(),
+		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{}, headSharers: newSharers(),
 	}
 	e.schedule.wake = make(chan struct{}, 1)
 	e.setUpWork()
