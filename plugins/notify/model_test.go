@@ -308,6 +308,7 @@ func (m *model) takeOver(c *consumer, r *modelReplica) {
 		c.q.add(msg)
 	}
 	c.q.seenUpTo(r.seen)
+	c.q.others = m.at
 	c.q.postedAt = m.now - groupInterval
 	m.trace("%s sends to %s from %+v", r.name, c.sub.ID, c.cursor)
 }

@@ -169,7 +169,7 @@ func (q *queue) groupCursor() plugins.Cursor {
 // mayBeAttempted says whether a sender before this one may have attempted an event alone, and
 // sees to it that it can be sent: that is the first event behind those that were put off. If
 // an older event of its instance is queued, it was not attempted, for that one would have been sent
-// before or with it.
+// before or with it; and none was that came when this queue was the only one.
 func (q *queue) mayBeAttempted() bool {
 	var older []*message // and not sent before
 	for _, m := range q.all() {
@@ -177,7 +177,7 @@ func (q *queue) mayBeAttempted() bool {
 			older = append(older, m)
 			continue
 		}
-		if slices.ContainsFunc(older, func(o *message) bool { return o.instance() == m.instance() }) {
+		if m.at > q.others || slices.ContainsFunc(older, func(o *message) bool { return o.instance() == m.instance() }) {
 			return false
 		}
 		q.tellNow(func(other *message) bool { return other == m })

@@ -272,6 +272,19 @@ func TestAnInstanceFlapsOnOfWhichOnlyTheCursorKnows(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		_, _, is := r.Flapping("x")
 		require.True(t, is)
+		_, told := states(t, to.of(here))
+		before := len(told["x"])
+		require.LessOrEqual(t, before, 2, "a restart may tell the newest once more")
+		for _, kind := range []string{"S", "A", "S"} {
+			s.commit("x", kind)
+			time.Sleep(5 * time.Second)
+			_, told = states(t, to.of(here))
+			require.Len(t, told["x"], before, "nobody can have told what happened since, so that it need not be told at once")
+		}
+		time.Sleep(flapPeriod)
+		last, told := states(t, to.of(here))
+		require.Len(t, told["x"], before+1)
+		require.Equal(t, mp1.Suspended, last["x"])
 	})
 }
 

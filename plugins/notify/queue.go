@@ -44,6 +44,7 @@ type queue struct {
 
 	before   map[string]struct{} // instances of which the sender before put events off, while resumed
 	resumed  bool                // nothing behind the cursor was composed yet: another sender may have attempted the first event there alone
+	others   heartbeat.Revision  // another sender may have attempted events up to it, none behind it
 	absent   bool                // the consumer must connect before anything can be sent to it
 	slow     bool                // the last attempt took too long, however it ended
 	failures int                 // in a row, over all POSTs: the consumer fails, and not the POST
@@ -55,7 +56,7 @@ type queue struct {
 // newQueue starts at a cursor as read from the store. all may be nil: there is no limit on
 // what the store retains.
 func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(stage, []*message)) *queue {
-	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, postedAt: -groupInterval}
+	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, others: math.MaxInt64, postedAt: -groupInterval}
 }
 
 // actionKind is what a worker is to do.

@@ -60,6 +60,12 @@ func (d *dispatcher) startWorker(id string, en *entry, c plugins.Cursor, on hear
 		q.add(m)
 	}
 	q.seenUpTo(d.seen)
+	switch {
+	case d.alone:
+		q.others = d.seen
+	case !s.Asked.ByWebSocket(): // whose lock is taken while another replica may still send
+		q.others = at
+	}
 	w = newWorker(s, q, d)
 	en.worker = w
 	w.test(&en.testsLeft)
