@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/mec-liveness/mepserver/test/bench/load"
 )
 
 // millionSteps is how often memory is looked at while they are registered.
@@ -24,6 +26,7 @@ func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	srv.registrars = millionRegistrars
 	s.main = srv
 	s.profile(l, "million")
+	defer s.profile(l, "million-over") // so that the one before is written: the server is killed
 	wall, refused := "", 0
 	began := time.Now()
 	for len(srv.services) < l.size.million && wall == "" {
@@ -39,17 +42,16 @@ func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
 		if ctx.Err() != nil {
 			wall = "the time that it was given"
 		}
+		if wall == "" { // it takes longer than the window of the first
+			wall = l.beatOnce(ctx, srv)
+		}
 	}
 	registered := time.Since(began)
 	more := fmt.Sprintf("registered in %v, %d refused; VmRSS %d MB, RssAnon %d MB", registered.Round(time.Second), refused, srv.Memory("VmRSS")/1e6, srv.Memory("RssAnon")/1e6)
 	if wall != "" {
 		return []figure{{value: float64(len(srv.services)), load: -1, more: more + "; the wall: " + wall}}, nil
 	}
-	how := "batches"
-	run, size, err := l.batchesOf(ctx, srv, srv.wire, batchConns)
-	if errors.Is(err, errNoBatches) {
-		run, size, how, err = patches(srv, srv.wire, l.size.conns), 1, "PATCH", nil
-	}
+	run, size, how, err := l.allBeat(ctx, srv)
 	if err != nil {
 		return []figure{{value: float64(len(srv.services)), load: -1, more: more + "; the wall: " + err.Error()}}, nil
 	}
@@ -64,4 +66,28 @@ func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
 		more += "; the wall: " + err.Error()
 	}
 	return []figure{{value: float64(len(srv.services)), load: res.CPU.Seconds() / res.Took.Seconds(), more: more}}, nil
+}
+
+// allBeat are the heartbeats of all services, by batches of size or by PATCH.
+func (l *lab) allBeat(ctx context.Context, srv *server) (run load.Run, size int, how string, err error) {
+	run, size, err = l.batchesOf(ctx, srv, srv.wire, batchConns)
+	if errors.Is(err, errNoBatches) {
+		return patches(srv, srv.wire, l.size.conns), 1, "PATCH", nil
+	}
+	return run, size, "batches", err
+}
+
+// beatOnce has each service beat once, and says what gave way.
+func (l *lab) beatOnce(ctx context.Context, srv *server) (wall string) {
+	run, size, how, err := l.allBeat(ctx, srv)
+	if err == nil {
+		run.Count = max(len(srv.services)/size, 1)
+		res := run.Saturate(ctx)
+		l.say("%d services beat once, by %s, in %v", len(srv.services), how, res.Took.Round(time.Millisecond))
+		err = res.Check()
+	}
+	if err != nil {
+		return "heartbeats beside the registrations: " + err.Error()
+	}
+	return ""
 }
