@@ -73,3 +73,47 @@ func TestTheScriptSaysLastWhatFailed(t *testing.T) {
 		assert.NotContains(t, last, said)
 	}
 }
+
+func TestTheScriptSaysWhereItStopped(t *testing.T) {
+	out, passed := script(t, "step one\nstep another\nfalse")
+	assert.False(t, passed)
+	assert.NotContains(t, out, "went on")
+	assert.Regexp(t, `\n=== stopped after \d+ s, in: another\n$`, out)
+	out, passed = script(t, "step one\ntier lab go test ./testdata/lab -run . & wait $! || lost lab 'see above'")
+	assert.False(t, passed)
+	assert.NotContains(t, out, "went on")
+	assert.Regexp(t, `(?s)\nFAILED after .*\nlab: what failed:\n.*FAILED after \d+ s: lab: see above\n=== stopped after \d+ s, in: one\n$`, out, "again, for others went on meanwhile")
+	out, passed = script(t, "step one")
+	assert.True(t, passed)
+	assert.NotContains(t, out, "stopped")
+}
+
+// A machine without a mirror of Debian's, or with one that hangs, goes on without what that has.
+func TestTheScriptGoesOnWithoutWhatCannotBeInstalled(t *testing.T) {
+	for why, c := range map[string]struct {
+		id, apt string
+		calls   string
+	}{
+		"there":                {"0", `true`, "install one,install two"},
+		"no list of packages":  {"0", `[[ $* == *update* ]] || [[ $(grep -c update "$calls") != 0 ]]`, "install one,update,install one,install two"},
+		"no mirror":            {"0", `exit 100`, "install one,update,install two,update"},
+		"one that hangs":       {"0", `exit 124`, "install one"},
+		"lists but no package": {"0", `[[ $* == *update* ]]`, "install one,update,install one,install two,update,install two"},
+		"not root":             {"1000", `true`, ""},
+	} {
+		fake := t.TempDir()
+		calls := filepath.Join(fake, "calls")
+		for name, text := range map[string]string{"id": "echo " + c.id, "apt-get": "calls=" + calls + `; [[ -t 0 ]] && exit 1
+for last; do :; done; [[ $last == update ]] && echo update >>"$calls" || echo "install $last" >>"$calls"
+` + c.apt} {
+			require.NoError(t, os.WriteFile(filepath.Join(fake, name), []byte("#!/usr/bin/env bash\n"+text+"\n"), 0o700)) //nolint:gosec // it is run
+		}
+		require.NoError(t, os.WriteFile(calls, nil, 0o600))
+		out, passed := script(t, "PATH="+fake+":$PATH\ndebian one\ndebian two")
+		assert.True(t, passed, "%s: %s", why, out)
+		assert.Regexp(t, `went on\n$`, out, why)
+		got, err := os.ReadFile(calls)
+		require.NoError(t, err)
+		assert.Equal(t, c.calls, strings.ReplaceAll(strings.TrimSpace(string(got)), "\n", ","), why)
+	}
+}
