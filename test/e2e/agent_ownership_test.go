@@ -168,7 +168,7 @@ func TestACrashLoopOfTheAgentLeavesOneRegistration(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	s, _, a := pairOn(t, mep.Start(t, steady...), 2)
+	s, _, a := pairOn(t, mep.Start(t, patient...), 2)
 	ids := a.ids()
 	end := watchDiscovery(s, 2)
 	for range 12 {
@@ -212,7 +212,7 @@ func TestACrashWhileItRegistersDoublesNothing(t *testing.T) {
 
 func TestAPlatformThatLostItsStoreGetsEachServiceOnceFromTwoAgents(t *testing.T) {
 	t.Parallel()
-	s, r, a := pair(t, 4)
+	s, r, a := pairOn(t, mep.Start(t, steady...), 4)
 	b := another(t, a)
 	ids := a.ids()
 	s.Kill()

@@ -132,7 +132,7 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	wait.Until(t, "what is new is told", func() bool { return strings.Contains(strings.Join(c.Changes(), "\n"), "later ADDED ACTIVE") })
 	stop()
 	require.Equal(t, "ACTIVE", kept.State())
-	require.Equal(t, 1, suspensions(s))
+	counted(s, 1, claimed)
 	ids := map[string]string{}
 	for i, r := range c.Receipts() {
 		if i < before {

@@ -150,5 +150,5 @@ func TestAReaderWithAForeignIDBeginsAnew(t *testing.T) {
 		require.Equal(t, v.ID, r.resets[0].Services[0].SerInstanceID)
 		require.Equal(t, first.resets[0].Revision, r.resets[0].Revision)
 	}
-	require.GreaterOrEqual(t, s.Metric(`mep_events_resets_total{reason="forgotten"}`), 4)
+	wait.Until(t, "they are counted", func() bool { return s.Metric(`mep_events_resets_total{reason="forgotten"}`) >= 4 })
 }

@@ -55,13 +55,13 @@ func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
 	tier.Long(t, "test/e2e", "pauses the platform for longer than windows")
 	t.Parallel()
 	s := mep.Start(t, mep.Fast...)
-	living, dead := population(s, "living", 60, 2), population(s, "dead", 10, 1)
-	stop := keepAlive(s, time.Second, living) // twice an interval: a machine as busy as this test makes it may be late
+	living, dead := population(s, "living", 60, 4), population(s, "dead", 10, 1)
+	stop := keepAlive(s, time.Second, living) // eight times a window: a machine as busy as this test makes it may be late
 	defer stop()
 	polls := pollDiscovery(s, "living", len(living))
 	for range 3 {
 		s.Pause()
-		time.Sleep(5 * time.Second)
+		time.Sleep(9 * time.Second)
 		s.Resume()
 		time.Sleep(500 * time.Millisecond)
 	}
@@ -72,10 +72,10 @@ func TestAPausedPlatformSuspendsNobodyWhoLives(t *testing.T) {
 	for _, v := range living {
 		require.Equal(t, "ACTIVE", v.State())
 	}
-	require.Equal(t, len(dead), suspensions(s), "claims made")
+	counted(s, len(dead), claimed)
 	lowest, n := polls()
 	require.Equal(t, len(living), lowest, "discovery must never lose the living")
-	t.Logf("3 pauses of 5 s with a window of 4 s: %d living, %d dead, 0 false suspensions, %d discovery polls, fewest living seen %d", len(living), len(dead), n, lowest)
+	t.Logf("3 pauses of 9 s with a window of 8 s: %d living, %d dead, 0 false suspensions, %d discovery polls, fewest living seen %d", len(living), len(dead), n, lowest)
 }
 
 // pollDiscovery looks at the living all the time and reports the fewest it saw.

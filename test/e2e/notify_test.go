@@ -87,12 +87,14 @@ func TestASubscriptionHasALifeOfItsOwn(t *testing.T) {
 func TestTheFilterSelectsWhatIsTold(t *testing.T) {
 	t.Parallel()
 	s := mep.Start(t, steady...)
-	v, w := s.Register("p", "x", 1), s.Register("p", "y", 1)
+	v, w := s.Register("p", "x", 2), s.Register("p", "y", 2)
 	consumers := map[string]*consumer.Consumer{}
 	for _, filter := range []string{"", `{"serNames":["x"]}`, `{"serInstanceIds":["` + w.ID + `"]}`, `{"states":["SUSPENDED"]}`, `{"states":["ACTIVE"]}`, `{"serNames":["x"],"states":["ACTIVE"]}`, `{"isLocal":false}`,
 		`{"serCategories":[{"href":"h","id":"c","name":"n","version":"1"}]}`} {
 		consumers[filter] = consumer.Start(t)
 		s.Subscribe("watcher", consumers[filter].URL, filter)
+		v.Beat() // on a busy machine all of them may take longer than a window
+		w.Beat()
 	}
 	wait.Until(t, "both suspended", func() bool { return v.State() == "SUSPENDED" && w.State() == "SUSPENDED" })
 	v.Beat()

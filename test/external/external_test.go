@@ -46,10 +46,10 @@ func TestTwoReplicasShareOneRegistry(t *testing.T) {
 		t.Run(string(line), func(t *testing.T) {
 			c := etcd.Start(t, etcd.Binary(t, line), 1)
 			a, b := start(t, c), start(t, c)
-			id := a.Register("app", "n", 1).ID
+			id := a.Register("app", "n", 2).ID
 			require.Equal(t, "ACTIVE", b.State(id), "a 404 is confirmed by the store, so there is none")
 
-			for i := range 8 { // 4 s, alternating: twice the window
+			for i := range 16 { // 8 s, alternating: twice the window
 				time.Sleep(500 * time.Millisecond)
 				heard(t, []*mep.Server{a, b}[i%2], id)
 			}
@@ -112,7 +112,7 @@ func TestAKilledReplicasWorkGoesOn(t *testing.T) {
 		a.Subscribe("watcher", c.URL, "")
 		consumers = append(consumers, c)
 	}
-	living, dying := a.Register("app", "living", 1).ID, a.Register("app", "dying", 1).ID
+	living, dying := a.Register("app", "living", 2).ID, a.Register("app", "dying", 1).ID
 	for range 4 {
 		heard(t, a, living)
 		heard(t, a, dying)
