@@ -40,7 +40,7 @@ func writeInstanceInfo(t *testing.T, dir, services string) {
 func TestAgentAtTheOriginalPlatform(t *testing.T) {
 	tier.Long(t, "test/e2e", "waits for heartbeats over several intervals")
 	t.Parallel()
-	p := edgegallery.Start(t, edgegallery.Options{AccessKey: accessKey, SecretKey: secretKey, App: appID, Interval: 4}) // whose window is a twentieth longer
+	p := edgegallery.Start(t, edgegallery.Options{AccessKey: accessKey, SecretKey: secretKey, App: appID, Interval: 4, Late: 2 * time.Second})
 	text := edgegallery.Configurations()["merges"]
 	a := originalAgent(t, p.URL, appID, text, "AK="+accessKey, "SK="+secretKey)
 	wait.Until(t, "three services are there", func() bool { return len(p.Services()) == 3 && a.ready() })

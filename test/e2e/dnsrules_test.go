@@ -52,7 +52,7 @@ func TestANameResolvesByUpdatesOfItsZone(t *testing.T) {
 	s.Want(200, "PUT", rulesOfApp1, definition(name, "10.0.0.1"))
 	require.Equal(t, "INACTIVE", state())
 	require.Empty(t, ns.Serves(name, nameserver.A))
-	require.Equal(t, "ACTIVE", s.Want(200, "PUT", dnsRule, activation(name, "10.0.0.1")).Object(t)["state"])
+	activated(s, dnsRule, activation(name, "10.0.0.1"))
 	require.True(t, serves("10.0.0.1"))
 
 	ns.Refuse(nameserver.Refused)
@@ -140,7 +140,7 @@ func TestANameResolvesByEdgeGallerysServer(t *testing.T) {
 	s := mep.Start(t, append([]string{"MEP_RULES_DNS_DRIVER=edgegallery", "MEP_RULES_DNS_URL=" + listening.URL}, mep.Fast...)...)
 	const name = "cam.mec.example"
 	s.Want(200, "PUT", rulesOfApp1, definition(name, "10.0.0.1"))
-	require.Equal(t, "ACTIVE", s.Want(200, "PUT", dnsRule, activation(name, "10.0.0.1")).Object(t)["state"])
+	activated(s, dnsRule, activation(name, "10.0.0.1"))
 	require.Equal(t, `map[cam.mec.example./A:{"name":"cam.mec.example.","type":"A","class":"IN","ttl":60,"rData":["10.0.0.1"]}]`, d.has())
 	d.set(true)
 	require.Equal(t, "INACTIVE", s.Want(200, "PUT", dnsRule, activation(name, "10.0.0.2")).Object(t)["state"])

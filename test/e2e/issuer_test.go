@@ -113,8 +113,8 @@ func TestAnAgentLosesNoHeartbeatWhileSecretsAndKeysAreReplaced(t *testing.T) {
 	goesOn("the old key is gone")
 
 	for line := range strings.Lines(a.Stderr.String()) {
-		if strings.Contains(line, "a heartbeat was not taken") { // a store that is slow is no matter of tokens
-			require.Contains(t, line, `"reason":"503, The platform's store did not confirm in time`)
+		if strings.Contains(line, "a heartbeat was not taken") { // a platform or a store that is slow is no matter of tokens
+			require.Regexp(t, `"reason":"(503, The platform's store did not confirm in time|no answer in time)`, line)
 		}
 	}
 	require.Zero(t, a.counted("mep_agent_registrations_lost_total"))

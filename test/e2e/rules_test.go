@@ -41,6 +41,21 @@ func startWithHosts(t *testing.T, path string, env ...string) *mep.Server {
 	return mep.Start(t, append(append([]string{"MEP_RULES_DNS_DRIVER=hosts", "MEP_RULES_DNS_HOSTS_FILE=" + path}, env...), mep.Fast...)...)
 }
 
+// activated changes a rule to one that is to be ACTIVE, and waits until it is: the answer does not
+// wait for who is slow to apply it.
+func activated(s *mep.Server, path, body string, header ...string) (shown mep.Answer) {
+	s.T().Helper()
+	shown = s.Want(200, "PUT", path, body, header...)
+	wait.Until(s.T(), "the rule is active", func() bool {
+		if shown.Object(s.T())["state"] == "ACTIVE" {
+			return true
+		}
+		shown = s.Want(200, "GET", path, "")
+		return false
+	})
+	return shown
+}
+
 func TestRulesAreAppliedAndOutliveAKill(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "hosts")
@@ -52,8 +67,7 @@ func TestRulesAreAppliedAndOutliveAKill(t *testing.T) {
 	require.JSONEq(t, ruleFor("d1", "web.example", "192.0.2.1", "INACTIVE"), string(got.Body))
 	require.Len(t, s.Want(200, "GET", "/mep"+appSupport+"app/dns_rules", "").List(t), 1)
 	s.Want(412, "PUT", one, `{"state":"ACTIVE"}`, "If-Match", "INVALID_ETAG")
-	got = s.Want(200, "PUT", one, `{"state":"ACTIVE"}`, "If-Match", got.Header.Get("ETag"))
-	require.Equal(t, "ACTIVE", got.Object(t)["state"])
+	got = activated(s, one, `{"state":"ACTIVE"}`, "If-Match", got.Header.Get("ETag"))
 	require.Contains(t, hostsFile(t, path), "192.0.2.1\tweb.example\n")
 	require.Equal(t, got.Header.Get("ETag"), s.Want(200, "GET", one, "").Header.Get("ETag"))
 	require.Equal(t, "INACTIVE", s.Want(200, "GET", rule, "").Object(t)["state"])

@@ -39,6 +39,8 @@ type Options struct {
 	// Interval is what each livenessInterval that is not 0 becomes, in seconds; 0 means
 	// the original's 60.
 	Interval int
+	// Late is how much later than the original's a service is suspended, for a machine that is busy.
+	Late time.Duration
 }
 
 // Platform answers as EdgeGallery's platform does. It is safe for concurrent use.

@@ -8,11 +8,11 @@ import (
 )
 
 // suspend suspends what has not sent a heartbeat for an interval and a twentieth of it, at
-// most 5 s. p.mu is held.
+// most 5 s, and what Options add. p.mu is held.
 func (p *Platform) suspend() {
 	for _, i := range p.instances {
 		interval := time.Duration(i.info.LivenessInterval) * time.Second
-		if interval > 0 && i.info.State == "ACTIVE" && time.Since(i.beatAt) > interval+min(interval/20, 5*time.Second) {
+		if interval > 0 && i.info.State == "ACTIVE" && time.Since(i.beatAt) > interval+min(interval/20, 5*time.Second)+p.options.Late {
 			i.info.State = "SUSPENDED"
 		}
 	}
