@@ -55,7 +55,7 @@ func (p *Policy) removal(r *Record) int64 {
 	switch {
 	case r.Left:
 		return r.SuspendedAt
-	case p.DeregisterAfter <= 0:
+	case p.DeregisterAfter <= 0, int64(p.DeregisterAfter) > math.MaxInt64-r.SuspendedAt: // centuries
 		return math.MaxInt64
 	default:
 		return r.SuspendedAt + int64(p.DeregisterAfter)

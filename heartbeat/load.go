@@ -1,6 +1,9 @@
 package heartbeat
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+)
 
 // Load is how many heartbeats are to be expected of all instances that are ACTIVE and must be
 // heard, as a replica knows them. Both are sums of whole numbers, so that replicas which know the
@@ -63,7 +66,9 @@ func (p *Policy) longer(interval int) int {
 func (p *Policy) bears(share int64, interval int, l Load) bool {
 	all := share * million * int64(p.MaxBeatsPerSecond)
 	left := max(all-shareParts*l.Fixed, all/shareParts)
-	return shareParts*million*l.Free <= left*int64(interval)
+	// An interval of weeks beside a high bound takes more than 64 bits.
+	most, low := bits.Mul64(uint64(left), uint64(interval)) //nolint:gosec // neither is below 0
+	return most > 0 || uint64(shareParts*million*l.Free) <= low
 }
 
 // negotiate is Interval, of an instance that has the interval current; 0: none yet.

@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -45,6 +46,16 @@ func TestTheIntervalFollowsTheLoad(t *testing.T) {
 	}
 	p.MaxBeatsPerSecond = 0
 	require.Equal(t, 10, p.Choose(40, Load{Free: 1e6}), "without a bound it is the default")
+}
+
+// A month is an interval too, and a million a second a bound.
+func TestTheLongestIntervalBearsMoreThanAShorterOne(t *testing.T) {
+	for _, c := range []struct{ most, least int }{{math.MaxInt32, 3_600_000}, {math.MaxInt32, math.MaxInt32 / 2}, {10_000_000, 3_000_000}} {
+		p := bounded(1_000_000, c.least, c.most)
+		require.Equal(t, c.least, p.Choose(0, Load{Free: 1}), "one service")
+		require.Equal(t, c.least, p.Choose(c.least, Load{Free: 1}), "one service that has it")
+		require.Equal(t, c.least, p.Choose(0, Load{Free: 1_000_000_000, Fixed: 100 * million}), "very many")
+	}
 }
 
 // ladder are all intervals that can be chosen.

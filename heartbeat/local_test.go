@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -163,8 +164,11 @@ func TestRetentionIsObservedFromTheSuspensionOn(t *testing.T) {
 		change func(*Policy, *Input, *Record)
 		due    bool
 	}{
-		"over":                {func(*Policy, *Input, *Record) {}, true},
-		"never":               {func(p *Policy, _ *Input, _ *Record) { p.DeregisterAfter = 0 }, false},
+		"over":  {func(*Policy, *Input, *Record) {}, true},
+		"never": {func(p *Policy, _ *Input, _ *Record) { p.DeregisterAfter = 0 }, false},
+		"as late as can be": {func(p *Policy, in *Input, _ *Record) {
+			p.DeregisterAfter, in.Health = math.MaxInt64, &Health{Credited: Credit(9 + time.Hour)}
+		}, false},
 		"not by the wall":     {func(_ *Policy, in *Input, _ *Record) { in.Wall-- }, false},
 		"not by our watching": {func(_ *Policy, in *Input, _ *Record) { in.Health = &Health{Credited: 18} }, false},
 		"it is back":          {func(_ *Policy, _ *Input, r *Record) { r.State = Active }, false},

@@ -11,6 +11,8 @@ const (
 	// maxObserved bounds for how long this process must have observed something itself
 	// before it may expire.
 	maxObserved = time.Hour
+	// LongestAge is what more than that counts as, a century and a half, so that no sum overflows.
+	LongestAge = time.Duration(math.MaxInt64 / 2)
 )
 
 // Age is how old something is that the store keeps. A wall clock that is wrong, or is set,
@@ -26,7 +28,7 @@ type Age struct {
 // at which this process had seen everything that there was: it was made later, whatever
 // made says. 0: there was no such moment.
 func AgeOf(now Instant, wall, made int64, since Instant) Age {
-	before := time.Duration(math.MaxInt64 / 2) // so that no sum overflows
+	before := LongestAge
 	if since != 0 {
 		before = max(now-since, 0)
 	}
@@ -81,7 +83,7 @@ func Erasable(p Pending, a Age, now Instant, giveUp time.Duration) bool {
 	case NotPending:
 		return a.Expired(now, OutboxAge)
 	case MaybePending:
-		return a.Expired(now, giveUp+OutboxAge)
+		return a.Expired(now, min(giveUp, LongestAge)+OutboxAge)
 	default:
 		return false
 	}

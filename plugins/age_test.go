@@ -56,6 +56,17 @@ func TestNoStampOverflows(t *testing.T) {
 	require.Equal(t, time.Hour, AgeOf(7, math.MaxInt64, math.MinInt64, 0).Remaining(7, day), "centuries old")
 }
 
+func TestTheLongestTimesDoNotOverflow(t *testing.T) {
+	for _, giveUp := range []time.Duration{math.MaxInt64, math.MaxInt64 - OutboxAge + 1, LongestAge} {
+		for _, a := range []Age{AgeOf(1, int64(years), 0, 1), AgeOf(1, math.MaxInt64, math.MinInt64, 1)} {
+			for _, now := range []Instant{2, 2 * time.Hour, years} {
+				require.False(t, Erasable(MaybePending, a, now, giveUp), "%s", giveUp)
+				require.False(t, GivenUp(a, now, giveUp, true), "%s", giveUp)
+			}
+		}
+	}
+}
+
 func TestNothingIsGivenUpThatWasNotAttempted(t *testing.T) {
 	old := AgeOf(1, int64(years), 0, 0)
 	later := years

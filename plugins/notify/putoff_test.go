@@ -3,6 +3,7 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,16 @@ func TestWhatIsPutOffIsToldWhenThatIsOverAndOnlyTheNewest(t *testing.T) {
 	p.until(end + time.Second)
 	require.Equal(t, plugins.Cursor{After: 15, At: p.store.At}, p.store)
 	require.Equal(t, map[stage]int64{stageSuperseded: 1}, p.lost)
+}
+
+func TestWhatIsPutOffIsNeverGivenUpEarlier(t *testing.T) {
+	p := newPlay(t)
+	p.q = newQueue(p.store, math.MaxInt64, p.kept, p.q.random, p.q.lost)
+	p.answer = fails(timedOut)
+	p.q.add(flappy(11, "A S", p.now, p.now+time.Minute))
+	p.until(72 * time.Hour)
+	require.Greater(t, len(p.posts), 4)
+	require.Empty(t, p.lost, "given up after centuries")
 }
 
 // A queue that would put everything off for ever is no use: what is over is told, whatever follows.

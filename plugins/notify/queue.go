@@ -56,7 +56,7 @@ type queue struct {
 // newQueue starts at a cursor as read from the store. all may be nil: there is no limit on
 // what the store retains.
 func newQueue(c plugins.Cursor, giveUp time.Duration, all *retention, random func() float64, lost func(stage, []*message)) *queue {
-	return &queue{giveUp: giveUp, retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, others: math.MaxInt64, postedAt: -groupInterval}
+	return &queue{giveUp: min(giveUp, plugins.LongestAge), retained: retained{retention: all}, random: random, lost: lost, cursor: c, seen: c.After, resumed: true, others: math.MaxInt64, postedAt: -groupInterval}
 }
 
 // actionKind is what a worker is to do.
