@@ -89,7 +89,9 @@ type load struct {
 const (
 	mutedLiving = 200
 	mutedWindow = 5 * time.Second // an interval of 1 s, four misses
-	mutedLate   = 4 * time.Second // after which a death is late
+	// mutedLate is when a death is late: before the silence is over, for which it must not wait, and
+	// later than on a busy machine.
+	mutedLate = 10 * time.Second
 )
 
 // live has one service beat every second until end is closed.
