@@ -9,12 +9,13 @@ import (
 	"github.com/mec-liveness/mepserver/plugins"
 )
 
-// backlog is the outbox as this replica has seen it. It is not safe for concurrent use.
+// backlog is the outbox as this replica has seen it: those of its events that a subscription asks for.
+// It is not safe for concurrent use.
 type backlog struct {
 	list     messages
 	byFilter map[plugins.FilterKey]*messages // the part of list that one criterion selects
 	byKey    map[string]*message             // by the event's key in the store
-	newest   heartbeat.Revision              // of all that were ever added
+	newest   heartbeat.Revision              // of all that were taken in, also of those that nobody asks for
 	erased   int                             // how many of list are not in the outbox any more
 	moved    int                             // messages copied by compactions; at most as many as were erased
 }

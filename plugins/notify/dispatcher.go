@@ -97,6 +97,12 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 	read := d.listReader(restored)
 	d.events = newBacklog()
 	listed, locks := map[string]bool{}, map[string]bool{}
+	for i := range all { // first, for of the events only those are kept that somebody asks for
+		if w := &all[i]; w.Kind == plugins.SubscriptionWritten {
+			listed[w.Name] = true
+			d.addSubscription(w.Subscription)
+		}
+	}
 	var news []*message
 	for i := range all {
 		switch w := &all[i]; w.Kind {
@@ -104,9 +110,6 @@ func (d *dispatcher) Load(all []plugins.OutboxWrite, at heartbeat.Revision) {
 			if m := d.append(w, read); m != nil {
 				news = append(news, m)
 			}
-		case plugins.SubscriptionWritten:
-			listed[w.Name] = true
-			d.addSubscription(w.Subscription)
 		case plugins.LockWritten:
 			locks[w.Name] = true
 			d.lockSeen(w)
@@ -176,13 +179,19 @@ func (d *dispatcher) advance(upTo heartbeat.Revision) {
 	}
 }
 
-// append takes an event in; nil: it is there already, or it cannot be read.
+// append takes an event in; nil: it is there already, it cannot be read, or no subscription asks for it.
+// That one is not kept: a subscription that is not known yet is made later, and later events are all that
+// it asks for.
 func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*message, error)) *message {
 	if w.At <= d.events.newest {
 		return nil
 	}
 	if w.Event != nil {
 		if m, err := read(w.Event); err == nil {
+			if !d.asked(m) {
+				d.events.newest = m.at
+				return nil
+			}
 			d.events.add(w.Name, m)
 			return m
 		}
@@ -193,11 +202,22 @@ func (d *dispatcher) append(w *plugins.OutboxWrite, read func(*plugins.Event) (*
 	return nil
 }
 
+// asked says whether any subscription asks for an event; d.mu is held.
+func (d *dispatcher) asked(m *message) bool {
+	for en := range d.index.Candidates(m.subject()) {
+		if en.matches(m) {
+			return true
+		}
+	}
+	return false
+}
+
 // listReader returns the function that reads the events of a list that is taken in now. An
-// event that was seen before keeps its message, with its age and the queues that retain it.
+// event that was seen before keeps its message, with its age and the queues that retain it;
+// if nobody asked for it, its instance was judged then, and is not a second time.
 // The others were made after observedAt, unless the store was restored.
 func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, error) {
-	since := d.observedAt
+	since, seen := d.observedAt, d.seen
 	if restored {
 		since = 0
 	}
@@ -211,7 +231,11 @@ func (d *dispatcher) listReader(restored bool) func(*plugins.Event) (*message, e
 		if m := before[e.At]; m != nil && m.made == e.Made && m.instance() == string(e.ID) && (m.terminate == nil || m.terminated == e.Owner) {
 			return m, nil
 		}
-		return d.newMessage(e, plugins.AgeOf(now, wall, e.Made, since), now)
+		age := plugins.AgeOf(now, wall, e.Made, since)
+		if !restored && e.At <= seen {
+			return newMessage(e, age)
+		}
+		return d.newMessage(e, age, now)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestEveryCriterionOfAFilterCounts(t *testing.T) {
 // What is erased from the outbox is not kept in memory either.
 func TestAnErasedEventIsForgotten(t *testing.T) {
 	d := follower()
-	d.list(5, happened(4, "a", 1))
+	d.list(5, subscription("s", 3), happened(4, "a", 1))
 	d.watched(happened(6, "b", 1))
 	require.Len(t, d.events.byKey, 2)
 	d.watched(erased(plugins.EventWritten, "eventa", 7), erased(plugins.EventWritten, "eventb", 7))
@@ -105,10 +105,52 @@ func TestEventsWaitForAWorkerThatHasNotStarted(t *testing.T) {
 	require.Len(t, d.events.behind(5, &mp1.Subscription{}), 2)
 }
 
+// 20,000 registrations of which nobody wants to know took 20 MB for more than a minute. What a
+// subscription asks for that is made later is not among them.
+func TestAnEventThatNobodyAsksForIsNotKept(t *testing.T) {
+	d := follower()
+	x := subscription("x", 3)
+	x.Subscription.Asked.FilteringCriteria = &mp1.FilteringCriteria{SerInstanceIDs: []string{"x"}}
+	d.list(5, happened(4, "x", 1), happened(5, "y", 1), x) // in a list events stand before subscriptions
+	d.watched(happened(6, "y", 1), happened(7, "x", 1), happened(7, "x", 1))
+	instances := func() (all []string) {
+		for _, m := range d.events.list {
+			all = append(all, m.instance())
+		}
+		return all
+	}
+	require.Equal(t, []string{"x", "x"}, instances())
+	require.Len(t, d.events.byKey, 1, "the second event of an instance replaces the first here")
+	require.EqualValues(t, 7, d.events.newest)
+	d.watched(happened(8, "y", 1))
+	require.EqualValues(t, 8, d.events.newest, "what nobody asks for was taken in too")
+	d.watched(subscription("all", 9), happened(10, "y", 1))
+	require.Equal(t, []string{"x", "x", "y"}, instances(), "from its subscription on")
+}
+
+// Whether an instance flaps is judged of each of its changes once, though nobody asks for them, and lists
+// repeat them.
+func TestAChangeThatNobodyAsksForIsJudgedOnce(t *testing.T) {
+	d := follower()
+	d.flaps = plugins.NewFlaps(2, time.Hour)
+	changed := func(at heartbeat.Revision) plugins.OutboxWrite {
+		w := happened(at, "a", 1)
+		w.Event.Change, w.Event.State = heartbeat.StateChanged, heartbeat.Suspended
+		return w
+	}
+	d.watched(changed(4), changed(5))
+	for range 3 {
+		d.list(6, changed(4), changed(5))
+	}
+	require.Zero(t, d.flapping())
+	d.watched(changed(7))
+	require.Equal(t, 1, d.flapping())
+}
+
 // A watch may begin with what a list has shown, and repeat itself.
 func TestAnEventIsTakenInOnce(t *testing.T) {
 	d := follower()
-	d.list(5, happened(5, "a", 1))
+	d.list(5, subscription("s", 3), happened(5, "a", 1))
 	d.watched(happened(5, "a", 1))
 	d.watched(happened(6, "b", 1))
 	d.watched(happened(6, "b", 1))
@@ -119,10 +161,10 @@ func TestAnEventIsTakenInOnce(t *testing.T) {
 // are the same too. A message that was kept for another event would tell the wrong thing.
 func TestAnotherEventAtTheSameRevisionIsAnother(t *testing.T) {
 	d := follower()
-	d.list(5, happened(3, "a", 1), happened(4, "b", 1), happened(5, "c", 1))
+	d.list(5, subscription("s", 2), happened(3, "a", 1), happened(4, "b", 1), happened(5, "c", 1))
 	kept := d.events.list[2]
 	renamed := happened(3, "z", 1)
-	d.list(5, renamed, happened(4, "b", 2), happened(5, "c", 1))
+	d.list(5, subscription("s", 2), renamed, happened(4, "b", 2), happened(5, "c", 1))
 	require.Equal(t, "z", d.events.list[0].instance())
 	require.EqualValues(t, 2, d.events.list[1].made)
 	require.Same(t, kept, d.events.list[2], "which queues retain it stays known")

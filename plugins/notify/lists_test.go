@@ -93,8 +93,9 @@ func TestAgesOverListsAndWrites(t *testing.T) {
 		d := follower()
 		wall := func(ago time.Duration) int64 { return time.Now().Add(-ago).UnixNano() }
 		age := func(id heartbeat.ID) plugins.Age { return d.events.byKey["event"+string(id)].age }
+		all := subscription("s", 1)
 		first := happened(10, "listed", wall(10*time.Hour))
-		d.list(11, first)
+		d.list(11, all, first)
 		require.Equal(t, 10*time.Hour, age("listed").Before, "listed after the start: all that is known")
 		was := age("listed")
 
@@ -104,17 +105,17 @@ func TestAgesOverListsAndWrites(t *testing.T) {
 		require.Zero(t, age("watched").Before, "seen being made, whatever its stamp says")
 
 		time.Sleep(time.Minute)
-		d.list(30, first, live, happened(25, "missed", wall(10*time.Hour)))
+		d.list(30, all, first, live, happened(25, "missed", wall(10*time.Hour)))
 		require.Equal(t, time.Minute, age("missed").Before, "made since everything was known")
 		require.Equal(t, was, age("listed"), "known is known")
 		require.Zero(t, age("watched").Before)
 
 		time.Sleep(time.Minute)
-		d.list(40, first, live, happened(35, "missed again", wall(10*time.Hour)))
+		d.list(40, all, first, live, happened(35, "missed again", wall(10*time.Hour)))
 		require.Equal(t, time.Minute, age("missed again").Before, "since the last list")
 
 		time.Sleep(time.Minute)
-		d.list(20, first, happened(20, "other", wall(10*time.Hour)), happened(15, "older", wall(10*time.Hour)))
+		d.list(20, all, first, happened(20, "other", wall(10*time.Hour)), happened(15, "older", wall(10*time.Hour)))
 		require.Equal(t, was, age("listed"), "the same event, though the store was restored")
 		require.Equal(t, 10*time.Hour, age("other").Before, "another one at a revision that was used before")
 	})
