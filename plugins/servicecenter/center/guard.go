@@ -97,6 +97,10 @@ func (g *guard) Handle(i *chain.Invocation) {
 	w, _ := i.Context().Value(rest.CtxResponse).(http.ResponseWriter)
 	pattern, _ := i.Context().Value(rest.CtxMatchPattern).(string)
 	if r.Method == http.MethodGet {
+		if isWatch(pattern) && !watchable(r) {
+			writeUnanswered(w)
+			return
+		}
 		i.Next()
 		return
 	}
@@ -203,7 +207,13 @@ func (a *refusalWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Hijack implements http.Hijacker: a watch takes the connection over.
 func (a *refusalWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(a.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &watchConn{Conn: conn}
+	a.call.reads.watch.Store(w)
+	return w, rw, nil
 }
 
 // writeError writes an error in the form of service-center's own API; code is its errorCode.

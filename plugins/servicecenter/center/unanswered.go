@@ -20,6 +20,7 @@ import (
 type reads struct {
 	outer  *reads // those that these are part of
 	failed atomic.Bool
+	watch  atomic.Pointer[watchConn] // that tells what they answer; nil: none is open
 }
 
 // readsKey finds them in a context.
@@ -37,6 +38,9 @@ func unanswered(ctx context.Context) {
 	r, _ := ctx.Value(readsKey{}).(*reads)
 	for ; r != nil; r = r.outer {
 		r.failed.Store(true)
+		if w := r.watch.Load(); w != nil {
+			w.end()
+		}
 	}
 }
 
