@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/mec-liveness/mepserver/mp1"
@@ -39,7 +40,7 @@ func (c *Client) Heartbeats(ctx context.Context, beats []mp1.HeartbeatOf) ([]Bea
 	err := c.call(ctx, request{method: http.MethodPost, path: c.heartbeats, body: mp1.Heartbeats{Heartbeats: beats}, status: http.StatusOK,
 		maxBytes: int64(len(beats)) * maxResult, repeatable: true}, &answer)
 	switch {
-	case refusesBatches(err), err == nil && len(answer.Results) != len(beats): // something else stands there
+	case refusesBatches(err), err == nil && !answers(answer.Results, beats): // something else stands there
 		until := time.Now().Add(BatchRetry)
 		c.noBatches.Store(&until)
 		return nil, ErrNoBatches
@@ -57,6 +58,12 @@ func (c *Client) Heartbeats(ctx context.Context, beats []mp1.HeartbeatOf) ([]Bea
 func (c *Client) TakesBatches() bool {
 	until := c.noBatches.Load()
 	return until == nil || !time.Now().Before(*until)
+}
+
+// answers reports whether there is a result for each heartbeat, in order. Nobody must register a
+// service anew because another one is not known.
+func answers(results []mp1.HeartbeatResult, beats []mp1.HeartbeatOf) bool {
+	return slices.EqualFunc(results, beats, func(r mp1.HeartbeatResult, b mp1.HeartbeatOf) bool { return r.SerInstanceID == b.SerInstanceID })
 }
 
 func beatResult(one mp1.HeartbeatResult) BeatResult {

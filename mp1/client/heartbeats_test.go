@@ -57,12 +57,26 @@ func TestEachOfManyHeartbeatsHasItsOwnResult(t *testing.T) {
 	require.Equal(t, twoBeats, sent.Heartbeats)
 }
 
+func TestResultsOfOtherServicesAreNone(t *testing.T) {
+	for name, results := range map[string]string{
+		"in another order": `{"serInstanceId":"b","status":404},{"serInstanceId":"a","status":204}`,
+		"of one twice":     `{"serInstanceId":"a","status":204},{"serInstanceId":"a","status":404}`,
+		"of nobody":        `{"status":204},{"status":404}`,
+		"too many":         `{"serInstanceId":"a","status":204},{"serInstanceId":"b","status":204},{"serInstanceId":"a","status":204}`,
+		"null":             `null,null`,
+	} {
+		_, err := batchClient(t, &answering{status: 200, body: `{"results":[` + results + `]}`}).Heartbeats(t.Context(), twoBeats)
+		require.ErrorIs(t, err, ErrNoBatches, name)
+	}
+}
+
 // As many as may be drained, each with a long reason, are no answer that is too large.
 func TestAsManyResultsAsThereMayBeAreReadWhateverTheirDetail(t *testing.T) {
 	beats := make([]mp1.HeartbeatOf, mp1.MaxHeartbeats)
 	results := make([]mp1.HeartbeatResult, len(beats))
 	for i := range results {
-		results[i] = mp1.HeartbeatResult{SerInstanceID: strings.Repeat("i", 64), Status: http.StatusConflict, Type: mp1.DrainedType, Detail: strings.Repeat("<", 300)}
+		beats[i] = mp1.HeartbeatOf{AppInstanceID: "app", SerInstanceID: strings.Repeat("i", 64)}
+		results[i] = mp1.HeartbeatResult{SerInstanceID: beats[i].SerInstanceID, Status: http.StatusConflict, Type: mp1.DrainedType, Detail: strings.Repeat("<", 300)}
 	}
 	body, err := json.Marshal(mp1.HeartbeatResults{Results: results}) // it writes < as six bytes
 	require.NoError(t, err)
@@ -107,7 +121,7 @@ func TestAPlatformWithoutBatchesIsNotAskedForAWhile(t *testing.T) {
 			require.Len(t, a.asked, 1, "it was not asked")
 			time.Sleep(time.Second)
 			require.True(t, client.TakesBatches())
-			a.status, a.body = 200, `{"results":[{"status":204},{"status":204}]}`
+			a.status, a.body = 200, `{"results":[{"serInstanceId":"a","status":204},{"serInstanceId":"b","status":204}]}`
 			_, err = client.Heartbeats(t.Context(), twoBeats)
 			require.NoError(t, err)
 		})
