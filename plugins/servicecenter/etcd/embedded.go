@@ -14,7 +14,9 @@ import (
 
 	"github.com/go-chassis/openlog"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/mec-liveness/mepserver/plugins/filesystem"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
@@ -31,7 +33,7 @@ const (
 	snapshotCount = 5000
 	// A start reads all segments of the log. The one with the newest snapshot, and all after it, are
 	// kept in any case; one before them leads back to an older snapshot if that cannot be read.
-	keptSegments  = 2
+	keptSegments = 2
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
 
@@ -82,6 +84,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 		return storeFault("cannot open the store", o.DataDir, err)
 	}
 	last.open()
+	campaign(ctx, c.etcd.Server)
 	select {
 	case <-c.etcd.Server.ReadyNotify():
 	case err = <-c.etcd.Err():
@@ -104,6 +107,16 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	c.Gate = c.upkeep.gate
 	c.upkeep.start(ctx)
 	return nil
+}
+
+// campaign has the only member elect itself now. By itself it waits for up to an election timeout, which
+// would leave time to an older leader that others follow: here is none. If it is not taken, as when the log
+// still has to add the member itself, the election comes by time.
+func campaign(ctx context.Context, s *etcdserver.EtcdServer) {
+	self := uint64(s.MemberID())
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	_ = s.Process(ctx, raftpb.Message{Type: raftpb.MsgTimeoutNow, From: self, To: self}) // as from a leader that hands over
 }
 
 // warnOfNetwork says what is at stake on a file system of another machine.
