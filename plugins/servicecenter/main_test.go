@@ -27,6 +27,7 @@ var (
 	db      *etcd.Client // of both
 	web     centertest.Web
 	logged  = &etcdtest.Lines{}
+	dataDir string
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -36,11 +37,13 @@ func run(m *testing.M) int {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("8") // what runs in parallel here waits, and hardly computes
 	}
+	_ = Plugin() // as cmd does, before there is a store
 	dir, err := os.MkdirTemp("", "servicecenter-")
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	dataDir = dir
 	ctx := context.Background()
 	log := plugins.NewLog(logged, "INFO")
 	db, err = etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log)})

@@ -22,7 +22,10 @@ import (
 
 // Plugin is the bottom of the list: service-center, the store under it, and the
 // way into its handler chain.
-func Plugin() plugins.Plugin { return plugins.Plugin{Name: "servicecenter", Setup: setup} }
+func Plugin() plugins.Plugin {
+	etcd.SmallSegments()
+	return plugins.Plugin{Name: "servicecenter", Setup: setup}
+}
 
 // BackupRoute is where the admin socket serves a backup of the embedded store.
 const BackupRoute = "/backup"

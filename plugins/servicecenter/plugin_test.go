@@ -1,12 +1,15 @@
 package servicecenter
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mec-liveness/mepserver/conf"
+	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd"
 )
 
 // A configuration that needs shorter leases than the store grants is refused.
@@ -19,4 +22,14 @@ func TestAWindowThatTheStoreCannotKeepIsRefused(t *testing.T) {
 	require.ErrorContains(t, longEnough(config, least), "an interval of 5s with liveness.allowedMisses 0 needs one of 5s")
 	config.Derived.FixedInterval = time.Minute
 	require.NoError(t, longEnough(config, least), "no application is given less than 30 s")
+}
+
+// A start reads the segments of the log three times, and etcd's own hold 64 MB each.
+func TestTheLogIsKeptInSmallSegments(t *testing.T) {
+	all, err := filepath.Glob(filepath.Join(etcd.Dir(dataDir), "member", "wal", "*.wal"))
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	info, err := os.Stat(all[len(all)-1])
+	require.NoError(t, err)
+	require.EqualValues(t, 16<<20, info.Size(), "it is made as long as it may become")
 }

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/mec-liveness/mepserver/plugins/filesystem"
@@ -34,6 +35,9 @@ const (
 	// A start reads all segments of the log. The one with the newest snapshot, and all after it, are
 	// kept in any case; one before them leads back to an older snapshot if that cannot be read.
 	keptSegments = 2
+	// segmentBytes is the size of a segment. A start reads two and what is written of a third, three times:
+	// etcd's own are four times as large, and most of one lies behind the newest snapshot.
+	segmentBytes  = 16 << 20
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
 
@@ -107,6 +111,14 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	c.Gate = c.upkeep.gate
 	c.upkeep.start(ctx)
 	return nil
+}
+
+// SmallSegments has stores that are opened from now on keep their logs in segments that are quickly read. It is
+// a setting of etcd for the whole process, and must be made before the first store is opened.
+func SmallSegments() {
+	if wal.SegmentSizeBytes != segmentBytes { // a store that runs may be reading it
+		wal.SegmentSizeBytes = segmentBytes
+	}
 }
 
 // campaign has the only member elect itself now. By itself it waits for up to an election timeout, which
