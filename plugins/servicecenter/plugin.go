@@ -57,6 +57,11 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, err
 	}
+	var early *store.Early
+	if o.Cluster == nil {
+		early = store.NewEarly()
+		o.Early = early.Early
+	}
 	db, err := etcd.Open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -102,7 +107,7 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 		})
 		h.OnAdmin(plugins.AdminRoute{Pattern: "GET " + BackupRoute, Handler: db.ServeBackup(h.Log)})
 	}
-	s.ShareStart()
+	s.ShareStart(early)
 	h.OnChange(s.Changed)
 	c.Protect(s)
 	c.Limit(h.Limits)

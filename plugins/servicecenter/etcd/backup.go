@@ -54,7 +54,7 @@ func OfflineBackup(ctx context.Context, dataDir string, quota int64, log openlog
 		return nil, 0, err
 	}
 	_ = lock.Close() // it is taken again at once; this one was to make nothing where there is nothing
-	if r, err := checkDir(dataDir); err != nil {
+	if r, err := checkDir(dataDir, nil); err != nil {
 		return nil, 0, err
 	} else if r.Empty {
 		return nil, 0, fmt.Errorf("there is no store in %s", dataDir)

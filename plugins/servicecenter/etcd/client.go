@@ -37,6 +37,7 @@ type Options struct {
 	Log     openlog.Logger
 	Repeats *logs.Repeats    // of what etcd logs; nil with Cluster
 	Fail    func(why string) // see plugins.Host
+	Early   *Early           // gets what the check of the embedded store's files meets; nil: nobody does
 }
 
 // Client is an open store, embedded or a cluster. Each call of the client within it

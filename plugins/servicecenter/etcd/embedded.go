@@ -62,7 +62,8 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	if i, err := filesystem.Of(o.DataDir); err == nil {
 		warnOfNetwork(o.Log, i, o.DataDir)
 	}
-	found, err := checkDir(o.DataDir)
+	kept := o.Early.keep()
+	found, err := checkDir(o.DataDir, kept)
 	if err == nil && found.CutShort != "" { // nothing was ever written: begin anew
 		err = os.RemoveAll(found.CutShort)
 	}
@@ -70,6 +71,7 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 		c.Close()
 		return err
 	}
+	go o.Early.take(kept)
 	cfg := embed.NewConfig()
 	cfg.Name, cfg.Dir, cfg.InitialClusterToken = identity.Name, Dir(o.DataDir), identity.Token
 	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil // no socket: nobody but this process reaches it

@@ -18,8 +18,8 @@ const whatToDo = "restore a backup (mepserver restore --help says how)"
 
 // checkDir says whether etcd can be started on the directory. It must be asked first: etcd
 // answers damage with a panic, a signal or silence.
-func checkDir(dataDir string) (datadir.Report, error) {
-	r, err := datadir.Check(Dir(dataDir))
+func checkDir(dataDir string, keep *datadir.Kept) (datadir.Report, error) {
+	r, err := datadir.CheckKeeping(Dir(dataDir), keep)
 	switch {
 	case errors.As(err, new(*datadir.Damage)):
 		return r, fmt.Errorf("cannot open the store in %s: %w; %s", dataDir, err, whatToDo)
@@ -43,7 +43,7 @@ func Inspect(dataDir string, see func(*mvccpb.KeyValue)) (r datadir.Report, h da
 		return r, h, err
 	}
 	defer func() { _ = lock.Close() }()
-	if r, err = checkDir(dataDir); err != nil {
+	if r, err = checkDir(dataDir, nil); err != nil {
 		return r, h, err
 	}
 	if r.Empty {

@@ -138,7 +138,7 @@ func TestAStartReadsEachKeyOnce(t *testing.T) {
 	s, all, c := countedStore(t, 200)
 	there := int64(len(storetest.Everything(t, s.client)))
 	before := c.keys.Load()
-	s.ShareStart()
+	s.ShareStart(nil)
 	h, r := &historyReader{}, &reader{}
 	var lists sync.WaitGroup
 	load := func(f func(context.Context) (heartbeat.Revision, error)) {
@@ -176,7 +176,7 @@ func TestAStartComparesProjectionsOnceItIsOver(t *testing.T) {
 	s, all, _ := countedStore(t, 3)
 	served := make(chan struct{})
 	s.served = func(context.Context) { <-served }
-	s.ShareStart()
+	s.ShareStart(nil)
 	altered := keys.InstanceOf(all[1].ID, "").Key()
 	kv, err := s.client.Get(t.Context(), altered)
 	require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestAStartComparesProjectionsOnceItIsOver(t *testing.T) {
 	_, err = s.client.Put(t.Context(), altered, string(kv.Kvs[0].Value), clientv3.WithLease(clientv3.LeaseID(kv.Kvs[0].Lease)))
 	require.NoError(t, err)
 	s.repairs.again.Store(false)
-	s.ShareStart() // another start, which finds nothing
+	s.ShareStart(nil) // another start, which finds nothing
 	require.Zero(t, differ())
 	s.AwaitRepairs()
 	require.False(t, s.repairs.again.Load())
@@ -212,7 +212,7 @@ func TestAStartComparesProjectionsOnceItIsOver(t *testing.T) {
 // Who lists with others must not wait for one that fails, nor for one that never comes.
 func TestAListThatIsSharedDoesNotWaitForOneThatFailed(t *testing.T) {
 	s, all, _ := countedStore(t, 3)
-	s.ShareStart()
+	s.ShareStart(nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := s.List(gone)
@@ -349,7 +349,7 @@ func TestARecordWithoutAttributesThatCanBeReadIsCounted(t *testing.T) {
 		require.NoError(t, err)
 	}
 	put(garbled)
-	s.ShareStart()
+	s.ShareStart(nil)
 	for _, list := range []string{"a start", "a list"} {
 		listed, _, err := s.List(t.Context())
 		require.NoError(t, err)
@@ -407,7 +407,7 @@ func TestARecordThatNobodyIsShownIsCountedWithoutItsProjection(t *testing.T) {
 	for _, list := range []string{"a list", "a start"} {
 		s.unreadable.undescribed(s.log, nil, nil)
 		if list == "a start" {
-			s.ShareStart()
+			s.ShareStart(nil)
 		}
 		_, _, err := s.List(t.Context())
 		require.NoError(t, err)
@@ -432,7 +432,7 @@ func TestAStartThatEndsItsComparisonForgetsNoRecord(t *testing.T) {
 	require.Equal(t, 1, s.unreadable.count())
 	_, err = s.client.Put(t.Context(), stands(all[0]), storetest.Value(t, s.client.KV, stands(all[0]))+" ")
 	require.NoError(t, err)
-	s.ShareStart()
+	s.ShareStart(nil)
 	_, _, err = s.List(t.Context())
 	require.NoError(t, err)
 	s.AwaitRepairs()

@@ -77,10 +77,11 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	}
 	defer st.leave()
 	l := s.newListing(nil)
+	l.early = st.found()
 	if l.comparesLater = st != nil; l.comparesLater {
 		l.seed = maphash.MakeSeed()
 	}
-	at, err := s.each(ctx, keys.RecordPrefix, st.revision(), l.addRecord)
+	at, err := s.eachEarly(ctx, l.early, keys.RecordPrefix, st.revision(), l.addRecord)
 	st.offer(slices.Clip(l.all), err)
 	if err != nil {
 		return nil, 0, err
@@ -88,9 +89,10 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	s.unreadable.listed(s.log, l.bad)
 	s.renames.listed(l.index, heartbeat.Revision(at))
 	s.client.Lineage.Advance(at)
-	if l.at, err = s.each(ctx, keys.InstancePrefix, at, l.addInstance); err != nil {
+	if l.at, err = s.eachEarly(ctx, l.early, keys.InstancePrefix, at, l.addInstance); err != nil {
 		return nil, 0, err
 	}
+	l.early = nil // repairs keep l
 	if !l.comparesLater {
 		l.judgeAbsent()
 		s.unreadable.undescribed(s.log, nil, l.opaque)

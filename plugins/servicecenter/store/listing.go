@@ -34,6 +34,7 @@ type listing struct {
 	// comparesLater: the projections are compared with the records by repair, once a start is over.
 	comparesLater bool
 	projections   []projectionSum
+	early         *Early       // what was decoded before; nil: nothing
 	seed          maphash.Seed // of their sums, so that nobody can make two values have one
 }
 
@@ -51,7 +52,7 @@ func (s *Store) newListing(only view) *listing {
 // addRecord takes a record in. All records come before the first instance.
 func (l *listing) addRecord(kv *mvccpb.KeyValue) {
 	id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix))
-	r, err := decodeRecord(kv)
+	r, err := l.early.record(kv)
 	if err != nil {
 		l.bad[id] = string(kv.Key)
 		l.skip(id)

@@ -21,6 +21,7 @@ const mostSharing = time.Minute
 // all records and all events twice. A nil receiver shares nothing.
 type startLists struct {
 	store *Store
+	early *Early // nil: the store is asked for everything
 	late  *time.Timer
 
 	mu      sync.Mutex
@@ -52,9 +53,9 @@ type shared[T any] struct {
 }
 
 // ShareStart has the first lists be shared. It is called before anybody follows, where engine,
-// history and outbox all will be.
-func (s *Store) ShareStart() {
-	st := &startLists{store: s, left: int(sharers)}
+// history and outbox all will be. early, unless it is nil, is what the store was opened with.
+func (s *Store) ShareStart(early *Early) {
+	st := &startLists{store: s, early: early, left: int(sharers)}
 	st.records.done, st.events.done = make(chan struct{}), make(chan struct{})
 	s.starting.Store(st)
 	st.late = time.AfterFunc(mostSharing, st.end)
@@ -147,14 +148,14 @@ func (st *startLists) listed(ctx context.Context) ([]heartbeat.Listed, error) {
 // outboxEvents are all events of changes of services, also those that consumers are not told.
 func (s *Store) outboxEvents(ctx context.Context, st *startLists, at int64) ([]plugins.OutboxWrite, int64, error) {
 	if st == nil {
-		return s.readEvents(ctx, at)
+		return s.readEvents(ctx, nil, at)
 	}
 	st.mu.Lock()
 	first := !st.events.begun
 	st.events.begun = true
 	st.mu.Unlock()
 	if first {
-		st.events.value, _, st.events.err = s.readEvents(ctx, st.at)
+		st.events.value, _, st.events.err = s.readEvents(ctx, st.early, st.at)
 		close(st.events.done)
 		return st.events.value, st.at, st.events.err
 	}
@@ -164,14 +165,36 @@ func (s *Store) outboxEvents(ctx context.Context, st *startLists, at int64) ([]p
 		return nil, 0, ctx.Err()
 	}
 	if st.events.err != nil {
-		return s.readEvents(ctx, st.at)
+		return s.readEvents(ctx, nil, st.at)
 	}
 	return st.events.value, st.at, nil
 }
 
-func (s *Store) readEvents(ctx context.Context, at int64) (all []plugins.OutboxWrite, _ int64, err error) {
-	at, err = s.each(ctx, keys.OutboxPrefix, at, func(kv *mvccpb.KeyValue) {
-		e, _ := decodeEvent(kv) // the reader counts what cannot be read
+// found is what was found early; nil: nothing.
+func (st *startLists) found() *Early {
+	if st == nil {
+		return nil
+	}
+	return st.early
+}
+
+// eachEarly is each, for one of the prefixes that may have been found early.
+func (s *Store) eachEarly(ctx context.Context, early *Early, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
+	if early != nil {
+		if all, ok := early.List(ctx, s.client, prefix, at); ok {
+			etcd.ReaderIn(ctx).Begin(at)
+			for _, kv := range all {
+				f(kv)
+			}
+			return at, nil
+		}
+	}
+	return s.each(ctx, prefix, at, f)
+}
+
+func (s *Store) readEvents(ctx context.Context, early *Early, at int64) (all []plugins.OutboxWrite, _ int64, err error) {
+	at, err = s.eachEarly(ctx, early, keys.OutboxPrefix, at, func(kv *mvccpb.KeyValue) {
+		e := early.event(kv) // the reader counts what cannot be read
 		all = append(all, plugins.OutboxWrite{Kind: plugins.EventWritten, Name: string(kv.Key), At: heartbeat.Revision(kv.ModRevision), Event: e})
 	})
 	return all, at, err

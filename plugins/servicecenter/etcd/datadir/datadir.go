@@ -56,7 +56,10 @@ func pathsOf(dir string) paths {
 // starting it: etcd itself answers damage with a panic on a goroutine of its own, a
 // signal, or silence. It reads every page of the database, and all of the log. An error
 // that is a *Damage names the file.
-func Check(dir string) (Report, error) {
+func Check(dir string) (Report, error) { return CheckKeeping(dir, nil) }
+
+// CheckKeeping is Check, which keeps some of the keys that it meets; nil: none.
+func CheckKeeping(dir string, keep *Kept) (Report, error) {
 	if err := regular(dir); err != nil {
 		return Report{}, err
 	}
@@ -86,6 +89,7 @@ func Check(dir string) (Report, error) {
 		return Report{}, err
 	}
 	defer db.close()
+	db.keep = keep
 	var l *log
 	var logErr error
 	var reading sync.WaitGroup

@@ -22,6 +22,7 @@ type db struct {
 	pages    uint64 // all that are in use or free; the file may be longer
 	seen     []uint64
 	count    atomic.Int64 // pages seen
+	keep     *Kept        // nil: nothing is kept
 }
 
 const (

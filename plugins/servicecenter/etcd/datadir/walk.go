@@ -15,6 +15,7 @@ type visit func(key, value []byte) error
 type walker struct {
 	*db
 	visitor func(bucket string) visit
+	kept    *Kept                 // takes in the keys of the bucket that is walked; nil: nobody does
 	read    [mostDepth + 2][]byte // pages, by their depth
 }
 
@@ -105,7 +106,7 @@ func (w *walker) walk(b []byte, id uint64, in bounds, depth int, see visit, root
 		}
 		children = append(children, child{order.Uint64(b[at+8:]), below})
 	}
-	if see == nil && !root && len(children) > 1 && depth <= 1 {
+	if (see == nil || w.kept != nil) && !root && len(children) > 1 && depth <= 1 {
 		return w.apart(children, depth)
 	}
 	for _, c := range children {
@@ -130,16 +131,21 @@ func (w *walker) below(c child, depth int, see visit, root bool) error {
 	return w.walk(page, c.id, c.in, depth+1, see, root)
 }
 
-// apart walks pages of which nobody is told the keys, by as many walkers as there are processors.
+// apart walks pages of which nobody is told the keys in their order, by as many walkers as there are processors.
 func (w *walker) apart(children []child, depth int) error {
 	var next atomic.Int64
 	var walkers sync.WaitGroup
-	errs := make([]error, len(children))
+	errs, see := make([]error, len(children)), make([]visit, len(children))
+	for i := range children {
+		if w.kept != nil {
+			see[i] = w.kept.part()
+		}
+	}
 	for range min(runtime.GOMAXPROCS(0), len(children)) {
 		walkers.Go(func() {
 			one := &walker{db: w.db}
 			for i := next.Add(1) - 1; i < int64(len(children)); i = next.Add(1) - 1 {
-				if errs[i] = one.below(children[i], depth, nil, false); errs[i] != nil {
+				if errs[i] = one.below(children[i], depth, see[i], false); errs[i] != nil {
 					return
 				}
 			}
@@ -165,16 +171,21 @@ func (w *walker) leaf(key, value []byte, flags uint32, id uint64, depth int, see
 	if !root || len(value) < 16 {
 		return w.broken(id, "has a bucket where there is none")
 	}
+	sees := w.visitor(string(key))
+	if string(key) == "key" && sees == nil && w.keep != nil {
+		w.kept, sees = w.keep, w.keep.part()
+		defer func() { w.kept = nil }()
+	}
 	first := order.Uint64(value)
 	if first == 0 { // a small one lies within the page
 		if len(value) < 16+pageHeader {
 			return w.broken(id, "has a bucket where there is none")
 		}
-		return w.walk(value[16:], id, bounds{}, depth+1, w.visitor(string(key)), false)
+		return w.walk(value[16:], id, bounds{}, depth+1, sees, false)
 	}
 	b, err := w.page(first, depth+1)
 	if err != nil {
 		return err
 	}
-	return w.walk(b, first, bounds{}, depth+1, w.visitor(string(key)), false)
+	return w.walk(b, first, bounds{}, depth+1, sees, false)
 }
