@@ -77,7 +77,7 @@ func TestTheRulesDoWhatTheirCasesSay(t *testing.T) {
 		{"check", "rules", rulesFile}, {"test", "rules", casesFile},
 		{"check", "config", "--syntax-only", "../../build/monitoring/prometheus.yaml"},
 	} {
-		code, p := proc.Command{Program: promtool, Args: args}.Run(t, time.Minute)
+		code, p := proc.Command{Program: promtool, Args: args}.Run(t, 5*time.Minute) // it calculates hours of samples
 		require.Zero(t, code, "promtool %v: %s%s", args, p.Stdout, p.Stderr)
 	}
 }
