@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"hash/maphash"
 	"math"
 	"time"
 )
@@ -92,21 +93,26 @@ func Erasable(p Pending, a Age, now Instant, giveUp time.Duration) bool {
 // Ages remembers, from one complete list to the next, when this process saw each of the
 // listed first. The zero value has seen nothing. It is not safe for concurrent use.
 type Ages struct {
-	byName map[string]Age
-	listed Instant // when the last list began; 0: there was none
+	seed   maphash.Seed
+	byName map[uint64]Age // by sums of the names, which are long: two of one sum are no more likely than a fault of the memory
+	listed Instant        // when the last list began; 0: there was none
 }
 
 // Listed takes in a complete list that began at now: for the name of each of the listed,
 // when it was made. It returns their ages and forgets what is listed no more.
 func (s *Ages) Listed(now Instant, wall int64, made map[string]int64) map[string]Age {
-	ages := make(map[string]Age, len(made))
+	if s.byName == nil {
+		s.seed = maphash.MakeSeed()
+	}
+	ages, byName := make(map[string]Age, len(made)), make(map[uint64]Age, len(made))
 	for name, at := range made {
-		a, seen := s.byName[name]
+		sum := maphash.String(s.seed, name)
+		a, seen := s.byName[sum]
 		if !seen {
 			a = AgeOf(now, wall, at, s.listed)
 		}
-		ages[name] = a
+		ages[name], byName[sum] = a, a
 	}
-	s.byName, s.listed = ages, now
+	s.byName, s.listed = byName, now
 	return ages
 }

@@ -2,8 +2,12 @@ package plugins
 
 import (
 	"math"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 )
@@ -98,4 +102,18 @@ func TestAgesAreKeptFromListToList(t *testing.T) {
 		"what the list before did not have was made since")
 	third := ages.Listed(300, int64(years), map[string]int64{"ahead": int64(years)})
 	require.Equal(t, map[string]Age{"ahead": {Since: 300}}, third, "and nothing is kept of what was not listed")
+}
+
+// The names are keys of the outbox, of a hundred bytes each: 20,000 registrations have as many for a minute.
+func TestAgesKeepNoNames(t *testing.T) {
+	var ages Ages
+	name := strings.Clone("/mep/obx/" + strings.Repeat("0", 64) + "/0000000000000001")
+	kept := weak.Make(unsafe.StringData(name))
+	require.Len(t, ages.Listed(1, 1, map[string]int64{name: 1}), 1)
+	runtime.GC()
+	require.NotNil(t, kept.Value(), "while somebody has it")
+	require.Equal(t, map[string]Age{name: {Since: 1, Before: 0}}, ages.Listed(2, 1, map[string]int64{name: 1}))
+	runtime.GC()
+	require.Nil(t, kept.Value())
+	require.Len(t, ages.byName, 1)
 }
