@@ -100,8 +100,8 @@ func (e *entry) shown(v view) mp1.ServiceChange {
 		c.From = e.before.state()
 	}
 	c.SerInstanceID, c.AppInstanceID = string(is.of.ID), is.of.Owner
-	if i := is.service(); i != nil {
-		c.SerName, c.Category, c.Locality = i.SerName, i.SerCategory.Label(), i.Scope()
+	if d := is.description(); d != nil {
+		c.SerName, c.Category, c.Locality = d.name, d.category.Label(), d.scope
 	}
 	return c
 }
@@ -122,8 +122,8 @@ func (e *entry) size() int {
 		if it == nil {
 			continue
 		}
-		if i := it.service(); i != nil {
-			n += 3 * (len(i.SerName) + len(i.SerCategory.Label()))
+		if d := it.description(); d != nil {
+			n += 3 * (len(d.name) + len(d.category.Label()))
 		}
 	}
 	return n

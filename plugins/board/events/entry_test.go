@@ -14,6 +14,8 @@ import (
 func TestAChangeThatNobodyReadsIsNotEncoded(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) == 8 {
 		require.LessOrEqual(t, unsafe.Sizeof(entry{}), uintptr(80))
+		require.LessOrEqual(t, unsafe.Sizeof(item{}), uintptr(24))
+		require.LessOrEqual(t, unsafe.Sizeof(description{}), uintptr(48), "of a service 160 would be kept")
 	}
 	e, err := newEntry(&plugins.Event{At: 7, ID: "a", Owner: "app", Change: heartbeat.Added, State: heartbeat.Active, Attributes: `{"serName":"s"}`}, nil, true)
 	require.NoError(t, err)

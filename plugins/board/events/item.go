@@ -14,8 +14,17 @@ import (
 type item struct {
 	of *plugins.Event // that tells of it; its attributes may be left out once they were read
 
-	info atomic.Pointer[mp1.ServiceInfo] // what filters look at, and the name; nothing else
-	body atomic.Pointer[[]byte]          // in a reset, encoded when it is needed first
+	described atomic.Pointer[description]
+	body      atomic.Pointer[[]byte] // in a reset, encoded when it is needed first
+}
+
+// description is what is kept of a service's description: what filters look at, and the name. There is
+// one for every change in the ring.
+type description struct {
+	name                       string
+	category                   *mp1.CategoryRef
+	scope                      mp1.Locality
+	consumedLocalOnly, isLocal bool
 }
 
 // listedItem is a service of a list. Its attributes are read when somebody looks at it.
@@ -23,39 +32,44 @@ func listedItem(e *plugins.Event) *item { return &item{of: e} }
 
 // itemOf is the service after an event. The error says that its attributes cannot be read.
 func itemOf(e *plugins.Event) (*item, error) {
-	i, err := described(e)
+	d, err := describe(e)
 	if err != nil {
 		return nil, err
 	}
 	known := *e
-	known.Attributes = "" // it has them in i
+	known.Attributes = "" // it has them in d
 	it := &item{of: &known}
-	it.info.Store(i)
+	it.described.Store(d)
 	return it, nil
 }
 
-// described is what is kept of a service's description.
-func described(e *plugins.Event) (*mp1.ServiceInfo, error) {
+// describe reads what is kept of a service's description.
+func describe(e *plugins.Event) (*description, error) {
 	i, err := e.Service()
 	if err != nil {
 		return nil, err
 	}
-	return &mp1.ServiceInfo{SerInstanceID: i.SerInstanceID, SerName: i.SerName, SerCategory: i.SerCategory, State: i.State,
-		ScopeOfLocality: i.ScopeOfLocality, ConsumedLocalOnly: i.ConsumedLocalOnly, IsLocal: i.IsLocal}, nil
+	return &description{name: i.SerName, category: i.SerCategory, scope: i.ScopeOfLocality, consumedLocalOnly: *i.ConsumedLocalOnly, isLocal: *i.IsLocal}, nil
 }
 
-// service is what filters look at, and the name; nil: its attributes cannot be read, and nobody is
+// description is how the service is described; nil: its attributes cannot be read, and nobody is
 // shown it.
-func (it *item) service() *mp1.ServiceInfo {
-	if i := it.info.Load(); i != nil {
-		return i
+func (it *item) description() *description {
+	if d := it.described.Load(); d != nil {
+		return d
 	}
-	i, err := described(it.of)
+	d, err := describe(it.of)
 	if err != nil {
 		return nil
 	}
-	it.info.Store(i)
-	return i
+	it.described.Store(d)
+	return d
+}
+
+// selectedBy says whether a filter selects the service, described as d says.
+func (it *item) selectedBy(f *mp1.Filter, d *description) bool {
+	return f.Match(&mp1.ServiceInfo{SerInstanceID: string(it.of.ID), SerName: d.name, SerCategory: d.category, State: it.state(),
+		ScopeOfLocality: d.scope, ConsumedLocalOnly: &d.consumedLocalOnly, IsLocal: &d.isLocal})
 }
 
 // state is the state that it is in; "": it is not known.
@@ -68,8 +82,8 @@ func (it *item) state() mp1.State {
 
 // name is how it is called.
 func (it *item) name() string {
-	if i := it.service(); i != nil {
-		return i.SerName
+	if d := it.description(); d != nil {
+		return d.name
 	}
 	return ""
 }
@@ -79,11 +93,7 @@ func (it *item) in(s heartbeat.State) *item {
 	of := *it.of
 	of.State, of.Cause = s, heartbeat.Cause{}
 	other := &item{of: &of}
-	if i := it.service(); i != nil {
-		info := *i
-		info.State = other.state()
-		other.info.Store(&info)
-	}
+	other.described.Store(it.description()) // nil: as before
 	return other
 }
 

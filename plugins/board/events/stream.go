@@ -230,8 +230,8 @@ func (st *stream) selects(it *item) bool {
 	if it == nil {
 		return false
 	}
-	i := it.service()
-	return i != nil && st.may.Allows(i.SerName) && st.filter.Match(i)
+	d := it.description()
+	return d != nil && st.may.Allows(d.name) && it.selectedBy(&st.filter, d)
 }
 
 // send writes to the reader. It returns false if the stream is over.
